@@ -1,0 +1,29 @@
+"""BitBlade: the function of Bit Fusion with equal bricks of all units added before they are shifted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ..bitheap import BitHeap
+from ..bricks import BrickSpec
+from ..datapath import DatapathBuilder
+
+__all__ = ["BitBladeSpec"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BitBladeSpec(BrickSpec):
+    """Bricks at the same place of every unit have the same shift: they share it (Ryu et al., "BitBlade", DAC 2019)."""
+
+    design: ClassVar[str] = "bitblade"
+    summary: ClassVar[str] = "Bit Fusion with bricks grouped across units, so that shifters are shared"
+
+    def datapath(self, builder: DatapathBuilder) -> None:
+        self.declare_modes(builder)
+
+        def add_position(heap: BitHeap, i: int, j: int) -> None:
+            for unit in range(self.units):
+                self.add_brick(builder, heap, unit, i, j)
+
+        self.fuse(builder, builder.heap, add_position)

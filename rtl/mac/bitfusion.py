@@ -1,0 +1,24 @@
+"""Bit Fusion: two-dimensional divide-and-conquer, the bricks of each unit shifted and added within the unit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ..bricks import BrickSpec
+from ..datapath import DatapathBuilder
+
+__all__ = ["BitFusionSpec"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BitFusionSpec(BrickSpec):
+    """Every unit fuses its own bricks by a tree of shift-adds (Sharma et al., "Bit Fusion", ISCA 2018)."""
+
+    design: ClassVar[str] = "bitfusion"
+    summary: ClassVar[str] = "2-D divide-and-conquer of small bricks, shift-adds in every unit"
+
+    def datapath(self, builder: DatapathBuilder) -> None:
+        self.declare_modes(builder)
+        for unit in range(self.units):
+            self.fuse(builder, builder.heap, lambda heap, i, j, unit=unit: self.add_brick(builder, heap, unit, i, j))

@@ -1,0 +1,87 @@
+"""Bit-serial MAC: weights one bit a cycle, activations in parallel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import ClassVar
+
+from ..datapath import DatapathBuilder
+from ..spec import MAX_BITS, MacSpec, Port, Precision, check_integer, pack_fields, parameter
+
+__all__ = ["BitSerialSpec"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BitSerialSpec(MacSpec):
+    """``units`` products in weight_bits cycles, for every weight width and activations of up to 8 bits.
+
+    Each cycle takes one bit of every weight; the sum over the units is shifted to the weight of that bit, negated for
+    the sign bit, and accumulated (Judd et al., "Stripes", MICRO 2016; Lee et al., "UNPU", JSSC 2019). Activations
+    enter extended to 8 bits and stay on their port for all cycles of a step.
+    """
+
+    design: ClassVar[str] = "bitserial"
+    summary: ClassVar[str] = "weights bit-serial, activations parallel: weight_bits cycles a product"
+
+    units: int = parameter(16, "u", "products in parallel")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_integer("units", self.units, 1, 1024)
+
+    @property
+    def precisions(self) -> tuple[Precision, ...]:
+        widths = range(1, MAX_BITS + 1)
+        return tuple(Precision(w, a, signed) for w, a, signed in product(widths, widths, (True, False)))
+
+    @property
+    def operand_ports(self) -> tuple[Port, ...]:
+        return (
+            Port("weights", self.units, True, "one bit of every weight, unit 0 lowest"),
+            Port("activations", self.units * MAX_BITS, True, f"{self.units} codes extended to 8 bits, unit 0 lowest"),
+            Port("activation_signed", 1, True, "1: activations are two's complement; 0: unsigned"),
+            Port("weight_bit", 3, True, "position of the weight bits, 0 for the least significant"),
+            Port("weight_sign", 1, True, "1: the weight bits are sign bits"),
+        )
+
+    def products_per_step(self, precision: Precision) -> int:
+        self.check_precision(precision)
+        return self.units
+
+    def cycles_per_step(self, precision: Precision) -> int:
+        self.check_precision(precision)
+        return precision.weight_bits
+
+    def _pack_step(self, weights: Sequence[int], activations: Sequence[int], precision: Precision) -> list[dict[str, int]]:
+        fixed = {
+            "activations": pack_fields(activations, MAX_BITS),
+            "activation_signed": int(precision.activation_signed),
+        }
+        return [
+            {
+                "weights": pack_fields([weight >> bit for weight in weights], 1),
+                "weight_bit": bit,
+                "weight_sign": int(bit == precision.weight_bits - 1),
+                **fixed,
+            }
+            for bit in range(precision.weight_bits)
+        ]
+
+    def datapath(self, builder: DatapathBuilder) -> None:
+        controls = ["activation_signed", "weight_sign"]
+        builder.set_controls(controls, list(product((0, 1), repeat=2)))
+        plane = builder.sub_heap()
+        for weight, activation in zip(builder.word("weights"), builder.fields("activations", MAX_BITS), strict=True):
+            plane.add_product(
+                (weight,),
+                activation,
+                weight_signed=builder.bit("weight_sign"),
+                activation_signed=builder.bit("activation_signed"),
+                negative=True,
+            )
+        word = plane.total((self.units << MAX_BITS).bit_length() + 1)
+        for position, control in enumerate(builder.word("weight_bit")):
+            word = builder.circuit.shift_left(word, control, 1 << position, signed=True)
+        builder.heap.add_word(word, signed=True)

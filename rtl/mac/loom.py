@@ -1,0 +1,81 @@
+"""Loom: weights and activations both one bit a cycle."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import ClassVar
+
+from ..datapath import DatapathBuilder
+from ..spec import MAX_BITS, MacSpec, Port, Precision, check_integer, pack_fields, parameter
+
+__all__ = ["LoomSpec"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoomSpec(MacSpec):
+    """``units`` products in weight_bits * activation_bits cycles, for every pair of widths up to 8.
+
+    Each cycle multiplies one bit of every weight by one bit of its activation; the population count is shifted to
+    the weight of both, negated where one of them is a sign bit, and accumulated (Sharify et al., "Loom", DAC 2018).
+    """
+
+    design: ClassVar[str] = "loom"
+    summary: ClassVar[str] = "weights and activations bit-serial: weight_bits * activation_bits cycles a product"
+
+    units: int = parameter(64, "u", "products in parallel")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_integer("units", self.units, 1, 4096)
+
+    @property
+    def precisions(self) -> tuple[Precision, ...]:
+        widths = range(1, MAX_BITS + 1)
+        return tuple(Precision(w, a, signed) for w, a, signed in product(widths, widths, (True, False)))
+
+    @property
+    def operand_ports(self) -> tuple[Port, ...]:
+        return (
+            Port("weights", self.units, True, "one bit of every weight, unit 0 lowest"),
+            Port("activations", self.units, True, "one bit of every activation, unit 0 lowest"),
+            Port("activation_signed", 1, True, "1: activations are two's complement; 0: unsigned"),
+            Port("bit_sum", 4, True, "position of the weight bits plus position of the activation bits"),
+            Port("weight_sign", 1, True, "1: the weight bits are sign bits"),
+            Port("activation_top", 1, True, "1: the activation bits are the most significant"),
+        )
+
+    def products_per_step(self, precision: Precision) -> int:
+        self.check_precision(precision)
+        return self.units
+
+    def cycles_per_step(self, precision: Precision) -> int:
+        self.check_precision(precision)
+        return precision.weight_bits * precision.activation_bits
+
+    def _pack_step(self, weights: Sequence[int], activations: Sequence[int], precision: Precision) -> list[dict[str, int]]:
+        return [
+            {
+                "weights": pack_fields([weight >> i for weight in weights], 1),
+                "activations": pack_fields([activation >> j for activation in activations], 1),
+                "activation_signed": int(precision.activation_signed),
+                "bit_sum": i + j,
+                "weight_sign": int(i == precision.weight_bits - 1),
+                "activation_top": int(j == precision.activation_bits - 1),
+            }
+            for i, j in product(range(precision.weight_bits), range(precision.activation_bits))
+        ]
+
+    def datapath(self, builder: DatapathBuilder) -> None:
+        names = ["activation_signed", "weight_sign", "activation_top"]
+        builder.set_controls(names, list(product((0, 1), repeat=3)))
+        signed, weight_sign, activation_top = (builder.controls.truth(builder.bit(name)) for name in names)
+        negated = builder.controls.function(weight_sign ^ (activation_top & signed))
+        plane = builder.sub_heap()
+        for weight, activation in zip(builder.word("weights"), builder.word("activations"), strict=True):
+            plane.add_bit(0, builder.circuit.and_(weight, activation), negative=True, flip=negated)
+        word = plane.total(self.units.bit_length() + 1)
+        for position, control in enumerate(builder.word("bit_sum")):
+            word = builder.circuit.shift_left(word, control, 1 << position, signed=True)
+        builder.heap.add_word(word, signed=True)

@@ -1,0 +1,91 @@
+"""Padded MAC: full 8 x 8-bit multipliers that run lower precisions in a part of each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ..circuit import Word
+from ..datapath import DatapathBuilder
+from ..scalable import ScalableSpec
+from ..spec import MAX_BITS, Port, Precision, pack_fields, parameter
+
+__all__ = ["PaddedSpec"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PaddedSpec(ScalableSpec):
+    """One product a unit and cycle at every precision.
+
+    Without ``gating`` operands arrive extended to 8 bits (by sign, or with zeros where unsigned) and the hardware is
+    that of a uniform 8-bit MAC. With ``gating`` they arrive at the top of their 8-bit field; the low bits below the
+    chosen precision are forced to zero behind the operand registers, so that the logic they feed does not switch, and
+    the accumulator port shows the sum shifted back down.
+    """
+
+    design: ClassVar[str] = "padded"
+    summary: ClassVar[str] = "8x8 multipliers that run lower precisions padded to 8 bits"
+    asymmetric: ClassVar[bool] = False
+
+    gating: bool = parameter(False, "g", "force the unused low bits of operands to zero")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not isinstance(self.gating, bool):
+            raise TypeError(f"gating must be a bool, not {self.gating!r}")
+
+    @property
+    def operand_ports(self) -> tuple[Port, ...]:
+        place = "in the top bits, the rest ignored" if self.gating else "extended to 8 bits"
+        return (
+            Port("weights", self.units * MAX_BITS, True, f"{self.units} fields of 8 bits, codes {place}"),
+            Port("activations", self.units * MAX_BITS, True, f"{self.units} fields of 8 bits, codes {place}"),
+            *(port for port in self.mode_ports if self.gating or port.name != "mode"),
+        )
+
+    def products_per_step(self, precision: Precision) -> int:
+        self.check_precision(precision)
+        return self.units
+
+    def _pack_step(self, weights: Sequence[int], activations: Sequence[int], precision: Precision) -> list[dict[str, int]]:
+        shift = MAX_BITS - precision.weight_bits if self.gating else 0
+        return [
+            {
+                "weights": pack_fields([w << shift for w in weights], MAX_BITS),
+                "activations": pack_fields([a << shift for a in activations], MAX_BITS),
+                **self.mode_words(precision),
+            }
+        ]
+
+    def datapath(self, builder: DatapathBuilder) -> None:
+        if self.gating:
+            self.declare_modes(builder)
+        else:
+            builder.set_controls(["activation_signed"], [[0], [1]])
+        operands = zip(builder.fields("weights", MAX_BITS), builder.fields("activations", MAX_BITS), strict=True)
+        for weight, activation in operands:
+            builder.heap.add_product(
+                self._gate(builder, weight),
+                self._gate(builder, activation),
+                activation_signed=builder.bit("activation_signed"),
+                negative=True,
+            )
+
+    def present(self, builder: DatapathBuilder, result: Word) -> Word:
+        if not self.gating:
+            return result
+        for bits in self.widths[1:]:
+            narrow = self.control(builder, lambda precision, bits=bits: precision.weight_bits <= bits)
+            result = builder.circuit.shift_right(result, narrow, 2 * bits)
+        return result
+
+    def _gate(self, builder: DatapathBuilder, operand: Word) -> Word:
+        if not self.gating:
+            return operand
+        return tuple(
+            builder.circuit.and_(
+                bit, self.control(builder, lambda precision, lost=MAX_BITS - position: precision.weight_bits >= lost)
+            )
+            for position, bit in enumerate(operand)
+        )

@@ -1,0 +1,79 @@
+"""Subword-parallel MAC: one 8 x 8-bit multiplier array that holds several narrower products, summed together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import ClassVar
+
+from ..circuit import Word
+from ..datapath import DatapathBuilder
+from ..scalable import ScalableSpec
+from ..spec import MAX_BITS, Port, Precision, pack_fields
+
+__all__ = ["SubwordSpec"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SubwordSpec(ScalableSpec):
+    """1 product a unit and cycle at 8 bits, 2 at 4 bits, 4 at 2 bits (sum-together).
+
+    The narrow products lie on the antidiagonal of the array, so that all have the same weight and the array itself
+    adds them (Mei et al., "Sub-word parallel precision-scalable MAC engines", AICAS 2019). Everything off the
+    antidiagonal is gated to zero; the accumulator port shows the sum shifted back down.
+    """
+
+    design: ClassVar[str] = "subword"
+    summary: ClassVar[str] = "8x8 sum-together subword-parallel multipliers: 1, 2 or 4 products at 8, 4 or 2 bits"
+    asymmetric: ClassVar[bool] = False
+
+    @property
+    def operand_ports(self) -> tuple[Port, ...]:
+        return (
+            Port("weights", self.units * MAX_BITS, True, "8 bits a unit, its first code lowest"),
+            Port("activations", self.units * MAX_BITS, True, "8 bits a unit, its first code highest"),
+            *self.mode_ports,
+        )
+
+    def products_per_step(self, precision: Precision) -> int:
+        self.check_precision(precision)
+        return self.units * (MAX_BITS // precision.weight_bits)
+
+    def _pack_step(self, weights: Sequence[int], activations: Sequence[int], precision: Precision) -> list[dict[str, int]]:
+        bits = precision.weight_bits
+        per_unit = MAX_BITS // bits
+        full = [*activations, *[0] * (self.products_per_step(precision) - len(activations))]
+        reverse = [a for unit in range(self.units) for a in reversed(full[unit * per_unit : (unit + 1) * per_unit])]
+        return [{"weights": pack_fields(weights, bits), "activations": pack_fields(reverse, bits), **self.mode_words(precision)}]
+
+    def datapath(self, builder: DatapathBuilder) -> None:
+        self.declare_modes(builder)
+        size = self.minimum_bits
+        weights, activations = builder.fields("weights", size), builder.fields("activations", size)
+        for i, j in product(range(self.blocks), repeat=2):
+            # Block i of a weight meets block j of an activation where both belong to the same product.
+            enable = self.control(
+                builder,
+                lambda p, i=i, j=j: i * size // p.weight_bits + j * size // p.weight_bits == MAX_BITS // p.weight_bits - 1,
+            )
+            weight_top = self.control(builder, lambda p, i=i: (i + 1) * size % p.weight_bits == 0)
+            activation_top = self.control(
+                builder, lambda p, j=j: p.activation_signed and (j + 1) * size % p.activation_bits == 0
+            )
+            for unit in range(self.units):
+                builder.heap.add_product(
+                    weights[unit * self.blocks + i],
+                    activations[unit * self.blocks + j],
+                    column=(i + j) * size,
+                    weight_signed=weight_top,
+                    activation_signed=activation_top,
+                    enable=enable,
+                    negative=True,
+                )
+
+    def present(self, builder: DatapathBuilder, result: Word) -> Word:
+        for bits in self.widths[1:]:
+            narrow = self.control(builder, lambda precision, bits=bits: precision.weight_bits <= bits)
+            result = builder.circuit.shift_right(result, narrow, bits)
+        return result

@@ -1,0 +1,66 @@
+"""Uniform MAC: every product at one fixed bit-width."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ..datapath import DatapathBuilder
+from ..spec import MAX_BITS, MacSpec, Port, Precision, check_integer, pack_fields, parameter
+
+__all__ = ["UniformSpec"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class UniformSpec(MacSpec):
+    """``lanes`` products of fixed ``weight_bits`` x ``activation_bits``, summed into one accumulator.
+
+    The throughput is ``lanes`` products per clock cycle.
+    """
+
+    design: ClassVar[str] = "uniform"
+    summary: ClassVar[str] = "lanes of fixed weight_bits x activation_bits products"
+
+    weight_bits: int = parameter(4, "w", "bits of a weight, 1 to 8")
+    activation_bits: int = parameter(4, "a", "bits of an activation, 1 to 8")
+    lanes: int = parameter(16, "l", "products a cycle")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_integer("weight_bits", self.weight_bits, 1, MAX_BITS)
+        check_integer("activation_bits", self.activation_bits, 1, MAX_BITS)
+        check_integer("lanes", self.lanes, 1, 1024)
+
+    @property
+    def precisions(self) -> tuple[Precision, ...]:
+        return tuple(Precision(self.weight_bits, self.activation_bits, signed) for signed in (True, False))
+
+    @property
+    def operand_ports(self) -> tuple[Port, ...]:
+        return (
+            Port("weights", self.lanes * self.weight_bits, True, f"{self.lanes} two's complement codes, lane 0 lowest"),
+            Port("activations", self.lanes * self.activation_bits, True, f"{self.lanes} codes, lane 0 lowest"),
+            Port("activation_signed", 1, True, "1: activations are two's complement; 0: unsigned"),
+        )
+
+    def products_per_step(self, precision: Precision) -> int:
+        self.check_precision(precision)
+        return self.lanes
+
+    def _pack_step(self, weights: Sequence[int], activations: Sequence[int], precision: Precision) -> list[dict[str, int]]:
+        return [
+            {
+                "weights": pack_fields(weights, self.weight_bits),
+                "activations": pack_fields(activations, self.activation_bits),
+                "activation_signed": int(precision.activation_signed),
+            }
+        ]
+
+    def datapath(self, builder: DatapathBuilder) -> None:
+        builder.set_controls(["activation_signed"], [[0], [1]])
+        lanes = zip(builder.fields("weights", self.weight_bits), builder.fields("activations", self.activation_bits), strict=True)
+        for weight, activation in lanes:
+            builder.heap.add_product(
+                weight, activation, activation_signed=builder.bit("activation_signed"), negative=True
+            )

@@ -1,0 +1,88 @@
+"""Binary MAC: products of one-bit operands by population count."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from ..datapath import DatapathBuilder
+from ..spec import IntArray, MacSpec, Port, Precision, check_integer, pack_fields, parameter
+
+__all__ = ["XnorSpec"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class XnorSpec(MacSpec):
+    """``lanes`` products a cycle of weights {-1, +1} and activations {-1, +1} (signed) or {0, 1} (unsigned).
+
+    Bit 1 stands for +1 and bit 0 for -1 (or 0 in an unsigned activation). A product of {-1, +1} is 2 * xnor - 1, one
+    with {0, 1} is 2 * (w and a) - a; both are sums of bits of weight 2 and 1.
+    """
+
+    design: ClassVar[str] = "xnor"
+    summary: ClassVar[str] = "{-1,+1} x {-1,+1} and {-1,+1} x {0,1} by population count"
+
+    lanes: int = parameter(64, "l", "products a cycle")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_integer("lanes", self.lanes, 1, 4096)
+
+    @property
+    def precisions(self) -> tuple[Precision, ...]:
+        return (Precision(1, 1, True), Precision(1, 1, False))
+
+    @property
+    def operand_ports(self) -> tuple[Port, ...]:
+        return (
+            Port("weights", self.lanes, True, "1: +1, 0: -1; lane 0 lowest"),
+            Port("activations", self.lanes, True, "1: +1, 0: -1 if signed, else 0; lane 0 lowest"),
+            Port("activation_signed", 1, True, "1: activations are -1 or +1; 0: activations are 0 or 1"),
+            Port("odd_padding", 1, True, "1: adds one, to balance an odd number of unused lanes (w=+1, a=-1)"),
+        )
+
+    def weight_range(self, precision: Precision) -> tuple[int, int]:
+        return -1, 1
+
+    def activation_range(self, precision: Precision) -> tuple[int, int]:
+        return (-1, 1) if precision.activation_signed else (0, 1)
+
+    def products_per_step(self, precision: Precision) -> int:
+        self.check_precision(precision)
+        return self.lanes
+
+    def check_operands(
+        self, weights: npt.ArrayLike, activations: npt.ArrayLike, precision: Precision
+    ) -> tuple[IntArray, IntArray]:
+        w, a = super().check_operands(weights, activations, precision)
+        for label, array in (("weights", w), ("activations", a)):
+            if (label == "weights" or precision.activation_signed) and not np.all(array):
+                raise ValueError(f"{label} must be -1 or 1 at {precision}, not 0")
+        return w, a
+
+    def _pack_step(self, weights: Sequence[int], activations: Sequence[int], precision: Precision) -> list[dict[str, int]]:
+        unused = self.lanes - len(weights)
+        bits = [int(a > 0) for a in activations]
+        if precision.activation_signed:
+            bits += [1] * (unused // 2)  # +1 in half of the unused lanes, -1 in the others
+        return [
+            {
+                "weights": pack_fields([*(int(w > 0) for w in weights), *[1] * unused], 1),
+                "activations": pack_fields(bits, 1),
+                "activation_signed": int(precision.activation_signed),
+                "odd_padding": int(precision.activation_signed and unused % 2),
+            }
+        ]
+
+    def datapath(self, builder: DatapathBuilder) -> None:
+        circuit, heap, signed = builder.circuit, builder.heap, builder.bit("activation_signed")
+        for w, a in zip(builder.word("weights"), builder.word("activations"), strict=True):
+            # w = 1: a; w = 0: the complement, and 0 where unsigned
+            positive = circuit.mux(w, a, circuit.and_(signed, circuit.not_(a)))
+            heap.add_bit(1, positive, negative=True)
+            heap.add_bit(0, circuit.or_(signed, a))
+        heap.add_bit(0, builder.bit("odd_padding"), negative=True)
