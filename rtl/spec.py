@@ -201,13 +201,13 @@ class MacSpec(ABC):
 
     @property
     def name(self) -> str:
-        """Module name, made of the design and every parameter that is not at its default."""
+        """Module name: the design, its parameters, and those of every design where not at their defaults."""
         parts = [self.design]
-        for item in fields(self):
+        common = {item.name for item in fields(MacSpec)}
+        for item in sorted(fields(self), key=lambda item: item.name in common):
             value = getattr(self, item.name)
-            if item.name in ("reduction_length", "pipeline_stages") and value == item.default:
-                continue
-            parts.append(f"{item.metadata['short']}{int(value)}")
+            if item.name not in common or value != item.default:
+                parts.append(f"{item.metadata['short']}{int(value)}")
         return "_".join(parts)
 
     @property
