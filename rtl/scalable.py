@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import product
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -45,6 +45,14 @@ class ScalableSpec(MacSpec):
         check_integer("minimum_bits", self.minimum_bits, 2, 4)
         if self.minimum_bits not in (2, 4):
             raise ValueError(f"minimum_bits must be 2 or 4, not {self.minimum_bits}")
+
+    @classmethod
+    def variants(cls) -> tuple[dict[str, Any], ...]:
+        return ({"minimum_bits": 4}, {"minimum_bits": 2})
+
+    @property
+    def label(self) -> str:
+        return f"{self.design} {'/'.join(map(str, self.widths))}"
 
     @property
     def widths(self) -> tuple[int, ...]:

@@ -155,7 +155,13 @@ class MacSpec(ABC):
     """
 
     design: ClassVar[str]
+    """Short name, the same everywhere."""
     summary: ClassVar[str]
+    """One line that says what it does."""
+    size_parameter: ClassVar[str] = "units"
+    """The parameter that counts the multipliers summed into the accumulator."""
+    mixes_precisions: ClassVar[bool] = True
+    """Whether one instance runs several bit-widths: then it is compared with uniform ones."""
 
     reduction_length: int = parameter(4096, "k", "products a sum may have without overflow")
     pipeline_stages: int = parameter(0, "p", "registers inside the datapath, 0 to 2")
@@ -196,6 +202,16 @@ class MacSpec(ABC):
     def present(self, builder: DatapathBuilder, result: Word) -> Word:
         """The accumulator port as a function of the accumulator; the same unless a design scales its sums."""
         return result
+
+    @classmethod
+    def variants(cls) -> tuple[dict[str, Any], ...]:
+        """Parameters of each kind of this design that a comparison shows."""
+        return ({},)
+
+    @property
+    def label(self) -> str:
+        """Name of the kind of design, its size left out."""
+        return self.design
 
     # What follows for all.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from ..circuit import Word
 from ..datapath import DatapathBuilder
@@ -34,6 +34,14 @@ class PaddedSpec(ScalableSpec):
         super().__post_init__()
         if not isinstance(self.gating, bool):
             raise TypeError(f"gating must be a bool, not {self.gating!r}")
+
+    @classmethod
+    def variants(cls) -> tuple[dict[str, Any], ...]:
+        return ({}, {"gating": True})
+
+    @property
+    def label(self) -> str:
+        return f"{self.design} {'gated' if self.gating else 'plain'}"
 
     @property
     def operand_ports(self) -> tuple[Port, ...]:

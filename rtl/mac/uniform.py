@@ -22,6 +22,9 @@ class UniformSpec(MacSpec):
     design: ClassVar[str] = "uniform"
     summary: ClassVar[str] = "lanes of fixed weight_bits x activation_bits products"
 
+    size_parameter: ClassVar[str] = "lanes"
+    mixes_precisions: ClassVar[bool] = False
+
     weight_bits: int = parameter(4, "w", "bits of a weight, 1 to 8")
     activation_bits: int = parameter(4, "a", "bits of an activation, 1 to 8")
     lanes: int = parameter(16, "l", "products a cycle")
@@ -31,6 +34,10 @@ class UniformSpec(MacSpec):
         check_integer("weight_bits", self.weight_bits, 1, MAX_BITS)
         check_integer("activation_bits", self.activation_bits, 1, MAX_BITS)
         check_integer("lanes", self.lanes, 1, 1024)
+
+    @property
+    def label(self) -> str:
+        return f"{self.design} {self.weight_bits}x{self.activation_bits}"
 
     @property
     def precisions(self) -> tuple[Precision, ...]:

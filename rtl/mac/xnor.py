@@ -26,6 +26,9 @@ class XnorSpec(MacSpec):
     design: ClassVar[str] = "xnor"
     summary: ClassVar[str] = "{-1,+1} x {-1,+1} and {-1,+1} x {0,1} by population count"
 
+    size_parameter: ClassVar[str] = "lanes"
+    mixes_precisions: ClassVar[bool] = False
+
     lanes: int = parameter(64, "l", "products a cycle")
 
     def __post_init__(self) -> None:

@@ -1,0 +1,1 @@
+"""Simulation: every design against its golden model, to the bit."""
