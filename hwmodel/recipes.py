@@ -1,0 +1,133 @@
+"""The recipes synthesis tries: the same list, in the same order, for every design."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+FLOW_VERSION = 1  # raise it when the flow gives other netlists than before: rows of older flows are then not reused
+
+ADDER_FORMS = ("cell", "logic")
+CARRY_FORMS = ("chain", "ripple", "brent-kung", "sklansky", "kogge-stone", "han-carlson")
+SCRIPTS = ("area", "keep", "even", "speed", "fast", "map", "lut")
+EFFORTS = ("quick", "normal", "high")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One way through synthesis.
+
+    adders: the compressor tree's full adders become library cells ("cell") or gates ABC may rework
+    ("logic").  carry: the structure of carry-propagate adders.  script: ABC's script, see below.
+    target: the delay ABC aims for, as a fraction of the clock period; None: as fast as it can, or as
+    small as it can, by the script.
+    ABC sees full-adder cells as cuts: signals leave them at time 0, so a smaller target is not "faster
+    than the clock" but a guess of what the tree takes.
+    """
+
+    adders: str
+    carry: str
+    script: str
+    target: float | None = None
+
+    def __post_init__(self) -> None:
+        for value, allowed, field in (
+            (self.adders, ADDER_FORMS, "adders"),
+            (self.carry, CARRY_FORMS, "carry"),
+            (self.script, SCRIPTS, "script"),
+        ):
+            if value not in allowed:
+                raise ValueError(f"{field} must be one of {', '.join(allowed)}, not {value!r}")
+        if self.target is not None and not self.target > 0:
+            raise ValueError(f"target must be a positive fraction of the clock period, not {self.target}")
+
+    @property
+    def name(self) -> str:
+        """A name that is also a file name: cell-chain-area, logic-sklansky-map-0.5."""
+        return "-".join([self.adders, self.carry, self.script, *([f"{self.target:g}"] if self.target else [])])
+
+
+_TREE, _GATES = "cell", "logic"
+_QUICK = (
+    Recipe(_TREE, "chain", "area"),
+    Recipe(_TREE, "sklansky", "keep"),
+    Recipe(_GATES, "brent-kung", "fast"),
+)
+_NORMAL = (
+    Recipe(_TREE, "chain", "area"),
+    Recipe(_TREE, "ripple", "area"),
+    Recipe(_TREE, "brent-kung", "keep"),
+    Recipe(_TREE, "sklansky", "keep"),
+    Recipe(_TREE, "brent-kung", "even", 0.5),
+    Recipe(_TREE, "sklansky", "even", 0.5),
+    Recipe(_TREE, "brent-kung", "speed", 0.5),
+    Recipe(_TREE, "sklansky", "speed", 0.5),
+    Recipe(_TREE, "sklansky", "fast"),
+    Recipe(_TREE, "brent-kung", "lut", 0.5),
+    Recipe(_GATES, "ripple", "area"),
+    Recipe(_GATES, "brent-kung", "keep"),
+    Recipe(_GATES, "brent-kung", "even", 0.5),
+    Recipe(_GATES, "brent-kung", "speed", 0.5),
+    Recipe(_GATES, "sklansky", "speed", 0.5),
+    Recipe(_GATES, "sklansky", "fast"),
+    Recipe(_GATES, "sklansky", "map", 0.25),
+)
+_HIGH = (
+    *_NORMAL,
+    *(Recipe(_TREE, carry, script) for carry in ("kogge-stone", "han-carlson") for script in SCRIPTS),
+    *(Recipe(_GATES, carry, script, 0.25) for carry in ("sklansky", "kogge-stone") for script in ("map", "lut")),
+)
+_RECIPES = {"quick": _QUICK, "normal": _NORMAL, "high": tuple(dict.fromkeys(_HIGH))}
+
+
+def recipes(effort: str, has_adder_cell: bool) -> tuple[tuple[Recipe, ...], ...]:
+    """The recipes of one effort in rounds: the next round is tried only when none of the last meets the clock.
+
+    First those that use full-adder cells, where the library has one; then those of gates alone, which
+    are much larger and somewhat faster.
+    """
+    if effort not in EFFORTS:
+        raise ValueError(f"effort must be one of {', '.join(EFFORTS)}, not {effort!r}")
+    kinds = (_TREE, _GATES) if has_adder_cell else (_GATES,)
+    return tuple(tuple(recipe for recipe in _RECIPES[effort] if recipe.adders == kind) for kind in kinds)
+
+
+_CARRY_MAPS = {
+    "chain": "-map adder_chain.v",
+    "ripple": "-map ripple.v",
+    "brent-kung": "",
+    "sklansky": "-map +/choices/sklansky.v",
+    "kogge-stone": "-map +/choices/kogge-stone.v",
+    "han-carlson": "-map +/choices/han-carlson.v",
+}
+# area: restructure and cover for area.  keep: cover for area, adder structures kept.
+# even, speed, fast: cover for delay, each faster and larger than the one before.
+# map, lut: restructure, cover for delay, and let ABC buffer and size; the others are buffered and
+# sized by this flow (hwmodel.fanout, hwmodel.sizing), which sees whole paths.
+_ABC_SIZES = ("map", "lut")
+_ABC_SCRIPTS = {
+    "area": "strash;ifraig;scorr;dc2;dch,-f;amap",
+    "keep": "strash;dch;amap",
+    "even": "strash;ifraig;scorr;dch,-f;map,{D}",
+    "speed": "strash;ifraig;scorr;dch,-f;map,-B,0.9,{D}",
+    "fast": "strash;ifraig;scorr;dch;map,-B,0.9,{D}",
+    "map": "strash;ifraig;scorr;dc2;dch,-f;map,-B,0.9,{D};topo;buffer,-c;topo;upsize,{D};dnsize,{D}",
+    "lut": "strash;ifraig;scorr;dch,-f;if,-g,-K,6;st;dch;map,-B,0.9,{D};topo;buffer,-c;topo;upsize,{D};dnsize,{D}",
+}
+
+
+def sizes_itself(recipe: Recipe) -> bool:
+    """True when ABC's script puts in buffers and drive strengths of its own."""
+    return recipe.script in _ABC_SIZES
+
+
+def carry_commands(recipe: Recipe) -> list[str]:
+    """The Yosys commands that map everything coarse to gates, carry-propagate adders as the recipe says."""
+    return [f"techmap {_CARRY_MAPS[recipe.carry]} -map +/techmap.v"]
+
+
+def abc_options(recipe: Recipe, period_ns: float) -> str:
+    """Options of Yosys' abc command; the constraint file is abc.constr."""
+    options = ["-constr abc.constr", f"-script +{_ABC_SCRIPTS[recipe.script]}"]
+    if recipe.target is not None:
+        options.insert(0, f"-D {max(1, round(1000 * period_ns * recipe.target))}")
+    return " ".join(options)

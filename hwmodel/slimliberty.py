@@ -1,0 +1,252 @@
+"""Digest a Liberty file: the facts the flow needs, and a slim copy for synthesis and timing.
+
+The slim copy holds the usable cells only, without power tables; functions and timing are untouched.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from hwmodel.cells import (
+    Cell,
+    FullAdderCell,
+    HalfAdderCell,
+    full_adder,
+    half_adder,
+    input_column,
+    smallest,
+    usable_cells,
+)
+from hwmodel.liberty import Group, parse_liberty
+
+FORMAT = 8  # raise it when the facts or the slim copy change, so that cached ones are made again
+_LOADS_OF_A_BUFFER = 4  # the default output load, in input capacitances of the driving cell
+
+_SECONDS = {"1ps": 1e-3, "10ps": 1e-2, "100ps": 1e-1, "1ns": 1.0}
+_WATTS = {
+    "1mw": 1e6,
+    "100uw": 1e5,
+    "10uw": 1e4,
+    "1uw": 1e3,
+    "100nw": 1e2,
+    "10nw": 10.0,
+    "1nw": 1.0,
+    "100pw": 0.1,
+    "10pw": 1e-2,
+    "1pw": 1e-3,
+}
+_FARADS = {"ff": 1.0, "pf": 1e3}
+_DROPPED_GROUPS = frozenset(
+    {
+        "internal_power",
+        "leakage_power",
+        "leakage_current",
+        "dynamic_current",
+        "intrinsic_parasitic",
+        "power_lut_template",
+        "ccsn_first_stage",
+        "ccsn_last_stage",
+        "receiver_capacitance",
+        "output_current_rise",
+        "output_current_fall",
+        "output_current_template",
+        "pg_pin",
+        "input_voltage",
+        "output_voltage",
+        "normalized_driver_waveform",
+        "electromigration",
+        "em_lut_template",
+        "hyperbolic_noise_low",
+        "hyperbolic_noise_high",
+        "maxcap_lut_template",
+    }
+)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What one Liberty file says; field meanings as in hwmodel.library.Library."""
+
+    library: str
+    corner: str
+    voltage_v: float
+    temperature_c: float
+    time_ns: float
+    capacitance_ff: float
+    leakage_nw: float
+    wire_load: str
+    full_adder: FullAdderCell | None
+    half_adder: HalfAdderCell | None
+    driving_cell: str
+    driving_pin: str
+    inverter: str
+    default_load_ff: float
+    complements: tuple[tuple[str, str, str], ...]
+    families: tuple[tuple[str, ...], ...]
+    flip_flops: tuple[str, ...]
+    inverters: tuple[str, ...]
+    buffer: tuple[str, str, str]
+    clock_pins: tuple[str, ...]
+    output_pins: dict[str, tuple[str, ...]]
+    areas: dict[str, float]
+    gate_areas: dict[str, float]
+
+
+def digest_liberty(text: str, excluded: tuple[str, ...] = (), full_adder_cell: str | None = None) -> tuple[Facts, str]:
+    """Facts and slim text of a Liberty file.  ValueError says what a library must have and has not."""
+    library = parse_liberty(text)
+    if library.kind != "library":
+        raise ValueError(f"its top group must be a library, not a {library.kind}")
+    chosen = list(usable_cells(library, excluded))
+    cells = [cell for cell, _ in chosen]
+    buffers = smallest(c for c in cells if len(c.inputs) == 1 and [t for _, t in c.outputs] == [0b10])
+    inverters = smallest(c for c in cells if len(c.inputs) == 1 and [t for _, t in c.outputs] == [0b01])
+    if inverters is None:
+        raise ValueError("it has no inverter among its usable cells")
+    driver = buffers or inverters
+    if not any(cell.state for cell in cells):
+        raise ValueError("it has no flip-flop among its usable cells")
+    farads = _capacitance_ff(library)
+    facts = Facts(
+        library=library.name,
+        corner=_corner(library),
+        voltage_v=library.number("nom_voltage", 0.0),
+        temperature_c=library.number("nom_temperature", 0.0),
+        time_ns=_unit(library, "time_unit", _SECONDS, "1ns"),
+        capacitance_ff=farads,
+        leakage_nw=_unit(library, "leakage_power_unit", _WATTS, "1nW"),
+        wire_load=library.text("default_wire_load"),
+        full_adder=_full_adder(cells, full_adder_cell),
+        half_adder=_smallest_half_adder(cells),
+        driving_cell=driver.name,
+        driving_pin=driver.outputs[0][0],
+        inverter=inverters.name,
+        default_load_ff=round(_LOADS_OF_A_BUFFER * driver.input_capacitance * farads, 6),
+        complements=tuple(sorted((c.name, c.q, c.qn) for c in cells if c.q and c.qn)),
+        families=_families(cells),
+        flip_flops=tuple(sorted(cell.name for cell in cells if cell.state)),
+        inverters=tuple(sorted(c.name for c in cells if len(c.inputs) == 1 and [t for _, t in c.outputs] == [0b01])),
+        buffer=_fanout_buffer(cells, driver),
+        clock_pins=tuple(sorted({pin for cell in cells if cell.state for pin in cell.inputs if pin in cell.state[0]})),
+        output_pins={cell.name: cell.output_pins for cell in cells},
+        areas={cell.name: cell.area for cell in cells},
+        gate_areas=_gate_areas(cells, inverters.area),
+    )
+    kept = {id(group) for _, group in chosen}
+    return facts, "".join(_slim(library, 0, kept))
+
+
+def _full_adder(cells: list[Cell], name: str | None) -> FullAdderCell | None:
+    if name is None:
+        best = smallest(cell for cell in cells if full_adder(cell))
+        return full_adder(best) if best else None
+    for cell in cells:
+        if cell.name == name:
+            found = full_adder(cell)
+            if found is None:
+                raise ValueError(f"full_adder must have outputs for sum and carry of three inputs; {name} has not")
+            return found
+    raise ValueError(f"full_adder must be one of its usable cells, not {name!r}")
+
+
+def _smallest_half_adder(cells: list[Cell]) -> HalfAdderCell | None:
+    best = smallest(cell for cell in cells if half_adder(cell))
+    return half_adder(best) if best else None
+
+
+def _families(cells: list[Cell]) -> tuple[tuple[str, ...], ...]:
+    groups: defaultdict[tuple[object, ...], list[Cell]] = defaultdict(list)
+    for cell in cells:
+        groups[cell.family].append(cell)
+    ordered = (sorted(group, key=lambda c: (c.area, len(c.name), c.name)) for group in groups.values())
+    return tuple(sorted(tuple(cell.name for cell in group) for group in ordered if len(group) > 1))
+
+
+def _gate_areas(cells: list[Cell], inverter_area: float) -> dict[str, float]:
+    """Area of the smallest inverter and two-input gates; two gates where the library has not the one."""
+    a, b = input_column(0, 2), input_column(1, 2)
+    areas = {"not": inverter_area}
+    for name, table in (("nand", 0xF ^ (a & b)), ("nor", 0xF ^ (a | b)), ("and", a & b), ("or", a | b)):
+        best = smallest(c for c in cells if len(c.inputs) == 2 and [t for _, t in c.outputs] == [table])
+        areas[name] = best.area if best else areas.get("n" + name, 2 * inverter_area) + inverter_area
+    return areas
+
+
+def _fanout_buffer(cells: list[Cell], smallest_buffer: Cell) -> tuple[str, str, str]:
+    """The second smallest buffer (the smallest where there is one), with its pins; for large fan-outs."""
+    family = sorted((c for c in cells if c.family == smallest_buffer.family), key=lambda c: (c.area, c.name))
+    chosen = family[min(1, len(family) - 1)]
+    return chosen.name, chosen.inputs[0], chosen.outputs[0][0]
+
+
+def _corner(library: Group) -> str:
+    named = library.text("default_operating_conditions")
+    voltage, temperature = library.text("nom_voltage", "?"), library.text("nom_temperature", "?")
+    return ", ".join(part for part in (named, f"{voltage} V", f"{temperature} C") if part)
+
+
+def _unit(library: Group, attribute: str, table: dict[str, float], default: str) -> float:
+    text = library.text(attribute, default)
+    scale = table.get(text.lower().replace(" ", ""))
+    if scale is None:
+        raise ValueError(f"its {attribute} must be one of {', '.join(table)}, not {text!r}")
+    return scale
+
+
+def _capacitance_ff(library: Group) -> float:
+    values = library.attributes.get("capacitive_load_unit", [("1", "pf")])[-1]
+    try:
+        return float(values[0]) * _FARADS[values[1].lower()]
+    except (ValueError, KeyError, IndexError):
+        raise ValueError(f"its capacitive_load_unit must be a number and ff or pf, not {values!r}") from None
+
+
+def _slim(group: Group, depth: int, kept: set[int]) -> Iterator[str]:
+    """The text of a group.  Attributes that name a group of the library come after it, as OpenSTA wants."""
+    indent = " " * depth
+    late = [name for name in group.attributes if depth == 0 and name in _NAMES_OF_GROUPS]
+    yield f"{indent}{group.kind} ({', '.join(_quoted(arg) for arg in group.args)}) {{\n"
+    for name in group.attributes:
+        if name not in late:
+            yield from _attribute(group, name, indent)
+    for inner in group.groups:
+        if inner.kind in _DROPPED_GROUPS or (depth == 0 and inner.kind == "cell" and id(inner) not in kept):
+            continue
+        yield from _slim(inner, depth + 1, kept)
+    for name in late:
+        yield from _attribute(group, name, indent)
+    yield f"{indent}}}\n"
+
+
+def _attribute(group: Group, name: str, indent: str) -> Iterator[str]:
+    for value in group.attributes[name]:
+        if name in _COMPLEX or len(value) != 1:
+            yield f"{indent} {name} ({', '.join(_quoted(item) for item in value)});\n"
+        else:
+            yield f"{indent} {name} : {_quoted(value[0])};\n"
+
+
+_NAMES_OF_GROUPS = frozenset({"default_operating_conditions", "default_wire_load", "default_wire_load_selection"})
+_COMPLEX = frozenset(
+    {
+        "values",
+        "index_1",
+        "index_2",
+        "index_3",
+        "technology",
+        "capacitive_load_unit",
+        "voltage_map",
+        "library_features",
+        "fanout_length",
+        "fanout_capacitance",
+        "define",
+        "define_group",
+    }
+)
+
+
+def _quoted(item: str) -> str:
+    plain = item.replace("_", "a").replace(".", "0").lstrip("-")
+    return item if plain.isalnum() else f'"{item}"'

@@ -1,0 +1,123 @@
+"""Rows on disk, found by their key: a read-only layer that comes with the package under a writable one.
+
+    user layer   <cache>/rows/<first two of key>/<key>.json     one small file a row, renamed into place
+    package      hwmodel/data/rows/<library>.jsonl              one row a line, sorted by key
+
+A row is whole or absent: two processes may write the same key, and a killed one leaves nothing half-written.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from hwmodel.files import cache_dir, write_atomically
+from hwmodel.row import SynthesisRow
+
+PACKAGED_ROWS = Path(__file__).resolve().parent / "data" / "rows"
+_KEY = re.compile(r"[0-9a-f]{64}")
+
+
+class RowStore:
+    """Finds and keeps rows.  A row file that cannot be read is reported by name and counts as missing.
+
+    folder: the writable layer (default: rows/ in the user's cache).  packaged: the read-only layer.
+    report: called with one sentence for every damaged file (default: does nothing).
+    """
+
+    def __init__(
+        self,
+        folder: Path | None = None,
+        packaged: Path | None = PACKAGED_ROWS,
+        report: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self.folder = folder or cache_dir() / "rows"
+        self._packaged_folder = packaged
+        self._report = report
+        self._packaged: dict[str, SynthesisRow] | None = None
+
+    def get(self, key: str) -> SynthesisRow | None:
+        """The row of a key, or None."""
+        path = self._path(key)
+        try:
+            row = SynthesisRow.from_json(path.read_text())
+            if row.key == key:
+                return row
+            self._report(f"{path} holds the row of another key and is ignored")
+        except FileNotFoundError:
+            pass
+        except (OSError, ValueError) as error:
+            self._report(f"{path} cannot be read and is ignored: {error}")
+        return self._packaged_rows().get(key)
+
+    def put(self, row: SynthesisRow) -> Path:
+        """Keep a row in the writable layer and return its file.  OSError when that cannot be written."""
+        path = self._path(row.key)
+        write_atomically(path, row.to_json() + "\n")
+        return path
+
+    def rows(self) -> Iterator[SynthesisRow]:
+        """Every readable row of both layers once, by key."""
+        keys = {path.stem for path in self.folder.glob("??/*.json") if _KEY.fullmatch(path.stem)}
+        for key in sorted(keys | set(self._packaged_rows())):
+            row = self.get(key)
+            if row is not None:
+                yield row
+
+    def verilog_of(self, recipe_key: str) -> str | None:
+        """The sha256 of the Verilog once generated from what `recipe_key` hashes, or None.
+
+        So that a warm run need not generate Verilog again to find its rows.
+        """
+        try:
+            text = self._alias_path(recipe_key).read_text().strip()
+        except (OSError, ValueError):
+            return None
+        return text if _KEY.fullmatch(text) else None
+
+    def remember_verilog(self, recipe_key: str, verilog_sha256: str) -> None:
+        """Note which Verilog came of what `recipe_key` hashes (spec, RTL sources, Amaranth version)."""
+        write_atomically(self._alias_path(recipe_key), verilog_sha256 + "\n")
+
+    def _path(self, key: str) -> Path:
+        if not _KEY.fullmatch(key):
+            raise ValueError(f"a row's key must be 64 hexadecimal digits, not {key!r}")
+        return self.folder / key[:2] / f"{key}.json"
+
+    def _alias_path(self, key: str) -> Path:
+        return self._path(key).with_suffix(".verilog")
+
+    def _packaged_rows(self) -> dict[str, SynthesisRow]:
+        if self._packaged is None:
+            self._packaged = {}
+            folder = self._packaged_folder
+            for path in sorted(folder.glob("*.jsonl")) if folder and folder.is_dir() else ():
+                for number, line in enumerate(path.read_text().splitlines(), start=1):
+                    try:
+                        row = SynthesisRow.from_json(line)
+                        self._packaged[row.key] = row
+                    except ValueError as error:
+                        self._report(f"{path}, line {number}, cannot be read and is ignored: {error}")
+        return self._packaged
+
+
+def write_packaged(rows: Iterable[SynthesisRow], folder: Path = PACKAGED_ROWS) -> list[Path]:
+    """Write the package's read-only layer anew: one file a library, one row a line, sorted; returns the files."""
+    by_library: dict[str, dict[str, str]] = {}
+    for row in rows:
+        by_library.setdefault(row.library, {})[row.key] = _sorted_line(row)
+    written = []
+    for library, lines in sorted(by_library.items()):
+        path = folder / f"{library}.jsonl"
+        write_atomically(path, "".join(f"{lines[key]}\n" for key in sorted(lines)))
+        written.append(path)
+    return written
+
+
+def _sorted_line(row: SynthesisRow) -> str:
+    """The row as one line whose first fields say what it is, so that a diff can be read."""
+    data = json.loads(row.to_json())
+    first = {name: data.pop(name) for name in ("design", "spec", "clock_mhz", "area_um2", "minimum_period_ns")}
+    return json.dumps(first | data, separators=(",", ":"))

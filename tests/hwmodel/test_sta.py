@@ -1,0 +1,112 @@
+"""OpenSTA as a tool: what it answers for a netlist small enough to check by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hwmodel.library import Library, find_library
+from hwmodel.sizing import apply, meet_clock
+from hwmodel.sta import OpenSta, TimingError, ToolMissing, analyse, find_opensta, opensta_version
+
+NETLIST = """
+module two(clk, d, q);
+  input clk; wire clk;
+  input d; wire d;
+  output q; wire q;
+  wire \\state[0] ;
+  wire n1;
+  DFF_X1 first (
+    .CK(clk), .D(d), .Q(\\state[0] )
+  );
+  INV_X1 inverter (
+    .A(\\state[0] ), .ZN(n1)
+  );
+  DFF_X1 second (
+    .CK(clk), .D(n1), .Q(q)
+  );
+endmodule
+"""
+
+try:
+    find_opensta()
+except ToolMissing as reason:
+    pytest.skip(str(reason), allow_module_level=True)
+
+
+@pytest.fixture(scope="module")
+def library() -> Library:
+    return find_library()
+
+
+@pytest.fixture
+def netlist(tmp_path: Path) -> Path:
+    path = tmp_path / "two.v"
+    path.write_text(NETLIST)
+    return path
+
+
+def test_timing_with_details(library: Library, netlist: Path) -> None:
+    timing = analyse(netlist, "two", library, 2.0, details=True)
+    assert timing.meets_clock
+    assert timing.minimum_period_ns == pytest.approx(2.0 - timing.worst_slack_ns)
+    assert 0.05 < timing.minimum_period_ns < 0.5
+    assert "second/D (DFF_X1)" in timing.critical_path
+    assert set(timing.loads_ff) == {"clk", "d", "q", "state[0]", "n1"}
+    assert timing.loads_ff["q"] >= library.default_load_ff * 0.999
+    pins = {*(f"{cell}/{pin}" for cell in ("first", "second") for pin in ("CK", "D", "Q")), "inverter/A", "inverter/ZN"}
+    assert set(timing.slews_ns) >= pins
+    assert all(0 <= rise < 1 and 0 <= fall < 1 for rise, fall in timing.slews_ns.values())
+
+
+def test_minimum_period_does_not_depend_on_the_period(library: Library, netlist: Path) -> None:
+    slow, fast = (analyse(netlist, "two", library, period) for period in (2.0, 0.05))
+    assert slow.minimum_period_ns == pytest.approx(fast.minimum_period_ns, abs=1e-6)
+    assert not fast.meets_clock
+
+
+def test_one_process_times_many_netlists(library: Library, netlist: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.v"
+    other.write_text(NETLIST.replace("INV_X1", "INV_X4"))
+    with OpenSta(library) as opensta:
+        slacks = []
+        for path in (netlist, other, netlist):
+            opensta.load(path, "two", 1.0)
+            slacks.append(opensta.slack_ns())
+    assert slacks[0] == slacks[2] != slacks[1]
+
+
+def test_sizing_meets_a_clock_and_writes_what_it_did(library: Library, netlist: Path) -> None:
+    before = analyse(netlist, "two", library, 1.0)
+    loaded = netlist.read_text().replace(
+        "endmodule",
+        "".join(f"  wire m{i};\n  INV_X4 load{i} (\n    .A(n1), .ZN(m{i})\n  );\n" for i in range(12)) + "endmodule",
+    )
+    netlist.write_text(loaded)
+    slow = analyse(netlist, "two", library, 1.0)
+    assert slow.minimum_period_ns > before.minimum_period_ns
+    period_ns = 0.9 * slow.minimum_period_ns
+    with OpenSta(library) as opensta:
+        opensta.load(netlist, "two", period_ns)
+        sizing = meet_clock(opensta, library, 10.0)
+    assert sizing.slack_ns >= 0
+    apply(netlist, sizing.replaced)
+    assert analyse(netlist, "two", library, period_ns).worst_slack_ns == pytest.approx(sizing.slack_ns, abs=1e-6)
+
+
+def test_errors(library: Library, netlist: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"^period_ns must be a positive number, not 0$"):
+        analyse(netlist, "two", library, 0)
+    with pytest.raises(TimingError, match="OpenSTA refused"):
+        analyse(tmp_path / "missing.v", "two", library, 1.0)
+    netlist.write_text(NETLIST.replace("INV_X1", "NOT_A_CELL"))
+    with pytest.raises(TimingError, match="NOT_A_CELL"):
+        analyse(netlist, "two", library, 1.0)
+
+
+def test_missing_tool_says_how_to_get_it(library: Library, netlist: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENSTA", "no-such-sta")
+    with pytest.raises(ToolMissing, match=r"OpenSTA is needed .*'no-such-sta'.*apt-get install opensta"):
+        analyse(netlist, "two", library, 1.0)
+    assert opensta_version() is None

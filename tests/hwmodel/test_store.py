@@ -1,0 +1,138 @@
+"""Rows on disk: exact round trips, damage reported and survived, two writers at once."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from hwmodel.areaparts import AreaParts, register_part
+from hwmodel.row import SynthesisRow, row_key
+from hwmodel.store import RowStore, write_packaged
+
+ROW = SynthesisRow(
+    design="uniform",
+    spec={"weight_bits": 4, "lanes": 16},
+    library="freepdk45",
+    library_sha256="ab" * 32,
+    corner="typical, 1.1 V, 25 C",
+    clock_mhz=500.0,
+    area_um2=2134.65,
+    parts=AreaParts(1000.0, 500.65, 500.0, 0.0, 90.0, 44.0),
+    cells=700,
+    histogram={"FA_X1": 250, "DFF_X1": 150},
+    recipe="cell-chain-default",
+    minimum_period_ns=1.815,
+    slack_ns=0.185,
+    meets_clock=True,
+    verilog_sha256="cd" * 32,
+    tools={"yosys": "0.70", "opensta": "2.0.17", "amaranth": "0.5.10", "siliquant": "0.1.0", "python": "3.11.7"},
+    date="2026-01-01",
+)
+
+
+def test_round_trip_through_json_and_disk(tmp_path: Path) -> None:
+    assert SynthesisRow.from_json(ROW.to_json()) == ROW
+    store = RowStore(tmp_path, packaged=None)
+    assert store.get(ROW.key) is None
+    path = store.put(ROW)
+    assert path == tmp_path / ROW.key[:2] / f"{ROW.key}.json"
+    assert store.get(ROW.key) == ROW
+    assert list(store.rows()) == [ROW]
+    assert [file for file in tmp_path.rglob("*") if file.is_file()] == [path]
+
+
+def test_key_holds_what_changes_numbers_and_nothing_else() -> None:
+    def key(row: SynthesisRow) -> str:
+        return row.key
+
+    assert key(replace(ROW, date=None, design="other")) == ROW.key
+    assert key(replace(ROW, tools={**ROW.tools, "python": "3.13.0"})) == ROW.key
+    changed = [
+        replace(ROW, clock_mhz=400.0),
+        replace(ROW, verilog_sha256="00" * 32),
+        replace(ROW, library_sha256="00" * 32),
+        replace(ROW, flow_version=0),
+        replace(ROW, activity="uniform"),
+        replace(ROW, effort="high"),
+        replace(ROW, tools={**ROW.tools, "yosys": "0.71"}),
+    ]
+    assert len({ROW.key, *map(key, changed)}) == len(changed) + 1
+    assert ROW.key == row_key("cd" * 32, "ab" * 32, 500, "normal", None, ROW.tools, ROW.flow_version)
+
+
+def test_damaged_rows_are_named_and_missing(tmp_path: Path) -> None:
+    said: list[str] = []
+    store = RowStore(tmp_path, packaged=None, report=said.append)
+    path = store.put(ROW)
+    path.write_text(ROW.to_json()[:100])
+    assert store.get(ROW.key) is None
+    assert said == [f"{path} cannot be read and is ignored: a synthesis row must be a JSON object, and this is no JSON"]
+    path.write_text(replace(ROW, clock_mhz=1.0).to_json())
+    assert store.get(ROW.key) is None
+    assert said[1:] == [f"{path} holds the row of another key and is ignored"]
+    path.write_text("{}")
+    assert store.get(ROW.key) is None
+    assert "a synthesis row must have exactly the fields of SynthesisRow, and differs in activity, area_um2" in said[2]
+    store.put(ROW)
+    assert store.get(ROW.key) == ROW
+
+
+def test_packaged_rows_lie_under_the_users(tmp_path: Path) -> None:
+    other = replace(ROW, clock_mhz=400.0)
+    (packaged,) = write_packaged([ROW, other, ROW], tmp_path / "packaged")
+    assert packaged.name == "freepdk45.jsonl"
+    lines = packaged.read_text().splitlines()
+    assert len(lines) == 2
+    assert lines[0].startswith('{"design":"uniform","spec":{"lanes":16,"weight_bits":4},"clock_mhz":')
+    again = write_packaged([other, ROW], tmp_path / "again")
+    assert again[0].read_bytes() == packaged.read_bytes()
+    store = RowStore(tmp_path / "user", packaged=tmp_path / "packaged")
+    assert store.get(ROW.key) == ROW
+    powered = ROW.with_power("uniform", power_uw=100.0)
+    store.put(powered)
+    assert {row.key for row in store.rows()} == {ROW.key, other.key, powered.key}
+    said: list[str] = []
+    packaged.write_text("broken\n" + lines[1] + "\n")
+    assert len(list(RowStore(tmp_path / "empty", tmp_path / "packaged", said.append).rows())) == 1
+    assert said == [
+        f"{packaged}, line 1, cannot be read and is ignored: a synthesis row must be a JSON object, and this is no JSON"
+    ]
+
+
+def test_two_processes_may_write_one_key(tmp_path: Path) -> None:
+    (tmp_path / "row.json").write_text(ROW.to_json())
+    program = (
+        "import sys, pathlib; from hwmodel.row import SynthesisRow; from hwmodel.store import RowStore\n"
+        "place = pathlib.Path(sys.argv[1]); row = SynthesisRow.from_json((place / 'row.json').read_text())\n"
+        "store = RowStore(place / 'rows', None)\n"
+        "for _ in range(50):\n    store.put(row)\n    assert store.get(row.key) == row\n"
+    )
+    root = Path(__file__).resolve().parents[2]
+    writers = [subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], cwd=root) for _ in range(2)]
+    assert [writer.wait(timeout=60) for writer in writers] == [0, 0]
+    assert [path.name for path in (tmp_path / "rows").rglob("*") if path.is_file()] == [f"{ROW.key}.json"]
+
+
+def test_key_must_be_a_key(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"^a row's key must be 64 hexadecimal digits, not '\.\./x'$"):
+        RowStore(tmp_path).get("../x")
+
+
+def test_verilog_once_generated_is_remembered(tmp_path: Path) -> None:
+    store = RowStore(tmp_path, packaged=None)
+    assert store.verilog_of("12" * 32) is None
+    store.remember_verilog("12" * 32, "cd" * 32)
+    assert store.verilog_of("12" * 32) == "cd" * 32
+    assert list(store.rows()) == []
+
+
+def test_register_names_tell_the_part() -> None:
+    assert register_part("accumulator_q_3_reg") == "accumulator_registers_um2"
+    assert register_part("pipeline0_q_7_reg") == "pipeline_registers_um2"
+    assert register_part("weights_q_12_reg") == "operand_registers_um2"
+    assert register_part("activation_signed_q_reg") == "control_um2"
+    assert register_part("out_valid_reg") == "control_um2"
