@@ -16,7 +16,7 @@ from hwmodel.areaparts import area_parts
 from hwmodel.gates import Gates
 from hwmodel.library import Library, find_library
 from hwmodel.polarity import choose_polarity
-from hwmodel.recipes import Recipe, recipes
+from hwmodel.recipes import Recipe, recipe_named, rounds
 from hwmodel.row import make_row
 from hwmodel.synth import SynthesisError, synthesise
 
@@ -113,9 +113,7 @@ def test_netlist_does_what_the_verilog_does(tmp_path: Path, library: Library, re
 
 def test_search_keeps_the_smallest_that_meets_the_clock(library: Library) -> None:
     result = synthesise(DESIGN, "tiny", library, 500, effort="quick")
-    assert [candidate.recipe for candidate in result.candidates] == [
-        recipe.name for recipe in recipes("quick", True)[0]
-    ]
+    assert [candidate.recipe for candidate in result.candidates] == [recipe.name for recipe in rounds("quick", True)[0]]
     assert result.timing is not None
     assert result.meets_clock
     assert result.area_um2 == min(candidate.area_um2 for candidate in result.candidates)
@@ -130,6 +128,11 @@ def test_search_keeps_the_smallest_that_meets_the_clock(library: Library) -> Non
     assert row.parts.operand_registers_um2 == pytest.approx(9 * flip_flop)
     assert row.parts.accumulator_registers_um2 == pytest.approx(5 * flip_flop)
     assert row.parts.control_um2 >= 2 * flip_flop
+
+
+def test_recipe_of_a_row_is_found_again() -> None:
+    assert recipe_named("cell-sklansky-even-0.5-buffered-sized") == Recipe("cell", "sklansky", "even", 0.5)
+    assert recipe_named("by hand") is None
 
 
 def test_impossible_clock_gives_the_fastest_and_says_so(library: Library) -> None:

@@ -1,0 +1,120 @@
+"""The command line of the comparison: a small real run, and every kind of bad input."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def compare(*arguments: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-m", "hwmodel.compare", *arguments],
+        capture_output=True, text=True, cwd=cwd, env=os.environ | environment, check=False,
+    )  # fmt: skip
+
+
+def test_a_small_comparison_from_nothing_and_again_from_the_store(tmp_path: Path) -> None:
+    cache, out = str(tmp_path / "cache"), tmp_path / "out"
+    arguments = ["--bits", "2", "--lanes", "1", "--designs", "loom", "--effort", "quick", "--clock-mhz", "100"]
+    first = compare(*arguments, "--out", str(out), SILIQUANT_CACHE_DIR=cache)
+    assert first.returncode == 0, first.stderr
+    assert sorted(path.name for path in out.iterdir()) == [
+        "compare.csv", "compare.json", "compare.md", "compare.png", "rows",
+    ]  # fmt: skip
+    rows = json.loads((out / "compare.json").read_text())
+    assert [(row["design"], row["normalisation"], row["units"]) for row in rows] == [
+        ("uniform 2x2", "equal units", 1), ("uniform 2x2", "equal throughput", 1),
+        ("loom", "equal units", 1), ("loom", "equal throughput", 4),
+    ]  # fmt: skip
+    assert all(row["area_um2"] > 0 and row["power_uw"] > 0 and row["meets_clock"] for row in rows)
+    assert (out / "compare.png").read_bytes().startswith(b"\x89PNG")
+    text = (out / "compare.md").read_text()
+
+    # The same from the store: the same bytes, neither synthesis nor torch nor Amaranth.
+    script = (
+        "import sys; from hwmodel.compare import main; main(sys.argv[1:]);"
+        "assert not {'torch', 'amaranth', 'pyosys'} & set(sys.modules), 'heavy import'"
+    )
+    again = subprocess.run(
+        [sys.executable, "-c", script, *arguments, "--out", str(tmp_path / "again"), "--format", "markdown"],
+        capture_output=True, text=True, cwd=ROOT, env=os.environ | {"SILIQUANT_CACHE_DIR": cache}, check=False,
+    )  # fmt: skip
+    assert again.returncode == 0, again.stderr
+    assert again.stdout == text
+    for name in ("compare.csv", "compare.json", "compare.md", "compare.png"):
+        assert (tmp_path / "again" / name).read_bytes() == (out / name).read_bytes()
+
+    # Without OpenSTA: areas, and what is missing.
+    bare = compare(
+        *arguments, "--out", str(tmp_path / "bare"), "--format", "markdown",
+        SILIQUANT_CACHE_DIR=str(tmp_path / "other"), OPENSTA="/nonexistent/sta",
+    )  # fmt: skip
+    assert bare.returncode == 0, bare.stderr
+    assert "apt-get install opensta" in bare.stdout
+    assert all(row["area_um2"] > 0 for row in json.loads((tmp_path / "bare" / "compare.json").read_text()))
+
+
+BAD = [
+    (["--bits", "0"], "bits must be integers from 2 to 8 separated by commas, not '0' in '0'"),
+    (["--bits", "nine"], "bits must be integers from 2 to 8 separated by commas, not 'nine' in 'nine'"),
+    (["--bits", "2,,3"], "bits must be integers from 2 to 8 separated by commas, not '' in '2,,3'"),
+    (["--bits", "2,2"], "bits must be different from each other, not '2' twice in '2,2'"),
+    (["--lanes", "0"], "lanes must be an integer from 1 to 64, not '0'"),
+    (["--clock-mhz", "-5"], "clock_mhz must be a positive number, not '-5'"),
+    (["--clock-mhz", "fast"], "clock_mhz must be a positive number, not 'fast'"),
+    (["--jobs", "0"], "jobs must be an integer from 1 to 1024, not '0'"),
+    (["--designs", "nosuch"],
+     "designs must be among padded, subword, bitfusion, bitblade, bitserial, loom, not 'nosuch'"),
+    (["--mixture", "4=2:1"], "the mixture 2:1 must have a mean of 4 bits, not 2"),
+    (["--mixture", "7=8:1"], "mixture must be BITS=MIX with BITS among 2, 3, 4, not '7=8:1'"),
+    (["--library", "nosuch"],
+     "library must be one of freepdk45, sky130hd, ihp-sg13g2, asap7 (or give a Liberty file), not 'nosuch'"),
+    (["--format", "xml"], "argument --format: invalid choice: 'xml' (choose from 'table', 'markdown', 'csv', 'json')"),
+    (["--colour"], "unrecognized arguments: --colour"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("arguments", "sentence"), BAD, ids=[" ".join(arguments) for arguments, _ in BAD])
+def test_bad_input_is_one_line_and_exit_code_2(arguments: list[str], sentence: str, tmp_path: Path) -> None:
+    done = compare(*arguments, "--out", str(tmp_path / "out"))
+    assert done.returncode == 2
+    assert done.stderr == f"hwmodel.compare: error: {sentence}\n"
+    assert done.stdout == ""
+    assert not list((tmp_path / "out").glob("*")) if (tmp_path / "out").exists() else True
+
+
+def test_a_missing_liberty_file_is_named(tmp_path: Path) -> None:
+    done = compare("--liberty", "no/such.lib", "--out", str(tmp_path / "out"))
+    assert done.returncode == 2
+    assert done.stderr == "hwmodel.compare: error: liberty must be a file, but no/such.lib is not there\n"
+
+
+@pytest.mark.parametrize("content", [b"not a library {", b"\x1f\x8bbroken", b""])
+def test_a_corrupt_liberty_file_is_named(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / ("bad.lib.gz" if content.startswith(b"\x1f") else "bad.lib")
+    path.write_bytes(content)
+    done = compare("--liberty", str(path), "--out", str(tmp_path / "out"), SILIQUANT_CACHE_DIR=str(tmp_path / "c"))
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert str(path) in done.stderr
+    assert not list((tmp_path / "out").glob("*"))
+
+
+def test_an_output_that_cannot_be_a_folder_is_refused_before_any_work(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("kept")
+    done = compare("--out", str(tmp_path / "file" / "out"))
+    assert done.returncode == 2
+    assert done.stderr == f"hwmodel.compare: error: {tmp_path / 'file' / 'out'}: Not a directory\n"
+    assert (tmp_path / "file").read_text() == "kept"
+
+
+def test_help_shows_defaults_and_examples() -> None:
+    done = compare("--help")
+    assert done.returncode == 0
+    assert "python -m hwmodel.compare --bits 2,3,4" in done.stdout
+    assert "(default 500)" in done.stdout

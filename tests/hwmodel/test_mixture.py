@@ -1,0 +1,63 @@
+"""Mixtures of bit-widths: their means, how designs run them, and refusals."""
+
+from fractions import Fraction
+
+import pytest
+
+from hwmodel.mixture import Mixture, parse_mixture, standard_mixture
+from rtl.mac import BitFusionSpec, BitSerialSpec, LoomSpec, PaddedSpec, SubwordSpec, UniformSpec
+
+
+@pytest.mark.parametrize("bits", range(2, 9))
+def test_standard_mixtures_have_their_mean(bits: int) -> None:
+    mixture = standard_mixture(bits)
+    assert mixture.mean_bits == bits
+    assert {width for width, _ in mixture.shares} <= {2, 4, 8}
+
+
+def test_standard_mixtures_at_the_bit_widths_of_the_comparison() -> None:
+    assert [str(standard_mixture(bits)) for bits in (2, 3, 4)] == ["2b:1", "2b:1/2 4b:1/2", "2b:1/3 4b:1/2 8b:1/6"]
+
+
+def test_a_width_a_design_lacks_runs_at_the_next() -> None:
+    mixture = parse_mixture("2:1/3,3:1/6,4:1/3,8:1/6")
+    assert str(mixture.run_on(BitFusionSpec())) == "2b:1/3 4b:1/2 8b:1/6"
+    assert str(mixture.run_on(BitFusionSpec(minimum_bits=4))) == "4b:5/6 8b:1/6"
+    assert mixture.run_on(BitSerialSpec()) == mixture
+
+
+def test_throughput_is_the_harmonic_mean_and_time_goes_with_it() -> None:
+    mixture = standard_mixture(4)
+    fusion = BitFusionSpec(units=1)
+    assert mixture.macs_per_cycle(fusion) == 1 / (Fraction(1, 3) / 16 + Fraction(1, 2) / 4 + Fraction(1, 6))
+    assert mixture.macs_per_cycle(SubwordSpec(units=1)) == 2
+    assert mixture.macs_per_cycle(PaddedSpec(units=5)) == 5
+    assert mixture.macs_per_cycle(LoomSpec(units=20)) == 1
+    shares = mixture.time_shares(fusion)
+    assert sum(share for _, share in shares) == 1
+    # time in proportion to MACs over rate
+    assert shares[2][1] / shares[0][1] == (Fraction(1, 6) / 1) / (Fraction(1, 3) / 16)
+
+
+REFUSALS = [
+    ("2:1/2,4:1/4", "the shares of a mixture must be positive and add up to 1, not 2b:1/2 4b:1/4"),
+    ("2:3/2,4:-1/2", "the shares of a mixture must be positive and add up to 1, not 2b:3/2 4b:-1/2"),
+    ("2:1/2,2:1/2", "the widths of a mixture must be different and rising, not [2, 2]"),
+    ("9:1", "width must be an integer from 1 to 8, not 9"),
+    ("2", "a mixture must look like 2:1/3,4:1/2,8:1/6, not '2'"),
+    ("2:1/0", "a mixture must look like 2:1/3,4:1/2,8:1/6, not '2:1/0'"),
+    ("", "a mixture must look like 2:1/3,4:1/2,8:1/6, not ''"),
+]
+
+
+@pytest.mark.parametrize(("text", "sentence"), REFUSALS)
+def test_refusals(text: str, sentence: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        parse_mixture(text)
+    assert str(caught.value) == sentence
+
+
+def test_a_width_no_design_has_is_refused() -> None:
+    with pytest.raises(ValueError) as caught:
+        Mixture(((5, Fraction(1)),)).run_on(UniformSpec())
+    assert str(caught.value) == "uniform_w4_a4_l16 has no precision of 5 bits or more"
