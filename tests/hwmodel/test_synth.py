@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -16,7 +17,7 @@ from hwmodel.areaparts import area_parts
 from hwmodel.gates import Gates
 from hwmodel.library import Library, find_library
 from hwmodel.polarity import choose_polarity
-from hwmodel.recipes import Recipe, recipe_named, rounds
+from hwmodel.recipes import Recipe, recipe_named, recipes, rounds
 from hwmodel.row import make_row
 from hwmodel.synth import SynthesisError, synthesise
 
@@ -109,6 +110,16 @@ def test_netlist_does_what_the_verilog_does(tmp_path: Path, library: Library, re
     assert simulate(tmp_path, result.verilog, library) in ("0 wrong, 0", "0 wrong, 1")
     assert result.area_um2 == pytest.approx(sum(library.areas[kind] * n for kind, n in result.cells.items()))
     assert ("FA_X1" in result.cells) == (recipe.adders == "cell")
+
+
+@pytest.mark.pdk
+@pytest.mark.skipif(not os.environ.get("SILIQUANT_PDK_DIR"), reason="SILIQUANT_PDK_DIR names no folder of libraries")
+@pytest.mark.parametrize(("name", "clock_mhz"), [("sky130hd", 100), ("ihp-sg13g2", 100), ("asap7", 800)])
+def test_other_libraries_give_correct_netlists_too(tmp_path: Path, name: str, clock_mhz: int) -> None:
+    other = find_library(name)
+    result = synthesise(DESIGN, "tiny", other, clock_mhz, recipe=recipes("quick", other.full_adder is not None)[0])
+    assert simulate(tmp_path, result.verilog, other) in ("0 wrong, 0", "0 wrong, 1")
+    assert result.meets_clock
 
 
 def test_search_keeps_the_smallest_that_meets_the_clock(library: Library) -> None:

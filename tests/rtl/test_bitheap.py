@@ -69,7 +69,7 @@ TERMS = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(TERMS, st.integers(-1000, 1000), st.data())
 def test_words_constants_and_conditional_signs_add_up(terms, constant: int, data: st.DataObject) -> None:
     circuit = Circuit()
@@ -101,7 +101,7 @@ def test_words_constants_and_conditional_signs_add_up(terms, constant: int, data
         assert int(words_of(evaluate(circuit, inputs, total))) == expected % (1 << width)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(st.integers(0, 6), min_size=1, max_size=20), st.integers(0, 3), st.data())
 def test_a_row_keeps_every_carry_and_shifts(columns: list[int], column: int, data: st.DataObject) -> None:
     circuit = Circuit()
@@ -124,7 +124,7 @@ def test_a_row_keeps_every_carry_and_shifts(columns: list[int], column: int, dat
 
 
 @given(st.integers(1, 40), st.integers(1, 10))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_one_full_adder_a_bit(height: int, width: int) -> None:
     """Every full adder removes one bit: the tree and its carry-propagate adder have no more than bits in - bits out."""
     circuit, heap = plain_heap()

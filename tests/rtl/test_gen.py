@@ -1,0 +1,138 @@
+"""The command line that writes Verilog, and the Verilog and manifest themselves."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rtl.mac import DESIGNS, UniformSpec
+from rtl.verilog import GenerationError, manifest, to_verilog
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def gen(*arguments: str, module: bool = False, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    start = ["-m", "rtl.gen"] if module else [str(ROOT / "rtl" / "gen.py")]
+    return subprocess.run(
+        [sys.executable, "-W", "error", *start, *arguments], capture_output=True, text=True, cwd=cwd, check=False
+    )
+
+
+def test_the_command_writes_a_module_and_its_manifest_the_same_each_time(tmp_path: Path) -> None:
+    arguments = "--design uniform --weight-bits 4 --activation-bits 4 --lanes 16 --out".split()
+    first = gen(*arguments, str(tmp_path / "a"))
+    assert first.returncode == 0, first.stderr
+    assert first.stdout.splitlines() == [str(tmp_path / "a" / f"uniform_w4_a4_l16{end}") for end in (".v", ".json")]
+    second = gen(*arguments, str(tmp_path / "b"), module=True)
+    assert second.returncode == 0, second.stderr
+    for end in (".v", ".json"):
+        name = f"uniform_w4_a4_l16{end}"
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_the_command_runs_from_any_folder(tmp_path: Path) -> None:
+    done = gen("--design", "loom", "--units", "3", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "build" / "loom_u3.v").is_file()
+
+
+def test_list_shows_every_design_and_parameter() -> None:
+    done = gen("--list")
+    assert done.returncode == 0
+    for design in DESIGNS:
+        assert f"{design.design}: {design.summary}" in done.stdout
+        for name, (default, meaning) in design.parameter_help().items():
+            assert f"--{name.replace('_', '-')}" in done.stdout
+            assert f"{meaning} (default {default})" in done.stdout
+
+
+BAD = [
+    ("--design uniform --weight-bits 9", "weight_bits must be an integer from 1 to 8, not 9"),
+    ("--design uniform --lanes 0", "lanes must be an integer from 1 to 1024, not 0"),
+    ("--design uniform --lanes many", "lanes must be an integer, not 'many'"),
+    ("--design nosuch", "design must be one of uniform, padded, subword, bitfusion, bitblade, bitserial, loom, xnor, "
+     "not 'nosuch'"),
+    ("--design uniform --units 3", "unrecognized arguments: --units 3"),
+    ("", "--design must be given; --list shows the designs"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("arguments", "sentence"), BAD)
+def test_bad_values_are_one_line_and_exit_code_2(arguments: str, sentence: str, tmp_path: Path) -> None:
+    done = gen(*arguments.split(), "--out", str(tmp_path / "out"))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"rtl.gen: error: {sentence}\n"
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_unwritable_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = gen("--design", "uniform", "--out", str(tmp_path / "file"))
+    assert done.returncode == 2
+    assert done.stderr == f"rtl.gen: error: {tmp_path / 'file'}: File exists\n"
+
+
+SMALL = [design(**{design.size_parameter: 1}) for design in DESIGNS]
+
+
+@pytest.fixture(scope="module")
+def verilog() -> str:
+    return to_verilog(SMALL)
+
+
+def test_one_file_may_hold_many_modules_and_one_adder(verilog: str) -> None:
+    for spec in SMALL:
+        assert verilog.count(f"module {spec.name}(") == 1
+    assert verilog.count("module full_adder(") == 1
+    assert to_verilog(SMALL) == verilog
+
+
+def test_verilog_is_plain_2001_without_initial_values(verilog: str) -> None:
+    for word in ("logic", "always_ff", "always_comb", "initial", "(*", "/work"):
+        assert word not in verilog
+
+
+def test_icarus_accepts_every_design_as_verilog_2001(verilog: str, tmp_path: Path) -> None:
+    if shutil.which("iverilog") is None:
+        pytest.skip("iverilog is not installed")
+    path = tmp_path / "all.v"
+    path.write_text(verilog)
+    done = subprocess.run(
+        ["iverilog", "-g2001", "-Wall", "-Wno-timescale", "-tnull", str(path)], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr + done.stdout) == (0, "")
+
+
+def test_yosys_reads_every_design_without_a_warning(verilog: str, tmp_path: Path) -> None:
+    path = tmp_path / "all.v"
+    path.write_text(verilog)
+    script = "import sys; from pyosys import libyosys as y; d = y.Design(); [d.run_pass(c) for c in sys.argv[1:]]"
+    commands = [f"read_verilog {path}", "hierarchy -check", "proc", "check -assert"]
+    done = subprocess.run([sys.executable, "-c", script, *commands], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert "Warning" not in done.stdout + done.stderr
+
+
+def test_the_manifest_says_how_to_drive_the_module(verilog: str) -> None:
+    for spec in SMALL:
+        data = json.loads(json.dumps(manifest(spec)))
+        assert data["module"] == spec.name
+        assert type(spec)(**data["parameters"]) == spec
+        assert data["latency_cycles"] == spec.latency
+        head = verilog[verilog.index(f"module {spec.name}(") :]
+        head = head[: head.index(");")]
+        names = set(head[head.index("(") + 1 :].replace(" ", "").split(","))
+        assert names == {port["name"] for port in data["ports"]} | {"clk", "rst"}
+        assert set(data["versions"]) == {"siliquant", "amaranth", "pyosys"}
+        assert len(data["precisions"]) == len(spec.precisions)
+
+
+def test_a_failing_yosys_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    from amaranth.back import rtlil
+
+    monkeypatch.setattr(rtlil, "convert", lambda *_, **__: "this is no RTLIL\n")
+    with pytest.raises(GenerationError, match="Yosys could not write Verilog: .*ERROR"):
+        to_verilog([UniformSpec()])
