@@ -23,7 +23,7 @@ from hwmodel.library import Library, read_liberty_text
 from hwmodel.netlist import read_netlist
 from hwmodel.power import netlist_power
 from hwmodel.powertables import LibraryPower
-from hwmodel.recipes import recipes
+from hwmodel.recipes import recipe_named
 from hwmodel.row import SynthesisRow, make_row, row_key, sha256_text, tool_versions
 from hwmodel.stimulus import StreamPlan, check_sums, make_stimulus, precisions_to_check
 from hwmodel.store import RowStore
@@ -141,10 +141,7 @@ def _synthesised(
 ) -> Variant:
     """Synthesis, check and power; only the recipe of ``plain``, a row of the same design, where that is given."""
     library = bench.library
-    recipe = None
-    if plain is not None:
-        all_recipes = recipes(bench.effort, library.full_adder is not None)
-        recipe = next((one for one in all_recipes if one.name == plain.recipe), None)
+    recipe = None if plain is None else recipe_named(plain.recipe)
     result = synthesise(
         verilog, spec.name, library, bench.clock_mhz, effort=bench.effort, jobs=bench.jobs, recipe=recipe
     )

@@ -8,7 +8,7 @@ FLOW_VERSION = 1  # raise it when the flow gives other netlists than before: row
 
 ADDER_FORMS = ("cell", "logic")
 CARRY_FORMS = ("chain", "ripple", "brent-kung", "sklansky", "kogge-stone", "han-carlson")
-SCRIPTS = ("area", "keep", "even", "speed", "fast", "map", "lut")
+SCRIPTS = ("area", "flow", "keep", "even", "speed", "fast", "map", "lut")
 EFFORTS = ("quick", "normal", "high")
 
 
@@ -54,7 +54,9 @@ _QUICK = (
 )
 _NORMAL = (
     Recipe(_TREE, "chain", "area"),
+    Recipe(_TREE, "chain", "flow"),
     Recipe(_TREE, "ripple", "area"),
+    Recipe(_TREE, "brent-kung", "flow"),
     Recipe(_TREE, "brent-kung", "keep"),
     Recipe(_TREE, "sklansky", "keep"),
     Recipe(_TREE, "brent-kung", "even", 0.5),
@@ -64,6 +66,7 @@ _NORMAL = (
     Recipe(_TREE, "sklansky", "fast"),
     Recipe(_TREE, "brent-kung", "lut", 0.5),
     Recipe(_GATES, "ripple", "area"),
+    Recipe(_GATES, "ripple", "flow"),
     Recipe(_GATES, "brent-kung", "keep"),
     Recipe(_GATES, "brent-kung", "even", 0.5),
     Recipe(_GATES, "brent-kung", "speed", 0.5),
@@ -79,16 +82,28 @@ _HIGH = (
 _RECIPES = {"quick": _QUICK, "normal": _NORMAL, "high": tuple(dict.fromkeys(_HIGH))}
 
 
-def recipes(effort: str, has_adder_cell: bool) -> tuple[tuple[Recipe, ...], ...]:
-    """The recipes of one effort in rounds: the next round is tried only when none of the last meets the clock.
+def recipes(effort: str, has_adder_cell: bool) -> tuple[Recipe, ...]:
+    """The recipes of one effort; those for full-adder cells only where the library has such a cell."""
+    if effort not in EFFORTS:
+        raise ValueError(f"effort must be one of {', '.join(EFFORTS)}, not {effort!r}")
+    return tuple(recipe for recipe in _RECIPES[effort] if has_adder_cell or recipe.adders == _GATES)
+
+
+def rounds(effort: str, has_adder_cell: bool) -> tuple[tuple[Recipe, ...], ...]:
+    """The recipes in rounds: the next round is tried only when none of the last meets the clock.
 
     First those that use full-adder cells, where the library has one; then those of gates alone, which
     are much larger and somewhat faster.
     """
-    if effort not in EFFORTS:
-        raise ValueError(f"effort must be one of {', '.join(EFFORTS)}, not {effort!r}")
-    kinds = (_TREE, _GATES) if has_adder_cell else (_GATES,)
-    return tuple(tuple(recipe for recipe in _RECIPES[effort] if recipe.adders == kind) for kind in kinds)
+    every = recipes(effort, has_adder_cell)
+    found = (tuple(recipe for recipe in every if recipe.adders == form) for form in ADDER_FORMS)
+    return tuple(group for group in found if group)
+
+
+def recipe_named(name: str) -> Recipe | None:
+    """The recipe of a row's recipe text, such as cell-chain-area-buffered-sized; None when no list has it."""
+    plain = name.removesuffix("-sized").removesuffix("-buffered")
+    return next((recipe for recipe in _RECIPES["high"] if recipe.name == plain), None)
 
 
 _CARRY_MAPS = {
@@ -99,13 +114,14 @@ _CARRY_MAPS = {
     "kogge-stone": "-map +/choices/kogge-stone.v",
     "han-carlson": "-map +/choices/han-carlson.v",
 }
-# area: restructure and cover for area.  keep: cover for area, adder structures kept.
+# area, flow: restructure and cover for area, by two coverers.  keep: cover for area, adder structures kept.
 # even, speed, fast: cover for delay, each faster and larger than the one before.
 # map, lut: restructure, cover for delay, and let ABC buffer and size; the others are buffered and
 # sized by this flow (hwmodel.fanout, hwmodel.sizing), which sees whole paths.
 _ABC_SIZES = ("map", "lut")
 _ABC_SCRIPTS = {
     "area": "strash;ifraig;scorr;dc2;dch,-f;amap",
+    "flow": "strash;&get,-n;&fraig,-x;&put;scorr;dc2;dch,-f;&get,-n;&nf;&put",
     "keep": "strash;dch;amap",
     "even": "strash;ifraig;scorr;dch,-f;map,{D}",
     "speed": "strash;ifraig;scorr;dch,-f;map,-B,0.9,{D}",

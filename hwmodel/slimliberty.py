@@ -5,6 +5,7 @@ The slim copy holds the usable cells only, without power tables; functions and t
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from hwmodel.cells import (
 )
 from hwmodel.liberty import Group, parse_liberty
 
-FORMAT = 8  # raise it when the facts or the slim copy change, so that cached ones are made again
+FORMAT = 9  # raise it when the facts or the slim copy change, so that cached ones are made again
 _LOADS_OF_A_BUFFER = 4  # the default output load, in input capacitances of the driving cell
 
 _SECONDS = {"1ps": 1e-3, "10ps": 1e-2, "100ps": 1e-1, "1ns": 1.0}
@@ -247,6 +248,9 @@ _COMPLEX = frozenset(
 )
 
 
+_PLAIN = re.compile(r"[A-Za-z_][\w.]*|[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+|\w*)")
+
+
 def _quoted(item: str) -> str:
-    plain = item.replace("_", "a").replace(".", "0").lstrip("-")
-    return item if plain.isalnum() else f'"{item}"'
+    """A name or number as it is, all else in quotes (ABC wants numbers without)."""
+    return item if _PLAIN.fullmatch(item) else f'"{item}"'

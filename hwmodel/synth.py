@@ -24,7 +24,7 @@ from typing import Any
 
 from hwmodel.checks import positive_number
 from hwmodel.library import Library
-from hwmodel.recipes import Recipe, abc_options, carry_commands, recipes, sizes_itself
+from hwmodel.recipes import Recipe, abc_options, carry_commands, rounds, sizes_itself
 from hwmodel.selection import Netlist, select
 from hwmodel.sizing import apply
 from hwmodel.sta import OpenSta, Timing, ToolMissing
@@ -89,14 +89,14 @@ def synthesise(
         raise ValueError(f"top must be a plain Verilog module name, not {top!r}")
     if jobs is not None and jobs < 1:
         raise ValueError(f"jobs must be at least 1, not {jobs}")
-    rounds = ((recipe,),) if recipe else recipes(effort, library.full_adder is not None)
+    groups = ((recipe,),) if recipe else rounds(effort, library.full_adder is not None)
     with tempfile.TemporaryDirectory(prefix="siliquant-synth-") as name, contextlib.ExitStack() as stack:
         folder = Path(name)
         checkpoint = _elaborate(folder, verilog, top)
         opensta = _open(stack, library)
         found: list[Netlist] = []
         best: Netlist | None = None
-        for chosen in rounds:
+        for chosen in groups:
             with ThreadPoolExecutor(jobs or os.cpu_count() or 1) as pool:
                 work = [pool.submit(_map, folder, checkpoint, top, library, r, period_ns, progress) for r in chosen]
                 new = [netlist for future in work for netlist in future.result()]

@@ -69,6 +69,14 @@ def notes(rows: Sequence[Row]) -> list[str]:
     for bits in dict.fromkeys(row.bits for row in rows):
         mixture = next((row.mixture for row in rows if row.bits == bits and row.mixture != f"{bits}b:1"), f"{bits}b:1")
         lines.append(f"Mean of {bits} bits: the mixture (share of MACs by bit-width) is {mixture}.")
+    for bits in dict.fromkeys(row.bits for row in rows):
+        rates = [row for row in rows if row.bits == bits and row.normalisation == EQUAL_THROUGHPUT]
+        wide = [row.design for row in rates if row.units == 1 and row.macs_per_cycle > 1.2 * rates[0].macs_per_cycle]
+        if wide:
+            lines.append(
+                f"At {bits} bits one unit of {', '.join(wide)} already gives more products a cycle than the uniform MAC: "
+                "it shares its accumulator among more of them. More lanes make an equal match."
+            )
     if any(row.power_uw is not None for row in rows):
         lines.append(
             "Power: leakage, internal and switching power from the Liberty file, zero-delay toggles of uniform random "
