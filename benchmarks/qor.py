@@ -36,7 +36,8 @@ design = libyosys.Design()
 source, top, liberty, target = sys.argv[1:]
 for command in (
     f"read_verilog {source}", f"synth -flatten -top {top}", f"dfflibmap -liberty {liberty}", f"abc -liberty {liberty}",
-    "opt_clean -purge", f"tee -q -o {target}.json stat -json -liberty {liberty}", f"write_verilog -noattr -noexpr {target}.v",
+    "opt_clean -purge", f"tee -q -o {target}.json stat -json -liberty {liberty}",
+    f"write_verilog -noattr -noexpr {target}.v",
 ):
     design.run_pass(command)
 """

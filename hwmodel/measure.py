@@ -61,7 +61,9 @@ class Measurement:
     tried: tuple[Variant, ...]
 
 
-def smallest(spec: MacSpec, precisions: Sequence[Precision], bench: Bench, store: RowStore | None = None) -> Measurement:
+def smallest(
+    spec: MacSpec, precisions: Sequence[Precision], bench: Bench, store: RowStore | None = None
+) -> Measurement:
     """The smallest pipelining of ``spec`` that meets the clock; the fastest where none does.
 
     The number of stages grows until the clock is met, and by one more, which can be smaller still. Raises as
@@ -124,13 +126,13 @@ def _stored(
     tools = tool_versions()
 
     def find(activity: str | None) -> SynthesisRow | None:
-        return store.get(
-            row_key(verilog_sha256, bench.library.sha256, bench.clock_mhz, bench.effort, activity, tools)
-        )
+        return store.get(row_key(verilog_sha256, bench.library.sha256, bench.clock_mhz, bench.effort, activity, tools))
 
     plain = find(None)
-    if plain is None or plain.minimum_period_ns is None:
-        return plain and Variant(spec, plain, dict.fromkeys(precisions, plain)), plain
+    if plain is None:
+        return None, None
+    if plain.minimum_period_ns is None:
+        return Variant(spec, plain, dict.fromkeys(precisions, plain)), plain
     powered = {precision: find(str(StreamPlan(precision))) for precision in precisions}
     rows = {precision: row for precision, row in powered.items() if row is not None}
     return (Variant(spec, plain, rows) if len(rows) == len(powered) else None), plain
@@ -150,7 +152,9 @@ def _synthesised(
         if precision not in precisions:
             products = 2 * spec.products_per_step(precision) + 1
             _simulate(spec, StreamPlan(precision, products=products, cycles=48), result, bench)
-    return Variant(spec, row, {precision: _powered(row, spec, StreamPlan(precision), result, bench) for precision in precisions})
+    return Variant(
+        spec, row, {precision: _powered(row, spec, StreamPlan(precision), result, bench) for precision in precisions}
+    )
 
 
 def _powered(row: SynthesisRow, spec: MacSpec, plan: StreamPlan, result: Synthesis, bench: Bench) -> SynthesisRow:

@@ -55,9 +55,7 @@ class Mixture:
     def time_shares(self, spec: MacSpec) -> tuple[tuple[int, Fraction], ...]:
         """Shares of time by width: a width with fewer products a cycle takes more of it."""
         rate = self.macs_per_cycle(spec)
-        return tuple(
-            (bits, share * rate / spec.macs_per_cycle(Precision(bits, bits))) for bits, share in self.shares
-        )
+        return tuple((bits, share * rate / spec.macs_per_cycle(Precision(bits, bits))) for bits, share in self.shares)
 
 
 def standard_mixture(mean_bits: int) -> Mixture:

@@ -16,13 +16,13 @@ __all__ = ["Mismatch", "Stimulus", "StreamPlan", "check_sums", "make_stimulus", 
 RESET_CYCLES = 2
 
 
-class Mismatch(AssertionError):
+class Mismatch(AssertionError):  # noqa: N818 (it names what was found)
     """A netlist that does not compute what its golden model does."""
 
 
 @dataclass(frozen=True)
 class StreamPlan:
-    """A reproducible operand stream at full rate: back-to-back sums of ``products`` products, ``cycles`` or more cycles.
+    """A reproducible operand stream at full rate: back-to-back sums of ``products`` products, for ``cycles`` or more.
 
     Its text names it in every result that depends on it.
     """
@@ -71,7 +71,9 @@ def make_stimulus(spec: MacSpec, plan: StreamPlan) -> Stimulus:
     return Stimulus(full, tuple(pair for pair in expected if pair[0] < RESET_CYCLES + cycles))
 
 
-def check_sums(spec: MacSpec, plan: StreamPlan, stimulus: Stimulus, accumulator: Sequence[int], out_valid: Sequence[int]) -> None:
+def check_sums(
+    spec: MacSpec, plan: StreamPlan, stimulus: Stimulus, accumulator: Sequence[int], out_valid: Sequence[int]
+) -> None:
     """Compares simulated port words with the golden model, bit for bit. Raises Mismatch with both values."""
     for cycle, value in stimulus.expected:
         actual = spec.unpack(accumulator[cycle])
@@ -95,9 +97,7 @@ def precisions_to_check(spec: MacSpec) -> tuple[Precision, ...]:
     )
 
 
-def _codes(
-    plan: StreamPlan, operand: str, sums: int, products: int, bounds: tuple[int, int]
-) -> npt.NDArray[np.int64]:
+def _codes(plan: StreamPlan, operand: str, sums: int, products: int, bounds: tuple[int, int]) -> npt.NDArray[np.int64]:
     if bounds == (-1, 1):  # a binary code is -1 or +1
         return 2 * plan.stream.codes(sums, products, 1, signed=False, operand=operand) - 1
     bits = (bounds[1] - bounds[0]).bit_length()

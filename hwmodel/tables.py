@@ -62,10 +62,8 @@ def cells(rows: Sequence[Row]) -> list[tuple[int, list[str]]]:
 def notes(rows: Sequence[Row]) -> list[str]:
     """What a reader must know beside the numbers."""
     first = rows[0]
-    lines = [
-        f"Library {first.library}, {first.corner}; clock {first.clock_mhz:g} MHz; registers counted; "
-        "for each design the smallest of 0, 1 or 2 pipeline stages that meets the clock.",
-    ]
+    flow = "registers counted; for each design the smallest of 0, 1 or 2 pipeline stages that meets the clock."
+    lines = [f"Library {first.library}, {first.corner}; clock {first.clock_mhz:g} MHz; {flow}"]
     for bits in dict.fromkeys(row.bits for row in rows):
         mixture = next((row.mixture for row in rows if row.bits == bits and row.mixture != f"{bits}b:1"), f"{bits}b:1")
         lines.append(f"Mean of {bits} bits: the mixture (share of MACs by bit-width) is {mixture}.")
@@ -74,8 +72,8 @@ def notes(rows: Sequence[Row]) -> list[str]:
         wide = [row.design for row in rates if row.units == 1 and row.macs_per_cycle > 1.2 * rates[0].macs_per_cycle]
         if wide:
             lines.append(
-                f"At {bits} bits one unit of {', '.join(wide)} already gives more products a cycle than the uniform MAC: "
-                "it shares its accumulator among more of them. More lanes make an equal match."
+                f"At {bits} bits one unit of {', '.join(wide)} gives more products a cycle than the uniform MAC: it "
+                "shares its accumulator among more of them. More lanes make an equal match."
             )
     if any(row.power_uw is not None for row in rows):
         lines.append(

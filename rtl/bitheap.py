@@ -195,4 +195,8 @@ class BitHeap:
             first.append(left[0])
             second.append(left[1])
         start = next((column for column in range(width) if second[column] != ZERO), width)
-        return (*first[:start], *circuit.add(tuple(first[start:]), tuple(second[start:]))) if start < width else tuple(first)
+        return (
+            (*first[:start], *circuit.add(tuple(first[start:]), tuple(second[start:])))
+            if start < width
+            else tuple(first)
+        )

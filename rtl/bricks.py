@@ -48,7 +48,9 @@ class BrickSpec(ScalableSpec):
         self.check_precision(precision)
         return self.units * (8 // precision.weight_bits) * (8 // precision.activation_bits)
 
-    def _pack_step(self, weights: Sequence[int], activations: Sequence[int], precision: Precision) -> list[dict[str, int]]:
+    def _pack_step(
+        self, weights: Sequence[int], activations: Sequence[int], precision: Precision
+    ) -> list[dict[str, int]]:
         n, size = self.blocks, self.minimum_bits
         weight_blocks, activation_blocks = precision.weight_bits // size, precision.activation_bits // size
         rows, columns = n // weight_blocks, n // activation_blocks
@@ -62,11 +64,9 @@ class BrickSpec(ScalableSpec):
                 fields["activations"][unit * n * n + n * (column * activation_blocks + k) + row * weight_blocks] = block
         return [{name: pack_fields(values, size) for name, values in fields.items()} | self.mode_words(precision)]
 
-    def add_brick(self, builder: DatapathBuilder, heap: BitHeap, unit: int, i: int, j: int) -> None:
+    def add_brick(self, builder: DatapathBuilder, unit: int, heap: BitHeap, i: int, j: int) -> None:
         """Adds the product of brick (i, j) of one unit, negated, at column 0."""
-        size = self.minimum_bits
-        weight_top = self.control(builder, lambda p: (i + 1) * size % p.weight_bits == 0)
-        activation_top = self.control(builder, lambda p: p.activation_signed and (j + 1) * size % p.activation_bits == 0)
+        weight_top, activation_top = self.weight_top(builder, i), self.activation_top(builder, j)
         heap.add_product(
             self._operand(builder, "weights", unit, i, j),
             self._operand(builder, "activations", unit, j, i),
@@ -97,7 +97,7 @@ class BrickSpec(ScalableSpec):
             heap.add_row(quarter.row(), shifts=shifts)
 
     def _operand(self, builder: DatapathBuilder, port: str, unit: int, along: int, across: int) -> Word:
-        """Block ``along`` of the operand that brick (along, across) sees; operands span ``across`` by the other's width."""
+        """The block that brick (along, across) sees: ``along`` of the operand whose product spans ``across``."""
         n = self.blocks
         base = (unit * n + along) * n
         fields = builder.fields(port, self.minimum_bits)
@@ -121,5 +121,5 @@ class BrickSpec(ScalableSpec):
 
     def _other_at_most(self, builder: DatapathBuilder, port: str, bits: int) -> Bit:
         if port == "weights":
-            return self.control(builder, lambda p: p.activation_bits <= bits)
-        return self.control(builder, lambda p: p.weight_bits <= bits)
+            return self.control(builder, lambda precision: precision.activation_bits <= bits)
+        return self.at_most(builder, bits)

@@ -97,7 +97,7 @@ class Circuit:
     def and_(self, a: Bit, b: Bit) -> Bit:
         if ZERO in (a, b) or self._inverse.get(a) == b:
             return ZERO
-        if a == ONE or a == b:
+        if a in (ONE, b):
             return b
         if b == ONE:
             return a
@@ -106,7 +106,7 @@ class Circuit:
     def or_(self, a: Bit, b: Bit) -> Bit:
         if ONE in (a, b) or self._inverse.get(a) == b:
             return ONE
-        if a == ZERO or a == b:
+        if a in (ZERO, b):
             return b
         if b == ZERO:
             return a
@@ -177,7 +177,7 @@ class Circuit:
         return self._gate(Op.ADD, a + b)
 
     def shift_left(self, word: Word, control: Bit, amount: int, *, signed: bool = False) -> Word:
-        """``word`` shifted left by ``amount`` where ``control`` is 1; ``amount`` bits wider, by its sign if ``signed``."""
+        """``word`` shifted left by ``amount`` where ``control`` is 1, ``amount`` bits wider; ``signed`` extends its sign."""
         up, same = (ZERO,) * amount + word, word + (word[-1] if signed else ZERO,) * amount
         return tuple(self.mux(control, one, zero) for one, zero in zip(up, same, strict=True))
 

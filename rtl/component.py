@@ -102,7 +102,10 @@ class _Emitter:
                 )
                 results: list[Value] = [total, carry]
             case Op.HALF_ADDER:
-                results = [self._name(number, x[0] ^ x[1], gate.outputs[0]), self._name(number, x[0] & x[1], gate.outputs[1])]
+                results = [
+                    self._name(number, x[0] ^ x[1], gate.outputs[0]),
+                    self._name(number, x[0] & x[1], gate.outputs[1]),
+                ]
             case Op.ADD:
                 width = len(x) // 2
                 word = Signal(width, name=f"add{number}")

@@ -104,3 +104,17 @@ class ScalableSpec(MacSpec):
     def control(self, builder: DatapathBuilder, wanted: Callable[[Precision], bool]) -> Bit:
         """A control that is 1 at every precision for which ``wanted`` is true."""
         return builder.controls.function(np.array([wanted(precision) for precision in self.precisions]))
+
+    def at_most(self, builder: DatapathBuilder, bits: int) -> Bit:
+        """A control that is 1 where weights have at most ``bits`` bits."""
+        return self.control(builder, lambda precision: precision.weight_bits <= bits)
+
+    def weight_top(self, builder: DatapathBuilder, block: int) -> Bit:
+        """A control that is 1 where that block of an 8-bit field is the top of a weight."""
+        return self.control(builder, lambda p: (block + 1) * self.minimum_bits % p.weight_bits == 0)
+
+    def activation_top(self, builder: DatapathBuilder, block: int) -> Bit:
+        """A control that is 1 where that block of an 8-bit field is the top of a signed activation."""
+        return self.control(
+            builder, lambda p: p.activation_signed and (block + 1) * self.minimum_bits % p.activation_bits == 0
+        )

@@ -192,7 +192,9 @@ class MacSpec(ABC):
         return 1
 
     @abstractmethod
-    def _pack_step(self, weights: Sequence[int], activations: Sequence[int], precision: Precision) -> list[dict[str, int]]:
+    def _pack_step(
+        self, weights: Sequence[int], activations: Sequence[int], precision: Precision
+    ) -> list[dict[str, int]]:
         """Port words, one dict a cycle, of one step; operands are checked, the last step of a sum may be short."""
 
     @abstractmethod
@@ -314,9 +316,8 @@ class MacSpec(ABC):
         if w.shape != a.shape:
             raise ValueError(f"weights and activations must have equal shapes, not {w.shape} and {a.shape}")
         if w.shape[-1] > self.reduction_length:
-            raise ValueError(
-                f"the reduction must have at most {self.reduction_length} products (reduction_length), not {w.shape[-1]}"
-            )
+            most = f"{self.reduction_length} products (reduction_length)"
+            raise ValueError(f"the reduction must have at most {most}, not {w.shape[-1]}")
         return w, a
 
     def compute(self, weights: npt.ArrayLike, activations: npt.ArrayLike, precision: Precision) -> IntArray:

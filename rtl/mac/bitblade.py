@@ -24,6 +24,6 @@ class BitBladeSpec(BrickSpec):
 
         def add_position(heap: BitHeap, i: int, j: int) -> None:
             for unit in range(self.units):
-                self.add_brick(builder, heap, unit, i, j)
+                self.add_brick(builder, unit, heap, i, j)
 
         self.fuse(builder, builder.heap, add_position)

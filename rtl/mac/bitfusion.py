@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 from ..bricks import BrickSpec
@@ -21,4 +22,4 @@ class BitFusionSpec(BrickSpec):
     def datapath(self, builder: DatapathBuilder) -> None:
         self.declare_modes(builder)
         for unit in range(self.units):
-            self.fuse(builder, builder.heap, lambda heap, i, j, unit=unit: self.add_brick(builder, heap, unit, i, j))
+            self.fuse(builder, builder.heap, partial(self.add_brick, builder, unit))

@@ -54,7 +54,9 @@ class BitSerialSpec(MacSpec):
         self.check_precision(precision)
         return precision.weight_bits
 
-    def _pack_step(self, weights: Sequence[int], activations: Sequence[int], precision: Precision) -> list[dict[str, int]]:
+    def _pack_step(
+        self, weights: Sequence[int], activations: Sequence[int], precision: Precision
+    ) -> list[dict[str, int]]:
         fixed = {
             "activations": pack_fields(activations, MAX_BITS),
             "activation_signed": int(precision.activation_signed),

@@ -54,7 +54,9 @@ class LoomSpec(MacSpec):
         self.check_precision(precision)
         return precision.weight_bits * precision.activation_bits
 
-    def _pack_step(self, weights: Sequence[int], activations: Sequence[int], precision: Precision) -> list[dict[str, int]]:
+    def _pack_step(
+        self, weights: Sequence[int], activations: Sequence[int], precision: Precision
+    ) -> list[dict[str, int]]:
         return [
             {
                 "weights": pack_fields([weight >> i for weight in weights], 1),

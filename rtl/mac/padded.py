@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ..circuit import Word
+from ..circuit import Bit, Word
 from ..datapath import DatapathBuilder
 from ..scalable import ScalableSpec
 from ..spec import MAX_BITS, Port, Precision, pack_fields, parameter
@@ -56,7 +56,9 @@ class PaddedSpec(ScalableSpec):
         self.check_precision(precision)
         return self.units
 
-    def _pack_step(self, weights: Sequence[int], activations: Sequence[int], precision: Precision) -> list[dict[str, int]]:
+    def _pack_step(
+        self, weights: Sequence[int], activations: Sequence[int], precision: Precision
+    ) -> list[dict[str, int]]:
         shift = MAX_BITS - precision.weight_bits if self.gating else 0
         return [
             {
@@ -84,16 +86,15 @@ class PaddedSpec(ScalableSpec):
         if not self.gating:
             return result
         for bits in self.widths[1:]:
-            narrow = self.control(builder, lambda precision, bits=bits: precision.weight_bits <= bits)
-            result = builder.circuit.shift_right(result, narrow, 2 * bits)
+            result = builder.circuit.shift_right(result, self.at_most(builder, bits), 2 * bits)
         return result
 
     def _gate(self, builder: DatapathBuilder, operand: Word) -> Word:
+        """``operand`` with every bit that the precision leaves out forced to zero."""
         if not self.gating:
             return operand
-        return tuple(
-            builder.circuit.and_(
-                bit, self.control(builder, lambda precision, lost=MAX_BITS - position: precision.weight_bits >= lost)
-            )
-            for position, bit in enumerate(operand)
-        )
+        keep = (self._reaches(builder, position) for position in range(MAX_BITS))
+        return tuple(builder.circuit.and_(bit, used) for bit, used in zip(operand, keep, strict=True))
+
+    def _reaches(self, builder: DatapathBuilder, position: int) -> Bit:
+        return self.control(builder, lambda precision: precision.weight_bits >= MAX_BITS - position)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import ClassVar
 
-from ..circuit import Word
+from ..circuit import Bit, Word
 from ..datapath import DatapathBuilder
 from ..scalable import ScalableSpec
 from ..spec import MAX_BITS, Port, Precision, pack_fields
@@ -40,40 +40,49 @@ class SubwordSpec(ScalableSpec):
         self.check_precision(precision)
         return self.units * (MAX_BITS // precision.weight_bits)
 
-    def _pack_step(self, weights: Sequence[int], activations: Sequence[int], precision: Precision) -> list[dict[str, int]]:
+    def _pack_step(
+        self, weights: Sequence[int], activations: Sequence[int], precision: Precision
+    ) -> list[dict[str, int]]:
         bits = precision.weight_bits
         per_unit = MAX_BITS // bits
         full = [*activations, *[0] * (self.products_per_step(precision) - len(activations))]
         reverse = [a for unit in range(self.units) for a in reversed(full[unit * per_unit : (unit + 1) * per_unit])]
-        return [{"weights": pack_fields(weights, bits), "activations": pack_fields(reverse, bits), **self.mode_words(precision)}]
+        return [
+            {
+                "weights": pack_fields(weights, bits),
+                "activations": pack_fields(reverse, bits),
+                **self.mode_words(precision),
+            }
+        ]
 
     def datapath(self, builder: DatapathBuilder) -> None:
         self.declare_modes(builder)
         size = self.minimum_bits
         weights, activations = builder.fields("weights", size), builder.fields("activations", size)
         for i, j in product(range(self.blocks), repeat=2):
-            # Block i of a weight meets block j of an activation where both belong to the same product.
-            enable = self.control(
-                builder,
-                lambda p, i=i, j=j: i * size // p.weight_bits + j * size // p.weight_bits == MAX_BITS // p.weight_bits - 1,
-            )
-            weight_top = self.control(builder, lambda p, i=i: (i + 1) * size % p.weight_bits == 0)
-            activation_top = self.control(
-                builder, lambda p, j=j: p.activation_signed and (j + 1) * size % p.activation_bits == 0
-            )
+            enable = self._meet(builder, i, j)
             for unit in range(self.units):
                 builder.heap.add_product(
                     weights[unit * self.blocks + i],
                     activations[unit * self.blocks + j],
                     column=(i + j) * size,
-                    weight_signed=weight_top,
-                    activation_signed=activation_top,
+                    weight_signed=self.weight_top(builder, i),
+                    activation_signed=self.activation_top(builder, j),
                     enable=enable,
                     negative=True,
                 )
 
     def present(self, builder: DatapathBuilder, result: Word) -> Word:
         for bits in self.widths[1:]:
-            narrow = self.control(builder, lambda precision, bits=bits: precision.weight_bits <= bits)
-            result = builder.circuit.shift_right(result, narrow, bits)
+            result = builder.circuit.shift_right(result, self.at_most(builder, bits), bits)
         return result
+
+    def _meet(self, builder: DatapathBuilder, i: int, j: int) -> Bit:
+        """A control that is 1 where block i of a weight and block j of an activation belong to the same product."""
+        size = self.minimum_bits
+
+        def wanted(precision: Precision) -> bool:
+            bits = precision.weight_bits
+            return i * size // bits + j * size // bits == MAX_BITS // bits - 1
+
+        return self.control(builder, wanted)

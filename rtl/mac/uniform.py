@@ -55,7 +55,9 @@ class UniformSpec(MacSpec):
         self.check_precision(precision)
         return self.lanes
 
-    def _pack_step(self, weights: Sequence[int], activations: Sequence[int], precision: Precision) -> list[dict[str, int]]:
+    def _pack_step(
+        self, weights: Sequence[int], activations: Sequence[int], precision: Precision
+    ) -> list[dict[str, int]]:
         return [
             {
                 "weights": pack_fields(weights, self.weight_bits),
@@ -66,7 +68,11 @@ class UniformSpec(MacSpec):
 
     def datapath(self, builder: DatapathBuilder) -> None:
         builder.set_controls(["activation_signed"], [[0], [1]])
-        lanes = zip(builder.fields("weights", self.weight_bits), builder.fields("activations", self.activation_bits), strict=True)
+        lanes = zip(
+            builder.fields("weights", self.weight_bits),
+            builder.fields("activations", self.activation_bits),
+            strict=True,
+        )
         for weight, activation in lanes:
             builder.heap.add_product(
                 weight, activation, activation_signed=builder.bit("activation_signed"), negative=True

@@ -67,7 +67,9 @@ class XnorSpec(MacSpec):
                 raise ValueError(f"{label} must be -1 or 1 at {precision}, not 0")
         return w, a
 
-    def _pack_step(self, weights: Sequence[int], activations: Sequence[int], precision: Precision) -> list[dict[str, int]]:
+    def _pack_step(
+        self, weights: Sequence[int], activations: Sequence[int], precision: Precision
+    ) -> list[dict[str, int]]:
         unused = self.lanes - len(weights)
         bits = [int(a > 0) for a in activations]
         if precision.activation_signed:

@@ -93,7 +93,9 @@ def test_words_constants_and_conditional_signs_add_up(terms, constant: int, data
     width = data.draw(st.integers(1, 16))
     total = heap.total(width)
     for c0, c1 in states:
-        inputs = {f"t{number}": np.asarray(value) for number, value in enumerate(values)} | {"c": np.asarray(c0 | c1 << 1)}
+        inputs = {f"t{number}": np.asarray(value) for number, value in enumerate(values)} | {
+            "c": np.asarray(c0 | c1 << 1)
+        }
         expected = constant
         for value, (bits, column, signed, negative, flip) in zip(values, terms, strict=True):
             number = int(as_signed(np.asarray(value), bits, signed)) << column

@@ -22,7 +22,7 @@ def gen(*arguments: str, module: bool = False, cwd: Path = ROOT) -> subprocess.C
 
 
 def test_the_command_writes_a_module_and_its_manifest_the_same_each_time(tmp_path: Path) -> None:
-    arguments = "--design uniform --weight-bits 4 --activation-bits 4 --lanes 16 --out".split()
+    arguments = ["--design", "uniform", "--weight-bits", "4", "--activation-bits", "4", "--lanes", "16", "--out"]
     first = gen(*arguments, str(tmp_path / "a"))
     assert first.returncode == 0, first.stderr
     assert first.stdout.splitlines() == [str(tmp_path / "a" / f"uniform_w4_a4_l16{end}") for end in (".v", ".json")]
@@ -49,12 +49,12 @@ def test_list_shows_every_design_and_parameter() -> None:
             assert f"{meaning} (default {default})" in done.stdout
 
 
+NAMES = "uniform, padded, subword, bitfusion, bitblade, bitserial, loom, xnor"
 BAD = [
     ("--design uniform --weight-bits 9", "weight_bits must be an integer from 1 to 8, not 9"),
     ("--design uniform --lanes 0", "lanes must be an integer from 1 to 1024, not 0"),
     ("--design uniform --lanes many", "lanes must be an integer, not 'many'"),
-    ("--design nosuch", "design must be one of uniform, padded, subword, bitfusion, bitblade, bitserial, loom, xnor, "
-     "not 'nosuch'"),
+    ("--design nosuch", f"design must be one of {NAMES}, not 'nosuch'"),
     ("--design uniform --units 3", "unrecognized arguments: --units 3"),
     ("", "--design must be given; --list shows the designs"),
 ]  # fmt: skip
@@ -101,7 +101,10 @@ def test_icarus_accepts_every_design_as_verilog_2001(verilog: str, tmp_path: Pat
     path = tmp_path / "all.v"
     path.write_text(verilog)
     done = subprocess.run(
-        ["iverilog", "-g2001", "-Wall", "-Wno-timescale", "-tnull", str(path)], capture_output=True, text=True, check=False
+        ["iverilog", "-g2001", "-Wall", "-Wno-timescale", "-tnull", str(path)],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert (done.returncode, done.stderr + done.stdout) == (0, "")
 
@@ -134,5 +137,5 @@ def test_a_failing_yosys_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     from amaranth.back import rtlil
 
     monkeypatch.setattr(rtlil, "convert", lambda *_, **__: "this is no RTLIL\n")
-    with pytest.raises(GenerationError, match="Yosys could not write Verilog: .*ERROR"):
+    with pytest.raises(GenerationError, match=r"Yosys could not write Verilog: .*ERROR"):
         to_verilog([UniformSpec()])

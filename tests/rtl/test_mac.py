@@ -51,7 +51,9 @@ def run_steps(spec: MacSpec, weights: np.ndarray, activations: np.ndarray, preci
     """Sums of the rows of both (N, step) arrays, one cycle each, all side by side."""
     words = spec.pack(weights.ravel(), activations.ravel(), precision)
     words["clear"] = [1] * len(weights)
-    return [spec.unpack(word) for word in emulate(built(spec), {name: np.array([word]) for name, word in words.items()})]
+    return [
+        spec.unpack(word) for word in emulate(built(spec), {name: np.array([word]) for name, word in words.items()})
+    ]
 
 
 def codes(low: int, high: int, binary: bool) -> list[int]:
@@ -72,11 +74,10 @@ def operands(spec: MacSpec, precision: Precision, rows: int, length: int, seed: 
 
 def precisions_to_test(spec: MacSpec) -> list[Precision]:
     """All of a scalable design; of a serial one the symmetric and the extreme pairs."""
-    edge = (1, 8)
-    return [
-        p for p in spec.precisions
-        if len(spec.precisions) <= 18 or p.weight_bits == p.activation_bits or {p.weight_bits, p.activation_bits} <= {*edge, 3}
-    ]  # fmt: skip
+    if len(spec.precisions) <= 18:
+        return list(spec.precisions)
+    widths = [(precision.weight_bits, precision.activation_bits) for precision in spec.precisions]
+    return [p for p, (w, a) in zip(spec.precisions, widths, strict=True) if w == a or {w, a} <= {1, 3, 8}]
 
 
 def all_pairs(precision: Precision) -> tuple[np.ndarray, np.ndarray]:
