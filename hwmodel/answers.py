@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
@@ -17,7 +16,6 @@ from hwmodel.measure import Bench, Measurement, Variant, generator_key, known, s
 from hwmodel.mixture import parse_mixture, standard_mixture
 from hwmodel.store import RowStore, write_packaged
 from rtl.spec import MacSpec, Precision
-from siliquant.files import write_atomically
 
 __all__ = ["Answers", "Settings", "settings"]
 
@@ -78,11 +76,8 @@ class Answers:
     def write_rows(self, folder: Path) -> list[Path]:
         """Writes the rows behind the measurements, and which spec each came from, as the package keeps them."""
         variants = [variant for one in self._measured.values() for variant in one.tried]
-        paths = write_packaged([row for one in variants for row in (one.row, *one.powered.values())], folder)
         sources = {generator_key(variant.spec): variant.row.verilog_sha256 for variant in variants}
-        index = folder / "verilog.json"
-        write_atomically(index, json.dumps(dict(sorted(sources.items())), indent=0) + "\n")
-        return [*paths, index]
+        return write_packaged([row for one in variants for row in (one.row, *one.powered.values())], sources, folder)
 
     def _measure(self, missing: Mapping[MacSpec, tuple[Precision, ...]]) -> None:
         columns = (

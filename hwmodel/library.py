@@ -19,8 +19,8 @@ from pathlib import Path
 
 from hwmodel import slimliberty
 from hwmodel.cells import FullAdderCell, HalfAdderCell
-from hwmodel.files import cache_dir as user_cache_dir
-from hwmodel.files import write_atomically
+from siliquant.files import cache_dir as user_cache_dir
+from siliquant.files import write_atomically
 
 _SUFFIXES = (".lib", ".lib.gz", ".lib.xz")
 

@@ -2,6 +2,7 @@
 
     user layer   <cache>/rows/<first two of key>/<key>.json     one small file a row, renamed into place
     package      hwmodel/data/rows/<library>.jsonl              one row a line, sorted by key
+                 hwmodel/data/rows/verilog.json                 the Verilog of each spec they came from
 
 A row is whole or absent: two processes may write the same key, and a killed one leaves nothing half-written.
 """
@@ -10,13 +11,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
-from hwmodel.files import cache_dir, write_atomically
+from siliquant.files import cache_dir, write_atomically
 from hwmodel.row import SynthesisRow
 
 PACKAGED_ROWS = Path(__file__).resolve().parent / "data" / "rows"
+VERILOG_INDEX = "verilog.json"
 _KEY = re.compile(r"[0-9a-f]{64}")
 
 
@@ -37,6 +39,7 @@ class RowStore:
         self._packaged_folder = packaged
         self._report = report
         self._packaged: dict[str, SynthesisRow] | None = None
+        self._verilog: dict[str, str] | None = None
 
     def get(self, key: str) -> SynthesisRow | None:
         """The row of a key, or None."""
@@ -74,8 +77,8 @@ class RowStore:
         try:
             text = self._alias_path(recipe_key).read_text().strip()
         except (OSError, ValueError):
-            return None
-        return text if _KEY.fullmatch(text) else None
+            text = ""
+        return text if _KEY.fullmatch(text) else self._packaged_verilog().get(recipe_key)
 
     def remember_verilog(self, recipe_key: str, verilog_sha256: str) -> None:
         """Note which Verilog came of what `recipe_key` hashes (spec, RTL sources, Amaranth version)."""
@@ -88,6 +91,16 @@ class RowStore:
 
     def _alias_path(self, key: str) -> Path:
         return self._path(key).with_suffix(".verilog")
+
+    def _packaged_verilog(self) -> dict[str, str]:
+        if self._verilog is None:
+            path = self._packaged_folder / VERILOG_INDEX if self._packaged_folder else None
+            try:
+                self._verilog = dict(json.loads(path.read_text())) if path and path.is_file() else {}
+            except ValueError as error:
+                self._report(f"{path} cannot be read and is ignored: {error}")
+                self._verilog = {}
+        return self._verilog
 
     def _packaged_rows(self) -> dict[str, SynthesisRow]:
         if self._packaged is None:
@@ -103,8 +116,13 @@ class RowStore:
         return self._packaged
 
 
-def write_packaged(rows: Iterable[SynthesisRow], folder: Path = PACKAGED_ROWS) -> list[Path]:
-    """Write the package's read-only layer anew: one file a library, one row a line, sorted; returns the files."""
+def write_packaged(
+    rows: Iterable[SynthesisRow], verilog: Mapping[str, str], folder: Path = PACKAGED_ROWS
+) -> list[Path]:
+    """Write a read-only layer anew: one file a library, one row a line, sorted; returns the files.
+
+    verilog: what RowStore.verilog_of answers for the specs of these rows.
+    """
     by_library: dict[str, dict[str, str]] = {}
     for row in rows:
         by_library.setdefault(row.library, {})[row.key] = _sorted_line(row)
@@ -113,7 +131,9 @@ def write_packaged(rows: Iterable[SynthesisRow], folder: Path = PACKAGED_ROWS) -
         path = folder / f"{library}.jsonl"
         write_atomically(path, "".join(f"{lines[key]}\n" for key in sorted(lines)))
         written.append(path)
-    return written
+    index = folder / VERILOG_INDEX
+    write_atomically(index, json.dumps(dict(sorted(verilog.items())), indent=0) + "\n")
+    return [*written, index]
 
 
 def _sorted_line(row: SynthesisRow) -> str:

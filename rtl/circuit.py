@@ -177,7 +177,7 @@ class Circuit:
         return self._gate(Op.ADD, a + b)
 
     def shift_left(self, word: Word, control: Bit, amount: int, *, signed: bool = False) -> Word:
-        """``word`` shifted left by ``amount`` where ``control`` is 1, ``amount`` bits wider; ``signed`` extends its sign."""
+        """``word`` shifted left by ``amount`` where ``control`` is 1, as much wider (by its sign if ``signed``)."""
         up, same = (ZERO,) * amount + word, word + (word[-1] if signed else ZERO,) * amount
         return tuple(self.mux(control, one, zero) for one, zero in zip(up, same, strict=True))
 

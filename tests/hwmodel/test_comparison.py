@@ -27,7 +27,10 @@ def answer(question: Question, powered: bool = True) -> Measurement:
     """Area 100 um2 a unit; power 10 uW a unit and bit."""
     spec: MacSpec = question.spec
     units = getattr(spec, spec.size_parameter)
-    rows = {p: made_up(100.0 * units, 10.0 * units * p.weight_bits if powered else None, str(p)) for p in question.precisions}
+    rows = {
+        p: made_up(100.0 * units, 10.0 * units * p.weight_bits if powered else None, str(p))
+        for p in question.precisions
+    }
     variant = Variant(spec, made_up(100.0 * units, None, None), rows)
     return Measurement(variant, (variant,))
 
@@ -95,7 +98,10 @@ def test_without_timing_the_table_says_what_is_missing() -> None:
     rows = compare_rows(questions(2, 4, contenders(["loom"]), standard_mixture(2)), lambda q: answer(q, powered=False))
     assert all(row.energy_fj_per_mac is None for row in rows)
     assert rows[2].area_ratio == 1
-    assert "Timing and power are unknown: OpenSTA is not installed. On Debian or Ubuntu: apt-get install opensta" in notes(rows)
+    assert (
+        "Timing and power are unknown: OpenSTA is not installed. On Debian or Ubuntu: apt-get install opensta"
+        in notes(rows)
+    )
     assert "unknown" in cells(rows)[0][1]
 
 

@@ -83,20 +83,25 @@ def test_damaged_rows_are_named_and_missing(tmp_path: Path) -> None:
 
 def test_packaged_rows_lie_under_the_users(tmp_path: Path) -> None:
     other = replace(ROW, clock_mhz=400.0)
-    (packaged,) = write_packaged([ROW, other, ROW], tmp_path / "packaged")
+    packaged, index = write_packaged([ROW, other, ROW], {"b" * 64: "c" * 64}, tmp_path / "packaged")
     assert packaged.name == "freepdk45.jsonl"
     lines = packaged.read_text().splitlines()
     assert len(lines) == 2
     assert lines[0].startswith('{"design":"uniform","spec":{"lanes":16,"weight_bits":4},"clock_mhz":')
-    again = write_packaged([other, ROW], tmp_path / "again")
-    assert again[0].read_bytes() == packaged.read_bytes()
+    again = write_packaged([other, ROW], {"b" * 64: "c" * 64}, tmp_path / "again")
+    assert [path.read_bytes() for path in again] == [packaged.read_bytes(), index.read_bytes()]
     store = RowStore(tmp_path / "user", packaged=tmp_path / "packaged")
     assert store.get(ROW.key) == ROW
+    assert store.verilog_of("b" * 64) == "c" * 64
+    assert store.verilog_of("d" * 64) is None
     powered = ROW.with_power("uniform", power_uw=100.0)
     store.put(powered)
     assert {row.key for row in store.rows()} == {ROW.key, other.key, powered.key}
     said: list[str] = []
     packaged.write_text("broken\n" + lines[1] + "\n")
+    index.write_text("broken")
+    assert RowStore(tmp_path / "empty", tmp_path / "packaged", said.append).verilog_of("b" * 64) is None
+    assert said.pop().startswith(f"{index} cannot be read and is ignored")
     assert len(list(RowStore(tmp_path / "empty", tmp_path / "packaged", said.append).rows())) == 1
     assert said == [
         f"{packaged}, line 1, cannot be read and is ignored: a synthesis row must be a JSON object, and this is no JSON"
