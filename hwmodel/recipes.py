@@ -49,8 +49,8 @@ class Recipe:
 _TREE, _GATES = "cell", "logic"
 _QUICK = (
     Recipe(_TREE, "chain", "area"),
-    Recipe(_TREE, "sklansky", "keep"),
-    Recipe(_GATES, "brent-kung", "fast"),
+    Recipe(_TREE, "sklansky", "fast"),
+    Recipe(_GATES, "sklansky", "fast"),
 )
 _NORMAL = (
     Recipe(_TREE, "chain", "area"),
@@ -89,15 +89,29 @@ def recipes(effort: str, has_adder_cell: bool) -> tuple[Recipe, ...]:
     return tuple(recipe for recipe in _RECIPES[effort] if has_adder_cell or recipe.adders == _GATES)
 
 
-def rounds(effort: str, has_adder_cell: bool) -> tuple[tuple[Recipe, ...], ...]:
-    """The recipes in rounds: the next round is tried only when none of the last meets the clock.
+AREA_SCRIPTS = ("area", "flow", "keep")
+_FASTEST = ("sklansky", "fast")
 
-    First those that use full-adder cells, where the library has one; then those of gates alone, which
-    are much larger and somewhat faster.
+
+def rounds(effort: str, has_adder_cell: bool) -> tuple[tuple[Recipe, ...], ...]:
+    """The recipes in rounds: the next round is tried only when the last ones do not meet the clock as they are.
+
+    For each adder form (full-adder cells first, where the library has one; gates alone are much larger and somewhat
+    faster): first the recipes that look at area alone, then those that trade area for speed.
     """
     every = recipes(effort, has_adder_cell)
-    found = (tuple(recipe for recipe in every if recipe.adders == form) for form in ADDER_FORMS)
+    found = (
+        tuple(recipe for recipe in every if recipe.adders == form and (recipe.script in AREA_SCRIPTS) is for_area)
+        for form in ADDER_FORMS
+        for for_area in (True, False)
+    )
     return tuple(group for group in found if group)
+
+
+def fastest(effort: str, has_adder_cell: bool) -> Recipe:
+    """The recipe that shows whether a design can come near a clock, with full-adder cells where there are any."""
+    every = recipes(effort, has_adder_cell)
+    return next((recipe for recipe in every if (recipe.carry, recipe.script) == _FASTEST), every[-1])
 
 
 def recipe_named(name: str) -> Recipe | None:

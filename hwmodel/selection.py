@@ -32,11 +32,20 @@ class Netlist:
         return self.sizing.replaced if self.sizing else {}
 
     @property
+    def slack_or_worst_ns(self) -> float:
+        """Slack as synthesised; minus infinity when it is not known."""
+        return -math.inf if self.slack_ns is None else self.slack_ns
+
+    def sizable(self, period_ns: float) -> bool:
+        """Whether larger cells might bring it to meet the clock, if it does not already."""
+        return self.slack_or_worst_ns >= -(_SIZABLE - 1) * period_ns
+
+    @property
     def final_slack_ns(self) -> float:
         """Worst slack after sizing; minus infinity when it is not known."""
         if self.sizing:
             return self.sizing.slack_ns
-        return -math.inf if self.slack_ns is None else self.slack_ns
+        return self.slack_or_worst_ns
 
     @property
     def final_area_um2(self) -> float:
@@ -52,7 +61,7 @@ def select(
     Netlists somewhat too slow are sized up, first those that promise to end smallest, and only while
     they may still become the smallest that meets the clock.
     """
-    near = [n for n in found if n.sizing is None and -(_SIZABLE - 1) * period_ns <= n.final_slack_ns < 0]
+    near = [n for n in found if n.sizing is None and n.sizable(period_ns) and n.final_slack_ns < 0]
     for netlist in sorted(near, key=lambda n: n.area_um2 * (1 - _AREA_OF_SPEED * n.final_slack_ns / period_ns))[
         :_SIZED
     ]:

@@ -14,8 +14,8 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
-from siliquant.files import cache_dir, write_atomically
 from hwmodel.row import SynthesisRow
+from siliquant.files import cache_dir, write_atomically
 
 PACKAGED_ROWS = Path(__file__).resolve().parent / "data" / "rows"
 VERILOG_INDEX = "verilog.json"

@@ -24,7 +24,7 @@ from typing import Any
 
 from hwmodel.checks import positive_number
 from hwmodel.library import Library
-from hwmodel.recipes import Recipe, abc_options, carry_commands, rounds, sizes_itself
+from hwmodel.recipes import AREA_SCRIPTS, Recipe, abc_options, carry_commands, fastest, rounds, sizes_itself
 from hwmodel.selection import Netlist, select
 from hwmodel.sizing import apply
 from hwmodel.sta import OpenSta, Timing, ToolMissing
@@ -74,6 +74,7 @@ def synthesise(
     effort: str = "normal",
     jobs: int | None = None,
     recipe: Recipe | None = None,
+    screen: bool = False,
     clock: str = "clk",
     progress: Callable[[str], None] | None = None,
 ) -> Synthesis:
@@ -89,14 +90,18 @@ def synthesise(
         raise ValueError(f"top must be a plain Verilog module name, not {top!r}")
     if jobs is not None and jobs < 1:
         raise ValueError(f"jobs must be at least 1, not {jobs}")
-    groups = ((recipe,),) if recipe else rounds(effort, library.full_adder is not None)
+    has_adder = library.full_adder is not None
+    groups = ((recipe,),) if recipe else rounds(effort, has_adder)
+    first = fastest(effort, has_adder)
+    if screen and not recipe:
+        groups = ((first,), *(tuple(each for each in group if each != first) for group in groups))
     with tempfile.TemporaryDirectory(prefix="siliquant-synth-") as name, contextlib.ExitStack() as stack:
         folder = Path(name)
         checkpoint = _elaborate(folder, verilog, top)
         opensta = _open(stack, library)
         found: list[Netlist] = []
         best: Netlist | None = None
-        for chosen in groups:
+        for number, chosen in enumerate(groups):
             with ThreadPoolExecutor(jobs or os.cpu_count() or 1) as pool:
                 work = [pool.submit(_map, folder, checkpoint, top, library, r, period_ns, progress) for r in chosen]
                 new = [netlist for future in work for netlist in future.result()]
@@ -107,8 +112,13 @@ def synthesise(
             for netlist in new:
                 opensta.load(netlist.path, top, period_ns, clock)
                 netlist.slack_ns = opensta.slack_ns()
+            if screen and number == 0 and not recipe:
+                best = max(found, key=lambda netlist: netlist.slack_or_worst_ns)
+                if not best.sizable(period_ns):
+                    break
+                continue
             best = select(opensta, found, top, library, period_ns, clock)
-            if best.final_slack_ns >= 0:
+            if best.final_slack_ns >= 0 and (best.sizing is None or chosen[0].script not in AREA_SCRIPTS):
                 break
         assert best is not None  # every effort has recipes
         apply(best.path, best.replaced)
