@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
@@ -90,7 +92,7 @@ class Answers:
         order = sorted(missing, key=lambda spec: -sum(port.width for port in spec.operand_ports))
         with (
             Progress(*columns, console=Console(stderr=True)) as progress,
-            ProcessPoolExecutor(min(self._jobs, len(missing)), mp_context=context) as pool,
+            ProcessPoolExecutor(min(self._jobs, len(missing)), context, _end_with_parent) as pool,
         ):
             task = progress.add_task("", total=len(missing), last="")
             running: dict[Future[Measurement], MacSpec] = {
@@ -104,6 +106,18 @@ class Answers:
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
+
+
+def _end_with_parent() -> None:
+    """Lets a worker end when the process that started it is killed, and not go on for nobody."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _news(variant: Variant) -> str:

@@ -67,6 +67,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from hwmodel.library import find_library
     from hwmodel.measure import Bench
     from hwmodel.plot import write_plot
+    from hwmodel.sta import TimingError
+    from hwmodel.synth import SynthesisError
     from hwmodel.tables import write_tables
 
     library = find_library(
@@ -74,7 +76,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     bench = Bench(library, clock_mhz, options.effort, options.fresh)
     answers = Answers(bench, chosen.jobs)
-    answers.prepare(entry.question for entry in chosen.entries)
+    try:
+        answers.prepare(entry.question for entry in chosen.entries)
+    except (SynthesisError, TimingError) as error:
+        raise ValueError(f"{library.path}: {error}") from error
     rows = compare_rows(chosen.entries, answers.get)
     paths = [*write_tables(rows, options.out), write_plot(rows, options.out / "compare.png")]
     paths += answers.write_rows(options.out / "rows")

@@ -1,0 +1,147 @@
+"""From spec to row: checks of the mapped netlist, the store, and the rows that come with the package."""
+
+import ast
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from hwmodel import measure as measuring
+from hwmodel.library import find_library
+from hwmodel.measure import Bench, generator_key, known, measure, smallest
+from hwmodel.row import SynthesisRow, tool_versions
+from hwmodel.stimulus import Mismatch, StreamPlan, check_sums, make_stimulus, precisions_to_check
+from hwmodel.store import PACKAGED_ROWS, RowStore
+from hwmodel.streams import Stream
+from rtl import verilog
+from rtl.mac import DESIGNS, LoomSpec, UniformSpec, XnorSpec
+from rtl.spec import MacSpec, Precision
+
+SPEC = UniformSpec(weight_bits=2, activation_bits=2, lanes=1, reduction_length=16)
+W2A2 = Precision(2, 2)
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench(find_library(), clock_mhz=100.0, effort="quick", jobs=1)
+
+
+def test_rows_are_measured_once_and_found_again(bench: Bench, tmp_path: Path) -> None:
+    store = RowStore(tmp_path, packaged=None)
+    assert known(SPEC, [W2A2], bench, store) is None
+    made = smallest(SPEC, [W2A2], bench, store)
+    found = known(SPEC, [W2A2], bench, RowStore(tmp_path, packaged=None))
+    assert found == made
+    row = made.chosen.powered[W2A2]
+    assert row.meets_clock
+    assert row.power_uw == pytest.approx(row.leakage_uw + row.clock_uw + row.internal_uw + row.switching_uw)
+    assert row.energy_pj_per_cycle == pytest.approx(row.power_uw / 100.0)
+    assert row.area_um2 == pytest.approx(row.parts.total_um2)
+    assert row.spec == SPEC.parameters
+
+    # Another precision of a known netlist: the same area again, and its power.
+    unsigned = Precision(2, 2, False)
+    assert known(SPEC, [unsigned], bench, store) is None
+    more = measure(SPEC, [unsigned], bench, store)
+    assert more.row.area_um2 == row.area_um2
+    assert more.powered[unsigned].power_uw != row.power_uw
+
+
+def test_a_netlist_that_differs_in_one_gate_is_refused(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrong = verilog.to_verilog([SPEC]).replace("assign sum = a ^ b ^ c;", "assign sum = a ^ b | c;")
+    monkeypatch.setattr(verilog, "to_verilog", lambda _: wrong)
+    store = RowStore(tmp_path, packaged=None)
+    with pytest.raises(Mismatch, match=r"uniform_w2_a2_l1_k16 must give -?\d+ in cycle \d+ of uniform, seed 0, w2a2"):
+        measure(SPEC, [W2A2], replace(bench, library=without_adder_cell(bench)), store)
+    assert not list(store.rows())
+
+
+def without_adder_cell(bench: Bench):
+    """The library as one without a full-adder cell: the wrong adder is then synthesised as it stands."""
+    return replace(bench.library, full_adder=None)
+
+
+@pytest.mark.parametrize("design", DESIGNS, ids=lambda design: design.design)
+def test_a_stimulus_is_full_rate_and_reproducible(design: type[MacSpec]) -> None:
+    spec = design(**{design.size_parameter: 3})
+    for precision in precisions_to_check(spec)[:6]:
+        plan = StreamPlan(precision, products=2 * spec.products_per_step(precision) + 1, cycles=40)
+        stimulus = make_stimulus(spec, plan)
+        assert stimulus == make_stimulus(spec, plan)
+        assert set(stimulus.words) == {port.name for port in spec.ports if port.is_input} | {"rst"}
+        assert stimulus.words["in_valid"] == [0, 0] + [1] * (len(stimulus.words["rst"]) - 2)
+        assert stimulus.words["rst"][:2] == [1, 1]
+        assert len(stimulus.words["rst"]) >= 42
+        assert stimulus.expected
+
+
+def test_the_check_of_sums_sees_a_wrong_bit_and_a_missing_valid() -> None:
+    plan = StreamPlan(Precision(1, 1), products=9, cycles=20)
+    spec = XnorSpec(lanes=4)
+    stimulus = make_stimulus(spec, plan)
+    cycles = len(stimulus.words["rst"])
+    mask = (1 << spec.accumulator_width) - 1
+    right = dict(stimulus.expected)
+    words, valid = [right.get(cycle, 0) & mask for cycle in range(cycles)], [1] * cycles
+    check_sums(spec, plan, stimulus, words, valid)
+    at = stimulus.expected[1][0]
+    with pytest.raises(Mismatch, match=f"must give {right[at]} in cycle {at}"):
+        check_sums(spec, plan, stimulus, [*words[:at], words[at] ^ 1, *words[at + 1 :]], valid)
+    with pytest.raises(Mismatch, match="out_valid 0"):
+        check_sums(spec, plan, stimulus, words, [0] * cycles)
+
+
+def test_the_text_of_a_stream_names_all_that_it_depends_on() -> None:
+    plans = [
+        StreamPlan(W2A2), StreamPlan(Precision(2, 2, False)), StreamPlan(W2A2, Stream(seed=1)),
+        StreamPlan(W2A2, Stream("lsq-gaussian")), StreamPlan(W2A2, products=5), StreamPlan(W2A2, cycles=5),
+    ]  # fmt: skip
+    assert len({str(plan) for plan in plans}) == len(plans)
+
+
+def test_serial_designs_are_checked_at_symmetric_and_extreme_precisions() -> None:
+    checked = precisions_to_check(LoomSpec())
+    assert {(p.weight_bits, p.activation_bits) for p in checked} >= {(b, b) for b in range(1, 9)} | {(1, 8), (8, 1)}
+    assert {p.activation_signed for p in checked} == {True, False}
+
+
+def test_comments_and_docstrings_do_not_change_the_key_of_the_generator() -> None:
+    one = 'def f(x):\n    """Says this."""\n    return x + 1  # why\n'
+    same, other = "def f(x):\n    return x + 1\n", "def f(x):\n    return x + 2\n"
+    dump = [ast.dump(measuring._without_docstrings(ast.parse(text))) for text in (one, same, other)]
+    assert dump[0] == dump[1] != dump[2]
+    assert generator_key(SPEC) != generator_key(replace(SPEC, lanes=2))
+
+
+def packaged_rows() -> list[SynthesisRow]:
+    return [row for row in RowStore(Path("/nonexistent")).rows() if row.library == "freepdk45"]
+
+
+def test_packaged_rows_are_of_this_code_and_these_tools() -> None:
+    rows = packaged_rows()
+    assert rows
+    tools = tool_versions()
+    assert {row.tools["yosys"] for row in rows} == {tools["yosys"]}
+    index = json.loads((PACKAGED_ROWS / "verilog.json").read_text())
+    assert set(index.values()) == {row.verilog_sha256 for row in rows}
+
+
+@pytest.mark.parametrize("spec", [UniformSpec(weight_bits=2, activation_bits=2), UniformSpec()], ids=lambda s: s.name)
+def test_a_sample_of_packaged_rows_is_synthesised_to_the_same_area(spec: MacSpec, tmp_path: Path) -> None:
+    bench = Bench(find_library(), jobs=1)
+    packaged = known(spec, [], bench, RowStore(tmp_path))
+    assert packaged is not None, "the packaged rows are not of this code: make them again (docs/hardware.md)"
+    row = packaged.tried[0].row
+    store = RowStore(tmp_path, packaged=None)
+    store.put(row)
+    precision = Precision(spec.weight_bits, spec.activation_bits)
+    again = measure(spec, [precision], bench, store)  # knows the recipe, lacks the power
+    assert again.row.area_um2 == row.area_um2
+    assert again.row.minimum_period_ns == row.minimum_period_ns
+    assert again.row.histogram == row.histogram
+    stored = known(spec, [precision], bench, RowStore(tmp_path / "none"))
+    assert stored is not None
+    assert again.powered[precision].power_uw == pytest.approx(stored.tried[0].powered[precision].power_uw)
