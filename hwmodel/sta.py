@@ -5,7 +5,7 @@ register or output must fit in one period.  Inputs arrive at time 0 through the 
 cell, outputs drive the library's default load and are due at the period, and nets have the
 library's default wire load where it has one.  Hold is not looked at (no clock tree exists yet).
 
-OpenSTA's own power figures are not used; docs/calibration.md says why.
+OpenSTA's own power figures are not used; docs/synthesis.md says why.
 """
 
 from __future__ import annotations
