@@ -37,7 +37,7 @@ source, top, liberty, target = sys.argv[1:]
 for command in (
     f"read_verilog {source}", f"synth -flatten -top {top}", f"dfflibmap -liberty {liberty}", f"abc -liberty {liberty}",
     "opt_clean -purge", f"tee -q -o {target}.json stat -json -liberty {liberty}",
-    f"write_verilog -noattr -noexpr {target}.v",
+    f"write_verilog -noattr -noexpr -simple-lhs {target}.v",
 ):
     design.run_pass(command)
 """

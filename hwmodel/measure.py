@@ -23,7 +23,7 @@ from hwmodel.library import Library, read_liberty_text
 from hwmodel.netlist import read_netlist
 from hwmodel.power import netlist_power
 from hwmodel.powertables import LibraryPower
-from hwmodel.recipes import recipe_named
+from hwmodel.recipes import looks_at_area_alone, recipe_named
 from hwmodel.row import SynthesisRow, make_row, row_key, sha256_text, tool_versions
 from hwmodel.stimulus import StreamPlan, check_sums, make_stimulus, precisions_to_check
 from hwmodel.store import RowStore
@@ -66,8 +66,8 @@ def smallest(
 ) -> Measurement:
     """The smallest pipelining of ``spec`` that meets the clock; the fastest where none does.
 
-    The number of stages grows until the clock is met, and by one more, which can be smaller still. Raises as
-    :func:`measure`.
+    The number of stages grows until the clock is met. Where meeting it cost area (a recipe that trades area for speed,
+    or larger cells), one more is tried, which can be smaller still. Raises as :func:`measure`.
     """
     rows = store or RowStore()
     found = _smallest(spec, lambda variant: measure(variant, precisions, bench, rows))
@@ -112,6 +112,8 @@ def _smallest(spec: MacSpec, find: Callable[[MacSpec], Variant | None]) -> Measu
             return None
         tried.append(variant)
         if variant.row.meets_clock is None or (stages > 0 and tried[-2].row.meets_clock):
+            break
+        if variant.row.meets_clock and looks_at_area_alone(variant.row.recipe):
             break
     met = [variant for variant in tried if variant.row.meets_clock]
     if met:

@@ -120,6 +120,12 @@ def recipe_named(name: str) -> Recipe | None:
     return next((recipe for recipe in _RECIPES["high"] if recipe.name == plain), None)
 
 
+def looks_at_area_alone(name: str) -> bool:
+    """Whether a row's recipe text is of a recipe that trades no area for speed, and no cell was sized up."""
+    recipe = recipe_named(name)
+    return recipe is not None and recipe.script in AREA_SCRIPTS and not name.endswith("-sized")
+
+
 _CARRY_MAPS = {
     "chain": "-map adder_chain.v",
     "ripple": "-map ripple.v",

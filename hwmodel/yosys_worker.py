@@ -90,7 +90,7 @@ def _split_fanout(gates: Gates, job: dict[str, Any]) -> int:
 
 
 def _write(run: _Yosys, name: str) -> None:
-    run("opt_clean -purge", f"write_verilog -noattr -noexpr {name}.v", f"write_json {name}.json")
+    run("opt_clean -purge", f"write_verilog -noattr -noexpr -simple-lhs {name}.v", f"write_json {name}.json")
 
 
 def _edit(run: _Yosys, job: dict[str, Any], change: Callable[[Gates, dict[str, Any]], int]) -> int:
