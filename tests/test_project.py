@@ -188,3 +188,12 @@ def test_a_missing_debian_package_is_named_with_the_way_to_install_it(tmp_path: 
     result = subprocess.run(command, cwd=ROOT, env={"PATH": str(tools)}, capture_output=True, text=True, check=True)
     assert "opensta" in result.stderr
     assert "sudo apt-get install opensta" in result.stderr
+
+
+def test_the_python_in_the_readme_gives_what_it_says() -> None:
+    import doctest
+
+    text = (ROOT / "README.md").read_text()
+    examples = doctest.DocTestParser().get_doctest(text, {}, "README.md", "README.md", 0)
+    assert examples.examples
+    assert doctest.DocTestRunner().run(examples).failed == 0
