@@ -31,7 +31,7 @@ class Settings:
 
 
 def settings(
-    *, bits: Sequence[int], mixtures: Sequence[str], designs: Sequence[str] | None, lanes: int, jobs: int
+    *, bits: Sequence[int], mixtures: Sequence[str], designs: Sequence[str] | None, lanes: int, units: int, jobs: int
 ) -> Settings:
     """The entries of a comparison. ``mixtures``: texts such as ``4=2:1/3,4:1/2,8:1/6``. Raises ValueError."""
     chosen = {mean: standard_mixture(mean) for mean in bits}
@@ -44,7 +44,7 @@ def settings(
             raise ValueError(f"the mixture {rest} must have a mean of {mean} bits, not {float(mixture.mean_bits):g}")
         chosen[int(mean)] = mixture
     specs = contenders(designs)
-    return Settings(tuple(entry for mean in bits for entry in questions(mean, lanes, specs, chosen[mean])), jobs)
+    return Settings(tuple(entry for mean in bits for entry in questions(mean, lanes, units, specs, chosen[mean])), jobs)
 
 
 class Answers:

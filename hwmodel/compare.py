@@ -31,7 +31,12 @@ def parser() -> Parser:
     made.add_argument("--pdk-dir", type=Path, metavar="DIR",
                       help="where the open PDKs' Liberty files are (default $SILIQUANT_PDK_DIR)")  # fmt: skip
     made.add_argument("--clock-mhz", default="500", metavar="F", help="clock every design must meet (default 500)")
-    made.add_argument("--lanes", default="16", metavar="N", help="lanes of the uniform MAC, 1 to 64 (default 16)")
+    made.add_argument(
+        "--lanes", default="16", metavar="N", help="lanes of the uniform MAC at equal throughput, 1 to 64 (default 16)"
+    )
+    made.add_argument(
+        "--units", default="4", metavar="N", help="units of every design at equal units, 1 to 64 (default 4)"
+    )
     made.add_argument("--designs", metavar="LIST", help="precision-scalable designs (default: all)")
     made.add_argument("--mixture", action="append", default=[], metavar="BITS=MIX",
                       help="mixture at one mean, as 4=2:1/3,4:1/2,8:1/6 (default: widths 2, 4 and 8)")  # fmt: skip
@@ -58,6 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         mixtures=options.mixture,
         designs=None if options.designs is None else options.designs.split(","),
         lanes=_integer("lanes", options.lanes, 1, 64),
+        units=_integer("units", options.units, 1, 64),
         jobs=_integer("jobs", options.jobs, 1, 1024),
     )
     clock_mhz = _positive("clock_mhz", options.clock_mhz)

@@ -1,8 +1,8 @@
 """Uniform against mixed-precision hardware at one mean bit-width, in two normalisations.
 
-Equal units: as many 8-bit units (or serial lanes) as the uniform MAC has lanes, compared per unit. Equal throughput:
-as few units as give at least the products a cycle of the uniform MAC on the mixture, all summed into one accumulator,
-compared per product a cycle.
+Equal units: as many 8-bit units (or serial lanes) as the uniform MAC has lanes, each side summed into one accumulator,
+compared per unit. Equal throughput: as few units as give at least the products a cycle of the uniform MAC on the
+mixture, all summed into one accumulator, compared per product a cycle.
 """
 
 from __future__ import annotations
@@ -99,17 +99,23 @@ def contenders(names: Sequence[str] | None = None) -> tuple[MacSpec, ...]:
 
 
 def questions(
-    bits: int, lanes: int, designs: Sequence[MacSpec], mixture: Mixture, reduction_length: int = 4096
+    bits: int, lanes: int, units: int, designs: Sequence[MacSpec], mixture: Mixture, reduction_length: int = 4096
 ) -> tuple[Entry, ...]:
-    """Every entry of one bit-width, the uniform design first. ``designs`` as :func:`contenders` gives them."""
+    """Every entry of one bit-width, the uniform design first.
+
+    lanes: of the uniform design at equal throughput; units: of every design at equal units; designs: as
+    :func:`contenders` gives them.
+    """
     common = {"reduction_length": reduction_length}
     whole = Mixture(((bits, Fraction(1)),))
-    uniform = UniformSpec(weight_bits=bits, activation_bits=bits, lanes=lanes, **common)
-    entries = [Entry(bits, name, uniform, whole, whole) for name in (EQUAL_UNITS, EQUAL_THROUGHPUT)]
+    entries = [
+        Entry(bits, name, UniformSpec(weight_bits=bits, activation_bits=bits, lanes=size, **common), whole, whole)
+        for name, size in ((EQUAL_UNITS, units), (EQUAL_THROUGHPUT, lanes))
+    ]
     for one in designs:
         run_as = mixture.run_on(one)
         enough = ceil(lanes / run_as.macs_per_cycle(one))
-        for name, size in ((EQUAL_UNITS, lanes), (EQUAL_THROUGHPUT, enough)):
+        for name, size in ((EQUAL_UNITS, units), (EQUAL_THROUGHPUT, enough)):
             spec = type(one)(**{**one.parameters, one.size_parameter: size, **common})
             entries.append(Entry(bits, name, spec, mixture, run_as))
     return tuple(entries)

@@ -64,6 +64,12 @@ def notes(rows: Sequence[Row]) -> list[str]:
     first = rows[0]
     flow = "registers counted; for each design the smallest of 0, 1 or 2 pipeline stages that meets the clock."
     lines = [f"Library {first.library}, {first.corner}; clock {first.clock_mhz:g} MHz; {flow}"]
+    size = next(row.units for row in rows if row.normalisation == EQUAL_UNITS)
+    lanes = next(row.units for row in rows if row.normalisation == EQUAL_THROUGHPUT)
+    lines.append(
+        f"Equal units: {size} units, or lanes of the uniform MAC, into one accumulator, area and power per unit. Equal "
+        f"throughput: units that give at least the products a cycle of {lanes} uniform lanes, into one accumulator."
+    )
     for bits in dict.fromkeys(row.bits for row in rows):
         mixture = next((row.mixture for row in rows if row.bits == bits and row.mixture != f"{bits}b:1"), f"{bits}b:1")
         lines.append(f"Mean of {bits} bits: the mixture (share of MACs by bit-width) is {mixture}.")

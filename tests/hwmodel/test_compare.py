@@ -20,7 +20,20 @@ def compare(*arguments: str, cwd: Path = ROOT, **environment: str) -> subprocess
 
 def test_a_small_comparison_from_nothing_and_again_from_the_store(tmp_path: Path) -> None:
     cache, out = str(tmp_path / "cache"), tmp_path / "out"
-    arguments = ["--bits", "2", "--lanes", "1", "--designs", "loom", "--effort", "quick", "--clock-mhz", "100"]
+    arguments = [
+        "--bits",
+        "2",
+        "--lanes",
+        "1",
+        "--units",
+        "1",
+        "--designs",
+        "loom",
+        "--effort",
+        "quick",
+        "--clock-mhz",
+        "100",
+    ]
     first = compare(*arguments, "--out", str(out), SILIQUANT_CACHE_DIR=cache)
     assert first.returncode == 0, first.stderr
     assert sorted(path.name for path in out.iterdir()) == [
@@ -65,6 +78,7 @@ BAD = [
     (["--bits", "2,,3"], "bits must be integers from 2 to 8 separated by commas, not '' in '2,,3'"),
     (["--bits", "2,2"], "bits must be different from each other, not '2' twice in '2,2'"),
     (["--lanes", "0"], "lanes must be an integer from 1 to 64, not '0'"),
+    (["--units", "many"], "units must be an integer from 1 to 64, not 'many'"),
     (["--clock-mhz", "-5"], "clock_mhz must be a positive number, not '-5'"),
     (["--clock-mhz", "fast"], "clock_mhz must be a positive number, not 'fast'"),
     (["--jobs", "0"], "jobs must be an integer from 1 to 1024, not '0'"),

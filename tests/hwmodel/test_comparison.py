@@ -46,18 +46,18 @@ def test_every_scalable_design_is_compared_in_all_its_kinds() -> None:
 def test_sixteen_lanes_stand_against_four_fusion_units() -> None:
     from hwmodel.mixture import parse_mixture
 
-    entries = questions(4, 16, [BitFusionSpec(units=1)], parse_mixture("4:1"))
+    entries = questions(4, 16, 4, [BitFusionSpec(units=1)], parse_mixture("4:1"))
     assert [(e.normalisation, type(e.spec)) for e in entries] == [
         (EQUAL_UNITS, UniformSpec), (EQUAL_THROUGHPUT, UniformSpec),
         (EQUAL_UNITS, BitFusionSpec), (EQUAL_THROUGHPUT, BitFusionSpec),
     ]  # fmt: skip
-    assert [getattr(e.spec, e.spec.size_parameter) for e in entries] == [16, 16, 16, 4]
+    assert [getattr(e.spec, e.spec.size_parameter) for e in entries] == [4, 16, 4, 4]
 
 
 @pytest.mark.parametrize("bits", [2, 3, 4, 6])
 @pytest.mark.parametrize("lanes", [1, 7, 16])
 def test_equal_throughput_is_at_least_that_of_uniform_with_as_few_units_as_possible(bits: int, lanes: int) -> None:
-    for entry in questions(bits, lanes, contenders(), standard_mixture(bits)):
+    for entry in questions(bits, lanes, 4, contenders(), standard_mixture(bits)):
         if entry.normalisation == EQUAL_THROUGHPUT and entry.spec.mixes_precisions:
             units = getattr(entry.spec, entry.spec.size_parameter)
             rate = entry.run_as.macs_per_cycle(entry.spec)
@@ -66,7 +66,7 @@ def test_equal_throughput_is_at_least_that_of_uniform_with_as_few_units_as_possi
 
 
 def test_figures_of_both_normalisations() -> None:
-    rows = compare_rows(questions(4, 16, [BitFusionSpec(units=1)], standard_mixture(4)), answer)
+    rows = compare_rows(questions(4, 16, 4, [BitFusionSpec(units=1)], standard_mixture(4)), answer)
     uniform, _, unit, rate = rows
     assert uniform.area_um2_per_unit == 100
     assert uniform.energy_fj_per_mac == pytest.approx(1e3 * 40 / 500)
@@ -82,7 +82,7 @@ def test_figures_of_both_normalisations() -> None:
 
 
 def test_tables_hold_both_normalisations_and_units() -> None:
-    rows = compare_rows(questions(3, 16, contenders(), standard_mixture(3)), answer)
+    rows = compare_rows(questions(3, 16, 4, contenders(), standard_mixture(3)), answer)
     table = frame(rows)
     assert len(table) == 2 * (1 + len(contenders()))
     assert {"area_um2", "power_uw_per_unit", "energy_fj_per_mac", "minimum_period_ns"} <= set(table.columns)
@@ -95,7 +95,9 @@ def test_tables_hold_both_normalisations_and_units() -> None:
 
 
 def test_without_timing_the_table_says_what_is_missing() -> None:
-    rows = compare_rows(questions(2, 4, contenders(["loom"]), standard_mixture(2)), lambda q: answer(q, powered=False))
+    rows = compare_rows(
+        questions(2, 4, 4, contenders(["loom"]), standard_mixture(2)), lambda q: answer(q, powered=False)
+    )
     assert all(row.energy_fj_per_mac is None for row in rows)
     assert rows[2].area_ratio == 1
     assert (
