@@ -11,7 +11,7 @@ from hwmodel.library import Library
 from hwmodel.sizing import Sizing, meet_clock
 from hwmodel.sta import OpenSta
 
-_SIZED = 4  # candidates that get larger drive strengths
+_SIZED = 2  # candidates that get larger drive strengths
 _SIZABLE = 1.25  # of the clock period: what larger cells may still bring below it
 _AREA_OF_SPEED = 0.15  # area a netlist is expected to gain for the share of the period it is too slow
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
 from .bitheap import BitHeap
@@ -32,7 +33,7 @@ class BrickSpec(ScalableSpec):
 
     asymmetric: ClassVar[bool] = True
 
-    @property
+    @cached_property
     def operand_ports(self) -> tuple[Port, ...]:
         width = self.units * self.blocks**2 * self.minimum_bits
         n, size = self.blocks, self.minimum_bits

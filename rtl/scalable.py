@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 from typing import Any, ClassVar
 
@@ -64,7 +65,7 @@ class ScalableSpec(MacSpec):
         """Blocks of ``minimum_bits`` in an 8-bit operand."""
         return MAX_BITS // self.minimum_bits
 
-    @property
+    @cached_property
     def precisions(self) -> tuple[Precision, ...]:
         return tuple(
             Precision(w, a, signed)

@@ -12,6 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from fractions import Fraction
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -77,10 +78,8 @@ def to_signed(word: int, width: int) -> int:
 def pack_fields(values: Sequence[int], width: int) -> int:
     """Concatenates ``values`` as two's complement fields of ``width`` bits, element 0 in the low bits."""
     mask = (1 << width) - 1
-    word = 0
-    for position, value in enumerate(values):
-        word |= (int(value) & mask) << (position * width)
-    return word
+    digits = [format(int(value) & mask, f"0{width}b") for value in reversed(values)]
+    return int("".join(digits) or "0", 2)  # linear in the width, unlike shifting into one integer
 
 
 @dataclass(frozen=True, order=True)
@@ -233,7 +232,7 @@ class MacSpec(ABC):
         """Every parameter by name; ``type(spec)(**spec.parameters) == spec``."""
         return {item.name: getattr(self, item.name) for item in fields(self)}
 
-    @property
+    @cached_property
     def ports(self) -> tuple[Port, ...]:
         """Every port but clk and rst, in the order of the generated module."""
         return (
@@ -249,7 +248,7 @@ class MacSpec(ABC):
         """Cycles from in_valid to the out_valid of the same operands."""
         return 2 + self.pipeline_stages
 
-    @property
+    @cached_property
     def accumulator_width(self) -> int:
         """Bits of the accumulator: no sum of ``reduction_length`` products overflows at any precision."""
         low, high = self.accumulator_range
@@ -281,9 +280,13 @@ class MacSpec(ABC):
         """Products a cycle, operands always ready."""
         return Fraction(self.products_per_step(precision), self.cycles_per_step(precision))
 
+    @cached_property
+    def _supported(self) -> frozenset[Precision]:
+        return frozenset(self.precisions)
+
     def check_precision(self, precision: Precision) -> None:
         """Raises ValueError where the design does not run ``precision``."""
-        if precision not in self.precisions:
+        if precision not in self._supported:
             names = ", ".join(str(known) for known in self.precisions)
             raise ValueError(f"precision must be one of {names} for {self.name}, not {precision}")
 

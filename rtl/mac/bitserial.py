@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 from typing import ClassVar
 
@@ -31,12 +32,12 @@ class BitSerialSpec(MacSpec):
         super().__post_init__()
         check_integer("units", self.units, 1, 1024)
 
-    @property
+    @cached_property
     def precisions(self) -> tuple[Precision, ...]:
         widths = range(1, MAX_BITS + 1)
         return tuple(Precision(w, a, signed) for w, a, signed in product(widths, widths, (True, False)))
 
-    @property
+    @cached_property
     def operand_ports(self) -> tuple[Port, ...]:
         return (
             Port("weights", self.units, True, "one bit of every weight, unit 0 lowest"),

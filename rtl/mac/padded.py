@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
 from ..circuit import Bit, Word
@@ -43,7 +44,7 @@ class PaddedSpec(ScalableSpec):
     def label(self) -> str:
         return f"{self.design} {'gated' if self.gating else 'plain'}"
 
-    @property
+    @cached_property
     def operand_ports(self) -> tuple[Port, ...]:
         place = "in the top bits, the rest ignored" if self.gating else "extended to 8 bits"
         return (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 from typing import ClassVar
 
@@ -28,7 +29,7 @@ class SubwordSpec(ScalableSpec):
     summary: ClassVar[str] = "8x8 sum-together subword-parallel multipliers: 1, 2 or 4 products at 8, 4 or 2 bits"
     asymmetric: ClassVar[bool] = False
 
-    @property
+    @cached_property
     def operand_ports(self) -> tuple[Port, ...]:
         return (
             Port("weights", self.units * MAX_BITS, True, "8 bits a unit, its first code lowest"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
 from ..datapath import DatapathBuilder
@@ -39,11 +40,11 @@ class UniformSpec(MacSpec):
     def label(self) -> str:
         return f"{self.design} {self.weight_bits}x{self.activation_bits}"
 
-    @property
+    @cached_property
     def precisions(self) -> tuple[Precision, ...]:
         return tuple(Precision(self.weight_bits, self.activation_bits, signed) for signed in (True, False))
 
-    @property
+    @cached_property
     def operand_ports(self) -> tuple[Port, ...]:
         return (
             Port("weights", self.lanes * self.weight_bits, True, f"{self.lanes} two's complement codes, lane 0 lowest"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -35,11 +36,11 @@ class XnorSpec(MacSpec):
         super().__post_init__()
         check_integer("lanes", self.lanes, 1, 4096)
 
-    @property
+    @cached_property
     def precisions(self) -> tuple[Precision, ...]:
         return (Precision(1, 1, True), Precision(1, 1, False))
 
-    @property
+    @cached_property
     def operand_ports(self) -> tuple[Port, ...]:
         return (
             Port("weights", self.lanes, True, "1: +1, 0: -1; lane 0 lowest"),

@@ -125,7 +125,7 @@ UNITS = [
     uniform(2, 2, 1, 2),
     uniform(2, 2, 4, 1),
     uniform(3, 2, 2),
-    uniform(4, 4, 2, 1),
+    uniform(4, 3, 1, 1),
     uniform(4, 1, 2, 2),
     uniform(3, 3, 2, 1),
     uniform(4, 4, 1),

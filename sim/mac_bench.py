@@ -1,0 +1,69 @@
+"""Builds a bench of MAC units and runs the cocotb tests on it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+from rtl.mac import DESIGNS
+from rtl.spec import MacSpec
+
+from .bench import TOP, bench_verilog
+from .toolchain import SIMULATORS, cached
+
+__all__ = ["SPECS_VARIABLE", "run_mac_tests", "specs_from_json", "specs_to_json", "verilog_of"]
+
+SPECS_VARIABLE = "SILIQUANT_SPECS"
+"""Environment variable that carries the specs of a bench to the simulation, as JSON."""
+
+_SOURCES = Path(__file__).resolve().parent.parent / "rtl"
+
+
+def specs_to_json(specs: Sequence[MacSpec]) -> str:
+    """Specs as JSON: design and parameters of each."""
+    return json.dumps([{"design": spec.design, "parameters": spec.parameters} for spec in specs])
+
+
+def specs_from_json(text: str) -> list[MacSpec]:
+    """The specs that :func:`specs_to_json` wrote."""
+    designs = {design.design: design for design in DESIGNS}
+    return [designs[item["design"]](**item["parameters"]) for item in json.loads(text)]
+
+
+def verilog_of(specs: Sequence[MacSpec]) -> str:
+    """The Verilog of a bench with one unit a spec; kept as long as neither the specs nor the generator change."""
+    sources = hashlib.sha256()
+    for path in sorted(_SOURCES.rglob("*.py")):
+        sources.update(path.read_bytes())
+    versions = {name: version(name) for name in ("amaranth", "pyosys")}
+    key = {"specs": specs_to_json(specs), "sources": sources.hexdigest(), "versions": versions}
+
+    def generate(folder: Path) -> None:
+        from rtl.verilog import to_verilog
+
+        (folder / "design.v").write_text(to_verilog(specs))
+
+    return (cached("verilog", key, generate) / "design.v").read_text() + "\n" + bench_verilog(specs)
+
+
+def run_mac_tests(
+    specs: Sequence[MacSpec],
+    folder: Path,
+    *,
+    simulator: str = "verilator",
+    tests: Sequence[str] = (),
+    verilog: str | None = None,
+) -> str:
+    """Simulates units of ``specs`` side by side in ``folder`` and returns the log.
+
+    tests: names of tests in sim.mac_tests, all by default. verilog: takes the place of the generated text.
+    Raises SimulationError where the hardware and a golden model disagree, ToolError where a tool is missing or fails.
+    """
+    chosen = SIMULATORS[simulator]
+    build = chosen.build(verilog if verilog is not None else verilog_of(specs), TOP)
+    test_filter = rf"\.({'|'.join(tests)})$" if tests else None
+    env = {SPECS_VARIABLE: specs_to_json(specs)}
+    return chosen.run(build, TOP, "sim.mac_tests", folder, env=env, test_filter=test_filter)

