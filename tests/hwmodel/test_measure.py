@@ -133,7 +133,7 @@ def test_packaged_rows_are_of_this_code_and_these_tools() -> None:
 def test_a_sample_of_packaged_rows_is_synthesised_to_the_same_area(spec: MacSpec, tmp_path: Path) -> None:
     bench = Bench(find_library(), jobs=1)
     packaged = known(spec, [], bench, RowStore(tmp_path))
-    assert packaged is not None, "the packaged rows are not of this code: make them again (docs/hardware.md)"
+    assert packaged is not None, "the packaged rows are not of this code: make them again (docs/synthesis.md)"
     row = packaged.tried[0].row
     store = RowStore(tmp_path, packaged=None)
     store.put(row)
