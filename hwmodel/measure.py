@@ -197,14 +197,14 @@ def _power_data(liberty: Path) -> LibraryPower:
 
 def generator_key(spec: MacSpec) -> str:
     """sha256 over all that decides the Verilog of a spec, found without generating it."""
-    question = [spec.design, spec.parameters, _generator_sha256(), version("amaranth"), version("pyosys")]
+    question = [spec.design, spec.parameters, _generator_sha256()]
     return hashlib.sha256(json.dumps(question, sort_keys=True).encode()).hexdigest()
 
 
 @cache
 def _generator_sha256() -> str:
-    """A hash over the code of rtl, comments and docstrings left out: they change no Verilog."""
-    digest = hashlib.sha256(version("siliquant").encode())
+    """A hash over the code of rtl, without comments and docstrings, and the versions of its tools."""
+    digest = hashlib.sha256(" ".join(version(name) for name in ("siliquant", "amaranth", "pyosys")).encode())
     folder = resources.files("rtl")
     for place in (folder, folder.joinpath("mac")):
         for file in sorted(place.iterdir(), key=lambda entry: entry.name):

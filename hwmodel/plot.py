@@ -27,7 +27,8 @@ def write_plot(rows: Sequence[Row], path: Path) -> Path:
     panels = [("area_um2_per_mac_per_cycle", "area, µm² per MAC/cycle")]
     if all(row.energy_fj_per_mac is not None for row in shown):
         panels.append(("energy_fj_per_mac", "energy, fJ per MAC"))
-    figure = Figure(figsize=(10, 3.4 * len(panels)), layout="constrained")
+    figure = Figure(figsize=(10, 3.4 * len(panels)))
+    figure.subplots_adjust(left=0.07, right=0.99, top=0.9, bottom=0.26 / len(panels), hspace=0.42)
     for axes, (field, title) in zip(figure.subplots(len(panels), squeeze=False)[:, 0], panels, strict=True):
         for place, bits in enumerate(widths):
             colour, hatch = _PALETTE[place % len(_PALETTE)]
@@ -44,7 +45,7 @@ def write_plot(rows: Sequence[Row], path: Path) -> Path:
         axes.grid(axis="y", linewidth=0.3)
         axes.set_axisbelow(True)
         axes.margins(x=0.01, y=0.12)
-        axes.legend(frameon=False, fontsize=8)
+        axes.legend(frameon=False, fontsize=8, loc="lower right", bbox_to_anchor=(1.0, 0.97), ncols=len(widths))
     first = shown[0]
     figure.suptitle(
         f"Uniform and mixed-precision MACs at equal throughput ({first.library}, {first.clock_mhz:g} MHz)", fontsize=10

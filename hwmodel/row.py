@@ -7,7 +7,7 @@ import json
 import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib import resources
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -192,6 +192,7 @@ def tool_versions() -> dict[str, str]:
     }
 
 
+@cache
 def _version(package: str) -> str:
     try:
         return version(package)
