@@ -17,12 +17,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-_BRACES = re.compile(r'\{|\}|"[^"]*"|"|/\*(?:[^*]|\*(?!/))*+\*/|/\*|//[^\n]*')
-_BLANK = re.compile(r"(?:[\s;\\]++|/\*.*?\*/|//[^\n]*)*+", re.DOTALL)
-_BLANK_BEFORE_BRACE = re.compile(r"(?:[\s\\]++|/\*.*?\*/|//[^\n]*)*+", re.DOTALL)
+# No possessive quantifiers: Python before 3.11.5 matches them wrongly. What repeats here cannot match in two ways.
+_BRACES = re.compile(r'\{|\}|"[^"]*"|"|/\*(?s:.*?)\*/|/\*|//[^\n]*')
+_BLANK = re.compile(r"(?:[\s;\\]|/\*.*?\*/|//[^\n]*)*", re.DOTALL)
+_BLANK_BEFORE_BRACE = re.compile(r"(?:[\s\\]|/\*.*?\*/|//[^\n]*)*", re.DOTALL)
 _HEAD = re.compile(r"([A-Za-z_][\w.$]*)\s*([:(])")
-_SIMPLE = re.compile(r'(?:[ \t]|\\\r?\n)*+("[^"]*"|(?:[^;\r\n{}"\\]|\\\r?\n|\\)*+)')
-_COMPLEX = re.compile(r'((?:[^()"{}]++|"[^"]*"|\([^()"{}]*\))*+)\)')
+_SIMPLE = re.compile(r'(?:[ \t]|\\\r?\n)*("[^"]*"|(?:[^;\r\n{}"\\]|\\\r?\n|\\)*)')
+_COMPLEX = re.compile(r'((?:[^()"{}]|"[^"]*"|\([^()"{}]*\))*)\)')
 _ARGUMENT = re.compile(r'"([^"]*)"|([^\s,"\\]+)')
 _CONTINUED = re.compile(r"\\\r?\n")
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
