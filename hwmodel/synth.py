@@ -94,8 +94,8 @@ def synthesise(
     groups = ((recipe,),) if recipe else rounds(effort, has_adder)
     first = fastest(effort, has_adder)
     if screen and not recipe:
-        same_adders = (group for group in groups if group[0].adders == first.adders)
-        groups = ((first,), *(tuple(each for each in group if each != first) for group in same_adders))
+        others = (tuple(one for one in group if one != first and one.adders == first.adders) for group in groups)
+        groups = ((first,), *filter(None, others))
     with tempfile.TemporaryDirectory(prefix="siliquant-synth-") as name, contextlib.ExitStack() as stack:
         folder = Path(name)
         checkpoint = _elaborate(folder, verilog, top)

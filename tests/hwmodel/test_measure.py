@@ -145,3 +145,17 @@ def test_a_sample_of_packaged_rows_is_synthesised_to_the_same_area(spec: MacSpec
     stored = known(spec, [precision], bench, RowStore(tmp_path / "none"))
     assert stored is not None
     assert again.powered[precision].power_uw == pytest.approx(stored.tried[0].powered[precision].power_uw)
+
+
+def test_a_clock_that_the_smallest_netlist_just_misses_is_answered(bench: Bench, tmp_path: Path) -> None:
+    store = RowStore(tmp_path, packaged=None)
+    relaxed = measure(SPEC, [], bench, store).row
+    tight = replace(bench, clock_mhz=round(1000 / (0.93 * relaxed.minimum_period_ns), 1))
+    found = smallest(SPEC, [W2A2], tight, store)
+    assert found.chosen.row.meets_clock
+    assert found.chosen.row.minimum_period_ns <= 1000 / tight.clock_mhz
+    assert found.chosen.row.area_um2 == min(one.row.area_um2 for one in found.tried if one.row.meets_clock)
+    # A clock that nothing can meet gives the fastest, and says so.
+    hopeless = smallest(SPEC, [W2A2], replace(bench, clock_mhz=20_000.0), store)
+    assert hopeless.chosen.row.meets_clock is False
+    assert len(hopeless.tried) == 3
