@@ -125,7 +125,7 @@ def test_a_right_import_is_left_alone(module: str, source: str) -> None:
     assert wrong_imports(source, module) == []
 
 
-@pytest.mark.parametrize("module", ["siliquant", "hwmodel", "rtl.spec"])
+@pytest.mark.parametrize("module", ["siliquant", "hwmodel", "rtl.spec", "hwmodel.compare"])
 def test_import_loads_neither_torch_nor_amaranth(module: str) -> None:
     code = f"import sys, {module}; print(*sorted({{'torch', 'amaranth', 'pyosys'}} & sys.modules.keys()))"
     result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
