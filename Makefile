@@ -52,9 +52,8 @@ lint: $(FULL) ## ruff and mypy
 	@$(BIN)/python -m ruff format --check .
 	@$(BIN)/python -m mypy $(PACKAGES)
 
-bench: debian-test $(FULL) ## the scripts in benchmarks/, then the timed tests
+bench: debian-test $(FULL) ## the scripts in benchmarks/
 	@set -e; for script in $(wildcard benchmarks/*.py); do echo "$$script"; $(BIN)/python "$$script" $(ARGS); done
-	@$(BIN)/python -m pytest --numprocesses=0 --benchmark-enable --benchmark-only -rN
 
 clean: ## remove what was made, except the virtual environment
 	@rm -rf build out dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks

@@ -15,6 +15,7 @@ evaluates it for every cycle.
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -28,27 +29,27 @@ _TOKEN = re.compile(r"\s*(?:([A-Za-z_][\w.\[\]$]*)|([01])|([!'&*|+^()]))")
 
 
 @dataclass(frozen=True, slots=True)
-class Expression:
+class Expression(ABC):
     """A node of a Boolean expression; see the subclasses."""
 
     @property
+    @abstractmethod
     def names(self) -> frozenset[str]:
         """The pins and state variables the expression reads."""
-        raise NotImplementedError
 
+    @abstractmethod
     def evaluate(self, values: Mapping[str, int], ones: int) -> int:
         """The expression's waveform, from a waveform per name.
 
         ``ones`` has a 1 for every cycle; waveforms must lie within it.  KeyError on a missing name.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def bind(self, nets: Mapping[str, int]) -> Evaluator:
         """The expression as a function of a list of waveforms, each name replaced by its index.
 
         Entry ZERO_NET of the list must be 0 and entry ONE_NET a 1 for every cycle.
         """
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,12 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from siliquant.cli import Parser, run
+
+if TYPE_CHECKING:
+    from hwmodel.comparison import Row
 
 PROG = "hwmodel.compare"
 EPILOG = """\
@@ -94,7 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"{', '.join(path.name for path in paths)} in {options.out}", file=sys.stderr)
 
 
-def _print(rows, form: str, folder: Path) -> None:  # type: ignore[no-untyped-def]
+def _print(rows: Sequence[Row], form: str, folder: Path) -> None:
     if form != "table":
         suffix = {"markdown": "md"}.get(form, form)
         print((folder / f"compare.{suffix}").read_text(), end="")

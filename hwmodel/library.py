@@ -16,6 +16,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from hwmodel import slimliberty
 from hwmodel.cells import FullAdderCell, HalfAdderCell
@@ -176,7 +177,7 @@ def read_liberty_text(path: Path) -> str:
 
 def _facts(
     path: Path, digest: str, excluded: tuple[str, ...], full_adder: str | None, cache: Path
-) -> tuple[dict, Path]:  # type: ignore[type-arg]
+) -> tuple[dict[str, Any], Path]:
     """The library's facts (JSON-able) and its slim copy, made when they are not in the cache."""
     question = json.dumps([slimliberty.FORMAT, digest, excluded, full_adder])
     key = hashlib.sha256(question.encode()).hexdigest()[:16]

@@ -144,3 +144,8 @@ def test_the_table_in_the_readme_is_what_the_command_prints_from_the_packaged_ro
     readme = (ROOT / "README.md").read_text()
     shown = readme[readme.index("<!-- compare:begin -->") : readme.index("<!-- compare:end -->")]
     assert done.stdout.strip() in shown
+    # What the text below the table says.
+    rows = json.loads((tmp_path / "out" / "compare.json").read_text())
+    rates = [r for r in rows if r["normalisation"] == "equal throughput" and not r["design"].startswith("uniform")]
+    assert all(row["area_ratio"] > 1 and row["power_ratio"] > 1 for row in rates)
+    assert any(row["area_ratio"] < 1 for row in rows if row["normalisation"] == "equal units")
