@@ -113,3 +113,22 @@ def test_unknown_designs_are_refused() -> None:
     assert str(caught.value) == (
         "designs must be among padded, subword, bitfusion, bitblade, bitserial, loom, not 'nosuch'"
     )
+
+
+@pytest.mark.parametrize("width", [80, 200])
+def test_the_terminal_shows_every_column_at_any_width(
+    width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from hwmodel import terminal
+
+    class Console(terminal.Console):
+        def __init__(self, **options: object) -> None:
+            super().__init__(**{**options, "width": width})
+
+    monkeypatch.setattr(terminal, "Console", Console)
+    rows = compare_rows(questions(3, 16, 4, contenders(), standard_mixture(3)), answer)
+    terminal.print_table(rows)
+    shown = capsys.readouterr().out
+    assert all(len(line) <= width for line in shown.splitlines() if "│" in line)
+    for word in ("um2/unit", "fJ/MAC", "stages", "loom", "100.0"):
+        assert word in shown
