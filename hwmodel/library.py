@@ -95,6 +95,12 @@ class Library:
         """False where an inverter stands in for the buffer."""
         return self.buffer[0] not in self.inverters
 
+    @property
+    def use_sha256(self) -> str:
+        """A hash of how the file is used: its content, the cells left out, the full-adder cell."""
+        adder = asdict(self.full_adder) if self.full_adder else None
+        return hashlib.sha256(json.dumps([self.sha256, self.excluded, adder], sort_keys=True).encode()).hexdigest()
+
     def read(self) -> str:
         """The text of the Liberty file, uncompressed."""
         return read_liberty_text(self.path)

@@ -128,7 +128,9 @@ def _stored(
     tools = tool_versions()
 
     def find(activity: str | None) -> SynthesisRow | None:
-        return store.get(row_key(verilog_sha256, bench.library.sha256, bench.clock_mhz, bench.effort, activity, tools))
+        return store.get(
+            row_key(verilog_sha256, bench.library.use_sha256, bench.clock_mhz, bench.effort, activity, tools)
+        )
 
     plain = find(None)
     if plain is None:

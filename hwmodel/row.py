@@ -43,7 +43,8 @@ _FLOW_SOURCES = (
 class SynthesisRow:
     """Area, timing and, once computed, power of one design.
 
-    spec: the design's parameters.  cells: placed cells; histogram: their number by library cell.
+    spec: the design's parameters.  library_sha256: of the Liberty file; library_use_sha256: of that, the
+    cells left out of it and its full-adder cell.  cells: placed cells; histogram: their number by library cell.
     Timing fields are None without OpenSTA; power fields are None until hwmodel.power has filled them.
     energy_pj_per_cycle: dynamic and leakage energy of one clock cycle under the stream `activity`.
     """
@@ -52,6 +53,7 @@ class SynthesisRow:
     spec: Mapping[str, Any]
     library: str
     library_sha256: str
+    library_use_sha256: str
     corner: str
     clock_mhz: float
     area_um2: float
@@ -81,7 +83,7 @@ class SynthesisRow:
         """What the row is stored under; see row_key."""
         return row_key(
             self.verilog_sha256,
-            self.library_sha256,
+            self.library_use_sha256,
             self.clock_mhz,
             self.effort,
             self.activity,
@@ -118,7 +120,7 @@ class SynthesisRow:
 
 def row_key(
     verilog_sha256: str,
-    library_sha256: str,
+    library_use_sha256: str,
     clock_mhz: float,
     effort: str,
     activity: str | None,
@@ -127,7 +129,7 @@ def row_key(
 ) -> str:
     """sha256 over everything that can change a row's numbers: source, library, clock, flow, tools, stream."""
     decisive = {name: tools.get(name) for name in ("yosys", "opensta")}
-    question = [verilog_sha256, library_sha256, float(clock_mhz), effort, activity, decisive, flow_version]
+    question = [verilog_sha256, library_use_sha256, float(clock_mhz), effort, activity, decisive, flow_version]
     return hashlib.sha256(json.dumps(question, sort_keys=True).encode()).hexdigest()
 
 
@@ -149,6 +151,7 @@ def make_row(
         spec=json.loads(json.dumps(dict(spec), sort_keys=True)),
         library=library.name,
         library_sha256=library.sha256,
+        library_use_sha256=library.use_sha256,
         corner=library.corner,
         clock_mhz=float(clock_mhz),
         area_um2=synthesis.area_um2,

@@ -16,7 +16,8 @@ from rtl.spec import MacSpec
 
 def made_up(area_um2: float, power_uw: float | None, activity: str | None) -> SynthesisRow:
     return SynthesisRow(
-        design="d", spec={}, library="lib", library_sha256="0", corner="typical", clock_mhz=500.0, area_um2=area_um2,
+        design="d", spec={}, library="lib", library_sha256="0", library_use_sha256="0", corner="typical",
+        clock_mhz=500.0, area_um2=area_um2,
         parts=AreaParts(), cells=1, histogram={}, recipe="r", minimum_period_ns=None if power_uw is None else 1.5,
         slack_ns=None, meets_clock=None if power_uw is None else True, verilog_sha256="0", tools={},
         activity=activity, power_uw=power_uw,

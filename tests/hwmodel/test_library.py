@@ -6,6 +6,7 @@ import gzip
 import importlib.metadata
 import lzma
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -156,3 +157,16 @@ def test_open_pdks(tmp_path: Path, name: str, voltage_v: float, adder: FullAdder
     assert library.voltage_v == voltage_v
     assert library.full_adder == adder
     assert not any("x1p" in cell or cell.startswith(("SDF", "ICG")) for cell in library.areas if name == "asap7")
+
+
+def test_another_use_of_the_same_file_is_another_library() -> None:
+    library = find_library()
+    assert library.use_sha256 == find_library().use_sha256
+    assert library.full_adder is not None
+    others = [
+        replace(library, full_adder=None),
+        replace(library, full_adder=replace(library.full_adder, cell="FA_X2")),
+        replace(library, excluded=("SDF*",)),
+    ]
+    assert len({one.use_sha256 for one in (library, *others)}) == 4
+    assert {one.sha256 for one in others} == {library.sha256}

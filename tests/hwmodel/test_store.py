@@ -18,6 +18,7 @@ ROW = SynthesisRow(
     spec={"weight_bits": 4, "lanes": 16},
     library="freepdk45",
     library_sha256="ab" * 32,
+    library_use_sha256="ef" * 32,
     corner="typical, 1.1 V, 25 C",
     clock_mhz=500.0,
     area_um2=2134.65,
@@ -54,14 +55,14 @@ def test_key_holds_what_changes_numbers_and_nothing_else() -> None:
     changed = [
         replace(ROW, clock_mhz=400.0),
         replace(ROW, verilog_sha256="00" * 32),
-        replace(ROW, library_sha256="00" * 32),
+        replace(ROW, library_use_sha256="00" * 32),
         replace(ROW, flow_version=0),
         replace(ROW, activity="uniform"),
         replace(ROW, effort="high"),
         replace(ROW, tools={**ROW.tools, "yosys": "0.71"}),
     ]
     assert len({ROW.key, *map(key, changed)}) == len(changed) + 1
-    assert ROW.key == row_key("cd" * 32, "ab" * 32, 500, "normal", None, ROW.tools, ROW.flow_version)
+    assert ROW.key == row_key("cd" * 32, "ef" * 32, 500, "normal", None, ROW.tools, ROW.flow_version)
 
 
 def test_damaged_rows_are_named_and_missing(tmp_path: Path) -> None:
