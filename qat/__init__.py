@@ -1,0 +1,1 @@
+"""Training of low-bit transformers: quantisers, quantised models, losses, the training loop and the integer export."""

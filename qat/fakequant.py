@@ -1,0 +1,135 @@
+"""Learned step-size fake quantisation (LSQ, Esser et al., ICLR 2020) as one differentiable operation.
+
+    v = (x - offset) / scale        y = round(clamp(v, low, high)) * scale + offset
+
+    dy/dx      = 1 where low <= v <= high, else 0
+    dy/dscale  = round(v) - v there, low or high outside
+    dy/doffset = 0 there, 1 outside
+
+The test is on v, not on the rounded code.  Rounding is half to even.  Scales, offsets and bounds hold one value for
+each group of a `Layout`.  On the CPU a compiled kernel does it in one pass; the same operations in PyTorch, with the
+same bits as result, do it elsewhere.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .granularity import Layout
+from .native import kernels
+
+__all__ = ["RELATIVE_FLOOR", "codes", "fake_quantize", "lsq_backward", "lsq_forward", "native"]
+
+# A learned scale stays at least this share of its starting value, and so positive.
+RELATIVE_FLOOR = 1 / 256
+
+
+def native(x: Tensor) -> bool:
+    """Whether the compiled kernels serve this tensor: float32 on the CPU, and a compiler was found."""
+    return x.device.type == "cpu" and x.dtype == torch.float32 and kernels.available()
+
+
+def _grouped(x: Tensor, layout: Layout) -> Tensor:
+    return x.reshape(layout)
+
+
+def _per_group(values: Tensor) -> Tensor:
+    return values.view(1, -1, 1)
+
+
+def _ratio(x: Tensor, scale: Tensor, offset: Tensor | None, layout: Layout) -> Tensor:
+    v = _grouped(x, layout)
+    if offset is not None:
+        v = v - _per_group(offset)
+    return v / _per_group(scale)
+
+
+def codes(x: Tensor, scale: Tensor, offset: Tensor | None, low: Tensor, high: Tensor, layout: Layout) -> Tensor:
+    """The integers that `lsq_forward` multiplies by the scale, as int64, in the shape of `x`."""
+    v = _ratio(x.detach(), scale, offset, layout)
+    return v.clamp_(_per_group(low), _per_group(high)).round_().to(torch.int64).view(x.shape)
+
+
+def lsq_forward(x: Tensor, scale: Tensor, offset: Tensor | None, low: Tensor, high: Tensor, layout: Layout) -> Tensor:
+    """The fake-quantised `x`, in its shape; no gradient is recorded."""
+    if native(x):
+        return kernels.fake_quantize(x, scale, offset, low, high, layout)
+    y = _ratio(x, scale, offset, layout).clamp_(_per_group(low), _per_group(high)).round_().mul_(_per_group(scale))
+    if offset is not None:
+        y = y.add_(_per_group(offset))
+    return y.view(x.shape)
+
+
+def lsq_backward(
+    x: Tensor, grad: Tensor, scale: Tensor, offset: Tensor | None, low: Tensor, high: Tensor, layout: Layout
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Gradients of x (its shape), of the scales and of the offsets (one a group), for the gradient of y."""
+    if native(x):
+        return kernels.fake_quantize_backward(x, grad, scale, offset, low, high, layout)
+    v = _ratio(x, scale, offset, layout)
+    low, high = _per_group(low), _per_group(high)
+    outside = ~((v >= low) & (v <= high))  # NaN is outside
+    by_group = _grouped(grad, layout)
+    grad_x = by_group.masked_fill(outside, 0.0).view(x.shape)
+    change = torch.where(outside, v.clamp(low, high), v.round() - v)
+    grad_scale = (change * by_group).sum((0, 2))
+    grad_offset = None if offset is None else by_group.masked_fill(~outside, 0.0).sum((0, 2))
+    return grad_x, grad_scale, grad_offset
+
+
+class _FakeQuantize(torch.autograd.Function):
+    """Saves x and the small per-group tensors; everything else is computed again in the backward pass."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        relative: Tensor,
+        start: Tensor,
+        offset: Tensor | None,
+        low: Tensor,
+        high: Tensor,
+        layout: Layout,
+        factor: Tensor | None,
+    ) -> Tensor:
+        x = x.contiguous()
+        scale = start * relative.clamp(min=RELATIVE_FLOOR)
+        ctx.save_for_backward(x, relative, start, scale, offset, low, high, factor)
+        ctx.layout = layout
+        return lsq_forward(x, scale, offset, low, high, layout)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        x, relative, start, scale, offset, low, high, factor = ctx.saved_tensors
+        grad_x, grad_scale, grad_offset = lsq_backward(x, grad.contiguous(), scale, offset, low, high, ctx.layout)
+        if factor is not None:
+            grad_scale = grad_scale * factor
+            grad_offset = None if grad_offset is None else grad_offset * factor
+        # At the floor a gradient that would lower the scale further is dropped, one that raises it is kept.
+        grad_relative = (grad_scale * start).masked_fill((relative <= RELATIVE_FLOOR) & (grad_scale > 0), 0.0)
+        return grad_x, grad_relative, None, grad_offset, None, None, None, None
+
+
+def fake_quantize(
+    x: Tensor,
+    relative: Tensor,
+    start: Tensor,
+    offset: Tensor | None,
+    low: Tensor,
+    high: Tensor,
+    layout: Layout,
+    factor: Tensor | None = None,
+) -> Tensor:
+    """Fake-quantised `x` with scale = start * max(relative, RELATIVE_FLOOR), differentiable in x, relative and offset.
+
+    Args:
+        x: float tensor of any shape; computed in float32, whatever autocast says.
+        relative, start, offset, low, high: float32 [groups]; `start` positive.
+        factor: float32 [groups], multiplies the gradients of scale and offset only.
+    """
+    with torch.autocast(x.device.type, enabled=False):
+        result: Tensor = _FakeQuantize.apply(x.float(), relative, start, offset, low, high, layout, factor)
+    return result

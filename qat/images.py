@@ -1,0 +1,278 @@
+"""Labelled images, in memory or in folders, fetched as normalised tensors through views of them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from qat.views import Views, whole
+
+__all__ = ["ArrayImages", "FolderImages", "ImageSplit", "class_names", "open_folder"]
+
+_SNAP = 1 / 32  # pixels: nearer than this to whole pixels, a shift is one; float16 fractions are, up to 256 pixels
+_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's channels, as fractions of white
+_UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)  # what Pillow raises
+_SUFFIXES = frozenset({".jpeg", ".jpg", ".png", ".bmp", ".webp", ".ppm", ".tif", ".tiff"})
+
+
+class ImageSplit(Protocol):
+    """n labelled images. ``labels`` int64 [n]; fetched images are [channels, image_size, image_size]."""
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """The class of each image [n]."""
+        ...
+
+    @property
+    def image_size(self) -> int:
+        """Height and width of fetched images in pixels."""
+        ...
+
+    @property
+    def channels(self) -> int:
+        """Channels of fetched images."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 in hexadecimal of what the images and labels are."""
+        ...
+
+    def sizes(self, indices: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Original (height, width) in pixels, [n, 2]."""
+        ...
+
+    def fetch(self, indices: NDArray[np.int64], views: Views | None = None) -> Tensor:
+        """float32 [n, channels, image_size, image_size], normalised; no views means whole images."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class ArrayImages:
+    """Images in memory: ``pixels`` uint8 [n, channels, height, width], ``labels`` int64 [n].
+
+    ``mean`` and ``std`` are of each channel, as fractions of white (255).
+    """
+
+    pixels: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    image_size: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if self.pixels.dtype != np.uint8 or self.pixels.ndim != 4 or len(self.pixels) != len(self.labels):
+            raise ValueError(
+                f"pixels must be uint8 [{len(self.labels)}, channels, height, width] as there are labels, "
+                f"not {self.pixels.dtype} {list(self.pixels.shape)}"
+            )
+        if self.image_size < 1:
+            raise ValueError(f"image_size must be at least 1 pixel, not {self.image_size}")
+        if not len(self.mean) == len(self.std) == self.channels:
+            raise ValueError(f"mean and std must be of {self.channels} channels, not {self.mean} and {self.std}")
+
+    @property
+    def channels(self) -> int:
+        """Channels of the images."""
+        return int(self.pixels.shape[1])
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over shape, pixels and labels."""
+        digest = hashlib.sha256(repr(self.pixels.shape).encode())
+        digest.update(np.ascontiguousarray(self.pixels).data)
+        digest.update(np.ascontiguousarray(self.labels.astype("<i8")).data)
+        return digest.hexdigest()
+
+    def sizes(self, indices: NDArray[np.int64]) -> NDArray[np.int64]:
+        """(height, width) in pixels, [n, 2]: the same for all."""
+        return np.tile(np.array(self.pixels.shape[2:], np.int64), (len(indices), 1))
+
+    def fetch(self, indices: NDArray[np.int64], views: Views | None = None) -> Tensor:
+        """Whole images shifted by whole pixels are copied exactly; other boxes are sampled bilinearly.
+
+        What lies outside the image is black before normalisation. Raises ValueError where views and indices differ
+        in number.
+        """
+        views = _checked(indices, views)
+        extent = np.array(self.pixels.shape[2:])
+        offsets = views.boxes[:, :2].astype(np.float64) * extent
+        exact = (np.abs(offsets - np.rint(offsets)) < _SNAP).all(axis=1) & (views.boxes[:, 2:] == 1).all(axis=1)
+        exact &= bool((extent == self.image_size).all())
+        found = torch.empty(len(indices), self.channels, self.image_size, self.image_size)
+        for part, taken in ((exact, _shifted), (~exact, _sampled)):
+            if part.any():
+                raw = torch.from_numpy(self.pixels[indices[part]])
+                found[torch.from_numpy(part)] = taken(raw, views[part], self.image_size)
+        return _normalised(found, self.mean, self.std)
+
+
+@dataclass(frozen=True, eq=False)
+class FolderImages:
+    """Image files under ``folder``: ``names`` bytes [n] are relative paths CLASS/FILE, ``labels`` int64 [n].
+
+    Decoded when they are fetched; whatever is not RGB is converted. Normalised by ImageNet's mean and deviation.
+    """
+
+    folder: Path
+    names: NDArray[np.bytes_]
+    labels: NDArray[np.int64]
+    image_size: int
+
+    def __post_init__(self) -> None:
+        if self.image_size < 1:
+            raise ValueError(f"image_size must be at least 1 pixel, not {self.image_size}")
+
+    @property
+    def channels(self) -> int:
+        """Red, green and blue."""
+        return 3
+
+    def path(self, index: int) -> Path:
+        """The file of one image."""
+        return self.folder / os.fsdecode(bytes(self.names[index]))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over relative names, sizes in bytes and labels; the pixels are not read."""
+        digest = hashlib.sha256()
+        for index, (name, label) in enumerate(zip(self.names, self.labels, strict=True)):
+            digest.update(b"%s\0%d\0%d\n" % (bytes(name), self.path(index).stat().st_size, label))
+        return digest.hexdigest()
+
+    @cached_property
+    def _measured(self) -> NDArray[np.int64]:
+        return np.zeros((len(self.labels), 2), np.int64)
+
+    def sizes(self, indices: NDArray[np.int64]) -> NDArray[np.int64]:
+        """(height, width) in pixels, [n, 2], from the files' headers, which are read once.
+
+        Raises ValueError for a file that is no image.
+        """
+        for index in np.unique(indices[self._measured[indices, 0] == 0]):
+            with _readable(self.path(index)) as image:
+                self._measured[index] = image.height, image.width
+        return self._measured[indices]
+
+    def fetch(self, indices: NDArray[np.int64], views: Views | None = None) -> Tensor:
+        """Crops to whole pixels, resized bicubically with antialiasing; outside the image is black.
+
+        An image that occurs more than once is decoded once. Raises ValueError that names a file that cannot be read.
+        """
+        views = _checked(indices, views)
+        found = np.empty((len(indices), self.image_size, self.image_size, 3), np.uint8)
+        order = np.argsort(indices, kind="stable")
+        for same in np.split(order, np.flatnonzero(np.diff(indices[order])) + 1) if len(order) else []:
+            image = self._decoded(int(indices[same[0]]))
+            for place in same:
+                found[place] = _cropped(image, views.boxes[place], bool(views.flips[place]), self.image_size)
+        pixels = torch.from_numpy(found).permute(0, 3, 1, 2)
+        return _normalised(pixels.to(torch.float32, memory_format=torch.contiguous_format), _MEAN, _STD)
+
+    def _decoded(self, index: int) -> Image.Image:
+        with _readable(self.path(index)) as image:
+            try:
+                return image.convert("RGB")
+            except _UNREADABLE as error:
+                raise ValueError(f"{self.path(index)} is not an image that can be read: {error}") from error
+
+
+def class_names(folder: Path) -> tuple[str, ...]:
+    """The sorted names of the class folders in ``folder``. Raises ValueError where there are none."""
+    if not folder.is_dir():
+        raise ValueError(f"{folder} must be a folder with one folder for each class, but it is not a folder")
+    with os.scandir(folder) as entries:
+        found = sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
+    if not found:
+        raise ValueError(f"{folder} must hold one folder for each class, but it holds none")
+    return tuple(found)
+
+
+def open_folder(folder: Path, classes: Sequence[str], image_size: int) -> FolderImages:
+    """The images of ``folder``/CLASS/FILE, sorted by class and name; a label is the place of its class in ``classes``.
+
+    Raises ValueError for a class folder without images or that is not among ``classes``.
+    """
+    names, labels = [], []
+    for name in class_names(folder):
+        if name not in classes:
+            raise ValueError(f"{folder / name} is a class that the training images do not have")
+        files = sorted(_image_files(folder / name))
+        if not files:
+            raise ValueError(f"{folder / name} must hold images, but it holds none")
+        names += [os.fsencode(f"{name}/{file}") for file in files]
+        labels += [classes.index(name)] * len(files)
+    return FolderImages(folder, np.array(names), np.array(labels, np.int64), image_size)
+
+
+def _image_files(folder: Path) -> Iterator[str]:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if os.path.splitext(entry.name)[1].lower() in _SUFFIXES and not entry.name.startswith("."):  # noqa: PTH122
+                yield entry.name
+
+
+def _checked(indices: NDArray[np.int64], views: Views | None) -> Views:
+    if views is None:
+        return whole(len(indices))
+    if len(views) != len(indices):
+        raise ValueError(f"views must be as many as indices, {len(indices)}, not {len(views)}")
+    return views
+
+
+def _shifted(raw: Tensor, views: Views, size: int) -> Tensor:
+    """Images [n, c, size, size] moved by whole pixels, zero outside; float32, 0 to 255."""
+    offsets = np.rint(views.boxes[:, :2].astype(np.float64) * size)
+    margin = int(np.abs(offsets).max().clip(0, size))
+    start = torch.from_numpy(offsets.clip(-size, size).astype(np.int64)) + margin
+    steps = torch.arange(size)
+    columns = torch.where(torch.from_numpy(views.flips)[:, None], steps.flip(0), steps) + start[:, 1, None]
+    rows = steps + start[:, 0, None]
+    padded = torch.nn.functional.pad(raw, (margin,) * 4)
+    batch = torch.arange(len(raw))[:, None, None]
+    return padded.permute(0, 2, 3, 1)[batch, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2).float()
+
+
+def _sampled(raw: Tensor, views: Views, size: int) -> Tensor:
+    """Boxes of images [n, c, h, w], bilinear between pixel centres, zero outside; float32 [n, c, size, size]."""
+    centres = (torch.arange(size) + 0.5) / size
+    boxes = torch.from_numpy(views.boxes)
+    across = torch.where(torch.from_numpy(views.flips)[:, None], centres.flip(0), centres)
+    x = 2 * (boxes[:, 1, None] + boxes[:, 3, None] * across) - 1
+    y = 2 * (boxes[:, 0, None] + boxes[:, 2, None] * centres) - 1
+    grid = torch.stack([x[:, None, :].expand(-1, size, -1), y[:, :, None].expand(-1, -1, size)], dim=3)
+    return torch.nn.functional.grid_sample(raw.float(), grid, padding_mode="zeros", align_corners=False)
+
+
+def _cropped(image: Image.Image, box: NDArray[np.float32], flip: bool, size: int) -> NDArray[np.uint8]:
+    """One view [size, size, 3]. Cropped before it is resized: pixels outside the box have no influence."""
+    top, left, height, width = box.astype(np.float64) * (image.height, image.width, image.height, image.width)
+    first_row, first_column = round(top), round(left)
+    last_row, last_column = max(round(top + height), first_row + 1), max(round(left + width), first_column + 1)
+    part = image.crop((first_column, first_row, last_column, last_row))
+    part = part.resize((size, size), Image.Resampling.BICUBIC)
+    return np.asarray(part.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if flip else part)
+
+
+def _readable(path: Path) -> Image.Image:
+    try:
+        return Image.open(path)
+    except _UNREADABLE as error:
+        raise ValueError(f"{path} is not an image that can be read: {error}") from error
+
+
+def _normalised(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
+    """From 0 to 255 to mean 0, deviation 1 of each channel, in place."""
+    centre, spread = (torch.tensor(values, dtype=torch.float32)[:, None, None] * 255 for values in (mean, std))
+    return images.sub_(centre).div_(spread)

@@ -1,0 +1,307 @@
+"""A quantised network as integers: packed weights, scales, offsets and biases in one documented file (IntegerModel).
+
+The format is described in docs/integer-format.md.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors
+import safetensors.torch
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from siliquant.files import write_atomically
+
+from .binary import ElasticBinarizer
+from .convert import gemms, integer_engine, quantize_model, quantizers
+from .gemm import Engine, exact_product
+from .granularity import PerChannel, PerHead
+from .layers import QuantContext, QuantConv2d, QuantGemm, QuantLinear
+from .models.presets import from_config
+from .packing import pack, unpack
+from .quantizer import Quantizer
+from .runs import load_state, model_config
+from .scheme import Scheme
+
+__all__ = ["Gemm", "IntegerModel", "Operand"]
+
+_FORMAT, _VERSION = "siliquant-integer", 1
+_JSON, _TENSORS = "integer.json", "integer.safetensors"
+
+
+@dataclass(frozen=True, eq=False)
+class Operand:
+    """One side of a GEMM: value = scale * code + offset, each scale for an equal share of `axis`.
+
+    Args:
+        bits: one width for each scale; 1 is {-1, +1} if signed, else {0, 1}.
+        signed: two's complement, else from 0.
+        scales: float32 [groups].
+        offset: float32 [groups] or None.
+        threshold: float32 [groups] or None: at one bit a code is decided by (x - threshold) / scale.
+        axis: of the tensor, along which the groups lie; None for one scale.
+    """
+
+    bits: tuple[int, ...]
+    signed: bool
+    scales: Tensor
+    offset: Tensor | None
+    threshold: Tensor | None
+    axis: int | None
+
+
+@dataclass(frozen=True, eq=False)
+class Gemm:
+    """One GEMM of the network.
+
+    Args:
+        name: of its layer.
+        kind: "linear", "convolution", "scores" (query x key) or "context" (probabilities x value).
+        left: activations (first operand).
+        right: weights, or keys or values.
+        weight: codes int64 [N, K] (a convolution: [N, K] with K = channels * kernel height * kernel width, of its
+            group), or None for products of two activations.
+        bias: float32 [N] or None.
+        sources: names of what feeds left and right.
+        partial_sums: how many accumulators, each with its own scale, make one output.
+        geometry: stride, padding, dilation, kernel size and groups of a convolution, else empty.
+    """
+
+    name: str
+    kind: str
+    left: Operand
+    right: Operand
+    weight: NDArray[np.int64] | None
+    bias: Tensor | None
+    sources: tuple[str, ...]
+    partial_sums: int
+    geometry: Mapping[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class IntegerModel:
+    """A network whose GEMMs are integer; layer norms, softmax, GELU and residuals stay float32.
+
+    Args:
+        network: the model whose quantised layers hold these integers (weights lie on their grid).
+        scheme: how it is quantised; weight scales are fixed numbers here.
+        origin: where it comes from: data, options and scores of the run.
+    """
+
+    network: PreTrainedModel
+    scheme: Scheme
+    origin: Mapping[str, Any]
+
+    @classmethod
+    def from_quantized(cls, model: PreTrainedModel, scheme: Scheme, origin: Mapping[str, Any]) -> IntegerModel:
+        """The integers of a trained quantised `model`, which is left as it is."""
+        fixed = replace(scheme, weight_scale="learned")
+        network = _skeleton(model_config(model), fixed)
+        theirs = gemms(model)
+        for name, layer in gemms(network).items():
+            for ours, trained in zip(layer.operands(), theirs[name].operands(), strict=True):
+                _set(ours, trained.scale, _detached(trained.offset), _threshold(trained))
+            if isinstance(layer, QuantLinear | QuantConv2d):
+                _set_weight(layer, theirs[name].weight_codes())  # type: ignore[operator]
+        plain = _plain_names(network)
+        state = {name: tensor for name, tensor in model.state_dict().items() if name in plain}
+        network.load_state_dict(state, strict=False)
+        return cls(network.eval(), fixed, origin)
+
+    def logits(self, inputs: Mapping[str, Tensor], engine: Engine = exact_product) -> Tensor:
+        """float32 [batch, classes]; every GEMM goes through `engine`, integers in, accumulators out."""
+        with integer_engine(self.network, engine):
+            result: Tensor = self.network(**inputs).logits
+        return result
+
+    def gemms(self) -> tuple[Gemm, ...]:
+        """All GEMMs, in the order of the layers."""
+        return tuple(_describe(layer) for layer in gemms(self.network).values())
+
+    def save(self, folder: Path) -> None:
+        """Writes integer.safetensors, then integer.json with its checksum."""
+        tensors: dict[str, Tensor] = {}
+        entries = [_entry(gemm, tensors) for gemm in self.gemms()]
+        plain = _plain_names(self.network)
+        for name, tensor in self.network.state_dict().items():
+            if name in plain:
+                tensors[f"float.{name}"] = tensor.detach().contiguous()
+        content = safetensors.torch.save(tensors)
+        write_atomically(folder / _TENSORS, content)
+        description = {
+            "format": _FORMAT,
+            "version": _VERSION,
+            "tensors": _TENSORS,
+            "sha256": hashlib.sha256(content).hexdigest(),
+            "model": model_config(self.network),
+            "scheme": self.scheme.to_dict(),
+            "origin": dict(self.origin),
+            "gemms": entries,
+        }
+        write_atomically(folder / _JSON, json.dumps(description, indent=1) + "\n")
+
+    @classmethod
+    def load(cls, folder: Path) -> IntegerModel:
+        """What `save` wrote.  ValueError when it is something else, damaged or incomplete."""
+        path = folder / _JSON
+        try:
+            data = json.loads(path.read_text())
+            if (data["format"], data["version"]) != (_FORMAT, _VERSION):
+                raise ValueError(f"format must be {_FORMAT} {_VERSION}, not {data['format']} {data['version']}")
+            scheme = Scheme.from_dict(data["scheme"])
+            content = (folder / _TENSORS).read_bytes()
+            if hashlib.sha256(content).hexdigest() != data["sha256"]:
+                raise ValueError(f"{_TENSORS} is not the file that was written with it")
+            tensors = safetensors.torch.load(content)
+            network = _skeleton(data["model"], scheme)
+            _fill(network, data["gemms"], tensors)
+        except FileNotFoundError as error:
+            raise ValueError(f"{folder} must hold {Path(error.filename).name}, as qat.export writes it") from None
+        except (KeyError, TypeError, ValueError, UnicodeDecodeError, safetensors.SafetensorError) as error:
+            raise ValueError(f"{path} must be an integer model: {error}") from None
+        return cls(network.eval(), scheme, data["origin"])
+
+
+def _skeleton(config: Mapping[str, Any], scheme: Scheme) -> PreTrainedModel:
+    return quantize_model(from_config(dict(config)), scheme, fit_weights=False).requires_grad_(False)
+
+
+def _detached(value: Tensor | None) -> Tensor | None:
+    return None if value is None else value.detach()
+
+
+def _threshold(quantizer: Quantizer) -> Tensor | None:
+    return quantizer.threshold.detach() if isinstance(quantizer, ElasticBinarizer) else None
+
+
+def _set(quantizer: Quantizer, scale: Tensor, offset: Tensor | None, threshold: Tensor | None) -> None:
+    quantizer.set_scale(scale.detach().cpu(), None if offset is None else offset.cpu())
+    if isinstance(quantizer, ElasticBinarizer) and threshold is not None:
+        with torch.no_grad():
+            quantizer.threshold.copy_(threshold)
+
+
+def _set_weight(layer: QuantLinear | QuantConv2d, codes: Tensor) -> None:
+    """Puts the weight on its grid; a binary weight then needs no threshold to be told."""
+    quantizer = layer.weight_quantizer
+    with torch.no_grad():
+        if isinstance(quantizer, ElasticBinarizer):
+            quantizer.threshold.zero_()
+        layer.weight.copy_(quantizer.dequantize(codes.cpu()))
+
+
+def _plain_names(network: PreTrainedModel) -> set[str]:
+    """State that belongs to no GEMM: norms, embeddings, position tables."""
+    owned = {f"{name}.{own}" for name, q in quantizers(network).items() for own in q.state_dict()}
+    for name, module in network.named_modules():
+        if isinstance(module, QuantLinear | QuantConv2d):
+            owned |= {f"{name}.weight", f"{name}.bias"}
+    return {name for name in network.state_dict() if name not in owned}
+
+
+def _describe(layer: QuantGemm) -> Gemm:
+    left, right = (_operand(quantizer) for quantizer in layer.operands())
+    weight = bias = None
+    kind, partial_sums, geometry = "scores", 1, {}
+    if isinstance(layer, QuantContext):
+        kind = "context"
+    if isinstance(layer, QuantLinear | QuantConv2d):
+        weight = layer.weight_codes().flatten(1).numpy()
+        bias = _detached(layer.bias)
+        kind = "linear"
+    if isinstance(layer, QuantLinear):
+        partial_sums = layer.partial_sums
+    if isinstance(layer, QuantConv2d):
+        kind = "convolution"
+        geometry = {**layer.geometry, "kernel_size": layer.kernel_size, "groups": layer.groups}
+        geometry = {name: list(value) if isinstance(value, tuple) else value for name, value in geometry.items()}
+    return Gemm(layer.gemm_name, kind, left, right, weight, bias, layer.sources, partial_sums, geometry)
+
+
+def _operand(quantizer: Quantizer) -> Operand:
+    granularity = quantizer.granularity
+    axis = granularity.axis if isinstance(granularity, PerHead | PerChannel) else None
+    return Operand(
+        quantizer.bits, quantizer.signed, quantizer.scale, _detached(quantizer.offset), _threshold(quantizer), axis
+    )
+
+
+def _entry(gemm: Gemm, tensors: dict[str, Tensor]) -> dict[str, Any]:
+    """The JSON of one GEMM; its tensors are added to `tensors`, under the keys that the JSON names."""
+
+    def kept(what: str, value: Tensor | None) -> str | None:
+        if value is None:
+            return None
+        tensors[f"{gemm.name}.{what}"] = value.contiguous().clone()
+        return f"{gemm.name}.{what}"
+
+    def side(what: str, operand: Operand) -> dict[str, Any]:
+        return {
+            "bits": list(operand.bits),
+            "signed": operand.signed,
+            "axis": operand.axis,
+            "scales": kept(f"{what}_scales", operand.scales),
+            "offset": kept(f"{what}_offset", operand.offset),
+            "threshold": None
+            if gemm.weight is not None and what == "right"
+            else kept(f"{what}_threshold", operand.threshold),
+        }
+
+    weight = None
+    if gemm.weight is not None:
+        bits = max(gemm.right.bits)
+        packed = kept("weight", torch.from_numpy(pack(gemm.weight, bits)))
+        weight = {"packed": packed, "bits": bits, "shape": list(gemm.weight.shape)}
+    return {
+        "name": gemm.name,
+        "kind": gemm.kind,
+        "left": side("left", gemm.left),
+        "right": side("right", gemm.right),
+        "weight": weight,
+        "bias": kept("bias", gemm.bias),
+        "sources": list(gemm.sources),
+        "partial_sums": gemm.partial_sums,
+        "geometry": dict(gemm.geometry),
+    }
+
+
+def _fill(network: PreTrainedModel, entries: list[dict[str, Any]], tensors: Mapping[str, Tensor]) -> None:
+    layers = gemms(network)
+    if [entry["name"] for entry in entries] != list(layers):
+        raise ValueError("the GEMMs must be those of the model in its configuration, in their order")
+    state = {name.removeprefix("float."): t for name, t in tensors.items() if name.startswith("float.")}
+    for entry in entries:
+        layer = layers[entry["name"]]
+        for quantizer, side in zip(layer.operands(), (entry["left"], entry["right"]), strict=True):
+            if list(quantizer.bits) != side["bits"] or quantizer.signed != side["signed"]:
+                raise ValueError(f"the precision of {entry['name']} must be that of the scheme")
+            offset, threshold = (None if side[k] is None else tensors[side[k]] for k in ("offset", "threshold"))
+            _set(quantizer, tensors[side["scales"]], offset, threshold)
+        if isinstance(layer, QuantLinear | QuantConv2d):
+            stored = entry["weight"]
+            codes = unpack(tensors[stored["packed"]].numpy(), stored["bits"], tuple(stored["shape"]), signed=True)
+            if codes.size != layer.weight.numel():
+                raise ValueError(
+                    f"the weight of {entry['name']} must have {layer.weight.numel()} codes, not {codes.size}"
+                )
+            _set_weight(layer, torch.from_numpy(codes).view(layer.weight.shape))
+            if (entry["bias"] is None) != (layer.bias is None):
+                raise ValueError(f"the bias of {entry['name']} must be there exactly if its layer has one")
+            if layer.bias is not None:
+                with torch.no_grad():
+                    layer.bias.copy_(tensors[entry["bias"]])
+    missing = _plain_names(network) - set(state)
+    whole = {**network.state_dict(), **state}
+    if missing:
+        raise ValueError(f"the file lacks {', '.join(sorted(missing)[:5])}")
+    load_state(network, whole, Path(_TENSORS))

@@ -1,0 +1,270 @@
+"""Quantised linear, convolution and attention layers.
+
+In training and evaluation they compute with fake-quantised floats.  With an engine set (`qat.integer`), the same layers
+compute with integers: codes of both operands, accumulators from the engine, then scales, offsets and bias in float64,
+rounded once to float32.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .gemm import Engine, Product
+from .granularity import PerHead
+from .quantizer import Quantizer
+
+__all__ = ["QuantContext", "QuantConv2d", "QuantGemm", "QuantLinear", "QuantScores", "quantized_attention"]
+
+
+class QuantGemm(nn.Module):
+    """What all quantised layers share: a name, what feeds them, and the engine of the integer path."""
+
+    def __init__(self, name: str, sources: tuple[str, ...]) -> None:
+        super().__init__()
+        self.gemm_name = name
+        self.sources = sources
+        self.engine: Engine | None = None
+
+    def operands(self) -> tuple[Quantizer, Quantizer]:
+        """Quantisers of the first operand (activations) and of the second (weights, keys, values)."""
+        raise NotImplementedError
+
+    def product(self, left: Tensor, right: Tensor, head: int | None = None) -> Tensor:
+        """Accumulators from the engine, as float64; `head` where only that head's part is computed."""
+        first, second = self.operands()
+        assert self.engine is not None
+        accumulators = self.engine(
+            Product(
+                name=self.gemm_name,
+                part=head,
+                left=left,
+                right=right,
+                left_bits=max(first.bits) if head is None else first.bits[head % first.groups],
+                left_signed=first.signed,
+                right_bits=max(second.bits) if head is None else second.bits[head % second.groups],
+                right_signed=second.signed,
+            )
+        )
+        return accumulators.double()
+
+
+class _WeightGemm(QuantGemm):
+    """A product with a learned weight; `input_quantizer` may belong to another module that quantises for several."""
+
+    def __init__(
+        self,
+        name: str,
+        sources: tuple[str, ...],
+        weight: Tensor,
+        bias: Tensor | None,
+        weight_quantizer: Quantizer,
+        input_quantizer: Quantizer,
+        shared_input: bool = False,
+    ) -> None:
+        super().__init__(name, sources)
+        self.weight = cast(nn.Parameter, weight)
+        self.bias = cast(nn.Parameter | None, bias)
+        self.weight_quantizer = weight_quantizer
+        self.shared_input = shared_input
+        if shared_input:
+            # Not registered: it is listed once, under the module that owns it.
+            object.__setattr__(self, "_input", input_quantizer)
+        else:
+            self.input_quantizer = input_quantizer
+
+    @property
+    def activations(self) -> Quantizer:
+        """The quantiser of the input."""
+        return self._input if self.shared_input else self.input_quantizer  # type: ignore[return-value]
+
+    def operands(self) -> tuple[Quantizer, Quantizer]:
+        return self.activations, self.weight_quantizer
+
+    def quantized_input(self, x: Tensor) -> Tensor:
+        return x if self.shared_input else self.activations(x)
+
+    def weight_codes(self) -> Tensor:
+        """int64, in the shape of the weight."""
+        return self.weight_quantizer.to_int(self.weight)
+
+    def rows(self, values: Tensor) -> Tensor:
+        """One value for each output feature from one a tensor, a head or a channel of the weight's axis 0."""
+        return values.repeat_interleave(self.weight.shape[0] // len(values))
+
+
+def _heads_on_reduction(quantizer: Quantizer, axes: tuple[int, ...]) -> bool:
+    return quantizer.groups > 1 and isinstance(quantizer.granularity, PerHead) and quantizer.granularity.axis in axes
+
+
+class QuantLinear(_WeightGemm):
+    """y = quantised(x) @ quantised(weight).T + bias; x [..., in], weight [out, in]."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.engine is not None:
+            return self._integer(x)
+        return F.linear(self.quantized_input(x), self.weight_quantizer(self.weight), self.bias)
+
+    @property
+    def partial_sums(self) -> int:
+        """Accumulators with a scale of their own that make one output: the heads, if they lie along the input."""
+        for quantizer, axes in ((self.activations, (-1,)), (self.weight_quantizer, (1, -1))):
+            if _heads_on_reduction(quantizer, axes):
+                return quantizer.groups
+        return 1
+
+    def _integer(self, x: Tensor) -> Tensor:
+        left, right = self.activations.to_int(x), self.weight_codes()
+        input_scale, weight_scale = self.activations.scale.double(), self.weight_quantizer.scale.double()
+        if self.partial_sums > 1:
+            result = torch.zeros(1, dtype=torch.float64, device=x.device)
+            parts = zip(left.chunk(self.partial_sums, -1), right.chunk(self.partial_sums, 1), strict=True)
+            for head, (part_left, part_right) in enumerate(parts):
+                scale = input_scale[head % len(input_scale)] * weight_scale[head % len(weight_scale)]
+                result = result + self.product(part_left, part_right, head) * scale
+        else:
+            if len(set(self.weight_quantizer.bits)) > 1:
+                parts_of_rows = enumerate(right.chunk(self.weight_quantizer.groups, 0))
+                accumulators = torch.cat([self.product(left, rows, head) for head, rows in parts_of_rows], -1)
+            else:
+                accumulators = self.product(left, right)
+            result = accumulators * (self.rows(weight_scale) * input_scale)
+        if self.activations.offset is not None:
+            # sum of offset * weight over the reduction: the same for every input.
+            sums = right.double().sum(1) * self.rows(weight_scale)
+            result = result + sums * self.activations.offset.detach().double()
+        if self.bias is not None:
+            result = result + self.bias.detach().double()
+        return result.float()
+
+
+class QuantConv2d(_WeightGemm):
+    """A convolution of a quantised image by a quantised kernel; zero padding, groups 1 or depthwise."""
+
+    def __init__(
+        self,
+        convolution: nn.Conv2d,
+        name: str,
+        sources: tuple[str, ...],
+        weight_quantizer: Quantizer,
+        input_quantizer: Quantizer,
+    ) -> None:
+        super().__init__(name, sources, convolution.weight, convolution.bias, weight_quantizer, input_quantizer)
+        if convolution.groups not in (1, convolution.in_channels) or convolution.padding_mode != "zeros":
+            raise ValueError(
+                f"{name} must be a convolution with zero padding, of 1 group or depthwise, "
+                f"not {convolution.groups} groups with padding {convolution.padding_mode!r}"
+            )
+        self.geometry: dict[str, Any] = {
+            "stride": convolution.stride,
+            "padding": convolution.padding,
+            "dilation": convolution.dilation,
+        }
+        self.kernel_size = convolution.kernel_size
+        self.groups = convolution.groups
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.engine is not None:
+            return self._integer(x)
+        weight = self.weight_quantizer(self.weight)
+        return F.conv2d(self.quantized_input(x), weight, self.bias, groups=self.groups, **self.geometry)
+
+    def _integer(self, x: Tensor) -> Tensor:
+        left, right = self.activations.to_int(x), self.weight_codes()
+        batch, channels = x.shape[:2]
+        # Codes are small integers: float32 holds them, and unfold has no integer version.
+        patches = F.unfold(left.float(), self.kernel_size, **self.geometry).to(torch.int64)
+        if self.groups == 1:
+            accumulators = self.product(patches.transpose(1, 2), right.flatten(1)).transpose(1, 2)
+        else:
+            by_channel = patches.view(batch, channels, -1, patches.shape[-1]).transpose(2, 3)
+            accumulators = self.product(by_channel, right.view(channels, -1, right[0].numel())).transpose(2, 3)
+            accumulators = accumulators.flatten(1, 2)
+        scale = self.rows(self.weight_quantizer.scale.double()) * self.activations.scale.double()
+        result = accumulators * scale.view(1, -1, 1)
+        if self.bias is not None:
+            result = result + self.bias.detach().double().view(1, -1, 1)
+        height, width = (
+            (size + 2 * pad - dilation * (kernel - 1) - 1) // stride + 1
+            for size, pad, dilation, kernel, stride in zip(
+                x.shape[2:], *(self.geometry[k] for k in ("padding", "dilation")), self.kernel_size,
+                self.geometry["stride"], strict=True,
+            )
+        )  # fmt: skip
+        return result.view(batch, -1, height, width).float()
+
+
+class _AttentionGemm(QuantGemm):
+    """A product of two activations, head by head: operands [batch, heads, tokens, ...]."""
+
+    def __init__(self, name: str, sources: tuple[str, ...], first: Quantizer, second: Quantizer) -> None:
+        super().__init__(name, sources)
+        self.first = first
+        self.second = second
+
+    def operands(self) -> tuple[Quantizer, Quantizer]:
+        return self.first, self.second
+
+    def integer_product(self, left: Tensor, right: Tensor) -> Tensor:
+        """float64 [batch, heads, M, N] from codes [batch, heads, M, K] and [batch, heads, N, K], scaled."""
+        if len(set(self.first.bits)) > 1 or len(set(self.second.bits)) > 1:
+            heads = [self.product(left[:, h], right[:, h], h) for h in range(left.shape[1])]
+            accumulators = torch.stack(heads, 1)
+        else:
+            accumulators = self.product(left, right)
+        return accumulators * (self.first.scale.double() * self.second.scale.double()).view(1, -1, 1, 1)
+
+
+class QuantScores(_AttentionGemm):
+    """query @ key.T of each head.  The quantisers see [batch, tokens, heads, head_dim]."""
+
+    def forward(self, query: Tensor, key: Tensor) -> Tensor:
+        """float32 [batch, heads, tokens, tokens] from two of [batch, heads, tokens, head_dim]."""
+        query, key = query.transpose(1, 2), key.transpose(1, 2)
+        if self.engine is not None:
+            left, right = self.first.to_int(query), self.second.to_int(key)
+            return self.integer_product(left.transpose(1, 2), right.transpose(1, 2)).float()
+        return torch.matmul(self.first(query).transpose(1, 2), self.second(key).permute(0, 2, 3, 1))
+
+
+class QuantContext(_AttentionGemm):
+    """probabilities @ value of each head.  Probabilities are unsigned."""
+
+    def forward(self, probabilities: Tensor, value: Tensor, dropout: float) -> Tensor:
+        """float32 [batch, heads, tokens, head_dim] from that of values and [batch, heads, tokens, tokens]."""
+        value = value.transpose(1, 2)
+        if self.engine is not None:
+            left, right = self.first.to_int(probabilities), self.second.to_int(value)
+            return self.integer_product(left, right.permute(0, 2, 3, 1)).float()
+        quantised = F.dropout(self.first(probabilities), dropout, training=dropout > 0)
+        return torch.matmul(quantised, self.second(value).transpose(1, 2))
+
+
+def quantized_attention(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    scaling: float | None = None,
+    dropout: float = 0.0,
+    **_: Any,
+) -> tuple[Tensor, Tensor]:
+    """Attention of a module that has quantised `scores` and `context`, in the form that transformers calls it.
+
+    query, key, value: [batch, heads, tokens, head_dim].  Returns [batch, tokens, heads, head_dim] and the
+    unquantised probabilities [batch, heads, tokens, tokens].
+    """
+    score, combine = module.scores, module.context
+    assert isinstance(score, QuantScores)
+    assert isinstance(combine, QuantContext)
+    scores = score(query, key) * (scaling if scaling is not None else 1 / math.sqrt(query.shape[-1]))
+    if attention_mask is not None:
+        scores = scores + attention_mask
+    probabilities = F.softmax(scores, dim=-1, dtype=torch.float32)
+    context = combine(probabilities, value, dropout)
+    return context.transpose(1, 2).contiguous(), probabilities

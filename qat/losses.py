@@ -1,0 +1,60 @@
+"""Losses of quantisation-aware training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+__all__ = ["attention_distillation", "hidden_state_distillation", "soft_cross_entropy"]
+
+
+def soft_cross_entropy(logits: Tensor, probabilities: Tensor) -> Tensor:
+    """Mean over the batch of -sum(p * log softmax(logits)): the distillation loss of the paper, section 4.2.
+
+    Both [batch, classes]; ValueError when the shapes differ.
+    """
+    if logits.shape != probabilities.shape:
+        raise ValueError(
+            f"probabilities must have the shape of the logits, {tuple(logits.shape)}, not {tuple(probabilities.shape)}"
+        )
+    return -(probabilities * F.log_softmax(logits.float(), dim=-1)).sum(-1).mean()
+
+
+def hidden_state_distillation(student: Sequence[Tensor], teacher: Sequence[Tensor], mask: Tensor) -> Tensor:
+    """Sum over layers of the mean squared error of hidden states, over tokens that are not padding.
+
+    Hidden states [batch, tokens, width] a layer, `mask` [batch, tokens] with 1 for real tokens.
+    """
+    _same_layers(student, teacher)
+    weight = mask.unsqueeze(-1).float()
+    total = torch.zeros((), device=mask.device)
+    for ours, theirs in zip(student, teacher, strict=True):
+        total = total + ((ours.float() - theirs.float()).square() * weight).sum() / (weight.sum() * ours.shape[-1])
+    return total
+
+
+def attention_distillation(student: Sequence[Tensor], teacher: Sequence[Tensor], mask: Tensor) -> Tensor:
+    """Sum over layers of the soft cross-entropy of attention rows, less its smallest value (KL divergence).
+
+    Attention probabilities [batch, heads, tokens, tokens] a layer; rows of padding, `mask` [batch, tokens] 0, are left
+    out.
+    """
+    _same_layers(student, teacher)
+    rows = mask[:, None, :].float()
+    total = torch.zeros((), device=mask.device)
+    for ours, theirs in zip(student, teacher, strict=True):
+        tiny = torch.finfo(torch.float32).tiny
+        difference = theirs.float() * (theirs.float().clamp(min=tiny).log() - ours.float().clamp(min=1e-8).log())
+        total = total + (difference.sum(-1) * rows).sum() / (rows.sum() * ours.shape[1])
+    return total
+
+
+def _same_layers(student: Sequence[Tensor], teacher: Sequence[Tensor]) -> None:
+    if len(student) != len(teacher) or student[0].shape != teacher[0].shape:
+        raise ValueError(
+            f"teacher and student must have the same layers, not {len(teacher)} of shape {tuple(teacher[0].shape)} "
+            f"and {len(student)} of shape {tuple(student[0].shape)}"
+        )

@@ -1,0 +1,1 @@
+"""The networks that are trained: presets of the Hugging Face models, and our own SReT."""

@@ -1,0 +1,212 @@
+"""Every choice of a training run as one frozen record, from the command line, a YAML or TOML file, or Python."""
+
+from __future__ import annotations
+
+import tomllib
+from argparse import SUPPRESS, BooleanOptionalAction
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, Field, asdict, dataclass, field, fields
+from pathlib import Path
+from types import UnionType
+from typing import Any, get_args, get_type_hints
+
+import yaml
+
+from siliquant.cli import Parser
+
+from .quantizer import GradientScale, check_bits
+from .scheme import Override, Scheme
+
+__all__ = ["FULL_PRECISION", "Options", "add_arguments", "merge", "read_config"]
+
+FULL_PRECISION = 32
+
+
+def _option(default: Any, text: str, metavar: str | None = None, choices: tuple[str, ...] | None = None) -> Any:
+    return field(default=default, metadata={"help": text, "metavar": metavar, "choices": choices})
+
+
+@dataclass(frozen=True)
+class Options:
+    """What `python -m qat.train` was asked for.  ValueError for values that are out of range or contradict."""
+
+    out: Path = _option(MISSING, "folder of the run; made if missing", "DIR")
+    model: str = _option("vit-mnist", "preset; see `--list-models`", "NAME")
+    data: str = _option("mnist5k", "mnist5k, digits, mr, imagefolder:DIR (ImageNet layout) or glue:TASK:DIR", "NAME")
+    bits: int = _option(4, "weights and activations: 1 to 8, or 32 for full precision", "B")
+    weight_bits: int | None = _option(None, "weights alone", "B")
+    activation_bits: int | None = _option(None, "activations alone", "B")
+    start: Path | None = _option(None, "start from a run, a Hugging Face folder, or a .pth/.safetensors file", "PATH")
+    new_head: bool = _option(False, "take a fresh classifier where the start has other classes")
+    teacher: Path | None = _option(None, "distil from this run, folder or file", "PATH")
+    distill: str = _option("logits", "from the teacher: logits, or layers too", None, ("logits", "layers"))
+    soft_labels: Path | None = _option(None, "multi-crop distillation from this store of qat.softlabels", "DIR")
+    crops_per_image: int = _option(4, "stored crops of an image in one step", "N")
+    obr: float = _option(0.0, "largest weight of the oscillation-aware bin regulariser; the paper's is 0.01", "W")
+    obr_max_bits: int = _option(4, "regularise weights up to this width", "B")
+    granularity: str = _option("head", "what shares a scale", None, ("head", "tensor", "channel"))
+    output_by_head: bool = _option(True, "a scale a head on the input side of the output projection too")
+    first_last_bits: int = _option(8, "patch embedding and classifier", "B")
+    weight_scale: str = _option("learned", "how weight scales are found", None, ("learned", "statistical"))
+    gradient_scale: str = _option(
+        "l1", "factor of the gradients of scales", None, tuple(rule.value for rule in GradientScale)
+    )
+    override: tuple[str, ...] = _option(
+        (), "other widths by GEMM name: '*.mlp.*=2/4', per head '*.q_proj=2,3,4/4'", "P=W/A"
+    )
+    freeze: float | None = _option(None, "freeze weights that oscillate more often than this share of steps", "F")
+    epochs: int = _option(8, "0: calibrated scales only (post-training quantisation)", "N")
+    batch_size: int = _option(64, "over all processes", "N")
+    lr: float = _option(5e-4, "peak learning rate of AdamW; a cosine to 0", "LR")
+    scale_lr: float = _option(1.0, "learning rate of scales, times --lr", "X")
+    warmup: float = _option(0.0, "epochs of linear warm-up", "N")
+    weight_decay: float = _option(1e-4, "of matrices, not of scales, biases and norms", "WD")
+    clip: float = _option(1.0, "largest norm of the gradient; 0: any", "NORM")
+    seed: int = _option(0, "of weights, order, views and dropout", "N")
+    calibration_batches: int = _option(4, "batches of training samples that start the activation scales", "N")
+    limit: int | None = _option(None, "train on so many samples only", "N")
+    image_size: int | None = _option(None, "pixels; default: the model's", "N")
+    max_length: int = _option(48, "tokens of a text", "N")
+    tokenizer: Path | None = _option(None, "Hugging Face folder with a tokenizer; default: MiniLM's", "DIR")
+    device: str = _option("auto", "auto, cpu or cuda", "NAME")
+    amp: bool = _option(True, "bfloat16 matrix products on a GPU")
+    threads: int | None = _option(None, "of PyTorch; default: its own choice", "N")
+    workers: int = _option(0, "processes that load images", "N")
+    checkpoint_minutes: float = _option(10.0, "minutes between checkpoints within an epoch", "MIN")
+    tensorboard: bool = _option(False, "write TensorBoard files too (needs the package tensorboard)")
+
+    def __post_init__(self) -> None:
+        at_least = {
+            "epochs": 0, "batch_size": 1, "lr": 0, "scale_lr": 0, "warmup": 0, "weight_decay": 0, "clip": 0, "seed": 0,
+            "calibration_batches": 1, "max_length": 2, "workers": 0, "checkpoint_minutes": 0, "obr": 0,
+            "crops_per_image": 1,
+        }  # fmt: skip
+        for name, least in at_least.items():
+            if not getattr(self, name) >= least:
+                raise ValueError(f"{name} must be at least {least}, not {getattr(self, name)}")
+        for name in ("limit", "image_size", "threads"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} must be at least 1, not {value}")
+        for name in ("bits", "weight_bits", "activation_bits"):
+            value = getattr(self, name)
+            if value is not None and not (name == "bits" and value == FULL_PRECISION):
+                check_bits(value, name, lowest=1)
+        for entry in fields(self):
+            choices = entry.metadata["choices"]
+            if choices and getattr(self, entry.name) not in choices:
+                raise ValueError(f"{entry.name} must be one of {', '.join(choices)}, not {getattr(self, entry.name)!r}")
+        if self.device not in ("auto", "cpu", "cuda"):
+            raise ValueError(f"device must be one of auto, cpu, cuda, not {self.device!r}")
+        if self.teacher and self.soft_labels:
+            raise ValueError("teacher and soft_labels must not both be given: a store replaces the teacher")
+        if self.distill == "layers" and not self.teacher:
+            raise ValueError("distill must be 'logits' without a teacher, not 'layers'")
+        if self.bits == FULL_PRECISION and (self.weight_bits or self.activation_bits):
+            raise ValueError("weight_bits and activation_bits must not be given with bits 32")
+        if self.bits == FULL_PRECISION and (self.obr or self.freeze is not None):
+            raise ValueError("obr and freeze must be off at bits 32: without codes nothing oscillates")
+        self.scheme()
+
+    def scheme(self) -> Scheme | None:
+        """How the model is quantised; None at full precision."""
+        if self.bits == FULL_PRECISION:
+            return None
+        return Scheme(
+            weight_bits=self.weight_bits or self.bits,
+            activation_bits=self.activation_bits or self.bits,
+            first_last_bits=self.first_last_bits,
+            granularity=self.granularity,  # type: ignore[arg-type]
+            output_by_head=self.output_by_head,
+            weight_scale=self.weight_scale,  # type: ignore[arg-type]
+            gradient_scale=GradientScale(self.gradient_scale),
+            overrides=tuple(_override(text) for text in self.override),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        plain = {name: str(value) if isinstance(value, Path) else value for name, value in asdict(self).items()}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in plain.items()}
+
+
+def _override(text: str) -> Override:
+    pattern, equals, widths = text.rpartition("=")
+    weights, _, activations = widths.partition("/")
+    try:
+        bits = [tuple(int(b) for b in part.split(",")) if part else None for part in (weights, activations)]
+    except ValueError:
+        bits = []
+    if not (pattern and equals and bits and any(bits)):
+        raise ValueError(f"override must be PATTERN=WEIGHT_BITS/ACTIVATION_BITS, as '*.mlp.*=2/4', not {text!r}")
+    return Override(pattern, *(part[0] if part and len(part) == 1 else part for part in bits))
+
+
+def _kind(name: str) -> Any:
+    """The type of an option, without None."""
+    hint = get_type_hints(Options)[name]
+    return next(t for t in get_args(hint) if t is not type(None)) if isinstance(hint, UnionType) else hint
+
+
+def add_arguments(parser: Parser) -> None:
+    """An argument for each option; only those that are given end up in the namespace."""
+    for entry in fields(Options):
+        flag, kind = f"--{entry.name.replace('_', '-')}", _kind(entry.name)
+        text = entry.metadata["help"] + _default(entry)
+        if kind is bool:
+            parser.add_argument(flag, action=BooleanOptionalAction, default=SUPPRESS, help=text)
+        elif kind == tuple[str, ...]:
+            parser.add_argument(flag, action="append", default=SUPPRESS, metavar=entry.metadata["metavar"], help=text)
+        else:
+            parser.add_argument(
+                flag, type=kind, default=SUPPRESS, metavar=entry.metadata["metavar"],
+                choices=entry.metadata["choices"], help=text,
+            )  # fmt: skip
+
+
+def _default(entry: Field[Any]) -> str:
+    if entry.default in (MISSING, None, ()):
+        return ""
+    value = (
+        {True: "on", False: "off"}.get(entry.default, entry.default)
+        if isinstance(entry.default, bool)
+        else entry.default
+    )
+    return f" (default: {value})"
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """The options in a .yaml, .yml or .toml file.  ValueError for what is not one, or an option that does not exist."""
+    try:
+        text = path.read_text()
+        data = tomllib.loads(text) if path.suffix == ".toml" else yaml.safe_load(text)
+    except (tomllib.TOMLDecodeError, yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} must be a YAML or TOML file: {' '.join(str(error).split())}") from None
+    if path.suffix not in (".toml", ".yaml", ".yml") or not isinstance(data, Mapping):
+        raise ValueError(f"{path} must be a .yaml, .yml or .toml file with a value for each option")
+    return {str(name).replace("-", "_"): value for name, value in data.items()}
+
+
+def merge(*sources: Mapping[str, Any]) -> Options:
+    """The options in all sources, later ones first.  TypeError or ValueError for wrong names, types and values."""
+    values: dict[str, Any] = {}
+    for source in sources:
+        values |= source
+    known = {entry.name for entry in fields(Options)}
+    if unknown := sorted(set(values) - known):
+        raise ValueError(f"there is no option {', '.join(unknown)}; there are {', '.join(sorted(known))}")
+    if "out" not in values:
+        raise ValueError("out must be given: the folder of the run")
+    return Options(**{name: _typed(name, value) for name, value in values.items()})
+
+
+def _typed(name: str, value: Any) -> Any:
+    kind = _kind(name)
+    if value is None or kind is Path:
+        return value if value is None else Path(value)
+    if kind == tuple[str, ...]:
+        return tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else (str(value),)
+    if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise TypeError(f"{name} must be {'a number' if kind is float else f'of type {kind.__name__}'}, not {value!r}")
+    return value

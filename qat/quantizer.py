@@ -1,0 +1,241 @@
+"""Quantisers of 2 to 8 bits: uniform steps, learned (LSQ) or statistical scales, one for each group of elements."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from enum import Enum
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .fakequant import RELATIVE_FLOOR, codes, fake_quantize
+from .granularity import PER_TENSOR, Granularity, Layout
+from .scalesearch import ScaleSearch, fit_scale
+
+__all__ = ["GradientScale", "Quantizer", "StatisticalQuantizer", "check_bits", "code_range"]
+
+
+class GradientScale(Enum):
+    """What the gradient of a scale is multiplied by.
+
+    LSQ: 1 / sqrt(N * Qp), N elements in the group (Esser et al., section 2.2).
+    L1: 1 / sqrt(Qp * ||x||_1) of the group's own elements (module-dependent quantisation; the released code).
+    NONE: 1.
+    For activations N and the norm are those of one sample, measured when the scales are calibrated.
+    AdamW divides a constant factor out again; what stays of it is its part in the clipped gradient norm.
+    """
+
+    NONE = "none"
+    LSQ = "lsq"
+    L1 = "l1"
+
+
+def check_bits(bits: int, name: str = "bits", lowest: int = 2) -> int:
+    """`bits`, if it is an integer from `lowest` to 8; else TypeError or ValueError."""
+    if isinstance(bits, bool) or not isinstance(bits, int):
+        raise TypeError(f"{name} must be an integer from {lowest} to 8, not {bits!r}")
+    if not lowest <= bits <= 8:
+        raise ValueError(f"{name} must be an integer from {lowest} to 8, not {bits}")
+    return bits
+
+
+def code_range(bits: int, signed: bool) -> tuple[int, int]:
+    """Qn and Qp: -2^(b-1) .. 2^(b-1)-1 (two's complement), or 0 .. 2^b-1; at one bit {-1, +1} or {0, 1}.
+
+    >>> code_range(3, signed=True), code_range(3, signed=False)
+    ((-4, 3), (0, 7))
+    """
+    check_bits(bits, lowest=1)
+    if bits == 1:
+        return (-1, 1) if signed else (0, 1)
+    return (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if signed else (0, (1 << bits) - 1)
+
+
+class Quantizer(nn.Module):
+    """LSQ: value = scale * code + offset, code = round(clamp((x - offset) / scale, Qn, Qp)).
+
+    The scale is `start * relative`: `start` is what calibration found, `relative` is learned from 1.0 and kept at
+    1/256 or more, so that a scale cannot become zero or negative and every scale moves at a rate that suits its size.
+
+    Args:
+        bits: 2 to 8, or one such number for each group.
+        signed: two's complement codes, else codes from 0.
+        granularity: which elements share a scale.
+        groups: how many scales there are.
+        with_offset: learn an offset, for values with a small negative part (after GELU); unsigned only.
+        gradient_scale: see GradientScale.
+
+    `observer`, where set, is called with the codes of every tensor that is quantised.
+    """
+
+    Observer = Callable[[Tensor], None]
+
+    def __init__(
+        self,
+        bits: int | Sequence[int],
+        *,
+        signed: bool,
+        granularity: Granularity = PER_TENSOR,
+        groups: int = 1,
+        with_offset: bool = False,
+        gradient_scale: GradientScale = GradientScale.L1,
+    ) -> None:
+        super().__init__()
+        self.bits = tuple(bits) if isinstance(bits, Sequence) else (bits,) * groups
+        if len(self.bits) != groups:
+            raise ValueError(f"bits must be one number or {groups}, one a group, not {len(self.bits)}")
+        if with_offset and signed:
+            raise ValueError("with_offset must be False for signed codes, not True")
+        for b in self.bits:
+            self.check_bits(b)
+        ranges = [code_range(b, signed) for b in self.bits]
+        self.signed = signed
+        self.granularity = granularity
+        self.groups = groups
+        self.gradient_scale = gradient_scale
+        self.relative = nn.Parameter(torch.ones(groups))
+        self.offset = nn.Parameter(torch.zeros(groups)) if with_offset else None
+        self.register_buffer("start", torch.full((groups,), math.nan))
+        self.register_buffer("magnitude", torch.ones(groups))
+        self.register_buffer("low", torch.tensor([float(low) for low, _ in ranges]), persistent=False)
+        self.register_buffer("high", torch.tensor([float(high) for _, high in ranges]), persistent=False)
+        self.start: Tensor
+        self.magnitude: Tensor
+        self.low: Tensor
+        self.high: Tensor
+        self.calibrated = False
+        self.search: ScaleSearch | None = None
+        self.observer: Quantizer.Observer | None = None
+
+    @staticmethod
+    def check_bits(bits: int) -> None:
+        """TypeError or ValueError when this kind of quantiser has no such width."""
+        check_bits(bits)
+
+    def extra_repr(self) -> str:
+        bits = self.bits[0] if len(set(self.bits)) == 1 else self.bits
+        return f"bits={bits}, signed={self.signed}, granularity={self.granularity}, offset={self.offset is not None}"
+
+    @property
+    def scale(self) -> Tensor:
+        """float32 [groups], positive."""
+        return self.start * self.relative.detach().clamp(min=RELATIVE_FLOOR)
+
+    def layout(self, x: Tensor) -> Layout:
+        """How `x` is cut into groups; ValueError when it has another number of groups than scales."""
+        layout = self.granularity.layout(x.shape)
+        if layout.groups != self.groups:
+            raise ValueError(f"a tensor of shape {tuple(x.shape)} must have {self.groups} groups, not {layout.groups}")
+        return layout
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The values that the codes of `x` stand for, in its shape.
+
+        While `search` is set, `x` is only looked at and passed on as it is.
+        RuntimeError before the scales were found or loaded.
+        """
+        layout = self.layout(x)
+        if self.search is not None:
+            self.search.observe(x, layout)
+            return x
+        self._need_scale()
+        if self.observer is not None:
+            self.to_int(x)
+        return fake_quantize(
+            x, self.relative, self.start, self.offset, self.low, self.high, layout, self._factor(x, layout)
+        )
+
+    def to_int(self, x: Tensor) -> Tensor:
+        """The codes of `x`: int64, in its shape, from Qn to Qp."""
+        self._need_scale()
+        offset = None if self.offset is None else self.offset.detach()
+        return self.observed(codes(x.float(), self.scale, offset, self.low, self.high, self.layout(x)))
+
+    def observed(self, integers: Tensor) -> Tensor:
+        """`integers`, after the observer saw them."""
+        if self.observer is not None:
+            self.observer(integers)
+        return integers
+
+    def dequantize(self, integers: Tensor) -> Tensor:
+        """scale * code + offset as float32."""
+        layout = self.layout(integers)
+        values = integers.reshape(layout).float() * self.scale.view(1, -1, 1)
+        if self.offset is not None:
+            values = values + self.offset.detach().view(1, -1, 1)
+        return values.view(integers.shape)
+
+    def set_scale(self, scale: Tensor, offset: Tensor | None = None, magnitude: Tensor | None = None) -> None:
+        """Starts from these scales (positive, [groups]) and offsets."""
+        if scale.shape != (self.groups,) or not bool((scale > 0).all() and scale.isfinite().all()):
+            raise ValueError(f"scale must be {self.groups} positive finite numbers, not {scale.tolist()}")
+        with torch.no_grad():
+            self.start.copy_(scale)
+            self.relative.fill_(1.0)
+            if self.offset is not None and offset is not None:
+                self.offset.copy_(offset)
+            if magnitude is not None:
+                self.magnitude.copy_(magnitude)
+        self.calibrated = True
+
+    def begin_search(self) -> None:
+        """Look at what comes through `forward` until `end_search`."""
+        self.search = ScaleSearch(self.low, self.high, with_offset=self.offset is not None)
+
+    def end_search(self) -> None:
+        """Take the scales of least squared error on what was seen; RuntimeError when nothing was."""
+        search, self.search = self.search, None
+        if search is None:
+            raise RuntimeError("end_search needs begin_search before it")
+        scale, offset = search.result()
+        self.set_scale(scale, offset, search.norm_per_sample(self.gradient_scale is GradientScale.L1))
+
+    def fit(self, weight: Tensor) -> None:
+        """Take the scales of least squared error on `weight`."""
+        self.set_scale(fit_scale(weight.detach().float(), self.low, self.high, self.layout(weight)))
+
+    def _need_scale(self) -> None:
+        if not self.calibrated:
+            raise RuntimeError("a quantiser has no scale yet: fit or calibrate it, or load its state, first")
+
+    def _factor(self, x: Tensor, layout: Layout) -> Tensor | None:
+        if self.gradient_scale is GradientScale.NONE or not torch.is_grad_enabled():
+            return None
+        if isinstance(x, nn.Parameter):  # a weight: its norm is the one of now
+            if self.gradient_scale is GradientScale.L1:
+                size = x.detach().reshape(layout).abs().sum((0, 2))
+            else:
+                size = torch.full_like(self.high, layout.outer * layout.inner)
+        else:
+            size = self.magnitude
+        return (size * self.high).clamp_(min=1e-12).rsqrt_()
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        super()._load_from_state_dict(state_dict, prefix, *args)
+        self.calibrated = bool(self.start.isfinite().all() and (self.start > 0).all())
+
+
+class StatisticalQuantizer(Quantizer):
+    """Scale = 2 * mean|w| / sqrt(Qp) of the group as it is now: not learned, it follows the weights.
+
+    The same rule as the starting scale of LSQ; after the statistical weight quantisation of Liu et al., ICML 2023.
+    """
+
+    def __init__(
+        self, bits: int | Sequence[int], *, signed: bool, granularity: Granularity = PER_TENSOR, groups: int = 1
+    ) -> None:
+        super().__init__(bits, signed=signed, granularity=granularity, groups=groups, gradient_scale=GradientScale.NONE)
+        self.relative.requires_grad_(False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.fit(x)
+        return super().forward(x)
+
+    def fit(self, weight: Tensor) -> None:
+        mean = weight.detach().float().reshape(self.layout(weight)).abs().mean((0, 2))
+        tiny = torch.finfo(torch.float32).tiny
+        with torch.no_grad():
+            self.start.copy_((2 * mean * self.high.rsqrt()).clamp_(min=tiny))
+        self.calibrated = True

@@ -1,0 +1,183 @@
+"""The folder of a run: the trained model, all that was chosen for it, and how it went.
+
+run.json            model configuration, scheme, data, options, versions
+model.safetensors   its parameters after the last finished epoch
+metrics.jsonl       one line an epoch; metrics.csv the same without the shares of single modules
+state.pt            what `--resume` needs
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+import transformers
+from torch import nn
+from transformers import PreTrainedModel
+
+from siliquant.files import write_atomically
+
+from .checkpoints import load_pretrained
+from .convert import quantize_model, quantizers
+from .data import Data
+from .models.presets import from_config
+from .native.build import status
+from .scheme import Scheme
+
+__all__ = ["RunRecord", "load_run", "load_start", "load_teacher", "save_atomically", "save_model", "save_record"]
+
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """What run.json says: plain data, and the scheme (None at full precision)."""
+
+    model: Mapping[str, Any]
+    scheme: Scheme | None
+    data: Mapping[str, Any]
+    options: Mapping[str, Any]
+    versions: Mapping[str, str]
+
+
+def save_record(
+    folder: Path, model: PreTrainedModel, scheme: Scheme | None, data: Data, options: Mapping[str, Any]
+) -> None:
+    """Writes run.json.  OSError when the folder cannot be written."""
+    record = {
+        "format": _FORMAT,
+        "model": model_config(model),
+        "scheme": scheme.to_dict() if scheme else None,
+        "data": {
+            "name": data.name,
+            "classes": list(data.classes),
+            "train_fingerprint": data.train.fingerprint,
+            "test_fingerprint": data.test.fingerprint,
+        },
+        "options": dict(options),
+        "versions": versions(),
+    }
+    write_atomically(folder / "run.json", json.dumps(record, indent=1) + "\n")
+
+
+def model_config(model: PreTrainedModel) -> dict[str, Any]:
+    """The configuration that `from_config` makes the same model of, without weights."""
+    config: dict[str, Any] = json.loads(model.config.to_json_string(use_diff=False))
+    # Where it came from and how attention is computed are not part of what the model is.
+    for name in ("_name_or_path", "_attn_implementation", "attn_implementation", "transformers_version", "dtype"):
+        config.pop(name, None)
+    return {**config, "architectures": [type(model).__name__]}
+
+
+def versions() -> dict[str, str]:
+    """Of what the numbers of a run depend on."""
+    kernels = status()
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+        "kernels": f"native, {kernels.compiler}" if kernels.available else f"torch, {kernels.reason}",
+        "threads": str(torch.get_num_threads()),
+    }
+
+
+def save_model(path: Path, model: nn.Module) -> None:
+    """All parameters and buffers as safetensors."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    write_atomically(path, safetensors.torch.save(tensors))
+
+
+def save_atomically(path: Path, save: Callable[[Path], None]) -> None:
+    """`save` writes beside `path`, then the file is renamed: for files too large to hold in memory twice."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        save(beside)
+        with beside.open("rb+") as stream:
+            os.fsync(stream.fileno())
+        beside.replace(path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+
+
+def read_record(folder: Path) -> RunRecord:
+    """run.json of a run folder.  ValueError when it is none."""
+    path = folder / "run.json"
+    try:
+        data = json.loads(path.read_text())
+        if data["format"] != _FORMAT:
+            raise ValueError(f"format must be {_FORMAT}, not {data['format']}")
+        scheme = None if data["scheme"] is None else Scheme.from_dict(data["scheme"])
+        return RunRecord(data["model"], scheme, data["data"], data["options"], data["versions"])
+    except FileNotFoundError:
+        raise ValueError(f"{folder} must be the folder of a run with a run.json in it") from None
+    except (json.JSONDecodeError, KeyError, TypeError, ValueError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} must be the record of a run: {error}") from None
+
+
+def load_run(folder: Path) -> tuple[PreTrainedModel, RunRecord]:
+    """The trained model of a run, in evaluation mode, and its record.
+
+    Raises ValueError when a file is missing or damaged or a tensor does not fit.
+    """
+    record = read_record(folder)
+    model = from_config(dict(record.model))
+    if record.scheme is not None:
+        quantize_model(model, record.scheme, fit_weights=False)
+    load_state(model, _tensors(folder / "model.safetensors"), folder / "model.safetensors")
+    return model.eval(), record
+
+
+def load_state(model: nn.Module, tensors: Mapping[str, torch.Tensor], path: Path) -> None:
+    """Strictly: ValueError naming missing and unexpected tensors, or one of another shape."""
+    try:
+        result = model.load_state_dict(dict(tensors), strict=False)
+    except RuntimeError as error:
+        raise ValueError(f"{path} must fit the model: {' '.join(str(error).split())}") from None
+    for kind, names in (("lacks", result.missing_keys), ("has", result.unexpected_keys)):
+        if names:
+            more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+            raise ValueError(f"{path} must fit the model, but it {kind} {', '.join(names[:5])}{more}")
+
+
+def load_start(
+    source: Path, *, preset: str | None, num_labels: int | None = None, new_head: bool = False
+) -> PreTrainedModel:
+    """The full-precision parameters of a run (of its latent weights if it is quantised), or of another checkpoint."""
+    if not (source / "run.json").exists():
+        return load_pretrained(source, preset=preset, num_labels=num_labels, new_head=new_head)
+    trained, record = load_run(source)
+    model = from_config(dict(record.model))
+    skip = tuple(f"{name}." for name in quantizers(trained))
+    tensors = {name: tensor for name, tensor in trained.state_dict().items() if not name.startswith(skip)}
+    labels = model.config.num_labels
+    if num_labels is not None and labels != num_labels:
+        if not new_head:
+            raise ValueError(f"{source} must have {num_labels} classes, not {labels}; a new head would replace them")
+        raise ValueError(f"{source} is a run with {labels} classes: a new head is for other checkpoints only")
+    load_state(model, tensors, source)
+    return model.eval()
+
+
+def load_teacher(path: Path, *, preset: str | None = None) -> PreTrainedModel:
+    """A classifier in evaluation mode whose parameters take no gradient: a run (quantised or not) or a checkpoint."""
+    model = load_run(path)[0] if (path / "run.json").exists() else load_pretrained(path, preset=preset)
+    return model.eval().requires_grad_(False)
+
+
+def _tensors(path: Path) -> dict[str, torch.Tensor]:
+    try:
+        return safetensors.torch.load_file(path)
+    except FileNotFoundError:
+        raise ValueError(f"{path} must be there: the run has not finished an epoch yet") from None
+    except safetensors.SafetensorError as error:
+        raise ValueError(f"{path} must be a safetensors file: {error}") from None

@@ -1,0 +1,100 @@
+"""Starting scales of least mean squared error: exact for weights, over a fixed grid for streams of activations."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from .fakequant import lsq_forward
+from .granularity import Layout
+
+__all__ = ["ScaleSearch", "fit_scale"]
+
+# Candidates as shares of the scale that just holds the largest value; log-spaced, 1/64 to 1.
+_GRID = 2.0 ** (-torch.arange(0, 49, dtype=torch.float32) / 8)
+_REFINEMENTS = 12
+
+
+def _largest_scale(low_value: Tensor, high_value: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    """The scale at which both extremes are representable; positive even for constant zero."""
+    down = torch.where(low < 0, low_value / torch.where(low < 0, low, -1.0), 0.0)
+    return torch.maximum(down, high_value / high).clamp(min=1e-8)
+
+
+def _extremes(x: Tensor, layout: Layout) -> tuple[Tensor, Tensor]:
+    grouped = x.reshape(layout)
+    return grouped.amin((0, 2)), grouped.amax((0, 2))
+
+
+def _errors(x: Tensor, scale: Tensor, offset: Tensor | None, low: Tensor, high: Tensor, layout: Layout) -> Tensor:
+    difference = lsq_forward(x, scale, offset, low, high, layout).sub_(x)
+    return difference.reshape(layout).square_().sum((0, 2))
+
+
+def fit_scale(weight: Tensor, low: Tensor, high: Tensor, layout: Layout) -> Tensor:
+    """float32 [groups]: the scales of least squared error on `weight`, float32.
+
+    The best of a grid, then alternating least squares: codes for the scale, then scale = <w, q> / <q, q> for the codes.
+    """
+    weight = weight.contiguous()
+    largest = _largest_scale(*_extremes(weight, layout), low, high)
+    grid = _GRID[::2].to(weight.device)
+    errors = torch.stack([_errors(weight, largest * share, None, low, high, layout) for share in grid])
+    scale = largest * grid[errors.argmin(0)]
+    grouped = weight.reshape(layout)
+    for _ in range(_REFINEMENTS):
+        quantised = lsq_forward(weight, scale, None, low, high, layout).reshape(layout)
+        power = (quantised * quantised).sum((0, 2))
+        factor = (quantised * grouped).sum((0, 2)) / torch.where(power > 0, power, 1.0)
+        scale = torch.where((power > 0) & (factor > 0), scale * factor, scale)
+    return scale
+
+
+class ScaleSearch:
+    """Squared errors of a grid of scales over batches of activations; its memory does not grow with them.
+
+    The first batch sets the grid (and the offset, its smallest value), all batches vote.
+    """
+
+    def __init__(self, low: Tensor, high: Tensor, *, with_offset: bool) -> None:
+        self._low, self._high = low, high
+        self._with_offset = with_offset
+        self._largest: Tensor | None = None
+        self._offset: Tensor | None = None
+        self._errors = torch.zeros(len(_GRID), len(low), device=low.device)
+        self._l1 = torch.zeros_like(low)
+        self._elements = 0
+        self._samples = 0
+
+    @torch.no_grad()
+    def observe(self, x: Tensor, layout: Layout) -> None:
+        """Add `x`, whose first axis counts samples."""
+        x = x.detach().float().contiguous()
+        if not bool(x.isfinite().all()):
+            raise ValueError("activations must be finite to calibrate a quantiser on them")
+        if self._largest is None:
+            smallest, largest = _extremes(x, layout)
+            if self._with_offset:
+                self._offset = smallest.clamp(max=0.0)
+                largest = largest - self._offset
+            self._largest = _largest_scale(smallest, largest, self._low, self._high)
+        for row, share in enumerate(_GRID.tolist()):
+            self._errors[row] += _errors(x, self._largest * share, self._offset, self._low, self._high, layout)
+        self._l1 += x.reshape(layout).abs().sum((0, 2))
+        self._elements += layout.outer * layout.inner
+        self._samples += x.shape[0]
+
+    def result(self) -> tuple[Tensor, Tensor | None]:
+        """Scales and offsets, float32 [groups]; RuntimeError when nothing was observed."""
+        if self._largest is None:
+            raise RuntimeError("a quantiser saw no activations: is its module used by the model?")
+        return self._largest * _GRID.to(self._largest.device)[self._errors.argmin(0)], self._offset
+
+    def mean_magnitude(self) -> Tensor:
+        """Mean |x| of each group, float32 [groups]."""
+        return self._l1 / max(self._elements, 1)
+
+    def norm_per_sample(self, l1: bool) -> Tensor:
+        """L1 norm (or number of elements) of a group for one sample, float32 [groups]."""
+        total = self._l1 if l1 else torch.full_like(self._l1, self._elements)
+        return total / max(self._samples, 1)

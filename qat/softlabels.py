@@ -1,0 +1,280 @@
+"""Stores a teacher's soft labels of many crops of every training image: ``python -m qat.softlabels``.
+
+Multi-crop knowledge distillation (after Shen and Xing, "A Fast Knowledge Distillation Framework", 2022): the teacher
+runs once; training replays the stored views and labels.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from qat.data import DATA, Data, batches, epoch_indices, open_data
+from qat.softlabel_store import Settings, Shard, SoftLabelStore, fill_store, records, stored_views
+from qat.text import TextSplit
+from qat.views import REPLAY_STREAM, Policy, RandomResizedCrop, Views, uniforms
+from siliquant.cli import Parser, run
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+__all__ = ["SoftLabelStore", "make_store", "replay", "weights_sha256"]
+
+PROG = "qat.softlabels"
+EPILOG = """\
+DIR is filled shard by shard. The same command goes on after an interruption; with more crops, only the new ones are
+made. The manifest says what the labels are of; anything else about them needs another folder.
+
+examples:
+  python -m qat.softlabels --teacher runs/teacher --data mnist5k --crops 8 --top-k 5 --out labels/mnist5k
+  python -m qat.softlabels --teacher teacher/ --data imagefolder:imagenet --crops 200 --out labels/imagenet
+  python -m qat.softlabels --from-fkd released/ --data imagefolder:imagenet --out labels/fkd"""
+
+
+def make_store(
+    teacher: Callable[[Tensor], Tensor],
+    data: Data,
+    folder: Path,
+    *,
+    crops: int,
+    top_k: int,
+    seed: int = 0,
+    policy: Policy | None = None,
+    batch_size: int = 256,
+    images_per_shard: int = 1024,
+    description: str = "",
+    sha256: str = "",
+    workers: int = 0,
+    report: Callable[[str, int], None] = lambda what, crops: None,
+) -> int:
+    """Stores the ``top_k`` probabilities of ``teacher`` for ``crops`` views of every training image in ``folder``.
+
+    ``teacher`` maps images [n, channels, size, size] to logits [n, classes]; it is called without gradients, on the
+    views as they are stored. ``policy`` draws the views (default: the data's augmentation); view m of an image
+    depends on (seed, image, m) alone. ``description`` and ``sha256`` say which teacher it is. ``report`` is told
+    ("kept", "made" or "done", crops): "done" after every batch. Returns the bytes of all shards. Raises ValueError
+    where the data have no images or other classes than the teacher, and as :func:`fill_store` does.
+    """
+    split = data.train
+    if isinstance(split, TextSplit):
+        raise ValueError(f"soft labels of crops need images, but {data.name} is text")
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be an integer of at least 1, not {batch_size}")
+    drawn = policy or data.augmentation
+    if drawn is None:
+        raise ValueError(f"soft labels of crops need a policy that draws them, and {data.name} has none")
+    settings = Settings(
+        data.name, split.fingerprint, len(split.labels), len(data.classes), top_k, seed, repr(drawn),
+        description, sha256, images_per_shard=images_per_shard,
+    )  # fmt: skip
+
+    def make(shard: Shard) -> NDArray[np.void]:
+        plan = _plan(split.sizes, drawn, settings, shard, batch_size)
+        found = []
+        for (_, views), images in zip(plan, batches(split, plan, workers), strict=True):
+            top = torch.topk(torch.softmax(teacher(images).float(), dim=1), top_k, dim=1)
+            found.append(records(settings, views, top.values.cpu().numpy(), top.indices.cpu().numpy()))
+            report("done", len(views))
+        return np.concatenate(found).reshape(shard.shape)
+
+    with torch.no_grad():
+        classes = teacher(split.fetch(np.zeros(1, np.int64))).shape[1]
+        if classes != len(data.classes):
+            raise ValueError(f"the teacher has {classes} classes, but {data.name} has {len(data.classes)}")
+        return fill_store(folder, settings, crops, make, report)
+
+
+def replay(
+    store: SoftLabelStore, seed: int, epoch: int, batch_size: int, crops_per_image: int = 4
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """The batches of an epoch as (indices, crops): batch_size / crops_per_image images times their crops.
+
+    An epoch is as many crops as there are images, so that epochs are equal work with and without soft labels:
+    crops_per_image epochs one after the other visit every image once, each with crops_per_image different crops.
+    (Where crops_per_image does not divide the images, epochs differ by less than crops_per_image^2 crops.) The last
+    batch of an epoch may be smaller. Everything depends on (seed, epoch) alone. Raises ValueError.
+    """
+    if not 1 <= crops_per_image <= store.crops:
+        raise ValueError(
+            f"crops_per_image must be an integer from 1 to {store.crops}, the stored crops, not {crops_per_image}"
+        )
+    if batch_size < 1 or batch_size % crops_per_image:
+        raise ValueError(f"batch_size must be a positive multiple of {crops_per_image}, not {batch_size}")
+    return _replayed(store, seed, epoch, batch_size, crops_per_image)
+
+
+def _replayed(
+    store: SoftLabelStore, seed: int, epoch: int, batch_size: int, crops_per_image: int
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    n = store.settings.images
+    turn, part = divmod(epoch, crops_per_image)
+    order = epoch_indices(n, seed, turn)[n * part // crops_per_image : n * (part + 1) // crops_per_image]
+    step = batch_size // crops_per_image
+    for first in range(0, len(order), step):
+        images = order[first : first + step]
+        keys = uniforms(seed, epoch, images, 0, store.crops, REPLAY_STREAM)
+        chosen = np.argsort(keys, axis=1, kind="stable")[:, :crops_per_image]
+        yield np.repeat(images, crops_per_image), chosen.reshape(-1).astype(np.int64)
+
+
+def weights_sha256(model: torch.nn.Module) -> str:
+    """SHA-256 over the names, types, shapes and bytes of a model's parameters and buffers, in hexadecimal."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def _plan(
+    sizes: Callable[[NDArray[np.int64]], NDArray[np.int64]],
+    policy: Policy,
+    settings: Settings,
+    shard: Shard,
+    batch_size: int,
+) -> list[tuple[NDArray[np.int64], Views]]:
+    """The batches of a shard, all crops of an image after each other, so that it is decoded once."""
+    images = np.repeat(np.arange(shard.first_image, shard.end_image), shard.shape[1])
+    crops = np.tile(np.arange(shard.first_crop, shard.end_crop), shard.shape[0])
+    plan = []
+    for first in range(0, len(images), batch_size):
+        part = slice(first, first + batch_size)
+        views = policy.sample(settings.seed, 0, images[part], crops[part], sizes(images[part]))
+        plan.append((images[part], stored_views(views, settings.box_type)))
+    return plan
+
+
+def parser() -> Parser:
+    """The options; their defaults are in the help."""
+    made = Parser(prog=PROG, description=__doc__, epilog=EPILOG)
+    source = made.add_mutually_exclusive_group(required=True)
+    source.add_argument("--teacher", type=Path, metavar="PATH", help="folder or weights of the teacher")
+    source.add_argument("--from-fkd", type=Path, metavar="DIR", help="take the labels of an FKD release instead")
+    made.add_argument("--data", required=True, metavar="NAME", help=", ".join(name for name in DATA if _images(name)))
+    made.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the soft labels")
+    made.add_argument("--crops", metavar="M", help="crops of each image (with --from-fkd default: all there are)")
+    made.add_argument("--top-k", default="5", metavar="K", help="probabilities kept of each crop (default 5)")
+    made.add_argument("--scale", metavar="LOW,HIGH",
+                      help="areas of random resized crops (default: the data's own augmentation)")  # fmt: skip
+    made.add_argument("--seed", default="0", metavar="N", help="decides the crops (default 0)")
+    made.add_argument("--model", metavar="PRESET", help="architecture of a teacher that is bare weights")
+    made.add_argument("--image-size", metavar="PIXELS", help="what the teacher sees (default: what it was made for)")
+    made.add_argument("--batch-size", default="256", metavar="N", help="crops at a time (default 256)")
+    made.add_argument("--images-per-shard", default="1024", metavar="N", help="images of one file (default 1024)")
+    made.add_argument("--workers", default="0", metavar="N", help="processes that read images (default 0)")
+    made.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", metavar="NAME",
+                      help="where the teacher runs (default: cuda where there is one, else cpu)")  # fmt: skip
+    return made
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line."""
+    options = parser().parse_args(arguments)
+    top_k = _integer("top-k", options.top_k, 1, 1 << 16)
+    seed = _integer("seed", options.seed, 0, (1 << 64) - 1)
+    batch_size = _integer("batch-size", options.batch_size, 1, 1 << 20)
+    per_shard = _integer("images-per-shard", options.images_per_shard, 1, 1 << 30)
+    workers = _integer("workers", options.workers, 0, 1024)
+    size = None if options.image_size is None else _integer("image-size", options.image_size, 1, 4096)
+    crops = None if options.crops is None else _integer("crops", options.crops, 1, 99_999)
+    if options.from_fkd is not None:
+        from qat.fkd import import_fkd
+
+        data = open_data(options.data, image_size=size)
+        with _bar() as progress:
+            found = import_fkd(options.from_fkd, data, options.out, crops=crops, top_k=top_k,
+                               images_per_shard=per_shard, report=_shown(progress, data, crops))  # fmt: skip
+        _print(options.out, found)
+        return
+    if crops is None:
+        raise ValueError("crops must be given: how many of each image, as --crops 8")
+    scale = None if options.scale is None else _scale(options.scale)
+    if not _images(options.data):
+        raise ValueError(f"soft labels of crops need images, but {options.data} is text")
+
+    from qat.runs import load_teacher
+
+    model = load_teacher(options.teacher, preset=options.model).to(options.device)
+    size = size or _image_size(model)
+    data = open_data(options.data, image_size=size)
+    policy = data.augmentation
+    if scale is not None:  # digits are not mirrored
+        policy = RandomResizedCrop(scale=scale, flip=isinstance(policy, RandomResizedCrop) and policy.flip)
+
+    def logits(images: Tensor) -> Tensor:
+        return cast(Tensor, model(pixel_values=images.to(options.device)).logits)
+
+    with _bar() as progress:
+        found = make_store(
+            logits, data, options.out, crops=crops, top_k=top_k, seed=seed, policy=policy, batch_size=batch_size,
+            images_per_shard=per_shard, description=type(model).__name__, sha256=weights_sha256(model),
+            workers=workers, report=_shown(progress, data, crops),
+        )  # fmt: skip
+    _print(options.out, found)
+
+
+def _print(folder: Path, size: int) -> None:
+    store = SoftLabelStore.open(folder, verify=False)
+    each = store.settings.record.itemsize
+    print(
+        f"{folder}: {store.settings.images} images x {store.crops} crops, {size / 1e6:.2f} MB; "
+        f"{each} bytes a crop, size per million crops {each:.1f} MB"
+    )
+
+
+def _bar() -> Progress:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("crops"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[speed]}"),
+               TimeRemainingColumn())  # fmt: skip
+    return Progress(*columns, console=Console(stderr=True))
+
+
+def _shown(progress: Progress, data: Data, crops: int | None) -> Callable[[str, int], None]:
+    """Shows what is reported: crops done of those that were missing, and images a second through the teacher."""
+    total = None if crops is None else crops * len(data.train.labels)
+    task = progress.add_task("", total=total, speed="")
+
+    def report(what: str, count: int) -> None:
+        if what == "done":
+            speed = progress.tasks[0].speed
+            progress.update(task, advance=count, speed="" if speed is None else f"{speed:.0f} images/s")
+        elif what == "kept" and (known := progress.tasks[0].total) is not None:
+            progress.update(task, total=known - count)  # as done, they would spoil speed and time left
+
+    return report
+
+
+def _images(name: str) -> bool:
+    return name != "mr" and not name.startswith("glue:")
+
+
+def _image_size(model: torch.nn.Module) -> int | None:
+    size = getattr(model.config, "image_size", None)
+    return size if isinstance(size, int) else None
+
+
+def _scale(text: str) -> tuple[float, float]:
+    try:
+        low, high = (float(part) for part in text.split(","))
+    except ValueError:
+        raise ValueError(f"scale must be two numbers LOW,HIGH, not {text!r}") from None
+    return RandomResizedCrop(scale=(low, high)).scale
+
+
+def _integer(name: str, text: str, low: int, high: int) -> int:
+    if not text.strip().isdecimal() or not low <= int(text) <= high:
+        raise ValueError(f"{name} must be an integer from {low} to {high}, not {text!r}")
+    return int(text)
+
+
+if __name__ == "__main__":
+    run(PROG, main)
