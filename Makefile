@@ -5,7 +5,7 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BITS   ?= 2,3,4
-EXTRAS ?= sim,dev
+EXTRAS ?= sim,qat,dev
 APT    ?= yes
 ARGS   ?=
 

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from rich.console import Console
 from rich.progress import track
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -47,10 +46,10 @@ class Evaluation:
 
     @property
     def score(self) -> float:
-        """Accuracy from 0 to 1; for regression Pearson's correlation."""
+        """Accuracy from 0 to 1; for regression Pearson's correlation, 0 where the logits are all the same."""
         if self.regression:
             pair = torch.stack([self.logits[:, 0].double(), self.labels.double()])
-            return float(torch.corrcoef(pair)[0, 1])
+            return float(torch.corrcoef(pair)[0, 1].nan_to_num(0.0))
         return self.correct / len(self.labels)
 
     def interval(self) -> tuple[float, float]:
@@ -134,7 +133,7 @@ def open_run_data(record: Any) -> Data:
     options = record.options
     data = open_data(
         record.data["name"],
-        image_size=options["image_size"],
+        image_size=options["image_size"] or record.model.get("image_size"),
         tokenizer=Path(options["tokenizer"]) if options["tokenizer"] else None,
         max_length=options["max_length"],
         limit=options["limit"],
@@ -172,10 +171,9 @@ def main() -> None:
         return
     what = "correlation" if result.regression else "accuracy"
     counts = f"{len(result.labels)} samples" if result.regression else f"{result.correct} of {len(result.labels)}"
-    Console().print(
+    print(
         f"{what} {100 * result.score:.2f} % ({counts}; 95 % interval {100 * low:.2f} to {100 * high:.2f} %), "
-        f"loss {result.loss:.4f}",
-        highlight=False,
+        f"loss {result.loss:.4f}"
     )
 
 

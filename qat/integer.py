@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import safetensors
@@ -29,7 +29,7 @@ from .granularity import PerChannel, PerHead
 from .layers import QuantContext, QuantConv2d, QuantGemm, QuantLinear
 from .models.presets import from_config
 from .packing import pack, unpack
-from .quantizer import Quantizer
+from .quantizer import Quantizer, StatisticalQuantizer
 from .runs import load_state, model_config
 from .scheme import Scheme
 
@@ -104,15 +104,21 @@ class IntegerModel:
 
     @classmethod
     def from_quantized(cls, model: PreTrainedModel, scheme: Scheme, origin: Mapping[str, Any]) -> IntegerModel:
-        """The integers of a trained quantised `model`, which is left as it is."""
+        """The integers of a trained quantised `model`.  ValueError if it is not quantised."""
+        theirs = gemms(model)
+        if not theirs:
+            raise ValueError("the model must be quantised to have integers")
         fixed = replace(scheme, weight_scale="learned")
         network = _skeleton(model_config(model), fixed)
-        theirs = gemms(model)
         for name, layer in gemms(network).items():
+            second = theirs[name].operands()[1]
+            if isinstance(second, StatisticalQuantizer):  # its scale is that of the last forward pass
+                second.fit(cast(Tensor, theirs[name].weight))
             for ours, trained in zip(layer.operands(), theirs[name].operands(), strict=True):
                 _set(ours, trained.scale, _detached(trained.offset), _threshold(trained))
             if isinstance(layer, QuantLinear | QuantConv2d):
                 _set_weight(layer, theirs[name].weight_codes())  # type: ignore[operator]
+                _set_bias(layer, theirs[name].bias)  # type: ignore[arg-type]
         plain = _plain_names(network)
         state = {name: tensor for name, tensor in model.state_dict().items() if name in plain}
         network.load_state_dict(state, strict=False)
@@ -165,11 +171,13 @@ class IntegerModel:
             tensors = safetensors.torch.load(content)
             network = _skeleton(data["model"], scheme)
             _fill(network, data["gemms"], tensors)
+            return cls(network.eval(), scheme, data["origin"])
         except FileNotFoundError as error:
             raise ValueError(f"{folder} must hold {Path(error.filename).name}, as qat.export writes it") from None
-        except (KeyError, TypeError, ValueError, UnicodeDecodeError, safetensors.SafetensorError) as error:
+        except KeyError as error:
+            raise ValueError(f"{path} must be an integer model, but has no {error.args[0]}") from None
+        except (TypeError, ValueError, UnicodeDecodeError, safetensors.SafetensorError) as error:
             raise ValueError(f"{path} must be an integer model: {error}") from None
-        return cls(network.eval(), scheme, data["origin"])
 
 
 def _skeleton(config: Mapping[str, Any], scheme: Scheme) -> PreTrainedModel:
@@ -198,6 +206,12 @@ def _set_weight(layer: QuantLinear | QuantConv2d, codes: Tensor) -> None:
         if isinstance(quantizer, ElasticBinarizer):
             quantizer.threshold.zero_()
         layer.weight.copy_(quantizer.dequantize(codes.cpu()))
+
+
+def _set_bias(layer: QuantLinear | QuantConv2d, bias: Tensor | None) -> None:
+    if layer.bias is not None and bias is not None:
+        with torch.no_grad():
+            layer.bias.copy_(bias)
 
 
 def _plain_names(network: PreTrainedModel) -> set[str]:
@@ -279,29 +293,48 @@ def _fill(network: PreTrainedModel, entries: list[dict[str, Any]], tensors: Mapp
     layers = gemms(network)
     if [entry["name"] for entry in entries] != list(layers):
         raise ValueError("the GEMMs must be those of the model in its configuration, in their order")
-    state = {name.removeprefix("float."): t for name, t in tensors.items() if name.startswith("float.")}
     for entry in entries:
         layer = layers[entry["name"]]
         for quantizer, side in zip(layer.operands(), (entry["left"], entry["right"]), strict=True):
-            if list(quantizer.bits) != side["bits"] or quantizer.signed != side["signed"]:
-                raise ValueError(f"the precision of {entry['name']} must be that of the scheme")
-            offset, threshold = (None if side[k] is None else tensors[side[k]] for k in ("offset", "threshold"))
+            groups = (quantizer.groups,)
+            offset, threshold = (_stored(tensors, side[key], groups) for key in ("offset", "threshold"))
             _set(quantizer, tensors[side["scales"]], offset, threshold)
         if isinstance(layer, QuantLinear | QuantConv2d):
-            stored = entry["weight"]
-            codes = unpack(tensors[stored["packed"]].numpy(), stored["bits"], tuple(stored["shape"]), signed=True)
-            if codes.size != layer.weight.numel():
+            weight = entry["weight"]
+            shape = tuple(weight["shape"])
+            if shape != tuple(layer.weight.flatten(1).shape):
                 raise ValueError(
-                    f"the weight of {entry['name']} must have {layer.weight.numel()} codes, not {codes.size}"
+                    f"the weight of {entry['name']} must be {list(layer.weight.flatten(1).shape)} codes, "
+                    f"not {list(shape)}"
                 )
-            _set_weight(layer, torch.from_numpy(codes).view(layer.weight.shape))
-            if (entry["bias"] is None) != (layer.bias is None):
-                raise ValueError(f"the bias of {entry['name']} must be there exactly if its layer has one")
-            if layer.bias is not None:
-                with torch.no_grad():
-                    layer.bias.copy_(tensors[entry["bias"]])
-    missing = _plain_names(network) - set(state)
-    whole = {**network.state_dict(), **state}
-    if missing:
-        raise ValueError(f"the file lacks {', '.join(sorted(missing)[:5])}")
-    load_state(network, whole, Path(_TENSORS))
+            packed = unpack(tensors[weight["packed"]].numpy(), weight["bits"], shape, signed=True)
+            codes = torch.from_numpy(packed).view(layer.weight.shape)
+            _set_weight(layer, codes)
+            if not torch.equal(layer.weight_codes(), codes):
+                raise ValueError(f"the weight of {entry['name']} must have no code beyond its own width")
+            _set_bias(layer, _stored(tensors, entry["bias"], (layer.weight.shape[0],)))
+        _check(entry, _entry(_describe(layer), {}))
+    state = {name.removeprefix("float."): t for name, t in tensors.items() if name.startswith("float.")}
+    plain = _plain_names(network)
+    for kind, names in (("lacks", plain - set(state)), ("must not have", set(state) - plain)):
+        if names:
+            raise ValueError(f"{_TENSORS} {kind} {', '.join(f'float.{name}' for name in sorted(names)[:5])}")
+    load_state(network, {**network.state_dict(), **state}, Path(_TENSORS))
+
+
+def _stored(tensors: Mapping[str, Tensor], key: str | None, shape: tuple[int, ...]) -> Tensor | None:
+    if key is None:
+        return None
+    if tensors[key].shape != shape:
+        raise ValueError(f"{key} must have shape {list(shape)}, not {list(tensors[key].shape)}")
+    return tensors[key]
+
+
+def _check(found: Mapping[str, Any], wanted: Mapping[str, Any], where: str = "") -> None:
+    """ValueError for the first field of a GEMM's entry that is not what its layer would be written as."""
+    where = where or found["name"]
+    for field, value in wanted.items():
+        if isinstance(value, dict) and isinstance(found[field], dict):
+            _check(found[field], value, f"{where}.{field}")
+        elif found[field] != value:
+            raise ValueError(f"{where}.{field} must be {json.dumps(value)}, not {json.dumps(found[field])}")

@@ -171,7 +171,21 @@ class QuantConv2d(_WeightGemm):
         if self.engine is not None:
             return self._integer(x)
         weight = self.weight_quantizer(self.weight)
+        if self.cuts_patches(x):
+            return self._patches(self.quantized_input(x), weight)
         return F.conv2d(self.quantized_input(x), weight, self.bias, groups=self.groups, **self.geometry)
+
+    def cuts_patches(self, x: Tensor) -> bool:
+        """Whether each pixel of `x` is read once: patches side by side, as in the embedding of a transformer."""
+        fits = all(size % kernel == 0 for size, kernel in zip(x.shape[2:], self.kernel_size, strict=True))
+        plain = self.geometry["padding"] == (0, 0) and self.geometry["dilation"] == (1, 1)
+        return fits and plain and self.groups == 1 and self.geometry["stride"] == self.kernel_size
+
+    def _patches(self, x: Tensor, weight: Tensor) -> Tensor:
+        """The convolution as one matrix product, whose gradient for the input is much cheaper on a CPU."""
+        high, wide = self.kernel_size
+        grid = x.unflatten(3, (-1, wide)).unflatten(2, (-1, high)).permute(0, 2, 4, 1, 3, 5)
+        return F.linear(grid.flatten(3), weight.flatten(1), self.bias).permute(0, 3, 1, 2)
 
     def _integer(self, x: Tensor) -> Tensor:
         left, right = self.activations.to_int(x), self.weight_codes()
@@ -222,13 +236,17 @@ class _AttentionGemm(QuantGemm):
 class QuantScores(_AttentionGemm):
     """query @ key.T of each head.  The quantisers see [batch, tokens, heads, head_dim]."""
 
-    def forward(self, query: Tensor, key: Tensor) -> Tensor:
-        """float32 [batch, heads, tokens, tokens] from two of [batch, heads, tokens, head_dim]."""
+    def forward(self, query: Tensor, key: Tensor, scaling: float) -> Tensor:
+        """float32 [batch, heads, tokens, tokens], times `scaling`, from two of [batch, heads, tokens, head_dim]."""
         query, key = query.transpose(1, 2), key.transpose(1, 2)
         if self.engine is not None:
             left, right = self.first.to_int(query), self.second.to_int(key)
-            return self.integer_product(left.transpose(1, 2), right.transpose(1, 2)).float()
-        return torch.matmul(self.first(query).transpose(1, 2), self.second(key).permute(0, 2, 3, 1))
+            return self.integer_product(left.transpose(1, 2), right.transpose(1, 2)).float() * scaling
+        left, right = self.first(query).transpose(1, 2), self.second(key).permute(0, 2, 3, 1)
+        batch, heads, tokens, _ = left.shape
+        # The scaling comes with the product, not as a pass of its own; beta=0 says that the first operand is not read.
+        products = torch.baddbmm(left.new_empty(()), left.flatten(0, 1), right.flatten(0, 1), beta=0, alpha=scaling)
+        return products.view(batch, heads, tokens, -1)
 
 
 class QuantContext(_AttentionGemm):
@@ -262,7 +280,7 @@ def quantized_attention(
     score, combine = module.scores, module.context
     assert isinstance(score, QuantScores)
     assert isinstance(combine, QuantContext)
-    scores = score(query, key) * (scaling if scaling is not None else 1 / math.sqrt(query.shape[-1]))
+    scores = score(query, key, scaling if scaling is not None else 1 / math.sqrt(query.shape[-1]))
     if attention_mask is not None:
         scores = scores + attention_mask
     probabilities = F.softmax(scores, dim=-1, dtype=torch.float32)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from argparse import SUPPRESS, BooleanOptionalAction
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import MISSING, Field, asdict, dataclass, field, fields
 from pathlib import Path
 from types import UnionType
@@ -17,7 +18,7 @@ from siliquant.cli import Parser
 from .quantizer import GradientScale, check_bits
 from .scheme import Override, Scheme
 
-__all__ = ["FULL_PRECISION", "Options", "add_arguments", "merge", "read_config"]
+__all__ = ["FULL_PRECISION", "Options", "add_arguments", "merge", "read_config", "typed"]
 
 FULL_PRECISION = 32
 
@@ -78,7 +79,7 @@ class Options:
     def __post_init__(self) -> None:
         at_least = {
             "epochs": 0, "batch_size": 1, "lr": 0, "scale_lr": 0, "warmup": 0, "weight_decay": 0, "clip": 0, "seed": 0,
-            "calibration_batches": 1, "max_length": 2, "workers": 0, "checkpoint_minutes": 0, "obr": 0,
+            "calibration_batches": 1, "max_length": 4, "workers": 0, "checkpoint_minutes": 0, "obr": 0,
             "crops_per_image": 1,
         }  # fmt: skip
         for name, least in at_least.items():
@@ -88,9 +89,15 @@ class Options:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} must be at least 1, not {value}")
-        for name in ("bits", "weight_bits", "activation_bits"):
+        if self.seed >= 1 << 64:
+            raise ValueError(f"seed must be at most {(1 << 64) - 1}, not {self.seed}")
+        if self.freeze is not None and not 0 <= self.freeze <= 1:
+            raise ValueError(f"freeze must be a share from 0 to 1, not {self.freeze}")
+        if self.bits != FULL_PRECISION and not 1 <= self.bits <= 8:
+            raise ValueError(f"bits must be an integer from 1 to 8, or 32 for full precision, not {self.bits}")
+        for name in ("weight_bits", "activation_bits"):
             value = getattr(self, name)
-            if value is not None and not (name == "bits" and value == FULL_PRECISION):
+            if value is not None:
                 check_bits(value, name, lowest=1)
         for entry in fields(self):
             choices = entry.metadata["choices"]
@@ -102,8 +109,8 @@ class Options:
             raise ValueError("teacher and soft_labels must not both be given: a store replaces the teacher")
         if self.distill == "layers" and not self.teacher:
             raise ValueError("distill must be 'logits' without a teacher, not 'layers'")
-        if self.bits == FULL_PRECISION and (self.weight_bits or self.activation_bits):
-            raise ValueError("weight_bits and activation_bits must not be given with bits 32")
+        if self.bits == FULL_PRECISION and (self.weight_bits or self.activation_bits or self.override):
+            raise ValueError("weight_bits, activation_bits and override must not be given with bits 32")
         if self.bits == FULL_PRECISION and (self.obr or self.freeze is not None):
             raise ValueError("obr and freeze must be off at bits 32: without codes nothing oscillates")
         self.scheme()
@@ -177,7 +184,7 @@ def _default(entry: Field[Any]) -> str:
 def read_config(path: Path) -> dict[str, Any]:
     """The options in a .yaml, .yml or .toml file.  ValueError for what is not one, or an option that does not exist."""
     try:
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8")
         data = tomllib.loads(text) if path.suffix == ".toml" else yaml.safe_load(text)
     except (tomllib.TOMLDecodeError, yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} must be a YAML or TOML file: {' '.join(str(error).split())}") from None
@@ -190,23 +197,40 @@ def merge(*sources: Mapping[str, Any]) -> Options:
     """The options in all sources, later ones first.  TypeError or ValueError for wrong names, types and values."""
     values: dict[str, Any] = {}
     for source in sources:
-        values |= source
+        values |= typed(source)
+    if "out" not in values:
+        raise ValueError("out must be given: the folder of the run")
+    return Options(**values)
+
+
+def typed(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values as options have them.  ValueError for a name, TypeError for a type that no option has."""
     known = {entry.name for entry in fields(Options)}
     if unknown := sorted(set(values) - known):
         raise ValueError(f"there is no option {', '.join(unknown)}; there are {', '.join(sorted(known))}")
-    if "out" not in values:
-        raise ValueError("out must be given: the folder of the run")
-    return Options(**{name: _typed(name, value) for name, value in values.items()})
+    return {name: _typed(name, value) for name, value in values.items()}
 
 
 def _typed(name: str, value: Any) -> Any:
     kind = _kind(name)
-    if value is None or kind is Path:
-        return value if value is None else Path(value)
+    if value is None and Options.__dataclass_fields__[name].default is None:
+        return None
+    if kind is Path and isinstance(value, str | Path):
+        return Path(value)
     if kind == tuple[str, ...]:
-        return tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else (str(value),)
-    if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
-    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise TypeError(f"{name} must be {'a number' if kind is float else f'of type {kind.__name__}'}, not {value!r}")
-    return value
+        texts = [value] if isinstance(value, str) else value
+        if isinstance(texts, Sequence) and all(isinstance(text, str) for text in texts):
+            return tuple(texts)
+    elif kind is float:
+        with suppress(TypeError, ValueError):
+            # Text too: YAML reads 1e-3, without a dot, as a string.
+            return float(value if not isinstance(value, bool) else "")
+    elif isinstance(value, kind) and not (kind is int and isinstance(value, bool)):
+        return value
+    raise TypeError(f"{name} must be {_KINDS[kind]}, not {value!r}")
+
+
+_KINDS = {
+    bool: "true or false", int: "an integer", float: "a number", str: "a text", Path: "a path",
+    tuple[str, ...]: "a list of texts",
+}  # fmt: skip

@@ -205,7 +205,7 @@ class Quantizer(nn.Module):
             return None
         if isinstance(x, nn.Parameter):  # a weight: its norm is the one of now
             if self.gradient_scale is GradientScale.L1:
-                size = x.detach().reshape(layout).abs().sum((0, 2))
+                size = torch.linalg.vector_norm(x.detach().reshape(layout), 1, (0, 2))
             else:
                 size = torch.full_like(self.high, layout.outer * layout.inner)
         else:

@@ -32,7 +32,10 @@ from .models.presets import from_config
 from .native.build import status
 from .scheme import Scheme
 
-__all__ = ["RunRecord", "load_run", "load_start", "load_teacher", "save_atomically", "save_model", "save_record"]
+__all__ = [
+    "RunRecord", "load_run", "load_start", "load_state", "load_teacher", "model_config", "read_record",
+    "read_state", "save_atomically", "save_model", "save_record",
+]  # fmt: skip
 
 _FORMAT = 1
 
@@ -61,6 +64,7 @@ def save_record(
             "classes": list(data.classes),
             "train_fingerprint": data.train.fingerprint,
             "test_fingerprint": data.test.fingerprint,
+            "test_samples": len(data.test.labels),
         },
         "options": dict(options),
         "versions": versions(),
@@ -107,6 +111,20 @@ def save_atomically(path: Path, save: Callable[[Path], None]) -> None:
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
+
+
+def read_state(path: Path) -> dict[str, Any]:
+    """What `Training.save` wrote.  ValueError when the file is damaged, OSError when it cannot be read."""
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError:
+        raise
+    except Exception as error:  # torch.load has many kinds for a damaged file
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise ValueError(f"{path} must be a checkpoint that can be read: {reason[0]}") from None
+    if not isinstance(state, dict) or not isinstance(state.get("model"), dict):
+        raise ValueError(f"{path} must be the checkpoint of a run, but holds something else")
+    return state
 
 
 def read_record(folder: Path) -> RunRecord:

@@ -12,13 +12,15 @@ __all__ = ["ScaleSearch", "fit_scale"]
 
 # Candidates as shares of the scale that just holds the largest value; log-spaced, 1/64 to 1.
 _GRID = 2.0 ** (-torch.arange(0, 49, dtype=torch.float32) / 8)
-_REFINEMENTS = 12
+_ZOOM = (1 / 32, 1 / 256)  # octaves between the candidates around the best so far
+_REFINEMENTS = 6
+_SMALLEST = 1e-8
 
 
 def _largest_scale(low_value: Tensor, high_value: Tensor, low: Tensor, high: Tensor) -> Tensor:
     """The scale at which both extremes are representable; positive even for constant zero."""
     down = torch.where(low < 0, low_value / torch.where(low < 0, low, -1.0), 0.0)
-    return torch.maximum(down, high_value / high).clamp(min=1e-8)
+    return torch.maximum(down, high_value / high).clamp(min=_SMALLEST)
 
 
 def _extremes(x: Tensor, layout: Layout) -> tuple[Tensor, Tensor]:
@@ -31,16 +33,24 @@ def _errors(x: Tensor, scale: Tensor, offset: Tensor | None, low: Tensor, high: 
     return difference.reshape(layout).square_().sum((0, 2))
 
 
+def _best(weight: Tensor, scale: Tensor, shares: Tensor, low: Tensor, high: Tensor, layout: Layout) -> Tensor:
+    """Of the scales times each of the shares those of least error, group by group."""
+    shares = shares.to(weight.device)
+    errors = torch.stack([_errors(weight, scale * share, None, low, high, layout) for share in shares])
+    return scale * shares[errors.argmin(0)]
+
+
 def fit_scale(weight: Tensor, low: Tensor, high: Tensor, layout: Layout) -> Tensor:
     """float32 [groups]: the scales of least squared error on `weight`, float32.
 
-    The best of a grid, then alternating least squares: codes for the scale, then scale = <w, q> / <q, q> for the codes.
+    The best of ever finer grids, then alternating least squares: codes for the scale, then scale = <w, q> / <q, q> for
+    the codes.  Least squares alone would stay at the local minimum next to the first grid's best.
     """
     weight = weight.contiguous()
     largest = _largest_scale(*_extremes(weight, layout), low, high)
-    grid = _GRID[::2].to(weight.device)
-    errors = torch.stack([_errors(weight, largest * share, None, low, high, layout) for share in grid])
-    scale = largest * grid[errors.argmin(0)]
+    scale = _best(weight, largest, _GRID[::2], low, high, layout)
+    for octaves in _ZOOM:
+        scale = _best(weight, scale, 2.0 ** (torch.arange(-8, 9) * octaves), low, high, layout)
     grouped = weight.reshape(layout)
     for _ in range(_REFINEMENTS):
         quantised = lsq_forward(weight, scale, None, low, high, layout).reshape(layout)
@@ -53,7 +63,7 @@ def fit_scale(weight: Tensor, low: Tensor, high: Tensor, layout: Layout) -> Tens
 class ScaleSearch:
     """Squared errors of a grid of scales over batches of activations; its memory does not grow with them.
 
-    The first batch sets the grid (and the offset, its smallest value), all batches vote.
+    The first batch that is not constant sets the grid of a group (and its offset, the smallest value); all vote.
     """
 
     def __init__(self, low: Tensor, high: Tensor, *, with_offset: bool) -> None:
@@ -72,12 +82,16 @@ class ScaleSearch:
         x = x.detach().float().contiguous()
         if not bool(x.isfinite().all()):
             raise ValueError("activations must be finite to calibrate a quantiser on them")
+        smallest, largest = _extremes(x, layout)
+        offset = smallest.clamp(max=0.0) if self._with_offset else torch.zeros_like(smallest)
+        widest = _largest_scale(smallest, largest - offset, self._low, self._high)
         if self._largest is None:
-            smallest, largest = _extremes(x, layout)
-            if self._with_offset:
-                self._offset = smallest.clamp(max=0.0)
-                largest = largest - self._offset
-            self._largest = _largest_scale(smallest, largest, self._low, self._high)
+            self._largest, self._offset = widest, offset
+        else:
+            # Nothing but zeros until now: they gave no error at any scale, so none is forgotten.
+            silent = self._largest <= _SMALLEST
+            self._largest = torch.where(silent, widest, self._largest)
+            self._offset = torch.where(silent, offset, self._offset)
         for row, share in enumerate(_GRID.tolist()):
             self._errors[row] += _errors(x, self._largest * share, self._offset, self._low, self._high, layout)
         self._l1 += x.reshape(layout).abs().sum((0, 2))

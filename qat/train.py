@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,7 +18,7 @@ import torch
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import nn
-from transformers import PreTrainedModel
+from transformers import PreTrainedConfig, PreTrainedModel
 
 from siliquant.cli import Parser, run
 from siliquant.files import write_atomically
@@ -25,10 +26,19 @@ from siliquant.files import write_atomically
 from .convert import calibrate, quantize_model
 from .data import Data, open_data
 from .distributed import Processes, processes
-from .models.presets import PRESET_NAMES, build, preset
-from .options import Options, add_arguments, merge, read_config
-from .runs import load_start, load_state, load_teacher, read_record, save_model, save_record
-from .softlabels import SoftLabelStore
+from .models.presets import PRESET_NAMES, build, from_config, preset
+from .options import Options, add_arguments, merge, read_config, typed
+from .runs import (
+    RunRecord,
+    load_start,
+    load_state,
+    load_teacher,
+    read_record,
+    read_state,
+    save_model,
+    save_record,
+)
+from .softlabels import SoftLabelStore, replay
 from .text import TextSplit
 from .trainer import Training, calibration_inputs, train
 
@@ -36,6 +46,9 @@ __all__ = ["main", "run_training"]
 
 # What tells one preset of a family from another.
 _SHAPE = ("model_type", "hidden_size", "num_hidden_layers", "num_attention_heads", "embed_dim", "depths", "widths")
+# Models whose layers all have one shape, and what has to agree for distillation of layers.
+_UNIFORM = ("vit", "deit", "bert")
+_LAYERS = ("hidden_size", "num_hidden_layers", "num_attention_heads")
 # What may differ between the parts of a resumed run.
 _MACHINE = ("out", "device", "threads", "workers", "checkpoint_minutes", "tensorboard")
 
@@ -72,34 +85,34 @@ def run_training(options: Options, group: Processes, *, resume: bool, console: C
     """
     if options.threads:
         torch.set_num_threads(options.threads)
+    if options.tensorboard and not find_spec("tensorboard"):
+        raise ValueError("tensorboard must be installed for --tensorboard: pip install tensorboard")
     if options.batch_size % group.world:
         raise ValueError(f"batch_size must be a multiple of {group.world} processes, not {options.batch_size}")
     torch.manual_seed(options.seed)
-    model, data = _model_and_data(options)
-    teacher = _teacher(options, data, group)
-    store = None
-    if options.soft_labels:
-        if isinstance(data.train, TextSplit):
-            raise ValueError(f"soft_labels are for images, but {data.name} has texts")
-        store = SoftLabelStore.open(options.soft_labels, data.train, len(data.classes))
+    path = options.out / "state.pt"
+    # A run that was ended before its first checkpoint starts again.
+    state = read_state(path) if resume and path.exists() else None
+    data = _data(options, read_record(options.out) if resume else None)
+    model = _model(options, data) if state is None else from_config(read_record(options.out).model)
+    teacher = _teacher(options, model, data, group)
+    store = _store(options, data)
     scheme = options.scheme()
     if scheme is not None:
-        quantize_model(model, scheme, fit_weights=not resume)
-        if not resume:
+        quantize_model(model, scheme, fit_weights=state is None)
+        if state is None:
             # The same batches in every process, so that all start from the same scales.
             calibrate(model, calibration_inputs(options, data, torch.device("cpu")))
-    state = options.out / "state.pt"
-    if resume:
-        if not state.exists():
-            raise ValueError(f"{state} must be there to resume: the run had not saved anything yet")
-        tensors = torch.load(state, map_location="cpu", weights_only=True)["model"]
-        load_state(model, tensors, state)
+    if state is not None:
+        load_state(model, state["model"], path)
     elif group.rank == 0:
         save_record(options.out, model, scheme, data, options.to_dict())
     cast(nn.Module, model).to(group.device)
     training = Training(options, data, model, group, teacher=teacher, store=store)
-    if resume:
-        training.load(state)
+    if state is not None:
+        training.load(state, path)
+        if training.history and group.rank == 0:
+            _save_epoch(options.out, training, with_model=training.step == 0)
     if options.epochs == 0:
         training.history.append(training.finish_epoch(0.0, 0))
         if group.rank == 0:
@@ -108,9 +121,10 @@ def run_training(options: Options, group: Processes, *, resume: bool, console: C
         with _progress(training, console) as report, _tensorboard(options, group) as log:
 
             def save(now: Training) -> None:
-                now.save(state)
+                now.save(path)
                 if now.step == 0:
                     _save_epoch(options.out, now)
+                    _print(console, _line(now.history[-1]))
                     log(now.history[-1])
 
             train(training, save, report)
@@ -121,38 +135,59 @@ def run_training(options: Options, group: Processes, *, resume: bool, console: C
 
 def _resumed(given: dict[str, Any]) -> Options:
     """The options of the run in `out`; of those given only the ones about the machine may differ."""
-    asked = merge(given)
-    kept = merge(read_record(asked.out).options, {"out": asked.out})
-    changes = {name: getattr(asked, name) for name in given}
+    changes = typed(given)
+    if "out" not in changes:
+        raise ValueError("out must be given: the folder of the run")
+    folder = changes["out"]
+    kept = merge(read_record(folder).options, {"out": folder})
     for name, value in changes.items():
         if name not in _MACHINE and value != getattr(kept, name):
-            raise ValueError(
-                f"{name} must stay {getattr(kept, name)!r}, as the run in {asked.out} has it, not {value!r}"
-            )
+            before, now = (str(v) if isinstance(v, Path) else repr(v) for v in (getattr(kept, name), value))
+            raise ValueError(f"{name} must stay {before}, as the run in {folder} has it, not {now}")
     return replace(kept, **changes)
 
 
-def _model_and_data(options: Options) -> tuple[PreTrainedModel, Data]:
+def _data(options: Options, record: RunRecord | None) -> Data:
+    """ValueError unless the model can read it and, when there is a record, it is the data of that run."""
     config = preset(options.model).config
-    pixels = getattr(config, "image_size", None)
     data = open_data(
         options.data,
-        image_size=options.image_size or pixels,
+        image_size=options.image_size or getattr(config, "image_size", None),
         tokenizer=options.tokenizer,
         max_length=options.max_length,
         limit=options.limit,
     )
-    labels = len(data.classes) or 1
-    if isinstance(data.train, TextSplit) != (pixels is None):
-        what = ("texts", "images") if isinstance(data.train, TextSplit) else ("images", "texts")
-        raise ValueError(f"data for {options.model} must be {what[1]}, but {data.name} has {what[0]}")
-    if not isinstance(data.train, TextSplit) and data.train.channels != config.num_channels:
-        raise ValueError(
-            f"images for {options.model} must have {config.num_channels} channels, "
-            f"but those of {data.name} have {data.train.channels}"
-        )
+    _check_inputs(options.model, config, data)
+    if record is not None:
+        for part, found in (("train", data.train.fingerprint), ("test", data.test.fingerprint)):
+            wanted = record.data[f"{part}_fingerprint"]
+            if found != wanted:
+                raise ValueError(
+                    f"{data.name} must hold the {part} samples of the run ({wanted[:12]}), not others ({found[:12]})"
+                )
+    return data
+
+
+def _check_inputs(name: str, config: PreTrainedConfig, data: Data) -> None:
+    """ValueError unless the network `name` takes what the data have."""
+    split, pixels = data.train, getattr(config, "image_size", None)
+    if isinstance(split, TextSplit) != (pixels is None):
+        has, needs = ("texts", "images") if isinstance(split, TextSplit) else ("images", "texts")
+        raise ValueError(f"data for {name} must be {needs}, but {data.name} has {has}")
+    if isinstance(split, TextSplit):
+        return
+    for what, wanted, found in (
+        ("channels", config.num_channels, split.channels),
+        ("pixels a side", pixels, split.image_size),
+    ):
+        if found != wanted:
+            raise ValueError(f"images for {name} must have {wanted} {what}, but those of {data.name} have {found}")
+
+
+def _model(options: Options, data: Data) -> PreTrainedModel:
+    labels, config = len(data.classes) or 1, preset(options.model).config
     if options.start is None:
-        return build(options.model, num_labels=labels), data
+        return build(options.model, num_labels=labels)
     model = load_start(options.start, preset=options.model, num_labels=labels, new_head=options.new_head)
     differing = [name for name in _SHAPE if getattr(model.config, name, None) != getattr(config, name, None)]
     if differing:
@@ -160,10 +195,10 @@ def _model_and_data(options: Options) -> tuple[PreTrainedModel, Data]:
         raise ValueError(
             f"start must be a {options.model} with {differing[0]} {wanted}, but {options.start} has {found}"
         )
-    return model, data
+    return model
 
 
-def _teacher(options: Options, data: Data, group: Processes) -> PreTrainedModel | None:
+def _teacher(options: Options, model: PreTrainedModel, data: Data, group: Processes) -> PreTrainedModel | None:
     if options.teacher is None:
         return None
     teacher = load_teacher(options.teacher, preset=options.model)
@@ -171,13 +206,30 @@ def _teacher(options: Options, data: Data, group: Processes) -> PreTrainedModel 
     labels = len(data.classes) or 1
     if teacher.config.num_labels != labels:
         raise ValueError(f"the teacher must have {labels} classes, as {data.name}, not {teacher.config.num_labels}")
-    if options.distill == "layers" and teacher.config._attn_implementation == "sdpa":
-        teacher.set_attn_implementation("eager")  # the fused one keeps no probabilities
+    _check_inputs(f"the teacher {options.teacher}", teacher.config, data)
+    if options.distill == "layers":
+        for each in (model, teacher):
+            shapes = [getattr(m.config, name, None) for name in _LAYERS for m in (model, each)]
+            if each.config.model_type not in _UNIFORM or shapes[::2] != shapes[1::2]:
+                raise ValueError("distill must be 'logits' unless model and teacher are ViT or BERT of one shape")
+            if each.config._attn_implementation == "sdpa":
+                each.set_attn_implementation("eager")  # the fused one keeps no probabilities
     return teacher
 
 
-def _save_epoch(folder: Path, training: Training) -> None:
-    save_model(folder / "model.safetensors", training.model)
+def _store(options: Options, data: Data) -> SoftLabelStore | None:
+    if options.soft_labels is None:
+        return None
+    if isinstance(data.train, TextSplit):
+        raise ValueError(f"soft_labels are for images, but {data.name} has texts")
+    store = SoftLabelStore.open(options.soft_labels, data.train, len(data.classes))
+    replay(store, options.seed, 0, options.batch_size, options.crops_per_image)  # checks the two sizes
+    return store
+
+
+def _save_epoch(folder: Path, training: Training, *, with_model: bool = True) -> None:
+    if with_model:
+        save_model(folder / "model.safetensors", training.model)
     lines = [json.dumps(record) for record in training.history]
     write_atomically(folder / "metrics.jsonl", "\n".join(lines) + "\n")
     table = io.StringIO()
@@ -190,7 +242,7 @@ def _save_epoch(folder: Path, training: Training) -> None:
 
 @contextmanager
 def _progress(training: Training, console: Console) -> Iterator[Callable[[Training, float], None]]:
-    """A bar with loss, accuracy, oscillation, speed and time left; nothing outside a terminal but a line an epoch."""
+    """A bar with loss, accuracy, oscillation, speed and time left; nothing outside a terminal."""
     total = training.options.epochs * training.steps_per_epoch
     columns = (
         TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
@@ -199,7 +251,7 @@ def _progress(training: Training, console: Console) -> Iterator[Callable[[Traini
         TextColumn("{task.fields[speed]:.0f}/s"),
         TimeRemainingColumn(),
     )
-    flips, shown_at, last = "", 0.0, -1
+    flips, shown_at = "", 0.0
     fields: dict[str, Any] = {
         "epoch": 0,
         "epochs": training.options.epochs,
@@ -207,15 +259,13 @@ def _progress(training: Training, console: Console) -> Iterator[Callable[[Traini
         "accuracy": math.nan,
         "speed": 0.0,
     }
-    with Progress(*columns, console=console, disable=training.processes.rank != 0, transient=True) as progress:
+    hidden = training.processes.rank != 0 or not console.is_terminal
+    with Progress(*columns, console=console, disable=hidden, transient=True) as progress:
         task = progress.add_task("", total=total, flips="", **fields)
 
         def report(now: Training, speed: float) -> None:
-            nonlocal flips, shown_at, last
-            if now.history and now.history[-1]["epoch"] != last:
-                last = now.history[-1]["epoch"]
-                progress.console.print(_line(now.history[-1]), highlight=False)
-            if now.tracker is not None and time.monotonic() - shown_at > 2:
+            nonlocal flips, shown_at
+            if not hidden and now.tracker is not None and time.monotonic() - shown_at > 2:
                 flips, shown_at = f"oscillating {now.tracker.share():.2%}", time.monotonic()
             samples = max(now.sums["samples"], 1)
             progress.update(
@@ -236,10 +286,8 @@ def _tensorboard(options: Options, group: Processes) -> Iterator[Callable[[dict[
     if not options.tensorboard or group.rank != 0:
         yield lambda record: None
         return
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        raise ValueError("tensorboard must be installed for --tensorboard: pip install tensorboard") from None
+    from torch.utils.tensorboard import SummaryWriter
+
     with SummaryWriter(str(options.out / "tensorboard")) as writer:
 
         def log(record: dict[str, Any]) -> None:
@@ -262,10 +310,15 @@ def _print_result(console: Console, folder: Path, training: Training) -> None:
     record = training.history[-1]
     what = "accuracy" if training.data.classes else "correlation"
     low, high = 100 * record["test_low"], 100 * record["test_high"]
-    console.print(
+    _print(
+        console,
         f"{folder}: test {what} {100 * record['test_score']:.2f} % (95 % interval {low:.2f} to {high:.2f} %)",
-        highlight=False,
     )
+
+
+def _print(console: Console, line: str) -> None:
+    """As it is: a path may hold brackets, and is not to be broken."""
+    console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

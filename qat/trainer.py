@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -85,10 +85,9 @@ class Training:
         }
         save_atomically(path, lambda beside: torch.save(state, beside))
 
-    def load(self, path: Path) -> None:
-        """Goes on where `save` was.  ValueError when the file is damaged or of another run."""
+    def load(self, state: Mapping[str, Any], path: Path) -> None:
+        """Goes on with the state that `save` wrote to `path`.  ValueError when it is of another run."""
         try:
-            state = torch.load(path, map_location="cpu", weights_only=True)
             self.model.load_state_dict(state["model"])
             self.optimizer.load_state_dict(state["optimizer"])
             if self.tracker:
@@ -97,13 +96,11 @@ class Training:
                 self.freezer.load_state_dict(state["freezer"])
             self.epoch, self.step = state["epoch"], state["step"]
             self.sums, self.history = state["sums"], state["history"]
-        except FileNotFoundError:
-            raise
-        except Exception as error:
+        except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
             raise ValueError(f"{path} must be a checkpoint of this run: {' '.join(str(error).split())}") from None
 
     def finish_epoch(self, seconds: float, samples: int) -> dict[str, Any]:
-        """Evaluates and sums up; the same record in every process."""
+        """Evaluates and sums up; the same record in every process.  ValueError when the loss is not finite."""
         processes, options = self.processes, self.options
         result = evaluate(
             self.model,
@@ -115,13 +112,17 @@ class Training:
             world=processes.world,
         )
         result = processes.gathered(result)
+        if not math.isfinite(result.loss):
+            raise ValueError(
+                f"the test loss must be finite, but is {result.loss} after epoch {self.epoch + 1}; "
+                "the last checkpoint is kept: try a lower lr or clip"
+            )
         sums = processes.summed(self.sums)
-        counted = max(sums["samples"], 1)
         low, high = result.interval()
         return {
-            "epoch": self.epoch + 1,
-            "loss": sums["loss"] / counted,
-            "train_accuracy": sums["correct"] / counted,
+            "epoch": min(self.epoch + 1, options.epochs),
+            "loss": sums["loss"] / sums["samples"] if sums["samples"] else None,
+            "train_accuracy": sums["correct"] / sums["samples"] if sums["samples"] else None,
             "test_loss": result.loss,
             "test_score": result.score,
             "test_low": low,
@@ -130,7 +131,7 @@ class Training:
             "oscillation": self.tracker.share() if self.tracker else None,
             "frozen": self.freezer.share() if self.freezer else None,
             "seconds": seconds,
-            "samples_per_second": samples / seconds,
+            "samples_per_second": samples / max(seconds, 1e-9),
             "oscillation_by_module": self.tracker.shares() if self.tracker else None,
         }
 
@@ -142,7 +143,7 @@ def train(
 
     `save` is called after each epoch and every `checkpoint_minutes`, on rank 0; `report` after each step, with
     the samples per second of this process.
-    ValueError when the loss is not finite: nothing is saved then.
+    ValueError when a loss or the gradient is not finite: nothing is saved then.
     """
     options, processes = training.options, training.processes
     device = processes.device
@@ -241,15 +242,11 @@ def _take_step(
         if weight:
             loss = loss + weight * bin_regulariser(training.weights.values(), options.obr_max_bits)
     value = float(loss.detach())
-    if not math.isfinite(value):
-        raise ValueError(
-            f"the loss must stay finite, but is {value} at epoch {training.epoch + 1}, step {training.step + 1}; "
-            "the last checkpoint is kept: try a lower lr or clip"
-        )
+    _check_finite("loss", value, training)
     training.optimizer.zero_grad(set_to_none=True)
     loss.backward()
-    if options.clip:
-        nn.utils.clip_grad_norm_(training.model.parameters(), options.clip)
+    norm = nn.utils.clip_grad_norm_(training.model.parameters(), options.clip or math.inf)
+    _check_finite("norm of the gradient", float(norm), training)
     training.optimizer.step()
     if training.tracker is not None:
         training.tracker.update()
@@ -259,6 +256,14 @@ def _take_step(
     training.sums["samples"] += len(indices)
     if not labels.is_floating_point():
         training.sums["correct"] += int((logits.argmax(-1) == labels).sum())
+
+
+def _check_finite(what: str, value: float, training: Training) -> None:
+    if not math.isfinite(value):
+        raise ValueError(
+            f"the {what} must stay finite, but is {value} at epoch {training.epoch + 1}, step {training.step + 1}; "
+            "the last checkpoint is kept: try a lower lr or clip"
+        )
 
 
 def _loss(

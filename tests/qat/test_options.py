@@ -1,0 +1,279 @@
+"""Options: one name in Python, on the command line, in YAML and TOML; what is refused, and in which words."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from qat.options import Options, add_arguments, merge, read_config, typed
+from qat.quantizer import GradientScale
+from qat.scheme import Override, Scheme
+from siliquant.cli import Parser
+
+OUT = {"out": Path("run")}
+NAMES = [entry.name for entry in fields(Options)]
+# For every option a value that is not its default, and how the command line says it.
+VALUES: dict[str, tuple[Any, list[str]]] = {
+    "out": (Path("runs/a"), ["--out", "runs/a"]),
+    "model": ("swin-mnist", ["--model", "swin-mnist"]),
+    "data": ("digits", ["--data", "digits"]),
+    "bits": (3, ["--bits", "3"]),
+    "weight_bits": (2, ["--weight-bits", "2"]),
+    "activation_bits": (8, ["--activation-bits", "8"]),
+    "start": (Path("runs/fp"), ["--start", "runs/fp"]),
+    "new_head": (True, ["--new-head"]),
+    "teacher": (Path("runs/t"), ["--teacher", "runs/t"]),
+    "distill": ("layers", ["--distill", "layers"]),
+    "soft_labels": (Path("labels"), ["--soft-labels", "labels"]),
+    "crops_per_image": (2, ["--crops-per-image", "2"]),
+    "obr": (0.01, ["--obr", "0.01"]),
+    "obr_max_bits": (3, ["--obr-max-bits", "3"]),
+    "granularity": ("tensor", ["--granularity", "tensor"]),
+    "output_by_head": (False, ["--no-output-by-head"]),
+    "first_last_bits": (4, ["--first-last-bits", "4"]),
+    "weight_scale": ("statistical", ["--weight-scale", "statistical"]),
+    "gradient_scale": ("lsq", ["--gradient-scale", "lsq"]),
+    "override": (("*.fc1=2/4", "*.fc2=3"), ["--override", "*.fc1=2/4", "--override", "*.fc2=3"]),
+    "freeze": (0.02, ["--freeze", "0.02"]),
+    "epochs": (3, ["--epochs", "3"]),
+    "batch_size": (16, ["--batch-size", "16"]),
+    "lr": (0.001, ["--lr", "1e-3"]),
+    "scale_lr": (2.0, ["--scale-lr", "2"]),
+    "warmup": (0.5, ["--warmup", "0.5"]),
+    "weight_decay": (0.05, ["--weight-decay", "0.05"]),
+    "clip": (0.0, ["--clip", "0"]),
+    "seed": (7, ["--seed", "7"]),
+    "calibration_batches": (1, ["--calibration-batches", "1"]),
+    "limit": (64, ["--limit", "64"]),
+    "image_size": (28, ["--image-size", "28"]),
+    "max_length": (16, ["--max-length", "16"]),
+    "tokenizer": (Path("tok"), ["--tokenizer", "tok"]),
+    "device": ("cpu", ["--device", "cpu"]),
+    "amp": (False, ["--no-amp"]),
+    "threads": (1, ["--threads", "1"]),
+    "workers": (2, ["--workers", "2"]),
+    "checkpoint_minutes": (0.5, ["--checkpoint-minutes", "0.5"]),
+    "tensorboard": (True, ["--tensorboard"]),
+}
+# The two that exclude others.
+TOGETHER = [name for name in NAMES if name != "soft_labels"]
+
+
+def parsed(arguments: list[str]) -> dict[str, Any]:
+    parser = Parser(prog="p", description=None)
+    add_arguments(parser)
+    return vars(parser.parse_args(arguments))
+
+
+def file(path: Path, values: dict[str, Any]) -> Path:
+    """YAML or TOML by the suffix; the two write these plain values almost alike."""
+
+    def text(value: Any) -> str:
+        if isinstance(value, bool):
+            return str(value).lower()
+        if isinstance(value, int | float):
+            return repr(value)
+        return f"[{', '.join(map(text, value))}]" if isinstance(value, tuple) else f'"{value}"'
+
+    sign = " = " if path.suffix == ".toml" else ": "
+    path.write_text("".join(f"{name}{sign}{text(value)}\n" for name, value in values.items()))
+    return path
+
+
+def test_the_table_has_every_option_with_another_value_than_its_default() -> None:
+    assert list(VALUES) == NAMES
+    for entry in fields(Options):
+        assert VALUES[entry.name][0] != entry.default
+
+
+def test_flags_yaml_toml_and_python_say_the_same(tmp_path: Path) -> None:
+    values = {name: VALUES[name][0] for name in TOGETHER}
+    flags = parsed([word for name in TOGETHER for word in VALUES[name][1]])
+    assert flags == {**flags, **{name: list(v) if isinstance(v, tuple) else v for name, v in values.items()}}
+    dashed = {name.replace("_", "-"): value for name, value in values.items()}
+    expected = Options(**values)
+    assert merge(flags) == expected
+    for name in ("a.yaml", "a.yml", "a.toml"):
+        assert merge(read_config(file(tmp_path / name, values))) == expected
+        assert merge(read_config(file(tmp_path / name, dashed))) == expected
+    assert merge(OUT, parsed(VALUES["soft_labels"][1])) == Options(**OUT, soft_labels=Path("labels"))
+
+
+def test_what_is_not_given_is_not_in_the_namespace() -> None:
+    assert parsed([]) == {}
+    assert merge({"out": "run"}) == Options(**OUT)
+
+
+def test_each_bool_can_be_switched_both_ways() -> None:
+    for name in ("new_head", "output_by_head", "amp", "tensorboard"):
+        flag = name.replace("_", "-")
+        assert parsed([f"--{flag}"]) == {name: True}
+        assert parsed([f"--no-{flag}"]) == {name: False}
+
+
+def test_later_sources_win(tmp_path: Path) -> None:
+    config = read_config(file(tmp_path / "a.toml", {"bits": 2, "lr": 0.5, "out": "x"}))
+    assert merge(config, parsed(["--bits", "3"])) == Options(Path("x"), bits=3, lr=0.5)
+
+
+def test_records_read_back_as_the_same_options() -> None:
+    values = {name: VALUES[name][0] for name in TOGETHER}
+    plain = Options(**values).to_dict()
+    assert list(plain) == NAMES
+    assert plain["out"] == "runs/a"
+    assert plain["override"] == ["*.fc1=2/4", "*.fc2=3"]
+    assert merge(plain) == Options(**values)
+    assert merge(Options(**OUT).to_dict()) == Options(**OUT)
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [("lr: 1e-3", 1e-3), ("lr: 1", 1.0), ("lr: 0.5", 0.5), ("freeze: null", None), ("override: '*=2'", ("*=2",))],
+)  # fmt: skip
+def test_yaml_values(tmp_path: Path, given: str, found: Any) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text(given)
+    [value] = typed(read_config(path)).values()
+    assert value == found
+    assert type(value) is type(found)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"bits": "two"}, "bits must be an integer, not 'two'"),
+        ({"bits": 2.0}, "bits must be an integer, not 2.0"),
+        ({"bits": True}, "bits must be an integer, not True"),
+        ({"bits": None}, "bits must be an integer, not None"),
+        ({"lr": "fast"}, "lr must be a number, not 'fast'"),
+        ({"lr": True}, "lr must be a number, not True"),
+        ({"lr": None}, "lr must be a number, not None"),
+        ({"lr": [1]}, "lr must be a number, not [1]"),
+        ({"amp": 1}, "amp must be true or false, not 1"),
+        ({"model": 5}, "model must be a text, not 5"),
+        ({"out": 3}, "out must be a path, not 3"),
+        ({"out": None}, "out must be a path, not None"),
+        ({"start": ["a"]}, "start must be a path, not ['a']"),
+        ({"override": [1]}, "override must be a list of texts, not [1]"),
+        ({"override": {"a": "b"}}, "override must be a list of texts, not {'a': 'b'}"),
+        ({"override": None}, "override must be a list of texts, not None"),
+    ],
+)  # fmt: skip
+def test_wrong_types(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(TypeError) as caught:
+        merge(OUT, given)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        *(({"bits": b}, f"bits must be an integer from 1 to 8, or 32 for full precision, not {b}")
+          for b in (-1, 0, 9, 16, 31, 33)),
+        ({"weight_bits": 9}, "weight_bits must be an integer from 1 to 8, not 9"),
+        ({"weight_bits": 32}, "weight_bits must be an integer from 1 to 8, not 32"),
+        ({"activation_bits": 0}, "activation_bits must be an integer from 1 to 8, not 0"),
+        ({"first_last_bits": 1}, "first_last_bits must be an integer from 2 to 8, not 1"),
+        *(({name: -1}, f"{name} must be at least 0, not -1") for name in ("epochs", "seed", "workers")),
+        *(({name: -0.5}, f"{name} must be at least 0, not -0.5")
+          for name in ("lr", "scale_lr", "warmup", "weight_decay", "clip", "checkpoint_minutes", "obr")),
+        ({"lr": math.nan}, "lr must be at least 0, not nan"),
+        *(({name: 0}, f"{name} must be at least 1, not 0")
+          for name in ("batch_size", "calibration_batches", "crops_per_image", "limit", "image_size", "threads")),
+        ({"max_length": 3}, "max_length must be at least 4, not 3"),
+        ({"seed": 1 << 64}, "seed must be at most 18446744073709551615, not 18446744073709551616"),
+        *(({"freeze": f}, f"freeze must be a share from 0 to 1, not {f}") for f in (-0.1, 1.1, math.nan)),
+        ({"distill": "all"}, "distill must be one of logits, layers, not 'all'"),
+        ({"granularity": "row"}, "granularity must be one of head, tensor, channel, not 'row'"),
+        ({"weight_scale": "max"}, "weight_scale must be one of learned, statistical, not 'max'"),
+        ({"gradient_scale": "l2"}, "gradient_scale must be one of none, lsq, l1, not 'l2'"),
+        ({"device": "tpu"}, "device must be one of auto, cpu, cuda, not 'tpu'"),
+        ({"teacher": "a", "soft_labels": "b"},
+         "teacher and soft_labels must not both be given: a store replaces the teacher"),
+        ({"distill": "layers"}, "distill must be 'logits' without a teacher, not 'layers'"),
+        *(({"bits": 32} | more, "weight_bits, activation_bits and override must not be given with bits 32")
+          for more in ({"weight_bits": 2}, {"activation_bits": 2}, {"override": ["*=2"]})),
+        *(({"bits": 32} | more, "obr and freeze must be off at bits 32: without codes nothing oscillates")
+          for more in ({"obr": 0.01}, {"freeze": 0.0})),
+        ({"bits": 1, "weight_scale": "statistical"}, "weight_scale must be learned at weight_bits 1, not 'statistical'"),
+        *(({"override": [text]},
+           f"override must be PATTERN=WEIGHT_BITS/ACTIVATION_BITS, as '*.mlp.*=2/4', not {text!r}")
+          for text in ("", "*.mlp.*", "=2", "*=", "*=/", "*=two", "*=2,x/3", "*=2/3/4", "*=2,,3")),
+        ({"override": ["*=9"]}, "weight_bits must be an integer from 1 to 8, not 9"),
+        ({"override": ["*=/0"]}, "activation_bits must be an integer from 1 to 8, not 0"),
+        ({"override": ["*=1,2"]}, "weight_bits of single heads must be from 2 to 8, not (1, 2)"),
+        ({"colour": 1, "bit": 2}, f"there is no option bit, colour; there are {', '.join(sorted(NAMES))}"),
+    ],
+)  # fmt: skip
+def test_wrong_values(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        merge(OUT, given)
+    assert str(caught.value) == message
+
+
+def test_the_run_folder_is_needed() -> None:
+    with pytest.raises(ValueError, match=r"^out must be given: the folder of the run$"):
+        merge({"bits": 2})
+
+
+@pytest.mark.parametrize(
+    ("text", "override"),
+    [
+        ("*.mlp.*=2/4", Override("*.mlp.*", 2, 4)),
+        ("*=3", Override("*", 3, None)),
+        ("*=/8", Override("*", None, 8)),
+        ("*.q_proj=2,3,4/4", Override("*.q_proj", (2, 3, 4), 4)),
+        ("*.scores=/4,5", Override("*.scores", None, (4, 5))),
+        ("a=b=1/2", Override("a=b", 1, 2)),
+    ],
+)  # fmt: skip
+def test_overrides(text: str, override: Override) -> None:
+    scheme = Options(**OUT, override=(text,)).scheme()
+    assert scheme is not None
+    assert scheme.overrides == (override,)
+
+
+def test_the_scheme() -> None:
+    assert Options(**OUT, bits=32).scheme() is None
+    assert Options(**OUT, bits=3).scheme() == Scheme(3, 3)
+    assert Options(**OUT, bits=1, activation_bits=4).scheme() == Scheme(1, 4)
+    assert Options(
+        **OUT, weight_bits=2, granularity="tensor", output_by_head=False, first_last_bits=4,
+        weight_scale="statistical", gradient_scale="none",
+    ).scheme() == Scheme(2, 4, 4, "tensor", False, "statistical", GradientScale.NONE)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.yaml", "[1, 2]", "{} must be a .yaml, .yml or .toml file with a value for each option"),
+        ("a.yaml", "", "{} must be a .yaml, .yml or .toml file with a value for each option"),
+        ("a.json", "{}", "{} must be a .yaml, .yml or .toml file with a value for each option"),
+        ("a.yaml", "bits: [", "{} must be a YAML or TOML file: while parsing"),
+        ("a.yaml", "bits: !!python/object/apply:os.system [ls]", "{} must be a YAML or TOML file: could not determine"),
+        ("a.toml", "bits 2", "{} must be a YAML or TOML file: Expected '=' after a key"),
+        ("a.toml", "bits = 2\nbits = 3", "{} must be a YAML or TOML file: Cannot overwrite a value"),
+        ("a.toml", b"\xff", "{} must be a YAML or TOML file: 'utf-8' codec can't decode"),
+    ],
+)  # fmt: skip
+def test_files_that_are_no_configuration(tmp_path: Path, name: str, content: str | bytes, message: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(ValueError) as caught:
+        read_config(path)
+    assert str(caught.value).startswith(message.format(path))
+    assert "\n" not in str(caught.value)
+
+
+def test_the_help_names_every_default() -> None:
+    parser = Parser(prog="p", description=None)
+    add_arguments(parser)
+    text = " ".join(parser.format_help().split())
+    for entry in fields(Options):
+        assert f"--{entry.name.replace('_', '-')}" in text
+    for default in ("(default: vit-mnist)", "(default: 4)", "(default: 0.0005)", "(default: on)", "(default: off)"):
+        assert default in text
