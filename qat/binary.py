@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .fakequant import RELATIVE_FLOOR
+from .fakequant import RELATIVE_FLOOR, gradient_factor
 from .granularity import PER_TENSOR, Granularity, Layout
 from .quantizer import GradientScale, Quantizer
 
@@ -97,10 +97,10 @@ class ElasticBinarizer(Quantizer):
         self._need_scale()
         if self.observer is not None:
             self.to_int(x)
-        with torch.autocast(x.device.type, enabled=False):
-            result: Tensor = _Binarize.apply(
-                x.float(), self.relative, self.start, self.threshold, self.signed, layout, self._factor(x, layout)
-            )
+        factor = gradient_factor(x, self.high, layout, *self.gradient_size(x))
+        result: Tensor = _Binarize.apply(
+            x.float(), self.relative, self.start, self.threshold, self.signed, layout, factor
+        )
         return result
 
     def to_int(self, x: Tensor) -> Tensor:
@@ -120,4 +120,5 @@ class ElasticBinarizer(Quantizer):
         mean = grouped.mean((0, 2))
         with torch.no_grad():
             self.threshold.copy_(mean)
-        self.set_scale((grouped - mean.view(1, -1, 1)).abs().mean((0, 2)).clamp(min=1e-8))
+        elements = torch.full_like(self.magnitude, grouped.shape[0] * grouped.shape[2])
+        self.set_scale((grouped - mean.view(1, -1, 1)).abs().mean((0, 2)).clamp(min=1e-8), magnitude=elements)

@@ -21,7 +21,7 @@ from torch import Tensor
 from .granularity import Layout
 from .native import kernels
 
-__all__ = ["RELATIVE_FLOOR", "codes", "fake_quantize", "lsq_backward", "lsq_forward", "native"]
+__all__ = ["RELATIVE_FLOOR", "codes", "fake_quantize", "gradient_factor", "lsq_backward", "lsq_forward", "native"]
 
 # A learned scale stays at least this share of its starting value, and so positive.
 RELATIVE_FLOOR = 1 / 256
@@ -80,6 +80,16 @@ def lsq_backward(
     return grad_x, grad_scale, grad_offset
 
 
+def gradient_factor(x: Tensor, high: Tensor, layout: Layout, size: Tensor | None, of_x: bool) -> Tensor | None:
+    """1 / sqrt(size * Qp) of each group, float32 [groups]; `size` is the L1 norm of the group in x if `of_x`.
+
+    None, for a factor of 1, when there is no size.
+    """
+    if of_x:
+        size = torch.linalg.vector_norm(x.detach().reshape(layout), 1, (0, 2))
+    return None if size is None else (size * high).clamp_(min=1e-12).rsqrt_()
+
+
 class _FakeQuantize(torch.autograd.Function):
     """Saves x and the small per-group tensors; everything else is computed again in the backward pass."""
 
@@ -92,25 +102,35 @@ class _FakeQuantize(torch.autograd.Function):
         offset: Tensor | None,
         low: Tensor,
         high: Tensor,
+        size: Tensor | None,
+        of_x: bool,
         layout: Layout,
-        factor: Tensor | None,
     ) -> Tensor:
         x = x.contiguous()
-        scale = start * relative.clamp(min=RELATIVE_FLOOR)
-        ctx.save_for_backward(x, relative, start, scale, offset, low, high, factor)
-        ctx.layout = layout
-        return lsq_forward(x, scale, offset, low, high, layout)
+        ctx.save_for_backward(x, relative, start, offset, low, high, size)
+        ctx.of_x, ctx.layout = of_x, layout
+        if native(x):
+            return kernels.learned_quantize(x, relative, start, offset, low, high, layout, RELATIVE_FLOOR)
+        return lsq_forward(x, start * relative.clamp(min=RELATIVE_FLOOR), offset, low, high, layout)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        x, relative, start, scale, offset, low, high, factor = ctx.saved_tensors
-        grad_x, grad_scale, grad_offset = lsq_backward(x, grad.contiguous(), scale, offset, low, high, ctx.layout)
+        x, relative, start, offset, low, high, size = ctx.saved_tensors
+        layout, grad = ctx.layout, grad.contiguous()
+        if native(x):
+            grad_x, grad_relative, grad_offset = kernels.learned_quantize_backward(
+                x, grad, relative, start, offset, low, high, size, ctx.of_x, layout, RELATIVE_FLOOR
+            )
+            return grad_x, grad_relative, None, grad_offset, None, None, None, None, None
+        scale = start * relative.clamp(min=RELATIVE_FLOOR)
+        grad_x, grad_scale, grad_offset = lsq_backward(x, grad, scale, offset, low, high, layout)
+        factor = gradient_factor(x, high, layout, size, ctx.of_x)
         if factor is not None:
             grad_scale = grad_scale * factor
             grad_offset = None if grad_offset is None else grad_offset * factor
         # At the floor a gradient that would lower the scale further is dropped, one that raises it is kept.
         grad_relative = (grad_scale * start).masked_fill((relative <= RELATIVE_FLOOR) & (grad_scale > 0), 0.0)
-        return grad_x, grad_relative, None, grad_offset, None, None, None, None
+        return grad_x, grad_relative, None, grad_offset, None, None, None, None, None
 
 
 def fake_quantize(
@@ -121,15 +141,15 @@ def fake_quantize(
     low: Tensor,
     high: Tensor,
     layout: Layout,
-    factor: Tensor | None = None,
+    size: Tensor | None = None,
+    of_x: bool = False,
 ) -> Tensor:
     """Fake-quantised `x` with scale = start * max(relative, RELATIVE_FLOOR), differentiable in x, relative and offset.
 
     Args:
-        x: float tensor of any shape; computed in float32, whatever autocast says.
+        x: float tensor of any shape; computed in float32, also under autocast.
         relative, start, offset, low, high: float32 [groups]; `start` positive.
-        factor: float32 [groups], multiplies the gradients of scale and offset only.
+        size, of_x: what `gradient_factor` takes; the factor multiplies the gradients of relative and offset only.
     """
-    with torch.autocast(x.device.type, enabled=False):
-        result: Tensor = _FakeQuantize.apply(x.float(), relative, start, offset, low, high, layout, factor)
+    result: Tensor = _FakeQuantize.apply(x.float(), relative, start, offset, low, high, size, of_x, layout)
     return result

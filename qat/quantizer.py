@@ -144,7 +144,7 @@ class Quantizer(nn.Module):
         if self.observer is not None:
             self.to_int(x)
         return fake_quantize(
-            x, self.relative, self.start, self.offset, self.low, self.high, layout, self._factor(x, layout)
+            x, self.relative, self.start, self.offset, self.low, self.high, layout, *self.gradient_size(x)
         )
 
     def to_int(self, x: Tensor) -> Tensor:
@@ -194,23 +194,24 @@ class Quantizer(nn.Module):
 
     def fit(self, weight: Tensor) -> None:
         """Take the scales of least squared error on `weight`."""
-        self.set_scale(fit_scale(weight.detach().float(), self.low, self.high, self.layout(weight)))
+        layout = self.layout(weight)
+        elements = torch.full_like(self.magnitude, layout.outer * layout.inner)
+        self.set_scale(fit_scale(weight.detach().float(), self.low, self.high, layout), magnitude=elements)
 
     def _need_scale(self) -> None:
         if not self.calibrated:
             raise RuntimeError("a quantiser has no scale yet: fit or calibrate it, or load its state, first")
 
-    def _factor(self, x: Tensor, layout: Layout) -> Tensor | None:
-        if self.gradient_scale is GradientScale.NONE or not torch.is_grad_enabled():
-            return None
-        if isinstance(x, nn.Parameter):  # a weight: its norm is the one of now
-            if self.gradient_scale is GradientScale.L1:
-                size = torch.linalg.vector_norm(x.detach().reshape(layout), 1, (0, 2))
-            else:
-                size = torch.full_like(self.high, layout.outer * layout.inner)
-        else:
-            size = self.magnitude
-        return (size * self.high).clamp_(min=1e-12).rsqrt_()
+    def gradient_size(self, x: Tensor) -> tuple[Tensor | None, bool]:
+        """What `gradient_factor` takes: the sizes of the groups, and whether they are the L1 norms of `x` as it is now.
+
+        A weight's norm is that of now; an activation's is the one that calibration measured.
+        """
+        if self.gradient_scale is GradientScale.NONE:
+            return None, False
+        if self.gradient_scale is GradientScale.L1 and isinstance(x, nn.Parameter):
+            return None, True
+        return self.magnitude, False
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
         super()._load_from_state_dict(state_dict, prefix, *args)

@@ -246,6 +246,78 @@ API int fake_quantize_backward(const float *restrict x, const float *restrict gr
     return OK;
 }
 
+/* ---- The same with learned scales: scale = start * max(relative, least) ---- */
+
+static float *learned_scales(const float *relative, const float *start, float least, int64_t groups)
+{
+    float *scale = malloc(2 * sizeof(float) * (size_t)groups + 1);
+    for (int64_t g = 0; scale && g < groups; g++) scale[g] = start[g] * (relative[g] < least ? least : relative[g]);
+    return scale;
+}
+
+API int learned_quantize(const float *x, float *y, const float *relative, const float *start, const float *offset,
+                         const float *qn, const float *qp, int64_t outer, int64_t groups, int64_t inner, float least,
+                         int64_t threads)
+{
+    int64_t layout[3] = {outer, groups, inner};
+    float *scale = learned_scales(relative, start, least, groups);
+    if (!scale) return NO_MEMORY;
+    int code = fake_quantize(x, y, scale, offset, qn, qp, layout, threads);
+    free(scale);
+    return code;
+}
+
+/* The L1 norm of each group. */
+static int group_norms(const float *x, double *norm, const int64_t *layout, int64_t threads)
+{
+    Plan p = make_plan(layout, NULL, NULL, NULL, NULL, threads);
+    Units u = units_of(&p);
+    float *part = malloc(sizeof(float) * (size_t)(u.count + 1));
+    if (!part) return NO_MEMORY;
+#pragma omp parallel for schedule(static) num_threads(p.threads)
+    for (int64_t index = 0; index < u.count; index++) {
+        Unit unit = unit_at(&p, &u, index);
+        float s = 0.0f;
+#pragma omp simd reduction(+ : s)
+        for (int64_t i = unit.start; i < unit.start + unit.length; i++) s += fabsf(x[i]);
+        part[index] = s;
+    }
+    for (int64_t g = 0; g < p.groups; g++) norm[g] = 0.0;
+    for (int64_t index = 0; index < u.count; index++) norm[index / u.pieces % p.groups] += part[index];
+    free(part);
+    return OK;
+}
+
+/* Gradients of scale and offset are divided by sqrt(size * qp); `size` of a group is given, its L1 norm (of_x), or, with
+ * neither, they are left as they are. A gradient that would lower a scale at its least is dropped. */
+API int learned_quantize_backward(const float *x, const float *grad_y, float *grad_x, float *grad_relative,
+                                  float *grad_offset, const float *relative, const float *start, const float *offset,
+                                  const float *qn, const float *qp, const float *size, int64_t of_x, int64_t outer,
+                                  int64_t groups, int64_t inner, float least, int64_t threads)
+{
+    int64_t layout[3] = {outer, groups, inner};
+    float *scale = learned_scales(relative, start, least, groups);
+    double *norm = of_x ? malloc(sizeof(double) * (size_t)groups + 1) : NULL;
+    int code = scale && (norm || !of_x) ? OK : NO_MEMORY;
+    if (!code && of_x) code = group_norms(x, norm, layout, threads);
+    if (!code)
+        code = fake_quantize_backward(x, grad_y, grad_x, grad_relative, grad_offset, scale, offset, qn, qp, layout,
+                                      threads);
+    for (int64_t g = 0; !code && g < groups; g++) {
+        if (size || of_x) {
+            double product = (of_x ? norm[g] : (double)size[g]) * qp[g];
+            float factor = (float)(1.0 / sqrt(product < 1e-12 ? 1e-12 : product));
+            grad_relative[g] *= factor;
+            if (grad_offset) grad_offset[g] *= factor;
+        }
+        if (relative[g] <= least && grad_relative[g] > 0.0f) grad_relative[g] = 0.0f;
+        grad_relative[g] *= start[g];
+    }
+    free(scale);
+    free(norm);
+    return code;
+}
+
 /* ---- The bin regulariser ---- */
 
 /* Of the elements of a bin: how many, sum of the deviations from the bin's level k * scale, sum of their squares. */

@@ -22,7 +22,15 @@ from torch import Tensor
 
 from qat.native.build import library, status
 
-__all__ = ["available", "bin_regulariser", "fake_quantize", "fake_quantize_backward", "track_oscillation"]
+__all__ = [
+    "available",
+    "bin_regulariser",
+    "fake_quantize",
+    "fake_quantize_backward",
+    "learned_quantize",
+    "learned_quantize_backward",
+    "track_oscillation",
+]
 
 _Kernel: TypeAlias = Callable[..., int]
 _NO_MEMORY, _BAD_BOUNDS = 1, 2
@@ -101,6 +109,77 @@ def fake_quantize_backward(
         )
     )
     return grad_x, grad_scale, grad_offset
+
+
+def learned_quantize(
+    x: Tensor,
+    relative: Tensor,
+    start: Tensor,
+    offset: Tensor | None,
+    qn: Tensor,
+    qp: Tensor,
+    layout: tuple[int, int, int],
+    least: float,
+) -> Tensor:
+    """:func:`fake_quantize` with scale = start * max(relative, least).  The arguments are not checked."""
+    y = torch.empty_like(x)
+    _done(
+        _kernel("learned_quantize")(
+            x.data_ptr(),
+            y.data_ptr(),
+            relative.data_ptr(),
+            start.data_ptr(),
+            _pointer(offset),
+            qn.data_ptr(),
+            qp.data_ptr(),
+            *layout,
+            least,
+            torch.get_num_threads(),
+        )
+    )
+    return y
+
+
+def learned_quantize_backward(
+    x: Tensor,
+    grad_y: Tensor,
+    relative: Tensor,
+    start: Tensor,
+    offset: Tensor | None,
+    qn: Tensor,
+    qp: Tensor,
+    size: Tensor | None,
+    of_x: bool,
+    layout: tuple[int, int, int],
+    least: float,
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Gradients of x, relative (groups,) and offset for :func:`learned_quantize`.  The arguments are not checked.
+
+    Those of the last two are divided by sqrt(size * qp), `size` (groups,) or, if `of_x`, the L1 norm of x in the group;
+    with neither they are as they come. Where relative <= least, a gradient that would lower it is 0.
+    """
+    grad_x, grad_relative = torch.empty_like(x), torch.empty_like(relative)
+    grad_offset = None if offset is None else torch.empty_like(offset)
+    _done(
+        _kernel("learned_quantize_backward")(
+            x.data_ptr(),
+            grad_y.data_ptr(),
+            grad_x.data_ptr(),
+            grad_relative.data_ptr(),
+            _pointer(grad_offset),
+            relative.data_ptr(),
+            start.data_ptr(),
+            _pointer(offset),
+            qn.data_ptr(),
+            qp.data_ptr(),
+            _pointer(size),
+            of_x,
+            *layout,
+            least,
+            torch.get_num_threads(),
+        )
+    )
+    return grad_x, grad_relative, grad_offset
 
 
 def bin_regulariser(
@@ -191,6 +270,8 @@ _LAYOUT = ctypes.POINTER(ctypes.c_int64)
 _ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "fake_quantize": (*[_POINTER] * 6, _LAYOUT, _COUNT),
     "fake_quantize_backward": (*[_POINTER] * 9, _LAYOUT, _COUNT),
+    "learned_quantize": (*[_POINTER] * 7, *[_COUNT] * 3, _FLOAT, _COUNT),
+    "learned_quantize_backward": (*[_POINTER] * 11, *[_COUNT] * 4, _FLOAT, _COUNT),
     "bin_regulariser": (*[_POINTER] * 7, _LAYOUT, _COUNT),
     "track_oscillation": (*[_POINTER] * 4, _FLOAT, _FLOAT, *[_POINTER] * 3, _LAYOUT, _COUNT),
 }

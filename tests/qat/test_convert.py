@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -97,6 +98,11 @@ def samples(family: str, count: int = 4, seed: int = 1) -> dict[str, Tensor]:
 
 def quantised(family: str, scheme: Scheme) -> PreTrainedModel:
     """Quantised, calibrated, in training mode."""
+    return copy.deepcopy(_quantised(family, scheme))
+
+
+@functools.cache
+def _quantised(family: str, scheme: Scheme) -> PreTrainedModel:
     model = quantize_model(tiny(family), scheme)
     calibrate(model, [samples(family)])
     return model
@@ -296,15 +302,12 @@ def test_activation_scales_of_heads_differ(family: str) -> None:
 def test_at_8_bits_the_model_is_close_to_the_float_one(family: str) -> None:
     inputs = samples(family)
     wanted = logits(tiny(family), inputs)
-    errors = [(logits(quantised(family, Scheme(b, b)), inputs) - wanted).abs().max() / wanted.std() for b in (8, 4, 2)]
-    # The weights are random, nothing was trained: a tenth of the spread at 8 bits is rounding noise.
-    assert errors[0] < 0.5
-    wide = quantised(family, Scheme(8, 8))
-    for quantizer in quantizers(wide).values():
-        assert quantizer.calibrated
-    mean = (logits(wide, inputs) - wanted).abs().mean() / wanted.std()
-    assert mean < 0.25
-    assert errors[2] > 2 * mean
+    fine, coarse = (
+        float((logits(quantised(family, Scheme(bits, bits)), inputs) - wanted).abs().mean() / wanted.std())
+        for bits in (8, 2)
+    )
+    assert fine < 0.25  # random weights in narrow layers: much of each code is noise
+    assert coarse > 2 * fine
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -339,26 +342,25 @@ def sizes(module: nn.Module) -> int:
     return total
 
 
-@pytest.mark.parametrize("family", ["vit", "swin"])
+@pytest.mark.parametrize("family", ["bert", "swin"])
 def test_calibration_stores_nothing_that_grows_with_the_samples(family: str) -> None:
     model = quantize_model(tiny(family), Scheme(4, 4))
     found = []
 
     def batches() -> Iterator[dict[str, Tensor]]:
-        for number in range(6):
-            yield samples(family, seed=number)
+        for number in range(4):
+            yield samples(family, 2, seed=number)
             found.append(sizes(model))
 
     calibrate(model, batches())
-    assert len(found) == 6
+    assert len(found) == 4
     assert len(set(found)) == 1
     before = sizes(model)
     model(**samples(family))
     assert sizes(model) == before
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize(("family", "training"), [("vit", False), ("bert", True), ("sret", True)])
 def test_calibration_keeps_mode_generator_weights_and_statistics(family: str, training: bool) -> None:
     model = quantize_model(tiny(family), Scheme(4, 4)).train(training)
     owned = tuple(f"{name}." for name in quantizers(model))
@@ -572,24 +574,18 @@ def test_without_output_by_head_the_output_projection_has_one_scale(family: str)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_one_step_reaches_every_parameter(family: str, bits: int) -> None:
     model = quantised(family, Scheme(bits, bits)).train()
-    logit = model(**samples(family)).logits if family != "deit" else None
-    if logit is None:  # in training the two heads are apart: their mean reaches both
-        logit = model(**samples(family)).logits
-    F.cross_entropy(logit, torch.tensor([0, 1, 2, 0])).backward()
-    # No gradient by design of the model: tokens of the second kind and words that do not occur are in embeddings.
+    F.cross_entropy(model(**samples(family, seed=2)).logits, torch.tensor([0, 1, 2, 0])).backward()
     silent = []
     for name, parameter in model.named_parameters():
-        if not parameter.requires_grad:
-            continue
+        assert parameter.requires_grad, name
         assert parameter.grad is not None, name
         assert parameter.grad.isfinite().all(), name
         if not parameter.grad.any():
             silent.append(name)
-    # The bias of the keys adds the same to all scores of a query, which softmax does not see; rounding shows some of it.
-    ignored = ("k_proj.bias", "key.bias")
-    if bits == 1:
-        ignored += ("threshold", "relative", "offset", "bias")
-    assert [name for name in silent if not name.endswith(ignored)] == []
+    # An offset moves where values are clipped only; with few samples there may be none.
+    assert [name for name in silent if not name.endswith("offset")] == []
+    if bits > 1:
+        assert sum(name.endswith("offset") for name in silent) < sum("offset" in n for n, _ in model.named_parameters())
     before = {name: p.detach().clone() for name, p in model.named_parameters()}
     torch.optim.AdamW(model.parameters(), lr=1e-3).step()
     moved = [name for name, p in model.named_parameters() if not torch.equal(p, before[name])]
@@ -633,7 +629,7 @@ def test_a_state_dict_carries_the_whole_model(family: str, scheme: Scheme) -> No
 
 def test_statistical_weight_scales_follow_the_weights() -> None:
     model = quantised("vit", Scheme(3, 4, weight_scale="statistical"))
-    for name, (weight, quantizer) in weight_quantizers(model).items():
+    for name, (_, quantizer) in weight_quantizers(model).items():
         assert isinstance(quantizer, StatisticalQuantizer), name
         assert not quantizer.relative.requires_grad
     weight, quantizer = weight_quantizers(model)["vit.layers.0.attention.q_proj"]

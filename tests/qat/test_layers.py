@@ -232,7 +232,7 @@ def test_the_offset_adds_beta_times_the_sum_of_the_weights() -> None:
     assert int(products[0].left.abs().sum()) == 0
     sums = grid(layer.weight, layer.weight_quantizer, 0).sum(1)
     assert layer.bias is not None
-    wanted = float(offset[0]) * sums + layer.bias.detach().double().numpy()
+    wanted = offset.tolist()[0] * sums + layer.bias.detach().double().numpy()
     np.testing.assert_allclose(integers[0], wanted, rtol=1e-6)
 
 

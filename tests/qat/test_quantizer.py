@@ -205,7 +205,7 @@ def test_gradients_are_those_of_straight_through_operations_in_float64(
     case: tuple[Granularity, tuple[int, ...], int], kind: str
 ) -> None:
     granularity, shape, groups = case
-    for bits in (2, 3, 4, 8):
+    for bits in (2, 4, 8):
         draw = torch.Generator().manual_seed(bits)
         start = random_scales(groups, draw, 1)
         offset = -start * torch.rand(groups, generator=draw) if kind == "offset" else None
@@ -586,7 +586,8 @@ def test_search_takes_the_best_of_its_grid_over_all_batches(bits: int, kind: str
     draw = torch.Generator().manual_seed(11)
     signed = kind == "signed"
     first = torch.cat([sample("uniform", 299, draw), torch.tensor([1.2])]).view(1, 300)
-    later = [sample("uniform", 12000, draw).view(40, 300) / 2 for _ in range(10)]
+    rows = 30 if bits == 8 else 3
+    later = [sample("uniform", 300 * rows, draw).view(rows, 300) / 2 for _ in range(5)]
     batches = [first, *later] if kind != "unsigned" else [b.abs() for b in [first, *later]]
     offset = min(first.min().item(), 0.0) if kind == "offset" else 0.0
     low, high = code_range(bits, signed)

@@ -1,0 +1,580 @@
+"""Training from the command line: what is written, what each choice does, and what is refused in one line."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import importlib.util
+import io
+import json
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+from rich.console import Console
+from safetensors.torch import load_file, save_file
+from transformers import BertConfig
+
+import qat.train
+from qat.convert import gemms, quantizers
+from qat.data import Data, open_data
+from qat.distributed import Processes
+from qat.evaluate import evaluate
+from qat.models import presets
+from qat.options import Options, merge
+from qat.runs import load_run, read_record
+from qat.softlabels import make_store
+from qat.train import main, run_training
+from siliquant.files import write_atomically
+
+pytestmark = pytest.mark.usefixtures("quick")
+ALONE = Processes(0, 1, torch.device("cpu"))
+SHORT = ["--limit", "32", "--batch-size", "16", "--epochs", "1", "--calibration-batches", "1", "--threads", "1",
+         "--device", "cpu"]  # fmt: skip
+STEP = {"limit": 16, "epochs": 1}
+
+
+def digests(folder: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def metrics(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return load_file(folder / "model.safetensors")
+
+
+def kept_metrics(folder: Path) -> list[dict[str, Any]]:
+    timed = ("seconds", "samples_per_second")
+    return [{name: value for name, value in record.items() if name not in timed} for record in metrics(folder)]
+
+
+# What is written
+
+
+def test_the_command_line(command: Callable[..., Any], tmp_path: Path) -> None:
+    """One line an epoch and one at the end, without codes for a terminal; long paths and brackets stay whole."""
+    out = tmp_path / ("long" * 30) / "[bold]run[/]"
+    ended = command(main, *SHORT, "--epochs", "2", "--bits", "2", "--out", out)
+    assert (ended.code, ended.out) == (0, "")
+    lines = ended.err.splitlines()
+    assert "\x1b" not in ended.err
+    assert "\r" not in ended.err
+    record = metrics(out)[-1]
+    for number, line in enumerate(lines[:-1], 1):
+        assert re.fullmatch(
+            rf"epoch {number}: loss \d+\.\d{{4}}  test \d+\.\d\d %  oscillating \d+\.\d\d%  \d+ samples/s", line
+        )
+    assert lines[2:] == [
+        f"{out}: test accuracy {100 * record['test_score']:.2f} % (95 % interval {100 * record['test_low']:.2f} to "
+        f"{100 * record['test_high']:.2f} %)"
+    ]
+    assert sorted(digests(out)) == ["metrics.csv", "metrics.jsonl", "model.safetensors", "run.json", "state.pt"]
+
+
+def test_the_record_says_everything(low_run: Path, full_run: Path) -> None:
+    record = json.loads((low_run / "run.json").read_text())
+    options = merge(record["options"])
+    assert list(record["options"]) == list(Options.__dataclass_fields__)
+    assert (options.bits, options.obr, options.freeze, options.lr) == (2, 0.1, 0.02, 3e-3)
+    assert (options.start, options.teacher, options.out) == (full_run, full_run, low_run)
+    data = open_data("mnist5k", limit=48)
+    assert record["data"]["name"] == "mnist5k"
+    assert record["data"]["classes"] == list("0123456789")
+    assert record["data"]["train_fingerprint"] == data.train.fingerprint
+    assert re.fullmatch("[0-9a-f]{64}", record["data"]["test_fingerprint"])
+    assert record["versions"]["torch"] == torch.__version__
+    assert set(record["versions"]) == {"python", "torch", "transformers", "kernels", "threads"}
+    assert record["versions"]["threads"] == "1"
+    assert record["versions"]["kernels"].split(",")[0] in ("native", "torch")
+    assert record["model"]["architectures"] == ["ViTForImageClassification"]
+    assert read_record(low_run).scheme == options.scheme()
+    assert read_record(full_run).scheme is None
+
+
+def test_the_metrics(low_run: Path) -> None:
+    records = metrics(low_run)
+    assert [record["epoch"] for record in records] == [1, 2]
+    for record in records:
+        assert 0 <= record["test_low"] < record["test_score"] < record["test_high"] <= 1
+        assert record["loss"] > 0
+        assert 0 <= record["train_accuracy"] <= 1
+        assert 0 <= record["oscillation"] <= 1
+        assert 0 <= record["frozen"] <= 1
+        assert record["samples_per_second"] * record["seconds"] == pytest.approx(48)
+        shares = record.pop("oscillation_by_module")
+        assert len(shares) == 1 + 6 * 6 + 1  # patches, six matrices in each of six layers, classifier
+        assert all(0 <= share <= 1 for share in shares.values())
+    assert records[1]["oscillation"] > 0
+    table = list(csv.DictReader(io.StringIO((low_run / "metrics.csv").read_text())))
+    assert [{name: float(value) for name, value in row.items()} for row in table] == records
+
+
+def test_the_last_model_is_kept_and_the_metrics_are_its_own(low_run: Path) -> None:
+    model, _ = load_run(low_run)
+    data = qat.train.open_data("mnist5k", limit=48, image_size=28)
+    result = evaluate(model, data, batch_size=64)
+    assert metrics(low_run)[-1]["test_score"] == result.score
+    assert metrics(low_run)[-1]["test_loss"] == result.loss
+    state = torch.load(low_run / "state.pt", weights_only=True)
+    saved = weights(low_run)
+    assert state["model"].keys() == saved.keys()
+    assert all(torch.equal(saved[name], tensor) for name, tensor in state["model"].items())
+
+
+def test_the_worse_last_epoch_is_kept_not_the_better_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Evaluation is made to call each epoch worse than the one before."""
+    scores = iter([60, 30, 0])
+    saved = []
+
+    def worse(model: Any, data: Any, **options: Any) -> Any:
+        found = evaluate(model, data, **options)
+        right = next(scores)
+        saved.append({name: tensor.clone() for name, tensor in model.state_dict().items()})
+        logits = torch.nn.functional.one_hot(found.labels, 10).float()
+        logits[right:] *= -1
+        return replace(found, logits=logits)
+
+    monkeypatch.setattr("qat.trainer.evaluate", worse)
+    out = tmp_path / "run"
+    given = merge({"out": out, "limit": 32, "batch_size": 16, "epochs": 3, "bits": 32, "threads": 1})
+    history = run_training(given, ALONE, resume=False, console=Console(file=io.StringIO()))
+    assert [record["test_score"] for record in history] == [1.0, 0.5, 0.0]
+    assert all(torch.equal(tensor, saved[2][name]) for name, tensor in weights(out).items())
+
+
+def test_the_test_split_is_seen_by_nothing_but_the_evaluation(
+    tmp_path: Path, full_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Guarded:
+        """A test split with a name but no samples to give."""
+
+        labels = open_data("mnist5k").test.labels
+        fingerprint = "f" * 64
+        image_size, channels = 28, 1
+
+        def fetch(self, *_: Any) -> Any:
+            raise AssertionError("a test sample was asked for")
+
+        sizes = fetch
+
+    def guarded(name: str, **options: Any) -> Data:
+        return replace(open_data(name, **options), test=Guarded())  # type: ignore[arg-type]
+
+    monkeypatch.setattr("qat.train.open_data", guarded)
+    out, console = tmp_path / "run", Console(file=io.StringIO())
+    given = merge({"out": out, "limit": 16, "batch_size": 16, "epochs": 1, "bits": 2, "teacher": str(full_run),
+                   "obr": 0.01, "threads": 1})  # fmt: skip
+    with pytest.raises(AssertionError, match="a test sample was asked for"):
+        run_training(given, ALONE, resume=False, console=console)
+    small = evaluate(load_run(full_run)[0], qat.evaluate.open_data("mnist5k", limit=16))
+    monkeypatch.setattr("qat.trainer.evaluate", lambda *_, **__: small)
+    run_training(replace(given, out=tmp_path / "again"), ALONE, resume=False, console=console)
+    teacher = load_run(full_run)[0]
+    data = guarded("mnist5k", limit=16)
+    assert make_store(lambda x: teacher(pixel_values=x).logits, data, tmp_path / "s", crops=2, top_k=2)
+
+
+def test_the_same_command_gives_the_same_bytes(
+    train: Callable[..., Path], tmp_path: Path, low_run: Path, full_run: Path
+) -> None:
+    """Whatever was drawn before."""
+    options = {"bits": 2, "obr": 0.1, "freeze": 0.02, "lr": 3e-3, "start": full_run, "teacher": full_run}
+    torch.manual_seed(123)
+    again = train(tmp_path / "again", **options)
+    assert (again / "model.safetensors").read_bytes() == (low_run / "model.safetensors").read_bytes()
+    assert kept_metrics(again) == kept_metrics(low_run)
+    other = train(tmp_path / "other", **options, seed=1)
+    assert (other / "model.safetensors").read_bytes() != (low_run / "model.safetensors").read_bytes()
+
+
+def test_the_fresh_weights_depend_on_the_seed(train: Callable[..., Path], tmp_path: Path, full_run: Path) -> None:
+    again = train(tmp_path / "a", bits=32)
+    assert (again / "model.safetensors").read_bytes() == (full_run / "model.safetensors").read_bytes()
+    other = train(tmp_path / "b", bits=32, seed=1, epochs=0)
+    head = "vit.embeddings.patch_embeddings.projection.weight"
+    assert not torch.allclose(weights(other)[head], weights(again)[head], atol=1e-2)
+
+
+# What each choice does
+
+
+def test_post_training_quantisation(command: Callable[..., Any], tmp_path: Path, full_run: Path) -> None:
+    out = tmp_path / "ptq"
+    ended = command(main, *SHORT, "--epochs", "0", "--bits", "8", "--start", full_run, "--out", out)
+    assert ended.code == 0
+    assert len(ended.err.splitlines()) == 1
+    [record] = metrics(out)
+    assert (record["epoch"], record["loss"], record["train_accuracy"]) == (0, None, None)
+    assert record["test_loss"] == pytest.approx(metrics(full_run)[-1]["test_loss"], abs=0.05)
+    full, low = weights(full_run), weights(out)
+    assert all(torch.equal(tensor, low[name]) for name, tensor in full.items())
+    assert load_run(out)[0](pixel_values=torch.zeros(1, 1, 28, 28)).logits.isfinite().all()
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"granularity": "tensor", "gradient_scale": "lsq"}, {(2, 1)}),
+        ({"granularity": "head"}, {(2, 1), (2, 3)}),
+        ({"granularity": "channel"}, {(2, 1), (2, 96), (2, 384)}),
+        ({"weight_scale": "statistical"}, {(2, 1), (2, 3)}),
+        ({"override": ["*.fc1=3/4", "*.q_proj=2,3,4"]}, {(2, 1), (2, 3), (3, 1), (4, 1), ((2, 3, 4), 3)}),
+    ],
+    ids=["lsq", "head", "channel", "statistical", "override"],
+)
+def test_one_step_of_each_choice_of_scales(
+    train: Callable[..., Path], tmp_path: Path, options: dict[str, Any], expected: set[Any]
+) -> None:
+    out = train(tmp_path / "run", bits=2, **STEP, **options)
+    model, record = load_run(out)
+    kinds = {(q.bits[0] if len(set(q.bits)) == 1 else q.bits, q.groups)
+             for name, q in quantizers(model).items() if 8 not in q.bits}  # fmt: skip
+    assert kinds == expected
+    first = train(tmp_path / "ptq", bits=2, **{**STEP, "epochs": 0}, **options)
+    before, after = weights(first), weights(out)
+    moved = {name.rsplit(".", 1)[1] for name, tensor in after.items() if not torch.equal(tensor, before[name])}
+    statistical = options.get("weight_scale") == "statistical"
+    assert moved == {"weight", "bias", "relative", "offset", "cls_token", "position_embeddings"} | (
+        {"start"} if statistical else set()
+    )
+    for name, value in options.items():
+        assert record.options[name] == value
+
+
+def test_each_remedy_alone_changes_the_training(train: Callable[..., Path], tmp_path: Path, full_run: Path) -> None:
+    teacher = load_run(full_run)[0]
+    data = qat.train.open_data("mnist5k", limit=48, image_size=28)
+    make_store(lambda x: teacher(pixel_values=x).logits, data, tmp_path / "labels", crops=4, top_k=3)
+    remedies = {
+        "plain": {}, "obr": {"obr": 10.0}, "teacher": {"teacher": full_run}, "freeze": {"freeze": 0.0},
+        "labels": {"soft_labels": tmp_path / "labels", "crops_per_image": 2},
+        "layers": {"teacher": full_run, "distill": "layers"},
+    }  # fmt: skip
+    runs = {name: train(tmp_path / name, bits=2, lr=3e-3, start=full_run, **more) for name, more in remedies.items()}
+    assert len({(out / "model.safetensors").read_bytes() for out in runs.values()}) == len(runs)
+    results = {name: metrics(out)[-1] for name, out in runs.items()}
+    assert results["freeze"]["frozen"] > 0
+    assert results["plain"]["frozen"] is None
+    assert results["layers"]["loss"] > results["teacher"]["loss"]
+    for name, more in remedies.items():
+        recorded = read_record(runs[name]).options
+        assert {key: recorded[key] for key in more} == {
+            k: str(v) if isinstance(v, Path) else v for k, v in more.items()
+        }
+
+
+def test_binary_in_a_chain_of_teachers(train: Callable[..., Path], tmp_path: Path, full_run: Path) -> None:
+    """W1A4, W1A2, W1A1, each from the one before: its latent weights, fresh scales."""
+    before = full_run
+    for bits in (4, 2, 1):
+        out = train(tmp_path / f"w1a{bits}", bits=1, activation_bits=bits, start=before, teacher=before, **STEP)
+        assert metrics(out)[-1]["loss"] > 0
+        options = read_record(out).options
+        assert (options["bits"], options["activation_bits"]) == (1, bits)
+        assert options["start"] == options["teacher"] == str(before)
+        model, _ = load_run(out)
+        names = "vit.layers.0.mlp.fc1", "vit.layers.0.attention.q_proj"
+        found = {name: layer for name, layer in gemms(model).items() if name.endswith(("fc1", "q_proj"))}
+        assert len(found) == 12, names
+        for layer in found.values():
+            left, right = layer.operands()
+            assert {left.bits[0], right.bits[0]} == {1, bits}
+        before = out
+
+
+def test_a_run_starts_from_latent_weights(train: Callable[..., Path], tmp_path: Path, low_run: Path) -> None:
+    out = train(tmp_path / "run", bits=32, start=low_run, epochs=0)
+    low = weights(low_run)
+    assert all(torch.equal(tensor, low[name]) for name, tensor in weights(out).items())
+
+
+@pytest.mark.parametrize("model", ["swin-mnist", "sret-mnist"])
+def test_a_step_of_the_other_vision_models(train: Callable[..., Path], tmp_path: Path, model: str) -> None:
+    out = train(tmp_path / "run", model=model, bits=2, obr=0.01, **STEP)
+    assert metrics(out)[-1]["loss"] > 0
+    assert load_run(out)[1].options["model"] == model
+
+
+@pytest.fixture
+def bert_tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A BERT of two narrow layers under a name of its own."""
+
+    def tiny() -> BertConfig:
+        return BertConfig(hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64)
+
+    monkeypatch.setattr(presets, "_CONFIGS", {**presets._CONFIGS, "bert-tiny": tiny})
+
+
+@pytest.mark.usefixtures("bert_tiny")
+def test_a_step_of_bert_with_and_without_distillation_of_layers(train: Callable[..., Path], tmp_path: Path) -> None:
+    common = {"model": "bert-tiny", "data": "mr", "max_length": 8, **STEP}
+    teacher = train(tmp_path / "teacher", bits=32, **common)
+    low = train(tmp_path / "low", bits=2, start=teacher, teacher=teacher, distill="layers", **common)
+    plain = train(tmp_path / "plain", bits=2, start=teacher, teacher=teacher, **common)
+    assert metrics(low)[-1]["loss"] > metrics(plain)[-1]["loss"] > 0
+    # Also where the student keeps its own attention; one that is its teacher has no distance to it but dropout's.
+    full = train(tmp_path / "full", bits=32, start=teacher, teacher=teacher, distill="layers", **common)
+    assert metrics(full)[-1]["loss"] > 0
+
+
+def test_a_step_of_minilm(train: Callable[..., Path], tmp_path: Path) -> None:
+    out = train(
+        tmp_path / "run", model="minilm", data="mr", bits=4, max_length=8, limit=8, batch_size=8, epochs=1, lr=5e-5
+    )
+    [record] = metrics(out)
+    assert record["loss"] > 0
+    assert len(record["oscillation_by_module"]) == 6 * 6 + 2
+    assert read_record(out).data["classes"] == ["negative", "positive"]
+
+
+def test_regression_on_pairs(command: Callable[..., Any], tmp_path: Path, bert_tiny: None) -> None:
+    header = "\t".join(["index", "genre", "filename", "year", "old_index", "source1", "source2", "sentence1",
+                        "sentence2", "score"])  # fmt: skip
+    for part in ("train", "dev"):
+        rows = ["\t".join([str(i), "g", "f", "y", "o", "a", "b", f"word {i}", "other words", str(i / 4)])
+                for i in range(12)]  # fmt: skip
+        write_atomically(tmp_path / "sts" / f"{part}.tsv", "\n".join([header, *rows]) + "\n")
+    out = tmp_path / "run"
+    ended = command(main, *SHORT, "--model", "bert-tiny", "--data", f"glue:sts-b:{tmp_path / 'sts'}", "--max-length",
+                    "8", "--bits", "4", "--out", out)  # fmt: skip
+    assert ended.code == 0, ended.err
+    assert ": test correlation " in ended.err
+    [record] = metrics(out)
+    assert -1 <= record["test_low"] <= record["test_score"] <= record["test_high"] <= 1
+
+
+# What is refused
+
+
+def refused(command: Callable[..., Any], folder: Path, *arguments: object) -> str:
+    """The message of a command that is refused in one line and leaves the folder alone."""
+    before = digests(folder) if folder.exists() else None
+    ended = command(main, *SHORT, *arguments)
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.startswith("program: error: ") or ended.err.startswith("python -m qat.train: error: ")
+    assert ended.err.count("\n") == 1, ended.err
+    assert (digests(folder) if folder.exists() else None) == before
+    return ended.err.split(": error: ", 1)[1].strip()
+
+
+def test_wrong_options(command: Callable[..., Any], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    cases = [
+        (["--bits", "9"], "bits must be an integer from 1 to 8, or 32 for full precision, not 9"),
+        (["--bits", "x"], "argument --bits: invalid int value: 'x'"),
+        (["--bit", "2"], "unrecognized arguments: --bit 2"),
+        (["--model", "vit-huge"], f"preset must be one of {', '.join(presets.PRESET_NAMES)}, not 'vit-huge'"),
+        (["--data", "cifar"], "the data must be one of mnist5k, digits, mr, imagefolder:DIR, glue:TASK:DIR, "
+                              "not 'cifar'"),
+        (["--data", "mr"], "data for vit-mnist must be images, but mr has texts"),
+        (["--model", "minilm"], "data for minilm must be texts, but mnist5k has images"),
+        (["--model", "deit-tiny"], "images for deit-tiny must have 3 channels, but those of mnist5k have 1"),
+        (["--image-size", "56"], "images for vit-mnist must have 28 pixels a side, but those of mnist5k have 56"),
+        (["--override", "*.fc9=2"], "overrides must match a GEMM of the model, but *.fc9 match none"),
+        (["--override", "*.q_proj=2,3"], "weight_bits of vit.layers.0.attention.attention.q_proj must be one number"),
+        (["--start", tmp_path / "none"],
+         f"{tmp_path / 'none'} must be a checkpoint file or a Hugging Face folder, but there is neither"),
+        (["--config", tmp_path / "none.yaml"], f"{tmp_path / 'none.yaml'}: No such file or directory"),
+    ]  # fmt: skip
+    if not torch.cuda.is_available():
+        text = "device must be cpu or auto where PyTorch finds no GPU, not 'cuda'"
+        cases.append((["--device", "cuda"], text))
+    if importlib.util.find_spec("tensorboard") is None:
+        text = "tensorboard must be installed for --tensorboard: pip install tensorboard"
+        cases.append((["--tensorboard"], text))
+    for arguments, message in cases:
+        found = refused(command, out, "--out", out, *arguments)
+        assert found == message or (len(message) > 60 and found.startswith(message)), (arguments, found)
+    assert refused(command, out) == "out must be given: the folder of the run"
+
+
+def test_a_configuration_that_is_none(command: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("- bits\n")
+    assert refused(command, tmp_path, "--config", tmp_path / "a.yaml") == (
+        f"{tmp_path / 'a.yaml'} must be a .yaml, .yml or .toml file with a value for each option"
+    )
+    (tmp_path / "a.yaml").write_text("epoch: 3\n")
+    found = refused(command, tmp_path, "--config", tmp_path / "a.yaml", "--out", tmp_path / "run")
+    assert found.startswith("there is no option epoch; there are activation_bits, ")
+
+
+def test_flags_win_over_the_file(command: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(f"bits: 9\nlr: 1e-3\nepochs: 0\nout: {tmp_path / 'run'}\n")
+    short = [word for word in SHORT if word not in ("--epochs", "1")]
+    short = ["--limit", "16", "--batch-size", "16", "--calibration-batches", "1", "--threads", "1"]
+    ended = command(main, *short, "--config", tmp_path / "a.yaml", "--bits", "3")
+    assert ended.code == 0, ended.err
+    options = read_record(tmp_path / "run").options
+    assert (options["bits"], options["lr"], options["epochs"]) == (3, 1e-3, 0)
+
+
+def test_a_teacher_that_does_not_fit(
+    command: Callable[..., Any], train: Callable[..., Path], tmp_path: Path, full_run: Path
+) -> None:
+    out = tmp_path / "out"
+    other = json.loads((full_run / "run.json").read_text())
+    other["model"] |= {"id2label": {str(i): str(i) for i in range(7)}, "label2id": {str(i): i for i in range(7)}}
+    seven = tmp_path / "seven"
+    write_atomically(seven / "run.json", json.dumps(other))
+    tensors = weights(full_run)
+    tensors |= {name: tensors[name][:7].clone() for name in ("classifier.weight", "classifier.bias")}
+    save_file(tensors, seven / "model.safetensors")
+    assert refused(command, out, "--out", out, "--teacher", seven) == (
+        "the teacher must have 10 classes, as mnist5k, not 7"
+    )
+    assert refused(command, out, "--out", out, "--start", seven) == (
+        f"{seven} must have 10 classes, not 7; a new head would replace them"
+    )
+    (seven / "model.safetensors").unlink()
+    assert refused(command, out, "--out", out, "--teacher", seven) == (
+        f"{seven / 'model.safetensors'} must be there: the run has not finished an epoch yet"
+    )
+    swin = train(tmp_path / "swin", model="swin-mnist", bits=32, epochs=0)
+    message = "distill must be 'logits' unless model and teacher are ViT or BERT of one shape"
+    assert refused(command, out, "--out", out, "--teacher", swin, "--distill", "layers") == message
+    assert refused(command, out, "--model", "swin-mnist", "--out", out, "--teacher", swin, "--distill", "layers") == (
+        message
+    )
+    assert refused(command, out, "--out", out, "--start", swin) == (
+        f"start must be a vit-mnist with model_type vit, but {swin} has swin"
+    )
+
+
+def test_a_store_that_does_not_fit(command: Callable[..., Any], tmp_path: Path) -> None:
+    out, labels = tmp_path / "out", tmp_path / "labels"
+    data = qat.train.open_data("mnist5k", limit=16, image_size=28)
+    make_store(lambda x: x.flatten(1)[:, :10], data, labels, crops=4, top_k=2)
+    found = refused(command, out, "--out", out, "--soft-labels", labels)
+    assert found.startswith(f"{labels} has soft labels of other images: those of mnist5k with fingerprint ")
+    assert refused(command, out, "--out", out, "--soft-labels", labels, "--limit", 16, "--batch-size", 14) == (
+        "batch_size must be a positive multiple of 4, not 14"
+    )
+    assert refused(command, out, "--out", out, "--soft-labels", labels, "--limit", 16, "--crops-per-image", 5) == (
+        "crops_per_image must be an integer from 1 to 4, the stored crops, not 5"
+    )
+    assert refused(command, out, "--out", out, "--soft-labels", tmp_path).startswith(
+        f"{tmp_path} must be a folder of soft labels with a manifest.json"
+    )
+    found = refused(command, out, "--out", out, "--soft-labels", labels, "--data", "mr", "--model", "minilm")
+    assert found == "soft_labels are for images, but mr has texts"
+
+
+def test_a_folder_of_images_that_cannot_be_used(
+    command: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def small() -> Any:
+        return presets.ViTConfig(
+            image_size=32, patch_size=16, hidden_size=16, num_hidden_layers=1, num_attention_heads=1,
+            intermediate_size=16,
+        )  # fmt: skip
+
+    monkeypatch.setattr(presets, "_CONFIGS", {**presets._CONFIGS, "vit-rgb": small})
+    out, root = tmp_path / "out", tmp_path / "images"
+    given = ["--model", "vit-rgb", "--data", f"imagefolder:{root}", "--out", out]
+    assert refused(command, out, *given) == (
+        f"{root / 'train'} must be a folder with one folder for each class, but it is not a folder"
+    )
+    for part in ("train", "val"):
+        for name in ("cat", "dog"):
+            (root / part / name).mkdir(parents=True)
+    assert refused(command, out, *given) == f"{root / 'train' / 'cat'} must hold images, but it holds none"
+    for place in root.glob("*/*"):
+        for number in range(2):
+            Image.new("RGB", (40, 40), (number * 99, 50, 7)).save(place / f"{number}.png")
+    ended = command(main, *SHORT, *given[:-1], tmp_path / "good", "--bits", "32")
+    assert ended.code == 0, ended.err
+    assert read_record(tmp_path / "good").data["classes"] == ["cat", "dog"]
+    path = root / "train" / "dog" / "1.png"
+    path.write_bytes(b"no image")
+    found = refused(command, out, *given)  # found out when the scales are calibrated
+    assert found.startswith(f"{path} is not an image that can be read: ")
+
+
+def test_a_folder_that_holds_a_run(command: Callable[..., Any], full_run: Path) -> None:
+    assert refused(command, full_run, "--out", full_run, "--bits", "32") == (
+        f"{full_run} holds a run already: give --resume to go on with it, or another folder"
+    )
+
+
+def test_resuming_what_is_not_there_or_other(command: Callable[..., Any], tmp_path: Path, low_run: Path) -> None:
+    def resumed(*arguments: object) -> str:
+        ended = command(main, "--resume", *arguments)
+        assert (ended.code, ended.err.count("\n")) == (2, 1)
+        return str(ended.err).split(": error: ", 1)[1].strip()
+
+    before = digests(low_run)
+    assert resumed() == "out must be given: the folder of the run"
+    assert resumed("--out", tmp_path) == f"{tmp_path} must be the folder of a run with a run.json in it"
+    for option, was, now in [
+        ("--bits", "2", "3"), ("--lr", "0.003", "0.1"), ("--freeze", "0.02", "0.5"), ("--data", "'mnist5k'", "digits"),
+        ("--distill", "'logits'", "layers"), ("--limit", "48", "32"),
+    ]:  # fmt: skip
+        shown = f"'{now}'" if was.startswith("'") else now
+        assert resumed("--out", low_run, option, now) == (
+            f"{option[2:]} must stay {was}, as the run in {low_run} has it, not {shown}"
+        )
+    assert resumed("--out", low_run, "--start", "x").startswith("start must stay ")
+    assert digests(low_run) == before
+
+
+def test_a_loss_that_is_not_finite(command: Callable[..., Any], tmp_path: Path, full_run: Path) -> None:
+    out = tmp_path / "out"
+    ended = command(main, *SHORT, "--limit", "64", "--lr", "1e30", "--bits", "32", "--clip", "0", "--out", out)
+    assert ended.code == 2
+    assert re.search(
+        r"error: the loss must stay finite, but is (nan|inf) at epoch 1, step 2; the last checkpoint is kept: "
+        r"try a lower lr or clip\n$",
+        ended.err,
+    ) or re.search("error: the norm of the gradient must stay finite, but is (nan|inf) at epoch 1, step 2; ", ended.err)
+    assert sorted(digests(out)) == ["run.json"]
+
+
+@pytest.mark.parametrize("poison", ["loss", "gradient", "test"])
+def test_the_last_checkpoint_survives_what_is_not_finite(
+    command: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, poison: str
+) -> None:
+    """In the second epoch."""
+    out = tmp_path / "out"
+    original, calls = qat.trainer._loss, []
+
+    def poisoned(training: Any, *arguments: Any) -> Any:
+        loss, logits = original(training, *arguments)
+        calls.append(digests(out).get("state.pt"))
+        if training.epoch == 1:
+            if poison == "loss":
+                loss = loss * float("nan")
+            elif poison == "gradient":
+                loss.register_hook(lambda gradient: gradient * float("inf"))
+            else:
+                with torch.no_grad():
+                    training.model.classifier.bias.fill_(float("nan"))
+        return loss, logits
+
+    monkeypatch.setattr("qat.trainer._loss", poisoned)
+    ended = command(main, *SHORT, "--epochs", "2", "--limit", "16", "--bits", "32", "--out", out)
+    assert ended.code == 2
+    what = {"loss": "loss must stay finite", "gradient": "norm of the gradient must stay finite",
+            "test": "test loss must be finite"}[poison]  # fmt: skip
+    assert f"error: the {what}, but " in ended.err
+    assert digests(out)["state.pt"] == calls[-1]
+    state = torch.load(out / "state.pt", weights_only=True)
+    assert (state["epoch"], state["step"]) == (1, 0)
+    assert len(metrics(out)) == 1
+
+
+def test_the_presets_are_listed(command: Callable[..., Any]) -> None:
+    ended = command(main, "--list-models")
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.split() == list(presets.PRESET_NAMES)
