@@ -54,9 +54,9 @@ class _Binarize(torch.autograd.Function):
         by_group = grad.reshape(ctx.layout)
         v = (x.reshape(ctx.layout) - threshold.view(1, -1, 1)) / scale.view(1, -1, 1)
         inside = (v >= (-1.0 if ctx.signed else 0.0)) & (v <= 1.0)
-        grad_x = by_group * inside
+        grad_x = by_group.masked_fill(~inside, 0.0)
         code = _binary_codes(v, ctx.signed)
-        grad_scale = (by_group * (code - v * inside)).sum((0, 2))
+        grad_scale = (by_group * torch.where(inside, code - v, code)).sum((0, 2))
         grad_threshold = -grad_x.sum((0, 2))
         if factor is not None:
             grad_scale, grad_threshold = grad_scale * factor, grad_threshold * factor

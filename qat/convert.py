@@ -116,7 +116,7 @@ def calibrate(model: nn.Module, batches: Iterable[dict[str, Tensor]]) -> None:
     activations = [q for q in quantizers(model).values() if id(q) not in weights]
     for quantizer in activations:
         quantizer.begin_search()
-    was_training = model.training
+    modes = _modes(model)
     model.eval()
     try:
         seen = 0
@@ -130,7 +130,7 @@ def calibrate(model: nn.Module, batches: Iterable[dict[str, Tensor]]) -> None:
     finally:
         for quantizer in activations:
             quantizer.search = None
-        model.train(was_training)
+        _restore(modes)
 
 
 @contextmanager
@@ -139,7 +139,7 @@ def integer_engine(model: nn.Module, engine: Engine) -> Iterator[None]:
     layers = list(gemms(model).values())
     if not layers:
         raise ValueError("the model must be quantised to be computed with integers")
-    was_training = model.training
+    modes = _modes(model)
     model.eval()
     for layer in layers:
         layer.engine = engine
@@ -149,7 +149,17 @@ def integer_engine(model: nn.Module, engine: Engine) -> Iterator[None]:
     finally:
         for layer in layers:
             layer.engine = None
-        model.train(was_training)
+        _restore(modes)
+
+
+def _modes(model: nn.Module) -> list[tuple[nn.Module, bool]]:
+    """Whether each module is in training mode: a frozen batch norm may differ from the rest."""
+    return [(module, module.training) for module in model.modules()]
+
+
+def _restore(modes: list[tuple[nn.Module, bool]]) -> None:
+    for module, training in modes:
+        module.training = training
 
 
 def _parent(name: str) -> str:
@@ -229,6 +239,8 @@ class _Builder:
         old = self.model.get_submodule(name)
         assert isinstance(old, nn.Conv2d)
         widths = self.scheme.widths(name, first_or_last=True)
+        if widths.activation_bits == 1 and old.padding != (0, 0):
+            raise ValueError(f"activation_bits of {name} must be from 2 to 8, not 1: its padding is a code of 0")
         weight_quantizer = self.weight_quantizer(name, widths.weight_bits, old.weight, None)
         input_quantizer = self.activation_quantizer(name, widths.activation_bits, signed=True)
         self._replace(name, QuantConv2d(old, name, (_parent(name),), weight_quantizer, input_quantizer))

@@ -59,7 +59,7 @@ def open_data(
     """The data set of that name.
 
     - ``mnist5k``: 4,000 + 1,000 images of MNIST, 28 pixels; other sizes are resampled.
-    - ``digits``: 1,438 + 359 images of the UCI digits, 8 pixels; image_size may be a multiple of that.
+    - ``digits``: 1,438 + 359 images of the UCI digits, 8 pixels; multiples of that repeat pixels, other sizes are resampled.
     - ``mr``: 6,824 + 1,706 sentences of Rotten Tomatoes, positive or negative.
     - ``imagefolder:DIR``: DIR/train/CLASS/* and DIR/val/CLASS/*, as ImageNet; 224 pixels unless image_size is given.
     - ``glue:TASK:DIR``: training and development set of a GLUE task from its published files.
@@ -165,19 +165,17 @@ def _mnist_arrays() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
 
 
 def _digits(image_size: int, limit: int | None) -> Data:
-    if image_size % _DIGITS_SIZE:
-        raise ValueError(f"image_size of digits must be a multiple of {_DIGITS_SIZE}, not {image_size}")
     from sklearn.datasets import load_digits
 
     found = load_digits()
-    factor = image_size // _DIGITS_SIZE
+    factor = 1 if image_size % _DIGITS_SIZE else image_size // _DIGITS_SIZE  # other sizes are sampled when fetched
     pixels = np.rint(found.images * (255 / 16)).astype(np.uint8)[:, None].repeat(factor, 2).repeat(factor, 3)
     labels = found.target.astype(np.int64)
     train, test = _split(labels)
     first, second = (
         ArrayImages(pixels[part], labels[part], image_size, _DIGITS_MEAN, _DIGITS_STD) for part in (train[:limit], test)
     )
-    return Data("digits", tuple("0123456789"), first, second, Shift(pixels=factor, size=image_size), None)
+    return Data("digits", tuple("0123456789"), first, second, Shift(pixels=factor, size=_DIGITS_SIZE * factor), None)
 
 
 def _folder(name: str, root: Path, image_size: int, limit: int | None) -> Data:

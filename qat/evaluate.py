@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from rich.console import Console
 from rich.progress import track
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -70,7 +71,8 @@ def wilson_interval(correct: int, n: int, z: float = 1.959964) -> tuple[float, f
     share = correct / n
     centre = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n)) / (1 + z * z / n)
-    return max(0.0, centre - half), min(1.0, centre + half)
+    # Rounding must not put the share itself outside.
+    return max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half))
 
 
 def inputs_of(fetched: Tensor | dict[str, Tensor], device: torch.device) -> dict[str, Tensor]:
@@ -116,7 +118,9 @@ def evaluate(
     found, wanted = [], []
     steps = split_batches(data, data.test, batch_size, workers, rank, world)
     count = math.ceil(math.ceil((len(data.test.labels) - rank) / world) / batch_size)
-    for fetched, labels in track(steps, "evaluation", total=count, disable=not progress, transient=True):
+    console = Console(stderr=True)
+    hidden = not (progress and console.is_terminal)
+    for fetched, labels in track(steps, "evaluation", count, console=console, disable=hidden, transient=True):
         found.append(model(**inputs_of(fetched, device)).logits.float().cpu())
         wanted.append(labels)
     model.train(was_training)

@@ -132,13 +132,17 @@ def main() -> None:
             if left <= 0:
                 return
 
-    steps = track(inputs(), "comparing", total=-(-wanted // 64), console=Console(stderr=True), transient=True)
+    bar = Console(stderr=True)
+    steps = track(
+        inputs(), "comparing", total=-(-wanted // 64), console=bar, transient=True, disable=not bar.is_terminal
+    )
     found = compare_paths(model, integer, steps)
     console.print(
         f"{found.predictions} of {found.samples} predictions equal; {found.ties} of {found.codes} codes differ by a "
         f"rounding tie (by {found.largest_step} at most) in {found.samples - found.untouched} samples; "
         f"logits of the others within {found.largest_difference:.1e}",
         highlight=False,
+        soft_wrap=True,
     )
     if found.predictions != found.samples:
         sys.exit(1)

@@ -27,6 +27,7 @@ def hidden_state_distillation(student: Sequence[Tensor], teacher: Sequence[Tenso
     """Sum over layers of the mean squared error of hidden states, over tokens that are not padding.
 
     Hidden states [batch, tokens, width] a layer, `mask` [batch, tokens] with 1 for real tokens.
+    ValueError when student and teacher differ in layers or shapes.
     """
     _same_layers(student, teacher)
     weight = mask.unsqueeze(-1).float()
@@ -40,21 +41,25 @@ def attention_distillation(student: Sequence[Tensor], teacher: Sequence[Tensor],
     """Sum over layers of the soft cross-entropy of attention rows, less its smallest value (KL divergence).
 
     Attention probabilities [batch, heads, tokens, tokens] a layer; rows of padding, `mask` [batch, tokens] 0, are left
-    out.
+    out.  ValueError when student and teacher differ in layers or shapes.
     """
     _same_layers(student, teacher)
     rows = mask[:, None, :].float()
     total = torch.zeros((), device=mask.device)
     for ours, theirs in zip(student, teacher, strict=True):
-        tiny = torch.finfo(torch.float32).tiny
-        difference = theirs.float() * (theirs.float().clamp(min=tiny).log() - ours.float().clamp(min=1e-8).log())
+        # One floor for both: layers that are equal cost exactly nothing.
+        logarithms = theirs.float().clamp(min=1e-8).log() - ours.float().clamp(min=1e-8).log()
+        difference = theirs.float() * logarithms
         total = total + (difference.sum(-1) * rows).sum() / (rows.sum() * ours.shape[1])
     return total
 
 
 def _same_layers(student: Sequence[Tensor], teacher: Sequence[Tensor]) -> None:
-    if len(student) != len(teacher) or student[0].shape != teacher[0].shape:
-        raise ValueError(
-            f"teacher and student must have the same layers, not {len(teacher)} of shape {tuple(teacher[0].shape)} "
-            f"and {len(student)} of shape {tuple(student[0].shape)}"
-        )
+    if len(student) != len(teacher):
+        raise ValueError(f"student and teacher must have as many layers, not {len(student)} and {len(teacher)}")
+    for number, (ours, theirs) in enumerate(zip(student, teacher, strict=True)):
+        if ours.shape != theirs.shape:
+            raise ValueError(
+                f"layer {number} of student and teacher must have the same shape, "
+                f"not {tuple(ours.shape)} and {tuple(theirs.shape)}"
+            )

@@ -158,6 +158,7 @@ class OscillationTracker:
         """Looks at the weights as they are now: once after each step of the optimiser."""
         for name, (weight, quantizer) in self._weights.items():
             codes, direction, frequency = self._codes[name], self._direction[name], self.frequency[name]
+            quantizer.refresh(weight)
             if native(weight) and not isinstance(quantizer, ElasticBinarizer):
                 layout = quantizer.layout(weight)
                 kernels.track_oscillation(
@@ -194,11 +195,8 @@ class OscillationTracker:
 
     def load_state_dict(self, state: Mapping[str, Mapping[str, Tensor]]) -> None:
         """ValueError when it is of other modules."""
-        for kind, ours in (("codes", self._codes), ("direction", self._direction), ("frequency", self.frequency)):
-            if set(ours) != set(state[kind]):
-                raise ValueError("the oscillation state must be of the same modules")
-            for name, tensor in state[kind].items():
-                ours[name].copy_(tensor)
+        for kind, ours in self.state_dict().items():
+            _load(ours, state[kind])
 
 
 class Freezer:
@@ -219,13 +217,12 @@ class Freezer:
         for name, (weight, quantizer) in self._weights.items():
             average, frozen = self.average[name], self.frozen[name]
             codes = quantizer.to_int(weight).float()
-            average.lerp_(codes, self._momentum).copy_(torch.where(frozen, average.round(), average))
+            average.copy_(torch.where(frozen, average, average.lerp(codes, self._momentum)))
             newly = (frequency[name] > self._threshold) & ~frozen
-            average[newly] = average[newly].round()
+            average.copy_(torch.where(newly, _nearest_code(average, quantizer), average))
             frozen |= newly
             if bool(frozen.any()):
-                target = quantizer.dequantize(average.round().to(torch.int64))
-                weight.copy_(torch.where(frozen, target, weight))
+                weight.copy_(torch.where(frozen, _weight_of(average.to(torch.int64), quantizer), weight))
 
     def share(self) -> float:
         """Share of frozen weights, 0 to 1."""
@@ -237,7 +234,28 @@ class Freezer:
         return {"average": self.average, "frozen": self.frozen}
 
     def load_state_dict(self, state: Mapping[str, Mapping[str, Tensor]]) -> None:
-        """From `state_dict` of a freezer of the same modules."""
-        for name in self.frozen:
-            self.average[name].copy_(state["average"][name])
-            self.frozen[name].copy_(state["frozen"][name])
+        """From `state_dict`; ValueError when it is of other modules."""
+        for kind, ours in self.state_dict().items():
+            _load(ours, state[kind])
+
+
+def _nearest_code(average: Tensor, quantizer: Quantizer) -> Tensor:
+    if isinstance(quantizer, ElasticBinarizer):
+        return torch.where(average > 0, 1.0, -1.0)  # there is no code 0
+    return average.round()
+
+
+def _weight_of(codes: Tensor, quantizer: Quantizer) -> Tensor:
+    """The weight in the middle of the bin of each code."""
+    values = quantizer.dequantize(codes)
+    if isinstance(quantizer, ElasticBinarizer):
+        threshold = quantizer.threshold.detach().view(1, -1, 1)
+        values = (values.view(quantizer.layout(values)) + threshold).view(values.shape)
+    return values
+
+
+def _load(ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> None:
+    if {name: t.shape for name, t in ours.items()} != {name: t.shape for name, t in theirs.items()}:
+        raise ValueError("the oscillation state must be of the same modules")
+    for name, tensor in theirs.items():
+        ours[name].copy_(tensor)

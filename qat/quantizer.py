@@ -140,6 +140,7 @@ class Quantizer(nn.Module):
         if self.search is not None:
             self.search.observe(x, layout)
             return x
+        self.refresh(x)
         self._need_scale()
         if self.observer is not None:
             self.to_int(x)
@@ -149,6 +150,7 @@ class Quantizer(nn.Module):
 
     def to_int(self, x: Tensor) -> Tensor:
         """The codes of `x`: int64, in its shape, from Qn to Qp."""
+        self.refresh(x)
         self._need_scale()
         offset = None if self.offset is None else self.offset.detach()
         return self.observed(codes(x.float(), self.scale, offset, self.low, self.high, self.layout(x)))
@@ -158,6 +160,9 @@ class Quantizer(nn.Module):
         if self.observer is not None:
             self.observer(integers)
         return integers
+
+    def refresh(self, x: Tensor) -> None:
+        """Before `x` is quantised: a scale that is not learned follows it."""
 
     def dequantize(self, integers: Tensor) -> Tensor:
         """scale * code + offset as float32."""
@@ -230,9 +235,8 @@ class StatisticalQuantizer(Quantizer):
         super().__init__(bits, signed=signed, granularity=granularity, groups=groups, gradient_scale=GradientScale.NONE)
         self.relative.requires_grad_(False)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def refresh(self, x: Tensor) -> None:
         self.fit(x)
-        return super().forward(x)
 
     def fit(self, weight: Tensor) -> None:
         mean = weight.detach().float().reshape(self.layout(weight)).abs().mean((0, 2))

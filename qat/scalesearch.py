@@ -69,8 +69,8 @@ class ScaleSearch:
     def __init__(self, low: Tensor, high: Tensor, *, with_offset: bool) -> None:
         self._low, self._high = low, high
         self._with_offset = with_offset
-        self._largest: Tensor | None = None
-        self._offset: Tensor | None = None
+        self._largest = torch.full_like(low, _SMALLEST)
+        self._offset = torch.zeros_like(low)
         self._errors = torch.zeros(len(_GRID), len(low), device=low.device)
         self._l1 = torch.zeros_like(low)
         self._elements = 0
@@ -85,24 +85,23 @@ class ScaleSearch:
         smallest, largest = _extremes(x, layout)
         offset = smallest.clamp(max=0.0) if self._with_offset else torch.zeros_like(smallest)
         widest = _largest_scale(smallest, largest - offset, self._low, self._high)
-        if self._largest is None:
-            self._largest, self._offset = widest, offset
-        else:
-            # Nothing but zeros until now: they gave no error at any scale, so none is forgotten.
-            silent = self._largest <= _SMALLEST
-            self._largest = torch.where(silent, widest, self._largest)
-            self._offset = torch.where(silent, offset, self._offset)
+        # Nothing but zeros until now gave no error at any scale, so no vote is lost.
+        silent = self._largest <= _SMALLEST
+        self._largest = torch.where(silent, widest, self._largest)
+        self._offset = torch.where(silent, offset, self._offset)
+        used = self._offset if self._with_offset else None
         for row, share in enumerate(_GRID.tolist()):
-            self._errors[row] += _errors(x, self._largest * share, self._offset, self._low, self._high, layout)
+            self._errors[row] += _errors(x, self._largest * share, used, self._low, self._high, layout)
         self._l1 += x.reshape(layout).abs().sum((0, 2))
         self._elements += layout.outer * layout.inner
         self._samples += x.shape[0]
 
     def result(self) -> tuple[Tensor, Tensor | None]:
         """Scales and offsets, float32 [groups]; RuntimeError when nothing was observed."""
-        if self._largest is None:
+        if not self._samples:
             raise RuntimeError("a quantiser saw no activations: is its module used by the model?")
-        return self._largest * _GRID.to(self._largest.device)[self._errors.argmin(0)], self._offset
+        scale = self._largest * _GRID.to(self._largest.device)[self._errors.argmin(0)]
+        return scale, self._offset if self._with_offset else None
 
     def mean_magnitude(self) -> Tensor:
         """Mean |x| of each group, float32 [groups]."""

@@ -82,6 +82,8 @@ class Scheme:
         ):
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} must be one of {', '.join(allowed)}, not {getattr(self, name)!r}")
+        if not isinstance(self.gradient_scale, GradientScale):
+            raise TypeError(f"gradient_scale must be a GradientScale, not {self.gradient_scale!r}")
         if self.weight_scale == "statistical" and self.weight_bits == 1:
             raise ValueError("weight_scale must be learned at weight_bits 1, not 'statistical'")
 
@@ -111,14 +113,27 @@ class Scheme:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Scheme:
-        """ValueError for an unknown field or a value that is not allowed."""
-        known = {field.name for field in fields(cls)}
-        if unknown := sorted(set(data) - known):
-            raise ValueError(f"a scheme has no field {', '.join(unknown)}; it has {', '.join(sorted(known))}")
+        """TypeError or ValueError for an unknown field or a value that is not allowed."""
+        _check_fields("a scheme", cls, data)
         values = dict(data)
         if "gradient_scale" in values:
+            allowed = [kind.value for kind in GradientScale]
+            if values["gradient_scale"] not in allowed:
+                wrong = values["gradient_scale"]
+                raise ValueError(f"gradient_scale must be one of {', '.join(allowed)}, not {wrong!r}")
             values["gradient_scale"] = GradientScale(values["gradient_scale"])
-        values["overrides"] = tuple(
-            o if isinstance(o, Override) else Override(**o) for o in values.get("overrides", ())
-        )
+        overrides = values.get("overrides", ())
+        if not isinstance(overrides, list | tuple) or not all(isinstance(o, Mapping) for o in overrides):
+            raise TypeError(f"overrides must be a list of objects, not {overrides!r}")
+        for override in overrides:
+            _check_fields("an override", Override, override)
+            if not isinstance(override.get("pattern"), str):
+                raise TypeError(f"pattern of an override must be text, not {override.get('pattern')!r}")
+        values["overrides"] = tuple(Override(**override) for override in overrides)
         return cls(**values)
+
+
+def _check_fields(what: str, kind: type[Scheme] | type[Override], data: Mapping[str, Any]) -> None:
+    known = {field.name for field in fields(kind)}
+    if unknown := sorted(set(data) - known):
+        raise ValueError(f"{what} has no field {', '.join(unknown)}; it has {', '.join(sorted(known))}")

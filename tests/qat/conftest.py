@@ -6,25 +6,35 @@ import io
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 import torch
 from rich.console import Console
+from transformers import BertConfig, ViTConfig
 
 from qat import data as data_module
 from qat.data import Data
 from qat.distributed import Processes
 from qat.images import ArrayImages
+from qat.models import presets
 from qat.options import merge
 from qat.text import TextSplit
 from qat.train import run_training
 from siliquant.cli import run
 
 TEST_SAMPLES = 60
-TINY = {"limit": 48, "batch_size": 16, "epochs": 2, "calibration_batches": 1, "threads": 1, "device": "cpu"}
+TINY = {
+    "model": "vit-tiny",
+    "limit": 48,
+    "batch_size": 16,
+    "epochs": 2,
+    "calibration_batches": 1,
+    "threads": 1,
+    "device": "cpu",
+}
 
 opened = cache(data_module.open_data)
 
@@ -41,8 +51,23 @@ def small_data(name: str, **options: Any) -> Data:
     return data
 
 
+def vit_tiny(dropout: float = 0.0) -> ViTConfig:
+    """Two narrow layers on 16 patches."""
+    return ViTConfig(
+        image_size=28, patch_size=7, num_channels=1, hidden_size=24, num_hidden_layers=2, num_attention_heads=3,
+        intermediate_size=48, initializer_range=0.2, hidden_dropout_prob=dropout,
+    )  # fmt: skip
+
+
+def bert_tiny() -> BertConfig:
+    """Two narrow layers."""
+    return BertConfig(hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64)
+
+
 def patch(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Small data wherever runs open them."""
+    """Small data wherever runs open them, and presets of small models."""
+    more = {"vit-tiny": vit_tiny, "vit-drop": partial(vit_tiny, 0.1), "bert-tiny": bert_tiny}
+    monkeypatch.setattr(presets, "_CONFIGS", {**presets._CONFIGS, **more})
     for module in ("train", "evaluate"):
         monkeypatch.setattr(f"qat.{module}.open_data", small_data)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -23,14 +23,6 @@ CASES: list[tuple[Granularity, tuple[int, ...], int]] = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def made(
     case: tuple[Granularity, tuple[int, ...], int], signed: bool, kind: GradientScale = GradientScale.NONE
 ) -> tuple[ElasticBinarizer, Tensor, torch.Generator]:
@@ -38,11 +30,13 @@ def made(
     granularity, shape, groups = case
     draw = torch.Generator().manual_seed(groups)
     quantizer = ElasticBinarizer(signed=signed, granularity=granularity, groups=groups, gradient_scale=kind)
+    x = torch.randn(shape, generator=draw) * 2
+    quantizer.fit(x)
     quantizer.set_scale(torch.rand(groups, generator=draw) * 3 + 0.1)
     with torch.no_grad():
         quantizer.threshold.copy_(torch.randn(groups, generator=draw) * 0.3)
         quantizer.relative.copy_(torch.rand(groups, generator=draw) + 0.5)
-    return quantizer, torch.randn(shape, generator=draw) * 2, draw
+    return quantizer, x, draw
 
 
 def group_at(granularity: Granularity, shape: tuple[int, ...]) -> Tensor:

@@ -29,13 +29,14 @@ from qat.binary import ElasticBinarizer
 from qat.convert import calibrate, gemms, integer_engine, quantize_model, quantizers, weight_quantizers
 from qat.gemm import exact_product
 from qat.granularity import PER_TENSOR, PerChannel, PerHead
-from qat.layers import QuantContext, QuantConv2d, QuantGemm, QuantLinear, QuantScores
+from qat.layers import QuantContext, QuantConv2d, QuantLinear, QuantScores
 from qat.models.presets import build
 from qat.models.sret import SReTConfig, SReTForImageClassification
 from qat.quantizer import Quantizer, StatisticalQuantizer
 from qat.scheme import Override, Scheme
 
 FAMILIES = ("vit", "deit", "swin", "bert", "sret")
+LABELS: dict[str, Any] = {"num_labels": 3, "initializer_range": 0.3}
 _IMAGES: dict[str, Any] = {
     "image_size": 8, "patch_size": 4, "num_channels": 1, "num_labels": 3, "hidden_size": 16, "num_hidden_layers": 2,
     "num_attention_heads": 2, "intermediate_size": 32, "initializer_range": 0.3,
@@ -62,21 +63,21 @@ def tiny(family: str) -> PreTrainedModel:
         model = SwinForImageClassification(
             SwinConfig(
                 image_size=16, patch_size=2, num_channels=1, embed_dim=8, depths=(2, 1), num_heads=(2, 4),
-                window_size=4, mlp_ratio=2.0, drop_path_rate=0.0, num_labels=3, initializer_range=0.3,
+                window_size=4, mlp_ratio=2.0, drop_path_rate=0.0, **LABELS,
             )
         )  # fmt: skip
     elif family == "bert":
         model = BertForSequenceClassification(
             BertConfig(
                 vocab_size=50, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32,
-                max_position_embeddings=16, num_labels=3, initializer_range=0.3,
+                max_position_embeddings=16, **LABELS,
             )
         )  # fmt: skip
     else:
         model = SReTForImageClassification(
             SReTConfig(
                 image_size=8, num_channels=1, stem_strides=(2, 1, 1), widths=(8, 16), depths=(1, 1), num_heads=(2, 4),
-                groups=((4, 2), (1, 1)), mlp_ratio=1.5, drop_path_rate=0.0, num_labels=3, initializer_range=0.3,
+                groups=((4, 2), (1, 1)), mlp_ratio=1.5, drop_path_rate=0.0, **LABELS,
             )
         )  # fmt: skip
     with torch.no_grad():
@@ -403,7 +404,7 @@ def test_weights_are_quantised_while_activations_are_calibrated() -> None:
     reference = tiny("vit").eval()
     with torch.no_grad():
         for name, (weight, quantizer) in weight_quantizers(model).items():
-            reference.get_submodule(name).weight.copy_(quantizer(weight))  # type: ignore[operator,union-attr]
+            reference.get_submodule(name).weight.copy_(quantizer(weight))
     seen: list[Tensor] = []
     reference.get_submodule("vit.layers.0.attention.q_proj").register_forward_hook(lambda m, i, o: seen.append(o))
     logits(reference, samples("vit"))
@@ -540,7 +541,7 @@ def test_both_heads_of_a_distilled_model_and_the_one_of_a_plain_model() -> None:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_granularity_tensor_has_one_scale_a_tensor(family: str) -> None:
-    model = quantised(family, Scheme(4, 4, granularity="tensor"))
+    model = quantize_model(tiny(family), Scheme(4, 4, granularity="tensor"), fit_weights=False)
     assert {(q.groups, q.granularity) for q in quantizers(model).values()} == {(1, PER_TENSOR)}
     assert all(layer.partial_sums == 1 for layer in gemms(model).values() if isinstance(layer, QuantLinear))
 
@@ -557,7 +558,7 @@ def test_granularity_channel_has_a_weight_scale_for_each_output(family: str) -> 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_without_output_by_head_the_output_projection_has_one_scale(family: str) -> None:
-    model = quantised(family, Scheme(4, 4, output_by_head=False))
+    model = quantize_model(tiny(family), Scheme(4, 4, output_by_head=False), fit_weights=False)
     found = 0
     for name, layer in gemms(model).items():
         if name.endswith(("o_proj", "attention.output.dense")):
@@ -669,6 +670,5 @@ def test_the_engine_is_gone_and_the_mode_back_after_the_integer_path(family: str
     assert all(layer.engine is None for layer in gemms(model).values())
     assert set(calls) == set(gemms(model))
     with pytest.raises(ZeroDivisionError), integer_engine(model, engine):
-        _ = 1 / 0
+        raise ZeroDivisionError
     assert all(layer.engine is None for layer in gemms(model).values())
-    assert isinstance(next(iter(gemms(model).values())), QuantGemm)

@@ -124,8 +124,9 @@ def test_digits_are_enlarged_by_repeating_pixels() -> None:
     assert torch.equal(torch.as_tensor(three)[:, :, 1::3, 2::3], torch.as_tensor(one))
     counts = [np.bincount(split.labels) for split in (small.train, small.test)]
     assert np.abs(counts[1] / (counts[0] + counts[1]) - 0.2).max() < 0.004
-    with pytest.raises(ValueError, match=re.escape("image_size of digits must be a multiple of 8, not 12")):
-        open_data("digits", image_size=12)
+    between = open_data("digits", image_size=28)
+    assert tuple(between.train.fetch(np.arange(2)).shape) == (2, 1, 28, 28)  # type: ignore[union-attr]
+    assert between.augmentation == Shift(pixels=1, size=8)
 
 
 @pytest.mark.parametrize(

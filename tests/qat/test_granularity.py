@@ -12,7 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import Tensor
-from transformers import BertConfig, BertForSequenceClassification, PreTrainedModel, ViTConfig, ViTForImageClassification
+from transformers import (
+    BertConfig,
+    BertForSequenceClassification,
+    PreTrainedModel,
+    ViTConfig,
+    ViTForImageClassification,
+)
 
 from qat.convert import quantize_model, weight_quantizers
 from qat.granularity import PER_TENSOR, Granularity, Layout, PerChannel, PerHead, PerTensor
@@ -142,7 +148,6 @@ def vit() -> PreTrainedModel:
         image_size=8,
         patch_size=4,
         num_channels=1,
-        num_labels=3,
     )
     return ViTForImageClassification(config)
 
@@ -155,7 +160,6 @@ def bert() -> PreTrainedModel:
         num_attention_heads=HEADS,
         intermediate_size=48,
         max_position_embeddings=16,
-        num_labels=2,
     )
     return BertForSequenceClassification(config)
 

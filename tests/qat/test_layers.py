@@ -24,6 +24,7 @@ from qat.quantizer import Quantizer
 from qat.scheme import Scheme
 
 Floats = NDArray[np.float64]
+LABELS: dict[str, Any] = {"num_labels": 3, "initializer_range": 0.3}
 
 
 @pytest.fixture(autouse=True)
@@ -443,7 +444,7 @@ def test_swin_keeps_its_position_bias_and_its_shifted_masks() -> None:
     """With quantisers that change nothing the quantised Swin is the float one, masks and position bias included."""
     config = SwinConfig(
         image_size=16, patch_size=2, num_channels=1, embed_dim=8, depths=(2, 1), num_heads=(2, 4), window_size=4,
-        mlp_ratio=2.0, drop_path_rate=0.0, num_labels=3, initializer_range=0.3,
+        mlp_ratio=2.0, drop_path_rate=0.0, **LABELS,
     )  # fmt: skip
     model = SwinForImageClassification(config).eval()
     tables = [p for name, p in model.named_parameters() if name.endswith("relative_position_bias_table")]
@@ -473,7 +474,7 @@ def test_swin_keeps_its_position_bias_and_its_shifted_masks() -> None:
                 layer.input_quantizer = _Fine()  # type: ignore[assignment]
     for quantizer in quantizers(model).values():
         assert isinstance(quantizer, Quantizer)  # those of query, key and value are left: one for the three
-        quantizer.forward = lambda x: x  # type: ignore[method-assign, assignment]
+        quantizer.forward = lambda x: x  # type: ignore[method-assign]
     with torch.no_grad():
         exact = model(pixel_values=pixels).logits
     torch.testing.assert_close(exact, wanted, rtol=1e-5, atol=1e-6)

@@ -199,7 +199,8 @@ def test_wrong_types(given: dict[str, Any], message: str) -> None:
           for more in ({"weight_bits": 2}, {"activation_bits": 2}, {"override": ["*=2"]})),
         *(({"bits": 32} | more, "obr and freeze must be off at bits 32: without codes nothing oscillates")
           for more in ({"obr": 0.01}, {"freeze": 0.0})),
-        ({"bits": 1, "weight_scale": "statistical"}, "weight_scale must be learned at weight_bits 1, not 'statistical'"),
+        ({"bits": 1, "weight_scale": "statistical"},
+         "weight_scale must be learned at weight_bits 1, not 'statistical'"),
         *(({"override": [text]},
            f"override must be PATTERN=WEIGHT_BITS/ACTIVATION_BITS, as '*.mlp.*=2/4', not {text!r}")
           for text in ("", "*.mlp.*", "=2", "*=", "*=/", "*=two", "*=2,x/3", "*=2/3/4", "*=2,,3")),

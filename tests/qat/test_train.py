@@ -18,11 +18,10 @@ import torch
 from PIL import Image
 from rich.console import Console
 from safetensors.torch import load_file, save_file
-from transformers import BertConfig
 
 import qat.train
 from qat.convert import gemms, quantizers
-from qat.data import Data, open_data
+from qat.data import DATA, Data, open_data
 from qat.distributed import Processes
 from qat.evaluate import evaluate
 from qat.models import presets
@@ -34,8 +33,8 @@ from siliquant.files import write_atomically
 
 pytestmark = pytest.mark.usefixtures("quick")
 ALONE = Processes(0, 1, torch.device("cpu"))
-SHORT = ["--limit", "32", "--batch-size", "16", "--epochs", "1", "--calibration-batches", "1", "--threads", "1",
-         "--device", "cpu"]  # fmt: skip
+SHORT = ["--model", "vit-tiny", "--limit", "32", "--batch-size", "16", "--epochs", "1", "--calibration-batches", "1",
+         "--threads", "1", "--device", "cpu"]  # fmt: skip
 STEP = {"limit": 16, "epochs": 1}
 
 
@@ -76,10 +75,11 @@ def test_the_command_line(command: Callable[..., Any], tmp_path: Path) -> None:
         assert re.fullmatch(
             rf"epoch {number}: loss \d+\.\d{{4}}  test \d+\.\d\d %  oscillating \d+\.\d\d%  \d+ samples/s", line
         )
-    assert lines[2:] == [
+    assert len(lines) == 3
+    assert lines[2] == (
         f"{out}: test accuracy {100 * record['test_score']:.2f} % (95 % interval {100 * record['test_low']:.2f} to "
         f"{100 * record['test_high']:.2f} %)"
-    ]
+    )
     assert sorted(digests(out)) == ["metrics.csv", "metrics.jsonl", "model.safetensors", "run.json", "state.pt"]
 
 
@@ -114,7 +114,7 @@ def test_the_metrics(low_run: Path) -> None:
         assert 0 <= record["frozen"] <= 1
         assert record["samples_per_second"] * record["seconds"] == pytest.approx(48)
         shares = record.pop("oscillation_by_module")
-        assert len(shares) == 1 + 6 * 6 + 1  # patches, six matrices in each of six layers, classifier
+        assert len(shares) == 1 + 2 * 6 + 1  # patches, six matrices in each of two layers, classifier
         assert all(0 <= share <= 1 for share in shares.values())
     assert records[1]["oscillation"] > 0
     table = list(csv.DictReader(io.StringIO((low_run / "metrics.csv").read_text())))
@@ -148,7 +148,7 @@ def test_the_worse_last_epoch_is_kept_not_the_better_first(tmp_path: Path, monke
 
     monkeypatch.setattr("qat.trainer.evaluate", worse)
     out = tmp_path / "run"
-    given = merge({"out": out, "limit": 32, "batch_size": 16, "epochs": 3, "bits": 32, "threads": 1})
+    given = merge({"out": out, "model": "vit-tiny", "limit": 32, "batch_size": 16, "epochs": 3, "bits": 32})
     history = run_training(given, ALONE, resume=False, console=Console(file=io.StringIO()))
     assert [record["test_score"] for record in history] == [1.0, 0.5, 0.0]
     assert all(torch.equal(tensor, saved[2][name]) for name, tensor in weights(out).items())
@@ -174,8 +174,8 @@ def test_the_test_split_is_seen_by_nothing_but_the_evaluation(
 
     monkeypatch.setattr("qat.train.open_data", guarded)
     out, console = tmp_path / "run", Console(file=io.StringIO())
-    given = merge({"out": out, "limit": 16, "batch_size": 16, "epochs": 1, "bits": 2, "teacher": str(full_run),
-                   "obr": 0.01, "threads": 1})  # fmt: skip
+    given = merge({"out": out, "model": "vit-tiny", "limit": 16, "batch_size": 16, "epochs": 1, "bits": 2,
+                   "teacher": str(full_run), "obr": 0.01})  # fmt: skip
     with pytest.raises(AssertionError, match="a test sample was asked for"):
         run_training(given, ALONE, resume=False, console=console)
     small = evaluate(load_run(full_run)[0], qat.evaluate.open_data("mnist5k", limit=16))
@@ -228,7 +228,7 @@ def test_post_training_quantisation(command: Callable[..., Any], tmp_path: Path,
     [
         ({"granularity": "tensor", "gradient_scale": "lsq"}, {(2, 1)}),
         ({"granularity": "head"}, {(2, 1), (2, 3)}),
-        ({"granularity": "channel"}, {(2, 1), (2, 96), (2, 384)}),
+        ({"granularity": "channel"}, {(2, 1), (2, 24), (2, 48)}),
         ({"weight_scale": "statistical"}, {(2, 1), (2, 3)}),
         ({"override": ["*.fc1=3/4", "*.q_proj=2,3,4"]}, {(2, 1), (2, 3), (3, 1), (4, 1), ((2, 3, 4), 3)}),
     ],
@@ -270,24 +270,23 @@ def test_each_remedy_alone_changes_the_training(train: Callable[..., Path], tmp_
     assert results["layers"]["loss"] > results["teacher"]["loss"]
     for name, more in remedies.items():
         recorded = read_record(runs[name]).options
-        assert {key: recorded[key] for key in more} == {
-            k: str(v) if isinstance(v, Path) else v for k, v in more.items()
-        }
+        for option, value in more.items():
+            assert recorded[option] == (str(value) if isinstance(value, Path) else value)
 
 
-def test_binary_in_a_chain_of_teachers(train: Callable[..., Path], tmp_path: Path, full_run: Path) -> None:
+def test_binary_in_a_chain_of_teachers(train: Callable[..., Path], tmp_path: Path) -> None:
     """W1A4, W1A2, W1A1, each from the one before: its latent weights, fresh scales."""
-    before = full_run
+    common = {"model": "vit-mnist", **STEP}
+    before = train(tmp_path / "full", bits=32, **common)
     for bits in (4, 2, 1):
-        out = train(tmp_path / f"w1a{bits}", bits=1, activation_bits=bits, start=before, teacher=before, **STEP)
+        out = train(tmp_path / f"w1a{bits}", bits=1, activation_bits=bits, start=before, teacher=before, **common)
         assert metrics(out)[-1]["loss"] > 0
         options = read_record(out).options
         assert (options["bits"], options["activation_bits"]) == (1, bits)
         assert options["start"] == options["teacher"] == str(before)
         model, _ = load_run(out)
-        names = "vit.layers.0.mlp.fc1", "vit.layers.0.attention.q_proj"
         found = {name: layer for name, layer in gemms(model).items() if name.endswith(("fc1", "q_proj"))}
-        assert len(found) == 12, names
+        assert len(found) == 12
         for layer in found.values():
             left, right = layer.operands()
             assert {left.bits[0], right.bits[0]} == {1, bits}
@@ -307,17 +306,6 @@ def test_a_step_of_the_other_vision_models(train: Callable[..., Path], tmp_path:
     assert load_run(out)[1].options["model"] == model
 
 
-@pytest.fixture
-def bert_tiny(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A BERT of two narrow layers under a name of its own."""
-
-    def tiny() -> BertConfig:
-        return BertConfig(hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64)
-
-    monkeypatch.setattr(presets, "_CONFIGS", {**presets._CONFIGS, "bert-tiny": tiny})
-
-
-@pytest.mark.usefixtures("bert_tiny")
 def test_a_step_of_bert_with_and_without_distillation_of_layers(train: Callable[..., Path], tmp_path: Path) -> None:
     common = {"model": "bert-tiny", "data": "mr", "max_length": 8, **STEP}
     teacher = train(tmp_path / "teacher", bits=32, **common)
@@ -339,7 +327,7 @@ def test_a_step_of_minilm(train: Callable[..., Path], tmp_path: Path) -> None:
     assert read_record(out).data["classes"] == ["negative", "positive"]
 
 
-def test_regression_on_pairs(command: Callable[..., Any], tmp_path: Path, bert_tiny: None) -> None:
+def test_regression_on_pairs(command: Callable[..., Any], tmp_path: Path) -> None:
     header = "\t".join(["index", "genre", "filename", "year", "old_index", "source1", "source2", "sentence1",
                         "sentence2", "score"])  # fmt: skip
     for part in ("train", "dev"):
@@ -376,14 +364,15 @@ def test_wrong_options(command: Callable[..., Any], tmp_path: Path) -> None:
         (["--bits", "x"], "argument --bits: invalid int value: 'x'"),
         (["--bit", "2"], "unrecognized arguments: --bit 2"),
         (["--model", "vit-huge"], f"preset must be one of {', '.join(presets.PRESET_NAMES)}, not 'vit-huge'"),
-        (["--data", "cifar"], "the data must be one of mnist5k, digits, mr, imagefolder:DIR, glue:TASK:DIR, "
-                              "not 'cifar'"),
-        (["--data", "mr"], "data for vit-mnist must be images, but mr has texts"),
+        (["--data", "cifar"],
+         f"the data must be one of {', '.join(DATA)}, not 'cifar'"),
+        (["--data", "mr"], "data for vit-tiny must be images, but mr has texts"),
         (["--model", "minilm"], "data for minilm must be texts, but mnist5k has images"),
         (["--model", "deit-tiny"], "images for deit-tiny must have 3 channels, but those of mnist5k have 1"),
-        (["--image-size", "56"], "images for vit-mnist must have 28 pixels a side, but those of mnist5k have 56"),
+        (["--image-size", "56"], "images for vit-tiny must have 28 pixels a side, but those of mnist5k have 56"),
         (["--override", "*.fc9=2"], "overrides must match a GEMM of the model, but *.fc9 match none"),
-        (["--override", "*.q_proj=2,3"], "weight_bits of vit.layers.0.attention.attention.q_proj must be one number"),
+        (["--override", "*.q_proj=2,3"],
+         "weight_bits of vit.layers.0.attention.q_proj must be one number or 3, one a head, not 2"),
         (["--start", tmp_path / "none"],
          f"{tmp_path / 'none'} must be a checkpoint file or a Hugging Face folder, but there is neither"),
         (["--config", tmp_path / "none.yaml"], f"{tmp_path / 'none.yaml'}: No such file or directory"),
@@ -396,7 +385,7 @@ def test_wrong_options(command: Callable[..., Any], tmp_path: Path) -> None:
         cases.append((["--tensorboard"], text))
     for arguments, message in cases:
         found = refused(command, out, "--out", out, *arguments)
-        assert found == message or (len(message) > 60 and found.startswith(message)), (arguments, found)
+        assert found == message, arguments
     assert refused(command, out) == "out must be given: the folder of the run"
 
 
@@ -412,9 +401,8 @@ def test_a_configuration_that_is_none(command: Callable[..., Any], tmp_path: Pat
 
 def test_flags_win_over_the_file(command: Callable[..., Any], tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(f"bits: 9\nlr: 1e-3\nepochs: 0\nout: {tmp_path / 'run'}\n")
-    short = [word for word in SHORT if word not in ("--epochs", "1")]
     short = ["--limit", "16", "--batch-size", "16", "--calibration-batches", "1", "--threads", "1"]
-    ended = command(main, *short, "--config", tmp_path / "a.yaml", "--bits", "3")
+    ended = command(main, *short, "--model", "vit-tiny", "--config", tmp_path / "a.yaml", "--bits", "3")
     assert ended.code == 0, ended.err
     options = read_record(tmp_path / "run").options
     assert (options["bits"], options["lr"], options["epochs"]) == (3, 1e-3, 0)
@@ -441,14 +429,14 @@ def test_a_teacher_that_does_not_fit(
     assert refused(command, out, "--out", out, "--teacher", seven) == (
         f"{seven / 'model.safetensors'} must be there: the run has not finished an epoch yet"
     )
-    swin = train(tmp_path / "swin", model="swin-mnist", bits=32, epochs=0)
+    swin = train(tmp_path / "swin", model="swin-mnist", bits=32, epochs=0, limit=16)
     message = "distill must be 'logits' unless model and teacher are ViT or BERT of one shape"
     assert refused(command, out, "--out", out, "--teacher", swin, "--distill", "layers") == message
     assert refused(command, out, "--model", "swin-mnist", "--out", out, "--teacher", swin, "--distill", "layers") == (
         message
     )
     assert refused(command, out, "--out", out, "--start", swin) == (
-        f"start must be a vit-mnist with model_type vit, but {swin} has swin"
+        f"start must be a vit-tiny with model_type vit, but {swin} has swin"
     )
 
 

@@ -1,0 +1,176 @@
+"""Evaluation: intervals and scores against SciPy and NumPy, the command line, and data that changed."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.stats
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.nn import functional as F
+
+import qat.evaluate
+from qat.evaluate import Evaluation, evaluate, main, split_batches, wilson_interval
+from qat.runs import load_run
+from siliquant.files import write_atomically
+
+pytestmark = pytest.mark.usefixtures("quick")
+
+
+@pytest.mark.parametrize("n", [1, 2, 7, 60])
+def test_the_interval_is_wilsons(n: int) -> None:
+    for correct in range(n + 1):
+        expected = scipy.stats.binomtest(correct, n).proportion_ci(0.95, method="wilson")
+        assert wilson_interval(correct, n) == pytest.approx((expected.low, expected.high), abs=1e-7)
+
+
+@given(st.integers(1, 10**6), st.floats(0, 1))
+def test_the_interval_holds_the_share(n: int, share: float) -> None:
+    correct = round(share * n)
+    low, high = wilson_interval(correct, n)
+    assert 0 <= low <= correct / n <= high <= 1
+
+
+def test_scores_of_classes() -> None:
+    logits = torch.tensor([[2.0, 1.0], [0.0, 3.0], [5.0, 4.0], [-2.0, -1.0]])
+    found = Evaluation(logits, torch.tensor([0, 1, 1, 0]), 0.5)
+    assert (found.regression, found.correct, found.score) == (False, 2, 0.5)
+    assert found.interval() == wilson_interval(2, 4)
+
+
+def test_scores_of_a_regression() -> None:
+    generator = np.random.default_rng(0)
+    wanted = generator.normal(size=50).astype(np.float32)
+    logits = (2 * wanted + generator.normal(size=50)).astype(np.float32)
+    found = Evaluation(torch.from_numpy(logits)[:, None], torch.from_numpy(wanted), 1.0)
+    result = scipy.stats.pearsonr(logits.astype(np.float64), wanted.astype(np.float64))
+    assert found.regression
+    assert found.score == pytest.approx(np.corrcoef(logits, wanted)[0, 1])
+    interval = result.confidence_interval(0.95)
+    assert found.interval() == pytest.approx((interval.low, interval.high), abs=1e-6)
+    flat = Evaluation(torch.ones(5, 1), torch.arange(5.0), 1.0)
+    assert flat.score == 0
+    assert -1 < flat.interval()[0] < 0 < flat.interval()[1] < 1
+    perfect = Evaluation(torch.arange(5.0)[:, None], torch.arange(5.0), 0.0)
+    assert perfect.score == pytest.approx(1)
+    assert all(map(math.isfinite, perfect.interval()))
+
+
+def test_the_whole_split_once_in_any_shares_and_batches(full_run: Path) -> None:
+    model, _ = load_run(full_run)
+    data = qat.evaluate.open_data("mnist5k", image_size=28)
+    n = len(data.test.labels)
+    whole = evaluate(model, data)
+    assert len(whole.labels) == n
+    assert torch.equal(whole.labels, torch.from_numpy(data.test.labels))
+    with torch.no_grad():
+        expected = model(pixel_values=data.test.fetch(np.arange(n))).logits
+    assert torch.allclose(whole.logits, expected, atol=1e-5)
+    assert whole.loss == pytest.approx(float(F.cross_entropy(expected, whole.labels)), abs=1e-5)
+    small = evaluate(model, data, batch_size=7)
+    assert torch.allclose(small.logits, whole.logits, atol=1e-5)
+    for rank in range(3):
+        part = evaluate(model, data, rank=rank, world=3, batch_size=8)
+        assert torch.equal(part.labels, whole.labels[rank::3])
+        assert torch.allclose(part.logits, whole.logits[rank::3], atol=1e-5)
+    sizes = [len(labels) for _, labels in split_batches(data, data.test, 25)]
+    assert sizes == [25, 25, n - 50]
+
+
+def test_evaluation_leaves_the_mode_of_the_model(full_run: Path) -> None:
+    model, _ = load_run(full_run)
+    assert not model.training
+    data = qat.evaluate.open_data("mnist5k", image_size=28)
+    model.train()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    evaluate(model, data)
+    assert model.training
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+
+
+def test_the_command_line(command: Callable[..., Any], low_run: Path) -> None:
+    last = json.loads((low_run / "metrics.jsonl").read_text().splitlines()[-1])
+    ended = command(main, low_run, "--json", "--batch-size", 64)
+    assert (ended.code, ended.err) == (0, "")
+    assert json.loads(ended.out) == {
+        "score": last["test_score"], "low": last["test_low"], "high": last["test_high"], "n": 60,
+        "loss": last["test_loss"],
+    }  # fmt: skip
+    ended = command(main, low_run)
+    assert (ended.code, ended.err) == (0, "")
+    correct = round(60 * last["test_score"])
+    low, high = (100 * edge for edge in wilson_interval(correct, 60))
+    assert ended.out == (
+        f"accuracy {100 * correct / 60:.2f} % ({correct} of 60; 95 % interval {low:.2f} to {high:.2f} %), "
+        f"loss {last['test_loss']:.4f}\n"
+    )
+
+
+def test_a_regression_on_the_command_line(
+    command: Callable[..., Any], full_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = torch.arange(4.0)
+    result = Evaluation(torch.tensor([[0.0], [1.0], [3.0], [2.0]]), wanted, 0.5)
+    monkeypatch.setattr("qat.evaluate.evaluate", lambda *_, **__: result)
+    ended = command(main, full_run)
+    assert re.fullmatch(
+        r"correlation 80\.00 % \(4 samples; 95 % interval -69\.\d\d to 99\.\d\d %\), loss 0\.5000\n", ended.out
+    )
+
+
+def test_test_samples_that_changed(
+    command: Callable[..., Any], full_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = qat.evaluate.open_data
+
+    def other(*arguments: Any, **options: Any) -> Any:
+        data = opened(*arguments, **options)
+        test: Any = data.test
+        return replace(data, test=replace(test, pixels=test.pixels[::-1].copy()))
+
+    ours = opened("mnist5k", image_size=28).test.fingerprint[:12]
+    monkeypatch.setattr("qat.evaluate.open_data", other)
+    theirs = other("mnist5k", image_size=28).test.fingerprint[:12]
+    ended = command(main, full_run)
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err == (
+        f"program: error: mnist5k must hold the test samples of the run ({ours}), not others ({theirs})\n"
+    )
+
+
+def test_what_is_no_run(command: Callable[..., Any], full_run: Path, tmp_path: Path) -> None:
+    def refused(*arguments: object) -> str:
+        ended = command(main, *arguments)
+        assert (ended.code, ended.out, ended.err.count("\n")) == (2, "", 1)
+        return str(ended.err).split(": error: ", 1)[1].strip()
+
+    assert refused(tmp_path) == f"{tmp_path} must be the folder of a run with a run.json in it"
+    assert refused(full_run, "--batch-size", 0) == "batch_size must be at least 1, not 0"
+    assert refused() == "the following arguments are required: RUN"
+    record = (full_run / "run.json").read_text()
+    write_atomically(tmp_path / "run.json", record)
+    model = tmp_path / "model.safetensors"
+    assert refused(tmp_path) == f"{model} must be there: the run has not finished an epoch yet"
+    model.write_bytes((full_run / "model.safetensors").read_bytes()[:-100])
+    assert refused(tmp_path).startswith(f"{model} must be a safetensors file: ")
+
+
+def test_images_have_the_size_that_the_model_takes(
+    command: Callable[..., Any], train: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not that of the data: digits are 8 pixels unless asked otherwise."""
+    asked = []
+    opened = qat.evaluate.open_data
+    monkeypatch.setattr("qat.evaluate.open_data", lambda *a, **o: (asked.append(o["image_size"]), opened(*a, **o))[1])
+    out = train(tmp_path / "run", bits=32, epochs=0, limit=16)
+    assert command(main, out).code == 0
+    assert asked == [28]
