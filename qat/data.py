@@ -59,7 +59,7 @@ def open_data(
     """The data set of that name.
 
     - ``mnist5k``: 4,000 + 1,000 images of MNIST, 28 pixels; other sizes are resampled.
-    - ``digits``: 1,438 + 359 images of the UCI digits, 8 pixels; multiples of that repeat pixels, other sizes are resampled.
+    - ``digits``: 1,438 + 359 images of the UCI digits, 8 pixels; multiples of that repeat pixels, others resample.
     - ``mr``: 6,824 + 1,706 sentences of Rotten Tomatoes, positive or negative.
     - ``imagefolder:DIR``: DIR/train/CLASS/* and DIR/val/CLASS/*, as ImageNet; 224 pixels unless image_size is given.
     - ``glue:TASK:DIR``: training and development set of a GLUE task from its published files.

@@ -17,10 +17,11 @@ from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
 from transformers import PreTrainedModel
 
-from .convert import weight_quantizers
+from .convert import quantizers, weight_quantizers
 from .data import Data, batches, epoch_indices
 from .distributed import Processes
 from .evaluate import evaluate, inputs_of
+from .fakequant import RELATIVE_FLOOR
 from .losses import attention_distillation, hidden_state_distillation, soft_cross_entropy
 from .options import Options
 from .oscillation import Freezer, OscillationTracker, bin_regulariser, regulariser_weight
@@ -60,6 +61,7 @@ class Training:
             {"params": scales, "weight_decay": 0.0, "factor": options.scale_lr},
         ]
         self.optimizer = torch.optim.AdamW([g for g in groups if g["params"]], lr=options.lr, fused=True)
+        self.relatives = [q.relative for q in quantizers(self.model).values()]
         self.weights = weight_quantizers(self.model)
         self.tracker = OscillationTracker(self.weights) if self.weights else None
         self.freezer = None
@@ -248,6 +250,9 @@ def _take_step(
     norm = nn.utils.clip_grad_norm_(training.model.parameters(), options.clip or math.inf)
     _check_finite("norm of the gradient", float(norm), training)
     training.optimizer.step()
+    with torch.no_grad():
+        for relative in training.relatives:  # a scale at its floor can come back with the next step
+            relative.clamp_(min=RELATIVE_FLOOR)
     if training.tracker is not None:
         training.tracker.update()
         if training.freezer is not None:
