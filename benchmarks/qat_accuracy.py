@@ -35,6 +35,7 @@ DOCUMENT = ROOT / "docs" / "results.md"
 _VIT = ("--model", "vit-mnist", "--data", "mnist5k")
 _FULL = (*_VIT, "--bits", "32", "--lr", "2e-3", "--warmup", "1", "--weight-decay", "0.05")
 _PLAIN = ("--granularity", "tensor", "--gradient-scale", "lsq")
+_PUBLISHED = (*_PLAIN, "--scale-start", "mean", "--scale-steps", "absolute")
 _STUDENT = (*_VIT, "--start", "{runs}/vit-mnist-fp", "--epochs", "8", "--lr", "2e-3")
 _CROPS = ("--soft-labels", "{runs}/vit-mnist-soft")
 _OBR = ("--obr", "0.01")
@@ -58,23 +59,30 @@ class Experiment:
     module: str = "qat.train"
 
 
-def _vit(bits: int, seeds: int, alone: int = 0) -> Iterator[Experiment]:
-    """Post-training quantisation, plain LSQ, all three remedies, and each alone with so many seeds."""
-    width = ("--bits", str(bits))
-    stem, table = f"vit-mnist-w{bits}a{bits}", "vit-mnist"
-    first = ("vit-mnist-fp",)
-    both = ("vit-mnist-fp", "vit-mnist-soft")
-    label = f"W{bits}A{bits}"
+def _vit(bits: int, seeds: int) -> Iterator[Experiment]:
+    """Post-training quantisation, plain LSQ and all three remedies."""
+    width, label, stem = ("--bits", str(bits)), f"W{bits}A{bits}", f"vit-mnist-w{bits}a{bits}"
+    table, full = "vit-mnist", ("vit-mnist-fp",)
     calibrated = (*_VIT, "--start", "{runs}/vit-mnist-fp", "--epochs", "0", *width)
-    yield Experiment(f"{stem}-ptq", table, f"{label} calibrated only", calibrated, 1, first)
-    yield Experiment(f"{stem}-lsq", table, f"{label} plain LSQ", (*_STUDENT, *width, *_PLAIN), seeds, first)
-    yield Experiment(f"{stem}-all", table, f"{label} all three", (*_STUDENT, *width, *_OBR, *_CROPS), seeds, both)
-    if alone:
-        yield Experiment(f"{stem}-mdq", table, f"{label} + a scale a head", (*_STUDENT, *width), alone, first)
-        obr = (*_STUDENT, *width, *_PLAIN, *_OBR)
-        yield Experiment(f"{stem}-obr", table, f"{label} + bin regulariser", obr, alone, first)
-        mckd = (*_STUDENT, *width, *_PLAIN, *_CROPS)
-        yield Experiment(f"{stem}-mckd", table, f"{label} + multi-crop distillation", mckd, alone, both)
+    yield Experiment(f"{stem}-ptq", table, f"{label} calibrated only", calibrated, 1, full)
+    yield Experiment(f"{stem}-plain", table, f"{label} plain LSQ", (*_STUDENT, *width, *_PUBLISHED), seeds, full)
+    remedies = (*_STUDENT, *width, *_OBR, *_CROPS)
+    yield Experiment(f"{stem}-all", table, f"{label} all three", remedies, seeds, (*full, "vit-mnist-soft"))
+
+
+def _ablations(seeds: int) -> Iterator[Experiment]:
+    """What each part does alone at 2 bits."""
+    width, stem = ("--bits", "2"), "vit-mnist-w2a2"
+    base = (*_STUDENT, *width, *_PLAIN)
+    parts = {
+        "lsq": ("LSQ, our starts and steps", base),
+        "mdq": ("the same, a scale a head", (*_STUDENT, *width)),
+        "obr": ("the same, bin regulariser", (*base, *_OBR)),
+        "mckd": ("the same, multi-crop distillation", (*base, *_CROPS)),
+    }
+    for name, (title, arguments) in parts.items():
+        after = ("vit-mnist-fp", "vit-mnist-soft") if name == "mckd" else ("vit-mnist-fp",)
+        yield Experiment(f"{stem}-{name}", "vit-mnist", f"W2A2 {title}", arguments, seeds, after)
 
 
 EXPERIMENTS: tuple[Experiment, ...] = (
@@ -87,9 +95,10 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         after=("vit-mnist-fp",),
         module="qat.softlabels",
     ),
-    *_vit(2, 5, alone=3),
+    *_vit(2, 5),
     *_vit(3, 2),
     *_vit(4, 2),
+    *_ablations(3),
     Experiment("minilm-fp", "minilm", "full precision", (*_BERT, "--bits", "32", "--epochs", "1", "--lr", "5e-5")),
     *(
         Experiment(
@@ -126,7 +135,7 @@ def command(experiment: Experiment, seed: int, runs: Path) -> list[str]:
     """What is run for one seed, in `runs`."""
     arguments = [argument.format(runs=runs) for argument in experiment.arguments]
     out = runs / folders(experiment)[seed]
-    resume = ["--resume"] if (out / "state.pt").exists() else []
+    resume = ["--resume"] if (out / "run.json").exists() else []
     threads = ["--threads", "1"] if experiment.module == "qat.train" else []
     return [
         sys.executable,
@@ -287,8 +296,9 @@ def paired(first: str, second: str) -> str:
 
 def document() -> str:
     """docs/results.md."""
-    pairs = [("vit-mnist-w2a2-lsq", f"vit-mnist-w2a2-{what}") for what in ("mdq", "obr", "mckd", "all")]
-    pairs += [(f"vit-mnist-w{b}a{b}-lsq", f"vit-mnist-w{b}a{b}-all") for b in (3, 4)]
+    pairs = [(f"vit-mnist-w{b}a{b}-plain", f"vit-mnist-w{b}a{b}-all") for b in (2, 3, 4)]
+    pairs += [("vit-mnist-w2a2-plain", "vit-mnist-w2a2-lsq")]
+    pairs += [("vit-mnist-w2a2-lsq", f"vit-mnist-w2a2-{what}") for what in ("mdq", "obr", "mckd", "all")]
     lines = [
         "# Accuracy of our own runs",
         "",

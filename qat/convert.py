@@ -258,7 +258,12 @@ class _Builder:
         if self.scheme.weight_scale == "statistical":
             return StatisticalQuantizer(bits, signed=True, granularity=granularity, groups=groups)
         return Quantizer(
-            bits, signed=True, granularity=granularity, groups=groups, gradient_scale=self.scheme.gradient_scale
+            bits,
+            signed=True,
+            granularity=granularity,
+            groups=groups,
+            gradient_scale=self.scheme.gradient_scale,
+            mean_start=self.scheme.scale_start == "mean",
         )
 
     def activation_quantizer(
@@ -278,6 +283,7 @@ class _Builder:
             groups=groups,
             with_offset=with_offset,
             gradient_scale=gradient_scale,
+            mean_start=self.scheme.scale_start == "mean",
         )
 
     def _granularity(self, heads: tuple[int, int] | None) -> tuple[Granularity, int]:

@@ -49,6 +49,10 @@ class Options:
     output_by_head: bool = _option(True, "a scale a head on the input side of the output projection too")
     first_last_bits: int = _option(8, "patch embedding and classifier", "B")
     weight_scale: str = _option("learned", "how weight scales are found", None, ("learned", "statistical"))
+    scale_start: str = _option("error", "least squared error, or LSQ's mean", None, ("error", "mean"))
+    scale_steps: str = _option(
+        "relative", "of a scale: shares of its start, or LSQ's absolute numbers", None, ("relative", "absolute")
+    )
     gradient_scale: str = _option(
         "l1", "factor of the gradients of scales", None, tuple(rule.value for rule in GradientScale)
     )
@@ -126,6 +130,7 @@ class Options:
             granularity=self.granularity,  # type: ignore[arg-type]
             output_by_head=self.output_by_head,
             weight_scale=self.weight_scale,  # type: ignore[arg-type]
+            scale_start=self.scale_start,  # type: ignore[arg-type]
             gradient_scale=GradientScale(self.gradient_scale),
             overrides=tuple(_override(text) for text in self.override),
         )

@@ -66,6 +66,7 @@ class Quantizer(nn.Module):
         groups: how many scales there are.
         with_offset: learn an offset, for values with a small negative part (after GELU); unsigned only.
         gradient_scale: see GradientScale.
+        mean_start: start scales at 2 * mean|x| / sqrt(Qp), as LSQ does, not at the least squared error.
 
     `observer`, where set, is called with the codes of every tensor that is quantised.
     """
@@ -81,6 +82,7 @@ class Quantizer(nn.Module):
         groups: int = 1,
         with_offset: bool = False,
         gradient_scale: GradientScale = GradientScale.L1,
+        mean_start: bool = False,
     ) -> None:
         super().__init__()
         self.bits = tuple(bits) if isinstance(bits, Sequence) else (bits,) * groups
@@ -95,6 +97,7 @@ class Quantizer(nn.Module):
         self.granularity = granularity
         self.groups = groups
         self.gradient_scale = gradient_scale
+        self.mean_start = mean_start
         self.relative = nn.Parameter(torch.ones(groups))
         self.offset = nn.Parameter(torch.zeros(groups)) if with_offset else None
         self.register_buffer("start", torch.full((groups,), math.nan))
@@ -190,18 +193,27 @@ class Quantizer(nn.Module):
         self.search = ScaleSearch(self.low, self.high, with_offset=self.offset is not None)
 
     def end_search(self) -> None:
-        """Take the scales of least squared error on what was seen; RuntimeError when nothing was."""
+        """Take the starting scales for what was seen; RuntimeError when nothing was."""
         search, self.search = self.search, None
         if search is None:
             raise RuntimeError("end_search needs begin_search before it")
         scale, offset = search.result()
+        if self.mean_start:
+            scale = self._scale_of_mean(search.mean_magnitude())
         self.set_scale(scale, offset, search.norm_per_sample(self.gradient_scale is GradientScale.L1))
 
     def fit(self, weight: Tensor) -> None:
-        """Take the scales of least squared error on `weight`."""
-        layout = self.layout(weight)
+        """Take the starting scales for `weight`."""
+        layout, values = self.layout(weight), weight.detach().float()
+        if self.mean_start:
+            scale = self._scale_of_mean(values.reshape(layout).abs().mean((0, 2)))
+        else:
+            scale = fit_scale(values, self.low, self.high, layout)
         elements = torch.full_like(self.magnitude, layout.outer * layout.inner)
-        self.set_scale(fit_scale(weight.detach().float(), self.low, self.high, layout), magnitude=elements)
+        self.set_scale(scale, magnitude=elements)
+
+    def _scale_of_mean(self, mean: Tensor) -> Tensor:
+        return (2 * mean * self.high.rsqrt()).clamp(min=torch.finfo(torch.float32).tiny)
 
     def _need_scale(self) -> None:
         if not self.calibrated:
@@ -240,7 +252,6 @@ class StatisticalQuantizer(Quantizer):
 
     def fit(self, weight: Tensor) -> None:
         mean = weight.detach().float().reshape(self.layout(weight)).abs().mean((0, 2))
-        tiny = torch.finfo(torch.float32).tiny
         with torch.no_grad():
-            self.start.copy_((2 * mean * self.high.rsqrt()).clamp_(min=tiny))
+            self.start.copy_(self._scale_of_mean(mean))
         self.calibrated = True

@@ -59,6 +59,7 @@ class Scheme:
         output_by_head: with "head", whether the output projection has a scale for each head on its input side, which
             in integer hardware needs a rescaled partial sum a head; else one scale for its input and its weight.
         weight_scale: "learned" (LSQ) or "statistical" (2 * mean|w| / sqrt(Qp), not learned).
+        scale_start: "error": the least squared error, on the weights or a few batches; "mean": 2 * mean|x| / sqrt(Qp).
         gradient_scale: what gradients of scales are multiplied by.
         overrides: other widths by GEMM name, the last match wins.
     """
@@ -69,6 +70,7 @@ class Scheme:
     granularity: Literal["head", "tensor", "channel"] = "head"
     output_by_head: bool = True
     weight_scale: Literal["learned", "statistical"] = "learned"
+    scale_start: Literal["error", "mean"] = "error"
     gradient_scale: GradientScale = GradientScale.L1
     overrides: tuple[Override, ...] = ()
 
@@ -79,6 +81,7 @@ class Scheme:
         for name, allowed in (
             ("granularity", ("head", "tensor", "channel")),
             ("weight_scale", ("learned", "statistical")),
+            ("scale_start", ("error", "mean")),
         ):
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} must be one of {', '.join(allowed)}, not {getattr(self, name)!r}")

@@ -54,12 +54,7 @@ class Training:
 
     def __post_init__(self) -> None:
         options = self.options
-        decayed, plain, scales = _parameter_groups(self.model)
-        groups = [
-            {"params": decayed, "weight_decay": options.weight_decay},
-            {"params": plain, "weight_decay": 0.0},
-            {"params": scales, "weight_decay": 0.0, "factor": options.scale_lr},
-        ]
+        groups = _parameter_groups(self.model, options)
         self.optimizer = torch.optim.AdamW([g for g in groups if g["params"]], lr=options.lr, fused=True)
         self.relatives = [q.relative for q in quantizers(self.model).values()]
         self.weights = weight_quantizers(self.model)
@@ -185,13 +180,25 @@ def calibration_inputs(options: Options, data: Data, device: torch.device) -> It
         yield inputs_of(fetched, device)
 
 
-def _parameter_groups(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter], list[nn.Parameter]]:
-    """Matrices, other parameters, and those of quantisers."""
-    owned = {id(p) for m in model.modules() if isinstance(m, Quantizer) for p in m.parameters(recurse=False)}
+def _parameter_groups(model: nn.Module, options: Options) -> list[dict[str, Any]]:
+    """Matrices, other parameters, and those of quantisers; `factor` multiplies the learning rate."""
+    owners = [m for m in model.modules() if isinstance(m, Quantizer)]
+    owned = {id(p) for m in owners for p in m.parameters(recurse=False)}
     trained = [p for p in model.parameters() if p.requires_grad]
-    scales = [p for p in trained if id(p) in owned]
     rest = [p for p in trained if id(p) not in owned]
-    return [p for p in rest if p.ndim >= 2], [p for p in rest if p.ndim < 2], scales
+    scales: list[dict[str, Any]] = []
+    if options.scale_steps == "absolute":
+        # AdamW's step does not depend on the size of a gradient: of scale / start it is this much larger.
+        for quantizer in owners:
+            factor = options.scale_lr / float(quantizer.start.mean())
+            scales.append({"params": [p for p in (quantizer.relative,) if p.requires_grad], "factor": factor})
+            owned.discard(id(quantizer.relative))
+    scales.append({"params": [p for p in trained if id(p) in owned], "factor": options.scale_lr})
+    return [
+        {"params": [p for p in rest if p.ndim >= 2], "weight_decay": options.weight_decay},
+        {"params": [p for p in rest if p.ndim < 2], "weight_decay": 0.0},
+        *({**group, "weight_decay": 0.0} for group in scales),
+    ]
 
 
 def _augmented(data: Data, seed: int, epoch: int, indices: NDArray[np.int64]) -> Views | None:
