@@ -27,6 +27,7 @@ from .convert import calibrate, quantize_model
 from .data import Data, open_data
 from .distributed import Processes, processes
 from .models.presets import PRESET_NAMES, build, from_config, preset
+from .native.memory import keep_freed_memory
 from .options import Options, add_arguments, merge, read_config, typed
 from .runs import (
     RunRecord,
@@ -74,6 +75,7 @@ def main() -> None:
     options = _resumed(given) if resume else merge(given)
     if not resume and (options.out / "run.json").exists():
         raise ValueError(f"{options.out} holds a run already: give --resume to go on with it, or another folder")
+    keep_freed_memory()
     with processes(options.device) as group:
         run_training(options, group, resume=resume, console=Console(stderr=True))
 

@@ -36,6 +36,8 @@ VALUES: dict[str, tuple[Any, list[str]]] = {
     "output_by_head": (False, ["--no-output-by-head"]),
     "first_last_bits": (4, ["--first-last-bits", "4"]),
     "weight_scale": ("statistical", ["--weight-scale", "statistical"]),
+    "scale_start": ("mean", ["--scale-start", "mean"]),
+    "scale_steps": ("absolute", ["--scale-steps", "absolute"]),
     "gradient_scale": ("lsq", ["--gradient-scale", "lsq"]),
     "override": (("*.fc1=2/4", "*.fc2=3"), ["--override", "*.fc1=2/4", "--override", "*.fc2=3"]),
     "freeze": (0.02, ["--freeze", "0.02"]),
@@ -244,8 +246,8 @@ def test_the_scheme() -> None:
     assert Options(**OUT, bits=1, activation_bits=4).scheme() == Scheme(1, 4)
     assert Options(
         **OUT, weight_bits=2, granularity="tensor", output_by_head=False, first_last_bits=4,
-        weight_scale="statistical", gradient_scale="none",
-    ).scheme() == Scheme(2, 4, 4, "tensor", False, "statistical", GradientScale.NONE)  # fmt: skip
+        weight_scale="statistical", scale_start="mean", gradient_scale="none",
+    ).scheme() == Scheme(2, 4, 4, "tensor", False, "statistical", "mean", GradientScale.NONE)  # fmt: skip
 
 
 @pytest.mark.parametrize(
