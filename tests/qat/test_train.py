@@ -369,7 +369,7 @@ def test_wrong_options(command: Callable[..., Any], tmp_path: Path) -> None:
         (["--data", "mr"], "data for vit-tiny must be images, but mr has texts"),
         (["--model", "minilm"], "data for minilm must be texts, but mnist5k has images"),
         (["--model", "deit-tiny"], "images for deit-tiny must have 3 channels, but those of mnist5k have 1"),
-        (["--image-size", "56"], "images for vit-tiny must have 28 pixels a side, but those of mnist5k have 56"),
+        (["--model", "minilm", "--image-size", "56"], "image_size must not be given for minilm, which takes no images"),
         (["--override", "*.fc9=2"], "overrides must match a GEMM of the model, but *.fc9 match none"),
         (["--override", "*.q_proj=2,3"],
          "weight_bits of vit.layers.0.attention.q_proj must be one number or 3, one a head, not 2"),
@@ -560,6 +560,12 @@ def test_the_last_checkpoint_survives_what_is_not_finite(
     state = torch.load(out / "state.pt", weights_only=True)
     assert (state["epoch"], state["step"]) == (1, 0)
     assert len(metrics(out)) == 1
+
+
+def test_the_image_size_is_that_of_data_and_model(train: Callable[..., Path], tmp_path: Path) -> None:
+    model, _ = load_run(train(tmp_path / "run", bits=32, image_size=14, epochs=1))
+    assert model.config.image_size == 14
+    assert model.vit.embeddings.position_embeddings.shape[1] == 5
 
 
 def test_the_presets_are_listed(command: Callable[..., Any]) -> None:
