@@ -170,7 +170,7 @@ def finished(experiment: Experiment, seed: int, runs: Path) -> bool:
         return (folder / "manifest.json").exists()
     try:
         epochs = json.loads((folder / "run.json").read_text())["options"]["epochs"]
-        rows = list(csv.DictReader((folder / "metrics.csv").open()))
+        rows = list(csv.DictReader((folder / "metrics.csv").read_text().splitlines()))
     except FileNotFoundError:
         return False
     return int(rows[-1]["epoch"]) >= max(epochs, 1)
@@ -258,7 +258,7 @@ def kept(experiment: Experiment) -> list[Kept]:
         if not (KEPT / name / "run.json").exists():
             continue
         record = json.loads((KEPT / name / "run.json").read_text())
-        last = list(csv.DictReader((KEPT / name / "metrics.csv").open()))[-1]
+        last = list(csv.DictReader((KEPT / name / "metrics.csv").read_text().splitlines()))[-1]
         asked = " ".join(argument.format(runs="runs") for argument in experiment.arguments)
         flips = float(last["oscillation"]) if last["oscillation"] else None
         samples = record["data"]["test_samples"]
@@ -294,11 +294,14 @@ def paired(first: str, second: str) -> str:
     by_name = {experiment.name: experiment for experiment in EXPERIMENTS}
     a, b = kept(by_name[first]), kept(by_name[second])
     differences = [100 * (y.score - x.score) for x, y in zip(a, b, strict=False)]
-    if len(differences) < 2:
+    if not differences:
         return ""
+    mean = statistics.mean(differences)
+    if len(differences) < 3:
+        compared = f"{by_name[second].title} against {by_name[first].title}"
+        return f"- {compared}: {mean:+.2f} points over {len(differences)} seeds, too few for an interval."
     from scipy.stats import t
 
-    mean = statistics.mean(differences)
     half = t.ppf(0.975, len(differences) - 1) * statistics.stdev(differences) / math.sqrt(len(differences))
     return (
         f"- {by_name[second].title} against {by_name[first].title}: {mean:+.2f} points, 95 % interval "

@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture(scope="module")
-def benchmark() -> ModuleType:
+def accuracy() -> ModuleType:
     spec = importlib.util.spec_from_file_location("qat_accuracy", ROOT / "benchmarks" / "qat_accuracy.py")
     assert spec is not None
     assert spec.loader is not None
@@ -30,22 +30,22 @@ def benchmark() -> ModuleType:
     return module
 
 
-def test_the_document_is_made_from_the_records(benchmark: ModuleType) -> None:
-    assert (ROOT / "docs" / "results.md").read_text() == benchmark.document()
+def test_the_document_is_made_from_the_records(accuracy: ModuleType) -> None:
+    assert (ROOT / "docs" / "results.md").read_text() == accuracy.document()
 
 
-def test_every_record_is_of_an_experiment(benchmark: ModuleType) -> None:
-    known = {name for experiment in benchmark.EXPERIMENTS for name in benchmark.folders(experiment)}
-    assert {path.name for path in benchmark.KEPT.iterdir()} <= known
+def test_every_record_is_of_an_experiment(accuracy: ModuleType) -> None:
+    known = {name for experiment in accuracy.EXPERIMENTS for name in accuracy.folders(experiment)}
+    assert {path.name for path in accuracy.KEPT.iterdir()} <= known
 
 
-def test_records_were_trained_as_their_experiment_says(benchmark: ModuleType) -> None:
+def test_records_were_trained_as_their_experiment_says(accuracy: ModuleType) -> None:
     parser = Parser(prog="test", description=None)
     add_arguments(parser)
     checked = 0
-    for experiment in benchmark.EXPERIMENTS:
-        for seed, name in enumerate(benchmark.folders(experiment)):
-            folder = benchmark.KEPT / name
+    for experiment in accuracy.EXPERIMENTS:
+        for seed, name in enumerate(accuracy.folders(experiment)):
+            folder = accuracy.KEPT / name
             if not folder.exists():
                 continue
             record = json.loads((folder / "run.json").read_text())["options"]
@@ -54,14 +54,14 @@ def test_records_were_trained_as_their_experiment_says(benchmark: ModuleType) ->
             wanted: Options = merge(vars(given))
             differing = {k for k, v in wanted.to_dict().items() if k in record and record[k] != v}
             assert differing <= {"threads"}, f"{name}: {shlex.join(arguments)}"
-            rows = list(csv.DictReader((folder / "metrics.csv").open()))
+            rows = list(csv.DictReader((folder / "metrics.csv").read_text().splitlines()))
             assert int(rows[-1]["epoch"]) == record["epochs"]
             checked += 1
     assert checked
 
 
-def test_no_path_of_a_machine_is_kept(benchmark: ModuleType) -> None:
-    for path in benchmark.KEPT.rglob("run.json"):
+def test_no_path_of_a_machine_is_kept(accuracy: ModuleType) -> None:
+    for path in accuracy.KEPT.rglob("run.json"):
         options = json.loads(path.read_text())["options"]
         paths = [options[name] for name in ("out", "start", "teacher", "soft_labels") if options[name]]
         assert all(value.startswith("runs/") for value in paths), path
