@@ -65,3 +65,15 @@ def test_no_path_of_a_machine_is_kept(accuracy: ModuleType) -> None:
         options = json.loads(path.read_text())["options"]
         paths = [options[name] for name in ("out", "start", "teacher", "soft_labels") if options[name]]
         assert all(value.startswith("runs/") for value in paths), path
+
+
+def test_the_readme_says_what_the_records_say(accuracy: ModuleType) -> None:
+    text = " ".join((ROOT / "README.md").read_text().split())
+    experiments = {experiment.name: experiment for experiment in accuracy.EXPERIMENTS}
+    means = {}
+    for name in ("vit-mnist-fp", "vit-mnist-w2a2-all", "vit-mnist-w2a2-plain"):
+        scores = [100 * record.score for record in accuracy.kept(experiments[name])]
+        means[name] = sum(scores) / len(scores)
+    full, remedies, plain = means.values()
+    assert f"{full:.1f} % at full precision" in text
+    assert f"give {remedies:.2f} % at 2 bits, LSQ as published {plain:.2f} %" in text
