@@ -149,7 +149,7 @@ def read(data: Any) -> Callable[[], object]:
             ValueError,
             (
                 "a scheme has no field adder, bits; it has activation_bits, first_last_bits, gradient_scale, "
-                "granularity, output_by_head, overrides, weight_bits, weight_scale"
+                "granularity, output_by_head, overrides, scale_start, weight_bits, weight_scale"
             ),
         ),
         (
