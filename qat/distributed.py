@@ -42,11 +42,6 @@ class Processes:
         loss = sum(p.loss * len(p.labels) for p in whole) / len(labels)
         return Evaluation(torch.cat([p.logits for p in whole]), labels, loss)
 
-    def wait(self) -> None:
-        """Until all processes are here."""
-        if self.world > 1:
-            dist.barrier()
-
 
 @contextmanager
 def processes(device: str = "auto") -> Iterator[Processes]:

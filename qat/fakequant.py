@@ -66,9 +66,7 @@ def lsq_forward(x: Tensor, scale: Tensor, offset: Tensor | None, low: Tensor, hi
 def lsq_backward(
     x: Tensor, grad: Tensor, scale: Tensor, offset: Tensor | None, low: Tensor, high: Tensor, layout: Layout
 ) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Gradients of x (its shape), of the scales and of the offsets (one a group), for the gradient of y."""
-    if native(x):
-        return kernels.fake_quantize_backward(x, grad, scale, offset, low, high, layout)
+    """Gradients of x (its shape), of the scales and of the offsets (one a group), for the gradient of y, in PyTorch."""
     v = _ratio(x, scale, offset, layout)
     low, high = _per_group(low), _per_group(high)
     outside = ~((v >= low) & (v <= high))  # NaN is outside
