@@ -73,6 +73,30 @@ def _vit(bits: int, seeds: int) -> Iterator[Experiment]:
     yield Experiment(f"{stem}-all", table, f"{label} all three", remedies, seeds, (*full, "vit-mnist-soft"))
 
 
+METHODS = {
+    "plain": ("plain LSQ", _PUBLISHED),
+    "lsq": ("LSQ, our starts and steps", _PLAIN),
+    "all": ("all three", (*_OBR, *_CROPS)),
+}  # what is compared at 2 bits
+RATES = ("5e-4", "1e-3", "2e-3", "4e-3")
+
+
+def _validation(seeds: int) -> Iterator[Experiment]:
+    """2 bits at each learning rate, trained on four fifths of the training images and judged on the others."""
+    data = ("--model", "vit-mnist", "--data", "mnist5k@validation")
+    full, soft = "vit-mnist-val-fp", "vit-mnist-val-soft"
+    whole = (*data, *_FULL[len(_VIT) :], "--epochs", "40")
+    yield Experiment(full, "validation", "full precision", whole)
+    labels = ("--teacher", f"{{runs}}/{full}", *data[2:], "--crops", "16", "--top-k", "5")
+    yield Experiment(soft, "", "", labels, after=(full,), module="qat.softlabels")
+    for method, (title, arguments) in METHODS.items():
+        own = tuple(argument.replace("vit-mnist-soft", soft) for argument in arguments)
+        for rate in RATES:
+            student = (*data, "--start", f"{{runs}}/{full}", "--epochs", "8", "--bits", "2", "--lr", rate, *own)
+            name = f"vit-mnist-val-{rate}-{method}"
+            yield Experiment(name, "validation", f"W2A2 {title}, {rate}", student, seeds, (full, soft))
+
+
 def _rates() -> Iterator[Experiment]:
     """2 bits at other learning rates that were tried: plain LSQ, LSQ with our starts and steps, all three."""
     for rate in ("1e-3", "5e-4"):
@@ -113,6 +137,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         after=("vit-mnist-fp",),
         module="qat.softlabels",
     ),
+    *_validation(2),
     *_vit(2, 5),
     *_vit(3, 2),
     *_vit(4, 2),

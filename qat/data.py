@@ -8,7 +8,7 @@ import io
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
-from qat.images import ArrayImages, FolderImages, ImageSplit, class_names, open_folder
+from qat.images import ArrayImages, ImageSplit, class_names, open_folder
 from qat.text import Sentences, TextSplit, find_task, movie_reviews, read_glue, tokenise
 from qat.views import ORDER_STREAM, SPLIT_STREAM, CentreCrop, Policy, RandomResizedCrop, Shift, Views, uniforms
 from siliquant.files import cache_dir, write_atomically
@@ -25,7 +25,8 @@ from siliquant.files import cache_dir, write_atomically
 __all__ = ["DATA", "Data", "batches", "epoch_indices", "open_data"]
 
 DATA = ("mnist5k", "digits", "mr", "imagefolder:DIR", "glue:TASK:DIR")
-_TEST_SHARE = 0.2  # of each class
+_VALIDATION = "@validation"
+_TEST_SHARE = 0.2  # of each class; of the training samples too, where those are split again for validation
 _MNIST_SIZE, _DIGITS_SIZE = 28, 8  # pixels
 _MNIST_MEAN, _MNIST_STD = (0.1307,), (0.3081,)  # of the 60,000 training images of MNIST, as fractions of white
 _DIGITS_MEAN, _DIGITS_STD = (0.3053,), (0.3760,)  # of all 1,797 images
@@ -64,15 +65,22 @@ def open_data(
     - ``imagefolder:DIR``: DIR/train/CLASS/* and DIR/val/CLASS/*, as ImageNet; 224 pixels unless image_size is given.
     - ``glue:TASK:DIR``: training and development set of a GLUE task from its published files.
 
-    The first three are split for good, every class alike. ``tokenizer`` is a folder with a Hugging Face tokenizer (for
-    texts; default: the installed MiniLM's), ``max_length`` the tokens of a text. ``limit`` keeps the first so many
-    training samples, of a folder an equally large share of every class as far as it goes. Raises ValueError for an
-    unknown name or where the data are not as they must be.
+    The first three are split for good, every class alike. After any name, ``@validation`` leaves the test set alone
+    and splits the training set once more in the same way, so that settings can be chosen. ``tokenizer`` is a folder
+    with a Hugging Face tokenizer (for texts; default: the installed MiniLM's), ``max_length`` the tokens of a text.
+    ``limit`` keeps the first so many training samples, of a folder an equally large share of every class as far as it
+    goes. Raises ValueError for an unknown name or where the data are not as they must be.
     """
     if limit is not None and limit < 1:
         raise ValueError(f"limit must be an integer of at least 1, not {limit}")
     if image_size is not None and image_size < 1:
         raise ValueError(f"image_size must be at least 1 pixel, not {image_size}")
+    if name.endswith(_VALIDATION):
+        whole = open_data(
+            name.removesuffix(_VALIDATION),
+            image_size=image_size, tokenizer=tokenizer, max_length=max_length, limit=limit,
+        )  # fmt: skip
+        return _validation(whole)
     kind, _, rest = name.partition(":")
     task, _, folder = rest.partition(":")
     if name == "mnist5k":
@@ -123,7 +131,16 @@ class _Fetched(Dataset[Any]):
         return self.split.fetch(indices, views)
 
 
-def _split(labels: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _validation(data: Data) -> Data:
+    """The training samples alone: a fifth of every class to test (of a regression, of all), the others to train."""
+    labels = data.train.labels if data.classes else np.zeros(len(data.train.labels))
+    train, test = _split(labels)
+    if not len(test):
+        raise ValueError(f"{data.name} must have at least 3 training samples of a class to split, not {len(labels)}")
+    return replace(data, name=data.name + _VALIDATION, train=data.train.take(train), test=data.train.take(test))
+
+
+def _split(labels: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Indices for training and test, the same share of every class in the test set; each in a fixed random order."""
     choice, place = uniforms(0, 0, np.arange(len(labels)), 0, 2, SPLIT_STREAM).T
     test = np.zeros(len(labels), np.bool_)
@@ -183,7 +200,7 @@ def _folder(name: str, root: Path, image_size: int, limit: int | None) -> Data:
     train, test = (open_folder(root / part, classes, image_size) for part in ("train", "val"))
     if limit is not None:
         chosen = np.sort(_interleaved(train.labels)[:limit])
-        train = FolderImages(train.folder, train.names[chosen], train.labels[chosen], image_size)
+        train = train.take(chosen)
     return Data(name, classes, train, test, RandomResizedCrop(), CentreCrop())
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol
@@ -47,6 +47,10 @@ class ImageSplit(Protocol):
     @property
     def fingerprint(self) -> str:
         """SHA-256 in hexadecimal of what the images and labels are."""
+        ...
+
+    def take(self, indices: NDArray[np.int64]) -> ImageSplit:
+        """The images of those indices, in that order."""
         ...
 
     def sizes(self, indices: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -95,6 +99,10 @@ class ArrayImages:
         digest.update(np.ascontiguousarray(self.labels.astype("<i8")).data)
         return digest.hexdigest()
 
+    def take(self, indices: NDArray[np.int64]) -> ArrayImages:
+        """The images of those indices, in that order."""
+        return replace(self, pixels=self.pixels[indices], labels=self.labels[indices])
+
     def sizes(self, indices: NDArray[np.int64]) -> NDArray[np.int64]:
         """(height, width) in pixels, [n, 2]: the same for all."""
         return np.tile(np.array(self.pixels.shape[2:], np.int64), (len(indices), 1))
@@ -138,6 +146,10 @@ class FolderImages:
     def channels(self) -> int:
         """Red, green and blue."""
         return 3
+
+    def take(self, indices: NDArray[np.int64]) -> FolderImages:
+        """The images of those indices, in that order."""
+        return replace(self, names=self.names[indices], labels=self.labels[indices])
 
     def path(self, index: int) -> Path:
         """The file of one image."""

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from qat.data import DATA, Data, batches, epoch_indices, open_data
-from qat.images import FolderImages, class_names, open_folder
+from qat.images import ArrayImages, FolderImages, class_names, open_folder
 from qat.text import GLUE, Sentences, TextSplit, find_task, movie_reviews, tokenise
 from qat.views import CentreCrop, RandomResizedCrop, Shift, Views
 
@@ -115,6 +115,36 @@ def test_limit_and_size_of_mnist(mnist: Data) -> None:
     assert few.train.fetch(np.array([3])).shape == (1, 1, 32, 32)  # type: ignore[union-attr]
 
 
+def test_validation_splits_the_training_images_alone(mnist: Data) -> None:
+    whole, data = mnist.train, open_data("mnist5k@validation")
+    assert data.name == "mnist5k@validation"
+    assert isinstance(whole, ArrayImages)
+    assert isinstance(data.train, ArrayImages)
+    assert isinstance(data.test, ArrayImages)
+    assert np.bincount(data.train.labels).tolist() == [320] * 10
+    assert np.bincount(data.test.labels).tolist() == [80] * 10
+    both = [
+        (pixels.tobytes(), label)
+        for part in (data.train, data.test)
+        for pixels, label in zip(part.pixels, part.labels.tolist(), strict=True)
+    ]
+    assert sorted(both) == sorted((p.tobytes(), k) for p, k in zip(whole.pixels, whole.labels.tolist(), strict=True))
+    assert data.augmentation == mnist.augmentation
+
+
+def test_validation_of_folders_and_texts(folder: Path, tmp_path: Path) -> None:
+    for number in range(2, 7):
+        draw(tmp_path / "train" / "b" / f"{number}.png", (number, 0, 0))
+    parts = open_data(f"imagefolder:{folder}@validation", image_size=8)
+    names = [{bytes(name) for name in part.names} for part in (parts.train, parts.test)]  # type: ignore[union-attr]
+    assert (len(names[0]), len(names[1])) == (8, 2)
+    assert not names[0] & names[1]
+    texts, split = open_data("mr", limit=40).train, open_data("mr@validation", limit=40)
+    assert (len(split.train.labels), len(split.test.labels)) == (32, 8)
+    rows = {tuple(row) for part in (split.train, split.test) for row in part.tokens.tolist()}  # type: ignore[union-attr]
+    assert rows == {tuple(row) for row in texts.tokens.tolist()}  # type: ignore[union-attr]
+
+
 def test_digits_are_enlarged_by_repeating_pixels() -> None:
     small, large = open_data("digits"), open_data("digits", image_size=24)
     assert (len(small.train.labels), len(small.test.labels)) == (1438, 359)
@@ -138,6 +168,7 @@ def test_digits_are_enlarged_by_repeating_pixels() -> None:
         ("glue:wnli:x", {}, "the GLUE task must be one of cola, sst2, mrpc, qqp, stsb, mnli, qnli, rte, not 'wnli'"),
         ("mnist5k", {"limit": 0}, "limit must be an integer of at least 1, not 0"),
         ("mnist5k", {"image_size": -1}, "image_size must be at least 1 pixel, not -1"),
+        ("mr@validation", {"limit": 2}, "mr must have at least 3 training samples of a class to split, not 2"),
         ("mr", {"max_length": 2}, "max_length must be an integer of at least 4, not 2"),
         ("mr", {"tokenizer": Path("nowhere")}, "tokenizer must be a folder with a Hugging Face tokenizer, not nowhere"),
     ],
