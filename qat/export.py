@@ -22,9 +22,27 @@ from .evaluate import inputs_of, open_run_data, split_batches
 from .gemm import Engine, Product, exact_product
 from .integer import Gemm, IntegerModel, Operand
 from .quantizer import Quantizer
+from .requantise import Requantisation, requantisations
 from .runs import load_run
+from .scheme import Scheme
+from .subject import Subject, open_subject, random_subject
 
-__all__ = ["Agreement", "Engine", "Gemm", "IntegerModel", "Operand", "Product", "compare_paths", "exact_product"]
+__all__ = [
+    "Agreement",
+    "Engine",
+    "Gemm",
+    "IntegerModel",
+    "Operand",
+    "Product",
+    "Requantisation",
+    "Scheme",
+    "Subject",
+    "compare_paths",
+    "exact_product",
+    "open_subject",
+    "random_subject",
+    "requantisations",
+]
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from .circuit import ONE, ZERO, Bit, Gate, Op
 from .datapath import Datapath
 from .spec import MacSpec
 
-__all__ = ["MacComponent"]
+__all__ = ["DatapathLogic", "MacComponent"]
 
 
 class MacComponent(Component):
@@ -47,14 +47,14 @@ class MacComponent(Component):
             register = Signal(len(operand), name=f"{port}_q", reset_less=True)
             m.d.sync += register.eq(operand)
             words[port] = register
-        logic = _Emitter(m, datapath, words, enable)
+        logic = DatapathLogic(m, datapath, words, enable)
         with m.If(enable):
             m.d.sync += accumulator.eq(Cat(logic.at(bit, spec.pipeline_stages) for bit in datapath.next_accumulator))
         m.d.comb += self.accumulator.eq(Cat(logic.at(bit, spec.pipeline_stages + 1) for bit in datapath.output))
         return m
 
 
-class _Emitter:
+class DatapathLogic:
     """Amaranth values of the bits of a datapath, in each pipeline stage."""
 
     def __init__(self, m: Module, datapath: Datapath, words: dict[str, Value], enable: Value) -> None:

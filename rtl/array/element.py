@@ -1,0 +1,141 @@
+"""Processing element of an array: the datapath of a MAC, its accumulator, and a register that drains it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from ..spec import MacSpec, Port
+
+if TYPE_CHECKING:
+    from amaranth.lib.wiring import Component
+
+__all__ = ["ElementSpec", "GridSpec", "control_ports", "control_word"]
+
+
+def control_ports(mac: MacSpec) -> tuple[Port, ...]:
+    """The operand ports that are the same for all elements: everything but weights and activations."""
+    return tuple(port for port in mac.operand_ports if port.name not in ("weights", "activations"))
+
+
+def control_word(mac: MacSpec, words: dict[str, int]) -> int:
+    """The words of the control ports side by side, the first lowest."""
+    word = shift = 0
+    for port in control_ports(mac):
+        word |= words[port.name] << shift
+        shift += port.width
+    return word
+
+
+@dataclass(frozen=True, kw_only=True)
+class ElementSpec:
+    """A MAC without its own operand registers (broadcast) or with registers that pass operands on (systolic).
+
+    The accumulator is copied to a drain register when a sum is complete; drain registers of a column form a chain
+    towards the last row. In a systolic array everything moves one element a cycle: activations and control to the next
+    column, weights to the next row.
+    """
+
+    mac: MacSpec
+    systolic: bool
+
+    @property
+    def name(self) -> str:
+        """Module name."""
+        return f"{'systolic' if self.systolic else 'broadcast'}_element_{self.mac.name}"
+
+    @cached_property
+    def operand_widths(self) -> tuple[int, int]:
+        """Bits of the weight word and of the activation word of a cycle."""
+        widths = {port.name: port.width for port in self.mac.operand_ports}
+        return widths["weights"], widths["activations"]
+
+    @property
+    def control_width(self) -> int:
+        """Bits of all control ports."""
+        return sum(port.width for port in control_ports(self.mac))
+
+    @cached_property
+    def ports(self) -> tuple[Port, ...]:
+        """Every port but clk and rst."""
+        weights, activations = self.operand_widths
+        moving = (
+            ("weights", weights, "weights of a cycle"),
+            ("activations", activations, "activations of a cycle"),
+            ("control", self.control_width, "control ports of the MAC, the first lowest"),
+            ("clear", 1, "1: these operands start a new sum"),
+        )
+        drain = self.mac.accumulator_width
+        if not self.systolic:
+            return (
+                *(Port(name, width, True, f"{meaning}, from a register") for name, width, meaning in moving),
+                Port("enable", 1, True, "1: the accumulator takes the products at the end of the pipeline"),
+                Port("capture", 1, True, "1: the drain register takes the accumulator, else it takes drain_in"),
+                Port("drain_in", drain, True, "drain register of the row before"),
+                Port("drain_out", drain, False, "drain register"),
+            )
+        timing = (
+            ("valid", 1, "1: there are operands"),
+            ("last", 1, "1: these operands complete the sum"),
+            ("shift", 1, "1: the drain register takes drain_in"),
+        )
+        return (
+            *(Port(name, width, True, meaning) for name, width, meaning in (*moving, *timing)),
+            Port("drain_in", drain, True, "drain register of the row before"),
+            *(Port(f"{name}_out", width, False, f"{name}, a cycle later") for name, width, _ in (*moving, *timing)),
+            Port("drain_out", drain, False, "drain register"),
+        )
+
+    def create(self) -> Component:
+        """The Amaranth component."""
+        from .element_component import ElementComponent
+
+        return ElementComponent(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GridSpec:
+    """``rows`` x ``columns`` elements and nothing but the wires between them.
+
+    Operands come in along the edges: in a broadcast grid all at once, in a systolic grid row r and column c so many
+    cycles later. The drain registers of the last row are the output.
+    """
+
+    element: ElementSpec
+    rows: int
+    columns: int
+
+    @property
+    def name(self) -> str:
+        """Module name."""
+        return f"grid_{self.rows}x{self.columns}_{self.element.name}"
+
+    @property
+    def parts(self) -> tuple[ElementSpec]:
+        """The module that is instantiated."""
+        return (self.element,)
+
+    @cached_property
+    def ports(self) -> tuple[Port, ...]:
+        """Every port but clk and rst."""
+        weights, activations = self.element.operand_widths
+        drain = self.columns * self.element.mac.accumulator_width
+        # A systolic grid has controls of its own for every row.
+        controls = ["control", "clear", *(["valid", "last", "shift"] if self.element.systolic else [])]
+        per_row = self.rows if self.element.systolic else 1
+        width = {port.name: port.width for port in self.element.ports}
+        return (
+            Port("weights", self.columns * weights, True, "weights of all columns, column 0 lowest"),
+            Port("activations", self.rows * activations, True, "activations of all rows, row 0 lowest"),
+            *(Port(name, per_row * width[name], True, "of each row, row 0 lowest" if per_row > 1 else "of all elements")
+              for name in controls),
+            *(Port(name, 1, True, "of all elements") for name in ("enable", "capture") if not self.element.systolic),
+            Port("drain", drain, False, "drain registers of the last row, column 0 lowest"),
+        )  # fmt: skip
+
+    def create(self) -> Component:
+        """The Amaranth component."""
+        from .grid_component import GridComponent
+
+        return GridComponent(self)

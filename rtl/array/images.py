@@ -1,0 +1,161 @@
+"""Operands as the array's memories hold them.
+
+How a design lays operands out on its ports is found from the design itself: every bit of its port words is a copy of
+one bit of one code, or a constant (:func:`step_layout`). Whole matrices are then rearranged by NumPy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from ..spec import IntArray, MacSpec, Precision
+from .element import control_word
+from .spec import ArraySpec, Run
+
+__all__ = ["StepLayout", "activation_image", "control_image", "result_matrix", "step_layout", "weight_image"]
+
+WordArray = npt.NDArray[np.uint32]
+
+
+@dataclass(frozen=True, eq=False)
+class StepLayout:
+    """Port words of one step.
+
+    weights, activations: int64 [planes, port width]: which bit of the step's codes each port bit is. Bit b of the code
+    of lane l is 2 + l * bits + b; 0 and 1 are constants.
+    control: the control word of every cycle; cycle c takes weight word c // planes of the activations and activation
+    word c % planes of the activations.
+    """
+
+    weights: IntArray
+    activations: IntArray
+    control: tuple[int, ...]
+
+
+@lru_cache(maxsize=256)
+def step_layout(mac: MacSpec, precision: Precision, used: int) -> StepLayout:
+    """The layout of a step with ``used`` products (fewer than a full step: the rest is padded with zero)."""
+    ranges = (mac.weight_range(precision), mac.activation_range(precision))
+    widths = (precision.weight_bits, precision.activation_bits)
+    # Each code bit has a number; probe t sets the bits whose number has bit t, so that the words of a port bit over all
+    # probes spell the number of the code bit that it copies. All-zero and all-one words are constants.
+    numbers = [np.arange(1, used * bits + 1).reshape(used, bits) for bits in widths]
+    probes = max(number.size + 1 for number in numbers).bit_length()
+    spelled: dict[str, list[list[int]]] = {}
+    for t in range(probes):
+        codes = [
+            _from_bits((number >> t) & 1, *limits).tolist() for number, limits in zip(numbers, ranges, strict=True)
+        ]
+        packed = mac._pack_step(codes[0], codes[1], precision)
+        for name in ("weights", "activations"):
+            spelled.setdefault(name, []).append([word[name] for word in packed])
+    control = tuple(control_word(mac, word) for word in packed)
+    found = {}
+    for port in mac.operand_ports:
+        if port.name not in spelled:
+            continue
+        bits = np.array(
+            [[[word >> place & 1 for place in range(port.width)] for word in words] for words in spelled[port.name]]
+        )
+        source = (bits << np.arange(probes)[:, None, None]).sum(0)
+        constant = source == (1 << probes) - 1
+        found[port.name] = np.where(constant, 1, np.where(source == 0, 0, source + 1)).astype(np.int64)
+    weights, activations = found["weights"], found["activations"]
+    cycles = len(control)
+    planes = next(
+        p
+        for p in range(1, cycles + 1)
+        if cycles % p == 0
+        and (activations == np.tile(activations[:p], (cycles // p, 1))).all()
+        and (weights == np.repeat(weights[::p], p, axis=0)).all()
+    )
+    return StepLayout(weights[::planes], activations[:planes], control)
+
+
+def _from_bits(bits: IntArray, low: int, high: int) -> IntArray:
+    """Codes [...] of bits [..., width], the lowest first."""
+    width = bits.shape[-1]
+    codes = (bits << np.arange(width)).sum(-1)
+    if (low, high) == (-1, 1) and width == 1:  # binary codes: bit 1 is +1
+        return np.asarray(2 * codes - 1)
+    return np.where((codes >> (width - 1)) & (low < 0), codes - (1 << width), codes)
+
+
+def _to_bits(codes: IntArray, width: int, low: int, high: int) -> npt.NDArray[np.uint8]:
+    """Bits [..., width] of codes [...], the lowest first."""
+    if width == 1 and (low, high) == (-1, 1):
+        return (codes > 0).astype(np.uint8)[..., None]
+    narrow = codes.astype(np.uint8)  # two's complement; all codes have at most 8 bits
+    return (narrow[..., None] >> np.arange(width, dtype=np.uint8)) & np.uint8(1)
+
+
+def activation_image(spec: ArraySpec, run: Run, codes: IntArray, precision: Precision) -> WordArray:
+    """The activation memory for codes [M, K]: uint32 [words, 32-bit pieces of a word, the lowest first]."""
+    limits = spec.mac.activation_range(precision)
+    return _image(spec, run.steps, run.row_tiles, spec.rows, codes, precision, precision.activation_bits, limits, False)
+
+
+def weight_image(spec: ArraySpec, run: Run, codes: IntArray, precision: Precision) -> WordArray:
+    """The weight memory for codes [N, K]: uint32 [words, 32-bit pieces of a word, the lowest first]."""
+    limits = spec.mac.weight_range(precision)
+    return _image(
+        spec, run.steps, run.column_tiles, spec.columns, codes, precision, precision.weight_bits, limits, True
+    )
+
+
+def _image(
+    spec: ArraySpec, steps: int, tiles: int, places: int, codes: IntArray, precision: Precision, width: int,
+    limits: tuple[int, int], weights: bool,
+) -> WordArray:  # fmt: skip
+    if codes.size and (codes.min() < limits[0] or codes.max() > limits[1]):
+        raise ValueError(
+            f"codes must be from {limits[0]} to {limits[1]} at {precision}, not from {codes.min()} to {codes.max()}"
+        )
+    lanes = spec.mac.products_per_step(precision)
+    count, k = codes.shape
+    last = k - (steps - 1) * lanes
+    bits = _to_bits(codes, width, *limits)
+    padded = np.zeros((tiles * places, steps * lanes, width), np.uint8)
+    padded[:count, :k] = bits
+    flat = padded.reshape(tiles * places, steps, lanes * width)
+    sources = np.concatenate([np.zeros_like(flat[..., :1]), np.ones_like(flat[..., :1]), flat], axis=-1)
+    layouts = [step_layout(spec.mac, precision, used) for used in (lanes, last)]
+    full, short = ((layout.weights if weights else layout.activations) for layout in layouts)
+    words = sources[:, :, full]  # [tiles * places, steps, planes, port width]
+    if last < lanes:
+        words[:, -1] = sources[:, -1][:, short]
+    planes, port = full.shape
+    arranged = words.reshape(tiles, places, steps, planes, port).transpose(0, 2, 3, 1, 4)
+    stream = arranged.reshape(tiles * steps * planes, places * port)
+    bytes_ = np.packbits(stream, axis=1, bitorder="little")
+    pieces = np.zeros((len(bytes_), -(-places * port // 32) * 4), np.uint8)
+    pieces[:, : bytes_.shape[1]] = bytes_
+    return pieces.view("<u4")
+
+
+def control_image(spec: ArraySpec, k: int, precision: Precision) -> list[tuple[int, int]]:
+    """Addresses and words of the control table for sums of ``k`` products."""
+    lanes = spec.mac.products_per_step(precision)
+    found = []
+    for base, used in ((0, lanes), (spec.control_depth // 2, (k - 1) % lanes + 1)):
+        found += [(base + c, word) for c, word in enumerate(step_layout(spec.mac, precision, used).control)]
+    return found
+
+
+def result_matrix(spec: ArraySpec, run: Run, words: WordArray, m: int, n: int) -> IntArray:
+    """The M x N results from the words of the result memory: uint32 [tiles * rows, pieces], as they are read."""
+    width = spec.result_width
+    if width == 32:
+        values = words[:, : spec.columns].astype(np.int32).astype(np.int64)
+    else:
+        bits = np.unpackbits(words.view(np.uint8), axis=1, bitorder="little")[:, : spec.columns * width]
+        fields = bits.reshape(len(words), spec.columns, width).astype(np.int64)
+        values = (fields << np.arange(width)).sum(-1)
+        values -= (values >> (width - 1)) << width
+    tiles = values.reshape(run.column_tiles, run.row_tiles, spec.rows, spec.columns)[:, :, ::-1]
+    matrix = tiles.transpose(1, 2, 0, 3).reshape(run.row_tiles * spec.rows, run.column_tiles * spec.columns)
+    return np.ascontiguousarray(matrix[:m, :n])

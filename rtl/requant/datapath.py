@@ -1,0 +1,70 @@
+"""The graph of gates of a requantisation unit, between its input registers and its output register."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ..bitheap import BitHeap
+from ..circuit import ONE, ZERO, Circuit, Word
+from ..controls import Controls
+from ..datapath import Datapath
+from ..pipeline import schedule
+
+if TYPE_CHECKING:
+    from .partialsum import PartialSumSpec
+    from .spec import LoadableSpec, RequantSpec
+
+__all__ = ["build_partial_sum", "build_requant"]
+
+
+def build_requant(spec: RequantSpec) -> Datapath:
+    """Inputs: accumulator, group (where there are several) and parameters0, parameters1, ...; output: the code."""
+    circuit = Circuit()
+    accumulator, parameters = _inputs(spec, circuit)
+    rank = spec.logic(circuit, accumulator, parameters)
+    # A code lies lowest + rank: in two's complement that is the rank with its top bit inverted.
+    code = (*rank[:-1], circuit.not_(rank[-1])) if spec.signed and spec.bits > 1 else rank
+    return Datapath(circuit, code, (), schedule(circuit, spec.pipeline_stages, code, ()))
+
+
+def build_partial_sum(spec: PartialSumSpec) -> Datapath:
+    """Inputs as of :func:`build_requant`, first, and result (the sum so far); output: the next sum."""
+    circuit = Circuit()
+    stages = spec.pipeline_stages
+    first = circuit.input("first", 1)[0]
+    accumulator, (multiplier,) = _inputs(spec, circuit)
+    # With pipeline registers the product is summed before the sum so far joins it.
+    result = circuit.input("result", spec.total_width, stage=stages, arrival=1e3 if stages else 0.0)
+    heap = BitHeap(circuit, Controls(circuit, (), [()]))
+    heap.add_product(multiplier, accumulator, weight_signed=ZERO, activation_signed=ONE)
+    for column, bit in enumerate(result):
+        heap.add_bit(column, circuit.and_(bit, circuit.not_(first)))
+    total = heap.total(spec.total_width)
+    return Datapath(circuit, total, (), schedule(circuit, stages, total, ()))
+
+
+def _inputs(spec: LoadableSpec, circuit: Circuit) -> tuple[Word, list[Word]]:
+    """The accumulator, and the parameters of its group in words."""
+    accumulator = circuit.input("accumulator", spec.accumulator_width)
+    sets = [circuit.input(f"parameters{group}", spec.parameter_width) for group in range(spec.groups)]
+    group = circuit.input("group", spec.group_width) if spec.groups > 1 else ()
+    chosen = _select(circuit, group, sets)
+    words, low = [], 0
+    for item in spec.parameter_fields:
+        words.append(chosen[low : low + item.width])
+        low += item.width
+    return accumulator, words
+
+
+def _select(circuit: Circuit, number: Word, words: Sequence[Word]) -> Word:
+    """The word of that number; the lowest bit of the number chooses first, among neighbours."""
+    for control in number:
+        pairs = [words[start : start + 2] for start in range(0, len(words), 2)]
+        words = [
+            tuple(circuit.mux(control, one, zero) for zero, one in zip(*pair, strict=True))
+            if len(pair) == 2
+            else pair[0]
+            for pair in pairs
+        ]
+    return words[0]

@@ -1,0 +1,237 @@
+"""Computes every product of an integer network on simulated arrays, and compares each result with the exact one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from queue import SimpleQueue
+from types import MappingProxyType, TracebackType
+
+import numpy as np
+import torch
+
+from qat.export import Product, exact_product
+from rtl.array import ArraySpec
+from rtl.array.passes import Codes, Pass, plan_passes
+from rtl.requant import ThresholdSpec
+from rtl.spec import IntArray
+
+from ..checker import MismatchError
+from .drain import DrainTable, parameter_words
+from .driver import ArraySimulator, Block
+
+__all__ = ["ArrayEngine", "GemmRecord"]
+
+
+@dataclass(frozen=True)
+class GemmRecord:
+    """What was simulated of one GEMM so far: ``codes`` were drained through requantisers; ``passes`` is of one product;
+    cycles are summed over all arrays.
+    """
+
+    name: str
+    products: int = 0
+    macs: int = 0
+    codes: int = 0
+    passes: int = 0
+    cycles: int = 0
+    predicted_cycles: int = 0
+    load_cycles: int = 0
+    predicted_load_cycles: int = 0
+
+    def plus(self, block: Block) -> GemmRecord:
+        """The record with the cycles of a block added."""
+        return replace(
+            self,
+            cycles=self.cycles + block.cycles,
+            predicted_cycles=self.predicted_cycles + block.predicted_cycles,
+            load_cycles=self.load_cycles + block.load_cycles,
+            predicted_load_cycles=self.predicted_load_cycles + block.predicted_load_cycles,
+        )
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Rows and columns of one matrix of a product that are computed at once."""
+
+    matrix: int
+    rows: slice
+    columns: slice
+
+
+@dataclass(frozen=True, eq=False)
+class _Drained:
+    """The codes that one product should drain, as ranks [matrices, M, N], and where their thresholds are."""
+
+    table: DrainTable
+    ranks: IntArray
+    channels: IntArray
+    """Of the table, for each matrix (by head) or each column."""
+
+    @classmethod
+    def of(cls, table: DrainTable, product: Product, accumulators: IntArray) -> _Drained:
+        matrices, _, n = accumulators.shape
+        count, part = len(table.thresholds), product.part or 0
+        if not table.by_head:
+            channels = part * n + np.arange(n)
+            points = accumulators.reshape(-1, n)
+            return cls(table, _ranks(table, points, channels).reshape(accumulators.shape), channels)
+        heads = 1 if product.part is not None or count == 1 else product.left.shape[-3]
+        # [samples, heads, M * N] to one column a head.
+        by_head = accumulators.reshape(matrices // heads, heads, -1).swapaxes(1, 2)
+        ranks = _ranks(table, by_head.reshape(-1, heads), part + np.arange(heads)).reshape(by_head.shape)
+        return cls(table, ranks.swapaxes(1, 2).reshape(accumulators.shape), np.arange(matrices) % heads + part)
+
+    def thresholds(self, part: _Part) -> IntArray:
+        """Those of the part's columns, or the one set of its head."""
+        chosen = self.channels[part.matrix : part.matrix + 1] if self.table.by_head else self.channels[part.columns]
+        return self.table.thresholds[chosen]
+
+
+def _ranks(table: DrainTable, points: IntArray, channels: IntArray) -> IntArray:
+    """PyTorch's ranks of accumulators [points, channels] that belong to some of the table's channels."""
+    every = np.zeros((len(points), len(table.thresholds)), np.int64)
+    every[:, channels] = points
+    return table.ranks(every)[:, channels]
+
+
+class ArrayEngine:
+    """An engine of :class:`qat.export.IntegerModel`: products go to ``jobs`` simulators of ``library`` side by side.
+
+    Results are compared with the exact ones as they come; the first that differs raises MismatchError. GEMMs with one
+    of ``tables`` are computed once more with requantisation at the drain, and the codes compared with PyTorch's.
+    ``report`` is told the MACs of each product when it is done.
+    """
+
+    def __init__(
+        self, spec: ArraySpec, library: Path, *, jobs: int | None = None,
+        tables: Mapping[str, DrainTable] = MappingProxyType({}), report: Callable[[int], None] = lambda macs: None,
+    ) -> None:  # fmt: skip
+        self.spec = spec
+        self._tables = tables
+        self.records: dict[str, GemmRecord] = {}
+        self._report = report
+        count = jobs or os.cpu_count() or 1
+        self._simulators = [ArraySimulator(spec, library) for _ in range(count)]
+        self._free: SimpleQueue[ArraySimulator] = SimpleQueue()
+        for simulator in self._simulators:
+            self._free.put(simulator)
+        self._pool = ThreadPoolExecutor(count)
+
+    def __enter__(self) -> ArrayEngine:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._pool.shutdown(cancel_futures=True)
+        for simulator in self._simulators:
+            simulator.close()
+
+    def __call__(self, product: Product) -> torch.Tensor:
+        """The accumulators of the simulated hardware, int64 [..., M, N]."""
+        passes = plan_passes(
+            self.spec.mac,
+            Codes(product.right_bits, product.right_signed),
+            Codes(product.left_bits, product.left_signed),
+        )
+        expected = exact_product(product).numpy()
+        left, right = product.left.numpy(), product.right.numpy()
+        shape = expected.shape
+        if right.ndim == 2:  # one weight for all: rows of all samples are rows of one matrix
+            left, right = left.reshape(1, -1, left.shape[-1]), right[None]
+        else:
+            batch = shape[:-2]
+            left = np.broadcast_to(left, (*batch, *left.shape[-2:])).reshape(-1, *left.shape[-2:])
+            right = np.broadcast_to(right, (*batch, *right.shape[-2:])).reshape(-1, *right.shape[-2:])
+        wanted = expected.reshape(len(left), left.shape[1], right.shape[1])
+        found = np.empty_like(wanted)
+        record = self.records.get(product.name, GemmRecord(product.name))
+        for part, block in self._simulated(left, right, passes, None):
+            record = record.plus(block)
+            found[part.matrix, part.rows, part.columns] = block.results
+            self._check(product, part, block, wanted[part.matrix, part.rows, part.columns], "")
+        if product.name in self._tables:
+            drained = _Drained.of(self._tables[product.name], product, wanted)
+            for part, block in self._simulated(left, right, passes, drained):
+                record = replace(record.plus(block), codes=record.codes + block.results.size)
+                self._check(product, part, block, drained.ranks[part.matrix, part.rows, part.columns], "code ")
+        macs = wanted.size * left.shape[-1]
+        self.records[product.name] = replace(
+            record, products=record.products + 1, macs=record.macs + macs, passes=len(passes)
+        )
+        self._report(macs)
+        return torch.from_numpy(found.reshape(shape))
+
+    def _simulated(
+        self, left: IntArray, right: IntArray, passes: tuple[Pass, ...], drained: _Drained | None
+    ) -> Iterator[tuple[_Part, Block]]:
+        """All parts of a product in order, while the simulators work ahead."""
+        parts = list(self._parts(left.shape, right.shape[1], passes, drained is not None))
+        futures = [self._pool.submit(self._multiply, left, right, part, passes, drained) for part in parts]
+        try:
+            for part, future in zip(parts, futures, strict=True):
+                yield part, future.result()
+        finally:
+            for future in futures:
+                future.cancel()
+
+    def _multiply(
+        self, left: IntArray, right: IntArray, part: _Part, passes: tuple[Pass, ...], drained: _Drained | None
+    ) -> Block:
+        parameters = None
+        if drained is not None:
+            assert isinstance(self.spec.requant, ThresholdSpec)
+            parameters = parameter_words(self.spec.requant, drained.thresholds(part))
+        simulator = self._free.get()
+        try:
+            return simulator.multiply(
+                left[part.matrix, part.rows], right[part.matrix, part.columns], passes, parameters
+            )
+        finally:
+            self._free.put(simulator)
+
+    def _parts(self, left: tuple[int, ...], n: int, passes: tuple[Pass, ...], requantised: bool) -> Iterator[_Part]:
+        """Parts that fit into the memories, and into the requantisers where those are used."""
+        spec = self.spec
+        matrices, m, k = left
+        sizes = [spec.run(1, k, 1, each.precision) for each in passes]  # of one tile
+        rows = min(spec.activation_depth // max(size.activation_words for size in sizes), -(-m // spec.rows))
+        columns = min(spec.weight_depth // max(size.weight_words for size in sizes), -(-n // spec.columns))
+        tiles = spec.result_depth // spec.rows
+        columns = min(columns, tiles)
+        if requantised and spec.requant is not None:
+            columns = min(columns, spec.requant.groups)
+        rows = min(rows, tiles // columns)
+        for matrix in range(matrices):
+            for column in range(0, n, columns * spec.columns):
+                for row in range(0, m, rows * spec.rows):
+                    yield _Part(
+                        matrix, slice(row, row + rows * spec.rows), slice(column, column + columns * spec.columns)
+                    )
+
+    def _check(self, product: Product, part: _Part, block: Block, wanted: IntArray, what: str) -> None:
+        """Raises MismatchError for the first result that differs, and for cycles that are not as predicted."""
+        spec, layer = self.spec, _layer(product)
+        wrong = np.argwhere(block.results != wanted)
+        if len(wrong):
+            row, column = (int(index) for index in wrong[0])
+            m, n = part.rows.start + row, part.columns.start + column
+            raise MismatchError(
+                f"{layer}, matrix {part.matrix}, tile ({m // spec.rows}, {n // spec.columns}), row {m % spec.rows}, "
+                f"column {n % spec.columns} (output {m}, {n}): expected {what}{int(wanted[row, column])}, "
+                f"not {int(block.results[row, column])}; {len(wrong)} of {wanted.size} results of this block differ"
+            )
+        for kind, cycles, predicted in (
+            ("run", block.cycles, block.predicted_cycles),
+            ("load", block.load_cycles, block.predicted_load_cycles),
+        ):
+            if cycles != predicted:
+                raise MismatchError(f"{layer}, matrix {part.matrix}: expected {predicted} {kind} cycles, not {cycles}")
+
+
+def _layer(product: Product) -> str:
+    return product.name if product.part is None else f"{product.name}, head {product.part}"

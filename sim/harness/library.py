@@ -1,0 +1,72 @@
+"""The shared library of a simulated array: Verilated from the generated Verilog, built once and kept."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from rtl.array import ArraySpec
+
+from ..generated import generated_verilog
+from ..toolchain import Verilator, cached, executable, run_tool
+from .sliced import with_sliced_grid
+
+__all__ = ["array_verilog", "build_library"]
+
+_SOURCE = Path(__file__).with_name("harness.cpp")
+_TRANSLATE = ("-O3", "--x-assign", "fast", "--x-initial", "fast", "--no-assert", "-Wno-fatal")
+# One function of a thousand gates on wide words takes a compiler minutes, and cannot be compiled on two cores.
+_SPLIT = ("--output-split", "20000", "--output-split-cfuncs", "2000")
+_OPTIMISE = ("OPT_FAST=-O1 -fPIC", "OPT_SLOW=-O0 -fPIC", "OPT_GLOBAL=-O2 -fPIC")
+_RUNTIME = ("verilated", "verilated_threads")
+
+
+def array_verilog(spec: ArraySpec) -> str:
+    """The generated Verilog of an array."""
+    return generated_verilog([spec], spec.parameters)
+
+
+def build_library(spec: ArraySpec, verilog: str | None = None) -> Path:
+    """Path of the library of ``spec``; ``verilog`` takes the place of the generated text.
+
+    Its grid is simulated bit-sliced (:mod:`sim.harness.sliced`). Raises ToolError where a tool is missing or fails.
+    """
+    verilator = Verilator()
+    design = verilog if verilog is not None else array_verilog(spec)
+    key = {
+        "verilog": design,
+        "source": [path.read_text() for path in (_SOURCE, _SOURCE.with_name("sliced.py"))],
+        "flags": [*_TRANSLATE, *_SPLIT, *_OPTIMISE],
+        "tools": verilator.tools(),
+    }
+
+    def build(folder: Path) -> None:
+        objects, env = folder / "obj", verilator.environment()
+        (folder / "design.v").write_text(with_sliced_grid(design, spec.grid))
+        top = ("--cc", "--Mdir", "obj", "--top-module", spec.name, "--prefix", "Vtop")
+        run_tool([verilator.program(), *top, *_TRANSLATE, *_SPLIT, "design.v"], folder, env)
+        _take_runtime(verilator, objects, env)
+        run_tool(verilator.make(*_OPTIMISE, "Vtop__ALL.a"), objects, env)
+        include = verilator.root() / "include"
+        link = ["-shared", "-fPIC", "-O2", "-std=gnu++17", f"-I{objects}", f"-I{include}", f"-I{include / 'vltstd'}"]
+        parts = [str(_SOURCE), str(objects / "Vtop__ALL.a"), *(str(objects / f"{name}.o") for name in _RUNTIME)]
+        link += ["-DREQUANT"] if spec.requant is not None else []
+        run_tool([executable("g++"), *link, *parts, "-pthread", "-o", "array.so"], folder, env)
+        shutil.rmtree(objects)
+
+    return cached("array", key, build) / "array.so"
+
+
+def _take_runtime(verilator: Verilator, objects: Path, env: dict[str, str]) -> None:
+    """Puts the compiled runtime library, the same for every array, beside the sources of this one."""
+
+    def compile_runtime(folder: Path) -> None:
+        run_tool(verilator.make(*_OPTIMISE, *(f"{name}.o" for name in _RUNTIME)), objects, env)
+        for name in _RUNTIME:
+            shutil.copy(objects / f"{name}.o", folder)
+
+    runtime = cached("array-runtime", {"flags": list(_OPTIMISE), "tools": verilator.tools()}, compile_runtime)
+    for name in _RUNTIME:
+        shutil.copyfile(runtime / f"{name}.o", objects / f"{name}.o")
+        os.utime(objects / f"{name}.o")
