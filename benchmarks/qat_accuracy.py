@@ -39,7 +39,7 @@ _PUBLISHED = (*_PLAIN, "--scale-start", "mean", "--scale-steps", "absolute")
 _STUDENT = (*_VIT, "--start", "{runs}/vit-mnist-fp", "--epochs", "8")
 _CROPS = ("--soft-labels", "{runs}/vit-mnist-soft")
 _OBR = ("--obr", "0.01")
-_FAST, _SLOW = ("--lr", "2e-3"), ("--lr", "5e-4")  # at 2 bits; at more bits the paper's
+_FAST, _SLOW = ("--lr", "2e-3"), ("--lr", "5e-4")  # at 2 bits as validation chose; at more bits the paper's
 _BERT = ("--model", "minilm", "--data", "mr", "--batch-size", "32", "--weight-decay", "0.01", "--warmup", "0.1")
 _SHORT = ("--epochs", "1", "--limit", "3000", "--max-length", "32", "--lr", "2e-4")
 _DISTILLED = ("--teacher", "{runs}/minilm-fp", "--distill", "layers", *_SHORT)
@@ -79,6 +79,7 @@ METHODS = {
     "all": ("all three", (*_OBR, *_CROPS)),
 }  # what is compared at 2 bits
 RATES = ("5e-4", "1e-3", "2e-3", "4e-3")
+CHOSEN = {"plain": "2e-3", "lsq": "4e-3", "all": "2e-3"}  # by mean accuracy on the validation split
 
 
 def _validation(seeds: int) -> Iterator[Experiment]:
@@ -97,19 +98,14 @@ def _validation(seeds: int) -> Iterator[Experiment]:
             yield Experiment(name, "validation", f"W2A2 {title}, {rate}", student, seeds, (full, soft))
 
 
-def _rates() -> Iterator[Experiment]:
-    """2 bits at other learning rates that were tried: plain LSQ, LSQ with our starts and steps, all three."""
-    for rate in ("1e-3", "5e-4"):
-        arguments = (*_STUDENT, "--lr", rate, *_PUBLISHED)
-        name, title = f"vit-mnist-rate-{rate}", f"W2A2 plain LSQ, learning rate {rate}"
-        yield Experiment(name, "vit-mnist", title, (*arguments, "--bits", "2"), after=("vit-mnist-fp",))
-    common, after = (*_STUDENT, "--lr", "1e-3", "--bits", "2"), ("vit-mnist-fp", "vit-mnist-soft")
-    ours = "W2A2 LSQ, our starts and steps, learning rate 1e-3"
-    yield Experiment("vit-mnist-rate-1e-3-lsq", "vit-mnist", ours, (*common, *_PLAIN), after=after)
-    remedies = (*common, *_OBR, *_CROPS)
-    yield Experiment(
-        "vit-mnist-rate-1e-3-all", "vit-mnist", "W2A2 all three, learning rate 1e-3", remedies, after=after
-    )
+def _compared(seeds: int) -> Iterator[Experiment]:
+    """2 bits, tested: LSQ with our starts at the rate that validation chose for it; the others at the paper's rate."""
+    full = ("vit-mnist-fp", "vit-mnist-soft")
+    for method, rate in (("lsq", CHOSEN["lsq"]), ("plain", "5e-4"), ("all", "5e-4")):
+        title, arguments = METHODS[method]
+        student = (*_STUDENT, "--bits", "2", "--lr", rate, *arguments)
+        name = f"vit-mnist-w2a2-{rate}-{method}"
+        yield Experiment(name, "vit-mnist", f"W2A2 {title}, learning rate {rate}", student, seeds, full)
 
 
 def _ablations(seeds: int) -> Iterator[Experiment]:
@@ -141,7 +137,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     *_vit(2, 5),
     *_vit(3, 2),
     *_vit(4, 2),
-    *_rates(),
+    *_compared(5),
     *_ablations(3),
     Experiment("minilm-fp", "minilm", "full precision", (*_BERT, "--bits", "32", "--epochs", "1", "--lr", "5e-5")),
     *(
@@ -343,9 +339,11 @@ def paired(first: str, second: str) -> str:
 
 def document() -> str:
     """docs/results.md."""
+    two = "vit-mnist-w2a2"
+    lsq = f"{two}-{CHOSEN['lsq']}-lsq"
     pairs = [(f"vit-mnist-w{b}a{b}-plain", f"vit-mnist-w{b}a{b}-all") for b in (2, 3, 4)]
-    pairs += [("vit-mnist-w2a2-plain", "vit-mnist-w2a2-lsq")]
-    pairs += [("vit-mnist-w2a2-lsq", f"vit-mnist-w2a2-{what}") for what in ("mdq", "obr", "mckd", "all")]
+    pairs += [(f"{two}-5e-4-plain", f"{two}-5e-4-all"), (f"{two}-plain", lsq), (lsq, f"{two}-all")]
+    pairs += [(f"{two}-lsq", f"{two}-{what}") for what in ("mdq", "obr", "mckd")]
     lines = [
         "# Accuracy of our own runs",
         "",
@@ -360,16 +358,21 @@ def document() -> str:
         "",
         "All quantised runs start from the full-precision run and see the same number of samples. Distillation is",
         "from the same run, through 16 stored crops an image. The learning rate is 5e-4, the paper's, at 3 and 4",
-        "bits; at 2 bits it is the one of 5e-4, 1e-3 and 2e-3 at which plain LSQ did best with seed 0. First and",
-        "last layers have 8 bits.",
+        "bits. First and last layers have 8 bits.",
         "",
-        "How the comparison at 2 bits was chosen, since it matters: there is no validation split, and the rate was",
-        "chosen by accuracy on the test split. The first baseline tried was LSQ with our starts and steps. Against",
-        "it, single runs with all three remedies were above it at 2e-3 and not above it at 1e-3; a regulariser of",
-        "weight 1, a teacher in the loop with its layers, and stored crops of 0.6 to 1 of the image, one run each",
-        "at 1e-3, were not above it either. Plain LSQ, with the published start and steps, was added as a baseline",
-        "after that. So the difference to plain LSQ holds for the method with our starts and steps; what the",
-        "remedies add to those depends on the learning rate, and is not settled here.",
+        "At 2 bits the rate of each method is the one of 5e-4, 1e-3, 2e-3 and 4e-3 with the best mean accuracy over 2",
+        "seeds on a validation split: four fifths of the training images to train (the full-precision start and the",
+        "teacher too), the others to judge. The test images have no part in it. Plain LSQ is LSQ as published, in",
+        "its start and steps of scales; our own starts and relative steps are in the other lines. At the paper's rate",
+        "the three remedies are far above plain LSQ; with the best rate of each they still are above it, by less;",
+        "and LSQ with our starts, at its best rate, comes so near to them that the difference is not significant:",
+        "on this small problem a good start and relative steps of scales do most of what the remedies do.",
+        "",
+        "Accuracy on the validation split:",
+        "",
+        *table("validation"),
+        "",
+        "Accuracy on the test split:",
         "",
         *table("vit-mnist"),
         "",

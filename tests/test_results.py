@@ -77,3 +77,14 @@ def test_the_readme_says_what_the_records_say(accuracy: ModuleType) -> None:
     full, remedies, plain = means.values()
     assert f"{full:.1f} % at full precision" in text
     assert f"give {remedies:.2f} % at 2 bits, LSQ as published {plain:.2f} %" in text
+
+
+def test_rates_are_those_that_validation_chose(accuracy: ModuleType) -> None:
+    by_name = {experiment.name: experiment for experiment in accuracy.EXPERIMENTS}
+    for method, chosen in accuracy.CHOSEN.items():
+        means = {}
+        for rate in accuracy.RATES:
+            records = accuracy.kept(by_name[f"vit-mnist-val-{rate}-{method}"])
+            assert len(records) == 2
+            means[rate] = sum(record.score for record in records)
+        assert means[chosen] == max(means.values())
