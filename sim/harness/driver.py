@@ -10,7 +10,7 @@ from types import TracebackType
 import numpy as np
 import numpy.typing as npt
 
-from rtl.array import ArraySpec, Run
+from rtl.array import ArraySpec
 from rtl.array.images import WordArray, activation_image, control_image, result_matrix, weight_image
 from rtl.array.passes import Pass
 from rtl.spec import IntArray
@@ -36,16 +36,16 @@ class _Settings(ctypes.Structure):
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """What a simulated array gave for one block: results [M, N], cycles of its runs and of loading, as simulated and
-    as the spec predicts, and the run of the last pass.
+    """What a simulated array gave for one block: results [M, N]; cycles of its runs and of loading, as simulated and
+    as the spec predicts, and those of the runs in which operands enter.
     """
 
     results: IntArray
+    operand_cycles: int
     cycles: int
     predicted_cycles: int
     load_cycles: int
     predicted_load_cycles: int
-    run: Run
 
 
 class ArraySimulator:
@@ -93,7 +93,7 @@ class ArraySimulator:
         """
         spec = self.spec
         (m, k), n = activations.shape, len(weights)
-        cycles = predicted = loads = predicted_loads = 0
+        operand_cycles = cycles = predicted = loads = predicted_loads = 0
         if parameters is not None:
             loads += self._load_parameters(parameters, n)
             predicted_loads += len(parameters)
@@ -121,7 +121,8 @@ class ArraySimulator:
             if took < 0:
                 raise SimulationError(f"{spec.name} must end a run in {expected} cycles, not go on for 4 times that")
             cycles += took
-        return Block(result_matrix(spec, run, words, m, n), cycles, predicted, loads, predicted_loads, run)
+            operand_cycles += run.tiles * run.cycles_per_tile
+        return Block(result_matrix(spec, run, words, m, n), operand_cycles, cycles, predicted, loads, predicted_loads)
 
     def _load_parameters(self, parameters: WordArray, n: int) -> int:
         """Parameters of column n go to the requantiser of column n % columns, as group n // columns; cycles."""

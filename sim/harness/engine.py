@@ -28,15 +28,17 @@ __all__ = ["ArrayEngine", "GemmRecord"]
 
 @dataclass(frozen=True)
 class GemmRecord:
-    """What was simulated of one GEMM so far: ``codes`` were drained through requantisers; ``passes`` is of one product;
-    cycles are summed over all arrays.
+    """What was simulated of one GEMM so far, summed over all arrays; ``passes`` is of one product. Operands enter in
+    ``operand_cycles`` of the ``cycles``. ``codes`` were drained through requantisers, in ``code_cycles`` of their own.
     """
 
     name: str
     products: int = 0
     macs: int = 0
     codes: int = 0
+    code_cycles: int = 0
     passes: int = 0
+    operand_cycles: int = 0
     cycles: int = 0
     predicted_cycles: int = 0
     load_cycles: int = 0
@@ -46,6 +48,7 @@ class GemmRecord:
         """The record with the cycles of a block added."""
         return replace(
             self,
+            operand_cycles=self.operand_cycles + block.operand_cycles,
             cycles=self.cycles + block.cycles,
             predicted_cycles=self.predicted_cycles + block.predicted_cycles,
             load_cycles=self.load_cycles + block.load_cycles,
@@ -82,8 +85,9 @@ class _Drained:
         heads = 1 if product.part is not None or count == 1 else product.left.shape[-3]
         # [samples, heads, M * N] to one column a head.
         by_head = accumulators.reshape(matrices // heads, heads, -1).swapaxes(1, 2)
-        ranks = _ranks(table, by_head.reshape(-1, heads), part + np.arange(heads)).reshape(by_head.shape)
-        return cls(table, ranks.swapaxes(1, 2).reshape(accumulators.shape), np.arange(matrices) % heads + part)
+        ranks = _ranks(table, by_head.reshape(-1, heads), (part + np.arange(heads)) % count).reshape(by_head.shape)
+        channels = (np.arange(matrices) % heads + part) % count
+        return cls(table, ranks.swapaxes(1, 2).reshape(accumulators.shape), channels)
 
     def thresholds(self, part: _Part) -> IntArray:
         """Those of the part's columns, or the one set of its head."""
@@ -157,7 +161,8 @@ class ArrayEngine:
         if product.name in self._tables:
             drained = _Drained.of(self._tables[product.name], product, wanted)
             for part, block in self._simulated(left, right, passes, drained):
-                record = replace(record.plus(block), codes=record.codes + block.results.size)
+                codes, cycles = block.results.size, block.cycles + block.load_cycles
+                record = replace(record, codes=record.codes + codes, code_cycles=record.code_cycles + cycles)
                 self._check(product, part, block, drained.ranks[part.matrix, part.rows, part.columns], "code ")
         macs = wanted.size * left.shape[-1]
         self.records[product.name] = replace(
