@@ -34,6 +34,7 @@ from .checker import MismatchError
 from .harness.drain import drain_tables
 from .harness.engine import ArrayEngine, GemmRecord
 from .harness.library import build_library
+from .toolchain import SimulationError, ToolError
 
 __all__ = ["Equivalence", "verify"]
 
@@ -232,9 +233,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
                     task, completed=done, total=total, macs=f"{done / 1e6:.0f} of {total / 1e6:.0f} M MAC"
                 ),
             )  # fmt: skip
-        except MismatchError as mismatch:
+        except (MismatchError, ToolError, SimulationError) as error:
             progress.stop()
-            print(f"{PROG}: {mismatch}", file=sys.stderr)
+            print(f"{PROG}: {error}", file=sys.stderr)
             sys.exit(1)
     print_result(Console(width=None if sys.stdout.isatty() else 120), found)
     if options.json is not None:

@@ -1,0 +1,173 @@
+"""Whole networks on simulated arrays: every family and kind of precision, and planted faults that must be found."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+from qat.export import Scheme, Subject, random_subject
+from qat.scheme import Override
+from rtl.array import Architecture, ArraySpec
+from rtl.mac import BitFusionSpec, LoomSpec, UniformSpec, XnorSpec
+from rtl.requant import ThresholdSpec
+from rtl.spec import MacSpec
+from sim.checker import MismatchError
+from sim.equivalence import main, verify
+from sim.harness.library import array_verilog, build_library
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def array(mac: MacSpec, bits: int, rows: int = 8, columns: int = 8, systolic: bool = False) -> ArraySpec:
+    return ArraySpec(
+        mac=mac,
+        rows=rows,
+        columns=columns,
+        architecture=Architecture.SYSTOLIC if systolic else Architecture.BROADCAST,
+        requant=ThresholdSpec(accumulator_width=32, bits=bits, signed=False),
+    )
+
+
+def scheme(weight_bits: int, activation_bits: int, *overrides: Override, granularity: str = "head") -> Scheme:
+    return Scheme(
+        weight_bits=weight_bits,
+        activation_bits=activation_bits,
+        scale_start="mean",
+        granularity=granularity,  # type: ignore[arg-type]
+        overrides=overrides,
+    )
+
+
+UNIFORM = array(UniformSpec(lanes=8, reduction_length=1024), 4)
+
+
+@pytest.mark.parametrize(
+    ("model", "precision", "spec"),
+    [
+        ("vit-mnist", scheme(4, 4), UNIFORM),
+        ("swin-mnist", scheme(4, 4), UNIFORM),
+        ("sret-mnist", scheme(4, 4), UNIFORM),
+        ("vit-mnist", scheme(2, 3, granularity="tensor"), UNIFORM),
+        ("minilm", scheme(1, 1), array(XnorSpec(lanes=64), 1)),
+        ("minilm", scheme(1, 2), array(XnorSpec(lanes=64), 1)),
+        (
+            "vit-mnist",
+            scheme(4, 4, Override("*.mlp.*", 2, 2), Override("*.q_proj", (2, 3, 4), 4), Override("*.fc2", 8, 8)),
+            array(BitFusionSpec(units=1), 4, 4, 4, systolic=True),
+        ),
+        ("vit-mnist", scheme(3, 3, Override("*.v_proj", 5, 3)), array(LoomSpec(units=16), 3, 4, 4)),
+    ],
+    ids=["vit", "swin", "sret", "per tensor", "bert w1a1", "bert w1a2", "mixed bitfusion", "mixed loom"],
+)
+def test_networks_are_equal_at_rtl(model: str, precision: Scheme, spec: ArraySpec) -> None:
+    subject = random_subject(model, precision, 1, tokens=5)
+    reports: list[tuple[int, int]] = []
+    found = verify(subject, spec, report=lambda done, total: reports.append((done, total)))
+    assert found.samples == 1
+    assert found.predictions is None
+    assert {record.name for record in found.gemms} == {gemm.name for gemm in subject.model.gemms()}
+    assert reports[-1] == (found.macs, found.macs)
+    for record in found.gemms:
+        assert record.cycles == record.predicted_cycles >= record.operand_cycles > 0
+        assert record.load_cycles == record.predicted_load_cycles > 0
+    requantised = {record.name for record in found.gemms if record.codes}
+    assert requantised >= {gemm.name for gemm in subject.model.gemms() if gemm.kind == "context"}
+
+
+@pytest.fixture(scope="module")
+def small() -> tuple[Subject, ArraySpec]:
+    mac = UniformSpec(weight_bits=2, activation_bits=2, lanes=4, reduction_length=512)
+    return random_subject("vit-mnist", scheme(2, 2), 1), array(mac, 2, 2, 3)
+
+
+def faulty(spec: ArraySpec, pattern: str, replacement: str) -> Path:
+    text, count = re.subn(pattern, replacement, array_verilog(spec), count=1, flags=re.DOTALL)
+    assert count == 1
+    return build_library(spec, text)
+
+
+FAULTS = {
+    # Bit 9 of word 3 of the weight memory is wrong: lane 0 of column 1.
+    "weight bit": (
+        r"(weight_0 \(.{0,200}?\.write_data\()weight_data\)",
+        r"\1weight_data ^ (weight_address == 3 ? 24'h200 : 24'h0))",
+        (
+            r"vit\.embeddings\.patch_embeddings\.projection, matrix 0, tile \(0, 0\), row \d, column 1 \(output \d, 1\):"
+            r" expected -?\d+, not -?\d+; \d+ of \d+ results of this block differ"
+        ),
+    ),
+    # Two lanes of row 1 are swapped.
+    "swapped lanes": (
+        r"\.activations\((activations_edge)\)",
+        r".activations({\1[15:12], \1[9:8], \1[11:10], \1[7:0]})",
+        r"vit\.embeddings\.patch_embeddings\.projection, matrix 0, tile \(\d+, 0\), row 1, column \d \(.*",
+    ),
+    # The lowest threshold of column 2 is one too high.
+    "threshold": (
+        r"(requant_2 \(.{0,400}?\.load_parameters\()load_parameters\)",
+        r"\1load_parameters + 99'h1)",
+        (
+            r"vit\.layers\.0\.attention\.[qkv]_proj, matrix 0, tile \(\d+, \d+\), row \d, column 2 \(.*\): "
+            r"expected code 1, not 0; .*"
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_planted_faults_are_located(small: tuple[Subject, ArraySpec], fault: str) -> None:
+    pattern, replacement, message = FAULTS[fault]
+    subject, spec = small
+    library = faulty(spec, pattern, replacement)
+    with pytest.raises(MismatchError) as caught:
+        verify(subject, spec, library=library, jobs=1)
+    assert re.fullmatch(message, str(caught.value)), caught.value
+
+
+def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--random", "vit-mnist", "--rows", "8", "--cols", "8", "--lanes", "8", "--reduction-length", "1024"]
+    main([*arguments, "--json", str(tmp_path / "found.json")])
+    shown = capsys.readouterr().out
+    assert "1 samples; every accumulator and all logits equal PyTorch's, and so do 39,168 codes" in shown
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert found["macs"] == sum(gemm["macs"] for gemm in found["gemms"]) == 11_688_768
+    assert found["spec"]["rows"] == 8
+
+
+def test_a_mismatch_ends_the_command_with_1(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def differ(*_: object, **__: object) -> None:
+        raise MismatchError("layer, tile: expected 1, not 2")
+
+    monkeypatch.setattr("sim.equivalence.verify", differ)
+    with pytest.raises(SystemExit) as end:
+        main(["--random", "vit-mnist"])
+    assert end.value.code == 1
+    assert capsys.readouterr().err.strip() == "sim.equivalence: layer, tile: expected 1, not 2"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--random", "vit"], r"preset must be one of .*, not 'vit'"),
+        (["--checkpoint", "nowhere"], "the checkpoint must be a folder of qat.train or qat.export, not nowhere"),
+        (["--random", "vit-mnist", "--images", "0"], "samples must be at least 1, not 0"),
+        (["--random", "vit-mnist", "--jobs", "0"], "jobs must be at least 1, not 0"),
+        (["--random", "vit-mnist", "--rows", "0"], "rows must be an integer from 1 to 256, not 0"),
+        (["--random", "vit-mnist", "--design", "x"], "design must be one of uniform, .*, not 'x'"),
+        (["--random", "vit-mnist", "--lanes", "many"], "lanes must be an integer, not 'many'"),
+        (["--random", "vit-mnist", "--bits", "9"], "weight_bits must be an integer from 1 to 8, not 9"),
+    ],
+)
+def test_bad_input(arguments: list[str], message: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        main(arguments)
+    assert re.fullmatch(message, str(caught.value)), caught.value
