@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -16,6 +17,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from hwmodel.comparison import Entry, Question, contenders, questions
 from hwmodel.measure import Bench, Measurement, Variant, generator_key, known, smallest
 from hwmodel.mixture import parse_mixture, standard_mixture
+from hwmodel.requantcost import Unit
+from hwmodel.requantmeasure import UnitMeasurement, UnitVariant, known_unit, smallest_unit, unit_key
 from hwmodel.store import RowStore, write_packaged
 from rtl.spec import MacSpec, Precision
 
@@ -55,12 +58,17 @@ class Answers:
         self._jobs = jobs
         self._store = RowStore(report=Console(stderr=True).print)
         self._measured: dict[MacSpec, Measurement] = {}
+        self._units: dict[Unit, UnitMeasurement] = {}
 
     def get(self, question: Question) -> Measurement:
         """The measurement of a question that was prepared."""
         return self._measured[question.spec]
 
-    def prepare(self, asked: Iterable[Question]) -> None:
+    def unit(self, unit: Unit) -> UnitMeasurement:
+        """The measurement of a requantisation unit that was prepared."""
+        return self._units[unit]
+
+    def prepare(self, asked: Iterable[Question], units: Iterable[Unit] = ()) -> None:
         """Looks up or makes every measurement; each is kept as soon as it is made, and a bar shows how far it is."""
         wanted: dict[MacSpec, tuple[Precision, ...]] = {}
         for question in asked:
@@ -72,36 +80,54 @@ class Answers:
                 missing[spec] = precisions
             else:
                 self._measured[spec] = found
-        if missing:
-            self._measure(missing)
+        unknown = []
+        for unit in dict.fromkeys(units):
+            measured = None if self._bench.fresh else known_unit(unit, self._bench, self._store)
+            if measured is None:
+                unknown.append(unit)
+            else:
+                self._units[unit] = measured
+        if missing or unknown:
+            self._measure(missing, unknown)
 
     def write_rows(self, folder: Path) -> list[Path]:
         """Writes the rows behind the measurements, and which spec each came from, as the package keeps them."""
         variants = [variant for one in self._measured.values() for variant in one.tried]
         sources = {generator_key(variant.spec): variant.row.verilog_sha256 for variant in variants}
-        return write_packaged([row for one in variants for row in (one.row, *one.powered.values())], sources, folder)
+        rows = [row for one in variants for row in (one.row, *one.powered.values())]
+        units = [variant for unit in self._units.values() for variant in unit.tried]
+        sources |= {unit_key(variant.spec): variant.row.verilog_sha256 for variant in units}
+        rows += [row for one in units for row in (one.row, one.powered)]
+        return write_packaged(rows, sources, folder)
 
-    def _measure(self, missing: Mapping[MacSpec, tuple[Precision, ...]]) -> None:
+    def _measure(self, missing: Mapping[MacSpec, tuple[Precision, ...]], units: Sequence[Unit]) -> None:
         columns = (
             TextColumn("synthesising"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
             TextColumn("{task.fields[last]}"),
         )  # fmt: skip
         context = multiprocessing.get_context("spawn")
-        bench = replace(self._bench, jobs=max(1, self._jobs // len(missing)))
+        count = len(missing) + len(units)
+        bench = replace(self._bench, jobs=max(1, self._jobs // count))
         # The largest first: none is left to run alone at the end.
         order = sorted(missing, key=lambda spec: -sum(port.width for port in spec.operand_ports))
+        stored = sorted(units, key=lambda unit: -unit.spec.groups * unit.spec.parameter_width)
         with (
             Progress(*columns, console=Console(stderr=True)) as progress,
-            ProcessPoolExecutor(min(self._jobs, len(missing)), context, _end_with_parent) as pool,
+            ProcessPoolExecutor(min(self._jobs, count), context, _end_with_parent) as pool,
         ):
-            task = progress.add_task("", total=len(missing), last="")
-            running: dict[Future[Measurement], MacSpec] = {
+            task = progress.add_task("", total=count, last="")
+            # Units that hold most are the largest of all.
+            units_of: dict[Future[Any], Unit] = {pool.submit(smallest_unit, unit, bench): unit for unit in stored}
+            specs_of: dict[Future[Any], MacSpec] = {
                 pool.submit(smallest, spec, missing[spec], bench): spec for spec in order
             }
             try:
-                for future in as_completed(running):
+                for future in as_completed([*units_of, *specs_of]):
                     measured = future.result()
-                    self._measured[running[future]] = measured
+                    if future in units_of:
+                        self._units[units_of[future]] = measured
+                    else:
+                        self._measured[specs_of[future]] = measured
                     progress.update(task, advance=1, last=_news(measured.chosen))
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
@@ -120,5 +146,5 @@ def _end_with_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _news(variant: Variant) -> str:
+def _news(variant: Variant | UnitVariant) -> str:
     return f"{variant.spec.name} {variant.row.area_um2:,.0f} um2"

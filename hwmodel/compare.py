@@ -12,11 +12,13 @@ from siliquant.cli import Parser, run
 
 if TYPE_CHECKING:
     from hwmodel.comparison import Row
+    from hwmodel.requantcost import UnitRow
 
 PROG = "hwmodel.compare"
 EPILOG = """\
-The table has both normalisations: per unit, and per MAC at equal throughput. DIR gets compare.csv, compare.json,
-compare.md, compare.png and rows/, the synthesis rows behind the numbers.
+The table has both normalisations: per unit, and per MAC at equal throughput. A section of its own has the units that
+turn accumulators into the next layer's codes. DIR gets compare.csv, compare.json, compare.md, compare.png,
+requantisation.csv, requantisation.json and rows/, the synthesis rows behind the numbers.
 
 examples:
   python -m hwmodel.compare --bits 2,3,4
@@ -41,6 +43,8 @@ def parser() -> Parser:
     made.add_argument(
         "--units", default="4", metavar="N", help="units of every design at equal units, 1 to 64 (default 4)"
     )
+    made.add_argument("--requant-bits", metavar="LIST",
+                      help="code widths of requantisation units: 2, 3, 4, 8, or none (default: as --bits)")  # fmt: skip
     made.add_argument("--designs", metavar="LIST", help="precision-scalable designs (default: all)")
     made.add_argument("--mixture", action="append", default=[], metavar="BITS=MIX",
                       help="mixture at one mean, as 4=2:1/3,4:1/2,8:1/6 (default: widths 2, 4 and 8)")  # fmt: skip
@@ -60,13 +64,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     options = parser().parse_args(arguments)
     bits = _bits(options.bits)
+    codes = _code_widths(options.requant_bits, bits)
     from hwmodel.answers import Answers, settings
 
+    lanes = _integer("lanes", options.lanes, 1, 64)
     chosen = settings(
         bits=bits,
         mixtures=options.mixture,
         designs=None if options.designs is None else options.designs.split(","),
-        lanes=_integer("lanes", options.lanes, 1, 64),
+        lanes=lanes,
         units=_integer("units", options.units, 1, 64),
         jobs=_integer("jobs", options.jobs, 1, 1024),
     )
@@ -77,6 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from hwmodel.library import find_library
     from hwmodel.measure import Bench
     from hwmodel.plot import write_plot
+    from hwmodel.requantcost import unit_rows, units
     from hwmodel.sta import TimingError
     from hwmodel.synth import SynthesisError
     from hwmodel.tables import write_tables
@@ -85,39 +92,53 @@ def main(arguments: Sequence[str] | None = None) -> None:
         options.library, liberty=options.liberty, pdk_dir=options.pdk_dir, full_adder=options.full_adder
     )
     bench = Bench(library, clock_mhz, options.effort, options.fresh)
+    asked = units(codes, lanes)
+    questions = [*(entry.question for entry in chosen.entries), *(unit.question for unit in asked)]
     answers = Answers(bench, chosen.jobs)
     try:
-        answers.prepare(entry.question for entry in chosen.entries)
+        answers.prepare(questions, asked)
     except (SynthesisError, TimingError) as error:
         raise ValueError(f"{library.path}: {error}") from error
     rows = compare_rows(chosen.entries, answers.get)
-    paths = [*write_tables(rows, options.out), write_plot(rows, options.out / "compare.png")]
+    requantisers = unit_rows(asked, answers.unit, answers.get)
+    paths = [*write_tables(rows, options.out, requantisers), write_plot(rows, options.out / "compare.png")]
     paths += answers.write_rows(options.out / "rows")
-    _print(rows, options.format, options.out)
+    _print(rows, requantisers, options.format, options.out)
     if options.format == "table":
         print(f"{', '.join(path.name for path in paths)} in {options.out}", file=sys.stderr)
 
 
-def _print(rows: Sequence[Row], form: str, folder: Path) -> None:
+def _print(rows: Sequence[Row], requantisers: Sequence[UnitRow], form: str, folder: Path) -> None:
     if form != "table":
         suffix = {"markdown": "md"}.get(form, form)
         print((folder / f"compare.{suffix}").read_text(), end="")
         return
     from hwmodel.terminal import print_table
 
-    print_table(rows)
+    print_table(rows, requantisers)
 
 
-def _bits(text: str) -> list[int]:
+def _bits(text: str, name: str = "bits") -> list[int]:
     """Distinct bit-widths from 2 to 8 in the order given. Raises ValueError."""
     widths = []
     for part in text.split(","):
         if not part.strip().isdecimal() or not 2 <= int(part) <= 8:
-            raise ValueError(f"bits must be integers from 2 to 8 separated by commas, not {part!r} in {text!r}")
+            raise ValueError(f"{name} must be integers from 2 to 8 separated by commas, not {part!r} in {text!r}")
         if int(part) in widths:
-            raise ValueError(f"bits must be different from each other, not {part!r} twice in {text!r}")
+            raise ValueError(f"{name} must be different from each other, not {part!r} twice in {text!r}")
         widths.append(int(part))
     return widths
+
+
+def _code_widths(text: str | None, bits: list[int]) -> list[int]:
+    """Code widths of requantisation units; by default those of the comparison that units are known for."""
+    from hwmodel.requantcost import EXACT
+
+    if text == "none":
+        return []
+    if text is None:
+        return [width for width in bits if width in EXACT]
+    return _bits(text, "requant_bits")
 
 
 def _integer(name: str, text: str, low: int, high: int) -> int:

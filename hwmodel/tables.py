@@ -9,12 +9,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hwmodel.comparison import EQUAL_THROUGHPUT, EQUAL_UNITS, Row
+from hwmodel.requantcost import UnitRow
 from siliquant.files import write_atomically
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["HEADERS", "cells", "frame", "markdown", "notes", "write_tables"]
+__all__ = [
+    "HEADERS",
+    "UNIT_HEADERS",
+    "cells",
+    "frame",
+    "markdown",
+    "notes",
+    "unit_cells",
+    "unit_notes",
+    "write_tables",
+]
 
 HEADERS = (
     "design",
@@ -31,6 +42,20 @@ HEADERS = (
     "area ratio, equal throughput",
     "energy ratio, equal throughput",
 )
+UNIT_HEADERS = (
+    "code bits",
+    "unit",
+    "parameter sets",
+    "accumulator bits",
+    "parameter bits/set",
+    "stages",
+    "min period ns",
+    "area um2",
+    "power uW",
+    "energy pJ/accumulator",
+    "area / MAC",
+    "energy / sum",
+)
 
 
 def cells(rows: Sequence[Row]) -> list[tuple[int, list[str]]]:
@@ -39,7 +64,6 @@ def cells(rows: Sequence[Row]) -> list[tuple[int, list[str]]]:
     rates = [row for row in rows if row.normalisation == EQUAL_THROUGHPUT]
     lines = []
     for unit, rate in zip(units, rates, strict=True):
-        period = _number(rate.minimum_period_ns, 2) + (" (misses)" if rate.meets_clock is False else "")
         line = [
             rate.design,
             rate.run_as,
@@ -49,7 +73,7 @@ def cells(rows: Sequence[Row]) -> list[tuple[int, list[str]]]:
             _number(unit.power_ratio, 2),
             str(rate.units),
             str(rate.pipeline_stages),
-            period,
+            _period(rate),
             _number(rate.area_um2_per_mac_per_cycle, 1),
             _number(rate.energy_fj_per_mac, 0),
             _number(rate.area_ratio, 2),
@@ -95,15 +119,78 @@ def notes(rows: Sequence[Row]) -> list[str]:
     return lines
 
 
-def markdown(rows: Sequence[Row]) -> str:
-    """One Markdown table a bit-width, notes below."""
+def unit_cells(units: Sequence[UnitRow]) -> list[list[str]]:
+    """Cells under UNIT_HEADERS, a line a requantisation unit."""
+    return [
+        [
+            str(unit.bits),
+            unit.design,
+            str(unit.groups),
+            str(unit.accumulator_width),
+            str(unit.parameter_width),
+            str(unit.pipeline_stages),
+            _period(unit),
+            _number(unit.area_um2, 0),
+            _number(unit.power_uw, 1),
+            _number(unit.energy_pj, 3),
+            _number(unit.area_ratio, 2),
+            _number(unit.energy_ratio, 3),
+        ]
+        for unit in units
+    ]
+
+
+def unit_notes(units: Sequence[UnitRow]) -> list[str]:
+    """What a reader must know beside the numbers of requantisation."""
+    first = units[0]
+    widths = {unit.bits: unit for unit in units if unit.offset_width is not None}
+    exact = "; ".join(
+        f"{bits} bits: m {unit.multiplier_width}, b {unit.offset_width}, shift {unit.shift}"
+        for bits, unit in widths.items()
+    )
+    head = next(unit.multiplier_width for unit in units if unit.design == "partialsum")
+    lines = [
+        (
+            "One unit takes one accumulator a cycle and holds its parameter sets in registers: 1 for one scale a "
+            f"tensor, 3 for one a head (DeiT-T). Area and energy are also given relative to the MAC it serves "
+            f"({first.mac} and its like at the other widths), energy to what that MAC takes for the {first.products} "
+            "products of one accumulator."
+        ),
+        f"multiplier: the narrowest that is exact for a projection of {first.products} inputs ({exact}).",
+        (
+            f"partialsum: adds the accumulators of heads along the reduction, each times {head} bits; one output takes "
+            "as many accumulators as heads. With one scale for the input no such unit is needed."
+        ),
+    ]
+    if any(unit.power_uw is not None for unit in units):
+        stream = first.activity.partition(", w")[0]
+        lines.append(
+            f"Stream of accumulators: {stream}, codes of the unit's width; the parameter set changes every 64 (partial "
+            "sums: every one). Parameter registers are clocked in every cycle: the flow has no clock gating."
+        )
+    if any(unit.effort == "quick" for unit in units):
+        quick = next(unit for unit in units if unit.effort == "quick")
+        lines.append(
+            f"{quick.design} at {quick.bits} bits: quick recipes and one stage only, not for each head, for its size."
+        )
+    return lines
+
+
+def markdown(rows: Sequence[Row], units: Sequence[UnitRow] = ()) -> str:
+    """One Markdown table a bit-width, notes below; then the section on requantisation, if there are units."""
     parts = []
     for bits in dict.fromkeys(row.bits for row in rows):
         lines = [line for at, line in cells(rows) if at == bits]
         head = [f"| {' | '.join(HEADERS)} |", "|" + " --- |" * 2 + " ---: |" * (len(HEADERS) - 2)]
         body = [f"| {' | '.join(line)} |" for line in lines]
         parts.append("\n".join([f"**{bits} bits**", "", *head, *body]))
-    return "\n\n".join([*parts, "\n".join(f"- {note}" for note in notes(rows))]) + "\n"
+    parts.append("\n".join(f"- {note}" for note in notes(rows)))
+    if units:
+        head = [f"| {' | '.join(UNIT_HEADERS)} |", "| ---: | --- |" + " ---: |" * (len(UNIT_HEADERS) - 2)]
+        body = [f"| {' | '.join(line)} |" for line in unit_cells(units)]
+        parts.append("\n".join(["**requantisation, one unit**", "", *head, *body]))
+        parts.append("\n".join(f"- {note}" for note in unit_notes(units)))
+    return "\n\n".join(parts) + "\n"
 
 
 def frame(rows: Sequence[Row]) -> pd.DataFrame:
@@ -113,16 +200,31 @@ def frame(rows: Sequence[Row]) -> pd.DataFrame:
     return pd.DataFrame([asdict(row) for row in rows], columns=[field.name for field in fields(Row)])
 
 
-def write_tables(rows: Sequence[Row], folder: Path) -> list[Path]:
-    """Writes compare.csv, compare.json and compare.md; returns their paths."""
+def write_tables(rows: Sequence[Row], folder: Path, units: Sequence[UnitRow] = ()) -> list[Path]:
+    """Writes compare.csv, compare.json, compare.md and, of units, requantisation.csv and .json; returns their paths."""
     texts = {
         "compare.csv": frame(rows).to_csv(index=False, lineterminator="\n"),
         "compare.json": json.dumps([asdict(row) for row in rows], indent=1) + "\n",
-        "compare.md": markdown(rows),
+        "compare.md": markdown(rows, units),
     }
+    if units:
+        texts["requantisation.csv"] = _unit_frame(units).to_csv(index=False, lineterminator="\n")
+        texts["requantisation.json"] = json.dumps([asdict(unit) for unit in units], indent=1) + "\n"
     for name, text in texts.items():
         write_atomically(folder / name, text)
     return [folder / name for name in texts]
+
+
+def _unit_frame(units: Sequence[UnitRow]) -> pd.DataFrame:
+    import pandas as pd
+
+    # Widths that a design lacks stay empty, and do not make those of the others fractions.
+    columns = [field.name for field in fields(UnitRow)]
+    return pd.DataFrame([asdict(unit) for unit in units], columns=columns, dtype=object)
+
+
+def _period(row: Row | UnitRow) -> str:
+    return _number(row.minimum_period_ns, 2) + (" (misses)" if row.meets_clock is False else "")
 
 
 def _number(value: float | None, digits: int) -> str:

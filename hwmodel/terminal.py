@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.table import Table
 
 from hwmodel.comparison import Row
-from hwmodel.tables import HEADERS, cells, notes
+from hwmodel.requantcost import UnitRow
+from hwmodel.tables import HEADERS, UNIT_HEADERS, cells, notes, unit_cells, unit_notes
 
 __all__ = ["print_table"]
 
@@ -18,8 +19,8 @@ _WIDE = 150  # columns of a terminal that shows both normalisations side by side
 _UNITS, _THROUGHPUT = (0, 1, 2, 3, 4, 5), (0, 6, 7, 8, 9, 10, 11, 12)
 
 
-def print_table(rows: Sequence[Row]) -> None:
-    """Prints one table a bit-width, or on a narrow terminal one a normalisation, and the notes."""
+def print_table(rows: Sequence[Row], units: Sequence[UnitRow] = ()) -> None:
+    """Prints one table a bit-width, or on a narrow terminal one a normalisation, the notes, and requantisation."""
     console = Console(width=None if sys.stdout.isatty() else 170, highlight=False)
     parts = [tuple(range(len(HEADERS)))] if console.width >= _WIDE else [_UNITS, _THROUGHPUT]
     lines = cells(rows)
@@ -34,3 +35,12 @@ def print_table(rows: Sequence[Row]) -> None:
             console.print(table)
     for note in notes(rows):
         console.print(note, soft_wrap=True)
+    if units:
+        table = Table(title="requantisation, one unit", title_justify="left", pad_edge=False)
+        for column, header in enumerate(UNIT_HEADERS):
+            table.add_column(header, justify="left" if column == 1 else "right", overflow="fold")
+        for line in unit_cells(units):
+            table.add_row(*line)
+        console.print(table)
+        for note in unit_notes(units):
+            console.print(note, soft_wrap=True)

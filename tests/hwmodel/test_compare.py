@@ -33,6 +33,8 @@ def test_a_small_comparison_from_nothing_and_again_from_the_store(tmp_path: Path
         "quick",
         "--clock-mhz",
         "100",
+        "--requant-bits",
+        "none",
     ]
     first = compare(*arguments, "--out", str(out), SILIQUANT_CACHE_DIR=cache)
     assert first.returncode == 0, first.stderr
@@ -76,6 +78,8 @@ BAD = [
     (["--bits", "0"], "bits must be integers from 2 to 8 separated by commas, not '0' in '0'"),
     (["--bits", "nine"], "bits must be integers from 2 to 8 separated by commas, not 'nine' in 'nine'"),
     (["--bits", "2,,3"], "bits must be integers from 2 to 8 separated by commas, not '' in '2,,3'"),
+    (["--requant-bits", "5"], "requant_bits must be among 2, 3, 4, 8, not 5"),
+    (["--requant-bits", "1"], "requant_bits must be integers from 2 to 8 separated by commas, not '1' in '1'"),
     (["--bits", "2,2"], "bits must be different from each other, not '2' twice in '2,2'"),
     (["--lanes", "0"], "lanes must be an integer from 1 to 64, not '0'"),
     (["--units", "many"], "units must be an integer from 1 to 64, not 'many'"),
@@ -149,3 +153,8 @@ def test_the_table_in_the_readme_is_what_the_command_prints_from_the_packaged_ro
     rates = [r for r in rows if r["normalisation"] == "equal throughput" and not r["design"].startswith("uniform")]
     assert all(row["area_ratio"] > 1 and row["power_ratio"] > 1 for row in rates)
     assert any(row["area_ratio"] < 1 for row in rows if row["normalisation"] == "equal units")
+    # The section on requantisation, as data.
+    units = json.loads((tmp_path / "out" / "requantisation.json").read_text())
+    assert len(units) == 15
+    assert all(unit["meets_clock"] and unit["area_um2"] > 0 and unit["power_uw"] > 0 for unit in units)
+    assert len((tmp_path / "out" / "requantisation.csv").read_text().splitlines()) == 16

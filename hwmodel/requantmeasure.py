@@ -1,0 +1,166 @@
+"""Requantisation units measured by the flow of the MACs: generate, synthesise, check the netlist, compute power.
+
+Every netlist behind a row has been simulated against the golden model of its spec, bit for bit.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib import resources
+
+from hwmodel.activity import simulate
+from hwmodel.measure import Bench, _generator_sha256, _power_data, _without_docstrings
+from hwmodel.netlist import read_netlist
+from hwmodel.power import netlist_power
+from hwmodel.recipes import looks_at_area_alone, recipe_named
+from hwmodel.requantcost import Unit
+from hwmodel.requantstream import check_outputs, requant_stimulus
+from hwmodel.row import SynthesisRow, make_row, row_key, sha256_text, tool_versions
+from hwmodel.store import RowStore
+from hwmodel.synth import Synthesis, synthesise
+from rtl.requant import LoadableSpec, PartialSumSpec
+
+__all__ = ["UnitMeasurement", "UnitVariant", "known_unit", "measure_unit", "smallest_unit", "unit_key"]
+
+
+@dataclass(frozen=True)
+class UnitVariant:
+    """One spec synthesised: its row (area, timing) and the row with power."""
+
+    spec: LoadableSpec
+    row: SynthesisRow
+    powered: SynthesisRow
+
+
+@dataclass(frozen=True)
+class UnitMeasurement:
+    """The variant chosen, and all that were tried."""
+
+    chosen: UnitVariant
+    tried: tuple[UnitVariant, ...]
+
+
+def smallest_unit(unit: Unit, bench: Bench, store: RowStore | None = None) -> UnitMeasurement:
+    """The smallest pipelining of the unit that meets the clock, by the rule of hwmodel.measure.smallest.
+
+    Raises SynthesisError where a tool fails and Mismatch where the netlist does not compute what the spec does.
+    """
+    rows = store or RowStore()
+    found = _smallest(unit, lambda variant: measure_unit(variant, bench, rows))
+    assert found is not None
+    return found
+
+
+def known_unit(unit: Unit, bench: Bench, store: RowStore) -> UnitMeasurement | None:
+    """What :func:`smallest_unit` would give, from the store alone; None where a row is missing."""
+
+    def find(variant: Unit) -> UnitVariant | None:
+        digest = store.verilog_of(unit_key(variant.spec))
+        return _stored(variant, digest, bench, store)[0] if digest else None
+
+    return _smallest(unit, find)
+
+
+def measure_unit(unit: Unit, bench: Bench, store: RowStore) -> UnitVariant:
+    """The rows of one spec, from the store or measured now and kept there. Raises as :func:`smallest_unit`."""
+    from rtl.verilog import to_verilog
+
+    verilog = to_verilog([unit.spec])
+    digest = sha256_text(verilog)
+    found, plain = (None, None) if bench.fresh else _stored(unit, digest, bench, store)
+    if found is None:
+        found = _synthesised(unit, verilog, plain, bench)
+        for row in (found.row, found.powered):
+            store.put(row)
+    store.remember_verilog(unit_key(unit.spec), digest)
+    return found
+
+
+def unit_key(spec: LoadableSpec) -> str:
+    """sha256 over all that decides the Verilog of a spec, found without generating it."""
+    question = [spec.design, spec.parameters, _units_sha256()]
+    return hashlib.sha256(json.dumps(question, sort_keys=True).encode()).hexdigest()
+
+
+def _smallest(unit: Unit, find: Callable[[Unit], UnitVariant | None]) -> UnitMeasurement | None:
+    tried: list[UnitVariant] = []
+    for stages in unit.stages:
+        variant = find(replace(unit, spec=replace(unit.spec, pipeline_stages=stages)))
+        if variant is None:
+            return None
+        tried.append(variant)
+        if variant.row.meets_clock is None or (len(tried) > 1 and tried[-2].row.meets_clock):
+            break
+        if variant.row.meets_clock and looks_at_area_alone(variant.row.recipe):
+            break
+    met = [variant for variant in tried if variant.row.meets_clock]
+    if met:
+        return UnitMeasurement(min(met, key=lambda variant: variant.row.area_um2), tuple(tried))
+    return UnitMeasurement(min(tried, key=lambda variant: variant.row.minimum_period_ns or 0.0), tuple(tried))
+
+
+def _stored(
+    unit: Unit, verilog_sha256: str, bench: Bench, store: RowStore
+) -> tuple[UnitVariant | None, SynthesisRow | None]:
+    """The variant where all its rows are stored, and its row without power where that is."""
+    tools, effort = tool_versions(), unit.effort(bench.effort)
+
+    def find(activity: str | None) -> SynthesisRow | None:
+        return store.get(row_key(verilog_sha256, bench.library.use_sha256, bench.clock_mhz, effort, activity, tools))
+
+    plain = find(None)
+    if plain is None:
+        return None, None
+    powered = plain if plain.minimum_period_ns is None else find(str(unit.plan))
+    return (None if powered is None else UnitVariant(unit.spec, plain, powered)), plain
+
+
+def _synthesised(unit: Unit, verilog: str, plain: SynthesisRow | None, bench: Bench) -> UnitVariant:
+    spec, library, effort = unit.spec, bench.library, unit.effort(bench.effort)
+    result = synthesise(
+        verilog, spec.name, library, bench.clock_mhz, effort=effort, jobs=bench.jobs,
+        recipe=None if plain is None else recipe_named(plain.recipe),
+        screen=spec.pipeline_stages < 2 and not unit.is_large,
+    )  # fmt: skip
+    row = make_row(spec.design, spec.parameters, verilog, library, bench.clock_mhz, result, effort=effort)
+    return UnitVariant(spec, row, _powered(row, unit, result, bench))
+
+
+def _powered(row: SynthesisRow, unit: Unit, result: Synthesis, bench: Bench) -> SynthesisRow:
+    """Checks the netlist on the stream; the row with the power of it."""
+    data = _power_data(bench.library.path)
+    stimulus = requant_stimulus(unit.spec, unit.plan)
+    waves = simulate(
+        read_netlist(result.netlist, unit.spec.name), data.cells, stimulus.words,
+        count_from_cycle=stimulus.first_full_cycle,
+    )  # fmt: skip
+    output = "total" if isinstance(unit.spec, PartialSumSpec) else "code"
+    check_outputs(unit.spec, unit.plan, stimulus, waves.words(output), waves.words("out_valid"))
+    if result.timing is None:
+        return row
+    library = bench.library
+    report = netlist_power(
+        waves,
+        data,
+        slews_ns=result.timing.slews_ns,
+        loads_ff=result.timing.loads_ff,
+        clock_mhz=bench.clock_mhz,
+        compressor_cells=tuple(cell.cell for cell in (library.full_adder, library.half_adder) if cell),
+    )
+    names = ("leakage_uw", "clock_uw", "internal_uw", "switching_uw", "power_uw", "energy_pj_per_cycle")
+    return row.with_power(str(unit.plan), **{name: round(getattr(report, name), 9) for name in names})
+
+
+@cache
+def _units_sha256() -> str:
+    """A hash over the code that makes a unit, without comments and docstrings, and the versions of its tools."""
+    digest = hashlib.sha256(_generator_sha256().encode())
+    for file in sorted(resources.files("rtl").joinpath("requant").iterdir(), key=lambda entry: entry.name):
+        if file.name.endswith(".py") and file.name not in ("fit.py", "slopes.py"):  # those find parameters, not gates
+            digest.update(file.name.encode() + ast.dump(_without_docstrings(ast.parse(file.read_text()))).encode())
+    return digest.hexdigest()
