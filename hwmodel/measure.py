@@ -30,7 +30,18 @@ from hwmodel.store import RowStore
 from hwmodel.synth import Synthesis, synthesise
 from rtl.spec import MacSpec, Precision
 
-__all__ = ["Bench", "Measurement", "Variant", "generator_key", "known", "measure", "smallest"]
+__all__ = [
+    "Bench",
+    "Measurement",
+    "Variant",
+    "generator_key",
+    "generator_sha256",
+    "known",
+    "measure",
+    "power_data",
+    "smallest",
+    "without_docstrings",
+]
 
 
 @dataclass(frozen=True)
@@ -169,7 +180,7 @@ def _powered(row: SynthesisRow, spec: MacSpec, plan: StreamPlan, result: Synthes
     library = bench.library
     report = netlist_power(
         waves,
-        _power_data(library.path),
+        power_data(library.path),
         slews_ns=result.timing.slews_ns,
         loads_ff=result.timing.loads_ff,
         clock_mhz=bench.clock_mhz,
@@ -184,7 +195,7 @@ def _simulate(spec: MacSpec, plan: StreamPlan, result: Synthesis, bench: Bench) 
     stimulus = make_stimulus(spec, plan)
     waves = simulate(
         read_netlist(result.netlist, spec.name),
-        _power_data(bench.library.path).cells,
+        power_data(bench.library.path).cells,
         stimulus.words,
         count_from_cycle=stimulus.first_full_cycle,
     )
@@ -193,29 +204,31 @@ def _simulate(spec: MacSpec, plan: StreamPlan, result: Synthesis, bench: Bench) 
 
 
 @cache
-def _power_data(liberty: Path) -> LibraryPower:
+def power_data(liberty: Path) -> LibraryPower:
+    """Power tables of a library, read once."""
     return LibraryPower(LibraryCells(parse_liberty(read_liberty_text(liberty))))
 
 
 def generator_key(spec: MacSpec) -> str:
     """sha256 over all that decides the Verilog of a spec, found without generating it."""
-    question = [spec.design, spec.parameters, _generator_sha256()]
+    question = [spec.design, spec.parameters, generator_sha256()]
     return hashlib.sha256(json.dumps(question, sort_keys=True).encode()).hexdigest()
 
 
 @cache
-def _generator_sha256() -> str:
+def generator_sha256() -> str:
     """A hash over the code of rtl, without comments and docstrings, and the versions of its tools."""
     digest = hashlib.sha256(" ".join(version(name) for name in ("siliquant", "amaranth", "pyosys")).encode())
     folder = resources.files("rtl")
     for place in (folder, folder.joinpath("mac")):
         for file in sorted(place.iterdir(), key=lambda entry: entry.name):
             if file.name.endswith(".py"):
-                digest.update(file.name.encode() + ast.dump(_without_docstrings(ast.parse(file.read_text()))).encode())
+                digest.update(file.name.encode() + ast.dump(without_docstrings(ast.parse(file.read_text()))).encode())
     return digest.hexdigest()
 
 
-def _without_docstrings(tree: ast.Module) -> ast.Module:
+def without_docstrings(tree: ast.Module) -> ast.Module:
+    """The tree, changed in place: what documentation says does not change what code does."""
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         if isinstance(body, list):

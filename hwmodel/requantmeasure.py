@@ -14,7 +14,7 @@ from functools import cache
 from importlib import resources
 
 from hwmodel.activity import simulate
-from hwmodel.measure import Bench, _generator_sha256, _power_data, _without_docstrings
+from hwmodel.measure import Bench, generator_sha256, power_data, without_docstrings
 from hwmodel.netlist import read_netlist
 from hwmodel.power import netlist_power
 from hwmodel.recipes import looks_at_area_alone, recipe_named
@@ -133,7 +133,7 @@ def _synthesised(unit: Unit, verilog: str, plain: SynthesisRow | None, bench: Be
 
 def _powered(row: SynthesisRow, unit: Unit, result: Synthesis, bench: Bench) -> SynthesisRow:
     """Checks the netlist on the stream; the row with the power of it."""
-    data = _power_data(bench.library.path)
+    data = power_data(bench.library.path)
     stimulus = requant_stimulus(unit.spec, unit.plan)
     waves = simulate(
         read_netlist(result.netlist, unit.spec.name), data.cells, stimulus.words,
@@ -159,8 +159,8 @@ def _powered(row: SynthesisRow, unit: Unit, result: Synthesis, bench: Bench) -> 
 @cache
 def _units_sha256() -> str:
     """A hash over the code that makes a unit, without comments and docstrings, and the versions of its tools."""
-    digest = hashlib.sha256(_generator_sha256().encode())
+    digest = hashlib.sha256(generator_sha256().encode())
     for file in sorted(resources.files("rtl").joinpath("requant").iterdir(), key=lambda entry: entry.name):
         if file.name.endswith(".py") and file.name not in ("fit.py", "slopes.py"):  # those find parameters, not gates
-            digest.update(file.name.encode() + ast.dump(_without_docstrings(ast.parse(file.read_text()))).encode())
+            digest.update(file.name.encode() + ast.dump(without_docstrings(ast.parse(file.read_text()))).encode())
     return digest.hexdigest()

@@ -11,13 +11,12 @@ from enum import Enum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from ..requant.spec import RequantSpec
 from ..spec import MacSpec, Port, Precision, check_integer
 from .element import ElementSpec, GridSpec
 
 if TYPE_CHECKING:
     from amaranth.lib.wiring import Component
-
-    from ..requant.spec import RequantSpec
 
 __all__ = ["PLANES_WIDTH", "SHIFT_WIDTH", "SIZE_WIDTH", "Architecture", "ArraySpec", "Run", "address_width"]
 
@@ -118,6 +117,8 @@ class ArraySpec:
         check_integer("result_width", self.result_width, self.mac.accumulator_width, 48)
         if self.result_depth < self.rows:
             raise ValueError(f"result_depth must be at least the {self.rows} rows of one tile, not {self.result_depth}")
+        if self.requant is not None and not isinstance(self.requant, RequantSpec):
+            raise TypeError(f"requant must be a RequantSpec or None, not {self.requant!r}")
         if self.requant is not None and self.requant.accumulator_width != self.result_width:
             raise ValueError(
                 f"the accumulator_width of requant must be the result_width {self.result_width}, "
@@ -170,9 +171,12 @@ class ArraySpec:
         return len(layout.weights), len(layout.activations)
 
     def run(self, m: int, k: int, n: int, precision: Precision) -> Run:
-        """The run of one M x K x N product. Raises ValueError where the memories are too small for it."""
+        """The run of one M x K x N product. Raises ValueError where memories or accumulators are too small for it."""
         for name, value in (("M", m), ("K", k), ("N", n)):
             check_integer(name, value, 1)
+        if k > self.mac.reduction_length:
+            most = f"{self.mac.reduction_length} products (reduction_length)"
+            raise ValueError(f"the reduction must have at most {most}, not {k}")
         steps = -(-k // self.mac.products_per_step(precision))
         weight_planes, activation_planes = self.planes(precision)
         found = Run(

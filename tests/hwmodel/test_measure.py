@@ -111,7 +111,7 @@ def test_serial_designs_are_checked_at_symmetric_and_extreme_precisions() -> Non
 def test_comments_and_docstrings_do_not_change_the_key_of_the_generator() -> None:
     one = 'def f(x):\n    """Says this."""\n    return x + 1  # why\n'
     same, other = "def f(x):\n    return x + 1\n", "def f(x):\n    return x + 2\n"
-    dump = [ast.dump(measuring._without_docstrings(ast.parse(text))) for text in (one, same, other)]
+    dump = [ast.dump(measuring.without_docstrings(ast.parse(text))) for text in (one, same, other)]
     assert dump[0] == dump[1] != dump[2]
     assert generator_key(SPEC) != generator_key(replace(SPEC, lanes=2))
 
