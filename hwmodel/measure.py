@@ -9,12 +9,13 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
 from importlib.metadata import version
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 from hwmodel.activity import Waves, simulate
 from hwmodel.cellmodel import LibraryCells
@@ -40,6 +41,7 @@ __all__ = [
     "measure",
     "power_data",
     "smallest",
+    "try_stages",
     "without_docstrings",
 ]
 
@@ -115,21 +117,42 @@ def measure(spec: MacSpec, precisions: Sequence[Precision], bench: Bench, store:
     return found
 
 
-def _smallest(spec: MacSpec, find: Callable[[MacSpec], Variant | None]) -> Measurement | None:
-    tried: list[Variant] = []
-    for stages in range(3):
-        variant = find(replace(spec, pipeline_stages=stages))
+class HasRow(Protocol):
+    """Something that was synthesised."""
+
+    @property
+    def row(self) -> SynthesisRow:
+        """Its area and timing."""
+        ...
+
+
+V = TypeVar("V", bound=HasRow)
+
+
+def try_stages(stages: Iterable[int], find: Callable[[int], V | None]) -> tuple[V, tuple[V, ...]] | None:
+    """The rule of :func:`smallest`: what ``find`` gives for more and more pipeline stages, and the best of it.
+
+    None as soon as ``find`` gives None.
+    """
+    tried: list[V] = []
+    for number in stages:
+        variant = find(number)
         if variant is None:
             return None
         tried.append(variant)
-        if variant.row.meets_clock is None or (stages > 0 and tried[-2].row.meets_clock):
+        if variant.row.meets_clock is None or (len(tried) > 1 and tried[-2].row.meets_clock):
             break
         if variant.row.meets_clock and looks_at_area_alone(variant.row.recipe):
             break
     met = [variant for variant in tried if variant.row.meets_clock]
     if met:
-        return Measurement(min(met, key=lambda variant: variant.row.area_um2), tuple(tried))
-    return Measurement(min(tried, key=lambda variant: variant.row.minimum_period_ns or 0.0), tuple(tried))
+        return min(met, key=lambda variant: variant.row.area_um2), tuple(tried)
+    return min(tried, key=lambda variant: variant.row.minimum_period_ns or 0.0), tuple(tried)
+
+
+def _smallest(spec: MacSpec, find: Callable[[MacSpec], Variant | None]) -> Measurement | None:
+    found = try_stages(range(3), lambda stages: find(replace(spec, pipeline_stages=stages)))
+    return None if found is None else Measurement(*found)
 
 
 def _stored(

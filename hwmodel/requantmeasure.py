@@ -14,10 +14,10 @@ from functools import cache
 from importlib import resources
 
 from hwmodel.activity import simulate
-from hwmodel.measure import Bench, generator_sha256, power_data, without_docstrings
+from hwmodel.measure import Bench, generator_sha256, power_data, try_stages, without_docstrings
 from hwmodel.netlist import read_netlist
 from hwmodel.power import netlist_power
-from hwmodel.recipes import looks_at_area_alone, recipe_named
+from hwmodel.recipes import recipe_named
 from hwmodel.requantcost import Unit
 from hwmodel.requantstream import check_outputs, requant_stimulus
 from hwmodel.row import SynthesisRow, make_row, row_key, sha256_text, tool_versions
@@ -88,20 +88,11 @@ def unit_key(spec: LoadableSpec) -> str:
 
 
 def _smallest(unit: Unit, find: Callable[[Unit], UnitVariant | None]) -> UnitMeasurement | None:
-    tried: list[UnitVariant] = []
-    for stages in unit.stages:
-        variant = find(replace(unit, spec=replace(unit.spec, pipeline_stages=stages)))
-        if variant is None:
-            return None
-        tried.append(variant)
-        if variant.row.meets_clock is None or (len(tried) > 1 and tried[-2].row.meets_clock):
-            break
-        if variant.row.meets_clock and looks_at_area_alone(variant.row.recipe):
-            break
-    met = [variant for variant in tried if variant.row.meets_clock]
-    if met:
-        return UnitMeasurement(min(met, key=lambda variant: variant.row.area_um2), tuple(tried))
-    return UnitMeasurement(min(tried, key=lambda variant: variant.row.minimum_period_ns or 0.0), tuple(tried))
+    def variant(stages: int) -> UnitVariant | None:
+        return find(replace(unit, spec=replace(unit.spec, pipeline_stages=stages)))
+
+    found = try_stages(unit.stages, variant)
+    return None if found is None else UnitMeasurement(*found)
 
 
 def _stored(
