@@ -170,7 +170,9 @@ def unit_notes(units: Sequence[UnitRow]) -> list[str]:
         )
     if any(unit.effort == "quick" for unit in units):
         quick = next(unit for unit in units if unit.effort == "quick")
-        lines.append(f"{quick.design} at {quick.bits} bits: quick recipes and one stage only, for its size.")
+        lines.append(
+            f"{quick.design} at {quick.bits} bits: quick recipes and one stage only, not for each head, for its size."
+        )
     return lines
 
 
