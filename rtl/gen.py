@@ -1,16 +1,24 @@
-"""Writes the Verilog of a MAC design, and a manifest beside it: ``python rtl/gen.py`` or ``python -m rtl.gen``."""
+"""Writes the Verilog of a MAC design, or of an array of it, and a manifest beside it: ``python rtl/gen.py`` or
+``python -m rtl.gen``.
+"""
 
 from __future__ import annotations
 
 import json
+import re
 import sys
+from argparse import Namespace
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 if not __package__:  # run as a file: what lies beside it must not shadow other modules
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
+from rtl.array import Architecture, ArraySpec
 from rtl.mac import DESIGNS
+from rtl.options import add_parameters, design_named, integer, read_parameters
 from rtl.spec import MacSpec
 from siliquant.cli import Parser, run
 from siliquant.files import write_atomically
@@ -19,16 +27,17 @@ PROG = "rtl.gen"
 EPILOG = """\
 The parameters of each design are listed by --list, and by --design NAME --help.
 
-example:
-  python rtl/gen.py --design uniform --weight-bits 4 --activation-bits 4 --lanes 16 --out build/"""
+examples:
+  python rtl/gen.py --design uniform --weight-bits 4 --activation-bits 4 --lanes 16 --out build/
+  python rtl/gen.py --design uniform --lanes 16 --array 16x16 --architecture systolic --out build/"""
 
-
-def design_named(name: str) -> type[MacSpec]:
-    """The design of that name. Raises ValueError where there is none."""
-    for design in DESIGNS:
-        if design.design == name:
-            return design
-    raise ValueError(f"design must be one of {', '.join(design.design for design in DESIGNS)}, not {name!r}")
+# Options of arrays: words or bits, and their meaning.
+ARRAY_NUMBERS = {
+    "activation_depth": "words of the activation memory",
+    "weight_depth": "words of the weight memory",
+    "result_depth": "words of the result memory",
+    "result_width": "bits of a result",
+}
 
 
 def listing() -> str:
@@ -41,7 +50,26 @@ def listing() -> str:
     return "\n".join(lines)
 
 
-def parse(arguments: Sequence[str]) -> tuple[MacSpec, Path] | None:
+def array_of(mac: MacSpec, options: Namespace) -> ArraySpec | None:
+    """The array that the options ask for, if any. Raises ValueError for options of arrays without --array."""
+    given = {name: getattr(options, name) for name in ARRAY_NUMBERS if getattr(options, name) is not None}
+    if options.array is None:
+        for name in (*(["architecture"] if options.architecture else []), *given):
+            raise ValueError(f"--{name.replace('_', '-')} must be given with --array only")
+        return None
+    places = re.fullmatch(r"(\d+)x(\d+)", options.array)
+    if places is None:
+        raise ValueError(f"array must be ROWSxCOLUMNS, as in 16x16, not {options.array!r}")
+    known = [architecture.value for architecture in Architecture]
+    chosen = options.architecture or known[0]
+    if chosen not in known:
+        raise ValueError(f"architecture must be one of {', '.join(known)}, not {chosen!r}")
+    numbers: dict[str, Any] = {name: integer(name, text) for name, text in given.items()}
+    rows, columns = map(int, places.groups())
+    return ArraySpec(mac=mac, rows=rows, columns=columns, architecture=Architecture(chosen), **numbers)
+
+
+def parse(arguments: Sequence[str]) -> tuple[MacSpec | ArraySpec, Path] | None:
     """The spec and output folder that a command line asks for; None where it asked for the list."""
     first = Parser(prog=PROG, description=None, add_help=False)
     first.add_argument("--design")
@@ -52,27 +80,23 @@ def parse(arguments: Sequence[str]) -> tuple[MacSpec, Path] | None:
     parser.add_argument("--list", action="store_true", help="show the designs and their parameters")
     parser.add_argument("--design", metavar="NAME", help="one of " + ", ".join(known.design for known in DESIGNS))
     parser.add_argument("--out", type=Path, default=Path("build"), metavar="DIR", help="output folder (default build)")
-    for name, (default, meaning) in (design.parameter_help() if design else {}).items():
+    parser.add_argument("--array", metavar="ROWSxCOLUMNS", help="an array of so many elements, as in 16x16")
+    parser.add_argument(
+        "--architecture", metavar="NAME", help="broadcast: operands to all elements at once (default); or systolic"
+    )
+    defaults = {item.name: item.default for item in fields(ArraySpec)}
+    for name, meaning in ARRAY_NUMBERS.items():
         option = f"--{name.replace('_', '-')}"
-        if isinstance(default, bool):
-            parser.add_argument(option, action="store_true", help=meaning)
-        else:
-            parser.add_argument(option, default=str(default), metavar="N", help=f"{meaning} (default {default})")
+        parser.add_argument(option, metavar="N", help=f"{meaning} of the array (default {defaults[name]})")
+    if design is not None:
+        add_parameters(parser, design)
     options = parser.parse_args(arguments)
     if options.list:
         return None
     if design is None:
         raise ValueError("--design must be given; --list shows the designs")
-    values = {}
-    for name in design.parameter_help():
-        value = getattr(options, name)
-        if isinstance(value, str):
-            try:
-                value = int(value)
-            except ValueError:
-                raise ValueError(f"{name} must be an integer, not {value!r}") from None
-        values[name] = value
-    return design(**values), options.out
+    mac = design(**read_parameters(options, design))
+    return array_of(mac, options) or mac, options.out
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -81,11 +105,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if parsed is None:
         print(listing())
         return
+    from rtl.array.manifest import array_manifest
     from rtl.verilog import manifest, to_verilog
 
     spec, folder = parsed
     folder.mkdir(parents=True, exist_ok=True)
-    texts = {".v": to_verilog([spec]), ".json": json.dumps(manifest(spec), indent=2) + "\n"}
+    described = array_manifest(spec) if isinstance(spec, ArraySpec) else manifest(spec)
+    texts = {".v": to_verilog([spec]), ".json": json.dumps(described, indent=2) + "\n"}
     for suffix, text in texts.items():
         path = folder / f"{spec.name}{suffix}"
         write_atomically(path, text)

@@ -7,7 +7,7 @@ from argparse import SUPPRESS, ArgumentParser, Namespace
 from .mac import DESIGNS
 from .spec import MacSpec
 
-__all__ = ["add_parameters", "design_named", "read_parameters"]
+__all__ = ["add_parameters", "design_named", "integer", "read_parameters"]
 
 
 def design_named(name: str) -> type[MacSpec]:
@@ -34,8 +34,13 @@ def read_parameters(options: Namespace, design: type[MacSpec]) -> dict[str, int 
     for name in design.parameter_help():
         if (value := getattr(options, name, None)) is None:
             continue
-        try:
-            values[name] = value if isinstance(value, bool) else int(value)
-        except ValueError:
-            raise ValueError(f"{name} must be an integer, not {value!r}") from None
+        values[name] = value if isinstance(value, bool) else integer(name, value)
     return values
+
+
+def integer(name: str, text: str) -> int:
+    """The number in an option. Raises ValueError where it is none."""
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError(f"{name} must be an integer, not {text!r}") from None

@@ -48,7 +48,10 @@ class GenerationError(RuntimeError):
 
 
 class Generated(Protocol):
-    """What makes a module: a MAC, an array, a requantiser. Its ``parts``, if any, are modules that it instantiates."""
+    """What makes a module: a MAC, an array, a requantiser. Its ``parts``, if any, are modules that it instantiates.
+
+    A part may have a method ``verilog`` in place of ``create``: then that text is the module.
+    """
 
     @property
     def name(self) -> str:
@@ -69,9 +72,11 @@ def to_verilog(specs: Sequence[Generated]) -> str:
     from amaranth.back import rtlil
 
     modules = dict.fromkeys(module for spec in specs for module in (*getattr(spec, "parts", ()), spec))
+    written = [module.verilog() for module in modules if hasattr(module, "verilog")]
     texts = [
         _plain_names(rtlil.convert(module.create(), name=module.name, emit_src=False), module.name)
         for module in modules
+        if not hasattr(module, "verilog")
     ]
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder, "design.il"), Path(folder, "design.v")
@@ -85,8 +90,9 @@ def to_verilog(specs: Sequence[Generated]) -> str:
             raise GenerationError(f"Yosys could not write Verilog: {done.stderr.strip() or done.stdout.strip()[-500:]}")
         body = target.read_text()
     header = "".join(f"// {line}\n" for line in (f"siliquant {version('siliquant')}", *(spec.name for spec in specs)))
+    body = "\n".join([body[body.index("module ") :], *written])
     leaves = FULL_ADDER + (f"\n{MEMORY}" if "\n  memory_1r1w #(" in body else "")
-    return f"{header}\n{body[body.index('module ') :]}\n{leaves}"
+    return f"{header}\n{body}\n{leaves}"
 
 
 def _plain_names(rtlil: str, module: str) -> str:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
-from rtl.spec import MacSpec
+from rtl.spec import MacSpec, Port
 
 __all__ = ["TOP", "Layout", "bench_verilog", "response_file", "stimulus_file"]
 
@@ -61,19 +62,28 @@ def response_file(index: int) -> str:
     return f"response_{index}.bin"
 
 
+class HasPorts(Protocol):
+    """A unit: a MAC or an array."""
+
+    @property
+    def ports(self) -> tuple[Port, ...]:
+        """Every port but clk and rst."""
+        ...
+
+
 @dataclass(frozen=True)
 class Layout:
     """Where the ports of one unit lie in its two words.
 
-    Input word: rst in bit 0, then every input port in the order of ``spec.ports``. Output word: the output ports,
-    out_valid in bit 0.
+    Input word: rst in bit 0, then every input port in the order of ``spec.ports``. Output word: the output ports, in
+    the same order (out_valid of a MAC in bit 0).
     """
 
     inputs: tuple[tuple[str, int, int], ...]
     outputs: tuple[tuple[str, int, int], ...]
 
     @classmethod
-    def of(cls, spec: MacSpec) -> Layout:
+    def of(cls, spec: HasPorts) -> Layout:
         """The layout for the ports of ``spec``."""
         inputs = [("rst", 1), *((port.name, port.width) for port in spec.ports if port.is_input)]
         outputs = [(port.name, port.width) for port in spec.ports if not port.is_input]

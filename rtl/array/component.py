@@ -8,7 +8,6 @@ from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, Mux, ResetSi
 from amaranth.lib.wiring import Component, In, Out
 
 from .controller import DrainController, OperandController
-from .grid_component import field
 from .spec import ArraySpec, address_width
 
 __all__ = ["ArrayComponent"]
@@ -232,3 +231,9 @@ class ArrayComponent(Component):
             m.d.sync += register.eq(found[-1])
             found.append(register)
         return found
+
+
+def field(value: Value, index: int, count: int) -> Value:
+    """Part ``index`` of ``count`` equal parts."""
+    width = len(value) // count
+    return value[index * width : (index + 1) * width]

@@ -134,8 +134,40 @@ class GridSpec:
             Port("drain", drain, False, "drain registers of the last row, column 0 lowest"),
         )  # fmt: skip
 
-    def create(self) -> Component:
-        """The Amaranth component."""
-        from .grid_component import GridComponent
+    def verilog(self) -> str:
+        """The module: one instance a line, as text, since nothing else is in it and there may be thousands."""
+        names = ["clk", "rst", *(port.name for port in self.ports)]
+        lines = [f"module {self.name}({', '.join(names)});", "  input clk, rst;"]
+        lines += [
+            f"  {'input' if port.is_input else 'output'} [{port.width - 1}:0] {port.name};" for port in self.ports
+        ]
+        widths = {port.name: port.width for port in self.element.ports}
+        outputs = [port.name for port in self.element.ports if not port.is_input]
+        for row in range(self.rows):
+            for column in range(self.columns):
+                lines += [f"  wire [{widths[name] - 1}:0] {name}_{row}_{column};" for name in outputs]
+                sources = {"clk": "clk", "rst": "rst"}
+                sources |= {
+                    name: self._source(name, width, row, column)
+                    for name, width in widths.items()
+                    if name not in outputs
+                }
+                sources |= {name: f"{name}_{row}_{column}" for name in outputs}
+                pins = ", ".join(f".{name}({source})" for name, source in sources.items())
+                lines.append(f"  {self.element.name} element_{row}_{column} ({pins});")
+        bottom = ", ".join(f"drain_out_{self.rows - 1}_{column}" for column in reversed(range(self.columns)))
+        return "\n".join([*lines, f"  assign drain = {{{bottom}}};", "endmodule"]) + "\n"
 
-        return GridComponent(self)
+    def _source(self, name: str, width: int, row: int, column: int) -> str:
+        """What is connected to an input of element (row, column): a neighbour, or a part of a port."""
+
+        def part(index: int) -> str:
+            return f"{name}[{index * width + width - 1}:{index * width}]"
+
+        if name == "drain_in":
+            return f"drain_out_{row - 1}_{column}" if row else f"{width}'d0"
+        if name == "weights":
+            return f"weights_out_{row - 1}_{column}" if self.element.systolic and row else part(column)
+        if name == "activations" or self.element.systolic:
+            return f"{name}_out_{row}_{column - 1}" if self.element.systolic and column else part(row)
+        return name

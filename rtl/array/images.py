@@ -115,6 +115,8 @@ def _image(
         raise ValueError(
             f"codes must be from {limits[0]} to {limits[1]} at {precision}, not from {codes.min()} to {codes.max()}"
         )
+    if width == 1 and limits == (-1, 1) and not codes.all():
+        raise ValueError(f"codes must be -1 or 1 at {precision}, not 0")
     lanes = spec.mac.products_per_step(precision)
     count, k = codes.shape
     last = k - (steps - 1) * lanes

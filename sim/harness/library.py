@@ -17,7 +17,7 @@ __all__ = ["array_verilog", "build_library"]
 _SOURCE = Path(__file__).with_name("harness.cpp")
 _TRANSLATE = ("-O3", "--x-assign", "fast", "--x-initial", "fast", "--no-assert", "-Wno-fatal")
 # One function of a thousand gates on wide words takes a compiler minutes, and cannot be compiled on two cores.
-_SPLIT = ("--output-split", "20000", "--output-split-cfuncs", "2000")
+_SPLIT = ("--output-split", "20000", "--output-split-cfuncs", "400")
 _OPTIMISE = ("OPT_FAST=-O1 -fPIC", "OPT_SLOW=-O0 -fPIC", "OPT_GLOBAL=-O2 -fPIC")
 _RUNTIME = ("verilated", "verilated_threads")
 

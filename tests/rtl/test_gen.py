@@ -49,6 +49,29 @@ def test_list_shows_every_design_and_parameter() -> None:
             assert f"{meaning} (default {default})" in done.stdout
 
 
+def test_the_command_writes_an_array_and_its_manifest_the_same_each_time(tmp_path: Path) -> None:
+    arguments = ["--design", "uniform", "--weight-bits", "4", "--activation-bits", "4", "--lanes", "2"]
+    arguments += ["--array", "2x3", "--architecture", "systolic", "--activation-depth", "40", "--result-width", "24"]
+    for folder in ("a", "b"):
+        done = gen(*arguments, "--out", str(tmp_path / folder))
+        assert done.returncode == 0, done.stderr
+    name = "systolic_2x3_uniform_w4_a4_l2_a40_w2048_r2048_b24"
+    assert [Path(line).name for line in done.stdout.splitlines()] == [f"{name}.v", f"{name}.json"]
+    for end in (".v", ".json"):
+        first, second = ((tmp_path / folder / f"{name}{end}").read_bytes() for folder in ("a", "b"))
+        assert first == second
+    data = json.loads((tmp_path / "a" / f"{name}.json").read_text())
+    assert data["module"] == name
+    assert data["parameters"]["activation_depth"] == 40
+    assert data["memories"]["weight"]["words"] == 2048
+
+
+def test_an_array_is_broadcast_unless_told_otherwise(tmp_path: Path) -> None:
+    done = gen("--design", "xnor", "--lanes", "1", "--array", "1x1", "--out", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "broadcast_1x1_xnor_l1_a2048_w2048_r2048_b32.v").is_file()
+
+
 NAMES = "uniform, padded, subword, bitfusion, bitblade, bitserial, loom, xnor"
 BAD = [
     ("--design uniform --weight-bits 9", "weight_bits must be an integer from 1 to 8, not 9"),
@@ -57,6 +80,18 @@ BAD = [
     ("--design nosuch", f"design must be one of {NAMES}, not 'nosuch'"),
     ("--design uniform --units 3", "unrecognized arguments: --units 3"),
     ("", "--design must be given; --list shows the designs"),
+    ("--design uniform --array 16", "array must be ROWSxCOLUMNS, as in 16x16, not '16'"),
+    ("--design uniform --array 0x4", "rows must be an integer from 1 to 256, not 0"),
+    ("--design uniform --array 4x257", "columns must be an integer from 1 to 256, not 257"),
+    ("--design uniform --array 4x4 --architecture ring",
+     "architecture must be one of broadcast, systolic, not 'ring'"),
+    ("--design uniform --array 4x4 --weight-depth deep", "weight_depth must be an integer, not 'deep'"),
+    ("--design uniform --array 4x4 --result-depth 3",
+     "result_depth must be at least the 4 rows of one tile, not 3"),
+    ("--design uniform --array 4x4 --result-width 16", "result_width must be an integer from 20 to 48, not 16"),
+    ("--design uniform --architecture systolic", "--architecture must be given with --array only"),
+    ("--design uniform --activation-depth 64", "--activation-depth must be given with --array only"),
+    ("--array 4x4", "--design must be given; --list shows the designs"),
 ]  # fmt: skip
 
 

@@ -1,0 +1,221 @@
+"""Passes over slices of operands: every pair of codes is reproduced exactly, by as few passes as documented."""
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from rtl.array.passes import Codes, Pass, plan_passes
+from rtl.mac import (
+    BitBladeSpec,
+    BitFusionSpec,
+    BitSerialSpec,
+    LoomSpec,
+    PaddedSpec,
+    SubwordSpec,
+    UniformSpec,
+    XnorSpec,
+)
+from rtl.spec import MAX_BITS, IntArray, MacSpec, Precision
+
+WIDTHS = range(1, MAX_BITS + 1)
+SCALABLE = [design(minimum_bits=m) for design in (PaddedSpec, SubwordSpec, BitFusionSpec, BitBladeSpec) for m in (2, 4)]
+MACS = [
+    *(UniformSpec(weight_bits=w, activation_bits=a) for w, a in product(WIDTHS, WIDTHS)),
+    *SCALABLE,
+    PaddedSpec(gating=True),
+    BitSerialSpec(),
+    LoomSpec(),
+    XnorSpec(),
+]
+
+
+def all_codes(codes: Codes) -> IntArray:
+    """Every code of an operand, from their definition."""
+    if codes.bits == 1:
+        return np.array([-1, 1] if codes.signed else [0, 1])
+    low = -(1 << (codes.bits - 1)) if codes.signed else 0
+    return np.arange(low, low + (1 << codes.bits))
+
+
+def held(limits: tuple[int, int], values: IntArray, without_zero: bool) -> bool:
+    """Whether hardware with codes from ``limits`` holds the values."""
+    return limits[0] <= values.min() and values.max() <= limits[1] and not (without_zero and (values == 0).any())
+
+
+def check_pass(mac: MacSpec, each: Pass, weights: IntArray, activations: IntArray) -> None:
+    """The precision is the design's, and its codes hold the slices, which are as they say."""
+    precision, binary = each.precision, isinstance(mac, XnorSpec)
+    assert precision in mac.precisions
+    assert held(mac.weight_range(precision), weights, binary)
+    assert held(mac.activation_range(precision), activations, binary and precision.activation_signed)
+    for part, values in ((each.weights, weights), (each.activations, activations)):
+        assert held(part.limits, values, part.bipolar)
+        assert abs(part.factor).bit_count() == 1
+    assert abs(each.weights.factor * each.activations.factor) == 1 << each.shift
+    assert (each.weights.factor * each.activations.factor < 0) == each.negate
+
+
+def combined(plan: tuple[Pass, ...], products: list[IntArray]) -> IntArray:
+    """What the array makes of the products of each pass: shifted, negated, added, and the last total halved."""
+    total = np.zeros_like(products[0])
+    for each, term in zip(plan, products, strict=True):
+        shifted = term << each.shift
+        total = (total if each.accumulate else 0) + (-shifted if each.negate else shifted)
+        if each.halve:
+            assert not (total & 1).any()
+            total = total >> 1
+    return total
+
+
+@pytest.mark.parametrize("mac", MACS, ids=lambda mac: mac.name)
+def test_every_pair_of_codes(mac: MacSpec) -> None:
+    """All widths and signs of both operands, all pairs of their codes: in one pass at a precision of the design that
+    holds both, if there is one.
+    """
+    for weight_bits, activation_bits, signed in product(WIDTHS, WIDTHS, (True, False)):
+        weights, activations = Codes(weight_bits, True), Codes(activation_bits, signed)
+        plan = plan_passes(mac, weights, activations)
+        w, a = all_codes(weights), all_codes(activations)
+        products = []
+        for number, each in enumerate(plan):
+            x, y = each.weights.take(w), each.activations.take(a)
+            check_pass(mac, each, x, y)
+            assert each.accumulate == (number > 0)
+            assert not each.halve or number == len(plan) - 1
+            products.append(np.multiply.outer(x, y))
+        assert (combined(plan, products) == np.multiply.outer(w, a)).all(), (weights, activations)
+        binary = isinstance(mac, XnorSpec)
+        fits = any(
+            held(mac.weight_range(p), w, binary) and held(mac.activation_range(p), a, binary and p.activation_signed)
+            for p in mac.precisions
+        )
+        assert (len(plan) == 1) == fits
+
+
+@pytest.mark.parametrize(
+    ("mac", "weight_bits", "activation_bits", "passes"),
+    [
+        (UniformSpec(weight_bits=4, activation_bits=4), 8, 8, 6),
+        (UniformSpec(weight_bits=3, activation_bits=3), 8, 8, 9),
+        (UniformSpec(weight_bits=2, activation_bits=2), 8, 8, 20),
+        (UniformSpec(weight_bits=4, activation_bits=4), 4, 8, 2),
+        (UniformSpec(weight_bits=4, activation_bits=4), 8, 4, 3),
+        (UniformSpec(weight_bits=3, activation_bits=3), 4, 4, 4),
+        (UniformSpec(weight_bits=2, activation_bits=2), 4, 4, 6),
+        (UniformSpec(weight_bits=8, activation_bits=8), 8, 8, 1),
+        (UniformSpec(weight_bits=4, activation_bits=4), 1, 1, 1),
+        (XnorSpec(), 8, 8, 72),
+        (XnorSpec(), 4, 4, 20),
+        (XnorSpec(), 1, 1, 1),
+        (XnorSpec(), 1, 8, 8),
+    ],
+    ids=str,
+)
+def test_number_of_passes(mac: MacSpec, weight_bits: int, activation_bits: int, passes: int) -> None:
+    assert len(plan_passes(mac, Codes(weight_bits, True), Codes(activation_bits, True))) == passes
+
+
+@pytest.mark.parametrize("mac", [*SCALABLE, BitSerialSpec(), LoomSpec()], ids=lambda mac: mac.name)
+def test_designs_with_8_bits_need_one_pass_each(mac: MacSpec) -> None:
+    for weight_bits, activation_bits, signed in product(WIDTHS, WIDTHS, (True, False)):
+        (only,) = plan_passes(mac, Codes(weight_bits, True), Codes(activation_bits, signed))
+        assert (only.shift, only.negate, only.accumulate, only.halve) == (0, False, False, False)
+
+
+def test_fastest_then_narrowest_precision_is_taken() -> None:
+    def chosen(mac: MacSpec, weight_bits: int, activation_bits: int, signed: bool = True) -> str:
+        return str(plan_passes(mac, Codes(weight_bits, True), Codes(activation_bits, signed))[0].precision)
+
+    assert chosen(SubwordSpec(), 2, 2) == "w2a2s"
+    assert chosen(SubwordSpec(), 2, 3, False) == "w4a4s"  # 0 to 7 are codes of 4 signed bits, too
+    assert chosen(SubwordSpec(), 2, 4, False) == "w4a4u"
+    assert chosen(SubwordSpec(), 3, 2) == "w4a4s"
+    assert chosen(SubwordSpec(), 5, 2) == "w8a8s"
+    assert chosen(BitFusionSpec(), 8, 2) == "w8a2s"
+    assert chosen(BitFusionSpec(), 1, 3) == "w2a4s"  # -1 and +1 in two's complement
+    assert chosen(PaddedSpec(), 2, 2) == "w2a2s"  # all equally fast
+    assert chosen(LoomSpec(), 3, 5) == "w3a5s"
+    assert chosen(BitSerialSpec(), 3, 5) == "w3a5s"
+    assert chosen(XnorSpec(), 1, 1) == "w1a1s"
+    assert chosen(XnorSpec(), 1, 1, False) == "w1a1u"
+
+
+@st.composite
+def problems(draw: st.DrawFn) -> tuple[MacSpec, Codes, Codes, IntArray, IntArray]:
+    """A design, code widths, and activations [M, K] and weights [N, K] with such codes."""
+    mac = draw(st.sampled_from(MACS))
+    weights = Codes(draw(st.sampled_from(WIDTHS)), True)
+    activations = draw(st.builds(Codes, st.sampled_from(WIDTHS), st.booleans()))
+    m, k, n = (draw(st.integers(1, 5)) for _ in range(3))
+
+    def matrix(codes: Codes, rows: int) -> IntArray:
+        values = all_codes(codes)
+        return values[draw(arrays(np.int64, (rows, k), elements=st.integers(0, len(values) - 1)))]
+
+    return mac, weights, activations, matrix(activations, m), matrix(weights, n)
+
+
+@given(problems())
+def test_whole_matrices(problem: tuple[MacSpec, Codes, Codes, IntArray, IntArray]) -> None:
+    mac, weights, activations, left, right = problem
+    plan = plan_passes(mac, weights, activations)
+    products = []
+    for each in plan:
+        rows, columns = each.activations.take(left), each.weights.take(right)
+        products.append(np.array([[mac.compute(column, row, each.precision) for column in columns] for row in rows]))
+    assert (combined(plan, products) == left @ right.T).all()
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnsignedOnly(UniformSpec):
+    """A design whose activations cannot be signed."""
+
+    @cached_property
+    def precisions(self) -> tuple[Precision, ...]:
+        return (Precision(self.weight_bits, self.activation_bits, False),)
+
+
+def error_of(mac: MacSpec, weights: Codes, activations: Codes) -> str:
+    with pytest.raises(ValueError) as caught:
+        plan_passes(mac, weights, activations)
+    return str(caught.value)
+
+
+def test_what_cannot_be_planned() -> None:
+    mac = UniformSpec()
+    assert error_of(mac, Codes(4, False), Codes(4, True)) == (
+        "the second operand must be signed, not unsigned 4-bit codes"
+    )
+    assert error_of(UnsignedOnly(), Codes(8, True), Codes(8, True)) == (
+        "uniform_w4_a4_l16 has no precision for slices of Codes(bits=8, signed=True) and Codes(bits=8, signed=True)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "bits", "signed", "text"),
+    [
+        (ValueError, 9, True, "bits must be an integer from 1 to 8, not 9"),
+        (ValueError, 0, True, "bits must be an integer from 1 to 8, not 0"),
+        (TypeError, 4.0, True, "bits must be an integer from 1 to 8, not 4.0"),
+        (TypeError, 4, 1, "signed must be a bool, not 1"),
+    ],
+)
+def test_codes_refuse(kind: type[Exception], bits: object, signed: object, text: str) -> None:
+    with pytest.raises(kind, match=f"^{re.escape(text)}$"):
+        Codes(bits, signed)  # type: ignore[arg-type]
+
+
+def test_codes() -> None:
+    assert [(codes.range, codes.bipolar) for codes in (Codes(1, True), Codes(1, False), Codes(2, True))] == [
+        ((-1, 1), True),
+        ((0, 1), False),
+        ((-2, 1), False),
+    ]
+    assert Codes(8, False).range == (0, 255)
