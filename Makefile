@@ -1,5 +1,6 @@
 # make           what can be made, and with which settings
 # make compare   everything needed for the comparison is set up first
+# make demo      from a trained network to silicon numbers; everything needed for it is set up first
 # make test      everything needed for the tests is set up first
 
 PYTHON ?= python3
@@ -26,7 +27,7 @@ BASE     := $(VENV)/.siliquant-base
 FULL     := $(VENV)/.siliquant-$(subst $(comma),-,$(EXTRAS))
 SOURCES  := pyproject.toml constraints.txt
 
-.PHONY: help setup compare test lint bench clean debian-compare debian-test
+.PHONY: help setup compare demo test lint bench clean debian-compare debian-demo debian-test
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -44,6 +45,9 @@ setup: debian-test $(FULL) ## a virtual environment with everything the targets 
 compare: debian-compare $(BASE) ## uniform against mixed-precision hardware, at BITS
 	@$(BIN)/python -m hwmodel.compare --bits $(BITS) $(ARGS)
 
+demo: debian-demo $(FULL) ## from a trained network to silicon numbers, in a few minutes
+	@$(BIN)/python -m reports.demo $(ARGS)
+
 test: debian-test $(FULL) ## the tests
 	@$(BIN)/python -m pytest $(ARGS)
 
@@ -52,8 +56,8 @@ lint: $(FULL) ## ruff and mypy
 	@$(BIN)/python -m ruff format --check .
 	@$(BIN)/python -m mypy $(PACKAGES)
 
-bench: debian-test $(FULL) ## quality of the hardware, speed of training
-	@set -e; for script in benchmarks/qor.py benchmarks/qat_speed.py; do echo "$$script"; $(BIN)/python "$$script" $(ARGS); done
+bench: debian-test $(FULL) ## quality of the hardware, speed of simulation and of training
+	@set -e; for script in benchmarks/qor.py benchmarks/rtl_speed.py benchmarks/qat_speed.py; do echo "$$script"; $(BIN)/python "$$script" $(ARGS); done
 
 clean: ## remove what was made, except the virtual environment
 	@rm -rf build out dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
@@ -61,6 +65,9 @@ clean: ## remove what was made, except the virtual environment
 
 debian-compare:
 	@sh -c "$$DEBIAN" debian opensta
+
+debian-demo:
+	@sh -c "$$DEBIAN" debian perl make g++ opensta
 
 debian-test:
 	@sh -c "$$DEBIAN" debian perl make g++ iverilog opensta libpython
