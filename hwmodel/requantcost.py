@@ -23,7 +23,7 @@ EXACT = {2: (7, 14, 11), 3: (10, 19, 15), 4: (13, 24, 19), 8: (25, 44, 35)}
 hwmodel.requantstream.example_layer comes out exactly (rtl.requant.fit.fit_multiplier; the tests find them again)."""
 HEAD_MULTIPLIER_WIDTH = 12
 """Bits of the multiplier of each head in a partial sum: an error of at most 2**-13 of the largest scale."""
-_LARGE_FROM = 6  # bits from which a unit of thresholds takes the quick recipes only; for each head, Yosys does not map it in 900 s
+_LARGE_FROM = 6  # bits from which thresholds take the quick recipes only; for each head, mapping exceeds 15 minutes
 
 
 @dataclass(frozen=True)

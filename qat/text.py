@@ -64,8 +64,7 @@ class TextSplit:
     def take(self, indices: NDArray[np.int64]) -> TextSplit:
         """The texts of those indices, in that order."""
         chosen = torch.from_numpy(indices)
-        parts = (tensor[chosen] for tensor in (self.tokens, self.mask, self.types))
-        return TextSplit(*parts, self.labels[indices])
+        return TextSplit(self.tokens[chosen], self.mask[chosen], self.types[chosen], self.labels[indices])
 
     def fetch(self, indices: NDArray[np.int64], views: None = None) -> dict[str, Tensor]:
         """input_ids, attention_mask and token_type_ids, int64 [n, max_length].

