@@ -7,26 +7,67 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qat.export import IntegerModel, Requantisation, requantisations
+from qat.export import IntegerModel, Product, Requantisation, requantisations
 from rtl.array.images import WordArray
 from rtl.requant import ThresholdSpec
 from rtl.requant.fit import find_thresholds
 from rtl.spec import IntArray, signed_range
 
-__all__ = ["DrainTable", "drain_tables", "parameter_words"]
+__all__ = ["DrainTable", "Drained", "drain_tables"]
 
 
 @dataclass(frozen=True, eq=False)
 class DrainTable:
     """What turns the accumulators of one GEMM into ranks (code less lowest code) of the next one's operand.
 
-    thresholds: int64 [channels, 2**bits - 1]. A channel is an output feature, or a head where ``by_head``.
+    parameters: load words of the requantisers, uint32 [channels, pieces], the lowest bits first. A channel is an output
+    feature, or a head where ``by_head``.
     ranks: PyTorch's, from accumulators int64 [points, channels], in the same shape.
     """
 
     by_head: bool
-    thresholds: IntArray
+    parameters: WordArray
     ranks: Callable[[IntArray], IntArray]
+
+    def some_ranks(self, points: IntArray, channels: IntArray) -> IntArray:
+        """Ranks of accumulators [points, len(channels)] that belong to some of the channels."""
+        every = np.zeros((len(points), len(self.parameters)), np.int64)
+        every[:, channels] = points
+        return self.ranks(every)[:, channels]
+
+
+@dataclass(frozen=True, eq=False)
+class Drained:
+    """The codes that one product should drain, as ranks [matrices, M, N], and where their parameters are.
+
+    channels: of the table, for each matrix (by head) or each column.
+    """
+
+    table: DrainTable
+    ranks: IntArray
+    channels: IntArray
+
+    @classmethod
+    def of(cls, table: DrainTable, product: Product, accumulators: IntArray) -> Drained:
+        """For the exact accumulators [matrices, M, N] of ``product``."""
+        matrices, _, n = accumulators.shape
+        count, part = len(table.parameters), product.part or 0
+        if not table.by_head:
+            channels = part * n + np.arange(n)
+            ranks = table.some_ranks(accumulators.reshape(-1, n), channels)
+            return cls(table, ranks.reshape(accumulators.shape), channels)
+        heads = 1 if product.part is not None or count == 1 else product.left.shape[-3]
+        # [samples, heads, M * N] to one column a head.
+        by_head = accumulators.reshape(matrices // heads, heads, -1).swapaxes(1, 2)
+        ranks = table.some_ranks(by_head.reshape(-1, heads), (part + np.arange(heads)) % count)
+        ranks = ranks.reshape(by_head.shape).swapaxes(1, 2)
+        return cls(table, ranks.reshape(accumulators.shape), (np.arange(matrices) % heads + part) % count)
+
+    def parameters(self, matrix: int, columns: slice) -> WordArray:
+        """Those of the columns, or the one set of the head."""
+        return self.table.parameters[
+            self.channels[matrix : matrix + 1] if self.table.by_head else self.channels[columns]
+        ]
 
 
 def drain_tables(model: IntegerModel, tokens: int, spec: ThresholdSpec) -> dict[str, DrainTable]:
@@ -56,11 +97,10 @@ def _table(parts: Sequence[Requantisation], by_head: bool, spec: ThresholdSpec) 
             pieces.append((codes + 1) >> 1 if bipolar else codes - signed_range(edge.bits, edge.signed)[0])
         return np.concatenate(pieces, axis=1)
 
-    return DrainTable(by_head, np.concatenate(rows), ranks)
+    return DrainTable(by_head, _words(spec, np.concatenate(rows)), ranks)
 
 
-def parameter_words(spec: ThresholdSpec, thresholds: IntArray) -> WordArray:
-    """Load words of the requantisers: uint32 [channels, pieces], the lowest bits first."""
+def _words(spec: ThresholdSpec, thresholds: IntArray) -> WordArray:
     pieces = -(-spec.parameter_width // 32)
     words = [spec.pack_parameters(row).to_bytes(4 * pieces, "little") for row in thresholds]
     return np.frombuffer(b"".join(words), "<u4").reshape(-1, pieces)

@@ -88,7 +88,7 @@ class ArraySimulator:
         """activations [M, K] times weights [N, K] in ``passes``; all of it must fit into the memories.
 
         With ``parameters``, of one requantiser for all columns or of one a column of the result (see
-        :func:`sim.harness.drain.parameter_words`), the results are its codes. Raises ValueError where the operands do
+        :class:`sim.harness.drain.DrainTable`), the results are its codes. Raises ValueError where the operands do
         not fit, SimulationError where the array does not end in time.
         """
         spec = self.spec

@@ -16,11 +16,10 @@ import torch
 from qat.export import Product, exact_product
 from rtl.array import ArraySpec
 from rtl.array.passes import Codes, Pass, plan_passes
-from rtl.requant import ThresholdSpec
 from rtl.spec import IntArray
 
 from ..checker import MismatchError
-from .drain import DrainTable, parameter_words
+from .drain import Drained, DrainTable
 from .driver import ArraySimulator, Block
 
 __all__ = ["ArrayEngine", "GemmRecord"]
@@ -63,43 +62,6 @@ class _Part:
     matrix: int
     rows: slice
     columns: slice
-
-
-@dataclass(frozen=True, eq=False)
-class _Drained:
-    """The codes that one product should drain, as ranks [matrices, M, N], and where their thresholds are."""
-
-    table: DrainTable
-    ranks: IntArray
-    channels: IntArray
-    """Of the table, for each matrix (by head) or each column."""
-
-    @classmethod
-    def of(cls, table: DrainTable, product: Product, accumulators: IntArray) -> _Drained:
-        matrices, _, n = accumulators.shape
-        count, part = len(table.thresholds), product.part or 0
-        if not table.by_head:
-            channels = part * n + np.arange(n)
-            points = accumulators.reshape(-1, n)
-            return cls(table, _ranks(table, points, channels).reshape(accumulators.shape), channels)
-        heads = 1 if product.part is not None or count == 1 else product.left.shape[-3]
-        # [samples, heads, M * N] to one column a head.
-        by_head = accumulators.reshape(matrices // heads, heads, -1).swapaxes(1, 2)
-        ranks = _ranks(table, by_head.reshape(-1, heads), (part + np.arange(heads)) % count).reshape(by_head.shape)
-        channels = (np.arange(matrices) % heads + part) % count
-        return cls(table, ranks.swapaxes(1, 2).reshape(accumulators.shape), channels)
-
-    def thresholds(self, part: _Part) -> IntArray:
-        """Those of the part's columns, or the one set of its head."""
-        chosen = self.channels[part.matrix : part.matrix + 1] if self.table.by_head else self.channels[part.columns]
-        return self.table.thresholds[chosen]
-
-
-def _ranks(table: DrainTable, points: IntArray, channels: IntArray) -> IntArray:
-    """PyTorch's ranks of accumulators [points, channels] that belong to some of the table's channels."""
-    every = np.zeros((len(points), len(table.thresholds)), np.int64)
-    every[:, channels] = points
-    return table.ranks(every)[:, channels]
 
 
 class ArrayEngine:
@@ -159,7 +121,7 @@ class ArrayEngine:
             found[part.matrix, part.rows, part.columns] = block.results
             self._check(product, part, block, wanted[part.matrix, part.rows, part.columns], "")
         if product.name in self._tables:
-            drained = _Drained.of(self._tables[product.name], product, wanted)
+            drained = Drained.of(self._tables[product.name], product, wanted)
             for part, block in self._simulated(left, right, passes, drained):
                 codes, cycles = block.results.size, block.cycles + block.load_cycles
                 record = replace(record, codes=record.codes + codes, code_cycles=record.code_cycles + cycles)
@@ -172,7 +134,7 @@ class ArrayEngine:
         return torch.from_numpy(found.reshape(shape))
 
     def _simulated(
-        self, left: IntArray, right: IntArray, passes: tuple[Pass, ...], drained: _Drained | None
+        self, left: IntArray, right: IntArray, passes: tuple[Pass, ...], drained: Drained | None
     ) -> Iterator[tuple[_Part, Block]]:
         """All parts of a product in order, while the simulators work ahead."""
         parts = list(self._parts(left.shape, right.shape[1], passes, drained is not None))
@@ -185,12 +147,9 @@ class ArrayEngine:
                 future.cancel()
 
     def _multiply(
-        self, left: IntArray, right: IntArray, part: _Part, passes: tuple[Pass, ...], drained: _Drained | None
+        self, left: IntArray, right: IntArray, part: _Part, passes: tuple[Pass, ...], drained: Drained | None
     ) -> Block:
-        parameters = None
-        if drained is not None:
-            assert isinstance(self.spec.requant, ThresholdSpec)
-            parameters = parameter_words(self.spec.requant, drained.thresholds(part))
+        parameters = None if drained is None else drained.parameters(part.matrix, part.columns)
         simulator = self._free.get()
         try:
             return simulator.multiply(
