@@ -187,7 +187,7 @@ def replaced(old: str, new: str) -> Callable[[str], str]:
         (True, replaced(r"(n\d+)\[1:0\], \{(weights)", r"\1[2:1], {\2")),
         (True, replaced(r"assign drain = \{(n\d+)\[3\], (n\d+)\[3\]", r"assign drain = {\1[3], \2[1]")),
     ],
-    ids=str,
+    ids=["gate", "carry", "weight lane", "drain edge", "neighbour", "mask", "weight row", "drain column"],
 )
 def test_planted_difference_is_refuted(systolic: bool, change: Callable[[str], str], tmp_path: Path) -> None:
     done = prove(grid_of(SMALL, systolic, 2, 2), tmp_path, change)
