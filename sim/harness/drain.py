@@ -71,10 +71,17 @@ class Drained:
 
 
 def drain_tables(model: IntegerModel, tokens: int, spec: ThresholdSpec) -> dict[str, DrainTable]:
-    """A table for each GEMM that feeds another directly, by name; ``tokens`` bounds the sums of context products."""
+    """A table for each GEMM that feeds another directly, by name; ``tokens`` bounds the sums of context products.
+
+    Raises ValueError where codes are wider than those of ``spec``.
+    """
     contexts = {gemm.name for gemm in model.gemms() if gemm.kind == "context"}
     edges: dict[str, list[Requantisation]] = {}
     for edge in requantisations(model, tokens):
+        if edge.bits > spec.bits:
+            raise ValueError(
+                f"requantisers must have at least the {edge.bits} bits of {edge.source}'s codes, not {spec.bits}"
+            )
         edges.setdefault(edge.source, []).append(edge)
     return {source: _table(parts, source in contexts, spec) for source, parts in edges.items()}
 

@@ -17,6 +17,7 @@ from rtl.requant import ThresholdSpec
 from rtl.spec import MacSpec
 from sim.checker import MismatchError
 from sim.equivalence import main, verify
+from sim.harness.drain import drain_tables
 from sim.harness.library import array_verilog, build_library
 
 
@@ -56,7 +57,7 @@ UNIFORM = array(UniformSpec(lanes=8, reduction_length=1024), 4)
         ("sret-mnist", scheme(4, 4), UNIFORM),
         ("vit-mnist", scheme(2, 3, granularity="tensor"), UNIFORM),
         ("minilm", scheme(1, 1), array(XnorSpec(lanes=64), 1)),
-        ("minilm", scheme(1, 2), array(XnorSpec(lanes=64), 1)),
+        ("minilm", scheme(1, 2), array(XnorSpec(lanes=64), 2)),
         (
             "vit-mnist",
             scheme(4, 4, Override("*.mlp.*", 2, 2), Override("*.q_proj", (2, 3, 4), 4), Override("*.fc2", 8, 8)),
@@ -85,6 +86,13 @@ def test_networks_are_equal_at_rtl(model: str, precision: Scheme, spec: ArraySpe
 def small() -> tuple[Subject, ArraySpec]:
     mac = UniformSpec(weight_bits=2, activation_bits=2, lanes=4, reduction_length=512)
     return random_subject("vit-mnist", scheme(2, 2), 1), array(mac, 2, 2, 3)
+
+
+def test_requantisers_that_are_too_narrow_are_refused() -> None:
+    subject = random_subject("vit-mnist", scheme(4, 4), 1)
+    message = "requantisers must have at least the 4 bits of vit.layers.0.attention.context's codes, not 2"
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        drain_tables(subject.model, 17, ThresholdSpec(accumulator_width=32, bits=2, signed=False))
 
 
 def faulty(spec: ArraySpec, pattern: str, replacement: str) -> Path:
