@@ -15,10 +15,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from hwmodel.comparison import Entry, Question, contenders, questions
-from hwmodel.measure import Bench, Measurement, Variant, generator_key, known, smallest
+from hwmodel.measure import Measurement, Variant, known, smallest
 from hwmodel.mixture import parse_mixture, standard_mixture
 from hwmodel.requantcost import Unit
 from hwmodel.requantmeasure import UnitMeasurement, UnitVariant, known_unit, smallest_unit, unit_key
+from hwmodel.specimen import Bench, generator_key
 from hwmodel.store import RowStore, write_packaged
 from rtl.spec import MacSpec, Precision
 

@@ -81,11 +81,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     from hwmodel.comparison import compare_rows
     from hwmodel.library import find_library
-    from hwmodel.measure import Bench
+    from hwmodel.mapping import SynthesisError
     from hwmodel.plot import write_plot
     from hwmodel.requantcost import unit_rows, units
+    from hwmodel.specimen import Bench
     from hwmodel.sta import TimingError
-    from hwmodel.synth import SynthesisError
     from hwmodel.tables import write_tables
 
     library = find_library(

@@ -14,13 +14,14 @@ from functools import cache
 from importlib import resources
 
 from hwmodel.activity import simulate
-from hwmodel.measure import Bench, generator_sha256, power_data, try_stages, without_docstrings
+from hwmodel.measure import try_stages
 from hwmodel.netlist import read_netlist
 from hwmodel.power import netlist_power
 from hwmodel.recipes import recipe_named
 from hwmodel.requantcost import Unit
 from hwmodel.requantstream import check_outputs, requant_stimulus
 from hwmodel.row import SynthesisRow, make_row, row_key, sha256_text, tool_versions
+from hwmodel.specimen import Bench, generator_sha256, power_data, without_docstrings
 from hwmodel.store import RowStore
 from hwmodel.synth import Synthesis, synthesise
 from rtl.requant import LoadableSpec, PartialSumSpec

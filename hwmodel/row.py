@@ -25,6 +25,7 @@ _FLOW_SOURCES = (
     "fanout.py",
     "gates.py",
     "library.py",
+    "mapping.py",
     "polarity.py",
     "recipes.py",
     "registers.py",

@@ -1,6 +1,7 @@
 """Rows on disk, found by their key: a read-only layer that comes with the package under a writable one.
 
     user layer   <cache>/rows/<first two of key>/<key>.json     one small file a row, renamed into place
+                                                 <key>.v.gz     the mapped netlist of that row
     package      hwmodel/data/rows/<library>.jsonl              one row a line, sorted by key
                  hwmodel/data/rows/verilog.json                 the Verilog of each spec they came from
 
@@ -9,8 +10,10 @@ A row is whole or absent: two processes may write the same key, and a killed one
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -59,6 +62,23 @@ class RowStore:
         """Keep a row in the writable layer and return its file.  OSError when that cannot be written."""
         path = self._path(row.key)
         write_atomically(path, row.to_json() + "\n")
+        return path
+
+    def netlist(self, key: str) -> str | None:
+        """The mapped Verilog of a row that was measured here, or None."""
+        path = self._path(key).with_suffix(".v.gz")
+        try:
+            return gzip.decompress(path.read_bytes()).decode()
+        except FileNotFoundError:
+            return None
+        except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
+            self._report(f"{path} cannot be read and is ignored: {error}")
+            return None
+
+    def put_netlist(self, key: str, verilog: str) -> Path:
+        """Keep the mapped Verilog of a row, packed.  OSError when it cannot be written."""
+        path = self._path(key).with_suffix(".v.gz")
+        write_atomically(path, gzip.compress(verilog.encode(), mtime=0))
         return path
 
     def rows(self) -> Iterator[SynthesisRow]:

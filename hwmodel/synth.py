@@ -8,33 +8,22 @@ netlist.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
-import subprocess
-import sys
+import shutil
 import tempfile
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
-from importlib import resources
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from hwmodel.checks import positive_number
 from hwmodel.library import Library
-from hwmodel.recipes import AREA_SCRIPTS, Recipe, abc_options, carry_commands, fastest, rounds, sizes_itself
+from hwmodel.mapping import elaborate, map_recipe, modules, name_netlist, netlist_area
+from hwmodel.recipes import AREA_SCRIPTS, Recipe, fastest, rounds
 from hwmodel.selection import Netlist, select
 from hwmodel.sizing import apply
 from hwmodel.sta import OpenSta, Timing, ToolMissing
-
-_SECONDS_LIMIT = 900
-_ADDER = "full_adder"
-
-
-class SynthesisError(RuntimeError):
-    """Yosys refused the design; the message holds what it said."""
 
 
 @dataclass(frozen=True)
@@ -47,22 +36,43 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class Synthesis:
-    """The netlist kept, and what it was chosen from.
+class Mapped:
+    """A mapped netlist with what power needs of it.
 
-    verilog: the mapped netlist; netlist: the same as Yosys JSON, with names as OpenSTA sees them.
-    cells: cell name to count.  timing: with slews and loads; None without OpenSTA.
+    verilog: the netlist; netlist: the same as Yosys JSON, with names as OpenSTA sees them.
+    timing: with slews and loads; None without OpenSTA.
     """
 
     top: str
     verilog: str
     netlist: str
+    timing: Timing | None
+
+
+@dataclass(frozen=True)
+class Synthesis(Mapped):
+    """The netlist kept, and what it was chosen from.  cells: cell name to count."""
+
     area_um2: float
     cells: Mapping[str, int]
     recipe: str
-    timing: Timing | None
     meets_clock: bool | None
     candidates: tuple[Candidate, ...]
+
+
+def read_back(verilog: str, top: str, library: Library, clock_mhz: float, *, clock: str = "clk") -> Mapped:
+    """A mapped netlist that was kept, timed again.  Raises ValueError, SynthesisError, TimingError."""
+    period_ns = 1000.0 / positive_number("clock_mhz", clock_mhz)
+    with contextlib.ExitStack() as stack:
+        path = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="siliquant-netlist-"))) / "mapped.v"
+        path.write_text(verilog)
+        netlist = name_netlist(top, path, library).read_text()
+        opensta = _open(stack, library)
+        timing = None
+        if opensta is not None:
+            opensta.load(path, top, period_ns, clock)
+            timing = opensta.timing(details=True)
+        return Mapped(top, verilog, netlist, timing)
 
 
 def synthesise(
@@ -85,53 +95,121 @@ def synthesise(
     with each recipe's name when it is done.  Without OpenSTA the smallest netlist of the area
     recipes is kept and timing is None.  Raises ValueError, SynthesisError.
     """
-    period_ns = 1000.0 / positive_number("clock_mhz", clock_mhz)
-    if not re.fullmatch(r"[A-Za-z_]\w*", top):
-        raise ValueError(f"top must be a plain Verilog module name, not {top!r}")
-    if jobs is not None and jobs < 1:
-        raise ValueError(f"jobs must be at least 1, not {jobs}")
-    has_adder = library.full_adder is not None
-    groups = ((recipe,),) if recipe else rounds(effort, has_adder)
-    first = fastest(effort, has_adder)
-    if screen and not recipe:
-        others = (tuple(one for one in group if one != first and one.adders == first.adders) for group in groups)
-        groups = ((first,), *filter(None, others))
-    with tempfile.TemporaryDirectory(prefix="siliquant-synth-") as name, contextlib.ExitStack() as stack:
-        folder = Path(name)
-        checkpoint = _elaborate(folder, verilog, top)
-        opensta = _open(stack, library)
+    with Workspace(verilog, top, library, jobs=jobs, clock=clock, progress=progress) as workspace:
+        return workspace.synthesise(clock_mhz, effort=effort, recipe=recipe, screen=screen)
+
+
+class Workspace:
+    """One design while it is synthesised, for one clock or several: use it in a with statement.
+
+    Netlists of recipes that do not look at the clock are made once and serve every clock; the result for a clock is
+    the same whatever other clocks came before.  Arguments and errors as of :func:`synthesise`.
+    """
+
+    def __init__(
+        self,
+        verilog: str,
+        top: str,
+        library: Library,
+        *,
+        jobs: int | None = None,
+        clock: str = "clk",
+        progress: Callable[[str], None] | None = None,
+    ) -> None:
+        if not re.fullmatch(r"[A-Za-z_]\w*", top):
+            raise ValueError(f"top must be a plain Verilog module name, not {top!r}")
+        if jobs is not None and jobs < 1:
+            raise ValueError(f"jobs must be at least 1, not {jobs}")
+        self._verilog, self._top, self._library, self._clock = verilog, top, library, clock
+        self._jobs = jobs or os.cpu_count() or 1
+        self._progress = progress
+        self._stack = contextlib.ExitStack()
+        self._mapped: dict[tuple[Recipe, float | None], list[Netlist]] = {}
+
+    def __enter__(self) -> Workspace:
+        with contextlib.ExitStack() as stack:
+            self._folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="siliquant-synth-")))
+            self._checkpoint: Path | None = None
+            self._opensta = _open(stack, self._library)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def synthesise(
+        self,
+        clock_mhz: float = 500.0,
+        *,
+        effort: str = "normal",
+        recipe: Recipe | None = None,
+        screen: bool = False,
+    ) -> Synthesis:
+        """The netlist for one clock; see :func:`synthesise`."""
+        period_ns = 1000.0 / positive_number("clock_mhz", clock_mhz)
+        library, opensta = self._library, self._opensta
+        has_adder = library.full_adder is not None
+        groups = ((recipe,),) if recipe else rounds(effort, has_adder)
+        first = fastest(effort, has_adder)
+        if screen and not recipe:
+            others = (tuple(one for one in group if one != first and one.adders == first.adders) for group in groups)
+            groups = ((first,), *filter(None, others))
         found: list[Netlist] = []
         best: Netlist | None = None
         for number, chosen in enumerate(groups):
-            with ThreadPoolExecutor(jobs or os.cpu_count() or 1) as pool:
-                work = [pool.submit(_map, folder, checkpoint, top, library, r, period_ns, progress) for r in chosen]
-                new = [netlist for future in work for netlist in future.result()]
+            new = self._netlists(chosen, period_ns)
             found += new
             if opensta is None:
                 best = min(new, key=lambda netlist: netlist.area_um2)
                 break
             for netlist in new:
-                opensta.load(netlist.path, top, period_ns, clock)
+                opensta.load(netlist.path, self._top, period_ns, self._clock)
                 netlist.slack_ns = opensta.slack_ns()
             if screen and number == 0 and not recipe:
                 best = max(found, key=lambda netlist: netlist.slack_or_worst_ns)
                 if not best.sizable(period_ns):
                     break
                 continue
-            best = select(opensta, found, top, library, period_ns, clock)
+            best = select(opensta, found, self._top, library, period_ns, self._clock)
             if best.final_slack_ns >= 0 and (best.sizing is None or chosen[0].script not in AREA_SCRIPTS):
                 break
         assert best is not None  # every effort has recipes
-        apply(best.path, best.replaced)
-        named = _name(top, best.path)
+        return self._finish(best, found, period_ns)
+
+    def _netlists(self, chosen: Sequence[Recipe], period_ns: float) -> list[Netlist]:
+        """Fresh netlists of some recipes, mapped now or before."""
+        if self._checkpoint is None:
+            self._checkpoint = elaborate(self._folder, self._verilog, self._top)
+        keys = [(recipe, period_ns if recipe.target else None) for recipe in chosen]
+        missing = [key for key in keys if key not in self._mapped]
+        with ThreadPoolExecutor(self._jobs) as pool:
+            work = {
+                key: pool.submit(self._map, key[0], period_ns, len(self._mapped) + i) for i, key in enumerate(missing)
+            }
+            self._mapped.update((key, future.result()) for key, future in work.items())
+        return [replace(netlist) for key in keys for netlist in self._mapped[key]]
+
+    def _map(self, recipe: Recipe, period_ns: float, number: int) -> list[Netlist]:
+        assert self._checkpoint is not None
+        place = self._folder / f"{number}-{recipe.name}"
+        found = map_recipe(place, self._checkpoint, self._top, modules(self._verilog), self._library, recipe, period_ns)
+        if self._progress:
+            self._progress(recipe.name)
+        return found
+
+    def _finish(self, best: Netlist, found: Sequence[Netlist], period_ns: float) -> Synthesis:
+        chosen = self._folder / "chosen.v"
+        shutil.copyfile(best.path, chosen)
+        apply(chosen, best.replaced)
+        named = name_netlist(self._top, chosen, self._library)
         timing = None
-        if opensta is not None:
-            opensta.load(best.path, top, period_ns, clock)
-            timing = opensta.timing(details=True)
-        area_um2, cells = _area(named, top, library)
+        if self._opensta is not None:
+            self._opensta.load(chosen, self._top, period_ns, self._clock)
+            timing = self._opensta.timing(details=True)
+        area_um2, cells = netlist_area(named, self._top, self._library)
         return Synthesis(
-            top=top,
-            verilog=best.path.read_text(),
+            top=self._top,
+            verilog=chosen.read_text(),
             netlist=named.read_text(),
             area_um2=area_um2,
             cells=cells,
@@ -149,111 +227,3 @@ def _open(stack: contextlib.ExitStack, library: Library) -> OpenSta | None:
         return stack.enter_context(OpenSta(library))
     except ToolMissing:
         return None
-
-
-def _elaborate(folder: Path, verilog: str, top: str) -> Path:
-    (folder / "design.v").write_text(verilog)
-    _run(folder, {"kind": "elaborate", "top": top, "modules": _modules(verilog)})
-    return folder / "design.il"
-
-
-def _modules(verilog: str) -> list[str]:
-    return re.findall(r"^\s*module\s+\\?(\w+)", verilog, flags=re.MULTILINE)
-
-
-def _map(
-    folder: Path,
-    checkpoint: Path,
-    top: str,
-    library: Library,
-    recipe: Recipe,
-    period_ns: float,
-    progress: Callable[[str], None] | None,
-) -> list[Netlist]:
-    """Run one recipe; its netlist, and where nets drive many pins the same with buffers."""
-    place = folder / recipe.name
-    place.mkdir()
-    (place / "design.il").symlink_to(checkpoint)
-    (place / "cells.lib").symlink_to(library.slim_path.resolve())
-    for name in ("adder_chain.v", "ripple.v"):
-        (place / name).write_text(resources.files("hwmodel").joinpath("maps", name).read_text())
-    constraint = f"set_driving_cell {library.driving_cell}\nset_load {library.default_load_ff:g} [all_outputs]\n"
-    (place / "abc.constr").write_text(constraint)
-    _run(
-        place,
-        {
-            "kind": "map",
-            "top": top,
-            "name": "mapped",
-            "modules": _modules((folder / "design.v").read_text()),
-            "recipe": asdict(recipe),
-            "carry_map": carry_commands(recipe),
-            "abc": abc_options(recipe, period_ns),
-            "adder": asdict(library.full_adder) if library.full_adder and recipe.adders == "cell" else None,
-            "complements": library.complements,
-            "buffer": library.buffer if library.has_buffer and not sizes_itself(recipe) else None,
-            "clock_pins": library.clock_pins,
-            "flip_flops": library.flip_flops,
-            "output_pins": {**library.output_pins, _ADDER: ("sum", "carry")},
-            "inverters": library.inverters,
-            "areas": dict(library.gate_areas),
-        },
-    )
-    netlists = []
-    for suffix, label in (("", ""), ("_buffered", "-buffered")):
-        path = place / f"mapped{suffix}.v"
-        if path.is_file():
-            text = re.sub(r"^(\s*(?:wire|reg)) signed\b", r"\1", path.read_text(), flags=re.MULTILINE)
-            path.write_text(text)
-            area_um2, _ = _area(path.with_suffix(".json"), top, library)
-            netlists.append(Netlist(recipe.name + label, path, area_um2))
-    if progress:
-        progress(recipe.name)
-    return netlists
-
-
-def _name(top: str, netlist: Path) -> Path:
-    """Yosys JSON of the netlist as it reads in Verilog."""
-    _run(netlist.parent, {"kind": "name", "top": top, "name": netlist.stem})
-    return netlist.with_suffix(".json")
-
-
-def _area(netlist: Path, top: str, library: Library) -> tuple[float, dict[str, int]]:
-    """Area in um2 and the cell histogram of a mapped JSON netlist."""
-    cells = json.loads(netlist.read_text())["modules"][top]["cells"].values()
-    counts = Counter(cell["type"] for cell in cells)
-    unknown = sorted(set(counts) - set(library.areas))
-    if unknown:
-        raise SynthesisError(f"the library {library.name} cannot map {', '.join(unknown)} of {top}")
-    return round(sum(library.areas[kind] * count for kind, count in counts.items()), 6), dict(sorted(counts.items()))
-
-
-def _run(folder: Path, job: Mapping[str, Any]) -> None:
-    """Run one worker step in its folder; SynthesisError with Yosys' own words when it fails."""
-    (folder / "job.json").write_text(json.dumps(job))
-    with (folder / f"{job['kind']}.log").open("w+") as log:
-        try:
-            result = subprocess.run(
-                [sys.executable, "-m", "hwmodel.yosys_worker", "job.json"],
-                cwd=folder,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                timeout=_SECONDS_LIMIT,
-                check=False,
-                env=_environment(),
-            )
-        except subprocess.TimeoutExpired:
-            raise SynthesisError(f"Yosys did not finish the step {job['kind']} in {_SECONDS_LIMIT} s") from None
-        if result.returncode:
-            log.seek(0)
-            lines = log.read().splitlines()
-            said = next((line for line in reversed(lines) if "ERROR" in line), lines[-1] if lines else "nothing")
-            raise SynthesisError(f"Yosys stopped in the step {job['kind']} of {job['top']}: {said.strip()}")
-
-
-def _environment() -> dict[str, str]:
-    """The caller's environment, with this package importable and hashing fixed, so that runs repeat exactly."""
-    root = str(Path(__file__).resolve().parent.parent)
-    paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
-    return os.environ | {"PYTHONPATH": os.pathsep.join(paths), "PYTHONHASHSEED": "0"}

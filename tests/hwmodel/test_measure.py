@@ -9,8 +9,9 @@ import pytest
 
 from hwmodel import measure as measuring
 from hwmodel.library import find_library
-from hwmodel.measure import Bench, generator_key, known, measure, smallest
+from hwmodel.measure import known, measure, smallest
 from hwmodel.row import SynthesisRow, tool_versions
+from hwmodel.specimen import Bench, generator_key, without_docstrings
 from hwmodel.stimulus import Mismatch, StreamPlan, check_sums, make_stimulus, precisions_to_check
 from hwmodel.store import PACKAGED_ROWS, RowStore
 from hwmodel.streams import Stream
@@ -111,7 +112,7 @@ def test_serial_designs_are_checked_at_symmetric_and_extreme_precisions() -> Non
 def test_comments_and_docstrings_do_not_change_the_key_of_the_generator() -> None:
     one = 'def f(x):\n    """Says this."""\n    return x + 1  # why\n'
     same, other = "def f(x):\n    return x + 1\n", "def f(x):\n    return x + 2\n"
-    dump = [ast.dump(measuring.without_docstrings(ast.parse(text))) for text in (one, same, other)]
+    dump = [ast.dump(without_docstrings(ast.parse(text))) for text in (one, same, other)]
     assert dump[0] == dump[1] != dump[2]
     assert generator_key(SPEC) != generator_key(replace(SPEC, lanes=2))
 

@@ -10,10 +10,11 @@ import pytest
 
 from hwmodel.comparison import Question
 from hwmodel.library import find_library
-from hwmodel.measure import Bench, Measurement, Variant
+from hwmodel.measure import Measurement, Variant
 from hwmodel.requantcost import EXACT, Unit, unit_rows, units
 from hwmodel.requantmeasure import UnitMeasurement, known_unit, measure_unit, smallest_unit, unit_key
 from hwmodel.requantstream import PRODUCTS, RequantPlan, check_outputs, example_layer, requant_stimulus
+from hwmodel.specimen import Bench
 from hwmodel.stimulus import Mismatch
 from hwmodel.store import RowStore
 from hwmodel.tables import UNIT_HEADERS, unit_cells, unit_notes

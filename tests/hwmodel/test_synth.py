@@ -16,10 +16,11 @@ from hwmodel.adders import fold_adders, map_adders
 from hwmodel.areaparts import area_parts
 from hwmodel.gates import Gates
 from hwmodel.library import Library, find_library
+from hwmodel.mapping import SynthesisError
 from hwmodel.polarity import choose_polarity
 from hwmodel.recipes import Recipe, recipe_named, recipes, rounds
 from hwmodel.row import make_row
-from hwmodel.synth import SynthesisError, synthesise
+from hwmodel.synth import synthesise
 
 ADDER = """
 module full_adder(input a, input b, input c, output sum, output carry);

@@ -1,0 +1,233 @@
+"""One spec under measurement: generate, synthesise, check the mapped netlist, compute power; or look it up.
+
+Every netlist behind a row has been simulated against the golden model of its spec, bit for bit, at every precision
+that :func:`hwmodel.stimulus.precisions_to_check` names.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+from importlib import resources
+from importlib.metadata import version
+from pathlib import Path
+
+from hwmodel.activity import Waves, simulate
+from hwmodel.cellmodel import LibraryCells
+from hwmodel.liberty import parse_liberty
+from hwmodel.library import Library, read_liberty_text
+from hwmodel.netlist import read_netlist
+from hwmodel.power import netlist_power
+from hwmodel.powertables import LibraryPower
+from hwmodel.recipes import recipe_named
+from hwmodel.row import SynthesisRow, make_row, row_key, sha256_text, tool_versions
+from hwmodel.stimulus import StreamPlan, check_sums, make_stimulus, precisions_to_check
+from hwmodel.store import RowStore
+from hwmodel.synth import Mapped, Workspace, read_back
+from rtl.spec import MacSpec, Precision
+
+__all__ = [
+    "Bench",
+    "Found",
+    "Specimen",
+    "generator_key",
+    "generator_sha256",
+    "power_data",
+    "stored",
+    "without_docstrings",
+]
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What a measurement is made with. fresh: synthesise again what the store has; jobs: recipes at a time."""
+
+    library: Library
+    clock_mhz: float = 500.0
+    effort: str = "normal"
+    fresh: bool = False
+    jobs: int | None = None
+
+
+@dataclass(frozen=True)
+class Found:
+    """What is known of a spec at one clock: its row (area, timing), and a row with power for each operand stream."""
+
+    row: SynthesisRow
+    powered: Mapping[StreamPlan, SynthesisRow]
+
+
+class Specimen:
+    """A spec and its Verilog, generated and synthesised only when a row is missing; use it in a with statement.
+
+    Netlists that do not depend on the clock are made once for all clocks asked for.
+    """
+
+    def __init__(self, spec: MacSpec, bench: Bench, store: RowStore) -> None:
+        self.spec = spec
+        self._bench = bench
+        self._store = store
+        self._stack = contextlib.ExitStack()
+
+    def __enter__(self) -> Specimen:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    @cached_property
+    def verilog(self) -> str:
+        """The whole source."""
+        from rtl.verilog import to_verilog
+
+        return to_verilog([self.spec])
+
+    @cached_property
+    def verilog_sha256(self) -> str:
+        """Its hash, without generating it where it is remembered."""
+        known = None if self._bench.fresh else self._store.verilog_of(generator_key(self.spec))
+        if known is None:
+            known = sha256_text(self.verilog)
+            self._store.remember_verilog(generator_key(self.spec), known)
+        return known
+
+    def at(self, clock_mhz: float, plans: Sequence[StreamPlan]) -> Found:
+        """The rows at one clock, from the store or measured now and kept there.
+
+        Without OpenSTA there are areas only: timing and power fields are None. Raises SynthesisError where a tool
+        fails and Mismatch where the netlist does not compute what the spec does.
+        """
+        known = None
+        if not self._bench.fresh:
+            known = stored(self.verilog_sha256, plans, self._bench, clock_mhz, self._store)
+        missing = tuple(plan for plan in plans if known is None or plan not in known.powered)
+        if known is not None and not missing:
+            return known
+        mapped = None
+        if known is not None:
+            netlist = self._store.netlist(known.row.key)
+            if netlist is not None:
+                mapped = read_back(netlist, self.spec.name, self._bench.library, clock_mhz)
+        row = None if known is None else known.row
+        if mapped is None:
+            row, mapped = self._synthesised(clock_mhz, row, {plan.precision for plan in missing})
+            self._store.put_netlist(row.key, mapped.verilog)
+        assert row is not None
+        powered = dict(known.powered) if known else {}
+        for plan in missing:
+            powered[plan] = _powered(row, self.spec, plan, mapped, self._bench.library)
+            self._store.put(powered[plan])
+        self._store.put(row)  # last: where it is, the netlist was checked
+        return Found(row, powered)
+
+    @cached_property
+    def _workspace(self) -> Workspace:
+        bench = self._bench
+        return self._stack.enter_context(Workspace(self.verilog, self.spec.name, bench.library, jobs=bench.jobs))
+
+    def _synthesised(
+        self, clock_mhz: float, plain: SynthesisRow | None, to_come: set[Precision]
+    ) -> tuple[SynthesisRow, Mapped]:
+        """Synthesis and check; only the recipe of ``plain``, a row of the same design, where that is given."""
+        spec, bench = self.spec, self._bench
+        result = self._workspace.synthesise(
+            clock_mhz,
+            effort=bench.effort,
+            recipe=None if plain is None else recipe_named(plain.recipe),
+            screen=spec.pipeline_stages < 2,  # one more register is the better answer to a clock that is far off
+        )
+        for precision in precisions_to_check(spec):
+            if precision not in to_come:
+                products = 2 * spec.products_per_step(precision) + 1
+                _simulate(spec, StreamPlan(precision, products=products, cycles=48), result, bench.library)
+        row = make_row(
+            spec.design, spec.parameters, self.verilog, bench.library, clock_mhz, result, effort=bench.effort
+        )
+        return row, result
+
+
+def stored(
+    verilog_sha256: str, plans: Sequence[StreamPlan], bench: Bench, clock_mhz: float, store: RowStore
+) -> Found | None:
+    """What the store has of a design at one clock: None, or its row and those of ``plans`` that are there."""
+    tools = tool_versions()
+
+    def find(activity: str | None) -> SynthesisRow | None:
+        return store.get(row_key(verilog_sha256, bench.library.use_sha256, clock_mhz, bench.effort, activity, tools))
+
+    plain = find(None)
+    if plain is None:
+        return None
+    if plain.minimum_period_ns is None:
+        return Found(plain, dict.fromkeys(plans, plain))
+    powered = {plan: find(str(plan)) for plan in plans}
+    return Found(plain, {plan: row for plan, row in powered.items() if row is not None})
+
+
+def _powered(row: SynthesisRow, spec: MacSpec, plan: StreamPlan, mapped: Mapped, library: Library) -> SynthesisRow:
+    waves = _simulate(spec, plan, mapped, library)
+    if mapped.timing is None:
+        return row
+    report = netlist_power(
+        waves,
+        power_data(library.path),
+        slews_ns=mapped.timing.slews_ns,
+        loads_ff=mapped.timing.loads_ff,
+        clock_mhz=row.clock_mhz,
+        compressor_cells=tuple(cell.cell for cell in (library.full_adder, library.half_adder) if cell),
+    )
+    names = ("leakage_uw", "clock_uw", "internal_uw", "switching_uw", "power_uw", "energy_pj_per_cycle")
+    return row.with_power(str(plan), **{name: round(getattr(report, name), 9) for name in names})
+
+
+def _simulate(spec: MacSpec, plan: StreamPlan, mapped: Mapped, library: Library) -> Waves:
+    """Zero-delay simulation of the mapped netlist; its sums are checked."""
+    stimulus = make_stimulus(spec, plan)
+    waves = simulate(
+        read_netlist(mapped.netlist, spec.name),
+        power_data(library.path).cells,
+        stimulus.words,
+        count_from_cycle=stimulus.first_full_cycle,
+    )
+    check_sums(spec, plan, stimulus, waves.words("accumulator"), waves.words("out_valid"))
+    return waves
+
+
+@cache
+def power_data(liberty: Path) -> LibraryPower:
+    """Power tables of a library, read once."""
+    return LibraryPower(LibraryCells(parse_liberty(read_liberty_text(liberty))))
+
+
+def generator_key(spec: MacSpec) -> str:
+    """sha256 over all that decides the Verilog of a spec, found without generating it."""
+    question = [spec.design, spec.parameters, generator_sha256()]
+    return hashlib.sha256(json.dumps(question, sort_keys=True).encode()).hexdigest()
+
+
+@cache
+def generator_sha256() -> str:
+    """A hash over the code of rtl, without comments and docstrings, and the versions of its tools."""
+    digest = hashlib.sha256(" ".join(version(name) for name in ("siliquant", "amaranth", "pyosys")).encode())
+    folder = resources.files("rtl")
+    for place in (folder, folder.joinpath("mac")):
+        for file in sorted(place.iterdir(), key=lambda entry: entry.name):
+            if file.name.endswith(".py"):
+                digest.update(file.name.encode() + ast.dump(without_docstrings(ast.parse(file.read_text()))).encode())
+    return digest.hexdigest()
+
+
+def without_docstrings(tree: ast.Module) -> ast.Module:
+    """The tree, changed in place: what documentation says does not change what code does."""
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list):
+            node.body = [  # type: ignore[attr-defined]
+                entry for entry in body if not (isinstance(entry, ast.Expr) and isinstance(entry.value, ast.Constant))
+            ]
+    return tree
