@@ -6,12 +6,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
 from hwmodel.streams import Stream
-from rtl.spec import MacSpec, Precision
+from rtl.spec import IntArray, MacSpec, Precision
 
-__all__ = ["Mismatch", "Stimulus", "StreamPlan", "check_sums", "make_stimulus", "precisions_to_check"]
+__all__ = [
+    "Mismatch",
+    "Stimulus",
+    "StreamPlan",
+    "check_sums",
+    "drive",
+    "make_stimulus",
+    "operand_sums",
+    "precisions_to_check",
+]
 
 RESET_CYCLES = 2
 
@@ -24,7 +32,8 @@ class Mismatch(AssertionError):  # noqa: N818 (it names what was found)
 class StreamPlan:
     """A reproducible operand stream at full rate: back-to-back sums of ``products`` products, for ``cycles`` or more.
 
-    Its text names it in every result that depends on it.
+    Its text names it in every result that depends on it. The sums of a recorded stream have the lengths of the
+    layers, whatever ``products`` says; ValueError where the precision was not recorded.
     """
 
     precision: Precision
@@ -32,8 +41,14 @@ class StreamPlan:
     products: int = 768
     cycles: int = 1024
 
+    def __post_init__(self) -> None:
+        self.stream.sources(self.precision)
+
     def __str__(self) -> str:
-        return f"{self.stream.label}, {self.precision}, sums of {self.products} products, {self.cycles} cycles"
+        sources = self.stream.sources(self.precision)
+        sums = "the layers' own" if sources else str(self.products)
+        text = f"{self.stream.label}, {self.precision}, sums of {sums} products, {self.cycles} cycles"
+        return f"{text}, recorded in {' and '.join(source.label for source in sources)}" if sources else text
 
 
 @dataclass(frozen=True)
@@ -50,18 +65,35 @@ class Stimulus:
 
 
 def make_stimulus(spec: MacSpec, plan: StreamPlan) -> Stimulus:
-    """Back-to-back sums at full rate, after a reset; sums still in the pipeline at the end are not expected."""
-    products = min(plan.products, spec.reduction_length)
-    steps = -(-products // spec.products_per_step(plan.precision))
-    sums = -(-plan.cycles // (steps * spec.cycles_per_step(plan.precision)))
+    """Back-to-back sums of a plan at full rate."""
+    return drive(spec, plan.precision, operand_sums(spec, plan))
+
+
+def operand_sums(spec: MacSpec, plan: StreamPlan) -> list[tuple[IntArray, IntArray]]:
+    """Weights [K] and activations [K] of the sums of a plan, in order; K is at most the ``reduction_length``.
+
+    A recorded one-bit code -1 or +1 is bit 0 or 1, on hardware that reads it so and on any other.
+    """
     precision = plan.precision
+    if plan.stream.recorded:
+        return _recorded_sums(spec, plan)
+    products = min(plan.products, spec.reduction_length)
+    sums = -(-plan.cycles // _cycles_of_sum(spec, precision, products))
     weights = _codes(plan, "weights", sums, products, spec.weight_range(precision))
     activations = _codes(plan, "activations", sums, products, spec.activation_range(precision))
+    return list(zip(weights, activations, strict=True))
+
+
+def drive(spec: MacSpec, precision: Precision, sums: Sequence[tuple[IntArray, IntArray]]) -> Stimulus:
+    """Sums of any codes, back to back at full rate after a reset; sums still in the pipeline at the end are not
+    expected. Weights and activations as in :meth:`rtl.spec.MacSpec.pack`, which raises for others.
+    """
     words: dict[str, list[int]] = {}
     expected: list[tuple[int, int]] = []
-    for w, a, value in zip(weights, activations, spec.compute(weights, activations, precision).tolist(), strict=True):
-        for name, column in spec.pack(w, a, precision).items():
+    for weights, activations in sums:
+        for name, column in spec.pack(weights, activations, precision).items():
             words.setdefault(name, []).extend(column)
+        value = int(spec.compute(weights, activations, precision))
         expected.append((RESET_CYCLES + len(words["clear"]) - 1 + spec.latency, value))
     cycles = len(words["clear"])
     words["in_valid"] = [1] * cycles
@@ -97,8 +129,32 @@ def precisions_to_check(spec: MacSpec) -> tuple[Precision, ...]:
     )
 
 
-def _codes(plan: StreamPlan, operand: str, sums: int, products: int, bounds: tuple[int, int]) -> npt.NDArray[np.int64]:
+def _cycles_of_sum(spec: MacSpec, precision: Precision, products: int) -> int:
+    return -(-products // spec.products_per_step(precision)) * spec.cycles_per_step(precision)
+
+
+def _codes(plan: StreamPlan, operand: str, sums: int, products: int, bounds: tuple[int, int]) -> IntArray:
     if bounds == (-1, 1):  # a binary code is -1 or +1
         return 2 * plan.stream.codes(sums, products, 1, signed=False, operand=operand) - 1
     bits = (bounds[1] - bounds[0]).bit_length()
     return plan.stream.codes(sums, products, bits, signed=bounds[0] < 0, operand=operand)
+
+
+def _recorded_sums(spec: MacSpec, plan: StreamPlan) -> list[tuple[IntArray, IntArray]]:
+    precision, most = plan.precision, spec.reduction_length
+
+    def cycles(products: int) -> int:
+        pieces = [min(most, products - start) for start in range(0, products, most)]
+        return sum(_cycles_of_sum(spec, precision, piece) for piece in pieces)
+
+    found = []
+    for weights, activations in plan.stream.sums(precision, plan.cycles, cycles):
+        w = _bits_as_read(weights, spec.weight_range(precision))
+        a = _bits_as_read(activations, spec.activation_range(precision))
+        found += [(w[start : start + most], a[start : start + most]) for start in range(0, len(w), most)]
+    return found
+
+
+def _bits_as_read(codes: IntArray, bounds: tuple[int, int]) -> IntArray:
+    """Codes -1 and +1 as -1 and 0 where one signed bit is two's complement: the bits on the ports stay the same."""
+    return np.where(codes > 0, -1, 0) if bounds == (-1, 0) else codes

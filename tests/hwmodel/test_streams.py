@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from hwmodel.recorded import pairs_of
 from hwmodel.streams import LSQ_GAUSSIAN, STREAM_NAMES, UNIFORM, Stream, pack
+from rtl.spec import Precision
 
 
 @pytest.mark.parametrize("signed", [True, False])
@@ -39,7 +41,82 @@ def test_same_stream_same_codes() -> None:
     assert (first != stream.codes(2, 4, 4, signed=True, operand="activations")).any()
     assert (first != Stream(UNIFORM, 1).codes(2, 4, 4, signed=True, operand="weights")).any()
     assert stream.label == "uniform, seed 0"
-    assert STREAM_NAMES == ("uniform", "lsq-gaussian")
+    assert STREAM_NAMES == ("uniform", "lsq-gaussian", "minilm", "vit-mnist")
+    assert [Stream(name).recorded for name in STREAM_NAMES] == [False, False, True, True]
+
+
+@pytest.mark.parametrize(
+    ("name", "bits", "signed"),
+    [
+        ("vit-mnist", 2, True),
+        ("vit-mnist", 3, False),
+        ("vit-mnist", 8, True),
+        ("minilm", 4, True),
+        ("minilm", 4, False),
+    ],
+)
+def test_recorded_codes_of_equal_steps_are_operands_of_one_product(name: str, bits: int, signed: bool) -> None:
+    """With lanes for the longest sum every step is one sum: that of a row and a column of the recording."""
+    stream = Stream(name)
+    weights = stream.codes(200, 2048, bits, signed=True, operand="weights")
+    activations = stream.codes(200, 2048, bits, signed=signed, operand="activations")
+    assert weights.shape == activations.shape == (200, 2048)
+    assert weights.dtype == activations.dtype == np.int64
+    assert weights.min() >= -(1 << (bits - 1))
+    assert weights.max() < 1 << (bits - 1)
+    assert activations.min() >= (-(1 << (bits - 1)) if signed else 0)
+    assert activations.max() < 1 << (bits - signed)
+    if signed:
+        pairs, _ = pairs_of(name, Precision(bits, bits))
+        sums = {int(value) for pair in pairs for value in (pair.activations @ pair.weights.T).ravel()}
+        assert set((weights * activations).sum(1).tolist()) <= sums
+
+
+def test_recorded_codes_follow_the_array() -> None:
+    """The weights of a column stay for all its rows; another seed starts elsewhere, the same gives the same."""
+    (first, *_), _ = pairs_of("minilm", Precision(4, 4))
+    stream = Stream("minilm", 0)
+    steps = -(-first.products // 16)
+    weights = stream.codes(100 * steps, 16, 4, signed=True, operand="weights")
+    activations = stream.codes(100 * steps, 16, 4, signed=True, operand="activations")
+    for row, at in enumerate(range(0, 3 * steps, steps)):
+        assert weights[at : at + steps].ravel()[: first.products].tolist() == first.weights[0].tolist()
+        assert activations[at : at + steps].ravel()[: first.products].tolist() == first.activations[row].tolist()
+    assert (weights == stream.codes(100 * steps, 16, 4, signed=True, operand="weights")).all()
+    other = Stream("minilm", 1).codes(100 * steps, 16, 4, signed=True, operand="weights")
+    assert other[:steps].ravel()[: first.products].tolist() == first.weights[1].tolist()
+    assert stream.label == "minilm, seed 0"
+
+
+def test_one_recorded_bit_is_a_sign() -> None:
+    """Bit 1 is +1: as the code -1 of one signed bit."""
+    pairs, _ = pairs_of("minilm", Precision(1, 1))
+    codes = Stream("minilm").codes(1000, 384, 1, signed=True, operand="weights")
+    assert set(codes.ravel().tolist()) == {-1, 0}
+    assert pack(codes[:1], 1)[0] == sum(int(code > 0) << lane for lane, code in enumerate(pairs[0].weights[0]))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"bits": 5}, "weight_bits must be 2, 3, 4 or 8 in the stream vit-mnist, which has no others recorded, not 5"),
+        (
+            {"bits": 5, "signed": False, "operand": "activations"},
+            "weight_bits must be 2, 3, 4 or 8 in the stream vit-mnist, which has no others recorded, not 5",
+        ),
+        ({"operand": "bias"}, "operand must be weights or activations in the stream vit-mnist, not 'bias'"),
+        ({"signed": False}, "weights must be signed in the stream vit-mnist, not unsigned"),
+        ({"steps": 0}, "steps must be at least 1, not 0"),
+    ],
+)
+def test_what_was_not_recorded(arguments: dict[str, object], message: str) -> None:
+    good = {"steps": 2, "lanes": 2, "bits": 4, "signed": True, "operand": "weights"}
+    with pytest.raises(ValueError) as caught:
+        Stream("vit-mnist").codes(**(good | arguments))  # type: ignore[arg-type]
+    assert str(caught.value) == message
+    with pytest.raises(ValueError) as caught:
+        Stream().sums(Precision(4, 4), 10, lambda length: length)
+    assert str(caught.value) == "stream must be one of minilm, vit-mnist to have sums, not 'uniform'"
 
 
 def test_pack() -> None:
@@ -67,7 +144,9 @@ def test_bad_sizes(arguments: dict[str, int], error: type[Exception], message: s
 
 def test_bad_streams() -> None:
     """Unknown names and seeds."""
-    with pytest.raises(ValueError, match="stream must be one of uniform, lsq-gaussian, not 'gauss'"):
+    with pytest.raises(
+        ValueError, match=r"^stream must be one of uniform, lsq-gaussian, minilm, vit-mnist, not 'gauss'$"
+    ):
         Stream("gauss")
     with pytest.raises(ValueError, match="seed must not be negative, but it was -1"):
         Stream(UNIFORM, -1)

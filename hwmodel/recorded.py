@@ -1,0 +1,254 @@
+"""Operand codes recorded from trained networks, and the order in which one element of an array sees them.
+
+A recording is an .npz file, NETWORK-wBaB.npz, of two byte arrays that hold no Python objects (sim.record writes it):
+
+    description   JSON in UTF-8: where the codes come from, and the "tiles": sizes, precision, shares of zeros
+    codes         tile by tile: weights [columns, products], then activations [rows, products], two's complement
+
+A tile is what one element of an output-stationary array of ``places`` x ``places`` elements computes of one matrix
+product: rows and columns that many apart. One-bit signed codes are -1 and +1.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rtl.spec import IntArray, Precision
+
+__all__ = [
+    "PACKAGED_STREAMS",
+    "Pair",
+    "Recording",
+    "Tile",
+    "pairs_of",
+    "read_recording",
+    "recorded_networks",
+    "sums_of",
+]
+
+PACKAGED_STREAMS = Path(__file__).resolve().parent / "data" / "streams"
+_NAME = re.compile(r"(?P<network>.+)-w\d+a\d+")
+_TILE_FIELDS = frozenset(
+    {
+        "name", "part", "matrix", "kind", "outputs", "columns", "rows", "products", "weight_bits", "weight_signed",
+        "activation_bits", "activation_signed", "zero_weights", "zero_activations",
+    }
+)  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Tile:
+    """Operands of one matrix product at one element: weights [columns, K] and activations [rows, K].
+
+    name, part: of the product in the network, and the head where it is computed head by head. of_weights: whether the
+    weights are stored ones; else they are the second of two activations. outputs: how many sums of the network, for
+    one sample, this tile stands for.
+    """
+
+    name: str
+    part: int | None
+    of_weights: bool
+    outputs: float
+    weight_bits: int
+    activation_bits: int
+    activation_signed: bool
+    weights: IntArray
+    activations: IntArray
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """One file. sha256: of all that decides a stream, which the date and the command are not."""
+
+    name: str
+    sha256: str
+    description: Mapping[str, Any]
+    tiles: tuple[Tile, ...]
+
+    @property
+    def label(self) -> str:
+        """Its name and the start of its hash."""
+        return f"{self.name} {self.sha256[:12]}"
+
+
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """Weights [columns, K] and activations [rows, K] whose products an element computes, ``outputs`` of them."""
+
+    name: str
+    weights: IntArray
+    activations: IntArray
+    outputs: float
+
+    @property
+    def products(self) -> int:
+        """K."""
+        return int(self.weights.shape[-1])
+
+    def sums(self, seed: int = 0) -> Iterator[tuple[IntArray, IntArray]]:
+        """Weights [K] and activations [K] of sum after sum, without end: all rows for a column, then the next column.
+
+        ``seed`` is the row and the column to start with, counted round and round.
+        """
+        columns, rows = len(self.weights), len(self.activations)
+        while True:
+            for column in range(seed, seed + columns):
+                for row in range(seed, seed + rows):
+                    yield self.weights[column % columns], self.activations[row % rows]
+
+
+def recorded_networks(folder: Path = PACKAGED_STREAMS) -> tuple[str, ...]:
+    """Names of the networks that have recordings in ``folder``."""
+    found = (_NAME.fullmatch(path.stem) for path in folder.glob("*.npz"))
+    return tuple(sorted({match["network"] for match in found if match}))
+
+
+def read_recording(path: Path) -> Recording:
+    """The recording in a file. ValueError when it is none, damaged or of another version; OSError as usual."""
+    try:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as members:
+            codes, text = members["codes"], members["description"].tobytes()
+        description = json.loads(text)
+        if (description["format"], description["version"]) != ("siliquant-recording", 1):
+            found = f"{description['format']} {description['version']}"
+            raise ValueError(f"its format must be siliquant-recording 1, not {found}")
+        tiles = _tiles(description["tiles"], codes)
+    except KeyError as error:
+        raise ValueError(f"{path} must be a recording of operands, but has no {error.args[0]}") from None
+    except (TypeError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(f"{path} must be a recording of operands: {error}") from None
+    decisive = json.dumps(description["tiles"], sort_keys=True).encode() + codes.tobytes()
+    return Recording(path.stem, hashlib.sha256(decisive).hexdigest(), description, tiles)
+
+
+def pairs_of(
+    network: str, precision: Precision, folder: Path = PACKAGED_STREAMS
+) -> tuple[tuple[Pair, ...], tuple[Recording, ...]]:
+    """Products of a network at a precision, in its order, and the recordings they come from.
+
+    Where both widths were never used together, weights come from the recordings with the one and activations from
+    those with the other: of the same layer where it was recorded at both. Where it was not (8-bit first and last
+    layers beside 4-bit ones) the activations decide the length of the sums, and weights are cut or repeated to it.
+    Products of two activations are left out then. ValueError, with what there is, where a width was not recorded.
+    """
+    return _pairs(network, precision, folder)
+
+
+def sums_of(
+    pairs: tuple[Pair, ...], cycles: int, cycles_of_sum: Callable[[int], int], seed: int = 0
+) -> list[tuple[IntArray, IntArray]]:
+    """Weights and activations of whole sums, layer after layer, that take at least so many cycles.
+
+    Each layer has its share of them by its number of outputs: as many sums as fit into its part of ``cycles``
+    (``cycles_of_sum`` of their length), then one more at a time to the layer that lacks most. The sums of a layer
+    are spread evenly over its pairs.
+    """
+    layers: dict[str, list[Pair]] = {}
+    for pair in pairs:
+        layers.setdefault(pair.name, []).append(pair)
+    groups = list(layers.values())
+    costs = [sum(cycles_of_sum(pair.products) for pair in group) / len(group) for group in groups]
+    shares = [cost * sum(pair.outputs for pair in group) for cost, group in zip(costs, groups, strict=True)]
+    wanted = [cycles * share / sum(shares) for share in shares]
+    counts = [int(cycles_wanted / cost) for cycles_wanted, cost in zip(wanted, costs, strict=True)]
+    while True:
+        chosen = [
+            (pair, (place + 1) * count // len(group) - place * count // len(group))
+            for group, count in zip(groups, counts, strict=True)
+            for place, pair in enumerate(group)
+        ]
+        if sum(number * cycles_of_sum(pair.products) for pair, number in chosen) >= cycles:
+            return [both for pair, number in chosen for both in islice(pair.sums(seed), number)]
+        counts[max(range(len(groups)), key=lambda i: wanted[i] - counts[i] * costs[i])] += 1
+
+
+@cache
+def _recordings(network: str, folder: Path) -> tuple[Recording, ...]:
+    paths = sorted(folder.glob("*.npz"))
+    return tuple(
+        read_recording(path) for path in paths if (match := _NAME.fullmatch(path.stem)) and match["network"] == network
+    )
+
+
+@lru_cache(maxsize=256)
+def _pairs(network: str, precision: Precision, folder: Path) -> tuple[tuple[Pair, ...], tuple[Recording, ...]]:
+    tiles = [(tile, recording) for recording in _recordings(network, folder) for tile in recording.tiles]
+    weights = [both for both in tiles if both[0].weight_bits == precision.weight_bits]
+    activations = [
+        both
+        for both in tiles
+        if (both[0].activation_bits, both[0].activation_signed)
+        == (precision.activation_bits, precision.activation_signed)
+    ]
+    _check_width(network, "weight_bits", precision.weight_bits, {tile.weight_bits for tile, _ in tiles}, weights)
+    sign = "signed" if precision.activation_signed else "unsigned"
+    widths = {tile.activation_bits for tile, _ in tiles if tile.activation_signed == precision.activation_signed}
+    _check_width(network, f"activation_bits of {sign} activations", precision.activation_bits, widths, activations)
+
+    together = [both for both in weights if both in activations]
+    if together:
+        return tuple(Pair(t.name, t.weights, t.activations, t.outputs) for t, _ in together), _sources(together)
+    weights, activations = ([both for both in each if both[0].of_weights] for each in (weights, activations))
+    same = {(tile.name, tile.part): (tile, recording) for tile, recording in weights}
+    joined = [(same[a.name, a.part], (a, recording)) for a, recording in activations if (a.name, a.part) in same]
+    if not joined:
+        joined = [(weights[i % len(weights)], both) for i, both in enumerate(activations)]
+    found = []
+    for (weight, _), (activation, _) in joined:
+        codes, length = weight.weights, activation.activations.shape[-1]
+        if codes.shape[-1] != length:
+            codes = np.resize(codes, (max(1, codes.size // length), length))
+        found.append(Pair(activation.name, codes, activation.activations, activation.outputs))
+    return tuple(found), _sources([both for each in joined for both in each])
+
+
+def _check_width(network: str, name: str, bits: int, known: set[int], found: list[Any]) -> None:
+    if not found:
+        *most, last = [str(width) for width in sorted(known)]
+        widths = f"{', '.join(most)} or {last}" if most else last
+        raise ValueError(f"{name} must be {widths} in the stream {network}, which has no others recorded, not {bits}")
+
+
+def _sources(tiles: list[tuple[Tile, Recording]]) -> tuple[Recording, ...]:
+    return tuple({recording.name: recording for _, recording in tiles}.values())
+
+
+def _tiles(entries: list[dict[str, Any]], codes: np.ndarray[Any, np.dtype[np.uint8]]) -> tuple[Tile, ...]:
+    if codes.dtype != np.uint8 or codes.ndim != 1:
+        raise ValueError(f"codes must be bytes in one row, not {codes.dtype} of shape {codes.shape}")
+    for entry in entries:
+        if entry.keys() != _TILE_FIELDS:
+            raise ValueError(f"a tile must have other fields: {', '.join(sorted(entry.keys() ^ _TILE_FIELDS))}")
+        if not entry["weight_signed"]:
+            raise ValueError(f"the weights of {entry['name']} must be signed")
+    size = sum((entry["columns"] + entry["rows"]) * entry["products"] for entry in entries)
+    if codes.size != size:
+        raise ValueError(f"codes must be {size} by the sizes of the tiles, not {codes.size}")
+    found, start = [], 0
+    for entry in entries:
+        operands = []
+        for lines, signed in ((entry["columns"], True), (entry["rows"], entry["activation_signed"])):
+            part = codes[start : start + lines * entry["products"]]
+            start += lines * entry["products"]
+            values = part.view(np.int8) if signed else part
+            operands.append(values.reshape(lines, entry["products"]).astype(np.int64))
+        found.append(
+            Tile(
+                name=entry["name"], part=entry["part"], of_weights=entry["kind"] not in ("scores", "context"),
+                outputs=entry["outputs"], weight_bits=entry["weight_bits"], activation_bits=entry["activation_bits"],
+                activation_signed=entry["activation_signed"], weights=operands[0], activations=operands[1],
+            )
+        )  # fmt: skip
+    return tuple(found)

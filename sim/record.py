@@ -1,0 +1,124 @@
+"""Records operand codes of the matrix products of a trained network, as one element of an array sees them.
+
+The network runs in PyTorch on the first test samples of its data. Of each kind of product a few layers are taken, and
+of each of them some rows of activations and columns of weights. The operand streams of hwmodel are such recordings:
+those in hwmodel/data/streams, by the name of the network; hwmodel/recorded.py describes the file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import platform
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from qat.export import Subject, open_subject
+from siliquant.cli import Parser, run
+from siliquant.files import write_atomically
+
+from .tiles import DEFAULT, Tile, take_tiles
+
+__all__ = ["contents", "main"]
+
+PROG = "sim.record"
+EPILOG = """\
+examples:
+  python -m sim.record --checkpoint runs/vit-mnist-w4a4 --out hwmodel/data/streams/vit-mnist-w4a4.npz
+  python -m sim.record --checkpoint integer/minilm-w1a1 --out build/minilm-w1a1.npz --samples 16"""
+
+
+def contents(tiles: Sequence[Tile], about: Mapping[str, Any]) -> bytes:
+    """The file of a recording: a description as JSON and the codes, both as bytes. The same input, the same bytes."""
+    text = json.dumps({**about, "tiles": [tile.about for tile in tiles]}, separators=(",", ":"))
+    codes = [operand.astype(np.uint8).ravel() for tile in tiles for operand in (tile.weights, tile.activations)]
+    stream = io.BytesIO()
+    np.savez_compressed(stream, description=np.frombuffer(text.encode(), np.uint8), codes=np.concatenate(codes))
+    return stream.getvalue()
+
+
+def print_tiles(console: Console, tiles: Sequence[Tile]) -> None:
+    """One line for each kind of product."""
+    table = Table()
+    for header in ("product", "precision", "K", "tiles", "MACs", "zero weights", "zero activations"):
+        table.add_column(header, justify="left" if header == "product" else "right", no_wrap=True)
+    kinds: dict[tuple[str, str], list[Tile]] = {}
+    for tile in tiles:
+        sign = "s" if tile.activation_signed else "u"
+        precision = f"w{tile.weight_bits}a{tile.activation_bits}{sign}"
+        kinds.setdefault((_behind_the_number(tile.name), precision), []).append(tile)
+    macs = sum(tile.macs for tile in tiles)
+    for key, members in kinds.items():
+        lengths = sorted({tile.weights.shape[-1] for tile in members})
+        shares = (
+            sum(tile.macs for tile in members) / macs,
+            sum(tile.zero_weights for tile in members) / len(members),
+            sum(tile.zero_activations for tile in members) / len(members),
+        )
+        length = str(lengths[0]) if len(lengths) == 1 else f"{lengths[0]}-{lengths[-1]}"
+        table.add_row(*key, length, str(len(members)), *(f"{share:.1%}" for share in shares))
+    console.print(table)
+
+
+def _behind_the_number(name: str) -> str:
+    """The name of a layer within its block."""
+    parts = name.split(".")
+    return ".".join(parts[max((place + 1 for place, part in enumerate(parts) if part.isdigit()), default=0) :])
+
+
+def _provenance(subject: Subject, checkpoint: Path, command: str) -> dict[str, Any]:
+    """Where a recording comes from."""
+    origin, scheme = dict(subject.model.origin), subject.model.scheme
+    weights = next(path for path in sorted(checkpoint.glob("*.safetensors")) if path.stem in ("integer", "model"))
+    with weights.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    return {
+        "format": "siliquant-recording",
+        "version": 1,
+        "network": origin["options"]["model"],
+        "scheme": scheme.to_dict(),
+        "data": {name: origin["data"][name] for name in ("name", "test_fingerprint")},
+        "samples": len(subject.batches),
+        "places": DEFAULT.places,
+        "checkpoint": {"file": weights.name, "sha256": digest},
+        "versions": {"python": platform.python_version(), "torch": str(torch.__version__), "numpy": np.__version__},
+        "command": command,
+        "date": datetime.now(UTC).date().isoformat(),
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line."""
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    parser = Parser(prog=PROG, description=__doc__, epilog=EPILOG)
+    parser.add_argument(
+        "--checkpoint", type=Path, required=True, metavar="DIR", help="folder of qat.train or qat.export"
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the .npz file that is written")
+    parser.add_argument("--samples", type=int, default=8, metavar="N", help="images or texts (default 8)")
+    options = parser.parse_args(given)
+    if options.out.suffix != ".npz":
+        raise ValueError(f"out must be a file whose name ends in .npz, not {options.out}")
+    torch.set_num_threads(1)  # float sums depend on the number of threads, and with them a code now and then
+    subject = open_subject(options.checkpoint, options.samples)
+    tiles = take_tiles(subject)
+    content = contents(tiles, _provenance(subject, options.checkpoint, f"python -m {PROG} {shlex.join(given)}"))
+    write_atomically(options.out, content)
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    print_tiles(console, tiles)
+    count = sum(tile.weights.size + tile.activations.size for tile in tiles)
+    console.print(f"{options.out}: {count:,} codes in {len(content):,} bytes", highlight=False, soft_wrap=True)
+
+
+if __name__ == "__main__":
+    run(PROG, main)
