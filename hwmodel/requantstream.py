@@ -74,7 +74,10 @@ def example_layer(bits: int) -> tuple[IntArray, IntArray, IntArray]:
 
 
 def requant_stimulus(spec: LoadableSpec, plan: RequantPlan) -> RequantStimulus:
-    """The parameter sets loaded, the first output of each head, then accumulators at full rate."""
+    """The parameter sets loaded, the first output of each head, then accumulators at full rate.
+
+    Raises TypeError for a unit of another kind than thresholds, multiplier and partial sum.
+    """
     sets = _parameters(spec, plan.bits)
     weights, activations = (
         plan.stream.codes(plan.cycles, PRODUCTS, plan.bits, signed=True, operand=operand)
@@ -102,7 +105,7 @@ def requant_stimulus(spec: LoadableSpec, plan: RequantPlan) -> RequantStimulus:
         values = spec.compute(accumulators[: whole * spec.groups].reshape(whole, -1), sets).tolist()
         at = [loading + (number + 1) * spec.groups - 1 + spec.latency for number in range(whole)]
     else:
-        values = spec.compute(accumulators, sets[group]).tolist()  # type: ignore[attr-defined]
+        values = _requantiser(spec).compute(accumulators, sets[group]).tolist()
         at = [loading + cycle + spec.latency for cycle in range(plan.cycles)]
     expected = tuple(pair for pair in zip(at, values, strict=True) if pair[0] < loading + plan.cycles)
     return RequantStimulus(words, expected, loading + spec.latency + 2)
@@ -116,12 +119,18 @@ def check_outputs(
         if isinstance(spec, PartialSumSpec):
             actual = to_signed(result[cycle], spec.total_width)
         else:
-            actual = spec.unpack(result[cycle])  # type: ignore[attr-defined]
+            actual = _requantiser(spec).unpack(result[cycle])
         if out_valid[cycle] != 1 or actual != value:
             raise Mismatch(
                 f"{spec.name} must give {value} in cycle {cycle} of {plan}, "
                 f"not {actual} with out_valid {out_valid[cycle]}"
             )
+
+
+def _requantiser(spec: LoadableSpec) -> ThresholdSpec | MultiplierSpec:
+    if not isinstance(spec, ThresholdSpec | MultiplierSpec):
+        raise TypeError(f"spec must be a ThresholdSpec, a MultiplierSpec or a PartialSumSpec, not {spec!r}")
+    return spec
 
 
 def _parameters(spec: LoadableSpec, bits: int) -> IntArray:
@@ -131,12 +140,12 @@ def _parameters(spec: LoadableSpec, bits: int) -> IntArray:
         most = (1 << spec.multiplier_width) - 1
         ratios = np.array(_HEAD_SCALES)[np.arange(spec.groups) % HEADS] / max(_HEAD_SCALES)
         return np.rint(most * ratios).astype(np.int64)[:, None]
+    unit = _requantiser(spec)
     thresholds, low, high = (column[outputs] for column in example_layer(bits))
-    if isinstance(spec, ThresholdSpec):
+    if isinstance(unit, ThresholdSpec):
         return np.asarray(thresholds)
-    assert isinstance(spec, MultiplierSpec)
     rows = []
     for channel in channels_of(thresholds, low, high):
-        multiplier = channel.multiplier(spec.shift)
-        rows.append((multiplier, channel.offset(multiplier, spec.shift)))
+        multiplier = channel.multiplier(unit.shift)
+        rows.append((multiplier, channel.offset(multiplier, unit.shift)))
     return np.array(rows, dtype=np.int64)

@@ -73,8 +73,9 @@ def random_subject(name: str, scheme: Scheme, samples: int, *, seed: int = 0, to
     """
     _check_samples(samples)
     torch.manual_seed(seed)
-    config = preset(name).config
-    network = build(name, num_labels=getattr(config, "num_labels", 2)).eval()
+    labels = preset(name).config.num_labels
+    assert labels is not None  # every preset has classes
+    network = build(name, num_labels=labels).eval()
     generator = torch.Generator().manual_seed(seed)
     batches = tuple(_random_input(network.config, generator, tokens) for _ in range(samples))
     quantised = quantize_model(network, scheme)

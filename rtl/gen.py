@@ -9,7 +9,7 @@ import re
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,8 @@ if not __package__:  # run as a file: what lies beside it must not shadow other 
 from rtl.array import Architecture, ArraySpec
 from rtl.mac import DESIGNS
 from rtl.options import add_parameters, design_named, integer, read_parameters
-from rtl.spec import MacSpec
+from rtl.requant import ThresholdSpec
+from rtl.spec import MAX_BITS, MacSpec, check_integer
 from siliquant.cli import Parser, run
 from siliquant.files import write_atomically
 
@@ -29,7 +30,8 @@ The parameters of each design are listed by --list, and by --design NAME --help.
 
 examples:
   python rtl/gen.py --design uniform --weight-bits 4 --activation-bits 4 --lanes 16 --out build/
-  python rtl/gen.py --design uniform --lanes 16 --array 16x16 --architecture systolic --out build/"""
+  python rtl/gen.py --design uniform --lanes 16 --array 16x16 --architecture systolic --out build/
+  python rtl/gen.py --design uniform --lanes 16 --array 16x16 --requant-bits 4 --groups 12 --out build/"""
 
 # Options of arrays: words or bits, and their meaning.
 ARRAY_NUMBERS = {
@@ -38,6 +40,8 @@ ARRAY_NUMBERS = {
     "result_depth": "words of the result memory",
     "result_width": "bits of a result",
 }
+# Options of the requantisers at the drain of an array, beside --requant-bits.
+REQUANT_OPTIONS = ("groups", "requant_signed")
 
 
 def listing() -> str:
@@ -52,10 +56,10 @@ def listing() -> str:
 
 def array_of(mac: MacSpec, options: Namespace) -> ArraySpec | None:
     """The array that the options ask for, if any. Raises ValueError for options of arrays without --array."""
-    given = {name: getattr(options, name) for name in ARRAY_NUMBERS if getattr(options, name) is not None}
     if options.array is None:
-        for name in (*(["architecture"] if options.architecture else []), *given):
-            raise ValueError(f"--{name.replace('_', '-')} must be given with --array only")
+        for name in ("architecture", *ARRAY_NUMBERS, "requant_bits", *REQUANT_OPTIONS):
+            if getattr(options, name) not in (None, False):
+                raise ValueError(f"--{name.replace('_', '-')} must be given with --array only")
         return None
     places = re.fullmatch(r"(\d+)x(\d+)", options.array)
     if places is None:
@@ -64,9 +68,23 @@ def array_of(mac: MacSpec, options: Namespace) -> ArraySpec | None:
     chosen = options.architecture or known[0]
     if chosen not in known:
         raise ValueError(f"architecture must be one of {', '.join(known)}, not {chosen!r}")
-    numbers: dict[str, Any] = {name: integer(name, text) for name, text in given.items()}
+    given = {name: getattr(options, name) for name in ARRAY_NUMBERS}
+    numbers: dict[str, Any] = {name: integer(name, text) for name, text in given.items() if text is not None}
     rows, columns = map(int, places.groups())
-    return ArraySpec(mac=mac, rows=rows, columns=columns, architecture=Architecture(chosen), **numbers)
+    array = ArraySpec(mac=mac, rows=rows, columns=columns, architecture=Architecture(chosen), **numbers)
+    return replace(array, requant=requant_of(array.result_width, options))
+
+
+def requant_of(result_width: int, options: Namespace) -> ThresholdSpec | None:
+    """The requantiser that the options ask for, if any. Raises ValueError for its options without --requant-bits."""
+    if options.requant_bits is None:
+        for name in REQUANT_OPTIONS:
+            if getattr(options, name) not in (None, False):
+                raise ValueError(f"--{name.replace('_', '-')} must be given with --requant-bits only")
+        return None
+    bits = check_integer("requant_bits", integer("requant_bits", options.requant_bits), 1, MAX_BITS)
+    groups = 1 if options.groups is None else integer("groups", options.groups)
+    return ThresholdSpec(accumulator_width=result_width, groups=groups, bits=bits, signed=options.requant_signed)
 
 
 def parse(arguments: Sequence[str]) -> tuple[MacSpec | ArraySpec, Path] | None:
@@ -88,6 +106,9 @@ def parse(arguments: Sequence[str]) -> tuple[MacSpec | ArraySpec, Path] | None:
     for name, meaning in ARRAY_NUMBERS.items():
         option = f"--{name.replace('_', '-')}"
         parser.add_argument(option, metavar="N", help=f"{meaning} of the array (default {defaults[name]})")
+    parser.add_argument("--requant-bits", metavar="N", help="requantisers by thresholds at the drain: bits of a code")
+    parser.add_argument("--groups", metavar="N", help="sets of thresholds in each requantiser (default 1)")
+    parser.add_argument("--requant-signed", action="store_true", help="its codes are signed, else from 0")
     if design is not None:
         add_parameters(parser, design)
     options = parser.parse_args(arguments)

@@ -9,14 +9,25 @@ import tempfile
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
-from .spec import MacSpec
+from .spec import MacSpec, Port
 
 if TYPE_CHECKING:
     from amaranth.lib.wiring import Component
 
-__all__ = ["FULL_ADDER", "MEMORY", "Generated", "GenerationError", "manifest", "to_verilog"]
+__all__ = [
+    "FULL_ADDER",
+    "MEMORY",
+    "Composite",
+    "Elaborated",
+    "Generated",
+    "GenerationError",
+    "Written",
+    "manifest",
+    "ports_manifest",
+    "to_verilog",
+]
 
 FULL_ADDER = """\
 module full_adder(input a, input b, input c, output sum, output carry);
@@ -47,11 +58,8 @@ class GenerationError(RuntimeError):
     """Yosys did not turn the RTLIL of a design into Verilog."""
 
 
-class Generated(Protocol):
-    """What makes a module: a MAC, an array, a requantiser. Its ``parts``, if any, are modules that it instantiates.
-
-    A part may have a method ``verilog`` in place of ``create``: then that text is the module.
-    """
+class Elaborated(Protocol):
+    """What makes a module as an Amaranth component: a MAC, an array, a requantiser."""
 
     @property
     def name(self) -> str:
@@ -63,6 +71,34 @@ class Generated(Protocol):
         ...
 
 
+@runtime_checkable
+class Written(Protocol):
+    """What makes a module as text: a grid."""
+
+    @property
+    def name(self) -> str:
+        """Module name."""
+        ...
+
+    def verilog(self) -> str:
+        """The module."""
+        ...
+
+
+Generated: TypeAlias = Elaborated | Written
+"""What makes a module."""
+
+
+@runtime_checkable
+class Composite(Protocol):
+    """What makes a module that instantiates others."""
+
+    @property
+    def parts(self) -> Sequence[Generated]:
+        """Those others, each once."""
+        ...
+
+
 def to_verilog(specs: Sequence[Generated]) -> str:
     """Verilog of one module a spec, named ``spec.name``, of the parts of each, of ``full_adder``, and of memories.
 
@@ -71,12 +107,14 @@ def to_verilog(specs: Sequence[Generated]) -> str:
     """
     from amaranth.back import rtlil
 
-    modules = dict.fromkeys(module for spec in specs for module in (*getattr(spec, "parts", ()), spec))
-    written = [module.verilog() for module in modules if hasattr(module, "verilog")]
+    modules: dict[Generated, None] = {}
+    for spec in specs:
+        modules |= dict.fromkeys((*(spec.parts if isinstance(spec, Composite) else ()), spec))
+    written = [module.verilog() for module in modules if isinstance(module, Written)]
     texts = [
         _plain_names(rtlil.convert(module.create(), name=module.name, emit_src=False), module.name)
         for module in modules
-        if not hasattr(module, "verilog")
+        if not isinstance(module, Written)
     ]
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder, "design.il"), Path(folder, "design.v")
@@ -100,6 +138,19 @@ def _plain_names(rtlil: str, module: str) -> str:
     return re.sub(r"(\\[A-Za-z_]\w*)\$(\d+)", r"\1__\2", rtlil.replace(f"\\{module}.", f"\\{module}_"))
 
 
+def ports_manifest(ports: Sequence[Port]) -> list[dict[str, Any]]:
+    """Name, direction, width and packing of each port, as JSON types."""
+    return [
+        {
+            "name": port.name,
+            "direction": "input" if port.is_input else "output",
+            "width": port.width,
+            "packing": port.packing,
+        }
+        for port in ports
+    ]
+
+
 def manifest(spec: MacSpec) -> dict[str, Any]:
     """What a user of the module needs to know, as JSON types."""
     low, high = spec.accumulator_range
@@ -110,15 +161,7 @@ def manifest(spec: MacSpec) -> dict[str, Any]:
         "parameters": spec.parameters,
         "clock": "clk, rising edge",
         "reset": "rst, synchronous, high; empties the pipeline, the first operands after it must carry clear",
-        "ports": [
-            {
-                "name": port.name,
-                "direction": "input" if port.is_input else "output",
-                "width": port.width,
-                "packing": port.packing,
-            }
-            for port in spec.ports
-        ],
+        "ports": ports_manifest(spec.ports),
         "latency_cycles": spec.latency,
         "accumulator_width": spec.accumulator_width,
         "accumulator_range": [low, high],

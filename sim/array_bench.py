@@ -10,8 +10,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from rtl.array import Architecture, ArraySpec
-from rtl.mac import DESIGNS
+from rtl.array import ArraySpec, array_from_parameters
 
 from .array_cases import Job, save_jobs
 from .bench import Layout
@@ -47,12 +46,7 @@ def arrays_to_json(specs: Sequence[ArraySpec]) -> str:
 
 def arrays_from_json(text: str) -> list[ArraySpec]:
     """The specs that :func:`arrays_to_json` wrote."""
-    designs = {design.design: design for design in DESIGNS}
-    found = []
-    for item in json.loads(text):
-        mac = designs[item["mac"]["design"]](**item["mac"]["parameters"])
-        found.append(ArraySpec(**{**item, "mac": mac, "architecture": Architecture(item["architecture"])}))
-    return found
+    return [array_from_parameters(parameters) for parameters in json.loads(text)]
 
 
 def array_bench_verilog(specs: Sequence[ArraySpec]) -> str:

@@ -68,6 +68,11 @@ class Equivalence:
         return sum(gemm.macs for gemm in self.gemms)
 
     @property
+    def mismatches(self) -> int:
+        """Accumulators and codes that were compared and not equal."""
+        return sum(gemm.mismatches for gemm in self.gemms)
+
+    @property
     def cycles(self) -> int:
         """Cycles of all runs and loads."""
         return sum(gemm.cycles + gemm.load_cycles for gemm in self.gemms)
@@ -136,8 +141,9 @@ def verify(
 def print_result(console: Console, found: Equivalence) -> None:
     """The table and what it amounts to."""
     table = Table()
-    for header in ("GEMM", "products", "M MAC", "passes", "cycles", "predicted", "codes", "mismatches"):
-        table.add_column(header, justify="left" if header == "GEMM" else "right", no_wrap=True)
+    table.add_column("GEMM", overflow="fold")
+    for header in ("products", "M MAC", "passes", "cycles", "predicted", "accumulators", "codes", "mismatches"):
+        table.add_column(header, justify="right", no_wrap=True)
     kinds: dict[str, list[GemmRecord]] = {}
     for gemm in found.gemms:
         kinds.setdefault(_kind(gemm.name), []).append(gemm)
@@ -149,13 +155,14 @@ def print_result(console: Console, found: Equivalence) -> None:
         table.add_row(
             kind, str(sum(g.products for g in gemms)), f"{macs / 1e6:.2f}",
             str(passes[0]) if len(passes) == 1 else f"{passes[0]}-{passes[-1]}", f"{cycles:,}",
-            f"{sum(g.predicted_cycles for g in gemms):,}", f"{sum(g.codes for g in gemms):,}", "0",
+            f"{sum(g.predicted_cycles for g in gemms):,}", f"{sum(g.accumulators for g in gemms):,}",
+            f"{sum(g.codes for g in gemms):,}", f"{sum(g.mismatches for g in gemms):,}",
         )  # fmt: skip
     console.print(table)
     right = "" if found.predictions is None else f", {found.predictions} predicted right"
     loads = sum(gemm.load_cycles for gemm in found.gemms)
-    codes = sum(gemm.codes for gemm in found.gemms)
-    proved = f"{found.samples} samples{right}; every accumulator and all logits equal PyTorch's"
+    accumulators, codes = sum(gemm.accumulators for gemm in found.gemms), sum(gemm.codes for gemm in found.gemms)
+    proved = f"{found.samples} samples{right}; {accumulators:,} accumulators and all logits equal PyTorch's"
     times = f"time: build {found.build_s:.1f} s, PyTorch {found.reference_s:.1f} s, "
     times += f"thresholds {found.thresholds_s:.1f} s, simulation {found.simulation_s:.1f} s"
     for line in (
@@ -239,7 +246,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             sys.exit(1)
     print_result(Console(width=None if sys.stdout.isatty() else 120), found)
     if options.json is not None:
-        record = asdict(found) | {"spec": spec.parameters, "macs": found.macs}
+        record = asdict(found) | {"spec": spec.parameters, "macs": found.macs, "mismatches": found.mismatches}
         write_atomically(options.json, json.dumps(record, indent=1) + "\n")
 
 

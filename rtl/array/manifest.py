@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
-from ..spec import Port
-from ..verilog import manifest
+from ..requant import RequantSpec
+from ..verilog import manifest, ports_manifest
 from .element import control_ports
 from .spec import ArraySpec, Run
 
@@ -20,6 +19,9 @@ start with busy 0: a run begins; sizes, shift, negate, accumulate and halve must
 hold: no operands are read; what has been read goes on
 written: so many result words, from word 0 on, can be read; while busy is 1 only if accumulate is 0
 result_address: result_data is that word in the next cycle"""
+_REQUANT_PROTOCOL = """\
+load_requant: the requantisers of those columns take load_parameters as set load_group, in any cycle with busy 0
+requantise, group and group_step must not change while busy is 1"""
 
 
 def array_manifest(spec: ArraySpec) -> dict[str, Any]:
@@ -37,8 +39,8 @@ def array_manifest(spec: ArraySpec) -> dict[str, Any]:
         "parameters": spec.parameters,
         "clock": mac["clock"],
         "reset": "rst, synchronous, high; ends a run, memories keep their words",
-        "ports": _described(spec.ports),
-        "protocol": _PROTOCOL.splitlines(),
+        "ports": ports_manifest(spec.ports),
+        "protocol": [*_PROTOCOL.splitlines(), *(_REQUANT_PROTOCOL.splitlines() if spec.requant else [])],
         "memories": {
             "activation": {
                 "words": spec.activation_depth,
@@ -58,7 +60,7 @@ def array_manifest(spec: ArraySpec) -> dict[str, Any]:
                 "banks": 1,
                 "layout": "word of each cycle of a step, weight_plane * activation_planes + activation_plane; "
                 f"from word {spec.control_depth // 2} on those of the last step of a sum",
-                "fields": _described(control_ports(spec.mac)),
+                "fields": ports_manifest(control_ports(spec.mac)),
             },
             "result": {
                 "words": spec.result_depth,
@@ -80,21 +82,27 @@ def array_manifest(spec: ArraySpec) -> dict[str, Any]:
             "design": spec.mac.design,
             "summary": spec.mac.summary,
             "parameters": spec.mac.parameters,
-            "operand_ports": _described(spec.mac.operand_ports),
+            "operand_ports": ports_manifest(spec.mac.operand_ports),
         },
-        "element": {"module": spec.element.name, "ports": _described(spec.element.ports)},
-        "grid": {"module": spec.grid.name, "ports": _described(spec.grid.ports)},
+        "element": {"module": spec.element.name, "ports": ports_manifest(spec.element.ports)},
+        "grid": {"module": spec.grid.name, "ports": ports_manifest(spec.grid.ports)},
+        "requant": None if spec.requant is None else _requant_manifest(spec.requant),
         "versions": {name: version(name) for name in ("siliquant", "amaranth", "pyosys")},
     }
 
 
-def _described(ports: Sequence[Port]) -> list[dict[str, Any]]:
-    return [
-        {
-            "name": port.name,
-            "direction": "input" if port.is_input else "output",
-            "width": port.width,
-            "packing": port.packing,
-        }
-        for port in ports
-    ]
+def _requant_manifest(requant: RequantSpec) -> dict[str, Any]:
+    """The requantiser of a column, and the fields of load_parameters, the first in the lowest bits."""
+    return {
+        "module": requant.name,
+        "design": requant.design,
+        "summary": requant.summary,
+        "parameters": requant.parameters,
+        "latency_cycles": requant.latency,
+        "code_range": list(requant.code_range),
+        "parameter_fields": [
+            {"name": item.name, "width": item.width, "range": [item.low, item.high], "stored_less": item.base}
+            for item in requant.parameter_fields
+        ],
+        "ports": ports_manifest(requant.ports),
+    }

@@ -4,15 +4,16 @@ operands, whose sums are shifted, negated and added where the results drain.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import product
 
 import numpy as np
 
-from ..spec import MAX_BITS, IntArray, MacSpec, Precision, check_integer, signed_range
+from ..spec import MAX_BITS, IntArray, MacSpec, Precision, check_integer, signed_range, sum_width
 
-__all__ = ["Codes", "Pass", "Slice", "plan_passes"]
+__all__ = ["Codes", "Pass", "Slice", "plan_passes", "width_of_results"]
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,12 @@ class Codes:
         """Smallest and largest code."""
         return (-1, 1) if self.bipolar else signed_range(self.bits, self.signed)
 
+    @property
+    def all(self) -> IntArray:
+        """Every code, in ascending order."""
+        low, high = self.range
+        return np.arange(low, high + 1, 2 if self.bipolar else 1)
+
 
 @dataclass(frozen=True)
 class Slice:
@@ -55,6 +62,8 @@ class Slice:
 class Pass:
     """One run of the array: the product of two slices at ``precision``, shifted left and negated, added to the passes
     before unless it is the first; in the last, the total is halved if ``halve``.
+
+    ``limits`` are the smallest and largest total after this pass that one product of two codes adds up to.
     """
 
     precision: Precision
@@ -64,8 +73,10 @@ class Pass:
     negate: bool
     accumulate: bool
     halve: bool
+    limits: tuple[int, int]
 
 
+@lru_cache(maxsize=256)
 def plan_passes(mac: MacSpec, weights: Codes, activations: Codes) -> tuple[Pass, ...]:
     """The passes for signed ``weights`` (second operand) and ``activations`` (first operand) on ``mac``.
 
@@ -78,22 +89,33 @@ def plan_passes(mac: MacSpec, weights: Codes, activations: Codes) -> tuple[Pass,
         raise ValueError(f"the second operand must be signed, not unsigned {weights.bits}-bit codes")
     whole = _choose(mac, _whole(weights), _whole(activations))
     if whole is not None:
-        return (Pass(whole, _whole(weights), _whole(activations), 0, False, False, False),)
+        corners = [w * a for w in weights.range for a in activations.range]
+        limits = min(corners), max(corners)
+        return (Pass(whole, _whole(weights), _whole(activations), 0, False, False, False, limits),)
     weight_slices, halve = _weight_slices(mac, weights)
     pairs = list(product(weight_slices, _activation_slices(mac, activations)))
     passes = []
+    total = np.zeros((1 << weights.bits, 1 << activations.bits), np.int64)  # of each pair of codes
     for number, (w, a) in enumerate(pairs):
         precision = _choose(mac, w, a)
         if precision is None:
             raise ValueError(f"{mac.name} has no precision for slices of {weights} and {activations}")
         factor = w.factor * a.factor
-        passes.append(
-            Pass(
-                precision, w, a, abs(factor).bit_length() - 1, factor < 0, number > 0,
-                halve and number == len(pairs) - 1,
-            )
-        )  # fmt: skip
+        halved = halve and number == len(pairs) - 1
+        total += factor * np.multiply.outer(w.take(weights.all), a.take(activations.all))
+        limits = int(total.min()) >> halved, int(total.max()) >> halved
+        passes.append(Pass(precision, w, a, abs(factor).bit_length() - 1, factor < 0, number > 0, halved, limits))
     return tuple(passes)
+
+
+def width_of_results(passes: Sequence[Pass], k: int) -> int:
+    """Bits of the results that hold every sum of ``k`` products: the least ``result_width`` of an array for them.
+
+    What is kept from pass to pass may wrap round, since two's complement sums come out right all the same; but a last
+    total that is halved has one bit more than the results, so that what it is added to must be whole.
+    """
+    kept = [each.limits for each in (passes[-2:] if passes[-1].halve else passes[-1:])]
+    return max(sum_width(k * low, k * high) for low, high in kept)
 
 
 def _whole(codes: Codes) -> Slice:
@@ -153,15 +175,26 @@ def _weight_slices(mac: MacSpec, codes: Codes) -> tuple[list[Slice], bool]:
     width = max(p.weight_bits for p in mac.precisions)
     if any(mac.weight_range(p) == (-1, 1) for p in mac.precisions):
         # 2 * w + 1 = sum of d[i] * 2**i with d[i] = -1 or +1, from the bits of w + 2**(bits - 1).
-        digits = [
-            Slice(lambda v, i=i: 2 * (((v + (1 << bits - 1)) >> i) & 1) - 1, 1 << i, (-1, 1), True)  # type: ignore[misc]
-            for i in range(bits)
-        ]
+        digits = [Slice(_bipolar_digit(place, bits), 1 << place, (-1, 1), True) for place in range(bits)]
         return [*digits, Slice(np.ones_like, -1, (-1, 1), True)], True
     if width == 1:  # a weight is -1 or 0
-        low = [Slice(lambda v, i=i: -((v >> i) & 1), -1 << i, (-1, 0), False) for i in range(bits - 1)]  # type: ignore[misc]
-        return [*low, Slice(lambda v: -((v >> (bits - 1)) & 1), 1 << (bits - 1), (-1, 0), False)], False
+        factors = [*(-1 << place for place in range(bits - 1)), 1 << (bits - 1)]
+        return [Slice(_negated_bit(place), factor, (-1, 0), False) for place, factor in enumerate(factors)], False
     return _balanced_digits(codes.range, width), False
+
+
+def _bipolar_digit(place: int, bits: int) -> Callable[[IntArray], IntArray]:
+    def take(values: IntArray) -> IntArray:
+        return np.asarray(2 * (((values + (1 << (bits - 1))) >> place) & 1) - 1)
+
+    return take
+
+
+def _negated_bit(place: int) -> Callable[[IntArray], IntArray]:
+    def take(values: IntArray) -> IntArray:
+        return np.asarray(-((values >> place) & 1))
+
+    return take
 
 
 def _balanced_digits(limits: tuple[int, int], width: int) -> list[Slice]:

@@ -263,7 +263,7 @@ class ArraySpec:
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """Every parameter by name, as JSON types."""
+        """Every parameter by name, as JSON types; :func:`rtl.array.array_from_parameters` makes the array of them."""
         return {
             "mac": {"design": self.mac.design, "parameters": self.mac.parameters},
             "rows": self.rows,
@@ -273,7 +273,9 @@ class ArraySpec:
             "weight_depth": self.weight_depth,
             "result_depth": self.result_depth,
             "result_width": self.result_width,
-            "requant": None if self.requant is None else {"name": self.requant.name, **self.requant.parameters},
+            "requant": None
+            if self.requant is None
+            else {"design": self.requant.design, "parameters": self.requant.parameters},
         }
 
 

@@ -8,11 +8,10 @@ from pathlib import Path
 from types import TracebackType
 
 import numpy as np
-import numpy.typing as npt
 
 from rtl.array import ArraySpec
 from rtl.array.images import WordArray, activation_image, control_image, result_matrix, weight_image
-from rtl.array.passes import Pass
+from rtl.array.passes import Pass, width_of_results
 from rtl.spec import IntArray
 
 from ..toolchain import SimulationError
@@ -89,10 +88,16 @@ class ArraySimulator:
 
         With ``parameters``, of one requantiser for all columns or of one a column of the result (see
         :class:`sim.harness.drain.DrainTable`), the results are its codes. Raises ValueError where the operands do
-        not fit, SimulationError where the array does not end in time.
+        not fit or the results may not, SimulationError where the array does not end in time.
         """
         spec = self.spec
         (m, k), n = activations.shape, len(weights)
+        width = width_of_results(passes, k)
+        if width > spec.result_width:
+            raise ValueError(
+                f"result_width must be at least {width} bits for sums of {k} products in {len(passes)} passes, "
+                f"not {spec.result_width}"
+            )
         operand_cycles = cycles = predicted = loads = predicted_loads = 0
         if parameters is not None:
             loads += self._load_parameters(parameters, n)
@@ -104,7 +109,7 @@ class ArraySimulator:
                 activation_image(spec, run, each.activations.take(activations), each.precision),
                 np.array(control_image(spec, k, each.precision), np.uint32),
             )
-            loads += int(self._library.array_load(self._handle, *(_image(image) for image in images)))
+            loads += int(self._library.array_load(self._handle, *(ctypes.byref(_image(image)) for image in images)))
             predicted_loads += spec.load_cycles(run)
             pieces = -(-spec.columns * spec.result_width // 32)
             last = number == len(passes) - 1
@@ -138,10 +143,10 @@ class ArraySimulator:
             place = np.arange(n)
             masks[place, place % columns // 32] = np.uint32(1) << (place % columns % 32).astype(np.uint32)
             groups[:, 0] = place // columns
-        images = [_image(image) for image in (masks, groups, np.ascontiguousarray(parameters))]
-        return int(self._library.array_requant(self._handle, *images))
+        images = masks, groups, np.ascontiguousarray(parameters)
+        return int(self._library.array_requant(self._handle, *(ctypes.byref(_image(image)) for image in images)))
 
 
-def _image(words: WordArray | npt.NDArray[np.uint32]) -> ctypes.POINTER(_Image):  # type: ignore[valid-type]
-    """A pointer to the words, which must outlive it."""
-    return ctypes.pointer(_Image(words.ctypes.data, len(words), words.shape[1]))
+def _image(words: WordArray) -> _Image:
+    """Where the words are, which must outlive it."""
+    return _Image(words.ctypes.data, len(words), words.shape[1])

@@ -28,13 +28,18 @@ __all__ = ["ArrayEngine", "GemmRecord"]
 @dataclass(frozen=True)
 class GemmRecord:
     """What was simulated of one GEMM so far, summed over all arrays; ``passes`` is of one product. Operands enter in
-    ``operand_cycles`` of the ``cycles``. ``codes`` were drained through requantisers, in ``code_cycles`` of their own.
+    ``operand_cycles`` of the ``cycles``. ``accumulators`` were compared with the exact ones, ``codes`` with PyTorch's,
+    and ``equal_accumulators`` and ``equal_codes`` of them were equal. The codes were drained through requantisers, in
+    ``code_cycles`` of their own.
     """
 
     name: str
     products: int = 0
     macs: int = 0
+    accumulators: int = 0
+    equal_accumulators: int = 0
     codes: int = 0
+    equal_codes: int = 0
     code_cycles: int = 0
     passes: int = 0
     operand_cycles: int = 0
@@ -42,6 +47,11 @@ class GemmRecord:
     predicted_cycles: int = 0
     load_cycles: int = 0
     predicted_load_cycles: int = 0
+
+    @property
+    def mismatches(self) -> int:
+        """Accumulators and codes that were compared and not equal."""
+        return self.accumulators - self.equal_accumulators + self.codes - self.equal_codes
 
     def plus(self, block: Block) -> GemmRecord:
         """The record with the cycles of a block added."""
@@ -69,7 +79,8 @@ class ArrayEngine:
 
     Results are compared with the exact ones as they come; the first that differs raises MismatchError. GEMMs with one
     of ``tables`` are computed once more with requantisation at the drain, and the codes compared with PyTorch's.
-    ``report`` is told the MACs of each product when it is done.
+    ``report`` is told the MACs of each product when it is done. Raises ValueError for operands without a row, a column
+    or a matrix, and for those that the array has no precision, memory or result width for.
     """
 
     def __init__(
@@ -104,8 +115,12 @@ class ArrayEngine:
             Codes(product.right_bits, product.right_signed),
             Codes(product.left_bits, product.left_signed),
         )
-        expected = exact_product(product).numpy()
         left, right = product.left.numpy(), product.right.numpy()
+        if not left.size or not right.size:
+            raise ValueError(
+                f"{_layer(product)} must have operands without a side of 0, not shapes {left.shape} and {right.shape}"
+            )
+        expected = exact_product(product).numpy()
         shape = expected.shape
         if right.ndim == 2:  # one weight for all: rows of all samples are rows of one matrix
             left, right = left.reshape(1, -1, left.shape[-1]), right[None]
@@ -117,15 +132,23 @@ class ArrayEngine:
         found = np.empty_like(wanted)
         record = self.records.get(product.name, GemmRecord(product.name))
         for part, block in self._simulated(left, right, passes, None):
-            record = record.plus(block)
+            equal = self._check(product, part, block, wanted[part.matrix, part.rows, part.columns], "")
             found[part.matrix, part.rows, part.columns] = block.results
-            self._check(product, part, block, wanted[part.matrix, part.rows, part.columns], "")
+            record = replace(
+                record.plus(block),
+                accumulators=record.accumulators + block.results.size,
+                equal_accumulators=record.equal_accumulators + equal,
+            )
         if product.name in self._tables:
             drained = Drained.of(self._tables[product.name], product, wanted)
             for part, block in self._simulated(left, right, passes, drained):
-                codes, cycles = block.results.size, block.cycles + block.load_cycles
-                record = replace(record, codes=record.codes + codes, code_cycles=record.code_cycles + cycles)
-                self._check(product, part, block, drained.ranks[part.matrix, part.rows, part.columns], "code ")
+                equal = self._check(product, part, block, drained.ranks[part.matrix, part.rows, part.columns], "code ")
+                record = replace(
+                    record,
+                    codes=record.codes + block.results.size,
+                    equal_codes=record.equal_codes + equal,
+                    code_cycles=record.code_cycles + block.cycles + block.load_cycles,
+                )
         macs = wanted.size * left.shape[-1]
         self.records[product.name] = replace(
             record, products=record.products + 1, macs=record.macs + macs, passes=len(passes)
@@ -177,10 +200,13 @@ class ArrayEngine:
                         matrix, slice(row, row + rows * spec.rows), slice(column, column + columns * spec.columns)
                     )
 
-    def _check(self, product: Product, part: _Part, block: Block, wanted: IntArray, what: str) -> None:
-        """Raises MismatchError for the first result that differs, and for cycles that are not as predicted."""
+    def _check(self, product: Product, part: _Part, block: Block, wanted: IntArray, what: str) -> int:
+        """How many results are equal. Raises MismatchError for the first that differs, and for cycles that are not as
+        predicted.
+        """
         spec, layer = self.spec, _layer(product)
-        wrong = np.argwhere(block.results != wanted)
+        equal = block.results == wanted
+        wrong = np.argwhere(~equal)
         if len(wrong):
             row, column = (int(index) for index in wrong[0])
             m, n = part.rows.start + row, part.columns.start + column
@@ -195,6 +221,7 @@ class ArrayEngine:
         ):
             if cycles != predicted:
                 raise MismatchError(f"{layer}, matrix {part.matrix}: expected {predicted} {kind} cycles, not {cycles}")
+        return int(equal.sum())
 
 
 def _layer(product: Product) -> str:

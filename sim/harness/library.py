@@ -15,6 +15,7 @@ from .sliced import with_sliced_grid
 __all__ = ["array_verilog", "build_library"]
 
 _SOURCE = Path(__file__).with_name("harness.cpp")
+_SOURCES = (_SOURCE, *(_SOURCE.with_name(name) for name in ("sliced.py", "netlist_worker.py")))
 _TRANSLATE = ("-O3", "--x-assign", "fast", "--x-initial", "fast", "--no-assert", "-Wno-fatal")
 # One function of a thousand gates on wide words takes a compiler minutes, and cannot be compiled on two cores.
 _SPLIT = ("--output-split", "20000", "--output-split-cfuncs", "400")
@@ -36,7 +37,7 @@ def build_library(spec: ArraySpec, verilog: str | None = None) -> Path:
     design = verilog if verilog is not None else array_verilog(spec)
     key = {
         "verilog": design,
-        "source": [path.read_text() for path in (_SOURCE, _SOURCE.with_name("sliced.py"))],
+        "source": [path.read_text() for path in _SOURCES],
         "flags": [*_TRANSLATE, *_SPLIT, *_OPTIMISE],
         "tools": verilator.tools(),
     }

@@ -1,6 +1,7 @@
 """The command line that writes Verilog, and the Verilog and manifest themselves."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -8,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from rtl.array import ArraySpec, array_from_parameters
 from rtl.mac import DESIGNS, UniformSpec
+from rtl.requant import ThresholdSpec
 from rtl.verilog import GenerationError, manifest, to_verilog
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -72,6 +75,39 @@ def test_an_array_is_broadcast_unless_told_otherwise(tmp_path: Path) -> None:
     assert (tmp_path / "broadcast_1x1_xnor_l1_a2048_w2048_r2048_b32.v").is_file()
 
 
+def test_an_array_gets_requantisers(tmp_path: Path) -> None:
+    """One a column, as wide as a result; the manifest says how to load them, and has what makes the array again."""
+    arguments = ["--design", "uniform", "--lanes", "1", "--array", "1x3", "--result-width", "24", "--requant-bits", "2"]
+    done = gen(*arguments, "--groups", "5", "--requant-signed", "--out", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    unit = "thresholds_n24_g5_b2_s1"
+    name = f"broadcast_1x3_uniform_w4_a4_l1_a2048_w2048_r2048_b24_{unit}"
+    verilog = (tmp_path / f"{name}.v").read_text()
+    assert verilog.count(f"module {unit}(") == 1
+    instances = re.findall(rf"(?m)^  {unit} (\w+) \(", verilog)
+    assert sorted(instances) == ["requant_0", "requant_1", "requant_2"]
+    data = json.loads((tmp_path / f"{name}.json").read_text())
+    requant = ThresholdSpec(accumulator_width=24, groups=5, bits=2, signed=True)
+    spec = ArraySpec(mac=UniformSpec(lanes=1), rows=1, columns=3, result_width=24, requant=requant)
+    assert array_from_parameters(data["parameters"]) == spec
+    assert data["requant"]["module"] == unit
+    assert data["requant"]["code_range"] == [-2, 1]
+    fields, ports = data["requant"]["parameter_fields"], {port["name"]: port["width"] for port in data["ports"]}
+    assert [(field["name"], field["width"]) for field in fields] == [(f"threshold{n}", 25) for n in range(3)]
+    assert sum(field["width"] for field in fields) == ports["load_parameters"]
+    assert any(line.startswith("load_requant: ") for line in data["protocol"])
+
+
+def test_requantisers_have_one_set_and_codes_from_0_unless_told_otherwise(tmp_path: Path) -> None:
+    done = gen("--design", "xnor", "--lanes", "1", "--array", "1x1", "--requant-bits", "1", "--out", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    (path,) = tmp_path.glob("*.json")
+    assert json.loads(path.read_text())["parameters"]["requant"] == {
+        "design": "thresholds",
+        "parameters": {"accumulator_width": 32, "groups": 1, "pipeline_stages": 0, "bits": 1, "signed": False},
+    }
+
+
 NAMES = "uniform, padded, subword, bitfusion, bitblade, bitserial, loom, xnor"
 BAD = [
     ("--design uniform --weight-bits 9", "weight_bits must be an integer from 1 to 8, not 9"),
@@ -92,6 +128,16 @@ BAD = [
     ("--design uniform --architecture systolic", "--architecture must be given with --array only"),
     ("--design uniform --activation-depth 64", "--activation-depth must be given with --array only"),
     ("--array 4x4", "--design must be given; --list shows the designs"),
+    ("--design uniform --requant-bits 4", "--requant-bits must be given with --array only"),
+    ("--design uniform --groups 2", "--groups must be given with --array only"),
+    ("--design uniform --requant-signed", "--requant-signed must be given with --array only"),
+    ("--design uniform --array 4x4 --groups 2", "--groups must be given with --requant-bits only"),
+    ("--design uniform --array 4x4 --requant-signed", "--requant-signed must be given with --requant-bits only"),
+    ("--design uniform --array 4x4 --requant-bits few", "requant_bits must be an integer, not 'few'"),
+    ("--design uniform --array 4x4 --requant-bits 9", "requant_bits must be an integer from 1 to 8, not 9"),
+    ("--design uniform --array 4x4 --requant-bits 0", "requant_bits must be an integer from 1 to 8, not 0"),
+    ("--design uniform --array 4x4 --requant-bits 4 --groups 0", "groups must be an integer from 1 to 1024, not 0"),
+    ("--design uniform --array 4x4 --requant-bits 4 --groups all", "groups must be an integer, not 'all'"),
 ]  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from rtl.array.passes import Codes, Pass, plan_passes
+from rtl.array.passes import Codes, Pass, plan_passes, width_of_results
 from rtl.mac import (
     BitBladeSpec,
     BitFusionSpec,
@@ -91,12 +91,44 @@ def test_every_pair_of_codes(mac: MacSpec) -> None:
             assert not each.halve or number == len(plan) - 1
             products.append(np.multiply.outer(x, y))
         assert (combined(plan, products) == np.multiply.outer(w, a)).all(), (weights, activations)
+        for number, each in enumerate(plan, start=1):
+            total = combined(plan[:number], products[:number])
+            assert each.limits == (total.min(), total.max())
         binary = isinstance(mac, XnorSpec)
         fits = any(
             held(mac.weight_range(p), w, binary) and held(mac.activation_range(p), a, binary and p.activation_signed)
             for p in mac.precisions
         )
         assert (len(plan) == 1) == fits
+
+
+def wrapped(values: IntArray, width: int) -> IntArray:
+    """Two's complement words of ``width`` bits."""
+    return ((values + (1 << width - 1)) & ((1 << width) - 1)) - (1 << width - 1)
+
+
+def drained(plan: tuple[Pass, ...], sums: list[IntArray], width: int) -> IntArray:
+    """What the array's adders of ``width`` + 1 bits and memory of ``width`` bits make of the sums of the passes."""
+    kept = np.zeros_like(sums[0])
+    for each, term in zip(plan, sums, strict=True):
+        shifted = wrapped((-term if each.negate else term) << each.shift, width + 1)
+        total = wrapped(shifted + (kept if each.accumulate else 0), width + 1)
+        kept = wrapped(total >> 1 if each.halve else total, width)
+    return kept
+
+
+@pytest.mark.parametrize("mac", [UniformSpec(), UniformSpec(weight_bits=1), XnorSpec()], ids=lambda mac: mac.name)
+@pytest.mark.parametrize("k", [1, 3, 100])
+def test_width_of_results_is_enough_and_the_least(mac: MacSpec, k: int) -> None:
+    """Sums of k equal products of every pair of codes: all come out at that width, and not all at one bit less."""
+    for weight_bits, activation_bits, signed in product(WIDTHS, WIDTHS, (True, False)):
+        weights, activations = Codes(weight_bits, True), Codes(activation_bits, signed)
+        plan = plan_passes(mac, weights, activations)
+        w, a = all_codes(weights), all_codes(activations)
+        sums = [k * np.multiply.outer(each.weights.take(w), each.activations.take(a)) for each in plan]
+        wanted, width = k * np.multiply.outer(w, a), width_of_results(plan, k)
+        assert (drained(plan, sums, width) == wanted).all()
+        assert (drained(plan, sums, width - 1) != wanted).any(), (weights, activations, width)
 
 
 @pytest.mark.parametrize(

@@ -8,42 +8,24 @@ from pathlib import Path
 
 import pytest
 import torch
+from rich.console import Console
 
 from qat.export import Scheme, Subject, random_subject
 from qat.scheme import Override
-from rtl.array import Architecture, ArraySpec
+from rtl.array import ArraySpec, array_from_parameters
 from rtl.mac import BitFusionSpec, LoomSpec, UniformSpec, XnorSpec
 from rtl.requant import ThresholdSpec
-from rtl.spec import MacSpec
 from sim.checker import MismatchError
-from sim.equivalence import main, verify
+from sim.equivalence import Equivalence, main, print_result, verify
 from sim.harness.drain import drain_tables
+from sim.harness.engine import GemmRecord
 from sim.harness.library import array_verilog, build_library
+from tests.sim.networks import array, check_network, scheme
 
 
 @pytest.fixture(autouse=True)
 def _one_thread() -> None:
     torch.set_num_threads(1)
-
-
-def array(mac: MacSpec, bits: int, rows: int = 8, columns: int = 8, systolic: bool = False) -> ArraySpec:
-    return ArraySpec(
-        mac=mac,
-        rows=rows,
-        columns=columns,
-        architecture=Architecture.SYSTOLIC if systolic else Architecture.BROADCAST,
-        requant=ThresholdSpec(accumulator_width=32, bits=bits, signed=False),
-    )
-
-
-def scheme(weight_bits: int, activation_bits: int, *overrides: Override, granularity: str = "head") -> Scheme:
-    return Scheme(
-        weight_bits=weight_bits,
-        activation_bits=activation_bits,
-        scale_start="mean",
-        granularity=granularity,  # type: ignore[arg-type]
-        overrides=overrides,
-    )
 
 
 UNIFORM = array(UniformSpec(lanes=8, reduction_length=1024), 4)
@@ -68,18 +50,7 @@ UNIFORM = array(UniformSpec(lanes=8, reduction_length=1024), 4)
     ids=["vit", "swin", "sret", "per tensor", "bert w1a1", "bert w1a2", "mixed bitfusion", "mixed loom"],
 )
 def test_networks_are_equal_at_rtl(model: str, precision: Scheme, spec: ArraySpec) -> None:
-    subject = random_subject(model, precision, 1, tokens=5)
-    reports: list[tuple[int, int]] = []
-    found = verify(subject, spec, report=lambda done, total: reports.append((done, total)))
-    assert found.samples == 1
-    assert found.predictions is None
-    assert {record.name for record in found.gemms} == {gemm.name for gemm in subject.model.gemms()}
-    assert reports[-1] == (found.macs, found.macs)
-    for record in found.gemms:
-        assert record.cycles == record.predicted_cycles >= record.operand_cycles > 0
-        assert record.load_cycles == record.predicted_load_cycles > 0
-    requantised = {record.name for record in found.gemms if record.codes}
-    assert requantised >= {gemm.name for gemm in subject.model.gemms() if gemm.kind == "context"}
+    check_network(model, precision, spec)
 
 
 @pytest.fixture(scope="module")
@@ -143,10 +114,31 @@ def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     arguments = ["--random", "vit-mnist", "--rows", "8", "--cols", "8", "--lanes", "8", "--reduction-length", "1024"]
     main([*arguments, "--json", str(tmp_path / "found.json")])
     shown = capsys.readouterr().out
-    assert "1 samples; every accumulator and all logits equal PyTorch's, and so do 39,168 codes" in shown
+    assert "1 samples; 124,244 accumulators and all logits equal PyTorch's, and so do 39,168 codes" in shown
     found = json.loads((tmp_path / "found.json").read_text())
     assert found["macs"] == sum(gemm["macs"] for gemm in found["gemms"]) == 11_688_768
-    assert found["spec"]["rows"] == 8
+    assert found["mismatches"] == 0
+    assert sum(gemm["accumulators"] for gemm in found["gemms"]) == 124_244
+    assert array_from_parameters(found["spec"]).rows == 8
+
+
+def test_the_table_counts_mismatches(capsys: pytest.CaptureFixture[str]) -> None:
+    """By kind of GEMM and in all, as compared less equal, of accumulators and codes."""
+    gemms = (
+        GemmRecord("layers.0.q_proj", accumulators=1000, equal_accumulators=998, codes=10, equal_codes=9, passes=1),
+        GemmRecord("layers.1.q_proj", accumulators=500, equal_accumulators=500, passes=1),
+        GemmRecord("classifier", accumulators=2, equal_accumulators=1, passes=1),
+    )
+    found = Equivalence("network", "array", 1, None, gemms, 1.0, 1.0, 1.0, 1.0)
+    assert found.mismatches == 4
+    print_result(Console(width=120), found)
+    rows = [line.split("│")[1:-1] for line in capsys.readouterr().out.splitlines() if line.startswith("│")]
+    shown = {cells[0].strip(): [cell.strip() for cell in cells[-3:]] for cells in rows}
+    assert shown == {
+        "q_proj": ["1,500", "10", "3"],
+        "classifier": ["2", "0", "1"],
+        "all": ["1,502", "10", "4"],
+    }
 
 
 def test_a_mismatch_ends_the_command_with_1(

@@ -1,0 +1,56 @@
+"""An array from its parameters, as manifests and records of simulations hold them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from typing import Any, TypeVar
+
+from ..mac import DESIGNS
+from ..requant import MultiplierSpec, RequantSpec, ThresholdSpec
+from ..spec import MacSpec
+from .spec import Architecture, ArraySpec
+
+__all__ = ["REQUANTISERS", "array_from_parameters"]
+
+REQUANTISERS: tuple[type[RequantSpec], ...] = (ThresholdSpec, MultiplierSpec)
+"""The units that may stand at the drain of an array."""
+
+S = TypeVar("S", MacSpec, RequantSpec)
+
+
+def array_from_parameters(parameters: Mapping[str, Any]) -> ArraySpec:
+    """The array of :attr:`ArraySpec.parameters`: equal to the one they are of, also after a way through JSON.
+
+    Raises ValueError where a parameter is missing, or it or a design is unknown; TypeError and ValueError as the specs
+    do.
+    """
+    names = [item.name for item in fields(ArraySpec)]
+    _check_names("an array", names, parameters)
+    values = dict(parameters)
+    known = [architecture.value for architecture in Architecture]
+    if values["architecture"] not in known:
+        raise ValueError(f"architecture must be one of {', '.join(known)}, not {values['architecture']!r}")
+    values["architecture"] = Architecture(values["architecture"])
+    values["mac"] = _part("mac", DESIGNS, values["mac"])
+    if values["requant"] is not None:
+        values["requant"] = _part("requant", REQUANTISERS, values["requant"])
+    return ArraySpec(**values)
+
+
+def _part(name: str, designs: Sequence[type[S]], given: Mapping[str, Any]) -> S:
+    """The unit of a design and its parameters."""
+    _check_names(name, ["design", "parameters"], given)
+    for design in designs:
+        if design.design == given["design"]:
+            _check_names(f"{name} {design.design}", [item.name for item in fields(design)], given["parameters"])
+            return design(**given["parameters"])
+    known = ", ".join(design.design for design in designs)
+    raise ValueError(f"the design of {name} must be one of {known}, not {given['design']!r}")
+
+
+def _check_names(what: str, wanted: Sequence[str], given: object) -> None:
+    if not isinstance(given, Mapping):
+        raise TypeError(f"the parameters of {what} must be a mapping, not {given!r}")
+    if set(given) != set(wanted):
+        raise ValueError(f"the parameters of {what} must be {', '.join(wanted)}, not {', '.join(given) or 'none'}")
