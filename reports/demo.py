@@ -39,7 +39,7 @@ class Settings:
     """What is demonstrated. Raises ValueError for a number out of range.
 
     epochs: at full precision; bit_epochs: quantised. limit: train on so many images (default: all). samples: test
-    images on which the exported integers are checked. images: of the simulation.
+    images on which the exported integers are checked. images: of the simulation. threads: of training.
     """
 
     out: Path = Path("build/demo")
@@ -49,6 +49,7 @@ class Settings:
     limit: int | None = None
     samples: int = 100
     images: int = 20
+    threads: int = 2
     rows: int = 8
     columns: int = 8
     # A product of 32 terms, as heads have them, then takes as many cycles as a tile takes to drain: 8.
@@ -59,7 +60,7 @@ class Settings:
     def __post_init__(self) -> None:
         ranges = (
             ("bits", 2, 4), ("epochs", 1, 1000), ("bit_epochs", 1, 1000), ("samples", 1, 1000), ("images", 1, 1000),
-            ("rows", 1, 64), ("columns", 1, 64), ("lanes", 1, 64), ("pipeline_stages", 0, 2),
+            ("threads", 1, 256), ("rows", 1, 64), ("columns", 1, 64), ("lanes", 1, 64), ("pipeline_stages", 0, 2),
         )  # fmt: skip
         for name, low, high in ranges:
             if not low <= getattr(self, name) <= high:
@@ -76,7 +77,8 @@ def steps(settings: Settings) -> tuple[Step, ...]:
     name = f"w{settings.bits}a{settings.bits}"
     full, quantised, integers, silicon = (out / each for each in ("full-precision", name, f"integer-{name}", "silicon"))
     record, trained = out / "equivalence.json", ("model.safetensors", "metrics.csv", "run.json")
-    train = ("--model", NETWORK, *few)
+    # In which order threads add up decides the last bits of a gradient, and so the network.
+    train = ("--model", NETWORK, "--threads", str(settings.threads), *few)
     return (
         Step(
             name="train",
@@ -193,6 +195,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         ("bit-epochs", "of quantised training"),
         ("samples", "test images on which the integers are checked against the quantised network"),
         ("images", "test images that are simulated"),
+        ("threads", "of training; another number gives another network"),
         ("lanes", "products a cycle of an element"),
         ("pipeline-stages", "registers inside the MAC, 0 to 2, where it does not meet the clock without"),
     ):

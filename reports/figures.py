@@ -32,7 +32,8 @@ class Simulated:
     """What sim.equivalence proved and counted, summed over ``images``; every result was equal, or there is none.
 
     run_cycles: of all runs, in operand_cycles of which operands enter. load_cycles: of loading operands before the
-    runs. codes: results requantised at the drain, in runs of their own (code_cycles, with loads).
+    runs. accumulators, of which equal_accumulators were equal to PyTorch's. codes: results requantised at the drain, in
+    runs of their own (code_cycles, with loads), equal_codes of them equal to PyTorch's.
     """
 
     images: int
@@ -42,8 +43,21 @@ class Simulated:
     operand_cycles: int
     run_cycles: int
     load_cycles: int
+    accumulators: int
+    equal_accumulators: int
     codes: int
+    equal_codes: int
     code_cycles: int
+
+    @property
+    def accumulator_mismatches(self) -> int:
+        """Accumulators that were compared and not equal."""
+        return self.accumulators - self.equal_accumulators
+
+    @property
+    def code_mismatches(self) -> int:
+        """Codes that were compared and not equal."""
+        return self.codes - self.equal_codes
 
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> Simulated:
@@ -61,7 +75,10 @@ class Simulated:
             operand_cycles=total("operand_cycles"),
             run_cycles=total("cycles"),
             load_cycles=total("load_cycles"),
+            accumulators=total("accumulators"),
+            equal_accumulators=total("equal_accumulators"),
             codes=total("codes"),
+            equal_codes=total("equal_codes"),
             code_cycles=total("code_cycles"),
         )
 
@@ -189,6 +206,11 @@ class Figures:
     commands: Sequence[Command]
     versions: Mapping[str, str]
     date: str
+
+    @property
+    def mismatches(self) -> int:
+        """Accumulators and codes that were compared and not equal."""
+        return self.simulated.accumulator_mismatches + self.simulated.code_mismatches
 
     @property
     def macs_per_image(self) -> float:

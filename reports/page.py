@@ -60,8 +60,17 @@ def sections(figures: Figures) -> tuple[Section, ...]:
     simulation = Section(
         f"simulation of the Verilog, {_count(done.images, 'image')}",
         (
-            Line("accumulators", f"all of {done.gemms} GEMMs equal PyTorch's, 0 mismatches", "simulate"),
-            Line("requantised codes", f"{done.codes:,} equal PyTorch's, 0 mismatches", "simulate"),
+            Line(
+                "accumulators",
+                f"{done.equal_accumulators:,} in {_count(done.gemms, 'GEMM')} equal PyTorch's, "
+                f"{_count(done.accumulator_mismatches, 'mismatch', 'mismatches')}",
+                "simulate",
+            ),
+            Line(
+                "requantised codes",
+                f"{done.equal_codes:,} equal PyTorch's, {_count(done.code_mismatches, 'mismatch', 'mismatches')}",
+                "simulate",
+            ),
             Line("logits", f"equal PyTorch's bit for bit; {done.predicted_right} of {done.images} right", "simulate"),
             Line("MACs an image", f"{figures.macs_per_image:,.0f}", "simulate"),
             Line(
@@ -157,8 +166,8 @@ def html(figures: Figures) -> str:
     )
 
 
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+def _count(number: int, what: str, plural: str | None = None) -> str:
+    return f"{number:,} {what if number == 1 else plural or what + 's'}"
 
 
 def _accuracy(found: Accuracy) -> str:

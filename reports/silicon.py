@@ -16,7 +16,7 @@ from siliquant.cli import Parser, run
 from siliquant.files import write_atomically
 
 if TYPE_CHECKING:
-    from hwmodel.measure import Bench
+    from hwmodel.specimen import Bench
     from rtl.array import ArraySpec
 
 __all__ = ["array_of", "blocks", "main"]
@@ -34,17 +34,13 @@ def array_of(record: Mapping[str, Any]) -> ArraySpec:
 
     Raises ValueError unless it is one of uniform MACs with requantisers by thresholds, made by this version.
     """
-    from rtl.array import Architecture, ArraySpec
+    from rtl.array import array_from_parameters
     from rtl.mac import UniformSpec
     from rtl.requant import ThresholdSpec
 
-    given = dict(record["spec"])
-    mac, requant = given.pop("mac"), given.pop("requant")
-    if mac["design"] != UniformSpec.design or requant is None:
-        raise ValueError("the array must have uniform MACs and requantisers; see sim.equivalence --help")
-    parameters = {name: value for name, value in requant.items() if name != "name"}
-    given["architecture"] = Architecture(given["architecture"])
-    made = ArraySpec(mac=UniformSpec(**mac["parameters"]), requant=ThresholdSpec(**parameters), **given)
+    made = array_from_parameters(record["spec"])
+    if not isinstance(made.mac, UniformSpec) or not isinstance(made.requant, ThresholdSpec):
+        raise ValueError("the array must have uniform MACs and requantisers by thresholds; see sim.equivalence --help")
     if made.name != record["array"]:
         raise ValueError(f"the array must be {made.name}, as its parameters say, not {record['array']}")
     return made
@@ -88,8 +84,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     array = array_of(_record(options.record))
 
     from hwmodel.library import find_library
-    from hwmodel.measure import Bench
     from hwmodel.row import tool_versions
+    from hwmodel.specimen import Bench
     from rtl.array.manifest import array_manifest
     from rtl.verilog import to_verilog
 

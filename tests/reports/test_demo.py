@@ -1,36 +1,30 @@
-"""The demonstration: its energy by hand, its steps through every end, its page, and all of it once, small."""
+"""The demonstration: its energy by hand, its page, what it refuses, and all of it once, small."""
 
 import csv
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
-import time
 from dataclasses import asdict, replace
 from html.parser import HTMLParser
-from io import StringIO
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from hwmodel.store import RowStore
 from reports import demo, silicon
 from reports.figures import Accuracy, Block, Figures, Simulated, energy
 from reports.page import html, notes, screen, sections
-from reports.steps import Command, Step, StepError, alone, perform
+from reports.steps import Command, Step
 from rtl.array import Architecture, ArraySpec
-from rtl.mac import UniformSpec
-from rtl.requant import ThresholdSpec
+from rtl.mac import UniformSpec, XnorSpec
+from rtl.requant import MultiplierSpec, ThresholdSpec
 from siliquant.cli import run
 
-QUIET = Console(file=StringIO())
-
 WORK = Simulated(
-    images=2, predicted_right=1, gemms=3, macs=600, operand_cycles=100, run_cycles=150, load_cycles=50, codes=40,
-    code_cycles=70,
+    images=2, predicted_right=1, gemms=3, macs=600, operand_cycles=100, run_cycles=150, load_cycles=50,
+    accumulators=90, equal_accumulators=90, codes=40, equal_codes=40, code_cycles=70,
 )  # fmt: skip
 ELEMENT = Block(
     name="mac", count=4, area_um2=100.5, minimum_period_ns=1.5, meets_clock=True, power_uw=10.0, idle_uw=4.0,
@@ -115,6 +109,20 @@ def test_without_opensta_they_say_so_instead_of_a_number(capsys: pytest.CaptureF
         assert "402 um2" in text
 
 
+def test_mismatches_are_what_was_compared_and_not_equal() -> None:
+    """In the real demonstration the first one ends it; the page counts all the same."""
+    assert FIGURES.mismatches == 0
+    assert "3 epochs" in shown(FIGURES)
+    assert "90 in 3 GEMMs equal PyTorch's, 0 mismatches" in shown(FIGURES)
+    assert "40 equal PyTorch's, 0 mismatches" in shown(FIGURES)
+    wrong = replace(FIGURES, simulated=replace(WORK, equal_accumulators=88, equal_codes=39))
+    assert (wrong.mismatches, json.loads(wrong.to_json())["derived"]["mismatches"]) == (3, 3)
+    for text in (shown(wrong), References(html(wrong)).text):
+        assert "88 in 3 GEMMs equal PyTorch's, 2 mismatches" in text
+        assert "39 equal PyTorch's, 1 mismatch" in text
+        assert "1 mismatches" not in text
+
+
 def test_a_missed_clock_is_said() -> None:
     assert "misses the clock" not in shown(FIGURES)
     assert "misses the clock" in shown(replace(FIGURES, element=replace(ELEMENT, meets_clock=False)))
@@ -129,7 +137,10 @@ def test_notes_say_what_an_element_has_beside_the_mac(architecture: str, words: 
 
 
 def test_the_screen_fits(capsys: pytest.CaptureFixture[str]) -> None:
-    million = replace(WORK, macs=10**12, run_cycles=10**10, operand_cycles=10**10, load_cycles=10**10, codes=10**9)
+    million = replace(
+        WORK, macs=10**12, run_cycles=10**10, operand_cycles=10**10, load_cycles=10**10, accumulators=10**10,
+        equal_accumulators=10**10, codes=10**9, equal_codes=10**9,
+    )  # fmt: skip
     screen(replace(FIGURES, simulated=million), Path("build/demo"))
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) <= 40
@@ -186,133 +197,16 @@ def test_the_page_escapes_what_commands_said() -> None:
     assert "&lt;script&gt;alert(1)&lt;/script&gt; &amp; more" in text
 
 
-# Steps.
-
-JOB = """
-import pathlib, sys
-print("started", *sys.argv[1:])
-out = pathlib.Path("made")
-out.mkdir(exist_ok=True)
-with pathlib.Path("times").open("a") as stream:
-    stream.write(" ".join(sys.argv[1:]) + "\\n")
-(out / "run.json").write_text("{}")
-if pathlib.Path("fail").exists():
-    sys.exit("nothing works\\ntoday")
-(out / "result").write_text(pathlib.Path("given").read_text())
-print("all is well\\n")
-"""
-
-
-@pytest.fixture
-def step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Step:
-    """A step that counts how often it is run."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    Path("job.py").write_text(JOB)
-    Path("given").write_text("first")
-    return Step(
-        name="job", module="job", arguments=("--fast",), inputs=(Path("given"),), outputs=(Path("made/result"),),
-        packages=("siliquant",), folder=Path("made"), resumable=True,
-    )  # fmt: skip
-
-
-def times() -> list[str]:
-    return Path("times").read_text().splitlines() if Path("times").exists() else []
-
-
-def test_a_step_that_is_done_is_not_done_again(step: Step) -> None:
-    first = perform(step, Path("home"), QUIET, "1/1")
-    assert (first.text, first.answer) == ("python -m job --fast", "all is well")
-    assert perform(step, Path("home"), QUIET, "1/1") == first
-    assert times() == ["--fast"]
-    assert "started --fast" in Path("home/logs/job.log").read_text()
-
-
-@pytest.mark.parametrize("change", ["input", "arguments", "tools", "output"])
-def test_a_step_is_done_again_when_something_changes(step: Step, change: str) -> None:
-    perform(step, Path("home"), QUIET, "1/1")
-    if change == "input":
-        Path("given").write_text("second")
-    elif change == "output":
-        Path("made/result").unlink()
-    else:
-        step = replace(step, **{change: ("--slow",) if change == "arguments" else "other"})  # type: ignore[arg-type]
-    Path("made/of old").write_text("")
-    perform(step, Path("home"), QUIET, "1/1")
-    assert len(times()) == 2
-    # Made under other conditions, the folder is not gone on with.
-    assert Path("made/of old").exists() == (change == "output")
-    assert ("--resume" in times()[-1]) == (change == "output")
-
-
-def test_a_step_that_failed_says_why_and_is_gone_on_with(step: Step) -> None:
-    Path("fail").touch()
-    with pytest.raises(StepError, match="step job failed with exit code 1") as caught:
-        perform(step, Path("home"), QUIET, "1/1")
-    assert caught.value.tail == "started --fast\nnothing works\ntoday"
-    Path("fail").unlink()
-    perform(step, Path("home"), QUIET, "1/1")
-    assert times() == ["--fast", "--fast --resume"]
-
-
-def test_a_folder_of_other_origin_is_left_alone(step: Step) -> None:
-    Path("made").mkdir()
-    Path("made/letters").touch()
-    with pytest.raises(ValueError, match="made must be made by this command, or not exist; choose another --out"):
-        perform(step, Path("home"), QUIET, "1/1")
-    assert Path("made/letters").exists()
-    assert times() == []
-
-
-def test_a_step_that_writes_nothing_fails(step: Step) -> None:
-    with pytest.raises(StepError) as caught:
-        perform(replace(step, outputs=(Path("nowhere"),)), Path("home"), QUIET, "1/1")
-    assert caught.value.tail == "it did not write nowhere"
-
-
-def test_one_folder_is_for_one_demonstration(tmp_path: Path) -> None:
-    with alone(tmp_path), pytest.raises(ValueError, match="is in use by another demonstration"), alone(tmp_path):
-        pass
-    with alone(tmp_path):
-        pass
-
-
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux ends a child with its parent")
-def test_a_killed_demonstration_leaves_nobody_at_work(step: Step) -> None:
-    Path("job.py").write_text(
-        "import os, pathlib, time\npathlib.Path('made').mkdir()\n"
-        "pathlib.Path('made/pid').write_text(f'{os.getpid()}\\n')\ntime.sleep(600)\n"
-    )
-    program = (
-        "from pathlib import Path; from rich.console import Console; from reports.steps import *; "
-        "step = Step(name='job', module='job', arguments=('--fast',), inputs=(Path('given'),), "
-        "outputs=(Path('made/result'),), packages=('siliquant',), folder=Path('made'), resumable=True); "
-        "perform(step, Path('home'), Console(), '1/1')"
-    )
-    root = Path(demo.__file__).resolve().parents[1]
-    parent = subprocess.Popen(
-        [sys.executable, "-c", program],
-        env=os.environ | {"PYTHONPATH": f"{Path.cwd()}:{root}"},
-        stdout=subprocess.DEVNULL,
-    )
-    wait_until(lambda: Path("made/pid").exists() and Path("made/pid").read_text().endswith("\n"))
-    child = int(Path("made/pid").read_text())
-    parent.send_signal(signal.SIGKILL)
-    parent.wait()
-    wait_until(lambda: not Path(f"/proc/{child}").exists() or " Z " in Path(f"/proc/{child}/stat").read_text())
-    # What was begun is gone on with.
-    Path("job.py").write_text(JOB)
-    assert perform(step, Path("home"), QUIET, "1/1").answer == "all is well"
-
-
-def wait_until(holds: object, seconds: float = 60.0) -> None:
-    end = time.monotonic() + seconds
-    while not holds():  # type: ignore[operator]
-        assert time.monotonic() < end
-        time.sleep(0.05)
-
-
 # Command lines.
+
+
+def test_training_has_the_threads_that_are_asked_for() -> None:
+    """Both runs, since their number decides the numbers; and they are 2 unless asked for."""
+    for settings, threads in ((demo.Settings(), "2"), (demo.Settings(threads=3), "3")):
+        arguments = {step.name: step.arguments for step in demo.steps(settings)}
+        for name in ("train", "quantise"):
+            place = arguments[name].index("--threads")
+            assert arguments[name][place + 1] == threads
 
 
 @pytest.mark.parametrize(
@@ -320,6 +214,7 @@ def wait_until(holds: object, seconds: float = 60.0) -> None:
     [
         (["--bits", "5"], "bits must be an integer from 2 to 4, not 5"),
         (["--images", "0"], "images must be an integer from 1 to 1000, not 0"),
+        (["--threads", "0"], "threads must be an integer from 1 to 256, not 0"),
         (["--limit", "10"], "limit must be an integer from 64 to 4000, not 10"),
         (["--array", "8"], "array must be ROWSxCOLUMNS, as in 8x8, not '8'"),
         (["--array", "8xeight"], "array must be ROWSxCOLUMNS, as in 8x8, not '8xeight'"),
@@ -366,8 +261,11 @@ def test_the_array_of_a_record_is_the_one_that_was_simulated(architecture: Archi
     with pytest.raises(ValueError, match=f"the array must be {spec.name}, as its parameters say, not other"):
         silicon.array_of(record | {"array": "other"})
     bare = replace(spec, requant=None)
-    with pytest.raises(ValueError, match="the array must have uniform MACs and requantisers"):
-        silicon.array_of(json.loads(json.dumps({"array": bare.name, "spec": bare.parameters})))
+    other = replace(spec, mac=XnorSpec(lanes=2))
+    scaled = replace(spec, requant=MultiplierSpec(accumulator_width=32))
+    for array in (bare, other, scaled):
+        with pytest.raises(ValueError, match="the array must have uniform MACs and requantisers by thresholds"):
+            silicon.array_of(json.loads(json.dumps({"array": array.name, "spec": array.parameters})))
 
 
 # All of it.
@@ -379,7 +277,7 @@ def test_a_small_demonstration(tmp_path: Path) -> None:
     out = tmp_path / "demo"
     command = [
         sys.executable, "-m", "reports.demo", "--out", str(out), "--bits", "2", "--epochs", "1", "--bit-epochs", "1",
-        "--limit", "64", "--samples", "2", "--images", "1", "--array", "4x4", "--lanes", "4",
+        "--limit", "64", "--samples", "2", "--images", "1", "--array", "4x4", "--lanes", "4", "--threads", "1",
     ]  # fmt: skip
     # Other tests have the other cores: threads of PyTorch that wait for each other take most of the time then.
     alone_on_a_core = os.environ | {"OMP_NUM_THREADS": "1"}
@@ -408,11 +306,13 @@ def test_a_small_demonstration(tmp_path: Path) -> None:
     cycles = sum(gemm["cycles"] for gemm in record["gemms"])
     loads = sum(gemm["load_cycles"] for gemm in record["gemms"])
     assert f"cycles: {cycles:,} in runs and {loads:,} in loads" in (out / "logs" / "simulate.log").read_text()
-    codes = sum(gemm["codes"] for gemm in record["gemms"])
-    assert codes > 0
+    accumulators, codes = (sum(gemm[name] for gemm in record["gemms"]) for name in ("accumulators", "codes"))
+    assert accumulators > codes > 0
+    assert record["mismatches"] == derived["mismatches"] == 0
     for text in (done.stdout, page):
         assert f"{cycles:,} in runs" in text
         assert f"{loads:,} in loads" in text
+        assert f"{accumulators:,} in {len(record['gemms'])} GEMMs equal PyTorch's, 0 mismatches" in text
         assert f"{codes:,} equal PyTorch's, 0 mismatches" in text
     assert derived["time_us_per_image"] == pytest.approx(cycles / 500)
     assert 0.2 < derived["utilisation"] < 1
