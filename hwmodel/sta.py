@@ -207,6 +207,10 @@ class OpenSta:
                 loads[_plain(name)] = (float(rise) + float(fall)) / 2 * 1e15
         return Timing(self._period_ns, slack, self._period_ns - slack, path, slews, loads)
 
+    def write_sdf(self, path: Path) -> None:
+        """Write every delay of the netlist as it stands, as SDF 3.0 in the library's time unit; see hwmodel.sdf."""
+        self.ask(f"write_sdf -digits 6 {_brace(path.resolve())}")
+
     def critical_stages(self) -> list[Stage]:
         """The cells of the worst path from its start to the one before its end."""
         path = self.ask("report_checks -path_delay max -format full -digits 6")
