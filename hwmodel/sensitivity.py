@@ -1,0 +1,121 @@
+"""How much harm low bits do to which GEMM: a table by role, and by layer where it was measured so finely."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from hwmodel.workload import Gemm, Role
+from rtl.spec import check_integer
+
+__all__ = ["SensitivityTable", "default_sensitivity", "read_sensitivity"]
+
+PACKAGED = Path(__file__).resolve().parent / "data" / "sensitivity.json"
+_MOST_BYTES = 1 << 20
+_COLUMNS = ("role", "layer", "sensitivity")
+
+
+@dataclass(frozen=True)
+class SensitivityTable:
+    """Harm of one unit of quantisation noise in one product, relative to other rows.
+
+    rows: by role and layer; a row of layer None is for all layers of its role that have none of their own. source:
+    where the numbers come from.
+    """
+
+    source: str
+    rows: Mapping[tuple[Role, int | None], float]
+
+    def of(self, gemm: Gemm) -> float:
+        """The sensitivity of a GEMM. Raises ValueError where the table has none for it."""
+        for key in ((gemm.role, gemm.layer), (gemm.role, None)):
+            if key in self.rows:
+                return self.rows[key]
+        where = "" if gemm.layer is None else f" in layer {gemm.layer}"
+        raise ValueError(f"the sensitivity table must have a row for {gemm.role.value}{where}, and has none")
+
+    def harm(self, gemm: Gemm, bits: int) -> float:
+        """Expected harm at ``bits`` bits: sensitivity times products times 4**-bits, the noise of a uniform quantiser
+        whose step halves with each bit.
+        """
+        return self.of(gemm) * gemm.macs * 4.0**-bits
+
+
+@lru_cache(maxsize=1)
+def default_sensitivity() -> SensitivityTable:
+    """The packaged table: the paper's order, MHSA above FFN and the value matrices first."""
+    return read_sensitivity(PACKAGED)
+
+
+def read_sensitivity(path: Path) -> SensitivityTable:
+    """A table from a JSON file ({"source": text, "rows": [{"role", "layer" (optional), "sensitivity"}, ...]}) or a CSV
+    file with the columns role, layer (may be empty) and sensitivity, whose source is its name.
+
+    Raises ValueError, with the file's name, where it is not one; OSError where it cannot be read.
+    """
+    if path.stat().st_size > _MOST_BYTES:
+        raise ValueError(f"{path} must be a sensitivity table of at most {_MOST_BYTES} bytes")
+    try:
+        text = path.read_text()
+        source, entries = (path.name, _csv(text)) if path.suffix == ".csv" else _json(text)
+        rows: dict[tuple[Role, int | None], float] = {}
+        for entry in entries:
+            key, value = _row(entry)
+            if key in rows:
+                raise ValueError(f"a role and layer must have one row, and {_place(key)} has two")
+            rows[key] = value
+        if not rows:
+            raise ValueError("it must have at least one row")
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path} must be a sensitivity table: {error}") from None
+    return SensitivityTable(source, rows)
+
+
+def _json(text: str) -> tuple[str, Sequence[object]]:
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError):
+        raise ValueError("it is no JSON") from None
+    if not isinstance(data, dict) or not isinstance(data.get("rows"), list) or not isinstance(data.get("source"), str):
+        raise ValueError('it must be an object with "source", a text, and "rows", a list')
+    return data["source"], data["rows"]
+
+
+def _csv(text: str) -> list[dict[str, object]]:
+    lines = list(csv.DictReader(text.splitlines(), strict=True))
+    entries: list[dict[str, object]] = []
+    for line in lines:
+        if set(line) - set(_COLUMNS) or not {"role", "sensitivity"} <= set(line) or None in line.values():
+            raise ValueError(f"its columns must be {', '.join(_COLUMNS)}")
+        layer, value = line.get("layer") or "", line["sensitivity"]
+        try:
+            entries.append({"role": line["role"], "layer": int(layer) if layer else None, "sensitivity": float(value)})
+        except ValueError:
+            raise ValueError(f"layer and sensitivity must be numbers, not {layer!r} and {value!r}") from None
+    return entries
+
+
+def _row(entry: object) -> tuple[tuple[Role, int | None], float]:
+    if not isinstance(entry, dict) or not {"role", "sensitivity"} <= set(entry) <= set(_COLUMNS):
+        raise ValueError(f"a row must be an object with role, sensitivity and maybe layer, not {entry!r}")
+    known = {role.value: role for role in Role}
+    if not isinstance(entry["role"], str) or entry["role"] not in known:
+        raise ValueError(f"role must be one of {', '.join(known)}, not {entry['role']!r}")
+    layer, value = entry.get("layer"), entry["sensitivity"]
+    if layer is not None:
+        check_integer("layer", layer, 0)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"sensitivity must be a number of at least 0, not {value!r}")
+    if not (0 <= value < math.inf):
+        raise ValueError(f"sensitivity must be a number of at least 0, not {value}")
+    return (known[entry["role"]], layer), float(value)
+
+
+def _place(key: tuple[Role, int | None]) -> str:
+    role, layer = key
+    return role.value if layer is None else f"{role.value} in layer {layer}"

@@ -1,0 +1,241 @@
+"""Mixed-precision assignments against brute force over every assignment, and tables of sensitivity."""
+
+import itertools
+import json
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hwmodel.policy import assign, main, uniform
+from hwmodel.sensitivity import SensitivityTable, default_sensitivity, read_sensitivity
+from hwmodel.workload import Gemm, PrecisionClass, Role, Workload, load_workload, workload_names
+
+ROLES = (Role.VALUE, Role.QUERY, Role.SCORES, Role.FC1, Role.FC2)
+
+
+def gemm(name: str, role: Role, k: int, *, call: int = 0, layer: int | None = 0, ends: bool = False) -> Gemm:
+    return Gemm(
+        name=name, role=role, layer=layer, call=call, m=1, k=k, n=1, count=1, heads=1,
+        precision_class=PrecisionClass.ENDS if ends else PrecisionClass.BODY, activation_signed=True, static=True,
+        bias=True, feeds_gemm=False,
+    )  # fmt: skip
+
+
+def workload(sizes: list[tuple[Role, int]], *, ends: int = 0) -> Workload:
+    gemms = [gemm(f"g{number}", role, size) for number, (role, size) in enumerate(sizes)]
+    if ends:
+        gemms.append(gemm("classifier", Role.CLASSIFIER, ends, ends=True, layer=None))
+    return Workload(name="w", gemms=tuple(gemms), provenance={})
+
+
+def brute_force(
+    found: Workload, mean: Fraction, widths: list[int], above: Fraction, count_ends: bool
+) -> tuple[Fraction, float]:
+    """Mean and harm of the best of all assignments."""
+    table = default_sensitivity()
+    names = {g.name: g for g in found.gemms if g.precision_class is PrecisionClass.BODY}
+    macs = {name: sum(g.macs for g in found.gemms if g.name == name) for name in names}
+    ends = sum(g.macs for g in found.gemms if g.precision_class is PrecisionClass.ENDS) if count_ends else 0
+    options = []
+    for bits in itertools.product(widths, repeat=len(names)):
+        total = sum(b * macs[name] for b, name in zip(bits, names, strict=True)) + 8 * ends
+        got = Fraction(total, sum(macs.values()) + ends)
+        if got <= mean + above:
+            harm = sum(table.of(g) * macs[name] * 4.0**-b for b, (name, g) in zip(bits, names.items(), strict=True))
+            options.append((abs(got - mean), got, harm))
+    distance, got, _ = min(options)
+    return got, min(harm for d, g, harm in options if (d, g) == (distance, got))
+
+
+@settings(max_examples=150)
+@given(
+    sizes=st.lists(st.tuples(st.sampled_from(ROLES), st.integers(1, 12)), min_size=1, max_size=5),
+    widths=st.lists(st.integers(1, 8), min_size=1, max_size=3, unique=True),
+    place=st.fractions(0, 1, max_denominator=7),
+    above=st.sampled_from([Fraction(0), Fraction(1, 10), Fraction(1)]),
+    ends=st.integers(0, 3),
+    count_ends=st.booleans(),
+)
+def test_the_best_of_all_assignments_is_found(
+    sizes: list[tuple[Role, int]], widths: list[int], place: Fraction, above: Fraction, ends: int, count_ends: bool
+) -> None:
+    found = workload(sizes, ends=ends)
+    macs = sum(size for _, size in sizes)
+    fixed = ends if count_ends else 0
+    least, most = (Fraction(bits * macs + 8 * fixed, macs + fixed) for bits in (min(widths), max(widths)))
+    mean = least + place * (most - least)
+    got = assign(found, mean, widths, above=above, count_ends=count_ends)
+    wanted, harm = brute_force(found, mean, sorted(widths), above, count_ends)
+    assert got.mean_bits == wanted
+    assert got.mean_bits <= mean + above
+    assert got.harm == pytest.approx(harm)
+    counted = [g for g in found.gemms if count_ends or g.precision_class is PrecisionClass.BODY]
+    assert got.mean_bits == Fraction(sum(got.of(g) * g.macs for g in counted), sum(g.macs for g in counted))
+    assert {got.of(g) for g in found.gemms if g.precision_class is PrecisionClass.ENDS} <= {8}
+
+
+@pytest.mark.parametrize("name", workload_names())
+@pytest.mark.parametrize("mean", [Fraction(5, 2), 3, 4])
+def test_means_of_real_networks_are_met(name: str, mean: Fraction | int) -> None:
+    got = assign(load_workload(name), mean, [2, 4, 8])
+    assert 0 <= mean - got.mean_bits < Fraction(1, 1000)
+    assert set(dict(got.mixture().shares)) <= {2, 4, 8}
+    assert got.mixture(PrecisionClass.ENDS).mean_bits == 8
+
+
+def test_values_come_first_then_attention_then_ffn() -> None:
+    found = load_workload("deit-tiny")
+
+    def mean(role: Role, at: int) -> float:
+        got = assign(found, at, [2, 4, 8])
+        chosen = [got.of(g) for g in found.gemms if g.role is role]
+        return sum(chosen) / len(chosen)
+
+    for at in (3, 4, 5):
+        assert mean(Role.VALUE, at) == 8
+        for role in (Role.QUERY, Role.KEY, Role.PROJECTION, Role.SCORES, Role.CONTEXT):
+            assert mean(Role.VALUE, at) >= mean(role, at) >= mean(Role.FC1, at)
+    assert mean(Role.QUERY, 3) == 4
+    assert mean(Role.FC1, 3) == mean(Role.FC2, 3) == 2
+
+
+def test_the_same_question_has_the_same_answer() -> None:
+    sizes = [(Role.QUERY, 4)] * 6 + [(Role.FC1, 4)] * 5
+    first, second = (assign(workload(list(sizes)), Fraction(31, 10), [2, 4, 8]) for _ in range(2))
+    assert first.bits == second.bits
+
+
+def test_calls_of_one_name_share_their_width() -> None:
+    gemms = (gemm("a", Role.QUERY, 3), gemm("a", Role.QUERY, 5, call=1), gemm("b", Role.FC1, 8))
+    found = Workload(name="w", gemms=gemms, provenance={})
+    got = assign(found, 3, [2, 4])
+    assert got.bits == (("a", 4), ("b", 2))
+    assert got.mean_bits == 3
+
+
+def test_a_measured_table_decides() -> None:
+    found = workload([(Role.VALUE, 4), (Role.FC1, 4)])
+    table = SensitivityTable("measured", {(Role.VALUE, None): 1.0, (Role.FC1, 0): 9.0})
+    assert assign(found, 3, [2, 4]).bits == (("g0", 4), ("g1", 2))
+    assert assign(found, 3, [2, 4], sensitivity=table).bits == (("g0", 2), ("g1", 4))
+
+
+def test_codes_at_the_drain_are_those_that_are_read() -> None:
+    """Values take 8-bit codes in, but what reads their sums has fewer."""
+    found = load_workload("deit-tiny")
+    got = assign(found, 4, [2, 4, 8])
+    assert {got.of(g) for g in found.gemms if g.role is Role.VALUE} == {8}
+    assert got.drained_bits == 4
+    assert uniform(found, 3).drained_bits == 3
+    assert uniform(workload([(Role.FC1, 4)]), 3).drained_bits == 1
+
+
+def test_one_width_for_all() -> None:
+    found = workload([(Role.VALUE, 4), (Role.FC1, 4)], ends=1)
+    got = uniform(found, 3)
+    assert got.bits == (("g0", 3), ("g1", 3), ("classifier", 8))
+    assert (got.mean_bits, got.harm) == (3, None)
+    assert dict(uniform(found, 3, ends_bits=4).bits)["classifier"] == 4
+
+
+SMALL = workload([(Role.VALUE, 4), (Role.FC1, 4)])
+REFUSALS: list[tuple[Callable[[], object], type[Exception], str]] = [
+    (lambda: assign(SMALL, 1, [2, 4]), ValueError, "mean_bits must be from 2 to 4 for widths 2, 4, not 1"),
+    (lambda: assign(SMALL, 4.5, [4, 2]), ValueError, "mean_bits must be from 2 to 4 for widths 2, 4, not 4.5"),
+    (lambda: assign(SMALL, float("nan"), [2]), ValueError, "mean_bits must be a finite number, not nan"),
+    (lambda: assign(SMALL, "3", [2]), TypeError, "mean_bits must be a number, not '3'"),  # type: ignore[arg-type]
+    (lambda: assign(SMALL, 3, [2, 4], above=-1), ValueError, "above must be at least 0 bits, not -1"),
+    (lambda: assign(SMALL, 3, [2, 9]), ValueError, "width must be an integer from 1 to 8, not 9"),
+    (lambda: assign(SMALL, 3, []), ValueError, "widths must have at least one width, and are empty"),
+    (lambda: uniform(SMALL, 0), ValueError, "bits must be an integer from 1 to 8, not 0"),
+    (lambda: assign(SMALL, 3, [2, 4], sensitivity=SensitivityTable("t", {(Role.VALUE, 0): 1.0})), ValueError,
+     "the sensitivity table must have a row for fc1 in layer 0, and has none"),
+    (lambda: main(["--widths", "2,x"]), ValueError, "mean and widths must be numbers, not '4' and '2,x'"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("call", "kind", "text"), REFUSALS, ids=[text for *_, text in REFUSALS])
+def test_refusals_say_what_must_be(call: Callable[[], object], kind: type[Exception], text: str) -> None:
+    with pytest.raises(kind) as caught:
+        call()
+    assert str(caught.value) == text
+
+
+# Tables of sensitivity.
+
+
+def test_the_packaged_table_has_the_papers_order() -> None:
+    table = default_sensitivity()
+    assert "2307.00331" in table.source
+    attention = [table.rows[role, None] for role in (Role.QUERY, Role.KEY, Role.SCORES, Role.CONTEXT, Role.PROJECTION)]
+    assert table.rows[Role.VALUE, None] > max(attention)
+    assert min(attention) > max(table.rows[role, None] for role in (Role.FC1, Role.FC2))
+    body = {g.role for name in workload_names() for g in load_workload(name).gemms}
+    body -= {Role.PATCH_EMBEDDING, Role.STEM, Role.POOLER, Role.CLASSIFIER}
+    assert {role for role, _ in table.rows} == body
+
+
+def test_json_and_csv_hold_the_same(tmp_path: Path) -> None:
+    rows: list[dict[str, Any]] = [
+        {"role": "value", "sensitivity": 3}, {"role": "value", "layer": 2, "sensitivity": 0.5}
+    ]  # fmt: skip
+    (tmp_path / "t.json").write_text(json.dumps({"source": "mine", "rows": rows}))
+    (tmp_path / "t.csv").write_text("role,layer,sensitivity\nvalue,,3\nvalue,2,0.5\n")
+    first, second = read_sensitivity(tmp_path / "t.json"), read_sensitivity(tmp_path / "t.csv")
+    assert first.rows == second.rows == {(Role.VALUE, None): 3.0, (Role.VALUE, 2): 0.5}
+    assert (first.source, second.source) == ("mine", "t.csv")
+    assert first.of(gemm("a", Role.VALUE, 1, layer=1)) == 3
+    assert first.of(gemm("a", Role.VALUE, 1, layer=2)) == 0.5
+    assert first.harm(gemm("a", Role.VALUE, 7, layer=2), 3) == 0.5 * 7 / 64
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "reason"),
+    [
+        ("t.json", "{", "it is no JSON"),
+        ("t.json", "[" * 100_000, "it is no JSON"),
+        ("t.json", "[]", 'it must be an object with "source", a text, and "rows", a list'),
+        ("t.json", '{"source": "s", "rows": []}', "it must have at least one row"),
+        ("t.json", '{"source": "s", "rows": [3]}',
+         "a row must be an object with role, sensitivity and maybe layer, not 3"),
+        ("t.json", '{"source": "s", "rows": [{"role": "value", "sensitivity": NaN}]}',
+         "sensitivity must be a number of at least 0, not nan"),
+        ("t.json", '{"source": "s", "rows": [{"role": "value", "sensitivity": "1"}]}',
+         "sensitivity must be a number of at least 0, not '1'"),
+        ("t.json", '{"source": "s", "rows": [{"role": "value", "layer": -1, "sensitivity": 1}]}',
+         "layer must be an integer of at least 0, not -1"),
+        ("t.json", '{"source": "s", "rows": [{"role": "v", "sensitivity": 1}]}',
+         f"role must be one of {', '.join(role.value for role in Role)}, not 'v'"),
+        ("t.csv", "role,sensitivity\nvalue,1\nvalue,2\n", "a role and layer must have one row, and value has two"),
+        ("t.csv", "role,layer,sensitivity\nvalue,1,1\nvalue,1,2\n",
+         "a role and layer must have one row, and value in layer 1 has two"),
+        ("t.csv", "role,layer,sensitivity\nvalue,x,1\n", "layer and sensitivity must be numbers, not 'x' and '1'"),
+        ("t.csv", "role,bits\nvalue,1\n", "its columns must be role, layer, sensitivity"),
+        ("t.csv", "role,sensitivity\nvalue\n", "its columns must be role, layer, sensitivity"),
+        ("t.csv", "", "it must have at least one row"),
+    ],
+)  # fmt: skip
+def test_tables_that_are_none(name: str, text: str, reason: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_text(text)
+    with pytest.raises(ValueError) as caught:
+        read_sensitivity(path)
+    assert str(caught.value) == f"{path} must be a sensitivity table: {reason}"
+
+
+def test_the_command_shows_the_widths(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    main(["--model", "deit-tiny", "--mean", "3"])
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.replace("│", " ").split() == ["value", "12", "8.00"] for line in lines)
+    assert lines[-1] == "mean of 3 bits; shares of the body's MACs: 2b:1733/2698 4b:773/2698 8b:96/1349"
+    table = tmp_path / "t.csv"
+    roles = {g.role for g in load_workload("deit-tiny").gemms if g.precision_class is PrecisionClass.BODY}
+    table.write_text("role,sensitivity\n" + "".join(f"{role.value},{int(role is Role.FC1)}\n" for role in roles))
+    main(["--model", "deit-tiny", "--mean", "3", "--sensitivity", str(table)])
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.replace("│", " ").split()[:1] == ["fc1"] and "8.00" not in line for line in lines)

@@ -1,0 +1,229 @@
+"""Packaged GEMM lists against published counts and formulas worked out by hand, and files that are no workloads."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hwmodel.workload import (
+    Gemm,
+    Module,
+    PrecisionClass,
+    Role,
+    Scales,
+    Workload,
+    load_workload,
+    read_workload,
+    workload_names,
+)
+
+# Multiply-accumulates of one inference as published, in units of 1e9. DeiT-T: 1.3 G (Touvron et al., ICML 2021, and
+# what 1.254 G rounds to); DeiT-S, DeiT-B: 4.6 and 17.6 G (the same); Swin-T, Swin-S: 4.5 and 8.7 G (Liu et al., ICCV
+# 2021, table 1); SReT-T: 1.1 G (Shen et al., ECCV 2022). All of them count products of linear layers, convolutions and
+# attention, not norms, softmax or biases.
+PUBLISHED = {
+    "deit-tiny": 1.3,
+    "deit-small": 4.6,
+    "deit-base": 17.6,
+    "swin-tiny": 4.5,
+    "swin-small": 8.7,
+    "sret-tiny": 1.1,
+}
+
+
+@pytest.mark.parametrize(("name", "published"), PUBLISHED.items())
+def test_macs_are_those_published(name: str, published: float) -> None:
+    assert round(load_workload(name).macs / 1e9, 1) == published
+
+
+@pytest.mark.parametrize(("name", "heads"), [("deit-tiny", 3), ("deit-small", 6), ("deit-base", 12)])
+def test_deit_by_hand(name: str, heads: int) -> None:
+    """12 layers on 196 patches and a class token, 16 x 16 x 3 pixels a patch, 64 features a head, 1000 classes."""
+    width = 64 * heads
+    tokens = 197
+    linear = tokens * width * width * (4 + 2 * 4)
+    attention = 2 * tokens * tokens * width
+    found = load_workload(name)
+    assert found.macs == 12 * (linear + attention) + 196 * 768 * width + width * 1000
+    assert found.weights == 12 * width * width * 12 + 768 * width + width * 1000
+    by_role = found.macs_by_role()
+    assert by_role[Role.SCORES] == by_role[Role.CONTEXT] == 12 * tokens * tokens * width
+    assert {gemm.heads for gemm in found.gemms if gemm.role.module is Module.MHSA} == {heads}
+
+
+@pytest.mark.parametrize(("name", "depths"), [("swin-tiny", (2, 2, 6, 2)), ("swin-small", (2, 2, 18, 2))])
+def test_swin_by_hand(name: str, depths: tuple[int, ...]) -> None:
+    """Windows of 7 x 7 tokens, no padding at 224 x 224 pixels; merging takes four tokens to one of twice the width."""
+    total = 56 * 56 * 48 * 96
+    side, width = 56, 96
+    for stage, depth in enumerate(depths):
+        tokens = side * side
+        total += depth * (tokens * width * width * 12 + 2 * tokens * 49 * width)
+        if stage < 3:
+            total += (tokens // 4) * (4 * width) * (2 * width)
+            side, width = side // 2, 2 * width
+    assert load_workload(name).macs == total + width * 1000
+
+
+@pytest.mark.parametrize("tokens", [128, 384])
+def test_bert_by_hand(tokens: int) -> None:
+    """85 M weights of 12 layers, once a token; the pooler and the classifier see one token."""
+    weights = 12 * 12 * 768 * 768
+    assert round(weights / 1e6) == 85
+    found = load_workload(f"bert-base-{tokens}")
+    assert found.macs == tokens * weights + 12 * 2 * tokens * tokens * 768 + 768 * 768 + 768 * 2
+    assert found.weights == weights + 768 * 768 + 768 * 2
+
+
+def test_sret_by_hand() -> None:
+    """Stem of three convolutions as matrix products, blocks applied twice in other groups, depthwise steps between."""
+    total = 112 * 112 * 27 * 32 + 56 * 56 * (9 * 32) * 64 + 28 * 28 * (9 * 64) * 64
+    for side, width, depth, groups in ((28, 64, 2, (8, 2)), (14, 128, 5, (4, 1)), (7, 256, 3, (1, 1))):
+        tokens = side * side
+        hidden = int(width * 3.6)
+        for count in groups:
+            linear = tokens * (4 * width * width + 2 * width * hidden + 2 * width * width)
+            total += depth * (linear + 2 * tokens * (tokens // count) * width)
+    total += 14 * 14 * 9 * 128 + 7 * 7 * 9 * 256 + 256 * 1000
+    found = load_workload("sret-tiny")
+    assert found.macs == total
+    convolutions = [gemm for gemm in found.gemms if gemm.role in (Role.STEM, Role.DOWNSAMPLING)]
+    assert [(g.m, g.k, g.n, g.count) for g in convolutions] == [
+        (12544, 27, 32, 1), (3136, 288, 64, 1), (784, 576, 64, 1), (196, 9, 2, 64), (49, 9, 2, 128)
+    ]  # fmt: skip
+    assert {gemm.precision_class for gemm in convolutions} == {PrecisionClass.ENDS}
+    twice = [gemm for gemm in found.gemms if gemm.name == "sret.stages.0.blocks.0.attention.scores"]
+    assert [(g.call, g.layer, g.m, g.count) for g in twice] == [(0, 0, 98, 8 * 2), (1, 0, 392, 2 * 2)]
+    # What is applied twice is stored once.
+    assert found.weights < found.macs / 200
+
+
+@pytest.mark.parametrize("name", workload_names())
+def test_every_gemm_is_described(name: str) -> None:
+    found = load_workload(name)
+    for gemm in found.gemms:
+        attention = gemm.role in (Role.SCORES, Role.CONTEXT)
+        assert gemm.static is not attention
+        # Probabilities and what follows a GELU have no sign.
+        unsigned = (Role.CONTEXT, Role.FC2, Role.PROJECTION_FC2)
+        assert gemm.activation_signed is (gemm.role not in unsigned)
+        assert gemm.feeds_gemm is (gemm.role in (Role.QUERY, Role.KEY, Role.VALUE, Role.CONTEXT))
+        if attention:
+            assert gemm.count % gemm.heads == 0
+            assert gemm.layer is not None
+    assert sum(found.macs_by_role().values()) == sum(found.macs_by_class().values()) == found.macs
+    assert found.provenance["command"].startswith("python -m qat.trace --model ")
+    assert {"python", "torch", "transformers", "siliquant"} == set(found.provenance["versions"])
+    layers = [gemm.layer for gemm in found.gemms if gemm.layer is not None]
+    assert sorted(set(layers)) == list(range(max(layers) + 1))
+
+
+@pytest.mark.parametrize("name", ["deit-tiny", "swin-tiny", "bert-base-128"])
+def test_the_ends_are_a_small_part(name: str) -> None:
+    found = load_workload(name)
+    ends = {gemm.role for gemm in found.gemms if gemm.precision_class is PrecisionClass.ENDS}
+    assert ends <= {Role.PATCH_EMBEDDING, Role.POOLER, Role.CLASSIFIER}
+    assert 0 < found.macs_by_class()[PrecisionClass.ENDS] / found.macs < 0.03
+
+
+def gemm(**changes: Any) -> Gemm:
+    values: dict[str, Any] = {
+        "name": "a", "role": Role.QUERY, "layer": 0, "call": 0, "m": 5, "k": 6, "n": 4, "count": 1, "heads": 2,
+        "precision_class": PrecisionClass.BODY, "activation_signed": True, "static": True, "bias": True,
+        "feeds_gemm": True,
+    }  # fmt: skip
+    return Gemm(**{**values, **changes})
+
+
+def test_what_follows_a_gemm() -> None:
+    query = gemm()
+    assert query.requantisation(Scales.TENSOR) is not None
+    assert query.requantisation(Scales.TENSOR).scales == 1  # type: ignore[union-attr]
+    followed = query.requantisation(Scales.HEAD)
+    assert followed is not None
+    assert (followed.outputs, followed.scales, followed.parameter_sets) == (20, 2, 4)
+    context = gemm(role=Role.CONTEXT, static=False, count=2, bias=False, activation_signed=False)
+    followed = context.requantisation(Scales.HEAD)
+    assert followed is not None
+    assert (followed.outputs, followed.scales, followed.parameter_sets) == (40, 2, 1)
+    assert gemm(feeds_gemm=False).requantisation(Scales.HEAD) is None
+
+
+def test_a_projection_with_scales_along_its_sums_is_cut_by_head() -> None:
+    projection = gemm(role=Role.PROJECTION)
+    assert projection.products(Scales.HEAD) == (5, 6, 4, 1)
+    assert projection.products(Scales.HEAD_REDUCED) == (5, 3, 4, 2)
+    assert gemm().products(Scales.HEAD_REDUCED) == (5, 6, 4, 1)
+
+
+REFUSALS: list[tuple[Callable[[], object], type[Exception], str]] = [
+    (lambda: gemm(m=0), ValueError, "m must be an integer of at least 1, not 0"),
+    (lambda: gemm(k=2.0), TypeError, "k must be an integer of at least 1, not 2.0"),
+    (lambda: gemm(layer=-1), ValueError, "layer must be an integer of at least 0, not -1"),
+    (lambda: gemm(name=""), TypeError, "name must be a text, not ''"),
+    (lambda: gemm(role="query"), TypeError, "role must be a Role, not 'query'"),
+    (lambda: gemm(static=1), TypeError, "static must be a bool, not 1"),
+    (lambda: gemm(role=Role.PROJECTION, k=7), ValueError, "k must be a multiple of the 2 heads of a projection, not 7"),
+    (lambda: Workload(name="w", gemms=(), provenance={}), ValueError,
+     "a workload must have at least one GEMM, and w has none"),
+    (lambda: Workload(name="w", gemms=(gemm(call=1),), provenance={}), ValueError, "call of a must be 0, not 1"),
+    (lambda: load_workload("deit"), ValueError, f"model must be one of {', '.join(workload_names())}, not 'deit'"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("call", "kind", "text"), REFUSALS, ids=[text for *_, text in REFUSALS])
+def test_refusals_say_what_must_be(call: Callable[[], object], kind: type[Exception], text: str) -> None:
+    with pytest.raises(kind) as caught:
+        call()
+    assert str(caught.value) == text
+
+
+GOOD: dict[str, Any] = {
+    "format": "siliquant-workload 1", "name": "w", "model": "m", "macs": 120,
+    "gemms": [{"name": "a", "role": "query", "layer": 0, "call": 0, "m": 5, "k": 6, "n": 4, "count": 1, "heads": 2,
+               "ends": False, "activation_signed": True, "static": True, "bias": True, "feeds_gemm": True}],
+}  # fmt: skip
+
+
+def changed(**changes: Any) -> str:
+    return json.dumps({**GOOD, **changes})
+
+
+def with_gemm(**changes: Any) -> str:
+    entry = {**GOOD["gemms"][0], **changes}
+    return changed(gemms=[{key: value for key, value in entry.items() if value != "missing"}])
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (changed(format="other"), "its format must be 'siliquant-workload 1'"),
+        ("[]", "its format must be 'siliquant-workload 1'"),
+        (changed(macs=121), "macs must be the sum over its GEMMs, 120, not 121"),
+        (changed(gemms=[7]), "a GEMM must be an object, not 7"),
+        (changed(gemms=[]), "a workload must have at least one GEMM, and w has none"),
+        (with_gemm(role="other"), f"role must be one of {', '.join(role.value for role in Role)}, not 'other'"),
+        (with_gemm(ends="no"), "ends must be a bool, not 'no'"),
+        (with_gemm(ends="missing"), "it lacks ends"),
+        (with_gemm(bias="missing"), "a GEMM must have the fields of qat.trace, and differs in bias"),
+        (with_gemm(extra=1), "a GEMM must have the fields of qat.trace, and differs in extra"),
+        (with_gemm(m=True), "m must be an integer of at least 1, not True"),
+        (json.dumps({key: value for key, value in GOOD.items() if key != "macs"}), "it lacks macs"),
+    ],
+)
+def test_files_that_are_no_workloads(text: str, reason: str, tmp_path: Path) -> None:
+    path = tmp_path / "workload.json"
+    path.write_text(text)
+    with pytest.raises(ValueError) as caught:
+        read_workload(path)
+    assert str(caught.value) == f"{path} must be a workload of qat.trace: {reason}"
+
+
+def test_a_good_file_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "workload.json"
+    path.write_text(changed())
+    found = read_workload(path)
+    assert found.gemms == (gemm(),)
+    assert (found.name, found.macs, found.weights) == ("w", 120, 24)

@@ -1,0 +1,137 @@
+"""Traced GEMM lists: against hooks on the plain model, against the layers themselves, and against the files kept."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from hwmodel.workload import Role, read_workload
+from qat.convert import gemms, quantize_model
+from qat.integer import IntegerModel
+from qat.models.presets import build
+from qat.requantise import requantisations
+from qat.scheme import Scheme
+from qat.subject import random_subject
+from qat.trace import ROLES, main, role_of, sample, to_text, trace, workload
+
+KEPT = Path(__file__).resolve().parents[2] / "hwmodel" / "data" / "workloads"
+
+
+def counted(name: str, labels: int) -> tuple[int, int]:
+    """MACs of linear layers and convolutions of the plain model by forward hooks, and of attention by its shapes."""
+    torch.manual_seed(0)
+    model = build(name, num_labels=labels).eval()
+    found = {"layers": 0, "attention": 0}
+
+    def linear(module: nn.Linear, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
+        found["layers"] += output.numel() * module.in_features
+
+    def convolution(module: nn.Conv2d, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
+        found["layers"] += output.numel() * module.weight[0].numel()
+
+    def softmax(module: nn.Module, inputs: tuple[torch.Tensor, ...], output: tuple[torch.Tensor, ...]) -> None:
+        values = module.v_proj.out_features if hasattr(module, "v_proj") else module.value.out_features
+        batch, tokens = inputs[0].shape[:2]
+        found["attention"] += 2 * batch * tokens * tokens * values
+
+    for module in model.modules():
+        if isinstance(module, nn.Linear):
+            module.register_forward_hook(linear)
+        elif isinstance(module, nn.Conv2d):
+            module.register_forward_hook(convolution)
+        if hasattr(module, "v_proj") or hasattr(module, "value"):
+            module.register_forward_hook(softmax)
+    with torch.no_grad():
+        model(**sample(model.config, 9))
+    return found["layers"], found["attention"]
+
+
+@pytest.mark.parametrize("name", ["vit-mnist", "swin-mnist", "sret-mnist"])
+def test_macs_are_those_of_the_plain_model(name: str) -> None:
+    layers, attention = counted(name, 10)
+    torch.manual_seed(0)
+    model = build(name, num_labels=10).eval()
+    found = trace(model, sample(model.config, 9))
+    static = sum(gemm.m * gemm.k * gemm.n * gemm.count for gemm in found if gemm.static)
+    assert static == layers
+    products = [gemm.m * gemm.k * gemm.n * gemm.count for gemm in found if not gemm.static]
+    assert sum(products) == attention
+
+
+def test_bert_on_a_short_text() -> None:
+    layers, attention = counted("minilm", 2)
+    model = build("minilm", num_labels=2).eval()
+    found = trace(model, sample(model.config, 9))
+    assert sum(gemm.m * gemm.k * gemm.n * gemm.count for gemm in found) == layers + attention
+    roles = [gemm.role for gemm in found]
+    assert roles[:8] == ["query", "key", "value", "scores", "context", "projection", "fc1", "fc2"]
+    assert roles[-2:] == ["pooler", "classifier"]
+    assert {gemm.heads for gemm in found if gemm.role == "projection"} == {12}
+
+
+@pytest.mark.parametrize("name", ["vit-mnist", "swin-mnist", "sret-mnist"])
+def test_precisions_and_edges_are_those_of_the_layers(name: str) -> None:
+    scheme = Scheme(3, 3, 7, scale_start="mean")
+    subject = random_subject(name, scheme, 1)
+    layers = gemms(subject.model.network)
+    model = build(name, num_labels=10).eval()
+    found = trace(model, sample(model.config, 9))
+    assert list(dict.fromkeys(gemm.name for gemm in found)) == sorted(layers, key=[g.name for g in found].index)
+    for gemm in found:
+        first, second = layers[gemm.name].operands()
+        assert gemm.ends is (set(second.bits) == {7})
+        assert gemm.activation_signed is first.signed
+        assert second.signed
+    edges = {edge.source for edge in requantisations(subject.model, 64)}
+    assert {gemm.name for gemm in found if gemm.feeds_gemm} == edges
+
+
+def test_names_are_those_of_integer_files() -> None:
+    model = build("vit-mnist", num_labels=10)
+    names = [gemm.name for gemm in trace(model, sample(model.config, 9))]
+    quantised = quantize_model(build("vit-mnist", num_labels=10), Scheme(scale_start="mean"), fit_weights=False)
+    for quantizer in (q for gemm in gemms(quantised).values() for q in gemm.operands()):
+        quantizer.set_scale(torch.ones_like(quantizer.scale))
+    integer = IntegerModel.from_quantized(quantised, Scheme(scale_start="mean"), {})
+    assert set(names) == {gemm.name for gemm in integer.gemms()}
+
+
+def test_roles_are_those_of_the_hardware_model() -> None:
+    assert {role for _, role in ROLES} == {role.value for role in Role}
+
+
+def test_a_name_without_a_role_is_refused() -> None:
+    with pytest.raises(ValueError) as caught:
+        role_of("vit.something")
+    assert str(caught.value) == (
+        "the name of a GEMM must tell its role, and vit.something matches no pattern of qat.trace.ROLES"
+    )
+
+
+@pytest.mark.parametrize("name", ["vit-mnist", "deit-tiny"])
+def test_the_kept_list_is_what_is_traced_now(name: str) -> None:
+    kept = json.loads((KEPT / f"{name}.json").read_text())
+    labels = int(kept["command"].rpartition(" ")[2])
+    found = workload(name, labels=labels, tokens=128)
+    assert {**found, "versions": None} == {**kept, "versions": None}
+
+
+def test_the_command_writes_a_workload(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "list.json"
+    main(["--model", "minilm", "--tokens", "5", "--out", str(path)])
+    macs = 6 * (12 * 384 * 384 * 5 + 2 * 5 * 5 * 384) + 384 * 384 + 384 * 2
+    assert capsys.readouterr().out == f"minilm-5: 50 GEMMs, {macs:,} MACs\n"
+    found = read_workload(path)
+    assert found.name == "minilm-5"
+    assert found.provenance["command"] == "python -m qat.trace --model minilm --tokens 5 --labels 2"
+    assert found.provenance["inputs"] == {"input_ids": "1 x 5", "attention_mask": "1 x 5"}
+    assert to_text(json.loads(path.read_text())) == path.read_text()
+
+
+@pytest.mark.parametrize("tokens", [0, 513])
+def test_texts_longer_than_the_positions_are_refused(tokens: int) -> None:
+    with pytest.raises(ValueError) as caught:
+        workload("minilm", labels=2, tokens=tokens)
+    assert str(caught.value) == f"tokens must be an integer from 1 to 512 for minilm, not {tokens}"
