@@ -6,7 +6,7 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BITS   ?= 2,3,4
-EXTRAS ?= sim,qat,dev
+EXTRAS ?= sim,qat,cluster,dev
 APT    ?= yes
 ARGS   ?=
 
@@ -27,7 +27,7 @@ BASE     := $(VENV)/.siliquant-base
 FULL     := $(VENV)/.siliquant-$(subst $(comma),-,$(EXTRAS))
 SOURCES  := pyproject.toml constraints.txt
 
-.PHONY: help setup compare demo test lint bench clean debian-compare debian-demo debian-test
+.PHONY: help setup compare demo test lint bench clean debian-demo debian-test
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -42,7 +42,7 @@ help: ## this list
 
 setup: debian-test $(FULL) ## a virtual environment with everything the targets below need
 
-compare: debian-compare $(BASE) ## uniform against mixed-precision hardware, at BITS
+compare: $(BASE) ## uniform against mixed-precision hardware, at BITS
 	@$(BIN)/python -m hwmodel.compare --bits $(BITS) $(ARGS)
 
 demo: debian-demo $(FULL) ## from a trained network to silicon numbers, in a few minutes
@@ -63,11 +63,8 @@ clean: ## remove what was made, except the virtual environment
 	@rm -rf build out dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
 	@find $(PACKAGES) tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-debian-compare:
-	@sh -c "$$DEBIAN" debian opensta
-
 debian-demo:
-	@sh -c "$$DEBIAN" debian perl make g++ opensta
+	@sh -c "$$DEBIAN" debian perl make g++ iverilog opensta
 
 debian-test:
 	@sh -c "$$DEBIAN" debian perl make g++ iverilog opensta libpython
@@ -110,8 +107,8 @@ has() {
 why() {
     case $$1 in
         perl|make|g++) echo 'Verilator builds its simulations with it' ;;
-        iverilog)      echo 'Icarus Verilog, the simulator for small units' ;;
-        opensta)       echo 'static timing: without it the comparison has no clock periods' ;;
+        iverilog)      echo 'Icarus Verilog: small units, and glitches in measured power' ;;
+        opensta)       echo 'static timing: without it nothing measured has clock periods or power' ;;
         *-venv)        echo 'makes the virtual environment' ;;
         libpython*)    echo 'the Python library that cocotb loads into the simulator' ;;
     esac

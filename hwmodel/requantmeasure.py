@@ -5,7 +5,6 @@ Every netlist behind a row has been simulated against the golden model of its sp
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import json
 from collections.abc import Callable
@@ -16,15 +15,15 @@ from importlib import resources
 from hwmodel.activity import simulate
 from hwmodel.measure import try_stages
 from hwmodel.netlist import read_netlist
-from hwmodel.power import netlist_power
 from hwmodel.recipes import recipe_named
 from hwmodel.requantcost import Unit
 from hwmodel.requantstream import check_outputs, requant_stimulus
 from hwmodel.row import SynthesisRow, make_row, row_key, sha256_text, tool_versions
-from hwmodel.specimen import Bench, generator_sha256, power_data, without_docstrings
+from hwmodel.specimen import Bench, generator_sha256, is_best, power_data, power_figures
 from hwmodel.store import RowStore
 from hwmodel.synth import Synthesis, synthesise
 from rtl.requant import LoadableSpec, PartialSumSpec
+from siliquant.source import code_sha256
 
 __all__ = ["UnitMeasurement", "UnitVariant", "known_unit", "measure_unit", "smallest_unit", "unit_key"]
 
@@ -108,8 +107,10 @@ def _stored(
     plain = find(None)
     if plain is None:
         return None, None
-    powered = plain if plain.minimum_period_ns is None else find(str(unit.plan))
-    return (None if powered is None else UnitVariant(unit.spec, plain, powered)), plain
+    if plain.minimum_period_ns is None:
+        return UnitVariant(unit.spec, plain, plain), plain
+    powered = find(str(unit.plan))
+    return (None if powered is None or not is_best(powered) else UnitVariant(unit.spec, plain, powered)), plain
 
 
 def _synthesised(unit: Unit, verilog: str, plain: SynthesisRow | None, bench: Bench) -> UnitVariant:
@@ -135,24 +136,13 @@ def _powered(row: SynthesisRow, unit: Unit, result: Synthesis, bench: Bench) -> 
     check_outputs(unit.spec, unit.plan, stimulus, waves.words(output), waves.words("out_valid"))
     if result.timing is None:
         return row
-    library = bench.library
-    report = netlist_power(
-        waves,
-        data,
-        slews_ns=result.timing.slews_ns,
-        loads_ff=result.timing.loads_ff,
-        clock_mhz=bench.clock_mhz,
-        compressor_cells=tuple(cell.cell for cell in (library.full_adder, library.half_adder) if cell),
-    )
-    names = ("leakage_uw", "clock_uw", "internal_uw", "switching_uw", "power_uw", "energy_pj_per_cycle")
-    return row.with_power(str(unit.plan), **{name: round(getattr(report, name), 9) for name in names})
+    figures = power_figures(waves, stimulus.words, result, bench.library, bench.clock_mhz)
+    return row.with_power(str(unit.plan), **figures)
 
 
 @cache
 def _units_sha256() -> str:
     """A hash over the code that makes a unit, without comments and docstrings, and the versions of its tools."""
-    digest = hashlib.sha256(generator_sha256().encode())
-    for file in sorted(resources.files("rtl").joinpath("requant").iterdir(), key=lambda entry: entry.name):
-        if file.name.endswith(".py") and file.name not in ("fit.py", "slopes.py"):  # those find parameters, not gates
-            digest.update(file.name.encode() + ast.dump(without_docstrings(ast.parse(file.read_text()))).encode())
-    return digest.hexdigest()
+    files = resources.files("rtl").joinpath("requant").iterdir()
+    finding = ("fit.py", "slopes.py")  # find parameters, not gates
+    return code_sha256((file for file in files if file.name not in finding), generator_sha256())

@@ -13,6 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from hwmodel.areaparts import AreaParts, area_parts
+from hwmodel.icarus import icarus_version
 from hwmodel.library import Library
 from hwmodel.recipes import FLOW_VERSION
 from hwmodel.sta import opensta_version
@@ -40,6 +41,9 @@ _FLOW_SOURCES = (
 )
 
 
+_LATER = {"toggles", "settled_uw"}  # fields that rows without power may lack
+
+
 @dataclass(frozen=True)
 class SynthesisRow:
     """Area, timing and, once computed, power of one design.
@@ -48,6 +52,8 @@ class SynthesisRow:
     cells left out of it and its full-adder cell.  cells: placed cells; histogram: their number by library cell.
     Timing fields are None without OpenSTA; power fields are None until hwmodel.power has filled them.
     energy_pj_per_cycle: dynamic and leakage energy of one clock cycle under the stream `activity`.
+    toggles: what internal_uw and switching_uw count, "glitch-aware" or "zero-delay"; settled_uw: their sum without
+    glitches, whichever it is.
     """
 
     design: str
@@ -77,6 +83,8 @@ class SynthesisRow:
     switching_uw: float | None = None
     power_uw: float | None = None
     energy_pj_per_cycle: float | None = None
+    toggles: str | None = None
+    settled_uw: float | None = None
     date: str | None = field(default=None, compare=False)
 
     @property
@@ -110,7 +118,7 @@ class SynthesisRow:
         if not isinstance(data, dict):
             raise ValueError(f"a synthesis row must be a JSON object, not {type(data).__name__}")
         known = {entry.name for entry in fields(cls)}
-        if set(data) != known:
+        if set(data) - known or (known - set(data)) - _LATER:
             wrong = ", ".join(sorted(set(data) ^ known))
             raise ValueError(f"a synthesis row must have exactly the fields of SynthesisRow, and differs in {wrong}")
         try:
@@ -190,6 +198,7 @@ def tool_versions() -> dict[str, str]:
     return {
         "yosys": _version("pyosys"),
         "opensta": opensta_version() or "none",
+        "icarus": icarus_version() or "none",
         "amaranth": _version("amaranth"),
         "siliquant": _version("siliquant"),
         "python": platform.python_version(),

@@ -184,10 +184,10 @@ def test_a_missing_debian_package_is_named_with_the_way_to_install_it(tmp_path: 
     for tool in ("sh", "cat", "mkdir"):
         (tools / tool).symlink_to(shutil.which(tool) or pytest.fail(f"{tool} is not on PATH"))
     make = shutil.which("make") or pytest.fail("make is not on PATH")
-    command = [make, "debian-compare", "APT=no", f"VENV={tmp_path / 'venv'}"]
+    command = [make, "debian-demo", "APT=no", f"VENV={tmp_path / 'venv'}"]
     result = subprocess.run(command, cwd=ROOT, env={"PATH": str(tools)}, capture_output=True, text=True, check=True)
     assert "opensta" in result.stderr
-    assert "sudo apt-get install opensta" in result.stderr
+    assert "sudo apt-get install perl make g++ iverilog opensta" in result.stderr
 
 
 def test_the_python_in_the_readme_gives_what_it_says() -> None:

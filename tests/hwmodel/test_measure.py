@@ -7,17 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from hwmodel import measure as measuring
 from hwmodel.library import find_library
 from hwmodel.measure import known, measure, smallest
 from hwmodel.row import SynthesisRow, tool_versions
-from hwmodel.specimen import Bench, generator_key, without_docstrings
+from hwmodel.specimen import Bench, generator_key
 from hwmodel.stimulus import Mismatch, StreamPlan, check_sums, make_stimulus, precisions_to_check
 from hwmodel.store import PACKAGED_ROWS, RowStore
 from hwmodel.streams import Stream
 from rtl import verilog
 from rtl.mac import DESIGNS, LoomSpec, UniformSpec, XnorSpec
 from rtl.spec import MacSpec, Precision
+from siliquant.source import without_docstrings
 
 SPEC = UniformSpec(weight_bits=2, activation_bits=2, lanes=1, reduction_length=16)
 W2A2 = Precision(2, 2)

@@ -1,0 +1,207 @@
+"""Makes the table that the cost model of a library is fitted to: ``python -m hwmodel.calibrate``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from siliquant.cli import Parser, run
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from hwmodel.calibration import CalibrationTable
+    from hwmodel.executors import Runner
+    from hwmodel.points import LibraryChoice, Point
+    from hwmodel.specimen import Bench
+    from hwmodel.store import RowStore
+    from hwmodel.sweep import SweepDesign
+
+__all__ = ["main", "measure", "parser"]
+
+PROG = "hwmodel.calibrate"
+EPILOG = """\
+DIR gets LIBRARY.csv and .json, and the model fitted to them in models/. Rows are kept in the user's cache as they are
+made: a run that was stopped goes on where it was. docs/calibration.md says what is measured, and how to use a cluster.
+
+examples:
+  python -m hwmodel.calibrate
+  python -m hwmodel.calibrate --library sky130hd --pdk-dir pdk --jobs 8
+  python -m hwmodel.calibrate --liberty my.lib.gz --scheduler tcp://login1:8786"""
+
+
+def parser() -> Parser:
+    """The options; their defaults are in the help."""
+    made = Parser(prog=PROG, description=__doc__, epilog=EPILOG)
+    library = made.add_mutually_exclusive_group()
+    library.add_argument("--library", default="freepdk45", metavar="NAME",
+                         help="freepdk45, sky130hd, ihp-sg13g2 or asap7 (default freepdk45)")  # fmt: skip
+    library.add_argument("--liberty", type=Path, metavar="FILE", help="a Liberty file instead (.lib, .lib.gz, .lib.xz)")
+    made.add_argument("--pdk-dir", type=Path, metavar="DIR",
+                      help="where the open PDKs' Liberty files are (default $SILIQUANT_PDK_DIR)")  # fmt: skip
+    made.add_argument("--effort", choices=("quick", "normal", "high"), default="normal",
+                      help="synthesis recipes tried (default normal)")  # fmt: skip
+    made.add_argument("--out", type=Path, default=Path("build/calibration"), metavar="DIR",
+                      help="folder for the table (default build/calibration)")  # fmt: skip
+    how = made.add_mutually_exclusive_group()
+    how.add_argument("--jobs", metavar="N", help="designs measured at a time (default: the processors)")
+    how.add_argument("--scheduler", metavar="ADDRESS", help="the Dask scheduler whose workers measure, tcp://host:port")
+    how.add_argument("--table-only", action="store_true",
+                     help="measure nothing: a table of the designs whose rows are all known")  # fmt: skip
+    return made
+
+
+def main(arguments: Sequence[str] | None = None, designs: Sequence[SweepDesign] | None = None) -> None:
+    """The command line, for ``designs`` (default: those of the sweep). Exits with code 1 where a design failed."""
+    options = parser().parse_args(arguments)
+    runner = None if options.table_only else _runner(options)
+    _check_writable(options.out)
+
+    from hwmodel.calibration import write_calibration
+    from hwmodel.points import LibraryChoice, calibration_table, known_points
+    from hwmodel.specimen import Bench
+    from hwmodel.sta import find_opensta
+    from hwmodel.store import RowStore
+    from hwmodel.sweep import sweep_designs
+
+    choice = LibraryChoice(options.library, _absolute(options.liberty), _absolute(options.pdk_dir))
+    bench = Bench(choice.find(), effort=options.effort)
+    store = RowStore(report=_say)
+    wanted = sweep_designs() if designs is None else tuple(designs)
+    known = {design: known_points(design, bench, store) for design in wanted}
+    missing = [design for design, points in known.items() if points is None]
+    if runner is not None and missing:
+        try:
+            find_opensta()
+        except RuntimeError as error:
+            raise ValueError(str(error)) from None
+        _explain(measure(missing, choice, bench, store, runner))
+        known |= {design: known_points(design, bench, store) for design in missing}
+    found: list[Point] = [point for points in known.values() for point in points or ()]
+    if not found:
+        raise ValueError(f"no design has all its rows of {bench.library.name} yet: run without --table-only")
+    left_out = [design.spec.name for design, points in known.items() if points is None]
+    table = calibration_table(
+        found,
+        bench.library,
+        command=_command(options),
+        date=datetime.now(UTC).date().isoformat(),
+        left_out=left_out,
+    )
+    paths = write_calibration(table, options.out)
+    if left_out:
+        _say(f"left out, as rows are missing: {', '.join(sorted(left_out))}")
+    about = table.provenance
+    size = f"{about.rows} rows, {about.points} points, {about.designs} designs"
+    print(f"{' and '.join(path.name for path in paths)} in {options.out}: {size}")
+    _fit(table, options.out / "models" / f"{about.library}.json")
+
+
+def _fit(table: CalibrationTable, path: Path) -> None:
+    """Fits the cost model to a table and writes it; says why not where there is too little to fit."""
+    from hwmodel.modelfile import write_model
+    from hwmodel.validationtables import fit_table
+
+    try:
+        model = fit_table(table)
+    except ValueError as error:
+        _say(f"no model: {error}")
+        return
+    write_model(model, path)
+    print(f"cost model in {path}; python -m hwmodel.validate states its error")
+
+
+def measure(
+    designs: Iterable[SweepDesign], choice: LibraryChoice, bench: Bench, store: RowStore, runner: Runner
+) -> Mapping[str, str]:
+    """Has every design measured, keeps the rows as they come, and shows how far it is.
+
+    Returns what went wrong by module, one line each; empty where nothing did. ValueError where a worker would make
+    other rows than this machine.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from hwmodel.points import Unit, WorkerDiffers, known_points, measure_unit, signature
+    from hwmodel.row import SynthesisRow
+    from hwmodel.specimen import generator_key
+
+    units = [Unit(design, choice, bench.effort, signature(bench.library, design)) for design in designs]
+    columns = (
+        TextColumn(f"calibrating {bench.library.name}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+        TextColumn("{task.fields[last]}"),
+    )  # fmt: skip
+    failures = {}
+    with Progress(*columns, console=Console(stderr=True)) as progress, closing(runner(measure_unit, units)) as outcomes:
+        task = progress.add_task("", total=len(units), last="")
+        for outcome in outcomes:
+            design, error = outcome.item.design, outcome.error
+            if isinstance(error, WorkerDiffers):
+                raise ValueError(str(error))
+            rows = [SynthesisRow.from_json(line) for line in outcome.result or ()]
+            for row in rows:
+                if store.get(row.key) != row:
+                    store.put(row)
+                store.remember_verilog(generator_key(design.spec), row.verilog_sha256)
+            if error is None and known_points(design, bench, store) is None:
+                error = ValueError("the rows that came back are not those that were asked for")
+            if error is None:
+                last = f"{design.spec.name} {rows[-1].area_um2:,.0f} um2"
+            else:
+                failures[design.spec.name] = f"{type(error).__name__}: {' '.join(str(error).split())}"
+                last = f"{design.spec.name} failed"
+            progress.update(task, advance=1, last=last)
+    return failures
+
+
+def _explain(failures: Mapping[str, str]) -> None:
+    """Says which designs failed, and exits with code 1, where any did."""
+    for name, text in sorted(failures.items()):
+        _say(f"{name}: {text}")
+    if failures:
+        count = "1 design" if len(failures) == 1 else f"{len(failures)} designs"
+        _say(f"{count} failed, so no table was written; all other rows are kept, and --table-only leaves these out")
+        sys.exit(1)
+
+
+def _runner(options: Namespace) -> Runner:
+    from hwmodel.executors import cluster, local
+
+    if options.scheduler is not None:
+        return cluster(options.scheduler)
+    jobs = str(os.cpu_count() or 1) if options.jobs is None else options.jobs
+    if not jobs.strip().isdecimal() or not 1 <= int(jobs) <= 1024:
+        raise ValueError(f"jobs must be an integer from 1 to 1024, not {jobs!r}")
+    return local(int(jobs))
+
+
+def _command(options: Namespace) -> str:
+    """The command that makes the table again, without what depends on the machine."""
+    library = f"--liberty {options.liberty.name}" if options.liberty else f"--library {options.library}"
+    return f"python -m {PROG} {library}" + (f" --effort {options.effort}" if options.effort != "normal" else "")
+
+
+def _absolute(path: Path | None) -> Path | None:
+    return None if path is None else path.absolute()
+
+
+def _check_writable(folder: Path) -> None:
+    """Raises OSError before any work is done where the output folder cannot be written."""
+    import tempfile
+
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder):
+        pass
+
+
+def _say(text: str) -> None:
+    print(f"{PROG}: {text}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    run(PROG, main)

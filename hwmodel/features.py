@@ -1,0 +1,133 @@
+"""What the cost model needs of a design, found once and kept: counts, transitions, longest paths.
+
+    user layer   <cache>/features/<first two of key>/<key>.json     one small file a design, renamed into place
+    package      hwmodel/data/features.json                         designs of the comparison
+
+The key is a hash of the design and of the code that decides the numbers, so what is kept is never stale; a file that is
+damaged counts as missing. Two processes may write the same file: what one of them lost is found again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from functools import cache, lru_cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hwmodel.paths import Adders, Step, longest_path
+from hwmodel.stimulus import StreamPlan
+from hwmodel.structure import Part, structure_of
+from hwmodel.switching import switching_of
+from rtl.spec import MacSpec
+from siliquant.files import cache_dir, write_atomically
+from siliquant.source import code_sha256
+
+__all__ = ["PARTS", "Vector", "are_kept", "counts_of", "package_features", "periods_of", "transitions_of"]
+
+Vector = npt.NDArray[np.float64]
+PARTS = tuple(Part)
+"""The order of the entries of vectors by part."""
+_PACKAGED = Path(__file__).resolve().parent / "data" / "features.json"
+_CODE = ("features.py", "paths.py", "recorded.py", "stimulus.py", "streams.py", "structure.py", "switching.py")
+_DIGITS = 7  # significant, of what is kept and of what is answered alike
+
+
+@lru_cache(maxsize=65536)
+def counts_of(spec: MacSpec) -> Vector:
+    """The number of each part of a design."""
+    entry = _entry(spec)
+    if "counts" not in entry:
+        counts = structure_of(spec).counts
+        _add(spec, "counts", [counts[part] for part in PARTS])
+    return np.array(_entry(spec)["counts"], dtype=np.float64)
+
+
+@lru_cache(maxsize=65536)
+def transitions_of(spec: MacSpec, plan: StreamPlan) -> tuple[Vector, Vector]:
+    """Transitions a cycle of each part of a design: settled ones, and glitches on top."""
+    name = f"transitions, {plan}"
+    if name not in _entry(spec):
+        found = switching_of(spec, plan)
+        _add(spec, name, [[_rounded(each[part]) for part in PARTS] for each in (found.settled, found.glitches)])
+    settled, glitches = _entry(spec)[name]
+    return np.array(settled, dtype=np.float64), np.array(glitches, dtype=np.float64)
+
+
+def periods_of(
+    spec: MacSpec, relaxed_ns: Mapping[Step, float], fastest_ns: Mapping[Step, float]
+) -> tuple[float, float]:
+    """Longest paths in ns: by ``relaxed_ns`` where adders ripple, and by ``fastest_ns`` where they look ahead."""
+    delays = [[table[step] for step in Step] for table in (relaxed_ns, fastest_ns)]
+    name = f"periods, {hashlib.sha256(json.dumps(delays).encode()).hexdigest()[:16]}"
+    if name not in _entry(spec):
+        pairs = ((relaxed_ns, Adders.RIPPLE), (fastest_ns, Adders.PREFIX))
+        _add(spec, name, [_rounded(longest_path(spec, table, adders).ns) for table, adders in pairs])
+    relaxed, fastest = _entry(spec)[name]
+    return float(relaxed), float(fastest)
+
+
+def are_kept(spec: MacSpec, plans: Iterable[StreamPlan]) -> bool:
+    """Whether counts and the transitions under some streams are kept, so that they are found at once."""
+    entry = _entry(spec)
+    return "counts" in entry and all(f"transitions, {plan}" in entry for plan in plans)
+
+
+def package_features(specs: Iterable[MacSpec], path: Path) -> None:
+    """Writes what is kept of some designs, as the package has it."""
+    found = {_key(spec): _entry(spec) for spec in specs}
+    lines = [f"{json.dumps(key)}: {json.dumps(found[key], sort_keys=True)}" for key in sorted(found)]
+    write_atomically(path, "{\n" + ",\n".join(lines) + "\n}\n")
+
+
+@lru_cache(maxsize=65536)
+def _entry(spec: MacSpec) -> dict[str, Any]:
+    """What is known of a design; grows as more is asked."""
+    key = _key(spec)
+    try:
+        kept = json.loads(_path(key).read_text())
+    except (OSError, ValueError):
+        kept = {}
+    return {**_packaged().get(key, {}), **(kept if isinstance(kept, dict) else {})}
+
+
+def _add(spec: MacSpec, name: str, value: Any) -> None:
+    entry = _entry(spec)
+    entry[name] = value
+    with contextlib.suppress(OSError):  # where nothing can be kept it is found again
+        write_atomically(_path(_key(spec)), json.dumps(entry, sort_keys=True) + "\n")
+
+
+def _path(key: str) -> Path:
+    return cache_dir() / "features" / key[:2] / f"{key}.json"
+
+
+@cache
+def _packaged() -> dict[str, dict[str, Any]]:
+    try:
+        return dict(json.loads(_PACKAGED.read_text()))
+    except (OSError, ValueError):
+        return {}
+
+
+@lru_cache(maxsize=65536)
+def _key(spec: MacSpec) -> str:
+    question = [spec.design, spec.parameters, _code_sha256()]
+    return hashlib.sha256(json.dumps(question, sort_keys=True, default=int).encode()).hexdigest()
+
+
+@cache
+def _code_sha256() -> str:
+    rtl, here = resources.files("rtl"), resources.files("hwmodel")
+    files = [file for place in (rtl, rtl.joinpath("mac")) for file in place.iterdir()]
+    return code_sha256([*files, *(here.joinpath(name) for name in _CODE)])
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.{_DIGITS}g}")

@@ -1,0 +1,234 @@
+"""Fits the coefficients of the cost model to a library's calibration points.
+
+Everything is a non-negative least-squares fit (Lawson and Hanson, through scipy) of relative errors: each point counts
+the same, small or large, and no coefficient is negative. Points far off are given less weight in two more rounds
+(Huber's weights, at twice the median error). Only points that are not held out are looked at.
+
+Paths are found with the delays and the delays fitted to the paths, in turns, because which path is longest depends on
+the delays; the round with the least error is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import nnls
+
+from hwmodel.features import PARTS, Vector, counts_of, transitions_of
+from hwmodel.model import Coefficients, LibraryModel, Range, pressure, shape_of
+from hwmodel.paths import Adders, Step, longest_path
+from hwmodel.recipes import looks_at_area_alone
+from hwmodel.stimulus import StreamPlan
+from hwmodel.structure import FLIP_FLOPS
+from rtl.spec import MacSpec
+
+__all__ = ["Point", "fit"]
+
+_STEPS = tuple(Step)
+_ROUNDS = 8
+_PULL = 0.05  # towards the delays of the round before, in units of a point's relative error
+_START_NS = {  # only where the search for paths begins; scaled to the library before the first fit
+    Step.START: 0.08,
+    Step.AND: 0.03,
+    Step.OR: 0.03,
+    Step.XOR: 0.05,
+    Step.MUX: 0.05,
+    Step.SUM: 0.1,
+    Step.CARRY: 0.09,
+    Step.HALF: 0.06,
+    Step.RIPPLE: 0.05,
+    Step.TOTAL: 0.05,
+    Step.FAN_OUT: 0.01,
+    Step.LOAD: 0.001,
+    Step.SETUP: 0.04,
+}
+
+
+@dataclass(frozen=True)
+class Point:
+    """One measured netlist under one operand stream.
+
+    Energies are dynamic, in pJ a cycle: ``clock_pj`` of clock pins, ``settled_pj`` of the rest without glitches,
+    ``glitch_pj`` of those. ``relaxed``: whether it is the smallest netlist there is, whatever the clock.
+    ``searched``: whether every recipe was tried for its clock.
+    """
+
+    spec: MacSpec
+    plan: StreamPlan
+    clock_mhz: float
+    held_out: str
+    area_um2: float
+    minimum_period_ns: float
+    meets_clock: bool
+    recipe: str
+    leakage_uw: float
+    clock_pj: float
+    settled_pj: float
+    glitch_pj: float
+
+    @property
+    def relaxed(self) -> bool:
+        """Whether only area was looked at when it was chosen."""
+        return self.meets_clock and looks_at_area_alone(self.recipe)
+
+    @property
+    def dynamic_pj(self) -> float:
+        """All dynamic energy of a cycle."""
+        return self.clock_pj + self.settled_pj + self.glitch_pj
+
+    @property
+    def power_uw(self) -> float:
+        """Leakage and dynamic power."""
+        return self.leakage_uw + self.dynamic_pj * self.clock_mhz
+
+
+def fit(
+    points: Sequence[Point], library: str, corner: str, voltage_v: float, provenance: Mapping[str, str]
+) -> LibraryModel:
+    """The model of a library from its points, those held out left aside.
+
+    Raises ValueError where there are fewer than twenty designs to fit.
+    """
+    fitted = [point for point in points if not point.held_out]
+    relaxed = list({point.spec: point for point in reversed(fitted) if point.relaxed}.values())
+    if len(relaxed) < 20:
+        raise ValueError(f"a model must be fitted to at least 20 designs, not {len(relaxed)}")
+    counts = np.stack([counts_of(point.spec) for point in relaxed])
+    area_um2 = _fit_parts(counts, np.array([point.area_um2 for point in relaxed]))
+    leakage_nw = 1e3 * _fit_parts(counts, np.array([point.leakage_uw for point in relaxed]))
+    relaxed_ns = _fit_delays(relaxed, Adders.RIPPLE)
+    missed, met = _fastest(fitted)
+    fastest_ns = _fit_delays(missed or met, Adders.PREFIX, met if missed else ())
+
+    flip_flops = np.array([part in FLIP_FLOPS for part in PARTS])
+    powered = [point for point in fitted if point.relaxed]
+    clock_fj = 1e3 * float(np.median([point.clock_pj / counts_of(point.spec)[flip_flops].sum() for point in powered]))
+    transitions = [transitions_of(point.spec, point.plan) for point in powered]
+    whole = np.array([point.dynamic_pj for point in powered])  # errors count as shares of the whole energy
+    settled = np.stack([each[0] for each in transitions])
+    settled_fj = 1e3 * _relative_fit(settled, np.array([point.settled_pj for point in powered]), whole)
+    glitches = np.stack([each[1] for each in transitions])
+    glitch_fj = 1e3 * _relative_fit(glitches, np.array([point.glitch_pj for point in powered]), whole)
+
+    still = Coefficients(
+        area_um2, leakage_nw, clock_fj, settled_fj, glitch_fj, relaxed_ns, fastest_ns, 0.0, 0.0, 0.0, 0.0
+    )
+    areas_um2 = [point.area_um2 for point in points]
+    # Designs that were held out count here: the error is known there.
+    every = np.stack([counts_of(point.spec) for point in points])
+    known = Range(every.max(axis=0), min(areas_um2), max(areas_um2))
+    model = LibraryModel(library, corner, voltage_v, still, known, provenance)
+    return _with_growth(model, fitted)
+
+
+def _fit_parts(counts: Vector, values: Vector) -> Vector:
+    """A coefficient for each part; all flip-flops are alike, whatever they hold."""
+    together = np.array([part in FLIP_FLOPS for part in PARTS])
+    columns = np.column_stack([counts[:, ~together], counts[:, together].sum(axis=1)])
+    found = _relative_fit(columns, values)
+    result = np.empty(len(PARTS))
+    result[~together], result[together] = found[:-1], found[-1]
+    return result
+
+
+def _relative_fit(features: Vector, values: Vector, scale: Vector | None = None) -> Vector:
+    """Non-negative coefficients with the least relative errors, outliers weighted down."""
+    scale = values if scale is None else scale
+    rows, wanted = features / scale[:, None], values / scale
+    weights = np.ones(len(values))
+    found, _ = nnls(rows, wanted)
+    for _ in range(2):
+        error = np.abs(rows @ found - wanted)
+        weights = np.minimum(1.0, 2 * max(float(np.median(error)), 1e-6) / np.maximum(error, 1e-9))
+        root = np.sqrt(weights)
+        found, _ = nnls(rows * root[:, None], wanted * root)
+    return np.asarray(found, dtype=np.float64)
+
+
+def _fastest(points: Sequence[Point]) -> tuple[list[Point], list[Point]]:
+    """The fastest netlist found of each design: of those that missed a clock, and of those that met every one.
+
+    A design that met every clock can be faster still: its period is a bound and no more.
+    """
+    best: dict[MacSpec, Point] = {}
+    for point in points:
+        known = best.get(point.spec)
+        if known is None or point.minimum_period_ns < known.minimum_period_ns:
+            best[point.spec] = point
+    missed = {point.spec for point in points if not point.meets_clock}
+    return (
+        [point for spec, point in best.items() if spec in missed],
+        [point for spec, point in best.items() if spec not in missed],
+    )
+
+
+def _fit_delays(points: Sequence[Point], adders: Adders, bounds: Sequence[Point] = ()) -> dict[Step, float]:
+    """The delays of the steps of paths, from the minimum periods of some netlists.
+
+    bounds: netlists whose period is at least what the path should take; they count where it takes more.
+    """
+    every = [*points, *bounds]
+    wanted = np.array([point.minimum_period_ns for point in every])
+    is_bound = np.arange(len(every)) >= len(points)
+    delays = np.array([_START_NS[step] for step in _STEPS])
+
+    def paths(delays: Vector) -> tuple[Vector, Vector]:
+        named = dict(zip(_STEPS, delays.tolist(), strict=True))
+        found = [longest_path(point.spec, named, adders) for point in every]
+        return np.array([[path.steps[step] for step in _STEPS] for path in found]), np.array([p.ns for p in found])
+
+    steps, times = paths(delays)
+    delays = delays * float(np.median((wanted / times)[~is_bound]))
+    best: tuple[float, Vector] | None = None
+    for _ in range(_ROUNDS):
+        steps, times = paths(delays)
+        counts = ~is_bound | (times > wanted)
+        error = float(np.sqrt(np.mean((times[counts] / wanted[counts] - 1) ** 2)))
+        if best is None or error < best[0]:
+            best = error, delays
+        pull = np.diag(_PULL / np.maximum(delays, 1e-4 * wanted.mean()))
+        rows = steps[counts] / wanted[counts, None]
+        found, _ = nnls(np.vstack([rows, pull]), np.concatenate([np.ones(len(rows)), np.full(len(pull), _PULL)]))
+        delays = (delays + found) / 2
+    assert best is not None
+    return dict(zip(_STEPS, best[1].tolist(), strict=True))
+
+
+def _with_growth(model: LibraryModel, points: Sequence[Point]) -> LibraryModel:
+    """The model with what clock pressure adds, from netlists under pressure against the relaxed one of their design."""
+    base = {point.spec: point for point in reversed(points) if point.relaxed}
+    pressed = [point for point in points if not point.relaxed and point.spec in base]
+    squares = []
+    for point in pressed:
+        shape = shape_of(point.spec, model)
+        squares.append(pressure(shape.relaxed_ns, shape.fastest_ns, point.clock_mhz) ** 2)
+    by_plan = {(point.spec, point.plan): point for point in reversed(points) if point.relaxed}
+
+    def growth(value: Callable[[Point], float]) -> float:
+        pairs = [
+            (square, value(point) / value(by_plan[point.spec, point.plan]) - 1)
+            for square, point in zip(squares, pressed, strict=True)
+            if (point.spec, point.plan) in by_plan
+        ]
+        top = sum(square * more for square, more in pairs)
+        return max(0.0, top / max(1e-12, sum(square * square for square, _ in pairs)))
+
+    met = [point for point in pressed if point.meets_clock]
+    margin = float(np.median([1 - p.minimum_period_ns * p.clock_mhz / 1000.0 for p in met])) if met else 0.0
+    old = model.coefficients
+    new = Coefficients(
+        old.area_um2,
+        old.leakage_nw,
+        old.clock_fj,
+        old.settled_fj,
+        old.glitch_fj,
+        old.relaxed_ns,
+        old.fastest_ns,
+        growth(lambda point: point.area_um2),
+        growth(lambda point: point.leakage_uw),
+        growth(lambda point: point.dynamic_pj),
+        margin,
+    )
+    return LibraryModel(model.library, model.corner, model.voltage_v, new, model.range, model.provenance)

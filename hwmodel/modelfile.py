@@ -1,0 +1,155 @@
+"""Fitted models as JSON files: written by the fit, read by the estimate, checked field by field."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hwmodel.features import PARTS, Vector
+from hwmodel.model import Coefficients, LibraryModel, Range
+from hwmodel.paths import Step
+from siliquant.files import write_atomically
+
+__all__ = ["PACKAGED_MODELS", "known_models", "load_model", "read_model", "write_model"]
+
+PACKAGED_MODELS = Path(__file__).resolve().parent / "data" / "models"
+_FORMAT = "siliquant-model 1"
+
+
+def write_model(model: LibraryModel, path: Path) -> None:
+    """Writes a model; equal models give equal bytes."""
+    found, known = model.coefficients, model.range
+    data = {
+        "format": _FORMAT,
+        "library": model.library,
+        "corner": model.corner,
+        "voltage_v": model.voltage_v,
+        "provenance": dict(model.provenance),
+        "area_um2": _by_part(found.area_um2),
+        "leakage_nw": _by_part(found.leakage_nw),
+        "clock_fj": _rounded(found.clock_fj),
+        "settled_fj": _by_part(found.settled_fj),
+        "glitch_fj": _by_part(found.glitch_fj),
+        "relaxed_ns": {step.value: _rounded(found.relaxed_ns[step]) for step in Step},
+        "fastest_ns": {step.value: _rounded(found.fastest_ns[step]) for step in Step},
+        "growth": {
+            "area": _rounded(found.area_growth),
+            "leakage": _rounded(found.leakage_growth),
+            "energy": _rounded(found.energy_growth),
+        },
+        "margin": _rounded(found.margin),
+        "range": {
+            "counts": _by_part(known.counts),
+            "smallest_um2": _rounded(known.smallest_um2),
+            "largest_um2": _rounded(known.largest_um2),
+        },
+    }
+    write_atomically(path, json.dumps(data, indent=1) + "\n")
+
+
+def read_model(path: Path) -> LibraryModel:
+    """The model in a file. OSError as usual; ValueError, saying what is wrong, where it holds none."""
+    try:
+        data = json.loads(path.read_text())
+        if not isinstance(data, dict):
+            raise ValueError("it must be an object")
+        if data["format"] != _FORMAT:
+            raise ValueError(f"its format must be {_FORMAT!r}, not {data['format']!r}")
+        growth = _named(data["growth"], "growth", ("area", "leakage", "energy"), "of area, leakage and energy")
+        known = _named(data["range"], "range", ("counts", "smallest_um2", "largest_um2"), "of its limits")
+        coefficients = Coefficients(
+            area_um2=_vector(data["area_um2"], "area_um2"),
+            leakage_nw=_vector(data["leakage_nw"], "leakage_nw"),
+            clock_fj=_number(data["clock_fj"], "clock_fj"),
+            settled_fj=_vector(data["settled_fj"], "settled_fj"),
+            glitch_fj=_vector(data["glitch_fj"], "glitch_fj"),
+            relaxed_ns=_steps(data["relaxed_ns"], "relaxed_ns"),
+            fastest_ns=_steps(data["fastest_ns"], "fastest_ns"),
+            area_growth=_number(growth["area"], "growth"),
+            leakage_growth=_number(growth["leakage"], "growth"),
+            energy_growth=_number(growth["energy"], "growth"),
+            margin=_number(data["margin"], "margin"),
+        )
+        return LibraryModel(
+            _text(data["library"], "library"),
+            _text(data["corner"], "corner"),
+            _number(data["voltage_v"], "voltage_v"),
+            coefficients,
+            Range(
+                _vector(known["counts"], "counts"),
+                _number(known["smallest_um2"], "smallest_um2"),
+                _number(known["largest_um2"], "largest_um2"),
+            ),
+            _texts(data["provenance"], "provenance"),
+        )
+    except KeyError as error:
+        raise ValueError(f"{path} must be a cost model, but has no {error.args[0]}") from None
+    except ValueError as error:
+        raise ValueError(f"{path} must be a cost model: {error}") from None
+
+
+@lru_cache(maxsize=16)
+def load_model(library: str, folder: Path = PACKAGED_MODELS) -> LibraryModel:
+    """The model of a library by name. Raises ValueError, naming those there are, for one that has none."""
+    path = folder / f"{library}.json"
+    if library not in known_models(folder):
+        known = ", ".join(known_models(folder)) or "none"
+        raise ValueError(
+            f"library must be one with a cost model ({known}), not {library!r}; hwmodel.calibrate makes one"
+        )
+    return read_model(path)
+
+
+def known_models(folder: Path = PACKAGED_MODELS) -> tuple[str, ...]:
+    """The libraries that have a model in a folder."""
+    return tuple(sorted(path.stem for path in folder.glob("*.json")))
+
+
+def _by_part(values: Vector) -> dict[str, float]:
+    return {part.value: _rounded(value) for part, value in zip(PARTS, values.tolist(), strict=True)}
+
+
+def _rounded(value: float) -> float:
+    """Eight significant digits: more than any fit is worth, and the same on every machine."""
+    return float(f"{value:.8g}")
+
+
+def _named(data: Any, name: str, wanted: Sequence[str], what: str) -> Mapping[str, Any]:
+    if not isinstance(data, dict) or set(data) != set(wanted):
+        raise ValueError(f"{name} must have a value for each {what} and no other")
+    return data
+
+
+def _vector(data: Any, name: str) -> Vector:
+    found = _named(data, name, [part.value for part in PARTS], "part of a design")
+    return np.array([_number(found[part.value], name) for part in PARTS], dtype=np.float64)
+
+
+def _steps(data: Any, name: str) -> dict[Step, float]:
+    found = _named(data, name, [step.value for step in Step], "step of a path")
+    return {step: _number(found[step.value], name) for step in Step}
+
+
+def _number(value: Any, name: str) -> float:
+    # A whole number may be larger than any float.
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= sys.float_info.max:
+        raise ValueError(f"{name} must be a number that is not negative, not {value!r}")
+    return float(value)
+
+
+def _text(value: Any, name: str) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{name} must be text, not {value!r}")
+    return value
+
+
+def _texts(data: Any, name: str) -> dict[str, str]:
+    if not isinstance(data, dict):
+        raise ValueError(f"{name} must be texts by name, not {data!r}")
+    return {key: _text(value, f"{key} in {name}") for key, value in data.items()}

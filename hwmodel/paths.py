@@ -1,0 +1,172 @@
+"""The longest path between registers of a design, in steps that a library gives a delay each.
+
+The plan of the datapath knows every gate and how many inputs each net drives. Two kinds of netlist are told apart: the
+smallest, whose carry-propagate adders ripple, and the fastest, whose adders look ahead.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from functools import lru_cache
+
+from hwmodel.structure import Part, Planned, datapath_of, nodes_of
+from rtl.circuit import Bit, Op
+
+__all__ = ["Adders", "LongestPath", "Step", "longest_path"]
+
+
+class Step(Enum):
+    """What a path is made of; the value is what tables call it. One delay each, in ns, is fitted a library."""
+
+    START = "clock to output"
+    AND = "AND term"
+    OR = "OR gate"
+    XOR = "XOR gate"
+    MUX = "multiplexer"
+    SUM = "full adder, sum"
+    CARRY = "full adder, carry"
+    HALF = "half adder"
+    RIPPLE = "carry-propagate adder, carry"  # a bit where adders ripple, log2(bits + 1) where they look ahead
+    TOTAL = "carry-propagate adder, sum"
+    FAN_OUT = "fan-out, doublings"
+    LOAD = "fan-out, inputs driven"
+    SETUP = "hold multiplexer and setup"
+
+
+class Adders(Enum):
+    """How carry-propagate adders are built."""
+
+    RIPPLE = "ripple"
+    PREFIX = "prefix"
+
+
+@dataclass(frozen=True)
+class LongestPath:
+    """The slowest path under given delays: its time in ns, how often each step occurs, and its pipeline stage."""
+
+    ns: float
+    steps: Mapping[Step, float]
+    stage: int
+
+
+_STEPS: Mapping[Op, tuple[Step | None, ...]] = {
+    Op.NOT: (None,),  # costs nothing: what reads it takes the inverted signal
+    Op.AND: (Step.AND,),
+    Op.OR: (Step.OR,),
+    Op.XOR: (Step.XOR,),
+    Op.MUX: (Step.MUX,),
+    Op.FULL_ADDER: (Step.SUM, Step.CARRY),
+    Op.HALF_ADDER: (Step.HALF, Step.HALF),
+}
+
+
+@dataclass(frozen=True)
+class _Move:
+    """One gate, or one bit or word of an adder: its variable inputs, and each output with the step to it.
+
+    A net is named by its bit, or by the complement of its bit where a register holds it. ``loaded``: whether the
+    outputs drive what the fan-out of their bits says.
+    """
+
+    inputs: tuple[int, ...]
+    outputs: tuple[tuple[Bit, tuple[tuple[Step, float], ...], bool], ...]
+
+
+@dataclass(frozen=True)
+class _Graph:
+    """What does not depend on delays. ``ends``: (net, stage, whether a register takes it)."""
+
+    moves: Mapping[Adders, tuple[_Move, ...]]
+    fan_out: Mapping[int, tuple[float, float]]
+    registers: tuple[int, ...]
+    ends: tuple[tuple[int, int, bool], ...]
+
+
+def longest_path(spec: Planned, delays_ns: Mapping[Step, float], adders: Adders) -> LongestPath:
+    """The slowest path of a design where each step takes ``delays_ns``."""
+    graph = _graph(spec)
+    doubling, driven = delays_ns[Step.FAN_OUT], delays_ns[Step.LOAD]
+    load_ns = {net: doubling * logarithm + driven * number for net, (logarithm, number) in graph.fan_out.items()}
+    ns = {net: delays_ns[Step.START] + load_ns[net] for net in graph.registers}
+    reached: dict[int, tuple[int, tuple[tuple[Step, float], ...], bool]] = {}
+    for move in graph.moves[adders]:
+        before = max(move.inputs, key=ns.__getitem__)
+        start = ns[before]
+        for bit, steps, loaded in move.outputs:
+            time = start
+            for step, number in steps:
+                time += delays_ns[step] * number
+            ns[bit] = time + load_ns[bit] if loaded else time
+            reached[bit] = before, steps, loaded
+    setup = delays_ns[Step.SETUP]
+    net, stage, taken = max(graph.ends, key=lambda end: ns[end[0]] + (setup if end[2] else 0.0))
+    found = dict.fromkeys(Step, 0.0)
+    found[Step.SETUP] = 1.0 if taken else 0.0
+    end_ns = ns[net] + (setup if taken else 0.0)
+    while True:
+        before, steps, loaded = reached.get(net, (net, ((Step.START, 1.0),), True))
+        for step, number in steps:
+            found[step] += number
+        if loaded:
+            found[Step.FAN_OUT] += graph.fan_out[net][0]
+            found[Step.LOAD] += graph.fan_out[net][1]
+        if before == net:
+            return LongestPath(end_ns, found, stage)
+        net = before
+
+
+@lru_cache(maxsize=256)
+def _graph(spec: Planned) -> _Graph:
+    plan = datapath_of(spec)
+    nodes, gates = nodes_of(plan), plan.schedule.gates
+    drives = Counter(bit for gate in gates for bit in gate.inputs)
+    drives.update((*plan.next_accumulator, *plan.output))
+    made_in = {bit: node.stage for node in nodes for bit in node.outputs}
+    registers: dict[int, None] = {}
+
+    def net(bit: Bit, stage: int) -> int:
+        """The net as a gate of ``stage`` sees it: made there, or out of a register."""
+        if made_in.get(bit) == stage:
+            return bit
+        registers.setdefault(~bit)
+        return ~bit
+
+    def nets(bits: Iterable[Bit], stage: int) -> tuple[int, ...]:
+        return tuple(net(bit, stage) for bit in bits if bit > 1)
+
+    ripple, prefix = [], []
+    for node in nodes:
+        inputs = nets(node.inputs, node.stage)
+        if node.part is Part.CARRY_BITS:
+            total, carry = node.outputs
+            ripple.append(_Move(inputs, ((total, ((Step.TOTAL, 1.0),), True), (carry, ((Step.RIPPLE, 1.0),), False))))
+            continue
+        ripple.append(_Move(inputs, _outputs(node.op, node.outputs)))
+    for gate in gates:
+        stage = plan.schedule.stage[gate.outputs[0]]
+        inputs = nets(gate.inputs, stage)
+        if gate.op is Op.ADD:
+            steps_of_word = ((Step.TOTAL, 1.0), (Step.RIPPLE, math.log2(len(gate.outputs) + 1)))
+            prefix.append(_Move(inputs, tuple((bit, steps_of_word, True) for bit in gate.outputs)))
+            continue
+        prefix.append(_Move(inputs, _outputs(gate.op, gate.outputs)))
+    ends = [(net(bit, spec.pipeline_stages), spec.pipeline_stages, True) for bit in plan.next_accumulator if bit > 1]
+    for crossing, bits in enumerate(plan.schedule.crossings):
+        ends += [(int(bit), crossing, True) for bit in bits if made_in.get(bit) == crossing]
+    last = spec.pipeline_stages + 1
+    ends += [(net(bit, last), last, False) for bit in plan.output if bit > 1]
+    fan_out = {}
+    for bit in {*made_in, *(Bit(~register) for register in registers)}:
+        number = drives.get(bit, 1)
+        fan_out[int(bit)] = fan_out[~bit] = (math.log2(1 + number), float(number))
+    return _Graph({Adders.RIPPLE: tuple(ripple), Adders.PREFIX: tuple(prefix)}, fan_out, tuple(registers), tuple(ends))
+
+
+def _outputs(op: Op, bits: Iterable[Bit]) -> tuple[tuple[Bit, tuple[tuple[Step, float], ...], bool], ...]:
+    return tuple(
+        (bit, ((step, 1.0),) if step else (), step is not None) for bit, step in zip(bits, _STEPS[op], strict=True)
+    )

@@ -1,0 +1,214 @@
+"""The arithmetic of the model: costs by part, clock pressure, periods, sums of costs, and the range it is known in."""
+
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hwmodel.features import PARTS, counts_of, transitions_of
+from hwmodel.model import (
+    Cost,
+    LibraryModel,
+    cost_from,
+    cost_of,
+    energies_of,
+    minimum_period_ns,
+    minimum_periods_ns,
+    pressure,
+    pressures,
+    shape_from,
+    shape_of,
+)
+from hwmodel.paths import Adders, longest_path
+from hwmodel.stimulus import StreamPlan
+from hwmodel.structure import FLIP_FLOPS, Part, structure_of
+from hwmodel.switching import switching_of
+from rtl.mac import BitSerialSpec, UniformSpec
+from rtl.spec import MacSpec, Precision
+from tests.hwmodel.modelcases import SMALL, model, own_cache  # noqa: F401
+
+MODEL = model()
+KEPT = 1e-6  # what is kept of a design has seven digits
+VECTORS = ("area_um2", "leakage_uw", "settled_pj", "energy_pj")
+
+
+def plan_of(spec: MacSpec) -> StreamPlan:
+    return StreamPlan(spec.precisions[0], products=11, cycles=60)
+
+
+def cost(spec: MacSpec, clock_mhz: float, made: LibraryModel = MODEL) -> Cost:
+    return cost_of(spec, plan_of(spec), made, clock_mhz)
+
+
+@pytest.mark.parametrize("spec", SMALL, ids=lambda spec: spec.name)
+def test_a_relaxed_cost_is_counts_and_transitions_times_coefficients(spec: MacSpec) -> None:
+    """Every part by itself, in plain Python."""
+    found, known = cost(spec, 1.0), MODEL.coefficients
+    counts, moved = structure_of(spec).counts, switching_of(spec, plan_of(spec))
+    assert found.pressure == 0.0
+    for index, part in enumerate(PARTS):
+        settled_fj = moved.settled[part] * known.settled_fj[index]
+        if part in FLIP_FLOPS:
+            settled_fj += counts[part] * known.clock_fj
+        glitch_fj = moved.glitches[part] * known.glitch_fj[index]
+        assert found.area_um2[index] == pytest.approx(counts[part] * known.area_um2[index])
+        assert found.leakage_uw[index] == pytest.approx(counts[part] * known.leakage_nw[index] / 1000)
+        assert found.settled_pj[index] == pytest.approx(settled_fj / 1000, rel=KEPT)
+        assert found.energy_pj[index] == pytest.approx((settled_fj + glitch_fj) / 1000, rel=KEPT)
+    assert found.total_area_um2 == pytest.approx(sum(found.area_um2))
+    assert found.power_uw == pytest.approx(sum(found.leakage_uw) + sum(found.energy_pj) * 1.0)
+    assert found.settled_power_uw == pytest.approx(sum(found.leakage_uw) + sum(found.settled_pj) * 1.0)
+    assert found.minimum_period_ns == pytest.approx(longest_path(spec, known.relaxed_ns, Adders.RIPPLE).ns, rel=KEPT)
+
+
+@pytest.mark.parametrize("spec", SMALL, ids=lambda spec: spec.name)
+def test_parts_add_up_to_the_whole(spec: MacSpec) -> None:
+    for clock_mhz in (1.0, 400.0, 1e4):
+        found = cost(spec, clock_mhz)
+        parts = found.by_part()
+        counts = structure_of(spec).counts
+        assert set(parts) == {part for part in Part if counts[part]}
+        assert sum(area for area, _ in parts.values()) == pytest.approx(found.total_area_um2)
+        assert sum(power for _, power in parts.values()) == pytest.approx(found.power_uw)
+
+
+def test_clock_pressure_at_its_edges() -> None:
+    spec = UniformSpec(weight_bits=4, activation_bits=4, lanes=8)
+    shape, known = shape_of(spec, MODEL), MODEL.coefficients
+    relaxed, loose, tight, hopeless = (
+        cost(spec, mhz) for mhz in (1.0, 1000 / shape.relaxed_ns, 1000 / shape.fastest_ns, 1e5)
+    )
+    assert relaxed.pressure == 0
+    assert loose.pressure == pytest.approx(0, abs=1e-9)
+    assert tight.pressure == pytest.approx(1)
+    assert hopeless.pressure == 1
+    for pressed in (tight, hopeless):
+        assert pressed.total_area_um2 == pytest.approx(relaxed.total_area_um2 * (1 + known.area_growth))
+        assert pressed.leakage_uw.sum() == pytest.approx(relaxed.leakage_uw.sum() * (1 + known.leakage_growth))
+        assert pressed.energy_pj.sum() == pytest.approx(relaxed.energy_pj.sum() * (1 + known.energy_growth))
+        assert pressed.settled_pj.sum() == pytest.approx(relaxed.settled_pj.sum() * (1 + known.energy_growth))
+        assert pressed.minimum_period_ns == pytest.approx(shape.fastest_ns)
+    half = cost(spec, 2000 / (shape.relaxed_ns + shape.fastest_ns))
+    assert half.pressure == pytest.approx(0.5)
+    assert half.total_area_um2 == pytest.approx(relaxed.total_area_um2 * (1 + known.area_growth / 4))
+    assert [each.meets_clock for each in (relaxed, half, hopeless)] == [True, True, False]
+
+
+def test_the_smallest_netlist_is_kept_up_to_its_own_period() -> None:
+    """At u = 0 the period is the relaxed one, however close the clock; beyond, a little less than the clock's."""
+    for clock_mhz, found in ((100.0, 4.0), (250.0, 4.0), (250.1, 3.9184), (400.0, 2.45), (490.0, 2.0), (900.0, 2.0)):
+        assert minimum_period_ns(4.0, 2.0, clock_mhz, 0.02) == pytest.approx(found, rel=1e-5)
+
+
+def test_the_fastest_netlist_is_at_least_a_little_faster_than_the_smallest() -> None:
+    slow = model(fastest_ns={step: 5 * ns for step, ns in MODEL.coefficients.relaxed_ns.items()})
+    shape = shape_of(SMALL[0], slow)
+    assert shape.fastest_ns == pytest.approx(0.98 * shape.relaxed_ns)
+    assert 0 < cost(SMALL[0], 1000 / (0.99 * shape.relaxed_ns), slow).pressure < 1
+
+
+POSITIVE = st.floats(1e-3, 1e3)
+
+
+@given(relaxed=POSITIVE, share=st.floats(0.01, 0.98), clocks=st.lists(POSITIVE, min_size=2), margin=st.floats(0, 0.5))
+def test_faster_clocks_never_give_slower_netlists(
+    relaxed: float, share: float, clocks: list[float], margin: float
+) -> None:
+    fastest, clocks = share * relaxed, sorted(clocks)
+    periods = [minimum_period_ns(relaxed, fastest, 1000 / ns, margin) for ns in clocks]
+    us = [pressure(relaxed, fastest, 1000 / ns) for ns in clocks]
+    assert periods == sorted(periods)
+    assert us == sorted(us, reverse=True)
+    assert all(0 <= u <= 1 for u in us)
+    assert all(fastest <= ns <= relaxed for ns in periods)
+    assert all(ns <= period * (1 + 1e-12) for ns, period in zip(periods, clocks, strict=True) if period >= fastest)
+    every = (np.full(len(clocks), value) for value in (relaxed, fastest))
+    relaxed_ns, fastest_ns = every
+    mhz = 1000 / np.array(clocks)
+    assert minimum_periods_ns(relaxed_ns, fastest_ns, mhz, margin).tolist() == periods
+    assert pressures(relaxed_ns, fastest_ns, mhz).tolist() == us
+
+
+@settings(max_examples=50)
+@given(st.sampled_from(SMALL), st.sampled_from(SMALL), st.integers(0, 9), st.integers(0, 9), POSITIVE)
+def test_costs_add_and_scale(one: MacSpec, other: MacSpec, m: int, n: int, clock_mhz: float) -> None:
+    a, b = cost(one, clock_mhz), cost(other, clock_mhz)
+    both = m * a + b * n
+    for name in VECTORS:
+        expected = m * getattr(a, name) + n * getattr(b, name)
+        np.testing.assert_allclose(getattr(both, name), expected)
+    assert both.power_uw == pytest.approx(m * a.power_uw + n * b.power_uw)
+    assert both.settled_power_uw == pytest.approx(m * a.settled_power_uw + n * b.settled_power_uw)
+    assert both.minimum_period_ns == max(a.minimum_period_ns, b.minimum_period_ns)
+    assert both.pressure == max(a.pressure, b.pressure)
+    assert both.clock_mhz == clock_mhz
+    assert both.meets_clock is (a.meets_clock and b.meets_clock)
+    np.testing.assert_array_equal((np.float64(2.5) * a).area_um2, (a * 2.5).area_um2)
+
+
+def test_costs_at_two_clocks_do_not_add() -> None:
+    with pytest.raises(ValueError, match=r"^costs that are added must be at one clock, not 500\.0 and 250\.0 MHz$"):
+        cost(SMALL[0], 500.0) + cost(SMALL[0], 250.0)
+
+
+@pytest.mark.parametrize("clock_mhz", [0.0, -3, float("nan"), float("inf")])
+def test_a_clock_must_be_positive(clock_mhz: float) -> None:
+    with pytest.raises(ValueError, match=f"^clock_mhz must be a positive number, not {clock_mhz}$"):
+        cost(SMALL[0], clock_mhz)
+
+
+def test_a_precision_that_the_design_lacks_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"^precision must be one of w3a2s, w3a2u for .*, not w4a4s$"):
+        cost_of(SMALL[0], StreamPlan(Precision(4, 4)), MODEL, 500.0)
+
+
+def test_what_lies_outside_the_range_is_named_once() -> None:
+    assert cost(SMALL[0], 500.0).outside == ()
+    few = model(most=10.0)
+    counts = structure_of(SMALL[0]).counts
+    found = cost(SMALL[0], 500.0, few)
+    assert found.outside == tuple(
+        f"{counts[part]} {part.value}, at most 10 were calibrated" for part in Part if counts[part] > 10
+    )
+    assert len(found.outside) >= 2
+    beside = cost(BitSerialSpec(units=3, reduction_length=20), 500.0, few)
+    both = (found + beside + found) * 3
+    assert len(set(both.outside)) == len(both.outside)
+    assert set(both.outside) == {*found.outside, *beside.outside}
+
+
+def test_a_design_smaller_than_any_that_is_known() -> None:
+    area_um2 = cost(SMALL[0], 500.0).total_area_um2 / (1 + 0.4 * cost(SMALL[0], 500.0).pressure ** 2)
+    (reason,) = cost(SMALL[0], 500.0, model(smallest_um2=2345.6)).outside
+    assert reason == f"{area_um2:,.0f} um2, at least 2,346 um2 were calibrated"
+    assert re.fullmatch(r"[\d,]+ um2, at least 2,346 um2 were calibrated", reason)
+
+
+@pytest.mark.parametrize("clock_mhz", [1.0, 600.0, 1e4])
+def test_what_is_no_mac_design_costs_by_the_same_rules(clock_mhz: float) -> None:
+    """Counts, paths and transitions given by hand: those of a design give its cost."""
+    for spec in SMALL[::3]:
+        counts, shape = counts_of(spec), shape_of(spec, MODEL)
+        given = shape_from(counts, shape.relaxed_ns, shape.fastest_ns, MODEL)
+        found = cost_from(given, counts, *transitions_of(spec, plan_of(spec)), MODEL, clock_mhz)
+        expected = cost(spec, clock_mhz)
+        for name in VECTORS:
+            np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
+        assert found.minimum_period_ns == expected.minimum_period_ns
+        assert (found.pressure, found.clock_mhz, found.outside) == (expected.pressure, clock_mhz, ())
+
+
+def test_energies_take_each_coefficient_by_itself() -> None:
+    """Twice a coefficient is twice what it stands for, and nothing else."""
+    spec, known = SMALL[5], MODEL.coefficients
+    plan = plan_of(spec)
+    settled, whole = energies_of(spec, plan, MODEL)
+    twice = replace(MODEL, coefficients=replace(known, glitch_fj=2 * known.glitch_fj))
+    assert (energies_of(spec, plan, twice)[0] == settled).all()
+    np.testing.assert_allclose(energies_of(spec, plan, twice)[1] - settled, 2 * (whole - settled), atol=1e-12)
+    silent = replace(MODEL, coefficients=replace(known, settled_fj=0 * known.settled_fj, glitch_fj=0 * known.glitch_fj))
+    flip_flops = sum(structure_of(spec).counts[part] for part in FLIP_FLOPS)
+    assert energies_of(spec, plan, silent)[1].sum() == pytest.approx(flip_flops * known.clock_fj / 1000)
