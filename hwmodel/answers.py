@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import threading
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from hwmodel.comparison import Entry, Question, contenders, questions
+from hwmodel.comparison import Answer, Entry, Question, contenders, measured_answer, questions
+from hwmodel.executors import local
 from hwmodel.measure import Measurement, Variant, known, smallest
 from hwmodel.mixture import parse_mixture, standard_mixture
-from hwmodel.requantcost import Unit
+from hwmodel.requantcost import Unit, UnitAnswer, measured_unit
 from hwmodel.requantmeasure import UnitMeasurement, UnitVariant, known_unit, smallest_unit, unit_key
 from hwmodel.specimen import Bench, generator_key
 from hwmodel.store import RowStore, write_packaged
@@ -61,13 +58,21 @@ class Answers:
         self._measured: dict[MacSpec, Measurement] = {}
         self._units: dict[Unit, UnitMeasurement] = {}
 
-    def get(self, question: Question) -> Measurement:
-        """The measurement of a question that was prepared."""
-        return self._measured[question.spec]
+    def get(self, question: Question) -> Answer:
+        """The answer to a question that was prepared."""
+        return measured_answer(self._measured[question.spec])
 
-    def unit(self, unit: Unit) -> UnitMeasurement:
-        """The measurement of a requantisation unit that was prepared."""
-        return self._units[unit]
+    def known_units(self, units: Iterable[Unit]) -> set[Unit]:
+        """Those requantisation units that were measured already; they are prepared."""
+        for unit in units:
+            measured = known_unit(unit, self._bench, self._store)
+            if measured is not None:
+                self._units[unit] = measured
+        return set(self._units)
+
+    def unit(self, unit: Unit) -> UnitAnswer:
+        """The answer for a requantisation unit that was prepared."""
+        return measured_unit(self._units[unit])
 
     def prepare(self, asked: Iterable[Question], units: Iterable[Unit] = ()) -> None:
         """Looks up or makes every measurement; each is kept as soon as it is made, and a bar shows how far it is."""
@@ -106,45 +111,30 @@ class Answers:
             TextColumn("synthesising"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
             TextColumn("{task.fields[last]}"),
         )  # fmt: skip
-        context = multiprocessing.get_context("spawn")
         count = len(missing) + len(units)
         bench = replace(self._bench, jobs=max(1, self._jobs // count))
-        # The largest first: none is left to run alone at the end.
-        order = sorted(missing, key=lambda spec: -sum(port.width for port in spec.operand_ports))
+        # The largest first: none is left to run alone at the end; units that hold most are the largest of all.
         stored = sorted(units, key=lambda unit: -unit.spec.groups * unit.spec.parameter_width)
-        with (
-            Progress(*columns, console=Console(stderr=True)) as progress,
-            ProcessPoolExecutor(min(self._jobs, count), context, _end_with_parent) as pool,
-        ):
+        order = sorted(missing, key=lambda spec: -sum(port.width for port in spec.operand_ports))
+        items: list[Unit | MacSpec] = [*stored, *order]
+        with Progress(*columns, console=Console(stderr=True)) as progress:
             task = progress.add_task("", total=count, last="")
-            # Units that hold most are the largest of all.
-            units_of: dict[Future[Any], Unit] = {pool.submit(smallest_unit, unit, bench): unit for unit in stored}
-            specs_of: dict[Future[Any], MacSpec] = {
-                pool.submit(smallest, spec, missing[spec], bench): spec for spec in order
-            }
-            try:
-                for future in as_completed([*units_of, *specs_of]):
-                    measured = future.result()
-                    if future in units_of:
-                        self._units[units_of[future]] = measured
-                    else:
-                        self._measured[specs_of[future]] = measured
-                    progress.update(task, advance=1, last=_news(measured.chosen))
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+            work = local(min(self._jobs, count))(partial(_measured, missing=dict(missing), bench=bench), items)
+            for outcome in work:
+                if outcome.error is not None:
+                    raise outcome.error
+                if isinstance(outcome.result, UnitMeasurement) and isinstance(outcome.item, Unit):
+                    self._units[outcome.item] = outcome.result
+                elif isinstance(outcome.result, Measurement) and isinstance(outcome.item, MacSpec):
+                    self._measured[outcome.item] = outcome.result
+                assert outcome.result is not None
+                progress.update(task, advance=1, last=_news(outcome.result.chosen))
 
 
-def _end_with_parent() -> None:
-    """Lets a worker end when the process that started it is killed, and not go on for nobody."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def watch() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
+def _measured(
+    item: Unit | MacSpec, missing: Mapping[MacSpec, tuple[Precision, ...]], bench: Bench
+) -> Measurement | UnitMeasurement:
+    return smallest_unit(item, bench) if isinstance(item, Unit) else smallest(item, missing[item], bench)
 
 
 def _news(variant: Variant | UnitVariant) -> str:

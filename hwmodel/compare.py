@@ -4,26 +4,35 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from siliquant.cli import Parser, run
 
 if TYPE_CHECKING:
-    from hwmodel.comparison import Row
-    from hwmodel.requantcost import UnitRow
+    from argparse import Namespace
+
+    from hwmodel.answers import Answers
+    from hwmodel.comparison import Question, Row
+    from hwmodel.model import LibraryModel
+    from hwmodel.modelanswer import ModelAnswers
+    from hwmodel.requantcost import Unit, UnitAnswer, UnitRow
+    from hwmodel.specimen import Bench
+    from hwmodel.workload import Workload
 
 PROG = "hwmodel.compare"
 EPILOG = """\
+The calibrated cost model answers, in seconds and without any tool; --synthesise measures instead, --check does both.
 The table has both normalisations: per unit, and per MAC at equal throughput. A section of its own has the units that
 turn accumulators into the next layer's codes. DIR gets compare.csv, compare.json, compare.md, compare.png,
-requantisation.csv, requantisation.json and rows/, the synthesis rows behind the numbers.
+requantisation.csv, requantisation.json, and where something was measured rows/, the synthesis rows behind the numbers.
 
 examples:
   python -m hwmodel.compare --bits 2,3,4
   python -m hwmodel.compare --bits 4 --designs bitfusion,bitblade --mixture 4=4:3/4,2:1/8,6:1/8
-  python -m hwmodel.compare --bits 4 --liberty my.lib.gz --clock-mhz 800"""
+  python -m hwmodel.compare --bits 4 --library sky130hd --clock-mhz 150 --check
+  python -m hwmodel.compare --bits 4 --liberty my.lib.gz --clock-mhz 800 --synthesise"""
 
 
 def parser() -> Parser:
@@ -48,10 +57,15 @@ def parser() -> Parser:
     made.add_argument("--designs", metavar="LIST", help="precision-scalable designs (default: all)")
     made.add_argument("--mixture", action="append", default=[], metavar="BITS=MIX",
                       help="mixture at one mean, as 4=2:1/3,4:1/2,8:1/6 (default: widths 2, 4 and 8)")  # fmt: skip
+    made.add_argument("--model", metavar="NETWORK",
+                      help="add one inference of a network: deit-tiny, swin-tiny, ... (docs/network.md)")  # fmt: skip
+    made.add_argument("--off-chip-pj-per-bit", metavar="E", help="energy of off-chip traffic (default: not counted)")
     made.add_argument("--out", type=Path, default=Path("build/compare"), metavar="DIR",
                       help="folder for the files (default build/compare)")  # fmt: skip
     made.add_argument("--format", choices=("table", "markdown", "csv", "json"), default="table",
                       help="what is printed (default table)")  # fmt: skip
+    made.add_argument("--synthesise", action="store_true", help="measure instead of estimating")
+    made.add_argument("--check", action="store_true", help="estimate and measure, and print the difference")
     made.add_argument("--effort", choices=("quick", "normal", "high"), default="normal",
                       help="synthesis recipes tried (default normal)")  # fmt: skip
     made.add_argument("--jobs", default=str(os.cpu_count() or 1), metavar="N",
@@ -65,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser().parse_args(arguments)
     bits = _bits(options.bits)
     codes = _code_widths(options.requant_bits, bits)
-    from hwmodel.answers import Answers, settings
+    from hwmodel.answers import settings
 
     lanes = _integer("lanes", options.lanes, 1, 64)
     chosen = settings(
@@ -77,35 +91,142 @@ def main(arguments: Sequence[str] | None = None) -> None:
         jobs=_integer("jobs", options.jobs, 1, 1024),
     )
     clock_mhz = _positive("clock_mhz", options.clock_mhz)
+    if options.synthesise and options.check:
+        raise ValueError("synthesise and check must not both be given: check measures as well")
     _check_writable(options.out)
 
+    from hwmodel.checktable import print_check, write_check
     from hwmodel.comparison import compare_rows
-    from hwmodel.library import find_library
-    from hwmodel.mapping import SynthesisError
+    from hwmodel.features import package_features
+    from hwmodel.modelanswer import ModelAnswers
     from hwmodel.plot import write_plot
     from hwmodel.requantcost import unit_rows, units
-    from hwmodel.specimen import Bench
-    from hwmodel.sta import TimingError
     from hwmodel.tables import write_tables
+
+    asked = units(codes, lanes)
+    questions = [*(entry.question for entry in chosen.entries), *(unit.question for unit in asked)]
+    model = None if options.synthesise else _model(options)
+    workload = None if options.model is None else _workload(options, model)
+    paths = []
+    estimates = measured = None
+    if model is not None:
+        estimates = ModelAnswers(model, clock_mhz, chosen.jobs)
+        estimates.prepare(questions)
+    if estimates is None or options.check:
+        measured = _measure(options, clock_mhz, chosen.jobs, questions, asked)
+        paths += measured.write_rows(options.out / "rows")
+    answers = estimates or measured
+    assert answers is not None
+    rows = compare_rows(chosen.entries, answers.get)
+    unit = measured.unit if measured is not None else _measured_or_estimated(options, clock_mhz, asked, answers.unit)
+    requantisers = unit_rows(asked, unit, answers.get)
+    paths += [*write_tables(rows, options.out, requantisers), write_plot(rows, options.out / "compare.png")]
+    if estimates is not None:
+        package_features(estimates.specs(), options.out / "features.json")
+    _print(rows, requantisers, options.format, options.out)
+    if workload is not None and estimates is not None:
+        paths += _network(options, workload, bits, estimates, lanes, clock_mhz)
+    if estimates is not None and measured is not None:
+        both = compare_rows(chosen.entries, measured.get)
+        paths.append(write_check(rows, both, options.out))
+        if options.format == "table":
+            print_check(rows, both)
+    if options.format == "table":
+        print(f"{', '.join(path.name for path in paths)} in {options.out}", file=sys.stderr)
+
+
+def _workload(options: Namespace, model: LibraryModel | None) -> Workload:
+    """The network asked for. Raises ValueError where there is none, or no model to estimate it with."""
+    from hwmodel.workload import load_workload
+
+    found = load_workload(options.model)
+    if model is None:
+        raise ValueError("a network is estimated: model must not be given with synthesise or a library without a model")
+    return found
+
+
+def _network(
+    options: Namespace, workload: Workload, bits: Sequence[int], estimates: ModelAnswers, lanes: int, clock_mhz: float
+) -> list[Path]:
+    """Prints one inference of a network and writes it to files."""
+    from hwmodel.comparison import contenders
+    from hwmodel.networkcosts import costs_of, elements_of
+    from hwmodel.networkrows import network_rows
+    from hwmodel.networktables import network_frame, network_markdown, print_network
+    from hwmodel.sram import packaged_sram
+    from siliquant.files import write_atomically
+
+    off_chip = options.off_chip_pj_per_bit
+    energy = None if off_chip is None else _positive("off_chip_pj_per_bit", off_chip)
+    sram = packaged_sram(45) if options.library == "freepdk45" else None
+    designs = contenders(None if options.designs is None else options.designs.split(","))
+    costs = costs_of(estimates.model, clock_mhz, sram, energy)
+    rows = network_rows(workload, bits, costs, elements=elements_of(lanes, designs, estimates.get))
+    texts = {
+        "network.csv": network_frame(rows).to_csv(index=False, lineterminator="\n"),
+        "network.md": network_markdown(rows),
+    }
+    for name, text in texts.items():
+        write_atomically(options.out / name, text)
+    if options.format == "table":
+        print_network(rows)
+    elif options.format == "markdown":
+        print("\n" + texts["network.md"], end="")
+    return [options.out / name for name in texts]
+
+
+def _model(options: Namespace) -> LibraryModel | None:
+    """The cost model of the library, or None, with a word on it, where there is none."""
+    from hwmodel.modelfile import known_models, load_model
+
+    own = options.liberty or options.full_adder
+    if not own and options.library in known_models():
+        return load_model(options.library)
+    if options.check:
+        known = ", ".join(known_models())
+        raise ValueError(f"check needs a library with a cost model ({known}), not {options.liberty or options.library}")
+    print(f"{options.liberty or options.library} has no cost model: measuring", file=sys.stderr)
+    return None
+
+
+def _bench(options: Namespace, clock_mhz: float) -> Bench:
+    from hwmodel.library import find_library
+    from hwmodel.specimen import Bench
 
     library = find_library(
         options.library, liberty=options.liberty, pdk_dir=options.pdk_dir, full_adder=options.full_adder
     )
-    bench = Bench(library, clock_mhz, options.effort, options.fresh)
-    asked = units(codes, lanes)
-    questions = [*(entry.question for entry in chosen.entries), *(unit.question for unit in asked)]
-    answers = Answers(bench, chosen.jobs)
+    return Bench(library, clock_mhz, options.effort, options.fresh)
+
+
+def _measure(
+    options: Namespace, clock_mhz: float, jobs: int, questions: Sequence[Question], asked: Sequence[Unit]
+) -> Answers:
+    from hwmodel.answers import Answers
+    from hwmodel.mapping import SynthesisError
+    from hwmodel.sta import TimingError
+
+    bench = _bench(options, clock_mhz)
+    answers = Answers(bench, jobs)
     try:
         answers.prepare(questions, asked)
     except (SynthesisError, TimingError) as error:
-        raise ValueError(f"{library.path}: {error}") from error
-    rows = compare_rows(chosen.entries, answers.get)
-    requantisers = unit_rows(asked, answers.unit, answers.get)
-    paths = [*write_tables(rows, options.out, requantisers), write_plot(rows, options.out / "compare.png")]
-    paths += answers.write_rows(options.out / "rows")
-    _print(rows, requantisers, options.format, options.out)
-    if options.format == "table":
-        print(f"{', '.join(path.name for path in paths)} in {options.out}", file=sys.stderr)
+        raise ValueError(f"{bench.library.path}: {error}") from error
+    return answers
+
+
+def _measured_or_estimated(
+    options: Namespace, clock_mhz: float, asked: Sequence[Unit], estimate: Callable[[Unit], UnitAnswer]
+) -> Callable[[Unit], UnitAnswer]:
+    """Requantisation units as they were measured before, estimated where they were not: the model knows them less."""
+    from hwmodel.answers import Answers
+
+    try:
+        known = Answers(_bench(options, clock_mhz), 1)
+    except FileNotFoundError:
+        return estimate  # a library that is not on this machine
+    found = known.known_units(asked)
+    return lambda unit: known.unit(unit) if unit in found else estimate(unit)
 
 
 def _print(rows: Sequence[Row], requantisers: Sequence[UnitRow], form: str, folder: Path) -> None:

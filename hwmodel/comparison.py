@@ -15,10 +15,22 @@ from typing import Any
 
 from hwmodel.measure import Measurement
 from hwmodel.mixture import Mixture
+from hwmodel.specimen import settled_power_uw
 from rtl.mac import DESIGNS, UniformSpec
 from rtl.spec import MacSpec, Precision
 
-__all__ = ["EQUAL_THROUGHPUT", "EQUAL_UNITS", "Entry", "Question", "Row", "compare_rows", "contenders", "questions"]
+__all__ = [
+    "EQUAL_THROUGHPUT",
+    "EQUAL_UNITS",
+    "Answer",
+    "Entry",
+    "Question",
+    "Row",
+    "compare_rows",
+    "contenders",
+    "measured_answer",
+    "questions",
+]
 
 EQUAL_UNITS = "equal units"
 EQUAL_THROUGHPUT = "equal throughput"
@@ -30,6 +42,49 @@ class Question:
 
     spec: MacSpec
     precisions: tuple[Precision, ...]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a design of a question costs at one clock, estimated or measured; None where a tool was missing.
+
+    spec: with the pipelining chosen.  power_uw, settled_uw: by precision, with and without glitches.  source: "model",
+    or the recipe of synthesis.  toggles: what power_uw counts, "glitch-aware" or "zero-delay".  outside: why the design
+    lies outside what the model was fitted on.
+    """
+
+    spec: MacSpec
+    area_um2: float
+    power_uw: Mapping[Precision, float | None]
+    settled_uw: Mapping[Precision, float | None]
+    minimum_period_ns: float | None
+    meets_clock: bool | None
+    source: str
+    library: str
+    corner: str
+    clock_mhz: float
+    activity: str
+    toggles: str
+    outside: tuple[str, ...] = ()
+
+
+def measured_answer(measured: Measurement) -> Answer:
+    """The answer of synthesis."""
+    row, powered = measured.chosen.row, measured.chosen.powered
+    return Answer(
+        spec=measured.chosen.spec,
+        area_um2=row.area_um2,
+        power_uw={precision: each.power_uw for precision, each in powered.items()},
+        settled_uw={precision: settled_power_uw(each) for precision, each in powered.items()},
+        minimum_period_ns=row.minimum_period_ns,
+        meets_clock=row.meets_clock,
+        source=row.recipe,
+        library=row.library,
+        corner=row.corner,
+        clock_mhz=row.clock_mhz,
+        activity="; ".join(sorted({each.activity for each in powered.values() if each.activity})),
+        toggles="; ".join(sorted({each.toggles for each in powered.values() if each.toggles})),
+    )
 
 
 @dataclass(frozen=True)
@@ -52,9 +107,10 @@ class Entry:
 class Row:
     """One line of the comparison.
 
-    Power and energy are for the mixture at full rate: time-weighted over its precisions. ``*_ratio`` are to the
-    uniform design of the same ``bits`` and normalisation: area and power per unit, or area per product a cycle and
-    energy per product. Timing and power are None where OpenSTA is missing.
+    Power and energy are for the mixture at full rate: time-weighted over its precisions, with the transitions that
+    ``toggles`` names; settled_energy_fj_per_mac is without glitches. ``*_ratio`` are to the uniform design of the same
+    ``bits`` and normalisation: area and power per unit, or area per product a cycle and energy per product.
+    ``source``: "model", or the recipe of synthesis. Timing and power are None where OpenSTA is missing.
     """
 
     bits: int
@@ -75,13 +131,15 @@ class Row:
     energy_fj_per_mac: float | None
     minimum_period_ns: float | None
     meets_clock: bool | None
+    settled_energy_fj_per_mac: float | None
     area_ratio: float | None
     power_ratio: float | None
-    recipe: str
+    source: str
     library: str
     corner: str
     clock_mhz: float
     activity: str
+    toggles: str
 
 
 def contenders(names: Sequence[str] | None = None) -> tuple[MacSpec, ...]:
@@ -121,7 +179,7 @@ def questions(
     return tuple(entries)
 
 
-def compare_rows(entries: Sequence[Entry], answer: Callable[[Question], Measurement]) -> list[Row]:
+def compare_rows(entries: Sequence[Entry], answer: Callable[[Question], Answer]) -> list[Row]:
     """The lines of the comparison, one an entry, in their order."""
     rows: list[Row] = []
     base: dict[tuple[int, str], Mapping[str, Any]] = {}
@@ -137,13 +195,16 @@ def compare_rows(entries: Sequence[Entry], answer: Callable[[Question], Measurem
     return rows
 
 
-def _figures(entry: Entry, measured: Measurement) -> dict[str, Any]:
-    spec, row, powered = measured.chosen.spec, measured.chosen.row, measured.chosen.powered
+def _figures(entry: Entry, answer: Answer) -> dict[str, Any]:
+    spec = answer.spec
     units = int(getattr(spec, spec.size_parameter))
     rate = entry.run_as.macs_per_cycle(spec)
-    power_uw = _power_uw(entry, measured)
-    area_per_rate = row.area_um2 / float(rate)
-    activities = sorted({str(one.activity) for one in powered.values()})
+    power_uw = _over_mixture(entry, answer, answer.power_uw)
+    settled_uw = _over_mixture(entry, answer, answer.settled_uw)
+
+    def per_mac(value_uw: float | None) -> float | None:
+        return None if value_uw is None else 1e3 * value_uw / answer.clock_mhz / float(rate)
+
     return {
         "bits": entry.bits,
         "normalisation": entry.normalisation,
@@ -155,30 +216,32 @@ def _figures(entry: Entry, measured: Measurement) -> dict[str, Any]:
         "run_as_mean_bits": float(entry.run_as.mean_bits),
         "pipeline_stages": spec.pipeline_stages,
         "macs_per_cycle": float(rate),
-        "area_um2": row.area_um2,
-        "area_um2_per_unit": row.area_um2 / units,
-        "area_um2_per_mac_per_cycle": area_per_rate,
+        "area_um2": answer.area_um2,
+        "area_um2_per_unit": answer.area_um2 / units,
+        "area_um2_per_mac_per_cycle": answer.area_um2 / float(rate),
         "power_uw": power_uw,
         "power_uw_per_unit": None if power_uw is None else power_uw / units,
-        "energy_fj_per_mac": None if power_uw is None else 1e3 * power_uw / row.clock_mhz / float(rate),
-        "minimum_period_ns": row.minimum_period_ns,
-        "meets_clock": row.meets_clock,
-        "recipe": row.recipe,
-        "library": row.library,
-        "corner": row.corner,
-        "clock_mhz": row.clock_mhz,
-        "activity": "none" if power_uw is None else "; ".join(activities),
+        "energy_fj_per_mac": per_mac(power_uw),
+        "settled_energy_fj_per_mac": per_mac(settled_uw),
+        "minimum_period_ns": answer.minimum_period_ns,
+        "meets_clock": answer.meets_clock,
+        "source": answer.source,
+        "library": answer.library,
+        "corner": answer.corner,
+        "clock_mhz": answer.clock_mhz,
+        "activity": "none" if power_uw is None else answer.activity,
+        "toggles": "none" if power_uw is None else answer.toggles,
     }
 
 
-def _power_uw(entry: Entry, measured: Measurement) -> float | None:
+def _over_mixture(entry: Entry, answer: Answer, power_uw: Mapping[Precision, float | None]) -> float | None:
     """Mean power over the mixture: each precision weighted by the time it takes."""
     total = 0.0
-    for bits, share in entry.run_as.time_shares(measured.chosen.spec):
-        power_uw = measured.chosen.powered[Precision(bits, bits)].power_uw
-        if power_uw is None:
+    for bits, share in entry.run_as.time_shares(answer.spec):
+        one_uw = power_uw[Precision(bits, bits)]
+        if one_uw is None:
             return None
-        total += float(share) * power_uw
+        total += float(share) * one_uw
     return total
 
 

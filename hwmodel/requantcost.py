@@ -6,8 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hwmodel.comparison import Question
-from hwmodel.measure import Measurement
+from hwmodel.comparison import Answer, Question
 from hwmodel.requantstream import HEADS, PRODUCTS, RequantPlan
 from rtl.mac import UniformSpec
 from rtl.requant import LoadableSpec, MultiplierSpec, PartialSumSpec, ThresholdSpec
@@ -16,7 +15,16 @@ from rtl.spec import Precision
 if TYPE_CHECKING:
     from hwmodel.requantmeasure import UnitMeasurement
 
-__all__ = ["EXACT", "HEAD_MULTIPLIER_WIDTH", "Unit", "UnitRow", "unit_rows", "units"]
+__all__ = [
+    "EXACT",
+    "HEAD_MULTIPLIER_WIDTH",
+    "Unit",
+    "UnitAnswer",
+    "UnitRow",
+    "measured_unit",
+    "unit_rows",
+    "units",
+]
 
 EXACT = {2: (7, 14, 11), 3: (10, 19, 15), 4: (13, 24, 19), 8: (25, 44, 35)}
 """Multiplier width, offset width and shift, in bits, by code width: the least with which every output of
@@ -60,12 +68,50 @@ class Unit:
 
 
 @dataclass(frozen=True)
+class UnitAnswer:
+    """What a unit costs at one clock, estimated or measured; None where a tool was missing.
+
+    spec: with the pipelining chosen.  source: "model", or the recipe of synthesis.  effort: of synthesis.
+    """
+
+    spec: LoadableSpec
+    area_um2: float
+    power_uw: float | None
+    minimum_period_ns: float | None
+    meets_clock: bool | None
+    source: str
+    effort: str
+    library: str
+    corner: str
+    clock_mhz: float
+    activity: str
+
+
+def measured_unit(measured: UnitMeasurement) -> UnitAnswer:
+    """The answer of synthesis."""
+    row, powered = measured.chosen.row, measured.chosen.powered
+    return UnitAnswer(
+        spec=measured.chosen.spec,
+        area_um2=row.area_um2,
+        power_uw=powered.power_uw,
+        minimum_period_ns=row.minimum_period_ns,
+        meets_clock=row.meets_clock,
+        source=row.recipe,
+        effort=row.effort,
+        library=row.library,
+        corner=row.corner,
+        clock_mhz=row.clock_mhz,
+        activity=str(powered.activity or "none"),
+    )
+
+
+@dataclass(frozen=True)
 class UnitRow:
     """One line of the section on requantisation.
 
     energy_pj is for one accumulator, one a cycle. area_ratio is to the MAC named; energy_ratio to what that MAC takes
-    for the products of one accumulator (``products``). Widths that a design does not have, timing and power where
-    OpenSTA is missing are None.
+    for the products of one accumulator (``products``). source: "model", or the recipe of synthesis. Widths that a
+    design does not have, timing and power where OpenSTA is missing are None.
     """
 
     bits: int
@@ -87,7 +133,7 @@ class UnitRow:
     products: int
     area_ratio: float
     energy_ratio: float | None
-    recipe: str
+    source: str
     effort: str
     library: str
     corner: str
@@ -127,14 +173,15 @@ def units(widths: Sequence[int], lanes: int, reduction_length: int = 4096) -> tu
     return tuple(made)
 
 
-def unit_rows(asked: Sequence[Unit], answer: Callable[[Unit], UnitMeasurement],
-              mac: Callable[[Question], Measurement]) -> list[UnitRow]:  # fmt: skip
+def unit_rows(
+    asked: Sequence[Unit], answer: Callable[[Unit], UnitAnswer], mac: Callable[[Question], Answer]
+) -> list[UnitRow]:
     """The lines of the section, one a unit, in their order."""
     rows = []
     for unit in asked:
-        chosen, beside = answer(unit).chosen, mac(unit.question).chosen
-        spec, row, power_uw = chosen.spec, chosen.row, chosen.powered.power_uw
-        mac_uw = beside.powered[unit.question.precisions[0]].power_uw
+        found, beside = answer(unit), mac(unit.question)
+        spec, power_uw = found.spec, found.power_uw
+        mac_uw = beside.power_uw[unit.question.precisions[0]]
         # The MAC makes `lanes` products a cycle, so one accumulator takes it PRODUCTS / lanes cycles.
         sum_uw = None if mac_uw is None else mac_uw * PRODUCTS / unit.mac.lanes
         rows.append(
@@ -149,21 +196,21 @@ def unit_rows(asked: Sequence[Unit], answer: Callable[[Unit], UnitMeasurement],
                 offset_width=spec.parameters.get("offset_width"),
                 shift=spec.parameters.get("shift"),
                 pipeline_stages=spec.pipeline_stages,
-                area_um2=row.area_um2,
+                area_um2=found.area_um2,
                 power_uw=power_uw,
-                energy_pj=None if power_uw is None else power_uw / row.clock_mhz,
-                minimum_period_ns=row.minimum_period_ns,
-                meets_clock=row.meets_clock,
+                energy_pj=None if power_uw is None else power_uw / found.clock_mhz,
+                minimum_period_ns=found.minimum_period_ns,
+                meets_clock=found.meets_clock,
                 mac=beside.spec.name,
                 products=PRODUCTS,
-                area_ratio=row.area_um2 / beside.row.area_um2,
+                area_ratio=found.area_um2 / beside.area_um2,
                 energy_ratio=None if power_uw is None or sum_uw is None else power_uw / sum_uw,
-                recipe=row.recipe,
-                effort=row.effort,
-                library=row.library,
-                corner=row.corner,
-                clock_mhz=row.clock_mhz,
-                activity=str(chosen.powered.activity or "none"),
+                source=found.source,
+                effort=found.effort,
+                library=found.library,
+                corner=found.corner,
+                clock_mhz=found.clock_mhz,
+                activity=found.activity,
             )
         )
     return rows

@@ -105,10 +105,20 @@ def notes(rows: Sequence[Row]) -> list[str]:
                 f"At {bits} bits one unit of {', '.join(wide)} gives more products a cycle than the uniform MAC: it "
                 "shares its accumulator among more of them. More lanes make an equal match."
             )
-    if any(row.power_uw is not None for row in rows):
+    if any(row.source.startswith("model") for row in rows):
         lines.append(
-            "Power: leakage, internal and switching power from the Liberty file, zero-delay toggles of uniform random "
-            "codes with signed activations at full rate; glitches and the clock tree are not in it."
+            "Estimated by the calibrated cost model (docs/calibration.md states its error); --synthesise measures, "
+            "--check shows both."
+        )
+    if any("out of range" in row.source for row in rows):
+        beyond = ", ".join(dict.fromkeys(row.spec for row in rows if "out of range" in row.source))
+        lines.append(f"(extrapolated): beyond the designs that the model was fitted on: {beyond}.")
+    if any(row.power_uw is not None for row in rows):
+        kinds = {row.toggles for row in rows if row.power_uw is not None}
+        counted = "with glitches" if kinds == {"glitch-aware"} else "without glitches: Icarus Verilog is not installed"
+        lines.append(
+            "Power: leakage, internal and switching power by the Liberty file, under uniform random codes with "
+            f"signed activations at full rate, {counted}; the clock tree is not in it."
         )
     if any(row.minimum_period_ns is None for row in rows):
         lines.append(
@@ -168,6 +178,12 @@ def unit_notes(units: Sequence[UnitRow]) -> list[str]:
             f"Stream of accumulators: {stream}, codes of the unit's width; the parameter set changes every 64 (partial "
             "sums: every one). Parameter registers are clocked in every cycle: the flow has no clock gating."
         )
+    estimated = [unit for unit in units if unit.source.startswith("model")]
+    if estimated:
+        which = "Units" if len(estimated) == len(units) else f"{len(estimated)} of the {len(units)} units"
+        lines.append(
+            f"{which} estimated by the cost model, which was fitted to MACs; docs/calibration.md has its error."
+        )
     if any(unit.effort == "quick" for unit in units):
         quick = next(unit for unit in units if unit.effort == "quick")
         lines.append(
@@ -224,7 +240,9 @@ def _unit_frame(units: Sequence[UnitRow]) -> pd.DataFrame:
 
 
 def _period(row: Row | UnitRow) -> str:
-    return _number(row.minimum_period_ns, 2) + (" (misses)" if row.meets_clock is False else "")
+    beyond = isinstance(row, Row) and "out of range" in row.source
+    marks = (" (misses)" if row.meets_clock is False else "") + (" (extrapolated)" if beyond else "")
+    return _number(row.minimum_period_ns, 2) + marks
 
 
 def _number(value: float | None, digits: int) -> str:

@@ -68,7 +68,8 @@ def unit_counts(spec: LoadableSpec) -> Vector:
     counts[Part.OPERAND_REGISTERS] = parameters + entering
     counts[Part.PIPELINE_REGISTERS] = plan.schedule.registers
     counts[Part.ACCUMULATOR_REGISTERS] = len(plan.next_accumulator)
-    counts[Part.CONTROL_REGISTERS] = spec.latency * (2 if isinstance(spec, PartialSumSpec) else 1)
+    # Valid bits, and of partial sums those of the last of a sum, one stage longer.
+    counts[Part.CONTROL_REGISTERS] = 2 * spec.latency - 1 if isinstance(spec, PartialSumSpec) else spec.latency
     summing = len(plan.next_accumulator) if isinstance(spec, PartialSumSpec) else 0
     counts[Part.HOLDS] = parameters + summing + len(plan.schedule.crossings[-1])
     return np.array([counts[part] for part in PARTS], dtype=np.float64)

@@ -87,8 +87,8 @@ class Simulated:
 class Block:
     """One module as synthesised, of which the array has ``count``; area and power are of one.
 
-    power_uw: at full rate, under the stream ``activity``; idle_uw: of its clock and leakage alone. Timing and power
-    are None where OpenSTA is missing.
+    power_uw: at full rate, under the stream ``activity``, with the transitions that ``toggles`` names; idle_uw: of its
+    clock and leakage alone. Timing and power are None where OpenSTA is missing.
     """
 
     name: str
@@ -99,6 +99,7 @@ class Block:
     power_uw: float | None
     idle_uw: float | None
     activity: str | None
+    toggles: str | None
     recipe: str
     verilog_sha256: str
 
@@ -117,6 +118,7 @@ class Block:
             power_uw=powered.power_uw,
             idle_uw=idle,
             activity=powered.activity,
+            toggles=powered.toggles,
             recipe=row.recipe,
             verilog_sha256=row.verilog_sha256,
         )

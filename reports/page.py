@@ -126,8 +126,9 @@ def notes(figures: Figures) -> tuple[str, ...]:
         "Energy of runs = operand cycles x power at full rate / clock + other cycles x (clock + leakage power) / "
         "clock; requantisers are at full rate for one cycle a code. In loads everything is idle. No clock is gated."
     )
+    glitches = "" if figures.element.toggles == "glitch-aware" else ", glitches"
     left_out = (
-        "Not in it: memories, controller, wires, clock tree, glitches; layer norms, softmax and GELU, which the host "
+        f"Not in it: memories, controller, wires, clock tree{glitches}; layer norms, softmax and GELU, which the host "
         f"computes; {registers}."
     )
     meaning = (

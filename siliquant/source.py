@@ -3,21 +3,40 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import hashlib
+import json
+import re
 from collections.abc import Iterable
 from importlib.resources.abc import Traversable
 
+from siliquant.files import cache_dir, write_atomically
+
 __all__ = ["code_sha256", "without_docstrings"]
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def code_sha256(files: Iterable[Traversable], *more: str) -> str:
-    """The hash of some Python files with their names, in the order of their names, and of ``more`` texts."""
+    """The hash of some Python files with their names, in the order of their names, and of ``more`` texts.
+
+    Parsing takes longest, so the answer for the same bytes is kept in the cache (``<cache>/source``).
+    """
+    texts = [(file.name, file.read_text()) for file in files if file.name.endswith(".py")]
+    texts.sort()
+    plain = hashlib.sha256(json.dumps([texts, more]).encode()).hexdigest()
+    kept = cache_dir() / "source" / plain
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        known = kept.read_text().strip()
+        if _SHA256.fullmatch(known):
+            return known
     digest = hashlib.sha256(" ".join(more).encode())
-    for file in sorted(files, key=lambda each: each.name):
-        if file.name.endswith(".py"):
-            tree = without_docstrings(ast.parse(file.read_text()))
-            digest.update(file.name.encode() + ast.dump(tree).encode())
-    return digest.hexdigest()
+    for name, text in texts:
+        digest.update(name.encode() + ast.dump(without_docstrings(ast.parse(text))).encode())
+    found = digest.hexdigest()
+    with contextlib.suppress(OSError):  # where nothing can be kept it is found again
+        write_atomically(kept, found + "\n")
+    return found
 
 
 def without_docstrings(tree: ast.Module) -> ast.Module:

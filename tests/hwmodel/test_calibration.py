@@ -204,7 +204,7 @@ DAMAGE = [
     ("parameters", "{", "the parameters of padded must be a JSON object, not '{'"),
     ("parameters", '{"units":"3"}', "units must be an integer from 1 to 256, not '3'"),
     ("parameters", '{"units":2}', "line 2: spec must be padded_u2_m2_g0, as its parameters say, not padded_u3_m2_g1"),
-    ("held_out", "mood", "line 2: held_out must be one of '', 'family', 'width', 'lanes', not 'mood'"),
+    ("held_out", "mood", "line 2: held_out must be one of '', 'family', 'width', 'lanes', 'size', not 'mood'"),
     ("toggles", "", "line 2: toggles must be one of 'glitch-aware', 'zero-delay', not ''"),
     ("precision", "w9a4s", "line 2: precision must be text as w[1-8]a[1-8][su], not 'w9a4s'"),
     ("stream", "uniform", "line 2: stream must be text as .+, seed \\d+, not 'uniform'"),

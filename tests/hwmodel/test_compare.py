@@ -1,5 +1,6 @@
 """The command line of the comparison: a small real run, and every kind of bad input."""
 
+import csv
 import json
 import os
 import subprocess
@@ -35,6 +36,7 @@ def test_a_small_comparison_from_nothing_and_again_from_the_store(tmp_path: Path
         "100",
         "--requant-bits",
         "none",
+        "--synthesise",
     ]
     first = compare(*arguments, "--out", str(out), SILIQUANT_CACHE_DIR=cache)
     assert first.returncode == 0, first.stderr
@@ -90,8 +92,9 @@ BAD = [
      "designs must be among padded, subword, bitfusion, bitblade, bitserial, loom, not 'nosuch'"),
     (["--mixture", "4=2:1"], "the mixture 2:1 must have a mean of 4 bits, not 2"),
     (["--mixture", "7=8:1"], "mixture must be BITS=MIX with BITS among 2, 3, 4, not '7=8:1'"),
-    (["--library", "nosuch"],
+    (["--library", "nosuch", "--synthesise"],
      "library must be one of freepdk45, sky130hd, ihp-sg13g2, asap7 (or give a Liberty file), not 'nosuch'"),
+    (["--synthesise", "--check"], "synthesise and check must not both be given: check measures as well"),
     (["--format", "xml"], "argument --format: invalid choice: 'xml' (choose from 'table', 'markdown', 'csv', 'json')"),
     (["--colour"], "unrecognized arguments: --colour"),
 ]  # fmt: skip
@@ -107,7 +110,7 @@ def test_bad_input_is_one_line_and_exit_code_2(arguments: list[str], sentence: s
 
 
 def test_a_missing_liberty_file_is_named(tmp_path: Path) -> None:
-    done = compare("--liberty", "no/such.lib", "--out", str(tmp_path / "out"))
+    done = compare("--liberty", "no/such.lib", "--synthesise", "--out", str(tmp_path / "out"))
     assert done.returncode == 2
     assert done.stderr == "hwmodel.compare: error: liberty must be a file, but no/such.lib is not there\n"
 
@@ -116,7 +119,9 @@ def test_a_missing_liberty_file_is_named(tmp_path: Path) -> None:
 def test_a_corrupt_liberty_file_is_named(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / ("bad.lib.gz" if content.startswith(b"\x1f") else "bad.lib")
     path.write_bytes(content)
-    done = compare("--liberty", str(path), "--out", str(tmp_path / "out"), SILIQUANT_CACHE_DIR=str(tmp_path / "c"))
+    done = compare(
+        "--liberty", str(path), "--synthesise", "--out", str(tmp_path / "out"), SILIQUANT_CACHE_DIR=str(tmp_path / "c")
+    )  # fmt: skip
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert str(path) in done.stderr
@@ -129,6 +134,39 @@ def test_an_output_that_cannot_be_a_folder_is_refused_before_any_work(tmp_path: 
     assert done.returncode == 2
     assert done.stderr == f"hwmodel.compare: error: {tmp_path / 'file' / 'out'}: Not a directory\n"
     assert (tmp_path / "file").read_text() == "kept"
+
+
+def test_a_library_without_a_model_is_measured_and_that_is_said(tmp_path: Path) -> None:
+    done = compare("--library", "nosuch", "--out", str(tmp_path / "out"))
+    assert done.returncode == 2
+    assert done.stderr == (
+        "nosuch has no cost model: measuring\n"
+        "hwmodel.compare: error: library must be one of freepdk45, sky130hd, ihp-sg13g2, asap7 "
+        "(or give a Liberty file), not 'nosuch'\n"
+    )
+    done = compare("--library", "nosuch", "--check", "--out", str(tmp_path / "out"))
+    assert done.returncode == 2
+    assert done.stderr.startswith("hwmodel.compare: error: check needs a library with a cost model (freepdk45")
+
+
+def test_estimates_and_measurements_side_by_side(tmp_path: Path) -> None:
+    done = compare(
+        "--bits", "2", "--lanes", "2", "--units", "1", "--designs", "loom", "--effort", "quick",
+        "--requant-bits", "none", "--clock-mhz", "100", "--check", "--out", str(tmp_path),
+        SILIQUANT_CACHE_DIR=str(tmp_path / "cache"),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "model against synthesis" in done.stdout
+    lines = list(csv.DictReader((tmp_path / "check.csv").read_text().splitlines()))
+    assert len(lines) == 4
+    for line in lines:
+        said, found = float(line["area um2, model"]), float(line["area um2, measured"])
+        assert float(line["area um2, difference %"]) == pytest.approx(100 * (said / found - 1))
+        assert abs(said / found - 1) < 0.2
+        assert abs(float(line["power uW, difference %"])) < 40
+    rows = json.loads((tmp_path / "compare.json").read_text())
+    assert all(row["source"].startswith("model") and row["toggles"] == "glitch-aware" for row in rows)
+    assert all(row["settled_energy_fj_per_mac"] < row["energy_fj_per_mac"] for row in rows)
 
 
 def test_help_shows_defaults_and_examples() -> None:

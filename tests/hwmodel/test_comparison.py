@@ -5,7 +5,16 @@ from fractions import Fraction
 import pytest
 
 from hwmodel.areaparts import AreaParts
-from hwmodel.comparison import EQUAL_THROUGHPUT, EQUAL_UNITS, Question, compare_rows, contenders, questions
+from hwmodel.comparison import (
+    EQUAL_THROUGHPUT,
+    EQUAL_UNITS,
+    Answer,
+    Question,
+    compare_rows,
+    contenders,
+    measured_answer,
+    questions,
+)
 from hwmodel.measure import Measurement, Variant
 from hwmodel.mixture import standard_mixture
 from hwmodel.row import SynthesisRow
@@ -20,12 +29,14 @@ def made_up(area_um2: float, power_uw: float | None, activity: str | None) -> Sy
         clock_mhz=500.0, area_um2=area_um2,
         parts=AreaParts(), cells=1, histogram={}, recipe="r", minimum_period_ns=None if power_uw is None else 1.5,
         slack_ns=None, meets_clock=None if power_uw is None else True, verilog_sha256="0", tools={},
-        activity=activity, power_uw=power_uw,
+        activity=activity, power_uw=power_uw, toggles=None if power_uw is None else "glitch-aware",
+        leakage_uw=None if power_uw is None else power_uw / 8, clock_uw=None if power_uw is None else power_uw / 4,
+        settled_uw=None if power_uw is None else power_uw / 2,
     )  # fmt: skip
 
 
-def answer(question: Question, powered: bool = True) -> Measurement:
-    """Area 100 um2 a unit; power 10 uW a unit and bit."""
+def answer(question: Question, powered: bool = True) -> Answer:
+    """Area 100 um2 a unit; power 10 uW a unit and bit, an eighth of it glitches."""
     spec: MacSpec = question.spec
     units = getattr(spec, spec.size_parameter)
     rows = {
@@ -33,7 +44,7 @@ def answer(question: Question, powered: bool = True) -> Measurement:
         for p in question.precisions
     }
     variant = Variant(spec, made_up(100.0 * units, None, None), rows)
-    return Measurement(variant, (variant,))
+    return measured_answer(Measurement(variant, (variant,)))
 
 
 def test_every_scalable_design_is_compared_in_all_its_kinds() -> None:
@@ -71,6 +82,7 @@ def test_figures_of_both_normalisations() -> None:
     uniform, _, unit, rate = rows
     assert uniform.area_um2_per_unit == 100
     assert uniform.energy_fj_per_mac == pytest.approx(1e3 * 40 / 500)
+    assert uniform.settled_energy_fj_per_mac == pytest.approx(uniform.energy_fj_per_mac * 7 / 8)
     assert unit.area_ratio == 1
     # time shares of 2, 4, 8 bits: 1/48, 1/8, 1/6 of 5/16
     mean_bits = (2 / 48 + 4 / 8 + 8 / 6) / (5 / 16)

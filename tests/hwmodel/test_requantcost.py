@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hwmodel.comparison import Question
+from hwmodel.comparison import Answer, Question, measured_answer
 from hwmodel.library import find_library
 from hwmodel.measure import Measurement, Variant
-from hwmodel.requantcost import EXACT, Unit, unit_rows, units
+from hwmodel.requantcost import EXACT, Unit, measured_unit, unit_rows, units
 from hwmodel.requantmeasure import UnitMeasurement, known_unit, measure_unit, smallest_unit, unit_key
 from hwmodel.requantstream import PRODUCTS, RequantPlan, check_outputs, example_layer, requant_stimulus
 from hwmodel.specimen import Bench
@@ -112,11 +112,13 @@ def test_a_unit_through_the_whole_flow_and_again_from_the_store(tmp_path: Path) 
     mac = Measurement(Variant(MAC, mac_row, {precision: replace(mac_row, power_uw=10.0)}), ())
     answers: dict[LoadableSpec, UnitMeasurement] = dict(zip(SMALL, rows, strict=True))
 
-    def answer_mac(question: Question) -> Measurement:
+    def answer_mac(question: Question) -> Answer:
         assert question.spec == MAC
-        return mac
+        return measured_answer(mac)
 
-    lines = unit_rows([Unit(2, spec, MAC) for spec in SMALL], lambda unit: answers[unit.spec], answer_mac)
+    lines = unit_rows(
+        [Unit(2, spec, MAC) for spec in SMALL], lambda unit: measured_unit(answers[unit.spec]), answer_mac
+    )
     for line, made in zip(lines, rows, strict=True):
         assert line.area_ratio == made.chosen.row.area_um2 / 100
         assert line.energy_ratio == pytest.approx(made.chosen.powered.power_uw / (10 * PRODUCTS))

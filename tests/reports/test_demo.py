@@ -28,7 +28,7 @@ WORK = Simulated(
 )  # fmt: skip
 ELEMENT = Block(
     name="mac", count=4, area_um2=100.5, minimum_period_ns=1.5, meets_clock=True, power_uw=10.0, idle_uw=4.0,
-    activity="uniform", recipe="plain", verilog_sha256="0" * 64,
+    activity="uniform", toggles="glitch-aware", recipe="plain", verilog_sha256="0" * 64,
 )  # fmt: skip
 REQUANTISER = replace(ELEMENT, name="requant", count=2, area_um2=30.25, power_uw=6.0, idle_uw=3.0)
 ACCURACY = Accuracy(score=0.9, low=0.85, high=0.95, samples=1000, epochs=3)

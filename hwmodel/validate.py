@@ -1,0 +1,146 @@
+"""How wrong the cost model is, on designs it was never fitted to: ``python -m hwmodel.validate``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from siliquant.cli import Parser, run
+
+if TYPE_CHECKING:
+    from hwmodel.fitting import Point
+    from hwmodel.model import LibraryModel
+
+__all__ = ["Errors", "Prediction", "errors_by", "predictions"]
+
+PROG = "hwmodel.validate"
+EPILOG = """\
+Held out are whole designs, chosen beforehand: families (BitBlade, Loom), operand widths (3 and 7 bits), lane counts.
+Both baselines are fitted to the same points as the model: a x weight bits x activation bits x lanes, and a polynomial
+of degree 2 in weight bits, activation bits, lanes, pipeline stages and clock.
+
+examples:
+  python -m hwmodel.validate
+  python -m hwmodel.validate --library sky130hd --by design --worst 10"""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A point and what the model and the baselines say of it.
+
+    Each of area (um2), power (uW) and period (ns) is measured, predicted by the model, by the product of the operand
+    widths, and by the polynomial.
+    """
+
+    point: Point
+    area: tuple[float, float, float, float]
+    power: tuple[float, float, float, float]
+    period: tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Errors:
+    """Mean and largest relative error over ``points``, in percent: of the model and of the two baselines."""
+
+    points: int
+    mean: tuple[float, float, float]
+    largest: tuple[float, float, float]
+
+
+def predictions(points: Sequence[Point], model: LibraryModel) -> list[Prediction]:
+    """What the model says of every point, and what the baselines do that are fitted to those not held out."""
+    from hwmodel.baselines import polynomial, product
+    from hwmodel.model import cost_of
+
+    fitted = [point for point in points if not point.held_out]
+    found = {}
+    for name, value in _MEASURED.items():
+        found[name] = product(fitted, value, points), polynomial(fitted, value, points)
+    made = []
+    for index, point in enumerate(points):
+        cost = cost_of(point.spec, point.plan, model, point.clock_mhz)
+        said = {"area": cost.total_area_um2, "power": cost.power_uw, "period": cost.minimum_period_ns}
+        figures = {}
+        for name, value in _MEASURED.items():
+            widths, polynomials = found[name]
+            figures[name] = value(point), said[name], float(widths[index]), float(polynomials[index])
+        made.append(Prediction(point, figures["area"], figures["power"], figures["period"]))
+    return made
+
+
+def errors_by(found: Sequence[Prediction], group: Callable[[Prediction], str]) -> dict[str, dict[str, Errors]]:
+    """Errors of area, power and period for each group of predictions, groups in the order in which they appear."""
+    groups: dict[str, list[Prediction]] = {}
+    for each in found:
+        groups.setdefault(group(each), []).append(each)
+    return {name: {quantity: _errors(each, quantity) for quantity in _MEASURED} for name, each in groups.items()}
+
+
+def _errors(found: Sequence[Prediction], quantity: str) -> Errors:
+    # Area and period do not depend on the operands: each netlist counts once.
+    if quantity != "power":
+        found = list({(each.point.spec, each.point.clock_mhz): each for each in found}.values())
+    figures = [getattr(each, quantity) for each in found]
+    relative = [[100 * abs(said / value - 1) for said in others] for value, *others in figures]
+    columns = list(zip(*relative, strict=True))
+    mean = tuple(sum(column) / len(column) for column in columns)
+    return Errors(len(found), (mean[0], mean[1], mean[2]), (max(columns[0]), max(columns[1]), max(columns[2])))
+
+
+def _area(point: Point) -> float:
+    return point.area_um2
+
+
+def _power(point: Point) -> float:
+    return point.power_uw
+
+
+def _period(point: Point) -> float:
+    return point.minimum_period_ns
+
+
+_MEASURED: Mapping[str, Callable[[Point], float]] = {"area": _area, "power": _power, "period": _period}
+
+
+def parser() -> Parser:
+    """The options; their defaults are in the help."""
+    made = Parser(prog=PROG, description=__doc__, epilog=EPILOG)
+    made.add_argument(
+        "--library", action="append", metavar="NAME", help="only this library (default: all that have one)"
+    )
+    made.add_argument("--calibration", type=Path, metavar="DIR", help="folder of the tables (default: the package's)")
+    made.add_argument("--models", type=Path, metavar="DIR",
+                      help="folder of fitted models (default: fit now, to what is not held out)")  # fmt: skip
+    made.add_argument("--by", choices=("library", "design", "reason"), default="design",
+                      help="lines of the table (default design)")  # fmt: skip
+    made.add_argument("--worst", default="5", metavar="N", help="points named with the largest errors (default 5)")
+    made.add_argument(
+        "--format", choices=("table", "markdown"), default="table", help="what is printed (default table)"
+    )
+    return made
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line."""
+    options = parser().parse_args(arguments)
+    if not options.worst.isdecimal():
+        raise ValueError(f"worst must be an integer of at least 0, not {options.worst!r}")
+    from hwmodel.calibration import PACKAGED_CALIBRATION
+    from hwmodel.validationtables import markdown, print_tables, validated
+
+    folder = options.calibration or PACKAGED_CALIBRATION
+    names = options.library or sorted(path.stem for path in folder.glob("*.csv"))
+    if not names:
+        raise ValueError(f"calibration must be a folder of tables, but {folder} holds none")
+    found = {name: validated(folder / f"{name}.csv", options.models) for name in names}
+    if options.format == "markdown":
+        sys.stdout.write(markdown(found, options.by, int(options.worst)))
+    else:
+        print_tables(found, options.by, int(options.worst))
+
+
+if __name__ == "__main__":
+    run(PROG, main)

@@ -1,0 +1,88 @@
+"""Every term of an estimate, and that they add up."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hwmodel.calibration import packaged_calibration
+from hwmodel.explain import main
+from hwmodel.explanation import explain
+from hwmodel.modelfile import load_model
+from hwmodel.stimulus import StreamPlan
+from hwmodel.validationtables import points_of
+from rtl.mac import BitFusionSpec, UniformSpec
+from rtl.spec import MacSpec, Precision
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.parametrize("spec", [UniformSpec(lanes=8), BitFusionSpec(units=1, pipeline_stages=1)])
+def test_the_terms_add_up_to_the_estimate_without_pressure(spec: MacSpec) -> None:
+    model = load_model("freepdk45")
+    points = points_of(packaged_calibration("freepdk45"))
+    found = explain(spec, StreamPlan(Precision(4, 4)), model, 10.0, points)
+    assert found.cost.pressure == 0
+    assert sum(term.area_um2 for term in found.parts) == pytest.approx(found.cost.total_area_um2)
+    assert sum(term.leakage_nw for term in found.parts) == pytest.approx(1e3 * found.cost.leakage_uw.sum())
+    assert sum(term.energy_fj for term in found.parts) == pytest.approx(1e3 * found.cost.energy_pj.sum())
+    assert sum(term.ns for term in found.relaxed_steps) == pytest.approx(found.relaxed.ns)
+    assert sum(term.ns for term in found.fastest_steps) == pytest.approx(found.fastest.ns)
+    assert found.relaxed.ns == pytest.approx(found.cost.minimum_period_ns, rel=1e-6)
+    assert all(term.fitted_designs > 0 for term in found.parts)
+    assert set(found.errors) == {"area", "power", "period"}
+
+
+def test_a_measured_design_is_its_own_nearest() -> None:
+    points = points_of(packaged_calibration("freepdk45"))
+    spec = points[0].spec
+    found = explain(spec, points[0].plan, load_model("freepdk45"), 100.0, points, neighbours=3)
+    assert found.neighbours[0].point.spec == spec
+    assert found.neighbours[0].distance == 0
+    distances = [near.distance for near in found.neighbours]
+    assert distances == sorted(distances)
+
+
+def test_errors_are_of_the_family_where_it_was_held_out() -> None:
+    points = points_of(packaged_calibration("freepdk45"))
+    families = {point.spec for point in points if point.held_out == "family"}
+    spec = min(families, key=lambda one: one.name)
+    plan = next(point.plan for point in points if point.spec == spec)
+    assert explain(spec, plan, load_model("freepdk45"), 10.0, points).errors_of == f"held-out {spec.design}"
+
+
+def test_the_command_as_table_and_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--design", "bitfusion", "--bits", "4", "--units", "1"]
+    main(arguments)
+    shown = capsys.readouterr().out
+    for word in ("full adders", "clock pressure", "longest path of the smallest netlist", "nearest measured designs"):
+        assert word in shown
+    main([*arguments, "--format", "json"])
+    data = json.loads(capsys.readouterr().out)
+    assert data["spec"] == "bitfusion_u1_m2"
+    assert data["activity"].startswith("uniform, seed 0, w4a4s")
+    assert {"area_um2", "power_uw", "minimum_period_ns", "expected_error_percent", "neighbours"} <= set(data)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--design", "bitfusion", "--bits", "3"], "precision must be one of w8a8s, w8a8u"),
+        (["--clock-mhz", "0"], "clock_mhz must be a positive number, not '0'"),
+        (["--bits", "four"], "bits must be an integer, not 'four'"),
+        (["--neighbours", "-1"], "neighbours must be at least 0, not -1"),
+        (["--stream", "noise"], "stream must be one of uniform, lsq-gaussian, minilm, vit-mnist, not 'noise'"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_one_line_and_exit_code_2(arguments: list[str], sentence: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-m", "hwmodel.explain", *arguments],
+        capture_output=True, text=True, cwd=ROOT, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"hwmodel.explain: error: {sentence}")
+    assert done.stderr.count("\n") == 1

@@ -1,0 +1,119 @@
+"""The error that is published: recomputed from the committed tables, for the committed models."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hwmodel.calibration import PACKAGED_CALIBRATION, read_calibration
+from hwmodel.fitting import Point
+from hwmodel.modelfile import known_models, load_model, write_model
+from hwmodel.validate import Errors, Prediction, errors_by
+from hwmodel.validationtables import TARGETS, fit_table, markdown, points_of, summary, validated
+
+ROOT = Path(__file__).resolve().parents[2]
+LIBRARIES = sorted(path.stem for path in PACKAGED_CALIBRATION.glob("*.csv"))
+
+
+def validate(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-m", "hwmodel.validate", *arguments],
+        capture_output=True, text=True, cwd=cwd, env=os.environ, check=False,
+    )  # fmt: skip
+
+
+def test_every_table_has_its_model_and_every_model_its_table() -> None:
+    assert LIBRARIES
+    assert list(known_models()) == LIBRARIES
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_the_packaged_model_is_the_fit_to_the_packaged_table(library: str, tmp_path: Path) -> None:
+    table = read_calibration(PACKAGED_CALIBRATION / f"{library}.csv")
+    write_model(fit_table(table), tmp_path / f"{library}.json")
+    again, kept = load_model(library, tmp_path), load_model(library)
+    for name in ("area_um2", "leakage_nw", "settled_fj", "glitch_fj"):
+        one, other = getattr(again.coefficients, name), getattr(kept.coefficients, name)
+        assert np.allclose(one, other, rtol=1e-4, atol=1e-4 * other.max()), name
+    for name in ("relaxed_ns", "fastest_ns"):
+        one, other = getattr(again.coefficients, name), getattr(kept.coefficients, name)
+        most = max(other.values())
+        assert all(one[step] == pytest.approx(other[step], rel=1e-3, abs=1e-3 * most) for step in other), name
+    assert again.provenance == kept.provenance
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_held_out_designs_are_a_quarter_at_least_and_none_was_fitted(library: str) -> None:
+    points = points_of(read_calibration(PACKAGED_CALIBRATION / f"{library}.csv"))
+    held_out = {point.spec for point in points if point.held_out}
+    fitted = {point.spec for point in points if not point.held_out}
+    assert not held_out & fitted
+    assert len(held_out) >= len(held_out | fitted) / 4
+    assert sum(bool(point.held_out) for point in points) >= len(points) / 4
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_errors_on_held_out_designs_are_below_those_of_both_baselines_and_what_is_aimed_at(library: str) -> None:
+    found = summary(validated(PACKAGED_CALIBRATION / f"{library}.csv", ROOT / "hwmodel" / "data" / "models").of(True))
+    for one in found.values():
+        assert one.mean[0] < min(one.mean[1:])
+    # The aim for periods is missed, and docs/calibration.md says so.
+    for quantity in ("area", "power"):
+        assert found[quantity].mean[0] <= TARGETS[quantity][0]
+
+
+def test_the_documentation_shows_what_the_command_prints() -> None:
+    models = ROOT / "hwmodel" / "data" / "models"
+    found = {name: validated(PACKAGED_CALIBRATION / f"{name}.csv", models) for name in LIBRARIES}
+    text = (ROOT / "docs" / "calibration.md").read_text()
+    shown = text[text.index("<!-- validate:begin -->") : text.index("<!-- validate:end -->")]
+    assert markdown(found, "design", 5).strip() in shown
+    assert "python -m hwmodel.validate --models hwmodel/data/models --format markdown" in shown
+
+
+def prediction(area: float, said: float, held_out: str = "lanes") -> Prediction:
+    from hwmodel.stimulus import StreamPlan
+    from rtl.mac import UniformSpec
+    from rtl.spec import Precision
+
+    spec = UniformSpec(lanes=int(area))
+    point = Point(spec, StreamPlan(Precision(4, 4)), 10.0, held_out, area, 1.0, True, "r", 1.0, 1.0, 1.0, 1.0)
+    return Prediction(point, (area, said, 2 * area, area), (1.0, 1.5, 1.0, 1.0), (1.0, 1.0, 1.0, 1.0))
+
+
+def test_errors_are_means_and_maxima_of_relative_ones() -> None:
+    found = errors_by([prediction(10, 11), prediction(20, 14)], lambda each: "all")["all"]
+    assert found["area"] == Errors(2, (pytest.approx(20), pytest.approx(100), 0.0), (pytest.approx(30), 100.0, 0.0))
+    assert found["power"].mean[0] == pytest.approx(50)
+
+
+def test_a_netlist_under_two_streams_counts_once_for_area_and_twice_for_power() -> None:
+    same = prediction(10, 11)
+    found = errors_by([same, same], lambda each: "all")["all"]
+    assert (found["area"].points, found["period"].points, found["power"].points) == (1, 1, 2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--worst", "many"], "worst must be an integer of at least 0, not 'many'"),
+        (["--library", "nosuch"], f"{PACKAGED_CALIBRATION / 'nosuch.csv'}: No such file or directory"),
+        (["--calibration", "."], "calibration must be a folder of tables, but . holds none"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(arguments: list[str], sentence: str, tmp_path: Path) -> None:
+    done = validate(*arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"hwmodel.validate: error: {sentence}\n"
+
+
+def test_the_command_prints_errors_and_the_worst_points() -> None:
+    done = validate("--library", LIBRARIES[0], "--by", "reason", "--worst", "2")
+    assert done.returncode == 0, done.stderr
+    assert "held out" in done.stdout
+    assert f"largest errors of power, {LIBRARIES[0]}, held out:" in done.stdout
