@@ -61,6 +61,7 @@ class Bench:
 _GLITCH_CYCLES = 128  # of a run are simulated with delays; what they add to each net holds for the rest
 _FEWEST_GLITCH_CYCLES = 16
 _GLITCH_WORK = 400_000  # cells times cycles: large netlists, whose many nets average as well, get fewer cycles
+_MOST_GLITCH_CELLS = 20_000  # Icarus takes many minutes for more
 
 
 @dataclass(frozen=True)
@@ -179,8 +180,12 @@ def stored(
 
 
 def is_best(row: SynthesisRow) -> bool:
-    """Whether a row's power is the best this machine can find: with glitches, where it has Icarus."""
-    return row.toggles == GLITCH_AWARE or icarus_version() is None
+    """Whether a row's power is the best this machine can find: with glitches, where it has Icarus and the netlist is
+    not too large for it.
+    """
+    if row.settled_uw is None:
+        return icarus_version() is None
+    return row.toggles == GLITCH_AWARE or row.cells > _MOST_GLITCH_CELLS or icarus_version() is None
 
 
 def _powered(row: SynthesisRow, spec: MacSpec, plan: StreamPlan, mapped: Mapped, library: Library) -> SynthesisRow:
@@ -211,11 +216,12 @@ def power_figures(
     settled = found = report(waves)
     fewer = _GLITCH_WORK // max(1, len(waves.netlist.instances))
     cycles = min(_GLITCH_CYCLES, max(_FEWEST_GLITCH_CYCLES, fewer))
-    with contextlib.suppress(SimulatorMissing):
-        period_ns = 1000.0 / clock_mhz
-        found = report(
-            with_glitches(waves, mapped.verilog, mapped.top, library, words, period_ns=period_ns, cycles=cycles)
-        )
+    if len(waves.netlist.instances) <= _MOST_GLITCH_CELLS:
+        with contextlib.suppress(SimulatorMissing):
+            period_ns = 1000.0 / clock_mhz
+            found = report(
+                with_glitches(waves, mapped.verilog, mapped.top, library, words, period_ns=period_ns, cycles=cycles)
+            )
     names = ("leakage_uw", "clock_uw", "internal_uw", "switching_uw", "power_uw", "energy_pj_per_cycle")
     figures: dict[str, Any] = {name: round(getattr(found, name), 9) for name in names}
     return figures | {
