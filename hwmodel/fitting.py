@@ -51,8 +51,7 @@ class Point:
     """One measured netlist under one operand stream.
 
     Energies are dynamic, in pJ a cycle: ``clock_pj`` of clock pins, ``settled_pj`` of the rest without glitches,
-    ``glitch_pj`` of those. ``relaxed``: whether it is the smallest netlist there is, whatever the clock.
-    ``searched``: whether every recipe was tried for its clock.
+    ``glitch_pj`` of those. held_out: why the design is kept from the fit, or empty.
     """
 
     spec: MacSpec
