@@ -57,14 +57,35 @@ def test_held_out_designs_are_a_quarter_at_least_and_none_was_fitted(library: st
     assert sum(bool(point.held_out) for point in points) >= len(points) / 4
 
 
+def held_out_errors(library: str) -> dict[str, Errors]:
+    path = PACKAGED_CALIBRATION / f"{library}.csv"
+    return summary(validated(path, ROOT / "hwmodel" / "data" / "models").of(True))
+
+
 @pytest.mark.parametrize("library", LIBRARIES)
-def test_errors_on_held_out_designs_are_below_those_of_both_baselines_and_what_is_aimed_at(library: str) -> None:
-    found = summary(validated(PACKAGED_CALIBRATION / f"{library}.csv", ROOT / "hwmodel" / "data" / "models").of(True))
-    for one in found.values():
+def test_errors_on_held_out_designs_are_below_those_of_both_baselines(library: str) -> None:
+    for one in held_out_errors(library).values():
         assert one.mean[0] < min(one.mean[1:])
-    # The aim for periods is missed, and docs/calibration.md says so.
-    for quantity in ("area", "power"):
-        assert found[quantity].mean[0] <= TARGETS[quantity][0]
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+@pytest.mark.parametrize(
+    "quantity",
+    [
+        "area",
+        pytest.param("power", marks=pytest.mark.xfail(strict=True, reason="the largest misses: docs/calibration.md")),
+        pytest.param("period", marks=pytest.mark.xfail(strict=True, reason="both miss: docs/calibration.md")),
+    ],
+)
+def test_errors_on_held_out_designs_are_those_aimed_at(library: str, quantity: str) -> None:
+    found, (mean, largest) = held_out_errors(library)[quantity], TARGETS[quantity]
+    assert found.mean[0] <= mean
+    assert found.largest[0] <= largest
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_the_mean_error_of_power_is_the_one_aimed_at(library: str) -> None:
+    assert held_out_errors(library)["power"].mean[0] <= TARGETS["power"][0]
 
 
 def test_the_documentation_shows_what_the_command_prints() -> None:
