@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol, TypeVar
 
-from hwmodel.recipes import looks_at_area_alone
 from hwmodel.row import SynthesisRow
 from hwmodel.specimen import Bench, Specimen, generator_key, stored
+from hwmodel.stages import Attempt, attempt_of_row, try_stages
 from hwmodel.stimulus import StreamPlan
 from hwmodel.store import RowStore
 from rtl.spec import MacSpec, Precision
 
-__all__ = ["HasRow", "Measurement", "Variant", "known", "measure", "smallest", "try_stages"]
+__all__ = ["Measurement", "Variant", "known", "measure", "smallest"]
 
 
 @dataclass(frozen=True)
@@ -38,8 +37,7 @@ def smallest(
 ) -> Measurement:
     """The smallest pipelining of ``spec`` that meets the clock; the fastest where none does.
 
-    The number of stages grows until the clock is met. Where meeting it cost area (a recipe that trades area for speed,
-    or larger cells), one more is tried, which can be smaller still. Raises as :func:`measure`.
+    The number of stages grows by the rule of hwmodel.stages. Raises as :func:`measure`.
     """
     rows = store or RowStore()
     found = _smallest(spec, lambda variant: measure(variant, precisions, bench, rows))
@@ -69,42 +67,13 @@ def measure(spec: MacSpec, precisions: Sequence[Precision], bench: Bench, store:
     return Variant(spec, found.row, {precision: found.powered[plan] for precision, plan in plans.items()})
 
 
-class HasRow(Protocol):
-    """Something that was synthesised."""
-
-    @property
-    def row(self) -> SynthesisRow:
-        """Its area and timing."""
-        ...
-
-
-V = TypeVar("V", bound=HasRow)
-
-
-def try_stages(stages: Iterable[int], find: Callable[[int], V | None]) -> tuple[V, tuple[V, ...]] | None:
-    """The rule of :func:`smallest`: what ``find`` gives for more and more pipeline stages, and the best of it.
-
-    None as soon as ``find`` gives None.
-    """
-    tried: list[V] = []
-    for number in stages:
-        variant = find(number)
-        if variant is None:
-            return None
-        tried.append(variant)
-        if variant.row.meets_clock is None or (len(tried) > 1 and tried[-2].row.meets_clock):
-            break
-        if variant.row.meets_clock and looks_at_area_alone(variant.row.recipe):
-            break
-    met = [variant for variant in tried if variant.row.meets_clock]
-    if met:
-        return min(met, key=lambda variant: variant.row.area_um2), tuple(tried)
-    return min(tried, key=lambda variant: variant.row.minimum_period_ns or 0.0), tuple(tried)
-
-
 def _smallest(spec: MacSpec, find: Callable[[MacSpec], Variant | None]) -> Measurement | None:
-    found = try_stages(range(3), lambda stages: find(replace(spec, pipeline_stages=stages)))
+    found = try_stages(range(3), lambda stages: find(replace(spec, pipeline_stages=stages)), _look)
     return None if found is None else Measurement(*found)
+
+
+def _look(variant: Variant) -> Attempt:
+    return attempt_of_row(variant.row)
 
 
 def _stored(

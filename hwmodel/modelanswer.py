@@ -14,6 +14,7 @@ from hwmodel.executors import local
 from hwmodel.features import are_kept
 from hwmodel.model import Cost, LibraryModel, cost_of
 from hwmodel.requantcost import Unit, UnitAnswer
+from hwmodel.stages import attempt_of_cost, try_stages
 from hwmodel.stimulus import StreamPlan
 from hwmodel.unitmodel import best_unit
 from rtl.spec import MacSpec, Precision
@@ -93,23 +94,15 @@ class _Variant:
 
 
 def model_answer(question: Question, model: LibraryModel, clock_mhz: float) -> Answer:
-    """The smallest pipelining that meets the clock, the fastest where none does (hwmodel.measure.smallest).
+    """The smallest pipelining that meets the clock, by the rule of hwmodel.stages."""
 
-    The number of stages grows until the clock is met; where that costs area, one more is looked at.
-    """
-    tried: list[_Variant] = []
-    for stages in _STAGES:
+    def find(stages: int) -> _Variant:
         spec = replace(question.spec, pipeline_stages=stages)
-        tried.append(_variant(spec, question.precisions, model, clock_mhz))
-        if (len(tried) > 1 and tried[-2].first.meets_clock) or (
-            tried[-1].first.meets_clock and tried[-1].first.pressure == 0
-        ):
-            break
-    met = [variant for variant in tried if variant.first.meets_clock]
-    if met:
-        chosen = min(met, key=lambda variant: variant.first.total_area_um2)
-    else:
-        chosen = min(tried, key=lambda variant: variant.first.minimum_period_ns)
+        return _variant(spec, question.precisions, model, clock_mhz)
+
+    found = try_stages(_STAGES, find, lambda variant: attempt_of_cost(variant.first))
+    assert found is not None
+    chosen = found[0]
     cost = chosen.first
     streams = "; ".join(str(StreamPlan(precision)) for precision in question.precisions)
     return Answer(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from hwmodel.comparison import Answer, Question
-from hwmodel.features import counts_of
-from hwmodel.model import LibraryModel, cost_of
+from hwmodel.features import Vector, counts_of
+from hwmodel.model import Cost, LibraryModel, cost_of
 from hwmodel.networkrows import default_elements
 from hwmodel.partcosts import Costs, MacCost, UnitCost
 from hwmodel.requantstream import RequantPlan
@@ -31,12 +31,10 @@ def costs_of(
 
     def cost_of_mac(mac: MacSpec, precision: Precision, role: Role) -> MacCost:
         cost = cost_of(mac, StreamPlan(precision), model, clock_mhz)
-        growth = 1 + model.coefficients.energy_growth * cost.pressure**2
-        clocked = _flip_flops(counts_of(mac).tolist())
         return MacCost(
             area_um2=cost.total_area_um2,
             energy_pj_per_cycle=float(cost.energy_pj.sum()),
-            idle_pj_per_cycle=clocked * model.coefficients.clock_fj * growth * 1e-3,
+            idle_pj_per_cycle=_idle_pj(counts_of(mac), cost, model),
             leakage_uw=float(cost.leakage_uw.sum()),
             minimum_period_ns=cost.minimum_period_ns,
         )
@@ -45,12 +43,10 @@ def costs_of(
         bits = _WIDEST if isinstance(spec, PartialSumSpec) else spec.parameters["bits"]
         plan = RequantPlan(int(bits))
         chosen, cost = best_unit(spec, plan, _STAGES, model, clock_mhz)
-        growth = 1 + model.coefficients.energy_growth * cost.pressure**2
-        clocked = _flip_flops(unit_counts(chosen).tolist())
         return UnitCost(
             area_um2=cost.total_area_um2,
             energy_pj=float(cost.energy_pj.sum()),
-            idle_pj_per_cycle=clocked * model.coefficients.clock_fj * growth * 1e-3,
+            idle_pj_per_cycle=_idle_pj(unit_counts(chosen), cost, model),
             leakage_uw=float(cost.leakage_uw.sum()),
             minimum_period_ns=cost.minimum_period_ns,
         )
@@ -75,5 +71,8 @@ def elements_of(
     return elements
 
 
-def _flip_flops(counts: Sequence[float]) -> float:
-    return sum(count for part, count in zip(Part, counts, strict=True) if part in FLIP_FLOPS)
+def _idle_pj(counts: Vector, cost: Cost, model: LibraryModel) -> float:
+    """Energy a cycle in pJ of a part whose data stand still: the clock of its flip-flops."""
+    clocked = sum(count for part, count in zip(Part, counts.tolist(), strict=True) if part in FLIP_FLOPS)
+    growth = 1 + model.coefficients.energy_growth * cost.pressure**2
+    return float(clocked * model.coefficients.clock_fj * growth * 1e-3)

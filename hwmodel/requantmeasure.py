@@ -13,13 +13,13 @@ from functools import cache
 from importlib import resources
 
 from hwmodel.activity import simulate
-from hwmodel.measure import try_stages
 from hwmodel.netlist import read_netlist
 from hwmodel.recipes import recipe_named
 from hwmodel.requantcost import Unit
 from hwmodel.requantstream import check_outputs, requant_stimulus
 from hwmodel.row import SynthesisRow, make_row, row_key, sha256_text, tool_versions
 from hwmodel.specimen import Bench, generator_sha256, is_best, power_data, power_figures
+from hwmodel.stages import attempt_of_row, try_stages
 from hwmodel.store import RowStore
 from hwmodel.synth import Synthesis, synthesise
 from rtl.requant import LoadableSpec, PartialSumSpec
@@ -46,7 +46,7 @@ class UnitMeasurement:
 
 
 def smallest_unit(unit: Unit, bench: Bench, store: RowStore | None = None) -> UnitMeasurement:
-    """The smallest pipelining of the unit that meets the clock, by the rule of hwmodel.measure.smallest.
+    """The smallest pipelining of the unit that meets the clock, by the rule of hwmodel.stages.
 
     Raises SynthesisError where a tool fails and Mismatch where the netlist does not compute what the spec does.
     """
@@ -91,7 +91,7 @@ def _smallest(unit: Unit, find: Callable[[Unit], UnitVariant | None]) -> UnitMea
     def variant(stages: int) -> UnitVariant | None:
         return find(replace(unit, spec=replace(unit.spec, pipeline_stages=stages)))
 
-    found = try_stages(unit.stages, variant)
+    found = try_stages(unit.stages, variant, lambda each: attempt_of_row(each.row))
     return None if found is None else UnitMeasurement(*found)
 
 

@@ -15,6 +15,7 @@ from hwmodel.features import PARTS, Vector
 from hwmodel.model import Cost, LibraryModel, Shape, cost_from, shape_from
 from hwmodel.paths import Adders, longest_path
 from hwmodel.requantstream import RequantPlan, requant_stimulus
+from hwmodel.stages import attempt_of_cost, try_stages
 from hwmodel.structure import GATE_PARTS, Part, datapath_of
 from hwmodel.switching import Switching, count_transitions
 from rtl.circuit import Op
@@ -28,17 +29,15 @@ _CYCLES = 256
 def best_unit(
     spec: LoadableSpec, plan: RequantPlan, stages: Iterable[int], model: LibraryModel, clock_mhz: float
 ) -> tuple[LoadableSpec, Cost]:
-    """The smallest pipelining of a unit that meets the clock, the fastest where none does."""
-    tried = []
-    for number in stages:
+    """The smallest pipelining of a unit that meets the clock, by the rule of hwmodel.stages."""
+
+    def find(number: int) -> tuple[LoadableSpec, Cost]:
         variant = replace(spec, pipeline_stages=number)
-        tried.append((variant, unit_cost(variant, plan, model, clock_mhz)))
-        if tried[-1][1].meets_clock and tried[-1][1].pressure == 0:
-            break
-    met = [each for each in tried if each[1].meets_clock]
-    if met:
-        return min(met, key=lambda each: each[1].total_area_um2)
-    return min(tried, key=lambda each: each[1].minimum_period_ns)
+        return variant, unit_cost(variant, plan, model, clock_mhz)
+
+    found = try_stages(stages, find, lambda each: attempt_of_cost(each[1]))
+    assert found is not None
+    return found[0]
 
 
 def unit_cost(spec: LoadableSpec, plan: RequantPlan, model: LibraryModel, clock_mhz: float) -> Cost:
