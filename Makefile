@@ -57,7 +57,7 @@ lint: $(FULL) ## ruff and mypy
 	@$(BIN)/python -m mypy $(PACKAGES)
 
 bench: debian-test $(FULL) ## quality of the hardware, speed of simulation and of training
-	@set -e; for script in benchmarks/qor.py benchmarks/rtl_speed.py benchmarks/qat_speed.py; do echo "$$script"; $(BIN)/python "$$script" $(ARGS); done
+	@set -e; for script in benchmarks/qor.py benchmarks/model_speed.py benchmarks/rtl_speed.py benchmarks/qat_speed.py; do echo "$$script"; $(BIN)/python "$$script" $(ARGS); done
 
 clean: ## remove what was made, except the virtual environment
 	@rm -rf build out dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks

@@ -77,9 +77,10 @@ def candidates(
     for product, number in products.items():
         cycles = cycles + number * cycles_of(timing, grids, product, overlap)
     units = units_of(pattern, assignment.workload, costs, scales)
-    element_um2 = element_cost(element, assignment.workload, costs).area_um2
-    unit_um2 = sum(unit.area_um2 for unit in units.values())
-    logic_um2 = grids.rows * grids.columns * element_um2 + grids.columns * unit_um2
+    cost = element_cost(pattern, assignment.workload, costs)
+    column_um2 = cost.column.area_um2 + sum(unit.area_um2 for unit in units.values())
+    rows_um2 = grids.rows * (grids.columns * cost.area_um2 + cost.row.area_um2)
+    logic_um2 = rows_um2 + grids.columns * column_um2 + cost.shared.area_um2
     return Candidates(pattern, grids, logic_um2, cycles)
 
 

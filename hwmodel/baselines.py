@@ -9,6 +9,7 @@ import numpy as np
 
 from hwmodel.features import Vector
 from hwmodel.fitting import Point
+from rtl.array import CoreSpec
 from rtl.spec import MacSpec
 
 __all__ = ["polynomial", "product"]
@@ -49,12 +50,15 @@ def _fitted(
     return np.asarray(features(asked) / scale @ found, dtype=np.float64)
 
 
-def _widths(spec: MacSpec) -> tuple[int, int]:
+def _widths(spec: MacSpec | CoreSpec) -> tuple[int, int]:
     widest = max(spec.precisions, key=lambda precision: precision.weight_bits * precision.activation_bits)
     return widest.weight_bits, widest.activation_bits
 
 
-def _size(spec: MacSpec) -> int:
+def _size(spec: MacSpec | CoreSpec) -> int:
+    """Lanes or units; of an array those of all its elements."""
+    if isinstance(spec, CoreSpec):
+        return spec.rows * spec.columns * _size(spec.mac)
     return int(getattr(spec, spec.size_parameter))
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from hwmodel.calibration import CalibrationTable
     from hwmodel.executors import Runner
-    from hwmodel.points import LibraryChoice, Point
+    from hwmodel.points import LibraryChoice, MeasuredPoint
     from hwmodel.specimen import Bench
     from hwmodel.store import RowStore
     from hwmodel.sweep import SweepDesign
@@ -67,12 +67,12 @@ def main(arguments: Sequence[str] | None = None, designs: Sequence[SweepDesign] 
     from hwmodel.specimen import Bench
     from hwmodel.sta import find_opensta
     from hwmodel.store import RowStore
-    from hwmodel.sweep import sweep_designs
+    from hwmodel.sweep import sweep_cores, sweep_designs
 
     choice = LibraryChoice(options.library, _absolute(options.liberty), _absolute(options.pdk_dir))
     bench = Bench(choice.find(), effort=options.effort)
     store = RowStore(report=_say)
-    wanted = sweep_designs() if designs is None else tuple(designs)
+    wanted = (*sweep_designs(), *sweep_cores()) if designs is None else tuple(designs)
     known = {design: known_points(design, bench, store) for design in wanted}
     missing = [design for design, points in known.items() if points is None]
     if runner is not None and missing:
@@ -82,7 +82,7 @@ def main(arguments: Sequence[str] | None = None, designs: Sequence[SweepDesign] 
             raise ValueError(str(error)) from None
         _explain(measure(missing, choice, bench, store, runner))
         known |= {design: known_points(design, bench, store) for design in missing}
-    found: list[Point] = [point for points in known.values() for point in points or ()]
+    found: list[MeasuredPoint] = [point for points in known.values() for point in points or ()]
     if not found:
         raise ValueError(f"no design has all its rows of {bench.library.name} yet: run without --table-only")
     left_out = [design.spec.name for design, points in known.items() if points is None]

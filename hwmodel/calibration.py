@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from hwmodel.areaparts import AreaParts
 from hwmodel.stimulus import StreamPlan
 from hwmodel.streams import Stream
+from rtl.array import CoreSpec, core_from_parameters
 from rtl.options import design_named
 from rtl.spec import MacSpec, Precision
 from siliquant.files import write_atomically
@@ -61,7 +62,7 @@ spec: the module's name. parameters: compact JSON. held_out: why the design is k
 of one cycle: clock_pj of the clock pins, settled_pj internal and switching without glitches, glitch_pj what glitches
 add (empty where they were not simulated). power_uw is all of them times clock_mhz, and leakage_uw.
 """
-_CHOICES = {"held_out": ("", "family", "width", "lanes", "size"), "toggles": ("glitch-aware", "zero-delay")}
+_CHOICES = {"held_out": ("", "family", "width", "lanes", "size", "array"), "toggles": ("glitch-aware", "zero-delay")}
 _PATTERNS = {"verilog_sha256": r"[0-9a-f]{64}", "precision": r"w[1-8]a[1-8][su]", "stream": r".+, seed \d+"}
 _DIGITS = 9  # significant, of every number
 
@@ -109,7 +110,7 @@ class CalibrationTable:
     def __post_init__(self) -> None:
         object.__setattr__(self, "rows", _checked(self.rows))
 
-    def specs(self) -> tuple[MacSpec, ...]:
+    def specs(self) -> tuple[MacSpec | CoreSpec, ...]:
         """The design of each row."""
         return _specs(self.rows)
 
@@ -170,15 +171,20 @@ def packaged_calibration(library: str, folder: Path = PACKAGED_CALIBRATION) -> C
     return read_calibration(path)
 
 
-def spec_of(design: str, parameters: str) -> MacSpec:
+def spec_of(design: str, parameters: str) -> MacSpec | CoreSpec:
     """The spec of a design's name and its parameters as JSON. ValueError for any that is unknown or out of range."""
-    chosen = design_named(design)
+    chosen = None if design == CoreSpec.design else design_named(design)
     try:
         values = json.loads(parameters)
     except ValueError:
         values = None
     if not isinstance(values, dict):
         raise ValueError(f"the parameters of {design} must be a JSON object, not {parameters!r}")
+    if chosen is None:
+        try:
+            return core_from_parameters(values)
+        except TypeError as error:
+            raise ValueError(str(error)) from None
     known = [field.name for field in fields(chosen)]
     for name in values:
         if name not in known:
@@ -243,8 +249,8 @@ def _value(line: int, name: str, kind: str, value: Any) -> Any:
     return value
 
 
-def _specs(rows: pd.DataFrame) -> tuple[MacSpec, ...]:
-    known: dict[tuple[str, str], MacSpec] = {}
+def _specs(rows: pd.DataFrame) -> tuple[MacSpec | CoreSpec, ...]:
+    known: dict[tuple[str, str], MacSpec | CoreSpec] = {}
     for both in zip(rows["design"].tolist(), rows["parameters"].tolist(), strict=True):
         if both not in known:
             known[both] = spec_of(*both)

@@ -161,7 +161,8 @@ def _network(
     sram = packaged_sram(45) if options.library == "freepdk45" else None
     designs = contenders(None if options.designs is None else options.designs.split(","))
     costs = costs_of(estimates.model, clock_mhz, sram, energy)
-    rows = network_rows(workload, bits, costs, elements=elements_of(lanes, designs, estimates.get))
+    elements = elements_of(lanes, designs, estimates.model, clock_mhz)
+    rows = network_rows(workload, bits, costs, elements=elements)
     texts = {
         "network.csv": network_frame(rows).to_csv(index=False, lineterminator="\n"),
         "network.md": network_markdown(rows),

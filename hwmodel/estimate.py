@@ -137,17 +137,19 @@ def _estimate_frame(
     relaxed_ns = spread(shape.relaxed_ns for shape in shapes)
     fastest_ns = spread(shape.fastest_ns for shape in shapes)
     u = pressures(relaxed_ns, fastest_ns, clocks)
-    square = u * u
-    area_um2 = spread(shape.area_um2.sum() for shape in shapes) * (1 + coefficient("area_growth") * square)
+    area_um2 = spread(shape.area_um2.sum() for shape in shapes) * (1 + coefficient("area_growth") * u)
     leakage_nw = spread(shape.leakage_nw.sum() for shape in shapes)
-    leakage_uw = leakage_nw * (1e-3 * (1 + coefficient("leakage_growth") * square))
-    uw_a_pj = (1 + coefficient("energy_growth") * square) * clocks
-    power_uw = leakage_uw + spread(energy_pj.sum() for _, energy_pj in energies) * uw_a_pj
+    leakage_uw = leakage_nw * (1e-3 * (1 + coefficient("leakage_growth") * u))
+    uw_a_pj = (1 + coefficient("energy_growth") * u) * clocks
+    energy_pj = spread(whole_pj.sum() for _, whole_pj, _ in energies)
+    ahead_pj = spread(shape.ripple * each.sum() for shape, (*_, each) in zip(shapes, energies, strict=True))
+    energy_pj = energy_pj + (u > 0) * ahead_pj
+    power_uw = leakage_uw + energy_pj * uw_a_pj
     period_ns = minimum_periods_ns(relaxed_ns, fastest_ns, clocks, coefficient("margin"))
     columns = {
         "area_um2": area_um2,
         "leakage_uw": leakage_uw,
-        "settled_power_uw": leakage_uw + spread(settled_pj.sum() for settled_pj, _ in energies) * uw_a_pj,
+        "settled_power_uw": leakage_uw + spread(settled_pj.sum() for settled_pj, *_ in energies) * uw_a_pj,
         "power_uw": power_uw,
         "energy_pj": power_uw / clocks,
         "minimum_period_ns": period_ns,

@@ -28,10 +28,11 @@ def print_explanation(found: Explanation) -> None:
     console.print(f"minimum period {cost.minimum_period_ns:.2f} ns{_error(found, 'period')}: {met} the clock")
     if cost.pressure:
         rise = model.coefficients
-        square = cost.pressure**2
+        u = cost.pressure
         console.print(
-            f"clock pressure {cost.pressure:.2f}: area x {1 + rise.area_growth * square:.3f}, leakage x "
-            f"{1 + rise.leakage_growth * square:.3f}, energy x {1 + rise.energy_growth * square:.3f}", soft_wrap=True,
+            f"clock pressure {cost.pressure:.2f}: area x {1 + rise.area_growth * u:.3f}, leakage x "
+            f"{1 + rise.leakage_growth * u:.3f}, energy x {1 + rise.energy_growth * u:.3f}, "
+            f"{rise.ahead_fj:.2f} fJ more for each glitch of carry-propagate bits", soft_wrap=True,
         )  # fmt: skip
     if found.errors:
         console.print(f"(errors: mean and largest over {found.errors_of}, none of them fitted)")

@@ -92,6 +92,7 @@ def explain(
 ) -> Explanation:
     """Every term of an estimate. points: the calibration points of the library. Raises as hwmodel.model.cost_of."""
     cost = cost_of(spec, plan, model, clock_mhz)
+    points = [point for point in points if isinstance(point.spec, MacSpec)]
     coefficients = model.coefficients
     relaxed = longest_path(spec, coefficients.relaxed_ns, Adders.RIPPLE)
     fastest = longest_path(spec, coefficients.fastest_ns, Adders.PREFIX)
@@ -117,7 +118,7 @@ def explain(
 def _parts(spec: MacSpec, plan: StreamPlan, model: LibraryModel, points: Sequence[Point]) -> tuple[PartTerm, ...]:
     counts, found = counts_of(spec), model.coefficients
     settled, glitches = transitions_of(spec, plan)
-    fitted = np.stack([counts_of(each) for each in dict.fromkeys(p.spec for p in points if not p.held_out)])
+    fitted = np.stack([counts_of(each) for each in dict.fromkeys(p.mac for p in points if not p.held_out)])
     terms = []
     for index, part in enumerate(PARTS):
         if not counts[index]:
@@ -148,15 +149,13 @@ def _nearest(spec: MacSpec, model: LibraryModel, points: Sequence[Point], number
     """Designs by the distance of the logarithms of their counts, each at its slowest clock."""
     slowest: dict[MacSpec, Point] = {}
     for point in points:
-        known = slowest.get(point.spec)
+        known = slowest.get(point.mac)
         if known is None or point.clock_mhz < known.clock_mhz:
-            slowest[point.spec] = point
+            slowest[point.mac] = point
     asked = counts_of(spec)
-    ranked = sorted(slowest.values(), key=lambda point: (_distance(asked, counts_of(point.spec)), point.spec.name))
+    ranked = sorted(slowest.values(), key=lambda point: (_distance(asked, counts_of(point.mac)), point.mac.name))
     return tuple(
-        Neighbour(
-            point, cost_of(point.spec, point.plan, model, point.clock_mhz), _distance(asked, counts_of(point.spec))
-        )
+        Neighbour(point, cost_of(point.mac, point.plan, model, point.clock_mhz), _distance(asked, counts_of(point.mac)))
         for point in ranked[:number]
     )
 

@@ -13,6 +13,7 @@ import contextlib
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import astuple
 from functools import cache, lru_cache
 from importlib import resources
 from pathlib import Path
@@ -21,56 +22,85 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hwmodel.paths import Adders, Step, longest_path
+from hwmodel.paths import Periods, Step, periods
 from hwmodel.stimulus import StreamPlan
-from hwmodel.structure import Part, structure_of
+from hwmodel.structure import Part, Share, structure_of
 from hwmodel.switching import switching_of
 from rtl.spec import MacSpec
 from siliquant.files import cache_dir, write_atomically
 from siliquant.source import code_sha256
 
-__all__ = ["PARTS", "Vector", "are_kept", "counts_of", "package_features", "periods_of", "transitions_of"]
+__all__ = [
+    "PARTS",
+    "SHARES",
+    "Vector",
+    "are_kept",
+    "counts_of",
+    "package_features",
+    "periods_of",
+    "shared_counts_of",
+    "shared_transitions_of",
+    "transitions_of",
+]
 
 Vector = npt.NDArray[np.float64]
 PARTS = tuple(Part)
 """The order of the entries of vectors by part."""
+SHARES = tuple(Share)
+"""The order of rows by share."""
 _PACKAGED = Path(__file__).resolve().parent / "data" / "features.json"
-_CODE = ("features.py", "paths.py", "recorded.py", "stimulus.py", "streams.py", "structure.py", "switching.py")
+_CODE = (
+    "fanout.py",
+    "features.py",
+    "paths.py",
+    "recorded.py",
+    "stimulus.py",
+    "streams.py",
+    "structure.py",
+    "switching.py",
+)
 _DIGITS = 7  # significant, of what is kept and of what is answered alike
 
 
 @lru_cache(maxsize=65536)
 def counts_of(spec: MacSpec) -> Vector:
     """The number of each part of a design."""
-    entry = _entry(spec)
-    if "counts" not in entry:
-        counts = structure_of(spec).counts
-        _add(spec, "counts", [counts[part] for part in PARTS])
-    return np.array(_entry(spec)["counts"], dtype=np.float64)
+    return np.asarray(shared_counts_of(spec).sum(axis=0))
+
+
+@lru_cache(maxsize=65536)
+def shared_counts_of(spec: MacSpec) -> Vector:
+    """The number of each part by what it depends on: [shares, parts]."""
+    if "counts" not in _entry(spec):
+        _add(spec, "counts", _by_share(structure_of(spec).by_share))
+    return _unpacked(_entry(spec)["counts"])
 
 
 @lru_cache(maxsize=65536)
 def transitions_of(spec: MacSpec, plan: StreamPlan) -> tuple[Vector, Vector]:
     """Transitions a cycle of each part of a design: settled ones, and glitches on top."""
+    settled, glitches = shared_transitions_of(spec, plan)
+    return np.asarray(settled.sum(axis=0)), np.asarray(glitches.sum(axis=0))
+
+
+@lru_cache(maxsize=65536)
+def shared_transitions_of(spec: MacSpec, plan: StreamPlan) -> tuple[Vector, Vector]:
+    """The same by what the parts depend on: [shares, parts] each."""
     name = f"transitions, {plan}"
     if name not in _entry(spec):
         found = switching_of(spec, plan)
-        _add(spec, name, [[_rounded(each[part]) for part in PARTS] for each in (found.settled, found.glitches)])
+        _add(spec, name, [_by_share(each) for each in (found.settled_by_share, found.glitches_by_share)])
     settled, glitches = _entry(spec)[name]
-    return np.array(settled, dtype=np.float64), np.array(glitches, dtype=np.float64)
+    return _unpacked(settled), _unpacked(glitches)
 
 
-def periods_of(
-    spec: MacSpec, relaxed_ns: Mapping[Step, float], fastest_ns: Mapping[Step, float]
-) -> tuple[float, float]:
-    """Longest paths in ns: by ``relaxed_ns`` where adders ripple, and by ``fastest_ns`` where they look ahead."""
+def periods_of(spec: MacSpec, relaxed_ns: Mapping[Step, float], fastest_ns: Mapping[Step, float]) -> Periods:
+    """Longest paths: by ``relaxed_ns`` where adders ripple, and by ``fastest_ns`` where they look ahead."""
     delays = [[table[step] for step in Step] for table in (relaxed_ns, fastest_ns)]
     name = f"periods, {hashlib.sha256(json.dumps(delays).encode()).hexdigest()[:16]}"
     if name not in _entry(spec):
-        pairs = ((relaxed_ns, Adders.RIPPLE), (fastest_ns, Adders.PREFIX))
-        _add(spec, name, [_rounded(longest_path(spec, table, adders).ns) for table, adders in pairs])
-    relaxed, fastest = _entry(spec)[name]
-    return float(relaxed), float(fastest)
+        _add(spec, name, [_rounded(value) for value in astuple(periods(spec, relaxed_ns, fastest_ns))])
+    return Periods(*map(float, _entry(spec)[name]))
 
 
 def are_kept(spec: MacSpec, plans: Iterable[StreamPlan]) -> bool:
@@ -127,6 +157,17 @@ def _code_sha256() -> str:
     rtl, here = resources.files("rtl"), resources.files("hwmodel")
     files = [file for place in (rtl, rtl.joinpath("mac")) for file in place.iterdir()]
     return code_sha256([*files, *(here.joinpath(name) for name in _CODE)])
+
+
+def _by_share(found: Mapping[Share, Mapping[Part, float]]) -> dict[str, list[float]]:
+    """Numbers by part for each share that has any."""
+    lines = {share.value: [_rounded(found[share][part]) for part in PARTS] for share in SHARES}
+    return {name: line for name, line in lines.items() if any(line)}
+
+
+def _unpacked(kept: Mapping[str, list[float]]) -> Vector:
+    nothing = [0.0] * len(PARTS)
+    return np.array([kept.get(share.value, nothing) for share in SHARES], dtype=np.float64)
 
 
 def _rounded(value: float) -> float:

@@ -11,17 +11,18 @@ the delays; the round with the least error is kept.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.optimize import nnls
+from scipy.optimize import least_squares, nnls
 
 from hwmodel.features import PARTS, Vector, counts_of, transitions_of
 from hwmodel.model import Coefficients, LibraryModel, Range, pressure, shape_of
 from hwmodel.paths import Adders, Step, longest_path
 from hwmodel.recipes import looks_at_area_alone
 from hwmodel.stimulus import StreamPlan
-from hwmodel.structure import FLIP_FLOPS
+from hwmodel.structure import FLIP_FLOPS, Part
+from rtl.array import CoreSpec
 from rtl.spec import MacSpec
 
 __all__ = ["Point", "fit"]
@@ -42,6 +43,7 @@ _START_NS = {  # only where the search for paths begins; scaled to the library b
     Step.TOTAL: 0.05,
     Step.FAN_OUT: 0.01,
     Step.LOAD: 0.001,
+    Step.BUFFERS: 0.05,
     Step.SETUP: 0.04,
 }
 
@@ -54,7 +56,7 @@ class Point:
     ``glitch_pj`` of those. held_out: why the design is kept from the fit, or empty.
     """
 
-    spec: MacSpec
+    spec: MacSpec | CoreSpec
     plan: StreamPlan
     clock_mhz: float
     held_out: str
@@ -66,6 +68,13 @@ class Point:
     clock_pj: float
     settled_pj: float
     glitch_pj: float
+
+    @property
+    def mac(self) -> MacSpec:
+        """The design, which is a MAC. TypeError where it is an array, which no model is fitted to."""
+        if not isinstance(self.spec, MacSpec):
+            raise TypeError(f"a point that is fitted must be of a MAC, not of {self.spec.name}")
+        return self.spec
 
     @property
     def relaxed(self) -> bool:
@@ -91,10 +100,10 @@ def fit(
     Raises ValueError where there are fewer than twenty designs to fit.
     """
     fitted = [point for point in points if not point.held_out]
-    relaxed = list({point.spec: point for point in reversed(fitted) if point.relaxed}.values())
+    relaxed = list({point.mac: point for point in reversed(fitted) if point.relaxed}.values())
     if len(relaxed) < 20:
         raise ValueError(f"a model must be fitted to at least 20 designs, not {len(relaxed)}")
-    counts = np.stack([counts_of(point.spec) for point in relaxed])
+    counts = np.stack([counts_of(point.mac) for point in relaxed])
     area_um2 = _fit_parts(counts, np.array([point.area_um2 for point in relaxed]))
     leakage_nw = 1e3 * _fit_parts(counts, np.array([point.leakage_uw for point in relaxed]))
     relaxed_ns = _fit_delays(relaxed, Adders.RIPPLE)
@@ -103,8 +112,8 @@ def fit(
 
     flip_flops = np.array([part in FLIP_FLOPS for part in PARTS])
     powered = [point for point in fitted if point.relaxed]
-    clock_fj = 1e3 * float(np.median([point.clock_pj / counts_of(point.spec)[flip_flops].sum() for point in powered]))
-    transitions = [transitions_of(point.spec, point.plan) for point in powered]
+    clock_fj = 1e3 * float(np.median([point.clock_pj / counts_of(point.mac)[flip_flops].sum() for point in powered]))
+    transitions = [transitions_of(point.mac, point.plan) for point in powered]
     whole = np.array([point.dynamic_pj for point in powered])  # errors count as shares of the whole energy
     settled = np.stack([each[0] for each in transitions])
     settled_fj = 1e3 * _relative_fit(settled, np.array([point.settled_pj for point in powered]), whole)
@@ -112,12 +121,12 @@ def fit(
     glitch_fj = 1e3 * _relative_fit(glitches, np.array([point.glitch_pj for point in powered]), whole)
 
     still = Coefficients(
-        area_um2, leakage_nw, clock_fj, settled_fj, glitch_fj, relaxed_ns, fastest_ns, 0.0, 0.0, 0.0, 0.0
+        area_um2, leakage_nw, clock_fj, settled_fj, glitch_fj, 0.0, relaxed_ns, fastest_ns, 0.0, 0.0, 0.0, 0.0
     )
-    areas_um2 = [point.area_um2 for point in points]
-    # Designs that were held out count here: the error is known there.
-    every = np.stack([counts_of(point.spec) for point in points])
-    known = Range(every.max(axis=0), min(areas_um2), max(areas_um2))
+    # MACs that were held out count here: the error is known there.
+    macs = [point for point in points if isinstance(point.spec, MacSpec)]
+    every = np.stack([counts_of(point.mac) for point in macs])
+    known = Range(every.max(axis=0), min(point.area_um2 for point in macs), max(point.area_um2 for point in macs))
     model = LibraryModel(library, corner, voltage_v, still, known, provenance)
     return _with_growth(model, fitted)
 
@@ -153,10 +162,10 @@ def _fastest(points: Sequence[Point]) -> tuple[list[Point], list[Point]]:
     """
     best: dict[MacSpec, Point] = {}
     for point in points:
-        known = best.get(point.spec)
+        known = best.get(point.mac)
         if known is None or point.minimum_period_ns < known.minimum_period_ns:
-            best[point.spec] = point
-    missed = {point.spec for point in points if not point.meets_clock}
+            best[point.mac] = point
+    missed = {point.mac for point in points if not point.meets_clock}
     return (
         [point for spec, point in best.items() if spec in missed],
         [point for spec, point in best.items() if spec not in missed],
@@ -175,7 +184,7 @@ def _fit_delays(points: Sequence[Point], adders: Adders, bounds: Sequence[Point]
 
     def paths(delays: Vector) -> tuple[Vector, Vector]:
         named = dict(zip(_STEPS, delays.tolist(), strict=True))
-        found = [longest_path(point.spec, named, adders) for point in every]
+        found = [longest_path(point.mac, named, adders) for point in every]
         return np.array([[path.steps[step] for step in _STEPS] for path in found]), np.array([p.ns for p in found])
 
     steps, times = paths(delays)
@@ -197,37 +206,63 @@ def _fit_delays(points: Sequence[Point], adders: Adders, bounds: Sequence[Point]
 
 def _with_growth(model: LibraryModel, points: Sequence[Point]) -> LibraryModel:
     """The model with what clock pressure adds, from netlists under pressure against the relaxed one of their design."""
-    base = {point.spec: point for point in reversed(points) if point.relaxed}
-    pressed = [point for point in points if not point.relaxed and point.spec in base]
-    squares = []
-    for point in pressed:
-        shape = shape_of(point.spec, model)
-        squares.append(pressure(shape.relaxed_ns, shape.fastest_ns, point.clock_mhz) ** 2)
-    by_plan = {(point.spec, point.plan): point for point in reversed(points) if point.relaxed}
+    base = {point.mac: point for point in reversed(points) if point.relaxed}
+    pressed = [point for point in points if not point.relaxed and point.mac in base]
+    shapes = [shape_of(point.mac, model) for point in pressed]
+    us = [
+        pressure(shape.relaxed_ns, shape.fastest_ns, point.clock_mhz)
+        for shape, point in zip(shapes, pressed, strict=True)
+    ]
+    by_plan = {(point.mac, point.plan): point for point in reversed(points) if point.relaxed}
 
     def growth(value: Callable[[Point], float]) -> float:
         pairs = [
-            (square, value(point) / value(by_plan[point.spec, point.plan]) - 1)
-            for square, point in zip(squares, pressed, strict=True)
-            if (point.spec, point.plan) in by_plan
+            (u, value(point) / value(by_plan[point.mac, point.plan]) - 1)
+            for u, point in zip(us, pressed, strict=True)
+            if (point.mac, point.plan) in by_plan
         ]
-        top = sum(square * more for square, more in pairs)
-        return max(0.0, top / max(1e-12, sum(square * square for square, _ in pairs)))
+        top = sum(u * more for u, more in pairs)
+        return max(0.0, top / max(1e-12, sum(u * u for u, _ in pairs)))
 
     met = [point for point in pressed if point.meets_clock]
-    margin = float(np.median([1 - p.minimum_period_ns * p.clock_mhz / 1000.0 for p in met])) if met else 0.0
-    old = model.coefficients
-    new = Coefficients(
-        old.area_um2,
-        old.leakage_nw,
-        old.clock_fj,
-        old.settled_fj,
-        old.glitch_fj,
-        old.relaxed_ns,
-        old.fastest_ns,
-        growth(lambda point: point.area_um2),
-        growth(lambda point: point.leakage_uw),
-        growth(lambda point: point.dynamic_pj),
-        margin,
+    energy_growth, ahead_fj = _fit_energy_under_pressure(
+        [
+            (u, shape.ripple, point, by_plan[point.mac, point.plan])
+            for u, shape, point in zip(us, shapes, pressed, strict=True)
+            if (point.mac, point.plan) in by_plan
+        ]
     )
-    return LibraryModel(model.library, model.corner, model.voltage_v, new, model.range, model.provenance)
+    new = replace(
+        model.coefficients,
+        ahead_fj=ahead_fj,
+        area_growth=growth(lambda point: point.area_um2),
+        leakage_growth=growth(lambda point: point.leakage_uw),
+        energy_growth=energy_growth,
+        margin=float(np.median([1 - p.minimum_period_ns * p.clock_mhz / 1000.0 for p in met])) if met else 0.0,
+    )
+    return replace(model, coefficients=new)
+
+
+def _fit_energy_under_pressure(pairs: Sequence[tuple[float, float, Point, Point]]) -> tuple[float, float]:
+    """Growth with the pressure, and fJ more for each glitch of an adder.
+
+    pairs: pressure, share of the path that ripples, netlist under pressure, relaxed netlist. Relative errors,
+    those beyond a tenth weighted down.
+    """
+    if not pairs:
+        return 0.0, 0.0
+    us = np.array([u for u, *_ in pairs])
+    adder = PARTS.index(Part.CARRY_BITS)
+    glitches = np.array(
+        [1e-3 * ripple * transitions_of(point.mac, point.plan)[1][adder] for _, ripple, point, _ in pairs]
+    )
+    before = np.array([relaxed.dynamic_pj for *_, relaxed in pairs])
+    after = np.array([point.dynamic_pj for *_, point, _ in pairs])
+    under = us > 0  # elsewhere the model has no pressure, whatever was measured
+
+    def errors(found: Vector) -> Vector:
+        growth, ahead = found
+        return np.asarray(((before + under * ahead * glitches) * (1 + growth * us)) / after - 1)
+
+    result = least_squares(errors, [0.1, 1.0], bounds=(0.0, np.inf), loss="soft_l1", f_scale=0.1)
+    return float(result.x[0]), float(result.x[1])

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -122,7 +123,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if not options.no_requantise:
         array = replace(array, requant=multiplier(assignment.drained_bits))
     costs = Costs(
-        mac=lambda mac, precision, role: MacCost(**_NOTHING, energy_pj_per_cycle=0.0),
+        mac=lambda element, precision, role: MacCost(**_NOTHING, energy_pj_per_cycle=0.0),
         unit=lambda spec: UnitCost(**_NOTHING, energy_pj=0.0),
         clock_mhz=_number("clock_mhz", options.clock_mhz),
         sram=packaged_sram(device=options.memories),
@@ -131,7 +132,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     _print(cost, options.model)
 
 
-_NOTHING = {"area_um2": 0.0, "idle_pj_per_cycle": 0.0, "leakage_uw": 0.0, "minimum_period_ns": 0.0}
+_NOTHING: dict[str, Any] = {"area_um2": 0.0, "idle_pj_per_cycle": 0.0, "leakage_uw": 0.0, "minimum_period_ns": 0.0}
 
 
 def _print(cost: NetworkCost, model: str) -> None:

@@ -88,6 +88,8 @@ class Library:
     output_pins: Mapping[str, Sequence[str]]
     areas: Mapping[str, float]  # of every usable cell, um2
     gate_areas: Mapping[str, float]  # of the smallest not, nand, nor, and, or
+    input_ff: Mapping[str, Mapping[str, float]]  # capacitance by cell and pin
+    maximum_ff: Mapping[str, Mapping[str, float]]  # what an output may drive at most, where the file says so
     slim_path: Path
 
     @property

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from hwmodel.library import Library
-from hwmodel.recipes import Recipe, abc_options, carry_commands, sizes_itself
+from hwmodel.recipes import Recipe, abc_options, carry_commands
 from hwmodel.selection import Netlist
 
 __all__ = ["SynthesisError", "elaborate", "map_recipe", "modules", "name_netlist", "netlist_area"]
@@ -48,8 +48,8 @@ def map_recipe(
     library: Library,
     recipe: Recipe,
     period_ns: float,
-) -> list[Netlist]:
-    """Run one recipe in a new folder; its netlist, and where nets drive many pins the same with buffers."""
+) -> Netlist:
+    """Run one recipe in a new folder; its netlist, with buffers where nets drive many pins."""
     place.mkdir()
     (place / "design.il").symlink_to(checkpoint)
     (place / "cells.lib").symlink_to(library.slim_path.resolve())
@@ -69,7 +69,9 @@ def map_recipe(
             "abc": abc_options(recipe, period_ns),
             "adder": asdict(library.full_adder) if library.full_adder and recipe.adders == "cell" else None,
             "complements": library.complements,
-            "buffer": library.buffer if library.has_buffer and not sizes_itself(recipe) else None,
+            "buffer": library.buffer if library.has_buffer else None,
+            "input_ff": library.input_ff,
+            "maximum_ff": library.maximum_ff,
             "clock_pins": library.clock_pins,
             "flip_flops": library.flip_flops,
             "output_pins": {**library.output_pins, _ADDER: ("sum", "carry")},
@@ -77,15 +79,10 @@ def map_recipe(
             "areas": dict(library.gate_areas),
         },
     )
-    netlists = []
-    for suffix, label in (("", ""), ("_buffered", "-buffered")):
-        path = place / f"mapped{suffix}.v"
-        if path.is_file():
-            text = re.sub(r"^(\s*(?:wire|reg)) signed\b", r"\1", path.read_text(), flags=re.MULTILINE)
-            path.write_text(text)
-            area_um2, _ = netlist_area(path.with_suffix(".json"), top, library)
-            netlists.append(Netlist(recipe.name + label, path, area_um2))
-    return netlists
+    path = place / "mapped.v"
+    path.write_text(re.sub(r"^(\s*(?:wire|reg)) signed\b", r"\1", path.read_text(), flags=re.MULTILINE))
+    area_um2, _ = netlist_area(path.with_suffix(".json"), top, library)
+    return Netlist(recipe.name, path, area_um2)
 
 
 def name_netlist(top: str, netlist: Path, library: Library) -> Path:

@@ -10,7 +10,9 @@ Counts come from hwmodel.structure, transitions from hwmodel.switching, paths fr
 is run here.
 
 Clock pressure u is 0 where the smallest netlist meets the clock and 1 where only the fastest does, or none:
-u = (relaxed - period) / (relaxed - fastest), from 0 to 1. Area, leakage and energy grow by 1 + growth x u^2. The
+u = (relaxed - period) / (relaxed - fastest), from 0 to 1. Area, leakage and energy grow by 1 + growth x u. As soon as
+there is any pressure, carry-propagate adders look ahead, and each of their glitches takes more energy, by the share
+that they have of the longest path: where that is small, they go on to ripple. The
 netlist's minimum period is the relaxed one at u = 0, somewhat less than the clock's while u is below 1, and the
 fastest at 1.
 """
@@ -25,7 +27,7 @@ from functools import lru_cache
 import numpy as np
 
 from hwmodel.features import PARTS, Vector, counts_of, periods_of, transitions_of
-from hwmodel.paths import Step
+from hwmodel.paths import Periods, Step
 from hwmodel.stimulus import StreamPlan
 from hwmodel.structure import FLIP_FLOPS, Part
 from rtl.spec import MacSpec
@@ -48,6 +50,7 @@ __all__ = [
 ]
 
 _IS_FLIP_FLOP = np.array([part in FLIP_FLOPS for part in PARTS], dtype=np.float64)
+_IS_ADDER = np.array([part is Part.CARRY_BITS for part in PARTS], dtype=np.float64)
 _LEAST_GAIN = 0.02  # of the relaxed period: what the fastest netlist is at least faster
 
 
@@ -56,7 +59,8 @@ class Coefficients:
     """What one library's cells cost. Vectors are in the order of :data:`PARTS`.
 
     area_um2, leakage_nw: of one. clock_fj: of a flip-flop, a cycle. settled_fj: of a transition of its output that
-    remains at the end of the cycle; glitch_fj: of one that hwmodel.switching counts on top. relaxed_ns, fastest_ns:
+    remains at the end of the cycle; glitch_fj: of one that hwmodel.switching counts on top; ahead_fj: what one in a
+    carry-propagate adder takes more under pressure, were the whole path a ripple. relaxed_ns, fastest_ns:
     delay of each step of a path in the smallest and in the fastest netlist. growth: what full clock pressure adds to
     area, leakage and energy, as a share. margin: by how much netlists under pressure are faster than their clock.
     """
@@ -66,6 +70,7 @@ class Coefficients:
     clock_fj: float
     settled_fj: Vector
     glitch_fj: Vector
+    ahead_fj: float
     relaxed_ns: Mapping[Step, float]
     fastest_ns: Mapping[Step, float]
     area_growth: float
@@ -100,7 +105,8 @@ class LibraryModel:
 
 @dataclass(frozen=True, eq=False)
 class Shape:
-    """What does not depend on clock and operands: costs without clock pressure by part, and both periods.
+    """What does not depend on clock and operands: costs without clock pressure by part, both periods, and the share of
+    the longest path that ripples through adders.
 
     outside: why the design lies outside what the model was fitted on; empty where it does not.
     """
@@ -109,6 +115,7 @@ class Shape:
     leakage_nw: Vector
     relaxed_ns: float
     fastest_ns: float
+    ripple: float
     outside: tuple[str, ...]
 
 
@@ -192,19 +199,19 @@ class Cost:
 @lru_cache(maxsize=65536)
 def shape_of(spec: MacSpec, model: LibraryModel) -> Shape:
     """A design in a library. Milliseconds the first time, remembered afterwards."""
-    return shape_from(
-        counts_of(spec), *periods_of(spec, model.coefficients.relaxed_ns, model.coefficients.fastest_ns), model
-    )
+    found = model.coefficients
+    return shape_from(counts_of(spec), periods_of(spec, found.relaxed_ns, found.fastest_ns), model)
 
 
-def shape_from(counts: Vector, relaxed_ns: float, fastest_ns: float, model: LibraryModel) -> Shape:
+def shape_from(counts: Vector, periods: Periods, model: LibraryModel) -> Shape:
     """Anything with these counts and longest paths."""
     area_um2 = counts * model.coefficients.area_um2
     return Shape(
         area_um2,
         counts * model.coefficients.leakage_nw,
-        relaxed_ns,
-        min(fastest_ns, (1 - _LEAST_GAIN) * relaxed_ns),
+        periods.relaxed_ns,
+        min(periods.fastest_ns, (1 - _LEAST_GAIN) * periods.relaxed_ns),
+        periods.ripple,
         _outside(counts, float(area_um2.sum()), model.range),
     )
 
@@ -232,14 +239,15 @@ def minimum_periods_ns(relaxed_ns: Vector, fastest_ns: Vector, clock_mhz: Vector
 
 
 @lru_cache(maxsize=65536)
-def energies_of(spec: MacSpec, plan: StreamPlan, model: LibraryModel) -> tuple[Vector, Vector]:
-    """Dynamic energy of a cycle by part without clock pressure, in pJ: settled, and with glitches."""
+def energies_of(spec: MacSpec, plan: StreamPlan, model: LibraryModel) -> tuple[Vector, Vector, Vector]:
+    """Dynamic energy of a cycle by part, in pJ: settled, with glitches, and what adders that look ahead add to that."""
     return _energies(counts_of(spec), *transitions_of(spec, plan), model.coefficients)
 
 
-def _energies(counts: Vector, settled: Vector, glitches: Vector, found: Coefficients) -> tuple[Vector, Vector]:
+def _energies(counts: Vector, settled: Vector, glitches: Vector, found: Coefficients) -> tuple[Vector, Vector, Vector]:
     settled_pj = (counts * _IS_FLIP_FLOP * found.clock_fj + settled * found.settled_fj) * 1e-3
-    return settled_pj, settled_pj + glitches * found.glitch_fj * 1e-3
+    energy_pj = settled_pj + glitches * found.glitch_fj * 1e-3
+    return settled_pj, energy_pj, glitches * _IS_ADDER * found.ahead_fj * 1e-3
 
 
 def cost_of(spec: MacSpec, plan: StreamPlan, model: LibraryModel, clock_mhz: float) -> Cost:
@@ -254,17 +262,18 @@ def cost_from(
     return _cost(shape, _energies(counts, settled, glitches, model.coefficients), model, clock_mhz)
 
 
-def _cost(shape: Shape, energies: tuple[Vector, Vector], model: LibraryModel, clock_mhz: float) -> Cost:
+def _cost(shape: Shape, energies: tuple[Vector, Vector, Vector], model: LibraryModel, clock_mhz: float) -> Cost:
     if not 0 < clock_mhz < math.inf:
         raise ValueError(f"clock_mhz must be a positive number, not {clock_mhz}")
-    settled_pj, energy_pj = energies
+    settled_pj, energy_pj, ahead_pj = energies
     coefficients = model.coefficients
     u = pressure(shape.relaxed_ns, shape.fastest_ns, clock_mhz)
-    square = u * u
-    energy_growth = 1 + coefficients.energy_growth * square
+    if u > 0:
+        energy_pj = energy_pj + shape.ripple * ahead_pj
+    energy_growth = 1 + coefficients.energy_growth * u
     return Cost(
-        shape.area_um2 * (1 + coefficients.area_growth * square),
-        shape.leakage_nw * (1e-3 * (1 + coefficients.leakage_growth * square)),
+        shape.area_um2 * (1 + coefficients.area_growth * u),
+        shape.leakage_nw * (1e-3 * (1 + coefficients.leakage_growth * u)),
         settled_pj * energy_growth,
         energy_pj * energy_growth,
         minimum_period_ns(shape.relaxed_ns, shape.fastest_ns, clock_mhz, coefficients.margin),
@@ -282,4 +291,6 @@ def _outside(counts: Vector, area_um2: float, known: Range) -> tuple[str, ...]:
     ]
     if area_um2 < known.smallest_um2:
         reasons.append(f"{area_um2:,.0f} um2, at least {known.smallest_um2:,.0f} um2 were calibrated")
+    if area_um2 > known.largest_um2:
+        reasons.append(f"{area_um2:,.0f} um2, at most {known.largest_um2:,.0f} um2 were calibrated")
     return tuple(reasons)

@@ -19,7 +19,7 @@ from siliquant.files import write_atomically
 __all__ = ["PACKAGED_MODELS", "known_models", "load_model", "read_model", "write_model"]
 
 PACKAGED_MODELS = Path(__file__).resolve().parent / "data" / "models"
-_FORMAT = "siliquant-model 1"
+_FORMAT = "siliquant-model 2"
 
 
 def write_model(model: LibraryModel, path: Path) -> None:
@@ -36,6 +36,7 @@ def write_model(model: LibraryModel, path: Path) -> None:
         "clock_fj": _rounded(found.clock_fj),
         "settled_fj": _by_part(found.settled_fj),
         "glitch_fj": _by_part(found.glitch_fj),
+        "ahead_fj": _rounded(found.ahead_fj),
         "relaxed_ns": {step.value: _rounded(found.relaxed_ns[step]) for step in Step},
         "fastest_ns": {step.value: _rounded(found.fastest_ns[step]) for step in Step},
         "growth": {
@@ -69,6 +70,7 @@ def read_model(path: Path) -> LibraryModel:
             clock_fj=_number(data["clock_fj"], "clock_fj"),
             settled_fj=_vector(data["settled_fj"], "settled_fj"),
             glitch_fj=_vector(data["glitch_fj"], "glitch_fj"),
+            ahead_fj=_number(data["ahead_fj"], "ahead_fj"),
             relaxed_ns=_steps(data["relaxed_ns"], "relaxed_ns"),
             fastest_ns=_steps(data["fastest_ns"], "fastest_ns"),
             area_growth=_number(growth["area"], "growth"),

@@ -19,7 +19,6 @@ from hwmodel.tiling import Overlap, tally
 from hwmodel.workload import Gemm, PrecisionClass, Role, Scales, Workload
 from rtl.array import ArraySpec
 from rtl.requant import PartialSumSpec
-from rtl.spec import MacSpec
 
 __all__ = [
     "Costs",
@@ -28,6 +27,7 @@ __all__ = [
     "Memories",
     "UnitCost",
     "area_of",
+    "drain_takes",
     "element_cost",
     "matrices_of",
     "memories",
@@ -112,12 +112,12 @@ class _Model:
     def __init__(self, array: ArraySpec, workload: Workload, costs: Costs, scales: Scales, overlap: Overlap) -> None:
         self.array, self.costs, self.scales, self.overlap = array, costs, scales, overlap
         self.timing, self.grids = Timing.of(array), Grids.of([array])
-        self.element = element_cost(array.mac, workload, costs)
+        self.element = element_cost(array, workload, costs)
         self.units = units_of(array, workload, costs, scales)
         self.memories = None if costs.sram is None else memories(array, costs.sram)
         copies = 2 if overlap is Overlap.DOUBLE else 1
         self.area = area_of(array, self.element, tuple(self.units.values()), self.memories, copies)
-        self.leakage_uw = array.rows * array.columns * self.element.leakage_uw
+        self.leakage_uw = self.element.core_leakage_uw(array.rows, array.columns)
         self.leakage_uw += array.columns * sum(unit.leakage_uw for unit in self.units.values())
         periods = [self.element.minimum_period_ns, *(unit.minimum_period_ns for unit in self.units.values())]
         if self.memories is not None:
@@ -139,10 +139,12 @@ class _Model:
         elements = array.rows * array.columns
         words = tile_words(mac, product.k, passes)
         tiles = counts["operand_cycles"] // sum(each.cycles for each in words)
-        mac_pj = (cycles - counts["operand_cycles"]) * self.element.idle_pj_per_cycle
+        mac_pj = (cycles - counts["operand_cycles"]) * self.element.core_idle_pj_per_cycle(array.rows, array.columns)
+        takes = array.columns * drain_takes(array.rows, array.systolic)
         for each, tile in zip(passes, words, strict=True):
-            cost = self.costs.mac(mac, each.precision, gemm.role)
-            mac_pj += tiles * tile.cycles * cost.energy_pj_per_cycle
+            cost = self.costs.mac(array.element, each.precision, gemm.role)
+            mac_pj += tiles * tile.cycles * cost.core_pj_per_cycle(array.rows, array.columns)
+            mac_pj += tiles * takes * cost.drain_pj
         useful = sum(
             (Fraction(gemm.macs, elements) / mac.macs_per_cycle(each.precision) for each in passes), Fraction()
         )
@@ -150,7 +152,7 @@ class _Model:
         reads, writes = counts["operand_cycles"], (counts["activation_words"], counts["weight_words"])
         off_chip_bits = counts["code_bits_in"] + counts["result_bits_out"]
         energy = Energy(
-            mac_pj=elements * mac_pj,
+            mac_pj=mac_pj,
             requantisation_pj=self._requantisation_pj(gemm, cycles, drained, results),
             activation_sram_pj=self._sram_pj("activation", reads, writes[0]),
             weight_sram_pj=self._sram_pj("weight", reads, writes[1]),
@@ -196,9 +198,17 @@ class _Model:
         return count * (reads * memory.read_pj + writes * memory.write_pj)
 
 
-def element_cost(mac: MacSpec, workload: Workload, costs: Costs) -> MacCost:
+def element_cost(array: ArraySpec, workload: Workload, costs: Costs) -> MacCost:
     """An element for what does not depend on precision or role: area, clock, leakage, period."""
-    return costs.mac(mac, mac.precisions[0], workload.gemms[0].role)
+    return costs.mac(array.element, array.mac.precisions[0], workload.gemms[0].role)
+
+
+def drain_takes(rows: int, systolic: bool) -> float:
+    """How often the drain registers of a column take another word for one sum of each row.
+
+    Row r takes its own sum and then those of the r rows before it; a broadcast array goes on, and takes zero.
+    """
+    return rows * (rows - 1) / 2 + rows * (1 if systolic else 2)
 
 
 def units_of(array: ArraySpec, workload: Workload, costs: Costs, scales: Scales) -> dict[str, UnitCost]:
@@ -227,7 +237,7 @@ def area_of(
         weight = copies * held.weight_count * held.weight.area_um2
         result = held.result_count * held.result.area_um2
     return Area(
-        mac_um2=array.rows * array.columns * element.area_um2,
+        mac_um2=element.core_um2(array.rows, array.columns),
         requantisation_um2=array.columns * sum(unit.area_um2 for unit in units),
         activation_sram_um2=activation,
         weight_sram_um2=weight,

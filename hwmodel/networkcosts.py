@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
-from hwmodel.comparison import Answer, Question
-from hwmodel.features import Vector, counts_of
-from hwmodel.model import Cost, LibraryModel, cost_of
+from hwmodel.coremodel import drain_cost, share_cost, share_counts
+from hwmodel.features import PARTS, Vector
+from hwmodel.model import Cost, LibraryModel
 from hwmodel.networkrows import default_elements
-from hwmodel.partcosts import Costs, MacCost, UnitCost
+from hwmodel.partcosts import Costs, EdgeCost, MacCost, UnitCost
 from hwmodel.requantstream import RequantPlan
 from hwmodel.sram import SramTable
+from hwmodel.stages import attempt_of_cost, try_stages
 from hwmodel.stimulus import StreamPlan
-from hwmodel.structure import FLIP_FLOPS, Part
+from hwmodel.structure import FLIP_FLOPS, Share
 from hwmodel.unitmodel import best_unit, unit_counts
 from hwmodel.workload import Role
+from rtl.array import Architecture, CoreSpec
+from rtl.array.element import ElementSpec
 from rtl.requant import LoadableSpec, PartialSumSpec
 from rtl.spec import MacSpec, Precision
 
@@ -25,18 +29,33 @@ _WIDEST = 8  # bits of the codes whose accumulators a partial sum takes
 
 
 def costs_of(
-    model: LibraryModel, clock_mhz: float, sram: SramTable | None, off_chip_pj_per_bit: float | None = None
+    model: LibraryModel,
+    clock_mhz: float,
+    sram: SramTable | None,
+    off_chip_pj_per_bit: float | None = None,
+    *,
+    rows: int = 16,
+    columns: int = 16,
 ) -> Costs:
-    """Costs by the model, under uniform random codes. Requantisers with the pipelining that meets the clock."""
+    """Costs by the model, under uniform random codes. Requantisers with the pipelining that meets the clock.
 
-    def cost_of_mac(mac: MacSpec, precision: Precision, role: Role) -> MacCost:
-        cost = cost_of(mac, StreamPlan(precision), model, clock_mhz)
+    rows, columns: of the array whose fan-out the operand registers at the edge are taken to have.
+    """
+
+    def cost_of_mac(element: ElementSpec, precision: Precision, role: Role) -> MacCost:
+        core, plan = _core(element, rows, columns), StreamPlan(precision)
+        parts = {share: _part_of(core, share, plan, model, clock_mhz) for share in Share}
+        whole = parts[Share.ELEMENT]
+        if element.systolic:  # an element has all of them
+            whole = {name: sum(part[name] for part in parts.values()) for name in whole}
+            parts = {share: dict.fromkeys(whole, 0.0) for share in Share}
         return MacCost(
-            area_um2=cost.total_area_um2,
-            energy_pj_per_cycle=float(cost.energy_pj.sum()),
-            idle_pj_per_cycle=_idle_pj(counts_of(mac), cost, model),
-            leakage_uw=float(cost.leakage_uw.sum()),
-            minimum_period_ns=cost.minimum_period_ns,
+            **whole,
+            minimum_period_ns=share_cost(core, Share.ELEMENT, plan, model, clock_mhz).minimum_period_ns,
+            drain_pj=float(drain_cost(core, plan, model, clock_mhz).energy_pj.sum()),
+            row=EdgeCost(**parts[Share.ROW]),
+            column=EdgeCost(**parts[Share.COLUMN]),
+            shared=EdgeCost(**parts[Share.ARRAY]),
         )
 
     def cost_of_unit(spec: LoadableSpec) -> UnitCost:
@@ -57,22 +76,45 @@ def costs_of(
 
 
 def elements_of(
-    lanes: int, designs: Sequence[MacSpec], answer: Callable[[Question], Answer]
+    lanes: int, designs: Sequence[MacSpec], model: LibraryModel, clock_mhz: float, *, rows: int = 16, columns: int = 16
 ) -> Callable[[int], tuple[MacSpec, ...]]:
-    """The elements of the comparison at equal throughput, each with the pipelining that its answer has."""
+    """The elements of the comparison at equal throughput, each with the pipelining that suits a broadcast array of
+    ``rows`` x ``columns`` of them at the clock (hwmodel.stages).
+    """
 
-    def elements(bits: int) -> tuple[MacSpec, ...]:
-        found = []
-        for spec in default_elements(bits, lanes, designs):
-            widest = max(spec.precisions, key=lambda p: (p.weight_bits * p.activation_bits, p.activation_signed))
-            found.append(answer(Question(spec, (widest,))).spec)
-        return tuple(found)
+    def best(spec: MacSpec) -> MacSpec:
+        widest = max(spec.precisions, key=lambda p: (p.weight_bits * p.activation_bits, p.activation_signed))
 
-    return elements
+        def find(stages: int) -> tuple[MacSpec, Cost]:
+            mac = replace(spec, pipeline_stages=stages)
+            core = _core(ElementSpec(mac=mac, systolic=False), rows, columns)
+            return mac, share_cost(core, Share.ELEMENT, StreamPlan(widest), model, clock_mhz)
+
+        found = try_stages(_STAGES, find, lambda each: attempt_of_cost(each[1]))
+        assert found is not None
+        return found[0][0]
+
+    return lambda bits: tuple(best(spec) for spec in default_elements(bits, lanes, designs))
+
+
+def _core(element: ElementSpec, rows: int, columns: int) -> CoreSpec:
+    architecture = Architecture.SYSTOLIC if element.systolic else Architecture.BROADCAST
+    return CoreSpec(mac=element.mac, rows=rows, columns=columns, architecture=architecture)
+
+
+def _part_of(core: CoreSpec, share: Share, plan: StreamPlan, model: LibraryModel, clock_mhz: float) -> dict[str, float]:
+    """What one copy of a share costs, by the names of EdgeCost."""
+    cost = share_cost(core, share, plan, model, clock_mhz)
+    return {
+        "area_um2": cost.total_area_um2,
+        "energy_pj_per_cycle": float(cost.energy_pj.sum()),
+        "idle_pj_per_cycle": _idle_pj(share_counts(core, share), cost, model),
+        "leakage_uw": float(cost.leakage_uw.sum()),
+    }
 
 
 def _idle_pj(counts: Vector, cost: Cost, model: LibraryModel) -> float:
     """Energy a cycle in pJ of a part whose data stand still: the clock of its flip-flops."""
-    clocked = sum(count for part, count in zip(Part, counts.tolist(), strict=True) if part in FLIP_FLOPS)
-    growth = 1 + model.coefficients.energy_growth * cost.pressure**2
+    clocked = sum(count for part, count in zip(PARTS, counts.tolist(), strict=True) if part in FLIP_FLOPS)
+    growth = 1 + model.coefficients.energy_growth * cost.pressure
     return float(clocked * model.coefficients.clock_fj * growth * 1e-3)

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
 
+from hwmodel.fanout import LARGEST_FANOUT
 from hwmodel.structure import Part, Planned, datapath_of, nodes_of
 from rtl.circuit import Bit, Op
 
-__all__ = ["Adders", "LongestPath", "Step", "longest_path"]
+__all__ = ["ALONE", "Adders", "LongestPath", "Periods", "Reach", "Step", "longest_path", "periods"]
 
 
 class Step(Enum):
@@ -34,6 +35,7 @@ class Step(Enum):
     TOTAL = "carry-propagate adder, sum"
     FAN_OUT = "fan-out, doublings"
     LOAD = "fan-out, inputs driven"
+    BUFFERS = "fan-out, layers of buffers"
     SETUP = "hold multiplexer and setup"
 
 
@@ -45,12 +47,40 @@ class Adders(Enum):
 
 
 @dataclass(frozen=True)
+class Reach:
+    """How many datapaths the registers of weights, of activations and of all other operands drive."""
+
+    weights: int = 1
+    activations: int = 1
+    others: int = 1
+
+    def of(self, port: str) -> int:
+        """That of an operand port."""
+        return {"weights": self.weights, "activations": self.activations}.get(port, self.others)
+
+
+ALONE = Reach()
+"""Registers of one datapath: a MAC by itself."""
+
+
+@dataclass(frozen=True)
 class LongestPath:
     """The slowest path under given delays: its time in ns, how often each step occurs, and its pipeline stage."""
 
     ns: float
     steps: Mapping[Step, float]
     stage: int
+
+
+@dataclass(frozen=True)
+class Periods:
+    """Longest paths in ns, where adders ripple and where they look ahead; ``ripple``: which share of the first passes
+    through carry-propagate adders, 0 to 1.
+    """
+
+    relaxed_ns: float
+    fastest_ns: float
+    ripple: float
 
 
 _STEPS: Mapping[Op, tuple[Step | None, ...]] = {
@@ -62,6 +92,9 @@ _STEPS: Mapping[Op, tuple[Step | None, ...]] = {
     Op.FULL_ADDER: (Step.SUM, Step.CARRY),
     Op.HALF_ADDER: (Step.HALF, Step.HALF),
 }
+
+
+_OWN = ("accumulator", "result")  # inputs of a datapath from its own accumulator
 
 
 @dataclass(frozen=True)
@@ -81,16 +114,15 @@ class _Graph:
     """What does not depend on delays. ``ends``: (net, stage, whether a register takes it)."""
 
     moves: Mapping[Adders, tuple[_Move, ...]]
-    fan_out: Mapping[int, tuple[float, float]]
+    fan_out: Mapping[int, tuple[tuple[Step, float], ...]]
     registers: tuple[int, ...]
     ends: tuple[tuple[int, int, bool], ...]
 
 
-def longest_path(spec: Planned, delays_ns: Mapping[Step, float], adders: Adders) -> LongestPath:
-    """The slowest path of a design where each step takes ``delays_ns``."""
-    graph = _graph(spec)
-    doubling, driven = delays_ns[Step.FAN_OUT], delays_ns[Step.LOAD]
-    load_ns = {net: doubling * logarithm + driven * number for net, (logarithm, number) in graph.fan_out.items()}
+def longest_path(spec: Planned, delays_ns: Mapping[Step, float], adders: Adders, reach: Reach = ALONE) -> LongestPath:
+    """The slowest path of a design where each step takes ``delays_ns``, its operands from registers of that reach."""
+    graph = _graph(spec, reach)
+    load_ns = {net: sum(delays_ns[step] * number for step, number in steps) for net, steps in graph.fan_out.items()}
     ns = {net: delays_ns[Step.START] + load_ns[net] for net in graph.registers}
     reached: dict[int, tuple[int, tuple[tuple[Step, float], ...], bool]] = {}
     for move in graph.moves[adders]:
@@ -111,20 +143,33 @@ def longest_path(spec: Planned, delays_ns: Mapping[Step, float], adders: Adders)
         before, steps, loaded = reached.get(net, (net, ((Step.START, 1.0),), True))
         for step, number in steps:
             found[step] += number
-        if loaded:
-            found[Step.FAN_OUT] += graph.fan_out[net][0]
-            found[Step.LOAD] += graph.fan_out[net][1]
+        for step, number in graph.fan_out[net] if loaded else ():
+            found[step] += number
         if before == net:
             return LongestPath(end_ns, found, stage)
         net = before
 
 
+def periods(
+    spec: Planned, relaxed_ns: Mapping[Step, float], fastest_ns: Mapping[Step, float], reach: Reach = ALONE
+) -> Periods:
+    """The longest paths of a design under the delays of both kinds of netlist."""
+    relaxed = longest_path(spec, relaxed_ns, Adders.RIPPLE, reach)
+    fastest = longest_path(spec, fastest_ns, Adders.PREFIX, reach)
+    ripple_ns = relaxed.steps[Step.RIPPLE] * relaxed_ns[Step.RIPPLE]
+    return Periods(relaxed.ns, fastest.ns, ripple_ns / relaxed.ns if relaxed.ns else 0.0)
+
+
 @lru_cache(maxsize=256)
-def _graph(spec: Planned) -> _Graph:
+def _graph(spec: Planned, reach: Reach) -> _Graph:
     plan = datapath_of(spec)
     nodes, gates = nodes_of(plan), plan.schedule.gates
     drives = Counter(bit for gate in gates for bit in gate.inputs)
     drives.update((*plan.next_accumulator, *plan.output))
+    for port, bits in plan.circuit.inputs.items():
+        if port not in _OWN:
+            for bit in bits:
+                drives[bit] *= reach.of(port)
     made_in = {bit: node.stage for node in nodes for bit in node.outputs}
     registers: dict[int, None] = {}
 
@@ -161,9 +206,17 @@ def _graph(spec: Planned) -> _Graph:
     ends += [(net(bit, last), last, False) for bit in plan.output if bit > 1]
     fan_out = {}
     for bit in {*made_in, *(Bit(~register) for register in registers)}:
-        number = drives.get(bit, 1)
-        fan_out[int(bit)] = fan_out[~bit] = (math.log2(1 + number), float(number))
+        fan_out[int(bit)] = fan_out[~bit] = _fan_out(drives.get(bit, 1))
     return _Graph({Adders.RIPPLE: tuple(ripple), Adders.PREFIX: tuple(prefix)}, fan_out, tuple(registers), tuple(ends))
+
+
+def _fan_out(inputs: int) -> tuple[tuple[Step, float], ...]:
+    """The steps through a net that drives so many inputs: what is more than one output drives comes from buffers."""
+    layers = 0
+    while inputs > LARGEST_FANOUT:
+        inputs, layers = -(-inputs // LARGEST_FANOUT), layers + 1
+    most = LARGEST_FANOUT if layers else inputs
+    return (Step.FAN_OUT, math.log2(1 + most)), (Step.LOAD, float(most)), (Step.BUFFERS, float(layers))
 
 
 def _outputs(op: Op, bits: Iterable[Bit]) -> tuple[tuple[Bit, tuple[tuple[Step, float], ...], bool], ...]:

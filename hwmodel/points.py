@@ -20,14 +20,14 @@ from hwmodel.glitch import GLITCH_AWARE, icarus_version
 from hwmodel.library import Library, find_library
 from hwmodel.recipes import FLOW_VERSION
 from hwmodel.row import SynthesisRow, tool_versions
-from hwmodel.specimen import Bench, Found, Specimen, generator_key, generator_sha256, stored
+from hwmodel.specimen import Bench, Found, Specimen, code_of, generator_key, stored
 from hwmodel.stimulus import StreamPlan
 from hwmodel.store import RowStore
 from hwmodel.sweep import RELAXED_MHZ, SweepDesign, clock_for, plans_for
 
 __all__ = [
     "LibraryChoice",
-    "Point",
+    "MeasuredPoint",
     "Unit",
     "WorkerDiffers",
     "calibration_table",
@@ -43,7 +43,7 @@ class WorkerDiffers(RuntimeError):  # noqa: N818 (it says what was found)
 
 
 @dataclass(frozen=True)
-class Point:
+class MeasuredPoint:
     """One design at one clock."""
 
     design: SweepDesign
@@ -80,13 +80,15 @@ class Unit:
         return self.design.spec.name
 
 
-def points_of(design: SweepDesign, find: Callable[[float, Sequence[StreamPlan]], Found | None]) -> list[Point] | None:
+def points_of(
+    design: SweepDesign, find: Callable[[float, Sequence[StreamPlan]], Found | None]
+) -> list[MeasuredPoint] | None:
     """The points of a design by what ``find`` gives for a clock in MHz and plans; None as soon as it gives None.
 
     The relaxed clock comes first; once a clock was missed, higher ones would give the same netlist and are left out.
     ValueError where the first pressure is not that of the relaxed clock, or OpenSTA is missing.
     """
-    points: list[Point] = []
+    points: list[MeasuredPoint] = []
     clock_mhz = RELAXED_MHZ
     for pressure in design.pressures:
         if points:
@@ -100,13 +102,13 @@ def points_of(design: SweepDesign, find: Callable[[float, Sequence[StreamPlan]],
             return None
         if found.row.minimum_period_ns is None:
             raise ValueError("a calibration needs OpenSTA for timing and power: apt-get install opensta")
-        points.append(Point(design, pressure, found))
+        points.append(MeasuredPoint(design, pressure, found))
         if not found.row.meets_clock:
             break
     return points
 
 
-def known_points(design: SweepDesign, bench: Bench, store: RowStore) -> list[Point] | None:
+def known_points(design: SweepDesign, bench: Bench, store: RowStore) -> list[MeasuredPoint] | None:
     """The points of a design from the store alone; None where a row is missing. Generates no Verilog."""
     digest = store.verilog_of(generator_key(design.spec))
     if digest is None:
@@ -144,7 +146,7 @@ def signature(library: Library, design: SweepDesign) -> tuple[tuple[str, str], .
     plans = (str(plan) for pressure in design.pressures for plan in plans_for(design, pressure))
     return (
         ("library", library.use_sha256),
-        ("generator", generator_sha256()),
+        ("generator", code_of(design.spec)),
         ("flow_version", str(FLOW_VERSION)),
         ("yosys", tools["yosys"]),
         ("opensta", tools["opensta"]),
@@ -154,7 +156,7 @@ def signature(library: Library, design: SweepDesign) -> tuple[tuple[str, str], .
 
 
 def calibration_table(
-    points: Iterable[Point], library: Library, *, command: str, date: str, left_out: Iterable[str] = ()
+    points: Iterable[MeasuredPoint], library: Library, *, command: str, date: str, left_out: Iterable[str] = ()
 ) -> CalibrationTable:
     """The table of some points. ``date``: of the table, where rows have none.
 
@@ -212,7 +214,7 @@ def _library(choice: LibraryChoice) -> Library:
     return choice.find()
 
 
-def _line(point: Point, plan: StreamPlan, row: SynthesisRow) -> dict[str, Any]:
+def _line(point: MeasuredPoint, plan: StreamPlan, row: SynthesisRow) -> dict[str, Any]:
     """One row of the table; uW / MHz = pJ."""
     powers = (row.clock_uw, row.internal_uw, row.switching_uw, row.leakage_uw)
     if None in powers:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-FLOW_VERSION = 1  # raise it when the flow gives other netlists than before: rows of older flows are then not reused
+FLOW_VERSION = 2  # raise it when the flow gives other netlists than before: rows of older flows are then not reused
 
 ADDER_FORMS = ("cell", "logic")
 CARRY_FORMS = ("chain", "ripple", "brent-kung", "sklansky", "kogge-stone", "han-carlson")
@@ -115,8 +115,8 @@ def fastest(effort: str, has_adder_cell: bool) -> Recipe:
 
 
 def recipe_named(name: str) -> Recipe | None:
-    """The recipe of a row's recipe text, such as cell-chain-area-buffered-sized; None when no list has it."""
-    plain = name.removesuffix("-sized").removesuffix("-buffered")
+    """The recipe of a row's recipe text, such as cell-chain-area-sized; None when no list has it."""
+    plain = name.removesuffix("-sized")
     return next((recipe for recipe in _RECIPES["high"] if recipe.name == plain), None)
 
 

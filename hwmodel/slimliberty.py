@@ -22,7 +22,7 @@ from hwmodel.cells import (
 )
 from hwmodel.liberty import Group, parse_liberty
 
-FORMAT = 9  # raise it when the facts or the slim copy change, so that cached ones are made again
+FORMAT = 10  # raise it when the facts or the slim copy change, so that cached ones are made again
 _LOADS_OF_A_BUFFER = 4  # the default output load, in input capacitances of the driving cell
 
 _SECONDS = {"1ps": 1e-3, "10ps": 1e-2, "100ps": 1e-1, "1ns": 1.0}
@@ -93,6 +93,8 @@ class Facts:
     output_pins: dict[str, tuple[str, ...]]
     areas: dict[str, float]
     gate_areas: dict[str, float]
+    input_ff: dict[str, dict[str, float]]
+    maximum_ff: dict[str, dict[str, float]]
 
 
 def digest_liberty(text: str, excluded: tuple[str, ...] = (), full_adder_cell: str | None = None) -> tuple[Facts, str]:
@@ -134,9 +136,17 @@ def digest_liberty(text: str, excluded: tuple[str, ...] = (), full_adder_cell: s
         output_pins={cell.name: cell.output_pins for cell in cells},
         areas={cell.name: cell.area for cell in cells},
         gate_areas=_gate_areas(cells, inverters.area),
+        input_ff={group.name: _of_pins(group, "capacitance", farads) for _, group in chosen},
+        maximum_ff={group.name: _of_pins(group, "max_capacitance", farads) for _, group in chosen},
     )
     kept = {id(group) for _, group in chosen}
     return facts, "".join(_slim(library, 0, kept))
+
+
+def _of_pins(cell: Group, attribute: str, farads: float) -> dict[str, float]:
+    """A capacitance that the pins of a cell have, in fF; pins without it are left out."""
+    pins = (pin for pin in cell.group_iter("pin") if attribute in pin.attributes)
+    return {pin.name: round(pin.number(attribute) * farads, 6) for pin in pins}
 
 
 def _full_adder(cells: list[Cell], name: str | None) -> FullAdderCell | None:

@@ -19,6 +19,7 @@ from typing import Any
 
 from hwmodel.activity import Waves, simulate
 from hwmodel.cellmodel import LibraryCells
+from hwmodel.corestimulus import check_drained, make_core_stimulus
 from hwmodel.glitch import GLITCH_AWARE, SimulatorMissing, icarus_version, with_glitches
 from hwmodel.liberty import parse_liberty
 from hwmodel.library import Library, read_liberty_text
@@ -27,9 +28,10 @@ from hwmodel.power import PowerReport, netlist_power
 from hwmodel.powertables import LibraryPower
 from hwmodel.recipes import recipe_named
 from hwmodel.row import SynthesisRow, make_row, row_key, sha256_text, tool_versions
-from hwmodel.stimulus import Stimulus, StreamPlan, check_sums, make_stimulus, precisions_to_check
+from hwmodel.stimulus import StreamPlan, check_sums, make_stimulus, precisions_to_check
 from hwmodel.store import RowStore
 from hwmodel.synth import Mapped, Workspace, read_back
+from rtl.array import CoreSpec
 from rtl.spec import MacSpec, Precision
 from siliquant.source import code_sha256
 
@@ -37,6 +39,7 @@ __all__ = [
     "Bench",
     "Found",
     "Specimen",
+    "code_of",
     "generator_key",
     "generator_sha256",
     "is_best",
@@ -78,7 +81,7 @@ class Specimen:
     Netlists that do not depend on the clock are made once for all clocks asked for.
     """
 
-    def __init__(self, spec: MacSpec, bench: Bench, store: RowStore) -> None:
+    def __init__(self, spec: MacSpec | CoreSpec, bench: Bench, store: RowStore) -> None:
         self.spec = spec
         self._bench = bench
         self._store = store
@@ -151,10 +154,9 @@ class Specimen:
             recipe=None if plain is None else recipe_named(plain.recipe),
             screen=spec.pipeline_stages < 2,  # one more register is the better answer to a clock that is far off
         )
-        for precision in precisions_to_check(spec):
-            if precision not in to_come:
-                products = 2 * spec.products_per_step(precision) + 1
-                _simulated(spec, StreamPlan(precision, products=products, cycles=48), result, bench.library)
+        for plan in _checks(spec):
+            if plan.precision not in to_come:
+                _simulated(spec, plan, result, bench.library)
         row = make_row(
             spec.design, spec.parameters, self.verilog, bench.library, clock_mhz, result, effort=bench.effort
         )
@@ -188,11 +190,13 @@ def is_best(row: SynthesisRow) -> bool:
     return row.toggles == GLITCH_AWARE or row.cells > _MOST_GLITCH_CELLS or icarus_version() is None
 
 
-def _powered(row: SynthesisRow, spec: MacSpec, plan: StreamPlan, mapped: Mapped, library: Library) -> SynthesisRow:
-    stimulus, waves = _simulated(spec, plan, mapped, library)
+def _powered(
+    row: SynthesisRow, spec: MacSpec | CoreSpec, plan: StreamPlan, mapped: Mapped, library: Library
+) -> SynthesisRow:
+    words, waves = _simulated(spec, plan, mapped, library)
     if mapped.timing is None:
         return row
-    figures = power_figures(waves, stimulus.words, mapped, library, row.clock_mhz)
+    figures = power_figures(waves, words, mapped, library, row.clock_mhz)
     return row.with_power(str(plan), **figures)
 
 
@@ -230,17 +234,35 @@ def power_figures(
     }
 
 
-def _simulated(spec: MacSpec, plan: StreamPlan, mapped: Mapped, library: Library) -> tuple[Stimulus, Waves]:
-    """Zero-delay simulation of the mapped netlist; its sums are checked."""
+def _checks(spec: MacSpec | CoreSpec) -> list[StreamPlan]:
+    """Short streams at every precision that is checked: of MACs two and a half steps a sum, of arrays as many steps as
+    there are rows, and a half.
+    """
+    mac, steps = (spec.mac, max(2, spec.rows)) if isinstance(spec, CoreSpec) else (spec, 2)
+    return [
+        StreamPlan(precision, products=steps * mac.products_per_step(precision) + 1, cycles=48)
+        for precision in precisions_to_check(mac)
+    ]
+
+
+def _simulated(
+    spec: MacSpec | CoreSpec, plan: StreamPlan, mapped: Mapped, library: Library
+) -> tuple[Mapping[str, Sequence[int]], Waves]:
+    """Zero-delay simulation of the mapped netlist, its sums checked: words of its ports, and what its nets did."""
+
+    def run(words: Mapping[str, Sequence[int]], first_full_cycle: int) -> Waves:
+        netlist = read_netlist(mapped.netlist, spec.name)
+        return simulate(netlist, power_data(library.path).cells, words, count_from_cycle=first_full_cycle)
+
+    if isinstance(spec, CoreSpec):
+        fed = make_core_stimulus(spec, plan)
+        waves = run(fed.words, fed.first_full_cycle)
+        check_drained(spec, plan, fed, waves.words("drain"))
+        return fed.words, waves
     stimulus = make_stimulus(spec, plan)
-    waves = simulate(
-        read_netlist(mapped.netlist, spec.name),
-        power_data(library.path).cells,
-        stimulus.words,
-        count_from_cycle=stimulus.first_full_cycle,
-    )
+    waves = run(stimulus.words, stimulus.first_full_cycle)
     check_sums(spec, plan, stimulus, waves.words("accumulator"), waves.words("out_valid"))
-    return stimulus, waves
+    return stimulus.words, waves
 
 
 def settled_power_uw(row: SynthesisRow) -> float | None:
@@ -256,10 +278,15 @@ def power_data(liberty: Path) -> LibraryPower:
     return LibraryPower(LibraryCells(parse_liberty(read_liberty_text(liberty))))
 
 
-def generator_key(spec: MacSpec) -> str:
+def generator_key(spec: MacSpec | CoreSpec) -> str:
     """sha256 over all that decides the Verilog of a spec, found without generating it."""
-    question = [spec.design, spec.parameters, generator_sha256()]
+    question = [spec.design, spec.parameters, code_of(spec)]
     return hashlib.sha256(json.dumps(question, sort_keys=True).encode()).hexdigest()
+
+
+def code_of(spec: MacSpec | CoreSpec) -> str:
+    """A hash over the code that makes a spec's Verilog."""
+    return _arrays_sha256() if isinstance(spec, CoreSpec) else generator_sha256()
 
 
 @cache
@@ -268,3 +295,8 @@ def generator_sha256() -> str:
     folder = resources.files("rtl")
     files = [file for place in (folder, folder.joinpath("mac")) for file in place.iterdir()]
     return code_sha256(files, *(version(name) for name in ("siliquant", "amaranth", "pyosys")))
+
+
+@cache
+def _arrays_sha256() -> str:
+    return code_sha256(resources.files("rtl").joinpath("array").iterdir(), generator_sha256())

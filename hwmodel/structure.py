@@ -13,7 +13,7 @@ from enum import Enum
 from functools import lru_cache
 from typing import Protocol
 
-from rtl.circuit import ZERO, Bit, Gate, Op
+from rtl.circuit import ONE, ZERO, Bit, Gate, Op
 from rtl.datapath import Datapath
 from rtl.spec import MacSpec
 
@@ -23,9 +23,11 @@ __all__ = [
     "Node",
     "Part",
     "Planned",
+    "Share",
     "Structure",
     "datapath_of",
     "nodes_of",
+    "shares_of",
     "structure_of",
 ]
 
@@ -66,17 +68,34 @@ FLIP_FLOPS = (
 """The parts that are flip-flops."""
 
 
+class Share(Enum):
+    """Which operands a part of a MAC depends on: with how many elements of a broadcast array it can be shared.
+
+    Logic on weights alone is the same in all elements of a column, and synthesis keeps it once.
+    """
+
+    ELEMENT = "weights and activations"
+    COLUMN = "weights"
+    ROW = "activations"
+    ARRAY = "neither"
+
+
 @dataclass(frozen=True)
 class Structure:
     """Counts of a design.
 
-    counts: number of each part; shifters are multiplexers, one a bit.  full_adders_by_column: full adders of the
-    compressor trees by the weight (power of two in the accumulator) of their sum; those whose weight depends on the
-    precision count at the highest.
+    by_share: number of each part by what it depends on; shifters are multiplexers, one a bit.  full_adders_by_column:
+    full adders of the compressor trees by the weight (power of two in the accumulator) of their sum; those whose weight
+    depends on the precision count at the highest.
     """
 
-    counts: Mapping[Part, int]
+    by_share: Mapping[Share, Mapping[Part, int]]
     full_adders_by_column: tuple[int, ...]
+
+    @property
+    def counts(self) -> Mapping[Part, int]:
+        """Number of each part."""
+        return {part: sum(counts[part] for counts in self.by_share.values()) for part in Part}
 
 
 @dataclass(frozen=True)
@@ -120,16 +139,42 @@ def datapath_of(spec: Planned) -> Datapath:
 def structure_of(spec: MacSpec) -> Structure:
     """The counts of a design.  Milliseconds the first time, remembered afterwards."""
     plan = datapath_of(spec)
-    counts = dict.fromkeys(Part, 0)
+    shares = shares_of(plan)
+    counts = {share: dict.fromkeys(Part, 0) for share in Share}
     for gate in plan.schedule.gates:
         if gate.op in GATE_PARTS:
-            counts[GATE_PARTS[gate.op]] += len(gate.outputs) if gate.op is Op.ADD else 1
-    counts[Part.OPERAND_REGISTERS] = 1 + sum(port.width for port in spec.operand_ports)  # clear is one of them
-    counts[Part.PIPELINE_REGISTERS] = plan.schedule.registers
-    counts[Part.ACCUMULATOR_REGISTERS] = spec.accumulator_width
-    counts[Part.CONTROL_REGISTERS] = spec.latency
-    counts[Part.HOLDS] = spec.accumulator_width + len(plan.schedule.crossings[-1])
+            number = len(gate.outputs) if gate.op is Op.ADD else 1
+            counts[shares[gate.outputs[0]]][GATE_PARTS[gate.op]] += number
+    for port in spec.operand_ports:
+        counts[_PORTS.get(port.name, Share.ARRAY)][Part.OPERAND_REGISTERS] += port.width
+    counts[Share.ARRAY][Part.OPERAND_REGISTERS] += 1  # clear
+    for bits in plan.schedule.crossings:
+        for bit in bits:
+            counts[shares[bit]][Part.PIPELINE_REGISTERS] += 1
+    for bit in plan.schedule.crossings[-1]:
+        counts[shares[bit]][Part.HOLDS] += 1
+    counts[Share.ELEMENT][Part.HOLDS] += spec.accumulator_width
+    counts[Share.ELEMENT][Part.ACCUMULATOR_REGISTERS] = spec.accumulator_width
+    counts[Share.ARRAY][Part.CONTROL_REGISTERS] = spec.latency
     return Structure(counts, _by_column(plan))
+
+
+_PORTS = {"weights": Share.COLUMN, "activations": Share.ROW}
+_OWN = ("accumulator", "result")  # inputs of a plan from its own accumulator
+
+
+def shares_of(plan: Datapath) -> dict[Bit, Share]:
+    """What every bit of a plan depends on, constants included."""
+    shares: dict[Bit, Share] = {}
+    for name, bits in plan.circuit.inputs.items():
+        share = Share.ELEMENT if name in _OWN else _PORTS.get(name, Share.ARRAY)
+        shares.update(dict.fromkeys(bits, share))
+    shares |= dict.fromkeys((ZERO, ONE), Share.ARRAY)
+    for gate in plan.schedule.gates:
+        found = {shares[bit] for bit in gate.inputs} - {Share.ARRAY}
+        share = Share.ARRAY if not found else found.pop() if len(found) == 1 else Share.ELEMENT
+        shares.update(dict.fromkeys(gate.outputs, share))
+    return shares
 
 
 def nodes_of(plan: Datapath) -> list[Node]:

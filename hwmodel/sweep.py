@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from hwmodel.stimulus import StreamPlan
 from hwmodel.streams import LSQ_GAUSSIAN, STREAM_NAMES, UNIFORM, Stream
+from rtl.array import Architecture, CoreSpec
 from rtl.mac import (
     BitBladeSpec,
     BitFusionSpec,
@@ -25,7 +26,16 @@ from rtl.mac import (
 )
 from rtl.spec import MacSpec, Precision
 
-__all__ = ["PRESSURES", "RELAXED_MHZ", "SweepDesign", "clock_for", "held_out", "plans_for", "sweep_designs"]
+__all__ = [
+    "PRESSURES",
+    "RELAXED_MHZ",
+    "SweepDesign",
+    "clock_for",
+    "held_out",
+    "plans_for",
+    "sweep_cores",
+    "sweep_designs",
+]
 
 RELAXED_MHZ = 10.0
 """The clock at which only area counts, in MHz; every library here is many times faster."""
@@ -35,13 +45,14 @@ PRESSURES = (1.0, 1.15, 1.3)
 
 @dataclass(frozen=True)
 class SweepDesign:
-    """One design of the sweep.
+    """One design of the sweep: a MAC, or the core of an array.
 
-    held_out: why it is never fitted ("family", "width", "lanes", "size"), or None.  pressures: those of its points,
-    rising; about half of the designs go to the highest.  other_stream: beside uniform codes, drawn from the others.
+    held_out: why it is never fitted ("family", "width", "lanes", "size", "array"), or None.  pressures: those of its
+    points, rising; about half of the designs go to the highest.  other_stream: beside uniform codes, drawn from the
+    others.
     """
 
-    spec: MacSpec
+    spec: MacSpec | CoreSpec
     held_out: str | None
     pressures: tuple[float, ...]
     other_stream: str
@@ -66,6 +77,11 @@ def sweep_designs() -> tuple[SweepDesign, ...]:
         pressures = PRESSURES if lot % 2 else PRESSURES[:-1]
         found.append(SweepDesign(spec, held_out(spec), pressures, others[lot // 2 % len(others)]))
     return tuple(found)
+
+
+def sweep_cores() -> tuple[SweepDesign, ...]:
+    """Whole arrays, never fitted: every design, broadcast or systolic, at the relaxed clock and a little pressure."""
+    return tuple(SweepDesign(spec, "array", PRESSURES[:-1], LSQ_GAUSSIAN) for spec in _CORES)
 
 
 def _lot(spec: MacSpec) -> int:
@@ -122,6 +138,25 @@ def held_out(spec: MacSpec) -> str | None:
     if spec in _LARGE:
         return "size"
     return "lanes" if size in (3, 6, 24, 48, 96) else None
+
+
+_BROADCAST, _SYSTOLIC = Architecture.BROADCAST, Architecture.SYSTOLIC
+_CORES: tuple[CoreSpec, ...] = tuple(
+    CoreSpec(mac=mac, rows=rows, columns=columns, architecture=architecture)
+    for mac, rows, columns, architecture in (
+        (UniformSpec(weight_bits=4, activation_bits=4, lanes=4), 4, 4, _BROADCAST),
+        (UniformSpec(weight_bits=2, activation_bits=2, lanes=16, pipeline_stages=1), 3, 3, _BROADCAST),
+        (UniformSpec(weight_bits=4, activation_bits=4, lanes=8), 3, 3, _SYSTOLIC),
+        (PaddedSpec(units=1), 3, 4, _SYSTOLIC),
+        (SubwordSpec(units=1, minimum_bits=2), 3, 3, _BROADCAST),
+        (BitFusionSpec(units=1, minimum_bits=2, pipeline_stages=1), 2, 2, _BROADCAST),
+        (BitBladeSpec(units=1, minimum_bits=4), 2, 3, _SYSTOLIC),
+        (BitSerialSpec(units=8), 3, 3, _BROADCAST),
+        (LoomSpec(units=16), 3, 2, _SYSTOLIC),
+        (XnorSpec(lanes=32), 4, 4, _BROADCAST),
+    )
+)
+"""Small arrays of small elements: what grows with an array is the fan-out of its edge, and how sums drain."""
 
 
 def _specs() -> Iterator[MacSpec]:

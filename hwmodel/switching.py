@@ -9,7 +9,7 @@ Cycles are computed side by side, one bit of a Python integer a cycle: milliseco
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -18,12 +18,14 @@ import numpy as np
 import numpy.typing as npt
 
 from hwmodel.stimulus import RESET_CYCLES, StreamPlan, make_stimulus
-from hwmodel.structure import Node, Part, datapath_of, nodes_of
+from hwmodel.structure import Node, Part, Share, datapath_of, nodes_of, shares_of
 from rtl.circuit import ONE, ZERO, Bit, Op
 from rtl.datapath import Datapath
 from rtl.spec import MacSpec
 
 __all__ = ["Switching", "count_transitions", "switching_of"]
+
+ByShare = Mapping[Share, Mapping[Part, float]]
 
 _QUARTERS = {  # delays in quarters of a full adder's sum, rounded from rtl.circuit.DELAY
     Op.NOT: (0,),
@@ -42,10 +44,27 @@ Wave = list[tuple[int, int]]
 
 @dataclass(frozen=True)
 class Switching:
-    """Transitions a cycle of the outputs of each part: ``settled`` without delays, ``glitches`` on top of that."""
+    """Transitions a cycle of the outputs of each part: ``settled`` without delays, ``glitches`` on top of that.
 
-    settled: Mapping[Part, float]
-    glitches: Mapping[Part, float]
+    ``*_by_share``: by what the outputs depend on.
+    """
+
+    settled_by_share: ByShare
+    glitches_by_share: ByShare
+
+    @property
+    def settled(self) -> Mapping[Part, float]:
+        """Of all outputs."""
+        return _total(self.settled_by_share)
+
+    @property
+    def glitches(self) -> Mapping[Part, float]:
+        """Of all outputs."""
+        return _total(self.glitches_by_share)
+
+
+def _total(by_share: ByShare) -> Mapping[Part, float]:
+    return {part: sum(found[part] for found in by_share.values()) for part in Part}
 
 
 @lru_cache(maxsize=65536)
@@ -75,18 +94,28 @@ class _Run:
         self.start = start
         self.feedback = [name for name in plan.circuit.inputs if name not in self.words]
         self.nodes = nodes_of(plan)
+        self.shares = shares_of(plan)
 
     def count(self) -> Switching:
         """The transitions a cycle."""
         waves = self._waves()
         changes = self.cycles - 1
-        settled = dict.fromkeys(Part, 0.0)
+        settled, glitches = ({share: dict.fromkeys(Part, 0.0) for share in Share} for _ in range(2))
         for part, bits in self._registers().items():
-            settled[part] = sum(_toggles(waves[bit], changes) for bit in bits) / changes
+            for bit in bits:
+                settled[self.shares[bit]][part] += _toggles(waves[bit], changes) / changes
         for node in self.nodes:
             if node.part is not None:
-                settled[node.part] += sum(_toggles(waves[bit], changes) for bit in node.outputs) / changes
-        return Switching(settled, _glitches(self.nodes, waves, min(changes, _GLITCH_CYCLES)))
+                toggles = sum(_toggles(waves[bit], changes) for bit in node.outputs)
+                settled[self._share(node)][node.part] += toggles / changes
+        for node, number in _glitches(self.nodes, waves, min(changes, _GLITCH_CYCLES)):
+            if node.part is not None:
+                glitches[self._share(node)][node.part] += number
+        return Switching(settled, glitches)
+
+    def _share(self, node: Node) -> Share:
+        """That of its first output; carries inside adders have that of their sum."""
+        return self.shares[node.outputs[0]]
 
     def _registers(self) -> dict[Part, list[Bit]]:
         inputs = self.plan.circuit.inputs
@@ -197,13 +226,12 @@ def _apply(op: Op, x: Sequence[int], ones: int) -> tuple[int, ...]:
             raise AssertionError("adders are expanded")
 
 
-def _glitches(nodes: Sequence[Node], settled: Mapping[Bit, int], changes: int) -> dict[Part, float]:
+def _glitches(nodes: Sequence[Node], settled: Mapping[Bit, int], changes: int) -> Iterator[tuple[Node, float]]:
     """Transitions beyond one a cycle: every change of the inputs plays through the gates, all cycles side by side."""
     mask = (1 << changes) - 1
     steady = {bit: [(-1, wave & mask), (0, (wave >> 1) & mask)] for bit, wave in settled.items()}
     waves: dict[Bit, Wave] = {}
     made_in: dict[Bit, int] = {}
-    found = dict.fromkeys(Part, 0.0)
     for node in nodes:
         # What another stage made comes out of a register: all at once.
         inputs = [waves[bit] if made_in.get(bit) == node.stage else steady[bit] for bit in node.inputs]
@@ -212,10 +240,9 @@ def _glitches(nodes: Sequence[Node], settled: Mapping[Bit, int], changes: int) -
         for number, bit in enumerate(node.outputs):
             wave = _delayed(times, [value[number] for value in values], _QUARTERS[node.op][number])
             waves[bit], made_in[bit] = wave, node.stage
-            if node.part is not None and len(wave) > 2:
+            if len(wave) > 2:
                 every = sum((a ^ b).bit_count() for (_, a), (_, b) in pairwise(wave))
-                found[node.part] += (every - (wave[0][1] ^ wave[-1][1]).bit_count()) / changes
-    return found
+                yield node, (every - (wave[0][1] ^ wave[-1][1]).bit_count()) / changes
 
 
 def _aligned(waves: Sequence[Wave]) -> tuple[list[int], list[list[int]]]:

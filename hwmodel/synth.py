@@ -124,7 +124,7 @@ class Workspace:
         self._jobs = jobs or os.cpu_count() or 1
         self._progress = progress
         self._stack = contextlib.ExitStack()
-        self._mapped: dict[tuple[Recipe, float | None], list[Netlist]] = {}
+        self._mapped: dict[tuple[Recipe, float | None], Netlist] = {}
 
     def __enter__(self) -> Workspace:
         with contextlib.ExitStack() as stack:
@@ -187,9 +187,9 @@ class Workspace:
                 key: pool.submit(self._map, key[0], period_ns, len(self._mapped) + i) for i, key in enumerate(missing)
             }
             self._mapped.update((key, future.result()) for key, future in work.items())
-        return [replace(netlist) for key in keys for netlist in self._mapped[key]]
+        return [replace(self._mapped[key]) for key in keys]
 
-    def _map(self, recipe: Recipe, period_ns: float, number: int) -> list[Netlist]:
+    def _map(self, recipe: Recipe, period_ns: float, number: int) -> Netlist:
         assert self._checkpoint is not None
         place = self._folder / f"{number}-{recipe.name}"
         found = map_recipe(place, self._checkpoint, self._top, modules(self._verilog), self._library, recipe, period_ns)

@@ -13,7 +13,7 @@ import numpy as np
 
 from hwmodel.features import PARTS, Vector
 from hwmodel.model import Cost, LibraryModel, Shape, cost_from, shape_from
-from hwmodel.paths import Adders, longest_path
+from hwmodel.paths import periods
 from hwmodel.requantstream import RequantPlan, requant_stimulus
 from hwmodel.stages import attempt_of_cost, try_stages
 from hwmodel.structure import GATE_PARTS, Part, datapath_of
@@ -77,9 +77,7 @@ def unit_counts(spec: LoadableSpec) -> Vector:
 @lru_cache(maxsize=4096)
 def _shape(spec: LoadableSpec, model: LibraryModel) -> Shape:
     found = model.coefficients
-    relaxed_ns = longest_path(spec, found.relaxed_ns, Adders.RIPPLE).ns
-    fastest_ns = longest_path(spec, found.fastest_ns, Adders.PREFIX).ns
-    return shape_from(unit_counts(spec), relaxed_ns, fastest_ns, model)
+    return shape_from(unit_counts(spec), periods(spec, found.relaxed_ns, found.fastest_ns), model)
 
 
 @lru_cache(maxsize=4096)

@@ -12,13 +12,14 @@ from siliquant.cli import Parser, run
 
 if TYPE_CHECKING:
     from hwmodel.fitting import Point
-    from hwmodel.model import LibraryModel
+    from hwmodel.model import Cost, LibraryModel
 
 __all__ = ["Errors", "Prediction", "errors_by", "predictions"]
 
 PROG = "hwmodel.validate"
 EPILOG = """\
-Held out are whole designs, chosen beforehand: families (BitBlade, Loom), operand widths (3 and 7 bits), lane counts.
+Held out are whole designs, chosen beforehand: families (BitBlade, Loom), operand widths (3 and 7 bits), lane counts,
+sizes beyond those fitted, and whole arrays.
 Both baselines are fitted to the same points as the model: a x weight bits x activation bits x lanes, and a polynomial
 of degree 2 in weight bits, activation bits, lanes, pipeline stages and clock.
 
@@ -53,7 +54,6 @@ class Errors:
 def predictions(points: Sequence[Point], model: LibraryModel) -> list[Prediction]:
     """What the model says of every point, and what the baselines do that are fitted to those not held out."""
     from hwmodel.baselines import polynomial, product
-    from hwmodel.model import cost_of
 
     fitted = [point for point in points if not point.held_out]
     found = {}
@@ -61,7 +61,7 @@ def predictions(points: Sequence[Point], model: LibraryModel) -> list[Prediction
         found[name] = product(fitted, value, points), polynomial(fitted, value, points)
     made = []
     for index, point in enumerate(points):
-        cost = cost_of(point.spec, point.plan, model, point.clock_mhz)
+        cost = _cost(point, model)
         said = {"area": cost.total_area_um2, "power": cost.power_uw, "period": cost.minimum_period_ns}
         figures = {}
         for name, value in _MEASURED.items():
@@ -88,6 +88,16 @@ def _errors(found: Sequence[Prediction], quantity: str) -> Errors:
     columns = list(zip(*relative, strict=True))
     mean = tuple(sum(column) / len(column) for column in columns)
     return Errors(len(found), (mean[0], mean[1], mean[2]), (max(columns[0]), max(columns[1]), max(columns[2])))
+
+
+def _cost(point: Point, model: LibraryModel) -> Cost:
+    from hwmodel.coremodel import core_cost
+    from hwmodel.model import cost_of
+    from rtl.array import CoreSpec
+
+    if isinstance(point.spec, CoreSpec):
+        return core_cost(point.spec, point.plan, model, point.clock_mhz)
+    return cost_of(point.spec, point.plan, model, point.clock_mhz)
 
 
 def _area(point: Point) -> float:

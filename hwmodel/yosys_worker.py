@@ -5,8 +5,7 @@ the same process; so the caller (hwmodel.synth) starts this module anew for ever
 Yosys' log goes to standard output.  Job kinds:
 
 elaborate  Verilog -> design.il: one flat module, its full adders kept as instances
-map        design.il -> NAME.v and NAME.json for one recipe; where nets drive many pins, also
-           NAME_buffered.v and .json, the same with buffers in them
+map        design.il -> NAME.v and NAME.json for one recipe, with buffers where nets drive many pins
 name       NAME.v -> NAME.json, read back so that names in the JSON are those in the Verilog
 """
 
@@ -22,8 +21,6 @@ from pyosys import libyosys
 
 from hwmodel import adders, fanout, polarity, registers
 from hwmodel.gates import Gates
-
-BUFFERED = "_buffered"
 
 
 class _Yosys:
@@ -59,9 +56,9 @@ def _map(job: dict[str, Any]) -> None:
     _edit(run, job, _before_abc)
     run(f"abc -liberty cells.lib {job['abc']}", "opt_clean")
     _edit(run, job, _after_abc)
+    if job["buffer"]:
+        _edit(run, job, _split_fanout)
     _write(run, job["name"])
-    if job["buffer"] and _edit(run, job, _split_fanout):
-        _write(run, job["name"] + BUFFERED)
 
 
 def _before_abc(gates: Gates, job: dict[str, Any]) -> int:
@@ -86,7 +83,7 @@ def _after_abc(gates: Gates, job: dict[str, Any]) -> int:
 
 
 def _split_fanout(gates: Gates, job: dict[str, Any]) -> int:
-    return fanout.split_fanout(gates, job["buffer"], set(job["clock_pins"]))
+    return fanout.split_fanout(gates, job["buffer"], set(job["clock_pins"]), job["input_ff"], job["maximum_ff"])
 
 
 def _write(run: _Yosys, name: str) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .rebuild import array_from_parameters
+from .core import CoreSpec
+from .rebuild import array_from_parameters, core_from_parameters
 from .spec import Architecture, ArraySpec, Run
 
-__all__ = ["Architecture", "ArraySpec", "Run", "array_from_parameters"]
+__all__ = ["Architecture", "ArraySpec", "CoreSpec", "Run", "array_from_parameters", "core_from_parameters"]

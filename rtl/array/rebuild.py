@@ -9,9 +9,10 @@ from typing import Any, TypeVar
 from ..mac import DESIGNS
 from ..requant import MultiplierSpec, RequantSpec, ThresholdSpec
 from ..spec import MacSpec
+from .core import CoreSpec
 from .spec import Architecture, ArraySpec
 
-__all__ = ["REQUANTISERS", "array_from_parameters"]
+__all__ = ["REQUANTISERS", "array_from_parameters", "core_from_parameters"]
 
 REQUANTISERS: tuple[type[RequantSpec], ...] = (ThresholdSpec, MultiplierSpec)
 """The units that may stand at the drain of an array."""
@@ -27,15 +28,25 @@ def array_from_parameters(parameters: Mapping[str, Any]) -> ArraySpec:
     """
     names = [item.name for item in fields(ArraySpec)]
     _check_names("an array", names, parameters)
-    values = dict(parameters)
-    known = [architecture.value for architecture in Architecture]
-    if values["architecture"] not in known:
-        raise ValueError(f"architecture must be one of {', '.join(known)}, not {values['architecture']!r}")
-    values["architecture"] = Architecture(values["architecture"])
-    values["mac"] = _part("mac", DESIGNS, values["mac"])
+    values = _shared(parameters)
     if values["requant"] is not None:
         values["requant"] = _part("requant", REQUANTISERS, values["requant"])
     return ArraySpec(**values)
+
+
+def core_from_parameters(parameters: Mapping[str, Any]) -> CoreSpec:
+    """The core of :attr:`CoreSpec.parameters`. Raises as :func:`array_from_parameters`."""
+    _check_names("a core", [item.name for item in fields(CoreSpec)], parameters)
+    return CoreSpec(**_shared(parameters))
+
+
+def _shared(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters, with architecture and MAC as objects."""
+    known = [architecture.value for architecture in Architecture]
+    if parameters["architecture"] not in known:
+        raise ValueError(f"architecture must be one of {', '.join(known)}, not {parameters['architecture']!r}")
+    architecture, mac = Architecture(parameters["architecture"]), _part("mac", DESIGNS, parameters["mac"])
+    return {**parameters, "architecture": architecture, "mac": mac}
 
 
 def _part(name: str, designs: Sequence[type[S]], given: Mapping[str, Any]) -> S:

@@ -69,6 +69,7 @@ def coefficients(**changes: Any) -> Coefficients:
         clock_fj=1.7,
         settled_fj=by_part(1.0, 8.0, 3),
         glitch_fj=by_part(0.5, 3.0, 4),
+        ahead_fj=1.3,
         relaxed_ns=delays(seed=5),
         fastest_ns={step: 0.6 * value for step, value in delays(seed=6).items()},
         area_growth=0.4,

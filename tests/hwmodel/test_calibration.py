@@ -19,7 +19,7 @@ from hwmodel.calibration import (
     write_calibration,
 )
 from hwmodel.library import Library, find_library
-from hwmodel.points import Point, calibration_table
+from hwmodel.points import MeasuredPoint, calibration_table
 from hwmodel.row import SynthesisRow
 from hwmodel.specimen import Found
 from hwmodel.stimulus import StreamPlan
@@ -60,17 +60,17 @@ def powered_row(row: SynthesisRow, plan: StreamPlan, **changed: object) -> Synth
     return row.with_power(str(plan), **(figures | changed))  # type: ignore[arg-type]
 
 
-def points_of(designs: tuple[SweepDesign, ...], where: Library, **changed: object) -> list[Point]:
+def points_of(designs: tuple[SweepDesign, ...], where: Library, **changed: object) -> list[MeasuredPoint]:
     found = []
     for design in designs:
         for pressure in design.pressures:
             row = plain_row(design, clock_for(pressure, 1.25), where)
             powered = {plan: powered_row(row, plan, **changed) for plan in plans_for(design, pressure)}
-            found.append(Point(design, pressure, Found(row, powered)))
+            found.append(MeasuredPoint(design, pressure, Found(row, powered)))
     return found
 
 
-def table_of(points: list[Point], library: Library) -> CalibrationTable:
+def table_of(points: list[MeasuredPoint], library: Library) -> CalibrationTable:
     return calibration_table(points, library, command=COMMAND, date="2026-01-02", left_out=["other"])
 
 
@@ -204,7 +204,7 @@ DAMAGE = [
     ("parameters", "{", "the parameters of padded must be a JSON object, not '{'"),
     ("parameters", '{"units":"3"}', "units must be an integer from 1 to 256, not '3'"),
     ("parameters", '{"units":2}', "line 2: spec must be padded_u2_m2_g0, as its parameters say, not padded_u3_m2_g1"),
-    ("held_out", "mood", "line 2: held_out must be one of '', 'family', 'width', 'lanes', 'size', not 'mood'"),
+    ("held_out", "mood", "line 2: held_out must be one of '', 'family', 'width', 'lanes', 'size', 'array', not 'mood'"),
     ("toggles", "", "line 2: toggles must be one of 'glitch-aware', 'zero-delay', not ''"),
     ("precision", "w9a4s", "line 2: precision must be text as w[1-8]a[1-8][su], not 'w9a4s'"),
     ("stream", "uniform", "line 2: stream must be text as .+, seed \\d+, not 'uniform'"),

@@ -22,7 +22,7 @@ from hwmodel.model import (
     shape_from,
     shape_of,
 )
-from hwmodel.paths import Adders, longest_path
+from hwmodel.paths import Adders, Periods, longest_path
 from hwmodel.stimulus import StreamPlan
 from hwmodel.structure import FLIP_FLOPS, Part, structure_of
 from hwmodel.switching import switching_of
@@ -81,6 +81,8 @@ def test_clock_pressure_at_its_edges() -> None:
     relaxed, loose, tight, hopeless = (
         cost(spec, mhz) for mhz in (1.0, 1000 / shape.relaxed_ns, 1000 / shape.fastest_ns, 1e5)
     )
+    adder = PARTS.index(Part.CARRY_BITS)
+    ahead_pj = transitions_of(spec, plan_of(spec))[1][adder] * known.ahead_fj / 1000 * shape.ripple
     assert relaxed.pressure == 0
     assert loose.pressure == pytest.approx(0, abs=1e-9)
     assert tight.pressure == pytest.approx(1)
@@ -88,12 +90,13 @@ def test_clock_pressure_at_its_edges() -> None:
     for pressed in (tight, hopeless):
         assert pressed.total_area_um2 == pytest.approx(relaxed.total_area_um2 * (1 + known.area_growth))
         assert pressed.leakage_uw.sum() == pytest.approx(relaxed.leakage_uw.sum() * (1 + known.leakage_growth))
-        assert pressed.energy_pj.sum() == pytest.approx(relaxed.energy_pj.sum() * (1 + known.energy_growth))
+        whole_pj = relaxed.energy_pj.sum() + ahead_pj
+        assert pressed.energy_pj.sum() == pytest.approx(whole_pj * (1 + known.energy_growth))
         assert pressed.settled_pj.sum() == pytest.approx(relaxed.settled_pj.sum() * (1 + known.energy_growth))
         assert pressed.minimum_period_ns == pytest.approx(shape.fastest_ns)
     half = cost(spec, 2000 / (shape.relaxed_ns + shape.fastest_ns))
     assert half.pressure == pytest.approx(0.5)
-    assert half.total_area_um2 == pytest.approx(relaxed.total_area_um2 * (1 + known.area_growth / 4))
+    assert half.total_area_um2 == pytest.approx(relaxed.total_area_um2 * (1 + known.area_growth / 2))
     assert [each.meets_clock for each in (relaxed, half, hopeless)] == [True, True, False]
 
 
@@ -165,6 +168,16 @@ def test_a_precision_that_the_design_lacks_is_refused() -> None:
         cost_of(SMALL[0], StreamPlan(Precision(4, 4)), MODEL, 500.0)
 
 
+def test_areas_beyond_those_calibrated_are_outside() -> None:
+    area_um2 = cost(SMALL[0], 1.0).total_area_um2
+    for known, reason in (
+        (replace(MODEL.range, smallest_um2=area_um2 + 10), f"at least {area_um2 + 10:,.0f}"),
+        (replace(MODEL.range, largest_um2=area_um2 - 10), f"at most {area_um2 - 10:,.0f}"),
+    ):
+        found = cost(SMALL[0], 1.0, replace(MODEL, range=known)).outside
+        assert found == (f"{area_um2:,.0f} um2, {reason} um2 were calibrated",)
+
+
 def test_what_lies_outside_the_range_is_named_once() -> None:
     assert cost(SMALL[0], 500.0).outside == ()
     few = model(most=10.0)
@@ -192,7 +205,7 @@ def test_what_is_no_mac_design_costs_by_the_same_rules(clock_mhz: float) -> None
     """Counts, paths and transitions given by hand: those of a design give its cost."""
     for spec in SMALL[::3]:
         counts, shape = counts_of(spec), shape_of(spec, MODEL)
-        given = shape_from(counts, shape.relaxed_ns, shape.fastest_ns, MODEL)
+        given = shape_from(counts, Periods(shape.relaxed_ns, shape.fastest_ns, shape.ripple), MODEL)
         found = cost_from(given, counts, *transitions_of(spec, plan_of(spec)), MODEL, clock_mhz)
         expected = cost(spec, clock_mhz)
         for name in VECTORS:
@@ -205,7 +218,7 @@ def test_energies_take_each_coefficient_by_itself() -> None:
     """Twice a coefficient is twice what it stands for, and nothing else."""
     spec, known = SMALL[5], MODEL.coefficients
     plan = plan_of(spec)
-    settled, whole = energies_of(spec, plan, MODEL)
+    settled, whole, _ = energies_of(spec, plan, MODEL)
     twice = replace(MODEL, coefficients=replace(known, glitch_fj=2 * known.glitch_fj))
     assert (energies_of(spec, plan, twice)[0] == settled).all()
     np.testing.assert_allclose(energies_of(spec, plan, twice)[1] - settled, 2 * (whole - settled), atol=1e-12)

@@ -19,7 +19,7 @@ from tests.hwmodel.modelcases import SMALL, model, own_cache  # noqa: F401
 
 MODEL = model("lib45", most=321.0, smallest_um2=12.5, provenance={"tool": "0.67", "date": "2026-01-02"})
 VECTORS = ("area_um2", "leakage_nw", "settled_fj", "glitch_fj")
-NUMBERS = ("clock_fj", "area_growth", "leakage_growth", "energy_growth", "margin")
+NUMBERS = ("clock_fj", "ahead_fj", "area_growth", "leakage_growth", "energy_growth", "margin")
 
 
 @pytest.fixture
@@ -122,7 +122,7 @@ def drop(*keys: str) -> Callable[[dict[str, Any]], None]:
 
 
 DAMAGES = [
-    (put("format", value="siliquant-model 2"), ": its format must be 'siliquant-model 1', not 'siliquant-model 2'"),
+    (put("format", value="siliquant-model 1"), ": its format must be 'siliquant-model 2', not 'siliquant-model 1'"),
     (put("library", value=7), ": library must be text, not 7"),
     (put("corner", value=None), ": corner must be text, not None"),
     (put("voltage_v", value="1.1"), ": voltage_v must be a number that is not negative, not '1.1'"),

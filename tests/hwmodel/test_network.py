@@ -40,14 +40,15 @@ from hwmodel.tiles import Matrices, needed_words
 from hwmodel.tiling import Overlap
 from hwmodel.workload import Gemm, Module, PrecisionClass, Role, Scales, Workload, load_workload, workload_names
 from rtl.array import Architecture, ArraySpec
+from rtl.array.element import ElementSpec
 from rtl.mac import BitFusionSpec, LoomSpec, SubwordSpec, UniformSpec
 from rtl.requant import LoadableSpec, PartialSumSpec, ThresholdSpec
 from rtl.spec import MacSpec, Precision
 
 
-def mac_cost(mac: MacSpec, precision: Precision, role: Role) -> MacCost:
+def mac_cost(element: ElementSpec, precision: Precision, role: Role) -> MacCost:
     """10 um2 a unit; 1 pJ a unit, bit of weight and cycle, twice that for values; 0.25 pJ a unit idle."""
-    units = getattr(mac, mac.size_parameter)
+    units = getattr(element.mac, element.mac.size_parameter)
     return MacCost(
         area_um2=10.0 * units,
         energy_pj_per_cycle=units * precision.weight_bits * (2.0 if role is Role.VALUE else 1.0),
@@ -198,7 +199,7 @@ def test_energies_add_up_by_every_key() -> None:
     array = ArraySpec(mac=UniformSpec(lanes=16), requant=multiplier(4))
     cost = network_cost(array, assign(found, 3, [2, 4, 8]), costs)
     for grouped in (cost.energy_by_role, cost.energy_by_module, cost.energy_by_class):
-        total = sum(grouped.values(), Energy())  # type: ignore[arg-type]
+        total = sum(grouped.values(), Energy())
         for part, value in cost.energy.by_part.items():
             assert total.by_part[part] == pytest.approx(value)
     assert set(cost.energy_by_module) == set(Module)
@@ -398,12 +399,11 @@ def synthesis_row(**changes: Any) -> SynthesisRow:
 def test_costs_from_rows() -> None:
     row = synthesis_row()
     powered = replace(row, power_uw=1100.0, leakage_uw=100.0, clock_uw=250.0)
-    assert MacCost.of_rows(row, powered) == MacCost(
-        area_um2=7, energy_pj_per_cycle=2, idle_pj_per_cycle=0.5, leakage_uw=100, minimum_period_ns=1.5
+    assert UnitCost.of_rows(row, powered) == UnitCost(
+        area_um2=7, energy_pj=2, idle_pj_per_cycle=0.5, leakage_uw=100, minimum_period_ns=1.5
     )
-    assert UnitCost.of_rows(row, powered).energy_pj == 2
     with pytest.raises(ValueError) as caught:
-        MacCost.of_rows(row, row)
+        UnitCost.of_rows(row, row)
     assert str(caught.value) == "the row of d must have power, and has none"
 
 

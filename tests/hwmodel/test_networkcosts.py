@@ -4,32 +4,47 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from hwmodel.comparison import Question, contenders
-from hwmodel.estimate import estimate
-from hwmodel.modelanswer import ModelAnswers, model_answer
+from hwmodel.comparison import contenders
+from hwmodel.coremodel import core_cost, core_counts
+from hwmodel.features import PARTS
 from hwmodel.modelfile import load_model
+from hwmodel.network import drain_takes
 from hwmodel.networkcosts import costs_of, elements_of
 from hwmodel.stimulus import StreamPlan
+from hwmodel.structure import Part
 from hwmodel.workload import Role
-from rtl.mac import UniformSpec
+from rtl.array import Architecture, CoreSpec
+from rtl.mac import BitSerialSpec, SubwordSpec, UniformSpec
 from rtl.requant import MultiplierSpec
-from rtl.spec import Precision
+from rtl.spec import MacSpec, Precision
 from tests.hwmodel.test_compare import compare
 
 
-def test_an_element_costs_what_the_model_says_and_less_while_it_waits() -> None:
-    model = load_model("freepdk45")
-    spec, precision = UniformSpec(lanes=4), Precision(4, 4, False)
-    found = costs_of(model, 500.0, None).mac(spec, precision, Role.FC1)
-    said = estimate(spec, model, 500.0, StreamPlan(precision))
-    assert found.area_um2 == pytest.approx(said.total_area_um2)
-    assert found.energy_pj_per_cycle == pytest.approx(said.energy_pj.sum())
-    assert found.leakage_uw == pytest.approx(said.leakage_uw.sum())
-    assert 0 < found.idle_pj_per_cycle < found.energy_pj_per_cycle
+@pytest.mark.parametrize("architecture", Architecture)
+@pytest.mark.parametrize("mac", [UniformSpec(lanes=4), SubwordSpec(units=1), BitSerialSpec(units=4, pipeline_stages=1)])
+def test_the_parts_of_an_array_cost_what_the_array_does(mac: MacSpec, architecture: Architecture) -> None:
+    """Elements, rows, columns, what is shared, and sums that drain, against the core of the array as a whole."""
+    model, plan = load_model("freepdk45"), StreamPlan(Precision(8, 8) if mac.design != "uniform" else Precision(4, 4))
+    core = CoreSpec(mac=mac, rows=5, columns=3, architecture=architecture)
+    found = costs_of(model, 300.0, None, rows=5, columns=3).mac(core.element, plan.precision, Role.FC1)
+    said = core_cost(core, plan, model, 300.0)
+    cycles = -(-768 // mac.products_per_step(plan.precision)) * mac.cycles_per_step(plan.precision)
+    drained_pj = 3 * drain_takes(5, core.systolic) * found.drain_pj / cycles
+    # Later stages of the bits that say what operands are, at the end of each row, are in none of the parts.
+    more = 5 * (mac.pipeline_stages + mac.latency - 1) if core.systolic else 0
+    flip_flop = Part.CONTROL_REGISTERS
+    each_um2 = said.by_part()[flip_flop][0] / core_counts(core)[PARTS.index(flip_flop)]
+    assert found.core_um2(5, 3) + more * each_um2 == pytest.approx(said.total_area_um2, rel=1e-9)
+    assert found.core_pj_per_cycle(5, 3) + drained_pj == pytest.approx(said.energy_pj.sum(), rel=5e-3)
+    assert found.core_leakage_uw(5, 3) == pytest.approx(said.leakage_uw.sum(), rel=5e-3)
+    assert found.minimum_period_ns == said.minimum_period_ns
+    assert 0 < found.core_idle_pj_per_cycle(5, 3) < found.core_pj_per_cycle(5, 3)
+    assert (found.row.area_um2 > 0) is not core.systolic
 
 
 def test_a_requantiser_costs_something_at_every_clock() -> None:
@@ -39,14 +54,16 @@ def test_a_requantiser_costs_something_at_every_clock() -> None:
     assert 0 < found.idle_pj_per_cycle < found.energy_pj
 
 
-def test_elements_have_the_pipelining_of_their_answer() -> None:
+def test_elements_have_the_pipelining_that_an_array_needs() -> None:
+    """At least that of a MAC by itself, whose operand registers drive one datapath."""
     model = load_model("freepdk45")
-    answers = ModelAnswers(model, 500.0, 1)
-    designs = contenders(["bitfusion"])
-    first, *others = elements_of(16, designs, answers.get)(4)
-    assert first == model_answer(Question(UniformSpec(lanes=16), (Precision(4, 4),)), model, 500.0).spec
-    assert [spec.design for spec in others] == ["bitfusion", "bitfusion"]
-    assert all(spec.pipeline_stages > 0 for spec in others)
+    designs = contenders(["bitfusion", "subword"])
+    alone = elements_of(16, designs, model, 500.0, rows=1, columns=1)(4)
+    inside = elements_of(16, designs, model, 500.0, rows=32, columns=32)(4)
+    assert [replace(spec, pipeline_stages=0) for spec in alone] == [replace(spec, pipeline_stages=0) for spec in inside]
+    assert all(one.pipeline_stages <= other.pipeline_stages for one, other in zip(alone, inside, strict=True))
+    assert alone[0].design == "uniform"
+    assert all(spec.pipeline_stages > 0 for spec in inside if spec.design == "bitfusion")
 
 
 def test_the_comparison_of_a_network(tmp_path: Path) -> None:

@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hwmodel.paths import Adders, Step, longest_path
+from hwmodel.fanout import LARGEST_FANOUT, split_fanout
+from hwmodel.gates import Gates
+from hwmodel.paths import Adders, Reach, Step, longest_path
 from hwmodel.structure import datapath_of
 from hwmodel.sweep import sweep_designs
 from rtl.circuit import Bit, Gate, Op
@@ -40,6 +42,7 @@ def every_path_ns(spec: MacSpec, ns: dict[Step, float], adders: Adders) -> Itera
     read.update((*plan.next_accumulator, *plan.output))
 
     def net(bit: Bit) -> float:
+        assert read[bit] <= LARGEST_FANOUT, "tiny designs have no buffers"
         return ns[Step.FAN_OUT] * math.log2(1 + read[bit]) + ns[Step.LOAD] * read[bit]
 
     @cache
@@ -164,3 +167,33 @@ def test_every_design_of_the_sweep_has_a_path() -> None:
     for design in sweep_designs()[::14]:
         for adders in Adders:
             assert 0.5 < longest_path(design.spec, DELAYS[0], adders).ns < 100
+
+
+@pytest.mark.parametrize("lanes", [24, 25, 100, 512])
+def test_layers_of_buffers_are_those_that_synthesis_puts_in(lanes: int) -> None:
+    """A register that drives one gate in each lane, nothing else taking time."""
+    sinks = {
+        f"sink{n}": {"type": "AND", "port_directions": {"A": "input"}, "connections": {"A": [2]}} for n in range(lanes)
+    }
+    driver = {"driver": {"type": "FLOP", "port_directions": {"Q": "output"}, "connections": {"Q": [2]}}}
+    gates = Gates({"ports": {}, "cells": driver | sinks, "netnames": {}}, {})
+    split_fanout(gates, ("BUF", "A", "Z"), set(), {}, {})
+    layers, bit = 0, gates.pin("sink0", "A")
+    while bit != 2:
+        assert bit is not None
+        layers, bit = layers + 1, gates.pin(gates.driver[bit][0], "A")
+    nothing = dict.fromkeys(Step, 0.0)
+    spec = UniformSpec(weight_bits=1, activation_bits=1, lanes=1)
+    one_each = Reach(weights=lanes, activations=lanes, others=lanes)
+    ripple = longest_path(spec, nothing | {Step.START: 1.0, Step.BUFFERS: 1.0}, Adders.RIPPLE, one_each)
+    assert ripple.steps[Step.BUFFERS] >= layers, "operands drive at least one gate of each of so many datapaths"
+    alone = longest_path(spec, nothing | {Step.START: 1.0, Step.BUFFERS: 1.0}, Adders.RIPPLE)
+    assert alone.steps[Step.BUFFERS] == 0
+
+
+@pytest.mark.parametrize("spec", SMALL, ids=lambda spec: spec.name)
+def test_registers_that_drive_more_are_never_faster(spec: MacSpec) -> None:
+    for ns in DELAYS:
+        alone = longest_path(spec, ns, Adders.RIPPLE).ns
+        for reach in (Reach(weights=4), Reach(activations=9), Reach(weights=16, activations=16, others=256)):
+            assert longest_path(spec, ns, Adders.RIPPLE, reach).ns >= alone * (1 - 1e-12)

@@ -128,8 +128,11 @@ class Made:
         """Extra transitions a cycle; parts without any left out."""
         waves = {bit: sum(value << at for at, value in enumerate(wave)) for bit, wave in self.waves().items()}
         changes = len(next(iter(self.words.values()))) - 1
-        found = switching._glitches(nodes or self.nodes(), waves, changes)
-        return {part: rate for part, rate in found.items() if rate}
+        found: dict[Part, float] = {}
+        for node, rate in switching._glitches(nodes or self.nodes(), waves, changes):
+            if node.part is not None and rate:
+                found[node.part] = found.get(node.part, 0.0) + rate
+        return found
 
 
 def late_xor(quarters: int) -> Circuit:

@@ -143,7 +143,7 @@ def test_search_keeps_the_smallest_that_meets_the_clock(library: Library) -> Non
 
 
 def test_recipe_of_a_row_is_found_again() -> None:
-    assert recipe_named("cell-sklansky-even-0.5-buffered-sized") == Recipe("cell", "sklansky", "even", 0.5)
+    assert recipe_named("cell-sklansky-even-0.5-sized") == Recipe("cell", "sklansky", "even", 0.5)
     assert recipe_named("by hand") is None
 
 

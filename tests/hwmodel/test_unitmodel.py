@@ -56,7 +56,8 @@ def test_a_parameter_set_more_is_its_registers_holds_and_multiplexers_more() -> 
 
 def test_the_smallest_pipelining_that_meets_the_clock_is_taken() -> None:
     model = load_model("freepdk45")
-    spec, plan = PartialSumSpec(accumulator_width=20, groups=3, multiplier_width=12), RequantPlan(4)
+    spec = MultiplierSpec(accumulator_width=20, bits=4, multiplier_width=13, offset_width=24, shift=19)
+    plan = RequantPlan(4)
 
     def cost(stages: int, clock_mhz: float) -> Cost:
         found, one = best_unit(spec, plan, [stages], model, clock_mhz)

@@ -1,0 +1,107 @@
+"""The core of an array: its elements and the registers at their edge, without memories and controllers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from ..spec import MacSpec, Port, Precision, check_integer
+from .element import ElementSpec, GridSpec
+from .spec import Architecture
+
+__all__ = ["CoreSpec"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CoreSpec:
+    """``rows`` x ``columns`` elements of one MAC design, driven as :class:`rtl.array.spec.ArraySpec` drives them.
+
+    In a broadcast core every input enters a register first, once for all elements; in a systolic core the elements
+    have them. What is synthesised and measured to know what an array costs.
+    """
+
+    mac: MacSpec
+    rows: int
+    columns: int
+    architecture: Architecture = Architecture.BROADCAST
+
+    design = "array"
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.mac, MacSpec):
+            raise TypeError(f"mac must be a MacSpec, not {self.mac!r}")
+        if not isinstance(self.architecture, Architecture):
+            raise TypeError(f"architecture must be an Architecture, not {self.architecture!r}")
+        check_integer("rows", self.rows, 1, 256)
+        check_integer("columns", self.columns, 1, 256)
+
+    @property
+    def systolic(self) -> bool:
+        """Whether operands move from element to element."""
+        return self.architecture is Architecture.SYSTOLIC
+
+    @property
+    def name(self) -> str:
+        """Module name."""
+        return f"core_{self.architecture.value}_{self.rows}x{self.columns}_{self.mac.name}"
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Every parameter by name, as JSON types; :func:`rtl.array.core_from_parameters` makes the core of them."""
+        return {
+            "mac": {"design": self.mac.design, "parameters": self.mac.parameters},
+            "rows": self.rows,
+            "columns": self.columns,
+            "architecture": self.architecture.value,
+        }
+
+    @property
+    def pipeline_stages(self) -> int:
+        """Registers inside the datapath of each element."""
+        return self.mac.pipeline_stages
+
+    @property
+    def precisions(self) -> tuple[Precision, ...]:
+        """Those of the elements."""
+        return self.mac.precisions
+
+    @cached_property
+    def element(self) -> ElementSpec:
+        """The processing element."""
+        return ElementSpec(mac=self.mac, systolic=self.systolic)
+
+    @cached_property
+    def grid(self) -> GridSpec:
+        """The elements and the wires between them."""
+        return GridSpec(element=self.element, rows=self.rows, columns=self.columns)
+
+    @property
+    def parts(self) -> tuple[ElementSpec, GridSpec]:
+        """The modules that are instantiated."""
+        return self.element, self.grid
+
+    @cached_property
+    def ports(self) -> tuple[Port, ...]:
+        """Every port but clk and rst: those of the grid."""
+        return tuple(port for port in self.grid.ports if port.width)
+
+    def verilog(self) -> str:
+        """The module as text: registers and one instance."""
+        names = ["clk", "rst", *(port.name for port in self.ports)]
+        lines = [f"module {self.name}({', '.join(names)});", "  input clk, rst;"]
+        for port in self.ports:
+            lines.append(f"  {'input' if port.is_input else 'output'} [{port.width - 1}:0] {port.name};")
+        sources = {port.name: port.name for port in self.ports}
+        if not self.systolic:
+            entering = [port for port in self.ports if port.is_input]
+            lines += [f"  reg [{port.width - 1}:0] {port.name}_q;" for port in entering]
+            lines += ["  always @(posedge clk) begin"]
+            for port in entering:
+                # Without operands nothing is added, and nothing drains.
+                reset = "rst ? 1'b0 : " if port.name in ("enable", "capture") else ""
+                lines.append(f"    {port.name}_q <= {reset}{port.name};")
+                sources[port.name] = f"{port.name}_q"
+            lines += ["  end"]
+        pins = ", ".join(f".{name}({source})" for name, source in {"clk": "clk", "rst": "rst", **sources}.items())
+        return "\n".join([*lines, f"  {self.grid.name} grid ({pins});", "endmodule"]) + "\n"
