@@ -50,6 +50,10 @@ __all__ = [
 ]
 
 
+COMMAND_LINE = ("gen.py", "options.py")
+"""Files of rtl that ask for a design, and do not decide what it is."""
+
+
 @dataclass(frozen=True)
 class Bench:
     """What a measurement is made with. fresh: synthesise again what the store has; jobs: recipes at a time."""
@@ -294,6 +298,7 @@ def generator_sha256() -> str:
     """A hash over the code of rtl, without comments and docstrings, and the versions of its tools."""
     folder = resources.files("rtl")
     files = [file for place in (folder, folder.joinpath("mac")) for file in place.iterdir()]
+    files = [file for file in files if file.name not in COMMAND_LINE]
     return code_sha256(files, *(version(name) for name in ("siliquant", "amaranth", "pyosys")))
 
 
