@@ -1,6 +1,6 @@
 """Speed of the cost model: a table of estimates against a loop over single ones, and the first estimate of a design.
 
-    python benchmarks/model_speed.py [--rows 1000000] [--designs 100] [--model FILE] [--repeats 5] [--check]
+    python benchmarks/model_speed.py [--rows 1000000] [--designs 100] [--cost-model FILE] [--repeats 5] [--check]
 
 The rows are drawn from designs of every kind under one to four operand streams each, every row at a clock of its own.
 First each design is estimated once, with an empty cache: gates are counted, the longest paths and the transitions
@@ -170,26 +170,26 @@ def chosen_model(path: Path | None) -> LibraryModel:
     if path is not None:
         return read_model(path)
     if not known_models():
-        raise ValueError("--model must be given: no model comes with the package; hwmodel.calibrate makes one")
+        raise ValueError("--cost-model must be given: no model comes with the package; hwmodel.calibrate makes one")
     return load_model(known_models()[0])
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     parser = Parser(prog="benchmarks/model_speed.py", description=__doc__)
-    parser.add_argument("--rows", type=int, default=1_000_000, metavar="N", help="of the table (default 1000000)")
-    parser.add_argument("--designs", type=int, default=100, metavar="N", help="it is drawn from (default 100)")
-    parser.add_argument("--model", type=Path, metavar="FILE", help="cost model (default: the package's first)")
+    parser.add_argument("--rows", type=int, default=1_000_000, metavar="N", help="rows of the table")
+    parser.add_argument("--designs", type=int, default=100, metavar="N", help="designs it is drawn from")
     parser.add_argument(
-        "--repeats", type=int, default=5, metavar="N", help="runs, of which the best counts (default 5)"
+        "--cost-model", type=Path, metavar="FILE", help="fitted cost model (default: the package's first)"
     )
+    parser.add_argument("--repeats", type=int, default=5, metavar="N", help="runs, of which the best counts")
     parser.add_argument(
         "--check", action="store_true", help="exit with 1 below a million points a second, or above 50 us an estimate"
     )
     options = parser.parse_args(arguments)
     rows, repeats = (check_integer(f"--{name}", getattr(options, name), 1) for name in ("rows", "repeats"))
     number = check_integer("--designs", options.designs, 1, 500)
-    model = chosen_model(options.model)
+    model = chosen_model(options.cost_model)
     specs = designs(number)
     chosen = cases(specs)
     with tempfile.TemporaryDirectory() as cache, patch.dict(os.environ, SILIQUANT_CACHE_DIR=cache):

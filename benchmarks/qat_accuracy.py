@@ -27,6 +27,7 @@ from rich.progress import Progress
 from qat.evaluate import wilson_interval
 from siliquant.cli import Parser, run
 from siliquant.files import write_atomically
+from siliquant.options import add_jobs, read_jobs
 
 ROOT = Path(__file__).resolve().parents[1]
 KEPT = ROOT / "docs" / "runs"
@@ -258,14 +259,14 @@ def main() -> None:
     parser = Parser(prog="python benchmarks/qat_accuracy.py", description=__doc__)
     parser.add_argument("--runs", type=Path, metavar="DIR", help="folder of the runs")
     parser.add_argument("--only", metavar="NAME", help="runs whose name starts so")
-    parser.add_argument("--jobs", type=int, default=2, metavar="N", help="at once, one thread each (default: 2)")
+    add_jobs(parser, 2)
     parser.add_argument("--write", action="store_true", help="only write the document")
     arguments = parser.parse_args()
     if not arguments.write:
         if arguments.runs is None:
             raise ValueError("--runs must be given: the folder of the runs")
         chosen = [e for e in EXPERIMENTS if e.name.startswith(arguments.only or "")]
-        train_all(arguments.runs.resolve(), chosen, arguments.jobs)
+        train_all(arguments.runs.resolve(), chosen, read_jobs(arguments.jobs))
     write_atomically(DOCUMENT, document())
 
 

@@ -31,8 +31,8 @@ from siliquant.cli import Parser, run
 
 def main() -> None:
     parser = Parser(prog="python benchmarks/qat_speed.py", description=__doc__)
-    parser.add_argument("--bits", type=int, default=4, metavar="B", help="2 to 8 (default: 4)")
-    parser.add_argument("--repeats", type=int, default=9, metavar="N", help="rounds (default: 9)")
+    parser.add_argument("--bits", type=int, default=4, metavar="B", help="bits of weights and activations, 2 to 8")
+    parser.add_argument("--repeats", type=int, default=9, metavar="N", help="rounds")
     arguments = parser.parse_args()
     keep_freed_memory()  # as the training command does
     torch.manual_seed(0)

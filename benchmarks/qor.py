@@ -20,12 +20,14 @@ from rich.console import Console
 from rich.table import Table
 
 from hwmodel.library import Library, find_library
+from hwmodel.options import add_clock, add_library_file
 from hwmodel.sta import ToolMissing, analyse
 from hwmodel.synth import synthesise
 from rtl.mac import UniformSpec
 from rtl.verilog import to_verilog
 from siliquant.cli import Parser, run
 from siliquant.files import write_atomically
+from siliquant.options import add_out_file, positive
 
 LANES = 16
 BITS = (2, 3, 4, 8)
@@ -99,16 +101,18 @@ def our_flow(verilog: str, top: str, library: Library, clock_mhz: float) -> tupl
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     parser = Parser(prog="benchmarks/qor.py", description=__doc__)
-    parser.add_argument("--library", default="freepdk45", metavar="NAME", help="library by name (default freepdk45)")
-    parser.add_argument("--liberty", type=Path, metavar="FILE", help="a Liberty file instead")
-    parser.add_argument("--clock-mhz", type=float, default=500.0, metavar="F", help="clock of our flow (default 500)")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="also write the figures as JSON")
+    add_library_file(parser)
+    add_clock(parser)
+    add_out_file(parser, "the figures, JSON (default: none)")
     options = parser.parse_args(arguments)
-    library = find_library(options.library, liberty=options.liberty)
-    period_ns = 1e3 / options.clock_mhz
+    clock_mhz = positive("clock_mhz", options.clock_mhz)
+    library = find_library(
+        options.library, liberty=options.liberty, pdk_dir=options.pdk_dir, full_adder=options.full_adder
+    )
+    period_ns = 1e3 / clock_mhz
     table = Table(title=f"{library.name}, {LANES} lanes; area um2 (minimum period ns)", title_justify="left")
     for header in ("bits", "plain, default flow", "plain, our flow", "uniform, default flow", "uniform, our flow",
-                   f"same at {options.clock_mhz:g} MHz", "uniform ours / plain default"):  # fmt: skip
+                   f"same at {clock_mhz:g} MHz", "uniform ours / plain default"):  # fmt: skip
         table.add_column(header, justify="right")
     figures = []
     for bits in BITS:
@@ -120,7 +124,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             our_flow(plain, "plain", library, relaxed_mhz),
             default_flow(ours, spec.name, library, period_ns),
             our_flow(ours, spec.name, library, relaxed_mhz),
-            our_flow(ours, spec.name, library, options.clock_mhz),
+            our_flow(ours, spec.name, library, clock_mhz),
         ]
         ratio = columns[3][0] / columns[0][0]
         figures.append({"bits": bits, "columns": columns, "ratio": ratio})

@@ -38,6 +38,7 @@ from rtl.array.passes import Codes, plan_passes
 from rtl.mac import UniformSpec
 from rtl.spec import IntArray, Precision, check_integer
 from siliquant.cli import Parser, run
+from siliquant.options import add_jobs, read_jobs
 from sim.array_bench import TOP, run_array_tests, verilog_of_arrays
 from sim.array_cases import Job, Step
 from sim.harness.driver import ArraySimulator
@@ -166,14 +167,12 @@ def shape_of(text: str) -> Shape:
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     parser = Parser(prog="benchmarks/rtl_speed.py", description=__doc__)
-    parser.add_argument("--sizes", default="16,32", metavar="N,...", help="rows and columns (default 16,32)")
-    parser.add_argument("--gemm", default="197x768x192", metavar="MxKxN", help="product (default 197x768x192)")
-    parser.add_argument(
-        "--repeats", type=int, default=25, metavar="N", help="runs, of which the best counts (default 25)"
-    )
-    parser.add_argument("--jobs", type=int, default=2, metavar="N", help="simulators side by side (default 2)")
+    parser.add_argument("--sizes", default="16,32", metavar="N,...", help="rows and columns")
+    parser.add_argument("--gemm", default="197x768x192", metavar="MxKxN", help="product")
+    parser.add_argument("--repeats", type=int, default=25, metavar="N", help="runs, of which the best counts")
+    add_jobs(parser, 2)
     options = parser.parse_args(arguments)
-    repeats, jobs = (check_integer(f"--{name}", getattr(options, name), 1) for name in ("repeats", "jobs"))
+    repeats, jobs = check_integer("--repeats", options.repeats, 1), read_jobs(options.jobs)
     if not re.fullmatch(r"\d+(,\d+)*", options.sizes):
         raise ValueError(f"--sizes must be numbers with commas between, not {options.sizes}")
     sizes = [check_integer("a size", int(size), 1, 64) for size in options.sizes.split(",")]

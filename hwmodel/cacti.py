@@ -15,12 +15,20 @@ from datetime import date
 from itertools import product
 from pathlib import Path
 
+from hwmodel.options import add_memories
 from siliquant.cli import Parser, run
 from siliquant.files import write_atomically
+from siliquant.options import add_out_file
 
 __all__ = ["DEVICES", "configuration", "macro_of", "main"]
 
 PROG = "hwmodel.cacti"
+EPILOG = """\
+Transistors: hp is high performance, lop low operating power, lstp-lop cells of low standby power with a periphery of
+low operating power.
+
+example:
+  python -m hwmodel.cacti --cacti cacti/ --memories lstp-lop --out cacti7-45nm-lstp-lop.json"""
 DEVICES: Mapping[str, tuple[str, str]] = {
     "hp": ("itrs-hp", "itrs-hp"),
     "lop": ("itrs-lop", "itrs-lop"),
@@ -130,41 +138,42 @@ def macro_of(words: int, bits: int, results: str) -> dict[str, float]:
     return found
 
 
+def parser() -> Parser:
+    """The options."""
+    made = Parser(prog=PROG, description=__doc__, epilog=EPILOG)
+    made.add_argument("--cacti", type=Path, required=True, metavar="DIR", help="folder with CACTI's binary `cacti`")
+    add_memories(made)
+    made.add_argument("--node-nm", type=int, choices=(22, 32, 45, 65, 90), default=45, metavar="N", help="process, nm")
+    made.add_argument("--origin", metavar="TEXT", help="where CACTI came from, for the record")
+    add_out_file(made, "the table, JSON", required=True)
+    return made
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
-    parser = Parser(
-        prog=PROG,
-        description=__doc__,
-        epilog="example:\n  python -m hwmodel.cacti --cacti cacti/ --device lstp-lop --out cacti7-45nm-lstp-lop.json",
-    )
-    parser.add_argument("--cacti", type=Path, required=True, metavar="DIR", help="folder with CACTI's binary `cacti`")
-    parser.add_argument("--device", choices=sorted(DEVICES), default="lstp-lop",
-                        help="transistors: hp high performance, lop low operating power, lstp-lop cells of low standby "
-                        "power with a periphery of low operating power (default lstp-lop)")  # fmt: skip
-    parser.add_argument("--node-nm", type=int, choices=(22, 32, 45, 65, 90), default=45, help="default 45")
-    parser.add_argument("--origin", default="", metavar="TEXT", help="where CACTI came from, for the record")
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the table, JSON")
-    options = parser.parse_args(arguments)
+    options = parser().parse_args(arguments)
     binary = options.cacti.resolve() / "cacti"
     if not binary.is_file():
         raise ValueError(f"cacti must be a folder with the binary cacti in it, not {options.cacti}")
     macros = []
     for words, bits in product(WORDS, WORD_BITS):
-        macros.append(macro_of(words, bits, _run(binary, configuration(words, bits, options.node_nm, options.device))))
+        macros.append(
+            macro_of(words, bits, _run(binary, configuration(words, bits, options.node_nm, options.memories)))
+        )
         print(f"{words} x {bits}: {macros[-1]['area_um2']:,.0f} um2, {macros[-1]['read_pj']:.2f} pJ", flush=True)
-    cell, periphery = DEVICES[options.device]
+    cell, periphery = DEVICES[options.memories]
     table = {
-        "name": f"cacti7-{options.node_nm}nm-{options.device}",
+        "name": f"cacti7-{options.node_nm}nm-{options.memories}",
         "node_nm": options.node_nm,
         "ports": "1 read, 1 write",
         "source": "CACTI 7 (Balasubramonian et al., ACM TACO 14(2), 2017), run by this project",
-        "origin": options.origin,
-        "command": f"python -m hwmodel.cacti --device {options.device} --node-nm {options.node_nm}",
+        "origin": options.origin or "",
+        "command": f"python -m hwmodel.cacti --memories {options.memories} --node-nm {options.node_nm}",
         "transistors": {"cells": cell, "periphery": periphery},
         "temperature_k": 300,
         "technology_sha256": _sha256(binary.parent / "tech_params" / f"{options.node_nm}nm.dat"),
         "configuration_sha256": hashlib.sha256(
-            configuration(WORDS[0], WORD_BITS[0], options.node_nm, options.device).encode()
+            configuration(WORDS[0], WORD_BITS[0], options.node_nm, options.memories).encode()
         ).hexdigest(),
         "date": date.today().isoformat(),
         "macros": macros,

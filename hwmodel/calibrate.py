@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
@@ -10,7 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from siliquant.cli import Parser, run
+from hwmodel.options import add_effort, add_library_file
+from siliquant.cli import Parser, called, run
+from siliquant.options import add_jobs, add_out_folder, check_writable, read_jobs
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -38,18 +39,11 @@ examples:
 def parser() -> Parser:
     """The options; their defaults are in the help."""
     made = Parser(prog=PROG, description=__doc__, epilog=EPILOG)
-    library = made.add_mutually_exclusive_group()
-    library.add_argument("--library", default="freepdk45", metavar="NAME",
-                         help="freepdk45, sky130hd, ihp-sg13g2 or asap7 (default freepdk45)")  # fmt: skip
-    library.add_argument("--liberty", type=Path, metavar="FILE", help="a Liberty file instead (.lib, .lib.gz, .lib.xz)")
-    made.add_argument("--pdk-dir", type=Path, metavar="DIR",
-                      help="where the open PDKs' Liberty files are (default $SILIQUANT_PDK_DIR)")  # fmt: skip
-    made.add_argument("--effort", choices=("quick", "normal", "high"), default="normal",
-                      help="synthesis recipes tried (default normal)")  # fmt: skip
-    made.add_argument("--out", type=Path, default=Path("build/calibration"), metavar="DIR",
-                      help="folder for the table (default build/calibration)")  # fmt: skip
+    add_library_file(made, full_adder=False)
+    add_effort(made)
+    add_out_folder(made, "the table, and the model fitted to it", "build/calibration")
     how = made.add_mutually_exclusive_group()
-    how.add_argument("--jobs", metavar="N", help="designs measured at a time (default: the processors)")
+    add_jobs(how)
     how.add_argument("--scheduler", metavar="ADDRESS", help="the Dask scheduler whose workers measure, tcp://host:port")
     how.add_argument("--table-only", action="store_true",
                      help="measure nothing: a table of the designs whose rows are all known")  # fmt: skip
@@ -60,7 +54,7 @@ def main(arguments: Sequence[str] | None = None, designs: Sequence[SweepDesign] 
     """The command line, for ``designs`` (default: those of the sweep). Exits with code 1 where a design failed."""
     options = parser().parse_args(arguments)
     runner = None if options.table_only else _runner(options)
-    _check_writable(options.out)
+    check_writable(options.out)
 
     from hwmodel.calibration import write_calibration
     from hwmodel.points import LibraryChoice, calibration_table, known_points
@@ -174,10 +168,7 @@ def _runner(options: Namespace) -> Runner:
 
     if options.scheduler is not None:
         return cluster(options.scheduler)
-    jobs = str(os.cpu_count() or 1) if options.jobs is None else options.jobs
-    if not jobs.strip().isdecimal() or not 1 <= int(jobs) <= 1024:
-        raise ValueError(f"jobs must be an integer from 1 to 1024, not {jobs!r}")
-    return local(int(jobs))
+    return local(read_jobs(options.jobs))
 
 
 def _command(options: Namespace) -> str:
@@ -190,17 +181,8 @@ def _absolute(path: Path | None) -> Path | None:
     return None if path is None else path.absolute()
 
 
-def _check_writable(folder: Path) -> None:
-    """Raises OSError before any work is done where the output folder cannot be written."""
-    import tempfile
-
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=folder):
-        pass
-
-
 def _say(text: str) -> None:
-    print(f"{PROG}: {text}", file=sys.stderr)
+    print(f"{called(PROG)}: {text}", file=sys.stderr)
 
 
 if __name__ == "__main__":

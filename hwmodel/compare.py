@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hwmodel.options import add_clock, add_effort, add_fresh, add_library_file, add_network
 from siliquant.cli import Parser, run
+from siliquant.options import add_format, add_jobs, add_out_folder, check_writable, integer, positive, read_jobs
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -38,39 +39,27 @@ examples:
 def parser() -> Parser:
     """The options; their defaults are in the help."""
     made = Parser(prog=PROG, description=__doc__, epilog=EPILOG)
-    made.add_argument("--bits", default="2,3,4", metavar="LIST", help="mean bit-widths, 2 to 8 (default 2,3,4)")
-    made.add_argument("--library", default="freepdk45", metavar="NAME",
-                      help="freepdk45, sky130hd, ihp-sg13g2 or asap7 (default freepdk45)")  # fmt: skip
-    made.add_argument("--liberty", type=Path, metavar="FILE", help="a Liberty file instead (.lib, .lib.gz, .lib.xz)")
-    made.add_argument("--full-adder", metavar="CELL", help="its full-adder cell (default: found by function)")
-    made.add_argument("--pdk-dir", type=Path, metavar="DIR",
-                      help="where the open PDKs' Liberty files are (default $SILIQUANT_PDK_DIR)")  # fmt: skip
-    made.add_argument("--clock-mhz", default="500", metavar="F", help="clock every design must meet (default 500)")
+    made.add_argument("--bits", default="2,3,4", metavar="LIST", help="mean bits of weights and activations, 2 to 8")
+    add_library_file(made)
+    add_clock(made)
     made.add_argument(
-        "--lanes", default="16", metavar="N", help="lanes of the uniform MAC at equal throughput, 1 to 64 (default 16)"
+        "--lanes", default="16", metavar="N", help="lanes of the uniform MAC at equal throughput, 1 to 64"
     )
-    made.add_argument(
-        "--units", default="4", metavar="N", help="units of every design at equal units, 1 to 64 (default 4)"
-    )
+    made.add_argument("--units", default="4", metavar="N", help="units of every design at equal units, 1 to 64")
     made.add_argument("--requant-bits", metavar="LIST",
                       help="code widths of requantisation units: 2, 3, 4, 8, or none (default: as --bits)")  # fmt: skip
     made.add_argument("--designs", metavar="LIST", help="precision-scalable designs (default: all)")
     made.add_argument("--mixture", action="append", default=[], metavar="BITS=MIX",
                       help="mixture at one mean, as 4=2:1/3,4:1/2,8:1/6 (default: widths 2, 4 and 8)")  # fmt: skip
-    made.add_argument("--model", metavar="NETWORK",
-                      help="add one inference of a network: deit-tiny, swin-tiny, ... (docs/network.md)")  # fmt: skip
+    add_network(made, None, "add one inference of a network")
     made.add_argument("--off-chip-pj-per-bit", metavar="E", help="energy of off-chip traffic (default: not counted)")
-    made.add_argument("--out", type=Path, default=Path("build/compare"), metavar="DIR",
-                      help="folder for the files (default build/compare)")  # fmt: skip
-    made.add_argument("--format", choices=("table", "markdown", "csv", "json"), default="table",
-                      help="what is printed (default table)")  # fmt: skip
+    add_out_folder(made, "tables, plot and rows", "build/compare")
+    add_format(made, "table", "markdown", "csv", "json")
     made.add_argument("--synthesise", action="store_true", help="measure instead of estimating")
     made.add_argument("--check", action="store_true", help="estimate and measure, and print the difference")
-    made.add_argument("--effort", choices=("quick", "normal", "high"), default="normal",
-                      help="synthesis recipes tried (default normal)")  # fmt: skip
-    made.add_argument("--jobs", default=str(os.cpu_count() or 1), metavar="N",
-                      help="designs synthesised at a time (default: the processors)")  # fmt: skip
-    made.add_argument("--fresh", action="store_true", help="synthesise again what is known already")
+    add_effort(made)
+    add_jobs(made)
+    add_fresh(made)
     return made
 
 
@@ -81,19 +70,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     codes = _code_widths(options.requant_bits, bits)
     from hwmodel.answers import settings
 
-    lanes = _integer("lanes", options.lanes, 1, 64)
+    lanes = integer("lanes", options.lanes, 1, 64)
     chosen = settings(
         bits=bits,
         mixtures=options.mixture,
         designs=None if options.designs is None else options.designs.split(","),
         lanes=lanes,
-        units=_integer("units", options.units, 1, 64),
-        jobs=_integer("jobs", options.jobs, 1, 1024),
+        units=integer("units", options.units, 1, 64),
+        jobs=read_jobs(options.jobs),
     )
-    clock_mhz = _positive("clock_mhz", options.clock_mhz)
+    clock_mhz = positive("clock_mhz", options.clock_mhz)
     if options.synthesise and options.check:
         raise ValueError("synthesise and check must not both be given: check measures as well")
-    _check_writable(options.out)
+    check_writable(options.out)
 
     from hwmodel.checktable import print_check, write_check
     from hwmodel.comparison import compare_rows
@@ -157,7 +146,7 @@ def _network(
     from siliquant.files import write_atomically
 
     off_chip = options.off_chip_pj_per_bit
-    energy = None if off_chip is None else _positive("off_chip_pj_per_bit", off_chip)
+    energy = None if off_chip is None else positive("off_chip_pj_per_bit", off_chip)
     sram = packaged_sram(45) if options.library == "freepdk45" else None
     designs = contenders(None if options.designs is None else options.designs.split(","))
     costs = costs_of(estimates.model, clock_mhz, sram, energy)
@@ -261,31 +250,6 @@ def _code_widths(text: str | None, bits: list[int]) -> list[int]:
     if text is None:
         return [width for width in bits if width in EXACT]
     return _bits(text, "requant_bits")
-
-
-def _integer(name: str, text: str, low: int, high: int) -> int:
-    if not text.strip().isdecimal() or not low <= int(text) <= high:
-        raise ValueError(f"{name} must be an integer from {low} to {high}, not {text!r}")
-    return int(text)
-
-
-def _positive(name: str, text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < float("inf"):
-        raise ValueError(f"{name} must be a positive number, not {text!r}")
-    return value
-
-
-def _check_writable(folder: Path) -> None:
-    """Raises OSError before any work is done where the output folder cannot be written."""
-    import tempfile
-
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=folder):
-        pass
 
 
 if __name__ == "__main__":

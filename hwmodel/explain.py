@@ -3,65 +3,56 @@
 from __future__ import annotations
 
 import json
-import sys
-from argparse import Namespace
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rtl.mac import UniformSpec
-from rtl.options import add_parameters, design_named, integer, read_parameters
-from rtl.spec import MacSpec, Precision
-from siliquant.cli import Parser, run
+from hwmodel.options import add_clock, add_cost_models, add_library, add_operands, plan_of, spec_of
+from rtl.options import DesignParser, integer
+from siliquant.cli import run
+from siliquant.options import add_format, positive
 
 if TYPE_CHECKING:
     from hwmodel.explanation import Explanation, StepTerm
-    from hwmodel.stimulus import StreamPlan
 
 __all__ = ["main"]
 
 PROG = "hwmodel.explain"
 EPILOG = """\
-Parameters of the design are options too: --lanes 8, --units 2, --minimum-bits 4, --pipeline-stages 1.
+The parameters of another design: --design NAME --help.
 
 examples:
   python -m hwmodel.explain --design bitfusion --bits 4
-  python -m hwmodel.explain --design uniform --bits 3 --lanes 32 --clock-mhz 600 --stream lsq-gaussian
+  python -m hwmodel.explain --bits 3 --lanes 32 --clock-mhz 600 --stream lsq-gaussian
   python -m hwmodel.explain --design xnor --library sky130hd --format json"""
 
 
-def parser() -> Parser:
-    """The options that every design has; their defaults are in the help."""
-    made = Parser(prog=PROG, description=__doc__, epilog=EPILOG)
-    made.add_argument("--design", default="uniform", metavar="NAME", help="MAC design (default uniform)")
-    made.add_argument("--bits", metavar="B", help="operand bits that it runs (default: its widest)")
-    made.add_argument("--unsigned", action="store_true", help="activations are unsigned")
-    made.add_argument("--stream", default="uniform", metavar="NAME", help="operand stream (default uniform)")
-    made.add_argument("--library", default="freepdk45", metavar="NAME", help="library (default freepdk45)")
-    made.add_argument("--clock-mhz", default="500", metavar="F", help="clock (default 500)")
-    made.add_argument("--models", type=Path, metavar="DIR", help="folder of fitted models (default: the package's)")
-    made.add_argument("--calibration", type=Path, metavar="DIR", help="folder of their tables (default: the package's)")
-    made.add_argument("--neighbours", default="5", metavar="N", help="measured designs shown (default 5)")
-    made.add_argument("--format", choices=("table", "json"), default="table", help="what is printed (default table)")
+def parser() -> DesignParser:
+    """The options, those of the design too."""
+    made = DesignParser(prog=PROG, description=__doc__, epilog=EPILOG, default="uniform")
+    add_operands(made)
+    add_library(made)
+    add_clock(made)
+    add_cost_models(made)
+    made.add_argument("--neighbours", default="5", metavar="N", help="measured designs shown")
+    add_format(made, "table", "json")
     return made
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
-    names = list(sys.argv[1:] if arguments is None else arguments)
-    options, design = _options(names)
+    options = parser().parse_args(arguments)
     from hwmodel.calibration import PACKAGED_CALIBRATION, read_calibration
     from hwmodel.explanation import explain
     from hwmodel.modelfile import PACKAGED_MODELS, load_model
     from hwmodel.validationtables import points_of
 
-    spec = _spec(options, design)
-    plan = _plan(options, spec)
-    clock_mhz = _clock(options.clock_mhz)
+    spec = spec_of(options)
+    plan = plan_of(options, spec)
+    clock_mhz = positive("clock_mhz", options.clock_mhz)
     number = integer("neighbours", options.neighbours)
     if number < 0:
         raise ValueError(f"neighbours must be at least 0, not {number}")
-    model = load_model(options.library, options.models or PACKAGED_MODELS)
+    model = load_model(options.library, options.cost_models or PACKAGED_MODELS)
     table = read_calibration((options.calibration or PACKAGED_CALIBRATION) / f"{options.library}.csv")
     found = explain(spec, plan, model, clock_mhz, points_of(table), number)
     if options.format == "json":
@@ -70,53 +61,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from hwmodel.explaintables import print_explanation
 
     print_explanation(found)
-
-
-def _options(names: Sequence[str]) -> tuple[Namespace, type[MacSpec]]:
-    """Options and design: which parameters there are depends on the design."""
-    chosen = Parser(prog=PROG, description=__doc__, add_help=False)
-    chosen.add_argument("--design", default="uniform")
-    known, _ = chosen.parse_known_args(names)
-    design = design_named(known.design)
-    made = parser()
-    add_parameters(made, design)
-    return made.parse_args(names), design
-
-
-def _spec(options: Namespace, design: type[MacSpec]) -> MacSpec:
-    values = read_parameters(options, design)
-    if issubclass(design, UniformSpec) and options.bits is not None:
-        bits = integer("bits", options.bits)
-        values = {"weight_bits": bits, "activation_bits": bits, **values}
-    return design(**values)
-
-
-def _plan(options: Namespace, spec: MacSpec) -> StreamPlan:
-    from hwmodel.estimate import default_plan
-    from hwmodel.stimulus import StreamPlan
-    from hwmodel.streams import Stream
-
-    signed = not options.unsigned
-    if isinstance(spec, UniformSpec):
-        precision = Precision(spec.weight_bits, spec.activation_bits, signed)
-    elif options.bits is None:
-        widest = default_plan(spec).precision
-        precision = Precision(widest.weight_bits, widest.activation_bits, signed)
-    else:
-        bits = integer("bits", options.bits)
-        precision = Precision(bits, bits, signed)
-    spec.check_precision(precision)
-    return StreamPlan(precision, Stream(options.stream))
-
-
-def _clock(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < float("inf"):
-        raise ValueError(f"clock_mhz must be a positive number, not {text!r}")
-    return value
 
 
 def as_json(found: Explanation) -> dict[str, Any]:

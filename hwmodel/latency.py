@@ -5,11 +5,9 @@ No synthesis and no cost of logic is needed for it; the energy shown is that of 
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -18,23 +16,36 @@ from rich.table import Table
 from hwmodel.network import Costs, MacCost, UnitCost, network_cost
 from hwmodel.networkresult import Energy, GemmCost, NetworkCost
 from hwmodel.networkrows import multiplier
+from hwmodel.options import add_clock, add_memories, add_mix, add_network
 from hwmodel.policy import Assignment, assign, uniform
 from hwmodel.sensitivity import read_sensitivity
-from hwmodel.sram import DEFAULT_DEVICE, packaged_sram
+from hwmodel.sram import packaged_sram
 from hwmodel.tiling import Overlap
-from hwmodel.workload import Role, Scales, load_workload, workload_names
+from hwmodel.workload import Role, Scales, load_workload
 from rtl.array import Architecture, ArraySpec
-from rtl.mac import DESIGNS, UniformSpec
-from rtl.options import add_parameters, design_named, integer, read_parameters
-from siliquant.cli import Parser, run
+from rtl.mac import UniformSpec
+from rtl.options import (
+    DesignParser,
+    add_architecture,
+    add_array,
+    add_depth,
+    array_size,
+    design_named,
+    integer,
+    read_parameters,
+)
+from siliquant.cli import run
+from siliquant.options import positive
 
 __all__ = ["HEADERS", "lines_of", "main"]
 
 PROG = "hwmodel.latency"
 EPILOG = """\
+The parameters of another design: --design NAME --help.
+
 examples:
   python -m hwmodel.latency --model deit-tiny --bits 4
-  python -m hwmodel.latency --model deit-tiny --mean 3 --widths 2,4,8 --design bitfusion --array 10x18"""
+  python -m hwmodel.latency --mean 3 --widths 2,4,8 --design bitfusion --array 10x18"""
 HEADERS = (
     "GEMMs", "calls", "M MACs", "bits", "passes", "cycles", "utilisation", "loads", "SRAM uJ", "off chip kB"
 )  # fmt: skip
@@ -69,36 +80,29 @@ def _line(role: Role | None, kinds: Sequence[GemmCost]) -> list[str]:
     ]
 
 
+def parser() -> DesignParser:
+    """The options, those of the design too."""
+    made = DesignParser(prog=PROG, description=__doc__, epilog=EPILOG, default=UniformSpec.design)
+    add_network(made, "deit-tiny")
+    made.add_argument("--bits", metavar="B", help="bits of weights and activations, everywhere (default 4)")
+    add_mix(made, None)
+    add_array(made, "16x16")
+    add_depth(made, 512)
+    add_architecture(made, Architecture.BROADCAST.value)
+    made.add_argument("--scales", choices=[each.value for each in Scales], default="head", metavar="NAME",
+                      help="one scale a tensor, a head, or a head along the sums of projections too")  # fmt: skip
+    made.add_argument("--overlap", choices=[each.value for each in Overlap], default="none", metavar="NAME",
+                      help="of loads and runs: one after the other, or double-buffered")  # fmt: skip
+    made.add_argument("--no-requantise", action="store_true", help="no requantisers at the end of the columns")
+    add_memories(made)
+    add_clock(made, "clock, MHz")
+    return made
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
-    given = sys.argv[1:] if arguments is None else list(arguments)
-    first = Parser(prog=PROG, description=None, add_help=False)
-    first.add_argument("--design", default=UniformSpec.design)
-    design = design_named(first.parse_known_args(given)[0].design)
-    parser = Parser(prog=PROG, description=__doc__, epilog=EPILOG)
-    parser.add_argument("--model", default="deit-tiny", metavar="NAME",
-                        help=f"one of {', '.join(workload_names())} (default deit-tiny)")  # fmt: skip
-    parser.add_argument("--bits", metavar="B", help="one width for the body (default 4)")
-    parser.add_argument("--mean", metavar="B", help="mixed precision at this mean instead")
-    parser.add_argument("--widths", default="2,4,8", metavar="LIST", help="widths of a mix (default 2,4,8)")
-    parser.add_argument("--sensitivity", type=Path, metavar="FILE", help="JSON or CSV (default: the paper's order)")
-    parser.add_argument("--design", default=UniformSpec.design, metavar="NAME",
-                        help=f"{', '.join(each.design for each in DESIGNS)} (default uniform)")  # fmt: skip
-    parser.add_argument("--array", default="16x16", metavar="ROWSxCOLUMNS", help="default 16x16")
-    parser.add_argument("--depth", default="512", metavar="N", help="words of each memory (default 512)")
-    parser.add_argument("--architecture", choices=[each.value for each in Architecture], default="broadcast",
-                        help="how operands reach the elements (default broadcast)")  # fmt: skip
-    parser.add_argument("--scales", choices=[each.value for each in Scales], default="head",
-                        help="one a tensor, one a head, or also one a head along the sums of projections "
-                        "(default head)")  # fmt: skip
-    parser.add_argument("--overlap", choices=[each.value for each in Overlap], default="none",
-                        help="loads one after the other with runs, or double-buffered (default none)")  # fmt: skip
-    parser.add_argument("--no-requantise", action="store_true", help="no requantisers at the end of the columns")
-    parser.add_argument("--memories", default=DEFAULT_DEVICE, metavar="NAME",
-                        help=f"transistors of the memories: hp, lop, lstp-lop (default {DEFAULT_DEVICE})")  # fmt: skip
-    parser.add_argument("--clock-mhz", default="500", metavar="F", help="clock (default 500)")
-    add_parameters(parser, design)
-    options = parser.parse_args(given)
+    options = parser().parse_args(arguments)
+    design = design_named(options.design)
     workload = load_workload(options.model)
     if options.mean is not None and options.bits is not None:
         raise ValueError("--mean and --bits must not be given together")
@@ -108,24 +112,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
         table = None if options.sensitivity is None else read_sensitivity(options.sensitivity)
         widths = [integer("widths", part) for part in options.widths.split(",")]
         assignment = assign(workload, _number("mean", options.mean), widths, sensitivity=table)
-    places = re.fullmatch(r"(\d+)x(\d+)", options.array)
-    if places is None:
-        raise ValueError(f"array must be ROWSxCOLUMNS, as in 16x16, not {options.array!r}")
+    rows, columns = array_size(options.array)
     depth = integer("depth", options.depth)
     parameters = read_parameters(options, design)
     if design is UniformSpec and "weight_bits" not in parameters and "activation_bits" not in parameters:
         parameters |= {"weight_bits": _widest(assignment), "activation_bits": _widest(assignment)}
     array = ArraySpec(
-        mac=design(**parameters), rows=int(places[1]), columns=int(places[2]),
+        mac=design(**parameters), rows=rows, columns=columns,
         architecture=Architecture(options.architecture), activation_depth=depth, weight_depth=depth,
-        result_depth=max(depth, int(places[1])),
+        result_depth=max(depth, rows),
     )  # fmt: skip
     if not options.no_requantise:
         array = replace(array, requant=multiplier(assignment.drained_bits))
     costs = Costs(
         mac=lambda element, precision, role: MacCost(**_NOTHING, energy_pj_per_cycle=0.0),
         unit=lambda spec: UnitCost(**_NOTHING, energy_pj=0.0),
-        clock_mhz=_number("clock_mhz", options.clock_mhz),
+        clock_mhz=positive("clock_mhz", options.clock_mhz),
         sram=packaged_sram(device=options.memories),
     )
     cost = network_cost(array, assignment, costs, scales=Scales(options.scales), overlap=Overlap(options.overlap))

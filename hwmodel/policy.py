@@ -1,4 +1,4 @@
-"""Mixed precision at a mean bit-width: which GEMM runs at which width. ``python -m hwmodel.policy`` shows it.
+"""Mixed precision at a mean bit-width, and which GEMM runs at which width: ``python -m hwmodel.policy``.
 
 Weights and activations of a GEMM have the same width. The first and last layers stay at ``ends_bits`` on either side of
 a comparison, so they are left out of the mean unless it is asked for.
@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property, lru_cache
 from math import floor, gcd, isfinite
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -20,14 +19,18 @@ from rich.console import Console
 from rich.table import Table
 
 from hwmodel.mixture import Mixture
+from hwmodel.options import add_mix, add_network
 from hwmodel.sensitivity import SensitivityTable, default_sensitivity, read_sensitivity
-from hwmodel.workload import Gemm, PrecisionClass, Role, Workload, load_workload, workload_names
+from hwmodel.workload import Gemm, PrecisionClass, Role, Workload, load_workload
 from rtl.spec import MAX_BITS, check_integer
 from siliquant.cli import Parser, run
 
 __all__ = ["ENDS_BITS", "Assignment", "assign", "main", "uniform"]
 
 PROG = "hwmodel.policy"
+EPILOG = """\
+example:
+  python -m hwmodel.policy --model deit-tiny --mean 3 --widths 2,4,8"""
 ENDS_BITS = 8
 """Bits of the first and last layers, as in the paper."""
 _READERS = frozenset({Role.SCORES, Role.CONTEXT, Role.PROJECTION})
@@ -203,20 +206,18 @@ def _closest(
     return picks[::-1], total, float(best[total])
 
 
+def parser() -> Parser:
+    """The options."""
+    made = Parser(prog=PROG, description=__doc__, epilog=EPILOG)
+    add_network(made, "deit-tiny")
+    add_mix(made, "4")
+    made.add_argument("--count-ends", action="store_true", help="count first and last layers in the mean")
+    return made
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
-    parser = Parser(
-        prog=PROG,
-        description=__doc__,
-        epilog="example:\n  python -m hwmodel.policy --model deit-tiny --mean 3 --widths 2,4,8",
-    )
-    parser.add_argument("--model", default="deit-tiny", metavar="NAME",
-                        help=f"one of {', '.join(workload_names())} (default deit-tiny)")  # fmt: skip
-    parser.add_argument("--mean", default="4", metavar="B", help="mean width, MAC-weighted (default 4)")
-    parser.add_argument("--widths", default="2,4,8", metavar="LIST", help="widths to choose from (default 2,4,8)")
-    parser.add_argument("--sensitivity", type=Path, metavar="FILE", help="JSON or CSV (default: the paper's order)")
-    parser.add_argument("--count-ends", action="store_true", help="count first and last layers in the mean")
-    options = parser.parse_args(arguments)
+    options = parser().parse_args(arguments)
     try:
         mean, widths = Fraction(options.mean), [int(part) for part in options.widths.split(",")]
     except (ValueError, ZeroDivisionError):

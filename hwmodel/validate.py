@@ -5,10 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hwmodel.options import add_cost_models, add_library
 from siliquant.cli import Parser, run
+from siliquant.options import add_format
 
 if TYPE_CHECKING:
     from hwmodel.fitting import Point
@@ -118,18 +119,12 @@ _MEASURED: Mapping[str, Callable[[Point], float]] = {"area": _area, "power": _po
 def parser() -> Parser:
     """The options; their defaults are in the help."""
     made = Parser(prog=PROG, description=__doc__, epilog=EPILOG)
-    made.add_argument(
-        "--library", action="append", metavar="NAME", help="only this library (default: all that have one)"
-    )
-    made.add_argument("--calibration", type=Path, metavar="DIR", help="folder of the tables (default: the package's)")
-    made.add_argument("--models", type=Path, metavar="DIR",
-                      help="folder of fitted models (default: fit now, to what is not held out)")  # fmt: skip
-    made.add_argument("--by", choices=("library", "design", "reason"), default="design",
-                      help="lines of the table (default design)")  # fmt: skip
-    made.add_argument("--worst", default="5", metavar="N", help="points named with the largest errors (default 5)")
-    made.add_argument(
-        "--format", choices=("table", "markdown"), default="table", help="what is printed (default table)"
-    )
+    add_library(made, several=True)
+    add_cost_models(made, "fitted now, to what is not held out")
+    made.add_argument("--by", choices=("library", "design", "reason"), default="design", metavar="NAME",
+                      help="lines of the table")  # fmt: skip
+    made.add_argument("--worst", default="5", metavar="N", help="points named with the largest errors")
+    add_format(made, "table", "markdown")
     return made
 
 
@@ -145,7 +140,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     names = options.library or sorted(path.stem for path in folder.glob("*.csv"))
     if not names:
         raise ValueError(f"calibration must be a folder of tables, but {folder} holds none")
-    found = {name: validated(folder / f"{name}.csv", options.models) for name in names}
+    found = {name: validated(folder / f"{name}.csv", options.cost_models) for name in names}
     if options.format == "markdown":
         sys.stdout.write(markdown(found, options.by, int(options.worst)))
     else:

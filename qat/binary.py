@@ -20,7 +20,8 @@ from torch import Tensor, nn
 
 from .fakequant import RELATIVE_FLOOR, gradient_factor
 from .granularity import PER_TENSOR, Granularity, Layout
-from .quantizer import GradientScale, Quantizer
+from .quantizer import Quantizer
+from .ranges import GradientScale
 
 __all__ = ["ElasticBinarizer"]
 

@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
 from qat.images import ArrayImages, ImageSplit, class_names, open_folder
+from qat.names import DATA
 from qat.text import Sentences, TextSplit, find_task, movie_reviews, read_glue, tokenise
 from qat.views import ORDER_STREAM, SPLIT_STREAM, CentreCrop, Policy, RandomResizedCrop, Shift, Views, uniforms
 from siliquant.files import cache_dir, write_atomically
 
 __all__ = ["DATA", "Data", "batches", "epoch_indices", "open_data"]
 
-DATA = ("mnist5k", "digits", "mr", "imagefolder:DIR", "glue:TASK:DIR")
 _VALIDATION = "@validation"
 _TEST_SHARE = 0.2  # of each class; of the training samples too, where those are split again for validation
 _MNIST_SIZE, _DIGITS_SIZE = 28, 8  # pixels

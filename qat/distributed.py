@@ -12,7 +12,7 @@ import torch.distributed as dist
 
 from .evaluate import Evaluation
 
-__all__ = ["Processes", "processes"]
+__all__ = ["Processes", "device_named", "processes"]
 
 
 @dataclass(frozen=True)
@@ -43,18 +43,25 @@ class Processes:
         return Evaluation(torch.cat([p.logits for p in whole]), labels, loss)
 
 
+def device_named(name: str) -> torch.device:
+    """The device of this process for auto, cpu or cuda.  ValueError when there is no GPU for cuda."""
+    available = torch.cuda.is_available()
+    if name == "cuda" and not available:
+        raise ValueError("device must be cpu or auto where PyTorch finds no GPU, not 'cuda'")
+    if available and name != "cpu":
+        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+    return torch.device("cpu")
+
+
 @contextmanager
 def processes(device: str = "auto") -> Iterator[Processes]:
     """Joins the group that torchrun has set up in the environment, or none.
 
     `device`: auto, cpu or cuda.  ValueError when there is no GPU for cuda.
     """
-    available = torch.cuda.is_available()
-    if device == "cuda" and not available:
-        raise ValueError("device must be cpu or auto where PyTorch finds no GPU, not 'cuda'")
+    chosen = device_named(device)
     world, rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
-    on_gpu = available and device != "cpu"
-    chosen = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if on_gpu else torch.device("cpu")
+    on_gpu = chosen.type == "cuda"
     if on_gpu:
         torch.cuda.set_device(chosen)
     if world == 1:

@@ -1,10 +1,10 @@
-"""Accuracy of a trained run, with its confidence interval: python -m qat.evaluate RUN."""
+"""Accuracy of a trained run, with its confidence interval: ``python -m qat.evaluate``."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,17 @@ from rich.progress import track
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from siliquant.cli import Parser, run
+from siliquant.cli import run
+from siliquant.options import integer
 
 from .data import Data, batches, open_data
 from .images import ImageSplit
+from .parsers import evaluate as parser
 from .text import TextSplit
 
 __all__ = ["Evaluation", "evaluate", "inputs_of", "split_batches", "wilson_interval"]
+
+PROG = "python -m qat.evaluate"
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,26 +154,18 @@ def open_run_data(record: Any) -> Data:
     return data
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     from .runs import load_run
 
-    parser = Parser(
-        prog="python -m qat.evaluate",
-        description="Accuracy of a run on its test split, with a 95 % confidence interval.",
-        epilog="example: python -m qat.evaluate runs/vit-mnist-w2a2",
-    )
-    parser.add_argument("run", type=Path, metavar="RUN", help="folder that qat.train wrote")
-    parser.add_argument("--batch-size", type=int, default=256, metavar="N", help="samples at once (default: 256)")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    arguments = parser.parse_args()
-    if arguments.batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1, not {arguments.batch_size}")
-    model, record = load_run(arguments.run)
+    options = parser().parse_args(arguments)
+    batch_size = integer("batch_size", options.batch_size, 1, 1 << 20)
+    as_json = options.format == "json"
+    model, record = load_run(options.checkpoint)
     data = open_run_data(record)
-    result = evaluate(model, data, batch_size=arguments.batch_size, progress=not arguments.json)
+    result = evaluate(model, data, batch_size=batch_size, progress=not as_json)
     low, high = result.interval()
-    if arguments.json:
+    if as_json:
         answer = {"score": result.score, "low": low, "high": high, "n": len(result.labels), "loss": result.loss}
         print(json.dumps(answer))
         return
@@ -182,4 +178,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run("python -m qat.evaluate", main)
+    run(PROG, main)

@@ -1,12 +1,11 @@
-"""Writes the integers of a trained run: python -m qat.export RUN --out DIR."""
+"""Writes the integers of a trained run: ``python -m qat.export``."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from rich.console import Console
@@ -15,12 +14,13 @@ from rich.table import Table
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from siliquant.cli import Parser, run
+from siliquant.cli import run
 
 from .convert import quantizers
 from .evaluate import inputs_of, open_run_data, split_batches
 from .gemm import Engine, Product, exact_product
 from .integer import Gemm, IntegerModel, Operand
+from .parsers import export as parser
 from .quantizer import Quantizer
 from .requantise import Requantisation, requantisations
 from .runs import load_run
@@ -43,6 +43,8 @@ __all__ = [
     "random_subject",
     "requantisations",
 ]
+
+PROG = "python -m qat.export"
 
 
 @dataclass(frozen=True)
@@ -112,34 +114,24 @@ def compare_paths(model: PreTrainedModel, integer: IntegerModel, batches: Iterab
     return Agreement(samples, predictions, codes, ties, largest_step, untouched, largest_difference)
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
-    parser = Parser(
-        prog="python -m qat.export",
-        description="Writes the integers of a quantised run (see docs/integer-format.md) and checks them on its test "
-        "split: logits and codes of the integer network against the fake-quantised one.  Exit code 1 when a "
-        "prediction differs.",
-        epilog="example: python -m qat.export runs/vit-mnist-w4a4 --out integer/vit-mnist-w4a4",
-    )
-    parser.add_argument("run", type=Path, metavar="RUN", help="folder that qat.train wrote")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the two files")
-    parser.add_argument("--samples", type=int, metavar="N", help="check so many test samples (default: all; 0: none)")
-    arguments = parser.parse_args()
-    if arguments.samples is not None and arguments.samples < 0:
-        raise ValueError(f"samples must be at least 0, not {arguments.samples}")
-    model, record = load_run(arguments.run)
+    options = parser().parse_args(arguments)
+    if options.samples is not None and options.samples < 0:
+        raise ValueError(f"samples must be at least 0, not {options.samples}")
+    model, record = load_run(options.checkpoint)
     if record.scheme is None:
-        raise ValueError(f"{arguments.run} must be a quantised run to have integers; it is at full precision")
+        raise ValueError(f"{options.checkpoint} must be a quantised run to have integers; it is at full precision")
     IntegerModel.from_quantized(
         model, record.scheme, {"data": dict(record.data), "options": dict(record.options)}
-    ).save(arguments.out)
-    integer = IntegerModel.load(arguments.out)
+    ).save(options.out)
+    integer = IntegerModel.load(options.out)
     console = Console()
     _print_gemms(console, integer)
-    if arguments.samples == 0:
+    if options.samples == 0:
         return
     data = open_run_data(record)
-    wanted = arguments.samples or len(data.test.labels)
+    wanted = options.samples or len(data.test.labels)
 
     def inputs() -> Iterator[dict[str, Tensor]]:
         left = wanted
@@ -184,4 +176,4 @@ def _precision(operand: Operand) -> str:
 
 
 if __name__ == "__main__":
-    run("python -m qat.export", main)
+    run(PROG, main)

@@ -15,7 +15,8 @@ import yaml
 
 from siliquant.cli import Parser
 
-from .quantizer import GradientScale, check_bits
+from .names import DATA
+from .ranges import GradientScale, check_bits
 from .scheme import Override, Scheme
 
 __all__ = ["FULL_PRECISION", "Options", "add_arguments", "merge", "read_config", "typed"]
@@ -23,62 +24,65 @@ __all__ = ["FULL_PRECISION", "Options", "add_arguments", "merge", "read_config",
 FULL_PRECISION = 32
 
 
-def _option(default: Any, text: str, metavar: str | None = None, choices: tuple[str, ...] | None = None) -> Any:
-    return field(default=default, metadata={"help": text, "metavar": metavar, "choices": choices})
+def _option(
+    default: Any, text: str, metavar: str | None = None, choices: tuple[str, ...] | None = None, *, rare: bool = False
+) -> Any:
+    about = {"help": text, "metavar": "NAME" if choices else metavar, "choices": choices, "rare": rare}
+    return field(default=default, metadata=about)
 
 
 @dataclass(frozen=True)
 class Options:
     """What `python -m qat.train` was asked for.  ValueError for values that are out of range or contradict."""
 
-    out: Path = _option(MISSING, "folder of the run; made if missing", "DIR")
-    model: str = _option("vit-mnist", "preset; see `--list-models`", "NAME")
-    data: str = _option("mnist5k", "mnist5k, digits, mr, imagefolder:DIR (ImageNet layout) or glue:TASK:DIR", "NAME")
-    bits: int = _option(4, "weights and activations: 1 to 8, or 32 for full precision", "B")
-    weight_bits: int | None = _option(None, "weights alone", "B")
-    activation_bits: int | None = _option(None, "activations alone", "B")
+    out: Path = _option(MISSING, "output folder: the run", "DIR")
+    model: str = _option("vit-mnist", "network; --list-models shows them", "NAME")
+    data: str = _option("mnist5k", f"data set: {', '.join(DATA)}", "NAME")
+    bits: int = _option(4, "bits of weights and activations, 1 to 8; 32: full precision", "B")
+    weight_bits: int | None = _option(None, "bits of weights alone", "B")
+    activation_bits: int | None = _option(None, "bits of activations alone", "B")
     start: Path | None = _option(None, "start from a run, a Hugging Face folder, or a .pth/.safetensors file", "PATH")
-    new_head: bool = _option(False, "take a fresh classifier where the start has other classes")
-    teacher: Path | None = _option(None, "distil from this run, folder or file", "PATH")
-    distill: str = _option("logits", "from the teacher: logits, or layers too", None, ("logits", "layers"))
-    soft_labels: Path | None = _option(None, "multi-crop distillation from this store of qat.softlabels", "DIR")
-    crops_per_image: int = _option(4, "stored crops of an image in one step", "N")
+    new_head: bool = _option(False, "take a fresh classifier where the start has other classes", rare=True)
+    teacher: Path | None = _option(None, "teacher: a run, a folder or a file of weights", "PATH")
+    distill: str = _option("logits", "learned from the teacher", None, ("logits", "layers"))
+    soft_labels: Path | None = _option(None, "multi-crop distillation from this store of soft labels", "DIR")
+    crops_per_image: int = _option(4, "stored crops of an image in one step", "N", rare=True)
     obr: float = _option(0.0, "largest weight of the oscillation-aware bin regulariser; the paper's is 0.01", "W")
-    obr_max_bits: int = _option(4, "regularise weights up to this width", "B")
+    obr_max_bits: int = _option(4, "regularise weights up to this width", "B", rare=True)
     granularity: str = _option("head", "what shares a scale", None, ("head", "tensor", "channel"))
-    output_by_head: bool = _option(True, "a scale a head on the input side of the output projection too")
-    first_last_bits: int = _option(8, "patch embedding and classifier", "B")
-    weight_scale: str = _option("learned", "how weight scales are found", None, ("learned", "statistical"))
-    scale_start: str = _option("error", "least squared error, or LSQ's mean", None, ("error", "mean"))
+    output_by_head: bool = _option(True, "a scale a head on the input side of the output projection too", rare=True)
+    first_last_bits: int = _option(8, "bits of patch embedding and classifier", "B", rare=True)
+    weight_scale: str = _option("learned", "how weight scales are found", None, ("learned", "statistical"), rare=True)
+    scale_start: str = _option("error", "how scales start: least squared error, or LSQ's mean", None, ("error", "mean"))
     scale_steps: str = _option(
-        "relative", "of a scale: shares of its start, or LSQ's absolute numbers", None, ("relative", "absolute")
+        "relative", "steps of a scale, in shares of its start or as numbers", None, ("relative", "absolute")
     )
     gradient_scale: str = _option(
         "l1", "factor of the gradients of scales", None, tuple(rule.value for rule in GradientScale)
     )
-    override: tuple[str, ...] = _option(
-        (), "other widths by GEMM name: '*.mlp.*=2/4', per head '*.q_proj=2,3,4/4'", "P=W/A"
-    )
+    override: tuple[str, ...] = _option((), "bits by GEMM name: '*.mlp.*=2/4', per head '*.q_proj=2,3,4/4'", "P=W/A")
     freeze: float | None = _option(None, "freeze weights that oscillate more often than this share of steps", "F")
-    epochs: int = _option(8, "0: calibrated scales only (post-training quantisation)", "N")
-    batch_size: int = _option(64, "over all processes", "N")
+    epochs: int = _option(8, "epochs of training; 0: calibrated scales only (post-training quantisation)", "N")
+    batch_size: int = _option(64, "samples at a time, over all processes", "N")
     lr: float = _option(5e-4, "peak learning rate of AdamW; a cosine to 0", "LR")
-    scale_lr: float = _option(1.0, "learning rate of scales, times --lr", "X")
+    scale_lr: float = _option(1.0, "learning rate of scales, times --lr", "X", rare=True)
     warmup: float = _option(0.0, "epochs of linear warm-up", "N")
     weight_decay: float = _option(1e-4, "of matrices, not of scales, biases and norms", "WD")
-    clip: float = _option(1.0, "largest norm of the gradient; 0: any", "NORM")
-    seed: int = _option(0, "of weights, order, views and dropout", "N")
-    calibration_batches: int = _option(4, "batches of training samples that start the activation scales", "N")
+    clip: float = _option(1.0, "largest norm of the gradient; 0: any", "NORM", rare=True)
+    seed: int = _option(0, "seed of all draws", "N")
+    calibration_batches: int = _option(
+        4, "batches of training samples that start the activation scales", "N", rare=True
+    )
     limit: int | None = _option(None, "train on so many samples only", "N")
-    image_size: int | None = _option(None, "pixels a side of images and model; default: the preset's", "N")
-    max_length: int = _option(48, "tokens of a text", "N")
-    tokenizer: Path | None = _option(None, "Hugging Face folder with a tokenizer; default: MiniLM's", "DIR")
-    device: str = _option("auto", "auto, cpu or cuda", "NAME")
-    amp: bool = _option(True, "bfloat16 matrix products on a GPU")
-    threads: int | None = _option(None, "of PyTorch; default: its own choice", "N")
-    workers: int = _option(0, "processes that load images", "N")
-    checkpoint_minutes: float = _option(10.0, "minutes between checkpoints within an epoch", "MIN")
-    tensorboard: bool = _option(False, "write TensorBoard files too (needs the package tensorboard)")
+    image_size: int | None = _option(None, "pixels a side of images (default: the network's)", "N", rare=True)
+    max_length: int = _option(48, "tokens of a text", "N", rare=True)
+    tokenizer: Path | None = _option(None, "Hugging Face folder with a tokenizer (default: MiniLM's)", "DIR", rare=True)
+    device: str = _option("auto", "where PyTorch computes", None, ("auto", "cpu", "cuda"))
+    amp: bool = _option(True, "bfloat16 matrix products on a GPU", rare=True)
+    threads: int | None = _option(None, "threads of PyTorch (default: its own choice)", "N")
+    workers: int = _option(0, "processes that load images", "N", rare=True)
+    checkpoint_minutes: float = _option(10.0, "minutes between checkpoints within an epoch", "MIN", rare=True)
+    tensorboard: bool = _option(False, "write TensorBoard files too (needs the package tensorboard)", rare=True)
 
     def __post_init__(self) -> None:
         at_least = {
@@ -107,8 +111,6 @@ class Options:
             choices = entry.metadata["choices"]
             if choices and getattr(self, entry.name) not in choices:
                 raise ValueError(f"{entry.name} must be one of {', '.join(choices)}, not {getattr(self, entry.name)!r}")
-        if self.device not in ("auto", "cpu", "cuda"):
-            raise ValueError(f"device must be one of auto, cpu, cuda, not {self.device!r}")
         if self.teacher and self.soft_labels:
             raise ValueError("teacher and soft_labels must not both be given: a store replaces the teacher")
         if self.distill == "layers" and not self.teacher:
@@ -163,13 +165,14 @@ def add_arguments(parser: Parser) -> None:
     """An argument for each option; only those that are given end up in the namespace."""
     for entry in fields(Options):
         flag, kind = f"--{entry.name.replace('_', '-')}", _kind(entry.name)
+        group = parser.rare if entry.metadata["rare"] else parser
         text = entry.metadata["help"] + _default(entry)
         if kind is bool:
-            parser.add_argument(flag, action=BooleanOptionalAction, default=SUPPRESS, help=text)
+            group.add_argument(flag, action=BooleanOptionalAction, default=SUPPRESS, help=text)
         elif kind == tuple[str, ...]:
-            parser.add_argument(flag, action="append", default=SUPPRESS, metavar=entry.metadata["metavar"], help=text)
+            group.add_argument(flag, action="append", default=SUPPRESS, metavar=entry.metadata["metavar"], help=text)
         else:
-            parser.add_argument(
+            group.add_argument(
                 flag, type=kind, default=SUPPRESS, metavar=entry.metadata["metavar"],
                 choices=entry.metadata["choices"], help=text,
             )  # fmt: skip
@@ -178,12 +181,8 @@ def add_arguments(parser: Parser) -> None:
 def _default(entry: Field[Any]) -> str:
     if entry.default in (MISSING, None, ()):
         return ""
-    value = (
-        {True: "on", False: "off"}.get(entry.default, entry.default)
-        if isinstance(entry.default, bool)
-        else entry.default
-    )
-    return f" (default: {value})"
+    value = {True: "on", False: "off"}[entry.default] if isinstance(entry.default, bool) else entry.default
+    return f" (default {value})"
 
 
 def read_config(path: Path) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from .quantizer import check_bits
+from .ranges import check_bits
 
 __all__ = ["pack", "unpack"]
 

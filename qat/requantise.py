@@ -24,7 +24,8 @@ from .gemm import Product
 from .granularity import PerHead
 from .integer import IntegerModel
 from .layers import QuantContext, QuantGemm, QuantLinear, QuantScores
-from .quantizer import Quantizer, code_range
+from .quantizer import Quantizer
+from .ranges import code_range
 
 __all__ = ["Requantisation", "requantisations"]
 

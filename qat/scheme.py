@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
-from .quantizer import GradientScale, check_bits
+from .ranges import GradientScale, check_bits
 
 __all__ = ["Override", "Scheme", "Widths"]
 

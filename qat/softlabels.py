@@ -14,13 +14,16 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
-from qat.data import DATA, Data, batches, epoch_indices, open_data
+from qat.data import Data, batches, epoch_indices, open_data
+from qat.parsers import has_images
+from qat.parsers import softlabels as parser
 from qat.softlabel_store import Settings, Shard, SoftLabelStore, fill_store, records, stored_views
 from qat.text import TextSplit
 from qat.views import REPLAY_STREAM, Policy, RandomResizedCrop, Views, uniforms
-from siliquant.cli import Parser, run
+from siliquant.cli import run
+from siliquant.options import integer
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -28,14 +31,6 @@ if TYPE_CHECKING:
 __all__ = ["SoftLabelStore", "make_store", "replay", "weights_sha256"]
 
 PROG = "qat.softlabels"
-EPILOG = """\
-DIR is filled shard by shard. The same command goes on after an interruption; with more crops, only the new ones are
-made. The manifest says what the labels are of; anything else about them needs another folder.
-
-examples:
-  python -m qat.softlabels --teacher runs/teacher --data mnist5k --crops 8 --top-k 5 --out labels/mnist5k
-  python -m qat.softlabels --teacher teacher/ --data imagefolder:imagenet --crops 200 --out labels/imagenet
-  python -m qat.softlabels --from-fkd released/ --data imagefolder:imagenet --out labels/fkd"""
 
 
 def make_store(
@@ -151,39 +146,16 @@ def _plan(
     return plan
 
 
-def parser() -> Parser:
-    """The options; their defaults are in the help."""
-    made = Parser(prog=PROG, description=__doc__, epilog=EPILOG)
-    source = made.add_mutually_exclusive_group(required=True)
-    source.add_argument("--teacher", type=Path, metavar="PATH", help="folder or weights of the teacher")
-    source.add_argument("--from-fkd", type=Path, metavar="DIR", help="take the labels of an FKD release instead")
-    made.add_argument("--data", required=True, metavar="NAME", help=", ".join(name for name in DATA if _images(name)))
-    made.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the soft labels")
-    made.add_argument("--crops", metavar="M", help="crops of each image (with --from-fkd default: all there are)")
-    made.add_argument("--top-k", default="5", metavar="K", help="probabilities kept of each crop (default 5)")
-    made.add_argument("--scale", metavar="LOW,HIGH",
-                      help="areas of random resized crops (default: the data's own augmentation)")  # fmt: skip
-    made.add_argument("--seed", default="0", metavar="N", help="decides the crops (default 0)")
-    made.add_argument("--model", metavar="PRESET", help="architecture of a teacher that is bare weights")
-    made.add_argument("--image-size", metavar="PIXELS", help="what the teacher sees (default: what it was made for)")
-    made.add_argument("--batch-size", default="256", metavar="N", help="crops at a time (default 256)")
-    made.add_argument("--images-per-shard", default="1024", metavar="N", help="images of one file (default 1024)")
-    made.add_argument("--workers", default="0", metavar="N", help="processes that read images (default 0)")
-    made.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", metavar="NAME",
-                      help="where the teacher runs (default: cuda where there is one, else cpu)")  # fmt: skip
-    return made
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     options = parser().parse_args(arguments)
-    top_k = _integer("top-k", options.top_k, 1, 1 << 16)
-    seed = _integer("seed", options.seed, 0, (1 << 64) - 1)
-    batch_size = _integer("batch-size", options.batch_size, 1, 1 << 20)
-    per_shard = _integer("images-per-shard", options.images_per_shard, 1, 1 << 30)
-    workers = _integer("workers", options.workers, 0, 1024)
-    size = None if options.image_size is None else _integer("image-size", options.image_size, 1, 4096)
-    crops = None if options.crops is None else _integer("crops", options.crops, 1, 99_999)
+    top_k = integer("top_k", options.top_k, 1, 1 << 16)
+    seed = integer("seed", options.seed, 0, (1 << 64) - 1)
+    batch_size = integer("batch_size", options.batch_size, 1, 1 << 20)
+    per_shard = integer("images_per_shard", options.images_per_shard, 1, 1 << 30)
+    workers = integer("workers", options.workers, 0, 1024)
+    size = None if options.image_size is None else integer("image_size", options.image_size, 1, 4096)
+    crops = None if options.crops is None else integer("crops", options.crops, 1, 99_999)
     if options.from_fkd is not None:
         from qat.fkd import import_fkd
 
@@ -196,12 +168,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if crops is None:
         raise ValueError("crops must be given: how many of each image, as --crops 8")
     scale = None if options.scale is None else _scale(options.scale)
-    if not _images(options.data):
+    if not has_images(options.data):
         raise ValueError(f"soft labels of crops need images, but {options.data} is text")
 
+    from qat.distributed import device_named
     from qat.runs import load_teacher
 
-    model = load_teacher(options.teacher, preset=options.model).to(options.device)
+    device = device_named(options.device)
+    model = load_teacher(options.teacher, preset=options.model)
+    cast(nn.Module, model).to(device)
     size = size or _image_size(model)
     data = open_data(options.data, image_size=size)
     policy = data.augmentation
@@ -209,7 +184,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         policy = RandomResizedCrop(scale=scale, flip=isinstance(policy, RandomResizedCrop) and policy.flip)
 
     def logits(images: Tensor) -> Tensor:
-        return cast(Tensor, model(pixel_values=images.to(options.device)).logits)
+        return cast(Tensor, model(pixel_values=images.to(device)).logits)
 
     with _bar() as progress:
         found = make_store(
@@ -253,10 +228,6 @@ def _shown(progress: Progress, data: Data, crops: int | None) -> Callable[[str, 
     return report
 
 
-def _images(name: str) -> bool:
-    return name != "mr" and not name.startswith("glue:")
-
-
 def _image_size(model: torch.nn.Module) -> int | None:
     size = getattr(model.config, "image_size", None)
     return size if isinstance(size, int) else None
@@ -268,12 +239,6 @@ def _scale(text: str) -> tuple[float, float]:
     except ValueError:
         raise ValueError(f"scale must be two numbers LOW,HIGH, not {text!r}") from None
     return RandomResizedCrop(scale=(low, high)).scale
-
-
-def _integer(name: str, text: str, low: int, high: int) -> int:
-    if not text.strip().isdecimal() or not low <= int(text) <= high:
-        raise ValueError(f"{name} must be an integer from {low} to {high}, not {text!r}")
-    return int(text)
 
 
 if __name__ == "__main__":

@@ -12,19 +12,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from fnmatch import fnmatchcase
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from siliquant.cli import Parser, run
+from siliquant.cli import run
 from siliquant.files import write_atomically
 
 from .convert import gemms, integer_engine, quantize_model, quantizers
 from .gemm import Product
 from .layers import QuantContext, QuantConv2d, QuantGemm, QuantLinear, QuantScores
-from .models.presets import PRESET_NAMES, build, preset
+from .models.presets import build, preset
+from .parsers import trace as parser
 from .scheme import Scheme
 
 __all__ = ["FORMAT", "ROLES", "TracedGemm", "main", "role_of", "to_text", "trace", "workload"]
@@ -254,15 +254,7 @@ def to_text(found: Mapping[str, Any]) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
-    parser = Parser(
-        prog=PROG, description=__doc__, epilog="example:\n  python -m qat.trace --model deit-tiny --out deit-tiny.json"
-    )
-    parser.add_argument("--model", choices=PRESET_NAMES, required=True, metavar="NAME",
-                        help=f"one of {', '.join(PRESET_NAMES)}")  # fmt: skip
-    parser.add_argument("--tokens", type=int, default=128, metavar="N", help="length of a text (default 128)")
-    parser.add_argument("--labels", type=int, metavar="N", help="classes (default 1000 for images, 2 for texts)")
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the list of GEMMs, JSON")
-    options = parser.parse_args(arguments)
+    options = parser().parse_args(arguments)
     labels = options.labels
     if labels is None:
         labels = 1000 if hasattr(preset(options.model).config, "image_size") else 2

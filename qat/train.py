@@ -7,7 +7,7 @@ import io
 import json
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib.util import find_spec
@@ -20,15 +20,17 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import nn
 from transformers import PreTrainedConfig, PreTrainedModel
 
-from siliquant.cli import Parser, run
+from siliquant.cli import run
 from siliquant.files import write_atomically
 
 from .convert import calibrate, quantize_model
 from .data import Data, open_data
 from .distributed import Processes, processes
-from .models.presets import PRESET_NAMES, build, from_config, preset
+from .models.presets import build, from_config, preset
+from .names import PRESET_NAMES
 from .native.memory import keep_freed_memory
-from .options import Options, add_arguments, merge, read_config, typed
+from .options import Options, merge, read_config, typed
+from .parsers import train as parser
 from .runs import (
     RunRecord,
     load_start,
@@ -43,7 +45,9 @@ from .softlabels import SoftLabelStore, replay
 from .text import TextSplit
 from .trainer import Training, calibration_inputs, train
 
-__all__ = ["main", "run_training"]
+__all__ = ["main", "parser", "run_training"]
+
+PROG = "python -m qat.train"
 
 # What tells one preset of a family from another.
 _SHAPE = (
@@ -57,24 +61,14 @@ _LAYERS = ("hidden_size", "num_hidden_layers", "num_attention_heads")
 _MACHINE = ("out", "device", "threads", "workers", "checkpoint_minutes", "tensorboard")
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
-    parser = Parser(
-        prog="python -m qat.train",
-        description="Trains a low-bit (or full-precision) transformer and keeps everything of it in one folder.",
-        epilog="example: python -m qat.train --model vit-mnist --bits 2 --start runs/fp --teacher runs/fp --obr 0.01 "
-        "--out runs/w2a2\nseveral processes: torchrun --nproc-per-node 4 -m qat.train ...",
-    )
-    parser.add_argument("--config", type=Path, metavar="FILE", help="YAML or TOML with the same names; flags win")
-    parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
-    parser.add_argument("--list-models", action="store_true", help="print the presets and end")
-    add_arguments(parser)
-    arguments = vars(parser.parse_args())
-    config, resume, listed = (arguments.pop(name) for name in ("config", "resume", "list_models"))
+    flags = vars(parser().parse_args(arguments))
+    config, resume, listed = (flags.pop(name) for name in ("config", "resume", "list_models"))
     if listed:
         print("\n".join(PRESET_NAMES))
         return
-    given = (read_config(config) if config else {}) | arguments
+    given = (read_config(config) if config else {}) | flags
     options = _resumed(given) if resume else merge(given)
     if not resume and (options.out / "run.json").exists():
         raise ValueError(f"{options.out} holds a run already: give --resume to go on with it, or another folder")
@@ -327,4 +321,4 @@ def _print(console: Console, line: str) -> None:
 
 
 if __name__ == "__main__":
-    run("python -m qat.train", main)
+    run(PROG, main)

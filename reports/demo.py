@@ -18,8 +18,10 @@ from rich.console import Console
 from reports.figures import Accuracy, Block, Figures, Simulated
 from reports.page import html, screen
 from reports.steps import Command, Step, StepError, alone, perform
-from siliquant.cli import Parser, run
+from rtl.options import add_architecture, add_array, array_size
+from siliquant.cli import Parser, called, run
 from siliquant.files import write_atomically
+from siliquant.options import add_out_folder
 
 __all__ = ["Settings", "demonstrate", "main", "steps"]
 
@@ -31,15 +33,15 @@ DIR gets demo.html, demo.json, the runs, the Verilog of the array, and what each
 goes on where an earlier one was ended; a step that is done is not done again.
 
 example:
-  python -m reports.demo --bits 4 --array 8x8 --lanes 4 --images 20 --out build/demo"""
+  python -m reports.demo --bits 4 --array 8x8 --lanes 4 --samples 20 --out build/demo"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """What is demonstrated. Raises ValueError for a number out of range.
 
-    epochs: at full precision; bit_epochs: quantised. limit: train on so many images (default: all). samples: test
-    images on which the exported integers are checked. images: of the simulation. threads: of training.
+    epochs: at full precision; bit_epochs: quantised. limit: train on so many images (default: all). export_samples:
+    test images on which the exported integers are checked. samples: of the simulation. threads: of training.
     """
 
     out: Path = Path("build/demo")
@@ -47,8 +49,8 @@ class Settings:
     epochs: int = 12
     bit_epochs: int = 4
     limit: int | None = None
-    samples: int = 100
-    images: int = 20
+    export_samples: int = 100
+    samples: int = 20
     threads: int = 2
     rows: int = 8
     columns: int = 8
@@ -59,8 +61,9 @@ class Settings:
 
     def __post_init__(self) -> None:
         ranges = (
-            ("bits", 2, 4), ("epochs", 1, 1000), ("bit_epochs", 1, 1000), ("samples", 1, 1000), ("images", 1, 1000),
-            ("threads", 1, 256), ("rows", 1, 64), ("columns", 1, 64), ("lanes", 1, 64), ("pipeline_stages", 0, 2),
+            ("bits", 2, 4), ("epochs", 1, 1000), ("bit_epochs", 1, 1000), ("export_samples", 1, 1000),
+            ("samples", 1, 1000), ("threads", 1, 256), ("rows", 1, 64), ("columns", 1, 64), ("lanes", 1, 64),
+            ("pipeline_stages", 0, 2),
         )  # fmt: skip
         for name, low, high in ranges:
             if not low <= getattr(self, name) <= high:
@@ -104,7 +107,8 @@ def steps(settings: Settings) -> tuple[Step, ...]:
         Step(
             name="export",
             module="qat.export",
-            arguments=(str(quantised), "--out", str(integers), "--samples", str(settings.samples)),
+            arguments=("--checkpoint", str(quantised), "--out", str(integers),
+                       "--samples", str(settings.export_samples)),
             inputs=(quantised / "model.safetensors", quantised / "run.json"),
             outputs=(integers / "integer.json", integers / "integer.safetensors"),
             packages=("qat", "siliquant"),
@@ -112,9 +116,9 @@ def steps(settings: Settings) -> tuple[Step, ...]:
         Step(
             name="simulate",
             module="sim.equivalence",
-            arguments=("--checkpoint", str(integers), "--images", str(settings.images), "--rows", str(settings.rows),
-                       "--cols", str(settings.columns), "--lanes", str(settings.lanes), "--pipeline-stages",
-                       str(settings.pipeline_stages), "--architecture", settings.architecture, "--json", str(record)),
+            arguments=("--checkpoint", str(integers), "--samples", str(settings.samples), "--array",
+                       f"{settings.rows}x{settings.columns}", "--lanes", str(settings.lanes), "--pipeline-stages",
+                       str(settings.pipeline_stages), "--architecture", settings.architecture, "--out", str(record)),
             inputs=(integers / "integer.json", integers / "integer.safetensors"),
             outputs=(record,),
             packages=("sim", "rtl", "qat", "siliquant"),
@@ -122,7 +126,7 @@ def steps(settings: Settings) -> tuple[Step, ...]:
         Step(
             name="synthesise",
             module="reports.silicon",
-            arguments=(str(record), "--out", str(silicon), "--clock-mhz", f"{CLOCK_MHZ:g}"),
+            arguments=("--equivalence", str(record), "--out", str(silicon), "--clock-mhz", f"{CLOCK_MHZ:g}"),
             inputs=(record,),
             outputs=(silicon / "silicon.json",),
             packages=("reports", "hwmodel", "rtl", "siliquant"),
@@ -179,40 +183,40 @@ def figures(settings: Settings, done: Sequence[Step], commands: Sequence[Command
     )
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line. Where a step fails, its last lines and its exit code."""
+def parser() -> Parser:
+    """The options."""
     default = Settings()
-    parser = Parser(prog=PROG, description=__doc__, epilog=EPILOG)
-    parser.add_argument("--out", type=Path, default=default.out, metavar="DIR",
-                        help=f"output folder (default {default.out})")  # fmt: skip
-    parser.add_argument("--array", default=f"{default.rows}x{default.columns}", metavar="ROWSxCOLUMNS",
-                        help=f"elements of the array (default {default.rows}x{default.columns})")  # fmt: skip
-    parser.add_argument("--architecture", choices=("broadcast", "systolic"), default=default.architecture,
-                        help=f"how operands reach the elements (default {default.architecture})")  # fmt: skip
+    made = Parser(prog=PROG, description=__doc__, epilog=EPILOG)
+    add_out_folder(made, "page, numbers, and all files of the steps", str(default.out))
+    add_array(made, f"{default.rows}x{default.columns}")
+    add_architecture(made, default.architecture)
     for name, meaning in (
-        ("bits", "of weights and activations, 2 to 4"),
-        ("epochs", "of training at full precision"),
-        ("bit-epochs", "of quantised training"),
-        ("samples", "test images on which the integers are checked against the quantised network"),
-        ("images", "test images that are simulated"),
-        ("threads", "of training; another number gives another network"),
+        ("bits", "bits of weights and activations, 2 to 4"),
+        ("epochs", "epochs of training at full precision"),
+        ("bit-epochs", "epochs of quantised training"),
+        ("export-samples", "test images on which the integers are checked against the quantised network"),
+        ("samples", "test samples, images that are simulated"),
+        ("threads", "threads of PyTorch; another number gives another network"),
         ("lanes", "products a cycle of an element"),
-        ("pipeline-stages", "registers inside the MAC, 0 to 2, where it does not meet the clock without"),
+        ("pipeline-stages", "registers inside the datapath, 0 to 2"),
     ):
         value = getattr(default, name.replace("-", "_"))
-        parser.add_argument(f"--{name}", type=int, default=value, metavar="N", help=f"{meaning} (default {value})")
-    parser.add_argument("--limit", type=int, metavar="N", help="train on so many images only")
-    options = vars(parser.parse_args(arguments))
-    rows, _, columns = options.pop("array").partition("x")
-    if not (rows.isdecimal() and columns.isdecimal()):
-        raise ValueError(f"array must be ROWSxCOLUMNS, as in 8x8, not {'x'.join(filter(None, (rows, columns)))!r}")
-    settings = Settings(**options, rows=int(rows), columns=int(columns))
+        made.add_argument(f"--{name}", type=int, default=value, metavar="B" if name == "bits" else "N", help=meaning)
+    made.add_argument("--limit", type=int, metavar="N", help="train on so many samples only")
+    return made
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line. Where a step fails, its last lines and its exit code."""
+    options = vars(parser().parse_args(arguments))
+    rows, columns = array_size(options.pop("array"))
+    settings = Settings(**options, rows=rows, columns=columns)
     try:
         found = demonstrate(settings, Console(stderr=True))
     except StepError as error:
         if error.tail:
             print(error.tail, file=sys.stderr)
-        print(f"{PROG}: {error}", file=sys.stderr)
+        print(f"{called(PROG)}: {error}", file=sys.stderr)
         sys.exit(error.code)
     screen(found, settings.out)
 

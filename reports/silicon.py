@@ -11,9 +11,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hwmodel.options import add_clock
 from reports.figures import Block
 from siliquant.cli import Parser, run
 from siliquant.files import write_atomically
+from siliquant.options import add_out_folder, positive
 
 if TYPE_CHECKING:
     from hwmodel.specimen import Bench
@@ -26,7 +28,7 @@ EPILOG = """\
 DIR gets the Verilog of the array, its manifest, and silicon.json. Where OpenSTA is missing there are areas only.
 
 example:
-  python -m reports.silicon build/demo/equivalence.json --out build/demo/silicon"""
+  python -m reports.silicon --equivalence build/demo/equivalence.json --out build/demo/silicon"""
 
 
 def array_of(record: Mapping[str, Any]) -> ArraySpec:
@@ -72,16 +74,22 @@ def blocks(array: ArraySpec, bench: Bench) -> tuple[Block, Block]:
     return element, requantiser
 
 
+def parser() -> Parser:
+    """The options."""
+    made = Parser(prog=PROG, description=__doc__, epilog=EPILOG)
+    made.add_argument(
+        "--equivalence", type=Path, required=True, metavar="FILE", help="what sim.equivalence --out wrote"
+    )
+    add_out_folder(made, "Verilog, manifest and numbers", required=True)
+    add_clock(made)
+    return made
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
-    parser = Parser(prog=PROG, description=__doc__, epilog=EPILOG)
-    parser.add_argument("record", type=Path, metavar="FILE", help="what sim.equivalence --json wrote")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the files")
-    parser.add_argument("--clock-mhz", type=float, default=500.0, metavar="F", help="clock to meet (default 500)")
-    options = parser.parse_args(arguments)
-    if not 0 < options.clock_mhz < float("inf"):
-        raise ValueError(f"clock_mhz must be a positive number, not {options.clock_mhz}")
-    array = array_of(_record(options.record))
+    options = parser().parse_args(arguments)
+    clock_mhz = positive("clock_mhz", options.clock_mhz)
+    array = array_of(_record(options.equivalence))
 
     from hwmodel.library import find_library
     from hwmodel.row import tool_versions
@@ -89,7 +97,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from rtl.array.manifest import array_manifest
     from rtl.verilog import to_verilog
 
-    bench = Bench(find_library(), options.clock_mhz)
+    bench = Bench(find_library(), clock_mhz)
     verilog = to_verilog([array])
     file = options.out / f"{array.name}.v"
     write_atomically(file, verilog)
@@ -124,7 +132,7 @@ def _record(path: Path) -> dict[str, Any]:
     except ValueError:
         found = None
     if not isinstance(found, dict) or not {"array", "spec", "gemms"} <= set(found):
-        raise ValueError(f"{path} must be a record that sim.equivalence --json wrote")
+        raise ValueError(f"{path} must be a record that sim.equivalence --out wrote")
     return found
 
 

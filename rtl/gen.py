@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
@@ -18,20 +17,31 @@ if not __package__:  # run as a file: what lies beside it must not shadow other 
 
 from rtl.array import Architecture, ArraySpec
 from rtl.mac import DESIGNS
-from rtl.options import add_parameters, design_named, integer, read_parameters
+from rtl.options import (
+    DesignParser,
+    add_architecture,
+    add_array,
+    add_groups,
+    array_size,
+    design_named,
+    integer,
+    read_parameters,
+)
 from rtl.requant import ThresholdSpec
 from rtl.spec import MAX_BITS, MacSpec, check_integer
-from siliquant.cli import Parser, run
+from siliquant.cli import run
 from siliquant.files import write_atomically
+from siliquant.options import add_out_folder
 
 PROG = "rtl.gen"
+DESCRIPTION = "Writes the Verilog of a MAC design, or of an array of it, and a manifest beside it."
 EPILOG = """\
-The parameters of each design are listed by --list, and by --design NAME --help.
+The parameters of a design: --design NAME --help, or --list for all.
 
 examples:
-  python rtl/gen.py --design uniform --weight-bits 4 --activation-bits 4 --lanes 16 --out build/
-  python rtl/gen.py --design uniform --lanes 16 --array 16x16 --architecture systolic --out build/
-  python rtl/gen.py --design uniform --lanes 16 --array 16x16 --requant-bits 4 --groups 12 --out build/"""
+  python -m rtl.gen --design uniform --weight-bits 4 --activation-bits 4 --lanes 16 --out build/
+  python -m rtl.gen --design uniform --lanes 16 --array 16x16 --architecture systolic --out build/
+  python -m rtl.gen --design uniform --lanes 16 --array 16x16 --requant-bits 4 --groups 12"""
 
 # Options of arrays: words or bits, and their meaning.
 ARRAY_NUMBERS = {
@@ -61,17 +71,11 @@ def array_of(mac: MacSpec, options: Namespace) -> ArraySpec | None:
             if getattr(options, name) not in (None, False):
                 raise ValueError(f"--{name.replace('_', '-')} must be given with --array only")
         return None
-    places = re.fullmatch(r"(\d+)x(\d+)", options.array)
-    if places is None:
-        raise ValueError(f"array must be ROWSxCOLUMNS, as in 16x16, not {options.array!r}")
-    known = [architecture.value for architecture in Architecture]
-    chosen = options.architecture or known[0]
-    if chosen not in known:
-        raise ValueError(f"architecture must be one of {', '.join(known)}, not {chosen!r}")
+    rows, columns = array_size(options.array)
+    architecture = Architecture(options.architecture or Architecture.BROADCAST)
     given = {name: getattr(options, name) for name in ARRAY_NUMBERS}
     numbers: dict[str, Any] = {name: integer(name, text) for name, text in given.items() if text is not None}
-    rows, columns = map(int, places.groups())
-    array = ArraySpec(mac=mac, rows=rows, columns=columns, architecture=Architecture(chosen), **numbers)
+    array = ArraySpec(mac=mac, rows=rows, columns=columns, architecture=architecture, **numbers)
     return replace(array, requant=requant_of(array.result_width, options))
 
 
@@ -87,35 +91,31 @@ def requant_of(result_width: int, options: Namespace) -> ThresholdSpec | None:
     return ThresholdSpec(accumulator_width=result_width, groups=groups, bits=bits, signed=options.requant_signed)
 
 
-def parse(arguments: Sequence[str]) -> tuple[MacSpec | ArraySpec, Path] | None:
-    """The spec and output folder that a command line asks for; None where it asked for the list."""
-    first = Parser(prog=PROG, description=None, add_help=False)
-    first.add_argument("--design")
-    chosen = first.parse_known_args(arguments)[0].design
-    design = None if chosen is None else design_named(chosen)
-
-    parser = Parser(prog=PROG, description=__doc__, epilog=EPILOG)
-    parser.add_argument("--list", action="store_true", help="show the designs and their parameters")
-    parser.add_argument("--design", metavar="NAME", help="one of " + ", ".join(known.design for known in DESIGNS))
-    parser.add_argument("--out", type=Path, default=Path("build"), metavar="DIR", help="output folder (default build)")
-    parser.add_argument("--array", metavar="ROWSxCOLUMNS", help="an array of so many elements, as in 16x16")
-    parser.add_argument(
-        "--architecture", metavar="NAME", help="broadcast: operands to all elements at once (default); or systolic"
-    )
+def parser() -> DesignParser:
+    """The options; with --design, those of its parameters too."""
+    made = DesignParser(prog=PROG, description=DESCRIPTION, epilog=EPILOG)
+    made.add_argument("--list", action="store_true", help="show the designs and their parameters")
+    add_out_folder(made, "Verilog and manifest", "build")
+    add_array(made, None)
+    add_architecture(made, None)
     defaults = {item.name: item.default for item in fields(ArraySpec)}
     for name, meaning in ARRAY_NUMBERS.items():
         option = f"--{name.replace('_', '-')}"
-        parser.add_argument(option, metavar="N", help=f"{meaning} of the array (default {defaults[name]})")
-    parser.add_argument("--requant-bits", metavar="N", help="requantisers by thresholds at the drain: bits of a code")
-    parser.add_argument("--groups", metavar="N", help="sets of thresholds in each requantiser (default 1)")
-    parser.add_argument("--requant-signed", action="store_true", help="its codes are signed, else from 0")
-    if design is not None:
-        add_parameters(parser, design)
-    options = parser.parse_args(arguments)
+        made.add_argument(option, metavar="N", help=f"{meaning} of the array (default {defaults[name]})")
+    made.add_argument("--requant-bits", metavar="N", help="requantisers by thresholds at the drain: bits of a code")
+    add_groups(made)
+    made.add_argument("--requant-signed", action="store_true", help="its codes are signed, else from 0")
+    return made
+
+
+def parse(arguments: Sequence[str]) -> tuple[MacSpec | ArraySpec, Path] | None:
+    """The spec and output folder that a command line asks for; None where it asked for the list."""
+    options = parser().parse_args(arguments)
     if options.list:
         return None
-    if design is None:
+    if options.design is None:
         raise ValueError("--design must be given; --list shows the designs")
+    design = design_named(options.design)
     mac = design(**read_parameters(options, design))
     return array_of(mac, options) or mac, options.out
 

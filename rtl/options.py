@@ -1,13 +1,67 @@
-"""Parameters of a MAC design on a command line."""
+"""MAC designs and arrays on a command line."""
 
 from __future__ import annotations
 
-from argparse import SUPPRESS, ArgumentParser, Namespace
+import re
+import sys
+from argparse import SUPPRESS, Action, Namespace, _ActionsContainer
+from collections.abc import Sequence
+from typing import Any
 
+from siliquant.cli import Parser
+
+from .array import Architecture
 from .mac import DESIGNS
 from .spec import MacSpec
 
-__all__ = ["add_parameters", "design_named", "integer", "read_parameters"]
+__all__ = [
+    "DesignParser",
+    "add_architecture",
+    "add_array",
+    "add_depth",
+    "add_groups",
+    "add_parameters",
+    "array_size",
+    "design_named",
+    "integer",
+    "read_parameters",
+]
+
+
+class DesignParser(Parser):
+    """A parser with ``--design NAME``; the parameters of that design are options too.
+
+    default: the design where none is given. Raises ValueError from ``parse_args`` for a design that does not exist.
+    """
+
+    def __init__(self, *, prog: str, description: str | None, epilog: str = "", default: str | None = None) -> None:
+        super().__init__(prog=prog, description=description, epilog=epilog)
+        self._parameters = False
+        names = tuple(design.design for design in DESIGNS)
+        self.add_argument("--design", metavar="NAME", default=default, help=f"MAC design: {', '.join(names)}")
+        self.suggestions["design"] = names
+
+    def parse_known_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: Namespace | None = None
+    ) -> tuple[Namespace, list[str]]:
+        """As argparse, with the parameters of the design among ``args``."""
+        given = sys.argv[1:] if args is None else list(args)
+        first = Parser(prog=self.prog, description=None, add_help=False)
+        first.add_argument("--design", default=self.get_default("design"))
+        chosen = first.parse_known_args(given)[0].design
+        if chosen is not None and not self._parameters:
+            self.add_designs([design_named(chosen)])
+        return super().parse_known_args(given, namespace)
+
+    def everything(self) -> None:
+        """Adds the parameters of all designs."""
+        self.add_designs(DESIGNS)
+
+    def add_designs(self, designs: Sequence[type[MacSpec]]) -> None:
+        """The parameters of some designs as options."""
+        self._parameters = True
+        group = self.add_argument_group(f"parameters of {', '.join(design.design for design in designs)}")
+        add_parameters(group, *designs)
 
 
 def design_named(name: str) -> type[MacSpec]:
@@ -18,9 +72,12 @@ def design_named(name: str) -> type[MacSpec]:
     raise ValueError(f"design must be one of {', '.join(design.design for design in DESIGNS)}, not {name!r}")
 
 
-def add_parameters(parser: ArgumentParser, design: type[MacSpec]) -> None:
-    """An option for each parameter of ``design``; those that are not given do not end up in the namespace."""
-    for name, (default, meaning) in design.parameter_help().items():
+def add_parameters(parser: _ActionsContainer, *designs: type[MacSpec]) -> None:
+    """An option for each parameter of ``designs``; those that are not given do not end up in the namespace."""
+    parameters: dict[str, tuple[Any, str]] = {}
+    for design in designs:
+        parameters = {**design.parameter_help(), **parameters}
+    for name, (default, meaning) in parameters.items():
         option = f"--{name.replace('_', '-')}"
         if isinstance(default, bool):
             parser.add_argument(option, action="store_true", default=SUPPRESS, help=meaning)
@@ -44,3 +101,37 @@ def integer(name: str, text: str) -> int:
         return int(text)
     except ValueError:
         raise ValueError(f"{name} must be an integer, not {text!r}") from None
+
+
+def add_array(parser: Parser, default: str | None) -> Action:
+    """``--array ROWSxCOLUMNS``, as text for :func:`array_size`."""
+    return parser.add_argument(
+        "--array", metavar="ROWSxCOLUMNS", default=default, help="elements of the array, as in 16x16"
+    )
+
+
+def array_size(text: str) -> tuple[int, int]:
+    """Rows and columns in ``--array``. Raises ValueError."""
+    places = re.fullmatch(r"(\d+)x(\d+)", text)
+    if places is None:
+        raise ValueError(f"array must be ROWSxCOLUMNS, as in 16x16, not {text!r}")
+    return int(places[1]), int(places[2])
+
+
+def add_architecture(parser: Parser, default: str | None) -> Action:
+    """``--architecture NAME``; broadcast where there is no default."""
+    text = "" if default else f" (default {Architecture.BROADCAST.value})"
+    return parser.add_argument(
+        "--architecture", choices=[each.value for each in Architecture], default=default, metavar="NAME",
+        help=f"how operands reach the elements of the array{text}",
+    )  # fmt: skip
+
+
+def add_depth(parser: Parser, default: int) -> Action:
+    """``--depth N``."""
+    return parser.add_argument("--depth", metavar="N", default=str(default), help="words of each memory of the array")
+
+
+def add_groups(parser: Parser) -> Action:
+    """``--groups N``; 1 where it is not given."""
+    return parser.add_argument("--groups", metavar="N", help="parameter sets in each requantiser (default 1)")

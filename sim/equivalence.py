@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import sys
 import time
-from argparse import BooleanOptionalAction
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,28 +23,23 @@ from torch import Tensor
 from qat.export import Product, Scheme, Subject, exact_product, open_subject, random_subject, requantisations
 from rtl.array import Architecture, ArraySpec
 from rtl.mac import UniformSpec
-from rtl.options import add_parameters, design_named, read_parameters
+from rtl.options import array_size, design_named, integer, read_parameters
 from rtl.requant import ThresholdSpec
 from rtl.spec import MacSpec
-from siliquant.cli import Parser, run
+from siliquant.cli import called, run
 from siliquant.files import write_atomically
+from siliquant.options import read_jobs
 
 from .checker import MismatchError
 from .harness.drain import drain_tables
 from .harness.engine import ArrayEngine, GemmRecord
 from .harness.library import build_library
+from .parsers import equivalence as parser
 from .toolchain import SimulationError, ToolError
 
 __all__ = ["Equivalence", "verify"]
 
 PROG = "sim.equivalence"
-EPILOG = """\
-Parameters of the design are options too: --lanes 8, --units 2, --minimum-bits 4; see rtl/gen.py --list.
-
-examples:
-  python -m sim.equivalence --checkpoint runs/vit-mnist-w4a4 --images 20
-  python -m sim.equivalence --checkpoint integer/minilm-w1a1 --design xnor --rows 8 --cols 8
-  python -m sim.equivalence --random deit-tiny --bits 4 --architecture systolic --rows 32 --cols 32"""
 
 
 @dataclass(frozen=True)
@@ -183,71 +177,46 @@ def _kind(name: str) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line. Exit code 1 at the first mismatch."""
-    given = sys.argv[1:] if arguments is None else list(arguments)
-    first = Parser(prog=PROG, description=None, add_help=False)
-    first.add_argument("--design", default=UniformSpec.design)
-    design = design_named(first.parse_known_args(given)[0].design)
-
-    parser = Parser(prog=PROG, description=__doc__, epilog=EPILOG)
-    subject = parser.add_mutually_exclusive_group(required=True)
-    subject.add_argument("--checkpoint", type=Path, metavar="DIR", help="folder of qat.train or qat.export")
-    subject.add_argument("--random", metavar="PRESET", help="a preset with random weights, on random inputs")
-    parser.add_argument("--bits", type=int, default=4, metavar="B", help="widths of --random (default 4)")
-    parser.add_argument("--images", "--samples", type=int, default=1, metavar="N", help="images or texts (default 1)")
-    parser.add_argument("--design", default=UniformSpec.design, metavar="NAME", help="MAC design (default uniform)")
-    parser.add_argument("--rows", type=int, default=16, metavar="N", help="rows of the array (default 16)")
-    parser.add_argument("--cols", type=int, default=16, metavar="N", help="columns of the array (default 16)")
-    parser.add_argument(
-        "--architecture", choices=[each.value for each in Architecture], default=Architecture.BROADCAST.value,
-        help="how operands reach the elements (default broadcast)",
-    )  # fmt: skip
-    parser.add_argument("--depth", type=int, default=2048, metavar="N", help="words of each memory (default 2048)")
-    parser.add_argument(
-        "--requantise", action=BooleanOptionalAction, default=True,
-        help="requantise at the drain where a GEMM feeds the next, and compare the codes too (default on)",
-    )  # fmt: skip
-    parser.add_argument("--groups", type=int, default=1, metavar="N", help="parameter sets a column (default 1)")
-    parser.add_argument("--jobs", type=int, metavar="N", help="simulators side by side (default: one a core)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all records there too")
-    add_parameters(parser, design)
-    options = parser.parse_args(given)
-    if options.jobs is not None and options.jobs < 1:
-        raise ValueError(f"jobs must be at least 1, not {options.jobs}")
+    options = parser().parse_args(arguments)
+    design, jobs = design_named(options.design), read_jobs(options.jobs)
+    rows, columns = array_size(options.array)
+    depth = integer("depth", options.depth)
 
     torch.set_num_threads(1)  # the simulators have the cores
     if options.checkpoint is not None:
-        chosen = open_subject(options.checkpoint, options.images)
+        chosen = open_subject(options.checkpoint, options.samples)
     else:
         scheme = Scheme(weight_bits=options.bits, activation_bits=options.bits, scale_start="mean")
-        chosen = random_subject(options.random, scheme, options.images)
+        chosen = random_subject(options.random, scheme, options.samples)
     requant = None
-    if options.requantise:
+    if not options.no_requantise:
+        groups = 1 if options.groups is None else integer("groups", options.groups)
         bits = max((edge.bits for edge in requantisations(chosen.model, 1)), default=1)
-        requant = ThresholdSpec(accumulator_width=32, bits=bits, signed=False, groups=options.groups)
+        requant = ThresholdSpec(accumulator_width=32, bits=bits, signed=False, groups=groups)
     spec = ArraySpec(
-        mac=_mac(design, read_parameters(options, design), chosen), rows=options.rows, columns=options.cols,
-        architecture=Architecture(options.architecture), activation_depth=options.depth, weight_depth=options.depth,
-        result_depth=max(options.depth, options.rows), requant=requant,
+        mac=_mac(design, read_parameters(options, design), chosen), rows=rows, columns=columns,
+        architecture=Architecture(options.architecture), activation_depth=depth, weight_depth=depth,
+        result_depth=max(depth, rows), requant=requant,
     )  # fmt: skip
     bar = Console(stderr=True)
-    columns = (TextColumn("simulating"), BarColumn(), TextColumn("{task.fields[macs]}"), TimeRemainingColumn())
-    with Progress(*columns, console=bar, transient=True, disable=not bar.is_terminal) as progress:
+    shown = (TextColumn("simulating"), BarColumn(), TextColumn("{task.fields[macs]}"), TimeRemainingColumn())
+    with Progress(*shown, console=bar, transient=True, disable=not bar.is_terminal) as progress:
         task = progress.add_task("", total=None, macs="building")
         try:
             found = verify(
-                chosen, spec, jobs=options.jobs,
+                chosen, spec, jobs=jobs,
                 report=lambda done, total: progress.update(
                     task, completed=done, total=total, macs=f"{done / 1e6:.0f} of {total / 1e6:.0f} M MAC"
                 ),
             )  # fmt: skip
         except (MismatchError, ToolError, SimulationError) as error:
             progress.stop()
-            print(f"{PROG}: {error}", file=sys.stderr)
+            print(f"{called(PROG)}: {error}", file=sys.stderr)
             sys.exit(1)
     print_result(Console(width=None if sys.stdout.isatty() else 120), found)
-    if options.json is not None:
+    if options.out is not None:
         record = asdict(found) | {"spec": spec.parameters, "macs": found.macs, "mismatches": found.mismatches}
-        write_atomically(options.json, json.dumps(record, indent=1) + "\n")
+        write_atomically(options.out, json.dumps(record, indent=1) + "\n")
 
 
 def _mac(design: type[MacSpec], given: dict[str, int | bool], subject: Subject) -> MacSpec:

@@ -24,18 +24,15 @@ from rich.console import Console
 from rich.table import Table
 
 from qat.export import Subject, open_subject
-from siliquant.cli import Parser, run
+from siliquant.cli import run
 from siliquant.files import write_atomically
 
+from .parsers import record as parser
 from .tiles import DEFAULT, Tile, take_tiles
 
 __all__ = ["contents", "main"]
 
 PROG = "sim.record"
-EPILOG = """\
-examples:
-  python -m sim.record --checkpoint runs/vit-mnist-w4a4 --out hwmodel/data/streams/vit-mnist-w4a4.npz
-  python -m sim.record --checkpoint integer/minilm-w1a1 --out build/minilm-w1a1.npz --samples 16"""
 
 
 def contents(tiles: Sequence[Tile], about: Mapping[str, Any]) -> bytes:
@@ -100,13 +97,7 @@ def _provenance(subject: Subject, checkpoint: Path, command: str) -> dict[str, A
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     given = sys.argv[1:] if arguments is None else list(arguments)
-    parser = Parser(prog=PROG, description=__doc__, epilog=EPILOG)
-    parser.add_argument(
-        "--checkpoint", type=Path, required=True, metavar="DIR", help="folder of qat.train or qat.export"
-    )
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the .npz file that is written")
-    parser.add_argument("--samples", type=int, default=8, metavar="N", help="images or texts (default 8)")
-    options = parser.parse_args(given)
+    options = parser().parse_args(given)
     if options.out.suffix != ".npz":
         raise ValueError(f"out must be a file whose name ends in .npz, not {options.out}")
     torch.set_num_threads(1)  # float sums depend on the number of threads, and with them a code now and then

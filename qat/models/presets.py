@@ -21,6 +21,7 @@ from transformers import (
     ViTForImageClassification,
 )
 
+from ..names import PRESET_NAMES
 from .sret import SReTConfig, SReTForImageClassification
 
 __all__ = ["PRESET_NAMES", "Preset", "build", "config_from_dict", "from_config", "model_class", "preset"]
@@ -218,7 +219,6 @@ _CONFIGS: Mapping[str, Callable[[], PreTrainedConfig]] = MappingProxyType(
         "sret-mnist": _sret_mnist,
     }
 )
-PRESET_NAMES = tuple(_CONFIGS)
 
 # The usual class of each model type first.
 _CLASSES: Mapping[str, tuple[type[PreTrainedModel], ...]] = MappingProxyType(

@@ -469,7 +469,6 @@ def test_the_command_takes_mixed_precision(capsys: pytest.CaptureFixture[str]) -
         (["--bits", "x"], "bits must be an integer, not 'x'"),
         (["--depth", "40"],
          "activation_depth must be at least 48 words for one tile with sums of 768 products, not 40"),
-        (["--memories", "dram"], "device must be one of hp, lop, lstp-lop, not 'dram'"),
     ],
 )  # fmt: skip
 def test_bad_options_say_what_must_be(arguments: list[str], text: str) -> None:

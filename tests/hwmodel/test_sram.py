@@ -150,7 +150,7 @@ def fake(tmp_path: Path) -> Path:
 
 def test_the_command_writes_a_table(fake: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "table.json"
-    cacti.main(["--cacti", str(fake), "--device", "hp", "--origin", "made up", "--out", str(out)])
+    cacti.main(["--cacti", str(fake), "--memories", "hp", "--origin", "made up", "--out", str(out)])
     assert capsys.readouterr().out.splitlines()[0] == "64 x 32: 2,560 um2, 1.00 pJ"
     table, data = read_sram(out), json.loads(out.read_text())
     assert len(table.macros) == len(cacti.WORDS) * len(cacti.WORD_BITS)
@@ -158,7 +158,7 @@ def test_the_command_writes_a_table(fake: Path, tmp_path: Path, capsys: pytest.C
     assert (first.area_um2, first.read_pj, first.write_pj, first.leakage_uw) == (2560, 1, 2, 3)
     assert (first.access_ns, first.cycle_ns) == (1.5, 1.25)
     assert (data["origin"], data["node_nm"]) == ("made up", 45)
-    assert data["command"] == "python -m hwmodel.cacti --device hp --node-nm 45"
+    assert data["command"] == "python -m hwmodel.cacti --memories hp --node-nm 45"
 
 
 def test_a_failure_of_cacti_is_told(fake: Path, tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ def test_the_documentation_shows_what_the_command_prints() -> None:
     text = (ROOT / "docs" / "calibration.md").read_text()
     shown = text[text.index("<!-- validate:begin -->") : text.index("<!-- validate:end -->")]
     assert markdown(found, "design", 5).strip() in shown
-    assert "python -m hwmodel.validate --models hwmodel/data/models --format markdown" in shown
+    assert "python -m hwmodel.validate --cost-models hwmodel/data/models --format markdown" in shown
 
 
 def prediction(area: float, said: float, held_out: str = "lanes") -> Prediction:

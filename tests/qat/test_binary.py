@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from qat.binary import ElasticBinarizer
 from qat.fakequant import RELATIVE_FLOOR
 from qat.granularity import Granularity, PerChannel, PerHead, PerTensor
-from qat.quantizer import GradientScale
+from qat.ranges import GradientScale
 
 CASES: list[tuple[Granularity, tuple[int, ...], int]] = [
     (PerTensor(), (41,), 1),

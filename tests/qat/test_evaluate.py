@@ -99,13 +99,13 @@ def test_evaluation_leaves_the_mode_of_the_model(full_run: Path) -> None:
 
 def test_the_command_line(command: Callable[..., Any], low_run: Path) -> None:
     last = json.loads((low_run / "metrics.jsonl").read_text().splitlines()[-1])
-    ended = command(main, low_run, "--json", "--batch-size", 64)
+    ended = command(main, "--checkpoint", low_run, "--format", "json", "--batch-size", 64)
     assert (ended.code, ended.err) == (0, "")
     assert json.loads(ended.out) == {
         "score": last["test_score"], "low": last["test_low"], "high": last["test_high"], "n": 60,
         "loss": last["test_loss"],
     }  # fmt: skip
-    ended = command(main, low_run)
+    ended = command(main, "--checkpoint", low_run)
     assert (ended.code, ended.err) == (0, "")
     correct = round(60 * last["test_score"])
     low, high = (100 * edge for edge in wilson_interval(correct, 60))
@@ -121,7 +121,7 @@ def test_a_regression_on_the_command_line(
     wanted = torch.arange(4.0)
     result = Evaluation(torch.tensor([[0.0], [1.0], [3.0], [2.0]]), wanted, 0.5)
     monkeypatch.setattr("qat.evaluate.evaluate", lambda *_, **__: result)
-    ended = command(main, full_run)
+    ended = command(main, "--checkpoint", full_run)
     assert re.fullmatch(
         r"correlation 80\.00 % \(4 samples; 95 % interval -69\.\d\d to 99\.\d\d %\), loss 0\.5000\n", ended.out
     )
@@ -140,7 +140,7 @@ def test_test_samples_that_changed(
     ours = opened("mnist5k", image_size=28).test.fingerprint[:12]
     monkeypatch.setattr("qat.evaluate.open_data", other)
     theirs = other("mnist5k", image_size=28).test.fingerprint[:12]
-    ended = command(main, full_run)
+    ended = command(main, "--checkpoint", full_run)
     assert (ended.code, ended.out) == (2, "")
     assert ended.err == (
         f"program: error: mnist5k must hold the test samples of the run ({ours}), not others ({theirs})\n"
@@ -153,15 +153,17 @@ def test_what_is_no_run(command: Callable[..., Any], full_run: Path, tmp_path: P
         assert (ended.code, ended.out, ended.err.count("\n")) == (2, "", 1)
         return str(ended.err).split(": error: ", 1)[1].strip()
 
-    assert refused(tmp_path) == f"{tmp_path} must be the folder of a run with a run.json in it"
-    assert refused(full_run, "--batch-size", 0) == "batch_size must be at least 1, not 0"
-    assert refused() == "the following arguments are required: RUN"
+    assert refused("--checkpoint", tmp_path) == f"{tmp_path} must be the folder of a run with a run.json in it"
+    assert refused("--checkpoint", full_run, "--batch-size", 0) == (
+        "batch_size must be an integer from 1 to 1048576, not '0'"
+    )
+    assert refused() == "the following arguments are required: --checkpoint"
     record = (full_run / "run.json").read_text()
     write_atomically(tmp_path / "run.json", record)
     model = tmp_path / "model.safetensors"
-    assert refused(tmp_path) == f"{model} must be there: the run has not finished an epoch yet"
+    assert refused("--checkpoint", tmp_path) == f"{model} must be there: the run has not finished an epoch yet"
     model.write_bytes((full_run / "model.safetensors").read_bytes()[:-100])
-    assert refused(tmp_path).startswith(f"{model} must be a safetensors file: ")
+    assert refused("--checkpoint", tmp_path).startswith(f"{model} must be a safetensors file: ")
 
 
 def test_images_have_the_size_that_the_model_takes(
@@ -172,5 +174,5 @@ def test_images_have_the_size_that_the_model_takes(
     opened = qat.evaluate.open_data
     monkeypatch.setattr("qat.evaluate.open_data", lambda *a, **o: (asked.append(o["image_size"]), opened(*a, **o))[1])
     out = train(tmp_path / "run", bits=32, epochs=0, limit=16)
-    assert command(main, out).code == 0
+    assert command(main, "--checkpoint", out).code == 0
     assert asked == [28]

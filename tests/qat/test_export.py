@@ -218,7 +218,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_run_becomes_an_integer_model(finished: Path, tmp_path: Path, command: Command) -> None:
     out = tmp_path / "deep" / "integer"
-    ended = command(finished, "--out", out)
+    ended = command("--checkpoint", finished, "--out", out)
     assert (ended.code, ended.err) == (0, "")
     # 4 convolution, scores, context and three linear precisions, each with its count.
     for row in ("convolution │ 8 signed │ 8 signed │ 1", "linear │ 2 signed │ 2..4 signed │ 1",
@@ -247,17 +247,17 @@ def test_a_run_becomes_an_integer_model(finished: Path, tmp_path: Path, command:
 
 def test_samples_are_as_many_as_asked_for(finished: Path, tmp_path: Path, command: Command) -> None:
     for wanted in (1, 70):
-        ended = command(finished, "--out", tmp_path, "--samples", wanted)
+        ended = command("--checkpoint", finished, "--out", tmp_path, "--samples", wanted)
         assert ended.code == 0
         assert f"{wanted} of {wanted} predictions equal" in ended.out
-    ended = command(finished, "--out", tmp_path, "--samples", 0)
+    ended = command("--checkpoint", finished, "--out", tmp_path, "--samples", 0)
     assert (ended.code, "predictions" in ended.out) == (0, False)
     assert IntegerModel.load(tmp_path).gemms()
 
 
 def test_the_same_run_gives_the_same_bytes(finished: Path, tmp_path: Path, command: Command) -> None:
     for folder in ("one", "two"):
-        assert command(finished, "--out", tmp_path / folder, "--samples", 0).code == 0
+        assert command("--checkpoint", finished, "--out", tmp_path / folder, "--samples", 0).code == 0
     for name in ("integer.json", "integer.safetensors"):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
 
@@ -269,7 +269,7 @@ def test_exit_code_1_when_a_prediction_differs(
         samples=3, predictions=2, codes=90, ties=4, largest_step=1, untouched=1, largest_difference=2.5e-7
     )
     monkeypatch.setattr(export, "compare_paths", lambda *_: found)
-    ended = command(finished, "--out", tmp_path, "--samples", 3)
+    ended = command("--checkpoint", finished, "--out", tmp_path, "--samples", 3)
     assert ended.code == 1
     assert ended.out.endswith(
         "2 of 3 predictions equal; 4 of 90 codes differ by a rounding tie (by 1 at most) in 2 samples; "
@@ -286,18 +286,18 @@ def test_bad_input_is_one_line_and_exit_code_2(finished: Path, tmp_path: Path, c
     out = tmp_path / "out"
     prefix = "python -m qat.export: error: "
     for arguments, message in (
-        ((full,), f"{full} must be a quantised run to have integers; it is at full precision"),
-        ((tmp_path,), f"{tmp_path} must be the folder of a run with a run.json in it"),
+        (("--checkpoint", full), f"{full} must be a quantised run to have integers; it is at full precision"),
+        (("--checkpoint", tmp_path), f"{tmp_path} must be the folder of a run with a run.json in it"),
         (
-            (unfinished,),
+            ("--checkpoint", unfinished),
             f"{unfinished / 'model.safetensors'} must be there: the run has not finished an epoch yet",
         ),
-        ((finished, "--samples", -1), "samples must be at least 0, not -1"),
-        ((finished, "--samples", "x"), "argument --samples: invalid int value: 'x'"),
+        (("--checkpoint", finished, "--samples", -1), "samples must be at least 0, not -1"),
+        (("--checkpoint", finished, "--samples", "x"), "argument --samples: invalid int value: 'x'"),
     ):
         ended = command(*arguments, "--out", out)
         assert (ended.code, ended.out, ended.err) == (2, "", f"{prefix}{message}\n")
-    ended = command(finished)
+    ended = command("--checkpoint", finished)
     assert (ended.code, ended.err) == (2, f"{prefix}the following arguments are required: --out\n")
     assert not out.exists()
 
@@ -353,9 +353,9 @@ def test_the_command_in_the_document_runs(finished: Path, tmp_path: Path, comman
     lines = [line for block in blocks("sh") for line in block.splitlines()]
     assert lines
     for line in lines:
-        program, dash, module, source, *rest = shlex.split(line)
-        assert (program, dash, module) == ("python", "-m", "qat.export")
+        program, dash, module, option, source, *rest = shlex.split(line)
+        assert (program, dash, module, option) == ("python", "-m", "qat.export", "--checkpoint")
         assert source == "runs/vit-mnist-w2a2"
         place = rest.index("--out") + 1
         rest[place] = str(tmp_path / rest[place])
-        assert command(finished, *rest).code == 0
+        assert command("--checkpoint", finished, *rest).code == 0

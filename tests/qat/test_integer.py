@@ -35,7 +35,7 @@ from qat.gemm import Product, exact_product
 from qat.integer import IntegerModel
 from qat.layers import QuantLinear
 from qat.models.sret import SReTConfig, SReTForImageClassification
-from qat.quantizer import GradientScale
+from qat.ranges import GradientScale
 from qat.scheme import Override, Scheme
 
 FAMILIES = ("vit", "deit", "swin", "bert", "sret")

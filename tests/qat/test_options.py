@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from qat.options import Options, add_arguments, merge, read_config, typed
-from qat.quantizer import GradientScale
+from qat.ranges import GradientScale
 from qat.scheme import Override, Scheme
 from siliquant.cli import Parser
 
@@ -278,5 +278,5 @@ def test_the_help_names_every_default() -> None:
     text = " ".join(parser.format_help().split())
     for entry in fields(Options):
         assert f"--{entry.name.replace('_', '-')}" in text
-    for default in ("(default: vit-mnist)", "(default: 4)", "(default: 0.0005)", "(default: on)", "(default: off)"):
+    for default in ("(default vit-mnist)", "(default 4)", "(default 0.0005)", "(default on)", "(default off)"):
         assert default in text

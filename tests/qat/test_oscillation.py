@@ -15,7 +15,8 @@ from qat.binary import ElasticBinarizer
 from qat.granularity import Granularity, PerChannel, PerHead, PerTensor
 from qat.native import kernels
 from qat.oscillation import Freezer, OscillationTracker, bin_regulariser, regulariser_weight
-from qat.quantizer import Quantizer, StatisticalQuantizer, code_range
+from qat.quantizer import Quantizer, StatisticalQuantizer
+from qat.ranges import code_range
 
 Weights = dict[str, tuple[nn.Parameter, Quantizer]]
 

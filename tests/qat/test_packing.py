@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from qat.packing import pack, unpack
-from qat.quantizer import code_range
+from qat.ranges import code_range
 
 
 def bits_of(code: int, bits: int) -> str:

@@ -17,7 +17,8 @@ from qat import fakequant
 from qat.fakequant import RELATIVE_FLOOR
 from qat.granularity import Granularity, Layout, PerChannel, PerHead, PerTensor
 from qat.native import kernels
-from qat.quantizer import GradientScale, Quantizer, StatisticalQuantizer, check_bits, code_range
+from qat.quantizer import Quantizer, StatisticalQuantizer
+from qat.ranges import GradientScale, check_bits, code_range
 from qat.scalesearch import ScaleSearch, fit_scale
 
 CASES: list[tuple[Granularity, tuple[int, ...], int]] = [

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qat.quantizer import GradientScale
+from qat.ranges import GradientScale
 from qat.scheme import Override, Scheme, Widths
 
 NAME = "vit.layers.0.attention.q_proj"

@@ -213,11 +213,12 @@ def test_training_has_the_threads_that_are_asked_for() -> None:
     ("arguments", "words"),
     [
         (["--bits", "5"], "bits must be an integer from 2 to 4, not 5"),
-        (["--images", "0"], "images must be an integer from 1 to 1000, not 0"),
+        (["--samples", "0"], "samples must be an integer from 1 to 1000, not 0"),
+        (["--export-samples", "0"], "export_samples must be an integer from 1 to 1000, not 0"),
         (["--threads", "0"], "threads must be an integer from 1 to 256, not 0"),
         (["--limit", "10"], "limit must be an integer from 64 to 4000, not 10"),
-        (["--array", "8"], "array must be ROWSxCOLUMNS, as in 8x8, not '8'"),
-        (["--array", "8xeight"], "array must be ROWSxCOLUMNS, as in 8x8, not '8xeight'"),
+        (["--array", "8"], "array must be ROWSxCOLUMNS, as in 16x16, not '8'"),
+        (["--array", "8xeight"], "array must be ROWSxCOLUMNS, as in 16x16, not '8xeight'"),
         (["--array", "100x8"], "rows must be an integer from 1 to 64, not 100"),
         (["--lanes", "few"], "argument --lanes: invalid int value: 'few'"),
         (["--out", "/dev/null"], "/dev/null: File exists"),
@@ -248,8 +249,8 @@ def test_a_failing_step_ends_it_with_its_exit_code(
 def test_silicon_wants_a_record(text: str, tmp_path: Path) -> None:
     path = tmp_path / "record.json"
     path.write_text(text)
-    with pytest.raises(ValueError, match=r"must be a record that sim\.equivalence --json wrote"):
-        silicon.main([str(path), "--out", str(tmp_path)])
+    with pytest.raises(ValueError, match=r"must be a record that sim\.equivalence --out wrote"):
+        silicon.main(["--equivalence", str(path), "--out", str(tmp_path)])
 
 
 @pytest.mark.parametrize("architecture", list(Architecture))
@@ -277,7 +278,7 @@ def test_a_small_demonstration(tmp_path: Path) -> None:
     out = tmp_path / "demo"
     command = [
         sys.executable, "-m", "reports.demo", "--out", str(out), "--bits", "2", "--epochs", "1", "--bit-epochs", "1",
-        "--limit", "64", "--samples", "2", "--images", "1", "--array", "4x4", "--lanes", "4", "--threads", "1",
+        "--limit", "64", "--export-samples", "2", "--samples", "1", "--array", "4x4", "--lanes", "4", "--threads", "1",
     ]  # fmt: skip
     # Other tests have the other cores: threads of PyTorch that wait for each other take most of the time then.
     alone_on_a_core = os.environ | {"OMP_NUM_THREADS": "1"}

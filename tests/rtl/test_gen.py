@@ -120,7 +120,7 @@ BAD = [
     ("--design uniform --array 0x4", "rows must be an integer from 1 to 256, not 0"),
     ("--design uniform --array 4x257", "columns must be an integer from 1 to 256, not 257"),
     ("--design uniform --array 4x4 --architecture ring",
-     "architecture must be one of broadcast, systolic, not 'ring'"),
+     "argument --architecture: invalid choice: 'ring' (choose from 'broadcast', 'systolic')"),
     ("--design uniform --array 4x4 --weight-depth deep", "weight_depth must be an integer, not 'deep'"),
     ("--design uniform --array 4x4 --result-depth 3",
      "result_depth must be at least the 4 rows of one tile, not 3"),

@@ -111,8 +111,8 @@ def test_planted_faults_are_located(small: tuple[Subject, ArraySpec], fault: str
 
 
 def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ["--random", "vit-mnist", "--rows", "8", "--cols", "8", "--lanes", "8", "--reduction-length", "1024"]
-    main([*arguments, "--json", str(tmp_path / "found.json")])
+    arguments = ["--random", "vit-mnist", "--array", "8x8", "--lanes", "8", "--reduction-length", "1024"]
+    main([*arguments, "--out", str(tmp_path / "found.json")])
     shown = capsys.readouterr().out
     assert "1 samples; 124,244 accumulators and all logits equal PyTorch's, and so do 39,168 codes" in shown
     found = json.loads((tmp_path / "found.json").read_text())
@@ -159,9 +159,10 @@ def test_a_mismatch_ends_the_command_with_1(
     [
         (["--random", "vit"], r"preset must be one of .*, not 'vit'"),
         (["--checkpoint", "nowhere"], "the checkpoint must be a folder of qat.train or qat.export, not nowhere"),
-        (["--random", "vit-mnist", "--images", "0"], "samples must be at least 1, not 0"),
-        (["--random", "vit-mnist", "--jobs", "0"], "jobs must be at least 1, not 0"),
-        (["--random", "vit-mnist", "--rows", "0"], "rows must be an integer from 1 to 256, not 0"),
+        (["--random", "vit-mnist", "--samples", "0"], "samples must be at least 1, not 0"),
+        (["--random", "vit-mnist", "--jobs", "0"], "jobs must be an integer from 1 to 1024, not '0'"),
+        (["--random", "vit-mnist", "--array", "8"], "array must be ROWSxCOLUMNS, as in 16x16, not '8'"),
+        (["--random", "vit-mnist", "--array", "0x8"], "rows must be an integer from 1 to 256, not 0"),
         (["--random", "vit-mnist", "--design", "x"], "design must be one of uniform, .*, not 'x'"),
         (["--random", "vit-mnist", "--lanes", "many"], "lanes must be an integer, not 'many'"),
         (["--random", "vit-mnist", "--bits", "9"], "weight_bits must be an integer from 1 to 8, not 9"),

@@ -1,0 +1,148 @@
+"""Options that several commands of hwmodel have; nothing heavy is imported, so that help comes at once."""
+
+from __future__ import annotations
+
+from argparse import Namespace, _ActionsContainer
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from siliquant.cli import Parser
+
+if TYPE_CHECKING:
+    from hwmodel.stimulus import StreamPlan
+    from rtl.spec import MacSpec
+
+__all__ = [
+    "LIBRARIES",
+    "MEMORIES",
+    "NETWORKS",
+    "add_clock",
+    "add_cost_models",
+    "add_effort",
+    "add_fresh",
+    "add_library",
+    "add_library_file",
+    "add_memories",
+    "add_mix",
+    "add_network",
+    "add_operands",
+    "plan_of",
+    "spec_of",
+]
+
+LIBRARIES = ("freepdk45", "sky130hd", "ihp-sg13g2", "asap7")
+"""Libraries that go by name."""
+NETWORKS = tuple(sorted(path.stem for path in (Path(__file__).parent / "data" / "workloads").glob("*.json")))
+"""Networks whose GEMM lists come with the package."""
+MEMORIES = ("hp", "lop", "lstp-lop")
+"""Transistors of memories, the default last."""
+_LIBRARY = "standard-cell library"
+
+
+def add_library(parser: Parser, group: _ActionsContainer | None = None, *, several: bool = False) -> None:
+    """``--library NAME``, in a group of ``parser`` where given. several: may be repeated; all by default."""
+    (group or parser).add_argument(
+        "--library", metavar="NAME", default=None if several else LIBRARIES[0],
+        action="append" if several else "store",
+        help=f"{_LIBRARY}: {', '.join(LIBRARIES)}{' (default: all that have a table)' if several else ''}",
+    )  # fmt: skip
+    parser.suggestions["library"] = LIBRARIES
+
+
+def add_library_file(parser: Parser, *, full_adder: bool = True) -> None:
+    """``--library NAME`` or ``--liberty FILE``, and what belongs to it: ``--full-adder``, ``--pdk-dir``."""
+    which = parser.add_mutually_exclusive_group()
+    add_library(parser, which)
+    which.add_argument(
+        "--liberty", type=Path, metavar="FILE", help=f"Liberty file of another {_LIBRARY}: .lib, .lib.gz or .lib.xz"
+    )
+    if full_adder:
+        parser.add_argument("--full-adder", metavar="CELL", help="its full-adder cell (default: found by function)")
+    parser.add_argument(
+        "--pdk-dir", type=Path, metavar="DIR", help="Liberty files of the open PDKs (default: $SILIQUANT_PDK_DIR)"
+    )
+
+
+def add_clock(parser: Parser, meaning: str = "clock to meet, MHz") -> None:
+    """``--clock-mhz F``, as text for :func:`siliquant.options.positive`."""
+    parser.add_argument("--clock-mhz", metavar="F", default="500", help=meaning)
+
+
+def add_effort(parser: Parser) -> None:
+    """``--effort NAME``."""
+    parser.add_argument("--effort", choices=("quick", "normal", "high"), default="normal", metavar="NAME",
+                        help="synthesis recipes tried")  # fmt: skip
+
+
+def add_fresh(parser: Parser) -> None:
+    """``--fresh``."""
+    parser.add_argument("--fresh", action="store_true", help="synthesise again what is known already")
+
+
+def add_cost_models(parser: Parser, default: str = "the package's") -> None:
+    """``--cost-models DIR`` and ``--calibration DIR``."""
+    parser.add_argument("--cost-models", type=Path, metavar="DIR", help=f"fitted cost models (default: {default})")
+    parser.add_argument("--calibration", type=Path, metavar="DIR", help="calibration tables (default: the package's)")
+
+
+def add_network(parser: Parser, default: str | None, meaning: str = "network") -> None:
+    """``--model NAME``."""
+    parser.add_argument("--model", metavar="NAME", default=default, help=f"{meaning}: {', '.join(NETWORKS)}")
+    parser.suggestions["model"] = NETWORKS
+
+
+def add_memories(parser: Parser) -> None:
+    """``--memories NAME``."""
+    parser.add_argument("--memories", choices=MEMORIES, default=MEMORIES[-1], metavar="NAME",
+                        help="transistors of the memories")  # fmt: skip
+
+
+def add_mix(parser: Parser, default: str | None) -> None:
+    """``--mean B``, ``--widths LIST`` and ``--sensitivity FILE``: mixed precision in a network."""
+    parser.add_argument("--mean", metavar="B", default=default, help="mean bits of a mix, weighted by MACs")
+    parser.add_argument("--widths", metavar="LIST", default="2,4,8", help="widths of a mix")
+    parser.add_argument("--sensitivity", type=Path, metavar="FILE",
+                        help="table of sensitivities, JSON or CSV (default: the paper's order)")  # fmt: skip
+
+
+def add_operands(parser: Parser) -> None:
+    """``--bits B``, ``--unsigned`` and ``--stream NAME``: what runs on a design, for :func:`plan_of`."""
+    parser.add_argument("--bits", metavar="B", help="bits of weights and activations (default: the design's widest)")
+    parser.add_argument("--unsigned", action="store_true", help="activations are unsigned")
+    parser.add_argument("--stream", metavar="NAME", default="uniform",
+                        help="operand stream: uniform, lsq-gaussian or a recorded network")  # fmt: skip
+
+
+def spec_of(options: Namespace) -> MacSpec:
+    """The design; a uniform one has the operands' bits unless its own are given. Raises ValueError."""
+    from rtl.mac import UniformSpec
+    from rtl.options import design_named, integer, read_parameters
+
+    design = design_named(options.design)
+    values = read_parameters(options, design)
+    if design is UniformSpec and options.bits is not None:
+        bits = integer("bits", options.bits)
+        values = {"weight_bits": bits, "activation_bits": bits, **values}
+    return design(**values)
+
+
+def plan_of(options: Namespace, spec: MacSpec) -> StreamPlan:
+    """What runs on ``spec``. Raises ValueError for a precision that it has not, or a stream that there is not."""
+    from hwmodel.estimate import default_plan
+    from hwmodel.stimulus import StreamPlan
+    from hwmodel.streams import Stream
+    from rtl.mac import UniformSpec
+    from rtl.options import integer
+    from rtl.spec import Precision
+
+    signed = not options.unsigned
+    if isinstance(spec, UniformSpec):
+        precision = Precision(spec.weight_bits, spec.activation_bits, signed)
+    elif options.bits is None:
+        widest = default_plan(spec).precision
+        precision = Precision(widest.weight_bits, widest.activation_bits, signed)
+    else:
+        bits = integer("bits", options.bits)
+        precision = Precision(bits, bits, signed)
+    spec.check_precision(precision)
+    return StreamPlan(precision, Stream(options.stream))

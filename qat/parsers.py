@@ -1,0 +1,125 @@
+"""The command lines of qat, apart from the commands so that help and bad options are answered without torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from siliquant.cli import Parser
+from siliquant.options import (
+    add_batch_size,
+    add_checkpoint,
+    add_format,
+    add_out_file,
+    add_out_folder,
+    add_samples,
+)
+
+from .names import DATA, PRESET_NAMES
+from .options import add_arguments
+
+__all__ = ["evaluate", "export", "softlabels", "trace", "train"]
+
+
+def train() -> Parser:
+    """Of qat.train."""
+    made = Parser(
+        prog="python -m qat.train",
+        description="Trains a low-bit (or full-precision) transformer and keeps everything of it in one folder.",
+        epilog="In several processes: torchrun --nproc-per-node 4 -m qat.train ...; docs/training.md is the manual.\n\n"
+        "example:\n"
+        "  python -m qat.train --bits 2 --start runs/fp --teacher runs/fp --obr 0.01 --out runs/w2a2",
+        rare=True,
+    )
+    made.add_argument("--config", type=Path, metavar="FILE", help="YAML or TOML with the same names; flags win")
+    made.add_argument("--resume", action="store_true", help="go on with the run in --out")
+    made.add_argument("--list-models", action="store_true", help="print the networks and end")
+    add_arguments(made)
+    made.suggestions["model"] = PRESET_NAMES
+    return made
+
+
+def evaluate() -> Parser:
+    """Of qat.evaluate."""
+    made = Parser(
+        prog="python -m qat.evaluate",
+        description="Accuracy of a run on its test split, with a 95 % confidence interval.",
+        epilog="example:\n  python -m qat.evaluate --checkpoint runs/vit-mnist-w2a2",
+    )
+    add_checkpoint(made, required=True)
+    add_batch_size(made, 256)
+    add_format(made, "text", "json")
+    return made
+
+
+def export() -> Parser:
+    """Of qat.export."""
+    made = Parser(
+        prog="python -m qat.export",
+        description="Writes the integers of a quantised run (see docs/integer-format.md) and checks them on its test "
+        "split: logits and codes of the integer network against the fake-quantised one. Exit code 1 when a "
+        "prediction differs.",
+        epilog="example:\n  python -m qat.export --checkpoint runs/vit-mnist-w4a4 --out integer/vit-mnist-w4a4",
+    )
+    add_checkpoint(made, required=True)
+    add_out_folder(made, "the two files of integers", required=True)
+    add_samples(made, None, " that are checked (default: all; 0: none)")
+    return made
+
+
+def softlabels() -> Parser:
+    """Of qat.softlabels."""
+    made = Parser(
+        prog="qat.softlabels",
+        description="Stores a teacher's soft labels of many crops of every training image. Multi-crop knowledge "
+        'distillation (after Shen and Xing, "A Fast Knowledge Distillation Framework", 2022): the teacher runs once; '
+        "training replays the stored views and labels.",
+        epilog="""\
+DIR is filled shard by shard. The same command goes on after an interruption; with more crops, only the new ones are
+made. The manifest says what the labels are of; anything else about them needs another folder.
+
+examples:
+  python -m qat.softlabels --teacher runs/fp --data mnist5k --crops 8 --out labels/mnist5k
+  python -m qat.softlabels --teacher deit/ --data imagefolder:imagenet --crops 200 --out labels/in
+  python -m qat.softlabels --from-fkd released/ --data imagefolder:imagenet --out labels/fkd""",
+    )
+    source = made.add_mutually_exclusive_group(required=True)
+    source.add_argument("--teacher", type=Path, metavar="PATH", help="teacher: a run, a folder or a file of weights")
+    source.add_argument("--from-fkd", type=Path, metavar="DIR", help="take the labels of an FKD release instead")
+    made.add_argument("--data", required=True, metavar="NAME", help=f"data set: {', '.join(filter(has_images, DATA))}")
+    add_out_folder(made, "the soft labels", required=True)
+    made.add_argument("--crops", metavar="M", help="crops of each image (with --from-fkd: all by default)")
+    made.add_argument("--top-k", default="5", metavar="K", help="probabilities kept of each crop")
+    made.add_argument(
+        "--scale", metavar="LOW,HIGH", help="areas of random crops (default: the data's own augmentation)"
+    )
+    made.add_argument("--seed", default="0", metavar="N", help="seed of all draws")
+    made.add_argument("--model", metavar="NAME", help="network, of a teacher that is bare weights")
+    made.add_argument("--image-size", metavar="N", help="pixels a side of images (default: the network's)")
+    add_batch_size(made, 256)
+    made.add_argument("--images-per-shard", default="1024", metavar="N", help="images of one file")
+    made.add_argument("--workers", default="0", metavar="N", help="processes that load images")
+    made.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", metavar="NAME",
+                      help="where PyTorch computes")  # fmt: skip
+    made.suggestions["model"] = PRESET_NAMES
+    return made
+
+
+def has_images(data: str) -> bool:
+    """Whether a data set is of images, by its name."""
+    return data != "mr" and not data.startswith("glue:")
+
+
+def trace() -> Parser:
+    """Of qat.trace."""
+    made = Parser(
+        prog="qat.trace",
+        description="The matrix products of one inference of a network, by shape. The network, with random weights, "
+        "runs once with integers, and every product that its layers ask for is written down. So the list has what "
+        "really runs: each window, each head, each repeated application of a block.",
+        epilog="example:\n  python -m qat.trace --model deit-tiny --out deit-tiny.json",
+    )
+    made.add_argument("--model", choices=PRESET_NAMES, required=True, metavar="NAME", help="network")
+    made.add_argument("--tokens", type=int, default=128, metavar="N", help="length of a text")
+    made.add_argument("--labels", type=int, metavar="N", help="classes (default: 1000 for images, 2 for texts)")
+    add_out_file(made, "the list of GEMMs, JSON", required=True)
+    return made

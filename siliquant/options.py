@@ -1,0 +1,102 @@
+"""Options that several commands have: each with one name, one sentence of help and one way to read it."""
+
+from __future__ import annotations
+
+import os
+from argparse import Action, _ActionsContainer
+from pathlib import Path
+
+from siliquant.cli import Parser
+
+__all__ = [
+    "MOST_JOBS",
+    "add_batch_size",
+    "add_checkpoint",
+    "add_format",
+    "add_jobs",
+    "add_out_file",
+    "add_out_folder",
+    "add_samples",
+    "check_writable",
+    "integer",
+    "positive",
+    "read_jobs",
+]
+
+MOST_JOBS = 1024
+
+
+def add_out_folder(parser: Parser, holds: str, default: str | None = None, *, required: bool = False) -> Action:
+    """``--out DIR``; ``holds``: what is written there."""
+    return parser.add_argument(
+        "--out", type=Path, metavar="DIR", default=None if default is None else Path(default), required=required,
+        help=f"output folder: {holds}",
+    )  # fmt: skip
+
+
+def add_out_file(parser: Parser, holds: str, *, required: bool = False) -> Action:
+    """``--out FILE``; ``holds``: what is written there."""
+    return parser.add_argument("--out", type=Path, metavar="FILE", required=required, help=f"output file: {holds}")
+
+
+def add_format(parser: Parser, *forms: str) -> Action:
+    """``--format``, by default the first of ``forms``."""
+    return parser.add_argument("--format", choices=forms, default=forms[0], metavar="NAME", help="what is printed")
+
+
+def add_jobs(parser: _ActionsContainer, default: int | None = None) -> Action:
+    """``--jobs N``, as text for :func:`read_jobs`."""
+    text = "" if default else " (default: the processor's cores)"
+    return parser.add_argument(
+        "--jobs", metavar="N", default=None if default is None else str(default), help=f"work done side by side{text}"
+    )
+
+
+def read_jobs(text: str | None) -> int:
+    """The number in ``--jobs``, 1 to 1024; of cores where it was not given. Raises ValueError."""
+    return os.cpu_count() or 1 if text is None else integer("jobs", text, 1, MOST_JOBS)
+
+
+def add_checkpoint(parser: _ActionsContainer, *, integers: bool = False, required: bool = False) -> Action:
+    """``--checkpoint DIR``: a run, or with ``integers`` also what was exported of one."""
+    folder = "folder of a trained run" + (", or of its exported integers" if integers else "")
+    return parser.add_argument("--checkpoint", type=Path, metavar="DIR", help=folder, required=required)
+
+
+def add_samples(parser: Parser, default: int | None, more: str = "") -> Action:
+    """``--samples N``."""
+    return parser.add_argument(
+        "--samples", type=int, metavar="N", default=default, help=f"test samples, images or texts{more}"
+    )
+
+
+def add_batch_size(parser: Parser, default: int) -> Action:
+    """``--batch-size N``."""
+    return parser.add_argument("--batch-size", metavar="N", default=str(default), help="samples at a time")
+
+
+def integer(name: str, text: str, low: int, high: int) -> int:
+    """The number in an option. Raises ValueError for what is none, or out of range."""
+    if not text.strip().isdecimal() or not low <= int(text) <= high:
+        raise ValueError(f"{name} must be an integer from {low} to {high}, not {text!r}")
+    return int(text)
+
+
+def positive(name: str, text: str) -> float:
+    """The number in an option. Raises ValueError for what is none, or not above 0 and finite."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise ValueError(f"{name} must be a positive number, not {text!r}")
+    return value
+
+
+def check_writable(folder: Path) -> None:
+    """Raises OSError before any work is done where a folder cannot be written."""
+    import tempfile
+
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder):
+        pass

@@ -1,0 +1,60 @@
+"""The command lines of sim, apart from the commands so that help and bad options are answered without torch."""
+
+from __future__ import annotations
+
+from rtl.array import Architecture
+from rtl.mac import UniformSpec
+from rtl.options import DesignParser, add_architecture, add_array, add_depth, add_groups
+from siliquant.cli import Parser
+from siliquant.options import add_checkpoint, add_jobs, add_out_file, add_samples
+
+__all__ = ["equivalence", "record"]
+
+
+def equivalence() -> DesignParser:
+    """Of sim.equivalence; the parameters of the design are options too."""
+    made = DesignParser(
+        prog="sim.equivalence",
+        description="Proves by simulation that a generated array computes every GEMM of a trained network exactly as "
+        "PyTorch does: accumulators, requantised codes and logits, bit for bit. Exit code 1 at the first mismatch.",
+        epilog="""\
+The parameters of another design: --design NAME --help. docs/simulation.md says what is compared.
+
+examples:
+  python -m sim.equivalence --checkpoint runs/vit-mnist-w4a4 --samples 20
+  python -m sim.equivalence --checkpoint integer/minilm-w1a1 --design xnor --array 8x8
+  python -m sim.equivalence --random deit-tiny --bits 4 --architecture systolic --array 32x32""",
+        default=UniformSpec.design,
+    )
+    subject = made.add_mutually_exclusive_group(required=True)
+    add_checkpoint(subject, integers=True)
+    subject.add_argument("--random", metavar="NAME", help="a network with random weights, on random inputs")
+    made.add_argument("--bits", type=int, default=4, metavar="B", help="bits of weights and activations of --random")
+    add_samples(made, 1)
+    add_array(made, "16x16")
+    add_architecture(made, Architecture.BROADCAST.value)
+    add_depth(made, 2048)
+    made.add_argument("--no-requantise", action="store_true", help="no requantisers at the end of the columns")
+    add_groups(made)
+    add_jobs(made)
+    add_out_file(made, "records of all GEMMs, JSON (default: none)")
+    return made
+
+
+def record() -> Parser:
+    """Of sim.record."""
+    made = Parser(
+        prog="sim.record",
+        description="Records operand codes of the matrix products of a trained network, as one element of an array "
+        "sees them: of each kind of product a few layers, of each of them some rows and columns.",
+        epilog="""\
+Recordings in hwmodel/data/streams are operand streams by the name of the network (docs/synthesis.md).
+
+examples:
+  python -m sim.record --checkpoint runs/vit-mnist-w4a4 --out build/vit-mnist-w4a4.npz
+  python -m sim.record --checkpoint integer/minilm-w1a1 --samples 16 --out build/minilm-w1a1.npz""",
+    )
+    add_checkpoint(made, integers=True, required=True)
+    add_out_file(made, "the recording, .npz", required=True)
+    add_samples(made, 8)
+    return made
