@@ -1,0 +1,148 @@
+"""Synthesises one design: its area, timing and power in a standard-cell library: ``python -m hwmodel.synthesise``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hwmodel.options import (
+    add_clock,
+    add_effort,
+    add_fresh,
+    add_library_file,
+    add_operands,
+    plan_of,
+    spec_of,
+)
+from rtl.options import DesignParser
+from siliquant.cli import run
+from siliquant.options import add_format, add_jobs, add_out_folder, positive, read_jobs
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from hwmodel.row import SynthesisRow
+    from hwmodel.specimen import Bench
+    from hwmodel.stimulus import StreamPlan
+    from rtl.spec import MacSpec
+
+__all__ = ["lines_of", "main", "parser"]
+
+PROG = "hwmodel.synthesise"
+EPILOG = """\
+What is known already is looked up. DIR gets NAME.v, the mapped netlist, and NAME.json, the row with all figures; it is
+synthesised again where only its row is known. The netlist is simulated against the golden model of the design. The
+parameters of another design: --design NAME --help.
+
+examples:
+  python -m hwmodel.synthesise --bits 4 --lanes 16
+  python -m hwmodel.synthesise --design bitfusion --units 1 --bits 2 --clock-mhz 400 --out build/synth
+  python -m hwmodel.synthesise --design loom --liberty my.lib.gz --format json"""
+
+
+def parser() -> DesignParser:
+    """The options, those of the design too."""
+    made = DesignParser(prog=PROG, description=__doc__, epilog=EPILOG, default="uniform")
+    add_operands(made)
+    add_library_file(made)
+    add_clock(made)
+    add_effort(made)
+    add_jobs(made)
+    add_fresh(made)
+    add_out_folder(made, "netlist and row (default: none is written)")
+    add_format(made, "table", "json")
+    return made
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line."""
+    options = parser().parse_args(arguments)
+    clock_mhz, jobs = positive("clock_mhz", options.clock_mhz), read_jobs(options.jobs)
+    spec = spec_of(options)
+    plan = plan_of(options, spec)
+
+    from rich.console import Console
+
+    from hwmodel.library import find_library
+    from hwmodel.mapping import SynthesisError
+    from hwmodel.specimen import Bench
+    from hwmodel.sta import TimingError
+
+    library = find_library(
+        options.library, liberty=options.liberty, pdk_dir=options.pdk_dir, full_adder=options.full_adder
+    )
+    bench = Bench(library, clock_mhz, options.effort, options.fresh, jobs)
+    try:
+        with Console(stderr=True).status(f"synthesising {spec.name}"):
+            row = _row(options, spec, plan, bench)
+    except (SynthesisError, TimingError) as error:
+        raise ValueError(f"{library.path}: {error}") from error
+    if options.format == "json":
+        print(json.dumps({"name": spec.name, **asdict(row)}, indent=1))
+    else:
+        print("\n".join(lines_of(spec, plan, row)))
+
+
+def _row(options: Namespace, spec: MacSpec, plan: StreamPlan, bench: Bench) -> SynthesisRow:
+    """The row with power; written with its netlist where a folder is given."""
+    from dataclasses import replace
+
+    from hwmodel.specimen import Specimen
+    from hwmodel.store import RowStore
+    from siliquant.files import write_atomically
+    from siliquant.options import check_writable
+
+    store = RowStore(report=lambda text: print(text, file=sys.stderr))
+    if options.out is not None:
+        check_writable(options.out)
+    with Specimen(spec, bench, store) as specimen:
+        found = specimen.at(bench.clock_mhz, (plan,))
+    netlist = store.netlist(found.row.key)
+    if options.out is not None and netlist is None:  # the row came with the package
+        with Specimen(spec, replace(bench, fresh=True), store) as specimen:
+            found = specimen.at(bench.clock_mhz, (plan,))
+        netlist = store.netlist(found.row.key)
+    row = found.powered[plan]
+    if options.out is not None:
+        assert netlist is not None
+        folder: Path = options.out
+        write_atomically(folder / f"{spec.name}.v", netlist)
+        write_atomically(folder / f"{spec.name}.json", json.dumps(asdict(row), indent=1) + "\n")
+    return row
+
+
+def lines_of(spec: MacSpec, plan: StreamPlan, row: SynthesisRow) -> list[str]:
+    """What is printed of a row: figures with their units, and where they come from."""
+    shares = ", ".join(
+        f"{name.removesuffix('_um2').replace('_', ' ')} {area:,.1f}" for name, area in asdict(row.parts).items()
+    )
+    lines = [
+        f"{spec.name}: {row.library}, {row.corner}, {row.clock_mhz:g} MHz",
+        f"area            {row.area_um2:,.1f} um2 in {row.cells:,} cells ({shares})",
+    ]
+    if row.minimum_period_ns is None or row.slack_ns is None or row.power_uw is None:
+        lines.append("timing, power   none without OpenSTA: apt-get install opensta")
+    else:
+        met = "meets the clock" if row.meets_clock else "misses the clock"
+        products = spec.macs_per_cycle(plan.precision)
+        power = {"clock": row.clock_uw, "internal": row.internal_uw, "switching": row.switching_uw}
+        terms = ", ".join(
+            f"{name} {value or 0.0:,.1f}" for name, value in (power | {"leakage": row.leakage_uw}).items()
+        )
+        energy = row.energy_pj_per_cycle or 0.0
+        lines += [
+            f"minimum period  {row.minimum_period_ns:.2f} ns: {met} (slack {row.slack_ns:.2f} ns)",
+            f"power           {row.power_uw:,.1f} uW ({terms}), {row.toggles}",
+            f"energy          {energy:.4g} pJ a cycle, {energy / float(products):.4g} pJ a product",
+            f"operands        {plan}",
+        ]
+    tools = ", ".join(f"{name} {row.tools[name]}" for name in ("yosys", "opensta", "icarus") if name in row.tools)
+    return [*lines, f"made by         recipe {row.recipe}, effort {row.effort}; {tools}"]
+
+
+if __name__ == "__main__":
+    run(PROG, main)
