@@ -51,7 +51,7 @@ def parser() -> Parser:
     made.add_argument("--designs", metavar="LIST", help="precision-scalable designs (default: all)")
     made.add_argument("--mixture", action="append", default=[], metavar="BITS=MIX",
                       help="mixture at one mean, as 4=2:1/3,4:1/2,8:1/6 (default: widths 2, 4 and 8)")  # fmt: skip
-    add_network(made, None, "add one inference of a network")
+    add_network(made, None, ", one inference of which is added")
     made.add_argument("--off-chip-pj-per-bit", metavar="E", help="energy of off-chip traffic (default: not counted)")
     add_out_folder(made, "tables, plot and rows", "build/compare")
     add_format(made, "table", "markdown", "csv", "json")

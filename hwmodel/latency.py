@@ -95,7 +95,7 @@ def parser() -> DesignParser:
                       help="of loads and runs: one after the other, or double-buffered")  # fmt: skip
     made.add_argument("--no-requantise", action="store_true", help="no requantisers at the end of the columns")
     add_memories(made)
-    add_clock(made, "clock, MHz")
+    add_clock(made)
     return made
 
 

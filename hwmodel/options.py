@@ -63,9 +63,9 @@ def add_library_file(parser: Parser, *, full_adder: bool = True) -> None:
     )
 
 
-def add_clock(parser: Parser, meaning: str = "clock to meet, MHz") -> None:
+def add_clock(parser: Parser) -> None:
     """``--clock-mhz F``, as text for :func:`siliquant.options.positive`."""
-    parser.add_argument("--clock-mhz", metavar="F", default="500", help=meaning)
+    parser.add_argument("--clock-mhz", metavar="F", default="500", help="clock, MHz")
 
 
 def add_effort(parser: Parser) -> None:
@@ -85,9 +85,9 @@ def add_cost_models(parser: Parser, default: str = "the package's") -> None:
     parser.add_argument("--calibration", type=Path, metavar="DIR", help="calibration tables (default: the package's)")
 
 
-def add_network(parser: Parser, default: str | None, meaning: str = "network") -> None:
+def add_network(parser: Parser, default: str | None, more: str = "") -> None:
     """``--model NAME``."""
-    parser.add_argument("--model", metavar="NAME", default=default, help=f"{meaning}: {', '.join(NETWORKS)}")
+    parser.add_argument("--model", metavar="NAME", default=default, help=f"network{more}: {', '.join(NETWORKS)}")
     parser.suggestions["model"] = NETWORKS
 
 

@@ -210,7 +210,8 @@ def _bar() -> Progress:
 
     columns = (TextColumn("crops"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[speed]}"),
                TimeRemainingColumn())  # fmt: skip
-    return Progress(*columns, console=Console(stderr=True))
+    console = Console(stderr=True)
+    return Progress(*columns, console=console, disable=not console.is_terminal)
 
 
 def _shown(progress: Progress, data: Data, crops: int | None) -> Callable[[str, int], None]:

@@ -192,7 +192,7 @@ def parser() -> Parser:
     add_architecture(made, default.architecture)
     for name, meaning in (
         ("bits", "bits of weights and activations, 2 to 4"),
-        ("epochs", "epochs of training at full precision"),
+        ("epochs", "epochs of training, at full precision"),
         ("bit-epochs", "epochs of quantised training"),
         ("export-samples", "test images on which the integers are checked against the quantised network"),
         ("samples", "test samples, images that are simulated"),

@@ -51,12 +51,10 @@ def start(arguments: Sequence[str] | None = None) -> None:
     """
     given = sys.argv[1:] if arguments is None else list(arguments)
     if not given or given[0].startswith("-"):
-        options = parser().parse_args(given or ["--help"])
-        if options.print_completion is None:
-            raise ValueError("a command must be given; siliquant --help lists all")
+        shell = parser().parse_args(given or ["--help"]).print_completion  # all other options end it
         from siliquant.completion import completion
 
-        print(completion(options.print_completion), end="")
+        print(completion(shell), end="")
         return
     command = command_named(given[0])
     # What a command sees is what it would see as python -m MODULE; siliquant.cli.called reads how it was called.
