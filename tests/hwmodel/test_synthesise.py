@@ -1,0 +1,133 @@
+"""One design synthesised from the command line: what is printed and written is the row that is measured."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hwmodel.library import find_library
+from hwmodel.row import SynthesisRow
+from hwmodel.specimen import Bench
+from hwmodel.stimulus import StreamPlan
+from hwmodel.store import RowStore
+from hwmodel.streams import Stream
+from hwmodel.synthesise import lines_of, main
+from rtl.mac import UniformSpec
+from rtl.spec import Precision
+
+ROOT = Path(__file__).resolve().parents[2]
+SMALL = ["--bits", "2", "--lanes", "1", "--reduction-length", "16", "--effort", "quick", "--clock-mhz", "100"]
+SPEC = UniformSpec(weight_bits=2, activation_bits=2, lanes=1, reduction_length=16)
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(autouse=True)
+def _cache(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SILIQUANT_CACHE_DIR", str(cache))
+
+
+def test_figures_are_those_of_the_row_and_the_netlist_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    main([*SMALL, "--out", str(out)])
+    shown = capsys.readouterr()
+    assert shown.err == ""
+    row = SynthesisRow.from_json((out / f"{SPEC.name}.json").read_text())
+    assert sorted(path.name for path in out.iterdir()) == [f"{SPEC.name}.json", f"{SPEC.name}.v"]
+    assert f"module {SPEC.name}" in (out / f"{SPEC.name}.v").read_text()
+    assert row.spec == SPEC.parameters
+    assert row.activity == str(StreamPlan(Precision(2, 2)))
+    assert row == RowStore(packaged=None).get(row.key)
+    lines = shown.out.splitlines()
+    assert lines[0] == f"{SPEC.name}: freepdk45, {row.corner}, 100 MHz"
+    found = dict(re.split(r"  +", line, maxsplit=1) for line in lines[1:])
+    assert found["area"].startswith(f"{row.area_um2:,.1f} um2 in {row.cells} cells (compressor ")
+    assert found["minimum period"] == f"{row.minimum_period_ns:.2f} ns: meets the clock (slack {row.slack_ns:.2f} ns)"
+    assert found["power"].startswith(f"{row.power_uw:,.1f} uW (clock {row.clock_uw:,.1f}, ")
+    energy = f"{row.energy_pj_per_cycle:.4g} pJ"
+    assert found["energy"] == f"{energy} a cycle, {energy} a product"
+    assert row.recipe in found["made by"]
+
+    # Again, from the store; other operands on the same netlist have other power only.
+    main([*SMALL, "--format", "json", "--unsigned", "--stream", "lsq-gaussian"])
+    data = json.loads(capsys.readouterr().out)
+    assert data["name"] == SPEC.name
+    assert data["activity"] == str(StreamPlan(Precision(2, 2, False), Stream("lsq-gaussian")))
+    assert (data["area_um2"], data["minimum_period_ns"]) == (row.area_um2, row.minimum_period_ns)
+    assert data["power_uw"] != row.power_uw
+
+
+def test_areas_are_printed_without_opensta(capsys: pytest.CaptureFixture[str]) -> None:
+    main([*SMALL, "--format", "json"])
+    data = json.loads(capsys.readouterr().out)
+    del data["name"]
+    for name in ("minimum_period_ns", "slack_ns", "meets_clock", "power_uw"):
+        data[name] = None
+    row = SynthesisRow.from_json(json.dumps(data))
+    text = "\n".join(lines_of(SPEC, StreamPlan(Precision(2, 2)), row))
+    assert "none without OpenSTA: apt-get install opensta" in text
+    assert f"{row.area_um2:,.1f} um2" in text
+
+
+def test_what_comes_with_the_package_is_looked_up() -> None:
+    """And nothing is synthesised, nor is Verilog generated."""
+    script = (
+        "import sys; from hwmodel.synthesise import main; main(sys.argv[1:]);"
+        "assert not {'torch', 'amaranth', 'pyosys'} & set(sys.modules), 'heavy import'"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", script, "--bits", "4", "--lanes", "16"],
+        capture_output=True, text=True, cwd=ROOT, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("uniform_w4_a4_l16: freepdk45, typical, 1.10 V, 25.00 C, 500 MHz\n")
+
+
+def test_the_default_design_is_what_the_library_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Bench] = []
+
+    def measured(options: object, spec: object, plan: object, bench: Bench) -> SynthesisRow:
+        asked.append(bench)
+        raise ValueError("enough")
+
+    monkeypatch.setattr("hwmodel.synthesise._row", measured)
+    for arguments in ([], ["--jobs", "3", "--fresh", "--effort", "high", "--clock-mhz", "250"]):
+        with pytest.raises(ValueError, match="enough"):
+            main(arguments)
+    assert asked[0].library == find_library()
+    assert (asked[0].clock_mhz, asked[0].effort, asked[0].fresh) == (500.0, "normal", False)
+    assert (asked[1].clock_mhz, asked[1].effort, asked[1].fresh, asked[1].jobs) == (250.0, "high", True, 3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--design", "bitfusion", "--bits", "3"], "precision must be one of w8a8s, w8a8u"),
+        (["--clock-mhz", "0"], "clock_mhz must be a positive number, not '0'"),
+        (["--jobs", "0"], "jobs must be an integer from 1 to 1024, not '0'"),
+        (["--bits", "four"], "bits must be an integer, not 'four'"),
+        (["--stream", "noise"], "stream must be one of uniform, lsq-gaussian, minilm, vit-mnist, not 'noise'"),
+        (["--library", "nosuch"], "library must be one of freepdk45, sky130hd, ihp-sg13g2, asap7 (or give a Liberty"),
+        (["--liberty", "no/such.lib"], "liberty must be a file, but no/such.lib is not there"),
+        (["--liberty", "a.lib", "--library", "asap7"], "argument --library: not allowed with argument --liberty"),
+        (["--out", "/dev/null/out"], "/dev/null/out: Not a directory"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(arguments: list[str], sentence: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-m", "hwmodel.synthesise", *arguments],
+        capture_output=True, text=True, cwd=ROOT, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"hwmodel.synthesise: error: {sentence}")
+    assert done.stderr.count("\n") == 1

@@ -1,0 +1,213 @@
+"""Every command in README.md and docs is one that its command line takes; quick ones are run."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from hwmodel import explain, latency, policy
+from hwmodel.answers import settings
+from hwmodel.options import plan_of, spec_of
+from qat.options import merge
+from rtl import gen
+from siliquant.cli import Parser
+from siliquant.commands import COMMANDS
+from siliquant.main import start
+from tests.documented import DOCUMENTS, ROOT, Documented, commands, options
+
+MODULES = {command.module: command for command in COMMANDS}
+ALONE = ("reports.silicon", "hwmodel.cacti")  # commands without a name in siliquant
+MAKEFILE = (ROOT / "Makefile").read_text()
+TARGETS = set(re.findall(r"^([a-z]+):", MAKEFILE, flags=re.MULTILINE))
+SETTINGS = set(re.findall(r"^([A-Z]+) +\?=", MAKEFILE, flags=re.MULTILINE))
+# What of other programs is named in the documents.
+OTHERS = {"--index-url", "--nproc-per-node", "--nthreads", "--nworkers", "--port"}
+
+FOUND = [command for path in DOCUMENTS for command in commands(path)]
+
+
+class Parsed(Exception):  # noqa: N818 (it says what happened)
+    """The options of a script were read."""
+
+
+def of_module(module: str, arguments: Sequence[str]) -> tuple[str, list[str]]:
+    """The module and its arguments, where it is one of ours."""
+    assert module in MODULES or module in ALONE or module in ("siliquant", "venv"), module
+    if module == "siliquant":
+        return of_siliquant(arguments)
+    return module, list(arguments)
+
+
+def of_siliquant(arguments: Sequence[str]) -> tuple[str, list[str]]:
+    if arguments and not arguments[0].startswith("-"):
+        module = next(command.module for command in COMMANDS if command.name == arguments[0])
+        return module, list(arguments[1:])
+    return "siliquant.main", list(arguments)
+
+
+def resolved(command: Documented) -> tuple[str, list[str]]:
+    """The module, or the script of benchmarks/, that a documented command runs, and its arguments."""
+    program, *rest = command.words
+    name = Path(program).name
+    if name == "siliquant":
+        return of_siliquant(rest)
+    if name == "torchrun":
+        at = rest.index("-m")
+        return of_module(rest[at + 1], rest[at + 2 :])
+    if name == "make":
+        return of_make(rest)
+    if rest[0] == "-m":
+        return of_module(rest[1], rest[2:])
+    if rest[0] == "rtl/gen.py":
+        return of_module("rtl.gen", rest[1:])
+    assert (ROOT / rest[0]).is_file(), rest[0]
+    return rest[0], rest[1:]
+
+
+def of_make(words: Sequence[str]) -> tuple[str, list[str]]:
+    """The command behind a target, with what ARGS and BITS give it."""
+    values = dict(word.split("=", 1) for word in words if "=" in word)
+    targets = [word for word in words if "=" not in word]
+    assert set(values) <= SETTINGS, values
+    assert set(targets) <= TARGETS, targets
+    given = values.get("ARGS", "").split()
+    if targets == ["compare"]:
+        return "hwmodel.compare", ["--bits", values.get("BITS", "2,3,4"), *given]
+    if targets == ["demo"]:
+        return "reports.demo", given
+    return "make", given
+
+
+def parser_of(module: str) -> Parser:
+    made: Parser
+    if module in MODULES:
+        return MODULES[module].make_parser()
+    made = importlib.import_module(module).parser()
+    return made
+
+
+def check_train(values: dict[str, Any]) -> None:
+    for name in ("config", "resume", "list_models"):
+        values.pop(name)
+    if "out" in values:
+        merge(values)
+
+
+# Values are checked by the command itself, as far as that is quick.
+CHECKS: dict[str, Callable[[Any], object]] = {
+    "hwmodel.explain": lambda given: plan_of(given, spec_of(given)),
+    "hwmodel.synthesise": lambda given: plan_of(given, spec_of(given)),
+    "qat.train": lambda given: check_train(vars(given)),
+    "hwmodel.compare": lambda given: settings(
+        bits=[int(part) for part in given.bits.split(",")], mixtures=given.mixture,
+        designs=given.designs and given.designs.split(","), lanes=int(given.lanes), units=int(given.units), jobs=1,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("command", FOUND, ids=str)
+def test_documented_commands_are_taken(command: Documented) -> None:
+    module, arguments = resolved(command)
+    arguments = [argument for argument in arguments if argument not in ("--help", "--help-all")]
+    if not arguments or module not in (*MODULES, *ALONE, "siliquant.main"):
+        return  # only named, or make, venv, or a script of benchmarks: those are below
+    if module == "rtl.gen":
+        gen.parse(arguments)
+        return
+    given = parser_of(module).parse_args(arguments)
+    if module in CHECKS:
+        CHECKS[module](given)
+
+
+SCRIPTS = sorted({command for command in FOUND if resolved(command)[0].endswith(".py")}, key=str)
+
+
+@pytest.mark.parametrize("command", SCRIPTS, ids=str)
+def test_documented_benchmarks_take_their_options(command: Documented, monkeypatch: pytest.MonkeyPatch) -> None:
+    script, arguments = resolved(command)
+    module = loaded(script)
+    parse = Parser.parse_args
+
+    def parsed(self: Parser, given: Sequence[str] | None = None) -> None:
+        parse(self, given)
+        raise Parsed
+
+    monkeypatch.setattr(Parser, "parse_args", parsed)
+    monkeypatch.setattr(sys, "argv", [script, *arguments])
+    with pytest.raises(Parsed):
+        module.main()
+
+
+def loaded(script: str) -> ModuleType:
+    name = f"documented_{Path(script).stem}"
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, ROOT / script)
+        assert spec is not None
+        assert spec.loader is not None
+        sys.modules[name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[name])
+    return sys.modules[name]
+
+
+QUICK = {"hwmodel.policy": policy.main, "hwmodel.latency": latency.main, "hwmodel.explain": explain.main}
+RUN = sorted({(module, *arguments) for module, arguments in map(resolved, FOUND) if module in QUICK})
+
+
+@pytest.mark.parametrize("command", RUN, ids=" ".join)
+def test_quick_documented_commands_run(command: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    module, *arguments = command
+    QUICK[module](arguments)
+    assert capsys.readouterr().out
+
+
+def test_the_commands_are_found() -> None:
+    """So that no change of layout hides them all."""
+    modules = {resolved(command)[0] for command in FOUND}
+    assert {"hwmodel.compare", "rtl.gen", "qat.train", "sim.equivalence", "reports.demo", "make"} <= modules
+    assert {command.document for command in FOUND} >= {"README.md", "docs/training.md", "docs/commands.md"}
+    assert len(FOUND) > 60
+    assert RUN
+    assert SCRIPTS
+
+
+def test_every_command_of_siliquant_is_documented() -> None:
+    text = (ROOT / "docs" / "commands.md").read_text()
+    rows = dict(re.findall(r"^\| `siliquant ([a-z]+)` \| `python -m ([a-z._]+)` \|", text, flags=re.MULTILINE))
+    assert rows == {command.name: command.module for command in COMMANDS}
+
+
+def known_options() -> set[str]:
+    names = set(OTHERS)
+    for command in COMMANDS:
+        if importlib.util.find_spec(command.module) is None:
+            continue
+        made = command.make_parser()
+        made.everything()
+        names |= {name for action in made._actions for name in action.option_strings}
+    for module in (*ALONE, "siliquant.main"):
+        names |= {name for action in parser_of(module)._actions for name in action.option_strings}
+    for script in (ROOT / "benchmarks").glob("*.py"):
+        names |= set(re.findall(r'add_argument\(\s*"(--[a-z-]+)"', script.read_text()))
+    return names
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_options_in_documents_exist(path: Path) -> None:
+    known = known_options()
+    assert [(line, name) for line, name in options(path) if name not in known] == []
+
+
+def test_a_missing_report_is_no_command_of_this_installation(monkeypatch: pytest.MonkeyPatch) -> None:
+    if importlib.util.find_spec("reports.render") is not None:
+        pytest.skip("it is there")
+    monkeypatch.setattr(sys, "argv", ["siliquant"])
+    with pytest.raises(ValueError, match=r"^there is no command 'report'"):
+        start(["report"])
