@@ -21,6 +21,7 @@ from rtl.array import Architecture, ArraySpec
 from rtl.mac import UniformSpec, XnorSpec
 from rtl.requant import MultiplierSpec, ThresholdSpec
 from siliquant.cli import run
+from siliquant.commands import COMMANDS
 
 WORK = Simulated(
     images=2, predicted_right=1, gemms=3, macs=600, operand_cycles=100, run_cycles=150, load_cycles=50,
@@ -198,6 +199,18 @@ def test_the_page_escapes_what_commands_said() -> None:
 
 
 # Command lines.
+
+
+@pytest.mark.parametrize("settings", [demo.Settings(), demo.Settings(limit=64, rows=4, columns=2, bits=2)])
+def test_the_commands_of_the_steps_are_taken_by_their_command_lines(settings: demo.Settings) -> None:
+    parsers = {command.module: command.make_parser for command in COMMANDS} | {silicon.PROG: silicon.parser}
+    given = {step.name: parsers[step.module]().parse_args(step.arguments) for step in demo.steps(settings)}
+    assert given["quantise"].start == given["train"].out
+    assert given["export"].checkpoint == given["quantise"].out
+    assert given["simulate"].checkpoint == given["export"].out
+    assert given["simulate"].array == f"{settings.rows}x{settings.columns}"
+    assert (given["export"].samples, given["simulate"].samples) == (settings.export_samples, settings.samples)
+    assert given["synthesise"].equivalence == given["simulate"].out
 
 
 def test_training_has_the_threads_that_are_asked_for() -> None:
