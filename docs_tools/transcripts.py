@@ -1,4 +1,4 @@
-"""Transcripts in the pages: commands and what they print, run again in a copy of the project.
+"""Transcripts in the pages: commands and what they print, run again in a copy of the project, with the user's cache.
 
 A transcript is a fenced block of the kind ``console``. Lines that begin with "$ " are commands, lines that begin with
 "> " go on with the command before them, all others are what it prints. A comment ``<!-- varies -->`` before the block
@@ -50,7 +50,7 @@ def sessions(page: str) -> Iterator[Session]:
                 steps.append(([line[2:]], []))
             elif not steps:
                 raise ValueError(f"a transcript must begin with a command, not with {line!r}")
-            elif line.startswith("> ") and not steps[-1][1]:
+            elif (line == ">" or line.startswith("> ")) and not steps[-1][1]:
                 steps[-1][0].append(line[2:])
             else:
                 steps[-1][1].append(line)
@@ -120,7 +120,6 @@ def _said(command: str, work: Path) -> str:
         "PATH": f"{work.parent / 'bin'}:{os.environ['PATH']}",
         "PYTHONPATH": str(work),
         "PYTHONHASHSEED": "0",
-        "SILIQUANT_CACHE_DIR": str(work.parent / "cache"),
         "COLUMNS": "100",
         "LC_ALL": "C.UTF-8",
     }
