@@ -1,6 +1,7 @@
-"""Transcripts in the pages: commands and what they print, run again in a copy of the project, with the user's cache.
+"""Transcripts in the pages: commands and what they print, run again in a copy of the project.
 
-A transcript is a fenced block of the kind ``console``. Lines that begin with "$ " are commands, lines that begin with
+A fenced block after a comment ``<!-- file: PATH -->`` is a file, which is written there first. A transcript is a fenced
+block of the kind ``console``. Lines that begin with "$ " are commands, lines that begin with
 "> " go on with the command before them, all others are what it prints. A comment ``<!-- varies -->`` before the block
 says that its numbers depend on the machine: then only what is between numbers is compared.
 """
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,13 +19,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from docs_tools.commands import ROOT
-from siliquant.files import write_atomically
+from siliquant.files import cache_dir, write_atomically
 
 __all__ = ["Session", "alike", "pages", "sessions", "write", "written_anew"]
 
 _BLOCK = re.compile(r"(?P<varies><!-- varies -->\n)?^```console\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
+_FILE = re.compile(r"^<!-- file: (?P<path>[\w./]+) -->\n```\w+\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*(?:e-?\d+)?")
 _RULED = re.compile(r"[ ─━-]{2,}")
+_MADE = ("build", "runs", "integer", "out", "dist")
 _SECONDS = 300
 
 
@@ -65,6 +69,8 @@ def written_anew(page: str, folder: Path) -> str:
     Raises ValueError where a command fails.
     """
     work = _copy(folder)
+    for file in _FILE.finditer(page):
+        write_atomically(work / file["path"], file["text"])
     fresh = iter([_block(session, work) for session in sessions(page)])
     return _BLOCK.sub(lambda block: (block["varies"] or "") + next(fresh), page)
 
@@ -95,13 +101,23 @@ def _masked(page: str) -> str:
 
 
 def _copy(folder: Path) -> Path:
-    """A folder that looks like the project but keeps what is written: its entries are links."""
-    work, tools = folder / "siliquant", folder / "bin"
-    for each in (work, tools):
+    """A folder that looks like the project: its packages are copies, all else are links to it.
+
+    The cache beside it has what was counted and read before, but no rows.
+    """
+    work, tools, cache = (folder / name for name in ("siliquant", "bin", "cache"))
+    for each in (work, tools, cache):
         each.mkdir()
     for entry in ROOT.iterdir():
-        if not entry.name.startswith(".") and entry.name not in ("build", "runs", "integer", "out", "dist"):
+        if entry.name in _MADE or entry.name.startswith("."):
+            continue
+        if (entry / "__init__.py").exists():
+            shutil.copytree(entry, work / entry.name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
             (work / entry.name).symlink_to(entry)
+    for name in ("features", "liberty", "source"):
+        (cache_dir() / name).mkdir(parents=True, exist_ok=True)
+        (cache / name).symlink_to(cache_dir() / name)
     (tools / "python").write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
     (tools / "python").chmod(0o755)
     return work
@@ -119,7 +135,7 @@ def _said(command: str, work: Path) -> str:
     environment = os.environ | {
         "PATH": f"{work.parent / 'bin'}:{os.environ['PATH']}",
         "PYTHONPATH": str(work),
-        "PYTHONHASHSEED": "0",
+        "SILIQUANT_CACHE_DIR": str(work.parent / "cache"),
         "COLUMNS": "100",
         "LC_ALL": "C.UTF-8",
     }
