@@ -15,6 +15,7 @@ with an empty cache but the Verilog at hand; the first of each kind compiles Ver
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import resource
@@ -38,6 +39,7 @@ from rtl.array.passes import Codes, plan_passes
 from rtl.mac import UniformSpec
 from rtl.spec import IntArray, Precision, check_integer
 from siliquant.cli import Parser, run
+from siliquant.files import write_atomically
 from sim.array_bench import TOP, run_array_tests, verilog_of_arrays
 from sim.array_cases import Job, Step
 from sim.harness.driver import ArraySimulator
@@ -172,6 +174,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--repeats", type=int, default=25, metavar="N", help="runs, of which the best counts (default 25)"
     )
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="simulators side by side (default 2)")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="also write the figures as JSON")
     options = parser.parse_args(arguments)
     repeats, jobs = (check_integer(f"--{name}", getattr(options, name), 1) for name in ("repeats", "jobs"))
     if not re.fullmatch(r"\d+(,\d+)*", options.sizes):
@@ -205,6 +208,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
         f"Sizes differ: cocotb has {SMALL}x{SMALL} elements, each a module. MACs a second compare over sizes, cycles a "
         f"second do not. The last column is M MAC/CPU s of that of {base.name}."
     )
+    if options.out:
+        rows = [
+            {
+                "name": speed.name,
+                "build_cpu_s": round(speed.build_s, 1),
+                "cycles_per_cpu_s": round(speed.cycles / speed.cpu_s),
+                "macs_per_cpu_s": round(speed.rate),
+            }
+            for speed in found
+        ]
+        about = {"product": options.gemm, "mac": MAC.name, "repeats": repeats}
+        write_atomically(options.out, json.dumps(about | {"rows": rows}) + "\n")
 
 
 if __name__ == "__main__":
