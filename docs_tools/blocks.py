@@ -6,7 +6,7 @@
 
     It takes <!--NAME-->1.5<!--/--> times the area.
 
-On GitHub and on the site the markers are not seen.
+On GitHub and on the site the markers are not seen. No line begins with a marker of a value: it would end the paragraph.
 """
 
 from __future__ import annotations
@@ -32,7 +32,11 @@ class Place:
 
 
 def places(page: str) -> list[Place]:
-    """Every place of a page, blocks first. Raises ValueError for a marker without its other half."""
+    """Every place of a page, blocks first. Raises ValueError for half a marker, or one that ends a paragraph."""
+    if match := re.search(rf"^[ ]*(<!--{_NAME}-->)", page, re.MULTILINE):
+        raise ValueError(
+            f"no line must begin with a marker of a value, where it ends the paragraph, as {match[1]} does"
+        )
     found = [*_BLOCK.finditer(page), *_VALUE.finditer(page)]
     left = _VALUE.sub("", _BLOCK.sub("", page))
     for marker in re.finditer(rf"<!-- {_NAME}:(?:begin|end) -->|<!--(?:/|{_NAME})-->", left):

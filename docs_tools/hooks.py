@@ -27,6 +27,7 @@ INTERNAL = frozenset(
 )
 """What is run by other processes, and imported by nothing."""
 _FORMULA = re.compile(r'<(span|div) class="arithmatex">(.*?)</\1>', re.DOTALL)
+_NAME = re.compile(r"<mo>([A-Za-z]{2,})</mo>")  # of a function, not an operator with space around it
 _DIAGRAM = re.compile(r'<p><img alt="(?P<alt>[^"]*)" src="(?P<path>[^"]*diagrams/[a-z]+\.svg)" ?/?></p>')
 _OTHERS = re.compile(r"^<!-- other modules: (?P<package>[a-z]+) -->$", re.MULTILINE)
 _NAMED = re.compile(r"^::: ([a-z_.0-9]+)$", re.MULTILINE)
@@ -55,7 +56,7 @@ def with_mathml(content: str) -> str:
     def formula(match: re.Match[str]) -> str:
         text = html.unescape(match[2]).strip()
         display = "block" if text.startswith("\\[") else "inline"
-        made = convert(text[2:-2].strip(), display=display)
+        made = _NAME.sub(r"<mi>\1</mi>", convert(text[2:-2].strip(), display=display))
         return f'<div class="formula">{made}</div>' if display == "block" else made
 
     return _FORMULA.sub(formula, content)

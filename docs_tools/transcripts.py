@@ -1,7 +1,7 @@
 """Transcripts in the pages: commands and what they print, run again in a copy of the project.
 
-A fenced block after a comment ``<!-- file: PATH -->`` is a file, which is written there first. A transcript is a fenced
-block of the kind ``console``. Lines that begin with "$ " are commands, lines that begin with
+A fenced block with a title is a file, which is written there first. A transcript is a fenced block of the kind
+``console``. Lines that begin with "$ " are commands, lines that begin with
 "> " go on with the command before them, all others are what it prints. A comment ``<!-- varies -->`` before the block
 says that its numbers depend on the machine: then only what is between numbers is compared.
 """
@@ -24,7 +24,7 @@ from siliquant.files import cache_dir, write_atomically
 __all__ = ["Session", "alike", "pages", "sessions", "write", "written_anew"]
 
 _BLOCK = re.compile(r"(?P<varies><!-- varies -->\n)?^```console\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
-_FILE = re.compile(r"^<!-- file: (?P<path>[\w./]+) -->\n```\w+\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
+_FILE = re.compile(r'^```\w+ title="(?P<path>[\w./]+)"\n(?P<text>.*?)^```$', re.DOTALL | re.MULTILINE)
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*(?:e-?\d+)?")
 _RULED = re.compile(r"[ ─━-]{2,}")
 _MADE = ("build", "runs", "integer", "out", "dist")

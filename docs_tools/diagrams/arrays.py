@@ -13,7 +13,7 @@ __all__ = ["array", "multiplier", "partialsum", "thresholds"]
 def array(architecture: Architecture) -> str:
     """Memories, controller and grid."""
     spec = ArraySpec(mac=UniformSpec(lanes=16), rows=3, columns=4, architecture=architecture)
-    left, top, width, height = 230, 110, 84, 54
+    left, top, width, height = 230, 110, 96, 54
     right, bottom = left + spec.columns * (width + 26) - 26, top + spec.rows * (height + 22) - 22
     shapes = [
         box(left, 16, right - left, 30, "weight memory" if not spec.systolic else "weight memory, a bank a column"),

@@ -44,13 +44,18 @@ def test_a_place_without_a_text_is_refused() -> None:
         ("<!-- a:begin -->\nx\n", "<!-- a:begin -->"),
         ("<!-- a:begin -->\nx\n<!-- b:end -->", "<!-- a:begin -->"),
         ("1.5<!--/-->", "<!--/-->"),
-        ("<!--a-->1 < 2<!--/-->", "<!--a-->"),
+        ("So <!--a-->1 < 2<!--/-->", "<!--a-->"),
     ],
 )
 def test_half_a_marker_is_named(page: str, marker: str) -> None:
     with pytest.raises(ValueError) as caught:
         places(page)
     assert str(caught.value) == f"every marker must have its other half, and {marker} has none"
+
+
+def test_a_line_that_begins_with_a_value_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"^no line must begin with a marker of a value, .* as <!--a--> does$"):
+        places("It takes\n<!--a-->1.5<!--/--> times the area.")
 
 
 def test_a_page_reads_without_the_markers_of_values() -> None:

@@ -36,7 +36,7 @@ def test_every_place_has_one_source() -> None:
 
 def test_what_differs_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     page = tmp_path / "page.md"
-    page.write_text("<!--qor.geomean-->0.1<!--/--> and <!--qor.none-->1<!--/-->")
+    page.write_text("It is <!--qor.geomean-->0.1<!--/--> and <!--qor.none-->1<!--/-->")
     monkeypatch.setattr(numbers, "ROOT", tmp_path)
     monkeypatch.setattr(numbers, "pages", lambda: [page])
     assert numbers.differing("hardware", {"qor.geomean": "0.2", "qor": "| table |"}) == [

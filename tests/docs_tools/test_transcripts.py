@@ -35,6 +35,7 @@ took 0.3 s
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", transcripts.pages(), ids=lambda page: str(page.relative_to(ROOT)))
 @pytest.mark.skipif(shutil.which("iverilog") is None, reason="a transcript needs Icarus Verilog")
 def test_the_commands_of_a_page_print_what_it_says(page: Path, tmp_path: Path) -> None:
@@ -61,6 +62,12 @@ def test_a_page_is_written_anew_and_only_numbers_of_what_varies_may_differ(tmp_p
     assert alike(PAGE, new)
     assert not alike(PAGE, new.replace("took 1.5 s\n```", "took 1.5 ms\n```"))
     assert not alike(PAGE.replace("one\n$", "three\n$"), new)
+
+
+def test_a_block_with_a_title_is_written_first_and_packages_are_copies(tmp_path: Path) -> None:
+    page = '```console\n$ cat siliquant/new.txt\n```\n\n```text title="siliquant/new.txt"\none\n```\n'
+    assert "one\n```\n\n```text" in written_anew(page, tmp_path)
+    assert not (ROOT / "siliquant" / "new.txt").exists()
 
 
 def test_a_command_that_fails_and_a_block_without_one_are_refused(tmp_path: Path) -> None:
