@@ -26,6 +26,7 @@ def texts() -> dict[str, str]:
     found = {name: validated(PACKAGED_CALIBRATION / f"{name}.csv", MODELS) for name in known_models()}
     values = {
         "calibration.designs": str(len(designs)),
+        "calibration.arrays": str(len(sweep_designs()) - len(designs)),
         "calibration.kinds": str(len({design.spec.design for design in designs})),
         "calibration.held-out": str(sum(design.held_out is not None for design in designs)),
         "calibration.larger": str(sum(design.held_out == "size" for design in designs)),
