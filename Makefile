@@ -6,7 +6,7 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BITS   ?= 2,3,4
-EXTRAS ?= sim,qat,cluster,dev
+EXTRAS ?= sim,qat,cluster,docs,dev
 APT    ?= yes
 ARGS   ?=
 
@@ -20,14 +20,14 @@ unexport MAKEFLAGS MFLAGS MAKELEVEL
 
 BIN      := $(VENV)/bin
 PIP      := $(BIN)/python -m pip --disable-pip-version-check
-PACKAGES := $(wildcard siliquant hwmodel rtl sim qat reports)
+PACKAGES := $(wildcard siliquant hwmodel rtl sim qat reports docs_tools)
 comma    := ,
 # Each stamp says: this set of packages is installed, from these two files.
 BASE     := $(VENV)/.siliquant-base
 FULL     := $(VENV)/.siliquant-$(subst $(comma),-,$(EXTRAS))
 SOURCES  := pyproject.toml constraints.txt
 
-.PHONY: help setup compare demo test lint bench clean debian-demo debian-test
+.PHONY: help setup compare demo test lint bench docs numbers clean debian-demo debian-test
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -37,7 +37,7 @@ help: ## this list
 	    'ARGS=' 'more arguments for the command that is run' \
 	    'VENV=$(VENV)' 'folder of the virtual environment' \
 	    'PYTHON=$(PYTHON)' 'interpreter it is made with, 3.11 or newer' \
-	    'EXTRAS=$(EXTRAS)' 'parts installed beside the base: sim, qat, dev' \
+	    'EXTRAS=$(EXTRAS)' 'parts installed beside the base: sim, qat, cluster, docs, dev' \
 	    'APT=$(APT)' '"no": install no Debian package, only name what is missing'
 
 setup: debian-test $(FULL) ## a virtual environment with everything the targets below need
@@ -58,6 +58,13 @@ lint: $(FULL) ## ruff and mypy
 
 bench: debian-test $(FULL) ## quality of the hardware, speed of simulation and of training
 	@set -e; for script in benchmarks/qor.py benchmarks/model_speed.py benchmarks/rtl_speed.py benchmarks/qat_speed.py; do echo "$$script"; $(BIN)/python "$$script" $(ARGS); done
+
+docs: $(FULL) ## the documentation as a site in build/site, to be read without a network
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet $(ARGS)
+	@echo build/site/index.html
+
+numbers: $(FULL) ## writes the numbers and outputs that the documentation shows anew, from models, rows and results
+	@$(BIN)/python -m docs_tools.numbers --write $(ARGS)
 
 clean: ## remove what was made, except the virtual environment
 	@rm -rf build out dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks

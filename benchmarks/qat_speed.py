@@ -9,9 +9,11 @@ the medians, and of the fastest steps in brackets.
 
 from __future__ import annotations
 
+import json
 import statistics
 import time
 from collections.abc import Callable
+from pathlib import Path
 from unittest.mock import patch
 
 import torch
@@ -27,12 +29,14 @@ from qat.native.memory import keep_freed_memory
 from qat.oscillation import OscillationTracker, bin_regulariser
 from qat.scheme import Scheme
 from siliquant.cli import Parser, run
+from siliquant.files import write_atomically
 
 
 def main() -> None:
     parser = Parser(prog="python benchmarks/qat_speed.py", description=__doc__)
     parser.add_argument("--bits", type=int, default=4, metavar="B", help="bits of weights and activations, 2 to 8")
     parser.add_argument("--repeats", type=int, default=9, metavar="N", help="rounds")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="also write the figures as JSON")
     arguments = parser.parse_args()
     keep_freed_memory()  # as the training command does
     torch.manual_seed(0)
@@ -100,6 +104,18 @@ def main() -> None:
         ratio = f"{statistics.median(taken) / statistics.median(base):.2f} ({min(taken) / min(base):.2f})"
         table.add_row(name, f"{statistics.median(taken):.0f}", f"{min(taken):.0f}", ratio)
     Console().print(table)
+    if arguments.out:
+        rows = [
+            {
+                "name": name,
+                "median_ms": round(statistics.median(taken), 1),
+                "ratio": round(statistics.median(taken) / statistics.median(base), 3),
+                "fastest_ratio": round(min(taken) / min(base), 3),
+            }
+            for name, taken in times.items()
+        ]
+        about = {"model": "deit-tiny", "bits": arguments.bits, "batch": len(images), "repeats": arguments.repeats}
+        write_atomically(arguments.out, json.dumps(about | {"rows": rows}) + "\n")
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ with an empty cache but the Verilog at hand; the first of each kind compiles Ver
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import resource
@@ -38,6 +39,7 @@ from rtl.array.passes import Codes, plan_passes
 from rtl.mac import UniformSpec
 from rtl.spec import IntArray, Precision, check_integer
 from siliquant.cli import Parser, run
+from siliquant.files import write_atomically
 from siliquant.options import add_jobs, read_jobs
 from sim.array_bench import TOP, run_array_tests, verilog_of_arrays
 from sim.array_cases import Job, Step
@@ -171,6 +173,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--gemm", default="197x768x192", metavar="MxKxN", help="product")
     parser.add_argument("--repeats", type=int, default=25, metavar="N", help="runs, of which the best counts")
     add_jobs(parser, 2)
+    parser.add_argument("--out", type=Path, metavar="FILE", help="also write the figures as JSON")
     options = parser.parse_args(arguments)
     repeats, jobs = check_integer("--repeats", options.repeats, 1), read_jobs(options.jobs)
     if not re.fullmatch(r"\d+(,\d+)*", options.sizes):
@@ -204,6 +207,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
         f"Sizes differ: cocotb has {SMALL}x{SMALL} elements, each a module. MACs a second compare over sizes, cycles a "
         f"second do not. The last column is M MAC/CPU s of that of {base.name}."
     )
+    if options.out:
+        rows = [
+            {
+                "name": speed.name,
+                "build_cpu_s": round(speed.build_s, 1),
+                "cycles_per_cpu_s": round(speed.cycles / speed.cpu_s),
+                "macs_per_cpu_s": round(speed.rate),
+            }
+            for speed in found
+        ]
+        about = {"product": options.gemm, "mac": MAC.name, "repeats": repeats}
+        write_atomically(options.out, json.dumps(about | {"rows": rows}) + "\n")
 
 
 if __name__ == "__main__":

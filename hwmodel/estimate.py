@@ -70,6 +70,15 @@ def estimate(
     For a table the result has its index and the columns area_um2, leakage_uw, settled_power_uw (without glitches),
     power_uw, energy_pj (a cycle, leakage included), minimum_period_ns, meets_clock, pressure and in_range.
 
+    >>> from rtl.mac import SubwordSpec, UniformSpec
+    >>> narrow, wide = (estimate(UniformSpec(weight_bits=b, activation_bits=b), "freepdk45") for b in (2, 8))
+    >>> narrow.total_area_um2 < wide.total_area_um2, narrow.meets_clock
+    (True, True)
+    >>> import pandas as pd
+    >>> found = estimate(pd.DataFrame({"design": ["subword", "loom"], "units": [4, 64]}), "freepdk45", 400.0)
+    >>> abs(float(found.area_um2[0]) - estimate(SubwordSpec(units=4), "freepdk45", 400.0).total_area_um2) < 1e-6
+    True
+
     Raises TypeError for anything else than a design or a table, ValueError for a design or parameter that does not
     exist, a library without a model, a clock that is not positive, a precision the design lacks, and, where ``strict``,
     the first design outside the range of the model.
@@ -91,7 +100,11 @@ def default_plan(spec: MacSpec) -> StreamPlan:
 
 
 def parse_precision(text: str) -> Precision:
-    """A precision from text such as w4a4s. Raises ValueError that quotes it."""
+    """A precision from text such as w4a4s. Raises ValueError that quotes it.
+
+    >>> parse_precision("w4a8u")
+    Precision(weight_bits=4, activation_bits=8, activation_signed=False)
+    """
     match = _PRECISION.fullmatch(text)
     if match is None:
         raise ValueError(f"precision must look like w4a4s or w4a8u, not {text!r}")

@@ -63,6 +63,12 @@ def standard_mixture(mean_bits: int) -> Mixture:
 
     The two widths around the mean; where the mean is itself a width between the others, half the MACs have it and
     half are split over its neighbours: at 4, a third of 2, a half of 4 and a sixth of 8.
+
+    >>> str(standard_mixture(3)), str(standard_mixture(4))
+    ('2b:1/2 4b:1/2', '2b:1/3 4b:1/2 8b:1/6')
+    >>> from rtl.mac import LoomSpec
+    >>> standard_mixture(3).macs_per_cycle(LoomSpec(units=160))  # 4 and 16 cycles a product
+    Fraction(16, 1)
     """
     check_integer("bits", mean_bits, _WIDTHS[0], _WIDTHS[-1])
     if mean_bits in (_WIDTHS[0], _WIDTHS[-1]):

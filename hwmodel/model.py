@@ -125,6 +125,18 @@ class Cost:
 
     Energies are dynamic, of one cycle; ``settled_pj`` without glitches and ``energy_pj`` with them. Costs add up
     (side by side in one chip, at one clock) and scale; of periods the longest counts.
+
+    >>> from hwmodel.estimate import estimate
+    >>> from rtl.mac import UniformSpec
+    >>> small, large = (estimate(UniformSpec(lanes=lanes), "freepdk45", 500.0) for lanes in (4, 16))
+    >>> both = 3 * small + large
+    >>> round(both.total_area_um2 - 3 * small.total_area_um2 - large.total_area_um2, 6)
+    0.0
+    >>> both.minimum_period_ns == max(small.minimum_period_ns, large.minimum_period_ns)
+    True
+    >>> areas = [area for area, _ in both.by_part().values()]
+    >>> round(sum(areas) - both.total_area_um2, 6)
+    0.0
     """
 
     area_um2: Vector

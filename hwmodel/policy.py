@@ -98,7 +98,14 @@ def assign(
 
     widths: those that the hardware runs, 1 to 8. sensitivity: default the paper's order. count_ends: whether the mean
     counts the first and last layers. The result is exact (a knapsack over whole MACs by dynamic programming) and the
-    same at every call. Calls of one name share their width. Raises ValueError for a mean that no assignment has,
+    same at every call.
+
+    >>> from hwmodel.workload import load_workload
+    >>> found = assign(load_workload("deit-tiny"), 3, (2, 4, 8))
+    >>> float(found.mean_bits), {found.of(gemm) for gemm in found.workload.gemms if gemm.role is Role.VALUE}
+    (3.0, {8})
+
+    Calls of one name share their width. Raises ValueError for a mean that no assignment has,
     TypeError and ValueError for bad widths.
     """
     chosen = tuple(sorted({check_integer("width", bits, 1, MAX_BITS) for bits in widths}))

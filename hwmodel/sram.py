@@ -101,6 +101,10 @@ class SramTable:
 
         It has at most four banks, or as many as the deepest macros need. Of the macros that fit so, those with the
         least product of area and read energy are taken. Words are rounded up to whole macros, and banks too.
+
+        >>> memory = packaged_sram().memory(512, 96)
+        >>> memory.across * memory.macro.bits >= 96, memory.deep * memory.macro.words >= 512
+        (True, True)
         """
         check_integer("words", words, 1)
         check_integer("bits", bits, 1)

@@ -59,7 +59,11 @@ class SweepDesign:
 
 
 def clock_for(pressure: float, relaxed_period_ns: float) -> float:
-    """Clock in MHz of a point, a whole number; ``relaxed_period_ns`` is the minimum period at :data:`RELAXED_MHZ`."""
+    """Clock in MHz of a point, a whole number; ``relaxed_period_ns`` is the minimum period at :data:`RELAXED_MHZ`.
+
+    >>> [clock_for(pressure, 2.0) for pressure in PRESSURES]
+    [10.0, 575.0, 650.0]
+    """
     if pressure == 1.0:
         return RELAXED_MHZ
     return float(round(1000.0 * pressure / relaxed_period_ns))

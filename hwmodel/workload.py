@@ -222,7 +222,15 @@ def workload_names(folder: Path = PACKAGED) -> tuple[str, ...]:
 
 @lru_cache(maxsize=32)
 def load_workload(name: str) -> Workload:
-    """The packaged workload of that name. Raises ValueError for an unknown one, which lists the names."""
+    """The packaged workload of that name. Raises ValueError for an unknown one, which lists the names.
+
+    >>> tiny = load_workload("deit-tiny")
+    >>> f"{tiny.macs:,} MACs in {len(tiny.gemms)} GEMMs"
+    '1,253,683,200 MACs in 98 GEMMs'
+    >>> scores = next(gemm for gemm in tiny.gemms if gemm.role is Role.SCORES)
+    >>> scores.m, scores.k, scores.n, scores.count  # three heads
+    (197, 64, 197, 3)
+    """
     if name not in workload_names():
         raise ValueError(f"model must be one of {', '.join(workload_names())}, not {name!r}")
     return read_workload(PACKAGED / f"{name}.json")

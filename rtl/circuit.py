@@ -60,7 +60,16 @@ class Gate:
 
 
 class Circuit:
-    """A growing acyclic graph of gates. Bits 0 and 1 are the constants."""
+    """A growing acyclic graph of gates. Bits 0 and 1 are the constants.
+
+    >>> circuit = Circuit()
+    >>> a, b = circuit.input("a", 1)[0], circuit.input("b", 1)[0]
+    >>> circuit.xor(a, b) == circuit.xor(b, a), circuit.and_(a, circuit.not_(a)) == ZERO
+    (True, True)
+    >>> total, carry = circuit.full_adder(a, b, ONE)
+    >>> evaluate(circuit, {"a": [0, 1], "b": [1, 1]}, (total, carry)).astype(int).tolist()
+    [[0, 1], [1, 1]]
+    """
 
     def __init__(self) -> None:
         self.gates: list[Gate] = []

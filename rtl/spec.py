@@ -66,7 +66,11 @@ def signed_range(bits: int, signed: bool) -> tuple[int, int]:
 
 
 def sum_width(low: int, high: int) -> int:
-    """Bits of the narrowest two's complement word that holds every integer from ``low`` to ``high``."""
+    """Bits of the narrowest two's complement word that holds every integer from ``low`` to ``high``.
+
+    >>> sum_width(-8, 7), sum_width(-8, 8), sum_width(0, 255)
+    (4, 5, 9)
+    """
     return max((high if high >= 0 else ~high).bit_length(), (low if low >= 0 else ~low).bit_length()) + 1
 
 
@@ -76,7 +80,11 @@ def to_signed(word: int, width: int) -> int:
 
 
 def pack_fields(values: Sequence[int], width: int) -> int:
-    """Concatenates ``values`` as two's complement fields of ``width`` bits, element 0 in the low bits."""
+    """Concatenates ``values`` as two's complement fields of ``width`` bits, element 0 in the low bits.
+
+    >>> hex(pack_fields([1, -1, 0], 4))
+    '0xf1'
+    """
     mask = (1 << width) - 1
     digits = [format(int(value) & mask, f"0{width}b") for value in reversed(values)]
     return int("".join(digits) or "0", 2)  # linear in the width, unlike shifting into one integer
@@ -88,6 +96,10 @@ class Precision:
 
     Codes are two's complement (``activation_signed``) or plain binary. Only the binary design reads a signed
     one-bit code as {-1, +1} (bit 1 is +1) and an unsigned one as {0, 1}.
+
+    >>> precision = Precision(2, 4, activation_signed=False)
+    >>> str(precision), precision.weight_range, precision.activation_range, precision.product_range
+    ('w2a4u', (-2, 1), (0, 15), (-30, 15))
     """
 
     weight_bits: int

@@ -19,7 +19,7 @@ import hwmodel
 ROOT = Path(__file__).resolve().parents[1]
 PYPROJECT = (ROOT / "pyproject.toml").read_text()
 PROJECT = tomllib.loads(PYPROJECT)["project"]
-PACKAGES = ("siliquant", "hwmodel", "rtl", "sim", "qat", "reports")
+PACKAGES = ("siliquant", "hwmodel", "rtl", "sim", "qat", "reports", "docs_tools")
 
 # What a module may import of ours beside its own package and siliquant, which is for all of them.
 # The longest prefix of the module's name decides.
@@ -31,6 +31,7 @@ MAY_IMPORT = {
     "hwmodel": ("rtl",),
     "reports": ("hwmodel", "rtl"),
     "qat": (),
+    "docs_tools": ("hwmodel", "rtl"),
 }
 WITHOUT_TORCH = ("siliquant", "hwmodel", "rtl", "qat.names", "qat.ranges", "qat.options", "qat.parsers", "sim.parsers")
 

@@ -14,6 +14,7 @@ from types import ModuleType
 
 import pytest
 
+from docs_tools.blocks import markerless
 from qat.options import Options, add_arguments, merge
 from siliquant.cli import Parser
 
@@ -69,7 +70,7 @@ def test_no_path_of_a_machine_is_kept(accuracy: ModuleType) -> None:
 
 
 def test_the_readme_says_what_the_records_say(accuracy: ModuleType) -> None:
-    text = " ".join((ROOT / "README.md").read_text().split())
+    text = " ".join(markerless((ROOT / "README.md").read_text()).split())
     experiments = {experiment.name: experiment for experiment in accuracy.EXPERIMENTS}
     means = {}
     for name in ("vit-mnist-fp", "vit-mnist-w2a2-all", "vit-mnist-w2a2-plain"):

@@ -93,6 +93,12 @@ class ArraySpec:
     A run multiplies what is in the memories: for each column tile, all row tiles. The drained sums are shifted left,
     negated and added to the result memory as the run says, so that wide operands can be computed slice by slice.
     With ``requant`` each column ends in a requantiser, used in runs that ask for it.
+
+    >>> from rtl.mac import UniformSpec
+    >>> array = ArraySpec(mac=UniformSpec(lanes=16), rows=16, columns=16, result_depth=4096)
+    >>> run = array.run(197, 192, 192, Precision(4, 4))
+    >>> run.tiles, run.cycles_per_tile, array.cycles(run), array.load_cycles(run)
+    (156, 12, 2511, 156)
     """
 
     mac: MacSpec

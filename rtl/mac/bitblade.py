@@ -14,7 +14,14 @@ __all__ = ["BitBladeSpec"]
 
 @dataclass(frozen=True, kw_only=True)
 class BitBladeSpec(BrickSpec):
-    """Bricks at the same place of every unit have the same shift: they share it (Ryu et al., "BitBlade", DAC 2019)."""
+    """Bricks at the same place of every unit have the same shift: they share it (Ryu et al., "BitBlade", DAC 2019).
+
+    Ports, precisions and sums are those of :class:`rtl.mac.bitfusion.BitFusionSpec`.
+
+    >>> from rtl.mac import BitFusionSpec
+    >>> BitBladeSpec(units=3).ports == BitFusionSpec(units=3).ports
+    True
+    """
 
     design: ClassVar[str] = "bitblade"
     summary: ClassVar[str] = "Bit Fusion with bricks grouped across units, so that shifters are shared"

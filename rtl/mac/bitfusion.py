@@ -14,7 +14,13 @@ __all__ = ["BitFusionSpec"]
 
 @dataclass(frozen=True, kw_only=True)
 class BitFusionSpec(BrickSpec):
-    """Every unit fuses its own bricks by a tree of shift-adds (Sharma et al., "Bit Fusion", ISCA 2018)."""
+    """Every unit fuses its own bricks by a tree of shift-adds (Sharma et al., "Bit Fusion", ISCA 2018).
+
+    >>> from rtl.spec import Precision
+    >>> spec = BitFusionSpec(units=1)
+    >>> [spec.products_per_step(Precision(w, a)) for w, a in ((8, 8), (8, 2), (4, 4), (2, 2))]
+    [1, 4, 4, 16]
+    """
 
     design: ClassVar[str] = "bitfusion"
     summary: ClassVar[str] = "2-D divide-and-conquer of small bricks, shift-adds in every unit"

@@ -21,6 +21,10 @@ class BitSerialSpec(MacSpec):
     Each cycle takes one bit of every weight; the sum over the units is shifted to the weight of that bit, negated for
     the sign bit, and accumulated (Judd et al., "Stripes", MICRO 2016; Lee et al., "UNPU", JSSC 2019). Activations
     enter extended to 8 bits and stay on their port for all cycles of a step.
+
+    >>> spec, precision = BitSerialSpec(units=16), Precision(3, 8)
+    >>> spec.products_per_step(precision), spec.cycles_per_step(precision), spec.macs_per_cycle(precision)
+    (16, 3, Fraction(16, 3))
     """
 
     design: ClassVar[str] = "bitserial"

@@ -20,6 +20,10 @@ class LoomSpec(MacSpec):
 
     Each cycle multiplies one bit of every weight by one bit of its activation; the population count is shifted to
     the weight of both, negated where one of them is a sign bit, and accumulated (Sharify et al., "Loom", DAC 2018).
+
+    >>> words = LoomSpec(units=1).pack([-2], [1], Precision(2, 2))
+    >>> [words[name] for name in ("weights", "activations", "bit_sum", "weight_sign")]
+    [[0, 0, 1, 1], [1, 0, 1, 0], [0, 1, 1, 2], [0, 0, 1, 1]]
     """
 
     design: ClassVar[str] = "loom"

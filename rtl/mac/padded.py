@@ -23,6 +23,10 @@ class PaddedSpec(ScalableSpec):
     that of a uniform 8-bit MAC. With ``gating`` they arrive at the top of their 8-bit field; the low bits below the
     chosen precision are forced to zero behind the operand registers, so that the logic they feed does not switch, and
     the accumulator port shows the sum shifted back down.
+
+    >>> words = PaddedSpec(units=1, gating=True).pack([-1], [5], Precision(4, 4))
+    >>> bin(words["weights"][0]), bin(words["activations"][0])
+    ('0b11110000', '0b1010000')
     """
 
     design: ClassVar[str] = "padded"

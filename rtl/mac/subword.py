@@ -23,6 +23,13 @@ class SubwordSpec(ScalableSpec):
     The narrow products lie on the antidiagonal of the array, so that all have the same weight and the array itself
     adds them (Mei et al., "Sub-word parallel precision-scalable MAC engines", AICAS 2019). Everything off the
     antidiagonal is gated to zero; the accumulator port shows the sum shifted back down.
+
+    >>> spec = SubwordSpec(units=1)
+    >>> [spec.products_per_step(Precision(bits, bits)) for bits in spec.widths]
+    [1, 2, 4]
+    >>> words = spec.pack([1, 2], [3, 4], Precision(4, 4))
+    >>> hex(words["weights"][0]), hex(words["activations"][0])  # the activations in reverse
+    ('0x21', '0x34')
     """
 
     design: ClassVar[str] = "subword"

@@ -18,6 +18,15 @@ class UniformSpec(MacSpec):
     """``lanes`` products of fixed ``weight_bits`` x ``activation_bits``, summed into one accumulator.
 
     The throughput is ``lanes`` products per clock cycle.
+
+    >>> spec = UniformSpec(weight_bits=4, activation_bits=4, lanes=2)
+    >>> spec.name, spec.accumulator_width, spec.latency
+    ('uniform_w4_a4_l2', 20, 2)
+    >>> precision = Precision(4, 4, activation_signed=False)
+    >>> spec.compute([3, -2, 7], [5, 15, 1], precision).item()
+    -8
+    >>> spec.pack([3, -2, 7], [5, 15, 1], precision)  # two lanes: two cycles
+    {'weights': [227, 7], 'activations': [245, 1], 'activation_signed': [0, 0], 'clear': [1, 0]}
     """
 
     design: ClassVar[str] = "uniform"

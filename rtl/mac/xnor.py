@@ -22,6 +22,12 @@ class XnorSpec(MacSpec):
 
     Bit 1 stands for +1 and bit 0 for -1 (or 0 in an unsigned activation). A product of {-1, +1} is 2 * xnor - 1, one
     with {0, 1} is 2 * (w and a) - a; both are sums of bits of weight 2 and 1.
+
+    >>> spec = XnorSpec(lanes=4)
+    >>> spec.compute([1, -1, -1, 1], [1, 1, -1, -1], Precision(1, 1)).item()
+    0
+    >>> spec.compute([1, -1, -1, 1], [1, 1, 0, 0], Precision(1, 1, activation_signed=False)).item()
+    0
     """
 
     design: ClassVar[str] = "xnor"

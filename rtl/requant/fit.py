@@ -35,6 +35,10 @@ def find_thresholds(
     low, high: smallest and largest accumulator that a channel can have, integers [channels].
     Returns int64 [channels, 2**bits - 1], each from low to high + 1, in ascending order.
     Raises ValueError for codes out of range, and where it sees that the function is not monotone.
+
+    >>> quantise = lambda accumulator: np.clip(np.round(accumulator / 10), -2, 1)
+    >>> find_thresholds(lambda a: quantise(a).astype(int), [-100], [100], bits=2, signed=True).tolist()
+    [[-14, -5, 6]]
     """
     check_integer("bits", bits, 1, MAX_BITS)
     first, last = np.broadcast_arrays(np.atleast_1d(integers("low", low)), np.atleast_1d(integers("high", high)))

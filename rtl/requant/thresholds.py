@@ -27,6 +27,9 @@ class ThresholdSpec(RequantSpec):
     The comparators' bits are a thermometer code. It is encoded by halving, one AND and one OR a bit and level,
     2**bits - 1 - bits of them: as many as full adders would be needed to count the bits, each much smaller than one,
     and in bits - 1 levels.
+
+    >>> ThresholdSpec(accumulator_width=8, bits=2).compute([-100, -10, 9, 10], [-50, 0, 10]).tolist()
+    [-2, -1, 0, 1]
     """
 
     design: ClassVar[str] = "thresholds"

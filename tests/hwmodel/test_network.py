@@ -2,10 +2,8 @@
 
 import dataclasses
 import itertools
-import re
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -38,7 +36,7 @@ from hwmodel.row import SynthesisRow
 from hwmodel.sram import Macro, SramTable, packaged_sram
 from hwmodel.tiles import Matrices, needed_words
 from hwmodel.tiling import Overlap
-from hwmodel.workload import Gemm, Module, PrecisionClass, Role, Scales, Workload, load_workload, workload_names
+from hwmodel.workload import Gemm, Module, PrecisionClass, Role, Scales, Workload, load_workload
 from rtl.array import Architecture, ArraySpec
 from rtl.array.element import ElementSpec
 from rtl.mac import BitFusionSpec, LoomSpec, SubwordSpec, UniformSpec
@@ -475,67 +473,3 @@ def test_bad_options_say_what_must_be(arguments: list[str], text: str) -> None:
     with pytest.raises(ValueError) as caught:
         latency.main(arguments)
     assert str(caught.value) == text
-
-
-# docs/network.md says what the commands say.
-
-TEXT = (Path(__file__).resolve().parents[2] / "docs" / "network.md").read_text()
-
-
-def table(head: str) -> list[list[str]]:
-    """Cells of the table whose head line begins so."""
-    lines = TEXT[TEXT.index(f"| {head} |") :].split("\n\n")[0].splitlines()[2:]
-    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
-
-
-def test_the_document_has_the_gemms_of_every_workload() -> None:
-    found = {}
-    for name, gemms, macs, ends, _ in table("model"):
-        found[name] = (int(gemms), int(macs.replace(",", "")), int(ends.replace(",", "")))
-    assert found == {
-        name: (len(w.gemms), w.macs, w.macs_by_class()[PrecisionClass.ENDS])
-        for name in workload_names()
-        for w in [load_workload(name)]
-    }
-
-
-@pytest.mark.parametrize("line", table("options"), ids=[line[0] for line in table("options")])
-def test_the_document_has_the_cycles_of_its_commands(line: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    options, cycles, utilisation, loads, sram, off_chip = line
-    (total,) = [each for each in shown(capsys, *options.strip("`").split()) if each[:1] == ["all"]]
-    assert total[-5:] == [cycles, utilisation, loads, sram, off_chip]
-
-
-def test_the_document_has_the_passes_of_the_ends(capsys: pytest.CaptureFixture[str]) -> None:
-    lines = shown(capsys, "--bits", "2")
-    ends = [int(line[5].replace(",", "")) for line in lines if line[:1] in (["patch_embedding"], ["classifier"])]
-    (total,) = [line[-5] for line in lines if line[:1] == ["all"]]
-    text = " ".join(TEXT.split())
-    assert "need 6 passes at 4 x 4 bits, 9 at 3 x 3 and 20 at 2 x 2" in text
-    assert f"where patch embedding and classifier take {sum(ends):,} of the {total} cycles" in text
-
-
-def test_the_document_has_the_memories_of_the_tables() -> None:
-    for line in table("table"):
-        device = re.findall(r"`([a-z-]+)`", line[0])[0]
-        macro = next(m for m in packaged_sram(45, device).macros if (m.words, m.bits) == (512, 64))
-        assert line[1:] == [
-            f"{macro.area_um2:,.0f}", f"{macro.read_pj:.2f}", f"{macro.write_pj:.2f}", f"{macro.leakage_uw:,.1f}",
-            f"{macro.access_ns:.2f}",
-        ]  # fmt: skip
-
-
-def test_the_document_has_the_widths_of_the_policy() -> None:
-    found = load_workload("deit-tiny")
-    for roles, *cells in table("GEMMs of deit-tiny"):
-        for mean, cell in zip((3, 4), cells, strict=True):
-            got = assign(found, mean, [2, 4, 8])
-            for role in roles.split(", "):
-                bits = [got.of(gemm) for gemm in found.gemms if gemm.role.value == role]
-                counts = [bits.count(width) for width in sorted(set(bits))]
-                said = {
-                    "half 2, half 4 bits": ([2, 4], [6, 6]),
-                    "3 layers 2, 9 layers 4 bits": ([2, 4], [3, 9]),
-                    **{f"{width} bits": ([width], [12]) for width in (2, 4, 8)},
-                }
-                assert (sorted(set(bits)), counts) == said[cell]

@@ -1,0 +1,48 @@
+"""Runs this project's own commands as a reader would, and gives what they print."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+__all__ = ["ROOT", "printed", "printed_and_written"]
+
+ROOT = Path(__file__).resolve().parent.parent
+_SECONDS = 600
+
+
+def printed(*arguments: str) -> str:
+    """What ``python`` with these arguments prints. Raises as :func:`printed_and_written`."""
+    return printed_and_written(*arguments)[0]
+
+
+def printed_and_written(*arguments: str, name: str | None = None) -> tuple[str, str]:
+    """What ``python`` with these arguments prints, and what it writes into the file ``name``.
+
+    OUT in the arguments stands for an empty folder, in which that file is. The cache is empty too, so that nothing
+    comes from this machine but what is in the package.
+
+    Raises ValueError where it fails, measures what should be there, or takes ten minutes.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        environment = os.environ | {
+            "SILIQUANT_CACHE_DIR": str(Path(folder, "cache")),
+            "PYTHONPATH": str(ROOT),
+            "COLUMNS": "120",
+        }
+        command = [sys.executable, *(each.replace("OUT", str(Path(folder, "out"))) for each in arguments)]
+        try:
+            done = subprocess.run(
+                command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=_SECONDS, check=False
+            )
+        except subprocess.TimeoutExpired:
+            raise ValueError(f"{' '.join(arguments)} must end within {_SECONDS} s") from None
+        text = "" if name is None or done.returncode else Path(folder, "out", name).read_text()
+    if done.returncode != 0:
+        raise ValueError(f"{' '.join(arguments)} must succeed, and said: {done.stderr.strip()}")
+    if "synthesising" in done.stderr:
+        raise ValueError(f"{' '.join(arguments)} must find its rows in the package: docs/synthesis.md says how")
+    return done.stdout, text

@@ -1,0 +1,38 @@
+"""Tables in Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+__all__ = ["joined", "spread", "table"]
+
+
+def table(headers: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> str:
+    """A table whose first ``left`` columns are aligned left, all others right.
+
+    >>> print(table(["design", "area"], [["loom", "1.5"]]))
+    | design | area |
+    | --- | ---: |
+    | loom | 1.5 |
+    """
+    lines = [headers, ["---" if column < left else "---:" for column in range(len(headers))], *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def joined(names: Sequence[str], last: str = "and") -> str:
+    """A list in words.
+
+    >>> joined(["area", "power", "period"])
+    'area, power and period'
+    """
+    return f" {last} ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
+
+
+def spread(values: Sequence[float], form: str = ".1f") -> str:
+    """The smallest and the largest of some values, or the one that both are when rounded.
+
+    >>> spread([0.94, 2.03, 1.3]), spread([1.01, 1.02])
+    ('0.9 to 2.0', '1.0')
+    """
+    low, high = format(min(values), form), format(max(values), form)
+    return low if low == high else f"{low} to {high}"

@@ -1,0 +1,64 @@
+"""The measured rows that come with the package, by design: whatever is installed or kept on this machine."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+
+from hwmodel.row import SynthesisRow
+from hwmodel.specimen import settled_power_uw
+from hwmodel.stages import attempt_of_row, try_stages
+from hwmodel.stimulus import StreamPlan
+from hwmodel.store import RowStore
+from rtl.spec import MacSpec, Precision
+
+__all__ = ["Measured", "measured", "packaged_rows"]
+
+CLOCK_MHZ = 500.0
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A design as it was synthesised: its row, and those with power by the text of their operand stream."""
+
+    spec: MacSpec
+    row: SynthesisRow
+    powered: Mapping[str | None, SynthesisRow]
+
+    def energy_fj(self, precision: Precision) -> float | None:
+        """Energy of a product without glitches; None where its power was not measured at that precision."""
+        row = self.powered.get(str(StreamPlan(precision)))
+        power_uw = None if row is None else settled_power_uw(row)
+        if power_uw is None:
+            return None
+        return 1e3 * power_uw / self.row.clock_mhz / float(self.spec.macs_per_cycle(precision))
+
+
+@cache
+def packaged_rows() -> tuple[SynthesisRow, ...]:
+    """All of them."""
+    with tempfile.TemporaryDirectory() as empty:
+        return tuple(RowStore(folder=Path(empty)).rows())
+
+
+@cache
+def measured(spec: MacSpec, library: str = "freepdk45") -> Measured:
+    """The pipelining of ``spec`` that the comparison chooses. Raises LookupError where it was not measured."""
+    found = try_stages(range(3), lambda stages: _variant(spec, stages, library), lambda each: attempt_of_row(each.row))
+    if found is None:
+        raise LookupError(f"{spec.name} must be among the packaged rows of {library} at {CLOCK_MHZ:g} MHz")
+    return found[0]
+
+
+def _variant(spec: MacSpec, stages: int, library: str) -> Measured | None:
+    wanted = replace(spec, pipeline_stages=stages)
+    rows = {
+        row.activity: row
+        for row in packaged_rows()
+        if (row.design, row.library, row.clock_mhz, row.effort) == (spec.design, library, CLOCK_MHZ, "normal")
+        and row.spec == wanted.parameters
+    }
+    return Measured(wanted, rows[None], rows) if None in rows else None

@@ -1,0 +1,131 @@
+"""Compares the numbers in README.md and docs/ with what they come from: ``python -m docs_tools.numbers``.
+
+They stand between markers (docs_tools.blocks) and come from the package's models and rows, from workloads, and from
+the results in reports/results. Exit code 1 where one differs; --write puts all of them right.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import operator
+import sys
+from collections.abc import Mapping, Sequence
+from functools import reduce
+from pathlib import Path
+from types import ModuleType
+
+from docs_tools.blocks import filled, places
+from docs_tools.commands import ROOT
+from siliquant.cli import Parser, run
+from siliquant.files import write_atomically
+
+__all__ = ["SOURCES", "differing", "main", "owner", "pages", "results_page", "wanted"]
+
+PROG = "docs_tools.numbers"
+EPILOG = """\
+examples:
+  python -m docs_tools.numbers                 what differs
+  python -m docs_tools.numbers --write         everything anew, transcripts and diagrams too"""
+SOURCES = ("directions", "calibration", "synthesis", "speed", "hardware", "network", "inference", "readme")
+"""Modules of docs_tools.pages, each with the texts of the places whose names begin as it says (OWNS)."""
+
+
+def pages() -> list[Path]:
+    """Every page with places, README.md first."""
+    return [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def source(name: str) -> ModuleType:
+    """A module of docs_tools.pages."""
+    return importlib.import_module(f"docs_tools.pages.{name}")
+
+
+def owner(place: str) -> str:
+    """The source of a place. Raises ValueError where it has none."""
+    first = place.replace("-", ".").split(".")[0]
+    for name in SOURCES:
+        if first in source(name).OWNS:
+            return name
+    raise ValueError(f"the place {place} must begin as one of a source: see OWNS in docs_tools/pages")
+
+
+def wanted(name: str) -> dict[str, str]:
+    """The texts of a source, as they should stand."""
+    texts: Mapping[str, str] = source(name).texts()
+    return {place: text.strip("\n") for place, text in texts.items()}
+
+
+def differing(name: str, texts: Mapping[str, str]) -> list[str]:
+    """What of a source stands otherwise in the pages, one line each; and what stands nowhere, or has no text."""
+    found, seen = [], set()
+    for page in pages():
+        for place in places(page.read_text()):
+            if owner(place.name) != name:
+                continue
+            seen.add(place.name)
+            if place.name not in texts:
+                found.append(f"{page.relative_to(ROOT)}: {place.name} has no text in docs_tools.pages.{name}")
+            elif place.text != texts[place.name]:
+                found.append(f"{page.relative_to(ROOT)}: {place.name} differs")
+    return [*found, *(f"{place} of docs_tools.pages.{name} stands in no page" for place in sorted(set(texts) - seen))]
+
+
+def results_page() -> str:
+    """docs/results.md as benchmarks/qat_accuracy.py makes it of the kept training runs."""
+    spec = importlib.util.spec_from_file_location("qat_accuracy", ROOT / "benchmarks" / "qat_accuracy.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return str(module.document())
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line."""
+    parser = Parser(prog=PROG, description=__doc__, epilog=EPILOG)
+    parser.add_argument("--write", action="store_true", help="write what differs, transcripts and diagrams too")
+    parser.add_argument("--only", metavar="NAME", choices=SOURCES, help=f"one of {', '.join(SOURCES)} (default: all)")
+    options = parser.parse_args(arguments)
+    names = SOURCES if options.only is None else (options.only,)
+    if options.write:
+        _write(names, whole=options.only is None)
+        return
+    lines = [line for name in names for line in differing(name, wanted(name))]
+    if options.only is None and (ROOT / "docs" / "results.md").read_text() != results_page():
+        lines.append("docs/results.md differs")
+    print("\n".join(lines) or "every number is as it should be")
+    sys.exit(bool(lines))
+
+
+def _write(names: Sequence[str], *, whole: bool) -> None:
+    texts: dict[str, dict[str, str]] = {}
+    for name in names:
+        print(f"{name} ...", file=sys.stderr, flush=True)
+        texts[name] = wanted(name)
+    for page in pages():
+        old = page.read_text()
+        kept = {place.name: place.text for place in places(old)}
+        _write_if_new(page, filled(old, reduce(operator.or_, texts.values(), kept)))
+    if whole:
+        _write_if_new(ROOT / "docs" / "results.md", results_page())
+        import docs_tools.diagrams as diagrams
+        import docs_tools.transcripts as transcripts
+
+        diagrams.write()
+        print("transcripts ...", file=sys.stderr, flush=True)
+        transcripts.write()
+    left = [line for name in names for line in differing(name, texts[name])]
+    print("\n".join(left) or "every number is as it should be")
+    sys.exit(bool(left))
+
+
+def _write_if_new(path: Path, text: str) -> None:
+    if path.read_text() != text:
+        write_atomically(path, text)
+        print(f"{path.relative_to(ROOT)} written")
+
+
+if __name__ == "__main__":
+    run(PROG, main)

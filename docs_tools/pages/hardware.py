@@ -1,0 +1,147 @@
+"""Requantisers as measured, area against plain RTL, and cycles of arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from docs_tools.commands import printed
+from docs_tools.markdown import spread, table
+from docs_tools.results import read_result
+from hwmodel.comparison import contenders
+from hwmodel.requantcost import units
+from hwmodel.structure import FLIP_FLOPS, Part, structure_of
+from hwmodel.tables import UNIT_HEADERS
+from rtl.array import Architecture, ArraySpec
+from rtl.mac import BitSerialSpec, LoomSpec, UniformSpec, XnorSpec
+from rtl.requant import ThresholdSpec
+from rtl.spec import MacSpec, Precision
+
+__all__ = ["OWNS", "texts"]
+
+OWNS = ("parts", "requantisers", "qor", "array", "cycles")
+COUNTED = (
+    Part.AND_TERMS,
+    Part.OR_GATES,
+    Part.XOR_GATES,
+    Part.MULTIPLEXERS,
+    Part.FULL_ADDERS,
+    Part.CARRY_BITS,
+)
+PRODUCT = (197, 192, 192)  # M, K, N: a query projection of DeiT-T
+
+
+def texts() -> dict[str, str]:
+    """By place."""
+    return {"parts": _parts(), **_requantisers(), **_plain_rtl(), **_cycles()}
+
+
+def _parts() -> str:
+    """What small designs of every kind are made of."""
+    specs: list[MacSpec] = [UniformSpec(weight_bits=bits, activation_bits=bits, lanes=4) for bits in (4, 8)]
+    specs += [type(one)(**one.parameters | {one.size_parameter: 4}) for one in contenders()]
+    specs.append(XnorSpec(lanes=64))
+    lines = []
+    for spec in specs:
+        counts = structure_of(spec).counts
+        flip_flops = sum(counts[part] for part in FLIP_FLOPS)
+        cells = (f"{counts[part]:,}" if counts[part] else "" for part in COUNTED)
+        lines.append((spec.label, *cells, f"{flip_flops:,}"))
+    return table(("design", *(part.value for part in COUNTED), "flip-flops"), lines)
+
+
+def _requantisers() -> dict[str, str]:
+    """The section on requantisation of the measured comparison, and what it says."""
+    command = ("-m", "hwmodel.compare", "--bits", "2,3,4", "--synthesise", "--jobs", "1", "--out", "OUT")
+    shown = printed(*command, "--format", "markdown")
+    start = shown.index("| " + " | ".join(UNIT_HEADERS))
+    section = shown[start : shown.index("\n\n", start)]
+    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in section.splitlines()[2:]]
+    cells = [dict(zip(UNIT_HEADERS, line, strict=True)) for line in lines]
+
+    def number(bits: int, unit: str, sets: int, name: str) -> float:
+        (found,) = (
+            c for c in cells if (c["code bits"], c["unit"], c["parameter sets"]) == (str(bits), unit, str(sets))
+        )
+        return float(found[name].replace(",", ""))
+
+    heads = max(int(cell["parameter sets"]) for cell in cells)
+    bits = sorted({int(cell["code bits"]) for cell in cells})
+    verdicts = []
+    for sets, name in ((1, "With one parameter set"), (heads, "with one a head")):
+        ratios = [number(b, "thresholds", sets, "area um2") / number(b, "multiplier", sets, "area um2") for b in bits]
+        said = ", ".join(f"{ratio:.2f}" for ratio in ratios)
+        verdicts.append(f"{name} thresholds have {said} times the area of the multiplier")
+    partial = [number(b, "partialsum", heads, "area / MAC") for b in bits]
+    sizes = {
+        name: spread([number(b, name, heads, "parameter bits/set") for b in bits], ".0f")
+        for name in ("thresholds", "multiplier")
+    }
+    wide = ThresholdSpec(accumulator_width=units([8], 16)[0].mac.accumulator_width, bits=8)
+    return {
+        "requantisers": section,
+        "requantisers-verdict": f"{verdicts[0]} at {', '.join(map(str, bits))} bits, {verdicts[1]}: they hold "
+        f"{sizes['thresholds']} bits a set where the multiplier holds {sizes['multiplier']}.",
+        "requantisers.partial": spread(partial),
+        "requantisers.wide-bits": f"{wide.parameter_width:,}",
+    }
+
+
+def _plain_rtl() -> dict[str, str]:
+    own = read_result("qor-freepdk45")
+    lines = [
+        [str(row["bits"]), *(f"{area:,.0f} ({period:.2f})" for area, period in row["columns"]), f"{row['ratio']:.3f}"]
+        for row in own["rows"]
+    ]
+    headers = ("bits", "plain, default flow", "plain, our flow", "uniform, default flow", "uniform, our flow",
+               f"same at {own['clock_mhz']:g} MHz", "ratio")  # fmt: skip
+    others = [read_result(f"qor-{name}") for name in ("sky130hd", "ihp-sg13g2", "asap7")]
+    return {
+        "qor": table(headers, lines, left=0),
+        "qor.geomean": f"{own['geomean']:.3f}",
+        "qor-libraries": table(
+            ("library", "clock MHz", *(f"{row['bits']} bits" for row in own["rows"]), "geometric mean"),
+            [
+                [one["library"], f"{one['clock_mhz']:g}", *map(_both, one["rows"]), f"{one['geomean']:.3f}"]
+                for one in others
+            ],
+        ),
+    }
+
+
+def _both(row: Mapping[str, Any]) -> str:
+    """Area of uniform in our flow, and of plain RTL in the default flow."""
+    columns: Sequence[Sequence[float]] = row["columns"]
+    return f"{columns[3][0]:,.0f} / {columns[0][0]:,.0f}"
+
+
+def _cycles() -> dict[str, str]:
+    designs: tuple[tuple[str, MacSpec], ...] = (
+        ("`uniform`, 16 lanes", UniformSpec(weight_bits=4, activation_bits=4, lanes=16)),
+        ("`bitserial`, 16 units", BitSerialSpec(units=16)),
+        ("`loom`, 64 units", LoomSpec(units=64)),
+    )
+    lines, values = [], {}
+    for name, mac in designs:
+        array = ArraySpec(mac=mac, rows=16, columns=16, result_depth=4096)
+        systolic = replace(array, architecture=Architecture.SYSTOLIC)
+        planned = array.run(*PRODUCT, Precision(4, 4))
+        cycles = array.cycles(planned)
+        lines.append(
+            (
+                name,
+                f"{planned.cycles_per_tile:,}",
+                f"{cycles:,}",
+                f"{systolic.cycles(planned):,}",
+                f"{array.load_cycles(planned):,}",
+            )
+        )
+        macs = PRODUCT[0] * PRODUCT[1] * PRODUCT[2]
+        used = macs / (cycles * array.rows * array.columns * float(mac.macs_per_cycle(Precision(4, 4))))
+        values[f"cycles.{mac.design}"] = f"{100 * used:.0f} %"
+    return {
+        "array-cycles": table(("design", "operands a tile", "broadcast", "systolic", "loading"), lines),
+        **values,
+        "cycles.steps": lines[0][1],
+    }

@@ -1,0 +1,66 @@
+"""The comparison, the demonstration and the accuracies in README.md."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Mapping
+from statistics import mean
+from typing import Any
+
+from docs_tools.commands import ROOT, printed_and_written
+from docs_tools.markdown import spread
+from docs_tools.results import read_result
+
+__all__ = ["OWNS", "texts"]
+
+OWNS = ("compare", "verdict", "demo", "accuracy")
+
+
+def texts() -> dict[str, str]:
+    """By place."""
+    command = ("-m", "hwmodel.compare", "--bits", "2,3,4", "--out", "OUT", "--format", "markdown")
+    shown, rows = printed_and_written(*command, name="compare.json")
+    first = '`make compare BITS=2,3,4 ARGS="--format markdown"` prints:'
+    return {
+        "compare": f"{first}\n\n{shown.strip()}",
+        **_verdict(json.loads(rows)),
+        **_accuracies(),
+        "demo": "\n".join(["```text", *read_result("demo")["screen"], "```"]),
+    }
+
+
+def _verdict(rows: list[Mapping[str, Any]]) -> dict[str, str]:
+    """What the table says, in numbers; the sentences around them hold whatever they are."""
+    scalable = [row for row in rows if not row["design"].startswith("uniform")]
+    rates = [row for row in scalable if row["normalisation"] == "equal throughput"]
+    units = [row for row in scalable if row["normalisation"] == "equal units"]
+    areas, energies = ([row[name] for row in rates] for name in ("area_ratio", "power_ratio"))
+    smaller = sum(row["area_ratio"] < 1 for row in units)
+    return {
+        "verdict.rows": str(len(rates)),
+        "verdict.larger": str(sum(area > 1 for area in areas)),
+        "verdict.hungrier": str(sum(energy > 1 for energy in energies)),
+        "verdict.area": spread(areas, ".2f"),
+        "verdict.energy": spread(energies, ".2f"),
+        "verdict.smaller-units": str(smaller),
+        "verdict.unit-rows": str(len(units)),
+    }
+
+
+def _accuracies() -> dict[str, str]:
+    """Mean accuracy on the test split over the kept seeds of three runs, in percent."""
+    means = {}
+    for name in ("fp", "w2a2-all", "w2a2-plain"):
+        scores = []
+        for folder in (ROOT / "docs" / "runs").iterdir():
+            if re.fullmatch(rf"vit-mnist-{name}(-s\d+)?", folder.name):
+                last = list(csv.DictReader((folder / "metrics.csv").read_text().splitlines()))[-1]
+                scores.append(100 * float(last["test_score"]))
+        means[name] = mean(scores)
+    return {
+        "accuracy.full": f"{means['fp']:.1f}",
+        "accuracy.remedies": f"{means['w2a2-all']:.2f}",
+        "accuracy.plain": f"{means['w2a2-plain']:.2f}",
+    }

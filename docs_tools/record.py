@@ -1,0 +1,207 @@
+"""Makes the results in reports/results anew: ``python -m docs_tools.record NAME ...``.
+
+They take minutes to hours, and times want a quiet machine; python -m docs_tools.numbers --write then puts them into the
+pages. What a result depends on is noted beside it: command, date, versions, machine.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from docs_tools.commands import ROOT
+from docs_tools.results import read_result, write_result
+from hwmodel.library import find_library
+from hwmodel.row import tool_versions
+from hwmodel.specimen import Bench, Specimen, settled_power_uw
+from hwmodel.stimulus import StreamPlan, make_stimulus
+from hwmodel.store import RowStore
+from hwmodel.streams import LSQ_GAUSSIAN, UNIFORM, Stream
+from rtl.mac import UniformSpec
+from rtl.spec import Precision
+from siliquant.cli import Parser, run
+
+__all__ = ["RECORDERS", "main", "recorded"]
+
+PROG = "docs_tools.record"
+EPILOG = """\
+examples:
+  python -m docs_tools.record qor-freepdk45 stream-power demo
+  SILIQUANT_PDK_DIR=pdk python -m docs_tools.record all"""
+FLOW = ("yosys", "opensta", "icarus", "siliquant", "python")
+TRAINING = ("torch", "transformers")
+SIMULATION = ("verilator", "cocotb")
+STREAM_PRECISIONS = (Precision(2, 2), Precision(2, 2, False), Precision(4, 4), Precision(4, 4, False), Precision(8, 8))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line."""
+    parser = Parser(prog=PROG, description=__doc__, epilog=EPILOG)
+    parser.add_argument("names", nargs="+", metavar="NAME", help=f"all, or of {', '.join(RECORDERS)}")
+    names = parser.parse_args(arguments).names
+    for name in RECORDERS if names == ["all"] else names:
+        if name not in RECORDERS:
+            raise ValueError(f"a result must be one of {', '.join(RECORDERS)}, not {name!r}")
+        print(f"{name} ...", file=sys.stderr, flush=True)
+        print(recorded(name).relative_to(ROOT))
+
+
+def recorded(name: str) -> Path:
+    """Makes one result and returns its file. Raises ValueError where its command fails."""
+    values, command, tools = RECORDERS[name]()
+    known = tool_versions()
+    return write_result(
+        name,
+        values,
+        command=command,
+        date=datetime.now(UTC).date().isoformat(),
+        versions={tool: known[tool] if tool in known else version(tool) for tool in tools},
+        machine=_machine(),
+    )
+
+
+def _machine() -> str:
+    """The processors of this machine, in words."""
+    models = [line.partition(":")[2].strip() for line in _read("/proc/cpuinfo").splitlines() if "model name" in line]
+    return f"{len(models)} cores ({models[0]})" if models else platform.machine()
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text()
+    except OSError:
+        return ""
+
+
+def _ran(*arguments: str) -> str:
+    """What ``python`` with these arguments prints."""
+    done = subprocess.run([sys.executable, *arguments], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode != 0:
+        raise ValueError(f"python {' '.join(arguments)} must succeed, and ended with {done.returncode}")
+    return done.stdout
+
+
+def _written(*arguments: str) -> dict[str, Any]:
+    """What ``python`` with these arguments and --out FILE writes."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "out.json")
+        _ran(*arguments, "--out", str(path))
+        found: dict[str, Any] = json.loads(path.read_text())
+    return found
+
+
+Recorded = tuple[Mapping[str, Any], str, Sequence[str]]
+"""Values, the command that made them, and the tools that they depend on."""
+
+
+def _qor(library: str, clock_mhz: int) -> Recorded:
+    given = ["benchmarks/qor.py", "--library", library, "--clock-mhz", str(clock_mhz)]
+    found = _written(*given)
+    values = {"library": library, "clock_mhz": float(clock_mhz), "rows": found["rows"], "geomean": found["geomean"]}
+    return values, f"python {' '.join(given)}", FLOW
+
+
+def _rtl_speed() -> Recorded:
+    return _written("benchmarks/rtl_speed.py"), "python benchmarks/rtl_speed.py", (*SIMULATION, "icarus", "siliquant")
+
+
+def _qat_speed() -> Recorded:
+    given = ["benchmarks/qat_speed.py", "--repeats", "5"]
+    return _written(*given), f"python {' '.join(given)}", (*TRAINING, "siliquant")
+
+
+def _deit_tiny() -> Recorded:
+    """The second of two runs of each architecture: the first may build its simulator."""
+    given = ["-m", "sim.equivalence", "--random", "deit-tiny"]
+    seconds, found = {}, {}
+    for architecture in ("broadcast", "systolic"):
+        for _ in range(2):
+            with tempfile.TemporaryDirectory() as folder:
+                path = Path(folder, "out.json")
+                _ran(*given, "--architecture", architecture, "--json", str(path))
+                found = json.loads(path.read_text())
+        seconds[architecture] = round(found["simulation_s"], 1)
+    spec = found["spec"]
+    values = {
+        "macs": found["macs"],
+        "mac": UniformSpec(**spec["mac"]["parameters"]).name,
+        "rows": spec["rows"],
+        "columns": spec["columns"],
+        "simulation_s": seconds,
+    }
+    return values, f"python {' '.join(given)} [--architecture systolic]", (*SIMULATION, *TRAINING, "siliquant")
+
+
+def _stream_power() -> Recorded:
+    """Dynamic power without glitches under each stream, to that of uniform signed codes. What a chain of codes with
+    the same statistics gives is kept as it is.
+    """
+    lanes, library = 16, find_library()
+    streams = (LSQ_GAUSSIAN, "vit-mnist", "minilm")
+    relative: dict[str, dict[str, Any]] = {name: {} for name in streams}
+    for bits in (2, 4, 8):
+        spec = UniformSpec(weight_bits=bits, activation_bits=bits, lanes=lanes)
+        precisions = [precision for precision in STREAM_PRECISIONS if precision.weight_bits == bits]
+        plans = {(name, p): StreamPlan(p, Stream(name)) for name in streams for p in precisions}
+        base = StreamPlan(Precision(bits, bits), Stream(UNIFORM))
+        with Specimen(spec, Bench(library), RowStore()) as specimen:
+            found = specimen.at(500.0, (base, *plans.values())).powered
+        for (name, precision), plan in plans.items():
+            zeros = None if precision.activation_signed else _zeros(spec, plan)
+            ratio = _dynamic_uw(found[plan]) / _dynamic_uw(found[base])
+            relative[name][str(precision)] = {"ratio": round(ratio, 4), "zeros": zeros}
+    order = [str(precision) for precision in STREAM_PRECISIONS]
+    values = {
+        "library": library.name,
+        "clock_mhz": 500.0,
+        "lanes": lanes,
+        "relative": {name: {key: each[key] for key in order} for name, each in relative.items()},
+        "markov_largest_error": read_result("stream-power")["markov_largest_error"],
+    }
+    return values, "python -m docs_tools.record stream-power", FLOW
+
+
+def _dynamic_uw(row: Any) -> float:
+    settled = settled_power_uw(row)
+    assert settled is not None
+    return float(settled - row.leakage_uw)
+
+
+def _zeros(spec: UniformSpec, plan: StreamPlan) -> float:
+    """The share of activations that are 0."""
+    words = make_stimulus(spec, plan).words["activations"]
+    mask = (1 << spec.activation_bits) - 1
+    codes = [(word >> (lane * spec.activation_bits)) & mask for word in words for lane in range(spec.lanes)]
+    return round(sum(code == 0 for code in codes) / len(codes), 3)
+
+
+def _demo() -> Recorded:
+    screen = _ran("-m", "reports.demo")
+    return {"screen": screen.strip("\n").splitlines()}, "make demo", (*FLOW, *TRAINING, "verilator")
+
+
+RECORDERS: Mapping[str, Callable[[], Recorded]] = {
+    "qor-freepdk45": partial(_qor, "freepdk45", 500),
+    "qor-sky130hd": partial(_qor, "sky130hd", 200),
+    "qor-ihp-sg13g2": partial(_qor, "ihp-sg13g2", 200),
+    "qor-asap7": partial(_qor, "asap7", 1000),
+    "stream-power": _stream_power,
+    "rtl-speed": _rtl_speed,
+    "qat-speed": _qat_speed,
+    "deit-tiny-rtl": _deit_tiny,
+    "demo": _demo,
+}
+"""Results by name."""
+
+
+if __name__ == "__main__":
+    run(PROG, main)
