@@ -1,6 +1,7 @@
 """Full-adder instances of a gate-level module onto library cells.
 
-Three steps, the same for every design:
+Four steps, the same for every design:
+merge     full adders of the same three bits become one: arrays have them where elements share operands;
 fold      a full adder with a constant input, a repeated input or an unused output becomes plain gates;
 polarity  a full adder gives the complements of its outputs for the complements of its inputs, so each
           may stand in true or in complement form; the forms are chosen for the least area of the
@@ -19,6 +20,21 @@ from hwmodel.registers import complement_of, take_complement
 
 ADDER = "full_adder"
 INPUTS = ("a", "b", "c")
+
+
+def merge_adders(gates: Gates) -> int:
+    """Let one full adder stand for all that add the same three bits; returns how many others there were."""
+    merged, found = 0, True
+    while found:
+        found = False
+        first: dict[tuple[str, ...], str] = {}
+        for name in gates.of_type(ADDER):
+            kept = first.setdefault(tuple(sorted(str(gates.pin(name, pin)) for pin in INPUTS)), name)
+            if kept != name:
+                same = {gates.pin(name, pin): gates.pin(kept, pin) for pin in ("sum", "carry")}
+                _done(gates, name, {old: new for old, new in same.items() if new is not None})
+                merged, found = merged + 1, True
+    return merged
 
 
 def fold_adders(gates: Gates) -> int:

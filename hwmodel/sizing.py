@@ -72,7 +72,10 @@ def _promising(opensta: OpenSta, larger: Mapping[str, str]) -> list[Stage]:
 
 
 def apply(netlist: Path, replaced: Mapping[str, str]) -> None:
-    """Write the replacements into a Verilog netlist of one instance a line, as Yosys writes it."""
+    """Write the replacements into a Verilog netlist of one instance a line, as Yosys writes it.
+
+    Instances have the names that OpenSTA gives them: without the escapes of Verilog.
+    """
     text = netlist.read_text()
     done = 0
 
@@ -81,9 +84,9 @@ def apply(netlist: Path, replaced: Mapping[str, str]) -> None:
         if match[3] not in replaced:
             return match[0]
         done += 1
-        return f"{match[1]}{replaced[match[3]]} {match[3]} ("
+        return f"{match[1]}{replaced[match[3]]}{match[2]}"
 
-    text = re.sub(r"^(\s*)(\w+) (\S+) \($", change, text, flags=re.MULTILINE)
+    text = re.sub(r"^(\s*)\w+( \\?(\S+) +\()$", change, text, flags=re.MULTILINE)
     if done != len(replaced):
         raise ValueError(f"every replaced instance must be in {netlist.name}, but {len(replaced) - done} are not")
     netlist.write_text(text)

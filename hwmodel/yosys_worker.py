@@ -67,6 +67,7 @@ def _before_abc(gates: Gates, job: dict[str, Any]) -> int:
     adder = job["adder"]
     if not gates.of_type(adders.ADDER):
         return 0
+    adders.merge_adders(gates)
     folded = adders.fold_adders(gates)
     if adder is None:
         return folded
