@@ -158,9 +158,7 @@ def screen(figures: Figures, folder: Path) -> None:
 
 def html(figures: Figures) -> str:
     """The page: one file, nothing from elsewhere."""
-    return fill(
-        "demo.html.j2", figures=figures, title=title(figures), sections=sections(figures), notes=notes(figures)
-    )
+    return fill("demo.html.j2", figures=figures, title=title(figures), sections=sections(figures), notes=notes(figures))
 
 
 def _count(number: int, what: str, plural: str | None = None) -> str:
