@@ -69,14 +69,14 @@ def assemble(inputs: Inputs, working: Working = lambda _: nullcontext()) -> Docu
     rows, widths = inputs.rows, widths_of(inputs.rows)
     library = rows[0].library
     model = load_model(library) if library in known_models() else None
-    found = subjects(rows)
+    found, unlike = _subjects(rows)
     source, estimated = _source(inputs, model), _estimated(inputs, model)
     with working("checking the model"):
         validated = libraries()
     done: list[Section | Missing] = [hardware_section(rows, source)]
     with working("parts and clocks"):
-        done += _breakdowns(inputs, found, model, source)
-        done.append(_clock(found, model, replace(estimated, command=_own_command(inputs))))
+        done += _breakdowns(inputs, found, model, source, unlike)
+        done.append(_clock(found, model, replace(estimated, command=_own_command(inputs)), library, unlike))
     with working(f"one inference of {shown_name(inputs.workload)}"):
         inference = None if model is None else network(inputs.workload, rows, model)
     done += _networks(inputs, widths, model, inference, estimated)
@@ -96,14 +96,24 @@ def assemble(inputs: Inputs, working: Working = lambda _: nullcontext()) -> Docu
     )
 
 
+def _subjects(rows: Sequence[Row]) -> tuple[tuple[Subject, ...], str]:
+    """The designs of the rows, or none and why there are none."""
+    try:
+        return subjects(rows), ""
+    except ValueError as error:
+        return (), str(error)
+
+
 def _breakdowns(
-    inputs: Inputs, found: Sequence[Subject], model: LibraryModel | None, source: Source
+    inputs: Inputs, found: Sequence[Subject], model: LibraryModel | None, source: Source, unlike: str
 ) -> list[Section | Missing]:
     """Area by part and power by cause, both measured or both estimated, as the rows are."""
     chosen = [subject for subject in found if subject.row.normalisation == EQUAL_THROUGHPUT]
     measured = not all(row.source.startswith("model") for row in inputs.rows)
     titles = ("Area by part", "Power by cause")
     parts: dict[Subject, Breakdown] = {}
+    if unlike:
+        return [Missing(title, unlike) for title in titles]
     if measured:
         look = by_rows(_rows_beside(inputs.compare))
         looked = {subject: look(subject) for subject in chosen}
@@ -124,9 +134,11 @@ def _breakdowns(
     return made
 
 
-def _clock(found: Sequence[Subject], model: LibraryModel | None, source: Source) -> Section | Missing:
-    if model is None:
-        return Missing("Area against clock period", f"{found[0].row.library} has no cost model")
+def _clock(
+    found: Sequence[Subject], model: LibraryModel | None, source: Source, library: str, unlike: str
+) -> Section | Missing:
+    if model is None or unlike:
+        return Missing("Area against clock period", unlike or f"{library} has no cost model")
     return clock_section(curves(found, model), source)
 
 
@@ -161,7 +173,7 @@ def _records(inputs: Inputs) -> list[Section | Missing]:
     made.append(
         oscillation_section(*inputs.oscillation)
         if inputs.oscillation
-        else Missing("Oscillating weights", "--oscillation was not given")
+        else Missing("Oscillation", "--oscillation was not given")
     )
     made.append(
         sensitivity_section(*inputs.sensitivity)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from hwmodel.features import PARTS as COUNTED
 from hwmodel.features import counts_of
 from hwmodel.model import Cost, LibraryModel, cost_of
 from hwmodel.row import SynthesisRow
@@ -107,7 +108,7 @@ def _causes(spec: MacSpec, cost: Cost, model: LibraryModel) -> dict[str, float]:
 
 def _flip_flops(spec: MacSpec) -> float:
     """Flip-flops of a design."""
-    return float(sum(number for part, number in zip(Part, counts_of(spec), strict=True) if part in FLIP_FLOPS))
+    return float(sum(number for part, number in zip(COUNTED, counts_of(spec), strict=True) if part in FLIP_FLOPS))
 
 
 def _measured_energy(subject: Subject, rows: list[SynthesisRow]) -> dict[str, float] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-__all__ = ["bits", "capital", "counted", "listing", "number", "percent", "span", "times"]
+__all__ = ["amount", "bits", "capital", "counted", "listing", "number", "percent", "span", "times"]
 
 _WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 
@@ -49,6 +49,15 @@ def bits(widths: Sequence[int]) -> str:
     '2, 3 and 4 bits'
     """
     return f"{listing(map(str, widths))} bits"
+
+
+def amount(value: float) -> str:
+    """A number with three digits or more, at most one of them a decimal.
+
+    >>> amount(402.4), amount(8.12)
+    ('402', '8.1')
+    """
+    return f"{value:,.0f}" if value >= 99.95 else f"{value:.1f}"
 
 
 def times(ratios: Iterable[float]) -> str:

@@ -133,7 +133,8 @@ def equivalence_finding(record: Equivalence) -> str:
     network = f"{counted(record.samples, 'sample')} through {counted(record.gemms, 'GEMM')}"
     sums, wrong = record.accumulators, record.mismatches
     if wrong:
-        return f"Not bit-exact: {counted(wrong, 'value')} of {network} differ from PyTorch's"
+        verb = "differs" if wrong == 1 else "differ"
+        return f"Not bit-exact: {counted(wrong, 'value')} of {network} {verb} from PyTorch's"
     if sums is None:
         return f"Bit-exact: all results of {network} on the simulated array equal PyTorch's"
     codes = f" and {counted(record.codes, 'requantised code')}" if record.codes else ""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from hwmodel.comparison import EQUAL_THROUGHPUT, EQUAL_UNITS, Row
 from reports.comparefile import is_uniform
-from reports.english import bits, listing, number, times
+from reports.english import amount, bits, counted, listing, number, times
 from reports.inference import Network, shown_name
 from reports.validation import Library
 
@@ -47,12 +47,12 @@ def headline(rows: Sequence[Row]) -> str:
     more = [name for name, verdict in named.items() if verdict == "more"]
     less = [name for name, verdict in named.items() if verdict == "less"]
     if more and not less:
-        return f"One bit-width costs less {' and '.join(more)} than a mix of the same mean"
+        return f"At equal throughput one bit-width costs less {' and '.join(more)} than a mix of the same mean"
     if less and not more:
-        return f"A mix of bit-widths costs less {' and '.join(less)} than one width of the same mean"
+        return f"At equal throughput a mix of bit-widths costs less {' and '.join(less)} than one of the same mean"
     if more and less:
-        return f"One bit-width costs less {more[0]}, a mix of the same mean less {less[0]}"
-    return "Whether one bit-width or a mix costs less depends on the design"
+        return f"At equal throughput one bit-width costs less {more[0]}, a mix of the same mean less {less[0]}"
+    return "At equal throughput it depends on the design whether one bit-width or a mix costs less"
 
 
 def answer(rows: Sequence[Row], network: Network | None, library: Library | None) -> tuple[str, str, str]:
@@ -70,8 +70,8 @@ def error_sentence(rows: Sequence[Row], library: Library | None) -> str:
         return f"These numbers are estimates, and how wrong they are is not known: {name} has no calibration table."
     area, power, period = (library.quantity(name) for name in ("area", "power", "period"))
     return (
-        f"These numbers are estimates of a model that, on the {library.held_out} designs it was not fitted to, is "
-        f"wrong by {area.mean_percent:.1f} % in area, {power.mean_percent:.1f} % in power and "
+        f"These numbers are estimates of a model that, on {counted(library.held_out, 'design')} it was not fitted to, "
+        f"is wrong by {area.mean_percent:.1f} % in area, {power.mean_percent:.1f} % in power and "
         f"{period.mean_percent:.1f} % in clock period on average."
     )
 
@@ -110,7 +110,7 @@ def _throughput_sentence(rows: Sequence[Row]) -> str:
 def _units_sentence(rows: Sequence[Row]) -> str:
     found = scalable(rows, EQUAL_UNITS)
     work = [row.macs_per_cycle / row.units for row in found]
-    pieces = f"Unit for unit, where one does {_span(min(work), max(work))} products a cycle,"
+    pieces = f"Unit for unit, where one does {_span(min(work), max(work))} a cycle,"
     smallest = min(found, key=lambda row: row.area_ratio or 0.0)
     text = (
         f"{pieces} {_first(found, 'area_ratio', 'area')} (the smallest is {smallest.design} at {smallest.bits} bits "
@@ -122,7 +122,7 @@ def _units_sentence(rows: Sequence[Row]) -> str:
 def _network_sentence(network: Network) -> str:
     widths = list(network.bits)
     ratios = [network.best(mean).energy_ratio for mean in widths]
-    energies = listing(f"{network.base(mean).energy_uj:,.0f}" for mean in widths)
+    energies = listing(amount(network.base(mean).energy_uj) for mean in widths)
     saves = [mean for mean, ratio in zip(widths, ratios, strict=True) if ratio < 1]
     if not saves:
         verdict = "so mixing widths costs energy" + (" at every mean" if len(widths) > 1 else "")
@@ -186,4 +186,6 @@ def _count(below: int, cases: int) -> str:
 
 
 def _span(low: float, high: float) -> str:
-    return f"{high:.3g}" if f"{low:.3g}" == f"{high:.3g}" else f"from {low:.3g} to {high:.3g}"
+    first, last = f"{low:.3g}", f"{high:.3g}"
+    text = last if first == last else f"from {first} to {last}"
+    return f"{text} product" if text == "1" else f"{text} products"

@@ -64,8 +64,12 @@ def library_names(tables: Path = PACKAGED_CALIBRATION, models: Path = PACKAGED_M
 
 
 def libraries(tables: Path = PACKAGED_CALIBRATION, models: Path = PACKAGED_MODELS) -> tuple[Library, ...]:
-    """All of them. Raises ValueError where a table is damaged."""
-    return tuple(_library(validated(tables / f"{name}.csv", models)) for name in library_names(tables, models))
+    """All that have points held out, as those of the sweep do: fitted ones alone tell no error to trust.
+
+    Raises ValueError where a table is damaged.
+    """
+    found = (validated(tables / f"{name}.csv", models) for name in library_names(tables, models))
+    return tuple(_library(each) for each in found if each.of(True) and each.of(False))
 
 
 def _library(found: Validated) -> Library:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reports.charts.style import PAPER, Layout, Look, canvas, legend, panels, tidy
+from reports.english import amount
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,8 +37,8 @@ class Panel:
     bars: tuple[Bar, ...]
 
 
-def draw_stacked(groups: Sequence[Panel], looks: Mapping[str, Look], label: str, digits: int, layout: Layout) -> Figure:
-    """looks: of the parts, in the order in which they are stacked; label: of the axis; digits: of the sums."""
+def draw_stacked(groups: Sequence[Panel], looks: Mapping[str, Look], label: str, layout: Layout) -> Figure:
+    """looks: of the parts, in the order in which they are stacked; label: of the axis."""
     from matplotlib.patches import Patch
 
     wide = layout is Layout.WIDE
@@ -51,7 +52,7 @@ def draw_stacked(groups: Sequence[Panel], looks: Mapping[str, Look], label: str,
     most = max(bar.total for panel in groups for bar in panel.bars)
     drawn = panels(figure, len(groups), layout, sharex=True, sharey=wide and alike)
     for axes, panel in zip(drawn, groups, strict=True):
-        _panel(axes, panel, looks, digits)
+        _panel(axes, panel, looks)
         if panel.title:
             axes.set_title(panel.title)
         axes.set_xlim(0, 1.17 * most)
@@ -65,7 +66,7 @@ def draw_stacked(groups: Sequence[Panel], looks: Mapping[str, Look], label: str,
     return figure
 
 
-def _panel(axes: Axes, panel: Panel, looks: Mapping[str, Look], digits: int) -> None:
+def _panel(axes: Axes, panel: Panel, looks: Mapping[str, Look]) -> None:
     places = range(len(panel.bars))
     left = [0.0] * len(panel.bars)
     for name, look in looks.items():
@@ -76,7 +77,7 @@ def _panel(axes: Axes, panel: Panel, looks: Mapping[str, Look], digits: int) -> 
             )
             left = [start + width for start, width in zip(left, widths, strict=True)]
     for place, bar in zip(places, panel.bars, strict=True):
-        axes.annotate(f"{bar.total:,.{digits}f}", (bar.total, place), (3, 0), textcoords="offset points", va="center",
+        axes.annotate(amount(bar.total), (bar.total, place), (3, 0), textcoords="offset points", va="center",
                       fontsize=8)  # fmt: skip
     axes.set_yticks(places, [bar.label for bar in panel.bars])
     axes.set_ylim(len(panel.bars) - 0.45, -0.55)

@@ -54,6 +54,8 @@ def accuracy_section(
         return Missing(
             "Accuracy against energy", f"no accuracies were published at {bits(widths)}, and --accuracy was not given"
         )
+    if network is not None and network.workload.name not in names:
+        network = None  # a network of which no accuracy is known beside others
     without = () if network is None else tuple(each.row.energy_uj for each in network.mixed)
     label = "" if network is None else f"{shown_name(network.workload.name)} mixed: accuracy not published"
     panels = [FrontPanel("published: ImageNet-1K top-1", tuple(points), without, label)] if points else []

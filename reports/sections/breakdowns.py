@@ -84,7 +84,7 @@ def _chart(
         caption=caption,
         alt=_alt(panels, label),
         source=source,
-        draw=lambda layout: draw_stacked(panels, looks, label, 0, layout),
+        draw=lambda layout: draw_stacked(panels, looks, label, layout),
         table=_table(name, panels, widths, looks, label, unit),
     )
 

@@ -36,8 +36,8 @@ _COLUMNS = (
 
 _WHAT = (
     "Each precision-scalable design runs a mix of widths with the mean that the uniform MAC has as its one width. "
-    "Equal throughput is the fair comparison: as much hardware as gives the same products a cycle. Equal units compares one "
-    "unit with one lane, whatever work it does."
+    "Equal throughput is the fair comparison: as much hardware as gives the same products a cycle. Equal units "
+    "compares one unit with one lane, whatever work it does."
 )
 
 

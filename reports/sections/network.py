@@ -57,7 +57,7 @@ def network_section(network: Network, source: Source) -> Section:
         ),
         alt=_alt(name, pairs),
         source=source,
-        draw=lambda layout: draw_stacked(panels, _LOOKS, "energy, µJ an inference", 0, layout),
+        draw=lambda layout: draw_stacked(panels, _LOOKS, "energy, µJ an inference", layout),
         table=_classes(network),
     )
     tables = [TableBlock(_table(network, mean), source) for mean in network.bits]

@@ -40,7 +40,7 @@ def oscillation_section(runs: Sequence[Oscillation], note: str) -> Section:
         draw=lambda layout: draw_oscillation(runs, layout),
         table=_epochs(runs),
     )
-    return Section("oscillation", "Oscillating weights", blocks=(lines, *_module_charts(runs, source)))
+    return Section("oscillation", "Oscillation", blocks=(lines, *_module_charts(runs, source)))
 
 
 def sensitivity_section(table: SensitivityTable, note: str) -> Section:

@@ -1,4 +1,4 @@
-"""A browser for tests: Debian's chromium without a window, told what to do over the DevTools protocol."""
+"""A browser for tests (Debian's chromium without a window, over the DevTools protocol), and made-up comparisons."""
 
 from __future__ import annotations
 
@@ -11,11 +11,22 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+import reports.assemble
+from hwmodel.comparison import EQUAL_THROUGHPUT, EQUAL_UNITS, Row
+from hwmodel.tables import write_tables
+from reports import render
+from reports.accuracyfile import Accuracies, Run, to_json
+from reports.assemble import computed_rows
+from reports.validation import Library, Point, Quantity
+
+ROOT = Path(__file__).resolve().parents[2]
 
 _PATIENCE_S = 60.0
 
@@ -68,7 +79,7 @@ class Browser:
         os.close(self._read)
 
     def open(self, page: Path, width: int = 1280, *, theme: str = "light", media: str = "") -> None:
-        """Loads a file at a width in CSS pixels; theme: light or dark, as the system prefers; media: "print" or none."""
+        """Loads a file at a width in pixels; theme: light or dark, as the system prefers; media: "print" or none."""
         self.problems.clear()
         self.resize(width)
         features = [{"name": "prefers-color-scheme", "value": theme}]
@@ -101,6 +112,15 @@ class Browser:
         )
         for kind in ("mousePressed", "mouseReleased"):
             self._ask("Input.dispatchMouseEvent", type=kind, x=place[0], y=place[1], button="left", clickCount=1)
+        # What it scrolls is scrolled in the next frame.
+        self.value("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))")
+
+    def press(self, key: str) -> None:
+        """A key by its name, Tab or Enter."""
+        code = {"Tab": 9, "Enter": 13}[key]
+        text = {"text": "\r"} if key == "Enter" else {}
+        self._ask("Input.dispatchKeyEvent", type="keyDown", key=key, windowsVirtualKeyCode=code, **text)
+        self._ask("Input.dispatchKeyEvent", type="keyUp", key=key, windowsVirtualKeyCode=code)
 
     def screenshot(self, *, whole: bool = True) -> bytes:
         """A PNG of the whole page, or of what the window shows."""
@@ -164,3 +184,89 @@ def browser() -> Iterator[Browser]:
         made = Browser(program, Path(profile))
         yield made
         made.close()
+
+
+Ratios = tuple[float, float | None, float, float | None]
+"""Area and energy at equal throughput, area and power at equal units, each as a multiple of the uniform design."""
+
+
+@pytest.fixture(scope="session")
+def made_rows() -> Callable[..., tuple[Row, ...]]:
+    """Makes rows of a comparison from ratios by bits and design; the uniform design has 100 um2, 50 uW and 200 fJ."""
+
+    def make(ratios: Mapping[int, Mapping[str, Ratios]], **changes: Any) -> tuple[Row, ...]:
+        rows = []
+        for bits, designs in ratios.items():
+            uniform = f"uniform {bits}x{bits}"
+            for design, found in {uniform: (1.0, 1.0, 1.0, 1.0), **designs}.items():
+                energy, power = (ratio if ratio is None else float(ratio) for ratio in (found[1], found[3]))
+                for normalisation, units in ((EQUAL_UNITS, 4), (EQUAL_THROUGHPUT, 16)):
+                    same = normalisation == EQUAL_UNITS
+                    row = Row(
+                        bits=bits, normalisation=normalisation, design=design,
+                        spec=f"{design.split()[0]}_w{bits}" if design == uniform else design.replace(" ", "_"),
+                        units=units, mixture=f"{bits}b:1", run_as=f"{bits}b:1", run_as_mean_bits=float(bits),
+                        pipeline_stages=0, macs_per_cycle=float(units), area_um2=100.0 * units * found[2],
+                        area_um2_per_unit=100.0 * found[2], area_um2_per_mac_per_cycle=100.0 * found[0],
+                        power_uw=None if power is None else 50.0 * units * power,
+                        power_uw_per_unit=None if power is None else 50.0 * power,
+                        energy_fj_per_mac=None if energy is None else 200.0 * energy,
+                        minimum_period_ns=None if energy is None else 1.5, meets_clock=None if energy is None else True,
+                        settled_energy_fj_per_mac=None if energy is None else 150.0 * energy,
+                        area_ratio=float(found[2] if same else found[0]), power_ratio=power if same else energy,
+                        source="model", library="madelib", corner="typical", clock_mhz=500.0,
+                        activity="uniform", toggles="glitch-aware",
+                    )  # fmt: skip
+                    rows.append(replace(row, **changes))
+        return tuple(rows)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def made_library() -> Library:
+    """Two points of each quantity, one held out and wrong by 5, 10 and 20 %."""
+
+    def quantity(name: str, unit: str, error: float) -> Quantity:
+        points = (
+            Point("uniform_w4", 500.0, "", False, 100.0, 101.0),
+            Point("loom_u8", 500.0, "", True, 1000.0, 1000.0 * (1 + error / 100)),
+        )
+        return Quantity(name, unit, points, error, error, 1.0)
+
+    quantities = (quantity("area", "µm²", 5.0), quantity("power", "µW", 10.0), quantity("period", "ns", 20.0))
+    tools = {"yosys": "0.70"}
+    return Library("freepdk45", "typical", "2026-01-02", "python -m made", tools, quantities, designs=2, held_out=1)
+
+
+@pytest.fixture(scope="session")
+def compared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """compare.json of two designs at 4 bits, by the packaged model."""
+    folder = tmp_path_factory.mktemp("compare")
+    rows = [row for row in computed_rows("freepdk45", 500.0, [4]) if row.design.split()[0] in ("uniform", "loom")]
+    write_tables(rows, folder)
+    return folder / "compare.json"
+
+
+@pytest.fixture(scope="session")
+def everything(compared: Path, made_library: Library, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a report with every section."""
+    folder = tmp_path_factory.mktemp("report")
+    own = Run(
+        name="<all> & more", model="vit-mnist", data="mnist5k", weight_bits=4, activation_bits=4, seed=0, samples=1000,
+        accuracy_percent=96.0, low_percent=94.0, high_percent=97.0,
+    )  # fmt: skip
+    accuracy = folder / "own.json"
+    accuracy.write_text(to_json(Accuracies("python -m qat.train", "2026-11-20", (own,))))
+    arguments = [
+        "--out", str(folder / "report"), "--compare", str(compared), "--model", "vit-mnist",
+        "--accuracy", str(accuracy),
+        "--equivalence", str(ROOT / "tests" / "hwmodel" / "equivalence_vit_mnist.json"),
+        "--oscillation", str(ROOT / "docs" / "runs" / "vit-mnist-w2a2-all" / "metrics.csv"),
+        "--sensitivity", str(ROOT / "hwmodel" / "data" / "sensitivity.json"),
+    ]  # fmt: skip
+    with pytest.MonkeyPatch.context() as patch:
+        # Every calibration point of the package would take a minute on a machine that never looked at them.
+        patch.setattr(reports.assemble, "libraries", lambda: (made_library,))
+        render.main(arguments)
+    return folder / "report"
