@@ -38,7 +38,7 @@ def draw_dots(values: Sequence[tuple[str, float]], label: str, layout: Layout) -
 
 
 def draw_grid(values: Values, label: str, digits: int, layout: Layout) -> Figure:
-    """A column a layer, a line a kind; the darker, the larger. Values of no layer have a first column of their own."""
+    """A column a layer, a line a kind; the stronger its colour, the larger. No layer: in a first column."""
     from matplotlib.patches import Rectangle
 
     kinds = list(dict.fromkeys(kind for kind, _ in values))

@@ -30,15 +30,15 @@ def draw_oscillation(runs: Sequence[Oscillation], layout: Layout) -> Figure:
     last = max(run.epochs[-1] for run in runs)
     for number, run in enumerate(runs):
         mark = marks[number % len(marks)]
-        axes.plot(run.epochs, [100 * share for share in run.shares], markersize=4, **mark.options)
+        axes.plot(run.epochs, [100 * share for share in run.shares], markersize=4, clip_on=False, **mark.options)
     ends = [100 * run.shares[-1] for run in runs]
     top = axes.get_ylim()[1]
     places = apart(ends, _LABEL_POINTS * top / (72 * (height - 0.7)), 0, top)
     for number, (run, end, place) in enumerate(zip(runs, ends, places, strict=True)):
         axes.annotate(f"{run.name}, {end:.2f} %", (run.epochs[-1], end), (1.03, place),
                       textcoords=("axes fraction", "data"), annotation_clip=False, va="center", fontsize=8, color=INK,
-                      arrowprops={"arrowstyle": "-", "color": marks[number % len(marks)].colour, "linewidth": 1.0,
-                                  "shrinkA": 1, "shrinkB": 3, "relpos": (0, 0.5)},
+                      arrowprops={"arrowstyle": "-", "color": marks[number % len(marks)].colour, "linewidth": 0.8,
+                                  "linestyle": ":", "shrinkA": 1, "shrinkB": 3, "relpos": (0, 0.5)},
                       )  # fmt: skip
     axes.set_xlim(min(run.epochs[0] for run in runs) - 0.02 * last, last)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -52,7 +52,11 @@ def sensitivity_section(table: SensitivityTable, note: str) -> Section:
         name="sensitivity",
         title=sensitivity_finding(values),
         caption="Harm of one unit of quantisation noise in one product, relative to the others"
-        + ("; the darker a cell, the larger." if layered else ", on a logarithmic scale where all are positive."),
+        + (
+            "; the stronger the colour of a cell, the larger."
+            if layered
+            else ", on a logarithmic scale where all are positive."
+        ),
         alt="Sensitivity to low bits by role: " + ", ".join(f"{kind} {value:g}" for kind, value in ranked[:12]) + ".",
         source=Source(where=table.source, note=note),
         draw=lambda layout: (
