@@ -6,12 +6,12 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from reports.figures import Accuracy, Block, Figures
+from reports.templates import fill
 
 __all__ = ["Line", "Section", "html", "notes", "screen", "sections", "title"]
 
@@ -158,13 +158,7 @@ def screen(figures: Figures, folder: Path) -> None:
 
 def html(figures: Figures) -> str:
     """The page: one file, nothing from elsewhere."""
-    environment = Environment(
-        loader=PackageLoader("reports", ""), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
-    )  # fmt: skip
-    return environment.get_template("demo.html.j2").render(
-        figures=figures, title=title(figures), sections=sections(figures), notes=notes(figures)
-    )
+    return fill("demo.html.j2", figures=figures, title=title(figures), sections=sections(figures), notes=notes(figures))
 
 
 def _count(number: int, what: str, plural: str | None = None) -> str:

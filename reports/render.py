@@ -1,0 +1,177 @@
+"""Writes the comparison as a report: one page that needs no network, and its tables and figures as files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from siliquant.cli import Parser, run
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from hwmodel.comparison import Row
+    from reports.assemble import Inputs
+    from reports.document import Document
+
+__all__ = ["main", "parser", "write_report"]
+
+PROG = "reports.render"
+EPILOG = """\
+Sections whose input is not given are left out, and the page says so. DIR gets index.html, tables/ (CSV, Markdown,
+LaTeX) and figures/ (SVG, PNG, PDF). docs/report.md describes the page and the files it reads.
+
+examples:
+  python -m reports.render --out build/report
+  python -m reports.render --compare build/compare/compare.json --equivalence build/demo/equivalence.json
+  python -m reports.render --accuracy own.json --oscillation runs/vit-mnist-w2a2/metrics.csv --model vit-mnist"""
+
+
+def parser() -> Parser:
+    """The options; their defaults are in the help."""
+    made = Parser(prog=PROG, description=__doc__, epilog=EPILOG)
+    made.add_argument("--out", type=Path, default=Path("build/report"), metavar="DIR",
+                      help="folder for the files (default build/report)")  # fmt: skip
+    made.add_argument("--compare", type=Path, metavar="FILE",
+                      help="compare.json or .csv of hwmodel.compare (default: the cost model answers now)")  # fmt: skip
+    made.add_argument("--equivalence", type=Path, metavar="FILE", help="record of sim.equivalence --json")
+    made.add_argument(
+        "--accuracy", type=Path, metavar="FILE", help="accuracies of own runs, as reports.runs writes them"
+    )
+    made.add_argument("--oscillation", type=Path, action="append", default=[], metavar="FILE",
+                      help="metrics.csv or .jsonl of a run of qat.train; may be given several times")  # fmt: skip
+    made.add_argument(
+        "--sensitivity", type=Path, metavar="FILE", help="a table as hwmodel.policy reads it (JSON or CSV)"
+    )
+    made.add_argument("--model", default="deit-tiny", metavar="NETWORK",
+                      help="whose inference is shown (default deit-tiny)")  # fmt: skip
+    made.add_argument("--bits", metavar="LIST", help="mean bit-widths, 2 to 8 (default 2,3,4, or those of --compare)")
+    made.add_argument(
+        "--library", metavar="NAME", help="one with a cost model (default freepdk45, or that of --compare)"
+    )
+    made.add_argument("--clock-mhz", metavar="F", help="clock of the comparison (default 500, or that of --compare)")
+    return made
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line."""
+    options = parser().parse_args(arguments)
+    from rich.console import Console
+
+    from hwmodel.workload import load_workload
+    from reports.assemble import assemble
+    from reports.steps import working
+
+    load_workload(options.model)
+    inputs = _inputs(options)
+    console = Console(stderr=True)
+    options.out.mkdir(parents=True, exist_ok=True)  # before any work is done
+    document = assemble(inputs, lambda name: working(name, console))
+    with working("drawing", console) as news:
+        written = write_report(document, options.out, news)
+    for missing in document.missing:
+        print(missing.line)
+    print(f"{written[0]}: {len(document.charts())} figures, {len(document.tables())} tables, {len(written)} files")
+
+
+def write_report(document: Document, folder: Path, news: object = None) -> list[Path]:
+    """Writes index.html, tables/ and figures/ and returns their paths, the page first. Equal reports, equal bytes."""
+    from reports.charts.output import render
+    from reports.latex import latex
+    from reports.reportpage import report_html
+    from reports.table import csv, forms, markdown
+    from siliquant.files import write_atomically
+
+    writers = {"csv": csv, "md": markdown, "tex": latex}
+    contents: dict[Path, str | bytes] = {}
+    rendered = {}
+    for chart in document.charts():
+        if callable(news):
+            news(chart.name)
+        rendered[chart.name] = render(chart)
+        for form, data in rendered[chart.name].files.items():
+            contents[folder / "figures" / f"{chart.name}.{form}"] = data
+    for table in document.tables():
+        for form in forms(table):
+            contents[folder / "tables" / f"{table.name}.{form}"] = writers[form](table)
+    page = folder / "index.html"
+    write_atomically(page, report_html(document, rendered))
+    for path, content in contents.items():
+        write_atomically(path, content)
+    return [page, *contents]
+
+
+def _inputs(options: Namespace) -> Inputs:
+    """Everything that was given, read before any work is done."""
+    from hwmodel.sensitivity import read_sensitivity
+    from reports.accuracyfile import read_accuracies
+    from reports.assemble import Inputs
+    from reports.equivalencefile import read_equivalence
+    from reports.oscillationfile import read_oscillation
+    from reports.provenance import file_note
+
+    record, runs, table = options.equivalence, options.oscillation, options.sensitivity
+    read = tuple(read_oscillation(path) for path in runs)
+    names = [each.name for each in read]
+    if len(set(names)) != len(names):
+        raise ValueError(f"oscillation must be of runs in folders with different names, not {', '.join(names)}")
+    return Inputs(
+        compare=options.compare,
+        workload=options.model,
+        equivalence=(read_equivalence(record), file_note(record)) if record else None,
+        accuracy=read_accuracies(options.accuracy) if options.accuracy else None,
+        oscillation=(read, "; ".join(file_note(path) for path in runs)) if runs else None,
+        sensitivity=(read_sensitivity(table), file_note(table)) if table else None,
+        rows=_rows(options),
+    )
+
+
+def _rows(options: Namespace) -> tuple[Row, ...]:
+    """From the file, or by the cost model."""
+    from reports.assemble import computed_rows
+    from reports.comparefile import read_rows
+
+    widths = None if options.bits is None else _widths(options.bits)
+    clock_mhz = None if options.clock_mhz is None else _positive("clock_mhz", options.clock_mhz)
+    if options.compare is None:
+        return computed_rows(options.library or "freepdk45", clock_mhz or 500.0, widths or [2, 3, 4])
+    rows = read_rows(options.compare)
+    known = {
+        "library": rows[0].library,
+        "clock_mhz": rows[0].clock_mhz,
+        "bits": list(dict.fromkeys(r.bits for r in rows)),
+    }
+    for name, value in (("library", options.library), ("clock_mhz", clock_mhz), ("bits", widths)):
+        if value is not None and value != known[name]:
+            raise ValueError(f"{name} must be {_text(known[name])}, as {options.compare} has it, not {_text(value)}")
+    return rows
+
+
+def _text(value: object) -> str:
+    if isinstance(value, list):
+        return ",".join(map(str, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _widths(text: str) -> list[int]:
+    widths = []
+    for part in text.split(","):
+        if not part.strip().isdecimal() or not 2 <= int(part) <= 8 or int(part) in widths:
+            raise ValueError(f"bits must be different integers from 2 to 8 separated by commas, not {text!r}")
+        widths.append(int(part))
+    return widths
+
+
+def _positive(name: str, text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise ValueError(f"{name} must be a positive number, not {text!r}")
+    return value
+
+
+if __name__ == "__main__":
+    run(PROG, main)

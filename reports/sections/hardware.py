@@ -1,0 +1,124 @@
+"""The comparison itself: all designs in both normalisations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hwmodel.comparison import EQUAL_THROUGHPUT, EQUAL_UNITS, Row
+from hwmodel.tables import notes
+from reports.charts.ratios import draw_ratios
+from reports.charts.style import Chart
+from reports.comparefile import is_uniform
+from reports.document import Section, TableBlock
+from reports.english import bits
+from reports.provenance import Source
+from reports.story import order_of, ratio_title, scalable, widths_of
+from reports.table import Cell, Column, Table
+
+__all__ = ["hardware_section", "hardware_table"]
+
+_UNIT, _RATE = "equal units, per unit", "equal throughput, per MAC/cycle"
+_COLUMNS = (
+    Column("design", "design"),
+    Column("runs_as", "runs as"),
+    Column("area_um2_per_unit", "area, µm²", 1, _UNIT),
+    Column("power_uw_per_unit", "power, µW", 1, _UNIT),
+    Column("area_ratio_equal_units", "area, times uniform", 2, _UNIT),
+    Column("power_ratio_equal_units", "power, times uniform", 2, _UNIT),
+    Column("units", "units", 0, _RATE),
+    Column("pipeline_stages", "stages", 0, _RATE),
+    Column("minimum_period_ns", "min. period, ns", 2, _RATE),
+    Column("area_um2_per_mac_per_cycle", "area, µm²", 1, _RATE),
+    Column("energy_fj_per_mac", "energy, fJ/MAC", 0, _RATE),
+    Column("area_ratio_equal_throughput", "area, times uniform", 2, _RATE),
+    Column("energy_ratio_equal_throughput", "energy, times uniform", 2, _RATE),
+)
+
+_WHAT = (
+    "Each precision-scalable design runs a mix of widths with the mean that the uniform MAC has as its one width. "
+    "Equal throughput is the fair comparison: as much hardware as gives the same products a cycle. Equal units "
+    "compares one unit with one lane, whatever work it does."
+)
+
+
+def hardware_section(rows: Sequence[Row], source: Source) -> Section:
+    """Two figures, a table a width, and what must be known beside them."""
+    order = order_of(rows)
+    tables = [TableBlock(hardware_table(rows, mean), source) for mean in widths_of(rows)]
+    return Section(
+        name="hardware",
+        title="Hardware in both normalisations",
+        paragraphs=(_WHAT,),
+        blocks=(
+            _ratios(rows, order, EQUAL_THROUGHPUT, source),
+            *tables,
+            _ratios(rows, order, EQUAL_UNITS, source),
+        ),
+        notes=tuple(notes(rows)),
+    )
+
+
+def hardware_table(rows: Sequence[Row], mean: int) -> Table:
+    """All designs at one mean width, both normalisations side by side."""
+    units = [row for row in rows if row.bits == mean and row.normalisation == EQUAL_UNITS]
+    rates = [row for row in rows if row.bits == mean and row.normalisation == EQUAL_THROUGHPUT]
+    lines = []
+    for unit, rate in zip(units, rates, strict=True):
+        marks = " (misses)" * (rate.meets_clock is False) + " (extrapolated)" * ("out of range" in rate.source)
+        line: tuple[Cell, ...] = (
+            rate.design + marks,
+            rate.run_as,
+            unit.area_um2_per_unit,
+            unit.power_uw_per_unit,
+            unit.area_ratio,
+            unit.power_ratio,
+            rate.units,
+            rate.pipeline_stages,
+            rate.minimum_period_ns,
+            rate.area_um2_per_mac_per_cycle,
+            rate.energy_fj_per_mac,
+            rate.area_ratio,
+            rate.power_ratio,
+        )
+        lines.append(line)
+    marked = frozenset(number for number, rate in enumerate(rates) if is_uniform(rate))
+    first = rates[0]
+    caption = f"Mean of {mean} bits: area and power at {first.clock_mhz:g} MHz in {first.library}"
+    return Table(f"hardware-{mean}-bits", caption, _COLUMNS, tuple(lines), marked)
+
+
+def _ratios(rows: Sequence[Row], order: Sequence[str], normalisation: str, source: Source) -> Chart:
+    found = scalable(rows, normalisation)
+    second = "energy per product" if normalisation == EQUAL_THROUGHPUT else "power per unit"
+    first = "area per product a cycle" if normalisation == EQUAL_THROUGHPUT else "area per unit"
+    known = [row.power_ratio for row in found if row.power_ratio is not None]
+    what = f"{first} and {second}" if len(known) == len(found) else first
+    return Chart(
+        name="throughput" if normalisation == EQUAL_THROUGHPUT else "units",
+        title=ratio_title(rows, normalisation),
+        caption=(
+            f"{what.capitalize()} as multiples of the uniform MAC of the same mean width, on logarithmic scales; a "
+            "mark a mean width. Designs are in the order of their area at equal throughput, over all widths."
+        ),
+        alt=_alt(found, what, normalisation),
+        source=source,
+        draw=lambda layout: draw_ratios(found, order, layout),
+    )
+
+
+def _alt(found: Sequence[Row], what: str, normalisation: str) -> str:
+    said = []
+    for name, field in (("area", "area_ratio"), (what.split()[-3], "power_ratio")):
+        known = [row for row in found if getattr(row, field) is not None]
+        if len(known) < len(found) or (field == "power_ratio" and " and " not in what):
+            continue
+        low, high = (choose(known, key=lambda row: getattr(row, field)) for choose in (min, max))
+        said.append(
+            f"{name} from {getattr(low, field):.2f} times ({low.design} at {low.bits} bits) to "
+            f"{getattr(high, field):.2f} times ({high.design} at {high.bits} bits)"
+        )
+    designs = len({row.design for row in found})
+    return (
+        f"Dot plot of {designs} precision-scalable designs against the uniform MAC at {normalisation}, means of "
+        f"{bits(sorted({row.bits for row in found}))}: {'; '.join(said)}."
+    )

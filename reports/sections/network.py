@@ -1,0 +1,126 @@
+"""One inference of a whole network: energy by what GEMMs do, and the arrays that are at least as fast."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hwmodel.networkrows import EQUAL_LATENCY, UNIFORM, NetworkRow
+from hwmodel.networktables import network_notes
+from reports.charts.stacked import Bar, Panel, draw_stacked
+from reports.charts.style import BLUE, GREY, ORANGE, PURPLE, SKY, VERMILLION, Chart, Look
+from reports.document import Section, TableBlock
+from reports.english import percent
+from reports.findings import ends_finding
+from reports.inference import KINDS, Inference, Network, energy_by_kind, energy_uj, shown_name
+from reports.provenance import Source
+from reports.table import Cell, Column, Table
+
+__all__ = ["network_section"]
+
+_LOOKS = dict(
+    zip(
+        KINDS,
+        (Look(BLUE), Look(SKY, "////"), Look(PURPLE), Look(ORANGE), Look(VERMILLION, "xxxx"), Look(GREY, "\\\\\\\\")),
+        strict=True,
+    )
+)
+_COLUMNS = (
+    Column("design", "design"),
+    Column("array", "array"),
+    Column("area_mm2", "all", 2, "area, mm²"),
+    Column("logic_mm2", "logic", 2, "area, mm²"),
+    Column("latency_us", "latency, µs", 0),
+    Column("utilisation_percent", "utilisation, %", 0),
+    Column("energy_uj", "all", 1, "energy of one inference, µJ"),
+    Column("macs_uj", "MACs", 1, "energy of one inference, µJ"),
+    Column("requantisation_uj", "requant.", 1, "energy of one inference, µJ"),
+    Column("memories_uj", "memories", 1, "energy of one inference, µJ"),
+    Column("leakage_uj", "leakage", 1, "energy of one inference, µJ"),
+    Column("logic_area_ratio", "logic area", 2, "times uniform"),
+    Column("energy_ratio", "energy", 2, "times uniform"),
+)
+
+
+def network_section(network: Network, source: Source) -> Section:
+    """A figure, a table a width, and what must be known beside them."""
+    name = shown_name(network.workload.name)
+    pairs = list(zip(network.uniform, network.mixed, strict=True))
+    bars = [bar for pair in pairs for bar in map(_bar, pair)]
+    panels = [Panel("", tuple(bars))]
+    chart = Chart(
+        name="gemms",
+        title=ends_finding(network),
+        caption=(
+            f"Energy of one inference of {name} by what its GEMMs do, MACs, requantisation, memories and leakage "
+            "included: on the uniform array, and on the precision-scalable array of least energy that is at least as "
+            "fast and runs a mix of 2, 4 and 8 bits."
+        ),
+        alt=_alt(name, pairs),
+        source=source,
+        draw=lambda layout: draw_stacked(panels, _LOOKS, "energy, µJ an inference", layout),
+        table=_classes(network),
+    )
+    tables = [TableBlock(_table(network, mean), source) for mean in network.bits]
+    return Section(
+        "inference", f"One inference of {name}", blocks=(chart, *tables), notes=tuple(network_notes(network.rows))
+    )
+
+
+def _bar(found: Inference) -> Bar:
+    design = "uniform" if found.row.normalisation == UNIFORM else found.row.design
+    return Bar(f"{found.row.bits} bits, {design}", energy_by_kind(found.cost))
+
+
+def _alt(name: str, pairs: Sequence[tuple[Inference, Inference]]) -> str:
+    said = []
+    for one, other in pairs:
+        kind, value = max(energy_by_kind(one.cost).items(), key=lambda entry: entry[1])
+        said.append(
+            f"at {one.row.bits} bits uniform {energy_uj(one.cost):,.0f} µJ, of it "
+            f"{percent(value / energy_uj(one.cost))} {kind}; {other.row.design} {energy_uj(other.cost):,.0f} µJ"
+        )
+    return f"Stacked bars of the energy of one inference of {name} by kind of GEMM: {'. '.join(said)}."
+
+
+def _classes(network: Network) -> Table:
+    kinds = [kind for kind in KINDS if any(kind in energy_by_kind(each.cost) for each in network.uniform)]
+    columns = (
+        Column("design", "design"),
+        Column("mean_bits", "mean bits", 0),
+        *(Column(f"{kind.replace(', ', '_').replace(' ', '_')}_uj", f"{kind}, µJ", 1) for kind in kinds),
+        Column("sum_uj", "sum, µJ", 1),
+    )
+    rows: list[tuple[Cell, ...]] = []
+    for one, other in zip(network.uniform, network.mixed, strict=True):
+        for label, found in (("uniform", one), (other.row.design, other)):
+            values = energy_by_kind(found.cost)
+            rows.append((label, found.row.bits, *(values.get(kind, 0.0) for kind in kinds), energy_uj(found.cost)))
+    marked = frozenset(number for number, row in enumerate(rows) if row[0] == "uniform")
+    caption = f"Energy of one inference of {shown_name(network.workload.name)} by kind of GEMM"
+    return Table("gemm-energy", caption, columns, tuple(rows), marked)
+
+
+def _table(network: Network, mean: int) -> Table:
+    """The uniform array first, then all others that are at least as fast, by energy."""
+    others = sorted(network.others(mean), key=lambda row: row.energy_uj)
+    rows = (network.base(mean), *others)
+    caption = f"Mean of {mean} bits: arrays at {EQUAL_LATENCY}, {rows[0].clock_mhz:g} MHz; mixture {others[0].mixture}"
+    return Table(f"inference-{mean}-bits", caption, _COLUMNS, tuple(_line(row) for row in rows), frozenset({0}))
+
+
+def _line(row: NetworkRow) -> tuple[Cell, ...]:
+    return (
+        row.design,
+        f"{row.rows} × {row.columns}" + (" (misses)" if row.meets_clock is False else ""),
+        row.area_um2 / 1e6,
+        row.logic_area_um2 / 1e6,
+        row.latency_us,
+        100 * row.utilisation,
+        row.energy_uj,
+        row.mac_uj,
+        row.requantisation_uj,
+        row.sram_uj,
+        row.leakage_uj,
+        row.logic_area_ratio,
+        row.energy_ratio,
+    )

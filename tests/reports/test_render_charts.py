@@ -1,0 +1,203 @@
+"""Figures: parts of a page that follow its colours, ids of their own, the same bytes; and the numbers behind them."""
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from hwmodel.comparison import EQUAL_THROUGHPUT, Row
+from hwmodel.modelfile import load_model
+from hwmodel.store import RowStore
+from reports.assemble import computed_rows
+from reports.breakdown import CAUSES, PARTS, by_model, by_rows
+from reports.charts.errors import draw_errors
+from reports.charts.front import FrontPanel, FrontPoint, draw_front
+from reports.charts.grid import draw_dots, draw_grid
+from reports.charts.oscillation import draw_oscillation
+from reports.charts.output import Rendered, inline, render, text_of
+from reports.charts.ratios import draw_ratios
+from reports.charts.stacked import Bar, Panel, draw_stacked
+from reports.charts.style import BARS, COLOURS, RC, Chart, Layout, design_mark, spaced, width_mark
+from reports.clocks import curves
+from reports.font import font_face
+from reports.oscillationfile import Oscillation
+from reports.provenance import Source
+from reports.story import order_of, scalable
+from reports.subjects import Subject, subjects
+from reports.validation import Library
+
+MakeRows = Callable[..., tuple[Row, ...]]
+PANELS = [Panel("2 bits", (Bar("uniform", {"gates": 3.0, "control": 1.0}), Bar("loom", {"gates": 5.0, "other": 2.0})))]
+LOOKS = dict(zip(PARTS, BARS, strict=True))
+
+
+def chart(name: str, draw: Callable[[Layout], object]) -> Chart:
+    return Chart(name, "title", "caption", 'a < b & "c"', Source(), draw)  # type: ignore[arg-type]
+
+
+def all_charts(rows: tuple[Row, ...], library: Library) -> list[Chart]:
+    """One of each kind that needs no cost model."""
+    found = scalable(rows, EQUAL_THROUGHPUT)
+    points = (FrontPoint("A", "2", 1.0, 60.0), FrontPoint("A", "4", 2.0, 70.0))
+    own = (FrontPoint("$a_b", "2", 1.0, 60.0, (55.0, 65.0)),)
+    runs = [Oscillation("plain", (1, 2), (0.1, 0.2), {}), Oscillation("all", (1, 2), (0.1, 0.2), {})]
+    return [
+        chart("ratios", lambda layout: draw_ratios(found, order_of(rows), layout)),
+        chart("stacked", lambda layout: draw_stacked(PANELS, LOOKS, "area, µm²", layout)),
+        chart("errors", lambda layout: draw_errors(library.quantities, layout)),
+        chart("front", lambda layout: draw_front([FrontPanel("p", points, (1.5,), "m"), FrontPanel("o", own)], layout)),
+        chart("oscillation", lambda layout: draw_oscillation(runs, layout)),
+        chart("dots", lambda layout: draw_dots([("value", 4.0), ("query", 1.0)], "sensitivity", layout)),
+        chart("grid", lambda layout: draw_grid({("v", None): 1.0, ("v", 0): 0.5, ("q", 1): 0.0}, "s", 2, layout)),
+    ]
+
+
+@pytest.fixture(scope="module")
+def drawn(made_rows: MakeRows, made_library: Library) -> dict[str, Rendered]:
+    rows = made_rows({2: {"loom": (1.5, 2.0, 0.7, 0.5)}, 4: {"loom": (0.5, 1.0, 0.7, 0.5)}})
+    return {each.name: render(each) for each in all_charts(rows, made_library)}
+
+
+def test_figures_are_parts_of_a_page(drawn: dict[str, Rendered]) -> None:
+    """Well-formed, named for those who do not see them, in the page's colours and font, and at home anywhere."""
+    ids: list[str] = []
+    for name, found in drawn.items():
+        for svg, layout in ((found.wide, "wide"), (found.narrow, "narrow")):
+            tree = ElementTree.fromstring(svg)
+            assert tree.get("class") == f"chart {layout}"
+            assert tree.get("role") == "img"
+            title = tree[0]
+            assert title.get("id") == tree.get("aria-labelledby") == f"{name}-{layout}-alt"
+            assert title.text == 'a < b & "c"'
+            assert not re.search(r"#[0-9a-f]{6}\b|<style|<metadata|http|font-family|xlink", svg)
+            assert set(re.findall(r"var\(--fig-(\w+)\)", svg)) <= set(COLOURS.values())
+            ids += re.findall(r'\bid="([^"]*)"', svg)
+            references = re.findall(r"url\(#([^)]+)\)|href=\"#([^\"]+)\"", svg)
+            assert {first or second for first, second in references} <= set(ids)
+    assert len(ids) == len(set(ids))
+
+
+def test_text_is_text(drawn: dict[str, Rendered]) -> None:
+    assert "area, µm²</text>" in drawn["stacked"].wide
+    assert ">$a_b</text>" in drawn["front"].wide
+    assert {"µ", "²", "u"} <= text_of(drawn["stacked"].wide)
+
+
+def test_files_are_what_their_names_say(drawn: dict[str, Rendered]) -> None:
+    for found in drawn.values():
+        assert found.files["png"].startswith(b"\x89PNG")
+        assert found.files["pdf"].startswith(b"%PDF")
+        assert b"<svg" in found.files["svg"]
+        assert not re.search(rb"CreationDate|<dc:date>|Software", found.files["png"] + found.files["pdf"])
+
+
+def test_equal_figures_are_equal_bytes(drawn: dict[str, Rendered]) -> None:
+    again = render(chart("stacked", lambda layout: draw_stacked(PANELS, LOOKS, "area, µm²", layout)))
+    assert again == drawn["stacked"]
+
+
+def test_a_colour_of_no_palette_is_refused() -> None:
+    svg = b'<svg viewBox="0 0 1 1"><path d="M 0 0" style="stroke: #123456"/></svg>'
+    with pytest.raises(ValueError, match=r"^a figure's colours must be those of its palette, not #123456$"):
+        inline(svg, chart("x", lambda layout: None), Layout.WIDE)
+
+
+def test_hue_never_stands_alone() -> None:
+    """What lies side by side differs in marker or hatching, too."""
+    marks = [width_mark(bits) for bits in range(2, 9)]
+    assert len({mark.marker for mark in marks}) == len({mark.colour for mark in marks}) == len(marks)
+    designs = ("uniform 2x2", "padded plain", "subword 8/4", "bitfusion 8/4", "bitblade 8/4", "bitserial", "loom")
+    assert len({(design_mark(design).marker) for design in designs}) == len(designs)
+    assert design_mark("padded gated").filled is design_mark("subword 8/4/2").filled is False
+    assert all(first.hatch != second.hatch for first, second in pairwise(BARS[:-1]))
+
+
+def test_ticks_stand_apart() -> None:
+    assert spaced((1, 10, 2, 5), 1, 10, 0.35) == [1, 10]
+    assert spaced((1, 10, 2, 5), 1, 10, 0.2) == [1, 2, 5, 10]
+    assert spaced((1, 10, 2, 5), 1.5, 8, 0.1) == [2, 5]
+
+
+def test_the_font_has_the_letters_and_is_the_same_each_time() -> None:
+    import base64
+    import io
+
+    from fontTools.ttLib import TTFont
+
+    css = font_face("µ² abc")
+    assert css == font_face("cba ²µ")
+    data = re.findall(r"base64,([^)]*)\)", css)
+    assert len(data) == 2
+    for each in data:
+        assert set(TTFont(io.BytesIO(base64.b64decode(each))).getBestCmap()) == set(map(ord, "µ² abc"))
+
+
+def test_figures_have_one_font() -> None:
+    assert RC["svg.hashsalt"]
+    assert RC["font.family"] == "DejaVu Sans"
+
+
+# Numbers behind figures, by the packaged model.
+
+
+@pytest.fixture(scope="module")
+def found() -> tuple[Subject, ...]:
+    return subjects(computed_rows("freepdk45", 500.0, [2, 4]))
+
+
+def test_parts_and_causes_add_up_to_the_rows(found: tuple[Subject, ...]) -> None:
+    model = load_model("freepdk45")
+    for each in found:
+        breakdown = by_model(each, model)
+        assert set(breakdown.area_um2) <= set(PARTS)
+        assert sum(breakdown.area_um2.values()) == pytest.approx(each.row.area_um2_per_mac_per_cycle)
+        assert breakdown.energy_fj is not None
+        assert set(breakdown.energy_fj) == set(CAUSES)
+        assert sum(breakdown.energy_fj.values()) == pytest.approx(each.row.energy_fj_per_mac)
+        assert min(breakdown.energy_fj.values()) > 0
+
+
+def test_measured_parts_and_causes_add_up_to_their_rows(found: tuple[Subject, ...], tmp_path: Path) -> None:
+    """Of the designs that come measured with the package."""
+    packaged = [row for row in RowStore(tmp_path).rows() if row.clock_mhz == 500.0 and row.library == "freepdk45"]
+    checked = 0
+    for each in found:
+        same = [row for row in packaged if row.design == each.spec.design and row.spec == each.spec.parameters]
+        for row in (row for row in same if row.power_uw is not None and row.settled_uw is not None):
+            measured = replace(each, row=replace(each.row, source=row.recipe))
+            breakdown = by_rows(same)(measured)
+            assert breakdown is not None
+            assert sum(breakdown.area_um2.values()) == pytest.approx(row.area_um2 / each.row.macs_per_cycle)
+            if each.uniform:
+                assert breakdown.energy_fj is not None
+                energy_fj = 1e3 * row.power_uw / row.clock_mhz / each.row.macs_per_cycle  # type: ignore[operator]
+                assert sum(breakdown.energy_fj.values()) == pytest.approx(energy_fj)
+                checked += 1
+    assert checked
+    assert by_rows([])(found[0]) is None
+
+
+def test_curves_go_through_the_rows(found: tuple[Subject, ...]) -> None:
+    """At the clock of the comparison each has the area of its row; none is shorter than what it meets."""
+    drawn = curves([each for each in found if each.row.bits == 4], load_model("freepdk45"))
+    assert len(drawn) == 11
+    for curve in drawn:
+        assert list(curve.periods_ns) == sorted(set(curve.periods_ns))
+        assert curve.area_um2(2.0) == pytest.approx(curve.subject.row.area_um2_per_mac_per_cycle, rel=0.05)
+        assert curve.area_um2(curve.fastest_ns) == curve.areas_um2[0] >= curve.areas_um2[-1]
+        assert curve.area_um2(0.99 * curve.fastest_ns) is None
+
+
+def test_a_row_that_this_version_does_not_make_is_refused(found: tuple[Subject, ...]) -> None:
+    rows = [each.row for each in found]
+    wrong = [*rows[:-1], replace(rows[-1], spec="loom_u1")]
+    said = f"loom at 4 bits must be {rows[-1].spec}, as this version makes it, not loom_u1"
+    with pytest.raises(ValueError, match=f"^{said}$"):
+        subjects(wrong)
+    wrong = [*rows[:-2], *(replace(row, design="warp") for row in rows[-2:])]
+    with pytest.raises(ValueError, match=r"^the designs must be among .*, not 'warp'$"):
+        subjects(wrong)
