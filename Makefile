@@ -1,6 +1,7 @@
 # make           what can be made, and with which settings
 # make compare   everything needed for the comparison is set up first
 # make demo      from a trained network to silicon numbers; everything needed for it is set up first
+# make report    the comparison as a page with figures, in build/report
 # make test      everything needed for the tests is set up first
 
 PYTHON ?= python3
@@ -27,7 +28,7 @@ BASE     := $(VENV)/.siliquant-base
 FULL     := $(VENV)/.siliquant-$(subst $(comma),-,$(EXTRAS))
 SOURCES  := pyproject.toml constraints.txt
 
-.PHONY: help setup compare demo test lint bench docs numbers clean debian-demo debian-test
+.PHONY: help setup compare demo report test lint bench docs numbers clean debian-demo debian-test
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -47,6 +48,9 @@ compare: $(BASE) ## uniform against mixed-precision hardware, at BITS
 
 demo: debian-demo $(FULL) ## from a trained network to silicon numbers, in a few minutes
 	@$(BIN)/python -m reports.demo $(ARGS)
+
+report: $(FULL) ## the comparison as one page with figures, and its tables, in build/report
+	@$(BIN)/python -m reports.render $(ARGS)
 
 test: debian-test $(FULL) ## the tests
 	@$(BIN)/python -m pytest $(ARGS)

@@ -127,7 +127,7 @@ def _deit_tiny() -> Recorded:
         for _ in range(2):
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder, "out.json")
-                _ran(*given, "--architecture", architecture, "--json", str(path))
+                _ran(*given, "--architecture", architecture, "--out", str(path))
                 found = json.loads(path.read_text())
         seconds[architecture] = round(found["simulation_s"], 1)
     spec = found["spec"]

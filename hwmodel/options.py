@@ -39,12 +39,17 @@ MEMORIES = ("hp", "lop", "lstp-lop")
 _LIBRARY = "standard-cell library"
 
 
-def add_library(parser: Parser, group: _ActionsContainer | None = None, *, several: bool = False) -> None:
-    """``--library NAME``, in a group of ``parser`` where given. several: may be repeated; all by default."""
+def add_library(
+    parser: Parser, group: _ActionsContainer | None = None, *, several: bool = False, otherwise: str = ""
+) -> None:
+    """``--library NAME``, in a group of ``parser`` where given. several: may be repeated; all by default.
+    otherwise: what is taken where none is given, in words; the value is None then.
+    """
+    otherwise = otherwise or ("all that have a table" if several else "")
     (group or parser).add_argument(
-        "--library", metavar="NAME", default=None if several else LIBRARIES[0],
+        "--library", metavar="NAME", default=None if otherwise else LIBRARIES[0],
         action="append" if several else "store",
-        help=f"{_LIBRARY}: {', '.join(LIBRARIES)}{' (default: all that have a table)' if several else ''}",
+        help=f"{_LIBRARY}: {', '.join(LIBRARIES)}{f' (default: {otherwise})' if otherwise else ''}",
     )  # fmt: skip
     parser.suggestions["library"] = LIBRARIES
 
@@ -63,9 +68,12 @@ def add_library_file(parser: Parser, *, full_adder: bool = True) -> None:
     )
 
 
-def add_clock(parser: Parser) -> None:
-    """``--clock-mhz F``, as text for :func:`siliquant.options.positive`."""
-    parser.add_argument("--clock-mhz", metavar="F", default="500", help="clock, MHz")
+def add_clock(parser: Parser, otherwise: str = "") -> None:
+    """``--clock-mhz F``, as text for :func:`siliquant.options.positive`. otherwise: as of :func:`add_library`."""
+    parser.add_argument(
+        "--clock-mhz", metavar="F", default=None if otherwise else "500",
+        help=f"clock, MHz{f' (default: {otherwise})' if otherwise else ''}",
+    )  # fmt: skip
 
 
 def add_effort(parser: Parser) -> None:

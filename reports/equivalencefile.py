@@ -97,7 +97,7 @@ def read_equivalence(path: Path) -> Equivalence:
             kinds=tuple(_sum(name, gemms) for name, gemms in groups.items()),
         )
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{path} must be a record of sim.equivalence --json: {error}") from None
+        raise ValueError(f"{path} must be a record of sim.equivalence --out: {error}") from None
 
 
 def _object(text: str) -> Mapping[str, Any]:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from hwmodel.arraysize import candidates, equal_latency
 from hwmodel.comparison import EQUAL_THROUGHPUT, Row, contenders
 from hwmodel.model import LibraryModel
-from hwmodel.modelanswer import ModelAnswers
 from hwmodel.network import network_cost
 from hwmodel.networkcosts import costs_of, elements_of
 from hwmodel.networkresult import NetworkCost
@@ -137,8 +136,8 @@ def _setting(rows: Sequence[Row], model: LibraryModel) -> _Setting:
     names = list(dict.fromkeys(row.spec.split("_")[0] for row in rows if not is_uniform(row)))
     # Macros of memories are known for this node and not scaled to others.
     sram = packaged_sram(45) if first.library == "freepdk45" else None
-    answers = ModelAnswers(model, first.clock_mhz, 1)
-    return _Setting(costs_of(model, first.clock_mhz, sram), elements_of(lanes, contenders(names), answers.get))
+    elements = elements_of(lanes, contenders(names), model, first.clock_mhz)
+    return _Setting(costs_of(model, first.clock_mhz, sram), elements)
 
 
 def _cost(workload: Workload, bits: int, setting: _Setting) -> NetworkCost:

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hwmodel.options import add_clock, add_library, add_network
 from siliquant.cli import Parser, run
+from siliquant.options import add_out_folder, check_writable, positive
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -25,32 +27,27 @@ LaTeX) and figures/ (SVG, PNG, PDF). docs/report.md describes the page and the f
 examples:
   python -m reports.render --out build/report
   python -m reports.render --compare build/compare/compare.json --equivalence build/demo/equivalence.json
-  python -m reports.render --accuracy own.json --oscillation runs/vit-mnist-w2a2/metrics.csv --model vit-mnist"""
+  python -m reports.render --accuracy own.json --oscillation runs/w2a2/metrics.csv --model vit-mnist"""
 
 
 def parser() -> Parser:
     """The options; their defaults are in the help."""
     made = Parser(prog=PROG, description=__doc__, epilog=EPILOG)
-    made.add_argument("--out", type=Path, default=Path("build/report"), metavar="DIR",
-                      help="folder for the files (default build/report)")  # fmt: skip
+    add_out_folder(made, "page, tables and figures", "build/report")
     made.add_argument("--compare", type=Path, metavar="FILE",
                       help="compare.json or .csv of hwmodel.compare (default: the cost model answers now)")  # fmt: skip
-    made.add_argument("--equivalence", type=Path, metavar="FILE", help="record of sim.equivalence --json")
+    made.add_argument("--equivalence", type=Path, metavar="FILE", help="what sim.equivalence --out wrote")
     made.add_argument(
         "--accuracy", type=Path, metavar="FILE", help="accuracies of own runs, as reports.runs writes them"
     )
     made.add_argument("--oscillation", type=Path, action="append", default=[], metavar="FILE",
                       help="metrics.csv or .jsonl of a run of qat.train; may be given several times")  # fmt: skip
-    made.add_argument(
-        "--sensitivity", type=Path, metavar="FILE", help="a table as hwmodel.policy reads it (JSON or CSV)"
-    )
-    made.add_argument("--model", default="deit-tiny", metavar="NETWORK",
-                      help="whose inference is shown (default deit-tiny)")  # fmt: skip
-    made.add_argument("--bits", metavar="LIST", help="mean bit-widths, 2 to 8 (default 2,3,4, or those of --compare)")
-    made.add_argument(
-        "--library", metavar="NAME", help="one with a cost model (default freepdk45, or that of --compare)"
-    )
-    made.add_argument("--clock-mhz", metavar="F", help="clock of the comparison (default 500, or that of --compare)")
+    made.add_argument("--sensitivity", type=Path, metavar="FILE", help="table of sensitivities, JSON or CSV")
+    add_network(made, "deit-tiny", ", one inference of which is shown")
+    made.add_argument("--bits", metavar="LIST", help="mean bits of weights and activations, 2 to 8 "
+                      "(default: 2,3,4, or those of --compare)")  # fmt: skip
+    add_library(made, otherwise="freepdk45, or that of --compare; one with a cost model")
+    add_clock(made, otherwise="500, or that of --compare")
     return made
 
 
@@ -66,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     load_workload(options.model)
     inputs = _inputs(options)
     console = Console(stderr=True)
-    options.out.mkdir(parents=True, exist_ok=True)  # before any work is done
+    check_writable(options.out)
     document = assemble(inputs, lambda name: working(name, console))
     with working("drawing", console) as news:
         written = write_report(document, options.out, news)
@@ -133,7 +130,7 @@ def _rows(options: Namespace) -> tuple[Row, ...]:
     from reports.comparefile import read_rows
 
     widths = None if options.bits is None else _widths(options.bits)
-    clock_mhz = None if options.clock_mhz is None else _positive("clock_mhz", options.clock_mhz)
+    clock_mhz = None if options.clock_mhz is None else positive("clock_mhz", options.clock_mhz)
     if options.compare is None:
         return computed_rows(options.library or "freepdk45", clock_mhz or 500.0, widths or [2, 3, 4])
     rows = read_rows(options.compare)
@@ -161,16 +158,6 @@ def _widths(text: str) -> list[int]:
             raise ValueError(f"bits must be different integers from 2 to 8 separated by commas, not {text!r}")
         widths.append(int(part))
     return widths
-
-
-def _positive(name: str, text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < float("inf"):
-        raise ValueError(f"{name} must be a positive number, not {text!r}")
-    return value
 
 
 if __name__ == "__main__":

@@ -12,8 +12,9 @@ from typing import Any
 from reports.accuracyfile import FULL_PRECISION, Accuracies, Run, methods, to_json
 from siliquant.cli import Parser, run
 from siliquant.files import write_atomically
+from siliquant.options import add_out_file
 
-__all__ = ["main", "read_run"]
+__all__ = ["main", "parser", "read_run"]
 
 PROG = "reports.runs"
 EPILOG = """\
@@ -22,7 +23,7 @@ name has beside model, widths and an ending -s1, -s2 and so on, by which seeds d
 the records have none.
 
 example:
-  python -m reports.runs docs/runs/vit-mnist-w2a2-all docs/runs/vit-mnist-w2a2-all-s1 --date 2026-11-20 --out own.json
+  python -m reports.runs --checkpoint runs/vit-mnist-w2a2 runs/vit-mnist-w2a2-s1 --date 2026-11-20 --out own.json
 """
 
 
@@ -54,18 +55,23 @@ def read_run(folder: Path) -> Run:
         raise ValueError(f"{folder} must be a folder of qat.train: {what}") from None
 
 
+def parser() -> Parser:
+    """The options; their defaults are in the help."""
+    made = Parser(prog=PROG, description=__doc__, epilog=EPILOG)
+    made.add_argument("--checkpoint", type=Path, nargs="+", required=True, metavar="DIR",
+                      help="folder of a trained run, or of several")  # fmt: skip
+    made.add_argument("--date", required=True, metavar="DATE", help="of the newest run, as 2026-11-20")
+    made.add_argument("--source", default="python -m qat.train", metavar="TEXT", help="where the runs come from")
+    add_out_file(made, "accuracies as reports.render reads them, JSON", required=True)
+    return made
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
-    parser = Parser(prog=PROG, description=__doc__, epilog=EPILOG)
-    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="folder that qat.train wrote")
-    parser.add_argument("--date", required=True, metavar="DATE", help="of the newest run, as 2026-11-20")
-    parser.add_argument("--source", default="python -m qat.train", metavar="TEXT",
-                        help="where the runs come from (default: python -m qat.train)")  # fmt: skip
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the file to write")
-    options = parser.parse_args(arguments)
+    options = parser().parse_args(arguments)
     if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", options.date):
         raise ValueError(f"date must look like 2026-11-20, not {options.date!r}")
-    found = Accuracies(options.source, options.date, tuple(read_run(folder) for folder in options.runs))
+    found = Accuracies(options.source, options.date, tuple(read_run(folder) for folder in options.checkpoint))
     write_atomically(options.out, to_json(found))
     for method in methods(found.runs):
         seeds = f"{len(method.runs)} seed{'s' if len(method.runs) > 1 else ''}"

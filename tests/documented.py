@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
 _STARTS = re.compile(r"(?:\.venv/bin/)?(?:python3?|siliquant|torchrun|make)\s")
 _FENCE = re.compile(r"^( *)(```+|~~~+).*?\n(.*?)^\1\2 *$", re.DOTALL | re.MULTILINE)
+_TRANSCRIPT = re.compile(r"^```console\n.*?^```$", re.DOTALL | re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -27,8 +28,11 @@ class Documented:
 
 
 def commands(path: Path) -> list[Documented]:
-    """Of the blocks of a document, indented or fenced, and of code in its text; not those with a gap (``...``)."""
-    text = path.read_text()
+    """Of the blocks of a document, indented or fenced, and of code in its text; not those with a gap (``...``).
+
+    Transcripts are left to tests/docs_tools/test_transcripts.py, which runs them, among files that their page writes.
+    """
+    text = _TRANSCRIPT.sub(lambda match: "\n" * match[0].count("\n"), path.read_text())
     found = []
     for line, block in _blocks(text):
         variables: dict[str, str] = {}

@@ -15,7 +15,7 @@ from rtl.mac import DESIGNS
 __all__ = ["OWNS", "texts"]
 
 OWNS = ("calibration", "validate", "aim")
-COMMAND = "python -m hwmodel.validate --models hwmodel/data/models --format markdown"
+COMMAND = "python -m hwmodel.validate --cost-models hwmodel/data/models --format markdown"
 MODELS = Path(hwmodel.__file__).parent / "data" / "models"
 
 

@@ -243,7 +243,7 @@ def test_other_numbers_say_something_else(made_rows: MakeRows) -> None:
         (["--library", "none"], "library must be one with a cost model (freepdk45"),
         (["--accuracy", str(RECORD)], f"{RECORD} must be a file of accuracies: its format must be "),
         (["--equivalence", str(SENSITIVITY)],
-         f"{SENSITIVITY} must be a record of sim.equivalence --json: it lacks array"),
+         f"{SENSITIVITY} must be a record of sim.equivalence --out: it lacks array"),
         (["--sensitivity", str(METRICS)], f"{METRICS} must be a sensitivity table: "),
         (["--compare", str(RECORD)], f"{RECORD} must be compare.json or compare.csv of hwmodel.compare: "),
         (["--compare", "nowhere.json"], "nowhere.json: No such file or directory"),

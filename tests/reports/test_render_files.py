@@ -155,7 +155,7 @@ def test_kept_runs_become_accuracies(tmp_path: Path, capsys: pytest.CaptureFixtu
     """Those of docs/results.md: W2A2 of all three remedies, full precision."""
     names = ["vit-mnist-fp", *(f"vit-mnist-w2a2-all{seed}" for seed in ("", "-s1", "-s2", "-s3", "-s4"))]
     out = tmp_path / "own.json"
-    runs.main([*(str(KEPT / name) for name in names), "--date", "2026-11-20", "--out", str(out)])
+    runs.main(["--checkpoint", *(str(KEPT / name) for name in names), "--date", "2026-11-20", "--out", str(out)])
     full, remedies = methods(read_accuracies(out).runs)
     assert (full.first.name, full.first.weight_bits, full.mean_percent) == ("fp", 32, pytest.approx(97.8))
     assert (remedies.first.name, len(remedies.runs), remedies.bits) == ("all", 5, 2)
@@ -168,7 +168,7 @@ def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=rf"^{tmp_path} must be a folder of qat.train: it lacks scheme$"):
         runs.read_run(tmp_path)
     with pytest.raises(ValueError, match=r"^date must look like 2026-11-20, not 'now'$"):
-        runs.main([str(tmp_path), "--date", "now", "--out", str(tmp_path / "x")])
+        runs.main(["--checkpoint", str(tmp_path), "--date", "now", "--out", str(tmp_path / "x")])
 
 
 # Records of simulation.
@@ -223,7 +223,7 @@ def test_what_is_no_record_is_refused(content: str, said: str, tmp_path: Path) -
     path.write_text(content)
     with pytest.raises(ValueError) as caught:
         read_equivalence(path)
-    assert str(caught.value) == f"{path} must be a record of sim.equivalence --json: {said}"
+    assert str(caught.value) == f"{path} must be a record of sim.equivalence --out: {said}"
 
 
 # Oscillation.

@@ -22,6 +22,7 @@ PACKAGES = ("siliquant", "hwmodel", "rtl", "sim", "qat", "reports")
 NAMES = [command.name for command in installed()]
 # Commands that are parts of others or of the making of this package: python -m only.
 OTHERS = {
+    "reports.runs",
     "reports.silicon",
     "hwmodel.cacti",
     "hwmodel.yosys_worker",
