@@ -19,7 +19,15 @@ if TYPE_CHECKING:
     from mkdocs.structure.files import Files
     from mkdocs.structure.pages import Page
 
-__all__ = ["modules_of", "named_modules", "on_page_content", "on_page_markdown", "with_diagrams", "with_mathml"]
+__all__ = [
+    "modules_of",
+    "named_modules",
+    "on_files",
+    "on_page_content",
+    "on_page_markdown",
+    "with_diagrams",
+    "with_mathml",
+]
 
 PACKAGES = ("rtl", "hwmodel", "sim", "qat", "reports", "siliquant")
 INTERNAL = frozenset(
@@ -31,17 +39,29 @@ _NAME = re.compile(r"<mo>([A-Za-z]{2,})</mo>")  # of a function, not an operator
 _DIAGRAM = re.compile(r'<p><img alt="(?P<alt>[^"]*)" src="(?P<path>[^"]*diagrams/[a-z]+\.svg)" ?/?></p>')
 _OTHERS = re.compile(r"^<!-- other modules: (?P<package>[a-z]+) -->$", re.MULTILINE)
 _NAMED = re.compile(r"^::: ([a-z_.0-9]+)$", re.MULTILINE)
+_NOTEBOOK = re.compile(r"\]\(\.\./(?=notebooks/[\w-]+\.ipynb\))")
+
+
+def on_files(files: Files, *, config: MkDocsConfig) -> Files:
+    """The site with the notebooks, to be loaded down from it."""
+    from mkdocs.structure.files import File
+
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        files.append(File.generated(config, f"notebooks/{path.name}", abs_src_path=str(path)))
+    return files
 
 
 def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Names the modules of a package that no page names, where a page asks for them."""
+    """Names the modules of a package that no page names, where a page asks for them. Links to the notebooks, which in
+    the repository lie beside docs, lead to those of the site.
+    """
     del page, files
     named = named_modules(Path(config.docs_dir))
 
     def others(match: re.Match[str]) -> str:
         return "\n\n".join(f"::: {name}" for name in modules_of(match["package"]) if name not in named)
 
-    return _OTHERS.sub(others, markdown)
+    return _NOTEBOOK.sub("](", _OTHERS.sub(others, markdown))
 
 
 def on_page_content(content: str, *, page: Page, config: MkDocsConfig, files: Files) -> str:

@@ -1,7 +1,8 @@
-"""Commands and options in README.md and docs/*.md, as they stand there."""
+"""Commands and options in README.md, docs/*.md and the text of the notebooks, as they stand there."""
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from collections.abc import Iterator
@@ -9,7 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
+DOCUMENTS = (
+    ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "notebooks").glob("*.ipynb")),
+)  # fmt: skip
 _STARTS = re.compile(r"(?:\.venv/bin/)?(?:python3?|siliquant|torchrun|make)\s")
 _FENCE = re.compile(r"^( *)(```+|~~~+).*?\n(.*?)^\1\2 *$", re.DOTALL | re.MULTILINE)
 _TRANSCRIPT = re.compile(r"^```console\n.*?^```$", re.DOTALL | re.MULTILINE)
@@ -32,7 +35,7 @@ def commands(path: Path) -> list[Documented]:
 
     Transcripts are left to tests/docs_tools/test_transcripts.py, which runs them, among files that their page writes.
     """
-    text = _TRANSCRIPT.sub(lambda match: "\n" * match[0].count("\n"), path.read_text())
+    text = _TRANSCRIPT.sub(lambda match: "\n" * match[0].count("\n"), _text(path))
     found = []
     for line, block in _blocks(text):
         variables: dict[str, str] = {}
@@ -53,6 +56,14 @@ def commands(path: Path) -> list[Documented]:
     return [Documented(name, line, words) for line, words in split if not {"...", "COMMAND", "MODULE"} & set(words)]
 
 
+def _text(path: Path) -> str:
+    """A document, or the text of a notebook."""
+    if path.suffix != ".ipynb":
+        return path.read_text()
+    cells = json.loads(path.read_text())["cells"]
+    return "\n\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+
+
 def _words(command: str) -> tuple[str, ...]:
     """The words of a command, up to where its output goes."""
     words = shlex.split(command, comments=True)
@@ -62,7 +73,7 @@ def _words(command: str) -> tuple[str, ...]:
 
 def options(path: Path) -> Iterator[tuple[int, str]]:
     """Names of options in the code of a text, with their lines."""
-    text = path.read_text()
+    text = _text(path)
     for line, code in (*_blocks(text), *_spans(text)):
         for name in re.findall(r"(?<![\w-])--[a-z][a-z0-9-]*", code):
             yield line, name

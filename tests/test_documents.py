@@ -1,4 +1,4 @@
-"""Every command in README.md and docs is one that its command line takes; quick ones are run."""
+"""Every command in README.md, docs and notebooks is one that its command line takes; quick ones are run."""
 
 from __future__ import annotations
 

@@ -68,6 +68,13 @@ def test_nothing_is_loaded_from_a_network(site: Path) -> None:
         assert "http" not in style.read_text()
 
 
+def test_the_notebooks_are_linked_and_there(site: Path) -> None:
+    linked = re.findall(r'href="(notebooks/[\w-]+\.ipynb)"', (site / "notebooks.html").read_text())
+    assert linked == [f"notebooks/{path.name}" for path in sorted((ROOT / "notebooks").glob("*.ipynb"))]
+    for address in linked:
+        assert (site / address).read_bytes() == (ROOT / address).read_bytes()
+
+
 def test_search_works_from_a_file(site: Path) -> None:
     assert "iframe-worker.js" in (site / "index.html").read_text()
     assert (site / "search" / "search_index.js").read_text().startswith("var __index = ")
