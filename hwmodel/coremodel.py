@@ -113,9 +113,8 @@ def share_counts(spec: CoreSpec, share: Share) -> Vector:
     counts = shared_counts_of(spec.mac)[SHARES.index(share)].copy()
     width = spec.mac.accumulator_width
     if share is Share.ELEMENT:
-        counts += _only(Part.ACCUMULATOR_REGISTERS, width) + _only(
-            Part.MULTIPLEXERS, (2 if spec.systolic else 1) * width
-        )
+        counts += _only(Part.ACCUMULATOR_REGISTERS, width)
+        counts += _only(Part.MULTIPLEXERS, (2 if spec.systolic else 1) * width)
     if share is Share.ARRAY:
         counts[PARTS.index(Part.CONTROL_REGISTERS)] = 3 if spec.systolic else 2
     return counts
