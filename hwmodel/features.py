@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hwmodel.paths import Periods, Step, periods
+from hwmodel.paths import ALONE, Periods, Reach, Step, periods
 from hwmodel.stimulus import StreamPlan
 from hwmodel.structure import Part, Share, structure_of
 from hwmodel.switching import switching_of
@@ -94,12 +94,16 @@ def shared_transitions_of(spec: MacSpec, plan: StreamPlan) -> tuple[Vector, Vect
     return _unpacked(settled), _unpacked(glitches)
 
 
-def periods_of(spec: MacSpec, relaxed_ns: Mapping[Step, float], fastest_ns: Mapping[Step, float]) -> Periods:
-    """Longest paths: by ``relaxed_ns`` where adders ripple, and by ``fastest_ns`` where they look ahead."""
-    delays = [[table[step] for step in Step] for table in (relaxed_ns, fastest_ns)]
+def periods_of(
+    spec: MacSpec, relaxed_ns: Mapping[Step, float], fastest_ns: Mapping[Step, float], reach: Reach = ALONE
+) -> Periods:
+    """Longest paths of a design whose operands come from registers of that reach: by ``relaxed_ns`` where adders
+    ripple, and by ``fastest_ns`` where they look ahead.
+    """
+    delays = [*([table[step] for step in Step] for table in (relaxed_ns, fastest_ns)), astuple(reach)]
     name = f"periods, {hashlib.sha256(json.dumps(delays).encode()).hexdigest()[:16]}"
     if name not in _entry(spec):
-        _add(spec, name, [_rounded(value) for value in astuple(periods(spec, relaxed_ns, fastest_ns))])
+        _add(spec, name, [_rounded(value) for value in astuple(periods(spec, relaxed_ns, fastest_ns, reach))])
     return Periods(*map(float, _entry(spec)[name]))
 
 
