@@ -2,6 +2,7 @@
 
     user layer   <cache>/features/<first two of key>/<key>.json     one small file a design, renamed into place
     package      hwmodel/data/features.json                         designs of the comparison
+                 hwmodel/data/calibration/features.json             designs of the calibration
 
 The key is a hash of the design and of the code that decides the numbers, so what is kept is never stale; a file that is
 damaged counts as missing. Two processes may write the same file: what one of them lost is found again.
@@ -48,7 +49,8 @@ PARTS = tuple(Part)
 """The order of the entries of vectors by part."""
 SHARES = tuple(Share)
 """The order of rows by share."""
-_PACKAGED = Path(__file__).resolve().parent / "data" / "features.json"
+_DATA = Path(__file__).resolve().parent / "data"
+_PACKAGED = (_DATA / "features.json", _DATA / "calibration" / "features.json")
 _CODE = (
     "fanout.py",
     "features.py",
@@ -144,10 +146,12 @@ def _path(key: str) -> Path:
 
 @cache
 def _packaged() -> dict[str, dict[str, Any]]:
-    try:
-        return dict(json.loads(_PACKAGED.read_text()))
-    except (OSError, ValueError):
-        return {}
+    found: dict[str, dict[str, Any]] = {}
+    for path in _PACKAGED:
+        with contextlib.suppress(OSError, ValueError):
+            for key, entry in json.loads(path.read_text()).items():
+                found[key] = {**found.get(key, {}), **entry}
+    return found
 
 
 @lru_cache(maxsize=65536)
