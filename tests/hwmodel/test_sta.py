@@ -104,6 +104,15 @@ def test_sizing_finds_instances_whose_names_are_escaped(tmp_path: Path) -> None:
         apply(netlist, {"plain": "INV_X1", "grid.a": "INV_X2"})
 
 
+def test_the_time_limit_is_that_of_one_command(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    with OpenSta(library) as opensta:
+        monkeypatch.setattr("hwmodel.sta._SECONDS_LIMIT", 2.0)
+        for _ in range(6):
+            assert opensta.ask("after 400") == ""
+        with pytest.raises(TimingError, match=r"^OpenSTA stopped in the command 'after 60000': it said nothing$"):
+            opensta.ask("after 60000")
+
+
 def test_errors(library: Library, netlist: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"^period_ns must be a positive number, not 0$"):
         analyse(netlist, "two", library, 0)
