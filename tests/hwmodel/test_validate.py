@@ -97,6 +97,10 @@ MISSED = {
         ("arrays", "area", "mean"), ("arrays", "area", "largest"),
         ("arrays", "power", "largest"), ("arrays", "period", "largest"),
     },
+    "ihp-sg13g2": {  # has no full-adder cell: adders of gates glitch in other ways
+        (group, quantity, statistic)
+        for group in ("MACs", "arrays") for quantity in TARGETS for statistic in ("mean", "largest")
+    } - {("MACs", "period", "mean"), ("arrays", "period", "mean")},
     "sky130hd": {("MACs", "power", "largest"), ("MACs", "period", "largest"), ("arrays", "period", "largest")},
 }  # fmt: skip
 """What misses TARGETS; docs/calibration.md names the points."""
