@@ -94,6 +94,7 @@ def main(arguments: Sequence[str] | None = None, designs: Sequence[SweepDesign] 
     size = f"{about.rows} rows, {about.points} points, {about.designs} designs"
     print(f"{' and '.join(path.name for path in paths)} in {options.out}: {size}")
     _fit(table, options.out / "models" / f"{about.library}.json")
+    _package_features(table, options.out / "features.json")
 
 
 def _fit(table: CalibrationTable, path: Path) -> None:
@@ -108,6 +109,21 @@ def _fit(table: CalibrationTable, path: Path) -> None:
         return
     write_model(model, path)
     print(f"cost model in {path}; python -m hwmodel.validate states its error")
+
+
+def _package_features(table: CalibrationTable, path: Path) -> None:
+    """Writes what the model needs of the designs of a table, so that others need not count."""
+    from hwmodel.features import package_features, shared_counts_of, shared_transitions_of
+    from rtl.array import CoreSpec
+
+    pairs = [
+        (spec.mac if isinstance(spec, CoreSpec) else spec, plan)
+        for spec, plan in dict.fromkeys(zip(table.specs(), table.plans(), strict=True))
+    ]
+    for mac, plan in pairs:
+        shared_counts_of(mac)
+        shared_transitions_of(mac, plan)
+    package_features({mac for mac, _ in pairs}, path)
 
 
 def measure(

@@ -173,26 +173,25 @@ def packaged_calibration(library: str, folder: Path = PACKAGED_CALIBRATION) -> C
 
 def spec_of(design: str, parameters: str) -> MacSpec | CoreSpec:
     """The spec of a design's name and its parameters as JSON. ValueError for any that is unknown or out of range."""
-    chosen = None if design == CoreSpec.design else design_named(design)
     try:
         values = json.loads(parameters)
     except ValueError:
         values = None
     if not isinstance(values, dict):
         raise ValueError(f"the parameters of {design} must be a JSON object, not {parameters!r}")
-    if chosen is None:
-        try:
-            return core_from_parameters(values)
-        except TypeError as error:
-            raise ValueError(str(error)) from None
+    try:
+        return core_from_parameters(values) if design == CoreSpec.design else _mac(design, values)
+    except TypeError as error:
+        raise ValueError(str(error)) from None
+
+
+def _mac(design: str, values: Mapping[str, Any]) -> MacSpec:
+    chosen = design_named(design)
     known = [field.name for field in fields(chosen)]
     for name in values:
         if name not in known:
             raise ValueError(f"the parameters of {design} must be among {', '.join(known)}, not {name!r}")
-    try:
-        return chosen(**values)
-    except TypeError as error:
-        raise ValueError(str(error)) from None
+    return chosen(**values)
 
 
 def _checked(frame: pd.DataFrame) -> pd.DataFrame:

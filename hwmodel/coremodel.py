@@ -17,8 +17,8 @@ import numpy as np
 from hwmodel.features import PARTS, SHARES, Vector, periods_of, shared_counts_of, shared_transitions_of
 from hwmodel.model import Cost, LibraryModel, Shape, cost_from, shape_from, shape_of
 from hwmodel.network import drain_takes
-from hwmodel.paths import ALONE, Periods, Reach, periods
-from hwmodel.stimulus import StreamPlan, make_stimulus
+from hwmodel.paths import ALONE, Periods, Reach
+from hwmodel.stimulus import StreamPlan, operand_sums
 from hwmodel.structure import Part, Share
 from rtl.array import CoreSpec
 from rtl.spec import MacSpec
@@ -100,7 +100,8 @@ def drain_cost(spec: CoreSpec, plan: StreamPlan, model: LibraryModel, clock_mhz:
 def drain_changes(mac: MacSpec, plan: StreamPlan) -> float:
     """How many bits change from one sum to the next. Raises ValueError where the MAC lacks the precision."""
     mask = (1 << mac.accumulator_width) - 1
-    sums = [0, *(value & mask for _, value in make_stimulus(mac, plan).expected)]
+    found = (int(mac.compute(*sum_, plan.precision)) for sum_ in operand_sums(mac, plan))
+    sums = [0, *(value & mask for value in found)]
     changed = [(a ^ b).bit_count() for a, b in pairwise(sums)]
     return sum(changed) / max(1, len(changed))
 
@@ -113,9 +114,8 @@ def share_counts(spec: CoreSpec, share: Share) -> Vector:
     counts = shared_counts_of(spec.mac)[SHARES.index(share)].copy()
     width = spec.mac.accumulator_width
     if share is Share.ELEMENT:
-        counts += _only(Part.ACCUMULATOR_REGISTERS, width) + _only(
-            Part.MULTIPLEXERS, (2 if spec.systolic else 1) * width
-        )
+        counts += _only(Part.ACCUMULATOR_REGISTERS, width)
+        counts += _only(Part.MULTIPLEXERS, (2 if spec.systolic else 1) * width)
     if share is Share.ARRAY:
         counts[PARTS.index(Part.CONTROL_REGISTERS)] = 3 if spec.systolic else 2
     return counts
@@ -131,9 +131,7 @@ def _shape(mac: MacSpec, reach: Reach, model: LibraryModel, counts: Vector) -> S
 @lru_cache(maxsize=4096)
 def _periods(mac: MacSpec, reach: Reach, model: LibraryModel) -> Periods:
     found = model.coefficients
-    if reach == ALONE:
-        return periods_of(mac, found.relaxed_ns, found.fastest_ns)
-    return periods(mac, found.relaxed_ns, found.fastest_ns, reach)
+    return periods_of(mac, found.relaxed_ns, found.fastest_ns, reach)
 
 
 def _only(part: Part, number: float) -> Vector:

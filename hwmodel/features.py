@@ -2,6 +2,7 @@
 
     user layer   <cache>/features/<first two of key>/<key>.json     one small file a design, renamed into place
     package      hwmodel/data/features.json                         designs of the comparison
+                 hwmodel/data/calibration/features.json             designs of the calibration
 
 The key is a hash of the design and of the code that decides the numbers, so what is kept is never stale; a file that is
 damaged counts as missing. Two processes may write the same file: what one of them lost is found again.
@@ -22,7 +23,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hwmodel.paths import Periods, Step, periods
+from hwmodel.paths import ALONE, Periods, Reach, Step, periods
 from hwmodel.stimulus import StreamPlan
 from hwmodel.structure import Part, Share, structure_of
 from hwmodel.switching import switching_of
@@ -48,7 +49,8 @@ PARTS = tuple(Part)
 """The order of the entries of vectors by part."""
 SHARES = tuple(Share)
 """The order of rows by share."""
-_PACKAGED = Path(__file__).resolve().parent / "data" / "features.json"
+_DATA = Path(__file__).resolve().parent / "data"
+_PACKAGED = (_DATA / "features.json", _DATA / "calibration" / "features.json")
 _CODE = (
     "fanout.py",
     "features.py",
@@ -94,12 +96,16 @@ def shared_transitions_of(spec: MacSpec, plan: StreamPlan) -> tuple[Vector, Vect
     return _unpacked(settled), _unpacked(glitches)
 
 
-def periods_of(spec: MacSpec, relaxed_ns: Mapping[Step, float], fastest_ns: Mapping[Step, float]) -> Periods:
-    """Longest paths: by ``relaxed_ns`` where adders ripple, and by ``fastest_ns`` where they look ahead."""
-    delays = [[table[step] for step in Step] for table in (relaxed_ns, fastest_ns)]
+def periods_of(
+    spec: MacSpec, relaxed_ns: Mapping[Step, float], fastest_ns: Mapping[Step, float], reach: Reach = ALONE
+) -> Periods:
+    """Longest paths of a design whose operands come from registers of that reach: by ``relaxed_ns`` where adders
+    ripple, and by ``fastest_ns`` where they look ahead.
+    """
+    delays = [*([table[step] for step in Step] for table in (relaxed_ns, fastest_ns)), astuple(reach)]
     name = f"periods, {hashlib.sha256(json.dumps(delays).encode()).hexdigest()[:16]}"
     if name not in _entry(spec):
-        _add(spec, name, [_rounded(value) for value in astuple(periods(spec, relaxed_ns, fastest_ns))])
+        _add(spec, name, [_rounded(value) for value in astuple(periods(spec, relaxed_ns, fastest_ns, reach))])
     return Periods(*map(float, _entry(spec)[name]))
 
 
@@ -140,10 +146,12 @@ def _path(key: str) -> Path:
 
 @cache
 def _packaged() -> dict[str, dict[str, Any]]:
-    try:
-        return dict(json.loads(_PACKAGED.read_text()))
-    except (OSError, ValueError):
-        return {}
+    found: dict[str, dict[str, Any]] = {}
+    for path in _PACKAGED:
+        with contextlib.suppress(OSError, ValueError):
+            for key, entry in json.loads(path.read_text()).items():
+                found[key] = {**found.get(key, {}), **entry}
+    return found
 
 
 @lru_cache(maxsize=65536)

@@ -17,7 +17,7 @@ import numpy as np
 from scipy.optimize import least_squares, nnls
 
 from hwmodel.features import PARTS, Vector, counts_of, transitions_of
-from hwmodel.model import Coefficients, LibraryModel, Range, pressure, shape_of
+from hwmodel.model import Coefficients, LibraryModel, Range, Shape, pressure, shape_of
 from hwmodel.paths import Adders, Step, longest_path
 from hwmodel.recipes import looks_at_area_alone
 from hwmodel.stimulus import StreamPlan
@@ -224,7 +224,6 @@ def _with_growth(model: LibraryModel, points: Sequence[Point]) -> LibraryModel:
         top = sum(u * more for u, more in pairs)
         return max(0.0, top / max(1e-12, sum(u * u for u, _ in pairs)))
 
-    met = [point for point in pressed if point.meets_clock]
     energy_growth, ahead_fj = _fit_energy_under_pressure(
         [
             (u, shape.ripple, point, by_plan[point.mac, point.plan])
@@ -238,9 +237,21 @@ def _with_growth(model: LibraryModel, points: Sequence[Point]) -> LibraryModel:
         area_growth=growth(lambda point: point.area_um2),
         leakage_growth=growth(lambda point: point.leakage_uw),
         energy_growth=energy_growth,
-        margin=float(np.median([1 - p.minimum_period_ns * p.clock_mhz / 1000.0 for p in met])) if met else 0.0,
+        margin=_fit_margin([(shape, point) for shape, point in zip(shapes, pressed, strict=True) if point.meets_clock]),
     )
     return replace(model, coefficients=new)
+
+
+def _fit_margin(pairs: Sequence[tuple[Shape, Point]]) -> float:
+    """How far netlists that meet a clock are below its period, as a share of how far the fastest is: least squares of
+    relative errors, one unknown.
+    """
+    measured = np.array([point.minimum_period_ns for _, point in pairs])
+    period_ns = np.array([1000.0 / point.clock_mhz for _, point in pairs])
+    lower = np.maximum(0.0, (period_ns - np.array([shape.fastest_ns for shape, _ in pairs])) / measured)
+    under = lower * np.array([shape.relaxed_ns > ns for (shape, _), ns in zip(pairs, period_ns, strict=True)])
+    best = (under * (period_ns / measured - 1)).sum() / max(1e-12, (under * under).sum())
+    return float(np.clip(best, 0.0, 1.0))
 
 
 def _fit_energy_under_pressure(pairs: Sequence[tuple[float, float, Point, Point]]) -> tuple[float, float]:

@@ -13,8 +13,8 @@ Clock pressure u is 0 where the smallest netlist meets the clock and 1 where onl
 u = (relaxed - period) / (relaxed - fastest), from 0 to 1. Area, leakage and energy grow by 1 + growth x u. As soon as
 there is any pressure, carry-propagate adders look ahead, and each of their glitches takes more energy, by the share
 that they have of the longest path: where that is small, they go on to ripple. The
-netlist's minimum period is the relaxed one at u = 0, somewhat less than the clock's while u is below 1, and the
-fastest at 1.
+netlist's minimum period is the relaxed one at u = 0, between the clock's and the fastest while u is below 1, and the
+fastest at 1: recipes come in few sizes, and the one that meets a clock is mostly faster than it must be.
 """
 
 from __future__ import annotations
@@ -62,7 +62,8 @@ class Coefficients:
     remains at the end of the cycle; glitch_fj: of one that hwmodel.switching counts on top; ahead_fj: what one in a
     carry-propagate adder takes more under pressure, were the whole path a ripple. relaxed_ns, fastest_ns:
     delay of each step of a path in the smallest and in the fastest netlist. growth: what full clock pressure adds to
-    area, leakage and energy, as a share. margin: by how much netlists under pressure are faster than their clock.
+    area, leakage and energy, as a share. margin: how far netlists under pressure are below the period
+    of their clock, as a share of how far the fastest netlist is.
     """
 
     area_um2: Vector
@@ -241,13 +242,16 @@ def pressures(relaxed_ns: Vector, fastest_ns: Vector, clock_mhz: Vector) -> Vect
 def minimum_period_ns(relaxed_ns: float, fastest_ns: float, clock_mhz: float, margin: float) -> float:
     """The minimum period of the netlist that synthesis keeps for a clock."""
     period_ns = 1000.0 / clock_mhz
-    return relaxed_ns if relaxed_ns <= period_ns else max(fastest_ns, period_ns * (1 - margin))
+    if relaxed_ns <= period_ns:
+        return relaxed_ns
+    return max(fastest_ns, period_ns - margin * (period_ns - fastest_ns))
 
 
 def minimum_periods_ns(relaxed_ns: Vector, fastest_ns: Vector, clock_mhz: Vector, margin: Vector | float) -> Vector:
     """:func:`minimum_period_ns` of arrays."""
     period_ns = 1000.0 / clock_mhz
-    return np.where(relaxed_ns <= period_ns, relaxed_ns, np.maximum(fastest_ns, period_ns * (1 - margin)))
+    pressed_ns = np.maximum(fastest_ns, period_ns - margin * (period_ns - fastest_ns))
+    return np.where(relaxed_ns <= period_ns, relaxed_ns, pressed_ns)
 
 
 @lru_cache(maxsize=65536)

@@ -19,7 +19,7 @@ from siliquant.files import write_atomically
 __all__ = ["PACKAGED_MODELS", "known_models", "load_model", "read_model", "write_model"]
 
 PACKAGED_MODELS = Path(__file__).resolve().parent / "data" / "models"
-_FORMAT = "siliquant-model 2"
+_FORMAT = "siliquant-model 3"
 
 
 def write_model(model: LibraryModel, path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cache
 
 from hwmodel.coremodel import drain_cost, share_cost, share_counts
 from hwmodel.features import PARTS, Vector
@@ -42,21 +43,26 @@ def costs_of(
     rows, columns: of the array whose fan-out the operand registers at the edge are taken to have.
     """
 
-    def cost_of_mac(element: ElementSpec, precision: Precision, role: Role) -> MacCost:
+    @cache
+    def cost_at(element: ElementSpec, precision: Precision) -> MacCost:
         core, plan = _core(element, rows, columns), StreamPlan(precision)
-        parts = {share: _part_of(core, share, plan, model, clock_mhz) for share in Share}
+        costs = {share: share_cost(core, share, plan, model, clock_mhz) for share in Share}
+        parts = {share: _fields(cost, share_counts(core, share), model) for share, cost in costs.items()}
         whole = parts[Share.ELEMENT]
         if element.systolic:  # an element has all of them
             whole = {name: sum(part[name] for part in parts.values()) for name in whole}
             parts = {share: dict.fromkeys(whole, 0.0) for share in Share}
         return MacCost(
             **whole,
-            minimum_period_ns=share_cost(core, Share.ELEMENT, plan, model, clock_mhz).minimum_period_ns,
+            minimum_period_ns=costs[Share.ELEMENT].minimum_period_ns,
             drain_pj=float(drain_cost(core, plan, model, clock_mhz).energy_pj.sum()),
             row=EdgeCost(**parts[Share.ROW]),
             column=EdgeCost(**parts[Share.COLUMN]),
             shared=EdgeCost(**parts[Share.ARRAY]),
         )
+
+    def cost_of_mac(element: ElementSpec, precision: Precision, role: Role) -> MacCost:
+        return cost_at(element, precision)
 
     def cost_of_unit(spec: LoadableSpec) -> UnitCost:
         bits = _WIDEST if isinstance(spec, PartialSumSpec) else spec.parameters["bits"]
@@ -102,13 +108,12 @@ def _core(element: ElementSpec, rows: int, columns: int) -> CoreSpec:
     return CoreSpec(mac=element.mac, rows=rows, columns=columns, architecture=architecture)
 
 
-def _part_of(core: CoreSpec, share: Share, plan: StreamPlan, model: LibraryModel, clock_mhz: float) -> dict[str, float]:
-    """What one copy of a share costs, by the names of EdgeCost."""
-    cost = share_cost(core, share, plan, model, clock_mhz)
+def _fields(cost: Cost, counts: Vector, model: LibraryModel) -> dict[str, float]:
+    """A cost by the names of EdgeCost."""
     return {
         "area_um2": cost.total_area_um2,
         "energy_pj_per_cycle": float(cost.energy_pj.sum()),
-        "idle_pj_per_cycle": _idle_pj(share_counts(core, share), cost, model),
+        "idle_pj_per_cycle": _idle_pj(counts, cost, model),
         "leakage_uw": float(cost.leakage_uw.sum()),
     }
 

@@ -14,7 +14,7 @@ from enum import Enum
 from functools import lru_cache
 
 from hwmodel.fanout import LARGEST_FANOUT
-from hwmodel.structure import Part, Planned, datapath_of, nodes_of
+from hwmodel.structure import OWN_INPUTS, Part, Planned, datapath_of, nodes_of
 from rtl.circuit import Bit, Op
 
 __all__ = ["ALONE", "Adders", "LongestPath", "Periods", "Reach", "Step", "longest_path", "periods"]
@@ -94,9 +94,6 @@ _STEPS: Mapping[Op, tuple[Step | None, ...]] = {
 }
 
 
-_OWN = ("accumulator", "result")  # inputs of a datapath from its own accumulator
-
-
 @dataclass(frozen=True)
 class _Move:
     """One gate, or one bit or word of an adder: its variable inputs, and each output with the step to it.
@@ -167,7 +164,7 @@ def _graph(spec: Planned, reach: Reach) -> _Graph:
     drives = Counter(bit for gate in gates for bit in gate.inputs)
     drives.update((*plan.next_accumulator, *plan.output))
     for port, bits in plan.circuit.inputs.items():
-        if port not in _OWN:
+        if port not in OWN_INPUTS:
             for bit in bits:
                 drives[bit] *= reach.of(port)
     made_in = {bit: node.stage for node in nodes for bit in node.outputs}

@@ -136,9 +136,8 @@ _CARRY_MAPS = {
 }
 # area, flow: restructure and cover for area, by two coverers.  keep: cover for area, adder structures kept.
 # even, speed, fast: cover for delay, each faster and larger than the one before.
-# map, lut: restructure, cover for delay, and let ABC buffer and size; the others are buffered and
-# sized by this flow (hwmodel.fanout, hwmodel.sizing), which sees whole paths.
-_ABC_SIZES = ("map", "lut")
+# map, lut: restructure, cover for delay, and let ABC buffer and size. This flow buffers (hwmodel.fanout) and sizes
+# (hwmodel.sizing) the netlists of all of them afterwards, and sees whole paths.
 _ABC_SCRIPTS = {
     "area": "strash;ifraig;scorr;dc2;dch,-f;amap",
     "flow": "strash;&get,-n;&fraig,-x;&put;scorr;dc2;dch,-f;&get,-n;&nf;&put",
@@ -149,11 +148,6 @@ _ABC_SCRIPTS = {
     "map": "strash;ifraig;scorr;dc2;dch,-f;map,-B,0.9,{D};topo;buffer,-c;topo;upsize,{D};dnsize,{D}",
     "lut": "strash;ifraig;scorr;dch,-f;if,-g,-K,6;st;dch;map,-B,0.9,{D};topo;buffer,-c;topo;upsize,{D};dnsize,{D}",
 }
-
-
-def sizes_itself(recipe: Recipe) -> bool:
-    """True when ABC's script puts in buffers and drive strengths of its own."""
-    return recipe.script in _ABC_SIZES
 
 
 def carry_commands(recipe: Recipe) -> list[str]:

@@ -239,8 +239,8 @@ def power_figures(
 
 
 def _checks(spec: MacSpec | CoreSpec) -> list[StreamPlan]:
-    """Short streams at every precision that is checked: of MACs two and a half steps a sum, of arrays as many steps as
-    there are rows, and a half.
+    """Short streams at every precision that is checked: sums of two steps and one product; of arrays as many steps as
+    there are rows, at least two, and one product.
     """
     mac, steps = (spec.mac, max(2, spec.rows)) if isinstance(spec, CoreSpec) else (spec, 2)
     return [

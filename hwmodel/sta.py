@@ -138,16 +138,12 @@ class OpenSta:
         if self._process.stdin is None or self._process.stdout is None:
             raise TimingError("OpenSTA was started without pipes")
         self._input, self._output = self._process.stdin, self._process.stdout
-        self._watchdog = threading.Timer(_SECONDS_LIMIT, self._process.kill)
-        self._watchdog.daemon = True
-        self._watchdog.start()
 
     def __enter__(self) -> OpenSta:
         self.ask(f"read_liberty {_brace(self.library.slim_path.resolve())}")
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._watchdog.cancel()
         with contextlib.suppress(OSError):
             self._input.close()
         self._output.close()
@@ -159,7 +155,16 @@ class OpenSta:
         self._folder.cleanup()
 
     def ask(self, command: str) -> str:
-        """Run one Tcl command and return what it printed."""
+        """Run one Tcl command and return what it printed. Raises TimingError, after ten minutes at the latest."""
+        watchdog = threading.Timer(_SECONDS_LIMIT, self._process.kill)
+        watchdog.daemon = True
+        watchdog.start()
+        try:
+            return self._ask(command)
+        finally:
+            watchdog.cancel()
+
+    def _ask(self, command: str) -> str:
         lines: list[str] = []
         try:
             self._input.write(command.replace("\n", " ") + "\n")

@@ -20,6 +20,7 @@ from rtl.spec import MacSpec
 __all__ = [
     "FLIP_FLOPS",
     "GATE_PARTS",
+    "OWN_INPUTS",
     "Node",
     "Part",
     "Planned",
@@ -160,14 +161,15 @@ def structure_of(spec: MacSpec) -> Structure:
 
 
 _PORTS = {"weights": Share.COLUMN, "activations": Share.ROW}
-_OWN = ("accumulator", "result")  # inputs of a plan from its own accumulator
+OWN_INPUTS = ("accumulator", "result")
+"""Inputs of a plan that come from its own accumulator."""
 
 
 def shares_of(plan: Datapath) -> dict[Bit, Share]:
     """What every bit of a plan depends on, constants included."""
     shares: dict[Bit, Share] = {}
     for name, bits in plan.circuit.inputs.items():
-        share = Share.ELEMENT if name in _OWN else _PORTS.get(name, Share.ARRAY)
+        share = Share.ELEMENT if name in OWN_INPUTS else _PORTS.get(name, Share.ARRAY)
         shares.update(dict.fromkeys(bits, share))
     shares |= dict.fromkeys((ZERO, ONE), Share.ARRAY)
     for gate in plan.schedule.gates:

@@ -11,8 +11,19 @@ from hwmodel.fitting import Point, fit
 from hwmodel.model import LibraryModel
 from hwmodel.modelfile import load_model
 from hwmodel.validate import Errors, Prediction, errors_by, predictions
+from rtl.array import CoreSpec
 
-__all__ = ["Validated", "fit_table", "markdown", "points_of", "print_tables", "validated"]
+__all__ = [
+    "TARGETS",
+    "Validated",
+    "fit_table",
+    "held_out_groups",
+    "markdown",
+    "points_of",
+    "print_tables",
+    "summary",
+    "validated",
+]
 
 _QUANTITIES = ("area", "power", "period")
 TARGETS = {"area": (3.0, 10.0), "power": (6.0, 15.0), "period": (8.0, 20.0)}
@@ -131,9 +142,37 @@ def _worst(one: Validated, quantity: str, number: int) -> list[str]:
     return list(texts.values())[:number]
 
 
+def held_out_groups(one: Validated) -> dict[str, list[Prediction]]:
+    """Held-out predictions of MACs and of whole arrays, where there are any."""
+    groups: dict[str, list[Prediction]] = {"MACs": [], "arrays": []}
+    for each in one.of(True):
+        groups["arrays" if isinstance(each.point.spec, CoreSpec) else "MACs"].append(each)
+    return {name: group for name, group in groups.items() if group}
+
+
+def _aims(found: Mapping[str, Validated]) -> list[tuple[str, ...]]:
+    """Lines of library, designs, and the errors of each quantity beside what was aimed at, * at those that miss it."""
+    lines = []
+    for library, one in found.items():
+        for group, chosen in held_out_groups(one).items():
+            errors = summary(chosen)
+            cells = []
+            for quantity in _QUANTITIES:
+                pairs = zip((errors[quantity].mean[0], errors[quantity].largest[0]), TARGETS[quantity], strict=True)
+                cells.append(" / ".join(f"{value:.1f}{'*' if value > aim else ''}" for value, aim in pairs))
+            lines.append((library, group, *cells))
+    return lines
+
+
+_AIMS = ("library", "held out", *(f"{name}, aim {mean:g} / {most:g}" for name, (mean, most) in TARGETS.items()))
+
+
 def markdown(found: Mapping[str, Validated], by: str, worst: int) -> str:
     """Everything as Markdown: errors in percent as mean / largest."""
-    lines = ["| " + " | ".join(_HEADERS) + " |", "|---|---|---|---:|" + "---:|" * 9]
+    lines = ["| " + " | ".join(_AIMS) + " |", "|---|---|" + "---:|" * 3]
+    lines += ["| " + " | ".join(cell.replace("*", " \\*") for cell in line) + " |" for line in _aims(found)]
+    lines += ["", "\\* misses what was aimed at", ""]
+    lines += ["| " + " | ".join(_HEADERS) + " |", "|---|---|---|---:|" + "---:|" * 9]
     lines += ["| " + " | ".join(_cells(line)) + " |" for line in _lines(found, by)]
     for library, one in found.items():
         for quantity in _QUANTITIES if worst else ():
@@ -150,6 +189,12 @@ def print_tables(found: Mapping[str, Validated], by: str, worst: int) -> None:
     from rich.table import Table
 
     console = Console(width=None if Console().is_terminal else 190, highlight=False)
+    aims = Table(title="held out, against what was aimed at (* misses it)", title_justify="left", pad_edge=False)
+    for column, header in enumerate(_AIMS):
+        aims.add_column(header, justify="left" if column < 2 else "right")
+    for each in _aims(found):
+        aims.add_row(*each)
+    console.print(aims)
     table = Table(title="relative error in percent, mean / largest", title_justify="left", pad_edge=False)
     for column, header in enumerate(_HEADERS):
         table.add_column(header, justify="left" if column < 3 else "right", overflow="fold")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .core import CoreSpec
+from .core import Architecture, CoreSpec
 from .rebuild import array_from_parameters, core_from_parameters
-from .spec import Architecture, ArraySpec, Run
+from .spec import ArraySpec, Run
 
 __all__ = ["Architecture", "ArraySpec", "CoreSpec", "Run", "array_from_parameters", "core_from_parameters"]

@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 from functools import cached_property
 from typing import Any
 
 from ..spec import MacSpec, Port, Precision, check_integer
 from .element import ElementSpec, GridSpec
-from .spec import Architecture
 
-__all__ = ["CoreSpec"]
+__all__ = ["Architecture", "CoreSpec"]
+
+
+class Architecture(Enum):
+    """How operands reach the elements.
+
+    BROADCAST: a row's activations to all its elements in the same cycle, a column's weights likewise; the operand
+    registers lie at the edge. SYSTOLIC: from element to element, a cycle each, through registers in every element.
+    """
+
+    BROADCAST = "broadcast"
+    SYSTOLIC = "systolic"
 
 
 @dataclass(frozen=True, kw_only=True)
 class CoreSpec:
-    """``rows`` x ``columns`` elements of one MAC design, driven as :class:`rtl.array.spec.ArraySpec` drives them.
+    """``rows`` x ``columns`` elements of one MAC design, driven as an :class:`rtl.array.spec.ArraySpec` drives them.
 
     In a broadcast core every input enters a register first, once for all elements; in a systolic core the elements
     have them. What is synthesised and measured to know what an array costs.

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 from ..mac import DESIGNS
 from ..requant import MultiplierSpec, RequantSpec, ThresholdSpec
 from ..spec import MacSpec
-from .core import CoreSpec
-from .spec import Architecture, ArraySpec
+from .core import Architecture, CoreSpec
+from .spec import ArraySpec
 
 __all__ = ["REQUANTISERS", "array_from_parameters", "core_from_parameters"]
 

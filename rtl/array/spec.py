@@ -7,18 +7,18 @@ library is imported here.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ..requant.spec import RequantSpec
 from ..spec import MacSpec, Port, Precision, check_integer
+from .core import Architecture, CoreSpec
 from .element import ElementSpec, GridSpec
 
 if TYPE_CHECKING:
     from amaranth.lib.wiring import Component
 
-__all__ = ["PLANES_WIDTH", "SHIFT_WIDTH", "SIZE_WIDTH", "Architecture", "ArraySpec", "Run", "address_width"]
+__all__ = ["PLANES_WIDTH", "SHIFT_WIDTH", "SIZE_WIDTH", "ArraySpec", "Run", "address_width"]
 
 SIZE_WIDTH = 16
 """Bits of the counters of steps and tiles."""
@@ -26,17 +26,6 @@ PLANES_WIDTH = 4
 """Bits of the counters of operand words a step."""
 SHIFT_WIDTH = 4
 """Bits of the shift of a pass."""
-
-
-class Architecture(Enum):
-    """How operands reach the elements.
-
-    BROADCAST: a row's activations to all its elements in the same cycle, a column's weights likewise; the operand
-    registers lie at the edge. SYSTOLIC: from element to element, a cycle each, through registers in every element.
-    """
-
-    BROADCAST = "broadcast"
-    SYSTOLIC = "systolic"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,12 +101,7 @@ class ArraySpec:
     requant: RequantSpec | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.mac, MacSpec):
-            raise TypeError(f"mac must be a MacSpec, not {self.mac!r}")
-        if not isinstance(self.architecture, Architecture):
-            raise TypeError(f"architecture must be an Architecture, not {self.architecture!r}")
-        check_integer("rows", self.rows, 1, 256)
-        check_integer("columns", self.columns, 1, 256)
+        _ = self.core  # raises where these are wrong
         for name in ("activation_depth", "weight_depth", "result_depth"):
             check_integer(name, getattr(self, name), 1, 1 << SIZE_WIDTH)
         check_integer("result_width", self.result_width, self.mac.accumulator_width, 48)
@@ -131,10 +115,15 @@ class ArraySpec:
                 f"not {self.requant.accumulator_width}"
             )
 
+    @cached_property
+    def core(self) -> CoreSpec:
+        """The elements without memories and controllers."""
+        return CoreSpec(mac=self.mac, rows=self.rows, columns=self.columns, architecture=self.architecture)
+
     @property
     def systolic(self) -> bool:
         """Whether operands move from element to element."""
-        return self.architecture is Architecture.SYSTOLIC
+        return self.core.systolic
 
     @property
     def name(self) -> str:
@@ -144,15 +133,15 @@ class ArraySpec:
         parts.append("_".join(f"{letter}{value}" for letter, value in zip("awrb", depths, strict=True)))
         return "_".join([*parts, *([self.requant.name] if self.requant else [])])
 
-    @cached_property
+    @property
     def element(self) -> ElementSpec:
         """The processing element, of which there are rows x columns."""
-        return ElementSpec(mac=self.mac, systolic=self.systolic)
+        return self.core.element
 
-    @cached_property
+    @property
     def grid(self) -> GridSpec:
         """The elements and the wires between them."""
-        return GridSpec(element=self.element, rows=self.rows, columns=self.columns)
+        return self.core.grid
 
     @property
     def parts(self) -> tuple[ElementSpec | GridSpec | RequantSpec, ...]:

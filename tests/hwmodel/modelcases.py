@@ -75,7 +75,7 @@ def coefficients(**changes: Any) -> Coefficients:
         area_growth=0.4,
         leakage_growth=0.6,
         energy_growth=0.3,
-        margin=0.015,
+        margin=0.15,
     )
     return replace(made, **changes)
 

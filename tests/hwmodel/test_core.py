@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 
@@ -158,7 +159,7 @@ def test_arrays_of_the_sweep_are_of_every_design_and_both_architectures() -> Non
         (lambda: spec_of("array", "{}"), "the parameters of a core must be mac, rows, columns, architecture, not none"),
     ],
 )  # fmt: skip
-def test_bad_cores_are_refused(made: object, sentence: str) -> None:
+def test_bad_cores_are_refused(made: Callable[[], object], sentence: str) -> None:
     with pytest.raises(ValueError) as caught:
-        made()  # type: ignore[operator]
+        made()
     assert str(caught.value).startswith(sentence)

@@ -122,7 +122,7 @@ def drop(*keys: str) -> Callable[[dict[str, Any]], None]:
 
 
 DAMAGES = [
-    (put("format", value="siliquant-model 1"), ": its format must be 'siliquant-model 2', not 'siliquant-model 1'"),
+    (put("format", value="siliquant-model 1"), ": its format must be 'siliquant-model 3', not 'siliquant-model 1'"),
     (put("library", value=7), ": library must be text, not 7"),
     (put("corner", value=None), ": corner must be text, not None"),
     (put("voltage_v", value="1.1"), ": voltage_v must be a number that is not negative, not '1.1'"),

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hwmodel.fanout import LARGEST_FANOUT, split_fanout
 from hwmodel.gates import Gates
 from hwmodel.paths import Adders, Reach, Step, longest_path
-from hwmodel.structure import datapath_of
+from hwmodel.structure import OWN_INPUTS, datapath_of
 from hwmodel.sweep import sweep_designs
 from rtl.circuit import Bit, Gate, Op
 from rtl.mac import PaddedSpec, SubwordSpec, UniformSpec, XnorSpec
@@ -169,11 +169,16 @@ def test_every_design_of_the_sweep_has_a_path() -> None:
             assert 0.5 < longest_path(design.spec, DELAYS[0], adders).ns < 100
 
 
-@pytest.mark.parametrize("lanes", [24, 25, 100, 512])
-def test_layers_of_buffers_are_those_that_synthesis_puts_in(lanes: int) -> None:
-    """A register that drives one gate in each lane, nothing else taking time."""
+@pytest.mark.parametrize("elements", [1, 3, 7, 24, 25, 100, 300, 512])
+def test_layers_of_buffers_are_those_that_synthesis_puts_in(elements: int) -> None:
+    """The input that most gates of all elements read, nothing else taking time."""
+    spec = UniformSpec(weight_bits=1, activation_bits=1, lanes=1)
+    plan = datapath_of(spec)
+    read = Counter(bit for gate in plan.schedule.gates for bit in gate.inputs)
+    most = max(read[bit] for name, bits in plan.circuit.inputs.items() if name not in OWN_INPUTS for bit in bits)
     sinks = {
-        f"sink{n}": {"type": "AND", "port_directions": {"A": "input"}, "connections": {"A": [2]}} for n in range(lanes)
+        f"sink{n}": {"type": "AND", "port_directions": {"A": "input"}, "connections": {"A": [2]}}
+        for n in range(elements * most)
     }
     driver = {"driver": {"type": "FLOP", "port_directions": {"Q": "output"}, "connections": {"Q": [2]}}}
     gates = Gates({"ports": {}, "cells": driver | sinks, "netnames": {}}, {})
@@ -183,10 +188,9 @@ def test_layers_of_buffers_are_those_that_synthesis_puts_in(lanes: int) -> None:
         assert bit is not None
         layers, bit = layers + 1, gates.pin(gates.driver[bit][0], "A")
     nothing = dict.fromkeys(Step, 0.0)
-    spec = UniformSpec(weight_bits=1, activation_bits=1, lanes=1)
-    one_each = Reach(weights=lanes, activations=lanes, others=lanes)
-    ripple = longest_path(spec, nothing | {Step.START: 1.0, Step.BUFFERS: 1.0}, Adders.RIPPLE, one_each)
-    assert ripple.steps[Step.BUFFERS] >= layers, "operands drive at least one gate of each of so many datapaths"
+    reach = Reach(weights=elements, activations=elements, others=elements)
+    ripple = longest_path(spec, nothing | {Step.START: 1.0, Step.BUFFERS: 1.0}, Adders.RIPPLE, reach)
+    assert ripple.steps[Step.BUFFERS] == layers
     alone = longest_path(spec, nothing | {Step.START: 1.0, Step.BUFFERS: 1.0}, Adders.RIPPLE)
     assert alone.steps[Step.BUFFERS] == 0
 

@@ -95,6 +95,24 @@ def test_sizing_meets_a_clock_and_writes_what_it_did(library: Library, netlist: 
     assert analyse(netlist, "two", library, period_ns).worst_slack_ns == pytest.approx(sizing.slack_ns, abs=1e-6)
 
 
+def test_sizing_finds_instances_whose_names_are_escaped(tmp_path: Path) -> None:
+    netlist = tmp_path / "mapped.v"
+    netlist.write_text("  INV_X1 \\grid.a.b  (\n    .A(n1)\n  );\n  INV_X1 plain (\n  INV_X1 other (\n")
+    apply(netlist, {"grid.a.b": "INV_X2", "plain": "INV_X4"})
+    assert netlist.read_text() == ("  INV_X2 \\grid.a.b  (\n    .A(n1)\n  );\n  INV_X4 plain (\n  INV_X1 other (\n")
+    with pytest.raises(ValueError, match=r"^every replaced instance must be in mapped.v, but 1 are not$"):
+        apply(netlist, {"plain": "INV_X1", "grid.a": "INV_X2"})
+
+
+def test_the_time_limit_is_that_of_one_command(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    with OpenSta(library) as opensta:
+        monkeypatch.setattr("hwmodel.sta._SECONDS_LIMIT", 2.0)
+        for _ in range(6):
+            assert opensta.ask("after 400") == ""
+        with pytest.raises(TimingError, match=r"^OpenSTA stopped in the command 'after 60000': it said nothing$"):
+            opensta.ask("after 60000")
+
+
 def test_errors(library: Library, netlist: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"^period_ns must be a positive number, not 0$"):
         analyse(netlist, "two", library, 0)

@@ -8,7 +8,7 @@ from itertools import product
 import pytest
 from amaranth.back import rtlil
 
-from hwmodel.structure import FLIP_FLOPS, Part, datapath_of, nodes_of, structure_of
+from hwmodel.structure import FLIP_FLOPS, Part, Share, datapath_of, nodes_of, shares_of, structure_of
 from hwmodel.sweep import sweep_designs
 from rtl.circuit import Circuit, Op, Word
 from rtl.datapath import Datapath
@@ -214,3 +214,24 @@ def test_every_design_of_the_sweep_is_counted() -> None:
         found = structure_of(design.spec)
         assert set(found.counts) == set(Part)
         assert sum(found.full_adders_by_column) == found.counts[Part.FULL_ADDERS]
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.name)
+def test_a_bit_is_shared_by_the_elements_that_have_all_it_depends_on(spec: MacSpec) -> None:
+    plan = datapath_of(spec)
+    ports = {bit: {name} for name, bits in plan.circuit.inputs.items() for bit in bits}
+    for gate in plan.schedule.gates:
+        found = set().union(*(ports.get(bit, set()) for bit in gate.inputs))
+        ports.update(dict.fromkeys(gate.outputs, found))
+    shares = shares_of(plan)
+    for bit, names in ports.items():
+        its_own, weights, activations = (
+            bool(names & {"accumulator", "result"}),
+            "weights" in names,
+            "activations" in names,
+        )
+        if its_own or (weights and activations):
+            expected = Share.ELEMENT
+        else:
+            expected = Share.COLUMN if weights else Share.ROW if activations else Share.ARRAY
+        assert shares[bit] is expected

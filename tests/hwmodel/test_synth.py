@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from hwmodel.adders import fold_adders, map_adders
+from hwmodel.adders import fold_adders, map_adders, merge_adders
 from hwmodel.areaparts import area_parts
 from hwmodel.gates import Gates
 from hwmodel.library import Library, find_library
@@ -214,6 +214,16 @@ def test_folding(inputs: tuple[object, object, object], outputs: int, kinds: lis
     gates = module_of([inputs], outputs)
     fold_adders(gates)
     assert sorted(cell["type"] for cell in gates.cells.values()) == kinds
+
+
+def test_adders_of_the_same_bits_become_one_and_so_do_those_behind_them() -> None:
+    # f2 and f3 add the sums of f0 and f1, which add the same bits in another order; f4 adds others
+    gates = module_of([(2, 3, 4), (4, 2, 3), (100, 5, 6), (6, 102, 5), (2, 3, 5)], 10)
+    assert merge_adders(gates) == 2
+    assert list(gates.cells) == ["f0", "f2", "f4"]
+    outputs = [port["bits"][0] for port in gates.module["ports"].values()]
+    assert outputs == [109, 108, 105, 104, 105, 104, 101, 100, 101, 100]
+    assert merge_adders(gates) == 0
 
 
 def test_inverted_adder_cells_alternate_instead_of_taking_inverters() -> None:
