@@ -24,7 +24,7 @@ def texts() -> dict[str, str]:
     kinds = {design.design for design in DESIGNS}
     designs = [design for design in sweep_designs() if design.spec.design in kinds]
     found = {name: validated(PACKAGED_CALIBRATION / f"{name}.csv", MODELS) for name in known_models()}
-    values = {
+    return {
         "calibration.designs": str(len(designs)),
         "calibration.arrays": str(len(sweep_designs()) - len(designs)),
         "calibration.kinds": str(len({design.spec.design for design in designs})),
@@ -34,4 +34,3 @@ def texts() -> dict[str, str]:
         "calibration.libraries": joined(sorted(found)),
         "validate": f"`{COMMAND}` prints:\n\n{markdown(found, 'design', 5).strip()}",
     }
-    return values
