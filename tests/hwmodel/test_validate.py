@@ -92,6 +92,11 @@ def test_errors_on_held_out_designs_are_below_those_of_both_baselines(library: s
 
 
 MISSED = {
+    "asap7": {
+        ("MACs", "area", "mean"), ("MACs", "area", "largest"), ("MACs", "power", "largest"),
+        ("arrays", "area", "mean"), ("arrays", "area", "largest"), ("arrays", "power", "mean"),
+        ("arrays", "power", "largest"), ("arrays", "period", "largest"),
+    },
     "freepdk45": {
         ("MACs", "power", "largest"), ("MACs", "period", "largest"),
         ("arrays", "area", "mean"), ("arrays", "area", "largest"),
