@@ -146,7 +146,8 @@ def test_a_library_without_a_model_is_measured_and_that_is_said(tmp_path: Path) 
     )
     done = compare("--library", "nosuch", "--check", "--out", str(tmp_path / "out"))
     assert done.returncode == 2
-    assert done.stderr.startswith("hwmodel.compare: error: check needs a library with a cost model (freepdk45")
+    known = "asap7, freepdk45, ihp-sg13g2, sky130hd"
+    assert done.stderr.startswith(f"hwmodel.compare: error: check needs a library with a cost model ({known})")
 
 
 def test_estimates_and_measurements_side_by_side(tmp_path: Path) -> None:
