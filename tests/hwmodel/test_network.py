@@ -6,9 +6,7 @@ import pytest
 
 from hwmodel.network import memories, network_cost
 from hwmodel.networkresult import Energy
-from hwmodel.networkrows import (
-    multiplier,
-)
+from hwmodel.networkrows import multiplier
 from hwmodel.policy import assign, uniform
 from hwmodel.sram import packaged_sram
 from hwmodel.tiling import Overlap

@@ -34,12 +34,7 @@ from hwmodel.sram import packaged_sram
 from hwmodel.workload import Role, load_workload
 from rtl.array import ArraySpec
 from rtl.mac import UniformSpec
-from tests.hwmodel.networkcases import (
-    ARRAY,
-    COSTS,
-    SMALL,
-    gemm,
-)
+from tests.hwmodel.networkcases import ARRAY, COSTS, SMALL, gemm
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,82 @@
+"""What the package keeps of designs is found under the keys that designs have now, and nothing is kept for none."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from hwmodel.answers import settings
+from hwmodel.calibration import PACKAGED_CALIBRATION, packaged_calibration
+from hwmodel.comparison import Question
+from hwmodel.features import _PACKAGED, _key
+from hwmodel.stimulus import StreamPlan
+from rtl.array import CoreSpec
+from rtl.spec import MacSpec
+
+ROOT = Path(__file__).resolve().parents[2]
+LIBRARIES = sorted(path.stem for path in PACKAGED_CALIBRATION.glob("*.csv"))
+OF_COMPARISON, OF_CALIBRATION = _PACKAGED
+
+LACKING = """
+from hwmodel.features import are_kept
+from hwmodel.stimulus import StreamPlan
+from tests.hwmodel.test_features import calibrated, compared
+
+for question in compared():
+    if not are_kept(question.spec, [StreamPlan(precision) for precision in question.precisions]):
+        print(question.spec.name, *question.precisions)
+for library in {libraries!r}:
+    for mac, plan in calibrated(library):
+        if not are_kept(mac, [plan]):
+            print(library, mac.name, plan)
+"""
+
+
+def compared() -> list[Question]:
+    """Every question of python -m hwmodel.compare as it is without options."""
+    found = settings(bits=[2, 3, 4], mixtures=[], designs=None, lanes=16, units=4, jobs=1)
+    return [entry.question for entry in found.entries]
+
+
+def calibrated(library: str) -> list[tuple[MacSpec, StreamPlan]]:
+    """Every MAC of a calibration table with its operand streams."""
+    table = packaged_calibration(library)
+    pairs = zip(table.specs(), table.plans(), strict=True)
+    return [(spec.mac if isinstance(spec, CoreSpec) else spec, plan) for spec, plan in pairs]
+
+
+def test_what_the_model_counts_of_the_designs_comes_with_the_package(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LACKING.format(libraries=LIBRARIES)],
+        capture_output=True, text=True, cwd=ROOT, env=os.environ | {"SILIQUANT_CACHE_DIR": str(tmp_path)}, check=True,
+    )  # fmt: skip
+    assert done.stdout == ""
+
+
+def kept(path: Path) -> set[str]:
+    """The keys of a packaged file."""
+    return set(json.loads(path.read_text()))
+
+
+def test_the_comparison_s_file_has_its_designs_and_no_other() -> None:
+    specs = {question.spec for question in compared()}
+    assert {_key(spec) for spec in specs} <= kept(OF_COMPARISON)
+    assert kept(OF_COMPARISON) <= {_key(replace(spec, pipeline_stages=n)) for spec in specs for n in range(3)}
+
+
+def test_the_calibration_s_file_has_its_designs_and_no_other() -> None:
+    assert LIBRARIES
+    assert kept(OF_CALIBRATION) == {_key(mac) for library in LIBRARIES for mac, _ in calibrated(library)}
+
+
+@pytest.mark.parametrize("path", _PACKAGED, ids=["comparison", "calibration"])
+def test_every_entry_has_counts_and_transitions(path: Path) -> None:
+    for entry in json.loads(path.read_text()).values():
+        assert entry["counts"]
+        assert any(name.startswith("transitions, ") for name in entry)
