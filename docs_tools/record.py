@@ -185,8 +185,8 @@ def _zeros(spec: UniformSpec, plan: StreamPlan) -> float:
 
 
 def _demo() -> Recorded:
-    screen = _ran("-m", "reports.demo")
-    return {"screen": screen.strip("\n").splitlines()}, "make demo", (*FLOW, *TRAINING, "verilator")
+    screen = [line.rstrip() for line in _ran("-m", "reports.demo").strip("\n").splitlines()]
+    return {"screen": screen}, "make demo", (*FLOW, *TRAINING, "verilator")
 
 
 RECORDERS: Mapping[str, Callable[[], Recorded]] = {

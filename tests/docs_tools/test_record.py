@@ -45,7 +45,7 @@ def test_what_a_benchmark_writes_has_the_shape_of_what_is_kept(name: str, monkey
 
 
 def test_the_screen_of_the_demonstration_is_kept_line_by_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(record, "_ran", lambda *arguments: "\nFrom\n  a network\n\n")
+    monkeypatch.setattr(record, "_ran", lambda *arguments: "\nFrom    \n  a network\n\n")
     assert record.RECORDERS["demo"]()[0] == {"screen": ["From", "  a network"]}
 
 
