@@ -14,7 +14,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from hwmodel.features import PARTS, SHARES, Vector, periods_of, shared_counts_of, shared_transitions_of
+from hwmodel.features import PARTS, SHARES, Transitions, Vector, periods_of, shared_counts_of, shared_transitions_of
 from hwmodel.model import Cost, LibraryModel, Shape, cost_from, shape_from, shape_of
 from hwmodel.network import drain_takes
 from hwmodel.paths import ALONE, Periods, Reach
@@ -72,12 +72,13 @@ def core_cost(spec: CoreSpec, plan: StreamPlan, model: LibraryModel, clock_mhz: 
     """
     mac, counts, copies = spec.mac, core_counts(spec), copies_of(spec)
     numbers = np.array([copies[share] for share in SHARES], dtype=np.float64)
-    settled, glitches = (numbers @ each for each in shared_transitions_of(mac, plan))
+    moved = Transitions(*(numbers @ each for each in shared_transitions_of(mac, plan)))
     products = min(plan.products, mac.reduction_length)
     cycles = -(-products // mac.products_per_step(plan.precision)) * mac.cycles_per_step(plan.precision)
     takes = spec.columns * drain_takes(spec.rows, spec.systolic) / cycles
-    settled = settled + _only(Part.ACCUMULATOR_REGISTERS, takes * drain_changes(mac, plan))
-    return cost_from(_shape(mac, reach_of(spec), model, counts), counts, settled, glitches, model, clock_mhz)
+    drained = _only(Part.ACCUMULATOR_REGISTERS, takes * drain_changes(mac, plan))
+    moved = moved._replace(settled=moved.settled + drained)
+    return cost_from(_shape(mac, reach_of(spec), model, counts), counts, moved, model, clock_mhz)
 
 
 def share_cost(spec: CoreSpec, share: Share, plan: StreamPlan, model: LibraryModel, clock_mhz: float) -> Cost:
@@ -85,15 +86,15 @@ def share_cost(spec: CoreSpec, share: Share, plan: StreamPlan, model: LibraryMod
     are. Raises as core_cost.
     """
     counts, at = share_counts(spec, share), SHARES.index(share)
-    settled, glitches = (each[at] for each in shared_transitions_of(spec.mac, plan))
-    return cost_from(_shape(spec.mac, reach_of(spec), model, counts), counts, settled, glitches, model, clock_mhz)
+    moved = Transitions(*(each[at] for each in shared_transitions_of(spec.mac, plan)))
+    return cost_from(_shape(spec.mac, reach_of(spec), model, counts), counts, moved, model, clock_mhz)
 
 
 def drain_cost(spec: CoreSpec, plan: StreamPlan, model: LibraryModel, clock_mhz: float) -> Cost:
     """A drain register that takes another sum in every cycle; its area and clock are those of the element."""
-    changes = _only(Part.ACCUMULATOR_REGISTERS, drain_changes(spec.mac, plan))
+    changes = Transitions(_only(Part.ACCUMULATOR_REGISTERS, drain_changes(spec.mac, plan)), _NOTHING, _NOTHING)
     shape = _shape(spec.mac, reach_of(spec), model, _NOTHING)
-    return cost_from(shape, _NOTHING, changes, _NOTHING, model, clock_mhz)
+    return cost_from(shape, _NOTHING, changes, model, clock_mhz)
 
 
 @lru_cache(maxsize=4096)

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hwmodel.features import Vector
-from hwmodel.model import Cost, LibraryModel, cost_of, energies_of, minimum_periods_ns, pressures, shape_of
+from hwmodel.model import Cost, LibraryModel, cost_of, energies_of, minimum_periods_ns, pressures, shape_of, strains
 from hwmodel.modelfile import load_model
 from hwmodel.stimulus import StreamPlan
 from hwmodel.streams import Stream
@@ -150,10 +150,11 @@ def _estimate_frame(
     relaxed_ns = spread(shape.relaxed_ns for shape in shapes)
     fastest_ns = spread(shape.fastest_ns for shape in shapes)
     u = pressures(relaxed_ns, fastest_ns, clocks)
-    area_um2 = spread(shape.area_um2.sum() for shape in shapes) * (1 + coefficient("area_growth") * u)
+    s = strains(u, coefficient("strain_from"), coefficient("strain_to"))
+    area_um2 = spread(shape.area_um2.sum() for shape in shapes) + s * spread(each.grows_um2.sum() for each in shapes)
     leakage_nw = spread(shape.leakage_nw.sum() for shape in shapes)
-    leakage_uw = leakage_nw * (1e-3 * (1 + coefficient("leakage_growth") * u))
-    uw_a_pj = (1 + coefficient("energy_growth") * u) * clocks
+    leakage_uw = leakage_nw * (1e-3 * (1 + coefficient("leakage_growth") * s))
+    uw_a_pj = (1 + coefficient("energy_growth") * s) * clocks
     energy_pj = spread(whole_pj.sum() for _, whole_pj, _ in energies)
     ahead_pj = spread(shape.ripple * each.sum() for shape, (*_, each) in zip(shapes, energies, strict=True))
     energy_pj = energy_pj + (u > 0) * ahead_pj

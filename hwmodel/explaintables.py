@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hwmodel.explanation import Explanation, StepTerm
+from hwmodel.model import strain
 
 __all__ = ["print_explanation"]
 
@@ -28,10 +29,11 @@ def print_explanation(found: Explanation) -> None:
     console.print(f"minimum period {cost.minimum_period_ns:.2f} ns{_error(found, 'period')}: {met} the clock")
     if cost.pressure:
         rise = model.coefficients
-        u = cost.pressure
+        s = strain(cost.pressure, rise)
         console.print(
-            f"clock pressure {cost.pressure:.2f}: area x {1 + rise.area_growth * u:.3f}, leakage x "
-            f"{1 + rise.leakage_growth * u:.3f}, energy x {1 + rise.energy_growth * u:.3f}, "
+            f"clock pressure {cost.pressure:.2f}, strain {s:.2f}: area x {1 + rise.area_growth * s:.3f} and "
+            f"{s * rise.ahead_um2:.2f} um2 more for each carry-propagate bit, leakage x "
+            f"{1 + rise.leakage_growth * s:.3f}, energy x {1 + rise.energy_growth * s:.3f}, "
             f"{rise.ahead_fj:.2f} fJ more for each glitch of carry-propagate bits", soft_wrap=True,
         )  # fmt: skip
     if found.errors:
@@ -56,7 +58,8 @@ def _print_parts(found: Explanation, console: Console) -> None:
     table = Table(title="parts, without clock pressure", title_justify="left", pad_edge=False)
     for column, header in enumerate((
         "part", "count", "um2 each", "area um2", "share %", "leakage nW", "transitions/cycle", "fJ each",
-        "glitches/cycle", "fJ each", "clock fJ", "energy fJ/cycle", "share %", "fitted on", "at most",
+        "glitches/cycle", "fJ each", "pulses/cycle", "fJ each", "clock fJ", "energy fJ/cycle", "share %", "fitted on",
+        "at most",
     )):  # fmt: skip
         table.add_column(header, justify="left" if column == 0 else "right", overflow="fold")
     area = sum(term.area_um2 for term in found.parts) or 1.0
@@ -73,6 +76,8 @@ def _print_parts(found: Explanation, console: Console) -> None:
             f"{term.settled_fj_each:.2f}",
             f"{term.glitches:.2f}",
             f"{term.glitch_fj_each:.2f}",
+            f"{term.pulses:.2f}",
+            f"{term.pulse_fj_each:.2f}",
             f"{term.clock_fj:,.0f}",
             f"{term.energy_fj:,.0f}",
             f"{100 * term.energy_fj / energy:.1f}",

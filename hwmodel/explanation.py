@@ -35,6 +35,8 @@ class PartTerm:
     settled_fj_each: float
     glitches: float
     glitch_fj_each: float
+    pulses: float
+    pulse_fj_each: float
     clock_fj: float
     energy_fj: float
     fitted_designs: int
@@ -117,14 +119,18 @@ def explain(
 
 def _parts(spec: MacSpec, plan: StreamPlan, model: LibraryModel, points: Sequence[Point]) -> tuple[PartTerm, ...]:
     counts, found = counts_of(spec), model.coefficients
-    settled, glitches = transitions_of(spec, plan)
+    moved = transitions_of(spec, plan)
     fitted = np.stack([counts_of(each) for each in dict.fromkeys(p.mac for p in points if not p.held_out)])
     terms = []
     for index, part in enumerate(PARTS):
         if not counts[index]:
             continue
         clock_fj = counts[index] * found.clock_fj if part in FLIP_FLOPS else 0.0
-        moved_fj = settled[index] * found.settled_fj[index] + glitches[index] * found.glitch_fj[index]
+        moved_fj = (
+            moved.settled[index] * found.settled_fj[index]
+            + moved.glitches[index] * found.glitch_fj[index]
+            + moved.pulses[index] * found.pulse_fj[index]
+        )
         terms.append(
             PartTerm(
                 part=part,
@@ -132,10 +138,12 @@ def _parts(spec: MacSpec, plan: StreamPlan, model: LibraryModel, points: Sequenc
                 area_um2_each=float(found.area_um2[index]),
                 area_um2=float(counts[index] * found.area_um2[index]),
                 leakage_nw=float(counts[index] * found.leakage_nw[index]),
-                settled=float(settled[index]),
+                settled=float(moved.settled[index]),
                 settled_fj_each=float(found.settled_fj[index]),
-                glitches=float(glitches[index]),
+                glitches=float(moved.glitches[index]),
                 glitch_fj_each=float(found.glitch_fj[index]),
+                pulses=float(moved.pulses[index]),
+                pulse_fj_each=float(found.pulse_fj[index]),
                 clock_fj=clock_fj,
                 energy_fj=float(clock_fj + moved_fj),
                 fitted_designs=int((fitted[:, index] > 0).sum()),

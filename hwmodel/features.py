@@ -18,7 +18,7 @@ from dataclasses import astuple
 from functools import cache, lru_cache
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +34,7 @@ from siliquant.source import code_sha256
 __all__ = [
     "PARTS",
     "SHARES",
+    "Transitions",
     "Vector",
     "are_kept",
     "counts_of",
@@ -49,6 +50,16 @@ PARTS = tuple(Part)
 """The order of the entries of vectors by part."""
 SHARES = tuple(Share)
 """The order of rows by share."""
+
+
+class Transitions(NamedTuple):
+    """Transitions a cycle, of hwmodel.switching: settled ones, glitches, and pulses in adders made of gates."""
+
+    settled: Vector
+    glitches: Vector
+    pulses: Vector
+
+
 _DATA = Path(__file__).resolve().parent / "data"
 _PACKAGED = (_DATA / "features.json", _DATA / "calibration" / "features.json")
 _CODE = (
@@ -79,21 +90,20 @@ def shared_counts_of(spec: MacSpec) -> Vector:
 
 
 @lru_cache(maxsize=65536)
-def transitions_of(spec: MacSpec, plan: StreamPlan) -> tuple[Vector, Vector]:
-    """Transitions a cycle of each part of a design: settled ones, and glitches on top."""
-    settled, glitches = shared_transitions_of(spec, plan)
-    return np.asarray(settled.sum(axis=0)), np.asarray(glitches.sum(axis=0))
+def transitions_of(spec: MacSpec, plan: StreamPlan) -> Transitions:
+    """Transitions a cycle of each part of a design."""
+    return Transitions(*(np.asarray(each.sum(axis=0)) for each in shared_transitions_of(spec, plan)))
 
 
 @lru_cache(maxsize=65536)
-def shared_transitions_of(spec: MacSpec, plan: StreamPlan) -> tuple[Vector, Vector]:
+def shared_transitions_of(spec: MacSpec, plan: StreamPlan) -> Transitions:
     """The same by what the parts depend on: [shares, parts] each."""
     name = f"transitions, {plan}"
     if name not in _entry(spec):
         found = switching_of(spec, plan)
-        _add(spec, name, [_by_share(each) for each in (found.settled_by_share, found.glitches_by_share)])
-    settled, glitches = _entry(spec)[name]
-    return _unpacked(settled), _unpacked(glitches)
+        every = (found.settled_by_share, found.glitches_by_share, found.pulses_by_share)
+        _add(spec, name, [_by_share(each) for each in every])
+    return Transitions(*map(_unpacked, _entry(spec)[name]))
 
 
 def periods_of(

@@ -10,14 +10,15 @@ the delays; the round with the least error is kept.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 
 import numpy as np
 from scipy.optimize import least_squares, nnls
 
 from hwmodel.features import PARTS, Vector, counts_of, transitions_of
-from hwmodel.model import Coefficients, LibraryModel, Range, Shape, pressure, shape_of
+from hwmodel.model import Coefficients, LibraryModel, Range, Shape, pressure, shape_of, strains
 from hwmodel.paths import Adders, Step, longest_path
 from hwmodel.recipes import looks_at_area_alone
 from hwmodel.stimulus import StreamPlan
@@ -30,6 +31,7 @@ __all__ = ["Point", "fit"]
 _STEPS = tuple(Step)
 _ROUNDS = 8
 _PULL = 0.05  # towards the delays of the round before, in units of a point's relative error
+_STRAIN_STEP = 0.05  # of the pressures between which costs may grow
 _START_NS = {  # only where the search for paths begins; scaled to the library before the first fit
     Step.START: 0.08,
     Step.AND: 0.03,
@@ -115,13 +117,30 @@ def fit(
     clock_fj = 1e3 * float(np.median([point.clock_pj / counts_of(point.mac)[flip_flops].sum() for point in powered]))
     transitions = [transitions_of(point.mac, point.plan) for point in powered]
     whole = np.array([point.dynamic_pj for point in powered])  # errors count as shares of the whole energy
-    settled = np.stack([each[0] for each in transitions])
+    settled = np.stack([each.settled for each in transitions])
     settled_fj = 1e3 * _relative_fit(settled, np.array([point.settled_pj for point in powered]), whole)
-    glitches = np.stack([each[1] for each in transitions])
-    glitch_fj = 1e3 * _relative_fit(glitches, np.array([point.glitch_pj for point in powered]), whole)
+    extra = np.stack([np.concatenate([each.glitches, each.pulses]) for each in transitions])
+    glitch_fj, pulse_fj = np.split(
+        1e3 * _relative_fit(extra, np.array([point.glitch_pj for point in powered]), whole), 2
+    )
 
     still = Coefficients(
-        area_um2, leakage_nw, clock_fj, settled_fj, glitch_fj, 0.0, relaxed_ns, fastest_ns, 0.0, 0.0, 0.0, 0.0
+        area_um2=area_um2,
+        leakage_nw=leakage_nw,
+        clock_fj=clock_fj,
+        settled_fj=settled_fj,
+        glitch_fj=glitch_fj,
+        pulse_fj=pulse_fj,
+        ahead_fj=0.0,
+        relaxed_ns=relaxed_ns,
+        fastest_ns=fastest_ns,
+        strain_from=0.0,
+        strain_to=1.0,
+        area_growth=0.0,
+        ahead_um2=0.0,
+        leakage_growth=0.0,
+        energy_growth=0.0,
+        margin=0.0,
     )
     # MACs that were held out count here: the error is known there.
     macs = [point for point in points if isinstance(point.spec, MacSpec)]
@@ -209,33 +228,31 @@ def _with_growth(model: LibraryModel, points: Sequence[Point]) -> LibraryModel:
     base = {point.mac: point for point in reversed(points) if point.relaxed}
     pressed = [point for point in points if not point.relaxed and point.mac in base]
     shapes = [shape_of(point.mac, model) for point in pressed]
-    us = [
-        pressure(shape.relaxed_ns, shape.fastest_ns, point.clock_mhz)
-        for shape, point in zip(shapes, pressed, strict=True)
-    ]
-    by_plan = {(point.mac, point.plan): point for point in reversed(points) if point.relaxed}
-
-    def growth(value: Callable[[Point], float]) -> float:
-        pairs = [
-            (u, value(point) / value(by_plan[point.mac, point.plan]) - 1)
-            for u, point in zip(us, pressed, strict=True)
-            if (point.mac, point.plan) in by_plan
-        ]
-        top = sum(u * more for u, more in pairs)
-        return max(0.0, top / max(1e-12, sum(u * u for u, _ in pairs)))
-
-    energy_growth, ahead_fj = _fit_energy_under_pressure(
+    us = np.array(
         [
-            (u, shape.ripple, point, by_plan[point.mac, point.plan])
-            for u, shape, point in zip(us, shapes, pressed, strict=True)
-            if (point.mac, point.plan) in by_plan
+            pressure(shape.relaxed_ns, shape.fastest_ns, point.clock_mhz)
+            for shape, point in zip(shapes, pressed, strict=True)
         ]
     )
+    before = [base[point.mac] for point in pressed]
+    start, end, area_growth, ahead_um2 = _fit_area_under_pressure(us, before, pressed)
+    ss = strains(us, start, end)
+    by_plan = {(point.mac, point.plan): point for point in reversed(points) if point.relaxed}
+    pairs = [
+        (u, s, shape.ripple, point, by_plan[point.mac, point.plan])
+        for u, s, shape, point in zip(us.tolist(), ss.tolist(), shapes, pressed, strict=True)
+        if (point.mac, point.plan) in by_plan
+    ]
+    leaks = sum(s * (point.leakage_uw / relaxed.leakage_uw - 1) for _, s, _, point, relaxed in pairs)
+    energy_growth, ahead_fj = _fit_energy_under_pressure(pairs)
     new = replace(
         model.coefficients,
         ahead_fj=ahead_fj,
-        area_growth=growth(lambda point: point.area_um2),
-        leakage_growth=growth(lambda point: point.leakage_uw),
+        strain_from=start,
+        strain_to=end,
+        area_growth=area_growth,
+        ahead_um2=ahead_um2,
+        leakage_growth=max(0.0, leaks / max(1e-12, sum(s * s for _, s, *_ in pairs))),
         energy_growth=energy_growth,
         margin=_fit_margin([(shape, point) for shape, point in zip(shapes, pressed, strict=True) if point.meets_clock]),
     )
@@ -254,18 +271,42 @@ def _fit_margin(pairs: Sequence[tuple[Shape, Point]]) -> float:
     return float(np.clip(best, 0.0, 1.0))
 
 
-def _fit_energy_under_pressure(pairs: Sequence[tuple[float, float, Point, Point]]) -> tuple[float, float]:
-    """Growth with the pressure, and fJ more for each glitch of an adder.
+def _fit_area_under_pressure(
+    us: Vector, before: Sequence[Point], after: Sequence[Point]
+) -> tuple[float, float, float, float]:
+    """The pressures between which area grows, the share by which it does, and um2 more for each carry-propagate bit.
 
-    pairs: pressure, share of the path that ripples, netlist under pressure, relaxed netlist. Relative errors,
+    us: the pressure of each netlist. The two pressures are those, in steps, with the least mean relative error.
+    """
+    if not after:
+        return 0.0, 1.0, 0.0, 0.0
+    old_um2, new_um2 = (np.array([point.area_um2 for point in points]) for points in (before, after))
+    adder = PARTS.index(Part.CARRY_BITS)
+    grows = np.column_stack([old_um2, [counts_of(point.mac)[adder] for point in after]])
+    best: tuple[float, float, float, Vector] | None = None
+    for start, end in combinations(np.arange(0, 1 + _STRAIN_STEP / 2, _STRAIN_STEP).round(6).tolist(), 2):
+        rows = grows * strains(us, start, end)[:, None]
+        found = _relative_fit(rows, new_um2 - old_um2, new_um2)
+        error = float(np.mean(np.abs(old_um2 + rows @ found - new_um2) / new_um2))
+        if best is None or error < best[0]:
+            best = error, start, end, found
+    assert best is not None
+    _, start, end, found = best
+    return start, end, float(found[0]), float(found[1])
+
+
+def _fit_energy_under_pressure(pairs: Sequence[tuple[float, float, float, Point, Point]]) -> tuple[float, float]:
+    """Growth with the strain, and fJ more for each glitch of an adder.
+
+    pairs: pressure, strain, share of the path that ripples, netlist under pressure, relaxed netlist. Relative errors,
     those beyond a tenth weighted down.
     """
     if not pairs:
         return 0.0, 0.0
-    us = np.array([u for u, *_ in pairs])
+    us, ss = (np.array([pair[at] for pair in pairs]) for at in (0, 1))
     adder = PARTS.index(Part.CARRY_BITS)
     glitches = np.array(
-        [1e-3 * ripple * transitions_of(point.mac, point.plan)[1][adder] for _, ripple, point, _ in pairs]
+        [1e-3 * ripple * transitions_of(point.mac, point.plan).glitches[adder] for _, _, ripple, point, _ in pairs]
     )
     before = np.array([relaxed.dynamic_pj for *_, relaxed in pairs])
     after = np.array([point.dynamic_pj for *_, point, _ in pairs])
@@ -273,7 +314,7 @@ def _fit_energy_under_pressure(pairs: Sequence[tuple[float, float, Point, Point]
 
     def errors(found: Vector) -> Vector:
         growth, ahead = found
-        return np.asarray(((before + under * ahead * glitches) * (1 + growth * us)) / after - 1)
+        return np.asarray(((before + under * ahead * glitches) * (1 + growth * ss)) / after - 1)
 
     result = least_squares(errors, [0.1, 1.0], bounds=(0.0, np.inf), loss="soft_l1", f_scale=0.1)
     return float(result.x[0]), float(result.x[1])

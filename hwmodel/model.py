@@ -2,7 +2,7 @@
 
     area      sum over parts of count x area
     leakage   sum over parts of count x leakage
-    energy    flip-flops x clock energy + sum over parts of transitions x energy, glitches apart
+    energy    flip-flops x clock energy + sum over parts of transitions x energy, glitches and pulses apart
     period    the longest path, in steps of a fitted delay each
 
 Counts come from hwmodel.structure, transitions from hwmodel.switching, paths from hwmodel.paths, each kept once found
@@ -10,11 +10,13 @@ Counts come from hwmodel.structure, transitions from hwmodel.switching, paths fr
 is run here.
 
 Clock pressure u is 0 where the smallest netlist meets the clock and 1 where only the fastest does, or none:
-u = (relaxed - period) / (relaxed - fastest), from 0 to 1. Area, leakage and energy grow by 1 + growth x u. As soon as
-there is any pressure, carry-propagate adders look ahead, and each of their glitches takes more energy, by the share
-that they have of the longest path: where that is small, they go on to ripple. The
-netlist's minimum period is the relaxed one at u = 0, between the clock's and the fastest while u is below 1, and the
-fastest at 1: recipes come in few sizes, and the one that meets a clock is mostly faster than it must be.
+u = (relaxed - period) / (relaxed - fastest), from 0 to 1. A little of it costs nothing (a few larger cells), and from
+some pressure on only the recipes for speed are left: strain s goes from 0 to 1 between two fitted pressures. Area,
+leakage and energy grow by 1 + growth x s, area by some more for each carry-propagate bit, which looks ahead. As soon as
+there is any pressure, each glitch of such adders takes more energy, by the share that they have of the longest path:
+where that is small, they go on to ripple. The netlist's minimum period is the relaxed one at u = 0, between the clock's
+and the fastest while u is below 1, and the fastest at 1: recipes come in few sizes, and the one that meets a clock is
+mostly faster than it must be.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from hwmodel.features import PARTS, Vector, counts_of, periods_of, transitions_of
+from hwmodel.features import PARTS, Transitions, Vector, counts_of, periods_of, transitions_of
 from hwmodel.paths import Periods, Step
 from hwmodel.stimulus import StreamPlan
 from hwmodel.structure import FLIP_FLOPS, Part
@@ -47,6 +49,8 @@ __all__ = [
     "pressures",
     "shape_from",
     "shape_of",
+    "strain",
+    "strains",
 ]
 
 _IS_FLIP_FLOP = np.array([part in FLIP_FLOPS for part in PARTS], dtype=np.float64)
@@ -59,11 +63,12 @@ class Coefficients:
     """What one library's cells cost. Vectors are in the order of :data:`PARTS`.
 
     area_um2, leakage_nw: of one. clock_fj: of a flip-flop, a cycle. settled_fj: of a transition of its output that
-    remains at the end of the cycle; glitch_fj: of one that hwmodel.switching counts on top; ahead_fj: what one in a
-    carry-propagate adder takes more under pressure, were the whole path a ripple. relaxed_ns, fastest_ns:
-    delay of each step of a path in the smallest and in the fastest netlist. growth: what full clock pressure adds to
-    area, leakage and energy, as a share. margin: how far netlists under pressure are below the period
-    of their clock, as a share of how far the fastest netlist is.
+    remains at the end of the cycle; glitch_fj, pulse_fj: of a glitch and of a pulse of
+    hwmodel.switching; ahead_fj: what a glitch in a carry-propagate adder takes more under pressure, were the whole path
+    a ripple. relaxed_ns, fastest_ns: delay of each step of a path in the smallest and in the fastest netlist.
+    strain_from, strain_to: the pressures between which costs grow. growth: what full strain adds to area, leakage and
+    energy, as a share; ahead_um2: to the area of a carry-propagate bit. margin: how far netlists under pressure are
+    below the period of their clock, as a share of how far the fastest netlist is.
     """
 
     area_um2: Vector
@@ -71,10 +76,14 @@ class Coefficients:
     clock_fj: float
     settled_fj: Vector
     glitch_fj: Vector
+    pulse_fj: Vector
     ahead_fj: float
     relaxed_ns: Mapping[Step, float]
     fastest_ns: Mapping[Step, float]
+    strain_from: float
+    strain_to: float
     area_growth: float
+    ahead_um2: float
     leakage_growth: float
     energy_growth: float
     margin: float
@@ -109,11 +118,13 @@ class Shape:
     """What does not depend on clock and operands: costs without clock pressure by part, both periods, and the share of
     the longest path that ripples through adders.
 
-    outside: why the design lies outside what the model was fitted on; empty where it does not.
+    grows_um2: what full strain adds to the area. outside: why the design lies outside what the model was fitted on;
+    empty where it does not.
     """
 
     area_um2: Vector
     leakage_nw: Vector
+    grows_um2: Vector
     relaxed_ns: float
     fastest_ns: float
     ripple: float
@@ -218,10 +229,12 @@ def shape_of(spec: MacSpec, model: LibraryModel) -> Shape:
 
 def shape_from(counts: Vector, periods: Periods, model: LibraryModel) -> Shape:
     """Anything with these counts and longest paths."""
-    area_um2 = counts * model.coefficients.area_um2
+    found = model.coefficients
+    area_um2 = counts * found.area_um2
     return Shape(
         area_um2,
-        counts * model.coefficients.leakage_nw,
+        counts * found.leakage_nw,
+        area_um2 * found.area_growth + counts * _IS_ADDER * found.ahead_um2,
         periods.relaxed_ns,
         min(periods.fastest_ns, (1 - _LEAST_GAIN) * periods.relaxed_ns),
         periods.ripple,
@@ -237,6 +250,16 @@ def pressure(relaxed_ns: float, fastest_ns: float, clock_mhz: float) -> float:
 def pressures(relaxed_ns: Vector, fastest_ns: Vector, clock_mhz: Vector) -> Vector:
     """:func:`pressure` of arrays."""
     return np.clip((relaxed_ns - 1000.0 / clock_mhz) / (relaxed_ns - fastest_ns), 0.0, 1.0)
+
+
+def strain(pressure: float, found: Coefficients) -> float:
+    """How far costs have grown at some pressure, from 0 to 1; see the module."""
+    return min(1.0, max(0.0, (pressure - found.strain_from) / (found.strain_to - found.strain_from)))
+
+
+def strains(pressures: Vector, start: Vector | float, end: Vector | float) -> Vector:
+    """:func:`strain` of arrays, between two pressures."""
+    return np.asarray(np.clip((pressures - start) / (end - start), 0.0, 1.0))
 
 
 def minimum_period_ns(relaxed_ns: float, fastest_ns: float, clock_mhz: float, margin: float) -> float:
@@ -257,13 +280,13 @@ def minimum_periods_ns(relaxed_ns: Vector, fastest_ns: Vector, clock_mhz: Vector
 @lru_cache(maxsize=65536)
 def energies_of(spec: MacSpec, plan: StreamPlan, model: LibraryModel) -> tuple[Vector, Vector, Vector]:
     """Dynamic energy of a cycle by part, in pJ: settled, with glitches, and what adders that look ahead add to that."""
-    return _energies(counts_of(spec), *transitions_of(spec, plan), model.coefficients)
+    return _energies(counts_of(spec), transitions_of(spec, plan), model.coefficients)
 
 
-def _energies(counts: Vector, settled: Vector, glitches: Vector, found: Coefficients) -> tuple[Vector, Vector, Vector]:
-    settled_pj = (counts * _IS_FLIP_FLOP * found.clock_fj + settled * found.settled_fj) * 1e-3
-    energy_pj = settled_pj + glitches * found.glitch_fj * 1e-3
-    return settled_pj, energy_pj, glitches * _IS_ADDER * found.ahead_fj * 1e-3
+def _energies(counts: Vector, moved: Transitions, found: Coefficients) -> tuple[Vector, Vector, Vector]:
+    settled_pj = (counts * _IS_FLIP_FLOP * found.clock_fj + moved.settled * found.settled_fj) * 1e-3
+    energy_pj = settled_pj + (moved.glitches * found.glitch_fj + moved.pulses * found.pulse_fj) * 1e-3
+    return settled_pj, energy_pj, moved.glitches * _IS_ADDER * found.ahead_fj * 1e-3
 
 
 def cost_of(spec: MacSpec, plan: StreamPlan, model: LibraryModel, clock_mhz: float) -> Cost:
@@ -271,11 +294,9 @@ def cost_of(spec: MacSpec, plan: StreamPlan, model: LibraryModel, clock_mhz: flo
     return _cost(shape_of(spec, model), energies_of(spec, plan, model), model, clock_mhz)
 
 
-def cost_from(
-    shape: Shape, counts: Vector, settled: Vector, glitches: Vector, model: LibraryModel, clock_mhz: float
-) -> Cost:
+def cost_from(shape: Shape, counts: Vector, transitions: Transitions, model: LibraryModel, clock_mhz: float) -> Cost:
     """The cost of anything with these counts and transitions a cycle. Raises ValueError as :func:`cost_of`."""
-    return _cost(shape, _energies(counts, settled, glitches, model.coefficients), model, clock_mhz)
+    return _cost(shape, _energies(counts, transitions, model.coefficients), model, clock_mhz)
 
 
 def _cost(shape: Shape, energies: tuple[Vector, Vector, Vector], model: LibraryModel, clock_mhz: float) -> Cost:
@@ -286,10 +307,11 @@ def _cost(shape: Shape, energies: tuple[Vector, Vector, Vector], model: LibraryM
     u = pressure(shape.relaxed_ns, shape.fastest_ns, clock_mhz)
     if u > 0:
         energy_pj = energy_pj + shape.ripple * ahead_pj
-    energy_growth = 1 + coefficients.energy_growth * u
+    s = strain(u, coefficients)
+    energy_growth = 1 + coefficients.energy_growth * s
     return Cost(
-        shape.area_um2 * (1 + coefficients.area_growth * u),
-        shape.leakage_nw * (1e-3 * (1 + coefficients.leakage_growth * u)),
+        shape.area_um2 + s * shape.grows_um2,
+        shape.leakage_nw * (1e-3 * (1 + coefficients.leakage_growth * s)),
         settled_pj * energy_growth,
         energy_pj * energy_growth,
         minimum_period_ns(shape.relaxed_ns, shape.fastest_ns, clock_mhz, coefficients.margin),

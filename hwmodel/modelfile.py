@@ -19,7 +19,7 @@ from siliquant.files import write_atomically
 __all__ = ["PACKAGED_MODELS", "known_models", "load_model", "read_model", "write_model"]
 
 PACKAGED_MODELS = Path(__file__).resolve().parent / "data" / "models"
-_FORMAT = "siliquant-model 3"
+_FORMAT = "siliquant-model 4"
 
 
 def write_model(model: LibraryModel, path: Path) -> None:
@@ -36,9 +36,12 @@ def write_model(model: LibraryModel, path: Path) -> None:
         "clock_fj": _rounded(found.clock_fj),
         "settled_fj": _by_part(found.settled_fj),
         "glitch_fj": _by_part(found.glitch_fj),
+        "pulse_fj": _by_part(found.pulse_fj),
         "ahead_fj": _rounded(found.ahead_fj),
         "relaxed_ns": {step.value: _rounded(found.relaxed_ns[step]) for step in Step},
         "fastest_ns": {step.value: _rounded(found.fastest_ns[step]) for step in Step},
+        "ahead_um2": _rounded(found.ahead_um2),
+        "strain": {"from": _rounded(found.strain_from), "to": _rounded(found.strain_to)},
         "growth": {
             "area": _rounded(found.area_growth),
             "leakage": _rounded(found.leakage_growth),
@@ -63,6 +66,9 @@ def read_model(path: Path) -> LibraryModel:
         if data["format"] != _FORMAT:
             raise ValueError(f"its format must be {_FORMAT!r}, not {data['format']!r}")
         growth = _named(data["growth"], "growth", ("area", "leakage", "energy"), "of area, leakage and energy")
+        strain = _named(data["strain"], "strain", ("from", "to"), "of its pressures")
+        if not _number(strain["from"], "strain") < _number(strain["to"], "strain"):
+            raise ValueError(f"strain must go from a pressure to a higher one, not {strain['from']} to {strain['to']}")
         known = _named(data["range"], "range", ("counts", "smallest_um2", "largest_um2"), "of its limits")
         coefficients = Coefficients(
             area_um2=_vector(data["area_um2"], "area_um2"),
@@ -70,10 +76,14 @@ def read_model(path: Path) -> LibraryModel:
             clock_fj=_number(data["clock_fj"], "clock_fj"),
             settled_fj=_vector(data["settled_fj"], "settled_fj"),
             glitch_fj=_vector(data["glitch_fj"], "glitch_fj"),
+            pulse_fj=_vector(data["pulse_fj"], "pulse_fj"),
             ahead_fj=_number(data["ahead_fj"], "ahead_fj"),
             relaxed_ns=_steps(data["relaxed_ns"], "relaxed_ns"),
             fastest_ns=_steps(data["fastest_ns"], "fastest_ns"),
+            strain_from=_number(strain["from"], "strain"),
+            strain_to=_number(strain["to"], "strain"),
             area_growth=_number(growth["area"], "growth"),
+            ahead_um2=_number(data["ahead_um2"], "ahead_um2"),
             leakage_growth=_number(growth["leakage"], "growth"),
             energy_growth=_number(growth["energy"], "growth"),
             margin=_number(data["margin"], "margin"),

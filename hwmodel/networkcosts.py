@@ -8,7 +8,7 @@ from functools import cache
 
 from hwmodel.coremodel import drain_cost, share_cost, share_counts
 from hwmodel.features import PARTS, Vector
-from hwmodel.model import Cost, LibraryModel
+from hwmodel.model import Cost, LibraryModel, strain
 from hwmodel.networkrows import default_elements
 from hwmodel.partcosts import Costs, EdgeCost, MacCost, UnitCost
 from hwmodel.requantstream import RequantPlan
@@ -121,5 +121,5 @@ def _fields(cost: Cost, counts: Vector, model: LibraryModel) -> dict[str, float]
 def _idle_pj(counts: Vector, cost: Cost, model: LibraryModel) -> float:
     """Energy a cycle in pJ of a part whose data stand still: the clock of its flip-flops."""
     clocked = sum(count for part, count in zip(PARTS, counts.tolist(), strict=True) if part in FLIP_FLOPS)
-    growth = 1 + model.coefficients.energy_growth * cost.pressure
+    growth = 1 + model.coefficients.energy_growth * strain(cost.pressure, model.coefficients)
     return float(clocked * model.coefficients.clock_fj * growth * 1e-3)

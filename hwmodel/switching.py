@@ -1,8 +1,12 @@
 """How often each part of a design switches under a stream of operands, from the plan of its datapath alone.
 
-Two counts a part and cycle: transitions without delays (a bit changes at most once a cycle), and the extra ones,
-glitches, of gates with the rough relative delays of rtl.circuit, pulses shorter than a gate's own delay left out.
-The second is no prediction for a library; its fitted coefficient makes it one.
+Three counts a part and cycle: transitions without delays (a bit changes at most once a cycle), and the extra ones of
+gates with the rough relative delays of rtl.circuit, pulses shorter than a gate's own delay left out, in two ways:
+
+    glitches  of all parts; an adder is one slow cell that keeps most pulses from its outputs
+    pulses    of adders made of quick gates, inside and out; more pulses pass, and in deep trees they multiply
+
+Neither is a prediction for a library: real adders lie between the two, and fitted coefficients say where.
 
 Cycles are computed side by side, one bit of a Python integer a cycle: milliseconds for a thousand cycles.
 """
@@ -12,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
+from itertools import count, pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -44,13 +48,15 @@ Wave = list[tuple[int, int]]
 
 @dataclass(frozen=True)
 class Switching:
-    """Transitions a cycle of the outputs of each part: ``settled`` without delays, ``glitches`` on top of that.
+    """Transitions a cycle of each part: ``settled`` of its outputs without delays; on top of that, ``glitches`` of them
+    and ``pulses`` of the gates in adders. See the module.
 
     ``*_by_share``: by what the outputs depend on.
     """
 
     settled_by_share: ByShare
     glitches_by_share: ByShare
+    pulses_by_share: ByShare
 
     @property
     def settled(self) -> Mapping[Part, float]:
@@ -61,6 +67,11 @@ class Switching:
     def glitches(self) -> Mapping[Part, float]:
         """Of all outputs."""
         return _total(self.glitches_by_share)
+
+    @property
+    def pulses(self) -> Mapping[Part, float]:
+        """Of the gates in adders."""
+        return _total(self.pulses_by_share)
 
 
 def _total(by_share: ByShare) -> Mapping[Part, float]:
@@ -100,7 +111,7 @@ class _Run:
         """The transitions a cycle."""
         waves = self._waves()
         changes = self.cycles - 1
-        settled, glitches = ({share: dict.fromkeys(Part, 0.0) for share in Share} for _ in range(2))
+        settled, glitches, pulses = ({share: dict.fromkeys(Part, 0.0) for share in Share} for _ in range(3))
         for part, bits in self._registers().items():
             for bit in bits:
                 settled[self.shares[bit]][part] += _toggles(waves[bit], changes) / changes
@@ -108,10 +119,16 @@ class _Run:
             if node.part is not None:
                 toggles = sum(_toggles(waves[bit], changes) for bit in node.outputs)
                 settled[self._share(node)][node.part] += toggles / changes
-        for node, number in _glitches(self.nodes, waves, min(changes, _GLITCH_CYCLES)):
+        window = min(changes, _GLITCH_CYCLES)
+        for node, number in _glitches(self.nodes, waves, window):
             if node.part is not None:
                 glitches[self._share(node)][node.part] += number
-        return Switching(settled, glitches)
+        gates, owner = _in_gates(self.nodes)
+        _evaluate([gate for gate in gates if gate.outputs[0] not in waves], waves, (1 << self.cycles) - 1)
+        for gate, number in _glitches(gates, waves, window):
+            if gate.part is not None and gate.outputs[0] in owner:
+                pulses[self._share(owner[gate.outputs[0]])][gate.part] += number
+        return Switching(settled, glitches, pulses)
 
     def _share(self, node: Node) -> Share:
         """That of its first output; carries inside adders have that of their sum."""
@@ -157,6 +174,29 @@ class _Run:
         before = np.concatenate((np.zeros(1, np.uint64), added))[np.flatnonzero(start)]
         after = added - before[np.cumsum(start) - 1]
         return [wave << 1 & ones for wave in _integers((after >> places & np.uint64(1)).astype(np.uint8))]
+
+
+def _in_gates(nodes: Sequence[Node]) -> tuple[list[Node], dict[Bit, Node]]:
+    """The nodes with full adders as gates, two XORs, two ANDs and an OR; and the adder of each bit that one makes."""
+    gates: list[Node] = []
+    owner: dict[Bit, Node] = {}
+    fresh = count(1 + max((bit for node in nodes for bit in node.outputs), default=0))
+    for node in nodes:
+        if node.op is not Op.FULL_ADDER:
+            gates.append(node)
+            continue
+        (a, b, c), (total, carry) = node.inputs, node.outputs
+        half, both, through = (Bit(next(fresh)) for _ in range(3))
+        for op, inputs, output in (
+            (Op.XOR, (a, b), half),
+            (Op.XOR, (half, c), total),
+            (Op.AND, (a, b), both),
+            (Op.AND, (half, c), through),
+            (Op.OR, (both, through), carry),
+        ):
+            gates.append(Node(op, inputs, (output,), node.part, node.stage))
+            owner[output] = node
+    return gates, owner
 
 
 def _cone(nodes: Sequence[Node], roots: Sequence[Bit]) -> list[Node]:

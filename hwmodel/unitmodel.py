@@ -11,7 +11,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from hwmodel.features import PARTS, Vector
+from hwmodel.features import PARTS, Transitions, Vector
 from hwmodel.model import Cost, LibraryModel, Shape, cost_from, shape_from
 from hwmodel.paths import periods
 from hwmodel.requantstream import RequantPlan, requant_stimulus
@@ -43,10 +43,9 @@ def best_unit(
 def unit_cost(spec: LoadableSpec, plan: RequantPlan, model: LibraryModel, clock_mhz: float) -> Cost:
     """The cost of a unit under a stream of accumulators. Raises ValueError where the clock is not positive."""
     found = _switching(spec, plan)
-    settled, glitches = (
-        np.array([each[part] for part in PARTS], dtype=np.float64) for each in (found.settled, found.glitches)
-    )
-    return cost_from(_shape(spec, model), unit_counts(spec), settled, glitches, model, clock_mhz)
+    every = (found.settled, found.glitches, found.pulses)
+    moved = Transitions(*(np.array([each[part] for part in PARTS], dtype=np.float64) for each in every))
+    return cost_from(_shape(spec, model), unit_counts(spec), moved, model, clock_mhz)
 
 
 @lru_cache(maxsize=4096)

@@ -9,7 +9,7 @@ from scipy.optimize import nnls
 
 from hwmodel.features import PARTS, Vector, counts_of, transitions_of
 from hwmodel.fitting import Point, fit
-from hwmodel.model import Coefficients, LibraryModel, cost_of, energies_of, shape_of
+from hwmodel.model import Coefficients, LibraryModel, cost_of, energies_of, shape_of, strain
 from hwmodel.modelfile import write_model
 from hwmodel.paths import Step
 from hwmodel.stimulus import StreamPlan
@@ -110,11 +110,14 @@ def test_area_and_leakage_are_found_again(found: LibraryModel) -> None:
 
 def test_energies_are_found_again(found: LibraryModel) -> None:
     moved = [transitions_of(spec, plan) for spec in SPECS for plan in plans(spec)]
-    for which, name, least in ((0, "settled_fj", 9), (1, "glitch_fj", 6)):
-        columns = np.stack([each[which] for each in moved])
+    settled = np.stack([each.settled for each in moved])
+    extra = np.stack([np.concatenate([each.glitches, each.pulses]) for each in moved])
+    for columns, names, least in ((settled, ("settled_fj",), 9), (extra, ("glitch_fj", "pulse_fj"), 8)):
         known = np.array(told_apart(columns))
         assert known.sum() >= least
-        expected, result = (getattr(each.coefficients, name) for each in (TRUE, found))
+        expected, result = (
+            np.concatenate([getattr(each.coefficients, name) for name in names]) for each in (TRUE, found)
+        )
         np.testing.assert_allclose(result[known], expected[known], rtol=1e-4)
     assert found.coefficients.clock_fj == pytest.approx(TRUE.coefficients.clock_fj)
 
@@ -127,7 +130,8 @@ def test_periods_are_found_again(found: LibraryModel) -> None:
 
 
 def test_growth_and_margin_are_found_again(found: LibraryModel) -> None:
-    for name in ("ahead_fj", "area_growth", "leakage_growth", "energy_growth", "margin"):
+    assert strain(0.5, found.coefficients) == pytest.approx(0.75), "the only pressure between the ends"
+    for name in ("ahead_fj", "area_growth", "ahead_um2", "leakage_growth", "energy_growth", "margin"):
         assert getattr(found.coefficients, name) == pytest.approx(getattr(TRUE.coefficients, name), rel=0.03)
 
 

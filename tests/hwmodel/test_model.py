@@ -21,6 +21,8 @@ from hwmodel.model import (
     pressures,
     shape_from,
     shape_of,
+    strain,
+    strains,
 )
 from hwmodel.paths import Adders, Periods, longest_path
 from hwmodel.stimulus import StreamPlan
@@ -53,7 +55,7 @@ def test_a_relaxed_cost_is_counts_and_transitions_times_coefficients(spec: MacSp
         settled_fj = moved.settled[part] * known.settled_fj[index]
         if part in FLIP_FLOPS:
             settled_fj += counts[part] * known.clock_fj
-        glitch_fj = moved.glitches[part] * known.glitch_fj[index]
+        glitch_fj = moved.glitches[part] * known.glitch_fj[index] + moved.pulses[part] * known.pulse_fj[index]
         assert found.area_um2[index] == pytest.approx(counts[part] * known.area_um2[index])
         assert found.leakage_uw[index] == pytest.approx(counts[part] * known.leakage_nw[index] / 1000)
         assert found.settled_pj[index] == pytest.approx(settled_fj / 1000, rel=KEPT)
@@ -82,13 +84,15 @@ def test_clock_pressure_at_its_edges() -> None:
         cost(spec, mhz) for mhz in (1.0, 1000 / shape.relaxed_ns, 1000 / shape.fastest_ns, 1e5)
     )
     adder = PARTS.index(Part.CARRY_BITS)
-    ahead_pj = transitions_of(spec, plan_of(spec))[1][adder] * known.ahead_fj / 1000 * shape.ripple
+    ahead_pj = transitions_of(spec, plan_of(spec)).glitches[adder] * known.ahead_fj / 1000 * shape.ripple
     assert relaxed.pressure == 0
     assert loose.pressure == pytest.approx(0, abs=1e-9)
     assert tight.pressure == pytest.approx(1)
     assert hopeless.pressure == 1
+    ahead_um2 = known.ahead_um2 * structure_of(spec).counts[Part.CARRY_BITS]
     for pressed in (tight, hopeless):
-        assert pressed.total_area_um2 == pytest.approx(relaxed.total_area_um2 * (1 + known.area_growth))
+        grown_um2 = relaxed.total_area_um2 * (1 + known.area_growth) + ahead_um2
+        assert pressed.total_area_um2 == pytest.approx(grown_um2)
         assert pressed.leakage_uw.sum() == pytest.approx(relaxed.leakage_uw.sum() * (1 + known.leakage_growth))
         whole_pj = relaxed.energy_pj.sum() + ahead_pj
         assert pressed.energy_pj.sum() == pytest.approx(whole_pj * (1 + known.energy_growth))
@@ -96,8 +100,33 @@ def test_clock_pressure_at_its_edges() -> None:
         assert pressed.minimum_period_ns == pytest.approx(shape.fastest_ns)
     half = cost(spec, 2000 / (shape.relaxed_ns + shape.fastest_ns))
     assert half.pressure == pytest.approx(0.5)
-    assert half.total_area_um2 == pytest.approx(relaxed.total_area_um2 * (1 + known.area_growth / 2))
     assert [each.meets_clock for each in (relaxed, half, hopeless)] == [True, True, False]
+
+
+@pytest.mark.parametrize(("u", "s"), [(0.1, 0.0), (0.2, 0.0), (0.3, 0.25), (0.5, 0.75), (0.6, 1.0), (0.9, 1.0)])
+def test_costs_grow_between_two_pressures(u: float, s: float) -> None:
+    """Strain goes from 0 at 0.2 to 1 at 0.6; adders look ahead at any pressure."""
+    spec = UniformSpec(weight_bits=4, activation_bits=4, lanes=8)
+    shape, known = shape_of(spec, MODEL), MODEL.coefficients
+    relaxed = cost(spec, 1.0)
+    pressed = cost(spec, 1000 / (shape.relaxed_ns - u * (shape.relaxed_ns - shape.fastest_ns)))
+    adder = PARTS.index(Part.CARRY_BITS)
+    ahead_um2 = known.ahead_um2 * structure_of(spec).counts[Part.CARRY_BITS]
+    ahead_pj = transitions_of(spec, plan_of(spec)).glitches[adder] * known.ahead_fj / 1000 * shape.ripple
+    assert pressed.pressure == pytest.approx(u)
+    more_um2 = relaxed.total_area_um2 * known.area_growth + ahead_um2
+    assert pressed.total_area_um2 == pytest.approx(relaxed.total_area_um2 + s * more_um2)
+    assert pressed.leakage_uw.sum() == pytest.approx(relaxed.leakage_uw.sum() * (1 + s * known.leakage_growth))
+    grown_pj = (relaxed.energy_pj.sum() + ahead_pj) * (1 + s * known.energy_growth)
+    assert pressed.energy_pj.sum() == pytest.approx(grown_pj)
+
+
+def test_strains_of_arrays_are_those_of_single_pressures() -> None:
+    us = np.linspace(0.0, 1.0, 21)
+    known = MODEL.coefficients
+    expected = [strain(u, known) for u in us.tolist()]
+    assert strains(us, known.strain_from, known.strain_to).tolist() == expected
+    assert (expected[0], expected[-1]) == (0.0, 1.0)
 
 
 def test_the_smallest_netlist_is_kept_up_to_its_own_period() -> None:
@@ -207,7 +236,7 @@ def test_what_is_no_mac_design_costs_by_the_same_rules(clock_mhz: float) -> None
     for spec in SMALL[::3]:
         counts, shape = counts_of(spec), shape_of(spec, MODEL)
         given = shape_from(counts, Periods(shape.relaxed_ns, shape.fastest_ns, shape.ripple), MODEL)
-        found = cost_from(given, counts, *transitions_of(spec, plan_of(spec)), MODEL, clock_mhz)
+        found = cost_from(given, counts, transitions_of(spec, plan_of(spec)), MODEL, clock_mhz)
         expected = cost(spec, clock_mhz)
         for name in VECTORS:
             np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
@@ -220,9 +249,10 @@ def test_energies_take_each_coefficient_by_itself() -> None:
     spec, known = SMALL[5], MODEL.coefficients
     plan = plan_of(spec)
     settled, whole, _ = energies_of(spec, plan, MODEL)
-    twice = replace(MODEL, coefficients=replace(known, glitch_fj=2 * known.glitch_fj))
+    twice = replace(MODEL, coefficients=replace(known, glitch_fj=2 * known.glitch_fj, pulse_fj=2 * known.pulse_fj))
     assert (energies_of(spec, plan, twice)[0] == settled).all()
     np.testing.assert_allclose(energies_of(spec, plan, twice)[1] - settled, 2 * (whole - settled), atol=1e-12)
-    silent = replace(MODEL, coefficients=replace(known, settled_fj=0 * known.settled_fj, glitch_fj=0 * known.glitch_fj))
+    nothing = np.zeros(len(PARTS))
+    silent = replace(MODEL, coefficients=replace(known, settled_fj=nothing, glitch_fj=nothing, pulse_fj=nothing))
     flip_flops = sum(structure_of(spec).counts[part] for part in FLIP_FLOPS)
     assert energies_of(spec, plan, silent)[1].sum() == pytest.approx(flip_flops * known.clock_fj / 1000)

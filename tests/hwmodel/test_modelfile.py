@@ -18,8 +18,11 @@ from hwmodel.stimulus import StreamPlan
 from tests.hwmodel.modelcases import SMALL, model, own_cache  # noqa: F401
 
 MODEL = model("lib45", most=321.0, smallest_um2=12.5, provenance={"tool": "0.67", "date": "2026-01-02"})
-VECTORS = ("area_um2", "leakage_nw", "settled_fj", "glitch_fj")
-NUMBERS = ("clock_fj", "ahead_fj", "area_growth", "leakage_growth", "energy_growth", "margin")
+VECTORS = ("area_um2", "leakage_nw", "settled_fj", "glitch_fj", "pulse_fj")
+NUMBERS = (
+    "clock_fj", "ahead_fj", "ahead_um2", "strain_from", "strain_to", "area_growth", "leakage_growth", "energy_growth",
+    "margin",
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -100,6 +103,7 @@ PART, STEP = PARTS[0].value, Step.AND.value
 EVERY_PART = "must have a value for each part of a design and no other"
 EVERY_STEP = "must have a value for each step of a path and no other"
 GROWTH = "growth must have a value for each of area, leakage and energy and no other"
+STRAIN = "strain must have a value for each of its pressures and no other"
 LIMITS = "range must have a value for each of its limits and no other"
 
 
@@ -122,7 +126,7 @@ def drop(*keys: str) -> Callable[[dict[str, Any]], None]:
 
 
 DAMAGES = [
-    (put("format", value="siliquant-model 1"), ": its format must be 'siliquant-model 3', not 'siliquant-model 1'"),
+    (put("format", value="siliquant-model 1"), ": its format must be 'siliquant-model 4', not 'siliquant-model 1'"),
     (put("library", value=7), ": library must be text, not 7"),
     (put("corner", value=None), ": corner must be text, not None"),
     (put("voltage_v", value="1.1"), ": voltage_v must be a number that is not negative, not '1.1'"),
@@ -137,6 +141,11 @@ DAMAGES = [
     (drop("growth", "area"), f": {GROWTH}"),
     (put("growth", "period", value=1), f": {GROWTH}"),
     (put("growth", "leakage", value=None), ": growth must be a number that is not negative, not None"),
+    (drop("strain", "to"), f": {STRAIN}"),
+    (put("strain", value=0.5), f": {STRAIN}"),
+    (put("strain", "from", value=0.6), ": strain must go from a pressure to a higher one, not 0.6 to 0.6"),
+    (put("strain", "to", value=0.1), ": strain must go from a pressure to a higher one, not 0.2 to 0.1"),
+    (put("strain", "to", value="1"), ": strain must be a number that is not negative, not '1'"),
     (put("range", value=[]), f": {LIMITS}"),
     (drop("range", "counts"), f": {LIMITS}"),
     (put("range", "largest_um2", value="x"), ": largest_um2 must be a number that is not negative, not 'x'"),

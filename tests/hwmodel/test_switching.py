@@ -107,6 +107,25 @@ def test_glitches_are_those_of_a_simulator_of_one_cycle_at_a_time(spec: MacSpec)
             waves[node.outputs[1]] = [sum(x) // 2 for x in zip(*(waves[bit] for bit in node.inputs), strict=True)]
     expected = glitches_one_by_one(nodes, waves, len(waves[ONE]) - 1)
     assert switching_of(spec, plan).glitches == pytest.approx(expected)
+    gates, fresh = [], 10**6
+    for node in nodes:
+        if node.op is not Op.FULL_ADDER:
+            gates.append(replace(node, part=None))
+            continue
+        (a, b, c), (half, both, through) = node.inputs, (Bit(fresh + i) for i in range(3))
+        fresh += 3
+        for op, inputs, output in (
+            (Op.XOR, (a, b), half), (Op.XOR, (half, c), node.outputs[0]), (Op.AND, (a, b), both),
+            (Op.AND, (half, c), through), (Op.OR, (both, through), node.outputs[1]),
+        ):  # fmt: skip
+            gates.append(Node(op, inputs, (output,), node.part, node.stage))
+        columns = [waves[bit] for bit in node.inputs]
+        waves[half] = [x ^ y for x, y, _ in zip(*columns, strict=True)]
+        waves[both] = [x & y for x, y, _ in zip(*columns, strict=True)]
+        waves[through] = [(x ^ y) & z for x, y, z in zip(*columns, strict=True)]
+    pulses = glitches_one_by_one(gates, waves, len(waves[ONE]) - 1)
+    assert switching_of(spec, plan).pulses == pytest.approx(pulses)
+    assert sum(pulses.values()) > 0
 
 
 @dataclass
@@ -233,12 +252,13 @@ def test_the_same_again_and_parts_that_never_switch(spec: MacSpec) -> None:
     plan = plans(spec)[0]
     found = switching_of(spec, plan)
     assert switching_of.__wrapped__(spec, plan) == found
-    for rates in (found.settled, found.glitches):
+    for rates in (found.settled, found.glitches, found.pulses):
         assert set(rates) == set(Part)
         assert min(rates.values()) >= 0
         assert rates[Part.CONTROL_REGISTERS] == rates[Part.HOLDS] == 0
     registers = (Part.OPERAND_REGISTERS, Part.PIPELINE_REGISTERS, Part.ACCUMULATOR_REGISTERS)
     assert not any(found.glitches[part] for part in registers)
+    assert {part for part in Part if found.pulses[part]} <= {Part.FULL_ADDERS, Part.CARRY_BITS}
 
 
 def test_a_precision_that_the_design_lacks_is_refused() -> None:
