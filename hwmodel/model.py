@@ -40,6 +40,7 @@ __all__ = [
     "LibraryModel",
     "Range",
     "Shape",
+    "clock_pj",
     "cost_from",
     "cost_of",
     "energies_of",
@@ -287,6 +288,12 @@ def _energies(counts: Vector, moved: Transitions, found: Coefficients) -> tuple[
     settled_pj = (counts * _IS_FLIP_FLOP * found.clock_fj + moved.settled * found.settled_fj) * 1e-3
     energy_pj = settled_pj + (moved.glitches * found.glitch_fj + moved.pulses * found.pulse_fj) * 1e-3
     return settled_pj, energy_pj, moved.glitches * _IS_ADDER * found.ahead_fj * 1e-3
+
+
+def clock_pj(counts: Vector, pressure: float, found: Coefficients) -> float:
+    """Energy of a cycle of the clock pins of flip-flops, in pJ, as it is in the costs of a design at that pressure."""
+    growth = 1 + found.energy_growth * strain(pressure, found)
+    return float((counts * _IS_FLIP_FLOP).sum() * found.clock_fj * growth * 1e-3)
 
 
 def cost_of(spec: MacSpec, plan: StreamPlan, model: LibraryModel, clock_mhz: float) -> Cost:

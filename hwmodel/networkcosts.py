@@ -7,15 +7,15 @@ from dataclasses import replace
 from functools import cache
 
 from hwmodel.coremodel import drain_cost, share_cost, share_counts
-from hwmodel.features import PARTS, Vector
-from hwmodel.model import Cost, LibraryModel, strain
+from hwmodel.features import Vector
+from hwmodel.model import Cost, LibraryModel, clock_pj
 from hwmodel.networkrows import default_elements
 from hwmodel.partcosts import Costs, EdgeCost, MacCost, UnitCost
 from hwmodel.requantstream import RequantPlan
 from hwmodel.sram import SramTable
 from hwmodel.stages import attempt_of_cost, try_stages
 from hwmodel.stimulus import StreamPlan
-from hwmodel.structure import FLIP_FLOPS, Share
+from hwmodel.structure import Share
 from hwmodel.unitmodel import best_unit, unit_counts
 from hwmodel.workload import Role
 from rtl.array import Architecture, CoreSpec
@@ -120,6 +120,4 @@ def _fields(cost: Cost, counts: Vector, model: LibraryModel) -> dict[str, float]
 
 def _idle_pj(counts: Vector, cost: Cost, model: LibraryModel) -> float:
     """Energy a cycle in pJ of a part whose data stand still: the clock of its flip-flops."""
-    clocked = sum(count for part, count in zip(PARTS, counts.tolist(), strict=True) if part in FLIP_FLOPS)
-    growth = 1 + model.coefficients.energy_growth * strain(cost.pressure, model.coefficients)
-    return float(clocked * model.coefficients.clock_fj * growth * 1e-3)
+    return clock_pj(counts, cost.pressure, model.coefficients)

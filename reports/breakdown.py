@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from hwmodel.features import PARTS as COUNTED
 from hwmodel.features import counts_of
-from hwmodel.model import Cost, LibraryModel, cost_of
+from hwmodel.model import Cost, LibraryModel, clock_pj, cost_of
 from hwmodel.row import SynthesisRow
 from hwmodel.stimulus import StreamPlan
-from hwmodel.structure import FLIP_FLOPS, Part
+from hwmodel.structure import Part
 from reports.subjects import Subject
 from rtl.spec import MacSpec, Precision
 
@@ -94,9 +93,7 @@ def by_rows(rows: Iterable[SynthesisRow]) -> Callable[[Subject], Breakdown | Non
 
 def _causes(spec: MacSpec, cost: Cost, model: LibraryModel) -> dict[str, float]:
     """Power in uW by cause."""
-    counts = _flip_flops(spec)
-    growth = 1 + model.coefficients.energy_growth * cost.pressure**2
-    clock_uw = counts * model.coefficients.clock_fj * growth * 1e-3 * cost.clock_mhz
+    clock_uw = clock_pj(counts_of(spec), cost.pressure, model.coefficients) * cost.clock_mhz
     settled_uw = float(cost.settled_pj.sum()) * cost.clock_mhz
     return {
         "data": settled_uw - clock_uw,
@@ -104,11 +101,6 @@ def _causes(spec: MacSpec, cost: Cost, model: LibraryModel) -> dict[str, float]:
         "clock": clock_uw,
         "leakage": float(cost.leakage_uw.sum()),
     }
-
-
-def _flip_flops(spec: MacSpec) -> float:
-    """Flip-flops of a design."""
-    return float(sum(number for part, number in zip(COUNTED, counts_of(spec), strict=True) if part in FLIP_FLOPS))
 
 
 def _measured_energy(subject: Subject, rows: list[SynthesisRow]) -> dict[str, float] | None:

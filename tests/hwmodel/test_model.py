@@ -12,6 +12,7 @@ from hwmodel.features import PARTS, counts_of, transitions_of
 from hwmodel.model import (
     Cost,
     LibraryModel,
+    clock_pj,
     cost_from,
     cost_of,
     energies_of,
@@ -119,6 +120,17 @@ def test_costs_grow_between_two_pressures(u: float, s: float) -> None:
     assert pressed.leakage_uw.sum() == pytest.approx(relaxed.leakage_uw.sum() * (1 + s * known.leakage_growth))
     grown_pj = (relaxed.energy_pj.sum() + ahead_pj) * (1 + s * known.energy_growth)
     assert pressed.energy_pj.sum() == pytest.approx(grown_pj)
+
+
+def test_energy_of_clock_pins_grows_as_the_costs_do() -> None:
+    """What a design takes that moves nothing."""
+    spec, nothing = SMALL[5], np.zeros(len(PARTS))
+    silent = model(settled_fj=nothing, glitch_fj=nothing, pulse_fj=nothing, ahead_fj=0.0)
+    shape = shape_of(spec, silent)
+    for clock_mhz in (1.0, 2000 / (shape.relaxed_ns + shape.fastest_ns), 1000 / shape.fastest_ns):
+        found = cost(spec, clock_mhz, silent)
+        expected = clock_pj(counts_of(spec), found.pressure, silent.coefficients)
+        assert found.energy_pj.sum() == pytest.approx(expected)
 
 
 def test_strains_of_arrays_are_those_of_single_pressures() -> None:
