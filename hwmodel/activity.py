@@ -20,6 +20,7 @@ from hwmodel.cellfunction import ONE_NET, Expression
 from hwmodel.cellmodel import LibraryCells
 from hwmodel.gatelevel import GateLevel
 from hwmodel.netlist import Netlist
+from siliquant.errors import InputError
 
 ZERO_DELAY = "zero-delay"
 
@@ -49,7 +50,7 @@ class Waves:
         nets = self.netlist.outputs.get(port) or self.netlist.inputs.get(port)
         if nets is None:
             known = ", ".join((*self.netlist.inputs, *self.netlist.outputs))
-            raise ValueError(f"port must be one of {known}, not {port!r}")
+            raise InputError(f"port must be one of {known}, not {port!r}")
         return _waves_to_words([self.values[net] for net in nets], self.cycles)
 
     def toggles_per_cycle(self, net: int) -> float:
@@ -82,7 +83,7 @@ class Waves:
         their zero-delay count, scaled to that number of cycles.
         """
         if counted_cycles < 1:
-            raise ValueError(f"counted_cycles must be at least 1, not {counted_cycles}")
+            raise InputError(f"counted_cycles must be at least 1, not {counted_cycles}")
         scale = counted_cycles / self.counted_cycles
         counts = tuple(toggles.get(net, round(count * scale)) for net, count in enumerate(self.toggles))
         return replace(self, toggles=counts, counted_cycles=counted_cycles, activity_source=activity_source)
@@ -112,7 +113,7 @@ def simulate(
     """
     waves, cycles = _input_waves(netlist, stimulus, clock)
     if not 1 <= count_from_cycle < cycles:
-        raise ValueError(f"count_from_cycle must be from 1 to {cycles - 1}, not {count_from_cycle}")
+        raise InputError(f"count_from_cycle must be from 1 to {cycles - 1}, not {count_from_cycle}")
     design = GateLevel(netlist, library_cells, clock)
     values = design.run(waves, cycles)
     counted = cycles - count_from_cycle
@@ -128,15 +129,15 @@ def _input_waves(netlist: Netlist, stimulus: Mapping[str, Sequence[int]], clock:
         if port not in ports or port not in stimulus:
             wanted = ", ".join(ports) or "no port"
             wrong = "is missing" if port in ports else "is none of them"
-            raise ValueError(f"stimulus must name the input ports of {netlist.name}, {wanted}; {port} {wrong}")
+            raise InputError(f"stimulus must name the input ports of {netlist.name}, {wanted}; {port} {wrong}")
     lengths = {port: len(words) for port, words in stimulus.items()}
     if not lengths:
-        raise ValueError(f"{netlist.name} must have an input port besides the clock {clock}")
+        raise InputError(f"{netlist.name} must have an input port besides the clock {clock}")
     if len(set(lengths.values())) != 1:
-        raise ValueError(f"stimulus must have as many words at every port, not {lengths}")
+        raise InputError(f"stimulus must have as many words at every port, not {lengths}")
     cycles = next(iter(lengths.values()))
     if cycles < 2:
-        raise ValueError(f"stimulus must have at least 2 cycles, not {cycles}")
+        raise InputError(f"stimulus must have at least 2 cycles, not {cycles}")
     waves: dict[int, int] = {}
     for port, nets in ports.items():
         waves.update(zip(nets, _words_to_waves(port, stimulus[port], len(nets)), strict=True))
@@ -147,7 +148,7 @@ def _words_to_waves(port: str, words: Sequence[int], width: int) -> list[int]:
     numbers = [operator.index(word) for word in words]
     for cycle, number in enumerate(numbers):
         if not 0 <= number < 1 << width:
-            raise ValueError(f"word {cycle} of port {port} must be from 0 to {(1 << width) - 1}, not {number}")
+            raise InputError(f"word {cycle} of port {port} must be from 0 to {(1 << width) - 1}, not {number}")
     size = (width + 7) // 8
     packed = np.frombuffer(b"".join(number.to_bytes(size, "little") for number in numbers), np.uint8)
     bits = np.unpackbits(packed.reshape(len(numbers), size), axis=1, count=width, bitorder="little")

@@ -19,6 +19,7 @@ from hwmodel.requantmeasure import UnitMeasurement, UnitVariant, known_unit, sma
 from hwmodel.specimen import Bench, generator_key
 from hwmodel.store import RowStore, write_packaged
 from rtl.spec import MacSpec, Precision
+from siliquant.errors import InputError
 
 __all__ = ["Answers", "Settings", "settings"]
 
@@ -39,10 +40,10 @@ def settings(
     for text in mixtures:
         mean, _, rest = text.partition("=")
         if not mean.isdecimal() or int(mean) not in chosen or not rest:
-            raise ValueError(f"mixture must be BITS=MIX with BITS among {', '.join(map(str, bits))}, not {text!r}")
+            raise InputError(f"mixture must be BITS=MIX with BITS among {', '.join(map(str, bits))}, not {text!r}")
         mixture = parse_mixture(rest)
         if mixture.mean_bits != int(mean):
-            raise ValueError(f"the mixture {rest} must have a mean of {mean} bits, not {float(mixture.mean_bits):g}")
+            raise InputError(f"the mixture {rest} must have a mean of {mean} bits, not {float(mixture.mean_bits):g}")
         chosen[int(mean)] = mixture
     specs = contenders(designs)
     return Settings(tuple(entry for mean in bits for entry in questions(mean, lanes, units, specs, chosen[mean])), jobs)

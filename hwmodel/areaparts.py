@@ -18,6 +18,7 @@ from dataclasses import dataclass, fields
 
 from hwmodel.library import Library
 from hwmodel.netlist import Netlist, read_netlist
+from siliquant.errors import InputError
 
 _REGISTER_PARTS = (
     ("accumulator_registers_um2", re.compile(r"(?:^|_)accumulator_q")),
@@ -65,7 +66,7 @@ def area_parts(netlist_json: str, top: str, library: Library) -> AreaParts:
     totals: defaultdict[str, float] = defaultdict(float)
     for instance in netlist.instances:
         if instance.cell not in library.areas:
-            raise ValueError(f"every cell must be in the library {library.name}, but {instance.cell} is not")
+            raise InputError(f"every cell must be in the library {library.name}, but {instance.cell} is not")
         if instance.cell in flip_flops:
             part = register_part(instance.name)
         elif instance.cell in adders:

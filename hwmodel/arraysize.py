@@ -31,6 +31,7 @@ from rtl.array import ArraySpec
 from rtl.array.spec import SIZE_WIDTH
 from rtl.requant.spec import RequantSpec
 from rtl.spec import MacSpec
+from siliquant.errors import InputError
 
 __all__ = ["Candidates", "candidates", "equal_area", "equal_latency"]
 
@@ -88,7 +89,7 @@ def equal_area(among: Candidates, area_um2: float) -> ArraySpec:
     """The fastest array of at most that area. Raises ValueError where none is so small."""
     fits = among.logic_um2 <= area_um2 * (1 + 1e-12)
     if not fits.any():
-        raise ValueError(
+        raise InputError(
             f"area_um2 must be at least {float(among.logic_um2.min()):.0f}, that of the smallest array of "
             f"{among.pattern.mac.name}, not {area_um2:.0f}"
         )
@@ -100,7 +101,7 @@ def equal_latency(among: Candidates, cycles: int) -> ArraySpec:
     """The smallest array of at most so many cycles an inference. Raises ValueError where none is so fast."""
     fits = among.cycles <= cycles
     if not fits.any():
-        raise ValueError(
+        raise InputError(
             f"cycles must be at least {int(among.cycles.min())}, those of the fastest array of "
             f"{among.pattern.mac.name}, not {cycles}"
         )

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from hwmodel.options import add_memories
 from siliquant.cli import Parser, run
+from siliquant.errors import InputError
 from siliquant.files import write_atomically
 from siliquant.options import add_out_file
 
@@ -133,7 +134,7 @@ def macro_of(words: int, bits: int, results: str) -> dict[str, float]:
         ("cycle_ns", "Random cycle time (ns)", 1.0),
     ):
         if column not in values:
-            raise ValueError(f"CACTI's results must have a column {column}, and have {header.strip()}")
+            raise InputError(f"CACTI's results must have a column {column}, and have {header.strip()}")
         found[name] = float(f"{float(values[column]) * factor:.6g}")
     return found
 
@@ -154,7 +155,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser().parse_args(arguments)
     binary = options.cacti.resolve() / "cacti"
     if not binary.is_file():
-        raise ValueError(f"cacti must be a folder with the binary cacti in it, not {options.cacti}")
+        raise InputError(f"cacti must be a folder with the binary cacti in it, not {options.cacti}")
     macros = []
     for words, bits in product(WORDS, WORD_BITS):
         macros.append(
@@ -200,7 +201,7 @@ def _run(binary: Path, text: str) -> str:
         results = given.with_name("memory.cfg.out")
         if not results.exists():
             last = (done.stdout + done.stderr).strip().splitlines()[-1:]
-            raise ValueError(f"CACTI must find a memory, but ended with {''.join(last)!r}")
+            raise InputError(f"CACTI must find a memory, but ended with {''.join(last)!r}")
         return results.read_text()
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from hwmodel.options import add_effort, add_library_file
 from siliquant.cli import Parser, called, run
+from siliquant.errors import InputError
 from siliquant.options import add_jobs, add_out_folder, check_writable, read_jobs
 
 if TYPE_CHECKING:
@@ -73,12 +74,12 @@ def main(arguments: Sequence[str] | None = None, designs: Sequence[SweepDesign] 
         try:
             find_opensta()
         except RuntimeError as error:
-            raise ValueError(str(error)) from None
+            raise InputError(str(error)) from None
         _explain(measure(missing, choice, bench, store, runner))
         known |= {design: known_points(design, bench, store) for design in missing}
     found: list[MeasuredPoint] = [point for points in known.values() for point in points or ()]
     if not found:
-        raise ValueError(f"no design has all its rows of {bench.library.name} yet: run without --table-only")
+        raise InputError(f"no design has all its rows of {bench.library.name} yet: run without --table-only")
     left_out = [design.spec.name for design, points in known.items() if points is None]
     table = calibration_table(
         found,
@@ -152,7 +153,7 @@ def measure(
         for outcome in outcomes:
             design, error = outcome.item.design, outcome.error
             if isinstance(error, WorkerDiffers):
-                raise ValueError(str(error))
+                raise InputError(str(error))
             rows = [SynthesisRow.from_json(line) for line in outcome.result or ()]
             for row in rows:
                 if store.get(row.key) != row:

@@ -24,6 +24,7 @@ from hwmodel.streams import Stream
 from rtl.array import CoreSpec, core_from_parameters
 from rtl.options import design_named
 from rtl.spec import MacSpec, Precision
+from siliquant.errors import FileError, InputError
 from siliquant.files import write_atomically
 
 if TYPE_CHECKING:
@@ -141,12 +142,12 @@ def read_calibration(path: Path) -> CalibrationTable:
     try:
         about = json.loads(beside.read_text())
     except ValueError:
-        raise ValueError(f"{beside} must be the provenance of a calibration table, and is no JSON") from None
+        raise InputError(f"{beside} must be the provenance of a calibration table, and is no JSON") from None
     names = [field.name for field in fields(Provenance)] + ["table_sha256"]
     if not isinstance(about, dict) or sorted(about) != sorted(names):
-        raise ValueError(f"{beside} must be a JSON object with the fields {', '.join(names)}")
+        raise InputError(f"{beside} must be a JSON object with the fields {', '.join(names)}")
     if about.pop("table_sha256") != hashlib.sha256(text).hexdigest():
-        raise ValueError(
+        raise InputError(
             f"{path} must be the table that {beside.name} describes, but one of them was changed: "
             "write them again with python -m hwmodel.calibrate --table-only"
         )
@@ -154,9 +155,9 @@ def read_calibration(path: Path) -> CalibrationTable:
         frame = pd.read_csv(io.BytesIO(text), dtype=str, keep_default_na=False)
         table = CalibrationTable(frame, Provenance(**about))
     except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
+        raise InputError(f"{path}: {error}") from None
     if len(table.rows) != table.provenance.rows:
-        raise ValueError(f"{path} must have {table.provenance.rows} rows, as {beside.name} says, not {len(table.rows)}")
+        raise InputError(f"{path} must have {table.provenance.rows} rows, as {beside.name} says, not {len(table.rows)}")
     return table
 
 
@@ -164,7 +165,7 @@ def packaged_calibration(library: str, folder: Path = PACKAGED_CALIBRATION) -> C
     """The table that comes with the package. FileNotFoundError, which says how to make one, where there is none."""
     path = folder / f"{library}.csv"
     if not path.is_file():
-        raise FileNotFoundError(
+        raise FileError(
             f"no calibration table of {library} comes with the package; make one with "
             f"python -m hwmodel.calibrate --library {library} and read build/calibration/{library}.csv"
         )
@@ -178,11 +179,11 @@ def spec_of(design: str, parameters: str) -> MacSpec | CoreSpec:
     except ValueError:
         values = None
     if not isinstance(values, dict):
-        raise ValueError(f"the parameters of {design} must be a JSON object, not {parameters!r}")
+        raise InputError(f"the parameters of {design} must be a JSON object, not {parameters!r}")
     try:
         return core_from_parameters(values) if design == CoreSpec.design else _mac(design, values)
     except TypeError as error:
-        raise ValueError(str(error)) from None
+        raise InputError(str(error)) from None
 
 
 def _mac(design: str, values: Mapping[str, Any]) -> MacSpec:
@@ -190,7 +191,7 @@ def _mac(design: str, values: Mapping[str, Any]) -> MacSpec:
     known = [field.name for field in fields(chosen)]
     for name in values:
         if name not in known:
-            raise ValueError(f"the parameters of {design} must be among {', '.join(known)}, not {name!r}")
+            raise InputError(f"the parameters of {design} must be among {', '.join(known)}, not {name!r}")
     return chosen(**values)
 
 
@@ -198,7 +199,7 @@ def _checked(frame: pd.DataFrame) -> pd.DataFrame:
     import pandas as pd
 
     if list(frame.columns) != list(COLUMNS):
-        raise ValueError(f"the columns of a calibration must be {', '.join(COLUMNS)}, not {', '.join(frame.columns)}")
+        raise InputError(f"the columns of a calibration must be {', '.join(COLUMNS)}, not {', '.join(frame.columns)}")
     columns = {}
     for name, kind in COLUMNS.items():
         values = [_value(line, name, kind, value) for line, value in enumerate(frame[name].tolist(), start=2)]
@@ -206,7 +207,7 @@ def _checked(frame: pd.DataFrame) -> pd.DataFrame:
     made = pd.DataFrame(columns)
     for line, (spec, name) in enumerate(zip(_specs(made), made["spec"].tolist(), strict=True), start=2):
         if spec.name != name:
-            raise ValueError(f"line {line}: spec must be {spec.name}, as its parameters say, not {name}")
+            raise InputError(f"line {line}: spec must be {spec.name}, as its parameters say, not {name}")
     energy_pj = made["clock_pj"] + made["settled_pj"] + made["glitch_pj"].fillna(0.0)
     sums = {
         "area_um2": made[list(_PARTS)].sum(axis="columns"),
@@ -215,11 +216,11 @@ def _checked(frame: pd.DataFrame) -> pd.DataFrame:
     for name, total in sums.items():
         wrong = made.index[(made[name] - total).abs() > 1e-6 * made[name]].tolist()
         if wrong:
-            raise ValueError(f"line {wrong[0] + 2}: {name} must be {total[wrong[0]]:g}, the sum of its parts, not "
+            raise InputError(f"line {wrong[0] + 2}: {name} must be {total[wrong[0]]:g}, the sum of its parts, not "
                              f"{made[name][wrong[0]]:g}")  # fmt: skip
     again = made.index[made.duplicated(["spec", "pressure", "activity"])].tolist()
     if again:
-        raise ValueError(f"line {again[0] + 2}: a design, pressure and activity must have one row, and this is another")
+        raise InputError(f"line {again[0] + 2}: a design, pressure and activity must have one row, and this is another")
     return made
 
 
@@ -244,7 +245,7 @@ def _value(line: int, name: str, kind: str, value: Any) -> Any:
         if good:
             value = number
     if not good:
-        raise ValueError(f"line {line}: {name} must be {kind}, not {value!r}")
+        raise InputError(f"line {line}: {name} must be {kind}, not {value!r}")
     return value
 
 
@@ -265,5 +266,5 @@ def _plan_of(precision: str, stream: str, activity: str) -> StreamPlan:
         plan = StreamPlan(widths, Stream(name, int(seed)), cycles=int(lengths[2]), **products)
         if str(plan) == activity:
             return plan
-        raise ValueError(f"the activity of a row must be one that can be made again, {plan}, not {activity}")
-    raise ValueError(f"the activity of a row must name a stream, its sums and cycles, not {activity!r}")
+        raise InputError(f"the activity of a row must be one that can be made again, {plan}, not {activity}")
+    raise InputError(f"the activity of a row must name a stream, its sums and cycles, not {activity!r}")

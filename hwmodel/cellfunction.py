@@ -19,6 +19,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from siliquant.errors import InputError
+
 Evaluator = Callable[[Sequence[int]], int]
 """Reads a list of waveforms and returns one; see Expression.bind."""
 
@@ -167,7 +169,7 @@ class _Parser:
 
     def parse(self) -> Expression:
         if not self._tokens:
-            raise ValueError("a Liberty expression must not be empty")
+            raise InputError("a Liberty expression must not be empty")
         expression = self._or()
         if self._next < len(self._tokens):
             raise self._unexpected()
@@ -180,7 +182,7 @@ class _Parser:
             match = _TOKEN.match(text, offset)
             if match is None:
                 found = text[offset:].lstrip()[0]
-                raise ValueError(f"the Liberty expression {text!r} must not contain {found!r}")
+                raise InputError(f"the Liberty expression {text!r} must not contain {found!r}")
             tokens.append(match[match.lastindex or 0])
             offset = match.end()
         return tokens
@@ -190,7 +192,7 @@ class _Parser:
 
     def _unexpected(self) -> ValueError:
         found = repr(self._peek()) if self._peek() else "the end"
-        return ValueError(f"the Liberty expression {self._text!r} must be a Boolean expression; {found} is misplaced")
+        return InputError(f"the Liberty expression {self._text!r} must be a Boolean expression; {found} is misplaced")
 
     def _or(self) -> Expression:
         left = self._and()

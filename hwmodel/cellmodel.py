@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from hwmodel.cellfunction import Expression, parse_function
 from hwmodel.liberty import Group
+from siliquant.errors import InputError
 
 _FARAD_PREFIX_PF = {"ff": 1e-3, "pf": 1.0}
 _NOT_SIMULATED = ("latch", "latch_bank", "ff_bank", "statetable")
@@ -53,7 +54,7 @@ class LibraryCells:
 
     def __init__(self, library: Group) -> None:
         if library.kind != "library":
-            raise ValueError(f"library must be a Liberty library group, not a {library.kind} group")
+            raise InputError(f"library must be a Liberty library group, not a {library.kind} group")
         self.library = library
         self.capacitance_unit_pf = capacitance_unit_pf(library)
         self._groups = {group.name: group for group in library.group_iter("cell")}
@@ -71,7 +72,7 @@ class LibraryCells:
     def group(self, name: str) -> Group:
         """The Liberty group of a cell.  ValueError when the library has none of that name."""
         if name not in self._groups:
-            raise ValueError(f"every cell of a netlist must be in the library {self.library.name}; {name} is not")
+            raise InputError(f"every cell of a netlist must be in the library {self.library.name}; {name} is not")
         return self._groups[name]
 
 
@@ -83,13 +84,13 @@ def capacitance_unit_pf(library: Group) -> float:
     values = library.attributes.get("capacitive_load_unit", [()])[-1]
     if len(values) == 2 and values[1].lower() in _FARAD_PREFIX_PF:
         return float(values[0]) * _FARAD_PREFIX_PF[values[1].lower()]
-    raise ValueError(f"capacitive_load_unit of {library.name} must be a number and ff or pf, not {values!r}")
+    raise InputError(f"capacitive_load_unit of {library.name} must be a number and ff or pf, not {values!r}")
 
 
 def _read_cell(group: Group, unit_pf: float, default_pf: float) -> CellModel:
     for kind in _NOT_SIMULATED:
         if any(True for _ in group.group_iter(kind)):
-            raise ValueError(f"cell {group.name} must be combinational or a flip-flop, but it has a {kind} group")
+            raise InputError(f"cell {group.name} must be combinational or a flip-flop, but it has a {kind} group")
     capacitance_pf: dict[str, float] = {}
     outputs: dict[str, Expression] = {}
     for pin in group.group_iter("pin"):
@@ -98,10 +99,10 @@ def _read_cell(group: Group, unit_pf: float, default_pf: float) -> CellModel:
             capacitance_pf[pin.name] = pin.number("capacitance", default_pf / unit_pf) * unit_pf
         elif direction == "output":
             if "three_state" in pin.attributes or not pin.text("function"):
-                raise ValueError(f"output {pin.name} of cell {group.name} must have a two-state function")
+                raise InputError(f"output {pin.name} of cell {group.name} must have a two-state function")
             outputs[pin.name] = parse_function(pin.text("function"))
         else:
-            raise ValueError(f"pin {pin.name} of cell {group.name} must be an input or output, not {direction!r}")
+            raise InputError(f"pin {pin.name} of cell {group.name} must be an input or output, not {direction!r}")
     model = CellModel(group.name, group.number("area", 0.0), capacitance_pf, outputs, _read_flip_flop(group))
     _check_names(model)
     return model
@@ -112,7 +113,7 @@ def _read_flip_flop(group: Group) -> FlipFlop | None:
     if not states:
         return None
     if len(states) > 1 or len(states[0].args) != 2:
-        raise ValueError(f"cell {group.name} must have one ff group with two names")
+        raise InputError(f"cell {group.name} must have one ff group with two names")
     state = states[0]
     clear, preset = state.text("clear"), state.text("preset")
     return FlipFlop(
@@ -134,4 +135,4 @@ def _check_names(model: CellModel) -> None:
         expressions += [e for e in (flop.next_state, flop.clocked_on, flop.clear, flop.preset) if e is not None]
     unknown = sorted(frozenset().union(*(expression.names for expression in expressions)) - known)
     if unknown:
-        raise ValueError(f"the functions of cell {model.name} must use its pins only, but one uses {unknown[0]}")
+        raise InputError(f"the functions of cell {model.name} must use its pins only, but one uses {unknown[0]}")

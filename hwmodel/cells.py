@@ -12,6 +12,7 @@ from fnmatch import fnmatchcase
 
 from hwmodel.cellfunction import parse_function
 from hwmodel.liberty import Group
+from siliquant.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -126,10 +127,10 @@ def truth_table(function: str, inputs: Sequence[str]) -> int:
     ValueError when the text is no such function, names another pin, or has more than 12 inputs.
     """
     if len(inputs) > 12:
-        raise ValueError(f"a truth table is made for at most 12 inputs, not {len(inputs)}")
+        raise InputError(f"a truth table is made for at most 12 inputs, not {len(inputs)}")
     expression = parse_function(function)
     if not expression.names <= set(inputs):
-        raise ValueError(f"the function {function!r} must read only {', '.join(inputs)}")
+        raise InputError(f"the function {function!r} must read only {', '.join(inputs)}")
     columns = {name: input_column(index, len(inputs)) for index, name in enumerate(inputs)}
     return expression.evaluate(columns, (1 << (1 << len(inputs))) - 1)
 

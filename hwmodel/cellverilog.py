@@ -18,6 +18,7 @@ from collections.abc import Mapping
 
 from hwmodel.cellfunction import And, Constant, Expression, Not, Or, Variable, Xor
 from hwmodel.cellmodel import CellModel, FlipFlop
+from siliquant.errors import InputTypeError
 
 __all__ = ["TIMESCALE", "cell_verilog", "delay_pairs", "senses", "verilog_expression"]
 
@@ -89,7 +90,9 @@ def verilog_expression(function: Expression) -> str:
             sign = "&" if isinstance(function, And) else "|" if isinstance(function, Or) else "^"
             return f"({verilog_expression(function.left)} {sign} {verilog_expression(function.right)})"
         case _:
-            raise TypeError(f"function must be an expression of hwmodel.cellfunction, not {type(function).__name__}")
+            raise InputTypeError(
+                f"function must be an expression of hwmodel.cellfunction, not {type(function).__name__}"
+            )
 
 
 def _register(flop: FlipFlop) -> list[str]:

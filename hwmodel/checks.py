@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 
+from siliquant.errors import InputError, InputTypeError
+
 
 def positive_number(name: str, value: object) -> float:
     """The value as a float.  ValueError when it is not a positive finite number, TypeError when no number at all."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"{name} must be a positive number, not {value!r}")
+        raise InputTypeError(f"{name} must be a positive number, not {value!r}")
     if not (value > 0 and math.isfinite(value)):
-        raise ValueError(f"{name} must be a positive number, not {value}")
+        raise InputError(f"{name} must be a positive number, not {value}")
     return float(value)

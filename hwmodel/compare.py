@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from hwmodel.options import add_clock, add_effort, add_fresh, add_library_file, add_network
 from siliquant.cli import Parser, run
+from siliquant.errors import InputError
 from siliquant.options import add_format, add_jobs, add_out_folder, check_writable, integer, positive, read_jobs
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     clock_mhz = positive("clock_mhz", options.clock_mhz)
     if options.synthesise and options.check:
-        raise ValueError("synthesise and check must not both be given: check measures as well")
+        raise InputError("synthesise and check must not both be given: check measures as well")
     check_writable(options.out)
 
     from hwmodel.checktable import print_check, write_check
@@ -130,7 +131,7 @@ def _workload(options: Namespace, model: LibraryModel | None) -> Workload:
 
     found = load_workload(options.model)
     if model is None:
-        raise ValueError("a network is estimated: model must not be given with synthesise or a library without a model")
+        raise InputError("a network is estimated: model must not be given with synthesise or a library without a model")
     return found
 
 
@@ -174,7 +175,7 @@ def _model(options: Namespace) -> LibraryModel | None:
         return load_model(options.library)
     if options.check:
         known = ", ".join(known_models())
-        raise ValueError(f"check needs a library with a cost model ({known}), not {options.liberty or options.library}")
+        raise InputError(f"check needs a library with a cost model ({known}), not {options.liberty or options.library}")
     print(f"{options.liberty or options.library} has no cost model: measuring", file=sys.stderr)
     return None
 
@@ -201,7 +202,7 @@ def _measure(
     try:
         answers.prepare(questions, asked)
     except (SynthesisError, TimingError) as error:
-        raise ValueError(f"{bench.library.path}: {error}") from error
+        raise InputError(f"{bench.library.path}: {error}") from error
     return answers
 
 
@@ -234,9 +235,9 @@ def _bits(text: str, name: str = "bits") -> list[int]:
     widths = []
     for part in text.split(","):
         if not part.strip().isdecimal() or not 2 <= int(part) <= 8:
-            raise ValueError(f"{name} must be integers from 2 to 8 separated by commas, not {part!r} in {text!r}")
+            raise InputError(f"{name} must be integers from 2 to 8 separated by commas, not {part!r} in {text!r}")
         if int(part) in widths:
-            raise ValueError(f"{name} must be different from each other, not {part!r} twice in {text!r}")
+            raise InputError(f"{name} must be different from each other, not {part!r} twice in {text!r}")
         widths.append(int(part))
     return widths
 

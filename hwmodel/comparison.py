@@ -18,6 +18,7 @@ from hwmodel.mixture import Mixture
 from hwmodel.specimen import settled_power_uw
 from rtl.mac import DESIGNS, UniformSpec
 from rtl.spec import MacSpec, Precision
+from siliquant.errors import InputError
 
 __all__ = [
     "EQUAL_THROUGHPUT",
@@ -151,7 +152,7 @@ def contenders(names: Sequence[str] | None = None) -> tuple[MacSpec, ...]:
     known = [design.design for design in scalable]
     for name in names or ():
         if name not in known:
-            raise ValueError(f"designs must be among {', '.join(known)}, not {name!r}")
+            raise InputError(f"designs must be among {', '.join(known)}, not {name!r}")
     chosen = [design for design in scalable if names is None or design.design in names]
     return tuple(design(**{design.size_parameter: 1}, **variant) for design in chosen for variant in design.variants())
 

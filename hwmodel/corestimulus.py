@@ -9,6 +9,7 @@ from itertools import accumulate
 from hwmodel.stimulus import RESET_CYCLES, Mismatch, StreamPlan, operand_sums
 from rtl.array import CoreSpec
 from rtl.array.element import control_word
+from siliquant.errors import InputError
 
 __all__ = ["CoreStimulus", "check_drained", "make_core_stimulus"]
 
@@ -29,7 +30,7 @@ def make_core_stimulus(spec: CoreSpec, plan: StreamPlan) -> CoreStimulus:
     Raises ValueError for recorded streams, whose sums differ in length, and where a sum has fewer cycles than rows.
     """
     if plan.stream.recorded:
-        raise ValueError(
+        raise InputError(
             f"stream must be drawn, not recorded, so that all elements have sums of one length, not {plan}"
         )
     mac, rows, columns = spec.mac, range(spec.rows), range(spec.columns)
@@ -38,7 +39,7 @@ def make_core_stimulus(spec: CoreSpec, plan: StreamPlan) -> CoreStimulus:
     streams = [{name: [word for one in place for word in one[name]] for name in place[0]} for place in packed]
     ends = list(accumulate(len(one["clear"]) for one in packed[0]))
     if ends[0] < spec.rows:
-        raise ValueError(f"a sum must take at least the {spec.rows} cycles in which its rows drain, not {ends[0]}")
+        raise InputError(f"a sum must take at least the {spec.rows} cycles in which its rows drain, not {ends[0]}")
     cycles = ends[-1]
     last = [int(cycle + 1 in set(ends)) for cycle in range(cycles)]
     names = [name for name in streams[0] if name not in ("weights", "activations", "clear")]

@@ -21,6 +21,7 @@ from hwmodel.library import Library
 from hwmodel.netlist import Instance, Netlist
 from hwmodel.sdf import CellPaths, Entry, PathDelay, read_sdf
 from hwmodel.sta import OpenSta, TimingError
+from siliquant.errors import InputError
 
 __all__ = ["SHORTEST_NS", "NetlistDelays", "Pair", "netlist_delays", "path_delays"]
 
@@ -104,7 +105,7 @@ class _Plan:
         follow, oppose = (_mean(entries, weights) for weights in self._weights(pair, entries))
         follow, oppose = follow or oppose, oppose or follow
         if follow is None or oppose is None or not (any(follow) and any(oppose)):
-            raise ValueError(f"SDF must have a delay from {' to '.join(pair)} of {_label(instance)}, not zero")
+            raise InputError(f"SDF must have a delay from {' to '.join(pair)} of {_label(instance)}, not zero")
         return PathDelay(_not_negative((follow[0], oppose[1])), _not_negative((oppose[0], follow[1])))
 
     def _weights(self, pair: Pair, entries: Sequence[Entry]) -> _Weights:
@@ -125,18 +126,18 @@ def _entries(instance: Instance, plan: _Plan, sdf: Mapping[str, CellPaths]) -> I
     """The pairs of an instance that can switch, with their entries; those of the clock for clear and preset."""
     paths = sdf.get(instance.name, CellPaths(instance.cell, {}))
     if paths.cell != instance.cell:
-        raise ValueError(f"SDF must be of the same netlist, but it has {instance.name} as {paths.cell}")
+        raise InputError(f"SDF must be of the same netlist, but it has {instance.name} as {paths.cell}")
     strange = sorted(paths.entries.keys() - plan.pairs.keys())
     if strange:
         path = " to ".join(strange[0])
-        raise ValueError(f"SDF must have paths of the cell only, and {path} of {_label(instance)} is none")
+        raise InputError(f"SDF must have paths of the cell only, and {path} of {_label(instance)} is none")
     for pair in plan.pairs:
         if instance.pins[pair[0]] > ONE_NET:
             timed = pair
             if plan.flip_flop is not None and pair[0] not in plan.flip_flop.clock_pins:
                 timed = (min(plan.flip_flop.clock_pins), pair[1])  # OpenSTA does not time clear and preset
             if timed not in paths.entries:
-                raise ValueError(f"SDF must have every path, and {' to '.join(timed)} of {_label(instance)} is missing")
+                raise InputError(f"SDF must have every path, and {' to '.join(timed)} of {_label(instance)} is missing")
             yield pair, paths.entries[timed]
 
 
@@ -158,7 +159,7 @@ def _weights(
     try:
         states = [None if condition is None else condition.evaluate(columns, ones) for condition in conditions]
     except KeyError as pin:
-        raise ValueError(
+        raise InputError(
             f"a condition of {' to '.join(pair)} of {model.name} must be of its other inputs, not {pin}"
         ) from None
     named = 0

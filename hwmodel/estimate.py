@@ -24,6 +24,7 @@ from hwmodel.stimulus import StreamPlan
 from hwmodel.streams import Stream
 from rtl.options import design_named
 from rtl.spec import MacSpec, Precision
+from siliquant.errors import InputError, InputTypeError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -87,7 +88,7 @@ def estimate(
         model = load_model(library) if isinstance(library, str) else library
         cost = cost_of(specs, activity or default_plan(specs), model, clock_mhz)
         if strict and cost.outside:
-            raise ValueError(f"{specs.name} must be within the range of the model: it has {'; '.join(cost.outside)}")
+            raise InputError(f"{specs.name} must be within the range of the model: it has {'; '.join(cost.outside)}")
         return cost
     return _estimate_frame(specs, library, clock_mhz, activity, strict)
 
@@ -107,7 +108,7 @@ def parse_precision(text: str) -> Precision:
     """
     match = _PRECISION.fullmatch(text)
     if match is None:
-        raise ValueError(f"precision must look like w4a4s or w4a8u, not {text!r}")
+        raise InputError(f"precision must look like w4a4s or w4a8u, not {text!r}")
     return Precision(int(match[1]), int(match[2]), match[3] == "s")
 
 
@@ -117,9 +118,9 @@ def _estimate_frame(
     import pandas as pd
 
     if not isinstance(frame, pd.DataFrame):
-        raise TypeError(f"specs must be a MAC design or a DataFrame of designs, not {type(frame).__name__}")
+        raise InputTypeError(f"specs must be a MAC design or a DataFrame of designs, not {type(frame).__name__}")
     if "design" not in frame.columns:
-        raise ValueError(f"a table of designs must have a column design, not only {', '.join(map(str, frame.columns))}")
+        raise InputError(f"a table of designs must have a column design, not only {', '.join(map(str, frame.columns))}")
     spec_of, firsts = _groups(frame, [name for name in frame.columns if name not in _OWN])
     specs = [_spec_of(frame.iloc[first]) for first in firsts]
     models, model_of = _models(frame, library)
@@ -129,7 +130,7 @@ def _estimate_frame(
         clocks = frame["clock_mhz"].to_numpy(np.float64)
     wrong = ~((clocks > 0) & (clocks < np.inf))
     if wrong.any():
-        raise ValueError(f"clock_mhz must be a positive number, not {clocks[wrong][0]}")
+        raise InputError(f"clock_mhz must be a positive number, not {clocks[wrong][0]}")
 
     # What differs in nothing but the clock is looked up once.
     at, firsts = _numbered((spec_of * len(models) + model_of) * len(plans) + plan_of)
@@ -137,7 +138,7 @@ def _estimate_frame(
     shapes = [shape_of(spec, model) for spec, model, _ in cases]
     for (spec, *_), shape in zip(cases, shapes, strict=True):
         if strict and shape.outside:
-            raise ValueError(f"{spec.name} must be within the range of the model: it has {'; '.join(shape.outside)}")
+            raise InputError(f"{spec.name} must be within the range of the model: it has {'; '.join(shape.outside)}")
     energies = [energies_of(spec, plan or default_plan(spec), model) for spec, model, plan in cases]
 
     def spread(values: Iterable[float]) -> Vector:
@@ -209,7 +210,7 @@ def _spec_of(row: pd.Series[Any]) -> MacSpec:
         if parameter in ("design", *_OWN) or pd.isna(value):
             continue
         if parameter not in known:
-            raise ValueError(f"parameters of {design.design} must be among {', '.join(known)}, not {parameter!r}")
+            raise InputError(f"parameters of {design.design} must be among {', '.join(known)}, not {parameter!r}")
         name = str(parameter)
         values[name] = _flag(name, value) if isinstance(known[name][0], bool) else _integer(name, value)
     return design(**values)
@@ -218,13 +219,13 @@ def _spec_of(row: pd.Series[Any]) -> MacSpec:
 def _integer(name: str, value: Any) -> int:
     """A whole number, which a column with NaN holds as a float."""
     if isinstance(value, str | bool) or not float(value).is_integer():
-        raise ValueError(f"{name} must be an integer, not {value!r}")
+        raise InputError(f"{name} must be an integer, not {value!r}")
     return int(value)
 
 
 def _flag(name: str, value: Any) -> bool:
     if isinstance(value, str) or value not in (0, 1):
-        raise ValueError(f"{name} must be True or False, not {value!r}")
+        raise InputError(f"{name} must be True or False, not {value!r}")
     return bool(value)
 
 
@@ -245,7 +246,7 @@ def _plans(frame: pd.DataFrame, activity: StreamPlan | None) -> tuple[list[Strea
     if not names:
         return [activity], np.zeros(len(frame), dtype=np.int64)
     if "precision" not in names:
-        raise ValueError("a table with a column stream must have a column precision, too")
+        raise InputError("a table with a column stream must have a column precision, too")
     codes, firsts = _groups(frame, names)
     plans: list[StreamPlan | None] = []
     for first in firsts:

@@ -19,6 +19,7 @@ from hwmodel.cellfunction import ONE_NET, Expression
 from hwmodel.cellmodel import FlipFlop, LibraryCells
 from hwmodel.netlist import Instance, Netlist
 from hwmodel.sdf import PathDelay
+from siliquant.errors import InputError
 
 __all__ = ["count_transitions"]
 
@@ -207,9 +208,9 @@ class _Register:
 
 def _check_plain(instance: Instance, flop: FlipFlop, clock_nets: Sequence[int]) -> None:
     if [instance.pins[pin] for pin in flop.clock_pins] != list(clock_nets):
-        raise ValueError(f"flip-flop {instance.name} must be clocked by the clock port itself")
+        raise InputError(f"flip-flop {instance.name} must be clocked by the clock port itself")
     for forced in (flop.clear, flop.preset):
         if forced is not None:
             tied = {name: int(instance.pins[name] == ONE_NET) for name in forced.names}
             if any(instance.pins[name] > ONE_NET for name in forced.names) or forced.evaluate(tied, 1):
-                raise ValueError(f"flip-flop {instance.name} must have its clear and preset tied off")
+                raise InputError(f"flip-flop {instance.name} must have its clear and preset tied off")

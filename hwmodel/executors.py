@@ -25,6 +25,8 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnContext, SpawnProcess
 from typing import Any, Generic, Protocol, TypeVar, cast
 
+from siliquant.errors import InputError, ToolError
+
 __all__ = ["TRIES", "Outcome", "Runner", "WorkerLost", "cluster", "end_with_parent", "local"]
 
 TRIES = 3
@@ -37,7 +39,7 @@ T_co = TypeVar("T_co", covariant=True)
 R_co = TypeVar("R_co", covariant=True)
 
 
-class WorkerLost(RuntimeError):  # noqa: N818 (it says what happened to the item)
+class WorkerLost(ToolError):  # noqa: N818 (it says what happened to the item)
     """Every worker that was given the item ended while working on it; the message names the item."""
 
 
@@ -68,7 +70,7 @@ def local(jobs: int) -> Runner:
     on other items are not disturbed. ValueError where ``jobs`` is below 1.
     """
     if jobs < 1:
-        raise ValueError(f"jobs must be at least 1, not {jobs}")
+        raise InputError(f"jobs must be at least 1, not {jobs}")
 
     def run(function: Callable[[T], R], items: Sequence[T]) -> Generator[Outcome[T, R]]:
         context = multiprocessing.get_context("spawn")
@@ -118,12 +120,12 @@ def cluster(address: str) -> Runner:
     scheduler answers or it is lost.
     """
     if not re.fullmatch(r"(tcp|tls)://\S+:\d+", address):
-        raise ValueError(f"scheduler must be an address such as tcp://host:8786, not {address!r}")
+        raise InputError(f"scheduler must be an address such as tcp://host:8786, not {address!r}")
     try:
         import distributed  # type: ignore[import-not-found, unused-ignore]
     except ImportError:
         advice = "pip install 'siliquant[cluster]'"
-        raise ValueError(f"a scheduler needs the package distributed, which is not installed: {advice}") from None
+        raise InputError(f"a scheduler needs the package distributed, which is not installed: {advice}") from None
     dask: Any = distributed  # typed only in part
 
     def run(function: Callable[[T], R], items: Sequence[T]) -> Generator[Outcome[T, R]]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from hwmodel.options import add_clock, add_cost_models, add_library, add_operands, plan_of, spec_of
 from rtl.options import DesignParser, integer
 from siliquant.cli import run
+from siliquant.errors import InputError
 from siliquant.options import add_format, positive
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     clock_mhz = positive("clock_mhz", options.clock_mhz)
     number = integer("neighbours", options.neighbours)
     if number < 0:
-        raise ValueError(f"neighbours must be at least 0, not {number}")
+        raise InputError(f"neighbours must be at least 0, not {number}")
     model = load_model(options.library, options.cost_models or PACKAGED_MODELS)
     table = read_calibration((options.calibration or PACKAGED_CALIBRATION) / f"{options.library}.csv")
     found = explain(spec, plan, model, clock_mhz, points_of(table), number)

@@ -25,6 +25,7 @@ from hwmodel.stimulus import StreamPlan
 from hwmodel.structure import FLIP_FLOPS, Part
 from rtl.array import CoreSpec
 from rtl.spec import MacSpec
+from siliquant.errors import InputError, InputTypeError
 
 __all__ = ["Point", "fit"]
 
@@ -75,7 +76,7 @@ class Point:
     def mac(self) -> MacSpec:
         """The design, which is a MAC. TypeError where it is an array, which no model is fitted to."""
         if not isinstance(self.spec, MacSpec):
-            raise TypeError(f"a point that is fitted must be of a MAC, not of {self.spec.name}")
+            raise InputTypeError(f"a point that is fitted must be of a MAC, not of {self.spec.name}")
         return self.spec
 
     @property
@@ -104,7 +105,7 @@ def fit(
     fitted = [point for point in points if not point.held_out]
     relaxed = list({point.mac: point for point in reversed(fitted) if point.relaxed}.values())
     if len(relaxed) < 20:
-        raise ValueError(f"a model must be fitted to at least 20 designs, not {len(relaxed)}")
+        raise InputError(f"a model must be fitted to at least 20 designs, not {len(relaxed)}")
     counts = np.stack([counts_of(point.mac) for point in relaxed])
     area_um2 = _fit_parts(counts, np.array([point.area_um2 for point in relaxed]))
     leakage_nw = 1e3 * _fit_parts(counts, np.array([point.leakage_uw for point in relaxed]))

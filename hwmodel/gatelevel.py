@@ -22,6 +22,7 @@ from hwmodel.cellfunction import ONE_NET, And, Evaluator, Expression, Not, Or, V
 from hwmodel.cellmodel import CellModel, FlipFlop, LibraryCells
 from hwmodel.netlist import Instance, Netlist
 from hwmodel.schedule import components
+from siliquant.errors import InputError
 
 _BLOCK_CYCLES = 256
 
@@ -82,10 +83,10 @@ class GateLevel:
         pins = dict(instance.pins)
         for pin in pins:
             if pin not in model.capacitance_pf and pin not in model.outputs:
-                raise ValueError(f"pin {pin} of {instance.name} must be a pin of {model.name}")
+                raise InputError(f"pin {pin} of {instance.name} must be a pin of {model.name}")
         for pin in model.inputs:
             if pin not in pins:
-                raise ValueError(f"input {pin} of {instance.name} ({model.name}) must be connected")
+                raise InputError(f"input {pin} of {instance.name} ({model.name}) must be connected")
         for pin in model.outputs:
             pins.setdefault(pin, self._new_net())
         if model.flip_flop is not None:
@@ -99,7 +100,7 @@ class GateLevel:
     def _add_flip_flop(self, instance: Instance, flop: FlipFlop, pins: dict[str, int]) -> None:
         levels = {pin: self.clock_nets.get(pins[pin]) for pin in flop.clock_pins}
         if None in levels.values() or not _rises(flop.clocked_on, {p: bool(v) for p, v in levels.items()}):
-            raise ValueError(
+            raise InputError(
                 f"flip-flop {instance.name} ({instance.cell}) must be clocked by the rising edge of {self._clock}"
             )
         pins[flop.state], pins[flop.inverse] = self._new_net(), self._new_net()
@@ -117,7 +118,7 @@ class GateLevel:
     def _check_no_clock(self, instance: Instance, model: CellModel, pins: Mapping[str, int]) -> None:
         clocked = [pin for pin in model.inputs if pins[pin] in self.clock_nets]
         if clocked and len(model.inputs) > 1:
-            raise ValueError(
+            raise InputError(
                 f"pin {clocked[0]} of {instance.name} ({model.name}) must not read the clock {self._clock}: "
                 "only flip-flops, buffers and inverters may"
             )
@@ -126,7 +127,7 @@ class GateLevel:
         self, net: int, function: Expression, pins: Mapping[str, int], instance: Instance, is_register: bool = False
     ) -> None:
         if net in self._nodes or net <= ONE_NET:
-            raise ValueError(f"net {self.netlist.net_label(net)} must have one driver, but {instance.name} is another")
+            raise InputError(f"net {self.netlist.net_label(net)} must have one driver, but {instance.name} is another")
         reads = tuple(pins[name] for name in sorted(function.names))
         self._nodes[net] = _Node(function.bind(pins), reads, is_register)
 
@@ -138,11 +139,11 @@ class GateLevel:
         driven = {net for nets in self.netlist.inputs.values() for net in nets}
         for net in driven:
             if net in self._nodes:
-                raise ValueError(f"input port bit {self.netlist.net_label(net)} must not be driven inside")
+                raise InputError(f"input port bit {self.netlist.net_label(net)} must not be driven inside")
         for node in self._nodes.values():
             for net in node.reads:
                 if net > ONE_NET and net not in driven and net not in self._nodes:
-                    raise ValueError(f"net {self.netlist.net_label(net)} must have a driver")
+                    raise InputError(f"net {self.netlist.net_label(net)} must have a driver")
 
     def _gate_order(self, component: Sequence[int], registers: Sequence[int]) -> list[tuple[int, Evaluator]]:
         gates = {net: self._nodes[net].reads for net in component if net not in registers}
@@ -150,7 +151,7 @@ class GateLevel:
         for part in components(gates):
             if len(part) > 1 or part[0] in gates[part[0]]:
                 names = ", ".join(self.netlist.net_label(net) for net in part[:4] if net < self.netlist.net_count)
-                raise ValueError(f"the netlist must not have loops without a register, but it has one through {names}")
+                raise InputError(f"the netlist must not have loops without a register, but it has one through {names}")
             order.append((part[0], self._nodes[part[0]].evaluate))
         return order
 
@@ -224,7 +225,7 @@ def _rises(clocked_on: Expression, levels: Mapping[str, bool]) -> bool:
 def _clock_nets(netlist: Netlist, cells: LibraryCells, clock: str) -> dict[int, bool]:
     nets = netlist.inputs.get(clock, ())
     if len(nets) > 1:
-        raise ValueError(f"the clock port {clock} must be one bit wide, not {len(nets)}")
+        raise InputError(f"the clock port {clock} must be one bit wide, not {len(nets)}")
     found = dict.fromkeys(nets, True)
     waiting = list(found)
     readers: dict[int, list[Instance]] = {}

@@ -39,6 +39,7 @@ from hwmodel.icarus import (
 from hwmodel.liberty import parse_liberty
 from hwmodel.library import Library
 from hwmodel.stimulus import Mismatch
+from siliquant.errors import InputError
 
 __all__ = [
     "GLITCH_AWARE",
@@ -93,7 +94,7 @@ def choose_window(waves: Waves, cells: LibraryCells, delays: NetlistDelays, cycl
     Inputs change the median clock-to-output delay after the edge.  ValueError for cycles below 1.
     """
     if cycles < 1:
-        raise ValueError(f"cycles must be at least 1, not {cycles}")
+        raise InputError(f"cycles must be at least 1, not {cycles}")
     outputs = [
         fmean(delay.after_rise)
         for instance, paths in zip(waves.netlist.instances, delays.paths, strict=True)

@@ -26,6 +26,7 @@ from hwmodel.delays import Pair
 from hwmodel.netlist import Netlist
 from hwmodel.sdf import PathDelay, sdf_text
 from hwmodel.sta import ToolMissing
+from siliquant.errors import ToolError
 
 __all__ = [
     "UNKNOWN",
@@ -49,7 +50,7 @@ class SimulatorMissing(ToolMissing):
     """Icarus Verilog is not installed; the message says how to get it."""
 
 
-class SimulationError(RuntimeError):
+class SimulationError(ToolError):
     """Icarus Verilog refused a netlist or its delays; the message holds what it said."""
 
 

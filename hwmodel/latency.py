@@ -35,6 +35,7 @@ from rtl.options import (
     read_parameters,
 )
 from siliquant.cli import run
+from siliquant.errors import InputError
 from siliquant.options import positive
 
 __all__ = ["HEADERS", "lines_of", "main"]
@@ -105,7 +106,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     design = design_named(options.design)
     workload = load_workload(options.model)
     if options.mean is not None and options.bits is not None:
-        raise ValueError("--mean and --bits must not be given together")
+        raise InputError("--mean and --bits must not be given together")
     if options.mean is None:
         assignment = uniform(workload, integer("bits", options.bits or "4"))
     else:
@@ -161,7 +162,7 @@ def _number(name: str, text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise ValueError(f"{name} must be a number, not {text!r}") from None
+        raise InputError(f"{name} must be a number, not {text!r}") from None
 
 
 if __name__ == "__main__":

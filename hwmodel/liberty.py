@@ -17,6 +17,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
+from siliquant.errors import InputError
+
 # No possessive quantifiers: Python before 3.11.5 matches them wrongly. What repeats here cannot match in two ways.
 _BRACES = re.compile(r'\{|\}|"[^"]*"|"|/\*(?s:.*?)\*/|/\*|//[^\n]*')
 _BLANK = re.compile(r"(?:[\s;\\]|/\*.*?\*/|//[^\n]*)*", re.DOTALL)
@@ -34,7 +36,7 @@ def parse_liberty(text: str) -> Group:
     """Read Liberty text and return its top group, normally of kind ``library``.
 
     Braces, strings and comments are checked for the whole text now; the statements inside each
-    group when they are first asked for.  Both raise ValueError naming the line.
+    group when they are first asked for.  Both raise InputError naming the line.
     """
     source = _Source(text)
     groups: list[Group] = []
@@ -42,7 +44,7 @@ def parse_liberty(text: str) -> Group:
     _read_statements(source, 0, len(text), groups, attributes)
     if attributes or len(groups) != 1:
         found = f"{len(groups)} groups" if not attributes else f"the attribute {next(iter(attributes))}"
-        raise ValueError(f"Liberty text must hold one top group, library (name) {{ ... }}, but it holds {found}")
+        raise InputError(f"Liberty text must hold one top group, library (name) {{ ... }}, but it holds {found}")
     return groups[0]
 
 
@@ -141,7 +143,7 @@ class Group:
         try:
             return float(text)
         except ValueError:
-            raise ValueError(
+            raise InputError(
                 f"Liberty {self.kind} {self.name} at line {self.line}: {name} must be a number, not {text!r}"
             ) from None
 
@@ -159,7 +161,7 @@ class _Source:
         return self.text.count("\n", 0, offset) + 1
 
     def fail(self, offset: int, sentence: str) -> ValueError:
-        return ValueError(f"Liberty text, line {self.line(offset)}: {sentence}")
+        return InputError(f"Liberty text, line {self.line(offset)}: {sentence}")
 
     def _match_braces(self) -> dict[int, int]:
         text = self.text

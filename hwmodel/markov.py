@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from hwmodel.operandstats import CodeStatistics
 from rtl.spec import IntArray, check_integer
+from siliquant.errors import InputError
 
 __all__ = ["chain", "markov_codes"]
 
@@ -67,13 +68,13 @@ def chain(statistics: CodeStatistics) -> FloatArray:
     most = 2 * np.minimum(ones, 1 - ones)
     for bit, (toggle, limit) in enumerate(zip(toggles, most, strict=True)):
         if toggle > limit + SAMPLING_SLACK:
-            raise ValueError(f"toggles of bit {bit} must be at most {limit:.4f} with ones of {ones[bit]}, not {toggle}")
+            raise InputError(f"toggles of bit {bit} must be at most {limit:.4f} with ones of {ones[bit]}, not {toggle}")
     toggles = np.minimum(toggles, most)
     # [bits, 2, 2]: the wanted distribution of a bit and the same bit of the next code
     wanted = np.array([[[1 - p - t / 2, t / 2], [t / 2, p - t / 2]] for p, t in zip(ones, toggles, strict=True)])
     if statistics.bits == 1:  # its share of zeros is that of its zero bits, or 0 where codes are -1 and +1
         if min(abs(statistics.zeros - (1 - ones[0])), statistics.zeros) > SAMPLING_SLACK:
-            raise ValueError(f"zeros of one-bit codes must be 0 or {1 - ones[0]:.4f}, not {statistics.zeros}")
+            raise InputError(f"zeros of one-bit codes must be 0 or {1 - ones[0]:.4f}, not {statistics.zeros}")
         return np.asarray(wanted[0])
     factors, weight = _fit(wanted, statistics.zeros)
     both = reduce(np.kron, factors[::-1])  # the highest bit first
@@ -82,7 +83,7 @@ def chain(statistics: CodeStatistics) -> FloatArray:
     both /= both.sum()
     found = np.array([both[0].sum(), *_ones_and_toggles(both)])
     if np.abs(found - [statistics.zeros, *ones, *toggles]).max() > SAMPLING_SLACK:
-        raise ValueError(
+        raise InputError(
             f"zeros must be a share that codes with these ones and toggles can have, not {statistics.zeros}"
         )
     return np.asarray(both)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from rtl.spec import MAX_BITS, MacSpec, Precision, check_integer
+from siliquant.errors import InputError
 
 __all__ = ["Mixture", "parse_mixture", "standard_mixture"]
 
@@ -25,9 +26,9 @@ class Mixture:
     def __post_init__(self) -> None:
         widths = [check_integer("width", bits, 1, MAX_BITS) for bits, _ in self.shares]
         if widths != sorted(set(widths)) or not widths:
-            raise ValueError(f"the widths of a mixture must be different and rising, not {widths}")
+            raise InputError(f"the widths of a mixture must be different and rising, not {widths}")
         if any(share <= 0 for _, share in self.shares) or sum(share for _, share in self.shares) != 1:
-            raise ValueError(f"the shares of a mixture must be positive and add up to 1, not {self}")
+            raise InputError(f"the shares of a mixture must be positive and add up to 1, not {self}")
 
     def __str__(self) -> str:
         return " ".join(f"{bits}b:{share}" for bits, share in self.shares)
@@ -90,7 +91,7 @@ def parse_mixture(text: str) -> Mixture:
             bits, share = part.split(":")
             shares.append((int(bits), Fraction(share)))
     except (ValueError, ZeroDivisionError):
-        raise ValueError(f"a mixture must look like 2:1/3,4:1/2,8:1/6, not {text!r}") from None
+        raise InputError(f"a mixture must look like 2:1/3,4:1/2,8:1/6, not {text!r}") from None
     return Mixture(tuple(sorted(shares)))
 
 
@@ -100,4 +101,4 @@ def _narrowest(spec: MacSpec, bits: int) -> int:
 
 
 def _refuse(spec: MacSpec, bits: int) -> int:
-    raise ValueError(f"{spec.name} has no precision of {bits} bits or more")
+    raise InputError(f"{spec.name} has no precision of {bits} bits or more")

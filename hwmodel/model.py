@@ -33,6 +33,7 @@ from hwmodel.paths import Periods, Step
 from hwmodel.stimulus import StreamPlan
 from hwmodel.structure import FLIP_FLOPS, Part
 from rtl.spec import MacSpec
+from siliquant.errors import InputError
 
 __all__ = [
     "Coefficients",
@@ -192,7 +193,7 @@ class Cost:
 
     def __add__(self, other: Cost) -> Cost:
         if self.clock_mhz != other.clock_mhz:
-            raise ValueError(
+            raise InputError(
                 f"costs that are added must be at one clock, not {self.clock_mhz} and {other.clock_mhz} MHz"
             )
         return Cost(
@@ -308,7 +309,7 @@ def cost_from(shape: Shape, counts: Vector, transitions: Transitions, model: Lib
 
 def _cost(shape: Shape, energies: tuple[Vector, Vector, Vector], model: LibraryModel, clock_mhz: float) -> Cost:
     if not 0 < clock_mhz < math.inf:
-        raise ValueError(f"clock_mhz must be a positive number, not {clock_mhz}")
+        raise InputError(f"clock_mhz must be a positive number, not {clock_mhz}")
     settled_pj, energy_pj, ahead_pj = energies
     coefficients = model.coefficients
     u = pressure(shape.relaxed_ns, shape.fastest_ns, clock_mhz)

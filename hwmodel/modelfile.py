@@ -14,6 +14,7 @@ import numpy as np
 from hwmodel.features import PARTS, Vector
 from hwmodel.model import Coefficients, LibraryModel, Range
 from hwmodel.paths import Step
+from siliquant.errors import InputError
 from siliquant.files import write_atomically
 
 __all__ = ["PACKAGED_MODELS", "known_models", "load_model", "read_model", "write_model"]
@@ -62,13 +63,13 @@ def read_model(path: Path) -> LibraryModel:
     try:
         data = json.loads(path.read_text())
         if not isinstance(data, dict):
-            raise ValueError("it must be an object")
+            raise InputError("it must be an object")
         if data["format"] != _FORMAT:
-            raise ValueError(f"its format must be {_FORMAT!r}, not {data['format']!r}")
+            raise InputError(f"its format must be {_FORMAT!r}, not {data['format']!r}")
         growth = _named(data["growth"], "growth", ("area", "leakage", "energy"), "of area, leakage and energy")
         strain = _named(data["strain"], "strain", ("from", "to"), "of its pressures")
         if not _number(strain["from"], "strain") < _number(strain["to"], "strain"):
-            raise ValueError(f"strain must go from a pressure to a higher one, not {strain['from']} to {strain['to']}")
+            raise InputError(f"strain must go from a pressure to a higher one, not {strain['from']} to {strain['to']}")
         known = _named(data["range"], "range", ("counts", "smallest_um2", "largest_um2"), "of its limits")
         coefficients = Coefficients(
             area_um2=_vector(data["area_um2"], "area_um2"),
@@ -101,9 +102,9 @@ def read_model(path: Path) -> LibraryModel:
             _texts(data["provenance"], "provenance"),
         )
     except KeyError as error:
-        raise ValueError(f"{path} must be a cost model, but has no {error.args[0]}") from None
+        raise InputError(f"{path} must be a cost model, but has no {error.args[0]}") from None
     except ValueError as error:
-        raise ValueError(f"{path} must be a cost model: {error}") from None
+        raise InputError(f"{path} must be a cost model: {error}") from None
 
 
 @lru_cache(maxsize=16)
@@ -112,7 +113,7 @@ def load_model(library: str, folder: Path = PACKAGED_MODELS) -> LibraryModel:
     path = folder / f"{library}.json"
     if library not in known_models(folder):
         known = ", ".join(known_models(folder)) or "none"
-        raise ValueError(
+        raise InputError(
             f"library must be one with a cost model ({known}), not {library!r}; hwmodel.calibrate makes one"
         )
     return read_model(path)
@@ -134,7 +135,7 @@ def _rounded(value: float) -> float:
 
 def _named(data: Any, name: str, wanted: Sequence[str], what: str) -> Mapping[str, Any]:
     if not isinstance(data, dict) or set(data) != set(wanted):
-        raise ValueError(f"{name} must have a value for each {what} and no other")
+        raise InputError(f"{name} must have a value for each {what} and no other")
     return data
 
 
@@ -151,17 +152,17 @@ def _steps(data: Any, name: str) -> dict[Step, float]:
 def _number(value: Any, name: str) -> float:
     # A whole number may be larger than any float.
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= sys.float_info.max:
-        raise ValueError(f"{name} must be a number that is not negative, not {value!r}")
+        raise InputError(f"{name} must be a number that is not negative, not {value!r}")
     return float(value)
 
 
 def _text(value: Any, name: str) -> str:
     if not isinstance(value, str):
-        raise ValueError(f"{name} must be text, not {value!r}")
+        raise InputError(f"{name} must be text, not {value!r}")
     return value
 
 
 def _texts(data: Any, name: str) -> dict[str, str]:
     if not isinstance(data, dict):
-        raise ValueError(f"{name} must be texts by name, not {data!r}")
+        raise InputError(f"{name} must be texts by name, not {data!r}")
     return {key: _text(value, f"{key} in {name}") for key, value in data.items()}

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hwmodel.cellfunction import ONE_NET, ZERO_NET
+from siliquant.errors import InputError
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +60,14 @@ def read_netlist(text: str, top: str | None = None) -> Netlist:
         design = json.loads(text)
         modules = {name: body for name, body in design["modules"].items() if not _is_blackbox(body)}
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise ValueError("a netlist must be JSON as written by Yosys' write_json, and this is not") from None
+        raise InputError("a netlist must be JSON as written by Yosys' write_json, and this is not") from None
     if top is None:
         if len(modules) != 1:
             found = ", ".join(sorted(modules)) or "none"
-            raise ValueError(f"a mapped netlist must have one module that is not a library cell, not {found}")
+            raise InputError(f"a mapped netlist must have one module that is not a library cell, not {found}")
         top = next(iter(modules))
     elif top not in modules:
-        raise ValueError(f"top must be one of the modules {', '.join(sorted(modules))}, not {top!r}")
+        raise InputError(f"top must be one of the modules {', '.join(sorted(modules))}, not {top!r}")
     return _Reader().read(top, modules[top])
 
 
@@ -86,7 +87,7 @@ class _Reader:
         outputs: dict[str, tuple[int, ...]] = {}
         for port, body in module["ports"].items():
             if body["direction"] not in ("input", "output"):
-                raise ValueError(f"port {port} of {name} must be an input or an output, not {body['direction']}")
+                raise InputError(f"port {port} of {name} must be an input or an output, not {body['direction']}")
             (inputs if body["direction"] == "input" else outputs)[port] = self._nets(body["bits"])
         instances = tuple(
             Instance(instance, body["type"], self._pins(instance, body["connections"]))
@@ -113,5 +114,5 @@ class _Reader:
     def _pins(self, instance: str, connections: Mapping[str, list[int | str]]) -> dict[str, int]:
         wide = [pin for pin, bits in connections.items() if len(bits) > 1]
         if wide:
-            raise ValueError(f"pin {wide[0]} of {instance} must be one bit wide, as library cells' pins are")
+            raise InputError(f"pin {wide[0]} of {instance} must be one bit wide, as library cells' pins are")
         return {pin: self._net(bits[0]) for pin, bits in connections.items() if bits}

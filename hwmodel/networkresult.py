@@ -11,6 +11,7 @@ from hwmodel.policy import Assignment
 from hwmodel.tiling import Overlap
 from hwmodel.workload import Gemm, Module, PrecisionClass, Role, Scales
 from rtl.array import ArraySpec
+from siliquant.errors import InputError
 
 __all__ = ["Area", "Energy", "GemmCost", "NetworkCost"]
 
@@ -148,7 +149,7 @@ class NetworkCost:
         for kind in self.kinds:
             if gemm in kind.gemms:
                 return kind
-        raise ValueError(f"the GEMM must be one of {self.assignment.workload.name}, not {gemm.name}")
+        raise InputError(f"the GEMM must be one of {self.assignment.workload.name}, not {gemm.name}")
 
     def total(self, count: Callable[[GemmCost], float]) -> float:
         """Sum over all calls of a count of each."""

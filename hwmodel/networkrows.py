@@ -29,6 +29,7 @@ from rtl.mac import UniformSpec
 from rtl.requant import MultiplierSpec
 from rtl.requant.spec import RequantSpec
 from rtl.spec import MacSpec
+from siliquant.errors import InputError, InputTypeError
 
 __all__ = ["EQUAL_AREA", "EQUAL_LATENCY", "UNIFORM", "NetworkRow", "default_elements", "multiplier", "network_rows"]
 
@@ -96,7 +97,7 @@ def multiplier(bits: int, *, groups: int = HEADS, width: int = 32) -> RequantSpe
     """
     code_bits = min((known for known in EXACT if known >= bits), default=None)
     if code_bits is None:
-        raise ValueError(f"bits must be at most {max(EXACT)}, the widest codes of a known requantiser, not {bits}")
+        raise InputError(f"bits must be at most {max(EXACT)}, the widest codes of a known requantiser, not {bits}")
     multiplier_width, offset_width, shift = EXACT[code_bits]
     return MultiplierSpec(
         accumulator_width=width,
@@ -135,7 +136,7 @@ def network_rows(
     for mean in bits:
         first, *others = elements(mean)
         if not isinstance(first, UniformSpec):
-            raise TypeError(f"the first element at {mean} bits must be a UniformSpec, not {first!r}")
+            raise InputTypeError(f"the first element at {mean} bits must be a UniformSpec, not {first!r}")
         alike = uniform(workload, mean)
         array = ArraySpec(
             mac=first, rows=rows, columns=columns, architecture=architecture, activation_depth=depth,

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from hwmodel.stimulus import StreamPlan, operand_sums
 from rtl.spec import MAX_BITS, IntArray, MacSpec, Precision
+from siliquant.errors import InputError, InputTypeError
 
 __all__ = ["CodeStatistics", "OperandStatistics", "lane_codes", "plan_statistics", "statistics"]
 
@@ -33,13 +34,13 @@ class CodeStatistics:
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.ones) <= MAX_BITS:
-            raise ValueError(f"ones must be 1 to {MAX_BITS} numbers, one for each bit, not {len(self.ones)}")
+            raise InputError(f"ones must be 1 to {MAX_BITS} numbers, one for each bit, not {len(self.ones)}")
         if len(self.toggles) != len(self.ones):
-            raise ValueError(f"toggles must be as many numbers as ones, {len(self.ones)}, not {len(self.toggles)}")
+            raise InputError(f"toggles must be as many numbers as ones, {len(self.ones)}, not {len(self.toggles)}")
         for name, values in (("toggles", self.toggles), ("ones", self.ones), ("zeros", (self.zeros,))):
             for value in values:
                 if not 0 <= value <= 1:
-                    raise ValueError(f"{name} must be from 0 to 1, not {value}")
+                    raise InputError(f"{name} must be from 0 to 1, not {value}")
 
     @property
     def bits(self) -> int:
@@ -99,16 +100,16 @@ def lane_codes(
 def _statistics(name: str, given: npt.ArrayLike, width: int) -> CodeStatistics:
     codes = np.asarray(given)
     if codes.dtype.kind not in "iu":
-        raise TypeError(f"{name} must be an array of integers, not of {codes.dtype}")
+        raise InputTypeError(f"{name} must be an array of integers, not of {codes.dtype}")
     if codes.ndim != 2 or len(codes) < 2 or not codes.shape[1]:
-        raise ValueError(f"{name} must have shape (steps, lanes) with 2 steps or more, not {codes.shape}")
+        raise InputError(f"{name} must have shape (steps, lanes) with 2 steps or more, not {codes.shape}")
     codes = codes.astype(np.int64)
     if width == 1 and codes.min() == -1 and codes.all() and codes.max() <= 1:
         planes = (codes > 0)[..., None]
     else:
         if codes.min() < -(1 << (width - 1)) or codes.max() >= 1 << width:
             worst = codes.min() if codes.min() < -(1 << (width - 1)) else codes.max()
-            raise ValueError(f"{name} must be codes of {width} bits, not {worst}")
+            raise InputError(f"{name} must be codes of {width} bits, not {worst}")
         planes = (codes[..., None] >> np.arange(width) & 1).astype(bool)
     toggles = (planes[1:] != planes[:-1]).mean((0, 1))
     return CodeStatistics(tuple(toggles.tolist()), tuple(planes.mean((0, 1)).tolist()), float((codes == 0).mean()))

@@ -13,6 +13,7 @@ from hwmodel.workload import Role
 from rtl.array.element import ElementSpec
 from rtl.requant import LoadableSpec
 from rtl.spec import Precision
+from siliquant.errors import InputError, InputTypeError
 
 __all__ = ["Costs", "EdgeCost", "MacCost", "MacModel", "UnitCost"]
 
@@ -23,9 +24,9 @@ def _check_numbers(cost: MacCost | EdgeCost | UnitCost) -> None:
         if isinstance(value, EdgeCost) or (value is None and field.name == "minimum_period_ns"):
             continue
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise TypeError(f"{field.name} must be a number of at least 0, not {value!r}")
+            raise InputTypeError(f"{field.name} must be a number of at least 0, not {value!r}")
         if not 0 <= value < float("inf"):
-            raise ValueError(f"{field.name} must be a number of at least 0, not {value}")
+            raise InputError(f"{field.name} must be a number of at least 0, not {value}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +110,7 @@ class UnitCost:
     def of_rows(cls, row: SynthesisRow, powered: SynthesisRow) -> UnitCost:
         """From the synthesis row of a unit and the one with its power. Raises ValueError where that has no power."""
         if powered.power_uw is None or powered.clock_uw is None or powered.leakage_uw is None:
-            raise ValueError(f"the row of {row.design} must have power, and has none")
+            raise InputError(f"the row of {row.design} must have power, and has none")
         return cls(
             area_um2=row.area_um2,
             energy_pj=(powered.power_uw - powered.leakage_uw) / row.clock_mhz,

@@ -24,6 +24,7 @@ from hwmodel.specimen import Bench, Found, Specimen, code_of, generator_key, sto
 from hwmodel.stimulus import StreamPlan
 from hwmodel.store import RowStore
 from hwmodel.sweep import RELAXED_MHZ, SweepDesign, clock_for, plans_for
+from siliquant.errors import InputError, ToolError
 
 __all__ = [
     "LibraryChoice",
@@ -38,7 +39,7 @@ __all__ = [
 ]
 
 
-class WorkerDiffers(RuntimeError):  # noqa: N818 (it says what was found)
+class WorkerDiffers(ToolError):  # noqa: N818 (it says what was found)
     """A worker would not make the rows that it is asked for; the message says what differs."""
 
 
@@ -96,12 +97,12 @@ def points_of(
             assert relaxed_ns is not None
             clock_mhz = clock_for(pressure, relaxed_ns)
         elif pressure != 1.0:
-            raise ValueError(f"the first pressure of {design.spec.name} must be 1.0, not {pressure}")
+            raise InputError(f"the first pressure of {design.spec.name} must be 1.0, not {pressure}")
         found = find(clock_mhz, plans_for(design, pressure))
         if found is None:
             return None
         if found.row.minimum_period_ns is None:
-            raise ValueError("a calibration needs OpenSTA for timing and power: apt-get install opensta")
+            raise InputError("a calibration needs OpenSTA for timing and power: apt-get install opensta")
         points.append(MeasuredPoint(design, pressure, found))
         if not found.row.meets_clock:
             break
@@ -166,15 +167,15 @@ def calibration_table(
 
     found = [(point, plan, row) for point in points for plan, row in point.found.powered.items()]
     if not found:
-        raise ValueError("a calibration table must have at least one row")
+        raise InputError("a calibration table must have at least one row")
     for point, _, row in found:
         if row.power_uw is None:
-            raise ValueError(
+            raise InputError(
                 f"rows of a calibration must have power, but that of {point.design.spec.name} at {row.clock_mhz:g} MHz "
                 "has none: install OpenSTA (apt-get install opensta) and measure it again"
             )
         if row.library_use_sha256 != library.use_sha256:
-            raise ValueError(
+            raise InputError(
                 f"rows of a calibration must be of the library {library.name} ({library.use_sha256[:12]}), but that of "
                 f"{point.design.spec.name} is of {row.library} ({row.library_use_sha256[:12]})"
             )
@@ -218,7 +219,7 @@ def _line(point: MeasuredPoint, plan: StreamPlan, row: SynthesisRow) -> dict[str
     """One row of the table; uW / MHz = pJ."""
     powers = (row.clock_uw, row.internal_uw, row.switching_uw, row.leakage_uw)
     if None in powers:
-        raise ValueError(f"the row of {point.design.spec.name} must have every power field")
+        raise InputError(f"the row of {point.design.spec.name} must have every power field")
     clock_uw, internal_uw, switching_uw, leakage_uw = (float(power or 0.0) for power in powers)
     moving_uw = internal_uw + switching_uw
     with_glitches = row.toggles == GLITCH_AWARE and row.settled_uw is not None
@@ -251,5 +252,5 @@ def _line(point: MeasuredPoint, plan: StreamPlan, row: SynthesisRow) -> dict[str
 def _one(name: str, values: Iterable[Any]) -> Any:
     different = sorted(set(values))
     if len(different) > 1:
-        raise ValueError(f"rows of a calibration must have one {name}, not {' and '.join(map(str, different))}")
+        raise InputError(f"rows of a calibration must have one {name}, not {' and '.join(map(str, different))}")
     return different[0]

@@ -24,6 +24,7 @@ from hwmodel.sensitivity import SensitivityTable, default_sensitivity, read_sens
 from hwmodel.workload import Gemm, PrecisionClass, Role, Workload, load_workload
 from rtl.spec import MAX_BITS, check_integer
 from siliquant.cli import Parser, run
+from siliquant.errors import InputError, InputTypeError
 
 __all__ = ["ENDS_BITS", "Assignment", "assign", "main", "uniform"]
 
@@ -110,20 +111,20 @@ def assign(
     """
     chosen = tuple(sorted({check_integer("width", bits, 1, MAX_BITS) for bits in widths}))
     if not chosen:
-        raise ValueError("widths must have at least one width, and are empty")
+        raise InputError("widths must have at least one width, and are empty")
     check_integer("ends_bits", ends_bits, 1, MAX_BITS)
     wanted, over = _fraction("mean_bits", mean_bits), _fraction("above", above)
     if over < 0:
-        raise ValueError(f"above must be at least 0 bits, not {above}")
+        raise InputError(f"above must be at least 0 bits, not {above}")
     table = sensitivity if sensitivity is not None else default_sensitivity()
     return _assign(workload, wanted, chosen, _Key(table), over, count_ends, ends_bits)
 
 
 def _fraction(name: str, value: object) -> Fraction:
     if isinstance(value, bool) or not isinstance(value, int | float | Fraction):
-        raise TypeError(f"{name} must be a number, not {value!r}")
+        raise InputTypeError(f"{name} must be a number, not {value!r}")
     if isinstance(value, float) and not isfinite(value):
-        raise ValueError(f"{name} must be a finite number, not {value}")
+        raise InputError(f"{name} must be a finite number, not {value}")
     return Fraction(value)
 
 
@@ -162,7 +163,7 @@ def _assign(
     fixed = ends_bits * ends if count_ends else 0
     least, most = (Fraction(fixed + bits * sum(macs), counted) for bits in (widths[0], widths[-1]))
     if not least <= mean_bits <= most:
-        raise ValueError(
+        raise InputError(
             f"mean_bits must be from {float(least):g} to {float(most):g} for widths {', '.join(map(str, widths))}, "
             f"not {float(mean_bits):g}"
         )
@@ -228,7 +229,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         mean, widths = Fraction(options.mean), [int(part) for part in options.widths.split(",")]
     except (ValueError, ZeroDivisionError):
-        raise ValueError(f"mean and widths must be numbers, not {options.mean!r} and {options.widths!r}") from None
+        raise InputError(f"mean and widths must be numbers, not {options.mean!r} and {options.widths!r}") from None
     table = None if options.sensitivity is None else read_sensitivity(options.sensitivity)
     found = assign(load_workload(options.model), mean, widths, sensitivity=table, count_ends=options.count_ends)
     _print(found, Console(width=None if sys.stdout.isatty() else 100, highlight=False))

@@ -26,6 +26,7 @@ from hwmodel.activity import Waves
 from hwmodel.cellfunction import Expression
 from hwmodel.cellmodel import CellModel
 from hwmodel.powertables import Energy, LibraryPower, check_energy_scale
+from siliquant.errors import InputError
 
 _Entry = TypeVar("_Entry")
 REGISTER, COMBINATIONAL, COMPRESSOR = "register", "combinational", "compressor"
@@ -120,10 +121,10 @@ class PinEnvironment:
         """Rise and fall slew at a pin in ns.  ValueError when the pin has none."""
         name = f"{self._waves.netlist.instances[instance].name}/{pin}"
         if name not in self._slews_ns:
-            raise ValueError(f"slews_ns must have every pin that switches, and {name} is missing")
+            raise InputError(f"slews_ns must have every pin that switches, and {name} is missing")
         rise_ns, fall_ns = self._slews_ns[name]
         if not (isfinite(rise_ns) and isfinite(fall_ns)):
-            raise ValueError(f"slews_ns of {name} must be two finite numbers, not {rise_ns} and {fall_ns}")
+            raise InputError(f"slews_ns of {name} must be two finite numbers, not {rise_ns} and {fall_ns}")
         return rise_ns, fall_ns
 
     def load_pf(self, net: int) -> float:
@@ -134,11 +135,11 @@ class PinEnvironment:
         for name in names:
             if name in self._loads_ff:
                 if not isfinite(self._loads_ff[name]):
-                    raise ValueError(f"loads_ff of {name} must be a finite number, not {self._loads_ff[name]}")
+                    raise InputError(f"loads_ff of {name} must be a finite number, not {self._loads_ff[name]}")
                 return self._loads_ff[name] * 1e-3
         if not names:
             return 0.0
-        raise ValueError(f"loads_ff must have every net that switches, and {names[0]} is missing")
+        raise InputError(f"loads_ff must have every net that switches, and {names[0]} is missing")
 
 
 def netlist_power(
@@ -157,7 +158,7 @@ def netlist_power(
     slew or load, a clock that is not positive, or a library whose energy unit cannot be right.
     """
     if not clock_mhz > 0:
-        raise ValueError(f"clock_mhz must be positive, not {clock_mhz}")
+        raise InputError(f"clock_mhz must be positive, not {clock_mhz}")
     used = {instance.cell for instance in waves.netlist.instances}
     gates = sorted(name for name in used if power.cells[name].flip_flop is None)
     if any(any(power[name].outputs.values()) for name in gates):

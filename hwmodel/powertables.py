@@ -18,6 +18,7 @@ from statistics import median
 from hwmodel.cellfunction import Expression, parse_function
 from hwmodel.cellmodel import LibraryCells
 from hwmodel.liberty import Group
+from siliquant.errors import InputError
 
 _UNIT = re.compile(r"(\d+(?:\.\d*)?)\s*([munpf]?)([a-z]+)")
 _PREFIX = {"m": 1e-3, "u": 1e-6, "n": 1e-9, "p": 1e-12, "f": 1e-15, "": 1.0}
@@ -121,10 +122,10 @@ class LibraryPower:
             elif variable == _LOAD_VARIABLE:
                 loads_pf = tuple(value * self.cells.capacitance_unit_pf for value in index)
             else:
-                raise ValueError(f"the table at line {group.line} must be over slew and load, not {variable}")
+                raise InputError(f"the table at line {group.line} must be over slew and load, not {variable}")
         values = tuple(value * unit_scale for value in group.numbers("values"))
         if len(values) != len(slews_ns) * len(loads_pf) or not all(_rising(axis) for axis in (slews_ns, loads_pf)):
-            raise ValueError(
+            raise InputError(
                 f"the table at line {group.line} must have {len(slews_ns)} x {len(loads_pf)} values over rising "
                 f"indices, not {len(values)} values"
             )
@@ -164,7 +165,7 @@ def unit(library: Group, attribute: str, symbol: str) -> float:
     text = library.text(attribute)
     match = _UNIT.fullmatch(text.strip().lower())
     if match is None or match[3] != symbol:
-        raise ValueError(f"{attribute} of {library.name} must be a number with a unit in {symbol}, not {text!r}")
+        raise InputError(f"{attribute} of {library.name} must be a number with a unit in {symbol}, not {text!r}")
     return float(match[1]) * _PREFIX[match[2]]
 
 
@@ -188,7 +189,7 @@ def check_energy_scale(power: LibraryPower, names: Sequence[str] | None = None) 
                     ratios.append(mean_pj / input_pj)
     ratio = median(ratios) if ratios else 0.0
     if not LOWEST_ENERGY_RATIO <= ratio <= HIGHEST_ENERGY_RATIO:
-        raise ValueError(
+        raise InputError(
             f"the internal energy of gates in {power.cells.library.name} must be {LOWEST_ENERGY_RATIO} to "
             f"{HIGHEST_ENERGY_RATIO} times that of their input capacitance, not {ratio:.3g} times; check its units"
         )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from siliquant.errors import InputError
+
 FLOW_VERSION = 2  # raise it when the flow gives other netlists than before: rows of older flows are then not reused
 
 ADDER_FORMS = ("cell", "logic")
@@ -36,9 +38,9 @@ class Recipe:
             (self.script, SCRIPTS, "script"),
         ):
             if value not in allowed:
-                raise ValueError(f"{field} must be one of {', '.join(allowed)}, not {value!r}")
+                raise InputError(f"{field} must be one of {', '.join(allowed)}, not {value!r}")
         if self.target is not None and not self.target > 0:
-            raise ValueError(f"target must be a positive fraction of the clock period, not {self.target}")
+            raise InputError(f"target must be a positive fraction of the clock period, not {self.target}")
 
     @property
     def name(self) -> str:
@@ -85,7 +87,7 @@ _RECIPES = {"quick": _QUICK, "normal": _NORMAL, "high": tuple(dict.fromkeys(_HIG
 def recipes(effort: str, has_adder_cell: bool) -> tuple[Recipe, ...]:
     """The recipes of one effort; those for full-adder cells only where the library has such a cell."""
     if effort not in EFFORTS:
-        raise ValueError(f"effort must be one of {', '.join(EFFORTS)}, not {effort!r}")
+        raise InputError(f"effort must be one of {', '.join(EFFORTS)}, not {effort!r}")
     return tuple(recipe for recipe in _RECIPES[effort] if has_adder_cell or recipe.adders == _GATES)
 
 

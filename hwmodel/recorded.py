@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 
 from rtl.spec import IntArray, Precision
+from siliquant.errors import InputError
 
 __all__ = [
     "PACKAGED_STREAMS",
@@ -123,12 +124,12 @@ def read_recording(path: Path) -> Recording:
         description = json.loads(text)
         if (description["format"], description["version"]) != ("siliquant-recording", 1):
             found = f"{description['format']} {description['version']}"
-            raise ValueError(f"its format must be siliquant-recording 1, not {found}")
+            raise InputError(f"its format must be siliquant-recording 1, not {found}")
         tiles = _tiles(description["tiles"], codes)
     except KeyError as error:
-        raise ValueError(f"{path} must be a recording of operands, but has no {error.args[0]}") from None
+        raise InputError(f"{path} must be a recording of operands, but has no {error.args[0]}") from None
     except (TypeError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise ValueError(f"{path} must be a recording of operands: {error}") from None
+        raise InputError(f"{path} must be a recording of operands: {error}") from None
     decisive = json.dumps(description["tiles"], sort_keys=True).encode() + codes.tobytes()
     return Recording(path.stem, hashlib.sha256(decisive).hexdigest(), description, tiles)
 
@@ -218,7 +219,7 @@ def _check_width(network: str, name: str, bits: int, known: set[int], found: lis
     if not found:
         *most, last = [str(width) for width in sorted(known)]
         widths = f"{', '.join(most)} or {last}" if most else last
-        raise ValueError(f"{name} must be {widths} in the stream {network}, which has no others recorded, not {bits}")
+        raise InputError(f"{name} must be {widths} in the stream {network}, which has no others recorded, not {bits}")
 
 
 def _sources(tiles: list[tuple[Tile, Recording]]) -> tuple[Recording, ...]:
@@ -227,15 +228,15 @@ def _sources(tiles: list[tuple[Tile, Recording]]) -> tuple[Recording, ...]:
 
 def _tiles(entries: list[dict[str, Any]], codes: np.ndarray[Any, np.dtype[np.uint8]]) -> tuple[Tile, ...]:
     if codes.dtype != np.uint8 or codes.ndim != 1:
-        raise ValueError(f"codes must be bytes in one row, not {codes.dtype} of shape {codes.shape}")
+        raise InputError(f"codes must be bytes in one row, not {codes.dtype} of shape {codes.shape}")
     for entry in entries:
         if entry.keys() != _TILE_FIELDS:
-            raise ValueError(f"a tile must have other fields: {', '.join(sorted(entry.keys() ^ _TILE_FIELDS))}")
+            raise InputError(f"a tile must have other fields: {', '.join(sorted(entry.keys() ^ _TILE_FIELDS))}")
         if not entry["weight_signed"]:
-            raise ValueError(f"the weights of {entry['name']} must be signed")
+            raise InputError(f"the weights of {entry['name']} must be signed")
     size = sum((entry["columns"] + entry["rows"]) * entry["products"] for entry in entries)
     if codes.size != size:
-        raise ValueError(f"codes must be {size} by the sizes of the tiles, not {codes.size}")
+        raise InputError(f"codes must be {size} by the sizes of the tiles, not {codes.size}")
     found, start = [], 0
     for entry in entries:
         operands = []

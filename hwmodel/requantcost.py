@@ -11,6 +11,7 @@ from hwmodel.requantstream import HEADS, PRODUCTS, RequantPlan
 from rtl.mac import UniformSpec
 from rtl.requant import LoadableSpec, MultiplierSpec, PartialSumSpec, ThresholdSpec
 from rtl.spec import Precision
+from siliquant.errors import InputError
 
 if TYPE_CHECKING:
     from hwmodel.requantmeasure import UnitMeasurement
@@ -149,7 +150,7 @@ def units(widths: Sequence[int], lanes: int, reduction_length: int = 4096) -> tu
     made = []
     for bits in widths:
         if bits not in EXACT:
-            raise ValueError(f"requant_bits must be among {', '.join(map(str, EXACT))}, not {bits}")
+            raise InputError(f"requant_bits must be among {', '.join(map(str, EXACT))}, not {bits}")
         mac = UniformSpec(weight_bits=bits, activation_bits=bits, lanes=lanes, reduction_length=reduction_length)
         width = mac.accumulator_width
         multiplier_width, offset_width, shift = EXACT[bits]

@@ -22,6 +22,7 @@ from rtl.requant import LoadableSpec, MultiplierSpec, PartialSumSpec, ThresholdS
 from rtl.requant.fit import find_thresholds
 from rtl.requant.slopes import channels_of
 from rtl.spec import signed_range, to_signed
+from siliquant.errors import InputTypeError
 
 __all__ = ["HEADS", "PRODUCTS", "RequantPlan", "RequantStimulus", "check_outputs", "example_layer", "requant_stimulus"]
 
@@ -129,7 +130,7 @@ def check_outputs(
 
 def _requantiser(spec: LoadableSpec) -> ThresholdSpec | MultiplierSpec:
     if not isinstance(spec, ThresholdSpec | MultiplierSpec):
-        raise TypeError(f"spec must be a ThresholdSpec, a MultiplierSpec or a PartialSumSpec, not {spec!r}")
+        raise InputTypeError(f"spec must be a ThresholdSpec, a MultiplierSpec or a PartialSumSpec, not {spec!r}")
     return spec
 
 

@@ -18,6 +18,7 @@ from hwmodel.library import Library
 from hwmodel.recipes import FLOW_VERSION
 from hwmodel.sta import opensta_version
 from hwmodel.synth import Synthesis
+from siliquant.errors import InputError
 
 _FLOW_SOURCES = (
     "adders.py",
@@ -114,17 +115,17 @@ class SynthesisRow:
         try:
             data = json.loads(text)
         except ValueError:
-            raise ValueError("a synthesis row must be a JSON object, and this is no JSON") from None
+            raise InputError("a synthesis row must be a JSON object, and this is no JSON") from None
         if not isinstance(data, dict):
-            raise ValueError(f"a synthesis row must be a JSON object, not {type(data).__name__}")
+            raise InputError(f"a synthesis row must be a JSON object, not {type(data).__name__}")
         known = {entry.name for entry in fields(cls)}
         if set(data) - known or (known - set(data)) - _LATER:
             wrong = ", ".join(sorted(set(data) ^ known))
-            raise ValueError(f"a synthesis row must have exactly the fields of SynthesisRow, and differs in {wrong}")
+            raise InputError(f"a synthesis row must have exactly the fields of SynthesisRow, and differs in {wrong}")
         try:
             return cls(**{**data, "parts": AreaParts(**data["parts"])})
         except TypeError:
-            raise ValueError("a synthesis row's parts must be the fields of AreaParts") from None
+            raise InputError("a synthesis row's parts must be the fields of AreaParts") from None
 
 
 def row_key(

@@ -22,6 +22,7 @@ from functools import lru_cache
 from hwmodel.cellfunction import Expression, parse_function
 from hwmodel.cellmodel import CellModel
 from hwmodel.cellverilog import delay_pairs
+from siliquant.errors import InputError
 
 __all__ = ["CellPaths", "Entry", "PathDelay", "read_sdf", "sdf_text"]
 
@@ -72,7 +73,7 @@ def read_sdf(text: str) -> dict[str, CellPaths]:
     """
     timescale = _TIMESCALE.search(text)
     if not text.lstrip().startswith("(DELAYFILE") or timescale is None:
-        raise ValueError("delays must be SDF text with a TIMESCALE, and these are not")
+        raise InputError("delays must be SDF text with a TIMESCALE, and these are not")
     unit_ns = float(timescale[1]) * _SECONDS[timescale[2]] / 1e-9
     found: dict[str, CellPaths] = {}
     cell, condition = "", None
@@ -88,13 +89,13 @@ def read_sdf(text: str) -> dict[str, CellPaths]:
         elif instance is not None:
             name = instance.replace("\\", "")
             if name in found:
-                raise ValueError(f"SDF must name each instance once, and {name} is there twice")
+                raise InputError(f"SDF must name each instance once, and {name} is there twice")
             entries = {}
             found[name] = CellPaths(cell, entries)
         elif cell_type is not None:
             cell = cell_type
         else:
-            raise ValueError(f"SDF must have absolute IOPATH delays, not {other}")
+            raise InputError(f"SDF must have absolute IOPATH delays, not {other}")
     return found
 
 
@@ -131,7 +132,7 @@ def _number(text: str, unit_ns: float) -> float | None:
     try:
         numbers = [float(number) for number in text.split(":") if number.strip()]
     except ValueError:
-        raise ValueError(f"a delay in SDF must be up to three numbers, not ({text})") from None
+        raise InputError(f"a delay in SDF must be up to three numbers, not ({text})") from None
     return sum(numbers) / len(numbers) * unit_ns if numbers else None
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from hwmodel.workload import Gemm, Role
 from rtl.spec import check_integer
+from siliquant.errors import InputError, InputTypeError
 
 __all__ = ["SensitivityTable", "default_sensitivity", "read_sensitivity"]
 
@@ -37,7 +38,7 @@ class SensitivityTable:
             if key in self.rows:
                 return self.rows[key]
         where = "" if gemm.layer is None else f" in layer {gemm.layer}"
-        raise ValueError(f"the sensitivity table must have a row for {gemm.role.value}{where}, and has none")
+        raise InputError(f"the sensitivity table must have a row for {gemm.role.value}{where}, and has none")
 
     def harm(self, gemm: Gemm, bits: int) -> float:
         """Expected harm at ``bits`` bits: sensitivity times products times 4**-bits, the noise of a uniform quantiser
@@ -59,7 +60,7 @@ def read_sensitivity(path: Path) -> SensitivityTable:
     Raises ValueError, with the file's name, where it is not one; OSError where it cannot be read.
     """
     if path.stat().st_size > _MOST_BYTES:
-        raise ValueError(f"{path} must be a sensitivity table of at most {_MOST_BYTES} bytes")
+        raise InputError(f"{path} must be a sensitivity table of at most {_MOST_BYTES} bytes")
     try:
         text = path.read_text()
         source, entries = (path.name, _csv(text)) if path.suffix == ".csv" else _json(text)
@@ -67,12 +68,12 @@ def read_sensitivity(path: Path) -> SensitivityTable:
         for entry in entries:
             key, value = _row(entry)
             if key in rows:
-                raise ValueError(f"a role and layer must have one row, and {_place(key)} has two")
+                raise InputError(f"a role and layer must have one row, and {_place(key)} has two")
             rows[key] = value
         if not rows:
-            raise ValueError("it must have at least one row")
+            raise InputError("it must have at least one row")
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{path} must be a sensitivity table: {error}") from None
+        raise InputError(f"{path} must be a sensitivity table: {error}") from None
     return SensitivityTable(source, rows)
 
 
@@ -80,9 +81,9 @@ def _json(text: str) -> tuple[str, Sequence[object]]:
     try:
         data = json.loads(text)
     except (ValueError, RecursionError):
-        raise ValueError("it is no JSON") from None
+        raise InputError("it is no JSON") from None
     if not isinstance(data, dict) or not isinstance(data.get("rows"), list) or not isinstance(data.get("source"), str):
-        raise ValueError('it must be an object with "source", a text, and "rows", a list')
+        raise InputError('it must be an object with "source", a text, and "rows", a list')
     return data["source"], data["rows"]
 
 
@@ -91,28 +92,28 @@ def _csv(text: str) -> list[dict[str, object]]:
     entries: list[dict[str, object]] = []
     for line in lines:
         if set(line) - set(_COLUMNS) or not {"role", "sensitivity"} <= set(line) or None in line.values():
-            raise ValueError(f"its columns must be {', '.join(_COLUMNS)}")
+            raise InputError(f"its columns must be {', '.join(_COLUMNS)}")
         layer, value = line.get("layer") or "", line["sensitivity"]
         try:
             entries.append({"role": line["role"], "layer": int(layer) if layer else None, "sensitivity": float(value)})
         except ValueError:
-            raise ValueError(f"layer and sensitivity must be numbers, not {layer!r} and {value!r}") from None
+            raise InputError(f"layer and sensitivity must be numbers, not {layer!r} and {value!r}") from None
     return entries
 
 
 def _row(entry: object) -> tuple[tuple[Role, int | None], float]:
     if not isinstance(entry, dict) or not {"role", "sensitivity"} <= set(entry) <= set(_COLUMNS):
-        raise ValueError(f"a row must be an object with role, sensitivity and maybe layer, not {entry!r}")
+        raise InputError(f"a row must be an object with role, sensitivity and maybe layer, not {entry!r}")
     known = {role.value: role for role in Role}
     if not isinstance(entry["role"], str) or entry["role"] not in known:
-        raise ValueError(f"role must be one of {', '.join(known)}, not {entry['role']!r}")
+        raise InputError(f"role must be one of {', '.join(known)}, not {entry['role']!r}")
     layer, value = entry.get("layer"), entry["sensitivity"]
     if layer is not None:
         check_integer("layer", layer, 0)
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError(f"sensitivity must be a number of at least 0, not {value!r}")
+        raise InputTypeError(f"sensitivity must be a number of at least 0, not {value!r}")
     if not (0 <= value < math.inf):
-        raise ValueError(f"sensitivity must be a number of at least 0, not {value}")
+        raise InputError(f"sensitivity must be a number of at least 0, not {value}")
     return (known[entry["role"]], layer), float(value)
 
 

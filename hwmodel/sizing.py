@@ -14,6 +14,7 @@ from pathlib import Path
 
 from hwmodel.library import Library
 from hwmodel.sta import OpenSta, Stage
+from siliquant.errors import InputError
 
 _MAXIMUM_MOVES = 40
 _PATIENCE = 6  # moves before progress is asked for
@@ -88,5 +89,5 @@ def apply(netlist: Path, replaced: Mapping[str, str]) -> None:
 
     text = re.sub(r"^(\s*)\w+( \\?(\S+) +\()$", change, text, flags=re.MULTILINE)
     if done != len(replaced):
-        raise ValueError(f"every replaced instance must be in {netlist.name}, but {len(replaced) - done} are not")
+        raise InputError(f"every replaced instance must be in {netlist.name}, but {len(replaced) - done} are not")
     netlist.write_text(text)

@@ -21,6 +21,7 @@ from hwmodel.cells import (
     usable_cells,
 )
 from hwmodel.liberty import Group, parse_liberty
+from siliquant.errors import InputError
 
 FORMAT = 10  # raise it when the facts or the slim copy change, so that cached ones are made again
 _LOADS_OF_A_BUFFER = 4  # the default output load, in input capacitances of the driving cell
@@ -101,16 +102,16 @@ def digest_liberty(text: str, excluded: tuple[str, ...] = (), full_adder_cell: s
     """Facts and slim text of a Liberty file.  ValueError says what a library must have and has not."""
     library = parse_liberty(text)
     if library.kind != "library":
-        raise ValueError(f"its top group must be a library, not a {library.kind}")
+        raise InputError(f"its top group must be a library, not a {library.kind}")
     chosen = list(usable_cells(library, excluded))
     cells = [cell for cell, _ in chosen]
     buffers = smallest(c for c in cells if len(c.inputs) == 1 and [t for _, t in c.outputs] == [0b10])
     inverters = smallest(c for c in cells if len(c.inputs) == 1 and [t for _, t in c.outputs] == [0b01])
     if inverters is None:
-        raise ValueError("it has no inverter among its usable cells")
+        raise InputError("it has no inverter among its usable cells")
     driver = buffers or inverters
     if not any(cell.state for cell in cells):
-        raise ValueError("it has no flip-flop among its usable cells")
+        raise InputError("it has no flip-flop among its usable cells")
     farads = _capacitance_ff(library)
     facts = Facts(
         library=library.name,
@@ -157,9 +158,9 @@ def _full_adder(cells: list[Cell], name: str | None) -> FullAdderCell | None:
         if cell.name == name:
             found = full_adder(cell)
             if found is None:
-                raise ValueError(f"full_adder must have outputs for sum and carry of three inputs; {name} has not")
+                raise InputError(f"full_adder must have outputs for sum and carry of three inputs; {name} has not")
             return found
-    raise ValueError(f"full_adder must be one of its usable cells, not {name!r}")
+    raise InputError(f"full_adder must be one of its usable cells, not {name!r}")
 
 
 def _smallest_half_adder(cells: list[Cell]) -> HalfAdderCell | None:
@@ -202,7 +203,7 @@ def _unit(library: Group, attribute: str, table: dict[str, float], default: str)
     text = library.text(attribute, default)
     scale = table.get(text.lower().replace(" ", ""))
     if scale is None:
-        raise ValueError(f"its {attribute} must be one of {', '.join(table)}, not {text!r}")
+        raise InputError(f"its {attribute} must be one of {', '.join(table)}, not {text!r}")
     return scale
 
 
@@ -211,7 +212,7 @@ def _capacitance_ff(library: Group) -> float:
     try:
         return float(values[0]) * _FARADS[values[1].lower()]
     except (ValueError, KeyError, IndexError):
-        raise ValueError(f"its capacitive_load_unit must be a number and ff or pf, not {values!r}") from None
+        raise InputError(f"its capacitive_load_unit must be a number and ff or pf, not {values!r}") from None
 
 
 def _slim(group: Group, depth: int, kept: set[int]) -> Iterator[str]:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from hwmodel.checks import positive_number
 from rtl.spec import check_integer
+from siliquant.errors import InputError
 
 __all__ = ["DEFAULT_DEVICE", "Macro", "Memory", "SramTable", "dram_pj_per_bit", "packaged_sram", "read_sram"]
 
@@ -132,33 +133,33 @@ def packaged_sram(node_nm: int = 45, device: str = DEFAULT_DEVICE) -> SramTable:
     tables = {path.stem: path for path in PACKAGED.glob("cacti7-*.json")}
     nodes = sorted({int(name.split("-")[1].removesuffix("nm")) for name in tables})
     if node_nm not in nodes:
-        raise ValueError(
+        raise InputError(
             f"node_nm must be {' or '.join(map(str, nodes))}, for which there is a table of memories, not {node_nm}; "
             "they are not scaled (python -m hwmodel.cacti makes tables of other nodes)"
         )
     devices = sorted(name.split("-", 2)[2] for name in tables if name.startswith(f"cacti7-{node_nm}nm-"))
     if device not in devices:
-        raise ValueError(f"device must be one of {', '.join(devices)}, not {device!r}")
+        raise InputError(f"device must be one of {', '.join(devices)}, not {device!r}")
     return read_sram(tables[f"cacti7-{node_nm}nm-{device}"])
 
 
 def read_sram(path: Path) -> SramTable:
     """The table in a file of hwmodel.cacti. Raises ValueError, with the file's name, where it is not one."""
     if path.stat().st_size > _MOST_BYTES:
-        raise ValueError(f"{path} must be a table of at most {_MOST_BYTES} bytes")
+        raise InputError(f"{path} must be a table of at most {_MOST_BYTES} bytes")
     try:
         data = json.loads(path.read_text())
         if not isinstance(data, dict):
-            raise ValueError("it is no object")
+            raise InputError("it is no object")
         macros = tuple(Macro(**entry) for entry in data["macros"])
         if not macros or len({(macro.words, macro.bits) for macro in macros}) < len(macros):
-            raise ValueError("it must have macros, each size once")
+            raise InputError("it must have macros, each size once")
         check_integer("node_nm", data["node_nm"], 1)
         return SramTable(str(data["name"]), data["node_nm"], str(data["source"]), macros)
     except KeyError as error:
-        raise ValueError(f"{path} must be a table of hwmodel.cacti: it lacks {error.args[0]}") from None
+        raise InputError(f"{path} must be a table of hwmodel.cacti: it lacks {error.args[0]}") from None
     except (TypeError, ValueError, RecursionError) as error:
-        raise ValueError(f"{path} must be a table of hwmodel.cacti: {error}") from None
+        raise InputError(f"{path} must be a table of hwmodel.cacti: {error}") from None
 
 
 def dram_pj_per_bit() -> tuple[float, float]:

@@ -24,15 +24,16 @@ from pathlib import Path
 
 from hwmodel.checks import positive_number
 from hwmodel.library import Library
+from siliquant.errors import InputError, ToolError
 
 _SECONDS_LIMIT = 600
 
 
-class ToolMissing(RuntimeError):  # noqa: N818 (it names a state of the machine, not a fault)
+class ToolMissing(ToolError):  # noqa: N818 (it names a state of the machine, not a fault)
     """A program the flow needs is not installed; the message says how to get it."""
 
 
-class TimingError(RuntimeError):
+class TimingError(ToolError):
     """OpenSTA refused its input; the message holds what it said."""
 
 
@@ -236,7 +237,7 @@ class OpenSta:
 def _brace(value: object) -> str:
     text = str(value)
     if re.search(r"[{}\\\n]", text):
-        raise ValueError(f"a name given to OpenSTA must have no braces or backslashes, not {text!r}")
+        raise InputError(f"a name given to OpenSTA must have no braces or backslashes, not {text!r}")
     return "{" + text + "}"
 
 

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from hwmodel.row import SynthesisRow
+from siliquant.errors import InputError
 from siliquant.files import cache_dir, write_atomically
 
 PACKAGED_ROWS = Path(__file__).resolve().parent / "data" / "rows"
@@ -106,7 +107,7 @@ class RowStore:
 
     def _path(self, key: str) -> Path:
         if not _KEY.fullmatch(key):
-            raise ValueError(f"a row's key must be 64 hexadecimal digits, not {key!r}")
+            raise InputError(f"a row's key must be 64 hexadecimal digits, not {key!r}")
         return self.folder / key[:2] / f"{key}.json"
 
     def _alias_path(self, key: str) -> Path:

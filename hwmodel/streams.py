@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from hwmodel.recorded import Recording, pairs_of, recorded_networks, sums_of
 from rtl.spec import IntArray, Precision
+from siliquant.errors import InputError, InputTypeError
 
 __all__ = ["LSQ_GAUSSIAN", "STREAM_NAMES", "UNIFORM", "Stream", "pack"]
 
@@ -41,9 +42,9 @@ class Stream:
 
     def __post_init__(self) -> None:
         if self.name not in STREAM_NAMES:
-            raise ValueError(f"stream must be one of {', '.join(STREAM_NAMES)}, not {self.name!r}")
+            raise InputError(f"stream must be one of {', '.join(STREAM_NAMES)}, not {self.name!r}")
         if _integer("seed", self.seed) < 0:
-            raise ValueError(f"seed must not be negative, but it was {self.seed}")
+            raise InputError(f"seed must not be negative, but it was {self.seed}")
 
     @property
     def label(self) -> str:
@@ -69,7 +70,7 @@ class Stream:
         cycles_of_sum: the cycles of a sum, by its length. ValueError for a precision or stream that is not recorded.
         """
         if not self.recorded:
-            raise ValueError(f"stream must be one of {', '.join(STREAM_NAMES[2:])} to have sums, not {self.name!r}")
+            raise InputError(f"stream must be one of {', '.join(STREAM_NAMES[2:])} to have sums, not {self.name!r}")
         return sums_of(pairs_of(self.name, precision)[0], cycles, cycles_of_sum, self.seed)
 
     def codes(self, steps: int, lanes: int, bits: int, *, signed: bool, operand: str) -> NDArray[np.int64]:
@@ -83,9 +84,9 @@ class Stream:
         """
         for name, value in (("steps", steps), ("lanes", lanes), ("bits", bits)):
             if _integer(name, value) < 1:
-                raise ValueError(f"{name} must be at least 1, not {value}")
+                raise InputError(f"{name} must be at least 1, not {value}")
         if bits > 16:
-            raise ValueError(f"bits must be at most 16, not {bits}")
+            raise InputError(f"bits must be at most 16, not {bits}")
         if self.recorded:
             return self._recorded_codes(steps, lanes, bits, signed, operand)
         seeds = np.random.SeedSequence(self.seed, spawn_key=tuple(operand.encode()))
@@ -95,9 +96,9 @@ class Stream:
 
     def _recorded_codes(self, steps: int, lanes: int, bits: int, signed: bool, operand: str) -> NDArray[np.int64]:
         if operand not in ("weights", "activations"):
-            raise ValueError(f"operand must be weights or activations in the stream {self.name}, not {operand!r}")
+            raise InputError(f"operand must be weights or activations in the stream {self.name}, not {operand!r}")
         if operand == "weights" and not signed:
-            raise ValueError(f"weights must be signed in the stream {self.name}, not unsigned")
+            raise InputError(f"weights must be signed in the stream {self.name}, not unsigned")
         sums = self.sums(Precision(bits, bits, signed), steps, lambda length: -(-length // lanes))
         rows = [np.zeros((0, lanes), np.int64)]
         for both in sums:
@@ -127,7 +128,7 @@ def _integer(name: str, value: object) -> int:
     try:
         return operator.index(value)  # type: ignore[arg-type]
     except TypeError:
-        raise TypeError(f"{name} must be an integer, not {value!r}") from None
+        raise InputTypeError(f"{name} must be an integer, not {value!r}") from None
 
 
 def _uniform(raw: NDArray[np.uint64], bits: int, signed: bool) -> NDArray[np.uint64]:
@@ -137,7 +138,7 @@ def _uniform(raw: NDArray[np.uint64], bits: int, signed: bool) -> NDArray[np.uin
 def _lsq_gaussian(raw: NDArray[np.uint64], bits: int, signed: bool) -> NDArray[np.intp]:
     """Codes counted from the lowest one, by inverting the cumulative distribution of the codes."""
     if signed and bits == 1:
-        raise ValueError("bits must be at least 2 for signed lsq-gaussian codes, not 1")
+        raise InputError("bits must be at least 2 for signed lsq-gaussian codes, not 1")
     highest = (1 << (bits - 1)) - 1 if signed else (1 << bits) - 1
     lowest = -highest - 1 if signed else 0
     mean_magnitude = sqrt(2 / pi) if signed else sqrt(1 / (2 * pi))  # E|v|, E max(v, 0) at unit deviation

@@ -24,6 +24,7 @@ from hwmodel.recipes import AREA_SCRIPTS, Recipe, fastest, rounds
 from hwmodel.selection import Netlist, select
 from hwmodel.sizing import apply
 from hwmodel.sta import OpenSta, Timing, ToolMissing
+from siliquant.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -117,9 +118,9 @@ class Workspace:
         progress: Callable[[str], None] | None = None,
     ) -> None:
         if not re.fullmatch(r"[A-Za-z_]\w*", top):
-            raise ValueError(f"top must be a plain Verilog module name, not {top!r}")
+            raise InputError(f"top must be a plain Verilog module name, not {top!r}")
         if jobs is not None and jobs < 1:
-            raise ValueError(f"jobs must be at least 1, not {jobs}")
+            raise InputError(f"jobs must be at least 1, not {jobs}")
         self._verilog, self._top, self._library, self._clock = verilog, top, library, clock
         self._jobs = jobs or os.cpu_count() or 1
         self._progress = progress

@@ -20,6 +20,7 @@ from hwmodel.options import (
 )
 from rtl.options import DesignParser
 from siliquant.cli import run
+from siliquant.errors import InputError
 from siliquant.options import add_format, add_jobs, add_out_folder, positive, read_jobs
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         with Console(stderr=True).status(f"synthesising {spec.name}"):
             row = _row(options, spec, plan, bench)
     except (SynthesisError, TimingError) as error:
-        raise ValueError(f"{library.path}: {error}") from error
+        raise InputError(f"{library.path}: {error}") from error
     if options.format == "json":
         print(json.dumps({"name": spec.name, **asdict(row)}, indent=1))
     else:

@@ -16,6 +16,7 @@ from rtl.array import Architecture, ArraySpec
 from rtl.array.passes import Codes, Pass, plan_passes
 from rtl.requant.spec import RequantSpec
 from rtl.spec import MacSpec, Precision
+from siliquant.errors import InputError
 
 __all__ = ["Blocks", "Grids", "IntArray", "Matrices", "TileWords", "Timing", "needed_words", "tile_words"]
 
@@ -107,7 +108,7 @@ def tile_words(mac: MacSpec, k: int, passes: tuple[Pass, ...]) -> list[TileWords
     """Of sums of ``k`` products, for each pass. Raises ValueError where the accumulator does not hold such sums."""
     if k > mac.reduction_length:
         most = f"{mac.reduction_length} products (reduction_length)"
-        raise ValueError(f"the reduction must have at most {most}, not {k}")
+        raise InputError(f"the reduction must have at most {most}, not {k}")
     return [TileWords(-(-k // mac.products_per_step(each.precision)), *_planes(mac, each.precision)) for each in passes]
 
 
@@ -140,7 +141,7 @@ class Blocks:
         for name, need, depth in needs:
             if (depth < need).any():
                 size = f"one tile with sums of {product.k} products"
-                raise ValueError(f"{name} must be at least {need} words for {size}, not {int(depth.min())}")
+                raise InputError(f"{name} must be at least {need} words for {size}, not {int(depth.min())}")
         fit = grids.result_depth // grids.rows
         column_tiles = np.minimum(grids.weight_depth // needs[1][1], -(-product.n // grids.columns))
         column_tiles = np.minimum(column_tiles, fit)

@@ -15,6 +15,7 @@ import numpy as np
 from hwmodel.tiles import Blocks, Grids, IntArray, Matrices, TileWords, Timing, tile_words
 from rtl.array import Architecture
 from rtl.array.passes import width_of_results
+from siliquant.errors import InputError
 
 __all__ = ["Overlap", "Tally", "cycles_of", "tally"]
 
@@ -105,7 +106,7 @@ class _Schedule:
         self.words = tile_words(timing.mac, product.k, self.passes)
         width = width_of_results(self.passes, product.k)
         if width > timing.result_width:
-            raise ValueError(
+            raise InputError(
                 f"result_width must be at least {width} bits for sums of {product.k} products in {len(self.passes)} "
                 f"passes, not {timing.result_width}"
             )

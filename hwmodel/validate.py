@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from hwmodel.options import add_cost_models, add_library
 from siliquant.cli import Parser, run
+from siliquant.errors import InputError
 from siliquant.options import add_format
 
 if TYPE_CHECKING:
@@ -132,14 +133,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     options = parser().parse_args(arguments)
     if not options.worst.isdecimal():
-        raise ValueError(f"worst must be an integer of at least 0, not {options.worst!r}")
+        raise InputError(f"worst must be an integer of at least 0, not {options.worst!r}")
     from hwmodel.calibration import PACKAGED_CALIBRATION
     from hwmodel.validationtables import markdown, print_tables, validated
 
     folder = options.calibration or PACKAGED_CALIBRATION
     names = options.library or sorted(path.stem for path in folder.glob("*.csv"))
     if not names:
-        raise ValueError(f"calibration must be a folder of tables, but {folder} holds none")
+        raise InputError(f"calibration must be a folder of tables, but {folder} holds none")
     found = {name: validated(folder / f"{name}.csv", options.cost_models) for name in names}
     if options.format == "markdown":
         sys.stdout.write(markdown(found, options.by, int(options.worst)))

@@ -12,6 +12,7 @@ from hwmodel.model import LibraryModel
 from hwmodel.modelfile import load_model
 from hwmodel.validate import Errors, Prediction, errors_by, predictions
 from rtl.array import CoreSpec
+from siliquant.errors import InputError
 
 __all__ = [
     "TARGETS",
@@ -46,7 +47,7 @@ def points_of(table: CalibrationTable) -> list[Point]:
     """The points of a table. Raises ValueError where glitches were not simulated."""
     rows = table.rows
     if rows["glitch_pj"].isna().any():
-        raise ValueError("every row must have its glitch energy: calibrate where Icarus Verilog is installed")
+        raise InputError("every row must have its glitch energy: calibrate where Icarus Verilog is installed")
     return [
         Point(
             spec=spec,

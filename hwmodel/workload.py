@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rtl.spec import check_integer
+from siliquant.errors import InputError, InputTypeError
 
 __all__ = [
     "Gemm",
@@ -135,7 +136,7 @@ class Gemm:
         _check_text("name", self.name)
         for field, kind in (("role", Role), ("precision_class", PrecisionClass)):
             if not isinstance(getattr(self, field), kind):
-                raise TypeError(f"{field} must be a {kind.__name__}, not {getattr(self, field)!r}")
+                raise InputTypeError(f"{field} must be a {kind.__name__}, not {getattr(self, field)!r}")
         if self.layer is not None:
             check_integer("layer", self.layer, 0)
         check_integer("call", self.call, 0)
@@ -143,9 +144,9 @@ class Gemm:
             check_integer(field, getattr(self, field), 1)
         for field in ("activation_signed", "static", "bias", "feeds_gemm"):
             if not isinstance(getattr(self, field), bool):
-                raise TypeError(f"{field} must be a bool, not {getattr(self, field)!r}")
+                raise InputTypeError(f"{field} must be a bool, not {getattr(self, field)!r}")
         if self.role is Role.PROJECTION and self.k % self.heads:
-            raise ValueError(f"k must be a multiple of the {self.heads} heads of a projection, not {self.k}")
+            raise InputError(f"k must be a multiple of the {self.heads} heads of a projection, not {self.k}")
 
     @property
     def macs(self) -> int:
@@ -182,12 +183,12 @@ class Workload:
 
     def __post_init__(self) -> None:
         if not self.gemms:
-            raise ValueError(f"a workload must have at least one GEMM, and {self.name} has none")
+            raise InputError(f"a workload must have at least one GEMM, and {self.name} has none")
         seen: dict[str, int] = {}
         for gemm in self.gemms:
             expected = seen.get(gemm.name, 0)
             if gemm.call != expected:
-                raise ValueError(f"call of {gemm.name} must be {expected}, not {gemm.call}")
+                raise InputError(f"call of {gemm.name} must be {expected}, not {gemm.call}")
             seen[gemm.name] = expected + 1
 
     def __hash__(self) -> int:
@@ -232,53 +233,53 @@ def load_workload(name: str) -> Workload:
     (197, 64, 197, 3)
     """
     if name not in workload_names():
-        raise ValueError(f"model must be one of {', '.join(workload_names())}, not {name!r}")
+        raise InputError(f"model must be one of {', '.join(workload_names())}, not {name!r}")
     return read_workload(PACKAGED / f"{name}.json")
 
 
 def read_workload(path: Path) -> Workload:
     """The workload in a file of qat.trace. Raises ValueError, with the file's name, where it is not one."""
     if path.stat().st_size > _MOST_BYTES:
-        raise ValueError(f"{path} must be a workload of at most {_MOST_BYTES} bytes, not {path.stat().st_size}")
+        raise InputError(f"{path} must be a workload of at most {_MOST_BYTES} bytes, not {path.stat().st_size}")
     try:
         data = json.loads(path.read_text())
         if not isinstance(data, dict) or data.get("format") != FORMAT:
-            raise ValueError(f"its format must be {FORMAT!r}")
+            raise InputError(f"its format must be {FORMAT!r}")
         found = Workload(
             name=str(data["name"]),
             gemms=tuple(_gemm(entry) for entry in data["gemms"]),
             provenance={key: value for key, value in data.items() if key != "gemms"},
         )
         if found.macs != data["macs"]:
-            raise ValueError(f"macs must be the sum over its GEMMs, {found.macs}, not {data['macs']}")
+            raise InputError(f"macs must be the sum over its GEMMs, {found.macs}, not {data['macs']}")
     except KeyError as error:
-        raise ValueError(f"{path} must be a workload of qat.trace: it lacks {error.args[0]}") from None
+        raise InputError(f"{path} must be a workload of qat.trace: it lacks {error.args[0]}") from None
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{path} must be a workload of qat.trace: {error}") from None
+        raise InputError(f"{path} must be a workload of qat.trace: {error}") from None
     return found
 
 
 def _gemm(entry: object) -> Gemm:
     if not isinstance(entry, dict):
-        raise TypeError(f"a GEMM must be an object, not {entry!r}")
+        raise InputTypeError(f"a GEMM must be an object, not {entry!r}")
     values = dict(entry)
     roles = [role.value for role in Role]
     if values.get("role") not in roles:
-        raise ValueError(f"role must be one of {', '.join(roles)}, not {values.get('role')!r}")
+        raise InputError(f"role must be one of {', '.join(roles)}, not {values.get('role')!r}")
     values["role"] = Role(values["role"])
     ends = values.pop("ends")
     if not isinstance(ends, bool):
-        raise TypeError(f"ends must be a bool, not {ends!r}")
+        raise InputTypeError(f"ends must be a bool, not {ends!r}")
     values["precision_class"] = PrecisionClass.ENDS if ends else PrecisionClass.BODY
     known = {field.name for field in fields(Gemm)}
     if set(values) != known:
-        raise ValueError(f"a GEMM must have the fields of qat.trace, and differs in {_names(set(values) ^ known)}")
+        raise InputError(f"a GEMM must have the fields of qat.trace, and differs in {_names(set(values) ^ known)}")
     return Gemm(**values)
 
 
 def _check_text(field: str, value: object) -> None:
     if not isinstance(value, str) or not value:
-        raise TypeError(f"{field} must be a text, not {value!r}")
+        raise InputTypeError(f"{field} must be a text, not {value!r}")
 
 
 def _names(names: set[str]) -> str:

@@ -18,6 +18,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from siliquant.errors import InputError
+
 from .fakequant import RELATIVE_FLOOR, gradient_factor
 from .granularity import PER_TENSOR, Granularity, Layout
 from .quantizer import Quantizer
@@ -88,7 +90,7 @@ class ElasticBinarizer(Quantizer):
     def check_bits(bits: int) -> None:
         """ValueError unless 1."""
         if bits != 1:
-            raise ValueError(f"bits of a binary quantiser must be 1, not {bits}")
+            raise InputError(f"bits of a binary quantiser must be 1, not {bits}")
 
     def forward(self, x: Tensor) -> Tensor:
         layout = self.layout(x)

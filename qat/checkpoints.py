@@ -22,6 +22,7 @@ from transformers.utils import logging
 from qat import timm_names
 from qat.models.presets import check_labels, config_from_dict, model_class
 from qat.models.presets import preset as preset_of
+from siliquant.errors import InputError
 
 __all__ = ["load_pretrained"]
 
@@ -79,14 +80,14 @@ def load_pretrained(
     if num_labels is not None:
         check_labels(num_labels)
     if preset is not None and config is not None:
-        raise ValueError("either preset or config must be given, not both")
+        raise InputError("either preset or config must be given, not both")
     wanted = preset_of(preset).config if preset is not None else config
     if source.is_dir():
         return _load_folder(source, wanted, num_labels, new_head).train(False)
     if not source.is_file():
-        raise ValueError(f"{source} must be a checkpoint file or a Hugging Face folder, but there is neither")
+        raise InputError(f"{source} must be a checkpoint file or a Hugging Face folder, but there is neither")
     if wanted is None:
-        raise ValueError(f"{source} does not say its architecture: a preset or a configuration must be given with it")
+        raise InputError(f"{source} does not say its architecture: a preset or a configuration must be given with it")
     return _load_file(source, wanted, num_labels, new_head).train(False)
 
 
@@ -104,7 +105,7 @@ def _load_folder(
             kind = model_class(str(values.get("model_type")), architecture)
         config = config_from_dict(kind, values)
     except ValueError as error:
-        raise ValueError(f"{folder / 'config.json'} cannot be used: {error}") from error
+        raise InputError(f"{folder / 'config.json'} cannot be used: {error}") from error
     if wanted is not None:
         _check_structure(folder, config, wanted)
     if is_classifier:
@@ -125,7 +126,7 @@ def _load_file(file: Path, wanted: PreTrainedConfig, num_labels: int | None, new
         _check_labels(file, found, num_labels, new_head)
     labels = num_labels if num_labels is not None else found
     if labels is None:
-        raise ValueError(f"{file} has no classifier: num_labels must be given, with new_head=True")
+        raise InputError(f"{file} has no classifier: num_labels must be given, with new_head=True")
     config = copy.deepcopy(wanted)
     config.num_labels = labels
     config.architectures = [kind.__name__]
@@ -155,7 +156,7 @@ def _hugging_face(
                 ignore_mismatched_sizes=True,
             )
     except _UNREADABLE as error:
-        raise ValueError(f"{source} cannot be read as weights of a {kind.__name__}: {_short(error)}") from error
+        raise InputError(f"{source} cannot be read as weights of a {kind.__name__}: {_short(error)}") from error
     model, report = loaded
     missing, unexpected = set(report["missing_keys"]), set(report["unexpected_keys"])
     shapes = {name: (tuple(expected), tuple(found)) for name, found, expected in report["mismatched_keys"]}
@@ -166,7 +167,7 @@ def _hugging_face(
     _check_names(source, kind, missing, unexpected)
     _check_shapes(source, shapes)
     if report["error_msgs"]:
-        raise ValueError(f"{source} cannot be read as weights of a {kind.__name__}: {report['error_msgs'][0]}")
+        raise InputError(f"{source} cannot be read as weights of a {kind.__name__}: {report['error_msgs'][0]}")
     if new_head:
         _renew_head(model)
     model.config.architectures = [kind.__name__]
@@ -202,11 +203,11 @@ def _read_config(file: Path) -> dict[str, Any]:
     try:
         values = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise ValueError(f"{file.parent} must hold a config.json, but it does not") from error
+        raise InputError(f"{file.parent} must hold a config.json, but it does not") from error
     except (OSError, ValueError, RecursionError) as error:
-        raise ValueError(f"{file} cannot be read as JSON: {_short(error)}") from error
+        raise InputError(f"{file} cannot be read as JSON: {_short(error)}") from error
     if not isinstance(values, dict):
-        raise ValueError(f"{file} must hold a JSON object, not {type(values).__name__}")
+        raise InputError(f"{file} must hold a JSON object, not {type(values).__name__}")
     return values
 
 
@@ -219,21 +220,21 @@ def _read_tensors(file: Path) -> dict[str, Tensor]:
             with _quietly():
                 state = torch.load(file, map_location="cpu", weights_only=True)
     except _UNREADABLE as error:
-        raise ValueError(f"{file} cannot be read as a checkpoint: {_short(error)}") from error
+        raise InputError(f"{file} cannot be read as a checkpoint: {_short(error)}") from error
     for wrapper in ("model", "state_dict"):
         if isinstance(state, dict) and isinstance(state.get(wrapper), dict):
             state = state[wrapper]
     if not isinstance(state, dict) or not state:
-        raise ValueError(f"{file} must hold a state dict, names with tensors, but it does not")
+        raise InputError(f"{file} must hold a state dict, names with tensors, but it does not")
     for name, value in state.items():
         if not isinstance(name, str) or not isinstance(value, Tensor):
-            raise ValueError(f"{file} must hold names with tensors, but {name!r} is a {type(value).__name__}")
+            raise InputError(f"{file} must hold names with tensors, but {name!r} is a {type(value).__name__}")
     if all(name.startswith("module.") for name in state):  # as torch's DistributedDataParallel names them
         state = {name.removeprefix("module."): value for name, value in state.items()}
     for name, value in state.items():
         counts = timm_names.is_buffer(name) or name.endswith(("position_ids", "num_batches_tracked"))
         if not (counts or value.is_floating_point()):
-            raise ValueError(f"{file}: {name} must be floating-point, not {value.dtype}")
+            raise InputError(f"{file}: {name} must be floating-point, not {value.dtype}")
     return state
 
 
@@ -242,12 +243,12 @@ def _check_structure(folder: Path, config: PreTrainedConfig, wanted: PreTrainedC
     for field in _STRUCTURE:
         # Through JSON, where tuples and lists are one.
         if json.dumps(found.get(field)) != json.dumps(expected.get(field)):
-            raise ValueError(f"{folder} has {field} {found.get(field)!r}, but {expected.get(field)!r} is asked for")
+            raise InputError(f"{folder} has {field} {found.get(field)!r}, but {expected.get(field)!r} is asked for")
 
 
 def _check_labels(source: Path, found: int | None, num_labels: int | None, new_head: bool) -> None:
     if num_labels is not None and num_labels != found and not new_head:
-        raise ValueError(
+        raise InputError(
             f"{source} is a checkpoint for {found} labels, but num_labels is {num_labels}; "
             "only with new_head=True, a fresh classifier, may they differ"
         )
@@ -258,7 +259,7 @@ def _check_names(
 ) -> None:
     faults = [f"{what} {_first(names)}" for what, names in (("missing", missing), ("unexpected", unexpected)) if names]
     if faults:
-        raise ValueError(f"{source} does not have the weights of the {kind.__name__}: {'; '.join(faults)}")
+        raise InputError(f"{source} does not have the weights of the {kind.__name__}: {'; '.join(faults)}")
 
 
 def _check_shapes(source: Path, shapes: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]]) -> None:
@@ -266,7 +267,7 @@ def _check_shapes(source: Path, shapes: Mapping[str, tuple[tuple[int, ...], tupl
     for name in sorted(shapes):
         expected, found = shapes[name]
         others = f" ({len(shapes) - 1} more differ)" if len(shapes) > 1 else ""
-        raise ValueError(f"{source}: {name} must have the shape {expected}, not {found}{others}")
+        raise InputError(f"{source}: {name} must have the shape {expected}, not {found}{others}")
 
 
 def _first(names: Collection[str]) -> str:

@@ -19,6 +19,8 @@ from transformers.models.deit.modeling_deit import DeiTAttention, DeiTMLP
 from transformers.models.swin.modeling_swin import SwinAttention, SwinMLP, SwinPatchMerging
 from transformers.models.vit.modeling_vit import ViTAttention, ViTMLP
 
+from siliquant.errors import InputError
+
 from .binary import ElasticBinarizer
 from .gemm import Engine
 from .granularity import Granularity, PerChannel, PerHead, PerTensor
@@ -48,7 +50,7 @@ def quantize_model(model: PreTrainedModel, scheme: Scheme, *, fit_weights: bool 
             matches no GEMM of it.
     """
     if gemms(model):
-        raise ValueError("the model must not be quantised yet")
+        raise InputError("the model must not be quantised yet")
     builder = _Builder(model, scheme)
     for name, module in list(model.named_modules()):
         if isinstance(module, _PROJECTIONS):
@@ -76,9 +78,9 @@ def quantize_model(model: PreTrainedModel, scheme: Scheme, *, fit_weights: bool 
         elif isinstance(module, nn.Linear):
             builder.linear(name, (_parent(name) or "pooled tokens",), first_or_last=True)
     if not builder.names:
-        raise ValueError(f"a model of class {type(model).__name__} has no layer that can be quantised")
+        raise InputError(f"a model of class {type(model).__name__} has no layer that can be quantised")
     if unused := scheme.unused(builder.names):
-        raise ValueError(f"overrides must match a GEMM of the model, but {', '.join(unused)} match none")
+        raise InputError(f"overrides must match a GEMM of the model, but {', '.join(unused)} match none")
     if fit_weights:
         for weight, quantizer in weight_quantizers(model).values():
             quantizer.fit(weight)
@@ -124,7 +126,7 @@ def calibrate(model: nn.Module, batches: Iterable[dict[str, Tensor]]) -> None:
             model(**batch)
             seen += 1
         if not seen:
-            raise ValueError("calibration needs at least one batch of training samples, not 0")
+            raise InputError("calibration needs at least one batch of training samples, not 0")
         for quantizer in activations:
             quantizer.end_search()
     finally:
@@ -138,7 +140,7 @@ def integer_engine(model: nn.Module, engine: Engine) -> Iterator[None]:
     """Inside, every GEMM of the quantised `model` goes through `engine` as integers.  Evaluation only."""
     layers = list(gemms(model).values())
     if not layers:
-        raise ValueError("the model must be quantised to be computed with integers")
+        raise InputError("the model must be quantised to be computed with integers")
     modes = _modes(model)
     model.eval()
     for layer in layers:
@@ -220,7 +222,7 @@ class _Builder:
     ) -> None:
         old = self.model.get_submodule(name)
         if not isinstance(old, nn.Linear):
-            raise ValueError(f"{name} must be a linear layer, not {type(old).__name__}")
+            raise InputError(f"{name} must be a linear layer, not {type(old).__name__}")
         widths = self.scheme.widths(name, first_or_last=first_or_last)
         reduced = reduced_heads if self.scheme.output_by_head else None
         heads = (output_heads, 0) if output_heads else (reduced, 1) if reduced else None
@@ -240,7 +242,7 @@ class _Builder:
         assert isinstance(old, nn.Conv2d)
         widths = self.scheme.widths(name, first_or_last=True)
         if widths.activation_bits == 1 and old.padding != (0, 0):
-            raise ValueError(f"activation_bits of {name} must be from 2 to 8, not 1: its padding is a code of 0")
+            raise InputError(f"activation_bits of {name} must be from 2 to 8, not 1: its padding is a code of 0")
         weight_quantizer = self.weight_quantizer(name, widths.weight_bits, old.weight, None)
         input_quantizer = self.activation_quantizer(name, widths.activation_bits, signed=True)
         self._replace(name, QuantConv2d(old, name, (_parent(name),), weight_quantizer, input_quantizer))
@@ -300,4 +302,4 @@ class _Builder:
 
 def _check_heads(name: str, bits: Bits, groups: int, what: str) -> None:
     if isinstance(bits, tuple) and len(bits) != groups:
-        raise ValueError(f"{what} of {name} must be one number or {groups}, one a head, not {len(bits)}")
+        raise InputError(f"{what} of {name} must be one number or {groups}, one a head, not {len(bits)}")

@@ -21,6 +21,7 @@ from qat.images import ArrayImages, ImageSplit, class_names, open_folder
 from qat.names import DATA
 from qat.text import Sentences, TextSplit, find_task, movie_reviews, read_glue, tokenise
 from qat.views import ORDER_STREAM, SPLIT_STREAM, CentreCrop, Policy, RandomResizedCrop, Shift, Views, uniforms
+from siliquant.errors import InputError, InputTypeError
 from siliquant.files import cache_dir, write_atomically
 
 __all__ = ["DATA", "Data", "batches", "epoch_indices", "open_data"]
@@ -72,9 +73,9 @@ def open_data(
     goes. Raises ValueError for an unknown name or where the data are not as they must be.
     """
     if limit is not None and limit < 1:
-        raise ValueError(f"limit must be an integer of at least 1, not {limit}")
+        raise InputError(f"limit must be an integer of at least 1, not {limit}")
     if image_size is not None and image_size < 1:
-        raise ValueError(f"image_size must be at least 1 pixel, not {image_size}")
+        raise InputError(f"image_size must be at least 1 pixel, not {image_size}")
     if name.endswith(_VALIDATION):
         whole = open_data(
             name.removesuffix(_VALIDATION),
@@ -93,7 +94,7 @@ def open_data(
         return _folder(name, Path(rest), image_size or _FOLDER_SIZE, limit)
     if kind == "glue" and task and folder:
         return _glue(name, task, Path(folder), tokenizer or _packaged_tokenizer(), max_length, limit)
-    raise ValueError(f"the data must be one of {', '.join(DATA)}, not {name!r}")
+    raise InputError(f"the data must be one of {', '.join(DATA)}, not {name!r}")
 
 
 def epoch_indices(n: int, seed: int, epoch: int) -> NDArray[np.int64]:
@@ -126,7 +127,7 @@ class _Fetched(Dataset[Any]):
         indices, views = entry
         if isinstance(self.split, TextSplit):
             if views is not None:
-                raise TypeError("views must be None, since texts have no views")
+                raise InputTypeError("views must be None, since texts have no views")
             return self.split.fetch(indices)
         return self.split.fetch(indices, views)
 
@@ -136,7 +137,7 @@ def _validation(data: Data) -> Data:
     labels = data.train.labels if data.classes else np.zeros(len(data.train.labels))
     train, test = _split(labels)
     if not len(test):
-        raise ValueError(f"{data.name} must have at least 3 training samples of a class to split, not {len(labels)}")
+        raise InputError(f"{data.name} must have at least 3 training samples of a class to split, not {len(labels)}")
     return replace(data, name=data.name + _VALIDATION, train=data.train.take(train), test=data.train.take(test))
 
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import torch
 import torch.distributed as dist
 
+from siliquant.errors import InputError
+
 from .evaluate import Evaluation
 
 __all__ = ["Processes", "device_named", "processes"]
@@ -47,7 +49,7 @@ def device_named(name: str) -> torch.device:
     """The device of this process for auto, cpu or cuda.  ValueError when there is no GPU for cuda."""
     available = torch.cuda.is_available()
     if name == "cuda" and not available:
-        raise ValueError("device must be cpu or auto where PyTorch finds no GPU, not 'cuda'")
+        raise InputError("device must be cpu or auto where PyTorch finds no GPU, not 'cuda'")
     if available and name != "cpu":
         return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
     return torch.device("cpu")

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from siliquant.cli import run
+from siliquant.errors import InputError
 from siliquant.options import integer
 
 from .data import Data, batches, open_data
@@ -147,7 +148,7 @@ def open_run_data(record: Any) -> Data:
         limit=options["limit"],
     )
     if data.test.fingerprint != record.data["test_fingerprint"]:
-        raise ValueError(
+        raise InputError(
             f"{record.data['name']} must hold the test samples of the run ({record.data['test_fingerprint'][:12]}), "
             f"not others ({data.test.fingerprint[:12]})"
         )

@@ -15,6 +15,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from siliquant.cli import run
+from siliquant.errors import InputError
 
 from .convert import quantizers
 from .evaluate import inputs_of, open_run_data, split_batches
@@ -118,10 +119,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     options = parser().parse_args(arguments)
     if options.samples is not None and options.samples < 0:
-        raise ValueError(f"samples must be at least 0, not {options.samples}")
+        raise InputError(f"samples must be at least 0, not {options.samples}")
     model, record = load_run(options.checkpoint)
     if record.scheme is None:
-        raise ValueError(f"{options.checkpoint} must be a quantised run to have integers; it is at full precision")
+        raise InputError(f"{options.checkpoint} must be a quantised run to have integers; it is at full precision")
     IntegerModel.from_quantized(
         model, record.scheme, {"data": dict(record.data), "options": dict(record.options)}
     ).save(options.out)

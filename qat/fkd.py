@@ -28,6 +28,7 @@ from qat.data import Data
 from qat.images import FolderImages
 from qat.softlabel_store import Settings, Shard, fill_store, records, stored_views
 from qat.views import Views
+from siliquant.errors import InputError
 
 __all__ = ["FkdLabels", "import_fkd", "read_fkd"]
 
@@ -53,12 +54,12 @@ def read_fkd(path: Path, classes: int) -> FkdLabels:
         found = _labels(labels, classes)
         views = Views(coordinates.astype(np.float32), flips.reshape(-1).astype(np.bool_))
         if not (np.isfinite(views.boxes).all() and (views.boxes[:, 2:] > 0).all() and np.abs(views.boxes).max() <= 2):
-            raise ValueError("its coordinates must be fractions of the image")
+            raise InputError("its coordinates must be fractions of the image")
         if len(views) != len(found[0]) or not len(views):
-            raise ValueError(f"it must have labels for {len(views)} crops, not {len(found[0])}")
+            raise InputError(f"it must have labels for {len(views)} crops, not {len(found[0])}")
     except (ValueError, TypeError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ValueError(f"{path} is not an FKD label file that can be read: {reason}") from error
+        raise InputError(f"{path} is not an FKD label file that can be read: {reason}") from error
     return FkdLabels(views, *found)
 
 
@@ -80,7 +81,7 @@ def import_fkd(
     """
     split = data.train
     if not isinstance(split, FolderImages):
-        raise ValueError(f"FKD labels are of images in folders, but {data.name} is not: use imagefolder:DIR")
+        raise InputError(f"FKD labels are of images in folders, but {data.name} is not: use imagefolder:DIR")
     root = folder / "train" if (folder / "train").is_dir() else folder
     classes = len(data.classes)
     first = read_fkd(_label_file(root, split, 0), classes)
@@ -102,9 +103,9 @@ def import_fkd(
             path = _label_file(root, split, index)
             labels = read_fkd(path, classes)
             if len(labels.views) < shard.end_crop:
-                raise ValueError(f"{path} must have at least {shard.end_crop} crops, not {len(labels.views)}")
+                raise InputError(f"{path} must have at least {shard.end_crop} crops, not {len(labels.views)}")
             if labels.classes.shape[1] < kept:
-                raise ValueError(f"{path} must have at least {kept} labels a crop, not {labels.classes.shape[1]}")
+                raise InputError(f"{path} must have at least {kept} labels a crop, not {labels.classes.shape[1]}")
             views = stored_views(labels.views[part], settings.box_type)
             found[index - shard.first_image] = records(
                 settings, views, labels.probabilities[part, :kept], labels.classes[part, :kept]
@@ -119,7 +120,7 @@ def _label_file(root: Path, split: FolderImages, index: int) -> Path:
     name = PurePosixPath(split.path(index).relative_to(split.folder).as_posix())
     path = root / name.parent / f"{name.name.split('.')[0]}.tar"
     if not path.is_file():
-        raise ValueError(f"{path} is missing: it must hold the FKD labels of {split.path(index)}")
+        raise InputError(f"{path} is missing: it must hold the FKD labels of {split.path(index)}")
     return path
 
 
@@ -138,12 +139,12 @@ def _labels(labels: NDArray[Any], classes: int) -> tuple[NDArray[np.float32], ND
             top /= top.sum(axis=1, keepdims=True)
         numbers = np.tile(np.arange(classes), (len(top), 1))
     else:
-        raise ValueError(f"its labels must be of one of FKD's forms for {classes} classes, not {list(labels.shape)}")
+        raise InputError(f"its labels must be of one of FKD's forms for {classes} classes, not {list(labels.shape)}")
     chosen = numbers.astype(np.int64)
     if not ((chosen == numbers).all() and (chosen >= 0).all() and (chosen < classes).all()):
-        raise ValueError(f"its labels must be classes from 0 to {classes - 1}")
+        raise InputError(f"its labels must be classes from 0 to {classes - 1}")
     if not ((top >= 0).all() and (top <= 1 + 1e-3).all()):
-        raise ValueError("its probabilities must be from 0 to 1")
+        raise InputError("its probabilities must be from 0 to 1")
     order = np.argsort(-top.astype(np.float64), axis=1, kind="stable")
     return np.take_along_axis(top, order, 1).astype(np.float32), np.take_along_axis(chosen, order, 1)
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from siliquant.errors import InputError
+
 __all__ = ["Engine", "Product", "exact_product"]
 
 
@@ -49,6 +51,6 @@ def exact_product(product: Product) -> Tensor:
     """
     bound = product.left.shape[-1] * 2 ** (product.left_bits + product.right_bits)
     if bound >= 2**53:
-        raise ValueError(f"{product.name} must have sums below 2**53 to be exact, not up to {bound}")
+        raise InputError(f"{product.name} must have sums below 2**53 to be exact, not up to {bound}")
     result = torch.matmul(product.left.double(), product.right.double().transpose(-1, -2))
     return result.to(torch.int64)

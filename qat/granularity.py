@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from siliquant.errors import InputError
+
 __all__ = ["PER_TENSOR", "Granularity", "Layout", "PerChannel", "PerHead", "PerTensor"]
 
 
@@ -67,12 +69,12 @@ class PerHead:
 
     def __post_init__(self) -> None:
         if self.num_heads < 1:
-            raise ValueError(f"num_heads must be at least 1, not {self.num_heads}")
+            raise InputError(f"num_heads must be at least 1, not {self.num_heads}")
 
     def layout(self, shape: Sequence[int]) -> Layout:
         axis = _axis(self.axis, shape)
         if shape[axis] % self.num_heads:
-            raise ValueError(
+            raise InputError(
                 f"axis {self.axis} of shape {tuple(shape)} must be a multiple of num_heads={self.num_heads}, "
                 f"not {shape[axis]}"
             )
@@ -86,5 +88,5 @@ PER_TENSOR = PerTensor()
 
 def _axis(axis: int, shape: Sequence[int]) -> int:
     if not -len(shape) <= axis < len(shape):
-        raise ValueError(f"axis must be from {-len(shape)} to {len(shape) - 1} for shape {tuple(shape)}, not {axis}")
+        raise InputError(f"axis must be from {-len(shape)} to {len(shape) - 1} for shape {tuple(shape)}, not {axis}")
     return axis % len(shape)

@@ -17,6 +17,7 @@ from PIL import Image
 from torch import Tensor
 
 from qat.views import Views, whole
+from siliquant.errors import InputError
 
 __all__ = ["ArrayImages", "FolderImages", "ImageSplit", "class_names", "open_folder"]
 
@@ -77,14 +78,14 @@ class ArrayImages:
 
     def __post_init__(self) -> None:
         if self.pixels.dtype != np.uint8 or self.pixels.ndim != 4 or len(self.pixels) != len(self.labels):
-            raise ValueError(
+            raise InputError(
                 f"pixels must be uint8 [{len(self.labels)}, channels, height, width] as there are labels, "
                 f"not {self.pixels.dtype} {list(self.pixels.shape)}"
             )
         if self.image_size < 1:
-            raise ValueError(f"image_size must be at least 1 pixel, not {self.image_size}")
+            raise InputError(f"image_size must be at least 1 pixel, not {self.image_size}")
         if not len(self.mean) == len(self.std) == self.channels:
-            raise ValueError(f"mean and std must be of {self.channels} channels, not {self.mean} and {self.std}")
+            raise InputError(f"mean and std must be of {self.channels} channels, not {self.mean} and {self.std}")
 
     @property
     def channels(self) -> int:
@@ -140,7 +141,7 @@ class FolderImages:
 
     def __post_init__(self) -> None:
         if self.image_size < 1:
-            raise ValueError(f"image_size must be at least 1 pixel, not {self.image_size}")
+            raise InputError(f"image_size must be at least 1 pixel, not {self.image_size}")
 
     @property
     def channels(self) -> int:
@@ -197,17 +198,17 @@ class FolderImages:
             try:
                 return image.convert("RGB")
             except _UNREADABLE as error:
-                raise ValueError(f"{self.path(index)} is not an image that can be read: {error}") from error
+                raise InputError(f"{self.path(index)} is not an image that can be read: {error}") from error
 
 
 def class_names(folder: Path) -> tuple[str, ...]:
     """The sorted names of the class folders in ``folder``. Raises ValueError where there are none."""
     if not folder.is_dir():
-        raise ValueError(f"{folder} must be a folder with one folder for each class, but it is not a folder")
+        raise InputError(f"{folder} must be a folder with one folder for each class, but it is not a folder")
     with os.scandir(folder) as entries:
         found = sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
     if not found:
-        raise ValueError(f"{folder} must hold one folder for each class, but it holds none")
+        raise InputError(f"{folder} must hold one folder for each class, but it holds none")
     return tuple(found)
 
 
@@ -219,10 +220,10 @@ def open_folder(folder: Path, classes: Sequence[str], image_size: int) -> Folder
     names, labels = [], []
     for name in class_names(folder):
         if name not in classes:
-            raise ValueError(f"{folder / name} is a class that the training images do not have")
+            raise InputError(f"{folder / name} is a class that the training images do not have")
         files = sorted(_image_files(folder / name))
         if not files:
-            raise ValueError(f"{folder / name} must hold images, but it holds none")
+            raise InputError(f"{folder / name} must hold images, but it holds none")
         names += [os.fsencode(f"{name}/{file}") for file in files]
         labels += [classes.index(name)] * len(files)
     return FolderImages(folder, np.array(names), np.array(labels, np.int64), image_size)
@@ -239,7 +240,7 @@ def _checked(indices: NDArray[np.int64], views: Views | None) -> Views:
     if views is None:
         return whole(len(indices))
     if len(views) != len(indices):
-        raise ValueError(f"views must be as many as indices, {len(indices)}, not {len(views)}")
+        raise InputError(f"views must be as many as indices, {len(indices)}, not {len(views)}")
     return views
 
 
@@ -281,7 +282,7 @@ def _readable(path: Path) -> Image.Image:
     try:
         return Image.open(path)
     except _UNREADABLE as error:
-        raise ValueError(f"{path} is not an image that can be read: {error}") from error
+        raise InputError(f"{path} is not an image that can be read: {error}") from error
 
 
 def _normalised(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:

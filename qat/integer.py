@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from siliquant.errors import InputError
 from siliquant.files import write_atomically
 
 from .binary import ElasticBinarizer
@@ -107,7 +108,7 @@ class IntegerModel:
         """The integers of a trained quantised `model`.  ValueError if it is not quantised."""
         theirs = gemms(model)
         if not theirs:
-            raise ValueError("the model must be quantised to have integers")
+            raise InputError("the model must be quantised to have integers")
         fixed = replace(scheme, weight_scale="learned")
         network = _skeleton(model_config(model), fixed)
         for name, layer in gemms(network).items():
@@ -163,21 +164,21 @@ class IntegerModel:
         try:
             data = json.loads(path.read_text())
             if (data["format"], data["version"]) != (_FORMAT, _VERSION):
-                raise ValueError(f"format must be {_FORMAT} {_VERSION}, not {data['format']} {data['version']}")
+                raise InputError(f"format must be {_FORMAT} {_VERSION}, not {data['format']} {data['version']}")
             scheme = Scheme.from_dict(data["scheme"])
             content = (folder / _TENSORS).read_bytes()
             if hashlib.sha256(content).hexdigest() != data["sha256"]:
-                raise ValueError(f"{_TENSORS} is not the file that was written with it")
+                raise InputError(f"{_TENSORS} is not the file that was written with it")
             tensors = safetensors.torch.load(content)
             network = _skeleton(data["model"], scheme)
             _fill(network, data["gemms"], tensors)
             return cls(network.eval(), scheme, data["origin"])
         except FileNotFoundError as error:
-            raise ValueError(f"{folder} must hold {Path(error.filename).name}, as qat.export writes it") from None
+            raise InputError(f"{folder} must hold {Path(error.filename).name}, as qat.export writes it") from None
         except KeyError as error:
-            raise ValueError(f"{path} must be an integer model, but has no {error.args[0]}") from None
+            raise InputError(f"{path} must be an integer model, but has no {error.args[0]}") from None
         except (TypeError, ValueError, UnicodeDecodeError, safetensors.SafetensorError) as error:
-            raise ValueError(f"{path} must be an integer model: {error}") from None
+            raise InputError(f"{path} must be an integer model: {error}") from None
 
 
 def _skeleton(config: Mapping[str, Any], scheme: Scheme) -> PreTrainedModel:
@@ -292,7 +293,7 @@ def _entry(gemm: Gemm, tensors: dict[str, Tensor]) -> dict[str, Any]:
 def _fill(network: PreTrainedModel, entries: list[dict[str, Any]], tensors: Mapping[str, Tensor]) -> None:
     layers = gemms(network)
     if [entry["name"] for entry in entries] != list(layers):
-        raise ValueError("the GEMMs must be those of the model in its configuration, in their order")
+        raise InputError("the GEMMs must be those of the model in its configuration, in their order")
     for entry in entries:
         layer = layers[entry["name"]]
         for quantizer, side in zip(layer.operands(), (entry["left"], entry["right"]), strict=True):
@@ -303,7 +304,7 @@ def _fill(network: PreTrainedModel, entries: list[dict[str, Any]], tensors: Mapp
             weight = entry["weight"]
             shape = tuple(weight["shape"])
             if shape != tuple(layer.weight.flatten(1).shape):
-                raise ValueError(
+                raise InputError(
                     f"the weight of {entry['name']} must be {list(layer.weight.flatten(1).shape)} codes, "
                     f"not {list(shape)}"
                 )
@@ -311,14 +312,14 @@ def _fill(network: PreTrainedModel, entries: list[dict[str, Any]], tensors: Mapp
             codes = torch.from_numpy(packed).view(layer.weight.shape)
             _set_weight(layer, codes)
             if not torch.equal(layer.weight_codes(), codes):
-                raise ValueError(f"the weight of {entry['name']} must have no code beyond its own width")
+                raise InputError(f"the weight of {entry['name']} must have no code beyond its own width")
             _set_bias(layer, _stored(tensors, entry["bias"], (layer.weight.shape[0],)))
         _check(entry, _entry(_describe(layer), {}))
     state = {name.removeprefix("float."): t for name, t in tensors.items() if name.startswith("float.")}
     plain = _plain_names(network)
     for kind, names in (("lacks", plain - set(state)), ("must not have", set(state) - plain)):
         if names:
-            raise ValueError(f"{_TENSORS} {kind} {', '.join(f'float.{name}' for name in sorted(names)[:5])}")
+            raise InputError(f"{_TENSORS} {kind} {', '.join(f'float.{name}' for name in sorted(names)[:5])}")
     load_state(network, {**network.state_dict(), **state}, Path(_TENSORS))
 
 
@@ -326,7 +327,7 @@ def _stored(tensors: Mapping[str, Tensor], key: str | None, shape: tuple[int, ..
     if key is None:
         return None
     if tensors[key].shape != shape:
-        raise ValueError(f"{key} must have shape {list(shape)}, not {list(tensors[key].shape)}")
+        raise InputError(f"{key} must have shape {list(shape)}, not {list(tensors[key].shape)}")
     return tensors[key]
 
 
@@ -337,4 +338,4 @@ def _check(found: Mapping[str, Any], wanted: Mapping[str, Any], where: str = "")
         if isinstance(value, dict) and isinstance(found[field], dict):
             _check(found[field], value, f"{where}.{field}")
         elif found[field] != value:
-            raise ValueError(f"{where}.{field} must be {json.dumps(value)}, not {json.dumps(found[field])}")
+            raise InputError(f"{where}.{field} must be {json.dumps(value)}, not {json.dumps(found[field])}")

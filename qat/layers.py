@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from siliquant.errors import InputError
+
 from .gemm import Engine, Product
 from .granularity import PerHead
 from .quantizer import Quantizer
@@ -155,7 +157,7 @@ class QuantConv2d(_WeightGemm):
     ) -> None:
         super().__init__(name, sources, convolution.weight, convolution.bias, weight_quantizer, input_quantizer)
         if convolution.groups not in (1, convolution.in_channels) or convolution.padding_mode != "zeros":
-            raise ValueError(
+            raise InputError(
                 f"{name} must be a convolution with zero padding, of 1 group or depthwise, "
                 f"not {convolution.groups} groups with padding {convolution.padding_mode!r}"
             )

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from siliquant.errors import InputError
+
 __all__ = ["attention_distillation", "hidden_state_distillation", "soft_cross_entropy"]
 
 
@@ -17,7 +19,7 @@ def soft_cross_entropy(logits: Tensor, probabilities: Tensor) -> Tensor:
     Both [batch, classes]; ValueError when the shapes differ.
     """
     if logits.shape != probabilities.shape:
-        raise ValueError(
+        raise InputError(
             f"probabilities must have the shape of the logits, {tuple(logits.shape)}, not {tuple(probabilities.shape)}"
         )
     return -(probabilities * F.log_softmax(logits.float(), dim=-1)).sum(-1).mean()
@@ -56,10 +58,10 @@ def attention_distillation(student: Sequence[Tensor], teacher: Sequence[Tensor],
 
 def _same_layers(student: Sequence[Tensor], teacher: Sequence[Tensor]) -> None:
     if len(student) != len(teacher):
-        raise ValueError(f"student and teacher must have as many layers, not {len(student)} and {len(teacher)}")
+        raise InputError(f"student and teacher must have as many layers, not {len(student)} and {len(teacher)}")
     for number, (ours, theirs) in enumerate(zip(student, teacher, strict=True)):
         if ours.shape != theirs.shape:
-            raise ValueError(
+            raise InputError(
                 f"layer {number} of student and teacher must have the same shape, "
                 f"not {tuple(ours.shape)} and {tuple(theirs.shape)}"
             )

@@ -14,6 +14,7 @@ from typing import Any, get_args, get_type_hints
 import yaml
 
 from siliquant.cli import Parser
+from siliquant.errors import InputError, InputTypeError
 
 from .names import DATA
 from .ranges import GradientScale, check_bits
@@ -92,17 +93,17 @@ class Options:
         }  # fmt: skip
         for name, least in at_least.items():
             if not getattr(self, name) >= least:
-                raise ValueError(f"{name} must be at least {least}, not {getattr(self, name)}")
+                raise InputError(f"{name} must be at least {least}, not {getattr(self, name)}")
         for name in ("limit", "image_size", "threads"):
             value = getattr(self, name)
             if value is not None and value < 1:
-                raise ValueError(f"{name} must be at least 1, not {value}")
+                raise InputError(f"{name} must be at least 1, not {value}")
         if self.seed >= 1 << 64:
-            raise ValueError(f"seed must be at most {(1 << 64) - 1}, not {self.seed}")
+            raise InputError(f"seed must be at most {(1 << 64) - 1}, not {self.seed}")
         if self.freeze is not None and not 0 <= self.freeze <= 1:
-            raise ValueError(f"freeze must be a share from 0 to 1, not {self.freeze}")
+            raise InputError(f"freeze must be a share from 0 to 1, not {self.freeze}")
         if self.bits != FULL_PRECISION and not 1 <= self.bits <= 8:
-            raise ValueError(f"bits must be an integer from 1 to 8, or 32 for full precision, not {self.bits}")
+            raise InputError(f"bits must be an integer from 1 to 8, or 32 for full precision, not {self.bits}")
         for name in ("weight_bits", "activation_bits"):
             value = getattr(self, name)
             if value is not None:
@@ -110,15 +111,15 @@ class Options:
         for entry in fields(self):
             choices = entry.metadata["choices"]
             if choices and getattr(self, entry.name) not in choices:
-                raise ValueError(f"{entry.name} must be one of {', '.join(choices)}, not {getattr(self, entry.name)!r}")
+                raise InputError(f"{entry.name} must be one of {', '.join(choices)}, not {getattr(self, entry.name)!r}")
         if self.teacher and self.soft_labels:
-            raise ValueError("teacher and soft_labels must not both be given: a store replaces the teacher")
+            raise InputError("teacher and soft_labels must not both be given: a store replaces the teacher")
         if self.distill == "layers" and not self.teacher:
-            raise ValueError("distill must be 'logits' without a teacher, not 'layers'")
+            raise InputError("distill must be 'logits' without a teacher, not 'layers'")
         if self.bits == FULL_PRECISION and (self.weight_bits or self.activation_bits or self.override):
-            raise ValueError("weight_bits, activation_bits and override must not be given with bits 32")
+            raise InputError("weight_bits, activation_bits and override must not be given with bits 32")
         if self.bits == FULL_PRECISION and (self.obr or self.freeze is not None):
-            raise ValueError("obr and freeze must be off at bits 32: without codes nothing oscillates")
+            raise InputError("obr and freeze must be off at bits 32: without codes nothing oscillates")
         self.scheme()
 
     def scheme(self) -> Scheme | None:
@@ -151,7 +152,7 @@ def _override(text: str) -> Override:
     except ValueError:
         bits = []
     if not (pattern and equals and bits and any(bits)):
-        raise ValueError(f"override must be PATTERN=WEIGHT_BITS/ACTIVATION_BITS, as '*.mlp.*=2/4', not {text!r}")
+        raise InputError(f"override must be PATTERN=WEIGHT_BITS/ACTIVATION_BITS, as '*.mlp.*=2/4', not {text!r}")
     return Override(pattern, *(part[0] if part and len(part) == 1 else part for part in bits))
 
 
@@ -191,9 +192,9 @@ def read_config(path: Path) -> dict[str, Any]:
         text = path.read_text(encoding="utf-8")
         data = tomllib.loads(text) if path.suffix == ".toml" else yaml.safe_load(text)
     except (tomllib.TOMLDecodeError, yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} must be a YAML or TOML file: {' '.join(str(error).split())}") from None
+        raise InputError(f"{path} must be a YAML or TOML file: {' '.join(str(error).split())}") from None
     if path.suffix not in (".toml", ".yaml", ".yml") or not isinstance(data, Mapping):
-        raise ValueError(f"{path} must be a .yaml, .yml or .toml file with a value for each option")
+        raise InputError(f"{path} must be a .yaml, .yml or .toml file with a value for each option")
     return {str(name).replace("-", "_"): value for name, value in data.items()}
 
 
@@ -203,7 +204,7 @@ def merge(*sources: Mapping[str, Any]) -> Options:
     for source in sources:
         values |= typed(source)
     if "out" not in values:
-        raise ValueError("out must be given: the folder of the run")
+        raise InputError("out must be given: the folder of the run")
     return Options(**values)
 
 
@@ -211,7 +212,7 @@ def typed(values: Mapping[str, Any]) -> dict[str, Any]:
     """The values as options have them.  ValueError for a name, TypeError for a type that no option has."""
     known = {entry.name for entry in fields(Options)}
     if unknown := sorted(set(values) - known):
-        raise ValueError(f"there is no option {', '.join(unknown)}; there are {', '.join(sorted(known))}")
+        raise InputError(f"there is no option {', '.join(unknown)}; there are {', '.join(sorted(known))}")
     return {name: _typed(name, value) for name, value in values.items()}
 
 
@@ -231,7 +232,7 @@ def _typed(name: str, value: Any) -> Any:
             return float(value if not isinstance(value, bool) else "")
     elif isinstance(value, kind) and not (kind is int and isinstance(value, bool)):
         return value
-    raise TypeError(f"{name} must be {_KINDS[kind]}, not {value!r}")
+    raise InputTypeError(f"{name} must be {_KINDS[kind]}, not {value!r}")
 
 
 _KINDS = {

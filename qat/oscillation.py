@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from siliquant.errors import InputError
+
 from .binary import ElasticBinarizer
 from .fakequant import RELATIVE_FLOOR, native
 from .granularity import Layout
@@ -256,6 +258,6 @@ def _weight_of(codes: Tensor, quantizer: Quantizer) -> Tensor:
 
 def _load(ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> None:
     if {name: t.shape for name, t in ours.items()} != {name: t.shape for name, t in theirs.items()}:
-        raise ValueError("the oscillation state must be of the same modules")
+        raise InputError("the oscillation state must be of the same modules")
     for name, tensor in theirs.items():
         ours[name].copy_(tensor)

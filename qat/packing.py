@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from siliquant.errors import InputError
+
 from .ranges import check_bits
 
 __all__ = ["pack", "unpack"]
@@ -20,7 +22,7 @@ def pack(codes: NDArray[np.int64], bits: int) -> NDArray[np.uint8]:
     flat = codes.reshape(-1)
     low, high = (-1, 1) if bits == 1 else (-(1 << (bits - 1)), (1 << bits) - 1)
     if (outside := flat[(flat < low) | (flat > high)]).size:
-        raise ValueError(f"codes of {bits} bits must be from {low} to {high}, not {outside[0]}")
+        raise InputError(f"codes of {bits} bits must be from {low} to {high}, not {outside[0]}")
     fields = (flat > 0 if bits == 1 else flat & ((1 << bits) - 1)).astype(np.uint8)
     planes = (fields[:, None] >> np.arange(bits, dtype=np.uint8)) & 1
     return np.packbits(planes.astype(np.uint8).reshape(-1), bitorder="little")
@@ -31,7 +33,7 @@ def unpack(packed: NDArray[np.uint8], bits: int, shape: tuple[int, ...], *, sign
     check_bits(bits, lowest=1)
     count = int(np.prod(shape))
     if packed.size != -(-count * bits // 8):
-        raise ValueError(f"{count} codes of {bits} bits must take {-(-count * bits // 8)} bytes, not {packed.size}")
+        raise InputError(f"{count} codes of {bits} bits must take {-(-count * bits // 8)} bytes, not {packed.size}")
     planes = np.unpackbits(packed, count=count * bits, bitorder="little").reshape(count, bits)
     fields = (planes.astype(np.int64) << np.arange(bits)).sum(1)
     if bits == 1:

@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from siliquant.errors import InputError
+
 from .fakequant import RELATIVE_FLOOR, codes, fake_quantize
 from .granularity import PER_TENSOR, Granularity, Layout
 from .ranges import GradientScale, check_bits, code_range
@@ -51,9 +53,9 @@ class Quantizer(nn.Module):
         super().__init__()
         self.bits = tuple(bits) if isinstance(bits, Sequence) else (bits,) * groups
         if len(self.bits) != groups:
-            raise ValueError(f"bits must be one number or {groups}, one a group, not {len(self.bits)}")
+            raise InputError(f"bits must be one number or {groups}, one a group, not {len(self.bits)}")
         if with_offset and signed:
-            raise ValueError("with_offset must be False for signed codes, not True")
+            raise InputError("with_offset must be False for signed codes, not True")
         for b in self.bits:
             self.check_bits(b)
         ranges = [code_range(b, signed) for b in self.bits]
@@ -94,7 +96,7 @@ class Quantizer(nn.Module):
         """How `x` is cut into groups; ValueError when it has another number of groups than scales."""
         layout = self.granularity.layout(x.shape)
         if layout.groups != self.groups:
-            raise ValueError(f"a tensor of shape {tuple(x.shape)} must have {self.groups} groups, not {layout.groups}")
+            raise InputError(f"a tensor of shape {tuple(x.shape)} must have {self.groups} groups, not {layout.groups}")
         return layout
 
     def forward(self, x: Tensor) -> Tensor:
@@ -142,7 +144,7 @@ class Quantizer(nn.Module):
     def set_scale(self, scale: Tensor, offset: Tensor | None = None, magnitude: Tensor | None = None) -> None:
         """Starts from these scales (positive, [groups]) and offsets."""
         if scale.shape != (self.groups,) or not bool((scale > 0).all() and scale.isfinite().all()):
-            raise ValueError(f"scale must be {self.groups} positive finite numbers, not {scale.tolist()}")
+            raise InputError(f"scale must be {self.groups} positive finite numbers, not {scale.tolist()}")
         with torch.no_grad():
             self.start.copy_(scale)
             self.relative.fill_(1.0)

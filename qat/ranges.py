@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import Enum
 
+from siliquant.errors import InputError, InputTypeError
+
 __all__ = ["GradientScale", "check_bits", "code_range"]
 
 
@@ -25,9 +27,9 @@ class GradientScale(Enum):
 def check_bits(bits: int, name: str = "bits", lowest: int = 2) -> int:
     """`bits`, if it is an integer from `lowest` to 8; else TypeError or ValueError."""
     if isinstance(bits, bool) or not isinstance(bits, int):
-        raise TypeError(f"{name} must be an integer from {lowest} to 8, not {bits!r}")
+        raise InputTypeError(f"{name} must be an integer from {lowest} to 8, not {bits!r}")
     if not lowest <= bits <= 8:
-        raise ValueError(f"{name} must be an integer from {lowest} to 8, not {bits}")
+        raise InputError(f"{name} must be an integer from {lowest} to 8, not {bits}")
     return bits
 
 

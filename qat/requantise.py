@@ -19,6 +19,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from siliquant.errors import InputError
+
 from .convert import gemms
 from .gemm import Product
 from .granularity import PerHead
@@ -69,7 +71,7 @@ def requantisations(model: IntegerModel, tokens: int) -> tuple[Requantisation, .
     Raises ValueError for tokens below 1.
     """
     if tokens < 1:
-        raise ValueError(f"tokens must be at least 1, not {tokens}")
+        raise InputError(f"tokens must be at least 1, not {tokens}")
     layers = gemms(model.network)
     edges: list[Requantisation] = []
     for name, layer in layers.items():

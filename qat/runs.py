@@ -23,6 +23,7 @@ import transformers
 from torch import nn
 from transformers import PreTrainedModel
 
+from siliquant.errors import InputError
 from siliquant.files import write_atomically
 
 from .checkpoints import load_pretrained
@@ -121,9 +122,9 @@ def read_state(path: Path) -> dict[str, Any]:
         raise
     except Exception as error:  # torch.load has many kinds for a damaged file
         reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise ValueError(f"{path} must be a checkpoint that can be read: {reason[0]}") from None
+        raise InputError(f"{path} must be a checkpoint that can be read: {reason[0]}") from None
     if not isinstance(state, dict) or not isinstance(state.get("model"), dict):
-        raise ValueError(f"{path} must be the checkpoint of a run, but holds something else")
+        raise InputError(f"{path} must be the checkpoint of a run, but holds something else")
     return state
 
 
@@ -133,13 +134,13 @@ def read_record(folder: Path) -> RunRecord:
     try:
         data = json.loads(path.read_text())
         if data["format"] != _FORMAT:
-            raise ValueError(f"format must be {_FORMAT}, not {data['format']}")
+            raise InputError(f"format must be {_FORMAT}, not {data['format']}")
         scheme = None if data["scheme"] is None else Scheme.from_dict(data["scheme"])
         return RunRecord(data["model"], scheme, data["data"], data["options"], data["versions"])
     except FileNotFoundError:
-        raise ValueError(f"{folder} must be the folder of a run with a run.json in it") from None
+        raise InputError(f"{folder} must be the folder of a run with a run.json in it") from None
     except (json.JSONDecodeError, KeyError, TypeError, ValueError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} must be the record of a run: {error}") from None
+        raise InputError(f"{path} must be the record of a run: {error}") from None
 
 
 def load_run(folder: Path) -> tuple[PreTrainedModel, RunRecord]:
@@ -160,11 +161,11 @@ def load_state(model: nn.Module, tensors: Mapping[str, torch.Tensor], path: Path
     try:
         result = model.load_state_dict(dict(tensors), strict=False)
     except RuntimeError as error:
-        raise ValueError(f"{path} must fit the model: {' '.join(str(error).split())}") from None
+        raise InputError(f"{path} must fit the model: {' '.join(str(error).split())}") from None
     for kind, names in (("lacks", result.missing_keys), ("has", result.unexpected_keys)):
         if names:
             more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-            raise ValueError(f"{path} must fit the model, but it {kind} {', '.join(names[:5])}{more}")
+            raise InputError(f"{path} must fit the model, but it {kind} {', '.join(names[:5])}{more}")
 
 
 def load_start(
@@ -180,8 +181,8 @@ def load_start(
     labels = model.config.num_labels
     if num_labels is not None and labels != num_labels:
         if not new_head:
-            raise ValueError(f"{source} must have {num_labels} classes, not {labels}; a new head would replace them")
-        raise ValueError(f"{source} is a run with {labels} classes: a new head is for other checkpoints only")
+            raise InputError(f"{source} must have {num_labels} classes, not {labels}; a new head would replace them")
+        raise InputError(f"{source} is a run with {labels} classes: a new head is for other checkpoints only")
     load_state(model, tensors, source)
     return model.eval()
 
@@ -196,6 +197,6 @@ def _tensors(path: Path) -> dict[str, torch.Tensor]:
     try:
         return safetensors.torch.load_file(path)
     except FileNotFoundError:
-        raise ValueError(f"{path} must be there: the run has not finished an epoch yet") from None
+        raise InputError(f"{path} must be there: the run has not finished an epoch yet") from None
     except safetensors.SafetensorError as error:
-        raise ValueError(f"{path} must be a safetensors file: {error}") from None
+        raise InputError(f"{path} must be a safetensors file: {error}") from None

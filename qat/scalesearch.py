@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from siliquant.errors import InputError
+
 from .fakequant import lsq_forward
 from .granularity import Layout
 
@@ -81,7 +83,7 @@ class ScaleSearch:
         """Add `x`, whose first axis counts samples."""
         x = x.detach().float().contiguous()
         if not bool(x.isfinite().all()):
-            raise ValueError("activations must be finite to calibrate a quantiser on them")
+            raise InputError("activations must be finite to calibrate a quantiser on them")
         smallest, largest = _extremes(x, layout)
         offset = smallest.clamp(max=0.0) if self._with_offset else torch.zeros_like(smallest)
         widest = _largest_scale(smallest, largest - offset, self._low, self._high)

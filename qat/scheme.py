@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
+from siliquant.errors import InputError, InputTypeError
+
 from .ranges import GradientScale, check_bits
 
 __all__ = ["Override", "Scheme", "Widths"]
@@ -44,7 +46,7 @@ class Override:
             for b in bits if isinstance(bits, tuple) else () if bits is None else (bits,):
                 check_bits(b, name, lowest=1)
             if isinstance(bits, tuple) and (not bits or 1 in bits):
-                raise ValueError(f"{name} of single heads must be from 2 to 8, not {bits}")
+                raise InputError(f"{name} of single heads must be from 2 to 8, not {bits}")
 
 
 @dataclass(frozen=True)
@@ -84,11 +86,11 @@ class Scheme:
             ("scale_start", ("error", "mean")),
         ):
             if getattr(self, name) not in allowed:
-                raise ValueError(f"{name} must be one of {', '.join(allowed)}, not {getattr(self, name)!r}")
+                raise InputError(f"{name} must be one of {', '.join(allowed)}, not {getattr(self, name)!r}")
         if not isinstance(self.gradient_scale, GradientScale):
-            raise TypeError(f"gradient_scale must be a GradientScale, not {self.gradient_scale!r}")
+            raise InputTypeError(f"gradient_scale must be a GradientScale, not {self.gradient_scale!r}")
         if self.weight_scale == "statistical" and self.weight_bits == 1:
-            raise ValueError("weight_scale must be learned at weight_bits 1, not 'statistical'")
+            raise InputError("weight_scale must be learned at weight_bits 1, not 'statistical'")
 
     def widths(self, name: str, *, first_or_last: bool = False) -> Widths:
         """The widths of the GEMM of that name."""
@@ -123,15 +125,15 @@ class Scheme:
             allowed = [kind.value for kind in GradientScale]
             if values["gradient_scale"] not in allowed:
                 wrong = values["gradient_scale"]
-                raise ValueError(f"gradient_scale must be one of {', '.join(allowed)}, not {wrong!r}")
+                raise InputError(f"gradient_scale must be one of {', '.join(allowed)}, not {wrong!r}")
             values["gradient_scale"] = GradientScale(values["gradient_scale"])
         overrides = values.get("overrides", ())
         if not isinstance(overrides, list | tuple) or not all(isinstance(o, Mapping) for o in overrides):
-            raise TypeError(f"overrides must be a list of objects, not {overrides!r}")
+            raise InputTypeError(f"overrides must be a list of objects, not {overrides!r}")
         for override in overrides:
             _check_fields("an override", Override, override)
             if not isinstance(override.get("pattern"), str):
-                raise TypeError(f"pattern of an override must be text, not {override.get('pattern')!r}")
+                raise InputTypeError(f"pattern of an override must be text, not {override.get('pattern')!r}")
         values["overrides"] = tuple(Override(**override) for override in overrides)
         return cls(**values)
 
@@ -139,4 +141,4 @@ class Scheme:
 def _check_fields(what: str, kind: type[Scheme] | type[Override], data: Mapping[str, Any]) -> None:
     known = {field.name for field in fields(kind)}
     if unknown := sorted(set(data) - known):
-        raise ValueError(f"{what} has no field {', '.join(unknown)}; it has {', '.join(sorted(known))}")
+        raise InputError(f"{what} has no field {', '.join(unknown)}; it has {', '.join(sorted(known))}")

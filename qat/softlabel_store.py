@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from qat.images import ImageSplit
 from qat.views import Views
+from siliquant.errors import InputError
 from siliquant.files import write_atomically
 
 __all__ = ["Settings", "Shard", "SoftLabelStore", "file_sha256", "fill_store", "records", "stored_views"]
@@ -50,15 +51,15 @@ class Settings:
 
     def __post_init__(self) -> None:
         if not 2 <= self.classes <= 1 << 16:
-            raise ValueError(f"classes must be an integer from 2 to {1 << 16}, not {self.classes}")
+            raise InputError(f"classes must be an integer from 2 to {1 << 16}, not {self.classes}")
         if not 1 <= self.top_k <= self.classes:
-            raise ValueError(f"top_k must be an integer from 1 to {self.classes}, the classes, not {self.top_k}")
+            raise InputError(f"top_k must be an integer from 1 to {self.classes}, the classes, not {self.top_k}")
         if self.box_type not in ("float16", "float32"):
-            raise ValueError(f"box_type must be float16 or float32, not {self.box_type!r}")
+            raise InputError(f"box_type must be float16 or float32, not {self.box_type!r}")
         if self.images < 1:
-            raise ValueError(f"images must be an integer of at least 1, not {self.images}")
+            raise InputError(f"images must be an integer of at least 1, not {self.images}")
         if self.images_per_shard < 1:
-            raise ValueError(f"images_per_shard must be an integer of at least 1, not {self.images_per_shard}")
+            raise InputError(f"images_per_shard must be an integer of at least 1, not {self.images_per_shard}")
 
     @property
     def record(self) -> np.dtype[np.void]:
@@ -141,7 +142,7 @@ def fill_store(
     every shard. Raises ValueError where the store has other settings or more crops, or a finished file has changed.
     """
     if crops < 1:
-        raise ValueError(f"crops must be an integer of at least 1, not {crops}")
+        raise InputError(f"crops must be an integer of at least 1, not {crops}")
     known = _read_manifest(folder) if (folder / MANIFEST).exists() else None
     manifest = _extended(folder, known, settings, crops)
     folder.mkdir(parents=True, exist_ok=True)
@@ -159,7 +160,7 @@ def fill_store(
         if shard.file not in finished or not path.exists():
             found = make(shard)
             if found.dtype != settings.record or found.shape != shard.shape:
-                raise ValueError(f"{shard.file} must have records of shape {shard.shape}, not {found.shape}")
+                raise InputError(f"{shard.file} must have records of shape {shard.shape}, not {found.shape}")
             content = io.BytesIO()
             np.save(content, found, allow_pickle=False)
             write_atomically(path, content.getvalue())
@@ -214,12 +215,12 @@ class SoftLabelStore:
         manifest = _read_manifest(folder)
         settings = manifest.settings
         if split is not None and settings.fingerprint != split.fingerprint:
-            raise ValueError(
+            raise InputError(
                 f"{folder} has soft labels of other images: those of {settings.data} with fingerprint "
                 f"{settings.fingerprint[:12]}, not {split.fingerprint[:12]}"
             )
         if classes is not None and settings.classes != classes:
-            raise ValueError(f"{folder} has soft labels of {settings.classes} classes, not {classes}")
+            raise InputError(f"{folder} has soft labels of {settings.classes} classes, not {classes}")
         ranges: list[tuple[int, int]] = []
         for crops in manifest.ranges:
             if any(shard.file not in manifest.finished for shard in manifest.shards(crops)):
@@ -227,7 +228,7 @@ class SoftLabelStore:
             ranges.append(crops)
         if not ranges:
             missing = sum(shard.file not in manifest.finished for shard in manifest.all_shards())
-            raise ValueError(
+            raise InputError(
                 f"{folder} is not finished, {missing} of {len(manifest.all_shards())} shards are missing: "
                 "make its soft labels again to go on"
             )
@@ -265,7 +266,7 @@ class SoftLabelStore:
     def _records(self, indices: NDArray[np.int64], crops: NDArray[np.int64]) -> NDArray[np.void]:
         for name, values, end in (("indices", indices, self.settings.images), ("crops", crops, self.crops)):
             if values.size and not (values.min() >= 0 and values.max() < end):
-                raise ValueError(f"{name} must be from 0 to {end - 1}, not {values.min()} to {values.max()}")
+                raise InputError(f"{name} must be from 0 to {end - 1}, not {values.min()} to {values.max()}")
         found = np.empty(len(indices), self.settings.record)
         step = self.settings.images_per_shard
         for first_crop, end_crop in self.ranges:
@@ -284,9 +285,9 @@ class SoftLabelStore:
             try:
                 content = np.load(self.folder / shard.file, mmap_mode="r", allow_pickle=False)
             except (ValueError, EOFError) as error:
-                raise ValueError(f"{self.folder / shard.file} is not a shard that can be read: {error}") from error
+                raise InputError(f"{self.folder / shard.file} is not a shard that can be read: {error}") from error
             if content.dtype != self.settings.record or content.shape != shard.shape:
-                raise ValueError(f"{self.folder / shard.file} is not a shard of this store")
+                raise InputError(f"{self.folder / shard.file} is not a shard of this store")
             self._mapped[shard.file] = content
         return self._mapped[shard.file]
 
@@ -300,10 +301,10 @@ def file_sha256(path: Path) -> str:
 def _verify(folder: Path, shard: Shard, expected: str) -> None:
     path = folder / shard.file
     if not path.exists():
-        raise ValueError(f"{path} is missing: make the soft labels again to go on")
+        raise InputError(f"{path} is missing: make the soft labels again to go on")
     found = file_sha256(path)
     if found != expected:
-        raise ValueError(
+        raise InputError(
             f"{path} is not what was written: its SHA-256 is {found[:12]}, not {expected[:12]}; "
             "delete it and make the soft labels again"
         )
@@ -316,33 +317,33 @@ def _extended(folder: Path, known: _Manifest | None, settings: Settings, crops: 
     for name in (each.name for each in fields(Settings)):
         before, now = getattr(known.settings, name), getattr(settings, name)
         if before != now:
-            raise ValueError(f"{folder} was made with {name} {before}, not {now}: choose another folder")
+            raise InputError(f"{folder} was made with {name} {before}, not {now}: choose another folder")
     end = known.ranges[-1][1]
     if crops < end:
-        raise ValueError(f"{folder} has {end} crops an image, so crops must be at least {end}, not {crops}")
+        raise InputError(f"{folder} has {end} crops an image, so crops must be at least {end}, not {crops}")
     return known if crops == end else _Manifest(settings, (*known.ranges, (end, crops)), known.finished)
 
 
 def _read_manifest(folder: Path) -> _Manifest:
     path = folder / MANIFEST
     if not path.is_file():
-        raise ValueError(f"{folder} must be a folder of soft labels with a {MANIFEST}, but it has none")
+        raise InputError(f"{folder} must be a folder of soft labels with a {MANIFEST}, but it has none")
     try:
         content = json.loads(path.read_bytes())
         if content["format"] != FORMAT:
-            raise ValueError(f"its format must be {FORMAT}, not {content['format']!r}")
+            raise InputError(f"its format must be {FORMAT}, not {content['format']!r}")
         kinds = {"int": int, "str": str}
         for each in fields(Settings):
             kind = kinds[str(each.type)]
             if type(content[each.name]) is not kind:
-                raise ValueError(f"{each.name} must be of type {each.type}, not {content[each.name]!r}")
+                raise InputError(f"{each.name} must be of type {each.type}, not {content[each.name]!r}")
         settings = Settings(**{each.name: content[each.name] for each in fields(Settings)})
         ranges = tuple(dict.fromkeys((int(first), int(end)) for first, end in (s["crops"] for s in content["shards"])))
         if not ranges or [first for first, _ in ranges] != [0, *(end for _, end in ranges[:-1])]:
-            raise ValueError(f"its ranges of crops must follow each other from 0, not {ranges}")
+            raise InputError(f"its ranges of crops must follow each other from 0, not {ranges}")
         if any(first >= end for first, end in ranges):
-            raise ValueError(f"its ranges of crops must not be empty, not {ranges}")
+            raise InputError(f"its ranges of crops must not be empty, not {ranges}")
         finished = {str(s["file"]): str(s["sha256"]) for s in content["shards"] if s["status"] == "finished"}
     except (ValueError, TypeError, KeyError) as error:
-        raise ValueError(f"{path} is not a manifest that can be read: {error!s}") from error
+        raise InputError(f"{path} is not a manifest that can be read: {error!s}") from error
     return _Manifest(settings, ranges, finished)

@@ -23,6 +23,7 @@ from qat.softlabel_store import Settings, Shard, SoftLabelStore, fill_store, rec
 from qat.text import TextSplit
 from qat.views import REPLAY_STREAM, Policy, RandomResizedCrop, Views, uniforms
 from siliquant.cli import run
+from siliquant.errors import InputError
 from siliquant.options import integer
 
 if TYPE_CHECKING:
@@ -59,12 +60,12 @@ def make_store(
     """
     split = data.train
     if isinstance(split, TextSplit):
-        raise ValueError(f"soft labels of crops need images, but {data.name} is text")
+        raise InputError(f"soft labels of crops need images, but {data.name} is text")
     if batch_size < 1:
-        raise ValueError(f"batch_size must be an integer of at least 1, not {batch_size}")
+        raise InputError(f"batch_size must be an integer of at least 1, not {batch_size}")
     drawn = policy or data.augmentation
     if drawn is None:
-        raise ValueError(f"soft labels of crops need a policy that draws them, and {data.name} has none")
+        raise InputError(f"soft labels of crops need a policy that draws them, and {data.name} has none")
     settings = Settings(
         data.name, split.fingerprint, len(split.labels), len(data.classes), top_k, seed, repr(drawn),
         description, sha256, images_per_shard=images_per_shard,
@@ -82,7 +83,7 @@ def make_store(
     with torch.no_grad():
         classes = teacher(split.fetch(np.zeros(1, np.int64))).shape[1]
         if classes != len(data.classes):
-            raise ValueError(f"the teacher has {classes} classes, but {data.name} has {len(data.classes)}")
+            raise InputError(f"the teacher has {classes} classes, but {data.name} has {len(data.classes)}")
         return fill_store(folder, settings, crops, make, report)
 
 
@@ -97,11 +98,11 @@ def replay(
     batch of an epoch may be smaller. Everything depends on (seed, epoch) alone. Raises ValueError.
     """
     if not 1 <= crops_per_image <= store.crops:
-        raise ValueError(
+        raise InputError(
             f"crops_per_image must be an integer from 1 to {store.crops}, the stored crops, not {crops_per_image}"
         )
     if batch_size < 1 or batch_size % crops_per_image:
-        raise ValueError(f"batch_size must be a positive multiple of {crops_per_image}, not {batch_size}")
+        raise InputError(f"batch_size must be a positive multiple of {crops_per_image}, not {batch_size}")
     return _replayed(store, seed, epoch, batch_size, crops_per_image)
 
 
@@ -166,10 +167,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _print(options.out, found)
         return
     if crops is None:
-        raise ValueError("crops must be given: how many of each image, as --crops 8")
+        raise InputError("crops must be given: how many of each image, as --crops 8")
     scale = None if options.scale is None else _scale(options.scale)
     if not has_images(options.data):
-        raise ValueError(f"soft labels of crops need images, but {options.data} is text")
+        raise InputError(f"soft labels of crops need images, but {options.data} is text")
 
     from qat.distributed import device_named
     from qat.runs import load_teacher
@@ -238,7 +239,7 @@ def _scale(text: str) -> tuple[float, float]:
     try:
         low, high = (float(part) for part in text.split(","))
     except ValueError:
-        raise ValueError(f"scale must be two numbers LOW,HIGH, not {text!r}") from None
+        raise InputError(f"scale must be two numbers LOW,HIGH, not {text!r}") from None
     return RandomResizedCrop(scale=(low, high)).scale
 
 

@@ -10,6 +10,8 @@ from types import SimpleNamespace
 import torch
 from torch import Tensor
 
+from siliquant.errors import InputError
+
 from .convert import calibrate, quantize_model
 from .evaluate import inputs_of, open_run_data, split_batches
 from .integer import IntegerModel
@@ -48,14 +50,14 @@ def open_subject(folder: Path, samples: int) -> Subject:
     elif (folder / "run.json").exists():
         network, record = load_run(folder)
         if record.scheme is None:
-            raise ValueError(f"{folder} must be a quantised run to have integers; it is at full precision")
+            raise InputError(f"{folder} must be a quantised run to have integers; it is at full precision")
         origin = {"data": dict(record.data), "options": dict(record.options)}
         model = IntegerModel.from_quantized(network, record.scheme, origin)
     else:
-        raise ValueError(f"the checkpoint must be a folder of qat.train or qat.export, not {folder}")
+        raise InputError(f"the checkpoint must be a folder of qat.train or qat.export, not {folder}")
     origin = dict(model.origin)
     if not {"data", "options"} <= set(origin):
-        raise ValueError(f"{folder} must say which data it was trained on, as qat.export writes it")
+        raise InputError(f"{folder} must say which data it was trained on, as qat.export writes it")
     data = open_run_data(SimpleNamespace(**origin, model=model_config(model.network)))
     batches, labels = [], []
     for fetched, label in islice(split_batches(data, data.test, 1), samples):
@@ -98,4 +100,4 @@ def _random_input(config: object, generator: torch.Generator, tokens: int) -> di
 
 def _check_samples(samples: int) -> None:
     if samples < 1:
-        raise ValueError(f"samples must be at least 1, not {samples}")
+        raise InputError(f"samples must be at least 1, not {samples}")

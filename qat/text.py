@@ -17,6 +17,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from siliquant.errors import InputError, InputTypeError
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -72,7 +74,7 @@ class TextSplit:
         Raises TypeError where views are given.
         """
         if views is not None:
-            raise TypeError("views must be None, since texts have no views")
+            raise InputTypeError("views must be None, since texts have no views")
         chosen = torch.from_numpy(np.asarray(indices, np.int64))
         parts = {"input_ids": self.tokens, "attention_mask": self.mask, "token_type_ids": self.types}
         return {name: tensor[chosen].long() for name, tensor in parts.items()}
@@ -131,7 +133,7 @@ def find_task(name: str) -> Task:
     """The GLUE task of that name, in any case and with or without its hyphen. Raises ValueError."""
     found = GLUE.get(name.lower().replace("-", ""))
     if found is None:
-        raise ValueError(f"the GLUE task must be one of {', '.join(GLUE)}, not {name!r}")
+        raise InputError(f"the GLUE task must be one of {', '.join(GLUE)}, not {name!r}")
     return found
 
 
@@ -161,7 +163,7 @@ def read_glue(task: Task, folder: Path, part: str, limit: int | None = None) -> 
             return _from_tsv(task, place / tsv, limit)
         if files := sorted(place.glob(parquet)):
             return _from_parquet(task, files, limit)
-    raise ValueError(f"{folder} must hold {tsv} or {parquet} of {task.folder}, but it holds neither")
+    raise InputError(f"{folder} must hold {tsv} or {parquet} of {task.folder}, but it holds neither")
 
 
 def tokenise(sentences: Sentences, tokenizer: Path, max_length: int) -> TextSplit:
@@ -170,15 +172,15 @@ def tokenise(sentences: Sentences, tokenizer: Path, max_length: int) -> TextSpli
     Raises ValueError for a max_length below 4 or a folder without a tokenizer.
     """
     if max_length < 4:
-        raise ValueError(f"max_length must be an integer of at least 4, not {max_length}")
+        raise InputError(f"max_length must be an integer of at least 4, not {max_length}")
     if not tokenizer.is_dir():
-        raise ValueError(f"tokenizer must be a folder with a Hugging Face tokenizer, not {tokenizer}")
+        raise InputError(f"tokenizer must be a folder with a Hugging Face tokenizer, not {tokenizer}")
     from transformers import AutoTokenizer
 
     try:
         made = AutoTokenizer.from_pretrained(str(tokenizer), local_files_only=True)
     except (OSError, ValueError) as error:
-        raise ValueError(f"{tokenizer} holds no tokenizer that can be read: {error}") from error
+        raise InputError(f"{tokenizer} holds no tokenizer that can be read: {error}") from error
     second = None if sentences.second is None else list(sentences.second)
     found = made(
         list(sentences.first), second, padding="max_length", truncation=True, max_length=max_length,
@@ -201,7 +203,7 @@ def _from_tsv(task: Task, path: Path, limit: int | None) -> Sentences:
             keep_default_na=False, na_values=[], lineterminator="\n", encoding="utf-8-sig", nrows=limit,
         )  # fmt: skip
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not a table that can be read: {error}") from error
+        raise InputError(f"{path} is not a table that can be read: {error}") from error
     table = table.rename(columns=lambda name: name.rstrip("\r") if isinstance(name, str) else name)
     columns = [_column(table, name, path).str.rstrip("\r") for name in (*task.columns, task.label)]
     complete = np.logical_and.reduce([(column.notna() & (column != "")).to_numpy(bool) for column in columns])
@@ -211,13 +213,13 @@ def _from_tsv(task: Task, path: Path, limit: int | None) -> Sentences:
     numbers = {value: number for number, value in enumerate(task.values)}
     for label in labels:
         if label not in numbers:
-            raise ValueError(f"{path}: a label must be one of {', '.join(task.values)}, not {label!r}")
+            raise InputError(f"{path}: a label must be one of {', '.join(task.values)}, not {label!r}")
     return _sentences(texts, np.array([numbers[label] for label in labels], np.int64))
 
 
 def _from_parquet(task: Task, files: Sequence[Path], limit: int | None) -> Sentences:
     if importlib.util.find_spec("pyarrow") is None:
-        raise ValueError(f"{files[0]} can be read only with pyarrow, which is not installed: pip install pyarrow")
+        raise InputError(f"{files[0]} can be read only with pyarrow, which is not installed: pip install pyarrow")
     import pandas as pd
 
     table = pd.concat([pd.read_parquet(path, engine="pyarrow") for path in files], ignore_index=True)[:limit]
@@ -227,13 +229,13 @@ def _from_parquet(task: Task, files: Sequence[Path], limit: int | None) -> Sente
     classes = labels.to_numpy(np.int64)
     for label in np.unique(classes):
         if not 0 <= label < len(task.classes):
-            raise ValueError(f"{files[0]}: a label must be from 0 to {len(task.classes) - 1}, not {label}")
+            raise InputError(f"{files[0]}: a label must be from 0 to {len(task.classes) - 1}, not {label}")
     return _sentences([tuple(text) for text in texts], classes)
 
 
 def _column(table: pd.DataFrame, name: str | int, path: Path) -> pd.Series:
     if name not in table.columns:
-        raise ValueError(f"{path} must have a column {name!r}, but it has {', '.join(map(repr, table.columns))}")
+        raise InputError(f"{path} must have a column {name!r}, but it has {', '.join(map(repr, table.columns))}")
     return table[name]
 
 
@@ -245,4 +247,4 @@ def _scores(labels: Sequence[str], path: Path) -> NDArray[np.float32]:
     try:
         return np.array([float(label) for label in labels], np.float32)
     except ValueError as error:
-        raise ValueError(f"{path}: a score must be a number: {error}") from error
+        raise InputError(f"{path}: a score must be a number: {error}") from error

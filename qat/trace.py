@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from siliquant.cli import run
+from siliquant.errors import InputError
 from siliquant.files import write_atomically
 
 from .convert import gemms, integer_engine, quantize_model, quantizers
@@ -101,7 +102,7 @@ def role_of(name: str) -> str:
     for pattern, role in ROLES:
         if fnmatchcase(name, pattern):
             return role
-    raise ValueError(f"the name of a GEMM must tell its role, and {name} matches no pattern of qat.trace.ROLES")
+    raise InputError(f"the name of a GEMM must tell its role, and {name} matches no pattern of qat.trace.ROLES")
 
 
 @torch.no_grad()
@@ -183,7 +184,7 @@ def _heads(model: nn.Module, name: str) -> int:
                 continue
             if isinstance(heads, int):
                 return heads
-    raise ValueError(f"{name} must be in an attention module with num_attention_heads")
+    raise InputError(f"{name} must be in an attention module with num_attention_heads")
 
 
 def sample(config: object, tokens: int) -> dict[str, Tensor]:
@@ -206,7 +207,7 @@ def workload(name: str, *, labels: int, tokens: int) -> dict[str, Any]:
     config = preset(name).config
     positions = getattr(config, "max_position_embeddings", None)
     if positions is not None and not 1 <= tokens <= positions:
-        raise ValueError(f"tokens must be an integer from 1 to {positions} for {name}, not {tokens}")
+        raise InputError(f"tokens must be an integer from 1 to {positions} for {name}, not {tokens}")
     torch.manual_seed(0)
     model = build(name, num_labels=labels).eval()
     inputs = sample(model.config, tokens)

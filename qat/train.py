@@ -21,6 +21,7 @@ from torch import nn
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from siliquant.cli import run
+from siliquant.errors import InputError
 from siliquant.files import write_atomically
 
 from .convert import calibrate, quantize_model
@@ -71,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = (read_config(config) if config else {}) | flags
     options = _resumed(given) if resume else merge(given)
     if not resume and (options.out / "run.json").exists():
-        raise ValueError(f"{options.out} holds a run already: give --resume to go on with it, or another folder")
+        raise InputError(f"{options.out} holds a run already: give --resume to go on with it, or another folder")
     keep_freed_memory()
     with processes(options.device) as group:
         run_training(options, group, resume=resume, console=Console(stderr=True))
@@ -85,9 +86,9 @@ def run_training(options: Options, group: Processes, *, resume: bool, console: C
     if options.threads:
         torch.set_num_threads(options.threads)
     if options.tensorboard and not find_spec("tensorboard"):
-        raise ValueError("tensorboard must be installed for --tensorboard: pip install tensorboard")
+        raise InputError("tensorboard must be installed for --tensorboard: pip install tensorboard")
     if options.batch_size % group.world:
-        raise ValueError(f"batch_size must be a multiple of {group.world} processes, not {options.batch_size}")
+        raise InputError(f"batch_size must be a multiple of {group.world} processes, not {options.batch_size}")
     torch.manual_seed(options.seed)
     path = options.out / "state.pt"
     # A run that was ended before its first checkpoint starts again.
@@ -136,13 +137,13 @@ def _resumed(given: dict[str, Any]) -> Options:
     """The options of the run in `out`; of those given only the ones about the machine may differ."""
     changes = typed(given)
     if "out" not in changes:
-        raise ValueError("out must be given: the folder of the run")
+        raise InputError("out must be given: the folder of the run")
     folder = changes["out"]
     kept = merge(read_record(folder).options, {"out": folder})
     for name, value in changes.items():
         if name not in _MACHINE and value != getattr(kept, name):
             before, now = (str(v) if isinstance(v, Path) else repr(v) for v in (getattr(kept, name), value))
-            raise ValueError(f"{name} must stay {before}, as the run in {folder} has it, not {now}")
+            raise InputError(f"{name} must stay {before}, as the run in {folder} has it, not {now}")
     return replace(kept, **changes)
 
 
@@ -161,7 +162,7 @@ def _data(options: Options, record: RunRecord | None) -> Data:
         for part, found in (("train", data.train.fingerprint), ("test", data.test.fingerprint)):
             wanted = record.data[f"{part}_fingerprint"]
             if found != wanted:
-                raise ValueError(
+                raise InputError(
                     f"{data.name} must hold the {part} samples of the run ({wanted[:12]}), not others ({found[:12]})"
                 )
     return data
@@ -172,7 +173,7 @@ def _check_inputs(name: str, config: PreTrainedConfig, data: Data) -> None:
     split, pixels = data.train, getattr(config, "image_size", None)
     if isinstance(split, TextSplit) != (pixels is None):
         has, needs = ("texts", "images") if isinstance(split, TextSplit) else ("images", "texts")
-        raise ValueError(f"data for {name} must be {needs}, but {data.name} has {has}")
+        raise InputError(f"data for {name} must be {needs}, but {data.name} has {has}")
     if isinstance(split, TextSplit):
         return
     for what, wanted, found in (
@@ -180,7 +181,7 @@ def _check_inputs(name: str, config: PreTrainedConfig, data: Data) -> None:
         ("pixels a side", pixels, split.image_size),
     ):
         if found != wanted:
-            raise ValueError(f"images for {name} must have {wanted} {what}, but those of {data.name} have {found}")
+            raise InputError(f"images for {name} must have {wanted} {what}, but those of {data.name} have {found}")
 
 
 def _model(options: Options, data: Data) -> PreTrainedModel:
@@ -191,7 +192,7 @@ def _model(options: Options, data: Data) -> PreTrainedModel:
     differing = [name for name in _SHAPE if getattr(model.config, name, None) != getattr(config, name, None)]
     if differing:
         found, wanted = (getattr(c, differing[0], None) for c in (model.config, config))
-        raise ValueError(
+        raise InputError(
             f"start must be a {options.model} with {differing[0]} {wanted}, but {options.start} has {found}"
         )
     return model
@@ -204,13 +205,13 @@ def _teacher(options: Options, model: PreTrainedModel, data: Data, group: Proces
     cast(nn.Module, teacher).to(group.device)
     labels = len(data.classes) or 1
     if teacher.config.num_labels != labels:
-        raise ValueError(f"the teacher must have {labels} classes, as {data.name}, not {teacher.config.num_labels}")
+        raise InputError(f"the teacher must have {labels} classes, as {data.name}, not {teacher.config.num_labels}")
     _check_inputs(f"the teacher {options.teacher}", teacher.config, data)
     if options.distill == "layers":
         for each in (model, teacher):
             shapes = [getattr(m.config, name, None) for name in _LAYERS for m in (model, each)]
             if each.config.model_type not in _UNIFORM or shapes[::2] != shapes[1::2]:
-                raise ValueError("distill must be 'logits' unless model and teacher are ViT or BERT of one shape")
+                raise InputError("distill must be 'logits' unless model and teacher are ViT or BERT of one shape")
             if each.config._attn_implementation == "sdpa":
                 each.set_attn_implementation("eager")  # the fused one keeps no probabilities
     return teacher
@@ -220,7 +221,7 @@ def _store(options: Options, data: Data) -> SoftLabelStore | None:
     if options.soft_labels is None:
         return None
     if isinstance(data.train, TextSplit):
-        raise ValueError(f"soft_labels are for images, but {data.name} has texts")
+        raise InputError(f"soft_labels are for images, but {data.name} has texts")
     store = SoftLabelStore.open(options.soft_labels, data.train, len(data.classes))
     replay(store, options.seed, 0, options.batch_size, options.crops_per_image)  # checks the two sizes
     return store

@@ -17,6 +17,8 @@ from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
 from transformers import PreTrainedModel
 
+from siliquant.errors import InputError
+
 from .convert import quantizers, weight_quantizers
 from .data import Data, batches, epoch_indices
 from .distributed import Processes
@@ -94,7 +96,7 @@ class Training:
             self.epoch, self.step = state["epoch"], state["step"]
             self.sums, self.history = state["sums"], state["history"]
         except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
-            raise ValueError(f"{path} must be a checkpoint of this run: {' '.join(str(error).split())}") from None
+            raise InputError(f"{path} must be a checkpoint of this run: {' '.join(str(error).split())}") from None
 
     def finish_epoch(self, seconds: float, samples: int) -> dict[str, Any]:
         """Evaluates and sums up; the same record in every process.  ValueError when the loss is not finite."""
@@ -110,7 +112,7 @@ class Training:
         )
         result = processes.gathered(result)
         if not math.isfinite(result.loss):
-            raise ValueError(
+            raise InputError(
                 f"the test loss must be finite, but is {result.loss} after epoch {self.epoch + 1}; "
                 "the last checkpoint is kept: try a lower lr or clip"
             )
@@ -272,7 +274,7 @@ def _take_step(
 
 def _check_finite(what: str, value: float, training: Training) -> None:
     if not math.isfinite(value):
-        raise ValueError(
+        raise InputError(
             f"the {what} must stay finite, but is {value} at epoch {training.epoch + 1}, step {training.step + 1}; "
             "the last checkpoint is kept: try a lower lr or clip"
         )

@@ -14,6 +14,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from siliquant.errors import InputError, InputTypeError
+
 __all__ = [
     "CentreCrop",
     "Policy",
@@ -45,7 +47,7 @@ class Views:
 
     def __post_init__(self) -> None:
         if self.boxes.ndim != 2 or self.boxes.shape[1] != 4 or self.flips.shape != self.boxes.shape[:1]:
-            raise ValueError(
+            raise InputError(
                 f"views must have boxes of shape [n, 4] and flips of shape [n], not {list(self.boxes.shape)} "
                 f"and {list(self.flips.shape)}"
             )
@@ -120,9 +122,9 @@ class RandomResizedCrop:
 
     def __post_init__(self) -> None:
         if not 0 < self.scale[0] <= self.scale[1] <= 1:
-            raise ValueError(f"scale must be two numbers with 0 < low <= high <= 1, not {self.scale}")
+            raise InputError(f"scale must be two numbers with 0 < low <= high <= 1, not {self.scale}")
         if not 0 < self.ratio[0] <= self.ratio[1] < math.inf:
-            raise ValueError(f"ratio must be two numbers with 0 < low <= high, not {self.ratio}")
+            raise InputError(f"ratio must be two numbers with 0 < low <= high, not {self.ratio}")
 
     def sample(
         self, seed: int, epoch: int, indices: NDArray[np.int64], crop: int | NDArray[np.int64], sizes: NDArray[np.int64]
@@ -160,7 +162,7 @@ class CentreCrop:
 
     def __post_init__(self) -> None:
         if not 1 <= self.resize_ratio < math.inf:
-            raise ValueError(f"resize_ratio must be a number of at least 1, not {self.resize_ratio}")
+            raise InputError(f"resize_ratio must be a number of at least 1, not {self.resize_ratio}")
 
     def sample(
         self, seed: int, epoch: int, indices: NDArray[np.int64], crop: int | NDArray[np.int64], sizes: NDArray[np.int64]
@@ -185,7 +187,7 @@ def uniforms(
     rows, crops = np.broadcast_arrays(np.atleast_1d(np.asarray(indices, np.int64)), np.asarray(crop, np.int64))
     for name, values in (("indices", rows), ("crop", crops)):
         if values.size and (values.min() < 0 or values.max() >= 1 << 32):
-            raise ValueError(f"{name} must be from 0 to {(1 << 32) - 1}, not {values.min()} to {values.max()}")
+            raise InputError(f"{name} must be from 0 to {(1 << 32) - 1}, not {values.min()} to {values.max()}")
     blocks = np.arange(-(-count // 4), dtype=np.uint64) + np.uint64(stream * _BLOCKS)
     counter = np.empty((4, len(rows), len(blocks)), np.uint64)
     counter[0], counter[1] = blocks, rows.astype(np.uint64)[:, None]
@@ -212,6 +214,6 @@ def philox(counter: NDArray[np.uint64], key: tuple[int, int]) -> NDArray[np.uint
 
 def _check_integer(name: str, value: int, low: int, high: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{name} must be an integer, not {value!r}")
+        raise InputTypeError(f"{name} must be an integer, not {value!r}")
     if not low <= value <= high:
-        raise ValueError(f"{name} must be an integer from {low} to {high}, not {value}")
+        raise InputError(f"{name} must be an integer from {low} to {high}, not {value}")

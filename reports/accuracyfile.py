@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from rtl.spec import check_integer
+from siliquant.errors import InputError, InputTypeError
 
 __all__ = ["FORMAT", "FULL_PRECISION", "Accuracies", "Method", "Run", "methods", "read_accuracies", "to_json"]
 
@@ -54,19 +55,19 @@ class Run:
         for name in ("name", "model", "data"):
             value = getattr(self, name)
             if not isinstance(value, str) or not value.strip():
-                raise TypeError(f"{name} must be a text, not {value!r}")
+                raise InputTypeError(f"{name} must be a text, not {value!r}")
         for name in ("weight_bits", "activation_bits"):
             bits = check_integer(name, getattr(self, name), 1)
             if bits > 8 and bits != FULL_PRECISION:
-                raise ValueError(f"{name} must be from 1 to 8, or {FULL_PRECISION} for full precision, not {bits}")
+                raise InputError(f"{name} must be from 1 to 8, or {FULL_PRECISION} for full precision, not {bits}")
         check_integer("seed", self.seed, 0)
         check_integer("samples", self.samples, 1)
         for name in ("accuracy_percent", "low_percent", "high_percent"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-                raise TypeError(f"{name} must be a number, not {value!r}")
+                raise InputTypeError(f"{name} must be a number, not {value!r}")
         if not 0 <= self.low_percent <= self.accuracy_percent <= self.high_percent <= 100:
-            raise ValueError(
+            raise InputError(
                 "accuracy_percent must be from low_percent to high_percent, all from 0 to 100, not "
                 f"{self.accuracy_percent} from {self.low_percent} to {self.high_percent}"
             )
@@ -122,29 +123,29 @@ def methods(runs: Sequence[Run]) -> tuple[Method, ...]:
     for group in groups.values():
         seeds = [run.seed for run in group]
         if len(set(seeds)) != len(seeds):
-            raise ValueError(f"runs of {group[0].name} must have different seeds, not {', '.join(map(str, seeds))}")
+            raise InputError(f"runs of {group[0].name} must have different seeds, not {', '.join(map(str, seeds))}")
     return tuple(Method(tuple(group)) for group in groups.values())
 
 
 def read_accuracies(path: Path) -> Accuracies:
     """The runs in a file. ValueError, with the file's name, where it holds none; OSError as usual."""
     if path.stat().st_size > _MOST_BYTES:
-        raise ValueError(f"{path} must be a file of accuracies of at most {_MOST_BYTES} bytes")
+        raise InputError(f"{path} must be a file of accuracies of at most {_MOST_BYTES} bytes")
     try:
         data = _object(path.read_text())
         if data.get("format") != FORMAT:
-            raise ValueError(f"its format must be {FORMAT!r}, not {data.get('format')!r}")
+            raise InputError(f"its format must be {FORMAT!r}, not {data.get('format')!r}")
         if set(data) != {"format", "source", "date", "runs"}:
-            raise ValueError("it must have format, source, date and runs, and no more")
+            raise InputError("it must have format, source, date and runs, and no more")
         if not isinstance(data["source"], str) or not re.fullmatch(r"\d{4}-\d{2}-\d{2}", str(data["date"])):
-            raise ValueError('its source must be a text and its date one as "2026-11-20"')
+            raise InputError('its source must be a text and its date one as "2026-11-20"')
         if not isinstance(data["runs"], list) or not data["runs"]:
-            raise ValueError("its runs must be a list of at least one")
+            raise InputError("its runs must be a list of at least one")
         runs = tuple(_run(number, entry) for number, entry in enumerate(data["runs"], start=1))
         methods(runs)
         return Accuracies(data["source"], data["date"], runs)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{path} must be a file of accuracies: {error}") from None
+        raise InputError(f"{path} must be a file of accuracies: {error}") from None
 
 
 def to_json(found: Accuracies) -> str:
@@ -157,17 +158,17 @@ def _object(text: str) -> Mapping[str, Any]:
     try:
         data = json.loads(text)
     except (ValueError, RecursionError):
-        raise ValueError("it is no JSON") from None
+        raise InputError("it is no JSON") from None
     if not isinstance(data, dict):
-        raise ValueError("it must be an object")
+        raise InputError("it must be an object")
     return data
 
 
 def _run(number: int, entry: object) -> Run:
     names = [field.name for field in fields(Run)]
     if not isinstance(entry, dict) or set(entry) != set(names):
-        raise ValueError(f"run {number} must be an object with {', '.join(names)}")
+        raise InputError(f"run {number} must be an object with {', '.join(names)}")
     try:
         return Run(**entry)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"run {number}: {error}") from None
+        raise InputError(f"run {number}: {error}") from None

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hwmodel.comparison import EQUAL_THROUGHPUT, EQUAL_UNITS, Row
+from siliquant.errors import InputError
 
 __all__ = ["checked", "is_uniform", "read_rows"]
 
@@ -32,13 +33,13 @@ def is_uniform(row: Row) -> bool:
 def read_rows(path: Path) -> tuple[Row, ...]:
     """The rows of a comparison. ValueError, with the file's name, where it holds none; OSError as usual."""
     if path.stat().st_size > _MOST_BYTES:
-        raise ValueError(f"{path} must be a comparison of at most {_MOST_BYTES} bytes")
+        raise InputError(f"{path} must be a comparison of at most {_MOST_BYTES} bytes")
     try:
         text = path.read_text()
         entries = _from_csv(text) if path.suffix == ".csv" else _from_json(text)
         return checked([_row(number, entry) for number, entry in enumerate(entries, start=1)])
     except ValueError as error:
-        raise ValueError(f"{path} must be compare.json or compare.csv of hwmodel.compare: {error}") from None
+        raise InputError(f"{path} must be compare.json or compare.csv of hwmodel.compare: {error}") from None
 
 
 def checked(rows: Sequence[Row]) -> tuple[Row, ...]:
@@ -46,25 +47,25 @@ def checked(rows: Sequence[Row]) -> tuple[Row, ...]:
     uniform design in each normalisation, its others are named once, and ratios are what areas and powers say.
     """
     if not rows:
-        raise ValueError("it must have at least one row")
+        raise InputError("it must have at least one row")
     for name in ("library", "corner", "clock_mhz"):
         values = list(dict.fromkeys(getattr(row, name) for row in rows))
         if len(values) > 1:
-            raise ValueError(f"all rows must have one {name}, not {values[0]} and {values[1]}")
+            raise InputError(f"all rows must have one {name}, not {values[0]} and {values[1]}")
     places: dict[tuple[int, str], list[Row]] = {}
     for row in rows:
         places.setdefault((row.bits, row.normalisation), []).append(row)
     for bits in dict.fromkeys(row.bits for row in rows):
         one, other = ([row.design for row in places.get((bits, name), [])] for name in _COMPARED)
         if one != other:
-            raise ValueError(f"at {bits} bits both normalisations must have the same designs in the same order")
+            raise InputError(f"at {bits} bits both normalisations must have the same designs in the same order")
     for (bits, name), group in places.items():
         where = f"at {bits} bits, {name}"
         if [is_uniform(row) for row in group] != [True] + [False] * (len(group) - 1) or len(group) < 2:
-            raise ValueError(f"{where}, there must be the uniform design first, and at least one other")
+            raise InputError(f"{where}, there must be the uniform design first, and at least one other")
         designs = [row.design for row in group]
         if len(set(designs)) != len(designs):
-            raise ValueError(f"{where}, every design must be there once")
+            raise InputError(f"{where}, every design must be there once")
         for row in group:
             _check_ratios(row, group[0], where)
     return tuple(rows)
@@ -77,27 +78,27 @@ def _check_ratios(row: Row, base: Row, where: str) -> None:
         if wanted is None and value is None:
             continue
         if wanted is None or value is None or not math.isclose(value, wanted, rel_tol=1e-6):
-            raise ValueError(f"{where}, {field} of {row.design} must be {wanted}, as {compared} says, not {value}")
+            raise InputError(f"{where}, {field} of {row.design} must be {wanted}, as {compared} says, not {value}")
 
 
 def _from_json(text: str) -> list[Mapping[str, Any]]:
     try:
         data = json.loads(text)
     except (ValueError, RecursionError):
-        raise ValueError("it is no JSON") from None
+        raise InputError("it is no JSON") from None
     if not isinstance(data, list) or not all(isinstance(entry, dict) for entry in data):
-        raise ValueError("it must be a list of objects")
+        raise InputError("it must be a list of objects")
     return data
 
 
 def _from_csv(text: str) -> list[Mapping[str, Any]]:
     lines = list(csv.reader(io.StringIO(text, newline="")))
     if not lines or lines[0] != list(_KINDS):
-        raise ValueError(f"its columns must be {', '.join(_KINDS)}")
+        raise InputError(f"its columns must be {', '.join(_KINDS)}")
     entries: list[Mapping[str, Any]] = []
     for number, line in enumerate(lines[1:], start=1):
         if len(line) != len(_KINDS):
-            raise ValueError(f"row {number} must have {len(_KINDS)} fields, not {len(line)}")
+            raise InputError(f"row {number} must have {len(_KINDS)} fields, not {len(line)}")
         entries.append({name: _value(number, name, cell) for name, cell in zip(_KINDS, line, strict=True)})
     return entries
 
@@ -114,26 +115,26 @@ def _value(number: int, name: str, cell: str) -> Any:
             return float(cell)
         return _FLAGS[cell] if kind.startswith("bool") else cell
     except (KeyError, ValueError):
-        raise ValueError(f"{name} of row {number} must be {_meaning(kind)}, not {cell!r}") from None
+        raise InputError(f"{name} of row {number} must be {_meaning(kind)}, not {cell!r}") from None
 
 
 def _row(number: int, entry: Mapping[str, Any]) -> Row:
     if set(entry) != set(_KINDS):
         wrong = ", ".join(sorted(set(entry) ^ set(_KINDS)))
-        raise ValueError(f"row {number} must have exactly the fields of a comparison, and differs in {wrong}")
+        raise InputError(f"row {number} must have exactly the fields of a comparison, and differs in {wrong}")
     values: dict[str, Any] = {}
     for name, kind in _KINDS.items():
         value = entry[name]
         if not _fits(value, kind):
-            raise ValueError(f"{name} of row {number} must be {_meaning(kind)}, not {value!r}")
+            raise InputError(f"{name} of row {number} must be {_meaning(kind)}, not {value!r}")
         values[name] = float(value) if kind.startswith("float") and value is not None else value
     row = Row(**values)
     if row.normalisation not in _COMPARED:
-        raise ValueError(
+        raise InputError(
             f"normalisation of row {number} must be one of {', '.join(_COMPARED)}, not {row.normalisation!r}"
         )
     if not 2 <= row.bits <= 8:
-        raise ValueError(f"bits of row {number} must be from 2 to 8, not {row.bits}")
+        raise InputError(f"bits of row {number} must be from 2 to 8, not {row.bits}")
     return row
 
 

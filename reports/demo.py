@@ -20,6 +20,7 @@ from reports.page import html, screen
 from reports.steps import Command, Step, StepError, alone, perform
 from rtl.options import add_architecture, add_array, array_size
 from siliquant.cli import Parser, called, run
+from siliquant.errors import InputError
 from siliquant.files import write_atomically
 from siliquant.options import add_out_folder
 
@@ -67,9 +68,9 @@ class Settings:
         )  # fmt: skip
         for name, low, high in ranges:
             if not low <= getattr(self, name) <= high:
-                raise ValueError(f"{name} must be an integer from {low} to {high}, not {getattr(self, name)}")
+                raise InputError(f"{name} must be an integer from {low} to {high}, not {getattr(self, name)}")
         if self.limit is not None and not 64 <= self.limit <= 4000:
-            raise ValueError(f"limit must be an integer from 64 to 4000, not {self.limit}")
+            raise InputError(f"limit must be an integer from 64 to 4000, not {self.limit}")
 
 
 def steps(settings: Settings) -> tuple[Step, ...]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rtl.spec import check_integer
+from siliquant.errors import InputError, InputTypeError
 
 __all__ = ["Equivalence", "GemmKind", "read_equivalence"]
 
@@ -75,14 +76,14 @@ class Equivalence:
 def read_equivalence(path: Path) -> Equivalence:
     """A record. ValueError, with the file's name, where it is not one; OSError as usual."""
     if path.stat().st_size > _MOST_BYTES:
-        raise ValueError(f"{path} must be a record of at most {_MOST_BYTES} bytes")
+        raise InputError(f"{path} must be a record of at most {_MOST_BYTES} bytes")
     try:
         data = _object(path.read_text())
         for name in ("array", "samples", "gemms"):
             if name not in data:
-                raise ValueError(f"it lacks {name}")
+                raise InputError(f"it lacks {name}")
         if not isinstance(data["array"], str) or not isinstance(data["gemms"], list) or not data["gemms"]:
-            raise ValueError("its array must be a text and its gemms a list of at least one")
+            raise InputError("its array must be a text and its gemms a list of at least one")
         groups: dict[str, list[Mapping[str, Any]]] = {}
         for gemm in data["gemms"]:
             _check(gemm)
@@ -97,32 +98,32 @@ def read_equivalence(path: Path) -> Equivalence:
             kinds=tuple(_sum(name, gemms) for name, gemms in groups.items()),
         )
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{path} must be a record of sim.equivalence --out: {error}") from None
+        raise InputError(f"{path} must be a record of sim.equivalence --out: {error}") from None
 
 
 def _object(text: str) -> Mapping[str, Any]:
     try:
         data = json.loads(text)
     except (ValueError, RecursionError):
-        raise ValueError("it is no JSON") from None
+        raise InputError("it is no JSON") from None
     if not isinstance(data, dict):
-        raise ValueError("it must be an object")
+        raise InputError("it must be an object")
     return data
 
 
 def _text(data: Mapping[str, Any], name: str) -> str:
     value = data.get(name, "")
     if not isinstance(value, str):
-        raise TypeError(f"{name} must be a text, not {value!r}")
+        raise InputTypeError(f"{name} must be a text, not {value!r}")
     return value
 
 
 def _check(gemm: object) -> None:
     if not isinstance(gemm, dict) or not isinstance(gemm.get("name"), str):
-        raise ValueError("each of its gemms must be an object with a name")
+        raise InputError("each of its gemms must be an object with a name")
     for name in _NEEDED:
         if name not in gemm:
-            raise ValueError(f"{gemm['name']} lacks {name}")
+            raise InputError(f"{gemm['name']} lacks {name}")
         check_integer(name, gemm[name], 0)
     for part in ("accumulators", "codes"):
         equal = f"equal_{part}"

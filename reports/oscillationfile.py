@@ -13,6 +13,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from siliquant.errors import InputError
+
 __all__ = ["Oscillation", "read_oscillation"]
 
 _MOST_BYTES = 64 << 20
@@ -33,28 +35,28 @@ class Oscillation:
 def read_oscillation(path: Path) -> Oscillation:
     """A run. ValueError, with the file's name, where it is none or was not quantised; OSError as usual."""
     if path.stat().st_size > _MOST_BYTES:
-        raise ValueError(f"{path} must be a run's metrics of at most {_MOST_BYTES} bytes")
+        raise InputError(f"{path} must be a run's metrics of at most {_MOST_BYTES} bytes")
     try:
         lines = _jsonl(path.read_text()) if path.suffix == ".jsonl" else _csv(path.read_text())
         if not lines:
-            raise ValueError("it must have at least one epoch")
+            raise InputError("it must have at least one epoch")
         epochs = tuple(_epoch(line.get("epoch")) for line in lines)
         if any(later <= earlier for earlier, later in pairwise(epochs)):
-            raise ValueError(f"its epochs must rise, not be {', '.join(map(str, epochs))}")
+            raise InputError(f"its epochs must rise, not be {', '.join(map(str, epochs))}")
         shares = tuple(_share("oscillation", line.get("oscillation")) for line in lines)
         modules = lines[-1].get("oscillation_by_module") or {}
         if not isinstance(modules, dict):
-            raise ValueError("its oscillation_by_module must be shares by name")
+            raise InputError("its oscillation_by_module must be shares by name")
         found = {name: _share(name, value) for name, value in modules.items()}
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{path} must be metrics.csv or metrics.jsonl of a quantised run: {error}") from None
+        raise InputError(f"{path} must be metrics.csv or metrics.jsonl of a quantised run: {error}") from None
     return Oscillation(path.absolute().parent.name, epochs, shares, found)
 
 
 def _csv(text: str) -> Sequence[Mapping[str, Any]]:
     reader = csv.DictReader(text.splitlines(), strict=True)
     if not {"epoch", "oscillation"} <= set(reader.fieldnames or ()):
-        raise ValueError("its columns must have epoch and oscillation among them")
+        raise InputError("its columns must have epoch and oscillation among them")
     return [{name: _number(line[name]) for name in ("epoch", "oscillation")} for line in reader]
 
 
@@ -62,26 +64,26 @@ def _number(text: str | None) -> float | None:
     try:
         return float(text) if text else None
     except ValueError:
-        raise ValueError(f"epoch and oscillation must be numbers, not {text!r}") from None
+        raise InputError(f"epoch and oscillation must be numbers, not {text!r}") from None
 
 
 def _jsonl(text: str) -> Sequence[Mapping[str, Any]]:
     try:
         lines = [json.loads(line) for line in text.splitlines()]
     except (ValueError, RecursionError):
-        raise ValueError("each of its lines must be JSON") from None
+        raise InputError("each of its lines must be JSON") from None
     if not all(isinstance(line, dict) for line in lines):
-        raise ValueError("each of its lines must be an object")
+        raise InputError("each of its lines must be an object")
     return lines
 
 
 def _epoch(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int | float) or not float(value).is_integer() or value < 0:
-        raise ValueError(f"an epoch must be a whole number, not {value!r}")
+        raise InputError(f"an epoch must be a whole number, not {value!r}")
     return int(value)
 
 
 def _share(name: str, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not (math.isfinite(value) and 0 <= value <= 1):
-        raise ValueError(f"{name} must be a share from 0 to 1, not {value!r}")
+        raise InputError(f"{name} must be a share from 0 to 1, not {value!r}")
     return float(value)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from hwmodel.options import add_clock, add_library, add_network
 from siliquant.cli import Parser, run
+from siliquant.errors import InputError
 from siliquant.options import add_out_folder, check_writable, positive
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ def _inputs(options: Namespace) -> Inputs:
     read = tuple(read_oscillation(path) for path in runs)
     names = [each.name for each in read]
     if len(set(names)) != len(names):
-        raise ValueError(f"oscillation must be of runs in folders with different names, not {', '.join(names)}")
+        raise InputError(f"oscillation must be of runs in folders with different names, not {', '.join(names)}")
     return Inputs(
         compare=options.compare,
         workload=options.model,
@@ -141,7 +142,7 @@ def _rows(options: Namespace) -> tuple[Row, ...]:
     }
     for name, value in (("library", options.library), ("clock_mhz", clock_mhz), ("bits", widths)):
         if value is not None and value != known[name]:
-            raise ValueError(f"{name} must be {_text(known[name])}, as {options.compare} has it, not {_text(value)}")
+            raise InputError(f"{name} must be {_text(known[name])}, as {options.compare} has it, not {_text(value)}")
     return rows
 
 
@@ -155,7 +156,7 @@ def _widths(text: str) -> list[int]:
     widths = []
     for part in text.split(","):
         if not part.strip().isdecimal() or not 2 <= int(part) <= 8 or int(part) in widths:
-            raise ValueError(f"bits must be different integers from 2 to 8 separated by commas, not {text!r}")
+            raise InputError(f"bits must be different integers from 2 to 8 separated by commas, not {text!r}")
         widths.append(int(part))
     return widths
 

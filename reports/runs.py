@@ -11,6 +11,7 @@ from typing import Any
 
 from reports.accuracyfile import FULL_PRECISION, Accuracies, Run, methods, to_json
 from siliquant.cli import Parser, run
+from siliquant.errors import InputError
 from siliquant.files import write_atomically
 from siliquant.options import add_out_file
 
@@ -36,7 +37,7 @@ def read_run(folder: Path) -> Run:
         lines = list(csv.DictReader(metrics.read_text().splitlines()))
         last: Any = lines[-1]
         if not about["data"]["classes"]:
-            raise ValueError("its test score must be an accuracy, not a correlation")
+            raise InputError("its test score must be an accuracy, not a correlation")
         widths = [FULL_PRECISION] * 2 if scheme is None else [scheme["weight_bits"], scheme["activation_bits"]]
         return Run(
             name=_method(folder.name, options["model"]),
@@ -52,7 +53,7 @@ def read_run(folder: Path) -> Run:
         )
     except (KeyError, IndexError, TypeError, ValueError) as error:
         what = f"it lacks {error.args[0]}" if isinstance(error, KeyError) else str(error)
-        raise ValueError(f"{folder} must be a folder of qat.train: {what}") from None
+        raise InputError(f"{folder} must be a folder of qat.train: {what}") from None
 
 
 def parser() -> Parser:
@@ -70,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     options = parser().parse_args(arguments)
     if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", options.date):
-        raise ValueError(f"date must look like 2026-11-20, not {options.date!r}")
+        raise InputError(f"date must look like 2026-11-20, not {options.date!r}")
     found = Accuracies(options.source, options.date, tuple(read_run(folder) for folder in options.checkpoint))
     write_atomically(options.out, to_json(found))
     for method in methods(found.runs):

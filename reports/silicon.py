@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from hwmodel.options import add_clock
 from reports.figures import Block
 from siliquant.cli import Parser, run
+from siliquant.errors import InputError
 from siliquant.files import write_atomically
 from siliquant.options import add_out_folder, positive
 
@@ -42,9 +43,9 @@ def array_of(record: Mapping[str, Any]) -> ArraySpec:
 
     made = array_from_parameters(record["spec"])
     if not isinstance(made.mac, UniformSpec) or not isinstance(made.requant, ThresholdSpec):
-        raise ValueError("the array must have uniform MACs and requantisers by thresholds; see sim.equivalence --help")
+        raise InputError("the array must have uniform MACs and requantisers by thresholds; see sim.equivalence --help")
     if made.name != record["array"]:
-        raise ValueError(f"the array must be {made.name}, as its parameters say, not {record['array']}")
+        raise InputError(f"the array must be {made.name}, as its parameters say, not {record['array']}")
     return made
 
 
@@ -132,7 +133,7 @@ def _record(path: Path) -> dict[str, Any]:
     except ValueError:
         found = None
     if not isinstance(found, dict) or not {"array", "spec", "gemms"} <= set(found):
-        raise ValueError(f"{path} must be a record that sim.equivalence --out wrote")
+        raise InputError(f"{path} must be a record that sim.equivalence --out wrote")
     return found
 
 

@@ -31,6 +31,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from siliquant.errors import InputError, ToolError
 from siliquant.files import write_atomically
 
 __all__ = ["Command", "Step", "StepError", "alone", "perform", "working"]
@@ -38,7 +39,7 @@ __all__ = ["Command", "Step", "StepError", "alone", "perform", "working"]
 _TAIL = 12  # lines of a failed step that are shown
 
 
-class StepError(RuntimeError):
+class StepError(ToolError):
     """A command ended with another exit code than 0."""
 
     def __init__(self, name: str, code: int, tail: str) -> None:
@@ -107,7 +108,7 @@ def perform(step: Step, home: Path, console: Console, place: str) -> Command:
     begun = noted.get("fingerprint") == wanted
     if step.folder is not None and step.folder.exists() and not begun:
         if not noted:
-            raise ValueError(f"{step.folder} must be made by this command, or not exist; choose another --out")
+            raise InputError(f"{step.folder} must be made by this command, or not exist; choose another --out")
         shutil.rmtree(step.folder)
     write_atomically(note, json.dumps({"fingerprint": wanted}) + "\n")
     going_on = step.resumable and begun and step.folder is not None and (step.folder / "run.json").exists()
@@ -140,7 +141,7 @@ def alone(folder: Path) -> Iterator[None]:
         try:
             flock(stream, LOCK_EX | LOCK_NB)
         except BlockingIOError:
-            raise ValueError(f"{folder} is in use by another demonstration; choose another --out, or wait") from None
+            raise InputError(f"{folder} is in use by another demonstration; choose another --out, or wait") from None
         yield
 
 

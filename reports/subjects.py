@@ -9,6 +9,7 @@ from hwmodel.answers import settings
 from hwmodel.comparison import EQUAL_THROUGHPUT, EQUAL_UNITS, Entry, Row, contenders
 from reports.comparefile import is_uniform
 from rtl.spec import MacSpec
+from siliquant.errors import InputError
 
 __all__ = ["Subject", "subjects"]
 
@@ -34,7 +35,7 @@ def subjects(rows: Sequence[Row]) -> tuple[Subject, ...]:
     known = {spec.label for spec in contenders()}
     for row in rows:
         if not is_uniform(row) and row.design not in known:
-            raise ValueError(f"the designs must be among {', '.join(sorted(known))}, not {row.design!r}")
+            raise InputError(f"the designs must be among {', '.join(sorted(known))}, not {row.design!r}")
     asked = settings(
         bits=bits,
         mixtures=[f"{mean}={text.replace('b:', ':').replace(' ', ',')}" for mean, text in mixtures.items()],
@@ -51,14 +52,14 @@ def _size(rows: Sequence[Row], normalisation: str) -> int:
     """Lanes of the uniform design."""
     sizes = {row.units for row in rows if is_uniform(row) and row.normalisation == normalisation}
     if len(sizes) != 1:
-        raise ValueError(f"uniform designs at {normalisation} must have one number of lanes, not {sorted(sizes)}")
+        raise InputError(f"uniform designs at {normalisation} must have one number of lanes, not {sorted(sizes)}")
     return sizes.pop()
 
 
 def _subject(row: Row, entry: Entry) -> Subject:
     spec = replace(entry.spec, pipeline_stages=row.pipeline_stages)
     if spec.name != row.spec:
-        raise ValueError(
+        raise InputError(
             f"{row.design} at {row.bits} bits must be {spec.name}, as this version makes it, not {row.spec}"
         )
     return Subject(row, entry, spec)

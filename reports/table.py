@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from siliquant.errors import InputError
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -46,10 +48,10 @@ class Table:
     def __post_init__(self) -> None:
         names = [column.name for column in self.columns]
         if len(set(names)) != len(names):
-            raise ValueError(f"the columns of {self.name} must have different names, not {', '.join(names)}")
+            raise InputError(f"the columns of {self.name} must have different names, not {', '.join(names)}")
         for row in self.rows:
             if len(row) != len(self.columns):
-                raise ValueError(f"a row of {self.name} must have {len(self.columns)} cells, not {len(row)}")
+                raise InputError(f"a row of {self.name} must have {len(self.columns)} cells, not {len(row)}")
 
 
 def shown(column: Column, cell: Cell) -> str:

@@ -15,6 +15,8 @@ from typing import NewType
 import numpy as np
 import numpy.typing as npt
 
+from siliquant.errors import InputError
+
 __all__ = ["ONE", "ZERO", "Bit", "Circuit", "Gate", "Op", "Word", "evaluate"]
 
 Bit = NewType("Bit", int)
@@ -91,7 +93,7 @@ class Circuit:
     def input(self, name: str, width: int, *, stage: int = 0, arrival: float = 0.0) -> Word:
         """Adds a word of ``width`` bits from outside, ready in pipeline stage ``stage``."""
         if name in self.inputs:
-            raise ValueError(f"name must be new, not {name!r} again")
+            raise InputError(f"name must be new, not {name!r} again")
         word = tuple(self._bit(arrival) for _ in range(width))
         self.inputs[name] = word
         self.input_stages.update(dict.fromkeys(word, stage))
@@ -178,7 +180,7 @@ class Circuit:
     def add(self, a: Word, b: Word) -> Word:
         """a + b modulo 2**len(a) by one carry-propagate adder."""
         if len(a) != len(b):
-            raise ValueError(f"words must have equal widths, not {len(a)} and {len(b)}")
+            raise InputError(f"words must have equal widths, not {len(a)} and {len(b)}")
         if all(bit == ZERO for bit in b):
             return a
         if len(a) == 1:

@@ -12,6 +12,8 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+from siliquant.errors import InputError
+
 if not __package__:  # run as a file: what lies beside it must not shadow other modules
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
@@ -69,7 +71,7 @@ def array_of(mac: MacSpec, options: Namespace) -> ArraySpec | None:
     if options.array is None:
         for name in ("architecture", *ARRAY_NUMBERS, "requant_bits", *REQUANT_OPTIONS):
             if getattr(options, name) not in (None, False):
-                raise ValueError(f"--{name.replace('_', '-')} must be given with --array only")
+                raise InputError(f"--{name.replace('_', '-')} must be given with --array only")
         return None
     rows, columns = array_size(options.array)
     architecture = Architecture(options.architecture or Architecture.BROADCAST)
@@ -84,7 +86,7 @@ def requant_of(result_width: int, options: Namespace) -> ThresholdSpec | None:
     if options.requant_bits is None:
         for name in REQUANT_OPTIONS:
             if getattr(options, name) not in (None, False):
-                raise ValueError(f"--{name.replace('_', '-')} must be given with --requant-bits only")
+                raise InputError(f"--{name.replace('_', '-')} must be given with --requant-bits only")
         return None
     bits = check_integer("requant_bits", integer("requant_bits", options.requant_bits), 1, MAX_BITS)
     groups = 1 if options.groups is None else integer("groups", options.groups)
@@ -114,7 +116,7 @@ def parse(arguments: Sequence[str]) -> tuple[MacSpec | ArraySpec, Path] | None:
     if options.list:
         return None
     if options.design is None:
-        raise ValueError("--design must be given; --list shows the designs")
+        raise InputError("--design must be given; --list shows the designs")
     design = design_named(options.design)
     mac = design(**read_parameters(options, design))
     return array_of(mac, options) or mac, options.out

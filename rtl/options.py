@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from siliquant.cli import Parser
+from siliquant.errors import InputError
 
 from .array import Architecture
 from .mac import DESIGNS
@@ -69,7 +70,7 @@ def design_named(name: str) -> type[MacSpec]:
     for design in DESIGNS:
         if design.design == name:
             return design
-    raise ValueError(f"design must be one of {', '.join(design.design for design in DESIGNS)}, not {name!r}")
+    raise InputError(f"design must be one of {', '.join(design.design for design in DESIGNS)}, not {name!r}")
 
 
 def add_parameters(parser: _ActionsContainer, *designs: type[MacSpec]) -> None:
@@ -100,7 +101,7 @@ def integer(name: str, text: str) -> int:
     try:
         return int(text)
     except ValueError:
-        raise ValueError(f"{name} must be an integer, not {text!r}") from None
+        raise InputError(f"{name} must be an integer, not {text!r}") from None
 
 
 def add_array(parser: Parser, default: str | None) -> Action:
@@ -114,7 +115,7 @@ def array_size(text: str) -> tuple[int, int]:
     """Rows and columns in ``--array``. Raises ValueError."""
     places = re.fullmatch(r"(\d+)x(\d+)", text)
     if places is None:
-        raise ValueError(f"array must be ROWSxCOLUMNS, as in 16x16, not {text!r}")
+        raise InputError(f"array must be ROWSxCOLUMNS, as in 16x16, not {text!r}")
     return int(places[1]), int(places[2])
 
 

@@ -10,6 +10,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from siliquant.errors import InputError
+
 from .circuit import Bit
 from .datapath import DatapathBuilder
 from .spec import MAX_BITS, MacSpec, Port, Precision, check_integer, parameter
@@ -45,7 +47,7 @@ class ScalableSpec(MacSpec):
         check_integer("units", self.units, 1, 256)
         check_integer("minimum_bits", self.minimum_bits, 2, 4)
         if self.minimum_bits not in (2, 4):
-            raise ValueError(f"minimum_bits must be 2 or 4, not {self.minimum_bits}")
+            raise InputError(f"minimum_bits must be 2 or 4, not {self.minimum_bits}")
 
     @classmethod
     def variants(cls) -> tuple[dict[str, Any], ...]:

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from siliquant.errors import InputError, InputTypeError
+
 if TYPE_CHECKING:
     from amaranth.lib.wiring import Component
 
@@ -52,11 +54,11 @@ def check_integer(name: str, value: object, low: int, high: int | None = None) -
     try:
         number = operator.index(value)  # type: ignore[arg-type]
     except TypeError:
-        raise TypeError(f"{name} must be {must}, not {value!r}") from None
+        raise InputTypeError(f"{name} must be {must}, not {value!r}") from None
     if isinstance(value, bool):
-        raise TypeError(f"{name} must be {must}, not {value!r}")
+        raise InputTypeError(f"{name} must be {must}, not {value!r}")
     if number < low or (high is not None and number > high):
-        raise ValueError(f"{name} must be {must}, not {number}")
+        raise InputError(f"{name} must be {must}, not {number}")
     return number
 
 
@@ -110,7 +112,7 @@ class Precision:
         check_integer("weight_bits", self.weight_bits, 1, MAX_BITS)
         check_integer("activation_bits", self.activation_bits, 1, MAX_BITS)
         if not isinstance(self.activation_signed, bool):
-            raise TypeError(f"activation_signed must be a bool, not {self.activation_signed!r}")
+            raise InputTypeError(f"activation_signed must be a bool, not {self.activation_signed!r}")
 
     def __str__(self) -> str:
         return f"w{self.weight_bits}a{self.activation_bits}{'s' if self.activation_signed else 'u'}"
@@ -300,7 +302,7 @@ class MacSpec(ABC):
         """Raises ValueError where the design does not run ``precision``."""
         if precision not in self._supported:
             names = ", ".join(str(known) for known in self.precisions)
-            raise ValueError(f"precision must be one of {names} for {self.name}, not {precision}")
+            raise InputError(f"precision must be one of {names} for {self.name}, not {precision}")
 
     def check_operands(
         self, weights: npt.ArrayLike, activations: npt.ArrayLike, precision: Precision
@@ -320,19 +322,19 @@ class MacSpec(ABC):
             if array.size == 0:
                 array = array.astype(np.int64)
             if array.dtype.kind not in "iu":
-                raise TypeError(f"{label} must be an array of integers, not of {array.dtype}")
+                raise InputTypeError(f"{label} must be an array of integers, not of {array.dtype}")
             if array.ndim == 0:
-                raise ValueError(f"{label} must have a reduction axis, not shape ()")
+                raise InputError(f"{label} must have a reduction axis, not shape ()")
             bad = (array < low) | (array > high)
             if bad.any():
-                raise ValueError(f"{label} must be from {low} to {high} at {precision}, not {int(array[bad][0])}")
+                raise InputError(f"{label} must be from {low} to {high} at {precision}, not {int(array[bad][0])}")
             arrays.append(array.astype(np.int64))
         w, a = arrays
         if w.shape != a.shape:
-            raise ValueError(f"weights and activations must have equal shapes, not {w.shape} and {a.shape}")
+            raise InputError(f"weights and activations must have equal shapes, not {w.shape} and {a.shape}")
         if w.shape[-1] > self.reduction_length:
             most = f"{self.reduction_length} products (reduction_length)"
-            raise ValueError(f"the reduction must have at most {most}, not {w.shape[-1]}")
+            raise InputError(f"the reduction must have at most {most}, not {w.shape[-1]}")
         return w, a
 
     def compute(self, weights: npt.ArrayLike, activations: npt.ArrayLike, precision: Precision) -> IntArray:
@@ -352,7 +354,7 @@ class MacSpec(ABC):
         """
         w, a = self.check_operands(weights, activations, precision)
         if w.ndim != 1:
-            raise ValueError(f"weights must have shape (K,) to be packed, not {w.shape}")
+            raise InputError(f"weights must have shape (K,) to be packed, not {w.shape}")
         step = self.products_per_step(precision)
         cycles: list[dict[str, int]] = []
         w_list, a_list = w.tolist(), a.tolist()

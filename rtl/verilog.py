@@ -11,6 +11,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
+from siliquant.errors import ToolError
+
 from .spec import MacSpec, Port
 
 if TYPE_CHECKING:
@@ -54,7 +56,7 @@ memory macro. Plain text, since Amaranth spells out initial values of every bit,
 """
 
 
-class GenerationError(RuntimeError):
+class GenerationError(ToolError):
     """Yosys did not turn the RTLIL of a design into Verilog."""
 
 

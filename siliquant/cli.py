@@ -9,9 +9,13 @@ import re
 import select
 import shutil
 import sys
+import tempfile
 import textwrap
+import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NoReturn
+
+from siliquant.errors import MOST_CHARACTERS, SiliquantError, printable
 
 __all__ = ["Parser", "called", "run"]
 
@@ -181,25 +185,67 @@ class _OutputClosed(Exception):  # noqa: N818 (it says what happened)
 
 
 def run(prog: str, main: Callable[[], None]) -> NoReturn:
-    """Runs ``main`` and exits: 0, 2 after a TypeError, ValueError or OSError (bad input, one line), 130 after Ctrl-C.
+    """Runs ``main`` and exits.
 
-    Where standard output is closed early, as by ``| head``, it ends with 1 and without a word. Errors of the program
-    itself keep their traceback.
+    0: done. 2: a SiliquantError, an OSError or no memory, as one line of at most 500 characters. 130: Ctrl-C. 70:
+    anything else, which is a fault of the program: one line that names a file with the traceback. ``--traceback`` among
+    the arguments shows it instead, here and for the others. Where standard output is closed early, as by ``| head``, it
+    ends with 1 and without a word.
     """
+    shown = "--traceback" in sys.argv
+    if shown:
+        sys.argv = [argument for argument in sys.argv if argument != "--traceback"]
     try:
         _with_output(main)
     except _OutputClosed:
         sys.exit(1)
-    except (TypeError, ValueError, OSError) as error:
-        text = str(error)
-        if isinstance(error, OSError) and error.strerror is not None:
-            text = error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
-        print(f"{called(prog)}: error: {' '.join(text.split())}", file=sys.stderr)
-        sys.exit(2)
     except KeyboardInterrupt:
-        print(f"{called(prog)}: interrupted", file=sys.stderr)
+        _say(f"{called(prog)}: interrupted")
         sys.exit(130)
+    except (SiliquantError, OSError, MemoryError) as error:
+        if shown:
+            traceback.print_exc()
+        _say(f"{called(prog)}: error: {_sentence(error)}")
+        sys.exit(2)
+    except Exception as error:
+        if shown:
+            traceback.print_exc()
+        _say(f"{called(prog)}: a fault of siliquant itself, {_kept(error, shown)}: {_sentence(error)}")
+        sys.exit(70)
     sys.exit(0)
+
+
+def _sentence(error: Exception) -> str:
+    """What an error says, on one line that no terminal obeys, of at most MOST_CHARACTERS characters."""
+    text = str(error)
+    if isinstance(error, MemoryError):
+        text = "this needs more memory than there is" + (f": {text}" if text else "")
+    elif isinstance(error, OSError) and error.strerror is not None:
+        text = error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
+    elif not isinstance(error, SiliquantError | OSError):
+        text = f"{type(error).__name__}: {text}"
+    text = printable(text)
+    return text if len(text) <= MOST_CHARACTERS else f"{text[: MOST_CHARACTERS - 3]}..."
+
+
+def _kept(error: Exception, shown: bool) -> str:
+    """Writes the traceback into the folder for temporary files; says where, or how to see it."""
+    if shown:
+        return "with the traceback above"
+    lines = "".join(traceback.format_exception(error))
+    try:
+        handle, name = tempfile.mkstemp(prefix="siliquant-traceback-", suffix=".txt")
+        with os.fdopen(handle, "w") as stream:
+            stream.write(f"{' '.join(sys.argv)}\n\n{lines}")
+    except (OSError, ValueError):
+        return "shown in full with --traceback"
+    return f"with the traceback in {name}"
+
+
+def _say(text: str) -> None:
+    """A line on standard error, if anybody reads it."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        print(text, file=sys.stderr)
 
 
 def _with_output(main: Callable[[], None]) -> None:

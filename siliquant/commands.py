@@ -8,6 +8,7 @@ from importlib import import_module
 from importlib.util import find_spec
 
 from siliquant.cli import Parser
+from siliquant.errors import InputError
 
 __all__ = ["COMMANDS", "Command", "command_named", "installed"]
 
@@ -73,7 +74,7 @@ def command_named(name: str) -> Command:
         return known[name]
     near = get_close_matches(name, known, n=1)
     hint = f"; the nearest is {near[0]}" if near else ""
-    raise ValueError(f"there is no command {name!r}{hint}; siliquant --help lists all")
+    raise InputError(f"there is no command {name!r}{hint}; siliquant --help lists all")
 
 
 def _exists(module: str) -> bool:

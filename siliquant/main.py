@@ -8,6 +8,7 @@ from typing import NoReturn
 
 from siliquant.cli import Parser, run
 from siliquant.commands import Command, command_named, installed
+from siliquant.errors import InputError
 
 __all__ = ["main", "parser"]
 
@@ -64,7 +65,7 @@ def start(arguments: Sequence[str] | None = None) -> None:
             command.make_parser().parse_args()
         command.run()
     except ModuleNotFoundError as error:
-        raise ValueError(_missing(command, error)) from error
+        raise InputError(_missing(command, error)) from error
 
 
 def _missing(command: Command, error: ModuleNotFoundError) -> str:

@@ -7,6 +7,7 @@ from argparse import Action, _ActionsContainer
 from pathlib import Path
 
 from siliquant.cli import Parser
+from siliquant.errors import InputError
 
 __all__ = [
     "MOST_JOBS",
@@ -78,7 +79,7 @@ def add_batch_size(parser: Parser, default: int) -> Action:
 def integer(name: str, text: str, low: int, high: int) -> int:
     """The number in an option. Raises ValueError for what is none, or out of range."""
     if not text.strip().isdecimal() or not low <= int(text) <= high:
-        raise ValueError(f"{name} must be an integer from {low} to {high}, not {text!r}")
+        raise InputError(f"{name} must be an integer from {low} to {high}, not {text!r}")
     return int(text)
 
 
@@ -89,7 +90,7 @@ def positive(name: str, text: str) -> float:
     except ValueError:
         value = 0.0
     if not 0 < value < float("inf"):
-        raise ValueError(f"{name} must be a positive number, not {text!r}")
+        raise InputError(f"{name} must be a positive number, not {text!r}")
     return value
 
 

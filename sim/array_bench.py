@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rtl.array import ArraySpec, array_from_parameters
+from siliquant.errors import InputError
 
 from .array_cases import Job, save_jobs
 from .bench import Layout
@@ -40,7 +41,7 @@ def arrays_to_json(specs: Sequence[ArraySpec]) -> str:
     """Specs as JSON. Raises ValueError for one with a requantiser, which these tests do not drive."""
     for spec in specs:
         if spec.requant is not None:
-            raise ValueError(f"requant must be None in this bench, not {spec.requant.name}")
+            raise InputError(f"requant must be None in this bench, not {spec.requant.name}")
     return json.dumps([spec.parameters for spec in specs])
 
 

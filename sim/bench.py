@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from rtl.spec import MacSpec, Port
+from siliquant.errors import InputError
 
 __all__ = ["TOP", "Layout", "bench_verilog", "response_file", "stimulus_file"]
 
@@ -105,11 +106,11 @@ class Layout:
         for name, low, width in self.inputs:
             value = values.get(name, 0)
             if value < 0 or value >> width:
-                raise ValueError(f"{name} must be a word of {width} bits, not {value}")
+                raise InputError(f"{name} must be a word of {width} bits, not {value}")
             word |= value << low
         unknown = values.keys() - {name for name, _, _ in self.inputs}
         if unknown:
-            raise ValueError(f"{min(unknown)} is no input port")
+            raise InputError(f"{min(unknown)} is no input port")
         return word
 
     def output(self, name: str, word: int) -> int:
@@ -117,7 +118,7 @@ class Layout:
         for port, low, width in self.outputs:
             if port == name:
                 return (word >> low) & ((1 << width) - 1)
-        raise ValueError(f"{name} is no output port")
+        raise InputError(f"{name} is no output port")
 
 
 def _place(ports: Sequence[tuple[str, int]]) -> tuple[tuple[str, int, int], ...]:

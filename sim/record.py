@@ -25,6 +25,7 @@ from rich.table import Table
 
 from qat.export import Subject, open_subject
 from siliquant.cli import run
+from siliquant.errors import InputError
 from siliquant.files import write_atomically
 
 from .parsers import record as parser
@@ -99,7 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = sys.argv[1:] if arguments is None else list(arguments)
     options = parser().parse_args(given)
     if options.out.suffix != ".npz":
-        raise ValueError(f"out must be a file whose name ends in .npz, not {options.out}")
+        raise InputError(f"out must be a file whose name ends in .npz, not {options.out}")
     torch.set_num_threads(1)  # float sums depend on the number of threads, and with them a code now and then
     subject = open_subject(options.checkpoint, options.samples)
     tiles = take_tiles(subject)

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rtl.spec import MacSpec, Precision
+from siliquant.errors import InputError
 
 from .bench import Layout
 
@@ -155,7 +156,7 @@ class Sequence:
                 limit = 1 << width
                 for cycle, value in enumerate(packed[name]):
                     if not 0 <= value < limit:
-                        raise ValueError(f"{name} must be a word of {width} bits, not {value}")
+                        raise InputError(f"{name} must be a word of {width} bits, not {value}")
                     words[cycle] |= value << low
         return words
 

@@ -24,6 +24,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import ClassVar
 
+from siliquant.errors import ToolError as SiliquantToolError
 from siliquant.files import cache_dir
 
 __all__ = [
@@ -43,7 +44,7 @@ _TAIL = 6000  # characters of a tool's output that an error shows
 _DEBIAN = {"g++": "g++", "make": "make", "iverilog": "iverilog", "vvp": "iverilog"}
 
 
-class ToolError(RuntimeError):
+class ToolError(SiliquantToolError):
     """A tool is missing, or did not accept what it was given."""
 
 

@@ -21,6 +21,8 @@ from transformers import (
     ViTForImageClassification,
 )
 
+from siliquant.errors import InputError, InputTypeError
+
 from ..names import PRESET_NAMES
 from .sret import SReTConfig, SReTForImageClassification
 
@@ -42,11 +44,11 @@ def preset(name: str, *, image_size: int | None = None) -> Preset:
     ValueError for an unknown name lists the names.
     """
     if name not in _CONFIGS:
-        raise ValueError(f"preset must be one of {', '.join(PRESET_NAMES)}, not {name!r}")
+        raise InputError(f"preset must be one of {', '.join(PRESET_NAMES)}, not {name!r}")
     config = _CONFIGS[name]()
     if image_size is not None:
         if not hasattr(config, "image_size"):
-            raise ValueError(f"image_size must not be given for {name}, which takes no images")
+            raise InputError(f"image_size must not be given for {name}, which takes no images")
         config.image_size = image_size
     return Preset(name, config.model_type, config)
 
@@ -73,9 +75,9 @@ def build(name: str, *, num_labels: int, image_size: int | None = None) -> PreTr
 def check_labels(num_labels: object) -> None:
     """TypeError or ValueError unless it is an integer of at least 1."""
     if not isinstance(num_labels, int) or isinstance(num_labels, bool):
-        raise TypeError(f"num_labels must be an integer, not {num_labels!r}")
+        raise InputTypeError(f"num_labels must be an integer, not {num_labels!r}")
     if num_labels < 1:
-        raise ValueError(f"num_labels must be at least 1, not {num_labels}")
+        raise InputError(f"num_labels must be at least 1, not {num_labels}")
 
 
 def model_class(model_type: str, architecture: str | None = None) -> type[PreTrainedModel]:
@@ -85,12 +87,12 @@ def model_class(model_type: str, architecture: str | None = None) -> type[PreTra
     two heads are those of the distilled checkpoints.  ValueError lists the names that there are.
     """
     if model_type not in _CLASSES:
-        raise ValueError(f"model_type must be one of {', '.join(_CLASSES)}, not {model_type!r}")
+        raise InputError(f"model_type must be one of {', '.join(_CLASSES)}, not {model_type!r}")
     classes = {each.__name__: each for each in _CLASSES[model_type]}
     if architecture is None:
         return _CLASSES[model_type][0]
     if architecture not in classes:
-        raise ValueError(f"architecture of a {model_type} must be one of {', '.join(classes)}, not {architecture!r}")
+        raise InputError(f"architecture of a {model_type} must be one of {', '.join(classes)}, not {architecture!r}")
     return classes[architecture]
 
 
@@ -98,11 +100,11 @@ def config_from_dict(model: type[PreTrainedModel], values: Mapping[str, Any]) ->
     """The configuration of a model class from what config.json holds.  ValueError for a value it cannot have."""
     kind = model.config_class
     if kind is None:
-        raise TypeError(f"{model.__name__} must be a model class with a configuration class")
+        raise InputTypeError(f"{model.__name__} must be a model class with a configuration class")
     try:
         config: PreTrainedConfig = kind.from_dict(dict(values))
     except (StrictDataclassError, TypeError, ValueError, AttributeError, KeyError) as error:
-        raise ValueError(f"the configuration of a {kind.model_type} has a bad value: {_one_line(error)}") from error
+        raise InputError(f"the configuration of a {kind.model_type} has a bad value: {_one_line(error)}") from error
     return config
 
 
@@ -113,10 +115,10 @@ def from_config(config_dict: Mapping[str, Any]) -> PreTrainedModel:
     ValueError for a class that is not one of ours or a value that its configuration cannot have.
     """
     if not isinstance(config_dict, Mapping):
-        raise TypeError(f"config_dict must be a mapping as in config.json, not {config_dict!r}")
+        raise InputTypeError(f"config_dict must be a mapping as in config.json, not {config_dict!r}")
     architectures = config_dict.get("architectures")
     if not isinstance(architectures, (list, tuple)) or not architectures:
-        raise ValueError(f'"architectures" must be a list with the name of the model class, not {architectures!r}')
+        raise InputError(f'"architectures" must be a list with the name of the model class, not {architectures!r}')
     kind = model_class(str(config_dict.get("model_type")), str(architectures[0]))
     return _instance(kind, config_from_dict(kind, config_dict))
 

@@ -22,6 +22,8 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from transformers.models.swin.modeling_swin import SwinDropPath
 from transformers.models.vit.modeling_vit import eager_attention_forward
 
+from siliquant.errors import InputError, InputTypeError
+
 __all__ = ["SReTConfig", "SReTForImageClassification", "evaluation_order", "grid_sides"]
 
 
@@ -60,16 +62,16 @@ class SReTConfig(PreTrainedConfig):
         for name in ("stem_strides", "widths", "depths", "num_heads"):
             setattr(self, name, _sizes(name, getattr(self, name)))
         if not isinstance(self.groups, (list, tuple)):
-            raise TypeError(f"groups must be a sequence with one entry a stage, not {self.groups!r}")
+            raise InputTypeError(f"groups must be a sequence with one entry a stage, not {self.groups!r}")
         self.groups = tuple(_sizes(f"groups[{stage}]", groups) for stage, groups in enumerate(self.groups))
         for name in ("mlp_ratio", "projection_ratio"):
             if not 0 < getattr(self, name) < math.inf:
-                raise ValueError(f"{name} must be a positive number, not {getattr(self, name)}")
+                raise InputError(f"{name} must be a positive number, not {getattr(self, name)}")
         for name in ("attention_probs_dropout_prob", "drop_path_rate"):
             if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 0 and below 1, not {getattr(self, name)}")
+                raise InputError(f"{name} must be at least 0 and below 1, not {getattr(self, name)}")
         if self.hidden_act not in ACT2FN:
-            raise ValueError(f"hidden_act must be an activation that transformers knows, not {self.hidden_act!r}")
+            raise InputError(f"hidden_act must be an activation that transformers knows, not {self.hidden_act!r}")
         _check_shapes(self)
         super().__post_init__(**kwargs)
 
@@ -105,14 +107,14 @@ def _after_stride(side: int, stride: int) -> int:
 
 def _check_size(name: str, value: object) -> None:
     if not isinstance(value, int) or isinstance(value, bool):
-        raise TypeError(f"{name} must be an integer, not {value!r}")
+        raise InputTypeError(f"{name} must be an integer, not {value!r}")
     if value < 1:
-        raise ValueError(f"{name} must be at least 1, not {value}")
+        raise InputError(f"{name} must be at least 1, not {value}")
 
 
 def _sizes(name: str, values: object) -> tuple[int, ...]:
     if not isinstance(values, (list, tuple)):
-        raise TypeError(f"{name} must be a sequence of integers, not {values!r}")
+        raise InputTypeError(f"{name} must be a sequence of integers, not {values!r}")
     for index, value in enumerate(values):
         _check_size(f"{name}[{index}]", value)
     return tuple(values)
@@ -121,34 +123,34 @@ def _sizes(name: str, values: object) -> tuple[int, ...]:
 def _check_shapes(config: SReTConfig) -> None:
     """What one field asks of another."""
     if len(config.stem_strides) != 3:
-        raise ValueError(f"stem_strides must have 3 entries, not {len(config.stem_strides)}")
+        raise InputError(f"stem_strides must have 3 entries, not {len(config.stem_strides)}")
     if not config.widths:
-        raise ValueError("widths must have at least one entry, one a stage")
+        raise InputError("widths must have at least one entry, one a stage")
     if config.widths[0] % 2:
-        raise ValueError(f"widths[0] must be even, since the stem begins with half of it, but it is {config.widths[0]}")
+        raise InputError(f"widths[0] must be even, since the stem begins with half of it, but it is {config.widths[0]}")
     for name in ("depths", "num_heads", "groups"):
         if len(getattr(config, name)) != len(config.widths):
-            raise ValueError(
+            raise InputError(
                 f"{name} must have {len(config.widths)} entries, one a stage as widths has, "
                 f"not {len(getattr(config, name))}"
             )
     for stage, (narrow, wide) in enumerate(zip(config.widths, config.widths[1:], strict=False)):
         if wide % narrow:
-            raise ValueError(
+            raise InputError(
                 f"widths[{stage + 1}] must be a multiple of {narrow}, the width before it, for the depthwise "
                 f"convolution between the stages, not {wide}"
             )
     sides = grid_sides(config)
     for stage, (width, heads, groups) in enumerate(zip(config.widths, config.num_heads, config.groups, strict=True)):
         if width % heads:
-            raise ValueError(f"widths[{stage}] must be a multiple of num_heads[{stage}] = {heads}, not {width}")
+            raise InputError(f"widths[{stage}] must be a multiple of num_heads[{stage}] = {heads}, not {width}")
         if len(groups) != config.recursions:
-            raise ValueError(
+            raise InputError(
                 f"groups[{stage}] must have {config.recursions} entries, one an application, not {len(groups)}"
             )
         for application, count in enumerate(groups):
             if sides[stage] ** 2 % count:
-                raise ValueError(
+                raise InputError(
                     f"groups[{stage}][{application}] must divide the stage's {sides[stage] ** 2} tokens, not {count}"
                 )
 
@@ -363,7 +365,7 @@ class SReTForImageClassification(PreTrainedModel):
         """Logits of shape (batch, num_labels) for images (batch, num_channels, image_size, image_size)."""
         expected = (self.config.num_channels, self.config.image_size, self.config.image_size)
         if pixel_values.ndim != 4 or tuple(pixel_values.shape[1:]) != expected:
-            raise ValueError(
+            raise InputError(
                 f"pixel_values must have the shape (batch, {', '.join(map(str, expected))}), "
                 f"not {tuple(pixel_values.shape)}"
             )

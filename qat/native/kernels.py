@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from qat.native.build import library, status
+from siliquant.errors import InputError, InputTypeError
 
 __all__ = [
     "available",
@@ -245,7 +246,7 @@ def track_oscillation(
     _check(direction, "direction", w.numel(), torch.int8)
     _check(frequency, "frequency", w.numel())
     if not 0.0 <= momentum <= 1.0:
-        raise ValueError(f"momentum must be from 0 to 1, not {momentum}")
+        raise InputError(f"momentum must be from 0 to 1, not {momentum}")
     _done(
         kernel(
             w.data_ptr(),
@@ -290,27 +291,27 @@ def _kernel(name: str) -> _Kernel:
 def _checked(x: Tensor, layout: object, name: str = "x") -> int:
     """The number of groups of `layout`, which fits `x`."""
     if not isinstance(layout, tuple) or len(layout) != 3 or any(type(size) is not int for size in layout):
-        raise TypeError(f"layout must be a tuple of three integers, not {layout!r}")
+        raise InputTypeError(f"layout must be a tuple of three integers, not {layout!r}")
     outer, groups, inner = layout
     if outer < 0 or groups < 1 or inner < 0:
-        raise ValueError(f"layout must have at least one group and no negative size, not {tuple(layout)}")
+        raise InputError(f"layout must have at least one group and no negative size, not {tuple(layout)}")
     _check(x, name, None)
     if outer * groups * inner != x.numel():
-        raise ValueError(f"layout {tuple(layout)} must multiply to the {x.numel()} elements of {name}")
+        raise InputError(f"layout {tuple(layout)} must multiply to the {x.numel()} elements of {name}")
     return groups
 
 
 def _check(value: object, name: str, elements: int | None, dtype: torch.dtype = torch.float32) -> None:
     if not isinstance(value, Tensor):
-        raise TypeError(f"{name} must be a tensor, not {type(value).__name__}")
+        raise InputTypeError(f"{name} must be a tensor, not {type(value).__name__}")
     if value.dtype is not dtype:
-        raise TypeError(f"{name} must be a tensor of {dtype}, not {value.dtype}")
+        raise InputTypeError(f"{name} must be a tensor of {dtype}, not {value.dtype}")
     if value.device.type != "cpu":
-        raise TypeError(f"{name} must be a tensor on the CPU, not on {value.device}")
+        raise InputTypeError(f"{name} must be a tensor on the CPU, not on {value.device}")
     if elements is not None and value.numel() != elements:
-        raise ValueError(f"{name} must have {elements} elements, not {value.numel()}")
+        raise InputError(f"{name} must have {elements} elements, not {value.numel()}")
     if not value.is_contiguous():
-        raise ValueError(f"{name} must be contiguous, which one of shape {tuple(value.shape)} is not")
+        raise InputError(f"{name} must be contiguous, which one of shape {tuple(value.shape)} is not")
 
 
 def _pointer(value: Tensor | None) -> int | None:
@@ -321,4 +322,4 @@ def _done(code: int) -> None:
     if code == _NO_MEMORY:
         raise MemoryError("there is no memory for the partial sums of a quantisation kernel")
     if code == _BAD_BOUNDS:
-        raise ValueError("qn and qp must be integers with qn <= 0 < qp and at most 256 codes from qn to qp")
+        raise InputError("qn and qp must be integers with qn <= 0 < qp and at most 256 codes from qn to qp")

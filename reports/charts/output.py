@@ -10,6 +10,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from reports.charts.style import COLOURS, PAPER, RC, Chart, Layout
+from siliquant.errors import InputError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -55,7 +56,7 @@ def inline(svg: bytes, chart: Chart, layout: Layout) -> str:
     name = f"{chart.name}-{layout.name.lower()}"
     found = re.search(r"<svg\b[^>]*?viewBox=\"([^\"]*)\"[^>]*>(.*)</svg>", svg.decode(), re.DOTALL)
     if found is None:
-        raise ValueError(f"the figure {chart.name} must be SVG with a viewBox")
+        raise InputError(f"the figure {chart.name} must be SVG with a viewBox")
     text = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->|<style\b.*?</style>", "", found[2], flags=re.DOTALL)
     text = re.sub(r" transform=\"rotate\(-?0 [^)]*\)\"", "", text)
     text = re.sub(r"\bfill=\"(#\w{6})\"", r'style="fill: \1"', text)
@@ -130,5 +131,5 @@ def _font(match: re.Match[str]) -> str:
 def _variable(match: re.Match[str]) -> str:
     name = COLOURS.get(match[0].lower())
     if name is None:
-        raise ValueError(f"a figure's colours must be those of its palette, not {match[0]}")
+        raise InputError(f"a figure's colours must be those of its palette, not {match[0]}")
     return f"var(--fig-{name})"

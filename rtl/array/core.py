@@ -7,6 +7,8 @@ from enum import Enum
 from functools import cached_property
 from typing import Any
 
+from siliquant.errors import InputTypeError
+
 from ..spec import MacSpec, Port, Precision, check_integer
 from .element import ElementSpec, GridSpec
 
@@ -41,9 +43,9 @@ class CoreSpec:
 
     def __post_init__(self) -> None:
         if not isinstance(self.mac, MacSpec):
-            raise TypeError(f"mac must be a MacSpec, not {self.mac!r}")
+            raise InputTypeError(f"mac must be a MacSpec, not {self.mac!r}")
         if not isinstance(self.architecture, Architecture):
-            raise TypeError(f"architecture must be an Architecture, not {self.architecture!r}")
+            raise InputTypeError(f"architecture must be an Architecture, not {self.architecture!r}")
         check_integer("rows", self.rows, 1, 256)
         check_integer("columns", self.columns, 1, 256)
 

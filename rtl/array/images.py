@@ -12,6 +12,8 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from siliquant.errors import InputError
+
 from ..spec import IntArray, MacSpec, Precision
 from .element import control_word
 from .spec import ArraySpec, Run
@@ -112,11 +114,11 @@ def _image(
     limits: tuple[int, int], weights: bool,
 ) -> WordArray:  # fmt: skip
     if codes.size and (codes.min() < limits[0] or codes.max() > limits[1]):
-        raise ValueError(
+        raise InputError(
             f"codes must be from {limits[0]} to {limits[1]} at {precision}, not from {codes.min()} to {codes.max()}"
         )
     if width == 1 and limits == (-1, 1) and not codes.all():
-        raise ValueError(f"codes must be -1 or 1 at {precision}, not 0")
+        raise InputError(f"codes must be -1 or 1 at {precision}, not 0")
     lanes = spec.mac.products_per_step(precision)
     count, k = codes.shape
     last = k - (steps - 1) * lanes

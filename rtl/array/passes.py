@@ -11,6 +11,8 @@ from itertools import product
 
 import numpy as np
 
+from siliquant.errors import InputError, InputTypeError
+
 from ..spec import MAX_BITS, IntArray, MacSpec, Precision, check_integer, signed_range, sum_width
 
 __all__ = ["Codes", "Pass", "Slice", "plan_passes", "width_of_results"]
@@ -26,7 +28,7 @@ class Codes:
     def __post_init__(self) -> None:
         check_integer("bits", self.bits, 1, MAX_BITS)
         if not isinstance(self.signed, bool):
-            raise TypeError(f"signed must be a bool, not {self.signed!r}")
+            raise InputTypeError(f"signed must be a bool, not {self.signed!r}")
 
     @property
     def bipolar(self) -> bool:
@@ -86,7 +88,7 @@ def plan_passes(mac: MacSpec, weights: Codes, activations: Codes) -> tuple[Pass,
     Raises ValueError for unsigned weights.
     """
     if not weights.signed:
-        raise ValueError(f"the second operand must be signed, not unsigned {weights.bits}-bit codes")
+        raise InputError(f"the second operand must be signed, not unsigned {weights.bits}-bit codes")
     whole = _choose(mac, _whole(weights), _whole(activations))
     if whole is not None:
         corners = [w * a for w in weights.range for a in activations.range]
@@ -99,7 +101,7 @@ def plan_passes(mac: MacSpec, weights: Codes, activations: Codes) -> tuple[Pass,
     for number, (w, a) in enumerate(pairs):
         precision = _choose(mac, w, a)
         if precision is None:
-            raise ValueError(f"{mac.name} has no precision for slices of {weights} and {activations}")
+            raise InputError(f"{mac.name} has no precision for slices of {weights} and {activations}")
         factor = w.factor * a.factor
         halved = halve and number == len(pairs) - 1
         total += factor * np.multiply.outer(w.take(weights.all), a.take(activations.all))

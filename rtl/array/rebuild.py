@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any, TypeVar
 
+from siliquant.errors import InputError, InputTypeError
+
 from ..mac import DESIGNS
 from ..requant import MultiplierSpec, RequantSpec, ThresholdSpec
 from ..spec import MacSpec
@@ -44,7 +46,7 @@ def _shared(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """The parameters, with architecture and MAC as objects."""
     known = [architecture.value for architecture in Architecture]
     if parameters["architecture"] not in known:
-        raise ValueError(f"architecture must be one of {', '.join(known)}, not {parameters['architecture']!r}")
+        raise InputError(f"architecture must be one of {', '.join(known)}, not {parameters['architecture']!r}")
     architecture, mac = Architecture(parameters["architecture"]), _part("mac", DESIGNS, parameters["mac"])
     return {**parameters, "architecture": architecture, "mac": mac}
 
@@ -57,11 +59,11 @@ def _part(name: str, designs: Sequence[type[S]], given: Mapping[str, Any]) -> S:
             _check_names(f"{name} {design.design}", [item.name for item in fields(design)], given["parameters"])
             return design(**given["parameters"])
     known = ", ".join(design.design for design in designs)
-    raise ValueError(f"the design of {name} must be one of {known}, not {given['design']!r}")
+    raise InputError(f"the design of {name} must be one of {known}, not {given['design']!r}")
 
 
 def _check_names(what: str, wanted: Sequence[str], given: object) -> None:
     if not isinstance(given, Mapping):
-        raise TypeError(f"the parameters of {what} must be a mapping, not {given!r}")
+        raise InputTypeError(f"the parameters of {what} must be a mapping, not {given!r}")
     if set(given) != set(wanted):
-        raise ValueError(f"the parameters of {what} must be {', '.join(wanted)}, not {', '.join(given) or 'none'}")
+        raise InputError(f"the parameters of {what} must be {', '.join(wanted)}, not {', '.join(given) or 'none'}")

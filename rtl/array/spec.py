@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from siliquant.errors import InputError, InputTypeError
+
 from ..requant.spec import RequantSpec
 from ..spec import MacSpec, Port, Precision, check_integer
 from .core import Architecture, CoreSpec
@@ -106,11 +108,11 @@ class ArraySpec:
             check_integer(name, getattr(self, name), 1, 1 << SIZE_WIDTH)
         check_integer("result_width", self.result_width, self.mac.accumulator_width, 48)
         if self.result_depth < self.rows:
-            raise ValueError(f"result_depth must be at least the {self.rows} rows of one tile, not {self.result_depth}")
+            raise InputError(f"result_depth must be at least the {self.rows} rows of one tile, not {self.result_depth}")
         if self.requant is not None and not isinstance(self.requant, RequantSpec):
-            raise TypeError(f"requant must be a RequantSpec or None, not {self.requant!r}")
+            raise InputTypeError(f"requant must be a RequantSpec or None, not {self.requant!r}")
         if self.requant is not None and self.requant.accumulator_width != self.result_width:
-            raise ValueError(
+            raise InputError(
                 f"the accumulator_width of requant must be the result_width {self.result_width}, "
                 f"not {self.requant.accumulator_width}"
             )
@@ -171,7 +173,7 @@ class ArraySpec:
             check_integer(name, value, 1)
         if k > self.mac.reduction_length:
             most = f"{self.mac.reduction_length} products (reduction_length)"
-            raise ValueError(f"the reduction must have at most {most}, not {k}")
+            raise InputError(f"the reduction must have at most {most}, not {k}")
         steps = -(-k // self.mac.products_per_step(precision))
         weight_planes, activation_planes = self.planes(precision)
         found = Run(
@@ -187,7 +189,7 @@ class ArraySpec:
             ("result_depth", found.tiles * self.rows, self.result_depth),
         ):
             if words > depth:
-                raise ValueError(f"{name} must be at least {words} words for {m} x {k} x {n}, not {depth}")
+                raise InputError(f"{name} must be at least {words} words for {m} x {k} x {n}, not {depth}")
         return found
 
     def cycles(self, run: Run) -> int:

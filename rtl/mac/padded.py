@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
 
+from siliquant.errors import InputTypeError
+
 from ..circuit import Bit, Word
 from ..datapath import DatapathBuilder
 from ..scalable import ScalableSpec
@@ -38,7 +40,7 @@ class PaddedSpec(ScalableSpec):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not isinstance(self.gating, bool):
-            raise TypeError(f"gating must be a bool, not {self.gating!r}")
+            raise InputTypeError(f"gating must be a bool, not {self.gating!r}")
 
     @classmethod
     def variants(cls) -> tuple[dict[str, Any], ...]:

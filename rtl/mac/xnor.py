@@ -10,6 +10,8 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from siliquant.errors import InputError
+
 from ..datapath import DatapathBuilder
 from ..spec import IntArray, MacSpec, Port, Precision, check_integer, pack_fields, parameter
 
@@ -71,7 +73,7 @@ class XnorSpec(MacSpec):
         w, a = super().check_operands(weights, activations, precision)
         for label, array in (("weights", w), ("activations", a)):
             if (label == "weights" or precision.activation_signed) and not np.all(array):
-                raise ValueError(f"{label} must be -1 or 1 at {precision}, not 0")
+                raise InputError(f"{label} must be -1 or 1 at {precision}, not 0")
         return w, a
 
     def _pack_step(

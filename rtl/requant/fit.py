@@ -9,6 +9,8 @@ from fractions import Fraction
 import numpy as np
 import numpy.typing as npt
 
+from siliquant.errors import InputError
+
 from ..spec import MAX_BITS, check_integer, signed_range, sum_width
 from .slopes import (
     Channel,
@@ -49,12 +51,12 @@ def find_thresholds(
     def ranks(points: IntArray) -> IntArray:
         found = integers("codes", codes(points))
         if found.shape != points.shape:
-            raise ValueError(f"codes must have the shape of the accumulators {points.shape}, not {found.shape}")
+            raise InputError(f"codes must have the shape of the accumulators {points.shape}, not {found.shape}")
         above = (found - lowest) // ((highest - lowest) // levels)
         bad = (found < lowest) | (found > highest) | (lowest + above * ((highest - lowest) // levels) != found)
         if bad.any():
             what = "-1 or 1" if (lowest, highest) == (-1, 1) else f"from {lowest} to {highest}"
-            raise ValueError(f"codes must be {what}, not {int(found[bad][0])}")
+            raise InputError(f"codes must be {what}, not {int(found[bad][0])}")
         return above
 
     steps = np.arange(1, levels + 1)[:, None]
@@ -163,7 +165,7 @@ def _exact(channels: list[Channel], same_shift: bool) -> list[tuple[int, int, in
     for number, channel in enumerate(channels):
         shift = channel.shift
         if shift is None:
-            raise ValueError(f"the thresholds of channel {number} must lie on a line, but no multiplier gives them all")
+            raise InputError(f"the thresholds of channel {number} must lie on a line, but no multiplier gives them all")
         shifts.append(max(shift, shifts[-1] if same_shift and shifts else 0))
     if same_shift:
         shifts = [shifts[-1]] * len(shifts)
@@ -210,5 +212,5 @@ def _nearest(channel: Channel, room: int, width: int, exact_at: int | None) -> t
 
 def _fitting(column: Sequence[int]) -> IntArray:
     if max(map(abs, column)) >= _LIMIT:
-        raise ValueError(f"multipliers, offsets and steps must be below 2**62, not {max(map(abs, column))}")
+        raise InputError(f"multipliers, offsets and steps must be below 2**62, not {max(map(abs, column))}")
     return np.array(column, dtype=np.int64)

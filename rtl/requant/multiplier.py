@@ -9,6 +9,8 @@ from typing import ClassVar
 
 import numpy as np
 
+from siliquant.errors import InputError
+
 from ..bitheap import BitHeap
 from ..circuit import ONE, ZERO, Bit, Circuit, Word
 from ..controls import Controls
@@ -57,7 +59,7 @@ class MultiplierSpec(RequantSpec):
         check_integer("shift", self.shift, 0, MAX_SUM_WIDTH - 1)
         check_integer("shift_bits", self.shift_bits, 0, 5)
         if self.sum_width > MAX_SUM_WIDTH:
-            raise ValueError(
+            raise InputError(
                 f"accumulator * multiplier + offset must be at most {MAX_SUM_WIDTH} bits wide, not {self.sum_width}"
             )
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from siliquant.errors import InputError
+
 from ..spec import Port, check_integer, parameter, sum_width
 from .multiplier import MAX_SUM_WIDTH
 from .spec import IntArray, LoadableSpec, ParameterField
@@ -53,7 +55,7 @@ class PartialSumSpec(LoadableSpec):
         super().__post_init__()
         check_integer("multiplier_width", self.multiplier_width, 1, 32)
         if self.total_width > MAX_SUM_WIDTH:
-            raise ValueError(f"total must be at most {MAX_SUM_WIDTH} bits wide, not {self.total_width}")
+            raise InputError(f"total must be at most {MAX_SUM_WIDTH} bits wide, not {self.total_width}")
 
     @property
     def total_range(self) -> tuple[int, int]:
@@ -91,7 +93,7 @@ class PartialSumSpec(LoadableSpec):
         """
         values, numbers = self.check_accumulators(accumulators), self.check_parameters(parameters)
         if values.ndim == 0 or values.shape[-1] > self.groups:
-            raise ValueError(f"accumulators must have shape (..., {self.groups}) or fewer heads, not {values.shape}")
+            raise InputError(f"accumulators must have shape (..., {self.groups}) or fewer heads, not {values.shape}")
         return np.asarray((values * numbers[..., 0]).sum(axis=-1), dtype=np.int64)
 
     def build(self) -> Datapath:

@@ -19,6 +19,8 @@ from fractions import Fraction
 import numpy as np
 import numpy.typing as npt
 
+from siliquant.errors import InputError, InputTypeError
+
 __all__ = [
     "Channel",
     "IntArray",
@@ -152,22 +154,22 @@ def _slopes(edges: IntArray, low: IntArray, high: IntArray) -> tuple[IntArray, I
 def integers(name: str, values: npt.ArrayLike) -> IntArray:
     array = np.asarray(values)
     if array.dtype.kind not in "iu":
-        raise TypeError(f"{name} must be integers, not of {array.dtype}")
+        raise InputTypeError(f"{name} must be integers, not of {array.dtype}")
     return array.astype(np.int64)
 
 
 def check_range(low: IntArray, high: IntArray) -> None:
     bad = low > high
     if bad.any():
-        raise ValueError(f"low must be at most high, not {int(low[bad][0])} with high {int(high[bad][0])}")
+        raise InputError(f"low must be at most high, not {int(low[bad][0])} with high {int(high[bad][0])}")
     if max(abs(int(low.min())), abs(int(high.max()))) >= 1 << 48:
-        raise ValueError("low and high must be below 2**48 in magnitude")
+        raise InputError("low and high must be below 2**48 in magnitude")
 
 
 def check_monotone(right: npt.NDArray[np.bool_]) -> None:
     if not right.all():
         channel = int(np.argwhere(~right)[0][-1])
-        raise ValueError(f"codes must not decrease with the accumulator, but do in channel {channel}")
+        raise InputError(f"codes must not decrease with the accumulator, but do in channel {channel}")
 
 
 def checked(thresholds: npt.ArrayLike, low: npt.ArrayLike, high: npt.ArrayLike) -> tuple[IntArray, IntArray, IntArray]:
@@ -177,5 +179,5 @@ def checked(thresholds: npt.ArrayLike, low: npt.ArrayLike, high: npt.ArrayLike) 
     last = np.broadcast_to(integers("high", high), len(edges))
     check_range(first, last)
     if (np.diff(edges, axis=1) < 0).any():
-        raise ValueError("thresholds must be in ascending order")
+        raise InputError("thresholds must be in ascending order")
     return np.clip(edges, first[:, None], last[:, None] + 1), first, last

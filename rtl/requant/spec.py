@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from siliquant.errors import InputError, InputTypeError
+
 from ..spec import MAX_BITS, Port, check_integer, parameter, signed_range, to_signed
 
 if TYPE_CHECKING:
@@ -163,7 +165,7 @@ class LoadableSpec(ABC):
         array = np.asarray(parameters)
         count = len(self.parameter_fields)
         if array.ndim == 0 or array.shape[-1] != count:
-            raise ValueError(f"parameters of {self.name} must have shape (..., {count}), not {array.shape}")
+            raise InputError(f"parameters of {self.name} must have shape (..., {count}), not {array.shape}")
         columns = [
             _integers(item.name, array[..., index], item.low, item.high)
             for index, item in enumerate(self.parameter_fields)
@@ -174,7 +176,7 @@ class LoadableSpec(ABC):
         """The load word of one parameter set, integers [fields]. Raises as :meth:`check_parameters`."""
         numbers = self.check_parameters(parameters)
         if numbers.ndim != 1:
-            raise ValueError(f"parameters to be packed must have shape ({numbers.shape[-1]},), not {numbers.shape}")
+            raise InputError(f"parameters to be packed must have shape ({numbers.shape[-1]},), not {numbers.shape}")
         digits = [
             format((number - item.base) & ((1 << item.width) - 1), f"0{item.width}b")
             for item, number in zip(self.parameter_fields, numbers.tolist(), strict=True)
@@ -204,7 +206,7 @@ class RequantSpec(LoadableSpec):
         super().__post_init__()
         check_integer("bits", self.bits, 1, MAX_BITS)
         if not isinstance(self.signed, bool):
-            raise TypeError(f"signed must be a bool, not {self.signed!r}")
+            raise InputTypeError(f"signed must be a bool, not {self.signed!r}")
 
     @abstractmethod
     def _ranks(self, accumulators: IntArray, parameters: IntArray) -> IntArray:
@@ -267,8 +269,8 @@ def _integers(name: str, values: npt.ArrayLike, low: int, high: int) -> IntArray
     if array.size == 0:
         array = array.astype(np.int64)
     if array.dtype.kind not in "iu":
-        raise TypeError(f"{name} must be an array of integers, not of {array.dtype}")
+        raise InputTypeError(f"{name} must be an array of integers, not of {array.dtype}")
     bad = (array < low) | (array > high)
     if bad.any():
-        raise ValueError(f"{name} must be from {low} to {high}, not {int(array[bad][0])}")
+        raise InputError(f"{name} must be from {low} to {high}, not {int(array[bad][0])}")
     return array.astype(np.int64)

@@ -10,6 +10,8 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from siliquant.errors import InputError
+
 from ..circuit import Bit, Circuit, Word
 from .spec import IntArray, ParameterField, RequantSpec
 
@@ -52,7 +54,7 @@ class ThresholdSpec(RequantSpec):
         """Returns thresholds as int64 [..., 2**bits - 1]. ValueError, too, where they do not ascend."""
         thresholds = super().check_parameters(parameters)
         if (np.diff(thresholds, axis=-1) < 0).any():
-            raise ValueError(f"thresholds of {self.name} must be in ascending order")
+            raise InputError(f"thresholds of {self.name} must be in ascending order")
         return thresholds
 
     def _ranks(self, accumulators: IntArray, parameters: IntArray) -> IntArray:

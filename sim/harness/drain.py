@@ -12,6 +12,7 @@ from rtl.array.images import WordArray
 from rtl.requant import ThresholdSpec
 from rtl.requant.fit import find_thresholds
 from rtl.spec import IntArray, signed_range
+from siliquant.errors import InputError
 
 __all__ = ["DrainTable", "Drained", "drain_tables"]
 
@@ -79,7 +80,7 @@ def drain_tables(model: IntegerModel, tokens: int, spec: ThresholdSpec) -> dict[
     edges: dict[str, list[Requantisation]] = {}
     for edge in requantisations(model, tokens):
         if edge.bits > spec.bits:
-            raise ValueError(
+            raise InputError(
                 f"requantisers must have at least the {edge.bits} bits of {edge.source}'s codes, not {spec.bits}"
             )
         edges.setdefault(edge.source, []).append(edge)

@@ -13,6 +13,7 @@ from rtl.array import ArraySpec
 from rtl.array.images import WordArray, activation_image, control_image, result_matrix, weight_image
 from rtl.array.passes import Pass, width_of_results
 from rtl.spec import IntArray
+from siliquant.errors import InputError
 
 from ..toolchain import SimulationError
 
@@ -94,7 +95,7 @@ class ArraySimulator:
         (m, k), n = activations.shape, len(weights)
         width = width_of_results(passes, k)
         if width > spec.result_width:
-            raise ValueError(
+            raise InputError(
                 f"result_width must be at least {width} bits for sums of {k} products in {len(passes)} passes, "
                 f"not {spec.result_width}"
             )
@@ -139,7 +140,7 @@ class ArraySimulator:
                 masks[0, column // 32] |= np.uint32(1 << column % 32)
         else:
             if len(parameters) != n:
-                raise ValueError(f"parameters must be one set, or one for each of {n} columns, not {len(parameters)}")
+                raise InputError(f"parameters must be one set, or one for each of {n} columns, not {len(parameters)}")
             place = np.arange(n)
             masks[place, place % columns // 32] = np.uint32(1) << (place % columns % 32).astype(np.uint32)
             groups[:, 0] = place // columns

@@ -17,6 +17,7 @@ from qat.export import Product, exact_product
 from rtl.array import ArraySpec
 from rtl.array.passes import Codes, Pass, plan_passes
 from rtl.spec import IntArray
+from siliquant.errors import InputError
 
 from ..checker import MismatchError
 from .drain import Drained, DrainTable
@@ -117,7 +118,7 @@ class ArrayEngine:
         )
         left, right = product.left.numpy(), product.right.numpy()
         if not left.size or not right.size:
-            raise ValueError(
+            raise InputError(
                 f"{_layer(product)} must have operands without a side of 0, not shapes {left.shape} and {right.shape}"
             )
         expected = exact_product(product).numpy()

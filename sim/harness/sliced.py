@@ -25,7 +25,7 @@ __all__ = ["NetlistError", "read_netlists", "sliced_grid", "with_sliced_grid"]
 Bits = Sequence[int | str]
 
 
-class NetlistError(RuntimeError):
+class NetlistError(ToolError):
     """A netlist is not what the generator writes."""
 
 
