@@ -24,7 +24,7 @@ from pathlib import Path
 from siliquant.errors import InputError, short
 from siliquant.reading import MOST_LEVELS
 
-__all__ = ["MOST_GROUPS", "Group", "parse_liberty"]
+__all__ = ["MOST_GROUPS", "Group", "named_pins", "parse_liberty"]
 
 MOST_GROUPS = 2_000_000
 """Groups of the largest Liberty file that is read."""
@@ -181,6 +181,11 @@ class Group:
 
     def _no_number(self, name: str, found: object) -> InputError:
         return self.fail(f"must have a finite number for {name}, at most {_LARGEST:g}, not {short(found)}")
+
+
+def named_pins(cell: Group) -> list[tuple[str, Group]]:
+    """The pins of a cell by name; ``pin (A, B) { ... }`` stands for two that are alike."""
+    return [(name, pin) for pin in cell.group_iter("pin") for name in pin.args]
 
 
 class _Source:
