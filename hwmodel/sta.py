@@ -198,7 +198,10 @@ class OpenSta:
         self._period_ns = positive_number("period_ns", period_ns)
         period = self._period_ns / library.time_ns
         load = library.default_load_ff / library.capacitance_ff
-        shutil.copyfile(netlist, Path(self._folder.name) / "netlist.v")
+        try:
+            shutil.copyfile(netlist, Path(self._folder.name) / "netlist.v")
+        except FileNotFoundError:
+            raise TimingError(f"OpenSTA must be given a netlist, and {netlist} is not there") from None
         said = self.ask("read_verilog netlist.v") + self.ask(f"link_design {tcl_word(top)}")
         if "Creating black box" in said:
             raise TimingError(f"OpenSTA does not know every cell of {top}: {said.strip()[:300]}")

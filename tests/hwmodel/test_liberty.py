@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -88,7 +87,10 @@ def test_absent_attributes() -> None:
         ),
         ("", "Liberty text must hold one top group, library (name) { ... }, but it holds 0 groups"),
         ("x : 1;", "Liberty text must hold one top group, library (name) { ... }, but it holds the attribute x"),
-        ("library (a) {\n area : big;\n}", "Liberty text, line 1: library 'a' must have a finite number for area, at most 1e+30, not 'big'"),
+        (
+            "library (a) {\n area : big;\n}",
+            "Liberty text, line 1: library 'a' must have a finite number for area, at most 1e+30, not 'big'",
+        ),
     ],
 )
 def test_corrupt_text(text: str, message: str) -> None:

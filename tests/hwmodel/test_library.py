@@ -121,10 +121,13 @@ def test_errors_say_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         ("library (a) { cell (b) {", r"small\.lib, line 1: an opening brace has no closing brace"),
         ("", r"small\.lib: Liberty text must hold one top group"),
         (
-            'library (a) { nom_voltage : 1; capacitive_load_unit (1, pf); }',
+            "library (a) { nom_voltage : 1; capacitive_load_unit (1, pf); }",
             "small\\.lib, line 1: library 'a' must have an inverter among its usable cells",
         ),
-        (SMALL.replace("1ns", "1fortnight"), "library 'small' must have a number with a unit in s for time_unit, not '1fortnight'"),
+        (
+            SMALL.replace("1ns", "1fortnight"),
+            "library 'small' must have a number with a unit in s for time_unit, not '1fortnight'",
+        ),
     ],
 )
 def test_corrupt_liberty_is_one_sentence(tmp_path: Path, text: str, sentence: str) -> None:
