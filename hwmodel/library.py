@@ -96,6 +96,7 @@ class Library:
     maximum_ff: Mapping[str, Mapping[str, float]]  # what an output may drive at most, where the file says so
     no_leakage: tuple[str, ...]  # cells of whose leakage the file says nothing
     no_internal_energy: tuple[str, ...]  # cells with outputs of whose internal energy it says nothing
+    no_timing: tuple[str, ...]  # cells with an output that it states no delays of
     energy_ratio: float | None  # of hwmodel.powertables
     slim_path: Path
 
@@ -155,11 +156,10 @@ def find_library(
             raise InputError(f"library must be one of {known_names} (or give a Liberty file), not {short(name)}")
         known = KNOWN_LIBRARIES[name]
         path = _freepdk45() if name == "freepdk45" else _in_pdk_dir(name, known, pdk_dir)
-    content = read_bytes(path, MOST_BYTES)
+    digest = hashlib.sha256(read_bytes(path, MOST_BYTES)).hexdigest()
     path = path.resolve()
-    digest = hashlib.sha256(content).hexdigest()
     excluded = known.excluded if known else ()
-    facts, slim = _facts(path, content, digest, excluded, full_adder, cache_dir or user_cache_dir())
+    facts, slim = _facts(path, digest, excluded, full_adder, cache_dir or user_cache_dir())
     if not accept:
         check_energy_ratio(str(path), facts["energy_ratio"])
     adder = FullAdderCell(**facts.pop("full_adder")) if facts["full_adder"] else facts.pop("full_adder")
@@ -181,6 +181,7 @@ def find_library(
         clock_pins=tuple(facts.pop("clock_pins")),
         no_leakage=tuple(facts.pop("no_leakage")),
         no_internal_energy=tuple(facts.pop("no_internal_energy")),
+        no_timing=tuple(facts.pop("no_timing")),
         slim_path=slim,
         **{key: value for key, value in facts.items() if key != "library"},
     )
@@ -191,11 +192,7 @@ def read_liberty_text(path: Path) -> str:
 
     Raises FileError and InputError: a library must be a regular file of at most MOST_BYTES, packed and unpacked.
     """
-    return _text(read_bytes(path, MOST_BYTES), path)
-
-
-def _text(content: bytes, path: Path) -> str:
-    data = unpack(content, MOST_BYTES, path)
+    data = unpack(read_bytes(path, MOST_BYTES), MOST_BYTES, path)
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise InputError("must be text in UTF-8, not in UTF-16", file=path)
     return data.removeprefix(b"\xef\xbb\xbf").rstrip(b"\x1a\0").translate(_PRINTABLE).decode("ascii")
@@ -206,7 +203,7 @@ def _some(names: Sequence[str]) -> str:
 
 
 def _facts(
-    path: Path, content: bytes, digest: str, excluded: tuple[str, ...], full_adder: str | None, cache: Path
+    path: Path, digest: str, excluded: tuple[str, ...], full_adder: str | None, cache: Path
 ) -> tuple[dict[str, Any], Path]:
     """The library's facts (JSON-able) and its slim copy, made when they are not in the cache."""
     question = json.dumps([slimliberty.FORMAT, digest, excluded, full_adder])
@@ -217,7 +214,7 @@ def _facts(
             return json.loads(facts_file.read_text()), slim
         except ValueError:
             pass  # a damaged cache entry is made again
-    facts, text = slimliberty.digest_liberty(_text(content, path), excluded, full_adder, path)
+    facts, text = slimliberty.digest_liberty(read_liberty_text(path), excluded, full_adder, path)
     kept = json.dumps(asdict(facts), indent=1, sort_keys=True) + "\n"
     write_atomically(slim, text)
     write_atomically(facts_file, kept)

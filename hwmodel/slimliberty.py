@@ -26,7 +26,7 @@ from hwmodel.cells import (
 )
 from hwmodel.liberty import Group, named_pins, parse_liberty
 from hwmodel.powertables import LibraryPower, energy_ratio, nominal_voltage_v
-from hwmodel.timingtables import check_timing
+from hwmodel.timingtables import check_timing, states_delays
 from siliquant.errors import InputError, short
 
 FORMAT = 11  # raise it when the facts or the slim copy change, so that cached ones are made again
@@ -104,6 +104,7 @@ class Facts:
     maximum_ff: dict[str, dict[str, float]]
     no_leakage: tuple[str, ...]
     no_internal_energy: tuple[str, ...]
+    no_timing: tuple[str, ...]
     energy_ratio: float | None
 
 
@@ -168,6 +169,7 @@ def _digest(library: Group, excluded: tuple[str, ...], full_adder_cell: str | No
         maximum_ff={group.name: _of_pins(group, "max_capacitance", farads) for _, group in chosen},
         no_leakage=tuple(sorted(cell.name for cell in cells if not power[cell.name].states_leakage)),
         no_internal_energy=tuple(sorted(cell.name for cell in cells if not power[cell.name].states_energy)),
+        no_timing=tuple(sorted(cell.name for cell, group in chosen if cell.inputs and not states_delays(group))),
         energy_ratio=energy_ratio(power, (c.name for c in cells if len(c.outputs) == 1 and 1 <= len(c.inputs) <= 2)),
     )
     kept = {id(group) for _, group in chosen}

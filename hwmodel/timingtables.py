@@ -7,8 +7,9 @@ from math import prod
 
 from hwmodel.liberty import Group, named_pins
 
-__all__ = ["check_timing"]
+__all__ = ["check_timing", "states_delays"]
 
+_DELAYS = ("cell_rise", "cell_fall")
 _POSITIONS = (1, 2, 3)
 
 
@@ -22,6 +23,19 @@ def check_timing(library: Group, cell: Group) -> None:
             for table in timing.groups:
                 if "values" in table.attributes:
                     _check(table, templates.get(table.name), f"of pin {name} of cell {cell.name}")
+
+
+def states_delays(cell: Group) -> bool:
+    """Whether every output of a cell has a table of rising or falling delays."""
+    outputs = [pin for _, pin in named_pins(cell) if pin.text("direction") == "output"]
+    return all(
+        any(
+            table.kind in _DELAYS and table.attributes.get("values")
+            for timing in pin.group_iter("timing")
+            for table in timing.groups
+        )
+        for pin in outputs
+    )
 
 
 def _check(table: Group, template: Group | None, of: str) -> None:
