@@ -55,7 +55,7 @@ class Answers:
     def __init__(self, bench: Bench, jobs: int) -> None:
         self._bench = bench
         self._jobs = jobs
-        self._store = RowStore(report=Console(stderr=True).print)
+        self._store = RowStore(report=Console(stderr=True, markup=False, highlight=False).print)
         self._measured: dict[MacSpec, Measurement] = {}
         self._units: dict[Unit, UnitMeasurement] = {}
 
@@ -110,7 +110,7 @@ class Answers:
     def _measure(self, missing: Mapping[MacSpec, tuple[Precision, ...]], units: Sequence[Unit]) -> None:
         columns = (
             TextColumn("synthesising"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-            TextColumn("{task.fields[last]}"),
+            TextColumn("{task.fields[last]}", markup=False),
         )  # fmt: skip
         count = len(missing) + len(units)
         bench = replace(self._bench, jobs=max(1, self._jobs // count))
