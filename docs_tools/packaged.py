@@ -94,7 +94,7 @@ def differences(item: Item) -> list[str]:
         [plan for name, plan in plans.items() if name in held],
         [each for name, each in delays.items() if name in held],
     )
-    return sorted(name for name in held if made.get(name) != held[name])
+    return sorted(name for name in _of_models(held) if made.get(name) != held[name])
 
 
 def spec_of(design: str) -> Spec:
@@ -125,7 +125,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     lines = list(_checked(items(), read_jobs(options.jobs)))
     if not lines and options.stamp:
         for path in PACKAGED_FEATURES:
-            write_features(_features(path), path)
+            write_features({design: _of_models(held) for design, held in _features(path).items()}, path)
         write_stamp()
     lines += [f"{path}: the stamp is not that of the code; write it with {COMMAND}" for path in stale()]
     print("\n".join(lines) or "everything packaged is what the code makes")
@@ -157,6 +157,11 @@ def _sha256(item: Item) -> str:
 def _features(path: Path) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = json.loads(path.read_text())["designs"]
     return found
+
+
+def _of_models(held: Mapping[str, Any]) -> dict[str, Any]:
+    """An entry without periods by delays that no model has any more."""
+    return {name: value for name, value in held.items() if not name.startswith("periods, ") or name in _known()[1]}
 
 
 def _size(spec: Spec) -> int:

@@ -55,7 +55,8 @@ class Answers:
     def __init__(self, bench: Bench, jobs: int, *, any_timer: bool = False) -> None:
         self._bench = bench
         self._jobs = jobs
-        self._store = RowStore(report=Console(stderr=True).print, any_timer=any_timer)
+        report = Console(stderr=True, markup=False, highlight=False).print
+        self._store = RowStore(report=report, any_timer=any_timer)
         self._measured: dict[MacSpec, Measurement] = {}
         self._units: dict[Unit, UnitMeasurement] = {}
 
@@ -108,7 +109,7 @@ class Answers:
     def _measure(self, missing: Mapping[MacSpec, tuple[Precision, ...]], units: Sequence[Unit]) -> None:
         columns = (
             TextColumn("synthesising"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-            TextColumn("{task.fields[last]}"),
+            TextColumn("{task.fields[last]}", markup=False),
         )  # fmt: skip
         count = len(missing) + len(units)
         bench = replace(self._bench, jobs=max(1, self._jobs // count))

@@ -60,10 +60,11 @@ class LibraryChoice:
     name: str = "freepdk45"
     liberty: Path | None = None
     pdk_dir: Path | None = None
+    accept: bool = False
 
     def find(self) -> Library:
         """The library on this machine. Raises FileNotFoundError and ValueError as find_library."""
-        return find_library(self.name, liberty=self.liberty, pdk_dir=self.pdk_dir)
+        return find_library(self.name, liberty=self.liberty, pdk_dir=self.pdk_dir, accept=self.accept)
 
 
 @dataclass(frozen=True)
@@ -171,9 +172,13 @@ def calibration_table(
         raise InputError("a calibration table must have at least one row")
     for point, _, row in found:
         if row.power_uw is None:
+            why = library.no_power(row.histogram)
+            mend = (
+                f"its library states {why}" if why else "install OpenSTA (apt-get install opensta) and measure it again"
+            )
             raise InputError(
                 f"rows of a calibration must have power, but that of {point.design.spec.name} at {row.clock_mhz:g} MHz "
-                "has none: install OpenSTA (apt-get install opensta) and measure it again"
+                f"has none: {mend}"
             )
         if row.library_use_sha256 != library.use_sha256:
             raise InputError(

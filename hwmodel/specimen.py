@@ -176,6 +176,8 @@ def is_best(row: SynthesisRow) -> bool:
     """Whether a row's power is the best this machine can find: with glitches, where it has Icarus and the netlist is
     not too large for it.
     """
+    if row.power_uw is None:  # the library does not state what it takes
+        return row.minimum_period_ns is not None
     if row.settled_uw is None:
         return icarus_version() is None
     return row.toggles == GLITCH_AWARE or row.cells > _MOST_GLITCH_CELLS or icarus_version() is None
@@ -194,9 +196,14 @@ def _powered(
 def power_figures(
     waves: Waves, words: Mapping[str, Sequence[int]], mapped: Mapped, library: Library, clock_mhz: float
 ) -> dict[str, Any]:
-    """The power fields of a row from a zero-delay run of a timed netlist: glitches on top where Icarus is installed."""
+    """The power fields of a row from a zero-delay run of a timed netlist: glitches on top where Icarus is installed.
+
+    None of them where the library does not state the power of every cell in it.
+    """
     assert mapped.timing is not None
     timing = mapped.timing
+    if library.no_power({instance.cell for instance in waves.netlist.instances}):
+        return {}
 
     def report(run: Waves) -> PowerReport:
         return netlist_power(
