@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
+from siliquant import shadows
 from siliquant.errors import ToolError
 
 from .spec import MacSpec, Port
@@ -124,7 +124,7 @@ def to_verilog(specs: Sequence[Generated]) -> str:
         for number, text in enumerate(texts):
             sources.append(source.with_stem(f"design{number}"))
             sources[-1].write_text(text)
-        command = [sys.executable, "-m", "rtl.rtlil_to_verilog", str(target), *map(str, sources)]
+        command = shadows.command("rtl.rtlil_to_verilog", str(target), *map(str, sources))
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise GenerationError(f"Yosys could not write Verilog: {done.stderr.strip() or done.stdout.strip()[-500:]}")
