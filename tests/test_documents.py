@@ -27,8 +27,8 @@ ALONE = ("reports.runs", "reports.silicon", "hwmodel.cacti", "tests.fuzz")  # co
 MAKEFILE = (ROOT / "Makefile").read_text()
 TARGETS = set(re.findall(r"^([a-z]+):", MAKEFILE, flags=re.MULTILINE))
 SETTINGS = set(re.findall(r"^([A-Z]+) +\?=", MAKEFILE, flags=re.MULTILINE))
-# What of other programs is named in the documents.
-OTHERS = {"--index-url", "--nproc-per-node", "--nthreads", "--nworkers", "--port"}
+# What of other programs is named in the documents, and what siliquant.cli.run takes of every command.
+OTHERS = {"--traceback", "--index-url", "--nproc-per-node", "--nthreads", "--nworkers", "--port"}
 
 FOUND = [command for path in DOCUMENTS for command in commands(path)]
 
