@@ -147,7 +147,6 @@ def measure(
 
     from hwmodel.points import Unit, WorkerDiffers, known_points, measure_unit, signature
     from hwmodel.row import SynthesisRow
-    from hwmodel.specimen import generator_key
 
     units = [Unit(design, choice, bench.effort, signature(bench.library, design)) for design in designs]
     columns = (
@@ -165,7 +164,7 @@ def measure(
             for row in rows:
                 if store.get(row.key) != row:
                     store.put(row)
-                store.remember_verilog(generator_key(design.spec), row.verilog_sha256)
+                store.remember_verilog(design.spec, row.verilog_sha256)
             if error is None and known_points(design, bench, store) is None:
                 error = ValueError("the rows that came back are not those that were asked for")
             if error is None:

@@ -17,10 +17,11 @@ from typing import Any
 
 from hwmodel.calibration import CalibrationTable, Provenance
 from hwmodel.glitch import GLITCH_AWARE, icarus_version
+from hwmodel.keys import code_of
 from hwmodel.library import Library, find_library
 from hwmodel.recipes import FLOW_VERSION
 from hwmodel.row import SynthesisRow, tool_versions
-from hwmodel.specimen import Bench, Found, Specimen, code_of, generator_key, stored
+from hwmodel.specimen import Bench, Found, Specimen, stored
 from hwmodel.stimulus import StreamPlan
 from hwmodel.store import RowStore
 from hwmodel.sweep import RELAXED_MHZ, SweepDesign, clock_for, plans_for
@@ -112,7 +113,7 @@ def points_of(
 
 def known_points(design: SweepDesign, bench: Bench, store: RowStore) -> list[MeasuredPoint] | None:
     """The points of a design from the store alone; None where a row is missing. Generates no Verilog."""
-    digest = store.verilog_of(generator_key(design.spec))
+    digest = store.verilog_of(design.spec)
     if digest is None:
         return None
 
