@@ -113,7 +113,7 @@ def _check_names(cell: Cell, group: Group) -> None:
             letters = "_.$[]" if allowed is _PIN_NAME else "_$"
             raise inner.fail(
                 f"of cell {cell.name} must have a name of letters, digits and {letters}, a letter first, "
-                f"at most {_MOST_NAME}, not {short(name)}"
+                f"at most {_MOST_NAME}" + (f", not {short(name)}" if inner.kind == "ff" else "")
             )
         if name in taken:
             raise inner.fail(f"of cell {cell.name} must have names of its own, and {name} is there already")

@@ -24,7 +24,7 @@ from hwmodel.cellmodel import CellModel
 from hwmodel.cellverilog import delay_pairs
 from siliquant.errors import InputError
 
-__all__ = ["CellPaths", "Entry", "PathDelay", "read_sdf", "sdf_text"]
+__all__ = ["CellPaths", "Entry", "PathDelay", "is_condition", "read_sdf", "sdf_text"]
 
 _SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9, "ps": 1e-12, "fs": 1e-15}
 _TIMESCALE = re.compile(r"\(TIMESCALE\s+([\d.]+)\s*([munpf]?s)\s*\)")
@@ -139,6 +139,15 @@ def _number(text: str, unit_ns: float) -> float | None:
     except ValueError:
         raise InputError(f"a delay in SDF must be up to three numbers, not ({text})") from None
     return sum(numbers) / len(numbers) * unit_ns if numbers else None
+
+
+def is_condition(text: str) -> bool:
+    """Whether a condition, such as sdf_cond of a library, is one that :func:`read_sdf` takes."""
+    try:
+        _condition(text)
+    except InputError:
+        return False
+    return True
 
 
 @lru_cache(maxsize=1024)
