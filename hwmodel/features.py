@@ -25,7 +25,7 @@ import numpy.typing as npt
 
 from hwmodel.paths import ALONE, Periods, Reach, Step, periods
 from hwmodel.stimulus import StreamPlan
-from hwmodel.structure import Part, Share, structure_of
+from hwmodel.structure import PARTS, SHARES, Part, Share, structure_of
 from hwmodel.switching import switching_of
 from rtl.spec import MacSpec
 from siliquant.files import cache_dir, write_atomically
@@ -46,10 +46,6 @@ __all__ = [
 ]
 
 Vector = npt.NDArray[np.float64]
-PARTS = tuple(Part)
-"""The order of the entries of vectors by part."""
-SHARES = tuple(Share)
-"""The order of rows by share."""
 
 
 class Transitions(NamedTuple):
