@@ -28,7 +28,7 @@ import numpy.typing as npt
 from hwmodel.keys import design_name, generator_files, own_of
 from hwmodel.paths import ALONE, Periods, Reach, Step, periods
 from hwmodel.stimulus import StreamPlan
-from hwmodel.structure import Part, Share, structure_of
+from hwmodel.structure import PARTS, SHARES, Part, Share, structure_of
 from hwmodel.switching import switching_of
 from rtl.spec import MacSpec
 from siliquant.files import cache_dir, write_atomically
@@ -56,10 +56,6 @@ __all__ = [
 ]
 
 Vector = npt.NDArray[np.float64]
-PARTS = tuple(Part)
-"""The order of the entries of vectors by part."""
-SHARES = tuple(Share)
-"""The order of rows by share."""
 
 
 Delays = tuple[Mapping[Step, float], Mapping[Step, float], Reach]
