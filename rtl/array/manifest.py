@@ -6,7 +6,7 @@ from importlib.metadata import version
 from typing import Any
 
 from ..requant import RequantSpec
-from ..verilog import manifest, ports_manifest
+from ..manifest import manifest, ports_manifest
 from .element import control_ports
 from .spec import ArraySpec, Run
 

@@ -94,7 +94,7 @@ def test_the_counts_are_those_of_the_component(spec: MacSpec) -> None:
     counts, component = structure_of(spec).counts, Component(spec)
     cells, registers = component.cells, component.flip_flops
     assert counts[Part.HALF_ADDERS] == 0, "the component spells these as two gates"
-    assert counts[Part.FULL_ADDERS] == cells["\\full_adder"]
+    assert counts[Part.FULL_ADDERS] == cells["\\siliquant_full_adder"]
     assert counts[Part.AND_TERMS] == cells["$and"]
     assert counts[Part.OR_GATES] == cells["$or"]
     assert counts[Part.XOR_GATES] == cells["$xor"]
