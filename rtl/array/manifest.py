@@ -8,7 +8,8 @@ from typing import Any
 from ..requant import RequantSpec
 from ..verilog import manifest, ports_manifest
 from .element import control_ports
-from .spec import ArraySpec, Run
+from .run import Run
+from .spec import ArraySpec
 
 __all__ = ["array_manifest"]
 
