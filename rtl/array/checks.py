@@ -46,7 +46,8 @@ class SettingsCheck(Component):
             m.d.sync += phase.eq(now)
             phases.append(phase)
             now = phase
-        cycles = self.weight_planes * self.activation_planes
+        cycles = Signal(len(self.weight_planes) + len(self.activation_planes))
+        m.d.comb += cycles.eq(self.weight_planes * self.activation_planes)
         wrong: dict[Refusal, Value] = {
             Refusal.STEPS: self.steps == 0,
             Refusal.WEIGHT_PLANES: self.weight_planes == 0,
@@ -87,10 +88,15 @@ class SettingsCheck(Component):
         multiplicand, total = (Signal(width, name=f"{name}_{what}", reset_less=True) for what in ("unit", "total"))
         rest = Signal(digit * _DIGITS, name=f"{name}_rest", reset_less=True)
         over = Signal(name=f"{name}_over", reset_less=True)
-        following = (total << digit) + multiplicand * rest[-digit:] + Mux(phases[_DIGITS], base, 0)
+        unit = Signal(len(product), name=f"{name}_product")
+        following = Signal(width + digit + 2, name=f"{name}_following")
+        m.d.comb += [
+            unit.eq(product),
+            following.eq((total << digit) + multiplicand * rest[-digit:] + Mux(phases[_DIGITS], base, 0)),
+        ]
         with m.If(phases[0]):
             m.d.sync += [
-                multiplicand.eq(product), total.eq(0), rest.eq(factor), over.eq((product > depth) | (factor > depth))
+                multiplicand.eq(unit), total.eq(0), rest.eq(factor), over.eq((unit > depth) | (factor > depth))
             ]  # fmt: skip
         with m.Else():
             m.d.sync += [total.eq(following), rest.eq(rest << digit)]
