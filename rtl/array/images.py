@@ -17,7 +17,8 @@ from siliquant.errors import InputError
 from ..packing import packing_of, to_bits
 from ..spec import IntArray, MacSpec, Precision
 from .element import control_word
-from .spec import ArraySpec, Run
+from .run import Run
+from .spec import ArraySpec
 
 __all__ = ["StepLayout", "activation_image", "control_image", "result_matrix", "step_layout", "weight_image"]
 
@@ -110,12 +111,12 @@ def _image(
     return pieces.view("<u4")
 
 
-def control_image(spec: ArraySpec, k: int, precision: Precision) -> list[tuple[int, int]]:
-    """Addresses and words of the control table for sums of ``k`` products."""
+def control_image(spec: ArraySpec, k: int, precision: Precision, base: int = 0) -> list[tuple[int, int]]:
+    """Addresses and words of the control table at ``base`` for sums of ``k`` products."""
     lanes = spec.mac.products_per_step(precision)
     found = []
-    for base, used in ((0, lanes), (spec.control_depth // 2, (k - 1) % lanes + 1)):
-        found += [(base + c, word) for c, word in enumerate(step_layout(spec.mac, precision, used).control)]
+    for first, used in ((base, lanes), (base + spec.control_cycles, (k - 1) % lanes + 1)):
+        found += [(first + c, word) for c, word in enumerate(step_layout(spec.mac, precision, used).control)]
     return found
 
 

@@ -195,7 +195,7 @@ def images_of_precision(mac: MacSpec, precision: Precision, seed: int) -> None:
                 word = words[name][(tile * run.steps + step) * planes + plane]
                 field = (word >> within * widths[name]) & ((1 << widths[name]) - 1)
                 assert field == packed[name][time], (name, row, column, time)
-            last = spec.control_depth // 2 if step == run.steps - 1 else 0
+            last = spec.control_cycles if step == run.steps - 1 else 0
             expected = control_word(mac, {port.name: packed[port.name][time] for port in control_ports(mac)})
             assert control[last + cycle] == expected
 
