@@ -81,6 +81,9 @@ class Options:
     device: str = _option("auto", "where PyTorch computes", None, ("auto", "cpu", "cuda"))
     amp: bool = _option(True, "bfloat16 matrix products on a GPU", rare=True)
     threads: int | None = _option(None, "threads of PyTorch (default: its own choice)", "N")
+    skip_unreadable: int = _option(
+        0, "leave out up to so many images that cannot be read; every image is decoded to see", "N", rare=True
+    )
     workers: int = _option(0, "processes that load images", "N", rare=True)
     checkpoint_minutes: float = _option(10.0, "minutes between checkpoints within an epoch", "MIN", rare=True)
     tensorboard: bool = _option(False, "write TensorBoard files too (needs the package tensorboard)", rare=True)

@@ -11,9 +11,10 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import safetensors
@@ -29,6 +30,8 @@ from siliquant.files import write_atomically
 from .checkpoints import load_pretrained
 from .convert import quantize_model, quantizers
 from .data import Data
+from .images import FolderImages
+from .look import Look, read_look
 from .models.presets import from_config
 from .native.build import status
 from .scheme import Scheme
@@ -53,9 +56,14 @@ class RunRecord:
 
 
 def save_record(
-    folder: Path, model: PreTrainedModel, scheme: Scheme | None, data: Data, options: Mapping[str, Any]
+    folder: Path,
+    model: PreTrainedModel,
+    scheme: Scheme | None,
+    data: Data,
+    options: Mapping[str, Any],
+    skipped: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> None:
-    """Writes run.json.  OSError when the folder cannot be written."""
+    """Writes run.json; `skipped` are the images left out, by part.  OSError when the folder cannot be written."""
     record = {
         "format": _FORMAT,
         "model": model_config(model),
@@ -66,6 +74,8 @@ def save_record(
             "train_fingerprint": data.train.fingerprint,
             "test_fingerprint": data.test.fingerprint,
             "test_samples": len(data.test.labels),
+            "skipped": {part: list(names) for part, names in skipped.items()},
+            "look": data.train.look.to_dict() if isinstance(data.train, FolderImages) else None,
         },
         "options": dict(options),
         "versions": versions(),
