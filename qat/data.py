@@ -83,8 +83,10 @@ def open_data(
     """
     if limit is not None and limit < 1:
         raise InputError(f"limit must be an integer of at least 1, not {limit}")
-    if image_size is not None and not 1 <= image_size <= MOST_SIDE:
-        raise InputError(f"image_size must be at least 1 pixel and at most {MOST_SIDE}, not {short(image_size)}")
+    if image_size is not None and image_size < 1:
+        raise InputError(f"image_size must be at least 1 pixel, not {image_size}")
+    if image_size is not None and image_size > MOST_SIDE:
+        raise InputError(f"image_size must be at most {MOST_SIDE} pixels, not {short(image_size)}")
     if len(name) > 4096 or "\0" in name:
         raise InputError(f"the data must be a name of at most 4096 characters, not {short(name)}")
     if name.endswith(_VALIDATION):

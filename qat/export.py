@@ -131,7 +131,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     _print_gemms(console, integer)
     if options.samples == 0:
         return
-    data = open_run_data(record)
+    data, _ = open_run_data(record)
     wanted = options.samples or len(data.test.labels)
 
     def inputs() -> Iterator[dict[str, Tensor]]:

@@ -34,7 +34,8 @@ def class_names(folder: Path) -> tuple[str, ...]:
         if entry.is_dir():
             found.append(entry.name)
     if not found:
-        raise InputError(f"{folder} must hold one folder for each class, but it holds none{_what_it_holds(folder)}")
+        holds = f" but {listed}" if (listed := _listed(folder)) else ""
+        raise InputError(f"{folder} must hold one folder for each class, but it holds none{holds}")
     return tuple(sorted(found))
 
 
@@ -47,15 +48,10 @@ def open_folder(folder: Path, classes: Sequence[str], image_size: int, look: Loo
     names, labels = [], []
     for name in class_names(folder):
         if name not in numbers:
-            raise InputError(
-                f"{folder / name} is a class that the training images do not have: they have {_some(classes)}"
-            )
+            raise InputError(f"{folder / name} is a class that the training images do not have")
         files = sorted(_image_files(folder / name))
         if not files:
-            raise InputError(
-                f"{folder / name} must hold images, but it holds none{_what_it_holds(folder / name)}; "
-                f"read are files that lie in it and end in {', '.join(SUFFIXES)}"
-            )
+            raise InputError(f"{folder / name} must hold images, but it holds none{_instead(folder / name)}")
         names += [os.fsencode(f"{name}/{file}") for file in files]
         labels += [numbers[name]] * len(files)
     return FolderImages(folder, np.array(names), np.array(labels, np.int64), image_size, look)
@@ -76,9 +72,9 @@ def _image_files(folder: Path) -> list[str]:
 
 def _entries(folder: Path, what: str) -> list[os.DirEntry[str]]:
     if not folder.is_dir():
-        there = f"; {folder.parent} holds {_listed(folder.parent)}" if folder.parent.is_dir() else ""
-        state = "it is not a folder" if os.path.lexists(folder) else "there is none"
-        raise FileError(f"must be {what}, but {state}{there}", file=folder)
+        holds = _listed(folder.parent)
+        there = f"; {folder.parent} holds {holds}" if holds and not os.path.lexists(folder) else ""
+        raise FileError(f"{folder} must be {what}, but it is not a folder{there}")
     try:
         with os.scandir(folder) as entries:
             return list(entries)
@@ -86,17 +82,18 @@ def _entries(folder: Path, what: str) -> list[os.DirEntry[str]]:
         raise FileError(error.strerror or "cannot be read", file=folder) from None
 
 
-def _what_it_holds(folder: Path) -> str:
-    return f" but {listed}" if (listed := _listed(folder)) != "nothing" else ""
+def _instead(folder: Path) -> str:
+    """What a folder of images holds that are none."""
+    holds = _listed(folder)
+    return f" but {holds}; read are files in the folder itself that end in {', '.join(SUFFIXES)}" if holds else ""
 
 
 def _listed(folder: Path) -> str:
     try:
         with os.scandir(folder) as entries:
-            names = sorted(entry.name + ("/" if entry.is_dir() else "") for entry in entries)
+            return _some(sorted(entry.name + ("/" if entry.is_dir() else "") for entry in entries))
     except OSError:
-        return "nothing that can be read"
-    return _some(names) if names else "nothing"
+        return ""
 
 
 def _some(names: Sequence[str]) -> str:

@@ -167,7 +167,7 @@ class FolderImages:
             try:
                 size = self.path(index).stat().st_size
             except OSError as error:
-                raise FileError(f"is not an image that can be read: {error.strerror}", file=self.path(index)) from None
+                raise FileError(f"{self.path(index)} is not an image that can be read: {error.strerror}") from None
             digest.update(b"%s\0%d\0%d\n" % (bytes(name), size, label))
         return digest.hexdigest()
 

@@ -85,10 +85,6 @@ class Look:
         return cls(**{**values, "mean": mean, "std": std})
 
 
-IMAGENET = Look((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-"""Of the networks that were trained as DeiT: mean and deviation of ImageNet's channels, bicubic, 256/224."""
-
-
 def read_look(source: Path) -> Look | None:
     """What a checkpoint's folder, or the folder that a file of weights lies in, says about images; None: nothing.
 
@@ -201,3 +197,7 @@ def _three(name: str, value: Any) -> tuple[float, ...]:
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
+
+
+IMAGENET = Look((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+"""Of the networks that were trained as DeiT: mean and deviation of ImageNet's channels, bicubic, 256/224."""

@@ -47,6 +47,7 @@ def evaluate() -> Parser:
     )
     add_checkpoint(made, required=True)
     add_batch_size(made, 256)
+    add_skip(made)
     add_format(made, "text", "json")
     return made
 
@@ -97,11 +98,20 @@ examples:
     made.add_argument("--image-size", metavar="N", help="pixels a side of images (default: the network's)")
     add_batch_size(made, 256)
     made.add_argument("--images-per-shard", default="1024", metavar="N", help="images of one file")
+    add_skip(made)
     made.add_argument("--workers", default="0", metavar="N", help="processes that load images")
     made.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", metavar="NAME",
                       help="where PyTorch computes")  # fmt: skip
     made.suggestions["model"] = PRESET_NAMES
     return made
+
+
+def add_skip(parser: Parser) -> None:
+    """``--skip-unreadable N``, as text."""
+    parser.add_argument(
+        "--skip-unreadable", default="0", metavar="N",
+        help="leave out up to so many images that cannot be read, 0 to 1000000; every image is decoded to see",
+    )  # fmt: skip
 
 
 def has_images(data: str) -> bool:

@@ -27,7 +27,7 @@ SUFFIXES = (".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".
             ".webp")  # fmt: skip
 """Endings of image files, in small letters."""
 # Those alone: Pillow has readers of formats that call other programs, such as PostScript's.
-_FORMATS = ("BMP", "GIF", "JPEG", "MPO", "PNG", "PPM", "TIFF", "WEBP")
+_FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 _CONVERTED = frozenset({"1", "L", "P", "RGB", "RGBA", "RGBX", "LA", "PA", "CMYK", "YCbCr"})
 _TAIL = 1 << 16  # bytes at the end of a file that are looked at
 _BITS, _PHOTOMETRIC = 258, 262  # tags of TIFF
@@ -73,7 +73,7 @@ def _opened(path: Path) -> Iterator[tuple[Image.Image, BinaryIO]]:
         stream = open_regular(path, MOST_IMAGE_BYTES)
     except FileError as error:
         link = f" (a link to {os.readlink(path)})" if path.is_symlink() else ""  # noqa: PTH115 (bytes that are no text)
-        raise FileError(f"is not an image that can be read: {error.sentence}{link}", file=path) from None
+        raise FileError(f"{path} is not an image that can be read: {error.sentence}{link}") from None
     with stream, _translated(path), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of its size, which is checked here, and of odd metadata
         with Image.open(stream, formats=_FORMATS) as image:
@@ -92,11 +92,11 @@ def _translated(path: Path) -> Iterator[None]:
     except (InputError, MemoryError):
         raise
     except UnidentifiedImageError:
-        raise InputError(f"is not an image that can be read: {_kind_of(path)}", file=path) from None
+        raise InputError(f"{path} is not an image that can be read: {_kind_of(path)}") from None
     except Image.DecompressionBombError:
         raise InputError(f"must have at most {MOST_PIXELS} pixels, and has far more", file=path) from None
     except Exception as error:
-        raise InputError(f"is not an image that can be read: {first_line(error)}", file=path) from None
+        raise InputError(f"{path} is not an image that can be read: {first_line(error)}") from None
 
 
 def _rgb(image: Image.Image, path: Path) -> Image.Image:

@@ -12,20 +12,22 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.console import Console
 from torch.utils.data import DataLoader, Dataset
 
 from qat.data import Data, worker_failed
 from qat.images import FolderImages
 from qat.pixels import check_image
-from siliquant.errors import InputError
+from siliquant.errors import InputError, printable
 
-__all__ = ["MOST_SKIPPED", "check_images", "without"]
+__all__ = ["MOST_SKIPPED", "check_images", "checked", "without"]
 
 MOST_SKIPPED = 1_000_000
 """Images that may be left out, at most."""
 _CHUNK = 256  # images that a process checks at a time
 _FEW = 4 * _CHUNK  # so few are checked in this process
 _SHOWN = 3  # files that a message names
+_NAMED = 20  # files that are left out, in lines of their own
 _PARTS = ("train", "test")
 
 
@@ -58,10 +60,32 @@ def check_images(
         advice = "mend or remove them" + ("" if skip else ", or leave them out with --skip-unreadable N")
         raise InputError(
             f"{len(sentences)} of {total} images cannot be read (at most {skip} may be): "
-            f"{'; '.join(_cut(sentence) for sentence in sentences[:_SHOWN])}{more}: {advice}"
+            f"{'; '.join(_cut(sentence, 300 // min(len(sentences), _SHOWN)) for sentence in sentences[:_SHOWN])}{more}: {advice}"
         )
     names = {part: [os.fsdecode(bytes(splits[part].names[index])) for index in found] for part, found in faults.items()}
     return without(data, names), names
+
+
+def checked(
+    data: Data, console: Console, *, skip: int = 0, parts: Sequence[str] = _PARTS
+) -> tuple[Data, dict[str, list[str]]]:
+    """As :func:`check_images`, with a bar on a terminal, and a line for each of the first images that are left out."""
+    from rich.progress import Progress
+
+    with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
+        task = progress.add_task("reading images", total=None)
+        kept, names = check_images(
+            data, skip=skip, parts=parts,
+            report=lambda done, total: progress.update(task, completed=done, total=total),
+        )  # fmt: skip
+    left_out = [f"{getattr(data, part).folder / name}" for part, each in names.items() for name in each]
+    for name in left_out[:_NAMED]:
+        console.print(
+            printable(f"left out, since it cannot be read: {name}"), highlight=False, markup=False, soft_wrap=True
+        )
+    if len(left_out) > _NAMED:
+        console.print(f"and {len(left_out) - _NAMED} more")
+    return kept, names
 
 
 def without(data: Data, names: Mapping[str, Sequence[str]]) -> Data:
@@ -118,5 +142,5 @@ class _Files(Dataset[Any]):
         return sizes, sentences
 
 
-def _cut(sentence: str) -> str:
-    return sentence if len(sentence) <= 120 else f"{sentence[:60]}...{sentence[-57:]}"
+def _cut(sentence: str, most: int) -> str:
+    return sentence if len(sentence) <= most else f"{sentence[: most // 2]}...{sentence[3 - most // 2 :]}"

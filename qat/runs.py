@@ -24,8 +24,9 @@ import transformers
 from torch import nn
 from transformers import PreTrainedModel
 
-from siliquant.errors import InputError
+from siliquant.errors import InputError, short
 from siliquant.files import write_atomically
+from siliquant.reading import belongs, json_object, member, open_regular, read_text
 
 from .checkpoints import load_pretrained
 from .convert import quantize_model, quantizers
@@ -35,13 +36,30 @@ from .look import Look, read_look
 from .models.presets import from_config
 from .native.build import status
 from .scheme import Scheme
+from .weights import MOST_FILE_BYTES, check_finite, guarded, load_torch
 
 __all__ = [
-    "RunRecord", "load_run", "load_start", "load_state", "load_teacher", "model_config", "read_record",
-    "read_state", "save_atomically", "save_model", "save_record",
+    "RunRecord",
+    "load_run",
+    "load_start",
+    "load_state",
+    "load_teacher",
+    "look_of",
+    "look_of_record",
+    "model_config",
+    "names_of_skipped",
+    "read_record",
+    "read_state",
+    "save_atomically",
+    "save_model",
+    "save_record",
 ]  # fmt: skip
 
 _FORMAT = 1
+MOST_RECORD_BYTES = 256 << 20
+"""Bytes of the largest run.json: it names the images that were left out."""
+MOST_STATE_BYTES = 32 << 30
+"""Bytes of the largest state.pt."""
 
 
 @dataclass(frozen=True)
@@ -126,13 +144,7 @@ def save_atomically(path: Path, save: Callable[[Path], None]) -> None:
 
 def read_state(path: Path) -> dict[str, Any]:
     """What `Training.save` wrote.  ValueError when the file is damaged, OSError when it cannot be read."""
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError:
-        raise
-    except Exception as error:  # torch.load has many kinds for a damaged file
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise InputError(f"{path} must be a checkpoint that can be read: {reason[0]}") from None
+    state = load_torch(path, MOST_STATE_BYTES)
     if not isinstance(state, dict) or not isinstance(state.get("model"), dict):
         raise InputError(f"{path} must be the checkpoint of a run, but holds something else")
     return state
@@ -141,16 +153,45 @@ def read_state(path: Path) -> dict[str, Any]:
 def read_record(folder: Path) -> RunRecord:
     """run.json of a run folder.  ValueError when it is none."""
     path = folder / "run.json"
-    try:
-        data = json.loads(path.read_text())
-        if data["format"] != _FORMAT:
-            raise InputError(f"format must be {_FORMAT}, not {data['format']}")
-        scheme = None if data["scheme"] is None else Scheme.from_dict(data["scheme"])
-        return RunRecord(data["model"], scheme, data["data"], data["options"], data["versions"])
-    except FileNotFoundError:
-        raise InputError(f"{folder} must be the folder of a run with a run.json in it") from None
-    except (json.JSONDecodeError, KeyError, TypeError, ValueError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} must be the record of a run: {error}") from None
+    if not path.exists():
+        raise InputError(f"{folder} must be the folder of a run with a run.json in it")
+    with belongs(path, "the record of a run"):
+        data = json_object(read_text(path, MOST_RECORD_BYTES))
+        if member(data, "format", int) != _FORMAT:
+            raise InputError(f"format must be {_FORMAT}, not {short(data['format'])}")
+        scheme = None if data.get("scheme", {}) is None else Scheme.from_dict(member(data, "scheme", dict))
+        model, about, options, made_by = (member(data, name, dict) for name in ("model", "data", "options", "versions"))
+        for name in ("name", "train_fingerprint", "test_fingerprint"):
+            member(about, name, str)
+        names_of_skipped(about)
+        look_of_record(about)
+    return RunRecord(model, scheme, about, options, made_by)
+
+
+def names_of_skipped(about: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The images that a run left out, by part; `about` is what its record says of data.  Raises InputError."""
+    skipped = about.get("skipped", {})
+    if not isinstance(skipped, dict) or not all(
+        part in ("train", "test") and isinstance(names, list) and all(isinstance(name, str) for name in names)
+        for part, names in skipped.items()
+    ):
+        raise InputError(f"skipped must be lists of names for train and test, not {short(skipped)}")
+    return skipped
+
+
+def look_of_record(about: Mapping[str, Any]) -> Look | None:
+    """What a run did to images of folders; None where its data were others.  Raises InputError."""
+    look = about.get("look")
+    if look is None:
+        return None
+    if not isinstance(look, dict):
+        raise InputError(f"look must be an object, not {short(look)}")
+    return Look.from_dict(look)
+
+
+def look_of(source: Path) -> Look | None:
+    """What a run or another checkpoint says about images; None: nothing.  Raises InputError."""
+    return look_of_record(read_record(source).data) if (source / "run.json").exists() else read_look(source)
 
 
 def load_run(folder: Path) -> tuple[PreTrainedModel, RunRecord]:
@@ -159,7 +200,8 @@ def load_run(folder: Path) -> tuple[PreTrainedModel, RunRecord]:
     Raises ValueError when a file is missing or damaged or a tensor does not fit.
     """
     record = read_record(folder)
-    model = from_config(dict(record.model))
+    with belongs(folder / "run.json", "the record of a run"):
+        model = from_config(dict(record.model))
     if record.scheme is not None:
         quantize_model(model, record.scheme, fit_weights=False)
     load_state(model, _tensors(folder / "model.safetensors"), folder / "model.safetensors")
@@ -171,7 +213,7 @@ def load_state(model: nn.Module, tensors: Mapping[str, torch.Tensor], path: Path
     try:
         result = model.load_state_dict(dict(tensors), strict=False)
     except RuntimeError as error:
-        raise InputError(f"{path} must fit the model: {' '.join(str(error).split())}") from None
+        raise InputError(f"{path} must fit the model: {' '.join(str(error).split())[:300]}") from None
     for kind, names in (("lacks", result.missing_keys), ("has", result.unexpected_keys)):
         if names:
             more = f" and {len(names) - 5} more" if len(names) > 5 else ""
@@ -204,9 +246,10 @@ def load_teacher(path: Path, *, preset: str | None = None) -> PreTrainedModel:
 
 
 def _tensors(path: Path) -> dict[str, torch.Tensor]:
-    try:
-        return safetensors.torch.load_file(path)
-    except FileNotFoundError:
-        raise InputError(f"{path} must be there: the run has not finished an epoch yet") from None
-    except safetensors.SafetensorError as error:
-        raise InputError(f"{path} must be a safetensors file: {error}") from None
+    if not path.exists():
+        raise InputError(f"{path} must be there: the run has not finished an epoch yet")
+    open_regular(path, MOST_FILE_BYTES).close()
+    with guarded(f"{path} must be a safetensors file"):
+        tensors = safetensors.torch.load_file(path)
+    check_finite(path, tensors)
+    return tensors

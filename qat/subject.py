@@ -58,7 +58,7 @@ def open_subject(folder: Path, samples: int) -> Subject:
     origin = dict(model.origin)
     if not {"data", "options"} <= set(origin):
         raise InputError(f"{folder} must say which data it was trained on, as qat.export writes it")
-    data = open_run_data(SimpleNamespace(**origin, model=model_config(model.network)))
+    data, _ = open_run_data(SimpleNamespace(**origin, model=model_config(model.network)))
     batches, labels = [], []
     for fetched, label in islice(split_batches(data, data.test, 1), samples):
         batches.append(inputs_of(fetched, torch.device("cpu")))

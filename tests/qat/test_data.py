@@ -13,7 +13,8 @@ import torch
 from PIL import Image
 
 from qat.data import DATA, Data, batches, epoch_indices, open_data
-from qat.images import ArrayImages, FolderImages, class_names, open_folder
+from qat.folders import class_names, open_folder
+from qat.images import ArrayImages, FolderImages
 from qat.text import GLUE, Sentences, TextSplit, find_task, movie_reviews, tokenise
 from qat.views import CentreCrop, RandomResizedCrop, Shift, Views
 
