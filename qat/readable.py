@@ -57,10 +57,11 @@ def check_images(
     sentences = [sentence for found in faults.values() for sentence in found.values()]
     if len(sentences) > skip:
         more = f", and {len(sentences) - _SHOWN} more" if len(sentences) > _SHOWN else ""
+        most = 300 // min(len(sentences), _SHOWN)
         advice = "mend or remove them" + ("" if skip else ", or leave them out with --skip-unreadable N")
         raise InputError(
             f"{len(sentences)} of {total} images cannot be read (at most {skip} may be): "
-            f"{'; '.join(_cut(sentence, 300 // min(len(sentences), _SHOWN)) for sentence in sentences[:_SHOWN])}{more}: {advice}"
+            f"{'; '.join(_cut(sentence, most) for sentence in sentences[:_SHOWN])}{more}: {advice}"
         )
     names = {part: [os.fsdecode(bytes(splits[part].names[index])) for index in found] for part, found in faults.items()}
     return without(data, names), names
