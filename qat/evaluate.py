@@ -23,6 +23,7 @@ from siliquant.reading import member
 
 from .data import Data, batches, open_data
 from .images import ImageSplit
+from .look import look_of_record
 from .options import merge
 from .parsers import evaluate as parser
 from .text import TextSplit
@@ -146,7 +147,7 @@ def open_run_data(record: Any, *, skip: int = 0) -> tuple[Data, list[str]]:
     ValueError when its files have changed, or more test images cannot be read.
     """
     from .readable import checked, without
-    from .runs import look_of_record, names_of_skipped
+    from .runs import names_of_skipped
 
     name, wanted = member(record.data, "name", str), member(record.data, "test_fingerprint", str)
     options = merge(dict(record.options), {"out": Path("run")})
@@ -173,7 +174,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from .runs import load_run
 
     options = parser().parse_args(arguments)
-    batch_size = integer("batch_size", options.batch_size, 1, 1 << 20)
+    batch_size = integer("batch_size", options.batch_size, 1, 1 << 16)
     as_json = options.format == "json"
     skip = integer("skip_unreadable", options.skip_unreadable, 0, MOST_SKIPPED)
     model, record = load_run(options.checkpoint)

@@ -18,7 +18,7 @@ from qat.views import CentreCrop, CentrePart, Policy
 from siliquant.errors import InputError, short
 from siliquant.reading import read_json
 
-__all__ = ["IMAGENET", "Look", "read_look"]
+__all__ = ["IMAGENET", "Look", "look_of", "look_of_record", "read_look"]
 
 _MOST_BYTES = 1 << 20
 _HUGGING_FACE = ("preprocessor_config.json", "processor_config.json")
@@ -83,6 +83,28 @@ class Look:
             raise InputError(f"what is done to images must be given as {', '.join(sorted(known))}")
         mean, std = (_three(name, values[name]) for name in ("mean", "std"))
         return cls(**{**values, "mean": mean, "std": std})
+
+
+def look_of_record(about: Mapping[str, Any]) -> Look | None:
+    """What a run did to images of folders, from what its record says of data; None where its data were others.
+
+    Raises InputError.
+    """
+    look = about.get("look")
+    if look is None:
+        return None
+    if not isinstance(look, dict):
+        raise InputError(f"look must be an object, not {short(look)}")
+    return Look.from_dict(look)
+
+
+def look_of(source: Path) -> Look | None:
+    """What a run or another checkpoint says about images; None: nothing. Raises InputError."""
+    if not (source / "run.json").exists():
+        return read_look(source)
+    from qat.runs import read_record
+
+    return look_of_record(read_record(source).data)
 
 
 def read_look(source: Path) -> Look | None:

@@ -24,7 +24,7 @@ import transformers
 from torch import nn
 from transformers import PreTrainedModel
 
-from siliquant.errors import InputError, short
+from siliquant.errors import FileError, InputError, short
 from siliquant.files import write_atomically
 from siliquant.reading import belongs, json_object, member, open_regular, read_text
 
@@ -32,7 +32,7 @@ from .checkpoints import load_pretrained
 from .convert import quantize_model, quantizers
 from .data import Data
 from .images import FolderImages
-from .look import Look, read_look
+from .look import look_of_record
 from .models.presets import from_config
 from .native.build import status
 from .scheme import Scheme
@@ -144,7 +144,7 @@ def save_atomically(path: Path, save: Callable[[Path], None]) -> None:
 
 def read_state(path: Path) -> dict[str, Any]:
     """What `Training.save` wrote.  ValueError when the file is damaged, OSError when it cannot be read."""
-    state = load_torch(path, MOST_STATE_BYTES)
+    state = load_torch(path, MOST_STATE_BYTES, "must be a checkpoint that can be read")
     if not isinstance(state, dict) or not isinstance(state.get("model"), dict):
         raise InputError(f"{path} must be the checkpoint of a run, but holds something else")
     return state
@@ -156,7 +156,7 @@ def read_record(folder: Path) -> RunRecord:
     if not path.exists():
         raise InputError(f"{folder} must be the folder of a run with a run.json in it")
     with belongs(path, "the record of a run"):
-        data = json_object(read_text(path, MOST_RECORD_BYTES))
+        data = json_object(_text(path))
         if member(data, "format", int) != _FORMAT:
             raise InputError(f"format must be {_FORMAT}, not {short(data['format'])}")
         scheme = None if data.get("scheme", {}) is None else Scheme.from_dict(member(data, "scheme", dict))
@@ -168,6 +168,15 @@ def read_record(folder: Path) -> RunRecord:
     return RunRecord(model, scheme, about, options, made_by)
 
 
+def _text(path: Path) -> str:
+    try:
+        return read_text(path, MOST_RECORD_BYTES)
+    except FileError:
+        raise
+    except InputError as error:
+        raise InputError(f"{error.place} {error.sentence}") from None
+
+
 def names_of_skipped(about: Mapping[str, Any]) -> dict[str, list[str]]:
     """The images that a run left out, by part; `about` is what its record says of data.  Raises InputError."""
     skipped = about.get("skipped", {})
@@ -177,21 +186,6 @@ def names_of_skipped(about: Mapping[str, Any]) -> dict[str, list[str]]:
     ):
         raise InputError(f"skipped must be lists of names for train and test, not {short(skipped)}")
     return skipped
-
-
-def look_of_record(about: Mapping[str, Any]) -> Look | None:
-    """What a run did to images of folders; None where its data were others.  Raises InputError."""
-    look = about.get("look")
-    if look is None:
-        return None
-    if not isinstance(look, dict):
-        raise InputError(f"look must be an object, not {short(look)}")
-    return Look.from_dict(look)
-
-
-def look_of(source: Path) -> Look | None:
-    """What a run or another checkpoint says about images; None: nothing.  Raises InputError."""
-    return look_of_record(read_record(source).data) if (source / "run.json").exists() else read_look(source)
 
 
 def load_run(folder: Path) -> tuple[PreTrainedModel, RunRecord]:

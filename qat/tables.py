@@ -178,7 +178,7 @@ def _batches(path: Path, texts: Sequence[str], label: str) -> Any:
 def _plain(column: Any, path: Path) -> list[Any]:
     """The cells of a column as Python's values; texts that are the same are one object."""
     if not hasattr(column, "dictionary"):
-        return column.to_pylist()  # type: ignore[no-any-return]
+        return list(column.to_pylist())
     values = column.dictionary.to_pylist()
     return [None if index is None else values[index] for index in column.indices.to_pylist()]
 

@@ -261,5 +261,5 @@ def _sentences(
     for (path, row), number, label in zip(table.places, numbers, table.columns[-1], strict=True):
         if number is None or not abs(number) < _MOST_SCORE:
             raise InputError(f"{wanted}, not {short(label)}", file=path, place=f"{row}, column {name!r}")
-    labels = np.array(numbers, np.int64 if task.classes else np.float32)
+    labels = np.array(numbers, np.int64) if task.classes else np.array(numbers, np.float32)
     return Sentences(texts[0], texts[1] if len(texts) > 1 else None, labels)

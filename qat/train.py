@@ -27,7 +27,7 @@ from siliquant.files import write_atomically
 from .convert import calibrate, quantize_model
 from .data import Data, open_data
 from .distributed import Processes, processes
-from .look import IMAGENET, Look
+from .look import IMAGENET, Look, look_of, look_of_record
 from .models.presets import build, from_config, preset
 from .names import PRESET_NAMES
 from .native.memory import keep_freed_memory
@@ -39,8 +39,6 @@ from .runs import (
     load_start,
     load_state,
     load_teacher,
-    look_of,
-    look_of_record,
     names_of_skipped,
     read_record,
     read_state,

@@ -29,8 +29,8 @@ from siliquant.errors import InputError, short
 from siliquant.reading import MOST_BYTES, open_regular, read_json
 
 __all__ = [
-    "MOST_FILE_BYTES", "MOST_TENSORS", "StoredArray", "check_finite", "first_line", "guarded", "load_torch", "quietly",
-    "read_folder", "read_state_dict",
+    "MOST_FILE_BYTES", "MOST_TENSORS", "StoredArray", "check_finite", "check_plain", "first_line", "guarded",
+    "load_torch", "quietly", "read_folder", "read_state_dict",
 ]  # fmt: skip
 
 MOST_FILE_BYTES = 8 << 30
@@ -65,7 +65,7 @@ def read_state_dict(file: Path, is_count: Callable[[str], bool] = lambda name: F
         bare = _bare(name)
         if bare in found:
             raise InputError(f"{file} must hold each weight once, but {short(bare)} is there with and without a prefix")
-        _check_plain(file, bare, value)
+        check_plain(file, bare, value)
         if not (is_count(bare) or value.is_floating_point()):
             raise InputError(f"{file}: {bare} must be floating-point, not {value.dtype}")
         found[bare] = value
@@ -112,26 +112,27 @@ def check_finite(file: Path, tensors: Mapping[str, Tensor]) -> None:
                 )
 
 
-def load_torch(file: Path, most_bytes: int = MOST_FILE_BYTES) -> Any:
+def load_torch(file: Path, most_bytes: int = MOST_FILE_BYTES, refusal: str = "cannot be read as a checkpoint") -> Any:
     """What torch.save wrote, on the CPU, without running anything of it.
 
-    Raises InputError where the file cannot be read, holds a class other than those above, or would unpack to more than
-    its own size. Archives in the form of tar, which torch wrote before 2017, are not read.
+    Raises InputError, the file and ``refusal`` before its reason, where the file cannot be read, holds a class other
+    than those above, or would unpack to more than its own size. Archives in the form of tar, which torch wrote before
+    2017, are not read.
     """
     with open_regular(file, most_bytes) as stream:
         head = stream.read(4096)
     zipped = head.startswith(b"PK\x03\x04")
     if not zipped and not head.startswith(b"\x80"):
-        raise InputError(f"{file} cannot be read as a checkpoint: {_what_it_is(head)}")
+        raise InputError(f"{file} {refusal}: {_what_it_is(head)}")
     if zipped:
-        _check_archive(file)
+        _check_archive(file, f"{file} {refusal}: ")
     try:
         with quietly(), torch.serialization.safe_globals(_harmless()):
             return torch.load(file, map_location="cpu", weights_only=True)
     except MemoryError:
         raise
     except Exception as error:  # torch has many kinds for a damaged file
-        raise InputError(f"{file} cannot be read as a checkpoint: {_reason(error)}") from None
+        raise InputError(f"{file} {refusal}: {_reason(error)}") from None
 
 
 @contextmanager
@@ -203,7 +204,7 @@ def _bare(name: str) -> str:
     return name
 
 
-def _check_plain(file: Path, name: str, value: Tensor) -> None:
+def check_plain(file: Path, name: str, value: Tensor) -> None:
     """Raises InputError unless it is an ordinary tensor in memory of its own size: a stride of 0 makes any size."""
     if value.layout != torch.strided or value.device.type != "cpu" or value.is_quantized:
         raise InputError(f"{file}: {short(name)} must be a plain tensor, not a sparse, quantised or empty one")
@@ -214,9 +215,8 @@ def _check_plain(file: Path, name: str, value: Tensor) -> None:
         )
 
 
-def _check_archive(file: Path) -> None:
+def _check_archive(file: Path, refused: str) -> None:
     """Raises InputError where a zip archive is not one that torch.save made, or would unpack to more than its size."""
-    refused = f"{file} cannot be read as a checkpoint: "
     try:
         with zipfile.ZipFile(file) as archive:
             entries = archive.infolist()

@@ -417,7 +417,7 @@ def test_what_is_wrong_with_glue_files(tmp_path: Path) -> None:
     write_glue("stsb", tmp_path)
     path.write_text(path.read_text().replace("5.000", "five"))
     with pytest.raises(
-        ValueError, match=re.escape(f"{path}, line 2, column of labels: a score must be a number, not 'five'")
+        ValueError, match=re.escape(f"{path}, line 2, column 'score': a score must be a number, not 'five'")
     ):
         open_data(f"glue:stsb:{tmp_path}")
 
