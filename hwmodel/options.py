@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import Namespace, _ActionsContainer
 from fractions import Fraction
 from pathlib import Path
@@ -12,6 +13,7 @@ from siliquant.cli import Parser
 from siliquant.numbers import fraction, integer, numbers
 
 if TYPE_CHECKING:
+    from hwmodel.library import Library
     from hwmodel.stimulus import StreamPlan
     from rtl.spec import MacSpec
 
@@ -29,8 +31,10 @@ __all__ = [
     "add_mix",
     "add_network",
     "add_operands",
+    "library_of",
     "plan_of",
     "read_mix",
+    "say_no_power",
     "spec_of",
 ]
 
@@ -59,7 +63,9 @@ def add_library(
 
 
 def add_library_file(parser: Parser, *, full_adder: bool = True) -> None:
-    """``--library NAME`` or ``--liberty FILE``, and what belongs to it: ``--full-adder``, ``--pdk-dir``."""
+    """``--library NAME`` or ``--liberty FILE``, and what belongs to it: ``--full-adder``, ``--pdk-dir``,
+    ``--accept-library``. :func:`library_of` reads them.
+    """
     which = parser.add_mutually_exclusive_group()
     add_library(parser, which)
     which.add_argument(
@@ -70,6 +76,34 @@ def add_library_file(parser: Parser, *, full_adder: bool = True) -> None:
     parser.add_argument(
         "--pdk-dir", type=Path, metavar="DIR", help="Liberty files of the open PDKs (default: $SILIQUANT_PDK_DIR)"
     )
+    parser.add_argument(
+        "--accept-library", action="store_true", help="take a library whose energies look as if a unit were wrong"
+    )
+
+
+def library_of(options: Namespace) -> Library:
+    """The library of :func:`add_library_file`; one line to stderr where it states no power of some cells.
+
+    Raises FileError and InputError as :func:`hwmodel.library.find_library`.
+    """
+    from hwmodel.library import find_library
+
+    library = find_library(
+        options.library,
+        liberty=options.liberty,
+        pdk_dir=options.pdk_dir,
+        full_adder=options.full_adder if "full_adder" in options else None,
+        accept=options.accept_library,
+    )
+    say_no_power(library)
+    return library
+
+
+def say_no_power(library: Library) -> None:
+    """One line to stderr where the library does not state the power of every usable cell."""
+    why = library.no_power(library.areas)
+    if why:
+        print(f"{library.path} states {why}: netlists with them get no power figure", file=sys.stderr)
 
 
 def add_clock(parser: Parser, otherwise: str = "") -> None:

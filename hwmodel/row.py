@@ -7,9 +7,8 @@ import json
 import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
-from functools import cache, lru_cache
+from functools import lru_cache
 from importlib import resources
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from hwmodel.areaparts import AreaParts, area_parts
@@ -20,6 +19,7 @@ from hwmodel.sta import opensta_version
 from hwmodel.synth import Synthesis
 from siliquant.errors import InputError, short
 from siliquant.reading import json_object
+from siliquant.source import package_version
 
 _FLOW_SOURCES = (
     "adders.py",
@@ -213,18 +213,10 @@ def flow_sha256() -> str:
 def tool_versions() -> dict[str, str]:
     """Versions of what made a row; "none" for a tool that is not installed."""
     return {
-        "yosys": _version("pyosys"),
+        "yosys": package_version("pyosys"),
         "opensta": opensta_version() or "none",
         "icarus": icarus_version() or "none",
-        "amaranth": _version("amaranth"),
-        "siliquant": _version("siliquant"),
+        "amaranth": package_version("amaranth"),
+        "siliquant": package_version("siliquant"),
         "python": platform.python_version(),
     }
-
-
-@cache
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "none"

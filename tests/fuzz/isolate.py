@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import gc
 import os
 import resource
@@ -54,6 +55,7 @@ def run_cases(
 def _child(case: Callable[[int], str | None], numbers: range, until: float, writer: int) -> None:
     """Runs cases and writes a line for each that begins; never returns."""
     os.setsid()
+    faulthandler.disable()
     size = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()  # noqa: SIM115, PTH123
     resource.setrlimit(resource.RLIMIT_AS, (size + GROWTH_BYTES, size + GROWTH_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

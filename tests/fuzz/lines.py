@@ -7,6 +7,7 @@ import io
 import os
 import random
 import shlex
+import shutil
 import sys
 import tempfile
 from argparse import Action
@@ -130,9 +131,11 @@ def _run(arguments: list[str], folder: Path) -> str | None:
     last = text.rstrip("\n").rsplit("\n", 1)[-1]
     if code == 2 and (not last or len(last) > MOST_CHARACTERS + 100 or not last.isprintable()):
         return f"code 2 with {last[:600]!r}"
+    os.chdir(folder.parent)
     left = [path for path in set(_files(folder)) - before if not path.is_relative_to(folder / "work")]
     if left:
         return f"code {code}, left behind: {', '.join(map(str, left[:5]))}"
+    shutil.rmtree(folder)
     return None
 
 
