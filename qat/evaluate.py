@@ -174,7 +174,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from .runs import load_run
 
     options = parser().parse_args(arguments)
-    batch_size = integer("batch_size", options.batch_size, 1, 1 << 16)
+    batch_size = integer("batch_size", options.batch_size, 1, 1 << 20)
     as_json = options.format == "json"
     skip = integer("skip_unreadable", options.skip_unreadable, 0, MOST_SKIPPED)
     model, record = load_run(options.checkpoint)

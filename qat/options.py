@@ -82,8 +82,8 @@ class Options:
     epochs: int = _option(
         8, "epochs of training; 0: calibrated scales only (post-training quantisation)", "N", between=(0, 1_000_000)
     )
-    batch_size: int = _option(64, "samples at a time, over all processes", "N", between=(1, 1 << 16))
-    lr: float = _option(5e-4, "peak learning rate of AdamW; a cosine to 0", "LR", between=(0, 1000))
+    batch_size: int = _option(64, "samples at a time, over all processes", "N", between=(1, 1 << 20))
+    lr: float = _option(5e-4, "peak learning rate of AdamW; a cosine to 0", "LR", between=(0, 1e38))
     scale_lr: float = _option(1.0, "learning rate of scales, times --lr", "X", rare=True, between=(0, 1_000_000))
     warmup: float = _option(0.0, "epochs of linear warm-up", "N", between=(0, 1_000_000))
     weight_decay: float = _option(1e-4, "of matrices, not of scales, biases and norms", "WD", between=(0, 1000))

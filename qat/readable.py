@@ -60,8 +60,8 @@ def check_images(
         most = 300 // min(len(sentences), _SHOWN)
         advice = "mend or remove them" + ("" if skip else ", or leave them out with --skip-unreadable N")
         raise InputError(
-            f"{len(sentences)} of {total} images cannot be read (at most {skip} may be): "
-            f"{'; '.join(_cut(sentence, most) for sentence in sentences[:_SHOWN])}{more}: {advice}"
+            f"{'; '.join(_cut(sentence, most) for sentence in sentences[:_SHOWN])}{more}; "
+            f"{len(sentences)} of {total} images cannot be read, and at most {skip} may be: {advice}"
         )
     names = {part: [os.fsdecode(bytes(splits[part].names[index])) for index in found] for part, found in faults.items()}
     return without(data, names), names

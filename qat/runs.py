@@ -44,8 +44,6 @@ __all__ = [
     "load_start",
     "load_state",
     "load_teacher",
-    "look_of",
-    "look_of_record",
     "model_config",
     "names_of_skipped",
     "read_record",
