@@ -7,10 +7,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hwmodel.options import add_clock, add_effort, add_fresh, add_library_file, add_network
+from hwmodel.options import add_clock, add_effort, add_fresh, add_library_file, add_network, library_of, naming
 from siliquant.cli import Parser, run
 from siliquant.errors import InputError
-from siliquant.options import add_format, add_jobs, add_out_folder, check_writable, integer, positive, read_jobs
+from siliquant.numbers import integer, number, numbers, read_clock_mhz
+from siliquant.options import add_format, add_jobs, add_out_folder, check_writable, read_jobs
+from siliquant.quoting import csv_of
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -80,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         units=integer("units", options.units, 1, 64),
         jobs=read_jobs(options.jobs),
     )
-    clock_mhz = positive("clock_mhz", options.clock_mhz)
+    clock_mhz = read_clock_mhz(options.clock_mhz)
     if options.synthesise and options.check:
         raise InputError("synthesise and check must not both be given: check measures as well")
     check_writable(options.out)
@@ -147,14 +149,14 @@ def _network(
     from siliquant.files import write_atomically
 
     off_chip = options.off_chip_pj_per_bit
-    energy = None if off_chip is None else positive("off_chip_pj_per_bit", off_chip)
+    energy = None if off_chip is None else number("off_chip_pj_per_bit", off_chip, 1e-6, 1e6)
     sram = packaged_sram(45) if options.library == "freepdk45" else None
     designs = contenders(None if options.designs is None else options.designs.split(","))
     costs = costs_of(estimates.model, clock_mhz, sram, energy)
     elements = elements_of(lanes, designs, estimates.model, clock_mhz)
     rows = network_rows(workload, bits, costs, elements=elements)
     texts = {
-        "network.csv": network_frame(rows).to_csv(index=False, lineterminator="\n"),
+        "network.csv": csv_of(network_frame(rows)),
         "network.md": network_markdown(rows),
     }
     for name, text in texts.items():
@@ -175,34 +177,30 @@ def _model(options: Namespace) -> LibraryModel | None:
         return load_model(options.library)
     if options.check:
         known = ", ".join(known_models())
+        if options.liberty is None and options.library in known_models():
+            raise InputError(
+                f"check compares with the cost model of {options.library} and its full adder: leave out full_adder"
+            )
         raise InputError(f"check needs a library with a cost model ({known}), not {options.liberty or options.library}")
     print(f"{options.liberty or options.library} has no cost model: measuring", file=sys.stderr)
     return None
 
 
 def _bench(options: Namespace, clock_mhz: float) -> Bench:
-    from hwmodel.library import find_library
     from hwmodel.specimen import Bench
 
-    library = find_library(
-        options.library, liberty=options.liberty, pdk_dir=options.pdk_dir, full_adder=options.full_adder
-    )
-    return Bench(library, clock_mhz, options.effort, options.fresh)
+    return Bench(library_of(options), clock_mhz, options.effort, options.fresh)
 
 
 def _measure(
     options: Namespace, clock_mhz: float, jobs: int, questions: Sequence[Question], asked: Sequence[Unit]
 ) -> Answers:
     from hwmodel.answers import Answers
-    from hwmodel.mapping import SynthesisError
-    from hwmodel.sta import TimingError
 
     bench = _bench(options, clock_mhz)
     answers = Answers(bench, jobs)
-    try:
+    with naming(bench.library):
         answers.prepare(questions, asked)
-    except (SynthesisError, TimingError) as error:
-        raise InputError(f"{bench.library.path}: {error}") from error
     return answers
 
 
@@ -213,7 +211,7 @@ def _measured_or_estimated(
     from hwmodel.answers import Answers
 
     try:
-        known = Answers(_bench(options, clock_mhz), 1)
+        known = Answers(_bench(options, clock_mhz), 1, any_timer=True)
     except FileNotFoundError:
         return estimate  # a library that is not on this machine
     found = known.known_units(asked)
@@ -232,14 +230,7 @@ def _print(rows: Sequence[Row], requantisers: Sequence[UnitRow], form: str, fold
 
 def _bits(text: str, name: str = "bits") -> list[int]:
     """Distinct bit-widths from 2 to 8 in the order given. Raises ValueError."""
-    widths = []
-    for part in text.split(","):
-        if not part.strip().isdecimal() or not 2 <= int(part) <= 8:
-            raise InputError(f"{name} must be integers from 2 to 8 separated by commas, not {part!r} in {text!r}")
-        if int(part) in widths:
-            raise InputError(f"{name} must be different from each other, not {part!r} twice in {text!r}")
-        widths.append(int(part))
-    return widths
+    return numbers(name, text, lambda _, part: integer(name, part, 2, 8), 7)
 
 
 def _code_widths(text: str | None, bits: list[int]) -> list[int]:

@@ -17,7 +17,17 @@ from rtl.spec import MacSpec, Precision
 from .mac_cases import with_size
 from .scenarios import operand_codes, some_precisions
 
-__all__ = ["Job", "Settings", "Step", "arrays_of", "few_precisions", "limit_settings", "load_jobs", "random_codes", "save_jobs"]
+__all__ = [
+    "Job",
+    "Settings",
+    "Step",
+    "arrays_of",
+    "few_precisions",
+    "limit_settings",
+    "load_jobs",
+    "random_codes",
+    "save_jobs",
+]
 
 IntArray = npt.NDArray[np.int64]
 
@@ -147,7 +157,11 @@ def limit_settings(spec: ArraySpec, rng: np.random.Generator, random_runs: int =
     yield small
     for name in sizes:
         yield small | {name: 0}
-        yield small | {name: 0, sizes[int(rng.integers(len(sizes)))]: 0, "result_base": (1 << widths["result_base"]) - 1}
+        yield small | {
+            name: 0,
+            sizes[int(rng.integers(len(sizes)))]: 0,
+            "result_base": (1 << widths["result_base"]) - 1,
+        }
         yield small | {name: (1 << widths[name]) - 1}
     yield {name: (1 << width) - 1 for name, width in widths.items()}
     most = {"weight": spec.weight_depth, "activation": spec.activation_depth, "result": spec.result_depth}

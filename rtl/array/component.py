@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, Mux, ResetSignal, Signal, Value
 from amaranth.lib.wiring import Component, In, Out
 
+from ..names import MEMORY_NAME, helper
 from .checks import SettingsCheck
 from .controller import DrainController, OperandController
 from .spec import ArraySpec, address_width
@@ -209,7 +210,7 @@ class ArrayComponent(Component):
         assert spec.requant is not None
         code = Signal(spec.requant.bits, name=f"code_{column}")
         m.submodules[f"requant_{column}"] = Instance(
-            spec.requant.name,
+            helper(spec.requant.name),
             i_clk=ClockSignal(),
             i_rst=ResetSignal(),
             i_in_valid=active,
@@ -245,7 +246,7 @@ class ArrayComponent(Component):
         """Read data of a new memory, a cycle after its address."""
         data = Signal(width, name=f"{name}_read_data")
         m.submodules[name] = Instance(
-            "memory_1r1w",
+            MEMORY_NAME,
             p_WIDTH=width,
             p_DEPTH=depth,
             p_ADDRESS_WIDTH=address_width(depth),

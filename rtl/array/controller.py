@@ -115,8 +115,8 @@ class OperandController(Component):
 class DrainController(Component):
     """Addresses of the results: ``rows`` words a tile from each pulse of ``tile`` on, the last row first.
 
-    Sizes must be those of the run from the cycle after ``launch`` on; ``result_base`` counts in the cycle of ``launch``.
-    ``stop`` ends the run.
+    Sizes must be those of the run from the cycle after ``launch`` on; ``result_base`` counts in the cycle of
+    ``launch``. ``stop`` ends the run.
     """
 
     def __init__(self, spec: ArraySpec) -> None:

@@ -17,7 +17,7 @@ from ..requant.spec import RequantSpec
 from ..spec import MacSpec, Port, Precision, check_integer
 from .core import Architecture, CoreSpec
 from .element import ElementSpec, GridSpec
-from .run import PLANES_WIDTH, SHIFT_WIDTH, SIZE_WIDTH, ERROR_WIDTH, Refusal, Run
+from .run import ERROR_WIDTH, PLANES_WIDTH, SHIFT_WIDTH, SIZE_WIDTH, Refusal, Run
 
 if TYPE_CHECKING:
     from amaranth.lib.wiring import Component
@@ -34,9 +34,9 @@ class ArraySpec:
     column). A control table holds the control words of the cycles of a step, so that any design and precision runs
     without logic of its own in the controller; the control memory has room for two of them.
 
-    A run multiplies what is in the memories from its base addresses on: for each column tile, all row tiles. The drained sums are shifted left,
-    negated and added to the result memory as the run says, so that wide operands can be computed slice by slice.
-    With ``requant`` each column ends in a requantiser, used in runs that ask for it.
+    A run multiplies what is in the memories from its base addresses on: for each column tile, all row tiles. The
+    drained sums are shifted left, negated and added to the result memory as the run says, so that wide operands can be
+    computed slice by slice. With ``requant`` each column ends in a requantiser, used in runs that ask for it.
 
     >>> from rtl.mac import UniformSpec
     >>> array = ArraySpec(mac=UniformSpec(lanes=16), rows=16, columns=16, result_depth=4096)

@@ -29,7 +29,6 @@ class RefusedError(SimulationError):
         self.cause, self.cycles = cause, cycles
 
 
-
 class _Image(ctypes.Structure):
     _fields_ = [("words", ctypes.c_void_p), ("count", ctypes.c_int64), ("pieces", ctypes.c_int64)]
 
