@@ -16,13 +16,13 @@ from typing import Any
 from hwmodel.library import Library
 from hwmodel.recipes import Recipe, abc_options, carry_commands
 from hwmodel.selection import Netlist
+from rtl.names import FULL_ADDER_NAME
 from siliquant.errors import ToolError
 from siliquant.shadows import command
 
 __all__ = ["SynthesisError", "elaborate", "map_recipe", "modules", "name_netlist", "netlist_area"]
 
 _SECONDS_LIMIT = 900
-_ADDER = "full_adder"
 
 
 class SynthesisError(ToolError):
@@ -75,7 +75,7 @@ def map_recipe(
             "maximum_ff": library.maximum_ff,
             "clock_pins": library.clock_pins,
             "flip_flops": library.flip_flops,
-            "output_pins": {**library.output_pins, _ADDER: ("sum", "carry")},
+            "output_pins": {**library.output_pins, FULL_ADDER_NAME: ("sum", "carry")},
             "inverters": library.inverters,
             "areas": dict(library.gate_areas),
         },

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from rtl.array.element import GridSpec
+from rtl.names import FULL_ADDER_NAME
 from siliquant import shadows
 
 from ..toolchain import ToolError
@@ -189,7 +190,7 @@ def _cell(
     elif kind == "$_DFF_P_" and pins["C"][0] in clocks:
         yield f"  reg [{size - 1}:0] {one['Q']};"
         yield f"  always @(posedge clk) {one['Q']} <= {one['D']};"
-    elif kind == "full_adder":
+    elif kind == FULL_ADDER_NAME:
         half = f"{one['sum']}_h"
         yield f"{wire} {half} = {one['a']} ^ {one['b']};"
         yield f"{wire} {one['sum']} = {half} ^ {one['c']};"
