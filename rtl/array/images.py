@@ -1,90 +1,23 @@
 """Operands as the array's memories hold them.
 
-How a design lays operands out on its ports is found from the design itself: every bit of its port words is a copy of
-one bit of one code, or a constant (:func:`step_layout`). Whole matrices are then rearranged by NumPy.
+How a design lays operands out on its ports is known bit by bit (:mod:`rtl.layout`): whole matrices are rearranged by
+NumPy.
 """
 
 from __future__ import annotations
-
-from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
 from siliquant.errors import InputError
 
-from ..spec import IntArray, MacSpec, Precision
-from .element import control_word
+from ..layout import step_layout
+from ..spec import IntArray, Precision
 from .spec import ArraySpec, Run
 
-__all__ = ["StepLayout", "activation_image", "control_image", "result_matrix", "step_layout", "weight_image"]
+__all__ = ["activation_image", "control_image", "result_matrix", "weight_image"]
 
 WordArray = npt.NDArray[np.uint32]
-
-
-@dataclass(frozen=True, eq=False)
-class StepLayout:
-    """Port words of one step.
-
-    weights, activations: int64 [planes, port width]: which bit of the step's codes each port bit is. Bit b of the code
-    of lane l is 2 + l * bits + b; 0 and 1 are constants.
-    control: the control word of every cycle; cycle c takes weight word c // planes of the activations and activation
-    word c % planes of the activations.
-    """
-
-    weights: IntArray
-    activations: IntArray
-    control: tuple[int, ...]
-
-
-@lru_cache(maxsize=256)
-def step_layout(mac: MacSpec, precision: Precision, used: int) -> StepLayout:
-    """The layout of a step with ``used`` products (fewer than a full step: the rest is padded with zero)."""
-    ranges = (mac.weight_range(precision), mac.activation_range(precision))
-    widths = (precision.weight_bits, precision.activation_bits)
-    # Each code bit has a number; probe t sets the bits whose number has bit t, so that the words of a port bit over all
-    # probes spell the number of the code bit that it copies. All-zero and all-one words are constants.
-    numbers = [np.arange(1, used * bits + 1).reshape(used, bits) for bits in widths]
-    probes = max(number.size + 1 for number in numbers).bit_length()
-    spelled: dict[str, list[list[int]]] = {}
-    for t in range(probes):
-        codes = [
-            _from_bits((number >> t) & 1, *limits).tolist() for number, limits in zip(numbers, ranges, strict=True)
-        ]
-        packed = mac._pack_step(codes[0], codes[1], precision)
-        for name in ("weights", "activations"):
-            spelled.setdefault(name, []).append([word[name] for word in packed])
-    control = tuple(control_word(mac, word) for word in packed)
-    found = {}
-    for port in mac.operand_ports:
-        if port.name not in spelled:
-            continue
-        bits = np.array(
-            [[[word >> place & 1 for place in range(port.width)] for word in words] for words in spelled[port.name]]
-        )
-        source = (bits << np.arange(probes)[:, None, None]).sum(0)
-        constant = source == (1 << probes) - 1
-        found[port.name] = np.where(constant, 1, np.where(source == 0, 0, source + 1)).astype(np.int64)
-    weights, activations = found["weights"], found["activations"]
-    cycles = len(control)
-    planes = next(
-        p
-        for p in range(1, cycles + 1)
-        if cycles % p == 0
-        and (activations == np.tile(activations[:p], (cycles // p, 1))).all()
-        and (weights == np.repeat(weights[::p], p, axis=0)).all()
-    )
-    return StepLayout(weights[::planes], activations[:planes], control)
-
-
-def _from_bits(bits: IntArray, low: int, high: int) -> IntArray:
-    """Codes [...] of bits [..., width], the lowest first."""
-    width = bits.shape[-1]
-    codes = (bits << np.arange(width)).sum(-1)
-    if (low, high) == (-1, 1) and width == 1:  # binary codes: bit 1 is +1
-        return np.asarray(2 * codes - 1)
-    return np.where((codes >> (width - 1)) & (low < 0), codes - (1 << width), codes)
 
 
 def _to_bits(codes: IntArray, width: int, low: int, high: int) -> npt.NDArray[np.uint8]:

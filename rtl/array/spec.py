@@ -162,7 +162,7 @@ class ArraySpec:
 
     def planes(self, precision: Precision) -> tuple[int, int]:
         """Weight and activation words of one step at ``precision``: the number of times that each port changes."""
-        from .images import step_layout
+        from ..layout import step_layout
 
         layout = step_layout(self.mac, precision, self.mac.products_per_step(precision))
         return len(layout.weights), len(layout.activations)

@@ -13,8 +13,9 @@ import pytest
 
 from rtl.array import Architecture, ArraySpec, Run
 from rtl.array.element import control_ports, control_word
-from rtl.array.images import activation_image, control_image, result_matrix, step_layout, weight_image
+from rtl.array.images import activation_image, control_image, result_matrix, weight_image
 from rtl.array.manifest import array_manifest
+from rtl.layout import step_layout
 from rtl.mac import DESIGNS, BitSerialSpec, LoomSpec, PaddedSpec, SubwordSpec, UniformSpec, XnorSpec
 from rtl.requant import MultiplierSpec
 from rtl.spec import MacSpec, Precision

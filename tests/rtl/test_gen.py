@@ -11,8 +11,8 @@ import pytest
 
 from rtl.array import ArraySpec, array_from_parameters
 from rtl.mac import DESIGNS, UniformSpec
-from rtl.requant import ThresholdSpec
 from rtl.manifest import manifest
+from rtl.requant import ThresholdSpec
 from rtl.verilog import GenerationError, to_verilog
 
 ROOT = Path(__file__).resolve().parents[2]
