@@ -34,9 +34,14 @@ __all__ = [
 Spec = MacSpec | CoreSpec | LoadableSpec
 """What Verilog is generated of."""
 
-NO_GENERATORS = ("gen.py", "options.py", "manifest.py", "layout.py", "vectors.py")
+NO_GENERATORS = ("gen.py", "options.py", "manifest.py", "layout.py")
 """Files of rtl that ask for a design or describe it, and do not decide what it is."""
-_FINDING = ("fit.py", "slopes.py", "manifest.py")  # of rtl.requant: they find parameters or describe, not gates
+_FINDING = (
+    "fit.py",
+    "slopes.py",
+    "manifest.py",
+    "vectors.py",
+)  # of rtl.requant: none of gates
 
 
 def generator_key(spec: Spec) -> str:
