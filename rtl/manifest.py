@@ -10,7 +10,8 @@ from importlib.metadata import version
 from typing import Any
 
 from .array.element import control_ports
-from .layout import Field, fields_of, step_layout
+from .array.images import step_layout
+from .layout import Field, fields_of
 from .spec import MacSpec, Port, Precision
 
 __all__ = ["CLOCK", "LAYOUT_RULES", "encoding", "manifest", "manifest_text", "ports_manifest", "versions"]

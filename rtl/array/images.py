@@ -1,31 +1,68 @@
 """Operands as the array's memories hold them.
 
-How a design lays operands out on its ports is known bit by bit (:mod:`rtl.layout`): whole matrices are rearranged by
-NumPy.
+How a design lays operands out on its ports is found from the design itself: every bit of its port words is a copy of
+one bit of one code, or a constant (:func:`step_layout`). Whole matrices are then rearranged by NumPy.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
 from siliquant.errors import InputError
 
-from ..layout import step_layout
-from ..spec import IntArray, Precision
-from .spec import ArraySpec, Run
+from ..packing import packing_of, to_bits
+from ..spec import IntArray, MacSpec, Precision
+from .element import control_word
+from .run import Run
+from .spec import ArraySpec
 
-__all__ = ["activation_image", "control_image", "result_matrix", "weight_image"]
+__all__ = ["StepLayout", "activation_image", "control_image", "result_matrix", "step_layout", "weight_image"]
 
 WordArray = npt.NDArray[np.uint32]
 
 
-def _to_bits(codes: IntArray, width: int, low: int, high: int) -> npt.NDArray[np.uint8]:
-    """Bits [..., width] of codes [...], the lowest first."""
-    if width == 1 and (low, high) == (-1, 1):
-        return (codes > 0).astype(np.uint8)[..., None]
-    narrow = codes.astype(np.uint8)  # two's complement; all codes have at most 8 bits
-    return (narrow[..., None] >> np.arange(width, dtype=np.uint8)) & np.uint8(1)
+@dataclass(frozen=True, eq=False)
+class StepLayout:
+    """Port words of one step.
+
+    weights, activations: int64 [planes, port width]: which bit of the step's codes each port bit is. Bit b of the code
+    of lane l is 2 + l * bits + b; 0 and 1 are constants.
+    control: the control word of every cycle; cycle c takes weight word c // planes of the activations and activation
+    word c % planes of the activations.
+    """
+
+    weights: IntArray
+    activations: IntArray
+    control: tuple[int, ...]
+
+
+@lru_cache(maxsize=256)
+def step_layout(mac: MacSpec, precision: Precision, used: int) -> StepLayout:
+    """The layout of a step with ``used`` products (fewer than a full step: the rest is padded with zero)."""
+    packing = packing_of(mac, precision, used)
+    if packing is None:
+        raise InputError(f"{mac.name} must copy the bits of its operands to its ports to be fed from memories")
+    middle = 2 + used * precision.weight_bits
+    sources = packing.sources
+    weights, activations = sources["weights"], sources["activations"]
+    activations = np.where(activations < middle, activations, activations - middle + 2)
+    rest = {name: bits for name, bits in sources.items() if name not in ("weights", "activations")}
+    step = [{name: int("".join(map(str, bits[cycle][::-1])), 2) for name, bits in rest.items()}
+            for cycle in range(len(weights))]  # fmt: skip
+    control = tuple(control_word(mac, word) for word in step)
+    cycles = len(control)
+    planes = next(
+        p
+        for p in range(1, cycles + 1)
+        if cycles % p == 0
+        and (activations == np.tile(activations[:p], (cycles // p, 1))).all()
+        and (weights == np.repeat(weights[::p], p, axis=0)).all()
+    )
+    return StepLayout(weights[::planes], activations[:planes], control)
 
 
 def activation_image(spec: ArraySpec, run: Run, codes: IntArray, precision: Precision) -> WordArray:
@@ -55,7 +92,7 @@ def _image(
     lanes = spec.mac.products_per_step(precision)
     count, k = codes.shape
     last = k - (steps - 1) * lanes
-    bits = _to_bits(codes, width, *limits)
+    bits = to_bits(codes, width, *limits)
     padded = np.zeros((tiles * places, steps * lanes, width), np.uint8)
     padded[:count, :k] = bits
     flat = padded.reshape(tiles * places, steps, lanes * width)
@@ -74,12 +111,12 @@ def _image(
     return pieces.view("<u4")
 
 
-def control_image(spec: ArraySpec, k: int, precision: Precision) -> list[tuple[int, int]]:
-    """Addresses and words of the control table for sums of ``k`` products."""
+def control_image(spec: ArraySpec, k: int, precision: Precision, base: int = 0) -> list[tuple[int, int]]:
+    """Addresses and words of the control table at ``base`` for sums of ``k`` products."""
     lanes = spec.mac.products_per_step(precision)
     found = []
-    for base, used in ((0, lanes), (spec.control_depth // 2, (k - 1) % lanes + 1)):
-        found += [(base + c, word) for c, word in enumerate(step_layout(spec.mac, precision, used).control)]
+    for first, used in ((base, lanes), (base + spec.control_cycles, (k - 1) % lanes + 1)):
+        found += [(first + c, word) for c, word in enumerate(step_layout(spec.mac, precision, used).control)]
     return found
 
 

@@ -8,7 +8,8 @@ from ..manifest import CLOCK, manifest, ports_manifest, versions
 from ..names import helper
 from ..requant.manifest import unit_manifest
 from .element import control_ports
-from .spec import ArraySpec, Run
+from .run import Run
+from .spec import ArraySpec
 
 __all__ = ["array_manifest"]
 

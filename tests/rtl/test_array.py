@@ -13,9 +13,8 @@ import pytest
 
 from rtl.array import Architecture, ArraySpec, Run
 from rtl.array.element import control_ports, control_word
-from rtl.array.images import activation_image, control_image, result_matrix, weight_image
+from rtl.array.images import activation_image, control_image, result_matrix, step_layout, weight_image
 from rtl.array.manifest import array_manifest
-from rtl.layout import step_layout
 from rtl.mac import DESIGNS, BitSerialSpec, LoomSpec, PaddedSpec, SubwordSpec, UniformSpec, XnorSpec
 from rtl.requant import MultiplierSpec
 from rtl.spec import MacSpec, Precision
@@ -196,7 +195,7 @@ def images_of_precision(mac: MacSpec, precision: Precision, seed: int) -> None:
                 word = words[name][(tile * run.steps + step) * planes + plane]
                 field = (word >> within * widths[name]) & ((1 << widths[name]) - 1)
                 assert field == packed[name][time], (name, row, column, time)
-            last = spec.control_depth // 2 if step == run.steps - 1 else 0
+            last = spec.control_cycles if step == run.steps - 1 else 0
             expected = control_word(mac, {port.name: packed[port.name][time] for port in control_ports(mac)})
             assert control[last + cycle] == expected
 
