@@ -64,9 +64,10 @@ def array_manifest(spec: ArraySpec) -> dict[str, Any]:
                 "words": spec.control_depth,
                 "width": max(1, spec.element.control_width),
                 "banks": 1,
-                "layout": "word of each cycle of a step, weight_plane * activation_planes + activation_plane; "
-                f"from word {spec.control_depth // 2} on those of the last step of a sum",
-                "fields": ports_manifest(control_ports(spec.mac)),
+                "layout": "word control_base + cycle of each cycle of a step, weight_plane * activation_planes + "
+                "activation_plane; word control_base + last_step + cycle of those of the last step of a sum",
+                "last_step": spec.control_cycles,
+                "ports": ports_manifest(control_ports(spec.mac)),
             },
             "result": {
                 "words": spec.result_depth,

@@ -46,10 +46,9 @@ def memory_words(manifest: Manifest, precision: Manifest, operand: str, matrix: 
                 if row >= len(matrix):
                     continue
                 codes = matrix[row][part]
-                step = step_of(manifest, precision, codes, codes if operand == "activation" else [])
-                if operand == "weight":
-                    other = [legal_codes(precision, "activation")[0]] * len(codes)
-                    step = step_of(manifest, precision, codes, other)
+                both = {name: [legal_codes(precision, name)[0]] * len(codes) for name in ("weight", "activation")}
+                both[operand] = codes
+                step = step_of(manifest, precision, both["weight"], both["activation"])
                 found = step.weights if operand == "weight" else step.activations
                 for plane, word in enumerate(found):
                     planes[plane] |= word << (place * width)
@@ -61,23 +60,24 @@ def control_words(manifest: Manifest, precision: Manifest, k: int) -> dict[int, 
     """The control table for sums of ``k`` products, by address."""
     memory, step = manifest["memories"]["control"], precision["products_per_step"]
     table = {}
-    for base, used in ((0, step), (memory["words"] // 2, (k - 1) % step + 1)):
+    for base, used in ((0, step), (memory["last_step"], (k - 1) % step + 1)):
         weights = [legal_codes(precision, "weight")[0]] * used
         made = step_of(manifest, precision, weights, [legal_codes(precision, "activation")[0]] * used)
         for cycle in range(precision["cycles_per_step"]):
             word = low = 0
-            for port in memory["fields"]:
+            for port in memory["ports"]:
                 word |= made.controls[port["name"]][cycle] << low
                 low += port["width"]
             table[base + cycle] = word
     return table
 
 
-def check_array(path: Path, folder: Path, seed: int = 0) -> int:
-    """Products of several precisions, passes that accumulate, and codes; returns how many results were compared."""
+def check_array(path: Path, folder: Path, seed: int = 0) -> list[int]:
+    """Products of several precisions, passes that accumulate, and codes; returns the results, which were compared."""
     manifest = json.loads(path.with_suffix(".json").read_text())
     rng = random.Random(seed)
-    module, compared = Module(path, manifest), 0
+    module = Module(path, manifest)
+    compared: list[int] = []
     module.reset()
     runs = []
     rows, columns = (manifest["parameters"][name] for name in ("rows", "columns"))
@@ -94,7 +94,7 @@ def check_array(path: Path, folder: Path, seed: int = 0) -> int:
             word = outputs[cycle]["result_data"]
             assert word is not None
             assert (word >> (place * width)) % (1 << width) == value, (row, column)
-            compared += 1
+            compared.append(value)
     return compared
 
 
