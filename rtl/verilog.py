@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
+from siliquant import shadows
 from siliquant.errors import ToolError
 
 from .names import FULL_ADDER_NAME, HELPER_PREFIX, MEMORY_NAME, check_prefix, guarded, helper, with_prefix
@@ -165,7 +165,7 @@ def _yosys(texts: Sequence[str]) -> str:
         for number, text in enumerate(texts):
             sources.append(source.with_stem(f"design{number}"))
             sources[-1].write_text(text)
-        command = [sys.executable, "-m", "rtl.rtlil_to_verilog", str(target), *map(str, sources)]
+        command = shadows.command("rtl.rtlil_to_verilog", str(target), *map(str, sources))
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise GenerationError(f"Yosys could not write Verilog: {done.stderr.strip() or done.stdout.strip()[-500:]}")

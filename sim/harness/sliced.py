@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any
 
 from rtl.array.element import GridSpec
 from rtl.names import FULL_ADDER_NAME
+from siliquant import shadows
 
 from ..toolchain import ToolError
 
@@ -35,7 +35,7 @@ def read_netlists(verilog: str, modules: Sequence[str]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder, "design.v"), Path(folder, "design.json")
         source.write_text(verilog)
-        command = [sys.executable, "-m", "sim.harness.netlist_worker", str(source), str(target), *modules]
+        command = shadows.command("sim.harness.netlist_worker", str(source), str(target), *modules)
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise ToolError(f"Yosys could not read the Verilog: {(done.stderr or done.stdout).strip()[-500:]}")
