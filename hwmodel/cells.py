@@ -4,8 +4,8 @@ Only cells a synchronous standard-cell flow can place are listed: combinational 
 Latches, clock gates, scan flip-flops, tri-state drivers, fillers and pads are left out.
 
 Names of those cells go into Verilog, BLIF, SDF and Tcl, whose tools do not agree on how to write a name that is no
-plain one. So cells are named with letters, digits, ``_``, ``.``, ``-`` and ``$``, pins and states with identifiers.
-Whatever else a cell that would be used is called is refused.
+plain one. So a cell that would be used has a name of letters, digits and ``_.:+$-``, its pins of letters, digits and
+``_.$[]``, all with a letter or ``_`` in front, and its states have identifiers; whatever else is refused.
 """
 
 from __future__ import annotations
@@ -96,20 +96,25 @@ def usable_cells(library: Group, excluded: Iterable[str] = ()) -> Iterator[tuple
 
 
 _STORAGE = ("latch", "latch_bank", "ff_bank", "statetable", "test_cell", "bus", "bundle", "memory")
-_CELL_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.$-]*", re.ASCII)
-_PIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*", re.ASCII)
 _MOST_NAME = 128
+_CELL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:+$-]{0,127}", re.ASCII)
+_PIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.$\[\]]{0,127}", re.ASCII)
+_STATE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_$]{0,127}", re.ASCII)
 
 
 def _check_names(cell: Cell, group: Group) -> None:
     """Raises InputError where the cell, a pin or a state has a name that no tool takes, or one that another has."""
-    if len(group.args) != 1 or not _CELL_NAME.fullmatch(cell.name) or len(cell.name) > _MOST_NAME:
-        raise group.fail(f"must be named with one word of letters, digits and _.-$, of at most {_MOST_NAME} characters")
+    if len(group.args) != 1 or not _CELL_NAME.fullmatch(cell.name):
+        raise group.fail(f"must have a name of letters, digits and _.:+$-, a letter first, at most {_MOST_NAME}")
     taken: set[str] = set()
-    states = [(name, storage) for storage in group.group_iter("ff") for name in storage.args]
-    for name, inner in (*named_pins(group), *states):
-        if not _PIN_NAME.fullmatch(name) or len(name) > _MOST_NAME:
-            raise inner.fail(f"of cell {cell.name} must have identifiers for names, not {short(name)}")
+    states = [(name, storage, _STATE_NAME) for storage in group.group_iter("ff") for name in storage.args]
+    for name, inner, allowed in (*((name, pin, _PIN_NAME) for name, pin in named_pins(group)), *states):
+        if not allowed.fullmatch(name):
+            letters = "_.$[]" if allowed is _PIN_NAME else "_$"
+            raise inner.fail(
+                f"of cell {cell.name} must have a name of letters, digits and {letters}, a letter first, "
+                f"at most {_MOST_NAME}" + (f", not {short(name)}" if inner.kind == "ff" else "")
+            )
         if name in taken:
             raise inner.fail(f"of cell {cell.name} must have names of its own, and {name} is there already")
         taken.add(name)

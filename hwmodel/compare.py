@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hwmodel.options import add_clock, add_effort, add_fresh, add_library_file, add_network, library_of
+from hwmodel.options import add_clock, add_effort, add_fresh, add_library_file, add_network, library_of, naming
 from siliquant.cli import Parser, run
 from siliquant.errors import InputError
 from siliquant.numbers import integer, number, numbers, read_clock_mhz
@@ -196,15 +196,11 @@ def _measure(
     options: Namespace, clock_mhz: float, jobs: int, questions: Sequence[Question], asked: Sequence[Unit]
 ) -> Answers:
     from hwmodel.answers import Answers
-    from hwmodel.mapping import SynthesisError
-    from hwmodel.sta import TimingError
 
     bench = _bench(options, clock_mhz)
     answers = Answers(bench, jobs)
-    try:
+    with naming(bench.library):
         answers.prepare(questions, asked)
-    except (SynthesisError, TimingError) as error:
-        raise InputError(f"{bench.library.path}: {error}") from error
     return answers
 
 

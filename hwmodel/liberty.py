@@ -260,7 +260,9 @@ def _read_statements(
         values = tuple(_clean(match[0]) for match in _ARGUMENT.finditer(text, offset, close))
         offset = _after_blanks(_BLANK_BEFORE_BRACE, text, close + 1, end)
         if text.startswith("{", offset, end):
-            brace = source.closing[offset]
+            brace = source.closing.get(offset, end)
+            if brace >= end:
+                raise source.fail(offset, "a brace must not stand in a comment or string that another one ends")
             groups.append(Group(name, values, source, offset + 1, brace))
             offset = brace + 1
         else:

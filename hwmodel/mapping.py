@@ -6,7 +6,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -17,12 +16,13 @@ from typing import Any
 from hwmodel.library import Library
 from hwmodel.recipes import Recipe, abc_options, carry_commands
 from hwmodel.selection import Netlist
+from rtl.names import FULL_ADDER_NAME
 from siliquant.errors import ToolError
+from siliquant.shadows import command
 
 __all__ = ["SynthesisError", "elaborate", "map_recipe", "modules", "name_netlist", "netlist_area"]
 
 _SECONDS_LIMIT = 900
-_ADDER = "full_adder"
 
 
 class SynthesisError(ToolError):
@@ -75,7 +75,7 @@ def map_recipe(
             "maximum_ff": library.maximum_ff,
             "clock_pins": library.clock_pins,
             "flip_flops": library.flip_flops,
-            "output_pins": {**library.output_pins, _ADDER: ("sum", "carry")},
+            "output_pins": {**library.output_pins, FULL_ADDER_NAME: ("sum", "carry")},
             "inverters": library.inverters,
             "areas": dict(library.gate_areas),
         },
@@ -111,7 +111,7 @@ def _run(folder: Path, job: Mapping[str, Any]) -> None:
     with (folder / f"{job['kind']}.log").open("w+", errors="replace") as log:
         try:
             result = subprocess.run(
-                [sys.executable, "-m", "hwmodel.yosys_worker", "job.json"],
+                command("hwmodel.yosys_worker", "job.json"),
                 cwd=folder,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -130,7 +130,5 @@ def _run(folder: Path, job: Mapping[str, Any]) -> None:
 
 
 def _environment() -> dict[str, str]:
-    """The caller's environment, with this package importable and hashing fixed, so that runs repeat exactly."""
-    root = str(Path(__file__).resolve().parent.parent)
-    paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
-    return os.environ | {"PYTHONPATH": os.pathsep.join(paths), "PYTHONHASHSEED": "0"}
+    """The caller's environment, with hashing fixed, so that runs repeat exactly."""
+    return os.environ | {"PYTHONHASHSEED": "0"}

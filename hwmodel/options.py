@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace, _ActionsContainer
+from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rtl.spec import MAX_BITS
 from siliquant.cli import Parser
+from siliquant.errors import InputError, ToolError
 from siliquant.numbers import fraction, integer, numbers
 
 if TYPE_CHECKING:
@@ -32,6 +35,7 @@ __all__ = [
     "add_network",
     "add_operands",
     "library_of",
+    "naming",
     "plan_of",
     "read_mix",
     "say_no_power",
@@ -97,6 +101,24 @@ def library_of(options: Namespace) -> Library:
     )
     say_no_power(library)
     return library
+
+
+@contextmanager
+def naming(library: Library) -> Iterator[None]:
+    """Names the library in errors of what is done with it: a tool that stops, a netlist that computes something else.
+
+    It may have caused them or not (a full disk), so it is named, not blamed. Raises InputError.
+    """
+    from hwmodel.stimulus import Mismatch
+
+    try:
+        yield
+    except (ToolError, Mismatch) as error:
+        raise InputError(f"{error}; the library is {library.path}") from error
+    except InputError as error:
+        if error.file is not None:
+            raise
+        raise InputError(f"{error.sentence}; the library is {library.path}", place=error.place) from error
 
 
 def say_no_power(library: Library) -> None:

@@ -26,10 +26,11 @@ from hwmodel.cells import (
 )
 from hwmodel.liberty import Group, named_pins, parse_liberty
 from hwmodel.powertables import LibraryPower, energy_ratio, nominal_voltage_v
+from hwmodel.sdf import is_condition
 from hwmodel.timingtables import check_timing, states_delays
 from siliquant.errors import InputError, short
 
-FORMAT = 11  # raise it when the facts or the slim copy change, so that cached ones are made again
+FORMAT = 12  # raise it when the facts or the slim copy change, so that cached ones are made again
 _MOST_TEXT = 100  # characters of names that are only shown
 _LOADS_OF_A_BUFFER = 4  # the default output load, in input capacitances of the driving cell
 
@@ -283,8 +284,14 @@ def _slim(group: Group, depth: int, kept: set[int]) -> Iterator[str]:
 
 
 def _attribute(group: Group, name: str, indent: str) -> Iterator[str]:
+    if name in _NUMBER:
+        group.number(name)
+    elif name in _NUMBERS and len(group.numbers(name)) < _NUMBERS[name]:
+        raise group.fail(f"must have {_NUMBERS[name]} or more numbers for {name}")
     for value in group.attributes[name]:
         if name in _DROPPED_ATTRIBUTES or not all(map(_safe, value)):
+            continue
+        if name == "sdf_cond" and not is_condition(value[0]):
             continue
         if name in _COMPLEX or len(value) != 1:
             yield f"{indent} {name} ({', '.join(_quoted(item) for item in value)});\n"
@@ -299,6 +306,18 @@ def _safe(value: str) -> bool:
 
 _SAFE = re.compile(r"[A-Za-z0-9_ \t.,:!&|^*+'()=~<>%\[\]$@?/-]*")
 _DROPPED_ATTRIBUTES = frozenset({"comment", "date", "revision"})
+_NUMBER = frozenset(
+    {
+        *("nom_process", "nom_temperature", "nom_voltage", "process", "temperature", "voltage"),
+        *("default_input_pin_cap", "default_output_pin_cap", "default_inout_pin_cap", "default_fanout_load"),
+        *("default_max_transition", "default_max_capacitance", "default_max_fanout", "slew_derate_from_library"),
+        *(f"{side}_threshold_pct_{edge}" for side in ("input", "output") for edge in ("rise", "fall")),
+        *(f"slew_{side}_threshold_pct_{edge}" for side in ("lower", "upper") for edge in ("rise", "fall")),
+        *("area", "capacitance", "rise_capacitance", "fall_capacitance", "resistance", "slope", "fanout_load"),
+        *("max_capacitance", "min_capacitance", "max_transition", "min_transition", "max_fanout", "min_fanout"),
+    }
+)
+_NUMBERS = {"fanout_length": 2, "index_1": 1, "index_2": 1, "index_3": 1, "values": 1}
 _NAMES_OF_GROUPS = frozenset({"default_operating_conditions", "default_wire_load", "default_wire_load_selection"})
 _COMPLEX = frozenset(
     {

@@ -16,12 +16,12 @@ from hwmodel.options import (
     add_library_file,
     add_operands,
     library_of,
+    naming,
     plan_of,
     spec_of,
 )
 from rtl.options import DesignParser
 from siliquant.cli import run
-from siliquant.errors import InputError
 from siliquant.numbers import read_clock_mhz
 from siliquant.options import add_format, add_jobs, add_out_folder, read_jobs
 
@@ -70,17 +70,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     from rich.console import Console
 
-    from hwmodel.mapping import SynthesisError
     from hwmodel.specimen import Bench
-    from hwmodel.sta import TimingError
 
     library = library_of(options)
     bench = Bench(library, clock_mhz, options.effort, options.fresh, jobs)
-    try:
-        with Console(stderr=True).status(f"synthesising {spec.name}"):
-            row = _row(options, spec, plan, bench)
-    except (SynthesisError, TimingError) as error:
-        raise InputError(f"{library.path}: {error}") from error
+    with naming(library), Console(stderr=True).status(f"synthesising {spec.name}"):
+        row = _row(options, spec, plan, bench)
     if options.format == "json":
         print(json.dumps({"name": spec.name, **asdict(row)}, indent=1))
     else:

@@ -59,7 +59,7 @@ class _Binarize(torch.autograd.Function):
         ctx.save_for_backward(x, relative, start, threshold, factor)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, relative, start, threshold, factor = ctx.saved_tensors
         by_group = grad.reshape(ctx.layout)

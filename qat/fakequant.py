@@ -124,7 +124,7 @@ class _FakeQuantize(torch.autograd.Function):
         ctx.save_for_backward(*tensors)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, relative, start, offset, low, high, size = ctx.saved_tensors
         layout, grad = ctx.layout, grad.contiguous()

@@ -15,10 +15,11 @@ def cache_dir() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "siliquant"
 
 
-def write_atomically(path: Path, content: str | bytes) -> None:
+def write_atomically(path: Path, content: str | bytes, *, sync: bool = True) -> None:
     """Write beside `path` and rename: a reader sees the old file or the whole new one, whoever else writes.
 
-    Parent folders are made.  Raises OSError when the place cannot be written.
+    Parent folders are made.  Without ``sync`` a machine that loses power may leave an empty file: milliseconds are
+    saved, for what is made again where it is damaged.  Raises OSError when the place cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     data = content.encode() if isinstance(content, str) else content
@@ -26,8 +27,9 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     try:
         with beside.open("xb") as stream:
             stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
+            if sync:
+                stream.flush()
+                os.fsync(stream.fileno())
         beside.replace(path)
     except BaseException:
         beside.unlink(missing_ok=True)

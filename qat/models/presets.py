@@ -26,7 +26,16 @@ from ..names import PRESET_NAMES
 from .limits import SIZES, check_parameters, check_sizes, without_orders
 from .sret import SReTConfig, SReTForImageClassification
 
-__all__ = ["PRESET_NAMES", "Preset", "build", "config_from_dict", "from_config", "model_class", "preset"]
+__all__ = [
+    "PRESET_NAMES",
+    "Preset",
+    "build",
+    "config_from_dict",
+    "from_config",
+    "model_class",
+    "model_classes",
+    "preset",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +107,11 @@ def model_class(model_type: str, architecture: str | None = None) -> type[PreTra
     if architecture not in classes:
         raise InputError(f"architecture of a {model_type} must be one of {', '.join(classes)}, not {architecture!r}")
     return classes[architecture]
+
+
+def model_classes() -> list[str]:
+    """Names of the classes that `model_class` knows."""
+    return [each.__name__ for classes in _CLASSES.values() for each in classes]
 
 
 def config_from_dict(model: type[PreTrainedModel], values: Mapping[str, Any]) -> PreTrainedConfig:

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rtl.array.element import GridSpec
+from rtl.names import FULL_ADDER_NAME
+from siliquant import shadows
 
 from ..toolchain import ToolError
 
@@ -34,7 +35,7 @@ def read_netlists(verilog: str, modules: Sequence[str]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder, "design.v"), Path(folder, "design.json")
         source.write_text(verilog)
-        command = [sys.executable, "-m", "sim.harness.netlist_worker", str(source), str(target), *modules]
+        command = shadows.command("sim.harness.netlist_worker", str(source), str(target), *modules)
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise ToolError(f"Yosys could not read the Verilog: {(done.stderr or done.stdout).strip()[-500:]}")
@@ -189,7 +190,7 @@ def _cell(
     elif kind == "$_DFF_P_" and pins["C"][0] in clocks:
         yield f"  reg [{size - 1}:0] {one['Q']};"
         yield f"  always @(posedge clk) {one['Q']} <= {one['D']};"
-    elif kind == "full_adder":
+    elif kind == FULL_ADDER_NAME:
         half = f"{one['sum']}_h"
         yield f"{wire} {half} = {one['a']} ^ {one['b']};"
         yield f"{wire} {one['sum']} = {half} ^ {one['c']};"
