@@ -15,7 +15,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import astuple
-from functools import cache, lru_cache
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,7 +28,8 @@ from hwmodel.stimulus import StreamPlan
 from hwmodel.structure import Part, Share, structure_of
 from hwmodel.switching import switching_of
 from rtl.spec import MacSpec
-from siliquant.files import cache_dir, write_atomically
+from siliquant import cache
+from siliquant.files import write_atomically
 from siliquant.source import code_sha256
 
 __all__ = [
@@ -136,25 +137,22 @@ def package_features(specs: Iterable[MacSpec], path: Path) -> None:
 def _entry(spec: MacSpec) -> dict[str, Any]:
     """What is known of a design; grows as more is asked."""
     key = _key(spec)
-    try:
-        kept = json.loads(_path(key).read_text())
-    except (OSError, ValueError):
-        kept = {}
+    content = cache.kept(_path(key), cache.root())
+    kept = {} if content is None else json.loads(content)
     return {**_packaged().get(key, {}), **(kept if isinstance(kept, dict) else {})}
 
 
 def _add(spec: MacSpec, name: str, value: Any) -> None:
     entry = _entry(spec)
     entry[name] = value
-    with contextlib.suppress(OSError):  # where nothing can be kept it is found again
-        write_atomically(_path(_key(spec)), json.dumps(entry, sort_keys=True) + "\n")
+    cache.keep(_path(_key(spec)), json.dumps(entry, sort_keys=True), cache.root())
 
 
 def _path(key: str) -> Path:
-    return cache_dir() / "features" / key[:2] / f"{key}.json"
+    return cache.root() / "features" / key[:2] / f"{key}.json"
 
 
-@cache
+@lru_cache(maxsize=1)
 def _packaged() -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for path in _PACKAGED:
@@ -170,7 +168,7 @@ def _key(spec: MacSpec) -> str:
     return hashlib.sha256(json.dumps(question, sort_keys=True, default=int).encode()).hexdigest()
 
 
-@cache
+@lru_cache(maxsize=1)
 def _code_sha256() -> str:
     rtl, here = resources.files("rtl"), resources.files("hwmodel")
     files = [file for place in (rtl, rtl.joinpath("mac")) for file in place.iterdir()]

@@ -15,7 +15,6 @@ import os
 import re
 import shutil
 import subprocess
-import tempfile
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -24,7 +23,9 @@ from pathlib import Path
 
 from hwmodel.checks import positive_number
 from hwmodel.library import Library
+from siliquant import processes
 from siliquant.errors import InputError, ToolError
+from siliquant.scratch import scratch
 
 _SECONDS_LIMIT = 600
 
@@ -84,7 +85,7 @@ def find_opensta() -> str:
 
 @lru_cache(maxsize=4)
 def _version_of(program: str) -> str:
-    result = subprocess.run([program, "-version"], capture_output=True, text=True, timeout=60, check=False)
+    result = processes.run([program, "-version"], timeout=60)
     words = result.stdout.split()
     return words[0] if words else "unknown"
 
@@ -120,28 +121,25 @@ class OpenSta:
     def __init__(self, library: Library) -> None:
         self.library = library
         self._period_ns = 0.0
-        self._folder = tempfile.TemporaryDirectory(prefix="siliquant-sta-")
-        script = Path(self._folder.name) / "loop.tcl"
-        script.write_text(_PROCEDURES + _LOOP)
-        try:
-            self._process = subprocess.Popen(
-                [find_opensta(), "-no_splash", str(script)],
-                cwd=self._folder.name,
-                text=True,
+        program = find_opensta()
+        with contextlib.ExitStack() as stack:
+            folder = stack.enter_context(scratch("sta"))
+            (folder / "loop.tcl").write_text(_PROCEDURES + _LOOP)
+            self._process = processes.start(
+                [program, "-no_splash", "loop.tcl"],
+                cwd=folder,
                 bufsize=1,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
             )
-        except BaseException:
-            self._folder.cleanup()
-            raise
+            self._folder, self._stack = folder, stack.pop_all()
         if self._process.stdin is None or self._process.stdout is None:
             raise TimingError("OpenSTA was started without pipes")
         self._input, self._output = self._process.stdin, self._process.stdout
 
     def __enter__(self) -> OpenSta:
-        self.ask(f"read_liberty {_brace(self.library.slim_path.resolve())}")
+        self.ask(f"read_liberty {self._link(self.library.slim(), 'cells.lib')}")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -151,13 +149,13 @@ class OpenSta:
         try:
             self._process.wait(timeout=10)
         except subprocess.TimeoutExpired:
-            self._process.kill()
+            processes.kill(self._process)
             self._process.wait()
-        self._folder.cleanup()
+        self._stack.close()
 
     def ask(self, command: str) -> str:
         """Run one Tcl command and return what it printed. Raises TimingError, after ten minutes at the latest."""
-        watchdog = threading.Timer(_SECONDS_LIMIT, self._process.kill)
+        watchdog = threading.Timer(_SECONDS_LIMIT, processes.kill, [self._process])
         watchdog.daemon = True
         watchdog.start()
         try:
@@ -181,13 +179,20 @@ class OpenSta:
         said = "".join(lines[-3:]).strip()
         raise TimingError(f"OpenSTA stopped in the command {command[:80]!r}: {said or 'it said nothing'}")
 
+    def _link(self, path: Path, name: str) -> str:
+        """A plain name for a file: OpenSTA takes a path for a list of words, and a blank in it for two."""
+        link = self._folder / name
+        link.unlink(missing_ok=True)
+        link.symlink_to(path.resolve())
+        return name
+
     def load(self, netlist: Path, top: str, period_ns: float, clock: str = "clk") -> None:
         """Read a mapped Verilog netlist in place of the one before, and constrain it."""
         library = self.library
         self._period_ns = positive_number("period_ns", period_ns)
         period = self._period_ns / library.time_ns
         load = library.default_load_ff / library.capacitance_ff
-        said = self.ask(f"read_verilog {_brace(netlist.resolve())}") + self.ask(f"link_design {top}")
+        said = self.ask(f"read_verilog {self._link(netlist, 'netlist.v')}") + self.ask(f"link_design {top}")
         if "Creating black box" in said:
             raise TimingError(f"OpenSTA does not know every cell of {top}: {said.strip()[:300]}")
         self.ask(
@@ -215,7 +220,8 @@ class OpenSta:
 
     def write_sdf(self, path: Path) -> None:
         """Write every delay of the netlist as it stands, as SDF 3.0 in the library's time unit; see hwmodel.sdf."""
-        self.ask(f"write_sdf -digits 6 {_brace(path.resolve())}")
+        self.ask("write_sdf -digits 6 delays.sdf")
+        shutil.move(self._folder / "delays.sdf", path)
 
     def critical_stages(self) -> list[Stage]:
         """The cells of the worst path from its start to the one before its end."""

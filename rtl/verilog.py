@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
-import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
+from siliquant import processes
 from siliquant.errors import ToolError
+from siliquant.scratch import scratch
 
 from .spec import MacSpec, Port
 
@@ -118,17 +119,18 @@ def to_verilog(specs: Sequence[Generated]) -> str:
         for module in modules
         if not isinstance(module, Written)
     ]
-    with tempfile.TemporaryDirectory() as folder:
-        source, target = Path(folder, "design.il"), Path(folder, "design.v")
+    with scratch("rtl") as folder:
         sources = []
         for number, text in enumerate(texts):
-            sources.append(source.with_stem(f"design{number}"))
-            sources[-1].write_text(text)
-        command = [sys.executable, "-m", "rtl.rtlil_to_verilog", str(target), *map(str, sources)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+            sources.append(f"design{number}.il")
+            (folder / sources[-1]).write_text(text)
+        # Yosys takes no blanks in a path, so all names are relative; the worker needs nothing of these packages.
+        worker = Path(__file__).with_name("rtlil_to_verilog.py")
+        command = [sys.executable, "-P", str(worker), "design.v", *sources]
+        done = processes.run(command, cwd=folder, env={**os.environ, "TMPDIR": "."})
         if done.returncode != 0:
             raise GenerationError(f"Yosys could not write Verilog: {done.stderr.strip() or done.stdout.strip()[-500:]}")
-        body = target.read_text()
+        body = (folder / "design.v").read_text()
     header = "".join(f"// {line}\n" for line in (f"siliquant {version('siliquant')}", *(spec.name for spec in specs)))
     body = "\n".join([body[body.index("module ") :], *written])
     leaves = FULL_ADDER + (f"\n{MEMORY}" if "\n  memory_1r1w #(" in body else "")

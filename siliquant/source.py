@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import ast
-import contextlib
 import hashlib
 import json
 import re
 from collections.abc import Iterable
 from importlib.resources.abc import Traversable
 
-from siliquant.files import cache_dir, write_atomically
+from siliquant import cache
 
 __all__ = ["code_sha256", "without_docstrings"]
 
@@ -25,17 +24,15 @@ def code_sha256(files: Iterable[Traversable], *more: str) -> str:
     texts = [(file.name, file.read_text()) for file in files if file.name.endswith(".py")]
     texts.sort()
     plain = hashlib.sha256(json.dumps([texts, more]).encode()).hexdigest()
-    kept = cache_dir() / "source" / plain
-    with contextlib.suppress(OSError, UnicodeDecodeError):
-        known = kept.read_text().strip()
-        if _SHA256.fullmatch(known):
-            return known
+    home = cache.root()
+    known = (cache.kept(home / "source" / plain, home) or b"").decode(errors="replace")
+    if _SHA256.fullmatch(known):
+        return known
     digest = hashlib.sha256(" ".join(more).encode())
     for name, text in texts:
         digest.update(name.encode() + ast.dump(without_docstrings(ast.parse(text))).encode())
     found = digest.hexdigest()
-    with contextlib.suppress(OSError):  # where nothing can be kept it is found again
-        write_atomically(kept, found + "\n")
+    cache.keep(home / "source" / plain, found, home)
     return found
 
 

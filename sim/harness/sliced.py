@@ -9,14 +9,15 @@ this module does is checked connection by connection.
 from __future__ import annotations
 
 import json
-import subprocess
+import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rtl.array.element import GridSpec
+from siliquant import processes
+from siliquant.scratch import scratch
 
 from ..toolchain import ToolError
 
@@ -31,14 +32,15 @@ class NetlistError(ToolError):
 
 def read_netlists(verilog: str, modules: Sequence[str]) -> dict[str, Any]:
     """Yosys' JSON of those modules, in gates of one bit, adders and instances. Raises ToolError where Yosys fails."""
-    with tempfile.TemporaryDirectory() as folder:
-        source, target = Path(folder, "design.v"), Path(folder, "design.json")
-        source.write_text(verilog)
-        command = [sys.executable, "-m", "sim.harness.netlist_worker", str(source), str(target), *modules]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    with scratch("netlist") as folder:
+        (folder / "design.v").write_text(verilog)
+        # Yosys takes no blanks in a path, so all names are relative; the worker needs nothing of these packages.
+        worker = Path(__file__).with_name("netlist_worker.py")
+        command = [sys.executable, "-P", str(worker), "design.v", "design.json", *modules]
+        done = processes.run(command, cwd=folder, env={**os.environ, "TMPDIR": "."})
         if done.returncode != 0:
             raise ToolError(f"Yosys could not read the Verilog: {(done.stderr or done.stdout).strip()[-500:]}")
-        found: dict[str, Any] = json.loads(target.read_text())["modules"]
+        found: dict[str, Any] = json.loads((folder / "design.json").read_text())["modules"]
     return found
 
 
