@@ -27,7 +27,8 @@ from rtl.mac import UniformSpec
 from rtl.verilog import to_verilog
 from siliquant.cli import Parser, run
 from siliquant.files import write_atomically
-from siliquant.options import add_out_file, positive
+from siliquant.numbers import read_clock_mhz
+from siliquant.options import add_out_file
 
 LANES = 16
 BITS = (2, 3, 4, 8)
@@ -105,7 +106,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     add_clock(parser)
     add_out_file(parser, "the figures, JSON (default: none)")
     options = parser.parse_args(arguments)
-    clock_mhz = positive("clock_mhz", options.clock_mhz)
+    clock_mhz = read_clock_mhz(options.clock_mhz)
     library = find_library(
         options.library, liberty=options.liberty, pdk_dir=options.pdk_dir, full_adder=options.full_adder
     )

@@ -9,7 +9,6 @@ Equal rows give equal bytes, whatever the order in which they were measured.
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import math
 import re
@@ -24,8 +23,10 @@ from hwmodel.streams import Stream
 from rtl.array import CoreSpec, core_from_parameters
 from rtl.options import design_named
 from rtl.spec import MacSpec, Precision
-from siliquant.errors import FileError, InputError
+from siliquant.errors import InputError, MissingFileError, short
 from siliquant.files import write_atomically
+from siliquant.quoting import csv_of
+from siliquant.reading import belongs, csv_records, json_object, read_bytes, read_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,6 +42,7 @@ __all__ = [
     "write_calibration",
 ]
 
+_MOST_BYTES = 64 << 20
 PACKAGED_CALIBRATION = Path(__file__).resolve().parent / "data" / "calibration"
 _PARTS = tuple(field.name for field in fields(AreaParts))
 _TEXT, _FLAG = "text", "True or False"
@@ -123,7 +125,7 @@ class CalibrationTable:
 
 def write_calibration(table: CalibrationTable, folder: Path) -> tuple[Path, Path]:
     """Writes ``<library>.csv`` and ``<library>.json`` and returns their paths. Equal tables give equal bytes."""
-    text = table.rows.to_csv(index=False, lineterminator="\n").encode()
+    text = csv_of(table.rows).encode()
     about = asdict(table.provenance) | {"table_sha256": hashlib.sha256(text).hexdigest()}
     path = folder / f"{table.provenance.library}.csv"
     write_atomically(path, text)
@@ -138,24 +140,25 @@ def read_calibration(path: Path) -> CalibrationTable:
     """
     import pandas as pd
 
-    text, beside = path.read_bytes(), path.with_suffix(".json")
-    try:
-        about = json.loads(beside.read_text())
-    except ValueError:
-        raise InputError(f"{beside} must be the provenance of a calibration table, and is no JSON") from None
+    text, beside = read_bytes(path, _MOST_BYTES), path.with_suffix(".json")
     names = [field.name for field in fields(Provenance)] + ["table_sha256"]
-    if not isinstance(about, dict) or sorted(about) != sorted(names):
-        raise InputError(f"{beside} must be a JSON object with the fields {', '.join(names)}")
+    with belongs(beside, "the provenance of a calibration table"):
+        about = json_object(read_text(beside, _MOST_BYTES))
+        if sorted(about) != sorted(names):
+            raise InputError(f"its fields must be {', '.join(names)}")
     if about.pop("table_sha256") != hashlib.sha256(text).hexdigest():
         raise InputError(
             f"{path} must be the table that {beside.name} describes, but one of them was changed: "
             "write them again with python -m hwmodel.calibrate --table-only"
         )
     try:
-        frame = pd.read_csv(io.BytesIO(text), dtype=str, keep_default_na=False)
+        records = csv_records(text.decode(), tuple(COLUMNS))
+        frame = pd.DataFrame(records, columns=list(records[0] if records else COLUMNS), dtype="str")
         table = CalibrationTable(frame, Provenance(**about))
-    except ValueError as error:
-        raise InputError(f"{path}: {error}") from None
+    except UnicodeDecodeError:
+        raise InputError("must be text in UTF-8", file=path) from None
+    except InputError as error:
+        raise InputError(error.sentence, file=path, place=error.place) from None
     if len(table.rows) != table.provenance.rows:
         raise InputError(f"{path} must have {table.provenance.rows} rows, as {beside.name} says, not {len(table.rows)}")
     return table
@@ -165,7 +168,7 @@ def packaged_calibration(library: str, folder: Path = PACKAGED_CALIBRATION) -> C
     """The table that comes with the package. FileNotFoundError, which says how to make one, where there is none."""
     path = folder / f"{library}.csv"
     if not path.is_file():
-        raise FileError(
+        raise MissingFileError(
             f"no calibration table of {library} comes with the package; make one with "
             f"python -m hwmodel.calibrate --library {library} and read build/calibration/{library}.csv"
         )
@@ -175,15 +178,10 @@ def packaged_calibration(library: str, folder: Path = PACKAGED_CALIBRATION) -> C
 def spec_of(design: str, parameters: str) -> MacSpec | CoreSpec:
     """The spec of a design's name and its parameters as JSON. ValueError for any that is unknown or out of range."""
     try:
-        values = json.loads(parameters)
-    except ValueError:
-        values = None
-    if not isinstance(values, dict):
-        raise InputError(f"the parameters of {design} must be a JSON object, not {parameters!r}")
-    try:
-        return core_from_parameters(values) if design == CoreSpec.design else _mac(design, values)
-    except TypeError as error:
-        raise InputError(str(error)) from None
+        values = json_object(parameters)
+    except InputError:
+        raise InputError(f"the parameters of {design} must be a JSON object, not {short(parameters)}") from None
+    return core_from_parameters(values) if design == CoreSpec.design else _mac(design, values)
 
 
 def _mac(design: str, values: Mapping[str, Any]) -> MacSpec:
@@ -245,7 +243,7 @@ def _value(line: int, name: str, kind: str, value: Any) -> Any:
         if good:
             value = number
     if not good:
-        raise InputError(f"line {line}: {name} must be {kind}, not {value!r}")
+        raise InputError(f"line {line}: {name} must be {kind}, not {short(value)}")
     return value
 
 

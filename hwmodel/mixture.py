@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from rtl.spec import MAX_BITS, MacSpec, Precision, check_integer
-from siliquant.errors import InputError
+from siliquant.errors import InputError, short
+from siliquant.numbers import fraction, integer
 
 __all__ = ["Mixture", "parse_mixture", "standard_mixture"]
 
@@ -87,11 +88,13 @@ def parse_mixture(text: str) -> Mixture:
     """A mixture from text such as ``2:1/3,4:1/2,8:1/6``. Raises ValueError that quotes the text."""
     shares = []
     try:
-        for part in text.split(","):
+        for part in text.split(",", MAX_BITS):
             bits, share = part.split(":")
-            shares.append((int(bits), Fraction(share)))
-    except (ValueError, ZeroDivisionError):
-        raise InputError(f"a mixture must look like 2:1/3,4:1/2,8:1/6, not {text!r}") from None
+            shares.append((integer("width", bits, 1, MAX_BITS), fraction("share", share, 0, 1)))
+    except InputError as error:
+        raise InputError(f"a mixture must look like 2:1/3,4:1/2,8:1/6, not {short(text)}: {error}") from None
+    except ValueError:
+        raise InputError(f"a mixture must look like 2:1/3,4:1/2,8:1/6, not {short(text)}") from None
     return Mixture(tuple(sorted(shares)))
 
 

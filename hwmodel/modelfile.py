@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -14,13 +13,20 @@ import numpy as np
 from hwmodel.features import PARTS, Vector
 from hwmodel.model import Coefficients, LibraryModel, Range
 from hwmodel.paths import Step
-from siliquant.errors import InputError
+from siliquant.errors import InputError, short
 from siliquant.files import write_atomically
+from siliquant.reading import belongs, json_object, read_text
 
 __all__ = ["PACKAGED_MODELS", "known_models", "load_model", "read_model", "write_model"]
 
 PACKAGED_MODELS = Path(__file__).resolve().parent / "data" / "models"
 _FORMAT = "siliquant-model 4"
+_MOST_BYTES = 4 << 20
+_MOST = 1e12  # of any number in a model
+_MEMBERS = (
+    "format", "library", "corner", "voltage_v", "provenance", "area_um2", "leakage_nw", "clock_fj", "settled_fj",
+    "glitch_fj", "pulse_fj", "ahead_fj", "relaxed_ns", "fastest_ns", "ahead_um2", "strain", "growth", "margin", "range",
+)  # fmt: skip
 
 
 def write_model(model: LibraryModel, path: Path) -> None:
@@ -60,12 +66,10 @@ def write_model(model: LibraryModel, path: Path) -> None:
 
 def read_model(path: Path) -> LibraryModel:
     """The model in a file. OSError as usual; ValueError, saying what is wrong, where it holds none."""
-    try:
-        data = json.loads(path.read_text())
-        if not isinstance(data, dict):
-            raise InputError("it must be an object")
+    with belongs(path, "a cost model"):
+        data = _members(json_object(read_text(path, _MOST_BYTES)))
         if data["format"] != _FORMAT:
-            raise InputError(f"its format must be {_FORMAT!r}, not {data['format']!r}")
+            raise InputError(f"its format must be {_FORMAT!r}, not {short(data['format'])}")
         growth = _named(data["growth"], "growth", ("area", "leakage", "energy"), "of area, leakage and energy")
         strain = _named(data["strain"], "strain", ("from", "to"), "of its pressures")
         if not _number(strain["from"], "strain") < _number(strain["to"], "strain"):
@@ -101,10 +105,6 @@ def read_model(path: Path) -> LibraryModel:
             ),
             _texts(data["provenance"], "provenance"),
         )
-    except KeyError as error:
-        raise InputError(f"{path} must be a cost model, but has no {error.args[0]}") from None
-    except ValueError as error:
-        raise InputError(f"{path} must be a cost model: {error}") from None
 
 
 @lru_cache(maxsize=16)
@@ -133,6 +133,14 @@ def _rounded(value: float) -> float:
     return float(f"{value:.8g}")
 
 
+def _members(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The data, which must have what write_model writes."""
+    for name in _MEMBERS:
+        if name not in data:
+            raise InputError(f"it lacks {name}")
+    return data
+
+
 def _named(data: Any, name: str, wanted: Sequence[str], what: str) -> Mapping[str, Any]:
     if not isinstance(data, dict) or set(data) != set(wanted):
         raise InputError(f"{name} must have a value for each {what} and no other")
@@ -150,19 +158,18 @@ def _steps(data: Any, name: str) -> dict[Step, float]:
 
 
 def _number(value: Any, name: str) -> float:
-    # A whole number may be larger than any float.
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= sys.float_info.max:
-        raise InputError(f"{name} must be a number that is not negative, not {value!r}")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _MOST:
+        raise InputError(f"{name} must be a number from 0 to {_MOST:g}, not {short(value)}")
     return float(value)
 
 
 def _text(value: Any, name: str) -> str:
     if not isinstance(value, str):
-        raise InputError(f"{name} must be text, not {value!r}")
+        raise InputError(f"{name} must be text, not {short(value)}")
     return value
 
 
 def _texts(data: Any, name: str) -> dict[str, str]:
     if not isinstance(data, dict):
-        raise InputError(f"{name} must be texts by name, not {data!r}")
+        raise InputError(f"{name} must be texts by name, not {short(data)}")
     return {key: _text(value, f"{key} in {name}") for key, value in data.items()}

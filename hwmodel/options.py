@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from argparse import Namespace, _ActionsContainer
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rtl.spec import MAX_BITS
 from siliquant.cli import Parser
+from siliquant.numbers import fraction, integer, numbers
 
 if TYPE_CHECKING:
     from hwmodel.stimulus import StreamPlan
@@ -27,6 +30,7 @@ __all__ = [
     "add_network",
     "add_operands",
     "plan_of",
+    "read_mix",
     "spec_of",
 ]
 
@@ -111,6 +115,15 @@ def add_mix(parser: Parser, default: str | None) -> None:
     parser.add_argument("--widths", metavar="LIST", default="2,4,8", help="widths of a mix")
     parser.add_argument("--sensitivity", type=Path, metavar="FILE",
                         help="table of sensitivities, JSON or CSV (default: the paper's order)")  # fmt: skip
+
+
+def read_mix(options: Namespace) -> tuple[Fraction, list[int]]:
+    """The mean and the widths of :func:`add_mix`. Raises InputError for any that are not from 1 to 8."""
+
+    def width(name: str, text: str) -> int:
+        return integer(name, text, 1, MAX_BITS)
+
+    return fraction("mean", options.mean, 1, MAX_BITS), numbers("widths", options.widths, width, MAX_BITS)
 
 
 def add_operands(parser: Parser) -> None:

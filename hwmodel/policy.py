@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hwmodel.mixture import Mixture
-from hwmodel.options import add_mix, add_network
+from hwmodel.options import add_mix, add_network, read_mix
 from hwmodel.sensitivity import SensitivityTable, default_sensitivity, read_sensitivity
 from hwmodel.workload import Gemm, PrecisionClass, Role, Workload, load_workload
 from rtl.spec import MAX_BITS, check_integer
@@ -226,10 +226,7 @@ def parser() -> Parser:
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     options = parser().parse_args(arguments)
-    try:
-        mean, widths = Fraction(options.mean), [int(part) for part in options.widths.split(",")]
-    except (ValueError, ZeroDivisionError):
-        raise InputError(f"mean and widths must be numbers, not {options.mean!r} and {options.widths!r}") from None
+    mean, widths = read_mix(options)
     table = None if options.sensitivity is None else read_sensitivity(options.sensitivity)
     found = assign(load_workload(options.model), mean, widths, sensitivity=table, count_ends=options.count_ends)
     _print(found, Console(width=None if sys.stdout.isatty() else 100, highlight=False))

@@ -12,8 +12,10 @@ product: rows and columns that many apart. One-bit signed codes are -1 and +1.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import re
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -25,8 +27,9 @@ from typing import Any
 
 import numpy as np
 
-from rtl.spec import IntArray, Precision
-from siliquant.errors import InputError
+from rtl.spec import MAX_BITS, IntArray, Precision, check_integer
+from siliquant.errors import InputError, short
+from siliquant.reading import belongs, json_object, member, read_bytes
 
 __all__ = [
     "PACKAGED_STREAMS",
@@ -41,6 +44,7 @@ __all__ = [
 
 PACKAGED_STREAMS = Path(__file__).resolve().parent / "data" / "streams"
 _NAME = re.compile(r"(?P<network>.+)-w\d+a\d+")
+_MOST_BYTES = 64 << 20  # of a file, and of what it unpacks to
 _TILE_FIELDS = frozenset(
     {
         "name", "part", "matrix", "kind", "outputs", "columns", "rows", "products", "weight_bits", "weight_signed",
@@ -118,18 +122,14 @@ def recorded_networks(folder: Path = PACKAGED_STREAMS) -> tuple[str, ...]:
 
 def read_recording(path: Path) -> Recording:
     """The recording in a file. ValueError when it is none, damaged or of another version; OSError as usual."""
-    try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as members:
-            codes, text = members["codes"], members["description"].tobytes()
-        description = json.loads(text)
-        if (description["format"], description["version"]) != ("siliquant-recording", 1):
-            found = f"{description['format']} {description['version']}"
-            raise InputError(f"its format must be siliquant-recording 1, not {found}")
-        tiles = _tiles(description["tiles"], codes)
-    except KeyError as error:
-        raise InputError(f"{path} must be a recording of operands, but has no {error.args[0]}") from None
-    except (TypeError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise InputError(f"{path} must be a recording of operands: {error}") from None
+    with belongs(path, "a recording of operands"):
+        members = _members(read_bytes(path, _MOST_BYTES))
+        description = json_object(members["description"].tobytes().decode("utf-8", "replace"))
+        form = member(description, "format", str), member(description, "version", int)
+        if form != ("siliquant-recording", 1):
+            raise InputError(f"its format must be siliquant-recording 1, not {form[0][:40]} {form[1]}")
+        codes = members["codes"]
+        tiles = _tiles(member(description, "tiles", list), codes)
     decisive = json.dumps(description["tiles"], sort_keys=True).encode() + codes.tobytes()
     return Recording(path.stem, hashlib.sha256(decisive).hexdigest(), description, tiles)
 
@@ -226,14 +226,47 @@ def _sources(tiles: list[tuple[Tile, Recording]]) -> tuple[Recording, ...]:
     return tuple({recording.name: recording for _, recording in tiles}.values())
 
 
-def _tiles(entries: list[dict[str, Any]], codes: np.ndarray[Any, np.dtype[np.uint8]]) -> tuple[Tile, ...]:
+def _members(content: bytes) -> dict[str, np.ndarray[Any, Any]]:
+    """The two arrays of an .npz file."""
+    found = {}
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            for name in ("codes", "description"):
+                if f"{name}.npy" not in archive.namelist():
+                    raise InputError(f"it has no {name}")
+                with archive.open(f"{name}.npy") as stream:
+                    data = stream.read(_MOST_BYTES + 1)  # and not more, whatever the archive says of its size
+                if len(data) > _MOST_BYTES:
+                    raise InputError(f"{name} must have at most {_MOST_BYTES} bytes")
+                found[name] = np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
+    except (ValueError, TypeError, KeyError, EOFError, OSError, NotImplementedError, RuntimeError, SyntaxError,
+            MemoryError, zipfile.BadZipFile, zlib.error, struct.error) as error:  # fmt: skip
+        # What zipfile and NumPy raise for damaged bytes, which they document nowhere.
+        raise error if isinstance(error, InputError) else InputError(f"it is no archive of arrays: {error}") from None
+    return found
+
+
+def _tiles(entries: list[Any], codes: np.ndarray[Any, np.dtype[np.uint8]]) -> tuple[Tile, ...]:
     if codes.dtype != np.uint8 or codes.ndim != 1:
         raise InputError(f"codes must be bytes in one row, not {codes.dtype} of shape {codes.shape}")
     for entry in entries:
-        if entry.keys() != _TILE_FIELDS:
-            raise InputError(f"a tile must have other fields: {', '.join(sorted(entry.keys() ^ _TILE_FIELDS))}")
-        if not entry["weight_signed"]:
-            raise InputError(f"the weights of {entry['name']} must be signed")
+        if not isinstance(entry, dict) or set(entry) != _TILE_FIELDS:
+            raise InputError(f"a tile must be an object with {', '.join(sorted(_TILE_FIELDS))}")
+        for name in ("name", "kind"):
+            member(entry, name, str)
+        for name in ("columns", "rows", "products"):
+            check_integer(name, entry[name], 1, _MOST_BYTES)
+        for name in ("weight_bits", "activation_bits"):
+            check_integer(name, entry[name], 1, MAX_BITS)
+        if not 0 < member(entry, "outputs", float) < 1e18:
+            raise InputError(
+                f"outputs of {entry['name'][:60]} must be a positive number, not {short(entry['outputs'])}"
+            )
+        if entry["part"] is not None:
+            check_integer("part", entry["part"], 0, _MOST_BYTES)
+        member(entry, "activation_signed", bool)
+        if not member(entry, "weight_signed", bool):
+            raise InputError(f"the weights of {entry['name'][:60]} must be signed")
     size = sum((entry["columns"] + entry["rows"]) * entry["products"] for entry in entries)
     if codes.size != size:
         raise InputError(f"codes must be {size} by the sizes of the tiles, not {codes.size}")

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,12 +9,15 @@ from pathlib import Path
 
 from hwmodel.workload import Gemm, Role
 from rtl.spec import check_integer
-from siliquant.errors import InputError, InputTypeError
+from siliquant.errors import InputError, InputTypeError, short
+from siliquant.reading import belongs, csv_records, parse_json, read_text
 
 __all__ = ["SensitivityTable", "default_sensitivity", "read_sensitivity"]
 
 PACKAGED = Path(__file__).resolve().parent / "data" / "sensitivity.json"
 _MOST_BYTES = 1 << 20
+_MOST = 1e12  # of a sensitivity
+_MOST_LAYERS = 1 << 16
 _COLUMNS = ("role", "layer", "sensitivity")
 
 
@@ -59,10 +59,8 @@ def read_sensitivity(path: Path) -> SensitivityTable:
 
     Raises ValueError, with the file's name, where it is not one; OSError where it cannot be read.
     """
-    if path.stat().st_size > _MOST_BYTES:
-        raise InputError(f"{path} must be a sensitivity table of at most {_MOST_BYTES} bytes")
-    try:
-        text = path.read_text()
+    text = read_text(path, _MOST_BYTES)
+    with belongs(path, "a sensitivity table"):
         source, entries = (path.name, _csv(text)) if path.suffix == ".csv" else _json(text)
         rows: dict[tuple[Role, int | None], float] = {}
         for entry in entries:
@@ -72,26 +70,20 @@ def read_sensitivity(path: Path) -> SensitivityTable:
             rows[key] = value
         if not rows:
             raise InputError("it must have at least one row")
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{path} must be a sensitivity table: {error}") from None
     return SensitivityTable(source, rows)
 
 
 def _json(text: str) -> tuple[str, Sequence[object]]:
-    try:
-        data = json.loads(text)
-    except (ValueError, RecursionError):
-        raise InputError("it is no JSON") from None
+    data = parse_json(text)
     if not isinstance(data, dict) or not isinstance(data.get("rows"), list) or not isinstance(data.get("source"), str):
         raise InputError('it must be an object with "source", a text, and "rows", a list')
     return data["source"], data["rows"]
 
 
 def _csv(text: str) -> list[dict[str, object]]:
-    lines = list(csv.DictReader(text.splitlines(), strict=True))
     entries: list[dict[str, object]] = []
-    for line in lines:
-        if set(line) - set(_COLUMNS) or not {"role", "sensitivity"} <= set(line) or None in line.values():
+    for line in csv_records(text, ("role", "sensitivity")):
+        if set(line) - set(_COLUMNS):
             raise InputError(f"its columns must be {', '.join(_COLUMNS)}")
         layer, value = line.get("layer") or "", line["sensitivity"]
         try:
@@ -103,17 +95,17 @@ def _csv(text: str) -> list[dict[str, object]]:
 
 def _row(entry: object) -> tuple[tuple[Role, int | None], float]:
     if not isinstance(entry, dict) or not {"role", "sensitivity"} <= set(entry) <= set(_COLUMNS):
-        raise InputError(f"a row must be an object with role, sensitivity and maybe layer, not {entry!r}")
+        raise InputError(f"a row must be an object with role, sensitivity and maybe layer, not {short(entry)}")
     known = {role.value: role for role in Role}
     if not isinstance(entry["role"], str) or entry["role"] not in known:
-        raise InputError(f"role must be one of {', '.join(known)}, not {entry['role']!r}")
+        raise InputError(f"role must be one of {', '.join(known)}, not {short(entry['role'])}")
     layer, value = entry.get("layer"), entry["sensitivity"]
     if layer is not None:
-        check_integer("layer", layer, 0)
+        check_integer("layer", layer, 0, _MOST_LAYERS)
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise InputTypeError(f"sensitivity must be a number of at least 0, not {value!r}")
-    if not (0 <= value < math.inf):
-        raise InputError(f"sensitivity must be a number of at least 0, not {value}")
+        raise InputTypeError(f"sensitivity must be a number from 0 to {_MOST:g}, not {short(value)}")
+    if not 0 <= value <= _MOST:
+        raise InputError(f"sensitivity must be a number from 0 to {_MOST:g}, not {short(value)}")
     return (known[entry["role"]], layer), float(value)
 
 

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from hwmodel.checks import positive_number
 from rtl.spec import check_integer
-from siliquant.errors import InputError
+from siliquant.errors import InputError, InputTypeError, short
+from siliquant.reading import belongs, json_object, member, read_text
 
 __all__ = ["DEFAULT_DEVICE", "Macro", "Memory", "SramTable", "dram_pj_per_bit", "packaged_sram", "read_sram"]
 
@@ -145,21 +146,20 @@ def packaged_sram(node_nm: int = 45, device: str = DEFAULT_DEVICE) -> SramTable:
 
 def read_sram(path: Path) -> SramTable:
     """The table in a file of hwmodel.cacti. Raises ValueError, with the file's name, where it is not one."""
-    if path.stat().st_size > _MOST_BYTES:
-        raise InputError(f"{path} must be a table of at most {_MOST_BYTES} bytes")
-    try:
-        data = json.loads(path.read_text())
-        if not isinstance(data, dict):
-            raise InputError("it is no object")
-        macros = tuple(Macro(**entry) for entry in data["macros"])
+    with belongs(path, "a table of hwmodel.cacti"):
+        data = json_object(read_text(path, _MOST_BYTES))
+        macros = tuple(_macro(entry) for entry in member(data, "macros", list))
         if not macros or len({(macro.words, macro.bits) for macro in macros}) < len(macros):
             raise InputError("it must have macros, each size once")
-        check_integer("node_nm", data["node_nm"], 1)
-        return SramTable(str(data["name"]), data["node_nm"], str(data["source"]), macros)
-    except KeyError as error:
-        raise InputError(f"{path} must be a table of hwmodel.cacti: it lacks {error.args[0]}") from None
-    except (TypeError, ValueError, RecursionError) as error:
-        raise InputError(f"{path} must be a table of hwmodel.cacti: {error}") from None
+        node_nm = check_integer("node_nm", member(data, "node_nm", int), 1, 1000)
+        return SramTable(member(data, "name", str), node_nm, member(data, "source", str), macros)
+
+
+def _macro(entry: object) -> Macro:
+    names = [each.name for each in fields(Macro)]
+    if not isinstance(entry, dict) or set(entry) != set(names):
+        raise InputTypeError(f"a macro must be an object with {', '.join(names)}, not {short(entry)}")
+    return Macro(**entry)
 
 
 def dram_pj_per_bit() -> tuple[float, float]:

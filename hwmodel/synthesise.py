@@ -21,7 +21,8 @@ from hwmodel.options import (
 from rtl.options import DesignParser
 from siliquant.cli import run
 from siliquant.errors import InputError
-from siliquant.options import add_format, add_jobs, add_out_folder, positive, read_jobs
+from siliquant.numbers import read_clock_mhz
+from siliquant.options import add_format, add_jobs, add_out_folder, read_jobs
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -62,7 +63,7 @@ def parser() -> DesignParser:
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     options = parser().parse_args(arguments)
-    clock_mhz, jobs = positive("clock_mhz", options.clock_mhz), read_jobs(options.jobs)
+    clock_mhz, jobs = read_clock_mhz(options.clock_mhz), read_jobs(options.jobs)
     spec = spec_of(options)
     plan = plan_of(options, spec)
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from hwmodel.comparison import EQUAL_THROUGHPUT, EQUAL_UNITS, Row
 from hwmodel.requantcost import UnitRow
 from siliquant.files import write_atomically
+from siliquant.quoting import csv_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -219,12 +220,12 @@ def frame(rows: Sequence[Row]) -> pd.DataFrame:
 def write_tables(rows: Sequence[Row], folder: Path, units: Sequence[UnitRow] = ()) -> list[Path]:
     """Writes compare.csv, compare.json, compare.md and, of units, requantisation.csv and .json; returns their paths."""
     texts = {
-        "compare.csv": frame(rows).to_csv(index=False, lineterminator="\n"),
+        "compare.csv": csv_of(frame(rows)),
         "compare.json": json.dumps([asdict(row) for row in rows], indent=1) + "\n",
         "compare.md": markdown(rows, units),
     }
     if units:
-        texts["requantisation.csv"] = _unit_frame(units).to_csv(index=False, lineterminator="\n")
+        texts["requantisation.csv"] = csv_of(_unit_frame(units))
         texts["requantisation.json"] = json.dumps([asdict(unit) for unit in units], indent=1) + "\n"
     for name, text in texts.items():
         write_atomically(folder / name, text)

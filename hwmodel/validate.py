@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from hwmodel.options import add_cost_models, add_library
 from siliquant.cli import Parser, run
 from siliquant.errors import InputError
+from siliquant.numbers import integer
 from siliquant.options import add_format
 
 if TYPE_CHECKING:
@@ -132,8 +133,7 @@ def parser() -> Parser:
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     options = parser().parse_args(arguments)
-    if not options.worst.isdecimal():
-        raise InputError(f"worst must be an integer of at least 0, not {options.worst!r}")
+    worst = integer("worst", options.worst, 0, 1000)
     from hwmodel.calibration import PACKAGED_CALIBRATION
     from hwmodel.validationtables import markdown, print_tables, validated
 
@@ -143,9 +143,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise InputError(f"calibration must be a folder of tables, but {folder} holds none")
     found = {name: validated(folder / f"{name}.csv", options.cost_models) for name in names}
     if options.format == "markdown":
-        sys.stdout.write(markdown(found, options.by, int(options.worst)))
+        sys.stdout.write(markdown(found, options.by, worst))
     else:
-        print_tables(found, options.by, int(options.worst))
+        print_tables(found, options.by, worst)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from enum import Enum
@@ -11,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from rtl.spec import check_integer
-from siliquant.errors import InputError, InputTypeError
+from siliquant.errors import InputError, InputTypeError, short
+from siliquant.reading import belongs, member, parse_json, read_text
 
 __all__ = [
     "Gemm",
@@ -29,6 +29,8 @@ __all__ = [
 PACKAGED = Path(__file__).resolve().parent / "data" / "workloads"
 FORMAT = "siliquant-workload 1"
 _MOST_BYTES = 16 << 20
+_MOST_NAME = 1000
+_MOST = 1 << 31  # of a dimension, a count, a layer's number
 
 
 class Module(Enum):
@@ -138,10 +140,10 @@ class Gemm:
             if not isinstance(getattr(self, field), kind):
                 raise InputTypeError(f"{field} must be a {kind.__name__}, not {getattr(self, field)!r}")
         if self.layer is not None:
-            check_integer("layer", self.layer, 0)
-        check_integer("call", self.call, 0)
+            check_integer("layer", self.layer, 0, _MOST)
+        check_integer("call", self.call, 0, _MOST)
         for field in ("m", "k", "n", "count", "heads"):
-            check_integer(field, getattr(self, field), 1)
+            check_integer(field, getattr(self, field), 1, _MOST)
         for field in ("activation_signed", "static", "bias", "feeds_gemm"):
             if not isinstance(getattr(self, field), bool):
                 raise InputTypeError(f"{field} must be a bool, not {getattr(self, field)!r}")
@@ -239,37 +241,30 @@ def load_workload(name: str) -> Workload:
 
 def read_workload(path: Path) -> Workload:
     """The workload in a file of qat.trace. Raises ValueError, with the file's name, where it is not one."""
-    if path.stat().st_size > _MOST_BYTES:
-        raise InputError(f"{path} must be a workload of at most {_MOST_BYTES} bytes, not {path.stat().st_size}")
-    try:
-        data = json.loads(path.read_text())
+    with belongs(path, "a workload of qat.trace"):
+        data = parse_json(read_text(path, _MOST_BYTES))
         if not isinstance(data, dict) or data.get("format") != FORMAT:
             raise InputError(f"its format must be {FORMAT!r}")
         found = Workload(
-            name=str(data["name"]),
-            gemms=tuple(_gemm(entry) for entry in data["gemms"]),
+            name=member(data, "name", str),
+            gemms=tuple(_gemm(entry) for entry in member(data, "gemms", list)),
             provenance={key: value for key, value in data.items() if key != "gemms"},
         )
-        if found.macs != data["macs"]:
-            raise InputError(f"macs must be the sum over its GEMMs, {found.macs}, not {data['macs']}")
-    except KeyError as error:
-        raise InputError(f"{path} must be a workload of qat.trace: it lacks {error.args[0]}") from None
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{path} must be a workload of qat.trace: {error}") from None
+        if found.macs != member(data, "macs", int):
+            raise InputError(f"macs must be the sum over its GEMMs, {found.macs}, not {short(data['macs'])}")
     return found
 
 
 def _gemm(entry: object) -> Gemm:
     if not isinstance(entry, dict):
-        raise InputTypeError(f"a GEMM must be an object, not {entry!r}")
+        raise InputTypeError(f"a GEMM must be an object, not {short(entry)}")
     values = dict(entry)
     roles = [role.value for role in Role]
-    if values.get("role") not in roles:
-        raise InputError(f"role must be one of {', '.join(roles)}, not {values.get('role')!r}")
+    if not isinstance(values.get("role"), str) or values["role"] not in roles:
+        raise InputError(f"role must be one of {', '.join(roles)}, not {short(values.get('role'))}")
     values["role"] = Role(values["role"])
-    ends = values.pop("ends")
-    if not isinstance(ends, bool):
-        raise InputTypeError(f"ends must be a bool, not {ends!r}")
+    ends = member(values, "ends", bool)
+    del values["ends"]
     values["precision_class"] = PrecisionClass.ENDS if ends else PrecisionClass.BODY
     known = {field.name for field in fields(Gemm)}
     if set(values) != known:
@@ -278,8 +273,8 @@ def _gemm(entry: object) -> Gemm:
 
 
 def _check_text(field: str, value: object) -> None:
-    if not isinstance(value, str) or not value:
-        raise InputTypeError(f"{field} must be a text, not {value!r}")
+    if not isinstance(value, str) or not value or len(value) > _MOST_NAME:
+        raise InputTypeError(f"{field} must be a text of at most {_MOST_NAME} characters, not {short(value)}")
 
 
 def _names(names: set[str]) -> str:

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from siliquant.cli import run
 from siliquant.errors import InputError
-from siliquant.options import integer
+from siliquant.numbers import integer
 
 from .data import Data, batches, open_data
 from .images import ImageSplit

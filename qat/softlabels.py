@@ -24,7 +24,7 @@ from qat.text import TextSplit
 from qat.views import REPLAY_STREAM, Policy, RandomResizedCrop, Views, uniforms
 from siliquant.cli import run
 from siliquant.errors import InputError
-from siliquant.options import integer
+from siliquant.numbers import integer
 
 if TYPE_CHECKING:
     from rich.progress import Progress

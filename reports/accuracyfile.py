@@ -21,13 +21,13 @@ import json
 import math
 import re
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
 
 from rtl.spec import check_integer
-from siliquant.errors import InputError, InputTypeError
+from siliquant.errors import InputError, InputTypeError, short
+from siliquant.reading import belongs, json_object, read_text
 
 __all__ = ["FORMAT", "FULL_PRECISION", "Accuracies", "Method", "Run", "methods", "read_accuracies", "to_json"]
 
@@ -55,7 +55,7 @@ class Run:
         for name in ("name", "model", "data"):
             value = getattr(self, name)
             if not isinstance(value, str) or not value.strip():
-                raise InputTypeError(f"{name} must be a text, not {value!r}")
+                raise InputTypeError(f"{name} must be a text, not {short(value)}")
         for name in ("weight_bits", "activation_bits"):
             bits = check_integer(name, getattr(self, name), 1)
             if bits > 8 and bits != FULL_PRECISION:
@@ -65,7 +65,7 @@ class Run:
         for name in ("accuracy_percent", "low_percent", "high_percent"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-                raise InputTypeError(f"{name} must be a number, not {value!r}")
+                raise InputTypeError(f"{name} must be a number, not {short(value)}")
         if not 0 <= self.low_percent <= self.accuracy_percent <= self.high_percent <= 100:
             raise InputError(
                 "accuracy_percent must be from low_percent to high_percent, all from 0 to 100, not "
@@ -129,12 +129,10 @@ def methods(runs: Sequence[Run]) -> tuple[Method, ...]:
 
 def read_accuracies(path: Path) -> Accuracies:
     """The runs in a file. ValueError, with the file's name, where it holds none; OSError as usual."""
-    if path.stat().st_size > _MOST_BYTES:
-        raise InputError(f"{path} must be a file of accuracies of at most {_MOST_BYTES} bytes")
-    try:
-        data = _object(path.read_text())
+    with belongs(path, "a file of accuracies"):
+        data = json_object(read_text(path, _MOST_BYTES))
         if data.get("format") != FORMAT:
-            raise InputError(f"its format must be {FORMAT!r}, not {data.get('format')!r}")
+            raise InputError(f"its format must be {FORMAT!r}, not {short(data.get('format'))}")
         if set(data) != {"format", "source", "date", "runs"}:
             raise InputError("it must have format, source, date and runs, and no more")
         if not isinstance(data["source"], str) or not re.fullmatch(r"\d{4}-\d{2}-\d{2}", str(data["date"])):
@@ -144,8 +142,6 @@ def read_accuracies(path: Path) -> Accuracies:
         runs = tuple(_run(number, entry) for number, entry in enumerate(data["runs"], start=1))
         methods(runs)
         return Accuracies(data["source"], data["date"], runs)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{path} must be a file of accuracies: {error}") from None
 
 
 def to_json(found: Accuracies) -> str:
@@ -154,21 +150,11 @@ def to_json(found: Accuracies) -> str:
     return json.dumps(data, indent=1) + "\n"
 
 
-def _object(text: str) -> Mapping[str, Any]:
-    try:
-        data = json.loads(text)
-    except (ValueError, RecursionError):
-        raise InputError("it is no JSON") from None
-    if not isinstance(data, dict):
-        raise InputError("it must be an object")
-    return data
-
-
 def _run(number: int, entry: object) -> Run:
     names = [field.name for field in fields(Run)]
     if not isinstance(entry, dict) or set(entry) != set(names):
         raise InputError(f"run {number} must be an object with {', '.join(names)}")
     try:
         return Run(**entry)
-    except (TypeError, ValueError) as error:
+    except InputError as error:
         raise InputError(f"run {number}: {error}") from None

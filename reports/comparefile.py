@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
@@ -12,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from hwmodel.comparison import EQUAL_THROUGHPUT, EQUAL_UNITS, Row
-from siliquant.errors import InputError
+from siliquant.errors import InputError, short
+from siliquant.reading import belongs, csv_records, parse_json, read_text
 
 __all__ = ["checked", "is_uniform", "read_rows"]
 
 _MOST_BYTES = 16 << 20
+_MOST = 1e30  # of any number in a comparison
 _KINDS = {field.name: str(field.type) for field in fields(Row)}
 _FLAGS = {"True": True, "False": False}
 _COMPARED = {
@@ -32,14 +31,10 @@ def is_uniform(row: Row) -> bool:
 
 def read_rows(path: Path) -> tuple[Row, ...]:
     """The rows of a comparison. ValueError, with the file's name, where it holds none; OSError as usual."""
-    if path.stat().st_size > _MOST_BYTES:
-        raise InputError(f"{path} must be a comparison of at most {_MOST_BYTES} bytes")
-    try:
-        text = path.read_text()
+    text = read_text(path, _MOST_BYTES)
+    with belongs(path, "compare.json or compare.csv of hwmodel.compare"):
         entries = _from_csv(text) if path.suffix == ".csv" else _from_json(text)
         return checked([_row(number, entry) for number, entry in enumerate(entries, start=1)])
-    except ValueError as error:
-        raise InputError(f"{path} must be compare.json or compare.csv of hwmodel.compare: {error}") from None
 
 
 def checked(rows: Sequence[Row]) -> tuple[Row, ...]:
@@ -82,25 +77,18 @@ def _check_ratios(row: Row, base: Row, where: str) -> None:
 
 
 def _from_json(text: str) -> list[Mapping[str, Any]]:
-    try:
-        data = json.loads(text)
-    except (ValueError, RecursionError):
-        raise InputError("it is no JSON") from None
+    data = parse_json(text)
     if not isinstance(data, list) or not all(isinstance(entry, dict) for entry in data):
         raise InputError("it must be a list of objects")
     return data
 
 
 def _from_csv(text: str) -> list[Mapping[str, Any]]:
-    lines = list(csv.reader(io.StringIO(text, newline="")))
-    if not lines or lines[0] != list(_KINDS):
-        raise InputError(f"its columns must be {', '.join(_KINDS)}")
-    entries: list[Mapping[str, Any]] = []
-    for number, line in enumerate(lines[1:], start=1):
-        if len(line) != len(_KINDS):
-            raise InputError(f"row {number} must have {len(_KINDS)} fields, not {len(line)}")
-        entries.append({name: _value(number, name, cell) for name, cell in zip(_KINDS, line, strict=True)})
-    return entries
+    records = csv_records(text, tuple(_KINDS))
+    return [
+        {name: _value(number, name, cell) for name, cell in record.items() if name in _KINDS}
+        for number, record in enumerate(records, start=1)
+    ]
 
 
 def _value(number: int, name: str, cell: str) -> Any:
@@ -115,7 +103,7 @@ def _value(number: int, name: str, cell: str) -> Any:
             return float(cell)
         return _FLAGS[cell] if kind.startswith("bool") else cell
     except (KeyError, ValueError):
-        raise InputError(f"{name} of row {number} must be {_meaning(kind)}, not {cell!r}") from None
+        raise InputError(f"{name} of row {number} must be {_meaning(kind)}, not {short(cell)}") from None
 
 
 def _row(number: int, entry: Mapping[str, Any]) -> Row:
@@ -126,15 +114,15 @@ def _row(number: int, entry: Mapping[str, Any]) -> Row:
     for name, kind in _KINDS.items():
         value = entry[name]
         if not _fits(value, kind):
-            raise InputError(f"{name} of row {number} must be {_meaning(kind)}, not {value!r}")
+            raise InputError(f"{name} of row {number} must be {_meaning(kind)}, not {short(value)}")
         values[name] = float(value) if kind.startswith("float") and value is not None else value
     row = Row(**values)
     if row.normalisation not in _COMPARED:
         raise InputError(
-            f"normalisation of row {number} must be one of {', '.join(_COMPARED)}, not {row.normalisation!r}"
+            f"normalisation of row {number} must be one of {', '.join(_COMPARED)}, not {short(row.normalisation)}"
         )
     if not 2 <= row.bits <= 8:
-        raise InputError(f"bits of row {number} must be from 2 to 8, not {row.bits}")
+        raise InputError(f"bits of row {number} must be from 2 to 8, not {short(row.bits)}")
     return row
 
 
@@ -148,7 +136,7 @@ def _fits(value: Any, kind: str) -> bool:
     # Every number of a comparison is one of something that is there.
     least = 0 if kind.startswith("int") else 5e-324
     types = int if kind.startswith("int") else int | float
-    return isinstance(value, types) and least <= value < math.inf
+    return isinstance(value, types) and least <= value <= _MOST
 
 
 def _meaning(kind: str) -> str:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rtl.spec import check_integer
-from siliquant.errors import InputError, InputTypeError
+from siliquant.errors import InputError, InputTypeError, short
+from siliquant.reading import belongs, json_object, read_text
 
 __all__ = ["Equivalence", "GemmKind", "read_equivalence"]
 
 _MOST_BYTES = 64 << 20
+_MOST = 1 << 62  # of any count
 _NEEDED = ("products", "macs", "cycles", "load_cycles", "operand_cycles", "codes")
 
 
@@ -75,10 +76,8 @@ class Equivalence:
 
 def read_equivalence(path: Path) -> Equivalence:
     """A record. ValueError, with the file's name, where it is not one; OSError as usual."""
-    if path.stat().st_size > _MOST_BYTES:
-        raise InputError(f"{path} must be a record of at most {_MOST_BYTES} bytes")
-    try:
-        data = _object(path.read_text())
+    with belongs(path, "a record of sim.equivalence --out"):
+        data = json_object(read_text(path, _MOST_BYTES))
         for name in ("array", "samples", "gemms"):
             if name not in data:
                 raise InputError(f"it lacks {name}")
@@ -93,28 +92,16 @@ def read_equivalence(path: Path) -> Equivalence:
             array=data["array"],
             subject=_text(data, "subject"),
             command=_text(data, "command"),
-            samples=check_integer("samples", data["samples"], 1),
+            samples=check_integer("samples", data["samples"], 1, _MOST),
             right=None if right is None else check_integer("predictions", right, 0, data["samples"]),
             kinds=tuple(_sum(name, gemms) for name, gemms in groups.items()),
         )
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{path} must be a record of sim.equivalence --out: {error}") from None
-
-
-def _object(text: str) -> Mapping[str, Any]:
-    try:
-        data = json.loads(text)
-    except (ValueError, RecursionError):
-        raise InputError("it is no JSON") from None
-    if not isinstance(data, dict):
-        raise InputError("it must be an object")
-    return data
 
 
 def _text(data: Mapping[str, Any], name: str) -> str:
     value = data.get(name, "")
     if not isinstance(value, str):
-        raise InputTypeError(f"{name} must be a text, not {value!r}")
+        raise InputTypeError(f"{name} must be a text, not {short(value)}")
     return value
 
 
@@ -124,11 +111,11 @@ def _check(gemm: object) -> None:
     for name in _NEEDED:
         if name not in gemm:
             raise InputError(f"{gemm['name']} lacks {name}")
-        check_integer(name, gemm[name], 0)
+        check_integer(name, gemm[name], 0, _MOST)
     for part in ("accumulators", "codes"):
         equal = f"equal_{part}"
         if equal in gemm:
-            check_integer(equal, gemm[equal], 0, check_integer(part, gemm.get(part), 0))
+            check_integer(equal, gemm[equal], 0, check_integer(part, gemm.get(part), 0, _MOST))
 
 
 def _kind(name: str) -> str:

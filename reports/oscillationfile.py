@@ -4,8 +4,6 @@ has them by module, too.
 
 from __future__ import annotations
 
-import csv
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +11,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from siliquant.errors import InputError
+from siliquant.errors import InputError, short
+from siliquant.reading import belongs, csv_records, parse_json, read_text
 
 __all__ = ["Oscillation", "read_oscillation"]
 
@@ -34,10 +33,9 @@ class Oscillation:
 
 def read_oscillation(path: Path) -> Oscillation:
     """A run. ValueError, with the file's name, where it is none or was not quantised; OSError as usual."""
-    if path.stat().st_size > _MOST_BYTES:
-        raise InputError(f"{path} must be a run's metrics of at most {_MOST_BYTES} bytes")
-    try:
-        lines = _jsonl(path.read_text()) if path.suffix == ".jsonl" else _csv(path.read_text())
+    text = read_text(path, _MOST_BYTES)
+    with belongs(path, "metrics.csv or metrics.jsonl of a quantised run"):
+        lines = _jsonl(text) if path.suffix == ".jsonl" else _csv(text)
         if not lines:
             raise InputError("it must have at least one epoch")
         epochs = tuple(_epoch(line.get("epoch")) for line in lines)
@@ -48,42 +46,35 @@ def read_oscillation(path: Path) -> Oscillation:
         if not isinstance(modules, dict):
             raise InputError("its oscillation_by_module must be shares by name")
         found = {name: _share(name, value) for name, value in modules.items()}
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{path} must be metrics.csv or metrics.jsonl of a quantised run: {error}") from None
     return Oscillation(path.absolute().parent.name, epochs, shares, found)
 
 
 def _csv(text: str) -> Sequence[Mapping[str, Any]]:
-    reader = csv.DictReader(text.splitlines(), strict=True)
-    if not {"epoch", "oscillation"} <= set(reader.fieldnames or ()):
-        raise InputError("its columns must have epoch and oscillation among them")
-    return [{name: _number(line[name]) for name in ("epoch", "oscillation")} for line in reader]
+    records = csv_records(text, ("epoch", "oscillation"))
+    return [{name: _number(record[name]) for name in ("epoch", "oscillation")} for record in records]
 
 
 def _number(text: str | None) -> float | None:
     try:
         return float(text) if text else None
     except ValueError:
-        raise InputError(f"epoch and oscillation must be numbers, not {text!r}") from None
+        raise InputError(f"epoch and oscillation must be numbers, not {short(text)}") from None
 
 
 def _jsonl(text: str) -> Sequence[Mapping[str, Any]]:
-    try:
-        lines = [json.loads(line) for line in text.splitlines()]
-    except (ValueError, RecursionError):
-        raise InputError("each of its lines must be JSON") from None
+    lines = [parse_json(line, place=f"line {number}") for number, line in enumerate(text.splitlines(), start=1)]
     if not all(isinstance(line, dict) for line in lines):
         raise InputError("each of its lines must be an object")
     return lines
 
 
 def _epoch(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not float(value).is_integer() or value < 0:
-        raise InputError(f"an epoch must be a whole number, not {value!r}")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1e9 or value % 1:
+        raise InputError(f"an epoch must be a whole number, not {short(value)}")
     return int(value)
 
 
 def _share(name: str, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not (math.isfinite(value) and 0 <= value <= 1):
-        raise InputError(f"{name} must be a share from 0 to 1, not {value!r}")
+        raise InputError(f"{name} must be a share from 0 to 1, not {short(value)}")
     return float(value)

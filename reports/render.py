@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from hwmodel.options import add_clock, add_library, add_network
 from siliquant.cli import Parser, run
 from siliquant.errors import InputError
-from siliquant.options import add_out_folder, check_writable, positive
+from siliquant.numbers import read_clock_mhz
+from siliquant.options import add_out_folder, check_writable
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -131,7 +132,7 @@ def _rows(options: Namespace) -> tuple[Row, ...]:
     from reports.comparefile import read_rows
 
     widths = None if options.bits is None else _widths(options.bits)
-    clock_mhz = None if options.clock_mhz is None else positive("clock_mhz", options.clock_mhz)
+    clock_mhz = None if options.clock_mhz is None else read_clock_mhz(options.clock_mhz)
     if options.compare is None:
         return computed_rows(options.library or "freepdk45", clock_mhz or 500.0, widths or [2, 3, 4])
     rows = read_rows(options.compare)

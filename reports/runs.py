@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from reports.accuracyfile import FULL_PRECISION, Accuracies, Run, methods, to_json
 from siliquant.cli import Parser, run
 from siliquant.errors import InputError
 from siliquant.files import write_atomically
+from siliquant.numbers import number
 from siliquant.options import add_out_file
+from siliquant.reading import belongs, csv_records, json_object, member, read_text
 
 __all__ = ["main", "parser", "read_run"]
 
@@ -31,29 +30,29 @@ example:
 def read_run(folder: Path) -> Run:
     """A run by its folder. ValueError, with the file's name, where it is not one; OSError as usual."""
     record, metrics = folder / "run.json", folder / "metrics.csv"
-    try:
-        about = json.loads(record.read_text())
-        options, scheme = about["options"], about["scheme"]
-        lines = list(csv.DictReader(metrics.read_text().splitlines()))
-        last: Any = lines[-1]
-        if not about["data"]["classes"]:
+    with belongs(folder, "a folder of qat.train"):
+        about = json_object(read_text(record))
+        options, data = member(about, "options", dict), member(about, "data", dict)
+        lines = csv_records(read_text(metrics), ("test_score", "test_low", "test_high"))
+        if not lines:
+            raise InputError("its metrics.csv must have at least one epoch")
+        if not data.get("classes"):
             raise InputError("its test score must be an accuracy, not a correlation")
-        widths = [FULL_PRECISION] * 2 if scheme is None else [scheme["weight_bits"], scheme["activation_bits"]]
+        scheme = None if about.get("scheme") is None else member(about, "scheme", dict)
+        model = member(options, "model", str)
+        score, low, high = (_percent(name, lines[-1][name]) for name in ("test_score", "test_low", "test_high"))
         return Run(
-            name=_method(folder.name, options["model"]),
-            model=options["model"],
-            data=about["data"]["name"],
-            weight_bits=widths[0],
-            activation_bits=widths[1],
-            seed=options["seed"],
-            samples=about["data"]["test_samples"],
-            accuracy_percent=_percent(last["test_score"]),
-            low_percent=_percent(last["test_low"]),
-            high_percent=_percent(last["test_high"]),
+            name=_method(folder.name, model),
+            model=model,
+            data=member(data, "name", str),
+            weight_bits=FULL_PRECISION if scheme is None else member(scheme, "weight_bits", int),
+            activation_bits=FULL_PRECISION if scheme is None else member(scheme, "activation_bits", int),
+            seed=member(options, "seed", int),
+            samples=member(data, "test_samples", int),
+            accuracy_percent=score,
+            low_percent=low,
+            high_percent=high,
         )
-    except (KeyError, IndexError, TypeError, ValueError) as error:
-        what = f"it lacks {error.args[0]}" if isinstance(error, KeyError) else str(error)
-        raise InputError(f"{folder} must be a folder of qat.train: {what}") from None
 
 
 def parser() -> Parser:
@@ -89,9 +88,9 @@ def _method(folder: str, model: str) -> str:
     return re.sub(r"^w\d+a\d+(-|$)", "", name.removeprefix(f"{model}-")) or name
 
 
-def _percent(text: str) -> float:
-    """Without the last digits of a binary fraction."""
-    return round(100 * float(text), 6)
+def _percent(name: str, text: str) -> float:
+    """A share in percent, without the last digits of a binary fraction."""
+    return round(100 * number(name, text, 0, 1), 6)
 
 
 if __name__ == "__main__":

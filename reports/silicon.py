@@ -16,7 +16,9 @@ from reports.figures import Block
 from siliquant.cli import Parser, run
 from siliquant.errors import InputError
 from siliquant.files import write_atomically
-from siliquant.options import add_out_folder, positive
+from siliquant.numbers import read_clock_mhz
+from siliquant.options import add_out_folder
+from siliquant.reading import belongs, json_object, member, read_text
 
 if TYPE_CHECKING:
     from hwmodel.specimen import Bench
@@ -89,7 +91,7 @@ def parser() -> Parser:
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     options = parser().parse_args(arguments)
-    clock_mhz = positive("clock_mhz", options.clock_mhz)
+    clock_mhz = read_clock_mhz(options.clock_mhz)
     array = array_of(_record(options.equivalence))
 
     from hwmodel.library import find_library
@@ -128,13 +130,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _record(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text())
-    except ValueError:
-        found = None
-    if not isinstance(found, dict) or not {"array", "spec", "gemms"} <= set(found):
-        raise InputError(f"{path} must be a record that sim.equivalence --out wrote")
-    return found
+    with belongs(path, "a record of sim.equivalence --out"):
+        found = json_object(read_text(path))
+        for name, kind in (("array", str), ("spec", dict), ("gemms", list)):
+            member(found, name, kind)
+        return found
 
 
 def _line(block: Block) -> str:

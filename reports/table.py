@@ -8,6 +8,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from siliquant.errors import InputError
+from siliquant.quoting import csv_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -89,7 +90,7 @@ def frame(table: Table) -> pd.DataFrame:
 
 def csv(table: Table) -> str:
     """For programs: every number in full, nothing where a value is not known."""
-    text: str = frame(table).to_csv(index=False, lineterminator="\n")
+    text: str = csv_of(frame(table))
     return text
 
 

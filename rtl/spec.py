@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from siliquant.errors import InputError, InputTypeError
+from siliquant.errors import InputError, InputTypeError, short
 
 if TYPE_CHECKING:
     from amaranth.lib.wiring import Component
@@ -54,11 +54,11 @@ def check_integer(name: str, value: object, low: int, high: int | None = None) -
     try:
         number = operator.index(value)  # type: ignore[arg-type]
     except TypeError:
-        raise InputTypeError(f"{name} must be {must}, not {value!r}") from None
+        raise InputTypeError(f"{name} must be {must}, not {short(value)}") from None
     if isinstance(value, bool):
-        raise InputTypeError(f"{name} must be {must}, not {value!r}")
+        raise InputTypeError(f"{name} must be {must}, not {short(value)}")
     if number < low or (high is not None and number > high):
-        raise InputError(f"{name} must be {must}, not {number}")
+        raise InputError(f"{name} must be {must}, not {short(number)}")
     return number
 
 

@@ -73,7 +73,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Ends the process with exit code 2."""
-        self.exit(2, f"{self.prog}: error: {message}\n")
+        self.exit(2, f"{self.prog}: error: {_cut(printable(message))}\n")
 
     def format_help(self) -> str:
         """The help, at most 100 columns wide."""
@@ -247,7 +247,10 @@ def _sentence(error: Exception) -> str:
             text += f"; free some space where this command writes, or in {os.environ.get('TMPDIR') or '/tmp'} (TMPDIR)"
     elif not isinstance(error, SiliquantError | OSError):
         text = f"{type(error).__name__}: {text}"
-    text = printable(text)
+    return _cut(printable(text))
+
+
+def _cut(text: str) -> str:
     return text if len(text) <= MOST_CHARACTERS else f"{text[: MOST_CHARACTERS - 3]}..."
 
 

@@ -13,6 +13,7 @@ __all__ = [
     "FileError",
     "InputError",
     "InputTypeError",
+    "MissingFileError",
     "SiliquantError",
     "ToolError",
     "printable",
@@ -31,13 +32,15 @@ class InputError(SiliquantError, ValueError):
     """A value that is not what it must be.
 
     file: where it was read. place: a line, a row, a key in that file, as text ("line 12"). The sentence begins with
-    both: ``libs/x.lib, line 12: area must be a number from 0 to 1e9, not 'big'``.
+    both, ``libs/x.lib, line 12: area must be a number from 0 to 1e9, not 'big'``, or with the file alone where it is of
+    that: ``libs/x.lib must have at most 536870912 bytes``.
     """
 
     def __init__(self, sentence: str, *, file: str | Path | None = None, place: str | None = None) -> None:
         self.sentence, self.file, self.place = sentence, file, place
         where = ", ".join(str(part) for part in (file, place) if part is not None)
-        super().__init__(f"{where}: {sentence}" if where else sentence)
+        joint = " " if place is None and sentence.startswith("must ") else ": "
+        super().__init__(f"{where}{joint}{sentence}" if where else sentence)
 
     def inside(self, file: str | Path) -> InputError:
         """The same error with the file that its reader did not know."""
@@ -50,6 +53,10 @@ class InputTypeError(InputError, TypeError):
 
 class FileError(InputError, OSError):
     """A file that is missing, unreadable, too large, or no regular file."""
+
+
+class MissingFileError(FileError, FileNotFoundError):
+    """A file that is not there."""
 
 
 class ToolError(SiliquantError, RuntimeError):

@@ -7,7 +7,7 @@ from argparse import Action, _ActionsContainer
 from pathlib import Path
 
 from siliquant.cli import Parser
-from siliquant.errors import InputError
+from siliquant.numbers import integer
 
 __all__ = [
     "MOST_JOBS",
@@ -19,8 +19,6 @@ __all__ = [
     "add_out_folder",
     "add_samples",
     "check_writable",
-    "integer",
-    "positive",
     "read_jobs",
 ]
 
@@ -74,24 +72,6 @@ def add_samples(parser: Parser, default: int | None, more: str = "") -> Action:
 def add_batch_size(parser: Parser, default: int) -> Action:
     """``--batch-size N``."""
     return parser.add_argument("--batch-size", metavar="N", default=str(default), help="samples at a time")
-
-
-def integer(name: str, text: str, low: int, high: int) -> int:
-    """The number in an option. Raises ValueError for what is none, or out of range."""
-    if not text.strip().isdecimal() or not low <= int(text) <= high:
-        raise InputError(f"{name} must be an integer from {low} to {high}, not {text!r}")
-    return int(text)
-
-
-def positive(name: str, text: str) -> float:
-    """The number in an option. Raises ValueError for what is none, or not above 0 and finite."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < float("inf"):
-        raise InputError(f"{name} must be a positive number, not {text!r}")
-    return value
 
 
 def check_writable(folder: Path) -> None:

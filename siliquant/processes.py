@@ -120,7 +120,7 @@ def _watch() -> None:
         reading, writing = os.pipe()
         try:
             subprocess.Popen(
-                [sys.executable, "-I", "-S", str(_WATCHER), owner()],
+                [sys.executable, "-I", "-S", str(_WATCHER), "--watch", owner()],
                 stdin=reading,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,

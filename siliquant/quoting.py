@@ -5,18 +5,19 @@ Names that a language cannot hold are refused, with what is wrong; everything el
 
 from __future__ import annotations
 
-import csv
 import html
-import io
 import re
-from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from siliquant.errors import InputError, short
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = [
     "IDENTIFIER",
     "csv_cell",
-    "csv_lines",
+    "csv_of",
     "dot_string",
     "html_text",
     "identifier",
@@ -122,18 +123,19 @@ def csv_cell(value: object) -> str:
     Numbers, negative ones too, stay as they are.
     """
     text = str(value)
-    if text[:1] in "=+-@\t\r" and text and not _is_number(text):
+    if len(text) > 1 and text[0] in "=+-@\t\r" and not _is_number(text):
         return f"'{text}"
     return text
 
 
-def csv_lines(rows: Iterable[Iterable[object]]) -> str:
-    """Rows as CSV text, each cell as :func:`csv_cell` gives it; lines end with a newline."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    for row in rows:
-        writer.writerow(["" if value is None else csv_cell(value) for value in row])
-    return stream.getvalue()
+def csv_of(frame: pd.DataFrame) -> str:
+    """A table as CSV without its index; lines end with a newline, and cells are as :func:`csv_cell` gives them."""
+    safe = frame.rename(columns=csv_cell)
+    for place, kind in enumerate(safe.dtypes):
+        if kind.kind not in "biuf":
+            cells = [csv_cell(value) if isinstance(value, str) else value for value in safe.iloc[:, place]]
+            safe.isetitem(place, cells)
+    return str(safe.to_csv(index=False, lineterminator="\n"))
 
 
 def _is_number(text: str) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import lzma
 import math
@@ -10,15 +12,20 @@ import re
 import stat
 import zlib
 from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
-from siliquant.errors import FileError, InputError
+from siliquant.errors import FileError, InputError, InputTypeError, MissingFileError, short
 
 __all__ = [
     "MOST_BYTES",
     "MOST_LEVELS",
-    "json_of",
+    "belongs",
+    "csv_records",
+    "json_object",
+    "member",
     "open_regular",
     "parse_json",
     "read_bytes",
@@ -33,6 +40,9 @@ MOST_LEVELS = 64
 """Levels of nesting in JSON, YAML, TOML and Liberty files, and in expressions inside them."""
 _MOST_DIGITS = 300
 _CHUNK = 1 << 20
+_KINDS: dict[type, str] = {
+    int: "an integer", float: "a number", str: "a text", bool: "true or false", list: "a list", dict: "an object"
+}  # fmt: skip
 _DEEP = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
 
 
@@ -41,24 +51,22 @@ def open_regular(path: Path, most_bytes: int = MOST_BYTES) -> BinaryIO:
     never end), cannot be read, or is larger than ``most_bytes``.
     """
     try:
-        stream = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except ValueError:  # a null character
         raise FileError("a file name must hold no null character", file=repr(str(path))) from None
-    except IsADirectoryError:
-        raise FileError("must be a file, and is a folder", file=path) from None
     except FileNotFoundError:
-        raise FileError("there is no such file", file=path) from None
+        raise MissingFileError("there is no such file", file=path) from None
     except OSError as error:
         raise FileError(error.strerror or "cannot be read", file=path) from error
-    about = os.fstat(stream.fileno())
+    about = os.fstat(handle)
     if not stat.S_ISREG(about.st_mode):
-        stream.close()
+        os.close(handle)
         kind = "a folder" if stat.S_ISDIR(about.st_mode) else "a pipe, socket or device"
         raise FileError(f"must be a regular file, and is {kind}", file=path)
     if about.st_size > most_bytes:
-        stream.close()
+        os.close(handle)
         raise FileError(f"must have at most {most_bytes} bytes, not {about.st_size}", file=path)
-    return stream
+    return os.fdopen(handle, "rb")
 
 
 def read_bytes(path: Path, most_bytes: int = MOST_BYTES) -> bytes:
@@ -154,7 +162,7 @@ def parse_json(text: str, file: str | Path | None = None, place: str | None = No
     """
     levels = _levels(text)
     if levels > MOST_LEVELS:
-        raise InputError(f"must be nested at most {MOST_LEVELS} levels deep, not {levels}", file=file, place=place)
+        raise InputError(f"it must be nested at most {MOST_LEVELS} levels deep, not {levels}", file=file, place=place)
     try:
         return json.loads(
             text, parse_constant=_no_constant, parse_int=_integer, parse_float=_number, object_pairs_hook=_object
@@ -162,12 +170,74 @@ def parse_json(text: str, file: str | Path | None = None, place: str | None = No
     except InputError as error:
         raise InputError(error.sentence, file=file, place=place) from None
     except json.JSONDecodeError as error:
-        raise InputError(f"is no JSON: {error.msg}", file=file, place=place or f"line {error.lineno}") from None
+        raise InputError(f"it is no JSON: {error.msg}", file=file, place=place or f"line {error.lineno}") from None
 
 
-def json_of(value: Any) -> str:
-    """A value as JSON on one line, keys sorted; NaN and infinity raise InputError."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+def json_object(text: str, file: str | Path | None = None) -> dict[str, Any]:
+    """As :func:`parse_json`, of a text that must be an object."""
+    found = parse_json(text, file)
+    if not isinstance(found, dict):
+        raise InputTypeError("it must be an object", file=file)
+    return found
+
+
+@contextmanager
+def belongs(path: str | Path, what: str) -> Iterator[None]:
+    """Inside it an InputError that names no file becomes ``path must be what: ...``."""
+    try:
+        yield
+    except InputError as error:
+        if error.file is not None:
+            raise
+        raise InputError(f"must be {what}: {error}", file=path) from None
+
+
+_Kind = TypeVar("_Kind")
+
+
+def member(data: Mapping[str, Any], name: str, kind: type[_Kind]) -> _Kind:
+    """A member of a JSON object, where an integer counts as a float and a bool as no number.
+
+    Raises InputError where it is not there or of another kind.
+    """
+    if name not in data:
+        raise InputError(f"it lacks {name}")
+    value = data[name]
+    if kind is float and isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1 << 1000:
+        value = float(value)
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise InputTypeError(f"{name} must be {_KINDS[kind]}, not {short(value)}")
+    return value
+
+
+def csv_records(text: str, columns: Collection[str] = ()) -> list[dict[str, str]]:
+    """The rows of a CSV text by the names in its first line, strictly: each name once, each row of as many cells.
+
+    columns: names that must be there. Raises InputError with the line. Empty lines are left out.
+    """
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    records: list[dict[str, str]] = []
+    names: list[str] | None = None
+    while True:
+        try:
+            cells = next(reader, None)
+        except csv.Error as error:
+            raise InputError(f"it is no CSV: {error}", place=f"line {reader.line_num}") from None
+        if cells is None:
+            break
+        if names is None:
+            names = cells
+            if not set(columns) <= set(names):
+                raise InputError(f"its columns must include {', '.join(columns)}")
+            if len(set(names)) < len(names):
+                raise InputError("its columns must have different names")
+        elif cells:
+            if len(cells) != len(names):
+                raise InputError(f"it must have {len(names)} cells, not {len(cells)}", place=f"line {reader.line_num}")
+            records.append(dict(zip(names, cells, strict=True)))
+    if names is None:
+        raise InputError("it is empty")
+    return records
 
 
 def _levels(text: str) -> int:
@@ -183,19 +253,19 @@ def _levels(text: str) -> int:
 
 
 def _no_constant(name: str) -> float:
-    raise InputError(f"must hold finite numbers, not {name}")
+    raise InputError(f"it must hold finite numbers, not {name}")
 
 
 def _integer(text: str) -> int:
     if len(text) > _MOST_DIGITS:
-        raise InputError(f"must hold numbers of at most {_MOST_DIGITS} digits")
+        raise InputError(f"it must hold numbers of at most {_MOST_DIGITS} digits")
     return int(text)
 
 
 def _number(text: str) -> float:
     value = float(text)
     if not math.isfinite(value):
-        raise InputError(f"must hold finite numbers, not {text[:40]}")
+        raise InputError(f"it must hold finite numbers, not {text[:40]}")
     return value
 
 
@@ -203,5 +273,5 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
         twice = Counter(key for key, _ in pairs).most_common(1)[0][0]
-        raise InputError(f"must hold each key once, and holds {twice[:60]!r} twice")
+        raise InputError(f"it must hold each key once, and holds {twice[:60]!r} twice")
     return found

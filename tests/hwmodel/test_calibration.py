@@ -250,10 +250,10 @@ def test_files_that_do_not_belong_together_are_refused(table: CalibrationTable, 
         read_calibration(path)
     for wrong in ("[]", json.dumps(about | {"mood": "good"}), json.dumps({})):
         beside.write_text(wrong)
-        with pytest.raises(ValueError, match=r"must be a JSON object with the fields library, library_sha256, "):
+        with pytest.raises(ValueError, match=r"it must be an object|its fields must be library, library_sha256, "):
             read_calibration(path)
     beside.write_text("{")
-    with pytest.raises(ValueError, match=r"must be the provenance of a calibration table, and is no JSON$"):
+    with pytest.raises(ValueError, match=r"must be the provenance of a calibration table: line 1: it is no JSON"):
         read_calibration(path)
     beside.unlink()
     with pytest.raises(FileNotFoundError):

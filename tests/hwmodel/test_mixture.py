@@ -39,14 +39,18 @@ def test_throughput_is_the_harmonic_mean_and_time_goes_with_it() -> None:
     assert shares[2][1] / shares[0][1] == (Fraction(1, 6) / 1) / (Fraction(1, 3) / 16)
 
 
+LIKE = "a mixture must look like 2:1/3,4:1/2,8:1/6, not"
+SHARE = "share must be a number from 0 to 1, such as 3, 2.5 or 5/2, not"
 REFUSALS = [
     ("2:1/2,4:1/4", "the shares of a mixture must be positive and add up to 1, not 2b:1/2 4b:1/4"),
-    ("2:3/2,4:-1/2", "the shares of a mixture must be positive and add up to 1, not 2b:3/2 4b:-1/2"),
+    ("2:1,4:0", "the shares of a mixture must be positive and add up to 1, not 2b:1 4b:0"),
     ("2:1/2,2:1/2", "the widths of a mixture must be different and rising, not [2, 2]"),
-    ("9:1", "width must be an integer from 1 to 8, not 9"),
-    ("2", "a mixture must look like 2:1/3,4:1/2,8:1/6, not '2'"),
-    ("2:1/0", "a mixture must look like 2:1/3,4:1/2,8:1/6, not '2:1/0'"),
-    ("", "a mixture must look like 2:1/3,4:1/2,8:1/6, not ''"),
+    ("2:3/2,4:-1/2", f"{LIKE} '2:3/2,4:-1/2': {SHARE} '3/2'"),
+    ("2:1/0", f"{LIKE} '2:1/0': {SHARE} '1/0'"),
+    ("4:1e99999999,2:1", f"{LIKE} '4:1e99999999,2:1': {SHARE} '1e99999999'"),
+    ("9:1", f"{LIKE} '9:1': width must be an integer from 1 to 8, not '9'"),
+    ("2", f"{LIKE} '2'"),
+    ("", f"{LIKE} ''"),
 ]
 
 

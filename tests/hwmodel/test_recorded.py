@@ -187,7 +187,7 @@ def test_damaged_files(tmp_path: Path) -> None:
     """What is wrong is in the sentence, with the file; objects in a file are not loaded."""
     good = tile("x", [1], [2])
     cases = {
-        "must have other fields: part": [{key: value for key, value in good.items() if key != "part"}],
+        "a tile must be an object with ": [{key: value for key, value in good.items() if key != "part"}],
         "must be signed": [good | {"weight_signed": False}],
         "codes must be 18 by the sizes of the tiles, not 12": [good | {"rows": 2}],
     }
@@ -200,7 +200,7 @@ def test_damaged_files(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="must be a recording of operands"):
         read_recording(path)
     np.savez(path, codes=np.zeros(3, np.uint8))
-    with pytest.raises(ValueError, match="must be a recording of operands, but has no description"):
+    with pytest.raises(ValueError, match="must be a recording of operands: it has no description"):
         read_recording(path)
     np.savez(path, description=np.array([{}], object), codes=np.zeros(3, np.uint8))
     with pytest.raises(ValueError, match=r"must be a recording of operands: .*allow_pickle"):

@@ -108,12 +108,12 @@ ENTRY = {
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        ([], "it is no object"),
+        ([], "it must be an object"),
         ({"name": "n", "node_nm": 45, "source": "s"}, "it lacks macros"),
         ({"name": "n", "node_nm": 45, "source": "s", "macros": []}, "it must have macros, each size once"),
         ({"name": "n", "node_nm": 45, "source": "s", "macros": [ENTRY, ENTRY]}, "it must have macros, each size once"),
         ({"name": "n", "node_nm": "45", "source": "s", "macros": [ENTRY]},
-         "node_nm must be an integer of at least 1, not '45'"),
+         "node_nm must be an integer, not '45'"),
         ({"name": "n", "node_nm": 45, "source": "s", "macros": [{**ENTRY, "read_pj": "1"}]},
          "read_pj must be a positive number, not '1'"),
     ],

@@ -159,10 +159,10 @@ def test_a_projection_with_scales_along_its_sums_is_cut_by_head() -> None:
 
 
 REFUSALS: list[tuple[Callable[[], object], type[Exception], str]] = [
-    (lambda: gemm(m=0), ValueError, "m must be an integer of at least 1, not 0"),
-    (lambda: gemm(k=2.0), TypeError, "k must be an integer of at least 1, not 2.0"),
-    (lambda: gemm(layer=-1), ValueError, "layer must be an integer of at least 0, not -1"),
-    (lambda: gemm(name=""), TypeError, "name must be a text, not ''"),
+    (lambda: gemm(m=0), ValueError, "m must be an integer from 1 to 2147483648, not 0"),
+    (lambda: gemm(k=2.0), TypeError, "k must be an integer from 1 to 2147483648, not 2.0"),
+    (lambda: gemm(layer=-1), ValueError, "layer must be an integer from 0 to 2147483648, not -1"),
+    (lambda: gemm(name=""), TypeError, "name must be a text of at most 1000 characters, not ''"),
     (lambda: gemm(role="query"), TypeError, "role must be a Role, not 'query'"),
     (lambda: gemm(static=1), TypeError, "static must be a bool, not 1"),
     (lambda: gemm(role=Role.PROJECTION, k=7), ValueError, "k must be a multiple of the 2 heads of a projection, not 7"),
@@ -205,11 +205,11 @@ def with_gemm(**changes: Any) -> str:
         (changed(gemms=[7]), "a GEMM must be an object, not 7"),
         (changed(gemms=[]), "a workload must have at least one GEMM, and w has none"),
         (with_gemm(role="other"), f"role must be one of {', '.join(role.value for role in Role)}, not 'other'"),
-        (with_gemm(ends="no"), "ends must be a bool, not 'no'"),
+        (with_gemm(ends="no"), "ends must be true or false, not 'no'"),
         (with_gemm(ends="missing"), "it lacks ends"),
         (with_gemm(bias="missing"), "a GEMM must have the fields of qat.trace, and differs in bias"),
         (with_gemm(extra=1), "a GEMM must have the fields of qat.trace, and differs in extra"),
-        (with_gemm(m=True), "m must be an integer of at least 1, not True"),
+        (with_gemm(m=True), "m must be an integer from 1 to 2147483648, not True"),
         (json.dumps({key: value for key, value in GOOD.items() if key != "macs"}), "it lacks macs"),
     ],
 )

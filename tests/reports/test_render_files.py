@@ -55,10 +55,10 @@ def changed(rows: tuple[Row, ...], number: int, **changes: Any) -> str:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("", "it is no JSON"),
+        ("", "line 1: it is no JSON"),
         ("{}", "it must be a list of objects"),
         ("[]", "it must have at least one row"),
-        ("[" * 100_000, "it is no JSON"),
+        ("[" * 100_000, "it must be nested at most 64 levels deep"),
         ('[{"bits": 2}]', None),
     ],
 )
@@ -74,7 +74,7 @@ def test_what_is_no_comparison_is_refused(content: str, said: str | None, tmp_pa
         ({"bits": True}, "bits of row 3 must be a whole number, not True"),
         ({"bits": 9}, "bits of row 3 must be from 2 to 8, not 9"),
         ({"area_um2": -1.0}, "area_um2 of row 3 must be a positive number, not -1.0"),
-        ({"area_um2": float("nan")}, "area_um2 of row 3 must be a positive number, not nan"),
+        ({"area_um2": float("nan")}, "it must hold finite numbers, not NaN"),
         ({"power_uw": "much"}, "power_uw of row 3 must be a positive number or nothing, not 'much'"),
         ({"meets_clock": 1}, "meets_clock of row 3 must be True or False or nothing, not 1"),
         ({"design": None}, "design of row 3 must be text, not None"),
@@ -100,8 +100,10 @@ def test_a_comparison_needs_its_uniform_design(rows: tuple[Row, ...]) -> None:
 def test_a_table_is_refused_by_its_columns(rows: tuple[Row, ...], tmp_path: Path) -> None:
     path = tmp_path / "compare.csv"
     good = frame(rows).to_csv(index=False)
-    assert refused(path, good.replace("bits,", "width,", 1)).startswith("its columns must be bits, normalisation, ")
-    assert refused(path, good + "1,2\n") == "row 9 must have 27 fields, not 2"
+    assert refused(path, good.replace("bits,", "width,", 1)).startswith(
+        "its columns must include bits, normalisation, "
+    )
+    assert refused(path, good + "1,2\n") == "line 10: it must have 27 cells, not 2"
     assert refused(path, good.replace("2,equal", "two,equal", 1)) == "bits of row 1 must be a whole number, not 'two'"
     assert refused(path, good.replace("True", "yes")) == (
         "meets_clock of row 1 must be True or False or nothing, not 'yes'"
@@ -165,7 +167,7 @@ def test_kept_runs_become_accuracies(tmp_path: Path, capsys: pytest.CaptureFixtu
 
 def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text('{"options": {}}')
-    with pytest.raises(ValueError, match=rf"^{tmp_path} must be a folder of qat.train: it lacks scheme$"):
+    with pytest.raises(ValueError, match=rf"^{tmp_path} must be a folder of qat.train: it lacks data$"):
         runs.read_run(tmp_path)
     with pytest.raises(ValueError, match=r"^date must look like 2026-11-20, not 'now'$"):
         runs.main(["--checkpoint", str(tmp_path), "--date", "now", "--out", str(tmp_path / "x")])
@@ -242,12 +244,16 @@ def test_oscillation_is_read_from_both_forms(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("m.csv", "epoch,loss\n1,2\n", "its columns must have epoch and oscillation among them"),
+        (
+            "m.csv",
+            "epoch,loss\n1,2\n",
+            "its columns must include epoch, oscillation",
+        ),
         ("m.csv", "epoch,oscillation\n", "it must have at least one epoch"),
         ("m.csv", "epoch,oscillation\n1,\n", "oscillation must be a share from 0 to 1, not None"),
         ("m.csv", "epoch,oscillation\n1,x\n", "epoch and oscillation must be numbers, not 'x'"),
         ("m.csv", "epoch,oscillation\n1,0.1\n1,0.1\n", "its epochs must rise, not be 1, 1"),
-        ("m.jsonl", "{\n", "each of its lines must be JSON"),
+        ("m.jsonl", "{\n", "line 1: it is no JSON: Expecting property name enclosed in double quotes"),
         ("m.jsonl", "1\n", "each of its lines must be an object"),
         ("m.jsonl", '{"epoch": 1, "oscillation": 2}\n', "oscillation must be a share from 0 to 1, not 2"),
         ("m.jsonl", '{"epoch": 1.5, "oscillation": 0.2}\n', "an epoch must be a whole number, not 1.5"),

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from siliquant.cli import Parser, called, run
+from siliquant.errors import InputError, InputTypeError, ToolError
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -113,7 +115,7 @@ def test_a_command_reads_as_it_was_called(monkeypatch: pytest.MonkeyPatch, capsy
     assert "\n  siliquant name --bits 4   # wide\n" in text
     assert "package.module" not in text
     with pytest.raises(SystemExit):
-        run("package.module", lambda: raised(ValueError("wrong")))
+        run("package.module", lambda: raised(InputError("wrong")))
     assert capsys.readouterr().err == "siliquant name: error: wrong\n"
     monkeypatch.setattr(sys, "argv", ["/somewhere/siliquant"])
     assert called("package.module") == "package.module"
@@ -126,8 +128,14 @@ def raised(error: BaseException) -> None:
 @pytest.mark.parametrize(
     ("error", "code", "said"),
     [
-        (ValueError("two\nlines"), 2, "p: error: two lines\n"),
-        (TypeError("wrong"), 2, "p: error: wrong\n"),
+        (InputError("two\nlines"), 2, "p: error: two lines\n"),
+        (InputTypeError("wrong"), 2, "p: error: wrong\n"),
+        (ToolError("sta is missing"), 2, "p: error: sta is missing\n"),
+        (InputError("a must be 1", file="f.csv", place="row 3"), 2, "p: error: f.csv, row 3: a must be 1\n"),
+        (InputError("must be a table", file="f.csv"), 2, "p: error: f.csv must be a table\n"),
+        (InputError("red \x1b[1m\x07 text\u202e"), 2, "p: error: red ?[1m? text?\n"),
+        (InputError("x" * 10_000), 2, f"p: error: {'x' * 497}...\n"),
+        (MemoryError(), 2, "p: error: this needs more memory than there is\n"),
         (FileNotFoundError(2, "No such file or directory", "a.txt"), 2, "p: error: a.txt: No such file or directory\n"),
         (PermissionError(13, "Permission denied", "a.txt"), 2, "p: error: a.txt: Permission denied\n"),
         (OSError(28, "No space left on device"), 2, "p: error: No space left on device\n"),
@@ -144,9 +152,37 @@ def test_what_ends_a_command(error: BaseException, code: int, said: str, capsys:
     assert capsys.readouterr() == ("", said)
 
 
-def test_errors_of_the_program_keep_their_traceback() -> None:
-    with pytest.raises(KeyError):
-        run("p", lambda: raised(KeyError("name")))
+@pytest.mark.parametrize(
+    "error", [KeyError("name"), ValueError("foreign"), TypeError("list indices"), RecursionError()]
+)
+def test_a_fault_of_the_program_names_a_file_with_its_traceback(
+    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with pytest.raises(SystemExit) as ended:
+        run("p", lambda: raised(error))
+    assert ended.value.code == 70
+    (kept,) = tmp_path.iterdir()
+    out, said = capsys.readouterr()
+    assert out == ""
+    sentence = f"{type(error).__name__}: {error}".strip()
+    assert said == f"p: a fault of siliquant itself, with the traceback in {kept}: {sentence}\n"
+    assert "in raised" in kept.read_text()
+    assert type(error).__name__ in kept.read_text()
+
+
+@pytest.mark.parametrize(("error", "code"), [(KeyError("name"), 70), (InputError("wrong"), 2)])
+def test_the_traceback_is_shown_where_it_is_asked_for(
+    error: Exception, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(sys, "argv", ["p", "--traceback", "--bits", "4"])
+    with pytest.raises(SystemExit) as ended:
+        run("p", lambda: raised(error))
+    assert ended.value.code == code
+    assert sys.argv == ["p", "--bits", "4"]
+    assert "Traceback (most recent call last)" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
 
 
 PRINTS = "from siliquant.cli import run; run('p', lambda: [print('line' * 20) for _ in range({lines})])"
