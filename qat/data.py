@@ -20,6 +20,7 @@ from qat.text import Sentences, TextSplit, find_task, movie_reviews, read_glue, 
 from qat.views import ORDER_STREAM, SPLIT_STREAM, CentreCrop, Policy, RandomResizedCrop, Shift, Views, uniforms
 from siliquant import cache
 from siliquant.errors import InputError, InputTypeError
+from siliquant.processes import end_with_parent
 
 __all__ = ["DATA", "Data", "batches", "epoch_indices", "open_data"]
 
@@ -111,7 +112,11 @@ def batches(
         fetched = _Fetched(split)
         return (fetched[entry] for entry in plan)
     generator = torch.Generator()  # seeds the workers, which draw nothing
-    return iter(DataLoader(_Fetched(split), batch_size=None, sampler=plan, num_workers=workers, generator=generator))
+    loader = DataLoader(
+        _Fetched(split), batch_size=None, sampler=plan, num_workers=workers, generator=generator,
+        worker_init_fn=end_with_parent,
+    )  # fmt: skip
+    return iter(loader)
 
 
 class _Fetched(Dataset[Any]):

@@ -49,16 +49,18 @@ def built(place: str, make: Callable[[Path], None]) -> Path:
     if _state(folder) is None:
         _touch(folder)
         return folder
-    spare = _made_here(os.getpid(), place)
-    if spare.is_dir():
-        return spare
+    spares = _spares(os.getpid())
+    if place in spares:
+        return spares[place]
     try:
         cache.private_folder(folder.parent, home)
         lock = _open_lock(folder.with_name(f".{folder.name}.lock"))
     except OSError as error:
         cache.say_not_kept(f"{folder}: {error.strerror or error}")
-        _fill(spare, make)
-        return spare
+        with scratch("build") as beside:
+            make(beside)
+            spares[place] = _spare(beside, folder.name)
+        return spares[place]
     with _locked(lock):
         reason = _state(folder)
         if reason is None:
@@ -71,8 +73,8 @@ def built(place: str, make: Callable[[Path], None]) -> Path:
                 _install(beside, folder)
             except OSError as error:
                 cache.say_not_kept(f"{folder}: {error.strerror or error}")
-                shutil.copytree(beside, spare)
-                return spare
+                spares[place] = _spare(beside, folder.name)
+                return spares[place]
         _remove_old(folder.parent)
     return folder
 
@@ -162,21 +164,16 @@ def _state(folder: Path) -> str | None:
     return None
 
 
-def _made_here(pid: int, place: str) -> Path:
-    """Where a folder lies that the cache could not take."""
-    return _spare(pid) / place.replace("/", "-")
-
-
 @lru_cache(maxsize=4)
-def _spare(_: int) -> Path:
-    return lasting("built")
+def _spares(_: int) -> dict[str, Path]:
+    """The folders of this process that the cache could not take, by their place."""
+    return {}
 
 
-def _fill(folder: Path, make: Callable[[Path], None]) -> None:
-    with scratch("build") as beside:
-        make(beside)
-        _record(beside, folder.name)
-        shutil.copytree(beside, folder)
+def _spare(made: Path, name: str) -> Path:
+    """A copy of what was made that lasts as long as this process."""
+    _record(made, name)
+    return shutil.copytree(made, lasting("built") / name)
 
 
 def _record(folder: Path, place: str) -> None:

@@ -6,7 +6,7 @@ import errno
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from siliquant.cache import cache_dir
@@ -44,10 +44,12 @@ def write_atomically(path: Path, content: str | bytes) -> None:
 
 @contextmanager
 def alone(folder: Path, what: str) -> Iterator[None]:
-    """Holds an output folder for this process; it is made where it is missing. ``what``: who else may have it.
+    """Holds an output folder for this process; it is made where it is missing, and removed where it stays empty.
+    ``what``: who else may have it.
 
     Raises InputError where another process has it, OSError where it cannot be made.
     """
+    new = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -59,4 +61,7 @@ def alone(folder: Path, what: str) -> Iterator[None]:
             # Some network file systems lock no folders.
         yield
     finally:
+        if new:
+            with suppress(OSError):
+                folder.rmdir()
         os.close(held)

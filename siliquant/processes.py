@@ -8,6 +8,7 @@ a small process waits for the end of this one and then kills whatever has the ma
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import signal
 import subprocess
@@ -20,7 +21,7 @@ from typing import IO, Any
 from siliquant.owner import owner
 from siliquant.watcher import MARK
 
-__all__ = ["environment", "kill", "mark", "run", "start"]
+__all__ = ["end_with_parent", "environment", "kill", "mark", "run", "start"]
 
 _WATCHER = Path(__file__).with_name("watcher.py")
 
@@ -94,6 +95,13 @@ def mark() -> dict[str, str]:
     return {MARK: owner()}
 
 
+def end_with_parent(_: int = 0) -> None:
+    """In a process that was forked to work for another one: has Linux kill it when that one ends, however it does."""
+    if sys.platform.startswith("linux"):
+        set_death_signal = 1
+        ctypes.CDLL(None).prctl(set_death_signal, int(signal.SIGKILL))
+
+
 class _Watch:
     """The end of the pipe that the watcher waits on; nobody else has it."""
 
@@ -120,7 +128,7 @@ def _watch() -> None:
         reading, writing = os.pipe()
         try:
             subprocess.Popen(
-                [sys.executable, "-I", "-S", str(_WATCHER), "--watch", owner()],
+                [sys.executable, "-I", "-S", str(_WATCHER), owner()],
                 stdin=reading,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,

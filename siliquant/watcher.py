@@ -1,4 +1,4 @@
-"""Waits for the end of a process and then kills what it started: ``python watcher.py --watch OWNER < PIPE``.
+"""Waits for the end of a process and then kills what it started: ``python watcher.py OWNER < PIPE``.
 
 The pipe ends when the process does, however it does. Whatever has OWNER as its mark in the environment then belongs to
 nobody. The module imports little, as it starts with every command that runs a tool.
@@ -58,5 +58,5 @@ def _kill(mark: bytes) -> int:
     return count
 
 
-if sys.argv[1:2] == ["--watch"]:
-    main(sys.argv[2])
+if __name__ == "__main__" and len(sys.argv) == 2:
+    main(sys.argv[1])

