@@ -124,11 +124,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     model, record = load_run(options.checkpoint)
     if record.scheme is None:
         raise InputError(f"{options.checkpoint} must be a quantised run to have integers; it is at full precision")
-    found = IntegerModel.from_quantized(
+    integers = IntegerModel.from_quantized(
         model, record.scheme, {"data": dict(record.data), "options": dict(record.options)}
     )
     with alone(options.out, "export"):
-        found.save(options.out)
+        integers.save(options.out)
         integer = IntegerModel.load(options.out)
     console = Console()
     _print_gemms(console, integer)

@@ -36,7 +36,9 @@ __all__ = [
 
 _SEAL = re.compile(rb"\n# sha256 ([0-9a-f]{64})\n\Z")
 _SEAL_BYTES = 75
-_SAID = "SILIQUANT_CACHE_SAID"  # for this process and those it starts: one line is enough
+# For this process and those it starts: one line is enough, and what they find they find once.
+_SAID = "SILIQUANT_CACHE_SAID"
+_SPARE = "SILIQUANT_CACHE_SPARE"
 _OURS = re.compile(r"rows|features|liberty|sim|source|qat-kernels|mnist5k-.*|\..*")
 _HOMELESS = Path("/nonexistent/.cache/siliquant")
 
@@ -71,7 +73,7 @@ def root() -> Path:
     if isinstance(found, Path):
         return found
     say_not_kept(found)
-    return _session(os.getpid())
+    return _session()
 
 
 @lru_cache(maxsize=64)
@@ -94,9 +96,14 @@ def _ready(folder: Path) -> Path | str:
     return real
 
 
-@lru_cache(maxsize=4)
-def _session(_: int) -> Path:
-    return lasting("cache")
+def _session() -> Path:
+    """A folder of this process and those it starts, in place of the cache."""
+    spare = os.environ.get(_SPARE)
+    found = _ready(Path(spare)) if spare else None
+    if not isinstance(found, Path):
+        found = lasting("cache")
+        os.environ[_SPARE] = str(found)
+    return found
 
 
 def keep(path: Path, content: str | bytes, home: Path) -> bool:
@@ -139,7 +146,7 @@ def kept_file(path: Path, content: bytes, home: Path) -> Path:
         return path
     except OSError as error:
         say_not_kept(f"{path}: {error.strerror or error}")
-        spare = _session(os.getpid()) / path.name
+        spare = _session() / path.name
         spare.write_bytes(content)
         return spare
 
@@ -152,6 +159,8 @@ def seal(data: bytes) -> bytes:
 def unsealed_content(content: bytes) -> bytes:
     """The content of a sealed file. Raises NotTrusted where the seal is missing or of another content."""
     data = content[:-_SEAL_BYTES]
+    if b"\n# sha256 " not in content[-_SEAL_BYTES:]:
+        raise NotTrusted("it is damaged, or of an older version")
     if not _SEAL.search(content[-_SEAL_BYTES:]) or not content.endswith(seal(data)):
         raise NotTrusted("it is damaged")
     return data
