@@ -30,15 +30,11 @@ def _owner(pid: int) -> str:
     return f"{pid}-{_start_of(pid) or 0}-{_where()}"
 
 
-def is_gone(path: Path) -> bool:
-    """Whether the process in a name is gone: ended, or its number given to another one.
+def is_gone(found: re.Match[str], path: Path) -> bool:
+    """Whether the process in the name of ``path``, where OWNER was found, is gone: ended, or its number another one's.
 
     Of another machine's processes nothing is known: what they made is left over when nobody touched it for a week.
-    False for a name without an owner.
     """
-    found = OWNER.search(path.name)
-    if found is None:
-        return False
     if found["where"] not in (None, _where()):
         try:
             return path.lstat().st_mtime < time.time() - _FOREIGN_SECONDS

@@ -96,7 +96,8 @@ def sweep_beside(folder: Path) -> None:
 def _remove(place: Path, pattern: re.Pattern[str]) -> None:
     with contextlib.suppress(OSError), os.scandir(place) as entries:
         for entry in entries:
-            if not pattern.fullmatch(entry.name) or not is_gone(Path(entry.path)):
+            found = pattern.fullmatch(entry.name)
+            if found is None or not is_gone(found, Path(entry.path)):
                 continue
             with contextlib.suppress(OSError):
                 if entry.stat(follow_symlinks=False).st_uid != os.geteuid():
