@@ -17,8 +17,9 @@ from typing import Any
 
 from hwmodel.gates import Bit, Gates
 from hwmodel.registers import complement_of, take_complement
+from rtl.names import FULL_ADDER_NAME
 
-ADDER = "full_adder"
+ADDER = FULL_ADDER_NAME
 INPUTS = ("a", "b", "c")
 
 

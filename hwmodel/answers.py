@@ -15,8 +15,8 @@ from hwmodel.executors import local
 from hwmodel.measure import Measurement, Variant, known, smallest
 from hwmodel.mixture import parse_mixture, standard_mixture
 from hwmodel.requantcost import Unit, UnitAnswer, measured_unit
-from hwmodel.requantmeasure import UnitMeasurement, UnitVariant, known_unit, smallest_unit, unit_key
-from hwmodel.specimen import Bench, generator_key
+from hwmodel.requantmeasure import UnitMeasurement, UnitVariant, known_unit, smallest_unit
+from hwmodel.specimen import Bench
 from hwmodel.store import RowStore, write_packaged
 from rtl.spec import MacSpec, Precision
 from siliquant.errors import InputError
@@ -50,12 +50,13 @@ def settings(
 
 
 class Answers:
-    """The measurement of every question, made once."""
+    """The measurement of every question, made once. any_timer: as of RowStore."""
 
-    def __init__(self, bench: Bench, jobs: int) -> None:
+    def __init__(self, bench: Bench, jobs: int, *, any_timer: bool = False) -> None:
         self._bench = bench
         self._jobs = jobs
-        self._store = RowStore(report=Console(stderr=True).print)
+        report = Console(stderr=True, markup=False, highlight=False).print
+        self._store = RowStore(report=report, any_timer=any_timer)
         self._measured: dict[MacSpec, Measurement] = {}
         self._units: dict[Unit, UnitMeasurement] = {}
 
@@ -98,19 +99,17 @@ class Answers:
             self._measure(missing, unknown)
 
     def write_rows(self, folder: Path) -> list[Path]:
-        """Writes the rows behind the measurements, and which spec each came from, as the package keeps them."""
+        """Writes the rows behind the measurements as the package keeps them."""
         variants = [variant for one in self._measured.values() for variant in one.tried]
-        sources = {generator_key(variant.spec): variant.row.verilog_sha256 for variant in variants}
         rows = [row for one in variants for row in (one.row, *one.powered.values())]
         units = [variant for unit in self._units.values() for variant in unit.tried]
-        sources |= {unit_key(variant.spec): variant.row.verilog_sha256 for variant in units}
         rows += [row for one in units for row in (one.row, one.powered)]
-        return write_packaged(rows, sources, folder)
+        return write_packaged(rows, folder)
 
     def _measure(self, missing: Mapping[MacSpec, tuple[Precision, ...]], units: Sequence[Unit]) -> None:
         columns = (
             TextColumn("synthesising"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-            TextColumn("{task.fields[last]}"),
+            TextColumn("{task.fields[last]}", markup=False),
         )  # fmt: skip
         count = len(missing) + len(units)
         bench = replace(self._bench, jobs=max(1, self._jobs // count))

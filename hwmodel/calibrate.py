@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hwmodel.options import add_effort, add_library_file
+from hwmodel.options import add_effort, add_library_file, say_no_power
 from siliquant.cli import Parser, called, run
 from siliquant.errors import InputError
 from siliquant.options import add_jobs, add_out_folder, check_writable, read_jobs
@@ -71,8 +71,15 @@ def _calibrate(options: Namespace, runner: Runner | None, designs: Sequence[Swee
     from hwmodel.store import RowStore
     from hwmodel.sweep import sweep_cores, sweep_designs
 
-    choice = LibraryChoice(options.library, _absolute(options.liberty), _absolute(options.pdk_dir))
-    bench = Bench(choice.find(), effort=options.effort)
+    liberty, pdk_dir = _absolute(options.liberty), _absolute(options.pdk_dir)
+    choice = LibraryChoice(options.library, liberty, pdk_dir, options.accept_library)
+    library = choice.find()
+    say_no_power(library)
+    if library.no_power(library.flip_flops):
+        raise InputError(
+            f"a calibration needs power, and there is {library.no_power(library.flip_flops)}", file=library.path
+        )
+    bench = Bench(library, effort=options.effort)
     store = RowStore(report=_say)
     wanted = (*sweep_designs(), *sweep_cores()) if designs is None else tuple(designs)
     known = {design: known_points(design, bench, store) for design in wanted}
@@ -147,16 +154,15 @@ def measure(
 
     from hwmodel.points import Unit, WorkerDiffers, known_points, measure_unit, signature
     from hwmodel.row import SynthesisRow
-    from hwmodel.specimen import generator_key
 
     units = [Unit(design, choice, bench.effort, signature(bench.library, design)) for design in designs]
     columns = (
-        TextColumn(f"calibrating {bench.library.name}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-        TextColumn("{task.fields[last]}"),
+        TextColumn("calibrating {task.description}", markup=False), BarColumn(), MofNCompleteColumn(),
+        TimeElapsedColumn(), TextColumn("{task.fields[last]}", markup=False),
     )  # fmt: skip
     failures = {}
     with Progress(*columns, console=Console(stderr=True)) as progress, closing(runner(measure_unit, units)) as outcomes:
-        task = progress.add_task("", total=len(units), last="")
+        task = progress.add_task(bench.library.name, total=len(units), last="")
         for outcome in outcomes:
             design, error = outcome.item.design, outcome.error
             if isinstance(error, WorkerDiffers):
@@ -165,7 +171,7 @@ def measure(
             for row in rows:
                 if store.get(row.key) != row:
                     store.put(row)
-                store.remember_verilog(generator_key(design.spec), row.verilog_sha256)
+                store.remember_verilog(design.spec, row.verilog_sha256)
             if error is None and known_points(design, bench, store) is None:
                 error = ValueError("the rows that came back are not those that were asked for")
             if error is None:

@@ -19,7 +19,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from siliquant.errors import InputError
+from siliquant.errors import InputError, short
+from siliquant.reading import MOST_LEVELS
+
+MOST_WORDS = 256
+"""Operands, operators and brackets of the longest expression that is read: its tree may be as deep, and Python's stack
+has an end."""
 
 Evaluator = Callable[[Sequence[int]], int]
 """Reads a list of waveforms and returns one; see Expression.bind."""
@@ -27,7 +32,7 @@ Evaluator = Callable[[Sequence[int]], int]
 ZERO_NET = 0
 ONE_NET = 1
 
-_TOKEN = re.compile(r"\s*(?:([A-Za-z_][\w.\[\]$]*)|([01])|([!'&*|+^()]))")
+_TOKEN = re.compile(r"\s*(?:([A-Za-z_][\w.\[\]$]*)|([01])|([!'&*|+^()]))", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +160,11 @@ class Xor(_Pair):
 
 
 def parse_function(text: str) -> Expression:
-    """Read a Liberty expression.  ValueError, quoting the text, when it is not one."""
+    """Read a Liberty expression.
+
+    InputError, quoting the text, when it is not one, is nested more than MOST_LEVELS deep, or has more than
+    MOST_WORDS operands and operators.
+    """
     return _Parser(text).parse()
 
 
@@ -166,6 +175,11 @@ class _Parser:
         self._text = text
         self._tokens = self._split(text)
         self._next = 0
+        self._levels = 0
+        if len(self._tokens) > MOST_WORDS:
+            raise InputError(
+                f"the Liberty expression {short(text)} must have at most {MOST_WORDS} operands and operators"
+            )
 
     def parse(self) -> Expression:
         if not self._tokens:
@@ -182,7 +196,7 @@ class _Parser:
             match = _TOKEN.match(text, offset)
             if match is None:
                 found = text[offset:].lstrip()[0]
-                raise InputError(f"the Liberty expression {text!r} must not contain {found!r}")
+                raise InputError(f"the Liberty expression {short(text)} must not contain {found!r}")
             tokens.append(match[match.lastindex or 0])
             offset = match.end()
         return tokens
@@ -192,7 +206,9 @@ class _Parser:
 
     def _unexpected(self) -> ValueError:
         found = repr(self._peek()) if self._peek() else "the end"
-        return InputError(f"the Liberty expression {self._text!r} must be a Boolean expression; {found} is misplaced")
+        return InputError(
+            f"the Liberty expression {short(self._text)} must be a Boolean expression; {found} is misplaced"
+        )
 
     def _or(self) -> Expression:
         left = self._and()
@@ -219,6 +235,17 @@ class _Parser:
         return left
 
     def _inversion(self) -> Expression:
+        self._levels += 1
+        if self._levels > MOST_LEVELS:
+            raise InputError(
+                f"the Liberty expression {short(self._text)} must be nested at most {MOST_LEVELS} levels deep"
+            )
+        try:
+            return self._operand()
+        finally:
+            self._levels -= 1
+
+    def _operand(self) -> Expression:
         token = self._peek()
         if token == "!":
             self._next += 1

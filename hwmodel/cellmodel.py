@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hwmodel.cellfunction import Expression, parse_function
-from hwmodel.liberty import Group
-from siliquant.errors import InputError
+from hwmodel.liberty import Group, named_pins
+from siliquant.errors import InputError, short
 
+_UNIT_NUMBER = re.compile(r"[0-9]{1,9}(?:\.[0-9]{0,30})?|\.[0-9]{1,30}")
 _FARAD_PREFIX_PF = {"ff": 1e-3, "pf": 1.0}
 _NOT_SIMULATED = ("latch", "latch_bank", "ff_bank", "statetable")
 
@@ -54,7 +56,7 @@ class LibraryCells:
 
     def __init__(self, library: Group) -> None:
         if library.kind != "library":
-            raise InputError(f"library must be a Liberty library group, not a {library.kind} group")
+            raise library.fail("must be a library group")
         self.library = library
         self.capacitance_unit_pf = capacitance_unit_pf(library)
         self._groups = {group.name: group for group in library.group_iter("cell")}
@@ -79,33 +81,45 @@ class LibraryCells:
 def capacitance_unit_pf(library: Group) -> float:
     """The library's capacitive_load_unit in pF, which also is its energy unit in pJ at 1 V units.
 
-    ValueError when it is not a number and ff or pf.
+    InputError when it is not a number above 0 and ff or pf.
     """
     values = library.attributes.get("capacitive_load_unit", [()])[-1]
-    if len(values) == 2 and values[1].lower() in _FARAD_PREFIX_PF:
-        return float(values[0]) * _FARAD_PREFIX_PF[values[1].lower()]
-    raise InputError(f"capacitive_load_unit of {library.name} must be a number and ff or pf, not {values!r}")
+    if len(values) == 2 and values[1].lower() in _FARAD_PREFIX_PF and _UNIT_NUMBER.fullmatch(values[0]):
+        number = float(values[0])
+        if number > 0:
+            return number * _FARAD_PREFIX_PF[values[1].lower()]
+    raise library.fail(f"must have a number and ff or pf for capacitive_load_unit, not {short(values)}")
 
 
 def _read_cell(group: Group, unit_pf: float, default_pf: float) -> CellModel:
     for kind in _NOT_SIMULATED:
         if any(True for _ in group.group_iter(kind)):
-            raise InputError(f"cell {group.name} must be combinational or a flip-flop, but it has a {kind} group")
+            raise group.fail(f"must be combinational or a flip-flop, but it has a {kind} group")
     capacitance_pf: dict[str, float] = {}
     outputs: dict[str, Expression] = {}
-    for pin in group.group_iter("pin"):
+    for name, pin in named_pins(group):
         direction = pin.text("direction")
         if direction == "input":
-            capacitance_pf[pin.name] = pin.number("capacitance", default_pf / unit_pf) * unit_pf
+            capacitance_pf[name] = pin.number("capacitance", default_pf / unit_pf) * unit_pf
+            if capacitance_pf[name] < 0:
+                raise pin.fail(f"of cell {group.name} must have a capacitance of at least 0")
         elif direction == "output":
             if "three_state" in pin.attributes or not pin.text("function"):
-                raise InputError(f"output {pin.name} of cell {group.name} must have a two-state function")
-            outputs[pin.name] = parse_function(pin.text("function"))
+                raise pin.fail(f"of cell {group.name} must have a two-state function")
+            outputs[name] = _expression(pin, "function", f"of cell {group.name}")
         else:
-            raise InputError(f"pin {pin.name} of cell {group.name} must be an input or output, not {direction!r}")
+            raise pin.fail(f"of cell {group.name} must be an input or output, not {short(direction)}")
     model = CellModel(group.name, group.number("area", 0.0), capacitance_pf, outputs, _read_flip_flop(group))
-    _check_names(model)
+    _check_names(model, group)
     return model
+
+
+def _expression(group: Group, attribute: str, of: str) -> Expression:
+    """A Boolean expression in a group, whose errors say where it stands."""
+    try:
+        return parse_function(group.text(attribute))
+    except InputError as error:
+        raise group.fail(f"{of}, {attribute}: {error.sentence}") from None
 
 
 def _read_flip_flop(group: Group) -> FlipFlop | None:
@@ -113,20 +127,19 @@ def _read_flip_flop(group: Group) -> FlipFlop | None:
     if not states:
         return None
     if len(states) > 1 or len(states[0].args) != 2:
-        raise InputError(f"cell {group.name} must have one ff group with two names")
-    state = states[0]
-    clear, preset = state.text("clear"), state.text("preset")
+        raise group.fail("must have one ff group with two names")
+    state, of = states[0], f"of cell {group.name}"
     return FlipFlop(
         state=state.args[0],
         inverse=state.args[1],
-        next_state=parse_function(state.text("next_state")),
-        clocked_on=parse_function(state.text("clocked_on")),
-        clear=parse_function(clear) if clear else None,
-        preset=parse_function(preset) if preset else None,
+        next_state=_expression(state, "next_state", of),
+        clocked_on=_expression(state, "clocked_on", of),
+        clear=_expression(state, "clear", of) if state.text("clear") else None,
+        preset=_expression(state, "preset", of) if state.text("preset") else None,
     )
 
 
-def _check_names(model: CellModel) -> None:
+def _check_names(model: CellModel, group: Group) -> None:
     known = frozenset(model.capacitance_pf)
     expressions = list(model.outputs.values())
     flop = model.flip_flop
@@ -135,4 +148,4 @@ def _check_names(model: CellModel) -> None:
         expressions += [e for e in (flop.next_state, flop.clocked_on, flop.clear, flop.preset) if e is not None]
     unknown = sorted(frozenset().union(*(expression.names for expression in expressions)) - known)
     if unknown:
-        raise InputError(f"the functions of cell {model.name} must use its pins only, but one uses {unknown[0]}")
+        raise group.fail(f"must use its own pins in its functions, but one uses {short(unknown[0])}")

@@ -2,17 +2,22 @@
 
 Only cells a synchronous standard-cell flow can place are listed: combinational ones, and flip-flops.
 Latches, clock gates, scan flip-flops, tri-state drivers, fillers and pads are left out.
+
+Names of those cells go into Verilog, BLIF, SDF and Tcl, whose tools do not agree on how to write a name that is no
+plain one. So a cell that would be used has a name of letters, digits and ``_.:+$-``, its pins of letters, digits and
+``_.$[]``, all with a letter or ``_`` in front, and its states have identifiers; whatever else is refused.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from hwmodel.cellfunction import parse_function
-from hwmodel.liberty import Group
-from siliquant.errors import InputError
+from hwmodel.liberty import Group, named_pins
+from siliquant.errors import InputError, short
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,11 @@ class Cell:
     state: tuple[str, ...] = ()  # of a flip-flop: its clock, next state, clear, preset expressions
     q: str = ""
     qn: str = ""
+
+    @property
+    def clock_pins(self) -> frozenset[str]:
+        """The pins of a flip-flop's clock expression."""
+        return parse_function(self.state[0]).names if self.state else frozenset()
 
     @property
     def output_pins(self) -> tuple[str, ...]:
@@ -67,17 +77,47 @@ class HalfAdderCell:
 
 
 def usable_cells(library: Group, excluded: Iterable[str] = ()) -> Iterator[tuple[Cell, Group]]:
-    """The library's usable cells with their groups, in file order, without those matching a pattern."""
+    """The library's usable cells with their groups, in file order, without those matching a pattern.
+
+    Raises InputError, naming file and line, for a usable cell that is there twice, or is called as no tool takes it.
+    """
     patterns = tuple(excluded)
+    seen: dict[str, Group] = {}
     for group in library.group_iter("cell"):
         if any(fnmatchcase(group.name, pattern) for pattern in patterns):
             continue
         cell = _describe(group)
         if cell is not None:
+            _check_names(cell, group)
+            if cell.name in seen:
+                raise group.fail(f"must be there once, and is in line {seen[cell.name].line} too")
+            seen[cell.name] = group
             yield cell, group
 
 
 _STORAGE = ("latch", "latch_bank", "ff_bank", "statetable", "test_cell", "bus", "bundle", "memory")
+_MOST_NAME = 128
+_CELL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:+$-]{0,127}", re.ASCII)
+_PIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.$\[\]]{0,127}", re.ASCII)
+_STATE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_$]{0,127}", re.ASCII)
+
+
+def _check_names(cell: Cell, group: Group) -> None:
+    """Raises InputError where the cell, a pin or a state has a name that no tool takes, or one that another has."""
+    if len(group.args) != 1 or not _CELL_NAME.fullmatch(cell.name):
+        raise group.fail(f"must have a name of letters, digits and _.:+$-, a letter first, at most {_MOST_NAME}")
+    taken: set[str] = set()
+    states = [(name, storage, _STATE_NAME) for storage in group.group_iter("ff") for name in storage.args]
+    for name, inner, allowed in (*((name, pin, _PIN_NAME) for name, pin in named_pins(group)), *states):
+        if not allowed.fullmatch(name):
+            letters = "_.$[]" if allowed is _PIN_NAME else "_$"
+            raise inner.fail(
+                f"of cell {cell.name} must have a name of letters, digits and {letters}, a letter first, "
+                f"at most {_MOST_NAME}" + (f", not {short(name)}" if inner.kind == "ff" else "")
+            )
+        if name in taken:
+            raise inner.fail(f"of cell {cell.name} must have names of its own, and {name} is there already")
+        taken.add(name)
 
 
 def _describe(group: Group) -> Cell | None:
@@ -85,34 +125,39 @@ def _describe(group: Group) -> Cell | None:
         return None
     if any(inner.kind in _STORAGE for inner in group.groups):
         return None
-    pins = [pin for pin in group.group_iter("pin") if pin.text("direction") in ("input", "output")]
-    if any("three_state" in pin.attributes or pin.flag("is_pad") for pin in pins):
+    pins = named_pins(group)
+    if any(pin.text("direction") not in ("input", "output") for _, pin in pins):
         return None
-    inputs = [pin for pin in pins if pin.text("direction") == "input"]
-    outputs = [pin for pin in pins if pin.text("direction") == "output"]
-    if not outputs or any("function" not in pin.attributes for pin in outputs):
+    if any("three_state" in pin.attributes or pin.flag("is_pad") for _, pin in pins):
         return None
-    names = tuple(sorted(pin.name for pin in inputs))
+    inputs = [(name, pin) for name, pin in pins if pin.text("direction") == "input"]
+    outputs = [(name, pin) for name, pin in pins if pin.text("direction") == "output"]
+    if not outputs or any("function" not in pin.attributes for _, pin in outputs):
+        return None
+    names = tuple(sorted(name for name, _ in inputs))
     area = group.number("area", 0.0)
-    load = inputs[0].number("capacitance", 0.0) if inputs else 0.0
+    load = inputs[0][1].number("capacitance", 0.0) if inputs else 0.0
     storage = list(group.group_iter("ff"))
     try:
         if not storage:
-            tables = tuple(sorted((pin.name, truth_table(pin.text("function"), names)) for pin in outputs))
+            tables = tuple(sorted((name, truth_table(pin.text("function"), names)) for name, pin in outputs))
             return Cell(group.name, area, names, load, tables)
-        if len(storage) != 1 or len(storage[0].args) != 2 or any("signal_type" in pin.attributes for pin in pins):
+        if len(storage) != 1 or len(storage[0].args) != 2 or any("signal_type" in pin.attributes for _, pin in pins):
             return None
         q = qn = ""
-        for pin in outputs:
+        for name, pin in outputs:
             table = truth_table(pin.text("function"), storage[0].args)
             # over (IQ, IQN) with IQN = !IQ: rows 1 and 2 are the reachable ones
             stores, inverts = (table >> 1 & 1, table >> 2 & 1) == (1, 0), (table >> 1 & 1, table >> 2 & 1) == (0, 1)
-            q, qn = (pin.name if stores else q), (pin.name if inverts else qn)
+            q, qn = (name if stores else q), (name if inverts else qn)
             if not stores and not inverts:
                 return None
-    except ValueError:
+        state = tuple(storage[0].text(key) for key in ("clocked_on", "next_state", "clear", "preset"))
+        known = {*names, *storage[0].args}
+        if not all(parse_function(text).names <= known for text in (*state[:2], *filter(None, state[2:]))):
+            return None
+    except InputError:
         return None
-    state = tuple(storage[0].text(key) for key in ("clocked_on", "next_state", "clear", "preset"))
     return Cell(group.name, area, names, load, (), state, q, qn)
 
 
@@ -130,7 +175,7 @@ def truth_table(function: str, inputs: Sequence[str]) -> int:
         raise InputError(f"a truth table is made for at most 12 inputs, not {len(inputs)}")
     expression = parse_function(function)
     if not expression.names <= set(inputs):
-        raise InputError(f"the function {function!r} must read only {', '.join(inputs)}")
+        raise InputError(f"the function {short(function)} must read only {', '.join(inputs)}")
     columns = {name: input_column(index, len(inputs)) for index, name in enumerate(inputs)}
     return expression.evaluate(columns, (1 << (1 << len(inputs))) - 1)
 

@@ -5,6 +5,9 @@
       specify (posedge A => (Z : A)) = 0; (negedge A => (Z : A)) = 0; ... endspecify
     endmodule
 
+:func:`numbered` gives a cell, its pins and its states numbers for names, so that none of a library's reaches a
+simulator.
+
 An unconditional specify path for each input that can change an output: one, or two where the output
 can follow the input as well as oppose it, since the two may take very different times (sum outputs of
 full adders) and Icarus Verilog 11 takes no conditional delays from SDF.  Registers start at 0, as in
@@ -13,18 +16,17 @@ hwmodel.activity.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 from hwmodel.cellfunction import And, Constant, Expression, Not, Or, Variable, Xor
 from hwmodel.cellmodel import CellModel, FlipFlop
 from siliquant.errors import InputTypeError
+from siliquant.quoting import verilog_name
 
-__all__ = ["TIMESCALE", "cell_verilog", "delay_pairs", "senses", "verilog_expression"]
+__all__ = ["TIMESCALE", "cell_verilog", "delay_pairs", "numbered", "senses", "verilog_expression"]
 
 TIMESCALE = "`timescale 1ns/1fs\n"
-
-_IDENTIFIER = re.compile(r"[A-Za-z_][\w$]*")
 
 
 def delay_pairs(model: CellModel) -> dict[tuple[str, str], bool]:
@@ -60,21 +62,62 @@ def senses(function: Expression, pin: str, others: Mapping[str, int]) -> tuple[i
 
 def cell_verilog(model: CellModel) -> str:
     """The module of one cell: a gate, or a flip-flop whose clear and preset act at any time."""
-    ports = ", ".join(_name(pin) for pin in (*model.inputs, *model.outputs))
-    lines = [f"module {_name(model.name)} ({ports});"]
-    lines += [f"  input {_name(pin)};" for pin in model.inputs]
-    lines += [f"  output {_name(pin)};" for pin in model.outputs]
+    ports = ", ".join(verilog_name(pin) for pin in (*model.inputs, *model.outputs))
+    lines = [f"module {verilog_name(model.name)} ({ports});"]
+    lines += [f"  input {verilog_name(pin)};" for pin in model.inputs]
+    lines += [f"  output {verilog_name(pin)};" for pin in model.outputs]
     if model.flip_flop is not None:
         lines += _register(model.flip_flop)
-    lines += [f"  assign {_name(pin)} = {verilog_expression(function)};" for pin, function in model.outputs.items()]
+    lines += [
+        f"  assign {verilog_name(pin)} = {verilog_expression(function)};" for pin, function in model.outputs.items()
+    ]
     lines.append("  specify")
     for (source, output), binate in delay_pairs(model).items():
-        pin, to = _name(source), _name(output)
+        pin, to = verilog_name(source), verilog_name(output)
         if binate:
             lines += [f"    ({edge} {pin} => ({to} : {pin})) = 0;" for edge in ("posedge", "negedge")]
         else:
             lines.append(f"    ({pin} => {to}) = 0;")
     return "\n".join([*lines, "  endspecify", "endmodule\n"])
+
+
+def numbered(model: CellModel, number: int) -> tuple[CellModel, Mapping[str, str]]:
+    """The same cell named ``cell<number>`` with inputs i0, i1, ..., outputs o0, ..., states s0 and s1; and by what name
+    each pin and state goes there.
+    """
+    names = {pin: f"i{index}" for index, pin in enumerate(model.inputs)}
+    names |= {pin: f"o{index}" for index, pin in enumerate(model.outputs)}
+    flop = model.flip_flop
+    if flop is not None:
+        names |= {flop.state: "s0", flop.inverse: "s1"}
+        flop = FlipFlop(
+            state="s0",
+            inverse="s1",
+            next_state=_renamed(flop.next_state, names),
+            clocked_on=_renamed(flop.clocked_on, names),
+            clear=flop.clear and _renamed(flop.clear, names),
+            preset=flop.preset and _renamed(flop.preset, names),
+        )
+    renamed = replace(
+        model,
+        name=f"cell{number}",
+        capacitance_pf={names[pin]: value for pin, value in model.capacitance_pf.items()},
+        outputs={names[pin]: _renamed(function, names) for pin, function in model.outputs.items()},
+        flip_flop=flop,
+    )
+    return renamed, names
+
+
+def _renamed(function: Expression, names: Mapping[str, str]) -> Expression:
+    match function:
+        case Variable():
+            return Variable(names[function.name])
+        case Not():
+            return Not(_renamed(function.operand, names))
+        case And() | Or() | Xor():
+            return type(function)(_renamed(function.left, names), _renamed(function.right, names))
+        case _:
+            return function
 
 
 def verilog_expression(function: Expression) -> str:
@@ -83,7 +126,7 @@ def verilog_expression(function: Expression) -> str:
         case Constant():
             return f"1'b{int(function.value)}"
         case Variable():
-            return _name(function.name)
+            return verilog_name(function.name)
         case Not():
             return f"(~{verilog_expression(function.operand)})"
         case And() | Or() | Xor():
@@ -97,7 +140,7 @@ def verilog_expression(function: Expression) -> str:
 
 def _register(flop: FlipFlop) -> list[str]:
     """``_stored`` changes at the clock and at the start of a clear or preset; clear wins, as in hwmodel.gatelevel."""
-    state, inverse = _name(flop.state), _name(flop.inverse)
+    state, inverse = verilog_name(flop.state), verilog_name(flop.inverse)
     lines = ["  reg _stored = 1'b0;", f"  wire _clock = {verilog_expression(flop.clocked_on)};"]
     forced = [(name, function) for name, function in (("_clear", flop.clear), ("_preset", flop.preset)) if function]
     lines += [f"  wire {name} = {verilog_expression(function)};" for name, function in forced]
@@ -108,7 +151,3 @@ def _register(flop: FlipFlop) -> list[str]:
     steps = [f"if ({name}) _stored <= 1'b{int(name == '_preset')}; else " for name, _ in forced]
     lines.append(f"  always @({events}) {''.join(steps)}_stored <= {verilog_expression(flop.next_state)};")
     return lines
-
-
-def _name(name: str) -> str:
-    return name if _IDENTIFIER.fullmatch(name) else f"\\{name} "

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hwmodel.options import add_clock, add_effort, add_fresh, add_library_file, add_network
+from hwmodel.options import add_clock, add_effort, add_fresh, add_library_file, add_network, library_of, naming
 from siliquant.cli import Parser, run
 from siliquant.errors import InputError
 from siliquant.numbers import integer, number, numbers, read_clock_mhz
@@ -177,34 +177,30 @@ def _model(options: Namespace) -> LibraryModel | None:
         return load_model(options.library)
     if options.check:
         known = ", ".join(known_models())
+        if options.liberty is None and options.library in known_models():
+            raise InputError(
+                f"check compares with the cost model of {options.library} and its full adder: leave out full_adder"
+            )
         raise InputError(f"check needs a library with a cost model ({known}), not {options.liberty or options.library}")
     print(f"{options.liberty or options.library} has no cost model: measuring", file=sys.stderr)
     return None
 
 
 def _bench(options: Namespace, clock_mhz: float) -> Bench:
-    from hwmodel.library import find_library
     from hwmodel.specimen import Bench
 
-    library = find_library(
-        options.library, liberty=options.liberty, pdk_dir=options.pdk_dir, full_adder=options.full_adder
-    )
-    return Bench(library, clock_mhz, options.effort, options.fresh)
+    return Bench(library_of(options), clock_mhz, options.effort, options.fresh)
 
 
 def _measure(
     options: Namespace, clock_mhz: float, jobs: int, questions: Sequence[Question], asked: Sequence[Unit]
 ) -> Answers:
     from hwmodel.answers import Answers
-    from hwmodel.mapping import SynthesisError
-    from hwmodel.sta import TimingError
 
     bench = _bench(options, clock_mhz)
     answers = Answers(bench, jobs)
-    try:
+    with naming(bench.library):
         answers.prepare(questions, asked)
-    except (SynthesisError, TimingError) as error:
-        raise InputError(f"{bench.library.path}: {error}") from error
     return answers
 
 
@@ -215,7 +211,7 @@ def _measured_or_estimated(
     from hwmodel.answers import Answers
 
     try:
-        known = Answers(_bench(options, clock_mhz), 1)
+        known = Answers(_bench(options, clock_mhz), 1, any_timer=True)
     except FileNotFoundError:
         return estimate  # a library that is not on this machine
     found = known.known_units(asked)

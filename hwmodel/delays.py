@@ -20,6 +20,7 @@ from hwmodel.netlist import Instance, Netlist
 from hwmodel.sdf import CellPaths, Entry, PathDelay, read_sdf
 from hwmodel.sta import OpenSta, TimingError
 from siliquant.errors import InputError
+from siliquant.quoting import tcl_word
 from siliquant.scratch import scratch
 
 __all__ = ["SHORTEST_NS", "NetlistDelays", "Pair", "netlist_delays", "path_delays"]
@@ -222,7 +223,7 @@ def _ask_senses(
         wanted = [pair for pair in binate if sum(e.condition is None for e in entries.get(pair, ())) > 1]
         if not wanted:
             continue
-        for line in opensta.ask(_SENSES % instance.name).splitlines():
+        for line in opensta.ask(_SENSES % tcl_word(instance.name)).splitlines():
             source, output, sense = line.replace("\\", "").removeprefix("@sense ").split(" ")
             pair = source.rpartition("/")[2], output.rpartition("/")[2]
             if pair in wanted:
@@ -234,6 +235,6 @@ def _ask_senses(
 
 
 _SENSES = (
-    "foreach edge [join [get_timing_edges -of_objects [get_cells {%s}]]] "
+    "foreach edge [join [get_timing_edges -of_objects [get_cells %s]]] "
     '{puts "@sense [get_full_name [$edge from_pin]] [get_full_name [$edge to_pin]] [$edge sense]"}'
 )

@@ -4,8 +4,10 @@
     package      hwmodel/data/features.json                         designs of the comparison
                  hwmodel/data/calibration/features.json             designs of the calibration
 
-The key is a hash of the design and of the code that decides the numbers, so what is kept is never stale; a file that is
-damaged counts as missing. Two processes may write the same file: what one of them lost is found again.
+In the user's layer the key is a hash of the design and of the code that decides the numbers, so what is kept is never
+stale; a file that is damaged counts as missing. Two processes may write the same file: what one of them lost is found
+again. In the package entries are kept by design; each file carries a stamp, the hash of the code for which it was
+verified, and is used where that is the code's (``python -m docs_tools.packaged`` verifies and writes it).
 """
 
 from __future__ import annotations
@@ -23,9 +25,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from hwmodel.keys import design_name, generator_files, own_of
 from hwmodel.paths import ALONE, Periods, Reach, Step, periods
 from hwmodel.stimulus import StreamPlan
-from hwmodel.structure import Part, Share, structure_of
+from hwmodel.structure import PARTS, SHARES, Part, Share, structure_of
 from hwmodel.switching import switching_of
 from rtl.spec import MacSpec
 from siliquant import cache
@@ -33,24 +36,31 @@ from siliquant.files import write_atomically
 from siliquant.source import code_sha256
 
 __all__ = [
+    "PACKAGED_FEATURES",
     "PARTS",
     "SHARES",
+    "Delays",
     "Transitions",
     "Vector",
     "are_kept",
+    "counted",
     "counts_of",
+    "features_stamp",
     "package_features",
+    "periods_name",
     "periods_of",
     "shared_counts_of",
     "shared_transitions_of",
+    "transitions_name",
     "transitions_of",
+    "write_features",
 ]
 
 Vector = npt.NDArray[np.float64]
-PARTS = tuple(Part)
-"""The order of the entries of vectors by part."""
-SHARES = tuple(Share)
-"""The order of rows by share."""
+
+
+Delays = tuple[Mapping[Step, float], Mapping[Step, float], Reach]
+"""Nanoseconds a step where adders ripple, and where they look ahead; what the operands' registers drive."""
 
 
 class Transitions(NamedTuple):
@@ -62,7 +72,7 @@ class Transitions(NamedTuple):
 
 
 _DATA = Path(__file__).resolve().parent / "data"
-_PACKAGED = (_DATA / "features.json", _DATA / "calibration" / "features.json")
+PACKAGED_FEATURES = (_DATA / "features.json", _DATA / "calibration" / "features.json")
 _CODE = (
     "fanout.py",
     "features.py",
@@ -99,11 +109,9 @@ def transitions_of(spec: MacSpec, plan: StreamPlan) -> Transitions:
 @lru_cache(maxsize=65536)
 def shared_transitions_of(spec: MacSpec, plan: StreamPlan) -> Transitions:
     """The same by what the parts depend on: [shares, parts] each."""
-    name = f"transitions, {plan}"
+    name = transitions_name(plan)
     if name not in _entry(spec):
-        found = switching_of(spec, plan)
-        every = (found.settled_by_share, found.glitches_by_share, found.pulses_by_share)
-        _add(spec, name, [_by_share(each) for each in every])
+        _add(spec, name, _moved(spec, plan))
     return Transitions(*map(_unpacked, _entry(spec)[name]))
 
 
@@ -113,24 +121,57 @@ def periods_of(
     """Longest paths of a design whose operands come from registers of that reach: by ``relaxed_ns`` where adders
     ripple, and by ``fastest_ns`` where they look ahead.
     """
-    delays = [*([table[step] for step in Step] for table in (relaxed_ns, fastest_ns)), astuple(reach)]
-    name = f"periods, {hashlib.sha256(json.dumps(delays).encode()).hexdigest()[:16]}"
+    name = periods_name(relaxed_ns, fastest_ns, reach)
     if name not in _entry(spec):
-        _add(spec, name, [_rounded(value) for value in astuple(periods(spec, relaxed_ns, fastest_ns, reach))])
+        _add(spec, name, _paths(spec, relaxed_ns, fastest_ns, reach))
     return Periods(*map(float, _entry(spec)[name]))
 
 
 def are_kept(spec: MacSpec, plans: Iterable[StreamPlan]) -> bool:
     """Whether counts and the transitions under some streams are kept, so that they are found at once."""
     entry = _entry(spec)
-    return "counts" in entry and all(f"transitions, {plan}" in entry for plan in plans)
+    return "counts" in entry and all(transitions_name(plan) in entry for plan in plans)
+
+
+def counted(spec: MacSpec, plans: Iterable[StreamPlan], delays: Iterable[Delays]) -> dict[str, Any]:
+    """An entry found anew, whatever is kept: counts, the transitions of some streams, the periods by some delays."""
+    entry: dict[str, Any] = {"counts": _by_share(structure_of(spec).by_share)}
+    entry |= {transitions_name(plan): _moved(spec, plan) for plan in plans}
+    return entry | {periods_name(*each): _paths(spec, *each) for each in delays}
 
 
 def package_features(specs: Iterable[MacSpec], path: Path) -> None:
     """Writes what is kept of some designs, as the package has it."""
-    found = {_key(spec): _entry(spec) for spec in specs}
-    lines = [f"{json.dumps(key)}: {json.dumps(found[key], sort_keys=True)}" for key in sorted(found)]
-    write_atomically(path, "{\n" + ",\n".join(lines) + "\n}\n")
+    write_features({name: _entry(spec) for spec in specs if (name := design_name(spec)) is not None}, path)
+
+
+def write_features(designs: Mapping[str, Mapping[str, Any]], path: Path) -> None:
+    """Writes entries, by design, that the code that there is now gives, as the package has them."""
+    lines = [f"{json.dumps(name)}: {json.dumps(designs[name], sort_keys=True)}" for name in sorted(designs)]
+    text = ",\n".join(lines)
+    write_atomically(path, f'{{\n"stamp": {json.dumps(features_stamp())},\n"designs": {{\n{text}\n}}\n}}\n')
+
+
+def transitions_name(plan: StreamPlan) -> str:
+    """What the transitions under a stream are called in an entry."""
+    return f"transitions, {plan}"
+
+
+def periods_name(relaxed_ns: Mapping[Step, float], fastest_ns: Mapping[Step, float], reach: Reach = ALONE) -> str:
+    """What the periods by some delays are called in an entry."""
+    delays = [*([table[step] for step in Step] for table in (relaxed_ns, fastest_ns)), astuple(reach)]
+    return f"periods, {hashlib.sha256(json.dumps(delays).encode()).hexdigest()[:16]}"
+
+
+def _moved(spec: MacSpec, plan: StreamPlan) -> list[dict[str, list[float]]]:
+    found = switching_of(spec, plan)
+    return [_by_share(each) for each in (found.settled_by_share, found.glitches_by_share, found.pulses_by_share)]
+
+
+def _paths(
+    spec: MacSpec, relaxed_ns: Mapping[Step, float], fastest_ns: Mapping[Step, float], reach: Reach
+) -> list[float]:
+    return [_rounded(value) for value in astuple(periods(spec, relaxed_ns, fastest_ns, reach))]
 
 
 @lru_cache(maxsize=65536)
@@ -139,7 +180,7 @@ def _entry(spec: MacSpec) -> dict[str, Any]:
     key = _key(spec)
     content = cache.kept(_path(key), cache.root())
     kept = {} if content is None else json.loads(content)
-    return {**_packaged().get(key, {}), **(kept if isinstance(kept, dict) else {})}
+    return {**_packaged().get(design_name(spec) or "", {}), **(kept if isinstance(kept, dict) else {})}
 
 
 def _add(spec: MacSpec, name: str, value: Any) -> None:
@@ -155,25 +196,26 @@ def _path(key: str) -> Path:
 @lru_cache(maxsize=1)
 def _packaged() -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
-    for path in _PACKAGED:
-        with contextlib.suppress(OSError, ValueError):
-            for key, entry in json.loads(path.read_text()).items():
-                found[key] = {**found.get(key, {}), **entry}
+    for path in PACKAGED_FEATURES:
+        with contextlib.suppress(OSError, ValueError, TypeError, KeyError, AttributeError):
+            kept = json.loads(path.read_text())
+            if kept["stamp"] == features_stamp():
+                for name, entry in kept["designs"].items():
+                    found[name] = {**found.get(name, {}), **entry}
     return found
 
 
 @lru_cache(maxsize=65536)
 def _key(spec: MacSpec) -> str:
-    question = [spec.design, spec.parameters, _code_sha256()]
+    question = [spec.design, spec.parameters, features_stamp(), *own_of(spec)]
     return hashlib.sha256(json.dumps(question, sort_keys=True, default=int).encode()).hexdigest()
 
 
 @lru_cache(maxsize=1)
-def _code_sha256() -> str:
-    rtl, here = resources.files("rtl"), resources.files("hwmodel")
-    files = [file for place in (rtl, rtl.joinpath("mac")) for file in place.iterdir()]
-    files = [file for file in files if file.name not in ("gen.py", "options.py")]  # they ask for designs
-    return code_sha256([*files, *(here.joinpath(name) for name in _CODE)])
+def features_stamp() -> str:
+    """A hash over the code that decides what entries hold."""
+    here = resources.files("hwmodel")
+    return code_sha256([*generator_files("", "mac"), *(here.joinpath(name) for name in _CODE)])
 
 
 def _by_share(found: Mapping[Share, Mapping[Part, float]]) -> dict[str, list[float]]:

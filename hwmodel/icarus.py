@@ -1,8 +1,10 @@
 """A mapped netlist with delays in Icarus Verilog: how often every driven net changes, cycle by cycle.
 
-The bench is written from the netlist's numbers, so that no name has to survive another tool: instance i
-is u<i>, net n is n<n>.  Cycle t lasts from t to t + 1 periods and starts with a rising clock edge;
-inputs take their words a little after it, and what nets then do belongs to cycle t.
+The bench is written from numbers, so that no name has to survive another tool, and none becomes Verilog or SDF:
+instance i is u<i>, net n is n<n>, cells and pins are as hwmodel.cellverilog numbers them.
+
+Cycle t lasts from t to t + 1 periods and starts with a rising clock edge; inputs take their words a
+little after it, and what nets then do belongs to cycle t.
 """
 
 from __future__ import annotations
@@ -21,8 +23,8 @@ from numpy.typing import NDArray
 
 from hwmodel.activity import Waves
 from hwmodel.cellfunction import ONE_NET, ZERO_NET
-from hwmodel.cellmodel import LibraryCells
-from hwmodel.cellverilog import TIMESCALE, cell_verilog
+from hwmodel.cellmodel import CellModel, LibraryCells
+from hwmodel.cellverilog import TIMESCALE, cell_verilog, numbered
 from hwmodel.delays import Pair
 from hwmodel.netlist import Netlist
 from hwmodel.sdf import PathDelay, sdf_text
@@ -137,9 +139,15 @@ def run_icarus(
     """
     compiler, engine = find_icarus()
     nets, cycles = driven_nets(waves, cells), window.first + window.cycles
-    (folder / "delays.sdf").write_text(sdf_text((cells[instance.cell] for instance in waves.netlist.instances), delays))
+    plain = _numbered(waves.netlist, cells)
+    kinds = [plain[instance.cell] for instance in waves.netlist.instances]
+    numbered_delays = (
+        {(names[source], names[output]): delay for (source, output), delay in paths.items()}
+        for (_, names), paths in zip(kinds, delays, strict=True)
+    )
+    (folder / "delays.sdf").write_text(sdf_text((model for model, _ in kinds), numbered_delays))
     (folder / "vectors.hex").write_text(_vectors(waves.netlist, stimulus, cycles, clock))
-    (folder / "bench.v").write_text(_bench(waves, cells, nets, window, clock))
+    (folder / "bench.v").write_text(_bench(waves, plain, nets, window, clock))
     _call(folder, compiler, "-g2005", "-gspecify", "-s", "bench", "-o", "bench.vvp", "bench.v")
     said = _call(folder, engine, "-n", "bench.vvp", "-sdf-warn")
     complaint = next((line.strip() for line in said.splitlines() if "SDF" in line), None)
@@ -160,7 +168,16 @@ def _call(folder: Path, *command: str) -> str:
     return said
 
 
-def _bench(waves: Waves, cells: LibraryCells, nets: Sequence[int], window: Window, clock: str) -> str:
+_Numbered = Mapping[str, tuple[CellModel, Mapping[str, str]]]
+
+
+def _numbered(netlist: Netlist, cells: LibraryCells) -> _Numbered:
+    """The cells of a netlist under numbers, by their names in the library."""
+    used = sorted({instance.cell for instance in netlist.instances})
+    return {cell: numbered(cells[cell], number) for number, cell in enumerate(used)}
+
+
+def _bench(waves: Waves, plain: _Numbered, nets: Sequence[int], window: Window, clock: str) -> str:
     netlist = waves.netlist
     inputs = [net for port, bits in netlist.inputs.items() if port != clock for net in bits]
     names = {net: f"in[{bit}]" for bit, net in enumerate(inputs)}
@@ -168,7 +185,8 @@ def _bench(waves: Waves, cells: LibraryCells, nets: Sequence[int], window: Windo
     wires: list[str] = []
     instances: list[str] = []
     for index, instance in enumerate(netlist.instances):
-        model, pins = cells[instance.cell], waves.pins[index]
+        (model, renamed), given = plain[instance.cell], waves.pins[index]
+        pins = {renamed[pin]: net for pin, net in given.items()}
         wires += [f"  wire n{pins[pin]};" for pin in model.outputs]
         ports: list[str] = []
         for pin in (*model.inputs, *model.outputs):
@@ -177,11 +195,11 @@ def _bench(waves: Waves, cells: LibraryCells, nets: Sequence[int], window: Windo
                 wires.append(f"  wire u{index}_{len(ports)} = {port};")
                 port = f"u{index}_{len(ports)}"
             ports.append(port)
-        instances.append(f"  \\{instance.cell} u{index} ({', '.join(ports)});")
+        instances.append(f"  {model.name} u{index} ({', '.join(ports)});")
     cycles, half_ns = window.first + window.cycles, window.period_ps / 2000
     lines = [
         TIMESCALE,
-        *(cell_verilog(cells[cell]) for cell in sorted({instance.cell for instance in netlist.instances})),
+        *(cell_verilog(model) for model, _ in plain.values()),
         "module bench;",
         f"  reg clk = 0; reg [{len(inputs) - 1}:0] in, vectors [0:{cycles - 1}]; integer cycle;",
         *wires,

@@ -7,23 +7,26 @@ find_library(liberty=Path("my.lib.gz"))           any Liberty file; its full add
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import importlib.metadata
 import json
-import lzma
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from hwmodel import slimliberty
 from hwmodel.cells import FullAdderCell, HalfAdderCell
+from hwmodel.powertables import check_energy_ratio
 from siliquant import cache
 from siliquant.cache import NotTrusted
-from siliquant.errors import InputError, MissingFileError
+from siliquant.errors import InputError, MissingFileError, short
+from siliquant.reading import read_bytes, unpack
 
+MOST_BYTES = 512 << 20
+"""Bytes of the largest Liberty file that is read, packed and unpacked."""
+_PRINTABLE = bytes(code if 32 <= code < 127 or code in b"\t\n\v\f\r" else ord("?") for code in range(256))
 _SUFFIXES = (".lib", ".lib.gz", ".lib.xz")
 
 
@@ -91,6 +94,10 @@ class Library:
     gate_areas: Mapping[str, float]  # of the smallest not, nand, nor, and, or
     input_ff: Mapping[str, Mapping[str, float]]  # capacitance by cell and pin
     maximum_ff: Mapping[str, Mapping[str, float]]  # what an output may drive at most, where the file says so
+    no_leakage: tuple[str, ...]  # cells of whose leakage the file says nothing
+    no_internal_energy: tuple[str, ...]  # cells with outputs of whose internal energy it says nothing
+    no_timing: tuple[str, ...]  # cells with an output that it states no delays of
+    energy_ratio: float | None  # of hwmodel.powertables
     slim_path: Path
     asked_adder: str | None = None  # the full adder that was asked for
 
@@ -104,6 +111,12 @@ class Library:
         """A hash of how the file is used: its content, the cells left out, the full-adder cell."""
         adder = asdict(self.full_adder) if self.full_adder else None
         return hashlib.sha256(json.dumps([self.sha256, self.excluded, adder], sort_keys=True).encode()).hexdigest()
+
+    def no_power(self, cells: Collection[str]) -> str:
+        """Why a netlist of these cells has no power figure, as what the file does not state; empty where it has one."""
+        parts = (("internal_power", self.no_internal_energy), ("leakage power", self.no_leakage))
+        found = [(what, [cell for cell in without if cell in cells]) for what, without in parts]
+        return " and ".join(f"no {what} of {_some(names)}" for what, names in found if names)
 
     def read(self) -> str:
         """The text of the Liberty file, uncompressed."""
@@ -131,29 +144,31 @@ def find_library(
     liberty: Path | None = None,
     pdk_dir: Path | None = None,
     full_adder: str | None = None,
+    accept: bool = False,
     cache_dir: Path | None = None,
 ) -> Library:
     """Find a library and read what the flow needs, from the cache when the same file was read before.
 
     name: one of KNOWN_LIBRARIES; ignored when `liberty` names a file.  pdk_dir: a folder searched for
     the open PDKs' files (default $SILIQUANT_PDK_DIR).  full_adder: the cell to use; found by its
-    function when not given.  Raises FileNotFoundError or ValueError with a sentence that says what to do.
+    function when not given.  accept: take a library whose energies look as if a unit were wrong.
+    Raises FileError or InputError with a sentence that says what to do.
     """
     if liberty is not None:
         path, known = Path(liberty), None
         name = _stem(path)
-        if not path.is_file():
-            raise MissingFileError(f"liberty must be a file, but {path} is not there")
     else:
         if name not in KNOWN_LIBRARIES:
             known_names = ", ".join(KNOWN_LIBRARIES)
-            raise InputError(f"library must be one of {known_names} (or give a Liberty file), not {name!r}")
+            raise InputError(f"library must be one of {known_names} (or give a Liberty file), not {short(name)}")
         known = KNOWN_LIBRARIES[name]
         path = _freepdk45() if name == "freepdk45" else _in_pdk_dir(name, known, pdk_dir)
+    digest = hashlib.sha256(read_bytes(path, MOST_BYTES)).hexdigest()
     path = path.resolve()
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
     excluded = known.excluded if known else ()
     facts, slim = _facts(path, digest, excluded, full_adder, cache_dir or cache.root())
+    if not accept:
+        check_energy_ratio(str(path), facts["energy_ratio"])
     adder = FullAdderCell(**facts.pop("full_adder")) if facts["full_adder"] else facts.pop("full_adder")
     half = HalfAdderCell(**facts.pop("half_adder")) if facts["half_adder"] else facts.pop("half_adder")
     return Library(
@@ -171,6 +186,9 @@ def find_library(
         inverters=tuple(facts.pop("inverters")),
         buffer=tuple(facts.pop("buffer")),
         clock_pins=tuple(facts.pop("clock_pins")),
+        no_leakage=tuple(facts.pop("no_leakage")),
+        no_internal_energy=tuple(facts.pop("no_internal_energy")),
+        no_timing=tuple(facts.pop("no_timing")),
         slim_path=slim,
         asked_adder=full_adder,
         **{key: value for key, value in facts.items() if key != "library"},
@@ -178,18 +196,18 @@ def find_library(
 
 
 def read_liberty_text(path: Path) -> str:
-    """The text of a .lib, .lib.gz or .lib.xz file; ValueError when it cannot be unpacked."""
-    try:
-        data = path.read_bytes()
-        if path.name.endswith(".gz"):
-            data = gzip.decompress(data)
-        elif path.name.endswith(".xz"):
-            data = lzma.decompress(data)
-    except (OSError, EOFError, lzma.LZMAError) as error:
-        if isinstance(error, FileNotFoundError):
-            raise
-        raise InputError(f"the Liberty file {path} cannot be unpacked: {error}") from None
-    return data.decode("utf-8", errors="replace")
+    """The text of a .lib, .lib.gz or .lib.xz file: printable ASCII and white space, with ``?`` for all else.
+
+    Raises FileError and InputError: a library must be a regular file of at most MOST_BYTES, packed and unpacked.
+    """
+    data = unpack(read_bytes(path, MOST_BYTES), MOST_BYTES, path)
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise InputError("must be text in UTF-8, not in UTF-16", file=path)
+    return data.removeprefix(b"\xef\xbb\xbf").rstrip(b"\x1a\0").translate(_PRINTABLE).decode("ascii")
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more cells" if len(names) > 3 else "")
 
 
 def _facts(
@@ -211,10 +229,7 @@ def _facts(
             cache.say_made_again(slim, str(reason))
         except OSError:
             pass
-    try:
-        facts, text = slimliberty.digest_liberty(read_liberty_text(path), excluded, full_adder)
-    except ValueError as error:
-        raise InputError(f"the Liberty file {path} cannot be used: {error}") from None
+    facts, text = slimliberty.digest_liberty(read_liberty_text(path), excluded, full_adder, path)
     content = text.encode()
     slim_path = cache.kept_file(slim, content, home)
     answer = {"facts": asdict(facts), "slim_sha256": hashlib.sha256(content).hexdigest()}

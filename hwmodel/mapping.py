@@ -6,7 +6,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -17,13 +16,14 @@ from typing import Any
 from hwmodel.library import Library
 from hwmodel.recipes import Recipe, abc_options, carry_commands
 from hwmodel.selection import Netlist
+from rtl.names import FULL_ADDER_NAME
 from siliquant import processes
 from siliquant.errors import ToolError
+from siliquant.shadows import command
 
 __all__ = ["SynthesisError", "elaborate", "map_recipe", "modules", "name_netlist", "netlist_area"]
 
 _SECONDS_LIMIT = 900
-_ADDER = "full_adder"
 
 
 class SynthesisError(ToolError):
@@ -39,7 +39,7 @@ def elaborate(folder: Path, verilog: str, top: str) -> Path:
 
 def modules(verilog: str) -> list[str]:
     """The names of the modules in a Verilog text."""
-    return re.findall(r"^\s*module\s+\\?(\w+)", verilog, flags=re.MULTILINE)
+    return re.findall(r"^\s*module\s+\\?(\w+)", verilog, flags=re.MULTILINE | re.ASCII)
 
 
 def map_recipe(
@@ -76,7 +76,7 @@ def map_recipe(
             "maximum_ff": library.maximum_ff,
             "clock_pins": library.clock_pins,
             "flip_flops": library.flip_flops,
-            "output_pins": {**library.output_pins, _ADDER: ("sum", "carry")},
+            "output_pins": {**library.output_pins, FULL_ADDER_NAME: ("sum", "carry")},
             "inverters": library.inverters,
             "areas": dict(library.gate_areas),
         },
@@ -109,10 +109,10 @@ def netlist_area(netlist: Path, top: str, library: Library) -> tuple[float, dict
 def _run(folder: Path, job: Mapping[str, Any]) -> None:
     """Run one worker step in its folder; SynthesisError with Yosys' own words when it fails."""
     (folder / "job.json").write_text(json.dumps(job))
-    with (folder / f"{job['kind']}.log").open("w+") as log:
+    with (folder / f"{job['kind']}.log").open("w+", errors="replace") as log:
         try:
             result = processes.run(
-                [sys.executable, "-m", "hwmodel.yosys_worker", "job.json"],
+                command("hwmodel.yosys_worker", "job.json"),
                 cwd=folder,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -125,13 +125,11 @@ def _run(folder: Path, job: Mapping[str, Any]) -> None:
             log.seek(0)
             lines = log.read().splitlines()
             said = next((line for line in reversed(lines) if "ERROR" in line), lines[-1] if lines else "nothing")
-            raise SynthesisError(f"Yosys stopped in the step {job['kind']} of {job['top']}: {said.strip()}")
+            raise SynthesisError(f"Yosys stopped in the step {job['kind']} of {job['top']}: {said.strip()[:300]}")
 
 
 def _environment() -> dict[str, str]:
-    """The caller's environment, with this package importable and hashing fixed, so that runs repeat exactly; temporary
-    files, which ABC leaves behind, go into the folder of the step.
+    """The caller's environment, with hashing fixed, so that runs repeat exactly; temporary files, some of which ABC
+    leaves behind, go into the folder of the step.
     """
-    root = str(Path(__file__).resolve().parent.parent)
-    paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
-    return os.environ | {"PYTHONPATH": os.pathsep.join(paths), "PYTHONHASHSEED": "0", "TMPDIR": "."}
+    return os.environ | {"PYTHONHASHSEED": "0", "TMPDIR": "."}

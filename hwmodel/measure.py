@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from hwmodel.row import SynthesisRow
-from hwmodel.specimen import Bench, Specimen, generator_key, stored
+from hwmodel.specimen import Bench, Specimen, stored
 from hwmodel.stages import Attempt, attempt_of_row, try_stages
 from hwmodel.stimulus import StreamPlan
 from hwmodel.store import RowStore
@@ -49,7 +49,7 @@ def known(spec: MacSpec, precisions: Sequence[Precision], bench: Bench, store: R
     """What :func:`smallest` would give, from the store alone; None where a row is missing. Generates no Verilog."""
 
     def find(variant: MacSpec) -> Variant | None:
-        digest = store.verilog_of(generator_key(variant))
+        digest = store.verilog_of(variant)
         return _stored(variant, digest, precisions, bench, store) if digest else None
 
     return _smallest(spec, find)

@@ -19,9 +19,10 @@ from typing import Any
 
 from hwmodel.calibration import CalibrationTable, Provenance
 from hwmodel.glitch import GLITCH_AWARE, icarus_version
+from hwmodel.keys import code_of
 from hwmodel.library import Library, find_library
 from hwmodel.row import SynthesisRow, tool_versions
-from hwmodel.specimen import Bench, Found, Specimen, code_of, generator_key, stored
+from hwmodel.specimen import Bench, Found, Specimen, stored
 from hwmodel.stimulus import StreamPlan
 from hwmodel.store import RowStore
 from hwmodel.sweep import RELAXED_MHZ, SweepDesign, clock_for, plans_for
@@ -60,10 +61,11 @@ class LibraryChoice:
     name: str = "freepdk45"
     liberty: Path | None = None
     pdk_dir: Path | None = None
+    accept: bool = False
 
     def find(self) -> Library:
         """The library on this machine. Raises FileNotFoundError and ValueError as find_library."""
-        return find_library(self.name, liberty=self.liberty, pdk_dir=self.pdk_dir)
+        return find_library(self.name, liberty=self.liberty, pdk_dir=self.pdk_dir, accept=self.accept)
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ def points_of(
 
 def known_points(design: SweepDesign, bench: Bench, store: RowStore) -> list[MeasuredPoint] | None:
     """The points of a design from the store alone; None where a row is missing. Generates no Verilog."""
-    digest = store.verilog_of(generator_key(design.spec))
+    digest = store.verilog_of(design.spec)
     if digest is None:
         return None
 
@@ -171,9 +173,13 @@ def calibration_table(
         raise InputError("a calibration table must have at least one row")
     for point, _, row in found:
         if row.power_uw is None:
+            why = library.no_power(row.histogram)
+            mend = (
+                f"its library states {why}" if why else "install OpenSTA (apt-get install opensta) and measure it again"
+            )
             raise InputError(
                 f"rows of a calibration must have power, but that of {point.design.spec.name} at {row.clock_mhz:g} MHz "
-                "has none: install OpenSTA (apt-get install opensta) and measure it again"
+                f"has none: {mend}"
             )
         if row.library_use_sha256 != library.use_sha256:
             raise InputError(

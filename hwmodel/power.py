@@ -25,7 +25,7 @@ from typing import TypeVar
 from hwmodel.activity import Waves
 from hwmodel.cellfunction import Expression
 from hwmodel.cellmodel import CellModel
-from hwmodel.powertables import Energy, LibraryPower, check_energy_scale
+from hwmodel.powertables import Energy, LibraryPower
 from siliquant.errors import InputError
 
 _Entry = TypeVar("_Entry")
@@ -155,14 +155,11 @@ def netlist_power(
 
     ``slews_ns`` and ``loads_ff`` as in PinEnvironment (sta.Timing has both).  ``compressor_cells``:
     names of the library's adder cells, reported as the part "compressor".  ValueError for a missing
-    slew or load, a clock that is not positive, or a library whose energy unit cannot be right.
+    slew or load, or a clock that is not positive.  What a library does not state of a cell counts as 0: ask
+    CellPower.states_leakage and states_energy first.
     """
     if not clock_mhz > 0:
         raise InputError(f"clock_mhz must be positive, not {clock_mhz}")
-    used = {instance.cell for instance in waves.netlist.instances}
-    gates = sorted(name for name in used if power.cells[name].flip_flop is None)
-    if any(any(power[name].outputs.values()) for name in gates):
-        check_energy_scale(power, gates)
     environment = PinEnvironment(waves, slews_ns, loads_ff)
     parts = dict.fromkeys((REGISTER, COMBINATIONAL, COMPRESSOR), PartPower())
     for index, instance in enumerate(waves.netlist.instances):

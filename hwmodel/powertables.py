@@ -3,24 +3,24 @@
 Units.  Energies of internal_power tables are in capacitive_load_unit * voltage_unit^2 (Liberty User
 Guide, "Defining power units"): fJ in freepdk45 and asap7, pJ in sky130 and ihp-sg13g2.
 current_unit * voltage_unit * time_unit would be a thousand times more or less in some of them, so
-``check_energy_scale`` compares the energy of simple gates with that of their own input capacitance.
+``energy_ratio`` compares the energy of simple gates with that of their own input capacitance.
 """
 
 from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
 
 from hwmodel.cellfunction import Expression, parse_function
 from hwmodel.cellmodel import LibraryCells
-from hwmodel.liberty import Group
-from siliquant.errors import InputError
+from hwmodel.liberty import Group, named_pins
+from siliquant.errors import InputError, short
 
-_UNIT = re.compile(r"(\d+(?:\.\d*)?)\s*([munpf]?)([a-z]+)")
+_UNIT = re.compile(r"([0-9]{1,9}(?:\.[0-9]{0,30})?)\s*([munpf]?)([a-z]+)")
 _PREFIX = {"m": 1e-3, "u": 1e-6, "n": 1e-9, "p": 1e-12, "f": 1e-15, "": 1.0}
 _SLEW_VARIABLES = ("input_transition_time", "input_net_transition")
 _LOAD_VARIABLE = "total_output_net_capacitance"
@@ -72,11 +72,20 @@ class Energy:
 
 @dataclass(frozen=True, slots=True)
 class CellPower:
-    """Power data of one cell: leakage_nw by state, energies of output and of input pins."""
+    """Power data of one cell: leakage_nw by state, energies of output and of input pins.
+
+    states_leakage: whether the library says anything of its leakage; where not, leakage_nw is 0.
+    """
 
     leakage_nw: tuple[tuple[Expression | None, float], ...]
     outputs: Mapping[str, tuple[Energy, ...]]
     inputs: Mapping[str, tuple[Energy, ...]]
+    states_leakage: bool = True
+
+    @property
+    def states_energy(self) -> bool:
+        """Whether the library states the internal energy of every output that an input can switch."""
+        return not self.inputs or all(self.outputs.values())
 
 
 class LibraryPower:
@@ -85,10 +94,11 @@ class LibraryPower:
     def __init__(self, cells: LibraryCells) -> None:
         library = cells.library
         self.cells = cells
-        self.voltage_v = library.number("nom_voltage")
-        self.time_unit_ns = unit(library, "time_unit", "s") / 1e-9
-        self.leakage_unit_nw = unit(library, "leakage_power_unit", "w") / 1e-9
-        self.energy_unit_pj = cells.capacitance_unit_pf * unit(library, "voltage_unit", "v") ** 2
+        self.voltage_v = nominal_voltage_v(library)
+        self.time_unit_ns = unit(library, "time_unit", "s", "1ns") / 1e-9
+        self._states_leakage = "leakage_power_unit" in library.attributes  # without it, numbers say nothing
+        self.leakage_unit_nw = unit(library, "leakage_power_unit", "w", "1nW") / 1e-9
+        self.energy_unit_pj = cells.capacitance_unit_pf * unit(library, "voltage_unit", "v", "1V") ** 2
         self._templates = {
             group.name: group
             for kind in ("power_lut_template", "lu_table_template")
@@ -104,7 +114,7 @@ class LibraryPower:
     def table(self, group: Group, unit_scale: float) -> LookupTable:
         """A table group such as rise_power or cell_rise, its values multiplied by unit_scale.
 
-        ValueError when its axes are not slew and load, or the number of values does not fit.
+        InputError when its axes are not slew and load, or the number of values does not fit.
         """
         template = self._templates.get(group.name)
         axes: list[tuple[str, tuple[float, ...]]] = []
@@ -122,12 +132,11 @@ class LibraryPower:
             elif variable == _LOAD_VARIABLE:
                 loads_pf = tuple(value * self.cells.capacitance_unit_pf for value in index)
             else:
-                raise InputError(f"the table at line {group.line} must be over slew and load, not {variable}")
+                raise group.fail(f"must be over slew and load, not {short(variable)}")
         values = tuple(value * unit_scale for value in group.numbers("values"))
         if len(values) != len(slews_ns) * len(loads_pf) or not all(_rising(axis) for axis in (slews_ns, loads_pf)):
-            raise InputError(
-                f"the table at line {group.line} must have {len(slews_ns)} x {len(loads_pf)} values over rising "
-                f"indices, not {len(values)} values"
+            raise group.fail(
+                f"must have {len(slews_ns)} x {len(loads_pf)} values over rising indices, not {len(values)} values"
             )
         if axes and axes[0][0] == _LOAD_VARIABLE and len(axes) > 1:  # transpose to slew rows
             width = len(slews_ns)
@@ -135,51 +144,78 @@ class LibraryPower:
         return LookupTable(slews_ns, loads_pf, values)
 
     def _read_cell(self, group: Group) -> CellPower:
+        model = self.cells[group.name]
+        known = {*model.inputs, *model.outputs}
+        if model.flip_flop is not None:
+            known |= {model.flip_flop.state, model.flip_flop.inverse}
         supplies = {pin.name for pin in group.group_iter("pg_pin") if pin.text("pg_type") == "primary_power"}
         leakage = tuple(
-            (_state(entry), entry.number("value") * self.leakage_unit_nw)
+            (_state(entry, known), entry.number("value") * self.leakage_unit_nw)
             for entry in _of_supply(group.group_iter("leakage_power"), supplies)
         )
+        default = self.cells.library.number("default_cell_leakage_power", 0.0)
+        stated = bool(leakage) or "cell_leakage_power" in group.attributes or default != 0.0
         if all(when is not None for when, _ in leakage):
-            default = self.cells.library.number("default_cell_leakage_power", 0.0)
             leakage = (*leakage, (None, group.number("cell_leakage_power", default) * self.leakage_unit_nw))
         outputs: dict[str, tuple[Energy, ...]] = {}
         inputs: dict[str, tuple[Energy, ...]] = {}
-        for pin in group.group_iter("pin"):
+        for name, pin in named_pins(group):
             side = outputs if pin.text("direction") == "output" else inputs
-            side[pin.name] = tuple(self._energies(pin, supplies))
-        return CellPower(leakage, outputs, inputs)
+            side[name] = tuple(self._energies(name, pin, supplies, known))
+        return CellPower(leakage, outputs, inputs, stated and self._states_leakage)
 
-    def _energies(self, pin: Group, supplies: set[str]) -> Iterator[Energy]:
+    def _energies(self, name: str, pin: Group, supplies: set[str], known: set[str]) -> Iterator[Energy]:
         for group in _of_supply(pin.group_iter("internal_power"), supplies):
             tables = {table.kind: self.table(table, self.energy_unit_pj) for table in group.groups}
+            if not tables:
+                continue  # it states nothing
             zero = LookupTable((0.0,), (0.0,), (0.0,))
             either = tables.get("power", zero)
             rise, fall = tables.get("rise_power", either), tables.get("fall_power", either)
-            for related in group.text("related_pin", pin.name).split():
-                yield Energy(related, _state(group), rise, fall)
+            for related in group.text("related_pin", name).split():
+                if related not in known:
+                    raise group.fail(f"must have pins of its cell for related_pin, not {short(related)}")
+                yield Energy(related, _state(group, known), rise, fall)
 
 
-def unit(library: Group, attribute: str, symbol: str) -> float:
-    """A unit attribute such as time_unit in SI, its symbol in lower case.  ValueError when it is not one."""
-    text = library.text(attribute)
+def nominal_voltage_v(library: Group) -> float:
+    """The supply of the library's corner in V: its nom_voltage, else that of its operating conditions.
+
+    Those named by default_operating_conditions, or the only ones. InputError where nothing states it, and for what is
+    not above 0.
+    """
+    stated: Group | None = library
+    attribute = "nom_voltage"
+    if attribute not in library.attributes:
+        attribute, name = "voltage", library.text("default_operating_conditions")
+        every = list(library.group_iter("operating_conditions"))
+        chosen = [group for group in every if group.name == name] if name else every
+        stated = chosen[-1] if chosen and (name or len(chosen) == 1) and "voltage" in chosen[-1].attributes else None
+    if stated is None:
+        raise library.fail("must state nom_voltage, or the voltage of its default_operating_conditions")
+    voltage = stated.number(attribute)
+    if not voltage > 0:
+        raise stated.fail(f"must have a {attribute} above 0, not {voltage:g}")
+    return voltage * unit(library, "voltage_unit", "v", "1V")
+
+
+def unit(library: Group, attribute: str, symbol: str, default: str) -> float:
+    """A unit attribute such as time_unit in SI, its symbol in lower case.  InputError when it is not one above 0."""
+    text = library.text(attribute, default)
     match = _UNIT.fullmatch(text.strip().lower())
-    if match is None or match[3] != symbol:
-        raise InputError(f"{attribute} of {library.name} must be a number with a unit in {symbol}, not {text!r}")
+    if match is None or match[3] != symbol or not float(match[1]) > 0:
+        raise library.fail(f"must have a number with a unit in {symbol} for {attribute}, not {short(text)}")
     return float(match[1]) * _PREFIX[match[2]]
 
 
-def check_energy_scale(power: LibraryPower, names: Sequence[str] | None = None) -> float:
-    """Compare the energy of gates with that of their own inputs; the median ratio.
+def energy_ratio(power: LibraryPower, names: Iterable[str]) -> float | None:
+    """The energy of gates over that of their own inputs: the median of some cells, None where they state none.
 
-    The ratio is the internal energy of an output transition, at the lowest slew and load of its table,
-    over C V^2 of the related input.  The median is 0.28 to 1.8 in the four
-    libraries known here.  ValueError outside LOWEST_ENERGY_RATIO
-    to HIGHEST_ENERGY_RATIO, which means that a unit is wrong.  ``names``: the cells to look at
-    (default: inverters, and gates of two inputs).
+    That of a transition of an output at the lowest slew and load of its table, over C V^2 of the related input.
+    0.28 to 1.8 in the four libraries known here.
     """
     ratios = []
-    for name in names if names is not None else _simple_gates(power.cells):
+    for name in names:
         model = power.cells[name]
         for energies in power[name].outputs.values():
             for energy in energies:
@@ -187,23 +223,17 @@ def check_energy_scale(power: LibraryPower, names: Sequence[str] | None = None) 
                 input_pj = model.capacitance_pf.get(energy.related, 0.0) * power.voltage_v**2
                 if input_pj:
                     ratios.append(mean_pj / input_pj)
-    ratio = median(ratios) if ratios else 0.0
-    if not LOWEST_ENERGY_RATIO <= ratio <= HIGHEST_ENERGY_RATIO:
+    return median(ratios) if ratios else None
+
+
+def check_energy_ratio(library: str, ratio: float | None) -> None:
+    """Raises InputError for a ratio that only a wrong unit explains; None passes."""
+    if ratio is not None and not LOWEST_ENERGY_RATIO <= ratio <= HIGHEST_ENERGY_RATIO:
         raise InputError(
-            f"the internal energy of gates in {power.cells.library.name} must be {LOWEST_ENERGY_RATIO} to "
-            f"{HIGHEST_ENERGY_RATIO} times that of their input capacitance, not {ratio:.3g} times; check its units"
+            f"the internal energy of gates in {library} must be {LOWEST_ENERGY_RATIO} to {HIGHEST_ENERGY_RATIO} times "
+            f"that of their input capacitance, not {ratio:.3g} times: check its units; where they are right, "
+            "--accept-library takes it as it is"
         )
-    return ratio
-
-
-def _simple_gates(cells: LibraryCells) -> Iterator[str]:
-    for group in cells.library.group_iter("cell"):
-        pins = list(group.group_iter("pin"))
-        directions = sorted(pin.text("direction") for pin in pins)
-        storage = any(inner.kind in ("ff", "latch", "statetable") for inner in group.groups)
-        three_state = any("three_state" in pin.attributes for pin in pins)
-        if directions in (["input", "output"], ["input", "input", "output"]) and not storage and not three_state:
-            yield group.name
 
 
 def _of_supply(groups: Iterator[Group], supplies: set[str]) -> Iterator[Group]:
@@ -214,9 +244,17 @@ def _of_supply(groups: Iterator[Group], supplies: set[str]) -> Iterator[Group]:
             yield group
 
 
-def _state(group: Group) -> Expression | None:
+def _state(group: Group, known: Collection[str]) -> Expression | None:
     text = group.text("when")
-    return parse_function(text) if text else None
+    if not text:
+        return None
+    try:
+        state = parse_function(text)
+    except InputError as error:
+        raise group.fail(f"must have an expression for when: {error.sentence}") from None
+    if not state.names <= set(known):
+        raise group.fail(f"must have pins of its cell in when, not {short(min(state.names - set(known)))}")
+    return state
 
 
 def _rising(axis: Sequence[float]) -> bool:

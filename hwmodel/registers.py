@@ -33,7 +33,7 @@ def name_registers(gates: Gates, flip_flops: set[str]) -> None:
             if cell["port_directions"].get(pin) == "output" and bits:
                 label = names.get(bits[0]) or _through_inverter(gates, bits[0], names)
                 if label:
-                    wanted = re.sub(r"\W", "_", label) + SUFFIX
+                    wanted = re.sub(r"[^A-Za-z0-9_]", "_", label) + SUFFIX
                     if wanted not in taken:
                         renamed[name] = wanted
                         taken.add(wanted)

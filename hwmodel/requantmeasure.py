@@ -5,27 +5,22 @@ Every netlist behind a row has been simulated against the golden model of its sp
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cache
-from importlib import resources
 
 from hwmodel.activity import simulate
 from hwmodel.netlist import read_netlist
 from hwmodel.recipes import recipe_named
 from hwmodel.requantcost import Unit
 from hwmodel.requantstream import check_outputs, requant_stimulus
-from hwmodel.row import SynthesisRow, make_row, row_key, sha256_text, tool_versions
-from hwmodel.specimen import Bench, generator_sha256, is_best, power_data, power_figures
+from hwmodel.row import SynthesisRow, make_row, sha256_text
+from hwmodel.specimen import Bench, is_best, power_data, power_figures
 from hwmodel.stages import attempt_of_row, try_stages
 from hwmodel.store import RowStore
 from hwmodel.synth import Synthesis, synthesise
 from rtl.requant import LoadableSpec, PartialSumSpec
-from siliquant.source import code_sha256
 
-__all__ = ["UnitMeasurement", "UnitVariant", "known_unit", "measure_unit", "smallest_unit", "unit_key"]
+__all__ = ["UnitMeasurement", "UnitVariant", "known_unit", "measure_unit", "smallest_unit"]
 
 
 @dataclass(frozen=True)
@@ -60,7 +55,7 @@ def known_unit(unit: Unit, bench: Bench, store: RowStore) -> UnitMeasurement | N
     """What :func:`smallest_unit` would give, from the store alone; None where a row is missing."""
 
     def find(variant: Unit) -> UnitVariant | None:
-        digest = store.verilog_of(unit_key(variant.spec))
+        digest = store.verilog_of(variant.spec)
         return _stored(variant, digest, bench, store)[0] if digest else None
 
     return _smallest(unit, find)
@@ -77,14 +72,8 @@ def measure_unit(unit: Unit, bench: Bench, store: RowStore) -> UnitVariant:
         found = _synthesised(unit, verilog, plain, bench)
         for row in (found.row, found.powered):
             store.put(row)
-    store.remember_verilog(unit_key(unit.spec), digest)
+    store.remember_verilog(unit.spec, digest)
     return found
-
-
-def unit_key(spec: LoadableSpec) -> str:
-    """sha256 over all that decides the Verilog of a spec, found without generating it."""
-    question = [spec.design, spec.parameters, _units_sha256()]
-    return hashlib.sha256(json.dumps(question, sort_keys=True).encode()).hexdigest()
 
 
 def _smallest(unit: Unit, find: Callable[[Unit], UnitVariant | None]) -> UnitMeasurement | None:
@@ -99,10 +88,10 @@ def _stored(
     unit: Unit, verilog_sha256: str, bench: Bench, store: RowStore
 ) -> tuple[UnitVariant | None, SynthesisRow | None]:
     """The variant where all its rows are stored, and its row without power where that is."""
-    tools, effort = tool_versions(), unit.effort(bench.effort)
+    effort = unit.effort(bench.effort)
 
     def find(activity: str | None) -> SynthesisRow | None:
-        return store.get(row_key(verilog_sha256, bench.library.use_sha256, bench.clock_mhz, effort, activity, tools))
+        return store.find(verilog_sha256, bench.library.use_sha256, bench.clock_mhz, effort, activity)
 
     plain = find(None)
     if plain is None:
@@ -138,11 +127,3 @@ def _powered(row: SynthesisRow, unit: Unit, result: Synthesis, bench: Bench) -> 
         return row
     figures = power_figures(waves, stimulus.words, result, bench.library, bench.clock_mhz)
     return row.with_power(str(unit.plan), **figures)
-
-
-@cache
-def _units_sha256() -> str:
-    """A hash over the code that makes a unit, without comments and docstrings, and the versions of its tools."""
-    files = resources.files("rtl").joinpath("requant").iterdir()
-    finding = ("fit.py", "slopes.py")  # find parameters, not gates
-    return code_sha256((file for file in files if file.name not in finding), generator_sha256())

@@ -7,9 +7,8 @@ import json
 import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
-from functools import cache, lru_cache
+from functools import lru_cache
 from importlib import resources
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from hwmodel.areaparts import AreaParts, area_parts
@@ -18,7 +17,9 @@ from hwmodel.library import Library
 from hwmodel.recipes import FLOW_VERSION
 from hwmodel.sta import opensta_version
 from hwmodel.synth import Synthesis
-from siliquant.errors import InputError
+from siliquant.errors import InputError, short
+from siliquant.reading import json_object
+from siliquant.source import package_version
 
 _FLOW_SOURCES = (
     "adders.py",
@@ -113,19 +114,34 @@ class SynthesisRow:
     def from_json(cls, text: str) -> SynthesisRow:
         """The row of to_json's text.  ValueError, saying what is wrong, when it is not one."""
         try:
-            data = json.loads(text)
-        except ValueError:
-            raise InputError("a synthesis row must be a JSON object, and this is no JSON") from None
-        if not isinstance(data, dict):
-            raise InputError(f"a synthesis row must be a JSON object, not {type(data).__name__}")
+            data = json_object(text)
+        except InputError as error:
+            raise InputError(f"a synthesis row must be a JSON object: {error}") from None
         known = {entry.name for entry in fields(cls)}
         if set(data) - known or (known - set(data)) - _LATER:
             wrong = ", ".join(sorted(set(data) ^ known))
             raise InputError(f"a synthesis row must have exactly the fields of SynthesisRow, and differs in {wrong}")
-        try:
-            return cls(**{**data, "parts": AreaParts(**data["parts"])})
-        except TypeError:
-            raise InputError("a synthesis row's parts must be the fields of AreaParts") from None
+        for entry in fields(cls):
+            if entry.name in data and not _fits(data[entry.name], str(entry.type)):
+                raise InputError(f"{entry.name} of a synthesis row must be {entry.type}, not {short(data[entry.name])}")
+        parts = data["parts"]
+        if set(parts) != {entry.name for entry in fields(AreaParts)}:
+            raise InputError("a synthesis row's parts must be the fields of AreaParts")
+        return cls(**{**data, "parts": AreaParts(**parts)})
+
+
+def _fits(value: object, kind: str) -> bool:
+    """Whether a member of a row is of the kind that its field has."""
+    if value is None:
+        return kind.endswith("| None")
+    if kind.startswith("Mapping[str, Any]"):
+        return isinstance(value, dict)
+    if kind.startswith(("Mapping", "AreaParts")):
+        each = str if kind == "Mapping[str, str]" else int | float
+        return isinstance(value, dict) and all(isinstance(one, each) for one in value.values())
+    if isinstance(value, bool) or kind.startswith("bool"):
+        return isinstance(value, bool) and kind.startswith("bool")
+    return isinstance(value, str if kind.startswith("str") else int if kind.startswith("int") else int | float)
 
 
 def row_key(
@@ -197,18 +213,10 @@ def flow_sha256() -> str:
 def tool_versions() -> dict[str, str]:
     """Versions of what made a row; "none" for a tool that is not installed."""
     return {
-        "yosys": _version("pyosys"),
+        "yosys": package_version("pyosys"),
         "opensta": opensta_version() or "none",
         "icarus": icarus_version() or "none",
-        "amaranth": _version("amaranth"),
-        "siliquant": _version("siliquant"),
+        "amaranth": package_version("amaranth"),
+        "siliquant": package_version("siliquant"),
         "python": platform.python_version(),
     }
-
-
-@cache
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "none"

@@ -24,7 +24,7 @@ from hwmodel.cellmodel import CellModel
 from hwmodel.cellverilog import delay_pairs
 from siliquant.errors import InputError
 
-__all__ = ["CellPaths", "Entry", "PathDelay", "read_sdf", "sdf_text"]
+__all__ = ["CellPaths", "Entry", "PathDelay", "is_condition", "read_sdf", "sdf_text"]
 
 _SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9, "ps": 1e-12, "fs": 1e-15}
 _TIMESCALE = re.compile(r"\(TIMESCALE\s+([\d.]+)\s*([munpf]?s)\s*\)")
@@ -37,7 +37,7 @@ _ENTRY = re.compile(
     r"|\((INCREMENT|RETAIN|CONDELSE)\b"
 )
 _VALUE = re.compile(r"\(([^()]*)\)")
-_EQUALS = re.compile(r"(\w+)\s*===?\s*1'b([01])")
+_EQUALS = re.compile(r"([\w.$\[\]]+)\s*===?\s*1'b([01])", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,22 +81,27 @@ def read_sdf(text: str) -> dict[str, CellPaths]:
     for match in _ENTRY.finditer(text):
         cell_type, instance, state, from_edge, from_pin, to_edge, to_pin, values, other = match.groups()
         if values is not None:
-            pair = (from_edge or from_pin, to_edge or to_pin)
+            pair = _plain(from_edge or from_pin), _plain(to_edge or to_pin)
             entries[pair] = (*entries.get(pair, ()), _entry(condition, values, unit_ns))
             condition = None
         elif state is not None:
             condition = _condition(state)
         elif instance is not None:
-            name = instance.replace("\\", "")
+            name = _plain(instance)
             if name in found:
                 raise InputError(f"SDF must name each instance once, and {name} is there twice")
             entries = {}
             found[name] = CellPaths(cell, entries)
         elif cell_type is not None:
-            cell = cell_type
+            cell = _plain(cell_type)
         else:
             raise InputError(f"SDF must have absolute IOPATH delays, not {other}")
     return found
+
+
+def _plain(name: str) -> str:
+    """A name without SDF's escapes."""
+    return name.replace("\\", "")
 
 
 def sdf_text(models: Iterable[CellModel], delays: Iterable[Mapping[tuple[str, str], PathDelay]]) -> str:
@@ -136,8 +141,17 @@ def _number(text: str, unit_ns: float) -> float | None:
     return sum(numbers) / len(numbers) * unit_ns if numbers else None
 
 
+def is_condition(text: str) -> bool:
+    """Whether a condition, such as sdf_cond of a library, is one that :func:`read_sdf` takes."""
+    try:
+        _condition(text)
+    except InputError:
+        return False
+    return True
+
+
 @lru_cache(maxsize=1024)
 def _condition(text: str) -> Expression:
     """A Verilog condition such as (B == 1'b1) && ~CI."""
-    plain = _EQUALS.sub(lambda match: f"{'' if match[2] == '1' else '!'}{match[1]}", text)
+    plain = _EQUALS.sub(lambda match: f"{'' if match[2] == '1' else '!'}{match[1]}", _plain(text))
     return parse_function(plain.replace("&&", "&").replace("||", "|").replace("~", "!"))

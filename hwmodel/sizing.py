@@ -15,6 +15,7 @@ from pathlib import Path
 from hwmodel.library import Library
 from hwmodel.sta import OpenSta, Stage
 from siliquant.errors import InputError
+from siliquant.quoting import verilog_name
 
 _MAXIMUM_MOVES = 40
 _PATIENCE = 6  # moves before progress is asked for
@@ -85,9 +86,9 @@ def apply(netlist: Path, replaced: Mapping[str, str]) -> None:
         if match[3] not in replaced:
             return match[0]
         done += 1
-        return f"{match[1]}{replaced[match[3]]}{match[2]}"
+        return f"{match[1]}{verilog_name(replaced[match[3]])}{match[2]}"
 
-    text = re.sub(r"^(\s*)\w+( \\?(\S+) +\()$", change, text, flags=re.MULTILINE)
+    text = re.sub(r"^(\s*)(?:\w+|\\\S+ )( \\?(\S+) +\()$", change, text, flags=re.MULTILINE)
     if done != len(replaced):
         raise InputError(f"every replaced instance must be in {netlist.name}, but {len(replaced) - done} are not")
     netlist.write_text(text)

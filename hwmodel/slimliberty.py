@@ -1,15 +1,19 @@
 """Digest a Liberty file: the facts the flow needs, and a slim copy for synthesis and timing.
 
-The slim copy holds the usable cells only, without power tables; functions and timing are untouched.
+The slim copy holds the usable cells only, without power tables; functions and timing are untouched. Several tools
+with parsers of their own read it, so text that not all of them take for the same is left out: comments, backslashes,
+braces and quotes in strings, the library's name.
 """
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from hwmodel.cellmodel import LibraryCells, capacitance_unit_pf
 from hwmodel.cells import (
     Cell,
     FullAdderCell,
@@ -20,10 +24,14 @@ from hwmodel.cells import (
     smallest,
     usable_cells,
 )
-from hwmodel.liberty import Group, parse_liberty
-from siliquant.errors import InputError
+from hwmodel.liberty import Group, named_pins, parse_liberty
+from hwmodel.powertables import LibraryPower, energy_ratio, nominal_voltage_v
+from hwmodel.sdf import is_condition
+from hwmodel.timingtables import check_timing, states_delays
+from siliquant.errors import InputError, short
 
-FORMAT = 10  # raise it when the facts or the slim copy change, so that cached ones are made again
+FORMAT = 12  # raise it when the facts or the slim copy change, so that cached ones are made again
+_MOST_TEXT = 100  # characters of names that are only shown
 _LOADS_OF_A_BUFFER = 4  # the default output load, in input capacitances of the driving cell
 
 _SECONDS = {"1ps": 1e-3, "10ps": 1e-2, "100ps": 1e-1, "1ns": 1.0}
@@ -39,7 +47,6 @@ _WATTS = {
     "10pw": 1e-2,
     "1pw": 1e-3,
 }
-_FARADS = {"ff": 1.0, "pf": 1e3}
 _DROPPED_GROUPS = frozenset(
     {
         "internal_power",
@@ -96,28 +103,50 @@ class Facts:
     gate_areas: dict[str, float]
     input_ff: dict[str, dict[str, float]]
     maximum_ff: dict[str, dict[str, float]]
+    no_leakage: tuple[str, ...]
+    no_internal_energy: tuple[str, ...]
+    no_timing: tuple[str, ...]
+    energy_ratio: float | None
 
 
-def digest_liberty(text: str, excluded: tuple[str, ...] = (), full_adder_cell: str | None = None) -> tuple[Facts, str]:
-    """Facts and slim text of a Liberty file.  ValueError says what a library must have and has not."""
-    library = parse_liberty(text)
+def digest_liberty(
+    text: str, excluded: tuple[str, ...] = (), full_adder_cell: str | None = None, file: Path | None = None
+) -> tuple[Facts, str]:
+    """Facts and slim text of a Liberty file.
+
+    InputError says what a library must have and has not; ``file``: its name in messages.
+    """
+    library = parse_liberty(text, file)
     if library.kind != "library":
-        raise InputError(f"its top group must be a library, not a {library.kind}")
+        raise library.fail("must be a library group")
+    try:
+        return _digest(library, excluded, full_adder_cell)
+    except InputError as error:
+        raise error if error.file else error.inside(file or "Liberty text") from None
+
+
+def _digest(library: Group, excluded: tuple[str, ...], full_adder_cell: str | None) -> tuple[Facts, str]:
     chosen = list(usable_cells(library, excluded))
+    _check_areas(chosen)
+    power = LibraryPower(LibraryCells(library))
+    for cell, group in chosen:
+        _ = power[cell.name]  # reads its tables and expressions, and refuses what cannot be used
+        check_timing(library, group)
     cells = [cell for cell, _ in chosen]
     buffers = smallest(c for c in cells if len(c.inputs) == 1 and [t for _, t in c.outputs] == [0b10])
     inverters = smallest(c for c in cells if len(c.inputs) == 1 and [t for _, t in c.outputs] == [0b01])
     if inverters is None:
-        raise InputError("it has no inverter among its usable cells")
+        raise library.fail("must have an inverter among its usable cells")
     driver = buffers or inverters
     if not any(cell.state for cell in cells):
-        raise InputError("it has no flip-flop among its usable cells")
+        raise library.fail("must have a flip-flop among its usable cells")
     farads = _capacitance_ff(library)
+    voltage_v = nominal_voltage_v(library)
     facts = Facts(
-        library=library.name,
-        corner=_corner(library),
-        voltage_v=library.number("nom_voltage", 0.0),
-        temperature_c=library.number("nom_temperature", 0.0),
+        library=library.name[:_MOST_TEXT],
+        corner=_corner(library, voltage_v),
+        voltage_v=voltage_v,
+        temperature_c=library.number("nom_temperature", 25.0),
         time_ns=_unit(library, "time_unit", _SECONDS, "1ns"),
         capacitance_ff=farads,
         leakage_nw=_unit(library, "leakage_power_unit", _WATTS, "1nW"),
@@ -133,21 +162,39 @@ def digest_liberty(text: str, excluded: tuple[str, ...] = (), full_adder_cell: s
         flip_flops=tuple(sorted(cell.name for cell in cells if cell.state)),
         inverters=tuple(sorted(c.name for c in cells if len(c.inputs) == 1 and [t for _, t in c.outputs] == [0b01])),
         buffer=_fanout_buffer(cells, driver),
-        clock_pins=tuple(sorted({pin for cell in cells if cell.state for pin in cell.inputs if pin in cell.state[0]})),
+        clock_pins=tuple(sorted({pin for cell in cells for pin in cell.clock_pins})),
         output_pins={cell.name: cell.output_pins for cell in cells},
         areas={cell.name: cell.area for cell in cells},
         gate_areas=_gate_areas(cells, inverters.area),
         input_ff={group.name: _of_pins(group, "capacitance", farads) for _, group in chosen},
         maximum_ff={group.name: _of_pins(group, "max_capacitance", farads) for _, group in chosen},
+        no_leakage=tuple(sorted(cell.name for cell in cells if not power[cell.name].states_leakage)),
+        no_internal_energy=tuple(sorted(cell.name for cell in cells if not power[cell.name].states_energy)),
+        no_timing=tuple(sorted(cell.name for cell, group in chosen if cell.inputs and not states_delays(group))),
+        energy_ratio=energy_ratio(power, (c.name for c in cells if len(c.outputs) == 1 and 1 <= len(c.inputs) <= 2)),
     )
     kept = {id(group) for _, group in chosen}
     return facts, "".join(_slim(library, 0, kept))
 
 
+def _check_areas(chosen: Sequence[tuple[Cell, Group]]) -> None:
+    """Raises InputError that names cells without an area; those that tie a net to a constant may have none."""
+    without = [group for cell, group in chosen if cell.inputs and not cell.area > 0]
+    if without:
+        names = ", ".join(group.name for group in without[:5])
+        more = f" and {len(without) - 5} more" if len(without) > 5 else ""
+        raise without[0].fail(f"must have an area above 0: {names}{more} state none")
+
+
 def _of_pins(cell: Group, attribute: str, farads: float) -> dict[str, float]:
     """A capacitance that the pins of a cell have, in fF; pins without it are left out."""
-    pins = (pin for pin in cell.group_iter("pin") if attribute in pin.attributes)
-    return {pin.name: round(pin.number(attribute) * farads, 6) for pin in pins}
+    found = {}
+    for name, pin in named_pins(cell):
+        if attribute in pin.attributes:
+            found[name] = round(pin.number(attribute) * farads, 6)
+            if found[name] < 0 or (attribute == "max_capacitance" and not found[name]):
+                raise pin.fail(f"of cell {cell.name} must have a {attribute} above 0, not {found[name]:g} fF")
+    return found
 
 
 def _full_adder(cells: list[Cell], name: str | None) -> FullAdderCell | None:
@@ -160,7 +207,7 @@ def _full_adder(cells: list[Cell], name: str | None) -> FullAdderCell | None:
             if found is None:
                 raise InputError(f"full_adder must have outputs for sum and carry of three inputs; {name} has not")
             return found
-    raise InputError(f"full_adder must be one of its usable cells, not {name!r}")
+    raise InputError(f"full_adder must be one of its usable cells, not {short(name)}")
 
 
 def _smallest_half_adder(cells: list[Cell]) -> HalfAdderCell | None:
@@ -193,9 +240,9 @@ def _fanout_buffer(cells: list[Cell], smallest_buffer: Cell) -> tuple[str, str, 
     return chosen.name, chosen.inputs[0], chosen.outputs[0][0]
 
 
-def _corner(library: Group) -> str:
-    named = library.text("default_operating_conditions")
-    voltage, temperature = library.text("nom_voltage", "?"), library.text("nom_temperature", "?")
+def _corner(library: Group, voltage_v: float) -> str:
+    named = library.text("default_operating_conditions")[:_MOST_TEXT]
+    voltage, temperature = library.text("nom_voltage", f"{voltage_v:g}"), library.text("nom_temperature", "?")
     return ", ".join(part for part in (named, f"{voltage} V", f"{temperature} C") if part)
 
 
@@ -203,43 +250,74 @@ def _unit(library: Group, attribute: str, table: dict[str, float], default: str)
     text = library.text(attribute, default)
     scale = table.get(text.lower().replace(" ", ""))
     if scale is None:
-        raise InputError(f"its {attribute} must be one of {', '.join(table)}, not {text!r}")
+        raise library.fail(f"must have one of {', '.join(table)} for its {attribute}, not {short(text)}")
     return scale
 
 
 def _capacitance_ff(library: Group) -> float:
-    values = library.attributes.get("capacitive_load_unit", [("1", "pf")])[-1]
-    try:
-        return float(values[0]) * _FARADS[values[1].lower()]
-    except (ValueError, KeyError, IndexError):
-        raise InputError(f"its capacitive_load_unit must be a number and ff or pf, not {values!r}") from None
+    """The unit in fF: as many as in pF, without what a division leaves behind."""
+    return round(capacitance_unit_pf(library) * 1e3, 12)
 
 
 def _slim(group: Group, depth: int, kept: set[int]) -> Iterator[str]:
     """The text of a group.  Attributes that name a group of the library come after it, as OpenSTA wants."""
     indent = " " * depth
     late = [name for name in group.attributes if depth == 0 and name in _NAMES_OF_GROUPS]
-    yield f"{indent}{group.kind} ({', '.join(_quoted(arg) for arg in group.args)}) {{\n"
-    for name in group.attributes:
-        if name not in late:
+    if group.kind == "pin" and len(group.args) > 1:  # not every tool takes a list of names
+        heads = [f"pin ({_quoted(name)})" for name in group.args]
+    else:
+        args = ("slim",) if depth == 0 else group.args
+        heads = [f"{group.kind} ({', '.join(_quoted(arg) for arg in args)})"]
+    for head in heads:
+        yield f"{indent}{head} {{\n"
+        for name in group.attributes:
+            if name not in late:
+                yield from _attribute(group, name, indent)
+        for inner in group.groups:
+            if inner.kind in _DROPPED_GROUPS or (depth == 0 and inner.kind == "cell" and id(inner) not in kept):
+                continue
+            if all(map(_safe, inner.args)):
+                yield from _slim(inner, depth + 1, kept)
+        for name in late:
             yield from _attribute(group, name, indent)
-    for inner in group.groups:
-        if inner.kind in _DROPPED_GROUPS or (depth == 0 and inner.kind == "cell" and id(inner) not in kept):
-            continue
-        yield from _slim(inner, depth + 1, kept)
-    for name in late:
-        yield from _attribute(group, name, indent)
-    yield f"{indent}}}\n"
+        yield f"{indent}}}\n"
 
 
 def _attribute(group: Group, name: str, indent: str) -> Iterator[str]:
+    if name in _NUMBER:
+        group.number(name)
+    elif name in _NUMBERS and len(group.numbers(name)) < _NUMBERS[name]:
+        raise group.fail(f"must have {_NUMBERS[name]} or more numbers for {name}")
     for value in group.attributes[name]:
+        if name in _DROPPED_ATTRIBUTES or not all(map(_safe, value)):
+            continue
+        if name == "sdf_cond" and not is_condition(value[0]):
+            continue
         if name in _COMPLEX or len(value) != 1:
             yield f"{indent} {name} ({', '.join(_quoted(item) for item in value)});\n"
         else:
             yield f"{indent} {name} : {_quoted(value[0])};\n"
 
 
+def _safe(value: str) -> bool:
+    """Whether every tool reads the same: one line without comments, quotes, backslashes and braces."""
+    return _SAFE.fullmatch(value) is not None and "//" not in value and "/*" not in value
+
+
+_SAFE = re.compile(r"[A-Za-z0-9_ \t.,:!&|^*+'()=~<>%\[\]$@?/-]*")
+_DROPPED_ATTRIBUTES = frozenset({"comment", "date", "revision"})
+_NUMBER = frozenset(
+    {
+        *("nom_process", "nom_temperature", "nom_voltage", "process", "temperature", "voltage"),
+        *("default_input_pin_cap", "default_output_pin_cap", "default_inout_pin_cap", "default_fanout_load"),
+        *("default_max_transition", "default_max_capacitance", "default_max_fanout", "slew_derate_from_library"),
+        *(f"{side}_threshold_pct_{edge}" for side in ("input", "output") for edge in ("rise", "fall")),
+        *(f"slew_{side}_threshold_pct_{edge}" for side in ("lower", "upper") for edge in ("rise", "fall")),
+        *("area", "capacitance", "rise_capacitance", "fall_capacitance", "resistance", "slope", "fanout_load"),
+        *("max_capacitance", "min_capacitance", "max_transition", "min_transition", "max_fanout", "min_fanout"),
+    }
+)
+_NUMBERS = {"fanout_length": 2, "index_1": 1, "index_2": 1, "index_3": 1, "values": 1}
 _NAMES_OF_GROUPS = frozenset({"default_operating_conditions", "default_wire_load", "default_wire_load_selection"})
 _COMPLEX = frozenset(
     {
@@ -259,7 +337,7 @@ _COMPLEX = frozenset(
 )
 
 
-_PLAIN = re.compile(r"[A-Za-z_][\w.]*|[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+|\w*)")
+_PLAIN = re.compile(r"[A-Za-z_][\w.]*|[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+|\w*)", re.ASCII)
 
 
 def _quoted(item: str) -> str:

@@ -7,13 +7,9 @@ that :func:`hwmodel.stimulus.precisions_to_check` names.
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
-from importlib import resources
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -27,31 +23,23 @@ from hwmodel.netlist import read_netlist
 from hwmodel.power import PowerReport, netlist_power
 from hwmodel.powertables import LibraryPower
 from hwmodel.recipes import recipe_named
-from hwmodel.row import SynthesisRow, make_row, row_key, sha256_text, tool_versions
+from hwmodel.row import SynthesisRow, make_row, sha256_text
 from hwmodel.stimulus import StreamPlan, check_sums, make_stimulus, precisions_to_check
 from hwmodel.store import RowStore
 from hwmodel.synth import Mapped, Workspace, read_back
 from rtl.array import CoreSpec
 from rtl.spec import MacSpec, Precision
-from siliquant.source import code_sha256
 
 __all__ = [
     "Bench",
     "Found",
     "Specimen",
-    "code_of",
-    "generator_key",
-    "generator_sha256",
     "is_best",
     "power_data",
     "power_figures",
     "settled_power_uw",
     "stored",
 ]
-
-
-COMMAND_LINE = ("gen.py", "options.py")
-"""Files of rtl that ask for a design, and do not decide what it is."""
 
 
 @dataclass(frozen=True)
@@ -107,10 +95,10 @@ class Specimen:
     @cached_property
     def verilog_sha256(self) -> str:
         """Its hash, without generating it where it is remembered."""
-        known = None if self._bench.fresh else self._store.verilog_of(generator_key(self.spec))
+        known = None if self._bench.fresh else self._store.verilog_of(self.spec)
         if known is None:
             known = sha256_text(self.verilog)
-            self._store.remember_verilog(generator_key(self.spec), known)
+            self._store.remember_verilog(self.spec, known)
         return known
 
     def at(self, clock_mhz: float, plans: Sequence[StreamPlan]) -> Found:
@@ -140,7 +128,7 @@ class Specimen:
             powered[plan] = _powered(row, self.spec, plan, mapped, self._bench.library)
             self._store.put(powered[plan])
         self._store.put(row)  # last: where it is, the netlist was checked
-        return Found(row, powered)
+        return Found(row if known is None else known.row, powered)
 
     @cached_property
     def _workspace(self) -> Workspace:
@@ -171,10 +159,9 @@ def stored(
     verilog_sha256: str, plans: Sequence[StreamPlan], bench: Bench, clock_mhz: float, store: RowStore
 ) -> Found | None:
     """What the store has of a design at one clock: None, or its row and those of ``plans`` that are there."""
-    tools = tool_versions()
 
     def find(activity: str | None) -> SynthesisRow | None:
-        return store.get(row_key(verilog_sha256, bench.library.use_sha256, clock_mhz, bench.effort, activity, tools))
+        return store.find(verilog_sha256, bench.library.use_sha256, clock_mhz, bench.effort, activity)
 
     plain = find(None)
     if plain is None:
@@ -189,6 +176,8 @@ def is_best(row: SynthesisRow) -> bool:
     """Whether a row's power is the best this machine can find: with glitches, where it has Icarus and the netlist is
     not too large for it.
     """
+    if row.power_uw is None:  # the library does not state what it takes
+        return row.minimum_period_ns is not None
     if row.settled_uw is None:
         return icarus_version() is None
     return row.toggles == GLITCH_AWARE or row.cells > _MOST_GLITCH_CELLS or icarus_version() is None
@@ -207,9 +196,14 @@ def _powered(
 def power_figures(
     waves: Waves, words: Mapping[str, Sequence[int]], mapped: Mapped, library: Library, clock_mhz: float
 ) -> dict[str, Any]:
-    """The power fields of a row from a zero-delay run of a timed netlist: glitches on top where Icarus is installed."""
+    """The power fields of a row from a zero-delay run of a timed netlist: glitches on top where Icarus is installed.
+
+    None of them where the library does not state the power of every cell in it.
+    """
     assert mapped.timing is not None
     timing = mapped.timing
+    if library.no_power({instance.cell for instance in waves.netlist.instances}):
+        return {}
 
     def report(run: Waves) -> PowerReport:
         return netlist_power(
@@ -280,28 +274,3 @@ def settled_power_uw(row: SynthesisRow) -> float | None:
 def power_data(liberty: Path) -> LibraryPower:
     """Power tables of a library, read once."""
     return LibraryPower(LibraryCells(parse_liberty(read_liberty_text(liberty))))
-
-
-def generator_key(spec: MacSpec | CoreSpec) -> str:
-    """sha256 over all that decides the Verilog of a spec, found without generating it."""
-    question = [spec.design, spec.parameters, code_of(spec)]
-    return hashlib.sha256(json.dumps(question, sort_keys=True).encode()).hexdigest()
-
-
-def code_of(spec: MacSpec | CoreSpec) -> str:
-    """A hash over the code that makes a spec's Verilog."""
-    return _arrays_sha256() if isinstance(spec, CoreSpec) else generator_sha256()
-
-
-@cache
-def generator_sha256() -> str:
-    """A hash over the code of rtl, without comments and docstrings, and the versions of its tools."""
-    folder = resources.files("rtl")
-    files = [file for place in (folder, folder.joinpath("mac")) for file in place.iterdir()]
-    files = [file for file in files if file.name not in COMMAND_LINE]
-    return code_sha256(files, *(version(name) for name in ("siliquant", "amaranth", "pyosys")))
-
-
-@cache
-def _arrays_sha256() -> str:
-    return code_sha256(resources.files("rtl").joinpath("array").iterdir(), generator_sha256())

@@ -6,11 +6,14 @@ cell, outputs drive the library's default load and are due at the period, and ne
 library's default wire load where it has one.  Hold is not looked at (no clock tree exists yet).
 
 OpenSTA's own power figures are not used; docs/synthesis.md says why.
+
+It works in a folder of its own, where files have fixed names: paths that a user chose never become Tcl.
 """
 
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import re
 import shutil
@@ -24,7 +27,8 @@ from pathlib import Path
 from hwmodel.checks import positive_number
 from hwmodel.library import Library
 from siliquant import processes
-from siliquant.errors import InputError, ToolError
+from siliquant.errors import ToolError, short
+from siliquant.quoting import tcl_word
 from siliquant.scratch import scratch
 
 _SECONDS_LIMIT = 600
@@ -125,8 +129,9 @@ class OpenSta:
         with contextlib.ExitStack() as stack:
             folder = stack.enter_context(scratch("sta"))
             (folder / "loop.tcl").write_text(_PROCEDURES + _LOOP)
+            (folder / "cells.lib").symlink_to(library.slim())
             self._process = processes.start(
-                [program, "-no_splash", "loop.tcl"],
+                [program, "-no_init", "-no_splash", "loop.tcl"],
                 cwd=folder,
                 bufsize=1,
                 stdin=subprocess.PIPE,
@@ -139,7 +144,11 @@ class OpenSta:
         self._input, self._output = self._process.stdin, self._process.stdout
 
     def __enter__(self) -> OpenSta:
-        self.ask(f"read_liberty {self._link(self.library.slim(), 'cells.lib')}")
+        try:
+            self.ask("read_liberty cells.lib")
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -169,22 +178,15 @@ class OpenSta:
             self._input.write(command.replace("\n", " ") + "\n")
             self._input.flush()
         except OSError:
-            raise TimingError(f"OpenSTA ended before the command {command[:80]!r}") from None
+            raise TimingError(f"OpenSTA ended before the command {short(command, 80)}") from None
         for line in self._output:
             if line == "@done\n":
                 return "".join(lines)
             if line.startswith("@error "):
-                raise TimingError(f"OpenSTA refused {command[:80]!r}: {line[7:].strip()}")
+                raise TimingError(f"OpenSTA refused {short(command, 80)}: {line[7:].strip()}")
             lines.append(line)
         said = "".join(lines[-3:]).strip()
-        raise TimingError(f"OpenSTA stopped in the command {command[:80]!r}: {said or 'it said nothing'}")
-
-    def _link(self, path: Path, name: str) -> str:
-        """A plain name for a file: OpenSTA takes a path for a list of words, and a blank in it for two."""
-        link = self._folder / name
-        link.unlink(missing_ok=True)
-        link.symlink_to(path.resolve())
-        return name
+        raise TimingError(f"OpenSTA stopped in the command {short(command, 80)}: {said or 'it said nothing'}")
 
     def load(self, netlist: Path, top: str, period_ns: float, clock: str = "clk") -> None:
         """Read a mapped Verilog netlist in place of the one before, and constrain it."""
@@ -192,16 +194,19 @@ class OpenSta:
         self._period_ns = positive_number("period_ns", period_ns)
         period = self._period_ns / library.time_ns
         load = library.default_load_ff / library.capacitance_ff
-        said = self.ask(f"read_verilog {self._link(netlist, 'netlist.v')}") + self.ask(f"link_design {top}")
+        try:
+            shutil.copyfile(netlist, self._folder / "netlist.v")
+        except FileNotFoundError:
+            raise TimingError(f"OpenSTA must be given a netlist, and {netlist} is not there") from None
+        said = self.ask("read_verilog netlist.v") + self.ask(f"link_design {tcl_word(top)}")
         if "Creating black box" in said:
             raise TimingError(f"OpenSTA does not know every cell of {top}: {said.strip()[:300]}")
-        self.ask(
-            f"siliquant_constrain {_brace(clock)} {period!r} {library.driving_cell} {library.driving_pin} {load!r}"
-        )
+        driver, pin = tcl_word(library.driving_cell), tcl_word(library.driving_pin)
+        self.ask(f"siliquant_constrain {tcl_word(clock)} {period!r} {driver} {pin} {load!r}")
 
     def slack_ns(self) -> float:
         """The worst slack; the period when nothing is constrained."""
-        slack = float(self.ask("puts [sta::worst_slack]")) * self.library.time_ns
+        slack = _number(self.ask("puts [sta::worst_slack]"), "worst slack") * self.library.time_ns
         return slack if abs(slack) < _NO_SLACK_NS else self._period_ns
 
     def timing(self, *, details: bool = False) -> Timing:
@@ -211,11 +216,13 @@ class OpenSta:
         slews: dict[str, tuple[float, float]] = {}
         loads: dict[str, float] = {}
         for line in self.ask("siliquant_details").splitlines() if details else ():
-            kind, rise, fall, name = line.split(" ", 3)
-            if kind == "@slew":
-                slews[_plain(name)] = (float(rise) * 1e9, float(fall) * 1e9)
-            elif kind == "@load":
-                loads[_plain(name)] = (float(rise) + float(fall)) / 2 * 1e15
+            kind, *numbers, name = line.split(" ", 3)
+            if kind in ("@slew", "@load"):
+                rise, fall = (_number(number, f"{kind[1:]} of {short(name)}") for number in numbers)
+                if kind == "@slew":
+                    slews[_plain(name)] = (rise * 1e9, fall * 1e9)
+                else:
+                    loads[_plain(name)] = (rise + fall) / 2 * 1e15
         return Timing(self._period_ns, slack, self._period_ns - slack, path, slews, loads)
 
     def write_sdf(self, path: Path) -> None:
@@ -226,25 +233,30 @@ class OpenSta:
     def critical_stages(self) -> list[Stage]:
         """The cells of the worst path from its start to the one before its end."""
         path = self.ask("report_checks -path_delay max -format full -digits 6")
-        found = [Stage(m[2], m[3], m[4], float(m[1]) * self.library.time_ns) for m in _STAGE.finditer(path)]
+        found = [Stage(m[2], m[3], m[4], _number(m[1], "delay") * self.library.time_ns) for m in _STAGE.finditer(path)]
         return found[:-1]
 
     def try_replace(self, instance: str, pin: str, cell: str, other: str) -> tuple[float, float, float]:
         """Slack at an instance's pin before and after cell -> other, and the worst slack after; then undone.  ns."""
-        answer = self.ask(f"siliquant_try {_brace(instance)} {_brace(pin)} {cell} {other}").split()
-        before, after, worst = (float(value) for value in answer)
+        words = " ".join(map(tcl_word, (instance, pin, cell, other)))
+        answer = self.ask(f"siliquant_try {words}").split()[-3:]
+        before, after, worst = (_number(value, f"slack at {instance}/{pin}") for value in answer)
         return before * 1e9, after * 1e9, worst * self.library.time_ns
 
     def replace(self, instance: str, cell: str) -> None:
         """Replace an instance's cell by another with the same pins."""
-        self.ask(f"replace_cell {_brace(instance)} {cell}")
+        self.ask(f"replace_cell {tcl_word(instance)} {tcl_word(cell)}")
 
 
-def _brace(value: object) -> str:
-    text = str(value)
-    if re.search(r"[{}\\\n]", text):
-        raise InputError(f"a name given to OpenSTA must have no braces or backslashes, not {text!r}")
-    return "{" + text + "}"
+def _number(text: str, what: str) -> float:
+    """A number that OpenSTA printed. Raises TimingError for what is none: it took something for what it is not."""
+    try:
+        value = float(text.strip().rpartition("\n")[2])
+    except ValueError:
+        value = math.nan
+    if math.isnan(value):
+        raise TimingError(f"OpenSTA must answer with a number for the {what}, not {short(text.strip())}")
+    return value
 
 
 def _plain(name: str) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 
 import numpy as np
 
 from hwmodel.streams import Stream
+from rtl.packing import Bits, from_bits, packing_of, to_bits, word_bits
 from rtl.spec import IntArray, MacSpec, Precision
 
 __all__ = [
@@ -19,6 +22,8 @@ __all__ = [
     "make_stimulus",
     "operand_sums",
     "precisions_to_check",
+    "stimulus_bits",
+    "stimulus_cycles",
 ]
 
 RESET_CYCLES = 2
@@ -82,6 +87,62 @@ def operand_sums(spec: MacSpec, plan: StreamPlan) -> list[tuple[IntArray, IntArr
     weights = _codes(plan, "weights", sums, products, spec.weight_range(precision))
     activations = _codes(plan, "activations", sums, products, spec.activation_range(precision))
     return list(zip(weights, activations, strict=True))
+
+
+def stimulus_cycles(spec: MacSpec, plan: StreamPlan) -> int:
+    """About how many cycles a plan takes: those asked for, or one whole sum where that is longer."""
+    spec.check_precision(plan.precision)
+    if plan.stream.recorded:
+        return plan.cycles
+    return max(plan.cycles, _cycles_of_sum(spec, plan.precision, min(plan.products, spec.reduction_length)))
+
+
+def stimulus_bits(spec: MacSpec, plan: StreamPlan) -> dict[str, Bits]:
+    """Bits [cycles, width] of the operand ports and of clear, cycle by cycle: the words of :func:`make_stimulus` after
+    the reset.
+    """
+    precision = plan.precision
+    found: dict[str, list[Bits]] = {}
+    for length, group in groupby(operand_sums(spec, plan), key=lambda both: len(both[0])):
+        sums = list(group)
+        weights = to_bits(np.stack([w for w, _ in sums]), precision.weight_bits, *spec.weight_range(precision))
+        activations = to_bits(
+            np.stack([a for _, a in sums]), precision.activation_bits, *spec.activation_range(precision)
+        )
+        for name, bits in _packed(spec, precision, weights, activations, length).items():
+            found.setdefault(name, []).append(bits)
+    return {name: np.concatenate(parts) for name, parts in found.items()}
+
+
+def _packed(spec: MacSpec, precision: Precision, weights: Bits, activations: Bits, length: int) -> dict[str, Bits]:
+    """Bits [cycles, width] of sums of equal length: of codes [sums, length, bits of a code]."""
+    number, lanes = len(weights), spec.products_per_step(precision)
+    whole, rest = divmod(length, lanes)
+    pieces: list[dict[str, Bits]] = []
+    for steps, used, start in ((whole, lanes, 0), (int(rest > 0), rest, whole * lanes)):
+        if steps:
+            packing = packing_of(spec, precision, used)
+            if packing is None:
+                return _packed_one_by_one(spec, precision, weights, activations)
+            part = slice(start, start + steps * used)
+            operands = [bits[:, part].reshape(number, steps, used, -1) for bits in (weights, activations)]
+            pieces.append(packing.pack(*operands))
+    found = {name: np.concatenate([piece[name] for piece in pieces], axis=1) for name in pieces[0]}
+    cycles = math.prod(next(iter(found.values())).shape[1:3])
+    clear = np.zeros((number, cycles, 1), np.uint8)
+    clear[:, 0] = 1
+    return {name: bits.reshape(number * cycles, -1) for name, bits in (found | {"clear": clear}).items()}
+
+
+def _packed_one_by_one(spec: MacSpec, precision: Precision, weights: Bits, activations: Bits) -> dict[str, Bits]:
+    """The same by the design's own packing."""
+    limits = (spec.weight_range(precision), spec.activation_range(precision))
+    widths = {port.name: port.width for port in spec.operand_ports} | {"clear": 1}
+    words: dict[str, list[int]] = {}
+    for w, a in zip(from_bits(weights, *limits[0]), from_bits(activations, *limits[1]), strict=True):
+        for name, column in spec.pack(w, a, precision).items():
+            words.setdefault(name, []).extend(column)
+    return {name: word_bits(column, widths[name]) for name, column in words.items()}
 
 
 def drive(spec: MacSpec, precision: Precision, sums: Sequence[tuple[IntArray, IntArray]]) -> Stimulus:

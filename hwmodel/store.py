@@ -3,7 +3,7 @@
     user layer   <cache>/rows/<first two of key>/<key>.json     one small file a row, renamed into place
                                                  <key>.v.gz     the mapped netlist of that row
     package      hwmodel/data/rows/<library>.jsonl              one row a line, sorted by key
-                 hwmodel/data/rows/verilog.json                 the Verilog of each spec they came from
+                 hwmodel/data/rows/stamp.json                   the generators that make the Verilog they came from
 
 A row is whole or absent: two processes may write the same key, and a killed one leaves nothing half-written. What
 others may have written or is not what was kept counts as missing (siliquant.cache).
@@ -18,13 +18,14 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
-from hwmodel.row import SynthesisRow
+from hwmodel.keys import Spec, design_name, generator_key, named, verilog_stamp
+from hwmodel.row import SynthesisRow, row_key, tool_versions
 from siliquant import cache
 from siliquant.errors import InputError
 from siliquant.files import write_atomically
 
 PACKAGED_ROWS = Path(__file__).resolve().parent / "data" / "rows"
-VERILOG_INDEX = "verilog.json"
+STAMP = "stamp.json"
 _KEY = re.compile(r"[0-9a-f]{64}")
 
 
@@ -32,7 +33,8 @@ class RowStore:
     """Finds and keeps rows.  A row file that cannot be read is reported by name and counts as missing.
 
     folder: the writable layer (default: rows/ in the user's cache).  packaged: the read-only layer.
-    report: called with one sentence for every damaged file (default: does nothing).
+    report: called with one sentence for every damaged file (default: does nothing).  any_timer: a row of the package
+    is found whichever version of OpenSTA it was made with, not only where there is none on this machine.
     """
 
     def __init__(
@@ -40,13 +42,17 @@ class RowStore:
         folder: Path | None = None,
         packaged: Path | None = PACKAGED_ROWS,
         report: Callable[[str], None] = lambda _: None,
+        *,
+        any_timer: bool = False,
     ) -> None:
         self._home = cache.root() if folder is None else folder
         self.folder = self._home / "rows" if folder is None else folder
         self._unkept: dict[Path, bytes] = {}  # what could not be written, for this process
         self._packaged_folder = packaged
         self._report = report
+        self._any_timer = any_timer
         self._packaged: dict[str, SynthesisRow] | None = None
+        self._by_question: dict[str, SynthesisRow] = {}
         self._verilog: dict[str, str] | None = None
 
     def get(self, key: str) -> SynthesisRow | None:
@@ -62,6 +68,21 @@ class RowStore:
         except (ValueError, RecursionError) as error:
             self._report(f"{path} cannot be read and is ignored: {error}")
         return self._packaged_rows().get(key)
+
+    def find(
+        self, verilog_sha256: str, library_use_sha256: str, clock_mhz: float, effort: str, activity: str | None
+    ) -> SynthesisRow | None:
+        """The row that this machine's tools make, or None.
+
+        Where there is no OpenSTA here, one of the package that was made with it.
+        """
+        question = verilog_sha256, library_use_sha256, clock_mhz, effort, activity
+        tools = tool_versions()
+        alone = tools["opensta"] == "none"
+        packaged = self._timed(row_key(*question, _timed_by_any(tools))) if alone or self._any_timer else None
+        if alone and packaged is not None:
+            return packaged
+        return self.get(row_key(*question, tools)) or packaged
 
     def put(self, row: SynthesisRow) -> Path:
         """Keep a row in the writable layer and return its file; where that cannot be written, in memory."""
@@ -94,17 +115,17 @@ class RowStore:
             if row is not None:
                 yield row
 
-    def verilog_of(self, recipe_key: str) -> str | None:
-        """The sha256 of the Verilog once generated from what `recipe_key` hashes, or None.
+    def verilog_of(self, spec: Spec) -> str | None:
+        """The sha256 of the Verilog once generated of a spec by the generators that there are now, or None.
 
         So that a warm run need not generate Verilog again to find its rows.
         """
-        text = (self._read(self._alias_path(recipe_key)) or b"").decode(errors="replace")
-        return text if _KEY.fullmatch(text) else self._packaged_verilog().get(recipe_key)
+        text = (self._read(self._alias_path(spec)) or b"").decode(errors="replace")
+        return text if _KEY.fullmatch(text) else self._packaged_verilog().get(design_name(spec) or "")
 
-    def remember_verilog(self, recipe_key: str, verilog_sha256: str) -> None:
-        """Note which Verilog came of what `recipe_key` hashes (spec, RTL sources, Amaranth version)."""
-        self._write(self._alias_path(recipe_key), verilog_sha256.encode())
+    def remember_verilog(self, spec: Spec, verilog_sha256: str) -> None:
+        """Note which Verilog a spec gives."""
+        self._write(self._alias_path(spec), verilog_sha256.encode())
 
     def _read(self, path: Path, *, unsealed: bool = False) -> bytes | None:
         return self._unkept[path] if path in self._unkept else cache.kept(path, self._home, unsealed=unsealed)
@@ -118,18 +139,31 @@ class RowStore:
             raise InputError(f"a row's key must be 64 hexadecimal digits, not {key!r}")
         return self.folder / key[:2] / f"{key}.json"
 
-    def _alias_path(self, key: str) -> Path:
-        return self._path(key).with_suffix(".verilog")
+    def _alias_path(self, spec: Spec) -> Path:
+        return self._path(generator_key(spec)).with_suffix(".verilog")
 
     def _packaged_verilog(self) -> dict[str, str]:
+        """The Verilog of each design of the package, where it was verified for these generators."""
         if self._verilog is None:
-            path = self._packaged_folder / VERILOG_INDEX if self._packaged_folder else None
+            path = self._packaged_folder / STAMP if self._packaged_folder else None
             try:
-                self._verilog = dict(json.loads(path.read_text())) if path and path.is_file() else {}
-            except ValueError as error:
+                current = path is not None and path.is_file() and json.loads(path.read_text()) == verilog_stamp()
+            except (OSError, ValueError) as error:
                 self._report(f"{path} cannot be read and is ignored: {error}")
-                self._verilog = {}
+                current = False
+            rows = self._packaged_rows().values() if current else ()
+            self._verilog = {named(row.design, row.spec): row.verilog_sha256 for row in rows}
         return self._verilog
+
+    def _timed(self, key: str) -> SynthesisRow | None:
+        """The packaged row of a key made without the version of OpenSTA."""
+        if not self._by_question:
+            self._by_question = {
+                row_key(row.verilog_sha256, row.library_use_sha256, row.clock_mhz, row.effort, row.activity,
+                        _timed_by_any(row.tools), row.flow_version): row
+                for row in self._packaged_rows().values()
+            }  # fmt: skip
+        return self._by_question.get(key)
 
     def _packaged_rows(self) -> dict[str, SynthesisRow]:
         if self._packaged is None:
@@ -145,12 +179,10 @@ class RowStore:
         return self._packaged
 
 
-def write_packaged(
-    rows: Iterable[SynthesisRow], verilog: Mapping[str, str], folder: Path = PACKAGED_ROWS
-) -> list[Path]:
+def write_packaged(rows: Iterable[SynthesisRow], folder: Path = PACKAGED_ROWS) -> list[Path]:
     """Write a read-only layer anew: one file a library, one row a line, sorted; returns the files.
 
-    verilog: what RowStore.verilog_of answers for the specs of these rows.
+    The Verilog of the rows must be what the generators make now.
     """
     by_library: dict[str, dict[str, str]] = {}
     for row in rows:
@@ -160,9 +192,18 @@ def write_packaged(
         path = folder / f"{library}.jsonl"
         write_atomically(path, "".join(f"{lines[key]}\n" for key in sorted(lines)))
         written.append(path)
-    index = folder / VERILOG_INDEX
-    write_atomically(index, json.dumps(dict(sorted(verilog.items())), indent=0) + "\n")
-    return [*written, index]
+    return [*written, write_stamp(folder)]
+
+
+def write_stamp(folder: Path = PACKAGED_ROWS) -> Path:
+    """Note that the rows of a read-only layer are of the Verilog that the generators make now; returns the file."""
+    path = folder / STAMP
+    write_atomically(path, json.dumps(verilog_stamp(), indent=0, sort_keys=True) + "\n")
+    return path
+
+
+def _timed_by_any(tools: Mapping[str, str]) -> dict[str, str]:
+    return {**tools, "opensta": "any"}
 
 
 def _sorted_line(row: SynthesisRow) -> str:

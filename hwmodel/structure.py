@@ -7,28 +7,34 @@ Synthesis then merges, inverts and buffers; what that does to area and energy is
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
 from typing import Protocol
 
-from rtl.circuit import ONE, ZERO, Bit, Gate, Op
+import numpy as np
+
+from hwmodel.flat import KINDS, NOTHING, Flat, Indices, flatten
+from rtl.circuit import Bit, Gate, Op
 from rtl.datapath import Datapath
 from rtl.spec import MacSpec
 
 __all__ = [
     "FLIP_FLOPS",
     "GATE_PARTS",
-    "OWN_INPUTS",
-    "Node",
+    "PARTS",
+    "SHARES",
     "Part",
     "Planned",
     "Share",
     "Structure",
     "datapath_of",
-    "nodes_of",
-    "shares_of",
+    "flat_of",
+    "full_adders_by_column",
+    "nets_of",
+    "parts_of",
+    "share_of",
     "structure_of",
 ]
 
@@ -81,36 +87,25 @@ class Share(Enum):
     ARRAY = "neither"
 
 
+PARTS = tuple(Part)
+"""The order of the entries of vectors by part."""
+SHARES = tuple(Share)
+"""The order of rows by share."""
+
+
 @dataclass(frozen=True)
 class Structure:
     """Counts of a design.
 
-    by_share: number of each part by what it depends on; shifters are multiplexers, one a bit.  full_adders_by_column:
-    full adders of the compressor trees by the weight (power of two in the accumulator) of their sum; those whose weight
-    depends on the precision count at the highest.
+    by_share: number of each part by what it depends on; shifters are multiplexers, one a bit.
     """
 
     by_share: Mapping[Share, Mapping[Part, int]]
-    full_adders_by_column: tuple[int, ...]
 
     @property
     def counts(self) -> Mapping[Part, int]:
         """Number of each part."""
         return {part: sum(counts[part] for counts in self.by_share.values()) for part in Part}
-
-
-@dataclass(frozen=True)
-class Node:
-    """One gate, or one bit of a carry-propagate adder; ``part`` is None for inverters.
-
-    stage: the pipeline stage it works in.
-    """
-
-    op: Op
-    inputs: tuple[Bit, ...]
-    outputs: tuple[Bit, ...]
-    part: Part | None
-    stage: int
 
 
 class Planned(Protocol):
@@ -130,75 +125,73 @@ class Planned(Protocol):
         ...
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=16)
 def datapath_of(spec: Planned) -> Datapath:
     """The plan of a design, built once while it is in use."""
     return spec.build()
 
 
+@lru_cache(maxsize=16)
+def flat_of(spec: Planned) -> Flat:
+    """The plan of a design as arrays, made once while it is in use."""
+    return flatten(datapath_of(spec))
+
+
 @lru_cache(maxsize=65536)
 def structure_of(spec: MacSpec) -> Structure:
     """The counts of a design.  Milliseconds the first time, remembered afterwards."""
-    plan = datapath_of(spec)
-    shares = shares_of(plan)
-    counts = {share: dict.fromkeys(Part, 0) for share in Share}
-    for gate in plan.schedule.gates:
-        if gate.op in GATE_PARTS:
-            number = len(gate.outputs) if gate.op is Op.ADD else 1
-            counts[shares[gate.outputs[0]]][GATE_PARTS[gate.op]] += number
+    plan, flat = datapath_of(spec), flat_of(spec)
+    table = np.bincount(
+        share_of(flat, flat.outputs[:, 0]) * len(PARTS) + parts_of(flat), minlength=len(SHARES) * len(PARTS)
+    )
+    counts = {
+        share: dict(zip(PARTS, line, strict=True))
+        for share, line in zip(SHARES, table.reshape(len(SHARES), len(PARTS)).tolist(), strict=True)
+    }
     for port in spec.operand_ports:
         counts[_PORTS.get(port.name, Share.ARRAY)][Part.OPERAND_REGISTERS] += port.width
     counts[Share.ARRAY][Part.OPERAND_REGISTERS] += 1  # clear
-    for bits in plan.schedule.crossings:
-        for bit in bits:
-            counts[shares[bit]][Part.PIPELINE_REGISTERS] += 1
-    for bit in plan.schedule.crossings[-1]:
-        counts[shares[bit]][Part.HOLDS] += 1
+    crossings = [share_of(flat, nets_of(flat, bits)) for bits in plan.schedule.crossings]
+    for part, shares in ((Part.PIPELINE_REGISTERS, np.concatenate(crossings)), (Part.HOLDS, crossings[-1])):
+        for share, number in zip(SHARES, np.bincount(shares, minlength=len(SHARES)).tolist(), strict=True):
+            counts[share][part] += number
     counts[Share.ELEMENT][Part.HOLDS] += spec.accumulator_width
     counts[Share.ELEMENT][Part.ACCUMULATOR_REGISTERS] = spec.accumulator_width
     counts[Share.ARRAY][Part.CONTROL_REGISTERS] = spec.latency
-    return Structure(counts, _by_column(plan))
+    return Structure(counts)
 
 
 _PORTS = {"weights": Share.COLUMN, "activations": Share.ROW}
-OWN_INPUTS = ("accumulator", "result")
-"""Inputs of a plan that come from its own accumulator."""
+_KIND_PART = np.array([PARTS.index(GATE_PARTS[op]) for op in KINDS])
+_SHARE = np.array(
+    [
+        SHARES.index({0: Share.ARRAY, 1: Share.COLUMN, 2: Share.ROW}.get(operands, Share.ELEMENT))
+        for operands in range(8)
+    ]
+)
 
 
-def shares_of(plan: Datapath) -> dict[Bit, Share]:
-    """What every bit of a plan depends on, constants included."""
-    shares: dict[Bit, Share] = {}
-    for name, bits in plan.circuit.inputs.items():
-        share = Share.ELEMENT if name in OWN_INPUTS else _PORTS.get(name, Share.ARRAY)
-        shares.update(dict.fromkeys(bits, share))
-    shares |= dict.fromkeys((ZERO, ONE), Share.ARRAY)
-    for gate in plan.schedule.gates:
-        found = {shares[bit] for bit in gate.inputs} - {Share.ARRAY}
-        share = Share.ARRAY if not found else found.pop() if len(found) == 1 else Share.ELEMENT
-        shares.update(dict.fromkeys(gate.outputs, share))
-    return shares
+def parts_of(flat: Flat) -> Indices:
+    """The part of each gate, as its place in :data:`PARTS`."""
+    return np.where(flat.word != NOTHING, PARTS.index(Part.CARRY_BITS), _KIND_PART[flat.kind])
 
 
-def nodes_of(plan: Datapath) -> list[Node]:
-    """The gates in order, carry-propagate adders bit by bit."""
-    nodes: list[Node] = []
-    fresh = plan.circuit.bits
-    for gate in plan.schedule.gates:
-        stage = plan.schedule.stage[gate.outputs[0]]
-        if gate.op is not Op.ADD:
-            nodes.append(Node(gate.op, gate.inputs, gate.outputs, GATE_PARTS.get(gate.op), stage))
-            continue
-        width, carry = len(gate.outputs), ZERO
-        for position, total in enumerate(gate.outputs):
-            after, fresh = Bit(fresh), fresh + 1
-            pair = (gate.inputs[position], gate.inputs[width + position])
-            nodes.append(Node(Op.FULL_ADDER, (*pair, carry), (total, after), Part.CARRY_BITS, stage))
-            carry = after
-    return nodes
+def share_of(flat: Flat, nets: Indices) -> Indices:
+    """What nets depend on, as the place in :data:`SHARES`."""
+    return np.asarray(_SHARE[flat.operands[nets]])
 
 
-def _by_column(plan: Datapath) -> tuple[int, ...]:
-    """Weights are found from the accumulator backwards, through sums, carries and shifters."""
+def nets_of(flat: Flat, bits: Sequence[Bit]) -> Indices:
+    """The nets of bits, inverted or not."""
+    return flat.literal[np.array(bits, np.int64)] >> 1
+
+
+def full_adders_by_column(plan: Datapath) -> tuple[int, ...]:
+    """Full adders of the compressor trees by the weight (power of two in the accumulator) of their sum.
+
+    Those whose weight depends on the precision count at the highest. Weights are found from the accumulator backwards,
+    through sums, carries and shifters.
+    """
     column: dict[Bit, int] = {bit: weight for weight, bit in enumerate(plan.next_accumulator)}
     found: Counter[int] = Counter()
     for gate in reversed(plan.schedule.gates):

@@ -8,42 +8,37 @@ gates with the rough relative delays of rtl.circuit, pulses shorter than a gate'
 
 Neither is a prediction for a library: real adders lie between the two, and fitted coefficients say where.
 
-Cycles are computed side by side, one bit of a Python integer a cycle: milliseconds for a thousand cycles.
+Cycles are computed side by side, one bit of a word a cycle, and so are gates, those of several designs together: what
+little a design costs on top of its gates is spread over all of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import count, pairwise
 
 import numpy as np
 import numpy.typing as npt
 
-from hwmodel.stimulus import RESET_CYCLES, StreamPlan, make_stimulus
-from hwmodel.structure import Node, Part, Share, datapath_of, nodes_of, shares_of
-from rtl.circuit import ONE, ZERO, Bit, Op
+from hwmodel.flat import KINDS, NOTHING, Flat, Indices, flatten, groups_of
+from hwmodel.inertial import Timed, Words, extra_transitions
+from hwmodel.stimulus import StreamPlan, stimulus_bits, stimulus_cycles
+from hwmodel.structure import PARTS, SHARES, Part, Share, datapath_of, flat_of, nets_of, parts_of, share_of
+from rtl.circuit import Op
 from rtl.datapath import Datapath
+from rtl.packing import Bits, word_bits
 from rtl.spec import MacSpec
 
-__all__ = ["Switching", "count_transitions", "switching_of"]
+__all__ = ["Switching", "Work", "count_transitions", "switching_of", "switchings"]
 
 ByShare = Mapping[Share, Mapping[Part, float]]
 
-_QUARTERS = {  # delays in quarters of a full adder's sum, rounded from rtl.circuit.DELAY
-    Op.NOT: (0,),
-    Op.AND: (1,),
-    Op.OR: (1,),
-    Op.XOR: (2,),
-    Op.MUX: (2,),
-    Op.FULL_ADDER: (4, 3),
-    Op.HALF_ADDER: (2, 1),
-}
 _GLITCH_CYCLES = 256
-
-Wave = list[tuple[int, int]]
-"""Values over time within the cycle: (quarters, one bit a cycle), the first at time -1 what was before."""
+_ONES = np.uint64(2**64 - 1)
+_MOST_WORDS = 1 << 21  # of the waves of all nets of designs that are counted together
+_KEYS = len(SHARES) * len(PARTS)
+_AND, _OR, _XOR, _FULL_ADDER = (KINDS.index(op) for op in (Op.AND, Op.OR, Op.XOR, Op.FULL_ADDER))
 
 
 @dataclass(frozen=True)
@@ -78,12 +73,52 @@ def _total(by_share: ByShare) -> Mapping[Part, float]:
     return {part: sum(found[part] for found in by_share.values()) for part in Part}
 
 
+@dataclass(frozen=True, eq=False)
+class Work:
+    """A plan and what drives it. bits: [cycles, width] of the inputs of its circuit; inputs without are the register
+    that takes its sum. start: the input that is 1 where a new sum begins.
+    """
+
+    plan: Datapath
+    flat: Flat
+    bits: Mapping[str, Bits]
+    start: str
+
+    @property
+    def cycles(self) -> int:
+        """How many there are."""
+        return len(next(iter(self.bits.values())))
+
+    @property
+    def feedback(self) -> list[str]:
+        """The inputs that are the register of the sum."""
+        return [name for name in self.plan.circuit.inputs if name not in self.bits]
+
+
 @lru_cache(maxsize=65536)
 def switching_of(spec: MacSpec, plan: StreamPlan) -> Switching:
-    """The transitions of a design under a stream.  Tens of milliseconds the first time, remembered afterwards."""
-    stimulus = make_stimulus(spec, plan)
-    words = {name: column[RESET_CYCLES:] for name, column in stimulus.words.items() if name not in ("rst", "in_valid")}
-    return count_transitions(datapath_of(spec), words, "clear")
+    """The transitions of a design under a stream.  Milliseconds the first time, remembered afterwards."""
+    ((_, found),) = switchings([(spec, plan)])
+    return found
+
+
+def switchings(pairs: Sequence[tuple[MacSpec, StreamPlan]]) -> Iterator[tuple[int, Switching]]:
+    """Those of designs under streams, each with its place, in the order in which they are found.
+
+    Many small designs are quicker together than one by one. Memory is bounded whatever their number.
+    """
+    waiting: dict[int, Work] = {}
+    order = sorted(range(len(pairs)), key=lambda place: stimulus_cycles(*pairs[place]))
+    for place in order:
+        spec, stream = pairs[place]
+        work = Work(datapath_of(spec), flat_of(spec), stimulus_bits(spec, stream), "clear")
+        nets = work.flat.nets + sum(each.flat.nets for each in waiting.values())
+        if waiting and nets * -(-work.cycles // 64) > _MOST_WORDS:
+            yield from zip(waiting, count_together(list(waiting.values())), strict=True)
+            waiting = {}
+        waiting[place] = work
+    if waiting:
+        yield from zip(waiting, count_together(list(waiting.values())), strict=True)
 
 
 def count_transitions(plan: Datapath, words: Mapping[str, Sequence[int]], start: str) -> Switching:
@@ -92,227 +127,249 @@ def count_transitions(plan: Datapath, words: Mapping[str, Sequence[int]], start:
     words: of the inputs of its circuit, one a cycle; inputs without words are the register that takes its sum. start:
     the input that is 1 where a new sum begins.
     """
-    return _Run(plan, words, start).count()
-
-
-class _Run:
-    """One stream through one plan; registers are seen as wires: pipelining delays transitions, it makes none."""
-
-    def __init__(self, plan: Datapath, words: Mapping[str, Sequence[int]], start: str) -> None:
-        self.plan = plan
-        self.words = {name: column for name, column in words.items() if name in plan.circuit.inputs}
-        self.cycles = len(next(iter(self.words.values())))
-        self.start = start
-        self.feedback = [name for name in plan.circuit.inputs if name not in self.words]
-        self.nodes = nodes_of(plan)
-        self.shares = shares_of(plan)
-
-    def count(self) -> Switching:
-        """The transitions a cycle."""
-        waves = self._waves()
-        changes = self.cycles - 1
-        settled, glitches, pulses = ({share: dict.fromkeys(Part, 0.0) for share in Share} for _ in range(3))
-        for part, bits in self._registers().items():
-            for bit in bits:
-                settled[self.shares[bit]][part] += _toggles(waves[bit], changes) / changes
-        for node in self.nodes:
-            if node.part is not None:
-                toggles = sum(_toggles(waves[bit], changes) for bit in node.outputs)
-                settled[self._share(node)][node.part] += toggles / changes
-        window = min(changes, _GLITCH_CYCLES)
-        for node, number in _glitches(self.nodes, waves, window):
-            if node.part is not None:
-                glitches[self._share(node)][node.part] += number
-        gates, owner = _in_gates(self.nodes)
-        _evaluate([gate for gate in gates if gate.outputs[0] not in waves], waves, (1 << self.cycles) - 1)
-        for gate, number in _glitches(gates, waves, window):
-            if gate.part is not None and gate.outputs[0] in owner:
-                pulses[self._share(owner[gate.outputs[0]])][gate.part] += number
-        return Switching(settled, glitches, pulses)
-
-    def _share(self, node: Node) -> Share:
-        """That of its first output; carries inside adders have that of their sum."""
-        return self.shares[node.outputs[0]]
-
-    def _registers(self) -> dict[Part, list[Bit]]:
-        inputs = self.plan.circuit.inputs
-        return {
-            Part.OPERAND_REGISTERS: [bit for name in self.words for bit in inputs[name]],
-            Part.PIPELINE_REGISTERS: [bit for bits in self.plan.schedule.crossings for bit in bits],
-            Part.ACCUMULATOR_REGISTERS: list(inputs[self.feedback[0]] if self.feedback else self.plan.next_accumulator),
-        }
-
-    def _waves(self) -> dict[Bit, int]:
-        """Every bit over all cycles, one bit of an integer a cycle."""
-        ones = (1 << self.cycles) - 1
-        inputs = self.plan.circuit.inputs
-        waves: dict[Bit, int] = {ZERO: 0, ONE: ones}
-        for name, column in self.words.items():
-            waves.update(zip(inputs[name], _transpose(column, len(inputs[name])), strict=True))
-        late = _behind(self.nodes, {bit for name in self.feedback for bit in inputs[name]})
-        _evaluate([node for node in self.nodes if node.outputs[0] not in late], waves, ones)
-        if self.feedback:
-            accumulator = self._accumulator(waves, late)
-            for name in self.feedback:
-                waves.update(zip(inputs[name], accumulator, strict=True))
-        _evaluate([node for node in self.nodes if node.outputs[0] in late], waves, ones)
-        return waves
-
-    def _accumulator(self, known: Mapping[Bit, int], late: set[Bit]) -> list[int]:
-        """The register of the sum over all cycles.
-
-        Modulo its width, a cycle adds to the register what it makes of an empty one; where a sum starts, that is all.
-        """
-        register, following = self.plan.circuit.inputs[self.feedback[0]], self.plan.next_accumulator
-        waves = dict(known) | dict.fromkeys(register, 0)
-        ones = (1 << self.cycles) - 1
-        _evaluate([node for node in _cone(self.nodes, following) if node.outputs[0] in late], waves, ones)
-        places = np.arange(len(following), dtype=np.uint64)[:, None]
-        bits = np.stack([_bits(waves[bit], self.cycles) for bit in following])
-        added = np.cumsum((bits.astype(np.uint64) << places).sum(axis=0, dtype=np.uint64))
-        start = np.array(self.words[self.start])
-        before = np.concatenate((np.zeros(1, np.uint64), added))[np.flatnonzero(start)]
-        after = added - before[np.cumsum(start) - 1]
-        return [wave << 1 & ones for wave in _integers((after >> places & np.uint64(1)).astype(np.uint8))]
-
-
-def _in_gates(nodes: Sequence[Node]) -> tuple[list[Node], dict[Bit, Node]]:
-    """The nodes with full adders as gates, two XORs, two ANDs and an OR; and the adder of each bit that one makes."""
-    gates: list[Node] = []
-    owner: dict[Bit, Node] = {}
-    fresh = count(1 + max((bit for node in nodes for bit in node.outputs), default=0))
-    for node in nodes:
-        if node.op is not Op.FULL_ADDER:
-            gates.append(node)
-            continue
-        (a, b, c), (total, carry) = node.inputs, node.outputs
-        half, both, through = (Bit(next(fresh)) for _ in range(3))
-        for op, inputs, output in (
-            (Op.XOR, (a, b), half),
-            (Op.XOR, (half, c), total),
-            (Op.AND, (a, b), both),
-            (Op.AND, (half, c), through),
-            (Op.OR, (both, through), carry),
-        ):
-            gates.append(Node(op, inputs, (output,), node.part, node.stage))
-            owner[output] = node
-    return gates, owner
-
-
-def _cone(nodes: Sequence[Node], roots: Sequence[Bit]) -> list[Node]:
-    """The nodes that ``roots`` depend on, in order."""
-    needed = set(roots)
-    found = []
-    for node in reversed(nodes):
-        if needed.intersection(node.outputs):
-            needed.update(node.inputs)
-            found.append(node)
-    return found[::-1]
-
-
-def _behind(nodes: Sequence[Node], sources: set[Bit]) -> set[Bit]:
-    """The bits that depend on ``sources``, themselves included."""
-    found = set(sources)
-    for node in nodes:
-        if found.intersection(node.inputs):
-            found.update(node.outputs)
+    inputs = plan.circuit.inputs
+    bits = {name: word_bits(column, len(inputs[name])) for name, column in words.items() if name in inputs}
+    (found,) = count_together([Work(plan, flatten(plan), bits, start)])
     return found
 
 
-def _evaluate(nodes: Sequence[Node], waves: dict[Bit, int], ones: int) -> None:
-    for node in nodes:
-        waves.update(zip(node.outputs, _apply(node.op, [waves[bit] for bit in node.inputs], ones), strict=True))
+def count_together(works: Sequence[Work]) -> list[Switching]:
+    """The transitions of several plans, registers seen as wires: pipelining delays transitions, it makes none."""
+    both = _Batch(works)
+    waves = both.waves()
+    changes = np.array([work.cycles - 1 for work in works])
+    toggles = _toggles(waves, _masks(changes, waves.shape[1])[both.net_of])
+    settled = both.by_key(both.gate_keys, both.gate_of, toggles[both.outputs].sum(axis=1))
+    for number, work in enumerate(works):
+        offset = both.offsets[number]
+        for part, nets in _registers(work):
+            np.add.at(settled[number], share_of(work.flat, nets) * len(PARTS) + part, toggles[nets + offset])
+    window = np.minimum(changes, _GLITCH_CYCLES)
+    kept = waves[:, : -(-int(window.max()) // 64) + 1]
+    before, after = _cycle_ends(kept, _masks(window, kept.shape[1])[both.net_of])
+    gates = both.timed()
+    glitches = both.by_key(both.gate_keys, both.gate_of, extra_transitions(gates, before, after))
+    quick, owner = _in_gates(gates)
+    pulses = both.by_key(
+        both.gate_keys[owner], both.gate_of[owner], extra_transitions(quick, before, after), quick.counted
+    )
+    return [
+        Switching(*(_by_share(counts[n] / cycles) for counts, cycles in
+                    ((settled, changes[n]), (glitches, window[n]), (pulses, window[n]))))
+        for n in range(len(works))
+    ]  # fmt: skip
 
 
-def _bits(wave: int, count: int) -> npt.NDArray[np.uint8]:
-    """The bits of an integer, the lowest first."""
-    packed = np.frombuffer(wave.to_bytes((count + 7) // 8, "little"), np.uint8)
-    return np.unpackbits(packed, count=count, bitorder="little")
+class _Batch:
+    """Plans side by side, their nets and gates numbered one after the other; net 0 of each is constant."""
+
+    def __init__(self, works: Sequence[Work]) -> None:
+        self.works = works
+        flats = [work.flat for work in works]
+        sizes = [flat.nets for flat in flats]
+        self.offsets = np.concatenate(([0], np.cumsum(sizes)[:-1]))
+        self.nets = sum(sizes)
+        self.net_of = np.repeat(np.arange(len(works)), sizes)
+        self.gate_of = np.repeat(np.arange(len(works)), [len(flat.kind) for flat in flats])
+        self.kind, self.stage, self.level = (
+            np.concatenate([getattr(flat, name) for flat in flats]) for name in ("kind", "stage", "level")
+        )
+        own = self.offsets[self.gate_of][:, None]
+        self.inputs = np.concatenate([flat.inputs for flat in flats]) + 2 * own
+        outputs = np.concatenate([flat.outputs for flat in flats])
+        # A second output that a gate lacks is a net that never changes.
+        self.lacks = outputs == NOTHING
+        self.outputs = np.where(self.lacks, 0, outputs) + own
+        parts = np.concatenate([parts_of(flat) for flat in flats])
+        shares = np.concatenate([share_of(flat, flat.outputs[:, 0]) for flat in flats])
+        self.gate_keys = shares * len(PARTS) + parts
+
+    def by_key(
+        self, keys: Indices, plans: Indices, numbers: Indices, counted: npt.NDArray[np.bool_] | None = None
+    ) -> npt.NDArray[np.float64]:
+        """Sums of numbers of gates for each plan, by share and part: [plans, shares x parts]."""
+        where = plans * _KEYS + keys
+        if counted is not None:
+            where, numbers = where[counted], numbers[counted]
+        sums = np.bincount(where, numbers, len(self.works) * _KEYS)
+        return sums.astype(np.float64).reshape(len(self.works), _KEYS)
+
+    def timed(self) -> Timed:
+        """The gates, the transitions of all of them asked for."""
+        outputs = np.where(self.lacks, NOTHING, self.outputs)
+        every = np.ones(len(self.kind), np.bool_)
+        return Timed(self.kind, self.inputs, outputs, self.stage, self.level, self.nets, every)
+
+    def waves(self) -> Words:
+        """Every net over all cycles, one bit a cycle."""
+        waves = np.zeros((self.nets, -(-max(work.cycles for work in self.works) // 64)), np.uint64)
+        late = np.zeros(self.nets, np.bool_)
+        for work, offset in zip(self.works, self.offsets.tolist(), strict=True):
+            inputs = work.plan.circuit.inputs
+            for name, bits in work.bits.items():
+                _put(waves, np.array(inputs[name], np.int64) + offset, bits)
+            for name in work.feedback:
+                late[np.array(inputs[name], np.int64) + offset] = True
+        order, slices = groups_of(self.level, self.kind)
+        blocks = [order[part] for part in slices]
+        for block in blocks:
+            self._evaluate(block, waves)
+        if late.any():
+            for work, offset in zip(self.works, self.offsets.tolist(), strict=True):
+                if work.feedback:
+                    sums = _sums(work, waves, offset)
+                    for name in work.feedback:
+                        _put(waves, np.array(work.plan.circuit.inputs[name], np.int64) + offset, sums)
+            for block in blocks:
+                behind = block[late[self.inputs[block] >> 1].any(axis=1)]
+                if len(behind):
+                    late[self.outputs[behind, 0]] = True
+                    late[self.outputs[behind, 1][~self.lacks[behind, 1]]] = True
+                    self._evaluate(behind, waves)
+        return waves
+
+    def _evaluate(self, gates: Indices, waves: Words) -> None:
+        """Gates of one kind, none behind another."""
+        kind = KINDS[self.kind[gates[0]]]
+        reads = 3 if kind in (Op.MUX, Op.FULL_ADDER) else 2
+        x = []
+        for literals in self.inputs[gates, :reads].T:
+            values = waves[literals >> 1]
+            turned = literals & 1
+            if turned.any():
+                values ^= (turned.astype(np.uint64) * _ONES)[:, None]
+            x.append(values)
+        first, second = self.outputs[gates].T
+        match kind:
+            case Op.AND:
+                waves[first] = x[0] & x[1]
+            case Op.OR:
+                waves[first] = x[0] | x[1]
+            case Op.XOR:
+                waves[first] = x[0] ^ x[1]
+            case Op.MUX:
+                waves[first] = x[2] ^ (x[0] & (x[1] ^ x[2]))
+            case Op.HALF_ADDER:
+                waves[first], waves[second] = x[0] ^ x[1], x[0] & x[1]
+            case _:
+                half = x[0] ^ x[1]
+                waves[first], waves[second] = half ^ x[2], (x[0] & x[1]) | (x[2] & half)
 
 
-def _integers(rows: npt.NDArray[np.uint8]) -> list[int]:
-    """One integer a row of bits, the lowest first."""
-    return [int.from_bytes(row.tobytes(), "little") for row in np.packbits(rows, axis=1, bitorder="little")]
+def _registers(work: Work) -> Iterator[tuple[int, Indices]]:
+    """The nets that registers hold, by the number of their part."""
+    inputs, plan = work.plan.circuit.inputs, work.plan
+    feedback = work.feedback
+    for part, bits in (
+        (Part.OPERAND_REGISTERS, [bit for name in work.bits for bit in inputs[name]]),
+        (Part.PIPELINE_REGISTERS, [bit for crossing in plan.schedule.crossings for bit in crossing]),
+        (Part.ACCUMULATOR_REGISTERS, inputs[feedback[0]] if feedback else plan.next_accumulator),
+    ):
+        yield PARTS.index(part), nets_of(work.flat, bits)
 
 
-def _transpose(words: Sequence[int], width: int) -> list[int]:
-    """Bit i of every word as one integer, the first word lowest, for each i below ``width``."""
-    text = [format(word, f"0{width}b") for word in reversed(words)]
-    return [int("".join(column), 2) for column in zip(*text, strict=True)][::-1] if width else []
+def _sums(work: Work, waves: Words, offset: int) -> Bits:
+    """The register of the sum over all cycles, from what a cycle makes of an empty one: [cycles, bits].
+
+    Modulo its width, a cycle adds that to the register; where a sum starts, that is all.
+    """
+    literals = work.flat.literal[np.array(work.plan.next_accumulator, np.int64)]
+    bits = _unpacked(waves[(literals >> 1) + offset], work.cycles) ^ (literals & 1).astype(np.uint8)[:, None]
+    places = np.arange(len(literals), dtype=np.uint64)[:, None]
+    added = np.cumsum((bits.astype(np.uint64) << places).sum(axis=0, dtype=np.uint64))
+    start = work.bits[work.start][:, 0]
+    before = np.concatenate((np.zeros(1, np.uint64), added))[np.flatnonzero(start)]
+    after = added - before[np.cumsum(start, dtype=np.int64) - 1]
+    following = (after >> places & np.uint64(1)).astype(np.uint8).T
+    return np.concatenate((np.zeros_like(following[:1]), following[:-1]))
 
 
-def _toggles(wave: int, changes: int) -> int:
-    return ((wave ^ (wave >> 1)) & ((1 << changes) - 1)).bit_count()
+def _in_gates(gates: Timed) -> tuple[Timed, Indices]:
+    """The gates with full adders as two XORs, two ANDs and an OR, which are counted; and which gate each is of."""
+    whole, adders = np.flatnonzero(gates.kind != _FULL_ADDER), np.flatnonzero(gates.kind == _FULL_ADDER)
+    (a, b, c), (total, carry) = gates.inputs[adders].T, gates.outputs[adders].T
+    half, both, through = gates.nets + np.arange(3 * len(adders)).reshape(3, -1)
+    zero, none = np.zeros_like(a), np.full_like(a, NOTHING)
+    made = [
+        (_XOR, a, b, half),
+        (_XOR, 2 * half, c, total),
+        (_AND, a, b, both),
+        (_AND, 2 * half, c, through),
+        (_OR, 2 * both, 2 * through, carry),
+    ]
+    inputs = [gates.inputs[whole], *(np.column_stack((one, other, zero)) for _, one, other, _ in made)]
+    outputs = [gates.outputs[whole], *(np.column_stack((output, none)) for *_, output in made)]
+    kind = np.concatenate([gates.kind[whole], *(np.full(len(adders), kind) for kind, *_ in made)])
+    owner = np.concatenate([whole, *[adders] * 5])
+    found = Timed(
+        kind=kind,
+        inputs=np.concatenate(inputs),
+        outputs=np.concatenate(outputs),
+        stage=gates.stage[owner],
+        level=np.zeros_like(kind),
+        nets=gates.nets + 3 * len(adders),
+        counted=np.arange(len(kind)) >= len(whole),
+    )
+    return replace(found, level=_levels(found, gates.level[owner])), owner
 
 
-def _apply(op: Op, x: Sequence[int], ones: int) -> tuple[int, ...]:
-    match op:
-        case Op.NOT:
-            return (x[0] ^ ones,)
-        case Op.AND:
-            return (x[0] & x[1],)
-        case Op.OR:
-            return (x[0] | x[1],)
-        case Op.XOR:
-            return (x[0] ^ x[1],)
-        case Op.MUX:
-            return (x[2] ^ (x[0] & (x[1] ^ x[2])),)
-        case Op.HALF_ADDER:
-            return x[0] ^ x[1], x[0] & x[1]
-        case Op.FULL_ADDER:
-            half = x[0] ^ x[1]
-            return half ^ x[2], (x[0] & x[1]) | (x[2] & half)
-        case Op.ADD:
-            raise AssertionError("adders are expanded")
+def _levels(gates: Timed, coarse: Indices) -> Indices:
+    """The most gates on a way to each, where ``coarse`` are levels of what each is a part of, of up to three levels."""
+    of_net = np.zeros(gates.nets, np.int64)
+    found = np.zeros(len(gates.kind), np.int64)
+    order, slices = groups_of(coarse)
+    steps = np.concatenate(
+        [np.repeat([0], (~gates.counted).sum()), np.repeat([0, 1, 0, 1, 2], gates.counted.sum() // 5)]
+    )
+    for part in slices:
+        chosen = order[part]
+        for step in range(3):
+            now = chosen[steps[chosen] == step]
+            found[now] = 1 + of_net[gates.inputs[now] >> 1].max(axis=1)
+            for output in gates.outputs[now].T:
+                there = output != NOTHING
+                of_net[output[there]] = found[now[there]]
+    return found
 
 
-def _glitches(nodes: Sequence[Node], settled: Mapping[Bit, int], changes: int) -> Iterator[tuple[Node, float]]:
-    """Transitions beyond one a cycle: every change of the inputs plays through the gates, all cycles side by side."""
-    mask = (1 << changes) - 1
-    steady = {bit: [(-1, wave & mask), (0, (wave >> 1) & mask)] for bit, wave in settled.items()}
-    waves: dict[Bit, Wave] = {}
-    made_in: dict[Bit, int] = {}
-    for node in nodes:
-        # What another stage made comes out of a register: all at once.
-        inputs = [waves[bit] if made_in.get(bit) == node.stage else steady[bit] for bit in node.inputs]
-        times, rows = _aligned(inputs)
-        values = [_apply(node.op, row, mask) for row in rows]
-        for number, bit in enumerate(node.outputs):
-            wave = _delayed(times, [value[number] for value in values], _QUARTERS[node.op][number])
-            waves[bit], made_in[bit] = wave, node.stage
-            if len(wave) > 2:
-                every = sum((a ^ b).bit_count() for (_, a), (_, b) in pairwise(wave))
-                yield node, (every - (wave[0][1] ^ wave[-1][1]).bit_count()) / changes
+def _put(waves: Words, nets: Indices, bits: Bits) -> None:
+    """Writes [cycles, nets] bits to waves."""
+    lines = np.packbits(bits, axis=0, bitorder="little").T
+    packed = np.zeros((len(nets), 8 * waves.shape[1]), np.uint8)
+    packed[:, : lines.shape[1]] = lines
+    waves[nets] = packed.view("<u8")
 
 
-def _aligned(waves: Sequence[Wave]) -> tuple[list[int], list[list[int]]]:
-    """Every time at which one of the waves changes, and the values of all of them there."""
-    times = sorted({time for wave in waves for time, _ in wave})
-    columns = []
-    for wave in waves:
-        column, position = [], 0
-        for time in times:
-            while position + 1 < len(wave) and wave[position + 1][0] <= time:
-                position += 1
-            column.append(wave[position][1])
-        columns.append(column)
-    return times, [list(row) for row in zip(*columns, strict=True)]
+def _unpacked(waves: Words, cycles: int) -> Bits:
+    """The bits of waves: [nets, cycles]."""
+    return np.unpackbits(waves.astype("<u8").view(np.uint8), axis=1, count=cycles, bitorder="little")
 
 
-def _delayed(times: Sequence[int], values: Sequence[int], delay: int) -> Wave:
-    """A gate's output: later by ``delay``, without the pulses shorter than that."""
-    cleaned = list(values)
-    for index in range(1, len(times)):
-        new = cleaned[index] ^ cleaned[index - 1]
-        later = index + 1
-        while new and later < len(times) and times[later] - times[index] < delay:
-            back = new & (cleaned[later] ^ cleaned[index])
-            for between in range(index, later):
-                cleaned[between] ^= back
-            new &= ~back
-            later += 1
-    kept: Wave = [(times[0], cleaned[0])]
-    for time, value in zip(times[1:], cleaned[1:], strict=True):
-        if value != kept[-1][1]:
-            kept.append((time + delay, value))
-    return kept
+def _masks(lengths: Indices, words: int) -> Words:
+    """Words whose first bits are 1: [lengths, words]."""
+    left = np.clip(lengths[:, None] - 64 * np.arange(words), 0, 64).astype(np.uint64)
+    return np.where(left == 64, _ONES, (np.uint64(1) << (left & np.uint64(63))) - np.uint64(1))
+
+
+def _later(waves: Words) -> Words:
+    """What each net is a cycle later."""
+    found = waves >> np.uint64(1)
+    found[:, :-1] |= waves[:, 1:] << np.uint64(63)
+    return found
+
+
+def _toggles(waves: Words, masks: Words) -> Indices:
+    """How often each net changes in the cycles of its mask."""
+    return np.bitwise_count((waves ^ _later(waves)) & masks).sum(axis=1, dtype=np.int64)
+
+
+def _cycle_ends(waves: Words, masks: Words) -> tuple[Words, Words]:
+    """What each net is at the end of a cycle and of the next; the same for ever behind the cycles of its mask."""
+    before, after = waves & masks, _later(waves) & masks
+    used = -(-int(np.bitwise_count(masks).sum(axis=1).max()) // 64)
+    return np.ascontiguousarray(before[:, :used]), np.ascontiguousarray(after[:, :used])
+
+
+def _by_share(rates: npt.NDArray[np.float64]) -> ByShare:
+    table = rates.reshape(len(SHARES), len(PARTS)).tolist()
+    return {share: dict(zip(PARTS, line, strict=True)) for share, line in zip(SHARES, table, strict=True)}

@@ -23,7 +23,7 @@ from hwmodel.recipes import AREA_SCRIPTS, Recipe, fastest, rounds
 from hwmodel.selection import Netlist, select
 from hwmodel.sizing import apply
 from hwmodel.sta import OpenSta, Timing, ToolMissing
-from siliquant.errors import InputError
+from siliquant.errors import InputError, short
 from siliquant.scratch import scratch
 
 
@@ -117,8 +117,8 @@ class Workspace:
         clock: str = "clk",
         progress: Callable[[str], None] | None = None,
     ) -> None:
-        if not re.fullmatch(r"[A-Za-z_]\w*", top):
-            raise InputError(f"top must be a plain Verilog module name, not {top!r}")
+        if not re.fullmatch(r"[A-Za-z_]\w*", top, re.ASCII):
+            raise InputError(f"top must be a plain Verilog module name, not {short(top)}")
         if jobs is not None and jobs < 1:
             raise InputError(f"jobs must be at least 1, not {jobs}")
         self._verilog, self._top, self._library, self._clock = verilog, top, library, clock
@@ -224,7 +224,14 @@ class Workspace:
 
 
 def _open(stack: contextlib.ExitStack, library: Library) -> OpenSta | None:
+    """OpenSTA with the library, None where it is not installed. Raises InputError where cells would take no time."""
     try:
-        return stack.enter_context(OpenSta(library))
+        opensta = stack.enter_context(OpenSta(library))
     except ToolMissing:
         return None
+    if library.no_timing:
+        names = ", ".join(library.no_timing[:5]) + (" ..." if len(library.no_timing) > 5 else "")
+        raise InputError(
+            f"must state the timing of every output of its usable cells, not none of {names}", file=library.path
+        )
+    return opensta

@@ -15,12 +15,13 @@ from hwmodel.options import (
     add_fresh,
     add_library_file,
     add_operands,
+    library_of,
+    naming,
     plan_of,
     spec_of,
 )
 from rtl.options import DesignParser
 from siliquant.cli import run
-from siliquant.errors import InputError
 from siliquant.numbers import read_clock_mhz
 from siliquant.options import add_format, add_jobs, add_out_folder, read_jobs
 
@@ -69,24 +70,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     from rich.console import Console
 
-    from hwmodel.library import find_library
-    from hwmodel.mapping import SynthesisError
     from hwmodel.specimen import Bench
-    from hwmodel.sta import TimingError
 
-    library = find_library(
-        options.library, liberty=options.liberty, pdk_dir=options.pdk_dir, full_adder=options.full_adder
-    )
+    library = library_of(options)
     bench = Bench(library, clock_mhz, options.effort, options.fresh, jobs)
-    try:
-        with Console(stderr=True).status(f"synthesising {spec.name}"):
-            row = _row(options, spec, plan, bench)
-    except (SynthesisError, TimingError) as error:
-        raise InputError(f"{library.path}: {error}") from error
+    with naming(library), Console(stderr=True).status(f"synthesising {spec.name}"):
+        row = _row(options, spec, plan, bench)
     if options.format == "json":
         print(json.dumps({"name": spec.name, **asdict(row)}, indent=1))
     else:
-        print("\n".join(lines_of(spec, plan, row)))
+        print("\n".join(lines_of(spec, plan, row, library.no_power(row.histogram))))
 
 
 def _row(options: Namespace, spec: MacSpec, plan: StreamPlan, bench: Bench) -> SynthesisRow:
@@ -117,8 +110,11 @@ def _row(options: Namespace, spec: MacSpec, plan: StreamPlan, bench: Bench) -> S
     return row
 
 
-def lines_of(spec: MacSpec, plan: StreamPlan, row: SynthesisRow) -> list[str]:
-    """What is printed of a row: figures with their units, and where they come from."""
+def lines_of(spec: MacSpec, plan: StreamPlan, row: SynthesisRow, no_power: str = "") -> list[str]:
+    """What is printed of a row: figures with their units, and where they come from.
+
+    no_power: what the library does not state of the row's cells.
+    """
     shares = ", ".join(
         f"{name.removesuffix('_um2').replace('_', ' ')} {area:,.1f}" for name, area in asdict(row.parts).items()
     )
@@ -126,10 +122,14 @@ def lines_of(spec: MacSpec, plan: StreamPlan, row: SynthesisRow) -> list[str]:
         f"{spec.name}: {row.library}, {row.corner}, {row.clock_mhz:g} MHz",
         f"area            {row.area_um2:,.1f} um2 in {row.cells:,} cells ({shares})",
     ]
-    if row.minimum_period_ns is None or row.slack_ns is None or row.power_uw is None:
+    if row.minimum_period_ns is None or row.slack_ns is None:
         lines.append("timing, power   none without OpenSTA: apt-get install opensta")
     else:
         met = "meets the clock" if row.meets_clock else "misses the clock"
+        lines.append(f"minimum period  {row.minimum_period_ns:.2f} ns: {met} (slack {row.slack_ns:.2f} ns)")
+        if row.power_uw is None:
+            lines.append(f"power           not known: {row.library} states {no_power or 'no power of its cells'}")
+    if row.power_uw is not None:
         products = spec.macs_per_cycle(plan.precision)
         power = {"clock": row.clock_uw, "internal": row.internal_uw, "switching": row.switching_uw}
         terms = ", ".join(
@@ -137,7 +137,6 @@ def lines_of(spec: MacSpec, plan: StreamPlan, row: SynthesisRow) -> list[str]:
         )
         energy = row.energy_pj_per_cycle or 0.0
         lines += [
-            f"minimum period  {row.minimum_period_ns:.2f} ns: {met} (slack {row.slack_ns:.2f} ns)",
             f"power           {row.power_uw:,.1f} uW ({terms}), {row.toggles}",
             f"energy          {energy:.4g} pJ a cycle, {energy / float(products):.4g} pJ a product",
             f"operands        {plan}",

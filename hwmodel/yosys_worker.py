@@ -21,6 +21,7 @@ from pyosys import libyosys
 
 from hwmodel import adders, fanout, polarity, registers
 from hwmodel.gates import Gates
+from siliquant.quoting import yosys_word
 
 
 class _Yosys:
@@ -34,7 +35,7 @@ class _Yosys:
 
 def _elaborate(job: dict[str, Any]) -> None:
     """job: top.  Reads design.v, writes design.il."""
-    run, top = _Yosys(), job["top"]
+    run, top = _Yosys(), yosys_word(job["top"])
     run("read_verilog design.v", f"hierarchy -check -top {top}", "proc")
     if adders.ADDER in job["modules"]:
         run(f"setattr -mod -set keep_hierarchy 1 {adders.ADDER}")
@@ -88,7 +89,8 @@ def _split_fanout(gates: Gates, job: dict[str, Any]) -> int:
 
 
 def _write(run: _Yosys, name: str) -> None:
-    run("opt_clean -purge", f"write_verilog -noattr -noexpr -simple-lhs {name}.v", f"write_json {name}.json")
+    verilog, data = yosys_word(f"{name}.v"), yosys_word(f"{name}.json")
+    run("opt_clean -purge", f"write_verilog -noattr -noexpr -simple-lhs {verilog}", f"write_json {data}")
 
 
 def _edit(run: _Yosys, job: dict[str, Any], change: Callable[[Gates, dict[str, Any]], int]) -> int:
@@ -99,15 +101,15 @@ def _edit(run: _Yosys, job: dict[str, Any], change: Callable[[Gates, dict[str, A
     done = change(Gates(data["modules"][top], job["output_pins"]), job)
     data["modules"] = {top: data["modules"][top]}
     Path("edit.json").write_text(json.dumps(data))
-    run("design -reset", "read_json edit.json", f"hierarchy -top {top}", "opt_clean")
+    run("design -reset", "read_json edit.json", f"hierarchy -top {yosys_word(top)}", "opt_clean")
     return done
 
 
 def _name(job: dict[str, Any]) -> None:
     """job: top, name."""
-    run = _Yosys()
-    run("read_liberty -lib cells.lib", f"read_verilog {job['name']}.v", f"hierarchy -check -top {job['top']}")
-    run(f"write_json {job['name']}.json")
+    run, name, top = _Yosys(), job["name"], yosys_word(job["top"])
+    run("read_liberty -lib cells.lib", f"read_verilog {yosys_word(f'{name}.v')}", f"hierarchy -check -top {top}")
+    run(f"write_json {yosys_word(f'{name}.json')}")
 
 
 def main() -> None:

@@ -1,9 +1,13 @@
 """Elastic binarisation (Liu et al., BiT, NeurIPS 2022): one bit with a learned scale and a learned threshold.
 
     v = (x - threshold) / scale
-    signed    code = +1 where v > 0, else -1          weights, activations of either sign
+    signed    code = +1 where x > threshold, else -1  weights, activations of either sign
     unsigned  code = 1 where v > 1/2, else 0          attention probabilities, what follows GELU or ReLU
     y = scale * code
+
+Thresholds of activations start at 0, and sums of {-1, +1} are exactly 0 often. The tie is -1, the lower code, and it is
+the integers that tie: what a quantiser of one bit reads comes from a layer that sums codes, not floats
+(`qat.layers.QuantGemm.exact`), in training as in the integer path, so no rounding decides.
 
 The gradients are those of LSQ with the clipping range [-1, 1] or [0, 1]: dy/dx = 1 inside it, dy/dthreshold = -1
 inside it, dy/dscale = code - v inside and code outside.  The threshold only moves the comparison; nothing is added to
@@ -17,10 +21,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from siliquant.errors import InputError
 
-from .fakequant import RELATIVE_FLOOR, gradient_factor
+from .fakequant import RELATIVE_FLOOR, dense, gradient_factor
 from .granularity import PER_TENSOR, Granularity, Layout
 from .quantizer import Quantizer
 from .ranges import GradientScale
@@ -28,15 +33,14 @@ from .ranges import GradientScale
 __all__ = ["ElasticBinarizer"]
 
 
-def _binary_codes(v: Tensor, signed: bool) -> Tensor:
-    """Codes as floats, for v of the formulas above."""
-    return (v > 0).float().mul_(2).sub_(1) if signed else (v > 0.5).float()
+def _binary_codes(above: Tensor, scale: Tensor, signed: bool) -> Tensor:
+    """Codes as floats, for `above` = x - threshold of the formulas above: its sign is exact."""
+    return (above > 0).to(above.dtype).mul_(2).sub_(1) if signed else (above / scale > 0.5).to(above.dtype)
 
 
 class _Binarize(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any,
         x: Tensor,
         relative: Tensor,
         start: Tensor,
@@ -45,20 +49,26 @@ class _Binarize(torch.autograd.Function):
         layout: Layout,
         factor: Tensor | None,
     ) -> Tensor:
-        scale = start * relative.clamp(min=RELATIVE_FLOOR)
-        ctx.save_for_backward(x, relative, start, scale, threshold, factor)
-        ctx.signed, ctx.layout = signed, layout
-        v = (x.reshape(layout) - threshold.view(1, -1, 1)) / scale.view(1, -1, 1)
-        return (_binary_codes(v, signed).mul_(scale.view(1, -1, 1))).view(x.shape)
+        scale = (start * relative.clamp(min=RELATIVE_FLOOR)).view(1, -1, 1)
+        above = x.reshape(layout) - threshold.view(1, -1, 1)
+        return (_binary_codes(above, scale, signed).mul_(scale)).view(x.shape)
 
     @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        x, relative, start, threshold, ctx.signed, ctx.layout, factor = inputs
+        ctx.save_for_backward(x, relative, start, threshold, factor)
+
+    @staticmethod
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        x, relative, start, scale, threshold, factor = ctx.saved_tensors
+        x, relative, start, threshold, factor = ctx.saved_tensors
         by_group = grad.reshape(ctx.layout)
-        v = (x.reshape(ctx.layout) - threshold.view(1, -1, 1)) / scale.view(1, -1, 1)
+        scale = (start * relative.clamp(min=RELATIVE_FLOOR)).view(1, -1, 1)
+        above = x.reshape(ctx.layout) - threshold.view(1, -1, 1)
+        v = above / scale
         inside = (v >= (-1.0 if ctx.signed else 0.0)) & (v <= 1.0)
         grad_x = by_group.masked_fill(~inside, 0.0)
-        code = _binary_codes(v, ctx.signed)
+        code = _binary_codes(above, scale, ctx.signed)
         grad_scale = (by_group * torch.where(inside, code - v, code)).sum((0, 2))
         grad_threshold = -grad_x.sum((0, 2))
         if factor is not None:
@@ -100,17 +110,21 @@ class ElasticBinarizer(Quantizer):
         self._need_scale()
         if self.observer is not None:
             self.to_int(x)
-        factor = gradient_factor(x, self.high, layout, *self.gradient_size(x))
-        result: Tensor = _Binarize.apply(
-            x.float(), self.relative, self.start, self.threshold, self.signed, layout, factor
-        )
-        return result
+        wide = self.scale.dtype
+        size, of_x = self.gradient_size(x)
+        x = dense(x).to(wide)
+        factor = gradient_factor(x, self.high, layout, size if size is None else size.to(wide), of_x)
+        each = (tensor.to(wide) for tensor in (self.relative, self.start, self.threshold))
+        result: Tensor = _Binarize.apply(x, *each, self.signed, layout, factor)
+        return result.to(self.relative.dtype)
 
     def to_int(self, x: Tensor) -> Tensor:
         self._need_scale()
-        layout = self.layout(x)
-        v = (x.detach().float().reshape(layout) - self.threshold.detach().view(1, -1, 1)) / self.scale.view(1, -1, 1)
-        return self.observed(_binary_codes(v, self.signed).to(torch.int64).view(x.shape))
+        layout, scale = self.layout(x), self.scale
+        threshold = self.threshold.detach().to(scale.dtype).view(1, -1, 1)
+        above = dense(x).detach().to(scale.dtype).reshape(layout) - threshold
+        codes = _binary_codes(above, scale.view(1, -1, 1), self.signed)
+        return self.observed(codes.to(torch.int64).view(x.shape))
 
     def end_search(self) -> None:
         search = self.search
@@ -119,6 +133,7 @@ class ElasticBinarizer(Quantizer):
             self.set_scale(search.mean_magnitude().clamp(min=1e-8))
 
     def fit(self, weight: Tensor) -> None:
+        self.of_weight = True
         grouped = weight.detach().float().reshape(self.layout(weight))
         mean = grouped.mean((0, 2))
         with torch.no_grad():

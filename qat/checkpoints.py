@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import copy
 import json
-import pickle
-import warnings
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from huggingface_hub.errors import StrictDataclassError
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from transformers import PreTrainedConfig, PreTrainedModel
-from transformers.utils import logging
 
 from qat import timm_names
 from qat.models.presets import check_labels, config_from_dict, model_class
 from qat.models.presets import preset as preset_of
-from siliquant.errors import InputError
+from qat.weights import guarded, quietly, read_folder, read_state_dict
+from siliquant.errors import InputError, short
+from siliquant.reading import read_json
 
-__all__ = ["load_pretrained"]
+__all__ = ["MOST_CONFIG_BYTES", "load_pretrained"]
+
+MOST_CONFIG_BYTES = 16 << 20
+"""Bytes of the largest config.json; those of 22,000 classes have 2 MB of names."""
 
 _HEADS = ("classifier", "cls_classifier", "distillation_classifier")
 # Of a pretrained network that was no classifier: BERT's two pretraining heads, and the pooler of a bare ViT.
@@ -38,19 +36,6 @@ _STRUCTURE = (
     "type_vocab_size", "stem_strides", "widths", "recursions", "groups", "projection_ratio",
 )
 # fmt: on
-# What readers of broken files raise.
-_UNREADABLE = (
-    OSError,
-    ValueError,
-    TypeError,
-    LookupError,
-    AttributeError,
-    RuntimeError,
-    EOFError,
-    pickle.UnpicklingError,
-    SafetensorError,
-    StrictDataclassError,
-)
 
 
 def load_pretrained(
@@ -64,14 +49,16 @@ def load_pretrained(
     """A classifier in float32 and evaluation mode with the weights of `source`.
 
     source is a Hugging Face folder (config.json with model.safetensors or pytorch_model.bin, also in shards),
-    or a file (.safetensors; anything else is read by torch.load with weights_only) with a state dict, plain or
-    under "model" or "state_dict", in the names of timm and DeiT (ViT, DeiT), of the official or timm's Swin, or
-    of the Hugging Face model; SReT in its own names.  No other kind of object in a file is ever built.
+    or of timm (its config.json names an "architecture"; model.safetensors or pytorch_model.bin), or a file of
+    safetensors or torch.save with a state dict as :func:`qat.weights.read_state_dict` takes it, in the names of
+    timm and DeiT (ViT, DeiT), of the official or timm's Swin, or of the Hugging Face model; SReT in its own
+    names.  No code in a file is ever run.
 
-    A file needs a preset (a name of qat.models.presets) or a configuration, whose own number of labels is not
-    looked at.  A folder has its own configuration; a preset or configuration given with it must agree with it
-    on the network's structure.  num_labels must be the checkpoint's, unless new_head is true: then the
-    classifier alone is fresh, drawn from torch's generator, with num_labels outputs, or as many as before.
+    A file and a folder of timm need a preset (a name of qat.models.presets) or a configuration, whose own number
+    of labels is not looked at.  A Hugging Face folder has its own configuration; a preset or configuration given
+    with it must agree with it on the network's structure.  num_labels must be the checkpoint's, unless
+    new_head is true: then the classifier alone is fresh, drawn from torch's generator, with num_labels outputs, or
+    as many as before.
 
     ValueError names the file and what is wrong: it cannot be read, a weight is missing, unexpected (five of
     them are named) or of another shape, another number of labels, or no architecture is given.
@@ -84,7 +71,7 @@ def load_pretrained(
     wanted = preset_of(preset).config if preset is not None else config
     if source.is_dir():
         return _load_folder(source, wanted, num_labels, new_head).train(False)
-    if not source.is_file():
+    if not source.exists():
         raise InputError(f"{source} must be a checkpoint file or a Hugging Face folder, but there is neither")
     if wanted is None:
         raise InputError(f"{source} does not say its architecture: a preset or a configuration must be given with it")
@@ -95,6 +82,8 @@ def _load_folder(
     folder: Path, wanted: PreTrainedConfig | None, num_labels: int | None, new_head: bool
 ) -> PreTrainedModel:
     values = _read_config(folder / "config.json")
+    if "model_type" not in values and isinstance(values.get("architecture"), str):
+        return _load_timm_folder(folder, values["architecture"], wanted, num_labels, new_head)
     architectures = values.get("architectures") or [None]
     architecture = architectures[0] if isinstance(architectures, list) else None
     try:
@@ -104,7 +93,7 @@ def _load_folder(
         if is_classifier:
             kind = model_class(str(values.get("model_type")), architecture)
         config = config_from_dict(kind, values)
-    except ValueError as error:
+    except InputError as error:
         raise InputError(f"{folder / 'config.json'} cannot be used: {error}") from error
     if wanted is not None:
         _check_structure(folder, config, wanted)
@@ -112,11 +101,21 @@ def _load_folder(
         _check_labels(folder, config.num_labels, num_labels, new_head)
     if num_labels is not None:
         config.num_labels = num_labels
-    return _hugging_face(folder, kind, config, None, new_head)
+    return _hugging_face(folder, kind, config, read_folder(folder, _is_count), new_head)
+
+
+def _load_timm_folder(
+    folder: Path, architecture: str, wanted: PreTrainedConfig | None, num_labels: int | None, new_head: bool
+) -> PreTrainedModel:
+    if wanted is None:
+        raise InputError(
+            f"{folder} is a folder of timm, of {short(architecture)}: a preset or a configuration must be given with it"
+        )
+    return _load_file(folder, wanted, num_labels, new_head)
 
 
 def _load_file(file: Path, wanted: PreTrainedConfig, num_labels: int | None, new_head: bool) -> PreTrainedModel:
-    tensors = _read_tensors(file)
+    tensors = (read_folder if file.is_dir() else read_state_dict)(file, _is_count)
     kind = model_class(wanted.model_type, wanted.architectures[0] if wanted.architectures else None)
     own_names = any(name.startswith(f"{kind.base_model_prefix}.") for name in tensors)
     use_timm = not own_names and wanted.model_type in ("vit", "deit", "swin")
@@ -136,27 +135,20 @@ def _load_file(file: Path, wanted: PreTrainedConfig, num_labels: int | None, new
 
 
 def _hugging_face(
-    source: Path,
-    kind: type[PreTrainedModel],
-    config: PreTrainedConfig,
-    tensors: Mapping[str, Tensor] | None,
-    new_head: bool,
+    source: Path, kind: type[PreTrainedModel], config: PreTrainedConfig, tensors: Mapping[str, Tensor], new_head: bool
 ) -> PreTrainedModel:
-    """Through from_pretrained, which knows the names of all versions; from `tensors`, or else the folder."""
-    try:
-        with _quietly():
-            loaded: Any = kind.from_pretrained(
-                source if tensors is None else None,
-                config=config,
-                state_dict=None if tensors is None else dict(tensors),
-                dtype=torch.float32,
-                local_files_only=True,
-                weights_only=True,
-                output_loading_info=True,
-                ignore_mismatched_sizes=True,
-            )
-    except _UNREADABLE as error:
-        raise InputError(f"{source} cannot be read as weights of a {kind.__name__}: {_short(error)}") from error
+    """Through from_pretrained, which knows the names of all versions."""
+    with guarded(f"{source} cannot be read as weights of a {kind.__name__}"), quietly():
+        loaded: Any = kind.from_pretrained(
+            None,
+            config=config,
+            state_dict=dict(tensors),
+            dtype=torch.float32,
+            local_files_only=True,
+            weights_only=True,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,
+        )
     model, report = loaded
     missing, unexpected = set(report["missing_keys"]), set(report["unexpected_keys"])
     shapes = {name: (tuple(expected), tuple(found)) for name, found, expected in report["mismatched_keys"]}
@@ -200,42 +192,17 @@ def _timm(
 
 
 def _read_config(file: Path) -> dict[str, Any]:
-    try:
-        values = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise InputError(f"{file.parent} must hold a config.json, but it does not") from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{file} cannot be read as JSON: {_short(error)}") from error
+    if not file.exists():
+        raise InputError(f"{file.parent} must hold a config.json, but it does not")
+    values = read_json(file, MOST_CONFIG_BYTES)
     if not isinstance(values, dict):
         raise InputError(f"{file} must hold a JSON object, not {type(values).__name__}")
     return values
 
 
-def _read_tensors(file: Path) -> dict[str, Tensor]:
-    """The state dict in a file, in which all weights are floating-point tensors."""
-    try:
-        if file.suffix == ".safetensors":
-            state: Any = load_file(file)
-        else:
-            with _quietly():
-                state = torch.load(file, map_location="cpu", weights_only=True)
-    except _UNREADABLE as error:
-        raise InputError(f"{file} cannot be read as a checkpoint: {_short(error)}") from error
-    for wrapper in ("model", "state_dict"):
-        if isinstance(state, dict) and isinstance(state.get(wrapper), dict):
-            state = state[wrapper]
-    if not isinstance(state, dict) or not state:
-        raise InputError(f"{file} must hold a state dict, names with tensors, but it does not")
-    for name, value in state.items():
-        if not isinstance(name, str) or not isinstance(value, Tensor):
-            raise InputError(f"{file} must hold names with tensors, but {name!r} is a {type(value).__name__}")
-    if all(name.startswith("module.") for name in state):  # as torch's DistributedDataParallel names them
-        state = {name.removeprefix("module."): value for name, value in state.items()}
-    for name, value in state.items():
-        counts = timm_names.is_buffer(name) or name.endswith(("position_ids", "num_batches_tracked"))
-        if not (counts or value.is_floating_point()):
-            raise InputError(f"{file}: {name} must be floating-point, not {value.dtype}")
-    return state
+def _is_count(name: str) -> bool:
+    """Whether it may be of integers: tables that follow from the sizes alone."""
+    return timm_names.is_buffer(name) or name.endswith(("position_ids", "num_batches_tracked"))
 
 
 def _check_structure(folder: Path, config: PreTrainedConfig, wanted: PreTrainedConfig) -> None:
@@ -285,25 +252,3 @@ def _renew_head(model: PreTrainedModel) -> None:
         if isinstance(head, nn.Linear):
             nn.init.normal_(head.weight, std=model.config.initializer_range)
             nn.init.zeros_(head.bias)
-
-
-def _short(error: Exception) -> str:
-    """The first line of a message; whole ones can be pages of advice."""
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
-
-
-@contextmanager
-def _quietly() -> Iterator[None]:
-    """Without warnings, progress bar and report on stderr: what torch and transformers report is checked here."""
-    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if bars:
-            logging.enable_progress_bar()

@@ -1,31 +1,41 @@
 """Quantises Hugging Face ViT, DeiT, Swin and BERT models, and our SReT, in place.
 
 The model keeps its classes and its forward code: linear layers and convolutions are replaced by quantised ones, and
-attention is computed by `qat.layers.quantized_attention` through transformers' own table of attention functions.
+attention is computed by `qat.layers.quantized_attention` through transformers' own table of attention functions, which
+a copy of the configuration names. Everything is planned and checked before the first layer is replaced.
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, AttentionMaskInterface
 from transformers.modeling_utils import AttentionInterface
-from transformers.models.bert.modeling_bert import BertIntermediate, BertLayer, BertPooler, BertSelfAttention
-from transformers.models.deit.modeling_deit import DeiTAttention, DeiTMLP
-from transformers.models.swin.modeling_swin import SwinAttention, SwinMLP, SwinPatchMerging
-from transformers.models.vit.modeling_vit import ViTAttention, ViTMLP
+from transformers.models.bert.modeling_bert import (
+    BertIntermediate,
+    BertLayer,
+    BertPooler,
+    BertPreTrainedModel,
+    BertSelfAttention,
+)
+from transformers.models.deit.modeling_deit import DeiTAttention, DeiTMLP, DeiTPreTrainedModel
+from transformers.models.swin.modeling_swin import SwinAttention, SwinMLP, SwinPatchMerging, SwinPreTrainedModel
+from transformers.models.vit.modeling_vit import ViTAttention, ViTMLP, ViTPreTrainedModel
 
-from siliquant.errors import InputError
+from siliquant.errors import InputError, InputTypeError
 
 from .binary import ElasticBinarizer
 from .gemm import Engine
 from .granularity import Granularity, PerChannel, PerHead, PerTensor
 from .layers import QuantContext, QuantConv2d, QuantGemm, QuantLinear, QuantScores, quantized_attention
-from .models.sret import SReTAttention, SReTMLP
+from .models.presets import model_classes
+from .models.sret import SReTAttention, SReTForImageClassification, SReTMLP
 from .quantizer import Quantizer, StatisticalQuantizer
 from .scheme import Bits, Scheme
 
@@ -37,6 +47,13 @@ AttentionMaskInterface.register(_ATTENTION, ALL_MASK_ATTENTION_FUNCTIONS["eager"
 
 _PROJECTIONS = (ViTAttention, DeiTAttention, SwinAttention, SReTAttention)
 _MLPS = (ViTMLP, DeiTMLP, SwinMLP, SReTMLP)
+_FAMILIES = (
+    ViTPreTrainedModel,
+    DeiTPreTrainedModel,
+    SwinPreTrainedModel,
+    BertPreTrainedModel,
+    SReTForImageClassification,
+)
 
 
 def quantize_model(model: PreTrainedModel, scheme: Scheme, *, fit_weights: bool = True) -> PreTrainedModel:
@@ -45,14 +62,26 @@ def quantize_model(model: PreTrainedModel, scheme: Scheme, *, fit_weights: bool 
     Weight scales start at the least squared error (`fit_weights`; not needed when a state dict is loaded next).
     Activation scales need `calibrate` or a state dict.
 
-    Raises:
-        ValueError: the model is quantised already, has no layer that can be quantised, or an override of the scheme
-            matches no GEMM of it.
+    Its configuration becomes a copy, which other models do not share. `save_pretrained` is refused from now on: it
+    would write weights without their quantisers.
+
+    Raises, with the model as it was:
+        TypeError: the model is of a family whose layers and attention are not known here.
+        ValueError: the model is quantised already, has a layer that is not known, a weight that is not finite, or an
+            override of the scheme matches no GEMM of it.
     """
+    if not any(isinstance(module, nn.Linear | nn.Conv2d | QuantGemm) for module in model.modules()):
+        raise InputError(f"a model of class {type(model).__name__} has no layer that can be quantised")
+    if not isinstance(model, _FAMILIES):
+        raise InputTypeError(
+            f"a model of class {type(model).__name__} cannot be quantised; it must be of one of "
+            f"{', '.join(model_classes())}, or another class of transformers with one of their encoders"
+        )
     if gemms(model):
         raise InputError("the model must not be quantised yet")
     builder = _Builder(model, scheme)
-    for name, module in list(model.named_modules()):
+    modules = dict(model.named_modules())
+    for name, module in modules.items():
         if isinstance(module, _PROJECTIONS):
             _attention(builder, name, module, ("q_proj", "k_proj", "v_proj"), module.num_attention_heads)
             builder.linear(f"{name}.o_proj", (f"{name}.context",), reduced_heads=module.num_attention_heads)
@@ -71,21 +100,55 @@ def quantize_model(model: PreTrainedModel, scheme: Scheme, *, fit_weights: bool 
             builder.linear(f"{name}.reduction", (f"{name}.norm",))
         elif isinstance(module, BertPooler):
             builder.linear(f"{name}.dense", (_parent(name),), first_or_last=True)
-    for name, module in list(model.named_modules()):
+    for name, module in modules.items():
         # What is left: patch embedding, stem and transition convolutions, classifiers.
         if isinstance(module, nn.Conv2d):
             builder.convolution(name)
-        elif isinstance(module, nn.Linear):
+        elif isinstance(module, nn.Linear) and name not in builder.layers:
+            _check_outside_of_blocks(model, name)
             builder.linear(name, (_parent(name) or "pooled tokens",), first_or_last=True)
-    if not builder.names:
-        raise InputError(f"a model of class {type(model).__name__} has no layer that can be quantised")
     if unused := scheme.unused(builder.names):
         raise InputError(f"overrides must match a GEMM of the model, but {', '.join(unused)} match none")
+    builder.mark_what_feeds_one_bit()
     if fit_weights:
-        for weight, quantizer in weight_quantizers(model).values():
-            quantizer.fit(weight)
-    model.config._attn_implementation = _ATTENTION
+        builder.fit_weights()
+    builder.put()
+    _own_configuration(model)
+    model.save_pretrained = _refuse_to_save  # type: ignore[method-assign]
     return model
+
+
+def _check_outside_of_blocks(model: nn.Module, name: str) -> None:
+    """ValueError for a linear layer inside one of several like blocks, which the families here have none of but those
+    that are known: another attention, a cross-attention, an adapter.
+    """
+    path = _parent(name)
+    while path:
+        if isinstance(model.get_submodule(path), nn.ModuleList):
+            raise InputError(
+                f"a model of class {type(model).__name__} must have attention and MLPs that are known to be quantised, "
+                f"but {name} belongs to none"
+            )
+        path = _parent(path)
+
+
+def _own_configuration(model: PreTrainedModel) -> None:
+    """Gives `model` a copy of its configuration, in which attention is ours: another model may hold the same object."""
+    shared = model.config
+    own = copy.deepcopy(shared)
+    for module in model.modules():
+        for name, value in vars(module).items():
+            if value is shared:
+                setattr(module, name, own)
+    own._attn_implementation = _ATTENTION
+
+
+def _refuse_to_save(*_: Any, **__: Any) -> NoReturn:
+    raise InputError(
+        "save_pretrained would write the weights of a quantised model without their quantisers: for the integers use "
+        "IntegerModel.from_quantized(model, scheme, {}).save(folder) of qat.export; to go on training keep "
+        "model.state_dict() and the scheme, and load them after quantize_model(model, scheme, fit_weights=False)"
+    )
 
 
 def gemms(model: nn.Module) -> dict[str, QuantGemm]:
@@ -184,30 +247,68 @@ def _attention(builder: _Builder, name: str, module: nn.Module, projections: tup
     source = (f"{_parent(name)} (normalised)",)
     # One tensor feeds the three, so it has one width: that of the query projection.
     bits = builder.scheme.widths(query).activation_bits
-    module.input_quantizer = builder.activation_quantizer(query, bits, signed=True)
+    shared = builder.activation_quantizer(query, bits, signed=True)
     for projection in (query, key, value):
-        builder.linear(projection, source, output_heads=heads, shared=module.input_quantizer)
+        builder.linear(projection, source, output_heads=heads, shared=shared)
 
     def operand(gemm: str, axis: int, signed: bool) -> Quantizer:
         bits = builder.scheme.widths(gemm).activation_bits
         return builder.activation_quantizer(gemm, bits, signed=signed, heads=(heads, axis))
 
     scores, context = f"{name}.scores", f"{name}.context"
-    builder.names += [scores, context]
     first, second = operand(scores, 2, True), operand(scores, 2, True)
-    module.scores = QuantScores(scores, (query, key), first, second)
+    builder.add(scores, QuantScores(scores, (query, key), first, second))
     first, second = operand(context, 1, False), operand(context, 2, True)
-    module.context = QuantContext(context, (f"softmax of {scores}", value), first, second)
-    module.register_forward_pre_hook(_quantize_hidden_states)
+    builder.add(context, QuantContext(context, (f"softmax of {scores}", value), first, second))
+    builder.inputs[name] = shared
 
 
 class _Builder:
-    """Replaces layers of one model by one scheme and remembers the names of its GEMMs."""
+    """The quantised layers of one model by one scheme, planned; `put` replaces those of the model."""
 
     def __init__(self, model: PreTrainedModel, scheme: Scheme) -> None:
         self.model = model
         self.scheme = scheme
-        self.names: list[str] = []
+        self.layers: dict[str, QuantGemm] = {}
+        self.inputs: dict[str, Quantizer] = {}
+
+    @property
+    def names(self) -> list[str]:
+        """Of the GEMMs."""
+        return list(self.layers)
+
+    def add(self, name: str, layer: QuantGemm) -> None:
+        self.layers[name] = layer.train(self.model.training)
+
+    def mark_what_feeds_one_bit(self) -> None:
+        """Sums that a quantiser of one bit reads as they are, which only attention's products do."""
+        for layer in self.layers.values():
+            attention = isinstance(layer, QuantScores | QuantContext)
+            for source, quantizer in zip(layer.sources, layer.operands()):  # noqa: B905 (a linear layer has one source)
+                feeding = self.layers.get(source)
+                direct = isinstance(feeding, QuantLinear if attention else QuantContext)
+                if feeding is not None and direct and isinstance(quantizer, ElasticBinarizer):
+                    feeding.feeds_one_bit = True
+
+    def fit_weights(self) -> None:
+        """Takes the scales of the weights. ValueError naming a weight that is not finite."""
+        for name, layer in self.layers.items():
+            if isinstance(layer, QuantLinear | QuantConv2d):
+                if layer.weight.is_meta:
+                    raise InputError(f"the weight of {name} must have values to take its scales from, and is on meta")
+                if not bool(layer.weight.isfinite().all()):
+                    raise InputError(f"the weight of {name} must be finite numbers, but holds NaN or infinity")
+                layer.weight_quantizer.fit(layer.weight)
+
+    def put(self) -> None:
+        """Replaces the layers of the model and adds those that attention has no module for; nothing here fails."""
+        for name, quantizer in self.inputs.items():
+            module = self.model.get_submodule(name)
+            module.input_quantizer = quantizer
+            module.register_forward_pre_hook(_quantize_hidden_states)
+        for name, layer in self.layers.items():
+            parent, _, child = name.rpartition(".")
+            setattr(self.model.get_submodule(parent), child, layer)
 
     def linear(
         self,
@@ -235,7 +336,7 @@ class _Builder:
             heads=(reduced, -1) if reduced else None,
         )
         layer = QuantLinear(name, sources, old.weight, old.bias, weight_quantizer, input_quantizer, shared is not None)
-        self._replace(name, layer)
+        self.add(name, layer)
 
     def convolution(self, name: str) -> None:
         old = self.model.get_submodule(name)
@@ -245,9 +346,14 @@ class _Builder:
             raise InputError(f"activation_bits of {name} must be from 2 to 8, not 1: its padding is a code of 0")
         weight_quantizer = self.weight_quantizer(name, widths.weight_bits, old.weight, None)
         input_quantizer = self.activation_quantizer(name, widths.activation_bits, signed=True)
-        self._replace(name, QuantConv2d(old, name, (_parent(name),), weight_quantizer, input_quantizer))
+        self.add(name, QuantConv2d(old, name, (_parent(name),), weight_quantizer, input_quantizer))
 
     def weight_quantizer(self, name: str, bits: Bits, weight: Tensor, heads: tuple[int, int] | None) -> Quantizer:
+        made = self._weight_quantizer(name, bits, weight, heads)
+        made.of_weight = True
+        return made.to(self.model.device, self.model.dtype)
+
+    def _weight_quantizer(self, name: str, bits: Bits, weight: Tensor, heads: tuple[int, int] | None) -> Quantizer:
         """`heads`: their number and the axis they lie along."""
         granularity, groups = self._granularity(heads)
         if self.scheme.granularity == "channel":
@@ -273,31 +379,23 @@ class _Builder:
     ) -> Quantizer:
         granularity, groups = self._granularity(heads)
         _check_heads(name, bits, groups, "activation_bits")
-        gradient_scale = self.scheme.gradient_scale
+        common: dict[str, Any] = {
+            "signed": signed,
+            "granularity": granularity,
+            "groups": groups,
+            "gradient_scale": self.scheme.gradient_scale,
+        }
+        made: Quantizer
         if bits == 1:
-            return ElasticBinarizer(
-                signed=signed, granularity=granularity, groups=groups, gradient_scale=gradient_scale
-            )
-        return Quantizer(
-            bits,
-            signed=signed,
-            granularity=granularity,
-            groups=groups,
-            with_offset=with_offset,
-            gradient_scale=gradient_scale,
-            mean_start=self.scheme.scale_start == "mean",
-        )
+            made = ElasticBinarizer(**common)
+        else:
+            made = Quantizer(bits, with_offset=with_offset, mean_start=self.scheme.scale_start == "mean", **common)
+        return made.to(self.model.device, self.model.dtype)
 
     def _granularity(self, heads: tuple[int, int] | None) -> tuple[Granularity, int]:
         if heads is None or self.scheme.granularity != "head":
             return PerTensor(), 1
         return PerHead(*heads), heads[0]
-
-    def _replace(self, name: str, layer: QuantGemm) -> None:
-        parent, _, child = name.rpartition(".")
-        layer.train(self.model.training)
-        setattr(self.model.get_submodule(parent), child, layer)
-        self.names.append(name)
 
 
 def _check_heads(name: str, bits: Bits, groups: int, what: str) -> None:

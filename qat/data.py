@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import io
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,15 +15,17 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
-from qat.images import ArrayImages, ImageSplit, class_names, open_folder
+from qat.folders import class_names, open_folder
+from qat.images import ArrayImages, ImageSplit
+from qat.look import IMAGENET, Look
 from qat.names import DATA
 from qat.text import Sentences, TextSplit, find_task, movie_reviews, read_glue, tokenise
-from qat.views import ORDER_STREAM, SPLIT_STREAM, CentreCrop, Policy, RandomResizedCrop, Shift, Views, uniforms
+from qat.views import ORDER_STREAM, SPLIT_STREAM, Policy, RandomResizedCrop, Shift, Views, uniforms
 from siliquant import cache
-from siliquant.errors import InputError, InputTypeError
+from siliquant.errors import InputError, InputTypeError, SiliquantError, ToolError, short
 from siliquant.processes import end_with_parent
 
-__all__ = ["DATA", "Data", "batches", "epoch_indices", "open_data"]
+__all__ = ["DATA", "MOST_CLASSES", "MOST_SIDE", "Data", "batches", "epoch_indices", "open_data", "worker_failed"]
 
 _VALIDATION = "@validation"
 _TEST_SHARE = 0.2  # of each class; of the training samples too, where those are split again for validation
@@ -30,6 +33,10 @@ _MNIST_SIZE, _DIGITS_SIZE = 28, 8  # pixels
 _MNIST_MEAN, _MNIST_STD = (0.1307,), (0.3081,)  # of the 60,000 training images of MNIST, as fractions of white
 _DIGITS_MEAN, _DIGITS_STD = (0.3053,), (0.3760,)  # of all 1,797 images
 _FOLDER_SIZE = 224  # pixels
+MOST_SIDE = 4096
+"""Pixels of the longest side of a network's input."""
+MOST_CLASSES = 1 << 16
+"""Classes of a data set, at most."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +62,7 @@ def open_data(
     tokenizer: Path | None = None,
     max_length: int = 48,
     limit: int | None = None,
+    look: Look | None = None,
 ) -> Data:
     """The data set of that name.
 
@@ -68,16 +76,21 @@ def open_data(
     and splits the training set once more in the same way, so that settings can be chosen. ``tokenizer`` is a folder
     with a Hugging Face tokenizer (for texts; default: the installed MiniLM's), ``max_length`` the tokens of a text.
     ``limit`` keeps the first so many training samples, of a folder an equally large share of every class as far as it
-    goes. Raises ValueError for an unknown name or where the data are not as they must be.
+    goes. ``look`` says how images of folders are resized and normalised (default: as for ImageNet). Raises ValueError
+    for an unknown name or where the data are not as they must be.
     """
     if limit is not None and limit < 1:
         raise InputError(f"limit must be an integer of at least 1, not {limit}")
     if image_size is not None and image_size < 1:
         raise InputError(f"image_size must be at least 1 pixel, not {image_size}")
+    if image_size is not None and image_size > MOST_SIDE:
+        raise InputError(f"image_size must be at most {MOST_SIDE} pixels, not {short(image_size)}")
+    if len(name) > 4096 or "\0" in name:
+        raise InputError(f"the data must be a name of at most 4096 characters, not {short(name)}")
     if name.endswith(_VALIDATION):
         whole = open_data(
             name.removesuffix(_VALIDATION),
-            image_size=image_size, tokenizer=tokenizer, max_length=max_length, limit=limit,
+            image_size=image_size, tokenizer=tokenizer, max_length=max_length, limit=limit, look=look,
         )  # fmt: skip
         return _validation(whole)
     kind, _, rest = name.partition(":")
@@ -89,10 +102,10 @@ def open_data(
     if name == "mr":
         return _movie_reviews(tokenizer or _packaged_tokenizer(), max_length, limit)
     if kind == "imagefolder" and rest:
-        return _folder(name, Path(rest), image_size or _FOLDER_SIZE, limit)
+        return _folder(name, Path(rest), image_size or _FOLDER_SIZE, limit, look or IMAGENET)
     if kind == "glue" and task and folder:
         return _glue(name, task, Path(folder), tokenizer or _packaged_tokenizer(), max_length, limit)
-    raise InputError(f"the data must be one of {', '.join(DATA)}, not {name!r}")
+    raise InputError(f"the data must be one of {', '.join(DATA)}, not {short(name)}")
 
 
 def epoch_indices(n: int, seed: int, epoch: int) -> NDArray[np.int64]:
@@ -106,17 +119,42 @@ def batches(
 ) -> Iterator[Any]:
     """``split.fetch(*entry)`` of every entry of ``plan``, in order, by ``workers`` processes or, with 0, in this one.
 
-    What is yielded does not depend on ``workers``. The global random state is left alone.
+    What is yielded does not depend on ``workers``. The global random state is left alone. Raises InputError that names
+    a file that cannot be read, and ToolError where a process ends by itself.
     """
+    fetched = _Fetched(split)
     if workers == 0:
-        fetched = _Fetched(split)
-        return (fetched[entry] for entry in plan)
-    generator = torch.Generator()  # seeds the workers, which draw nothing
-    loader = DataLoader(
-        _Fetched(split), batch_size=None, sampler=plan, num_workers=workers, generator=generator,
-        worker_init_fn=end_with_parent,
-    )  # fmt: skip
-    return iter(loader)
+        found: Iterable[Any] = (fetched[entry] for entry in plan)
+    else:
+        generator = torch.Generator()  # seeds the workers, which draw nothing
+        found = DataLoader(
+            fetched, batch_size=None, sampler=plan, num_workers=workers, generator=generator,
+            worker_init_fn=end_with_parent,
+        )  # fmt: skip
+    return _unwrapped(found)
+
+
+def _unwrapped(found: Iterable[Any]) -> Iterator[Any]:
+    with worker_failed():
+        for each in found:
+            if isinstance(
+                each, SiliquantError
+            ):  # raised in a process of its own, it would have a traceback as its text
+                raise each
+            yield each
+
+
+@contextmanager
+def worker_failed() -> Iterator[None]:
+    """Turns the death of a process that loads images into ToolError."""
+    try:
+        yield
+    except RuntimeError as error:
+        if isinstance(error, SiliquantError) or "DataLoader worker" not in str(error):
+            raise
+        raise ToolError(
+            "a process that loads images ended by itself, perhaps for lack of memory: try fewer workers"
+        ) from None
 
 
 class _Fetched(Dataset[Any]):
@@ -126,7 +164,14 @@ class _Fetched(Dataset[Any]):
         self.split = split
 
     def __getitem__(self, entry: tuple[NDArray[np.int64], Views | None]) -> Any:
-        indices, views = entry
+        try:
+            return self._fetch(*entry)
+        except SiliquantError as error:
+            return error
+        except MemoryError:
+            return ToolError("loading images needs more memory than there is: try fewer workers or a smaller batch")
+
+    def _fetch(self, indices: NDArray[np.int64], views: Views | None) -> Any:
         if isinstance(self.split, TextSplit):
             if views is not None:
                 raise InputTypeError("views must be None, since texts have no views")
@@ -197,13 +242,19 @@ def _digits(image_size: int, limit: int | None) -> Data:
     return Data("digits", tuple("0123456789"), first, second, Shift(pixels=factor, size=_DIGITS_SIZE * factor), None)
 
 
-def _folder(name: str, root: Path, image_size: int, limit: int | None) -> Data:
+def _folder(name: str, root: Path, image_size: int, limit: int | None, look: Look) -> Data:
+    if look.size is not None and look.size != image_size:
+        raise InputError(
+            f"the checkpoint takes images of {look.size} pixels a side, as its own files say, not {image_size}"
+        )
     classes = class_names(root / "train")
-    train, test = (open_folder(root / part, classes, image_size) for part in ("train", "val"))
+    if len(classes) > MOST_CLASSES:
+        raise InputError(f"{root / 'train'} must hold at most {MOST_CLASSES} folders of classes, not {len(classes)}")
+    train, test = (open_folder(root / part, classes, image_size, look) for part in ("train", "val"))
     if limit is not None:
         chosen = np.sort(_interleaved(train.labels)[:limit])
         train = train.take(chosen)
-    return Data(name, classes, train, test, RandomResizedCrop(), CentreCrop())
+    return Data(name, classes, train, test, RandomResizedCrop(), look.evaluation)
 
 
 def _interleaved(labels: NDArray[np.int64]) -> NDArray[np.int64]:

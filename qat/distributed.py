@@ -11,10 +11,14 @@ import torch
 import torch.distributed as dist
 
 from siliquant.errors import InputError
+from siliquant.numbers import integer
 
 from .evaluate import Evaluation
 
 __all__ = ["Processes", "device_named", "processes"]
+
+MOST_PROCESSES = 4096
+"""Processes that train together, at most."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,7 @@ def device_named(name: str) -> torch.device:
     if name == "cuda" and not available:
         raise InputError("device must be cpu or auto where PyTorch finds no GPU, not 'cuda'")
     if available and name != "cpu":
-        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+        return torch.device("cuda", integer("LOCAL_RANK", os.environ.get("LOCAL_RANK", "0"), 0, MOST_PROCESSES))
     return torch.device("cpu")
 
 
@@ -62,7 +66,8 @@ def processes(device: str = "auto") -> Iterator[Processes]:
     `device`: auto, cpu or cuda.  ValueError when there is no GPU for cuda.
     """
     chosen = device_named(device)
-    world, rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
+    world = integer("WORLD_SIZE", os.environ.get("WORLD_SIZE", "1"), 1, MOST_PROCESSES)
+    rank = integer("RANK", os.environ.get("RANK", "0"), 0, world - 1)
     on_gpu = chosen.type == "cuda"
     if on_gpu:
         torch.cuda.set_device(chosen)

@@ -19,9 +19,12 @@ from torch.nn import functional as F
 from siliquant.cli import run
 from siliquant.errors import InputError
 from siliquant.numbers import integer
+from siliquant.reading import member
 
 from .data import Data, batches, open_data
 from .images import ImageSplit
+from .look import look_of_record
+from .options import merge
 from .parsers import evaluate as parser
 from .text import TextSplit
 
@@ -137,44 +140,56 @@ def evaluate(
     return Evaluation(logits, targets, float(loss))
 
 
-def open_run_data(record: Any) -> Data:
-    """The data that a run was trained on, from its record.  ValueError when its files have changed."""
-    options = record.options
+def open_run_data(record: Any, *, skip: int = 0) -> tuple[Data, list[str]]:
+    """The data that a run was trained on, from its record, without the images that it left out; and the names of up to
+    `skip` more of its test images that cannot be read now, which are left out too.
+
+    ValueError when its files have changed, or more test images cannot be read.
+    """
+    from .readable import checked, without
+    from .runs import names_of_skipped
+
+    name, wanted = member(record.data, "name", str), member(record.data, "test_fingerprint", str)
+    options = merge(dict(record.options), {"out": Path("run")})
     data = open_data(
-        record.data["name"],
-        image_size=options["image_size"] or record.model.get("image_size"),
-        tokenizer=Path(options["tokenizer"]) if options["tokenizer"] else None,
-        max_length=options["max_length"],
-        limit=options["limit"],
+        name,
+        image_size=options.image_size or record.model.get("image_size"),
+        tokenizer=options.tokenizer,
+        max_length=options.max_length,
+        limit=options.limit,
+        look=look_of_record(record.data),
     )
-    if data.test.fingerprint != record.data["test_fingerprint"]:
+    data = without(data, names_of_skipped(record.data))
+    if data.test.fingerprint != wanted:
         raise InputError(
-            f"{record.data['name']} must hold the test samples of the run ({record.data['test_fingerprint'][:12]}), "
-            f"not others ({data.test.fingerprint[:12]})"
+            f"{name} must hold the test samples of the run ({wanted[:12]}), not others ({data.test.fingerprint[:12]})"
         )
-    return data
+    data, left_out = checked(data, Console(stderr=True), skip=skip, parts=("test",))
+    return data, left_out.get("test", [])
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
+    from .readable import MOST_SKIPPED
     from .runs import load_run
 
     options = parser().parse_args(arguments)
     batch_size = integer("batch_size", options.batch_size, 1, 1 << 20)
     as_json = options.format == "json"
+    skip = integer("skip_unreadable", options.skip_unreadable, 0, MOST_SKIPPED)
     model, record = load_run(options.checkpoint)
-    data = open_run_data(record)
+    data, left_out = open_run_data(record, skip=skip)
     result = evaluate(model, data, batch_size=batch_size, progress=not as_json)
     low, high = result.interval()
     if as_json:
         answer = {"score": result.score, "low": low, "high": high, "n": len(result.labels), "loss": result.loss}
-        print(json.dumps(answer))
+        print(json.dumps(answer | ({"left_out": left_out} if left_out else {})))
         return
     what = "correlation" if result.regression else "accuracy"
     counts = f"{len(result.labels)} samples" if result.regression else f"{result.correct} of {len(result.labels)}"
     print(
         f"{what} {100 * result.score:.2f} % ({counts}; 95 % interval {100 * low:.2f} to {100 * high:.2f} %), "
-        f"loss {result.loss:.4f}"
+        f"loss {result.loss:.4f}" + (f"; {len(left_out)} images left out" if left_out else "")
     )
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from siliquant.cli import run
-from siliquant.errors import InputError
+from siliquant.errors import InputError, short
 from siliquant.files import alone
 
 from .convert import quantizers
@@ -47,6 +47,8 @@ __all__ = [
 ]
 
 PROG = "python -m qat.export"
+MOST_SAMPLES = (1 << 32) - 1
+"""Test samples that are checked, at most."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser().parse_args(arguments)
     if options.samples is not None and options.samples < 0:
         raise InputError(f"samples must be at least 0, not {options.samples}")
+    if options.samples is not None and options.samples > MOST_SAMPLES:
+        raise InputError(f"samples must be at most {MOST_SAMPLES}, not {short(options.samples)}")
     model, record = load_run(options.checkpoint)
     if record.scheme is None:
         raise InputError(f"{options.checkpoint} must be a quantised run to have integers; it is at full precision")
@@ -134,7 +138,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     _print_gemms(console, integer)
     if options.samples == 0:
         return
-    data = open_run_data(record)
+    data, _ = open_run_data(record)
     wanted = options.samples or len(data.test.labels)
 
     def inputs() -> Iterator[dict[str, Tensor]]:

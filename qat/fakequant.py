@@ -7,29 +7,40 @@
     dy/doffset = 0 there, 1 outside
 
 The test is on v, not on the rounded code.  Rounding is half to even.  Scales, offsets and bounds hold one value for
-each group of a `Layout`.  On the CPU a compiled kernel does it in one pass; the same operations in PyTorch, with the
-same bits as result, do it elsewhere.
+each group of a `Layout`.  For float32 on the CPU a compiled kernel does it in one pass; the same operations in PyTorch,
+with the same bits as result, do it for every other dtype, device and kind of tensor.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from .granularity import Layout
 from .native import kernels
 
-__all__ = ["RELATIVE_FLOOR", "codes", "fake_quantize", "gradient_factor", "lsq_backward", "lsq_forward", "native"]
+__all__ = [
+    "RELATIVE_FLOOR",
+    "codes",
+    "dense",
+    "fake_quantize",
+    "gradient_factor",
+    "lsq_backward",
+    "lsq_forward",
+    "native",
+]
 
 # A learned scale stays at least this share of its starting value, and so positive.
 RELATIVE_FLOOR = 1 / 256
 
 
-def native(x: Tensor) -> bool:
-    """Whether the compiled kernels serve this tensor: float32 on the CPU, and a compiler was found."""
-    return x.device.type == "cpu" and x.dtype == torch.float32 and kernels.available()
+def native(tensors: Iterable[Tensor | None]) -> bool:
+    """Whether the compiled kernels take all of these, which is the case for float32 on the CPU."""
+    return kernels.serves(tensors)
 
 
 def _grouped(x: Tensor, layout: Layout) -> Tensor:
@@ -55,7 +66,7 @@ def codes(x: Tensor, scale: Tensor, offset: Tensor | None, low: Tensor, high: Te
 
 def lsq_forward(x: Tensor, scale: Tensor, offset: Tensor | None, low: Tensor, high: Tensor, layout: Layout) -> Tensor:
     """The fake-quantised `x`, in its shape; no gradient is recorded."""
-    if native(x):
+    if native((x, scale, offset, low, high)):
         return kernels.fake_quantize(x, scale, offset, low, high, layout)
     y = _ratio(x, scale, offset, layout).clamp_(_per_group(low), _per_group(high)).round_().mul_(_per_group(scale))
     if offset is not None:
@@ -93,7 +104,6 @@ class _FakeQuantize(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any,
         x: Tensor,
         relative: Tensor,
         start: Tensor,
@@ -104,18 +114,21 @@ class _FakeQuantize(torch.autograd.Function):
         of_x: bool,
         layout: Layout,
     ) -> Tensor:
-        x = x.contiguous()
-        ctx.save_for_backward(x, relative, start, offset, low, high, size)
-        ctx.of_x, ctx.layout = of_x, layout
-        if native(x):
+        if native((x, relative, start, offset, low, high)):
             return kernels.learned_quantize(x, relative, start, offset, low, high, layout, RELATIVE_FLOOR)
         return lsq_forward(x, start * relative.clamp(min=RELATIVE_FLOOR), offset, low, high, layout)
 
     @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        *tensors, ctx.of_x, ctx.layout = inputs
+        ctx.save_for_backward(*tensors)
+
+    @staticmethod
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, relative, start, offset, low, high, size = ctx.saved_tensors
         layout, grad = ctx.layout, grad.contiguous()
-        if native(x):
+        if native((x, grad, relative, start, offset, low, high, size)):
             grad_x, grad_relative, grad_offset = kernels.learned_quantize_backward(
                 x, grad, relative, start, offset, low, high, size, ctx.of_x, layout, RELATIVE_FLOOR
             )
@@ -145,9 +158,19 @@ def fake_quantize(
     """Fake-quantised `x` with scale = start * max(relative, RELATIVE_FLOOR), differentiable in x, relative and offset.
 
     Args:
-        x: float tensor of any shape; computed in float32, also under autocast.
-        relative, start, offset, low, high: float32 [groups]; `start` positive.
+        x: float tensor of any shape.
+        relative, start, offset, low, high: [groups]; `start` positive.
         size, of_x: what `gradient_factor` takes; the factor multiplies the gradients of relative and offset only.
+
+    All in the dtype of `relative`, but at least in float32, also under autocast; the result is of the dtype of
+    `relative`, whatever that of `x`: a model in bfloat16 is computed in float32 between its parameters and the result.
     """
-    result: Tensor = _FakeQuantize.apply(x.float(), relative, start, offset, low, high, size, of_x, layout)
-    return result
+    wide = torch.promote_types(relative.dtype, torch.float32)
+    each = (tensor if tensor is None else tensor.to(wide) for tensor in (relative, start, offset, low, high, size))
+    result: Tensor = _FakeQuantize.apply(dense(x).to(wide).contiguous(), *each, of_x, layout)
+    return result.to(relative.dtype)
+
+
+def dense(x: Tensor) -> Tensor:
+    """`x` as an ordinary tensor: a sparse one has no element at a place."""
+    return x if x.layout is torch.strided else x.to_dense()

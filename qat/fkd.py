@@ -14,7 +14,6 @@ Arrays are NumPy's or tensors.
 from __future__ import annotations
 
 import hashlib
-import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -28,7 +27,11 @@ from qat.data import Data
 from qat.images import FolderImages
 from qat.softlabel_store import Settings, Shard, fill_store, records, stored_views
 from qat.views import Views
+from qat.weights import StoredArray, check_plain, guarded, load_torch
 from siliquant.errors import InputError
+
+MOST_FKD_BYTES = 64 << 20
+"""Bytes of the labels of one image."""
 
 __all__ = ["FkdLabels", "import_fkd", "read_fkd"]
 
@@ -47,19 +50,19 @@ def read_fkd(path: Path, classes: int) -> FkdLabels:
 
     Nothing in the file is executed: only arrays are read. Raises ValueError where the file is not as it must be.
     """
+    refusal = "is not an FKD label file that can be read"
+    content = load_torch(path, MOST_FKD_BYTES, refusal)
     try:
-        with torch.serialization.safe_globals(_array_types()):
-            content = torch.load(path, map_location="cpu", weights_only=True)
-        coordinates, flips, labels = (_array(part) for part in content)
-        found = _labels(labels, classes)
-        views = Views(coordinates.astype(np.float32), flips.reshape(-1).astype(np.bool_))
+        with guarded("it is damaged"):
+            coordinates, flips, labels = (_array(part, path) for part in content)
+            found = _labels(labels, classes)
+            views = Views(coordinates.astype(np.float32), flips.reshape(-1).astype(np.bool_))
         if not (np.isfinite(views.boxes).all() and (views.boxes[:, 2:] > 0).all() and np.abs(views.boxes).max() <= 2):
             raise InputError("its coordinates must be fractions of the image")
         if len(views) != len(found[0]) or not len(views):
             raise InputError(f"it must have labels for {len(views)} crops, not {len(found[0])}")
-    except (ValueError, TypeError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{path} is not an FKD label file that can be read: {reason}") from error
+    except InputError as error:
+        raise InputError(f"{path} {refusal}: {error}") from None
     return FkdLabels(views, *found)
 
 
@@ -149,18 +152,14 @@ def _labels(labels: NDArray[Any], classes: int) -> tuple[NDArray[np.float32], ND
     return np.take_along_axis(top, order, 1).astype(np.float32), np.take_along_axis(chosen, order, 1)
 
 
-def _array(part: Any) -> NDArray[Any]:
+def _array(part: Any, path: Path, level: int = 0) -> NDArray[Any]:
+    if isinstance(part, StoredArray):
+        return part.value
     if isinstance(part, torch.Tensor):
+        check_plain(path, "an array", part)
         return part.detach().numpy()
-    if isinstance(part, list | tuple):
-        return np.stack([_array(each) for each in part])
-    return np.asarray(part)
-
-
-def _array_types() -> list[Any]:
-    """What NumPy arrays of numbers are pickled with, under the names that NumPy 1 and 2 give it."""
-    from numpy._core import multiarray
-
-    kinds = [type(np.dtype(kind)) for kind in (np.float16, np.float32, np.float64, np.int32, np.int64, np.bool_)]
-    names = [(multiarray._reconstruct, f"numpy.{core}.multiarray._reconstruct") for core in ("core", "_core")]
-    return [*names, np.ndarray, np.dtype, *kinds]
+    if isinstance(part, list | tuple) and level < 4:
+        return np.stack([_array(each, path, level + 1) for each in part])
+    if isinstance(part, int | float):
+        return np.asarray(part)
+    raise InputError(f"it must hold arrays of numbers, not a {type(part).__name__}")

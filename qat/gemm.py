@@ -14,7 +14,7 @@ from torch import Tensor
 
 from siliquant.errors import InputError
 
-__all__ = ["Engine", "Product", "exact_product"]
+__all__ = ["Engine", "Product", "exact_product", "exact_sums"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,13 +44,23 @@ Engine = Callable[[Product], Tensor]
 
 
 def exact_product(product: Product) -> Tensor:
-    """The accumulators, int64, exact.
+    """The accumulators, int64, exact as `exact_sums` computes them: at 8 x 8 bits up to a reduction of 2**37 terms."""
+    bits = product.left_bits, product.right_bits
+    return exact_sums(product.name, product.left, product.right, *bits).to(torch.int64)
 
-    Computed by the float64 matrix product, which is exact as long as no sum of magnitudes reaches 2**53: at 8 x 8 bits
-    that is a reduction of 2**37 terms.
+
+def exact_sums(name: str, left: Tensor, right: Tensor, left_bits: int, right_bits: int) -> Tensor:
+    """Sum over k of left[..., m, k] * right[..., n, k] for codes (of any dtype), exact whatever multiplies them.
+
+    As floats: float32 where every sum of magnitudes is at most 2**24, else float64. Every partial sum is an integer
+    that the type holds, so neither the order of the additions nor the processor can change a bit; and codes of at most
+    8 bits are held by the short types that some processors round float32 operands to (bfloat16, TF32).
+    Raises ValueError where a sum may reach 2**53.
     """
-    bound = product.left.shape[-1] * 2 ** (product.left_bits + product.right_bits)
+    bound = left.shape[-1] * 2 ** (left_bits + right_bits)
     if bound >= 2**53:
-        raise InputError(f"{product.name} must have sums below 2**53 to be exact, not up to {bound}")
-    result = torch.matmul(product.left.double(), product.right.double().transpose(-1, -2))
-    return result.to(torch.int64)
+        raise InputError(f"{name} must have sums below 2**53 to be exact, not up to {bound}")
+    single = bound <= 2**24 and max(left_bits, right_bits) <= 8
+    kind = torch.float32 if single else torch.float64
+    with torch.autocast(left.device.type, enabled=False):
+        return torch.matmul(left.to(kind), right.to(kind).transpose(-1, -2))

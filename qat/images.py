@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -16,15 +16,14 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from qat.look import IMAGENET, Look
+from qat.pixels import read_image, read_size
 from qat.views import Views, whole
-from siliquant.errors import InputError
+from siliquant.errors import FileError, InputError
 
-__all__ = ["ArrayImages", "FolderImages", "ImageSplit", "class_names", "open_folder"]
+__all__ = ["ArrayImages", "FolderImages", "ImageSplit"]
 
 _SNAP = 1 / 32  # pixels: nearer than this to whole pixels, a shift is one; float16 fractions are, up to 256 pixels
-_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's channels, as fractions of white
-_UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)  # what Pillow raises
-_SUFFIXES = frozenset({".jpeg", ".jpg", ".png", ".bmp", ".webp", ".ppm", ".tif", ".tiff"})
 
 
 class ImageSplit(Protocol):
@@ -131,13 +130,15 @@ class ArrayImages:
 class FolderImages:
     """Image files under ``folder``: ``names`` bytes [n] are relative paths CLASS/FILE, ``labels`` int64 [n].
 
-    Decoded when they are fetched; whatever is not RGB is converted. Normalised by ImageNet's mean and deviation.
+    Decoded when they are fetched, as :func:`qat.pixels.read_image` does; ``look`` says how they are resized and
+    normalised.
     """
 
     folder: Path
     names: NDArray[np.bytes_]
     labels: NDArray[np.int64]
     image_size: int
+    look: Look = IMAGENET
 
     def __post_init__(self) -> None:
         if self.image_size < 1:
@@ -150,7 +151,9 @@ class FolderImages:
 
     def take(self, indices: NDArray[np.int64]) -> FolderImages:
         """The images of those indices, in that order."""
-        return replace(self, names=self.names[indices], labels=self.labels[indices])
+        taken = replace(self, names=self.names[indices], labels=self.labels[indices])
+        taken.measured[:] = self.measured[indices]
+        return taken
 
     def path(self, index: int) -> Path:
         """The file of one image."""
@@ -158,82 +161,46 @@ class FolderImages:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over relative names, sizes in bytes and labels; the pixels are not read."""
+        """SHA-256 over relative names, sizes in bytes and labels; the pixels are not read. Raises FileError."""
         digest = hashlib.sha256()
         for index, (name, label) in enumerate(zip(self.names, self.labels, strict=True)):
-            digest.update(b"%s\0%d\0%d\n" % (bytes(name), self.path(index).stat().st_size, label))
+            try:
+                size = self.path(index).stat().st_size
+            except OSError as error:
+                raise FileError(f"{self.path(index)} is not an image that can be read: {error.strerror}") from None
+            digest.update(b"%s\0%d\0%d\n" % (bytes(name), size, label))
         return digest.hexdigest()
 
     @cached_property
-    def _measured(self) -> NDArray[np.int64]:
+    def measured(self) -> NDArray[np.int64]:
+        """(height, width) [n, 2] of the images whose headers were read so far, and zeros."""
         return np.zeros((len(self.labels), 2), np.int64)
 
     def sizes(self, indices: NDArray[np.int64]) -> NDArray[np.int64]:
         """(height, width) in pixels, [n, 2], from the files' headers, which are read once.
 
-        Raises ValueError for a file that is no image.
+        Raises InputError for a file that is no image.
         """
-        for index in np.unique(indices[self._measured[indices, 0] == 0]):
-            with _readable(self.path(index)) as image:
-                self._measured[index] = image.height, image.width
-        return self._measured[indices]
+        for index in np.unique(indices[self.measured[indices, 0] == 0]):
+            self.measured[index] = read_size(self.path(index))
+        return self.measured[indices]
 
     def fetch(self, indices: NDArray[np.int64], views: Views | None = None) -> Tensor:
-        """Crops to whole pixels, resized bicubically with antialiasing; outside the image is black.
+        """Crops to whole pixels, resized with antialiasing; outside the image is black.
 
-        An image that occurs more than once is decoded once. Raises ValueError that names a file that cannot be read.
+        An image that occurs more than once is decoded once. Raises InputError that names a file that cannot be read.
         """
         views = _checked(indices, views)
         found = np.empty((len(indices), self.image_size, self.image_size, 3), np.uint8)
         order = np.argsort(indices, kind="stable")
         for same in np.split(order, np.flatnonzero(np.diff(indices[order])) + 1) if len(order) else []:
-            image = self._decoded(int(indices[same[0]]))
+            image = read_image(self.path(int(indices[same[0]])))
             for place in same:
-                found[place] = _cropped(image, views.boxes[place], bool(views.flips[place]), self.image_size)
+                flip = bool(views.flips[place])
+                found[place] = _cropped(image, views.boxes[place], flip, self.image_size, self.look.filter)
         pixels = torch.from_numpy(found).permute(0, 3, 1, 2)
-        return _normalised(pixels.to(torch.float32, memory_format=torch.contiguous_format), _MEAN, _STD)
-
-    def _decoded(self, index: int) -> Image.Image:
-        with _readable(self.path(index)) as image:
-            try:
-                return image.convert("RGB")
-            except _UNREADABLE as error:
-                raise InputError(f"{self.path(index)} is not an image that can be read: {error}") from error
-
-
-def class_names(folder: Path) -> tuple[str, ...]:
-    """The sorted names of the class folders in ``folder``. Raises ValueError where there are none."""
-    if not folder.is_dir():
-        raise InputError(f"{folder} must be a folder with one folder for each class, but it is not a folder")
-    with os.scandir(folder) as entries:
-        found = sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
-    if not found:
-        raise InputError(f"{folder} must hold one folder for each class, but it holds none")
-    return tuple(found)
-
-
-def open_folder(folder: Path, classes: Sequence[str], image_size: int) -> FolderImages:
-    """The images of ``folder``/CLASS/FILE, sorted by class and name; a label is the place of its class in ``classes``.
-
-    Raises ValueError for a class folder without images or that is not among ``classes``.
-    """
-    names, labels = [], []
-    for name in class_names(folder):
-        if name not in classes:
-            raise InputError(f"{folder / name} is a class that the training images do not have")
-        files = sorted(_image_files(folder / name))
-        if not files:
-            raise InputError(f"{folder / name} must hold images, but it holds none")
-        names += [os.fsencode(f"{name}/{file}") for file in files]
-        labels += [classes.index(name)] * len(files)
-    return FolderImages(folder, np.array(names), np.array(labels, np.int64), image_size)
-
-
-def _image_files(folder: Path) -> Iterator[str]:
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if os.path.splitext(entry.name)[1].lower() in _SUFFIXES and not entry.name.startswith("."):  # noqa: PTH122
-                yield entry.name
+        images = pixels.to(torch.float32, memory_format=torch.contiguous_format)
+        return _normalised(images, self.look.mean, self.look.std)
 
 
 def _checked(indices: NDArray[np.int64], views: Views | None) -> Views:
@@ -268,21 +235,16 @@ def _sampled(raw: Tensor, views: Views, size: int) -> Tensor:
     return torch.nn.functional.grid_sample(raw.float(), grid, padding_mode="zeros", align_corners=False)
 
 
-def _cropped(image: Image.Image, box: NDArray[np.float32], flip: bool, size: int) -> NDArray[np.uint8]:
+def _cropped(
+    image: Image.Image, box: NDArray[np.float32], flip: bool, size: int, method: Image.Resampling
+) -> NDArray[np.uint8]:
     """One view [size, size, 3]. Cropped before it is resized: pixels outside the box have no influence."""
     top, left, height, width = box.astype(np.float64) * (image.height, image.width, image.height, image.width)
     first_row, first_column = round(top), round(left)
     last_row, last_column = max(round(top + height), first_row + 1), max(round(left + width), first_column + 1)
     part = image.crop((first_column, first_row, last_column, last_row))
-    part = part.resize((size, size), Image.Resampling.BICUBIC)
+    part = part.resize((size, size), method)
     return np.asarray(part.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if flip else part)
-
-
-def _readable(path: Path) -> Image.Image:
-    try:
-        return Image.open(path)
-    except _UNREADABLE as error:
-        raise InputError(f"{path} is not an image that can be read: {error}") from error
 
 
 def _normalised(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:

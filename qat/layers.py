@@ -1,13 +1,18 @@
 """Quantised linear, convolution and attention layers.
 
-In training and evaluation they compute with fake-quantised floats.  With an engine set (`qat.integer`), the same layers
-compute with integers: codes of both operands, accumulators from the engine, then scales, offsets and bias in float64,
-rounded once to float32.
+Their outputs are defined by integers: codes of both operands, accumulators, then scales, offsets and bias in float64,
+rounded once to float32.  With an engine set (`qat.integer`) the accumulators are the engine's; in evaluation they are
+computed here, as exactly, so that the network that is evaluated is the one that is exported, bit for bit.
+
+In training fake-quantised floats are multiplied, which is faster and differs by float noise.  Where the sums go
+straight to a quantiser of one bit, noise would decide the many that lie exactly on its threshold: there training has
+the exact values too, with the gradients of the floats.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, cast
 
 import torch
@@ -16,43 +21,85 @@ from torch.nn import functional as F
 
 from siliquant.errors import InputError
 
-from .gemm import Engine, Product
+from .gemm import Engine, Product, exact_sums
 from .granularity import PerHead
 from .quantizer import Quantizer
 
 __all__ = ["QuantContext", "QuantConv2d", "QuantGemm", "QuantLinear", "QuantScores", "quantized_attention"]
 
 
+class _ValuesOf(torch.autograd.Function):
+    """The exact values, with the gradient of the floats that they stand for."""
+
+    @staticmethod
+    def forward(floats: Tensor, exact: Tensor) -> Tensor:
+        return exact.view_as(exact)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
+        ctx.dtype = inputs[0].dtype
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        return grad.to(ctx.dtype), None
+
+
 class QuantGemm(nn.Module):
-    """What all quantised layers share: a name, what feeds them, and the engine of the integer path."""
+    """What all quantised layers share: a name, what feeds them, and the engine of the integer path.
+
+    `feeds_one_bit`: its sums become codes of one bit with nothing between; they are exact in training too.
+    """
 
     def __init__(self, name: str, sources: tuple[str, ...]) -> None:
         super().__init__()
         self.gemm_name = name
         self.sources = sources
         self.engine: Engine | None = None
+        self.feeds_one_bit = False
 
     def operands(self) -> tuple[Quantizer, Quantizer]:
         """Quantisers of the first operand (activations) and of the second (weights, keys, values)."""
         raise NotImplementedError
 
     def product(self, left: Tensor, right: Tensor, head: int | None = None) -> Tensor:
-        """Accumulators from the engine, as float64; `head` where only that head's part is computed."""
+        """Accumulators as float64, from the engine if there is one; `head` where only that head's part is computed."""
         first, second = self.operands()
-        assert self.engine is not None
+        left_bits = max(first.bits) if head is None else first.bits[head % first.groups]
+        right_bits = max(second.bits) if head is None else second.bits[head % second.groups]
+        if self.engine is None:
+            return exact_sums(self.gemm_name, left, right, left_bits, right_bits).double()
         accumulators = self.engine(
             Product(
                 name=self.gemm_name,
                 part=head,
                 left=left,
                 right=right,
-                left_bits=max(first.bits) if head is None else first.bits[head % first.groups],
+                left_bits=left_bits,
                 left_signed=first.signed,
-                right_bits=max(second.bits) if head is None else second.bits[head % second.groups],
+                right_bits=right_bits,
                 right_signed=second.signed,
             )
         )
         return accumulators.double()
+
+    def exact(self, left: Tensor, right: Tensor) -> bool:
+        """Whether the output for these quantised operands is computed from their codes: in evaluation, and before a
+        quantiser of one bit.  Not while scales are searched, when operands have no codes yet, nor in half precision,
+        where values no longer tell their codes.
+        """
+        if self.training and not self.feeds_one_bit:
+            return False
+        coded = all(getattr(each, "search", self) is None for each in self.operands())
+        return coded and all(each.dtype in (torch.float32, torch.float64) for each in (left, right))
+
+    def exactly(self, values: Callable[[], Tensor], floats: Callable[[], Tensor], *leaves: Tensor | None) -> Tensor:
+        """`values`, with the gradient of `floats` where one of `leaves` wants it."""
+        with torch.no_grad():
+            exact = values()
+        if torch.is_grad_enabled() and any(leaf is not None and leaf.requires_grad for leaf in leaves):
+            result: Tensor = _ValuesOf.apply(floats(), exact)
+            return result
+        return exact
 
 
 class _WeightGemm(QuantGemm):
@@ -108,8 +155,17 @@ class QuantLinear(_WeightGemm):
 
     def forward(self, x: Tensor) -> Tensor:
         if self.engine is not None:
-            return self._integer(x)
-        return F.linear(self.quantized_input(x), self.weight_quantizer(self.weight), self.bias)
+            return self._integer(self.activations.to_int(x), self.weight_codes())
+        left, right = self.quantized_input(x), self.weight_quantizer(self.weight)
+        if not self.exact(left, right):
+            return F.linear(left, right, self.bias)
+        return self.exactly(
+            lambda: self._integer(self.activations.codes_of(left), self.weight_quantizer.codes_of(right)),
+            lambda: F.linear(left, right, self.bias),
+            left,
+            right,
+            self.bias,
+        )
 
     @property
     def partial_sums(self) -> int:
@@ -119,11 +175,11 @@ class QuantLinear(_WeightGemm):
                 return quantizer.groups
         return 1
 
-    def _integer(self, x: Tensor) -> Tensor:
-        left, right = self.activations.to_int(x), self.weight_codes()
+    def _integer(self, left: Tensor, right: Tensor) -> Tensor:
+        """The output from the codes of both operands."""
         input_scale, weight_scale = self.activations.scale.double(), self.weight_quantizer.scale.double()
         if self.partial_sums > 1:
-            result = torch.zeros(1, dtype=torch.float64, device=x.device)
+            result = torch.zeros(1, dtype=torch.float64, device=left.device)
             parts = zip(left.chunk(self.partial_sums, -1), right.chunk(self.partial_sums, 1), strict=True)
             for head, (part_left, part_right) in enumerate(parts):
                 scale = input_scale[head % len(input_scale)] * weight_scale[head % len(weight_scale)]
@@ -141,7 +197,7 @@ class QuantLinear(_WeightGemm):
             result = result + sums * self.activations.offset.detach().double()
         if self.bias is not None:
             result = result + self.bias.detach().double()
-        return result.float()
+        return result.to(self.weight.dtype)
 
 
 class QuantConv2d(_WeightGemm):
@@ -171,11 +227,22 @@ class QuantConv2d(_WeightGemm):
 
     def forward(self, x: Tensor) -> Tensor:
         if self.engine is not None:
-            return self._integer(x)
-        weight = self.weight_quantizer(self.weight)
+            return self._integer(self.activations.to_int(x), self.weight_codes())
+        left, right = self.quantized_input(x), self.weight_quantizer(self.weight)
+        if not self.exact(left, right):
+            return self._floats(left, right)
+        return self.exactly(
+            lambda: self._by_samples(self.activations.codes_of(left), self.weight_quantizer.codes_of(right)),
+            lambda: self._floats(left, right),
+            left,
+            right,
+            self.bias,
+        )
+
+    def _floats(self, x: Tensor, weight: Tensor) -> Tensor:
         if self.cuts_patches(x):
-            return self._patches(self.quantized_input(x), weight)
-        return F.conv2d(self.quantized_input(x), weight, self.bias, groups=self.groups, **self.geometry)
+            return self._patches(x, weight)
+        return F.conv2d(x, weight, self.bias, groups=self.groups, **self.geometry)
 
     def cuts_patches(self, x: Tensor) -> bool:
         """Whether each pixel of `x` is read once: patches side by side, as in the embedding of a transformer."""
@@ -189,11 +256,18 @@ class QuantConv2d(_WeightGemm):
         grid = x.unflatten(3, (-1, wide)).unflatten(2, (-1, high)).permute(0, 2, 4, 1, 3, 5)
         return F.linear(grid.flatten(3), weight.flatten(1), self.bias).permute(0, 3, 1, 2)
 
-    def _integer(self, x: Tensor) -> Tensor:
-        left, right = self.activations.to_int(x), self.weight_codes()
-        batch, channels = x.shape[:2]
+    def _by_samples(self, left: Tensor, right: Tensor) -> Tensor:
+        """The output, a few samples at a time: kernels that overlap have many times the elements of the image."""
+        area = self.kernel_size[0] * self.kernel_size[1]
+        strides = self.geometry["stride"][0] * self.geometry["stride"][1]
+        once = max(1, _UNFOLDED * strides // max(1, left[0].numel() * area)) if len(left) else 1
+        return torch.cat([self._integer(part, right) for part in left.split(once)])
+
+    def _integer(self, left: Tensor, right: Tensor) -> Tensor:
+        """The output from the codes of both operands."""
+        batch, channels = left.shape[:2]
         # Codes are small integers: float32 holds them, and unfold has no integer version.
-        patches = F.unfold(left.float(), self.kernel_size, **self.geometry).to(torch.int64)
+        patches = F.unfold(left.float(), self.kernel_size, **self.geometry).to(left.dtype)
         if self.groups == 1:
             accumulators = self.product(patches.transpose(1, 2), right.flatten(1)).transpose(1, 2)
         else:
@@ -207,11 +281,11 @@ class QuantConv2d(_WeightGemm):
         height, width = (
             (size + 2 * pad - dilation * (kernel - 1) - 1) // stride + 1
             for size, pad, dilation, kernel, stride in zip(
-                x.shape[2:], *(self.geometry[k] for k in ("padding", "dilation")), self.kernel_size,
+                left.shape[2:], *(self.geometry[k] for k in ("padding", "dilation")), self.kernel_size,
                 self.geometry["stride"], strict=True,
             )
         )  # fmt: skip
-        return result.view(batch, -1, height, width).float()
+        return result.view(batch, -1, height, width).to(self.weight.dtype)
 
 
 class _AttentionGemm(QuantGemm):
@@ -226,13 +300,14 @@ class _AttentionGemm(QuantGemm):
         return self.first, self.second
 
     def integer_product(self, left: Tensor, right: Tensor) -> Tensor:
-        """float64 [batch, heads, M, N] from codes [batch, heads, M, K] and [batch, heads, N, K], scaled."""
+        """[batch, heads, M, N] from codes [batch, heads, M, K] and [batch, heads, N, K], scaled and rounded once."""
         if len(set(self.first.bits)) > 1 or len(set(self.second.bits)) > 1:
             heads = [self.product(left[:, h], right[:, h], h) for h in range(left.shape[1])]
             accumulators = torch.stack(heads, 1)
         else:
             accumulators = self.product(left, right)
-        return accumulators * (self.first.scale.double() * self.second.scale.double()).view(1, -1, 1, 1)
+        result = accumulators * (self.first.scale.double() * self.second.scale.double()).view(1, -1, 1, 1)
+        return result.to(self.first.relative.dtype)
 
 
 class QuantScores(_AttentionGemm):
@@ -242,9 +317,23 @@ class QuantScores(_AttentionGemm):
         """float32 [batch, heads, tokens, tokens], times `scaling`, from two of [batch, heads, tokens, head_dim]."""
         query, key = query.transpose(1, 2), key.transpose(1, 2)
         if self.engine is not None:
-            left, right = self.first.to_int(query), self.second.to_int(key)
-            return self.integer_product(left.transpose(1, 2), right.transpose(1, 2)).float() * scaling
-        left, right = self.first(query).transpose(1, 2), self.second(key).permute(0, 2, 3, 1)
+            return self._integer(self.first.to_int(query), self.second.to_int(key), scaling)
+        left, right = self.first(query), self.second(key)
+        if not self.exact(left, right):
+            return self._floats(left, right, scaling)
+        return self.exactly(
+            lambda: self._integer(self.first.codes_of(left), self.second.codes_of(right), scaling),
+            lambda: self._floats(left, right, scaling),
+            left,
+            right,
+        )
+
+    def _integer(self, query: Tensor, key: Tensor, scaling: float) -> Tensor:
+        return self.integer_product(query.transpose(1, 2), key.transpose(1, 2)) * scaling
+
+    @staticmethod
+    def _floats(query: Tensor, key: Tensor, scaling: float) -> Tensor:
+        left, right = query.transpose(1, 2), key.permute(0, 2, 3, 1)
         batch, heads, tokens, _ = left.shape
         # The scaling comes with the product, not as a pass of its own; beta=0 says that the first operand is not read.
         products = torch.baddbmm(left.new_empty(()), left.flatten(0, 1), right.flatten(0, 1), beta=0, alpha=scaling)
@@ -258,10 +347,25 @@ class QuantContext(_AttentionGemm):
         """float32 [batch, heads, tokens, head_dim] from that of values and [batch, heads, tokens, tokens]."""
         value = value.transpose(1, 2)
         if self.engine is not None:
-            left, right = self.first.to_int(probabilities), self.second.to_int(value)
-            return self.integer_product(left, right.permute(0, 2, 3, 1)).float()
-        quantised = F.dropout(self.first(probabilities), dropout, training=dropout > 0)
-        return torch.matmul(quantised, self.second(value).transpose(1, 2))
+            return self._integer(self.first.to_int(probabilities), self.second.to_int(value))
+        left, right = self.first(probabilities), self.second(value)
+        kept = F.dropout(left, dropout, training=dropout > 0)
+        if not self.exact(left, right) or dropout >= 1:
+            return torch.matmul(kept, right.transpose(1, 2))
+        # Dropout leaves some codes out and makes up for it by a factor, which the sums take instead.
+        rest = 1 - dropout
+        return self.exactly(
+            lambda: self._integer(self.first.codes_of(kept * rest), self.second.codes_of(right)) / rest,
+            lambda: torch.matmul(kept, right.transpose(1, 2)),
+            left,
+            right,
+        )
+
+    def _integer(self, probabilities: Tensor, value: Tensor) -> Tensor:
+        return self.integer_product(probabilities, value.permute(0, 2, 3, 1))
+
+
+_UNFOLDED = 1 << 23  # elements of kernels side by side that are held at once
 
 
 def quantized_attention(
@@ -274,17 +378,24 @@ def quantized_attention(
     dropout: float = 0.0,
     **_: Any,
 ) -> tuple[Tensor, Tensor]:
-    """Attention of a module that has quantised `scores` and `context`, in the form that transformers calls it.
+    """Attention of a module, by its quantised `scores` and `context` if it has them, as transformers calls it.
 
     query, key, value: [batch, heads, tokens, head_dim].  Returns [batch, tokens, heads, head_dim] and the
     unquantised probabilities [batch, heads, tokens, tokens].
     """
-    score, combine = module.scores, module.context
-    assert isinstance(score, QuantScores)
-    assert isinstance(combine, QuantContext)
-    scores = score(query, key, scaling if scaling is not None else 1 / math.sqrt(query.shape[-1]))
+    score, combine = getattr(module, "scores", None), getattr(module, "context", None)
+    scaling = scaling if scaling is not None else 1 / math.sqrt(query.shape[-1])
+    # A model built from the configuration of a quantised one comes here too, and has floats to multiply.
+    if isinstance(score, QuantScores):
+        scores = score(query, key, scaling)
+    else:
+        scores = torch.matmul(query, key.transpose(2, 3)) * scaling
     if attention_mask is not None:
         scores = scores + attention_mask
     probabilities = F.softmax(scores, dim=-1, dtype=torch.float32)
-    context = combine(probabilities, value, dropout)
+    if isinstance(combine, QuantContext):
+        context = combine(probabilities, value, dropout)
+    else:
+        kept = F.dropout(probabilities.to(value.dtype), dropout, training=dropout > 0)
+        context = torch.matmul(kept, value)
     return context.transpose(1, 2).contiguous(), probabilities

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from argparse import SUPPRESS, BooleanOptionalAction
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import MISSING, Field, asdict, dataclass, field, fields
@@ -14,7 +15,8 @@ from typing import Any, get_args, get_type_hints
 import yaml
 
 from siliquant.cli import Parser
-from siliquant.errors import InputError, InputTypeError
+from siliquant.errors import InputError, InputTypeError, short
+from siliquant.reading import read_text
 
 from .names import DATA
 from .ranges import GradientScale, check_bits
@@ -23,13 +25,23 @@ from .scheme import Override, Scheme
 __all__ = ["FULL_PRECISION", "Options", "add_arguments", "merge", "read_config", "typed"]
 
 FULL_PRECISION = 32
+MOST_CONFIG_BYTES = 1 << 16
+"""Bytes of the largest file of options."""
+_MOST_NESTED = 8  # levels in such a file
+_MOST_DOTS = 64  # in a line of TOML
 
 
 def _option(
-    default: Any, text: str, metavar: str | None = None, choices: tuple[str, ...] | None = None, *, rare: bool = False
+    default: Any,
+    text: str,
+    metavar: str | None = None,
+    choices: tuple[str, ...] | None = None,
+    *,
+    rare: bool = False,
+    between: tuple[float, float] | None = None,
 ) -> Any:
     about = {"help": text, "metavar": "NAME" if choices else metavar, "choices": choices, "rare": rare}
-    return field(default=default, metadata=about)
+    return field(default=default, metadata={**about, "between": between})
 
 
 @dataclass(frozen=True)
@@ -47,12 +59,14 @@ class Options:
     teacher: Path | None = _option(None, "teacher: a run, a folder or a file of weights", "PATH")
     distill: str = _option("logits", "learned from the teacher", None, ("logits", "layers"))
     soft_labels: Path | None = _option(None, "multi-crop distillation from this store of soft labels", "DIR")
-    crops_per_image: int = _option(4, "stored crops of an image in one step", "N", rare=True)
-    obr: float = _option(0.0, "largest weight of the oscillation-aware bin regulariser; the paper's is 0.01", "W")
-    obr_max_bits: int = _option(4, "regularise weights up to this width", "B", rare=True)
+    crops_per_image: int = _option(4, "stored crops of an image in one step", "N", rare=True, between=(1, 99_999))
+    obr: float = _option(
+        0.0, "largest weight of the oscillation-aware bin regulariser; the paper's is 0.01", "W", between=(0, 1000)
+    )
+    obr_max_bits: int = _option(4, "regularise weights up to this width", "B", rare=True, between=(1, 8))
     granularity: str = _option("head", "what shares a scale", None, ("head", "tensor", "channel"))
     output_by_head: bool = _option(True, "a scale a head on the input side of the output projection too", rare=True)
-    first_last_bits: int = _option(8, "bits of patch embedding and classifier", "B", rare=True)
+    first_last_bits: int = _option(8, "bits of patch embedding and classifier, 2 to 8", "B", rare=True)
     weight_scale: str = _option("learned", "how weight scales are found", None, ("learned", "statistical"), rare=True)
     scale_start: str = _option("error", "how scales start: least squared error, or LSQ's mean", None, ("error", "mean"))
     scale_steps: str = _option(
@@ -62,46 +76,53 @@ class Options:
         "l1", "factor of the gradients of scales", None, tuple(rule.value for rule in GradientScale)
     )
     override: tuple[str, ...] = _option((), "bits by GEMM name: '*.mlp.*=2/4', per head '*.q_proj=2,3,4/4'", "P=W/A")
-    freeze: float | None = _option(None, "freeze weights that oscillate more often than this share of steps", "F")
-    epochs: int = _option(8, "epochs of training; 0: calibrated scales only (post-training quantisation)", "N")
-    batch_size: int = _option(64, "samples at a time, over all processes", "N")
-    lr: float = _option(5e-4, "peak learning rate of AdamW; a cosine to 0", "LR")
-    scale_lr: float = _option(1.0, "learning rate of scales, times --lr", "X", rare=True)
-    warmup: float = _option(0.0, "epochs of linear warm-up", "N")
-    weight_decay: float = _option(1e-4, "of matrices, not of scales, biases and norms", "WD")
-    clip: float = _option(1.0, "largest norm of the gradient; 0: any", "NORM", rare=True)
-    seed: int = _option(0, "seed of all draws", "N")
-    calibration_batches: int = _option(
-        4, "batches of training samples that start the activation scales", "N", rare=True
+    freeze: float | None = _option(
+        None, "freeze weights that oscillate more often than this share of steps", "F", between=(0, 1)
     )
-    limit: int | None = _option(None, "train on so many samples only", "N")
-    image_size: int | None = _option(None, "pixels a side of images (default: the network's)", "N", rare=True)
-    max_length: int = _option(48, "tokens of a text", "N", rare=True)
+    epochs: int = _option(
+        8, "epochs of training; 0: calibrated scales only (post-training quantisation)", "N", between=(0, 1_000_000)
+    )
+    batch_size: int = _option(64, "samples at a time, over all processes", "N", between=(1, 1 << 20))
+    lr: float = _option(5e-4, "peak learning rate of AdamW; a cosine to 0", "LR", between=(0, 1e38))
+    scale_lr: float = _option(1.0, "learning rate of scales, times --lr", "X", rare=True, between=(0, 1_000_000))
+    warmup: float = _option(0.0, "epochs of linear warm-up", "N", between=(0, 1_000_000))
+    weight_decay: float = _option(1e-4, "of matrices, not of scales, biases and norms", "WD", between=(0, 1000))
+    clip: float = _option(1.0, "largest norm of the gradient; 0: any", "NORM", rare=True, between=(0, 1_000_000))
+    seed: int = _option(0, "seed of all draws", "N", between=(0, (1 << 64) - 1))
+    calibration_batches: int = _option(
+        4, "batches of training samples that start the activation scales", "N", rare=True, between=(1, 100_000)
+    )
+    limit: int | None = _option(None, "train on so many samples only", "N", between=(1, (1 << 32) - 1))
+    image_size: int | None = _option(
+        None, "pixels a side of images (default: the network's)", "N", rare=True, between=(1, 4096)
+    )
+    max_length: int = _option(48, "tokens of a text", "N", rare=True, between=(4, 4096))
     tokenizer: Path | None = _option(None, "Hugging Face folder with a tokenizer (default: MiniLM's)", "DIR", rare=True)
     device: str = _option("auto", "where PyTorch computes", None, ("auto", "cpu", "cuda"))
     amp: bool = _option(True, "bfloat16 matrix products on a GPU", rare=True)
-    threads: int | None = _option(None, "threads of PyTorch (default: its own choice)", "N")
-    workers: int = _option(0, "processes that load images", "N", rare=True)
-    checkpoint_minutes: float = _option(10.0, "minutes between checkpoints within an epoch", "MIN", rare=True)
+    threads: int | None = _option(None, "threads of PyTorch (default: its own choice)", "N", between=(1, 1024))
+    skip_unreadable: int = _option(
+        0,
+        "leave out up to so many images that cannot be read; every image is decoded to see",
+        "N",
+        rare=True,
+        between=(0, 1_000_000),
+    )
+    workers: int = _option(0, "processes that load images", "N", rare=True, between=(0, 64))
+    checkpoint_minutes: float = _option(
+        10.0, "minutes between checkpoints within an epoch", "MIN", rare=True, between=(0, 1_000_000)
+    )
     tensorboard: bool = _option(False, "write TensorBoard files too (needs the package tensorboard)", rare=True)
 
     def __post_init__(self) -> None:
-        at_least = {
-            "epochs": 0, "batch_size": 1, "lr": 0, "scale_lr": 0, "warmup": 0, "weight_decay": 0, "clip": 0, "seed": 0,
-            "calibration_batches": 1, "max_length": 4, "workers": 0, "checkpoint_minutes": 0, "obr": 0,
-            "crops_per_image": 1,
-        }  # fmt: skip
-        for name, least in at_least.items():
-            if not getattr(self, name) >= least:
-                raise InputError(f"{name} must be at least {least}, not {getattr(self, name)}")
-        for name in ("limit", "image_size", "threads"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise InputError(f"{name} must be at least 1, not {value}")
-        if self.seed >= 1 << 64:
-            raise InputError(f"seed must be at most {(1 << 64) - 1}, not {self.seed}")
-        if self.freeze is not None and not 0 <= self.freeze <= 1:
-            raise InputError(f"freeze must be a share from 0 to 1, not {self.freeze}")
+        for entry in fields(self):
+            between, value = entry.metadata["between"], getattr(self, entry.name)
+            if between is None or value is None or between[0] <= value <= between[1]:
+                continue
+            bound = f"at most {between[1]}" if value > between[1] else f"at least {between[0]}"
+            if between == (0, 1):
+                bound = "a share from 0 to 1"
+            raise InputError(f"{entry.name} must be {bound}, not {short(value)}")
         if self.bits != FULL_PRECISION and not 1 <= self.bits <= 8:
             raise InputError(f"bits must be an integer from 1 to 8, or 32 for full precision, not {self.bits}")
         for name in ("weight_bits", "activation_bits"):
@@ -111,7 +132,9 @@ class Options:
         for entry in fields(self):
             choices = entry.metadata["choices"]
             if choices and getattr(self, entry.name) not in choices:
-                raise InputError(f"{entry.name} must be one of {', '.join(choices)}, not {getattr(self, entry.name)!r}")
+                raise InputError(
+                    f"{entry.name} must be one of {', '.join(choices)}, not {short(getattr(self, entry.name))}"
+                )
         if self.teacher and self.soft_labels:
             raise InputError("teacher and soft_labels must not both be given: a store replaces the teacher")
         if self.distill == "layers" and not self.teacher:
@@ -152,7 +175,7 @@ def _override(text: str) -> Override:
     except ValueError:
         bits = []
     if not (pattern and equals and bits and any(bits)):
-        raise InputError(f"override must be PATTERN=WEIGHT_BITS/ACTIVATION_BITS, as '*.mlp.*=2/4', not {text!r}")
+        raise InputError(f"override must be PATTERN=WEIGHT_BITS/ACTIVATION_BITS, as '*.mlp.*=2/4', not {short(text)}")
     return Override(pattern, *(part[0] if part and len(part) == 1 else part for part in bits))
 
 
@@ -167,7 +190,7 @@ def add_arguments(parser: Parser) -> None:
     for entry in fields(Options):
         flag, kind = f"--{entry.name.replace('_', '-')}", _kind(entry.name)
         group = parser.rare if entry.metadata["rare"] else parser
-        text = entry.metadata["help"] + _default(entry)
+        text = entry.metadata["help"] + _range(entry) + _default(entry)
         if kind is bool:
             group.add_argument(flag, action=BooleanOptionalAction, default=SUPPRESS, help=text)
         elif kind == tuple[str, ...]:
@@ -179,6 +202,11 @@ def add_arguments(parser: Parser) -> None:
             )  # fmt: skip
 
 
+def _range(entry: Field[Any]) -> str:
+    between = entry.metadata["between"]
+    return "" if between is None else f", {between[0]} to {between[1]}"
+
+
 def _default(entry: Field[Any]) -> str:
     if entry.default in (MISSING, None, ()):
         return ""
@@ -187,15 +215,68 @@ def _default(entry: Field[Any]) -> str:
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """The options in a .yaml, .yml or .toml file.  ValueError for what is not one, or an option that does not exist."""
-    try:
-        text = path.read_text(encoding="utf-8")
-        data = tomllib.loads(text) if path.suffix == ".toml" else yaml.safe_load(text)
-    except (tomllib.TOMLDecodeError, yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} must be a YAML or TOML file: {' '.join(str(error).split())}") from None
-    if path.suffix not in (".toml", ".yaml", ".yml") or not isinstance(data, Mapping):
+    """The options in a .yaml, .yml or .toml file of at most 64 KiB, a value for each.
+
+    ValueError for what is not one, an option given twice, YAML with aliases or tags, and more than 8 levels.
+    """
+    if path.suffix not in (".toml", ".yaml", ".yml"):
         raise InputError(f"{path} must be a .yaml, .yml or .toml file with a value for each option")
-    return {str(name).replace("-", "_"): value for name, value in data.items()}
+    text = read_text(path, MOST_CONFIG_BYTES)
+    try:
+        data = _toml(text) if path.suffix == ".toml" else _yaml(text)
+    except InputError as error:
+        raise InputError(error.sentence, file=path, place=error.place) from None
+    # Both have more kinds than they document: a date of month 13, a tag of a number before a text.
+    except Exception as error:
+        said = short(" ".join(str(error).split()), 300).strip("'\"")
+        raise InputError(f"{path} must be a YAML or TOML file: {said}") from None
+    if not isinstance(data, Mapping):
+        raise InputError(f"{path} must be a .yaml, .yml or .toml file with a value for each option")
+    names = [str(name).replace("-", "_") for name in data]
+    if twice := [name for name, count in Counter(names).items() if count > 1]:
+        raise InputError(f"{path} must hold each option once, and holds {short(twice[0])} twice")
+    return dict(zip(names, data.values(), strict=True))
+
+
+def _toml(text: str) -> Any:
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.count(".") > _MOST_DOTS:  # the parser's time grows with their square
+            raise InputError(f"it must have at most {_MOST_DOTS} dots", place=f"line {number}")
+    if _nesting(text) > _MOST_NESTED:
+        raise InputError(f"it must be nested at most {_MOST_NESTED} levels deep")
+    return tomllib.loads(text)
+
+
+def _nesting(text: str) -> int:
+    """The most brackets that are open at once; those in texts count too."""
+    level = deepest = 0
+    for letter in text:
+        level = max(level + (letter in "[{") - (letter in "]}"), 0)
+        deepest = max(deepest, level)
+    return deepest
+
+
+def _yaml(text: str) -> Any:
+    """Through its events first, which take no memory: aliases multiply, tags build, levels recurse."""
+    level, keys, is_key = 0, Counter[str](), True
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        place = f"line {event.start_mark.line + 1}"
+        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
+            raise InputError("it must have no aliases and anchors (& and *): write values out", place=place)
+        if getattr(event, "tag", None) is not None:
+            raise InputError(f"it must have no tags, such as {short(event.tag)}", place=place)
+        if level == 1 and isinstance(event, yaml.NodeEvent):
+            if is_key and isinstance(event, yaml.ScalarEvent):
+                keys[event.value] += 1
+                if keys[event.value] > 1:
+                    raise InputError(
+                        f"it must hold each option once, and holds {short(event.value)} twice", place=place
+                    )
+            is_key = not is_key
+        level += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if level > _MOST_NESTED:
+            raise InputError(f"it must be nested at most {_MOST_NESTED} levels deep", place=place)
+    return yaml.safe_load(text)
 
 
 def merge(*sources: Mapping[str, Any]) -> Options:
@@ -211,8 +292,9 @@ def merge(*sources: Mapping[str, Any]) -> Options:
 def typed(values: Mapping[str, Any]) -> dict[str, Any]:
     """The values as options have them.  ValueError for a name, TypeError for a type that no option has."""
     known = {entry.name for entry in fields(Options)}
-    if unknown := sorted(set(values) - known):
-        raise InputError(f"there is no option {', '.join(unknown)}; there are {', '.join(sorted(known))}")
+    if unknown := sorted(set(values) - known, key=str):
+        names = ", ".join(str(name)[:40] for name in unknown[:5])
+        raise InputError(f"there is no option {names}; there are {', '.join(sorted(known))}")
     return {name: _typed(name, value) for name, value in values.items()}
 
 
@@ -221,18 +303,20 @@ def _typed(name: str, value: Any) -> Any:
     if value is None and Options.__dataclass_fields__[name].default is None:
         return None
     if kind is Path and isinstance(value, str | Path):
+        if "\0" in str(value):
+            raise InputError(f"{name} must be a path without a null character, not {short(value)}")
         return Path(value)
     if kind == tuple[str, ...]:
         texts = [value] if isinstance(value, str) else value
         if isinstance(texts, Sequence) and all(isinstance(text, str) for text in texts):
             return tuple(texts)
     elif kind is float:
-        with suppress(TypeError, ValueError):
+        with suppress(TypeError, ValueError, OverflowError):
             # Text too: YAML reads 1e-3, without a dot, as a string.
             return float(value if not isinstance(value, bool) else "")
     elif isinstance(value, kind) and not (kind is int and isinstance(value, bool)):
         return value
-    raise InputTypeError(f"{name} must be {_KINDS[kind]}, not {value!r}")
+    raise InputTypeError(f"{name} must be {_KINDS[kind]}, not {short(value)}")
 
 
 _KINDS = {

@@ -48,11 +48,12 @@ def bin_regulariser(weights: Iterable[tuple[nn.Parameter, Quantizer]], max_bits:
         if max(quantizer.bits) > max_bits:
             continue
         threshold = quantizer.threshold if isinstance(quantizer, ElasticBinarizer) else None
+        wide = quantizer.low.dtype  # float32, or float64 where the parameters are
         loss: Tensor = _BinRegulariser.apply(
-            weight,
-            quantizer.relative,
-            quantizer.start,
-            threshold,
+            weight.to(wide),
+            quantizer.relative.to(wide),
+            quantizer.start.to(wide),
+            None if threshold is None else threshold.to(wide),
             quantizer.low,
             quantizer.high,
             quantizer.layout(weight),
@@ -78,7 +79,7 @@ class _BinRegulariser(torch.autograd.Function):
         scale = start * relative.clamp(min=RELATIVE_FLOOR)
         weight = weight.contiguous()
         grad_threshold = None
-        if threshold is None and native(weight):
+        if threshold is None and native((weight, scale, low, high)):
             value, grad_weight, grad_scale = kernels.bin_regulariser(weight, scale, low, high, layout)
             loss = torch.tensor(value, dtype=torch.float32)
         else:
@@ -161,14 +162,15 @@ class OscillationTracker:
         for name, (weight, quantizer) in self._weights.items():
             codes, direction, frequency = self._codes[name], self._direction[name], self.frequency[name]
             quantizer.refresh(weight)
-            if native(weight) and not isinstance(quantizer, ElasticBinarizer):
-                layout = quantizer.layout(weight)
+            scale = quantizer.scale
+            served = native((weight.detach(), scale, quantizer.low, quantizer.high, frequency))
+            if served and not isinstance(quantizer, ElasticBinarizer):
                 kernels.track_oscillation(
                     weight.detach(),
-                    quantizer.scale,
+                    scale,
                     quantizer.low,
                     quantizer.high,
-                    layout,
+                    quantizer.layout(weight),
                     codes,
                     direction,
                     frequency,

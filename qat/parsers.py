@@ -47,6 +47,7 @@ def evaluate() -> Parser:
     )
     add_checkpoint(made, required=True)
     add_batch_size(made, 256)
+    add_skip(made)
     add_format(made, "text", "json")
     return made
 
@@ -62,7 +63,7 @@ def export() -> Parser:
     )
     add_checkpoint(made, required=True)
     add_out_folder(made, "the two files of integers", required=True)
-    add_samples(made, None, " that are checked (default: all; 0: none)")
+    add_samples(made, None, " that are checked, 0 to 2^32 - 1 (default: all; 0: none)")
     return made
 
 
@@ -87,21 +88,30 @@ examples:
     source.add_argument("--from-fkd", type=Path, metavar="DIR", help="take the labels of an FKD release instead")
     made.add_argument("--data", required=True, metavar="NAME", help=f"data set: {', '.join(filter(has_images, DATA))}")
     add_out_folder(made, "the soft labels", required=True)
-    made.add_argument("--crops", metavar="M", help="crops of each image (with --from-fkd: all by default)")
-    made.add_argument("--top-k", default="5", metavar="K", help="probabilities kept of each crop")
+    made.add_argument("--crops", metavar="M", help="crops of each image, 1 to 99999 (with --from-fkd: all)")
+    made.add_argument("--top-k", default="5", metavar="K", help="probabilities kept of each crop, 1 to 4096")
     made.add_argument(
-        "--scale", metavar="LOW,HIGH", help="areas of random crops (default: the data's own augmentation)"
+        "--scale", metavar="LOW,HIGH", help="areas of random crops, in 0 to 1 (default: the data's own augmentation)"
     )
-    made.add_argument("--seed", default="0", metavar="N", help="seed of all draws")
+    made.add_argument("--seed", default="0", metavar="N", help="seed of all draws, 0 to 2^64 - 1")
     made.add_argument("--model", metavar="NAME", help="network, of a teacher that is bare weights")
-    made.add_argument("--image-size", metavar="N", help="pixels a side of images (default: the network's)")
+    made.add_argument("--image-size", metavar="N", help="pixels a side of images, 1 to 4096 (default: the network's)")
     add_batch_size(made, 256)
-    made.add_argument("--images-per-shard", default="1024", metavar="N", help="images of one file")
-    made.add_argument("--workers", default="0", metavar="N", help="processes that load images")
+    made.add_argument("--images-per-shard", default="1024", metavar="N", help="images of one file, 1 to 2^30")
+    add_skip(made)
+    made.add_argument("--workers", default="0", metavar="N", help="processes that load images, 0 to 64")
     made.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", metavar="NAME",
                       help="where PyTorch computes")  # fmt: skip
     made.suggestions["model"] = PRESET_NAMES
     return made
+
+
+def add_skip(parser: Parser) -> None:
+    """``--skip-unreadable N``, as text."""
+    parser.add_argument(
+        "--skip-unreadable", default="0", metavar="N",
+        help="leave out up to so many images that cannot be read, 0 to 1000000; every image is decoded to see",
+    )  # fmt: skip
 
 
 def has_images(data: str) -> bool:
@@ -119,7 +129,7 @@ def trace() -> Parser:
         epilog="example:\n  python -m qat.trace --model deit-tiny --out deit-tiny.json",
     )
     made.add_argument("--model", choices=PRESET_NAMES, required=True, metavar="NAME", help="network")
-    made.add_argument("--tokens", type=int, default=128, metavar="N", help="length of a text")
-    made.add_argument("--labels", type=int, metavar="N", help="classes (default: 1000 for images, 2 for texts)")
+    made.add_argument("--tokens", default="128", metavar="N", help="length of a text, 1 to 512")
+    made.add_argument("--labels", metavar="N", help="classes, 1 to 65536 (default: 1000 for images, 2 for texts)")
     add_out_file(made, "the list of GEMMs, JSON", required=True)
     return made

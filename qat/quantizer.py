@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from siliquant.errors import InputError
 
-from .fakequant import RELATIVE_FLOOR, codes, fake_quantize
+from .fakequant import RELATIVE_FLOOR, codes, dense, fake_quantize
 from .granularity import PER_TENSOR, Granularity, Layout
 from .ranges import GradientScale, check_bits, code_range
 from .scalesearch import ScaleSearch, fit_scale
@@ -35,6 +35,10 @@ class Quantizer(nn.Module):
         mean_start: start scales at 2 * mean|x| / sqrt(Qp), as LSQ does, not at the least squared error.
 
     `observer`, where set, is called with the codes of every tensor that is quantised.
+    `of_weight`: it quantises a weight, whose L1 norm is that of the tensor as it is now; `fit` sets it.
+
+    Everything is computed in float32, in float64 where the parameters are of that type; values have the dtype of the
+    parameters, whatever that of what is quantised.
     """
 
     Observer = Callable[[Tensor], None]
@@ -68,12 +72,11 @@ class Quantizer(nn.Module):
         self.offset = nn.Parameter(torch.zeros(groups)) if with_offset else None
         self.register_buffer("start", torch.full((groups,), math.nan))
         self.register_buffer("magnitude", torch.ones(groups))
-        self.register_buffer("low", torch.tensor([float(low) for low, _ in ranges]), persistent=False)
-        self.register_buffer("high", torch.tensor([float(high) for _, high in ranges]), persistent=False)
         self.start: Tensor
         self.magnitude: Tensor
-        self.low: Tensor
-        self.high: Tensor
+        self.of_weight = False
+        self._ranges = ranges
+        self._bounds: tuple[Tensor, Tensor] | None = None
         self.calibrated = False
         self.search: ScaleSearch | None = None
         self.observer: Quantizer.Observer | None = None
@@ -88,9 +91,34 @@ class Quantizer(nn.Module):
         return f"bits={bits}, signed={self.signed}, granularity={self.granularity}, offset={self.offset is not None}"
 
     @property
+    def low(self) -> Tensor:
+        """The lowest code of each group, float32 (or float64) [groups]."""
+        return self._bounds_now()[0]
+
+    @property
+    def high(self) -> Tensor:
+        """The highest code of each group."""
+        return self._bounds_now()[1]
+
+    def _bounds_now(self) -> tuple[Tensor, Tensor]:
+        """Made of what the quantiser is, where its parameters are now: no tensor that a move to or from the meta
+        device, a cast or a state dict could leave without its values.
+        """
+        like = self.relative
+        dtype = torch.promote_types(like.dtype, torch.float32)
+        if self._bounds is None or self._bounds[0].device != like.device or self._bounds[0].dtype != dtype:
+            low, high = (
+                torch.tensor([float(bound) for bound in bounds], dtype=dtype, device=like.device)
+                for bounds in zip(*self._ranges, strict=True)
+            )
+            self._bounds = low, high
+        return self._bounds
+
+    @property
     def scale(self) -> Tensor:
-        """float32 [groups], positive."""
-        return self.start * self.relative.detach().clamp(min=RELATIVE_FLOOR)
+        """float32 [groups] (float64 where the parameters are), positive."""
+        wide = torch.promote_types(self.relative.dtype, torch.float32)
+        return self.start.to(wide) * self.relative.detach().to(wide).clamp(min=RELATIVE_FLOOR)
 
     def layout(self, x: Tensor) -> Layout:
         """How `x` is cut into groups; ValueError when it has another number of groups than scales."""
@@ -121,8 +149,18 @@ class Quantizer(nn.Module):
         """The codes of `x`: int64, in its shape, from Qn to Qp."""
         self.refresh(x)
         self._need_scale()
-        offset = None if self.offset is None else self.offset.detach()
-        return self.observed(codes(x.float(), self.scale, offset, self.low, self.high, self.layout(x)))
+        scale = self.scale
+        offset = None if self.offset is None else self.offset.detach().to(scale.dtype)
+        x = dense(x).to(scale.dtype)
+        return self.observed(codes(x, scale, offset, self.low, self.high, self.layout(x)))
+
+    def codes_of(self, values: Tensor) -> Tensor:
+        """The codes that `forward` gave these values for, as floats: float32, or float64 where the parameters are."""
+        scale = self.scale
+        grouped = values.detach().to(scale.dtype).reshape(self.layout(values))
+        if self.offset is not None:
+            grouped = grouped - self.offset.detach().to(scale.dtype).view(1, -1, 1)
+        return (grouped / scale.view(1, -1, 1)).round_().view(values.shape)
 
     def observed(self, integers: Tensor) -> Tensor:
         """`integers`, after the observer saw them."""
@@ -134,9 +172,9 @@ class Quantizer(nn.Module):
         """Before `x` is quantised: a scale that is not learned follows it."""
 
     def dequantize(self, integers: Tensor) -> Tensor:
-        """scale * code + offset as float32."""
-        layout = self.layout(integers)
-        values = integers.reshape(layout).float() * self.scale.view(1, -1, 1)
+        """scale * code + offset, as float32 or float64."""
+        layout, scale = self.layout(integers), self.scale
+        values = integers.reshape(layout).to(scale.dtype) * scale.view(1, -1, 1)
         if self.offset is not None:
             values = values + self.offset.detach().view(1, -1, 1)
         return values.view(integers.shape)
@@ -169,7 +207,8 @@ class Quantizer(nn.Module):
         self.set_scale(scale, offset, search.norm_per_sample(self.gradient_scale is GradientScale.L1))
 
     def fit(self, weight: Tensor) -> None:
-        """Take the starting scales for `weight`."""
+        """Take the starting scales for `weight`, which is what this quantiser is for from now on."""
+        self.of_weight = True
         layout, values = self.layout(weight), weight.detach().float()
         if self.mean_start:
             scale = self._scale_of_mean(values.reshape(layout).abs().mean((0, 2)))
@@ -192,13 +231,15 @@ class Quantizer(nn.Module):
         """
         if self.gradient_scale is GradientScale.NONE:
             return None, False
-        if self.gradient_scale is GradientScale.L1 and isinstance(x, nn.Parameter):
+        # Under functional_call, or in a replica, a weight is no Parameter: what it is for decides, not its class.
+        if self.gradient_scale is GradientScale.L1 and (self.of_weight or isinstance(x, nn.Parameter)):
             return None, True
         return self.magnitude, False
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
         super()._load_from_state_dict(state_dict, prefix, *args)
-        self.calibrated = bool(self.start.isfinite().all() and (self.start > 0).all())
+        start = self.start
+        self.calibrated = not start.is_meta and bool(start.isfinite().all() and (start > 0).all())
 
 
 class StatisticalQuantizer(Quantizer):
@@ -217,6 +258,7 @@ class StatisticalQuantizer(Quantizer):
         self.fit(x)
 
     def fit(self, weight: Tensor) -> None:
+        self.of_weight = True
         mean = weight.detach().float().reshape(self.layout(weight)).abs().mean((0, 2))
         with torch.no_grad():
             self.start.copy_(self._scale_of_mean(mean))

@@ -11,9 +11,10 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import safetensors
@@ -23,22 +24,40 @@ import transformers
 from torch import nn
 from transformers import PreTrainedModel
 
-from siliquant.errors import InputError
+from siliquant.errors import FileError, InputError, short
 from siliquant.files import write_atomically
+from siliquant.reading import belongs, json_object, member, open_regular, read_text
 
 from .checkpoints import load_pretrained
 from .convert import quantize_model, quantizers
 from .data import Data
+from .images import FolderImages
+from .look import look_of_record
 from .models.presets import from_config
 from .native.build import status
 from .scheme import Scheme
+from .weights import MOST_FILE_BYTES, check_finite, guarded, load_torch
 
 __all__ = [
-    "RunRecord", "load_run", "load_start", "load_state", "load_teacher", "model_config", "read_record",
-    "read_state", "save_atomically", "save_model", "save_record",
+    "RunRecord",
+    "load_run",
+    "load_start",
+    "load_state",
+    "load_teacher",
+    "model_config",
+    "names_of_skipped",
+    "read_record",
+    "read_state",
+    "save_atomically",
+    "save_model",
+    "save_record",
 ]  # fmt: skip
 
 _FORMAT = 1
+MOST_RECORD_BYTES = 256 << 20
+"""Bytes of the largest run.json: it names the images that were left out."""
+MOST_STATE_BYTES = 32 << 30
+"""Bytes of the largest state.pt."""
 
 
 @dataclass(frozen=True)
@@ -53,9 +72,14 @@ class RunRecord:
 
 
 def save_record(
-    folder: Path, model: PreTrainedModel, scheme: Scheme | None, data: Data, options: Mapping[str, Any]
+    folder: Path,
+    model: PreTrainedModel,
+    scheme: Scheme | None,
+    data: Data,
+    options: Mapping[str, Any],
+    skipped: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> None:
-    """Writes run.json.  OSError when the folder cannot be written."""
+    """Writes run.json; `skipped` are the images left out, by part.  OSError when the folder cannot be written."""
     record = {
         "format": _FORMAT,
         "model": model_config(model),
@@ -66,6 +90,8 @@ def save_record(
             "train_fingerprint": data.train.fingerprint,
             "test_fingerprint": data.test.fingerprint,
             "test_samples": len(data.test.labels),
+            "skipped": {part: list(names) for part, names in skipped.items()},
+            "look": data.train.look.to_dict() if isinstance(data.train, FolderImages) else None,
         },
         "options": dict(options),
         "versions": versions(),
@@ -116,13 +142,7 @@ def save_atomically(path: Path, save: Callable[[Path], None]) -> None:
 
 def read_state(path: Path) -> dict[str, Any]:
     """What `Training.save` wrote.  ValueError when the file is damaged, OSError when it cannot be read."""
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError:
-        raise
-    except Exception as error:  # torch.load has many kinds for a damaged file
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise InputError(f"{path} must be a checkpoint that can be read: {reason[0]}") from None
+    state = load_torch(path, MOST_STATE_BYTES, "must be a checkpoint that can be read")
     if not isinstance(state, dict) or not isinstance(state.get("model"), dict):
         raise InputError(f"{path} must be the checkpoint of a run, but holds something else")
     return state
@@ -131,16 +151,39 @@ def read_state(path: Path) -> dict[str, Any]:
 def read_record(folder: Path) -> RunRecord:
     """run.json of a run folder.  ValueError when it is none."""
     path = folder / "run.json"
+    if not path.exists():
+        raise InputError(f"{folder} must be the folder of a run with a run.json in it")
+    with belongs(path, "the record of a run"):
+        data = json_object(_text(path))
+        if member(data, "format", int) != _FORMAT:
+            raise InputError(f"format must be {_FORMAT}, not {short(data['format'])}")
+        scheme = None if data.get("scheme", {}) is None else Scheme.from_dict(member(data, "scheme", dict))
+        model, about, options, made_by = (member(data, name, dict) for name in ("model", "data", "options", "versions"))
+        for name in ("name", "train_fingerprint", "test_fingerprint"):
+            member(about, name, str)
+        names_of_skipped(about)
+        look_of_record(about)
+    return RunRecord(model, scheme, about, options, made_by)
+
+
+def _text(path: Path) -> str:
     try:
-        data = json.loads(path.read_text())
-        if data["format"] != _FORMAT:
-            raise InputError(f"format must be {_FORMAT}, not {data['format']}")
-        scheme = None if data["scheme"] is None else Scheme.from_dict(data["scheme"])
-        return RunRecord(data["model"], scheme, data["data"], data["options"], data["versions"])
-    except FileNotFoundError:
-        raise InputError(f"{folder} must be the folder of a run with a run.json in it") from None
-    except (json.JSONDecodeError, KeyError, TypeError, ValueError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} must be the record of a run: {error}") from None
+        return read_text(path, MOST_RECORD_BYTES)
+    except FileError:
+        raise
+    except InputError as error:
+        raise InputError(f"{error.place} {error.sentence}") from None
+
+
+def names_of_skipped(about: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The images that a run left out, by part; `about` is what its record says of data.  Raises InputError."""
+    skipped = about.get("skipped", {})
+    if not isinstance(skipped, dict) or not all(
+        part in ("train", "test") and isinstance(names, list) and all(isinstance(name, str) for name in names)
+        for part, names in skipped.items()
+    ):
+        raise InputError(f"skipped must be lists of names for train and test, not {short(skipped)}")
+    return skipped
 
 
 def load_run(folder: Path) -> tuple[PreTrainedModel, RunRecord]:
@@ -149,7 +192,8 @@ def load_run(folder: Path) -> tuple[PreTrainedModel, RunRecord]:
     Raises ValueError when a file is missing or damaged or a tensor does not fit.
     """
     record = read_record(folder)
-    model = from_config(dict(record.model))
+    with belongs(folder / "run.json", "the record of a run"):
+        model = from_config(dict(record.model))
     if record.scheme is not None:
         quantize_model(model, record.scheme, fit_weights=False)
     load_state(model, _tensors(folder / "model.safetensors"), folder / "model.safetensors")
@@ -161,7 +205,7 @@ def load_state(model: nn.Module, tensors: Mapping[str, torch.Tensor], path: Path
     try:
         result = model.load_state_dict(dict(tensors), strict=False)
     except RuntimeError as error:
-        raise InputError(f"{path} must fit the model: {' '.join(str(error).split())}") from None
+        raise InputError(f"{path} must fit the model: {' '.join(str(error).split())[:300]}") from None
     for kind, names in (("lacks", result.missing_keys), ("has", result.unexpected_keys)):
         if names:
             more = f" and {len(names) - 5} more" if len(names) > 5 else ""
@@ -194,9 +238,10 @@ def load_teacher(path: Path, *, preset: str | None = None) -> PreTrainedModel:
 
 
 def _tensors(path: Path) -> dict[str, torch.Tensor]:
-    try:
-        return safetensors.torch.load_file(path)
-    except FileNotFoundError:
-        raise InputError(f"{path} must be there: the run has not finished an epoch yet") from None
-    except safetensors.SafetensorError as error:
-        raise InputError(f"{path} must be a safetensors file: {error}") from None
+    if not path.exists():
+        raise InputError(f"{path} must be there: the run has not finished an epoch yet")
+    open_regular(path, MOST_FILE_BYTES).close()
+    with guarded(f"{path} must be a safetensors file"):
+        tensors = safetensors.torch.load_file(path)
+    check_finite(path, tensors)
+    return tensors

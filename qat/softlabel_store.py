@@ -19,13 +19,25 @@ from numpy.typing import NDArray
 
 from qat.images import ImageSplit
 from qat.views import Views
-from siliquant.errors import InputError
+from qat.weights import guarded
+from siliquant.errors import InputError, short
 from siliquant.files import write_atomically
+from siliquant.reading import json_object, member, open_regular, read_text
 
 __all__ = ["Settings", "Shard", "SoftLabelStore", "file_sha256", "fill_store", "records", "stored_views"]
 
 FORMAT = 1
 MANIFEST = "manifest.json"
+MOST_MANIFEST_BYTES = 256 << 20
+"""Bytes of the largest manifest."""
+MOST_SHARD_BYTES = 64 << 30
+"""Bytes of the largest shard."""
+MOST_IMAGES = (1 << 32) - 1
+"""Images of a store."""
+MOST_CROPS = 99_999
+"""Crops of an image: their numbers have five digits in the names of files."""
+MOST_TOP_K = 1 << 12
+"""Probabilities that are kept of a crop."""
 _OPEN_FILES = 256  # shards kept mapped at a time: every one holds a file descriptor
 
 
@@ -54,12 +66,16 @@ class Settings:
             raise InputError(f"classes must be an integer from 2 to {1 << 16}, not {self.classes}")
         if not 1 <= self.top_k <= self.classes:
             raise InputError(f"top_k must be an integer from 1 to {self.classes}, the classes, not {self.top_k}")
+        if self.top_k > MOST_TOP_K:
+            raise InputError(f"top_k must be at most {MOST_TOP_K}, not {self.top_k}")
         if self.box_type not in ("float16", "float32"):
-            raise InputError(f"box_type must be float16 or float32, not {self.box_type!r}")
-        if self.images < 1:
-            raise InputError(f"images must be an integer of at least 1, not {self.images}")
-        if self.images_per_shard < 1:
-            raise InputError(f"images_per_shard must be an integer of at least 1, not {self.images_per_shard}")
+            raise InputError(f"box_type must be float16 or float32, not {short(self.box_type)}")
+        for name, most in (("images", MOST_IMAGES), ("images_per_shard", MOST_IMAGES)):
+            value = getattr(self, name)
+            if value < 1:
+                raise InputError(f"{name} must be an integer of at least 1, not {value}")
+            if value > most:
+                raise InputError(f"{name} must be at most {most}, not {short(value)}")
 
     @property
     def record(self) -> np.dtype[np.void]:
@@ -143,6 +159,8 @@ def fill_store(
     """
     if crops < 1:
         raise InputError(f"crops must be an integer of at least 1, not {crops}")
+    if crops > MOST_CROPS:
+        raise InputError(f"crops must be at most {MOST_CROPS}, not {short(crops)}")
     known = _read_manifest(folder) if (folder / MANIFEST).exists() else None
     manifest = _extended(folder, known, settings, crops)
     folder.mkdir(parents=True, exist_ok=True)
@@ -282,10 +300,10 @@ class SoftLabelStore:
         if shard.file not in self._mapped:
             if len(self._mapped) >= _OPEN_FILES:
                 self._mapped.clear()
-            try:
-                content = np.load(self.folder / shard.file, mmap_mode="r", allow_pickle=False)
-            except (ValueError, EOFError) as error:
-                raise InputError(f"{self.folder / shard.file} is not a shard that can be read: {error}") from error
+            path = self.folder / shard.file
+            open_regular(path, MOST_SHARD_BYTES).close()
+            with guarded(f"{path} is not a shard that can be read"):
+                content = np.load(path, mmap_mode="r", allow_pickle=False)
             if content.dtype != self.settings.record or content.shape != shard.shape:
                 raise InputError(f"{self.folder / shard.file} is not a shard of this store")
             self._mapped[shard.file] = content
@@ -294,6 +312,7 @@ class SoftLabelStore:
 
 def file_sha256(path: Path) -> str:
     """SHA-256 of a file's content in hexadecimal."""
+    open_regular(path, MOST_SHARD_BYTES).close()
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
@@ -329,21 +348,38 @@ def _read_manifest(folder: Path) -> _Manifest:
     if not path.is_file():
         raise InputError(f"{folder} must be a folder of soft labels with a {MANIFEST}, but it has none")
     try:
-        content = json.loads(path.read_bytes())
-        if content["format"] != FORMAT:
-            raise InputError(f"its format must be {FORMAT}, not {content['format']!r}")
-        kinds = {"int": int, "str": str}
-        for each in fields(Settings):
-            kind = kinds[str(each.type)]
-            if type(content[each.name]) is not kind:
-                raise InputError(f"{each.name} must be of type {each.type}, not {content[each.name]!r}")
-        settings = Settings(**{each.name: content[each.name] for each in fields(Settings)})
-        ranges = tuple(dict.fromkeys((int(first), int(end)) for first, end in (s["crops"] for s in content["shards"])))
-        if not ranges or [first for first, _ in ranges] != [0, *(end for _, end in ranges[:-1])]:
-            raise InputError(f"its ranges of crops must follow each other from 0, not {ranges}")
-        if any(first >= end for first, end in ranges):
-            raise InputError(f"its ranges of crops must not be empty, not {ranges}")
-        finished = {str(s["file"]): str(s["sha256"]) for s in content["shards"] if s["status"] == "finished"}
-    except (ValueError, TypeError, KeyError) as error:
-        raise InputError(f"{path} is not a manifest that can be read: {error!s}") from error
-    return _Manifest(settings, ranges, finished)
+        return _manifest_of(json_object(read_text(path, MOST_MANIFEST_BYTES)))
+    except InputError as error:
+        raise InputError(f"{path} is not a manifest that can be read: {error.sentence}") from None
+
+
+def _manifest_of(content: Mapping[str, Any]) -> _Manifest:
+    if member(content, "format", int) != FORMAT:
+        raise InputError(f"its format must be {FORMAT}, not {short(content['format'])}")
+    kinds: dict[str, type] = {"int": int, "str": str}
+    settings = Settings(**{each.name: member(content, each.name, kinds[str(each.type)]) for each in fields(Settings)})
+    shards = member(content, "shards", list)
+    finished: dict[str, str] = {}
+    ranges: dict[tuple[int, int], None] = {}
+    for shard in shards:
+        if not isinstance(shard, dict):
+            raise InputError(f"each of its shards must be an object, not {short(shard)}")
+        crops = member(shard, "crops", list)
+        if len(crops) != 2 or not all(type(crop) is int and 0 <= crop <= MOST_CROPS for crop in crops):
+            raise InputError(f"crops of a shard must be two integers from 0 to {MOST_CROPS}, not {short(crops)}")
+        ranges[crops[0], crops[1]] = None
+        if member(shard, "status", str) == "finished":
+            finished[member(shard, "file", str)] = member(shard, "sha256", str)
+    found = tuple(ranges)
+    if not found or [first for first, _ in found] != [0, *(end for _, end in found[:-1])]:
+        raise InputError(f"its ranges of crops must follow each other from 0, not {short(found)}")
+    if any(first >= end for first, end in found):
+        raise InputError(f"its ranges of crops must not be empty, not {short(found)}")
+    manifest = _Manifest(settings, found, finished)
+    expected = len(found) * -(-settings.images // settings.images_per_shard)
+    if len(shards) != expected:
+        raise InputError(f"it must list {expected} shards, not {len(shards)}")
+    names = {shard.file for shard in manifest.all_shards()}
+    if extra := sorted(finished.keys() - names):
+        raise InputError(f"its files must be those of its shards, not {short(extra[0])}")
+    return manifest

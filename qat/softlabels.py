@@ -7,6 +7,7 @@ runs once; training replays the stored views and labels.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -17,14 +18,25 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from qat.data import Data, batches, epoch_indices, open_data
+from qat.look import look_of
 from qat.parsers import has_images
 from qat.parsers import softlabels as parser
-from qat.softlabel_store import Settings, Shard, SoftLabelStore, fill_store, records, stored_views
+from qat.readable import MOST_SKIPPED, checked
+from qat.softlabel_store import (
+    MOST_CROPS,
+    MOST_TOP_K,
+    Settings,
+    Shard,
+    SoftLabelStore,
+    fill_store,
+    records,
+    stored_views,
+)
 from qat.text import TextSplit
 from qat.views import REPLAY_STREAM, Policy, RandomResizedCrop, Views, uniforms
 from siliquant.cli import run
-from siliquant.errors import InputError
-from siliquant.files import alone
+from siliquant.errors import InputError, short
+from siliquant.files import alone, write_atomically
 from siliquant.numbers import integer
 
 if TYPE_CHECKING:
@@ -151,20 +163,22 @@ def _plan(
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     options = parser().parse_args(arguments)
-    top_k = integer("top_k", options.top_k, 1, 1 << 16)
+    top_k = integer("top_k", options.top_k, 1, MOST_TOP_K)
     seed = integer("seed", options.seed, 0, (1 << 64) - 1)
     batch_size = integer("batch_size", options.batch_size, 1, 1 << 20)
     per_shard = integer("images_per_shard", options.images_per_shard, 1, 1 << 30)
-    workers = integer("workers", options.workers, 0, 1024)
+    skip = integer("skip_unreadable", options.skip_unreadable, 0, MOST_SKIPPED)
+    workers = integer("workers", options.workers, 0, 64)
     size = None if options.image_size is None else integer("image_size", options.image_size, 1, 4096)
-    crops = None if options.crops is None else integer("crops", options.crops, 1, 99_999)
+    crops = None if options.crops is None else integer("crops", options.crops, 1, MOST_CROPS)
     if options.from_fkd is not None:
         from qat.fkd import import_fkd
 
-        data = open_data(options.data, image_size=size)
+        data, skipped = _readable(open_data(options.data, image_size=size), skip)
         with alone(options.out, "softlabels"), _bar() as progress:
             found = import_fkd(options.from_fkd, data, options.out, crops=crops, top_k=top_k,
                                images_per_shard=per_shard, report=_shown(progress, data, crops))  # fmt: skip
+        _record_skipped(options.out, skipped)
         _print(options.out, found)
         return
     if crops is None:
@@ -180,7 +194,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     model = load_teacher(options.teacher, preset=options.model)
     cast(nn.Module, model).to(device)
     size = size or _image_size(model)
-    data = open_data(options.data, image_size=size)
+    data, skipped = _readable(open_data(options.data, image_size=size, look=look_of(options.teacher)), skip)
     policy = data.augmentation
     if scale is not None:  # digits are not mirrored
         policy = RandomResizedCrop(scale=scale, flip=isinstance(policy, RandomResizedCrop) and policy.flip)
@@ -194,7 +208,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
             images_per_shard=per_shard, description=type(model).__name__, sha256=weights_sha256(model),
             workers=workers, report=_shown(progress, data, crops),
         )  # fmt: skip
+    _record_skipped(options.out, skipped)
     _print(options.out, found)
+
+
+def _readable(data: Data, skip: int) -> tuple[Data, dict[str, list[str]]]:
+    from rich.console import Console
+
+    return checked(data, Console(stderr=True), skip=skip, parts=("train",))
+
+
+def _record_skipped(folder: Path, skipped: dict[str, list[str]]) -> None:
+    """Beside the manifest, whose numbers of images count without them."""
+    if skipped:
+        write_atomically(folder / "skipped.json", json.dumps(skipped, indent=1) + "\n")
 
 
 def _print(folder: Path, size: int) -> None:
@@ -240,7 +267,7 @@ def _scale(text: str) -> tuple[float, float]:
     try:
         low, high = (float(part) for part in text.split(","))
     except ValueError:
-        raise InputError(f"scale must be two numbers LOW,HIGH, not {text!r}") from None
+        raise InputError(f"scale must be two numbers LOW,HIGH, not {short(text)}") from None
     return RandomResizedCrop(scale=(low, high)).scale
 
 

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import torch
 from torch import Tensor
 
-from siliquant.errors import InputError
+from siliquant.errors import InputError, short
 
 from .convert import calibrate, quantize_model
 from .evaluate import inputs_of, open_run_data, split_batches
@@ -19,7 +19,10 @@ from .models.presets import build, preset
 from .runs import load_run, model_config
 from .scheme import Scheme
 
-__all__ = ["Subject", "open_subject", "random_subject"]
+MOST_SAMPLES = 1 << 16
+"""Samples of a verification, which are all in memory, at most."""
+
+__all__ = ["MOST_SAMPLES", "Subject", "open_subject", "random_subject"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +61,7 @@ def open_subject(folder: Path, samples: int) -> Subject:
     origin = dict(model.origin)
     if not {"data", "options"} <= set(origin):
         raise InputError(f"{folder} must say which data it was trained on, as qat.export writes it")
-    data = open_run_data(SimpleNamespace(**origin, model=model_config(model.network)))
+    data, _ = open_run_data(SimpleNamespace(**origin, model=model_config(model.network)))
     batches, labels = [], []
     for fetched, label in islice(split_batches(data, data.test, 1), samples):
         batches.append(inputs_of(fetched, torch.device("cpu")))
@@ -75,7 +78,11 @@ def random_subject(name: str, scheme: Scheme, samples: int, *, seed: int = 0, to
     """
     _check_samples(samples)
     torch.manual_seed(seed)
-    labels = preset(name).config.num_labels
+    config = preset(name).config
+    most = getattr(config, "max_position_embeddings", tokens)
+    if not 1 <= tokens <= most:
+        raise InputError(f"tokens must be an integer from 1 to {most} for {name}, not {short(tokens)}")
+    labels = config.num_labels
     assert labels is not None  # every preset has classes
     network = build(name, num_labels=labels).eval()
     generator = torch.Generator().manual_seed(seed)
@@ -101,3 +108,5 @@ def _random_input(config: object, generator: torch.Generator, tokens: int) -> di
 def _check_samples(samples: int) -> None:
     if samples < 1:
         raise InputError(f"samples must be at least 1, not {samples}")
+    if samples > MOST_SAMPLES:
+        raise InputError(f"samples must be at most {MOST_SAMPLES}, not {short(samples)}")

@@ -2,27 +2,39 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import importlib.resources
-import importlib.util
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from siliquant.errors import InputError, InputTypeError
+from qat.tables import Table, read_parquet, read_tsv
+from qat.weights import guarded, quietly
+from siliquant.errors import InputError, InputTypeError, short
+from siliquant.reading import MOST_BYTES, open_regular
 
-if TYPE_CHECKING:
-    import pandas as pd
+__all__ = [
+    "GLUE",
+    "MOST_TOKENS",
+    "Sentences",
+    "Task",
+    "TextSplit",
+    "find_task",
+    "movie_reviews",
+    "read_glue",
+    "tokenise",
+]
 
-__all__ = ["GLUE", "Sentences", "Task", "TextSplit", "find_task", "movie_reviews", "read_glue", "tokenise"]
+MOST_TOKENS = 4096
+"""Tokens of a text, at most."""
+_MOST_SCORE = 3e38  # float32 ends a little above
 
 
 @dataclass(frozen=True)
@@ -133,7 +145,7 @@ def find_task(name: str) -> Task:
     """The GLUE task of that name, in any case and with or without its hyphen. Raises ValueError."""
     found = GLUE.get(name.lower().replace("-", ""))
     if found is None:
-        raise InputError(f"the GLUE task must be one of {', '.join(GLUE)}, not {name!r}")
+        raise InputError(f"the GLUE task must be one of {', '.join(GLUE)}, not {short(name)}")
     return found
 
 
@@ -152,18 +164,19 @@ def read_glue(task: Task, folder: Path, part: str, limit: int | None = None) -> 
     """The ``part`` ("train" or "dev") of a task from its published files, the first ``limit`` rows.
 
     ``folder``, or its subfolder with the task's name, holds train.tsv and dev.tsv (of MNLI dev_matched.tsv), or
-    train-*.parquet and validation-*.parquet. Rows that are cut short are left out, as the QQP files have some.
-    Raises ValueError where there are no such files, where a column is missing or a label unknown.
+    train-*.parquet and validation-*.parquet (or train.parquet and validation.parquet), also in a folder "data". How
+    they are read is that of :func:`qat.tables.read_tsv` and :func:`qat.tables.read_parquet`. Raises ValueError
+    where there are no such files, where a column is missing or a label unknown.
     """
-    places = [folder, folder / task.folder, folder / task.folder.lower().replace("-", "")]
+    places = [folder, folder / task.folder, folder / task.folder.lower().replace("-", ""), folder / "data"]
     suffix = task.matched if part == "dev" else ""
-    tsv, parquet = f"{part}{suffix}.tsv", f"{'train' if part == 'train' else 'validation'}{suffix}-*.parquet"
+    tsv, stem = f"{part}{suffix}.tsv", f"{'train' if part == 'train' else 'validation'}{suffix}"
     for place in places:
         if (place / tsv).is_file():
             return _from_tsv(task, place / tsv, limit)
-        if files := sorted(place.glob(parquet)):
+        if files := sorted(place.glob(f"{stem}-*.parquet")) or sorted(place.glob(f"{stem}.parquet")):
             return _from_parquet(task, files, limit)
-    raise InputError(f"{folder} must hold {tsv} or {parquet} of {task.folder}, but it holds neither")
+    raise InputError(f"{folder} must hold {tsv} or {stem}-*.parquet of {task.folder}, but it holds neither")
 
 
 def tokenise(sentences: Sentences, tokenizer: Path, max_length: int) -> TextSplit:
@@ -171,80 +184,82 @@ def tokenise(sentences: Sentences, tokenizer: Path, max_length: int) -> TextSpli
 
     Raises ValueError for a max_length below 4 or a folder without a tokenizer.
     """
-    if max_length < 4:
-        raise InputError(f"max_length must be an integer of at least 4, not {max_length}")
+    if not 4 <= max_length <= MOST_TOKENS:
+        bound = f"at most {MOST_TOKENS}" if max_length > 4 else "at least 4"
+        raise InputError(f"max_length must be an integer of {bound}, not {short(max_length)}")
     if not tokenizer.is_dir():
         raise InputError(f"tokenizer must be a folder with a Hugging Face tokenizer, not {tokenizer}")
+    _check_files(tokenizer)
     from transformers import AutoTokenizer
 
-    try:
-        made = AutoTokenizer.from_pretrained(str(tokenizer), local_files_only=True)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{tokenizer} holds no tokenizer that can be read: {error}") from error
-    second = None if sentences.second is None else list(sentences.second)
-    found = made(
-        list(sentences.first), second, padding="max_length", truncation=True, max_length=max_length,
-        return_token_type_ids=True, return_tensors="np",
-    )  # fmt: skip
+    first, second = list(sentences.first), None if sentences.second is None else list(sentences.second)
+    with guarded(f"{tokenizer} holds no tokenizer that can be read"), quietly():
+        # Code that a folder brings along is never run, nor asked about.
+        made = AutoTokenizer.from_pretrained(str(tokenizer), local_files_only=True, trust_remote_code=False)
+    with guarded(f"{tokenizer} holds no tokenizer that can be used"), quietly():
+        found = made(
+            first, second, padding="max_length", truncation=True, max_length=max_length,
+            return_token_type_ids=True, return_tensors="np",
+        )  # fmt: skip
     tokens, mask, types = (
         torch.from_numpy(np.asarray(found[name]).astype(kind))
         for name, kind in (("input_ids", np.int32), ("attention_mask", np.uint8), ("token_type_ids", np.uint8))
     )
+    if not tokens.shape == mask.shape == types.shape == (len(first), max_length) or int(tokens.min()) < 0:
+        raise InputError(f"{tokenizer} must make {max_length} tokens of each text, and does not")
     return TextSplit(tokens, mask, types, sentences.labels)
 
 
-def _from_tsv(task: Task, path: Path, limit: int | None) -> Sentences:
-    import pandas as pd
+def _check_files(tokenizer: Path) -> None:
+    """Raises FileError for a file that would be waited for, or that is too large for a tokenizer's."""
+    for path in sorted(tokenizer.iterdir()):
+        if path.suffix in (".json", ".txt", ".model", ".jinja", ".vocab") and not path.is_dir():
+            open_regular(path, MOST_BYTES).close()
 
-    try:
-        # The files quote nothing; a lone carriage return is part of a text.
-        table = pd.read_csv(
-            path, sep="\t", header=0 if isinstance(task.label, str) else None, dtype=str, quoting=csv.QUOTE_NONE,
-            keep_default_na=False, na_values=[], lineterminator="\n", encoding="utf-8-sig", nrows=limit,
-        )  # fmt: skip
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not a table that can be read: {error}") from error
-    table = table.rename(columns=lambda name: name.rstrip("\r") if isinstance(name, str) else name)
-    columns = [_column(table, name, path).str.rstrip("\r") for name in (*task.columns, task.label)]
-    complete = np.logical_and.reduce([(column.notna() & (column != "")).to_numpy(bool) for column in columns])
-    *texts, labels = (tuple(column[complete]) for column in columns)
-    if not task.classes:
-        return _sentences(texts, _scores(labels, path))
+
+def _from_tsv(task: Task, path: Path, limit: int | None) -> Sentences:
+    table = read_tsv(path, (*task.columns, task.label), header=isinstance(task.label, str), limit=limit)
+    *texts, labels = table.columns
     numbers = {value: number for number, value in enumerate(task.values)}
-    for label in labels:
-        if label not in numbers:
-            raise InputError(f"{path}: a label must be one of {', '.join(task.values)}, not {label!r}")
-    return _sentences(texts, np.array([numbers[label] for label in labels], np.int64))
+
+    def number_of(label: str) -> float | None:
+        return numbers.get(label) if task.classes else _score(label)
+
+    wanted = f"a label must be one of {', '.join(task.values)}" if task.classes else "a score must be a number"
+    return _sentences(task, texts, table, [number_of(label) for label in labels], task.label, wanted)
 
 
 def _from_parquet(task: Task, files: Sequence[Path], limit: int | None) -> Sentences:
-    if importlib.util.find_spec("pyarrow") is None:
-        raise InputError(f"{files[0]} can be read only with pyarrow, which is not installed: pip install pyarrow")
-    import pandas as pd
+    table = read_parquet(files, task.parquet_columns, "label", limit)
+    *texts, labels = table.columns
+    most = len(task.classes) - 1
 
-    table = pd.concat([pd.read_parquet(path, engine="pyarrow") for path in files], ignore_index=True)[:limit]
-    *texts, labels = (_column(table, name, files[0]) for name in (*task.parquet_columns, "label"))
-    if not task.classes:
-        return _sentences([tuple(text) for text in texts], labels.to_numpy(np.float32))
-    classes = labels.to_numpy(np.int64)
-    for label in np.unique(classes):
-        if not 0 <= label < len(task.classes):
-            raise InputError(f"{files[0]}: a label must be from 0 to {len(task.classes) - 1}, not {label}")
-    return _sentences([tuple(text) for text in texts], classes)
+    def number_of(label: float) -> float | None:
+        return label if not task.classes or (label == int(label) and 0 <= label <= most) else None
+
+    wanted = f"a label must be from 0 to {most}" if task.classes else "a score must be a number"
+    finite = [number_of(label) if math.isfinite(label) else None for label in labels]
+    return _sentences(task, texts, table, finite, "label", wanted)
 
 
-def _column(table: pd.DataFrame, name: str | int, path: Path) -> pd.Series:
-    if name not in table.columns:
-        raise InputError(f"{path} must have a column {name!r}, but it has {', '.join(map(repr, table.columns))}")
-    return table[name]
-
-
-def _sentences(texts: Sequence[tuple[str, ...]], labels: NDArray[np.int64] | NDArray[np.float32]) -> Sentences:
-    return Sentences(texts[0], texts[1] if len(texts) > 1 else None, labels)
-
-
-def _scores(labels: Sequence[str], path: Path) -> NDArray[np.float32]:
+def _score(text: str) -> float | None:
     try:
-        return np.array([float(label) for label in labels], np.float32)
-    except ValueError as error:
-        raise InputError(f"{path}: a score must be a number: {error}") from error
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _sentences(
+    task: Task,
+    texts: Sequence[tuple[str, ...]],
+    table: Table,
+    numbers: Sequence[float | None],
+    name: object,
+    wanted: str,
+) -> Sentences:
+    """The texts with their labels. Raises InputError with the place of the first label that is None or infinite."""
+    for (path, row), number, label in zip(table.places, numbers, table.columns[-1], strict=True):
+        if number is None or not abs(number) < _MOST_SCORE:
+            raise InputError(f"{wanted}, not {short(label)}", file=path, place=f"{row}, column {name!r}")
+    labels = np.array(numbers, np.int64) if task.classes else np.array(numbers, np.float32)
+    return Sentences(texts[0], texts[1] if len(texts) > 1 else None, labels)

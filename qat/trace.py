@@ -20,10 +20,12 @@ from torch import Tensor, nn
 from siliquant.cli import run
 from siliquant.errors import InputError
 from siliquant.files import write_atomically
+from siliquant.numbers import integer
 
 from .convert import gemms, integer_engine, quantize_model, quantizers
 from .gemm import Product
 from .layers import QuantContext, QuantConv2d, QuantGemm, QuantLinear, QuantScores
+from .models.limits import SIZES
 from .models.presets import build, preset
 from .parsers import trace as parser
 from .scheme import Scheme
@@ -59,6 +61,8 @@ ROLES: tuple[tuple[str, str], ...] = (
 """The role of a GEMM by a pattern of its name; the first that matches."""
 _OUTSIDE = ("patch_embedding", "stem", "downsampling", "pooler", "classifier")
 _BY_HEAD = ("query", "key", "value", "scores", "context", "projection")
+MOST_TOKENS = 512
+"""Tokens of a text: the positions of the presets."""
 _ENDS_BITS, _BODY_BITS = 8, 4  # any two widths that differ tell the ends from the body
 
 
@@ -256,10 +260,12 @@ def to_text(found: Mapping[str, Any]) -> str:
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     options = parser().parse_args(arguments)
-    labels = options.labels
-    if labels is None:
+    tokens = integer("tokens", options.tokens, 1, MOST_TOKENS)
+    if options.labels is not None:
+        labels = integer("labels", options.labels, *SIZES["num_labels"])
+    else:
         labels = 1000 if hasattr(preset(options.model).config, "image_size") else 2
-    found = workload(options.model, labels=labels, tokens=options.tokens)
+    found = workload(options.model, labels=labels, tokens=tokens)
     write_atomically(options.out, to_text(found))
     print(f"{found['name']}: {len(found['gemms'])} GEMMs, {found['macs']:,} MACs")
 

@@ -27,16 +27,19 @@ from siliquant.files import alone, write_atomically
 from .convert import calibrate, quantize_model
 from .data import Data, open_data
 from .distributed import Processes, processes
+from .look import IMAGENET, Look, look_of, look_of_record
 from .models.presets import build, from_config, preset
 from .names import PRESET_NAMES
 from .native.memory import keep_freed_memory
 from .options import Options, merge, read_config, typed
 from .parsers import train as parser
+from .readable import checked, without
 from .runs import (
     RunRecord,
     load_start,
     load_state,
     load_teacher,
+    names_of_skipped,
     read_record,
     read_state,
     save_model,
@@ -95,7 +98,9 @@ def run_training(options: Options, group: Processes, *, resume: bool, console: C
     path = options.out / "state.pt"
     # A run that was ended before its first checkpoint starts again.
     state = read_state(path) if resume and path.exists() else None
-    data = _data(options, read_record(options.out) if resume else None)
+    data, skipped = _data(
+        options, read_record(options.out) if resume else None, console if group.rank == 0 else _silent()
+    )
     model = _model(options, data) if state is None else from_config(read_record(options.out).model)
     teacher = _teacher(options, model, data, group)
     store = _store(options, data)
@@ -108,7 +113,7 @@ def run_training(options: Options, group: Processes, *, resume: bool, console: C
     if state is not None:
         load_state(model, state["model"], path)
     elif group.rank == 0:
-        save_record(options.out, model, scheme, data, options.to_dict())
+        save_record(options.out, model, scheme, data, options.to_dict(), skipped)
     cast(nn.Module, model).to(group.device)
     training = Training(options, data, model, group, teacher=teacher, store=store)
     if state is not None:
@@ -149,8 +154,11 @@ def _resumed(given: dict[str, Any]) -> Options:
     return replace(kept, **changes)
 
 
-def _data(options: Options, record: RunRecord | None) -> Data:
-    """ValueError unless the model can read it and, when there is a record, it is the data of that run."""
+def _data(options: Options, record: RunRecord | None, console: Console) -> tuple[Data, dict[str, list[str]]]:
+    """The data and the names of the images left out.
+
+    ValueError unless the model can read it and, when there is a record, it is the data of that run.
+    """
     config = preset(options.model, image_size=options.image_size).config
     data = open_data(
         options.data,
@@ -158,8 +166,14 @@ def _data(options: Options, record: RunRecord | None) -> Data:
         tokenizer=options.tokenizer,
         max_length=options.max_length,
         limit=options.limit,
+        look=look_of_record(record.data) if record is not None else _look(options, console),
     )
     _check_inputs(options.model, config, data)
+    if record is not None:
+        skipped = names_of_skipped(record.data)
+        data, _ = checked(without(data, skipped), console)
+    else:
+        data, skipped = checked(data, console, skip=options.skip_unreadable)
     if record is not None:
         for part, found in (("train", data.train.fingerprint), ("test", data.test.fingerprint)):
             wanted = record.data[f"{part}_fingerprint"]
@@ -167,7 +181,31 @@ def _data(options: Options, record: RunRecord | None) -> Data:
                 raise InputError(
                     f"{data.name} must hold the {part} samples of the run ({wanted[:12]}), not others ({found[:12]})"
                 )
-    return data
+    return data, skipped
+
+
+def _look(options: Options, console: Console) -> Look | None:
+    """What start or teacher say about images of folders.  ValueError where they differ: both see the same pixels."""
+    found = {path: look for path in (options.start, options.teacher) if path and (look := look_of(path))}
+    looks = list(found.items())
+    if len(looks) == 2 and (looks[0][1].mean, looks[0][1].std) != (looks[1][1].mean, looks[1][1].std):
+        raise InputError(
+            "start and teacher must take images of the same mean and deviation, but "
+            + ", ".join(f"{path} has {_numbers(look.mean)} and {_numbers(look.std)}" for path, look in looks)
+        )
+    if looks and options.data.startswith("imagefolder:") and looks[0][1] != IMAGENET:
+        path, look = looks[0]
+        _print(console, f"images as {path} says: mean {_numbers(look.mean)}, deviation {_numbers(look.std)}, "
+                        f"{look.resample}, {look.resize_ratio:.4g} times the part that is seen in tests")  # fmt: skip
+    return looks[0][1] if looks else None
+
+
+def _numbers(values: Sequence[float]) -> str:
+    return " ".join(f"{value:.4g}" for value in values)
+
+
+def _silent() -> Console:
+    return Console(file=io.StringIO())
 
 
 def _check_inputs(name: str, config: PreTrainedConfig, data: Data) -> None:
@@ -177,6 +215,7 @@ def _check_inputs(name: str, config: PreTrainedConfig, data: Data) -> None:
         has, needs = ("texts", "images") if isinstance(split, TextSplit) else ("images", "texts")
         raise InputError(f"data for {name} must be {needs}, but {data.name} has {has}")
     if isinstance(split, TextSplit):
+        _check_tokens(name, config, data)
         return
     for what, wanted, found in (
         ("channels", config.num_channels, split.channels),
@@ -184,6 +223,20 @@ def _check_inputs(name: str, config: PreTrainedConfig, data: Data) -> None:
     ):
         if found != wanted:
             raise InputError(f"images for {name} must have {wanted} {what}, but those of {data.name} have {found}")
+
+
+def _check_tokens(name: str, config: PreTrainedConfig, data: Data) -> None:
+    """ValueError unless every token, kind of text and place has a row in the tables of the network `name`."""
+    for split in (data.train, data.test):
+        assert isinstance(split, TextSplit)
+        for what, field, found in (
+            ("max_length", "max_position_embeddings", split.tokens.shape[1]),
+            ("the tokenizer's largest number", "vocab_size", int(split.tokens.max()) + 1),
+            ("kinds of texts", "type_vocab_size", int(split.types.max()) + 1),
+        ):
+            most = getattr(config, field, None)
+            if isinstance(most, int) and found > most:
+                raise InputError(f"{what} must be at most {most} for {name}, its {field}, not {found}")
 
 
 def _model(options: Options, data: Data) -> PreTrainedModel:

@@ -18,6 +18,7 @@ from siliquant.errors import InputError, InputTypeError
 
 __all__ = [
     "CentreCrop",
+    "CentrePart",
     "Policy",
     "RandomResizedCrop",
     "Shift",
@@ -172,6 +173,24 @@ class CentreCrop:
         extent = (measured.min(axis=1) / self.resize_ratio)[:, None] / measured
         boxes = np.concatenate([(1 - extent) / 2, extent], axis=1)
         return Views(boxes.astype(np.float32), np.zeros(len(indices), np.bool_))
+
+
+@dataclass(frozen=True)
+class CentrePart:
+    """The central ``share`` of the height and of the width, 0 to 1: what is seen is stretched to a square."""
+
+    share: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.share <= 1:
+            raise InputError(f"share must be a number above 0 and at most 1, not {self.share}")
+
+    def sample(
+        self, seed: int, epoch: int, indices: NDArray[np.int64], crop: int | NDArray[np.int64], sizes: NDArray[np.int64]
+    ) -> Views:
+        """The same part whatever the seed, epoch, crop and size."""
+        box = np.array([(1 - self.share) / 2] * 2 + [self.share] * 2, np.float32)
+        return Views(np.tile(box, (len(indices), 1)), np.zeros(len(indices), np.bool_))
 
 
 def uniforms(

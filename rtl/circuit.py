@@ -8,9 +8,8 @@ while the graph grows, so no adder cell ever gets a constant input.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
-from typing import NewType
+from typing import NamedTuple, NewType
 
 import numpy as np
 import numpy.typing as npt
@@ -39,6 +38,8 @@ class Op(Enum):
     HALF_ADDER = "half adder"
     ADD = "add"  # first word, then second word
 
+    __hash__ = object.__hash__  # that of Enum is a function in Python, and gates are looked up by kind all the time
+
 
 DELAY = {
     Op.NOT: (0.1,),
@@ -52,8 +53,7 @@ DELAY = {
 """Rough delays in units of a full adder's sum, only to order compression and place pipeline registers."""
 
 
-@dataclass(frozen=True)
-class Gate:
+class Gate(NamedTuple):
     """One operation on bits; ``outputs`` are numbered in the order of creation."""
 
     op: Op
@@ -206,12 +206,17 @@ class Circuit:
         return Bit(len(self._arrival) - 1)
 
     def _gate(self, op: Op, inputs: Word) -> Word:
-        if (op, inputs) not in self._known:
-            start = max(self._arrival[bit] for bit in inputs)
-            outputs = tuple(self._bit(start + delay) for delay in gate_delay(op, len(inputs)))
-            self.gates.append(Gate(op, inputs, outputs))
-            self._known[op, inputs] = outputs
-        return self._known[op, inputs]
+        known = self._known.get((op, inputs))
+        if known is not None:
+            return known
+        arrival = self._arrival
+        first, start = len(arrival), max([arrival[bit] for bit in inputs])
+        for delay in gate_delay(op, len(inputs)):
+            arrival.append(start + delay)
+        outputs = tuple(map(Bit, range(first, len(arrival))))
+        self.gates.append(Gate(op, inputs, outputs))
+        self._known[op, inputs] = outputs
+        return outputs
 
 
 def gate_delay(op: Op, inputs: int) -> tuple[float, ...]:

@@ -9,6 +9,7 @@ from amaranth.lib.wiring import Component, In, Out
 
 from .circuit import ONE, ZERO, Bit, Gate, Op
 from .datapath import Datapath
+from .names import FULL_ADDER_NAME
 from .spec import MacSpec
 
 __all__ = ["DatapathLogic", "MacComponent"]
@@ -98,7 +99,7 @@ class DatapathLogic:
                 total = Signal(name=f"fa{number}_sum")
                 carry = Signal(name=f"fa{number}_carry")
                 self._m.submodules[f"fa{number}"] = Instance(
-                    "full_adder", i_a=x[0], i_b=x[1], i_c=x[2], o_sum=total, o_carry=carry
+                    FULL_ADDER_NAME, i_a=x[0], i_b=x[1], i_c=x[2], o_sum=total, o_carry=carry
                 )
                 results: list[Value] = [total, carry]
             case Op.HALF_ADDER:

@@ -31,6 +31,7 @@ class DatapathBuilder:
     def __init__(self, spec: MacSpec) -> None:
         self.circuit = Circuit()
         self._words = {port.name: self.circuit.input(port.name, port.width) for port in spec.operand_ports}
+        self._fields: dict[tuple[str, int], tuple[Word, ...]] = {}
         self.controls = Controls(self.circuit, (), [()])
         self.heap = BitHeap(self.circuit, self.controls)
 
@@ -46,8 +47,10 @@ class DatapathBuilder:
 
     def fields(self, port: str, width: int) -> tuple[Word, ...]:
         """The registered bits of an operand port in fields of ``width`` bits."""
-        word = self.word(port)
-        return tuple(word[start : start + width] for start in range(0, len(word), width))
+        if (port, width) not in self._fields:
+            word = self.word(port)
+            self._fields[port, width] = tuple(word[start : start + width] for start in range(0, len(word), width))
+        return self._fields[port, width]
 
     def bit(self, port: str) -> Bit:
         """The registered bit of a port one bit wide."""

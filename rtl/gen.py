@@ -129,7 +129,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(listing())
         return
     from rtl.array.manifest import array_manifest
-    from rtl.verilog import manifest, to_verilog
+    from rtl.manifest import manifest
+    from rtl.verilog import to_verilog
 
     spec, folder = parsed
     folder.mkdir(parents=True, exist_ok=True)

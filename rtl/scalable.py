@@ -33,7 +33,8 @@ def split(code: int, width: int, count: int) -> list[int]:
 class ScalableSpec(MacSpec):
     """``units`` 8 x 8-bit multipliers that divide down to ``minimum_bits``, summed into one accumulator.
 
-    The precision is chosen by mode ports, each cycle anew: 0 for 8 bits, 1 for 4, 3 for 2.
+    The precision is chosen by mode ports, each cycle anew: 0 for 8 bits, 1 for 4, 3 for 2. Code 2 is none: it spoils
+    the sum that it is part of, and nothing else.
     """
 
     asymmetric: ClassVar[bool]
@@ -80,6 +81,8 @@ class ScalableSpec(MacSpec):
         """The ports that choose the precision, and activation_signed."""
         width = len(self.widths) - 1
         codes = ", ".join(f"{mode_word(bits)}: {bits} bits" for bits in self.widths)
+        codes += "; no other code" if width > 1 else ""
+        codes += "; must not change inside a sum" if self.one_width_a_sum else ""
         names = ("weight_mode", "activation_mode") if self.asymmetric else ("mode",)
         return (
             *(Port(name, width, True, codes) for name in names),

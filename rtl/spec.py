@@ -31,6 +31,7 @@ __all__ = [
     "MacSpec",
     "Port",
     "Precision",
+    "UnusedProducts",
     "check_integer",
     "pack_fields",
     "parameter",
@@ -140,6 +141,19 @@ def parameter(default: Any, short: str, help_text: str) -> Any:
 
 
 @dataclass(frozen=True)
+class UnusedProducts:
+    """Codes in the places of a step that no product of the sum takes.
+
+    weight: in all of them; activations: in the first half of them (rounded down), and in the others. balance: a control
+    port that must be 1 where they are odd in number, None where there is none.
+    """
+
+    weight: int = 0
+    activations: tuple[int, int] = (0, 0)
+    balance: str | None = None
+
+
+@dataclass(frozen=True)
 class Port:
     """One port of a generated module: an unsigned vector whose bits ``packing`` explains."""
 
@@ -218,6 +232,18 @@ class MacSpec(ABC):
         """The accumulator port as a function of the accumulator; the same unless a design scales its sums."""
         return result
 
+    def sum_shift(self, precision: Precision) -> int:
+        """How many bits further left the accumulator holds products of ``precision`` than the port shows them.
+
+        Not 0 only in a design with :meth:`present`. The port shows the accumulator, shifted right by the sum_shift of
+        the operands that entered last: so where it is not the same at all precisions a sum must stay at one width.
+        """
+        return 0
+
+    def unused_products(self, precision: Precision) -> UnusedProducts:
+        """What the places of a step that is not full hold: products of 0."""
+        return UnusedProducts()
+
     @classmethod
     def variants(cls) -> tuple[dict[str, Any], ...]:
         """Parameters of each kind of this design that a comparison shows."""
@@ -229,6 +255,11 @@ class MacSpec(ABC):
         return self.design
 
     # What follows for all.
+
+    @property
+    def one_width_a_sum(self) -> bool:
+        """Whether all products of a sum must have the same widths; their signs may differ in every design."""
+        return len({self.sum_shift(precision) for precision in self.precisions}) > 1
 
     @property
     def name(self) -> str:
@@ -345,6 +376,24 @@ class MacSpec(ABC):
         """
         w, a = self.check_operands(weights, activations, precision)
         return np.asarray((w * a).sum(axis=-1), dtype=np.int64)
+
+    def compute_steps(self, steps: Sequence[tuple[npt.ArrayLike, npt.ArrayLike, Precision]]) -> int:
+        """The golden model of one sum whose parts have precisions of their own: (weights, activations, precision).
+
+        Every part begins with a step of its own. Raises TypeError and ValueError as :meth:`check_operands`; ValueError,
+        too, for more than ``reduction_length`` products, or other widths in a design whose sums must keep theirs.
+        """
+        total = products = 0
+        for weights, activations, precision in steps:
+            total += int(self.compute(weights, activations, precision))
+            products += np.asarray(weights).shape[-1]
+        if products > self.reduction_length:
+            most = f"{self.reduction_length} products (reduction_length)"
+            raise InputError(f"the reduction must have at most {most}, not {products}")
+        if len({self.sum_shift(precision) for _, _, precision in steps}) > 1:
+            widths = ", ".join(dict.fromkeys(str(precision) for _, _, precision in steps))
+            raise InputError(f"a sum of {self.name} must keep its widths, not change them: {widths}")
+        return total
 
     def pack(self, weights: npt.ArrayLike, activations: npt.ArrayLike, precision: Precision) -> dict[str, list[int]]:
         """Port words of one sum, cycle by cycle, for every operand port and ``clear``.

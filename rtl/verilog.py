@@ -1,20 +1,24 @@
-"""From specs to portable Verilog-2001 and a manifest that says how to use it."""
+"""From specs to portable Verilog-2001.
+
+What is asked for keeps its own name. Modules that it instantiates (helpers) begin with a prefix and say their
+parameters in their names, and each stands in an include guard: equal names are equal modules, so files of any number of
+designs can be read together.
+"""
 
 from __future__ import annotations
 
 import os
 import re
-import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
-from siliquant import processes
+from siliquant import processes, shadows
 from siliquant.errors import ToolError
 from siliquant.scratch import scratch
 
-from .spec import MacSpec, Port
+from .names import FULL_ADDER_NAME, HELPER_PREFIX, MEMORY_NAME, check_prefix, guarded, helper, with_prefix
 
 if TYPE_CHECKING:
     from amaranth.lib.wiring import Component
@@ -26,22 +30,23 @@ __all__ = [
     "Elaborated",
     "Generated",
     "GenerationError",
+    "Modules",
     "Written",
-    "manifest",
-    "ports_manifest",
+    "generate",
+    "helper_file",
     "to_verilog",
 ]
 
-FULL_ADDER = """\
-module full_adder(input a, input b, input c, output sum, output carry);
+FULL_ADDER = f"""\
+module {FULL_ADDER_NAME}(input a, input b, input c, output sum, output carry);
   assign sum = a ^ b ^ c;
   assign carry = (a & b) | (c & (a | b));
 endmodule
 """
 """The one leaf cell of every design. Synthesis may map it to a full-adder cell of the library."""
 
-MEMORY = """\
-module memory_1r1w #(parameter WIDTH = 1, DEPTH = 2, ADDRESS_WIDTH = 1)(
+MEMORY = f"""\
+module {MEMORY_NAME} #(parameter WIDTH = 1, DEPTH = 2, ADDRESS_WIDTH = 1)(
     input clk,
     input read_enable, input [ADDRESS_WIDTH-1:0] read_address, output reg [WIDTH-1:0] read_data,
     input write_enable, input [ADDRESS_WIDTH-1:0] write_address, input [WIDTH-1:0] write_data);
@@ -102,85 +107,88 @@ class Composite(Protocol):
         ...
 
 
-def to_verilog(specs: Sequence[Generated]) -> str:
-    """Verilog of one module a spec, named ``spec.name``, of the parts of each, of ``full_adder``, and of memories.
+@dataclass(frozen=True)
+class Modules:
+    """Verilog of specs. own: their modules, one text. helpers: modules that they instantiate, by name, unguarded."""
+
+    own: str
+    helpers: Mapping[str, str]
+
+
+def to_verilog(specs: Sequence[Generated], prefix: str = HELPER_PREFIX) -> str:
+    """One self-contained text with a module for each spec, named ``spec.name``, and the helpers of all.
 
     Equal specs give equal text, byte for byte, with the same tool versions. Registers have no initial values: what
-    simulates is what is synthesised. Raises GenerationError where Yosys fails.
+    simulates is what is synthesised. Raises GenerationError where Yosys fails, InputError for a bad ``prefix``.
     """
+    made = generate(specs, prefix)
+    return "\n".join([_header(*(spec.name for spec in specs)), made.own, *_guarded(made.helpers)])
+
+
+def helper_file(helpers: Mapping[str, str]) -> str:
+    """The text of a file of helpers that designs share."""
+    return "\n".join([_header("modules that designs share"), *_guarded(helpers)])
+
+
+def generate(specs: Sequence[Generated], prefix: str = HELPER_PREFIX) -> Modules:
+    """The modules of ``specs``. Raises as :func:`to_verilog`."""
     from amaranth.back import rtlil
 
-    modules: dict[Generated, None] = {}
-    for spec in specs:
-        modules |= dict.fromkeys((*(spec.parts if isinstance(spec, Composite) else ()), spec))
-    written = [module.verilog() for module in modules if isinstance(module, Written)]
+    check_prefix(prefix)
+    tops = dict.fromkeys(specs)
+    parts = [part for spec in tops if isinstance(spec, Composite) for part in spec.parts if part not in tops]
+    named = {part: _helper_name(part.name) for part in parts} | {spec: spec.name for spec in tops}
     texts = [
-        _plain_names(rtlil.convert(module.create(), name=module.name, emit_src=False), module.name)
-        for module in modules
-        if not isinstance(module, Written)
+        _plain_names(rtlil.convert(spec.create(), name=name, emit_src=False), name)
+        for spec, name in named.items()
+        if not isinstance(spec, Written)
     ]
+    modules = _split(_yosys(texts)) if texts else {}
+    modules |= {name: spec.verilog() for spec, name in named.items() if isinstance(spec, Written)}
+    modules[FULL_ADDER_NAME] = FULL_ADDER
+    if any(f"\n  {MEMORY_NAME} #(" in text for text in modules.values()):
+        modules[MEMORY_NAME] = MEMORY
+    asked = {spec.name for spec in tops}
+    helpers = {name for name in modules if name.startswith(HELPER_PREFIX) and name not in asked}
+    return Modules(
+        "\n".join(with_prefix(text, prefix) for name, text in modules.items() if name not in helpers),
+        {with_prefix(name, prefix): with_prefix(modules[name], prefix) for name in modules if name in helpers},
+    )
+
+
+def _yosys(texts: Sequence[str]) -> str:
+    """RTLIL texts as one Verilog text. Raises GenerationError."""
     with scratch("rtl") as folder:
         sources = []
         for number, text in enumerate(texts):
             sources.append(f"design{number}.il")
             (folder / sources[-1]).write_text(text)
-        # Yosys takes no blanks in a path, so all names are relative; the worker needs nothing of these packages.
-        worker = Path(__file__).with_name("rtlil_to_verilog.py")
-        command = [sys.executable, "-P", str(worker), "design.v", *sources]
+        # Yosys takes no blanks in a path, so all names are relative.
+        command = shadows.command("rtl.rtlil_to_verilog", "design.v", *sources)
         done = processes.run(command, cwd=folder, env={**os.environ, "TMPDIR": "."})
         if done.returncode != 0:
             raise GenerationError(f"Yosys could not write Verilog: {done.stderr.strip() or done.stdout.strip()[-500:]}")
-        body = (folder / "design.v").read_text()
-    header = "".join(f"// {line}\n" for line in (f"siliquant {version('siliquant')}", *(spec.name for spec in specs)))
-    body = "\n".join([body[body.index("module ") :], *written])
-    leaves = FULL_ADDER + (f"\n{MEMORY}" if "\n  memory_1r1w #(" in body else "")
-    return f"{header}\n{body}\n{leaves}"
+        return (folder / "design.v").read_text()
+
+
+def _split(verilog: str) -> dict[str, str]:
+    """The modules of a text by name, in its order."""
+    found = re.finditer(r"^module (\w+).*?^endmodule\n", verilog, flags=re.MULTILINE | re.DOTALL)
+    return {module[1]: module[0] for module in found}
+
+
+def _guarded(helpers: Mapping[str, str]) -> list[str]:
+    return [guarded(name, text) for name, text in helpers.items()]
+
+
+def _header(*lines: str) -> str:
+    return "".join(f"// {line}\n" for line in (f"siliquant {version('siliquant')}", *lines))
+
+
+def _helper_name(name: str) -> str:
+    return name if name.startswith(HELPER_PREFIX) else helper(name)
 
 
 def _plain_names(rtlil: str, module: str) -> str:
     """The text without names that Verilog would have to escape: MODULE.PART of parts, NAME$NUMBER of namesakes."""
     return re.sub(r"(\\[A-Za-z_]\w*)\$(\d+)", r"\1__\2", rtlil.replace(f"\\{module}.", f"\\{module}_"))
-
-
-def ports_manifest(ports: Sequence[Port]) -> list[dict[str, Any]]:
-    """Name, direction, width and packing of each port, as JSON types."""
-    return [
-        {
-            "name": port.name,
-            "direction": "input" if port.is_input else "output",
-            "width": port.width,
-            "packing": port.packing,
-        }
-        for port in ports
-    ]
-
-
-def manifest(spec: MacSpec) -> dict[str, Any]:
-    """What a user of the module needs to know, as JSON types."""
-    low, high = spec.accumulator_range
-    return {
-        "module": spec.name,
-        "design": spec.design,
-        "summary": spec.summary,
-        "parameters": spec.parameters,
-        "clock": "clk, rising edge",
-        "reset": "rst, synchronous, high; empties the pipeline, the first operands after it must carry clear",
-        "ports": ports_manifest(spec.ports),
-        "latency_cycles": spec.latency,
-        "accumulator_width": spec.accumulator_width,
-        "accumulator_range": [low, high],
-        "reduction_length": spec.reduction_length,
-        "precisions": [
-            {
-                "weight_bits": precision.weight_bits,
-                "activation_bits": precision.activation_bits,
-                "activation_signed": precision.activation_signed,
-                "weight_range": list(spec.weight_range(precision)),
-                "activation_range": list(spec.activation_range(precision)),
-                "products_per_step": spec.products_per_step(precision),
-                "cycles_per_step": spec.cycles_per_step(precision),
-            }
-            for precision in spec.precisions
-        ],
-        "versions": {name: version(name) for name in ("siliquant", "amaranth", "pyosys")},
-    }

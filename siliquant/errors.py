@@ -25,7 +25,12 @@ MOST_CHARACTERS = 500
 
 
 class SiliquantError(Exception):
-    """What a user can mend, as a full sentence."""
+    """What a user can mend, as a full sentence of at most MOST_CHARACTERS characters: of a longer one the middle is
+    left out.
+    """
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(_middle_out(sentence, MOST_CHARACTERS))
 
 
 class InputError(SiliquantError, ValueError):
@@ -76,6 +81,8 @@ def short(value: object, most: int = 60) -> str:
         text = repr(value)
     except (ValueError, RecursionError):  # an integer of too many digits, a value that holds itself
         text = f"a {type(value).__name__}"
-    if len(text) <= most:
-        return text
-    return f"{text[: most * 2 // 3]}...{text[-(most // 3) :]}"
+    return _middle_out(text, most)
+
+
+def _middle_out(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most * 2 // 3]}...{text[3 + most * 2 // 3 - most :]}"

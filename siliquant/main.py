@@ -16,7 +16,7 @@ PROG = "siliquant"
 SHELLS = ("bash", "zsh", "fish")
 EPILOG = """\
 siliquant COMMAND --help shows the options of a command; python -m MODULE is the same command. docs/commands.md has
-what they share, and how to complete them in a shell.
+what they share, and how to complete them in a shell. --traceback, with any command, shows where an error was raised.
 
 examples:
   siliquant compare --bits 2,3,4

@@ -71,7 +71,9 @@ def add_samples(parser: Parser, default: int | None, more: str = "") -> Action:
 
 def add_batch_size(parser: Parser, default: int) -> Action:
     """``--batch-size N``."""
-    return parser.add_argument("--batch-size", metavar="N", default=str(default), help="samples at a time")
+    return parser.add_argument(
+        "--batch-size", metavar="N", default=str(default), help="samples at a time, 1 to 1048576"
+    )
 
 
 def check_writable(folder: Path) -> None:

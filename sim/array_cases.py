@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,17 @@ from rtl.spec import MacSpec, Precision
 from .mac_cases import with_size
 from .scenarios import operand_codes, some_precisions
 
-__all__ = ["Job", "Settings", "Step", "arrays_of", "few_precisions", "load_jobs", "random_codes", "save_jobs"]
+__all__ = [
+    "Job",
+    "Settings",
+    "Step",
+    "arrays_of",
+    "few_precisions",
+    "limit_settings",
+    "load_jobs",
+    "random_codes",
+    "save_jobs",
+]
 
 IntArray = npt.NDArray[np.int64]
 
@@ -135,3 +145,48 @@ def random_codes(
     if rng.random() < 0.25:
         weights, activations = (rng.choice(codes[[0, -1]], 1) for codes in (weights, activations))
     return rng.choice(activations, (m, k)), rng.choice(weights, (n, k))
+
+
+def limit_settings(spec: ArraySpec, rng: np.random.Generator, random_runs: int = 12) -> Iterator[dict[str, int]]:
+    """Settings of runs by port, short ones where they are legal: every size 0 (alone and with another), every memory
+    just full and one word more, by its sizes and by its base, the largest numbers, and random ones.
+    """
+    widths = {port.name: port.width for port in spec.settings}
+    sizes = ("steps", "weight_planes", "activation_planes", "row_tiles", "column_tiles")
+    small = dict.fromkeys(widths, 0) | dict.fromkeys(sizes, 1)
+    yield small
+    for name in sizes:
+        yield small | {name: 0}
+        yield small | {
+            name: 0,
+            sizes[int(rng.integers(len(sizes)))]: 0,
+            "result_base": (1 << widths["result_base"]) - 1,
+        }
+        yield small | {name: (1 << widths[name]) - 1}
+    yield {name: (1 << width) - 1 for name, width in widths.items()}
+    most = {"weight": spec.weight_depth, "activation": spec.activation_depth, "result": spec.result_depth}
+    grown = {"weight": "column_tiles", "activation": "row_tiles", "result": "row_tiles"}
+    for name, depth in most.items():
+        unit = spec.rows if name == "result" else 1
+        planes = {} if name == "result" else {f"{name}_planes": min(2, spec.control_cycles)}
+        step = unit * planes.get(f"{name}_planes", 1)
+        for steps in (1, 3) if name != "result" else (1,):
+            tiles = int(rng.integers(1, 4))
+            full = small | planes | {grown[name]: tiles, "steps": steps}
+            words = step * steps * tiles
+            for base in (depth - words, depth - words + 1, (1 << widths[f"{name}_base"]) - 1):
+                if 0 <= base < 1 << widths[f"{name}_base"]:
+                    yield full | {f"{name}_base": base}
+        yield small | {grown[name]: depth // unit + 1}
+        yield small | planes | {"steps": depth // step + 1, grown[name]: 1}
+    tables = spec.control_depth - spec.control_cycles - 1
+    for base in (tables, tables + 1):
+        if base < 1 << widths["control_base"]:
+            yield small | {"control_base": base}
+    yield small | {"weight_planes": min(spec.control_cycles + 1, 15), "activation_planes": 15}
+    if spec.requant is not None:
+        for group in {spec.requant.groups - 1, (1 << widths["group"]) - 1}:
+            yield small | {"requantise": 1, "group": group}
+            yield small | {"requantise": 1, "group": group, "group_step": 1, "column_tiles": 2}
+    for _ in range(random_runs):
+        yield {name: int(rng.integers(0, 1 << int(rng.integers(1, width + 1)))) for name, width in widths.items()}

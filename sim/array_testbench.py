@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,9 @@ from cocotb.clock import Clock
 from cocotb.simtime import get_sim_time
 from cocotb.triggers import FallingEdge, SimTimeoutError, with_timeout
 
-from rtl.array import ArraySpec, Run
+from rtl.array import ArraySpec, Refusal, Run
 from rtl.array.images import activation_image, control_image, result_matrix, weight_image
+from rtl.array.run import REFUSAL_CYCLES
 
 from .array_cases import IntArray, Settings, Step
 from .bench import Layout
@@ -21,6 +22,7 @@ from .checker import MismatchError
 
 __all__ = ["ArrayTestbench", "check_results"]
 
+_NO_LOAD = {"load_weights": 0, "load_activations": 0, "load_control": 0}
 _PERIOD = 2  # simulation steps of a clock cycle
 
 
@@ -33,6 +35,8 @@ class ArrayTestbench:
         self._clk, self._busy = getattr(bench, f"clk_{index}"), getattr(bench, f"busy_{index}")
         self._drive, self._response = getattr(bench, f"drive_{index}"), getattr(bench, f"response_{index}")
         self._inputs: dict[str, int] = {}
+        self._chance = random.Random(spec.name)
+        self._result_base = 0
         self._drive.value = self._layout.word({"rst": 1})
 
     async def open(self) -> None:
@@ -52,6 +56,7 @@ class ArrayTestbench:
         for _ in range(cycles):
             await self.cycle(rst=1)
         self.expect("busy", 0, "in reset")
+        self.expect("error", 0, "in reset")
         self.expect("written", 0, "in reset")
         await self.cycle(rst=0)
 
@@ -83,34 +88,72 @@ class ArrayTestbench:
         if actual != value:
             raise MismatchError(f"{self.spec.name}: {when}: expected {name} {value}, not {actual}")
 
-    async def load(self, step: Step) -> Run:
-        """Writes operands and control table, side by side, and returns the run that multiplies them."""
+    def place(self, step: Step) -> Run:
+        """The run that multiplies the operands of a step, its words anywhere in the memories, often at an end.
+
+        One that accumulates has its results where those of the run before are.
+        """
+        spec = self.spec
+        (m, k), n = step.activations.shape, len(step.weights)
+        run = spec.run(m, k, n, step.precision)
+        if not step.settings.accumulate:
+            self._result_base = self._base(spec.result_depth - run.tiles * spec.rows)
+        cycles = run.weight_planes * run.activation_planes
+        return replace(
+            run,
+            weight_base=self._base(spec.weight_depth - run.weight_words),
+            activation_base=self._base(spec.activation_depth - run.activation_words),
+            control_base=self._base(spec.control_depth - spec.control_cycles - cycles),
+            result_base=self._result_base,
+        )
+
+    def _base(self, most: int) -> int:
+        return self._chance.choice((0, most, self._chance.randint(0, most)))
+
+    def load_words(self, step: Step, run: Run) -> list[dict[str, int]]:
+        """The inputs of each cycle that write operands and control table of a run, side by side."""
         spec, precision = self.spec, step.precision
-        (m, k), (n, _) = step.activations.shape, step.weights.shape
-        run = spec.run(m, k, n, precision)
-        idle = {"load_weights": 0, "load_activations": 0, "load_control": 0}
-        words = [dict(idle) for _ in range(spec.load_cycles(run))]
-        for name, image in (
-            ("weight", weight_image(spec, run, step.weights, precision)),
-            ("activation", activation_image(spec, run, step.activations, precision)),
+        words = [dict(_NO_LOAD) for _ in range(spec.load_cycles(run))]
+        for name, base, image in (
+            ("weight", run.weight_base, weight_image(spec, run, step.weights, precision)),
+            ("activation", run.activation_base, activation_image(spec, run, step.activations, precision)),
         ):
-            for address, pieces in enumerate(image):
+            for place, pieces in enumerate(image):
                 word = int.from_bytes(pieces.tobytes(), "little")
-                words[address] |= {f"load_{name}s": 1, f"{name}_address": address, f"{name}_data": word}
-        for place, (address, word) in enumerate(control_image(spec, k, precision)):
+                words[place] |= {f"load_{name}s": 1, f"{name}_address": base + place, f"{name}_data": word}
+        k = step.activations.shape[1]
+        for place, (address, word) in enumerate(control_image(spec, k, precision, run.control_base)):
             words[place] |= {"load_control": 1, "control_address": address, "control_data": word}
-        for inputs in words:
+        return words
+
+    async def load(self, step: Step) -> Run:
+        """Writes operands and control table anywhere, and returns the run that multiplies them."""
+        run = self.place(step)
+        for inputs in self.load_words(step, run):
             await self.cycle(**inputs)
-        self._inputs |= idle
+        self._inputs |= _NO_LOAD
         return run
 
     async def start(self, run: Run, settings: Settings) -> None:
         """Starts a run; on return its first cycle is half over."""
-        await self.cycle(start=1, hold=0, **asdict(run), **{name: int(value) for name, value in vars(settings).items()})
-        self._inputs["start"] = 0
+        await self.begin({**asdict(run), **{name: int(value) for name, value in vars(settings).items()}})
+
+    async def begin(self, settings: Mapping[str, int]) -> None:
+        """Starts a run with settings by port, which then change at random; on return its first cycle is half over."""
+        await self.cycle(start=1, hold=0, **settings)
+        self._inputs |= {port.name: self._chance.getrandbits(port.width) for port in self.spec.settings} | {"start": 0}
         self._drive.value = self._layout.word(self._inputs)
-        self.expect("busy", 1, "after start")
-        self.expect("written", 0, "after start")
+        for name, value in (("busy", 1), ("error", 0), ("written", 0)):
+            self.expect(name, value, "after start")
+
+    async def refused(self, settings: Mapping[str, int], cause: Refusal) -> None:
+        """Starts a run that must be refused for that cause."""
+        await self.begin(settings)
+        for cycle in range(REFUSAL_CYCLES):
+            self.expect("busy", 1, f"{cycle} cycles after the start of {settings}")
+            await self.cycle()
+        for name, value in (("busy", 0), ("error", cause), ("written", 0)):
+            self.expect(name, value, f"after the start of {settings}")
 
     async def wait(self, run: Run) -> None:
         """Waits until a run ends, without a look in between. Raises MismatchError unless that takes its cycles."""
@@ -123,6 +166,7 @@ class ArrayTestbench:
             ) from None
         self._check_cycles(run, int(get_sim_time("step") - since) // _PERIOD, cycles)
         await FallingEdge(self._clk)
+        self.expect("error", 0, f"{run}")
 
     async def wait_watching(
         self, run: Run, *, hold: float = 0.0, start: bool = False, read: bool = False, seed: int = 0
@@ -143,7 +187,8 @@ class ArrayTestbench:
             holds.append(int(chance.random() < hold))
             inputs = {"hold": holds[-1], "start": int(start and chance.random() < 0.5)}
             if read and len(words) < self.sample("written"):
-                asked = inputs["result_address"] = len(words)
+                asked = len(words)
+                inputs["result_address"] = run.result_base + asked
             await self.cycle(**inputs)
             if asked is not None:
                 words[asked] = self.result_word(asked)
@@ -158,13 +203,17 @@ class ArrayTestbench:
             raise MismatchError(f"{self.spec.name}: {run}: expected busy for {expected} cycles, not {cycles}")
 
     async def read(self, run: Run, shape: tuple[int, int], known: dict[int, int] | None = None) -> IntArray:
-        """The results [M, N] of a run that has ended; words that are ``known`` are not read again."""
+        """The results [M, N] of the last run, which has ended; words that are ``known`` are not read again."""
+        self.expect("written", run.tiles * self.spec.rows, f"{run}")
+        return await self.read_again(run, shape, known)
+
+    async def read_again(self, run: Run, shape: tuple[int, int], known: dict[int, int] | None = None) -> IntArray:
+        """The results [M, N] of any run that has ended."""
         spec, count = self.spec, run.tiles * self.spec.rows
-        self.expect("written", count, f"{run}")
         words = dict(known or {})
         for address in range(count):
             if address not in words:
-                await self.cycle(result_address=address)
+                await self.cycle(result_address=run.result_base + address)
                 words[address] = self.result_word(address)
         pieces = -(-spec.columns * spec.result_width // 32)
         data = b"".join(words[address].to_bytes(4 * pieces, "little") for address in range(count))

@@ -14,11 +14,11 @@ from typing import Any
 import cocotb
 import numpy as np
 
-from rtl.array import ArraySpec
+from rtl.array import ArraySpec, Run
 from rtl.spec import Precision
 
 from .array_bench import ARRAYS_VARIABLE, JOBS_VARIABLE, arrays_from_json
-from .array_cases import IntArray, Settings, Step, few_precisions, load_jobs, random_codes
+from .array_cases import IntArray, Settings, Step, few_precisions, limit_settings, load_jobs, random_codes
 from .array_testbench import ArrayTestbench, check_results
 
 _STEPS = 3  # a random reduction has at most so many steps
@@ -156,6 +156,73 @@ async def repeats(bench: Any) -> None:
         await array.wait(run)
         results = await array.read(run, (len(step.activations), len(step.weights)))
         check_results(spec, f"{_label(step)}, twice", 2 * _product(step), results)
+
+
+@cocotb.test()
+async def refusals(bench: Any) -> None:
+    """Settings at both sides of every limit: what is wrong ends with its cause and writes nothing, the rest runs."""
+    async for array, rng in _arrays(bench):
+        spec = array.spec
+        step = _random_step(spec, _any_precision(spec, rng), rng)
+        shape = len(step.activations), len(step.weights)
+        run = await array.load(step)
+        await array.start(run, step.settings)
+        await array.wait(run)
+        for settings in limit_settings(spec, rng):
+            cause = spec.check_run(settings)
+            if cause:
+                await array.refused(settings, cause)
+                for _ in range(int(rng.integers(3))):
+                    await array.cycle()
+                array.expect("error", cause, "until the next start")
+                continue
+            check_results(spec, f"{_label(step)}, after refusals", _product(step), await array.read_again(run, shape))
+            legal = Run(**{name: settings[name] for name in vars(run)})
+            await array.begin(settings)
+            await array.wait(legal)
+            array.expect("written", legal.tiles * spec.rows, f"{settings}")
+            run = await array.load(step)
+            await array.start(run, step.settings)
+            await array.wait(run)
+        check_results(spec, f"{_label(step)}, after refusals", _product(step), await array.read_again(run, shape))
+
+
+@cocotb.test()
+async def ping_pong(bench: Any) -> None:
+    """Operands are loaded and results read beside a run in other parts of the memories, layer after layer."""
+    async for array, rng in _arrays(bench):
+        spec = array.spec
+        steps = [Step(*random_codes(spec.mac, p, _half(spec, p), rng), p) for p in few_precisions(spec.mac, 3) * 2]
+        runs = [_in_half(spec, step, number % 2) for number, step in enumerate(steps)]
+        for inputs in array.load_words(steps[0], runs[0]):
+            await array.cycle(**inputs)
+        for number, (step, run) in enumerate(zip(steps, runs, strict=True)):
+            await array.start(run, step.settings)
+            beside = array.load_words(steps[number + 1], runs[number + 1]) if number + 1 < len(steps) else []
+            for inputs in beside:
+                await array.cycle(**inputs)
+            if number:
+                before, shape = steps[number - 1], (len(steps[number - 1].activations), len(steps[number - 1].weights))
+                results = await array.read_again(runs[number - 1], shape)
+                check_results(spec, f"{_label(before)}, read beside the next run", _product(before), results)
+            while array.sample("busy"):
+                await array.cycle()
+        results = await array.read(runs[-1], (len(steps[-1].activations), len(steps[-1].weights)))
+        check_results(spec, f"{_label(steps[-1])}, the last layer", _product(steps[-1]), results)
+
+
+def _half(spec: ArraySpec, precision: Precision) -> tuple[int, int, int]:
+    """M, K, N of a product that fits into half of each memory."""
+    return 2 * spec.rows, 2 * spec.mac.products_per_step(precision) + 1, spec.columns + 1
+
+
+def _in_half(spec: ArraySpec, step: Step, half: int) -> Run:
+    (m, k), n = step.activations.shape, len(step.weights)
+    return spec.run(
+        m, k, n, step.precision,
+        weight_base=half * (spec.weight_depth // 2), activation_base=half * (spec.activation_depth // 2),
+        control_base=half * (spec.control_depth // 2), result_base=half * (spec.result_depth // 2),
+    )  # fmt: skip
 
 
 @cocotb.test()

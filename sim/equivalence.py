@@ -35,7 +35,7 @@ from .harness.drain import drain_tables
 from .harness.engine import ArrayEngine, GemmRecord
 from .harness.library import build_library
 from .parsers import equivalence as parser
-from .toolchain import SimulationError, ToolError
+from .toolchain import SimulationError
 
 __all__ = ["Equivalence", "verify"]
 
@@ -209,7 +209,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                     task, completed=done, total=total, macs=f"{done / 1e6:.0f} of {total / 1e6:.0f} M MAC"
                 ),
             )  # fmt: skip
-        except (MismatchError, ToolError, SimulationError) as error:
+        except (MismatchError, SimulationError) as error:
             progress.stop()
             print(f"{called(PROG)}: {error}", file=sys.stderr)
             sys.exit(1)

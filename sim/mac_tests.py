@@ -58,6 +58,12 @@ async def switches(bench: Any) -> None:
 
 
 @cocotb.test()
+async def mixed_sums(bench: Any) -> None:
+    """Sums whose precision changes from step to step."""
+    await _play(bench, lambda spec: scenarios.mixed_sums(spec, spec.precisions))
+
+
+@cocotb.test()
 async def resets(bench: Any) -> None:
     """Resets while operands are in the pipeline."""
     await _play(bench, lambda spec: scenarios.resets(spec, spec.precisions))

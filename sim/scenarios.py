@@ -20,6 +20,7 @@ __all__ = [
     "every_pair",
     "extremes",
     "longest_sums",
+    "mixed_sums",
     "operand_codes",
     "pair_steps",
     "random_sums",
@@ -149,6 +150,27 @@ def switches(spec: MacSpec, precisions: Items[Precision], seed: int = 0, *, sums
     rng = np.random.default_rng(seed)
     for _ in range(sums):
         _add_random(sequence, precisions[int(rng.integers(len(precisions)))], rng, steps=rng.choice([1, 1, 1, 2]))
+    sequence.finish()
+    return sequence
+
+
+def mixed_sums(spec: MacSpec, precisions: Items[Precision], seed: int = 0, *, sums: int = 50) -> Sequence:
+    """Sums whose precision is drawn anew from step to step; only the signs, where a design must keep its widths."""
+    sequence = Sequence(spec, seed)
+    rng = np.random.default_rng(seed)
+    for number in range(sums):
+        first = precisions[int(rng.integers(len(precisions)))]
+        known = [p for p in precisions if not spec.one_width_a_sum or p.weight_bits == first.weight_bits]
+        parts = []
+        left = spec.reduction_length
+        for _ in range(int(rng.integers(2, 7))):
+            precision = known[int(rng.integers(len(known)))]
+            count = int(rng.integers(1, 2 * spec.products_per_step(precision) + 1))
+            if count <= left:
+                weights, activations = operand_codes(spec, precision)
+                parts.append((rng.choice(weights, count), rng.choice(activations, count), precision))
+                left -= count
+        sequence.add_parts(parts, stalls=0.2 * (number % 2))
     sequence.finish()
     return sequence
 

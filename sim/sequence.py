@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
+from collections.abc import Sequence as Items
 from itertools import repeat
 from typing import NamedTuple
 
@@ -115,6 +116,21 @@ class Sequence:
                 self.idle()
             self._expect(precision, products, value)
             self.words.append(word)
+        self.sums += 1
+
+    def add_parts(self, parts: Items[tuple[npt.ArrayLike, npt.ArrayLike, Precision]], *, stalls: float = 0.0) -> None:
+        """One sum of parts that have precisions of their own: (weights, activations, precision), K products each."""
+        before, total = 0, 0
+        for number, (weights, activations, precision) in enumerate(parts):
+            w, a = np.asarray(weights, dtype=np.int64), np.asarray(activations, dtype=np.int64)
+            packed = self.spec.pack(w, a, precision)
+            packed["clear"][0] = int(number == 0)
+            for word, (products, value) in zip(self._pack(packed), Model(self.spec).sums(w, a, precision), strict=True):
+                while stalls and self.random.random() < stalls:
+                    self.idle()
+                self._expect(precision, before + products, None if value is None else total + value)
+                self.words.append(word)
+            before, total = before + len(w), self.spec.compute_steps(parts[: number + 1])
         self.sums += 1
 
     def add_steps(self, weights: npt.ArrayLike, activations: npt.ArrayLike, precision: Precision) -> None:

@@ -23,12 +23,12 @@ from siliquant.commands import COMMANDS
 from tests.documented import DOCUMENTS, ROOT, Documented, commands, options
 
 MODULES = {command.module: command for command in COMMANDS}
-ALONE = ("reports.runs", "reports.silicon", "hwmodel.cacti")  # commands without a name in siliquant
+ALONE = ("reports.runs", "reports.silicon", "hwmodel.cacti", "tests.fuzz")  # commands without a name in siliquant
 MAKEFILE = (ROOT / "Makefile").read_text()
 TARGETS = set(re.findall(r"^([a-z]+):", MAKEFILE, flags=re.MULTILINE))
 SETTINGS = set(re.findall(r"^([A-Z]+) +\?=", MAKEFILE, flags=re.MULTILINE))
-# What of other programs is named in the documents.
-OTHERS = {"--index-url", "--nproc-per-node", "--nthreads", "--nworkers", "--port"}
+# What of other programs is named in the documents, and what siliquant.cli.run takes of every command.
+OTHERS = {"--traceback", "--index-url", "--nproc-per-node", "--nthreads", "--nworkers", "--port"}
 
 FOUND = [command for path in DOCUMENTS for command in commands(path)]
 
@@ -91,7 +91,7 @@ def parser_of(module: str) -> Parser:
     made: Parser
     if module in MODULES:
         return MODULES[module].make_parser()
-    made = importlib.import_module(module).parser()
+    made = importlib.import_module(f"{module}.__main__" if module == "tests.fuzz" else module).parser()
     return made
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from docs_tools.diagrams.svg import ACCENT, OTHER, box, document, dot, label, line, note
-from hwmodel.structure import structure_of
+from hwmodel.structure import full_adders_by_column
 from rtl.datapath import DatapathBuilder
 from rtl.mac import UniformSpec
 
@@ -21,7 +21,7 @@ def bit_heap() -> str:
     for terms in heap._groups.values():
         for column, _, _ in terms:
             chosen[column] = chosen.get(column, 0) + 1
-    adders = structure_of(spec).full_adders_by_column
+    adders = full_adders_by_column(spec.build())
     step, left, top = 34, 190, 46
     highest = max(plain.get(c, 0) + chosen.get(c, 0) for c in range(width)) + 1  # and the accumulator
     floor = top + highest * 18

@@ -27,7 +27,7 @@ module _80_siliquant_adder_chain (A, B, CI, BI, X, Y, CO);
   genvar i;
   generate
     for (i = 0; i < Y_WIDTH; i = i + 1) begin : bits
-      full_adder adder (.a(left[i]), .b(right[i]), .c(carry[i]), .sum(Y[i]), .carry(carry[i + 1]));
+      siliquant_full_adder adder (.a(left[i]), .b(right[i]), .c(carry[i]), .sum(Y[i]), .carry(carry[i + 1]));
     end
   endgenerate
 endmodule

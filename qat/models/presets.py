@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from huggingface_hub.errors import StrictDataclassError
 from transformers import (
     BertConfig,
     BertForSequenceClassification,
@@ -21,12 +20,22 @@ from transformers import (
     ViTForImageClassification,
 )
 
-from siliquant.errors import InputError, InputTypeError
+from siliquant.errors import InputError, InputTypeError, short
 
 from ..names import PRESET_NAMES
+from .limits import SIZES, check_parameters, check_sizes, without_orders
 from .sret import SReTConfig, SReTForImageClassification
 
-__all__ = ["PRESET_NAMES", "Preset", "build", "config_from_dict", "from_config", "model_class", "preset"]
+__all__ = [
+    "PRESET_NAMES",
+    "Preset",
+    "build",
+    "config_from_dict",
+    "from_config",
+    "model_class",
+    "model_classes",
+    "preset",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +56,7 @@ def preset(name: str, *, image_size: int | None = None) -> Preset:
         raise InputError(f"preset must be one of {', '.join(PRESET_NAMES)}, not {name!r}")
     config = _CONFIGS[name]()
     if image_size is not None:
+        check_sizes({"image_size": image_size})
         if not hasattr(config, "image_size"):
             raise InputError(f"image_size must not be given for {name}, which takes no images")
         config.image_size = image_size
@@ -73,11 +83,14 @@ def build(name: str, *, num_labels: int, image_size: int | None = None) -> PreTr
 
 
 def check_labels(num_labels: object) -> None:
-    """TypeError or ValueError unless it is an integer of at least 1."""
+    """TypeError or ValueError unless it is an integer from 1 to 65536."""
     if not isinstance(num_labels, int) or isinstance(num_labels, bool):
         raise InputTypeError(f"num_labels must be an integer, not {num_labels!r}")
-    if num_labels < 1:
-        raise InputError(f"num_labels must be at least 1, not {num_labels}")
+    low, high = SIZES["num_labels"]
+    if num_labels < low:
+        raise InputError(f"num_labels must be at least {low}, not {num_labels}")
+    if num_labels > high:
+        raise InputError(f"num_labels must be at most {high}, not {short(num_labels)}")
 
 
 def model_class(model_type: str, architecture: str | None = None) -> type[PreTrainedModel]:
@@ -96,15 +109,30 @@ def model_class(model_type: str, architecture: str | None = None) -> type[PreTra
     return classes[architecture]
 
 
+def model_classes() -> list[str]:
+    """Names of the classes that `model_class` knows."""
+    return [each.__name__ for classes in _CLASSES.values() for each in classes]
+
+
 def config_from_dict(model: type[PreTrainedModel], values: Mapping[str, Any]) -> PreTrainedConfig:
     """The configuration of a model class from what config.json holds.  ValueError for a value it cannot have."""
     kind = model.config_class
     if kind is None:
         raise InputTypeError(f"{model.__name__} must be a model class with a configuration class")
+    check_sizes(values)
     try:
-        config: PreTrainedConfig = kind.from_dict(dict(values))
-    except (StrictDataclassError, TypeError, ValueError, AttributeError, KeyError) as error:
+        config: PreTrainedConfig = kind.from_dict(without_orders(values))
+    except InputError:
+        raise
+    except Exception as error:  # every configuration has checks of its own
         raise InputError(f"the configuration of a {kind.model_type} has a bad value: {_one_line(error)}") from error
+    check_labels(config.num_labels)
+    try:
+        check_parameters(model, config)
+    except (InputError, MemoryError):
+        raise
+    except Exception as error:
+        raise InputError(f"the configuration makes no {kind.model_type}: {_one_line(error)}") from error
     return config
 
 
@@ -129,7 +157,10 @@ def _instance(kind: type[PreTrainedModel], config: PreTrainedConfig) -> PreTrain
 
 
 def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
+    text = " ".join(str(error).split())
+    if not isinstance(error, ValueError | TypeError):  # a KeyError says the key alone
+        text = f"{type(error).__name__} {text}"
+    return text if len(text) <= 300 else f"{text[:297]}..."
 
 
 def _deit(width: int, heads: int) -> ViTConfig:

@@ -6,19 +6,20 @@ there are `scale` > 0, sometimes an `offset`, and the integer bounds `qn` <= 0 <
 (groups,). A scale that is not positive and, but for :func:`bin_regulariser`, bounds that are not such integers are not
 looked for. torch.get_num_threads() threads are used where the tensor is large enough; no result depends on how many.
 
-Every function raises TypeError for a dtype or a device that is not the one named, ValueError for a tensor that is not
-contiguous, of a wrong number of elements or with a wrong layout, and RuntimeError where :func:`available` is False.
+Every function looks at every tensor that it is given: TypeError for one that has another dtype, lies on another device
+or has no memory of its own (meta, sparse, traced), ValueError for one that is not contiguous, of a wrong number of
+elements or with a wrong layout, and RuntimeError where :func:`available` is False. :func:`serves` tells beforehand.
 """
 
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any, TypeAlias
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from qat.native.build import library, status
 from siliquant.errors import InputError, InputTypeError
@@ -30,6 +31,7 @@ __all__ = [
     "fake_quantize_backward",
     "learned_quantize",
     "learned_quantize_backward",
+    "serves",
     "track_oscillation",
 ]
 
@@ -42,6 +44,13 @@ def available() -> bool:
     return library() is not None
 
 
+def serves(tensors: Iterable[Tensor | None]) -> bool:
+    """Whether the kernels can be called with all of these: they are available, and each is a contiguous float32 tensor
+    in memory on the CPU (None is no tensor and is passed over). Else the same operations in PyTorch are the way.
+    """
+    return all(tensor is None or _fault(tensor, torch.float32) is None for tensor in tensors) and available()
+
+
 def fake_quantize(
     x: Tensor, scale: Tensor, offset: Tensor | None, qn: Tensor, qp: Tensor, layout: tuple[int, int, int]
 ) -> Tensor:
@@ -51,10 +60,7 @@ def fake_quantize(
     the other sign than the bound, v is kept; torch.clamp with tensors as bounds takes either.
     """
     kernel, groups = _kernel("fake_quantize"), _checked(x, layout)
-    for name, value in (("scale", scale), ("qn", qn), ("qp", qp)):
-        _check(value, name, groups)
-    if offset is not None:
-        _check(offset, "offset", groups)
+    _check_groups(groups, scale=scale, qn=qn, qp=qp, offset=offset)
     y = torch.empty_like(x)
     _done(
         kernel(
@@ -88,10 +94,7 @@ def fake_quantize_backward(
     """
     kernel, groups = _kernel("fake_quantize_backward"), _checked(x, layout)
     _check(grad_y, "grad_y", x.numel())
-    for name, value in (("scale", scale), ("qn", qn), ("qp", qp)):
-        _check(value, name, groups)
-    if offset is not None:
-        _check(offset, "offset", groups)
+    _check_groups(groups, scale=scale, qn=qn, qp=qp, offset=offset)
     grad_x, grad_scale = torch.empty_like(x), torch.empty_like(scale)
     grad_offset = None if offset is None else torch.empty_like(offset)
     _done(
@@ -122,7 +125,9 @@ def learned_quantize(
     layout: tuple[int, int, int],
     least: float,
 ) -> Tensor:
-    """:func:`fake_quantize` with scale = start * max(relative, least).  The arguments are not checked."""
+    """:func:`fake_quantize` with scale = start * max(relative, least)."""
+    groups = _checked(x, layout)
+    _check_groups(groups, relative=relative, start=start, offset=offset, qn=qn, qp=qp)
     y = torch.empty_like(x)
     _done(
         _kernel("learned_quantize")(
@@ -154,11 +159,14 @@ def learned_quantize_backward(
     layout: tuple[int, int, int],
     least: float,
 ) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Gradients of x, relative (groups,) and offset for :func:`learned_quantize`.  The arguments are not checked.
+    """Gradients of x, relative (groups,) and offset for :func:`learned_quantize`.
 
     Those of the last two are divided by sqrt(size * qp), `size` (groups,) or, if `of_x`, the L1 norm of x in the group;
     with neither they are as they come. Where relative <= least, a gradient that would lower it is 0.
     """
+    groups = _checked(x, layout)
+    _check(grad_y, "grad_y", x.numel())
+    _check_groups(groups, relative=relative, start=start, offset=offset, qn=qn, qp=qp, size=size)
     grad_x, grad_relative = torch.empty_like(x), torch.empty_like(relative)
     grad_offset = None if offset is None else torch.empty_like(offset)
     _done(
@@ -196,8 +204,7 @@ def bin_regulariser(
     qn <= 0 < qp and at most 256 codes.
     """
     kernel, groups = _kernel("bin_regulariser"), _checked(w, layout, "w")
-    for name, value in (("scale", scale), ("qn", qn), ("qp", qp)):
-        _check(value, name, groups)
+    _check_groups(groups, scale=scale, qn=qn, qp=qp)
     if layout[0] > 1 and groups > 1 and layout[2] < _SHORT:
         # Groups that lie a few elements at a time are counted as rows: copying there and back costs less than strides.
         rows = w.view(layout).transpose(0, 1)
@@ -240,8 +247,7 @@ def track_oscillation(
     weight keeps its code. Also raises ValueError for a momentum outside 0 to 1.
     """
     kernel, groups = _kernel("track_oscillation"), _checked(w, layout, "w")
-    for name, value in (("scale", scale), ("qn", qn), ("qp", qp)):
-        _check(value, name, groups)
+    _check_groups(groups, scale=scale, qn=qn, qp=qp)
     _check(code, "code", w.numel(), torch.int16)
     _check(direction, "direction", w.numel(), torch.int8)
     _check(frequency, "frequency", w.numel())
@@ -301,17 +307,40 @@ def _checked(x: Tensor, layout: object, name: str = "x") -> int:
     return groups
 
 
+def _check_groups(groups: int, **values: Tensor | None) -> None:
+    for name, value in values.items():
+        if value is not None:
+            _check(value, name, groups)
+
+
 def _check(value: object, name: str, elements: int | None, dtype: torch.dtype = torch.float32) -> None:
-    if not isinstance(value, Tensor):
-        raise InputTypeError(f"{name} must be a tensor, not {type(value).__name__}")
-    if value.dtype is not dtype:
-        raise InputTypeError(f"{name} must be a tensor of {dtype}, not {value.dtype}")
-    if value.device.type != "cpu":
-        raise InputTypeError(f"{name} must be a tensor on the CPU, not on {value.device}")
+    fault = _fault(value, dtype)
+    if fault:
+        raise fault[0](f"{name} must be {fault[1]}")
+    assert isinstance(value, Tensor)
     if elements is not None and value.numel() != elements:
         raise InputError(f"{name} must have {elements} elements, not {value.numel()}")
-    if not value.is_contiguous():
-        raise InputError(f"{name} must be contiguous, which one of shape {tuple(value.shape)} is not")
+
+
+def _fault(value: object, dtype: torch.dtype) -> tuple[type[InputError], str] | None:
+    """Why the address of the first element of `value` is not that of a plain array of `dtype`: the kind of error, and
+    what the value must be.
+    """
+    if not isinstance(value, Tensor):
+        return InputTypeError, f"a tensor, not {type(value).__name__}"
+    if value.dtype is not dtype:
+        return InputTypeError, f"a tensor of {dtype}, not {value.dtype}"
+    if value.device.type != "cpu":
+        return InputTypeError, f"a tensor on the CPU, not on {value.device}"
+    if value.layout is not torch.strided or type(value) not in _PLAIN or _wrapped(value):
+        return InputTypeError, f"a dense tensor in memory, not {type(value).__name__} of layout {value.layout}"
+    if not value.is_contiguous() or value.is_neg():
+        return InputError, f"contiguous, which one of shape {tuple(value.shape)} is not"
+    return None
+
+
+_PLAIN = (Tensor, nn.Parameter)  # a subclass may have no memory: a fake tensor of a tracer
+_wrapped = torch._C._functorch.is_functorch_wrapped_tensor
 
 
 def _pointer(value: Tensor | None) -> int | None:

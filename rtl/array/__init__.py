@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .core import Architecture, CoreSpec
 from .rebuild import array_from_parameters, core_from_parameters
-from .spec import ArraySpec, Run
+from .run import Refusal, Run
+from .spec import ArraySpec
 
-__all__ = ["Architecture", "ArraySpec", "CoreSpec", "Run", "array_from_parameters", "core_from_parameters"]
+__all__ = ["Architecture", "ArraySpec", "CoreSpec", "Refusal", "Run", "array_from_parameters", "core_from_parameters"]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, Mux, ResetSignal, Signal, Value
 from amaranth.lib.wiring import Component, In, Out
 
+from ..names import MEMORY_NAME, helper
+from .checks import SettingsCheck
 from .controller import DrainController, OperandController
 from .spec import ArraySpec, address_width
 
@@ -28,27 +30,53 @@ class ArrayComponent(Component):
         m = Module()
         m.submodules.operands = operands = OperandController(self._spec)
         m.submodules.drain = drain = DrainController(self._spec)
-        for controller in (operands, drain):
-            for name in ("row_tiles", "column_tiles"):
-                m.d.comb += getattr(controller, name).eq(getattr(self, name))
-        for name in ("steps", "weight_planes", "activation_planes", "hold"):
-            m.d.comb += getattr(operands, name).eq(getattr(self, name))
+        m.submodules.check = check = SettingsCheck(self._spec)
         launch = Signal()
-        m.d.comb += [launch.eq(self.start & ~self.busy), operands.launch.eq(launch), drain.launch.eq(launch)]
+        stop = Signal()
+        run = self._settings(m, launch)
+        for controller in (operands, drain):
+            m.d.comb += [controller.launch.eq(launch), controller.stop.eq(stop)]
+            m.d.comb += [getattr(controller, name).eq(run[name]) for name in ("row_tiles", "column_tiles")]
+        m.d.comb += [getattr(operands, name).eq(run[name]) for name in ("steps", "weight_planes", "activation_planes")]
+        m.d.comb += [
+            operands.hold.eq(self.hold),
+            operands.activation_start.eq(run["activation_base"]),
+            *(getattr(operands, f"{name}_base").eq(getattr(self, f"{name}_base"))
+              for name in ("weight", "activation", "control")),
+            drain.result_base.eq(self.result_base),
+            check.launch.eq(launch),
+            *(getattr(check, name).eq(value) for name, value in run.items()),
+        ]  # fmt: skip
 
-        sums, tile = self._elements(m, operands)
-        m.d.comb += drain.tile.eq(tile)
-        finished = self._results(m, drain, sums, launch)
         busy = Signal()
+        error = Signal(len(self.error))
+        m.d.comb += [launch.eq(self.start & ~busy), stop.eq(check.refused), self.busy.eq(busy), self.error.eq(error)]
+        sums, tile = self._elements(m, operands, stop)
+        m.d.comb += drain.tile.eq(tile)
+        finished = self._results(m, drain, sums, run, launch, stop)
         with m.If(launch):
-            m.d.sync += busy.eq(1)
+            m.d.sync += [busy.eq(1), error.eq(0)]
+        with m.Elif(stop):
+            m.d.sync += [busy.eq(0), error.eq(check.error)]
         with m.Elif(finished):
             m.d.sync += busy.eq(0)
-        m.d.comb += self.busy.eq(busy)
         return m
 
-    def _elements(self, m: Module, operands: OperandController) -> tuple[list[Value], Value]:
-        """The last drain register of every column, and a bit that is 1 when the first sum of a tile is in column 0."""
+    def _settings(self, m: Module, launch: Value) -> dict[str, Value]:
+        """The settings of the run that goes on, by name."""
+        found: dict[str, Value] = {}
+        for port in self._spec.settings:
+            register = Signal(port.width, name=f"run_{port.name}", reset_less=True)
+            with m.If(launch):
+                m.d.sync += register.eq(getattr(self, port.name))
+            found[port.name] = register
+        return found
+
+    def _elements(self, m: Module, operands: OperandController, stop: Value) -> tuple[list[Value], Value]:
+        """The last drain register of every column, and a bit that is 1 when the first sum of a tile is in column 0.
+
+        ``stop`` does to what is under way what a reset does.
+        """
         spec = self._spec
         latency = spec.mac.latency
         (control,) = self._memory(
@@ -57,16 +85,16 @@ class ArrayComponent(Component):
         )  # fmt: skip
         valid, clear, last = (Signal(name=f"{name}_q") for name in ("valid", "clear", "last"))
         m.d.sync += [
-            valid.eq(operands.issue),
+            valid.eq(operands.issue & ~stop),
             clear.eq(operands.clear),
-            last.eq(operands.issue & operands.last),
+            last.eq(operands.issue & operands.last & ~stop),
         ]
         widths = spec.element.operand_widths
         banks = [
             self._memory(
                 m, name, depth, [width] * count if spec.systolic else [width * count],
                 self._delays(m, f"{name}_address", address, count if spec.systolic else 1),
-                self._delays(m, f"{name}_issue", operands.issue, count if spec.systolic else 1, reset=True),
+                self._delays(m, f"{name}_issue", operands.issue, count if spec.systolic else 1, stop=stop),
                 load, load_address, load_data,
             )
             for name, depth, width, count, address, load, load_address, load_data in (
@@ -83,45 +111,48 @@ class ArrayComponent(Component):
                 for name, value in (("control", control), ("clear", clear))
             }
             rows |= {
-                name: self._delays(m, name, value, spec.rows, reset=True)
+                name: self._delays(m, name, value, spec.rows, stop=stop)
                 for name, value in (("valid", valid), ("last", last))
             }
-            final = self._delays(m, "drained", rows["last"][-1], latency + 1, reset=True)[-1]
-            rows["shift"] = self._shifts(m, final)
+            final = self._delays(m, "drained", rows["last"][-1], latency + 1, stop=stop)[-1]
+            rows["shift"] = self._shifts(m, final, stop)
             moving |= {name: Cat(values) for name, values in rows.items()}
         else:
             moving |= {"control": control, "clear": clear}
             for name, value in moving.items():
                 moving[name] = Signal(len(value), name=f"{name}_edge", reset_less=True)
                 m.d.sync += moving[name].eq(value)
-            final = self._delays(m, "last", last, latency + 1, reset=True)[-1]
-            moving["enable"] = self._delays(m, "valid", valid, spec.mac.pipeline_stages + 2, reset=True)[-1]
+            final = self._delays(m, "last", last, latency + 1, stop=stop)[-1]
+            moving["enable"] = self._delays(m, "valid", valid, spec.mac.pipeline_stages + 2, stop=stop)[-1]
             moving["capture"] = final
         drain = Signal(spec.columns * spec.mac.accumulator_width)
         m.submodules.grid = Instance(
             spec.grid.name,
             i_clk=ClockSignal(),
-            i_rst=ResetSignal(),
+            i_rst=ResetSignal() | stop,
             **{f"i_{name}": value for name, value in moving.items()},
             o_drain=drain,
         )
         tile = Signal(name="tile_q")
-        m.d.sync += tile.eq(final)
+        m.d.sync += tile.eq(final & ~stop)
         return [field(drain, column, spec.columns) for column in range(spec.columns)], tile
 
-    def _shifts(self, m: Module, final: Value) -> list[Value]:
+    def _shifts(self, m: Module, final: Value, stop: Value) -> list[Value]:
         """Row r of a systolic grid moves its drain registers r times, from the cycle on in which the last row takes
         its sum; these bits are a cycle ahead, since elements register them.
         """
         shifts: list[Value] = [Const(0, 1)]
         for row in range(1, self._spec.rows):
-            later = self._delays(m, f"shift_{row}", shifts[-1], 2, reset=True)[-1]
+            later = self._delays(m, f"shift_{row}", shifts[-1], 2, stop=stop)[-1]
             shift = Signal(name=f"shift_{row}")
             m.d.comb += shift.eq(final if row == 1 else shifts[-1] | later)
             shifts.append(shift)
         return shifts
 
-    def _results(self, m: Module, drain: DrainController, sums: Sequence[Value], launch: Value) -> Value:
+    def _results(
+        self, m: Module, drain: DrainController, sums: Sequence[Value], run: Mapping[str, Value], launch: Value,
+        stop: Value,
+    ) -> Value:  # fmt: skip
         """Passes on each sum to the result memory; returns a bit that is 1 when the last of a run is written."""
         spec = self._spec
         banks = spec.columns if spec.systolic else 1
@@ -129,7 +160,7 @@ class ArrayComponent(Component):
         requant = spec.requant.latency if spec.requant else 0
         # Reading for the accumulation is a cycle ahead of the sum.
         ahead = self._delays(m, "ahead", drain.next_address, banks)
-        active = self._delays(m, "active", drain.active, banks + requant, reset=True)
+        active = self._delays(m, "active", drain.active, banks + requant, stop=stop)
         address = self._delays(m, "drained_address", drain.address, banks + requant)
         columns = self._delays(m, "drained_column", drain.column, banks) if spec.requant else []
         read_data: list[Value] = []
@@ -138,46 +169,48 @@ class ArrayComponent(Component):
             written = Signal(width, name=f"result_{bank}_write_data")
             data = self._bank(
                 m, f"result_{bank}", spec.result_depth, width,
-                read_address=Mux(self.busy & self.accumulate, ahead[bank], self.result_address),
+                read_address=Mux(self.busy & run["accumulate"], ahead[bank], self.result_address),
                 read_enable=Const(1, 1),
-                write_address=address[bank + requant], write_enable=active[bank + requant], write_data=written,
+                write_address=address[bank + requant], write_enable=active[bank + requant] & ~stop, write_data=written,
             )  # fmt: skip
             results = []
             for place in range(per_bank):
                 column = bank * per_bank + place
                 old = data[place * spec.result_width : (place + 1) * spec.result_width]
-                total = self._combined(m, column, sums[column], old)
+                total = self._combined(m, column, sums[column], old, run)
                 if spec.requant is not None:
-                    group = Mux(self.group_step, self.group + columns[bank], self.group)
-                    total = self._requantised(m, column, total, active[bank], group)
+                    group = run["group"] + Mux(run["group_step"], columns[bank], 0)
+                    total = self._requantised(m, column, total, active[bank], group, run)
                 results.append(total)
             m.d.comb += written.eq(Cat(results))
             read_data.append(data)
         m.d.comb += self.result_data.eq(Cat(read_data))
         with m.If(launch):
             m.d.sync += self.written.eq(0)
-        with m.Elif(active[-1]):
+        with m.Elif(active[-1] & ~stop):
             m.d.sync += self.written.eq(self.written + 1)
-        return self._delays(m, "finished", drain.finished, banks + requant, reset=True)[-1]
+        return self._delays(m, "finished", drain.finished, banks + requant, stop=stop)[-1]
 
-    def _combined(self, m: Module, column: int, drained: Value, old: Value) -> Value:
+    def _combined(self, m: Module, column: int, drained: Value, old: Value, run: Mapping[str, Value]) -> Value:
         """What a pass makes of a sum: shifted, negated, added to the result so far, halved."""
         width = self._spec.result_width
         total = Signal(width + 1, name=f"total_{column}")
         term = Signal(width + 1, name=f"term_{column}")
-        shifted = drained.as_signed() << self.shift
+        shifted = drained.as_signed() << run["shift"]
         m.d.comb += [
-            term.eq(Mux(self.negate, -shifted, shifted)),
-            total.eq(term + Mux(self.accumulate, old.as_signed(), 0)),
+            term.eq(Mux(run["negate"], -shifted, shifted)),
+            total.eq(term + Mux(run["accumulate"], old.as_signed(), 0)),
         ]
-        return Mux(self.halve, total[1:], total[:width])
+        return Mux(run["halve"], total[1:], total[:width])
 
-    def _requantised(self, m: Module, column: int, total: Value, active: Value, group: Value) -> Value:
+    def _requantised(
+        self, m: Module, column: int, total: Value, active: Value, group: Value, run: Mapping[str, Value]
+    ) -> Value:
         spec = self._spec
         assert spec.requant is not None
         code = Signal(spec.requant.bits, name=f"code_{column}")
         m.submodules[f"requant_{column}"] = Instance(
-            spec.requant.name,
+            helper(spec.requant.name),
             i_clk=ClockSignal(),
             i_rst=ResetSignal(),
             i_in_valid=active,
@@ -190,7 +223,7 @@ class ArrayComponent(Component):
             o_code=code,
         )
         plain = self._delays(m, f"plain_{column}", total, spec.requant.latency + 1)[-1]
-        return Mux(self.requantise, code, plain)
+        return Mux(run["requantise"], code, plain)
 
     def _memory(
         self, m: Module, name: str, depth: int, widths: Sequence[int], addresses: Sequence[Value],
@@ -213,7 +246,7 @@ class ArrayComponent(Component):
         """Read data of a new memory, a cycle after its address."""
         data = Signal(width, name=f"{name}_read_data")
         m.submodules[name] = Instance(
-            "memory_1r1w",
+            MEMORY_NAME,
             p_WIDTH=width,
             p_DEPTH=depth,
             p_ADDRESS_WIDTH=address_width(depth),
@@ -223,12 +256,12 @@ class ArrayComponent(Component):
         )
         return data
 
-    def _delays(self, m: Module, name: str, value: Value, count: int, *, reset: bool = False) -> list[Value]:
-        """``value`` after 0, 1, ... count - 1 registers; a reset clears them where ``reset``."""
+    def _delays(self, m: Module, name: str, value: Value, count: int, *, stop: Value | None = None) -> list[Value]:
+        """``value`` after 0, 1, ... count - 1 registers; where ``stop`` is given, it and a reset clear them."""
         found: list[Value] = [value]
         for stage in range(1, count):
-            register = Signal(len(value), name=f"{name}_d{stage}", reset_less=not reset)
-            m.d.sync += register.eq(found[-1])
+            register = Signal(len(value), name=f"{name}_d{stage}", reset_less=stop is None)
+            m.d.sync += register.eq(found[-1] if stop is None else Mux(stop, 0, found[-1]))
             found.append(register)
         return found
 

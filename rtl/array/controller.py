@@ -5,7 +5,8 @@ from __future__ import annotations
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib.wiring import Component, In, Out
 
-from .spec import PLANES_WIDTH, SIZE_WIDTH, ArraySpec, address_width
+from .run import PLANES_WIDTH, SIZE_WIDTH
+from .spec import ArraySpec, address_width
 
 __all__ = ["DrainController", "OperandController"]
 
@@ -13,6 +14,9 @@ __all__ = ["DrainController", "OperandController"]
 class OperandController(Component):
     """Addresses of the operands of a run, one cycle each: for each column tile, each row tile, each step, each pair of
     planes. The last operands of a tile wait until the tile before has had ``rows`` cycles to drain.
+
+    Sizes and ``activation_start`` must be those of the run from the cycle after ``launch`` on; the bases count in the
+    cycle of ``launch``. ``stop`` ends the run.
     """
 
     def __init__(self, spec: ArraySpec) -> None:
@@ -23,7 +27,12 @@ class OperandController(Component):
                 **sizes,
                 **planes,
                 "launch": In(1),
+                "stop": In(1),
                 "hold": In(1),
+                "weight_base": In(address_width(spec.weight_depth)),
+                "activation_base": In(address_width(spec.activation_depth)),
+                "activation_start": In(address_width(spec.activation_depth)),
+                "control_base": In(address_width(spec.control_depth)),
                 "issue": Out(1),
                 "clear": Out(1),
                 "last": Out(1),
@@ -42,26 +51,29 @@ class OperandController(Component):
         weight_plane, activation_plane = (
             Signal(PLANES_WIDTH, name=name, reset_less=True) for name in ("weight_plane", "activation_plane")
         )
-        cycle = Signal(address_width(spec.control_depth), reset_less=True)
-        weight_base, tile_base = (
+        cycle = Signal(address_width(spec.control_cycles), reset_less=True)
+        weight_step, weight_tile = (
             Signal(address_width(spec.weight_depth), name=name, reset_less=True)
-            for name in ("weight_base", "tile_base")
+            for name in ("weight_step", "weight_tile")
         )
-        activation_base = Signal(address_width(spec.activation_depth), reset_less=True)
+        activation_step, control_step = (
+            Signal(address_width(depth), name=name, reset_less=True)
+            for name, depth in (("activation_step", spec.activation_depth), ("control_step", spec.control_depth))
+        )
         since = Signal(range(spec.rows + 1), reset_less=True)  # cycles since the last operands of a tile
 
         last_activation_plane = activation_plane == self.activation_planes - 1
         last_plane = last_activation_plane & (weight_plane == self.weight_planes - 1)
         last_step, last_row = step == self.steps - 1, row == self.row_tiles - 1
         last_cycle = last_step & last_plane
-        next_weight = weight_base + self.weight_planes
+        next_weight = weight_step + self.weight_planes
         m.d.comb += [
             self.issue.eq(running & ~self.hold & ~(last_cycle & (since != spec.rows))),
             self.clear.eq((step == 0) & (cycle == 0)),
             self.last.eq(last_cycle),
-            self.weight_address.eq(weight_base + weight_plane),
-            self.activation_address.eq(activation_base + activation_plane),
-            self.control_address.eq(cycle + Mux(last_step, spec.control_depth // 2, 0)),
+            self.weight_address.eq(weight_step + weight_plane),
+            self.activation_address.eq(activation_step + activation_plane),
+            self.control_address.eq(control_step + cycle + Mux(last_step, spec.control_cycles, 0)),
         ]
         with m.If(self.issue & last_cycle):
             m.d.sync += since.eq(1)
@@ -70,7 +82,12 @@ class OperandController(Component):
         with m.If(self.launch):
             m.d.sync += [running.eq(1), since.eq(spec.rows)]
             m.d.sync += [s.eq(0) for s in (step, row, column, weight_plane, activation_plane, cycle)]
-            m.d.sync += [s.eq(0) for s in (weight_base, tile_base, activation_base)]
+            m.d.sync += [
+                weight_step.eq(self.weight_base), weight_tile.eq(self.weight_base),
+                activation_step.eq(self.activation_base), control_step.eq(self.control_base),
+            ]  # fmt: skip
+        with m.Elif(self.stop):
+            m.d.sync += running.eq(0)
         with m.Elif(self.issue):
             m.d.sync += [
                 activation_plane.eq(Mux(last_activation_plane, 0, activation_plane + 1)),
@@ -81,20 +98,26 @@ class OperandController(Component):
             with m.If(last_plane):
                 m.d.sync += [
                     step.eq(Mux(last_step, 0, step + 1)),
-                    activation_base.eq(Mux(last_step & last_row, 0, activation_base + self.activation_planes)),
-                    weight_base.eq(Mux(last_step & ~last_row, tile_base, next_weight)),
+                    activation_step.eq(
+                        Mux(last_step & last_row, self.activation_start, activation_step + self.activation_planes)
+                    ),
+                    weight_step.eq(Mux(last_step & ~last_row, weight_tile, next_weight)),
                 ]
             with m.If(last_cycle):
                 m.d.sync += row.eq(Mux(last_row, 0, row + 1))
                 with m.If(last_row):
-                    m.d.sync += [column.eq(column + 1), tile_base.eq(next_weight)]
+                    m.d.sync += [column.eq(column + 1), weight_tile.eq(next_weight)]
                     with m.If(column == self.column_tiles - 1):
                         m.d.sync += running.eq(0)
         return m
 
 
 class DrainController(Component):
-    """Addresses of the results: ``rows`` words a tile from each pulse of ``tile`` on, the last row first."""
+    """Addresses of the results: ``rows`` words a tile from each pulse of ``tile`` on, the last row first.
+
+    Sizes must be those of the run from the cycle after ``launch`` on; ``result_base`` counts in the cycle of
+    ``launch``. ``stop`` ends the run.
+    """
 
     def __init__(self, spec: ArraySpec) -> None:
         super().__init__(
@@ -102,6 +125,8 @@ class DrainController(Component):
                 "row_tiles": In(SIZE_WIDTH),
                 "column_tiles": In(SIZE_WIDTH),
                 "launch": In(1),
+                "stop": In(1),
+                "result_base": In(address_width(spec.result_depth)),
                 "tile": In(1),
                 "active": Out(1),
                 "address": Out(address_width(spec.result_depth)),
@@ -127,12 +152,14 @@ class DrainController(Component):
             self.column.eq(column),
             self.finished.eq(self.active & last_word & last_row & (column == self.column_tiles - 1)),
         ]
-        with m.If(self.tile):
+        with m.If(self.stop):
+            m.d.sync += left.eq(0)
+        with m.Elif(self.tile):
             m.d.sync += left.eq(spec.rows - 1)
         with m.Elif(left != 0):
             m.d.sync += left.eq(left - 1)
         with m.If(self.launch):
-            m.d.sync += [address.eq(0), row.eq(0), column.eq(0)]
+            m.d.sync += [address.eq(self.result_base), row.eq(0), column.eq(0)]
         with m.Elif(self.active):
             m.d.sync += address.eq(address + 1)
             with m.If(last_word):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from ..names import HELPER_PREFIX, helper
 from ..spec import MacSpec, Port
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class ElementSpec:
     @property
     def name(self) -> str:
         """Module name."""
-        return f"{'systolic' if self.systolic else 'broadcast'}_element_{self.mac.name}"
+        return helper(f"{'systolic' if self.systolic else 'broadcast'}_element_{self.mac.name}")
 
     @cached_property
     def operand_widths(self) -> tuple[int, int]:
@@ -109,7 +110,7 @@ class GridSpec:
     @property
     def name(self) -> str:
         """Module name."""
-        return f"grid_{self.rows}x{self.columns}_{self.element.name}"
+        return helper(f"grid_{self.rows}x{self.columns}_{self.element.name.removeprefix(HELPER_PREFIX)}")
 
     @property
     def parts(self) -> tuple[ElementSpec]:

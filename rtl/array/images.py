@@ -14,9 +14,11 @@ import numpy.typing as npt
 
 from siliquant.errors import InputError
 
+from ..packing import packing_of, to_bits
 from ..spec import IntArray, MacSpec, Precision
 from .element import control_word
-from .spec import ArraySpec, Run
+from .run import Run
+from .spec import ArraySpec
 
 __all__ = ["StepLayout", "activation_image", "control_image", "result_matrix", "step_layout", "weight_image"]
 
@@ -41,32 +43,17 @@ class StepLayout:
 @lru_cache(maxsize=256)
 def step_layout(mac: MacSpec, precision: Precision, used: int) -> StepLayout:
     """The layout of a step with ``used`` products (fewer than a full step: the rest is padded with zero)."""
-    ranges = (mac.weight_range(precision), mac.activation_range(precision))
-    widths = (precision.weight_bits, precision.activation_bits)
-    # Each code bit has a number; probe t sets the bits whose number has bit t, so that the words of a port bit over all
-    # probes spell the number of the code bit that it copies. All-zero and all-one words are constants.
-    numbers = [np.arange(1, used * bits + 1).reshape(used, bits) for bits in widths]
-    probes = max(number.size + 1 for number in numbers).bit_length()
-    spelled: dict[str, list[list[int]]] = {}
-    for t in range(probes):
-        codes = [
-            _from_bits((number >> t) & 1, *limits).tolist() for number, limits in zip(numbers, ranges, strict=True)
-        ]
-        packed = mac._pack_step(codes[0], codes[1], precision)
-        for name in ("weights", "activations"):
-            spelled.setdefault(name, []).append([word[name] for word in packed])
-    control = tuple(control_word(mac, word) for word in packed)
-    found = {}
-    for port in mac.operand_ports:
-        if port.name not in spelled:
-            continue
-        bits = np.array(
-            [[[word >> place & 1 for place in range(port.width)] for word in words] for words in spelled[port.name]]
-        )
-        source = (bits << np.arange(probes)[:, None, None]).sum(0)
-        constant = source == (1 << probes) - 1
-        found[port.name] = np.where(constant, 1, np.where(source == 0, 0, source + 1)).astype(np.int64)
-    weights, activations = found["weights"], found["activations"]
+    packing = packing_of(mac, precision, used)
+    if packing is None:
+        raise InputError(f"{mac.name} must copy the bits of its operands to its ports to be fed from memories")
+    middle = 2 + used * precision.weight_bits
+    sources = packing.sources
+    weights, activations = sources["weights"], sources["activations"]
+    activations = np.where(activations < middle, activations, activations - middle + 2)
+    rest = {name: bits for name, bits in sources.items() if name not in ("weights", "activations")}
+    step = [{name: int("".join(map(str, bits[cycle][::-1])), 2) for name, bits in rest.items()}
+            for cycle in range(len(weights))]  # fmt: skip
+    control = tuple(control_word(mac, word) for word in step)
     cycles = len(control)
     planes = next(
         p
@@ -76,23 +63,6 @@ def step_layout(mac: MacSpec, precision: Precision, used: int) -> StepLayout:
         and (weights == np.repeat(weights[::p], p, axis=0)).all()
     )
     return StepLayout(weights[::planes], activations[:planes], control)
-
-
-def _from_bits(bits: IntArray, low: int, high: int) -> IntArray:
-    """Codes [...] of bits [..., width], the lowest first."""
-    width = bits.shape[-1]
-    codes = (bits << np.arange(width)).sum(-1)
-    if (low, high) == (-1, 1) and width == 1:  # binary codes: bit 1 is +1
-        return np.asarray(2 * codes - 1)
-    return np.where((codes >> (width - 1)) & (low < 0), codes - (1 << width), codes)
-
-
-def _to_bits(codes: IntArray, width: int, low: int, high: int) -> npt.NDArray[np.uint8]:
-    """Bits [..., width] of codes [...], the lowest first."""
-    if width == 1 and (low, high) == (-1, 1):
-        return (codes > 0).astype(np.uint8)[..., None]
-    narrow = codes.astype(np.uint8)  # two's complement; all codes have at most 8 bits
-    return (narrow[..., None] >> np.arange(width, dtype=np.uint8)) & np.uint8(1)
 
 
 def activation_image(spec: ArraySpec, run: Run, codes: IntArray, precision: Precision) -> WordArray:
@@ -122,7 +92,7 @@ def _image(
     lanes = spec.mac.products_per_step(precision)
     count, k = codes.shape
     last = k - (steps - 1) * lanes
-    bits = _to_bits(codes, width, *limits)
+    bits = to_bits(codes, width, *limits)
     padded = np.zeros((tiles * places, steps * lanes, width), np.uint8)
     padded[:count, :k] = bits
     flat = padded.reshape(tiles * places, steps, lanes * width)
@@ -141,12 +111,12 @@ def _image(
     return pieces.view("<u4")
 
 
-def control_image(spec: ArraySpec, k: int, precision: Precision) -> list[tuple[int, int]]:
-    """Addresses and words of the control table for sums of ``k`` products."""
+def control_image(spec: ArraySpec, k: int, precision: Precision, base: int = 0) -> list[tuple[int, int]]:
+    """Addresses and words of the control table at ``base`` for sums of ``k`` products."""
     lanes = spec.mac.products_per_step(precision)
     found = []
-    for base, used in ((0, lanes), (spec.control_depth // 2, (k - 1) % lanes + 1)):
-        found += [(base + c, word) for c, word in enumerate(step_layout(spec.mac, precision, used).control)]
+    for first, used in ((base, lanes), (base + spec.control_cycles, (k - 1) % lanes + 1)):
+        found += [(first + c, word) for c, word in enumerate(step_layout(spec.mac, precision, used).control)]
     return found
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import Any
 
+from ..manifest import manifest, ports_manifest
 from ..requant import RequantSpec
-from ..verilog import manifest, ports_manifest
 from .element import control_ports
-from .spec import ArraySpec, Run
+from .run import Run
+from .spec import ArraySpec
 
 __all__ = ["array_manifest"]
 

@@ -6,6 +6,7 @@ library is imported here.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -16,60 +17,12 @@ from ..requant.spec import RequantSpec
 from ..spec import MacSpec, Port, Precision, check_integer
 from .core import Architecture, CoreSpec
 from .element import ElementSpec, GridSpec
+from .run import ERROR_WIDTH, PLANES_WIDTH, SHIFT_WIDTH, SIZE_WIDTH, Refusal, Run
 
 if TYPE_CHECKING:
     from amaranth.lib.wiring import Component
 
-__all__ = ["PLANES_WIDTH", "SHIFT_WIDTH", "SIZE_WIDTH", "ArraySpec", "Run", "address_width"]
-
-SIZE_WIDTH = 16
-"""Bits of the counters of steps and tiles."""
-PLANES_WIDTH = 4
-"""Bits of the counters of operand words a step."""
-SHIFT_WIDTH = 4
-"""Bits of the shift of a pass."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Run:
-    """One run of the array over operands that are in its memories: M x N outputs, one pass.
-
-    steps: K over the products of a step, rounded up. weight_planes, activation_planes: operand words of a step; each
-    pair of them is one cycle (1 and 1 unless operands are serial). row_tiles, column_tiles: M over rows and N over
-    columns, rounded up.
-    """
-
-    steps: int
-    weight_planes: int
-    activation_planes: int
-    row_tiles: int
-    column_tiles: int
-
-    def __post_init__(self) -> None:
-        for name in ("steps", "row_tiles", "column_tiles"):
-            check_integer(name, getattr(self, name), 1, (1 << SIZE_WIDTH) - 1)
-        for name in ("weight_planes", "activation_planes"):
-            check_integer(name, getattr(self, name), 1, (1 << PLANES_WIDTH) - 1)
-
-    @property
-    def cycles_per_tile(self) -> int:
-        """Cycles with operands that one tile takes."""
-        return self.steps * self.weight_planes * self.activation_planes
-
-    @property
-    def tiles(self) -> int:
-        """Output tiles."""
-        return self.row_tiles * self.column_tiles
-
-    @property
-    def activation_words(self) -> int:
-        """Words of the activation memory that the operands fill."""
-        return self.row_tiles * self.steps * self.activation_planes
-
-    @property
-    def weight_words(self) -> int:
-        """Words of the weight memory that the operands fill."""
-        return self.column_tiles * self.steps * self.weight_planes
+__all__ = ["ArraySpec", "address_width"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,11 +32,11 @@ class ArraySpec:
     Memories: activations of ``activation_depth`` words (one step word for every row), weights of ``weight_depth``
     words (one for every column), results of ``result_depth`` words (one result of ``result_width`` bits for every
     column). A control table holds the control words of the cycles of a step, so that any design and precision runs
-    without logic of its own in the controller.
+    without logic of its own in the controller; the control memory has room for two of them.
 
-    A run multiplies what is in the memories: for each column tile, all row tiles. The drained sums are shifted left,
-    negated and added to the result memory as the run says, so that wide operands can be computed slice by slice.
-    With ``requant`` each column ends in a requantiser, used in runs that ask for it.
+    A run multiplies what is in the memories from its base addresses on: for each column tile, all row tiles. The
+    drained sums are shifted left, negated and added to the result memory as the run says, so that wide operands can be
+    computed slice by slice. With ``requant`` each column ends in a requantiser, used in runs that ask for it.
 
     >>> from rtl.mac import UniformSpec
     >>> array = ArraySpec(mac=UniformSpec(lanes=16), rows=16, columns=16, result_depth=4096)
@@ -156,9 +109,14 @@ class ArraySpec:
         return int(max(self.mac.macs_per_cycle(p) for p in self.mac.precisions) * self.rows * self.columns)
 
     @cached_property
+    def control_cycles(self) -> int:
+        """Cycles of a step that a control table has words for; as many more follow for the last step of a sum."""
+        return max(self.mac.cycles_per_step(precision) for precision in self.mac.precisions)
+
+    @property
     def control_depth(self) -> int:
-        """Words of the control table: the cycles of a step, and those of the last step of a sum."""
-        return 2 * max(self.mac.cycles_per_step(precision) for precision in self.mac.precisions)
+        """Words of the control memory: two tables, so that one can be loaded while a run reads the other."""
+        return 4 * self.control_cycles
 
     def planes(self, precision: Precision) -> tuple[int, int]:
         """Weight and activation words of one step at ``precision``: the number of times that each port changes."""
@@ -167,8 +125,14 @@ class ArraySpec:
         layout = step_layout(self.mac, precision, self.mac.products_per_step(precision))
         return len(layout.weights), len(layout.activations)
 
-    def run(self, m: int, k: int, n: int, precision: Precision) -> Run:
-        """The run of one M x K x N product. Raises ValueError where memories or accumulators are too small for it."""
+    def run(
+        self, m: int, k: int, n: int, precision: Precision, *,
+        weight_base: int = 0, activation_base: int = 0, control_base: int = 0, result_base: int = 0,
+    ) -> Run:  # fmt: skip
+        """The run of one M x K x N product whose words begin at the bases.
+
+        Raises ValueError where memories or accumulators are too small for it.
+        """
         for name, value in (("M", m), ("K", k), ("N", n)):
             check_integer(name, value, 1)
         if k > self.mac.reduction_length:
@@ -182,15 +146,58 @@ class ArraySpec:
             activation_planes=activation_planes,
             row_tiles=-(-m // self.rows),
             column_tiles=-(-n // self.columns),
+            weight_base=weight_base,
+            activation_base=activation_base,
+            control_base=control_base,
+            result_base=result_base,
         )
-        for name, words, depth in (
-            ("activation_depth", found.activation_words, self.activation_depth),
-            ("weight_depth", found.weight_words, self.weight_depth),
-            ("result_depth", found.tiles * self.rows, self.result_depth),
+        for name, base, words, depth in (
+            ("activation", activation_base, found.activation_words, self.activation_depth),
+            ("weight", weight_base, found.weight_words, self.weight_depth),
+            ("control", control_base, self._control_words(found), self.control_depth),
+            ("result", result_base, found.tiles * self.rows, self.result_depth),
         ):
-            if words > depth:
-                raise InputError(f"{name} must be at least {words} words for {m} x {k} x {n}, not {depth}")
+            if base + words > depth:
+                after = f" from {name}_base {base} on" if base else ""
+                raise InputError(
+                    f"{name}_depth must be at least {base + words} words for {m} x {k} x {n}{after}, not {depth}"
+                )
         return found
+
+    def _control_words(self, run: Run) -> int:
+        """Words of a control table up to the last one that a run reads."""
+        return self.control_cycles + run.weight_planes * run.activation_planes
+
+    def check_run(self, settings: Mapping[str, int]) -> Refusal:
+        """What the hardware answers on ``error`` to a start with these settings, one for each port.
+
+        Settings that are not given are 0. Raises TypeError and ValueError where one is unknown or wider than its port.
+        """
+        widths = {port.name: port.width for port in self.settings}
+        value = dict.fromkeys((*widths, "requantise", "group", "group_step"), 0)
+        for name, given in settings.items():
+            if name not in widths:
+                raise InputError(f"settings of {self.name} must be of {', '.join(widths)}, not {name}")
+            value[name] = check_integer(name, given, 0, (1 << widths[name]) - 1)
+        cycles = value["weight_planes"] * value["activation_planes"]
+        weights = value["column_tiles"] * value["steps"] * value["weight_planes"]
+        activations = value["row_tiles"] * value["steps"] * value["activation_planes"]
+        results = value["row_tiles"] * value["column_tiles"] * self.rows
+        sets = value["group"] + (value["column_tiles"] if value["group_step"] else 1)
+        wrong = {
+            Refusal.STEPS: not value["steps"],
+            Refusal.WEIGHT_PLANES: not value["weight_planes"],
+            Refusal.ACTIVATION_PLANES: not value["activation_planes"],
+            Refusal.ROW_TILES: not value["row_tiles"],
+            Refusal.COLUMN_TILES: not value["column_tiles"],
+            Refusal.WEIGHT_MEMORY: value["weight_base"] + weights > self.weight_depth,
+            Refusal.ACTIVATION_MEMORY: value["activation_base"] + activations > self.activation_depth,
+            Refusal.CONTROL_MEMORY: cycles > self.control_cycles
+            or value["control_base"] + self.control_cycles + cycles > self.control_depth,
+            Refusal.RESULT_MEMORY: value["result_base"] + results > self.result_depth,
+            Refusal.REQUANT_SETS: self.requant is not None and value["requantise"] and sets > self.requant.groups,
+        }
+        return min((cause for cause, holds in wrong.items() if holds), default=Refusal.NONE)
 
     def cycles(self, run: Run) -> int:
         """Cycles of a run in which ``busy`` is high.
@@ -208,21 +215,51 @@ class ArraySpec:
         return max(run.activation_words, run.weight_words, 2 * run.weight_planes * run.activation_planes)
 
     @cached_property
+    def settings(self) -> tuple[Port, ...]:
+        """The input ports that describe a run. They count in the cycle of its start and may change after it."""
+        size, planes = f"1 to {(1 << SIZE_WIDTH) - 1}", f"1 to {(1 << PLANES_WIDTH) - 1}"
+        bases = (
+            ("weight", self.weight_depth, "word"),
+            ("activation", self.activation_depth, "word"),
+            ("control", self.control_depth, "word of the control table"),
+            ("result", self.result_depth, "word"),
+        )
+        requant: tuple[Port, ...] = ()
+        if self.requant is not None:
+            requant = (
+                Port("requantise", 1, True, "1: results are codes, in the low bits of each result, zeros above"),
+                Port("group", address_width(self.requant.groups), True,
+                     f"parameter set of the requantisers in the first column tile, 0 to {self.requant.groups - 1}"),
+                Port("group_step", 1, True, "1: the next column tile uses the next set"),
+            )  # fmt: skip
+        return (
+            Port("steps", SIZE_WIDTH, True, f"steps of a sum, {size}"),
+            Port("weight_planes", PLANES_WIDTH, True, f"weight words a step, {planes}"),
+            Port("activation_planes", PLANES_WIDTH, True, f"activation words a step, {planes}"),
+            Port("row_tiles", SIZE_WIDTH, True, f"M over {self.rows} rows, rounded up, {size}"),
+            Port("column_tiles", SIZE_WIDTH, True, f"N over {self.columns} columns, rounded up, {size}"),
+            *(
+                Port(f"{name}_base", address_width(depth), True, f"first {what} in the {name} memory")
+                for name, depth, what in bases
+            ),
+            Port("shift", SHIFT_WIDTH, True, "sums are shifted left by so many bits"),
+            Port("negate", 1, True, "1: sums are negated"),
+            Port("accumulate", 1, True, "1: sums are added to what the result memory holds"),
+            Port("halve", 1, True, "1: the result is shifted right by one bit"),
+            *requant,
+        )
+
+    @cached_property
     def ports(self) -> tuple[Port, ...]:
         """Every port but clk and rst."""
         weights, activations = self.element.operand_widths
         control = self.element.control_width
-        size, planes = f"1 to {(1 << SIZE_WIDTH) - 1}", f"1 to {(1 << PLANES_WIDTH) - 1}"
         requant: tuple[Port, ...] = ()
         if self.requant is not None:
-            group = address_width(self.requant.groups)
             requant = (
-                Port("requantise", 1, True, "1: results are codes, in the low bits of each result"),
-                Port("group", group, True, "parameters of the requantisers in the first column tile"),
-                Port("group_step", 1, True, "1: the next column tile uses the next group"),
                 Port("load_requant", self.columns, True, "1: the requantiser of that column takes the parameters"),
-                Port("load_group", group, True, "group that is loaded"),
-                Port("load_parameters", self.requant.parameter_width, True, "parameters of one group"),
+                Port("load_group", address_width(self.requant.groups), True, "parameter set that is loaded"),
+                Port("load_parameters", self.requant.parameter_width, True, "parameters of one set"),
             )
         return (
             Port("load_weights", 1, True, "1: write weight_data"),
@@ -232,21 +269,14 @@ class ArraySpec:
             Port("activation_address", address_width(self.activation_depth), True, "word of the activation memory"),
             Port("activation_data", self.rows * activations, True, "activation port words of all rows, row 0 lowest"),
             Port("load_control", 1, True, "1: write control_data"),
-            Port("control_address", address_width(self.control_depth), True, "cycle of a step; upper half: last step"),
+            Port("control_address", address_width(self.control_depth), True, "word of the control memory"),
             Port("control_data", max(1, control), True, "control ports of the MAC, the first lowest"),
-            Port("start", 1, True, "1 while busy is 0: a run begins, with the sizes below"),
-            Port("steps", SIZE_WIDTH, True, f"steps of a sum, {size}"),
-            Port("weight_planes", PLANES_WIDTH, True, f"weight words a step, {planes}"),
-            Port("activation_planes", PLANES_WIDTH, True, f"activation words a step, {planes}"),
-            Port("row_tiles", SIZE_WIDTH, True, size),
-            Port("column_tiles", SIZE_WIDTH, True, size),
-            Port("shift", SHIFT_WIDTH, True, "sums are shifted left by so many bits"),
-            Port("negate", 1, True, "1: sums are negated"),
-            Port("accumulate", 1, True, "1: sums are added to what the result memory holds"),
-            Port("halve", 1, True, "1: the result is shifted right by one bit"),
             *requant,
+            Port("start", 1, True, "1 while busy is 0: a run begins, as the settings say in this cycle; else ignored"),
+            *self.settings,
             Port("hold", 1, True, "1: no operands enter; what has entered goes on"),
             Port("busy", 1, False, "1: a run is going on"),
+            Port("error", ERROR_WIDTH, False, f"0, or why the last run was refused, until the next start: {_causes()}"),
             Port("written", address_width(self.result_depth + 1), False, "result words of this run that can be read"),
             Port("result_address", address_width(self.result_depth), True, "word to be read; not while accumulating"),
             Port("result_data", self.columns * self.result_width, False, "that word a cycle later, column 0 lowest"),
@@ -274,6 +304,10 @@ class ArraySpec:
             if self.requant is None
             else {"design": self.requant.design, "parameters": self.requant.parameters},
         }
+
+
+def _causes() -> str:
+    return ", ".join(f"{cause.value} {cause.name}" for cause in Refusal if cause)
 
 
 def address_width(depth: int) -> int:

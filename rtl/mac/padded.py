@@ -24,7 +24,8 @@ class PaddedSpec(ScalableSpec):
     Without ``gating`` operands arrive extended to 8 bits (by sign, or with zeros where unsigned) and the hardware is
     that of a uniform 8-bit MAC. With ``gating`` they arrive at the top of their 8-bit field; the low bits below the
     chosen precision are forced to zero behind the operand registers, so that the logic they feed does not switch, and
-    the accumulator port shows the sum shifted back down.
+    the accumulator port shows the sum shifted back down, by an amount that depends on the mode: it must not change
+    inside a sum.
 
     >>> words = PaddedSpec(units=1, gating=True).pack([-1], [5], Precision(4, 4))
     >>> bin(words["weights"][0]), bin(words["activations"][0])
@@ -88,6 +89,9 @@ class PaddedSpec(ScalableSpec):
                 activation_signed=builder.bit("activation_signed"),
                 negative=True,
             )
+
+    def sum_shift(self, precision: Precision) -> int:
+        return 2 * (MAX_BITS - precision.weight_bits) if self.gating else 0
 
     def present(self, builder: DatapathBuilder, result: Word) -> Word:
         if not self.gating:

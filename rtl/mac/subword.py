@@ -22,7 +22,8 @@ class SubwordSpec(ScalableSpec):
 
     The narrow products lie on the antidiagonal of the array, so that all have the same weight and the array itself
     adds them (Mei et al., "Sub-word parallel precision-scalable MAC engines", AICAS 2019). Everything off the
-    antidiagonal is gated to zero; the accumulator port shows the sum shifted back down.
+    antidiagonal is gated to zero; the accumulator port shows the sum shifted back down, by an amount that depends
+    on the mode: it must not change inside a sum.
 
     >>> spec = SubwordSpec(units=1)
     >>> [spec.products_per_step(Precision(bits, bits)) for bits in spec.widths]
@@ -79,6 +80,9 @@ class SubwordSpec(ScalableSpec):
                     enable=enable,
                     negative=True,
                 )
+
+    def sum_shift(self, precision: Precision) -> int:
+        return MAX_BITS - precision.weight_bits
 
     def present(self, builder: DatapathBuilder, result: Word) -> Word:
         for bits in self.widths[1:]:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from siliquant.errors import InputError
 
 from ..datapath import DatapathBuilder
-from ..spec import IntArray, MacSpec, Port, Precision, check_integer, pack_fields, parameter
+from ..spec import IntArray, MacSpec, Port, Precision, UnusedProducts, check_integer, pack_fields, parameter
 
 __all__ = ["XnorSpec"]
 
@@ -62,6 +62,11 @@ class XnorSpec(MacSpec):
 
     def activation_range(self, precision: Precision) -> tuple[int, int]:
         return (-1, 1) if precision.activation_signed else (0, 1)
+
+    def unused_products(self, precision: Precision) -> UnusedProducts:
+        if precision.activation_signed:  # no code is 0: as many products of +1 as of -1
+            return UnusedProducts(1, (1, -1), "odd_padding")
+        return UnusedProducts(1)
 
     def products_per_step(self, precision: Precision) -> int:
         self.check_precision(precision)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ctypes
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import TracebackType
 
 import numpy as np
 
-from rtl.array import ArraySpec
+from rtl.array import ArraySpec, Refusal, Run
 from rtl.array.images import WordArray, activation_image, control_image, result_matrix, weight_image
 from rtl.array.passes import Pass, width_of_results
 from rtl.spec import IntArray
@@ -18,7 +19,15 @@ from siliquant.errors import InputError
 
 from ..toolchain import SimulationError
 
-__all__ = ["ArraySimulator", "Block"]
+__all__ = ["ArraySimulator", "Block", "RefusedError"]
+
+
+class RefusedError(SimulationError):
+    """The array refused a run: ``cause``, after ``cycles`` in which it was busy."""
+
+    def __init__(self, text: str, cause: Refusal, cycles: int) -> None:
+        super().__init__(text)
+        self.cause, self.cycles = cause, cycles
 
 
 class _Image(ctypes.Structure):
@@ -29,8 +38,9 @@ class _Settings(ctypes.Structure):
     _fields_ = [
         (name, ctypes.c_int32)
         for name in (
-            "steps", "weight_planes", "activation_planes", "row_tiles", "column_tiles", "shift", "negate",
-            "accumulate", "halve", "requantise", "group_step",
+            "steps", "weight_planes", "activation_planes", "row_tiles", "column_tiles", "weight_base",
+            "activation_base", "control_base", "result_base", "shift", "negate", "accumulate", "halve", "requantise",
+            "group", "group_step",
         )
     ]  # fmt: skip
 
@@ -50,7 +60,11 @@ class Block:
 
 
 class ArraySimulator:
-    """A Verilated array. Not for two threads at once; several simulators of one library run side by side."""
+    """A Verilated array. Not for two threads at once; several simulators of one library run side by side.
+
+    As layers do that ping-pong between the two ends of the memories, every second run has its words at the end of each
+    memory, all others at its start.
+    """
 
     def __init__(self, spec: ArraySpec, library: Path) -> None:
         self.spec = spec
@@ -58,16 +72,18 @@ class ArraySimulator:
         self._library.array_new.restype = ctypes.c_void_p
         self._library.array_delete.argtypes = [ctypes.c_void_p]
         image = ctypes.POINTER(_Image)
-        self._library.array_load.argtypes = [ctypes.c_void_p, image, image, image]
+        self._library.array_load.argtypes = [ctypes.c_void_p, image, image, image, ctypes.c_int64, ctypes.c_int64]
         self._library.array_load.restype = ctypes.c_int64
         if spec.requant is not None:
             self._library.array_requant.argtypes = [ctypes.c_void_p, image, image, image]
             self._library.array_requant.restype = ctypes.c_int64
         self._library.array_run.argtypes = [
-            ctypes.c_void_p, ctypes.POINTER(_Settings), ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64
+            ctypes.c_void_p, ctypes.POINTER(_Settings), ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64,
+            ctypes.POINTER(ctypes.c_int32),
         ]  # fmt: skip
         self._library.array_run.restype = ctypes.c_int64
         self._handle = self._library.array_new()
+        self._turn = 0  # of the halves of the memories
 
     def __enter__(self) -> ArraySimulator:
         return self
@@ -100,42 +116,81 @@ class ArraySimulator:
                 f"result_width must be at least {width} bits for sums of {k} products in {len(passes)} passes, "
                 f"not {spec.result_width}"
             )
-        operand_cycles = cycles = predicted = loads = predicted_loads = 0
+        operand_cycles = cycles = predicted = loads = predicted_loads = group = 0
         if parameters is not None:
-            loads += self._load_parameters(parameters, n)
+            group = self._group(len(parameters))
+            loads += self._load_parameters(parameters, n, group)
             predicted_loads += len(parameters)
+        results_at_end = self._turn % 2
         for number, each in enumerate(passes):
-            run = spec.run(m, k, n, each.precision)
-            images = (
+            run = self._placed(spec.run(m, k, n, each.precision), results_at_end)
+            last = number == len(passes) - 1
+            loads += self.load(
+                run,
                 weight_image(spec, run, each.weights.take(weights), each.precision),
                 activation_image(spec, run, each.activations.take(activations), each.precision),
-                np.array(control_image(spec, k, each.precision), np.uint32),
+                control_image(spec, k, each.precision, run.control_base),
             )
-            loads += int(self._library.array_load(self._handle, *(ctypes.byref(_image(image)) for image in images)))
             predicted_loads += spec.load_cycles(run)
-            pieces = -(-spec.columns * spec.result_width // 32)
-            last = number == len(passes) - 1
-            words = np.zeros((run.tiles * spec.rows if last else 0, pieces), np.uint32)
-            predicted += (expected := spec.cycles(run))
-            settings = _Settings(
-                run.steps, run.weight_planes, run.activation_planes, run.row_tiles, run.column_tiles,
-                each.shift, each.negate, each.accumulate, each.halve,
-                last and parameters is not None, parameters is not None and len(parameters) > 1,
-            )  # fmt: skip
-            took = self._library.array_run(
-                self._handle, ctypes.byref(settings), words.ctypes.data, len(words), pieces, 4 * expected + 1000
-            )
-            if took < 0:
-                raise SimulationError(f"{spec.name} must end a run in {expected} cycles, not go on for 4 times that")
+            predicted += spec.cycles(run)
+            settings = {
+                **asdict(run), "shift": each.shift, "negate": int(each.negate), "accumulate": int(each.accumulate),
+                "halve": int(each.halve), "requantise": int(last and parameters is not None), "group": group,
+                "group_step": int(parameters is not None and len(parameters) > 1),
+            }  # fmt: skip
+            took, words = self.run(settings, spec.cycles(run), run.tiles * spec.rows if last else 0)
             cycles += took
             operand_cycles += run.tiles * run.cycles_per_tile
         return Block(result_matrix(spec, run, words, m, n), operand_cycles, cycles, predicted, loads, predicted_loads)
 
-    def _load_parameters(self, parameters: WordArray, n: int) -> int:
-        """Parameters of column n go to the requantiser of column n % columns, as group n // columns; cycles."""
+    def load(self, run: Run, weights: WordArray, activations: WordArray, control: list[tuple[int, int]]) -> int:
+        """Writes words from the bases of ``run`` on, and those of a control table to their addresses; the cycles."""
+        table = np.array(control, np.uint32).reshape(-1, 2)
+        images = (ctypes.byref(_image(image)) for image in (weights, activations, table))
+        return int(self._library.array_load(self._handle, *images, run.weight_base, run.activation_base))
+
+    def run(self, settings: Mapping[str, int], expected: int, count: int) -> tuple[int, WordArray]:
+        """Starts a run of ``settings`` by port; the cycles that it took, and its first ``count`` result words.
+
+        Raises SimulationError where it has not ended after four times the ``expected`` cycles and 1000 more, or has
+        been refused.
+        """
+        spec, error = self.spec, ctypes.c_int32()
+        pieces = -(-spec.columns * spec.result_width // 32)
+        words = np.zeros((count, pieces), np.uint32)
+        given = _Settings(**settings)
+        took = self._library.array_run(
+            self._handle, ctypes.byref(given), words.ctypes.data, count, pieces, 4 * expected + 1000, error
+        )
+        if took < 0:
+            raise SimulationError(f"{spec.name} must end a run in {expected} cycles, not go on for 4 times that")
+        if error.value:
+            raise RefusedError(f"{spec.name} refuses a run: {Refusal(error.value).meaning}", Refusal(error.value), took)
+        return int(took), words
+
+    def _placed(self, run: Run, results_at_end: int) -> Run:
+        """The run with its words at the start or the end of each memory."""
+        spec, turn = self.spec, self._turn % 2
+        self._turn += 1
+        return replace(
+            run,
+            weight_base=turn * (spec.weight_depth - run.weight_words),
+            activation_base=turn * (spec.activation_depth - run.activation_words),
+            control_base=turn * 2 * spec.control_cycles,
+            result_base=results_at_end * (spec.result_depth - run.tiles * spec.rows),
+        )
+
+    def _group(self, sets: int) -> int:
+        """The first of the parameter sets that are used: by turns those at the start and at the end."""
+        assert self.spec.requant is not None
+        tiles = -(-sets // self.spec.columns)
+        return self._turn % 2 * (self.spec.requant.groups - tiles)
+
+    def _load_parameters(self, parameters: WordArray, n: int, group: int) -> int:
+        """Parameters of column n go to the requantiser of column n % columns, as set group + n // columns; cycles."""
         columns = self.spec.columns
         masks = np.zeros((len(parameters), -(-columns // 32)), np.uint32)
-        groups = np.zeros((len(parameters), 1), np.uint32)
+        groups = np.full((len(parameters), 1), group, np.uint32)
         if len(parameters) == 1:
             for column in range(columns):
                 masks[0, column // 32] |= np.uint32(1 << column % 32)
@@ -144,7 +199,7 @@ class ArraySimulator:
                 raise InputError(f"parameters must be one set, or one for each of {n} columns, not {len(parameters)}")
             place = np.arange(n)
             masks[place, place % columns // 32] = np.uint32(1) << (place % columns % 32).astype(np.uint32)
-            groups[:, 0] = place // columns
+            groups[:, 0] += (place // columns).astype(np.uint32)
         images = masks, groups, np.ascontiguousarray(parameters)
         return int(self._library.array_requant(self._handle, *(ctypes.byref(_image(image)) for image in images)))
 

@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from rtl.array.element import GridSpec
-from siliquant import processes
+from rtl.names import FULL_ADDER_NAME
+from siliquant import processes, shadows
 from siliquant.scratch import scratch
 
 from ..toolchain import ToolError
@@ -34,9 +33,8 @@ def read_netlists(verilog: str, modules: Sequence[str]) -> dict[str, Any]:
     """Yosys' JSON of those modules, in gates of one bit, adders and instances. Raises ToolError where Yosys fails."""
     with scratch("netlist") as folder:
         (folder / "design.v").write_text(verilog)
-        # Yosys takes no blanks in a path, so all names are relative; the worker needs nothing of these packages.
-        worker = Path(__file__).with_name("netlist_worker.py")
-        command = [sys.executable, "-P", str(worker), "design.v", "design.json", *modules]
+        # Yosys takes no blanks in a path, so all names are relative.
+        command = shadows.command("sim.harness.netlist_worker", "design.v", "design.json", *modules)
         done = processes.run(command, cwd=folder, env={**os.environ, "TMPDIR": "."})
         if done.returncode != 0:
             raise ToolError(f"Yosys could not read the Verilog: {(done.stderr or done.stdout).strip()[-500:]}")
@@ -191,7 +189,7 @@ def _cell(
     elif kind == "$_DFF_P_" and pins["C"][0] in clocks:
         yield f"  reg [{size - 1}:0] {one['Q']};"
         yield f"  always @(posedge clk) {one['Q']} <= {one['D']};"
-    elif kind == "full_adder":
+    elif kind == FULL_ADDER_NAME:
         half = f"{one['sum']}_h"
         yield f"{wire} {half} = {one['a']} ^ {one['b']};"
         yield f"{wire} {one['sum']} = {half} ^ {one['c']};"

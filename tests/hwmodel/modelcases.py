@@ -13,7 +13,7 @@ import pytest
 from hwmodel.features import PARTS, Vector
 from hwmodel.model import Coefficients, LibraryModel, Range
 from hwmodel.paths import Step
-from hwmodel.structure import Node, Part
+from hwmodel.structure import Part
 from rtl.circuit import Bit, Op
 from rtl.mac import (
     BitBladeSpec,
@@ -26,6 +26,7 @@ from rtl.mac import (
     XnorSpec,
 )
 from rtl.spec import MacSpec
+from tests.hwmodel.slowcounts import Node
 
 SMALL: tuple[MacSpec, ...] = (
     UniformSpec(weight_bits=3, activation_bits=2, lanes=3, reduction_length=40),

@@ -17,11 +17,12 @@ from hwmodel import points as calibration_points
 from hwmodel.calibrate import main, measure
 from hwmodel.calibration import read_calibration
 from hwmodel.executors import Outcome
+from hwmodel.keys import generator_key
 from hwmodel.library import find_library
 from hwmodel.mapping import SynthesisError
 from hwmodel.points import LibraryChoice, Unit, WorkerDiffers, known_points, measure_unit, points_of, signature
 from hwmodel.row import SynthesisRow
-from hwmodel.specimen import Bench, Found, generator_key
+from hwmodel.specimen import Bench, Found
 from hwmodel.store import RowStore
 from hwmodel.sweep import SweepDesign, clock_for, plans_for
 from rtl.mac import UniformSpec

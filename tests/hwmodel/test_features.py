@@ -1,4 +1,4 @@
-"""What the package keeps of designs is found under the keys that designs have now, and nothing is kept for none."""
+"""What the package keeps of designs is found for the designs it is of, and nothing is kept for none."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ import pytest
 from hwmodel.answers import settings
 from hwmodel.calibration import PACKAGED_CALIBRATION, packaged_calibration
 from hwmodel.comparison import Question
-from hwmodel.features import _PACKAGED, _key
+from hwmodel.features import PACKAGED_FEATURES
+from hwmodel.keys import design_name
 from hwmodel.stimulus import StreamPlan
 from rtl.array import CoreSpec
 from rtl.spec import MacSpec
 
 ROOT = Path(__file__).resolve().parents[2]
 LIBRARIES = sorted(path.stem for path in PACKAGED_CALIBRATION.glob("*.csv"))
-OF_COMPARISON, OF_CALIBRATION = _PACKAGED
+OF_COMPARISON, OF_CALIBRATION = PACKAGED_FEATURES
 
 LACKING = """
 from hwmodel.features import are_kept
@@ -59,24 +60,24 @@ def test_what_the_model_counts_of_the_designs_comes_with_the_package(tmp_path: P
     assert done.stdout == ""
 
 
-def kept(path: Path) -> set[str]:
-    """The keys of a packaged file."""
-    return set(json.loads(path.read_text()))
+def kept(path: Path) -> set[str | None]:
+    """The designs of a packaged file."""
+    return set(json.loads(path.read_text())["designs"])
 
 
 def test_the_comparison_s_file_has_its_designs_and_no_other() -> None:
     specs = {question.spec for question in compared()}
-    assert {_key(spec) for spec in specs} <= kept(OF_COMPARISON)
-    assert kept(OF_COMPARISON) <= {_key(replace(spec, pipeline_stages=n)) for spec in specs for n in range(3)}
+    assert {design_name(spec) for spec in specs} <= kept(OF_COMPARISON)
+    assert kept(OF_COMPARISON) <= {design_name(replace(spec, pipeline_stages=n)) for spec in specs for n in range(3)}
 
 
 def test_the_calibration_s_file_has_its_designs_and_no_other() -> None:
     assert LIBRARIES
-    assert kept(OF_CALIBRATION) == {_key(mac) for library in LIBRARIES for mac, _ in calibrated(library)}
+    assert kept(OF_CALIBRATION) == {design_name(mac) for library in LIBRARIES for mac, _ in calibrated(library)}
 
 
-@pytest.mark.parametrize("path", _PACKAGED, ids=["comparison", "calibration"])
+@pytest.mark.parametrize("path", PACKAGED_FEATURES, ids=["comparison", "calibration"])
 def test_every_entry_has_counts_and_transitions(path: Path) -> None:
-    for entry in json.loads(path.read_text()).values():
+    for entry in json.loads(path.read_text())["designs"].values():
         assert entry["counts"]
         assert any(name.startswith("transitions, ") for name in entry)

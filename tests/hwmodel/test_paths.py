@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwmodel.fanout import LARGEST_FANOUT, split_fanout
+from hwmodel.flat import OWN_INPUTS
 from hwmodel.gates import Gates
 from hwmodel.paths import Adders, Reach, Step, longest_path
-from hwmodel.structure import OWN_INPUTS, datapath_of
+from hwmodel.structure import datapath_of
 from hwmodel.sweep import sweep_designs
 from rtl.circuit import Bit, Gate, Op
 from rtl.mac import PaddedSpec, SubwordSpec, UniformSpec, XnorSpec

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from hwmodel.comparison import Answer, Question, measured_answer
+from hwmodel.keys import generator_key
 from hwmodel.library import find_library
 from hwmodel.measure import Measurement, Variant
 from hwmodel.requantcost import EXACT, Unit, measured_unit, unit_rows, units
-from hwmodel.requantmeasure import UnitMeasurement, known_unit, measure_unit, smallest_unit, unit_key
+from hwmodel.requantmeasure import UnitMeasurement, known_unit, measure_unit, smallest_unit
 from hwmodel.requantstream import PRODUCTS, RequantPlan, check_outputs, example_layer, requant_stimulus
 from hwmodel.specimen import Bench
 from hwmodel.stimulus import Mismatch
@@ -130,6 +131,6 @@ def test_a_unit_through_the_whole_flow_and_again_from_the_store(tmp_path: Path) 
 
 
 def test_keys_tell_units_apart() -> None:
-    keys = {unit_key(unit.spec) for unit in units([2, 3, 4, 8], 16)}
+    keys = {generator_key(unit.spec) for unit in units([2, 3, 4, 8], 16)}
     assert len(keys) == len(units([2, 3, 4, 8], 16))
     assert all(re.fullmatch(r"[0-9a-f]{64}", key) for key in keys)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -10,12 +11,15 @@ from pathlib import Path
 import pytest
 
 from hwmodel.areaparts import AreaParts, register_part
+from hwmodel.keys import verilog_stamp
 from hwmodel.row import SynthesisRow, row_key
 from hwmodel.store import RowStore, write_packaged
+from rtl.mac import UniformSpec
 
+SPEC = UniformSpec(weight_bits=4, activation_bits=4)
 ROW = SynthesisRow(
     design="uniform",
-    spec={"weight_bits": 4, "lanes": 16},
+    spec=SPEC.parameters,
     library="freepdk45",
     library_sha256="ab" * 32,
     library_use_sha256="ef" * 32,
@@ -84,29 +88,65 @@ def test_damaged_rows_are_named_and_missing(tmp_path: Path) -> None:
 
 def test_packaged_rows_lie_under_the_users(tmp_path: Path) -> None:
     other = replace(ROW, clock_mhz=400.0)
-    packaged, index = write_packaged([ROW, other, ROW], {"b" * 64: "c" * 64}, tmp_path / "packaged")
+    packaged, stamp = write_packaged([ROW, other, ROW], tmp_path / "packaged")
     assert packaged.name == "freepdk45.jsonl"
     lines = packaged.read_text().splitlines()
     assert len(lines) == 2
-    assert lines[0].startswith('{"design":"uniform","spec":{"lanes":16,"weight_bits":4},"clock_mhz":')
-    again = write_packaged([other, ROW], {"b" * 64: "c" * 64}, tmp_path / "again")
-    assert [path.read_bytes() for path in again] == [packaged.read_bytes(), index.read_bytes()]
+    assert lines[0].startswith('{"design":"uniform","spec":{')
+    again = write_packaged([other, ROW], tmp_path / "again")
+    assert [path.read_bytes() for path in again] == [packaged.read_bytes(), stamp.read_bytes()]
     store = RowStore(tmp_path / "user", packaged=tmp_path / "packaged")
     assert store.get(ROW.key) == ROW
-    assert store.verilog_of("b" * 64) == "c" * 64
-    assert store.verilog_of("d" * 64) is None
+    assert store.verilog_of(SPEC) == ROW.verilog_sha256
+    assert store.verilog_of(replace(SPEC, lanes=2)) is None
     powered = ROW.with_power("uniform", power_uw=100.0)
     store.put(powered)
     assert {row.key for row in store.rows()} == {ROW.key, other.key, powered.key}
     said: list[str] = []
     packaged.write_text("broken\n" + lines[1] + "\n")
-    index.write_text("broken")
-    assert RowStore(tmp_path / "empty", tmp_path / "packaged", said.append).verilog_of("b" * 64) is None
-    assert said.pop().startswith(f"{index} cannot be read and is ignored")
+    stamp.write_text("broken")
+    assert RowStore(tmp_path / "empty", tmp_path / "packaged", said.append).verilog_of(SPEC) is None
+    assert said.pop().startswith(f"{stamp} cannot be read and is ignored")
     assert len(list(RowStore(tmp_path / "empty", tmp_path / "packaged", said.append).rows())) == 1
     assert said == [
         f"{packaged}, line 1, cannot be read and is ignored: a synthesis row must be a JSON object, and this is no JSON"
     ]
+
+
+def test_packaged_designs_are_known_to_the_generators_of_their_stamp_only(tmp_path: Path) -> None:
+    _, stamp = write_packaged([ROW], tmp_path)
+    assert RowStore(tmp_path / "user", tmp_path).verilog_of(SPEC) == ROW.verilog_sha256
+    for name in ("code", "amaranth", "pyosys"):
+        stamp.write_text(json.dumps({**verilog_stamp(), name: "another"}))
+        assert RowStore(tmp_path / "user", tmp_path).verilog_of(SPEC) is None
+    stamp.unlink()
+    assert RowStore(tmp_path / "user", tmp_path).verilog_of(SPEC) is None
+
+
+def found(store: RowStore, row: SynthesisRow) -> SynthesisRow | None:
+    return store.find(row.verilog_sha256, row.library_use_sha256, row.clock_mhz, row.effort, row.activity)
+
+
+def test_a_packaged_row_needs_no_tool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_packaged([ROW, ROW.with_power("uniform", power_uw=1.0)], tmp_path)
+    here = dict(ROW.tools)
+    monkeypatch.setattr("hwmodel.store.tool_versions", lambda: here)
+    store = RowStore(tmp_path / "user", tmp_path)
+    assert found(store, ROW) == ROW
+    areas_only = replace(ROW, minimum_period_ns=None, tools={**ROW.tools, "opensta": "none"})
+    store.put(areas_only)
+    here["opensta"] = "none"
+    assert found(store, ROW) == ROW
+    assert found(store, replace(ROW, activity="uniform")).power_uw == 1.0  # type: ignore[union-attr]
+    assert found(RowStore(tmp_path / "user", None), ROW) == areas_only
+    here["opensta"] = "2.6.0"
+    assert found(store, ROW) is None
+    assert found(RowStore(tmp_path / "user", tmp_path, any_timer=True), ROW) == ROW
+    mine = replace(ROW, area_um2=1.0, tools=dict(here))
+    store.put(mine)
+    assert found(RowStore(tmp_path / "user", tmp_path, any_timer=True), ROW) == mine
+    here["yosys"] = "0.71"
+    assert found(RowStore(tmp_path / "user", tmp_path, any_timer=True), ROW) is None
 
 
 def test_two_processes_may_write_one_key(tmp_path: Path) -> None:
@@ -130,9 +170,9 @@ def test_key_must_be_a_key(tmp_path: Path) -> None:
 
 def test_verilog_once_generated_is_remembered(tmp_path: Path) -> None:
     store = RowStore(tmp_path, packaged=None)
-    assert store.verilog_of("12" * 32) is None
-    store.remember_verilog("12" * 32, "cd" * 32)
-    assert store.verilog_of("12" * 32) == "cd" * 32
+    assert store.verilog_of(SPEC) is None
+    store.remember_verilog(SPEC, "cd" * 32)
+    assert store.verilog_of(SPEC) == "cd" * 32
     assert list(store.rows()) == []
 
 

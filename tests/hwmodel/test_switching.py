@@ -1,6 +1,5 @@
 """Transitions: against cycle by cycle evaluation with golden sums, and against a simulator of one cycle at a time."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -9,17 +8,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hwmodel import switching
 from hwmodel.stimulus import RESET_CYCLES, StreamPlan, make_stimulus, operand_sums
 from hwmodel.streams import Stream
-from hwmodel.structure import GATE_PARTS, Node, Part, datapath_of, nodes_of
-from hwmodel.switching import switching_of
+from hwmodel.structure import GATE_PARTS, Part, datapath_of
+from hwmodel.switching import count_transitions, switching_of
 from rtl.circuit import ONE, ZERO, Bit, Circuit, Op, Word, evaluate
 from rtl.datapath import Datapath
 from rtl.mac import UniformSpec
 from rtl.pipeline import schedule
 from rtl.spec import MacSpec, Precision
 from tests.hwmodel.modelcases import SMALL, glitches_one_by_one
+from tests.hwmodel.slowcounts import Node, nodes_of
 
 
 def plans(spec: MacSpec) -> list[StreamPlan]:
@@ -135,23 +134,18 @@ class Made:
     circuit: Circuit
     words: dict[str, list[int]]
 
-    def nodes(self) -> list[Node]:
+    def plan(self) -> Datapath:
         every = tuple(bit for gate in self.circuit.gates for bit in gate.outputs)
-        return nodes_of(Datapath(self.circuit, every, (), schedule(self.circuit, 0, every, ())))
+        return Datapath(self.circuit, every, (), schedule(self.circuit, 0, every, ()))
 
     def waves(self) -> dict[Bit, list[int]]:
         every = [Bit(bit) for bit in range(self.circuit.bits)]
         return dict(zip(every, evaluate(self.circuit, self.words, every).astype(int).tolist(), strict=True))
 
-    def glitches(self, nodes: Sequence[Node] | None = None) -> dict[Part, float]:
+    def glitches(self, plan: Datapath | None = None) -> dict[Part, float]:
         """Extra transitions a cycle; parts without any left out."""
-        waves = {bit: sum(value << at for at, value in enumerate(wave)) for bit, wave in self.waves().items()}
-        changes = len(next(iter(self.words.values()))) - 1
-        found: dict[Part, float] = {}
-        for node, rate in switching._glitches(nodes or self.nodes(), waves, changes):
-            if node.part is not None and rate:
-                found[node.part] = found.get(node.part, 0.0) + rate
-        return found
+        found = count_transitions(plan or self.plan(), self.words, "none").glitches
+        return {part: rate for part, rate in found.items() if rate}
 
 
 def late_xor(quarters: int) -> Circuit:
@@ -176,8 +170,11 @@ def test_a_gate_whose_inputs_arrive_at_different_times(quarters: int, extra: int
 
 def test_what_comes_out_of_a_register_arrives_at_once() -> None:
     made = Made(late_xor(3), {"a": [0, 1, 0], "ones": [7] * 3})
-    *terms, last = made.nodes()
-    assert made.glitches([*terms, replace(last, stage=1)]) == {}
+    plan = made.plan()
+    (last,) = made.circuit.gates[-1].outputs
+    later = replace(plan.schedule, stage=plan.schedule.stage | {last: 1})
+    assert made.glitches(replace(plan, schedule=later)) == {}
+    assert made.glitches(plan) == {Part.XOR_GATES: 2.0}
 
 
 def test_a_glitch_goes_on_through_inverters_and_the_gates_behind() -> None:
@@ -232,8 +229,7 @@ def circuits(draw: st.DrawFn) -> Circuit:
 def test_glitches_of_any_circuit_in_one_cycle(circuit: Circuit, before: int, after: int) -> None:
     """Every net settles, and the extra transitions are those of the simulator."""
     made = Made(circuit, {"word": [before, after]})
-    nodes = made.nodes()
-    expected = glitches_one_by_one(nodes, made.waves(), 1)
+    expected = glitches_one_by_one(nodes_of(made.plan()), made.waves(), 1)
     assert made.glitches() == {part: rate for part, rate in expected.items() if rate}
 
 

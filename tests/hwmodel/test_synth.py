@@ -23,7 +23,7 @@ from hwmodel.row import make_row
 from hwmodel.synth import synthesise
 
 ADDER = """
-module full_adder(input a, input b, input c, output sum, output carry);
+module siliquant_full_adder(input a, input b, input c, output sum, output carry);
   assign sum = a ^ b ^ c;
   assign carry = (a & b) | (c & (a | b));
 endmodule
@@ -38,10 +38,10 @@ module tiny(input clk, input rst, input in_valid, input [5:0] weights, input [2:
   wire [2:0] low = {weights_q[4], weights_q[2], weights_q[0]} & activations_q;
   wire [2:0] high = {weights_q[5], weights_q[3], weights_q[1]} & activations_q;
   wire s0, c0, s1, c1;
-  full_adder f0 (.a(low[0]), .b(low[1]), .c(low[2]), .sum(s0), .carry(c0));
-  full_adder f1 (.a(high[0]), .b(high[1]), .c(high[2]), .sum(s1), .carry(c1));
+  siliquant_full_adder f0 (.a(low[0]), .b(low[1]), .c(low[2]), .sum(s0), .carry(c0));
+  siliquant_full_adder f1 (.a(high[0]), .b(high[1]), .c(high[2]), .sum(s1), .carry(c1));
   wire s2, c2;
-  full_adder f2 (.a(accumulator_q[1]), .b(c0), .c(s1), .sum(s2), .carry(c2));
+  siliquant_full_adder f2 (.a(accumulator_q[1]), .b(c0), .c(s1), .sum(s2), .carry(c2));
   wire [4:0] next = {accumulator_q[4:2], s2, accumulator_q[0]} + {c1 & c2, c1 ^ c2, 1'b0, s0};
   assign accumulator = accumulator_q;
   always @(posedge clk) begin
@@ -191,7 +191,7 @@ def module_of(adders: list[tuple[object, object, object]], outputs: int) -> Gate
     for number, (a, b, c) in enumerate(adders):
         pins = {"a": [a], "b": [b], "c": [c], "sum": [bit], "carry": [bit + 1]}
         directions = {pin: "output" if pin in ("sum", "carry") else "input" for pin in pins}
-        cells[f"f{number}"] = {"type": "full_adder", "port_directions": directions, "connections": pins}
+        cells[f"f{number}"] = {"type": "siliquant_full_adder", "port_directions": directions, "connections": pins}
         bit += 2
     ports = {f"y{n}": {"direction": "output", "bits": [bit - 1 - n]} for n in range(outputs)}
     return Gates({"ports": ports, "cells": cells, "netnames": {}}, {})
@@ -200,7 +200,7 @@ def module_of(adders: list[tuple[object, object, object]], outputs: int) -> Gate
 @pytest.mark.parametrize(
     ("inputs", "outputs", "kinds"),
     [
-        ((2, 3, 4), 2, ["full_adder"]),
+        ((2, 3, 4), 2, ["siliquant_full_adder"]),
         ((2, 3, "0"), 2, ["$_AND_", "$_XOR_"]),
         ((2, "1", 3), 2, ["$_OR_", "$_XNOR_"]),
         ((2, "1", "0"), 2, ["$_NOT_"]),

@@ -13,7 +13,8 @@ import torch
 from PIL import Image
 
 from qat.data import DATA, Data, batches, epoch_indices, open_data
-from qat.images import ArrayImages, FolderImages, class_names, open_folder
+from qat.folders import class_names, open_folder
+from qat.images import ArrayImages, FolderImages
 from qat.text import GLUE, Sentences, TextSplit, find_task, movie_reviews, tokenise
 from qat.views import CentreCrop, RandomResizedCrop, Shift, Views
 
@@ -406,14 +407,18 @@ def test_what_is_wrong_with_glue_files(tmp_path: Path) -> None:
     path.write_text("index\tsentence1\tlabel\n0\ta\tentailment\n")
     assert refused() == f"{path} must have a column 'sentence2', but it has 'index', 'sentence1', 'label'"
     path.write_text("index\tsentence1\tsentence2\tlabel\n0\ta\tb\tperhaps\n")
-    assert refused() == f"{path}: a label must be one of entailment, not_entailment, not 'perhaps'"
+    assert refused() == (
+        f"{path}, line 2, column 'label': a label must be one of entailment, not_entailment, not 'perhaps'"
+    )
     path.write_text("index\tsentence1\tsentence2\tlabel\n0\ta\tb\tc\n0\ta\tb\tc\td\n")
     assert refused().startswith(f"{path} is not a table that can be read: ")
     path.write_bytes(b"")
     assert refused().startswith(f"{path} is not a table that can be read: ")
     write_glue("stsb", tmp_path)
     path.write_text(path.read_text().replace("5.000", "five"))
-    with pytest.raises(ValueError, match=re.escape(f"{path}: a score must be a number: ")):
+    with pytest.raises(
+        ValueError, match=re.escape(f"{path}, line 2, column 'score': a score must be a number, not 'five'")
+    ):
         open_data(f"glue:stsb:{tmp_path}")
 
 

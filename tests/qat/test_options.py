@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from qat.options import Options, add_arguments, merge, read_config, typed
 from qat.ranges import GradientScale
 from qat.scheme import Override, Scheme
 from siliquant.cli import Parser
+from siliquant.errors import InputError
 
 OUT = {"out": Path("run")}
 NAMES = [entry.name for entry in fields(Options)]
@@ -57,6 +59,7 @@ VALUES: dict[str, tuple[Any, list[str]]] = {
     "device": ("cpu", ["--device", "cpu"]),
     "amp": (False, ["--no-amp"]),
     "threads": (1, ["--threads", "1"]),
+    "skip_unreadable": (3, ["--skip-unreadable", "3"]),
     "workers": (2, ["--workers", "2"]),
     "checkpoint_minutes": (0.5, ["--checkpoint-minutes", "0.5"]),
     "tensorboard": (True, ["--tensorboard"]),
@@ -209,13 +212,20 @@ def test_wrong_types(given: dict[str, Any], message: str) -> None:
         ({"override": ["*=9"]}, "weight_bits must be an integer from 1 to 8, not 9"),
         ({"override": ["*=/0"]}, "activation_bits must be an integer from 1 to 8, not 0"),
         ({"override": ["*=1,2"]}, "weight_bits of single heads must be from 2 to 8, not (1, 2)"),
-        ({"colour": 1, "bit": 2}, f"there is no option bit, colour; there are {', '.join(sorted(NAMES))}"),
     ],
 )  # fmt: skip
 def test_wrong_values(given: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError) as caught:
         merge(OUT, given)
     assert str(caught.value) == message
+
+
+def test_names_of_options() -> None:
+    """All that there are, as far as a message goes."""
+    with pytest.raises(
+        InputError, match=r"^there is no option bit, colour; there are activation_bits, amp, .*, workers$"
+    ):
+        merge(OUT, {"colour": 1, "bit": 2})
 
 
 def test_the_run_folder_is_needed() -> None:
@@ -257,10 +267,19 @@ def test_the_scheme() -> None:
         ("a.yaml", "", "{} must be a .yaml, .yml or .toml file with a value for each option"),
         ("a.json", "{}", "{} must be a .yaml, .yml or .toml file with a value for each option"),
         ("a.yaml", "bits: [", "{} must be a YAML or TOML file: while parsing"),
-        ("a.yaml", "bits: !!python/object/apply:os.system [ls]", "{} must be a YAML or TOML file: could not determine"),
+        ("a.yaml", "bits: !!python/object/apply:os.system [ls]", "{}, line 1: it must have no tags, such as 'tag:yaml"),
         ("a.toml", "bits 2", "{} must be a YAML or TOML file: Expected '=' after a key"),
         ("a.toml", "bits = 2\nbits = 3", "{} must be a YAML or TOML file: Cannot overwrite a value"),
-        ("a.toml", b"\xff", "{} must be a YAML or TOML file: 'utf-8' codec can't decode"),
+        ("a.yaml", "a: &a [1]\nb: *a", "{}, line 1: it must have no aliases and anchors"),
+        ("a.yaml", "bits: 2\nseed: 1\nbits: 3", "{}, line 3: it must hold each option once, and holds 'bits' twice"),
+        ("a.yaml", "batch-size: 2\nbatch_size: 3", "{} must hold each option once, and holds 'batch_size' twice"),
+        ("a.yaml", "seed: 2001-13-99", "{} must be a YAML or TOML file: month must be in 1..12"),
+        ("a.yaml", "[" * 60_000, "{}, line 1: it must be nested at most 8 levels deep"),
+        ("a.yaml", "seed: " + "9" * 5000, "{} must be a YAML or TOML file: Exceeds the limit"),
+        ("a.yaml", "a: 1\n" * 20_000, "{} must have at most 65536 bytes, not 100000"),
+        ("a.toml", "a" + ".a" * 30_000 + " = 1", "{}, line 1: it must have at most 64 dots"),
+        ("a.toml", "a = " + "[" * 30_000, "{}: it must be nested at most 8 levels deep"),
+        ("a.toml", b"\xff", "{}, line 1: must be text in UTF-8"),
     ],
 )  # fmt: skip
 def test_files_that_are_no_configuration(tmp_path: Path, name: str, content: str | bytes, message: str) -> None:
@@ -270,6 +289,38 @@ def test_files_that_are_no_configuration(tmp_path: Path, name: str, content: str
         read_config(path)
     assert str(caught.value).startswith(message.format(path))
     assert "\n" not in str(caught.value)
+
+
+def test_a_configuration_must_be_a_regular_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.yaml")
+    with pytest.raises(InputError, match=r"a\.yaml must be a regular file"):
+        read_config(tmp_path / "a.yaml")
+
+
+@pytest.mark.parametrize(("name", "value"), [("out", "a\0b"), ("lr", 10**400), ("device", "x" * 10**6)])
+def test_values_that_no_option_takes_are_refused_shortly(name: str, value: object) -> None:
+    """A path with a null character, a number beyond floats, a long text."""
+    with pytest.raises(InputError, match=f"^{name} must be .{{1,150}}$"):
+        merge(OUT, {name: value})
+
+
+def test_every_number_has_a_range_and_the_help_says_it() -> None:
+    parser = Parser(prog="p", description=None)
+    add_arguments(parser)
+    text = " ".join(parser.format_everything().split())
+    numbers = [e for e in fields(Options) if e.type in ("int", "float", "int | None", "float | None")]
+    own = {"bits": "1 to 8", "weight_bits": "alone", "activation_bits": "alone", "first_last_bits": "2 to 8"}
+    for entry in numbers:
+        between = entry.metadata["between"]
+        if entry.name in own:
+            assert own[entry.name] in text
+            continue
+        assert f"{between[0]} to {between[1]}" in text
+        for value in (between[0] - 1, between[1] + 1, math.inf, -math.inf, math.nan, 1 << 64 << 64):
+            if "int" in str(entry.type) and not isinstance(value, int):
+                continue
+            with pytest.raises(InputError, match=f"^{entry.name} must be "):
+                merge(OUT, {entry.name: value})
 
 
 def test_the_help_names_every_default() -> None:

@@ -375,7 +375,7 @@ def test_wrong_options(command: Callable[..., Any], tmp_path: Path) -> None:
          "weight_bits of vit.layers.0.attention.q_proj must be one number or 3, one a head, not 2"),
         (["--start", tmp_path / "none"],
          f"{tmp_path / 'none'} must be a checkpoint file or a Hugging Face folder, but there is neither"),
-        (["--config", tmp_path / "none.yaml"], f"{tmp_path / 'none.yaml'}: No such file or directory"),
+        (["--config", tmp_path / "none.yaml"], f"{tmp_path / 'none.yaml'}: there is no such file"),
     ]  # fmt: skip
     if not torch.cuda.is_available():
         text = "device must be cpu or auto where PyTorch finds no GPU, not 'cuda'"

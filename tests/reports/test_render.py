@@ -193,7 +193,7 @@ def test_parts_of_measured_rows_are_those_of_their_synthesis(compared: Path, tmp
         for title in ("Area by part", "Power by cause")
     ]
     assert alone.note == "All these numbers were measured on synthesised netlists."
-    write_packaged(made, {}, tmp_path / "rows")
+    write_packaged(made, tmp_path / "rows")
     beside = assemble(Inputs(rows=read_rows(path), compare=path, workload="vit-mnist"))
     (chart,) = next(section for section in beside.sections if section.name == "area").blocks
     assert isinstance(chart, Chart)

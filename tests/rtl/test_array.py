@@ -195,7 +195,7 @@ def images_of_precision(mac: MacSpec, precision: Precision, seed: int) -> None:
                 word = words[name][(tile * run.steps + step) * planes + plane]
                 field = (word >> within * widths[name]) & ((1 << widths[name]) - 1)
                 assert field == packed[name][time], (name, row, column, time)
-            last = spec.control_depth // 2 if step == run.steps - 1 else 0
+            last = spec.control_cycles if step == run.steps - 1 else 0
             expected = control_word(mac, {port.name: packed[port.name][time] for port in control_ports(mac)})
             assert control[last + cycle] == expected
 
@@ -281,9 +281,9 @@ def test_every_module_is_there_once_with_its_ports(verilog: str) -> None:
         heads = re.findall(rf"module {module.name}\((.*?)\);", verilog, re.DOTALL)
         assert len(heads) == 1
         assert set(re.split(r"[,\s]+", heads[0])) == {port.name for port in module.ports} | {"clk", "rst"}
-    for leaf in ("full_adder", "memory_1r1w"):
+    for leaf in ("siliquant_full_adder", "siliquant_memory_1r1w"):
         assert verilog.count(f"module {leaf}") == 1
-    assert verilog.count("  broadcast_element_xnor_l1 element_") == 4
+    assert verilog.count("  siliquant_broadcast_element_xnor_l1 element_") == 4
 
 
 def test_deep_memories_make_no_longer_text() -> None:
@@ -295,7 +295,7 @@ def test_deep_memories_make_no_longer_text() -> None:
 
 def test_memories_come_with_arrays_only() -> None:
     assert MEMORY not in to_verilog([TINY])
-    assert to_verilog([tiny()]).endswith(MEMORY)
+    assert to_verilog([tiny()]).endswith(f"\n{MEMORY}`endif\n")
 
 
 def test_icarus_accepts_every_array_as_verilog_2001(verilog: str, tmp_path: Path) -> None:

@@ -150,7 +150,9 @@ def test_xnor_equals_plain_verilog(lanes: int, tmp_path: Path) -> None:
 def test_faulty_gate_is_refuted(number: int, tmp_path: Path) -> None:
     spec = uniform(3, 3, 2, 1)
     verilog = to_verilog([spec])
-    gates = [match.start() for match in re.finditer(r" [&^|] ", verilog[: verilog.index("module full_adder")])]
+    gates = [
+        match.start() for match in re.finditer(r" [&^|] ", verilog[: verilog.index("module siliquant_full_adder")])
+    ]
     place = gates[number * (len(gates) - 1) // 7]
     faulty = {"&": "|", "|": "&", "^": "|"}[verilog[place + 1]]
     mutant = f"{verilog[: place + 1]}{faulty}{verilog[place + 2 :]}"

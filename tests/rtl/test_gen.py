@@ -11,8 +11,9 @@ import pytest
 
 from rtl.array import ArraySpec, array_from_parameters
 from rtl.mac import DESIGNS, UniformSpec
+from rtl.manifest import manifest
 from rtl.requant import ThresholdSpec
-from rtl.verilog import GenerationError, manifest, to_verilog
+from rtl.verilog import GenerationError, to_verilog
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -83,8 +84,8 @@ def test_an_array_gets_requantisers(tmp_path: Path) -> None:
     unit = "thresholds_n24_g5_b2_s1"
     name = f"broadcast_1x3_uniform_w4_a4_l1_a2048_w2048_r2048_b24_{unit}"
     verilog = (tmp_path / f"{name}.v").read_text()
-    assert verilog.count(f"module {unit}(") == 1
-    instances = re.findall(rf"(?m)^  {unit} (\w+) \(", verilog)
+    assert verilog.count(f"module siliquant_{unit}(") == 1
+    instances = re.findall(rf"(?m)^  siliquant_{unit} (\w+) \(", verilog)
     assert sorted(instances) == ["requant_0", "requant_1", "requant_2"]
     data = json.loads((tmp_path / f"{name}.json").read_text())
     requant = ThresholdSpec(accumulator_width=24, groups=5, bits=2, signed=True)
@@ -167,7 +168,7 @@ def verilog() -> str:
 def test_one_file_may_hold_many_modules_and_one_adder(verilog: str) -> None:
     for spec in SMALL:
         assert verilog.count(f"module {spec.name}(") == 1
-    assert verilog.count("module full_adder(") == 1
+    assert verilog.count("module siliquant_full_adder(") == 1
     assert to_verilog(SMALL) == verilog
 
 

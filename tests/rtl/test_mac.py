@@ -20,6 +20,7 @@ from rtl.mac import (
     UniformSpec,
     XnorSpec,
 )
+from rtl.scalable import ScalableSpec
 from rtl.spec import MacSpec, Precision
 
 SCALABLE = [
@@ -147,3 +148,118 @@ def test_longest_reduction_at_the_extremes_does_not_overflow() -> None:
         for w, a in product(precision.weight_range, precision.activation_range):
             weights, activations = np.full((1, 64), w), np.full((1, 64), a)
             assert run(spec, weights, activations, precision) == [64 * w * a]
+
+
+Part = tuple[np.ndarray, np.ndarray, Precision]
+
+
+def run_parts(spec: MacSpec, parts: list[Part]) -> int:
+    """The sum of parts with precisions of their own, as the hardware gives it."""
+    packs = [spec.pack(weights, activations, precision) for weights, activations, precision in parts]
+    words = {name: [word for pack in packs for word in pack[name]] for name in packs[0]}
+    words["clear"] = [1] + [0] * (len(words["clear"]) - 1)
+    (word,) = emulate(built(spec), {name: np.array(column, dtype=object)[:, None] for name, column in words.items()})
+    return spec.unpack(word)
+
+
+def random_parts(spec: MacSpec, precisions: list[Precision], rng: np.random.Generator) -> list[Part]:
+    parts = []
+    for _ in range(int(rng.integers(2, 6))):
+        precision = precisions[int(rng.integers(len(precisions)))]
+        length = int(rng.integers(1, 2 * spec.products_per_step(precision) + 1))
+        weights, activations = operands(spec, precision, 5, length, int(rng.integers(1 << 30)))
+        parts.append((weights[4], activations[4], precision))
+    return parts
+
+
+ALL = SCALABLE + SERIAL + BINARY + LATE
+FREE = [spec for spec in ALL if not spec.one_width_a_sum]
+KEPT = [spec for spec in ALL if spec.one_width_a_sum]
+
+
+@pytest.mark.parametrize("spec", ALL, ids=lambda spec: spec.name)
+def test_precision_may_change_from_step_to_step(spec: MacSpec) -> None:
+    """Widths and signs, or the signs alone where a sum must keep its widths."""
+    rng = np.random.default_rng(1)
+    widths = sorted({p.weight_bits for p in spec.precisions})
+    for number in range(12):
+        kept = widths[number % len(widths)]
+        known = [p for p in precisions_to_test(spec) if not spec.one_width_a_sum or p.weight_bits == kept]
+        parts = random_parts(spec, known, rng)
+        assert run_parts(spec, parts) == spec.compute_steps(parts)
+        assert spec.compute_steps(parts) == sum(int((w * a).sum()) for w, a, _ in parts)
+
+
+def test_designs_that_shift_their_sums_are_those_that_must_keep_their_widths() -> None:
+    assert {(spec.design, getattr(spec, "gating", None)) for spec in KEPT} == {("subword", None), ("padded", True)}
+    assert len(KEPT) == 8
+    for spec in ALL:
+        stable = [port.name for port in spec.operand_ports if "must not change inside a sum" in port.packing]
+        assert stable == (["mode"] if spec.one_width_a_sum else [])
+
+
+@pytest.mark.parametrize("spec", KEPT, ids=lambda spec: spec.name)
+def test_a_sum_that_does_not_keep_its_widths_is_refused_and_shifted_as_its_last_operands_are(spec: MacSpec) -> None:
+    rng = np.random.default_rng(2)
+    wrong = refused = 0
+    for _ in range(20):
+        parts = random_parts(spec, list(spec.precisions), rng)
+        exact = sum(int((w * a).sum()) for w, a, _ in parts)
+        scaled = sum(int((w * a).sum()) << spec.sum_shift(precision) for w, a, precision in parts)
+        shown = run_parts(spec, parts)
+        assert shown == scaled >> spec.sum_shift(parts[-1][2])
+        wrong += shown != exact
+        if len({precision.weight_bits for _, _, precision in parts}) > 1:
+            refused += 1
+            with pytest.raises(ValueError, match=f"a sum of {spec.name} must keep its widths, not change them: w"):
+                spec.compute_steps(parts)
+        else:
+            assert shown == spec.compute_steps(parts) == exact
+    assert wrong > 3
+    assert refused >= wrong
+
+
+@pytest.mark.parametrize(
+    "spec", [s for s in SCALABLE if isinstance(s, ScalableSpec) and s.minimum_bits == 2], ids=lambda spec: spec.name
+)
+def test_a_mode_code_that_is_none_spoils_its_own_sum_only(spec: MacSpec) -> None:
+    modes = [port.name for port in spec.operand_ports if port.name.endswith("mode")]
+    assert modes or isinstance(spec, PaddedSpec)
+    assert all("; no other code" in port.packing for port in spec.operand_ports if port.name in modes)
+    for mode, precision in product(modes, spec.precisions):
+        weights, activations = operands(spec, precision, 8, 2 * spec.products_per_step(precision), 3)
+        packs = [spec.pack(w, a, precision) for w, a in zip(weights, activations, strict=True)]
+        good = {name: np.array([pack[name] for pack in packs], dtype=object).T for name in packs[0]}
+        assert 2 not in good[mode]
+        bad = {**good, mode: np.full_like(good[mode], 2)}
+        both = {name: np.concatenate([bad[name], good[name]]) for name in good}
+        shown = [spec.unpack(word) for word in emulate(built(spec), both)]
+        assert shown == spec.compute(weights, activations, precision).tolist()
+
+
+def test_compute_steps_checks_the_length_of_the_whole_sum() -> None:
+    spec, precision = UniformSpec(lanes=2, reduction_length=6), Precision(4, 4)
+    part = (np.ones(3, int), np.full(3, 2), precision)
+    assert spec.compute_steps([part, part]) == 12
+    with pytest.raises(ValueError, match=r"the reduction must have at most 6 products \(reduction_length\), not 9"):
+        spec.compute_steps([part] * 3)
+
+
+@pytest.mark.parametrize("spec", ALL, ids=lambda spec: spec.name)
+def test_what_fills_a_short_step_adds_nothing(spec: MacSpec) -> None:
+    """The codes that a spec names for unused places are those that packing puts there."""
+    for precision in precisions_to_test(spec):
+        step = spec.products_per_step(precision)
+        fill = spec.unused_products(precision)
+        for used in {0, 1, step // 2, max(0, step - 1)}:
+            weights, activations = operands(spec, precision, 5, max(used, 1), used)
+            w, a = weights[4][:used], activations[4][:used]
+            unused = step - used
+            full_w = np.concatenate([w, np.full(unused, fill.weight)]).astype(int)
+            half = unused // 2
+            full_a = np.concatenate([a, np.repeat(fill.activations, (half, unused - half))]).astype(int)
+            short, full = spec.pack(w, a, precision), spec.pack(full_w, full_a, precision)
+            if fill.balance is not None:
+                assert short.pop(fill.balance) == [unused % 2]
+                assert full.pop(fill.balance) == [0]
+            assert short == full

@@ -23,7 +23,8 @@ from sim.array_bench import arrays_from_json, arrays_to_json, run_array_tests, v
 from sim.array_cases import Job, Settings, Step, arrays_of, load_jobs, save_jobs
 from sim.toolchain import SimulationError, cached
 
-TESTS = ("random_products", "short_sums", "passes", "holds", "resets", "early_reads", "repeats", "jobs")
+TESTS = ("random_products", "short_sums", "passes", "holds", "resets", "early_reads", "repeats", "refusals",
+         "ping_pong", "jobs")  # fmt: skip
 MOST_JOBS = 8  # products of networks that the two arrays of a design share
 MOST = 9  # rows and columns of a product of a network that are kept
 
@@ -242,7 +243,7 @@ FAULTS = (
         r"row \d+, column \d+ \(element 0, 0\): expected -?\d+, not 0",
     ),
     Fault(
-        "no shift", SYSTOLIC, r"\.shift\((\{ shift_1, 1'h0 \})\)", "2'h0",
+        "no shift", SYSTOLIC, r"\.shift\((\{ \w+, 1'h0 \})\)", "2'h0",
         r"row \d+, column \d+ \(element 0, 0\): expected -?\d+, not -?\d+",
     ),
     Fault(
@@ -253,6 +254,26 @@ FAULTS = (
         "the run does not end", BROADCAST, r"= finished \? (1'h0) : busy;", "busy",
         r"expected busy for \d+ cycles, it is 1 after \d+",
     ),
+    Fault(
+        "an illegal run goes on", BROADCAST, r"assign refused = (phase_4 & \w+);", "1'h0",
+        r"after the start of \{'steps': 0, .*\}: expected busy 0, not 1",
+    ),
+    Fault(
+        "a size of 0 is taken", SYSTOLIC, r"assign \w+ = (! column_tiles);", "1'h0",
+        r"after the start of \{.*'column_tiles': 0, .*\}: expected (?:busy 0, not 1|error 5, not \d)",
+    ),
+    Fault(
+        "a memory is a word larger", BROADCAST, r"assign \w+ = weight_following > (6'h28);", "6'h29",
+        r"after the start of \{.*\}: expected (?:busy 0, not 1|error 6, not \d)",
+    ),
+    Fault(
+        "the base is not counted", SYSTOLIC, r"assign \w+ = phase_3 \? (result_base) : 5'h00;", "5'h00",
+        r"after the start of \{.*\}: expected (?:busy 0, not 1|error 9, not \d)",
+    ),
+    Fault(
+        "what is under way is not stopped", SYSTOLIC, r"\.rst\((\w+)\),\s+\.shift\(", "rst",
+        r"expected (?:busy|-?\d+|bits)",
+    ),
     Fault("hold is ignored", SYSTOLIC, r"\.hold\((hold)\)", "1'h0", r"expected busy for \d+ cycles, not \d+"),
 )  # fmt: skip
 
@@ -262,7 +283,7 @@ def test_faulty_array_is_found(fault: Fault, tmp_path: Path) -> None:
     verilog = verilog_of_arrays([fault.spec])
     (found,) = re.finditer(fault.pattern, verilog)
     faulty = verilog[: found.start(1)] + fault.replacement + verilog[found.end(1) :]
-    tests = ("random_products", "short_sums", "holds", "early_reads")
+    tests = ("random_products", "short_sums", "holds", "early_reads", "refusals")
     with pytest.raises(SimulationError, match=rf"{fault.spec.name}: .*(?:{fault.message})"):
         run_array_tests([fault.spec], tmp_path, simulator="icarus", tests=tests, verilog=faulty)
 

@@ -56,8 +56,12 @@ def test_every_source_of_the_build_makes_another(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize(
     ("right", "wrong", "text"),
     [
-        ("module memory_1r1w ", "module memory_elsewhere ", r"verilator_bin ended with code 1:\n.*memory_1r1w"),
-        ("module memory_1r1w ", "module 1r1w ", r"Yosys could not read the Verilog: .*syntax error"),
+        (
+            "module siliquant_memory_1r1w ",
+            "module memory_elsewhere ",
+            r"verilator_bin ended with code 1:\n.*memory_1r1w",
+        ),
+        ("module siliquant_memory_1r1w ", "module 1r1w ", r"Yosys could not read the Verilog: .*syntax error"),
         ("result_data;", "result_data", r"Yosys could not read the Verilog: .*syntax error"),
     ],
 )

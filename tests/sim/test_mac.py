@@ -54,7 +54,9 @@ def test_small_unit_passes(tmp_path: Path) -> None:
 @pytest.mark.parametrize("number", range(6))
 def test_faulty_gate_is_found(number: int, tmp_path: Path) -> None:
     verilog = verilog_of([SMALL])
-    gates = [match.start() + 1 for match in re.finditer(r" [&^|] ", verilog[: verilog.index("module full_adder")])]
+    gates = [
+        match.start() + 1 for match in re.finditer(r" [&^|] ", verilog[: verilog.index("module siliquant_full_adder")])
+    ]
     place = gates[number * (len(gates) - 1) // 5]
     faulty = {"&": "|", "|": "&", "^": "|"}[verilog[place]]
     with pytest.raises(
@@ -87,7 +89,7 @@ def test_cases_cover_every_design(design: type[MacSpec]) -> None:
     assert {1, 2, 3, 5} <= sizes
     tested = {test for case in cases(design) for test in case.tests}
     assert tested == {
-        "every_pair", "random_sums", "switches", "resets", "streamed_sums", "extremes", "longest_sums"
+        "every_pair", "random_sums", "switches", "mixed_sums", "resets", "streamed_sums", "extremes", "longest_sums"
     }  # fmt: skip
     paired = {spec for case in cases(design) if "every_pair" in case.tests for spec in case.specs}
     assert len(paired) == len(variants(design))

@@ -130,7 +130,7 @@ def test_only_the_grid_is_replaced() -> None:
     sliced = with_sliced_grid(verilog, grid)
     modules = [re.findall(r"(?ms)^module (\w+).*?^endmodule$", text) for text in (verilog, sliced)]
     assert modules[0] == modules[1]
-    assert set(modules[0]) == {grid.element.name, grid.name, "full_adder"}
+    assert set(modules[0]) == {grid.element.name, grid.name, "siliquant_full_adder"}
     kept = [re.sub(rf"(?ms)^module {grid.name}\(.*?^endmodule$", "", text) for text in (verilog, sliced)]
     assert kept[0] == kept[1]
     assert "element_0_0" not in sliced

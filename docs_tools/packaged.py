@@ -1,0 +1,187 @@
+"""Makes anew what the package holds of designs, and compares: ``python -m docs_tools.packaged``.
+
+That is the Verilog behind the packaged rows, and what the cost model counts of designs. Both are used only where their
+stamp is that of the code, so an edit of the generators or of the counting calls for --stamp: it writes the stamps where
+nothing differs. Exit code 1 where something differs, or without --stamp a stamp is another. A run that was stopped goes
+on where it was.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from docs_tools.commands import ROOT
+from hwmodel.answers import settings
+from hwmodel.calibration import PACKAGED_CALIBRATION, packaged_calibration
+from hwmodel.coremodel import reach_of
+from hwmodel.executors import local
+from hwmodel.features import (
+    PACKAGED_FEATURES,
+    Delays,
+    counted,
+    features_stamp,
+    periods_name,
+    transitions_name,
+    write_features,
+)
+from hwmodel.keys import Spec, named, verilog_stamp
+from hwmodel.modelfile import known_models, load_model
+from hwmodel.paths import ALONE
+from hwmodel.row import sha256_text
+from hwmodel.stimulus import StreamPlan
+from hwmodel.store import PACKAGED_ROWS, STAMP, RowStore, write_stamp
+from rtl.array import CoreSpec
+from rtl.mac import DESIGNS
+from rtl.requant import LoadableSpec, MultiplierSpec, PartialSumSpec, ThresholdSpec
+from rtl.spec import MacSpec
+from siliquant.cli import Parser, run
+from siliquant.errors import InputError
+from siliquant.files import cache_dir, write_atomically
+from siliquant.options import add_jobs, read_jobs
+
+__all__ = ["Item", "differences", "items", "main", "spec_of", "stale"]
+
+PROG = "docs_tools.packaged"
+COMMAND = f"python -m {PROG} --stamp"
+EPILOG = f"""\
+examples:
+  python -m {PROG}                 what differs
+  {COMMAND}         after every change of a generator or of what is counted"""
+
+
+@dataclass(frozen=True)
+class Item:
+    """A packaged design, as :func:`hwmodel.keys.named` has it, and what the package holds of it: the sha256 of its
+    Verilog, or an entry of features.
+    """
+
+    file: Path
+    design: str
+    held: str
+
+    def __str__(self) -> str:
+        return f"{self.file.relative_to(ROOT)}: {self.design}"
+
+
+def items() -> list[Item]:
+    """Everything that is compared: the slowest first."""
+    rows = RowStore(Path("/nonexistent")).rows()
+    verilog = {(named(row.design, row.spec), row.verilog_sha256) for row in rows}
+    made = [Item(PACKAGED_ROWS, design, held) for design, held in sorted(verilog)]
+    for path in PACKAGED_FEATURES:
+        made += [Item(path, design, json.dumps(held)) for design, held in _features(path).items()]
+    return sorted(made, key=lambda item: -_size(spec_of(item.design)))
+
+
+def differences(item: Item) -> list[str]:
+    """What the package holds otherwise than the code makes it, by name; empty where all is the same."""
+    from rtl.verilog import to_verilog
+
+    spec = spec_of(item.design)
+    if item.file == PACKAGED_ROWS:
+        return [] if sha256_text(to_verilog([spec])) == item.held else ["Verilog"]
+    assert isinstance(spec, MacSpec)
+    held: Mapping[str, Any] = json.loads(item.held)
+    plans, delays = _known()
+    made = counted(
+        spec,
+        [plan for name, plan in plans.items() if name in held],
+        [each for name, each in delays.items() if name in held],
+    )
+    return sorted(name for name in _of_models(held) if made.get(name) != held[name])
+
+
+def spec_of(design: str) -> Spec:
+    """The design of a packaged name. Raises InputError where there is none of that name."""
+    name, _, parameters = design.partition(" ")
+    kinds: tuple[type[MacSpec | LoadableSpec], ...] = (*DESIGNS, ThresholdSpec, MultiplierSpec, PartialSumSpec)
+    for kind in kinds:
+        if kind.design == name:
+            return kind(**json.loads(parameters))
+    raise InputError(f"there is no design {name!r}, of which the package holds something: {design}")
+
+
+def stale() -> list[str]:
+    """The packaged files whose stamp is not that of the code, from the top folder."""
+    found = [path for path in PACKAGED_FEATURES if json.loads(path.read_text())["stamp"] != features_stamp()]
+    rows = PACKAGED_ROWS / STAMP
+    if not rows.is_file() or json.loads(rows.read_text()) != verilog_stamp():
+        found.append(rows)
+    return [str(path.relative_to(ROOT)) for path in found]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line."""
+    parser = Parser(prog=PROG, description=__doc__, epilog=EPILOG)
+    parser.add_argument("--stamp", action="store_true", help="where nothing differs, write the stamps")
+    add_jobs(parser)
+    options = parser.parse_args(arguments)
+    lines = list(_checked(items(), read_jobs(options.jobs)))
+    if not lines and options.stamp:
+        for path in PACKAGED_FEATURES:
+            write_features({design: _of_models(held) for design, held in _features(path).items()}, path)
+        write_stamp()
+    lines += [f"{path}: the stamp is not that of the code; write it with {COMMAND}" for path in stale()]
+    print("\n".join(lines) or "everything packaged is what the code makes")
+    sys.exit(bool(lines))
+
+
+def _checked(wanted: Iterable[Item], jobs: int) -> Iterator[str]:
+    """A line for each item that differs. What was found right once is remembered for the same code."""
+    done = cache_dir() / "packaged" / sha256_text(json.dumps([features_stamp(), verilog_stamp()]))
+    known = set(done.read_text().split()) if done.is_file() else set()
+    waiting = [item for item in wanted if _sha256(item) not in known]
+    for number, outcome in enumerate(local(jobs)(differences, waiting), start=1):
+        if outcome.error is not None:
+            yield f"{outcome.item}: {type(outcome.error).__name__}: {outcome.error}"
+        elif outcome.result:
+            yield f"{outcome.item}: {'; '.join(outcome.result)} differs"
+        else:
+            known.add(_sha256(outcome.item))
+        if number % 16 == 0 or number == len(waiting):
+            write_atomically(done, "\n".join(sorted(known)) + "\n")
+        if sys.stderr.isatty():
+            print(f"\r{number} of {len(waiting)}", end="", file=sys.stderr, flush=True)
+
+
+def _sha256(item: Item) -> str:
+    return sha256_text(f"{item}\n{item.held}")
+
+
+def _features(path: Path) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = json.loads(path.read_text())["designs"]
+    return found
+
+
+def _of_models(held: Mapping[str, Any]) -> dict[str, Any]:
+    """An entry without periods by delays that no model has any more."""
+    return {name: value for name, value in held.items() if not name.startswith("periods, ") or name in _known()[1]}
+
+
+def _size(spec: Spec) -> int:
+    return sum(port.width for port in spec.ports)
+
+
+@cache
+def _known() -> tuple[dict[str, StreamPlan], dict[str, Delays]]:
+    """The streams of the comparison and of calibrations, and the delays of the models, by their names in entries."""
+    asked = settings(bits=[2, 3, 4], mixtures=[], designs=None, lanes=16, units=4, jobs=1).entries
+    plans = [StreamPlan(precision) for entry in asked for precision in entry.question.precisions]
+    reaches = [ALONE]
+    for path in sorted(PACKAGED_CALIBRATION.glob("*.csv")):
+        table = packaged_calibration(path.stem)
+        plans += table.plans()
+        reaches += [reach_of(spec) for spec in table.specs() if isinstance(spec, CoreSpec)]
+    models = [load_model(name).coefficients for name in known_models()]
+    delays = [(each.relaxed_ns, each.fastest_ns, reach) for each in models for reach in dict.fromkeys(reaches)]
+    return {transitions_name(plan): plan for plan in plans}, {periods_name(*each): each for each in delays}
+
+
+if __name__ == "__main__":
+    run(PROG, main)

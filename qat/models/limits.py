@@ -1,0 +1,76 @@
+"""How large a network of a config.json may be: its sizes decide memory and time before any weight is read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+import torch
+from transformers import PreTrainedConfig, PreTrainedModel
+
+from siliquant.errors import InputError, short
+
+__all__ = ["MOST_PARAMETERS", "SIZES", "check_parameters", "check_sizes", "without_orders"]
+
+MOST_PARAMETERS = 1 << 30
+"""Parameters of the largest network: 4 GiB in float32."""
+_STAGES = 16
+SIZES: Mapping[str, tuple[int, int]] = MappingProxyType(
+    {
+        "image_size": (1, 4096), "patch_size": (1, 4096), "num_channels": (1, 64), "window_size": (1, 4096),
+        "hidden_size": (1, 1 << 16), "intermediate_size": (1, 1 << 18), "embed_dim": (1, 1 << 14),
+        "num_hidden_layers": (1, 256), "num_attention_heads": (1, 1024), "depths": (1, 64), "num_heads": (1, 1024),
+        "vocab_size": (1, 1 << 22), "max_position_embeddings": (1, 1 << 20), "type_vocab_size": (1, 1024),
+        "stem_strides": (1, 64), "widths": (1, 1 << 14), "recursions": (1, 64), "groups": (1, 1 << 12),
+        "num_labels": (1, 1 << 16), "encoder_stride": (1, 4096), "pooler_output_size": (1, 1 << 16),
+    }
+)  # fmt: skip
+"""Fields of config.json that are numbers or lists of them, with the lowest and highest value of each."""
+# What config.json may order besides the network: kernels from a hub, code of the folder, other readers of weights.
+_ORDERS = frozenset(
+    {"attn_implementation", "experts_implementation", "auto_map", "custom_pipelines", "use_kernels", "dtype",
+     "torch_dtype", "gradient_checkpointing"}
+)  # fmt: skip
+
+
+def without_orders(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What describes the network, without what would choose code or types. Raises InputError for a quantised one."""
+    if values.get("quantization_config"):
+        raise InputError("quantization_config must not be there: the weights must be those of full precision")
+    return {name: value for name, value in values.items() if not name.startswith("_") and name not in _ORDERS}
+
+
+def check_sizes(values: Mapping[str, Any]) -> None:
+    """Raises InputError that names the first field out of range; types are left to the configuration's own check."""
+    if isinstance(values.get("image_size"), list | tuple):
+        raise InputError(f"image_size must be one number, of square images, not {short(values['image_size'])}")
+    if isinstance(values.get("image_size"), list | tuple):
+        raise InputError(f"image_size must be one number, of square images, not {short(values['image_size'])}")
+    for name, (low, high) in SIZES.items():
+        for number in _numbers(name, values.get(name)):
+            if not low <= number <= high:
+                raise InputError(f"{name} must be from {low} to {high}, not {short(number)}")
+    for name in ("id2label", "label2id"):
+        entries = values.get(name)
+        if isinstance(entries, dict) and len(entries) > SIZES["num_labels"][1]:
+            raise InputError(f"{name} must have at most {SIZES['num_labels'][1]} entries, not {len(entries)}")
+
+
+def check_parameters(kind: type[PreTrainedModel], config: PreTrainedConfig) -> None:
+    """Makes the network without memory for its weights. Raises InputError for more than MOST_PARAMETERS; whatever the
+    network itself says against its configuration passes.
+    """
+    with torch.device("meta"):
+        count = sum(parameter.numel() for parameter in kind(config).parameters())
+    if count > MOST_PARAMETERS:
+        raise InputError(f"the network must have at most {MOST_PARAMETERS} parameters, not {count}")
+
+
+def _numbers(name: str, value: Any, level: int = 0) -> list[int | float]:
+    """The numbers of a field, also in lists of lists."""
+    if isinstance(value, list | tuple):
+        if len(value) > _STAGES or level > 2:
+            raise InputError(f"{name} must be a list of at most {_STAGES} numbers, not {short(value)}")
+        return [number for each in value for number in _numbers(name, each, level + 1)]
+    return [value] if isinstance(value, int | float) and not isinstance(value, bool) else []

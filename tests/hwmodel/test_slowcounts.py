@@ -1,0 +1,111 @@
+"""What is counted of many gates at once is what plain Python counts gate by gate, to the last bit where it can be."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hwmodel.paths import Adders, Reach, longest_path
+from hwmodel.stimulus import RESET_CYCLES, StreamPlan, make_stimulus, stimulus_bits
+from hwmodel.streams import STREAM_NAMES, Stream
+from hwmodel.structure import Part, Share, datapath_of, structure_of
+from hwmodel.switching import Switching, switching_of, switchings
+from rtl.mac import DESIGNS
+from rtl.packing import word_bits
+from rtl.spec import MacSpec
+from tests.hwmodel import slowcounts
+from tests.hwmodel.modelcases import delays
+
+DELAYS = [delays(seed=seed) for seed in range(2)]
+
+
+@st.composite
+def specs(draw: st.DrawFn) -> MacSpec:
+    """A small design of any kind."""
+    design = draw(st.sampled_from(DESIGNS))
+    known = design.parameter_help()
+    values: dict[str, int | bool] = {
+        "pipeline_stages": draw(st.integers(0, 2)),
+        "reduction_length": draw(st.sampled_from([1, 3, 64, 4096, 1 << 24])),
+    }
+    for name in ("weight_bits", "activation_bits"):
+        if name in known:
+            values[name] = draw(st.integers(1, 8))
+    if "gating" in known:
+        values["gating"] = draw(st.booleans())
+    if "minimum_bits" in known:
+        values["minimum_bits"] = draw(st.sampled_from([2, 4]))
+    values[design.size_parameter] = draw(st.integers(1, 2 if "minimum_bits" in known else 5))
+    return design(**values)
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> tuple[MacSpec, StreamPlan]:
+    """A small design under a stream of any kind and length."""
+    spec = draw(specs())
+    precision = draw(st.sampled_from(spec.precisions))
+    names = STREAM_NAMES if min(precision.weight_bits, precision.activation_bits) > 1 else STREAM_NAMES[:1]
+    cycles, products = draw(st.sampled_from([2, 40, 65, 300])), draw(st.sampled_from([1, 5, 100]))
+    try:
+        return spec, StreamPlan(
+            precision, Stream(draw(st.sampled_from(names)), draw(st.integers(0, 3))), products, cycles
+        )
+    except ValueError:  # a network that was not recorded at this precision
+        return spec, StreamPlan(precision, Stream(), products, cycles)
+
+
+def the_same(found: Switching, expected: Switching) -> None:
+    """Sums of whole numbers over the same cycles: as good as equal."""
+    for name in ("settled_by_share", "glitches_by_share", "pulses_by_share"):
+        for share, part in product(Share, Part):
+            rates = getattr(found, name)[share][part], getattr(expected, name)[share][part]
+            assert rates[0] == pytest.approx(rates[1], rel=1e-12, abs=0), (name, share, part)
+
+
+@settings(max_examples=40, deadline=None)
+@given(specs(), st.sampled_from([Reach(), Reach(4, 9, 36)]))
+def test_counts_and_longest_paths(spec: MacSpec, reach: Reach) -> None:
+    assert structure_of(spec) == slowcounts.structure_of(spec)
+    for ns, adders in product(DELAYS, Adders):
+        assert longest_path(spec, ns, adders, reach) == slowcounts.longest_path(spec, ns, adders, reach)
+
+
+@settings(max_examples=40, deadline=None)
+@given(specs())
+def test_pipeline_registers_are_where_one_budget_after_the_other_puts_them(spec: MacSpec) -> None:
+    plan = datapath_of(spec)
+    expected = slowcounts.schedule(plan.circuit, spec.pipeline_stages, plan.next_accumulator, plan.output)
+    assert plan.schedule.gates == expected.gates
+    assert plan.schedule.crossings == expected.crossings
+    live = {bit for gate in expected.gates for bit in gate.outputs}
+    assert {bit: plan.schedule.stage[bit] for bit in live} == {bit: expected.stage[bit] for bit in live}
+
+
+@settings(max_examples=30, deadline=None)
+@given(cases())
+def test_transitions(case: tuple[MacSpec, StreamPlan]) -> None:
+    the_same(switching_of(*case), slowcounts.switching_of(*case))
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.lists(cases(), min_size=2, max_size=6))
+def test_designs_that_are_counted_together_do_not_disturb_each_other(asked: list[tuple[MacSpec, StreamPlan]]) -> None:
+    found = dict(switchings(asked))
+    assert sorted(found) == list(range(len(asked)))
+    for number, case in enumerate(asked):
+        assert found[number] == switching_of.__wrapped__(*case)
+
+
+@settings(max_examples=60, deadline=None)
+@given(cases())
+def test_the_bits_on_the_ports_are_those_of_the_words(case: tuple[MacSpec, StreamPlan]) -> None:
+    spec, plan = case
+    words, bits = make_stimulus(spec, plan).words, stimulus_bits(spec, plan)
+    widths = {port.name: port.width for port in spec.operand_ports} | {"clear": 1}
+    assert bits.keys() == widths.keys()
+    for name, width in widths.items():
+        assert np.array_equal(bits[name], word_bits(words[name][RESET_CYCLES:], width))
