@@ -38,7 +38,7 @@ def print_table(rows: Sequence[Row], units: Sequence[UnitRow] = ()) -> None:
     if units:
         table = Table(title="requantisation, one unit", title_justify="left", pad_edge=False)
         for column, header in enumerate(UNIT_HEADERS):
-            table.add_column(header, justify="left" if column == 1 else "right", overflow="fold")
+            table.add_column(header, justify="left" if column in (1, 2) else "right", overflow="fold")
         for line in unit_cells(units):
             table.add_row(*line)
         console.print(table)

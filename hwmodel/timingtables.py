@@ -15,6 +15,11 @@ __all__ = ["check_timing", "states_delays"]
 
 _POSITIONS = (1, 2, 3)
 _DELAYS = ("cell_rise", "cell_fall")
+_WITH = {
+    **{f"cell_{edge}": f"{edge}_transition" for edge in ("rise", "fall")},
+    **{f"{edge}_transition": f"cell_{edge}" for edge in ("rise", "fall")},
+}
+_TABLES = frozenset({*_WITH, "rise_constraint", "fall_constraint"})
 _SENSES = frozenset({"", "positive_unate", "negative_unate", "non_unate"})
 _EDGES = ("rising", "falling")
 _TYPES = frozenset(
@@ -53,8 +58,14 @@ def check_timing(library: Group, cell: Group) -> None:
             unknown = sorted(set(timing.text("related_pin").split()) - known)
             if unknown:
                 raise timing.fail(f"{of} must have pins of its cell for related_pin, not {short(unknown[0])}")
+            kinds = {table.kind for table in timing.groups}
+            if kinds & set(_WITH) and not timing.text("related_pin"):
+                raise timing.fail(f"{of} must have a related_pin")
+            for kind in sorted(kinds & set(_WITH)):
+                if _WITH[kind] not in kinds:
+                    raise timing.fail(f"{of} must have {_WITH[kind]} beside {kind}")
             for table in timing.groups:
-                if "values" in table.attributes:
+                if table.kind in _TABLES or "values" in table.attributes:
                     _check(table, templates.get(table.name), of)
 
 

@@ -13,7 +13,6 @@ import os
 import shlex
 import shutil
 import subprocess
-import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -28,7 +27,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from siliquant import processes
+from siliquant import processes, shadows
 from siliquant.errors import InputError, ToolError
 from siliquant.files import write_atomically
 
@@ -112,7 +111,7 @@ def perform(step: Step, home: Path, console: Console, place: str) -> Command:
     going_on = step.resumable and begun and step.folder is not None and (step.folder / "run.json").exists()
     arguments = [*step.arguments, *(["--resume"] if going_on else [])]
     start = time.monotonic()
-    answer = _run(step, [sys.executable, "-m", step.module, *arguments], home / "logs" / f"{step.name}.log", console)
+    answer = _run(step, shadows.command(step.module, *arguments), home / "logs" / f"{step.name}.log", console)
     found = Command(name=step.name, text=step.text, seconds=round(time.monotonic() - start, 1), answer=answer)
     missing = [str(path) for path in step.outputs if not path.exists()]
     if missing:

@@ -12,8 +12,6 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from siliquant.errors import InputError
-
 if not __package__:  # run as a file: what lies beside it must not shadow other modules
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
@@ -32,6 +30,7 @@ from rtl.options import (
 from rtl.requant import ThresholdSpec
 from rtl.spec import MAX_BITS, MacSpec, check_integer
 from siliquant.cli import run
+from siliquant.errors import InputError
 from siliquant.files import write_atomically
 from siliquant.options import add_out_folder
 

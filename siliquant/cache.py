@@ -106,14 +106,15 @@ def _session() -> Path:
     return found
 
 
-def keep(path: Path, content: str | bytes, home: Path) -> bool:
+def keep(path: Path, content: str | bytes, home: Path, *, sync: bool = True) -> bool:
     """Keeps some bytes in a file of the cache ``home``, sealed; whether that was possible. Where not, one line says so.
 
-    Two processes may write the same file: a reader sees one of both, whole.
+    Two processes may write the same file: a reader sees one of both, whole. Without ``sync`` a machine that loses power
+    may lose it: milliseconds are saved, for what is soon made again.
     """
     data = content.encode() if isinstance(content, str) else content
     try:
-        write_private(path, data + seal(data), home)
+        write_private(path, data + seal(data), home, sync=sync)
     except OSError as error:
         say_not_kept(f"{path}: {error.strerror or error}")
         return False
@@ -206,16 +207,17 @@ def _check_mode(about: os.stat_result) -> None:
         raise NotTrusted("it can be written by others")
 
 
-def write_private(path: Path, data: bytes, home: Path) -> None:
+def write_private(path: Path, data: bytes, home: Path, *, sync: bool = True) -> None:
     """Writes a file of the cache whole, for this user alone. Raises OSError."""
     private_folder(path.parent, home)
     sweep_beside(path.parent)
-    beside = path.with_name(f".{path.name[:100]}.{owner()}.{os.urandom(4).hex()}.tmp")
+    beside = path.with_name(f".{path.name[:40]}.{owner()}.{os.urandom(4).hex()}.tmp")
     try:
         with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as stream:
             stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
+            if sync:
+                stream.flush()
+                os.fsync(stream.fileno())
         if path.is_dir() and not path.is_symlink():
             raise IsADirectoryError(21, "is a folder", str(path))
         beside.replace(path)

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from siliquant.errors import MOST_CHARACTERS, SiliquantError, printable
+from siliquant.errors import MOST_CHARACTERS, SiliquantError, printable, short
 from siliquant.scratch import FULL, sweep
 
 __all__ = ["Parser", "called", "run"]
@@ -56,6 +56,7 @@ class Parser(argparse.ArgumentParser):
             allow_abbrev=False,
             formatter_class=_Help,
         )
+        self.color = False  # from Python 3.14 argparse would colour its part of the help
         if add_help:
             self.add_argument("-h", "--help", action="help", help="show this help")
             self.add_argument("--version", action=_Version, help="show the version of siliquant")
@@ -74,6 +75,12 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Ends the process with exit code 2."""
         self.exit(2, f"{self.prog}: error: {_cut(printable(message))}\n")
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """Words what is wrong itself, since versions of Python do it differently."""
+        if action.choices is not None and value not in action.choices:
+            known = ", ".join(map(repr, action.choices))
+            raise argparse.ArgumentError(action, f"invalid choice: {short(value)} (choose from {known})")
 
     def format_help(self) -> str:
         """The help, at most 100 columns wide."""

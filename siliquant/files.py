@@ -24,7 +24,7 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     the place cannot be written or is full.
     """
     data = content.encode() if isinstance(content, str) else content
-    beside = path.with_name(f".{path.name[:100]}.{owner()}.{os.urandom(4).hex()}.tmp")
+    beside = path.with_name(f".{path.name[:40]}.{owner()}.{os.urandom(4).hex()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         sweep_beside(path.parent)

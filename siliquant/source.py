@@ -53,7 +53,7 @@ def code_sha256(files: Iterable[Traversable], *more: str) -> str:
     for name, text in texts:
         digest.update(f"\0{name}\0{_meaning_sha256(name, text)}".encode())
     found = digest.hexdigest()
-    keep(home / "source" / plain, found, home)
+    keep(home / "source" / plain, found, home, sync=False)
     return found
 
 

@@ -172,9 +172,10 @@ async def refusals(bench: Any) -> None:
             cause = spec.check_run(settings)
             if cause:
                 await array.refused(settings, cause)
-                for _ in range(int(rng.integers(3))):
+                for _ in range(int(rng.integers(6))):
                     await array.cycle()
-                array.expect("error", cause, "until the next start")
+                for name, value in (("busy", 0), ("error", cause), ("written", 0)):
+                    array.expect(name, value, "until the next start")
                 continue
             check_results(spec, f"{_label(step)}, after refusals", _product(step), await array.read_again(run, shape))
             legal = Run(**{name: settings[name] for name in vars(run)})

@@ -75,7 +75,7 @@ class ArrayComponent(Component):
     def _elements(self, m: Module, operands: OperandController, stop: Value) -> tuple[list[Value], Value]:
         """The last drain register of every column, and a bit that is 1 when the first sum of a tile is in column 0.
 
-        ``stop`` does to what is under way what a reset does.
+        ``stop`` ends what is under way, but for what is in the elements: nothing that enters later overtakes that.
         """
         spec = self._spec
         latency = spec.mac.latency
@@ -129,7 +129,7 @@ class ArrayComponent(Component):
         m.submodules.grid = Instance(
             spec.grid.name,
             i_clk=ClockSignal(),
-            i_rst=ResetSignal() | stop,
+            i_rst=ResetSignal(),
             **{f"i_{name}": value for name, value in moving.items()},
             o_drain=drain,
         )

@@ -175,7 +175,7 @@ def test_a_file_for_tools_is_there_even_where_the_cache_is_full(
 ) -> None:
     assert kept_file(home / "liberty" / "a.lib", b"library", home) == home / "liberty" / "a.lib"
 
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(cache, "write_private", full)

@@ -271,8 +271,12 @@ FAULTS = (
         r"after the start of \{.*\}: expected (?:busy 0, not 1|error 9, not \d)",
     ),
     Fault(
-        "what is under way is not stopped", SYSTOLIC, r"\.rst\((\w+)\),\s+\.shift\(", "rst",
-        r"expected (?:busy|-?\d+|bits)",
+        "operands of a refused run go on", BROADCAST, r"_operands\w* operands \([^;]*?\.stop\((stop)\)", "1'h0",
+        r"expected -?\d+, not -?\d+|expected \w+ -?\d+, not -?\d+",
+    ),
+    Fault(
+        "a sum of a refused run drains", BROADCAST, r"assign \w+ = (stop \? 1'h0 : last_d1);", "last_d1",
+        r"expected (?:written 0|-?\d+), not -?\d+",
     ),
     Fault("hold is ignored", SYSTOLIC, r"\.hold\((hold)\)", "1'h0", r"expected busy for \d+ cycles, not \d+"),
 )  # fmt: skip
