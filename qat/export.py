@@ -16,6 +16,7 @@ from transformers import PreTrainedModel
 
 from siliquant.cli import run
 from siliquant.errors import InputError, short
+from siliquant.files import alone
 
 from .convert import quantizers
 from .evaluate import inputs_of, open_run_data, split_batches
@@ -128,10 +129,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     model, record = load_run(options.checkpoint)
     if record.scheme is None:
         raise InputError(f"{options.checkpoint} must be a quantised run to have integers; it is at full precision")
-    IntegerModel.from_quantized(
+    integers = IntegerModel.from_quantized(
         model, record.scheme, {"data": dict(record.data), "options": dict(record.options)}
-    ).save(options.out)
-    integer = IntegerModel.load(options.out)
+    )
+    with alone(options.out, "export"):
+        integers.save(options.out)
+        integer = IntegerModel.load(options.out)
     console = Console()
     _print_gemms(console, integer)
     if options.samples == 0:
