@@ -7,17 +7,16 @@ designs can be read together.
 
 from __future__ import annotations
 
+import os
 import re
-import subprocess
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
-from siliquant import shadows
+from siliquant import processes, shadows
 from siliquant.errors import ToolError
+from siliquant.scratch import scratch
 
 from .names import FULL_ADDER_NAME, HELPER_PREFIX, MEMORY_NAME, check_prefix, guarded, helper, with_prefix
 
@@ -166,17 +165,17 @@ def generate(specs: Sequence[Generated], prefix: str = HELPER_PREFIX) -> Modules
 
 def _yosys(texts: Sequence[str]) -> str:
     """RTLIL texts as one Verilog text. Raises GenerationError."""
-    with tempfile.TemporaryDirectory() as folder:
-        source, target = Path(folder, "design.il"), Path(folder, "design.v")
+    with scratch("rtl") as folder:
         sources = []
         for number, text in enumerate(texts):
-            sources.append(source.with_stem(f"design{number}"))
-            sources[-1].write_text(text)
-        command = shadows.command("rtl.rtlil_to_verilog", str(target), *map(str, sources))
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+            sources.append(f"design{number}.il")
+            (folder / sources[-1]).write_text(text)
+        # Yosys takes no blanks in a path, so all names are relative.
+        command = shadows.command("rtl.rtlil_to_verilog", "design.v", *sources)
+        done = processes.run(command, cwd=folder, env={**os.environ, "TMPDIR": "."})
         if done.returncode != 0:
             raise GenerationError(f"Yosys could not write Verilog: {done.stderr.strip() or done.stdout.strip()[-500:]}")
-        return target.read_text()
+        return (folder / "design.v").read_text()
 
 
 def _split(verilog: str) -> dict[str, str]:
