@@ -236,7 +236,7 @@ def test_a_worker_that_would_make_other_rows_stops_the_run(cache: Path, monkeypa
         assert str(caught.value).endswith(value)
 
     absent = LibraryChoice("mine", liberty=Path("/nonexistent/mine.lib"))
-    with pytest.raises(WorkerDiffers, match=r"^the worker \S+ does not find the library: liberty must be a file, but"):
+    with pytest.raises(WorkerDiffers, match=r"^the worker \S+ does not find the library: /nonexistent/mine.lib: "):
         measure_unit(Unit(FIRST, absent, "quick", right))
 
     def refuse(unit: Unit) -> tuple[str, ...]:

@@ -235,7 +235,8 @@ def test_a_full_disk_is_one_line(buffered: bool) -> None:
 def test_closed_standard_streams_are_nothing(closed: str, tmp_path: Path) -> None:
     """And the next file that is opened is not taken for one of them."""
     script = (
-        "from siliquant.cli import run\ndef main():\n    with open('file', 'w') as stream:\n        print('said', flush=True)\n"
+        "from siliquant.cli import run\ndef main():\n"
+        "    with open('file', 'w') as stream:\n        print('said', flush=True)\n"
         "        stream.write('kept')\nrun('p', main)\n"
     )
     done = subprocess.run(
