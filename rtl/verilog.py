@@ -111,8 +111,14 @@ class Composite(Protocol):
 class Modules:
     """Verilog of specs. own: their modules, one text. helpers: modules that they instantiate, by name, unguarded."""
 
+    names: tuple[str, ...]
     own: str
     helpers: Mapping[str, str]
+
+    @property
+    def text(self) -> str:
+        """A file without the helpers."""
+        return f"{_header(*self.names)}\n{self.own}"
 
 
 def to_verilog(specs: Sequence[Generated], prefix: str = HELPER_PREFIX) -> str:
@@ -122,7 +128,7 @@ def to_verilog(specs: Sequence[Generated], prefix: str = HELPER_PREFIX) -> str:
     simulates is what is synthesised. Raises GenerationError where Yosys fails, InputError for a bad ``prefix``.
     """
     made = generate(specs, prefix)
-    return "\n".join([_header(*(spec.name for spec in specs)), made.own, *_guarded(made.helpers)])
+    return "\n".join([made.text, *_guarded(made.helpers)])
 
 
 def helper_file(helpers: Mapping[str, str]) -> str:
@@ -148,9 +154,10 @@ def generate(specs: Sequence[Generated], prefix: str = HELPER_PREFIX) -> Modules
     modules[FULL_ADDER_NAME] = FULL_ADDER
     if any(f"\n  {MEMORY_NAME} #(" in text for text in modules.values()):
         modules[MEMORY_NAME] = MEMORY
-    asked = {spec.name for spec in tops}
+    asked = [spec.name for spec in tops]
     helpers = {name for name in modules if name.startswith(HELPER_PREFIX) and name not in asked}
     return Modules(
+        tuple(asked),
         "\n".join(with_prefix(text, prefix) for name, text in modules.items() if name not in helpers),
         {with_prefix(name, prefix): with_prefix(modules[name], prefix) for name in modules if name in helpers},
     )
