@@ -17,7 +17,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple
-from functools import cache, lru_cache
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -31,7 +31,8 @@ from hwmodel.stimulus import StreamPlan, stimulus_cycles
 from hwmodel.structure import PARTS, SHARES, Part, Share, structure_of
 from hwmodel.switching import Switching, switching_of, switchings
 from rtl.spec import MacSpec
-from siliquant.files import cache_dir, write_atomically
+from siliquant import cache
+from siliquant.files import write_atomically
 from siliquant.source import code_sha256
 
 __all__ = [
@@ -252,25 +253,22 @@ def _paths(
 def _entry(spec: MacSpec) -> dict[str, Any]:
     """What is known of a design; grows as more is asked."""
     key = _key(spec)
-    try:
-        kept = json.loads(_path(key).read_text())
-    except (OSError, ValueError):
-        kept = {}
+    content = cache.kept(_path(key), cache.root())
+    kept = {} if content is None else json.loads(content)
     return {**_packaged().get(design_name(spec) or "", {}), **(kept if isinstance(kept, dict) else {})}
 
 
 def _add(spec: MacSpec, found: Mapping[str, Any]) -> None:
     entry = _entry(spec)
     entry.update(found)
-    with contextlib.suppress(OSError):  # where nothing can be kept it is found again
-        write_atomically(_path(_key(spec)), json.dumps(entry, sort_keys=True) + "\n", sync=False)
+    cache.keep(_path(_key(spec)), json.dumps(entry, sort_keys=True), cache.root(), sync=False)
 
 
 def _path(key: str) -> Path:
-    return cache_dir() / "features" / key[:2] / f"{key}.json"
+    return cache.root() / "features" / key[:2] / f"{key}.json"
 
 
-@cache
+@lru_cache(maxsize=1)
 def _packaged() -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for path in PACKAGED_FEATURES:
@@ -288,7 +286,7 @@ def _key(spec: MacSpec) -> str:
     return hashlib.sha256(json.dumps(question, sort_keys=True, default=int).encode()).hexdigest()
 
 
-@cache
+@lru_cache(maxsize=1)
 def features_stamp() -> str:
     """A hash over the code that decides what entries hold."""
     here = resources.files("hwmodel")

@@ -5,6 +5,7 @@ Such a tool leaves out what it does not know with a warning, and a path that is 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import pairwise
 from math import prod
 
@@ -42,11 +43,12 @@ _VARIABLES = frozenset(
 )
 
 
-def check_timing(library: Group, cell: Group) -> None:
+def check_timing(cell: Group, templates: Mapping[str, Group]) -> None:
     """Raises InputError for timing of unknown sense or type or of a pin that the cell has not, and for a table without
     its template, with values not as many as its indices ask for, indices that do not rise, or numbers that are none.
+
+    templates: the library's lu_table_template groups by name.
     """
-    templates = {group.name: group for group in library.group_iter("lu_table_template")}
     pins = named_pins(cell)
     known = {name for name, _ in pins}
     for name, pin in pins:

@@ -353,7 +353,7 @@ class QuantContext(_AttentionGemm):
         left, right = self.first(probabilities), self.second(value)
         kept = F.dropout(left, dropout, training=dropout > 0)
         if not self.exact(left, right) or dropout >= 1:
-            return torch.matmul(kept, right.transpose(1, 2))
+            return torch.matmul(kept.to(right.dtype), right.transpose(1, 2))
         # Dropout leaves some codes out and makes up for it by a factor, which the sums take instead.
         rest = 1 - dropout
         return self.exactly(
@@ -394,7 +394,7 @@ def quantized_attention(
         scores = torch.matmul(query, key.transpose(2, 3)) * scaling
     if attention_mask is not None:
         scores = scores + attention_mask
-    probabilities = F.softmax(scores, dim=-1, dtype=torch.float32)
+    probabilities = F.softmax(scores, dim=-1, dtype=torch.promote_types(scores.dtype, torch.float32))
     if isinstance(combine, QuantContext):
         context = combine(probabilities, value, dropout)
     else:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from typing import Any
 
-from ..manifest import manifest, ports_manifest
-from ..requant import RequantSpec
+from ..manifest import CLOCK, manifest, ports_manifest, versions
+from ..names import helper
+from ..requant.manifest import unit_manifest
 from .element import control_ports
 from .run import Run
 from .spec import ArraySpec
@@ -19,10 +19,15 @@ load_weights, load_activations, load_control: a word each, in any cycle in which
 start with busy 0: a run begins; sizes, shift, negate, accumulate and halve must not change while busy is 1
 hold: no operands are read; what has been read goes on
 written: so many result words, from word 0 on, can be read; while busy is 1 only if accumulate is 0
-result_address: result_data is that word in the next cycle"""
+result_address: result_data is that word in the next cycle
+result = (result so far if accumulate else 0) + (-1 if negate else 1) * (sum << shift), >> 1 if halve: two's \
+complement; one that does not fit wraps
+a control table has the words of one precision, or of several that may follow each other inside a sum: see changes"""
 _REQUANT_PROTOCOL = """\
 load_requant: the requantisers of those columns take load_parameters as set load_group, in any cycle with busy 0
-requantise, group and group_step must not change while busy is 1"""
+requantise, group and group_step must not change while busy is 1
+requantise 1: result = code of that result, by set group, or group + column_tile if group_step; the code is in the low \
+code_bits, all bits above are 0"""
 
 
 def array_manifest(spec: ArraySpec) -> dict[str, Any]:
@@ -38,7 +43,7 @@ def array_manifest(spec: ArraySpec) -> dict[str, Any]:
     return {
         "module": spec.name,
         "parameters": spec.parameters,
-        "clock": mac["clock"],
+        "clock": CLOCK,
         "reset": "rst, synchronous, high; ends a run, memories keep their words",
         "ports": ports_manifest(spec.ports),
         "protocol": [*_PROTOCOL.splitlines(), *(_REQUANT_PROTOCOL.splitlines() if spec.requant else [])],
@@ -59,9 +64,10 @@ def array_manifest(spec: ArraySpec) -> dict[str, Any]:
                 "words": spec.control_depth,
                 "width": max(1, spec.element.control_width),
                 "banks": 1,
-                "layout": "word of each cycle of a step, weight_plane * activation_planes + activation_plane; "
-                f"from word {spec.control_depth // 2} on those of the last step of a sum",
-                "fields": ports_manifest(control_ports(spec.mac)),
+                "layout": "word control_base + cycle of each cycle of a step, weight_plane * activation_planes + "
+                "activation_plane; word control_base + last_step + cycle of those of the last step of a sum",
+                "last_step": spec.control_cycles,
+                "ports": ports_manifest(control_ports(spec.mac)),
             },
             "result": {
                 "words": spec.result_depth,
@@ -78,6 +84,9 @@ def array_manifest(spec: ArraySpec) -> dict[str, Any]:
         },
         "accumulator_width": spec.mac.accumulator_width,
         "reduction_length": spec.mac.reduction_length,
+        "controls": mac["controls"],
+        "layout_rules": mac["layout_rules"],
+        "layouts": mac["layouts"],
         "precisions": precisions,
         "mac": {
             "design": spec.mac.design,
@@ -87,23 +96,8 @@ def array_manifest(spec: ArraySpec) -> dict[str, Any]:
         },
         "element": {"module": spec.element.name, "ports": ports_manifest(spec.element.ports)},
         "grid": {"module": spec.grid.name, "ports": ports_manifest(spec.grid.ports)},
-        "requant": None if spec.requant is None else _requant_manifest(spec.requant),
-        "versions": {name: version(name) for name in ("siliquant", "amaranth", "pyosys")},
-    }
-
-
-def _requant_manifest(requant: RequantSpec) -> dict[str, Any]:
-    """The requantiser of a column, and the fields of load_parameters, the first in the lowest bits."""
-    return {
-        "module": requant.name,
-        "design": requant.design,
-        "summary": requant.summary,
-        "parameters": requant.parameters,
-        "latency_cycles": requant.latency,
-        "code_range": list(requant.code_range),
-        "parameter_fields": [
-            {"name": item.name, "width": item.width, "range": [item.low, item.high], "stored_less": item.base}
-            for item in requant.parameter_fields
-        ],
-        "ports": ports_manifest(requant.ports),
+        "requant": None
+        if spec.requant is None
+        else {**unit_manifest(spec.requant), "module": helper(spec.requant.name)},
+        "versions": versions(),
     }

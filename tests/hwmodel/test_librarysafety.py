@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from hwmodel.calibrate import main as calibrate
 from hwmodel.cellfunction import parse_function
 from hwmodel.cellmodel import CellModel, LibraryCells
 from hwmodel.cells import usable_cells
@@ -301,3 +302,54 @@ def test_energies_that_look_wrong_pass_where_they_are_accepted(tmp_path: Path) -
     with pytest.raises(InputError, match=r"not 0 times: check its units; .*--accept-library takes it as it is"):
         library(tmp_path, zero)
     assert library(tmp_path, zero, accept=True).energy_ratio == 0.0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "library (x) { area : " + "1" * 1_000_000 + "x; }",
+        "library (x) { area : " + "1" * 1_000_000 + "; }",
+        'library (x) { index_1 ("' + "1" * 1_000_000 + '"); }',
+        'library (x) { index_1 ("1, ' + "e" * 1_000_000 + '"); }',
+        "library (x) { area : " + "/**/" * 250_000 + "x; }",
+        "library (x) { " + "a" * 1_000_000 + " }",
+        "library (x) { area (" + "(" * 1_000_000 + "; }",
+        "library (x) { area ( " + "a " * 500_000 + "; }",
+    ],
+    ids=range(8),
+)
+def test_long_texts_are_refused_at_once(text: str) -> None:
+    """No pattern tries a place twice: a million characters take no second."""
+
+    def numbers() -> None:
+        group = parse_liberty(text)
+        group.number("area")
+        group.numbers("index_1")
+
+    with pytest.raises(InputError) as caught:
+        numbers()
+    assert len(str(caught.value)) < 400
+
+
+def test_long_texts_go_through_the_slim_copy() -> None:
+    """Long conditions are left out, whatever they hold."""
+    for odd in ("1" * 200_000 + "/", "a" * 200_000, "A & " * 50_000):
+        text = re.sub(r'sdf_cond(\s*):(\s*)"[^"]*"', f'sdf_cond : "{odd}"', small_library(), count=2)
+        _, slim = digest_liberty(text)
+        assert odd[:1000] not in slim
+
+
+def test_names_that_are_shown_are_only_text() -> None:
+    text = re.sub(r"library \([^)]*\)", 'library ("=x`{y}")', small_library())
+    text = text.replace("operating_conditions (typical)", 'operating_conditions ("a[/x]<b>|$c$")')
+    text = re.sub(r"default_operating_conditions\s*:[^;]*;", 'default_operating_conditions : "a[/x]<b>|$c$";', text)
+    facts, _ = digest_liberty(text)
+    assert facts.corner == "a??x??b???c?, 1.10 V, 25.00 C"
+    assert facts.library == "?x??y?"
+
+
+def test_a_calibration_needs_power(tmp_path: Path) -> None:
+    path = tmp_path / "my.lib"
+    path.write_text(without_groups(small_library(), "internal_power"))
+    with pytest.raises(InputError, match="a calibration needs power, and there is no internal_power of DFF_X1, DFF_X2"):
+        calibrate(["--liberty", str(path), "--table-only", "--out", str(tmp_path / "out")], [])
