@@ -55,7 +55,7 @@ class Answers:
     def __init__(self, bench: Bench, jobs: int, *, any_timer: bool = False) -> None:
         self._bench = bench
         self._jobs = jobs
-        report = Console(stderr=True, markup=False, highlight=False).print
+        report = Console(stderr=True, highlight=False, markup=False).print
         self._store = RowStore(report=report, any_timer=any_timer)
         self._measured: dict[MacSpec, Measurement] = {}
         self._units: dict[Unit, UnitMeasurement] = {}

@@ -28,7 +28,7 @@ from hwmodel.tiles import Grids, IntArray, Matrices, Timing, needed_words
 from hwmodel.tiling import Overlap, cycles_of
 from hwmodel.workload import Scales
 from rtl.array import ArraySpec
-from rtl.array.spec import SIZE_WIDTH
+from rtl.array.run import SIZE_WIDTH
 from rtl.requant.spec import RequantSpec
 from rtl.spec import MacSpec
 from siliquant.errors import InputError

@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
-import tempfile
 from collections.abc import Mapping, Sequence
 from datetime import date
 from itertools import product
 from pathlib import Path
 
 from hwmodel.options import add_memories
+from siliquant import processes
 from siliquant.cli import Parser, run
 from siliquant.errors import InputError
 from siliquant.files import write_atomically
 from siliquant.options import add_out_file
+from siliquant.scratch import scratch
 
 __all__ = ["DEVICES", "configuration", "macro_of", "main"]
 
@@ -193,11 +193,11 @@ def _text(table: Mapping[str, object]) -> str:
 
 def _run(binary: Path, text: str) -> str:
     """CACTI's results; it reads its technology files from its own folder. Raises ValueError where there are none."""
-    with tempfile.TemporaryDirectory() as folder:
-        given = Path(folder) / "memory.cfg"
+    with scratch("cacti") as folder:
+        given = folder / "memory.cfg"
         given.write_text(text)
         command = [str(binary), "-infile", str(given)]
-        done = subprocess.run(command, cwd=binary.parent, capture_output=True, text=True, timeout=_SECONDS, check=False)
+        done = processes.run(command, cwd=binary.parent, timeout=_SECONDS)
         results = given.with_name("memory.cfg.out")
         if not results.exists():
             last = (done.stdout + done.stderr).strip().splitlines()[-1:]

@@ -55,8 +55,15 @@ def main(arguments: Sequence[str] | None = None, designs: Sequence[SweepDesign] 
     """The command line, for ``designs`` (default: those of the sweep). Exits with code 1 where a design failed."""
     options = parser().parse_args(arguments)
     runner = None if options.table_only else _runner(options)
-    check_writable(options.out)
 
+    from siliquant.files import alone
+
+    with alone(options.out, "calibration"):
+        check_writable(options.out)
+        _calibrate(options, runner, designs)
+
+
+def _calibrate(options: Namespace, runner: Runner | None, designs: Sequence[SweepDesign] | None) -> None:
     from hwmodel.calibration import write_calibration
     from hwmodel.points import LibraryChoice, calibration_table, known_points
     from hwmodel.specimen import Bench

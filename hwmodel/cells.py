@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import lru_cache
 
 from hwmodel.cellfunction import parse_function
 from hwmodel.liberty import Group, named_pins
@@ -161,6 +162,7 @@ def _describe(group: Group) -> Cell | None:
     return Cell(group.name, area, names, load, (), state, q, qn)
 
 
+@lru_cache(maxsize=256)
 def input_column(position: int, count: int) -> int:
     """The truth table of input `position` alone among `count` inputs: bit r is its value in row r."""
     return sum(1 << row for row in range(1 << count) if row >> position & 1)

@@ -25,7 +25,7 @@ def print_check(estimated: Sequence[Row], measured: Sequence[Row]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    console = Console(width=None if sys.stdout.isatty() else 190, highlight=False)
+    console = Console(width=None if sys.stdout.isatty() else 190, highlight=False, markup=False)
     table = Table(title="model against synthesis", title_justify="left", pad_edge=False)
     for column, header in enumerate(_HEADERS):
         table.add_column(header, justify="left" if column in (1, 2) else "right", overflow="fold")

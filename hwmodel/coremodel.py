@@ -32,6 +32,7 @@ __all__ = [
     "reach_of",
     "share_cost",
     "share_counts",
+    "share_shape",
 ]
 
 _NOTHING = np.zeros(len(PARTS))
@@ -85,9 +86,14 @@ def share_cost(spec: CoreSpec, share: Share, plan: StreamPlan, model: LibraryMod
     """One copy of what depends on these operands, at work, without what drains; :func:`copies_of` says how many there
     are. Raises as core_cost.
     """
-    counts, at = share_counts(spec, share), SHARES.index(share)
+    at = SHARES.index(share)
     moved = Transitions(*(each[at] for each in shared_transitions_of(spec.mac, plan)))
-    return cost_from(_shape(spec.mac, reach_of(spec), model, counts), counts, moved, model, clock_mhz)
+    return cost_from(share_shape(spec, share, model), share_counts(spec, share), moved, model, clock_mhz)
+
+
+def share_shape(spec: CoreSpec, share: Share, model: LibraryModel) -> Shape:
+    """What of :func:`share_cost` does not depend on clock and operands."""
+    return _shape(spec.mac, reach_of(spec), model, share_counts(spec, share))
 
 
 def drain_cost(spec: CoreSpec, plan: StreamPlan, model: LibraryModel, clock_mhz: float) -> Cost:

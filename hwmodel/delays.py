@@ -8,10 +8,8 @@ of each: one average over all would take a third of the glitches out of a tree o
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from hwmodel.cellfunction import ONE_NET, Expression
 from hwmodel.cellmodel import CellModel, LibraryCells
@@ -23,6 +21,7 @@ from hwmodel.sdf import CellPaths, Entry, PathDelay, read_sdf
 from hwmodel.sta import OpenSta, TimingError
 from siliquant.errors import InputError
 from siliquant.quoting import tcl_word
+from siliquant.scratch import scratch
 
 __all__ = ["SHORTEST_NS", "NetlistDelays", "Pair", "netlist_delays", "path_delays"]
 
@@ -57,8 +56,8 @@ def netlist_delays(
     Raises ToolMissing, TimingError, ValueError as path_delays does.
     """
     period_ns = positive_number("period_ns", period_ns)
-    with tempfile.TemporaryDirectory(prefix="siliquant-sdf-") as name, OpenSta(library) as opensta:
-        source, target = Path(name) / "netlist.v", Path(name) / "netlist.sdf"
+    with scratch("sdf") as folder, OpenSta(library) as opensta:
+        source, target = folder / "netlist.v", folder / "netlist.sdf"
         source.write_text(verilog)
         opensta.load(source, top, period_ns, clock)
         slack_ns = opensta.slack_ns()

@@ -3,8 +3,8 @@
     estimate(UniformSpec(lanes=16), "freepdk45", 500.0)               a Cost
     estimate(frame, "freepdk45", 500.0)                               a DataFrame with a row of costs for each row
 
-The first time a design, or a design under a stream, is seen its gates are counted (milliseconds) and its transitions
-found (tens of milliseconds); all further rows of it are arithmetic on arrays.
+The first time a design, or a design under a stream, is seen its gates are counted and its transitions found (some
+milliseconds, fewer for each of many); all further rows of it are arithmetic on arrays.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 import numpy.typing as npt
 
-from hwmodel.features import Vector
+from hwmodel.features import Vector, find, lacking
 from hwmodel.model import Cost, LibraryModel, cost_of, energies_of, minimum_periods_ns, pressures, shape_of, strains
 from hwmodel.modelfile import load_model
+from hwmodel.paths import ALONE
 from hwmodel.stimulus import StreamPlan
 from hwmodel.streams import Stream
 from rtl.options import design_named
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["default_plan", "estimate", "parse_precision"]
 
 _PRECISION = re.compile(r"w([1-8])a([1-8])([su])")
+_FEW = 32  # new designs that are counted without a bar
 _OWN = ("library", "clock_mhz", "precision", "stream")
 
 
@@ -135,10 +137,14 @@ def _estimate_frame(
     # What differs in nothing but the clock is looked up once.
     at, firsts = _numbered((spec_of * len(models) + model_of) * len(plans) + plan_of)
     cases = [(specs[spec_of[i]], models[model_of[i]], plans[plan_of[i]]) for i in firsts]
+    if not strict:
+        _count(cases)
     shapes = [shape_of(spec, model) for spec, model, _ in cases]
     for (spec, *_), shape in zip(cases, shapes, strict=True):
         if strict and shape.outside:
             raise InputError(f"{spec.name} must be within the range of the model: it has {'; '.join(shape.outside)}")
+    if strict:
+        _count(cases)
     energies = [energies_of(spec, plan or default_plan(spec), model) for spec, model, plan in cases]
 
     def spread(values: Iterable[float]) -> Vector:
@@ -173,6 +179,25 @@ def _estimate_frame(
         "in_range": np.array([not shape.outside for shape in shapes], dtype=np.bool_)[at],
     }
     return pd.DataFrame(columns, index=frame.index, copy=False)
+
+
+def _count(cases: Sequence[tuple[MacSpec, LibraryModel, StreamPlan | None]]) -> None:
+    """Counts designs that were never counted before, while a bar shows how far it is. Each is kept at once."""
+    asked: dict[MacSpec, list[StreamPlan]] = {}
+    for spec, _, plan in cases:
+        asked.setdefault(spec, []).append(plan or default_plan(spec))
+    models = dict.fromkeys(model.coefficients for _, model, _ in cases)
+    delays = [(model.relaxed_ns, model.fastest_ns, ALONE) for model in models]
+    new = lacking(asked, delays)
+    if len(new) <= _FEW:
+        for _ in find(new, delays):
+            pass
+        return
+    from rich.console import Console
+    from rich.progress import track
+
+    for _ in track(find(new, delays), "counting gates", len(new), console=Console(stderr=True), transient=True):
+        pass
 
 
 def _groups(frame: pd.DataFrame, names: Sequence[str]) -> tuple[npt.NDArray[np.int64], list[int]]:

@@ -16,7 +16,7 @@ __all__ = ["print_explanation"]
 
 def print_explanation(found: Explanation) -> None:
     """Prints everything, totals first."""
-    console = Console(width=None if sys.stdout.isatty() else 220, highlight=False)
+    console = Console(width=None if sys.stdout.isatty() else 220, highlight=False, markup=False)
     cost, model = found.cost, found.model
     console.print(f"{found.spec.name}, {model.library} ({model.corner}), {cost.clock_mhz:g} MHz", soft_wrap=True)
     console.print(f"operands: {found.plan}", soft_wrap=True)

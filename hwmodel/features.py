@@ -15,9 +15,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple
-from functools import cache, lru_cache
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,11 +27,12 @@ import numpy.typing as npt
 
 from hwmodel.keys import design_name, generator_files, own_of
 from hwmodel.paths import ALONE, Periods, Reach, Step, periods
-from hwmodel.stimulus import StreamPlan
+from hwmodel.stimulus import StreamPlan, stimulus_cycles
 from hwmodel.structure import PARTS, SHARES, Part, Share, structure_of
-from hwmodel.switching import switching_of
+from hwmodel.switching import Switching, switching_of, switchings
 from rtl.spec import MacSpec
-from siliquant.files import cache_dir, write_atomically
+from siliquant import cache
+from siliquant.files import write_atomically
 from siliquant.source import code_sha256
 
 __all__ = [
@@ -41,10 +42,14 @@ __all__ = [
     "Delays",
     "Transitions",
     "Vector",
+    "adopt",
     "are_kept",
     "counted",
     "counts_of",
+    "entry_of",
     "features_stamp",
+    "find",
+    "lacking",
     "package_features",
     "periods_name",
     "periods_of",
@@ -75,6 +80,8 @@ PACKAGED_FEATURES = (_DATA / "features.json", _DATA / "calibration" / "features.
 _CODE = (
     "fanout.py",
     "features.py",
+    "flat.py",
+    "inertial.py",
     "paths.py",
     "recorded.py",
     "stimulus.py",
@@ -95,7 +102,7 @@ def counts_of(spec: MacSpec) -> Vector:
 def shared_counts_of(spec: MacSpec) -> Vector:
     """The number of each part by what it depends on: [shares, parts]."""
     if "counts" not in _entry(spec):
-        _add(spec, "counts", _by_share(structure_of(spec).by_share))
+        _add(spec, {"counts": _counts(spec)})
     return _unpacked(_entry(spec)["counts"])
 
 
@@ -110,7 +117,7 @@ def shared_transitions_of(spec: MacSpec, plan: StreamPlan) -> Transitions:
     """The same by what the parts depend on: [shares, parts] each."""
     name = transitions_name(plan)
     if name not in _entry(spec):
-        _add(spec, name, _moved(spec, plan))
+        _add(spec, {name: _moved(switching_of(spec, plan))})
     return Transitions(*map(_unpacked, _entry(spec)[name]))
 
 
@@ -122,8 +129,72 @@ def periods_of(
     """
     name = periods_name(relaxed_ns, fastest_ns, reach)
     if name not in _entry(spec):
-        _add(spec, name, _paths(spec, relaxed_ns, fastest_ns, reach))
+        _add(spec, {name: _paths(spec, relaxed_ns, fastest_ns, reach)})
     return Periods(*map(float, _entry(spec)[name]))
+
+
+def find(asked: Mapping[MacSpec, Iterable[StreamPlan]], delays: Sequence[Delays] = ()) -> Iterator[MacSpec]:
+    """Finds what is not kept of designs, many of them together, and gives each when all of it is found and kept.
+
+    That is counts, the periods by some delays, and the transitions under the streams of each design. Raises ValueError
+    for a design that lacks the precision of a stream.
+    """
+    missing = lacking(asked, delays)
+    left: dict[MacSpec, dict[str, Any]] = {spec: {} for spec in missing}
+    # Streams of equal length are counted best together.
+    pairs = sorted(
+        ((spec, plan) for spec, plans in missing.items() for plan in plans), key=lambda pair: stimulus_cycles(*pair)
+    )
+    still: list[tuple[MacSpec, StreamPlan | None]] = [(spec, None) for spec, plans in missing.items() if not plans]
+    waiting: list[tuple[MacSpec, StreamPlan]] = []
+
+    def counted_first() -> Iterator[tuple[MacSpec, StreamPlan]]:
+        """The pairs; what does not depend on streams is found while the plan of the design is at hand."""
+        for spec, plan in (*still, *pairs):
+            entry, found = _entry(spec), left[spec]
+            if "counts" not in entry and "counts" not in found:
+                found["counts"] = _counts(spec)
+            for each in delays:
+                name = periods_name(*each)
+                if name not in entry and name not in found:
+                    found[name] = _paths(spec, *each)
+            if plan is not None:
+                waiting.append((spec, plan))
+                yield spec, plan
+
+    for place, switching in switchings(counted_first()):
+        spec, plan = waiting[place]
+        left[spec][transitions_name(plan)] = _moved(switching)
+        missing[spec].remove(plan)
+        if not missing[spec]:
+            _add(spec, left.pop(spec))
+            yield spec
+    for spec, found in left.items():
+        _add(spec, found)
+        yield spec
+
+
+def lacking(
+    asked: Mapping[MacSpec, Iterable[StreamPlan]], delays: Sequence[Delays] = ()
+) -> dict[MacSpec, list[StreamPlan]]:
+    """The designs of which something is not kept, each with those of its streams that were never looked at."""
+    found = {}
+    for spec, plans in asked.items():
+        entry = _entry(spec)
+        new = [plan for plan in dict.fromkeys(plans) if transitions_name(plan) not in entry]
+        if new or "counts" not in entry or any(periods_name(*each) not in entry for each in delays):
+            found[spec] = new
+    return found
+
+
+def adopt(spec: MacSpec, entry: Mapping[str, Any]) -> None:
+    """Takes over what another process found of a design, and kept."""
+    _entry(spec).update(entry)
+
+
+def entry_of(spec: MacSpec) -> Mapping[str, Any]:
+    """All that is kept of a design."""
+    return _entry(spec)
 
 
 def are_kept(spec: MacSpec, plans: Iterable[StreamPlan]) -> bool:
@@ -134,8 +205,10 @@ def are_kept(spec: MacSpec, plans: Iterable[StreamPlan]) -> bool:
 
 def counted(spec: MacSpec, plans: Iterable[StreamPlan], delays: Iterable[Delays]) -> dict[str, Any]:
     """An entry found anew, whatever is kept: counts, the transitions of some streams, the periods by some delays."""
-    entry: dict[str, Any] = {"counts": _by_share(structure_of(spec).by_share)}
-    entry |= {transitions_name(plan): _moved(spec, plan) for plan in plans}
+    entry: dict[str, Any] = {"counts": _counts(spec)}
+    wanted = list(dict.fromkeys(plans))
+    for place, found in switchings((spec, plan) for plan in wanted):
+        entry[transitions_name(wanted[place])] = _moved(found)
     return entry | {periods_name(*each): _paths(spec, *each) for each in delays}
 
 
@@ -162,8 +235,11 @@ def periods_name(relaxed_ns: Mapping[Step, float], fastest_ns: Mapping[Step, flo
     return f"periods, {hashlib.sha256(json.dumps(delays).encode()).hexdigest()[:16]}"
 
 
-def _moved(spec: MacSpec, plan: StreamPlan) -> list[dict[str, list[float]]]:
-    found = switching_of(spec, plan)
+def _counts(spec: MacSpec) -> dict[str, list[float]]:
+    return _by_share(structure_of(spec).by_share)
+
+
+def _moved(found: Switching) -> list[dict[str, list[float]]]:
     return [_by_share(each) for each in (found.settled_by_share, found.glitches_by_share, found.pulses_by_share)]
 
 
@@ -177,25 +253,22 @@ def _paths(
 def _entry(spec: MacSpec) -> dict[str, Any]:
     """What is known of a design; grows as more is asked."""
     key = _key(spec)
-    try:
-        kept = json.loads(_path(key).read_text())
-    except (OSError, ValueError):
-        kept = {}
+    content = cache.kept(_path(key), cache.root())
+    kept = {} if content is None else json.loads(content)
     return {**_packaged().get(design_name(spec) or "", {}), **(kept if isinstance(kept, dict) else {})}
 
 
-def _add(spec: MacSpec, name: str, value: Any) -> None:
+def _add(spec: MacSpec, found: Mapping[str, Any]) -> None:
     entry = _entry(spec)
-    entry[name] = value
-    with contextlib.suppress(OSError):  # where nothing can be kept it is found again
-        write_atomically(_path(_key(spec)), json.dumps(entry, sort_keys=True) + "\n")
+    entry.update(found)
+    cache.keep(_path(_key(spec)), json.dumps(entry, sort_keys=True), cache.root(), sync=False)
 
 
 def _path(key: str) -> Path:
-    return cache_dir() / "features" / key[:2] / f"{key}.json"
+    return cache.root() / "features" / key[:2] / f"{key}.json"
 
 
-@cache
+@lru_cache(maxsize=1)
 def _packaged() -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for path in PACKAGED_FEATURES:
@@ -213,7 +286,7 @@ def _key(spec: MacSpec) -> str:
     return hashlib.sha256(json.dumps(question, sort_keys=True, default=int).encode()).hexdigest()
 
 
-@cache
+@lru_cache(maxsize=1)
 def features_stamp() -> str:
     """A hash over the code that decides what entries hold."""
     here = resources.files("hwmodel")

@@ -14,7 +14,6 @@ netlist's own flip-flops take at the median, as if registers of the same library
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from functools import cache
 from math import ceil
@@ -40,6 +39,7 @@ from hwmodel.liberty import parse_liberty
 from hwmodel.library import Library
 from hwmodel.stimulus import Mismatch
 from siliquant.errors import InputError
+from siliquant.scratch import scratch
 
 __all__ = [
     "GLITCH_AWARE",
@@ -83,8 +83,8 @@ def with_glitches(
     if delays is None:
         delays = netlist_delays(synthesis_verilog, waves.netlist, top, library, cells, period_ns=period_ns, clock=clock)
     window = choose_window(waves, cells, delays, cycles)
-    with tempfile.TemporaryDirectory(prefix="siliquant-glitch-") as folder:
-        found = run_icarus(Path(folder), waves, cells, delays.paths, stimulus, window, clock=clock)
+    with scratch("glitch") as folder:
+        found = run_icarus(folder, waves, cells, delays.paths, stimulus, window, clock=clock)
     return add_glitches(waves, found, window)
 
 
@@ -133,7 +133,7 @@ def add_glitches(waves: Waves, found: Transitions, window: Window) -> Waves:
 
 def library_cells(library: Library) -> LibraryCells:
     """The cell models of a library's usable cells, read once."""
-    return _cells_of(library.slim_path)
+    return _cells_of(library.slim())
 
 
 @cache

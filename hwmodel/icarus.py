@@ -9,6 +9,7 @@ little after it, and what nets then do belongs to cycle t.
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -28,6 +29,7 @@ from hwmodel.delays import Pair
 from hwmodel.netlist import Netlist
 from hwmodel.sdf import PathDelay, sdf_text
 from hwmodel.sta import ToolMissing
+from siliquant import processes
 from siliquant.errors import ToolError
 
 __all__ = [
@@ -105,7 +107,7 @@ def icarus_version() -> str | None:
 
 @lru_cache(maxsize=4)
 def _version_of(engine: str) -> str:
-    result = subprocess.run([engine, "-V"], capture_output=True, text=True, timeout=60, check=False)
+    result = processes.run([engine, "-V"], timeout=60)
     found = re.search(r"Icarus Verilog runtime version (\S+)", result.stdout + result.stderr)
     return found[1] if found else "unknown"
 
@@ -157,9 +159,7 @@ def run_icarus(
 def _call(folder: Path, *command: str) -> str:
     name = Path(command[0]).name
     try:
-        result = subprocess.run(
-            command, cwd=folder, capture_output=True, text=True, timeout=_SECONDS_LIMIT, check=False
-        )
+        result = processes.run(command, cwd=folder, env={**os.environ, "TMPDIR": "."}, timeout=_SECONDS_LIMIT)
     except subprocess.TimeoutExpired:
         raise SimulationError(f"{name} did not finish in {_SECONDS_LIMIT} s") from None
     said = result.stdout + result.stderr

@@ -34,9 +34,14 @@ __all__ = [
 Spec = MacSpec | CoreSpec | LoadableSpec
 """What Verilog is generated of."""
 
-COMMAND_LINE = ("gen.py", "options.py")
-"""Files of rtl that ask for a design, and do not decide what it is."""
-_FINDING = ("fit.py", "slopes.py")  # of rtl.requant: they find parameters, not gates
+NO_GENERATORS = ("gen.py", "options.py", "manifest.py", "layout.py")
+"""Files of rtl that ask for a design or describe it, and do not decide what it is."""
+_FINDING = (
+    "fit.py",
+    "slopes.py",
+    "manifest.py",
+    "vectors.py",
+)  # of rtl.requant: none of gates
 
 
 def generator_key(spec: Spec) -> str:
@@ -82,7 +87,7 @@ def generator_files(*folders: str) -> Iterable[Traversable]:
     root = resources.files("rtl")
     for folder in folders:
         for file in (root.joinpath(folder) if folder else root).iterdir():
-            if file.name not in (_FINDING if folder == "requant" else COMMAND_LINE):
+            if file.name not in (_FINDING if folder == "requant" else NO_GENERATORS):
                 yield file
 
 

@@ -139,7 +139,7 @@ _NOTHING: dict[str, Any] = {"area_um2": 0.0, "idle_pj_per_cycle": 0.0, "leakage_
 
 
 def _print(cost: NetworkCost, model: str) -> None:
-    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
+    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False, markup=False)
     table = Table(title=f"{model} on {cost.array.name}", title_justify="left", pad_edge=False)
     for column, header in enumerate(HEADERS):
         table.add_column(header, justify="right" if column else "left", overflow="fold")

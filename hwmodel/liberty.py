@@ -41,7 +41,8 @@ _IN_BRACKETS = re.compile(r'"[^"]*"|[(){}"]')
 _ARGUMENT = re.compile(r'"([^"]*)"|([^\s,"\\]+)')
 _CONTINUED = re.compile(r"\\\r?\n")
 _SEPARATOR = re.compile(r"[\s,]+")
-_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_MOST_DIGITS = 64  # characters of a number
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _NUMBERS = re.compile(r"[-+0-9.eE,\s]*")
 
 
@@ -151,7 +152,7 @@ class Group:
                 raise self.fail(f"must state {name}, and does not")
             return default
         text = values[-1][0]
-        if _NUMBER.fullmatch(text):
+        if len(text) <= _MOST_DIGITS and _NUMBER.fullmatch(text):
             value = float(text)
             if abs(value) <= _LARGEST:
                 return value
@@ -165,12 +166,13 @@ class Group:
         found: list[float] = []
         for row in values[-1]:
             items = [item for item in _SEPARATOR.split(row) if item]
-            if not _NUMBERS.fullmatch(row):
-                raise self._no_number(name, next(item for item in items if not _NUMBER.fullmatch(item)))
             try:
+                if not _NUMBERS.fullmatch(row) or max(map(len, items), default=0) > _MOST_DIGITS:
+                    raise ValueError
                 found += map(float, items)
             except ValueError:
-                raise self._no_number(name, next(item for item in items if not _NUMBER.fullmatch(item))) from None
+                wrong = (item for item in items if len(item) > _MOST_DIGITS or not _NUMBER.fullmatch(item))
+                raise self._no_number(name, next(wrong, row)) from None
         if found and not max(map(abs, found)) <= _LARGEST:
             raise self._no_number(name, max(found, key=abs))
         return tuple(found)
@@ -309,6 +311,12 @@ def _clean(value: str) -> str:
         value = _CONTINUED.sub(" ", value)
     if value.startswith('"'):
         return value[1:-1].strip()
-    while (start := value.find("/*")) >= 0 and (close := value.find("*/", start + 2)) >= 0:
-        value = value[:start] + value[close + 2 :]
-    return value.strip()
+    return "".join(_outside_comments(value)).strip()
+
+
+def _outside_comments(value: str) -> Iterator[str]:
+    offset = 0
+    while (start := value.find("/*", offset)) >= 0 and (close := value.find("*/", start + 2)) >= 0:
+        yield value[offset:start]
+        offset = close + 2
+    yield value[offset:]

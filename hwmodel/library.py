@@ -19,9 +19,9 @@ from typing import Any
 from hwmodel import slimliberty
 from hwmodel.cells import FullAdderCell, HalfAdderCell
 from hwmodel.powertables import check_energy_ratio
+from siliquant import cache
+from siliquant.cache import NotTrusted
 from siliquant.errors import InputError, MissingFileError, short
-from siliquant.files import cache_dir as user_cache_dir
-from siliquant.files import write_atomically
 from siliquant.reading import read_bytes, unpack
 
 MOST_BYTES = 512 << 20
@@ -99,6 +99,7 @@ class Library:
     no_timing: tuple[str, ...]  # cells with an output that it states no delays of
     energy_ratio: float | None  # of hwmodel.powertables
     slim_path: Path
+    asked_adder: str | None = None  # the full adder that was asked for
 
     @property
     def has_buffer(self) -> bool:
@@ -125,10 +126,16 @@ class Library:
         """A path of the uncompressed file: the file itself, or a copy in the cache made once."""
         if self.path.suffix == ".lib":
             return self.path
-        target = (cache_dir or user_cache_dir()) / "liberty" / f"{self.sha256[:16]}.lib"
-        if not target.is_file():
-            write_atomically(target, self.read())
-        return target
+        home = cache_dir or cache.root()
+        return _same(home / "liberty" / f"{self.sha256[:16]}.lib", self.read().encode(), home)
+
+    def slim(self) -> Path:
+        """`slim_path`; made again where the cache has lost it. Raises InputError where the file has changed since."""
+        if self.slim_path.is_file():
+            return self.slim_path
+        if hashlib.sha256(self.path.read_bytes()).hexdigest() != self.sha256:
+            raise InputError("must not change while it is used", file=self.path)
+        return _facts(self.path, self.sha256, self.excluded, self.asked_adder, cache.root())[1]
 
 
 def find_library(
@@ -159,7 +166,7 @@ def find_library(
     digest = hashlib.sha256(read_bytes(path, MOST_BYTES)).hexdigest()
     path = path.resolve()
     excluded = known.excluded if known else ()
-    facts, slim = _facts(path, digest, excluded, full_adder, cache_dir or user_cache_dir())
+    facts, slim = _facts(path, digest, excluded, full_adder, cache_dir or cache.root())
     if not accept:
         check_energy_ratio(str(path), facts["energy_ratio"])
     adder = FullAdderCell(**facts.pop("full_adder")) if facts["full_adder"] else facts.pop("full_adder")
@@ -183,6 +190,7 @@ def find_library(
         no_internal_energy=tuple(facts.pop("no_internal_energy")),
         no_timing=tuple(facts.pop("no_timing")),
         slim_path=slim,
+        asked_adder=full_adder,
         **{key: value for key, value in facts.items() if key != "library"},
     )
 
@@ -203,22 +211,41 @@ def _some(names: Sequence[str]) -> str:
 
 
 def _facts(
-    path: Path, digest: str, excluded: tuple[str, ...], full_adder: str | None, cache: Path
+    path: Path, digest: str, excluded: tuple[str, ...], full_adder: str | None, home: Path
 ) -> tuple[dict[str, Any], Path]:
     """The library's facts (JSON-able) and its slim copy, made when they are not in the cache."""
     question = json.dumps([slimliberty.FORMAT, digest, excluded, full_adder])
     key = hashlib.sha256(question.encode()).hexdigest()[:16]
-    slim, facts_file = cache / "liberty" / f"{key}.slim.lib", cache / "liberty" / f"{key}.json"
-    if slim.is_file() and facts_file.is_file():
+    slim, facts_file = home / "liberty" / f"{key}.slim.lib", home / "liberty" / f"{key}.json"
+    known = cache.kept(facts_file, home)
+    if known is not None:
+        found = json.loads(known)
         try:
-            return json.loads(facts_file.read_text()), slim
-        except ValueError:
-            pass  # a damaged cache entry is made again
+            content = cache.read_trusted(slim, home)
+            if hashlib.sha256(content).hexdigest() == found["slim_sha256"]:
+                return found["facts"], slim
+            cache.say_made_again(slim, "it is damaged")
+        except NotTrusted as reason:
+            cache.say_made_again(slim, str(reason))
+        except OSError:
+            pass
     facts, text = slimliberty.digest_liberty(read_liberty_text(path), excluded, full_adder, path)
-    kept = json.dumps(asdict(facts), indent=1, sort_keys=True) + "\n"
-    write_atomically(slim, text)
-    write_atomically(facts_file, kept)
-    return json.loads(kept), slim
+    content = text.encode()
+    slim_path = cache.kept_file(slim, content, home)
+    answer = {"facts": asdict(facts), "slim_sha256": hashlib.sha256(content).hexdigest()}
+    if slim_path == slim:
+        cache.keep(facts_file, json.dumps(answer, indent=1, sort_keys=True), home)
+    return json.loads(json.dumps(answer["facts"])), slim_path
+
+
+def _same(path: Path, content: bytes, home: Path) -> Path:
+    """A file of the cache with that content, written where it has another."""
+    try:
+        if cache.read_trusted(path, home) == content:
+            return path
+    except (OSError, NotTrusted):
+        pass
+    return cache.kept_file(path, content, home)
 
 
 def _freepdk45() -> Path:

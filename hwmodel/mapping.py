@@ -6,7 +6,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -18,7 +17,9 @@ from hwmodel.library import Library
 from hwmodel.recipes import Recipe, abc_options, carry_commands
 from hwmodel.selection import Netlist
 from rtl.names import FULL_ADDER_NAME
+from siliquant import processes
 from siliquant.errors import ToolError
+from siliquant.shadows import command
 
 __all__ = ["SynthesisError", "elaborate", "map_recipe", "modules", "name_netlist", "netlist_area"]
 
@@ -53,7 +54,7 @@ def map_recipe(
     """Run one recipe in a new folder; its netlist, with buffers where nets drive many pins."""
     place.mkdir()
     (place / "design.il").symlink_to(checkpoint)
-    (place / "cells.lib").symlink_to(library.slim_path.resolve())
+    (place / "cells.lib").symlink_to(library.slim())
     for name in ("adder_chain.v", "ripple.v"):
         (place / name).write_text(resources.files("hwmodel").joinpath("maps", name).read_text())
     constraint = f"set_driving_cell {library.driving_cell}\nset_load {library.default_load_ff:g} [all_outputs]\n"
@@ -90,7 +91,7 @@ def name_netlist(top: str, netlist: Path, library: Library) -> Path:
     """Yosys JSON of the netlist as it reads in Verilog."""
     cells = netlist.parent / "cells.lib"
     if not cells.exists():
-        cells.symlink_to(library.slim_path.resolve())
+        cells.symlink_to(library.slim())
     _run(netlist.parent, {"kind": "name", "top": top, "name": netlist.stem})
     return netlist.with_suffix(".json")
 
@@ -110,14 +111,12 @@ def _run(folder: Path, job: Mapping[str, Any]) -> None:
     (folder / "job.json").write_text(json.dumps(job))
     with (folder / f"{job['kind']}.log").open("w+", errors="replace") as log:
         try:
-            result = subprocess.run(
-                [sys.executable, "-m", "hwmodel.yosys_worker", "job.json"],
+            result = processes.run(
+                command("hwmodel.yosys_worker", "job.json"),
                 cwd=folder,
-                stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 timeout=_SECONDS_LIMIT,
-                check=False,
                 env=_environment(),
             )
         except subprocess.TimeoutExpired:
@@ -130,7 +129,7 @@ def _run(folder: Path, job: Mapping[str, Any]) -> None:
 
 
 def _environment() -> dict[str, str]:
-    """The caller's environment, with this package importable and hashing fixed, so that runs repeat exactly."""
-    root = str(Path(__file__).resolve().parent.parent)
-    paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
-    return os.environ | {"PYTHONPATH": os.pathsep.join(paths), "PYTHONHASHSEED": "0"}
+    """The caller's environment, with hashing fixed, so that runs repeat exactly; temporary files, some of which ABC
+    leaves behind, go into the folder of the step.
+    """
+    return os.environ | {"PYTHONHASHSEED": "0", "TMPDIR": "."}

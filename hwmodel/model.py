@@ -51,6 +51,7 @@ __all__ = [
     "pressures",
     "shape_from",
     "shape_of",
+    "still_cost",
     "strain",
     "strains",
 ]
@@ -305,6 +306,15 @@ def cost_of(spec: MacSpec, plan: StreamPlan, model: LibraryModel, clock_mhz: flo
 def cost_from(shape: Shape, counts: Vector, transitions: Transitions, model: LibraryModel, clock_mhz: float) -> Cost:
     """The cost of anything with these counts and transitions a cycle. Raises ValueError as :func:`cost_of`."""
     return _cost(shape, _energies(counts, transitions, model.coefficients), model, clock_mhz)
+
+
+def still_cost(shape: Shape, model: LibraryModel, clock_mhz: float) -> Cost:
+    """The cost of anything of that shape while nothing moves: only energies are not those of :func:`cost_from`.
+
+    Raises ValueError as :func:`cost_of`.
+    """
+    nothing = np.zeros(len(PARTS))
+    return _cost(shape, (nothing, nothing, nothing), model, clock_mhz)
 
 
 def _cost(shape: Shape, energies: tuple[Vector, Vector, Vector], model: LibraryModel, clock_mhz: float) -> Cost:

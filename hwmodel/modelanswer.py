@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from hwmodel.comparison import Answer, Question
-from hwmodel.executors import local
-from hwmodel.features import are_kept
-from hwmodel.model import Cost, LibraryModel, cost_of
+from hwmodel.executors import Outcome, local
+from hwmodel.features import adopt, are_kept, entry_of, find
+from hwmodel.model import LibraryModel, cost_of, shape_of
 from hwmodel.requantcost import Unit, UnitAnswer
-from hwmodel.stages import attempt_of_cost, try_stages
+from hwmodel.stages import attempt_of_shape, try_stages
 from hwmodel.stimulus import StreamPlan
 from hwmodel.unitmodel import best_unit
 from rtl.spec import MacSpec, Precision
@@ -23,6 +24,7 @@ __all__ = ["ModelAnswers", "model_answer"]
 
 _STAGES = range(3)
 _FEW = 4  # designs that are counted at once, without a bar and other processes
+_WORTH_PROCESSES = 8192  # bits of operands: fewer are counted before another process has started
 
 
 class ModelAnswers:
@@ -63,53 +65,64 @@ class ModelAnswers:
         return [spec for spec in dict.fromkeys(found) if are_kept(spec, ())]
 
     def prepare(self, asked: Iterable[Question]) -> None:
-        """Counts designs that were never counted before, several at a time, while a bar shows how far it is."""
-        questions = list(dict.fromkeys(asked))
-        new = [q for q in questions if not are_kept(q.spec, [StreamPlan(p) for p in q.precisions])]
+        """Counts designs that were never counted before, several at a time, while a bar shows how far it is.
+
+        Each is kept as soon as it is counted.
+        """
+        wanted: dict[MacSpec, tuple[Precision, ...]] = {}
+        for question in asked:
+            wanted[question.spec] = tuple(dict.fromkeys((*wanted.get(question.spec, ()), *question.precisions)))
+        questions = [Question(spec, precisions) for spec, precisions in wanted.items()]
+        new = [one for one in questions if not are_kept(one.spec, [StreamPlan(p) for p in one.precisions])]
         if len(new) <= _FEW:
             return
         # The largest first: none is left to run alone at the end.
         new.sort(key=lambda question: -sum(port.width for port in question.spec.operand_ports))
+        jobs = 1 if _width(new) < _WORTH_PROCESSES else min(self._jobs, len(new))
+        count = partial(_count, model=self.model, clock_mhz=self._clock_mhz)
         columns = (TextColumn("counting gates"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
             task = progress.add_task("", total=len(new))
-            answer = partial(model_answer, model=self.model, clock_mhz=self._clock_mhz)
-            for outcome in local(min(self._jobs, len(new)))(answer, new):
+            for outcome in local(jobs)(count, new) if jobs > 1 else (Outcome(one, count(one)) for one in new):
                 if outcome.error is not None:
                     raise outcome.error
+                for spec, entry in outcome.result or ():
+                    adopt(spec, entry)
                 progress.advance(task)
 
 
-@dataclass(frozen=True)
-class _Variant:
-    """One pipelining: its costs by precision."""
+def _count(question: Question, model: LibraryModel, clock_mhz: float) -> list[tuple[MacSpec, Mapping[str, Any]]]:
+    """Answers a question, and gives all that is known of the designs that were looked at for it."""
+    model_answer(question, model, clock_mhz)
+    looked = [replace(question.spec, pipeline_stages=stages) for stages in _STAGES]
+    return [(spec, entry_of(spec)) for spec in looked if are_kept(spec, ())]
 
-    spec: MacSpec
-    costs: dict[Precision, Cost]
 
-    @property
-    def first(self) -> Cost:
-        """Area and period are the same at every precision."""
-        return next(iter(self.costs.values()))
+def _width(questions: Iterable[Question]) -> int:
+    return sum(port.width for question in questions for port in question.spec.operand_ports)
 
 
 def model_answer(question: Question, model: LibraryModel, clock_mhz: float) -> Answer:
     """The smallest pipelining that meets the clock, by the rule of hwmodel.stages."""
 
-    def find(stages: int) -> _Variant:
-        spec = replace(question.spec, pipeline_stages=stages)
-        return _variant(spec, question.precisions, model, clock_mhz)
-
-    found = try_stages(_STAGES, find, lambda variant: attempt_of_cost(variant.first))
+    found = try_stages(
+        _STAGES,
+        lambda stages: replace(question.spec, pipeline_stages=stages),
+        lambda spec: attempt_of_shape(shape_of(spec, model), model, clock_mhz),
+    )
     assert found is not None
-    chosen = found[0]
-    cost = chosen.first
+    spec = found[0]
+    plans = {precision: StreamPlan(precision) for precision in question.precisions}
+    for _ in find({spec: list(plans.values())}):
+        pass
+    costs = {precision: cost_of(spec, plan, model, clock_mhz) for precision, plan in plans.items()}
+    cost = next(iter(costs.values()))  # area and period are the same at every precision
     streams = "; ".join(str(StreamPlan(precision)) for precision in question.precisions)
     return Answer(
-        spec=chosen.spec,
+        spec=spec,
         area_um2=cost.total_area_um2,
-        power_uw={precision: each.power_uw for precision, each in chosen.costs.items()},
-        settled_uw={precision: each.settled_power_uw for precision, each in chosen.costs.items()},
+        power_uw={precision: each.power_uw for precision, each in costs.items()},
+        settled_uw={precision: each.settled_power_uw for precision, each in costs.items()},
         minimum_period_ns=cost.minimum_period_ns,
         meets_clock=cost.meets_clock,
         source="model" if not cost.outside else "model, out of range",
@@ -120,8 +133,3 @@ def model_answer(question: Question, model: LibraryModel, clock_mhz: float) -> A
         toggles="glitch-aware",
         outside=cost.outside,
     )
-
-
-def _variant(spec: MacSpec, precisions: Sequence[Precision], model: LibraryModel, clock_mhz: float) -> _Variant:
-    costs = {precision: cost_of(spec, StreamPlan(precision), model, clock_mhz) for precision in precisions}
-    return _Variant(spec, costs)

@@ -6,14 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
 
-from hwmodel.coremodel import drain_cost, share_cost, share_counts
+from hwmodel.coremodel import drain_cost, share_cost, share_counts, share_shape
 from hwmodel.features import Vector
 from hwmodel.model import Cost, LibraryModel, clock_pj
 from hwmodel.networkrows import default_elements
 from hwmodel.partcosts import Costs, EdgeCost, MacCost, UnitCost
 from hwmodel.requantstream import RequantPlan
 from hwmodel.sram import SramTable
-from hwmodel.stages import attempt_of_cost, try_stages
+from hwmodel.stages import Attempt, attempt_of_shape, try_stages
 from hwmodel.stimulus import StreamPlan
 from hwmodel.structure import Share
 from hwmodel.unitmodel import best_unit, unit_counts
@@ -89,16 +89,13 @@ def elements_of(
     """
 
     def best(spec: MacSpec) -> MacSpec:
-        widest = max(spec.precisions, key=lambda p: (p.weight_bits * p.activation_bits, p.activation_signed))
-
-        def find(stages: int) -> tuple[MacSpec, Cost]:
-            mac = replace(spec, pipeline_stages=stages)
+        def look(mac: MacSpec) -> Attempt:
             core = _core(ElementSpec(mac=mac, systolic=False), rows, columns)
-            return mac, share_cost(core, Share.ELEMENT, StreamPlan(widest), model, clock_mhz)
+            return attempt_of_shape(share_shape(core, Share.ELEMENT, model), model, clock_mhz)
 
-        found = try_stages(_STAGES, find, lambda each: attempt_of_cost(each[1]))
+        found = try_stages(_STAGES, lambda stages: replace(spec, pipeline_stages=stages), look)
         assert found is not None
-        return found[0][0]
+        return found[0]
 
     return lambda bits: tuple(best(spec) for spec in default_elements(bits, lanes, designs))
 

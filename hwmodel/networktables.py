@@ -122,7 +122,7 @@ def print_network(rows: Sequence[NetworkRow]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    console = Console(width=None if sys.stdout.isatty() else 170, highlight=False)
+    console = Console(width=None if sys.stdout.isatty() else 170, highlight=False, markup=False)
     parts = [tuple(range(len(NETWORK_HEADERS)))] if console.width >= _WIDE else [_COST, _PARTS]
     for bits in dict.fromkeys(row.bits for row in rows):
         for part in parts:

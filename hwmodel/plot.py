@@ -48,7 +48,9 @@ def write_plot(rows: Sequence[Row], path: Path) -> Path:
         axes.legend(frameon=False, fontsize=8, loc="lower right", bbox_to_anchor=(1.0, 0.97), ncols=len(widths))
     first = shown[0]
     figure.suptitle(
-        f"Uniform and mixed-precision MACs at equal throughput ({first.library}, {first.clock_mhz:g} MHz)", fontsize=10
+        f"Uniform and mixed-precision MACs at equal throughput ({first.library}, {first.clock_mhz:g} MHz)",
+        fontsize=10,
+        parse_math=False,  # a library may have a $ in its name
     )
     image = io.BytesIO()
     figure.savefig(image, format="png", dpi=150, metadata={"Software": None})

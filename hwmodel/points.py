@@ -6,12 +6,14 @@ those of the others follow from the minimum period of its netlist.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import platform
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,6 @@ from hwmodel.calibration import CalibrationTable, Provenance
 from hwmodel.glitch import GLITCH_AWARE, icarus_version
 from hwmodel.keys import code_of
 from hwmodel.library import Library, find_library
-from hwmodel.recipes import FLOW_VERSION
 from hwmodel.row import SynthesisRow, tool_versions
 from hwmodel.specimen import Bench, Found, Specimen, stored
 from hwmodel.stimulus import StreamPlan
@@ -150,7 +151,7 @@ def signature(library: Library, design: SweepDesign) -> tuple[tuple[str, str], .
     return (
         ("library", library.use_sha256),
         ("generator", code_of(design.spec)),
-        ("flow_version", str(FLOW_VERSION)),
+        ("flow", _flow_sha256()),
         ("yosys", tools["yosys"]),
         ("opensta", tools["opensta"]),
         ("icarus", icarus_version() or "none"),
@@ -219,6 +220,18 @@ def calibration_table(
 @cache
 def _library(choice: LibraryChoice) -> Library:
     return choice.find()
+
+
+@cache
+def _flow_sha256() -> str:
+    """A hash of the bytes of every source that can decide a row: those of this package, and what they share."""
+    digest = hashlib.sha256()
+    for package in ("hwmodel", "siliquant"):
+        files = [file for file in resources.files(package).iterdir() if file.name.endswith(".py")]
+        files += [*resources.files(package).joinpath("maps").iterdir()] if package == "hwmodel" else []
+        for file in sorted((file for file in files if file.is_file()), key=lambda file: file.name):
+            digest.update(f"{package}/{file.name}\0".encode() + hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()
 
 
 def _line(point: MeasuredPoint, plan: StreamPlan, row: SynthesisRow) -> dict[str, Any]:

@@ -229,7 +229,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     mean, widths = read_mix(options)
     table = None if options.sensitivity is None else read_sensitivity(options.sensitivity)
     found = assign(load_workload(options.model), mean, widths, sensitivity=table, count_ends=options.count_ends)
-    _print(found, Console(width=None if sys.stdout.isatty() else 100, highlight=False))
+    _print(found, Console(width=None if sys.stdout.isatty() else 100, highlight=False, markup=False))
 
 
 def _print(found: Assignment, console: Console) -> None:

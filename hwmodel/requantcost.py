@@ -112,7 +112,8 @@ class UnitRow:
 
     energy_pj is for one accumulator, one a cycle. area_ratio is to the MAC named; energy_ratio to what that MAC takes
     for the products of one accumulator (``products``). source: "model", or the recipe of synthesis. Widths that a
-    design does not have, timing and power where OpenSTA is missing are None.
+    design does not have, timing and power where OpenSTA is missing are None. basis: "measured" (synthesised, on any
+    machine) or "estimated".
     """
 
     bits: int
@@ -135,6 +136,7 @@ class UnitRow:
     area_ratio: float
     energy_ratio: float | None
     source: str
+    basis: str
     effort: str
     library: str
     corner: str
@@ -207,6 +209,7 @@ def unit_rows(
                 area_ratio=found.area_um2 / beside.area_um2,
                 energy_ratio=None if power_uw is None or sum_uw is None else power_uw / sum_uw,
                 source=found.source,
+                basis="estimated" if found.source.startswith("model") else "measured",
                 effort=found.effort,
                 library=found.library,
                 corner=found.corner,

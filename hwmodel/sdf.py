@@ -37,6 +37,7 @@ _ENTRY = re.compile(
     r"|\((INCREMENT|RETAIN|CONDELSE)\b"
 )
 _VALUE = re.compile(r"\(([^()]*)\)")
+_LONGEST = 10_000  # characters of a condition, since each may begin a name
 _EQUALS = re.compile(r"([\w.$\[\]]+)\s*===?\s*1'b([01])", re.ASCII)
 
 
@@ -144,10 +145,10 @@ def _number(text: str, unit_ns: float) -> float | None:
 def is_condition(text: str) -> bool:
     """Whether a condition, such as sdf_cond of a library, is one that :func:`read_sdf` takes."""
     try:
-        _condition(text)
+        _condition(text[:_LONGEST])
     except InputError:
         return False
-    return True
+    return len(text) <= _LONGEST
 
 
 @lru_cache(maxsize=1024)

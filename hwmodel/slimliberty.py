@@ -129,9 +129,10 @@ def _digest(library: Group, excluded: tuple[str, ...], full_adder_cell: str | No
     chosen = list(usable_cells(library, excluded))
     _check_areas(chosen)
     power = LibraryPower(LibraryCells(library))
+    templates = {group.name: group for group in library.group_iter("lu_table_template")}
     for cell, group in chosen:
         _ = power[cell.name]  # reads its tables and expressions, and refuses what cannot be used
-        check_timing(library, group)
+        check_timing(group, templates)
     cells = [cell for cell, _ in chosen]
     buffers = smallest(c for c in cells if len(c.inputs) == 1 and [t for _, t in c.outputs] == [0b10])
     inverters = smallest(c for c in cells if len(c.inputs) == 1 and [t for _, t in c.outputs] == [0b01])
@@ -143,7 +144,7 @@ def _digest(library: Group, excluded: tuple[str, ...], full_adder_cell: str | No
     farads = _capacitance_ff(library)
     voltage_v = nominal_voltage_v(library)
     facts = Facts(
-        library=library.name[:_MOST_TEXT],
+        library=_shown(library.name),
         corner=_corner(library, voltage_v),
         voltage_v=voltage_v,
         temperature_c=library.number("nom_temperature", 25.0),
@@ -241,9 +242,14 @@ def _fanout_buffer(cells: list[Cell], smallest_buffer: Cell) -> tuple[str, str, 
 
 
 def _corner(library: Group, voltage_v: float) -> str:
-    named = library.text("default_operating_conditions")[:_MOST_TEXT]
+    named = _shown(library.text("default_operating_conditions"))
     voltage, temperature = library.text("nom_voltage", f"{voltage_v:g}"), library.text("nom_temperature", "?")
     return ", ".join(part for part in (named, f"{voltage} V", f"{temperature} C") if part)
+
+
+def _shown(text: str) -> str:
+    """A name that is only shown: without what a table, a page or a spreadsheet would take for more than text."""
+    return re.sub(r"[^A-Za-z0-9_.:+ -]", "?", text[:_MOST_TEXT])
 
 
 def _unit(library: Group, attribute: str, table: dict[str, float], default: str) -> float:
@@ -337,9 +343,10 @@ _COMPLEX = frozenset(
 )
 
 
+_MOST_PLAIN = 300  # characters, since the pattern tries every place at which a number may end
 _PLAIN = re.compile(r"[A-Za-z_][\w.]*|[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+|\w*)", re.ASCII)
 
 
 def _quoted(item: str) -> str:
     """A name or number as it is, all else in quotes (ABC wants numbers without)."""
-    return item if _PLAIN.fullmatch(item) else f'"{item}"'
+    return item if len(item) <= _MOST_PLAIN and _PLAIN.fullmatch(item) else f'"{item}"'

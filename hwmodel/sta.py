@@ -18,7 +18,6 @@ import os
 import re
 import shutil
 import subprocess
-import tempfile
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -27,8 +26,10 @@ from pathlib import Path
 
 from hwmodel.checks import positive_number
 from hwmodel.library import Library
+from siliquant import processes
 from siliquant.errors import ToolError, short
 from siliquant.quoting import tcl_word
+from siliquant.scratch import scratch
 
 _SECONDS_LIMIT = 600
 
@@ -88,9 +89,7 @@ def find_opensta() -> str:
 
 @lru_cache(maxsize=4)
 def _version_of(program: str) -> str:
-    result = subprocess.run(
-        [program, "-version"], capture_output=True, text=True, errors="replace", timeout=60, check=False
-    )
+    result = processes.run([program, "-version"], timeout=60)
     words = result.stdout.split()
     return words[0] if words else "unknown"
 
@@ -126,23 +125,20 @@ class OpenSta:
     def __init__(self, library: Library) -> None:
         self.library = library
         self._period_ns = 0.0
-        self._folder = tempfile.TemporaryDirectory(prefix="siliquant-sta-")
-        folder = Path(self._folder.name)
-        try:
+        program = find_opensta()
+        with contextlib.ExitStack() as stack:
+            folder = stack.enter_context(scratch("sta"))
             (folder / "loop.tcl").write_text(_PROCEDURES + _LOOP)
-            (folder / "cells.lib").symlink_to(library.slim_path.resolve())
-            self._process = subprocess.Popen(
-                [find_opensta(), "-no_init", "-no_splash", "loop.tcl"],
-                cwd=self._folder.name,
-                text=True,
+            (folder / "cells.lib").symlink_to(library.slim())
+            self._process = processes.start(
+                [program, "-no_init", "-no_splash", "loop.tcl"],
+                cwd=folder,
                 bufsize=1,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
             )
-        except BaseException:
-            self._folder.cleanup()
-            raise
+            self._folder, self._stack = folder, stack.pop_all()
         if self._process.stdin is None or self._process.stdout is None:
             raise TimingError("OpenSTA was started without pipes")
         self._input, self._output = self._process.stdin, self._process.stdout
@@ -162,13 +158,13 @@ class OpenSta:
         try:
             self._process.wait(timeout=10)
         except subprocess.TimeoutExpired:
-            self._process.kill()
+            processes.kill(self._process)
             self._process.wait()
-        self._folder.cleanup()
+        self._stack.close()
 
     def ask(self, command: str) -> str:
         """Run one Tcl command and return what it printed. Raises TimingError, after ten minutes at the latest."""
-        watchdog = threading.Timer(_SECONDS_LIMIT, self._process.kill)
+        watchdog = threading.Timer(_SECONDS_LIMIT, processes.kill, [self._process])
         watchdog.daemon = True
         watchdog.start()
         try:
@@ -199,7 +195,7 @@ class OpenSta:
         period = self._period_ns / library.time_ns
         load = library.default_load_ff / library.capacitance_ff
         try:
-            shutil.copyfile(netlist, Path(self._folder.name) / "netlist.v")
+            shutil.copyfile(netlist, self._folder / "netlist.v")
         except FileNotFoundError:
             raise TimingError(f"OpenSTA must be given a netlist, and {netlist} is not there") from None
         said = self.ask("read_verilog netlist.v") + self.ask(f"link_design {tcl_word(top)}")
@@ -232,7 +228,7 @@ class OpenSta:
     def write_sdf(self, path: Path) -> None:
         """Write every delay of the netlist as it stands, as SDF 3.0 in the library's time unit; see hwmodel.sdf."""
         self.ask("write_sdf -digits 6 delays.sdf")
-        shutil.move(Path(self._folder.name) / "delays.sdf", path)
+        shutil.move(self._folder / "delays.sdf", path)
 
     def critical_stages(self) -> list[Stage]:
         """The cells of the worst path from its start to the one before its end."""

@@ -5,7 +5,8 @@
     package      hwmodel/data/rows/<library>.jsonl              one row a line, sorted by key
                  hwmodel/data/rows/stamp.json                   the generators that make the Verilog they came from
 
-A row is whole or absent: two processes may write the same key, and a killed one leaves nothing half-written.
+A row is whole or absent: two processes may write the same key, and a killed one leaves nothing half-written. What
+others may have written or is not what was kept counts as missing (siliquant.cache).
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ from pathlib import Path
 
 from hwmodel.keys import Spec, design_name, generator_key, named, verilog_stamp
 from hwmodel.row import SynthesisRow, row_key, tool_versions
+from siliquant import cache
 from siliquant.errors import InputError
-from siliquant.files import cache_dir, write_atomically
+from siliquant.files import write_atomically
 
 PACKAGED_ROWS = Path(__file__).resolve().parent / "data" / "rows"
 STAMP = "stamp.json"
@@ -43,7 +45,9 @@ class RowStore:
         *,
         any_timer: bool = False,
     ) -> None:
-        self.folder = folder or cache_dir() / "rows"
+        self._home = cache.root() if folder is None else folder
+        self.folder = self._home / "rows" if folder is None else folder
+        self._unkept: dict[Path, bytes] = {}  # what could not be written, for this process
         self._packaged_folder = packaged
         self._report = report
         self._any_timer = any_timer
@@ -55,13 +59,13 @@ class RowStore:
         """The row of a key, or None."""
         path = self._path(key)
         try:
-            row = SynthesisRow.from_json(path.read_text())
-            if row.key == key:
-                return row
-            self._report(f"{path} holds the row of another key and is ignored")
-        except FileNotFoundError:
-            pass
-        except (OSError, ValueError) as error:
+            content = self._read(path, unsealed=True)  # of versions that sealed none: damage shows in what it says
+            if content is not None:
+                row = SynthesisRow.from_json(content.decode())
+                if row.key == key:
+                    return row
+                self._report(f"{path} holds the row of another key and is ignored")
+        except (ValueError, RecursionError) as error:
             self._report(f"{path} cannot be read and is ignored: {error}")
         return self._packaged_rows().get(key)
 
@@ -81,31 +85,31 @@ class RowStore:
         return self.get(row_key(*question, tools)) or packaged
 
     def put(self, row: SynthesisRow) -> Path:
-        """Keep a row in the writable layer and return its file.  OSError when that cannot be written."""
+        """Keep a row in the writable layer and return its file; where that cannot be written, in memory."""
         path = self._path(row.key)
-        write_atomically(path, row.to_json() + "\n")
+        self._write(path, row.to_json().encode())
         return path
 
     def netlist(self, key: str) -> str | None:
         """The mapped Verilog of a row that was measured here, or None."""
         path = self._path(key).with_suffix(".v.gz")
         try:
-            return gzip.decompress(path.read_bytes()).decode()
-        except FileNotFoundError:
-            return None
+            content = self._read(path)
+            return None if content is None else gzip.decompress(content).decode()
         except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
             self._report(f"{path} cannot be read and is ignored: {error}")
             return None
 
     def put_netlist(self, key: str, verilog: str) -> Path:
-        """Keep the mapped Verilog of a row, packed.  OSError when it cannot be written."""
+        """Keep the mapped Verilog of a row, packed; where it cannot be written, in memory."""
         path = self._path(key).with_suffix(".v.gz")
-        write_atomically(path, gzip.compress(verilog.encode(), mtime=0))
+        self._write(path, gzip.compress(verilog.encode(), mtime=0))
         return path
 
     def rows(self) -> Iterator[SynthesisRow]:
         """Every readable row of both layers once, by key."""
-        keys = {path.stem for path in self.folder.glob("??/*.json") if _KEY.fullmatch(path.stem)}
+        files = (*self.folder.glob("??/*.json"), *(path for path in self._unkept if path.suffix == ".json"))
+        keys = {path.stem for path in files if _KEY.fullmatch(path.stem)}
         for key in sorted(keys | set(self._packaged_rows())):
             row = self.get(key)
             if row is not None:
@@ -116,15 +120,19 @@ class RowStore:
 
         So that a warm run need not generate Verilog again to find its rows.
         """
-        try:
-            text = self._alias_path(spec).read_text().strip()
-        except (OSError, ValueError):
-            text = ""
+        text = (self._read(self._alias_path(spec)) or b"").decode(errors="replace")
         return text if _KEY.fullmatch(text) else self._packaged_verilog().get(design_name(spec) or "")
 
     def remember_verilog(self, spec: Spec, verilog_sha256: str) -> None:
         """Note which Verilog a spec gives."""
-        write_atomically(self._alias_path(spec), verilog_sha256 + "\n")
+        self._write(self._alias_path(spec), verilog_sha256.encode())
+
+    def _read(self, path: Path, *, unsealed: bool = False) -> bytes | None:
+        return self._unkept[path] if path in self._unkept else cache.kept(path, self._home, unsealed=unsealed)
+
+    def _write(self, path: Path, content: bytes) -> None:
+        if not cache.keep(path, content, self._home):
+            self._unkept[path] = content
 
     def _path(self, key: str) -> Path:
         if not _KEY.fullmatch(key):

@@ -14,7 +14,7 @@ little a design costs on top of its gates is spread over all of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from hwmodel.flat import KINDS, NOTHING, Flat, Indices, flatten, groups_of
 from hwmodel.inertial import Timed, Words, extra_transitions
-from hwmodel.stimulus import StreamPlan, stimulus_bits, stimulus_cycles
+from hwmodel.stimulus import StreamPlan, stimulus_bits
 from hwmodel.structure import PARTS, SHARES, Part, Share, datapath_of, flat_of, nets_of, parts_of, share_of
 from rtl.circuit import Op
 from rtl.datapath import Datapath
@@ -102,23 +102,24 @@ def switching_of(spec: MacSpec, plan: StreamPlan) -> Switching:
     return found
 
 
-def switchings(pairs: Sequence[tuple[MacSpec, StreamPlan]]) -> Iterator[tuple[int, Switching]]:
-    """Those of designs under streams, each with its place, in the order in which they are found.
+def switchings(pairs: Iterable[tuple[MacSpec, StreamPlan]]) -> Iterator[tuple[int, Switching]]:
+    """Those of designs under streams, each with its place, in their order.
 
-    Many small designs are quicker together than one by one. Memory is bounded whatever their number.
+    Many small designs are quicker together than one by one, best those whose streams have about as many cycles. Memory
+    is bounded whatever their number.
     """
-    waiting: dict[int, Work] = {}
-    order = sorted(range(len(pairs)), key=lambda place: stimulus_cycles(*pairs[place]))
-    for place in order:
-        spec, stream = pairs[place]
+    waiting: list[Work] = []
+    nets = words = done = 0
+    for spec, stream in pairs:
         work = Work(datapath_of(spec), flat_of(spec), stimulus_bits(spec, stream), "clear")
-        nets = work.flat.nets + sum(each.flat.nets for each in waiting.values())
-        if waiting and nets * -(-work.cycles // 64) > _MOST_WORDS:
-            yield from zip(waiting, count_together(list(waiting.values())), strict=True)
-            waiting = {}
-        waiting[place] = work
+        nets, words = nets + work.flat.nets, max(words, -(-work.cycles // 64))
+        if waiting and nets * words > _MOST_WORDS:
+            yield from enumerate(count_together(waiting), start=done)
+            done += len(waiting)
+            waiting, nets, words = [], work.flat.nets, -(-work.cycles // 64)
+        waiting.append(work)
     if waiting:
-        yield from zip(waiting, count_together(list(waiting.values())), strict=True)
+        yield from enumerate(count_together(waiting), start=done)
 
 
 def count_transitions(plan: Datapath, words: Mapping[str, Sequence[int]], start: str) -> Switching:

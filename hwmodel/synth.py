@@ -11,7 +11,6 @@ import contextlib
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -25,6 +24,7 @@ from hwmodel.selection import Netlist, select
 from hwmodel.sizing import apply
 from hwmodel.sta import OpenSta, Timing, ToolMissing
 from siliquant.errors import InputError, short
+from siliquant.scratch import scratch
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def read_back(verilog: str, top: str, library: Library, clock_mhz: float, *, clo
     """A mapped netlist that was kept, timed again.  Raises ValueError, SynthesisError, TimingError."""
     period_ns = 1000.0 / positive_number("clock_mhz", clock_mhz)
     with contextlib.ExitStack() as stack:
-        path = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="siliquant-netlist-"))) / "mapped.v"
+        path = stack.enter_context(scratch("netlist")) / "mapped.v"
         path.write_text(verilog)
         netlist = name_netlist(top, path, library).read_text()
         opensta = _open(stack, library)
@@ -129,7 +129,7 @@ class Workspace:
 
     def __enter__(self) -> Workspace:
         with contextlib.ExitStack() as stack:
-            self._folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="siliquant-synth-")))
+            self._folder = stack.enter_context(scratch("synth"))
             self._checkpoint: Path | None = None
             self._opensta = _open(stack, self._library)
             self._stack = stack.pop_all()

@@ -46,6 +46,7 @@ HEADERS = (
 UNIT_HEADERS = (
     "code bits",
     "unit",
+    "basis",
     "parameter sets",
     "accumulator bits",
     "parameter bits/set",
@@ -136,6 +137,7 @@ def unit_cells(units: Sequence[UnitRow]) -> list[list[str]]:
         [
             str(unit.bits),
             unit.design,
+            unit.basis,
             str(unit.groups),
             str(unit.accumulator_width),
             str(unit.parameter_width),
@@ -179,12 +181,14 @@ def unit_notes(units: Sequence[UnitRow]) -> list[str]:
             f"Stream of accumulators: {stream}, codes of the unit's width; the parameter set changes every 64 (partial "
             "sums: every one). Parameter registers are clocked in every cycle: the flow has no clock gating."
         )
-    estimated = [unit for unit in units if unit.source.startswith("model")]
-    if estimated:
-        which = "Units" if len(estimated) == len(units) else f"{len(estimated)} of the {len(units)} units"
+    bases = {unit.basis for unit in units}
+    if "measured" in bases:
         lines.append(
-            f"{which} estimated by the cost model, which was fitted to MACs; docs/calibration.md has its error."
+            "measured: synthesised, in rows that come with the package or that this machine made; the MACs beside them "
+            "are those of the tables above."
         )
+    if "estimated" in bases:
+        lines.append("estimated: by the cost model, which was fitted to MACs; docs/calibration.md has its error.")
     if any(unit.effort == "quick" for unit in units):
         quick = next(unit for unit in units if unit.effort == "quick")
         lines.append(
@@ -203,7 +207,7 @@ def markdown(rows: Sequence[Row], units: Sequence[UnitRow] = ()) -> str:
         parts.append("\n".join([f"**{bits} bits**", "", *head, *body]))
     parts.append("\n".join(f"- {note}" for note in notes(rows)))
     if units:
-        head = [f"| {' | '.join(UNIT_HEADERS)} |", "| ---: | --- |" + " ---: |" * (len(UNIT_HEADERS) - 2)]
+        head = [f"| {' | '.join(UNIT_HEADERS)} |", "| ---: | --- | --- |" + " ---: |" * (len(UNIT_HEADERS) - 3)]
         body = [f"| {' | '.join(line)} |" for line in unit_cells(units)]
         parts.append("\n".join(["**requantisation, one unit**", "", *head, *body]))
         parts.append("\n".join(f"- {note}" for note in unit_notes(units)))

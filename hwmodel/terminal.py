@@ -21,7 +21,7 @@ _UNITS, _THROUGHPUT = (0, 1, 2, 3, 4, 5), (0, 6, 7, 8, 9, 10, 11, 12)
 
 def print_table(rows: Sequence[Row], units: Sequence[UnitRow] = ()) -> None:
     """Prints one table a bit-width, or on a narrow terminal one a normalisation, the notes, and requantisation."""
-    console = Console(width=None if sys.stdout.isatty() else 170, highlight=False)
+    console = Console(width=None if sys.stdout.isatty() else 170, highlight=False, markup=False)
     parts = [tuple(range(len(HEADERS)))] if console.width >= _WIDE else [_UNITS, _THROUGHPUT]
     lines = cells(rows)
     for bits in dict.fromkeys(row.bits for row in rows):
@@ -38,7 +38,7 @@ def print_table(rows: Sequence[Row], units: Sequence[UnitRow] = ()) -> None:
     if units:
         table = Table(title="requantisation, one unit", title_justify="left", pad_edge=False)
         for column, header in enumerate(UNIT_HEADERS):
-            table.add_column(header, justify="left" if column == 1 else "right", overflow="fold")
+            table.add_column(header, justify="left" if column in (1, 2) else "right", overflow="fold")
         for line in unit_cells(units):
             table.add_row(*line)
         console.print(table)

@@ -5,6 +5,7 @@ Such a tool leaves out what it does not know with a warning, and a path that is 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import pairwise
 from math import prod
 
@@ -15,6 +16,11 @@ __all__ = ["check_timing", "states_delays"]
 
 _POSITIONS = (1, 2, 3)
 _DELAYS = ("cell_rise", "cell_fall")
+_WITH = {
+    **{f"cell_{edge}": f"{edge}_transition" for edge in ("rise", "fall")},
+    **{f"{edge}_transition": f"cell_{edge}" for edge in ("rise", "fall")},
+}
+_TABLES = frozenset({*_WITH, "rise_constraint", "fall_constraint"})
 _SENSES = frozenset({"", "positive_unate", "negative_unate", "non_unate"})
 _EDGES = ("rising", "falling")
 _TYPES = frozenset(
@@ -37,11 +43,12 @@ _VARIABLES = frozenset(
 )
 
 
-def check_timing(library: Group, cell: Group) -> None:
+def check_timing(cell: Group, templates: Mapping[str, Group]) -> None:
     """Raises InputError for timing of unknown sense or type or of a pin that the cell has not, and for a table without
     its template, with values not as many as its indices ask for, indices that do not rise, or numbers that are none.
+
+    templates: the library's lu_table_template groups by name.
     """
-    templates = {group.name: group for group in library.group_iter("lu_table_template")}
     pins = named_pins(cell)
     known = {name for name, _ in pins}
     for name, pin in pins:
@@ -53,8 +60,14 @@ def check_timing(library: Group, cell: Group) -> None:
             unknown = sorted(set(timing.text("related_pin").split()) - known)
             if unknown:
                 raise timing.fail(f"{of} must have pins of its cell for related_pin, not {short(unknown[0])}")
+            kinds = {table.kind for table in timing.groups}
+            if kinds & set(_WITH) and not timing.text("related_pin"):
+                raise timing.fail(f"{of} must have a related_pin")
+            for kind in sorted(kinds & set(_WITH)):
+                if _WITH[kind] not in kinds:
+                    raise timing.fail(f"{of} must have {_WITH[kind]} beside {kind}")
             for table in timing.groups:
-                if "values" in table.attributes:
+                if table.kind in _TABLES or "values" in table.attributes:
                     _check(table, templates.get(table.name), of)
 
 

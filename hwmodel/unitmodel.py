@@ -15,7 +15,7 @@ from hwmodel.features import PARTS, Transitions, Vector
 from hwmodel.model import Cost, LibraryModel, Shape, cost_from, shape_from
 from hwmodel.paths import periods
 from hwmodel.requantstream import RequantPlan, requant_stimulus
-from hwmodel.stages import attempt_of_cost, try_stages
+from hwmodel.stages import attempt_of_shape, try_stages
 from hwmodel.structure import GATE_PARTS, Part, datapath_of
 from hwmodel.switching import Switching, count_transitions
 from rtl.circuit import Op
@@ -31,13 +31,13 @@ def best_unit(
 ) -> tuple[LoadableSpec, Cost]:
     """The smallest pipelining of a unit that meets the clock, by the rule of hwmodel.stages."""
 
-    def find(number: int) -> tuple[LoadableSpec, Cost]:
-        variant = replace(spec, pipeline_stages=number)
-        return variant, unit_cost(variant, plan, model, clock_mhz)
-
-    found = try_stages(stages, find, lambda each: attempt_of_cost(each[1]))
+    found = try_stages(
+        stages,
+        lambda number: replace(spec, pipeline_stages=number),
+        lambda variant: attempt_of_shape(_shape(variant, model), model, clock_mhz),
+    )
     assert found is not None
-    return found[0]
+    return found[0], unit_cost(found[0], plan, model, clock_mhz)
 
 
 def unit_cost(spec: LoadableSpec, plan: RequantPlan, model: LibraryModel, clock_mhz: float) -> Cost:

@@ -189,7 +189,7 @@ def print_tables(found: Mapping[str, Validated], by: str, worst: int) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    console = Console(width=None if Console().is_terminal else 190, highlight=False)
+    console = Console(width=None if Console().is_terminal else 190, highlight=False, markup=False)
     aims = Table(title="held out, against what was aimed at (* misses it)", title_justify="left", pad_edge=False)
     for column, header in enumerate(_AIMS):
         aims.add_column(header, justify="left" if column < 2 else "right")

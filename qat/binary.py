@@ -103,7 +103,7 @@ class ElasticBinarizer(Quantizer):
             raise InputError(f"bits of a binary quantiser must be 1, not {bits}")
 
     def forward(self, x: Tensor) -> Tensor:
-        layout = self.layout(x)
+        layout, x = self.layout(x), dense(x)
         if self.search is not None:
             self.search.observe(x, layout)
             return x
@@ -112,7 +112,7 @@ class ElasticBinarizer(Quantizer):
             self.to_int(x)
         wide = self.scale.dtype
         size, of_x = self.gradient_size(x)
-        x = dense(x).to(wide)
+        x = x.to(wide)
         factor = gradient_factor(x, self.high, layout, size if size is None else size.to(wide), of_x)
         each = (tensor.to(wide) for tensor in (self.relative, self.start, self.threshold))
         result: Tensor = _Binarize.apply(x, *each, self.signed, layout, factor)
@@ -134,7 +134,7 @@ class ElasticBinarizer(Quantizer):
 
     def fit(self, weight: Tensor) -> None:
         self.of_weight = True
-        grouped = weight.detach().float().reshape(self.layout(weight))
+        grouped = dense(weight).detach().float().reshape(self.layout(weight))
         mean = grouped.mean((0, 2))
         with torch.no_grad():
             self.threshold.copy_(mean)

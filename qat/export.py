@@ -16,6 +16,7 @@ from transformers import PreTrainedModel
 
 from siliquant.cli import run
 from siliquant.errors import InputError, short
+from siliquant.files import alone
 
 from .convert import quantizers
 from .evaluate import inputs_of, open_run_data, split_batches
@@ -52,11 +53,12 @@ MOST_SAMPLES = (1 << 32) - 1
 
 @dataclass(frozen=True)
 class Agreement:
-    """The fake-quantised network beside its integers on the same samples.
+    """The trained network, as it is evaluated, beside its integers on the same samples.
 
-    codes: how many activation codes were compared; ties: how many differ, since float rounding put a value on the
-    other side of a boundary between two codes; largest_step: by how many codes at most.  untouched: samples without
-    such a code, largest_difference: of their logits; predictions: samples whose predicted class is the same.
+    codes: how many activation codes were compared; ties: how many differ; largest_step: by how many codes at most.
+    untouched: samples without such a code, largest_difference: of their logits; predictions: samples whose predicted
+    class is the same.  In evaluation a quantised network sums its codes exactly, as its integers do, so that no
+    rounding decides between two codes: a code or a logit that differs is a fault.
     """
 
     samples: int
@@ -127,10 +129,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     model, record = load_run(options.checkpoint)
     if record.scheme is None:
         raise InputError(f"{options.checkpoint} must be a quantised run to have integers; it is at full precision")
-    IntegerModel.from_quantized(
+    integers = IntegerModel.from_quantized(
         model, record.scheme, {"data": dict(record.data), "options": dict(record.options)}
-    ).save(options.out)
-    integer = IntegerModel.load(options.out)
+    )
+    with alone(options.out, "export"):
+        integers.save(options.out)
+        integer = IntegerModel.load(options.out)
     console = Console()
     _print_gemms(console, integer)
     if options.samples == 0:
@@ -153,13 +157,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     found = compare_paths(model, integer, steps)
     console.print(
-        f"{found.predictions} of {found.samples} predictions equal; {found.ties} of {found.codes} codes differ by a "
-        f"rounding tie (by {found.largest_step} at most) in {found.samples - found.untouched} samples; "
+        f"{found.predictions} of {found.samples} predictions equal; {found.ties} of {found.codes} codes differ "
+        f"(by {found.largest_step} at most) in {found.samples - found.untouched} samples; "
         f"logits of the others within {found.largest_difference:.1e}",
         highlight=False,
         soft_wrap=True,
     )
-    if found.predictions != found.samples:
+    if found.predictions != found.samples or found.ties or found.largest_difference:
         sys.exit(1)
 
 

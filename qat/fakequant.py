@@ -167,7 +167,7 @@ def fake_quantize(
     """
     wide = torch.promote_types(relative.dtype, torch.float32)
     each = (tensor if tensor is None else tensor.to(wide) for tensor in (relative, start, offset, low, high, size))
-    result: Tensor = _FakeQuantize.apply(dense(x).to(wide).contiguous(), *each, of_x, layout)
+    result: Tensor = _FakeQuantize.apply(x.to(wide).contiguous(), *each, of_x, layout)
     return result.to(relative.dtype)
 
 

@@ -13,15 +13,15 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-import safetensors
 import safetensors.torch
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from siliquant.errors import InputError
+from siliquant.errors import FileError, InputError, InputTypeError, printable, short
 from siliquant.files import write_atomically
+from siliquant.reading import json_object, member, read_bytes, read_text
 
 from .binary import ElasticBinarizer
 from .convert import gemms, integer_engine, quantize_model, quantizers
@@ -31,8 +31,11 @@ from .layers import QuantContext, QuantConv2d, QuantGemm, QuantLinear
 from .models.presets import from_config
 from .packing import pack, unpack
 from .quantizer import Quantizer, StatisticalQuantizer
+from .ranges import check_bits
 from .runs import load_state, model_config
 from .scheme import Scheme
+from .stored import StoredTensors
+from .weights import MOST_FILE_BYTES, first_line, guarded
 
 __all__ = ["Gemm", "IntegerModel", "Operand"]
 
@@ -159,26 +162,37 @@ class IntegerModel:
 
     @classmethod
     def load(cls, folder: Path) -> IntegerModel:
-        """What `save` wrote.  ValueError when it is something else, damaged or incomplete."""
+        """What `save` wrote.
+
+        Nothing is taken on trust, whatever the checksum says: FileError, or ValueError that names the file, the GEMM or
+        the tensor and what it must be, for one that is missing, damaged, of another shape or type, not finite, or of
+        codes that its width does not have.
+        """
         path = folder / _JSON
         try:
-            data = json.loads(path.read_text())
-            if (data["format"], data["version"]) != (_FORMAT, _VERSION):
-                raise InputError(f"format must be {_FORMAT} {_VERSION}, not {data['format']} {data['version']}")
-            scheme = Scheme.from_dict(data["scheme"])
-            content = (folder / _TENSORS).read_bytes()
+            data = json_object(read_text(path))
+            if (member(data, "format", str), member(data, "version", int)) != (_FORMAT, _VERSION):
+                found = short(data["format"]).strip("'"), data["version"]
+                raise InputError(f"format must be {_FORMAT} {_VERSION}, not {found[0]} {found[1]}")
+            scheme = Scheme.from_dict(_of_json(data, "scheme", dict))
+            origin = _of_json(data, "origin", dict)
+            content = read_bytes(folder / _TENSORS, MOST_FILE_BYTES)
             if hashlib.sha256(content).hexdigest() != data["sha256"]:
                 raise InputError(f"{_TENSORS} is not the file that was written with it")
-            tensors = safetensors.torch.load(content)
-            network = _skeleton(data["model"], scheme)
-            _fill(network, data["gemms"], tensors)
-            return cls(network.eval(), scheme, data["origin"])
-        except FileNotFoundError as error:
-            raise InputError(f"{folder} must hold {Path(error.filename).name}, as qat.export writes it") from None
+            with guarded(f"{_TENSORS} must be a safetensors file"):
+                tensors = StoredTensors(safetensors.torch.load(content), _TENSORS)
+            network = _skeleton(_of_json(data, "model", dict), scheme)
+            _fill(network, _of_json(data, "gemms", list), tensors)
+            return cls(network.eval(), scheme, origin)
+        except FileError as error:
+            if error.file is None or Path(error.file).exists():
+                raise
+            raise InputError(f"{folder} must hold {Path(error.file).name}, as qat.export writes it") from None
         except KeyError as error:
-            raise InputError(f"{path} must be an integer model, but has no {error.args[0]}") from None
-        except (TypeError, ValueError, UnicodeDecodeError, safetensors.SafetensorError) as error:
-            raise InputError(f"{path} must be an integer model: {error}") from None
+            missing = printable(str(error.args[0]))[:80]
+            raise InputError(f"{path} must be an integer model, but has no {missing}") from None
+        except (TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
+            raise InputError(f"{path} must be an integer model: {first_line(error)}") from None
 
 
 def _skeleton(config: Mapping[str, Any], scheme: Scheme) -> PreTrainedModel:
@@ -290,45 +304,59 @@ def _entry(gemm: Gemm, tensors: dict[str, Tensor]) -> dict[str, Any]:
     }
 
 
-def _fill(network: PreTrainedModel, entries: list[dict[str, Any]], tensors: Mapping[str, Tensor]) -> None:
+def _of_json(data: Mapping[str, Any], name: str, kind: type[Any]) -> Any:
+    """A member of that kind; KeyError where there is none."""
+    if not isinstance(data[name], kind):
+        raise InputTypeError(f"{name} must be a JSON {'object' if kind is dict else 'list'}, not {short(data[name])}")
+    return data[name]
+
+
+def _fill(network: PreTrainedModel, entries: list[Any], tensors: StoredTensors) -> None:
     layers = gemms(network)
-    if [entry["name"] for entry in entries] != list(layers):
+    names = [_of_json({"an entry of gemms": entry}, "an entry of gemms", dict)["name"] for entry in entries]
+    if names != list(layers):
         raise InputError("the GEMMs must be those of the model in its configuration, in their order")
     for entry in entries:
         layer = layers[entry["name"]]
-        for quantizer, side in zip(layer.operands(), (entry["left"], entry["right"]), strict=True):
+        sides = (_of_json(entry, side, dict) for side in ("left", "right"))
+        for quantizer, side in zip(layer.operands(), sides, strict=True):
             groups = (quantizer.groups,)
             offset, threshold = (_stored(tensors, side[key], groups) for key in ("offset", "threshold"))
-            _set(quantizer, tensors[side["scales"]], offset, threshold)
+            _set(quantizer, tensors.floats(_key(side["scales"]), groups, positive=True), offset, threshold)
         if isinstance(layer, QuantLinear | QuantConv2d):
-            weight = entry["weight"]
-            shape = tuple(weight["shape"])
-            if shape != tuple(layer.weight.flatten(1).shape):
-                raise InputError(
-                    f"the weight of {entry['name']} must be {list(layer.weight.flatten(1).shape)} codes, "
-                    f"not {list(shape)}"
-                )
-            packed = unpack(tensors[weight["packed"]].numpy(), weight["bits"], shape, signed=True)
-            codes = torch.from_numpy(packed).view(layer.weight.shape)
-            _set_weight(layer, codes)
-            if not torch.equal(layer.weight_codes(), codes):
-                raise InputError(f"the weight of {entry['name']} must have no code beyond its own width")
+            _fill_weight(layer, entry["name"], _of_json(entry, "weight", dict), tensors)
             _set_bias(layer, _stored(tensors, entry["bias"], (layer.weight.shape[0],)))
         _check(entry, _entry(_describe(layer), {}))
-    state = {name.removeprefix("float."): t for name, t in tensors.items() if name.startswith("float.")}
-    plain = _plain_names(network)
-    for kind, names in (("lacks", plain - set(state)), ("must not have", set(state) - plain)):
-        if names:
-            raise InputError(f"{_TENSORS} {kind} {', '.join(f'float.{name}' for name in sorted(names)[:5])}")
+    state = tensors.plain(network, _plain_names(network))
+    tensors.check_all_used()
     load_state(network, {**network.state_dict(), **state}, Path(_TENSORS))
 
 
-def _stored(tensors: Mapping[str, Tensor], key: str | None, shape: tuple[int, ...]) -> Tensor | None:
-    if key is None:
-        return None
-    if tensors[key].shape != shape:
-        raise InputError(f"{key} must have shape {list(shape)}, not {list(tensors[key].shape)}")
-    return tensors[key]
+def _fill_weight(
+    layer: QuantLinear | QuantConv2d, name: str, weight: Mapping[str, Any], tensors: StoredTensors
+) -> None:
+    wanted = list(layer.weight.flatten(1).shape)
+    if weight["shape"] != wanted:
+        raise InputError(f"the weight of {name} must be {wanted} codes, not {short(weight['shape'])}")
+    bits = check_bits(weight["bits"], f"weight.bits of {name}", lowest=1)
+    packed = tensors.packed(_key(weight["packed"])).numpy()
+    unpacked = unpack(packed, bits, tuple(wanted), signed=True)
+    if not np.array_equal(pack(unpacked, bits), packed):
+        raise InputError(f"{_TENSORS}, {weight['packed']} must end in bits of 0 behind the last code")
+    codes = torch.from_numpy(unpacked).view(layer.weight.shape)
+    _set_weight(layer, codes)
+    if not torch.equal(layer.weight_codes(), codes):
+        raise InputError(f"the weight of {name} must have no code beyond its own width")
+
+
+def _stored(tensors: StoredTensors, key: object, shape: tuple[int, ...]) -> Tensor | None:
+    return None if key is None else tensors.floats(_key(key), shape)
+
+
+def _key(value: object) -> str:
+    if not isinstance(value, str):
+        raise InputTypeError(f"the name of a tensor must be text, not {short(value)}")
+    return value
 
 
 def _check(found: Mapping[str, Any], wanted: Mapping[str, Any], where: str = "") -> None:
@@ -338,4 +366,5 @@ def _check(found: Mapping[str, Any], wanted: Mapping[str, Any], where: str = "")
         if isinstance(value, dict) and isinstance(found[field], dict):
             _check(found[field], value, f"{where}.{field}")
         elif found[field] != value:
-            raise InputError(f"{where}.{field} must be {json.dumps(value)}, not {json.dumps(found[field])}")
+            shown = short(json.dumps(found[field]), 120)[1:-1]
+            raise InputError(f"{where}.{field} must be {json.dumps(value)}, not {shown}")

@@ -62,7 +62,9 @@ class QuantGemm(nn.Module):
         raise NotImplementedError
 
     def product(self, left: Tensor, right: Tensor, head: int | None = None) -> Tensor:
-        """Accumulators as float64, from the engine if there is one; `head` where only that head's part is computed."""
+        """Accumulators as float64, to be changed at will, from the engine if there is one; `head` where only its part
+        is computed.
+        """
         first, second = self.operands()
         left_bits = max(first.bits) if head is None else first.bits[head % first.groups]
         right_bits = max(second.bits) if head is None else second.bits[head % second.groups]
@@ -80,7 +82,7 @@ class QuantGemm(nn.Module):
                 right_signed=second.signed,
             )
         )
-        return accumulators.double()
+        return accumulators.to(torch.float64, copy=True)
 
     def exact(self, left: Tensor, right: Tensor) -> bool:
         """Whether the output for these quantised operands is computed from their codes: in evaluation, and before a
@@ -190,13 +192,13 @@ class QuantLinear(_WeightGemm):
                 accumulators = torch.cat([self.product(left, rows, head) for head, rows in parts_of_rows], -1)
             else:
                 accumulators = self.product(left, right)
-            result = accumulators * (self.rows(weight_scale) * input_scale)
+            result = accumulators.mul_(self.rows(weight_scale) * input_scale)
         if self.activations.offset is not None:
             # sum of offset * weight over the reduction: the same for every input.
             sums = right.double().sum(1) * self.rows(weight_scale)
-            result = result + sums * self.activations.offset.detach().double()
+            result = result.add_(sums * self.activations.offset.detach().double())
         if self.bias is not None:
-            result = result + self.bias.detach().double()
+            result = result.add_(self.bias.detach().double())
         return result.to(self.weight.dtype)
 
 
@@ -275,9 +277,9 @@ class QuantConv2d(_WeightGemm):
             accumulators = self.product(by_channel, right.view(channels, -1, right[0].numel())).transpose(2, 3)
             accumulators = accumulators.flatten(1, 2)
         scale = self.rows(self.weight_quantizer.scale.double()) * self.activations.scale.double()
-        result = accumulators * scale.view(1, -1, 1)
+        result = accumulators.mul_(scale.view(1, -1, 1))
         if self.bias is not None:
-            result = result + self.bias.detach().double().view(1, -1, 1)
+            result = result.add_(self.bias.detach().double().view(1, -1, 1))
         height, width = (
             (size + 2 * pad - dilation * (kernel - 1) - 1) // stride + 1
             for size, pad, dilation, kernel, stride in zip(
@@ -306,7 +308,7 @@ class _AttentionGemm(QuantGemm):
             accumulators = torch.stack(heads, 1)
         else:
             accumulators = self.product(left, right)
-        result = accumulators * (self.first.scale.double() * self.second.scale.double()).view(1, -1, 1, 1)
+        result = accumulators.mul_((self.first.scale.double() * self.second.scale.double()).view(1, -1, 1, 1))
         return result.to(self.first.relative.dtype)
 
 
@@ -351,7 +353,7 @@ class QuantContext(_AttentionGemm):
         left, right = self.first(probabilities), self.second(value)
         kept = F.dropout(left, dropout, training=dropout > 0)
         if not self.exact(left, right) or dropout >= 1:
-            return torch.matmul(kept, right.transpose(1, 2))
+            return torch.matmul(kept.to(right.dtype), right.transpose(1, 2))
         # Dropout leaves some codes out and makes up for it by a factor, which the sums take instead.
         rest = 1 - dropout
         return self.exactly(
@@ -392,7 +394,7 @@ def quantized_attention(
         scores = torch.matmul(query, key.transpose(2, 3)) * scaling
     if attention_mask is not None:
         scores = scores + attention_mask
-    probabilities = F.softmax(scores, dim=-1, dtype=torch.float32)
+    probabilities = F.softmax(scores, dim=-1, dtype=torch.promote_types(scores.dtype, torch.float32))
     if isinstance(combine, QuantContext):
         context = combine(probabilities, value, dropout)
     else:

@@ -133,7 +133,7 @@ class Quantizer(nn.Module):
         While `search` is set, `x` is only looked at and passed on as it is.
         RuntimeError before the scales were found or loaded.
         """
-        layout = self.layout(x)
+        layout, x = self.layout(x), dense(x)
         if self.search is not None:
             self.search.observe(x, layout)
             return x
@@ -147,12 +147,12 @@ class Quantizer(nn.Module):
 
     def to_int(self, x: Tensor) -> Tensor:
         """The codes of `x`: int64, in its shape, from Qn to Qp."""
+        x = dense(x)
         self.refresh(x)
         self._need_scale()
         scale = self.scale
         offset = None if self.offset is None else self.offset.detach().to(scale.dtype)
-        x = dense(x).to(scale.dtype)
-        return self.observed(codes(x, scale, offset, self.low, self.high, self.layout(x)))
+        return self.observed(codes(x.to(scale.dtype), scale, offset, self.low, self.high, self.layout(x)))
 
     def codes_of(self, values: Tensor) -> Tensor:
         """The codes that `forward` gave these values for, as floats: float32, or float64 where the parameters are."""
@@ -209,7 +209,7 @@ class Quantizer(nn.Module):
     def fit(self, weight: Tensor) -> None:
         """Take the starting scales for `weight`, which is what this quantiser is for from now on."""
         self.of_weight = True
-        layout, values = self.layout(weight), weight.detach().float()
+        layout, values = self.layout(weight), dense(weight).detach().float()
         if self.mean_start:
             scale = self._scale_of_mean(values.reshape(layout).abs().mean((0, 2)))
         else:
@@ -259,7 +259,7 @@ class StatisticalQuantizer(Quantizer):
 
     def fit(self, weight: Tensor) -> None:
         self.of_weight = True
-        mean = weight.detach().float().reshape(self.layout(weight)).abs().mean((0, 2))
+        mean = dense(weight).detach().float().reshape(self.layout(weight)).abs().mean((0, 2))
         with torch.no_grad():
             self.start.copy_(self._scale_of_mean(mean))
         self.calibrated = True

@@ -36,7 +36,7 @@ from qat.text import TextSplit
 from qat.views import REPLAY_STREAM, Policy, RandomResizedCrop, Views, uniforms
 from siliquant.cli import run
 from siliquant.errors import InputError, short
-from siliquant.files import write_atomically
+from siliquant.files import alone, write_atomically
 from siliquant.numbers import integer
 
 if TYPE_CHECKING:
@@ -175,7 +175,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         from qat.fkd import import_fkd
 
         data, skipped = _readable(open_data(options.data, image_size=size), skip)
-        with _bar() as progress:
+        with alone(options.out, "softlabels"), _bar() as progress:
             found = import_fkd(options.from_fkd, data, options.out, crops=crops, top_k=top_k,
                                images_per_shard=per_shard, report=_shown(progress, data, crops))  # fmt: skip
         _record_skipped(options.out, skipped)
@@ -202,7 +202,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     def logits(images: Tensor) -> Tensor:
         return cast(Tensor, model(pixel_values=images.to(device)).logits)
 
-    with _bar() as progress:
+    with alone(options.out, "softlabels"), _bar() as progress:
         found = make_store(
             logits, data, options.out, crops=crops, top_k=top_k, seed=seed, policy=policy, batch_size=batch_size,
             images_per_shard=per_shard, description=type(model).__name__, sha256=weights_sha256(model),

@@ -8,7 +8,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,7 +22,7 @@ from transformers import PreTrainedConfig, PreTrainedModel
 
 from siliquant.cli import run
 from siliquant.errors import InputError
-from siliquant.files import write_atomically
+from siliquant.files import alone, write_atomically
 
 from .convert import calibrate, quantize_model
 from .data import Data, open_data
@@ -77,7 +77,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if not resume and (options.out / "run.json").exists():
         raise InputError(f"{options.out} holds a run already: give --resume to go on with it, or another folder")
     keep_freed_memory()
-    with processes(options.device) as group:
+    with processes(options.device) as group, alone(options.out, "training") if group.rank == 0 else nullcontext():
+        if group.rank == 0 and not resume and (options.out / "run.json").exists():
+            raise InputError(f"{options.out} holds a run of another training that has just ended: choose another --out")
         run_training(options, group, resume=resume, console=Console(stderr=True))
 
 

@@ -169,6 +169,7 @@ def first_line(error: BaseException) -> str:
     """The first line of a message, at most 200 characters and without the codes of terminals."""
     lines = [line.strip() for line in re.sub(r"\x1b\[[0-9;]*m", "", str(error)).splitlines()]
     text = next((line for line in lines if line), type(error).__name__)
+    text = "it ends early" if text == "EOFError" else text
     return text if len(text) <= 200 else f"{text[:197]}..."
 
 

@@ -17,11 +17,11 @@ from rich.console import Console
 
 from reports.figures import Accuracy, Block, Figures, Simulated
 from reports.page import html, screen
-from reports.steps import Command, Step, StepError, alone, perform
+from reports.steps import Command, Step, StepError, perform
 from rtl.options import add_architecture, add_array, array_size
 from siliquant.cli import Parser, called, run
 from siliquant.errors import InputError
-from siliquant.files import write_atomically
+from siliquant.files import alone, write_atomically
 from siliquant.options import add_out_folder
 
 __all__ = ["Settings", "demonstrate", "main", "steps"]
@@ -142,7 +142,7 @@ def demonstrate(settings: Settings, console: Console) -> Figures:
     Raises StepError where a command fails, ValueError and OSError for an output folder that cannot be used.
     """
     out, asked = settings.out, steps(settings)
-    with alone(out):
+    with alone(out, "demonstration"):
         commands = [perform(step, out, console, f"{at}/{len(asked)}") for at, step in enumerate(asked, start=1)]
         found = figures(settings, asked, commands)
         write_atomically(out / "demo.json", found.to_json())

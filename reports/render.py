@@ -61,14 +61,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from hwmodel.workload import load_workload
     from reports.assemble import assemble
     from reports.steps import working
+    from siliquant.files import alone
 
     load_workload(options.model)
     inputs = _inputs(options)
     console = Console(stderr=True)
-    check_writable(options.out)
-    document = assemble(inputs, lambda name: working(name, console))
-    with working("drawing", console) as news:
-        written = write_report(document, options.out, news)
+    with alone(options.out, "report"):
+        check_writable(options.out)
+        document = assemble(inputs, lambda name: working(name, console))
+        with working("drawing", console) as news:
+            written = write_report(document, options.out, news)
     for missing in document.missing:
         print(missing.line)
     print(f"{written[0]}: {len(document.charts())} figures, {len(document.tables())} tables, {len(written)} files")

@@ -7,21 +7,17 @@ under other conditions is not taken for one of these.
 
 from __future__ import annotations
 
-import ctypes
 import hashlib
 import json
 import os
 import shlex
 import shutil
-import signal
 import subprocess
-import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from fcntl import LOCK_EX, LOCK_NB, flock
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -31,10 +27,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from siliquant import processes, shadows
 from siliquant.errors import InputError, ToolError
 from siliquant.files import write_atomically
 
-__all__ = ["Command", "Step", "StepError", "alone", "perform", "working"]
+__all__ = ["Command", "Step", "StepError", "perform", "working"]
 
 _TAIL = 12  # lines of a failed step that are shown
 
@@ -114,7 +111,7 @@ def perform(step: Step, home: Path, console: Console, place: str) -> Command:
     going_on = step.resumable and begun and step.folder is not None and (step.folder / "run.json").exists()
     arguments = [*step.arguments, *(["--resume"] if going_on else [])]
     start = time.monotonic()
-    answer = _run(step, [sys.executable, "-m", step.module, *arguments], home / "logs" / f"{step.name}.log", console)
+    answer = _run(step, shadows.command(step.module, *arguments), home / "logs" / f"{step.name}.log", console)
     found = Command(name=step.name, text=step.text, seconds=round(time.monotonic() - start, 1), answer=answer)
     missing = [str(path) for path in step.outputs if not path.exists()]
     if missing:
@@ -133,27 +130,13 @@ def working(name: str, console: Console) -> Iterator[Callable[[str], None]]:
         yield lambda news: progress.update(task, news=escape(news[: max(20, console.width - 40)]))
 
 
-@contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Holds ``folder`` for this process. Raises ValueError where another has it, OSError where it cannot be made."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as stream:
-        try:
-            flock(stream, LOCK_EX | LOCK_NB)
-        except BlockingIOError:
-            raise InputError(f"{folder} is in use by another demonstration; choose another --out, or wait") from None
-        yield
-
-
 def _run(step: Step, command: list[str], log: Path, console: Console) -> str:
     """The last line that the command printed."""
     log.parent.mkdir(parents=True, exist_ok=True)
     tail: deque[str] = deque(maxlen=_TAIL)
-    # Started before the display, which is a thread: what runs between fork and exec must not wait for one.
-    with subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        errors="replace", env=os.environ | {"PYTHONUNBUFFERED": "1"}, preexec_fn=_with_parent(),
-    ) as process:  # fmt: skip
+    with processes.start(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=os.environ | {"PYTHONUNBUFFERED": "1"}
+    ) as process:
         assert process.stdout is not None
         try:
             with log.open("w") as stream, working(step.name, console) as news:
@@ -164,20 +147,12 @@ def _run(step: Step, command: list[str], log: Path, console: Console) -> str:
                         tail.append(line.rstrip())
                         news(line.strip())
         except BaseException:
-            process.kill()
+            processes.kill(process)
             raise
         code = process.wait()
     if code != 0:
         raise StepError(step.name, code if code > 0 else 128 - code, "\n".join(tail))
     return tail[-1].strip() if tail else ""
-
-
-def _with_parent() -> Callable[[], None]:
-    """What a child calls so that Linux ends it with its parent, even one that is killed."""
-    if not sys.platform.startswith("linux"):
-        return lambda: None
-    prctl, set_death_signal, kill = ctypes.CDLL(None).prctl, 1, int(signal.SIGKILL)
-    return lambda: prctl(set_death_signal, kill)
 
 
 def _read(note: Path) -> dict[str, Any]:

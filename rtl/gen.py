@@ -1,24 +1,22 @@
-"""Writes the Verilog of a MAC design, or of an array of it, and a manifest beside it: ``python rtl/gen.py`` or
-``python -m rtl.gen``.
+"""Writes the Verilog of MAC designs, arrays of them and requantisers, and a manifest beside each: ``python rtl/gen.py``
+or ``python -m rtl.gen``.
 """
 
 from __future__ import annotations
 
-import json
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
-
-from siliquant.errors import InputError
 
 if not __package__:  # run as a file: what lies beside it must not shadow other modules
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from rtl.array import Architecture, ArraySpec
 from rtl.mac import DESIGNS
+from rtl.names import HELPER_PREFIX, check_prefix, with_prefix
 from rtl.options import (
     DesignParser,
     add_architecture,
@@ -29,21 +27,29 @@ from rtl.options import (
     integer,
     read_parameters,
 )
-from rtl.requant import ThresholdSpec
+from rtl.requant import LoadableSpec, MultiplierSpec, PartialSumSpec, RequantSpec, ThresholdSpec
 from rtl.spec import MAX_BITS, MacSpec, check_integer
 from siliquant.cli import run
+from siliquant.errors import InputError
 from siliquant.files import write_atomically
 from siliquant.options import add_out_folder
 
 PROG = "rtl.gen"
-DESCRIPTION = "Writes the Verilog of a MAC design, or of an array of it, and a manifest beside it."
+DESCRIPTION = """\
+Writes the Verilog of MAC designs, arrays of them and requantisers, and a manifest beside each."""
 EPILOG = """\
-The parameters of a design: --design NAME --help, or --list for all.
+The parameters of a design: --design NAME --help, or --list for all. Options before the first of several --design hold
+for all of them; the files of several share one file of the modules that they instantiate, and a list of all files.
 
 examples:
   python -m rtl.gen --design uniform --weight-bits 4 --activation-bits 4 --lanes 16 --out build/
   python -m rtl.gen --design uniform --lanes 16 --array 16x16 --architecture systolic --out build/
-  python -m rtl.gen --design uniform --lanes 16 --array 16x16 --requant-bits 4 --groups 12"""
+  python -m rtl.gen --design uniform --lanes 16 --array 16x16 --requant-bits 4 --groups 12
+  python -m rtl.gen --design uniform --lanes 16 --design subword --units 4 --out build/
+  python -m rtl.gen --requant multiplier --requant-bits 4 --groups 12 --out build/"""
+
+UNITS: tuple[type[LoadableSpec], ...] = (ThresholdSpec, MultiplierSpec, PartialSumSpec)
+Spec = MacSpec | ArraySpec | LoadableSpec
 
 # Options of arrays: words or bits, and their meaning.
 ARRAY_NUMBERS = {
@@ -52,45 +58,85 @@ ARRAY_NUMBERS = {
     "result_depth": "words of the result memory",
     "result_width": "bits of a result",
 }
-# Options of the requantisers at the drain of an array, beside --requant-bits.
-REQUANT_OPTIONS = ("groups", "requant_signed")
+# Options of requantisers beside --requant and --requant-bits, by the parameter that they set.
+UNIT_NUMBERS = {
+    "requant_accumulator_width": ("accumulator_width", "bits of the accumulator; at the drain --result-width"),
+    "requant_pipeline_stages": ("pipeline_stages", "registers inside the unit, 0 to 2"),
+    "requant_multiplier_width": ("multiplier_width", "bits of a multiplier, 1 to 32"),
+    "requant_offset_width": ("offset_width", "bits of an offset, 1 to 62"),
+    "requant_shift": ("shift", "least shift, 0 to 61"),
+    "requant_shift_bits": ("shift_bits", "bits of the shift that each group adds, 0 to 5"),
+}
+UNIT_OPTIONS = ("groups", "requant_signed", *UNIT_NUMBERS)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a command line asks for."""
+
+    specs: tuple[Spec, ...]
+    folder: Path
+    prefix: str
 
 
 def listing() -> str:
-    """The designs and their parameters as text."""
+    """The designs and units and their parameters as text."""
     lines = []
     for design in DESIGNS:
         lines.append(f"{design.design}: {design.summary}")
         for name, (default, meaning) in design.parameter_help().items():
-            lines.append(f"  --{name.replace('_', '-'):<17} {meaning} (default {default})")
+            lines.append(f"  {_option(name):<19} {meaning} (default {default})")
+    for unit in UNITS:
+        lines.append(f"--requant {unit.design}: {unit.summary}")
+        for item in fields(unit):
+            option = {"groups": "--groups"}.get(item.name, f"--requant-{item.name.replace('_', '-')}")
+            default = False if item.name == "signed" else item.default
+            lines.append(f"  {option:<29} {item.metadata['help']} (default {default})")
     return "\n".join(lines)
 
 
 def array_of(mac: MacSpec, options: Namespace) -> ArraySpec | None:
     """The array that the options ask for, if any. Raises ValueError for options of arrays without --array."""
     if options.array is None:
-        for name in ("architecture", *ARRAY_NUMBERS, "requant_bits", *REQUANT_OPTIONS):
-            if getattr(options, name) not in (None, False):
-                raise InputError(f"--{name.replace('_', '-')} must be given with --array only")
+        _refuse(options, ("architecture", *ARRAY_NUMBERS, "requant", "requant_bits", *UNIT_OPTIONS), "--array")
         return None
     rows, columns = array_size(options.array)
     architecture = Architecture(options.architecture or Architecture.BROADCAST)
     given = {name: getattr(options, name) for name in ARRAY_NUMBERS}
     numbers: dict[str, Any] = {name: integer(name, text) for name, text in given.items() if text is not None}
     array = ArraySpec(mac=mac, rows=rows, columns=columns, architecture=architecture, **numbers)
-    return replace(array, requant=requant_of(array.result_width, options))
+    if options.requant is None and options.requant_bits is None:
+        _refuse(options, UNIT_OPTIONS, "--requant or --requant-bits")
+        return array
+    if options.requant_accumulator_width is not None:
+        raise InputError("--requant-accumulator-width must not be given with --array: it is --result-width")
+    unit = unit_of(options, accumulator_width=array.result_width)
+    if not isinstance(unit, RequantSpec):
+        raise InputError(f"requant at the drain of an array must be thresholds or multiplier, not {options.requant}")
+    return replace(array, requant=unit)
 
 
-def requant_of(result_width: int, options: Namespace) -> ThresholdSpec | None:
-    """The requantiser that the options ask for, if any. Raises ValueError for its options without --requant-bits."""
-    if options.requant_bits is None:
-        for name in REQUANT_OPTIONS:
-            if getattr(options, name) not in (None, False):
-                raise InputError(f"--{name.replace('_', '-')} must be given with --requant-bits only")
-        return None
-    bits = check_integer("requant_bits", integer("requant_bits", options.requant_bits), 1, MAX_BITS)
-    groups = 1 if options.groups is None else integer("groups", options.groups)
-    return ThresholdSpec(accumulator_width=result_width, groups=groups, bits=bits, signed=options.requant_signed)
+def unit_of(options: Namespace, **parameters: Any) -> LoadableSpec:
+    """The requantiser that the options ask for. Raises ValueError for options that it does not have."""
+    name = options.requant or ThresholdSpec.design
+    kind = next((unit for unit in UNITS if unit.design == name), None)
+    if kind is None:
+        raise InputError(f"requant must be one of {', '.join(unit.design for unit in UNITS)}, not {name!r}")
+    known = {item.name for item in fields(kind)}
+    if options.requant_bits is not None:
+        bits = check_integer("requant_bits", integer("requant_bits", options.requant_bits), 1, MAX_BITS)
+        parameters["bits"] = bits
+    if options.groups is not None:
+        parameters["groups"] = integer("groups", options.groups)
+    for option, (parameter, _) in UNIT_NUMBERS.items():
+        if getattr(options, option) is not None:
+            parameters[parameter] = integer(option, getattr(options, option))
+    if options.requant_signed or "signed" in known:
+        parameters["signed"] = options.requant_signed
+    for parameter in parameters:
+        if parameter not in known:
+            raise InputError(f"{_option(f'requant_{parameter}')} must not be given with --requant {name}")
+    return kind(**parameters)
 
 
 def parser() -> DesignParser:
@@ -98,48 +144,130 @@ def parser() -> DesignParser:
     made = DesignParser(prog=PROG, description=DESCRIPTION, epilog=EPILOG)
     made.add_argument("--list", action="store_true", help="show the designs and their parameters")
     add_out_folder(made, "Verilog and manifest", "build")
+    made.add_argument(
+        "--prefix",
+        metavar="NAME",
+        help=f"what names of modules that designs share begin with (default {HELPER_PREFIX})",
+    )
     add_array(made, None)
     add_architecture(made, None)
     defaults = {item.name: item.default for item in fields(ArraySpec)}
     for name, meaning in ARRAY_NUMBERS.items():
-        option = f"--{name.replace('_', '-')}"
-        made.add_argument(option, metavar="N", help=f"{meaning} of the array (default {defaults[name]})")
-    made.add_argument("--requant-bits", metavar="N", help="requantisers by thresholds at the drain: bits of a code")
+        made.add_argument(_option(name), metavar="N", help=f"{meaning} of the array (default {defaults[name]})")
+    units = tuple(unit.design for unit in UNITS)
+    made.add_argument(
+        "--requant", metavar="NAME",
+        help=f"a requantiser, at the drain of the array or without --design on its own: {', '.join(units)}",
+    )  # fmt: skip
+    made.suggestions["requant"] = units
+    made.add_argument("--requant-bits", metavar="N", help="bits of its codes; --requant thresholds where none is named")
     add_groups(made)
     made.add_argument("--requant-signed", action="store_true", help="its codes are signed, else from 0")
+    for name, (_, meaning) in UNIT_NUMBERS.items():
+        made.add_argument(_option(name), metavar="N", help=meaning)
     return made
 
 
-def parse(arguments: Sequence[str]) -> tuple[MacSpec | ArraySpec, Path] | None:
-    """The spec and output folder that a command line asks for; None where it asked for the list."""
-    options = parser().parse_args(arguments)
-    if options.list:
+def parse(arguments: Sequence[str]) -> Request | None:
+    """What a command line asks for; None where it asked for the list."""
+    parsed = [parser().parse_args(part) for part in split(arguments)]
+    if any(options.list for options in parsed):
         return None
-    if options.design is None:
-        raise InputError("--design must be given; --list shows the designs")
-    design = design_named(options.design)
-    mac = design(**read_parameters(options, design))
-    return array_of(mac, options) or mac, options.out
+    folder, prefix = (_of_all(name, parsed) for name in ("out", "prefix"))
+    specs = tuple(_spec(options) for options in parsed)
+    names = [spec.name for spec in specs]
+    if again := [name for name in names if names.count(name) > 1]:
+        raise InputError(f"every design must be another one, not {again[0]} twice")
+    return Request(specs, folder or parsed[0].out, check_prefix(prefix or HELPER_PREFIX))
+
+
+def split(arguments: Sequence[str]) -> list[list[str]]:
+    """The arguments of each --design, those before the first at the front of each.
+
+    >>> split(["--out", "a", "--design", "loom", "--units", "3", "--design=xnor"])
+    [['--out', 'a', '--design', 'loom', '--units', '3'], ['--out', 'a', '--design=xnor']]
+    """
+    starts = [place for place, text in enumerate(arguments) if text == "--design" or text.startswith("--design=")]
+    if not starts:
+        return [list(arguments)]
+    ends = [*starts[1:], len(arguments)]
+    return [[*arguments[: starts[0]], *arguments[start:end]] for start, end in zip(starts, ends, strict=True)]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
-    parsed = parse(sys.argv[1:] if arguments is None else arguments)
-    if parsed is None:
+    request = parse(sys.argv[1:] if arguments is None else arguments)
+    if request is None:
         print(listing())
         return
+    from rtl.manifest import manifest_text
+    from rtl.requant.vectors import golden_vectors
+    from rtl.verilog import generate, helper_file, to_verilog
+
+    request.folder.mkdir(parents=True, exist_ok=True)
+    texts: dict[str, str] = {}
+    helpers: dict[str, str] = {}
+    alone = len(request.specs) == 1
+    for spec in request.specs:
+        if alone:
+            texts[f"{spec.name}.v"] = to_verilog([spec], request.prefix)
+        else:
+            made = generate([spec], request.prefix)
+            texts[f"{spec.name}.v"] = made.text
+            helpers |= made.helpers
+        texts[f"{spec.name}.json"] = with_prefix(manifest_text(_described(spec)), request.prefix)
+        if isinstance(spec, LoadableSpec):
+            texts[f"{spec.name}.vectors.json"] = manifest_text(golden_vectors(spec))
+    if not alone:
+        cells = f"{request.prefix}cells.v"
+        texts[cells] = helper_file(helpers)
+        texts[f"{request.prefix}files.f"] = "".join(
+            f"{name}\n" for name in (cells, *(f"{spec.name}.v" for spec in request.specs))
+        )
+    for name, text in texts.items():
+        write_atomically(request.folder / name, text)
+        print(request.folder / name)
+
+
+def _spec(options: Namespace) -> Spec:
+    if options.design is not None:
+        design = design_named(options.design)
+        mac = design(**read_parameters(options, design))
+        return array_of(mac, options) or mac
+    if options.requant is None or options.array is not None:
+        raise InputError("--design must be given, or --requant alone; --list shows the designs")
+    _refuse(options, ("architecture", *ARRAY_NUMBERS), "--array")
+    return unit_of(options)
+
+
+def _described(spec: Spec) -> dict[str, Any]:
     from rtl.array.manifest import array_manifest
     from rtl.manifest import manifest
-    from rtl.verilog import to_verilog
+    from rtl.requant.manifest import requant_manifest
 
-    spec, folder = parsed
-    folder.mkdir(parents=True, exist_ok=True)
-    described = array_manifest(spec) if isinstance(spec, ArraySpec) else manifest(spec)
-    texts = {".v": to_verilog([spec]), ".json": json.dumps(described, indent=2) + "\n"}
-    for suffix, text in texts.items():
-        path = folder / f"{spec.name}{suffix}"
-        write_atomically(path, text)
-        print(path)
+    if isinstance(spec, ArraySpec):
+        return array_manifest(spec)
+    return requant_manifest(spec) if isinstance(spec, LoadableSpec) else manifest(spec)
+
+
+def _of_all(name: str, parsed: Sequence[Namespace]) -> Any:
+    """The value of an option that holds for all designs, wherever it was given. Raises InputError for two values."""
+    default = parser().get_default(name)
+    given = {value: None for options in parsed if (value := getattr(options, name)) != default}
+    if len(given) > 1:
+        raise InputError(f"{_option(name)} must be the same for all designs, not {' and '.join(map(str, given))}")
+    return next(iter(given), default)
+
+
+def _refuse(options: Namespace, names: Sequence[str], needed: str) -> None:
+    """Raises InputError where one of the options is given, which go with another one only."""
+    for name in names:
+        if getattr(options, name) not in (None, False):
+            raise InputError(f"{_option(name)} must be given with {needed} only")
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 if __name__ == "__main__":

@@ -33,8 +33,8 @@ def split(code: int, width: int, count: int) -> list[int]:
 class ScalableSpec(MacSpec):
     """``units`` 8 x 8-bit multipliers that divide down to ``minimum_bits``, summed into one accumulator.
 
-    The precision is chosen by mode ports, each cycle anew: 0 for 8 bits, 1 for 4, 3 for 2. Code 2 is none: it spoils
-    the sum that it is part of, and nothing else.
+    The precision is chosen by mode ports, each cycle anew: 0 for 8 bits, 1 for 4, 3 for 2. Code 2 is none: it
+    spoils the sum that it is part of, and nothing else.
     """
 
     asymmetric: ClassVar[bool]

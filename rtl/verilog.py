@@ -7,17 +7,16 @@ designs can be read together.
 
 from __future__ import annotations
 
+import os
 import re
-import subprocess
-import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
+from siliquant import processes, shadows
 from siliquant.errors import ToolError
+from siliquant.scratch import scratch
 
 from .names import FULL_ADDER_NAME, HELPER_PREFIX, MEMORY_NAME, check_prefix, guarded, helper, with_prefix
 
@@ -112,8 +111,14 @@ class Composite(Protocol):
 class Modules:
     """Verilog of specs. own: their modules, one text. helpers: modules that they instantiate, by name, unguarded."""
 
+    names: tuple[str, ...]
     own: str
     helpers: Mapping[str, str]
+
+    @property
+    def text(self) -> str:
+        """A file without the helpers."""
+        return f"{_header(*self.names)}\n{self.own}"
 
 
 def to_verilog(specs: Sequence[Generated], prefix: str = HELPER_PREFIX) -> str:
@@ -123,7 +128,7 @@ def to_verilog(specs: Sequence[Generated], prefix: str = HELPER_PREFIX) -> str:
     simulates is what is synthesised. Raises GenerationError where Yosys fails, InputError for a bad ``prefix``.
     """
     made = generate(specs, prefix)
-    return "\n".join([_header(*(spec.name for spec in specs)), made.own, *_guarded(made.helpers)])
+    return "\n".join([made.text, *_guarded(made.helpers)])
 
 
 def helper_file(helpers: Mapping[str, str]) -> str:
@@ -149,9 +154,10 @@ def generate(specs: Sequence[Generated], prefix: str = HELPER_PREFIX) -> Modules
     modules[FULL_ADDER_NAME] = FULL_ADDER
     if any(f"\n  {MEMORY_NAME} #(" in text for text in modules.values()):
         modules[MEMORY_NAME] = MEMORY
-    asked = {spec.name for spec in tops}
+    asked = [spec.name for spec in tops]
     helpers = {name for name in modules if name.startswith(HELPER_PREFIX) and name not in asked}
     return Modules(
+        tuple(asked),
         "\n".join(with_prefix(text, prefix) for name, text in modules.items() if name not in helpers),
         {with_prefix(name, prefix): with_prefix(modules[name], prefix) for name in modules if name in helpers},
     )
@@ -159,17 +165,17 @@ def generate(specs: Sequence[Generated], prefix: str = HELPER_PREFIX) -> Modules
 
 def _yosys(texts: Sequence[str]) -> str:
     """RTLIL texts as one Verilog text. Raises GenerationError."""
-    with tempfile.TemporaryDirectory() as folder:
-        source, target = Path(folder, "design.il"), Path(folder, "design.v")
+    with scratch("rtl") as folder:
         sources = []
         for number, text in enumerate(texts):
-            sources.append(source.with_stem(f"design{number}"))
-            sources[-1].write_text(text)
-        command = [sys.executable, "-m", "rtl.rtlil_to_verilog", str(target), *map(str, sources)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+            sources.append(f"design{number}.il")
+            (folder / sources[-1]).write_text(text)
+        # Yosys takes no blanks in a path, so all names are relative.
+        command = shadows.command("rtl.rtlil_to_verilog", "design.v", *sources)
+        done = processes.run(command, cwd=folder, env={**os.environ, "TMPDIR": "."})
         if done.returncode != 0:
             raise GenerationError(f"Yosys could not write Verilog: {done.stderr.strip() or done.stdout.strip()[-500:]}")
-        return target.read_text()
+        return (folder / "design.v").read_text()
 
 
 def _split(verilog: str) -> dict[str, str]:

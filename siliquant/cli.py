@@ -13,9 +13,11 @@ import tempfile
 import textwrap
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
-from siliquant.errors import MOST_CHARACTERS, SiliquantError, printable
+from siliquant.errors import MOST_CHARACTERS, SiliquantError, printable, short
+from siliquant.scratch import FULL, sweep
 
 __all__ = ["Parser", "called", "run"]
 
@@ -54,6 +56,7 @@ class Parser(argparse.ArgumentParser):
             allow_abbrev=False,
             formatter_class=_Help,
         )
+        self.color = False  # from Python 3.14 argparse would colour its part of the help
         if add_help:
             self.add_argument("-h", "--help", action="help", help="show this help")
             self.add_argument("--version", action=_Version, help="show the version of siliquant")
@@ -72,6 +75,12 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Ends the process with exit code 2."""
         self.exit(2, f"{self.prog}: error: {_cut(printable(message))}\n")
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """Words what is wrong itself, since versions of Python do it differently."""
+        if action.choices is not None and value not in action.choices:
+            known = ", ".join(map(repr, action.choices))
+            raise argparse.ArgumentError(action, f"invalid choice: {short(value)} (choose from {known})")
 
     def format_help(self) -> str:
         """The help, at most 100 columns wide."""
@@ -192,6 +201,8 @@ def run(prog: str, main: Callable[[], None]) -> NoReturn:
     the arguments shows it instead, here and for the others. Where standard output is closed early, as by ``| head``, it
     ends with 1 and without a word.
     """
+    _open_standard_streams()
+    sweep()
     shown = "--traceback" in sys.argv
     if shown:
         sys.argv = [argument for argument in sys.argv if argument != "--traceback"]
@@ -215,6 +226,23 @@ def run(prog: str, main: Callable[[], None]) -> NoReturn:
     sys.exit(0)
 
 
+def _open_standard_streams() -> None:
+    """Where the caller closed a standard stream (``>&-``), nothing reads it and nothing is read: it is the null device.
+
+    Otherwise the next file that is opened would be taken for it.
+    """
+    while True:
+        number = os.open(os.devnull, os.O_RDWR)
+        if number > 2:
+            os.close(number)
+            break
+        os.set_inheritable(number, True)
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            stream = Path(os.devnull).open("r" if name == "stdin" else "w")  # noqa: SIM115 (open until the end)
+            setattr(sys, name, stream)
+
+
 def _sentence(error: Exception) -> str:
     """What an error says, on one line that no terminal obeys, of at most MOST_CHARACTERS characters."""
     text = str(error)
@@ -222,6 +250,8 @@ def _sentence(error: Exception) -> str:
         text = "this needs more memory than there is" + (f": {text}" if text else "")
     elif isinstance(error, OSError) and error.strerror is not None:
         text = error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
+        if error.errno in FULL:
+            text += f"; free some space where this command writes, or in {os.environ.get('TMPDIR') or '/tmp'} (TMPDIR)"
     elif not isinstance(error, SiliquantError | OSError):
         text = f"{type(error).__name__}: {text}"
     return _cut(printable(text))

@@ -1,34 +1,67 @@
-"""Where siliquant keeps what it may compute again, and how it writes a file so that a kill leaves no half."""
+"""How a file is written so that a kill leaves no half, and how a folder is held by one process at a time."""
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from siliquant.cache import cache_dir
+from siliquant.errors import FileError, InputError
+from siliquant.owner import owner
+from siliquant.scratch import FULL, sweep_beside
 
-def cache_dir() -> Path:
-    """The user's cache folder: $SILIQUANT_CACHE_DIR, else $XDG_CACHE_HOME/siliquant, else ~/.cache/siliquant."""
-    chosen = os.environ.get("SILIQUANT_CACHE_DIR")
-    if chosen:
-        return Path(chosen)
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "siliquant"
+__all__ = ["alone", "cache_dir", "write_atomically"]
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
     """Write beside `path` and rename: a reader sees the old file or the whole new one, whoever else writes.
 
-    Parent folders are made.  Raises OSError when the place cannot be written.
+    Parent folders are made, and what killed writers left beside is removed. Raises FileError, naming the file, when
+    the place cannot be written or is full.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     data = content.encode() if isinstance(content, str) else content
-    beside = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
+    beside = path.with_name(f".{path.name[:40]}.{owner()}.{os.urandom(4).hex()}.tmp")
     try:
-        with beside.open("xb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        beside.replace(path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
+        path.parent.mkdir(parents=True, exist_ok=True)
+        sweep_beside(path.parent)
+        try:
+            with beside.open("xb") as stream:
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())
+            beside.replace(path)
+        except BaseException:
+            beside.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        advice = "; free some space, or write to another disk" if error.errno in FULL else ""
+        raise FileError(f"cannot be written: {error.strerror or error}{advice}", file=path) from error
+
+
+@contextmanager
+def alone(folder: Path, what: str) -> Iterator[None]:
+    """Holds an output folder for this process; it is made where it is missing, and removed where it stays empty.
+    ``what``: who else may have it.
+
+    Raises InputError where another process has it, OSError where it cannot be made.
+    """
+    new = not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+                raise InputError(f"{folder} is in use by another {what}; choose another --out, or wait") from None
+            # Some network file systems lock no folders.
+        yield
+    finally:
+        if new:
+            with suppress(OSError):
+                folder.rmdir()
+        os.close(held)

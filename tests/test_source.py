@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from siliquant.cache import keep
 from siliquant.errors import InputError
 from siliquant.source import code_sha256, meaning
 
@@ -51,11 +52,13 @@ def test_the_answer_is_kept_and_a_damaged_one_is_found_again(tmp_path: Path, cac
     file = written(tmp_path, CODE)
     found = code_sha256([file])
     (kept,) = (cache / "source").iterdir()
-    assert kept.read_text() == found + "\n"
-    kept.write_text("0" * 64)
-    assert code_sha256([file]) == "0" * 64  # it is what is read
-    kept.write_text("damaged")
-    assert code_sha256([file]) == found
+    assert kept.read_text().startswith(found + "\n")
+    other = "0" * 64
+    assert keep(kept, other, cache)
+    assert code_sha256([file]) == other  # it is what is read
+    for damaged in ("damaged", other, f"{found}\n# sha256 {other}\n"):
+        kept.write_text(damaged)
+        assert code_sha256([file]) == found
 
 
 def test_a_cache_that_cannot_be_written_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

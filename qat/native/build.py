@@ -14,7 +14,6 @@ import re
 import shlex
 import shutil
 import subprocess
-import tempfile
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -22,7 +21,9 @@ from pathlib import Path
 
 import torch  # loads its OpenMP runtime, which must come first
 
-from siliquant.files import cache_dir, write_atomically
+from siliquant import processes
+from siliquant.builds import built, load
+from siliquant.cache import NotTrusted
 
 __all__ = ["COMPILE_FLAGS", "Status", "library", "status", "torch_openmp"]
 
@@ -105,10 +106,10 @@ def _loaded() -> tuple[ctypes.CDLL | None, Status]:
         compiler = _output([*command, "--version"]).partition("\n")[0]
         path = _built(command, compiler)
         before = _openmp_runtimes()
-        kernels = ctypes.CDLL(str(path))
+        kernels = load(path)
         if before and (added := _openmp_runtimes() - before):
             raise _UnavailableError(f"they would bring an OpenMP runtime of their own: {', '.join(sorted(added))}")
-    except (_UnavailableError, OSError, ValueError, subprocess.SubprocessError) as error:
+    except (_UnavailableError, NotTrusted, OSError, ValueError, subprocess.SubprocessError) as error:
         return None, Status(False, " ".join(str(error).split()), compiler, None)
     return kernels, Status(True, "", compiler, path)
 
@@ -127,22 +128,21 @@ def _compiler() -> list[str]:
 
 
 def _built(command: list[str], version: str) -> Path:
-    """The shared object in the cache, made where it is missing; whoever else makes it makes the same."""
+    """The shared object in the cache, made where it is missing or is not as it was made."""
     source = resources.files(__package__).joinpath("kernels.c").read_bytes()
     openmp = torch_openmp() or "-fopenmp"  # without one of torch the compiler's own
     flags = [*COMPILE_FLAGS, *_LINK_FLAGS, openmp]
     parts = [source.decode(), *flags, *command, version, torch.__version__, _processor()]
     key = hashlib.sha256("\0".join(parts).encode()).hexdigest()
-    path = cache_dir() / "qat-kernels" / key / "kernels.so"
-    if path.is_file():
-        return path
-    with tempfile.TemporaryDirectory() as scratch:
-        here = Path(scratch)
-        (here / "kernels.c").write_bytes(source)
-        _output([*command, *COMPILE_FLAGS, "-c", str(here / "kernels.c"), "-o", str(here / "kernels.o")])
-        _output([*command, *_LINK_FLAGS, str(here / "kernels.o"), openmp, "-lm", "-o", str(here / "kernels.so")])
-        write_atomically(path, (here / "kernels.so").read_bytes())
-    return path
+
+    def make(folder: Path) -> None:
+        (folder / "kernels.c").write_bytes(source)
+        _output([*command, *COMPILE_FLAGS, "-c", "kernels.c", "-o", "kernels.o"], folder)
+        _output([*command, *_LINK_FLAGS, "kernels.o", openmp, "-lm", "-o", "kernels.so"], folder)
+        for name in ("kernels.c", "kernels.o"):
+            (folder / name).unlink()
+
+    return built(f"qat-kernels/{key}", make) / "kernels.so"
 
 
 def _processor() -> str:
@@ -155,12 +155,14 @@ def _processor() -> str:
     return "\n".join(sorted({line for line in lines if wanted.match(line)})) or platform.processor()
 
 
-def _output(command: list[str]) -> str:
-    """Runs a compiler and gives what it printed; _UnavailableError with its first complaint where it fails."""
+def _output(command: list[str], folder: Path | None = None) -> str:
+    """Runs a compiler, in a folder that takes its temporary files too, and gives what it printed.
+
+    Raises _UnavailableError with its first complaint where it fails.
+    """
+    env = None if folder is None else {**os.environ, "TMPDIR": "."}
     try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, errors="replace", timeout=_SECONDS, stdin=subprocess.DEVNULL
-        )
+        done = processes.run(command, cwd=folder, env=env, timeout=_SECONDS)
     except subprocess.TimeoutExpired:
         raise _UnavailableError(f"{command[0]} took more than {_SECONDS} s") from None
     if done.returncode:

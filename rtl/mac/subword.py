@@ -22,8 +22,8 @@ class SubwordSpec(ScalableSpec):
 
     The narrow products lie on the antidiagonal of the array, so that all have the same weight and the array itself
     adds them (Mei et al., "Sub-word parallel precision-scalable MAC engines", AICAS 2019). Everything off the
-    antidiagonal is gated to zero; the accumulator port shows the sum shifted back down, by an amount that depends
-    on the mode: it must not change inside a sum.
+    antidiagonal is gated to zero; the accumulator port shows the sum shifted back down, by as many bits as the mode
+    says: it must not change inside a sum.
 
     >>> spec = SubwordSpec(units=1)
     >>> [spec.products_per_step(Precision(bits, bits)) for bits in spec.widths]

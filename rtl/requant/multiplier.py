@@ -47,6 +47,11 @@ class MultiplierSpec(RequantSpec):
     design: ClassVar[str] = "multiplier"
     summary: ClassVar[str] = "fixed-point multiplier, offset, shift and saturation"
 
+    rule: ClassVar[str] = (
+        "code = lowest + step * min(max((accumulator * multiplier + offset) >> shift, 0), 2**code_bits - 1), >> rounds "
+        "down; shift is the parameter of that name of the unit, where it is no field of the set"
+    )
+
     multiplier_width: int = parameter(12, "m", "bits of the multiplier, 1 to 32")
     offset_width: int = parameter(24, "o", "bits of the offset, 1 to 62")
     shift: int = parameter(16, "h", "least shift, 0 to 61")

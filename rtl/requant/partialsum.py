@@ -49,6 +49,8 @@ class PartialSumSpec(LoadableSpec):
     design: ClassVar[str] = "partialsum"
     summary: ClassVar[str] = "sum of accumulators, each times the multiplier of its head"
 
+    rule: ClassVar[str] = "total = sum of accumulator * multiplier of its group, from first to last"
+
     multiplier_width: int = parameter(12, "m", "bits of the multiplier, 1 to 32")
 
     def __post_init__(self) -> None:

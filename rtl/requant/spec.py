@@ -69,6 +69,8 @@ class LoadableSpec(ABC):
     """Short name, the same everywhere."""
     summary: ClassVar[str]
     """One line that says what it does."""
+    rule: ClassVar[str]
+    """The arithmetic, by the names of ports and parameter fields."""
 
     accumulator_width: int = parameter(20, "n", "bits of the accumulator, 2 to 48")
     groups: int = parameter(1, "g", "parameter sets held inside")

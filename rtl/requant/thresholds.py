@@ -37,6 +37,11 @@ class ThresholdSpec(RequantSpec):
     design: ClassVar[str] = "thresholds"
     summary: ClassVar[str] = "comparators against 2**bits - 1 thresholds a group"
 
+    rule: ClassVar[str] = (
+        "code = lowest + step * (number of thresholds <= accumulator); thresholds of a set must ascend, equal ones may "
+        "repeat; one that no accumulator reaches: the largest of its range"
+    )
+
     @property
     def threshold_width(self) -> int:
         """Bits of a threshold."""

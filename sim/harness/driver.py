@@ -14,6 +14,7 @@ from rtl.array import ArraySpec, Refusal, Run
 from rtl.array.images import WordArray, activation_image, control_image, result_matrix, weight_image
 from rtl.array.passes import Pass, width_of_results
 from rtl.spec import IntArray
+from siliquant.builds import load
 from siliquant.errors import InputError
 
 from ..toolchain import SimulationError
@@ -67,7 +68,7 @@ class ArraySimulator:
 
     def __init__(self, spec: ArraySpec, library: Path) -> None:
         self.spec = spec
-        self._library = ctypes.CDLL(str(library))
+        self._library = load(library)
         self._library.array_new.restype = ctypes.c_void_p
         self._library.array_delete.argtypes = [ctypes.c_void_p]
         image = ctypes.POINTER(_Image)

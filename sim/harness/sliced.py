@@ -9,15 +9,14 @@ this module does is checked connection by connection.
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-import tempfile
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from rtl.array.element import GridSpec
 from rtl.names import FULL_ADDER_NAME
+from siliquant import processes, shadows
+from siliquant.scratch import scratch
 
 from ..toolchain import ToolError
 
@@ -32,14 +31,14 @@ class NetlistError(ToolError):
 
 def read_netlists(verilog: str, modules: Sequence[str]) -> dict[str, Any]:
     """Yosys' JSON of those modules, in gates of one bit, adders and instances. Raises ToolError where Yosys fails."""
-    with tempfile.TemporaryDirectory() as folder:
-        source, target = Path(folder, "design.v"), Path(folder, "design.json")
-        source.write_text(verilog)
-        command = [sys.executable, "-m", "sim.harness.netlist_worker", str(source), str(target), *modules]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    with scratch("netlist") as folder:
+        (folder / "design.v").write_text(verilog)
+        # Yosys takes no blanks in a path, so all names are relative.
+        command = shadows.command("sim.harness.netlist_worker", "design.v", "design.json", *modules)
+        done = processes.run(command, cwd=folder, env={**os.environ, "TMPDIR": "."})
         if done.returncode != 0:
             raise ToolError(f"Yosys could not read the Verilog: {(done.stderr or done.stdout).strip()[-500:]}")
-        found: dict[str, Any] = json.loads(target.read_text())["modules"]
+        found: dict[str, Any] = json.loads((folder / "design.json").read_text())["modules"]
     return found
 
 

@@ -9,6 +9,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 
 from siliquant.errors import MOST_CHARACTERS, SiliquantError
@@ -47,7 +48,7 @@ def campaign(seed: int, seconds: float, only: str, out: Path) -> int:
 def damaged(target: Target, seed: int, number: int) -> tuple[Mapping[str, bytes], str]:
     """The files of a case, and which of them is damaged: decided by target, seed and number alone."""
     draw = random.Random(f"{target.name} {seed} {number}")
-    seeds = target.seeds()
+    seeds = _seeds(target)
     files = draw.choice(seeds)
     name = draw.choice(sorted(files))
     others = [content for each in seeds for content in each.values()]
@@ -71,8 +72,13 @@ def read_damaged(target: Target, files: Mapping[str, bytes], name: str, folder: 
     return None
 
 
+@cache
+def _seeds(target: Target) -> list[Mapping[str, bytes]]:
+    return target.seeds()
+
+
 def _file_case(target: Target, seed: int, scratch: Path) -> Callable[[int], str | None]:
-    target.seeds()  # in the parent, once
+    _seeds(target)  # in the parent, once
     return lambda number: read_damaged(target, *damaged(target, seed, number), scratch / "input")
 
 

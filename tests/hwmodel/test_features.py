@@ -14,11 +14,23 @@ import pytest
 from hwmodel.answers import settings
 from hwmodel.calibration import PACKAGED_CALIBRATION, packaged_calibration
 from hwmodel.comparison import Question
-from hwmodel.features import PACKAGED_FEATURES
+from hwmodel.features import (
+    PACKAGED_FEATURES,
+    _entry,
+    adopt,
+    are_kept,
+    counted,
+    counts_of,
+    entry_of,
+    find,
+    lacking,
+    shared_transitions_of,
+)
 from hwmodel.keys import design_name
 from hwmodel.stimulus import StreamPlan
 from rtl.array import CoreSpec
-from rtl.spec import MacSpec
+from rtl.mac import UniformSpec
+from rtl.spec import MacSpec, Precision
 
 ROOT = Path(__file__).resolve().parents[2]
 LIBRARIES = sorted(path.stem for path in PACKAGED_CALIBRATION.glob("*.csv"))
@@ -77,7 +89,61 @@ def test_the_calibration_s_file_has_its_designs_and_no_other() -> None:
 
 
 @pytest.mark.parametrize("path", PACKAGED_FEATURES, ids=["comparison", "calibration"])
-def test_every_entry_has_counts_and_transitions(path: Path) -> None:
+def test_every_entry_has_counts_and_transitions_or_longest_paths(path: Path) -> None:
     for entry in json.loads(path.read_text())["designs"].values():
         assert entry["counts"]
-        assert any(name.startswith("transitions, ") for name in entry)
+        assert any(name.startswith(("transitions, ", "periods, ")) for name in entry)
+
+
+NEW = [UniformSpec(lanes=lanes, weight_bits=3, reduction_length=7777) for lanes in (1, 2, 3)]
+
+
+def asked() -> dict[MacSpec, list[StreamPlan]]:
+    """Designs that nothing is kept of, under one or two short streams."""
+    plans = [StreamPlan(Precision(3, 4, signed), cycles=70) for signed in (True, False)]
+    return {NEW[0]: plans, NEW[1]: plans[:1], NEW[2]: []}
+
+
+@pytest.fixture
+def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache without anything, and nothing remembered."""
+    monkeypatch.setenv("SILIQUANT_CACHE_DIR", str(tmp_path))
+    for each in (_entry, counts_of, shared_transitions_of):
+        each.cache_clear()
+    return tmp_path
+
+
+def test_what_is_found_together_is_kept_as_it_comes_and_found_again(empty: Path) -> None:
+    expected = {spec: counted(spec, plans, []) for spec, plans in asked().items()}
+    assert lacking(asked()) == asked()
+    for number, spec in enumerate(find(asked()), start=1):
+        assert len(list(empty.glob("features/*/*.json"))) == number
+        assert entry_of(spec) == expected[spec]
+    _entry.cache_clear()  # as another process sees it
+    assert lacking(asked()) == {}
+    assert {spec: entry_of(spec) for spec in asked()} == expected
+    assert list(find(asked())) == []
+
+
+def test_one_stream_more_is_all_that_is_found_of_a_known_design(empty: Path) -> None:
+    plans = asked()[NEW[0]]
+    assert list(find({NEW[0]: plans[:1]})) == [NEW[0]]
+    assert lacking({NEW[0]: plans}) == {NEW[0]: plans[1:]}
+    assert list(find({NEW[0]: plans})) == [NEW[0]]
+    assert are_kept(NEW[0], plans)
+
+
+def test_what_another_process_found_is_not_found_anew(empty: Path) -> None:
+    spec, plans = NEW[0], asked()[NEW[0]]
+    assert not are_kept(spec, plans)
+    adopt(spec, counted(spec, plans, []))
+    assert are_kept(spec, plans)
+    assert not list(empty.rglob("*.json")), "that process keeps it"
+
+
+def test_where_nothing_can_be_kept_it_is_found_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("SILIQUANT_CACHE_DIR", str(tmp_path / "file"))
+    _entry.cache_clear()
+    assert set(find(asked())) == set(asked())
+    assert all(are_kept(spec, plans) for spec, plans in asked().items())

@@ -159,7 +159,7 @@ def test_icarus_takes_each_edge(tmp_path: Path) -> None:
     (tmp_path / "d.sdf").write_text(sdf_text(models, [every, gate]))
     bench = """module t; reg a = 0, b = 0; wire y, z; XOR2_X1 u0 (a, b, y); NAND2_X1 u1 (a, b, z);
       initial $sdf_annotate("d.sdf", t);
-      initial begin #10 a = 1; #10 b = 1; #10 a = 0; #10 b = 0; #10 b = 1; #10 a = 1; #10 b = 0; #10 $finish; end
+      initial begin #10 a = 1; #10 b = 1; #10 a = 0; #10 b = 0; #10 b = 1; #10 a = 1; #10 b = 0; #10 $finish(0); end
       always @(y) $display("y%b %.3f", y, $realtime); always @(z) $display("z%b %.3f", z, $realtime);
     endmodule"""
     (tmp_path / "t.v").write_text(TIMESCALE + "".join(map(cell_verilog, models)) + bench)

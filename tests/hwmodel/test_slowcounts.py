@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
@@ -14,11 +16,12 @@ from hwmodel.stimulus import RESET_CYCLES, StreamPlan, make_stimulus, stimulus_b
 from hwmodel.streams import STREAM_NAMES, Stream
 from hwmodel.structure import Part, Share, datapath_of, structure_of
 from hwmodel.switching import Switching, switching_of, switchings
-from rtl.mac import DESIGNS
-from rtl.packing import word_bits
-from rtl.spec import MacSpec
+from rtl.array.images import step_layout
+from rtl.mac import DESIGNS, UniformSpec
+from rtl.packing import packing_of, word_bits
+from rtl.spec import MacSpec, Precision
 from tests.hwmodel import slowcounts
-from tests.hwmodel.modelcases import delays
+from tests.hwmodel.modelcases import SMALL, delays
 
 DELAYS = [delays(seed=seed) for seed in range(2)]
 
@@ -109,3 +112,33 @@ def test_the_bits_on_the_ports_are_those_of_the_words(case: tuple[MacSpec, Strea
     assert bits.keys() == widths.keys()
     for name, width in widths.items():
         assert np.array_equal(bits[name], word_bits(words[name][RESET_CYCLES:], width))
+
+
+@pytest.mark.parametrize("limit", ["hwmodel.inertial._MOST_BYTES", "hwmodel.switching._MOST_WORDS"])
+def test_bounds_on_memory_change_nothing(limit: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = [(spec, StreamPlan(spec.precisions[0], cycles=300)) for spec in SMALL[:6]]
+    expected = dict(switchings(asked))
+    monkeypatch.setattr(limit, 1)
+    assert dict(switchings(iter(asked))) == expected
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Scrambled(UniformSpec):
+    """Its ports hold each weight exclusive-or its activation: no port bit is a copy of one bit of a code."""
+
+    def _pack_step(
+        self, weights: Sequence[int], activations: Sequence[int], precision: Precision
+    ) -> list[dict[str, int]]:
+        mixed = [w ^ a for w, a in zip(weights, activations, strict=True)]
+        return super()._pack_step(mixed, activations, precision)
+
+
+def test_a_design_that_does_more_than_copy_the_bits_of_its_operands_is_packed_by_itself() -> None:
+    spec, precision = _Scrambled(weight_bits=3, activation_bits=3, lanes=2), Precision(3, 3)
+    assert packing_of(spec, precision, 2) is None
+    plan = StreamPlan(precision, products=5, cycles=20)
+    words, bits = make_stimulus(spec, plan).words, stimulus_bits(spec, plan)
+    for port in spec.operand_ports:
+        assert np.array_equal(bits[port.name], word_bits(words[port.name][RESET_CYCLES:], port.width))
+    with pytest.raises(ValueError, match=r"^uniform_w3_a3_l2 must copy the bits of its operands to its ports"):
+        step_layout(spec, precision, 2)

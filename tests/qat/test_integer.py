@@ -6,6 +6,7 @@ import copy
 import functools
 import hashlib
 import json
+import math
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -197,10 +198,83 @@ def test_the_integer_path_computes_what_the_fake_quantised_model_does(family: st
     assert (found.samples, found.predictions) == (4, 4)
     assert (found.ties, found.largest_step, found.untouched) == (0, 0, 4)
     assert found.codes > 1000
-    assert found.largest_difference < 1e-5
+    assert found.largest_difference == 0
     got, wanted = integer(family, scheme).logits(inputs), fake_logits(model, inputs)
-    torch.testing.assert_close(got, wanted, rtol=1e-5, atol=1e-5)
+    assert torch.equal(got, wanted)
     assert got.dtype == torch.float32
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_training_multiplies_floats_that_differ_by_noise_alone(family: str) -> None:
+    """Each layer on the inputs that it has in the network: both modes, values and gradients."""
+    torch.manual_seed(0)
+    model, inputs = quantised(family, "4/4"), samples(family, seed=2)
+    seen: dict[str, tuple[Any, ...]] = {}
+    hooks = []
+    for name, layer in gemms(model).items():
+        hooks.append(layer.register_forward_pre_hook(lambda m, given, n=name: seen.__setitem__(n, given)))
+    model(**inputs)
+    for hook in hooks:
+        hook.remove()
+    assert len(seen) == len(gemms(model))
+    for name, layer in gemms(model).items():
+        results = []
+        for training in (True, False):
+            layer.train(training)
+            leaves = [x.detach().requires_grad_() if isinstance(x, Tensor) else x for x in seen[name]]
+            result = layer(*leaves)
+            result.square().sum().backward()
+            results.append([result.detach(), *(x.grad for x in leaves if isinstance(x, Tensor))])
+        for floats, exact in zip(*results, strict=True):
+            torch.testing.assert_close(floats, exact, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("scheme", [Scheme(4, 1), Scheme(1, 1), Scheme(1, 1, granularity="tensor")])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_sums_that_lie_on_the_threshold_are_the_lower_code_in_every_path(family: str, scheme: Scheme) -> None:
+    """As after calibration: thresholds of 0, sums of exactly 0 in numbers, and float noise around them."""
+    torch.manual_seed(5)
+    model, inputs = tiny(family), samples(family, seed=2)
+    quantize_model(model, scheme)
+    calibrate(model, [samples(family)])
+    binary = [q for q in quantizers(model).values() if isinstance(q, ElasticBinarizer) and not q.of_weight]
+    assert binary
+    assert not any(q.threshold.any() for q in binary)
+    exported = IntegerModel.from_quantized(model, scheme, {})
+    zeros = 0
+
+    def count(wanted: Product) -> Tensor:
+        nonlocal zeros
+        found = exact_product(wanted)
+        zeros += int((found == 0).sum()) if wanted.name.endswith("context") else 0
+        return found
+
+    integers = exported.logits(inputs, count)
+    assert zeros > 10
+    found = compare_paths(model, exported, [inputs])
+    assert (found.ties, found.largest_difference) == (0, 0.0)
+    assert torch.equal(fake_logits(model.eval(), inputs), integers)
+
+
+def test_training_decides_ties_as_the_integers_do() -> None:
+    """Codes of a whole forward pass in training mode (no dropout here), which multiplies floats elsewhere."""
+    torch.manual_seed(5)
+    scheme, inputs = Scheme(4, 1), samples("vit", seed=2)
+    model = quantize_model(tiny("vit"), scheme)
+    calibrate(model, [samples("vit")])
+    exported = IntegerModel.from_quantized(model, scheme, {})
+    feeding = {name.rpartition(".")[2] for name, layer in gemms(model).items() if layer.feeds_one_bit}
+    assert feeding == {"q_proj", "k_proj", "v_proj", "context"}
+    codes: dict[bool, list[Tensor]] = {True: [], False: []}
+    for training, network in ((True, model.train()), (False, exported.network)):
+        for name, quantizer in quantizers(network).items():
+            if ".scores." in name or ".context." in name or "o_proj.input" in name:
+                quantizer.observer = codes[training].append
+    model(**inputs)
+    exported.logits(inputs)
+    assert len(codes[True]) == len(codes[False]) == 5
+    for ours, theirs in zip(codes[True], codes[False], strict=True):
+        assert torch.equal(ours, theirs)
 
 
 @pytest.mark.parametrize(("family", "scheme"), [("vit", "mixed"), ("bert", "1/1"), ("swin", "2/2"), ("sret", "4/4")])
@@ -574,7 +648,7 @@ REFUSALS: dict[str, tuple[Callable[[dict[str, Any], dict[str, Any]], Any], str]]
     ),
     "the bias of another layer": (
         lambda data, tensors: entry(data, FC1).update(bias=f"{FC2}.bias"),
-        f": {FC2}.bias must have shape [32], not [16]",
+        f": integer.safetensors, {FC2}.bias must have shape [32], not [16]",
     ),
     "no bias": (
         lambda data, tensors: entry(data, FC1).update(bias=None),
@@ -582,19 +656,19 @@ REFUSALS: dict[str, tuple[Callable[[dict[str, Any], dict[str, Any]], Any], str]]
     ),
     "a short bias": (
         lambda data, tensors: cut(tensors, f"{FC1}.bias"),
-        f": {FC1}.bias must have shape [32], not [1]",
+        f": integer.safetensors, {FC1}.bias must have shape [32], not [1]",
     ),
     "too few scales": (
         lambda data, tensors: tensors.update({f"{Q}.right_scales": torch.ones(1)}),
-        ": scale must be 2 positive finite numbers, not [1.0]",
+        f": integer.safetensors, {Q}.right_scales must have shape [2], not [1]",
     ),
     "a scale of zero": (
         lambda data, tensors: tensors.update({f"{Q}.right_scales": torch.tensor([1.0, 0.0])}),
-        ": scale must be 2 positive finite numbers, not [1.0, 0.0]",
+        f": integer.safetensors, {Q}.right_scales must be 2 positive finite numbers, but one is 0.0",
     ),
     "an offset too many": (
         lambda data, tensors: tensors.update({f"{FC2}.left_offset": torch.zeros(2)}),
-        f": {FC2}.left_offset must have shape [1], not [2]",
+        f": integer.safetensors, {FC2}.left_offset must have shape [1], not [2]",
     ),
     "no scales": (lambda data, tensors: tensors.pop(f"{Q}.right_scales"), f", but has no {Q}.right_scales"),
     "a missing float": (
@@ -604,6 +678,78 @@ REFUSALS: dict[str, tuple[Callable[[dict[str, Any], dict[str, Any]], Any], str]]
     "a float that would replace codes": (
         lambda data, tensors: tensors.update({f"float.{FC1}.weight": torch.ones(32, 16)}),
         f": integer.safetensors must not have float.{FC1}.weight",
+    ),
+    "a scale that is NaN": (
+        lambda data, tensors: tensors.update({f"{Q}.right_scales": torch.tensor([1.0, math.nan])}),
+        f": integer.safetensors, {Q}.right_scales must be 2 positive finite numbers, but one is nan",
+    ),
+    "an infinite scale": (
+        lambda data, tensors: tensors.update({f"{Q}.right_scales": torch.tensor([math.inf, 1.0])}),
+        f": integer.safetensors, {Q}.right_scales must be 2 positive finite numbers, but one is inf",
+    ),
+    "a bias that is NaN": (
+        lambda data, tensors: tensors[f"{FC1}.bias"].__setitem__(3, math.nan),
+        f": integer.safetensors, {FC1}.bias must be 32 finite numbers, but one is nan",
+    ),
+    "an infinite offset": (
+        lambda data, tensors: tensors[f"{FC2}.left_offset"].fill_(-math.inf),
+        f": integer.safetensors, {FC2}.left_offset must be 1 finite numbers, but one is -inf",
+    ),
+    "a float that is NaN": (
+        lambda data, tensors: tensors["float.vit.layernorm.weight"].__setitem__(0, math.nan),
+        ": integer.safetensors, float.vit.layernorm.weight must be finite numbers, but holds NaN or infinity",
+    ),
+    "scales in float64": (
+        lambda data, tensors: tensors.update({f"{Q}.right_scales": torch.ones(2, dtype=torch.float64)}),
+        f": integer.safetensors, {Q}.right_scales must be of torch.float32, not torch.float64",
+    ),
+    "a bias in float16": (
+        lambda data, tensors: tensors.update({f"{FC1}.bias": torch.ones(32, dtype=torch.float16)}),
+        f": integer.safetensors, {FC1}.bias must be of torch.float32, not torch.float16",
+    ),
+    "codes as floats": (
+        lambda data, tensors: tensors.update({f"{FC1}.weight": torch.ones(128)}),
+        f": integer.safetensors, {FC1}.weight must be of torch.uint8, not torch.float32",
+    ),
+    "codes of two axes": (
+        lambda data, tensors: tensors.update({f"{FC1}.weight": torch.zeros(64, 2, dtype=torch.uint8)}),
+        f": integer.safetensors, {FC1}.weight must have one axis, not shape [64, 2]",
+    ),
+    "a float as integers": (
+        lambda data, tensors: tensors.update({"float.vit.layernorm.weight": torch.ones(16, dtype=torch.int32)}),
+        ": integer.safetensors, float.vit.layernorm.weight must be of torch.float32, not torch.int32",
+    ),
+    "a float of another shape": (
+        lambda data, tensors: tensors.update({"float.vit.layernorm.weight": torch.ones(3)}),
+        ": integer.safetensors, float.vit.layernorm.weight must have shape [16], not [3]",
+    ),
+    "a tensor that nothing names": (
+        lambda data, tensors: tensors.update({"more": torch.ones(2)}),
+        ": integer.safetensors must not have more",
+    ),
+    "a name that is no text": (
+        lambda data, tensors: entry(data, Q)["right"].update(scales=3),
+        ": the name of a tensor must be text, not 3",
+    ),
+    "a width that is none": (
+        lambda data, tensors: entry(data, FC1)["weight"].update(bits=64),
+        f": weight.bits of {FC1} must be an integer from 1 to 8, not 64",
+    ),
+    "a GEMM that is no object": (
+        lambda data, tensors: data["gemms"].__setitem__(0, [1]),
+        ": an entry of gemms must be a JSON object, not [1]",
+    ),
+    "a side that is no object": (
+        lambda data, tensors: entry(data, Q).update(left=None),
+        ": left must be a JSON object, not None",
+    ),
+    "GEMMs that are no list": (
+        lambda data, tensors: data.update(gemms={"a": 1}),
+        ": gemms must be a JSON list, not {'a': 1}",
+    ),
+    "an architecture that is no object": (
+        lambda data, tensors: data.update(model="vit"),
+        ": model must be a JSON object, not 'vit'",
     ),
 }  # fmt: skip
 
@@ -615,10 +761,35 @@ def test_what_does_not_fit_is_refused(saved: Path, case: str) -> None:
     assert refusal(saved) == f"{saved / 'integer.json'} must be an integer model{text}"
 
 
-def test_floats_of_another_shape_are_refused(saved: Path) -> None:
-    edit(saved, lambda data, tensors: tensors.update({"float.vit.layernorm.weight": torch.ones(3)}))
-    start = f"{saved / 'integer.json'} must be an integer model: integer.safetensors must fit the model: "
-    assert refusal(saved).startswith(start)
+def test_bits_behind_the_last_code_are_zeros(tmp_path: Path) -> None:
+    """A classifier of 3 x 6 codes at 3 bits takes 6 bits of its last byte."""
+    scheme = Scheme(4, 4, first_last_bits=3)
+    model = quantize_model(ViTForImageClassification(ViTConfig(**_IMAGES | {"hidden_size": 6})), scheme)
+    calibrate(model, [samples("vit")])
+    IntegerModel.from_quantized(model, scheme, {}).save(tmp_path)
+    IntegerModel.load(tmp_path)
+    edit(tmp_path, lambda data, tensors: tensors["classifier.weight"][-1].bitwise_or_(0b01000000))
+    text = "integer.safetensors, classifier.weight must end in bits of 0 behind the last code"
+    assert refusal(tmp_path) == f"{tmp_path / 'integer.json'} must be an integer model: {text}"
+
+
+def test_variances_and_counts_of_batch_norms_are_looked_at(tmp_path: Path) -> None:
+    for field, value, text in (
+        ("running_var", -1.0, "must be variances of 0 or more, but the least is -1.0"),
+        ("num_batches_tracked", -3, "must be 0 or more, not -3"),
+    ):
+        integer("sret", "4/4").save(tmp_path)
+        name = f"float.sret.embeddings.stem.1.{field}"
+        edit(tmp_path, lambda data, tensors, name=name, value=value: tensors[name].fill_(value))  # type: ignore[misc]
+        assert refusal(tmp_path).endswith(f"integer.safetensors, {name} {text}")
+
+
+def test_numbers_of_json_are_finite_and_keys_there_once(saved: Path) -> None:
+    path = saved / "integer.json"
+    text = path.read_text()
+    for changed in (text.replace('"version": 1', '"version": NaN'), text.replace("{", '{"version": 1,', 1)):
+        path.write_text(changed)
+        assert refusal(saved).startswith(f"{path} must be an integer model: ")
 
 
 @pytest.mark.parametrize("content", ["", "[]", "3", '{"format": "siliquant-integer"}', "{", "\xff"])

@@ -130,6 +130,16 @@ def test_the_command_writes_a_workload(tmp_path: Path, capsys: pytest.CaptureFix
     assert to_text(json.loads(path.read_text())) == path.read_text()
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("--labels", "2147483648"), ("--labels", "0"), ("--labels", "x"), ("--labels", "9" * 5000), ("--tokens", "513")],
+)
+def test_numbers_of_the_command_have_ranges(tmp_path: Path, name: str, value: str) -> None:
+    most = 65536 if name == "--labels" else 512
+    with pytest.raises(ValueError, match=rf"^{name[2:]} must be an integer from 1 to {most}, not '.{{1,60}}'$"):
+        main(["--model", "minilm", name, value, "--out", str(tmp_path / "x.json")])
+
+
 @pytest.mark.parametrize("tokens", [0, 513])
 def test_texts_longer_than_the_positions_are_refused(tokens: int) -> None:
     with pytest.raises(ValueError) as caught:

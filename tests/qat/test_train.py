@@ -18,15 +18,18 @@ import torch
 from PIL import Image
 from rich.console import Console
 from safetensors.torch import load_file, save_file
+from transformers import ViTForImageClassification
 
 import qat.train
 from qat.convert import gemms, quantizers
 from qat.data import DATA, Data, open_data
 from qat.distributed import Processes
-from qat.evaluate import evaluate
+from qat.evaluate import evaluate, open_run_data
+from qat.evaluate import main as evaluate_main
 from qat.models import presets
 from qat.options import Options, merge
 from qat.runs import load_run, read_record
+from qat.softlabels import main as softlabels_main
 from qat.softlabels import make_store
 from qat.train import main, run_training
 from siliquant.files import write_atomically
@@ -488,6 +491,98 @@ def test_a_folder_of_images_that_cannot_be_used(
     path.write_bytes(b"no image")
     found = refused(command, out, *given)  # found out when the scales are calibrated
     assert found.startswith(f"{path} is not an image that can be read: ")
+
+
+def rgb() -> presets.ViTConfig:
+    return presets.ViTConfig(
+        image_size=32, patch_size=16, hidden_size=16, num_hidden_layers=1, num_attention_heads=1, intermediate_size=16
+    )
+
+
+@pytest.fixture
+def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Images of two classes, four to train and two to test of each, and a network for them."""
+    monkeypatch.setattr(presets, "_CONFIGS", {**presets._CONFIGS, "vit-rgb": rgb})
+    for part, count in (("train", 4), ("val", 2)):
+        for name in ("cat", "dog"):
+            (tmp_path / "images" / part / name).mkdir(parents=True)
+            for number in range(count):
+                path = tmp_path / "images" / part / name / f"{number}.png"
+                Image.new("RGB", (40, 40), (number * 60, 50, 7)).save(path)
+    return tmp_path / "images"
+
+
+def test_images_that_are_left_out_stay_left_out(command: Callable[..., Any], tmp_path: Path, photos: Path) -> None:
+    """Training, going on with it, its evaluation and soft labels see the same images; a further one is named."""
+    for name in ("train/cat/1.png", "val/dog/0.png"):
+        (photos / name).write_bytes((photos / name).read_bytes()[:60])
+    out = tmp_path / "run"
+    given = [*SHORT, "--model", "vit-rgb", "--data", f"imagefolder:{photos}", "--bits", "32", "--out", out]
+    assert "and at most 1 may be" in refused(command, out, *given, "--skip-unreadable", 1)
+    ended = command(main, *given, "--skip-unreadable", 2)
+    assert ended.code == 0, ended.err
+    assert f"left out, since it cannot be read: {photos / 'train/cat/1.png'}\n" in ended.err
+    record = read_record(out)
+    assert record.data["skipped"] == {"train": ["cat/1.png"], "test": ["dog/0.png"]}
+    assert record.data["test_samples"] == 3
+    assert command(main, "--resume", "--out", out).code == 0
+    ended = command(evaluate_main, "--checkpoint", out)
+    assert ended.code == 0, ended.err
+    assert "of 3;" in ended.out
+    assert command(softlabels_main, "--teacher", out, "--data", f"imagefolder:{photos}", "--crops", 1, "--top-k", 2,
+                   "--out", tmp_path / "labels").code == 2  # fmt: skip
+    ended = command(softlabels_main, "--teacher", out, "--data", f"imagefolder:{photos}", "--crops", 1, "--top-k", 2,
+                    "--out", tmp_path / "labels", "--skip-unreadable", 1)  # fmt: skip
+    assert ended.code == 0, ended.err
+    assert json.loads((tmp_path / "labels" / "skipped.json").read_text()) == {"train": ["cat/1.png"]}
+    (photos / "val/cat/0.png").write_bytes(b"x" * (photos / "val/cat/0.png").stat().st_size)
+    ended = command(evaluate_main, "--checkpoint", out)
+    assert (ended.code, ended.err.count("\n")) == (2, 1)
+    assert f"{photos / 'val/cat/0.png'} is not an image that can be read" in ended.err
+    ended = command(evaluate_main, "--checkpoint", out, "--skip-unreadable", 1, "--format", "json")
+    assert json.loads(ended.out)["left_out"] == ["cat/0.png"]
+    assert json.loads(ended.out)["n"] == 2
+
+
+def test_images_are_seen_as_the_checkpoint_says(command: Callable[..., Any], tmp_path: Path, photos: Path) -> None:
+    """preprocessor_config.json of the start decides, is recorded, and a teacher must agree with it."""
+    config = rgb()
+    config.num_labels = 2
+    for name, mean in (("start", 0.5), ("teacher", 0.4)):
+        ViTForImageClassification(config).save_pretrained(tmp_path / name)  # type: ignore[no-untyped-call]
+        values = {"image_mean": [mean] * 3, "image_std": [0.5] * 3, "size": 32, "resample": 2, "do_normalize": True}
+        (tmp_path / name / "preprocessor_config.json").write_text(json.dumps(values))
+    out = tmp_path / "run"
+    given = [*SHORT, "--model", "vit-rgb", "--data", f"imagefolder:{photos}", "--bits", "32", "--out", out,
+             "--image-size", 32, "--start", tmp_path / "start"]  # fmt: skip
+    assert refused(command, out, *given, "--teacher", tmp_path / "teacher") == (
+        "start and teacher must take images of the same mean and deviation, but "
+        f"{tmp_path / 'start'} has 0.5 0.5 0.5 and 0.5 0.5 0.5, {tmp_path / 'teacher'} has 0.4 0.4 0.4 and 0.5 0.5 0.5"
+    )
+    ended = command(main, *given)
+    assert ended.code == 0, ended.err
+    assert f"images as {tmp_path / 'start'} says: mean 0.5 0.5 0.5, deviation 0.5 0.5 0.5, bilinear" in ended.err
+    look = {
+        "mean": [0.5] * 3,
+        "std": [0.5] * 3,
+        "resample": "bilinear",
+        "resize_ratio": 1.0,
+        "stretch": True,
+        "size": 32,
+    }
+    assert read_record(out).data["look"] == look
+    (tmp_path / "start" / "preprocessor_config.json").unlink()
+    data, _ = open_run_data(read_record(out))
+    assert data.test.look.to_dict() == look  # type: ignore[union-attr]
+    assert read_record(command_run(command, given[:-2], tmp_path / "next", out)).data["look"] == look
+
+
+def command_run(command: Callable[..., Any], given: list[object], out: Path, start: Path) -> Path:
+    """A run that starts from another one."""
+    at = given.index("--out") + 1
+    ended = command(main, *given[:at], out, *given[at + 1 :], "--start", start)
+    assert ended.code == 0, ended.err
+    return out
 
 
 def test_a_folder_that_holds_a_run(command: Callable[..., Any], full_run: Path) -> None:

@@ -13,7 +13,8 @@ import pytest
 from rich.console import Console
 
 from reports import demo
-from reports.steps import Step, StepError, alone, perform
+from reports.steps import Step, StepError, perform
+from siliquant.files import alone
 
 QUIET = Console(file=StringIO())
 
@@ -100,9 +101,13 @@ def test_a_step_that_writes_nothing_fails(step: Step) -> None:
 
 
 def test_one_folder_is_for_one_demonstration(tmp_path: Path) -> None:
-    with alone(tmp_path), pytest.raises(ValueError, match="is in use by another demonstration"), alone(tmp_path):
+    with (
+        alone(tmp_path, "demonstration"),
+        pytest.raises(ValueError, match="is in use by another demonstration"),
+        alone(tmp_path, "demonstration"),
+    ):
         pass
-    with alone(tmp_path):
+    with alone(tmp_path, "demonstration"):
         pass
 
 

@@ -91,7 +91,7 @@ def test_an_array_gets_requantisers(tmp_path: Path) -> None:
     requant = ThresholdSpec(accumulator_width=24, groups=5, bits=2, signed=True)
     spec = ArraySpec(mac=UniformSpec(lanes=1), rows=1, columns=3, result_width=24, requant=requant)
     assert array_from_parameters(data["parameters"]) == spec
-    assert data["requant"]["module"] == unit
+    assert data["requant"]["module"] == f"siliquant_{unit}"
     assert data["requant"]["code_range"] == [-2, 1]
     fields, ports = data["requant"]["parameter_fields"], {port["name"]: port["width"] for port in data["ports"]}
     assert [(field["name"], field["width"]) for field in fields] == [(f"threshold{n}", 25) for n in range(3)]
@@ -116,7 +116,7 @@ BAD = [
     ("--design uniform --lanes many", "lanes must be an integer, not 'many'"),
     ("--design nosuch", f"design must be one of {NAMES}, not 'nosuch'"),
     ("--design uniform --units 3", "unrecognized arguments: --units 3"),
-    ("", "--design must be given; --list shows the designs"),
+    ("", "--design must be given, or --requant alone; --list shows the designs"),
     ("--design uniform --array 16", "array must be ROWSxCOLUMNS, as in 16x16, not '16'"),
     ("--design uniform --array 0x4", "rows must be an integer from 1 to 256, not 0"),
     ("--design uniform --array 4x257", "columns must be an integer from 1 to 256, not 257"),
@@ -128,17 +128,40 @@ BAD = [
     ("--design uniform --array 4x4 --result-width 16", "result_width must be an integer from 20 to 48, not 16"),
     ("--design uniform --architecture systolic", "--architecture must be given with --array only"),
     ("--design uniform --activation-depth 64", "--activation-depth must be given with --array only"),
-    ("--array 4x4", "--design must be given; --list shows the designs"),
+    ("--array 4x4", "--design must be given, or --requant alone; --list shows the designs"),
     ("--design uniform --requant-bits 4", "--requant-bits must be given with --array only"),
     ("--design uniform --groups 2", "--groups must be given with --array only"),
     ("--design uniform --requant-signed", "--requant-signed must be given with --array only"),
-    ("--design uniform --array 4x4 --groups 2", "--groups must be given with --requant-bits only"),
-    ("--design uniform --array 4x4 --requant-signed", "--requant-signed must be given with --requant-bits only"),
+    ("--design uniform --array 4x4 --groups 2", "--groups must be given with --requant or --requant-bits only"),
+    ("--design uniform --array 4x4 --requant-signed",
+     "--requant-signed must be given with --requant or --requant-bits only"),
     ("--design uniform --array 4x4 --requant-bits few", "requant_bits must be an integer, not 'few'"),
     ("--design uniform --array 4x4 --requant-bits 9", "requant_bits must be an integer from 1 to 8, not 9"),
     ("--design uniform --array 4x4 --requant-bits 0", "requant_bits must be an integer from 1 to 8, not 0"),
     ("--design uniform --array 4x4 --requant-bits 4 --groups 0", "groups must be an integer from 1 to 1024, not 0"),
     ("--design uniform --array 4x4 --requant-bits 4 --groups all", "groups must be an integer, not 'all'"),
+    ("--design uniform --array 4x4 --requant nosuch",
+     "requant must be one of thresholds, multiplier, partialsum, not 'nosuch'"),
+    ("--design uniform --array 4x4 --requant partialsum",
+     "requant at the drain of an array must be thresholds or multiplier, not partialsum"),
+    ("--design uniform --array 4x4 --requant multiplier --requant-accumulator-width 9",
+     "--requant-accumulator-width must not be given with --array: it is --result-width"),
+    ("--design uniform --requant multiplier", "--requant must be given with --array only"),
+    ("--design uniform --requant-shift 3", "--requant-shift must be given with --array only"),
+    ("--requant multiplier --array 4x4", "--design must be given, or --requant alone; --list shows the designs"),
+    ("--requant multiplier --architecture systolic", "--architecture must be given with --array only"),
+    ("--requant multiplier --lanes 4", "unrecognized arguments: --lanes 4"),
+    ("--requant thresholds --requant-shift 4", "--requant-shift must not be given with --requant thresholds"),
+    ("--requant partialsum --requant-bits 4", "--requant-bits must not be given with --requant partialsum"),
+    ("--requant partialsum --requant-signed", "--requant-signed must not be given with --requant partialsum"),
+    ("--requant multiplier --requant-shift far", "requant_shift must be an integer, not 'far'"),
+    ("--requant multiplier --requant-shift 62", "shift must be an integer from 0 to 61, not 62"),
+    ("--design uniform --prefix 9", "prefix must be a Verilog identifier, not '9'"),
+    ("--design uniform --prefix a-b", "prefix must be a Verilog identifier, not 'a-b'"),
+    ("--design uniform --design uniform", "every design must be another one, not uniform_w4_a4_l16 twice"),
+    ("--design uniform --prefix a --design loom --prefix b",
+     "--prefix must be the same for all designs, not a and b"),
+    ("--design uniform --design loom --lanes 3", "unrecognized arguments: --lanes 3"),
 ]  # fmt: skip
 
 

@@ -16,6 +16,7 @@ import pytest
 from siliquant.cli import Parser, called, run
 from siliquant.errors import InputError, InputTypeError, ToolError
 
+FULL = "No space left on device; free some space where this command writes, or in /tmp (TMPDIR)"
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -138,7 +139,7 @@ def raised(error: BaseException) -> None:
         (MemoryError(), 2, "p: error: this needs more memory than there is\n"),
         (FileNotFoundError(2, "No such file or directory", "a.txt"), 2, "p: error: a.txt: No such file or directory\n"),
         (PermissionError(13, "Permission denied", "a.txt"), 2, "p: error: a.txt: Permission denied\n"),
-        (OSError(28, "No space left on device"), 2, "p: error: No space left on device\n"),
+        (OSError(28, "No space left on device"), 2, f"p: error: {FULL}\n"),
         (OSError("a sentence of its own"), 2, "p: error: a sentence of its own\n"),
         (BrokenPipeError(32, "Broken pipe"), 2, "p: error: Broken pipe\n"),  # of a child: standard output is open
         (KeyboardInterrupt(), 130, "p: interrupted\n"),
@@ -227,7 +228,7 @@ def test_a_full_disk_is_one_line(buffered: bool) -> None:
             [sys.executable, *options, "-c", PRINTS.format(lines=1)],
             stdout=full, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=environment, check=False,
         )  # fmt: skip
-    assert (done.returncode, done.stderr) == (2, "p: error: No space left on device\n")
+    assert (done.returncode, done.stderr) == (2, f"p: error: {FULL}\n")
 
 
 @pytest.mark.parametrize("call", [made, lambda: Parser(prog="p", description=None, add_help=False)])

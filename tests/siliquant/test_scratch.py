@@ -1,0 +1,152 @@
+"""Scratch folders, and what is removed of those that nobody owns any more."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+
+from siliquant import owner as owners
+from siliquant import scratch as scratches
+from siliquant.errors import FileError
+from siliquant.files import write_atomically
+from siliquant.owner import owner
+from siliquant.scratch import scratch, sweep
+
+ROOT = Path(__file__).resolve().parents[2]
+GONE = "999999999-1234"
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder for temporary files, with a blank and an accent in its name."""
+    folder = tmp_path / "tmp é x"
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    scratches._sweep_once.cache_clear()
+    scratches.sweep_beside.cache_clear()
+    return folder
+
+
+def test_a_folder_of_this_process_alone_that_goes(place: Path) -> None:
+    with scratch("synth") as folder:
+        assert folder.parent == place
+        assert re.fullmatch(rf"siliquant-synth-{os.getpid()}-\d+-[0-9a-f]{{8}}-\w+", folder.name)
+        assert folder.stat().st_mode & 0o777 == 0o700
+        (folder / "file").touch()
+        sweep()
+        assert folder.exists()
+    assert list(place.iterdir()) == []
+    with pytest.raises(ValueError, match="no"), scratch("synth"):
+        raise ValueError("no")
+    assert list(place.iterdir()) == []
+
+
+def test_a_killed_process_leaves_nothing_after_the_next_run(place: Path) -> None:
+    program = (
+        "import time\nfrom siliquant.scratch import scratch\nwith scratch('synth') as f:\n"
+        "    (f / 'file').write_text('x')\n    print(f, flush=True)\n    time.sleep(100)\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    left = Path(process.stdout.readline().strip())
+    assert left.parent == place
+    sweep()
+    assert left.exists()
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    assert left.exists()
+    with scratch("gen") as mine:
+        assert list(place.iterdir()) == [mine]
+
+
+def test_only_what_is_left_over_is_swept(place: Path) -> None:
+    names = [
+        f"siliquant-synth-{owner()}-abcd",  # of a process that runs
+        "siliquant-synth-abcd",
+        f"other-synth-{GONE}-abcd",
+        f"siliquant-synth-{GONE}-00000000-abcd",  # of another machine, and young
+    ]
+    for name in names:
+        (place / name).mkdir()
+    (place / f"siliquant-sta-{GONE}-abcd" / "in").mkdir(parents=True)
+    (place / f"siliquant-sta-{GONE}-{owners._where()}-abcd").mkdir()
+    (place / "kept").mkdir()
+    (place / f"siliquant-sta-{GONE}-link").symlink_to(place / "kept")
+    sweep()
+    assert sorted(path.name for path in place.iterdir()) == sorted([*names, "kept"])
+    old = place / f"siliquant-synth-{GONE}-00000000-abcd"
+    os.utime(old, (time.time() - 8 * 86400,) * 2)
+    sweep()
+    assert not old.exists()
+
+
+def test_a_number_that_another_process_has_now_is_no_owner(place: Path) -> None:
+    (place / f"siliquant-synth-{os.getpid()}-1-abcd").mkdir()
+    sweep()
+    assert list(place.iterdir()) == []
+
+
+def test_halves_beside_files_are_removed_by_the_next_writer(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / f".a.json.{GONE}.0123abcd.tmp").touch()
+    (out / f".a.json.{owner()}.0123abcd.tmp").touch()
+    (out / ".other.tmp").touch()
+    (out / f".{GONE}.json.{owner()}.0123abcd.tmp").touch()  # a file named as an owner is
+    write_atomically(out / "b.json", "{}")
+    names = {path.name for path in out.iterdir()}
+    mine = {f".a.json.{owner()}.0123abcd.tmp", f".{GONE}.json.{owner()}.0123abcd.tmp"}
+    assert names == {*mine, ".other.tmp", "b.json"}
+
+
+def test_a_full_disk_names_the_place_and_what_to_do(place: Path) -> None:
+    with pytest.raises(FileError) as caught, scratch("synth"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert str(place) in str(caught.value)
+    assert "No space left on device for a temporary file; free some, or set TMPDIR" in str(caught.value)
+    with pytest.raises(OSError, match="elsewhere") as other, scratch("synth"):
+        raise OSError(errno.ENOSPC, "No space left on device", "/elsewhere/file")
+    assert not isinstance(other.value, FileError)
+
+
+def test_no_folder_for_temporary_files_says_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none() -> str:
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/a']")
+
+    monkeypatch.setattr(tempfile, "gettempdir", none)
+    with pytest.raises(FileError, match="set TMPDIR to a folder"), scratch("synth"):
+        pass
+
+
+LARGE = """
+import resource
+from pathlib import Path
+from siliquant.files import write_atomically
+resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+try:
+    write_atomically(Path("out/large.csv"), "x" * 1000)
+except OSError as error:
+    print(error)
+print(sorted(path.name for path in Path("out").iterdir()))
+"""
+
+
+def test_a_file_that_does_not_fit_is_named(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LARGE], cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True,
+        text=True, check=True,
+    )  # fmt: skip
+    said, left = done.stdout.splitlines()
+    assert said == "out/large.csv: cannot be written: File too large; free some space, or write to another disk"
+    assert left == "[]"
