@@ -132,4 +132,4 @@ def _environment() -> dict[str, str]:
     """The caller's environment, with hashing fixed, so that runs repeat exactly; temporary files, some of which ABC
     leaves behind, go into the folder of the step.
     """
-    return os.environ | {"PYTHONHASHSEED": "0", "TMPDIR": "."}
+    return {**os.environ, "PYTHONHASHSEED": "0", **processes.TEMPORARY_HERE}
