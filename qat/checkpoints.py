@@ -86,6 +86,8 @@ def _load_folder(
         return _load_timm_folder(folder, values["architecture"], wanted, num_labels, new_head)
     architectures = values.get("architectures") or [None]
     architecture = architectures[0] if isinstance(architectures, list) else None
+    if not isinstance(architecture, str | None):
+        raise InputError(f"{folder / 'config.json'}: architectures must hold names, not {short(architecture)}")
     try:
         kind = model_class(str(values.get("model_type")))
         # A network without classifier, such as BertModel, can be the start of one.

@@ -8,24 +8,27 @@ from ..manifest import CLOCK, manifest, ports_manifest, versions
 from ..names import helper
 from ..requant.manifest import unit_manifest
 from .element import control_ports
-from .run import Run
+from .run import REFUSAL_CYCLES, Refusal, Run
 from .spec import ArraySpec
 
 __all__ = ["array_manifest"]
 
 _PROTOCOL = """\
-rst: nothing goes on; memories keep their words
+rst: nothing goes on, error is 0; memories keep their words
 load_weights, load_activations, load_control: a word each, in any cycle in which no run reads that word
-start with busy 0: a run begins; sizes, shift, negate, accumulate and halve must not change while busy is 1
+start with busy 0: a run begins; settings count in that cycle and may change after it. start with busy 1 is ignored
+a run that one of errors applies to is refused: busy is 1 for refused_cycles, no word is written, and from then until \
+the next start error is the lowest code that applies; otherwise it is 0
 hold: no operands are read; what has been read goes on
-written: so many result words, from word 0 on, can be read; while busy is 1 only if accumulate is 0
-result_address: result_data is that word in the next cycle
+written: so many result words of the run, from word result_base on, can be read; while busy is 1 only if the run does \
+not accumulate
+result_address: result_data is that word in the next cycle; words that the run does not write may be read, too
 result = (result so far if accumulate else 0) + (-1 if negate else 1) * (sum << shift), >> 1 if halve: two's \
 complement; one that does not fit wraps
 a control table has the words of one precision, or of several that may follow each other inside a sum: see changes"""
 _REQUANT_PROTOCOL = """\
-load_requant: the requantisers of those columns take load_parameters as set load_group, in any cycle with busy 0
-requantise, group and group_step must not change while busy is 1
+load_requant: the requantisers of those columns take load_parameters as set load_group, in any cycle in which no run \
+uses that set
 requantise 1: result = code of that result, by set group, or group + column_tile if group_step; the code is in the low \
 code_bits, all bits above are 0"""
 
@@ -47,23 +50,33 @@ def array_manifest(spec: ArraySpec) -> dict[str, Any]:
         "reset": "rst, synchronous, high; ends a run, memories keep their words",
         "ports": ports_manifest(spec.ports),
         "protocol": [*_PROTOCOL.splitlines(), *(_REQUANT_PROTOCOL.splitlines() if spec.requant else [])],
+        "settings": [{"name": port.name, "width": port.width, "meaning": port.packing} for port in spec.settings],
+        "errors": [
+            {"code": cause.value, "name": cause.name.lower(), "applies": cause.meaning}
+            for cause in Refusal
+            if cause and (spec.requant is not None or cause is not Refusal.REQUANT_SETS)
+        ],
+        "refused_cycles": REFUSAL_CYCLES,
         "memories": {
             "activation": {
                 "words": spec.activation_depth,
                 "width": spec.rows * activations,
                 "banks": banks[0],
-                "layout": "word (row_tile * steps + step) * activation_planes + plane, row 0 lowest",
+                "base": "activation_base",
+                "layout": "word activation_base + (row_tile * steps + step) * activation_planes + plane, row 0 lowest",
             },
             "weight": {
                 "words": spec.weight_depth,
                 "width": spec.columns * weights,
                 "banks": banks[1],
-                "layout": "word (column_tile * steps + step) * weight_planes + plane, column 0 lowest",
+                "base": "weight_base",
+                "layout": "word weight_base + (column_tile * steps + step) * weight_planes + plane, column 0 lowest",
             },
             "control": {
                 "words": spec.control_depth,
                 "width": max(1, spec.element.control_width),
                 "banks": 1,
+                "base": "control_base",
                 "layout": "word control_base + cycle of each cycle of a step, weight_plane * activation_planes + "
                 "activation_plane; word control_base + last_step + cycle of those of the last step of a sum",
                 "last_step": spec.control_cycles,
@@ -73,7 +86,9 @@ def array_manifest(spec: ArraySpec) -> dict[str, Any]:
                 "words": spec.result_depth,
                 "width": spec.columns * spec.result_width,
                 "banks": banks[1],
-                "layout": "word (column_tile * row_tiles + row_tile) * rows + (rows - 1 - row), column 0 lowest",
+                "base": "result_base",
+                "layout": "word result_base + (column_tile * row_tiles + row_tile) * rows + (rows - 1 - row), column 0 "
+                "lowest",
             },
         },
         "cycles": {

@@ -85,7 +85,11 @@ def check_array(path: Path, folder: Path, seed: int = 0) -> list[int]:
         shape = Shape(rng.randint(1, 2 * rows), rng.randint(1, 3 * precision["products_per_step"]), 2 * columns - 1)
         runs.append(queue(module, precision, shape, rng))
     outputs = module.run(folder)
-    for expected, places, (start, end) in runs:
+    for expected, places, (start, end), wrongs in runs:
+        for cycle, error in wrongs:
+            assert (outputs[cycle]["busy"], outputs[cycle]["error"]) == (0, error)
+            assert outputs[cycle - 1]["busy"] == 1
+            assert outputs[cycle]["written"] == 0
         assert all(outputs[cycle]["busy"] == 1 for cycle in range(start + 1, end)), "busy for all of the run"
         assert outputs[start]["busy"] == outputs[end]["busy"] == 0
         for (row, column), value in expected.items():
@@ -114,15 +118,21 @@ def queue(module: Module, precision: Manifest, shape: Shape, rng: random.Random)
         for group, numbers in enumerate(sets):
             module.drive(load_requant=(1 << columns) - 1, load_group=group, load_parameters=load_word(unit, numbers))
     last = 2
+    bases, wrongs = {}, []
+    memory = manifest["memories"]["result"]
+    bases[memory["base"]] = rng.choice([0, memory["words"] - row_tiles * column_tiles * rows])
     for number in range(last + 1):
         w = [[rng.choice(legal_codes(precision, "weight")) for _ in range(shape.k)] for _ in range(shape.n)]
         a = [[rng.choice(legal_codes(precision, "activation")) for _ in range(shape.k)] for _ in range(shape.m)]
-        for address, word in enumerate(memory_words(manifest, precision, "weight", w)):
-            module.drive(load_weights=1, weight_address=address, weight_data=word)
-        for address, word in enumerate(memory_words(manifest, precision, "activation", a)):
-            module.drive(load_activations=1, activation_address=address, activation_data=word)
-        for address, word in control_words(manifest, precision, shape.k).items():
-            module.drive(load_control=1, control_address=address, control_data=word)
+        loads = {name: dict(enumerate(memory_words(manifest, precision, name, matrix)))
+                 for name, matrix in (("weight", w), ("activation", a))}  # fmt: skip
+        loads["control"] = control_words(manifest, precision, shape.k)
+        for name, words in loads.items():
+            memory = manifest["memories"][name]
+            bases[memory["base"]] = base = rng.choice([0, memory["words"] - 1 - max(words)])
+            load = "load_control" if name == "control" else f"load_{name}s"
+            for address, word in words.items():
+                module.drive(**{load: 1, f"{name}_address": base + address, f"{name}_data": word})
         shift, negate, halve = rng.randint(0, 2), rng.randint(0, 1), rng.randint(0, 1)
         settings = {
             "steps": steps,
@@ -134,6 +144,7 @@ def queue(module: Module, precision: Manifest, shape: Shape, rng: random.Random)
             "negate": negate,
             "halve": halve,
             "accumulate": int(number > 0),
+            **bases,
         }
         if unit:
             settings |= {"requantise": int(number == last), "group": 0, "group_step": int(unit["groups"] > 1)}
@@ -141,17 +152,19 @@ def queue(module: Module, precision: Manifest, shape: Shape, rng: random.Random)
             for column in range(shape.n):
                 term = sum(x * y for x, y in zip(a[row], w[column], strict=True)) << shift
                 total[row][column] = (total[row][column] + (-term if negate else term)) >> halve
+        assert set(settings) == {setting["name"] for setting in manifest["settings"]}
+        wrongs += refused(module, settings, rng)
         start = module.drive(start=1, **settings)
         operands = steps * planes["weight"] * planes["activation"]
         cycles = (row_tiles * column_tiles - 1) * max(operands, rows) + operands + manifest["cycles"]["tail"]
         for _ in range(cycles):
-            module.drive(**settings)
+            module.drive(**{each["name"]: rng.getrandbits(each["width"]) for each in manifest["settings"]})
     end = module.drive()
     expected, places = {}, {}
     for column_tile in range(column_tiles):
         for row_tile in range(row_tiles):
             for row in range(rows):
-                address = (column_tile * row_tiles + row_tile) * rows + (rows - 1 - row)
+                address = bases["result_base"] + (column_tile * row_tiles + row_tile) * rows + (rows - 1 - row)
                 cycle = module.drive(result_address=address) + 1
                 for column in range(columns):
                     place = (row_tile * rows + row, column_tile * columns + column)
@@ -161,4 +174,27 @@ def queue(module: Module, precision: Manifest, shape: Shape, rng: random.Random)
                         result = code_word(unit, sets[group], value) if unit else value % (1 << width)
                         expected[place], places[place] = result, (cycle, column)
     module.drive()
-    return expected, places, (start, end)
+    return expected, places, (start, end), wrongs
+
+
+def refused(module: Module, settings: dict[str, int], rng: random.Random) -> list[tuple[int, int]]:
+    """Starts runs that must be refused: the cycle in which busy has fallen and the error that must be there."""
+    manifest, found = module.manifest, []
+    codes = {error["name"]: error["code"] for error in manifest["errors"]}
+    memories = manifest["memories"]
+    last = {name: {memory["base"]: memory["words"] - 1} for name, memory in memories.items()}
+    most = {each["name"]: (1 << each["width"]) - 1 for each in manifest["settings"]}
+    cases = [(name, {name: 0}) for name in ("steps", "weight_planes", "activation_planes", "row_tiles", "column_tiles")]
+    cases += [(f"{name}_memory", last[name]) for name in ("weight", "activation", "control", "result")]
+    cases += [("weight_memory", {"column_tiles": most["column_tiles"], "row_tiles": most["row_tiles"]})]
+    one = {"steps": 2, "weight_planes": 1, "activation_planes": 1, "row_tiles": 2, "column_tiles": 1}
+    one |= {memory["base"]: 0 for memory in memories.values()}
+    if "requant_sets" in codes:
+        sets = manifest["requant"]["groups"] + 1
+        cases += [("requant_sets", {"requantise": 1, "column_tiles": sets, "group_step": 1})]
+    for name, change in rng.sample(cases, len(cases)):
+        module.drive(start=1, **(settings | one | change))
+        for _ in range(manifest["refused_cycles"]):
+            module.drive()
+        found.append((module.drive(), codes[name]))
+    return found
