@@ -42,6 +42,7 @@ _CONTAINERS = ("model", "state_dict", "model_state_dict", "module", "model_ema",
 _WRAPPERS = ("module.", "_orig_mod.", "model.")
 _NUMBERS = ("b1", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f2", "f4", "f8")
 _MOST_ENTRIES = 1 << 17  # of a zip archive
+_COLOURS = re.compile(chr(27) + r"\[[0-9;]*m")  # of messages for terminals
 _FILES = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
 
 
@@ -167,7 +168,7 @@ def quietly() -> Iterator[None]:
 
 def first_line(error: BaseException) -> str:
     """The first line of a message, at most 200 characters and without the codes of terminals."""
-    lines = [line.strip() for line in re.sub(r"\x1b\[[0-9;]*m", "", str(error)).splitlines()]
+    lines = [line.strip() for line in _COLOURS.sub("", str(error)).splitlines()]
     text = next((line for line in lines if line), type(error).__name__)
     text = "it ends early" if text == "EOFError" else text
     return text if len(text) <= 200 else f"{text[:197]}..."

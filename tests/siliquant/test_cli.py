@@ -135,7 +135,7 @@ def raised(error: BaseException) -> None:
         (InputError("a must be 1", file="f.csv", place="row 3"), 2, "p: error: f.csv, row 3: a must be 1\n"),
         (InputError("must be a table", file="f.csv"), 2, "p: error: f.csv must be a table\n"),
         (InputError("red \x1b[1m\x07 text\u202e"), 2, "p: error: red ?[1m? text?\n"),
-        (InputError("x" * 10_000), 2, f"p: error: {'x' * 497}...\n"),
+        (InputError("x" * 10_000), 2, f"p: error: {'x' * 333}...{'x' * 164}\n"),
         (MemoryError(), 2, "p: error: this needs more memory than there is\n"),
         (FileNotFoundError(2, "No such file or directory", "a.txt"), 2, "p: error: a.txt: No such file or directory\n"),
         (PermissionError(13, "Permission denied", "a.txt"), 2, "p: error: a.txt: Permission denied\n"),

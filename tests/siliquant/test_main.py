@@ -28,6 +28,8 @@ OTHERS = {
     "hwmodel.yosys_worker",
     "rtl.rtlil_to_verilog",
     "sim.harness.netlist_worker",
+    "siliquant.shadows",
+    "siliquant.watcher",
 }
 MOST_LINES, MOST_COLUMNS = 50, 100
 

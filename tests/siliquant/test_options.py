@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from rtl.gen import split
 from siliquant.cli import Parser
 from siliquant.commands import command_named, installed
 
@@ -68,7 +69,8 @@ def test_the_examples_are_parsed(name: str) -> None:
     commands = [line.split("  #")[0].split() for line in examples.splitlines() if line.startswith("  ")]
     assert commands
     for _, _, _, *arguments in commands:
-        command_named(name).make_parser().parse_args(arguments)
+        for part in split(arguments) if name == "gen" else [arguments]:
+            command_named(name).make_parser().parse_args(part)
 
 
 @pytest.mark.parametrize("name", NAMES)
