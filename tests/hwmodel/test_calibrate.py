@@ -312,7 +312,7 @@ BAD = [
     (["--jobs", "0"], "jobs must be an integer from 1 to 1024, not '0'"),
     (["--scheduler", "here", "--table-only"], "argument --table-only: not allowed with argument --scheduler"),
     (["--library", "tsmc7"], "sky130hd, ihp-sg13g2, asap7 (or give a Liberty file), not 'tsmc7'"),
-    (["--liberty", "none.lib"], "none.lib is not there"),
+    (["--liberty", "none.lib"], "none.lib: there is no such file"),
     (["--table-only", "--effort", "high"], "no design has all its rows of freepdk45 yet: run without --table-only"),
 ]  # fmt: skip
 
