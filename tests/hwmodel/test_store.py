@@ -87,6 +87,22 @@ def test_damaged_rows_are_named_and_missing(tmp_path: Path) -> None:
     assert store.get(ROW.key) == ROW
 
 
+def test_a_row_that_lost_a_digit_is_missing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store = RowStore(tmp_path, packaged=None)
+    path = store.put(ROW)
+    path.write_bytes(path.read_bytes().replace(b"2134.65", b"2124.65"))
+    assert store.get(ROW.key) is None
+    assert capsys.readouterr().err.count("is not used and made again") == 1
+
+
+def test_what_cannot_be_kept_is_known_to_the_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("siliquant.cache.keep", lambda *_, **__: False)
+    store = RowStore(tmp_path, packaged=None)
+    store.put(ROW)
+    assert store.get(ROW.key) == ROW
+    assert list(store.rows()) == [ROW]
+
+
 def test_packaged_rows_lie_under_the_users(tmp_path: Path) -> None:
     other = replace(ROW, clock_mhz=400.0)
     packaged, stamp = write_packaged([ROW, other, ROW], tmp_path / "packaged")
