@@ -99,7 +99,7 @@ def load(path: Path) -> ctypes.CDLL:
     return _loaded(hashlib.sha256(content).hexdigest(), path.name, content)
 
 
-@lru_cache(maxsize=None)
+@lru_cache(4096)
 def _loaded(digest: str, name: str, content: bytes) -> ctypes.CDLL:
     try:
         number = os.memfd_create(name)
