@@ -37,7 +37,7 @@ help: ## this list
 	    'BITS=$(BITS)' 'bit-widths to compare' \
 	    'ARGS=' 'more arguments for the command that is run' \
 	    'VENV=$(VENV)' 'folder of the virtual environment' \
-	    'PYTHON=$(PYTHON)' 'interpreter it is made with, 3.11 or newer' \
+	    'PYTHON=$(PYTHON)' 'interpreter it is made with, 3.11 to 3.14' \
 	    'EXTRAS=$(EXTRAS)' 'parts installed beside the base: sim, qat, cluster, docs, dev' \
 	    'APT=$(APT)' '"no": install no Debian package, only name what is missing'
 

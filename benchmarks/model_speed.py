@@ -4,17 +4,20 @@
 
 The rows are drawn from designs of every kind under one to four operand streams each, every row at a clock of its own.
 First each design is estimated once, with an empty cache: gates are counted, the longest paths and the transitions
-found. Then everything about designs and streams is known, as it is after the first look at them, and the same rows are
-estimated as one table and, for a part of them, in a Python loop; both must agree.
+found; one after the other, and in another empty cache all of them as one table. The comparison is made at its largest
+sizes (64 lanes, 64 units, mean widths of 2, 3 and 4 bits), with an empty cache and again. Then everything about designs
+and streams is known, as it is after the first look at them, and the same rows are estimated as one table and, for a
+part of them, in a Python loop; both must agree.
 
 Rates are given by the clock on the wall and by CPU time, which other work on the machine changes less; either is of the
-best of several runs. All of it runs on one core.
+best of several runs. All but the comparison runs on one core.
 """
 
 from __future__ import annotations
 
 import os
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -29,11 +32,14 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
+from hwmodel import features
 from hwmodel.estimate import estimate
-from hwmodel.model import LibraryModel
+from hwmodel.model import LibraryModel, energies_of, shape_of
 from hwmodel.modelfile import known_models, load_model, read_model
 from hwmodel.stimulus import StreamPlan
 from hwmodel.streams import LSQ_GAUSSIAN, UNIFORM, Stream
+from hwmodel.structure import structure_of
+from hwmodel.switching import switching_of
 from rtl.mac import DESIGNS, UniformSpec
 from rtl.spec import MacSpec, Precision, check_integer
 from siliquant.cli import Parser, run
@@ -122,6 +128,32 @@ def first_estimates(specs: Sequence[MacSpec], model: LibraryModel) -> list[float
     return found
 
 
+def frame_of(specs: Sequence[MacSpec]) -> pd.DataFrame:
+    """One row a design."""
+    return pd.DataFrame([{"design": spec.design, **spec.parameters} for spec in specs])
+
+
+def together(specs: Sequence[MacSpec], model: LibraryModel) -> tuple[float, pd.DataFrame]:
+    """CPU seconds of the first estimates of all designs in one table, and the estimates."""
+    for remembered in (features._entry, features.counts_of, features.shared_counts_of, features.transitions_of,
+                       features.shared_transitions_of, shape_of, energies_of, structure_of, switching_of):  # fmt: skip
+        remembered.cache_clear()
+    frame, began = frame_of(specs), time.process_time()
+    found = estimate(frame, model)
+    return time.process_time() - began, found
+
+
+def comparison_s(cache: str) -> float:
+    """Seconds on the wall of the comparison at its largest sizes."""
+    sizes_and_place = ("--lanes", "64", "--units", "64", "--out", f"{cache}/compare")
+    began = time.perf_counter()
+    subprocess.run(
+        [sys.executable, "-m", "hwmodel.compare", *sizes_and_place],
+        env=os.environ | {"SILIQUANT_CACHE_DIR": cache}, stdout=subprocess.DEVNULL, check=True,
+    )  # fmt: skip
+    return time.perf_counter() - began
+
+
 def table_of(chosen: Sequence[Case], which: np.ndarray, clocks: np.ndarray) -> pd.DataFrame:
     """One row for each number of a case and clock, as a user would have it."""
     lines = [
@@ -188,26 +220,55 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     options = parser.parse_args(arguments)
     rows, repeats = (check_integer(f"--{name}", getattr(options, name), 1) for name in ("rows", "repeats"))
-    number = check_integer("--designs", options.designs, 1, 500)
+    number = check_integer("--designs", options.designs, 1, 1000)
     model = chosen_model(options.cost_model)
     specs = designs(number)
     chosen = cases(specs)
     with tempfile.TemporaryDirectory() as cache, patch.dict(os.environ, SILIQUANT_CACHE_DIR=cache):
         first_s = first_estimates(specs, model)
+        one_by_one = [estimate(spec, model).power_uw for spec in specs]
         print(f"first estimates: {1e3 * statistics.median(first_s):.0f} ms (median)", file=sys.stderr, flush=True)
+        with tempfile.TemporaryDirectory() as empty, patch.dict(os.environ, SILIQUANT_CACHE_DIR=empty):
+            together_s, estimates = together(specs, model)
+            if not np.allclose(estimates["power_uw"], one_by_one, rtol=1e-9):
+                raise AssertionError("designs that are counted together must cost what they cost one by one")
+            compare_s = [comparison_s(empty) for _ in range(2)]
         found = []
         for speed in speeds(chosen, model, rows, repeats):
             print(f"{speed.name}: {speed.points / speed.cpu_s:,.0f} points/CPU s", file=sys.stderr, flush=True)
             found.append(speed)
-    show(found, first_s, f"{model.library}; {len(specs)} designs under {len(chosen)} streams, best of {repeats}")
+    show_first(first_s, together_s, compare_s)
+    show(found, f"{model.library}; {len(specs)} designs under {len(chosen)} streams, best of {repeats}")
     if options.check and (said := misses(found)):
         print("\n".join(said), file=sys.stderr)
         sys.exit(1)
 
 
-def show(found: Sequence[Speed], first_s: Sequence[float], title: str) -> None:
-    """The tables; the last column compares with the loop."""
-    console = Console(width=None if sys.stdout.isatty() else 150, highlight=False)
+def console() -> Console:
+    """Where tables go."""
+    return Console(width=None if sys.stdout.isatty() else 150, highlight=False)
+
+
+def show_first(first_s: Sequence[float], together_s: float, compare_s: Sequence[float]) -> None:
+    """What was never seen before."""
+    table = Table(title=f"{len(first_s)} designs, nothing known", title_justify="left")
+    for header in ("first estimates", "CPU s", "ms a design", "median, ms", "most, ms", "to one by one"):
+        table.add_column(header, justify="left" if header.startswith("first") else "right")
+    alone_s, number = sum(first_s), len(first_s)
+    middle, most = (f"{1e3 * value:.3g}" for value in (statistics.median(first_s), max(first_s)))
+    table.add_row("one by one", f"{alone_s:.3g}", f"{1e3 * alone_s / number:.3g}", middle, most, "1")
+    together_ms = 1e3 * together_s / number
+    table.add_row("one table", f"{together_s:.3g}", f"{together_ms:.3g}", "", "", f"{alone_s / together_s:.3g}")
+    console().print(table)
+    cold_s, warm_s = compare_s
+    console().print(
+        f"hwmodel.compare --lanes 64 --units 64: {cold_s:.1f} s with an empty cache, {warm_s:.1f} s again, on "
+        f"{len(os.sched_getaffinity(0))} cores."
+    )
+
+
+def show(found: Sequence[Speed], title: str) -> None:
+    """Known designs; the last column compares with the loop."""
     table = Table(title=title, title_justify="left")
     headers = ("points", "s", "points/s", "CPU s", "points/CPU s", "us a point, CPU", "to loop")
     for header in ("estimates, everything known", *headers):
@@ -220,11 +281,7 @@ def show(found: Sequence[Speed], first_s: Sequence[float], title: str) -> None:
             f"{speed.cpu_s:.3g}", f"{speed.points / speed.cpu_s:,.0f}", f"{each_us:.3g}",
             f"{1e6 * loop.cpu_s / loop.points / each_us:.3g}",
         )  # fmt: skip
-    console.print(table)
-    middle, most = (1e3 * value for value in (statistics.median(first_s), max(first_s)))
-    console.print(
-        f"First estimate of a design, nothing known: {middle:.0f} ms of CPU time (median), {most:.0f} at most."
-    )
+    console().print(table)
 
 
 if __name__ == "__main__":

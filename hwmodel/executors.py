@@ -128,8 +128,9 @@ def cluster(address: str) -> Runner:
         advice = "pip install 'siliquant[cluster]'"
         raise InputError(f"a scheduler needs the package distributed, which is not installed: {advice}") from None
     dask: Any = distributed  # typed only in part
-    for name in ("distributed", "tornado", "asyncio"):  # a lost scheduler is one line of ours, not their tracebacks
-        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    for name in [*logging.root.manager.loggerDict]:  # a lost scheduler is one line of ours, not their tracebacks
+        if name.partition(".")[0] in ("distributed", "tornado", "asyncio"):
+            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
     def run(function: Callable[[T], R], items: Sequence[T]) -> Generator[Outcome[T, R]]:
         def outcomes(some: Sequence[T]) -> Generator[Outcome[T, R]]:

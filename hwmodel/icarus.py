@@ -159,7 +159,9 @@ def run_icarus(
 def _call(folder: Path, *command: str) -> str:
     name = Path(command[0]).name
     try:
-        result = processes.run(command, cwd=folder, env={**os.environ, "TMPDIR": "."}, timeout=_SECONDS_LIMIT)
+        result = processes.run(
+            command, cwd=folder, env={**os.environ, **processes.TEMPORARY_HERE}, timeout=_SECONDS_LIMIT
+        )
     except subprocess.TimeoutExpired:
         raise SimulationError(f"{name} did not finish in {_SECONDS_LIMIT} s") from None
     said = result.stdout + result.stderr

@@ -98,7 +98,11 @@ def name_netlist(top: str, netlist: Path, library: Library) -> Path:
 
 def netlist_area(netlist: Path, top: str, library: Library) -> tuple[float, dict[str, int]]:
     """Area in um2 and the cell histogram of a mapped JSON netlist."""
-    cells = json.loads(netlist.read_text())["modules"][top]["cells"].values()
+    try:
+        cells = json.loads(netlist.read_text())["modules"][top]["cells"].values()
+    except ValueError:
+        advice = "is there space left? TMPDIR names another folder"
+        raise SynthesisError(f"Yosys left half a netlist in {netlist.parent.parent}: {advice}") from None
     counts = Counter(cell["type"] for cell in cells)
     unknown = sorted(set(counts) - set(library.areas))
     if unknown:
@@ -132,4 +136,4 @@ def _environment() -> dict[str, str]:
     """The caller's environment, with hashing fixed, so that runs repeat exactly; temporary files, some of which ABC
     leaves behind, go into the folder of the step.
     """
-    return os.environ | {"PYTHONHASHSEED": "0", "TMPDIR": "."}
+    return {**os.environ, "PYTHONHASHSEED": "0", **processes.TEMPORARY_HERE}

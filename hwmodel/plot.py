@@ -16,6 +16,9 @@ _PALETTE = (("#1a1a1a", ""), ("#7a7a7a", "///"), ("#c8c8c8", "..."), ("#ffffff",
 
 def write_plot(rows: Sequence[Row], path: Path) -> Path:
     """Area and energy per MAC at equal throughput, one panel each, as a PNG. Energy is left out where unknown."""
+    import logging
+
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # of its cache, which a plot does without
     import matplotlib as mpl
 
     mpl.use("Agg")

@@ -158,8 +158,8 @@ def carry_commands(recipe: Recipe) -> list[str]:
 
 
 def abc_options(recipe: Recipe, period_ns: float) -> str:
-    """Options of Yosys' abc command; the constraint file is abc.constr."""
-    options = ["-constr abc.constr", f"-script +{_ABC_SCRIPTS[recipe.script]}"]
+    """Options of Yosys' abc command, but for its files."""
+    options = [f"-script +{_ABC_SCRIPTS[recipe.script]}"]
     if recipe.target is not None:
         options.insert(0, f"-D {max(1, round(1000 * period_ns * recipe.target))}")
     return " ".join(options)

@@ -30,7 +30,7 @@ from hwmodel.sdf import is_condition
 from hwmodel.timingtables import check_timing, states_delays
 from siliquant.errors import InputError, short
 
-FORMAT = 12  # raise it when the facts or the slim copy change, so that cached ones are made again
+FORMAT = 13  # raise it when the facts or the slim copy change, so that cached ones are made again
 _MOST_TEXT = 100  # characters of names that are only shown
 _LOADS_OF_A_BUFFER = 4  # the default output load, in input capacitances of the driving cell
 

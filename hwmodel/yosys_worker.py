@@ -12,6 +12,7 @@ name       NAME.v -> NAME.json, read back so that names in the JSON are those in
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -55,11 +56,20 @@ def _map(job: dict[str, Any]) -> None:
         run("flatten", "opt -full", "opt_clean")
     run("dfflibmap -liberty cells.lib", "opt_expr", "opt_clean")
     _edit(run, job, _before_abc)
-    run(f"abc -liberty cells.lib {job['abc']}", "opt_clean")
+    here = _here()
+    run(f"abc -liberty {here}cells.lib -constr {here}abc.constr {job['abc']}", "opt_clean")
     _edit(run, job, _after_abc)
     if job["buffer"]:
         _edit(run, job, _split_fanout)
     _write(run, job["name"])
+
+
+def _here() -> str:
+    """What to put before a file name for ABC: nothing, or another name of the working folder.
+
+    Yosys makes the names absolute and writes them into ABC's script as they are, where a quote ends them.
+    """
+    return "" if re.fullmatch(r"[A-Za-z0-9_./ +,@%=:~-]+", str(Path.cwd()), re.ASCII) else "/proc/self/cwd/"
 
 
 def _before_abc(gates: Gates, job: dict[str, Any]) -> int:

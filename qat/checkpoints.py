@@ -16,7 +16,7 @@ from qat import timm_names
 from qat.models.presets import check_labels, config_from_dict, model_class
 from qat.models.presets import preset as preset_of
 from qat.weights import guarded, quietly, read_folder, read_state_dict
-from siliquant.errors import InputError, short
+from siliquant.errors import FileError, InputError, short
 from siliquant.reading import read_json
 
 __all__ = ["MOST_CONFIG_BYTES", "load_pretrained"]
@@ -86,6 +86,8 @@ def _load_folder(
         return _load_timm_folder(folder, values["architecture"], wanted, num_labels, new_head)
     architectures = values.get("architectures") or [None]
     architecture = architectures[0] if isinstance(architectures, list) else None
+    if not isinstance(architecture, str | None):
+        raise InputError(f"{folder / 'config.json'}: architectures must hold names, not {short(architecture)}")
     try:
         kind = model_class(str(values.get("model_type")))
         # A network without classifier, such as BertModel, can be the start of one.
@@ -194,7 +196,12 @@ def _timm(
 def _read_config(file: Path) -> dict[str, Any]:
     if not file.exists():
         raise InputError(f"{file.parent} must hold a config.json, but it does not")
-    values = read_json(file, MOST_CONFIG_BYTES)
+    try:
+        values = read_json(file, MOST_CONFIG_BYTES)
+    except FileError:
+        raise
+    except InputError as error:
+        raise InputError(f"{file} cannot be read as JSON: {error.place or ''} {error.sentence}") from None
     if not isinstance(values, dict):
         raise InputError(f"{file} must hold a JSON object, not {type(values).__name__}")
     return values

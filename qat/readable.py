@@ -68,7 +68,7 @@ def check_images(
 
 
 def checked(
-    data: Data, console: Console, *, skip: int = 0, parts: Sequence[str] = _PARTS
+    data: Data, console: Console, *, skip: int = 0, parts: Sequence[str] = _PARTS, processes: int | None = None
 ) -> tuple[Data, dict[str, list[str]]]:
     """As :func:`check_images`, with a bar on a terminal, and a line for each of the first images that are left out."""
     from rich.progress import Progress
@@ -76,7 +76,7 @@ def checked(
     with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
         task = progress.add_task("reading images", total=None)
         kept, names = check_images(
-            data, skip=skip, parts=parts,
+            data, skip=skip, parts=parts, processes=processes,
             report=lambda done, total: progress.update(task, completed=done, total=total),
         )  # fmt: skip
     left_out = [f"{getattr(data, part).folder / name}" for part, each in names.items() for name in each]

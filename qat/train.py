@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -98,9 +99,7 @@ def run_training(options: Options, group: Processes, *, resume: bool, console: C
     path = options.out / "state.pt"
     # A run that was ended before its first checkpoint starts again.
     state = read_state(path) if resume and path.exists() else None
-    data, skipped = _data(
-        options, read_record(options.out) if resume else None, console if group.rank == 0 else _silent()
-    )
+    data, skipped = _data(options, read_record(options.out) if resume else None, group, console)
     model = _model(options, data) if state is None else from_config(read_record(options.out).model)
     teacher = _teacher(options, model, data, group)
     store = _store(options, data)
@@ -154,11 +153,15 @@ def _resumed(given: dict[str, Any]) -> Options:
     return replace(kept, **changes)
 
 
-def _data(options: Options, record: RunRecord | None, console: Console) -> tuple[Data, dict[str, list[str]]]:
+def _data(
+    options: Options, record: RunRecord | None, group: Processes, console: Console
+) -> tuple[Data, dict[str, list[str]]]:
     """The data and the names of the images left out.
 
     ValueError unless the model can read it and, when there is a record, it is the data of that run.
     """
+    if group.rank != 0:
+        console = Console(file=io.StringIO())
     config = preset(options.model, image_size=options.image_size).config
     data = open_data(
         options.data,
@@ -169,11 +172,14 @@ def _data(options: Options, record: RunRecord | None, console: Console) -> tuple
         look=look_of_record(record.data) if record is not None else _look(options, console),
     )
     _check_inputs(options.model, config, data)
+    processes_each = max(
+        len(os.sched_getaffinity(0)) // group.world, 1
+    )  # every process looks, so that all see the same
     if record is not None:
         skipped = names_of_skipped(record.data)
-        data, _ = checked(without(data, skipped), console)
+        data, _ = checked(without(data, skipped), console, processes=processes_each)
     else:
-        data, skipped = checked(data, console, skip=options.skip_unreadable)
+        data, skipped = checked(data, console, skip=options.skip_unreadable, processes=processes_each)
     if record is not None:
         for part, found in (("train", data.train.fingerprint), ("test", data.test.fingerprint)):
             wanted = record.data[f"{part}_fingerprint"]
@@ -202,10 +208,6 @@ def _look(options: Options, console: Console) -> Look | None:
 
 def _numbers(values: Sequence[float]) -> str:
     return " ".join(f"{value:.4g}" for value in values)
-
-
-def _silent() -> Console:
-    return Console(file=io.StringIO())
 
 
 def _check_inputs(name: str, config: PreTrainedConfig, data: Data) -> None:

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
 from transformers import PreTrainedModel
 
-from siliquant.errors import InputError
+from siliquant.errors import InputError, short
 
 from .convert import quantizers, weight_quantizers
 from .data import Data, batches, epoch_indices
@@ -32,6 +32,7 @@ from .runs import save_atomically
 from .softlabels import SoftLabelStore, replay
 from .text import TextSplit
 from .views import Views
+from .weights import first_line
 
 __all__ = ["Training", "calibration_inputs", "train"]
 
@@ -95,8 +96,29 @@ class Training:
                 self.freezer.load_state_dict(state["freezer"])
             self.epoch, self.step = state["epoch"], state["step"]
             self.sums, self.history = state["sums"], state["history"]
-        except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
-            raise InputError(f"{path} must be a checkpoint of this run: {' '.join(str(error).split())}") from None
+            self._check_progress()
+        except MemoryError:
+            raise
+        except Exception as error:  # an optimizer's state has no check of its own
+            raise InputError(f"{path} must be a checkpoint of this run: {first_line(error)}") from None
+
+    def _check_progress(self) -> None:
+        """Raises InputError for what no run of these options can have come to."""
+        sums: Any = self.sums
+        history: Any = self.history
+        for name, most in (("epoch", self.options.epochs), ("step", self.steps_per_epoch)):
+            value = getattr(self, name)
+            if type(value) is not int or not 0 <= value <= most:
+                raise InputError(f"{name} must be an integer from 0 to {most}, not {short(value)}")
+        if not isinstance(sums, dict) or not all(
+            type(sums.get(name)) in (int, float) for name in ("loss", "correct", "samples")
+        ):
+            raise InputError("sums must be numbers by name")
+        if not isinstance(history, list) or not all(
+            isinstance(record, dict) and {"epoch", "test_score", "test_low", "test_high"} <= set(record)
+            for record in history
+        ):
+            raise InputError("history must be a list of records, one an epoch")
 
     def finish_epoch(self, seconds: float, samples: int) -> dict[str, Any]:
         """Evaluates and sums up; the same record in every process.  ValueError when the loss is not finite."""

@@ -67,6 +67,8 @@ UNIT_NUMBERS = {
     "requant_shift": ("shift", "least shift, 0 to 61"),
     "requant_shift_bits": ("shift_bits", "bits of the shift that each group adds, 0 to 5"),
 }
+MOST_PARAMETER_BITS = 1 << 17
+"""Registers of a requantiser that are written out in a minute or two."""
 UNIT_OPTIONS = ("groups", "requant_signed", *UNIT_NUMBERS)
 
 
@@ -117,7 +119,9 @@ def array_of(mac: MacSpec, options: Namespace) -> ArraySpec | None:
 
 
 def unit_of(options: Namespace, **parameters: Any) -> LoadableSpec:
-    """The requantiser that the options ask for. Raises ValueError for options that it does not have."""
+    """The requantiser that the options ask for. Raises ValueError for options that it does not have, and for more
+    parameters than MOST_PARAMETER_BITS.
+    """
     name = options.requant or ThresholdSpec.design
     kind = next((unit for unit in UNITS if unit.design == name), None)
     if kind is None:
@@ -136,7 +140,13 @@ def unit_of(options: Namespace, **parameters: Any) -> LoadableSpec:
     for parameter in parameters:
         if parameter not in known:
             raise InputError(f"{_option(f'requant_{parameter}')} must not be given with --requant {name}")
-    return kind(**parameters)
+    unit = kind(**parameters)
+    if unit.groups * unit.parameter_width > MOST_PARAMETER_BITS:
+        raise InputError(
+            f"a requantiser must hold at most {MOST_PARAMETER_BITS:,} bits of parameters, "
+            f"not {unit.groups} sets of {unit.parameter_width}"
+        )
+    return unit
 
 
 def parser() -> DesignParser:

@@ -172,7 +172,7 @@ def _yosys(texts: Sequence[str]) -> str:
             (folder / sources[-1]).write_text(text)
         # Yosys takes no blanks in a path, so all names are relative.
         command = shadows.command("rtl.rtlil_to_verilog", "design.v", *sources)
-        done = processes.run(command, cwd=folder, env={**os.environ, "TMPDIR": "."})
+        done = processes.run(command, cwd=folder, env={**os.environ, **processes.TEMPORARY_HERE})
         if done.returncode != 0:
             raise GenerationError(f"Yosys could not write Verilog: {done.stderr.strip() or done.stdout.strip()[-500:]}")
         return (folder / "design.v").read_text()

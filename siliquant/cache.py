@@ -87,7 +87,7 @@ def _ready(folder: Path) -> Path | str:
             return f"{real} belongs to another user"
         if about.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
             if about.st_mode & stat.S_ISVTX or not all(_OURS.fullmatch(entry.name) for entry in real.iterdir()):
-                return f"others may write to {real}; chmod 700 makes it a cache"
+                return f"others may write to {real}"
             real.chmod(0o700)
         if not os.access(real, os.R_OK | os.W_OK | os.X_OK) or os.statvfs(real).f_flag & os.ST_RDONLY:
             return f"{real} cannot be written"

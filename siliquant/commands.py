@@ -42,7 +42,7 @@ class Command:
 COMMANDS = (
     Command("compare", "hwmodel.compare", "uniform against mixed-precision MAC hardware"),
     Command("explain", "hwmodel.explain", "where an estimate comes from, term by term"),
-    Command("gen", "rtl.gen", "Verilog of a MAC design or of an array of it"),
+    Command("gen", "rtl.gen", "Verilog of MAC designs, of arrays of them, and of requantisers"),
     Command("synth", "hwmodel.synthesise", "area, timing and power of one design, synthesised"),
     Command("calibrate", "hwmodel.calibrate", "the cost model of a library, from designs that are synthesised"),
     Command("validate", "hwmodel.validate", "how wrong the cost model is, on designs it never saw"),

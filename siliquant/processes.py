@@ -21,8 +21,11 @@ from typing import IO, Any
 from siliquant.owner import owner
 from siliquant.watcher import MARK
 
-__all__ = ["end_with_parent", "environment", "kill", "mark", "run", "start"]
+__all__ = ["TEMPORARY_HERE", "end_with_parent", "environment", "kill", "mark", "run", "start"]
 
+TEMPORARY_HERE: Mapping[str, str] = {"TMPDIR": ".", "TMP": ".", "TEMP": "."}
+"""For the environment of a program whose temporary files shall lie in its working folder: no blank or quote of a path
+reaches the shells that some start, and what they leave goes with the folder."""
 _WATCHER = Path(__file__).with_name("watcher.py")
 
 

@@ -75,7 +75,10 @@ def run_tool(command: Sequence[str], folder: Path, env: Mapping[str, str] | None
 
     Raises ToolError with the end of that where it fails.
     """
-    here = {**(os.environ if env is None else env), "TMPDIR": "."}  # no tool may trip over blanks in a path
+    here = {
+        **(os.environ if env is None else env),
+        **processes.TEMPORARY_HERE,
+    }  # no tool may trip over blanks in a path
     done = processes.run(command, cwd=folder, env=here, stderr=subprocess.STDOUT)
     if done.returncode != 0:
         raise ToolError(f"{Path(command[0]).name} ended with code {done.returncode}:\n{done.stdout[-_TAIL:]}")

@@ -37,6 +37,9 @@ class Rendered:
 
 def render(chart: Chart) -> Rendered:
     """Every form of a figure. Raises ValueError for a colour that is none of the palette."""
+    import logging
+
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # of its cache, which a chart does without
     import matplotlib as mpl
 
     with mpl.rc_context(dict(RC)):

@@ -60,7 +60,7 @@ def _parameters(spec: LoadableSpec, rng: random.Random) -> list[int]:
     if isinstance(spec, MultiplierSpec):  # the middle of the accumulators has a code in the middle
         shift = numbers[2] if spec.shift_bits else spec.shift
         item = spec.parameter_fields[0]
-        slope = ((1 << spec.bits) << shift) // (high - low + 1)
+        slope = max(1, ((1 << spec.bits) << shift) // (high - low + 1))
         numbers[0] = min(max(slope + rng.randint(-(slope // 4), slope // 4), item.low), item.high)
         item = spec.parameter_fields[1]
         numbers[1] = min(max((1 << (spec.bits - 1)) << shift, item.low), item.high)

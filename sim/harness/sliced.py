@@ -35,7 +35,7 @@ def read_netlists(verilog: str, modules: Sequence[str]) -> dict[str, Any]:
         (folder / "design.v").write_text(verilog)
         # Yosys takes no blanks in a path, so all names are relative.
         command = shadows.command("sim.harness.netlist_worker", "design.v", "design.json", *modules)
-        done = processes.run(command, cwd=folder, env={**os.environ, "TMPDIR": "."})
+        done = processes.run(command, cwd=folder, env={**os.environ, **processes.TEMPORARY_HERE})
         if done.returncode != 0:
             raise ToolError(f"Yosys could not read the Verilog: {(done.stderr or done.stdout).strip()[-500:]}")
         found: dict[str, Any] = json.loads((folder / "design.json").read_text())["modules"]

@@ -226,7 +226,7 @@ def test_a_worker_that_would_make_other_rows_stops_the_run(cache: Path, monkeypa
     library = find_library()
     right = signature(library, FIRST)
     assert [name for name, _ in right] == [
-        "library", "generator", "flow_version", "yosys", "opensta", "icarus", "streams",
+        "library", "generator", "flow", "yosys", "opensta", "icarus", "streams",
     ]  # fmt: skip
     assert measure_unit(Unit(FIRST, CHOICE, "quick", right))
     for name, value in right:
@@ -236,7 +236,7 @@ def test_a_worker_that_would_make_other_rows_stops_the_run(cache: Path, monkeypa
         assert str(caught.value).endswith(value)
 
     absent = LibraryChoice("mine", liberty=Path("/nonexistent/mine.lib"))
-    with pytest.raises(WorkerDiffers, match=r"^the worker \S+ does not find the library: liberty must be a file, but"):
+    with pytest.raises(WorkerDiffers, match=r"^the worker \S+ does not find the library: /nonexistent/mine.lib: "):
         measure_unit(Unit(FIRST, absent, "quick", right))
 
     def refuse(unit: Unit) -> tuple[str, ...]:
@@ -245,6 +245,19 @@ def test_a_worker_that_would_make_other_rows_stops_the_run(cache: Path, monkeypa
     monkeypatch.setattr(calibration_points, "measure_unit", refuse)
     with pytest.raises(ValueError, match=r"^yosys on the worker far must be 0\.70, not 0\.71$"):
         measure([FIRST, SECOND], CHOICE, Bench(library), RowStore(), in_turn)
+
+
+@pytest.mark.parametrize("changed", ["hwmodel/yosys_worker.py", "hwmodel/maps/ripple.v", "siliquant/processes.py"])
+def test_a_worker_whose_flow_differs_in_one_line_differs(
+    changed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for package in ("hwmodel", "siliquant"):
+        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("data", "__pycache__"))
+    mine = calibration_points._flow_sha256()
+    monkeypatch.setattr(calibration_points.resources, "files", lambda package: tmp_path / package)
+    assert calibration_points._flow_sha256.__wrapped__() == mine
+    (tmp_path / changed).write_text((tmp_path / changed).read_text() + "\n")
+    assert calibration_points._flow_sha256.__wrapped__() != mine
 
 
 def test_once_a_clock_is_missed_higher_ones_are_left_out(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -299,7 +312,7 @@ BAD = [
     (["--jobs", "0"], "jobs must be an integer from 1 to 1024, not '0'"),
     (["--scheduler", "here", "--table-only"], "argument --table-only: not allowed with argument --scheduler"),
     (["--library", "tsmc7"], "sky130hd, ihp-sg13g2, asap7 (or give a Liberty file), not 'tsmc7'"),
-    (["--liberty", "none.lib"], "none.lib is not there"),
+    (["--liberty", "none.lib"], "none.lib: there is no such file"),
     (["--table-only", "--effort", "high"], "no design has all its rows of freepdk45 yet: run without --table-only"),
 ]  # fmt: skip
 

@@ -174,3 +174,45 @@ def test_without_distributed_a_scheduler_is_refused(monkeypatch: pytest.MonkeyPa
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(ValueError, match=r"needs the package distributed.*: pip install 'siliquant\[cluster\]'$"):
         cluster("tcp://host:8786")
+
+
+SCHEDULER = """
+import time
+import distributed
+if __name__ == "__main__":
+    with distributed.LocalCluster(1, threads_per_worker=1, dashboard_address=":0", silence_logs=50) as made:
+        print(made.scheduler_address, flush=True)
+        time.sleep(600)
+"""
+CLIENT = """
+import sys, time
+from siliquant.cli import run
+from hwmodel.executors import cluster
+def main():
+    print("begun", flush=True)
+    list(cluster(sys.argv[1])(time.sleep, [600.0]))
+run("p", main)
+"""
+
+
+@needs_distributed
+def test_a_scheduler_that_is_killed_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "scheduler.py").write_text(SCHEDULER)
+    made = subprocess.Popen(
+        [sys.executable, str(tmp_path / "scheduler.py")], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    assert made.stdout is not None
+    address = made.stdout.readline().strip()
+    client = subprocess.Popen(
+        [sys.executable, "-c", CLIENT, address], cwd=ROOT,
+        env=os.environ | {"DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "2s"},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert client.stdout is not None
+    assert client.stdout.readline() == "begun\n"
+    time.sleep(5)
+    made.kill()
+    _, said = client.communicate(timeout=120)
+    made.wait()
+    made.stdout.close()
+    assert (client.returncode, said) == (2, f"p: error: the scheduler {address} was lost\n")

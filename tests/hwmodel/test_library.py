@@ -6,6 +6,7 @@ import gzip
 import importlib.metadata
 import lzma
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -97,6 +98,23 @@ def test_packed_files_are_read_and_materialised(tmp_path: Path, suffix: str, pac
     assert library.name == "small"
     assert library.read() == SMALL
     assert library.materialise(tmp_path / "cache").read_text() == SMALL
+
+
+def test_a_cache_that_is_lost_or_damaged_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SILIQUANT_CACHE_DIR", str(tmp_path / "cache"))
+    library = find_library()
+    slim = library.slim_path.read_text()
+    shutil.rmtree(tmp_path / "cache")
+    assert library.slim().read_text() == slim
+    assert library.slim() == library.slim_path
+    for path in (tmp_path / "cache" / "liberty").iterdir():
+        for damage in (path.read_bytes()[:-200], b"", path.read_bytes().replace(b"1", b"2", 1)):
+            path.write_bytes(damage)
+            assert find_library() == library
+            assert library.slim_path.read_text() == slim
+        path.chmod(0o666)
+        assert find_library() == library
+        assert path.stat().st_mode & 0o777 == 0o600
 
 
 def test_errors_say_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -75,7 +75,8 @@ def test_damaged_rows_are_named_and_missing(tmp_path: Path) -> None:
     path = store.put(ROW)
     path.write_text(ROW.to_json()[:100])
     assert store.get(ROW.key) is None
-    assert said == [f"{path} cannot be read and is ignored: a synthesis row must be a JSON object, and this is no JSON"]
+    (line,) = said
+    assert line.startswith(f"{path} cannot be read and is ignored: a synthesis row must be a JSON object")
     path.write_text(replace(ROW, clock_mhz=1.0).to_json())
     assert store.get(ROW.key) is None
     assert said[1:] == [f"{path} holds the row of another key and is ignored"]
@@ -108,9 +109,8 @@ def test_packaged_rows_lie_under_the_users(tmp_path: Path) -> None:
     assert RowStore(tmp_path / "empty", tmp_path / "packaged", said.append).verilog_of(SPEC) is None
     assert said.pop().startswith(f"{stamp} cannot be read and is ignored")
     assert len(list(RowStore(tmp_path / "empty", tmp_path / "packaged", said.append).rows())) == 1
-    assert said == [
-        f"{packaged}, line 1, cannot be read and is ignored: a synthesis row must be a JSON object, and this is no JSON"
-    ]
+    (line,) = said
+    assert line.startswith(f"{packaged}, line 1, cannot be read and is ignored: a synthesis row must be a JSON object")
 
 
 def test_packaged_designs_are_known_to_the_generators_of_their_stamp_only(tmp_path: Path) -> None:

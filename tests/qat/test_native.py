@@ -441,14 +441,14 @@ def test_a_compiler_that_fails_and_a_cache_that_cannot_be_written(
     file = tmp_path / "file"
     file.touch()
     monkeypatch.setenv("SILIQUANT_CACHE_DIR", str(file))
-    assert "Not a directory" in anew().reason
+    assert anew().available  # in a folder of this process
     broken = tmp_path / "broken-cc"
     broken.write_text('#!/bin/sh\n[ "$1" = --version ] && echo broken 1 && exit 0\necho "error: no" >&2\nexit 1\n')
     broken.chmod(0o755)
     monkeypatch.setenv("CC", str(broken))
     monkeypatch.setenv("SILIQUANT_CACHE_DIR", str(tmp_path / "cache"))
     assert anew() == build.Status(False, f"{broken} failed: error: no", "broken 1", None)
-    assert not (tmp_path / "cache").exists()
+    assert [path.name for path in (tmp_path / "cache").rglob("*.so")] == []
     monkeypatch.setenv("CC", "cc 'unclosed")
     assert anew().reason == "No closing quotation"
 
@@ -466,7 +466,37 @@ def test_compiled_once_into_the_cache_and_reused(
     assert re.fullmatch(r"qat-kernels/[0-9a-f]{64}/kernels\.so", str(first.path.relative_to(tmp_path)))
     assert anew() == first
     assert (first.path.stat().st_ino, first.path.stat().st_mtime_ns) == (made.st_ino, made.st_mtime_ns)
-    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [first.path]
+    assert sorted(path.name for path in first.path.parent.iterdir()) == [".record", "kernels.so"]
+    assert kernels.fake_quantize(1.4 * ONE, ONE, None, -ONE, ONE, (1, 1, 1)) == 1
+
+
+def cut_short(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:5000])
+
+
+def of_garbage(path: Path) -> None:
+    path.write_bytes(b"no machine code")
+
+
+def for_all_to_write(path: Path) -> None:
+    path.chmod(0o777)
+
+
+@pytest.mark.parametrize("damage", [cut_short, of_garbage, for_all_to_write])
+def test_kernels_that_are_not_as_they_were_made_are_made_again(
+    damage: Callable[[Path], None], anew: Callable[[], build.Status], monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """Cut short they were a bus error, as garbage they were off for ever, and anybody's were run."""
+    monkeypatch.setenv("SILIQUANT_CACHE_DIR", str(tmp_path / "é x"))
+    path = anew().path
+    assert path is not None
+    whole = path.read_bytes()
+    damage(path)
+    assert anew().available
+    assert path.read_bytes() == whole
+    assert path.stat().st_mode & 0o077 == 0
+    assert capsys.readouterr().err.count("is not used and made again") == 1
     assert kernels.fake_quantize(1.4 * ONE, ONE, None, -ONE, ONE, (1, 1, 1)) == 1
 
 

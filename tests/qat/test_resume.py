@@ -194,6 +194,10 @@ def test_a_state_that_cannot_be_used(command: Callable[..., Any], tmp_path: Path
     for change, message in [
         ({"epoch": None}, "must be a checkpoint of this run: 'epoch'"),
         ({"freezer": None}, "must be a checkpoint of this run: "),
+        ({"epoch": "x"}, "must be a checkpoint of this run: epoch must be an integer from 0 to "),
+        ({"step": 10**9}, "must be a checkpoint of this run: step must be an integer from 0 to "),
+        ({"sums": {}}, "must be a checkpoint of this run: sums must be numbers by name"),
+        ({"history": [3]}, "must be a checkpoint of this run: history must be a list of records"),
         ({"tracker": {"codes": {}, "direction": {}, "frequency": {}}},
          "must be a checkpoint of this run: the oscillation state must be of the same modules"),
         ({"model": {}}, "must fit the model, but it lacks "),

@@ -32,7 +32,7 @@ from qat.runs import load_run, read_record
 from qat.softlabels import main as softlabels_main
 from qat.softlabels import make_store
 from qat.train import main, run_training
-from siliquant.files import write_atomically
+from siliquant.files import alone, write_atomically
 
 pytestmark = pytest.mark.usefixtures("quick")
 ALONE = Processes(0, 1, torch.device("cpu"))
@@ -358,6 +358,14 @@ def refused(command: Callable[..., Any], folder: Path, *arguments: object) -> st
     assert ended.err.count("\n") == 1, ended.err
     assert (digests(folder) if folder.exists() else None) == before
     return ended.err.split(": error: ", 1)[1].strip()
+
+
+def test_a_folder_that_another_training_has_is_refused(command: Callable[..., Any], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with alone(out, "training"):
+        said = refused(command, out, "--out", out)
+        assert said == f"{out} is in use by another training; choose another --out, or wait"
+    assert not out.exists()
 
 
 def test_wrong_options(command: Callable[..., Any], tmp_path: Path) -> None:

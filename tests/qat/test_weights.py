@@ -293,6 +293,7 @@ def config(folder: Path, **changes: Any) -> Path:
         ({"num_hidden_layers": 10**9}, "num_hidden_layers must be from 1 to 256, not 1000000000"),
         ({"image_size": 10**6}, "image_size must be from 1 to 4096, not 1000000"),
         ({"image_size": [8, 8]}, r"image_size must be one number, of square images, not \[8, 8\]"),
+        ({"model_type": ["vit"]}, "model_type must be one of "),
         ({"patch_size": 0}, "patch_size must be from 1 to 4096, not 0"),
         ({"hidden_size": 60000, "intermediate_size": 240000, "num_hidden_layers": 256, "num_attention_heads": 4},
          "the network must have at most 1073741824 parameters, not "),
@@ -307,6 +308,11 @@ def config(folder: Path, **changes: Any) -> Path:
 def test_configurations_that_are_no_network(tmp_path: Path, changes: dict[str, Any], reason: str) -> None:
     with pytest.raises(InputError, match=f"config.json cannot be used: .*{reason}"):
         load_pretrained(config(tmp_path, **changes))
+
+
+def test_architectures_that_are_no_names(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"config\.json: architectures must hold names, not \[\]$"):
+        load_pretrained(config(tmp_path, architectures=[[]]))
 
 
 def test_what_a_configuration_orders_is_not_done(tmp_path: Path) -> None:

@@ -154,6 +154,8 @@ BAD = [
     ("--requant thresholds --requant-shift 4", "--requant-shift must not be given with --requant thresholds"),
     ("--requant partialsum --requant-bits 4", "--requant-bits must not be given with --requant partialsum"),
     ("--requant partialsum --requant-signed", "--requant-signed must not be given with --requant partialsum"),
+    ("--requant thresholds --requant-bits 8 --groups 1024",
+     "a requantiser must hold at most 131,072 bits of parameters, not 1024 sets of 5355"),
     ("--requant multiplier --requant-shift far", "requant_shift must be an integer, not 'far'"),
     ("--requant multiplier --requant-shift 62", "shift must be an integer from 0 to 61, not 62"),
     ("--design uniform --prefix 9", "prefix must be a Verilog identifier, not '9'"),

@@ -231,6 +231,22 @@ def test_a_full_disk_is_one_line(buffered: bool) -> None:
     assert (done.returncode, done.stderr) == (2, f"p: error: {FULL}\n")
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_standard_streams_are_nothing(closed: str, tmp_path: Path) -> None:
+    """And the next file that is opened is not taken for one of them."""
+    script = (
+        "from siliquant.cli import run\ndef main():\n"
+        "    with open('file', 'w') as stream:\n        print('said', flush=True)\n"
+        "        stream.write('kept')\nrun('p', main)\n"
+    )
+    done = subprocess.run(
+        ["bash", "-c", f'"$0" -c "$1" {closed}', sys.executable, script], cwd=tmp_path, capture_output=True, text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)}, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (0, "" if " >&-" in f" {closed}" else "said\n", "")
+    assert (tmp_path / "file").read_text() == "kept"
+
+
 @pytest.mark.parametrize("call", [made, lambda: Parser(prog="p", description=None, add_help=False)])
 def test_a_parser_has_help_and_version_or_neither(call: Callable[[], Parser]) -> None:
     options = set(re.findall(r"--[a-z]+", call().format_help()))
