@@ -99,20 +99,19 @@ def load(path: Path) -> ctypes.CDLL:
     return _loaded(hashlib.sha256(content).hexdigest(), path.name, content)
 
 
-@lru_cache(maxsize=64)
-def _loaded(_: str, name: str, content: bytes) -> ctypes.CDLL:
+@lru_cache(4096)
+def _loaded(digest: str, name: str, content: bytes) -> ctypes.CDLL:
     try:
         number = os.memfd_create(name)
     except (AttributeError, OSError):  # no Linux, or forbidden: a file that nobody else can write
-        copy = lasting("library") / name
+        copy = lasting("library") / f"{digest}-{name}"
         copy.write_bytes(content)
         return ctypes.CDLL(str(copy))
-    try:
-        with os.fdopen(os.dup(number), "wb") as stream:
-            stream.write(content)
-        return ctypes.CDLL(f"/proc/self/fd/{number}")
-    finally:
-        os.close(number)
+    # It stays open: the loader takes two libraries for one where their paths are equal, and a number that was closed
+    # comes again.
+    with os.fdopen(os.dup(number), "wb") as stream:
+        stream.write(content)
+    return ctypes.CDLL(f"/proc/self/fd/{number}")
 
 
 def _contents(folder: Path) -> dict[str, tuple[bytes, int]]:

@@ -163,6 +163,19 @@ def test_machine_code_is_loaded_from_what_was_looked_at(tmp_path: Path) -> None:
     assert library.answer() == 42
 
 
+@pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
+def test_libraries_of_one_process_are_not_taken_for_each_other(tmp_path: Path) -> None:
+    for answer in (1, 2, 3):
+
+        def compile_it(folder: Path, answer: int = answer) -> None:
+            (tmp_path / "a.c").write_text(f"int answer(void) {{ return {answer}; }}\n")
+            subprocess.run(["cc", "-shared", "-fPIC", "-o", folder / "a.so", tmp_path / "a.c"], check=True)
+
+        library = load(built(f"sim/array-{answer}", compile_it) / "a.so")
+        assert library.answer() == answer
+        assert load(built(f"sim/array-{answer}", never) / "a.so") is library
+
+
 def test_a_failed_build_leaves_nothing(home: Path) -> None:
     def fail(folder: Path) -> None:
         (folder / "half").touch()

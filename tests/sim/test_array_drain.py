@@ -34,7 +34,7 @@ def array(requant: RequantSpec) -> ArraySpec:
 def some_parameters(requant: RequantSpec, count: int, rng: np.random.Generator) -> IntArray:
     """Parameter sets that give all kinds of codes for sums of a few hundred."""
     if isinstance(requant, MultiplierSpec):
-        columns = [rng.integers(0, 512, count), rng.integers(-3000, 6000, count), rng.integers(5, 9, count)]
+        columns = [rng.integers(1, 40, count), rng.integers(-500, 3000, count), rng.integers(5, 9, count)]
         return np.stack(columns, axis=1)
     return np.sort(rng.integers(-300, 300, (count, len(requant.parameter_fields))), axis=1)
 
