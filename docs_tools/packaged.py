@@ -45,7 +45,7 @@ from siliquant.errors import InputError
 from siliquant.files import cache_dir, write_atomically
 from siliquant.options import add_jobs, read_jobs
 
-__all__ = ["Item", "differences", "items", "main", "spec_of", "stale"]
+__all__ = ["Item", "differences", "items", "main", "parser", "spec_of", "stale"]
 
 PROG = "docs_tools.packaged"
 COMMAND = f"python -m {PROG} --stamp"
@@ -116,12 +116,17 @@ def stale() -> list[str]:
     return [str(path.relative_to(ROOT)) for path in found]
 
 
+def parser() -> Parser:
+    """The options."""
+    made = Parser(prog=PROG, description=__doc__, epilog=EPILOG)
+    made.add_argument("--stamp", action="store_true", help="where nothing differs, write the stamps")
+    add_jobs(made)
+    return made
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
-    parser = Parser(prog=PROG, description=__doc__, epilog=EPILOG)
-    parser.add_argument("--stamp", action="store_true", help="where nothing differs, write the stamps")
-    add_jobs(parser)
-    options = parser.parse_args(arguments)
+    options = parser().parse_args(arguments)
     lines = list(_checked(items(), read_jobs(options.jobs)))
     if not lines and options.stamp:
         for path in PACKAGED_FEATURES:
