@@ -220,7 +220,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     options = parser.parse_args(arguments)
     rows, repeats = (check_integer(f"--{name}", getattr(options, name), 1) for name in ("rows", "repeats"))
-    number = check_integer("--designs", options.designs, 1, 1000)
+    number = check_integer("--designs", options.designs, 1, 500)
     model = chosen_model(options.cost_model)
     specs = designs(number)
     chosen = cases(specs)
