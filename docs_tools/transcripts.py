@@ -19,7 +19,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from docs_tools.commands import ROOT
-from siliquant.files import cache_dir, write_atomically
+from siliquant.files import write_atomically
 
 __all__ = ["Session", "alike", "pages", "sessions", "write", "written_anew"]
 
@@ -103,7 +103,7 @@ def _masked(page: str) -> str:
 def _copy(folder: Path) -> Path:
     """A folder that looks like the project: its packages are copies, all else are links to it.
 
-    The cache beside it has what was counted and read before, but no rows.
+    The cache beside it is empty.
     """
     work, tools, cache = (folder / name for name in ("siliquant", "bin", "cache"))
     for each in (work, tools, cache):
@@ -115,9 +115,6 @@ def _copy(folder: Path) -> Path:
             shutil.copytree(entry, work / entry.name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             (work / entry.name).symlink_to(entry)
-    for name in ("features", "liberty", "source"):
-        (cache_dir() / name).mkdir(parents=True, exist_ok=True)
-        (cache / name).symlink_to(cache_dir() / name)
     (tools / "python").write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
     (tools / "python").chmod(0o755)
     return work
