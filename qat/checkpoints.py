@@ -27,6 +27,8 @@ MOST_CONFIG_BYTES = 16 << 20
 _HEADS = ("classifier", "cls_classifier", "distillation_classifier")
 # Of a pretrained network that was no classifier: BERT's two pretraining heads, and the pooler of a bare ViT.
 _OTHER_HEADS = ("cls.", "pooler.", "vit.pooler.", "deit.pooler.")
+# Integers beside the weights: of BERT, of Swin as older versions of transformers wrote it, and of batch norms.
+_TABLES = ("position_ids", "relative_position_index", "num_batches_tracked")
 # Fields that decide what the network computes, apart from its weights.
 # fmt: off
 _STRUCTURE = (
@@ -209,7 +211,7 @@ def _read_config(file: Path) -> dict[str, Any]:
 
 def _is_count(name: str) -> bool:
     """Whether it may be of integers: tables that follow from the sizes alone."""
-    return timm_names.is_buffer(name) or name.endswith(("position_ids", "num_batches_tracked"))
+    return timm_names.is_buffer(name) or name.endswith(_TABLES)
 
 
 def _check_structure(folder: Path, config: PreTrainedConfig, wanted: PreTrainedConfig) -> None:

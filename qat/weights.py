@@ -41,6 +41,7 @@ MOST_TENSORS = 1 << 16
 _CONTAINERS = ("model", "state_dict", "model_state_dict", "module", "model_ema", "state_dict_ema", "ema_state_dict")
 _WRAPPERS = ("module.", "_orig_mod.", "model.")
 _NUMBERS = ("b1", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f2", "f4", "f8")
+_ARRAY, _SCALAR = "an array must be one of numbers", "a scalar must be a number"
 _MOST_ENTRIES = 1 << 17  # of a zip archive
 _COLOURS = re.compile(chr(27) + r"\[[0-9;]*m")  # of messages for terminals
 _FILES = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
@@ -256,15 +257,18 @@ def _what_it_is(head: bytes) -> str:
 
 def _reason(error: Exception) -> str:
     """What torch says of a pickle that it does not read, without its advice to run what is in it."""
-    text = str(error)
-    classes = re.findall(r"GLOBAL ([\w.]+)", text) or re.findall(r"(?:Trying to call reduce for|got) (.+)", text)
-    if isinstance(error, pickle.UnpicklingError) and classes:
+    _, advice, after = str(error).partition("from a trusted source.")
+    text = after if advice else str(error)
+    if ours := re.search(rf"^(?:{_ARRAY}|{_SCALAR})$", text, re.MULTILINE):
+        return ours[0]
+    found = re.search(r"GLOBAL ([\w.]+)|unrecognized function (.+)|`add_safe_globals`,? but got (.+)", text)
+    if isinstance(error, pickle.UnpicklingError) and found:
         return (
-            f"it holds an object of {classes[0].rstrip('.')[:120]}, and to read that would be to run "
+            f"it holds an object of {found[found.lastindex or 0].rstrip('.')[:120]}, and to read that would be to run "
             "code of the file. Only tensors and plain values are read: where you trust it, load it with torch "
             "yourself and save the model's state_dict() with torch.save"
         )
-    if "Weights only load failed" in text:
+    if advice or isinstance(error, KeyError | IndexError | UnicodeDecodeError):
         return "it is damaged, or was not written by torch.save"
     return first_line(error)
 
@@ -275,36 +279,51 @@ class StoredArray:
     value: NDArray[Any]
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
-        _, shape, dtype, by_column, content = state
-        if not isinstance(dtype, np.dtype) or not isinstance(content, bytes):
-            raise pickle.UnpicklingError("an array must be one of numbers")
-        found = np.frombuffer(content, dtype)
-        self.value = found.reshape(shape, order="F" if by_column else "C").copy()
+        _, shape, kind, by_column, content = state
+        if not isinstance(kind, _StoredType) or not isinstance(content, bytes):
+            raise pickle.UnpicklingError(_ARRAY)
+        found = np.frombuffer(content, kind.dtype).reshape(shape, order="F" if by_column else "C")
+        self.value = found.astype(kind.dtype.newbyteorder("="), order="C")
+
+
+class _StoredType:
+    """The type of an array's numbers in a pickle, which says the order of their bytes in a second step."""
+
+    def __init__(self, name: object, align: object = False, copy: object = False) -> None:
+        if name not in _NUMBERS:
+            raise pickle.UnpicklingError(_ARRAY)
+        self.dtype: np.dtype[Any] = np.dtype(str(name))
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        order = state[1]
+        if order not in ("<", ">", "|"):
+            raise pickle.UnpicklingError(_ARRAY)
+        self.dtype = self.dtype.newbyteorder(order)
 
 
 def _reconstruct(kind: type, shape: object, letter: object) -> StoredArray:
     if kind is not StoredArray:
-        raise pickle.UnpicklingError("an array must be one of numbers")
+        raise pickle.UnpicklingError(_ARRAY)
     return StoredArray()
 
 
-def _scalar(dtype: object, content: object) -> Any:
-    if not isinstance(dtype, np.dtype) or not isinstance(content, bytes) or len(content) != dtype.itemsize:
-        raise pickle.UnpicklingError("a scalar must be a number")
-    return np.frombuffer(content, dtype)[0]
+def _scalar(kind: object, content: object) -> Any:
+    if not isinstance(kind, _StoredType) or not isinstance(content, bytes) or len(content) != kind.dtype.itemsize:
+        raise pickle.UnpicklingError(_SCALAR)
+    return np.frombuffer(content, kind.dtype)[0]
 
 
-def _dtype(name: object, align: object = False, copy: object = False) -> np.dtype[Any]:
-    if name not in _NUMBERS:
-        raise pickle.UnpicklingError("an array must be one of numbers")
-    return np.dtype(str(name))
+def _no_bytes() -> bytes:
+    """The content of an empty array."""
+    return b""
 
 
 def _harmless() -> list[Any]:
     """What may stand beside tensors: plain data of training scripts, under the names that all versions give it."""
-    functions = [(made, f"numpy.{core}.multiarray.{name}")
+    functions: list[tuple[Any, str]] = [(made, f"numpy.{core}.multiarray.{name}")
                  for made, name in ((_reconstruct, "_reconstruct"), (_scalar, "scalar"))
                  for core in ("core", "_core")]  # fmt: skip
-    classes = [(StoredArray, "numpy.ndarray"), (_dtype, "numpy.dtype")]
+    functions += [(_no_bytes, f"{module}.bytes") for module in ("builtins", "__builtin__")]
+    classes = [(StoredArray, "numpy.ndarray"), (_StoredType, "numpy.dtype")]
     paths = [(pathlib.PosixPath, f"pathlib{module}.PosixPath") for module in ("", "._local")]
-    return [*functions, *classes, *(type(np.dtype(kind)) for kind in _NUMBERS), argparse.Namespace, *paths]
+    return [*functions, *classes, argparse.Namespace, *paths]

@@ -167,6 +167,37 @@ def test_arrays_of_numbers_are_read(tmp_path: Path) -> None:
         assert (found.value == wanted).all()
 
 
+@pytest.mark.parametrize("kind", [">f4", ">i2", ">f8", "<f4", "u1", "?"])
+def test_arrays_of_any_order_of_bytes_and_empty_ones(tmp_path: Path, kind: str) -> None:
+    for wanted in (np.arange(6).astype(kind).reshape(2, 3), np.zeros((0, 3), kind), np.zeros(0, kind)):
+        found = load_torch(stored([wanted], tmp_path))[0].value
+        assert found.dtype == wanted.dtype.newbyteorder("=")
+        assert found.shape == wanted.shape
+        assert found.flags.writeable
+        assert (found == wanted).all()
+    assert load_torch(stored([np.arange(6).astype(kind)[1]], tmp_path))[0] == 1
+
+
+def test_bytes_of_a_chosen_length_are_not_made(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot be read as a checkpoint"):
+        load_torch(stored([Call(bytes, 1 << 40)], tmp_path))
+
+
+def test_a_damaged_file_is_called_damaged(tmp_path: Path) -> None:
+    """Not code: torch's advice speaks of what one got."""
+    torch.save(STATE, tmp_path / "x.pth", _use_new_zipfile_serialization=False)
+    content = bytearray((tmp_path / "x.pth").read_bytes())
+    content[content.index(b"head.weight") - 5] ^= 0xFF
+    (tmp_path / "x.pth").write_bytes(content)
+    with pytest.raises(InputError, match=r"as a checkpoint: it is damaged, or was not written by torch\.save$"):
+        load_torch(tmp_path / "x.pth")
+
+
+def test_an_array_of_objects_is_said_to_be_none_of_numbers(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"as a checkpoint: an array must be one of numbers$"):
+        load_torch(stored([np.array([None, 1], dtype=object)], tmp_path))
+
+
 @pytest.mark.parametrize(
     ("tensor", "reason"),
     [
