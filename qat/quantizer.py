@@ -107,10 +107,11 @@ class Quantizer(nn.Module):
         like = self.relative
         dtype = torch.promote_types(like.dtype, torch.float32)
         if self._bounds is None or self._bounds[0].device != like.device or self._bounds[0].dtype != dtype:
-            low, high = (
-                torch.tensor([float(bound) for bound in bounds], dtype=dtype, device=like.device)
-                for bounds in zip(*self._ranges, strict=True)
-            )
+            with torch.inference_mode(False):  # they are kept, and a later backward may need them
+                low, high = (
+                    torch.tensor([float(bound) for bound in bounds], dtype=dtype, device=like.device)
+                    for bounds in zip(*self._ranges, strict=True)
+                )
             self._bounds = low, high
         return self._bounds
 

@@ -699,3 +699,18 @@ def test_statistical_scale_of_zeros_is_positive() -> None:
     quantizer = StatisticalQuantizer(4, signed=True)
     assert quantizer(torch.zeros(6)).tolist() == [0.0] * 6
     assert quantizer.scale.item() > 0
+
+
+@pytest.mark.parametrize("signed", [True, False])
+def test_training_goes_on_after_a_first_use_in_inference_mode(signed: bool) -> None:
+    """What is kept from the first call must be of use to a backward."""
+    offset = None if signed else torch.zeros(1)
+    quantizer = calibrated(torch.tensor([0.5]), 4, offset, signed=signed)
+    x = torch.linspace(-3, 9, 40, requires_grad=True)
+    with torch.inference_mode():
+        seen = quantizer(x.detach())
+    found = quantizer(x)
+    found.square().sum().backward()  # type: ignore[no-untyped-call]
+    assert torch.equal(seen, found.detach())
+    assert x.grad is not None
+    assert quantizer.relative.grad is not None
