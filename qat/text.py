@@ -199,12 +199,12 @@ def tokenise(sentences: Sentences, tokenizer: Path, max_length: int) -> TextSpli
     with guarded(f"{tokenizer} holds no tokenizer that can be used"), quietly():
         found = made(
             first, second, padding="max_length", truncation=True, max_length=max_length,
-            return_token_type_ids=True, return_tensors="np",
+            return_attention_mask=True, return_token_type_ids=True, return_tensors="np",
         )  # fmt: skip
-    tokens, mask, types = (
-        torch.from_numpy(np.asarray(found[name]).astype(kind))
-        for name, kind in (("input_ids", np.int32), ("attention_mask", np.uint8), ("token_type_ids", np.uint8))
-    )
+        tokens, mask, types = (
+            torch.from_numpy(np.asarray(found[name]).astype(kind))
+            for name, kind in (("input_ids", np.int32), ("attention_mask", np.uint8), ("token_type_ids", np.uint8))
+        )
     if not tokens.shape == mask.shape == types.shape == (len(first), max_length) or int(tokens.min()) < 0:
         raise InputError(f"{tokenizer} must make {max_length} tokens of each text, and does not")
     return TextSplit(tokens, mask, types, sentences.labels)

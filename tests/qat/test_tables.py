@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -204,6 +205,11 @@ def test_tokenizers(tmp_path: Path) -> None:
     except InputError as error:
         assert "holds no tokenizer" in str(error)  # noqa: PT017 (either is right)
     assert not (tmp_path / "trap").exists()
+    (made / "tokenizer_config.json").write_text(whole)
+    wanted = tokenise(texts, made, 8)
+    settings = json.loads(whole) | {"model_input_names": ["input_ids"]}
+    (made / "tokenizer_config.json").write_text(json.dumps(settings))
+    assert tokenise(texts, made, 8).fingerprint == wanted.fingerprint
     (made / "tokenizer_config.json").write_text(whole)
     for content in ("{", "[]", '{"version": 3}', "null"):
         (made / "tokenizer.json").write_text(content)
