@@ -140,9 +140,9 @@ def evaluate(
     return Evaluation(logits, targets, float(loss))
 
 
-def open_run_data(record: Any, *, skip: int = 0) -> tuple[Data, list[str]]:
+def open_run_data(record: Any, *, skip: int | None = None) -> tuple[Data, list[str]]:
     """The data that a run was trained on, from its record, without the images that it left out; and the names of up to
-    `skip` more of its test images that cannot be read now, which are left out too.
+    `skip` more of its test images that cannot be read now, which are left out too; None: none, and there is no option.
 
     ValueError when its files have changed, or more test images cannot be read.
     """

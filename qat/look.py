@@ -18,7 +18,7 @@ from qat.views import CentreCrop, CentrePart, Policy
 from siliquant.errors import InputError, short
 from siliquant.reading import read_json
 
-__all__ = ["IMAGENET", "Look", "look_of", "look_of_record", "read_look"]
+__all__ = ["IMAGENET", "Look", "has_look", "look_of", "look_of_record", "read_look"]
 
 _MOST_BYTES = 1 << 20
 _HUGGING_FACE = ("preprocessor_config.json", "processor_config.json")
@@ -83,6 +83,11 @@ class Look:
             raise InputError(f"what is done to images must be given as {', '.join(sorted(known))}")
         mean, std = (_three(name, values[name]) for name in ("mean", "std"))
         return cls(**{**values, "mean": mean, "std": std})
+
+
+def has_look(data: str) -> bool:
+    """Whether a data set, by its name, is of images that are seen as a checkpoint says: folders alone."""
+    return data.startswith("imagefolder:")
 
 
 def look_of_record(about: Mapping[str, Any]) -> Look | None:

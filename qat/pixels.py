@@ -29,7 +29,7 @@ SUFFIXES = (".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".
 # Those alone: Pillow has readers of formats that call other programs, such as PostScript's.
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 _CONVERTED = frozenset({"1", "L", "P", "RGB", "RGBA", "RGBX", "LA", "PA", "CMYK", "YCbCr"})
-_TAIL = 1 << 16  # bytes at the end of a file that are looked at
+_TAILS = (12, 1 << 16)  # bytes at the end of a file that are looked at: those of a whole file, and with what follows it
 _BITS, _PHOTOMETRIC = 258, 262  # tags of TIFF
 
 
@@ -140,17 +140,23 @@ def _check_mode(image: Image.Image, path: Path) -> None:
 def _ends_well(kind: str | None, stream: BinaryIO) -> bool:
     """Whether the end of the file is that of its format: cheap, and a file that was cut short has none."""
     size = stream.seek(0, io.SEEK_END)
-    stream.seek(max(size - _TAIL, 0))
-    tail = stream.read(_TAIL)
+    if kind == "WEBP":
+        stream.seek(4)
+        return int.from_bytes(stream.read(4), "little") + 8 <= size
+    for length in _TAILS:
+        stream.seek(max(size - length, 0))
+        if _is_end(kind, stream.read(length)):
+            return True
+    return False
+
+
+def _is_end(kind: str | None, tail: bytes) -> bool:
     if kind in ("JPEG", "MPO"):
         return tail.rfind(b"\xff\xd9") > tail.rfind(b"\xff\xda")  # a preview inside has an end too
     if kind == "PNG":
         return b"IEND" in tail
     if kind == "GIF":
         return tail.rstrip(b"\0").endswith(b";")
-    if kind == "WEBP":
-        stream.seek(4)
-        return int.from_bytes(stream.read(4), "little") + 8 <= size
     return False  # the others are decoded, which for pixels as they are is cheap
 
 

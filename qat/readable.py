@@ -20,7 +20,7 @@ from qat.images import FolderImages
 from qat.pixels import check_image
 from siliquant.errors import InputError, printable
 
-__all__ = ["MOST_SKIPPED", "check_images", "checked", "without"]
+__all__ = ["MOST_SKIPPED", "check_images", "checked", "cores", "without"]
 
 MOST_SKIPPED = 1_000_000
 """Images that may be left out, at most."""
@@ -34,7 +34,7 @@ _PARTS = ("train", "test")
 def check_images(
     data: Data,
     *,
-    skip: int = 0,
+    skip: int | None = None,
     parts: Sequence[str] = _PARTS,
     processes: int | None = None,
     report: Callable[[int, int], None] = lambda done, total: None,
@@ -42,33 +42,44 @@ def check_images(
     """The data without images that cannot be read, and the names of those by part ("train", "test").
 
     Of each file the header, the kind of pixels and the end are looked at, by as many processes as there are cores.
-    With ``skip``, every image is decoded, so that none fails later, and up to so many in all are left out. ``report``
-    is told how many of how many are done. Data that are no folders of images are returned as they are. Raises
-    InputError that names the first files where more than ``skip`` cannot be read, or a class would have none left.
+    With ``skip``, every image is decoded, so that none fails later, and up to so many in all are left out; None where
+    the user has no such option, which is then not spoken of. ``report`` is told how many of how many are done. Data
+    that are no folders of images are returned as they are. Raises InputError that names the first files where more than
+    ``skip`` cannot be read, or a class would have none left.
     """
+    most_skipped = skip or 0
     splits = {part: getattr(data, part) for part in parts if isinstance(getattr(data, part), FolderImages)}
     total, before = sum(len(split.labels) for split in splits.values()), 0
     faults: dict[str, dict[int, str]] = {}
     for part, split in splits.items():
-        found = _faults(split, skip > 0, processes, lambda done, before=before: report(before + done, total))  # type: ignore[misc]
+        found = _faults(split, most_skipped > 0, processes, lambda done, before=before: report(before + done, total))  # type: ignore[misc]
         before += len(split.labels)
         if found:
             faults[part] = found
-    sentences = [sentence for found in faults.values() for sentence in found.values()]
-    if len(sentences) > skip:
+    sentences = [
+        (printable(f"{splits[part].path(index)}"), sentence)
+        for part, found in faults.items()
+        for index, sentence in found.items()
+    ]
+    if len(sentences) > most_skipped:
         more = f", and {len(sentences) - _SHOWN} more" if len(sentences) > _SHOWN else ""
         most = 300 // min(len(sentences), _SHOWN)
-        advice = "mend or remove them" + ("" if skip else ", or leave them out with --skip-unreadable N")
+        advice = "mend them" + ("" if skip is None else ", or leave them out with --skip-unreadable N")
         raise InputError(
-            f"{'; '.join(_cut(sentence, most) for sentence in sentences[:_SHOWN])}{more}; "
-            f"{len(sentences)} of {total} images cannot be read, and at most {skip} may be: {advice}"
+            f"{'; '.join(_cut(path, sentence, most) for path, sentence in sentences[:_SHOWN])}{more}; "
+            f"{len(sentences)} of {total} images cannot be read, and at most {most_skipped} may be: {advice}"
         )
     names = {part: [os.fsdecode(bytes(splits[part].names[index])) for index in found] for part, found in faults.items()}
     return without(data, names), names
 
 
 def checked(
-    data: Data, console: Console, *, skip: int = 0, parts: Sequence[str] = _PARTS, processes: int | None = None
+    data: Data,
+    console: Console,
+    *,
+    skip: int | None = None,
+    parts: Sequence[str] = _PARTS,
+    processes: int | None = None,
 ) -> tuple[Data, dict[str, list[str]]]:
     """As :func:`check_images`, with a bar on a terminal, and a line for each of the first images that are left out."""
     from rich.progress import Progress
@@ -105,11 +116,16 @@ def without(data: Data, names: Mapping[str, Sequence[str]]) -> Data:
     return data
 
 
+def cores() -> int:
+    """The processor cores that this process may use; all of them where the system does not say."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def _faults(split: FolderImages, whole: bool, processes: int | None, report: Callable[[int], None]) -> dict[int, str]:
     """What is wrong with an image, by its index, in order; the sizes of the others are kept by ``split``."""
     found: dict[int, str] = {}
     chunks = [np.arange(first, min(first + _CHUNK, len(split.labels))) for first in range(0, len(split.labels), _CHUNK)]
-    count = 0 if len(split.labels) <= _FEW else min(processes or len(os.sched_getaffinity(0)), 64, len(chunks))
+    count = 0 if len(split.labels) <= _FEW else min(processes or cores(), 64, len(chunks))
     done = 0
     for chunk, (sizes, sentences) in zip(chunks, _checked(_Files(split, whole), chunks, count), strict=True):
         split.measured[chunk] = sizes
@@ -143,5 +159,11 @@ class _Files(Dataset[Any]):
         return sizes, sentences
 
 
-def _cut(sentence: str, most: int) -> str:
-    return sentence if len(sentence) <= most else f"{sentence[: most // 2]}...{sentence[3 - most // 2 :]}"
+def _cut(path: str, sentence: str, most: int) -> str:
+    """The sentence, which begins with the path, with the end of the path where not all has room."""
+    room = most * 3 // 4
+    if len(sentence) <= most:
+        return sentence
+    where, rest = path if len(path) <= room else f"...{path[3 - room :]}", sentence.removeprefix(path)
+    left = most - len(where)
+    return where + (rest if len(rest) <= left else f"{rest[: left - 3]}...")

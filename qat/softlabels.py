@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from qat.data import Data, batches, epoch_indices, open_data
-from qat.look import look_of
+from qat.look import has_look, look_of
 from qat.parsers import has_images
 from qat.parsers import softlabels as parser
 from qat.readable import MOST_SKIPPED, checked
@@ -194,7 +194,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     model = load_teacher(options.teacher, preset=options.model)
     cast(nn.Module, model).to(device)
     size = size or _image_size(model)
-    data, skipped = _readable(open_data(options.data, image_size=size, look=look_of(options.teacher)), skip)
+    look = look_of(options.teacher) if has_look(options.data) else None
+    data, skipped = _readable(open_data(options.data, image_size=size, look=look), skip)
     policy = data.augmentation
     if scale is not None:  # digits are not mirrored
         policy = RandomResizedCrop(scale=scale, flip=isinstance(policy, RandomResizedCrop) and policy.flip)

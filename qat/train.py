@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import math
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -28,13 +27,13 @@ from siliquant.files import alone, write_atomically
 from .convert import calibrate, quantize_model
 from .data import Data, open_data
 from .distributed import Processes, processes
-from .look import IMAGENET, Look, look_of, look_of_record
+from .look import IMAGENET, Look, has_look, look_of, look_of_record
 from .models.presets import build, from_config, preset
 from .names import PRESET_NAMES
 from .native.memory import keep_freed_memory
 from .options import Options, merge, read_config, typed
 from .parsers import train as parser
-from .readable import checked, without
+from .readable import checked, cores, without
 from .runs import (
     RunRecord,
     load_start,
@@ -172,9 +171,7 @@ def _data(
         look=look_of_record(record.data) if record is not None else _look(options, console),
     )
     _check_inputs(options.model, config, data)
-    processes_each = max(
-        len(os.sched_getaffinity(0)) // group.world, 1
-    )  # every process looks, so that all see the same
+    processes_each = max(cores() // group.world, 1)  # every process looks, so that all see the same
     if record is not None:
         skipped = names_of_skipped(record.data)
         data, _ = checked(without(data, skipped), console, processes=processes_each)
@@ -191,19 +188,24 @@ def _data(
 
 
 def _look(options: Options, console: Console) -> Look | None:
-    """What start or teacher say about images of folders.  ValueError where they differ: both see the same pixels."""
-    found = {path: look for path in (options.start, options.teacher) if path and (look := look_of(path))}
-    looks = list(found.items())
+    """What start or else teacher say about images of folders; None: neither says anything, or the data are others.
+
+    ValueError where they differ, as both see the same pixels: what says nothing has the mean and deviation of ImageNet.
+    """
+    if not has_look(options.data):
+        return None
+    found = {path: look_of(path) for path in (options.start, options.teacher) if path}
+    looks = [(path, look or IMAGENET) for path, look in found.items()]
     if len(looks) == 2 and (looks[0][1].mean, looks[0][1].std) != (looks[1][1].mean, looks[1][1].std):
         raise InputError(
             "start and teacher must take images of the same mean and deviation, but "
             + ", ".join(f"{path} has {_numbers(look.mean)} and {_numbers(look.std)}" for path, look in looks)
         )
-    if looks and options.data.startswith("imagefolder:") and looks[0][1] != IMAGENET:
-        path, look = looks[0]
+    path, look = next(((path, look) for path, look in found.items() if look), (None, None))
+    if look and look != IMAGENET:
         _print(console, f"images as {path} says: mean {_numbers(look.mean)}, deviation {_numbers(look.std)}, "
                         f"{look.resample}, {look.resize_ratio:.4g} times the part that is seen in tests")  # fmt: skip
-    return looks[0][1] if looks else None
+    return look
 
 
 def _numbers(values: Sequence[float]) -> str:

@@ -17,8 +17,8 @@ from qat import readable
 from qat.data import Data, open_data
 from qat.folders import class_names
 from qat.images import FolderImages
-from qat.pixels import MOST_PIXELS, check_image, read_image, read_size
-from qat.readable import check_images, without
+from qat.pixels import MOST_PIXELS, _ends_well, check_image, read_image, read_size
+from qat.readable import check_images, cores, without
 from siliquant.errors import InputError
 
 
@@ -186,10 +186,14 @@ def test_faults_are_found_at_once_and_named(images: Path) -> None:
     (images / "val" / "a" / "0.png").write_bytes(b"")
     with pytest.raises(InputError) as caught:
         check_images(opened(images))
-    assert str(images / "train" / "b" / "1.png") in str(caught.value)
-    assert "2 of 14 images cannot be read, and at most 0 may be: mend or remove them" in str(caught.value)
-    with pytest.raises(InputError, match="2 of 14 images cannot be read, and at most 1 may be"):
-        check_images(opened(images), skip=1)
+    assert "train/b/1.png is not an image that can be read: " in str(caught.value)
+    assert str(caught.value).endswith("2 of 14 images cannot be read, and at most 0 may be: mend them")
+    for skip in (0, 1):
+        with pytest.raises(InputError, match=r"2 of 14 images cannot be read, and at most .* may be") as caught:
+            check_images(opened(images), skip=skip)
+        assert str(caught.value).endswith(
+            f"at most {skip} may be: mend them, or leave them out with --skip-unreadable N"
+        )
 
 
 @pytest.mark.parametrize("few", [0, 1024])
@@ -226,6 +230,50 @@ def test_damage_inside_is_found_where_images_may_be_skipped(images: Path) -> Non
     path.write_bytes(content)
     assert check_images(opened(images))[1] == {}
     assert check_images(opened(images), skip=1)[1] == {"train": ["a/0.png"]}
+
+
+def test_long_paths_are_named_by_their_ends(tmp_path: Path) -> None:
+    folder = tmp_path / ("long" * 30)
+    for part in ("train", "val"):
+        for name in "ab":
+            (folder / part / name).mkdir(parents=True)
+            for number in range(3):
+                (folder / part / name / f"{number}.png").write_bytes(b"")
+    with pytest.raises(InputError) as caught:
+        check_images(opened(folder), skip=0)
+    assert all(f"/train/a/{number}.png is not an image" in str(caught.value) for number in range(3))
+    assert len(str(caught.value)) <= 500
+
+
+class Counted(io.BytesIO):
+    """A file that knows how many bytes were read."""
+
+    count = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        found = super().read(size)
+        self.count += len(found)
+        return found
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "WEBP"])
+def test_of_a_whole_file_few_bytes_are_read(kind: str) -> None:
+    content = io.BytesIO()
+    pixels = np.random.default_rng(0).integers(0, 256, (300, 300, 3), np.uint8)
+    Image.fromarray(pixels).save(content, kind)
+    whole = content.getvalue()
+    assert len(whole) > 1 << 14
+    stream = Counted(whole)
+    assert _ends_well(kind, stream)
+    assert stream.count < 64
+    assert not _ends_well(kind, io.BytesIO(whole[:-100]))
+    assert _ends_well(kind, io.BytesIO(whole + bytes(1000)))  # as some cameras and old programs write
+
+
+def test_cores_are_counted_on_every_system(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert 1 <= cores() <= (os.cpu_count() or 1)
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    assert cores() == os.cpu_count()
 
 
 def test_a_class_keeps_an_image(images: Path) -> None:

@@ -546,7 +546,11 @@ def test_images_that_are_left_out_stay_left_out(command: Callable[..., Any], tmp
     (photos / "val/cat/0.png").write_bytes(b"x" * (photos / "val/cat/0.png").stat().st_size)
     ended = command(evaluate_main, "--checkpoint", out)
     assert (ended.code, ended.err.count("\n")) == (2, 1)
-    assert f"{photos / 'val/cat/0.png'} is not an image that can be read" in ended.err
+    assert "val/cat/0.png is not an image that can be read" in ended.err
+    assert ended.err.endswith("mend them, or leave them out with --skip-unreadable N\n")
+    assert command(main, "--resume", "--out", out).err.endswith(": mend them\n")  # where that is no option
+    with pytest.raises(ValueError, match=r"may be: mend them$"):
+        open_run_data(read_record(out))
     ended = command(evaluate_main, "--checkpoint", out, "--skip-unreadable", 1, "--format", "json")
     assert json.loads(ended.out)["left_out"] == ["cat/0.png"]
     assert json.loads(ended.out)["n"] == 2
@@ -567,6 +571,11 @@ def test_images_are_seen_as_the_checkpoint_says(command: Callable[..., Any], tmp
         "start and teacher must take images of the same mean and deviation, but "
         f"{tmp_path / 'start'} has 0.5 0.5 0.5 and 0.5 0.5 0.5, {tmp_path / 'teacher'} has 0.4 0.4 0.4 and 0.5 0.5 0.5"
     )
+    (tmp_path / "teacher" / "preprocessor_config.json").unlink()  # what says nothing has ImageNet's
+    for first, second in (("start", "teacher"), ("teacher", "start")):
+        assert "must take images of the same mean and deviation, but" in refused(
+            command, out, *given[:-1], tmp_path / first, "--teacher", tmp_path / second
+        )
     ended = command(main, *given)
     assert ended.code == 0, ended.err
     assert f"images as {tmp_path / 'start'} says: mean 0.5 0.5 0.5, deviation 0.5 0.5 0.5, bilinear" in ended.err
@@ -583,6 +592,21 @@ def test_images_are_seen_as_the_checkpoint_says(command: Callable[..., Any], tmp
     data, _ = open_run_data(read_record(out))
     assert data.test.look.to_dict() == look  # type: ignore[union-attr]
     assert read_record(command_run(command, given[:-2], tmp_path / "next", out)).data["look"] == look
+
+
+def test_data_that_are_no_folders_do_not_ask_how_images_are_seen(
+    command: Callable[..., Any], tmp_path: Path, full_run: Path
+) -> None:
+    """A file that cannot be used does not matter to them, in training and for soft labels."""
+    teacher = tmp_path / "teacher"
+    load_run(full_run)[0].save_pretrained(teacher)
+    (teacher / "preprocessor_config.json").write_text('{"do_pad": true}')
+    name = read_record(full_run).data["name"]
+    ended = command(main, *SHORT, "--data", name, "--bits", "32", "--start", teacher, "--out", tmp_path / "run")
+    assert ended.code == 0, ended.err
+    ended = command(softlabels_main, "--teacher", teacher, "--data", name, "--crops", 1, "--top-k", 2,
+                    "--out", tmp_path / "labels")  # fmt: skip
+    assert ended.code == 0, ended.err
 
 
 def command_run(command: Callable[..., Any], given: list[object], out: Path, start: Path) -> Path:
