@@ -58,7 +58,7 @@ def export() -> Parser:
         prog="python -m qat.export",
         description="Writes the integers of a quantised run (see docs/integer-format.md) and checks them on its test "
         "split: logits and codes of the integer network against the fake-quantised one. Exit code 1 when a "
-        "prediction differs.",
+        "prediction, a code or a logit differs.",
         epilog="example:\n  python -m qat.export --checkpoint runs/vit-mnist-w4a4 --out integer/vit-mnist-w4a4",
     )
     add_checkpoint(made, required=True)

@@ -45,8 +45,6 @@ def check_sizes(values: Mapping[str, Any]) -> None:
     """Raises InputError that names the first field out of range; types are left to the configuration's own check."""
     if isinstance(values.get("image_size"), list | tuple):
         raise InputError(f"image_size must be one number, of square images, not {short(values['image_size'])}")
-    if isinstance(values.get("image_size"), list | tuple):
-        raise InputError(f"image_size must be one number, of square images, not {short(values['image_size'])}")
     for name, (low, high) in SIZES.items():
         for number in _numbers(name, values.get(name)):
             if not low <= number <= high:

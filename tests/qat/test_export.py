@@ -320,6 +320,7 @@ def test_help_names_the_document(command: Command) -> None:
     assert ended.code == 0
     assert "docs/integer-format.md" in " ".join(ended.out.split())
     assert DOCUMENT.exists()
+    assert "when a prediction, a code or a logit differs" in " ".join(ended.out.split())
 
 
 # The document
