@@ -154,8 +154,8 @@ def test_a_file_that_does_not_fit_is_named(tmp_path: Path) -> None:
 
 BYSTANDERS = (
     ".backup-2026-11-28", ".env.2024-01-15.bak", ".bashrc-2024-01-15", "siliquant-results-2026-11-28",
-    "siliquant-2026-11-28", f".notes.{GONE}.tmp", f".notes.{GONE}.12345678.tmp.txt", f"siliquant-tool-{GONE}-my-results",
-    f".building-{GONE}-x",
+    "siliquant-2026-11-28", f".notes.{GONE}.tmp", f".notes.{GONE}.12345678.tmp.txt", f".building-{GONE}-x",
+    f"siliquant-tool-{GONE}-my-results",
 )  # fmt: skip
 
 
