@@ -62,11 +62,12 @@ def _child(case: Callable[[int], str | None], numbers: range, until: float, writ
     try:
         for number in numbers:
             os.write(writer, b"%d\n" % number)
-            wrong = None if time.monotonic() > until else case(number)
+            wrong = case(number)
             if wrong is not None:
                 os.write(writer, f"!{wrong[:3000]}\0".encode(errors="replace"))
                 break
             if time.monotonic() > until:
+                os.write(writer, b"%d\n" % (number + 1))
                 break
         else:
             os.write(writer, b"%d\n" % numbers.stop)
