@@ -106,11 +106,13 @@ def csv_cell(value: object) -> str:
 
 def csv_of(frame: pd.DataFrame) -> str:
     """A table as CSV without its index; lines end with a newline, and cells are as :func:`csv_cell` gives them."""
+    import pandas as pd
+
     safe = frame.rename(columns=csv_cell)
     for place, kind in enumerate(safe.dtypes):
         if kind.kind not in "biuf":
             cells = [csv_cell(value) if isinstance(value, str) else value for value in safe.iloc[:, place]]
-            safe.isetitem(place, cells)
+            safe.isetitem(place, pd.Series(cells, index=safe.index, dtype=object))
     return str(safe.to_csv(index=False, lineterminator="\n"))
 
 

@@ -38,7 +38,8 @@ def campaign(seed: int, seconds: float, only: str, out: Path) -> tuple[int, int]
         with tempfile.TemporaryDirectory(prefix="siliquant-fuzz-") as name:
             scratch = Path(name)
             case = _file_case(target, seed, scratch) if isinstance(target, Target) else target.case(seed, scratch)
-            cases, faults = run_cases(case, 0, time.monotonic() + max(share, 0.5), _SECONDS)
+            patient = isinstance(target, LineTarget) and target.patient
+            cases, faults = run_cases(case, 0, time.monotonic() + max(share, 0.5), _SECONDS, patient=patient)
             count, total = count + cases, total + len(faults)
             print(f"{target.name}: {cases} cases, {len(faults)} faults", flush=True)
             for fault in _different(faults):

@@ -51,6 +51,11 @@ class LineTarget:
         """As in the output of a campaign."""
         return f"siliquant {self.command.name}"
 
+    @property
+    def patient(self) -> bool:
+        """Whether it may take minutes where all is well."""
+        return self.command.name in _LONG
+
     def case(self, seed: int, scratch: Path) -> Callable[[int], str | None]:
         """Runs one line in a folder of its own; returns what is wrong."""
         actions = _actions(self.command)
@@ -89,7 +94,7 @@ def _line(target: LineTarget, actions: Sequence[Action], seed: int, number: int)
             line += [option, *(draw.choice(_TEXTS) for _ in range(draw.choice((1, 1, 1, 2)) if action.nargs else 1))]
     if draw.random() < 0.05:
         line.insert(draw.randrange(len(line) + 1), draw.choice(_TEXTS))
-    if target.command.name in _LONG and draw.random() < 0.3:
+    if target.patient and draw.random() < 0.3:
         line += _REFUSED
     return [part.replace("\0", "") for part in line]
 

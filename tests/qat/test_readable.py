@@ -186,7 +186,7 @@ def test_faults_are_found_at_once_and_named(images: Path) -> None:
     (images / "val" / "a" / "0.png").write_bytes(b"")
     with pytest.raises(InputError) as caught:
         check_images(opened(images))
-    assert str(images / "train" / "b" / "1.png") in str(caught.value)
+    assert str(caught.value).startswith(str(images / "train" / "b" / "1.png")[:300])
     assert "2 of 14 images cannot be read, and at most 0 may be: mend or remove them" in str(caught.value)
     with pytest.raises(InputError, match="2 of 14 images cannot be read, and at most 1 may be"):
         check_images(opened(images), skip=1)
