@@ -15,6 +15,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from siliquant.errors import InputError
+
 __all__ = ["Place", "filled", "markerless", "places"]
 
 _NAME = r"[a-z0-9]+(?:[.-][a-z0-9]+)*"
@@ -34,13 +36,13 @@ class Place:
 def places(page: str) -> list[Place]:
     """Every place of a page, blocks first. Raises ValueError for half a marker, or one that ends a paragraph."""
     if match := re.search(rf"^[ ]*(<!--{_NAME}-->)", page, re.MULTILINE):
-        raise ValueError(
+        raise InputError(
             f"no line must begin with a marker of a value, where it ends the paragraph, as {match[1]} does"
         )
     found = [*_BLOCK.finditer(page), *_VALUE.finditer(page)]
     left = _VALUE.sub("", _BLOCK.sub("", page))
     for marker in re.finditer(rf"<!-- {_NAME}:(?:begin|end) -->|<!--(?:/|{_NAME})-->", left):
-        raise ValueError(f"every marker must have its other half, and {marker[0]} has none")
+        raise InputError(f"every marker must have its other half, and {marker[0]} has none")
     return [Place(match["name"], match["text"].strip("\n")) for match in found]
 
 

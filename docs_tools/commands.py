@@ -8,6 +8,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from siliquant.errors import InputError
+
 __all__ = ["ROOT", "printed", "printed_and_written"]
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -39,10 +41,10 @@ def printed_and_written(*arguments: str, name: str | None = None) -> tuple[str, 
                 command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=_SECONDS, check=False
             )
         except subprocess.TimeoutExpired:
-            raise ValueError(f"{' '.join(arguments)} must end within {_SECONDS} s") from None
+            raise InputError(f"{' '.join(arguments)} must end within {_SECONDS} s") from None
         text = "" if name is None or done.returncode else Path(folder, "out", name).read_text()
     if done.returncode != 0:
-        raise ValueError(f"{' '.join(arguments)} must succeed, and said: {done.stderr.strip()}")
+        raise InputError(f"{' '.join(arguments)} must succeed, and said: {done.stderr.strip()}")
     if "synthesising" in done.stderr:
-        raise ValueError(f"{' '.join(arguments)} must find its rows in the package: docs/synthesis.md says how")
+        raise InputError(f"{' '.join(arguments)} must find its rows in the package: docs/synthesis.md says how")
     return done.stdout, text

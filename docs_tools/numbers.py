@@ -18,6 +18,7 @@ from types import ModuleType
 from docs_tools.blocks import filled, places
 from docs_tools.commands import ROOT
 from siliquant.cli import Parser, run
+from siliquant.errors import InputError
 from siliquant.files import write_atomically
 
 __all__ = ["SOURCES", "differing", "main", "owner", "pages", "results_page", "wanted"]
@@ -47,7 +48,7 @@ def owner(place: str) -> str:
     for name in SOURCES:
         if first in source(name).OWNS:
             return name
-    raise ValueError(f"the place {place} must begin as one of a source: see OWNS in docs_tools/pages")
+    raise InputError(f"the place {place} must begin as one of a source: see OWNS in docs_tools/pages")
 
 
 def wanted(name: str) -> dict[str, str]:

@@ -29,6 +29,7 @@ from hwmodel.streams import LSQ_GAUSSIAN, UNIFORM, Stream
 from rtl.mac import UniformSpec
 from rtl.spec import Precision
 from siliquant.cli import Parser, run
+from siliquant.errors import InputError
 
 __all__ = ["RECORDERS", "main", "recorded"]
 
@@ -50,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     names = parser.parse_args(arguments).names
     for name in RECORDERS if names == ["all"] else names:
         if name not in RECORDERS:
-            raise ValueError(f"a result must be one of {', '.join(RECORDERS)}, not {name!r}")
+            raise InputError(f"a result must be one of {', '.join(RECORDERS)}, not {name!r}")
         print(f"{name} ...", file=sys.stderr, flush=True)
         print(recorded(name).relative_to(ROOT))
 
@@ -86,7 +87,7 @@ def _ran(*arguments: str) -> str:
     """What ``python`` with these arguments prints."""
     done = subprocess.run([sys.executable, *arguments], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode != 0:
-        raise ValueError(f"python {' '.join(arguments)} must succeed, and ended with {done.returncode}")
+        raise InputError(f"python {' '.join(arguments)} must succeed, and ended with {done.returncode}")
     return done.stdout
 
 

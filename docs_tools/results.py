@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from siliquant.errors import InputError
 from siliquant.files import write_atomically
 
 __all__ = ["RESULTS", "read_result", "result_names", "write_result"]
@@ -28,9 +29,9 @@ def read_result(name: str) -> Mapping[str, Any]:
     except FileNotFoundError:
         raise FileNotFoundError(f"{path} must be there: python -m docs_tools.record {name} makes it") from None
     except ValueError:
-        raise ValueError(f"{path} must be JSON") from None
+        raise InputError(f"{path} must be JSON") from None
     if not isinstance(data, dict) or tuple(data) != _FIELDS:
-        raise ValueError(f"{path} must have the fields {', '.join(_FIELDS)}")
+        raise InputError(f"{path} must have the fields {', '.join(_FIELDS)}")
     values: Mapping[str, Any] = data["values"]
     return values
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from docs_tools.commands import ROOT
+from siliquant.errors import InputError
 from siliquant.files import write_atomically
 
 __all__ = ["Session", "alike", "pages", "sessions", "write", "written_anew"]
@@ -53,7 +54,7 @@ def sessions(page: str) -> Iterator[Session]:
             if line.startswith("$ "):
                 steps.append(([line[2:]], []))
             elif not steps:
-                raise ValueError(f"a transcript must begin with a command, not with {line!r}")
+                raise InputError(f"a transcript must begin with a command, not with {line!r}")
             elif (line == ">" or line.startswith("> ")) and not steps[-1][1]:
                 steps[-1][0].append(line[2:])
             else:
@@ -141,5 +142,5 @@ def _said(command: str, work: Path) -> str:
         text=True, timeout=_SECONDS, check=False,
     )  # fmt: skip
     if done.returncode != 0:
-        raise ValueError(f"{command} must succeed, and said: {done.stdout}{done.stderr}".strip())
+        raise InputError(f"{command} must succeed, and said: {done.stdout}{done.stderr}".strip())
     return done.stdout

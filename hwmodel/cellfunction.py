@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from siliquant.errors import InputError, short
 from siliquant.reading import MOST_LEVELS
 
-MOST_WORDS = 256
+MOST_WORDS = 320
 """Operands, operators and brackets of the longest expression that is read: its tree may be as deep, and Python's stack
 has an end."""
 

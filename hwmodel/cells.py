@@ -80,7 +80,7 @@ class HalfAdderCell:
 def usable_cells(library: Group, excluded: Iterable[str] = ()) -> Iterator[tuple[Cell, Group]]:
     """The library's usable cells with their groups, in file order, without those matching a pattern.
 
-    Raises InputError, naming file and line, for a usable cell that is there twice, or is called as no tool takes it.
+    Raises InputError, naming file and line, for a usable cell that is there twice, or has a name that no tool accepts.
     """
     patterns = tuple(excluded)
     seen: dict[str, Group] = {}
@@ -91,7 +91,7 @@ def usable_cells(library: Group, excluded: Iterable[str] = ()) -> Iterator[tuple
         if cell is not None:
             _check_names(cell, group)
             if cell.name in seen:
-                raise group.fail(f"must be there once, and is in line {seen[cell.name].line} too")
+                raise group.fail(f"must be defined once, and is first defined in line {seen[cell.name].line}")
             seen[cell.name] = group
             yield cell, group
 
@@ -106,15 +106,17 @@ _STATE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_$]{0,127}", re.ASCII)
 def _check_names(cell: Cell, group: Group) -> None:
     """Raises InputError where the cell, a pin or a state has a name that no tool takes, or one that another has."""
     if len(group.args) != 1 or not _CELL_NAME.fullmatch(cell.name):
-        raise group.fail(f"must have a name of letters, digits and _.:+$-, a letter first, at most {_MOST_NAME}")
+        raise group.fail(
+            f"must have a name of letters, digits and _.:+$-, first a letter or _, {_MOST_NAME} characters at most"
+        )
     taken: set[str] = set()
     states = [(name, storage, _STATE_NAME) for storage in group.group_iter("ff") for name in storage.args]
     for name, inner, allowed in (*((name, pin, _PIN_NAME) for name, pin in named_pins(group)), *states):
         if not allowed.fullmatch(name):
             letters = "_.$[]" if allowed is _PIN_NAME else "_$"
             raise inner.fail(
-                f"of cell {cell.name} must have a name of letters, digits and {letters}, a letter first, "
-                f"at most {_MOST_NAME}" + (f", not {short(name)}" if inner.kind == "ff" else "")
+                f"of cell {cell.name} must have a name of letters, digits and {letters}, a letter or _ first, "
+                f"of at most {_MOST_NAME} characters" + (f", not {short(name)}" if inner.kind == "ff" else "")
             )
         if name in taken:
             raise inner.fail(f"of cell {cell.name} must have names of its own, and {name} is there already")

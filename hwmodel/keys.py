@@ -102,4 +102,4 @@ def _code_sha256(*folders: str) -> str:
 
 
 def _tools() -> dict[str, str]:
-    return {name: package_version(name) for name in ("amaranth", "pyosys")}
+    return {name: package_version(name) for name in ("siliquant", "amaranth", "pyosys")}

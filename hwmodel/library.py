@@ -122,20 +122,14 @@ class Library:
         """The text of the Liberty file, uncompressed."""
         return read_liberty_text(self.path)
 
-    def materialise(self, cache_dir: Path | None = None) -> Path:
-        """A path of the uncompressed file: the file itself, or a copy in the cache made once."""
-        if self.path.suffix == ".lib":
-            return self.path
-        home = cache_dir or cache.root()
-        return _same(home / "liberty" / f"{self.sha256[:16]}.lib", self.read().encode(), home)
-
     def slim(self) -> Path:
         """`slim_path`; made again where the cache has lost it. Raises InputError where the file has changed since."""
         if self.slim_path.is_file():
             return self.slim_path
-        if hashlib.sha256(self.path.read_bytes()).hexdigest() != self.sha256:
+        packed = read_bytes(self.path, MOST_BYTES)
+        if hashlib.sha256(packed).hexdigest() != self.sha256:
             raise InputError("must not change while it is used", file=self.path)
-        return _facts(self.path, self.sha256, self.excluded, self.asked_adder, cache.root())[1]
+        return _facts(self.path, packed, self.excluded, self.asked_adder, cache.root())[1]
 
 
 def find_library(
@@ -163,10 +157,10 @@ def find_library(
             raise InputError(f"library must be one of {known_names} (or give a Liberty file), not {short(name)}")
         known = KNOWN_LIBRARIES[name]
         path = _freepdk45() if name == "freepdk45" else _in_pdk_dir(name, known, pdk_dir)
-    digest = hashlib.sha256(read_bytes(path, MOST_BYTES)).hexdigest()
+    packed = read_bytes(path, MOST_BYTES)
     path = path.resolve()
     excluded = known.excluded if known else ()
-    facts, slim = _facts(path, digest, excluded, full_adder, cache_dir or cache.root())
+    facts, slim = _facts(path, packed, excluded, full_adder, cache_dir or cache.root())
     if not accept:
         check_energy_ratio(str(path), facts["energy_ratio"])
     adder = FullAdderCell(**facts.pop("full_adder")) if facts["full_adder"] else facts.pop("full_adder")
@@ -176,7 +170,7 @@ def find_library(
         process=known.process if known else facts["library"],
         corner=facts.pop("corner"),
         path=path,
-        sha256=digest,
+        sha256=hashlib.sha256(packed).hexdigest(),
         excluded=excluded,
         full_adder=adder,
         half_adder=half,
@@ -200,7 +194,11 @@ def read_liberty_text(path: Path) -> str:
 
     Raises FileError and InputError: a library must be a regular file of at most MOST_BYTES, packed and unpacked.
     """
-    data = unpack(read_bytes(path, MOST_BYTES), MOST_BYTES, path)
+    return _text_of(read_bytes(path, MOST_BYTES), path)
+
+
+def _text_of(packed: bytes, path: Path) -> str:
+    data = unpack(packed, MOST_BYTES, path)
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise InputError("must be text in UTF-8, not in UTF-16", file=path)
     return data.removeprefix(b"\xef\xbb\xbf").rstrip(b"\x1a\0").translate(_PRINTABLE).decode("ascii")
@@ -211,9 +209,10 @@ def _some(names: Sequence[str]) -> str:
 
 
 def _facts(
-    path: Path, digest: str, excluded: tuple[str, ...], full_adder: str | None, home: Path
+    path: Path, packed: bytes, excluded: tuple[str, ...], full_adder: str | None, home: Path
 ) -> tuple[dict[str, Any], Path]:
     """The library's facts (JSON-able) and its slim copy, made when they are not in the cache."""
+    digest = hashlib.sha256(packed).hexdigest()
     question = json.dumps([slimliberty.FORMAT, digest, excluded, full_adder])
     key = hashlib.sha256(question.encode()).hexdigest()[:16]
     slim, facts_file = home / "liberty" / f"{key}.slim.lib", home / "liberty" / f"{key}.json"
@@ -229,23 +228,13 @@ def _facts(
             cache.say_made_again(slim, str(reason))
         except OSError:
             pass
-    facts, text = slimliberty.digest_liberty(read_liberty_text(path), excluded, full_adder, path)
+    facts, text = slimliberty.digest_liberty(_text_of(packed, path), excluded, full_adder, path)
     content = text.encode()
     slim_path = cache.kept_file(slim, content, home)
     answer = {"facts": asdict(facts), "slim_sha256": hashlib.sha256(content).hexdigest()}
     if slim_path == slim:
         cache.keep(facts_file, json.dumps(answer, indent=1, sort_keys=True), home)
     return json.loads(json.dumps(answer["facts"])), slim_path
-
-
-def _same(path: Path, content: bytes, home: Path) -> Path:
-    """A file of the cache with that content, written where it has another."""
-    try:
-        if cache.read_trusted(path, home) == content:
-            return path
-    except (OSError, NotTrusted):
-        pass
-    return cache.kept_file(path, content, home)
 
 
 def _freepdk45() -> Path:

@@ -129,7 +129,7 @@ def say_no_power(library: Library) -> None:
 
 
 def add_clock(parser: Parser, otherwise: str = "") -> None:
-    """``--clock-mhz F``, as text for :func:`siliquant.options.positive`. otherwise: as of :func:`add_library`."""
+    """``--clock-mhz F``, as text for :func:`siliquant.numbers.read_clock_mhz`. otherwise: as of :func:`add_library`."""
     parser.add_argument(
         "--clock-mhz", metavar="F", default=None if otherwise else "500",
         help=f"clock, MHz{f' (default: {otherwise})' if otherwise else ''}",

@@ -4,9 +4,10 @@ or ``python -m rtl.gen``.
 
 from __future__ import annotations
 
+import re
 import sys
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -33,13 +34,15 @@ from siliquant.cli import run
 from siliquant.errors import InputError
 from siliquant.files import write_atomically
 from siliquant.options import add_out_folder
+from siliquant.reading import read_text
 
 PROG = "rtl.gen"
 DESCRIPTION = """\
 Writes the Verilog of MAC designs, arrays of them and requantisers, and a manifest beside each."""
 EPILOG = """\
 The parameters of a design: --design NAME --help, or --list for all. Options before the first of several --design hold
-for all of them; the files of several share one file of the modules that they instantiate, and a list of all files.
+for all of them; the files of several share one file of the modules that they instantiate, and a list of all files:
+each such call needs an --out or a --prefix of its own.
 
 examples:
   python -m rtl.gen --design uniform --weight-bits 4 --activation-bits 4 --lanes 16 --out build/
@@ -52,6 +55,7 @@ UNITS: tuple[type[LoadableSpec], ...] = (ThresholdSpec, MultiplierSpec, PartialS
 Spec = MacSpec | ArraySpec | LoadableSpec
 
 # Options of arrays: words or bits, and their meaning.
+FOLDER = "build"
 ARRAY_NUMBERS = {
     "activation_depth": "words of the activation memory",
     "weight_depth": "words of the weight memory",
@@ -153,7 +157,7 @@ def parser() -> DesignParser:
     """The options; with --design, those of its parameters too."""
     made = DesignParser(prog=PROG, description=DESCRIPTION, epilog=EPILOG)
     made.add_argument("--list", action="store_true", help="show the designs and their parameters")
-    add_out_folder(made, "Verilog and manifest", "build")
+    add_out_folder(made, f"Verilog and manifest (default {FOLDER})")
     made.add_argument(
         "--prefix",
         metavar="NAME",
@@ -184,11 +188,12 @@ def parse(arguments: Sequence[str]) -> Request | None:
     if any(options.list for options in parsed):
         return None
     folder, prefix = (_of_all(name, parsed) for name in ("out", "prefix"))
+    prefix = HELPER_PREFIX if prefix is None else prefix
     specs = tuple(_spec(options) for options in parsed)
     names = [spec.name for spec in specs]
     if again := [name for name in names if names.count(name) > 1]:
         raise InputError(f"every design must be another one, not {again[0]} twice")
-    return Request(specs, folder or parsed[0].out, check_prefix(prefix or HELPER_PREFIX))
+    return Request(specs, Path(FOLDER) if folder is None else folder, check_prefix(prefix))
 
 
 def split(arguments: Sequence[str]) -> list[list[str]]:
@@ -230,6 +235,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             texts[f"{spec.name}.vectors.json"] = manifest_text(golden_vectors(spec))
     if not alone:
         cells = f"{request.prefix}cells.v"
+        _check_cells(request.folder / cells, helpers)
         texts[cells] = helper_file(helpers)
         texts[f"{request.prefix}files.f"] = "".join(
             f"{name}\n" for name in (cells, *(f"{spec.name}.v" for spec in request.specs))
@@ -237,6 +243,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for name, text in texts.items():
         write_atomically(request.folder / name, text)
         print(request.folder / name)
+
+
+def _check_cells(file: Path, helpers: Mapping[str, str]) -> None:
+    """Raises InputError where a file of shared modules has some that a new one in its place would lack."""
+    if not file.exists():
+        return
+    known = re.findall(r"^`define (\w+)_defined$", read_text(file), flags=re.MULTILINE)
+    if lost := [name for name in known if name not in helpers]:
+        raise InputError(f"has modules of other designs, such as {lost[0]}: give another --out or --prefix", file=file)
 
 
 def _spec(options: Namespace) -> Spec:
@@ -262,11 +277,10 @@ def _described(spec: Spec) -> dict[str, Any]:
 
 def _of_all(name: str, parsed: Sequence[Namespace]) -> Any:
     """The value of an option that holds for all designs, wherever it was given. Raises InputError for two values."""
-    default = parser().get_default(name)
-    given = {value: None for options in parsed if (value := getattr(options, name)) != default}
+    given = {value: None for options in parsed if (value := getattr(options, name)) is not None}
     if len(given) > 1:
         raise InputError(f"{_option(name)} must be the same for all designs, not {' and '.join(map(str, given))}")
-    return next(iter(given), default)
+    return next(iter(given), None)
 
 
 def _refuse(options: Namespace, names: Sequence[str], needed: str) -> None:

@@ -22,15 +22,15 @@ LAYOUT_RULES = """\
 A code is written as bits by its encoding: twos_complement, unsigned, or bipolar (one bit: 1 is +1, 0 is -1).
 A step takes products_per_step pairs of codes, pair i its weight i and its activation i, in cycles_per_step cycles.
 Cycle c of a step: weights is word c // n of weight_words, activations is word c % n of activation_words, where n is \
-the number of activation_words, and every control port has value c of controls.
+the number of activation_words, and every control port has value c of the controls of the precision.
 A word is given by its number in layouts, as fields. Field k (0 to count - 1) of an entry lies at port bits low + k * \
 low_step and up, width bits wide; it holds the bits code_low and up, code_width of them, of the code of operand \
 index + k * index_step, and above them copies of the last of these bits. Bits in no field are 0.
 A step of fewer products has the codes of unused_products in the other places, which come last: weight in all u of \
 them, the first of activations in u // 2 of them, the second in the rest; and where balance names a control port it is \
 1 if u is odd.
-A control value is legal where a precision has it in controls; changes says whether a port may change with each step, \
-or must keep its value in all cycles of a sum.
+The legal values of a control port are legal in the list controls of the manifest; changes there says whether it may \
+change with each step, or must keep its value in all cycles of a sum.
 A value that is not legal, or changes where it must not, spoils the sum that it is part of, and nothing else."""
 
 _PROTOCOL = """\

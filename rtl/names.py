@@ -29,9 +29,9 @@ def check_prefix(prefix: str) -> str:
     return identifier(prefix, "prefix")
 
 
-def with_prefix(verilog: str, prefix: str) -> str:
-    """The Verilog with another prefix of its helpers."""
-    return verilog if prefix == HELPER_PREFIX else re.sub(rf"\b{HELPER_PREFIX}(?=\w)", prefix, verilog)
+def with_prefix(text: str, prefix: str) -> str:
+    """A text, Verilog or a manifest, with another prefix in the names of helpers."""
+    return text if prefix == HELPER_PREFIX else re.sub(rf"\b{HELPER_PREFIX}(?=\w)", prefix, text)
 
 
 def guarded(name: str, module: str) -> str:

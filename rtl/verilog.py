@@ -15,7 +15,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
 from siliquant import processes, shadows
-from siliquant.errors import ToolError
+from siliquant.errors import InputError, ToolError
 from siliquant.scratch import scratch
 
 from .names import FULL_ADDER_NAME, HELPER_PREFIX, MEMORY_NAME, check_prefix, guarded, helper, with_prefix
@@ -142,25 +142,26 @@ def generate(specs: Sequence[Generated], prefix: str = HELPER_PREFIX) -> Modules
 
     check_prefix(prefix)
     tops = dict.fromkeys(specs)
-    parts = [part for spec in tops if isinstance(spec, Composite) for part in spec.parts if part not in tops]
-    named = {part: _helper_name(part.name) for part in parts} | {spec: spec.name for spec in tops}
+    # A part may be asked for on its own, too: it is there twice then, under both of its names.
+    parts = {_helper_name(part.name): part for spec in tops if isinstance(spec, Composite) for part in spec.parts}
+    named = parts | {spec.name: spec for spec in tops}
     texts = [
         _plain_names(rtlil.convert(spec.create(), name=name, emit_src=False), name)
-        for spec, name in named.items()
+        for name, spec in named.items()
         if not isinstance(spec, Written)
     ]
     modules = _split(_yosys(texts)) if texts else {}
-    modules |= {name: spec.verilog() for spec, name in named.items() if isinstance(spec, Written)}
+    modules |= {name: spec.verilog() for name, spec in named.items() if isinstance(spec, Written)}
     modules[FULL_ADDER_NAME] = FULL_ADDER
     if any(f"\n  {MEMORY_NAME} #(" in text for text in modules.values()):
         modules[MEMORY_NAME] = MEMORY
     asked = [spec.name for spec in tops]
     helpers = {name for name in modules if name.startswith(HELPER_PREFIX) and name not in asked}
-    return Modules(
-        tuple(asked),
-        "\n".join(with_prefix(text, prefix) for name, text in modules.items() if name not in helpers),
-        {with_prefix(name, prefix): with_prefix(modules[name], prefix) for name in modules if name in helpers},
-    )
+    shared = {with_prefix(name, prefix): with_prefix(modules[name], prefix) for name in modules if name in helpers}
+    if both := sorted(shared.keys() & (modules.keys() - helpers)):
+        raise InputError(f"prefix must not give a shared module the name of a design, as {prefix!r} does: {both[0]}")
+    own = "\n".join(with_prefix(text, prefix) for name, text in modules.items() if name not in helpers)
+    return Modules(tuple(asked), own, shared)
 
 
 def _yosys(texts: Sequence[str]) -> str:
@@ -180,7 +181,9 @@ def _yosys(texts: Sequence[str]) -> str:
 
 def _split(verilog: str) -> dict[str, str]:
     """The modules of a text by name, in its order."""
-    found = re.finditer(r"^module (\w+).*?^endmodule\n", verilog, flags=re.MULTILINE | re.DOTALL)
+    found = list(re.finditer(r"^module (\w+).*?^endmodule\n", verilog, flags=re.MULTILINE | re.DOTALL))
+    if len(found) != len(re.findall(r"^module ", verilog, flags=re.MULTILINE)):
+        raise GenerationError("Yosys wrote a module whose name is no plain identifier")
     return {module[1]: module[0] for module in found}
 
 

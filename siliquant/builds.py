@@ -22,7 +22,7 @@ from pathlib import Path
 from siliquant import cache
 from siliquant.cache import NotTrusted
 from siliquant.owner import owner
-from siliquant.scratch import lasting, scratch, sweep_beside
+from siliquant.scratch import lasting, scratch, sweep_beside, sweep_built
 
 __all__ = ["RECORD", "built", "digest_of", "load", "private_copy"]
 
@@ -184,6 +184,7 @@ def _record(folder: Path, place: str) -> None:
 def _install(made: Path, folder: Path) -> None:
     """Copies what was made beside its place, and puts it there in one step."""
     sweep_beside(folder.parent)
+    sweep_built(folder.parent)
     beside = folder.with_name(f".building-{owner()}-{os.urandom(4).hex()}")
     _record(made, folder.name)
     try:
@@ -234,9 +235,10 @@ def _touch(folder: Path) -> None:
 
 def _remove_old(home: Path) -> None:
     """Removes what nobody asked for in a month, and what an older version was killed at."""
-    for path in home.iterdir():
-        try:
-            if path.lstat().st_mtime < time.time() - _KEEP_DAYS * 86400:
-                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
-        except OSError:
-            continue  # another process was quicker
+    with suppress(OSError):
+        for path in list(home.iterdir()):
+            if path.suffix == ".lock":  # one that is held would be made a second time
+                continue
+            with suppress(OSError):  # another process was quicker
+                if path.lstat().st_mtime < time.time() - _KEEP_DAYS * 86400:
+                    shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()

@@ -39,7 +39,7 @@ _SEAL_BYTES = 75
 # For this process and those it starts: one line is enough, and what they find they find once.
 _SAID = "SILIQUANT_CACHE_SAID"
 _SPARE = "SILIQUANT_CACHE_SPARE"
-_OURS = re.compile(r"rows|features|liberty|sim|source|qat-kernels|mnist5k-.*|\..*")
+_OURS = re.compile(r"rows|features|liberty|sim|source|packaged|qat-kernels|mnist5k-.*")
 _HOMELESS = Path("/nonexistent/.cache/siliquant")
 
 
@@ -86,7 +86,7 @@ def _ready(folder: Path) -> Path | str:
         if about.st_uid != os.geteuid():
             return f"{real} belongs to another user"
         if about.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-            if about.st_mode & stat.S_ISVTX or not all(_OURS.fullmatch(entry.name) for entry in real.iterdir()):
+            if about.st_mode & stat.S_ISVTX or not _is_ours(real):
                 return f"others may write to {real}"
             real.chmod(0o700)
         if not os.access(real, os.R_OK | os.W_OK | os.X_OK) or os.statvfs(real).f_flag & os.ST_RDONLY:
@@ -94,6 +94,12 @@ def _ready(folder: Path) -> Path | str:
     except (OSError, RuntimeError, ValueError) as error:
         return f"{folder}: {getattr(error, 'strerror', None) or error}"
     return real
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whether a folder holds what a cache does and nothing else, so that it may be made private."""
+    names = [entry.name for entry in folder.iterdir() if not entry.name.endswith((".tmp", ".lock"))]
+    return bool(names) and all(_OURS.fullmatch(name) for name in names)
 
 
 def _session() -> Path:

@@ -20,10 +20,12 @@ __all__ = ["alone", "cache_dir", "write_atomically"]
 def write_atomically(path: Path, content: str | bytes) -> None:
     """Write beside `path` and rename: a reader sees the old file or the whole new one, whoever else writes.
 
-    Parent folders are made, and what killed writers left beside is removed. Raises FileError, naming the file, when
-    the place cannot be written or is full.
+    A link stays one: what it points to is written. Parent folders are made, and what killed writers left beside is
+    removed. Raises FileError, naming the file, when the place cannot be written or is full, or holds something that is
+    no regular file, such as a device.
     """
     data = content.encode() if isinstance(content, str) else content
+    given, path = path, _target(path)
     beside = path.with_name(f".{path.name[:40]}.{owner()}.{os.urandom(4).hex()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -39,7 +41,20 @@ def write_atomically(path: Path, content: str | bytes) -> None:
             raise
     except OSError as error:
         advice = "; free some space, or write to another disk" if error.errno in FULL else ""
-        raise FileError(f"cannot be written: {error.strerror or error}{advice}", file=path) from error
+        raise FileError(f"cannot be written: {error.strerror or error}{advice}", file=given) from error
+
+
+def _target(path: Path) -> Path:
+    """The file that is to be replaced, links followed. Raises FileError where something else has its name."""
+    try:
+        target = path.resolve() if path.is_symlink() else path
+        if target.exists() and not target.is_file():
+            raise FileError("must be a regular file, or not be there, to be written", file=path)
+    except (OSError, RuntimeError, ValueError) as error:
+        if isinstance(error, FileError):
+            raise
+        raise FileError(f"cannot be written: {getattr(error, 'strerror', None) or error}", file=path) from error
+    return target
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from pathlib import Path
 
 __all__ = ["OWNER", "is_gone", "owner"]
 
-OWNER = re.compile(r"(?P<pid>\d{1,10})-(?P<start>\d{1,20})(?:-(?P<where>[0-9a-f]{8}))?")
+OWNER = re.compile(r"(?P<pid>\d{1,10})-(?P<start>\d{1,20})-(?P<where>[0-9a-f]{8})")
 """What :func:`owner` gives, inside a name."""
 _FOREIGN_SECONDS = 7 * 86400.0  # after which what another machine made is left over
 
@@ -35,7 +35,7 @@ def is_gone(found: re.Match[str], path: Path) -> bool:
 
     Of another machine's processes nothing is known: what they made is left over when nobody touched it for a week.
     """
-    if found["where"] not in (None, _where()):
+    if found["where"] != _where():
         try:
             return path.lstat().st_mtime < time.time() - _FOREIGN_SECONDS
         except OSError:

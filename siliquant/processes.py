@@ -18,15 +18,27 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from siliquant.errors import ToolError
 from siliquant.owner import owner
 from siliquant.watcher import MARK
 
-__all__ = ["TEMPORARY_HERE", "end_with_parent", "environment", "kill", "mark", "run", "start"]
+__all__ = ["TEMPORARY_HERE", "OutOfTimeError", "end_with_parent", "environment", "kill", "mark", "run", "start"]
 
 TEMPORARY_HERE: Mapping[str, str] = {"TMPDIR": ".", "TMP": ".", "TEMP": "."}
 """For the environment of a program whose temporary files shall lie in its working folder: no blank or quote of a path
 reaches the shells that some start, and what they leave goes with the folder."""
 _WATCHER = Path(__file__).with_name("watcher.py")
+
+
+class OutOfTimeError(ToolError, subprocess.TimeoutExpired):
+    """A program took longer than it may."""
+
+    def __init__(self, program: str, seconds: float) -> None:
+        self.cmd, self.timeout, self.output, self.stderr = program, seconds, None, None
+        ToolError.__init__(self, f"{program} did not finish in {seconds:g} s")
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 def start(
@@ -68,11 +80,14 @@ def run(
     timeout: float | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Runs a program to its end; when that takes longer than ``timeout`` seconds, or this process is interrupted, it
-    and all that it started are killed. Raises OSError and subprocess.TimeoutExpired.
+    and all that it started are killed. Raises OSError and OutOfTimeError.
     """
     with start(command, cwd=cwd, env=env, stdin=stdin, stdout=stdout, stderr=stderr) as process:
         try:
             said, complaints = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired as error:
+            kill(process)
+            raise OutOfTimeError(str(command[0]), error.timeout) from None
         except BaseException:
             kill(process)
             raise

@@ -18,13 +18,10 @@ __all__ = [
     "IDENTIFIER",
     "csv_cell",
     "csv_of",
-    "dot_string",
     "html_text",
     "identifier",
-    "make_word",
     "tcl_word",
     "verilog_name",
-    "verilog_string",
     "yosys_word",
 ]
 
@@ -69,14 +66,6 @@ def verilog_name(text: str) -> str:
     return text if IDENTIFIER.fullmatch(text) and text not in _VERILOG_WORDS else f"\\{text} "
 
 
-def verilog_string(text: str) -> str:
-    """A string literal of Verilog. Raises InputError for what is no printable ASCII."""
-    if any(not " " <= letter <= "~" for letter in text):
-        raise InputError(f"a string in Verilog must be printable ASCII, not {short(text)}")
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
-
-
 def tcl_word(text: str) -> str:
     """One word of Tcl that stands for the text: nothing in it is substituted.
 
@@ -98,23 +87,10 @@ def yosys_word(text: str) -> str:
     return text if re.fullmatch(r"[A-Za-z0-9_./:=+,@\\$-]+", text, re.ASCII) else f'"{text}"'
 
 
-def make_word(text: str) -> str:
-    """One word in a makefile. Raises InputError for what make cannot hold in a name: white space, ``#``, ``$``, ..."""
-    if not re.fullmatch(r"[A-Za-z0-9_./+,@-]+", text, re.ASCII):
-        raise InputError(f"a name in a makefile must be letters, digits and _./+,@-, not {short(text)}")
-    return text
-
-
 def html_text(text: str) -> str:
     """Text between tags or in an attribute's quotes of HTML and SVG; control characters become ``?``."""
     shown = "".join(letter if letter.isprintable() or letter in "\n\t" else "?" for letter in text)
     return html.escape(shown, quote=True)
-
-
-def dot_string(text: str) -> str:
-    """A string of GraphViz, in quotes."""
-    shown = "".join(letter if letter.isprintable() else "?" for letter in text)
-    return '"' + shown.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def csv_cell(value: object) -> str:
@@ -130,11 +106,13 @@ def csv_cell(value: object) -> str:
 
 def csv_of(frame: pd.DataFrame) -> str:
     """A table as CSV without its index; lines end with a newline, and cells are as :func:`csv_cell` gives them."""
+    import pandas as pd
+
     safe = frame.rename(columns=csv_cell)
     for place, kind in enumerate(safe.dtypes):
         if kind.kind not in "biuf":
             cells = [csv_cell(value) if isinstance(value, str) else value for value in safe.iloc[:, place]]
-            safe.isetitem(place, cells)
+            safe.isetitem(place, pd.Series(cells, index=safe.index, dtype=object))
     return str(safe.to_csv(index=False, lineterminator="\n"))
 
 

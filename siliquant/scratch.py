@@ -20,12 +20,14 @@ from pathlib import Path
 from siliquant.errors import FileError
 from siliquant.owner import OWNER, is_gone, owner
 
-__all__ = ["FULL", "lasting", "scratch", "sweep", "sweep_beside"]
+__all__ = ["FULL", "lasting", "scratch", "sweep", "sweep_beside", "sweep_built"]
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """The numbers of errors that say that no more can be written."""
-_NAME = re.compile(rf"siliquant-[a-z]+-{OWNER.pattern}-\w+")
-_BESIDE = re.compile(rf"\..+[.-]{OWNER.pattern}[.-]\w+(\.tmp)?")
+# Exactly what is made here and in siliquant.files and siliquant.builds: what anybody else calls a file must not match.
+_NAME = re.compile(rf"siliquant-[a-z]+-{OWNER.pattern}-[a-z0-9_]{{8}}")
+_BESIDE = re.compile(rf"\..{{1,40}}\.{OWNER.pattern}\.[0-9a-f]{{8}}\.tmp")
+_BUILT = re.compile(rf"\.(building|aside)-{OWNER.pattern}-[0-9a-f]{{8}}")
 
 
 @contextlib.contextmanager
@@ -87,13 +89,19 @@ def sweep(root: Path | None = None) -> None:
 
 @lru_cache(maxsize=4096)
 def sweep_beside(folder: Path) -> None:
-    """Removes, once a process, what killed writers left in a folder: ``.NAME.PID-START-WHERE.XXXX.tmp`` and folders
-    ``.KIND-PID-START-WHERE-XXXX``.
+    """Removes, once a process, files that killed writers left in a folder: ``.NAME.PID-START-WHERE.XXXXXXXX.tmp``."""
+    _remove(folder, _BESIDE, folders=False)
+
+
+@lru_cache(maxsize=4096)
+def sweep_built(folder: Path) -> None:
+    """Removes, once a process, what killed builds left in a folder of the cache: ``.building-PID-START-WHERE-XXXXXXXX``
+    and ``.aside-...``.
     """
-    _remove(folder, _BESIDE)
+    _remove(folder, _BUILT)
 
 
-def _remove(place: Path, pattern: re.Pattern[str]) -> None:
+def _remove(place: Path, pattern: re.Pattern[str], *, folders: bool = True) -> None:
     with contextlib.suppress(OSError), os.scandir(place) as entries:
         for entry in entries:
             found = pattern.fullmatch(entry.name)
@@ -103,6 +111,7 @@ def _remove(place: Path, pattern: re.Pattern[str]) -> None:
                 if entry.stat(follow_symlinks=False).st_uid != os.geteuid():
                     continue
                 if entry.is_dir(follow_symlinks=False):
-                    shutil.rmtree(entry.path, ignore_errors=True)
+                    if folders:
+                        shutil.rmtree(entry.path, ignore_errors=True)
                 else:
                     Path(entry.path).unlink()

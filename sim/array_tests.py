@@ -197,19 +197,25 @@ async def ping_pong(bench: Any) -> None:
         runs = [_in_half(spec, step, number % 2) for number, step in enumerate(steps)]
         for inputs in array.load_words(steps[0], runs[0]):
             await array.cycle(**inputs)
+        overlapped = 0
         for number, (step, run) in enumerate(zip(steps, runs, strict=True)):
             await array.start(run, step.settings)
             beside = array.load_words(steps[number + 1], runs[number + 1]) if number + 1 < len(steps) else []
             for inputs in beside:
                 await array.cycle(**inputs)
+                overlapped += int(array.sample("busy"))
             if number:
                 before, shape = steps[number - 1], (len(steps[number - 1].activations), len(steps[number - 1].weights))
                 results = await array.read_again(runs[number - 1], shape)
                 check_results(spec, f"{_label(before)}, read beside the next run", _product(before), results)
-            while array.sample("busy"):
+            for _ in range(spec.cycles(run) + 1):
+                if not array.sample("busy"):
+                    break
                 await array.cycle()
+            array.expect("busy", 0, f"{spec.cycles(run)} cycles after {_label(step)}")
         results = await array.read(runs[-1], (len(steps[-1].activations), len(steps[-1].weights)))
         check_results(spec, f"{_label(steps[-1])}, the last layer", _product(steps[-1]), results)
+        assert overlapped, f"{spec.name}: no word was loaded beside a run"
 
 
 def _half(spec: ArraySpec, precision: Precision) -> tuple[int, int, int]:

@@ -6,11 +6,11 @@ import io
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 from reports.charts.style import COLOURS, PAPER, RC, Chart, Layout
 from siliquant.errors import InputError
+from siliquant.quoting import html_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -72,7 +72,7 @@ def inline(svg: bytes, chart: Chart, layout: Layout) -> str:
     text = re.sub(r"\s*\n\s*", "\n", text).strip()
     return (
         f'<svg class="chart {layout.name.lower()}" viewBox="{found[1]}" role="img" aria-labelledby="{name}-alt" '
-        f'style="stroke-linejoin: round; stroke-linecap: butt"><title id="{name}-alt">{escape(chart.alt)}</title>\n'
+        f'style="stroke-linejoin: round; stroke-linecap: butt"><title id="{name}-alt">{html_text(chart.alt)}</title>\n'
         f"{text}\n</svg>"
     )
 

@@ -16,7 +16,7 @@ from .spec import ArraySpec
 
 __all__ = ["SettingsCheck"]
 
-_DIGITS = REFUSAL_CYCLES - 2  # a multiplier is taken in so many parts, the first cycle and the last being needed beside
+_DIGITS = REFUSAL_CYCLES - 2  # of a factor, one a cycle; the first cycle loads them, the last answers
 
 
 class SettingsCheck(Component):

@@ -31,8 +31,8 @@ class StepLayout:
 
     weights, activations: int64 [planes, port width]: which bit of the step's codes each port bit is. Bit b of the code
     of lane l is 2 + l * bits + b; 0 and 1 are constants.
-    control: the control word of every cycle; cycle c takes weight word c // planes of the activations and activation
-    word c % planes of the activations.
+    control: the control word of every cycle; with n activation words, cycle c takes weight word c // n and activation
+    word c % n.
     """
 
     weights: IntArray

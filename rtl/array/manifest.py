@@ -8,7 +8,7 @@ from ..manifest import CLOCK, manifest, ports_manifest, versions
 from ..names import helper
 from ..requant.manifest import unit_manifest
 from .element import control_ports
-from .run import REFUSAL_CYCLES, Refusal, Run
+from .run import REFUSAL_CYCLES, Run
 from .spec import ArraySpec
 
 __all__ = ["array_manifest"]
@@ -22,10 +22,12 @@ the next start error is the lowest code that applies; otherwise it is 0
 hold: no operands are read; what has been read goes on
 written: so many result words of the run, from word result_base on, can be read; while busy is 1 only if the run does \
 not accumulate
-result_address: result_data is that word in the next cycle; words that the run does not write may be read, too
+result_address: result_data is that word in the next cycle, also one that the run does not write; while busy is 1 only \
+if the run does not accumulate
 result = (result so far if accumulate else 0) + (-1 if negate else 1) * (sum << shift), >> 1 if halve: two's \
 complement; one that does not fit wraps
-a control table has the words of one precision, or of several that may follow each other inside a sum: see changes"""
+a control table has the words of the steps of a sum and of its last step, which may have another precision where \
+controls[].changes allows it"""
 _REQUANT_PROTOCOL = """\
 load_requant: the requantisers of those columns take load_parameters as set load_group, in any cycle in which no run \
 uses that set
@@ -52,9 +54,7 @@ def array_manifest(spec: ArraySpec) -> dict[str, Any]:
         "protocol": [*_PROTOCOL.splitlines(), *(_REQUANT_PROTOCOL.splitlines() if spec.requant else [])],
         "settings": [{"name": port.name, "width": port.width, "meaning": port.packing} for port in spec.settings],
         "errors": [
-            {"code": cause.value, "name": cause.name.lower(), "applies": cause.meaning}
-            for cause in Refusal
-            if cause and (spec.requant is not None or cause is not Refusal.REQUANT_SETS)
+            {"code": cause.value, "name": cause.name.lower(), "applies": cause.meaning} for cause in spec.refusals
         ],
         "refused_cycles": REFUSAL_CYCLES,
         "memories": {
@@ -93,7 +93,7 @@ def array_manifest(spec: ArraySpec) -> dict[str, Any]:
         },
         "cycles": {
             "operands": "steps * weight_planes * activation_planes",
-            "run": "(row_tiles * column_tiles - 1) * max(operands, rows) + operands + tail",
+            "run": "with hold 0 throughout, (row_tiles * column_tiles - 1) * max(operands, rows) + operands + tail",
             "tail": spec.cycles(shortest) - shortest.cycles_per_tile,
             "rows": spec.rows,
         },

@@ -261,6 +261,7 @@ class ArraySpec:
                 Port("load_group", address_width(self.requant.groups), True, "parameter set that is loaded"),
                 Port("load_parameters", self.requant.parameter_width, True, "parameters of one set"),
             )
+        refusals = ", ".join(f"{cause.value} {cause.name.lower()}" for cause in self.refusals)
         return (
             Port("load_weights", 1, True, "1: write weight_data"),
             Port("weight_address", address_width(self.weight_depth), True, "word of the weight memory"),
@@ -276,11 +277,16 @@ class ArraySpec:
             *self.settings,
             Port("hold", 1, True, "1: no operands enter; what has entered goes on"),
             Port("busy", 1, False, "1: a run is going on"),
-            Port("error", ERROR_WIDTH, False, f"0, or why the last run was refused, until the next start: {_causes()}"),
+            Port("error", ERROR_WIDTH, False, f"0, or why the last run was refused, until the next start: {refusals}"),
             Port("written", address_width(self.result_depth + 1), False, "result words of this run that can be read"),
             Port("result_address", address_width(self.result_depth), True, "word to be read; not while accumulating"),
             Port("result_data", self.columns * self.result_width, False, "that word a cycle later, column 0 lowest"),
         )
+
+    @property
+    def refusals(self) -> tuple[Refusal, ...]:
+        """Why a run of this array may be refused."""
+        return tuple(cause for cause in Refusal if cause and (self.requant or cause is not Refusal.REQUANT_SETS))
 
     def create(self) -> Component:
         """The Amaranth component."""
@@ -304,10 +310,6 @@ class ArraySpec:
             if self.requant is None
             else {"design": self.requant.design, "parameters": self.requant.parameters},
         }
-
-
-def _causes() -> str:
-    return ", ".join(f"{cause.value} {cause.name}" for cause in Refusal if cause)
 
 
 def address_width(depth: int) -> int:

@@ -16,7 +16,7 @@ load_valid 1: set load_group takes load_parameters, for what enters in this cycl
 in_valid 1: accumulator, two's complement, enters and is computed with the parameter set group"""
 _CODE = "out_valid is in_valid, latency_cycles later, beside the code of that accumulator; one may enter every cycle"
 _TOTAL = """\
-first 1 beside in_valid starts a sum, last 1 ends it
+first 1 beside in_valid starts a sum, last 1 ends it; it may have as many accumulators as there are groups
 out_valid is in_valid and last, latency_cycles later: then total is the sum since first, two's complement"""
 _FIELDS = (
     "each number of a set is stored in load_parameters at bits low and up, width bits: "

@@ -62,8 +62,8 @@ class Block:
 class ArraySimulator:
     """A Verilated array. Not for two threads at once; several simulators of one library run side by side.
 
-    As layers do that ping-pong between the two ends of the memories, every second run has its words at the end of each
-    memory, all others at its start.
+    As layers do that ping-pong between the two ends of the memories, every second run has its operands at the end of
+    their memories, all others at the start; results and parameter sets stay where they are for all passes of a product.
     """
 
     def __init__(self, spec: ArraySpec, library: Path) -> None:

@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from tests.fuzz.campaign import campaign
 
     print(f"seed {seed}", flush=True)
-    faults = campaign(seed, 60 * minutes, options.only, Path(options.out))
+    _, faults = campaign(seed, 60 * minutes, options.only, Path(options.out))
     if faults:
         sys.exit(1)
 

@@ -24,25 +24,28 @@ _SECONDS = 15.0  # for one case
 _SHRINKING = 20.0  # seconds for making one input smaller
 
 
-def campaign(seed: int, seconds: float, only: str, out: Path) -> int:
-    """Runs everything whose name holds ``only``; prints a line each, and returns the number of faults."""
-    files = [target for target in targets() if only in target.name]
-    lines = [target for target in line_targets() if only in target.name]
-    if not files and not lines:
+def campaign(seed: int, seconds: float, only: str, out: Path) -> tuple[int, int]:
+    """Runs everything whose name is or, where none is, holds ``only``; prints a line each, and returns the numbers of
+    cases, at least one of each, and of faults.
+    """
+    every: list[Target | LineTarget] = [*targets(), *line_targets()]
+    chosen = [target for target in every if target.name == only] or [target for target in every if only in target.name]
+    if not chosen:
         raise SiliquantError(f"no reader or command has {only!r} in its name")
     end, total, count = time.monotonic() + seconds, 0, 0
-    for place, target in enumerate([*files, *lines]):
-        share = (end - time.monotonic()) / (len(files) + len(lines) - place)
+    for place, target in enumerate(chosen):
+        share = (end - time.monotonic()) / (len(chosen) - place)
         with tempfile.TemporaryDirectory(prefix="siliquant-fuzz-") as name:
             scratch = Path(name)
             case = _file_case(target, seed, scratch) if isinstance(target, Target) else target.case(seed, scratch)
-            cases, faults = run_cases(case, 0, time.monotonic() + max(share, 0.5), _SECONDS)
+            patient = isinstance(target, LineTarget) and target.patient
+            cases, faults = run_cases(case, 0, time.monotonic() + max(share, 0.5), _SECONDS, patient=patient)
             count, total = count + cases, total + len(faults)
             print(f"{target.name}: {cases} cases, {len(faults)} faults", flush=True)
             for fault in _different(faults):
                 _keep(target, seed, fault, scratch, out)
     print(f"{count} cases, {total} faults, seed {seed}", flush=True)
-    return total
+    return count, total
 
 
 def damaged(target: Target, seed: int, number: int) -> tuple[Mapping[str, bytes], str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import gc
 import os
@@ -13,11 +14,15 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 __all__ = ["GROWTH_BYTES", "Fault", "run_cases"]
 
 GROWTH_BYTES = 2 << 30
-"""Address space that a case may add to that of the process that runs it."""
+"""Memory that a case may add to that of the process that runs it, in use at any moment that is looked at."""
+_ADDRESSES = 16 << 30  # address space that it may add: threads reserve what they do not use
+_LOOKS = 0.1  # seconds between looks at the memory
+_WORKING = 0.2  # of a processor, used by what is at work and not waiting
 
 
 @dataclass(frozen=True)
@@ -29,10 +34,16 @@ class Fault:
 
 
 def run_cases(
-    case: Callable[[int], str | None], first: int, until: float, seconds: float, most: int = 1 << 62
+    case: Callable[[int], str | None],
+    first: int,
+    until: float,
+    seconds: float,
+    most: int = 1 << 62,
+    *,
+    patient: bool = False,
 ) -> tuple[int, list[Fault]]:
     """Runs ``case(first)``, ``case(first + 1)`` ... until the clock (time.monotonic) shows ``until``,
-    or up to ``case(most - 1)``.
+    or up to ``case(most - 1)``. patient: cases may take longer as long as they work; they are ended without a fault.
 
     A case returns None, or what is wrong; an exception, ``seconds`` without an end, GROWTH_BYTES more and the end of
     the process are faults too. Returns the number of the next case and the faults.
@@ -45,7 +56,7 @@ def run_cases(
             os.close(reader)
             _child(case, range(first, most), until, writer)
         os.close(writer)
-        first, fault = _watch(child, reader, first, seconds)
+        first, fault = _watch(child, reader, first, seconds, patient)
         if fault is not None:
             faults.append(fault)
             first = fault.number + 1
@@ -56,17 +67,18 @@ def _child(case: Callable[[int], str | None], numbers: range, until: float, writ
     """Runs cases and writes a line for each that begins; never returns."""
     os.setsid()
     faulthandler.disable()
-    size = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()  # noqa: SIM115, PTH123
-    resource.setrlimit(resource.RLIMIT_AS, (size + GROWTH_BYTES, size + GROWTH_BYTES))
+    size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (size + _ADDRESSES, size + _ADDRESSES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:
         for number in numbers:
             os.write(writer, b"%d\n" % number)
-            wrong = None if time.monotonic() > until else case(number)
+            wrong = case(number)
             if wrong is not None:
                 os.write(writer, f"!{wrong[:3000]}\0".encode(errors="replace"))
                 break
             if time.monotonic() > until:
+                os.write(writer, b"%d\n" % (number + 1))
                 break
         else:
             os.write(writer, b"%d\n" % numbers.stop)
@@ -78,18 +90,27 @@ def _child(case: Callable[[int], str | None], numbers: range, until: float, writ
         os._exit(0)
 
 
-def _watch(child: int, reader: int, first: int, seconds: float) -> tuple[int, Fault | None]:
-    """Reads what a child writes until it ends or is silent for too long."""
-    said, number, hung = b"", first, False
+def _watch(child: int, reader: int, first: int, seconds: float, patient: bool) -> tuple[int, Fault | None]:
+    """Reads what a child writes until it ends, is silent for too long, or grows too much."""
+    said, number, wrong = b"", first, ""
+    begun, before = time.monotonic(), _resident(child)
     while True:
-        ready, _, _ = select.select([reader], [], [], seconds)
-        if not ready:
-            hung = True
+        ready, _, _ = select.select([reader], [], [], _LOOKS)
+        if _resident(child) - before > GROWTH_BYTES:
+            wrong = f"more than {GROWTH_BYTES} bytes of memory"
+        elif not ready and time.monotonic() - begun > seconds:
+            wrong = f"no end within {seconds:g} s"
+            if patient and _processor_seconds(child) > _WORKING * seconds:
+                wrong = "at work"
+        if wrong:
             os.killpg(child, signal.SIGKILL)
             break
+        if not ready:
+            continue
         part = os.read(reader, 1 << 16)
         if not part:
             break
+        begun = time.monotonic()
         said = (said + part)[-(1 << 17) :]
         if b"!" not in said:
             lines = said.split(b"\n")
@@ -97,13 +118,31 @@ def _watch(child: int, reader: int, first: int, seconds: float) -> tuple[int, Fa
                 number, said = int(lines[-2]), lines[-1]
     os.close(reader)
     _, status = os.waitpid(child, 0)
-    head, mark, wrong = said.partition(b"!")
+    head, mark, told = said.partition(b"!")
     if head.strip():
         number = int(head.split()[-1])
     if mark:
-        return number, Fault(number, wrong.rstrip(b"\0").decode(errors="replace"))
-    if hung:
-        return number, Fault(number, f"no end within {seconds:g} s")
-    if status != 0:
-        return number, Fault(number, f"the process ended with status {status}")
+        return number, Fault(number, told.rstrip(b"\0").decode(errors="replace"))
+    if wrong == "at work":
+        return number + 1, None
+    if wrong or status != 0:
+        return number, Fault(number, wrong or f"the process ended with status {status}")
     return number, None
+
+
+def _resident(process: int) -> int:
+    """Bytes of memory that a process uses; 0 where it is gone."""
+    with contextlib.suppress(OSError, IndexError):
+        return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * resource.getpagesize()
+    return 0
+
+
+def _processor_seconds(session: int) -> float:
+    """Processor time of the processes of a session and of those that they waited for."""
+    ticks = 0
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            fields = path.read_text().rpartition(")")[2].split()
+            if int(fields[3]) == session:
+                ticks += sum(map(int, fields[11:15]))
+    return ticks / os.sysconf("SC_CLK_TCK")

@@ -233,7 +233,7 @@ _AB = {"clk": [2], "a": [3]}
         (_AB, _INV, {"a": [0, 2]}, "word 1 of port a must be from 0 to 1, not 2"),
         (_AB, _INV, {"a": [0]}, "stimulus must have at least 2 cycles, not 1"),
         (_AB, {"l": ("DLH_X1", {"D": 3, "G": 2, "Q": 4})}, {"a": [0, 1]},
-         "cell DLH_X1 must be combinational or a flip-flop, but it has a latch group"),
+         "cell 'DLH_X1' must be combinational or a flip-flop, but it has a latch group"),
         (_AB, {"u": ("NOPE_X1", {"A": 3})}, {"a": [0, 1]},
          "every cell of a netlist must be in the library NangateOpenCellLibrary; NOPE_X1 is not"),
         (_AB, {"u": ("INV_X1", {"B": 3, "ZN": 4})}, {"a": [0, 1]}, "pin B of u must be a pin of INV_X1"),

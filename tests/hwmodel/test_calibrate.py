@@ -204,7 +204,7 @@ def test_a_failing_design_is_named_and_the_others_go_on(
         "hwmodel.calibrate: 1 design failed, so no table was written; all other rows are kept, and --table-only leaves "
         "these out\n"
     )
-    assert list((tmp_path / "out").iterdir()) == []
+    assert not (tmp_path / "out").exists()
 
     small("--out", str(tmp_path / "out"), "--table-only")
     assert capsys.readouterr().err == (

@@ -73,9 +73,9 @@ def test_the_command_as_table_and_as_json(capsys: pytest.CaptureFixture[str]) ->
     ("arguments", "sentence"),
     [
         (["--design", "bitfusion", "--bits", "3"], "precision must be one of w8a8s, w8a8u"),
-        (["--clock-mhz", "0"], "clock_mhz must be a positive number, not '0'"),
+        (["--clock-mhz", "0"], "clock_mhz must be a number from 0.001 to 1e+06, not '0'"),
         (["--bits", "four"], "bits must be an integer, not 'four'"),
-        (["--neighbours", "-1"], "neighbours must be at least 0, not -1"),
+        (["--neighbours", "-1"], "neighbours must be an integer from 0 to 1000, not '-1'"),
         (["--stream", "noise"], "stream must be one of uniform, lsq-gaussian, minilm, vit-mnist, not 'noise'"),
     ],
 )  # fmt: skip

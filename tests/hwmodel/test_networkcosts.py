@@ -88,7 +88,10 @@ def test_the_comparison_of_a_network(tmp_path: Path) -> None:
     [
         (["--model", "lenet"], "lenet"),
         (["--model", "deit-tiny", "--synthesise"], "a network is estimated: model must not be given with synthesise"),
-        (["--model", "deit-tiny", "--off-chip-pj-per-bit", "-1"], "off_chip_pj_per_bit must be a positive number"),
+        (
+            ["--model", "deit-tiny", "--off-chip-pj-per-bit", "-1"],
+            "off_chip_pj_per_bit must be a number from 1e-06 to 1e+06",
+        ),
     ],
 )
 def test_bad_networks_are_one_line_and_exit_code_2(arguments: list[str], sentence: str, tmp_path: Path) -> None:

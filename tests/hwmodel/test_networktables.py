@@ -197,7 +197,7 @@ def test_the_command_takes_mixed_precision(capsys: pytest.CaptureFixture[str]) -
     [
         (["--mean", "3", "--bits", "4"], "--mean and --bits must not be given together"),
         (["--array", "16"], "array must be ROWSxCOLUMNS, as in 16x16, not '16'"),
-        (["--mean", "x"], "mean must be a number, not 'x'"),
+        (["--mean", "x"], "mean must be a number from 1 to 8, such as 3, 2.5 or 5/2, not 'x'"),
         (["--bits", "x"], "bits must be an integer, not 'x'"),
         (["--depth", "40"],
          "activation_depth must be at least 48 words for one tile with sums of 768 products, not 40"),

@@ -141,8 +141,8 @@ def test_a_netlist_under_two_streams_counts_once_for_area_and_twice_for_power() 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--worst", "many"], "worst must be an integer of at least 0, not 'many'"),
-        (["--library", "nosuch"], f"{PACKAGED_CALIBRATION / 'nosuch.csv'}: No such file or directory"),
+        (["--worst", "many"], "worst must be an integer from 0 to 1000, not 'many'"),
+        (["--library", "nosuch"], f"{PACKAGED_CALIBRATION / 'nosuch.csv'}: there is no such file"),
         (["--calibration", "."], "calibration must be a folder of tables, but . holds none"),
     ],
 )

@@ -262,7 +262,7 @@ def test_a_failing_step_ends_it_with_its_exit_code(
 def test_silicon_wants_a_record(text: str, tmp_path: Path) -> None:
     path = tmp_path / "record.json"
     path.write_text(text)
-    with pytest.raises(ValueError, match=r"must be a record that sim\.equivalence --out wrote"):
+    with pytest.raises(ValueError, match=r"must be a record of sim\.equivalence --out: "):
         silicon.main(["--equivalence", str(path), "--out", str(tmp_path)])
 
 

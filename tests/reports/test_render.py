@@ -238,7 +238,7 @@ def test_other_numbers_say_something_else(made_rows: MakeRows) -> None:
     ("options", "said"),
     [
         (["--bits", "2,9"], "bits must be different integers from 2 to 8 separated by commas, not '2,9'"),
-        (["--clock-mhz", "0"], "clock_mhz must be a positive number, not '0'"),
+        (["--clock-mhz", "0"], "clock_mhz must be a number from 0.001 to 1e+06, not '0'"),
         (["--model", "lenet"], "model must be one of bert-base-128, "),
         (["--library", "none"], "library must be one with a cost model ("),
         (["--accuracy", str(RECORD)], f"{RECORD} must be a file of accuracies: its format must be "),
@@ -246,7 +246,7 @@ def test_other_numbers_say_something_else(made_rows: MakeRows) -> None:
          f"{SENSITIVITY} must be a record of sim.equivalence --out: it lacks array"),
         (["--sensitivity", str(METRICS)], f"{METRICS} must be a sensitivity table: "),
         (["--compare", str(RECORD)], f"{RECORD} must be compare.json or compare.csv of hwmodel.compare: "),
-        (["--compare", "nowhere.json"], "nowhere.json: No such file or directory"),
+        (["--compare", "nowhere.json"], "nowhere.json: there is no such file"),
         (["--oscillation", str(METRICS), "--oscillation", str(METRICS)],
          "oscillation must be of runs in folders with different names, not vit-mnist-w2a2-all, vit-mnist-w2a2-all"),
         (["--nothing"], "unrecognized arguments: --nothing"),

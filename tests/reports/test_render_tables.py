@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from reports.latex import escape, latex
 from reports.table import Cell, Column, Table, csv, forms, groups, markdown, shown
+from siliquant.quoting import csv_cell
 
 NAME, AREA = Column("design", "design"), Column("area_um2", "area, µm²", 1)
 SMALL = Table("small", "A & B: 100 %", (NAME, AREA), (("uniform", 1234.56), ("loom_u8", None)), frozenset({0}))
@@ -137,7 +138,7 @@ def test_csv_is_read_back_as_it_was(rows: list[tuple[Cell, ...]]) -> None:
     read = list(csv_module.reader(io.StringIO(csv(Table("t", "t", (NAME, AREA), tuple(rows))), newline="")))
     assert len(read) == len(rows) + 1
     for line, (name, area) in zip(read[1:], rows, strict=True):
-        assert line[0] == name
+        assert line[0] == csv_cell(name)
         assert (None if line[1] == "" else float(line[1])) == area
 
 

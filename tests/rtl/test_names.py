@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from rtl.gen import main
-from rtl.names import HELPER_PREFIX, with_prefix
+from rtl.names import HELPER_PREFIX, helper, with_prefix
 from rtl.verilog import generate, to_verilog
 from sim.toolchain import ToolError, Verilator
 
@@ -63,7 +63,8 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def files(folder: Path, reverse: bool = False) -> list[str]:
     listed = folder / "siliquant_files.f"
     if listed.exists():
-        return [str(folder / name) for name in listed.read_text().split()]
+        names = [str(folder / name) for name in listed.read_text().split()]
+        return names[::-1] if reverse else names
     return sorted(map(str, folder.glob("*.v")), reverse=reverse)
 
 
@@ -161,3 +162,46 @@ def test_generated_modules_are_those_of_the_text() -> None:
     assert made.names == tuple(spec.name for spec in specs)
     assert list(made.helpers) == ["siliquant_full_adder"]
     assert to_verilog(specs).startswith(made.text)
+
+
+def test_a_part_that_is_asked_for_on_its_own_is_there_under_both_names() -> None:
+    from rtl.array import ArraySpec
+    from rtl.mac import UniformSpec
+    from rtl.requant import ThresholdSpec
+
+    array = ArraySpec(mac=UniformSpec(lanes=1), rows=1, columns=1, requant=ThresholdSpec(accumulator_width=32, bits=1))
+    assert array.requant is not None
+    text = to_verilog([array, array.requant])
+    for name in (array.requant.name, helper(array.requant.name)):
+        assert text.count(f"module {name}(") == 1
+
+
+def test_a_call_does_not_take_shared_modules_from_designs_of_another(tmp_path: Path) -> None:
+    first = [*ARRAYS[0].split(), "--design", "xnor", "--out", str(tmp_path)]
+    main(first)
+    main(first)  # the same again is no loss
+    cells = (tmp_path / "siliquant_cells.v").read_bytes()
+    fewer = ["--design", "uniform", "--design", "xnor", "--out", str(tmp_path)]
+    with pytest.raises(ValueError, match=r"siliquant_cells\.v: has modules of other designs, such as siliquant_"):
+        main(fewer)
+    assert (tmp_path / "siliquant_cells.v").read_bytes() == cells
+    main([*fewer, "--prefix", "other_"])
+    assert (tmp_path / "other_cells.v").exists()
+
+
+def test_a_prefix_that_makes_two_modules_of_one_name_is_refused(tmp_path: Path) -> None:
+    arguments = ["--design", "uniform", "--lanes", "1", "--array", "1x1", "--requant-bits", "1"]
+    main([*arguments, "--out", str(tmp_path)])
+    name = next(tmp_path.glob("*.v")).stem
+    unit = json.loads((tmp_path / f"{name}.json").read_text())["requant"]["module"].removeprefix(HELPER_PREFIX)
+    with pytest.raises(ValueError, match="prefix must not give a shared module the name of a design"):
+        main([*arguments, "--out", str(tmp_path), "--prefix", name.removesuffix(unit)])
+
+
+def test_two_folders_and_an_empty_prefix_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="--out must be the same for all designs, not build and x"):
+        main(["--out", "build", "--design", "uniform", "--design", "xnor", "--out", "x"])
+    with pytest.raises(ValueError, match="prefix must be a Verilog identifier, not ''"):
+        main(["--design", "uniform", "--prefix", ""])
+    assert list(tmp_path.iterdir()) == []

@@ -22,7 +22,7 @@ from siliquant.owner import owner
 from siliquant.scratch import scratch, sweep
 
 ROOT = Path(__file__).resolve().parents[2]
-GONE = "999999999-1234"
+GONE = f"999999999-1234-{owners._where()}"
 
 
 @pytest.fixture(autouse=True)
@@ -71,28 +71,28 @@ def test_a_killed_process_leaves_nothing_after_the_next_run(place: Path) -> None
 
 
 def test_only_what_is_left_over_is_swept(place: Path) -> None:
+    elsewhere = "siliquant-synth-999999999-1234-00000000-abcd_123"  # of another machine
     names = [
-        f"siliquant-synth-{owner()}-abcd",  # of a process that runs
-        "siliquant-synth-abcd",
-        f"other-synth-{GONE}-abcd",
-        f"siliquant-synth-{GONE}-00000000-abcd",  # of another machine, and young
+        f"siliquant-synth-{owner()}-abcd_123",  # of a process that runs
+        "siliquant-synth-abcd_123",
+        f"other-synth-{GONE}-abcd_123",
+        elsewhere,  # and young
     ]
     for name in names:
         (place / name).mkdir()
-    (place / f"siliquant-sta-{GONE}-abcd" / "in").mkdir(parents=True)
-    (place / f"siliquant-sta-{GONE}-{owners._where()}-abcd").mkdir()
+    (place / f"siliquant-sta-{GONE}-abcd_123" / "in").mkdir(parents=True)
     (place / "kept").mkdir()
-    (place / f"siliquant-sta-{GONE}-link").symlink_to(place / "kept")
+    (place / f"siliquant-sta-{GONE}-link1234").symlink_to(place / "kept")
     sweep()
     assert sorted(path.name for path in place.iterdir()) == sorted([*names, "kept"])
-    old = place / f"siliquant-synth-{GONE}-00000000-abcd"
+    old = place / elsewhere
     os.utime(old, (time.time() - 8 * 86400,) * 2)
     sweep()
     assert not old.exists()
 
 
 def test_a_number_that_another_process_has_now_is_no_owner(place: Path) -> None:
-    (place / f"siliquant-synth-{os.getpid()}-1-abcd").mkdir()
+    (place / f"siliquant-synth-{os.getpid()}-1-{owners._where()}-abcd_123").mkdir()
     sweep()
     assert list(place.iterdir()) == []
 
@@ -150,3 +150,55 @@ def test_a_file_that_does_not_fit_is_named(tmp_path: Path) -> None:
     said, left = done.stdout.splitlines()
     assert said == "out/large.csv: cannot be written: File too large; free some space, or write to another disk"
     assert left == "[]"
+
+
+BYSTANDERS = (
+    ".backup-2026-11-28", ".env.2024-01-15.bak", ".bashrc-2024-01-15", "siliquant-results-2026-11-28",
+    "siliquant-2026-11-28", f".notes.{GONE}.tmp", f".notes.{GONE}.12345678.tmp.txt", f".building-{GONE}-x",
+    f"siliquant-tool-{GONE}-my-results",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BYSTANDERS)
+def test_what_others_call_their_files_is_left_alone(name: str, place: Path) -> None:
+    kept = [place / name, place / "folder" / name]
+    (place / "folder").mkdir()
+    for path in kept:
+        path.mkdir()
+        (path / "work.txt").write_text("years of it")
+    sweep(place)
+    write_atomically(place / "out.csv", "1")
+    write_atomically(place / "folder" / "out.csv", "1")
+    assert all((path / "work.txt").read_text() == "years of it" for path in kept)
+
+
+def test_folders_beside_an_output_are_nobody_s_scratch(place: Path) -> None:
+    folder = place / f".name.{GONE}.12345678.tmp"
+    folder.mkdir()
+    write_atomically(place / "out.csv", "1")
+    assert folder.is_dir()
+
+
+@pytest.mark.parametrize("kind", ["fifo", "folder", "device"])
+def test_only_regular_files_are_replaced(kind: str, place: Path) -> None:
+    path = place / "out"
+    if kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to("/dev/null")
+    before = path.stat()
+    with pytest.raises(
+        FileError, match=f"^{re.escape(str(path))} must be a regular file, or not be there, to be written$"
+    ):
+        write_atomically(path, "x")
+    assert (path.stat().st_mode, path.stat().st_rdev) == (before.st_mode, before.st_rdev)
+    assert sorted(entry.name for entry in place.iterdir()) == ["out"]
+
+
+def test_a_link_stays_a_link(place: Path) -> None:
+    (place / "link").symlink_to("there")
+    write_atomically(place / "link", "x")
+    assert (place / "link").is_symlink()
+    assert (place / "there").read_text() == "x"

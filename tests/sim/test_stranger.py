@@ -84,14 +84,17 @@ def test_arrays(arguments: str, tmp_path: Path) -> None:
 
 
 def test_a_wrong_manifest_is_found(tmp_path: Path) -> None:
-    """What the manifest says is used: with another order of the codes sums are wrong."""
-    path = made("--design uniform --lanes 3", tmp_path)
+    """What the manifest says is used: with another order of the weights alone sums are wrong."""
+    path = made("--design uniform --weight-bits 3 --activation-bits 5 --lanes 3", tmp_path)
     described = path.with_suffix(".json")
     text = described.read_text()
-    described.write_text(text.replace('"low_step": 4, "index_step": 1', '"low_step": 4, "index_step": -1', 1)
-                         .replace('"index": 0', '"index": 2', 1))  # fmt: skip
-    assert described.read_text() != text
-    check_mac(path, tmp_path)  # weights and activations have one layout: both are in the other order
+    check_mac(path, tmp_path)
+    order = '"index": {}, "code_low": 0, "code_width": 3, "count": 3, "low_step": 3, "index_step": {}'
+    turned = text.replace(order.format(0, 1), order.format(2, -1))
+    assert turned != text
+    described.write_text(turned)
+    with pytest.raises(AssertionError):
+        check_mac(path, tmp_path)
     described.write_text(text.replace('"latency_cycles": 2', '"latency_cycles": 3'))
     with pytest.raises(AssertionError):
         check_mac(path, tmp_path)
