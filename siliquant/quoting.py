@@ -96,10 +96,11 @@ def html_text(text: str) -> str:
 def csv_cell(value: object) -> str:
     """A cell that no spreadsheet takes for a formula: text that begins as one gets an apostrophe before it.
 
-    Numbers, negative ones too, stay as they are.
+    Numbers, negative ones too, stay as they are. A carriage return, which writers of CSV leave without quotes, becomes
+    a newline.
     """
-    text = str(value)
-    if len(text) > 1 and text[0] in "=+-@\t\r" and not _is_number(text):
+    text = str(value).replace("\r\n", "\n").replace("\r", "\n")
+    if len(text) > 1 and text[0] in "=+-@\t" and not _is_number(text):
         return f"'{text}"
     return text
 
