@@ -113,7 +113,7 @@ def csv_of(frame: pd.DataFrame) -> str:
     for place, kind in enumerate(safe.dtypes):
         if kind.kind not in "biuf":
             cells = [csv_cell(value) if isinstance(value, str) else value for value in safe.iloc[:, place]]
-            safe.isetitem(place, pd.Series(cells, index=safe.index, dtype=object))
+            safe.isetitem(place, pd.Series(cells, dtype=object).array)
     return str(safe.to_csv(index=False, lineterminator="\n"))
 
 

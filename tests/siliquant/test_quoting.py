@@ -120,7 +120,8 @@ def test_html_reads_as_the_text(text: str) -> None:
 
 
 CELLS = [("=1+1", "'=1+1"), ("@SUM(A1)", "'@SUM(A1)"), ("-cmd", "'-cmd"), ("+a", "'+a"), ("-1.5", "-1.5"),
-         ("-", "-"), ("+2e3", "+2e3"), ("a=b", "a=b"), ("", ""), ("\t=1", "'\t=1"), ("a\rb", "a\nb"), ("\r\n=1", "\n=1"), (-3, "-3")]  # fmt: skip
+         ("-", "-"), ("+2e3", "+2e3"), ("a=b", "a=b"), ("", ""), ("\t=1", "'\t=1"),
+         ("a\rb", "a\nb"), ("\r\n=1", "\n=1"), (-3, "-3")]  # fmt: skip
 
 
 @pytest.mark.parametrize(("value", "cell"), CELLS)
