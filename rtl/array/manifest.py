@@ -93,7 +93,8 @@ def array_manifest(spec: ArraySpec) -> dict[str, Any]:
         },
         "cycles": {
             "operands": "steps * weight_planes * activation_planes",
-            "run": "with hold 0 throughout, (row_tiles * column_tiles - 1) * max(operands, rows) + operands + tail",
+            "if": "hold is 0 throughout",
+            "run": "(row_tiles * column_tiles - 1) * max(operands, rows) + operands + tail",
             "tail": spec.cycles(shortest) - shortest.cycles_per_tile,
             "rows": spec.rows,
         },
