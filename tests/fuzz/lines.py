@@ -35,7 +35,7 @@ _TEXTS = (
     "bomb.gz", "text.json", "folder",
 )  # fmt: skip
 _LONG = frozenset(
-    {"train", "demo", "calibrate", "synth", "verify", "record", "report", "softlabels", "compare", "export"}
+    ("train", "demo", "calibrate", "validate", "synth", "verify", "record", "report", "softlabels", "compare", "export")
 )
 _REFUSED = ["--no-such-option"]  # so that a command that takes minutes where all is well ends at its options
 
@@ -126,6 +126,7 @@ def _run(arguments: list[str], folder: Path) -> str | None:
         "TMPDIR": str(folder / "tmp"),
         "HF_HUB_OFFLINE": "1",
         "SILIQUANT_CACHE_DIR": str(folder.parent / "cache"),
+        "MPLCONFIGDIR": str(folder.parent / "cache"),
     }
     tempfile.tempdir = None
     out, err, code = io.StringIO(), io.StringIO(), 0
