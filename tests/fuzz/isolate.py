@@ -137,12 +137,16 @@ def _resident(process: int) -> int:
     return 0
 
 
-def _processor_seconds(session: int) -> float:
-    """Processor time of the processes of a session and of those that they waited for."""
-    ticks = 0
+def _processor_seconds(process: int) -> float:
+    """Processor time of a process and all that it started, and of those that they waited for."""
+    parents: dict[int, int] = {}
+    ticks: dict[int, int] = {}
     for path in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError, ValueError, IndexError):
             fields = path.read_text().rpartition(")")[2].split()
-            if int(fields[3]) == session:
-                ticks += sum(map(int, fields[11:15]))
-    return ticks / os.sysconf("SC_CLK_TCK")
+            parents[int(path.parent.name)] = int(fields[1])
+            ticks[int(path.parent.name)] = sum(map(int, fields[11:15]))
+    family = {process}
+    while more := {child for child, parent in parents.items() if parent in family} - family:
+        family |= more
+    return sum(ticks.get(each, 0) for each in family) / os.sysconf("SC_CLK_TCK")
