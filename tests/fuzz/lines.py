@@ -35,7 +35,20 @@ _TEXTS = (
     "bomb.gz", "text.json", "folder",
 )  # fmt: skip
 _LONG = frozenset(
-    ("train", "demo", "calibrate", "validate", "synth", "verify", "record", "report", "softlabels", "compare", "export")
+    (
+        "train",
+        "demo",
+        "trace",
+        "calibrate",
+        "validate",
+        "synth",
+        "verify",
+        "record",
+        "report",
+        "softlabels",
+        "compare",
+        "export",
+    )
 )
 _REFUSED = ["--no-such-option"]  # so that a command that takes minutes where all is well ends at its options
 
