@@ -211,7 +211,7 @@ def test_the_check_is_proved(depths: tuple[int, int, int], tmp_path: Path) -> No
 
 @pytest.mark.parametrize("architecture", Architecture)
 def test_no_run_goes_on_for_ever(architecture: Architecture, tmp_path: Path) -> None:
-    """Proved for an array with two words in each memory and all settings: busy falls in time, and errors stay."""
+    """Proved for an array with two words in each memory and all settings: busy falls in time."""
     spec = ArraySpec(mac=TINY, rows=1, columns=1, architecture=architecture, activation_depth=2, weight_depth=2,
                      result_depth=2, result_width=8)  # fmt: skip
     assert spec.control_cycles == 1
