@@ -43,6 +43,7 @@ from hwmodel.switching import switching_of
 from rtl.mac import DESIGNS, UniformSpec
 from rtl.spec import MacSpec, Precision, check_integer
 from siliquant.cli import Parser, run
+from siliquant.processes import cores
 
 LENGTH = 3000  # of the sums: no other design of the project has it, so nothing about these is kept anywhere
 LOOP = 20_000  # rows that the loop gets, at most
@@ -263,7 +264,7 @@ def show_first(first_s: Sequence[float], together_s: float, compare_s: Sequence[
     cold_s, warm_s = compare_s
     console().print(
         f"hwmodel.compare --lanes 64 --units 64: {cold_s:.1f} s with an empty cache, {warm_s:.1f} s again, on "
-        f"{len(os.sched_getaffinity(0))} cores."
+        f"{cores()} cores."
     )
 
 

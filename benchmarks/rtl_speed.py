@@ -41,6 +41,7 @@ from rtl.spec import IntArray, Precision, check_integer
 from siliquant.cli import Parser, run
 from siliquant.files import write_atomically
 from siliquant.options import add_jobs, read_jobs
+from siliquant.processes import cores
 from sim.array_bench import TOP, run_array_tests, verilog_of_arrays
 from sim.array_cases import Job, Step
 from sim.harness.driver import ArraySimulator
@@ -190,7 +191,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             found.append(speed)
     base = next(speed for speed in found if speed.name.startswith("cocotb and Verilator"))
     table = Table(
-        title=f"{options.gemm}, {MAC.name}; best of {repeats} (cocotb: 3 and 2); {os.cpu_count()} cores",
+        title=f"{options.gemm}, {MAC.name}; best of {repeats} (cocotb: 3 and 2); {cores()} cores",
         title_justify="left",
     )
     headers = ("build, CPU s", "MACs", "cycles", "cycles/s", "M MAC/s", "cycles/CPU s", "M MAC/CPU s", "to Verilator")

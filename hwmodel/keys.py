@@ -36,12 +36,8 @@ Spec = MacSpec | CoreSpec | LoadableSpec
 
 NO_GENERATORS = ("gen.py", "options.py", "manifest.py", "layout.py")
 """Files of rtl that ask for a design or describe it, and do not decide what it is."""
-_FINDING = (
-    "fit.py",
-    "slopes.py",
-    "manifest.py",
-    "vectors.py",
-)  # of rtl.requant: none of gates
+_NO_GATES = ("fit.py", "slopes.py", "manifest.py", "vectors.py")
+"""Files of rtl.requant that find parameters of a unit or describe it, and do not decide what it is."""
 
 
 def generator_key(spec: Spec) -> str:
@@ -87,7 +83,7 @@ def generator_files(*folders: str) -> Iterable[Traversable]:
     root = resources.files("rtl")
     for folder in folders:
         for file in (root.joinpath(folder) if folder else root).iterdir():
-            if file.name not in (_FINDING if folder == "requant" else NO_GENERATORS):
+            if file.name not in (_NO_GATES if folder == "requant" else NO_GENERATORS):
                 yield file
 
 

@@ -7,6 +7,7 @@ find_library(liberty=Path("my.lib.gz"))           any Liberty file; its full add
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib.metadata
 import json
@@ -23,10 +24,15 @@ from siliquant import cache
 from siliquant.cache import NotTrusted
 from siliquant.errors import InputError, MissingFileError, short
 from siliquant.reading import read_bytes, unpack
+from siliquant.source import code_sha256
 
 MOST_BYTES = 512 << 20
 """Bytes of the largest Liberty file that is read, packed and unpacked."""
 _PRINTABLE = bytes(code if 32 <= code < 127 or code in b"\t\n\v\f\r" else ord("?") for code in range(256))
+_READERS = (  # the modules of hwmodel that find facts and make slim copies
+    "cellfunction.py", "cellmodel.py", "cells.py", "cellverilog.py", "liberty.py", "powertables.py", "sdf.py",
+    "slimliberty.py", "timingtables.py",
+)  # fmt: skip
 _SUFFIXES = (".lib", ".lib.gz", ".lib.xz")
 
 
@@ -75,7 +81,6 @@ class Library:
     time_ns: float
     capacitance_ff: float
     leakage_nw: float
-    wire_load: str
     excluded: tuple[str, ...]
     full_adder: FullAdderCell | None
     half_adder: HalfAdderCell | None
@@ -213,7 +218,7 @@ def _facts(
 ) -> tuple[dict[str, Any], Path]:
     """The library's facts (JSON-able) and its slim copy, made when they are not in the cache."""
     digest = hashlib.sha256(packed).hexdigest()
-    question = json.dumps([slimliberty.FORMAT, digest, excluded, full_adder])
+    question = json.dumps([_readers_sha256(), digest, excluded, full_adder])
     key = hashlib.sha256(question.encode()).hexdigest()[:16]
     slim, facts_file = home / "liberty" / f"{key}.slim.lib", home / "liberty" / f"{key}.json"
     known = cache.kept(facts_file, home)
@@ -235,6 +240,12 @@ def _facts(
     if slim_path == slim:
         cache.keep(facts_file, json.dumps(answer, indent=1, sort_keys=True), home)
     return json.loads(json.dumps(answer["facts"])), slim_path
+
+
+@functools.cache
+def _readers_sha256() -> str:
+    """A hash of the code that finds facts and makes slim copies: what an earlier version kept is made again."""
+    return code_sha256(Path(__file__).with_name(name) for name in _READERS)
 
 
 def _freepdk45() -> Path:

@@ -14,7 +14,7 @@ from hwmodel.recipes import recipe_named
 from hwmodel.requantcost import Unit
 from hwmodel.requantstream import check_outputs, requant_stimulus
 from hwmodel.row import SynthesisRow, make_row, sha256_text
-from hwmodel.specimen import Bench, is_best, power_data, power_figures
+from hwmodel.specimen import Bench, best_powered, power_data, power_figures
 from hwmodel.stages import attempt_of_row, try_stages
 from hwmodel.store import RowStore
 from hwmodel.synth import Synthesis, synthesise
@@ -98,8 +98,8 @@ def _stored(
         return None, None
     if plain.minimum_period_ns is None:
         return UnitVariant(unit.spec, plain, plain), plain
-    powered = find(str(unit.plan))
-    return (None if powered is None or not is_best(powered) else UnitVariant(unit.spec, plain, powered)), plain
+    powered = best_powered(find(str(unit.plan)), plain)
+    return (None if powered is None else UnitVariant(unit.spec, plain, powered)), plain
 
 
 def _synthesised(unit: Unit, verilog: str, plain: SynthesisRow | None, bench: Bench) -> UnitVariant:

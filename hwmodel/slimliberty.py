@@ -30,7 +30,6 @@ from hwmodel.sdf import is_condition
 from hwmodel.timingtables import check_timing, states_delays
 from siliquant.errors import InputError, short
 
-FORMAT = 13  # raise it when the facts or the slim copy change, so that cached ones are made again
 _MOST_TEXT = 100  # characters of names that are only shown
 _LOADS_OF_A_BUFFER = 4  # the default output load, in input capacitances of the driving cell
 
@@ -85,7 +84,6 @@ class Facts:
     time_ns: float
     capacitance_ff: float
     leakage_nw: float
-    wire_load: str
     full_adder: FullAdderCell | None
     half_adder: HalfAdderCell | None
     driving_cell: str
@@ -151,7 +149,6 @@ def _digest(library: Group, excluded: tuple[str, ...], full_adder_cell: str | No
         time_ns=_unit(library, "time_unit", _SECONDS, "1ns"),
         capacitance_ff=farads,
         leakage_nw=_unit(library, "leakage_power_unit", _WATTS, "1nW"),
-        wire_load=library.text("default_wire_load"),
         full_adder=_full_adder(cells, full_adder_cell),
         half_adder=_smallest_half_adder(cells),
         driving_cell=driver.name,

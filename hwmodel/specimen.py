@@ -23,7 +23,7 @@ from hwmodel.netlist import read_netlist
 from hwmodel.power import PowerReport, netlist_power
 from hwmodel.powertables import LibraryPower
 from hwmodel.recipes import recipe_named
-from hwmodel.row import SynthesisRow, make_row, sha256_text
+from hwmodel.row import SynthesisRow, make_row, sha256_text, tool_versions
 from hwmodel.stimulus import StreamPlan, check_sums, make_stimulus, precisions_to_check
 from hwmodel.store import RowStore
 from hwmodel.synth import Mapped, Workspace, read_back
@@ -34,6 +34,7 @@ __all__ = [
     "Bench",
     "Found",
     "Specimen",
+    "best_powered",
     "is_best",
     "power_data",
     "power_figures",
@@ -169,7 +170,19 @@ def stored(
     if plain.minimum_period_ns is None:
         return Found(plain, dict.fromkeys(plans, plain))
     powered = {plan: find(str(plan)) for plan in plans}
-    return Found(plain, {plan: row for plan, row in powered.items() if row is not None and is_best(row)})
+    best = {plan: best_powered(row, plain) for plan, row in powered.items()}
+    return Found(plain, {plan: row for plan, row in best.items() if row is not None})
+
+
+def best_powered(row: SynthesisRow | None, plain: SynthesisRow) -> SynthesisRow | None:
+    """A stored row with power where this machine finds no better one, else None.
+
+    Power needs OpenSTA. Where there is none, no power can be found of an operand stream that is not kept, and
+    ``plain``, the row without a stream, is the best there is.
+    """
+    if tool_versions()["opensta"] == "none":
+        return row or plain
+    return row if row is not None and is_best(row) else None
 
 
 def is_best(row: SynthesisRow) -> bool:

@@ -145,11 +145,11 @@ class RowStore:
     def _packaged_verilog(self) -> dict[str, str]:
         """The Verilog of each design of the package, where it was verified for these generators."""
         if self._verilog is None:
-            path = self._packaged_folder / STAMP if self._packaged_folder else None
+            folder = self._packaged_folder
             try:
-                current = path is not None and path.is_file() and json.loads(path.read_text()) == verilog_stamp()
+                current = folder is not None and _is_stamped(folder)
             except (OSError, ValueError) as error:
-                self._report(f"{path} cannot be read and is ignored: {error}")
+                self._report(f"{folder}/{STAMP} cannot be read and is ignored: {error}")
                 current = False
             rows = self._packaged_rows().values() if current else ()
             self._verilog = {named(row.design, row.spec): row.verilog_sha256 for row in rows}
@@ -182,7 +182,8 @@ class RowStore:
 def write_packaged(rows: Iterable[SynthesisRow], folder: Path = PACKAGED_ROWS) -> list[Path]:
     """Write a read-only layer anew: one file a library, one row a line, sorted; returns the files.
 
-    The Verilog of the rows must be what the generators make now.
+    The Verilog of the rows must be what the generators make now. Beside files of other libraries, which may be of
+    other generators, a stamp of those stays: ``python -m docs_tools.packaged --stamp`` verifies all of them.
     """
     by_library: dict[str, dict[str, str]] = {}
     for row in rows:
@@ -192,7 +193,8 @@ def write_packaged(rows: Iterable[SynthesisRow], folder: Path = PACKAGED_ROWS) -
         path = folder / f"{library}.jsonl"
         write_atomically(path, "".join(f"{lines[key]}\n" for key in sorted(lines)))
         written.append(path)
-    return [*written, write_stamp(folder)]
+    others = set(folder.glob("*.jsonl")) - set(written)
+    return [*written, folder / STAMP] if others and not _is_stamped(folder) else [*written, write_stamp(folder)]
 
 
 def write_stamp(folder: Path = PACKAGED_ROWS) -> Path:
@@ -200,6 +202,12 @@ def write_stamp(folder: Path = PACKAGED_ROWS) -> Path:
     path = folder / STAMP
     write_atomically(path, json.dumps(verilog_stamp(), indent=0, sort_keys=True) + "\n")
     return path
+
+
+def _is_stamped(folder: Path) -> bool:
+    """Whether the rows of a read-only layer are of the Verilog that the generators make now."""
+    path = folder / STAMP
+    return path.is_file() and json.loads(path.read_text()) == verilog_stamp()
 
 
 def _timed_by_any(tools: Mapping[str, str]) -> dict[str, str]:

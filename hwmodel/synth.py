@@ -8,7 +8,6 @@ netlist.
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -24,6 +23,7 @@ from hwmodel.selection import Netlist, select
 from hwmodel.sizing import apply
 from hwmodel.sta import OpenSta, Timing, ToolMissing
 from siliquant.errors import InputError, short
+from siliquant.processes import cores
 from siliquant.scratch import scratch
 
 
@@ -122,7 +122,7 @@ class Workspace:
         if jobs is not None and jobs < 1:
             raise InputError(f"jobs must be at least 1, not {jobs}")
         self._verilog, self._top, self._library, self._clock = verilog, top, library, clock
-        self._jobs = jobs or os.cpu_count() or 1
+        self._jobs = jobs or cores()
         self._progress = progress
         self._stack = contextlib.ExitStack()
         self._mapped: dict[tuple[Recipe, float | None], Netlist] = {}

@@ -19,6 +19,7 @@ from qat.data import Data, worker_failed
 from qat.images import FolderImages
 from qat.pixels import check_image
 from siliquant.errors import InputError, printable
+from siliquant.processes import cores
 
 __all__ = ["MOST_SKIPPED", "check_images", "checked", "cores", "without"]
 
@@ -114,11 +115,6 @@ def without(data: Data, names: Mapping[str, Sequence[str]]) -> Data:
         left = split.take(np.flatnonzero(kept))
         data = replace(data, train=left) if part == "train" else replace(data, test=left)
     return data
-
-
-def cores() -> int:
-    """The processor cores that this process may use; all of them where the system does not say."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _faults(split: FolderImages, whole: bool, processes: int | None, report: Callable[[int], None]) -> dict[int, str]:

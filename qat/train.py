@@ -23,6 +23,7 @@ from transformers import PreTrainedConfig, PreTrainedModel
 from siliquant.cli import run
 from siliquant.errors import InputError
 from siliquant.files import alone, write_atomically
+from siliquant.processes import cores
 
 from .convert import calibrate, quantize_model
 from .data import Data, open_data
@@ -33,7 +34,7 @@ from .names import PRESET_NAMES
 from .native.memory import keep_freed_memory
 from .options import Options, merge, read_config, typed
 from .parsers import train as parser
-from .readable import checked, cores, without
+from .readable import checked, without
 from .runs import (
     RunRecord,
     load_start,

@@ -72,7 +72,8 @@ def start(arguments: Sequence[str] | None = None) -> None:
 
 def _missing(command: Command, error: ModuleNotFoundError) -> str:
     wanted = f"siliquant[{command.extra}]" if command.extra else "siliquant"
+    package = f"the package {error.name}" if error.name else f"a package ({error})"
     return (
-        f"{command.name} needs the package {error.name}, which is not installed: make setup installs everything, "
+        f"{command.name} needs {package}, which is not installed: make setup installs everything, "
         f"pip install '{wanted}' what this command needs"
     )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from argparse import Action, _ActionsContainer
 from pathlib import Path
 
 from siliquant.cli import Parser
 from siliquant.numbers import integer
+from siliquant.processes import cores
 
 __all__ = [
     "MOST_JOBS",
@@ -53,7 +53,7 @@ def add_jobs(parser: _ActionsContainer, default: int | None = None) -> Action:
 
 def read_jobs(text: str | None) -> int:
     """The number in ``--jobs``, 1 to 1024; of cores where it was not given. Raises ValueError."""
-    return os.cpu_count() or 1 if text is None else integer("jobs", text, 1, MOST_JOBS)
+    return cores() if text is None else integer("jobs", text, 1, MOST_JOBS)
 
 
 def add_checkpoint(parser: _ActionsContainer, *, integers: bool = False, required: bool = False) -> Action:

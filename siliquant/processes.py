@@ -22,7 +22,17 @@ from siliquant.errors import ToolError
 from siliquant.owner import owner
 from siliquant.watcher import MARK
 
-__all__ = ["TEMPORARY_HERE", "OutOfTimeError", "end_with_parent", "environment", "kill", "mark", "run", "start"]
+__all__ = [
+    "TEMPORARY_HERE",
+    "OutOfTimeError",
+    "cores",
+    "end_with_parent",
+    "environment",
+    "kill",
+    "mark",
+    "run",
+    "start",
+]
 
 TEMPORARY_HERE: Mapping[str, str] = {"TMPDIR": ".", "TMP": ".", "TEMP": "."}
 """For the environment of a program whose temporary files shall lie in its working folder: no blank or quote of a path
@@ -39,6 +49,11 @@ class OutOfTimeError(ToolError, subprocess.TimeoutExpired):
 
     def __str__(self) -> str:
         return str(self.args[0])
+
+
+def cores() -> int:
+    """The processor cores that this process may use; all of them where the system does not say."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def start(

@@ -241,7 +241,7 @@ class Verilator(Simulator):
 
     def make(self, *arguments: str) -> list[str]:
         """Command of make on the makefile of a translated design, in its folder."""
-        return [executable("make"), "-f", "Vtop.mk", f"-j{os.cpu_count() or 1}", *self.make_variables(), *arguments]
+        return [executable("make"), "-f", "Vtop.mk", f"-j{processes.cores()}", *self.make_variables(), *arguments]
 
     def _compile(self, folder: Path, top: str) -> None:
         cocotb, env = self._cocotb(), self.environment()

@@ -59,6 +59,7 @@ def unit_manifest(spec: LoadableSpec) -> dict[str, Any]:
         "groups": spec.groups,
         "accumulator_range": list(spec.accumulator_range),
         "rule": spec.rule,
+        **({"total_range": list(spec.total_range)} if isinstance(spec, PartialSumSpec) else {}),
         **(_codes(spec) if isinstance(spec, RequantSpec) else {}),
         "field_rule": _FIELDS,
         "parameter_fields": fields,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ from rtl.array import ArraySpec
 from rtl.array.passes import Codes, Pass, plan_passes
 from rtl.spec import IntArray
 from siliquant.errors import InputError
+from siliquant.processes import cores
 
 from ..checker import MismatchError
 from .drain import Drained, DrainTable
@@ -92,7 +92,7 @@ class ArrayEngine:
         self._tables = tables
         self.records: dict[str, GemmRecord] = {}
         self._report = report
-        count = jobs or os.cpu_count() or 1
+        count = jobs or cores()
         self._simulators = [ArraySimulator(spec, library) for _ in range(count)]
         self._free: SimpleQueue[ArraySimulator] = SimpleQueue()
         for simulator in self._simulators:

@@ -7,11 +7,14 @@ import importlib.metadata
 import lzma
 import os
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from hwmodel import library as library_module
 from hwmodel.cells import FullAdderCell, HalfAdderCell, truth_table
 from hwmodel.liberty import parse_liberty
 from hwmodel.library import Library, find_library
@@ -193,3 +196,16 @@ def test_another_use_of_the_same_file_is_another_library() -> None:
     ]
     assert len({one.use_sha256 for one in (library, *others)}) == 4
     assert {one.sha256 for one in others} == {library.sha256}
+
+
+def test_what_is_kept_of_a_library_is_of_the_code_that_read_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = (
+        "import sys; before = set(sys.modules); import hwmodel.slimliberty;"
+        "print(*(name for name in set(sys.modules) - before if name.startswith('hwmodel.')))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    used = {f"{name.removeprefix('hwmodel.')}.py" for name in done.stdout.split()}
+    assert used == set(library_module._READERS)
+    found = find_library(cache_dir=tmp_path)
+    monkeypatch.setattr(library_module, "_readers_sha256", lambda: "of an earlier version")
+    assert find_library(cache_dir=tmp_path).slim_path != found.slim_path

@@ -158,3 +158,18 @@ def test_a_clock_that_the_smallest_netlist_just_misses_is_answered(bench: Bench,
     hopeless = smallest(SPEC, [W2A2], replace(bench, clock_mhz=20_000.0), store)
     assert hopeless.chosen.row.meets_clock is False
     assert len(hopeless.tried) == 3
+
+
+def test_without_opensta_nothing_is_synthesised_for_a_power_that_cannot_be_had(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench, spec, packaged = Bench(find_library(), jobs=1), UniformSpec(), Precision(4, 4)
+    tools = {**tool_versions(), "opensta": "none"}
+    monkeypatch.setattr("hwmodel.store.tool_versions", lambda: tools)
+    monkeypatch.setattr("hwmodel.specimen.tool_versions", lambda: tools)
+    monkeypatch.setattr("hwmodel.specimen.Workspace", lambda *_, **__: pytest.fail("nothing may be synthesised"))
+    another = Precision(4, 4, activation_signed=False)
+    found = smallest(spec, [packaged, another], bench, RowStore(tmp_path)).chosen
+    assert found.row.minimum_period_ns is not None
+    assert found.powered[packaged].power_uw is not None
+    assert found.powered[another] == found.row

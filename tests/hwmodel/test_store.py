@@ -139,6 +139,19 @@ def test_packaged_designs_are_known_to_the_generators_of_their_stamp_only(tmp_pa
     assert RowStore(tmp_path / "user", tmp_path).verilog_of(SPEC) is None
 
 
+def test_a_stamp_says_nothing_of_files_that_were_not_looked_at(tmp_path: Path) -> None:
+    _, stamp = write_packaged([ROW], tmp_path)
+    write_packaged([replace(ROW, library="asap7")], tmp_path)
+    assert json.loads(stamp.read_text()) == verilog_stamp()  # those of freepdk45 were of these generators, too
+    earlier = {**verilog_stamp(), "code": "another"}
+    stamp.write_text(json.dumps(earlier))
+    assert write_packaged([ROW], tmp_path) == [tmp_path / "freepdk45.jsonl", stamp]
+    assert json.loads(stamp.read_text()) == earlier
+    (tmp_path / "asap7.jsonl").unlink()
+    write_packaged([ROW], tmp_path)
+    assert json.loads(stamp.read_text()) == verilog_stamp()
+
+
 def found(store: RowStore, row: SynthesisRow) -> SynthesisRow | None:
     return store.find(row.verilog_sha256, row.library_use_sha256, row.clock_mhz, row.effort, row.activity)
 

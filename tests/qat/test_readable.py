@@ -18,7 +18,7 @@ from qat.data import Data, open_data
 from qat.folders import class_names
 from qat.images import FolderImages
 from qat.pixels import MOST_PIXELS, _ends_well, check_image, read_image, read_size
-from qat.readable import check_images, cores, without
+from qat.readable import check_images, without
 from siliquant.errors import InputError
 
 
@@ -268,12 +268,6 @@ def test_of_a_whole_file_few_bytes_are_read(kind: str) -> None:
     assert stream.count < 64
     assert not _ends_well(kind, io.BytesIO(whole[:-100]))
     assert _ends_well(kind, io.BytesIO(whole + bytes(1000)))  # as some cameras and old programs write
-
-
-def test_cores_are_counted_on_every_system(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert 1 <= cores() <= (os.cpu_count() or 1)
-    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
-    assert cores() == os.cpu_count()
 
 
 def test_a_class_keeps_an_image(images: Path) -> None:

@@ -151,3 +151,9 @@ def test_a_forked_child_has_a_watcher_of_its_own(tree: tuple[Path, Path]) -> Non
     assert until(lambda: not any(map(alive, numbers(folder))))
     process.stdout.close()
     process.wait()
+
+
+def test_cores_are_counted_on_every_system(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert 1 <= processes.cores() <= (os.cpu_count() or 1)
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    assert processes.cores() == os.cpu_count()
