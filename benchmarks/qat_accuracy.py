@@ -25,9 +25,9 @@ from rich.console import Console
 from rich.progress import Progress
 
 from qat.evaluate import wilson_interval
-from siliquant.cli import Parser, run
-from siliquant.files import write_atomically
-from siliquant.options import add_jobs, read_jobs
+from siliquant.commandline.cli import Parser, run
+from siliquant.commandline.options import add_jobs, read_jobs
+from siliquant.files.write import write_atomically
 
 ROOT = Path(__file__).resolve().parents[1]
 KEPT = ROOT / "docs" / "runs"

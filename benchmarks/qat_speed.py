@@ -22,14 +22,14 @@ from rich.progress import track
 from rich.table import Table
 from torch.nn import functional as F
 
-from qat.convert import calibrate, quantize_model, weight_quantizers
 from qat.models.presets import build
-from qat.native.build import status
-from qat.native.memory import keep_freed_memory
-from qat.oscillation import OscillationTracker, bin_regulariser
-from qat.scheme import Scheme
-from siliquant.cli import Parser, run
-from siliquant.files import write_atomically
+from qat.network.convert import calibrate, quantize_model, weight_quantizers
+from qat.network.oscillation import OscillationTracker, bin_regulariser
+from qat.quantisers.native.build import status
+from qat.quantisers.native.memory import keep_freed_memory
+from qat.settings.scheme import Scheme
+from siliquant.commandline.cli import Parser, run
+from siliquant.files.write import write_atomically
 
 
 def main() -> None:
@@ -66,7 +66,10 @@ def main() -> None:
 
     def in_torch(work: Callable[[], None]) -> Callable[[], None]:
         def patched() -> None:
-            with patch("qat.fakequant.native", return_value=False), patch("qat.oscillation.native", return_value=False):
+            with (
+                patch("qat.quantisers.fakequant.native", return_value=False),
+                patch("qat.network.oscillation.native", return_value=False),
+            ):
                 work()
 
         return patched

@@ -37,16 +37,16 @@ from rich.table import Table
 from rtl.array import Architecture, ArraySpec
 from rtl.array.passes import Codes, plan_passes
 from rtl.mac import UniformSpec
-from rtl.spec import IntArray, Precision, check_integer
-from siliquant.cli import Parser, run
-from siliquant.files import write_atomically
-from siliquant.options import add_jobs, read_jobs
-from siliquant.processes import cores
-from sim.array_bench import TOP, run_array_tests, verilog_of_arrays
-from sim.array_cases import Job, Step
+from rtl.spec.mac import IntArray, Precision, check_integer
+from siliquant.commandline.cli import Parser, run
+from siliquant.commandline.options import add_jobs, read_jobs
+from siliquant.files.write import write_atomically
+from siliquant.processes.run import cores
+from sim.array.bench import TOP, run_array_tests, verilog_of_arrays
+from sim.array.cases import Job, Step
 from sim.harness.driver import ArraySimulator
 from sim.harness.library import array_verilog, build_library
-from sim.toolchain import SIMULATORS
+from sim.simulators.toolchain import SIMULATORS
 
 Shape = tuple[int, int, int]
 

@@ -1,7 +1,7 @@
 """Docstrings as this project writes them, made into Markdown when the API pages are built (an extension of Griffe).
 
 Prose, indented blocks, examples, lists under "Args:" or a ruled "Parameters", and references such as
-:class:`rtl.spec.MacSpec`, which become links where there is something to link to.
+:class:`rtl.spec.mac.MacSpec`, which become links where there is something to link to.
 """
 
 from __future__ import annotations

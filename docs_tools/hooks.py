@@ -31,7 +31,13 @@ __all__ = [
 
 PACKAGES = ("rtl", "hwmodel", "sim", "qat", "reports", "siliquant")
 INTERNAL = frozenset(
-    {"hwmodel.yosys_worker", "sim.array_tests", "sim.mac_tests", "sim.harness.netlist_worker", "rtl.rtlil_to_verilog"}
+    {
+        "hwmodel.synthesis.yosys_worker",
+        "sim.array.tests",
+        "sim.mac.tests",
+        "sim.harness.netlist_worker",
+        "rtl.verilog.rtlil_worker",
+    }
 )
 """What is run by other processes, and imported by nothing."""
 _FORMULA = re.compile(r'<(span|div) class="arithmatex">(.*?)</\1>', re.DOTALL)

@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-from hwmodel.row import SynthesisRow
-from hwmodel.specimen import settled_power_uw
-from hwmodel.stages import attempt_of_row, try_stages
-from hwmodel.stimulus import StreamPlan
-from hwmodel.store import RowStore
-from rtl.spec import MacSpec, Precision
+from hwmodel.measurement.dut import settled_power_uw
+from hwmodel.measurement.row import SynthesisRow
+from hwmodel.measurement.stages import attempt_of_row, try_stages
+from hwmodel.measurement.store import RowStore
+from hwmodel.operands.stimulus import StreamPlan
+from rtl.spec.mac import MacSpec, Precision
 
 __all__ = ["Measured", "measured", "packaged_rows"]
 

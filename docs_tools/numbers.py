@@ -17,9 +17,9 @@ from types import ModuleType
 
 from docs_tools.blocks import filled, places
 from docs_tools.commands import ROOT
-from siliquant.cli import Parser, run
-from siliquant.errors import InputError
-from siliquant.files import write_atomically
+from siliquant.commandline.cli import Parser, run
+from siliquant.files.write import write_atomically
+from siliquant.inputs.errors import InputError
 
 __all__ = ["SOURCES", "differing", "main", "owner", "pages", "results_page", "wanted"]
 

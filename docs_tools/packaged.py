@@ -17,11 +17,14 @@ from pathlib import Path
 from typing import Any
 
 from docs_tools.commands import ROOT
-from hwmodel.answers import settings
-from hwmodel.calibration import PACKAGED_CALIBRATION, packaged_calibration
-from hwmodel.coremodel import reach_of
-from hwmodel.executors import local
-from hwmodel.features import (
+from hwmodel.comparison.measured import settings
+from hwmodel.measurement.executors import local
+from hwmodel.measurement.keys import Spec, named, verilog_stamp
+from hwmodel.measurement.row import sha256_text
+from hwmodel.measurement.store import PACKAGED_ROWS, STAMP, RowStore, write_stamp
+from hwmodel.measurement.table import PACKAGED_CALIBRATION, packaged_calibration
+from hwmodel.model.arrays import reach_of
+from hwmodel.model.features import (
     PACKAGED_FEATURES,
     Delays,
     counted,
@@ -30,20 +33,17 @@ from hwmodel.features import (
     transitions_name,
     write_features,
 )
-from hwmodel.keys import Spec, named, verilog_stamp
-from hwmodel.modelfile import known_models, load_model
-from hwmodel.paths import ALONE
-from hwmodel.row import sha256_text
-from hwmodel.stimulus import StreamPlan
-from hwmodel.store import PACKAGED_ROWS, STAMP, RowStore, write_stamp
+from hwmodel.model.file import known_models, load_model
+from hwmodel.model.paths import ALONE
+from hwmodel.operands.stimulus import StreamPlan
 from rtl.array import CoreSpec
 from rtl.mac import DESIGNS
 from rtl.requant import LoadableSpec, MultiplierSpec, PartialSumSpec, ThresholdSpec
-from rtl.spec import MacSpec
-from siliquant.cli import Parser, run
-from siliquant.errors import InputError
-from siliquant.files import cache_dir, write_atomically
-from siliquant.options import add_jobs, read_jobs
+from rtl.spec.mac import MacSpec
+from siliquant.commandline.cli import Parser, run
+from siliquant.commandline.options import add_jobs, read_jobs
+from siliquant.files.write import cache_dir, write_atomically
+from siliquant.inputs.errors import InputError
 
 __all__ = ["Item", "differences", "items", "main", "parser", "spec_of", "stale"]
 
@@ -57,7 +57,7 @@ examples:
 
 @dataclass(frozen=True)
 class Item:
-    """A packaged design, as :func:`hwmodel.keys.named` has it, and what the package holds of it: the sha256 of its
+    """A packaged design, as :func:`hwmodel.measurement.keys.named` has it, and what the package holds of it: the sha256 of its
     Verilog, or an entry of features.
     """
 
@@ -81,7 +81,7 @@ def items() -> list[Item]:
 
 def differences(item: Item) -> list[str]:
     """What the package holds otherwise than the code makes it, by name; empty where all is the same."""
-    from rtl.verilog import to_verilog
+    from rtl.verilog.convert import to_verilog
 
     spec = spec_of(item.design)
     if item.file == PACKAGED_ROWS:

@@ -20,16 +20,16 @@ from typing import Any
 
 from docs_tools.commands import ROOT
 from docs_tools.results import read_result, write_result
-from hwmodel.library import find_library
-from hwmodel.row import tool_versions
-from hwmodel.specimen import Bench, Specimen, settled_power_uw
-from hwmodel.stimulus import StreamPlan, make_stimulus
-from hwmodel.store import RowStore
-from hwmodel.streams import LSQ_GAUSSIAN, UNIFORM, Stream
+from hwmodel.library.library import find_library
+from hwmodel.measurement.dut import Bench, Specimen, settled_power_uw
+from hwmodel.measurement.row import tool_versions
+from hwmodel.measurement.store import RowStore
+from hwmodel.operands.stimulus import StreamPlan, make_stimulus
+from hwmodel.operands.streams import LSQ_GAUSSIAN, UNIFORM, Stream
 from rtl.mac import UniformSpec
-from rtl.spec import Precision
-from siliquant.cli import Parser, run
-from siliquant.errors import InputError
+from rtl.spec.mac import Precision
+from siliquant.commandline.cli import Parser, run
+from siliquant.inputs.errors import InputError
 
 __all__ = ["RECORDERS", "main", "recorded"]
 

@@ -19,8 +19,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from docs_tools.commands import ROOT
-from siliquant.errors import InputError
-from siliquant.files import write_atomically
+from siliquant.files.write import write_atomically
+from siliquant.inputs.errors import InputError
 
 __all__ = ["Session", "alike", "pages", "sessions", "write", "written_anew"]
 

@@ -6,6 +6,6 @@ if sys.argv[:1] == ["-m"]:  # this package is the command: what lies in the curr
     import runpy
     from pathlib import Path
 
-    runpy.run_path(str(Path(__file__).parents[1] / "siliquant" / "shadows.py"))["pin"]()
+    runpy.run_path(str(Path(__file__).parents[1] / "siliquant" / "processes" / "shadows.py"))["pin"]()
 
 __version__ = "0.1.0"

@@ -14,12 +14,12 @@ from itertools import product
 from pathlib import Path
 
 from hwmodel.options import add_memories
-from siliquant import processes
-from siliquant.cli import Parser, run
-from siliquant.errors import InputError
-from siliquant.files import write_atomically
-from siliquant.options import add_out_file
-from siliquant.scratch import scratch
+from siliquant.commandline.cli import Parser, run
+from siliquant.commandline.options import add_out_file
+from siliquant.files.scratch import scratch
+from siliquant.files.write import write_atomically
+from siliquant.inputs.errors import InputError
+from siliquant.processes import run as processes
 
 __all__ = ["DEVICES", "configuration", "macro_of", "main"]
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from hwmodel.options import add_clock, add_cost_models, add_library, add_operands, plan_of, spec_of
 from rtl.options import DesignParser
-from siliquant.cli import run
-from siliquant.numbers import integer, read_clock_mhz
-from siliquant.options import add_format
+from siliquant.commandline.cli import run
+from siliquant.commandline.options import add_format
+from siliquant.inputs.numbers import integer, read_clock_mhz
 
 if TYPE_CHECKING:
-    from hwmodel.explanation import Explanation, StepTerm
+    from hwmodel.fit.explanation import Explanation, StepTerm
 
 __all__ = ["main"]
 
@@ -42,10 +42,10 @@ def parser() -> DesignParser:
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     options = parser().parse_args(arguments)
-    from hwmodel.calibration import PACKAGED_CALIBRATION, read_calibration
-    from hwmodel.explanation import explain
-    from hwmodel.modelfile import PACKAGED_MODELS, load_model
-    from hwmodel.validationtables import points_of
+    from hwmodel.fit.explanation import explain
+    from hwmodel.fit.validationtables import points_of
+    from hwmodel.measurement.table import PACKAGED_CALIBRATION, read_calibration
+    from hwmodel.model.file import PACKAGED_MODELS, load_model
 
     spec = spec_of(options)
     plan = plan_of(options, spec)
@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.format == "json":
         print(json.dumps(as_json(found), indent=1))
         return
-    from hwmodel.explaintables import print_explanation
+    from hwmodel.fit.explanationtables import print_explanation
 
     print_explanation(found)
 

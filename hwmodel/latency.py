@@ -13,15 +13,15 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from hwmodel.network import Costs, MacCost, UnitCost, network_cost
-from hwmodel.networkresult import Energy, GemmCost, NetworkCost
-from hwmodel.networkrows import multiplier
+from hwmodel.inference.inference import Costs, MacCost, UnitCost, network_cost
+from hwmodel.inference.memories import packaged_sram
+from hwmodel.inference.result import Energy, GemmCost, NetworkCost
+from hwmodel.inference.rows import multiplier
+from hwmodel.inference.tiling import Overlap
 from hwmodel.options import add_clock, add_memories, add_mix, add_network, read_mix
 from hwmodel.policy import Assignment, assign, uniform
-from hwmodel.sensitivity import read_sensitivity
-from hwmodel.sram import packaged_sram
-from hwmodel.tiling import Overlap
-from hwmodel.workload import Role, Scales, load_workload
+from hwmodel.workload.sensitivity import read_sensitivity
+from hwmodel.workload.workload import Role, Scales, load_workload
 from rtl.array import Architecture, ArraySpec
 from rtl.mac import UniformSpec
 from rtl.options import (
@@ -34,9 +34,9 @@ from rtl.options import (
     integer,
     read_parameters,
 )
-from siliquant.cli import run
-from siliquant.errors import InputError
-from siliquant.numbers import read_clock_mhz
+from siliquant.commandline.cli import run
+from siliquant.inputs.errors import InputError
+from siliquant.inputs.numbers import read_clock_mhz
 
 __all__ = ["HEADERS", "lines_of", "main"]
 

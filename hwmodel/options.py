@@ -10,15 +10,15 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rtl.spec import MAX_BITS
-from siliquant.cli import Parser
-from siliquant.errors import InputError, ToolError
-from siliquant.numbers import fraction, integer, numbers
+from rtl.spec.mac import MAX_BITS
+from siliquant.commandline.cli import Parser
+from siliquant.inputs.errors import InputError, ToolError
+from siliquant.inputs.numbers import fraction, integer, numbers
 
 if TYPE_CHECKING:
-    from hwmodel.library import Library
-    from hwmodel.stimulus import StreamPlan
-    from rtl.spec import MacSpec
+    from hwmodel.library.library import Library
+    from hwmodel.operands.stimulus import StreamPlan
+    from rtl.spec.mac import MacSpec
 
 __all__ = [
     "LIBRARIES",
@@ -88,9 +88,9 @@ def add_library_file(parser: Parser, *, full_adder: bool = True) -> None:
 def library_of(options: Namespace) -> Library:
     """The library of :func:`add_library_file`; one line to stderr where it states no power of some cells.
 
-    Raises FileError and InputError as :func:`hwmodel.library.find_library`.
+    Raises FileError and InputError as :func:`hwmodel.library.library.find_library`.
     """
-    from hwmodel.library import find_library
+    from hwmodel.library.library import find_library
 
     library = find_library(
         options.library,
@@ -109,7 +109,7 @@ def naming(library: Library) -> Iterator[None]:
 
     It may have caused them or not (a full disk), so it is named, not blamed. Raises InputError.
     """
-    from hwmodel.stimulus import Mismatch
+    from hwmodel.operands.stimulus import Mismatch
 
     try:
         yield
@@ -129,7 +129,7 @@ def say_no_power(library: Library) -> None:
 
 
 def add_clock(parser: Parser, otherwise: str = "") -> None:
-    """``--clock-mhz F``, as text for :func:`siliquant.numbers.read_clock_mhz`. otherwise: as of :func:`add_library`."""
+    """``--clock-mhz F``, as text for :func:`siliquant.inputs.numbers.read_clock_mhz`. otherwise: as of :func:`add_library`."""
     parser.add_argument(
         "--clock-mhz", metavar="F", default=None if otherwise else "500",
         help=f"clock, MHz{f' (default: {otherwise})' if otherwise else ''}",
@@ -205,12 +205,12 @@ def spec_of(options: Namespace) -> MacSpec:
 
 def plan_of(options: Namespace, spec: MacSpec) -> StreamPlan:
     """What runs on ``spec``. Raises ValueError for a precision that it has not, or a stream that there is not."""
-    from hwmodel.estimate import default_plan
-    from hwmodel.stimulus import StreamPlan
-    from hwmodel.streams import Stream
+    from hwmodel.model.estimate import default_plan
+    from hwmodel.operands.stimulus import StreamPlan
+    from hwmodel.operands.streams import Stream
     from rtl.mac import UniformSpec
     from rtl.options import integer
-    from rtl.spec import Precision
+    from rtl.spec.mac import Precision
 
     signed = not options.unsigned
     if isinstance(spec, UniformSpec):

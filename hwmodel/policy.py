@@ -18,13 +18,13 @@ import numpy.typing as npt
 from rich.console import Console
 from rich.table import Table
 
-from hwmodel.mixture import Mixture
 from hwmodel.options import add_mix, add_network, read_mix
-from hwmodel.sensitivity import SensitivityTable, default_sensitivity, read_sensitivity
-from hwmodel.workload import Gemm, PrecisionClass, Role, Workload, load_workload
-from rtl.spec import MAX_BITS, check_integer
-from siliquant.cli import Parser, run
-from siliquant.errors import InputError, InputTypeError
+from hwmodel.workload.mixture import Mixture
+from hwmodel.workload.sensitivity import SensitivityTable, default_sensitivity, read_sensitivity
+from hwmodel.workload.workload import Gemm, PrecisionClass, Role, Workload, load_workload
+from rtl.spec.mac import MAX_BITS, check_integer
+from siliquant.commandline.cli import Parser, run
+from siliquant.inputs.errors import InputError, InputTypeError
 
 __all__ = ["ENDS_BITS", "Assignment", "assign", "main", "uniform"]
 
@@ -101,7 +101,7 @@ def assign(
     counts the first and last layers. The result is exact (a knapsack over whole MACs by dynamic programming) and the
     same at every call.
 
-    >>> from hwmodel.workload import load_workload
+    >>> from hwmodel.workload.workload import load_workload
     >>> found = assign(load_workload("deit-tiny"), 3, (2, 4, 8))
     >>> float(found.mean_bits), {found.of(gemm) for gemm in found.workload.gemms if gemm.role is Role.VALUE}
     (3.0, {8})

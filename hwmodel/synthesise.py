@@ -21,17 +21,17 @@ from hwmodel.options import (
     spec_of,
 )
 from rtl.options import DesignParser
-from siliquant.cli import run
-from siliquant.numbers import read_clock_mhz
-from siliquant.options import add_format, add_jobs, add_out_folder, read_jobs
+from siliquant.commandline.cli import run
+from siliquant.commandline.options import add_format, add_jobs, add_out_folder, read_jobs
+from siliquant.inputs.numbers import read_clock_mhz
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
-    from hwmodel.row import SynthesisRow
-    from hwmodel.specimen import Bench
-    from hwmodel.stimulus import StreamPlan
-    from rtl.spec import MacSpec
+    from hwmodel.measurement.dut import Bench
+    from hwmodel.measurement.row import SynthesisRow
+    from hwmodel.operands.stimulus import StreamPlan
+    from rtl.spec.mac import MacSpec
 
 __all__ = ["lines_of", "main", "parser"]
 
@@ -70,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     from rich.console import Console
 
-    from hwmodel.specimen import Bench
+    from hwmodel.measurement.dut import Bench
 
     library = library_of(options)
     bench = Bench(library, clock_mhz, options.effort, options.fresh, jobs)
@@ -86,10 +86,10 @@ def _row(options: Namespace, spec: MacSpec, plan: StreamPlan, bench: Bench) -> S
     """The row with power; written with its netlist where a folder is given."""
     from dataclasses import replace
 
-    from hwmodel.specimen import Specimen
-    from hwmodel.store import RowStore
-    from siliquant.files import write_atomically
-    from siliquant.options import check_writable
+    from hwmodel.measurement.dut import Specimen
+    from hwmodel.measurement.store import RowStore
+    from siliquant.commandline.options import check_writable
+    from siliquant.files.write import write_atomically
 
     store = RowStore(report=lambda text: print(text, file=sys.stderr))
     if options.out is not None:

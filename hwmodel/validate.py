@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hwmodel.options import add_cost_models, add_library
-from siliquant.cli import Parser, run
-from siliquant.errors import InputError
-from siliquant.numbers import integer
-from siliquant.options import add_format
+from siliquant.commandline.cli import Parser, run
+from siliquant.commandline.options import add_format
+from siliquant.inputs.errors import InputError
+from siliquant.inputs.numbers import integer
 
 if TYPE_CHECKING:
-    from hwmodel.fitting import Point
-    from hwmodel.model import Cost, LibraryModel
+    from hwmodel.fit.fitting import Point
+    from hwmodel.model.model import Cost, LibraryModel
 
 __all__ = ["Errors", "Prediction", "errors_by", "predictions"]
 
@@ -56,7 +56,7 @@ class Errors:
 
 def predictions(points: Sequence[Point], model: LibraryModel) -> list[Prediction]:
     """What the model says of every point, and what the baselines do that are fitted to those not held out."""
-    from hwmodel.baselines import polynomial, product
+    from hwmodel.fit.baselines import polynomial, product
 
     fitted = [point for point in points if not point.held_out]
     found = {}
@@ -94,8 +94,8 @@ def _errors(found: Sequence[Prediction], quantity: str) -> Errors:
 
 
 def _cost(point: Point, model: LibraryModel) -> Cost:
-    from hwmodel.coremodel import core_cost
-    from hwmodel.model import cost_of
+    from hwmodel.model.arrays import core_cost
+    from hwmodel.model.model import cost_of
     from rtl.array import CoreSpec
 
     if isinstance(point.spec, CoreSpec):
@@ -134,8 +134,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     options = parser().parse_args(arguments)
     worst = integer("worst", options.worst, 0, 1000)
-    from hwmodel.calibration import PACKAGED_CALIBRATION
-    from hwmodel.validationtables import markdown, print_tables, validated
+    from hwmodel.fit.validationtables import markdown, print_tables, validated
+    from hwmodel.measurement.table import PACKAGED_CALIBRATION
 
     folder = options.calibration or PACKAGED_CALIBRATION
     names = options.library or sorted(path.stem for path in folder.glob("*.csv"))

@@ -16,17 +16,16 @@ from rich.progress import track
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from siliquant.cli import run
-from siliquant.errors import InputError
-from siliquant.numbers import integer
-from siliquant.reading import member
-
-from .data import Data, batches, open_data
-from .images import ImageSplit
-from .look import look_of_record
-from .options import merge
-from .parsers import evaluate as parser
-from .text import TextSplit
+from qat.data.datasets import Data, batches, open_data
+from qat.data.images import ImageSplit
+from qat.data.look import look_of_record
+from qat.data.text import TextSplit
+from qat.parsers import evaluate as parser
+from qat.settings.options import merge
+from siliquant.commandline.cli import run
+from siliquant.inputs.errors import InputError
+from siliquant.inputs.numbers import integer
+from siliquant.inputs.reading import member
 
 __all__ = ["Evaluation", "evaluate", "inputs_of", "split_batches", "wilson_interval"]
 
@@ -146,8 +145,8 @@ def open_run_data(record: Any, *, skip: int | None = None) -> tuple[Data, list[s
 
     ValueError when its files have changed, or more test images cannot be read.
     """
-    from .readable import checked, without
-    from .runs import names_of_skipped
+    from qat.data.readable import checked, without
+    from qat.training.runs import names_of_skipped
 
     name, wanted = member(record.data, "name", str), member(record.data, "test_fingerprint", str)
     options = merge(dict(record.options), {"out": Path("run")})
@@ -170,8 +169,8 @@ def open_run_data(record: Any, *, skip: int | None = None) -> tuple[Data, list[s
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
-    from .readable import MOST_SKIPPED
-    from .runs import load_run
+    from qat.data.readable import MOST_SKIPPED
+    from qat.training.runs import load_run
 
     options = parser().parse_args(arguments)
     batch_size = integer("batch_size", options.batch_size, 1, 1 << 20)

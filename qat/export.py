@@ -14,20 +14,19 @@ from rich.table import Table
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from siliquant.cli import run
-from siliquant.errors import InputError, short
-from siliquant.files import alone
-
-from .convert import quantizers
-from .evaluate import inputs_of, open_run_data, split_batches
-from .gemm import Engine, Product, exact_product
-from .integer import Gemm, IntegerModel, Operand
-from .parsers import export as parser
-from .quantizer import Quantizer
-from .requantise import Requantisation, requantisations
-from .runs import load_run
-from .scheme import Scheme
-from .subject import Subject, open_subject, random_subject
+from qat.evaluate import inputs_of, open_run_data, split_batches
+from qat.integers.integer import Gemm, IntegerModel, Operand
+from qat.integers.requantise import Requantisation, requantisations
+from qat.integers.subject import Subject, open_subject, random_subject
+from qat.network.convert import quantizers
+from qat.network.gemm import Engine, Product, exact_product
+from qat.parsers import export as parser
+from qat.quantisers.quantiser import Quantizer
+from qat.settings.scheme import Scheme
+from qat.training.runs import load_run
+from siliquant.commandline.cli import run
+from siliquant.files.write import alone
+from siliquant.inputs.errors import InputError, short
 
 __all__ = [
     "Agreement",

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from siliquant.cli import Parser
-from siliquant.options import (
+from qat.settings.names import DATA, PRESET_NAMES
+from qat.settings.options import add_arguments
+from siliquant.commandline.cli import Parser
+from siliquant.commandline.options import (
     add_batch_size,
     add_checkpoint,
     add_format,
@@ -13,9 +15,6 @@ from siliquant.options import (
     add_out_folder,
     add_samples,
 )
-
-from .names import DATA, PRESET_NAMES
-from .options import add_arguments
 
 __all__ = ["evaluate", "export", "softlabels", "trace", "train"]
 

@@ -17,12 +17,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from qat.data import Data, batches, epoch_indices, open_data
-from qat.look import has_look, look_of
-from qat.parsers import has_images
-from qat.parsers import softlabels as parser
-from qat.readable import MOST_SKIPPED, checked
-from qat.softlabel_store import (
+from qat.data.datasets import Data, batches, epoch_indices, open_data
+from qat.data.look import has_look, look_of
+from qat.data.readable import MOST_SKIPPED, checked
+from qat.data.softlabels import (
     MOST_CROPS,
     MOST_TOP_K,
     Settings,
@@ -32,12 +30,14 @@ from qat.softlabel_store import (
     records,
     stored_views,
 )
-from qat.text import TextSplit
-from qat.views import REPLAY_STREAM, Policy, RandomResizedCrop, Views, uniforms
-from siliquant.cli import run
-from siliquant.errors import InputError, short
-from siliquant.files import alone, write_atomically
-from siliquant.numbers import integer
+from qat.data.text import TextSplit
+from qat.data.views import REPLAY_STREAM, Policy, RandomResizedCrop, Views, uniforms
+from qat.parsers import has_images
+from qat.parsers import softlabels as parser
+from siliquant.commandline.cli import run
+from siliquant.files.write import alone, write_atomically
+from siliquant.inputs.errors import InputError, short
+from siliquant.inputs.numbers import integer
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -172,7 +172,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     size = None if options.image_size is None else integer("image_size", options.image_size, 1, 4096)
     crops = None if options.crops is None else integer("crops", options.crops, 1, MOST_CROPS)
     if options.from_fkd is not None:
-        from qat.fkd import import_fkd
+        from qat.data.fkd import import_fkd
 
         data, skipped = _readable(open_data(options.data, image_size=size), skip)
         with alone(options.out, "softlabels"), _bar() as progress:
@@ -187,8 +187,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if not has_images(options.data):
         raise InputError(f"soft labels of crops need images, but {options.data} is text")
 
-    from qat.distributed import device_named
-    from qat.runs import load_teacher
+    from qat.training.distributed import device_named
+    from qat.training.runs import load_teacher
 
     device = device_named(options.device)
     model = load_teacher(options.teacher, preset=options.model)

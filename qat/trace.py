@@ -17,18 +17,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from siliquant.cli import run
-from siliquant.errors import InputError
-from siliquant.files import write_atomically
-from siliquant.numbers import integer
-
-from .convert import gemms, integer_engine, quantize_model, quantizers
-from .gemm import Product
-from .layers import QuantContext, QuantConv2d, QuantGemm, QuantLinear, QuantScores
-from .models.limits import SIZES
-from .models.presets import build, preset
-from .parsers import trace as parser
-from .scheme import Scheme
+from qat.models.limits import SIZES
+from qat.models.presets import build, preset
+from qat.network.convert import gemms, integer_engine, quantize_model, quantizers
+from qat.network.gemm import Product
+from qat.network.layers import QuantContext, QuantConv2d, QuantGemm, QuantLinear, QuantScores
+from qat.parsers import trace as parser
+from qat.settings.scheme import Scheme
+from siliquant.commandline.cli import run
+from siliquant.files.write import write_atomically
+from siliquant.inputs.errors import InputError
+from siliquant.inputs.numbers import integer
 
 __all__ = ["FORMAT", "ROLES", "TracedGemm", "main", "role_of", "to_text", "trace", "workload"]
 
@@ -166,7 +165,7 @@ def trace(model: nn.Module, inputs: Mapping[str, Tensor]) -> tuple[TracedGemm, .
 
 
 def _feeding(layers: Mapping[str, QuantGemm]) -> frozenset[str]:
-    """Names of the GEMMs whose outputs another reads as they are: as qat.requantise finds them."""
+    """Names of the GEMMs whose outputs another reads as they are: as qat.integers.requantise finds them."""
     found: set[str] = set()
     for layer in layers.values():
         if isinstance(layer, QuantScores | QuantContext):

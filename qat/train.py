@@ -20,22 +20,19 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import nn
 from transformers import PreTrainedConfig, PreTrainedModel
 
-from siliquant.cli import run
-from siliquant.errors import InputError
-from siliquant.files import alone, write_atomically
-from siliquant.processes import cores
-
-from .convert import calibrate, quantize_model
-from .data import Data, open_data
-from .distributed import Processes, processes
-from .look import IMAGENET, Look, has_look, look_of, look_of_record
-from .models.presets import build, from_config, preset
-from .names import PRESET_NAMES
-from .native.memory import keep_freed_memory
-from .options import Options, merge, read_config, typed
-from .parsers import train as parser
-from .readable import checked, without
-from .runs import (
+from qat.data.datasets import Data, open_data
+from qat.data.look import IMAGENET, Look, has_look, look_of, look_of_record
+from qat.data.readable import checked, without
+from qat.data.text import TextSplit
+from qat.models.presets import build, from_config, preset
+from qat.network.convert import calibrate, quantize_model
+from qat.parsers import train as parser
+from qat.quantisers.native.memory import keep_freed_memory
+from qat.settings.names import PRESET_NAMES
+from qat.settings.options import Options, merge, read_config, typed
+from qat.softlabels import SoftLabelStore, replay
+from qat.training.distributed import Processes, processes
+from qat.training.runs import (
     RunRecord,
     load_start,
     load_state,
@@ -46,9 +43,11 @@ from .runs import (
     save_model,
     save_record,
 )
-from .softlabels import SoftLabelStore, replay
-from .text import TextSplit
-from .trainer import Training, calibration_inputs, train
+from qat.training.trainer import Training, calibration_inputs, train
+from siliquant.commandline.cli import run
+from siliquant.files.write import alone, write_atomically
+from siliquant.inputs.errors import InputError
+from siliquant.processes.run import cores
 
 __all__ = ["main", "parser", "run_training"]
 

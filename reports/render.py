@@ -7,17 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hwmodel.options import add_clock, add_library, add_network
-from siliquant.cli import Parser, run
-from siliquant.errors import InputError
-from siliquant.numbers import read_clock_mhz
-from siliquant.options import add_out_folder, check_writable
+from siliquant.commandline.cli import Parser, run
+from siliquant.commandline.options import add_out_folder, check_writable
+from siliquant.inputs.errors import InputError
+from siliquant.inputs.numbers import read_clock_mhz
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
-    from hwmodel.comparison import Row
-    from reports.assemble import Inputs
-    from reports.document import Document
+    from hwmodel.comparison.comparison import Row
+    from reports.page.assemble import Inputs
+    from reports.sections.document import Document
 
 __all__ = ["main", "parser", "write_report"]
 
@@ -58,10 +58,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser().parse_args(arguments)
     from rich.console import Console
 
-    from hwmodel.workload import load_workload
-    from reports.assemble import assemble
-    from reports.steps import working
-    from siliquant.files import alone
+    from hwmodel.workload.workload import load_workload
+    from reports.page.assemble import assemble
+    from reports.values.steps import working
+    from siliquant.files.write import alone
 
     load_workload(options.model)
     inputs = _inputs(options)
@@ -79,10 +79,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def write_report(document: Document, folder: Path, news: object = None) -> list[Path]:
     """Writes index.html, tables/ and figures/ and returns their paths, the page first. Equal reports, equal bytes."""
     from reports.charts.output import render
-    from reports.latex import latex
-    from reports.reportpage import report_html
-    from reports.table import csv, forms, markdown
-    from siliquant.files import write_atomically
+    from reports.page.reportpage import report_html
+    from reports.values.latex import latex
+    from reports.values.table import csv, forms, markdown
+    from siliquant.files.write import write_atomically
 
     writers = {"csv": csv, "md": markdown, "tex": latex}
     contents: dict[Path, str | bytes] = {}
@@ -105,12 +105,12 @@ def write_report(document: Document, folder: Path, news: object = None) -> list[
 
 def _inputs(options: Namespace) -> Inputs:
     """Everything that was given, read before any work is done."""
-    from hwmodel.sensitivity import read_sensitivity
-    from reports.accuracyfile import read_accuracies
-    from reports.assemble import Inputs
-    from reports.equivalencefile import read_equivalence
-    from reports.oscillationfile import read_oscillation
-    from reports.provenance import file_note
+    from hwmodel.workload.sensitivity import read_sensitivity
+    from reports.inputs.accuracies import read_accuracies
+    from reports.inputs.equivalence import read_equivalence
+    from reports.inputs.oscillation import read_oscillation
+    from reports.page.assemble import Inputs
+    from reports.values.provenance import file_note
 
     record, runs, table = options.equivalence, options.oscillation, options.sensitivity
     read = tuple(read_oscillation(path) for path in runs)
@@ -130,8 +130,8 @@ def _inputs(options: Namespace) -> Inputs:
 
 def _rows(options: Namespace) -> tuple[Row, ...]:
     """From the file, or by the cost model."""
-    from reports.assemble import computed_rows
-    from reports.comparefile import read_rows
+    from reports.inputs.comparison import read_rows
+    from reports.page.assemble import computed_rows
 
     widths = None if options.bits is None else _widths(options.bits)
     clock_mhz = None if options.clock_mhz is None else read_clock_mhz(options.clock_mhz)

@@ -8,12 +8,11 @@ from argparse import SUPPRESS, Action, Namespace, _ActionsContainer
 from collections.abc import Sequence
 from typing import Any
 
-from siliquant.cli import Parser
-from siliquant.errors import InputError
-
-from .array import Architecture
-from .mac import DESIGNS
-from .spec import MacSpec
+from rtl.array import Architecture
+from rtl.mac import DESIGNS
+from rtl.spec.mac import MacSpec
+from siliquant.commandline.cli import Parser
+from siliquant.inputs.errors import InputError
 
 __all__ = [
     "DesignParser",

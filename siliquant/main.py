@@ -6,10 +6,10 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from siliquant.cli import Parser, run
-from siliquant.commands import Command, command_named, installed
-from siliquant.errors import InputError
-from siliquant.shadows import pin
+from siliquant.commandline.cli import Parser, run
+from siliquant.commandline.commands import Command, command_named, installed
+from siliquant.inputs.errors import InputError
+from siliquant.processes.shadows import pin
 
 __all__ = ["main", "parser"]
 
@@ -42,7 +42,7 @@ def parser() -> Parser:
 
 
 def main() -> NoReturn:
-    """The entry point; exits as :func:`siliquant.cli.run` does."""
+    """The entry point; exits as :func:`siliquant.commandline.cli.run` does."""
     pin()
     run(PROG, start)
 
@@ -55,12 +55,12 @@ def start(arguments: Sequence[str] | None = None) -> None:
     given = sys.argv[1:] if arguments is None else list(arguments)
     if not given or given[0].startswith("-"):
         shell = parser().parse_args(given or ["--help"]).print_completion  # all other options end it
-        from siliquant.completion import completion
+        from siliquant.commandline.completion import completion
 
         print(completion(shell), end="")
         return
     command = command_named(given[0])
-    # What a command sees is what it would see as python -m MODULE; siliquant.cli.called reads how it was called.
+    # What a command sees is what it would see as python -m MODULE; siliquant.commandline.cli.called reads how it was called.
     sys.argv = [f"{PROG} {command.name}", *given[1:]]
     try:
         if command.parser:  # so that help and bad options are answered before anything heavy is loaded

@@ -25,17 +25,16 @@ from rtl.array import Architecture, ArraySpec
 from rtl.mac import UniformSpec
 from rtl.options import array_size, design_named, integer, read_parameters
 from rtl.requant import ThresholdSpec
-from rtl.spec import MacSpec
-from siliquant.cli import called, run
-from siliquant.files import write_atomically
-from siliquant.options import read_jobs
-
-from .checker import MismatchError
-from .harness.drain import drain_tables
-from .harness.engine import ArrayEngine, GemmRecord
-from .harness.library import build_library
-from .parsers import equivalence as parser
-from .toolchain import SimulationError
+from rtl.spec.mac import MacSpec
+from siliquant.commandline.cli import called, run
+from siliquant.commandline.options import read_jobs
+from siliquant.files.write import write_atomically
+from sim.bench.checker import MismatchError
+from sim.harness.drain import drain_tables
+from sim.harness.engine import ArrayEngine, GemmRecord
+from sim.harness.library import build_library
+from sim.parsers import equivalence as parser
+from sim.simulators.toolchain import SimulationError
 
 __all__ = ["Equivalence", "verify"]
 

@@ -2,7 +2,7 @@
 
 The network runs in PyTorch on the first test samples of its data. Of each kind of product a few layers are taken, and
 of each of them some rows of activations and columns of weights. The operand streams of hwmodel are such recordings:
-those in hwmodel/data/streams, by the name of the network; hwmodel/recorded.py describes the file.
+those in hwmodel/data/streams, by the name of the network; hwmodel/operands/recorded.py describes the file.
 """
 
 from __future__ import annotations
@@ -24,12 +24,11 @@ from rich.console import Console
 from rich.table import Table
 
 from qat.export import Subject, open_subject
-from siliquant.cli import run
-from siliquant.errors import InputError
-from siliquant.files import write_atomically
-
-from .parsers import record as parser
-from .tiles import DEFAULT, Tile, take_tiles
+from siliquant.commandline.cli import run
+from siliquant.files.write import write_atomically
+from siliquant.inputs.errors import InputError
+from sim.harness.tiles import DEFAULT, Tile, take_tiles
+from sim.parsers import record as parser
 
 __all__ = ["contents", "main"]
 

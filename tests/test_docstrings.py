@@ -35,9 +35,9 @@ def test_the_examples_of_a_module_give_what_they_say(name: str) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        "rtl.spec", "rtl.mac.uniform", "rtl.mac.padded", "rtl.mac.subword", "rtl.mac.bitfusion", "rtl.mac.bitblade",
+        "rtl.spec.mac", "rtl.mac.uniform", "rtl.mac.padded", "rtl.mac.subword", "rtl.mac.bitfusion", "rtl.mac.bitblade",
         "rtl.mac.bitserial", "rtl.mac.loom", "rtl.mac.xnor", "rtl.array.spec", "rtl.requant.thresholds",
-        "hwmodel.estimate", "hwmodel.model", "hwmodel.workload", "hwmodel.policy", "hwmodel.mixture", "qat.granularity",
+        "hwmodel.model.estimate", "hwmodel.model.model", "hwmodel.workload.workload", "hwmodel.policy", "hwmodel.workload.mixture", "qat.quantisers.granularity",
     ],
 )  # fmt: skip
 def test_what_a_user_starts_with_has_examples(name: str) -> None:

@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 
 from hwmodel import explain, latency, policy
-from hwmodel.answers import settings
+from hwmodel.comparison.measured import settings
 from hwmodel.options import plan_of, spec_of
-from qat.options import merge
+from qat.settings.options import merge
 from rtl import gen
-from siliquant.cli import Parser
-from siliquant.commands import COMMANDS
+from siliquant.commandline.cli import Parser
+from siliquant.commandline.commands import COMMANDS
 from tests.documented import DOCUMENTS, ROOT, Documented, commands, options
 
 MODULES = {command.module: command for command in COMMANDS}
@@ -28,7 +28,7 @@ ALONE = ("reports.runs", "reports.silicon", "hwmodel.cacti", "tests.fuzz", "docs
 MAKEFILE = (ROOT / "Makefile").read_text()
 TARGETS = set(re.findall(r"^([a-z]+):", MAKEFILE, flags=re.MULTILINE))
 SETTINGS = set(re.findall(r"^([A-Z]+) +\?=", MAKEFILE, flags=re.MULTILINE))
-# What of other programs is named in the documents, and what siliquant.cli.run takes of every command.
+# What of other programs is named in the documents, and what siliquant.commandline.cli.run takes of every command.
 OTHERS = {"--traceback", "--index-url", "--nproc-per-node", "--nthreads", "--nworkers", "--port"}
 
 FOUND = [command for path in DOCUMENTS for command in commands(path)]

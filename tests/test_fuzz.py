@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from siliquant.errors import InputError
+from siliquant.inputs.errors import InputError
 from tests.fuzz import campaign as campaigns
 from tests.fuzz.campaign import campaign
 from tests.fuzz.isolate import run_cases

@@ -15,8 +15,8 @@ from types import ModuleType
 import pytest
 
 from docs_tools.blocks import markerless
-from qat.options import Options, add_arguments, merge
-from siliquant.cli import Parser
+from qat.settings.options import Options, add_arguments, merge
+from siliquant.commandline.cli import Parser
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from siliquant.cache import keep
-from siliquant.errors import InputError
-from siliquant.source import code_sha256, meaning
+from siliquant.files.cache import keep
+from siliquant.files.source import code_sha256, meaning
+from siliquant.inputs.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -86,7 +86,7 @@ HASH = "863e75dc503ae2bb2323421184a69b21752426ba50c919872e9a69b30621f1d0"
 PRINTED = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
-from siliquant.source import meaning
+from siliquant.files.source import meaning
 print(json.dumps([meaning(text) for text in json.load(sys.stdin)]))
 """
 
@@ -144,8 +144,8 @@ ASKED = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
 import own
-from hwmodel.features import _key
-from hwmodel.keys import code_of, design_name, generator_key
+from hwmodel.model.features import _key
+from hwmodel.measurement.keys import code_of, design_name, generator_key
 from rtl.array import CoreSpec
 from rtl.mac import UniformSpec
 kinds = (own.Mine, own.Other, UniformSpec)
@@ -184,7 +184,7 @@ def test_a_design_of_another_module_is_kept_under_the_code_of_that_module(tmp_pa
 
 def test_a_class_without_a_file_is_like_none_of_another_process() -> None:
     program = (
-        "from hwmodel.keys import generator_key; from rtl.mac import UniformSpec\n"
+        "from hwmodel.measurement.keys import generator_key; from rtl.mac import UniformSpec\n"
         "class Mine(UniformSpec): pass\n"
         "assert generator_key(Mine()) == generator_key(Mine())\nprint(generator_key(Mine()))\n"
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from docs_tools.diagrams.svg import ACCENT, arrow, box, document, label, line, note
 from rtl.mac import BitSerialSpec, LoomSpec, UniformSpec, XnorSpec
-from rtl.spec import MacSpec, Precision
+from rtl.spec.mac import MacSpec, Precision
 
 __all__ = ["bitserial", "frame", "loom", "uniform", "xnor"]
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from docs_tools.diagrams.svg import ACCENT, OTHER, box, document, dot, label, line, note
-from hwmodel.structure import full_adders_by_column
-from rtl.datapath import DatapathBuilder
+from hwmodel.model.structure import full_adders_by_column
+from rtl.logic.datapath import DatapathBuilder
 from rtl.mac import UniformSpec
 
 __all__ = ["bit_heap"]

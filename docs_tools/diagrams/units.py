@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from docs_tools.diagrams.svg import ACCENT, OTHER, arrow, box, cell, document, label, note
-from rtl.datapath import DatapathBuilder
+from rtl.logic.datapath import DatapathBuilder
 from rtl.mac import BitFusionSpec, PaddedSpec, SubwordSpec
-from rtl.spec import MAX_BITS, Precision
+from rtl.spec.mac import MAX_BITS, Precision
 
 __all__ = ["bitblade", "bitfusion", "padded", "subword"]
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import hwmodel
 from docs_tools.markdown import joined
-from hwmodel.calibration import PACKAGED_CALIBRATION
-from hwmodel.modelfile import known_models
-from hwmodel.sweep import sweep_designs
-from hwmodel.validationtables import markdown, validated
+from hwmodel.fit.validationtables import markdown, validated
+from hwmodel.measurement.sweep import sweep_designs
+from hwmodel.measurement.table import PACKAGED_CALIBRATION
+from hwmodel.model.file import known_models
 from rtl.mac import DESIGNS
 
 __all__ = ["OWNS", "texts"]

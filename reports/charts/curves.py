@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from reports.charts.labels import apart
 from reports.charts.style import INK, SOFT, Layout, canvas, design_mark, log_ticks, panels, tidy
-from reports.clocks import Curve
+from reports.numbers.clocks import Curve
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from reports.validation import Quantity
+    from reports.numbers.validation import Quantity
 
 __all__ = ["draw_errors"]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from reports.charts.labels import apart
 from reports.charts.style import INK, WIDTHS, Layout, canvas, tidy
-from reports.oscillationfile import Oscillation
+from reports.inputs.oscillation import Oscillation
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from reports.charts.style import COLOURS, PAPER, RC, Chart, Layout
-from siliquant.errors import InputError
-from siliquant.quoting import html_text
+from siliquant.inputs.errors import InputError
+from siliquant.inputs.quoting import html_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reports.charts.style import PAPER, Layout, Look, canvas, legend, panels, tidy
-from reports.english import amount
+from reports.values.english import amount
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -11,8 +11,8 @@ from enum import Enum
 from math import log10
 from typing import TYPE_CHECKING, Any
 
-from reports.provenance import Source
-from reports.table import Table
+from reports.values.provenance import Source
+from reports.values.table import Table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

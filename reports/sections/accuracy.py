@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from hwmodel.networkresult import NetworkCost
-from hwmodel.published import published_accuracy, published_source
-from hwmodel.workload import load_workload, workload_names
-from reports.accuracyfile import FULL_PRECISION, Accuracies, Method, methods
+from hwmodel.inference.result import NetworkCost
+from hwmodel.workload.published import published_accuracy, published_source
+from hwmodel.workload.workload import load_workload, workload_names
 from reports.charts.front import FrontPanel, FrontPoint, draw_front, front_of
 from reports.charts.style import Chart
-from reports.document import Missing, Section, TableBlock
-from reports.english import bits
-from reports.findings import front_finding, own_finding
-from reports.inference import Network, energy_uj, shown_name
-from reports.provenance import Source
-from reports.table import Cell, Column, Table
+from reports.inputs.accuracies import FULL_PRECISION, Accuracies, Method, methods
+from reports.numbers.inference import Network, energy_uj, shown_name
+from reports.sections.document import Missing, Section, TableBlock
+from reports.values.english import bits
+from reports.values.provenance import Source
+from reports.values.table import Cell, Column, Table
+from reports.wording.findings import front_finding, own_finding
 
 __all__ = ["accuracy_section", "own_workloads", "published_workloads"]
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from reports.breakdown import CAUSES, PARTS, Breakdown
 from reports.charts.stacked import Bar, Panel, draw_stacked
 from reports.charts.style import BARS, BLUE, GREEN, GREY, VERMILLION, Chart, Look
-from reports.document import Section
-from reports.english import percent
-from reports.findings import energy_finding, parts_finding
-from reports.provenance import Source
-from reports.subjects import Subject
-from reports.table import Cell, Column, Table
+from reports.numbers.breakdown import CAUSES, PARTS, Breakdown
+from reports.numbers.subjects import Subject
+from reports.sections.document import Section
+from reports.values.english import percent
+from reports.values.provenance import Source
+from reports.values.table import Cell, Column, Table
+from reports.wording.findings import energy_finding, parts_finding
 
 __all__ = ["area_section", "energy_section"]
 

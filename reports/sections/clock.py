@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 from reports.charts.curves import draw_curves
 from reports.charts.style import Chart
-from reports.clocks import Curve
-from reports.document import Section
-from reports.english import bits
-from reports.findings import clock_finding
-from reports.provenance import Source
-from reports.table import Column, Table
+from reports.numbers.clocks import Curve
+from reports.sections.document import Section
+from reports.values.english import bits
+from reports.values.provenance import Source
+from reports.values.table import Column, Table
+from reports.wording.findings import clock_finding
 
 __all__ = ["clock_section"]
 

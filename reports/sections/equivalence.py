@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from reports.document import Section, TableBlock
-from reports.equivalencefile import Equivalence
-from reports.findings import equivalence_finding
-from reports.provenance import Source
-from reports.table import Cell, Column, Table
+from reports.inputs.equivalence import Equivalence
+from reports.sections.document import Section, TableBlock
+from reports.values.provenance import Source
+from reports.values.table import Cell, Column, Table
+from reports.wording.findings import equivalence_finding
 
 __all__ = ["equivalence_section"]
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hwmodel.comparison import EQUAL_THROUGHPUT, EQUAL_UNITS, Row
-from hwmodel.tables import notes
+from hwmodel.comparison.comparison import EQUAL_THROUGHPUT, EQUAL_UNITS, Row
+from hwmodel.comparison.tables import notes
 from reports.charts.ratios import draw_ratios
 from reports.charts.style import Chart
-from reports.comparefile import is_uniform
-from reports.document import Section, TableBlock
-from reports.english import bits
-from reports.provenance import Source
-from reports.story import order_of, ratio_title, scalable, widths_of
-from reports.table import Cell, Column, Table
+from reports.inputs.comparison import is_uniform
+from reports.sections.document import Section, TableBlock
+from reports.values.english import bits
+from reports.values.provenance import Source
+from reports.values.table import Cell, Column, Table
+from reports.wording.story import order_of, ratio_title, scalable, widths_of
 
 __all__ = ["hardware_section", "hardware_table"]
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from reports.charts.errors import draw_errors
 from reports.charts.style import Chart, Layout
-from reports.document import Section, TableBlock
-from reports.findings import model_finding
-from reports.provenance import Source
-from reports.table import Cell, Column, Table
-from reports.validation import Library, Quantity
+from reports.numbers.validation import Library, Quantity
+from reports.sections.document import Section, TableBlock
+from reports.values.provenance import Source
+from reports.values.table import Cell, Column, Table
+from reports.wording.findings import model_finding
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

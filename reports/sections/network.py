@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hwmodel.networkrows import EQUAL_LATENCY, UNIFORM, NetworkRow
-from hwmodel.networktables import network_notes
+from hwmodel.inference.rows import EQUAL_LATENCY, UNIFORM, NetworkRow
+from hwmodel.inference.tables import network_notes
 from reports.charts.stacked import Bar, Panel, draw_stacked
 from reports.charts.style import BLUE, GREY, ORANGE, PURPLE, SKY, VERMILLION, Chart, Look
-from reports.document import Section, TableBlock
-from reports.english import percent
-from reports.findings import ends_finding
-from reports.inference import KINDS, Inference, Network, energy_by_kind, energy_uj, shown_name
-from reports.provenance import Source
-from reports.table import Cell, Column, Table
+from reports.numbers.inference import KINDS, Inference, Network, energy_by_kind, energy_uj, shown_name
+from reports.sections.document import Section, TableBlock
+from reports.values.english import percent
+from reports.values.provenance import Source
+from reports.values.table import Cell, Column, Table
+from reports.wording.findings import ends_finding
 
 __all__ = ["network_section"]
 

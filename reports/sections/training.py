@@ -6,16 +6,16 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from hwmodel.sensitivity import SensitivityTable
+from hwmodel.workload.sensitivity import SensitivityTable
 from reports.charts.grid import Values, draw_dots, draw_grid
 from reports.charts.oscillation import draw_oscillation
 from reports.charts.style import Chart, Layout
-from reports.document import Section
-from reports.english import percent
-from reports.findings import oscillation_finding, sensitivity_finding
-from reports.oscillationfile import Oscillation
-from reports.provenance import Source
-from reports.table import Column, Table
+from reports.inputs.oscillation import Oscillation
+from reports.sections.document import Section
+from reports.values.english import percent
+from reports.values.provenance import Source
+from reports.values.table import Column, Table
+from reports.wording.findings import oscillation_finding, sensitivity_finding
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

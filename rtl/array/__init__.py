@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from .core import Architecture, CoreSpec
-from .rebuild import array_from_parameters, core_from_parameters
-from .run import Refusal, Run
-from .spec import ArraySpec
+from rtl.array.core import Architecture, CoreSpec
+from rtl.array.rebuild import array_from_parameters, core_from_parameters
+from rtl.array.run import Refusal, Run
+from rtl.array.spec import ArraySpec
 
 __all__ = ["Architecture", "ArraySpec", "CoreSpec", "Refusal", "Run", "array_from_parameters", "core_from_parameters"]

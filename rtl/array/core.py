@@ -7,10 +7,9 @@ from enum import Enum
 from functools import cached_property
 from typing import Any
 
-from siliquant.errors import InputTypeError
-
-from ..spec import MacSpec, Port, Precision, check_integer
-from .element import ElementSpec, GridSpec
+from rtl.array.element import ElementSpec, GridSpec
+from rtl.spec.mac import MacSpec, Port, Precision, check_integer
+from siliquant.inputs.errors import InputTypeError
 
 __all__ = ["Architecture", "CoreSpec"]
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from ..names import HELPER_PREFIX, helper
-from ..spec import MacSpec, Port
+from rtl.logic.names import HELPER_PREFIX, helper
+from rtl.spec.mac import MacSpec, Port
 
 if TYPE_CHECKING:
     from amaranth.lib.wiring import Component
@@ -90,7 +90,7 @@ class ElementSpec:
 
     def create(self) -> Component:
         """The Amaranth component."""
-        from .element_component import ElementComponent
+        from rtl.components.element import ElementComponent
 
         return ElementComponent(self)
 

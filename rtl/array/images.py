@@ -12,13 +12,12 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from siliquant.errors import InputError
-
-from ..packing import packing_of, to_bits
-from ..spec import IntArray, MacSpec, Precision
-from .element import control_word
-from .run import Run
-from .spec import ArraySpec
+from rtl.array.element import control_word
+from rtl.array.run import Run
+from rtl.array.spec import ArraySpec
+from rtl.spec.mac import IntArray, MacSpec, Precision
+from rtl.spec.packing import packing_of, to_bits
+from siliquant.inputs.errors import InputError
 
 __all__ = ["StepLayout", "activation_image", "control_image", "result_matrix", "step_layout", "weight_image"]
 

@@ -11,9 +11,8 @@ from itertools import product
 
 import numpy as np
 
-from siliquant.errors import InputError, InputTypeError
-
-from ..spec import MAX_BITS, IntArray, MacSpec, Precision, check_integer, signed_range, sum_width
+from rtl.spec.mac import MAX_BITS, IntArray, MacSpec, Precision, check_integer, signed_range, sum_width
+from siliquant.inputs.errors import InputError, InputTypeError
 
 __all__ = ["Codes", "Pass", "Slice", "plan_passes", "width_of_results"]
 

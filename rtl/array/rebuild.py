@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any, TypeVar
 
-from siliquant.errors import InputError, InputTypeError
-
-from ..mac import DESIGNS
-from ..requant import MultiplierSpec, RequantSpec, ThresholdSpec
-from ..spec import MacSpec
-from .core import Architecture, CoreSpec
-from .spec import ArraySpec
+from rtl.array.core import Architecture, CoreSpec
+from rtl.array.spec import ArraySpec
+from rtl.mac import DESIGNS
+from rtl.requant import MultiplierSpec, RequantSpec, ThresholdSpec
+from rtl.spec.mac import MacSpec
+from siliquant.inputs.errors import InputError, InputTypeError
 
 __all__ = ["REQUANTISERS", "array_from_parameters", "core_from_parameters"]
 

@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from siliquant.errors import InputError, InputTypeError
-
-from ..requant.spec import RequantSpec
-from ..spec import MacSpec, Port, Precision, check_integer
-from .core import Architecture, CoreSpec
-from .element import ElementSpec, GridSpec
-from .run import ERROR_WIDTH, PLANES_WIDTH, SHIFT_WIDTH, SIZE_WIDTH, Refusal, Run
+from rtl.array.core import Architecture, CoreSpec
+from rtl.array.element import ElementSpec, GridSpec
+from rtl.array.run import ERROR_WIDTH, PLANES_WIDTH, SHIFT_WIDTH, SIZE_WIDTH, Refusal, Run
+from rtl.requant.spec import RequantSpec
+from rtl.spec.mac import MacSpec, Port, Precision, check_integer
+from siliquant.inputs.errors import InputError, InputTypeError
 
 if TYPE_CHECKING:
     from amaranth.lib.wiring import Component
@@ -120,7 +119,7 @@ class ArraySpec:
 
     def planes(self, precision: Precision) -> tuple[int, int]:
         """Weight and activation words of one step at ``precision``: the number of times that each port changes."""
-        from .images import step_layout
+        from rtl.array.images import step_layout
 
         layout = step_layout(self.mac, precision, self.mac.products_per_step(precision))
         return len(layout.weights), len(layout.activations)
@@ -290,7 +289,7 @@ class ArraySpec:
 
     def create(self) -> Component:
         """The Amaranth component."""
-        from .component import ArrayComponent
+        from rtl.components.array import ArrayComponent
 
         return ArrayComponent(self)
 

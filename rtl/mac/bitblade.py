@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ..bitheap import BitHeap
-from ..bricks import BrickSpec
-from ..datapath import DatapathBuilder
+from rtl.logic.bitheap import BitHeap
+from rtl.logic.datapath import DatapathBuilder
+from rtl.mac.bricks import BrickSpec
 
 __all__ = ["BitBladeSpec"]
 

@@ -8,8 +8,8 @@ from functools import cached_property
 from itertools import product
 from typing import ClassVar
 
-from ..datapath import DatapathBuilder
-from ..spec import MAX_BITS, MacSpec, Port, Precision, check_integer, pack_fields, parameter
+from rtl.logic.datapath import DatapathBuilder
+from rtl.spec.mac import MAX_BITS, MacSpec, Port, Precision, check_integer, pack_fields, parameter
 
 __all__ = ["LoomSpec"]
 

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
 
-from siliquant.errors import InputTypeError
-
-from ..circuit import Bit, Word
-from ..datapath import DatapathBuilder
-from ..scalable import ScalableSpec
-from ..spec import MAX_BITS, Port, Precision, pack_fields, parameter
+from rtl.logic.circuit import Bit, Word
+from rtl.logic.datapath import DatapathBuilder
+from rtl.mac.scalable import ScalableSpec
+from rtl.spec.mac import MAX_BITS, Port, Precision, pack_fields, parameter
+from siliquant.inputs.errors import InputTypeError
 
 __all__ = ["PaddedSpec"]
 

@@ -8,10 +8,10 @@ from functools import cached_property
 from itertools import product
 from typing import ClassVar
 
-from ..circuit import Bit, Word
-from ..datapath import DatapathBuilder
-from ..scalable import ScalableSpec
-from ..spec import MAX_BITS, Port, Precision, pack_fields
+from rtl.logic.circuit import Bit, Word
+from rtl.logic.datapath import DatapathBuilder
+from rtl.mac.scalable import ScalableSpec
+from rtl.spec.mac import MAX_BITS, Port, Precision, pack_fields
 
 __all__ = ["SubwordSpec"]
 

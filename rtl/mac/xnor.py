@@ -10,10 +10,9 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from siliquant.errors import InputError
-
-from ..datapath import DatapathBuilder
-from ..spec import IntArray, MacSpec, Port, Precision, UnusedProducts, check_integer, pack_fields, parameter
+from rtl.logic.datapath import DatapathBuilder
+from rtl.spec.mac import IntArray, MacSpec, Port, Precision, UnusedProducts, check_integer, pack_fields, parameter
+from siliquant.inputs.errors import InputError
 
 __all__ = ["XnorSpec"]
 

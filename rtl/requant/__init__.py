@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from .multiplier import MultiplierSpec
-from .partialsum import PartialSumSpec
-from .spec import LoadableSpec, ParameterField, RequantSpec
-from .thresholds import ThresholdSpec
+from rtl.requant.multiplier import MultiplierSpec
+from rtl.requant.partialsum import PartialSumSpec
+from rtl.requant.spec import LoadableSpec, ParameterField, RequantSpec
+from rtl.requant.thresholds import ThresholdSpec
 
 __all__ = ["LoadableSpec", "MultiplierSpec", "ParameterField", "PartialSumSpec", "RequantSpec", "ThresholdSpec"]

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ..bitheap import BitHeap
-from ..circuit import ONE, ZERO, Circuit, Word
-from ..controls import Controls
-from ..datapath import Datapath
-from ..pipeline import schedule
+from rtl.logic.bitheap import BitHeap
+from rtl.logic.circuit import ONE, ZERO, Circuit, Word
+from rtl.logic.controls import Controls
+from rtl.logic.datapath import Datapath
+from rtl.logic.pipeline import schedule
 
 if TYPE_CHECKING:
-    from .partialsum import PartialSumSpec
-    from .spec import LoadableSpec, RequantSpec
+    from rtl.requant.partialsum import PartialSumSpec
+    from rtl.requant.spec import LoadableSpec, RequantSpec
 
 __all__ = ["build_partial_sum", "build_requant"]
 

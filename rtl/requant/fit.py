@@ -9,10 +9,7 @@ from fractions import Fraction
 import numpy as np
 import numpy.typing as npt
 
-from siliquant.errors import InputError
-
-from ..spec import MAX_BITS, check_integer, signed_range, sum_width
-from .slopes import (
+from rtl.requant.slopes import (
     Channel,
     IntArray,
     channels_of,
@@ -22,6 +19,8 @@ from .slopes import (
     integers,
     thresholds_of,
 )
+from rtl.spec.mac import MAX_BITS, check_integer, signed_range, sum_width
+from siliquant.inputs.errors import InputError
 
 __all__ = ["MultiplierFit", "find_thresholds", "fit_multiplier"]
 

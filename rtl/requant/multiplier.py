@@ -9,13 +9,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from siliquant.errors import InputError
-
-from ..bitheap import BitHeap
-from ..circuit import ONE, ZERO, Bit, Circuit, Word
-from ..controls import Controls
-from ..spec import check_integer, parameter, signed_range, sum_width
-from .spec import IntArray, ParameterField, RequantSpec
+from rtl.logic.bitheap import BitHeap
+from rtl.logic.circuit import ONE, ZERO, Bit, Circuit, Word
+from rtl.logic.controls import Controls
+from rtl.requant.spec import IntArray, ParameterField, RequantSpec
+from rtl.spec.mac import check_integer, parameter, signed_range, sum_width
+from siliquant.inputs.errors import InputError
 
 __all__ = ["MAX_SUM_WIDTH", "MultiplierSpec"]
 

@@ -16,15 +16,14 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from siliquant.errors import InputError, InputTypeError
-
-from ..spec import MAX_BITS, Port, check_integer, parameter, signed_range, to_signed
+from rtl.spec.mac import MAX_BITS, Port, check_integer, parameter, signed_range, to_signed
+from siliquant.inputs.errors import InputError, InputTypeError
 
 if TYPE_CHECKING:
     from amaranth.lib.wiring import Component
 
-    from ..circuit import Circuit, Word
-    from ..datapath import Datapath
+    from rtl.logic.circuit import Circuit, Word
+    from rtl.logic.datapath import Datapath
 
 __all__ = ["MAX_ACCUMULATOR_WIDTH", "LoadableSpec", "ParameterField", "RequantSpec"]
 
@@ -99,7 +98,7 @@ class LoadableSpec(ABC):
 
     @abstractmethod
     def create(self) -> Component:
-        """The Amaranth component (see rtl.requant.component)."""
+        """The Amaranth component (see rtl.components.requant)."""
 
     # What follows for all.
 
@@ -255,13 +254,13 @@ class RequantSpec(LoadableSpec):
 
     def build(self) -> Datapath:
         """The logic between the input registers and the code register, as a graph of gates."""
-        from .datapath import build_requant
+        from rtl.requant.datapath import build_requant
 
         return build_requant(self)
 
     def create(self) -> Component:
-        """The Amaranth component (see rtl.requant.component)."""
-        from .component import RequantComponent
+        """The Amaranth component (see rtl.components.requant)."""
+        from rtl.components.requant import RequantComponent
 
         return RequantComponent(self)
 

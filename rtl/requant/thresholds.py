@@ -10,10 +10,9 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from siliquant.errors import InputError
-
-from ..circuit import Bit, Circuit, Word
-from .spec import IntArray, ParameterField, RequantSpec
+from rtl.logic.circuit import Bit, Circuit, Word
+from rtl.requant.spec import IntArray, ParameterField, RequantSpec
+from siliquant.inputs.errors import InputError
 
 __all__ = ["ThresholdSpec"]
 

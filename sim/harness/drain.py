@@ -11,8 +11,8 @@ from qat.export import IntegerModel, Product, Requantisation, requantisations
 from rtl.array.images import WordArray
 from rtl.requant import ThresholdSpec
 from rtl.requant.fit import find_thresholds
-from rtl.spec import IntArray, signed_range
-from siliquant.errors import InputError
+from rtl.spec.mac import IntArray, signed_range
+from siliquant.inputs.errors import InputError
 
 __all__ = ["DrainTable", "Drained", "drain_tables"]
 

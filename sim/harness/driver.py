@@ -13,11 +13,10 @@ import numpy as np
 from rtl.array import ArraySpec, Refusal, Run
 from rtl.array.images import WordArray, activation_image, control_image, result_matrix, weight_image
 from rtl.array.passes import Pass, width_of_results
-from rtl.spec import IntArray
-from siliquant.builds import load
-from siliquant.errors import InputError
-
-from ..toolchain import SimulationError
+from rtl.spec.mac import IntArray
+from siliquant.files.builds import load
+from siliquant.inputs.errors import InputError
+from sim.simulators.toolchain import SimulationError
 
 __all__ = ["ArraySimulator", "Block", "RefusedError"]
 

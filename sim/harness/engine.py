@@ -15,13 +15,12 @@ import torch
 from qat.export import Product, exact_product
 from rtl.array import ArraySpec
 from rtl.array.passes import Codes, Pass, plan_passes
-from rtl.spec import IntArray
-from siliquant.errors import InputError
-from siliquant.processes import cores
-
-from ..checker import MismatchError
-from .drain import Drained, DrainTable
-from .driver import ArraySimulator, Block
+from rtl.spec.mac import IntArray
+from siliquant.inputs.errors import InputError
+from siliquant.processes.run import cores
+from sim.bench.checker import MismatchError
+from sim.harness.drain import Drained, DrainTable
+from sim.harness.driver import ArraySimulator, Block
 
 __all__ = ["ArrayEngine", "GemmRecord"]
 

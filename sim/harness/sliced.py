@@ -14,11 +14,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from rtl.array.element import GridSpec
-from rtl.names import FULL_ADDER_NAME
-from siliquant import processes, shadows
-from siliquant.scratch import scratch
-
-from ..toolchain import ToolError
+from rtl.logic.names import FULL_ADDER_NAME
+from siliquant.files.scratch import scratch
+from siliquant.processes import run as processes
+from siliquant.processes import shadows
+from sim.simulators.toolchain import ToolError
 
 __all__ = ["NetlistError", "read_netlists", "sliced_grid", "with_sliced_grid"]
 

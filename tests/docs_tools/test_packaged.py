@@ -10,11 +10,11 @@ import pytest
 
 from docs_tools import packaged
 from docs_tools.packaged import COMMAND, Item, differences, items, main, spec_of, stale
-from hwmodel.features import PACKAGED_FEATURES
-from hwmodel.keys import design_name
-from hwmodel.store import PACKAGED_ROWS
+from hwmodel.measurement.keys import design_name
+from hwmodel.measurement.store import PACKAGED_ROWS
+from hwmodel.model.features import PACKAGED_FEATURES
 from rtl.requant import LoadableSpec
-from rtl.spec import MacSpec
+from rtl.spec.mac import MacSpec
 
 
 def small(file: Path, kind: type) -> list[Item]:

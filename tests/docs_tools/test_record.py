@@ -9,8 +9,8 @@ import pytest
 
 from docs_tools import record, results
 from docs_tools.results import read_result, result_names
-from hwmodel.row import tool_versions
-from siliquant.cli import run
+from hwmodel.measurement.row import tool_versions
+from siliquant.commandline.cli import run
 
 
 def test_every_result_has_a_maker() -> None:

@@ -1,6 +1,6 @@
 """Damaged files and hostile command lines against every reader and every command: ``python -m tests.fuzz --minutes N``.
 
-A reader may return or raise an error of siliquant.errors; a command may end with 0, 1 or 2 and one line. A traceback,
+A reader may return or raise an error of siliquant.inputs.errors; a command may end with 0, 1 or 2 and one line. A traceback,
 a hang, more than 2 GiB, a file outside its output folder is a fault: the input is made smaller while the fault stays,
 and written to --out with the seed that makes it again. Exit code 1 where there was a fault.
 """
@@ -12,9 +12,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from siliquant.cli import Parser, run
-from siliquant.numbers import integer, number
-from siliquant.options import add_out_folder
+from siliquant.commandline.cli import Parser, run
+from siliquant.commandline.options import add_out_folder
+from siliquant.inputs.numbers import integer, number
 
 __all__ = ["main"]
 

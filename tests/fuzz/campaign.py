@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 
-from siliquant.errors import MOST_CHARACTERS, SiliquantError
+from siliquant.inputs.errors import MOST_CHARACTERS, SiliquantError
 from tests.fuzz.isolate import Fault, run_cases
 from tests.fuzz.lines import LineTarget, line_targets
 from tests.fuzz.mutate import mutated

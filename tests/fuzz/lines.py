@@ -15,9 +15,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from siliquant.cli import run
-from siliquant.commands import Command, installed
-from siliquant.errors import MOST_CHARACTERS
+from siliquant.commandline.cli import run
+from siliquant.commandline.commands import Command, installed
+from siliquant.inputs.errors import MOST_CHARACTERS
 from siliquant.main import PROG, start
 
 __all__ = ["LineTarget", "line_targets"]

@@ -78,7 +78,7 @@ def mixtures() -> list[Files]:
 
 
 def liberties() -> list[Files]:
-    from hwmodel.library import find_library, read_liberty_text
+    from hwmodel.library.library import find_library, read_liberty_text
 
     whole = read_liberty_text(find_library().path).splitlines(keepends=True)
     starts = [number for number, line in enumerate(whole) if line.lstrip().startswith("cell (")]
@@ -92,7 +92,7 @@ def liberties() -> list[Files]:
 
 
 def accuracies() -> list[Files]:
-    from reports.accuracyfile import Accuracies, to_json
+    from reports.inputs.accuracies import Accuracies, to_json
     from reports.runs import read_run
 
     folder = next(path for path in sorted((ROOT / "docs" / "runs").glob("vit-mnist-w2a2*")) if path.is_dir())
@@ -209,9 +209,9 @@ def integers() -> list[Files]:
 
     import torch
 
-    from qat.convert import calibrate, quantize_model
-    from qat.integer import IntegerModel
-    from qat.scheme import Scheme
+    from qat.integers.integer import IntegerModel
+    from qat.network.convert import calibrate, quantize_model
+    from qat.settings.scheme import Scheme
 
     found = []
     for bits in ((2, 2), (1, 1)):

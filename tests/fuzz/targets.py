@@ -36,20 +36,20 @@ def targets() -> list[Target]:
 
 
 def _hwmodel() -> Iterator[Target]:
-    from hwmodel.calibration import read_calibration, spec_of
-    from hwmodel.cellmodel import LibraryCells
-    from hwmodel.cells import usable_cells
-    from hwmodel.liberty import parse_liberty
-    from hwmodel.library import read_liberty_text
-    from hwmodel.mixture import parse_mixture
-    from hwmodel.modelfile import read_model
-    from hwmodel.powertables import LibraryPower
-    from hwmodel.recorded import read_recording
-    from hwmodel.row import SynthesisRow
-    from hwmodel.sensitivity import read_sensitivity
-    from hwmodel.sram import read_sram
-    from hwmodel.workload import read_workload
-    from siliquant.reading import read_text
+    from hwmodel.inference.memories import read_sram
+    from hwmodel.library.cells import usable_cells
+    from hwmodel.library.liberty import parse_liberty
+    from hwmodel.library.library import read_liberty_text
+    from hwmodel.library.models import LibraryCells
+    from hwmodel.library.power import LibraryPower
+    from hwmodel.measurement.row import SynthesisRow
+    from hwmodel.measurement.table import read_calibration, spec_of
+    from hwmodel.model.file import read_model
+    from hwmodel.operands.recorded import read_recording
+    from hwmodel.workload.mixture import parse_mixture
+    from hwmodel.workload.sensitivity import read_sensitivity
+    from hwmodel.workload.workload import read_workload
+    from siliquant.inputs.reading import read_text
 
     def liberty(_: Path, file: Path) -> None:
         library = parse_liberty(read_liberty_text(file))
@@ -70,10 +70,10 @@ def _hwmodel() -> Iterator[Target]:
 
 
 def _reports() -> Iterator[Target]:
-    from reports.accuracyfile import read_accuracies
-    from reports.comparefile import read_rows
-    from reports.equivalencefile import read_equivalence
-    from reports.oscillationfile import read_oscillation
+    from reports.inputs.accuracies import read_accuracies
+    from reports.inputs.comparison import read_rows
+    from reports.inputs.equivalence import read_equivalence
+    from reports.inputs.oscillation import read_oscillation
     from reports.runs import read_run
 
     yield Target("accuracies", samples.accuracies, lambda _, file: read_accuracies(file))
@@ -84,13 +84,13 @@ def _reports() -> Iterator[Target]:
 
 
 def _qat() -> Iterator[Target]:
-    from qat.checkpoints import load_pretrained
-    from qat.data import open_data
-    from qat.fkd import read_fkd
-    from qat.integer import IntegerModel
-    from qat.options import merge, read_config, typed
-    from qat.runs import load_run
-    from qat.softlabel_store import SoftLabelStore
+    from qat.data.datasets import open_data
+    from qat.data.fkd import read_fkd
+    from qat.data.softlabels import SoftLabelStore
+    from qat.integers.integer import IntegerModel
+    from qat.models.checkpoints import load_pretrained
+    from qat.settings.options import merge, read_config, typed
+    from qat.training.runs import load_run
 
     def images(folder: Path, _: Path) -> None:
         data = open_data(f"imagefolder:{folder}", image_size=8)

@@ -9,20 +9,20 @@ from functools import cache
 
 import pytest
 
-from hwmodel.activity import Waves, simulate
-from hwmodel.cellmodel import LibraryCells
-from hwmodel.glitch import library_cells
-from hwmodel.icarus import SimulatorMissing, find_icarus
-from hwmodel.liberty import parse_liberty
-from hwmodel.library import Library, find_library
-from hwmodel.netlist import Instance, Netlist, read_netlist
-from hwmodel.powertables import LibraryPower
-from hwmodel.recipes import Recipe
-from hwmodel.sta import ToolMissing, find_opensta
-from hwmodel.stimulus import StreamPlan, make_stimulus
-from hwmodel.synth import Synthesis, synthesise
-from rtl.spec import MacSpec, Precision
-from rtl.verilog import to_verilog
+from hwmodel.library.liberty import parse_liberty
+from hwmodel.library.library import Library, find_library
+from hwmodel.library.models import LibraryCells
+from hwmodel.library.power import LibraryPower
+from hwmodel.netlist.netlist import Instance, Netlist, read_netlist
+from hwmodel.operands.stimulus import StreamPlan, make_stimulus
+from hwmodel.power.activity import Waves, simulate
+from hwmodel.power.glitches import library_cells
+from hwmodel.power.icarus import SimulatorMissing, find_icarus
+from hwmodel.synthesis.flow import Synthesis, synthesise
+from hwmodel.synthesis.recipes import Recipe
+from hwmodel.synthesis.sta import ToolMissing, find_opensta
+from rtl.spec.mac import MacSpec, Precision
+from rtl.verilog.convert import to_verilog
 
 
 def need_tools() -> None:
@@ -131,6 +131,6 @@ def zoo(name: str) -> Zoo:
 
 
 def _rises(cells: LibraryCells, cell: str) -> bool:
-    """Not a flip-flop of the falling edge, which hwmodel.activity refuses."""
+    """Not a flip-flop of the falling edge, which hwmodel.power.activity refuses."""
     flop = cells[cell].flip_flop
     return flop is None or flop.clocked_on.evaluate(dict.fromkeys(flop.clock_pins, 1), 1) == 1

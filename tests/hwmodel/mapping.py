@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from hwmodel.cellmodel import LibraryCells
-from hwmodel.liberty import Group, parse_liberty
-from hwmodel.library import read_liberty_text
-from hwmodel.netlist import Netlist, read_netlist
+from hwmodel.library.liberty import Group, parse_liberty
+from hwmodel.library.library import read_liberty_text
+from hwmodel.library.models import LibraryCells
+from hwmodel.netlist.netlist import Netlist, read_netlist
 
 PDK_FILES = {
     "sky130hd": "sky130hd_tt*",

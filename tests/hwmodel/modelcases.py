@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hwmodel.features import PARTS, Vector
-from hwmodel.model import Coefficients, LibraryModel, Range
-from hwmodel.paths import Step
-from hwmodel.structure import Part
-from rtl.circuit import Bit, Op
+from hwmodel.model.features import PARTS, Vector
+from hwmodel.model.model import Coefficients, LibraryModel, Range
+from hwmodel.model.paths import Step
+from hwmodel.model.structure import Part
+from rtl.logic.circuit import Bit, Op
 from rtl.mac import (
     BitBladeSpec,
     BitFusionSpec,
@@ -25,7 +25,7 @@ from rtl.mac import (
     UniformSpec,
     XnorSpec,
 )
-from rtl.spec import MacSpec
+from rtl.spec.mac import MacSpec
 from tests.hwmodel.slowcounts import Node
 
 SMALL: tuple[MacSpec, ...] = (

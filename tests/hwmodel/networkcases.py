@@ -3,15 +3,15 @@
 from dataclasses import replace
 from typing import Any
 
-from hwmodel.network import Costs, MacCost, UnitCost
-from hwmodel.partcosts import EdgeCost
-from hwmodel.sram import Macro, SramTable
-from hwmodel.workload import Gemm, PrecisionClass, Role, Workload
+from hwmodel.inference.inference import Costs, MacCost, UnitCost
+from hwmodel.inference.memories import Macro, SramTable
+from hwmodel.inference.parts import EdgeCost
+from hwmodel.workload.workload import Gemm, PrecisionClass, Role, Workload
 from rtl.array import ArraySpec
 from rtl.array.element import ElementSpec
 from rtl.mac import UniformSpec
 from rtl.requant import LoadableSpec, PartialSumSpec, ThresholdSpec
-from rtl.spec import Precision
+from rtl.spec.mac import Precision
 
 
 def mac_cost(element: ElementSpec, precision: Precision, role: Role) -> MacCost:

@@ -15,16 +15,16 @@ from itertools import count, pairwise
 import numpy as np
 import numpy.typing as npt
 
-from hwmodel.fanout import LARGEST_FANOUT
-from hwmodel.flat import OWN_INPUTS
-from hwmodel.paths import ALONE, Adders, LongestPath, Reach, Step
-from hwmodel.stimulus import RESET_CYCLES, StreamPlan, make_stimulus
-from hwmodel.structure import GATE_PARTS, Part, Planned, Share, Structure, datapath_of
-from hwmodel.switching import Switching
-from rtl.circuit import ONE, ZERO, Bit, Circuit, Gate, Op, Word, gate_delay
-from rtl.datapath import Datapath
-from rtl.pipeline import Schedule
-from rtl.spec import MacSpec
+from hwmodel.model.flat import OWN_INPUTS
+from hwmodel.model.paths import ALONE, Adders, LongestPath, Reach, Step
+from hwmodel.model.structure import GATE_PARTS, Part, Planned, Share, Structure, datapath_of
+from hwmodel.model.switching import Switching
+from hwmodel.netlist.fanout import LARGEST_FANOUT
+from hwmodel.operands.stimulus import RESET_CYCLES, StreamPlan, make_stimulus
+from rtl.logic.circuit import ONE, ZERO, Bit, Circuit, Gate, Op, Word, gate_delay
+from rtl.logic.datapath import Datapath
+from rtl.logic.pipeline import Schedule
+from rtl.spec.mac import MacSpec
 
 __all__ = ["Node", "longest_path", "nodes_of", "schedule", "shares_of", "structure_of", "switching_of"]
 
@@ -101,7 +101,7 @@ def nodes_of(plan: Datapath) -> list[Node]:
     return nodes
 
 
-_QUARTERS = {  # delays in quarters of a full adder's sum, rounded from rtl.circuit.DELAY
+_QUARTERS = {  # delays in quarters of a full adder's sum, rounded from rtl.logic.circuit.DELAY
     Op.NOT: (0,),
     Op.AND: (1,),
     Op.OR: (1,),

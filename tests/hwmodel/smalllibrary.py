@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from functools import cache
 
-from hwmodel.library import find_library
+from hwmodel.library.library import find_library
 
 CELLS = (
     *("INV_X1", "INV_X2", "BUF_X1", "BUF_X2", "NAND2_X1", "NAND2_X2", "NOR2_X1", "NOR2_X2", "AND2_X1", "OR2_X1"),

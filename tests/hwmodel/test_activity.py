@@ -1,4 +1,4 @@
-"""hwmodel.activity: mapped netlists against golden numbers, and toggles against Icarus."""
+"""hwmodel.power.activity: mapped netlists against golden numbers, and toggles against Icarus."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hwmodel.activity import simulate
-from hwmodel.cellfunction import parse_function
-from hwmodel.netlist import read_netlist
-from hwmodel.streams import Stream, pack
+from hwmodel.library.functions import parse_function
+from hwmodel.netlist.netlist import read_netlist
+from hwmodel.operands.streams import Stream, pack
+from hwmodel.power.activity import simulate
 from tests.hwmodel.mapping import (
     LIBRARIES,
     MAC,

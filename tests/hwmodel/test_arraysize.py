@@ -5,15 +5,15 @@ from dataclasses import replace
 
 import pytest
 
-from hwmodel.arraysize import candidates, equal_area, equal_latency
-from hwmodel.network import Costs, network_cost
-from hwmodel.networkresult import NetworkCost
+from hwmodel.inference.inference import Costs, network_cost
+from hwmodel.inference.result import NetworkCost
+from hwmodel.inference.sizing import candidates, equal_area, equal_latency
+from hwmodel.inference.tiles import Matrices, needed_words
+from hwmodel.inference.tiling import Overlap
 from hwmodel.policy import assign
-from hwmodel.tiles import Matrices, needed_words
-from hwmodel.tiling import Overlap
 from rtl.array import Architecture, ArraySpec
 from rtl.mac import LoomSpec, SubwordSpec, UniformSpec
-from rtl.spec import MacSpec
+from rtl.spec.mac import MacSpec
 from tests.hwmodel.networkcases import COSTS, EDGED, REQUANT, SMALL
 
 GIVEN = ArraySpec(

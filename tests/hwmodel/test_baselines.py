@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize_scalar
 
-from hwmodel.baselines import polynomial, product
-from hwmodel.fitting import Point
-from hwmodel.stimulus import StreamPlan
+from hwmodel.fit.baselines import polynomial, product
+from hwmodel.fit.fitting import Point
+from hwmodel.operands.stimulus import StreamPlan
 from rtl.mac import BitSerialSpec, LoomSpec, PaddedSpec, SubwordSpec, UniformSpec, XnorSpec
-from rtl.spec import MacSpec
+from rtl.spec.mac import MacSpec
 
 Value = Callable[[Point], float]
 

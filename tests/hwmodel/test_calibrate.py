@@ -13,18 +13,26 @@ from typing import Any
 
 import pytest
 
-from hwmodel import points as calibration_points
 from hwmodel.calibrate import main, measure
-from hwmodel.calibration import read_calibration
-from hwmodel.executors import Outcome
-from hwmodel.keys import generator_key
-from hwmodel.library import find_library
-from hwmodel.mapping import SynthesisError
-from hwmodel.points import LibraryChoice, Unit, WorkerDiffers, known_points, measure_unit, points_of, signature
-from hwmodel.row import SynthesisRow
-from hwmodel.specimen import Bench, Found
-from hwmodel.store import RowStore
-from hwmodel.sweep import SweepDesign, clock_for, plans_for
+from hwmodel.library.library import find_library
+from hwmodel.measurement import points as calibration_points
+from hwmodel.measurement.dut import Bench, Found
+from hwmodel.measurement.executors import Outcome
+from hwmodel.measurement.keys import generator_key
+from hwmodel.measurement.points import (
+    LibraryChoice,
+    Unit,
+    WorkerDiffers,
+    known_points,
+    measure_unit,
+    points_of,
+    signature,
+)
+from hwmodel.measurement.row import SynthesisRow
+from hwmodel.measurement.store import RowStore
+from hwmodel.measurement.sweep import SweepDesign, clock_for, plans_for
+from hwmodel.measurement.table import read_calibration
+from hwmodel.synthesis.mapping import SynthesisError
 from rtl.mac import UniformSpec
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -105,7 +113,7 @@ def test_a_table_of_known_rows_starts_nothing_and_is_the_same(cache: Path, tmp_p
     """Neither a process nor Yosys, Amaranth or torch."""
     script = (
         "import sys; from tests.hwmodel.test_calibrate import small\n"
-        "from hwmodel.executors import _Worker; _Worker.__init__ = None\n"
+        "from hwmodel.measurement.executors import _Worker; _Worker.__init__ = None\n"
         "small(*sys.argv[1:])\n"
         "assert not {'torch', 'amaranth', 'pyosys', 'distributed'} & set(sys.modules), 'heavy import'"
     )
@@ -248,7 +256,9 @@ def test_a_worker_that_would_make_other_rows_stops_the_run(cache: Path, monkeypa
         measure([FIRST, SECOND], CHOICE, Bench(library), RowStore(), in_turn)
 
 
-@pytest.mark.parametrize("changed", ["hwmodel/yosys_worker.py", "hwmodel/maps/ripple.v", "siliquant/processes.py"])
+@pytest.mark.parametrize(
+    "changed", ["hwmodel/synthesis/yosys_worker.py", "hwmodel/maps/ripple.v", "siliquant/processes/run.py"]
+)
 def test_a_worker_whose_flow_differs_in_one_line_differs(
     changed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,8 +9,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from hwmodel.areaparts import AreaParts
-from hwmodel.calibration import (
+from hwmodel.library.library import Library, find_library
+from hwmodel.measurement.dut import Found
+from hwmodel.measurement.points import MeasuredPoint, calibration_table
+from hwmodel.measurement.row import SynthesisRow
+from hwmodel.measurement.sweep import SweepDesign, clock_for, plans_for, sweep_designs
+from hwmodel.measurement.table import (
     COLUMNS,
     CalibrationTable,
     packaged_calibration,
@@ -18,12 +22,8 @@ from hwmodel.calibration import (
     spec_of,
     write_calibration,
 )
-from hwmodel.library import Library, find_library
-from hwmodel.points import MeasuredPoint, calibration_table
-from hwmodel.row import SynthesisRow
-from hwmodel.specimen import Found
-from hwmodel.stimulus import StreamPlan
-from hwmodel.sweep import SweepDesign, clock_for, plans_for, sweep_designs
+from hwmodel.netlist.area import AreaParts
+from hwmodel.operands.stimulus import StreamPlan
 from rtl.mac import PaddedSpec, UniformSpec
 
 COMMAND = "python -m hwmodel.calibrate --library freepdk45"

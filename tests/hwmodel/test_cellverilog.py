@@ -1,4 +1,4 @@
-"""hwmodel.cellverilog: texts, pin pairs, and every cell of a library in Icarus against its Liberty functions."""
+"""hwmodel.library.verilog: texts, pin pairs, and every cell of a library in Icarus against its Liberty functions."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hwmodel.cellfunction import parse_function
-from hwmodel.cellmodel import CellModel, LibraryCells
-from hwmodel.cellverilog import cell_verilog, delay_pairs, input_columns, senses, verilog_expression
-from hwmodel.glitch import library_cells
-from hwmodel.icarus import Window, run_icarus
-from hwmodel.liberty import parse_liberty
-from hwmodel.sdf import PathDelay
+from hwmodel.library.functions import parse_function
+from hwmodel.library.liberty import parse_liberty
+from hwmodel.library.models import CellModel, LibraryCells
+from hwmodel.library.sdf import PathDelay
+from hwmodel.library.verilog import cell_verilog, delay_pairs, input_columns, senses, verilog_expression
+from hwmodel.power.glitches import library_cells
+from hwmodel.power.icarus import Window, run_icarus
 from tests.hwmodel.delayed import need_tools, the_library, zoo
 from tests.hwmodel.mapping import LIBRARIES
 

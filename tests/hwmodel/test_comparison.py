@@ -4,8 +4,7 @@ from fractions import Fraction
 
 import pytest
 
-from hwmodel.areaparts import AreaParts
-from hwmodel.comparison import (
+from hwmodel.comparison.comparison import (
     EQUAL_THROUGHPUT,
     EQUAL_UNITS,
     Answer,
@@ -15,12 +14,13 @@ from hwmodel.comparison import (
     measured_answer,
     questions,
 )
-from hwmodel.measure import Measurement, Variant
-from hwmodel.mixture import standard_mixture
-from hwmodel.row import SynthesisRow
-from hwmodel.tables import HEADERS, cells, frame, markdown, notes
+from hwmodel.comparison.tables import HEADERS, cells, frame, markdown, notes
+from hwmodel.measurement.measure import Measurement, Variant
+from hwmodel.measurement.row import SynthesisRow
+from hwmodel.netlist.area import AreaParts
+from hwmodel.workload.mixture import standard_mixture
 from rtl.mac import DESIGNS, BitFusionSpec, UniformSpec
-from rtl.spec import MacSpec
+from rtl.spec.mac import MacSpec
 
 
 def made_up(area_um2: float, power_uw: float | None, activity: str | None) -> SynthesisRow:
@@ -56,7 +56,7 @@ def test_every_scalable_design_is_compared_in_all_its_kinds() -> None:
 
 
 def test_sixteen_lanes_stand_against_four_fusion_units() -> None:
-    from hwmodel.mixture import parse_mixture
+    from hwmodel.workload.mixture import parse_mixture
 
     entries = questions(4, 16, 4, [BitFusionSpec(units=1)], parse_mixture("4:1"))
     assert [(e.normalisation, type(e.spec)) for e in entries] == [
@@ -132,7 +132,7 @@ def test_unknown_designs_are_refused() -> None:
 def test_the_terminal_shows_every_column_at_any_width(
     width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from hwmodel import terminal
+    from hwmodel.comparison import terminal
 
     class Console(terminal.Console):
         def __init__(self, **options: object) -> None:

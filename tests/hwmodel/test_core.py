@@ -9,26 +9,26 @@ from functools import cache
 
 import pytest
 
-from hwmodel.activity import Waves, simulate
-from hwmodel.calibration import spec_of
-from hwmodel.coremodel import core_cost, core_counts, reach_of, share_cost, share_counts
-from hwmodel.corestimulus import CoreStimulus, check_drained, make_core_stimulus
-from hwmodel.features import PARTS, counts_of
-from hwmodel.library import find_library
-from hwmodel.modelfile import load_model
-from hwmodel.netlist import read_netlist
-from hwmodel.network import drain_takes
-from hwmodel.recipes import Recipe
-from hwmodel.specimen import power_data
-from hwmodel.stimulus import Mismatch, StreamPlan
-from hwmodel.streams import Stream
-from hwmodel.structure import FLIP_FLOPS, Part, Share
-from hwmodel.sweep import sweep_cores
-from hwmodel.synth import Workspace
+from hwmodel.inference.inference import drain_takes
+from hwmodel.library.library import find_library
+from hwmodel.measurement.dut import power_data
+from hwmodel.measurement.sweep import sweep_cores
+from hwmodel.measurement.table import spec_of
+from hwmodel.model.arrays import core_cost, core_counts, reach_of, share_cost, share_counts
+from hwmodel.model.features import PARTS, counts_of
+from hwmodel.model.file import load_model
+from hwmodel.model.structure import FLIP_FLOPS, Part, Share
+from hwmodel.netlist.netlist import read_netlist
+from hwmodel.operands.arraystimulus import CoreStimulus, check_drained, make_core_stimulus
+from hwmodel.operands.stimulus import Mismatch, StreamPlan
+from hwmodel.operands.streams import Stream
+from hwmodel.power.activity import Waves, simulate
+from hwmodel.synthesis.flow import Workspace
+from hwmodel.synthesis.recipes import Recipe
 from rtl.array import Architecture, CoreSpec
 from rtl.mac import DESIGNS, BitSerialSpec, SubwordSpec, UniformSpec
-from rtl.spec import Precision
-from rtl.verilog import to_verilog
+from rtl.spec.mac import Precision
+from rtl.verilog.convert import to_verilog
 
 SYSTOLIC = Architecture.SYSTOLIC
 CORES = [

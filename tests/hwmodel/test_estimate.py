@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hwmodel import estimate as estimating
-from hwmodel.estimate import default_plan, estimate, parse_precision
-from hwmodel.model import Cost
-from hwmodel.stimulus import StreamPlan
-from hwmodel.streams import STREAM_NAMES, Stream
+from hwmodel.model import estimate as estimating
+from hwmodel.model.estimate import default_plan, estimate, parse_precision
+from hwmodel.model.model import Cost
+from hwmodel.operands.stimulus import StreamPlan
+from hwmodel.operands.streams import STREAM_NAMES, Stream
 from rtl.mac import DESIGNS, BitFusionSpec, BitSerialSpec, LoomSpec, PaddedSpec, SubwordSpec, UniformSpec, XnorSpec
-from rtl.spec import MacSpec, Precision
+from rtl.spec.mac import MacSpec, Precision
 from tests.hwmodel.modelcases import coefficients, model, own_cache  # noqa: F401
 
 MODELS = {

@@ -1,4 +1,4 @@
-"""hwmodel.eventsim: pulses by hand, both rules of inertial delay, registers, refusals, and Icarus net by net."""
+"""hwmodel.power.eventsim: pulses by hand, both rules of inertial delay, registers, refusals, and Icarus net by net."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from hwmodel.activity import simulate
-from hwmodel.eventsim import count_transitions
-from hwmodel.icarus import SimulatorMissing, Window, find_icarus, run_icarus
-from hwmodel.netlist import Netlist
-from hwmodel.sdf import PathDelay
+from hwmodel.library.sdf import PathDelay
+from hwmodel.netlist.netlist import Netlist
+from hwmodel.power.activity import simulate
+from hwmodel.power.eventsim import count_transitions
+from hwmodel.power.icarus import SimulatorMissing, Window, find_icarus, run_icarus
 from tests.hwmodel.mapping import library_cells, netlist_of
 
 Cells = dict[str, tuple[str, dict[str, int | str]]]

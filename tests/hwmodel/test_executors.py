@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import pytest
 
-from hwmodel.executors import Outcome, Runner, WorkerLost, cluster, local
+from hwmodel.measurement.executors import Outcome, Runner, WorkerLost, cluster, local
 
 ROOT = Path(__file__).resolve().parents[2]
 needs_distributed = pytest.mark.skipif(
@@ -121,7 +121,7 @@ def test_closing_the_generator_ends_the_workers(tmp_path: Path) -> None:
 
 def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
     script = (
-        "import sys; from pathlib import Path; from hwmodel.executors import local\n"
+        "import sys; from pathlib import Path; from hwmodel.measurement.executors import local\n"
         "from tests.hwmodel.test_executors import Task, work\n"
         "list(local(2)(work, [Task('asleep', Path(sys.argv[1]))]))"
     )
@@ -186,8 +186,8 @@ if __name__ == "__main__":
 """
 CLIENT = """
 import sys, time
-from siliquant.cli import run
-from hwmodel.executors import cluster
+from siliquant.commandline.cli import run
+from hwmodel.measurement.executors import cluster
 def main():
     print("begun", flush=True)
     list(cluster(sys.argv[1])(time.sleep, [600.0]))

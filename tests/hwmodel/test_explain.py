@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from hwmodel.calibration import packaged_calibration
 from hwmodel.explain import main
-from hwmodel.explanation import explain
-from hwmodel.modelfile import load_model
-from hwmodel.stimulus import StreamPlan
-from hwmodel.validationtables import points_of
+from hwmodel.fit.explanation import explain
+from hwmodel.fit.validationtables import points_of
+from hwmodel.measurement.table import packaged_calibration
+from hwmodel.model.file import load_model
+from hwmodel.operands.stimulus import StreamPlan
 from rtl.mac import BitFusionSpec, UniformSpec
-from rtl.spec import MacSpec, Precision
+from rtl.spec.mac import MacSpec, Precision
 
 ROOT = Path(__file__).resolve().parents[2]
 

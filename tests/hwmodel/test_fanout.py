@@ -11,14 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hwmodel.fanout import LARGEST_FANOUT, split_fanout
-from hwmodel.gates import Gates
-from hwmodel.library import find_library
-from hwmodel.recipes import Recipe
-from hwmodel.synth import Workspace
+from hwmodel.library.library import find_library
+from hwmodel.netlist.fanout import LARGEST_FANOUT, split_fanout
+from hwmodel.netlist.gates import Gates
+from hwmodel.synthesis.flow import Workspace
+from hwmodel.synthesis.recipes import Recipe
 from rtl.mac import BitFusionSpec, SubwordSpec
-from rtl.spec import MacSpec
-from rtl.verilog import to_verilog
+from rtl.spec.mac import MacSpec
+from rtl.verilog.convert import to_verilog
 
 BUFFER = ("BUF", "A", "Z")
 INPUT_FF = {"BUF": {"A": 1.0}, "AND": {"A": 1.0, "B": 2.0}, "BIG": {"A": 30.0}, "FLOP": {"D": 1.0, "CK": 1.0}}

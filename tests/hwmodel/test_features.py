@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from hwmodel.answers import settings
-from hwmodel.calibration import PACKAGED_CALIBRATION, packaged_calibration
-from hwmodel.comparison import Question
-from hwmodel.features import (
+from hwmodel.comparison.comparison import Question
+from hwmodel.comparison.measured import settings
+from hwmodel.measurement.keys import design_name
+from hwmodel.measurement.table import PACKAGED_CALIBRATION, packaged_calibration
+from hwmodel.model.features import (
     PACKAGED_FEATURES,
     _entry,
     adopt,
@@ -26,19 +27,18 @@ from hwmodel.features import (
     lacking,
     shared_transitions_of,
 )
-from hwmodel.keys import design_name
-from hwmodel.stimulus import StreamPlan
+from hwmodel.operands.stimulus import StreamPlan
 from rtl.array import CoreSpec
 from rtl.mac import UniformSpec
-from rtl.spec import MacSpec, Precision
+from rtl.spec.mac import MacSpec, Precision
 
 ROOT = Path(__file__).resolve().parents[2]
 LIBRARIES = sorted(path.stem for path in PACKAGED_CALIBRATION.glob("*.csv"))
 OF_COMPARISON, OF_CALIBRATION = PACKAGED_FEATURES
 
 LACKING = """
-from hwmodel.features import are_kept
-from hwmodel.stimulus import StreamPlan
+from hwmodel.model.features import are_kept
+from hwmodel.operands.stimulus import StreamPlan
 from tests.hwmodel.test_features import calibrated, compared
 
 for question in compared():

@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 from scipy.optimize import nnls
 
-from hwmodel.features import PARTS, Vector, counts_of, transitions_of
-from hwmodel.fitting import Point, fit
-from hwmodel.model import Coefficients, LibraryModel, cost_of, energies_of, shape_of, strain
-from hwmodel.modelfile import write_model
-from hwmodel.paths import Step
-from hwmodel.stimulus import StreamPlan
-from hwmodel.structure import FLIP_FLOPS, Part
+from hwmodel.fit.fitting import Point, fit
+from hwmodel.model.features import PARTS, Vector, counts_of, transitions_of
+from hwmodel.model.file import write_model
+from hwmodel.model.model import Coefficients, LibraryModel, cost_of, energies_of, shape_of, strain
+from hwmodel.model.paths import Step
+from hwmodel.model.structure import FLIP_FLOPS, Part
+from hwmodel.operands.stimulus import StreamPlan
 from rtl.mac import BitFusionSpec, BitSerialSpec, LoomSpec, PaddedSpec, SubwordSpec, UniformSpec, XnorSpec
-from rtl.spec import MacSpec
+from rtl.spec.mac import MacSpec
 from tests.hwmodel.modelcases import by_part, model, own_cache  # noqa: F401
 
 ALIKE = np.array([part in FLIP_FLOPS for part in PARTS])

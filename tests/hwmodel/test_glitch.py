@@ -1,4 +1,4 @@
-"""hwmodel.glitch on whole designs: against an independent simulation, by hand, and what must be refused."""
+"""hwmodel.power.glitches on whole designs: against an independent simulation, by hand, and what must be refused."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hwmodel import icarus
-from hwmodel.activity import Waves, simulate
-from hwmodel.cellverilog import cell_verilog
-from hwmodel.delays import NetlistDelays, netlist_delays
-from hwmodel.eventsim import count_transitions
-from hwmodel.glitch import (
+from hwmodel.library.sdf import PathDelay
+from hwmodel.library.verilog import cell_verilog
+from hwmodel.operands.stimulus import Mismatch
+from hwmodel.power import icarus
+from hwmodel.power.activity import Waves, simulate
+from hwmodel.power.delays import NetlistDelays, netlist_delays
+from hwmodel.power.eventsim import count_transitions
+from hwmodel.power.glitches import (
     GLITCH_AWARE,
     SimulationError,
     SimulatorMissing,
@@ -24,12 +26,10 @@ from hwmodel.glitch import (
     icarus_version,
     with_glitches,
 )
-from hwmodel.icarus import Transitions, Window, read_dump, run_icarus
-from hwmodel.power import PowerReport, netlist_power
-from hwmodel.sdf import PathDelay
-from hwmodel.stimulus import Mismatch
+from hwmodel.power.icarus import Transitions, Window, read_dump, run_icarus
+from hwmodel.power.power import PowerReport, netlist_power
 from rtl.mac import BitFusionSpec, UniformSpec
-from rtl.spec import MacSpec
+from rtl.spec.mac import MacSpec
 from tests.hwmodel.delayed import Case, mapped, need_tools
 from tests.hwmodel.mapping import library_cells, netlist_of
 

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from hwmodel import library as library_module
-from hwmodel.cells import FullAdderCell, HalfAdderCell, truth_table
-from hwmodel.liberty import parse_liberty
-from hwmodel.library import Library, find_library
+from hwmodel.library import library as library_module
+from hwmodel.library.cells import FullAdderCell, HalfAdderCell, truth_table
+from hwmodel.library.liberty import parse_liberty
+from hwmodel.library.library import Library, find_library
 
 SMALL = """
 library (small) {
@@ -200,7 +200,7 @@ def test_another_use_of_the_same_file_is_another_library() -> None:
 
 def test_what_is_kept_of_a_library_is_of_the_code_that_read_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     script = (
-        "import sys; before = set(sys.modules); import hwmodel.slimliberty;"
+        "import sys; before = set(sys.modules); import hwmodel.library.digest;"
         "print(*(name for name in set(sys.modules) - before if name.startswith('hwmodel.')))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

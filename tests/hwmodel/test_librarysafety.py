@@ -14,18 +14,18 @@ from pathlib import Path
 import pytest
 
 from hwmodel.calibrate import main as calibrate
-from hwmodel.cellfunction import parse_function
-from hwmodel.cellmodel import CellModel, LibraryCells
-from hwmodel.cells import usable_cells
-from hwmodel.cellverilog import cell_verilog, delay_pairs, numbered
-from hwmodel.icarus import icarus_version
-from hwmodel.liberty import parse_liberty
-from hwmodel.library import Library, find_library, read_liberty_text
-from hwmodel.slimliberty import digest_liberty
-from hwmodel.sta import OpenSta, opensta_version
+from hwmodel.library.cells import usable_cells
+from hwmodel.library.digest import digest_liberty
+from hwmodel.library.functions import parse_function
+from hwmodel.library.liberty import parse_liberty
+from hwmodel.library.library import Library, find_library, read_liberty_text
+from hwmodel.library.models import CellModel, LibraryCells
+from hwmodel.library.verilog import cell_verilog, delay_pairs, numbered
+from hwmodel.power.icarus import icarus_version
+from hwmodel.synthesis.sta import OpenSta, opensta_version
 from hwmodel.synthesise import main
-from siliquant.errors import InputError
-from siliquant.quoting import tcl_word
+from siliquant.inputs.errors import InputError
+from siliquant.inputs.quoting import tcl_word
 from tests.hwmodel.smalllibrary import (
     small_library,
     with_cells_named,
@@ -255,7 +255,7 @@ def test_files_that_are_no_text_are_refused(tmp_path: Path, monkeypatch: pytest.
     assert read_liberty_text(path) == small_library()
     path.write_bytes("library (x) { a : \x1b[2Jé; }".encode())
     assert read_liberty_text(path) == "library (x) { a : ?[2J??; }"
-    monkeypatch.setattr("hwmodel.library.MOST_BYTES", 100_000)
+    monkeypatch.setattr("hwmodel.library.library.MOST_BYTES", 100_000)
     for suffix, pack in (("gz", gzip.compress), ("xz", lzma.compress)):
         packed = tmp_path / f"my.lib.{suffix}"
         packed.write_bytes(pack(b" " * 200_000))

@@ -5,18 +5,18 @@ from pathlib import Path
 
 import pytest
 
-from hwmodel.keys import generator_key
-from hwmodel.library import find_library
-from hwmodel.measure import known, measure, smallest
-from hwmodel.row import SynthesisRow, tool_versions
-from hwmodel.specimen import Bench
-from hwmodel.stimulus import Mismatch, StreamPlan, check_sums, make_stimulus, precisions_to_check
-from hwmodel.store import RowStore
-from hwmodel.streams import Stream
-from rtl import verilog
+from hwmodel.library.library import find_library
+from hwmodel.measurement.dut import Bench
+from hwmodel.measurement.keys import generator_key
+from hwmodel.measurement.measure import known, measure, smallest
+from hwmodel.measurement.row import SynthesisRow, tool_versions
+from hwmodel.measurement.store import RowStore
+from hwmodel.operands.stimulus import Mismatch, StreamPlan, check_sums, make_stimulus, precisions_to_check
+from hwmodel.operands.streams import Stream
 from rtl.mac import DESIGNS, LoomSpec, UniformSpec, XnorSpec
-from rtl.spec import MacSpec, Precision
-from siliquant.source import meaning
+from rtl.spec.mac import MacSpec, Precision
+from rtl.verilog import convert as verilog
+from siliquant.files.source import meaning
 
 SPEC = UniformSpec(weight_bits=2, activation_bits=2, lanes=1, reduction_length=16)
 W2A2 = Precision(2, 2)
@@ -165,9 +165,9 @@ def test_without_opensta_nothing_is_synthesised_for_a_power_that_cannot_be_had(
 ) -> None:
     bench, spec, packaged = Bench(find_library(), jobs=1), UniformSpec(), Precision(4, 4)
     tools = {**tool_versions(), "opensta": "none"}
-    monkeypatch.setattr("hwmodel.store.tool_versions", lambda: tools)
-    monkeypatch.setattr("hwmodel.specimen.tool_versions", lambda: tools)
-    monkeypatch.setattr("hwmodel.specimen.Workspace", lambda *_, **__: pytest.fail("nothing may be synthesised"))
+    monkeypatch.setattr("hwmodel.measurement.store.tool_versions", lambda: tools)
+    monkeypatch.setattr("hwmodel.measurement.dut.tool_versions", lambda: tools)
+    monkeypatch.setattr("hwmodel.measurement.dut.Workspace", lambda *_, **__: pytest.fail("nothing may be synthesised"))
     another = Precision(4, 4, activation_signed=False)
     found = smallest(spec, [packaged, another], bench, RowStore(tmp_path)).chosen
     assert found.row.minimum_period_ns is not None

@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import pytest
 
-from hwmodel.mixture import Mixture, parse_mixture, standard_mixture
+from hwmodel.workload.mixture import Mixture, parse_mixture, standard_mixture
 from rtl.mac import BitFusionSpec, BitSerialSpec, LoomSpec, PaddedSpec, SubwordSpec, UniformSpec
 
 

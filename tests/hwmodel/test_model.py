@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hwmodel.features import PARTS, counts_of, transitions_of
-from hwmodel.model import (
+from hwmodel.model.features import PARTS, counts_of, transitions_of
+from hwmodel.model.model import (
     Cost,
     LibraryModel,
     clock_pj,
@@ -25,12 +25,12 @@ from hwmodel.model import (
     strain,
     strains,
 )
-from hwmodel.paths import Adders, Periods, longest_path
-from hwmodel.stimulus import StreamPlan
-from hwmodel.structure import FLIP_FLOPS, Part, structure_of
-from hwmodel.switching import switching_of
+from hwmodel.model.paths import Adders, Periods, longest_path
+from hwmodel.model.structure import FLIP_FLOPS, Part, structure_of
+from hwmodel.model.switching import switching_of
+from hwmodel.operands.stimulus import StreamPlan
 from rtl.mac import BitSerialSpec, UniformSpec
-from rtl.spec import MacSpec, Precision
+from rtl.spec.mac import MacSpec, Precision
 from tests.hwmodel.modelcases import SMALL, model, own_cache  # noqa: F401
 
 MODEL = model()

@@ -7,15 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from hwmodel import features, modelanswer
-from hwmodel.comparison import Question
-from hwmodel.features import find, transitions_of
-from hwmodel.model import energies_of, shape_of
-from hwmodel.modelanswer import ModelAnswers, model_answer
-from hwmodel.modelfile import load_model
-from hwmodel.stimulus import StreamPlan
+from hwmodel.comparison import estimated as modelanswer
+from hwmodel.comparison.comparison import Question
+from hwmodel.comparison.estimated import ModelAnswers, model_answer
+from hwmodel.model import features
+from hwmodel.model.features import find, transitions_of
+from hwmodel.model.file import load_model
+from hwmodel.model.model import energies_of, shape_of
+from hwmodel.operands.stimulus import StreamPlan
 from rtl.mac import UniformSpec
-from rtl.spec import Precision
+from rtl.spec.mac import Precision
 
 MODEL = load_model("freepdk45")
 CLOCK_MHZ = 500.0

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hwmodel.features import PARTS
-from hwmodel.model import cost_of
-from hwmodel.modelfile import PACKAGED_MODELS, known_models, load_model, read_model, write_model
-from hwmodel.paths import Step
-from hwmodel.stimulus import StreamPlan
+from hwmodel.model.features import PARTS
+from hwmodel.model.file import PACKAGED_MODELS, known_models, load_model, read_model, write_model
+from hwmodel.model.model import cost_of
+from hwmodel.model.paths import Step
+from hwmodel.operands.stimulus import StreamPlan
 from tests.hwmodel.modelcases import SMALL, model, own_cache  # noqa: F401
 
 MODEL = model("lib45", most=321.0, smallest_um2=12.5, provenance={"tool": "0.67", "date": "2026-01-02"})

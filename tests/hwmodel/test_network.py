@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from hwmodel.network import memories, network_cost
-from hwmodel.networkresult import Energy
-from hwmodel.networkrows import multiplier
+from hwmodel.inference.inference import memories, network_cost
+from hwmodel.inference.memories import packaged_sram
+from hwmodel.inference.result import Energy
+from hwmodel.inference.rows import multiplier
+from hwmodel.inference.tiling import Overlap
 from hwmodel.policy import assign, uniform
-from hwmodel.sram import packaged_sram
-from hwmodel.tiling import Overlap
-from hwmodel.workload import Module, PrecisionClass, Role, Scales, load_workload
+from hwmodel.workload.workload import Module, PrecisionClass, Role, Scales, load_workload
 from rtl.array import Architecture, ArraySpec
 from rtl.mac import BitFusionSpec, UniformSpec
 from tests.hwmodel.networkcases import ARRAY, COSTS, EDGED, REQUANT, TABLE, gemm, network

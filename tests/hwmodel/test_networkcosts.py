@@ -9,19 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from hwmodel.comparison import contenders
-from hwmodel.coremodel import core_cost, core_counts
-from hwmodel.features import PARTS
-from hwmodel.modelfile import load_model
-from hwmodel.network import drain_takes
-from hwmodel.networkcosts import costs_of, elements_of
-from hwmodel.stimulus import StreamPlan
-from hwmodel.structure import Part
-from hwmodel.workload import Role
+from hwmodel.comparison.comparison import contenders
+from hwmodel.inference.costs import costs_of, elements_of
+from hwmodel.inference.inference import drain_takes
+from hwmodel.model.arrays import core_cost, core_counts
+from hwmodel.model.features import PARTS
+from hwmodel.model.file import load_model
+from hwmodel.model.structure import Part
+from hwmodel.operands.stimulus import StreamPlan
+from hwmodel.workload.workload import Role
 from rtl.array import Architecture, CoreSpec
 from rtl.mac import BitSerialSpec, SubwordSpec, UniformSpec
 from rtl.requant import MultiplierSpec
-from rtl.spec import MacSpec, Precision
+from rtl.spec.mac import MacSpec, Precision
 from tests.hwmodel.test_compare import compare
 
 

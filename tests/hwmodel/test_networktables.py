@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from hwmodel import latency
-from hwmodel.areaparts import AreaParts
-from hwmodel.network import MacCost, UnitCost, network_cost
-from hwmodel.networkrows import (
+from hwmodel.inference.inference import MacCost, UnitCost, network_cost
+from hwmodel.inference.memories import packaged_sram
+from hwmodel.inference.rows import (
     EQUAL_AREA,
     EQUAL_LATENCY,
     UNIFORM,
@@ -19,7 +19,7 @@ from hwmodel.networkrows import (
     multiplier,
     network_rows,
 )
-from hwmodel.networktables import (
+from hwmodel.inference.tables import (
     NETWORK_HEADERS,
     network_cells,
     network_frame,
@@ -27,11 +27,11 @@ from hwmodel.networktables import (
     network_notes,
     print_network,
 )
+from hwmodel.measurement.row import SynthesisRow
+from hwmodel.netlist.area import AreaParts
 from hwmodel.policy import uniform
-from hwmodel.published import published_accuracy, published_source
-from hwmodel.row import SynthesisRow
-from hwmodel.sram import packaged_sram
-from hwmodel.workload import Role, load_workload
+from hwmodel.workload.published import published_accuracy, published_source
+from hwmodel.workload.workload import Role, load_workload
 from rtl.array import ArraySpec
 from rtl.mac import UniformSpec
 from tests.hwmodel.networkcases import ARRAY, COSTS, SMALL, gemm

@@ -1,4 +1,4 @@
-"""hwmodel.operandstats and hwmodel.markov: statistics of codes, and codes of given statistics."""
+"""hwmodel.operands.statistics and hwmodel.operands.markov: statistics of codes, and codes of given statistics."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hwmodel.markov import chain, markov_codes
-from hwmodel.operandstats import CodeStatistics, OperandStatistics, lane_codes, plan_statistics, statistics
-from hwmodel.stimulus import StreamPlan, drive, operand_sums
-from hwmodel.streams import Stream
+from hwmodel.operands.markov import chain, markov_codes
+from hwmodel.operands.statistics import CodeStatistics, OperandStatistics, lane_codes, plan_statistics, statistics
+from hwmodel.operands.stimulus import StreamPlan, drive, operand_sums
+from hwmodel.operands.streams import Stream
 from rtl.mac import UniformSpec, XnorSpec
-from rtl.spec import MacSpec, Precision
+from rtl.spec.mac import MacSpec, Precision
 
 HALF = CodeStatistics((0.5, 0.5), (0.5, 0.5), 0.25)
 

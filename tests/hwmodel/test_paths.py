@@ -10,15 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hwmodel.fanout import LARGEST_FANOUT, split_fanout
-from hwmodel.flat import OWN_INPUTS
-from hwmodel.gates import Gates
-from hwmodel.paths import Adders, Reach, Step, longest_path
-from hwmodel.structure import datapath_of
-from hwmodel.sweep import sweep_designs
-from rtl.circuit import Bit, Gate, Op
+from hwmodel.measurement.sweep import sweep_designs
+from hwmodel.model.flat import OWN_INPUTS
+from hwmodel.model.paths import Adders, Reach, Step, longest_path
+from hwmodel.model.structure import datapath_of
+from hwmodel.netlist.fanout import LARGEST_FANOUT, split_fanout
+from hwmodel.netlist.gates import Gates
+from rtl.logic.circuit import Bit, Gate, Op
 from rtl.mac import PaddedSpec, SubwordSpec, UniformSpec, XnorSpec
-from rtl.spec import MacSpec
+from rtl.spec.mac import MacSpec
 from tests.hwmodel.modelcases import SMALL, delays
 
 TINY = [

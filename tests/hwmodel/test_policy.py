@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwmodel.policy import assign, main, uniform
-from hwmodel.sensitivity import SensitivityTable, default_sensitivity, read_sensitivity
-from hwmodel.workload import Gemm, PrecisionClass, Role, Workload, load_workload, workload_names
+from hwmodel.workload.sensitivity import SensitivityTable, default_sensitivity, read_sensitivity
+from hwmodel.workload.workload import Gemm, PrecisionClass, Role, Workload, load_workload, workload_names
 
 ROLES = (Role.VALUE, Role.QUERY, Role.SCORES, Role.FC1, Role.FC2)
 

@@ -1,4 +1,4 @@
-"""hwmodel.power: table points by hand, the rule against a transition-by-transition sum, units, errors."""
+"""hwmodel.power.power: table points by hand, the rule against a transition-by-transition sum, units, errors."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from hwmodel.activity import Waves, simulate
-from hwmodel.cellmodel import LibraryCells
-from hwmodel.cells import usable_cells
-from hwmodel.liberty import parse_liberty
-from hwmodel.loadestimate import estimated_loads_ff, estimated_slews_ns
-from hwmodel.netlist import Netlist
-from hwmodel.power import COMBINATIONAL, COMPRESSOR, REGISTER, netlist_power
-from hwmodel.powercheck import exact_internal_pj_per_cycle
-from hwmodel.powertables import LibraryPower, LookupTable, check_energy_ratio, energy_ratio
-from hwmodel.streams import LSQ_GAUSSIAN, UNIFORM, Stream, pack
+from hwmodel.library.cells import usable_cells
+from hwmodel.library.liberty import parse_liberty
+from hwmodel.library.models import LibraryCells
+from hwmodel.library.power import LibraryPower, LookupTable, check_energy_ratio, energy_ratio
+from hwmodel.netlist.netlist import Netlist
+from hwmodel.operands.streams import LSQ_GAUSSIAN, UNIFORM, Stream, pack
+from hwmodel.power.activity import Waves, simulate
+from hwmodel.power.loads import estimated_loads_ff, estimated_slews_ns
+from hwmodel.power.power import COMBINATIONAL, COMPRESSOR, REGISTER, netlist_power
+from hwmodel.power.transitions import exact_internal_pj_per_cycle
 from tests.hwmodel.mapping import LIBRARIES, MAC, liberty_path, library_cells, map_verilog, netlist_of
 
 CYCLES = 400

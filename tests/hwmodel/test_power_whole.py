@@ -1,4 +1,4 @@
-"""hwmodel.power on whole designs: against exact energies, OpenSTA's leakage and switching, and sanity bands."""
+"""hwmodel.power.power on whole designs: against exact energies, OpenSTA's leakage and switching, and sanity bands."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from hwmodel.activity import Waves
-from hwmodel.cells import usable_cells
-from hwmodel.power import netlist_power
-from hwmodel.powercheck import exact_internal_pj_per_cycle
-from hwmodel.powertables import LibraryPower, check_energy_ratio, energy_ratio
-from hwmodel.sta import OpenSta
+from hwmodel.library.cells import usable_cells
+from hwmodel.library.power import LibraryPower, check_energy_ratio, energy_ratio
+from hwmodel.power.activity import Waves
+from hwmodel.power.power import netlist_power
+from hwmodel.power.transitions import exact_internal_pj_per_cycle
+from hwmodel.synthesis.sta import OpenSta
 from rtl.mac import BitFusionSpec, UniformSpec
-from rtl.spec import MacSpec
+from rtl.spec.mac import MacSpec
 from tests.hwmodel.delayed import Case, mapped, need_tools, power_tables, the_library
 from tests.hwmodel.mapping import LIBRARIES
 

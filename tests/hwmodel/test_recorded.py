@@ -1,4 +1,4 @@
-"""hwmodel.recorded: files of operands, which weights meet which activations, and the order of the sums."""
+"""hwmodel.operands.recorded: files of operands, which weights meet which activations, and the order of the sums."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hwmodel.recorded import PACKAGED_STREAMS, Pair, pairs_of, read_recording, recorded_networks, sums_of
-from rtl.spec import Precision, signed_range
+from hwmodel.operands.recorded import PACKAGED_STREAMS, Pair, pairs_of, read_recording, recorded_networks, sums_of
+from rtl.spec.mac import Precision, signed_range
 
 K = 6
 

@@ -8,17 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hwmodel.comparison import Answer, Question, measured_answer
-from hwmodel.keys import generator_key
-from hwmodel.library import find_library
-from hwmodel.measure import Measurement, Variant
-from hwmodel.requantcost import EXACT, Unit, measured_unit, unit_rows, units
-from hwmodel.requantmeasure import UnitMeasurement, known_unit, measure_unit, smallest_unit
-from hwmodel.requantstream import PRODUCTS, RequantPlan, check_outputs, example_layer, requant_stimulus
-from hwmodel.specimen import Bench
-from hwmodel.stimulus import Mismatch
-from hwmodel.store import RowStore
-from hwmodel.tables import UNIT_HEADERS, unit_cells, unit_notes
+from hwmodel.comparison.comparison import Answer, Question, measured_answer
+from hwmodel.comparison.requantisation import EXACT, Unit, measured_unit, unit_rows, units
+from hwmodel.comparison.tables import UNIT_HEADERS, unit_cells, unit_notes
+from hwmodel.library.library import find_library
+from hwmodel.measurement.dut import Bench
+from hwmodel.measurement.keys import generator_key
+from hwmodel.measurement.measure import Measurement, Variant
+from hwmodel.measurement.requantisers import UnitMeasurement, known_unit, measure_unit, smallest_unit
+from hwmodel.measurement.store import RowStore
+from hwmodel.operands.requantstimulus import PRODUCTS, RequantPlan, check_outputs, example_layer, requant_stimulus
+from hwmodel.operands.stimulus import Mismatch
 from rtl.mac import UniformSpec
 from rtl.requant import LoadableSpec, MultiplierSpec, PartialSumSpec, ThresholdSpec
 from rtl.requant.fit import fit_multiplier

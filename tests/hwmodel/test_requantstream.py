@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import pytest
 
-from hwmodel.requantstream import RequantPlan, RequantStimulus, check_outputs, requant_stimulus
+from hwmodel.operands.requantstimulus import RequantPlan, RequantStimulus, check_outputs, requant_stimulus
 from rtl.requant import ThresholdSpec
 from rtl.requant.spec import LoadableSpec, ParameterField
-from rtl.spec import Port
+from rtl.spec.mac import Port
 
 
 @dataclass(frozen=True, kw_only=True)

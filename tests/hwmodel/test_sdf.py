@@ -1,4 +1,4 @@
-"""hwmodel.sdf and hwmodel.delays: entries as written, means over states, refusals, OpenSTA and Icarus."""
+"""hwmodel.library.sdf and hwmodel.power.delays: entries as written, means over states, refusals, OpenSTA and Icarus."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from hwmodel.cellfunction import parse_function
-from hwmodel.cellmodel import LibraryCells
-from hwmodel.cellverilog import TIMESCALE, cell_verilog, delay_pairs
-from hwmodel.delays import SHORTEST_NS, netlist_delays, path_delays
-from hwmodel.glitch import library_cells, with_glitches
-from hwmodel.icarus import SimulatorMissing, find_icarus
-from hwmodel.netlist import Netlist
-from hwmodel.sdf import CellPaths, Entry, PathDelay, read_sdf, sdf_text
-from hwmodel.sta import OpenSta, ToolMissing, find_opensta
+from hwmodel.library.functions import parse_function
+from hwmodel.library.models import LibraryCells
+from hwmodel.library.sdf import CellPaths, Entry, PathDelay, read_sdf, sdf_text
+from hwmodel.library.verilog import TIMESCALE, cell_verilog, delay_pairs
+from hwmodel.netlist.netlist import Netlist
+from hwmodel.power.delays import SHORTEST_NS, netlist_delays, path_delays
+from hwmodel.power.glitches import library_cells, with_glitches
+from hwmodel.power.icarus import SimulatorMissing, find_icarus
+from hwmodel.synthesis.sta import OpenSta, ToolMissing, find_opensta
 from tests.hwmodel.delayed import need_tools, the_library, zoo
 from tests.hwmodel.mapping import LIBRARIES, netlist_of
 
@@ -215,7 +215,7 @@ def test_every_cell_is_annotated(name: str) -> None:
 
 @pytest.mark.parametrize("name", LIBRARIES)
 def test_entries_come_in_the_order_of_edges(name: str, tmp_path: Path) -> None:
-    """What hwmodel.delays relies on: values of OpenSTA's edges, sense by sense, against the entries of its SDF."""
+    """What hwmodel.power.delays relies on: values of OpenSTA's edges, sense by sense, against the entries of its SDF."""
     try:
         find_opensta()
     except ToolMissing as reason:

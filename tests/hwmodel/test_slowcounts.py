@@ -11,15 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hwmodel.paths import Adders, Reach, longest_path
-from hwmodel.stimulus import RESET_CYCLES, StreamPlan, make_stimulus, stimulus_bits
-from hwmodel.streams import STREAM_NAMES, Stream
-from hwmodel.structure import Part, Share, datapath_of, structure_of
-from hwmodel.switching import Switching, switching_of, switchings
+from hwmodel.model.paths import Adders, Reach, longest_path
+from hwmodel.model.structure import Part, Share, datapath_of, structure_of
+from hwmodel.model.switching import Switching, switching_of, switchings
+from hwmodel.operands.stimulus import RESET_CYCLES, StreamPlan, make_stimulus, stimulus_bits
+from hwmodel.operands.streams import STREAM_NAMES, Stream
 from rtl.array.images import step_layout
 from rtl.mac import DESIGNS, UniformSpec
-from rtl.packing import packing_of, word_bits
-from rtl.spec import MacSpec, Precision
+from rtl.spec.mac import MacSpec, Precision
+from rtl.spec.packing import packing_of, word_bits
 from tests.hwmodel import slowcounts
 from tests.hwmodel.modelcases import SMALL, delays
 
@@ -114,7 +114,7 @@ def test_the_bits_on_the_ports_are_those_of_the_words(case: tuple[MacSpec, Strea
         assert np.array_equal(bits[name], word_bits(words[name][RESET_CYCLES:], width))
 
 
-@pytest.mark.parametrize("limit", ["hwmodel.inertial._MOST_BYTES", "hwmodel.switching._MOST_WORDS"])
+@pytest.mark.parametrize("limit", ["hwmodel.model.inertial._MOST_BYTES", "hwmodel.model.switching._MOST_WORDS"])
 def test_bounds_on_memory_change_nothing(limit: str, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = [(spec, StreamPlan(spec.precisions[0], cycles=300)) for spec in SMALL[:6]]
     expected = dict(switchings(asked))

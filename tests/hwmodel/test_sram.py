@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from hwmodel import cacti
-from hwmodel.sram import (
+from hwmodel.inference.memories import (
     PACKAGED,
     Macro,
     SramTable,

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from hwmodel.library import Library, find_library
-from hwmodel.sizing import apply, meet_clock
-from hwmodel.sta import OpenSta, TimingError, ToolMissing, analyse, find_opensta, opensta_version
+from hwmodel.library.library import Library, find_library
+from hwmodel.synthesis.sizing import apply, meet_clock
+from hwmodel.synthesis.sta import OpenSta, TimingError, ToolMissing, analyse, find_opensta, opensta_version
 
 NETLIST = """
 module two(clk, d, q);
@@ -106,7 +106,7 @@ def test_sizing_finds_instances_whose_names_are_escaped(tmp_path: Path) -> None:
 
 def test_the_time_limit_is_that_of_one_command(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
     with OpenSta(library) as opensta:
-        monkeypatch.setattr("hwmodel.sta._SECONDS_LIMIT", 2.0)
+        monkeypatch.setattr("hwmodel.synthesis.sta._SECONDS_LIMIT", 2.0)
         for _ in range(6):
             assert opensta.ask("after 400") == ""
         with pytest.raises(TimingError, match=r"^OpenSTA stopped in the command 'after 60000': it said nothing$"):

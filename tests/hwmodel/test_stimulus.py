@@ -8,11 +8,11 @@ import json
 import numpy as np
 import pytest
 
-from hwmodel.recorded import pairs_of
-from hwmodel.stimulus import StreamPlan, drive, make_stimulus, operand_sums
-from hwmodel.streams import Stream
+from hwmodel.operands.recorded import pairs_of
+from hwmodel.operands.stimulus import StreamPlan, drive, make_stimulus, operand_sums
+from hwmodel.operands.streams import Stream
 from rtl.mac import BitFusionSpec, LoomSpec, UniformSpec, XnorSpec
-from rtl.spec import MacSpec, Precision
+from rtl.spec.mac import MacSpec, Precision
 
 W4A4 = UniformSpec(weight_bits=4, activation_bits=4, lanes=16)
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from hwmodel.areaparts import AreaParts, register_part
-from hwmodel.keys import verilog_stamp
-from hwmodel.row import SynthesisRow, row_key
-from hwmodel.store import RowStore, write_packaged
+from hwmodel.measurement.keys import verilog_stamp
+from hwmodel.measurement.row import SynthesisRow, row_key
+from hwmodel.measurement.store import RowStore, write_packaged
+from hwmodel.netlist.area import AreaParts, register_part
 from rtl.mac import UniformSpec
 
 SPEC = UniformSpec(weight_bits=4, activation_bits=4)
@@ -96,7 +96,7 @@ def test_a_row_that_lost_a_digit_is_missing(tmp_path: Path, capsys: pytest.Captu
 
 
 def test_what_cannot_be_kept_is_known_to_the_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("siliquant.cache.keep", lambda *_, **__: False)
+    monkeypatch.setattr("siliquant.files.cache.keep", lambda *_, **__: False)
     store = RowStore(tmp_path, packaged=None)
     store.put(ROW)
     assert store.get(ROW.key) == ROW
@@ -159,7 +159,7 @@ def found(store: RowStore, row: SynthesisRow) -> SynthesisRow | None:
 def test_a_packaged_row_needs_no_tool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_packaged([ROW, ROW.with_power("uniform", power_uw=1.0)], tmp_path)
     here = dict(ROW.tools)
-    monkeypatch.setattr("hwmodel.store.tool_versions", lambda: here)
+    monkeypatch.setattr("hwmodel.measurement.store.tool_versions", lambda: here)
     store = RowStore(tmp_path / "user", tmp_path)
     assert found(store, ROW) == ROW
     areas_only = replace(ROW, minimum_period_ns=None, tools={**ROW.tools, "opensta": "none"})
@@ -181,7 +181,7 @@ def test_a_packaged_row_needs_no_tool(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_two_processes_may_write_one_key(tmp_path: Path) -> None:
     (tmp_path / "row.json").write_text(ROW.to_json())
     program = (
-        "import sys, pathlib; from hwmodel.row import SynthesisRow; from hwmodel.store import RowStore\n"
+        "import sys, pathlib; from hwmodel.measurement.row import SynthesisRow; from hwmodel.measurement.store import RowStore\n"
         "place = pathlib.Path(sys.argv[1]); row = SynthesisRow.from_json((place / 'row.json').read_text())\n"
         "store = RowStore(place / 'rows', None)\n"
         "for _ in range(50):\n    store.put(row)\n    assert store.get(row.key) == row\n"

@@ -1,13 +1,13 @@
-"""hwmodel.streams: ranges, shares and reproducibility of operand codes."""
+"""hwmodel.operands.streams: ranges, shares and reproducibility of operand codes."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from hwmodel.recorded import pairs_of
-from hwmodel.streams import LSQ_GAUSSIAN, STREAM_NAMES, UNIFORM, Stream, pack
-from rtl.spec import Precision
+from hwmodel.operands.recorded import pairs_of
+from hwmodel.operands.streams import LSQ_GAUSSIAN, STREAM_NAMES, UNIFORM, Stream, pack
+from rtl.spec.mac import Precision
 
 
 @pytest.mark.parametrize("signed", [True, False])

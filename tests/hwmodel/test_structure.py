@@ -8,10 +8,11 @@ from itertools import product
 import pytest
 from amaranth.back import rtlil
 
-from hwmodel.structure import FLIP_FLOPS, Part, Share, datapath_of, full_adders_by_column, structure_of
-from hwmodel.sweep import sweep_designs
-from rtl.circuit import Circuit, Op, Word
-from rtl.datapath import Datapath
+from hwmodel.measurement.sweep import sweep_designs
+from hwmodel.model.structure import FLIP_FLOPS, Part, Share, datapath_of, full_adders_by_column, structure_of
+from rtl.logic.circuit import Circuit, Op, Word
+from rtl.logic.datapath import Datapath
+from rtl.logic.pipeline import schedule
 from rtl.mac import (
     DESIGNS,
     BitBladeSpec,
@@ -23,8 +24,7 @@ from rtl.mac import (
     UniformSpec,
     XnorSpec,
 )
-from rtl.pipeline import schedule
-from rtl.spec import MacSpec
+from rtl.spec.mac import MacSpec
 from tests.hwmodel.slowcounts import nodes_of, shares_of
 
 CELL = re.compile(r"^  cell (\S+) \S+\n(.*?)^  end$", re.MULTILINE | re.DOTALL)

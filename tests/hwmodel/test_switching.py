@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hwmodel.stimulus import RESET_CYCLES, StreamPlan, make_stimulus, operand_sums
-from hwmodel.streams import Stream
-from hwmodel.structure import GATE_PARTS, Part, datapath_of
-from hwmodel.switching import count_transitions, switching_of
-from rtl.circuit import ONE, ZERO, Bit, Circuit, Op, Word, evaluate
-from rtl.datapath import Datapath
+from hwmodel.model.structure import GATE_PARTS, Part, datapath_of
+from hwmodel.model.switching import count_transitions, switching_of
+from hwmodel.operands.stimulus import RESET_CYCLES, StreamPlan, make_stimulus, operand_sums
+from hwmodel.operands.streams import Stream
+from rtl.logic.circuit import ONE, ZERO, Bit, Circuit, Op, Word, evaluate
+from rtl.logic.datapath import Datapath
+from rtl.logic.pipeline import schedule
 from rtl.mac import UniformSpec
-from rtl.pipeline import schedule
-from rtl.spec import MacSpec, Precision
+from rtl.spec.mac import MacSpec, Precision
 from tests.hwmodel.modelcases import SMALL, glitches_one_by_one
 from tests.hwmodel.slowcounts import Node, nodes_of
 

@@ -12,15 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from hwmodel.adders import fold_adders, map_adders, merge_adders
-from hwmodel.areaparts import area_parts
-from hwmodel.gates import Gates
-from hwmodel.library import Library, find_library
-from hwmodel.mapping import SynthesisError
-from hwmodel.polarity import choose_polarity
-from hwmodel.recipes import Recipe, recipe_named, recipes, rounds
-from hwmodel.row import make_row
-from hwmodel.synth import synthesise
+from hwmodel.library.library import Library, find_library
+from hwmodel.measurement.row import make_row
+from hwmodel.netlist.adders import fold_adders, map_adders, merge_adders
+from hwmodel.netlist.area import area_parts
+from hwmodel.netlist.gates import Gates
+from hwmodel.netlist.polarity import choose_polarity
+from hwmodel.synthesis.flow import synthesise
+from hwmodel.synthesis.mapping import SynthesisError
+from hwmodel.synthesis.recipes import Recipe, recipe_named, recipes, rounds
 
 ADDER = """
 module siliquant_full_adder(input a, input b, input c, output sum, output carry);

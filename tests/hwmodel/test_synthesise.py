@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from hwmodel.library import find_library
-from hwmodel.row import SynthesisRow
-from hwmodel.specimen import Bench
-from hwmodel.stimulus import StreamPlan
-from hwmodel.store import RowStore
-from hwmodel.streams import Stream
+from hwmodel.library.library import find_library
+from hwmodel.measurement.dut import Bench
+from hwmodel.measurement.row import SynthesisRow
+from hwmodel.measurement.store import RowStore
+from hwmodel.operands.stimulus import StreamPlan
+from hwmodel.operands.streams import Stream
 from hwmodel.synthesise import lines_of, main
 from rtl.mac import UniformSpec
-from rtl.spec import Precision
+from rtl.spec.mac import Precision
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = ["--bits", "2", "--lanes", "1", "--reduction-length", "16", "--effort", "quick", "--clock-mhz", "100"]

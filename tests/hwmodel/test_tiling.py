@@ -11,10 +11,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hwmodel.inference.tiles import Grids, Matrices, Timing, needed_words, tile_words
+from hwmodel.inference.tiling import Overlap, cycles_of, tally
 from hwmodel.policy import uniform
-from hwmodel.tiles import Grids, Matrices, Timing, needed_words, tile_words
-from hwmodel.tiling import Overlap, cycles_of, tally
-from hwmodel.workload import PrecisionClass, Scales, load_workload
+from hwmodel.workload.workload import PrecisionClass, Scales, load_workload
 from qat.export import Product
 from rtl.array import Architecture, ArraySpec
 from rtl.mac import (
@@ -28,7 +28,7 @@ from rtl.mac import (
     XnorSpec,
 )
 from rtl.requant import ThresholdSpec
-from rtl.spec import IntArray, MacSpec
+from rtl.spec.mac import IntArray, MacSpec
 from sim.harness import engine as engine_module
 from sim.harness.drain import DrainTable
 from sim.harness.driver import Block

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from hwmodel.features import PARTS
-from hwmodel.model import Cost
-from hwmodel.modelfile import load_model
-from hwmodel.requantstream import RequantPlan
-from hwmodel.row import SynthesisRow
-from hwmodel.store import RowStore
-from hwmodel.structure import FLIP_FLOPS, Part
-from hwmodel.unitmodel import best_unit, unit_cost, unit_counts
+from hwmodel.measurement.row import SynthesisRow
+from hwmodel.measurement.store import RowStore
+from hwmodel.model.features import PARTS
+from hwmodel.model.file import load_model
+from hwmodel.model.model import Cost
+from hwmodel.model.requantisers import best_unit, unit_cost, unit_counts
+from hwmodel.model.structure import FLIP_FLOPS, Part
+from hwmodel.operands.requantstimulus import RequantPlan
 from rtl.requant import LoadableSpec, MultiplierSpec, PartialSumSpec, ThresholdSpec
 
 KINDS: dict[str, type[LoadableSpec]] = {kind.design: kind for kind in (ThresholdSpec, MultiplierSpec, PartialSumSpec)}

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hwmodel.calibration import PACKAGED_CALIBRATION, read_calibration
-from hwmodel.fitting import Point
-from hwmodel.modelfile import known_models, load_model, write_model
+from hwmodel.fit.fitting import Point
+from hwmodel.fit.validationtables import TARGETS, fit_table, held_out_groups, markdown, points_of, summary, validated
+from hwmodel.measurement.table import PACKAGED_CALIBRATION, read_calibration
+from hwmodel.model.file import known_models, load_model, write_model
 from hwmodel.validate import Errors, Prediction, errors_by
-from hwmodel.validationtables import TARGETS, fit_table, held_out_groups, markdown, points_of, summary, validated
 
 ROOT = Path(__file__).resolve().parents[2]
 LIBRARIES = sorted(path.stem for path in PACKAGED_CALIBRATION.glob("*.csv"))
@@ -117,9 +117,9 @@ def test_the_documentation_shows_what_the_command_prints() -> None:
 
 
 def prediction(area: float, said: float, held_out: str = "lanes") -> Prediction:
-    from hwmodel.stimulus import StreamPlan
+    from hwmodel.operands.stimulus import StreamPlan
     from rtl.mac import UniformSpec
-    from rtl.spec import Precision
+    from rtl.spec.mac import Precision
 
     spec = UniformSpec(lanes=int(area))
     point = Point(spec, StreamPlan(Precision(4, 4)), 10.0, held_out, area, 1.0, True, "r", 1.0, 1.0, 1.0, 1.0)

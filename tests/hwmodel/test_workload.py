@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hwmodel.workload import (
+from hwmodel.workload.workload import (
     Gemm,
     Module,
     PrecisionClass,

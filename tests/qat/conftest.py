@@ -15,15 +15,15 @@ import torch
 from rich.console import Console
 from transformers import BertConfig, ViTConfig
 
-from qat import data as data_module
-from qat.data import Data
-from qat.distributed import Processes
-from qat.images import ArrayImages
+from qat.data import datasets as data_module
+from qat.data.datasets import Data
+from qat.data.images import ArrayImages
+from qat.data.text import TextSplit
 from qat.models import presets
-from qat.options import merge
-from qat.text import TextSplit
+from qat.settings.options import merge
 from qat.train import run_training
-from siliquant.cli import run
+from qat.training.distributed import Processes
+from siliquant.commandline.cli import run
 
 TEST_SAMPLES = 60
 TINY = {

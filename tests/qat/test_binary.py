@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from qat.binary import ElasticBinarizer
-from qat.fakequant import RELATIVE_FLOOR
-from qat.granularity import Granularity, PerChannel, PerHead, PerTensor
-from qat.ranges import GradientScale
+from qat.quantisers.binary import ElasticBinarizer
+from qat.quantisers.fakequant import RELATIVE_FLOOR
+from qat.quantisers.granularity import Granularity, PerChannel, PerHead, PerTensor
+from qat.settings.ranges import GradientScale
 
 CASES: list[tuple[Granularity, tuple[int, ...], int]] = [
     (PerTensor(), (41,), 1),

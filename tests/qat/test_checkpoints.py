@@ -1,4 +1,4 @@
-"""qat.checkpoints and qat.models.presets: logits against plain PyTorch networks with timm's and the official names."""
+"""qat.models.checkpoints and qat.models.presets: logits against plain PyTorch networks with timm's and the official names."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from transformers import (
     ViTModel,
 )
 
-from qat.checkpoints import load_pretrained
+from qat.models.checkpoints import load_pretrained
 from qat.models.presets import PRESET_NAMES, build, from_config, model_class, preset
 from qat.models.sret import SReTConfig, SReTForImageClassification
 

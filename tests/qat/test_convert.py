@@ -1,4 +1,4 @@
-"""qat.convert: what becomes a GEMM of which precision, calibration, training and copies of quantised models."""
+"""qat.network.convert: what becomes a GEMM of which precision, calibration, training and copies of quantised models."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from transformers import (
     ViTForImageClassification,
 )
 
-from qat.binary import ElasticBinarizer
-from qat.convert import calibrate, gemms, integer_engine, quantize_model, quantizers, weight_quantizers
-from qat.gemm import exact_product
-from qat.granularity import PER_TENSOR, PerChannel, PerHead
-from qat.layers import QuantContext, QuantConv2d, QuantLinear, QuantScores
 from qat.models.presets import build
 from qat.models.sret import SReTConfig, SReTForImageClassification
-from qat.quantizer import Quantizer, StatisticalQuantizer
-from qat.scheme import Override, Scheme
+from qat.network.convert import calibrate, gemms, integer_engine, quantize_model, quantizers, weight_quantizers
+from qat.network.gemm import exact_product
+from qat.network.layers import QuantContext, QuantConv2d, QuantLinear, QuantScores
+from qat.quantisers.binary import ElasticBinarizer
+from qat.quantisers.granularity import PER_TENSOR, PerChannel, PerHead
+from qat.quantisers.quantiser import Quantizer, StatisticalQuantizer
+from qat.settings.scheme import Override, Scheme
 
 FAMILIES = ("vit", "deit", "swin", "bert", "sret")
 LABELS: dict[str, Any] = {"num_labels": 3, "initializer_range": 0.3}

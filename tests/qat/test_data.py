@@ -12,11 +12,11 @@ import pytest
 import torch
 from PIL import Image
 
-from qat.data import DATA, Data, batches, epoch_indices, open_data
-from qat.folders import class_names, open_folder
-from qat.images import ArrayImages, FolderImages
-from qat.text import GLUE, Sentences, TextSplit, find_task, movie_reviews, tokenise
-from qat.views import CentreCrop, RandomResizedCrop, Shift, Views
+from qat.data.datasets import DATA, Data, batches, epoch_indices, open_data
+from qat.data.folders import class_names, open_folder
+from qat.data.images import ArrayImages, FolderImages
+from qat.data.text import GLUE, Sentences, TextSplit, find_task, movie_reviews, tokenise
+from qat.data.views import CentreCrop, RandomResizedCrop, Shift, Views
 
 MEAN, STD = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
 

@@ -16,8 +16,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from qat.distributed import Processes, processes
 from qat.evaluate import Evaluation
+from qat.training.distributed import Processes, processes
 
 ROOT = Path(__file__).resolve().parents[2]
 CHILD = """
@@ -27,9 +27,9 @@ import pytest, torch
 from pathlib import Path
 from rich.console import Console
 import qat.train
-from qat.distributed import processes
-from qat.options import merge
-from qat.runs import save_model
+from qat.training.distributed import processes
+from qat.settings.options import merge
+from qat.training.runs import save_model
 import conftest
 torch.set_num_threads(1)
 out = Path(sys.argv[1])

@@ -20,8 +20,8 @@ from torch.nn import functional as F
 
 import qat.evaluate
 from qat.evaluate import Evaluation, evaluate, main, split_batches, wilson_interval
-from qat.runs import load_run
-from siliquant.files import write_atomically
+from qat.training.runs import load_run
+from siliquant.files.write import write_atomically
 
 pytestmark = pytest.mark.usefixtures("quick")
 

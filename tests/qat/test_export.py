@@ -21,15 +21,15 @@ from torch import Tensor
 from transformers import PreTrainedModel, SwinConfig, SwinForImageClassification, ViTConfig, ViTForImageClassification
 
 from qat import export
-from qat.convert import calibrate, gemms, quantize_model, quantizers
-from qat.data import open_data
+from qat.data.datasets import open_data
 from qat.export import Agreement, compare_paths
-from qat.integer import IntegerModel
+from qat.integers.integer import IntegerModel
 from qat.models.sret import SReTConfig, SReTForImageClassification
-from qat.options import Options
-from qat.runs import save_model, save_record
-from qat.scheme import Override, Scheme
-from siliquant.cli import run
+from qat.network.convert import calibrate, gemms, quantize_model, quantizers
+from qat.settings.options import Options
+from qat.settings.scheme import Override, Scheme
+from qat.training.runs import save_model, save_record
+from siliquant.commandline.cli import run
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "integer-format.md"
 FAMILIES = ("vit", "swin", "sret")

@@ -15,10 +15,10 @@ import transformers as hf
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from qat.convert import calibrate, gemms, quantize_model
 from qat.models.presets import model_classes
 from qat.models.sret import SReTConfig, SReTForImageClassification
-from qat.scheme import Override, Scheme
+from qat.network.convert import calibrate, gemms, quantize_model
+from qat.settings.scheme import Override, Scheme
 
 _IMAGES: dict[str, Any] = {
     "image_size": 32, "patch_size": 8, "hidden_size": 24, "num_hidden_layers": 1, "num_attention_heads": 2,

@@ -20,10 +20,10 @@ from transformers import (
     ViTForImageClassification,
 )
 
-from qat.convert import quantize_model, weight_quantizers
-from qat.granularity import PER_TENSOR, Granularity, Layout, PerChannel, PerHead, PerTensor
-from qat.quantizer import Quantizer
-from qat.scheme import Scheme
+from qat.network.convert import quantize_model, weight_quantizers
+from qat.quantisers.granularity import PER_TENSOR, Granularity, Layout, PerChannel, PerHead, PerTensor
+from qat.quantisers.quantiser import Quantizer
+from qat.settings.scheme import Scheme
 
 SHAPES = st.lists(st.integers(1, 5), min_size=1, max_size=4)
 

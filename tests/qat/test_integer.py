@@ -1,4 +1,4 @@
-"""qat.gemm and qat.integer: exact products, the network on integers, and the two files of an integer model."""
+"""qat.network.gemm and qat.integers.integer: exact products, the network on integers, and the two files of an integer model."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ from transformers import (
     ViTForImageClassification,
 )
 
-from qat.binary import ElasticBinarizer
-from qat.convert import calibrate, gemms, quantize_model, quantizers, weight_quantizers
 from qat.export import compare_paths
-from qat.gemm import Product, exact_product
-from qat.integer import IntegerModel
-from qat.layers import QuantLinear
+from qat.integers.integer import IntegerModel
 from qat.models.sret import SReTConfig, SReTForImageClassification
-from qat.ranges import GradientScale
-from qat.scheme import Override, Scheme
+from qat.network.convert import calibrate, gemms, quantize_model, quantizers, weight_quantizers
+from qat.network.gemm import Product, exact_product
+from qat.network.layers import QuantLinear
+from qat.quantisers.binary import ElasticBinarizer
+from qat.settings.ranges import GradientScale
+from qat.settings.scheme import Override, Scheme
 
 FAMILIES = ("vit", "deit", "swin", "bert", "sret")
 LABELS: dict[str, Any] = {"num_labels": 3, "initializer_range": 0.3}

@@ -1,4 +1,4 @@
-"""qat.layers against loops over single numbers: floats from dequantised operands, integers from codes."""
+"""qat.network.layers against loops over single numbers: floats from dequantised operands, integers from codes."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from transformers import SwinConfig, SwinForImageClassification
 
-from qat.binary import ElasticBinarizer
-from qat.convert import calibrate, gemms, quantize_model, quantizers
-from qat.gemm import Product
-from qat.granularity import PER_TENSOR, Granularity, PerChannel, PerHead
-from qat.layers import QuantContext, QuantConv2d, QuantGemm, QuantLinear, QuantScores, quantized_attention
-from qat.quantizer import Quantizer
-from qat.scheme import Scheme
+from qat.network.convert import calibrate, gemms, quantize_model, quantizers
+from qat.network.gemm import Product
+from qat.network.layers import QuantContext, QuantConv2d, QuantGemm, QuantLinear, QuantScores, quantized_attention
+from qat.quantisers.binary import ElasticBinarizer
+from qat.quantisers.granularity import PER_TENSOR, Granularity, PerChannel, PerHead
+from qat.quantisers.quantiser import Quantizer
+from qat.settings.scheme import Scheme
 
 Floats = NDArray[np.float64]
 LABELS: dict[str, Any] = {"num_labels": 3, "initializer_range": 0.3}

@@ -11,11 +11,11 @@ import pytest
 import torch
 from PIL import Image
 
-from qat.data import open_data
+from qat.data.datasets import open_data
+from qat.data.look import IMAGENET, Look, look_of, read_look
+from qat.data.views import CentreCrop, CentrePart
 from qat.evaluate import split_batches
-from qat.look import IMAGENET, Look, look_of, read_look
-from qat.views import CentreCrop, CentrePart
-from siliquant.errors import InputError
+from siliquant.inputs.errors import InputError
 
 HALF, DEIT, STD = (0.5, 0.5, 0.5), (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 # As on the hub: google/vit-base-patch16-224, facebook/deit-tiny-patch16-224, microsoft/swin-tiny-patch4-window7-224.

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from qat.losses import attention_distillation, hidden_state_distillation, soft_cross_entropy
+from qat.network.losses import attention_distillation, hidden_state_distillation, soft_cross_entropy
 
 BATCH, HEADS, TOKENS, WIDTH = 3, 2, 5, 4
 LENGTHS = (5, 2, 3)

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from qat.native import build, kernels
+from qat.quantisers.native import build, kernels
 
 pytestmark = pytest.mark.skipif(not kernels.available(), reason="no C compiler")
 
@@ -399,7 +399,7 @@ def test_no_runtime_is_added_whoever_brought_one(another: bool) -> None:
 import ctypes
 {f"ctypes.CDLL({str(found[0])!r})" if another else ""}
 from pathlib import Path
-from qat.native import build
+from qat.quantisers.native import build
 def runtimes():
     paths = {{line.split()[-1] for line in Path("/proc/self/maps").read_text().splitlines()}}
     return sorted(path for path in paths if "gomp" in path or "iomp" in path or "libomp" in path)
@@ -413,9 +413,7 @@ print(len(before))
 
 
 def test_without_a_compiler_in_a_new_process() -> None:
-    program = (
-        "from qat.native import build, kernels; print(build.library(), kernels.available(), build.status().reason)"
-    )
+    program = "from qat.quantisers.native import build, kernels; print(build.library(), kernels.available(), build.status().reason)"
     assert in_a_new_process(program, CC="/nonexistent") == "None False CC=/nonexistent is no program"
 
 

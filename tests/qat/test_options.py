@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from qat.options import Options, add_arguments, merge, read_config, typed
-from qat.ranges import GradientScale
-from qat.scheme import Override, Scheme
-from siliquant.cli import Parser
-from siliquant.errors import InputError
+from qat.settings.options import Options, add_arguments, merge, read_config, typed
+from qat.settings.ranges import GradientScale
+from qat.settings.scheme import Override, Scheme
+from siliquant.commandline.cli import Parser
+from siliquant.inputs.errors import InputError
 
 OUT = {"out": Path("run")}
 NAMES = [entry.name for entry in fields(Options)]

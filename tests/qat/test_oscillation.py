@@ -10,13 +10,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from qat import fakequant, oscillation
-from qat.binary import ElasticBinarizer
-from qat.granularity import Granularity, PerChannel, PerHead, PerTensor
-from qat.native import kernels
-from qat.oscillation import Freezer, OscillationTracker, bin_regulariser, regulariser_weight
-from qat.quantizer import Quantizer, StatisticalQuantizer
-from qat.ranges import code_range
+from qat.network import oscillation
+from qat.network.oscillation import Freezer, OscillationTracker, bin_regulariser, regulariser_weight
+from qat.quantisers import fakequant
+from qat.quantisers.binary import ElasticBinarizer
+from qat.quantisers.granularity import Granularity, PerChannel, PerHead, PerTensor
+from qat.quantisers.native import kernels
+from qat.quantisers.quantiser import Quantizer, StatisticalQuantizer
+from qat.settings.ranges import code_range
 
 Weights = dict[str, tuple[nn.Parameter, Quantizer]]
 

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from qat.binary import ElasticBinarizer
-from qat.granularity import PerHead
-from qat.native import kernels
-from qat.oscillation import OscillationTracker, bin_regulariser
-from qat.quantizer import Quantizer, StatisticalQuantizer
-from qat.ranges import GradientScale
+from qat.network.oscillation import OscillationTracker, bin_regulariser
+from qat.quantisers.binary import ElasticBinarizer
+from qat.quantisers.granularity import PerHead
+from qat.quantisers.native import kernels
+from qat.quantisers.quantiser import Quantizer, StatisticalQuantizer
+from qat.settings.ranges import GradientScale
 
 SCALES = torch.tensor([0.1, 0.25])
 HEADS: dict[str, Any] = {"granularity": PerHead(2, 1), "groups": 2}

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from qat.packing import pack, unpack
-from qat.ranges import code_range
+from qat.integers.packing import pack, unpack
+from qat.settings.ranges import code_range
 
 
 def bits_of(code: int, bits: int) -> str:

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from qat.convert import quantizers
-from qat.native.memory import keep_freed_memory
-from qat.options import merge
-from qat.quantizer import Quantizer
-from qat.runs import load_run
-from qat.scheme import Scheme
-from qat.trainer import _parameter_groups
+from qat.network.convert import quantizers
+from qat.quantisers.native.memory import keep_freed_memory
+from qat.quantisers.quantiser import Quantizer
+from qat.settings.options import merge
+from qat.settings.scheme import Scheme
+from qat.training.runs import load_run
+from qat.training.trainer import _parameter_groups
 
 
 @pytest.mark.parametrize(("bits", "signed", "high"), [(2, True, 1), (4, True, 7), (4, False, 15), (8, True, 127)])

@@ -13,13 +13,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from qat import fakequant
-from qat.fakequant import RELATIVE_FLOOR
-from qat.granularity import Granularity, Layout, PerChannel, PerHead, PerTensor
-from qat.native import kernels
-from qat.quantizer import Quantizer, StatisticalQuantizer
-from qat.ranges import GradientScale, check_bits, code_range
-from qat.scalesearch import ScaleSearch, fit_scale
+from qat.quantisers import fakequant
+from qat.quantisers.fakequant import RELATIVE_FLOOR
+from qat.quantisers.granularity import Granularity, Layout, PerChannel, PerHead, PerTensor
+from qat.quantisers.native import kernels
+from qat.quantisers.quantiser import Quantizer, StatisticalQuantizer
+from qat.quantisers.scalesearch import ScaleSearch, fit_scale
+from qat.settings.ranges import GradientScale, check_bits, code_range
 
 CASES: list[tuple[Granularity, tuple[int, ...], int]] = [
     (PerTensor(), (37,), 1),

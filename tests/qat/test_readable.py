@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from qat import readable
-from qat.data import Data, open_data
-from qat.folders import class_names
-from qat.images import FolderImages
-from qat.pixels import MOST_PIXELS, _ends_well, check_image, read_image, read_size
-from qat.readable import check_images, without
-from siliquant.errors import InputError
+from qat.data import readable
+from qat.data.datasets import Data, open_data
+from qat.data.folders import class_names
+from qat.data.images import FolderImages
+from qat.data.readable import check_images, without
+from qat.files.pixels import MOST_PIXELS, _ends_well, check_image, read_image, read_size
+from siliquant.inputs.errors import InputError
 
 
 def ramp(kind: str, top: float) -> np.ndarray:

@@ -16,9 +16,9 @@ from transformers import (
     ViTForImageClassification,
 )
 
-from qat.convert import calibrate, gemms, quantize_model, quantizers
 from qat.export import IntegerModel, Product, Requantisation, exact_product, requantisations
-from qat.scheme import Override, Scheme
+from qat.network.convert import calibrate, gemms, quantize_model, quantizers
+from qat.settings.scheme import Override, Scheme
 from rtl.requant import MultiplierSpec, ThresholdSpec
 from rtl.requant.fit import find_thresholds, fit_multiplier
 

@@ -17,10 +17,10 @@ import torch
 from safetensors.torch import load_file
 
 import qat.train
-from qat.runs import load_run, read_record, read_state
 from qat.softlabels import make_store
 from qat.train import main
-from qat.trainer import Training
+from qat.training.runs import load_run, read_record, read_state
+from qat.training.trainer import Training
 
 pytestmark = pytest.mark.usefixtures("quick")
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,7 +29,7 @@ CHILD = """
 import sys, time
 sys.path[:0] = sys.argv[2:]
 import pytest, torch
-from qat.trainer import Training
+from qat.training.trainer import Training
 import conftest
 torch.set_num_threads(1)
 saves, save = [], Training.save

@@ -13,9 +13,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from qat.convert import gemms, quantizers
 from qat.models.presets import build, from_config
-from qat.runs import (
+from qat.network.convert import gemms, quantizers
+from qat.training.runs import (
     load_run,
     load_start,
     load_state,

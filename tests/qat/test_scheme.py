@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qat.ranges import GradientScale
-from qat.scheme import Override, Scheme, Widths
+from qat.settings.ranges import GradientScale
+from qat.settings.scheme import Override, Scheme, Widths
 
 NAME = "vit.layers.0.attention.q_proj"
 

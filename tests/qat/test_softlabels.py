@@ -18,13 +18,13 @@ from hypothesis import strategies as st
 from PIL import Image
 from torch import Tensor
 
-from qat.data import Data, batches, open_data
-from qat.fkd import import_fkd, read_fkd
-from qat.images import ArrayImages, FolderImages
-from qat.softlabel_store import Settings, fill_store, stored_views
+from qat.data.datasets import Data, batches, open_data
+from qat.data.fkd import import_fkd, read_fkd
+from qat.data.images import ArrayImages, FolderImages
+from qat.data.softlabels import Settings, fill_store, stored_views
+from qat.data.text import TextSplit
+from qat.data.views import RandomResizedCrop, Shift, Views
 from qat.softlabels import SoftLabelStore, main, make_store, replay, weights_sha256
-from qat.text import TextSplit
-from qat.views import RandomResizedCrop, Shift, Views
 
 CLASSES = 7
 ROOT = Path(__file__).resolve().parents[2]
@@ -435,9 +435,9 @@ def test_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
     torch.manual_seed(0)
     model = TinyClassifier().eval()
     asked = []
-    module = type(sys)("qat.runs")
+    module = type(sys)("qat.training.runs")
     module.load_teacher = lambda path, *, preset: (asked.append((path, preset)), model)[1]  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "qat.runs", module)
+    monkeypatch.setitem(sys.modules, "qat.training.runs", module)
     out = tmp_path / "labels"
     command = ["--teacher", "somewhere", "--data", "digits", "--crops", "2", "--top-k", "3", "--out", str(out),
                "--images-per-shard", "700", "--device", "cpu"]  # fmt: skip

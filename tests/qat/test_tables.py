@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from qat import tables
-from qat.data import open_data
-from qat.tables import read_parquet, read_tsv
-from qat.text import Sentences, find_task, read_glue, tokenise
-from siliquant.errors import InputError
+from qat.data.datasets import open_data
+from qat.data.text import Sentences, find_task, read_glue, tokenise
+from qat.files import tables
+from qat.files.tables import read_parquet, read_tsv
+from siliquant.inputs.errors import InputError
 
 COLUMNS = ("sentence", "label")
 

@@ -7,13 +7,13 @@ import pytest
 import torch
 from torch import nn
 
-from hwmodel.workload import Role, read_workload
-from qat.convert import gemms, quantize_model
-from qat.integer import IntegerModel
+from hwmodel.workload.workload import Role, read_workload
+from qat.integers.integer import IntegerModel
+from qat.integers.requantise import requantisations
+from qat.integers.subject import random_subject
 from qat.models.presets import build
-from qat.requantise import requantisations
-from qat.scheme import Scheme
-from qat.subject import random_subject
+from qat.network.convert import gemms, quantize_model
+from qat.settings.scheme import Scheme
 from qat.trace import ROLES, main, role_of, sample, to_text, trace, workload
 
 KEPT = Path(__file__).resolve().parents[2] / "hwmodel" / "data" / "workloads"

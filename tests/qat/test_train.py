@@ -21,18 +21,18 @@ from safetensors.torch import load_file, save_file
 from transformers import ViTForImageClassification
 
 import qat.train
-from qat.convert import gemms, quantizers
-from qat.data import DATA, Data, open_data
-from qat.distributed import Processes
+from qat.data.datasets import DATA, Data, open_data
 from qat.evaluate import evaluate, open_run_data
 from qat.evaluate import main as evaluate_main
 from qat.models import presets
-from qat.options import Options, merge
-from qat.runs import load_run, read_record
+from qat.network.convert import gemms, quantizers
+from qat.settings.options import Options, merge
 from qat.softlabels import main as softlabels_main
 from qat.softlabels import make_store
 from qat.train import main, run_training
-from siliquant.files import alone, write_atomically
+from qat.training.distributed import Processes
+from qat.training.runs import load_run, read_record
+from siliquant.files.write import alone, write_atomically
 
 pytestmark = pytest.mark.usefixtures("quick")
 ALONE = Processes(0, 1, torch.device("cpu"))
@@ -149,7 +149,7 @@ def test_the_worse_last_epoch_is_kept_not_the_better_first(tmp_path: Path, monke
         logits[right:] *= -1
         return replace(found, logits=logits)
 
-    monkeypatch.setattr("qat.trainer.evaluate", worse)
+    monkeypatch.setattr("qat.training.trainer.evaluate", worse)
     out = tmp_path / "run"
     given = merge({"out": out, "model": "vit-tiny", "limit": 32, "batch_size": 16, "epochs": 3, "bits": 32})
     history = run_training(given, ALONE, resume=False, console=Console(file=io.StringIO()))
@@ -182,7 +182,7 @@ def test_the_test_split_is_seen_by_nothing_but_the_evaluation(
     with pytest.raises(AssertionError, match="a test sample was asked for"):
         run_training(given, ALONE, resume=False, console=console)
     small = evaluate(load_run(full_run)[0], qat.evaluate.open_data("mnist5k", limit=16))
-    monkeypatch.setattr("qat.trainer.evaluate", lambda *_, **__: small)
+    monkeypatch.setattr("qat.training.trainer.evaluate", lambda *_, **__: small)
     run_training(replace(given, out=tmp_path / "again"), ALONE, resume=False, console=console)
     teacher = load_run(full_run)[0]
     data = guarded("mnist5k", limit=16)
@@ -662,7 +662,7 @@ def test_the_last_checkpoint_survives_what_is_not_finite(
 ) -> None:
     """In the second epoch."""
     out = tmp_path / "out"
-    original, calls = qat.trainer._loss, []
+    original, calls = qat.training.trainer._loss, []
 
     def poisoned(training: Any, *arguments: Any) -> Any:
         loss, logits = original(training, *arguments)
@@ -677,7 +677,7 @@ def test_the_last_checkpoint_survives_what_is_not_finite(
                     training.model.classifier.bias.fill_(float("nan"))
         return loss, logits
 
-    monkeypatch.setattr("qat.trainer._loss", poisoned)
+    monkeypatch.setattr("qat.training.trainer._loss", poisoned)
     ended = command(main, *SHORT, "--epochs", "2", "--limit", "16", "--bits", "32", "--out", out)
     assert ended.code == 2
     what = {"loss": "loss must stay finite", "gradient": "norm of the gradient must stay finite",

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from qat.images import ArrayImages, FolderImages
-from qat.views import CentreCrop, RandomResizedCrop, Shift, Views, concatenate, philox, uniforms, whole
+from qat.data.images import ArrayImages, FolderImages
+from qat.data.views import CentreCrop, RandomResizedCrop, Shift, Views, concatenate, philox, uniforms, whole
 
 SIZES = np.array([[375, 500], [500, 333], [1, 900], [64, 64]], np.int64)
 

@@ -22,10 +22,10 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from qat import weights
-from qat.checkpoints import load_pretrained
-from qat.weights import load_torch, read_folder, read_state_dict
-from siliquant.errors import InputError
+from qat.files import weights
+from qat.files.weights import load_torch, read_folder, read_state_dict
+from qat.models.checkpoints import load_pretrained
+from siliquant.inputs.errors import InputError
 
 STATE = {"head.weight": torch.arange(6.0).reshape(2, 3), "blocks.0.attn.bias": torch.ones(3)}
 
@@ -152,10 +152,12 @@ def test_a_whole_model_is_named(tmp_path: Path) -> None:
 )
 def test_arrays_of_other_than_numbers_are_refused(tmp_path: Path, made: object) -> None:
     file = stored({"model": STATE, "x": made}, tmp_path)
-    program = "import sys\nfrom pathlib import Path\nfrom qat.weights import load_torch\nload_torch(Path(sys.argv[1]))"
+    program = (
+        "import sys\nfrom pathlib import Path\nfrom qat.files.weights import load_torch\nload_torch(Path(sys.argv[1]))"
+    )
     found = subprocess.run([sys.executable, "-c", program, file], capture_output=True, text=True, check=False)
     assert found.returncode == 1  # a crash is a negative one
-    assert "siliquant.errors.InputError" in found.stderr.splitlines()[-1]
+    assert "siliquant.inputs.errors.InputError" in found.stderr.splitlines()[-1]
 
 
 def test_arrays_of_numbers_are_read(tmp_path: Path) -> None:

@@ -12,16 +12,17 @@ from pathlib import Path
 
 import pytest
 
-from hwmodel.store import RowStore
-from reports import demo, silicon
-from reports.figures import Accuracy, Block, Figures, Simulated, energy
-from reports.page import html, notes, screen, sections
-from reports.steps import Command, Step
+from hwmodel.measurement.store import RowStore
+from reports import demo
+from reports.demonstration import silicon
+from reports.demonstration.figures import Accuracy, Block, Figures, Simulated, energy
+from reports.demonstration.page import html, notes, screen, sections
+from reports.values.steps import Command, Step
 from rtl.array import Architecture, ArraySpec
 from rtl.mac import UniformSpec, XnorSpec
 from rtl.requant import MultiplierSpec, ThresholdSpec
-from siliquant.cli import run
-from siliquant.commands import COMMANDS
+from siliquant.commandline.cli import run
+from siliquant.commandline.commands import COMMANDS
 
 WORK = Simulated(
     images=2, predicted_right=1, gemms=3, macs=600, operand_cycles=100, run_cycles=150, load_cycles=50,

@@ -9,11 +9,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from hwmodel.comparison import EQUAL_THROUGHPUT, Row
-from hwmodel.modelfile import load_model
-from hwmodel.store import RowStore
-from reports.assemble import computed_rows
-from reports.breakdown import CAUSES, PARTS, by_model, by_rows
+from hwmodel.comparison.comparison import EQUAL_THROUGHPUT, Row
+from hwmodel.measurement.store import RowStore
+from hwmodel.model.file import load_model
 from reports.charts.errors import draw_errors
 from reports.charts.front import FrontPanel, FrontPoint, draw_front
 from reports.charts.grid import draw_dots, draw_grid
@@ -22,13 +20,15 @@ from reports.charts.output import Rendered, inline, render, text_of
 from reports.charts.ratios import draw_ratios
 from reports.charts.stacked import Bar, Panel, draw_stacked
 from reports.charts.style import BARS, COLOURS, RC, Chart, Layout, design_mark, spaced, width_mark
-from reports.clocks import curves
-from reports.font import font_face
-from reports.oscillationfile import Oscillation
-from reports.provenance import Source
-from reports.story import order_of, scalable
-from reports.subjects import Subject, subjects
-from reports.validation import Library
+from reports.inputs.oscillation import Oscillation
+from reports.numbers.breakdown import CAUSES, PARTS, by_model, by_rows
+from reports.numbers.clocks import curves
+from reports.numbers.subjects import Subject, subjects
+from reports.numbers.validation import Library
+from reports.page.assemble import computed_rows
+from reports.values.font import font_face
+from reports.values.provenance import Source
+from reports.wording.story import order_of, scalable
 
 MakeRows = Callable[..., tuple[Row, ...]]
 PANELS = [Panel("2 bits", (Bar("uniform", {"gates": 3.0, "control": 1.0}), Bar("loom", {"gates": 5.0, "other": 2.0})))]

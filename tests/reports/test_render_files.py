@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from hwmodel.comparison import Row
-from hwmodel.tables import frame, write_tables
+from hwmodel.comparison.comparison import Row
+from hwmodel.comparison.tables import frame, write_tables
 from reports import runs
-from reports.accuracyfile import Accuracies, Run, methods, read_accuracies, to_json
-from reports.comparefile import checked, is_uniform, read_rows
-from reports.equivalencefile import read_equivalence
-from reports.oscillationfile import read_oscillation
+from reports.inputs.accuracies import Accuracies, Run, methods, read_accuracies, to_json
+from reports.inputs.comparison import checked, is_uniform, read_rows
+from reports.inputs.equivalence import read_equivalence
+from reports.inputs.oscillation import read_oscillation
 
 ROOT = Path(__file__).resolve().parents[2]
 RECORD = ROOT / "tests" / "hwmodel" / "equivalence_vit_mnist.json"

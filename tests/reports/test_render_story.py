@@ -9,13 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hwmodel.comparison import EQUAL_THROUGHPUT, EQUAL_UNITS, Row
-from reports import english
-from reports.breakdown import Breakdown
+from hwmodel.comparison.comparison import EQUAL_THROUGHPUT, EQUAL_UNITS, Row
 from reports.charts.front import FrontPoint, front_of
 from reports.charts.labels import apart
-from reports.equivalencefile import Equivalence, GemmKind
-from reports.findings import (
+from reports.inputs.equivalence import Equivalence, GemmKind
+from reports.inputs.oscillation import Oscillation
+from reports.numbers.breakdown import Breakdown
+from reports.numbers.validation import Library
+from reports.values import english
+from reports.wording.findings import (
     clock_finding,
     ends_finding,
     energy_finding,
@@ -27,9 +29,7 @@ from reports.findings import (
     parts_finding,
     sensitivity_finding,
 )
-from reports.oscillationfile import Oscillation
-from reports.story import answer, error_sentence, headline, order_of, question, ratio_title
-from reports.validation import Library
+from reports.wording.story import answer, error_sentence, headline, order_of, question, ratio_title
 
 MakeRows = Callable[..., tuple[Row, ...]]
 LOSING = {
@@ -217,7 +217,7 @@ def test_energy_tells_the_largest_cause() -> None:
 
 
 def curve(design: str, periods: tuple[float, ...], areas: tuple[float, ...]) -> Any:
-    from reports.clocks import Curve
+    from reports.numbers.clocks import Curve
 
     return Curve(subject(design, 4), periods, areas)
 
@@ -327,9 +327,9 @@ def test_sensitivity_tells_the_most(values: dict[tuple[str, int | None], float],
 
 
 def test_first_and_last_layers_tell_their_share(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("reports.findings.ends_share", lambda workload: 0.0231)
-    monkeypatch.setattr("reports.findings.energy_by_kind", lambda cost: {"first and last layers": cost / 4})
-    monkeypatch.setattr("reports.findings.energy_uj", lambda cost: cost)
+    monkeypatch.setattr("reports.wording.findings.ends_share", lambda workload: 0.0231)
+    monkeypatch.setattr("reports.wording.findings.energy_by_kind", lambda cost: {"first and last layers": cost / 4})
+    monkeypatch.setattr("reports.wording.findings.energy_uj", lambda cost: cost)
     network: Any = SimpleNamespace(
         workload=SimpleNamespace(name="swin-tiny"),
         uniform=[SimpleNamespace(row=SimpleNamespace(bits=bits), cost=10.0 * bits) for bits in (2, 3)],

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports.latex import escape, latex
-from reports.table import Cell, Column, Table, csv, forms, groups, markdown, shown
-from siliquant.quoting import csv_cell
+from reports.values.latex import escape, latex
+from reports.values.table import Cell, Column, Table, csv, forms, groups, markdown, shown
+from siliquant.inputs.quoting import csv_cell
 
 NAME, AREA = Column("design", "design"), Column("area_um2", "area, µm²", 1)
 SMALL = Table("small", "A & B: 100 %", (NAME, AREA), (("uniform", 1234.56), ("loom_u8", None)), frozenset({0}))

@@ -13,8 +13,8 @@ import pytest
 from rich.console import Console
 
 from reports import demo
-from reports.steps import Step, StepError, perform
-from siliquant.files import alone
+from reports.values.steps import Step, StepError, perform
+from siliquant.files.write import alone
 
 QUIET = Console(file=StringIO())
 
@@ -118,7 +118,7 @@ def test_a_killed_demonstration_leaves_nobody_at_work(step: Step) -> None:
         "pathlib.Path('made/pid').write_text(f'{os.getpid()}\\n')\ntime.sleep(600)\n"
     )
     program = (
-        "from pathlib import Path; from rich.console import Console; from reports.steps import *; "
+        "from pathlib import Path; from rich.console import Console; from reports.values.steps import *; "
         "step = Step(name='job', module='job', arguments=('--fast',), inputs=(Path('given'),), "
         "outputs=(Path('made/result'),), packages=('siliquant',), folder=Path('made'), resumable=True); "
         "perform(step, Path('home'), Console(), '1/1')"

@@ -14,11 +14,11 @@ import pytest
 from rtl.array import Architecture, ArraySpec, Run
 from rtl.array.element import control_ports, control_word
 from rtl.array.images import activation_image, control_image, result_matrix, step_layout, weight_image
-from rtl.array.manifest import array_manifest
 from rtl.mac import DESIGNS, BitSerialSpec, LoomSpec, PaddedSpec, SubwordSpec, UniformSpec, XnorSpec
+from rtl.manifests.array import array_manifest
 from rtl.requant import MultiplierSpec
-from rtl.spec import MacSpec, Precision
-from rtl.verilog import MEMORY, to_verilog
+from rtl.spec.mac import MacSpec, Precision
+from rtl.verilog.convert import MEMORY, to_verilog
 
 TINY = UniformSpec(weight_bits=2, activation_bits=2, lanes=2, reduction_length=64)
 

@@ -12,9 +12,9 @@ from rtl.array import Architecture, ArraySpec, Refusal, Run
 from rtl.array.run import ERROR_WIDTH, REFUSAL_CYCLES
 from rtl.mac import DESIGNS, LoomSpec, UniformSpec
 from rtl.requant import MultiplierSpec
-from rtl.spec import Precision
-from rtl.verilog import to_verilog
-from sim.array_cases import limit_settings
+from rtl.spec.mac import Precision
+from rtl.verilog.convert import to_verilog
+from sim.array.cases import limit_settings
 
 TINY = UniformSpec(weight_bits=1, activation_bits=1, lanes=1, reduction_length=16)
 SPEC = ArraySpec(

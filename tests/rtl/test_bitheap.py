@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rtl.bitheap import BitHeap
-from rtl.circuit import ONE, ZERO, Circuit, Op, evaluate
-from rtl.controls import Controls
+from rtl.logic.bitheap import BitHeap
+from rtl.logic.circuit import ONE, ZERO, Circuit, Op, evaluate
+from rtl.logic.controls import Controls
 
 
 def words_of(bits: np.ndarray) -> np.ndarray:

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtl.circuit import ONE, ZERO, Circuit, Op, evaluate
-from rtl.controls import Controls
-from rtl.pipeline import schedule
+from rtl.logic.circuit import ONE, ZERO, Circuit, Op, evaluate
+from rtl.logic.controls import Controls
+from rtl.logic.pipeline import schedule
 
 
 def value_of(circuit: Circuit, bits, **words: int) -> int:

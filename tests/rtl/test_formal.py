@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from rtl.mac import UniformSpec, XnorSpec
-from rtl.spec import MacSpec
-from rtl.verilog import to_verilog
+from rtl.spec.mac import MacSpec
+from rtl.verilog.convert import to_verilog
 
 YOSYS = """
 import sys

@@ -11,9 +11,9 @@ import pytest
 
 from rtl.array import ArraySpec, array_from_parameters
 from rtl.mac import DESIGNS, UniformSpec
-from rtl.manifest import manifest
+from rtl.manifests.mac import manifest
 from rtl.requant import ThresholdSpec
-from rtl.verilog import GenerationError, to_verilog
+from rtl.verilog.convert import GenerationError, to_verilog
 
 ROOT = Path(__file__).resolve().parents[2]
 

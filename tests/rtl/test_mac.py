@@ -9,7 +9,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from rtl.datapath import Datapath, emulate
+from rtl.logic.datapath import Datapath, emulate
 from rtl.mac import (
     BitBladeSpec,
     BitFusionSpec,
@@ -20,8 +20,8 @@ from rtl.mac import (
     UniformSpec,
     XnorSpec,
 )
-from rtl.scalable import ScalableSpec
-from rtl.spec import MacSpec, Precision
+from rtl.mac.scalable import ScalableSpec
+from rtl.spec.mac import MacSpec, Precision
 
 SCALABLE = [
     design(units=units, minimum_bits=bits)

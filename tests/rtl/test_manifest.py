@@ -6,14 +6,14 @@ import random
 import numpy as np
 import pytest
 
-from rtl.layout import Field, fields_of
 from rtl.mac import DESIGNS, BitFusionSpec, LoomSpec, PaddedSpec, SubwordSpec, UniformSpec, XnorSpec
-from rtl.manifest import manifest, manifest_text
+from rtl.manifests.mac import manifest, manifest_text
+from rtl.manifests.requant import requant_manifest
 from rtl.requant import MultiplierSpec, PartialSumSpec, ThresholdSpec
-from rtl.requant.manifest import requant_manifest
 from rtl.requant.vectors import golden_vectors
-from rtl.spec import MacSpec
-from sim.scenarios import operand_codes
+from rtl.spec.layout import Field, fields_of
+from rtl.spec.mac import MacSpec
+from sim.mac.scenarios import operand_codes
 from tests.sim.stranger import cycles_of, step_of
 
 SPECS = [

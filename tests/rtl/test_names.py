@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from rtl.gen import main
-from rtl.names import HELPER_PREFIX, helper, with_prefix
-from rtl.verilog import generate, to_verilog
-from sim.toolchain import ToolError, Verilator
+from rtl.logic.names import HELPER_PREFIX, helper, with_prefix
+from rtl.verilog.convert import generate, to_verilog
+from sim.simulators.toolchain import ToolError, Verilator
 
 DESIGNS = [
     "--design uniform --lanes 2",

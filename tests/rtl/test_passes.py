@@ -22,7 +22,7 @@ from rtl.mac import (
     UniformSpec,
     XnorSpec,
 )
-from rtl.spec import MAX_BITS, IntArray, MacSpec, Precision
+from rtl.spec.mac import MAX_BITS, IntArray, MacSpec, Precision
 
 WIDTHS = range(1, MAX_BITS + 1)
 SCALABLE = [design(minimum_bits=m) for design in (PaddedSpec, SubwordSpec, BitFusionSpec, BitBladeSpec) for m in (2, 4)]

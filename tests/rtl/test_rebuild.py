@@ -15,7 +15,7 @@ from rtl.array import Architecture, ArraySpec, array_from_parameters
 from rtl.array.rebuild import REQUANTISERS
 from rtl.mac import DESIGNS, UniformSpec
 from rtl.requant import MultiplierSpec, RequantSpec, ThresholdSpec
-from rtl.spec import MacSpec
+from rtl.spec.mac import MacSpec
 
 MACS = [design(**given) for design in DESIGNS for given in design.variants()]
 MACS += [design(pipeline_stages=2, reduction_length=100, **{design.size_parameter: 3}) for design in DESIGNS]

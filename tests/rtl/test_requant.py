@@ -14,12 +14,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rtl.circuit import evaluate
+from rtl.logic.circuit import evaluate
 from rtl.requant import MultiplierSpec, PartialSumSpec, RequantSpec, ThresholdSpec
 from rtl.requant.fit import find_thresholds, fit_multiplier
 from rtl.requant.slopes import count_differing, feasible_slopes
 from rtl.requant.spec import LoadableSpec
-from rtl.verilog import to_verilog
+from rtl.verilog.convert import to_verilog
 
 RNG = np.random.default_rng(5)
 

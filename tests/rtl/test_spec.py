@@ -20,7 +20,7 @@ from rtl.mac import (
     UniformSpec,
     XnorSpec,
 )
-from rtl.spec import Precision, check_integer, pack_fields, sum_width, to_signed
+from rtl.spec.mac import Precision, check_integer, pack_fields, sum_width, to_signed
 
 DEFAULTS = [design() for design in DESIGNS]
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from siliquant import builds
-from siliquant.builds import built, load, private_copy
-from siliquant.cache import NotTrusted
-from siliquant.errors import ToolError
+from siliquant.files import builds
+from siliquant.files.builds import built, load, private_copy
+from siliquant.files.cache import NotTrusted
+from siliquant.inputs.errors import ToolError
 
 PLACE = "sim/array-0123"
 

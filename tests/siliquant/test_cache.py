@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from siliquant import cache
-from siliquant.cache import keep, kept, kept_file
+from siliquant.files import cache
+from siliquant.files.cache import keep, kept, kept_file
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -241,7 +241,7 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path) -> None:
 WRITER = """
 import sys
 from pathlib import Path
-from siliquant.cache import keep, kept
+from siliquant.files.cache import keep, kept
 home, mine = Path(sys.argv[1]), sys.argv[2]
 for number in range(20):
     assert keep(home / "rows" / f"{number}.json", f"row {number}" * 50, home)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from siliquant.cli import Parser
+from siliquant.commandline.cli import Parser
 
 
 def made() -> Parser:

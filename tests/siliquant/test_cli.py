@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from siliquant.cli import Parser, called, run
-from siliquant.errors import InputError, InputTypeError, ToolError
+from siliquant.commandline.cli import Parser, called, run
+from siliquant.inputs.errors import InputError, InputTypeError, ToolError
 
 FULL = "No space left on device; free some space where this command writes, or in /tmp (TMPDIR)"
 ROOT = Path(__file__).resolve().parents[2]
@@ -186,7 +186,7 @@ def test_the_traceback_is_shown_where_it_is_asked_for(
     assert list(tmp_path.iterdir()) == []
 
 
-PRINTS = "from siliquant.cli import run; run('p', lambda: [print('line' * 20) for _ in range({lines})])"
+PRINTS = "from siliquant.commandline.cli import run; run('p', lambda: [print('line' * 20) for _ in range({lines})])"
 
 
 @pytest.mark.parametrize("buffered", [True, False])
@@ -206,9 +206,7 @@ def test_a_pipe_that_is_closed_early_is_no_error(lines: int, buffered: bool) -> 
 
 
 def test_help_into_a_closed_pipe_says_nothing() -> None:
-    script = (
-        "from siliquant.cli import Parser, run; run('p', lambda: Parser(prog='p', description='').parse_args(['-h']))"
-    )
+    script = "from siliquant.commandline.cli import Parser, run; run('p', lambda: Parser(prog='p', description='').parse_args(['-h']))"
     with subprocess.Popen(
         [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT
     ) as p:
@@ -235,7 +233,7 @@ def test_a_full_disk_is_one_line(buffered: bool) -> None:
 def test_closed_standard_streams_are_nothing(closed: str, tmp_path: Path) -> None:
     """And the next file that is opened is not taken for one of them."""
     script = (
-        "from siliquant.cli import run\ndef main():\n"
+        "from siliquant.commandline.cli import run\ndef main():\n"
         "    with open('file', 'w') as stream:\n        print('said', flush=True)\n"
         "        stream.write('kept')\nrun('p', main)\n"
     )

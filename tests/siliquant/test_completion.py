@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from siliquant.commands import installed
+from siliquant.commandline.commands import installed
 from siliquant.main import SHELLS, parser
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from siliquant.commands import COMMANDS, Command, installed
+from siliquant.commandline.commands import COMMANDS, Command, installed
 from siliquant.main import start
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,11 +25,11 @@ OTHERS = {
     "reports.runs",
     "reports.silicon",
     "hwmodel.cacti",
-    "hwmodel.yosys_worker",
-    "rtl.rtlil_to_verilog",
+    "hwmodel.synthesis.yosys_worker",
+    "rtl.verilog.rtlil_worker",
     "sim.harness.netlist_worker",
-    "siliquant.shadows",
-    "siliquant.watcher",
+    "siliquant.processes.shadows",
+    "siliquant.processes.watcher",
 }
 MOST_LINES, MOST_COLUMNS = 50, 100
 
@@ -80,9 +80,9 @@ def test_every_command_ends_through_run(command: Command) -> None:
 
 NEITHER = """
 import contextlib, io, sys
-from siliquant.commands import installed
+from siliquant.commandline.commands import installed
 from siliquant.main import PROG, start
-from siliquant.cli import run
+from siliquant.commandline.cli import run
 ends = []
 for command in installed():
     for options in (["--help"], ["--version"], ["--no-such-option"]):
@@ -179,7 +179,7 @@ def test_a_missing_package_is_named_with_what_installs_it() -> None:
 
 def test_a_command_whose_module_is_not_there_is_not_listed(monkeypatch: pytest.MonkeyPatch) -> None:
     missing = (Command("gone", "reports.nowhere", "not there"), Command("far", "no_such_package.module", "nor this"))
-    monkeypatch.setattr("siliquant.commands.COMMANDS", (*COMMANDS, *missing))
+    monkeypatch.setattr("siliquant.commandline.commands.COMMANDS", (*COMMANDS, *missing))
     assert [command.name for command in installed()] == NAMES
     with pytest.raises(ValueError, match=r"^there is no command 'gone'; siliquant --help lists all$"):
         start(["gone"])

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from siliquant.errors import InputError
-from siliquant.numbers import fraction, integer, number, numbers, read_clock_mhz
+from siliquant.inputs.errors import InputError
+from siliquant.inputs.numbers import fraction, integer, number, numbers, read_clock_mhz
 
 
 @given(st.integers(-20, 20), st.integers(-10, 0), st.integers(0, 10))

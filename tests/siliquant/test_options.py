@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from rtl.gen import split
-from siliquant.cli import Parser
-from siliquant.commands import command_named, installed
+from siliquant.commandline.cli import Parser
+from siliquant.commandline.commands import command_named, installed
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = [command.name for command in installed()]
@@ -132,10 +132,10 @@ def test_options_have_one_name_and_there_is_nothing_but_options() -> None:
 
 def test_names_in_help_are_those_there_are() -> None:
     from hwmodel.cacti import DEVICES
-    from hwmodel.library import KNOWN_LIBRARIES
+    from hwmodel.inference.memories import DEFAULT_DEVICE
+    from hwmodel.library.library import KNOWN_LIBRARIES
     from hwmodel.options import LIBRARIES, MEMORIES, NETWORKS
-    from hwmodel.sram import DEFAULT_DEVICE
-    from hwmodel.workload import workload_names
+    from hwmodel.workload.workload import workload_names
 
     assert tuple(KNOWN_LIBRARIES) == LIBRARIES
     assert workload_names() == NETWORKS

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from siliquant import processes
+from siliquant.processes import run as processes
 
 ROOT = Path(__file__).resolve().parents[2]
 

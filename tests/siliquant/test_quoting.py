@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from siliquant.quoting import (
+from siliquant.inputs.quoting import (
     csv_cell,
     csv_of,
     html_text,

@@ -17,8 +17,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from siliquant.errors import InputError
-from siliquant.reading import (
+from siliquant.inputs.errors import InputError
+from siliquant.inputs.reading import (
     MOST_LEVELS,
     belongs,
     csv_records,

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from siliquant import owner as owners
-from siliquant import scratch as scratches
-from siliquant.errors import FileError
-from siliquant.files import write_atomically
-from siliquant.owner import owner
-from siliquant.scratch import scratch, sweep
+from siliquant.files import scratch as scratches
+from siliquant.files.scratch import scratch, sweep
+from siliquant.files.write import write_atomically
+from siliquant.inputs.errors import FileError
+from siliquant.processes import owner as owners
+from siliquant.processes.owner import owner
 
 ROOT = Path(__file__).resolve().parents[2]
 GONE = f"999999999-1234-{owners._where()}"
@@ -53,7 +53,7 @@ def test_a_folder_of_this_process_alone_that_goes(place: Path) -> None:
 
 def test_a_killed_process_leaves_nothing_after_the_next_run(place: Path) -> None:
     program = (
-        "import time\nfrom siliquant.scratch import scratch\nwith scratch('synth') as f:\n"
+        "import time\nfrom siliquant.files.scratch import scratch\nwith scratch('synth') as f:\n"
         "    (f / 'file').write_text('x')\n    print(f, flush=True)\n    time.sleep(100)\n"
     )
     process = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, text=True)
@@ -132,7 +132,7 @@ def test_no_folder_for_temporary_files_says_what_to_set(monkeypatch: pytest.Monk
 LARGE = """
 import resource
 from pathlib import Path
-from siliquant.files import write_atomically
+from siliquant.files.write import write_atomically
 resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
 try:
     write_atomically(Path("out/large.csv"), "x" * 1000)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from siliquant import shadows
+from siliquant.processes import shadows
 
 ROOT = Path(__file__).resolve().parents[2]
 OTHERS = [name for name in shadows.PACKAGES if name != "siliquant"]
@@ -77,11 +77,11 @@ from siliquant.main import main
 import sys
 
 if __name__ == "__main__":
-    from siliquant.shadows import pin
+    from siliquant.processes.shadows import pin
     pin()
-    from hwmodel.executors import local
-    from hwmodel.keys import verilog_stamp
-    from rtl.spec import check_integer
+    from hwmodel.measurement.executors import local
+    from hwmodel.measurement.keys import verilog_stamp
+    from rtl.spec.mac import check_integer
     from functools import partial
     for outcome in local(1)(partial(check_integer, "x", low=0, high=3), [2, 7]):
         print(outcome.result, type(outcome.error).__name__)
@@ -98,8 +98,8 @@ def test_spawned_workers_inherit_the_order(tmp_path: Path) -> None:
 def test_synthesis_runs_yosys_in_a_folder_with_other_packages(tmp_path: Path) -> None:
     folder = hostile(tmp_path, "package")
     program = (
-        "from pathlib import Path\nfrom siliquant.shadows import pin\npin()\n"
-        "from hwmodel.mapping import elaborate\n"
+        "from pathlib import Path\nfrom siliquant.processes.shadows import pin\npin()\n"
+        "from hwmodel.synthesis.mapping import elaborate\n"
         "elaborate(Path.cwd(), 'module top (input a, output y); assign y = ~a; endmodule', 'top')\n"
     )
     done = ran(folder, "-c", program, PYTHONPATH=".")
@@ -112,7 +112,7 @@ def test_a_checkout_wins_with_all_its_packages_over_an_installed_copy(tmp_path: 
     copy = tmp_path / "copy"
     for name in shadows.PACKAGES:
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__", "data"))
-    shown = "import sys, importlib; from siliquant.shadows import PACKAGES, pin; pin(); "
+    shown = "import sys, importlib; from siliquant.processes.shadows import PACKAGES, pin; pin(); "
     shown += "print({importlib.import_module(name).__file__.rsplit('/', 2)[0] for name in PACKAGES})"
     one = hostile(tmp_path / "one", "package", ["rtl"])
     for first, second in ((copy, ROOT), (ROOT, copy)):
@@ -122,7 +122,7 @@ def test_a_checkout_wins_with_all_its_packages_over_an_installed_copy(tmp_path: 
 
 def test_a_path_without_other_packages_stays_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "rtl").mkdir()  # a folder without __init__.py hides nothing
-    shown = "import sys; before = [*sys.path]; from siliquant.shadows import pin; pin(); print(before == sys.path)"
+    shown = "import sys; before = [*sys.path]; from siliquant.processes.shadows import pin; pin(); print(before == sys.path)"
     assert ran(tmp_path, "-c", shown, PYTHONPATH=".").stdout == "True\n"
 
 

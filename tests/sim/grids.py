@@ -2,7 +2,7 @@
 
 from rtl.array.element import ElementSpec, GridSpec
 from rtl.mac import UniformSpec
-from rtl.spec import MacSpec
+from rtl.spec.mac import MacSpec
 
 SMALL = UniformSpec(weight_bits=2, activation_bits=3, lanes=1, reduction_length=16)
 

@@ -1,11 +1,11 @@
 """Networks with random weights, arrays for them, and what must hold of a run of one on the other."""
 
 from qat.export import Scheme, exact_product, random_subject
-from qat.gemm import Product
-from qat.scheme import Override
+from qat.network.gemm import Product
+from qat.settings.scheme import Override
 from rtl.array import Architecture, ArraySpec
 from rtl.requant import ThresholdSpec
-from rtl.spec import MacSpec
+from rtl.spec.mac import MacSpec
 from sim.equivalence import verify
 
 

@@ -9,7 +9,7 @@ import torch
 from qat.export import Product
 from rtl.array import Architecture, ArraySpec
 from rtl.mac import LoomSpec, UniformSpec, XnorSpec
-from rtl.spec import IntArray
+from rtl.spec.mac import IntArray
 from sim.harness.engine import ArrayEngine
 from sim.harness.library import build_library
 

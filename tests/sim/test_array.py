@@ -18,10 +18,10 @@ import pytest
 import qat
 from rtl.array import Architecture, ArraySpec
 from rtl.mac import DESIGNS, UniformSpec, XnorSpec
-from rtl.spec import MacSpec, Precision
-from sim.array_bench import arrays_from_json, arrays_to_json, run_array_tests, verilog_of_arrays
-from sim.array_cases import Job, Settings, Step, arrays_of, load_jobs, save_jobs
-from sim.toolchain import SimulationError, cached
+from rtl.spec.mac import MacSpec, Precision
+from sim.array.bench import arrays_from_json, arrays_to_json, run_array_tests, verilog_of_arrays
+from sim.array.cases import Job, Settings, Step, arrays_of, load_jobs, save_jobs
+from sim.simulators.toolchain import SimulationError, cached
 
 TESTS = ("random_products", "short_sums", "passes", "holds", "resets", "early_reads", "repeats", "refusals",
          "ping_pong", "jobs")  # fmt: skip
@@ -55,9 +55,9 @@ def quantised_networks() -> Iterator[tuple[str, Any, Any]]:
         SwinForImageClassification,
     )
 
-    from qat.convert import calibrate, quantize_model
-    from qat.integer import IntegerModel
-    from qat.scheme import Scheme
+    from qat.integers.integer import IntegerModel
+    from qat.network.convert import calibrate, quantize_model
+    from qat.settings.scheme import Scheme
 
     torch.manual_seed(0)
     torch.set_num_threads(1)

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from qat.export import Product, Scheme, exact_product, random_subject
-from qat.scheme import Override
+from qat.settings.scheme import Override
 from rtl.requant import ThresholdSpec
-from rtl.spec import IntArray
+from rtl.spec.mac import IntArray
 from sim.harness.drain import Drained, drain_tables
 from tests.sim.networks import scheme
 

@@ -8,10 +8,10 @@ import pytest
 
 from qat.export import Product
 from rtl.array import ArraySpec
-from sim.checker import MismatchError
+from sim.bench.checker import MismatchError
 from sim.harness.engine import ArrayEngine
 from sim.harness.library import array_verilog, build_library
-from sim.toolchain import SimulationError
+from sim.simulators.toolchain import SimulationError
 from tests.sim.products import BROADCAST, check, exact, library_of, product
 
 # All faults are in one array, and each needs operands that show it.

@@ -7,14 +7,14 @@ import pytest
 
 from sim.harness import library
 from sim.harness.library import array_verilog, build_library
-from sim.toolchain import ToolError
+from sim.simulators.toolchain import ToolError
 from tests.sim.products import BROADCAST, library_of
 
 
 def test_equal_arrays_are_built_once(monkeypatch: pytest.MonkeyPatch) -> None:
     first = library_of(BROADCAST)
     monkeypatch.setattr("sim.harness.library.run_tool", lambda *_: pytest.fail("built again"))
-    monkeypatch.setattr("sim.generated.to_verilog", lambda *_: pytest.fail("generated again"))
+    monkeypatch.setattr("sim.simulators.generated.to_verilog", lambda *_: pytest.fail("generated again"))
     assert build_library(BROADCAST) == first
     assert build_library(BROADCAST, array_verilog(BROADCAST)) == first
     assert [path.name for path in first.parent.iterdir() if path.is_dir()] == []
@@ -33,7 +33,7 @@ def test_what_makes_another_build(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
         assert build_library(BROADCAST, text) == tmp_path / "array.so"
     monkeypatch.setattr("sim.harness.library._OPTIMISE", ("OPT_FAST=-O0",))
     build_library(BROADCAST)
-    monkeypatch.setattr("sim.toolchain.Verilator.tools", lambda _: {"verilator": "another"})
+    monkeypatch.setattr("sim.simulators.toolchain.Verilator.tools", lambda _: {"verilator": "another"})
     build_library(BROADCAST)
     assert [keys.index(key) for key in keys] == [0, 0, 2, 3, 4]
 

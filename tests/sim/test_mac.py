@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from rtl.mac import DESIGNS, UniformSpec
-from rtl.spec import MacSpec
-from sim.bench import response_file
-from sim.mac_bench import run_mac_tests, specs_from_json, specs_to_json, verilog_of
-from sim.mac_cases import Case, cases, variants, with_size
-from sim.toolchain import SimulationError
+from rtl.spec.mac import MacSpec
+from sim.bench.top import response_file
+from sim.mac.bench import run_mac_tests, specs_from_json, specs_to_json, verilog_of
+from sim.mac.cases import Case, cases, variants, with_size
+from sim.simulators.toolchain import SimulationError
 
 CASES = [pytest.param(case, id=f"{design.design}-{case.name}") for design in DESIGNS for case in cases(design)]
 

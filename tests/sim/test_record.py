@@ -14,14 +14,14 @@ import numpy as np
 import pytest
 import torch
 
-from hwmodel.recorded import pairs_of, read_recording
-from qat.data import open_data
+from hwmodel.operands.recorded import pairs_of, read_recording
+from qat.data.datasets import open_data
 from qat.export import Scheme, exact_product, random_subject
-from qat.gemm import Engine, Product
-from qat.subject import Subject
-from rtl.spec import Precision
+from qat.integers.subject import Subject
+from qat.network.gemm import Engine, Product
+from rtl.spec.mac import Precision
+from sim.harness.tiles import Sampling, Tile, take_tiles
 from sim.record import contents, main
-from sim.tiles import Sampling, Tile, take_tiles
 
 LENGTHS = (37, 3, 20)
 HEADS, HIDDEN, LAYERS = 3, 6, 5

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from rtl.array.element import GridSpec
-from rtl.verilog import to_verilog
+from rtl.verilog.convert import to_verilog
 from sim.harness.sliced import NetlistError, check_connections, read_netlists, with_sliced_grid
-from sim.toolchain import ToolError
+from sim.simulators.toolchain import ToolError
 from tests.sim.grids import SMALL, grid_of
 
 

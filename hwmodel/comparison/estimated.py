@@ -1,0 +1,135 @@
+"""What the cost model answers to the questions of the comparison, by the rules by which they are measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from hwmodel.comparison.comparison import Answer, Question
+from hwmodel.comparison.requantisation import Unit, UnitAnswer
+from hwmodel.measurement.executors import Outcome, local
+from hwmodel.measurement.stages import attempt_of_shape, try_stages
+from hwmodel.model.features import adopt, are_kept, entry_of, find
+from hwmodel.model.model import LibraryModel, cost_of, shape_of
+from hwmodel.model.requantisers import best_unit
+from hwmodel.operands.stimulus import StreamPlan
+from rtl.spec.mac import MacSpec, Precision
+
+__all__ = ["ModelAnswers", "model_answer"]
+
+_STAGES = range(3)
+_FEW = 4  # designs that are counted at once, without a bar and other processes
+_WORTH_PROCESSES = 8192  # bits of operands: fewer are counted before another process has started
+
+
+class ModelAnswers:
+    """The estimate of every question, made once."""
+
+    def __init__(self, model: LibraryModel, clock_mhz: float, jobs: int) -> None:
+        self.model = model
+        self._clock_mhz = clock_mhz
+        self._jobs = jobs
+        self._found: dict[Question, Answer] = {}
+
+    def get(self, question: Question) -> Answer:
+        """The answer to a question."""
+        if question not in self._found:
+            self._found[question] = model_answer(question, self.model, self._clock_mhz)
+        return self._found[question]
+
+    def unit(self, unit: Unit) -> UnitAnswer:
+        """The answer for a requantisation unit."""
+        spec, cost = best_unit(unit.spec, unit.plan, unit.stages, self.model, self._clock_mhz)
+        return UnitAnswer(
+            spec=spec,
+            area_um2=cost.total_area_um2,
+            power_uw=cost.power_uw,
+            minimum_period_ns=cost.minimum_period_ns,
+            meets_clock=cost.meets_clock,
+            source="model" if not cost.outside else "model, out of range",
+            effort="none",
+            library=self.model.library,
+            corner=self.model.corner,
+            clock_mhz=self._clock_mhz,
+            activity=str(unit.plan),
+        )
+
+    def specs(self) -> list[MacSpec]:
+        """Every design that was looked at."""
+        found = [replace(question.spec, pipeline_stages=stages) for question in self._found for stages in _STAGES]
+        return [spec for spec in dict.fromkeys(found) if are_kept(spec, ())]
+
+    def prepare(self, asked: Iterable[Question]) -> None:
+        """Counts designs that were never counted before, several at a time, while a bar shows how far it is.
+
+        Each is kept as soon as it is counted.
+        """
+        wanted: dict[MacSpec, tuple[Precision, ...]] = {}
+        for question in asked:
+            wanted[question.spec] = tuple(dict.fromkeys((*wanted.get(question.spec, ()), *question.precisions)))
+        questions = [Question(spec, precisions) for spec, precisions in wanted.items()]
+        new = [one for one in questions if not are_kept(one.spec, [StreamPlan(p) for p in one.precisions])]
+        if len(new) <= _FEW:
+            return
+        # The largest first: none is left to run alone at the end.
+        new.sort(key=lambda question: -sum(port.width for port in question.spec.operand_ports))
+        jobs = 1 if _width(new) < _WORTH_PROCESSES else min(self._jobs, len(new))
+        count = partial(_count, model=self.model, clock_mhz=self._clock_mhz)
+        columns = (TextColumn("counting gates"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+            task = progress.add_task("", total=len(new))
+            for outcome in local(jobs)(count, new) if jobs > 1 else (Outcome(one, count(one)) for one in new):
+                if outcome.error is not None:
+                    raise outcome.error
+                for spec, entry in outcome.result or ():
+                    adopt(spec, entry)
+                progress.advance(task)
+
+
+def _count(question: Question, model: LibraryModel, clock_mhz: float) -> list[tuple[MacSpec, Mapping[str, Any]]]:
+    """Answers a question, and gives all that is known of the designs that were looked at for it."""
+    model_answer(question, model, clock_mhz)
+    looked = [replace(question.spec, pipeline_stages=stages) for stages in _STAGES]
+    return [(spec, entry_of(spec)) for spec in looked if are_kept(spec, ())]
+
+
+def _width(questions: Iterable[Question]) -> int:
+    return sum(port.width for question in questions for port in question.spec.operand_ports)
+
+
+def model_answer(question: Question, model: LibraryModel, clock_mhz: float) -> Answer:
+    """The smallest pipelining that meets the clock, by the rule of hwmodel.measurement.stages."""
+
+    found = try_stages(
+        _STAGES,
+        lambda stages: replace(question.spec, pipeline_stages=stages),
+        lambda spec: attempt_of_shape(shape_of(spec, model), model, clock_mhz),
+    )
+    assert found is not None
+    spec = found[0]
+    plans = {precision: StreamPlan(precision) for precision in question.precisions}
+    for _ in find({spec: list(plans.values())}):
+        pass
+    costs = {precision: cost_of(spec, plan, model, clock_mhz) for precision, plan in plans.items()}
+    cost = next(iter(costs.values()))  # area and period are the same at every precision
+    streams = "; ".join(str(StreamPlan(precision)) for precision in question.precisions)
+    return Answer(
+        spec=spec,
+        area_um2=cost.total_area_um2,
+        power_uw={precision: each.power_uw for precision, each in costs.items()},
+        settled_uw={precision: each.settled_power_uw for precision, each in costs.items()},
+        minimum_period_ns=cost.minimum_period_ns,
+        meets_clock=cost.meets_clock,
+        source="model" if not cost.outside else "model, out of range",
+        library=model.library,
+        corner=model.corner,
+        clock_mhz=clock_mhz,
+        activity=streams,
+        toggles="glitch-aware",
+        outside=cost.outside,
+    )

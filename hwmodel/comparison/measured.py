@@ -1,0 +1,141 @@
+"""Measurements for a comparison: from the store where they are known, else made, several at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from hwmodel.comparison.comparison import Answer, Entry, Question, contenders, measured_answer, questions
+from hwmodel.comparison.requantisation import Unit, UnitAnswer, measured_unit
+from hwmodel.measurement.dut import Bench
+from hwmodel.measurement.executors import local
+from hwmodel.measurement.measure import Measurement, Variant, known, smallest
+from hwmodel.measurement.requantisers import UnitMeasurement, UnitVariant, known_unit, smallest_unit
+from hwmodel.measurement.store import RowStore, write_packaged
+from hwmodel.workload.mixture import parse_mixture, standard_mixture
+from rtl.spec.mac import MacSpec, Precision
+from siliquant.inputs.errors import InputError
+
+__all__ = ["Answers", "Settings", "settings"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is compared."""
+
+    entries: tuple[Entry, ...]
+    jobs: int
+
+
+def settings(
+    *, bits: Sequence[int], mixtures: Sequence[str], designs: Sequence[str] | None, lanes: int, units: int, jobs: int
+) -> Settings:
+    """The entries of a comparison. ``mixtures``: texts such as ``4=2:1/3,4:1/2,8:1/6``. Raises ValueError."""
+    chosen = {mean: standard_mixture(mean) for mean in bits}
+    for text in mixtures:
+        mean, _, rest = text.partition("=")
+        if not mean.isdecimal() or int(mean) not in chosen or not rest:
+            raise InputError(f"mixture must be BITS=MIX with BITS among {', '.join(map(str, bits))}, not {text!r}")
+        mixture = parse_mixture(rest)
+        if mixture.mean_bits != int(mean):
+            raise InputError(f"the mixture {rest} must have a mean of {mean} bits, not {float(mixture.mean_bits):g}")
+        chosen[int(mean)] = mixture
+    specs = contenders(designs)
+    return Settings(tuple(entry for mean in bits for entry in questions(mean, lanes, units, specs, chosen[mean])), jobs)
+
+
+class Answers:
+    """The measurement of every question, made once. any_timer: as of RowStore."""
+
+    def __init__(self, bench: Bench, jobs: int, *, any_timer: bool = False) -> None:
+        self._bench = bench
+        self._jobs = jobs
+        report = Console(stderr=True, highlight=False, markup=False).print
+        self._store = RowStore(report=report, any_timer=any_timer)
+        self._measured: dict[MacSpec, Measurement] = {}
+        self._units: dict[Unit, UnitMeasurement] = {}
+
+    def get(self, question: Question) -> Answer:
+        """The answer to a question that was prepared."""
+        return measured_answer(self._measured[question.spec])
+
+    def known_units(self, units: Iterable[Unit]) -> set[Unit]:
+        """Those requantisation units that were measured already; they are prepared."""
+        for unit in units:
+            measured = known_unit(unit, self._bench, self._store)
+            if measured is not None:
+                self._units[unit] = measured
+        return set(self._units)
+
+    def unit(self, unit: Unit) -> UnitAnswer:
+        """The answer for a requantisation unit that was prepared."""
+        return measured_unit(self._units[unit])
+
+    def prepare(self, asked: Iterable[Question], units: Iterable[Unit] = ()) -> None:
+        """Looks up or makes every measurement; each is kept as soon as it is made, and a bar shows how far it is."""
+        wanted: dict[MacSpec, tuple[Precision, ...]] = {}
+        for question in asked:
+            wanted[question.spec] = tuple(dict.fromkeys((*wanted.get(question.spec, ()), *question.precisions)))
+        missing = {}
+        for spec, precisions in wanted.items():
+            found = None if self._bench.fresh else known(spec, precisions, self._bench, self._store)
+            if found is None:
+                missing[spec] = precisions
+            else:
+                self._measured[spec] = found
+        unknown = []
+        for unit in dict.fromkeys(units):
+            measured = None if self._bench.fresh else known_unit(unit, self._bench, self._store)
+            if measured is None:
+                unknown.append(unit)
+            else:
+                self._units[unit] = measured
+        if missing or unknown:
+            self._measure(missing, unknown)
+
+    def write_rows(self, folder: Path) -> list[Path]:
+        """Writes the rows behind the measurements as the package keeps them."""
+        variants = [variant for one in self._measured.values() for variant in one.tried]
+        rows = [row for one in variants for row in (one.row, *one.powered.values())]
+        units = [variant for unit in self._units.values() for variant in unit.tried]
+        rows += [row for one in units for row in (one.row, one.powered)]
+        return write_packaged(rows, folder)
+
+    def _measure(self, missing: Mapping[MacSpec, tuple[Precision, ...]], units: Sequence[Unit]) -> None:
+        columns = (
+            TextColumn("synthesising"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+            TextColumn("{task.fields[last]}", markup=False),
+        )  # fmt: skip
+        count = len(missing) + len(units)
+        bench = replace(self._bench, jobs=max(1, self._jobs // count))
+        # The largest first: none is left to run alone at the end; units that hold most are the largest of all.
+        stored = sorted(units, key=lambda unit: -unit.spec.groups * unit.spec.parameter_width)
+        order = sorted(missing, key=lambda spec: -sum(port.width for port in spec.operand_ports))
+        items: list[Unit | MacSpec] = [*stored, *order]
+        with Progress(*columns, console=Console(stderr=True)) as progress:
+            task = progress.add_task("", total=count, last="")
+            work = local(min(self._jobs, count))(partial(_measured, missing=dict(missing), bench=bench), items)
+            for outcome in work:
+                if outcome.error is not None:
+                    raise outcome.error
+                if isinstance(outcome.result, UnitMeasurement) and isinstance(outcome.item, Unit):
+                    self._units[outcome.item] = outcome.result
+                elif isinstance(outcome.result, Measurement) and isinstance(outcome.item, MacSpec):
+                    self._measured[outcome.item] = outcome.result
+                assert outcome.result is not None
+                progress.update(task, advance=1, last=_news(outcome.result.chosen))
+
+
+def _measured(
+    item: Unit | MacSpec, missing: Mapping[MacSpec, tuple[Precision, ...]], bench: Bench
+) -> Measurement | UnitMeasurement:
+    return smallest_unit(item, bench) if isinstance(item, Unit) else smallest(item, missing[item], bench)
+
+
+def _news(variant: Variant | UnitVariant) -> str:
+    return f"{variant.spec.name} {variant.row.area_um2:,.0f} um2"

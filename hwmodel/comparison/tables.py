@@ -1,0 +1,254 @@
+"""The comparison as text and files: terminal, Markdown, CSV, JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hwmodel.comparison.comparison import EQUAL_THROUGHPUT, EQUAL_UNITS, Row
+from hwmodel.comparison.requantisation import UnitRow
+from siliquant.files.write import write_atomically
+from siliquant.inputs.quoting import csv_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = [
+    "HEADERS",
+    "UNIT_HEADERS",
+    "cells",
+    "frame",
+    "markdown",
+    "notes",
+    "unit_cells",
+    "unit_notes",
+    "write_tables",
+]
+
+HEADERS = (
+    "design",
+    "runs as",
+    "area um2/unit",
+    "power uW/unit",
+    "area ratio, equal units",
+    "power ratio, equal units",
+    "units, equal throughput",
+    "stages",
+    "min period ns",
+    "area um2 per MAC/cycle",
+    "energy fJ/MAC",
+    "area ratio, equal throughput",
+    "energy ratio, equal throughput",
+)
+UNIT_HEADERS = (
+    "code bits",
+    "unit",
+    "basis",
+    "parameter sets",
+    "accumulator bits",
+    "parameter bits/set",
+    "stages",
+    "min period ns",
+    "area um2",
+    "power uW",
+    "energy pJ/accumulator",
+    "area / MAC",
+    "energy / sum",
+)
+
+
+def cells(rows: Sequence[Row]) -> list[tuple[int, list[str]]]:
+    """(bits, cells under HEADERS) for each design: both normalisations side by side."""
+    units = [row for row in rows if row.normalisation == EQUAL_UNITS]
+    rates = [row for row in rows if row.normalisation == EQUAL_THROUGHPUT]
+    lines = []
+    for unit, rate in zip(units, rates, strict=True):
+        line = [
+            rate.design,
+            rate.run_as,
+            _number(unit.area_um2_per_unit, 1),
+            _number(unit.power_uw_per_unit, 1),
+            _number(unit.area_ratio, 2),
+            _number(unit.power_ratio, 2),
+            str(rate.units),
+            str(rate.pipeline_stages),
+            _period(rate),
+            _number(rate.area_um2_per_mac_per_cycle, 1),
+            _number(rate.energy_fj_per_mac, 0),
+            _number(rate.area_ratio, 2),
+            _number(rate.power_ratio, 2),
+        ]
+        lines.append((rate.bits, line))
+    return lines
+
+
+def notes(rows: Sequence[Row]) -> list[str]:
+    """What a reader must know beside the numbers."""
+    first = rows[0]
+    flow = "registers counted; for each design the smallest of 0, 1 or 2 pipeline stages that meets the clock."
+    lines = [f"Library {first.library}, {first.corner}; clock {first.clock_mhz:g} MHz; {flow}"]
+    size = next(row.units for row in rows if row.normalisation == EQUAL_UNITS)
+    lanes = next(row.units for row in rows if row.normalisation == EQUAL_THROUGHPUT)
+    lines.append(
+        f"Equal units: {size} units, or lanes of the uniform MAC, into one accumulator, area and power per unit. Equal "
+        f"throughput: units that give at least the products a cycle of {lanes} uniform lanes, into one accumulator."
+    )
+    for bits in dict.fromkeys(row.bits for row in rows):
+        mixture = next((row.mixture for row in rows if row.bits == bits and row.mixture != f"{bits}b:1"), f"{bits}b:1")
+        lines.append(f"Mean of {bits} bits: the mixture (share of MACs by bit-width) is {mixture}.")
+    for bits in dict.fromkeys(row.bits for row in rows):
+        rates = [row for row in rows if row.bits == bits and row.normalisation == EQUAL_THROUGHPUT]
+        wide = [row.design for row in rates if row.units == 1 and row.macs_per_cycle > 1.2 * rates[0].macs_per_cycle]
+        if wide:
+            lines.append(
+                f"At {bits} bits one unit of {', '.join(wide)} gives more products a cycle than the uniform MAC: it "
+                "shares its accumulator among more of them. More lanes make an equal match."
+            )
+    if any(row.source.startswith("model") for row in rows):
+        lines.append(
+            "Estimated by the calibrated cost model (docs/calibration.md states its error); --synthesise measures, "
+            "--check shows both."
+        )
+    if any("out of range" in row.source for row in rows):
+        beyond = ", ".join(dict.fromkeys(row.spec for row in rows if "out of range" in row.source))
+        lines.append(f"(extrapolated): beyond the designs that the model was fitted on: {beyond}.")
+    if any(row.power_uw is not None for row in rows):
+        kinds = {row.toggles for row in rows if row.power_uw is not None}
+        counted = "with glitches" if kinds == {"glitch-aware"} else "without glitches: Icarus Verilog is not installed"
+        lines.append(
+            "Power: leakage, internal and switching power by the Liberty file, under uniform random codes with "
+            f"signed activations at full rate, {counted}; the clock tree is not in it."
+        )
+    if any(row.minimum_period_ns is None for row in rows):
+        lines.append(
+            "Timing and power are unknown: OpenSTA is not installed. On Debian or Ubuntu: apt-get install opensta"
+        )
+    if any(row.meets_clock is False for row in rows):
+        lines.append("(misses): no variant meets the clock; the fastest is shown.")
+    return lines
+
+
+def unit_cells(units: Sequence[UnitRow]) -> list[list[str]]:
+    """Cells under UNIT_HEADERS, a line a requantisation unit."""
+    return [
+        [
+            str(unit.bits),
+            unit.design,
+            unit.basis,
+            str(unit.groups),
+            str(unit.accumulator_width),
+            str(unit.parameter_width),
+            str(unit.pipeline_stages),
+            _period(unit),
+            _number(unit.area_um2, 0),
+            _number(unit.power_uw, 1),
+            _number(unit.energy_pj, 3),
+            _number(unit.area_ratio, 2),
+            _number(unit.energy_ratio, 3),
+        ]
+        for unit in units
+    ]
+
+
+def unit_notes(units: Sequence[UnitRow]) -> list[str]:
+    """What a reader must know beside the numbers of requantisation."""
+    first = units[0]
+    widths = {unit.bits: unit for unit in units if unit.offset_width is not None}
+    exact = "; ".join(
+        f"{bits} bits: m {unit.multiplier_width}, b {unit.offset_width}, shift {unit.shift}"
+        for bits, unit in widths.items()
+    )
+    head = next(unit.multiplier_width for unit in units if unit.design == "partialsum")
+    lines = [
+        (
+            "One unit takes one accumulator a cycle and holds its parameter sets in registers: 1 for one scale a "
+            f"tensor, 3 for one a head (DeiT-T). Area and energy are also given relative to the MAC it serves "
+            f"({first.mac} and its like at the other widths), energy to what that MAC takes for the {first.products} "
+            "products of one accumulator."
+        ),
+        f"multiplier: the narrowest that is exact for a projection of {first.products} inputs ({exact}).",
+        (
+            f"partialsum: adds the accumulators of heads along the reduction, each times {head} bits; one output takes "
+            "as many accumulators as heads. With one scale for the input no such unit is needed."
+        ),
+    ]
+    if any(unit.power_uw is not None for unit in units):
+        stream = first.activity.partition(", w")[0]
+        lines.append(
+            f"Stream of accumulators: {stream}, codes of the unit's width; the parameter set changes every 64 (partial "
+            "sums: every one). Parameter registers are clocked in every cycle: the flow has no clock gating."
+        )
+    bases = {unit.basis for unit in units}
+    if "measured" in bases:
+        lines.append(
+            "measured: synthesised, in rows that come with the package or that this machine made; the MACs beside them "
+            "are those of the tables above."
+        )
+    if "estimated" in bases:
+        lines.append("estimated: by the cost model, which was fitted to MACs; docs/calibration.md has its error.")
+    if any(unit.effort == "quick" for unit in units):
+        quick = next(unit for unit in units if unit.effort == "quick")
+        lines.append(
+            f"{quick.design} at {quick.bits} bits: quick recipes and one stage only, not for each head, for its size."
+        )
+    return lines
+
+
+def markdown(rows: Sequence[Row], units: Sequence[UnitRow] = ()) -> str:
+    """One Markdown table a bit-width, notes below; then the section on requantisation, if there are units."""
+    parts = []
+    for bits in dict.fromkeys(row.bits for row in rows):
+        lines = [line for at, line in cells(rows) if at == bits]
+        head = [f"| {' | '.join(HEADERS)} |", "|" + " --- |" * 2 + " ---: |" * (len(HEADERS) - 2)]
+        body = [f"| {' | '.join(line)} |" for line in lines]
+        parts.append("\n".join([f"**{bits} bits**", "", *head, *body]))
+    parts.append("\n".join(f"- {note}" for note in notes(rows)))
+    if units:
+        head = [f"| {' | '.join(UNIT_HEADERS)} |", "| ---: | --- | --- |" + " ---: |" * (len(UNIT_HEADERS) - 3)]
+        body = [f"| {' | '.join(line)} |" for line in unit_cells(units)]
+        parts.append("\n".join(["**requantisation, one unit**", "", *head, *body]))
+        parts.append("\n".join(f"- {note}" for note in unit_notes(units)))
+    return "\n\n".join(parts) + "\n"
+
+
+def frame(rows: Sequence[Row]) -> pd.DataFrame:
+    """A tidy table: one line a design, bit-width and normalisation, units in the names of columns."""
+    import pandas as pd
+
+    return pd.DataFrame([asdict(row) for row in rows], columns=[field.name for field in fields(Row)])
+
+
+def write_tables(rows: Sequence[Row], folder: Path, units: Sequence[UnitRow] = ()) -> list[Path]:
+    """Writes compare.csv, compare.json, compare.md and, of units, requantisation.csv and .json; returns their paths."""
+    texts = {
+        "compare.csv": csv_of(frame(rows)),
+        "compare.json": json.dumps([asdict(row) for row in rows], indent=1) + "\n",
+        "compare.md": markdown(rows, units),
+    }
+    if units:
+        texts["requantisation.csv"] = csv_of(_unit_frame(units))
+        texts["requantisation.json"] = json.dumps([asdict(unit) for unit in units], indent=1) + "\n"
+    for name, text in texts.items():
+        write_atomically(folder / name, text)
+    return [folder / name for name in texts]
+
+
+def _unit_frame(units: Sequence[UnitRow]) -> pd.DataFrame:
+    import pandas as pd
+
+    # Widths that a design lacks stay empty, and do not make those of the others fractions.
+    columns = [field.name for field in fields(UnitRow)]
+    return pd.DataFrame([asdict(unit) for unit in units], columns=columns, dtype=object)
+
+
+def _period(row: Row | UnitRow) -> str:
+    beyond = isinstance(row, Row) and "out of range" in row.source
+    marks = (" (misses)" if row.meets_clock is False else "") + (" (extrapolated)" if beyond else "")
+    return _number(row.minimum_period_ns, 2) + marks
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "unknown" if value is None else f"{value:,.{digits}f}"

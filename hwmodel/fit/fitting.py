@@ -1,0 +1,321 @@
+"""Fits the coefficients of the cost model to a library's calibration points.
+
+Everything is a non-negative least-squares fit (Lawson and Hanson, through scipy) of relative errors: each point counts
+the same, small or large, and no coefficient is negative. Points far off are given less weight in two more rounds
+(Huber's weights, at twice the median error). Only points that are not held out are looked at.
+
+Paths are found with the delays and the delays fitted to the paths, in turns, because which path is longest depends on
+the delays; the round with the least error is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+import numpy as np
+from scipy.optimize import least_squares, nnls
+
+from hwmodel.model.features import PARTS, Vector, counts_of, transitions_of
+from hwmodel.model.model import Coefficients, LibraryModel, Range, Shape, pressure, shape_of, strains
+from hwmodel.model.paths import Adders, Step, longest_path
+from hwmodel.model.structure import FLIP_FLOPS, Part
+from hwmodel.operands.stimulus import StreamPlan
+from hwmodel.synthesis.recipes import looks_at_area_alone
+from rtl.array import CoreSpec
+from rtl.spec.mac import MacSpec
+from siliquant.inputs.errors import InputError, InputTypeError
+
+__all__ = ["Point", "fit"]
+
+_STEPS = tuple(Step)
+_ROUNDS = 8
+_PULL = 0.05  # towards the delays of the round before, in units of a point's relative error
+_STRAIN_STEP = 0.05  # of the pressures between which costs may grow
+_START_NS = {  # only where the search for paths begins; scaled to the library before the first fit
+    Step.START: 0.08,
+    Step.AND: 0.03,
+    Step.OR: 0.03,
+    Step.XOR: 0.05,
+    Step.MUX: 0.05,
+    Step.SUM: 0.1,
+    Step.CARRY: 0.09,
+    Step.HALF: 0.06,
+    Step.RIPPLE: 0.05,
+    Step.TOTAL: 0.05,
+    Step.FAN_OUT: 0.01,
+    Step.LOAD: 0.001,
+    Step.BUFFERS: 0.05,
+    Step.SETUP: 0.04,
+}
+
+
+@dataclass(frozen=True)
+class Point:
+    """One measured netlist under one operand stream.
+
+    Energies are dynamic, in pJ a cycle: ``clock_pj`` of clock pins, ``settled_pj`` of the rest without glitches,
+    ``glitch_pj`` of those. held_out: why the design is kept from the fit, or empty.
+    """
+
+    spec: MacSpec | CoreSpec
+    plan: StreamPlan
+    clock_mhz: float
+    held_out: str
+    area_um2: float
+    minimum_period_ns: float
+    meets_clock: bool
+    recipe: str
+    leakage_uw: float
+    clock_pj: float
+    settled_pj: float
+    glitch_pj: float
+
+    @property
+    def mac(self) -> MacSpec:
+        """The design, which is a MAC. TypeError where it is an array, which no model is fitted to."""
+        if not isinstance(self.spec, MacSpec):
+            raise InputTypeError(f"a point that is fitted must be of a MAC, not of {self.spec.name}")
+        return self.spec
+
+    @property
+    def relaxed(self) -> bool:
+        """Whether only area was looked at when it was chosen."""
+        return self.meets_clock and looks_at_area_alone(self.recipe)
+
+    @property
+    def dynamic_pj(self) -> float:
+        """All dynamic energy of a cycle."""
+        return self.clock_pj + self.settled_pj + self.glitch_pj
+
+    @property
+    def power_uw(self) -> float:
+        """Leakage and dynamic power."""
+        return self.leakage_uw + self.dynamic_pj * self.clock_mhz
+
+
+def fit(
+    points: Sequence[Point], library: str, corner: str, voltage_v: float, provenance: Mapping[str, str]
+) -> LibraryModel:
+    """The model of a library from its points, those held out left aside.
+
+    Raises ValueError where there are fewer than twenty designs to fit.
+    """
+    fitted = [point for point in points if not point.held_out]
+    relaxed = list({point.mac: point for point in reversed(fitted) if point.relaxed}.values())
+    if len(relaxed) < 20:
+        raise InputError(f"a model must be fitted to at least 20 designs, not {len(relaxed)}")
+    counts = np.stack([counts_of(point.mac) for point in relaxed])
+    area_um2 = _fit_parts(counts, np.array([point.area_um2 for point in relaxed]))
+    leakage_nw = 1e3 * _fit_parts(counts, np.array([point.leakage_uw for point in relaxed]))
+    relaxed_ns = _fit_delays(relaxed, Adders.RIPPLE)
+    missed, met = _fastest(fitted)
+    fastest_ns = _fit_delays(missed or met, Adders.PREFIX, met if missed else ())
+
+    flip_flops = np.array([part in FLIP_FLOPS for part in PARTS])
+    powered = [point for point in fitted if point.relaxed]
+    clock_fj = 1e3 * float(np.median([point.clock_pj / counts_of(point.mac)[flip_flops].sum() for point in powered]))
+    transitions = [transitions_of(point.mac, point.plan) for point in powered]
+    whole = np.array([point.dynamic_pj for point in powered])  # errors count as shares of the whole energy
+    settled = np.stack([each.settled for each in transitions])
+    settled_fj = 1e3 * _relative_fit(settled, np.array([point.settled_pj for point in powered]), whole)
+    extra = np.stack([np.concatenate([each.glitches, each.pulses]) for each in transitions])
+    glitch_fj, pulse_fj = np.split(
+        1e3 * _relative_fit(extra, np.array([point.glitch_pj for point in powered]), whole), 2
+    )
+
+    still = Coefficients(
+        area_um2=area_um2,
+        leakage_nw=leakage_nw,
+        clock_fj=clock_fj,
+        settled_fj=settled_fj,
+        glitch_fj=glitch_fj,
+        pulse_fj=pulse_fj,
+        ahead_fj=0.0,
+        relaxed_ns=relaxed_ns,
+        fastest_ns=fastest_ns,
+        strain_from=0.0,
+        strain_to=1.0,
+        area_growth=0.0,
+        ahead_um2=0.0,
+        leakage_growth=0.0,
+        energy_growth=0.0,
+        margin=0.0,
+    )
+    # MACs that were held out count here: the error is known there.
+    macs = [point for point in points if isinstance(point.spec, MacSpec)]
+    every = np.stack([counts_of(point.mac) for point in macs])
+    known = Range(every.max(axis=0), min(point.area_um2 for point in macs), max(point.area_um2 for point in macs))
+    model = LibraryModel(library, corner, voltage_v, still, known, provenance)
+    return _with_growth(model, fitted)
+
+
+def _fit_parts(counts: Vector, values: Vector) -> Vector:
+    """A coefficient for each part; all flip-flops are alike, whatever they hold."""
+    together = np.array([part in FLIP_FLOPS for part in PARTS])
+    columns = np.column_stack([counts[:, ~together], counts[:, together].sum(axis=1)])
+    found = _relative_fit(columns, values)
+    result = np.empty(len(PARTS))
+    result[~together], result[together] = found[:-1], found[-1]
+    return result
+
+
+def _relative_fit(features: Vector, values: Vector, scale: Vector | None = None) -> Vector:
+    """Non-negative coefficients with the least relative errors, outliers weighted down."""
+    scale = values if scale is None else scale
+    rows, wanted = features / scale[:, None], values / scale
+    weights = np.ones(len(values))
+    found, _ = nnls(rows, wanted)
+    for _ in range(2):
+        error = np.abs(rows @ found - wanted)
+        weights = np.minimum(1.0, 2 * max(float(np.median(error)), 1e-6) / np.maximum(error, 1e-9))
+        root = np.sqrt(weights)
+        found, _ = nnls(rows * root[:, None], wanted * root)
+    return np.asarray(found, dtype=np.float64)
+
+
+def _fastest(points: Sequence[Point]) -> tuple[list[Point], list[Point]]:
+    """The fastest netlist found of each design: of those that missed a clock, and of those that met every one.
+
+    A design that met every clock can be faster still: its period is a bound and no more.
+    """
+    best: dict[MacSpec, Point] = {}
+    for point in points:
+        known = best.get(point.mac)
+        if known is None or point.minimum_period_ns < known.minimum_period_ns:
+            best[point.mac] = point
+    missed = {point.mac for point in points if not point.meets_clock}
+    return (
+        [point for spec, point in best.items() if spec in missed],
+        [point for spec, point in best.items() if spec not in missed],
+    )
+
+
+def _fit_delays(points: Sequence[Point], adders: Adders, bounds: Sequence[Point] = ()) -> dict[Step, float]:
+    """The delays of the steps of paths, from the minimum periods of some netlists.
+
+    bounds: netlists whose period is at least what the path should take; they count where it takes more.
+    """
+    every = [*points, *bounds]
+    wanted = np.array([point.minimum_period_ns for point in every])
+    is_bound = np.arange(len(every)) >= len(points)
+    delays = np.array([_START_NS[step] for step in _STEPS])
+
+    def paths(delays: Vector) -> tuple[Vector, Vector]:
+        named = dict(zip(_STEPS, delays.tolist(), strict=True))
+        found = [longest_path(point.mac, named, adders) for point in every]
+        return np.array([[path.steps[step] for step in _STEPS] for path in found]), np.array([p.ns for p in found])
+
+    steps, times = paths(delays)
+    delays = delays * float(np.median((wanted / times)[~is_bound]))
+    best: tuple[float, Vector] | None = None
+    for _ in range(_ROUNDS):
+        steps, times = paths(delays)
+        counts = ~is_bound | (times > wanted)
+        error = float(np.sqrt(np.mean((times[counts] / wanted[counts] - 1) ** 2)))
+        if best is None or error < best[0]:
+            best = error, delays
+        pull = np.diag(_PULL / np.maximum(delays, 1e-4 * wanted.mean()))
+        rows = steps[counts] / wanted[counts, None]
+        found, _ = nnls(np.vstack([rows, pull]), np.concatenate([np.ones(len(rows)), np.full(len(pull), _PULL)]))
+        delays = (delays + found) / 2
+    assert best is not None
+    return dict(zip(_STEPS, best[1].tolist(), strict=True))
+
+
+def _with_growth(model: LibraryModel, points: Sequence[Point]) -> LibraryModel:
+    """The model with what clock pressure adds, from netlists under pressure against the relaxed one of their design."""
+    base = {point.mac: point for point in reversed(points) if point.relaxed}
+    pressed = [point for point in points if not point.relaxed and point.mac in base]
+    shapes = [shape_of(point.mac, model) for point in pressed]
+    us = np.array(
+        [
+            pressure(shape.relaxed_ns, shape.fastest_ns, point.clock_mhz)
+            for shape, point in zip(shapes, pressed, strict=True)
+        ]
+    )
+    before = [base[point.mac] for point in pressed]
+    start, end, area_growth, ahead_um2 = _fit_area_under_pressure(us, before, pressed)
+    ss = strains(us, start, end)
+    by_plan = {(point.mac, point.plan): point for point in reversed(points) if point.relaxed}
+    pairs = [
+        (u, s, shape.ripple, point, by_plan[point.mac, point.plan])
+        for u, s, shape, point in zip(us.tolist(), ss.tolist(), shapes, pressed, strict=True)
+        if (point.mac, point.plan) in by_plan
+    ]
+    leaks = sum(s * (point.leakage_uw / relaxed.leakage_uw - 1) for _, s, _, point, relaxed in pairs)
+    energy_growth, ahead_fj = _fit_energy_under_pressure(pairs)
+    new = replace(
+        model.coefficients,
+        ahead_fj=ahead_fj,
+        strain_from=start,
+        strain_to=end,
+        area_growth=area_growth,
+        ahead_um2=ahead_um2,
+        leakage_growth=max(0.0, leaks / max(1e-12, sum(s * s for _, s, *_ in pairs))),
+        energy_growth=energy_growth,
+        margin=_fit_margin([(shape, point) for shape, point in zip(shapes, pressed, strict=True) if point.meets_clock]),
+    )
+    return replace(model, coefficients=new)
+
+
+def _fit_margin(pairs: Sequence[tuple[Shape, Point]]) -> float:
+    """How far netlists that meet a clock are below its period, as a share of how far the fastest is: least squares of
+    relative errors, one unknown.
+    """
+    measured = np.array([point.minimum_period_ns for _, point in pairs])
+    period_ns = np.array([1000.0 / point.clock_mhz for _, point in pairs])
+    lower = np.maximum(0.0, (period_ns - np.array([shape.fastest_ns for shape, _ in pairs])) / measured)
+    under = lower * np.array([shape.relaxed_ns > ns for (shape, _), ns in zip(pairs, period_ns, strict=True)])
+    best = (under * (period_ns / measured - 1)).sum() / max(1e-12, (under * under).sum())
+    return float(np.clip(best, 0.0, 1.0))
+
+
+def _fit_area_under_pressure(
+    us: Vector, before: Sequence[Point], after: Sequence[Point]
+) -> tuple[float, float, float, float]:
+    """The pressures between which area grows, the share by which it does, and um2 more for each carry-propagate bit.
+
+    us: the pressure of each netlist. The two pressures are those, in steps, with the least mean relative error.
+    """
+    if not after:
+        return 0.0, 1.0, 0.0, 0.0
+    old_um2, new_um2 = (np.array([point.area_um2 for point in points]) for points in (before, after))
+    adder = PARTS.index(Part.CARRY_BITS)
+    grows = np.column_stack([old_um2, [counts_of(point.mac)[adder] for point in after]])
+    best: tuple[float, float, float, Vector] | None = None
+    for start, end in combinations(np.arange(0, 1 + _STRAIN_STEP / 2, _STRAIN_STEP).round(6).tolist(), 2):
+        rows = grows * strains(us, start, end)[:, None]
+        found = _relative_fit(rows, new_um2 - old_um2, new_um2)
+        error = float(np.mean(np.abs(old_um2 + rows @ found - new_um2) / new_um2))
+        if best is None or error < best[0]:
+            best = error, start, end, found
+    assert best is not None
+    _, start, end, found = best
+    return start, end, float(found[0]), float(found[1])
+
+
+def _fit_energy_under_pressure(pairs: Sequence[tuple[float, float, float, Point, Point]]) -> tuple[float, float]:
+    """Growth with the strain, and fJ more for each glitch of an adder.
+
+    pairs: pressure, strain, share of the path that ripples, netlist under pressure, relaxed netlist. Relative errors,
+    those beyond a tenth weighted down.
+    """
+    if not pairs:
+        return 0.0, 0.0
+    us, ss = (np.array([pair[at] for pair in pairs]) for at in (0, 1))
+    adder = PARTS.index(Part.CARRY_BITS)
+    glitches = np.array(
+        [1e-3 * ripple * transitions_of(point.mac, point.plan).glitches[adder] for _, _, ripple, point, _ in pairs]
+    )
+    before = np.array([relaxed.dynamic_pj for *_, relaxed in pairs])
+    after = np.array([point.dynamic_pj for *_, point, _ in pairs])
+    under = us > 0  # elsewhere the model has no pressure, whatever was measured
+
+    def errors(found: Vector) -> Vector:
+        growth, ahead = found
+        return np.asarray(((before + under * ahead * glitches) * (1 + growth * ss)) / after - 1)
+
+    result = least_squares(errors, [0.1, 1.0], bounds=(0.0, np.inf), loss="soft_l1", f_scale=0.1)
+    return float(result.x[0]), float(result.x[1])

@@ -1,0 +1,214 @@
+"""Tables of the cost model's error: terminal and Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hwmodel.fit.fitting import Point, fit
+from hwmodel.measurement.table import CalibrationTable, read_calibration
+from hwmodel.model.file import load_model
+from hwmodel.model.model import LibraryModel
+from hwmodel.validate import Errors, Prediction, errors_by, predictions
+from rtl.array import CoreSpec
+from siliquant.inputs.errors import InputError
+
+__all__ = [
+    "TARGETS",
+    "Validated",
+    "fit_table",
+    "held_out_groups",
+    "markdown",
+    "points_of",
+    "print_tables",
+    "summary",
+    "validated",
+]
+
+_QUANTITIES = ("area", "power", "period")
+TARGETS = {"area": (3.0, 10.0), "power": (6.0, 15.0), "period": (8.0, 20.0)}
+"""Mean and largest error that are aimed at, in percent."""
+
+
+@dataclass(frozen=True)
+class Validated:
+    """One library's predictions, fitted and held out, and how many designs each has."""
+
+    table: CalibrationTable
+    predictions: tuple[Prediction, ...]
+
+    def of(self, held_out: bool) -> list[Prediction]:
+        """The predictions of points that were held out, or of those that were fitted."""
+        return [each for each in self.predictions if bool(each.point.held_out) is held_out]
+
+
+def points_of(table: CalibrationTable) -> list[Point]:
+    """The points of a table. Raises ValueError where glitches were not simulated."""
+    rows = table.rows
+    if rows["glitch_pj"].isna().any():
+        raise InputError("every row must have its glitch energy: calibrate where Icarus Verilog is installed")
+    return [
+        Point(
+            spec=spec,
+            plan=plan,
+            clock_mhz=row["clock_mhz"],
+            held_out=row["held_out"],
+            area_um2=row["area_um2"],
+            minimum_period_ns=row["minimum_period_ns"],
+            meets_clock=row["meets_clock"],
+            recipe=row["recipe"],
+            leakage_uw=row["leakage_uw"],
+            clock_pj=row["clock_pj"],
+            settled_pj=row["settled_pj"],
+            glitch_pj=row["glitch_pj"],
+        )
+        for spec, plan, row in zip(table.specs(), table.plans(), rows.to_dict("records"), strict=True)
+    ]
+
+
+def fit_table(table: CalibrationTable) -> LibraryModel:
+    """The model fitted to the points of a table that are not held out."""
+    about = table.provenance
+    texts = {
+        "process": about.process,
+        "library_sha256": about.library_sha256,
+        "yosys": about.tools.get("yosys", "none"),
+        "opensta": about.tools.get("opensta", "none"),
+        "flow_version": str(about.flow_version),
+        "effort": about.effort,
+        "calibration_command": about.command,
+        "calibration_date": about.date,
+        "fitted_designs": str(about.designs - sum(len(names) for names in about.held_out.values())),
+        "held_out_designs": str(sum(len(names) for names in about.held_out.values())),
+    }
+    return fit(points_of(table), about.library, about.corner, about.voltage_v, texts)
+
+
+def validated(path: Path, models: Path | None = None) -> Validated:
+    """The predictions for every point of a table, by a model fitted now or read from the folder ``models``."""
+    table = read_calibration(path)
+    model = fit_table(table) if models is None else load_model(table.provenance.library, models)
+    return Validated(table, tuple(predictions(points_of(table), model)))
+
+
+def _group(by: str) -> Callable[[Prediction], str]:
+    if by == "design":
+        return lambda each: each.point.spec.design
+    if by == "reason":
+        return lambda each: each.point.held_out or "fitted"
+    return lambda each: "all"
+
+
+def _lines(found: Mapping[str, Validated], by: str) -> list[tuple[str, str, str, dict[str, Errors]]]:
+    """Library, group, fitted or held out, errors; held out first, its whole before its groups."""
+    lines = []
+    for library, one in found.items():
+        for held_out, label in ((True, "held out"), (False, "fitted")):
+            chosen = one.of(held_out)
+            if not chosen:
+                continue
+            lines.append((library, "all", label, errors_by(chosen, lambda each: "all")["all"]))
+            if by != "library":
+                groups = errors_by(chosen, _group(by))
+                lines += [(library, name, label, groups[name]) for name in sorted(groups)]
+    return lines
+
+
+_HEADERS = (
+    "library", "designs", "points", "netlists",
+    *(f"{name}, {kind}" for name in _QUANTITIES for kind in ("model", "widths", "polynomial")),
+)  # fmt: skip
+
+
+def _cells(line: tuple[str, str, str, dict[str, Errors]]) -> list[str]:
+    library, group, label, errors = line
+    cells = [library, group, f"{label} ({errors['power'].points})", str(errors["area"].points)]
+    for name in _QUANTITIES:
+        one = errors[name]
+        cells += [f"{one.mean[k]:.1f} / {one.largest[k]:.1f}" for k in range(3)]
+    return cells
+
+
+def _worst(one: Validated, quantity: str, number: int) -> list[str]:
+    """The points with the largest errors of one quantity, each netlist once."""
+    ranked = sorted(one.of(True), key=lambda each: -abs(getattr(each, quantity)[1] / getattr(each, quantity)[0] - 1))
+    texts: dict[str, str] = {}
+    for each in ranked:
+        value, said = getattr(each, quantity)[:2]
+        point = each.point
+        name = f"{point.spec.name} at {point.clock_mhz:g} MHz"
+        under = f" ({point.plan.precision}, {point.plan.stream.name})" if quantity == "power" else ""
+        texts.setdefault(name, f"{name}{under}: {100 * (said / value - 1):+.1f} %")
+    return list(texts.values())[:number]
+
+
+def held_out_groups(one: Validated) -> dict[str, list[Prediction]]:
+    """Held-out predictions of MACs and of whole arrays, where there are any."""
+    groups: dict[str, list[Prediction]] = {"MACs": [], "arrays": []}
+    for each in one.of(True):
+        groups["arrays" if isinstance(each.point.spec, CoreSpec) else "MACs"].append(each)
+    return {name: group for name, group in groups.items() if group}
+
+
+def _aims(found: Mapping[str, Validated]) -> list[tuple[str, ...]]:
+    """Lines of library, designs, and the errors of each quantity beside what was aimed at, * at those that miss it."""
+    lines = []
+    for library, one in found.items():
+        for group, chosen in held_out_groups(one).items():
+            errors = summary(chosen)
+            cells = []
+            for quantity in _QUANTITIES:
+                pairs = zip((errors[quantity].mean[0], errors[quantity].largest[0]), TARGETS[quantity], strict=True)
+                cells.append(" / ".join(f"{value:.1f}{'*' if value > aim else ''}" for value, aim in pairs))
+            lines.append((library, group, *cells))
+    return lines
+
+
+_AIMS = ("library", "held out", *(f"{name}, aim {mean:g} / {most:g}" for name, (mean, most) in TARGETS.items()))
+
+
+def markdown(found: Mapping[str, Validated], by: str, worst: int) -> str:
+    """Everything as Markdown: errors in percent as mean / largest."""
+    lines = ["| " + " | ".join(_AIMS) + " |", "|---|---|" + "---:|" * 3]
+    lines += ["| " + " | ".join(cell.replace("*", " \\*") for cell in line) + " |" for line in _aims(found)]
+    lines += ["", "\\* misses what was aimed at", ""]
+    lines += ["| " + " | ".join(_HEADERS) + " |", "|---|---|---|---:|" + "---:|" * 9]
+    lines += ["| " + " | ".join(_cells(line)) + " |" for line in _lines(found, by)]
+    for library, one in found.items():
+        for quantity in _QUANTITIES if worst else ():
+            lines += [
+                "",
+                f"Largest errors of {quantity}, {library}, held out: {'; '.join(_worst(one, quantity, worst))}.",
+            ]
+    return "\n".join(lines) + "\n"
+
+
+def print_tables(found: Mapping[str, Validated], by: str, worst: int) -> None:
+    """The same on a terminal."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(width=None if Console().is_terminal else 190, highlight=False, markup=False)
+    aims = Table(title="held out, against what was aimed at (* misses it)", title_justify="left", pad_edge=False)
+    for column, header in enumerate(_AIMS):
+        aims.add_column(header, justify="left" if column < 2 else "right")
+    for each in _aims(found):
+        aims.add_row(*each)
+    console.print(aims)
+    table = Table(title="relative error in percent, mean / largest", title_justify="left", pad_edge=False)
+    for column, header in enumerate(_HEADERS):
+        table.add_column(header, justify="left" if column < 3 else "right", overflow="fold")
+    for line in _lines(found, by):
+        table.add_row(*_cells(line))
+    console.print(table)
+    for library, one in found.items():
+        for quantity in _QUANTITIES if worst else ():
+            console.print(f"largest errors of {quantity}, {library}, held out:", soft_wrap=True)
+            for text in _worst(one, quantity, worst):
+                console.print(f"  {text}", soft_wrap=True)
+
+
+def summary(found: Sequence[Prediction]) -> dict[str, Errors]:
+    """Errors of area, power and period over some predictions."""
+    return errors_by(found, lambda each: "all")["all"]

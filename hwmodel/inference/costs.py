@@ -1,0 +1,120 @@
+"""The parts of an array for whole networks, at the costs that the calibrated model has for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import cache
+
+from hwmodel.inference.memories import SramTable
+from hwmodel.inference.parts import Costs, EdgeCost, MacCost, UnitCost
+from hwmodel.inference.rows import default_elements
+from hwmodel.measurement.stages import Attempt, attempt_of_shape, try_stages
+from hwmodel.model.arrays import drain_cost, share_cost, share_counts, share_shape
+from hwmodel.model.features import Vector
+from hwmodel.model.model import Cost, LibraryModel, clock_pj
+from hwmodel.model.requantisers import best_unit, unit_counts
+from hwmodel.model.structure import Share
+from hwmodel.operands.requantstimulus import RequantPlan
+from hwmodel.operands.stimulus import StreamPlan
+from hwmodel.workload.workload import Role
+from rtl.array import Architecture, CoreSpec
+from rtl.array.element import ElementSpec
+from rtl.requant import LoadableSpec, PartialSumSpec
+from rtl.spec.mac import MacSpec, Precision
+
+__all__ = ["costs_of", "elements_of"]
+
+_STAGES = range(3)
+_WIDEST = 8  # bits of the codes whose accumulators a partial sum takes
+
+
+def costs_of(
+    model: LibraryModel,
+    clock_mhz: float,
+    sram: SramTable | None,
+    off_chip_pj_per_bit: float | None = None,
+    *,
+    rows: int = 16,
+    columns: int = 16,
+) -> Costs:
+    """Costs by the model, under uniform random codes. Requantisers with the pipelining that meets the clock.
+
+    rows, columns: of the array whose fan-out the operand registers at the edge are taken to have.
+    """
+
+    @cache
+    def cost_at(element: ElementSpec, precision: Precision) -> MacCost:
+        core, plan = _core(element, rows, columns), StreamPlan(precision)
+        costs = {share: share_cost(core, share, plan, model, clock_mhz) for share in Share}
+        parts = {share: _fields(cost, share_counts(core, share), model) for share, cost in costs.items()}
+        whole = parts[Share.ELEMENT]
+        if element.systolic:  # an element has all of them
+            whole = {name: sum(part[name] for part in parts.values()) for name in whole}
+            parts = {share: dict.fromkeys(whole, 0.0) for share in Share}
+        return MacCost(
+            **whole,
+            minimum_period_ns=costs[Share.ELEMENT].minimum_period_ns,
+            drain_pj=float(drain_cost(core, plan, model, clock_mhz).energy_pj.sum()),
+            row=EdgeCost(**parts[Share.ROW]),
+            column=EdgeCost(**parts[Share.COLUMN]),
+            shared=EdgeCost(**parts[Share.ARRAY]),
+        )
+
+    def cost_of_mac(element: ElementSpec, precision: Precision, role: Role) -> MacCost:
+        return cost_at(element, precision)
+
+    def cost_of_unit(spec: LoadableSpec) -> UnitCost:
+        bits = _WIDEST if isinstance(spec, PartialSumSpec) else spec.parameters["bits"]
+        plan = RequantPlan(int(bits))
+        chosen, cost = best_unit(spec, plan, _STAGES, model, clock_mhz)
+        return UnitCost(
+            area_um2=cost.total_area_um2,
+            energy_pj=float(cost.energy_pj.sum()),
+            idle_pj_per_cycle=_idle_pj(unit_counts(chosen), cost, model),
+            leakage_uw=float(cost.leakage_uw.sum()),
+            minimum_period_ns=cost.minimum_period_ns,
+        )
+
+    return Costs(
+        mac=cost_of_mac, unit=cost_of_unit, clock_mhz=clock_mhz, sram=sram, off_chip_pj_per_bit=off_chip_pj_per_bit
+    )
+
+
+def elements_of(
+    lanes: int, designs: Sequence[MacSpec], model: LibraryModel, clock_mhz: float, *, rows: int = 16, columns: int = 16
+) -> Callable[[int], tuple[MacSpec, ...]]:
+    """The elements of the comparison at equal throughput, each with the pipelining that suits a broadcast array of
+    ``rows`` x ``columns`` of them at the clock (hwmodel.measurement.stages).
+    """
+
+    def best(spec: MacSpec) -> MacSpec:
+        def look(mac: MacSpec) -> Attempt:
+            core = _core(ElementSpec(mac=mac, systolic=False), rows, columns)
+            return attempt_of_shape(share_shape(core, Share.ELEMENT, model), model, clock_mhz)
+
+        found = try_stages(_STAGES, lambda stages: replace(spec, pipeline_stages=stages), look)
+        assert found is not None
+        return found[0]
+
+    return lambda bits: tuple(best(spec) for spec in default_elements(bits, lanes, designs))
+
+
+def _core(element: ElementSpec, rows: int, columns: int) -> CoreSpec:
+    architecture = Architecture.SYSTOLIC if element.systolic else Architecture.BROADCAST
+    return CoreSpec(mac=element.mac, rows=rows, columns=columns, architecture=architecture)
+
+
+def _fields(cost: Cost, counts: Vector, model: LibraryModel) -> dict[str, float]:
+    """A cost by the names of EdgeCost."""
+    return {
+        "area_um2": cost.total_area_um2,
+        "energy_pj_per_cycle": float(cost.energy_pj.sum()),
+        "idle_pj_per_cycle": _idle_pj(counts, cost, model),
+        "leakage_uw": float(cost.leakage_uw.sum()),
+    }
+
+
+def _idle_pj(counts: Vector, cost: Cost, model: LibraryModel) -> float:
+    """Energy a cycle in pJ of a part whose data stand still: the clock of its flip-flops."""
+    return clock_pj(counts, cost.pressure, model.coefficients)

@@ -1,0 +1,245 @@
+"""Latency, energy and area of one inference of a network on an array.
+
+Cycles and accesses are exact (hwmodel.inference.tiling); what an element, a requantiser and a memory cost comes from outside, by
+:class:`Costs`. docs/network.md says what is counted and what is not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from hwmodel.comparison.requantisation import HEAD_MULTIPLIER_WIDTH
+from hwmodel.inference.memories import Memory, SramTable
+from hwmodel.inference.parts import Costs, MacCost, MacModel, UnitCost
+from hwmodel.inference.result import Area, Energy, GemmCost, NetworkCost
+from hwmodel.inference.tiles import Grids, Matrices, Timing, tile_words
+from hwmodel.inference.tiling import Overlap, tally
+from hwmodel.policy import Assignment
+from hwmodel.workload.workload import Gemm, PrecisionClass, Role, Scales, Workload
+from rtl.array import ArraySpec
+from rtl.requant import PartialSumSpec
+
+__all__ = [
+    "Costs",
+    "MacCost",
+    "MacModel",
+    "Memories",
+    "UnitCost",
+    "area_of",
+    "drain_takes",
+    "element_cost",
+    "matrices_of",
+    "memories",
+    "network_cost",
+    "units_of",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Memories:
+    """The memories of an array: ``*_count`` equal ones each, all of which are accessed together."""
+
+    activation: Memory
+    activation_count: int
+    weight: Memory
+    weight_count: int
+    result: Memory
+    result_count: int
+
+
+def memories(array: ArraySpec, table: SramTable) -> Memories:
+    """One memory of each kind in a broadcast array; in a systolic one, one for each row or column."""
+    weight_bits, activation_bits = array.element.operand_widths
+    found: dict[str, Memory | int] = {}
+    for name, words, bits, places in (
+        ("activation", array.activation_depth, activation_bits, array.rows),
+        ("weight", array.weight_depth, weight_bits, array.columns),
+        ("result", array.result_depth, array.result_width, array.columns),
+    ):
+        banks = places if array.systolic else 1
+        found[name], found[f"{name}_count"] = table.memory(words, bits * places // banks), banks
+    return Memories(**found)  # type: ignore[arg-type]
+
+
+def matrices_of(gemm: Gemm, bits: int, scales: Scales, array: ArraySpec) -> Matrices:
+    """What an array gets to compute for a GEMM: requantised at the drain where it has requantisers."""
+    m, k, n, count = gemm.products(scales)
+    after = gemm.requantisation(scales) if array.requant is not None else None
+    return Matrices(
+        m=m,
+        k=k,
+        n=n,
+        count=count,
+        bits=bits,
+        activation_signed=gemm.activation_signed,
+        parameter_sets=0 if after is None else after.parameter_sets,
+    )
+
+
+def network_cost(
+    array: ArraySpec,
+    assignment: Assignment,
+    costs: Costs,
+    *,
+    scales: Scales = Scales.HEAD,
+    overlap: Overlap = Overlap.NONE,
+) -> NetworkCost:
+    """One inference of the assignment's workload on ``array``.
+
+    Raises ValueError where a memory or the results' width is too small for a GEMM, or a cost is not known.
+    """
+    model = _Model(array, assignment.workload, costs, scales, overlap)
+    alike: dict[tuple[Matrices, Role, PrecisionClass], list[Gemm]] = {}
+    for gemm in assignment.workload.gemms:
+        product = matrices_of(gemm, assignment.of(gemm), scales, array)
+        alike.setdefault((product, gemm.role, gemm.precision_class), []).append(gemm)
+    return NetworkCost(
+        array=array,
+        assignment=assignment,
+        scales=scales,
+        overlap=overlap,
+        clock_mhz=costs.clock_mhz,
+        kinds=tuple(model.cost(tuple(gemms), product) for (product, _, _), gemms in alike.items()),
+        area=model.area,
+        minimum_period_ns=model.minimum_period_ns,
+    )
+
+
+class _Model:
+    """What all GEMMs of one inference share."""
+
+    def __init__(self, array: ArraySpec, workload: Workload, costs: Costs, scales: Scales, overlap: Overlap) -> None:
+        self.array, self.costs, self.scales, self.overlap = array, costs, scales, overlap
+        self.timing, self.grids = Timing.of(array), Grids.of([array])
+        self.element = element_cost(array, workload, costs)
+        self.units = units_of(array, workload, costs, scales)
+        self.memories = None if costs.sram is None else memories(array, costs.sram)
+        copies = 2 if overlap is Overlap.DOUBLE else 1
+        self.area = area_of(array, self.element, tuple(self.units.values()), self.memories, copies)
+        self.leakage_uw = self.element.core_leakage_uw(array.rows, array.columns)
+        self.leakage_uw += array.columns * sum(unit.leakage_uw for unit in self.units.values())
+        periods = [self.element.minimum_period_ns, *(unit.minimum_period_ns for unit in self.units.values())]
+        if self.memories is not None:
+            held = self.memories
+            self.leakage_uw += copies * held.activation_count * held.activation.leakage_uw
+            self.leakage_uw += copies * held.weight_count * held.weight.leakage_uw
+            self.leakage_uw += held.result_count * held.result.leakage_uw
+            periods += [memory.minimum_period_ns for memory in (held.activation, held.weight, held.result)]
+        known = [period for period in periods if period is not None]
+        self.minimum_period_ns = max(known) if len(known) == len(periods) else None
+
+    def cost(self, gemms: tuple[Gemm, ...], product: Matrices) -> GemmCost:
+        """The cost of GEMM calls of one role that are the same product for the array."""
+        gemm = gemms[0]
+        array, mac = self.array, self.array.mac
+        passes = product.passes(mac)
+        counts = tally(self.timing, self.grids, product, self.overlap).of(0)
+        cycles = counts["cycles"]
+        elements = array.rows * array.columns
+        words = tile_words(mac, product.k, passes)
+        tiles = counts["operand_cycles"] // sum(each.cycles for each in words)
+        mac_pj = (cycles - counts["operand_cycles"]) * self.element.core_idle_pj_per_cycle(array.rows, array.columns)
+        takes = array.columns * drain_takes(array.rows, array.systolic)
+        for each, tile in zip(passes, words, strict=True):
+            cost = self.costs.mac(array.element, each.precision, gemm.role)
+            mac_pj += tiles * tile.cycles * cost.core_pj_per_cycle(array.rows, array.columns)
+            mac_pj += tiles * takes * cost.drain_pj
+        useful = sum(
+            (Fraction(gemm.macs, elements) / mac.macs_per_cycle(each.precision) for each in passes), Fraction()
+        )
+        drained, results = counts["drained_words"], counts["result_words"]
+        reads, writes = counts["operand_cycles"], (counts["activation_words"], counts["weight_words"])
+        off_chip_bits = counts["code_bits_in"] + counts["result_bits_out"]
+        energy = Energy(
+            mac_pj=mac_pj,
+            requantisation_pj=self._requantisation_pj(gemm, cycles, drained, results),
+            activation_sram_pj=self._sram_pj("activation", reads, writes[0]),
+            weight_sram_pj=self._sram_pj("weight", reads, writes[1]),
+            result_sram_pj=self._sram_pj("result", counts["added_words"] + results, drained),
+            off_chip_pj=off_chip_bits * (self.costs.off_chip_pj_per_bit or 0.0),
+            leakage_pj=self.leakage_uw * cycles / self.costs.clock_mhz,
+        )
+        return GemmCost(
+            gemms=gemms,
+            bits=product.bits,
+            passes=len(passes),
+            parts=counts["parts"],
+            cycles=cycles,
+            operand_cycles=counts["operand_cycles"],
+            run_cycles=counts["run_cycles"],
+            load_cycles=counts["load_cycles"],
+            useful_cycles=float(useful),
+            operand_reads=reads,
+            activation_writes=writes[0],
+            weight_writes=writes[1],
+            result_writes=drained,
+            result_reads=counts["added_words"] + results,
+            requantised=gemm.outputs if product.parameter_sets else 0,
+            off_chip_bits=off_chip_bits,
+            energy=energy,
+        )
+
+    def _requantisation_pj(self, gemm: Gemm, cycles: int, drained: int, results: int) -> float:
+        """Every drained sum passes the requantiser of its column, asked for or not; partial sums take the results of
+        the projection.
+        """
+        total = 0.0
+        for name, unit in self.units.items():
+            taken = drained if name == "requantiser" else results if gemm.role is Role.PROJECTION else 0
+            total += taken * unit.energy_pj + (cycles - taken) * unit.idle_pj_per_cycle
+        return self.array.columns * total
+
+    def _sram_pj(self, name: str, reads: int, writes: int) -> float:
+        if self.memories is None:
+            return 0.0
+        memory: Memory = getattr(self.memories, name)
+        count: int = getattr(self.memories, f"{name}_count")
+        return count * (reads * memory.read_pj + writes * memory.write_pj)
+
+
+def element_cost(array: ArraySpec, workload: Workload, costs: Costs) -> MacCost:
+    """An element for what does not depend on precision or role: area, clock, leakage, period."""
+    return costs.mac(array.element, array.mac.precisions[0], workload.gemms[0].role)
+
+
+def drain_takes(rows: int, systolic: bool) -> float:
+    """How often the drain registers of a column take another word for one sum of each row.
+
+    Row r takes its own sum and then those of the r rows before it; a broadcast array goes on, and takes zero.
+    """
+    return rows * (rows - 1) / 2 + rows * (1 if systolic else 2)
+
+
+def units_of(array: ArraySpec, workload: Workload, costs: Costs, scales: Scales) -> dict[str, UnitCost]:
+    """What stands at the end of each column: the requantiser of the array if it has one and, with scales along the sums
+    of projections, the unit that adds the results of heads, each times its multiplier.
+    """
+    found = {} if array.requant is None else {"requantiser": costs.unit(array.requant)}
+    if scales is Scales.HEAD_REDUCED:
+        found["partial sums"] = costs.unit(
+            PartialSumSpec(
+                accumulator_width=array.result_width,
+                groups=max(gemm.heads for gemm in workload.gemms),
+                multiplier_width=HEAD_MULTIPLIER_WIDTH,
+            )
+        )
+    return found
+
+
+def area_of(
+    array: ArraySpec, element: MacCost, units: tuple[UnitCost, ...], held: Memories | None, copies: int = 1
+) -> Area:
+    """Area of an array with those parts; ``copies`` of each operand memory."""
+    activation = weight = result = 0.0
+    if held is not None:
+        activation = copies * held.activation_count * held.activation.area_um2
+        weight = copies * held.weight_count * held.weight.area_um2
+        result = held.result_count * held.result.area_um2
+    return Area(
+        mac_um2=element.core_um2(array.rows, array.columns),
+        requantisation_um2=array.columns * sum(unit.area_um2 for unit in units),
+        activation_sram_um2=activation,
+        weight_sram_um2=weight,
+        result_sram_um2=result,
+    )

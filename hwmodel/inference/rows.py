@@ -1,0 +1,204 @@
+"""One inference of a whole network on uniform and on mixed-precision arrays: the lines of a table.
+
+For each mean bit-width the uniform design runs the network with one width, every other design runs it mixed at that
+mean, on the array of that design that has at most the area, and on the one that has at most the latency, of the uniform
+one (hwmodel.inference.sizing).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hwmodel.comparison.comparison import EQUAL_THROUGHPUT, contenders, questions
+from hwmodel.comparison.requantisation import EXACT
+from hwmodel.inference.inference import network_cost
+from hwmodel.inference.parts import Costs
+from hwmodel.inference.result import NetworkCost
+from hwmodel.inference.sizing import candidates, equal_area, equal_latency
+from hwmodel.inference.tiling import Overlap
+from hwmodel.operands.requantstimulus import HEADS
+from hwmodel.policy import Assignment, assign, uniform
+from hwmodel.workload.mixture import standard_mixture
+from hwmodel.workload.published import published_accuracy
+from hwmodel.workload.sensitivity import SensitivityTable
+from hwmodel.workload.workload import Scales, Workload
+from rtl.array import Architecture, ArraySpec
+from rtl.mac import UniformSpec
+from rtl.requant import MultiplierSpec
+from rtl.requant.spec import RequantSpec
+from rtl.spec.mac import MacSpec
+from siliquant.inputs.errors import InputError, InputTypeError
+
+__all__ = ["EQUAL_AREA", "EQUAL_LATENCY", "UNIFORM", "NetworkRow", "default_elements", "multiplier", "network_rows"]
+
+UNIFORM = "uniform"
+EQUAL_AREA = "equal area"
+EQUAL_LATENCY = "equal latency"
+_PJ_IN_UJ = 1e6
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkRow:
+    """One inference on one array.
+
+    bits: mean width asked for; mean_bits: of the assignment, first and last layers left out. normalisation: UNIFORM, or
+    what is at most that of the uniform array. element, rows, columns: the array. area_um2: of logic (elements and
+    requantisers) and memories. load_share: of cycles, 0 to 1. energy_uj: of all parts; sram_uj of the three memories;
+    off_chip_uj 0 unless an energy a bit was given. *_ratio: to the uniform row of the same bits. accuracy_percent:
+    published by others for uniform models, None elsewhere.
+    """
+
+    model: str
+    bits: int
+    mean_bits: float
+    mixture: str
+    normalisation: str
+    design: str
+    element: str
+    rows: int
+    columns: int
+    pipeline_stages: int
+    clock_mhz: float
+    meets_clock: bool | None
+    area_um2: float
+    logic_area_um2: float
+    sram_area_um2: float
+    latency_us: float
+    utilisation: float
+    load_share: float
+    energy_uj: float
+    mac_uj: float
+    requantisation_uj: float
+    sram_uj: float
+    off_chip_uj: float
+    leakage_uj: float
+    off_chip_bytes: float
+    logic_area_ratio: float
+    latency_ratio: float
+    energy_ratio: float
+    accuracy_percent: float | None
+
+
+def default_elements(bits: int, lanes: int = 16, designs: Sequence[MacSpec] | None = None) -> tuple[MacSpec, ...]:
+    """The element of the uniform design and of every other, each with as few units as give at least the products a
+    cycle of ``lanes`` uniform lanes on the standard mixture at that mean, without pipeline registers: those that
+    hwmodel.compare measures at equal throughput.
+    """
+    entries = questions(bits, lanes, 1, designs or contenders(), standard_mixture(bits))
+    return tuple(entry.spec for entry in entries if entry.normalisation == EQUAL_THROUGHPUT)
+
+
+def multiplier(bits: int, *, groups: int = HEADS, width: int = 32) -> RequantSpec:
+    """The requantiser by a multiplier for codes of at least ``bits`` bits: the narrowest whose widths are known.
+
+    groups: parameter sets a column. Raises ValueError where none is so wide.
+    """
+    code_bits = min((known for known in EXACT if known >= bits), default=None)
+    if code_bits is None:
+        raise InputError(f"bits must be at most {max(EXACT)}, the widest codes of a known requantiser, not {bits}")
+    multiplier_width, offset_width, shift = EXACT[code_bits]
+    return MultiplierSpec(
+        accumulator_width=width,
+        bits=code_bits,
+        groups=groups,
+        multiplier_width=multiplier_width,
+        offset_width=offset_width,
+        shift=shift,
+    )
+
+
+def network_rows(
+    workload: Workload,
+    bits: Sequence[int],
+    costs: Costs,
+    *,
+    elements: Callable[[int], Sequence[MacSpec]] = default_elements,
+    widths: Sequence[int] = (2, 4, 8),
+    sensitivity: SensitivityTable | None = None,
+    rows: int = 16,
+    columns: int = 16,
+    depth: int = 512,
+    architecture: Architecture = Architecture.BROADCAST,
+    requantiser: Callable[[int], RequantSpec | None] = multiplier,
+    scales: Scales = Scales.HEAD,
+    overlap: Overlap = Overlap.NONE,
+) -> list[NetworkRow]:
+    """The lines for each mean of ``bits``, the uniform design first, then each other design twice.
+
+    elements: by mean bits, the uniform element first, each with its units and pipeline registers. widths: those of the
+    mixed network; a design that lacks one runs it at the next that it has. rows, columns, depth (words of each memory):
+    of the uniform array. requantiser: by the widest codes it makes, at the end of each column. Raises ValueError where
+    a mean is not reached by the widths, a design has no array to match, or a cost is not known.
+    """
+    found: list[NetworkRow] = []
+    for mean in bits:
+        first, *others = elements(mean)
+        if not isinstance(first, UniformSpec):
+            raise InputTypeError(f"the first element at {mean} bits must be a UniformSpec, not {first!r}")
+        alike = uniform(workload, mean)
+        array = ArraySpec(
+            mac=first, rows=rows, columns=columns, architecture=architecture, activation_depth=depth,
+            weight_depth=depth, result_depth=max(depth, rows), requant=requantiser(alike.drained_bits),
+        )  # fmt: skip
+        base = network_cost(array, alike, costs, scales=scales, overlap=overlap)
+        found.append(_row(mean, UNIFORM, base, base))
+        mixed = assign(workload, mean, widths, sensitivity=sensitivity)
+        requant = requantiser(mixed.drained_bits)
+        for element in others:
+            among = candidates(array, element, requant, mixed, costs, scales=scales, overlap=overlap)
+            for name, matched in (
+                (EQUAL_AREA, equal_area(among, base.area.logic_um2)),
+                (EQUAL_LATENCY, equal_latency(among, base.cycles)),
+            ):
+                cost = network_cost(matched, mixed, costs, scales=scales, overlap=overlap)
+                found.append(_row(mean, name, cost, base))
+    return found
+
+
+def _row(bits: int, normalisation: str, cost: NetworkCost, base: NetworkCost) -> NetworkRow:
+    array, energy, assignment = cost.array, cost.energy, cost.assignment
+    model = str(assignment.workload.provenance.get("model", assignment.workload.name))
+    values: dict[str, Any] = {
+        "logic_area_um2": cost.area.logic_um2,
+        "latency_us": cost.latency_us,
+        "energy_uj": energy.total_pj / _PJ_IN_UJ,
+    }
+    was = {
+        "logic_area_um2": base.area.logic_um2,
+        "latency_us": base.latency_us,
+        "energy_uj": base.energy.total_pj / _PJ_IN_UJ,
+    }
+    return NetworkRow(
+        model=assignment.workload.name,
+        bits=bits,
+        mean_bits=float(assignment.mean_bits),
+        mixture=_shares(assignment),
+        normalisation=normalisation,
+        design=array.mac.label,
+        element=array.mac.name,
+        rows=array.rows,
+        columns=array.columns,
+        pipeline_stages=array.mac.pipeline_stages,
+        clock_mhz=cost.clock_mhz,
+        meets_clock=cost.meets_clock,
+        area_um2=cost.area.total_um2,
+        sram_area_um2=cost.area.total_um2 - cost.area.logic_um2,
+        utilisation=cost.utilisation,
+        load_share=cost.load_share,
+        mac_uj=energy.mac_pj / _PJ_IN_UJ,
+        requantisation_uj=energy.requantisation_pj / _PJ_IN_UJ,
+        sram_uj=(energy.activation_sram_pj + energy.weight_sram_pj + energy.result_sram_pj) / _PJ_IN_UJ,
+        off_chip_uj=energy.off_chip_pj / _PJ_IN_UJ,
+        leakage_uj=energy.leakage_pj / _PJ_IN_UJ,
+        off_chip_bytes=cost.off_chip_bytes,
+        accuracy_percent=published_accuracy(model, bits) if normalisation == UNIFORM else None,
+        **values,
+        **{f"{name.rpartition('_')[0]}_ratio": value / was[name] for name, value in values.items()},
+    )
+
+
+def _shares(assignment: Assignment) -> str:
+    """Shares of the body's MACs by width, in percent."""
+    return " ".join(f"{bits}b:{float(100 * share):.0f}%" for bits, share in assignment.mixture().shares)

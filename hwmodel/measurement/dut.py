@@ -1,0 +1,289 @@
+"""One spec under measurement: generate, synthesise, check the mapped netlist, compute power; or look it up.
+
+Every netlist behind a row has been simulated against the golden model of its spec, bit for bit, at every precision
+that :func:`hwmodel.operands.stimulus.precisions_to_check` names.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+from hwmodel.library.liberty import parse_liberty
+from hwmodel.library.library import Library, read_liberty_text
+from hwmodel.library.models import LibraryCells
+from hwmodel.library.power import LibraryPower
+from hwmodel.measurement.row import SynthesisRow, make_row, sha256_text, tool_versions
+from hwmodel.measurement.store import RowStore
+from hwmodel.netlist.netlist import read_netlist
+from hwmodel.operands.arraystimulus import check_drained, make_core_stimulus
+from hwmodel.operands.stimulus import StreamPlan, check_sums, make_stimulus, precisions_to_check
+from hwmodel.power.activity import Waves, simulate
+from hwmodel.power.glitches import GLITCH_AWARE, SimulatorMissing, icarus_version, with_glitches
+from hwmodel.power.power import PowerReport, netlist_power
+from hwmodel.synthesis.flow import Mapped, Workspace, read_back
+from hwmodel.synthesis.recipes import recipe_named
+from rtl.array import CoreSpec
+from rtl.spec.mac import MacSpec, Precision
+
+__all__ = [
+    "Bench",
+    "Found",
+    "Specimen",
+    "best_powered",
+    "is_best",
+    "power_data",
+    "power_figures",
+    "settled_power_uw",
+    "stored",
+]
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What a measurement is made with. fresh: synthesise again what the store has; jobs: recipes at a time."""
+
+    library: Library
+    clock_mhz: float = 500.0
+    effort: str = "normal"
+    fresh: bool = False
+    jobs: int | None = None
+
+
+_GLITCH_CYCLES = 128  # of a run are simulated with delays; what they add to each net holds for the rest
+_FEWEST_GLITCH_CYCLES = 16
+_GLITCH_WORK = 400_000  # cells times cycles: large netlists, whose many nets average as well, get fewer cycles
+_MOST_GLITCH_CELLS = 20_000  # Icarus takes many minutes for more
+
+
+@dataclass(frozen=True)
+class Found:
+    """What is known of a spec at one clock: its row (area, timing), and a row with power for each operand stream."""
+
+    row: SynthesisRow
+    powered: Mapping[StreamPlan, SynthesisRow]
+
+
+class Specimen:
+    """A spec and its Verilog, generated and synthesised only when a row is missing; use it in a with statement.
+
+    Netlists that do not depend on the clock are made once for all clocks asked for.
+    """
+
+    def __init__(self, spec: MacSpec | CoreSpec, bench: Bench, store: RowStore) -> None:
+        self.spec = spec
+        self._bench = bench
+        self._store = store
+        self._stack = contextlib.ExitStack()
+
+    def __enter__(self) -> Specimen:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    @cached_property
+    def verilog(self) -> str:
+        """The whole source."""
+        from rtl.verilog.convert import to_verilog
+
+        return to_verilog([self.spec])
+
+    @cached_property
+    def verilog_sha256(self) -> str:
+        """Its hash, without generating it where it is remembered."""
+        known = None if self._bench.fresh else self._store.verilog_of(self.spec)
+        if known is None:
+            known = sha256_text(self.verilog)
+            self._store.remember_verilog(self.spec, known)
+        return known
+
+    def at(self, clock_mhz: float, plans: Sequence[StreamPlan]) -> Found:
+        """The rows at one clock, from the store or measured now and kept there.
+
+        Without OpenSTA there are areas only: timing and power fields are None. Raises SynthesisError where a tool
+        fails and Mismatch where the netlist does not compute what the spec does.
+        """
+        known = None
+        if not self._bench.fresh:
+            known = stored(self.verilog_sha256, plans, self._bench, clock_mhz, self._store)
+        missing = tuple(plan for plan in plans if known is None or plan not in known.powered)
+        if known is not None and not missing:
+            return known
+        mapped = None
+        if known is not None:
+            netlist = self._store.netlist(known.row.key)
+            if netlist is not None:
+                mapped = read_back(netlist, self.spec.name, self._bench.library, clock_mhz)
+        row = None if known is None else known.row
+        if mapped is None:
+            row, mapped = self._synthesised(clock_mhz, row, {plan.precision for plan in missing})
+            self._store.put_netlist(row.key, mapped.verilog)
+        assert row is not None
+        powered = dict(known.powered) if known else {}
+        for plan in missing:
+            powered[plan] = _powered(row, self.spec, plan, mapped, self._bench.library)
+            self._store.put(powered[plan])
+        self._store.put(row)  # last: where it is, the netlist was checked
+        return Found(row if known is None else known.row, powered)
+
+    @cached_property
+    def _workspace(self) -> Workspace:
+        bench = self._bench
+        return self._stack.enter_context(Workspace(self.verilog, self.spec.name, bench.library, jobs=bench.jobs))
+
+    def _synthesised(
+        self, clock_mhz: float, plain: SynthesisRow | None, to_come: set[Precision]
+    ) -> tuple[SynthesisRow, Mapped]:
+        """Synthesis and check; only the recipe of ``plain``, a row of the same design, where that is given."""
+        spec, bench = self.spec, self._bench
+        result = self._workspace.synthesise(
+            clock_mhz,
+            effort=bench.effort,
+            recipe=None if plain is None else recipe_named(plain.recipe),
+            screen=spec.pipeline_stages < 2,  # one more register is the better answer to a clock that is far off
+        )
+        for plan in _checks(spec):
+            if plan.precision not in to_come:
+                _simulated(spec, plan, result, bench.library)
+        row = make_row(
+            spec.design, spec.parameters, self.verilog, bench.library, clock_mhz, result, effort=bench.effort
+        )
+        return row, result
+
+
+def stored(
+    verilog_sha256: str, plans: Sequence[StreamPlan], bench: Bench, clock_mhz: float, store: RowStore
+) -> Found | None:
+    """What the store has of a design at one clock: None, or its row and those of ``plans`` that are there."""
+
+    def find(activity: str | None) -> SynthesisRow | None:
+        return store.find(verilog_sha256, bench.library.use_sha256, clock_mhz, bench.effort, activity)
+
+    plain = find(None)
+    if plain is None:
+        return None
+    if plain.minimum_period_ns is None:
+        return Found(plain, dict.fromkeys(plans, plain))
+    powered = {plan: find(str(plan)) for plan in plans}
+    best = {plan: best_powered(row, plain) for plan, row in powered.items()}
+    return Found(plain, {plan: row for plan, row in best.items() if row is not None})
+
+
+def best_powered(row: SynthesisRow | None, plain: SynthesisRow) -> SynthesisRow | None:
+    """A stored row with power where this machine finds no better one, else None.
+
+    Power needs OpenSTA. Where there is none, no power can be found of an operand stream that is not kept, and
+    ``plain``, the row without a stream, is the best there is.
+    """
+    if tool_versions()["opensta"] == "none":
+        return row or plain
+    return row if row is not None and is_best(row) else None
+
+
+def is_best(row: SynthesisRow) -> bool:
+    """Whether a row's power is the best this machine can find: with glitches, where it has Icarus and the netlist is
+    not too large for it.
+    """
+    if row.power_uw is None:  # the library does not state what it takes
+        return row.minimum_period_ns is not None
+    if row.settled_uw is None:
+        return icarus_version() is None
+    return row.toggles == GLITCH_AWARE or row.cells > _MOST_GLITCH_CELLS or icarus_version() is None
+
+
+def _powered(
+    row: SynthesisRow, spec: MacSpec | CoreSpec, plan: StreamPlan, mapped: Mapped, library: Library
+) -> SynthesisRow:
+    words, waves = _simulated(spec, plan, mapped, library)
+    if mapped.timing is None:
+        return row
+    figures = power_figures(waves, words, mapped, library, row.clock_mhz)
+    return row.with_power(str(plan), **figures)
+
+
+def power_figures(
+    waves: Waves, words: Mapping[str, Sequence[int]], mapped: Mapped, library: Library, clock_mhz: float
+) -> dict[str, Any]:
+    """The power fields of a row from a zero-delay run of a timed netlist: glitches on top where Icarus is installed.
+
+    None of them where the library does not state the power of every cell in it.
+    """
+    assert mapped.timing is not None
+    timing = mapped.timing
+    if library.no_power({instance.cell for instance in waves.netlist.instances}):
+        return {}
+
+    def report(run: Waves) -> PowerReport:
+        return netlist_power(
+            run,
+            power_data(library.path),
+            slews_ns=timing.slews_ns,
+            loads_ff=timing.loads_ff,
+            clock_mhz=clock_mhz,
+            compressor_cells=tuple(cell.cell for cell in (library.full_adder, library.half_adder) if cell),
+        )
+
+    settled = found = report(waves)
+    fewer = _GLITCH_WORK // max(1, len(waves.netlist.instances))
+    cycles = min(_GLITCH_CYCLES, max(_FEWEST_GLITCH_CYCLES, fewer))
+    if len(waves.netlist.instances) <= _MOST_GLITCH_CELLS:
+        with contextlib.suppress(SimulatorMissing):
+            period_ns = 1000.0 / clock_mhz
+            found = report(
+                with_glitches(waves, mapped.verilog, mapped.top, library, words, period_ns=period_ns, cycles=cycles)
+            )
+    names = ("leakage_uw", "clock_uw", "internal_uw", "switching_uw", "power_uw", "energy_pj_per_cycle")
+    figures: dict[str, Any] = {name: round(getattr(found, name), 9) for name in names}
+    return figures | {
+        "toggles": found.activity_source,
+        "settled_uw": round(settled.internal_uw + settled.switching_uw, 9),
+    }
+
+
+def _checks(spec: MacSpec | CoreSpec) -> list[StreamPlan]:
+    """Short streams at every precision that is checked: sums of two steps and one product; of arrays as many steps as
+    there are rows, at least two, and one product.
+    """
+    mac, steps = (spec.mac, max(2, spec.rows)) if isinstance(spec, CoreSpec) else (spec, 2)
+    return [
+        StreamPlan(precision, products=steps * mac.products_per_step(precision) + 1, cycles=48)
+        for precision in precisions_to_check(mac)
+    ]
+
+
+def _simulated(
+    spec: MacSpec | CoreSpec, plan: StreamPlan, mapped: Mapped, library: Library
+) -> tuple[Mapping[str, Sequence[int]], Waves]:
+    """Zero-delay simulation of the mapped netlist, its sums checked: words of its ports, and what its nets did."""
+
+    def run(words: Mapping[str, Sequence[int]], first_full_cycle: int) -> Waves:
+        netlist = read_netlist(mapped.netlist, spec.name)
+        return simulate(netlist, power_data(library.path).cells, words, count_from_cycle=first_full_cycle)
+
+    if isinstance(spec, CoreSpec):
+        fed = make_core_stimulus(spec, plan)
+        waves = run(fed.words, fed.first_full_cycle)
+        check_drained(spec, plan, fed, waves.words("drain"))
+        return fed.words, waves
+    stimulus = make_stimulus(spec, plan)
+    waves = run(stimulus.words, stimulus.first_full_cycle)
+    check_sums(spec, plan, stimulus, waves.words("accumulator"), waves.words("out_valid"))
+    return stimulus.words, waves
+
+
+def settled_power_uw(row: SynthesisRow) -> float | None:
+    """Power of a row without glitches; None where it has no power."""
+    if row.settled_uw is None or row.leakage_uw is None or row.clock_uw is None:
+        return None
+    return row.leakage_uw + row.clock_uw + row.settled_uw
+
+
+@cache
+def power_data(liberty: Path) -> LibraryPower:
+    """Power tables of a library, read once."""
+    return LibraryPower(LibraryCells(parse_liberty(read_liberty_text(liberty))))

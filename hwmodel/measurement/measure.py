@@ -1,0 +1,87 @@
+"""The rows of a spec at one clock, and the pipelining that is smallest there; measured or looked up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from hwmodel.measurement.dut import Bench, Specimen, stored
+from hwmodel.measurement.row import SynthesisRow
+from hwmodel.measurement.stages import Attempt, attempt_of_row, try_stages
+from hwmodel.measurement.store import RowStore
+from hwmodel.operands.stimulus import StreamPlan
+from rtl.spec.mac import MacSpec, Precision
+
+__all__ = ["Measurement", "Variant", "known", "measure", "smallest"]
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One spec synthesised: its row (area, timing) and a row with power for every precision asked for."""
+
+    spec: MacSpec
+    row: SynthesisRow
+    powered: Mapping[Precision, SynthesisRow]
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """The variant chosen, and all that were tried."""
+
+    chosen: Variant
+    tried: tuple[Variant, ...]
+
+
+def smallest(
+    spec: MacSpec, precisions: Sequence[Precision], bench: Bench, store: RowStore | None = None
+) -> Measurement:
+    """The smallest pipelining of ``spec`` that meets the clock; the fastest where none does.
+
+    The number of stages grows by the rule of hwmodel.measurement.stages. Raises as :func:`measure`.
+    """
+    rows = store or RowStore()
+    found = _smallest(spec, lambda variant: measure(variant, precisions, bench, rows))
+    assert found is not None
+    return found
+
+
+def known(spec: MacSpec, precisions: Sequence[Precision], bench: Bench, store: RowStore) -> Measurement | None:
+    """What :func:`smallest` would give, from the store alone; None where a row is missing. Generates no Verilog."""
+
+    def find(variant: MacSpec) -> Variant | None:
+        digest = store.verilog_of(variant)
+        return _stored(variant, digest, precisions, bench, store) if digest else None
+
+    return _smallest(spec, find)
+
+
+def measure(spec: MacSpec, precisions: Sequence[Precision], bench: Bench, store: RowStore) -> Variant:
+    """The rows of one spec, from the store or measured now and kept there.
+
+    Without OpenSTA there are areas only: timing and power fields are None. Raises SynthesisError where a tool fails
+    and Mismatch where the netlist does not compute what the spec does.
+    """
+    plans = {precision: StreamPlan(precision) for precision in precisions}
+    with Specimen(spec, bench, store) as specimen:
+        found = specimen.at(bench.clock_mhz, tuple(plans.values()))
+    return Variant(spec, found.row, {precision: found.powered[plan] for precision, plan in plans.items()})
+
+
+def _smallest(spec: MacSpec, find: Callable[[MacSpec], Variant | None]) -> Measurement | None:
+    found = try_stages(range(3), lambda stages: find(replace(spec, pipeline_stages=stages)), _look)
+    return None if found is None else Measurement(*found)
+
+
+def _look(variant: Variant) -> Attempt:
+    return attempt_of_row(variant.row)
+
+
+def _stored(
+    spec: MacSpec, verilog_sha256: str, precisions: Sequence[Precision], bench: Bench, store: RowStore
+) -> Variant | None:
+    """The variant where all its rows are stored."""
+    plans = {precision: StreamPlan(precision) for precision in precisions}
+    found = stored(verilog_sha256, tuple(plans.values()), bench, bench.clock_mhz, store)
+    if found is None or len(found.powered) < len(plans):
+        return None
+    return Variant(spec, found.row, {precision: found.powered[plan] for precision, plan in plans.items()})

@@ -1,0 +1,129 @@
+"""Requantisation units measured by the flow of the MACs: generate, synthesise, check the netlist, compute power.
+
+Every netlist behind a row has been simulated against the golden model of its spec, bit for bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from hwmodel.comparison.requantisation import Unit
+from hwmodel.measurement.dut import Bench, best_powered, power_data, power_figures
+from hwmodel.measurement.row import SynthesisRow, make_row, sha256_text
+from hwmodel.measurement.stages import attempt_of_row, try_stages
+from hwmodel.measurement.store import RowStore
+from hwmodel.netlist.netlist import read_netlist
+from hwmodel.operands.requantstimulus import check_outputs, requant_stimulus
+from hwmodel.power.activity import simulate
+from hwmodel.synthesis.flow import Synthesis, synthesise
+from hwmodel.synthesis.recipes import recipe_named
+from rtl.requant import LoadableSpec, PartialSumSpec
+
+__all__ = ["UnitMeasurement", "UnitVariant", "known_unit", "measure_unit", "smallest_unit"]
+
+
+@dataclass(frozen=True)
+class UnitVariant:
+    """One spec synthesised: its row (area, timing) and the row with power."""
+
+    spec: LoadableSpec
+    row: SynthesisRow
+    powered: SynthesisRow
+
+
+@dataclass(frozen=True)
+class UnitMeasurement:
+    """The variant chosen, and all that were tried."""
+
+    chosen: UnitVariant
+    tried: tuple[UnitVariant, ...]
+
+
+def smallest_unit(unit: Unit, bench: Bench, store: RowStore | None = None) -> UnitMeasurement:
+    """The smallest pipelining of the unit that meets the clock, by the rule of hwmodel.measurement.stages.
+
+    Raises SynthesisError where a tool fails and Mismatch where the netlist does not compute what the spec does.
+    """
+    rows = store or RowStore()
+    found = _smallest(unit, lambda variant: measure_unit(variant, bench, rows))
+    assert found is not None
+    return found
+
+
+def known_unit(unit: Unit, bench: Bench, store: RowStore) -> UnitMeasurement | None:
+    """What :func:`smallest_unit` would give, from the store alone; None where a row is missing."""
+
+    def find(variant: Unit) -> UnitVariant | None:
+        digest = store.verilog_of(variant.spec)
+        return _stored(variant, digest, bench, store)[0] if digest else None
+
+    return _smallest(unit, find)
+
+
+def measure_unit(unit: Unit, bench: Bench, store: RowStore) -> UnitVariant:
+    """The rows of one spec, from the store or measured now and kept there. Raises as :func:`smallest_unit`."""
+    from rtl.verilog.convert import to_verilog
+
+    verilog = to_verilog([unit.spec])
+    digest = sha256_text(verilog)
+    found, plain = (None, None) if bench.fresh else _stored(unit, digest, bench, store)
+    if found is None:
+        found = _synthesised(unit, verilog, plain, bench)
+        for row in (found.row, found.powered):
+            store.put(row)
+    store.remember_verilog(unit.spec, digest)
+    return found
+
+
+def _smallest(unit: Unit, find: Callable[[Unit], UnitVariant | None]) -> UnitMeasurement | None:
+    def variant(stages: int) -> UnitVariant | None:
+        return find(replace(unit, spec=replace(unit.spec, pipeline_stages=stages)))
+
+    found = try_stages(unit.stages, variant, lambda each: attempt_of_row(each.row))
+    return None if found is None else UnitMeasurement(*found)
+
+
+def _stored(
+    unit: Unit, verilog_sha256: str, bench: Bench, store: RowStore
+) -> tuple[UnitVariant | None, SynthesisRow | None]:
+    """The variant where all its rows are stored, and its row without power where that is."""
+    effort = unit.effort(bench.effort)
+
+    def find(activity: str | None) -> SynthesisRow | None:
+        return store.find(verilog_sha256, bench.library.use_sha256, bench.clock_mhz, effort, activity)
+
+    plain = find(None)
+    if plain is None:
+        return None, None
+    if plain.minimum_period_ns is None:
+        return UnitVariant(unit.spec, plain, plain), plain
+    powered = best_powered(find(str(unit.plan)), plain)
+    return (None if powered is None else UnitVariant(unit.spec, plain, powered)), plain
+
+
+def _synthesised(unit: Unit, verilog: str, plain: SynthesisRow | None, bench: Bench) -> UnitVariant:
+    spec, library, effort = unit.spec, bench.library, unit.effort(bench.effort)
+    result = synthesise(
+        verilog, spec.name, library, bench.clock_mhz, effort=effort, jobs=bench.jobs,
+        recipe=None if plain is None else recipe_named(plain.recipe),
+        screen=spec.pipeline_stages < 2 and not unit.is_large,
+    )  # fmt: skip
+    row = make_row(spec.design, spec.parameters, verilog, library, bench.clock_mhz, result, effort=effort)
+    return UnitVariant(spec, row, _powered(row, unit, result, bench))
+
+
+def _powered(row: SynthesisRow, unit: Unit, result: Synthesis, bench: Bench) -> SynthesisRow:
+    """Checks the netlist on the stream; the row with the power of it."""
+    data = power_data(bench.library.path)
+    stimulus = requant_stimulus(unit.spec, unit.plan)
+    waves = simulate(
+        read_netlist(result.netlist, unit.spec.name), data.cells, stimulus.words,
+        count_from_cycle=stimulus.first_full_cycle,
+    )  # fmt: skip
+    output = "total" if isinstance(unit.spec, PartialSumSpec) else "code"
+    check_outputs(unit.spec, unit.plan, stimulus, waves.words(output), waves.words("out_valid"))
+    if result.timing is None:
+        return row
+    figures = power_figures(waves, stimulus.words, result, bench.library, bench.clock_mhz)
+    return row.with_power(str(unit.plan), **figures)

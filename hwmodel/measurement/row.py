@@ -1,0 +1,209 @@
+"""One row of the comparison: what one design costs in one library at one clock, and where it came from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from functools import lru_cache
+from importlib import resources
+from typing import Any
+
+from hwmodel.library.library import Library
+from hwmodel.netlist.area import AreaParts, area_parts
+from hwmodel.power.icarus import icarus_version
+from hwmodel.synthesis.flow import Synthesis
+from hwmodel.synthesis.recipes import FLOW_VERSION
+from hwmodel.synthesis.sta import opensta_version
+from siliquant.files.source import package_version
+from siliquant.inputs.errors import InputError, short
+from siliquant.inputs.reading import json_object
+
+_FLOW_SOURCES = (
+    *(f"library/{name}.py" for name in ("cells", "digest", "library")),
+    *(f"netlist/{name}.py" for name in ("adders", "area", "fanout", "gates", "polarity", "registers")),
+    *(f"synthesis/{name}.py" for name in ("flow", "mapping", "recipes", "selection", "sizing", "sta", "yosys_worker")),
+    "maps/adder_chain.v",
+    "maps/ripple.v",
+)
+
+
+_LATER = {"toggles", "settled_uw"}  # fields that rows without power may lack
+
+
+@dataclass(frozen=True)
+class SynthesisRow:
+    """Area, timing and, once computed, power of one design.
+
+    spec: the design's parameters.  library_sha256: of the Liberty file; library_use_sha256: of that, the
+    cells left out of it and its full-adder cell.  cells: placed cells; histogram: their number by library cell.
+    Timing fields are None without OpenSTA; power fields are None until hwmodel.power.power has filled them.
+    energy_pj_per_cycle: dynamic and leakage energy of one clock cycle under the stream `activity`.
+    toggles: what internal_uw and switching_uw count, "glitch-aware" or "zero-delay"; settled_uw: their sum without
+    glitches, whichever it is.
+    """
+
+    design: str
+    spec: Mapping[str, Any]
+    library: str
+    library_sha256: str
+    library_use_sha256: str
+    corner: str
+    clock_mhz: float
+    area_um2: float
+    parts: AreaParts
+    cells: int
+    histogram: Mapping[str, int]
+    recipe: str
+    minimum_period_ns: float | None
+    slack_ns: float | None
+    meets_clock: bool | None
+    verilog_sha256: str
+    tools: Mapping[str, str]
+    flow_version: int = FLOW_VERSION
+    flow_sha256: str = ""
+    effort: str = "normal"
+    activity: str | None = None
+    leakage_uw: float | None = None
+    clock_uw: float | None = None
+    internal_uw: float | None = None
+    switching_uw: float | None = None
+    power_uw: float | None = None
+    energy_pj_per_cycle: float | None = None
+    toggles: str | None = None
+    settled_uw: float | None = None
+    date: str | None = field(default=None, compare=False)
+
+    @property
+    def key(self) -> str:
+        """What the row is stored under; see row_key."""
+        return row_key(
+            self.verilog_sha256,
+            self.library_use_sha256,
+            self.clock_mhz,
+            self.effort,
+            self.activity,
+            self.tools,
+            self.flow_version,
+        )
+
+    def with_power(self, activity: str, **fields_uw: float) -> SynthesisRow:
+        """The row with its power fields, computed for the operand stream `activity`."""
+        return replace(self, activity=activity, **fields_uw)  # type: ignore[arg-type]
+
+    def to_json(self) -> str:
+        """One line of JSON, fields sorted by name: equal rows give equal text."""
+        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> SynthesisRow:
+        """The row of to_json's text.  ValueError, saying what is wrong, when it is not one."""
+        try:
+            data = json_object(text)
+        except InputError as error:
+            raise InputError(f"a synthesis row must be a JSON object: {error}") from None
+        known = {entry.name for entry in fields(cls)}
+        if set(data) - known or (known - set(data)) - _LATER:
+            wrong = ", ".join(sorted(set(data) ^ known))
+            raise InputError(f"a synthesis row must have exactly the fields of SynthesisRow, and differs in {wrong}")
+        for entry in fields(cls):
+            if entry.name in data and not _fits(data[entry.name], str(entry.type)):
+                raise InputError(f"{entry.name} of a synthesis row must be {entry.type}, not {short(data[entry.name])}")
+        parts = data["parts"]
+        if set(parts) != {entry.name for entry in fields(AreaParts)}:
+            raise InputError("a synthesis row's parts must be the fields of AreaParts")
+        return cls(**{**data, "parts": AreaParts(**parts)})
+
+
+def _fits(value: object, kind: str) -> bool:
+    """Whether a member of a row is of the kind that its field has."""
+    if value is None:
+        return kind.endswith("| None")
+    if kind.startswith("Mapping[str, Any]"):
+        return isinstance(value, dict)
+    if kind.startswith(("Mapping", "AreaParts")):
+        each = str if kind == "Mapping[str, str]" else int | float
+        return isinstance(value, dict) and all(isinstance(one, each) for one in value.values())
+    if isinstance(value, bool) or kind.startswith("bool"):
+        return isinstance(value, bool) and kind.startswith("bool")
+    return isinstance(value, str if kind.startswith("str") else int if kind.startswith("int") else int | float)
+
+
+def row_key(
+    verilog_sha256: str,
+    library_use_sha256: str,
+    clock_mhz: float,
+    effort: str,
+    activity: str | None,
+    tools: Mapping[str, str],
+    flow_version: int = FLOW_VERSION,
+) -> str:
+    """sha256 over everything that can change a row's numbers: source, library, clock, flow, tools, stream."""
+    decisive = {name: tools.get(name) for name in ("yosys", "opensta")}
+    question = [verilog_sha256, library_use_sha256, float(clock_mhz), effort, activity, decisive, flow_version]
+    return hashlib.sha256(json.dumps(question, sort_keys=True).encode()).hexdigest()
+
+
+def make_row(
+    design: str,
+    spec: Mapping[str, Any],
+    verilog: str,
+    library: Library,
+    clock_mhz: float,
+    synthesis: Synthesis,
+    *,
+    effort: str = "normal",
+    date: str | None = None,
+) -> SynthesisRow:
+    """The row of one synthesis, without power.  spec must be JSON-able."""
+    timing = synthesis.timing
+    return SynthesisRow(
+        design=design,
+        spec=json.loads(json.dumps(dict(spec), sort_keys=True)),
+        library=library.name,
+        library_sha256=library.sha256,
+        library_use_sha256=library.use_sha256,
+        corner=library.corner,
+        clock_mhz=float(clock_mhz),
+        area_um2=synthesis.area_um2,
+        parts=area_parts(synthesis.netlist, synthesis.top, library),
+        cells=sum(synthesis.cells.values()),
+        histogram=dict(synthesis.cells),
+        recipe=synthesis.recipe,
+        minimum_period_ns=round(timing.minimum_period_ns, 6) if timing else None,
+        slack_ns=round(timing.worst_slack_ns, 6) if timing else None,
+        meets_clock=synthesis.meets_clock,
+        verilog_sha256=sha256_text(verilog),
+        tools=tool_versions(),
+        flow_sha256=flow_sha256(),
+        effort=effort,
+        date=date,
+    )
+
+
+def sha256_text(text: str) -> str:
+    """The sha256 of a text in UTF-8, as hexadecimal."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@lru_cache(maxsize=1)
+def flow_sha256() -> str:
+    """A hash over the sources of the flow; recorded in rows, not part of their key (FLOW_VERSION is)."""
+    digest = hashlib.sha256()
+    for name in _FLOW_SOURCES:
+        digest.update(name.encode() + b"\0" + resources.files("hwmodel").joinpath(*name.split("/")).read_bytes())
+    return digest.hexdigest()
+
+
+def tool_versions() -> dict[str, str]:
+    """Versions of what made a row; "none" for a tool that is not installed."""
+    return {
+        "yosys": package_version("pyosys"),
+        "opensta": opensta_version() or "none",
+        "icarus": icarus_version() or "none",
+        "amaranth": package_version("amaranth"),
+        "siliquant": package_version("siliquant"),
+        "python": platform.python_version(),
+    }

@@ -1,0 +1,352 @@
+"""The analytical cost model: area, power and minimum period of any MAC design from counts and fitted coefficients.
+
+    area      sum over parts of count x area
+    leakage   sum over parts of count x leakage
+    energy    flip-flops x clock energy + sum over parts of transitions x energy, glitches and pulses apart
+    period    the longest path, in steps of a fitted delay each
+
+Counts come from hwmodel.model.structure, transitions from hwmodel.model.switching, paths from hwmodel.model.paths, each kept once found
+(hwmodel.model.features). The coefficients are data: hwmodel.fit.fitting fits them to the calibration table of a library. No tool
+is run here.
+
+Clock pressure u is 0 where the smallest netlist meets the clock and 1 where only the fastest does, or none:
+u = (relaxed - period) / (relaxed - fastest), from 0 to 1. A little of it costs nothing (a few larger cells), and from
+some pressure on only the recipes for speed are left: strain s goes from 0 to 1 between two fitted pressures. Area,
+leakage and energy grow by 1 + growth x s, area by some more for each carry-propagate bit, which looks ahead. As soon as
+there is any pressure, each glitch of such adders takes more energy, by the share that they have of the longest path:
+where that is small, they go on to ripple. The netlist's minimum period is the relaxed one at u = 0, between the clock's
+and the fastest while u is below 1, and the fastest at 1: recipes come in few sizes, and the one that meets a clock is
+mostly faster than it must be.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from hwmodel.model.features import PARTS, Transitions, Vector, counts_of, periods_of, transitions_of
+from hwmodel.model.paths import Periods, Step
+from hwmodel.model.structure import FLIP_FLOPS, Part
+from hwmodel.operands.stimulus import StreamPlan
+from rtl.spec.mac import MacSpec
+from siliquant.inputs.errors import InputError
+
+__all__ = [
+    "Coefficients",
+    "Cost",
+    "LibraryModel",
+    "Range",
+    "Shape",
+    "clock_pj",
+    "cost_from",
+    "cost_of",
+    "energies_of",
+    "minimum_period_ns",
+    "minimum_periods_ns",
+    "pressure",
+    "pressures",
+    "shape_from",
+    "shape_of",
+    "still_cost",
+    "strain",
+    "strains",
+]
+
+_IS_FLIP_FLOP = np.array([part in FLIP_FLOPS for part in PARTS], dtype=np.float64)
+_IS_ADDER = np.array([part is Part.CARRY_BITS for part in PARTS], dtype=np.float64)
+_LEAST_GAIN = 0.02  # of the relaxed period: what the fastest netlist is at least faster
+
+
+@dataclass(frozen=True, eq=False)
+class Coefficients:
+    """What one library's cells cost. Vectors are in the order of :data:`PARTS`.
+
+    area_um2, leakage_nw: of one. clock_fj: of a flip-flop, a cycle. settled_fj: of a transition of its output that
+    remains at the end of the cycle; glitch_fj, pulse_fj: of a glitch and of a pulse of
+    hwmodel.model.switching; ahead_fj: what a glitch in a carry-propagate adder takes more under pressure, were the whole path
+    a ripple. relaxed_ns, fastest_ns: delay of each step of a path in the smallest and in the fastest netlist.
+    strain_from, strain_to: the pressures between which costs grow. growth: what full strain adds to area, leakage and
+    energy, as a share; ahead_um2: to the area of a carry-propagate bit. margin: how far netlists under pressure are
+    below the period of their clock, as a share of how far the fastest netlist is.
+    """
+
+    area_um2: Vector
+    leakage_nw: Vector
+    clock_fj: float
+    settled_fj: Vector
+    glitch_fj: Vector
+    pulse_fj: Vector
+    ahead_fj: float
+    relaxed_ns: Mapping[Step, float]
+    fastest_ns: Mapping[Step, float]
+    strain_from: float
+    strain_to: float
+    area_growth: float
+    ahead_um2: float
+    leakage_growth: float
+    energy_growth: float
+    margin: float
+
+
+@dataclass(frozen=True, eq=False)
+class Range:
+    """Where the error is known: the largest count of each part, and the smallest and largest area.
+
+    Of any design that was measured, fitted or held out.
+    """
+
+    counts: Vector
+    smallest_um2: float
+    largest_um2: float
+
+
+@dataclass(frozen=True, eq=False)
+class LibraryModel:
+    """The model of one library at one corner. ``provenance``: where the coefficients came from, as text by name."""
+
+    library: str
+    corner: str
+    voltage_v: float
+    coefficients: Coefficients
+    range: Range
+    provenance: Mapping[str, str]
+
+
+@dataclass(frozen=True, eq=False)
+class Shape:
+    """What does not depend on clock and operands: costs without clock pressure by part, both periods, and the share of
+    the longest path that ripples through adders.
+
+    grows_um2: what full strain adds to the area. outside: why the design lies outside what the model was fitted on;
+    empty where it does not.
+    """
+
+    area_um2: Vector
+    leakage_nw: Vector
+    grows_um2: Vector
+    relaxed_ns: float
+    fastest_ns: float
+    ripple: float
+    outside: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Cost:
+    """What a design costs at one clock under one operand stream; vectors by part, in the order of :data:`PARTS`.
+
+    Energies are dynamic, of one cycle; ``settled_pj`` without glitches and ``energy_pj`` with them. Costs add up
+    (side by side in one chip, at one clock) and scale; of periods the longest counts.
+
+    >>> from hwmodel.model.estimate import estimate
+    >>> from rtl.mac import UniformSpec
+    >>> small, large = (estimate(UniformSpec(lanes=lanes), "freepdk45", 500.0) for lanes in (4, 16))
+    >>> both = 3 * small + large
+    >>> round(both.total_area_um2 - 3 * small.total_area_um2 - large.total_area_um2, 6)
+    0.0
+    >>> both.minimum_period_ns == max(small.minimum_period_ns, large.minimum_period_ns)
+    True
+    >>> areas = [area for area, _ in both.by_part().values()]
+    >>> round(sum(areas) - both.total_area_um2, 6)
+    0.0
+    """
+
+    area_um2: Vector
+    leakage_uw: Vector
+    settled_pj: Vector
+    energy_pj: Vector
+    minimum_period_ns: float
+    clock_mhz: float
+    pressure: float
+    outside: tuple[str, ...]
+
+    @property
+    def meets_clock(self) -> bool:
+        """Whether the minimum period is at most the clock's."""
+        return self.minimum_period_ns <= 1000.0 / self.clock_mhz
+
+    @property
+    def total_area_um2(self) -> float:
+        """Area of all parts."""
+        return float(self.area_um2.sum())
+
+    @property
+    def power_uw(self) -> float:
+        """Leakage and dynamic power, glitches included: pJ x MHz = uW."""
+        return float(self.leakage_uw.sum() + self.energy_pj.sum() * self.clock_mhz)
+
+    @property
+    def settled_power_uw(self) -> float:
+        """Leakage and dynamic power without glitches."""
+        return float(self.leakage_uw.sum() + self.settled_pj.sum() * self.clock_mhz)
+
+    def by_part(self) -> dict[Part, tuple[float, float]]:
+        """Area in um2 and power in uW of each part that the design has."""
+        power_uw = self.leakage_uw + self.energy_pj * self.clock_mhz
+        return {
+            part: (float(area), float(power))
+            for part, area, power in zip(PARTS, self.area_um2, power_uw, strict=True)
+            if area or power
+        }
+
+    def __add__(self, other: Cost) -> Cost:
+        if self.clock_mhz != other.clock_mhz:
+            raise InputError(
+                f"costs that are added must be at one clock, not {self.clock_mhz} and {other.clock_mhz} MHz"
+            )
+        return Cost(
+            self.area_um2 + other.area_um2,
+            self.leakage_uw + other.leakage_uw,
+            self.settled_pj + other.settled_pj,
+            self.energy_pj + other.energy_pj,
+            max(self.minimum_period_ns, other.minimum_period_ns),
+            self.clock_mhz,
+            max(self.pressure, other.pressure),
+            (*self.outside, *(reason for reason in other.outside if reason not in self.outside)),
+        )
+
+    def __mul__(self, number: float) -> Cost:
+        return Cost(
+            self.area_um2 * number,
+            self.leakage_uw * number,
+            self.settled_pj * number,
+            self.energy_pj * number,
+            self.minimum_period_ns,
+            self.clock_mhz,
+            self.pressure,
+            self.outside,
+        )
+
+    __rmul__ = __mul__
+
+
+@lru_cache(maxsize=65536)
+def shape_of(spec: MacSpec, model: LibraryModel) -> Shape:
+    """A design in a library. Milliseconds the first time, remembered afterwards."""
+    found = model.coefficients
+    return shape_from(counts_of(spec), periods_of(spec, found.relaxed_ns, found.fastest_ns), model)
+
+
+def shape_from(counts: Vector, periods: Periods, model: LibraryModel) -> Shape:
+    """Anything with these counts and longest paths."""
+    found = model.coefficients
+    area_um2 = counts * found.area_um2
+    return Shape(
+        area_um2,
+        counts * found.leakage_nw,
+        area_um2 * found.area_growth + counts * _IS_ADDER * found.ahead_um2,
+        periods.relaxed_ns,
+        min(periods.fastest_ns, (1 - _LEAST_GAIN) * periods.relaxed_ns),
+        periods.ripple,
+        _outside(counts, float(area_um2.sum()), model.range),
+    )
+
+
+def pressure(relaxed_ns: float, fastest_ns: float, clock_mhz: float) -> float:
+    """Clock pressure from 0 to 1; see the module."""
+    return min(1.0, max(0.0, (relaxed_ns - 1000.0 / clock_mhz) / (relaxed_ns - fastest_ns)))
+
+
+def pressures(relaxed_ns: Vector, fastest_ns: Vector, clock_mhz: Vector) -> Vector:
+    """:func:`pressure` of arrays."""
+    return np.clip((relaxed_ns - 1000.0 / clock_mhz) / (relaxed_ns - fastest_ns), 0.0, 1.0)
+
+
+def strain(pressure: float, found: Coefficients) -> float:
+    """How far costs have grown at some pressure, from 0 to 1; see the module."""
+    return min(1.0, max(0.0, (pressure - found.strain_from) / (found.strain_to - found.strain_from)))
+
+
+def strains(pressures: Vector, start: Vector | float, end: Vector | float) -> Vector:
+    """:func:`strain` of arrays, between two pressures."""
+    return np.asarray(np.clip((pressures - start) / (end - start), 0.0, 1.0))
+
+
+def minimum_period_ns(relaxed_ns: float, fastest_ns: float, clock_mhz: float, margin: float) -> float:
+    """The minimum period of the netlist that synthesis keeps for a clock."""
+    period_ns = 1000.0 / clock_mhz
+    if relaxed_ns <= period_ns:
+        return relaxed_ns
+    return max(fastest_ns, period_ns - margin * (period_ns - fastest_ns))
+
+
+def minimum_periods_ns(relaxed_ns: Vector, fastest_ns: Vector, clock_mhz: Vector, margin: Vector | float) -> Vector:
+    """:func:`minimum_period_ns` of arrays."""
+    period_ns = 1000.0 / clock_mhz
+    pressed_ns = np.maximum(fastest_ns, period_ns - margin * (period_ns - fastest_ns))
+    return np.where(relaxed_ns <= period_ns, relaxed_ns, pressed_ns)
+
+
+@lru_cache(maxsize=65536)
+def energies_of(spec: MacSpec, plan: StreamPlan, model: LibraryModel) -> tuple[Vector, Vector, Vector]:
+    """Dynamic energy of a cycle by part, in pJ: settled, with glitches, and what adders that look ahead add to that."""
+    return _energies(counts_of(spec), transitions_of(spec, plan), model.coefficients)
+
+
+def _energies(counts: Vector, moved: Transitions, found: Coefficients) -> tuple[Vector, Vector, Vector]:
+    settled_pj = (counts * _IS_FLIP_FLOP * found.clock_fj + moved.settled * found.settled_fj) * 1e-3
+    energy_pj = settled_pj + (moved.glitches * found.glitch_fj + moved.pulses * found.pulse_fj) * 1e-3
+    return settled_pj, energy_pj, moved.glitches * _IS_ADDER * found.ahead_fj * 1e-3
+
+
+def clock_pj(counts: Vector, pressure: float, found: Coefficients) -> float:
+    """Energy of a cycle of the clock pins of flip-flops, in pJ, as it is in the costs of a design at that pressure."""
+    growth = 1 + found.energy_growth * strain(pressure, found)
+    return float((counts * _IS_FLIP_FLOP).sum() * found.clock_fj * growth * 1e-3)
+
+
+def cost_of(spec: MacSpec, plan: StreamPlan, model: LibraryModel, clock_mhz: float) -> Cost:
+    """The cost of one design. Raises ValueError where the clock is not positive or the design lacks the precision."""
+    return _cost(shape_of(spec, model), energies_of(spec, plan, model), model, clock_mhz)
+
+
+def cost_from(shape: Shape, counts: Vector, transitions: Transitions, model: LibraryModel, clock_mhz: float) -> Cost:
+    """The cost of anything with these counts and transitions a cycle. Raises ValueError as :func:`cost_of`."""
+    return _cost(shape, _energies(counts, transitions, model.coefficients), model, clock_mhz)
+
+
+def still_cost(shape: Shape, model: LibraryModel, clock_mhz: float) -> Cost:
+    """The cost of anything of that shape while nothing moves: only energies are not those of :func:`cost_from`.
+
+    Raises ValueError as :func:`cost_of`.
+    """
+    nothing = np.zeros(len(PARTS))
+    return _cost(shape, (nothing, nothing, nothing), model, clock_mhz)
+
+
+def _cost(shape: Shape, energies: tuple[Vector, Vector, Vector], model: LibraryModel, clock_mhz: float) -> Cost:
+    if not 0 < clock_mhz < math.inf:
+        raise InputError(f"clock_mhz must be a positive number, not {clock_mhz}")
+    settled_pj, energy_pj, ahead_pj = energies
+    coefficients = model.coefficients
+    u = pressure(shape.relaxed_ns, shape.fastest_ns, clock_mhz)
+    if u > 0:
+        energy_pj = energy_pj + shape.ripple * ahead_pj
+    s = strain(u, coefficients)
+    energy_growth = 1 + coefficients.energy_growth * s
+    return Cost(
+        shape.area_um2 + s * shape.grows_um2,
+        shape.leakage_nw * (1e-3 * (1 + coefficients.leakage_growth * s)),
+        settled_pj * energy_growth,
+        energy_pj * energy_growth,
+        minimum_period_ns(shape.relaxed_ns, shape.fastest_ns, clock_mhz, coefficients.margin),
+        clock_mhz,
+        u,
+        shape.outside,
+    )
+
+
+def _outside(counts: Vector, area_um2: float, known: Range) -> tuple[str, ...]:
+    reasons = [
+        f"{count:g} {part.value}, at most {most:g} were calibrated"
+        for part, count, most in zip(PARTS, counts, known.counts, strict=True)
+        if count > most
+    ]
+    if area_um2 < known.smallest_um2:
+        reasons.append(f"{area_um2:,.0f} um2, at least {known.smallest_um2:,.0f} um2 were calibrated")
+    if area_um2 > known.largest_um2:
+        reasons.append(f"{area_um2:,.0f} um2, at most {known.largest_um2:,.0f} um2 were calibrated")
+    return tuple(reasons)

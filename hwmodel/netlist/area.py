@@ -1,0 +1,101 @@
+"""Where a mapped netlist's area goes: compressors, logic, and registers by what they hold.
+
+Registers carry the names of the RTL (hwmodel.netlist.registers), so the parts follow the house's conventions:
+
+    accumulator_q*                                     accumulator registers
+    pipeline*, *_sum_q*                                pipeline registers
+    *valid*, *clear*, *mode*, *sign*, *count*, *state* control
+    any other  <port>_q*                               operand registers
+
+Gates that lead only to control registers or to out_valid count as control too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from dataclasses import dataclass, fields
+
+from hwmodel.library.library import Library
+from hwmodel.netlist.netlist import Netlist, read_netlist
+from siliquant.inputs.errors import InputError
+
+_REGISTER_PARTS = (
+    ("accumulator_registers_um2", re.compile(r"(?:^|_)accumulator_q")),
+    ("pipeline_registers_um2", re.compile(r"(?:^|_)pipeline|_sum_q")),
+    ("control_um2", re.compile(r"valid|clear|mode|sign|padding|count|state")),
+    ("operand_registers_um2", re.compile(r"[a-z0-9]_q(?:\d|_|$)")),
+)
+_CONTROL_OUTPUT = re.compile(r"valid")
+
+
+@dataclass(frozen=True)
+class AreaParts:
+    """Area in um2 by part; the parts add up to the whole.
+
+    compressor_um2: full- and half-adder cells.  logic_um2: every other gate that is not control.
+    """
+
+    compressor_um2: float = 0.0
+    logic_um2: float = 0.0
+    operand_registers_um2: float = 0.0
+    pipeline_registers_um2: float = 0.0
+    accumulator_registers_um2: float = 0.0
+    control_um2: float = 0.0
+
+    @property
+    def total_um2(self) -> float:
+        """The sum of the parts."""
+        return float(sum(getattr(self, field.name) for field in fields(self)))
+
+
+def register_part(name: str) -> str:
+    """The part a register belongs to, by its instance name; a name of no convention is control."""
+    for part, pattern in _REGISTER_PARTS:
+        if pattern.search(name):
+            return part
+    return "control_um2"
+
+
+def area_parts(netlist_json: str, top: str, library: Library) -> AreaParts:
+    """Divide a mapped netlist's area.  ValueError when a cell is not the library's."""
+    netlist = read_netlist(netlist_json, top)
+    adders = {cell.cell for cell in (library.full_adder, library.half_adder) if cell}
+    flip_flops = set(library.flip_flops)
+    useful = _leads_to_data(netlist, library, flip_flops)
+    totals: defaultdict[str, float] = defaultdict(float)
+    for instance in netlist.instances:
+        if instance.cell not in library.areas:
+            raise InputError(f"every cell must be in the library {library.name}, but {instance.cell} is not")
+        if instance.cell in flip_flops:
+            part = register_part(instance.name)
+        elif instance.cell in adders:
+            part = "compressor_um2"
+        else:
+            part = "logic_um2" if instance.name in useful else "control_um2"
+        totals[part] += library.areas[instance.cell]
+    return AreaParts(**{part: round(area, 6) for part, area in totals.items()})
+
+
+def _leads_to_data(netlist: Netlist, library: Library, flip_flops: set[str]) -> set[str]:
+    """The gates from which a path of gates leads to a register or output that is not control."""
+    driver: dict[int, str] = {}
+    inputs: dict[str, list[int]] = {}
+    start: list[int] = [
+        net for port, nets in netlist.outputs.items() if not _CONTROL_OUTPUT.search(port) for net in nets
+    ]
+    for instance in netlist.instances:
+        outputs = library.output_pins.get(instance.cell, ())
+        read = [net for pin, net in instance.pins.items() if pin not in outputs]
+        if instance.cell in flip_flops:
+            start += read if register_part(instance.name) != "control_um2" else []
+            continue
+        inputs[instance.name] = read
+        driver.update((net, instance.name) for pin, net in instance.pins.items() if pin in outputs)
+    found: set[str] = set()
+    while start:
+        gate = driver.get(start.pop())
+        if gate is not None and gate not in found:
+            found.add(gate)
+            start += inputs[gate]
+    return found

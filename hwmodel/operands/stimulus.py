@@ -1,0 +1,221 @@
+"""Operand streams for a MAC design: what drives its ports at full rate, and the sums it must answer with."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+
+import numpy as np
+
+from hwmodel.operands.streams import Stream
+from rtl.spec.mac import IntArray, MacSpec, Precision
+from rtl.spec.packing import Bits, from_bits, packing_of, to_bits, word_bits
+
+__all__ = [
+    "Mismatch",
+    "Stimulus",
+    "StreamPlan",
+    "check_sums",
+    "drive",
+    "make_stimulus",
+    "operand_sums",
+    "precisions_to_check",
+    "stimulus_bits",
+    "stimulus_cycles",
+]
+
+RESET_CYCLES = 2
+
+
+class Mismatch(AssertionError):  # noqa: N818 (it names what was found)
+    """A netlist that does not compute what its golden model does."""
+
+
+@dataclass(frozen=True)
+class StreamPlan:
+    """A reproducible operand stream at full rate: back-to-back sums of ``products`` products, for ``cycles`` or more.
+
+    Its text names it in every result that depends on it. The sums of a recorded stream have the lengths of the
+    layers, whatever ``products`` says; ValueError where the precision was not recorded.
+    """
+
+    precision: Precision
+    stream: Stream = field(default_factory=Stream)
+    products: int = 768
+    cycles: int = 1024
+
+    def __post_init__(self) -> None:
+        self.stream.sources(self.precision)
+
+    def __str__(self) -> str:
+        sources = self.stream.sources(self.precision)
+        sums = "the layers' own" if sources else str(self.products)
+        text = f"{self.stream.label}, {self.precision}, sums of {sums} products, {self.cycles} cycles"
+        return f"{text}, recorded in {' and '.join(source.label for source in sources)}" if sources else text
+
+
+@dataclass(frozen=True)
+class Stimulus:
+    """Words of every input port but the clock, one a cycle, and the expected sums: (cycle, value) pairs."""
+
+    words: Mapping[str, list[int]]
+    expected: tuple[tuple[int, int], ...]
+
+    @property
+    def first_full_cycle(self) -> int:
+        """A cycle by which every pipeline stage has held operands."""
+        return RESET_CYCLES + 6
+
+
+def make_stimulus(spec: MacSpec, plan: StreamPlan) -> Stimulus:
+    """Back-to-back sums of a plan at full rate."""
+    return drive(spec, plan.precision, operand_sums(spec, plan))
+
+
+def operand_sums(spec: MacSpec, plan: StreamPlan) -> list[tuple[IntArray, IntArray]]:
+    """Weights [K] and activations [K] of the sums of a plan, in order; K is at most the ``reduction_length``.
+
+    A recorded one-bit code -1 or +1 is bit 0 or 1, on hardware that reads it so and on any other.
+    """
+    precision = plan.precision
+    if plan.stream.recorded:
+        return _recorded_sums(spec, plan)
+    products = min(plan.products, spec.reduction_length)
+    sums = -(-plan.cycles // _cycles_of_sum(spec, precision, products))
+    weights = _codes(plan, "weights", sums, products, spec.weight_range(precision))
+    activations = _codes(plan, "activations", sums, products, spec.activation_range(precision))
+    return list(zip(weights, activations, strict=True))
+
+
+def stimulus_cycles(spec: MacSpec, plan: StreamPlan) -> int:
+    """About how many cycles a plan takes: those asked for, or one whole sum where that is longer."""
+    spec.check_precision(plan.precision)
+    if plan.stream.recorded:
+        return plan.cycles
+    return max(plan.cycles, _cycles_of_sum(spec, plan.precision, min(plan.products, spec.reduction_length)))
+
+
+def stimulus_bits(spec: MacSpec, plan: StreamPlan) -> dict[str, Bits]:
+    """Bits [cycles, width] of the operand ports and of clear, cycle by cycle: the words of :func:`make_stimulus` after
+    the reset.
+    """
+    precision = plan.precision
+    found: dict[str, list[Bits]] = {}
+    for length, group in groupby(operand_sums(spec, plan), key=lambda both: len(both[0])):
+        sums = list(group)
+        weights = to_bits(np.stack([w for w, _ in sums]), precision.weight_bits, *spec.weight_range(precision))
+        activations = to_bits(
+            np.stack([a for _, a in sums]), precision.activation_bits, *spec.activation_range(precision)
+        )
+        for name, bits in _packed(spec, precision, weights, activations, length).items():
+            found.setdefault(name, []).append(bits)
+    return {name: np.concatenate(parts) for name, parts in found.items()}
+
+
+def _packed(spec: MacSpec, precision: Precision, weights: Bits, activations: Bits, length: int) -> dict[str, Bits]:
+    """Bits [cycles, width] of sums of equal length: of codes [sums, length, bits of a code]."""
+    number, lanes = len(weights), spec.products_per_step(precision)
+    whole, rest = divmod(length, lanes)
+    pieces: list[dict[str, Bits]] = []
+    for steps, used, start in ((whole, lanes, 0), (int(rest > 0), rest, whole * lanes)):
+        if steps:
+            packing = packing_of(spec, precision, used)
+            if packing is None:
+                return _packed_one_by_one(spec, precision, weights, activations)
+            part = slice(start, start + steps * used)
+            operands = [bits[:, part].reshape(number, steps, used, -1) for bits in (weights, activations)]
+            pieces.append(packing.pack(*operands))
+    found = {name: np.concatenate([piece[name] for piece in pieces], axis=1) for name in pieces[0]}
+    cycles = math.prod(next(iter(found.values())).shape[1:3])
+    clear = np.zeros((number, cycles, 1), np.uint8)
+    clear[:, 0] = 1
+    return {name: bits.reshape(number * cycles, -1) for name, bits in (found | {"clear": clear}).items()}
+
+
+def _packed_one_by_one(spec: MacSpec, precision: Precision, weights: Bits, activations: Bits) -> dict[str, Bits]:
+    """The same by the design's own packing."""
+    limits = (spec.weight_range(precision), spec.activation_range(precision))
+    widths = {port.name: port.width for port in spec.operand_ports} | {"clear": 1}
+    words: dict[str, list[int]] = {}
+    for w, a in zip(from_bits(weights, *limits[0]), from_bits(activations, *limits[1]), strict=True):
+        for name, column in spec.pack(w, a, precision).items():
+            words.setdefault(name, []).extend(column)
+    return {name: word_bits(column, widths[name]) for name, column in words.items()}
+
+
+def drive(spec: MacSpec, precision: Precision, sums: Sequence[tuple[IntArray, IntArray]]) -> Stimulus:
+    """Sums of any codes, back to back at full rate after a reset; sums still in the pipeline at the end are not
+    expected. Weights and activations as in :meth:`rtl.spec.mac.MacSpec.pack`, which raises for others.
+    """
+    words: dict[str, list[int]] = {}
+    expected: list[tuple[int, int]] = []
+    for weights, activations in sums:
+        for name, column in spec.pack(weights, activations, precision).items():
+            words.setdefault(name, []).extend(column)
+        value = int(spec.compute(weights, activations, precision))
+        expected.append((RESET_CYCLES + len(words["clear"]) - 1 + spec.latency, value))
+    cycles = len(words["clear"])
+    words["in_valid"] = [1] * cycles
+    words["rst"] = [0] * cycles
+    idle = {name: int(name == "rst") for name in words}
+    full = {name: [idle[name]] * RESET_CYCLES + column for name, column in words.items()}
+    return Stimulus(full, tuple(pair for pair in expected if pair[0] < RESET_CYCLES + cycles))
+
+
+def check_sums(
+    spec: MacSpec, plan: StreamPlan, stimulus: Stimulus, accumulator: Sequence[int], out_valid: Sequence[int]
+) -> None:
+    """Compares simulated port words with the golden model, bit for bit. Raises Mismatch with both values."""
+    for cycle, value in stimulus.expected:
+        actual = spec.unpack(accumulator[cycle])
+        if out_valid[cycle] != 1 or actual != value:
+            raise Mismatch(
+                f"{spec.name} must give {value} in cycle {cycle} of {plan}, "
+                f"not {actual} with out_valid {out_valid[cycle]}"
+            )
+
+
+def precisions_to_check(spec: MacSpec) -> tuple[Precision, ...]:
+    """Every precision of a design with few; of one with many, the symmetric ones and the extreme pairs."""
+    if len(spec.precisions) <= 18:
+        return spec.precisions
+    edges = {1, 3, 8}
+    return tuple(
+        precision
+        for precision in spec.precisions
+        if precision.weight_bits == precision.activation_bits
+        or {precision.weight_bits, precision.activation_bits} <= edges
+    )
+
+
+def _cycles_of_sum(spec: MacSpec, precision: Precision, products: int) -> int:
+    return -(-products // spec.products_per_step(precision)) * spec.cycles_per_step(precision)
+
+
+def _codes(plan: StreamPlan, operand: str, sums: int, products: int, bounds: tuple[int, int]) -> IntArray:
+    if bounds == (-1, 1):  # a binary code is -1 or +1
+        return 2 * plan.stream.codes(sums, products, 1, signed=False, operand=operand) - 1
+    bits = (bounds[1] - bounds[0]).bit_length()
+    return plan.stream.codes(sums, products, bits, signed=bounds[0] < 0, operand=operand)
+
+
+def _recorded_sums(spec: MacSpec, plan: StreamPlan) -> list[tuple[IntArray, IntArray]]:
+    precision, most = plan.precision, spec.reduction_length
+
+    def cycles(products: int) -> int:
+        pieces = [min(most, products - start) for start in range(0, products, most)]
+        return sum(_cycles_of_sum(spec, precision, piece) for piece in pieces)
+
+    found = []
+    for weights, activations in plan.stream.sums(precision, plan.cycles, cycles):
+        w = _bits_as_read(weights, spec.weight_range(precision))
+        a = _bits_as_read(activations, spec.activation_range(precision))
+        found += [(w[start : start + most], a[start : start + most]) for start in range(0, len(w), most)]
+    return found
+
+
+def _bits_as_read(codes: IntArray, bounds: tuple[int, int]) -> IntArray:
+    """Codes -1 and +1 as -1 and 0 where one signed bit is two's complement: the bits on the ports stay the same."""
+    return np.where(codes > 0, -1, 0) if bounds == (-1, 0) else codes

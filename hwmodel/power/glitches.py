@@ -1,0 +1,157 @@
+"""Switching activity with glitches: a short simulation of the mapped netlist with its delays.
+
+OpenSTA writes the delays (SDF), Icarus Verilog simulates some hundred cycles with them, and what nets
+do more often than in the run without delays is added to that run's counts:
+
+    n  =  zero-delay transitions of the whole run
+        + (transitions with delays - zero-delay transitions in the window) * counted cycles / window
+
+so that only the glitches carry the sampling noise of the window.  Gates are inertial: a pulse shorter
+than the delay of its gate does not pass.  The clock is slow enough for everything to settle; the
+glitches of a cycle do not depend on it.  Inputs change together, as long after the clock edge as the
+netlist's own flip-flops take at the median, as if registers of the same library drove them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from math import ceil
+from pathlib import Path
+from statistics import fmean, median
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwmodel.library.liberty import parse_liberty
+from hwmodel.library.library import Library
+from hwmodel.library.models import LibraryCells
+from hwmodel.operands.stimulus import Mismatch
+from hwmodel.power.activity import Waves
+from hwmodel.power.delays import SHORTEST_NS, NetlistDelays, netlist_delays
+from hwmodel.power.icarus import (
+    SimulationError,
+    SimulatorMissing,
+    Transitions,
+    Window,
+    find_icarus,
+    icarus_version,
+    run_icarus,
+)
+from siliquant.files.scratch import scratch
+from siliquant.inputs.errors import InputError
+
+__all__ = [
+    "GLITCH_AWARE",
+    "SimulationError",
+    "SimulatorMissing",
+    "add_glitches",
+    "choose_window",
+    "icarus_version",
+    "library_cells",
+    "with_glitches",
+]
+
+GLITCH_AWARE = "glitch-aware"
+
+
+def with_glitches(
+    waves: Waves,
+    synthesis_verilog: str,
+    top: str,
+    library: Library,
+    stimulus: Mapping[str, Sequence[int]],
+    *,
+    period_ns: float,
+    cycles: int = 256,
+    clock: str = "clk",
+    delays: NetlistDelays | None = None,
+) -> Waves:
+    """The run with the transitions that gate delays add, its activity_source GLITCH_AWARE.
+
+    waves: the zero-delay run of the netlist under ``stimulus``.  synthesis_verilog: the same netlist as
+    Verilog, its module named ``top``.  period_ns: the clock OpenSTA is told; delays do not depend on it.
+    cycles: the window, the first counted cycles of ``waves``, or all where it has fewer.  Counts of
+    input ports, clock nets and stored states stay as they are.
+
+    In every cycle every net must settle to its zero-delay value: Mismatch names the net and the cycle
+    where one does not.  Raises ToolMissing (SimulatorMissing for Icarus), TimingError, SimulationError,
+    and ValueError for cycles below 1 and for a netlist and delays that do not fit each other.
+    """
+    find_icarus()
+    cells = library_cells(library)
+    if delays is None:
+        delays = netlist_delays(synthesis_verilog, waves.netlist, top, library, cells, period_ns=period_ns, clock=clock)
+    window = choose_window(waves, cells, delays, cycles)
+    with scratch("glitch") as folder:
+        found = run_icarus(folder, waves, cells, delays.paths, stimulus, window, clock=clock)
+    return add_glitches(waves, found, window)
+
+
+def choose_window(waves: Waves, cells: LibraryCells, delays: NetlistDelays, cycles: int) -> Window:
+    """The first ``cycles`` counted cycles, each four times as long as the slowest path takes.
+
+    Inputs change the median clock-to-output delay after the edge.  ValueError for cycles below 1.
+    """
+    if cycles < 1:
+        raise InputError(f"cycles must be at least 1, not {cycles}")
+    outputs = [
+        fmean(delay.after_rise)
+        for instance, paths in zip(waves.netlist.instances, delays.paths, strict=True)
+        for (pin, _), delay in paths.items()
+        if (flop := cells[instance.cell].flip_flop) and pin in flop.clock_pins
+    ]
+    launch_ns = median(outputs) if outputs else SHORTEST_NS
+    return Window(
+        first=waves.cycles - waves.counted_cycles,
+        cycles=min(cycles, waves.counted_cycles),
+        period_ps=4 * ceil(1000 * (delays.minimum_period_ns + launch_ns)),
+        launch_ns=launch_ns,
+    )
+
+
+def add_glitches(waves: Waves, found: Transitions, window: Window) -> Waves:
+    """Put the transitions of a window into a zero-delay run, after a look at every settled value.
+
+    Raises Mismatch for the first net and cycle where the two runs differ.
+    """
+    last = window.first + window.cycles
+    expected = np.stack([_bits(waves.values[net], window.first - 1, last) for net in found.nets])
+    wrong = np.argwhere((found.settled != expected).T)
+    if len(wrong):
+        column, row = wrong[0].tolist()
+        value = ("0", "1", "an unknown value")[found.settled[row, column]]
+        raise Mismatch(
+            f"{_label(waves, found.nets[row])} must settle to {expected[row, column]} in cycle "
+            f"{window.first - 1 + column} of the simulation with delays, not to {value}"
+        )
+    extra = found.counts.sum(axis=1) - (expected[:, 1:] != expected[:, :-1]).sum(axis=1)
+    scaled = np.rint(extra * (waves.counted_cycles / window.cycles)).astype(int).tolist()
+    toggles = {net: waves.toggles[net] + more for net, more in zip(found.nets, scaled, strict=True)}
+    return waves.with_toggles(toggles, waves.counted_cycles, GLITCH_AWARE)
+
+
+def library_cells(library: Library) -> LibraryCells:
+    """The cell models of a library's usable cells, read once."""
+    return _cells_of(library.slim())
+
+
+@cache
+def _cells_of(liberty: Path) -> LibraryCells:
+    return LibraryCells(parse_liberty(liberty.read_text()))
+
+
+def _bits(wave: int, first: int, last: int) -> NDArray[np.uint8]:
+    """The values of a waveform in cycles first to last - 1."""
+    packed = (wave >> first & (1 << (last - first)) - 1).to_bytes((last - first + 7) // 8, "little")
+    return np.unpackbits(np.frombuffer(packed, np.uint8), count=last - first, bitorder="little")
+
+
+def _label(waves: Waves, net: int) -> str:
+    if net < waves.netlist.net_count:
+        return f"net {waves.netlist.net_label(net)}"
+    for index, pins in enumerate(waves.pins):
+        for pin, connected in pins.items():
+            if connected == net:
+                return f"output {pin} of {waves.netlist.instances[index].name}"
+    return f"net {net}"

@@ -1,0 +1,237 @@
+"""Synthesis: Verilog to the smallest netlist of library cells that meets the clock.
+
+Every design takes the same list of recipes (hwmodel.synthesis.recipes), each in a fresh Yosys process; OpenSTA
+times every result, and the smallest that meets the clock is kept.  The same input gives the same
+netlist.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from hwmodel.library.library import Library
+from hwmodel.synthesis.mapping import elaborate, map_recipe, modules, name_netlist, netlist_area
+from hwmodel.synthesis.recipes import AREA_SCRIPTS, Recipe, fastest, rounds
+from hwmodel.synthesis.selection import Netlist, select
+from hwmodel.synthesis.sizing import apply
+from hwmodel.synthesis.sta import OpenSta, Timing, ToolMissing
+from siliquant.files.scratch import scratch
+from siliquant.inputs.numbers import positive_number
+from siliquant.inputs.errors import InputError, short
+from siliquant.processes.run import cores
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One recipe's result: its area and, where OpenSTA is installed, its minimum period."""
+
+    recipe: str
+    area_um2: float
+    minimum_period_ns: float | None
+
+
+@dataclass(frozen=True)
+class Mapped:
+    """A mapped netlist with what power needs of it.
+
+    verilog: the netlist; netlist: the same as Yosys JSON, with names as OpenSTA sees them.
+    timing: with slews and loads; None without OpenSTA.
+    """
+
+    top: str
+    verilog: str
+    netlist: str
+    timing: Timing | None
+
+
+@dataclass(frozen=True)
+class Synthesis(Mapped):
+    """The netlist kept, and what it was chosen from.  cells: cell name to count."""
+
+    area_um2: float
+    cells: Mapping[str, int]
+    recipe: str
+    meets_clock: bool | None
+    candidates: tuple[Candidate, ...]
+
+
+def read_back(verilog: str, top: str, library: Library, clock_mhz: float, *, clock: str = "clk") -> Mapped:
+    """A mapped netlist that was kept, timed again.  Raises ValueError, SynthesisError, TimingError."""
+    period_ns = 1000.0 / positive_number("clock_mhz", clock_mhz)
+    with contextlib.ExitStack() as stack:
+        path = stack.enter_context(scratch("netlist")) / "mapped.v"
+        path.write_text(verilog)
+        netlist = name_netlist(top, path, library).read_text()
+        opensta = _open(stack, library)
+        timing = None
+        if opensta is not None:
+            opensta.load(path, top, period_ns, clock)
+            timing = opensta.timing(details=True)
+        return Mapped(top, verilog, netlist, timing)
+
+
+def synthesise(
+    verilog: str,
+    top: str,
+    library: Library,
+    clock_mhz: float = 500.0,
+    *,
+    effort: str = "normal",
+    jobs: int | None = None,
+    recipe: Recipe | None = None,
+    screen: bool = False,
+    clock: str = "clk",
+    progress: Callable[[str], None] | None = None,
+) -> Synthesis:
+    """Synthesise one design and keep its smallest netlist that meets the clock; if none does, the fastest.
+
+    verilog: the whole source; top: its top module; clock: the name of the clock port.  jobs: recipes
+    worked on at a time (default: the processors).  recipe: use only this one.  progress is called
+    with each recipe's name when it is done.  Without OpenSTA the smallest netlist of the area
+    recipes is kept and timing is None.  Raises ValueError, SynthesisError.
+    """
+    with Workspace(verilog, top, library, jobs=jobs, clock=clock, progress=progress) as workspace:
+        return workspace.synthesise(clock_mhz, effort=effort, recipe=recipe, screen=screen)
+
+
+class Workspace:
+    """One design while it is synthesised, for one clock or several: use it in a with statement.
+
+    Netlists of recipes that do not look at the clock are made once and serve every clock; the result for a clock is
+    the same whatever other clocks came before.  Arguments and errors as of :func:`synthesise`.
+    """
+
+    def __init__(
+        self,
+        verilog: str,
+        top: str,
+        library: Library,
+        *,
+        jobs: int | None = None,
+        clock: str = "clk",
+        progress: Callable[[str], None] | None = None,
+    ) -> None:
+        if not re.fullmatch(r"[A-Za-z_]\w*", top, re.ASCII):
+            raise InputError(f"top must be a plain Verilog module name, not {short(top)}")
+        if jobs is not None and jobs < 1:
+            raise InputError(f"jobs must be at least 1, not {jobs}")
+        self._verilog, self._top, self._library, self._clock = verilog, top, library, clock
+        self._jobs = jobs or cores()
+        self._progress = progress
+        self._stack = contextlib.ExitStack()
+        self._mapped: dict[tuple[Recipe, float | None], Netlist] = {}
+
+    def __enter__(self) -> Workspace:
+        with contextlib.ExitStack() as stack:
+            self._folder = stack.enter_context(scratch("synth"))
+            self._checkpoint: Path | None = None
+            self._opensta = _open(stack, self._library)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def synthesise(
+        self,
+        clock_mhz: float = 500.0,
+        *,
+        effort: str = "normal",
+        recipe: Recipe | None = None,
+        screen: bool = False,
+    ) -> Synthesis:
+        """The netlist for one clock; see :func:`synthesise`."""
+        period_ns = 1000.0 / positive_number("clock_mhz", clock_mhz)
+        library, opensta = self._library, self._opensta
+        has_adder = library.full_adder is not None
+        groups = ((recipe,),) if recipe else rounds(effort, has_adder)
+        first = fastest(effort, has_adder)
+        if screen and not recipe:
+            others = (tuple(one for one in group if one != first and one.adders == first.adders) for group in groups)
+            groups = ((first,), *filter(None, others))
+        found: list[Netlist] = []
+        best: Netlist | None = None
+        for number, chosen in enumerate(groups):
+            new = self._netlists(chosen, period_ns)
+            found += new
+            if opensta is None:
+                best = min(new, key=lambda netlist: netlist.area_um2)
+                break
+            for netlist in new:
+                opensta.load(netlist.path, self._top, period_ns, self._clock)
+                netlist.slack_ns = opensta.slack_ns()
+            if screen and number == 0 and not recipe:
+                best = max(found, key=lambda netlist: netlist.slack_or_worst_ns)
+                if not best.sizable(period_ns):
+                    break
+                continue
+            best = select(opensta, found, self._top, library, period_ns, self._clock)
+            if best.final_slack_ns >= 0 and (best.sizing is None or chosen[0].script not in AREA_SCRIPTS):
+                break
+        assert best is not None  # every effort has recipes
+        return self._finish(best, found, period_ns)
+
+    def _netlists(self, chosen: Sequence[Recipe], period_ns: float) -> list[Netlist]:
+        """Fresh netlists of some recipes, mapped now or before."""
+        if self._checkpoint is None:
+            self._checkpoint = elaborate(self._folder, self._verilog, self._top)
+        keys = [(recipe, period_ns if recipe.target else None) for recipe in chosen]
+        missing = [key for key in keys if key not in self._mapped]
+        with ThreadPoolExecutor(self._jobs) as pool:
+            work = {
+                key: pool.submit(self._map, key[0], period_ns, len(self._mapped) + i) for i, key in enumerate(missing)
+            }
+            self._mapped.update((key, future.result()) for key, future in work.items())
+        return [replace(self._mapped[key]) for key in keys]
+
+    def _map(self, recipe: Recipe, period_ns: float, number: int) -> Netlist:
+        assert self._checkpoint is not None
+        place = self._folder / f"{number}-{recipe.name}"
+        found = map_recipe(place, self._checkpoint, self._top, modules(self._verilog), self._library, recipe, period_ns)
+        if self._progress:
+            self._progress(recipe.name)
+        return found
+
+    def _finish(self, best: Netlist, found: Sequence[Netlist], period_ns: float) -> Synthesis:
+        chosen = self._folder / "chosen.v"
+        shutil.copyfile(best.path, chosen)
+        apply(chosen, best.replaced)
+        named = name_netlist(self._top, chosen, self._library)
+        timing = None
+        if self._opensta is not None:
+            self._opensta.load(chosen, self._top, period_ns, self._clock)
+            timing = self._opensta.timing(details=True)
+        area_um2, cells = netlist_area(named, self._top, self._library)
+        return Synthesis(
+            top=self._top,
+            verilog=chosen.read_text(),
+            netlist=named.read_text(),
+            area_um2=area_um2,
+            cells=cells,
+            recipe=best.recipe + ("-sized" if best.replaced else ""),
+            timing=timing,
+            meets_clock=timing.meets_clock if timing else None,
+            candidates=tuple(
+                Candidate(n.recipe, n.area_um2, None if n.slack_ns is None else period_ns - n.slack_ns) for n in found
+            ),
+        )
+
+
+def _open(stack: contextlib.ExitStack, library: Library) -> OpenSta | None:
+    """OpenSTA with the library, None where it is not installed. Raises InputError where cells would take no time."""
+    try:
+        opensta = stack.enter_context(OpenSta(library))
+    except ToolMissing:
+        return None
+    if library.no_timing:
+        names = ", ".join(library.no_timing[:5]) + (" ..." if len(library.no_timing) > 5 else "")
+        raise InputError(
+            f"must state the timing of every output of its usable cells, not none of {names}", file=library.path
+        )
+    return opensta

@@ -1,0 +1,165 @@
+"""The recipes synthesis tries: the same list, in the same order, for every design."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from siliquant.inputs.errors import InputError
+
+FLOW_VERSION = 2  # raise it when the flow gives other netlists than before: rows of older flows are then not reused
+
+ADDER_FORMS = ("cell", "logic")
+CARRY_FORMS = ("chain", "ripple", "brent-kung", "sklansky", "kogge-stone", "han-carlson")
+SCRIPTS = ("area", "flow", "keep", "even", "speed", "fast", "map", "lut")
+EFFORTS = ("quick", "normal", "high")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One way through synthesis.
+
+    adders: the compressor tree's full adders become library cells ("cell") or gates ABC may rework
+    ("logic").  carry: the structure of carry-propagate adders.  script: ABC's script, see below.
+    target: the delay ABC aims for, as a fraction of the clock period; None: as fast as it can, or as
+    small as it can, by the script.
+    ABC sees full-adder cells as cuts: signals leave them at time 0, so a smaller target is not "faster
+    than the clock" but a guess of what the tree takes.
+    """
+
+    adders: str
+    carry: str
+    script: str
+    target: float | None = None
+
+    def __post_init__(self) -> None:
+        for value, allowed, field in (
+            (self.adders, ADDER_FORMS, "adders"),
+            (self.carry, CARRY_FORMS, "carry"),
+            (self.script, SCRIPTS, "script"),
+        ):
+            if value not in allowed:
+                raise InputError(f"{field} must be one of {', '.join(allowed)}, not {value!r}")
+        if self.target is not None and not self.target > 0:
+            raise InputError(f"target must be a positive fraction of the clock period, not {self.target}")
+
+    @property
+    def name(self) -> str:
+        """A name that is also a file name: cell-chain-area, logic-sklansky-map-0.5."""
+        return "-".join([self.adders, self.carry, self.script, *([f"{self.target:g}"] if self.target else [])])
+
+
+_TREE, _GATES = "cell", "logic"
+_QUICK = (
+    Recipe(_TREE, "chain", "area"),
+    Recipe(_TREE, "sklansky", "fast"),
+    Recipe(_GATES, "sklansky", "fast"),
+)
+_NORMAL = (
+    Recipe(_TREE, "chain", "area"),
+    Recipe(_TREE, "chain", "flow"),
+    Recipe(_TREE, "ripple", "area"),
+    Recipe(_TREE, "brent-kung", "keep"),
+    Recipe(_TREE, "brent-kung", "even", 0.5),
+    Recipe(_TREE, "sklansky", "speed", 0.5),
+    Recipe(_TREE, "sklansky", "fast"),
+    Recipe(_GATES, "ripple", "area"),
+    Recipe(_GATES, "ripple", "flow"),
+    Recipe(_GATES, "brent-kung", "keep"),
+    Recipe(_GATES, "brent-kung", "even", 0.5),
+    Recipe(_GATES, "sklansky", "speed", 0.5),
+    Recipe(_GATES, "sklansky", "fast"),
+)
+_HIGH = (
+    *_NORMAL,
+    Recipe(_TREE, "brent-kung", "flow"),
+    Recipe(_TREE, "sklansky", "keep"),
+    Recipe(_TREE, "sklansky", "even", 0.5),
+    Recipe(_TREE, "brent-kung", "speed", 0.5),
+    Recipe(_TREE, "brent-kung", "lut", 0.5),
+    Recipe(_GATES, "brent-kung", "speed", 0.5),
+    Recipe(_GATES, "sklansky", "map", 0.25),
+    *(Recipe(_TREE, carry, script) for carry in ("kogge-stone", "han-carlson") for script in SCRIPTS),
+    *(Recipe(_GATES, carry, script, 0.25) for carry in ("sklansky", "kogge-stone") for script in ("map", "lut")),
+)
+_RECIPES = {"quick": _QUICK, "normal": _NORMAL, "high": tuple(dict.fromkeys(_HIGH))}
+
+
+def recipes(effort: str, has_adder_cell: bool) -> tuple[Recipe, ...]:
+    """The recipes of one effort; those for full-adder cells only where the library has such a cell."""
+    if effort not in EFFORTS:
+        raise InputError(f"effort must be one of {', '.join(EFFORTS)}, not {effort!r}")
+    return tuple(recipe for recipe in _RECIPES[effort] if has_adder_cell or recipe.adders == _GATES)
+
+
+AREA_SCRIPTS = ("area", "flow", "keep")
+_FASTEST = ("sklansky", "fast")
+
+
+def rounds(effort: str, has_adder_cell: bool) -> tuple[tuple[Recipe, ...], ...]:
+    """The recipes in rounds: the next round is tried only when the last ones do not meet the clock as they are.
+
+    For each adder form (full-adder cells first, where the library has one; gates alone are much larger and somewhat
+    faster): first the recipes that look at area alone, then those that trade area for speed.
+    """
+    every = recipes(effort, has_adder_cell)
+    found = (
+        tuple(recipe for recipe in every if recipe.adders == form and (recipe.script in AREA_SCRIPTS) is for_area)
+        for form in ADDER_FORMS
+        for for_area in (True, False)
+    )
+    return tuple(group for group in found if group)
+
+
+def fastest(effort: str, has_adder_cell: bool) -> Recipe:
+    """The recipe that shows whether a design can come near a clock, with full-adder cells where there are any."""
+    every = recipes(effort, has_adder_cell)
+    return next((recipe for recipe in every if (recipe.carry, recipe.script) == _FASTEST), every[-1])
+
+
+def recipe_named(name: str) -> Recipe | None:
+    """The recipe of a row's recipe text, such as cell-chain-area-sized; None when no list has it."""
+    plain = name.removesuffix("-sized")
+    return next((recipe for recipe in _RECIPES["high"] if recipe.name == plain), None)
+
+
+def looks_at_area_alone(name: str) -> bool:
+    """Whether a row's recipe text is of a recipe that trades no area for speed, and no cell was sized up."""
+    recipe = recipe_named(name)
+    return recipe is not None and recipe.script in AREA_SCRIPTS and not name.endswith("-sized")
+
+
+_CARRY_MAPS = {
+    "chain": "-map adder_chain.v",
+    "ripple": "-map ripple.v",
+    "brent-kung": "",
+    "sklansky": "-map +/choices/sklansky.v",
+    "kogge-stone": "-map +/choices/kogge-stone.v",
+    "han-carlson": "-map +/choices/han-carlson.v",
+}
+# area, flow: restructure and cover for area, by two coverers.  keep: cover for area, adder structures kept.
+# even, speed, fast: cover for delay, each faster and larger than the one before.
+# map, lut: restructure, cover for delay, and let ABC buffer and size. This flow buffers (hwmodel.netlist.fanout) and sizes
+# (hwmodel.synthesis.sizing) the netlists of all of them afterwards, and sees whole paths.
+_ABC_SCRIPTS = {
+    "area": "strash;ifraig;scorr;dc2;dch,-f;amap",
+    "flow": "strash;&get,-n;&fraig,-x;&put;scorr;dc2;dch,-f;&get,-n;&nf;&put",
+    "keep": "strash;dch;amap",
+    "even": "strash;ifraig;scorr;dch,-f;map,{D}",
+    "speed": "strash;ifraig;scorr;dch,-f;map,-B,0.9,{D}",
+    "fast": "strash;ifraig;scorr;dch;map,-B,0.9,{D}",
+    "map": "strash;ifraig;scorr;dc2;dch,-f;map,-B,0.9,{D};topo;buffer,-c;topo;upsize,{D};dnsize,{D}",
+    "lut": "strash;ifraig;scorr;dch,-f;if,-g,-K,6;st;dch;map,-B,0.9,{D};topo;buffer,-c;topo;upsize,{D};dnsize,{D}",
+}
+
+
+def carry_commands(recipe: Recipe) -> list[str]:
+    """The Yosys commands that map everything coarse to gates, carry-propagate adders as the recipe says."""
+    return [f"techmap {_CARRY_MAPS[recipe.carry]} -map +/techmap.v"]
+
+
+def abc_options(recipe: Recipe, period_ns: float) -> str:
+    """Options of Yosys' abc command, but for its files."""
+    options = [f"-script +{_ABC_SCRIPTS[recipe.script]}"]
+    if recipe.target is not None:
+        options.insert(0, f"-D {max(1, round(1000 * period_ns * recipe.target))}")
+    return " ".join(options)

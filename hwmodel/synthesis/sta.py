@@ -1,0 +1,326 @@
+"""Static timing analysis with OpenSTA: minimum period, slack, the critical path, and slews and loads for power.
+
+The constraint is one sentence: with an ideal clock, every path from an input or register to a
+register or output must fit in one period.  Inputs arrive at time 0 through the library's driving
+cell, outputs drive the library's default load and are due at the period, and nets have the
+library's default wire load where it has one.  Hold is not looked at (no clock tree exists yet).
+
+OpenSTA's own power figures are not used; docs/synthesis.md says why.
+
+It works in a folder of its own, where files have fixed names: paths that a user chose never become Tcl.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import re
+import shutil
+import subprocess
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+from hwmodel.library.library import Library
+from siliquant.files.scratch import scratch
+from siliquant.inputs.numbers import positive_number
+from siliquant.inputs.errors import ToolError, short
+from siliquant.inputs.quoting import tcl_word
+from siliquant.processes import run as processes
+
+_SECONDS_LIMIT = 600
+
+
+class ToolMissing(ToolError):  # noqa: N818 (it names a state of the machine, not a fault)
+    """A program the flow needs is not installed; the message says how to get it."""
+
+
+class TimingError(ToolError):
+    """OpenSTA refused its input; the message holds what it said."""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """What OpenSTA found.  All times in ns; the clock is ideal.
+
+    worst_slack_ns: of all constrained paths; minimum_period_ns = period_ns - worst_slack_ns.
+    critical_path: OpenSTA's report of the worst path, text in library units.
+    slews_ns: "instance/pin" to (rise, fall).  loads_ff: net name to pin plus wire
+    capacitance, mean of rise and fall.  Both are empty unless asked for.
+    """
+
+    period_ns: float
+    worst_slack_ns: float
+    minimum_period_ns: float
+    critical_path: str
+    slews_ns: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    loads_ff: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def meets_clock(self) -> bool:
+        """True when no path is longer than the period."""
+        return self.worst_slack_ns >= 0.0
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One cell of a path: its instance, output pin, cell name, and delay from the pin before."""
+
+    instance: str
+    pin: str
+    cell: str
+    delay_ns: float
+
+
+def find_opensta() -> str:
+    """The OpenSTA program: $OPENSTA, else `sta` on PATH.  Raises ToolMissing."""
+    named = os.environ.get("OPENSTA")
+    found = shutil.which(named or "sta")
+    if found is None:
+        where = f"$OPENSTA names {named!r}, which cannot be run" if named else "no program `sta` is on PATH"
+        raise ToolMissing(
+            f"OpenSTA is needed for timing and power, but {where}; on Debian or Ubuntu: apt-get install opensta"
+        )
+    return found
+
+
+@lru_cache(maxsize=4)
+def _version_of(program: str) -> str:
+    result = processes.run([program, "-version"], timeout=60)
+    words = result.stdout.split()
+    return words[0] if words else "unknown"
+
+
+def opensta_version() -> str | None:
+    """The version OpenSTA states, or None when it is not installed."""
+    try:
+        return _version_of(find_opensta())
+    except ToolMissing:
+        return None
+
+
+def analyse(
+    netlist: Path, top: str, library: Library, period_ns: float, *, clock: str = "clk", details: bool = False
+) -> Timing:
+    """Time a mapped Verilog netlist.  With `details`, also every pin's slews and every net's load.
+
+    A clock port that does not exist leaves a purely combinational design timed from inputs to outputs.
+    Raises ToolMissing, TimingError, or ValueError for a period that is not positive.
+    """
+    with OpenSta(library) as opensta:
+        opensta.load(netlist, top, period_ns, clock)
+        return opensta.timing(details=details)
+
+
+class OpenSta:
+    """A running OpenSTA that has read one library; use it in a with statement.
+
+    load() a netlist, then ask for timing(), try replace() of cells, load() the next.
+    Raises ToolMissing when it is not installed, TimingError when it refuses something.
+    """
+
+    def __init__(self, library: Library) -> None:
+        self.library = library
+        self._period_ns = 0.0
+        program = find_opensta()
+        with contextlib.ExitStack() as stack:
+            folder = stack.enter_context(scratch("sta"))
+            (folder / "loop.tcl").write_text(_PROCEDURES + _LOOP)
+            (folder / "cells.lib").symlink_to(library.slim())
+            self._process = processes.start(
+                [program, "-no_init", "-no_splash", "loop.tcl"],
+                cwd=folder,
+                bufsize=1,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+            )
+            self._folder, self._stack = folder, stack.pop_all()
+        if self._process.stdin is None or self._process.stdout is None:
+            raise TimingError("OpenSTA was started without pipes")
+        self._input, self._output = self._process.stdin, self._process.stdout
+
+    def __enter__(self) -> OpenSta:
+        try:
+            self.ask("read_liberty cells.lib")
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(OSError):
+            self._input.close()
+        self._output.close()
+        try:
+            self._process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            processes.kill(self._process)
+            self._process.wait()
+        self._stack.close()
+
+    def ask(self, command: str) -> str:
+        """Run one Tcl command and return what it printed. Raises TimingError, after ten minutes at the latest."""
+        watchdog = threading.Timer(_SECONDS_LIMIT, processes.kill, [self._process])
+        watchdog.daemon = True
+        watchdog.start()
+        try:
+            return self._ask(command)
+        finally:
+            watchdog.cancel()
+
+    def _ask(self, command: str) -> str:
+        lines: list[str] = []
+        try:
+            self._input.write(command.replace("\n", " ") + "\n")
+            self._input.flush()
+        except OSError:
+            raise TimingError(f"OpenSTA ended before the command {short(command, 80)}") from None
+        for line in self._output:
+            if line == "@done\n":
+                return "".join(lines)
+            if line.startswith("@error "):
+                raise TimingError(f"OpenSTA refused {short(command, 80)}: {line[7:].strip()}")
+            lines.append(line)
+        said = "".join(lines[-3:]).strip()
+        raise TimingError(f"OpenSTA stopped in the command {short(command, 80)}: {said or 'it said nothing'}")
+
+    def load(self, netlist: Path, top: str, period_ns: float, clock: str = "clk") -> None:
+        """Read a mapped Verilog netlist in place of the one before, and constrain it."""
+        library = self.library
+        self._period_ns = positive_number("period_ns", period_ns)
+        period = self._period_ns / library.time_ns
+        load = library.default_load_ff / library.capacitance_ff
+        try:
+            shutil.copyfile(netlist, self._folder / "netlist.v")
+        except FileNotFoundError:
+            raise TimingError(f"OpenSTA must be given a netlist, and {netlist} is not there") from None
+        said = self.ask("read_verilog netlist.v") + self.ask(f"link_design {tcl_word(top)}")
+        if "Creating black box" in said:
+            raise TimingError(f"OpenSTA does not know every cell of {top}: {said.strip()[:300]}")
+        driver, pin = tcl_word(library.driving_cell), tcl_word(library.driving_pin)
+        self.ask(f"siliquant_constrain {tcl_word(clock)} {period!r} {driver} {pin} {load!r}")
+
+    def slack_ns(self) -> float:
+        """The worst slack; the period when nothing is constrained."""
+        slack = _number(self.ask("puts [sta::worst_slack]"), "worst slack") * self.library.time_ns
+        return slack if abs(slack) < _NO_SLACK_NS else self._period_ns
+
+    def timing(self, *, details: bool = False) -> Timing:
+        """The timing of the netlist as it stands."""
+        slack = self.slack_ns()
+        path = self.ask("report_checks -path_delay max -format full -fields {slew cap} -digits 6").strip("\n")
+        slews: dict[str, tuple[float, float]] = {}
+        loads: dict[str, float] = {}
+        for line in self.ask("siliquant_details").splitlines() if details else ():
+            kind, *numbers, name = line.split(" ", 3)
+            if kind in ("@slew", "@load"):
+                rise, fall = (_number(number, f"{kind[1:]} of {short(name)}") for number in numbers)
+                if kind == "@slew":
+                    slews[_plain(name)] = (rise * 1e9, fall * 1e9)
+                else:
+                    loads[_plain(name)] = (rise + fall) / 2 * 1e15
+        return Timing(self._period_ns, slack, self._period_ns - slack, path, slews, loads)
+
+    def write_sdf(self, path: Path) -> None:
+        """Write every delay of the netlist as it stands, as SDF 3.0 in the library's time unit; see hwmodel.library.sdf."""
+        self.ask("write_sdf -digits 6 delays.sdf")
+        shutil.move(self._folder / "delays.sdf", path)
+
+    def critical_stages(self) -> list[Stage]:
+        """The cells of the worst path from its start to the one before its end."""
+        path = self.ask("report_checks -path_delay max -format full -digits 6")
+        found = [Stage(m[2], m[3], m[4], _number(m[1], "delay") * self.library.time_ns) for m in _STAGE.finditer(path)]
+        return found[:-1]
+
+    def try_replace(self, instance: str, pin: str, cell: str, other: str) -> tuple[float, float, float]:
+        """Slack at an instance's pin before and after cell -> other, and the worst slack after; then undone.  ns."""
+        words = " ".join(map(tcl_word, (instance, pin, cell, other)))
+        answer = self.ask(f"siliquant_try {words}").split()[-3:]
+        before, after, worst = (_number(value, f"slack at {instance}/{pin}") for value in answer)
+        return before * 1e9, after * 1e9, worst * self.library.time_ns
+
+    def replace(self, instance: str, cell: str) -> None:
+        """Replace an instance's cell by another with the same pins."""
+        self.ask(f"replace_cell {tcl_word(instance)} {tcl_word(cell)}")
+
+
+def _number(text: str, what: str) -> float:
+    """A number that OpenSTA printed. Raises TimingError for what is none: it took something for what it is not."""
+    try:
+        value = float(text.strip().rpartition("\n")[2])
+    except ValueError:
+        value = math.nan
+    if math.isnan(value):
+        raise TimingError(f"OpenSTA must answer with a number for the {what}, not {short(text.strip())}")
+    return value
+
+
+def _plain(name: str) -> str:
+    """A net or pin name as Yosys' JSON has it: without Verilog's escapes."""
+    return name.replace("\\", "")
+
+
+_STAGE = re.compile(r"(\S+) +\S+ [\^v] (\S+)/(\S+) \((\S+)\)$", flags=re.MULTILINE)
+_NO_SLACK_NS = 1e15
+
+_LOOP = """
+while {[gets stdin line] >= 0} {
+  if {[catch {uplevel #0 $line} message]} {puts "@error [string map {"\\n" " "} $message]"} else {puts "@done"}
+  flush stdout
+}
+exit
+"""
+
+_PROCEDURES = """
+proc siliquant_constrain {clock period driver pin load} {
+  set inputs {}
+  set found {}
+  foreach port [all_inputs] {
+    if {[get_property $port full_name] eq $clock} {lappend found $port} else {lappend inputs $port}
+  }
+  if {[llength $found]} {
+    create_clock -name clock -period $period $found
+  } else {
+    create_clock -name clock -period $period
+  }
+  if {[llength $inputs]} {
+    set_input_delay 0 -clock clock $inputs
+    set_driving_cell -lib_cell $driver -pin $pin $inputs
+  }
+  set_output_delay 0 -clock clock [all_outputs]
+  set_load $load [all_outputs]
+}
+proc siliquant_details {} {
+  foreach pin [get_pins *] {
+    foreach vertex [$pin vertices] {
+      puts "@slew [lindex [$vertex slews rise] 0] [lindex [$vertex slews fall] 0] [get_full_name $pin]"
+    }
+  }
+  set corner [sta::cmd_corner]
+  set nets [[sta::top_instance] net_iterator]
+  while {[$nets has_next]} {
+    set net [$nets next]
+    puts "@load [$net capacitance rise $corner max] [$net capacitance fall $corner max] [get_full_name $net]"
+  }
+  $nets finish
+}
+proc siliquant_pin_slack {pin} {
+  set worst 1e30
+  foreach vertex [[get_pins $pin] vertices] {
+    foreach edge {rise fall} {foreach slack [$vertex slacks $edge] {if {$slack < $worst} {set worst $slack}}}
+  }
+  return $worst
+}
+proc siliquant_try {instance pin cell other} {
+  set before [siliquant_pin_slack $instance/$pin]
+  replace_cell $instance $other
+  set after [siliquant_pin_slack $instance/$pin]
+  set worst [sta::worst_slack]
+  replace_cell $instance $cell
+  puts "$before $after $worst"
+}
+"""

@@ -1,0 +1,114 @@
+"""How much harm low bits do to which GEMM: a table by role, and by layer where it was measured so finely."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from hwmodel.workload.workload import Gemm, Role
+from rtl.spec.mac import check_integer
+from siliquant.inputs.errors import InputError, InputTypeError, short
+from siliquant.inputs.reading import belongs, csv_records, parse_json, read_text
+
+__all__ = ["SensitivityTable", "default_sensitivity", "read_sensitivity"]
+
+PACKAGED = Path(__file__).resolve().parents[1] / "data" / "sensitivity.json"
+_MOST_BYTES = 1 << 20
+_MOST = 1e12  # of a sensitivity
+_MOST_LAYERS = 1 << 16
+_COLUMNS = ("role", "layer", "sensitivity")
+
+
+@dataclass(frozen=True)
+class SensitivityTable:
+    """Harm of one unit of quantisation noise in one product, relative to other rows.
+
+    rows: by role and layer; a row of layer None is for all layers of its role that have none of their own. source:
+    where the numbers come from.
+    """
+
+    source: str
+    rows: Mapping[tuple[Role, int | None], float]
+
+    def of(self, gemm: Gemm) -> float:
+        """The sensitivity of a GEMM. Raises ValueError where the table has none for it."""
+        for key in ((gemm.role, gemm.layer), (gemm.role, None)):
+            if key in self.rows:
+                return self.rows[key]
+        where = "" if gemm.layer is None else f" in layer {gemm.layer}"
+        raise InputError(f"the sensitivity table must have a row for {gemm.role.value}{where}, and has none")
+
+    def harm(self, gemm: Gemm, bits: int) -> float:
+        """Expected harm at ``bits`` bits: sensitivity times products times 4**-bits, the noise of a uniform quantiser
+        whose step halves with each bit.
+        """
+        return self.of(gemm) * gemm.macs * 4.0**-bits
+
+
+@lru_cache(maxsize=1)
+def default_sensitivity() -> SensitivityTable:
+    """The packaged table: the paper's order, MHSA above FFN and the value matrices first."""
+    return read_sensitivity(PACKAGED)
+
+
+def read_sensitivity(path: Path) -> SensitivityTable:
+    """A table from a JSON file ({"source": text, "rows": [{"role", "layer" (optional), "sensitivity"}, ...]}) or a CSV
+    file with the columns role, layer (may be empty) and sensitivity, whose source is its name.
+
+    Raises ValueError, with the file's name, where it is not one; OSError where it cannot be read.
+    """
+    text = read_text(path, _MOST_BYTES)
+    with belongs(path, "a sensitivity table"):
+        source, entries = (path.name, _csv(text)) if path.suffix == ".csv" else _json(text)
+        rows: dict[tuple[Role, int | None], float] = {}
+        for entry in entries:
+            key, value = _row(entry)
+            if key in rows:
+                raise InputError(f"a role and layer must have one row, and {_place(key)} has two")
+            rows[key] = value
+        if not rows:
+            raise InputError("it must have at least one row")
+    return SensitivityTable(source, rows)
+
+
+def _json(text: str) -> tuple[str, Sequence[object]]:
+    data = parse_json(text)
+    if not isinstance(data, dict) or not isinstance(data.get("rows"), list) or not isinstance(data.get("source"), str):
+        raise InputError('it must be an object with "source", a text, and "rows", a list')
+    return data["source"], data["rows"]
+
+
+def _csv(text: str) -> list[dict[str, object]]:
+    entries: list[dict[str, object]] = []
+    for line in csv_records(text, ("role", "sensitivity")):
+        if set(line) - set(_COLUMNS):
+            raise InputError(f"its columns must be {', '.join(_COLUMNS)}")
+        layer, value = line.get("layer") or "", line["sensitivity"]
+        try:
+            entries.append({"role": line["role"], "layer": int(layer) if layer else None, "sensitivity": float(value)})
+        except ValueError:
+            raise InputError(f"layer and sensitivity must be numbers, not {layer!r} and {value!r}") from None
+    return entries
+
+
+def _row(entry: object) -> tuple[tuple[Role, int | None], float]:
+    if not isinstance(entry, dict) or not {"role", "sensitivity"} <= set(entry) <= set(_COLUMNS):
+        raise InputError(f"a row must be an object with role, sensitivity and maybe layer, not {short(entry)}")
+    known = {role.value: role for role in Role}
+    if not isinstance(entry["role"], str) or entry["role"] not in known:
+        raise InputError(f"role must be one of {', '.join(known)}, not {short(entry['role'])}")
+    layer, value = entry.get("layer"), entry["sensitivity"]
+    if layer is not None:
+        check_integer("layer", layer, 0, _MOST_LAYERS)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InputTypeError(f"sensitivity must be a number from 0 to {_MOST:g}, not {short(value)}")
+    if not 0 <= value <= _MOST:
+        raise InputError(f"sensitivity must be a number from 0 to {_MOST:g}, not {short(value)}")
+    return (known[entry["role"]], layer), float(value)
+
+
+def _place(key: tuple[Role, int | None]) -> str:
+    role, layer = key
+    return role.value if layer is None else f"{role.value} in layer {layer}"

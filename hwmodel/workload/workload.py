@@ -1,0 +1,281 @@
+"""GEMM lists of whole networks: what one inference multiplies, as traced from the real models by qat.trace."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from enum import Enum
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+
+from rtl.spec.mac import check_integer
+from siliquant.inputs.errors import InputError, InputTypeError, short
+from siliquant.inputs.reading import belongs, member, parse_json, read_text
+
+__all__ = [
+    "Gemm",
+    "Module",
+    "PrecisionClass",
+    "Requantisation",
+    "Role",
+    "Scales",
+    "Workload",
+    "load_workload",
+    "read_workload",
+    "workload_names",
+]
+
+PACKAGED = Path(__file__).resolve().parents[1] / "data" / "workloads"
+FORMAT = "siliquant-workload 1"
+_MOST_BYTES = 16 << 20
+_MOST_NAME = 1000
+_MOST = 1 << 31  # of a dimension, a count, a layer's number
+
+
+class Module(Enum):
+    """The part of a network that a GEMM belongs to."""
+
+    MHSA = "MHSA"
+    FFN = "FFN"
+    OTHER = "other"
+
+
+class Role(Enum):
+    """What a GEMM does in its network.
+
+    PROJECTION_FC1, PROJECTION_FC2: the non-linear projection of SReT after each application of a block.
+    """
+
+    PATCH_EMBEDDING = "patch_embedding"
+    STEM = "stem"
+    QUERY = "query"
+    KEY = "key"
+    VALUE = "value"
+    SCORES = "scores"
+    CONTEXT = "context"
+    PROJECTION = "projection"
+    FC1 = "fc1"
+    FC2 = "fc2"
+    PROJECTION_FC1 = "projection_fc1"
+    PROJECTION_FC2 = "projection_fc2"
+    DOWNSAMPLING = "downsampling"
+    POOLER = "pooler"
+    CLASSIFIER = "classifier"
+
+    @property
+    def module(self) -> Module:
+        """The part of the network it belongs to."""
+        if self in _MHSA:
+            return Module.MHSA
+        return Module.FFN if self in _FFN else Module.OTHER
+
+
+_MHSA = frozenset({Role.QUERY, Role.KEY, Role.VALUE, Role.SCORES, Role.CONTEXT, Role.PROJECTION})
+_FFN = frozenset({Role.FC1, Role.FC2, Role.PROJECTION_FC1, Role.PROJECTION_FC2})
+
+
+class PrecisionClass(Enum):
+    """Whose width a GEMM has: ENDS are the first and last layers (patch embedding, stem and other convolutions,
+    pooler, classifier), which stay at 8 bits; BODY is everything between.
+    """
+
+    ENDS = "ends"
+    BODY = "body"
+
+
+class Scales(Enum):
+    """How many scales activations and weights have.
+
+    TENSOR: one a tensor. HEAD: one a head in attention, but one for the input of the output projection.
+    HEAD_REDUCED: there one a head, too, along the sums: each head's part is then a GEMM of its own, and partial sums
+    are rescaled and added.
+    """
+
+    TENSOR = "tensor"
+    HEAD = "head"
+    HEAD_REDUCED = "head-reduced"
+
+
+@dataclass(frozen=True)
+class Requantisation:
+    """What follows a GEMM whose sums become codes of another with nothing between: ``outputs`` sums of all its
+    matrices, with ``scales`` different scales; ``parameter_sets`` are those of one matrix, at a drain that folds bias
+    and scale of each output channel into one set.
+    """
+
+    outputs: int
+    scales: int
+    parameter_sets: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gemm:
+    """One call of one GEMM: ``count`` products of M x K activations by K x N weights (or a second operand).
+
+    name: in the network; calls of one name share their weights. layer: number of its block, None outside of blocks.
+    call: 0 for the first use of the name. heads: of the attention it belongs to, else 1. activation_signed: of the
+    first operand; the second is signed. static: the second operand is a weight. feeds_gemm: its sums become codes of
+    another GEMM with nothing between; else layer norm, softmax, GELU or a residual comes first.
+    """
+
+    name: str
+    role: Role
+    layer: int | None
+    call: int
+    m: int
+    k: int
+    n: int
+    count: int
+    heads: int
+    precision_class: PrecisionClass
+    activation_signed: bool
+    static: bool
+    bias: bool
+    feeds_gemm: bool
+
+    def __post_init__(self) -> None:
+        _check_text("name", self.name)
+        for field, kind in (("role", Role), ("precision_class", PrecisionClass)):
+            if not isinstance(getattr(self, field), kind):
+                raise InputTypeError(f"{field} must be a {kind.__name__}, not {getattr(self, field)!r}")
+        if self.layer is not None:
+            check_integer("layer", self.layer, 0, _MOST)
+        check_integer("call", self.call, 0, _MOST)
+        for field in ("m", "k", "n", "count", "heads"):
+            check_integer(field, getattr(self, field), 1, _MOST)
+        for field in ("activation_signed", "static", "bias", "feeds_gemm"):
+            if not isinstance(getattr(self, field), bool):
+                raise InputTypeError(f"{field} must be a bool, not {getattr(self, field)!r}")
+        if self.role is Role.PROJECTION and self.k % self.heads:
+            raise InputError(f"k must be a multiple of the {self.heads} heads of a projection, not {self.k}")
+
+    @property
+    def macs(self) -> int:
+        """Products of the whole call."""
+        return self.m * self.k * self.n * self.count
+
+    @property
+    def outputs(self) -> int:
+        """Sums of the whole call."""
+        return self.m * self.n * self.count
+
+    def products(self, scales: Scales) -> tuple[int, int, int, int]:
+        """(M, K, N, matrices) as the array gets them: with HEAD_REDUCED a projection is cut by head along its sums."""
+        if scales is Scales.HEAD_REDUCED and self.role is Role.PROJECTION:
+            return self.m, self.k // self.heads, self.n, self.count * self.heads
+        return self.m, self.k, self.n, self.count
+
+    def requantisation(self, scales: Scales) -> Requantisation | None:
+        """What follows its sums, None where that is not the next GEMM."""
+        if not self.feeds_gemm:
+            return None
+        # A context product is computed head by head and has no bias: one set a matrix.
+        sets = self.n if self.static else 1
+        return Requantisation(self.outputs, 1 if scales is Scales.TENSOR else self.heads, sets)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workload:
+    """The GEMMs of one inference in order of execution, and where the list comes from (``provenance``)."""
+
+    name: str
+    gemms: tuple[Gemm, ...]
+    provenance: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        if not self.gemms:
+            raise InputError(f"a workload must have at least one GEMM, and {self.name} has none")
+        seen: dict[str, int] = {}
+        for gemm in self.gemms:
+            expected = seen.get(gemm.name, 0)
+            if gemm.call != expected:
+                raise InputError(f"call of {gemm.name} must be {expected}, not {gemm.call}")
+            seen[gemm.name] = expected + 1
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.gemms))
+
+    @cached_property
+    def macs(self) -> int:
+        """Products of one inference."""
+        return sum(gemm.macs for gemm in self.gemms)
+
+    @cached_property
+    def weights(self) -> int:
+        """Static weights, each name once."""
+        return sum(gemm.n * gemm.k * gemm.count for gemm in self.gemms if gemm.static and gemm.call == 0)
+
+    def macs_by_role(self) -> dict[Role, int]:
+        """Products by role, in order of execution."""
+        found: dict[Role, int] = {}
+        for gemm in self.gemms:
+            found[gemm.role] = found.get(gemm.role, 0) + gemm.macs
+        return found
+
+    def macs_by_class(self) -> dict[PrecisionClass, int]:
+        """Products by precision class."""
+        return {kind: sum(gemm.macs for gemm in self.gemms if gemm.precision_class is kind) for kind in PrecisionClass}
+
+
+def workload_names(folder: Path = PACKAGED) -> tuple[str, ...]:
+    """Names of the workloads that come with the package."""
+    return tuple(sorted(path.stem for path in folder.glob("*.json")))
+
+
+@lru_cache(maxsize=32)
+def load_workload(name: str) -> Workload:
+    """The packaged workload of that name. Raises ValueError for an unknown one, which lists the names.
+
+    >>> tiny = load_workload("deit-tiny")
+    >>> f"{tiny.macs:,} MACs in {len(tiny.gemms)} GEMMs"
+    '1,253,683,200 MACs in 98 GEMMs'
+    >>> scores = next(gemm for gemm in tiny.gemms if gemm.role is Role.SCORES)
+    >>> scores.m, scores.k, scores.n, scores.count  # three heads
+    (197, 64, 197, 3)
+    """
+    if name not in workload_names():
+        raise InputError(f"model must be one of {', '.join(workload_names())}, not {name!r}")
+    return read_workload(PACKAGED / f"{name}.json")
+
+
+def read_workload(path: Path) -> Workload:
+    """The workload in a file of qat.trace. Raises ValueError, with the file's name, where it is not one."""
+    with belongs(path, "a workload of qat.trace"):
+        data = parse_json(read_text(path, _MOST_BYTES))
+        if not isinstance(data, dict) or data.get("format") != FORMAT:
+            raise InputError(f"its format must be {FORMAT!r}")
+        found = Workload(
+            name=member(data, "name", str),
+            gemms=tuple(_gemm(entry) for entry in member(data, "gemms", list)),
+            provenance={key: value for key, value in data.items() if key != "gemms"},
+        )
+        if found.macs != member(data, "macs", int):
+            raise InputError(f"macs must be the sum over its GEMMs, {found.macs}, not {short(data['macs'])}")
+    return found
+
+
+def _gemm(entry: object) -> Gemm:
+    if not isinstance(entry, dict):
+        raise InputTypeError(f"a GEMM must be an object, not {short(entry)}")
+    values = dict(entry)
+    roles = [role.value for role in Role]
+    if not isinstance(values.get("role"), str) or values["role"] not in roles:
+        raise InputError(f"role must be one of {', '.join(roles)}, not {short(values.get('role'))}")
+    values["role"] = Role(values["role"])
+    ends = member(values, "ends", bool)
+    del values["ends"]
+    values["precision_class"] = PrecisionClass.ENDS if ends else PrecisionClass.BODY
+    known = {field.name for field in fields(Gemm)}
+    if set(values) != known:
+        raise InputError(f"a GEMM must have the fields of qat.trace, and differs in {_names(set(values) ^ known)}")
+    return Gemm(**values)
+
+
+def _check_text(field: str, value: object) -> None:
+    if not isinstance(value, str) or not value or len(value) > _MOST_NAME:
+        raise InputTypeError(f"{field} must be a text of at most {_MOST_NAME} characters, not {short(value)}")
+
+
+def _names(names: set[str]) -> str:
+    return ", ".join(sorted(names))

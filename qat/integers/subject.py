@@ -1,0 +1,111 @@
+"""What a verification runs: an integer network and inputs for it, from a checkpoint or with random weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from types import SimpleNamespace
+
+import torch
+from torch import Tensor
+
+from qat.evaluate import inputs_of, open_run_data, split_batches
+from qat.integers.integer import IntegerModel
+from qat.models.presets import build, preset
+from qat.network.convert import calibrate, quantize_model
+from qat.settings.scheme import Scheme
+from qat.training.runs import load_run, model_config
+from siliquant.inputs.errors import InputError, short
+
+MOST_SAMPLES = 1 << 16
+"""Samples of a verification, which are all in memory, at most."""
+
+__all__ = ["MOST_SAMPLES", "Subject", "open_subject", "random_subject"]
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """A network with samples.
+
+    Args:
+        name: what it is, for titles.
+        model: its integers.
+        batches: keyword arguments of the network, one sample each.
+        labels: of the samples, or None where they are random.
+    """
+
+    name: str
+    model: IntegerModel
+    batches: tuple[dict[str, Tensor], ...]
+    labels: Tensor | None
+
+
+def open_subject(folder: Path, samples: int) -> Subject:
+    """The network in `folder`, a run of qat.train or what qat.export wrote, with the first test samples of its data.
+
+    Raises ValueError for another folder, a run at full precision, data that have changed, or fewer than 1 sample.
+    """
+    _check_samples(samples)
+    if (folder / "integer.json").exists():
+        model = IntegerModel.load(folder)
+    elif (folder / "run.json").exists():
+        network, record = load_run(folder)
+        if record.scheme is None:
+            raise InputError(f"{folder} must be a quantised run to have integers; it is at full precision")
+        origin = {"data": dict(record.data), "options": dict(record.options)}
+        model = IntegerModel.from_quantized(network, record.scheme, origin)
+    else:
+        raise InputError(f"the checkpoint must be a folder of qat.train or qat.export, not {folder}")
+    origin = dict(model.origin)
+    if not {"data", "options"} <= set(origin):
+        raise InputError(f"{folder} must say which data it was trained on, as qat.export writes it")
+    data, _ = open_run_data(SimpleNamespace(**origin, model=model_config(model.network)))
+    batches, labels = [], []
+    for fetched, label in islice(split_batches(data, data.test, 1), samples):
+        batches.append(inputs_of(fetched, torch.device("cpu")))
+        labels.append(label)
+    return Subject(str(folder), model, tuple(batches), torch.cat(labels))
+
+
+@torch.no_grad()
+def random_subject(name: str, scheme: Scheme, samples: int, *, seed: int = 0, tokens: int = 128) -> Subject:
+    """The preset `name` with fresh weights, calibrated on its own random inputs: images of normal noise, or texts of
+    `tokens` random tokens. For speed and coverage; its predictions mean nothing.
+
+    Raises ValueError for an unknown name or fewer than 1 sample.
+    """
+    _check_samples(samples)
+    torch.manual_seed(seed)
+    config = preset(name).config
+    most = getattr(config, "max_position_embeddings", tokens)
+    if not 1 <= tokens <= most:
+        raise InputError(f"tokens must be an integer from 1 to {most} for {name}, not {short(tokens)}")
+    labels = config.num_labels
+    assert labels is not None  # every preset has classes
+    network = build(name, num_labels=labels).eval()
+    generator = torch.Generator().manual_seed(seed)
+    batches = tuple(_random_input(network.config, generator, tokens) for _ in range(samples))
+    quantised = quantize_model(network, scheme)
+    calibrate(quantised, batches[:1])
+    model = IntegerModel.from_quantized(quantised.eval(), scheme, {"preset": name, "seed": seed})
+    return Subject(f"{name}, random weights", model, batches, None)
+
+
+def _random_input(config: object, generator: torch.Generator, tokens: int) -> dict[str, Tensor]:
+    size = getattr(config, "image_size", None)
+    if size is not None:
+        shape = (1, getattr(config, "num_channels", 3), size, size)
+        return {"pixel_values": torch.randn(shape, generator=generator)}
+    vocabulary = getattr(config, "vocab_size", 2)
+    return {
+        "input_ids": torch.randint(0, vocabulary, (1, tokens), generator=generator),
+        "attention_mask": torch.ones(1, tokens, dtype=torch.int64),
+    }
+
+
+def _check_samples(samples: int) -> None:
+    if samples < 1:
+        raise InputError(f"samples must be at least 1, not {samples}")
+    if samples > MOST_SAMPLES:
+        raise InputError(f"samples must be at most {MOST_SAMPLES}, not {short(samples)}")

@@ -1,0 +1,402 @@
+"""Quantises Hugging Face ViT, DeiT, Swin and BERT models, and our SReT, in place.
+
+The model keeps its classes and its forward code: linear layers and convolutions are replaced by quantised ones, and
+attention is computed by `qat.network.layers.quantized_attention` through transformers' own table of attention functions, which
+a copy of the configuration names. Everything is planned and checked before the first layer is replaced.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, AttentionMaskInterface
+from transformers.modeling_utils import AttentionInterface
+from transformers.models.bert.modeling_bert import (
+    BertIntermediate,
+    BertLayer,
+    BertPooler,
+    BertPreTrainedModel,
+    BertSelfAttention,
+)
+from transformers.models.deit.modeling_deit import DeiTAttention, DeiTMLP, DeiTPreTrainedModel
+from transformers.models.swin.modeling_swin import SwinAttention, SwinMLP, SwinPatchMerging, SwinPreTrainedModel
+from transformers.models.vit.modeling_vit import ViTAttention, ViTMLP, ViTPreTrainedModel
+
+from qat.models.presets import model_classes
+from qat.models.sret import SReTAttention, SReTForImageClassification, SReTMLP
+from qat.network.gemm import Engine
+from qat.network.layers import QuantContext, QuantConv2d, QuantGemm, QuantLinear, QuantScores, quantized_attention
+from qat.quantisers.binary import ElasticBinarizer
+from qat.quantisers.granularity import Granularity, PerChannel, PerHead, PerTensor
+from qat.quantisers.quantiser import Quantizer, StatisticalQuantizer
+from qat.settings.scheme import Bits, Scheme
+from siliquant.inputs.errors import InputError, InputTypeError
+
+__all__ = ["calibrate", "gemms", "integer_engine", "quantize_model", "quantizers", "weight_quantizers"]
+
+_ATTENTION = "siliquant"
+AttentionInterface.register(_ATTENTION, quantized_attention)
+AttentionMaskInterface.register(_ATTENTION, ALL_MASK_ATTENTION_FUNCTIONS["eager"])
+
+_PROJECTIONS = (ViTAttention, DeiTAttention, SwinAttention, SReTAttention)
+_MLPS = (ViTMLP, DeiTMLP, SwinMLP, SReTMLP)
+_FAMILIES = (
+    ViTPreTrainedModel,
+    DeiTPreTrainedModel,
+    SwinPreTrainedModel,
+    BertPreTrainedModel,
+    SReTForImageClassification,
+)
+
+
+def quantize_model(model: PreTrainedModel, scheme: Scheme, *, fit_weights: bool = True) -> PreTrainedModel:
+    """Makes `model` a quantised one by `scheme`, in place, and returns it.
+
+    Weight scales start at the least squared error (`fit_weights`; not needed when a state dict is loaded next).
+    Activation scales need `calibrate` or a state dict.
+
+    Its configuration becomes a copy, which other models do not share. `save_pretrained` is refused from now on: it
+    would write weights without their quantisers.
+
+    Raises, with the model as it was:
+        TypeError: the model is of a family whose layers and attention are not known here.
+        ValueError: the model is quantised already, has a layer that is not known, a weight that is not finite, or an
+            override of the scheme matches no GEMM of it.
+    """
+    if not any(isinstance(module, nn.Linear | nn.Conv2d | QuantGemm) for module in model.modules()):
+        raise InputError(f"a model of class {type(model).__name__} has no layer that can be quantised")
+    if not isinstance(model, _FAMILIES):
+        raise InputTypeError(
+            f"a model of class {type(model).__name__} cannot be quantised; it must be of one of "
+            f"{', '.join(model_classes())}, or another class of transformers with one of their encoders"
+        )
+    if gemms(model):
+        raise InputError("the model must not be quantised yet")
+    builder = _Builder(model, scheme)
+    modules = dict(model.named_modules())
+    for name, module in modules.items():
+        if isinstance(module, _PROJECTIONS):
+            _attention(builder, name, module, ("q_proj", "k_proj", "v_proj"), module.num_attention_heads)
+            builder.linear(f"{name}.o_proj", (f"{name}.context",), reduced_heads=module.num_attention_heads)
+        elif isinstance(module, BertSelfAttention):
+            _attention(builder, name, module, ("query", "key", "value"), module.num_attention_heads)
+            output = f"{name.removesuffix('.self')}.output.dense"
+            builder.linear(output, (f"{name}.context",), reduced_heads=module.num_attention_heads)
+        elif isinstance(module, _MLPS):
+            builder.linear(f"{name}.fc1", (f"{_parent(name)} (normalised)",))
+            builder.linear(f"{name}.fc2", (f"{name}.fc1",), rectified=True)
+        elif isinstance(module, BertIntermediate):
+            builder.linear(f"{name}.dense", (f"{_parent(name)}.attention.output",))
+        elif isinstance(module, BertLayer):
+            builder.linear(f"{name}.output.dense", (f"{name}.intermediate.dense",), rectified=True)
+        elif isinstance(module, SwinPatchMerging):
+            builder.linear(f"{name}.reduction", (f"{name}.norm",))
+        elif isinstance(module, BertPooler):
+            builder.linear(f"{name}.dense", (_parent(name),), first_or_last=True)
+    for name, module in modules.items():
+        # What is left: patch embedding, stem and transition convolutions, classifiers.
+        if isinstance(module, nn.Conv2d):
+            builder.convolution(name)
+        elif isinstance(module, nn.Linear) and name not in builder.layers:
+            _check_outside_of_blocks(model, name)
+            builder.linear(name, (_parent(name) or "pooled tokens",), first_or_last=True)
+    if unused := scheme.unused(builder.names):
+        raise InputError(f"overrides must match a GEMM of the model, but {', '.join(unused)} match none")
+    builder.mark_what_feeds_one_bit()
+    if fit_weights:
+        builder.fit_weights()
+    builder.put()
+    _own_configuration(model)
+    model.save_pretrained = _refuse_to_save  # type: ignore[method-assign]
+    return model
+
+
+def _check_outside_of_blocks(model: nn.Module, name: str) -> None:
+    """ValueError for a linear layer inside one of several like blocks, which the families here have none of but those
+    that are known: another attention, a cross-attention, an adapter.
+    """
+    path = _parent(name)
+    while path:
+        if isinstance(model.get_submodule(path), nn.ModuleList):
+            raise InputError(
+                f"a model of class {type(model).__name__} must have attention and MLPs that are known to be quantised, "
+                f"but {name} belongs to none"
+            )
+        path = _parent(path)
+
+
+def _own_configuration(model: PreTrainedModel) -> None:
+    """Gives `model` a copy of its configuration, in which attention is ours: another model may hold the same object."""
+    shared = model.config
+    own = copy.deepcopy(shared)
+    for module in model.modules():
+        for name, value in vars(module).items():
+            if value is shared:
+                setattr(module, name, own)
+    own._attn_implementation = _ATTENTION
+
+
+def _refuse_to_save(*_: Any, **__: Any) -> NoReturn:
+    raise InputError(
+        "save_pretrained would write the weights of a quantised model without their quantisers: for the integers use "
+        "IntegerModel.from_quantized(model, scheme, {}).save(folder) of qat.export; to go on training keep "
+        "model.state_dict() and the scheme, and load them after quantize_model(model, scheme, fit_weights=False)"
+    )
+
+
+def gemms(model: nn.Module) -> dict[str, QuantGemm]:
+    """The quantised layers by GEMM name, in the order of the modules."""
+    return {m.gemm_name: m for m in model.modules() if isinstance(m, QuantGemm)}
+
+
+def quantizers(model: nn.Module) -> dict[str, Quantizer]:
+    """All quantisers by module name."""
+    return {name: m for name, m in model.named_modules() if isinstance(m, Quantizer)}
+
+
+def weight_quantizers(model: nn.Module) -> dict[str, tuple[nn.Parameter, Quantizer]]:
+    """Weight and quantiser of each GEMM that has a weight, by GEMM name."""
+    return {
+        name: (gemm.weight, gemm.weight_quantizer)
+        for name, gemm in gemms(model).items()
+        if isinstance(gemm, QuantLinear | QuantConv2d)
+    }
+
+
+@torch.no_grad()
+def calibrate(model: nn.Module, batches: Iterable[dict[str, Tensor]]) -> None:
+    """Finds the scales of all activations on `batches` (keyword arguments of the model; training samples).
+
+    Weights are quantised meanwhile, activations are not.  Raises ValueError when there is no batch or an activation is
+    not finite.
+    """
+    weights = {id(quantizer) for _, quantizer in weight_quantizers(model).values()}
+    activations = [q for q in quantizers(model).values() if id(q) not in weights]
+    for quantizer in activations:
+        quantizer.begin_search()
+    modes = _modes(model)
+    model.eval()
+    try:
+        seen = 0
+        for batch in batches:
+            model(**batch)
+            seen += 1
+        if not seen:
+            raise InputError("calibration needs at least one batch of training samples, not 0")
+        for quantizer in activations:
+            quantizer.end_search()
+    finally:
+        for quantizer in activations:
+            quantizer.search = None
+        _restore(modes)
+
+
+@contextmanager
+def integer_engine(model: nn.Module, engine: Engine) -> Iterator[None]:
+    """Inside, every GEMM of the quantised `model` goes through `engine` as integers.  Evaluation only."""
+    layers = list(gemms(model).values())
+    if not layers:
+        raise InputError("the model must be quantised to be computed with integers")
+    modes = _modes(model)
+    model.eval()
+    for layer in layers:
+        layer.engine = engine
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for layer in layers:
+            layer.engine = None
+        _restore(modes)
+
+
+def _modes(model: nn.Module) -> list[tuple[nn.Module, bool]]:
+    """Whether each module is in training mode: a frozen batch norm may differ from the rest."""
+    return [(module, module.training) for module in model.modules()]
+
+
+def _restore(modes: list[tuple[nn.Module, bool]]) -> None:
+    for module, training in modes:
+        module.training = training
+
+
+def _parent(name: str) -> str:
+    return name.rpartition(".")[0]
+
+
+def _quantize_hidden_states(module: nn.Module, arguments: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """Quantises the input of query, key and value once for the three; with an engine they read its codes themselves."""
+    scores = module.scores
+    assert isinstance(scores, QuantScores)
+    if scores.engine is not None:
+        return arguments
+    quantizer = module.input_quantizer
+    assert isinstance(quantizer, Quantizer)
+    return (quantizer(arguments[0]), *arguments[1:])
+
+
+def _attention(builder: _Builder, name: str, module: nn.Module, projections: tuple[str, str, str], heads: int) -> None:
+    query, key, value = (f"{name}.{projection}" for projection in projections)
+    source = (f"{_parent(name)} (normalised)",)
+    # One tensor feeds the three, so it has one width: that of the query projection.
+    bits = builder.scheme.widths(query).activation_bits
+    shared = builder.activation_quantizer(query, bits, signed=True)
+    for projection in (query, key, value):
+        builder.linear(projection, source, output_heads=heads, shared=shared)
+
+    def operand(gemm: str, axis: int, signed: bool) -> Quantizer:
+        bits = builder.scheme.widths(gemm).activation_bits
+        return builder.activation_quantizer(gemm, bits, signed=signed, heads=(heads, axis))
+
+    scores, context = f"{name}.scores", f"{name}.context"
+    first, second = operand(scores, 2, True), operand(scores, 2, True)
+    builder.add(scores, QuantScores(scores, (query, key), first, second))
+    first, second = operand(context, 1, False), operand(context, 2, True)
+    builder.add(context, QuantContext(context, (f"softmax of {scores}", value), first, second))
+    builder.inputs[name] = shared
+
+
+class _Builder:
+    """The quantised layers of one model by one scheme, planned; `put` replaces those of the model."""
+
+    def __init__(self, model: PreTrainedModel, scheme: Scheme) -> None:
+        self.model = model
+        self.scheme = scheme
+        self.layers: dict[str, QuantGemm] = {}
+        self.inputs: dict[str, Quantizer] = {}
+
+    @property
+    def names(self) -> list[str]:
+        """Of the GEMMs."""
+        return list(self.layers)
+
+    def add(self, name: str, layer: QuantGemm) -> None:
+        self.layers[name] = layer.train(self.model.training)
+
+    def mark_what_feeds_one_bit(self) -> None:
+        """Sums that a quantiser of one bit reads as they are, which only attention's products do."""
+        for layer in self.layers.values():
+            attention = isinstance(layer, QuantScores | QuantContext)
+            for source, quantizer in zip(layer.sources, layer.operands()):  # noqa: B905 (a linear layer has one source)
+                feeding = self.layers.get(source)
+                direct = isinstance(feeding, QuantLinear if attention else QuantContext)
+                if feeding is not None and direct and isinstance(quantizer, ElasticBinarizer):
+                    feeding.feeds_one_bit = True
+
+    def fit_weights(self) -> None:
+        """Takes the scales of the weights. ValueError naming a weight that is not finite."""
+        for name, layer in self.layers.items():
+            if isinstance(layer, QuantLinear | QuantConv2d):
+                if layer.weight.is_meta:
+                    raise InputError(f"the weight of {name} must have values to take its scales from, and is on meta")
+                if not bool(layer.weight.isfinite().all()):
+                    raise InputError(f"the weight of {name} must be finite numbers, but holds NaN or infinity")
+                layer.weight_quantizer.fit(layer.weight)
+
+    def put(self) -> None:
+        """Replaces the layers of the model and adds those that attention has no module for; nothing here fails."""
+        for name, quantizer in self.inputs.items():
+            module = self.model.get_submodule(name)
+            module.input_quantizer = quantizer
+            module.register_forward_pre_hook(_quantize_hidden_states)
+        for name, layer in self.layers.items():
+            parent, _, child = name.rpartition(".")
+            setattr(self.model.get_submodule(parent), child, layer)
+
+    def linear(
+        self,
+        name: str,
+        sources: tuple[str, ...],
+        *,
+        first_or_last: bool = False,
+        rectified: bool = False,
+        output_heads: int | None = None,
+        reduced_heads: int | None = None,
+        shared: Quantizer | None = None,
+    ) -> None:
+        old = self.model.get_submodule(name)
+        if not isinstance(old, nn.Linear):
+            raise InputError(f"{name} must be a linear layer, not {type(old).__name__}")
+        widths = self.scheme.widths(name, first_or_last=first_or_last)
+        reduced = reduced_heads if self.scheme.output_by_head else None
+        heads = (output_heads, 0) if output_heads else (reduced, 1) if reduced else None
+        weight_quantizer = self.weight_quantizer(name, widths.weight_bits, old.weight, heads)
+        input_quantizer = shared or self.activation_quantizer(
+            name,
+            widths.activation_bits,
+            signed=not rectified,
+            with_offset=rectified,
+            heads=(reduced, -1) if reduced else None,
+        )
+        layer = QuantLinear(name, sources, old.weight, old.bias, weight_quantizer, input_quantizer, shared is not None)
+        self.add(name, layer)
+
+    def convolution(self, name: str) -> None:
+        old = self.model.get_submodule(name)
+        assert isinstance(old, nn.Conv2d)
+        widths = self.scheme.widths(name, first_or_last=True)
+        if widths.activation_bits == 1 and old.padding != (0, 0):
+            raise InputError(f"activation_bits of {name} must be from 2 to 8, not 1: its padding is a code of 0")
+        weight_quantizer = self.weight_quantizer(name, widths.weight_bits, old.weight, None)
+        input_quantizer = self.activation_quantizer(name, widths.activation_bits, signed=True)
+        self.add(name, QuantConv2d(old, name, (_parent(name),), weight_quantizer, input_quantizer))
+
+    def weight_quantizer(self, name: str, bits: Bits, weight: Tensor, heads: tuple[int, int] | None) -> Quantizer:
+        made = self._weight_quantizer(name, bits, weight, heads)
+        made.of_weight = True
+        return made.to(self.model.device, self.model.dtype)
+
+    def _weight_quantizer(self, name: str, bits: Bits, weight: Tensor, heads: tuple[int, int] | None) -> Quantizer:
+        """`heads`: their number and the axis they lie along."""
+        granularity, groups = self._granularity(heads)
+        if self.scheme.granularity == "channel":
+            granularity, groups = PerChannel(0), weight.shape[0]
+        _check_heads(name, bits, groups, "weight_bits")
+        if bits == 1:
+            return ElasticBinarizer(
+                signed=True, granularity=granularity, groups=groups, gradient_scale=self.scheme.gradient_scale
+            )
+        if self.scheme.weight_scale == "statistical":
+            return StatisticalQuantizer(bits, signed=True, granularity=granularity, groups=groups)
+        return Quantizer(
+            bits,
+            signed=True,
+            granularity=granularity,
+            groups=groups,
+            gradient_scale=self.scheme.gradient_scale,
+            mean_start=self.scheme.scale_start == "mean",
+        )
+
+    def activation_quantizer(
+        self, name: str, bits: Bits, *, signed: bool, with_offset: bool = False, heads: tuple[int, int] | None = None
+    ) -> Quantizer:
+        granularity, groups = self._granularity(heads)
+        _check_heads(name, bits, groups, "activation_bits")
+        common: dict[str, Any] = {
+            "signed": signed,
+            "granularity": granularity,
+            "groups": groups,
+            "gradient_scale": self.scheme.gradient_scale,
+        }
+        made: Quantizer
+        if bits == 1:
+            made = ElasticBinarizer(**common)
+        else:
+            made = Quantizer(bits, with_offset=with_offset, mean_start=self.scheme.scale_start == "mean", **common)
+        return made.to(self.model.device, self.model.dtype)
+
+    def _granularity(self, heads: tuple[int, int] | None) -> tuple[Granularity, int]:
+        if heads is None or self.scheme.granularity != "head":
+            return PerTensor(), 1
+        return PerHead(*heads), heads[0]
+
+
+def _check_heads(name: str, bits: Bits, groups: int, what: str) -> None:
+    if isinstance(bits, tuple) and len(bits) != groups:
+        raise InputError(f"{what} of {name} must be one number or {groups}, one a head, not {len(bits)}")

@@ -1,0 +1,176 @@
+"""Learned step-size fake quantisation (LSQ, Esser et al., ICLR 2020) as one differentiable operation.
+
+    v = (x - offset) / scale        y = round(clamp(v, low, high)) * scale + offset
+
+    dy/dx      = 1 where low <= v <= high, else 0
+    dy/dscale  = round(v) - v there, low or high outside
+    dy/doffset = 0 there, 1 outside
+
+The test is on v, not on the rounded code.  Rounding is half to even.  Scales, offsets and bounds hold one value for
+each group of a `Layout`.  For float32 on the CPU a compiled kernel does it in one pass; the same operations in PyTorch,
+with the same bits as result, do it for every other dtype, device and kind of tensor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from qat.quantisers.granularity import Layout
+from qat.quantisers.native import kernels
+
+__all__ = [
+    "RELATIVE_FLOOR",
+    "codes",
+    "dense",
+    "fake_quantize",
+    "gradient_factor",
+    "lsq_backward",
+    "lsq_forward",
+    "native",
+]
+
+# A learned scale stays at least this share of its starting value, and so positive.
+RELATIVE_FLOOR = 1 / 256
+
+
+def native(tensors: Iterable[Tensor | None]) -> bool:
+    """Whether the compiled kernels take all of these, which is the case for float32 on the CPU."""
+    return kernels.serves(tensors)
+
+
+def _grouped(x: Tensor, layout: Layout) -> Tensor:
+    return x.reshape(layout)
+
+
+def _per_group(values: Tensor) -> Tensor:
+    return values.view(1, -1, 1)
+
+
+def _ratio(x: Tensor, scale: Tensor, offset: Tensor | None, layout: Layout) -> Tensor:
+    v = _grouped(x, layout)
+    if offset is not None:
+        v = v - _per_group(offset)
+    return v / _per_group(scale)
+
+
+def codes(x: Tensor, scale: Tensor, offset: Tensor | None, low: Tensor, high: Tensor, layout: Layout) -> Tensor:
+    """The integers that `lsq_forward` multiplies by the scale, as int64, in the shape of `x`."""
+    v = _ratio(x.detach(), scale, offset, layout)
+    return v.clamp_(_per_group(low), _per_group(high)).round_().to(torch.int64).view(x.shape)
+
+
+def lsq_forward(x: Tensor, scale: Tensor, offset: Tensor | None, low: Tensor, high: Tensor, layout: Layout) -> Tensor:
+    """The fake-quantised `x`, in its shape; no gradient is recorded."""
+    if native((x, scale, offset, low, high)):
+        return kernels.fake_quantize(x, scale, offset, low, high, layout)
+    y = _ratio(x, scale, offset, layout).clamp_(_per_group(low), _per_group(high)).round_().mul_(_per_group(scale))
+    if offset is not None:
+        y = y.add_(_per_group(offset))
+    return y.view(x.shape)
+
+
+def lsq_backward(
+    x: Tensor, grad: Tensor, scale: Tensor, offset: Tensor | None, low: Tensor, high: Tensor, layout: Layout
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Gradients of x (its shape), of the scales and of the offsets (one a group), for the gradient of y, in PyTorch."""
+    v = _ratio(x, scale, offset, layout)
+    low, high = _per_group(low), _per_group(high)
+    outside = ~((v >= low) & (v <= high))  # NaN is outside
+    by_group = _grouped(grad, layout)
+    grad_x = by_group.masked_fill(outside, 0.0).view(x.shape)
+    change = torch.where(outside, v.clamp(low, high), v.round() - v)
+    grad_scale = (change * by_group).sum((0, 2))
+    grad_offset = None if offset is None else by_group.masked_fill(~outside, 0.0).sum((0, 2))
+    return grad_x, grad_scale, grad_offset
+
+
+def gradient_factor(x: Tensor, high: Tensor, layout: Layout, size: Tensor | None, of_x: bool) -> Tensor | None:
+    """1 / sqrt(size * Qp) of each group, float32 [groups]; `size` is the L1 norm of the group in x if `of_x`.
+
+    None, for a factor of 1, when there is no size.
+    """
+    if of_x:
+        size = torch.linalg.vector_norm(x.detach().reshape(layout), 1, (0, 2))
+    return None if size is None else (size * high).clamp_(min=1e-12).rsqrt_()
+
+
+class _FakeQuantize(torch.autograd.Function):
+    """Saves x and the small per-group tensors; everything else is computed again in the backward pass."""
+
+    @staticmethod
+    def forward(
+        x: Tensor,
+        relative: Tensor,
+        start: Tensor,
+        offset: Tensor | None,
+        low: Tensor,
+        high: Tensor,
+        size: Tensor | None,
+        of_x: bool,
+        layout: Layout,
+    ) -> Tensor:
+        if native((x, relative, start, offset, low, high)):
+            return kernels.learned_quantize(x, relative, start, offset, low, high, layout, RELATIVE_FLOOR)
+        return lsq_forward(x, start * relative.clamp(min=RELATIVE_FLOOR), offset, low, high, layout)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        *tensors, ctx.of_x, ctx.layout = inputs
+        ctx.save_for_backward(*tensors)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        x, relative, start, offset, low, high, size = ctx.saved_tensors
+        layout, grad = ctx.layout, grad.contiguous()
+        if native((x, grad, relative, start, offset, low, high, size)):
+            grad_x, grad_relative, grad_offset = kernels.learned_quantize_backward(
+                x, grad, relative, start, offset, low, high, size, ctx.of_x, layout, RELATIVE_FLOOR
+            )
+            return grad_x, grad_relative, None, grad_offset, None, None, None, None, None
+        scale = start * relative.clamp(min=RELATIVE_FLOOR)
+        grad_x, grad_scale, grad_offset = lsq_backward(x, grad, scale, offset, low, high, layout)
+        factor = gradient_factor(x, high, layout, size, ctx.of_x)
+        if factor is not None:
+            grad_scale = grad_scale * factor
+            grad_offset = None if grad_offset is None else grad_offset * factor
+        # At the floor a gradient that would lower the scale further is dropped, one that raises it is kept.
+        grad_relative = (grad_scale * start).masked_fill((relative <= RELATIVE_FLOOR) & (grad_scale > 0), 0.0)
+        return grad_x, grad_relative, None, grad_offset, None, None, None, None, None
+
+
+def fake_quantize(
+    x: Tensor,
+    relative: Tensor,
+    start: Tensor,
+    offset: Tensor | None,
+    low: Tensor,
+    high: Tensor,
+    layout: Layout,
+    size: Tensor | None = None,
+    of_x: bool = False,
+) -> Tensor:
+    """Fake-quantised `x` with scale = start * max(relative, RELATIVE_FLOOR), differentiable in x, relative and offset.
+
+    Args:
+        x: float tensor of any shape.
+        relative, start, offset, low, high: [groups]; `start` positive.
+        size, of_x: what `gradient_factor` takes; the factor multiplies the gradients of relative and offset only.
+
+    All in the dtype of `relative`, but at least in float32, also under autocast; the result is of the dtype of
+    `relative`, whatever that of `x`: a model in bfloat16 is computed in float32 between its parameters and the result.
+    """
+    wide = torch.promote_types(relative.dtype, torch.float32)
+    each = (tensor if tensor is None else tensor.to(wide) for tensor in (relative, start, offset, low, high, size))
+    result: Tensor = _FakeQuantize.apply(x.to(wide).contiguous(), *each, of_x, layout)
+    return result.to(relative.dtype)
+
+
+def dense(x: Tensor) -> Tensor:
+    """`x` as an ordinary tensor: a sparse one has no element at a place."""
+    return x if x.layout is torch.strided else x.to_dense()

@@ -1,0 +1,22 @@
+"""What networks and data sets are called. Nothing heavy is imported here: command lines show the names."""
+
+from __future__ import annotations
+
+__all__ = ["DATA", "PRESET_NAMES"]
+
+PRESET_NAMES = (
+    "deit-tiny",
+    "deit-small",
+    "deit-base",
+    "swin-tiny",
+    "swin-small",
+    "sret-tiny",
+    "bert-base",
+    "minilm",
+    "vit-mnist",
+    "swin-mnist",
+    "sret-mnist",
+)
+"""Networks; qat.models.presets has their configurations."""
+DATA = ("mnist5k", "digits", "mr", "imagefolder:DIR", "glue:TASK:DIR")
+"""Data sets; qat.data.datasets opens them."""

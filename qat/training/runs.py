@@ -1,0 +1,246 @@
+"""The folder of a run: the trained model, all that was chosen for it, and how it went.
+
+run.json            model configuration, scheme, data, options, versions
+model.safetensors   its parameters after the last finished epoch
+metrics.jsonl       one line an epoch; metrics.csv the same without the shares of single modules
+state.pt            what `--resume` needs
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+import transformers
+from torch import nn
+from transformers import PreTrainedModel
+
+from qat.data.datasets import Data
+from qat.data.images import FolderImages
+from qat.data.look import look_of_record
+from qat.files.weights import MOST_FILE_BYTES, check_finite, guarded, load_torch
+from qat.models.checkpoints import load_pretrained
+from qat.models.presets import from_config
+from qat.network.convert import quantize_model, quantizers
+from qat.quantisers.native.build import status
+from qat.settings.scheme import Scheme
+from siliquant.files.write import write_atomically
+from siliquant.inputs.errors import FileError, InputError, short
+from siliquant.inputs.reading import belongs, json_object, member, open_regular, read_text
+
+__all__ = [
+    "RunRecord",
+    "load_run",
+    "load_start",
+    "load_state",
+    "load_teacher",
+    "model_config",
+    "names_of_skipped",
+    "read_record",
+    "read_state",
+    "save_atomically",
+    "save_model",
+    "save_record",
+]  # fmt: skip
+
+_FORMAT = 1
+MOST_RECORD_BYTES = 256 << 20
+"""Bytes of the largest run.json: it names the images that were left out."""
+MOST_STATE_BYTES = 32 << 30
+"""Bytes of the largest state.pt."""
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """What run.json says: plain data, and the scheme (None at full precision)."""
+
+    model: Mapping[str, Any]
+    scheme: Scheme | None
+    data: Mapping[str, Any]
+    options: Mapping[str, Any]
+    versions: Mapping[str, str]
+
+
+def save_record(
+    folder: Path,
+    model: PreTrainedModel,
+    scheme: Scheme | None,
+    data: Data,
+    options: Mapping[str, Any],
+    skipped: Mapping[str, Sequence[str]] = MappingProxyType({}),
+) -> None:
+    """Writes run.json; `skipped` are the images left out, by part.  OSError when the folder cannot be written."""
+    record = {
+        "format": _FORMAT,
+        "model": model_config(model),
+        "scheme": scheme.to_dict() if scheme else None,
+        "data": {
+            "name": data.name,
+            "classes": list(data.classes),
+            "train_fingerprint": data.train.fingerprint,
+            "test_fingerprint": data.test.fingerprint,
+            "test_samples": len(data.test.labels),
+            "skipped": {part: list(names) for part, names in skipped.items()},
+            "look": data.train.look.to_dict() if isinstance(data.train, FolderImages) else None,
+        },
+        "options": dict(options),
+        "versions": versions(),
+    }
+    write_atomically(folder / "run.json", json.dumps(record, indent=1) + "\n")
+
+
+def model_config(model: PreTrainedModel) -> dict[str, Any]:
+    """The configuration that `from_config` makes the same model of, without weights."""
+    config: dict[str, Any] = json.loads(model.config.to_json_string(use_diff=False))
+    # Where it came from and how attention is computed are not part of what the model is.
+    for name in ("_name_or_path", "_attn_implementation", "attn_implementation", "transformers_version", "dtype"):
+        config.pop(name, None)
+    return {**config, "architectures": [type(model).__name__]}
+
+
+def versions() -> dict[str, str]:
+    """Of what the numbers of a run depend on."""
+    kernels = status()
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+        "kernels": f"native, {kernels.compiler}" if kernels.available else f"torch, {kernels.reason}",
+        "threads": str(torch.get_num_threads()),
+    }
+
+
+def save_model(path: Path, model: nn.Module) -> None:
+    """All parameters and buffers as safetensors."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    write_atomically(path, safetensors.torch.save(tensors))
+
+
+def save_atomically(path: Path, save: Callable[[Path], None]) -> None:
+    """`save` writes beside `path`, then the file is renamed: for files too large to hold in memory twice."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        save(beside)
+        with beside.open("rb+") as stream:
+            os.fsync(stream.fileno())
+        beside.replace(path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+
+
+def read_state(path: Path) -> dict[str, Any]:
+    """What `Training.save` wrote.  ValueError when the file is damaged, OSError when it cannot be read."""
+    state = load_torch(path, MOST_STATE_BYTES, "must be a checkpoint that can be read")
+    if not isinstance(state, dict) or not isinstance(state.get("model"), dict):
+        raise InputError(f"{path} must be the checkpoint of a run, but holds something else")
+    return state
+
+
+def read_record(folder: Path) -> RunRecord:
+    """run.json of a run folder.  ValueError when it is none."""
+    path = folder / "run.json"
+    if not path.exists():
+        raise InputError(f"{folder} must be the folder of a run with a run.json in it")
+    with belongs(path, "the record of a run"):
+        data = json_object(_text(path))
+        if member(data, "format", int) != _FORMAT:
+            raise InputError(f"format must be {_FORMAT}, not {short(data['format'])}")
+        scheme = None if data.get("scheme", {}) is None else Scheme.from_dict(member(data, "scheme", dict))
+        model, about, options, made_by = (member(data, name, dict) for name in ("model", "data", "options", "versions"))
+        for name in ("name", "train_fingerprint", "test_fingerprint"):
+            member(about, name, str)
+        names_of_skipped(about)
+        look_of_record(about)
+    return RunRecord(model, scheme, about, options, made_by)
+
+
+def _text(path: Path) -> str:
+    try:
+        return read_text(path, MOST_RECORD_BYTES)
+    except FileError:
+        raise
+    except InputError as error:
+        raise InputError(f"{error.place} {error.sentence}") from None
+
+
+def names_of_skipped(about: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The images that a run left out, by part; `about` is what its record says of data.  Raises InputError."""
+    skipped = about.get("skipped", {})
+    if not isinstance(skipped, dict) or not all(
+        part in ("train", "test") and isinstance(names, list) and all(isinstance(name, str) for name in names)
+        for part, names in skipped.items()
+    ):
+        raise InputError(f"skipped must be lists of names for train and test, not {short(skipped)}")
+    return skipped
+
+
+def load_run(folder: Path) -> tuple[PreTrainedModel, RunRecord]:
+    """The trained model of a run, in evaluation mode, and its record.
+
+    Raises ValueError when a file is missing or damaged or a tensor does not fit.
+    """
+    record = read_record(folder)
+    with belongs(folder / "run.json", "the record of a run"):
+        model = from_config(dict(record.model))
+    if record.scheme is not None:
+        quantize_model(model, record.scheme, fit_weights=False)
+    load_state(model, _tensors(folder / "model.safetensors"), folder / "model.safetensors")
+    return model.eval(), record
+
+
+def load_state(model: nn.Module, tensors: Mapping[str, torch.Tensor], path: Path) -> None:
+    """Strictly: ValueError naming missing and unexpected tensors, or one of another shape."""
+    try:
+        result = model.load_state_dict(dict(tensors), strict=False)
+    except RuntimeError as error:
+        raise InputError(f"{path} must fit the model: {' '.join(str(error).split())[:300]}") from None
+    for kind, names in (("lacks", result.missing_keys), ("has", result.unexpected_keys)):
+        if names:
+            more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+            raise InputError(f"{path} must fit the model, but it {kind} {', '.join(names[:5])}{more}")
+
+
+def load_start(
+    source: Path, *, preset: str | None, num_labels: int | None = None, new_head: bool = False
+) -> PreTrainedModel:
+    """The full-precision parameters of a run (of its latent weights if it is quantised), or of another checkpoint."""
+    if not (source / "run.json").exists():
+        return load_pretrained(source, preset=preset, num_labels=num_labels, new_head=new_head)
+    trained, record = load_run(source)
+    model = from_config(dict(record.model))
+    skip = tuple(f"{name}." for name in quantizers(trained))
+    tensors = {name: tensor for name, tensor in trained.state_dict().items() if not name.startswith(skip)}
+    labels = model.config.num_labels
+    if num_labels is not None and labels != num_labels:
+        if not new_head:
+            raise InputError(f"{source} must have {num_labels} classes, not {labels}; a new head would replace them")
+        raise InputError(f"{source} is a run with {labels} classes: a new head is for other checkpoints only")
+    load_state(model, tensors, source)
+    return model.eval()
+
+
+def load_teacher(path: Path, *, preset: str | None = None) -> PreTrainedModel:
+    """A classifier in evaluation mode whose parameters take no gradient: a run (quantised or not) or a checkpoint."""
+    model = load_run(path)[0] if (path / "run.json").exists() else load_pretrained(path, preset=preset)
+    return model.eval().requires_grad_(False)
+
+
+def _tensors(path: Path) -> dict[str, torch.Tensor]:
+    if not path.exists():
+        raise InputError(f"{path} must be there: the run has not finished an epoch yet")
+    open_regular(path, MOST_FILE_BYTES).close()
+    with guarded(f"{path} must be a safetensors file"):
+        tensors = safetensors.torch.load_file(path)
+    check_finite(path, tensors)
+    return tensors

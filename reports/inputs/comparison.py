@@ -1,0 +1,145 @@
+"""Reads what ``python -m hwmodel.compare --out DIR`` wrote: compare.json or compare.csv, strictly."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from hwmodel.comparison.comparison import EQUAL_THROUGHPUT, EQUAL_UNITS, Row
+from siliquant.inputs.errors import InputError, short
+from siliquant.inputs.reading import belongs, csv_records, parse_json, read_text
+
+__all__ = ["checked", "is_uniform", "read_rows"]
+
+_MOST_BYTES = 16 << 20
+_MOST = 1e30  # of any number in a comparison
+_KINDS = {field.name: str(field.type) for field in fields(Row)}
+_FLAGS = {"True": True, "False": False}
+_COMPARED = {
+    EQUAL_UNITS: ("area_um2_per_unit", "power_uw_per_unit"),
+    EQUAL_THROUGHPUT: ("area_um2_per_mac_per_cycle", "energy_fj_per_mac"),
+}
+
+
+def is_uniform(row: Row) -> bool:
+    """Whether a row is of the uniform design, with which the others of its width are compared."""
+    return row.spec.startswith("uniform_")
+
+
+def read_rows(path: Path) -> tuple[Row, ...]:
+    """The rows of a comparison. ValueError, with the file's name, where it holds none; OSError as usual."""
+    text = read_text(path, _MOST_BYTES)
+    with belongs(path, "compare.json or compare.csv of hwmodel.compare"):
+        entries = _from_csv(text) if path.suffix == ".csv" else _from_json(text)
+        return checked([_row(number, entry) for number, entry in enumerate(entries, start=1)])
+
+
+def checked(rows: Sequence[Row]) -> tuple[Row, ...]:
+    """The rows as they are. ValueError unless they are of one library, corner and clock, each mean bit-width has one
+    uniform design in each normalisation, its others are named once, and ratios are what areas and powers say.
+    """
+    if not rows:
+        raise InputError("it must have at least one row")
+    for name in ("library", "corner", "clock_mhz"):
+        values = list(dict.fromkeys(getattr(row, name) for row in rows))
+        if len(values) > 1:
+            raise InputError(f"all rows must have one {name}, not {values[0]} and {values[1]}")
+    places: dict[tuple[int, str], list[Row]] = {}
+    for row in rows:
+        places.setdefault((row.bits, row.normalisation), []).append(row)
+    for bits in dict.fromkeys(row.bits for row in rows):
+        one, other = ([row.design for row in places.get((bits, name), [])] for name in _COMPARED)
+        if one != other:
+            raise InputError(f"at {bits} bits both normalisations must have the same designs in the same order")
+    for (bits, name), group in places.items():
+        where = f"at {bits} bits, {name}"
+        if [is_uniform(row) for row in group] != [True] + [False] * (len(group) - 1) or len(group) < 2:
+            raise InputError(f"{where}, there must be the uniform design first, and at least one other")
+        designs = [row.design for row in group]
+        if len(set(designs)) != len(designs):
+            raise InputError(f"{where}, every design must be there once")
+        for row in group:
+            _check_ratios(row, group[0], where)
+    return tuple(rows)
+
+
+def _check_ratios(row: Row, base: Row, where: str) -> None:
+    for field, compared in zip(("area_ratio", "power_ratio"), _COMPARED[row.normalisation], strict=True):
+        value, mine, uniform = getattr(row, field), getattr(row, compared), getattr(base, compared)
+        wanted = None if mine is None or uniform is None else mine / uniform
+        if wanted is None and value is None:
+            continue
+        if wanted is None or value is None or not math.isclose(value, wanted, rel_tol=1e-6):
+            raise InputError(f"{where}, {field} of {row.design} must be {wanted}, as {compared} says, not {value}")
+
+
+def _from_json(text: str) -> list[Mapping[str, Any]]:
+    data = parse_json(text)
+    if not isinstance(data, list) or not all(isinstance(entry, dict) for entry in data):
+        raise InputError("it must be a list of objects")
+    return data
+
+
+def _from_csv(text: str) -> list[Mapping[str, Any]]:
+    records = csv_records(text, tuple(_KINDS))
+    return [
+        {name: _value(number, name, cell) for name, cell in record.items() if name in _KINDS}
+        for number, record in enumerate(records, start=1)
+    ]
+
+
+def _value(number: int, name: str, cell: str) -> Any:
+    """A cell of a CSV file as JSON would have it."""
+    kind = _KINDS[name]
+    if cell == "" and kind.endswith("| None"):
+        return None
+    try:
+        if kind.startswith("int"):
+            return int(cell)
+        if kind.startswith("float"):
+            return float(cell)
+        return _FLAGS[cell] if kind.startswith("bool") else cell
+    except (KeyError, ValueError):
+        raise InputError(f"{name} of row {number} must be {_meaning(kind)}, not {short(cell)}") from None
+
+
+def _row(number: int, entry: Mapping[str, Any]) -> Row:
+    if set(entry) != set(_KINDS):
+        wrong = ", ".join(sorted(set(entry) ^ set(_KINDS)))
+        raise InputError(f"row {number} must have exactly the fields of a comparison, and differs in {wrong}")
+    values: dict[str, Any] = {}
+    for name, kind in _KINDS.items():
+        value = entry[name]
+        if not _fits(value, kind):
+            raise InputError(f"{name} of row {number} must be {_meaning(kind)}, not {short(value)}")
+        values[name] = float(value) if kind.startswith("float") and value is not None else value
+    row = Row(**values)
+    if row.normalisation not in _COMPARED:
+        raise InputError(
+            f"normalisation of row {number} must be one of {', '.join(_COMPARED)}, not {short(row.normalisation)}"
+        )
+    if not 2 <= row.bits <= 8:
+        raise InputError(f"bits of row {number} must be from 2 to 8, not {short(row.bits)}")
+    return row
+
+
+def _fits(value: Any, kind: str) -> bool:
+    if value is None:
+        return kind.endswith("| None")
+    if kind.startswith("bool") or isinstance(value, bool):
+        return kind.startswith("bool") and isinstance(value, bool)
+    if kind.startswith("str"):
+        return isinstance(value, str)
+    # Every number of a comparison is one of something that is there.
+    least = 0 if kind.startswith("int") else 5e-324
+    types = int if kind.startswith("int") else int | float
+    return isinstance(value, types) and least <= value <= _MOST
+
+
+def _meaning(kind: str) -> str:
+    what = {"int": "a whole number", "floa": "a positive number", "bool": "True or False", "str": "text"}
+    text = next(text for start, text in what.items() if kind.startswith(start))
+    return f"{text} or nothing" if kind.endswith("| None") else text

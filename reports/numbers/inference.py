@@ -1,0 +1,159 @@
+"""One inference of a whole network, with its energy by what GEMMs do, on arrays that are as fast as the uniform one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from hwmodel.comparison.comparison import EQUAL_THROUGHPUT, Row, contenders
+from hwmodel.inference.costs import costs_of, elements_of
+from hwmodel.inference.inference import network_cost
+from hwmodel.inference.memories import packaged_sram
+from hwmodel.inference.parts import Costs
+from hwmodel.inference.result import NetworkCost
+from hwmodel.inference.rows import EQUAL_LATENCY, UNIFORM, NetworkRow, multiplier, network_rows
+from hwmodel.inference.sizing import candidates, equal_latency
+from hwmodel.model.model import LibraryModel
+from hwmodel.policy import assign, uniform
+from hwmodel.workload.workload import PrecisionClass, Role, Workload, load_workload
+from reports.inputs.comparison import is_uniform
+from rtl.array import Architecture, ArraySpec
+from rtl.spec.mac import MacSpec
+
+__all__ = ["KINDS", "Inference", "Network", "energy_by_kind", "energy_uj", "inferences", "network", "shown_name"]
+
+KINDS = ("query, key, value", "scores, context", "projection", "FFN", "downsampling", "first and last layers")
+_KIND = {
+    Role.QUERY: KINDS[0], Role.KEY: KINDS[0], Role.VALUE: KINDS[0], Role.SCORES: KINDS[1], Role.CONTEXT: KINDS[1],
+    Role.PROJECTION: KINDS[2], Role.FC1: KINDS[3], Role.FC2: KINDS[3], Role.PROJECTION_FC1: KINDS[3],
+    Role.PROJECTION_FC2: KINDS[3], Role.DOWNSAMPLING: KINDS[4],
+}  # fmt: skip
+_SIDE, _DEPTH, _WIDTHS = 16, 512, (2, 4, 8)  # of the uniform array and the mixed network, as in hwmodel.inference.rows
+_NAMES = {
+    "deit-tiny": "DeiT-T", "deit-small": "DeiT-S", "deit-base": "DeiT-B", "sret-tiny": "SReT-T", "swin-tiny": "Swin-T",
+    "swin-small": "Swin-S", "bert-base-128": "BERT-base, 128 tokens", "bert-base-384": "BERT-base, 384 tokens",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Inference:
+    """One inference on one array: its row, and its cost in full."""
+
+    row: NetworkRow
+    cost: NetworkCost
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network at some mean widths, on all designs: every line of hwmodel.inference.rows.
+
+    uniform: in full, a width each. mixed: likewise, of the best other design.
+    """
+
+    workload: Workload
+    rows: tuple[NetworkRow, ...]
+    uniform: tuple[Inference, ...] = ()
+    mixed: tuple[Inference, ...] = ()
+
+    def base(self, bits: int) -> NetworkRow:
+        """The uniform row of a width."""
+        return next(row for row in self.rows if row.bits == bits and row.normalisation == UNIFORM)
+
+    def others(self, bits: int) -> list[NetworkRow]:
+        """Those of the other designs that are at most as slow as it."""
+        return [row for row in self.rows if row.bits == bits and row.normalisation == EQUAL_LATENCY]
+
+    def best(self, bits: int) -> NetworkRow:
+        """Of these the one with the least energy."""
+        return min(self.others(bits), key=lambda row: row.energy_uj)
+
+    @property
+    def bits(self) -> tuple[int, ...]:
+        """The mean widths."""
+        return tuple(dict.fromkeys(row.bits for row in self.rows))
+
+
+def shown_name(workload: str) -> str:
+    """A network as its authors write it."""
+    return _NAMES.get(workload, workload)
+
+
+@dataclass(frozen=True)
+class _Setting:
+    costs: Costs
+    elements: Callable[[int], Sequence[MacSpec]]
+
+
+def network(name: str, rows: Sequence[Row], model: LibraryModel) -> Network:
+    """One inference of a packaged workload, as ``hwmodel.compare --model`` has it: the same elements, arrays and costs.
+
+    rows: of the comparison. Raises ValueError for an unknown workload.
+    """
+    workload = load_workload(name)
+    setting, bits = _setting(rows, model), _bits(rows)
+    made = Network(workload, tuple(network_rows(workload, bits, setting.costs, elements=setting.elements)))
+    costs = {mean: _cost(workload, mean, setting) for mean in bits}
+    return replace(
+        made,
+        uniform=tuple(Inference(made.base(mean), costs[mean]) for mean in bits),
+        mixed=tuple(Inference(made.best(mean), _mixed_cost(made.best(mean), costs[mean], setting)) for mean in bits),
+    )
+
+
+def inferences(
+    names: Sequence[str], rows: Sequence[Row], model: LibraryModel, bits: Sequence[int] | None = None
+) -> dict[tuple[str, int], NetworkCost]:
+    """Uniform arrays only, of several networks: costs by network and bits (default: those of the comparison)."""
+    setting = _setting(rows, model)
+    return {(name, mean): _cost(load_workload(name), mean, setting) for name in names for mean in bits or _bits(rows)}
+
+
+def energy_uj(cost: NetworkCost) -> float:
+    """Of one inference, in microjoules."""
+    return cost.energy.total_pj / 1e6
+
+
+def energy_by_kind(cost: NetworkCost) -> Mapping[str, float]:
+    """Energy of an inference in uJ by KINDS; kinds that the network lacks are left out."""
+    found = dict.fromkeys(KINDS, 0.0)
+    for role, energy in cost.energy_by_role.items():
+        found[_KIND.get(role, KINDS[-1])] += energy.total_pj / 1e6
+    return {kind: value for kind, value in found.items() if value}
+
+
+def ends_share(workload: Workload) -> float:
+    """Share of the products that first and last layers have, 0 to 1."""
+    return workload.macs_by_class()[PrecisionClass.ENDS] / workload.macs
+
+
+def _bits(rows: Sequence[Row]) -> list[int]:
+    return list(dict.fromkeys(row.bits for row in rows))
+
+
+def _setting(rows: Sequence[Row], model: LibraryModel) -> _Setting:
+    first = rows[0]
+    lanes = next(row.units for row in rows if is_uniform(row) and row.normalisation == EQUAL_THROUGHPUT)
+    names = list(dict.fromkeys(row.spec.split("_")[0] for row in rows if not is_uniform(row)))
+    # Macros of memories are known for this node and not scaled to others.
+    sram = packaged_sram(45) if first.library == "freepdk45" else None
+    elements = elements_of(lanes, contenders(names), model, first.clock_mhz)
+    return _Setting(costs_of(model, first.clock_mhz, sram), elements)
+
+
+def _cost(workload: Workload, bits: int, setting: _Setting) -> NetworkCost:
+    """The uniform array of hwmodel.inference.rows."""
+    alike = uniform(workload, bits)
+    array = ArraySpec(
+        mac=setting.elements(bits)[0], rows=_SIDE, columns=_SIDE, architecture=Architecture.BROADCAST,
+        activation_depth=_DEPTH, weight_depth=_DEPTH, result_depth=_DEPTH, requant=multiplier(alike.drained_bits),
+    )  # fmt: skip
+    return network_cost(array, alike, setting.costs)
+
+
+def _mixed_cost(row: NetworkRow, base: NetworkCost, setting: _Setting) -> NetworkCost:
+    """The array of a row at equal latency."""
+    assignment = assign(base.assignment.workload, row.bits, _WIDTHS)
+    element = next(mac for mac in setting.elements(row.bits)[1:] if mac.label == row.design)
+    requant = multiplier(assignment.drained_bits)
+    among = candidates(base.array, element, requant, assignment, setting.costs)
+    return network_cost(equal_latency(among, base.cycles), assignment, setting.costs)

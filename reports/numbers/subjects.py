@@ -1,0 +1,65 @@
+"""The designs behind the rows of a comparison: what the cost model is asked about them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from hwmodel.comparison.comparison import EQUAL_THROUGHPUT, EQUAL_UNITS, Entry, Row, contenders
+from hwmodel.comparison.measured import settings
+from reports.inputs.comparison import is_uniform
+from rtl.spec.mac import MacSpec
+from siliquant.inputs.errors import InputError
+
+__all__ = ["Subject", "subjects"]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A row, the question that it answers, and the design with the pipelining that the row has."""
+
+    row: Row
+    entry: Entry
+    spec: MacSpec
+
+    @property
+    def uniform(self) -> bool:
+        """Whether the others are compared with it."""
+        return is_uniform(self.row)
+
+
+def subjects(rows: Sequence[Row]) -> tuple[Subject, ...]:
+    """The design of each row. ValueError where this version makes another of the same name, or none."""
+    bits = list(dict.fromkeys(row.bits for row in rows))
+    mixtures = {row.bits: row.mixture for row in rows if not is_uniform(row)}
+    known = {spec.label for spec in contenders()}
+    for row in rows:
+        if not is_uniform(row) and row.design not in known:
+            raise InputError(f"the designs must be among {', '.join(sorted(known))}, not {row.design!r}")
+    asked = settings(
+        bits=bits,
+        mixtures=[f"{mean}={text.replace('b:', ':').replace(' ', ',')}" for mean, text in mixtures.items()],
+        designs=None,
+        lanes=_size(rows, EQUAL_THROUGHPUT),
+        units=_size(rows, EQUAL_UNITS),
+        jobs=1,
+    )
+    entries = {(entry.bits, entry.normalisation, entry.spec.label): entry for entry in asked.entries}
+    return tuple(_subject(row, entries[row.bits, row.normalisation, row.design]) for row in rows)
+
+
+def _size(rows: Sequence[Row], normalisation: str) -> int:
+    """Lanes of the uniform design."""
+    sizes = {row.units for row in rows if is_uniform(row) and row.normalisation == normalisation}
+    if len(sizes) != 1:
+        raise InputError(f"uniform designs at {normalisation} must have one number of lanes, not {sorted(sizes)}")
+    return sizes.pop()
+
+
+def _subject(row: Row, entry: Entry) -> Subject:
+    spec = replace(entry.spec, pipeline_stages=row.pipeline_stages)
+    if spec.name != row.spec:
+        raise InputError(
+            f"{row.design} at {row.bits} bits must be {spec.name}, as this version makes it, not {row.spec}"
+        )
+    return Subject(row, entry, spec)

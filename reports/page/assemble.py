@@ -1,0 +1,251 @@
+"""A report from what is there: every section that has its input, and a line for each that has not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from hwmodel.comparison.comparison import EQUAL_THROUGHPUT, EQUAL_UNITS, Row, compare_rows
+from hwmodel.comparison.estimated import ModelAnswers
+from hwmodel.comparison.measured import settings
+from hwmodel.measurement.row import SynthesisRow
+from hwmodel.measurement.store import RowStore
+from hwmodel.model.file import known_models, load_model
+from hwmodel.model.model import LibraryModel
+from hwmodel.workload.mixture import standard_mixture
+from hwmodel.workload.sensitivity import SensitivityTable
+from reports.inputs.accuracies import Accuracies
+from reports.inputs.comparison import checked, is_uniform
+from reports.inputs.equivalence import Equivalence
+from reports.inputs.oscillation import Oscillation
+from reports.numbers.breakdown import Breakdown, by_model, by_rows
+from reports.numbers.clocks import curves
+from reports.numbers.inference import Network, inferences, network, shown_name
+from reports.numbers.subjects import Subject, subjects
+from reports.numbers.validation import libraries
+from reports.sections.accuracy import accuracy_section, own_workloads, published_workloads
+from reports.sections.breakdowns import area_section, energy_section
+from reports.sections.clock import clock_section
+from reports.sections.document import Document, Missing, Section
+from reports.sections.equivalence import equivalence_section
+from reports.sections.hardware import hardware_section
+from reports.sections.model import model_section
+from reports.sections.network import network_section
+from reports.sections.training import oscillation_section, sensitivity_section
+from reports.values.provenance import Source, file_note, model_tools, row_tools
+from reports.wording.story import answer, error_sentence, headline, order_of, question, widths_of
+
+__all__ = ["Inputs", "assemble", "computed_rows"]
+
+Working = Callable[[str], AbstractContextManager[object]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """rows: of the comparison, from the file ``compare`` or computed. workload: whose inference is shown. The others
+    with the note on the files they are from, or None and empty where they were not given.
+    """
+
+    rows: tuple[Row, ...]
+    compare: Path | None = None
+    workload: str = "deit-tiny"
+    equivalence: tuple[Equivalence, str] | None = None
+    accuracy: Accuracies | None = None
+    oscillation: tuple[tuple[Oscillation, ...], str] | None = None
+    sensitivity: tuple[SensitivityTable, str] | None = None
+
+
+def computed_rows(library: str, clock_mhz: float, widths: Sequence[int]) -> tuple[Row, ...]:
+    """The comparison as ``hwmodel.compare`` makes it by default. Raises ValueError for a library without a model."""
+    chosen = settings(bits=widths, mixtures=[], designs=None, lanes=16, units=4, jobs=1)
+    answers = ModelAnswers(load_model(library), clock_mhz, 1)
+    return checked(compare_rows(chosen.entries, answers.get))
+
+
+def assemble(inputs: Inputs, working: Working = lambda _: nullcontext()) -> Document:
+    """The report. working: shows what is being done. Raises ValueError for input that does not fit together."""
+    rows, widths = inputs.rows, widths_of(inputs.rows)
+    library = rows[0].library
+    model = load_model(library) if library in known_models() else None
+    found, unlike = _subjects(rows)
+    source, estimated = _source(inputs, model), _estimated(inputs, model)
+    with working("checking the model"):
+        validated = libraries()
+    done: list[Section | Missing] = [hardware_section(rows, source)]
+    with working("parts and clocks"):
+        done += _breakdowns(inputs, found, model, source, unlike)
+        done.append(_clock(found, model, replace(estimated, command=_own_command(inputs)), library, unlike))
+    with working(f"one inference of {shown_name(inputs.workload)}"):
+        inference = None if model is None else network(inputs.workload, rows, model)
+    done += _networks(inputs, widths, model, inference, estimated)
+    done.append(
+        model_section(validated) if validated else Missing("Model against synthesis", "no calibration table is there")
+    )
+    done += _records(inputs)
+    errors = next((each for each in validated if each.name == library), None)
+    return Document(
+        headline=headline(rows),
+        question=question(rows),
+        answer=answer(rows, inference, errors),
+        note=error_sentence(rows, errors) if inference is not None else "",
+        date=source.date or "an unknown date",
+        sections=tuple(each for each in done if isinstance(each, Section)),
+        missing=tuple(each for each in done if isinstance(each, Missing)),
+    )
+
+
+def _subjects(rows: Sequence[Row]) -> tuple[tuple[Subject, ...], str]:
+    """The designs of the rows, or none and why there are none."""
+    try:
+        return subjects(rows), ""
+    except ValueError as error:
+        return (), str(error)
+
+
+def _breakdowns(
+    inputs: Inputs, found: Sequence[Subject], model: LibraryModel | None, source: Source, unlike: str
+) -> list[Section | Missing]:
+    """Area by part and power by cause, both measured or both estimated, as the rows are."""
+    chosen = [subject for subject in found if subject.row.normalisation == EQUAL_THROUGHPUT]
+    measured = not all(row.source.startswith("model") for row in inputs.rows)
+    titles = ("Area by part", "Power by cause")
+    parts: dict[Subject, Breakdown] = {}
+    if unlike:
+        return [Missing(title, unlike) for title in titles]
+    if measured:
+        look = by_rows(_rows_beside(inputs.compare))
+        looked = {subject: look(subject) for subject in chosen}
+        parts = {subject: each for subject, each in looked.items() if each is not None}
+        if len(parts) < len(chosen):
+            reason = "the rows of synthesis (rows/*.jsonl) are not beside the comparison"
+            return [Missing(title, reason) for title in titles]
+    elif model is None:
+        return [Missing(title, f"{inputs.rows[0].library} has no cost model") for title in titles]
+    else:
+        parts = {subject: by_model(subject, model) for subject in chosen}
+    order = order_of(inputs.rows)
+    made: list[Section | Missing] = [area_section(parts, order, source, measured)]
+    if all(each.energy_fj for each in parts.values()):
+        made.append(energy_section(parts, order, source))
+    else:
+        made.append(Missing(titles[1], "the power of some designs, or its parts, are not known"))
+    return made
+
+
+def _clock(
+    found: Sequence[Subject], model: LibraryModel | None, source: Source, library: str, unlike: str
+) -> Section | Missing:
+    if model is None or unlike:
+        return Missing("Area against clock period", unlike or f"{library} has no cost model")
+    return clock_section(curves(found, model), source)
+
+
+def _networks(
+    inputs: Inputs, widths: Sequence[int], model: LibraryModel | None, inference: Network | None, source: Source
+) -> list[Section | Missing]:
+    """The inference, and accuracies against the energy of it and of others."""
+    if model is None or inference is None:
+        reason = f"{inputs.rows[0].library} has no cost model"
+        title = f"One inference of {shown_name(inputs.workload)}"
+        return [Missing(title, reason), Missing("Accuracy against energy", reason)]
+    costs = inferences(published_workloads(widths), inputs.rows, model)
+    own = [] if inputs.accuracy is None else own_workloads(inputs.accuracy)
+    for name, mean in own:
+        costs |= inferences([name], inputs.rows, model, [mean])
+    made: list[Section | Missing] = [network_section(inference, source)]
+    own_source = replace(source, command=_own_command(inputs))
+    made.append(accuracy_section(widths, costs, inference, inputs.accuracy, own_source))
+    if inputs.accuracy is None:
+        made.append(Missing("Accuracy of own runs", "--accuracy was not given"))
+    return made
+
+
+def _records(inputs: Inputs) -> list[Section | Missing]:
+    """What was simulated and trained."""
+    made: list[Section | Missing] = []
+    made.append(
+        equivalence_section(*inputs.equivalence)
+        if inputs.equivalence
+        else Missing("Bit-exactness", "--equivalence was not given")
+    )
+    made.append(
+        oscillation_section(*inputs.oscillation)
+        if inputs.oscillation
+        else Missing("Oscillation", "--oscillation was not given")
+    )
+    made.append(
+        sensitivity_section(*inputs.sensitivity)
+        if inputs.sensitivity
+        else Missing("Sensitivity to low bits", "--sensitivity was not given")
+    )
+    return made
+
+
+def _source(inputs: Inputs, model: LibraryModel | None) -> Source:
+    """Where the rows come from."""
+    first, note = inputs.rows[0], "" if inputs.compare is None else file_note(inputs.compare)
+    where = f"{first.library}, {first.corner}, {first.clock_mhz:g} MHz"
+    estimated = all(row.source.startswith("model") for row in inputs.rows)
+    if estimated and model is not None:
+        tools, date = model_tools(model), model.provenance.get("calibration_date", "")
+    else:
+        tools, date = row_tools(_rows_beside(inputs.compare))
+    return Source(command=_command(inputs.rows, estimated), where=where, tools=tools, date=date, note=note)
+
+
+def _estimated(inputs: Inputs, model: LibraryModel | None) -> Source:
+    """Where the numbers come from that only the cost model has."""
+    first = inputs.rows[0]
+    return Source(
+        command=_command(inputs.rows, True, inputs.workload),
+        where=f"{first.library}, {first.corner}, {first.clock_mhz:g} MHz",
+        tools={} if model is None else model_tools(model),
+        date="" if model is None else model.provenance.get("calibration_date", ""),
+        note="cost model",
+    )
+
+
+def _rows_beside(compare: Path | None) -> list[SynthesisRow]:
+    """The rows of synthesis that hwmodel.compare writes beside its tables."""
+    if compare is None:
+        return []
+    return list(RowStore(compare.parent / "rows" / "none", compare.parent / "rows").rows())
+
+
+def _own_command(inputs: Inputs) -> str:
+    """The command of this report, as far as it decides what the cost model is asked."""
+    rows, words = inputs.rows, ["python -m reports.render"]
+    if inputs.compare is not None:
+        words.append(f"--compare {inputs.compare.name}")
+    else:
+        widths = ",".join(map(str, widths_of(rows)))
+        words += [f"--bits {widths}"] if widths != "2,3,4" else []
+        words += [f"--library {rows[0].library}"] if rows[0].library != "freepdk45" else []
+        words += [f"--clock-mhz {rows[0].clock_mhz:g}"] if rows[0].clock_mhz != 500 else []
+    words += [f"--model {inputs.workload}"] if inputs.workload != "deit-tiny" else []
+    return " ".join(words)
+
+
+def _command(rows: Sequence[Row], estimated: bool, workload: str = "") -> str:
+    """The command that makes such rows."""
+    widths, first = widths_of(rows), rows[0]
+    words = ["python -m hwmodel.compare", f"--bits {','.join(map(str, widths))}"]
+    if first.library != "freepdk45":
+        words.append(f"--library {first.library}")
+    if first.clock_mhz != 500:
+        words.append(f"--clock-mhz {first.clock_mhz:g}")
+    for name, normalisation, usual in (("lanes", EQUAL_THROUGHPUT, 16), ("units", EQUAL_UNITS, 4)):
+        size = next(row.units for row in rows if is_uniform(row) and row.normalisation == normalisation)
+        if size != usual:
+            words.append(f"--{name} {size}")
+    for mean in widths:
+        text = next(row.mixture for row in rows if row.bits == mean and not is_uniform(row))
+        if text != str(standard_mixture(mean)):
+            words.append(f"--mixture {mean}={text.replace('b:', ':').replace(' ', ',')}")
+    if not estimated:
+        words.append("--synthesise")
+    if workload:
+        words.append(f"--model {workload}")
+    return " ".join(words)

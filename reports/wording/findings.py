@@ -1,0 +1,170 @@
+"""What each figure shows, as a sentence that follows from its numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from reports.charts.front import FrontPoint, front_of
+from reports.inputs.equivalence import Equivalence
+from reports.inputs.oscillation import Oscillation
+from reports.numbers.breakdown import Breakdown
+from reports.numbers.clocks import Curve
+from reports.numbers.inference import KINDS, Network, ends_share, energy_by_kind, energy_uj, shown_name
+from reports.numbers.subjects import Subject
+from reports.numbers.validation import Library
+from reports.values.english import bits, capital, counted, listing, number, percent, span
+
+__all__ = [
+    "clock_finding", "ends_finding", "energy_finding", "equivalence_finding", "front_finding", "model_finding",
+    "oscillation_finding", "own_finding", "parts_finding", "sensitivity_finding",
+]  # fmt: skip
+
+Found = Mapping[Subject, Breakdown]
+
+
+def parts_finding(found: Found) -> str:
+    """Where the area goes by which the smallest precision-scalable MAC differs from the uniform one, at each width."""
+    said = []
+    for mean in dict.fromkeys(subject.row.bits for subject in found):
+        there = [subject for subject in found if subject.row.bits == mean]
+        base = next(subject for subject in there if subject.uniform)
+        best = min((each for each in there if not each.uniform), key=lambda each: sum(found[each].area_um2.values()))
+        was, now = found[base].area_um2, found[best].area_um2
+        change = {part: now.get(part, 0.0) - was.get(part, 0.0) for part in {**was, **now}}
+        total = sum(change.values())
+        part = max(change, key=lambda name: change[name] if total > 0 else -change[name])
+        verb = "adds" if total > 0 else "saves"
+        said.append((verb, part, mean, change[part] / total if total else 0.0))
+    texts = []
+    for verb, part in dict.fromkeys(each[:2] for each in said):
+        here = [each for each in said if each[:2] == (verb, part)]
+        shares = listing(f"{100 * share:.0f}" for *_, share in here)
+        texts.append((verb, f"{part} at {bits([mean for _, _, mean, _ in here])} ({shares} %)"))
+    clauses = []
+    for verb in dict.fromkeys(verb for verb, _ in texts):
+        clauses.append(f"{verb} above all {listing(text for other, text in texts if other == verb)}")
+    return f"The smallest precision-scalable MAC {listing(clauses)}"
+
+
+def energy_finding(found: Found) -> str:
+    """Which cause takes most of a product's energy, and how much glitches do."""
+    known = [breakdown.energy_fj for breakdown in found.values() if breakdown.energy_fj]
+    shares = [{cause: value / sum(each.values()) for cause, value in each.items()} for each in known]
+    most = [max(each, key=lambda cause: each[cause]) for each in shares]
+    cause = max(dict.fromkeys(most), key=most.count)
+    name = {"data": "Data that settle take", "glitches": "Glitches take", "clock": "The clock takes"}.get(
+        cause, f"{cause} takes"
+    )
+    text = f"{capital(name)} the largest share of a product's energy in {most.count(cause)} of {len(most)} cases"
+    if cause != "glitches":
+        text += f"; glitches take {span(each.get('glitches', 0.0) for each in shares)}"
+    return text
+
+
+def clock_finding(curves: Sequence[Curve]) -> str:
+    """Whether the uniform MAC is the smallest at every period, and which side reaches the shorter ones."""
+    lost, widths, faster = [], list(dict.fromkeys(curve.subject.row.bits for curve in curves)), []
+    for mean in widths:
+        here = [curve for curve in curves if curve.subject.row.bits == mean]
+        base = next(curve for curve in here if curve.subject.uniform)
+        others = [curve for curve in here if curve is not base]
+        for curve in others:
+            for period, area in zip(curve.periods_ns, curve.areas_um2, strict=True):
+                uniform = base.area_um2(period)
+                if uniform is not None and area < uniform:
+                    lost.append((mean, curve.subject.row.design))
+                    break
+        if min(curve.fastest_ns for curve in others) < base.fastest_ns:
+            faster.append(mean)
+    if not lost:
+        text = "The uniform MAC is the smallest at every clock period that it meets"
+    else:
+        cases = list(dict.fromkeys(f"{design} at {mean} bits" for mean, design in lost))
+        shown = listing(cases) if len(cases) <= 3 else counted(len(cases), "case")
+        text = f"At some clock period the uniform MAC is larger than {shown}"
+    if not faster:
+        return f"{text}, and the fastest" + (" at every width" if len(widths) > 1 else "")
+    return f"{text}; at {bits(faster)} another design reaches a shorter one"
+
+
+def ends_finding(network: Network) -> str:
+    """What first and last layers take of the products and of the energy, on uniform arrays."""
+    name = shown_name(network.workload.name)
+    shares = [energy_by_kind(each.cost).get(KINDS[-1], 0.0) / energy_uj(each.cost) for each in network.uniform]
+    widths = [each.row.bits for each in network.uniform]
+    energy = listing(f"{100 * share:.0f}" for share in shares)
+    return (
+        f"First and last layers, at 8 bits, have {percent(ends_share(network.workload), 1)} of the products of {name} "
+        f"and take {energy} % of its energy on uniform arrays of {bits(widths)}"
+    )
+
+
+def front_finding(points: Sequence[FrontPoint]) -> str:
+    """Which published networks no other beats in both accuracy and energy."""
+    best = front_of(points)
+    beaten = [point for point in points if point not in best]
+    if not beaten:
+        return f"Of {number(len(points))} published networks none is beaten by another in both accuracy and energy"
+    names = listing(
+        f"{name} at {bits([int(point.label) for point in beaten if point.series == name])}"
+        for name in dict.fromkeys(point.series for point in beaten)
+    )
+    verb = "is" if len(beaten) == 1 else "are"
+    return (
+        f"Of {number(len(points))} published networks {number(len(beaten))}, {names}, {verb} beaten by another in "
+        "both accuracy and energy"
+    )
+
+
+def own_finding(points: Sequence[FrontPoint]) -> str:
+    """The most accurate of own runs."""
+    best = max(points, key=lambda point: point.accuracy_percent)
+    return f"Of own runs {best.series} at {best.label} bits is the most accurate, with {best.accuracy_percent:.2f} %"
+
+
+def model_finding(library: Library) -> str:
+    """The errors on designs that were not fitted."""
+    texts = [f"{each.mean_percent:.1f} % in {each.name}" for each in library.quantities]
+    return f"On designs it was not fitted to, the model of {library.name} is wrong by {listing(texts)} on average"
+
+
+def equivalence_finding(record: Equivalence) -> str:
+    """What was compared bit for bit, and what came of it."""
+    network = f"{counted(record.samples, 'sample')} through {counted(record.gemms, 'GEMM')}"
+    sums, wrong = record.accumulators, record.mismatches
+    if wrong:
+        verb = "differs" if wrong == 1 else "differ"
+        return f"Not bit-exact: {counted(wrong, 'value')} of {network} {verb} from PyTorch's"
+    if sums is None:
+        return f"Bit-exact: all results of {network} on the simulated array equal PyTorch's"
+    codes = f" and {counted(record.codes, 'requantised code')}" if record.codes else ""
+    return f"Bit-exact: {counted(sums, 'accumulator')}{codes} of {network} equal PyTorch's"
+
+
+def oscillation_finding(runs: Sequence[Oscillation]) -> str:
+    """The share of oscillating weights at the end of training."""
+    if len(runs) == 1:
+        run = runs[0]
+        peak = max(run.shares)
+        text = f"{run.name} ends with {percent(run.shares[-1], 1)} of its weights oscillating"
+        if peak == run.shares[-1]:
+            return f"{text}, its highest share"
+        return f"{text}, after a peak of {percent(peak, 1)} in epoch {run.epochs[run.shares.index(peak)]}"
+    least, most = (choose(runs, key=lambda run: run.shares[-1]) for choose in (min, max))
+    return (
+        f"At the end {percent(least.shares[-1], 1)} of the weights of {least.name} oscillate, and "
+        f"{percent(most.shares[-1], 1)} of those of {most.name}"
+    )
+
+
+def sensitivity_finding(values: Mapping[tuple[str, int | None], float]) -> str:
+    """What suffers most from low bits, and how much more than the next."""
+    ranked = sorted(values.items(), key=lambda entry: -entry[1])
+    (kind, layer), value = ranked[0]
+    name = kind if layer is None else f"{kind} in layer {layer}"
+    alike = [key for key, other in ranked if other == value]
+    if len(alike) > 1:
+        return f"{capital(number(len(alike)))} of {len(ranked)} entries are equally sensitive, and most of all"
+    if len(ranked) == 1 or ranked[1][1] == 0:
+        return f"{capital(name)} is the most sensitive to low bits"
+    return f"{capital(name)} is the most sensitive to low bits, {value / ranked[1][1]:.3g} times as much as the next"

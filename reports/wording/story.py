@@ -1,0 +1,191 @@
+"""The question and its answer, in sentences that follow from the rows of a comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hwmodel.comparison.comparison import EQUAL_THROUGHPUT, EQUAL_UNITS, Row
+from reports.inputs.comparison import is_uniform
+from reports.numbers.inference import Network, shown_name
+from reports.numbers.validation import Library
+from reports.values.english import amount, bits, counted, listing, number, times
+
+__all__ = ["answer", "error_sentence", "headline", "order_of", "question", "ratio_title", "scalable", "widths_of"]
+
+
+def widths_of(rows: Sequence[Row]) -> list[int]:
+    """The mean bit-widths, in their order."""
+    return list(dict.fromkeys(row.bits for row in rows))
+
+
+def scalable(rows: Sequence[Row], normalisation: str) -> list[Row]:
+    """Rows of one normalisation without the uniform ones."""
+    return [row for row in rows if row.normalisation == normalisation and not is_uniform(row)]
+
+
+def order_of(rows: Sequence[Row]) -> list[str]:
+    """The precision-scalable designs by their area at equal throughput, over all widths, the smallest first."""
+    products: dict[str, float] = {}
+    for row in scalable(rows, EQUAL_THROUGHPUT):
+        products[row.design] = products.get(row.design, 1.0) * (row.area_ratio or 1.0)
+    return sorted(products, key=lambda design: products[design])
+
+
+def question(rows: Sequence[Row]) -> str:
+    """What is asked, at the widths of the rows."""
+    widths = listing(map(str, widths_of(rows)), "or")
+    return (
+        f"A transformer is to run in silicon with a mean of {widths} bits. Should all of it have one bit-width, on "
+        "multiply-accumulate units (MACs) of that width, or should widths be mixed, on MACs that switch precision?"
+    )
+
+
+def headline(rows: Sequence[Row]) -> str:
+    """The verdict at equal throughput in a few words."""
+    verdicts = [_verdict(rows, EQUAL_THROUGHPUT, field) for field in ("area_ratio", "power_ratio")]
+    named = {"area": verdicts[0], "energy": verdicts[1]}
+    more = [name for name, verdict in named.items() if verdict == "more"]
+    less = [name for name, verdict in named.items() if verdict == "less"]
+    if more and not less:
+        return f"At equal throughput one bit-width costs less {' and '.join(more)} than a mix of the same mean"
+    if less and not more:
+        return f"At equal throughput a mix of bit-widths costs less {' and '.join(less)} than one of the same mean"
+    if more and less:
+        return f"At equal throughput one bit-width costs less {more[0]}, a mix of the same mean less {less[0]}"
+    return "At equal throughput it depends on the design whether one bit-width or a mix costs less"
+
+
+def answer(rows: Sequence[Row], network: Network | None, library: Library | None) -> tuple[str, str, str]:
+    """Three sentences: at equal throughput, unit for unit, and for a whole network or else how sure the numbers are."""
+    last = _network_sentence(network) if network is not None else error_sentence(rows, library)
+    return _throughput_sentence(rows), _units_sentence(rows), last
+
+
+def error_sentence(rows: Sequence[Row], library: Library | None) -> str:
+    """How far the numbers can be trusted. library: the errors of the model of the rows' library."""
+    if not any(row.source.startswith("model") for row in rows):
+        return "All these numbers were measured on synthesised netlists."
+    if library is None:
+        name = rows[0].library
+        return f"These numbers are estimates, and how wrong they are is not known: {name} has no calibration table."
+    area, power, period = (library.quantity(name) for name in ("area", "power", "period"))
+    return (
+        f"These numbers are estimates of a model that, on {counted(library.held_out, 'design')} it was not fitted to, "
+        f"is wrong by {area.mean_percent:.1f} % in area, {power.mean_percent:.1f} % in power and "
+        f"{period.mean_percent:.1f} % in clock period on average."
+    )
+
+
+def ratio_title(rows: Sequence[Row], normalisation: str) -> str:
+    """What the figure of all ratios shows."""
+    found = scalable(rows, normalisation)
+    second = "energy" if normalisation == EQUAL_THROUGHPUT else "power"
+    start = "At equal throughput" if normalisation == EQUAL_THROUGHPUT else "Unit for unit"
+    counts = {"area": _below(found, "area_ratio"), second: _below(found, "power_ratio")}
+    if _known(found, "power_ratio"):
+        names = list(counts)
+    else:
+        names = ["area"]
+    if all(counts[name] == 0 for name in names):
+        return f"{start}, no precision-scalable design costs less {' or '.join(names)} than the uniform MAC"
+    if all(counts[name] == len(found) for name in names):
+        return f"{start}, every precision-scalable design costs less {' and '.join(names)} than the uniform MAC"
+    parts = [f"{_count(counts[name], len(found))} less {name}" for name in names]
+    return f"{start}, of {len(found)} precision-scalable cases {' and '.join(parts)} than the uniform MAC"
+
+
+def _throughput_sentence(rows: Sequence[Row]) -> str:
+    found, widths = scalable(rows, EQUAL_THROUGHPUT), widths_of(rows)
+    least = times(_least(found, "area_ratio", widths))
+    text = (
+        f"At equal throughput {_first(found, 'area_ratio', 'area', ' of the same mean width')} (at {bits(widths)} the "
+        f"smallest takes {least} times as much)"
+    )
+    if not _known(found, "power_ratio"):
+        return f"{text}; energies are not known."
+    least = times(_least(found, "power_ratio", widths))
+    return f"{text}, and {_second(found, 'power_ratio', 'energy a product')} (the most frugal {least} times as much)."
+
+
+def _units_sentence(rows: Sequence[Row]) -> str:
+    found = scalable(rows, EQUAL_UNITS)
+    work = [row.macs_per_cycle / row.units for row in found]
+    pieces = f"Unit for unit, where one does {_span(min(work), max(work))} a cycle,"
+    smallest = min(found, key=lambda row: row.area_ratio or 0.0)
+    text = (
+        f"{pieces} {_first(found, 'area_ratio', 'area')} (the smallest is {smallest.design} at {smallest.bits} bits "
+        f"with {smallest.area_ratio:.2f} times as much)"
+    )
+    return f"{text}, and {_second(found, 'power_ratio', 'power')}." if _known(found, "power_ratio") else f"{text}."
+
+
+def _network_sentence(network: Network) -> str:
+    widths = list(network.bits)
+    ratios = [network.best(mean).energy_ratio for mean in widths]
+    energies = listing(amount(network.base(mean).energy_uj) for mean in widths)
+    saves = [mean for mean, ratio in zip(widths, ratios, strict=True) if ratio < 1]
+    if not saves:
+        verdict = "so mixing widths costs energy" + (" at every mean" if len(widths) > 1 else "")
+    elif saves == widths:
+        verdict = "so mixing widths saves energy" + (" at every mean" if len(widths) > 1 else "")
+    else:
+        costs = [mean for mean in widths if mean not in saves]
+        verdict = f"so mixing widths saves energy at {bits(saves)} and costs it at {bits(costs)}"
+    return (
+        f"One inference of {shown_name(network.workload.name)} takes {energies} µJ on uniform arrays of "
+        f"{bits(widths)}, and {times(ratios)} times as much on the most frugal mixed-precision array that is at least "
+        f"as fast: {verdict}."
+    )
+
+
+def _verdict(rows: Sequence[Row], normalisation: str, field: str) -> str:
+    found = scalable(rows, normalisation)
+    if not _known(found, field):
+        return "unknown"
+    below = _below(found, field)
+    return "more" if below == 0 else "less" if below == len(found) else "both"
+
+
+def _known(rows: Sequence[Row], field: str) -> bool:
+    return all(getattr(row, field) is not None for row in rows)
+
+
+def _below(rows: Sequence[Row], field: str) -> int:
+    """How many take less than the uniform one."""
+    return sum((getattr(row, field) or 1.0) < 1 for row in rows)
+
+
+def _least(rows: Sequence[Row], field: str, widths: Sequence[int]) -> list[float]:
+    """The least ratio at each width."""
+    return [min(getattr(row, field) for row in rows if row.bits == mean) for mean in widths]
+
+
+def _first(rows: Sequence[Row], field: str, what: str, which: str = "") -> str:
+    """Who takes less of it than the uniform MAC."""
+    below, designs = _below(rows, field), len({row.design for row in rows})
+    than = f"less {what} than the uniform MAC{which}"
+    if below == 0:
+        return f"none of the {number(designs)} precision-scalable designs takes {than}"
+    if below == len(rows):
+        return f"all {number(designs)} precision-scalable designs take {than}"
+    return f"a precision-scalable design takes {than} in {number(below)} of {len(rows)} cases"
+
+
+def _second(rows: Sequence[Row], field: str, what: str) -> str:
+    """The same of another quantity."""
+    below = _below(rows, field)
+    if below == 0:
+        return f"none takes less {what}"
+    return f"all take less {what}" if below == len(rows) else f"one takes less {what} in {number(below)} of {len(rows)}"
+
+
+def _count(below: int, cases: int) -> str:
+    if below == 0:
+        return "none cost" if cases > 1 else "none costs"
+    return f"{'all' if below == cases else number(below)} {'costs' if below == 1 else 'cost'}"
+
+
+def _span(low: float, high: float) -> str:
+    first, last = f"{low:.3g}", f"{high:.3g}"
+    text = last if first == last else f"from {first} to {last}"
+    return f"{text} product" if text == "1" else f"{text} products"

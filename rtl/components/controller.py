@@ -1,0 +1,169 @@
+"""Controllers of an array: one walks through the operands, one follows the results to their memory."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib.wiring import Component, In, Out
+
+from rtl.array.run import PLANES_WIDTH, SIZE_WIDTH
+from rtl.array.spec import ArraySpec, address_width
+
+__all__ = ["DrainController", "OperandController"]
+
+
+class OperandController(Component):
+    """Addresses of the operands of a run, one cycle each: for each column tile, each row tile, each step, each pair of
+    planes. The last operands of a tile wait until the tile before has had ``rows`` cycles to drain.
+
+    Sizes and ``activation_start`` must be those of the run from the cycle after ``launch`` on; the bases count in the
+    cycle of ``launch``. ``stop`` ends the run.
+    """
+
+    def __init__(self, spec: ArraySpec) -> None:
+        sizes = {name: In(SIZE_WIDTH) for name in ("steps", "row_tiles", "column_tiles")}
+        planes = {name: In(PLANES_WIDTH) for name in ("weight_planes", "activation_planes")}
+        super().__init__(
+            {
+                **sizes,
+                **planes,
+                "launch": In(1),
+                "stop": In(1),
+                "hold": In(1),
+                "weight_base": In(address_width(spec.weight_depth)),
+                "activation_base": In(address_width(spec.activation_depth)),
+                "activation_start": In(address_width(spec.activation_depth)),
+                "control_base": In(address_width(spec.control_depth)),
+                "issue": Out(1),
+                "clear": Out(1),
+                "last": Out(1),
+                "weight_address": Out(address_width(spec.weight_depth)),
+                "activation_address": Out(address_width(spec.activation_depth)),
+                "control_address": Out(address_width(spec.control_depth)),
+            }
+        )
+        self._spec = spec
+
+    def elaborate(self, platform: object) -> Module:
+        spec = self._spec
+        m = Module()
+        running = Signal()
+        step, row, column = (Signal(SIZE_WIDTH, name=name, reset_less=True) for name in ("step", "row", "column"))
+        weight_plane, activation_plane = (
+            Signal(PLANES_WIDTH, name=name, reset_less=True) for name in ("weight_plane", "activation_plane")
+        )
+        cycle = Signal(address_width(spec.control_cycles), reset_less=True)
+        weight_step, weight_tile = (
+            Signal(address_width(spec.weight_depth), name=name, reset_less=True)
+            for name in ("weight_step", "weight_tile")
+        )
+        activation_step, control_step = (
+            Signal(address_width(depth), name=name, reset_less=True)
+            for name, depth in (("activation_step", spec.activation_depth), ("control_step", spec.control_depth))
+        )
+        since = Signal(range(spec.rows + 1), reset_less=True)  # cycles since the last operands of a tile
+
+        last_activation_plane = activation_plane == self.activation_planes - 1
+        last_plane = last_activation_plane & (weight_plane == self.weight_planes - 1)
+        last_step, last_row = step == self.steps - 1, row == self.row_tiles - 1
+        last_cycle = last_step & last_plane
+        next_weight = weight_step + self.weight_planes
+        m.d.comb += [
+            self.issue.eq(running & ~self.hold & ~(last_cycle & (since != spec.rows))),
+            self.clear.eq((step == 0) & (cycle == 0)),
+            self.last.eq(last_cycle),
+            self.weight_address.eq(weight_step + weight_plane),
+            self.activation_address.eq(activation_step + activation_plane),
+            self.control_address.eq(control_step + cycle + Mux(last_step, spec.control_cycles, 0)),
+        ]
+        with m.If(self.issue & last_cycle):
+            m.d.sync += since.eq(1)
+        with m.Elif(since != spec.rows):
+            m.d.sync += since.eq(since + 1)
+        with m.If(self.launch):
+            m.d.sync += [running.eq(1), since.eq(spec.rows)]
+            m.d.sync += [s.eq(0) for s in (step, row, column, weight_plane, activation_plane, cycle)]
+            m.d.sync += [
+                weight_step.eq(self.weight_base), weight_tile.eq(self.weight_base),
+                activation_step.eq(self.activation_base), control_step.eq(self.control_base),
+            ]  # fmt: skip
+        with m.Elif(self.stop):
+            m.d.sync += running.eq(0)
+        with m.Elif(self.issue):
+            m.d.sync += [
+                activation_plane.eq(Mux(last_activation_plane, 0, activation_plane + 1)),
+                cycle.eq(Mux(last_plane, 0, cycle + 1)),
+            ]
+            with m.If(last_activation_plane):
+                m.d.sync += weight_plane.eq(Mux(last_plane, 0, weight_plane + 1))
+            with m.If(last_plane):
+                m.d.sync += [
+                    step.eq(Mux(last_step, 0, step + 1)),
+                    activation_step.eq(
+                        Mux(last_step & last_row, self.activation_start, activation_step + self.activation_planes)
+                    ),
+                    weight_step.eq(Mux(last_step & ~last_row, weight_tile, next_weight)),
+                ]
+            with m.If(last_cycle):
+                m.d.sync += row.eq(Mux(last_row, 0, row + 1))
+                with m.If(last_row):
+                    m.d.sync += [column.eq(column + 1), weight_tile.eq(next_weight)]
+                    with m.If(column == self.column_tiles - 1):
+                        m.d.sync += running.eq(0)
+        return m
+
+
+class DrainController(Component):
+    """Addresses of the results: ``rows`` words a tile from each pulse of ``tile`` on, the last row first.
+
+    Sizes must be those of the run from the cycle after ``launch`` on; ``result_base`` counts in the cycle of
+    ``launch``. ``stop`` ends the run.
+    """
+
+    def __init__(self, spec: ArraySpec) -> None:
+        super().__init__(
+            {
+                "row_tiles": In(SIZE_WIDTH),
+                "column_tiles": In(SIZE_WIDTH),
+                "launch": In(1),
+                "stop": In(1),
+                "result_base": In(address_width(spec.result_depth)),
+                "tile": In(1),
+                "active": Out(1),
+                "address": Out(address_width(spec.result_depth)),
+                "next_address": Out(address_width(spec.result_depth)),
+                "column": Out(SIZE_WIDTH),
+                "finished": Out(1),
+            }
+        )
+        self._spec = spec
+
+    def elaborate(self, platform: object) -> Module:
+        spec = self._spec
+        m = Module()
+        left = Signal(range(spec.rows))
+        address = Signal(address_width(spec.result_depth), reset_less=True)
+        row, column = (Signal(SIZE_WIDTH, name=name, reset_less=True) for name in ("row", "column"))
+        last_word = Mux(self.tile, spec.rows == 1, left == 1)
+        last_row = row == self.row_tiles - 1
+        m.d.comb += [
+            self.active.eq(self.tile | (left != 0)),
+            self.address.eq(address),
+            self.next_address.eq(Mux(self.active, address + 1, address)),
+            self.column.eq(column),
+            self.finished.eq(self.active & last_word & last_row & (column == self.column_tiles - 1)),
+        ]
+        with m.If(self.stop):
+            m.d.sync += left.eq(0)
+        with m.Elif(self.tile):
+            m.d.sync += left.eq(spec.rows - 1)
+        with m.Elif(left != 0):
+            m.d.sync += left.eq(left - 1)
+        with m.If(self.launch):
+            m.d.sync += [address.eq(self.result_base), row.eq(0), column.eq(0)]
+        with m.Elif(self.active):
+            m.d.sync += address.eq(address + 1)
+            with m.If(last_word):
+                m.d.sync += row.eq(Mux(last_row, 0, row + 1))
+                with m.If(last_row):
+                    m.d.sync += column.eq(column + 1)
+        return m

@@ -1,0 +1,66 @@
+"""A processing element as an Amaranth component."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.lib.wiring import Component, In, Out
+
+from rtl.array.element import ElementSpec, control_ports
+from rtl.components.mac import DatapathLogic
+
+__all__ = ["ElementComponent"]
+
+
+class ElementComponent(Component):
+    """The hardware of an :class:`rtl.array.element.ElementSpec`; one for all places of an array."""
+
+    def __init__(self, spec: ElementSpec) -> None:
+        super().__init__({port.name: (In if port.is_input else Out)(port.width) for port in spec.ports})
+        self._spec = spec
+
+    def elaborate(self, platform: object) -> Module:
+        spec, mac = self._spec, self._spec.mac
+        m = Module()
+        if spec.systolic:
+            operands: dict[str, Value] = {}
+            for name in ("weights", "activations", "control", "clear"):
+                register = Signal(len(getattr(self, name)), name=f"{name}_q", reset_less=True)
+                m.d.sync += register.eq(getattr(self, name))
+                m.d.comb += getattr(self, f"{name}_out").eq(register)
+                operands[name] = register
+            valids, lasts = (self._pipeline(m, name, mac.latency) for name in ("valid", "last"))
+            (shift,) = self._pipeline(m, "shift", 1)
+            for name, stages in (("valid", valids), ("last", lasts), ("shift", [shift])):
+                m.d.comb += getattr(self, f"{name}_out").eq(stages[0])
+            enable, capture = valids[mac.pipeline_stages], lasts[-1]
+        else:
+            operands = {name: getattr(self, name) for name in ("weights", "activations", "control", "clear")}
+            enable, capture = self.enable, self.capture
+
+        datapath = mac.build()
+        accumulator = Signal(mac.accumulator_width, name="accumulator_q", reset_less=True)
+        control, low = operands.pop("control"), 0
+        words = {**operands, "accumulator": accumulator, "result": accumulator}
+        for port in control_ports(mac):
+            words[port.name] = control[low : low + port.width]
+            low += port.width
+        logic = DatapathLogic(m, datapath, words, enable)
+        depth = mac.pipeline_stages
+        with m.If(enable):
+            m.d.sync += accumulator.eq(Cat(logic.at(bit, depth) for bit in datapath.next_accumulator))
+        result = Cat(logic.at(bit, depth + 1) for bit in datapath.output)
+        drain = Signal(mac.accumulator_width, name="drain_q", reset_less=True)
+        kept = Mux(shift, self.drain_in, drain) if spec.systolic else self.drain_in
+        m.d.sync += drain.eq(Mux(capture, result, kept))
+        m.d.comb += self.drain_out.eq(drain)
+        return m
+
+    def _pipeline(self, m: Module, name: str, stages: int) -> list[Signal]:
+        """A control bit after 1, 2, ... registers, which a reset clears."""
+        value, found = getattr(self, name), []
+        for stage in range(stages):
+            register = Signal(name=f"{name}_q{stage}")
+            m.d.sync += register.eq(value)
+            value = register
+            found.append(register)
+        return found

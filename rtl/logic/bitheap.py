@@ -1,0 +1,202 @@
+"""The bit heap: columns of weighted bits, summed by full adders and one carry-propagate adder.
+
+The arithmetic base of every MAC design. Signs follow Baugh and Wooley (IEEE Trans. Computers, 1973): a bit of
+negative weight enters inverted, -x = (not x) - 1, and all the -1 merge into one constant. Where a sign is chosen
+at run time, the bits that share the choice are summed first and inverted once, as a word. Compression takes the
+three earliest bits of a column first (Stelling et al., "Optimal circuits for parallel multipliers", IEEE Trans.
+Computers, 1998), with full adders only.
+"""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass
+
+from rtl.logic.circuit import ONE, ZERO, Bit, Circuit, Word
+from rtl.logic.controls import Controls
+
+__all__ = ["BitHeap", "Row"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A compressed heap: an unsigned word plus an integer for every control state.
+
+    The value in state s is ``word + offsets[s]``, and ``word`` is at most ``maximum``.
+    """
+
+    word: Word
+    maximum: int
+    offsets: tuple[int, ...]
+
+
+class BitHeap:
+    """A sum that grows bit by bit.
+
+    Parameters
+    ----------
+    circuit
+        Where the gates go.
+    controls
+        The run-time controls; ``negative`` arguments below are False, True or one of their bits.
+    """
+
+    def __init__(self, circuit: Circuit, controls: Controls) -> None:
+        self.circuit = circuit
+        self.controls = controls
+        self.maximum = 0
+        self._columns: dict[int, list[Bit]] = {}
+        self._offsets = controls.constant(0)
+        self._groups: dict[Bit, list[tuple[int, Bit, bool]]] = {}
+
+    def add_bit(self, column: int, bit: Bit, *, negative: bool = False, flip: Bit = ZERO) -> None:
+        """Adds ``bit * 2**column``, negated where ``negative`` differs from the control ``flip``."""
+        flips = self.controls.truth(flip)
+        if flips.all() or not flips.any():
+            self._add(column, bit, negative ^ bool(flips.all()))
+            return
+        inverse = self.circuit.not_(flip) if self.circuit.not_(flip) in self._groups else None
+        if inverse is not None:
+            flip, negative = inverse, not negative
+        self._groups.setdefault(flip, []).append((column, bit, negative))
+
+    def add_constant(self, value: int) -> None:
+        """Adds an integer."""
+        self._offsets = [offset + value for offset in self._offsets]
+
+    def add_word(self, word: Word, *, column: int = 0, signed: bool = False, negative: bool = False) -> None:
+        """Adds a word times 2**column; the last bit of a ``signed`` word has negative weight."""
+        for position, bit in enumerate(word):
+            self.add_bit(column + position, bit, negative=negative ^ (signed and position == len(word) - 1))
+
+    def add_product(
+        self,
+        weights: Word,
+        activations: Word,
+        *,
+        column: int = 0,
+        weight_signed: Bit = ONE,
+        activation_signed: Bit = ONE,
+        negative: bool = False,
+        enable: Bit = ONE,
+    ) -> None:
+        """Adds the product of two words times 2**column, as len(weights) * len(activations) partial products.
+
+        ``weight_signed`` and ``activation_signed`` are constants or controls: 1 where the last bit of that operand
+        has negative weight. ``enable`` gates every partial product.
+        """
+        for i, weight in enumerate(weights):
+            w = self.circuit.and_(weight, enable)  # shared by the row
+            for j, a in enumerate(activations):
+                flip = ZERO
+                if i == len(weights) - 1:
+                    flip = weight_signed
+                if j == len(activations) - 1:
+                    flip = self.controls.xor(flip, activation_signed)
+                self.add_bit(column + i + j, self.circuit.and_(w, a), negative=negative, flip=flip)
+
+    def add_row(self, row: Row, *, column: int = 0, shifts: tuple[tuple[Bit, int], ...] = ()) -> None:
+        """Adds a compressed heap times 2**column, shifted left by each amount of ``shifts`` whose control is 1."""
+        word, maximum, offsets = row.word, row.maximum << column, [value << column for value in row.offsets]
+        for control, amount in shifts:
+            word = self.circuit.shift_left(word, control, amount)
+            maximum <<= amount
+            on = self.controls.truth(control)
+            offsets = [value << amount if on[state] else value for state, value in enumerate(offsets)]
+        for position, bit in enumerate(word):
+            self._columns.setdefault(column + position, []).append(bit)
+        self.maximum += maximum
+        self._offsets = [a + b for a, b in zip(self._offsets, offsets, strict=True)]
+
+    def row(self) -> Row:
+        """Compresses to one unsigned word beside its offsets, which cost nothing until a heap is totalled."""
+        self._merge_groups()
+        width = self.maximum.bit_length()
+        word = self._compress({column: list(bits) for column, bits in self._columns.items()}, width)
+        return Row(word, self.maximum, tuple(self._offsets))
+
+    def total(self, width: int) -> Word:
+        """Compresses to the sum modulo 2**width, the offsets included."""
+        self._merge_groups()
+        columns = {column: list(bits) for column, bits in self._columns.items()}
+        # The least offset is a constant; what the states differ by is small, so few columns get a bit for it.
+        base = min(self._offsets)
+        for column in range(width):
+            truth = self.controls.truth(ZERO).copy()
+            for state, offset in enumerate(self._offsets):
+                truth[state] = bool(((offset - base) >> column) & 1)
+            bit = self.controls.function(truth)
+            if bit != ZERO:
+                columns.setdefault(column, []).append(bit)
+            if (base >> column) & 1:
+                columns.setdefault(column, []).append(ONE)
+        return self._compress(columns, width)
+
+    def _add(self, column: int, bit: Bit, negative: bool) -> None:
+        if bit == ZERO:
+            return
+        if bit == ONE:
+            self.add_constant(-(1 << column) if negative else 1 << column)
+            return
+        if negative:
+            self.add_constant(-(1 << column))
+            bit = self.circuit.not_(bit)
+        self._columns.setdefault(column, []).append(bit)
+        self.maximum += 1 << column
+
+    def _merge_groups(self) -> None:
+        """Sums the bits that one control negates, then inverts the sum: -u = (not u) - (2**width - 1)."""
+        groups, self._groups = self._groups, {}
+        for flip, terms in groups.items():
+            # A NAND is smaller than an AND: negate the whole group where that inverts more of its bits.
+            swap = sum(negative for _, _, negative in terms) * 2 < len(terms)
+            low = min(column for column, _, _ in terms)
+            group = BitHeap(self.circuit, self.controls)
+            for column, bit, negative in terms:
+                group._add(column - low, bit, negative ^ swap)
+            row = group.row()
+            control = self.circuit.not_(flip) if swap else flip
+            negated = ~self.controls.truth(flip) if swap else self.controls.truth(flip)
+            for position, bit in enumerate(row.word):
+                self._columns.setdefault(low + position, []).append(self.circuit.xor(bit, control))
+            full = (1 << len(row.word)) - 1
+            self.maximum += full << low
+            for state, offset in enumerate(row.offsets):
+                self._offsets[state] += (-full - offset if negated[state] else offset) << low
+
+    def _compress(self, columns: dict[int, list[Bit]], width: int) -> Word:
+        """Sums columns of bits modulo 2**width."""
+        circuit = self.circuit
+        first: list[Bit] = []
+        second: list[Bit] = []
+        for column in range(width):
+            last = column == width - 1
+            constants = [bit for bit in columns.get(column, []) if bit == ONE]
+            queue = [(circuit.arrival(bit), bit) for bit in columns.get(column, []) if bit != ONE]
+            heapq.heapify(queue)
+            ones = len(constants)
+            while len(queue) + ones > 2:
+                a = heapq.heappop(queue)[1] if queue else ONE
+                b = heapq.heappop(queue)[1] if queue else ONE
+                if ones:
+                    c, ones = ONE, ones - 1
+                else:
+                    c = heapq.heappop(queue)[1]
+                if last:
+                    total, carry = circuit.xor(circuit.xor(a, b), c), ZERO
+                else:
+                    total, carry = circuit.full_adder(a, b, c)
+                if carry != ZERO:
+                    columns.setdefault(column + 1, []).append(carry)
+                if total != ZERO:
+                    heapq.heappush(queue, (circuit.arrival(total), total))
+            left = [bit for _, bit in sorted(queue)] + [ONE] * ones
+            left += [ZERO] * (2 - len(left))
+            first.append(left[0])
+            second.append(left[1])
+        start = next((column for column in range(width) if second[column] != ZERO), width)
+        return (
+            (*first[:start], *circuit.add(tuple(first[start:]), tuple(second[start:])))
+            if start < width
+            else tuple(first)
+        )

@@ -1,0 +1,115 @@
+"""The logic of a MAC between its operand registers and its accumulator, the same frame for every design.
+
+The accumulator register holds the inverted sum: with R = -sum - 1 every product is subtracted, so most partial
+products are NANDs, and clearing sets R to all ones. The port shows not R.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from rtl.logic.bitheap import BitHeap
+from rtl.logic.circuit import Bit, Circuit, Word, evaluate
+from rtl.logic.controls import Controls
+from rtl.logic.pipeline import Schedule, schedule
+from rtl.spec.mac import MacSpec
+
+__all__ = ["Datapath", "DatapathBuilder", "build_datapath", "emulate"]
+
+
+class DatapathBuilder:
+    """What a design sees while it describes its products.
+
+    ``negative`` products belong in :attr:`heap`: the frame subtracts them from the inverted accumulator, so a design
+    adds each product with ``negative=True`` (see :class:`rtl.logic.bitheap.BitHeap`).
+    """
+
+    def __init__(self, spec: MacSpec) -> None:
+        self.circuit = Circuit()
+        self._words = {port.name: self.circuit.input(port.name, port.width) for port in spec.operand_ports}
+        self._fields: dict[tuple[str, int], tuple[Word, ...]] = {}
+        self.controls = Controls(self.circuit, (), [()])
+        self.heap = BitHeap(self.circuit, self.controls)
+
+    def set_controls(self, names: Sequence[str], states: Sequence[Sequence[int]]) -> None:
+        """Declares the ports that carry controls and every legal value of their bits, one row a state."""
+        bits = tuple(bit for name in names for bit in self.word(name))
+        self.controls = Controls(self.circuit, bits, states)
+        self.heap = BitHeap(self.circuit, self.controls)
+
+    def word(self, port: str) -> Word:
+        """The registered bits of an operand port."""
+        return self._words[port]
+
+    def fields(self, port: str, width: int) -> tuple[Word, ...]:
+        """The registered bits of an operand port in fields of ``width`` bits."""
+        if (port, width) not in self._fields:
+            word = self.word(port)
+            self._fields[port, width] = tuple(word[start : start + width] for start in range(0, len(word), width))
+        return self._fields[port, width]
+
+    def bit(self, port: str) -> Bit:
+        """The registered bit of a port one bit wide."""
+        (bit,) = self.word(port)
+        return bit
+
+    def sub_heap(self) -> BitHeap:
+        """A heap of its own, to be compressed to a row and added to :attr:`heap`."""
+        return BitHeap(self.circuit, self.controls)
+
+
+@dataclass(frozen=True)
+class Datapath:
+    """The finished graph.
+
+    ``next_accumulator`` is a function of the operand ports, ``clear`` and ``accumulator`` (the inverted sum);
+    ``output`` is the accumulator port as a function of ``result`` (the accumulator register) and controls.
+    """
+
+    circuit: Circuit
+    next_accumulator: Word
+    output: Word
+    schedule: Schedule
+
+
+def build_datapath(spec: MacSpec) -> Datapath:
+    """Builds the graph of ``spec`` and places its pipeline registers."""
+    builder = DatapathBuilder(spec)
+    circuit = builder.circuit
+    clear = circuit.input("clear", 1)[0]
+    stages = spec.pipeline_stages
+    # With pipeline registers the sum of products is compressed before the accumulator joins it.
+    feedback = circuit.input("accumulator", spec.accumulator_width, stage=stages, arrival=1e3 if stages else 0.0)
+    spec.datapath(builder)
+    for column, bit in enumerate(feedback):
+        builder.heap.add_bit(column, circuit.or_(bit, clear))
+    total = builder.heap.total(spec.accumulator_width)
+    result = circuit.input("result", spec.accumulator_width, stage=stages + 1)
+    output = spec.present(builder, tuple(circuit.not_(bit) for bit in result))
+    return Datapath(circuit, total, output, schedule(circuit, stages, total, output))
+
+
+def emulate(datapath: Datapath, words: Mapping[str, npt.ArrayLike]) -> list[int]:
+    """Bit-level emulation without a simulator: the accumulator port after the last cycle.
+
+    words: port words as :meth:`rtl.spec.mac.MacSpec.pack` gives them, each of shape (cycles, ...) to run many sums
+    side by side. Returns unsigned words, flattened.
+    """
+    arrays = {name: np.asarray(value) for name, value in words.items()}
+    cycles = len(arrays["clear"])
+    accumulator = np.zeros(arrays["clear"].shape[1:], dtype=np.int64)
+    for cycle in range(cycles):
+        state = {name: array[cycle] for name, array in arrays.items()}
+        state |= {"accumulator": accumulator, "result": accumulator}
+        accumulator = _to_words(evaluate(datapath.circuit, state, datapath.next_accumulator))
+    state["result"] = accumulator
+    return [int(word) for word in _to_words(evaluate(datapath.circuit, state, datapath.output)).ravel()]
+
+
+def _to_words(bits: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+    weights = np.int64(1) << np.arange(len(bits), dtype=np.int64)
+    return np.asarray(np.tensordot(weights, bits.astype(np.int64), axes=1), dtype=np.int64)

@@ -1,0 +1,47 @@
+"""Names of the modules that generated designs share: full adder, memory, elements, grids, requantisers."""
+
+from __future__ import annotations
+
+import re
+
+from siliquant.inputs.quoting import identifier
+
+__all__ = ["FULL_ADDER_NAME", "HELPER_PREFIX", "MEMORY_NAME", "check_prefix", "guarded", "helper", "with_prefix"]
+
+HELPER_PREFIX = "siliquant_"
+"""What the name of every module begins with that is made for another one."""
+
+FULL_ADDER_NAME = f"{HELPER_PREFIX}full_adder"
+MEMORY_NAME = f"{HELPER_PREFIX}memory_1r1w"
+
+
+def helper(name: str) -> str:
+    """The name of a module that other modules instantiate.
+
+    >>> helper("full_adder")
+    'siliquant_full_adder'
+    """
+    return f"{HELPER_PREFIX}{name}"
+
+
+def check_prefix(prefix: str) -> str:
+    """The prefix. Raises InputError where names that begin with it are no Verilog identifiers."""
+    return identifier(prefix, "prefix")
+
+
+def with_prefix(text: str, prefix: str) -> str:
+    """A text, Verilog or a manifest, with another prefix in the names of helpers."""
+    return text if prefix == HELPER_PREFIX else re.sub(rf"\b{HELPER_PREFIX}(?=\w)", prefix, text)
+
+
+def guarded(name: str, module: str) -> str:
+    """The text of a module that may be read more than once, in one file or in several.
+
+    >>> print(guarded("m", "module m;\\nendmodule\\n"), end="")
+    `ifndef m_defined
+    `define m_defined
+    module m;
+    endmodule
+    `endif
+    """
+    return f"`ifndef {name}_defined\n`define {name}_defined\n{module}`endif\n"

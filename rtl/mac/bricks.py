@@ -1,0 +1,126 @@
+"""Units made of small multipliers ("bricks") that fuse in two dimensions: what Bit Fusion and BitBlade share.
+
+Brick (i, j) of a unit multiplies block i of a weight by block j of an activation. At full width all bricks make one
+product; where operands are narrower, the bricks of one product form a rectangle and their sums are not shifted
+against those of other rectangles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar
+
+from rtl.logic.bitheap import BitHeap
+from rtl.logic.circuit import Bit, Word
+from rtl.logic.datapath import DatapathBuilder
+from rtl.mac.scalable import ScalableSpec, split
+from rtl.spec.mac import Port, Precision, pack_fields
+
+__all__ = ["BrickSpec"]
+
+Leaf = Callable[[BitHeap, int, int], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BrickSpec(ScalableSpec):
+    """Products a unit and cycle: (8 / weight_bits) * (8 / activation_bits), for every pair of widths.
+
+    A unit registers one weight block and one activation block a brick, enough for the narrowest precision; wider
+    operands occupy fewer fields, no operand enters twice, and multiplexers behind the registers spread them.
+    """
+
+    asymmetric: ClassVar[bool] = True
+
+    @cached_property
+    def operand_ports(self) -> tuple[Port, ...]:
+        width = self.units * self.blocks**2 * self.minimum_bits
+        n, size = self.blocks, self.minimum_bits
+        return (
+            Port("weights", width, True, f"per unit {n}x{n} blocks of {size} bits: block k of the weight of product "
+                 f"(I, J) at {n}*(I*gw + k) + J*ga; gw, ga: blocks of a weight, an activation"),
+            Port("activations", width, True, f"per unit {n}x{n} blocks of {size} bits: block k of the activation of "
+                 f"product (I, J) at {n}*(J*ga + k) + I*gw"),
+            *self.mode_ports,
+        )  # fmt: skip
+
+    def products_per_step(self, precision: Precision) -> int:
+        self.check_precision(precision)
+        return self.units * (8 // precision.weight_bits) * (8 // precision.activation_bits)
+
+    def _pack_step(
+        self, weights: Sequence[int], activations: Sequence[int], precision: Precision
+    ) -> list[dict[str, int]]:
+        n, size = self.blocks, self.minimum_bits
+        weight_blocks, activation_blocks = precision.weight_bits // size, precision.activation_bits // size
+        rows, columns = n // weight_blocks, n // activation_blocks
+        fields = {"weights": [0] * (self.units * n * n), "activations": [0] * (self.units * n * n)}
+        for number, (weight, activation) in enumerate(zip(weights, activations, strict=True)):
+            unit, place = divmod(number, rows * columns)
+            row, column = divmod(place, columns)
+            for k, block in enumerate(split(weight, size, weight_blocks)):
+                fields["weights"][unit * n * n + n * (row * weight_blocks + k) + column * activation_blocks] = block
+            for k, block in enumerate(split(activation, size, activation_blocks)):
+                fields["activations"][unit * n * n + n * (column * activation_blocks + k) + row * weight_blocks] = block
+        return [{name: pack_fields(values, size) for name, values in fields.items()} | self.mode_words(precision)]
+
+    def add_brick(self, builder: DatapathBuilder, unit: int, heap: BitHeap, i: int, j: int) -> None:
+        """Adds the product of brick (i, j) of one unit, negated, at column 0."""
+        weight_top, activation_top = self.weight_top(builder, i), self.activation_top(builder, j)
+        heap.add_product(
+            self._operand(builder, "weights", unit, i, j),
+            self._operand(builder, "activations", unit, j, i),
+            weight_signed=weight_top,
+            activation_signed=activation_top,
+            negative=True,
+        )
+
+    def fuse(self, builder: DatapathBuilder, heap: BitHeap, leaf: Leaf, i: int = 0, j: int = 0, size: int = 0) -> None:
+        """Adds the bricks of the square of ``size`` at (i, j) to ``heap``: four quarters, three of them shifted.
+
+        ``leaf(heap, i, j)`` adds what belongs to one brick position. A quarter is shifted against the first where
+        one operand spans both.
+        """
+        size = size or self.blocks
+        if size == 1:
+            leaf(heap, i, j)
+            return
+        half = size // 2
+        bits = half * self.minimum_bits
+        weight_spans = self.control(builder, lambda p: p.weight_bits > bits)
+        activation_spans = self.control(builder, lambda p: p.activation_bits > bits)
+        self.fuse(builder, heap, leaf, i, j, half)
+        for down, right in ((1, 0), (0, 1), (1, 1)):
+            quarter = builder.sub_heap()
+            self.fuse(builder, quarter, leaf, i + down * half, j + right * half, half)
+            shifts = ((weight_spans, bits),) * down + ((activation_spans, bits),) * right
+            heap.add_row(quarter.row(), shifts=shifts)
+
+    def _operand(self, builder: DatapathBuilder, port: str, unit: int, along: int, across: int) -> Word:
+        """The block that brick (along, across) sees: ``along`` of the operand whose product spans ``across``."""
+        n = self.blocks
+        base = (unit * n + along) * n
+        fields = builder.fields(port, self.minimum_bits)
+        word = fields[base]
+        for place in range(1, across + 1):
+            width = self._first_width(across, place)
+            if width:
+                chosen = self._other_at_most(builder, port, width)
+                word = tuple(
+                    builder.circuit.mux(chosen, one, zero) for one, zero in zip(fields[base + place], word, strict=True)
+                )
+        return word
+
+    def _first_width(self, across: int, place: int) -> int:
+        """The widest width of the other operand whose product at ``across`` starts at ``place``; 0 where none does."""
+        for bits in self.widths:
+            blocks = bits // self.minimum_bits
+            if across - across % blocks == place:
+                return bits
+        return 0
+
+    def _other_at_most(self, builder: DatapathBuilder, port: str, bits: int) -> Bit:
+        if port == "weights":
+            return self.control(builder, lambda precision: precision.activation_bits <= bits)
+        return self.at_most(builder, bits)

@@ -1,0 +1,437 @@
+"""What a multiply-accumulate (MAC) design is, before any hardware exists.
+
+A :class:`MacSpec` is validated data with the golden model beside it: the same object computes the expected
+sums (:meth:`MacSpec.compute`), lays operands out on the ports (:meth:`MacSpec.pack`), describes the logic
+(:meth:`MacSpec.datapath`) and makes the hardware (:meth:`MacSpec.create`). No hardware library is imported here.
+"""
+
+from __future__ import annotations
+
+import operator
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from fractions import Fraction
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from siliquant.inputs.errors import InputError, InputTypeError, short
+
+if TYPE_CHECKING:
+    from amaranth.lib.wiring import Component
+
+    from rtl.logic.circuit import Word
+    from rtl.logic.datapath import Datapath, DatapathBuilder
+
+__all__ = [
+    "MAX_BITS",
+    "MacSpec",
+    "Port",
+    "Precision",
+    "UnusedProducts",
+    "check_integer",
+    "pack_fields",
+    "parameter",
+    "signed_range",
+    "sum_width",
+    "to_signed",
+]
+
+MAX_BITS = 8
+"""Widest operand of any design, in bits."""
+
+IntArray = npt.NDArray[np.int64]
+
+
+def check_integer(name: str, value: object, low: int, high: int | None = None) -> int:
+    """Returns ``value`` as an int from ``low`` to ``high`` (inclusive).
+
+    Raises TypeError where it is no integer (a bool is none either), ValueError where it is out of range.
+    """
+    must = f"an integer from {low} to {high}" if high is not None else f"an integer of at least {low}"
+    try:
+        number = operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        raise InputTypeError(f"{name} must be {must}, not {short(value)}") from None
+    if isinstance(value, bool):
+        raise InputTypeError(f"{name} must be {must}, not {short(value)}")
+    if number < low or (high is not None and number > high):
+        raise InputError(f"{name} must be {must}, not {short(number)}")
+    return number
+
+
+def signed_range(bits: int, signed: bool) -> tuple[int, int]:
+    """Smallest and largest two's complement (``signed``) or unsigned code of ``bits`` bits."""
+    return (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if signed else (0, (1 << bits) - 1)
+
+
+def sum_width(low: int, high: int) -> int:
+    """Bits of the narrowest two's complement word that holds every integer from ``low`` to ``high``.
+
+    >>> sum_width(-8, 7), sum_width(-8, 8), sum_width(0, 255)
+    (4, 5, 9)
+    """
+    return max((high if high >= 0 else ~high).bit_length(), (low if low >= 0 else ~low).bit_length()) + 1
+
+
+def to_signed(word: int, width: int) -> int:
+    """The two's complement value of a ``width``-bit port word."""
+    return word - (1 << width) if word >> (width - 1) else word
+
+
+def pack_fields(values: Sequence[int], width: int) -> int:
+    """Concatenates ``values`` as two's complement fields of ``width`` bits, element 0 in the low bits.
+
+    >>> hex(pack_fields([1, -1, 0], 4))
+    '0xf1'
+    """
+    if width == 1:
+        return int("".join(["1" if value & 1 else "0" for value in reversed(values)]) or "0", 2)
+    mask = (1 << width) - 1
+    digits = [format(int(value) & mask, f"0{width}b") for value in reversed(values)]
+    return int("".join(digits) or "0", 2)  # linear in the width, unlike shifting into one integer
+
+
+@dataclass(frozen=True, order=True)
+class Precision:
+    """Bit-widths of one product: signed weights, activations signed or unsigned.
+
+    Codes are two's complement (``activation_signed``) or plain binary. Only the binary design reads a signed
+    one-bit code as {-1, +1} (bit 1 is +1) and an unsigned one as {0, 1}.
+
+    >>> precision = Precision(2, 4, activation_signed=False)
+    >>> str(precision), precision.weight_range, precision.activation_range, precision.product_range
+    ('w2a4u', (-2, 1), (0, 15), (-30, 15))
+    """
+
+    weight_bits: int
+    activation_bits: int
+    activation_signed: bool = True
+
+    def __post_init__(self) -> None:
+        check_integer("weight_bits", self.weight_bits, 1, MAX_BITS)
+        check_integer("activation_bits", self.activation_bits, 1, MAX_BITS)
+        if not isinstance(self.activation_signed, bool):
+            raise InputTypeError(f"activation_signed must be a bool, not {self.activation_signed!r}")
+
+    def __str__(self) -> str:
+        return f"w{self.weight_bits}a{self.activation_bits}{'s' if self.activation_signed else 'u'}"
+
+    @property
+    def weight_range(self) -> tuple[int, int]:
+        """Smallest and largest weight."""
+        return signed_range(self.weight_bits, True)
+
+    @property
+    def activation_range(self) -> tuple[int, int]:
+        """Smallest and largest activation."""
+        return signed_range(self.activation_bits, self.activation_signed)
+
+    @property
+    def product_range(self) -> tuple[int, int]:
+        """Smallest and largest product of one weight and one activation."""
+        corners = [w * a for w in self.weight_range for a in self.activation_range]
+        return min(corners), max(corners)
+
+
+def parameter(default: Any, short: str, help_text: str) -> Any:
+    """A dataclass field of a spec: its letter in module names and its meaning."""
+    return field(default=default, metadata={"short": short, "help": help_text})
+
+
+@dataclass(frozen=True)
+class UnusedProducts:
+    """Codes in the places of a step that no product of the sum takes.
+
+    weight: in all of them; activations: in the first half of them (rounded down), and in the others. balance: a control
+    port that must be 1 where they are odd in number, None where there is none.
+    """
+
+    weight: int = 0
+    activations: tuple[int, int] = (0, 0)
+    balance: str | None = None
+
+
+@dataclass(frozen=True)
+class Port:
+    """One port of a generated module: an unsigned vector whose bits ``packing`` explains."""
+
+    name: str
+    width: int
+    is_input: bool
+    packing: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class MacSpec(ABC):
+    """One MAC unit: operands in, one accumulator out.
+
+    Every design registers its operands, adds the products of one cycle to one accumulator, and has the same
+    control ports. ``in_valid`` marks a cycle with operands (low: everything holds); ``clear`` beside it starts a
+    new sum. ``out_valid`` follows ``in_valid`` by :attr:`latency` cycles, with ``accumulator`` the sum of
+    everything since the last clear. ``rst`` (synchronous) empties the pipeline; the first operands after it
+    carry ``clear``. Throughput: one step every :meth:`cycles_per_step` cycles.
+
+    Parameters
+    ----------
+    reduction_length
+        Longest sum, in products, that cannot overflow the accumulator whatever the operands.
+    pipeline_stages
+        Registers inside the datapath, 0 to 2, between the operand registers and the accumulator.
+    """
+
+    design: ClassVar[str]
+    """Short name, the same everywhere."""
+    summary: ClassVar[str]
+    """One line that says what it does."""
+    size_parameter: ClassVar[str] = "units"
+    """The parameter that counts the multipliers summed into the accumulator."""
+    mixes_precisions: ClassVar[bool] = True
+    """Whether one instance runs several bit-widths: then it is compared with uniform ones."""
+
+    reduction_length: int = parameter(4096, "k", "products a sum may have without overflow")
+    pipeline_stages: int = parameter(0, "p", "registers inside the datapath, 0 to 2")
+
+    def __post_init__(self) -> None:
+        check_integer("reduction_length", self.reduction_length, 1, 1 << 24)
+        check_integer("pipeline_stages", self.pipeline_stages, 0, 2)
+
+    # What a design states.
+
+    @property
+    @abstractmethod
+    def precisions(self) -> tuple[Precision, ...]:
+        """Every precision that the hardware runs, both activation signs listed."""
+
+    @property
+    @abstractmethod
+    def operand_ports(self) -> tuple[Port, ...]:
+        """Operand and mode input ports (without in_valid and clear)."""
+
+    @abstractmethod
+    def products_per_step(self, precision: Precision) -> int:
+        """Operand pairs that enter together."""
+
+    def cycles_per_step(self, precision: Precision) -> int:
+        """Cycles that one step takes: 1 unless operands enter serially."""
+        self.check_precision(precision)
+        return 1
+
+    @abstractmethod
+    def _pack_step(
+        self, weights: Sequence[int], activations: Sequence[int], precision: Precision
+    ) -> list[dict[str, int]]:
+        """Port words, one dict a cycle, of one step; operands are checked, the last step of a sum may be short."""
+
+    @abstractmethod
+    def datapath(self, builder: DatapathBuilder) -> None:
+        """Adds the products of one cycle to ``builder.heap``."""
+
+    def present(self, builder: DatapathBuilder, result: Word) -> Word:
+        """The accumulator port as a function of the accumulator; the same unless a design scales its sums."""
+        return result
+
+    def sum_shift(self, precision: Precision) -> int:
+        """How many bits further left the accumulator holds products of ``precision`` than the port shows them.
+
+        Not 0 only in a design with :meth:`present`. The port shows the accumulator, shifted right by the sum_shift of
+        the operands that entered last: so where it is not the same at all precisions a sum must stay at one width.
+        """
+        return 0
+
+    def unused_products(self, precision: Precision) -> UnusedProducts:
+        """What the places of a step that is not full hold: products of 0."""
+        return UnusedProducts()
+
+    @classmethod
+    def variants(cls) -> tuple[dict[str, Any], ...]:
+        """Parameters of each kind of this design that a comparison shows."""
+        return ({},)
+
+    @property
+    def label(self) -> str:
+        """Name of the kind of design, its size left out."""
+        return self.design
+
+    # What follows for all.
+
+    @property
+    def one_width_a_sum(self) -> bool:
+        """Whether all products of a sum must have the same widths; their signs may differ in every design."""
+        return len({self.sum_shift(precision) for precision in self.precisions}) > 1
+
+    @property
+    def name(self) -> str:
+        """Module name: the design, its parameters, and those of every design where not at their defaults."""
+        parts = [self.design]
+        common = {item.name for item in fields(MacSpec)}
+        for item in sorted(fields(self), key=lambda item: item.name in common):
+            value = getattr(self, item.name)
+            if item.name not in common or value != item.default:
+                parts.append(f"{item.metadata['short']}{int(value)}")
+        return "_".join(parts)
+
+    @property
+    def parameters(self) -> dict[str, int | bool]:
+        """Every parameter by name; ``type(spec)(**spec.parameters) == spec``."""
+        return {item.name: getattr(self, item.name) for item in fields(self)}
+
+    @cached_property
+    def ports(self) -> tuple[Port, ...]:
+        """Every port but clk and rst, in the order of the generated module."""
+        return (
+            Port("in_valid", 1, True, "1: the operand ports hold one cycle of operands; 0: hold"),
+            Port("clear", 1, True, "1 beside in_valid: these operands start a new sum"),
+            *self.operand_ports,
+            Port("out_valid", 1, False, f"in_valid, {self.latency} cycles later"),
+            Port("accumulator", self.accumulator_width, False, "two's complement sum since the last clear"),
+        )
+
+    @property
+    def latency(self) -> int:
+        """Cycles from in_valid to the out_valid of the same operands."""
+        return 2 + self.pipeline_stages
+
+    @cached_property
+    def accumulator_width(self) -> int:
+        """Bits of the accumulator: no sum of ``reduction_length`` products overflows at any precision."""
+        low, high = self.accumulator_range
+        return sum_width(low, high)
+
+    @property
+    def accumulator_range(self) -> tuple[int, int]:
+        """Smallest and largest sum of at most ``reduction_length`` products."""
+        ranges = [self.product_range(precision) for precision in self.precisions]
+        return (
+            min(0, self.reduction_length * min(low for low, _ in ranges)),
+            max(0, self.reduction_length * max(high for _, high in ranges)),
+        )
+
+    def weight_range(self, precision: Precision) -> tuple[int, int]:
+        """Smallest and largest weight code at ``precision``."""
+        return precision.weight_range
+
+    def activation_range(self, precision: Precision) -> tuple[int, int]:
+        """Smallest and largest activation code at ``precision``."""
+        return precision.activation_range
+
+    def product_range(self, precision: Precision) -> tuple[int, int]:
+        """Smallest and largest product at ``precision``."""
+        corners = [w * a for w in self.weight_range(precision) for a in self.activation_range(precision)]
+        return min(corners), max(corners)
+
+    def macs_per_cycle(self, precision: Precision) -> Fraction:
+        """Products a cycle, operands always ready."""
+        return Fraction(self.products_per_step(precision), self.cycles_per_step(precision))
+
+    @cached_property
+    def _supported(self) -> frozenset[Precision]:
+        return frozenset(self.precisions)
+
+    def check_precision(self, precision: Precision) -> None:
+        """Raises ValueError where the design does not run ``precision``."""
+        if precision not in self._supported:
+            names = ", ".join(str(known) for known in self.precisions)
+            raise InputError(f"precision must be one of {names} for {self.name}, not {precision}")
+
+    def check_operands(
+        self, weights: npt.ArrayLike, activations: npt.ArrayLike, precision: Precision
+    ) -> tuple[IntArray, IntArray]:
+        """Returns both operands as int64 arrays of equal shape (..., K).
+
+        Raises TypeError for non-integers; ValueError for shapes that differ, K above ``reduction_length``, or a
+        code out of range.
+        """
+        self.check_precision(precision)
+        arrays = []
+        for label, operand, (low, high) in (
+            ("weights", weights, self.weight_range(precision)),
+            ("activations", activations, self.activation_range(precision)),
+        ):
+            array = np.asarray(operand)
+            if array.size == 0:
+                array = array.astype(np.int64)
+            if array.dtype.kind not in "iu":
+                raise InputTypeError(f"{label} must be an array of integers, not of {array.dtype}")
+            if array.ndim == 0:
+                raise InputError(f"{label} must have a reduction axis, not shape ()")
+            bad = (array < low) | (array > high)
+            if bad.any():
+                raise InputError(f"{label} must be from {low} to {high} at {precision}, not {int(array[bad][0])}")
+            arrays.append(array.astype(np.int64))
+        w, a = arrays
+        if w.shape != a.shape:
+            raise InputError(f"weights and activations must have equal shapes, not {w.shape} and {a.shape}")
+        if w.shape[-1] > self.reduction_length:
+            most = f"{self.reduction_length} products (reduction_length)"
+            raise InputError(f"the reduction must have at most {most}, not {w.shape[-1]}")
+        return w, a
+
+    def compute(self, weights: npt.ArrayLike, activations: npt.ArrayLike, precision: Precision) -> IntArray:
+        """The golden model: dot products over the last axis.
+
+        weights, activations: integer codes of shape (..., K), K from 0 to ``reduction_length``.
+        Returns int64 of shape (...). Raises TypeError and ValueError as :meth:`check_operands`.
+        """
+        w, a = self.check_operands(weights, activations, precision)
+        return np.asarray((w * a).sum(axis=-1), dtype=np.int64)
+
+    def compute_steps(self, steps: Sequence[tuple[npt.ArrayLike, npt.ArrayLike, Precision]]) -> int:
+        """The golden model of one sum whose parts have precisions of their own: (weights, activations, precision).
+
+        Every part begins with a step of its own. Raises TypeError and ValueError as :meth:`check_operands`; ValueError,
+        too, for more than ``reduction_length`` products, or other widths in a design whose sums must keep theirs.
+        """
+        total = products = 0
+        for weights, activations, precision in steps:
+            total += int(self.compute(weights, activations, precision))
+            products += np.asarray(weights).shape[-1]
+        if products > self.reduction_length:
+            most = f"{self.reduction_length} products (reduction_length)"
+            raise InputError(f"the reduction must have at most {most}, not {products}")
+        if len({self.sum_shift(precision) for _, _, precision in steps}) > 1:
+            widths = ", ".join(dict.fromkeys(str(precision) for _, _, precision in steps))
+            raise InputError(f"a sum of {self.name} must keep its widths, not change them: {widths}")
+        return total
+
+    def pack(self, weights: npt.ArrayLike, activations: npt.ArrayLike, precision: Precision) -> dict[str, list[int]]:
+        """Port words of one sum, cycle by cycle, for every operand port and ``clear``.
+
+        weights, activations: integer codes of shape (K,). A last step that is not full is padded with products
+        of zero. Returns one list of equal length a port; drive them with in_valid high.
+        """
+        w, a = self.check_operands(weights, activations, precision)
+        if w.ndim != 1:
+            raise InputError(f"weights must have shape (K,) to be packed, not {w.shape}")
+        step = self.products_per_step(precision)
+        cycles: list[dict[str, int]] = []
+        w_list, a_list = w.tolist(), a.tolist()
+        for start in range(0, max(len(w_list), 1), step):
+            cycles += self._pack_step(w_list[start : start + step], a_list[start : start + step], precision)
+        words = {port.name: [cycle[port.name] for cycle in cycles] for port in self.operand_ports}
+        words["clear"] = [1] + [0] * (len(cycles) - 1)
+        return words
+
+    def unpack(self, word: int) -> int:
+        """The sum that an ``accumulator`` port word stands for."""
+        return to_signed(word, self.accumulator_width)
+
+    def build(self) -> Datapath:
+        """The logic between operand registers and accumulator, as a graph of gates (see rtl.logic.datapath)."""
+        from rtl.logic.datapath import build_datapath
+
+        return build_datapath(self)
+
+    def create(self) -> Component:
+        """The Amaranth component (see rtl.components.mac)."""
+        from rtl.components.mac import MacComponent
+
+        return MacComponent(self)
+
+    @classmethod
+    def parameter_help(cls) -> Mapping[str, tuple[Any, str]]:
+        """Default and meaning of every parameter, by name."""
+        return {item.name: (item.default, item.metadata.get("help", "")) for item in fields(cls)}

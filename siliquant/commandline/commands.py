@@ -1,0 +1,84 @@
+"""The commands of siliquant: what each is called, which module it is, and where its options are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+from importlib import import_module
+from importlib.util import find_spec
+
+from siliquant.commandline.cli import Parser
+from siliquant.inputs.errors import InputError
+
+__all__ = ["COMMANDS", "Command", "command_named", "installed"]
+
+
+@dataclass(frozen=True)
+class Command:
+    """``siliquant name`` is ``python -m module``.
+
+    parser: "module:function" that makes its parser, of a module that loads nothing heavy; by default ``parser`` of the
+    command's own module. extra: optional dependencies that it needs. Modules are named as text and loaded when they
+    are asked for, since this package imports none of the others.
+    """
+
+    name: str
+    module: str
+    summary: str
+    parser: str = ""
+    extra: str = ""
+
+    def make_parser(self) -> Parser:
+        """Its options. Raises ModuleNotFoundError where the module is not installed."""
+        module, _, function = (self.parser or f"{self.module}:parser").partition(":")
+        made: Parser = getattr(import_module(module), function)()
+        return made
+
+    def run(self) -> None:
+        """Runs it on the arguments in ``sys.argv``."""
+        import_module(self.module).main()
+
+
+COMMANDS = (
+    Command("compare", "hwmodel.compare", "uniform against mixed-precision MAC hardware"),
+    Command("explain", "hwmodel.explain", "where an estimate comes from, term by term"),
+    Command("gen", "rtl.gen", "Verilog of MAC designs, of arrays of them, and of requantisers"),
+    Command("synth", "hwmodel.synthesise", "area, timing and power of one design, synthesised"),
+    Command("calibrate", "hwmodel.calibrate", "the cost model of a library, from designs that are synthesised"),
+    Command("validate", "hwmodel.validate", "how wrong the cost model is, on designs it never saw"),
+    Command("policy", "hwmodel.policy", "which GEMM of a network runs at which width"),
+    Command("latency", "hwmodel.latency", "cycles, utilisation and memory traffic of one inference"),
+    Command("train", "qat.train", "trains a transformer at low bit-widths", "qat.parsers:train", "qat"),
+    Command("evaluate", "qat.evaluate", "accuracy of a trained run", "qat.parsers:evaluate", "qat"),
+    Command("softlabels", "qat.softlabels", "a teacher's labels of many crops", "qat.parsers:softlabels", "qat"),
+    Command("export", "qat.export", "a trained run as integers", "qat.parsers:export", "qat"),
+    Command("trace", "qat.trace", "the matrix products of a network, by shape", "qat.parsers:trace", "qat"),
+    Command(
+        "verify", "sim.equivalence", "a network on a simulated array, bit for bit", "sim.parsers:equivalence", "sim,qat"
+    ),
+    Command("record", "sim.record", "operand streams of a trained network", "sim.parsers:record", "sim,qat"),
+    Command("report", "reports.render", "one page with tables and figures of all results"),
+    Command("demo", "reports.demo", "from a trained network to silicon numbers", extra="sim,qat"),
+)
+
+
+def installed() -> tuple[Command, ...]:
+    """The commands whose module is there."""
+    return tuple(command for command in COMMANDS if _exists(command.module))
+
+
+def command_named(name: str) -> Command:
+    """The installed command of that name. Raises ValueError where there is none."""
+    known = {command.name: command for command in installed()}
+    if name in known:
+        return known[name]
+    near = get_close_matches(name, known, n=1)
+    hint = f"; the nearest is {near[0]}" if near else ""
+    raise InputError(f"there is no command {name!r}{hint}; siliquant --help lists all")
+
+
+def _exists(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # the whole package
+        return False

@@ -1,0 +1,82 @@
+"""How a file is written so that a kill leaves no half, and how a folder is held by one process at a time."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from siliquant.files.cache import cache_dir
+from siliquant.files.scratch import FULL, sweep_beside
+from siliquant.inputs.errors import FileError, InputError
+from siliquant.processes.owner import owner
+
+__all__ = ["alone", "cache_dir", "write_atomically"]
+
+
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Write beside `path` and rename: a reader sees the old file or the whole new one, whoever else writes.
+
+    A link stays one: what it points to is written. Parent folders are made, and what killed writers left beside is
+    removed. Raises FileError, naming the file, when the place cannot be written or is full, or holds something that is
+    no regular file, such as a device.
+    """
+    data = content.encode() if isinstance(content, str) else content
+    given, path = path, _target(path)
+    beside = path.with_name(f".{path.name[:40]}.{owner()}.{os.urandom(4).hex()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        sweep_beside(path.parent)
+        try:
+            with beside.open("xb") as stream:
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())
+            beside.replace(path)
+        except BaseException:
+            beside.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        advice = "; free some space, or write to another disk" if error.errno in FULL else ""
+        raise FileError(f"cannot be written: {error.strerror or error}{advice}", file=given) from error
+
+
+def _target(path: Path) -> Path:
+    """The file that is to be replaced, links followed. Raises FileError where something else has its name."""
+    try:
+        target = path.resolve() if path.is_symlink() else path
+        if target.exists() and not target.is_file():
+            raise FileError("must be a regular file, or not be there, to be written", file=path)
+    except (OSError, RuntimeError, ValueError) as error:
+        if isinstance(error, FileError):
+            raise
+        raise FileError(f"cannot be written: {getattr(error, 'strerror', None) or error}", file=path) from error
+    return target
+
+
+@contextmanager
+def alone(folder: Path, what: str) -> Iterator[None]:
+    """Holds an output folder for this process; it is made where it is missing, and removed where it stays empty.
+    ``what``: who else may have it.
+
+    Raises InputError where another process has it, OSError where it cannot be made.
+    """
+    new = not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+                raise InputError(f"{folder} is in use by another {what}; choose another --out, or wait") from None
+            # Some network file systems lock no folders.
+        yield
+    finally:
+        if new:
+            with suppress(OSError):
+                folder.rmdir()
+        os.close(held)

@@ -1,0 +1,72 @@
+"""Numbers in options, each read from text with the range that it must lie in; and numbers that callers give."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from fractions import Fraction
+from typing import TypeVar
+
+from siliquant.inputs.errors import InputError, InputTypeError, short
+
+__all__ = ["CLOCKS_MHZ", "fraction", "integer", "number", "numbers", "positive_number", "read_clock_mhz"]
+
+CLOCKS_MHZ = (1e-3, 1e6)
+"""Range of a clock, MHz: 1 kHz to 1 THz."""
+_INTEGER = re.compile(r"[+-]?[0-9]{1,20}", re.ASCII)
+_DECIMAL = re.compile(r"[+-]?([0-9]{1,20}(\.[0-9]{0,20})?|\.[0-9]{1,20})(e[+-]?[0-9]{1,3})?", re.ASCII | re.IGNORECASE)
+_FRACTION = re.compile(r"([0-9]{1,9})(/[0-9]{1,9}|\.[0-9]{1,9})?", re.ASCII)
+_T = TypeVar("_T")
+
+
+def integer(name: str, text: str, low: int, high: int) -> int:
+    """The whole number in an option. Raises InputError for what is none, or not from ``low`` to ``high``."""
+    if not _INTEGER.fullmatch(text.strip()) or not low <= int(text) <= high:
+        raise InputError(f"{name} must be an integer from {low} to {high}, not {short(text)}")
+    return int(text)
+
+
+def number(name: str, text: str, low: float, high: float) -> float:
+    """The number in an option, decimal. Raises InputError for what is none, or not from ``low`` to ``high``."""
+    value = float(text) if _DECIMAL.fullmatch(text.strip()) else math.nan
+    if not low <= value <= high:
+        raise InputError(f"{name} must be a number from {low:g} to {high:g}, not {short(text)}")
+    return value
+
+
+def read_clock_mhz(text: str) -> float:
+    """``--clock-mhz``, MHz, in CLOCKS_MHZ. Raises InputError."""
+    return number("clock_mhz", text, *CLOCKS_MHZ)
+
+
+def fraction(name: str, text: str, low: int, high: int) -> Fraction:
+    """The fraction in an option, exactly: ``3``, ``2.5`` or ``5/2``, of at most nine digits a part.
+
+    Raises InputError for what is none, or not from ``low`` to ``high``.
+    """
+    match = _FRACTION.fullmatch(text.strip())
+    value = Fraction(text.strip()) if match and not re.fullmatch("/0+", match[2] or "") else Fraction(low - 1)
+    if not low <= value <= high:
+        raise InputError(f"{name} must be a number from {low} to {high}, such as 3, 2.5 or 5/2, not {short(text)}")
+    return value
+
+
+def numbers(name: str, text: str, read: Callable[[str, str], _T], most: int) -> list[_T]:
+    """Up to ``most`` different numbers between commas, each as ``read(name, part)`` has it. Raises InputError."""
+    parts = text.split(",", most)
+    if len(parts) > most:
+        raise InputError(f"{name} must be at most {most} numbers between commas, not {short(text)}")
+    found = [read(name, part) for part in parts]
+    if len(set(found)) < len(found):
+        raise InputError(f"{name} must have each number once, not {short(text)}")
+    return found
+
+
+def positive_number(name: str, value: object) -> float:
+    """The value as a float.  ValueError when it is not a positive finite number, TypeError when no number at all."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise InputTypeError(f"{name} must be a positive number, not {value!r}")
+    if not (value > 0 and math.isfinite(value)):
+        raise InputError(f"{name} must be a positive number, not {value}")
+    return float(value)

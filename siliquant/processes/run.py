@@ -1,0 +1,177 @@
+"""How every other program is started: in a process group of its own, and so that nothing of it outlives this process.
+
+A program may start others (make its compilers, Yosys its ABC), and what ends this process may be ``kill -9``, after
+which it can do nothing. So every program gets this process's mark in its environment, which its children inherit, and
+a small process waits for the end of this one and then kills whatever has the mark (:mod:`siliquant.processes.watcher`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from siliquant.inputs.errors import ToolError
+from siliquant.processes.owner import owner
+from siliquant.processes.watcher import MARK
+
+__all__ = [
+    "TEMPORARY_HERE",
+    "OutOfTimeError",
+    "cores",
+    "end_with_parent",
+    "environment",
+    "kill",
+    "mark",
+    "run",
+    "start",
+]
+
+TEMPORARY_HERE: Mapping[str, str] = {"TMPDIR": ".", "TMP": ".", "TEMP": "."}
+"""For the environment of a program whose temporary files shall lie in its working folder: no blank or quote of a path
+reaches the shells that some start, and what they leave goes with the folder."""
+_WATCHER = Path(__file__).with_name("watcher.py")
+
+
+class OutOfTimeError(ToolError, subprocess.TimeoutExpired):
+    """A program took longer than it may."""
+
+    def __init__(self, program: str, seconds: float) -> None:
+        self.cmd, self.timeout, self.output, self.stderr = program, seconds, None, None
+        ToolError.__init__(self, f"{program} did not finish in {seconds:g} s")
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+def cores() -> int:
+    """The processor cores that this process may use; all of them where the system does not say."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def start(
+    command: Sequence[str | Path],
+    *,
+    cwd: Path | str | None = None,
+    env: Mapping[str, str] | None = None,
+    stdin: int | IO[Any] | None = subprocess.DEVNULL,
+    stdout: int | IO[Any] | None = None,
+    stderr: int | IO[Any] | None = None,
+    **options: Any,
+) -> subprocess.Popen[str]:
+    """Starts a program that ends with this process; arguments and errors as of subprocess.Popen, in text.
+
+    Where output of the program is no longer wanted, end it with :func:`kill`.
+    """
+    return subprocess.Popen(
+        [str(word) for word in command],
+        cwd=cwd,
+        env=environment(env),
+        stdin=stdin,
+        stdout=stdout,
+        stderr=stderr,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+        **options,
+    )
+
+
+def run(
+    command: Sequence[str | Path],
+    *,
+    cwd: Path | str | None = None,
+    env: Mapping[str, str] | None = None,
+    stdin: int | IO[Any] | None = subprocess.DEVNULL,
+    stdout: int | IO[Any] | None = subprocess.PIPE,
+    stderr: int | IO[Any] | None = subprocess.PIPE,
+    timeout: float | None = None,
+) -> subprocess.CompletedProcess[str]:
+    """Runs a program to its end; when that takes longer than ``timeout`` seconds, or this process is interrupted, it
+    and all that it started are killed. Raises OSError and OutOfTimeError.
+    """
+    with start(command, cwd=cwd, env=env, stdin=stdin, stdout=stdout, stderr=stderr) as process:
+        try:
+            said, complaints = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired as error:
+            kill(process)
+            raise OutOfTimeError(str(command[0]), error.timeout) from None
+        except BaseException:
+            kill(process)
+            raise
+    return subprocess.CompletedProcess(list(command), process.returncode, said, complaints)
+
+
+def kill(process: subprocess.Popen[str]) -> None:
+    """Ends a program and all that it started, at once."""
+    if process.returncode is None:  # else the number may be another's by now
+        with contextlib.suppress(OSError):
+            os.killpg(process.pid, signal.SIGKILL)
+    process.kill()
+
+
+def environment(env: Mapping[str, str] | None = None) -> dict[str, str]:
+    """``env`` (default: that of this process) with the mark."""
+    return {**(os.environ if env is None else env), **mark()}
+
+
+def mark() -> dict[str, str]:
+    """The mark, for the environment of a program that a library starts for this process."""
+    _watch()
+    return {MARK: owner()}
+
+
+def end_with_parent(_: int = 0) -> None:
+    """In a process that was forked to work for another one: has Linux kill it when that one ends, however it does."""
+    if sys.platform.startswith("linux"):
+        set_death_signal = 1
+        ctypes.CDLL(None).prctl(set_death_signal, int(signal.SIGKILL))
+
+
+class _Watch:
+    """The end of the pipe that the watcher waits on; nobody else has it."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.pipe: int | None = None
+
+    def forget(self) -> None:
+        """In a forked child: the watcher must see the end of the parent, and the child needs one of its own."""
+        if self.pipe is not None:
+            os.close(self.pipe)
+        self.lock, self.pipe = threading.Lock(), None
+
+
+_WATCH = _Watch()
+os.register_at_fork(after_in_child=_WATCH.forget)
+
+
+def _watch() -> None:
+    """Starts the watcher, once a process; where none can be started programs go on without."""
+    with _WATCH.lock:
+        if _WATCH.pipe is not None:
+            return
+        reading, writing = os.pipe()
+        try:
+            subprocess.Popen(
+                [sys.executable, "-I", "-S", str(_WATCHER), owner()],
+                stdin=reading,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                cwd="/",
+                env={name: value for name, value in os.environ.items() if name != MARK},  # another's watcher spares it
+                start_new_session=True,
+            ).returncode = 0  # it is never waited for: it outlives this process by some moments
+        except OSError:
+            os.close(writing)
+            writing = -1
+        finally:
+            os.close(reading)
+        _WATCH.pipe = None if writing < 0 else writing

@@ -1,0 +1,191 @@
+"""What arrays are given to compute in their simulations, and which arrays of each design are simulated."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from rtl.array import Architecture, ArraySpec
+from rtl.mac import DESIGNS
+from rtl.spec.mac import MacSpec, Precision
+from sim.mac.cases import with_size
+from sim.mac.scenarios import operand_codes, some_precisions
+
+__all__ = [
+    "Job",
+    "Settings",
+    "Step",
+    "arrays_of",
+    "few_precisions",
+    "limit_settings",
+    "load_jobs",
+    "random_codes",
+    "save_jobs",
+]
+
+IntArray = npt.NDArray[np.int64]
+
+_PLACES = {
+    Architecture.BROADCAST: ((2, 3), (3, 1), (2, 2), (1, 4), (1, 1), (2, 3), (3, 2), (4, 4)),
+    Architecture.SYSTOLIC: ((3, 1), (2, 2), (2, 3), (1, 1), (3, 1), (1, 4), (4, 4), (2, 3)),
+}
+"""Rows and columns of the array of each design: one of either, both odd, more of one than of the other. The simulator
+writes out every gate of every element, so designs of many gates get few elements.
+"""
+_SIZES = (2, 1, 1, 1, 1, 3, 7, 5)
+"""Lanes or units of an element of each design."""
+_DEPTH = 8192
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a run makes of its sums: shifted left, negated, added to the results before, halved."""
+
+    shift: int = 0
+    negate: bool = False
+    accumulate: bool = False
+    halve: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One run: activations [M, K] times weights [N, K] transposed."""
+
+    activations: IntArray
+    weights: IntArray
+    precision: Precision
+    settings: Settings = Settings()
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """Runs one after the other on array ``index`` of the bench, whose results [M, N] after the last are known."""
+
+    index: int
+    label: str
+    steps: tuple[Step, ...]
+    expected: IntArray
+
+
+def save_jobs(path: Path, jobs: Sequence[Job]) -> None:
+    """Writes jobs to one file, which :func:`load_jobs` reads."""
+    arrays: dict[str, IntArray] = {}
+    described = []
+    for number, job in enumerate(jobs):
+        arrays[f"{number}"] = job.expected
+        for place, step in enumerate(job.steps):
+            arrays[f"{number}.{place}.activations"] = step.activations
+            arrays[f"{number}.{place}.weights"] = step.weights
+        settings = [[vars(step.precision), vars(step.settings)] for step in job.steps]
+        described.append({"index": job.index, "label": job.label, "steps": settings})
+    with path.open("wb") as stream:
+        np.savez(stream, allow_pickle=False, described=np.array(json.dumps(described)), **arrays)
+
+
+def load_jobs(path: Path) -> list[Job]:
+    """The jobs that :func:`save_jobs` wrote."""
+    with np.load(path) as data:
+        found = []
+        for number, item in enumerate(json.loads(str(data["described"]))):
+            steps = tuple(
+                Step(
+                    data[f"{number}.{place}.activations"],
+                    data[f"{number}.{place}.weights"],
+                    Precision(**precision),
+                    Settings(**settings),
+                )
+                for place, (precision, settings) in enumerate(item["steps"])
+            )
+            found.append(Job(item["index"], item["label"], steps, data[f"{number}"]))
+    return found
+
+
+def arrays_of(design: type[MacSpec]) -> tuple[ArraySpec, ArraySpec]:
+    """A broadcast and a systolic array of small units; places and pipeline stages differ from design to design."""
+    number = DESIGNS.index(design)
+    variants = [design(**given) for given in design.variants()]
+    size = _SIZES[number % len(_SIZES)]
+    found = []
+    for kind, architecture in enumerate(Architecture):
+        rows, columns = _PLACES[architecture][number % len(_SIZES)]
+        found.append(
+            ArraySpec(
+                mac=with_size(variants[kind % len(variants)], size, pipeline_stages=(number + kind) % 3),
+                rows=rows,
+                columns=columns,
+                architecture=architecture,
+                activation_depth=_DEPTH,
+                weight_depth=_DEPTH + 8 * number,
+                result_depth=64 + number,
+                result_width=32 + kind,
+            )
+        )
+    return found[0], found[1]
+
+
+def few_precisions(mac: MacSpec, most: int = 4) -> tuple[Precision, ...]:
+    """The narrowest, the widest, and some between, with signed and with unsigned activations."""
+    known = some_precisions(mac)
+    places = {round(place) for place in np.linspace(0, len(known) - 1, most)}
+    return tuple(known[place] for place in sorted(places))
+
+
+def random_codes(
+    mac: MacSpec, precision: Precision, shape: tuple[int, int, int], rng: np.random.Generator
+) -> tuple[IntArray, IntArray]:
+    """Activations [M, K] and weights [N, K] for a shape (M, K, N); one time in four both are at a corner."""
+    m, k, n = shape
+    weights, activations = operand_codes(mac, precision)
+    if rng.random() < 0.25:
+        weights, activations = (rng.choice(codes[[0, -1]], 1) for codes in (weights, activations))
+    return rng.choice(activations, (m, k)), rng.choice(weights, (n, k))
+
+
+def limit_settings(spec: ArraySpec, rng: np.random.Generator, random_runs: int = 12) -> Iterator[dict[str, int]]:
+    """Settings of runs by port, short ones where they are legal: every size 0 (alone and with another), every memory
+    just full and one word more, by its sizes and by its base, the largest numbers, and random ones.
+    """
+    widths = {port.name: port.width for port in spec.settings}
+    sizes = ("steps", "weight_planes", "activation_planes", "row_tiles", "column_tiles")
+    small = dict.fromkeys(widths, 0) | dict.fromkeys(sizes, 1)
+    yield small
+    for name in sizes:
+        yield small | {name: 0}
+        yield small | {
+            name: 0,
+            sizes[int(rng.integers(len(sizes)))]: 0,
+            "result_base": (1 << widths["result_base"]) - 1,
+        }
+        yield small | {name: (1 << widths[name]) - 1}
+    yield {name: (1 << width) - 1 for name, width in widths.items()}
+    most = {"weight": spec.weight_depth, "activation": spec.activation_depth, "result": spec.result_depth}
+    grown = {"weight": "column_tiles", "activation": "row_tiles", "result": "row_tiles"}
+    for name, depth in most.items():
+        unit = spec.rows if name == "result" else 1
+        planes = {} if name == "result" else {f"{name}_planes": min(2, spec.control_cycles)}
+        step = unit * planes.get(f"{name}_planes", 1)
+        for steps in (1, 3) if name != "result" else (1,):
+            tiles = int(rng.integers(1, 4))
+            full = small | planes | {grown[name]: tiles, "steps": steps}
+            words = step * steps * tiles
+            for base in (depth - words, depth - words + 1, (1 << widths[f"{name}_base"]) - 1):
+                if 0 <= base < 1 << widths[f"{name}_base"]:
+                    yield full | {f"{name}_base": base}
+        yield small | {grown[name]: depth // unit + 1}
+        yield small | planes | {"steps": depth // step + 1, grown[name]: 1}
+    tables = spec.control_depth - spec.control_cycles - 1
+    for base in (tables, tables + 1):
+        if base < 1 << widths["control_base"]:
+            yield small | {"control_base": base}
+    yield small | {"weight_planes": min(spec.control_cycles + 1, 15), "activation_planes": 15}
+    if spec.requant is not None:
+        for group in {spec.requant.groups - 1, (1 << widths["group"]) - 1}:
+            yield small | {"requantise": 1, "group": group}
+            yield small | {"requantise": 1, "group": group, "group_step": 1, "column_tiles": 2}
+    for _ in range(random_runs):
+        yield {name: int(rng.integers(0, 1 << int(rng.integers(1, width + 1)))) for name, width in widths.items()}

@@ -1,0 +1,250 @@
+"""The testbench of one array: loads its memories, starts runs, counts their cycles, reads and checks results."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+from cocotb.clock import Clock
+from cocotb.simtime import get_sim_time
+from cocotb.triggers import FallingEdge, SimTimeoutError, with_timeout
+
+from rtl.array import ArraySpec, Refusal, Run
+from rtl.array.images import activation_image, control_image, result_matrix, weight_image
+from rtl.array.run import REFUSAL_CYCLES
+from sim.array.cases import IntArray, Settings, Step
+from sim.bench.checker import MismatchError
+from sim.bench.top import Layout
+
+__all__ = ["ArrayTestbench", "check_results"]
+
+_NO_LOAD = {"load_weights": 0, "load_activations": 0, "load_control": 0}
+_PERIOD = 2  # simulation steps of a clock cycle
+
+
+class ArrayTestbench:
+    """One array of the bench. Inputs change at falling edges of its clock, where outputs are sampled, too."""
+
+    def __init__(self, bench: Any, index: int, spec: ArraySpec) -> None:
+        self.spec = spec
+        self._layout = Layout.of(spec)
+        self._clk, self._busy = getattr(bench, f"clk_{index}"), getattr(bench, f"busy_{index}")
+        self._drive, self._response = getattr(bench, f"drive_{index}"), getattr(bench, f"response_{index}")
+        self._inputs: dict[str, int] = {}
+        self._chance = random.Random(spec.name)
+        self._result_base = 0
+        self._drive.value = self._layout.word({"rst": 1})
+
+    async def open(self) -> None:
+        """Runs the clock until the end of the test, and resets."""
+        Clock(self._clk, _PERIOD, unit="step", impl="gpi").start()
+        await self.reset()
+
+    async def cycle(self, **inputs: int) -> None:
+        """Changes inputs, all others stay as they were, and waits for the next falling edge."""
+        self._inputs |= inputs
+        self._drive.value = self._layout.word(self._inputs)
+        await FallingEdge(self._clk)
+
+    async def reset(self, cycles: int = 2) -> None:
+        """Holds rst; nothing goes on afterwards, and no results are there."""
+        self._inputs = {}
+        for _ in range(cycles):
+            await self.cycle(rst=1)
+        self.expect("busy", 0, "in reset")
+        self.expect("error", 0, "in reset")
+        self.expect("written", 0, "in reset")
+        await self.cycle(rst=0)
+
+    def sample(self, name: str) -> int:
+        """The word of an output port. Raises MismatchError where a bit of it is unknown."""
+        bits = self._bits(name)
+        if set(bits) - {"0", "1"}:
+            raise MismatchError(f"{self.spec.name}: expected {name} to be known, not {bits}")
+        return int(bits, 2)
+
+    def result_word(self, address: int) -> int:
+        """The result word that is on the port. Raises MismatchError where a bit of it is unknown."""
+        bits, spec = self._bits("result_data"), self.spec
+        for column in range(spec.columns):
+            result = bits[len(bits) - (column + 1) * spec.result_width :][: spec.result_width]
+            if set(result) - {"0", "1"}:
+                element = f"element {spec.rows - 1 - address % spec.rows}, {column}"
+                raise MismatchError(f"{spec.name}: result word {address} ({element}): expected bits, not {result}")
+        return int(bits, 2)
+
+    def _bits(self, name: str) -> str:
+        bits = str(self._response.value)
+        ((low, width),) = ((low, width) for port, low, width in self._layout.outputs if port == name)
+        return bits[len(bits) - low - width : len(bits) - low]
+
+    def expect(self, name: str, value: int, when: str) -> None:
+        """Raises MismatchError where the output port is not ``value``."""
+        actual = self.sample(name)
+        if actual != value:
+            raise MismatchError(f"{self.spec.name}: {when}: expected {name} {value}, not {actual}")
+
+    def place(self, step: Step) -> Run:
+        """The run that multiplies the operands of a step, its words anywhere in the memories, often at an end.
+
+        One that accumulates has its results where those of the run before are.
+        """
+        spec = self.spec
+        (m, k), n = step.activations.shape, len(step.weights)
+        run = spec.run(m, k, n, step.precision)
+        if not step.settings.accumulate:
+            self._result_base = self._base(spec.result_depth - run.tiles * spec.rows)
+        cycles = run.weight_planes * run.activation_planes
+        return replace(
+            run,
+            weight_base=self._base(spec.weight_depth - run.weight_words),
+            activation_base=self._base(spec.activation_depth - run.activation_words),
+            control_base=self._base(spec.control_depth - spec.control_cycles - cycles),
+            result_base=self._result_base,
+        )
+
+    def _base(self, most: int) -> int:
+        return self._chance.choice((0, most, self._chance.randint(0, most)))
+
+    def load_words(self, step: Step, run: Run) -> list[dict[str, int]]:
+        """The inputs of each cycle that write operands and control table of a run, side by side."""
+        spec, precision = self.spec, step.precision
+        words = [dict(_NO_LOAD) for _ in range(spec.load_cycles(run))]
+        for name, base, image in (
+            ("weight", run.weight_base, weight_image(spec, run, step.weights, precision)),
+            ("activation", run.activation_base, activation_image(spec, run, step.activations, precision)),
+        ):
+            for place, pieces in enumerate(image):
+                word = int.from_bytes(pieces.tobytes(), "little")
+                words[place] |= {f"load_{name}s": 1, f"{name}_address": base + place, f"{name}_data": word}
+        k = step.activations.shape[1]
+        for place, (address, word) in enumerate(control_image(spec, k, precision, run.control_base)):
+            words[place] |= {"load_control": 1, "control_address": address, "control_data": word}
+        return words
+
+    async def load(self, step: Step) -> Run:
+        """Writes operands and control table anywhere, and returns the run that multiplies them."""
+        run = self.place(step)
+        for inputs in self.load_words(step, run):
+            await self.cycle(**inputs)
+        self._inputs |= _NO_LOAD
+        return run
+
+    async def start(self, run: Run, settings: Settings) -> None:
+        """Starts a run; on return its first cycle is half over."""
+        await self.begin({**asdict(run), **{name: int(value) for name, value in vars(settings).items()}})
+
+    async def begin(self, settings: Mapping[str, int]) -> None:
+        """Starts a run with settings by port, which then change at random; on return its first cycle is half over."""
+        await self.cycle(start=1, hold=0, **settings)
+        self._inputs |= {port.name: self._chance.getrandbits(port.width) for port in self.spec.settings} | {"start": 0}
+        self._drive.value = self._layout.word(self._inputs)
+        for name, value in (("busy", 1), ("error", 0), ("written", 0)):
+            self.expect(name, value, "after start")
+
+    async def refused(self, settings: Mapping[str, int], cause: Refusal) -> None:
+        """Starts a run that must be refused for that cause."""
+        await self.begin(settings)
+        for cycle in range(REFUSAL_CYCLES):
+            self.expect("busy", 1, f"{cycle} cycles after the start of {settings}")
+            await self.cycle()
+        for name, value in (("busy", 0), ("error", cause), ("written", 0)):
+            self.expect(name, value, f"after the start of {settings}")
+
+    async def wait(self, run: Run) -> None:
+        """Waits until a run ends, without a look in between. Raises MismatchError unless that takes its cycles."""
+        since, cycles = get_sim_time("step") - _PERIOD // 2, self.spec.cycles(run)
+        try:
+            await with_timeout(FallingEdge(self._busy), (2 * cycles + 100) * _PERIOD, "step")
+        except SimTimeoutError:
+            raise MismatchError(
+                f"{self.spec.name}: {run}: expected busy for {cycles} cycles, it is 1 after {2 * cycles + 100}"
+            ) from None
+        self._check_cycles(run, int(get_sim_time("step") - since) // _PERIOD, cycles)
+        await FallingEdge(self._clk)
+        self.expect("error", 0, f"{run}")
+
+    async def wait_watching(
+        self, run: Run, *, hold: float = 0.0, start: bool = False, read: bool = False, seed: int = 0
+    ) -> dict[int, int]:
+        """As :meth:`wait`, cycle by cycle: ``hold`` is high in that share of the cycles, at random; ``start`` is, too,
+        where it is given, and has no effect; where ``read``, every result word is read as soon as ``written`` says that
+        it is there. Returns the words by address.
+        """
+        chance = random.Random(f"{self.spec.name} {seed}")
+        holds: list[int] = []
+        words: dict[int, int] = {}
+        asked: int | None = None
+        while self.sample("busy"):
+            if len(holds) > 100 + 20 * self.spec.cycles(run):
+                raise MismatchError(
+                    f"{self.spec.name}: {run}: expected busy to fall, it is 1 after {len(holds)} cycles"
+                )
+            holds.append(int(chance.random() < hold))
+            inputs = {"hold": holds[-1], "start": int(start and chance.random() < 0.5)}
+            if read and len(words) < self.sample("written"):
+                asked = len(words)
+                inputs["result_address"] = run.result_base + asked
+            await self.cycle(**inputs)
+            if asked is not None:
+                words[asked] = self.result_word(asked)
+                asked = None
+        self._inputs |= {"hold": 0, "start": 0}
+        waited = _last_cycle(self.spec, run, holds) - _last_cycle(self.spec, run, [])
+        self._check_cycles(run, len(holds), self.spec.cycles(run) + waited)
+        return words
+
+    def _check_cycles(self, run: Run, cycles: int, expected: int) -> None:
+        if cycles != expected:
+            raise MismatchError(f"{self.spec.name}: {run}: expected busy for {expected} cycles, not {cycles}")
+
+    async def read(self, run: Run, shape: tuple[int, int], known: dict[int, int] | None = None) -> IntArray:
+        """The results [M, N] of the last run, which has ended; words that are ``known`` are not read again."""
+        self.expect("written", run.tiles * self.spec.rows, f"{run}")
+        return await self.read_again(run, shape, known)
+
+    async def read_again(self, run: Run, shape: tuple[int, int], known: dict[int, int] | None = None) -> IntArray:
+        """The results [M, N] of any run that has ended."""
+        spec, count = self.spec, run.tiles * self.spec.rows
+        words = dict(known or {})
+        for address in range(count):
+            if address not in words:
+                await self.cycle(result_address=run.result_base + address)
+                words[address] = self.result_word(address)
+        pieces = -(-spec.columns * spec.result_width // 32)
+        data = b"".join(words[address].to_bytes(4 * pieces, "little") for address in range(count))
+        return result_matrix(spec, run, np.frombuffer(data, "<u4").reshape(count, pieces), *shape)
+
+    async def multiply(self, step: Step) -> IntArray:
+        """Loads, runs, and reads the results [M, N]."""
+        run = await self.load(step)
+        await self.start(run, step.settings)
+        await self.wait(run)
+        return await self.read(run, (len(step.activations), len(step.weights)))
+
+
+def _last_cycle(spec: ArraySpec, run: Run, holds: Sequence[int]) -> int:
+    """The cycle of a run in which the last operands are read, where ``holds`` says in which cycles none may be."""
+    cycle, drained = -1, 0
+    for _ in range(run.tiles):
+        for place in range(run.cycles_per_tile):
+            cycle += 1
+            while (cycle < len(holds) and holds[cycle]) or (place == run.cycles_per_tile - 1 and cycle < drained):
+                cycle += 1
+        drained = cycle + spec.rows
+    return cycle
+
+
+def check_results(spec: ArraySpec, label: str, expected: IntArray, actual: IntArray) -> None:
+    """Raises MismatchError at the first of the results [M, N] that differs, naming its place and its element."""
+    wrong = np.argwhere(expected != actual)
+    if len(wrong):
+        row, column = (int(place) for place in wrong[0])
+        raise MismatchError(
+            f"{spec.name}: {label}: row {row}, column {column} (element {row % spec.rows}, {column % spec.columns}): "
+            f"expected {expected[row, column]}, not {actual[row, column]}; "
+            f"{len(wrong)} of {expected.size} results differ"
+        )

@@ -1,0 +1,244 @@
+"""cocotb tests of arrays: every array of the bench, one after the other, against the products of its operands.
+
+The simulation is started by :func:`sim.array.bench.run_array_tests`, which names the specs in the environment.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cocotb
+import numpy as np
+
+from rtl.array import ArraySpec, Run
+from rtl.spec.mac import Precision
+from sim.array.bench import ARRAYS_VARIABLE, JOBS_VARIABLE, arrays_from_json
+from sim.array.cases import IntArray, Settings, Step, few_precisions, limit_settings, load_jobs, random_codes
+from sim.array.testbench import ArrayTestbench, check_results
+
+_STEPS = 3  # a random reduction has at most so many steps
+
+
+async def _arrays(bench: Any) -> AsyncIterator[tuple[ArrayTestbench, np.random.Generator]]:
+    """Every array of the bench, reset, with a generator of random numbers."""
+    specs = arrays_from_json(os.environ[ARRAYS_VARIABLE])
+    for index, spec in enumerate(specs):
+        array = ArrayTestbench(bench, index, spec)
+        await array.open()
+        yield array, np.random.default_rng(index)
+
+
+def _random_step(spec: ArraySpec, precision: Precision, rng: np.random.Generator) -> Step:
+    """Operands of any shape, up to two tiles and a bit of either side."""
+    most = (2 * spec.rows + 1, _STEPS * spec.mac.products_per_step(precision), 2 * spec.columns + 1)
+    m, k, n = (int(rng.integers(1, size + 1)) for size in most)
+    return Step(*random_codes(spec.mac, precision, (m, k, n), rng), precision)
+
+
+def _any_precision(spec: ArraySpec, rng: np.random.Generator) -> Precision:
+    known = few_precisions(spec.mac)
+    return known[int(rng.integers(len(known)))]
+
+
+def _product(step: Step) -> IntArray:
+    return np.asarray(step.activations @ step.weights.T, dtype=np.int64)
+
+
+def _label(step: Step) -> str:
+    (m, k), n = step.activations.shape, len(step.weights)
+    return f"{m} x {k} x {n} at {step.precision}"
+
+
+async def _check(array: ArrayTestbench, step: Step) -> None:
+    check_results(array.spec, _label(step), _product(step), await array.multiply(step))
+
+
+@cocotb.test()
+async def random_products(bench: Any) -> None:
+    """Products of any shape, the precision another each time, loaded anew without a reset between."""
+    async for array, rng in _arrays(bench):
+        spec = array.spec
+        precisions = few_precisions(spec.mac, 6)
+        for precision in (*precisions, *precisions[::-1]):
+            await _check(array, _random_step(spec, precision, rng))
+
+
+@cocotb.test()
+async def short_sums(bench: Any) -> None:
+    """Tiles that take about as long as they take to drain, and less; one result alone."""
+    async for array, rng in _arrays(bench):
+        spec = array.spec
+        for precision in few_precisions(spec.mac, 2):
+            lanes = spec.mac.products_per_step(precision)
+            for k in (1, lanes, *(lanes * steps for steps in range(spec.rows - 1, spec.rows + 2))):
+                for m, n in ((1, 1), (spec.rows, spec.columns), (2 * spec.rows + 1, spec.columns + 1)):
+                    await _check(array, Step(*random_codes(spec.mac, precision, (m, max(1, k), n), rng), precision))
+
+
+@cocotb.test()
+async def passes(bench: Any) -> None:
+    """Runs whose sums are shifted, negated, added to the results before, and halved."""
+    async for array, rng in _arrays(bench):
+        spec = array.spec
+        for precision in few_precisions(spec.mac, 2):
+            step = _random_step(spec, precision, rng)
+            (m, k), n = step.activations.shape, len(step.weights)
+            total = np.zeros((m, n), np.int64)
+            for number in range(4):
+                settings = Settings(int(rng.integers(4)), bool(rng.integers(2)), number > 0, bool(rng.integers(2)))
+                step = Step(*random_codes(spec.mac, precision, (m, k, n), rng), precision, settings)
+                term = _product(step) << settings.shift
+                total = (total if settings.accumulate else 0) + (-term if settings.negate else term)
+                total = total >> 1 if settings.halve else total
+                label = f"{_label(step)}, pass {number} with {settings}"
+                check_results(spec, label, total, await array.multiply(step))
+
+
+@cocotb.test()
+async def holds(bench: Any) -> None:
+    """Operands that are held back at random."""
+    async for array, rng in _arrays(bench):
+        for number, share in enumerate((0.1, 0.5, 0.5, 0.9)):
+            step = _random_step(array.spec, _any_precision(array.spec, rng), rng)
+            run = await array.load(step)
+            await array.start(run, step.settings)
+            await array.wait_watching(run, hold=share, seed=number)
+            results = await array.read(run, (len(step.activations), len(step.weights)))
+            check_results(array.spec, f"{_label(step)}, held {share}", _product(step), results)
+
+
+@cocotb.test()
+async def resets(bench: Any) -> None:
+    """Resets at any time in a run; the next one is right."""
+    async for array, rng in _arrays(bench):
+        spec = array.spec
+        for _ in range(8):
+            step = _random_step(spec, _any_precision(spec, rng), rng)
+            run = await array.load(step)
+            await array.start(run, step.settings)
+            for _ in range(int(rng.integers(spec.cycles(run)))):
+                await array.cycle()
+            await array.reset(int(rng.integers(1, 3)))
+            await _check(array, _random_step(spec, _any_precision(spec, rng), rng))
+
+
+@cocotb.test()
+async def early_reads(bench: Any) -> None:
+    """Result words are read as soon as they are written, while the run goes on."""
+    async for array, rng in _arrays(bench):
+        spec = array.spec
+        precision = spec.mac.precisions[-1]
+        shape = (2 * spec.rows, 2 * spec.mac.products_per_step(precision), 2 * spec.columns)  # four tiles
+        step = Step(*random_codes(spec.mac, precision, shape, rng), precision)
+        run = await array.load(step)
+        await array.start(run, step.settings)
+        words = await array.wait_watching(run, read=True)
+        assert len(words) >= 3 * spec.rows - 1, f"{spec.name}: {len(words)} of {4 * spec.rows} words while busy"
+        results = await array.read(run, shape[::2], words)
+        check_results(spec, f"{_label(step)}, read early", _product(step), results)
+
+
+@cocotb.test()
+async def repeats(bench: Any) -> None:
+    """The same operands again, started in the first cycle in which that is possible; a start while busy is ignored."""
+    async for array, rng in _arrays(bench):
+        spec = array.spec
+        step = _random_step(spec, spec.mac.precisions[0], rng)
+        run = await array.load(step)
+        await array.start(run, step.settings)
+        await array.wait_watching(run, start=True)
+        await array.start(run, replace(step.settings, accumulate=True))
+        await array.wait(run)
+        results = await array.read(run, (len(step.activations), len(step.weights)))
+        check_results(spec, f"{_label(step)}, twice", 2 * _product(step), results)
+
+
+@cocotb.test()
+async def refusals(bench: Any) -> None:
+    """Settings at both sides of every limit: what is wrong ends with its cause and writes nothing, the rest runs."""
+    async for array, rng in _arrays(bench):
+        spec = array.spec
+        step = _random_step(spec, _any_precision(spec, rng), rng)
+        shape = len(step.activations), len(step.weights)
+        run = await array.load(step)
+        await array.start(run, step.settings)
+        await array.wait(run)
+        for settings in limit_settings(spec, rng):
+            cause = spec.check_run(settings)
+            if cause:
+                await array.refused(settings, cause)
+                for _ in range(int(rng.integers(6))):
+                    await array.cycle()
+                for name, value in (("busy", 0), ("error", cause), ("written", 0)):
+                    array.expect(name, value, "until the next start")
+                continue
+            check_results(spec, f"{_label(step)}, after refusals", _product(step), await array.read_again(run, shape))
+            legal = Run(**{name: settings[name] for name in vars(run)})
+            await array.begin(settings)
+            await array.wait(legal)
+            array.expect("written", legal.tiles * spec.rows, f"{settings}")
+            run = await array.load(step)
+            await array.start(run, step.settings)
+            await array.wait(run)
+        check_results(spec, f"{_label(step)}, after refusals", _product(step), await array.read_again(run, shape))
+
+
+@cocotb.test()
+async def ping_pong(bench: Any) -> None:
+    """Operands are loaded and results read beside a run in other parts of the memories, layer after layer."""
+    async for array, rng in _arrays(bench):
+        spec = array.spec
+        steps = [Step(*random_codes(spec.mac, p, _half(spec, p), rng), p) for p in few_precisions(spec.mac, 3) * 2]
+        runs = [_in_half(spec, step, number % 2) for number, step in enumerate(steps)]
+        for inputs in array.load_words(steps[0], runs[0]):
+            await array.cycle(**inputs)
+        overlapped = 0
+        for number, (step, run) in enumerate(zip(steps, runs, strict=True)):
+            await array.start(run, step.settings)
+            beside = array.load_words(steps[number + 1], runs[number + 1]) if number + 1 < len(steps) else []
+            for inputs in beside:
+                await array.cycle(**inputs)
+                overlapped += int(array.sample("busy"))
+            if number:
+                before, shape = steps[number - 1], (len(steps[number - 1].activations), len(steps[number - 1].weights))
+                results = await array.read_again(runs[number - 1], shape)
+                check_results(spec, f"{_label(before)}, read beside the next run", _product(before), results)
+            for _ in range(spec.cycles(run) + 1):
+                if not array.sample("busy"):
+                    break
+                await array.cycle()
+            array.expect("busy", 0, f"{spec.cycles(run)} cycles after {_label(step)}")
+        results = await array.read(runs[-1], (len(steps[-1].activations), len(steps[-1].weights)))
+        check_results(spec, f"{_label(steps[-1])}, the last layer", _product(steps[-1]), results)
+        assert overlapped, f"{spec.name}: no word was loaded beside a run"
+
+
+def _half(spec: ArraySpec, precision: Precision) -> tuple[int, int, int]:
+    """M, K, N of a product that fits into half of each memory."""
+    return 2 * spec.rows, 2 * spec.mac.products_per_step(precision) + 1, spec.columns + 1
+
+
+def _in_half(spec: ArraySpec, step: Step, half: int) -> Run:
+    (m, k), n = step.activations.shape, len(step.weights)
+    return spec.run(
+        m, k, n, step.precision,
+        weight_base=half * (spec.weight_depth // 2), activation_base=half * (spec.activation_depth // 2),
+        control_base=half * (spec.control_depth // 2), result_base=half * (spec.result_depth // 2),
+    )  # fmt: skip
+
+
+@cocotb.test()
+async def jobs(bench: Any) -> None:
+    """Products whose results were computed elsewhere."""
+    given = load_jobs(Path(os.environ[JOBS_VARIABLE]))
+    index = 0
+    async for array, _ in _arrays(bench):
+        for job in (job for job in given if job.index == index):
+            for step in job.steps:
+                results = await array.multiply(step)
+            check_results(array.spec, job.label, job.expected, results)
+        index += 1
