@@ -24,7 +24,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 
-from qat.evaluate import wilson_interval
+from qat.training.accuracy import wilson_interval
 from siliquant.commandline.cli import Parser, run
 from siliquant.commandline.options import add_jobs, read_jobs
 from siliquant.files.write import write_atomically

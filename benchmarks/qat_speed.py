@@ -22,7 +22,7 @@ from rich.progress import track
 from rich.table import Table
 from torch.nn import functional as F
 
-from qat.models.presets import build
+from qat.models.build import build
 from qat.network.convert import calibrate, quantize_model, weight_quantizers
 from qat.network.oscillation import OscillationTracker, bin_regulariser
 from qat.quantisers.native.build import status

@@ -9,10 +9,10 @@ from functools import cache
 from pathlib import Path
 
 from hwmodel.measurement.dut import settled_power_uw
-from hwmodel.measurement.row import SynthesisRow
-from hwmodel.measurement.stages import attempt_of_row, try_stages
+from hwmodel.measurement.row import SynthesisRow, attempt_of_row
 from hwmodel.measurement.store import RowStore
 from hwmodel.operands.stimulus import StreamPlan
+from hwmodel.synthesis.stages import try_stages
 from rtl.spec.mac import MacSpec, Precision
 
 __all__ = ["Measured", "measured", "packaged_rows"]

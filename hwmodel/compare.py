@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from hwmodel.comparison.comparison import Question, Row
     from hwmodel.comparison.estimated import ModelAnswers
     from hwmodel.comparison.measured import Answers
-    from hwmodel.comparison.requantisation import Unit, UnitAnswer, UnitRow
+    from hwmodel.comparison.requantisation import UnitAnswer, UnitRow
     from hwmodel.measurement.dut import Bench
+    from hwmodel.measurement.requantisers import Unit
     from hwmodel.model.model import LibraryModel
     from hwmodel.workload.workload import Workload
 
@@ -91,12 +92,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from hwmodel.comparison.comparison import compare_rows
     from hwmodel.comparison.estimated import ModelAnswers
     from hwmodel.comparison.plot import write_plot
-    from hwmodel.comparison.requantisation import unit_rows, units
+    from hwmodel.comparison.requantisation import mac_question, unit_rows, units
     from hwmodel.comparison.tables import write_tables
     from hwmodel.model.features import package_features
 
     asked = units(codes, lanes)
-    questions = [*(entry.question for entry in chosen.entries), *(unit.question for unit in asked)]
+    questions = [*(entry.question for entry in chosen.entries), *(mac_question(unit) for unit in asked)]
     model = None if options.synthesise else _model(options)
     workload = None if options.model is None else _workload(options, model)
     paths = []

@@ -19,21 +19,12 @@ from hwmodel.inference.result import Energy, GemmCost, NetworkCost
 from hwmodel.inference.rows import multiplier
 from hwmodel.inference.tiling import Overlap
 from hwmodel.options import add_clock, add_memories, add_mix, add_network, read_mix
-from hwmodel.policy import Assignment, assign, uniform
+from hwmodel.workload.assignment import Assignment, assign, uniform
 from hwmodel.workload.sensitivity import read_sensitivity
 from hwmodel.workload.workload import Role, Scales, load_workload
 from rtl.array import Architecture, ArraySpec
-from rtl.mac import UniformSpec
-from rtl.options import (
-    DesignParser,
-    add_architecture,
-    add_array,
-    add_depth,
-    array_size,
-    design_named,
-    integer,
-    read_parameters,
-)
+from rtl.mac import UniformSpec, design_named
+from rtl.options import DesignParser, add_architecture, add_array, add_depth, array_size, integer, read_parameters
 from siliquant.commandline.cli import run
 from siliquant.inputs.errors import InputError
 from siliquant.inputs.numbers import read_clock_mhz

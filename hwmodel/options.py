@@ -192,8 +192,8 @@ def add_operands(parser: Parser) -> None:
 
 def spec_of(options: Namespace) -> MacSpec:
     """The design; a uniform one has the operands' bits unless its own are given. Raises ValueError."""
-    from rtl.mac import UniformSpec
-    from rtl.options import design_named, integer, read_parameters
+    from rtl.mac import UniformSpec, design_named
+    from rtl.options import integer, read_parameters
 
     design = design_named(options.design)
     values = read_parameters(options, design)

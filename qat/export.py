@@ -3,119 +3,27 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 
 import torch
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 from torch import Tensor
-from transformers import PreTrainedModel
 
-from qat.evaluate import inputs_of, open_run_data, split_batches
-from qat.integers.integer import Gemm, IntegerModel, Operand
-from qat.integers.requantise import Requantisation, requantisations
-from qat.integers.subject import Subject, open_subject, random_subject
-from qat.network.convert import quantizers
-from qat.network.gemm import Engine, Product, exact_product
+from qat.integers.agreement import compare_paths
+from qat.integers.integer import IntegerModel, Operand
 from qat.parsers import export as parser
-from qat.quantisers.quantiser import Quantizer
-from qat.settings.scheme import Scheme
+from qat.training.accuracy import inputs_of, split_batches
+from qat.training.rundata import open_run_data
 from qat.training.runs import load_run
 from siliquant.commandline.cli import run
 from siliquant.files.write import alone
 from siliquant.inputs.errors import InputError, short
 
-__all__ = [
-    "Agreement",
-    "Engine",
-    "Gemm",
-    "IntegerModel",
-    "Operand",
-    "Product",
-    "Requantisation",
-    "Scheme",
-    "Subject",
-    "compare_paths",
-    "exact_product",
-    "open_subject",
-    "random_subject",
-    "requantisations",
-]
-
 PROG = "python -m qat.export"
 MOST_SAMPLES = (1 << 32) - 1
 """Test samples that are checked, at most."""
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """The trained network, as it is evaluated, beside its integers on the same samples.
-
-    codes: how many activation codes were compared; ties: how many differ; largest_step: by how many codes at most.
-    untouched: samples without such a code, largest_difference: of their logits; predictions: samples whose predicted
-    class is the same.  In evaluation a quantised network sums its codes exactly, as its integers do, so that no
-    rounding decides between two codes: a code or a logit that differs is a fault.
-    """
-
-    samples: int
-    predictions: int
-    codes: int
-    ties: int
-    largest_step: int
-    untouched: int
-    largest_difference: float
-
-
-@contextmanager
-def _recorded(model: PreTrainedModel, seen: dict[str, list[Tensor]]) -> Iterator[None]:
-    """Collects the codes of all activations by quantiser."""
-    activations = {name: q for name, q in quantizers(model).items() if not name.endswith("weight_quantizer")}
-
-    def recorder(name: str) -> Quantizer.Observer:
-        return lambda codes: seen.setdefault(name, []).append(codes)
-
-    for name, quantizer in activations.items():
-        quantizer.observer = recorder(name)
-    try:
-        yield
-    finally:
-        for quantizer in activations.values():
-            quantizer.observer = None
-
-
-@torch.no_grad()
-def compare_paths(model: PreTrainedModel, integer: IntegerModel, batches: Iterable[dict[str, Tensor]]) -> Agreement:
-    """Runs both on `batches` (keyword arguments of the model) and counts where they differ."""
-    samples = predictions = codes = ties = largest_step = untouched = 0
-    largest_difference = 0.0
-    model.eval()
-    for inputs in batches:
-        ours: dict[str, list[Tensor]] = {}
-        theirs: dict[str, list[Tensor]] = {}
-        with _recorded(model, ours):
-            fake = model(**inputs).logits
-        with _recorded(integer.network, theirs):
-            exact = integer.logits(inputs)
-        size = len(fake)
-        touched = torch.zeros(size, dtype=torch.bool)
-        for name, tensors in ours.items():
-            # Query, key and value read one quantised tensor, in the integer path each for itself.
-            repeats = len(theirs[name]) // len(tensors)
-            for mine, other in zip(tensors, theirs[name][::repeats], strict=True):
-                difference = (mine - other).abs().reshape(size, -1)  # windows of one image lie together
-                codes += mine.numel()
-                ties += int((difference > 0).sum())
-                largest_step = max(largest_step, int(difference.max()))
-                touched |= difference.amax(1) > 0
-        samples += size
-        predictions += int((fake.argmax(-1) == exact.argmax(-1)).sum())
-        untouched += int((~touched).sum())
-        if not bool(touched.all()):
-            largest_difference = max(largest_difference, float((fake - exact)[~touched].abs().max()))
-    return Agreement(samples, predictions, codes, ties, largest_step, untouched, largest_difference)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -138,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     _print_gemms(console, integer)
     if options.samples == 0:
         return
-    data, _ = open_run_data(record)
+    data, _ = open_run_data(record.data, record.options, record.model)
     wanted = options.samples or len(data.test.labels)
 
     def inputs() -> Iterator[dict[str, Tensor]]:

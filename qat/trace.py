@@ -17,8 +17,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from qat.models.build import build
 from qat.models.limits import SIZES
-from qat.models.presets import build, preset
+from qat.models.presets import preset
 from qat.network.convert import gemms, integer_engine, quantize_model, quantizers
 from qat.network.gemm import Product
 from qat.network.layers import QuantContext, QuantConv2d, QuantGemm, QuantLinear, QuantScores

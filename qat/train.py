@@ -21,17 +21,19 @@ from torch import nn
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from qat.data.datasets import Data, open_data
-from qat.data.look import IMAGENET, Look, has_look, look_of, look_of_record
+from qat.data.look import IMAGENET, Look, has_look, look_of_record
 from qat.data.readable import checked, without
+from qat.data.softlabels import SoftLabelStore
 from qat.data.text import TextSplit
-from qat.models.presets import build, from_config, preset
+from qat.models.build import build
+from qat.models.presets import from_config, preset
 from qat.network.convert import calibrate, quantize_model
 from qat.parsers import train as parser
 from qat.quantisers.native.memory import keep_freed_memory
 from qat.settings.names import PRESET_NAMES
 from qat.settings.options import Options, merge, read_config, typed
-from qat.softlabels import SoftLabelStore, replay
 from qat.training.distributed import Processes, processes
+from qat.training.rundata import look_of
 from qat.training.runs import (
     RunRecord,
     load_start,
@@ -43,6 +45,7 @@ from qat.training.runs import (
     save_model,
     save_record,
 )
+from qat.training.softlabels import replay
 from qat.training.trainer import Training, calibration_inputs, train
 from siliquant.commandline.cli import run
 from siliquant.files.write import alone, write_atomically

@@ -56,9 +56,8 @@ def blocks(array: ArraySpec, bench: Bench) -> tuple[Block, Block]:
 
     Raises SynthesisError where a tool fails and Mismatch where a netlist does not compute what its spec does.
     """
-    from hwmodel.comparison.requantisation import Unit
     from hwmodel.measurement.measure import measure
-    from hwmodel.measurement.requantisers import measure_unit
+    from hwmodel.measurement.requantisers import Unit, measure_unit
     from hwmodel.measurement.store import RowStore
     from rtl.mac import UniformSpec
     from rtl.requant import ThresholdSpec

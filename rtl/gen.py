@@ -17,17 +17,8 @@ if not __package__:  # run as a file: what lies beside it must not shadow other 
 
 from rtl.array import Architecture, ArraySpec
 from rtl.logic.names import HELPER_PREFIX, check_prefix, with_prefix
-from rtl.mac import DESIGNS
-from rtl.options import (
-    DesignParser,
-    add_architecture,
-    add_array,
-    add_groups,
-    array_size,
-    design_named,
-    integer,
-    read_parameters,
-)
+from rtl.mac import DESIGNS, design_named
+from rtl.options import DesignParser, add_architecture, add_array, add_groups, array_size, integer, read_parameters
 from rtl.requant import LoadableSpec, MultiplierSpec, PartialSumSpec, RequantSpec, ThresholdSpec
 from rtl.spec.mac import MAX_BITS, MacSpec, check_integer
 from siliquant.commandline.cli import run

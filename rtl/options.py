@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from rtl.array import Architecture
-from rtl.mac import DESIGNS
+from rtl.mac import DESIGNS, design_named
 from rtl.spec.mac import MacSpec
 from siliquant.commandline.cli import Parser
 from siliquant.inputs.errors import InputError
@@ -22,7 +22,6 @@ __all__ = [
     "add_groups",
     "add_parameters",
     "array_size",
-    "design_named",
     "integer",
     "read_parameters",
 ]
@@ -62,14 +61,6 @@ class DesignParser(Parser):
         self._parameters = True
         group = self.add_argument_group(f"parameters of {', '.join(design.design for design in designs)}")
         add_parameters(group, *designs)
-
-
-def design_named(name: str) -> type[MacSpec]:
-    """The design of that name. Raises ValueError where there is none."""
-    for design in DESIGNS:
-        if design.design == name:
-            return design
-    raise InputError(f"design must be one of {', '.join(design.design for design in DESIGNS)}, not {name!r}")
 
 
 def add_parameters(parser: _ActionsContainer, *designs: type[MacSpec]) -> None:

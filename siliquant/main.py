@@ -57,7 +57,7 @@ def start(arguments: Sequence[str] | None = None) -> None:
         shell = parser().parse_args(given or ["--help"]).print_completion  # all other options end it
         from siliquant.commandline.completion import completion
 
-        print(completion(shell), end="")
+        print(completion(parser(), shell), end="")
         return
     command = command_named(given[0])
     # What a command sees is what it would see as python -m MODULE; siliquant.commandline.cli.called reads how it was called.

@@ -20,16 +20,19 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from torch import Tensor
 
-from qat.export import Product, Scheme, Subject, exact_product, open_subject, random_subject, requantisations
+from qat.integers.requantise import requantisations
+from qat.integers.subject import Subject, open_subject, random_subject
+from qat.network.gemm import Product, exact_product
+from qat.settings.scheme import Scheme
 from rtl.array import Architecture, ArraySpec
-from rtl.mac import UniformSpec
-from rtl.options import array_size, design_named, integer, read_parameters
+from rtl.mac import UniformSpec, design_named
+from rtl.options import array_size, integer, read_parameters
 from rtl.requant import ThresholdSpec
 from rtl.spec.mac import MacSpec
 from siliquant.commandline.cli import called, run
 from siliquant.commandline.options import read_jobs
 from siliquant.files.write import write_atomically
-from sim.bench.checker import MismatchError
+from sim.bench.mismatch import MismatchError
 from sim.harness.drain import drain_tables
 from sim.harness.engine import ArrayEngine, GemmRecord
 from sim.harness.library import build_library

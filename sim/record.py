@@ -23,7 +23,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from qat.export import Subject, open_subject
+from qat.integers.subject import Subject, open_subject
 from siliquant.commandline.cli import run
 from siliquant.files.write import write_atomically
 from siliquant.inputs.errors import InputError

@@ -14,7 +14,7 @@ from docs_tools.markdown import joined, spread, table
 from hwmodel.inference.memories import dram_pj_per_bit, packaged_sram
 from hwmodel.latency import HEADERS
 from hwmodel.latency import main as latency
-from hwmodel.policy import Assignment, assign
+from hwmodel.workload.assignment import Assignment, assign
 from hwmodel.workload.workload import PrecisionClass, Role, Workload, load_workload, workload_names
 from rtl.array.passes import Codes, plan_passes
 from rtl.mac import UniformSpec

@@ -11,13 +11,15 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from hwmodel.comparison.comparison import Answer, Question
-from hwmodel.comparison.requantisation import Unit, UnitAnswer
+from hwmodel.comparison.requantisation import UnitAnswer
 from hwmodel.measurement.executors import Outcome, local
-from hwmodel.measurement.stages import attempt_of_shape, try_stages
+from hwmodel.measurement.requantisers import Unit
 from hwmodel.model.features import adopt, are_kept, entry_of, find
 from hwmodel.model.model import LibraryModel, cost_of, shape_of
 from hwmodel.model.requantisers import best_unit
+from hwmodel.model.stages import attempt_of_shape
 from hwmodel.operands.stimulus import StreamPlan
+from hwmodel.synthesis.stages import try_stages
 from rtl.spec.mac import MacSpec, Precision
 
 __all__ = ["ModelAnswers", "model_answer"]
@@ -103,7 +105,7 @@ def _width(questions: Iterable[Question]) -> int:
 
 
 def model_answer(question: Question, model: LibraryModel, clock_mhz: float) -> Answer:
-    """The smallest pipelining that meets the clock, by the rule of hwmodel.measurement.stages."""
+    """The smallest pipelining that meets the clock, by the rule of hwmodel.synthesis.stages."""
 
     found = try_stages(
         _STAGES,

@@ -11,11 +11,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from hwmodel.comparison.comparison import Answer, Entry, Question, contenders, measured_answer, questions
-from hwmodel.comparison.requantisation import Unit, UnitAnswer, measured_unit
+from hwmodel.comparison.requantisation import UnitAnswer, measured_unit
 from hwmodel.measurement.dut import Bench
 from hwmodel.measurement.executors import local
 from hwmodel.measurement.measure import Measurement, Variant, known, smallest
-from hwmodel.measurement.requantisers import UnitMeasurement, UnitVariant, known_unit, smallest_unit
+from hwmodel.measurement.requantisers import Unit, UnitMeasurement, UnitVariant, known_unit, smallest_unit
 from hwmodel.measurement.store import RowStore, write_packaged
 from hwmodel.workload.mixture import parse_mixture, standard_mixture
 from rtl.spec.mac import MacSpec, Precision

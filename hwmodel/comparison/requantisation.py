@@ -4,24 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from hwmodel.comparison.comparison import Answer, Question
-from hwmodel.operands.requantstimulus import HEADS, PRODUCTS, RequantPlan
+from hwmodel.measurement.requantisers import LARGE_FROM, Unit, UnitMeasurement
+from hwmodel.operands.requantstimulus import HEADS, PRODUCTS
 from rtl.mac import UniformSpec
 from rtl.requant import LoadableSpec, MultiplierSpec, PartialSumSpec, ThresholdSpec
 from rtl.spec.mac import Precision
 from siliquant.inputs.errors import InputError
 
-if TYPE_CHECKING:
-    from hwmodel.measurement.requantisers import UnitMeasurement
-
 __all__ = [
     "EXACT",
     "HEAD_MULTIPLIER_WIDTH",
-    "Unit",
     "UnitAnswer",
     "UnitRow",
+    "mac_question",
     "measured_unit",
     "unit_rows",
     "units",
@@ -32,40 +29,11 @@ EXACT = {2: (7, 14, 11), 3: (10, 19, 15), 4: (13, 24, 19), 8: (25, 44, 35)}
 hwmodel.operands.requantstimulus.example_layer comes out exactly (rtl.requant.fit.fit_multiplier; the tests find them again)."""
 HEAD_MULTIPLIER_WIDTH = 12
 """Bits of the multiplier of each head in a partial sum: an error of at most 2**-13 of the largest scale."""
-_LARGE_FROM = 6  # bits from which thresholds take the quick recipes only; for each head, mapping exceeds 15 minutes
 
 
-@dataclass(frozen=True)
-class Unit:
-    """One unit to measure, for codes of ``bits`` bits, beside the MAC whose accumulators it takes."""
-
-    bits: int
-    spec: LoadableSpec
-    mac: UniformSpec
-
-    @property
-    def plan(self) -> RequantPlan:
-        """The stream that its power is for."""
-        return RequantPlan(self.bits)
-
-    @property
-    def question(self) -> Question:
-        """What to ask for the MAC."""
-        return Question(self.mac, (Precision(self.bits, self.bits),))
-
-    @property
-    def is_large(self) -> bool:
-        """Whether it is one of thresholds of many bits: a recipe takes minutes."""
-        return isinstance(self.spec, ThresholdSpec) and self.bits >= _LARGE_FROM
-
-    @property
-    def stages(self) -> range:
-        """Pipeline registers that are tried, fewest first; a large one is made with one, and no other."""
-        return range(1, 2) if self.is_large else range(3)
-
-    def effort(self, effort: str) -> str:
-        """The recipes for it: a large one takes only the quick ones."""
-        return "quick" if self.is_large else effort
+def mac_question(unit: Unit) -> Question:
+    """What to ask for the MAC beside a unit."""
+    return Question(unit.mac, (Precision(unit.bits, unit.bits),))
 
 
 @dataclass(frozen=True)
@@ -158,7 +126,7 @@ def units(widths: Sequence[int], lanes: int, reduction_length: int = 4096) -> tu
         multiplier_width, offset_width, shift = EXACT[bits]
         specs: list[LoadableSpec] = []
         for groups in (1, HEADS):
-            if groups == 1 or bits < _LARGE_FROM:
+            if groups == 1 or bits < LARGE_FROM:
                 specs.append(ThresholdSpec(accumulator_width=width, bits=bits, groups=groups))
         for groups in (1, HEADS):
             specs.append(
@@ -182,9 +150,9 @@ def unit_rows(
     """The lines of the section, one a unit, in their order."""
     rows = []
     for unit in asked:
-        found, beside = answer(unit), mac(unit.question)
+        found, beside = answer(unit), mac(mac_question(unit))
         spec, power_uw = found.spec, found.power_uw
-        mac_uw = beside.power_uw[unit.question.precisions[0]]
+        mac_uw = beside.power_uw[Precision(unit.bits, unit.bits)]
         # The MAC makes `lanes` products a cycle, so one accumulator takes it PRODUCTS / lanes cycles.
         sum_uw = None if mac_uw is None else mac_uw * PRODUCTS / unit.mac.lanes
         rows.append(

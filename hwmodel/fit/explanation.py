@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from hwmodel.fit.fitting import Point
+from hwmodel.fit.validation import Errors, errors_by, predictions
 from hwmodel.model.features import PARTS, Vector, counts_of, transitions_of
 from hwmodel.model.model import Cost, LibraryModel, cost_of
 from hwmodel.model.paths import Adders, LongestPath, Step, longest_path
 from hwmodel.model.structure import FLIP_FLOPS, Part
 from hwmodel.operands.stimulus import StreamPlan
-from hwmodel.validate import Errors, errors_by, predictions
 from rtl.spec.mac import MacSpec
 
 __all__ = ["Explanation", "Neighbour", "PartTerm", "StepTerm", "explain"]

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hwmodel.fit.fitting import Point, fit
+from hwmodel.fit.validation import Errors, Prediction, errors_by, predictions
 from hwmodel.measurement.table import CalibrationTable, read_calibration
 from hwmodel.model.file import load_model
 from hwmodel.model.model import LibraryModel
-from hwmodel.validate import Errors, Prediction, errors_by, predictions
 from rtl.array import CoreSpec
 from siliquant.inputs.errors import InputError
 

@@ -9,14 +9,15 @@ from functools import cache
 from hwmodel.inference.memories import SramTable
 from hwmodel.inference.parts import Costs, EdgeCost, MacCost, UnitCost
 from hwmodel.inference.rows import default_elements
-from hwmodel.measurement.stages import Attempt, attempt_of_shape, try_stages
 from hwmodel.model.arrays import drain_cost, share_cost, share_counts, share_shape
 from hwmodel.model.features import Vector
 from hwmodel.model.model import Cost, LibraryModel, clock_pj
 from hwmodel.model.requantisers import best_unit, unit_counts
+from hwmodel.model.stages import attempt_of_shape
 from hwmodel.model.structure import Share
 from hwmodel.operands.requantstimulus import RequantPlan
 from hwmodel.operands.stimulus import StreamPlan
+from hwmodel.synthesis.stages import Attempt, try_stages
 from hwmodel.workload.workload import Role
 from rtl.array import Architecture, CoreSpec
 from rtl.array.element import ElementSpec
@@ -85,7 +86,7 @@ def elements_of(
     lanes: int, designs: Sequence[MacSpec], model: LibraryModel, clock_mhz: float, *, rows: int = 16, columns: int = 16
 ) -> Callable[[int], tuple[MacSpec, ...]]:
     """The elements of the comparison at equal throughput, each with the pipelining that suits a broadcast array of
-    ``rows`` x ``columns`` of them at the clock (hwmodel.measurement.stages).
+    ``rows`` x ``columns`` of them at the clock (hwmodel.synthesis.stages).
     """
 
     def best(spec: MacSpec) -> MacSpec:

@@ -15,7 +15,8 @@ from hwmodel.inference.parts import Costs, MacCost, MacModel, UnitCost
 from hwmodel.inference.result import Area, Energy, GemmCost, NetworkCost
 from hwmodel.inference.tiles import Grids, Matrices, Timing, tile_words
 from hwmodel.inference.tiling import Overlap, tally
-from hwmodel.policy import Assignment
+from hwmodel.model.arrays import drain_takes
+from hwmodel.workload.assignment import Assignment
 from hwmodel.workload.workload import Gemm, PrecisionClass, Role, Scales, Workload
 from rtl.array import ArraySpec
 from rtl.requant import PartialSumSpec
@@ -27,7 +28,6 @@ __all__ = [
     "Memories",
     "UnitCost",
     "area_of",
-    "drain_takes",
     "element_cost",
     "matrices_of",
     "memories",
@@ -201,14 +201,6 @@ class _Model:
 def element_cost(array: ArraySpec, workload: Workload, costs: Costs) -> MacCost:
     """An element for what does not depend on precision or role: area, clock, leakage, period."""
     return costs.mac(array.element, array.mac.precisions[0], workload.gemms[0].role)
-
-
-def drain_takes(rows: int, systolic: bool) -> float:
-    """How often the drain registers of a column take another word for one sum of each row.
-
-    Row r takes its own sum and then those of the r rows before it; a broadcast array goes on, and takes zero.
-    """
-    return rows * (rows - 1) / 2 + rows * (1 if systolic else 2)
 
 
 def units_of(array: ArraySpec, workload: Workload, costs: Costs, scales: Scales) -> dict[str, UnitCost]:

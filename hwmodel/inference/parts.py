@@ -12,8 +12,8 @@ from hwmodel.workload.workload import Role
 from rtl.array.element import ElementSpec
 from rtl.requant import LoadableSpec
 from rtl.spec.mac import Precision
-from siliquant.inputs.numbers import positive_number
 from siliquant.inputs.errors import InputError, InputTypeError
+from siliquant.inputs.numbers import positive_number
 
 __all__ = ["Costs", "EdgeCost", "MacCost", "MacModel", "UnitCost"]
 

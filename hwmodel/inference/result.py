@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TypeVar
 
 from hwmodel.inference.tiling import Overlap
-from hwmodel.policy import Assignment
+from hwmodel.workload.assignment import Assignment
 from hwmodel.workload.workload import Gemm, Module, PrecisionClass, Role, Scales
 from rtl.array import ArraySpec
 from siliquant.inputs.errors import InputError

@@ -19,7 +19,7 @@ from hwmodel.inference.result import NetworkCost
 from hwmodel.inference.sizing import candidates, equal_area, equal_latency
 from hwmodel.inference.tiling import Overlap
 from hwmodel.operands.requantstimulus import HEADS
-from hwmodel.policy import Assignment, assign, uniform
+from hwmodel.workload.assignment import Assignment, assign, uniform
 from hwmodel.workload.mixture import standard_mixture
 from hwmodel.workload.published import published_accuracy
 from hwmodel.workload.sensitivity import SensitivityTable

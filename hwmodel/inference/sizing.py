@@ -25,7 +25,7 @@ from hwmodel.inference.inference import element_cost, matrices_of, units_of
 from hwmodel.inference.parts import Costs
 from hwmodel.inference.tiles import Grids, IntArray, Matrices, Timing, needed_words
 from hwmodel.inference.tiling import Overlap, cycles_of
-from hwmodel.policy import Assignment
+from hwmodel.workload.assignment import Assignment
 from hwmodel.workload.workload import Scales
 from rtl.array import ArraySpec
 from rtl.array.run import SIZE_WIDTH

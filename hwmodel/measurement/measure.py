@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from hwmodel.measurement.dut import Bench, Specimen, stored
-from hwmodel.measurement.row import SynthesisRow
-from hwmodel.measurement.stages import Attempt, attempt_of_row, try_stages
+from hwmodel.measurement.row import SynthesisRow, attempt_of_row
 from hwmodel.measurement.store import RowStore
 from hwmodel.operands.stimulus import StreamPlan
+from hwmodel.synthesis.stages import Attempt, try_stages
 from rtl.spec.mac import MacSpec, Precision
 
 __all__ = ["Measurement", "Variant", "known", "measure", "smallest"]
@@ -37,7 +37,7 @@ def smallest(
 ) -> Measurement:
     """The smallest pipelining of ``spec`` that meets the clock; the fastest where none does.
 
-    The number of stages grows by the rule of hwmodel.measurement.stages. Raises as :func:`measure`.
+    The number of stages grows by the rule of hwmodel.synthesis.stages. Raises as :func:`measure`.
     """
     rows = store or RowStore()
     found = _smallest(spec, lambda variant: measure(variant, precisions, bench, rows))

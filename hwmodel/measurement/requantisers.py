@@ -8,19 +8,50 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from hwmodel.comparison.requantisation import Unit
 from hwmodel.measurement.dut import Bench, best_powered, power_data, power_figures
-from hwmodel.measurement.row import SynthesisRow, make_row, sha256_text
-from hwmodel.measurement.stages import attempt_of_row, try_stages
+from hwmodel.measurement.row import SynthesisRow, attempt_of_row, make_row, sha256_text
 from hwmodel.measurement.store import RowStore
 from hwmodel.netlist.netlist import read_netlist
-from hwmodel.operands.requantstimulus import check_outputs, requant_stimulus
+from hwmodel.operands.requantstimulus import RequantPlan, check_outputs, requant_stimulus
 from hwmodel.power.activity import simulate
 from hwmodel.synthesis.flow import Synthesis, synthesise
 from hwmodel.synthesis.recipes import recipe_named
-from rtl.requant import LoadableSpec, PartialSumSpec
+from hwmodel.synthesis.stages import try_stages
+from rtl.mac import UniformSpec
+from rtl.requant import LoadableSpec, PartialSumSpec, ThresholdSpec
 
-__all__ = ["UnitMeasurement", "UnitVariant", "known_unit", "measure_unit", "smallest_unit"]
+__all__ = ["LARGE_FROM", "Unit", "UnitMeasurement", "UnitVariant", "known_unit", "measure_unit", "smallest_unit"]
+
+
+LARGE_FROM = 6  # bits from which thresholds take the quick recipes only; for each head, mapping exceeds 15 minutes
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One unit to measure, for codes of ``bits`` bits, beside the MAC whose accumulators it takes."""
+
+    bits: int
+    spec: LoadableSpec
+    mac: UniformSpec
+
+    @property
+    def plan(self) -> RequantPlan:
+        """The stream that its power is for."""
+        return RequantPlan(self.bits)
+
+    @property
+    def is_large(self) -> bool:
+        """Whether it is one of thresholds of many bits: a recipe takes minutes."""
+        return isinstance(self.spec, ThresholdSpec) and self.bits >= LARGE_FROM
+
+    @property
+    def stages(self) -> range:
+        """Pipeline registers that are tried, fewest first; a large one is made with one, and no other."""
+        return range(1, 2) if self.is_large else range(3)
+
+    def effort(self, effort: str) -> str:
+        """The recipes for it: a large one takes only the quick ones."""
+        return "quick" if self.is_large else effort
 
 
 @dataclass(frozen=True)
@@ -41,7 +72,7 @@ class UnitMeasurement:
 
 
 def smallest_unit(unit: Unit, bench: Bench, store: RowStore | None = None) -> UnitMeasurement:
-    """The smallest pipelining of the unit that meets the clock, by the rule of hwmodel.measurement.stages.
+    """The smallest pipelining of the unit that meets the clock, by the rule of hwmodel.synthesis.stages.
 
     Raises SynthesisError where a tool fails and Mismatch where the netlist does not compute what the spec does.
     """

@@ -15,8 +15,9 @@ from hwmodel.library.library import Library
 from hwmodel.netlist.area import AreaParts, area_parts
 from hwmodel.power.icarus import icarus_version
 from hwmodel.synthesis.flow import Synthesis
-from hwmodel.synthesis.recipes import FLOW_VERSION
+from hwmodel.synthesis.recipes import FLOW_VERSION, looks_at_area_alone
 from hwmodel.synthesis.sta import opensta_version
+from hwmodel.synthesis.stages import Attempt
 from siliquant.files.source import package_version
 from siliquant.inputs.errors import InputError, short
 from siliquant.inputs.reading import json_object
@@ -181,6 +182,12 @@ def make_row(
         effort=effort,
         date=date,
     )
+
+
+def attempt_of_row(row: SynthesisRow) -> Attempt:
+    """A synthesised design."""
+    relaxed = bool(row.meets_clock) and looks_at_area_alone(row.recipe)
+    return Attempt(row.area_um2, row.minimum_period_ns, row.meets_clock, relaxed)
 
 
 def sha256_text(text: str) -> str:

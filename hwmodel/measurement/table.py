@@ -21,7 +21,7 @@ from hwmodel.netlist.area import AreaParts
 from hwmodel.operands.stimulus import StreamPlan
 from hwmodel.operands.streams import Stream
 from rtl.array import CoreSpec, core_from_parameters
-from rtl.options import design_named
+from rtl.mac import design_named
 from rtl.spec.mac import MacSpec, Precision
 from siliquant.files.write import write_atomically
 from siliquant.inputs.errors import InputError, MissingFileError, short

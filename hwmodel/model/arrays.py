@@ -14,7 +14,6 @@ from itertools import pairwise
 
 import numpy as np
 
-from hwmodel.inference.inference import drain_takes
 from hwmodel.model.features import (
     PARTS,
     SHARES,
@@ -151,3 +150,11 @@ def _periods(mac: MacSpec, reach: Reach, model: LibraryModel) -> Periods:
 
 def _only(part: Part, number: float) -> Vector:
     return np.array([number if each is part else 0.0 for each in PARTS], dtype=np.float64)
+
+
+def drain_takes(rows: int, systolic: bool) -> float:
+    """How often the drain registers of a column take another word for one sum of each row.
+
+    Row r takes its own sum and then those of the r rows before it; a broadcast array goes on, and takes zero.
+    """
+    return rows * (rows - 1) / 2 + rows * (1 if systolic else 2)

@@ -32,7 +32,7 @@ from hwmodel.model.model import (
 from hwmodel.model.paths import ALONE
 from hwmodel.operands.stimulus import StreamPlan
 from hwmodel.operands.streams import Stream
-from rtl.options import design_named
+from rtl.mac import design_named
 from rtl.spec.mac import MacSpec, Precision
 from siliquant.inputs.errors import InputError, InputTypeError
 

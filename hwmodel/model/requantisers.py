@@ -11,13 +11,14 @@ from functools import lru_cache
 
 import numpy as np
 
-from hwmodel.measurement.stages import attempt_of_shape, try_stages
 from hwmodel.model.features import PARTS, Transitions, Vector
 from hwmodel.model.model import Cost, LibraryModel, Shape, cost_from, shape_from
 from hwmodel.model.paths import periods
+from hwmodel.model.stages import attempt_of_shape
 from hwmodel.model.structure import GATE_PARTS, Part, datapath_of
 from hwmodel.model.switching import Switching, count_transitions
 from hwmodel.operands.requantstimulus import RequantPlan, requant_stimulus
+from hwmodel.synthesis.stages import try_stages
 from rtl.logic.circuit import Op
 from rtl.requant import LoadableSpec, PartialSumSpec
 
@@ -29,7 +30,7 @@ _CYCLES = 256
 def best_unit(
     spec: LoadableSpec, plan: RequantPlan, stages: Iterable[int], model: LibraryModel, clock_mhz: float
 ) -> tuple[LoadableSpec, Cost]:
-    """The smallest pipelining of a unit that meets the clock, by the rule of hwmodel.measurement.stages."""
+    """The smallest pipelining of a unit that meets the clock, by the rule of hwmodel.synthesis.stages."""
 
     found = try_stages(
         stages,

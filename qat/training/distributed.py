@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 import torch.distributed as dist
 
-from qat.evaluate import Evaluation
+from qat.training.accuracy import Evaluation
 from siliquant.inputs.errors import InputError
 from siliquant.inputs.numbers import integer
 

@@ -18,9 +18,9 @@ from torch.nn.parallel import DistributedDataParallel
 from transformers import PreTrainedModel
 
 from qat.data.datasets import Data, batches, epoch_indices
+from qat.data.softlabels import SoftLabelStore
 from qat.data.text import TextSplit
 from qat.data.views import Views
-from qat.evaluate import evaluate, inputs_of
 from qat.files.weights import first_line
 from qat.network.convert import quantizers, weight_quantizers
 from qat.network.losses import attention_distillation, hidden_state_distillation, soft_cross_entropy
@@ -28,9 +28,10 @@ from qat.network.oscillation import Freezer, OscillationTracker, bin_regulariser
 from qat.quantisers.fakequant import RELATIVE_FLOOR
 from qat.quantisers.quantiser import Quantizer
 from qat.settings.options import Options
-from qat.softlabels import SoftLabelStore, replay
+from qat.training.accuracy import evaluate, inputs_of
 from qat.training.distributed import Processes
 from qat.training.runs import save_atomically
+from qat.training.softlabels import replay
 from siliquant.inputs.errors import InputError, short
 
 __all__ = ["Training", "calibration_inputs", "train"]

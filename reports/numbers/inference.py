@@ -14,7 +14,7 @@ from hwmodel.inference.result import NetworkCost
 from hwmodel.inference.rows import EQUAL_LATENCY, UNIFORM, NetworkRow, multiplier, network_rows
 from hwmodel.inference.sizing import candidates, equal_latency
 from hwmodel.model.model import LibraryModel
-from hwmodel.policy import assign, uniform
+from hwmodel.workload.assignment import assign, uniform
 from hwmodel.workload.workload import PrecisionClass, Role, Workload, load_workload
 from reports.inputs.comparison import is_uniform
 from rtl.array import Architecture, ArraySpec

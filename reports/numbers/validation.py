@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from hwmodel.fit.validation import Prediction, errors_by
 from hwmodel.fit.validationtables import Validated, validated
 from hwmodel.measurement.table import PACKAGED_CALIBRATION
 from hwmodel.model.file import PACKAGED_MODELS, known_models
-from hwmodel.validate import Prediction, errors_by
 
 __all__ = ["Library", "Point", "Quantity", "libraries", "library_names"]
 

@@ -11,6 +11,7 @@ from rtl.mac.subword import SubwordSpec
 from rtl.mac.uniform import UniformSpec
 from rtl.mac.xnor import XnorSpec
 from rtl.spec.mac import MacSpec
+from siliquant.inputs.errors import InputError
 
 __all__ = [
     "DESIGNS",
@@ -22,6 +23,7 @@ __all__ = [
     "SubwordSpec",
     "UniformSpec",
     "XnorSpec",
+    "design_named",
 ]
 
 DESIGNS: tuple[type[MacSpec], ...] = (
@@ -34,3 +36,11 @@ DESIGNS: tuple[type[MacSpec], ...] = (
     LoomSpec,
     XnorSpec,
 )
+
+
+def design_named(name: str) -> type[MacSpec]:
+    """The design of that name. Raises ValueError where there is none."""
+    for design in DESIGNS:
+        if design.design == name:
+            return design
+    raise InputError(f"design must be one of {', '.join(design.design for design in DESIGNS)}, not {name!r}")

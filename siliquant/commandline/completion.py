@@ -9,14 +9,15 @@ import shtab
 
 from siliquant.commandline.cli import Parser
 from siliquant.commandline.commands import installed
-from siliquant.main import parser
 
 __all__ = ["completion"]
 
 
-def completion(shell: str) -> str:
-    """The script for bash, zsh or fish. Options are those of every design; names and folders are completed too."""
-    root = parser()
+def completion(root: Parser, shell: str) -> str:
+    """The script for bash, zsh or fish. Options are those of every design; names and folders are completed too.
+
+    root: the parser of what stands before a command.
+    """
     commands = root.add_subparsers(parser_class=ArgumentParser)
     for command in installed():
         try:

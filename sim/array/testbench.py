@@ -16,7 +16,7 @@ from rtl.array import ArraySpec, Refusal, Run
 from rtl.array.images import activation_image, control_image, result_matrix, weight_image
 from rtl.array.run import REFUSAL_CYCLES
 from sim.array.cases import IntArray, Settings, Step
-from sim.bench.checker import MismatchError
+from sim.bench.mismatch import MismatchError
 from sim.bench.top import Layout
 
 __all__ = ["ArrayTestbench", "check_results"]

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qat.export import IntegerModel, Product, Requantisation, requantisations
+from qat.integers.integer import IntegerModel
+from qat.integers.requantise import Requantisation, requantisations
+from qat.network.gemm import Product
 from rtl.array.images import WordArray
 from rtl.requant import ThresholdSpec
 from rtl.requant.fit import find_thresholds

@@ -12,13 +12,13 @@ from types import MappingProxyType, TracebackType
 import numpy as np
 import torch
 
-from qat.export import Product, exact_product
+from qat.network.gemm import Product, exact_product
 from rtl.array import ArraySpec
 from rtl.array.passes import Codes, Pass, plan_passes
 from rtl.spec.mac import IntArray
 from siliquant.inputs.errors import InputError
 from siliquant.processes.run import cores
-from sim.bench.checker import MismatchError
+from sim.bench.mismatch import MismatchError
 from sim.harness.drain import Drained, DrainTable
 from sim.harness.driver import ArraySimulator, Block
 
@@ -75,7 +75,7 @@ class _Part:
 
 
 class ArrayEngine:
-    """An engine of :class:`qat.export.IntegerModel`: products go to ``jobs`` simulators of ``library`` side by side.
+    """An engine of :class:`qat.integers.integer.IntegerModel`: products go to ``jobs`` simulators of ``library`` side by side.
 
     Results are compared with the exact ones as they come; the first that differs raises MismatchError. GEMMs with one
     of ``tables`` are computed once more with requantisation at the drain, and the codes compared with PyTorch's.

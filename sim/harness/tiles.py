@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from qat.export import Product, Subject, exact_product
+from qat.integers.subject import Subject
+from qat.network.gemm import Product, exact_product
 from rtl.spec.mac import IntArray
 
 __all__ = ["DEFAULT", "Sampling", "Tile", "take_tiles"]

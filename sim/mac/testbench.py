@@ -15,8 +15,9 @@ from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, ReadOnly, RisingEdge
 
 from rtl.spec.mac import MacSpec
-from sim.bench.checker import Checker, MismatchError, Sample
+from sim.bench.mismatch import MismatchError
 from sim.bench.top import Layout, response_file, stimulus_file
+from sim.mac.checker import Checker, Sample
 from sim.mac.sequence import Model, Sequence
 
 __all__ = ["Checker", "Driver", "MismatchError", "Model", "Monitor", "Sample", "Testbench", "start_clock", "stream"]

@@ -10,7 +10,7 @@ from hwmodel.inference.result import NetworkCost
 from hwmodel.inference.sizing import candidates, equal_area, equal_latency
 from hwmodel.inference.tiles import Matrices, needed_words
 from hwmodel.inference.tiling import Overlap
-from hwmodel.policy import assign
+from hwmodel.workload.assignment import assign
 from rtl.array import Architecture, ArraySpec
 from rtl.mac import LoomSpec, SubwordSpec, UniformSpec
 from rtl.spec.mac import MacSpec

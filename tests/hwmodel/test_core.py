@@ -9,12 +9,11 @@ from functools import cache
 
 import pytest
 
-from hwmodel.inference.inference import drain_takes
 from hwmodel.library.library import find_library
 from hwmodel.measurement.dut import power_data
 from hwmodel.measurement.sweep import sweep_cores
 from hwmodel.measurement.table import spec_of
-from hwmodel.model.arrays import core_cost, core_counts, reach_of, share_cost, share_counts
+from hwmodel.model.arrays import core_cost, core_counts, drain_takes, reach_of, share_cost, share_counts
 from hwmodel.model.features import PARTS, counts_of
 from hwmodel.model.file import load_model
 from hwmodel.model.structure import FLIP_FLOPS, Part, Share

@@ -9,7 +9,7 @@ from hwmodel.inference.memories import packaged_sram
 from hwmodel.inference.result import Energy
 from hwmodel.inference.rows import multiplier
 from hwmodel.inference.tiling import Overlap
-from hwmodel.policy import assign, uniform
+from hwmodel.workload.assignment import assign, uniform
 from hwmodel.workload.workload import Module, PrecisionClass, Role, Scales, load_workload
 from rtl.array import Architecture, ArraySpec
 from rtl.mac import BitFusionSpec, UniformSpec

@@ -11,8 +11,7 @@ import pytest
 
 from hwmodel.comparison.comparison import contenders
 from hwmodel.inference.costs import costs_of, elements_of
-from hwmodel.inference.inference import drain_takes
-from hwmodel.model.arrays import core_cost, core_counts
+from hwmodel.model.arrays import core_cost, core_counts, drain_takes
 from hwmodel.model.features import PARTS
 from hwmodel.model.file import load_model
 from hwmodel.model.structure import Part

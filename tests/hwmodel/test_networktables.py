@@ -29,7 +29,7 @@ from hwmodel.inference.tables import (
 )
 from hwmodel.measurement.row import SynthesisRow
 from hwmodel.netlist.area import AreaParts
-from hwmodel.policy import uniform
+from hwmodel.workload.assignment import uniform
 from hwmodel.workload.published import published_accuracy, published_source
 from hwmodel.workload.workload import Role, load_workload
 from rtl.array import ArraySpec

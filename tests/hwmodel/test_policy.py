@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hwmodel.policy import assign, main, uniform
+from hwmodel.policy import main
+from hwmodel.workload.assignment import assign, uniform
 from hwmodel.workload.sensitivity import SensitivityTable, default_sensitivity, read_sensitivity
 from hwmodel.workload.workload import Gemm, PrecisionClass, Role, Workload, load_workload, workload_names
 

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from hwmodel.comparison.comparison import Answer, Question, measured_answer
-from hwmodel.comparison.requantisation import EXACT, Unit, measured_unit, unit_rows, units
+from hwmodel.comparison.requantisation import EXACT, mac_question, measured_unit, unit_rows, units
 from hwmodel.comparison.tables import UNIT_HEADERS, unit_cells, unit_notes
 from hwmodel.library.library import find_library
 from hwmodel.measurement.dut import Bench
 from hwmodel.measurement.keys import generator_key
 from hwmodel.measurement.measure import Measurement, Variant
-from hwmodel.measurement.requantisers import UnitMeasurement, known_unit, measure_unit, smallest_unit
+from hwmodel.measurement.requantisers import Unit, UnitMeasurement, known_unit, measure_unit, smallest_unit
 from hwmodel.measurement.store import RowStore
 from hwmodel.operands.requantstimulus import PRODUCTS, RequantPlan, check_outputs, example_layer, requant_stimulus
 from hwmodel.operands.stimulus import Mismatch
@@ -109,7 +109,7 @@ def test_a_unit_through_the_whole_flow_and_again_from_the_store(tmp_path: Path) 
     # The lines of the section, with a multiplier of the same figures, beside a MAC of known area and power.
     rows.insert(1, UnitMeasurement(replace(rows[0].chosen, spec=SMALL[1]), ()))
     mac_row = replace(rows[0].chosen.row, area_um2=100.0)
-    precision = Unit(2, SMALL[0], MAC).question.precisions[0]
+    precision = mac_question(Unit(2, SMALL[0], MAC)).precisions[0]
     mac = Measurement(Variant(MAC, mac_row, {precision: replace(mac_row, power_uw=10.0)}), ())
     answers: dict[LoadableSpec, UnitMeasurement] = dict(zip(SMALL, rows, strict=True))
 

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from hwmodel.inference.tiles import Grids, Matrices, Timing, needed_words, tile_words
 from hwmodel.inference.tiling import Overlap, cycles_of, tally
-from hwmodel.policy import uniform
+from hwmodel.workload.assignment import uniform
 from hwmodel.workload.workload import PrecisionClass, Scales, load_workload
-from qat.export import Product
+from qat.network.gemm import Product
 from rtl.array import Architecture, ArraySpec
 from rtl.mac import (
     DESIGNS,

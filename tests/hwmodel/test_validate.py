@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from hwmodel.fit.fitting import Point
+from hwmodel.fit.validation import Errors, Prediction, errors_by
 from hwmodel.fit.validationtables import TARGETS, fit_table, held_out_groups, markdown, points_of, summary, validated
 from hwmodel.measurement.table import PACKAGED_CALIBRATION, read_calibration
 from hwmodel.model.file import known_models, load_model, write_model
-from hwmodel.validate import Errors, Prediction, errors_by
 
 ROOT = Path(__file__).resolve().parents[2]
 LIBRARIES = sorted(path.stem for path in PACKAGED_CALIBRATION.glob("*.csv"))

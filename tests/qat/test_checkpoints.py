@@ -30,8 +30,9 @@ from transformers import (
     ViTModel,
 )
 
+from qat.models.build import build
 from qat.models.checkpoints import load_pretrained
-from qat.models.presets import PRESET_NAMES, build, from_config, model_class, preset
+from qat.models.presets import PRESET_NAMES, from_config, model_class, preset
 from qat.models.sret import SReTConfig, SReTForImageClassification
 
 

@@ -16,7 +16,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from qat.evaluate import Evaluation
+from qat.training.accuracy import Evaluation
 from qat.training.distributed import Processes, processes
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 import qat.evaluate
-from qat.evaluate import Evaluation, evaluate, main, split_batches, wilson_interval
+from qat.evaluate import main
+from qat.training.accuracy import Evaluation, evaluate, split_batches, wilson_interval
 from qat.training.runs import load_run
 from siliquant.files.write import write_atomically
 
@@ -120,7 +121,7 @@ def test_a_regression_on_the_command_line(
 ) -> None:
     wanted = torch.arange(4.0)
     result = Evaluation(torch.tensor([[0.0], [1.0], [3.0], [2.0]]), wanted, 0.5)
-    monkeypatch.setattr("qat.evaluate.evaluate", lambda *_, **__: result)
+    monkeypatch.setattr("qat.training.accuracy.evaluate", lambda *_, **__: result)
     ended = command(main, "--checkpoint", full_run)
     assert re.fullmatch(
         r"correlation 80\.00 % \(4 samples; 95 % interval -69\.\d\d to 99\.\d\d %\), loss 0\.5000\n", ended.out

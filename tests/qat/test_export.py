@@ -22,7 +22,7 @@ from transformers import PreTrainedModel, SwinConfig, SwinForImageClassification
 
 from qat import export
 from qat.data.datasets import open_data
-from qat.export import Agreement, compare_paths
+from qat.integers.agreement import Agreement, compare_paths
 from qat.integers.integer import IntegerModel
 from qat.models.sret import SReTConfig, SReTForImageClassification
 from qat.network.convert import calibrate, gemms, quantize_model, quantizers

@@ -29,7 +29,7 @@ from transformers import (
     ViTForImageClassification,
 )
 
-from qat.export import compare_paths
+from qat.integers.agreement import compare_paths
 from qat.integers.integer import IntegerModel
 from qat.models.sret import SReTConfig, SReTForImageClassification
 from qat.network.convert import calibrate, gemms, quantize_model, quantizers, weight_quantizers

@@ -12,9 +12,10 @@ import torch
 from PIL import Image
 
 from qat.data.datasets import open_data
-from qat.data.look import IMAGENET, Look, look_of, read_look
+from qat.data.look import IMAGENET, Look, read_look
 from qat.data.views import CentreCrop, CentrePart
-from qat.evaluate import split_batches
+from qat.training.accuracy import split_batches
+from qat.training.rundata import look_of
 from siliquant.inputs.errors import InputError
 
 HALF, DEIT, STD = (0.5, 0.5, 0.5), (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

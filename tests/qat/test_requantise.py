@@ -16,8 +16,10 @@ from transformers import (
     ViTForImageClassification,
 )
 
-from qat.export import IntegerModel, Product, Requantisation, exact_product, requantisations
+from qat.integers.integer import IntegerModel
+from qat.integers.requantise import Requantisation, requantisations
 from qat.network.convert import calibrate, gemms, quantize_model, quantizers
+from qat.network.gemm import Product, exact_product
 from qat.settings.scheme import Override, Scheme
 from rtl.requant import MultiplierSpec, ThresholdSpec
 from rtl.requant.fit import find_thresholds, fit_multiplier

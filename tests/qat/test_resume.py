@@ -17,9 +17,9 @@ import torch
 from safetensors.torch import load_file
 
 import qat.train
-from qat.softlabels import make_store
 from qat.train import main
 from qat.training.runs import load_run, read_record, read_state
+from qat.training.softlabels import make_store
 from qat.training.trainer import Training
 
 pytestmark = pytest.mark.usefixtures("quick")

@@ -13,7 +13,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from qat.models.presets import build, from_config
+from qat.models.build import build
+from qat.models.presets import from_config
 from qat.network.convert import gemms, quantizers
 from qat.training.runs import (
     load_run,

@@ -21,10 +21,11 @@ from torch import Tensor
 from qat.data.datasets import Data, batches, open_data
 from qat.data.fkd import import_fkd, read_fkd
 from qat.data.images import ArrayImages, FolderImages
-from qat.data.softlabels import Settings, fill_store, stored_views
+from qat.data.softlabels import Settings, SoftLabelStore, fill_store, stored_views
 from qat.data.text import TextSplit
 from qat.data.views import RandomResizedCrop, Shift, Views
-from qat.softlabels import SoftLabelStore, main, make_store, replay, weights_sha256
+from qat.softlabels import main
+from qat.training.softlabels import make_store, replay, weights_sha256
 
 CLASSES = 7
 ROOT = Path(__file__).resolve().parents[2]

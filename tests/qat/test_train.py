@@ -22,16 +22,17 @@ from transformers import ViTForImageClassification
 
 import qat.train
 from qat.data.datasets import DATA, Data, open_data
-from qat.evaluate import evaluate, open_run_data
 from qat.evaluate import main as evaluate_main
 from qat.models import presets
 from qat.network.convert import gemms, quantizers
 from qat.settings.options import Options, merge
 from qat.softlabels import main as softlabels_main
-from qat.softlabels import make_store
 from qat.train import main, run_training
+from qat.training.accuracy import evaluate
 from qat.training.distributed import Processes
+from qat.training.rundata import open_run_data
 from qat.training.runs import load_run, read_record
+from qat.training.softlabels import make_store
 from siliquant.files.write import alone, write_atomically
 
 pytestmark = pytest.mark.usefixtures("quick")

@@ -1,8 +1,8 @@
 """Networks with random weights, arrays for them, and what must hold of a run of one on the other."""
 
-from qat.export import Scheme, exact_product, random_subject
-from qat.network.gemm import Product
-from qat.settings.scheme import Override
+from qat.integers.subject import random_subject
+from qat.network.gemm import Product, exact_product
+from qat.settings.scheme import Override, Scheme
 from rtl.array import Architecture, ArraySpec
 from rtl.requant import ThresholdSpec
 from rtl.spec.mac import MacSpec

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from qat.export import Product
+from qat.network.gemm import Product
 from rtl.array import Architecture, ArraySpec
 from rtl.mac import LoomSpec, UniformSpec, XnorSpec
 from rtl.spec.mac import IntArray

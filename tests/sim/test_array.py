@@ -82,7 +82,7 @@ def compute_network_products() -> list[LayerProduct]:
     """One product of every length and precision of each network."""
     from torch import Tensor
 
-    from qat.export import Product, exact_product
+    from qat.network.gemm import Product, exact_product
 
     found: dict[object, LayerProduct] = {}
 

@@ -3,8 +3,7 @@
 import pytest
 import torch
 
-from qat.export import Scheme
-from qat.settings.scheme import Override
+from qat.settings.scheme import Override, Scheme
 from rtl.array import ArraySpec
 from rtl.mac import BitBladeSpec, BitSerialSpec, PaddedSpec, SubwordSpec
 from tests.sim.networks import array, check_network, scheme

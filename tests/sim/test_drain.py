@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from qat.export import Product, Scheme, exact_product, random_subject
-from qat.settings.scheme import Override
+from qat.integers.subject import random_subject
+from qat.network.gemm import Product, exact_product
+from qat.settings.scheme import Override, Scheme
 from rtl.requant import ThresholdSpec
 from rtl.spec.mac import IntArray
 from sim.harness.drain import Drained, drain_tables

@@ -10,12 +10,12 @@ import pytest
 import torch
 from rich.console import Console
 
-from qat.export import Scheme, Subject, random_subject
-from qat.settings.scheme import Override
+from qat.integers.subject import Subject, random_subject
+from qat.settings.scheme import Override, Scheme
 from rtl.array import ArraySpec, array_from_parameters
 from rtl.mac import BitFusionSpec, LoomSpec, UniformSpec, XnorSpec
 from rtl.requant import ThresholdSpec
-from sim.bench.checker import MismatchError
+from sim.bench.mismatch import MismatchError
 from sim.equivalence import Equivalence, main, print_result, verify
 from sim.harness.drain import drain_tables
 from sim.harness.engine import GemmRecord

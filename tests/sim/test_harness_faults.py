@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from qat.export import Product
+from qat.network.gemm import Product
 from rtl.array import ArraySpec
-from sim.bench.checker import MismatchError
+from sim.bench.mismatch import MismatchError
 from sim.harness.engine import ArrayEngine
 from sim.harness.library import array_verilog, build_library
 from sim.simulators.toolchain import SimulationError

@@ -16,9 +16,9 @@ import torch
 
 from hwmodel.operands.recorded import pairs_of, read_recording
 from qat.data.datasets import open_data
-from qat.export import Scheme, exact_product, random_subject
-from qat.integers.subject import Subject
-from qat.network.gemm import Engine, Product
+from qat.integers.subject import Subject, random_subject
+from qat.network.gemm import Engine, Product, exact_product
+from qat.settings.scheme import Scheme
 from rtl.spec.mac import Precision
 from sim.harness.tiles import Sampling, Tile, take_tiles
 from sim.record import contents, main

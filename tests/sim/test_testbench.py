@@ -7,10 +7,11 @@ import pytest
 
 from rtl.mac import DESIGNS, LoomSpec, UniformSpec
 from rtl.spec.mac import MacSpec, Precision
-from sim.bench.checker import Checker, MismatchError, Sample
+from sim.bench.mismatch import MismatchError
 from sim.bench.top import Layout
 from sim.mac import scenarios
 from sim.mac.cases import variants
+from sim.mac.checker import Checker, Sample
 from sim.mac.sequence import Model, Sequence
 
 SPEC = UniformSpec(weight_bits=4, activation_bits=3, lanes=3, reduction_length=50, pipeline_stages=1)

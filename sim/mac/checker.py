@@ -5,14 +5,11 @@ from __future__ import annotations
 from functools import cache
 from typing import NamedTuple
 
+from sim.bench.mismatch import MismatchError
 from sim.bench.top import Layout
 from sim.mac.sequence import Expected, Sequence
 
-__all__ = ["Checker", "MismatchError", "Sample"]
-
-
-class MismatchError(AssertionError):
-    """The hardware does not answer as its model."""
+__all__ = ["Checker", "Sample"]
 
 
 class Sample(NamedTuple):

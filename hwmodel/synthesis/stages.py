@@ -6,11 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from hwmodel.measurement.row import SynthesisRow
-from hwmodel.model.model import LibraryModel, Shape, still_cost
-from hwmodel.synthesis.recipes import looks_at_area_alone
-
-__all__ = ["Attempt", "attempt_of_row", "attempt_of_shape", "try_stages"]
+__all__ = ["Attempt", "try_stages"]
 
 V = TypeVar("V")
 
@@ -26,19 +22,6 @@ class Attempt:
     minimum_period_ns: float | None
     meets_clock: bool | None
     relaxed: bool
-
-
-def attempt_of_row(row: SynthesisRow) -> Attempt:
-    """A synthesised design."""
-    relaxed = bool(row.meets_clock) and looks_at_area_alone(row.recipe)
-    return Attempt(row.area_um2, row.minimum_period_ns, row.meets_clock, relaxed)
-
-
-def attempt_of_shape(shape: Shape, model: LibraryModel, clock_mhz: float) -> Attempt:
-    """An estimated design. What its operands do is not asked for: counting transitions takes longest."""
-    cost = still_cost(shape, model, clock_mhz)
-    met = cost.meets_clock
-    return Attempt(cost.total_area_um2, cost.minimum_period_ns, met, met and cost.pressure == 0)
 
 
 def try_stages(

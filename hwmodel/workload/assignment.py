@@ -1,0 +1,205 @@
+"""Mixed precision at a mean bit-width: which GEMM of a network runs at which width.
+
+Weights and activations of a GEMM have the same width. The first and last layers stay at ``ends_bits`` on either side of
+a comparison, so they are left out of the mean unless it is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property, lru_cache
+from math import floor, gcd, isfinite
+
+import numpy as np
+import numpy.typing as npt
+
+from hwmodel.workload.mixture import Mixture
+from hwmodel.workload.sensitivity import SensitivityTable, default_sensitivity
+from hwmodel.workload.workload import Gemm, PrecisionClass, Role, Workload
+from rtl.spec.mac import MAX_BITS, check_integer
+from siliquant.inputs.errors import InputError, InputTypeError
+
+__all__ = ["ENDS_BITS", "Assignment", "assign", "uniform"]
+
+ENDS_BITS = 8
+"""Bits of the first and last layers, as in the paper."""
+_READERS = frozenset({Role.SCORES, Role.CONTEXT, Role.PROJECTION})
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """The width of every GEMM of a workload.
+
+    bits: (name, bits) for each name, in order of first use. mean_bits: MAC-weighted, of what the mean counts. harm: the
+    expected harm by the sensitivity table it was made with, None for a uniform assignment.
+    """
+
+    workload: Workload
+    bits: tuple[tuple[str, int], ...]
+    mean_bits: Fraction
+    harm: float | None
+
+    @cached_property
+    def by_name(self) -> Mapping[str, int]:
+        """Bits by GEMM name."""
+        return dict(self.bits)
+
+    def of(self, gemm: Gemm) -> int:
+        """Bits of a GEMM of the workload."""
+        return self.by_name[gemm.name]
+
+    @property
+    def drained_bits(self) -> int:
+        """The widest codes that sums become at the end of a column: those of the GEMMs that read them (scores, context,
+        projection); 1 where there are none.
+        """
+        return max((self.of(gemm) for gemm in self.workload.gemms if gemm.role in _READERS), default=1)
+
+    def mixture(self, kind: PrecisionClass = PrecisionClass.BODY) -> Mixture:
+        """Shares of MACs of a precision class by width."""
+        macs: dict[int, int] = {}
+        for gemm in self.workload.gemms:
+            if gemm.precision_class is kind:
+                macs[self.of(gemm)] = macs.get(self.of(gemm), 0) + gemm.macs
+        total = sum(macs.values())
+        return Mixture(tuple((bits, Fraction(count, total)) for bits, count in sorted(macs.items())))
+
+
+def uniform(workload: Workload, bits: int, *, ends_bits: int = ENDS_BITS) -> Assignment:
+    """One width for the body, ``ends_bits`` for the first and last layers."""
+    check_integer("bits", bits, 1, MAX_BITS)
+    check_integer("ends_bits", ends_bits, 1, MAX_BITS)
+    widths = {gemm.name: ends_bits if gemm.precision_class is PrecisionClass.ENDS else bits for gemm in workload.gemms}
+    return Assignment(workload, tuple(widths.items()), Fraction(bits), None)
+
+
+def assign(
+    workload: Workload,
+    mean_bits: Fraction | float,
+    widths: Sequence[int],
+    *,
+    sensitivity: SensitivityTable | None = None,
+    above: Fraction | float = 0,
+    count_ends: bool = False,
+    ends_bits: int = ENDS_BITS,
+) -> Assignment:
+    """Widths of all GEMMs whose MAC-weighted mean is as close to ``mean_bits`` as any assignment's, and at most
+    ``above`` bits over it; of those as close, the one with the least harm (SensitivityTable.harm).
+
+    widths: those that the hardware runs, 1 to 8. sensitivity: default the paper's order. count_ends: whether the mean
+    counts the first and last layers. The result is exact (a knapsack over whole MACs by dynamic programming) and the
+    same at every call.
+
+    >>> from hwmodel.workload.workload import load_workload
+    >>> found = assign(load_workload("deit-tiny"), 3, (2, 4, 8))
+    >>> float(found.mean_bits), {found.of(gemm) for gemm in found.workload.gemms if gemm.role is Role.VALUE}
+    (3.0, {8})
+
+    Calls of one name share their width. Raises ValueError for a mean that no assignment has,
+    TypeError and ValueError for bad widths.
+    """
+    chosen = tuple(sorted({check_integer("width", bits, 1, MAX_BITS) for bits in widths}))
+    if not chosen:
+        raise InputError("widths must have at least one width, and are empty")
+    check_integer("ends_bits", ends_bits, 1, MAX_BITS)
+    wanted, over = _fraction("mean_bits", mean_bits), _fraction("above", above)
+    if over < 0:
+        raise InputError(f"above must be at least 0 bits, not {above}")
+    table = sensitivity if sensitivity is not None else default_sensitivity()
+    return _assign(workload, wanted, chosen, _Key(table), over, count_ends, ends_bits)
+
+
+def _fraction(name: str, value: object) -> Fraction:
+    if isinstance(value, bool) or not isinstance(value, int | float | Fraction):
+        raise InputTypeError(f"{name} must be a number, not {value!r}")
+    if isinstance(value, float) and not isfinite(value):
+        raise InputError(f"{name} must be a finite number, not {value}")
+    return Fraction(value)
+
+
+@dataclass(frozen=True, eq=False)
+class _Key:
+    """A table, by identity, for the cache."""
+
+    table: SensitivityTable
+
+    def __hash__(self) -> int:
+        return id(self.table)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Key) and other.table is self.table
+
+
+@lru_cache(maxsize=256)
+def _assign(
+    workload: Workload,
+    mean_bits: Fraction,
+    widths: tuple[int, ...],
+    key: _Key,
+    above: Fraction,
+    count_ends: bool,
+    ends_bits: int,
+) -> Assignment:
+    body: dict[str, list[Gemm]] = {}
+    ends = 0
+    for gemm in workload.gemms:
+        if gemm.precision_class is PrecisionClass.BODY:
+            body.setdefault(gemm.name, []).append(gemm)
+        else:
+            ends += gemm.macs
+    macs = [sum(gemm.macs for gemm in calls) for calls in body.values()]
+    counted = sum(macs) + (ends if count_ends else 0)
+    fixed = ends_bits * ends if count_ends else 0
+    least, most = (Fraction(fixed + bits * sum(macs), counted) for bits in (widths[0], widths[-1]))
+    if not least <= mean_bits <= most:
+        raise InputError(
+            f"mean_bits must be from {float(least):g} to {float(most):g} for widths {', '.join(map(str, widths))}, "
+            f"not {float(mean_bits):g}"
+        )
+    harms = np.array(
+        [[sum(key.table.harm(gemm, bits) for gemm in calls) for bits in widths] for calls in body.values()]
+    )
+    # In whole units, above the narrowest width everywhere.
+    unit = gcd(*macs)
+    step = gcd(*(bits - widths[0] for bits in widths)) or 1
+    costs = np.array([[count // unit * (bits - widths[0]) // step for bits in widths] for count in macs])
+    wanted = (mean_bits - least) * counted / (unit * step)
+    allowed = floor((mean_bits + above - least) * counted / (unit * step))
+    picks, total, harm = _closest(costs, harms, wanted, allowed)
+    found = {name: widths[pick] for name, pick in zip(body, picks, strict=True)}
+    bits = {gemm.name: found.get(gemm.name, ends_bits) for gemm in workload.gemms}
+    mean = least + Fraction(total * unit * step, counted)
+    return Assignment(workload, tuple(bits.items()), mean, harm)
+
+
+def _closest(
+    costs: npt.NDArray[np.int64], harms: npt.NDArray[np.float64], wanted: Fraction, allowed: int
+) -> tuple[list[int], int, float]:
+    """One option for each item [items, options] whose costs add up as close to ``wanted`` as can be, at most
+    ``allowed``, with the least harm: the options, their cost and their harm. Option 0 costs nothing.
+    """
+    best = np.full(allowed + 1, np.inf)
+    best[0] = 0.0
+    chosen = np.zeros((len(costs), allowed + 1), np.int8)
+    for item, (cost, harm) in enumerate(zip(costs, harms, strict=True)):
+        after = best + harm[0]
+        for option in range(1, len(cost)):
+            if cost[option] <= allowed:
+                candidate = best[: allowed + 1 - cost[option]] + harm[option]
+                place = after[cost[option] :]
+                better = candidate < place
+                place[better] = candidate[better]
+                chosen[item, cost[option] :][better] = option
+        best = after
+    # The nearest reachable total; of two as near, the smaller.
+    reachable = np.flatnonzero(np.isfinite(best))
+    total = int(min(reachable.tolist(), key=lambda value: (abs(value - wanted), value)))
+    picks = []
+    left = total
+    for item in range(len(costs) - 1, -1, -1):
+        pick = int(chosen[item, left])
+        picks.append(pick)
+        left -= int(costs[item, pick])
+    return picks[::-1], total, float(best[total])

@@ -1,0 +1,53 @@
+"""The data that a run was trained on, opened again from the run's record; and what a checkpoint says of its images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from qat.data.datasets import Data, open_data
+from qat.data.look import Look, look_of_record, read_look
+from qat.data.readable import checked, without
+from qat.settings.options import merge
+from qat.training.runs import names_of_skipped, read_record
+from siliquant.inputs.errors import InputError
+from siliquant.inputs.reading import member
+
+__all__ = ["look_of", "open_run_data"]
+
+
+def open_run_data(
+    about: Mapping[str, Any], options: Mapping[str, Any], model: Mapping[str, Any], *, skip: int | None = None
+) -> tuple[Data, list[str]]:
+    """The data that a run was trained on, from what its record says of data, options and model, without the images that it left out; and the names of up to
+    `skip` more of its test images that cannot be read now, which are left out too; None: none, and there is no option.
+
+    ValueError when its files have changed, or more test images cannot be read.
+    """
+    name, wanted = member(about, "name", str), member(about, "test_fingerprint", str)
+    chosen = merge(dict(options), {"out": Path("run")})
+    data = open_data(
+        name,
+        image_size=chosen.image_size or model.get("image_size"),
+        tokenizer=chosen.tokenizer,
+        max_length=chosen.max_length,
+        limit=chosen.limit,
+        look=look_of_record(about),
+    )
+    data = without(data, names_of_skipped(about))
+    if data.test.fingerprint != wanted:
+        raise InputError(
+            f"{name} must hold the test samples of the run ({wanted[:12]}), not others ({data.test.fingerprint[:12]})"
+        )
+    data, left_out = checked(data, Console(stderr=True), skip=skip, parts=("test",))
+    return data, left_out.get("test", [])
+
+
+def look_of(source: Path) -> Look | None:
+    """What a run or another checkpoint says about images; None: nothing. Raises InputError."""
+    if not (source / "run.json").exists():
+        return read_look(source)
+    return look_of_record(read_record(source).data)
