@@ -8,7 +8,7 @@ from itertools import accumulate
 
 from hwmodel.operands.stimulus import RESET_CYCLES, Mismatch, StreamPlan, operand_sums
 from rtl.array import CoreSpec
-from rtl.array.element import control_word
+from rtl.array.controls import control_word
 from siliquant.inputs.errors import InputError
 
 __all__ = ["CoreStimulus", "check_drained", "make_core_stimulus"]

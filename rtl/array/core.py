@@ -8,7 +8,8 @@ from functools import cached_property
 from typing import Any
 
 from rtl.array.element import ElementSpec, GridSpec
-from rtl.spec.mac import MacSpec, Port, Precision, check_integer
+from rtl.logic.ports import Port
+from rtl.spec.mac import MacSpec, Precision, check_integer
 from siliquant.inputs.errors import InputTypeError
 
 __all__ = ["Architecture", "CoreSpec"]

@@ -6,27 +6,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from rtl.array.controls import control_ports
 from rtl.logic.names import HELPER_PREFIX, helper
-from rtl.spec.mac import MacSpec, Port
+from rtl.logic.ports import Port
+from rtl.spec.mac import MacSpec
 
 if TYPE_CHECKING:
     from amaranth.lib.wiring import Component
 
-__all__ = ["ElementSpec", "GridSpec", "control_ports", "control_word"]
-
-
-def control_ports(mac: MacSpec) -> tuple[Port, ...]:
-    """The operand ports that are the same for all elements: everything but weights and activations."""
-    return tuple(port for port in mac.operand_ports if port.name not in ("weights", "activations"))
-
-
-def control_word(mac: MacSpec, words: dict[str, int]) -> int:
-    """The words of the control ports side by side, the first lowest."""
-    word = shift = 0
-    for port in control_ports(mac):
-        word |= words[port.name] << shift
-        shift += port.width
-    return word
+__all__ = ["ElementSpec", "GridSpec"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +78,7 @@ class ElementSpec:
 
     def create(self) -> Component:
         """The Amaranth component."""
-        from rtl.components.element import ElementComponent
+        from rtl.array.element_component import ElementComponent
 
         return ElementComponent(self)
 

@@ -1,76 +1,29 @@
-"""Operands as the array's memories hold them.
-
-How a design lays operands out on its ports is found from the design itself: every bit of its port words is a copy of
-one bit of one code, or a constant (:func:`step_layout`). Whole matrices are then rearranged by NumPy.
-"""
+"""Operands as the array's memories hold them, and results as they are read; whole matrices are arranged by NumPy."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
-from rtl.array.element import control_word
+from rtl.array.geometry import ArrayGeometry
 from rtl.array.run import Run
-from rtl.array.spec import ArraySpec
-from rtl.spec.mac import IntArray, MacSpec, Precision
-from rtl.spec.packing import packing_of, to_bits
+from rtl.array.step import step_layout
+from rtl.spec.mac import IntArray, Precision
+from rtl.spec.packing import to_bits
 from siliquant.inputs.errors import InputError
 
-__all__ = ["StepLayout", "activation_image", "control_image", "result_matrix", "step_layout", "weight_image"]
+__all__ = ["activation_image", "control_image", "result_matrix", "weight_image"]
 
 WordArray = npt.NDArray[np.uint32]
 
 
-@dataclass(frozen=True, eq=False)
-class StepLayout:
-    """Port words of one step.
-
-    weights, activations: int64 [planes, port width]: which bit of the step's codes each port bit is. Bit b of the code
-    of lane l is 2 + l * bits + b; 0 and 1 are constants.
-    control: the control word of every cycle; with n activation words, cycle c takes weight word c // n and activation
-    word c % n.
-    """
-
-    weights: IntArray
-    activations: IntArray
-    control: tuple[int, ...]
-
-
-@lru_cache(maxsize=256)
-def step_layout(mac: MacSpec, precision: Precision, used: int) -> StepLayout:
-    """The layout of a step with ``used`` products (fewer than a full step: the rest is padded with zero)."""
-    packing = packing_of(mac, precision, used)
-    if packing is None:
-        raise InputError(f"{mac.name} must copy the bits of its operands to its ports to be fed from memories")
-    middle = 2 + used * precision.weight_bits
-    sources = packing.sources
-    weights, activations = sources["weights"], sources["activations"]
-    activations = np.where(activations < middle, activations, activations - middle + 2)
-    rest = {name: bits for name, bits in sources.items() if name not in ("weights", "activations")}
-    step = [{name: int("".join(map(str, bits[cycle][::-1])), 2) for name, bits in rest.items()}
-            for cycle in range(len(weights))]  # fmt: skip
-    control = tuple(control_word(mac, word) for word in step)
-    cycles = len(control)
-    planes = next(
-        p
-        for p in range(1, cycles + 1)
-        if cycles % p == 0
-        and (activations == np.tile(activations[:p], (cycles // p, 1))).all()
-        and (weights == np.repeat(weights[::p], p, axis=0)).all()
-    )
-    return StepLayout(weights[::planes], activations[:planes], control)
-
-
-def activation_image(spec: ArraySpec, run: Run, codes: IntArray, precision: Precision) -> WordArray:
+def activation_image(spec: ArrayGeometry, run: Run, codes: IntArray, precision: Precision) -> WordArray:
     """The activation memory for codes [M, K]: uint32 [words, 32-bit pieces of a word, the lowest first]."""
     limits = spec.mac.activation_range(precision)
     return _image(spec, run.steps, run.row_tiles, spec.rows, codes, precision, precision.activation_bits, limits, False)
 
 
-def weight_image(spec: ArraySpec, run: Run, codes: IntArray, precision: Precision) -> WordArray:
+def weight_image(spec: ArrayGeometry, run: Run, codes: IntArray, precision: Precision) -> WordArray:
     """The weight memory for codes [N, K]: uint32 [words, 32-bit pieces of a word, the lowest first]."""
     limits = spec.mac.weight_range(precision)
     return _image(
@@ -79,7 +32,7 @@ def weight_image(spec: ArraySpec, run: Run, codes: IntArray, precision: Precisio
 
 
 def _image(
-    spec: ArraySpec, steps: int, tiles: int, places: int, codes: IntArray, precision: Precision, width: int,
+    spec: ArrayGeometry, steps: int, tiles: int, places: int, codes: IntArray, precision: Precision, width: int,
     limits: tuple[int, int], weights: bool,
 ) -> WordArray:  # fmt: skip
     if codes.size and (codes.min() < limits[0] or codes.max() > limits[1]):
@@ -110,7 +63,7 @@ def _image(
     return pieces.view("<u4")
 
 
-def control_image(spec: ArraySpec, k: int, precision: Precision, base: int = 0) -> list[tuple[int, int]]:
+def control_image(spec: ArrayGeometry, k: int, precision: Precision, base: int = 0) -> list[tuple[int, int]]:
     """Addresses and words of the control table at ``base`` for sums of ``k`` products."""
     lanes = spec.mac.products_per_step(precision)
     found = []
@@ -119,7 +72,7 @@ def control_image(spec: ArraySpec, k: int, precision: Precision, base: int = 0) 
     return found
 
 
-def result_matrix(spec: ArraySpec, run: Run, words: WordArray, m: int, n: int) -> IntArray:
+def result_matrix(spec: ArrayGeometry, run: Run, words: WordArray, m: int, n: int) -> IntArray:
     """The M x N results from the words of the result memory: uint32 [tiles * rows, pieces], as they are read."""
     width = spec.result_width
     if width == 32:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
+from typing import Protocol
 
 from amaranth.hdl import Cat, Const, Instance, Module, Mux, Signal, Value, ValueLike
 from amaranth.lib.wiring import Component, In, Out
@@ -10,19 +12,33 @@ from amaranth.lib.wiring import Component, In, Out
 from rtl.logic.circuit import ONE, ZERO, Bit, Gate, Op
 from rtl.logic.datapath import Datapath
 from rtl.logic.names import FULL_ADDER_NAME
-from rtl.spec.mac import MacSpec
+from rtl.logic.ports import Port
 
-__all__ = ["DatapathLogic", "MacComponent"]
+__all__ = ["DatapathLogic", "Mac", "MacComponent"]
+
+
+class Mac(Protocol):
+    """What the registers around a datapath follow from; :class:`rtl.spec.MacSpec` has the meanings."""
+
+    @property
+    def ports(self) -> Sequence[Port]: ...
+    @property
+    def latency(self) -> int: ...
+    @property
+    def pipeline_stages(self) -> int: ...
+    @property
+    def accumulator_width(self) -> int: ...
+    def build(self) -> Datapath: ...
 
 
 class MacComponent(Component):
-    """The hardware of a :class:`rtl.spec.mac.MacSpec`, with exactly its ports.
+    """The hardware of a :class:`rtl.spec.MacSpec`, with exactly its ports.
 
     The latency is :attr:`MacSpec.latency` cycles and the throughput one set of port words per clock cycle.
     Datapath registers have no reset; ``rst`` clears the valid bits only.
     """
 
-    def __init__(self, spec: MacSpec) -> None:
+    def __init__(self, spec: Mac) -> None:
         super().__init__({port.name: (In if port.is_input else Out)(port.width) for port in spec.ports})
         self._spec = spec
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -16,9 +17,25 @@ from rtl.logic.bitheap import BitHeap
 from rtl.logic.circuit import Bit, Circuit, Word, evaluate
 from rtl.logic.controls import Controls
 from rtl.logic.pipeline import Schedule, schedule
-from rtl.spec.mac import MacSpec
+from rtl.logic.ports import Port
 
-__all__ = ["Datapath", "DatapathBuilder", "build_datapath", "emulate"]
+__all__ = ["Datapath", "DatapathBuilder", "Products", "build_datapath", "emulate"]
+
+
+class Products(Protocol):
+    """What a design says of its products: its operand ports, its accumulator, and the gates between them.
+
+    :class:`rtl.spec.MacSpec` has the meanings.
+    """
+
+    @property
+    def operand_ports(self) -> Sequence[Port]: ...
+    @property
+    def pipeline_stages(self) -> int: ...
+    @property
+    def accumulator_width(self) -> int: ...
+    def datapath(self, builder: DatapathBuilder) -> None: ...
+    def present(self, builder: DatapathBuilder, result: Word) -> Word: ...
 
 
 class DatapathBuilder:
@@ -28,7 +45,7 @@ class DatapathBuilder:
     adds each product with ``negative=True`` (see :class:`rtl.logic.bitheap.BitHeap`).
     """
 
-    def __init__(self, spec: MacSpec) -> None:
+    def __init__(self, spec: Products) -> None:
         self.circuit = Circuit()
         self._words = {port.name: self.circuit.input(port.name, port.width) for port in spec.operand_ports}
         self._fields: dict[tuple[str, int], tuple[Word, ...]] = {}
@@ -76,7 +93,7 @@ class Datapath:
     schedule: Schedule
 
 
-def build_datapath(spec: MacSpec) -> Datapath:
+def build_datapath(spec: Products) -> Datapath:
     """Builds the graph of ``spec`` and places its pipeline registers."""
     builder = DatapathBuilder(spec)
     circuit = builder.circuit

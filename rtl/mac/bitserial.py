@@ -9,7 +9,8 @@ from itertools import product
 from typing import ClassVar
 
 from rtl.logic.datapath import DatapathBuilder
-from rtl.spec.mac import MAX_BITS, MacSpec, Port, Precision, check_integer, pack_fields, parameter
+from rtl.logic.ports import Port
+from rtl.spec.mac import MAX_BITS, MacSpec, Precision, check_integer, pack_fields, parameter
 
 __all__ = ["BitSerialSpec"]
 

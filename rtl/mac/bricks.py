@@ -15,8 +15,9 @@ from typing import ClassVar
 from rtl.logic.bitheap import BitHeap
 from rtl.logic.circuit import Bit, Word
 from rtl.logic.datapath import DatapathBuilder
+from rtl.logic.ports import Port
 from rtl.mac.scalable import ScalableSpec, split
-from rtl.spec.mac import Port, Precision, pack_fields
+from rtl.spec.mac import Precision, pack_fields
 
 __all__ = ["BrickSpec"]
 

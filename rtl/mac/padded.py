@@ -9,8 +9,9 @@ from typing import Any, ClassVar
 
 from rtl.logic.circuit import Bit, Word
 from rtl.logic.datapath import DatapathBuilder
+from rtl.logic.ports import Port
 from rtl.mac.scalable import ScalableSpec
-from rtl.spec.mac import MAX_BITS, Port, Precision, pack_fields, parameter
+from rtl.spec.mac import MAX_BITS, Precision, pack_fields, parameter
 from siliquant.inputs.errors import InputTypeError
 
 __all__ = ["PaddedSpec"]

@@ -12,7 +12,8 @@ import numpy as np
 
 from rtl.logic.circuit import Bit
 from rtl.logic.datapath import DatapathBuilder
-from rtl.spec.mac import MAX_BITS, MacSpec, Port, Precision, check_integer, parameter
+from rtl.logic.ports import Port
+from rtl.spec.mac import MAX_BITS, MacSpec, Precision, check_integer, parameter
 from siliquant.inputs.errors import InputError
 
 __all__ = ["ScalableSpec", "mode_word", "split"]

@@ -10,8 +10,9 @@ from typing import ClassVar
 
 from rtl.logic.circuit import Bit, Word
 from rtl.logic.datapath import DatapathBuilder
+from rtl.logic.ports import Port
 from rtl.mac.scalable import ScalableSpec
-from rtl.spec.mac import MAX_BITS, Port, Precision, pack_fields
+from rtl.spec.mac import MAX_BITS, Precision, pack_fields
 
 __all__ = ["SubwordSpec"]
 

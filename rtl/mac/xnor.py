@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from rtl.logic.datapath import DatapathBuilder
-from rtl.spec.mac import IntArray, MacSpec, Port, Precision, UnusedProducts, check_integer, pack_fields, parameter
+from rtl.logic.ports import Port
+from rtl.spec.mac import IntArray, MacSpec, Precision, UnusedProducts, check_integer, pack_fields, parameter
 from siliquant.inputs.errors import InputError
 
 __all__ = ["XnorSpec"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rtl.array.element import control_ports
+from rtl.array.controls import control_ports
 from rtl.array.run import REFUSAL_CYCLES, Run
 from rtl.array.spec import ArraySpec
 from rtl.logic.names import helper

@@ -9,10 +9,11 @@ from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
 
-from rtl.array.element import control_ports
-from rtl.array.images import step_layout
+from rtl.array.controls import control_ports
+from rtl.array.step import step_layout
+from rtl.logic.ports import Port
 from rtl.spec.layout import Field, fields_of
-from rtl.spec.mac import MacSpec, Port, Precision
+from rtl.spec.mac import MacSpec, Precision
 
 __all__ = ["CLOCK", "LAYOUT_RULES", "encoding", "manifest", "manifest_text", "ports_manifest", "versions"]
 

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from rtl.logic.bitheap import BitHeap
 from rtl.logic.circuit import ONE, ZERO, Circuit, Word
 from rtl.logic.controls import Controls
 from rtl.logic.datapath import Datapath
 from rtl.logic.pipeline import schedule
-
-if TYPE_CHECKING:
-    from rtl.requant.partialsum import PartialSumSpec
-    from rtl.requant.spec import LoadableSpec, RequantSpec
+from rtl.requant.unit import Loadable, PartialSum, Requantiser
 
 __all__ = ["build_partial_sum", "build_requant"]
 
 
-def build_requant(spec: RequantSpec) -> Datapath:
+def build_requant(spec: Requantiser) -> Datapath:
     """Inputs: accumulator, group (where there are several) and parameters0, parameters1, ...; output: the code."""
     circuit = Circuit()
     accumulator, parameters = _inputs(spec, circuit)
@@ -28,7 +24,7 @@ def build_requant(spec: RequantSpec) -> Datapath:
     return Datapath(circuit, code, (), schedule(circuit, spec.pipeline_stages, code, ()))
 
 
-def build_partial_sum(spec: PartialSumSpec) -> Datapath:
+def build_partial_sum(spec: PartialSum) -> Datapath:
     """Inputs as of :func:`build_requant`, first, and result (the sum so far); output: the next sum."""
     circuit = Circuit()
     stages = spec.pipeline_stages
@@ -44,7 +40,7 @@ def build_partial_sum(spec: PartialSumSpec) -> Datapath:
     return Datapath(circuit, total, (), schedule(circuit, stages, total, ()))
 
 
-def _inputs(spec: LoadableSpec, circuit: Circuit) -> tuple[Word, list[Word]]:
+def _inputs(spec: Loadable, circuit: Circuit) -> tuple[Word, list[Word]]:
     """The accumulator, and the parameters of its group in words."""
     accumulator = circuit.input("accumulator", spec.accumulator_width)
     sets = [circuit.input(f"parameters{group}", spec.parameter_width) for group in range(spec.groups)]

@@ -12,7 +12,8 @@ import numpy as np
 from rtl.logic.bitheap import BitHeap
 from rtl.logic.circuit import ONE, ZERO, Bit, Circuit, Word
 from rtl.logic.controls import Controls
-from rtl.requant.spec import IntArray, ParameterField, RequantSpec
+from rtl.requant.spec import IntArray, RequantSpec
+from rtl.requant.unit import ParameterField
 from rtl.spec.mac import check_integer, parameter, signed_range, sum_width
 from siliquant.inputs.errors import InputError
 

@@ -9,15 +9,18 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from rtl.logic.datapath import Datapath
+from rtl.logic.ports import Port
+from rtl.requant.datapath import build_partial_sum
 from rtl.requant.multiplier import MAX_SUM_WIDTH
-from rtl.requant.spec import IntArray, LoadableSpec, ParameterField
-from rtl.spec.mac import Port, check_integer, parameter, sum_width
+from rtl.requant.spec import IntArray, LoadableSpec
+from rtl.requant.unit import ParameterField
+from rtl.spec.mac import check_integer, parameter, sum_width
 from siliquant.inputs.errors import InputError
 
 if TYPE_CHECKING:
     from amaranth.lib.wiring import Component
 
-    from rtl.logic.datapath import Datapath
 
 __all__ = ["PartialSumSpec"]
 
@@ -99,12 +102,10 @@ class PartialSumSpec(LoadableSpec):
 
     def build(self) -> Datapath:
         """The logic between the input registers and the sum, as a graph of gates."""
-        from rtl.requant.datapath import build_partial_sum
-
         return build_partial_sum(self)
 
     def create(self) -> Component:
-        """The Amaranth component (see rtl.components.requant)."""
-        from rtl.components.requant import PartialSumComponent
+        """The Amaranth component (see rtl.requant.component)."""
+        from rtl.requant.component import PartialSumComponent
 
         return PartialSumComponent(self)

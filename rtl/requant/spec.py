@@ -16,32 +16,24 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from rtl.spec.mac import MAX_BITS, Port, check_integer, parameter, signed_range, to_signed
+from rtl.logic.circuit import Circuit, Word
+from rtl.logic.datapath import Datapath
+from rtl.logic.ports import Port
+from rtl.requant.datapath import build_requant
+from rtl.requant.unit import ParameterField
+from rtl.spec.mac import MAX_BITS, check_integer, parameter, signed_range, to_signed
 from siliquant.inputs.errors import InputError, InputTypeError
 
 if TYPE_CHECKING:
     from amaranth.lib.wiring import Component
 
-    from rtl.logic.circuit import Circuit, Word
-    from rtl.logic.datapath import Datapath
 
-__all__ = ["MAX_ACCUMULATOR_WIDTH", "LoadableSpec", "ParameterField", "RequantSpec"]
+__all__ = ["MAX_ACCUMULATOR_WIDTH", "LoadableSpec", "RequantSpec"]
 
 MAX_ACCUMULATOR_WIDTH = 48
 """Widest accumulator that a unit takes, in bits."""
 
 IntArray = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class ParameterField:
-    """One number of a parameter set: from ``low`` to ``high``, stored less ``base`` in ``width`` bits."""
-
-    name: str
-    width: int
-    low: int
-    high: int
-    base: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +90,7 @@ class LoadableSpec(ABC):
 
     @abstractmethod
     def create(self) -> Component:
-        """The Amaranth component (see rtl.components.requant)."""
+        """The Amaranth component (see rtl.requant.component)."""
 
     # What follows for all.
 
@@ -254,13 +246,11 @@ class RequantSpec(LoadableSpec):
 
     def build(self) -> Datapath:
         """The logic between the input registers and the code register, as a graph of gates."""
-        from rtl.requant.datapath import build_requant
-
         return build_requant(self)
 
     def create(self) -> Component:
-        """The Amaranth component (see rtl.components.requant)."""
-        from rtl.components.requant import RequantComponent
+        """The Amaranth component (see rtl.requant.component)."""
+        from rtl.requant.component import RequantComponent
 
         return RequantComponent(self)
 

@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from rtl.logic.circuit import Bit, Circuit, Word
-from rtl.requant.spec import IntArray, ParameterField, RequantSpec
+from rtl.requant.spec import IntArray, RequantSpec
+from rtl.requant.unit import ParameterField
 from siliquant.inputs.errors import InputError
 
 __all__ = ["ThresholdSpec"]

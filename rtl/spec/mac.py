@@ -18,18 +18,18 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from rtl.logic.circuit import Word
+from rtl.logic.datapath import Datapath, DatapathBuilder, build_datapath
+from rtl.logic.ports import Port
 from siliquant.inputs.errors import InputError, InputTypeError, short
 
 if TYPE_CHECKING:
     from amaranth.lib.wiring import Component
 
-    from rtl.logic.circuit import Word
-    from rtl.logic.datapath import Datapath, DatapathBuilder
 
 __all__ = [
     "MAX_BITS",
     "MacSpec",
-    "Port",
     "Precision",
     "UnusedProducts",
     "check_integer",
@@ -153,16 +153,6 @@ class UnusedProducts:
     weight: int = 0
     activations: tuple[int, int] = (0, 0)
     balance: str | None = None
-
-
-@dataclass(frozen=True)
-class Port:
-    """One port of a generated module: an unsigned vector whose bits ``packing`` explains."""
-
-    name: str
-    width: int
-    is_input: bool
-    packing: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -421,8 +411,6 @@ class MacSpec(ABC):
 
     def build(self) -> Datapath:
         """The logic between operand registers and accumulator, as a graph of gates (see rtl.logic.datapath)."""
-        from rtl.logic.datapath import build_datapath
-
         return build_datapath(self)
 
     def create(self) -> Component:

@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from rtl.spec.mac import MacSpec, Port
+from rtl.logic.ports import Port
+from rtl.spec.mac import MacSpec
 from siliquant.inputs.errors import InputError
 
 __all__ = ["TOP", "Layout", "bench_verilog", "response_file", "stimulus_file"]

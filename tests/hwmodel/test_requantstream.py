@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import pytest
 
 from hwmodel.operands.requantstimulus import RequantPlan, RequantStimulus, check_outputs, requant_stimulus
+from rtl.logic.ports import Port
 from rtl.requant import ThresholdSpec
-from rtl.requant.spec import LoadableSpec, ParameterField
-from rtl.spec.mac import Port
+from rtl.requant.spec import LoadableSpec
+from rtl.requant.unit import ParameterField
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,7 @@ from hwmodel.model.structure import Part, Share, datapath_of, structure_of
 from hwmodel.model.switching import Switching, switching_of, switchings
 from hwmodel.operands.stimulus import RESET_CYCLES, StreamPlan, make_stimulus, stimulus_bits
 from hwmodel.operands.streams import STREAM_NAMES, Stream
-from rtl.array.images import step_layout
+from rtl.array.step import step_layout
 from rtl.mac import DESIGNS, UniformSpec
 from rtl.spec.mac import MacSpec, Precision
 from rtl.spec.packing import packing_of, word_bits

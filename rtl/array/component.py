@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, Mux, ResetSignal, Signal, Value
 from amaranth.lib.wiring import Component, In, Out
 
-from rtl.array.spec import ArraySpec, address_width
-from rtl.components.checks import SettingsCheck
-from rtl.components.controller import DrainController, OperandController
+from rtl.array.checks import SettingsCheck
+from rtl.array.controller import DrainController, OperandController
+from rtl.array.geometry import ArrayGeometry, address_width
 from rtl.logic.names import MEMORY_NAME, helper
 
 __all__ = ["ArrayComponent"]
@@ -22,7 +22,7 @@ class ArrayComponent(Component):
     cycle after the one before, so that the data need no registers to be skewed.
     """
 
-    def __init__(self, spec: ArraySpec) -> None:
+    def __init__(self, spec: ArrayGeometry) -> None:
         super().__init__({port.name: (In if port.is_input else Out)(port.width) for port in spec.ports})
         self._spec = spec
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib.wiring import Component, In, Out
 
+from rtl.array.geometry import ArrayGeometry, address_width
 from rtl.array.run import PLANES_WIDTH, SIZE_WIDTH
-from rtl.array.spec import ArraySpec, address_width
 
 __all__ = ["DrainController", "OperandController"]
 
@@ -19,7 +19,7 @@ class OperandController(Component):
     cycle of ``launch``. ``stop`` ends the run.
     """
 
-    def __init__(self, spec: ArraySpec) -> None:
+    def __init__(self, spec: ArrayGeometry) -> None:
         sizes = {name: In(SIZE_WIDTH) for name in ("steps", "row_tiles", "column_tiles")}
         planes = {name: In(PLANES_WIDTH) for name in ("weight_planes", "activation_planes")}
         super().__init__(
@@ -119,7 +119,7 @@ class DrainController(Component):
     ``launch``. ``stop`` ends the run.
     """
 
-    def __init__(self, spec: ArraySpec) -> None:
+    def __init__(self, spec: ArrayGeometry) -> None:
         super().__init__(
             {
                 "row_tiles": In(SIZE_WIDTH),

@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Protocol
+
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib.wiring import Component, In, Out
 
-from rtl.array.element import ElementSpec, control_ports
+from rtl.array.controls import control_ports
 from rtl.components.mac import DatapathLogic
+from rtl.logic.ports import Port
+from rtl.spec.mac import MacSpec
 
-__all__ = ["ElementComponent"]
+__all__ = ["Element", "ElementComponent"]
+
+
+class Element(Protocol):
+    """What the registers of an element follow from; :class:`rtl.array.element.ElementSpec` has the meanings."""
+
+    @property
+    def ports(self) -> Sequence[Port]: ...
+    @property
+    def mac(self) -> MacSpec: ...
+    @property
+    def systolic(self) -> bool: ...
 
 
 class ElementComponent(Component):
     """The hardware of an :class:`rtl.array.element.ElementSpec`; one for all places of an array."""
 
-    def __init__(self, spec: ElementSpec) -> None:
+    def __init__(self, spec: Element) -> None:
         super().__init__({port.name: (In if port.is_input else Out)(port.width) for port in spec.ports})
         self._spec = spec
 

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from amaranth.hdl import Const, Module, Mux, Signal, Value
 from amaranth.lib.wiring import Component, In, Out
 
+from rtl.array.geometry import ArrayGeometry
 from rtl.array.run import ERROR_WIDTH, REFUSAL_CYCLES, Refusal
-from rtl.array.spec import ArraySpec
 
 __all__ = ["SettingsCheck"]
 
@@ -25,7 +25,7 @@ class SettingsCheck(Component):
     The settings must be those of the run from the cycle after ``launch`` on.
     """
 
-    def __init__(self, spec: ArraySpec) -> None:
+    def __init__(self, spec: ArrayGeometry) -> None:
         super().__init__(
             {
                 **{port.name: In(port.width) for port in spec.settings},

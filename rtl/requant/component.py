@@ -7,8 +7,7 @@ from amaranth.lib.wiring import Component, In, Out
 
 from rtl.components.mac import DatapathLogic
 from rtl.logic.datapath import Datapath
-from rtl.requant.partialsum import PartialSumSpec
-from rtl.requant.spec import LoadableSpec, RequantSpec
+from rtl.requant.unit import Loadable, PartialSum, Requantiser
 
 __all__ = ["PartialSumComponent", "RequantComponent"]
 
@@ -16,7 +15,7 @@ __all__ = ["PartialSumComponent", "RequantComponent"]
 class _Loadable(Component):
     """What both kinds share. Datapath and parameter registers have no reset; ``rst`` clears the valid bits only."""
 
-    def __init__(self, spec: LoadableSpec) -> None:
+    def __init__(self, spec: Loadable) -> None:
         super().__init__({port.name: (In if port.is_input else Out)(port.width) for port in spec.ports})
         self._loadable = spec
 
@@ -54,7 +53,7 @@ class _Loadable(Component):
 class RequantComponent(_Loadable):
     """The hardware of a :class:`rtl.requant.spec.RequantSpec`, with exactly its ports."""
 
-    def __init__(self, spec: RequantSpec) -> None:
+    def __init__(self, spec: Requantiser) -> None:
         super().__init__(spec)
         self._spec = spec
 
@@ -73,7 +72,7 @@ class RequantComponent(_Loadable):
 class PartialSumComponent(_Loadable):
     """The hardware of a :class:`rtl.requant.partialsum.PartialSumSpec`, with exactly its ports."""
 
-    def __init__(self, spec: PartialSumSpec) -> None:
+    def __init__(self, spec: PartialSum) -> None:
         super().__init__(spec)
         self._spec = spec
 

@@ -1,0 +1,59 @@
+"""Where the codes of one step lie in an array's memories.
+
+How a design lays operands out on its ports is found from the design itself: every bit of its port words is a copy of
+one bit of one code, or a constant.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from rtl.array.controls import control_word
+from rtl.spec.mac import IntArray, MacSpec, Precision
+from rtl.spec.packing import packing_of
+from siliquant.inputs.errors import InputError
+
+__all__ = ["StepLayout", "step_layout"]
+
+
+@dataclass(frozen=True, eq=False)
+class StepLayout:
+    """Port words of one step.
+
+    weights, activations: int64 [planes, port width]: which bit of the step's codes each port bit is. Bit b of the code
+    of lane l is 2 + l * bits + b; 0 and 1 are constants.
+    control: the control word of every cycle; with n activation words, cycle c takes weight word c // n and activation
+    word c % n.
+    """
+
+    weights: IntArray
+    activations: IntArray
+    control: tuple[int, ...]
+
+
+@lru_cache(maxsize=256)
+def step_layout(mac: MacSpec, precision: Precision, used: int) -> StepLayout:
+    """The layout of a step with ``used`` products (fewer than a full step: the rest is padded with zero)."""
+    packing = packing_of(mac, precision, used)
+    if packing is None:
+        raise InputError(f"{mac.name} must copy the bits of its operands to its ports to be fed from memories")
+    middle = 2 + used * precision.weight_bits
+    sources = packing.sources
+    weights, activations = sources["weights"], sources["activations"]
+    activations = np.where(activations < middle, activations, activations - middle + 2)
+    rest = {name: bits for name, bits in sources.items() if name not in ("weights", "activations")}
+    step = [{name: int("".join(map(str, bits[cycle][::-1])), 2) for name, bits in rest.items()}
+            for cycle in range(len(weights))]  # fmt: skip
+    control = tuple(control_word(mac, word) for word in step)
+    cycles = len(control)
+    planes = next(
+        p
+        for p in range(1, cycles + 1)
+        if cycles % p == 0
+        and (activations == np.tile(activations[:p], (cycles // p, 1))).all()
+        and (weights == np.repeat(weights[::p], p, axis=0)).all()
+    )
+    return StepLayout(weights[::planes], activations[:planes], control)

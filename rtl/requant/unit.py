@@ -1,0 +1,63 @@
+"""What the logic and the registers of a requantisation unit follow from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from rtl.logic.circuit import Circuit, Word
+from rtl.logic.datapath import Datapath
+from rtl.logic.ports import Port
+
+__all__ = ["Loadable", "ParameterField", "PartialSum", "Requantiser"]
+
+
+@dataclass(frozen=True)
+class ParameterField:
+    """One number of a parameter set: from ``low`` to ``high``, stored less ``base`` in ``width`` bits."""
+
+    name: str
+    width: int
+    low: int
+    high: int
+    base: int = 0
+
+
+class Loadable(Protocol):
+    """Any unit; :class:`rtl.requant.LoadableSpec` has the meanings."""
+
+    @property
+    def ports(self) -> Sequence[Port]: ...
+    @property
+    def latency(self) -> int: ...
+    @property
+    def pipeline_stages(self) -> int: ...
+    @property
+    def accumulator_width(self) -> int: ...
+    @property
+    def groups(self) -> int: ...
+    @property
+    def group_width(self) -> int: ...
+    @property
+    def parameter_width(self) -> int: ...
+    @property
+    def parameter_fields(self) -> Sequence[ParameterField]: ...
+    def build(self) -> Datapath: ...
+
+
+class Requantiser(Loadable, Protocol):
+    """A unit that gives codes; :class:`rtl.requant.RequantSpec` has the meanings."""
+
+    @property
+    def bits(self) -> int: ...
+    @property
+    def signed(self) -> bool: ...
+    def logic(self, circuit: Circuit, accumulator: Word, parameters: Sequence[Word]) -> Word: ...
+
+
+class PartialSum(Loadable, Protocol):
+    """A unit that gives sums; :class:`rtl.requant.PartialSumSpec` has the meanings."""
+
+    @property
+    def total_width(self) -> int: ...
