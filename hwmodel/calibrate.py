@@ -152,17 +152,17 @@ def measure(
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from hwmodel.measurement.points import Unit, WorkerDiffers, known_points, measure_unit, signature
+    from hwmodel.measurement.points import Task, WorkerDiffers, known_points, measure_task, signature
     from hwmodel.measurement.row import SynthesisRow
 
-    units = [Unit(design, choice, bench.effort, signature(bench.library, design)) for design in designs]
+    tasks = [Task(design, choice, bench.effort, signature(bench.library, design)) for design in designs]
     columns = (
         TextColumn("calibrating {task.description}", markup=False), BarColumn(), MofNCompleteColumn(),
         TimeElapsedColumn(), TextColumn("{task.fields[last]}", markup=False),
     )  # fmt: skip
     failures = {}
-    with Progress(*columns, console=Console(stderr=True)) as progress, closing(runner(measure_unit, units)) as outcomes:
-        task = progress.add_task(bench.library.name, total=len(units), last="")
+    with Progress(*columns, console=Console(stderr=True)) as progress, closing(runner(measure_task, tasks)) as outcomes:
+        bar = progress.add_task(bench.library.name, total=len(tasks), last="")
         for outcome in outcomes:
             design, error = outcome.item.design, outcome.error
             if isinstance(error, WorkerDiffers):

@@ -13,7 +13,10 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from hwmodel.inference.inference import Costs, MacCost, UnitCost, network_cost
+from hwmodel.inference.parts import Costs
+from hwmodel.inference.parts import MacCost
+from hwmodel.inference.parts import UnitCost
+from hwmodel.inference.inference import network_cost
 from hwmodel.inference.memories import packaged_sram
 from hwmodel.inference.result import Energy, GemmCost, NetworkCost
 from hwmodel.inference.rows import multiplier

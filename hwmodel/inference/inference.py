@@ -22,11 +22,7 @@ from rtl.array import ArraySpec
 from rtl.requant import PartialSumSpec
 
 __all__ = [
-    "Costs",
-    "MacCost",
-    "MacModel",
     "Memories",
-    "UnitCost",
     "area_of",
     "element_cost",
     "matrices_of",

@@ -23,7 +23,8 @@ from hwmodel.netlist.netlist import read_netlist
 from hwmodel.operands.arraystimulus import check_drained, make_core_stimulus
 from hwmodel.operands.stimulus import StreamPlan, check_sums, make_stimulus, precisions_to_check
 from hwmodel.power.activity import Waves, simulate
-from hwmodel.power.glitches import GLITCH_AWARE, SimulatorMissing, icarus_version, with_glitches
+from hwmodel.power.glitches import GLITCH_AWARE, SimulatorMissing, with_glitches
+from hwmodel.power.icarus import icarus_version
 from hwmodel.power.power import PowerReport, netlist_power
 from hwmodel.synthesis.flow import Mapped, Workspace, read_back
 from hwmodel.synthesis.recipes import recipe_named

@@ -27,17 +27,18 @@ from hwmodel.measurement.store import RowStore
 from hwmodel.measurement.sweep import RELAXED_MHZ, SweepDesign, clock_for, plans_for
 from hwmodel.measurement.table import CalibrationTable, Provenance
 from hwmodel.operands.stimulus import StreamPlan
-from hwmodel.power.glitches import GLITCH_AWARE, icarus_version
+from hwmodel.power.glitches import GLITCH_AWARE
+from hwmodel.power.icarus import icarus_version
 from siliquant.inputs.errors import InputError, ToolError
 
 __all__ = [
     "LibraryChoice",
     "MeasuredPoint",
-    "Unit",
+    "Task",
     "WorkerDiffers",
     "calibration_table",
     "known_points",
-    "measure_unit",
+    "measure_task",
     "points_of",
     "signature",
 ]
@@ -71,7 +72,7 @@ class LibraryChoice:
 
 
 @dataclass(frozen=True)
-class Unit:
+class Task:
     """What a worker is asked for: every point of one design in one library.
 
     signature: what the worker must agree with, see :func:`signature`.
@@ -127,22 +128,22 @@ def known_points(design: SweepDesign, bench: Bench, store: RowStore) -> list[Mea
     return points_of(design, find)
 
 
-def measure_unit(unit: Unit) -> tuple[str, ...]:
-    """The rows of a unit as lines of JSON, from the worker's store or measured now and kept there.
+def measure_task(task: Task) -> tuple[str, ...]:
+    """The rows of a task as lines of JSON, from the worker's store or measured now and kept there.
 
     In the order in which they are to be stored: that without power last, as in :meth:`Specimen.at`. Raises
     WorkerDiffers, SynthesisError, TimingError, SimulationError and Mismatch.
     """
     try:
-        library = _library(unit.library)
+        library = _library(task.library)
     except (OSError, ValueError) as error:
         raise WorkerDiffers(f"the worker {platform.node()} does not find the library: {error}") from None
-    here = dict(signature(library, unit.design))
-    for name, value in unit.signature:
+    here = dict(signature(library, task.design))
+    for name, value in task.signature:
         if here[name] != value:
             raise WorkerDiffers(f"{name} on the worker {platform.node()} must be {value}, not {here[name]}")
-    with Specimen(unit.design.spec, Bench(library, effort=unit.effort, jobs=1), RowStore()) as specimen:
-        points = points_of(unit.design, specimen.at) or []
+    with Specimen(task.design.spec, Bench(library, effort=task.effort, jobs=1), RowStore()) as specimen:
+        points = points_of(task.design, specimen.at) or []
     return tuple(row.to_json() for point in points for row in (*point.found.powered.values(), point.found.row))
 
 

@@ -47,7 +47,6 @@ __all__ = [
     "SimulatorMissing",
     "add_glitches",
     "choose_window",
-    "icarus_version",
     "library_cells",
     "with_glitches",
 ]

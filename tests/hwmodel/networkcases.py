@@ -3,7 +3,9 @@
 from dataclasses import replace
 from typing import Any
 
-from hwmodel.inference.inference import Costs, MacCost, UnitCost
+from hwmodel.inference.parts import Costs
+from hwmodel.inference.parts import MacCost
+from hwmodel.inference.parts import UnitCost
 from hwmodel.inference.memories import Macro, SramTable
 from hwmodel.inference.parts import EdgeCost
 from hwmodel.workload.workload import Gemm, PrecisionClass, Role, Workload

@@ -21,10 +21,10 @@ from hwmodel.measurement.executors import Outcome
 from hwmodel.measurement.keys import generator_key
 from hwmodel.measurement.points import (
     LibraryChoice,
-    Unit,
+    Task,
     WorkerDiffers,
     known_points,
-    measure_unit,
+    measure_task,
     points_of,
     signature,
 )
@@ -194,14 +194,14 @@ def test_a_failing_design_is_named_and_the_others_go_on(
     monkeypatch.setenv("SILIQUANT_CACHE_DIR", str(folder))
     bench, whole = Bench(find_library(), effort="quick"), RowStore(cache / "rows", packaged=None)
 
-    def fake(unit: Unit) -> tuple[str, ...]:
+    def fake(unit: Task) -> tuple[str, ...]:
         """The first design fails; of the second the rows are those of the whole run."""
         if unit.design == FIRST:
             raise SynthesisError("Yosys says:\n  no")
         points = known_points(unit.design, bench, whole) or []
         return tuple(row.to_json() for point in points for row in (*point.found.powered.values(), point.found.row))
 
-    monkeypatch.setattr(calibration_points, "measure_unit", fake)
+    monkeypatch.setattr(calibration_points, "measure_task", fake)
     monkeypatch.setattr("hwmodel.calibrate._runner", lambda _: in_turn)
     with pytest.raises(SystemExit) as caught:
         small("--out", str(tmp_path / "out"))
@@ -224,7 +224,7 @@ def test_a_failing_design_is_named_and_the_others_go_on(
     assert table.provenance.left_out == ["uniform_w2_a2_l1_k16"]
 
     # Rows of something else are a failure too.
-    monkeypatch.setattr(calibration_points, "measure_unit", lambda unit: fake(replace(unit, design=SECOND)))
+    monkeypatch.setattr(calibration_points, "measure_task", lambda unit: fake(replace(unit, design=SECOND)))
     failures = measure([FIRST], CHOICE, bench, RowStore(tmp_path / "rows", packaged=None), in_turn)
     asked = "the rows that came back are not those that were asked for"
     assert failures == {"uniform_w2_a2_l1_k16": f"ValueError: {asked}"}
@@ -237,21 +237,21 @@ def test_a_worker_that_would_make_other_rows_stops_the_run(cache: Path, monkeypa
     assert [name for name, _ in right] == [
         "library", "generator", "flow", "yosys", "opensta", "icarus", "streams",
     ]  # fmt: skip
-    assert measure_unit(Unit(FIRST, CHOICE, "quick", right))
+    assert measure_task(Task(FIRST, CHOICE, "quick", right))
     for name, value in right:
         wrong = tuple((other, "other" if other == name else text) for other, text in right)
         with pytest.raises(WorkerDiffers, match=rf"^{name} on the worker \S+ must be other, not ") as caught:
-            measure_unit(Unit(FIRST, CHOICE, "quick", wrong))
+            measure_task(Task(FIRST, CHOICE, "quick", wrong))
         assert str(caught.value).endswith(value)
 
     absent = LibraryChoice("mine", liberty=Path("/nonexistent/mine.lib"))
     with pytest.raises(WorkerDiffers, match=r"^the worker \S+ does not find the library: /nonexistent/mine.lib: "):
-        measure_unit(Unit(FIRST, absent, "quick", right))
+        measure_task(Task(FIRST, absent, "quick", right))
 
-    def refuse(unit: Unit) -> tuple[str, ...]:
+    def refuse(unit: Task) -> tuple[str, ...]:
         raise WorkerDiffers("yosys on the worker far must be 0.70, not 0.71")
 
-    monkeypatch.setattr(calibration_points, "measure_unit", refuse)
+    monkeypatch.setattr(calibration_points, "measure_task", refuse)
     with pytest.raises(ValueError, match=r"^yosys on the worker far must be 0\.70, not 0\.71$"):
         measure([FIRST, SECOND], CHOICE, Bench(library), RowStore(), in_turn)
 
