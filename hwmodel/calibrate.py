@@ -179,7 +179,7 @@ def measure(
             else:
                 failures[design.spec.name] = f"{type(error).__name__}: {' '.join(str(error).split())}"
                 last = f"{design.spec.name} failed"
-            progress.update(task, advance=1, last=last)
+            progress.update(bar, advance=1, last=last)
     return failures
 
 
