@@ -32,7 +32,7 @@ __all__ = [
 PACKAGES = ("rtl", "hwmodel", "sim", "qat", "reports", "siliquant")
 INTERNAL = frozenset(
     {
-        "hwmodel.synthesis.yosys_worker",
+        "hwmodel.yosys.worker",
         "sim.array.tests",
         "sim.mac.tests",
         "sim.harness.netlist_worker",

@@ -16,7 +16,7 @@ if not __package__:  # run as a file: what lies beside it must not shadow other 
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from rtl.array import Architecture, ArraySpec
-from rtl.logic.names import HELPER_PREFIX, check_prefix, with_prefix
+from rtl.names import HELPER_PREFIX, check_prefix, with_prefix
 from rtl.mac import DESIGNS, design_named
 from rtl.options import DesignParser, add_architecture, add_array, add_groups, array_size, integer, read_parameters
 from rtl.requant import LoadableSpec, MultiplierSpec, PartialSumSpec, RequantSpec, ThresholdSpec

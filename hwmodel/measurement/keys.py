@@ -36,7 +36,7 @@ Spec = MacSpec | CoreSpec | LoadableSpec
 
 NO_GENERATORS = ("layout.py", "rebuild.py", "fit.py", "slopes.py", "vectors.py")
 """Files in folders of generators that describe a design or find parameters for it, and do not decide what it is."""
-_FRAME = ("spec", "logic", "components", "verilog")  # of every design
+_FRAME = ("names.py", "spec", "logic", "components", "verilog")  # of every design
 
 
 def generator_key(spec: Spec) -> str:
@@ -78,9 +78,10 @@ def verilog_stamp() -> dict[str, str]:
 
 
 def generator_files(*folders: str) -> Iterable[Traversable]:
-    """The source in some folders of rtl that decides what is generated."""
-    for folder in folders:
-        for file in resources.files("rtl").joinpath(folder).iterdir():
+    """The source in some folders of rtl that decides what is generated; a file may be named, too."""
+    for name in folders:
+        place = resources.files("rtl").joinpath(name)
+        for file in place.iterdir() if place.is_dir() else (place,):
             if file.name not in NO_GENERATORS:
                 yield file
 

@@ -24,10 +24,11 @@ from siliquant.inputs.reading import json_object
 
 _FLOW_SOURCES = (
     *(f"library/{name}.py" for name in ("cells", "digest", "library")),
-    *(f"netlist/{name}.py" for name in ("adders", "area", "fanout", "gates", "polarity", "registers")),
-    *(f"synthesis/{name}.py" for name in ("flow", "mapping", "recipes", "selection", "sizing", "sta", "yosys_worker")),
-    "maps/adder_chain.v",
-    "maps/ripple.v",
+    "netlist/area.py",
+    *(f"synthesis/{name}.py" for name in ("flow", "mapping", "recipes", "selection", "sizing", "sta")),
+    *(f"yosys/{name}.py" for name in ("adders", "fanout", "gates", "polarity", "registers", "worker")),
+    "yosys/maps/adder_chain.v",
+    "yosys/maps/ripple.v",
 )
 
 

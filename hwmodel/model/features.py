@@ -84,7 +84,7 @@ _CODE = (
     "model/paths.py",
     "model/structure.py",
     "model/switching.py",
-    "netlist/fanout.py",
+    "yosys/fanout.py",
     "operands/recorded.py",
     "operands/stimulus.py",
     "operands/streams.py",

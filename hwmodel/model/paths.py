@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from hwmodel.model.flat import KINDS, NOTHING, OWN_INPUTS, POSITION, Flat, Indices, groups_of
 from hwmodel.model.structure import Planned, datapath_of, flat_of
-from hwmodel.netlist.fanout import LARGEST_FANOUT
+from hwmodel.yosys.fanout import LARGEST_FANOUT
 from rtl.logic.circuit import Op
 from rtl.logic.datapath import Datapath
 

@@ -1,6 +1,6 @@
 """Where a mapped netlist's area goes: compressors, logic, and registers by what they hold.
 
-Registers carry the names of the RTL (hwmodel.netlist.registers), so the parts follow the house's conventions:
+Registers carry the names of the RTL (hwmodel.yosys.registers), so the parts follow the house's conventions:
 
     accumulator_q*                                     accumulator registers
     pipeline*, *_sum_q*                                pipeline registers

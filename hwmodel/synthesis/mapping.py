@@ -16,7 +16,7 @@ from typing import Any
 from hwmodel.library.library import Library
 from hwmodel.synthesis.recipes import Recipe, abc_options, carry_commands
 from hwmodel.synthesis.selection import Netlist
-from rtl.logic.names import FULL_ADDER_NAME
+from rtl.names import FULL_ADDER_NAME
 from siliquant.inputs.errors import ToolError
 from siliquant.processes import run as processes
 from siliquant.processes.shadows import command
@@ -56,7 +56,7 @@ def map_recipe(
     (place / "design.il").symlink_to(checkpoint)
     (place / "cells.lib").symlink_to(library.slim())
     for name in ("adder_chain.v", "ripple.v"):
-        (place / name).write_text(resources.files("hwmodel").joinpath("maps", name).read_text())
+        (place / name).write_text(resources.files("hwmodel.yosys").joinpath("maps", name).read_text())
     constraint = f"set_driving_cell {library.driving_cell}\nset_load {library.default_load_ff:g} [all_outputs]\n"
     (place / "abc.constr").write_text(constraint)
     _run(
@@ -116,7 +116,7 @@ def _run(folder: Path, job: Mapping[str, Any]) -> None:
     with (folder / f"{job['kind']}.log").open("w+", errors="replace") as log:
         try:
             result = processes.run(
-                command("hwmodel.synthesis.yosys_worker", "job.json"),
+                command("hwmodel.yosys.worker", "job.json"),
                 cwd=folder,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -10,7 +10,7 @@ from amaranth.lib.wiring import Component, In, Out
 from rtl.array.checks import SettingsCheck
 from rtl.array.controller import DrainController, OperandController
 from rtl.array.geometry import ArrayGeometry, address_width
-from rtl.logic.names import MEMORY_NAME, helper
+from rtl.names import MEMORY_NAME, helper
 
 __all__ = ["ArrayComponent"]
 

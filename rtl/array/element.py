@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from rtl.array.controls import control_ports
-from rtl.logic.names import HELPER_PREFIX, helper
+from rtl.names import HELPER_PREFIX, helper
 from rtl.logic.ports import Port
 from rtl.spec.mac import MacSpec
 

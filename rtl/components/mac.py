@@ -11,7 +11,7 @@ from amaranth.lib.wiring import Component, In, Out
 
 from rtl.logic.circuit import ONE, ZERO, Bit, Gate, Op
 from rtl.logic.datapath import Datapath
-from rtl.logic.names import FULL_ADDER_NAME
+from rtl.names import FULL_ADDER_NAME
 from rtl.logic.ports import Port
 
 __all__ = ["DatapathLogic", "Mac", "MacComponent"]

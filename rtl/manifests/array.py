@@ -7,7 +7,7 @@ from typing import Any
 from rtl.array.controls import control_ports
 from rtl.array.run import REFUSAL_CYCLES, Run
 from rtl.array.spec import ArraySpec
-from rtl.logic.names import helper
+from rtl.names import helper
 from rtl.manifests.mac import CLOCK, manifest, ports_manifest, versions
 from rtl.manifests.requant import unit_manifest
 

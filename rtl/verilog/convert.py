@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
-from rtl.logic.names import FULL_ADDER_NAME, HELPER_PREFIX, MEMORY_NAME, check_prefix, guarded, helper, with_prefix
+from rtl.names import FULL_ADDER_NAME, HELPER_PREFIX, MEMORY_NAME, check_prefix, guarded, helper, with_prefix
 from siliquant.files.scratch import scratch
 from siliquant.inputs.errors import InputError, ToolError
 from siliquant.processes import run as processes

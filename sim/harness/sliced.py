@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from rtl.array.element import GridSpec
-from rtl.logic.names import FULL_ADDER_NAME
+from rtl.names import FULL_ADDER_NAME
 from siliquant.files.scratch import scratch
 from siliquant.processes import run as processes
 from siliquant.processes import shadows

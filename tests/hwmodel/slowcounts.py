@@ -19,7 +19,7 @@ from hwmodel.model.flat import OWN_INPUTS
 from hwmodel.model.paths import ALONE, Adders, LongestPath, Reach, Step
 from hwmodel.model.structure import GATE_PARTS, Part, Planned, Share, Structure, datapath_of
 from hwmodel.model.switching import Switching
-from hwmodel.netlist.fanout import LARGEST_FANOUT
+from hwmodel.yosys.fanout import LARGEST_FANOUT
 from hwmodel.operands.stimulus import RESET_CYCLES, StreamPlan, make_stimulus
 from rtl.logic.circuit import ONE, ZERO, Bit, Circuit, Gate, Op, Word, gate_delay
 from rtl.logic.datapath import Datapath

@@ -257,7 +257,7 @@ def test_a_worker_that_would_make_other_rows_stops_the_run(cache: Path, monkeypa
 
 
 @pytest.mark.parametrize(
-    "changed", ["hwmodel/synthesis/yosys_worker.py", "hwmodel/maps/ripple.v", "siliquant/processes/run.py"]
+    "changed", ["hwmodel/yosys/worker.py", "hwmodel/yosys/maps/ripple.v", "siliquant/processes/run.py"]
 )
 def test_a_worker_whose_flow_differs_in_one_line_differs(
     changed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hwmodel.library.library import find_library
-from hwmodel.netlist.fanout import LARGEST_FANOUT, split_fanout
-from hwmodel.netlist.gates import Gates
+from hwmodel.yosys.fanout import LARGEST_FANOUT, split_fanout
+from hwmodel.yosys.gates import Gates
 from hwmodel.synthesis.flow import Workspace
 from hwmodel.synthesis.recipes import Recipe
 from rtl.mac import BitFusionSpec, SubwordSpec

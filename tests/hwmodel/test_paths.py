@@ -14,8 +14,8 @@ from hwmodel.measurement.sweep import sweep_designs
 from hwmodel.model.flat import OWN_INPUTS
 from hwmodel.model.paths import Adders, Reach, Step, longest_path
 from hwmodel.model.structure import datapath_of
-from hwmodel.netlist.fanout import LARGEST_FANOUT, split_fanout
-from hwmodel.netlist.gates import Gates
+from hwmodel.yosys.fanout import LARGEST_FANOUT, split_fanout
+from hwmodel.yosys.gates import Gates
 from rtl.logic.circuit import Bit, Gate, Op
 from rtl.mac import PaddedSpec, SubwordSpec, UniformSpec, XnorSpec
 from rtl.spec.mac import MacSpec

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from rtl.gen import main
-from rtl.logic.names import HELPER_PREFIX, helper, with_prefix
+from rtl.names import HELPER_PREFIX, helper, with_prefix
 from rtl.verilog.convert import generate, to_verilog
 from sim.simulators.toolchain import ToolError, Verilator
 

@@ -25,7 +25,7 @@ OTHERS = {
     "reports.runs",
     "reports.silicon",
     "hwmodel.cacti",
-    "hwmodel.synthesis.yosys_worker",
+    "hwmodel.yosys.worker",
     "rtl.verilog.rtlil_worker",
     "sim.harness.netlist_worker",
     "siliquant.processes.shadows",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from hwmodel.netlist.gates import Bit, Gates
+from hwmodel.yosys.gates import Bit, Gates
 
 SUFFIX = "_reg"
 

@@ -15,9 +15,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hwmodel.netlist.gates import Bit, Gates
-from hwmodel.netlist.registers import complement_of, take_complement
-from rtl.logic.names import FULL_ADDER_NAME
+from hwmodel.yosys.gates import Bit, Gates
+from hwmodel.yosys.registers import complement_of, take_complement
+from rtl.names import FULL_ADDER_NAME
 
 ADDER = FULL_ADDER_NAME
 INPUTS = ("a", "b", "c")

@@ -1,4 +1,4 @@
-"""One Yosys run in a process of its own: python -m hwmodel.synthesis.yosys_worker JOB.json, in the job's folder.
+"""One Yosys run in a process of its own: python -m hwmodel.yosys.worker JOB.json, in the job's folder.
 
 Yosys ends the process on an error and gives slightly different results when it has worked before in
 the same process; so the caller (hwmodel.synthesis.flow) starts this module anew for every step.
@@ -21,7 +21,7 @@ from typing import Any
 from pyosys import libyosys
 
 from hwmodel.netlist import adders, fanout, polarity, registers
-from hwmodel.netlist.gates import Gates
+from hwmodel.yosys.gates import Gates
 from siliquant.inputs.quoting import yosys_word
 
 
