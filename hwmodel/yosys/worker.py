@@ -20,7 +20,7 @@ from typing import Any
 
 from pyosys import libyosys
 
-from hwmodel.netlist import adders, fanout, polarity, registers
+from hwmodel.yosys import adders, fanout, polarity, registers
 from hwmodel.yosys.gates import Gates
 from siliquant.inputs.quoting import yosys_word
 
