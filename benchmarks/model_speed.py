@@ -32,18 +32,23 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from hwmodel.model import features
-from hwmodel.model.estimate import estimate
-from hwmodel.model.file import known_models, load_model, read_model
-from hwmodel.model.model import LibraryModel, energies_of, shape_of
-from hwmodel.model.structure import structure_of
-from hwmodel.model.switching import switching_of
-from hwmodel.operands.stimulus import StreamPlan
-from hwmodel.operands.streams import LSQ_GAUSSIAN, UNIFORM, Stream
+from hwmodel.model import (
+    LibraryModel,
+    energies_of,
+    estimate,
+    features,
+    known_models,
+    load_model,
+    read_model,
+    shape_of,
+    structure_of,
+    switching_of,
+)
+from hwmodel.operands import LSQ_GAUSSIAN, UNIFORM, Stream, StreamPlan
 from rtl.mac import DESIGNS, UniformSpec
-from rtl.spec.mac import MacSpec, Precision, check_integer
-from siliquant.commandline.cli import Parser, run
-from siliquant.processes.run import cores
+from rtl.spec import MacSpec, Precision, check_integer
+from siliquant.commandline import Parser, run
+from siliquant.processes import cores
 
 LENGTH = 3000  # of the sums: no other design of the project has it, so nothing about these is kept anywhere
 LOOP = 20_000  # rows that the loop gets, at most

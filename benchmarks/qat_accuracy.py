@@ -24,10 +24,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 
-from qat.training.accuracy import wilson_interval
-from siliquant.commandline.cli import Parser, run
-from siliquant.commandline.options import add_jobs, read_jobs
-from siliquant.files.write import write_atomically
+from qat.training import wilson_interval
+from siliquant.commandline import Parser, add_jobs, read_jobs, run
+from siliquant.files import write_atomically
 
 ROOT = Path(__file__).resolve().parents[1]
 KEPT = ROOT / "docs" / "runs"

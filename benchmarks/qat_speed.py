@@ -22,14 +22,12 @@ from rich.progress import track
 from rich.table import Table
 from torch.nn import functional as F
 
-from qat.models.build import build
-from qat.network.convert import calibrate, quantize_model, weight_quantizers
-from qat.network.oscillation import OscillationTracker, bin_regulariser
-from qat.quantisers.native.build import status
-from qat.quantisers.native.memory import keep_freed_memory
-from qat.settings.scheme import Scheme
-from siliquant.commandline.cli import Parser, run
-from siliquant.files.write import write_atomically
+from qat.models import build
+from qat.network import OscillationTracker, bin_regulariser, calibrate, quantize_model, weight_quantizers
+from qat.quantisers.native import keep_freed_memory, status
+from qat.settings import Scheme
+from siliquant.commandline import Parser, run
+from siliquant.files import write_atomically
 
 
 def main() -> None:

@@ -19,16 +19,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from hwmodel.library.library import Library, find_library
+from hwmodel.library import Library, find_library
 from hwmodel.options import add_clock, add_library_file
-from hwmodel.synthesis.flow import synthesise
-from hwmodel.synthesis.sta import ToolMissing, analyse
+from hwmodel.synthesis import ToolMissing, analyse, synthesise
 from rtl.mac import UniformSpec
-from rtl.verilog.convert import to_verilog
-from siliquant.commandline.cli import Parser, run
-from siliquant.commandline.options import add_out_file
-from siliquant.files.write import write_atomically
-from siliquant.inputs.numbers import read_clock_mhz
+from rtl.verilog import to_verilog
+from siliquant.commandline import Parser, add_out_file, run
+from siliquant.files import write_atomically
+from siliquant.inputs import read_clock_mhz
 
 LANES = 16
 BITS = (2, 3, 4, 8)

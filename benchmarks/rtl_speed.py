@@ -34,19 +34,15 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from rtl.array import Architecture, ArraySpec
-from rtl.array.passes import Codes, plan_passes
+from rtl.array import Architecture, ArraySpec, Codes, plan_passes
 from rtl.mac import UniformSpec
-from rtl.spec.mac import IntArray, Precision, check_integer
-from siliquant.commandline.cli import Parser, run
-from siliquant.commandline.options import add_jobs, read_jobs
-from siliquant.files.write import write_atomically
-from siliquant.processes.run import cores
-from sim.array.bench import TOP, run_array_tests, verilog_of_arrays
-from sim.array.cases import Job, Step
-from sim.harness.driver import ArraySimulator
-from sim.harness.library import array_verilog, build_library
-from sim.simulators.toolchain import SIMULATORS
+from rtl.spec import IntArray, Precision, check_integer
+from siliquant.commandline import Parser, add_jobs, read_jobs, run
+from siliquant.files import write_atomically
+from siliquant.processes import cores
+from sim.array import TOP, Job, Step, run_array_tests, verilog_of_arrays
+from sim.harness import ArraySimulator, array_verilog, build_library
+from sim.simulators import SIMULATORS
 
 Shape = tuple[int, int, int]
 

@@ -15,7 +15,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from siliquant.inputs.errors import InputError
+from siliquant.inputs import InputError
 
 __all__ = ["Place", "filled", "markerless", "places"]
 

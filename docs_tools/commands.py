@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from siliquant.inputs.errors import InputError
+from siliquant.inputs import InputError
 
 __all__ = ["ROOT", "printed", "printed_and_written"]
 

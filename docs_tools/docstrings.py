@@ -13,7 +13,7 @@ from typing import Any
 
 from griffe import Alias, AliasResolutionError, Extension, NameResolutionError, Object
 
-from docs_tools.hooks import PACKAGES
+from .hooks import PACKAGES
 
 __all__ = ["HouseDocstrings", "to_markdown"]
 

@@ -8,12 +8,10 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-from hwmodel.measurement.dut import settled_power_uw
-from hwmodel.measurement.row import SynthesisRow, attempt_of_row
-from hwmodel.measurement.store import RowStore
-from hwmodel.operands.stimulus import StreamPlan
-from hwmodel.synthesis.stages import try_stages
-from rtl.spec.mac import MacSpec, Precision
+from hwmodel.measurement import RowStore, SynthesisRow, attempt_of_row, settled_power_uw
+from hwmodel.operands import StreamPlan
+from hwmodel.synthesis import try_stages
+from rtl.spec import MacSpec, Precision
 
 __all__ = ["Measured", "measured", "packaged_rows"]
 

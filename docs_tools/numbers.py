@@ -15,11 +15,12 @@ from functools import reduce
 from pathlib import Path
 from types import ModuleType
 
-from docs_tools.blocks import filled, places
-from docs_tools.commands import ROOT
-from siliquant.commandline.cli import Parser, run
-from siliquant.files.write import write_atomically
-from siliquant.inputs.errors import InputError
+from siliquant.commandline import Parser, run
+from siliquant.files import write_atomically
+from siliquant.inputs import InputError
+
+from .blocks import filled, places
+from .commands import ROOT
 
 __all__ = ["SOURCES", "differing", "main", "owner", "pages", "results_page", "wanted"]
 

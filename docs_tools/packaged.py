@@ -16,34 +16,43 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from docs_tools.commands import ROOT
-from hwmodel.comparison.measured import settings
-from hwmodel.measurement.executors import local
-from hwmodel.measurement.keys import Spec, named, verilog_stamp
-from hwmodel.measurement.row import sha256_text
-from hwmodel.measurement.store import PACKAGED_ROWS, STAMP, RowStore, write_stamp
-from hwmodel.measurement.table import PACKAGED_CALIBRATION, packaged_calibration
-from hwmodel.model.arrays import reach_of
-from hwmodel.model.features import (
+from hwmodel.comparison import settings
+from hwmodel.measurement import (
+    PACKAGED_CALIBRATION,
+    PACKAGED_ROWS,
+    STAMP,
+    RowStore,
+    Spec,
+    local,
+    named,
+    packaged_calibration,
+    sha256_text,
+    verilog_stamp,
+    write_stamp,
+)
+from hwmodel.model import (
+    ALONE,
     PACKAGED_FEATURES,
     Delays,
     counted,
     features_stamp,
+    known_models,
+    load_model,
     periods_name,
+    reach_of,
     transitions_name,
     write_features,
 )
-from hwmodel.model.file import known_models, load_model
-from hwmodel.model.paths import ALONE
-from hwmodel.operands.stimulus import StreamPlan
+from hwmodel.operands import StreamPlan
 from rtl.array import CoreSpec
 from rtl.mac import DESIGNS
 from rtl.requant import LoadableSpec, MultiplierSpec, PartialSumSpec, ThresholdSpec
-from rtl.spec.mac import MacSpec
-from siliquant.commandline.cli import Parser, run
-from siliquant.commandline.options import add_jobs, read_jobs
-from siliquant.files.write import cache_dir, write_atomically
-from siliquant.inputs.errors import InputError
+from rtl.spec import MacSpec
+from siliquant.commandline import Parser, add_jobs, read_jobs, run
+from siliquant.files import cache_dir, write_atomically
+from siliquant.inputs import InputError
+
+from .commands import ROOT
 
 __all__ = ["Item", "differences", "items", "main", "parser", "spec_of", "stale"]
 
@@ -81,7 +90,7 @@ def items() -> list[Item]:
 
 def differences(item: Item) -> list[str]:
     """What the package holds otherwise than the code makes it, by name; empty where all is the same."""
-    from rtl.verilog.convert import to_verilog
+    from rtl.verilog import to_verilog
 
     spec = spec_of(item.design)
     if item.file == PACKAGED_ROWS:

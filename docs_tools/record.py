@@ -18,18 +18,16 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from docs_tools.commands import ROOT
-from docs_tools.results import read_result, write_result
-from hwmodel.library.library import find_library
-from hwmodel.measurement.dut import Bench, Specimen, settled_power_uw
-from hwmodel.measurement.row import tool_versions
-from hwmodel.measurement.store import RowStore
-from hwmodel.operands.stimulus import StreamPlan, make_stimulus
-from hwmodel.operands.streams import LSQ_GAUSSIAN, UNIFORM, Stream
+from hwmodel.library import find_library
+from hwmodel.measurement import Bench, RowStore, Specimen, settled_power_uw, tool_versions
+from hwmodel.operands import LSQ_GAUSSIAN, UNIFORM, Stream, StreamPlan, make_stimulus
 from rtl.mac import UniformSpec
-from rtl.spec.mac import Precision
-from siliquant.commandline.cli import Parser, run
-from siliquant.inputs.errors import InputError
+from rtl.spec import Precision
+from siliquant.commandline import Parser, run
+from siliquant.inputs import InputError
+
+from .commands import ROOT
+from .results import read_result, write_result
 
 __all__ = ["RECORDERS", "main", "recorded"]
 

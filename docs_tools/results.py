@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from siliquant.files.write import write_atomically
-from siliquant.inputs.errors import InputError
+from siliquant.files import write_atomically
+from siliquant.inputs import InputError
 
 __all__ = ["RESULTS", "read_result", "result_names", "write_result"]
 

@@ -18,9 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from docs_tools.commands import ROOT
-from siliquant.files.write import write_atomically
-from siliquant.inputs.errors import InputError
+from siliquant.files import write_atomically
+from siliquant.inputs import InputError
+
+from .commands import ROOT
 
 __all__ = ["Session", "alike", "pages", "sessions", "write", "written_anew"]
 

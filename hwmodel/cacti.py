@@ -13,13 +13,12 @@ from datetime import date
 from itertools import product
 from pathlib import Path
 
-from hwmodel.options import add_memories
-from siliquant.commandline.cli import Parser, run
-from siliquant.commandline.options import add_out_file
-from siliquant.files.scratch import scratch
-from siliquant.files.write import write_atomically
-from siliquant.inputs.errors import InputError
+from siliquant.commandline import Parser, add_out_file, run
+from siliquant.files import scratch, write_atomically
+from siliquant.inputs import InputError
 from siliquant.processes import run as processes
+
+from .options import add_memories
 
 __all__ = ["DEVICES", "configuration", "macro_of", "main"]
 

@@ -9,20 +9,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hwmodel.options import add_effort, add_library_file, say_no_power
-from siliquant.commandline.cli import Parser, called, run
-from siliquant.commandline.options import add_jobs, add_out_folder, check_writable, read_jobs
-from siliquant.inputs.errors import InputError
+from siliquant.commandline import Parser, add_jobs, add_out_folder, called, check_writable, read_jobs, run
+from siliquant.inputs import InputError
+
+from .options import add_effort, add_library_file, say_no_power
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
-    from hwmodel.measurement.dut import Bench
-    from hwmodel.measurement.executors import Runner
-    from hwmodel.measurement.points import LibraryChoice, MeasuredPoint
-    from hwmodel.measurement.store import RowStore
-    from hwmodel.measurement.sweep import SweepDesign
-    from hwmodel.measurement.table import CalibrationTable
+    from hwmodel.measurement import Bench, CalibrationTable, LibraryChoice, MeasuredPoint, RowStore, Runner, SweepDesign
 
 __all__ = ["main", "measure", "parser"]
 
@@ -56,7 +51,7 @@ def main(arguments: Sequence[str] | None = None, designs: Sequence[SweepDesign] 
     options = parser().parse_args(arguments)
     runner = None if options.table_only else _runner(options)
 
-    from siliquant.files.write import alone
+    from siliquant.files import alone
 
     with alone(options.out, "calibration"):
         check_writable(options.out)
@@ -64,12 +59,17 @@ def main(arguments: Sequence[str] | None = None, designs: Sequence[SweepDesign] 
 
 
 def _calibrate(options: Namespace, runner: Runner | None, designs: Sequence[SweepDesign] | None) -> None:
-    from hwmodel.measurement.dut import Bench
-    from hwmodel.measurement.points import LibraryChoice, calibration_table, known_points
-    from hwmodel.measurement.store import RowStore
-    from hwmodel.measurement.sweep import sweep_cores, sweep_designs
-    from hwmodel.measurement.table import write_calibration
-    from hwmodel.synthesis.sta import find_opensta
+    from hwmodel.measurement import (
+        Bench,
+        LibraryChoice,
+        RowStore,
+        calibration_table,
+        known_points,
+        sweep_cores,
+        sweep_designs,
+        write_calibration,
+    )
+    from hwmodel.synthesis import find_opensta
 
     liberty, pdk_dir = _absolute(options.liberty), _absolute(options.pdk_dir)
     choice = LibraryChoice(options.library, liberty, pdk_dir, options.accept_library)
@@ -114,8 +114,8 @@ def _calibrate(options: Namespace, runner: Runner | None, designs: Sequence[Swee
 
 def _fit(table: CalibrationTable, path: Path) -> None:
     """Fits the cost model to a table and writes it; says why not where there is too little to fit."""
-    from hwmodel.fit.validationtables import fit_table
-    from hwmodel.model.file import write_model
+    from hwmodel.fit import fit_table
+    from hwmodel.model import write_model
 
     try:
         model = fit_table(table)
@@ -128,7 +128,7 @@ def _fit(table: CalibrationTable, path: Path) -> None:
 
 def _package_features(table: CalibrationTable, path: Path) -> None:
     """Writes what the model needs of the designs of a table, so that others need not count."""
-    from hwmodel.model.features import package_features, shared_counts_of, shared_transitions_of
+    from hwmodel.model import package_features, shared_counts_of, shared_transitions_of
     from rtl.array import CoreSpec
 
     pairs = [
@@ -152,8 +152,7 @@ def measure(
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from hwmodel.measurement.points import Task, WorkerDiffers, known_points, measure_task, signature
-    from hwmodel.measurement.row import SynthesisRow
+    from hwmodel.measurement import SynthesisRow, Task, WorkerDiffers, known_points, measure_task, signature
 
     tasks = [Task(design, choice, bench.effort, signature(bench.library, design)) for design in designs]
     columns = (
@@ -194,7 +193,7 @@ def _explain(failures: Mapping[str, str]) -> None:
 
 
 def _runner(options: Namespace) -> Runner:
-    from hwmodel.measurement.executors import cluster, local
+    from hwmodel.measurement import cluster, local
 
     if options.scheduler is not None:
         return cluster(options.scheduler)

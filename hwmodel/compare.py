@@ -7,24 +7,18 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hwmodel.options import add_clock, add_effort, add_fresh, add_library_file, add_network, library_of, naming
-from siliquant.commandline.cli import Parser, run
-from siliquant.commandline.options import add_format, add_jobs, add_out_folder, check_writable, read_jobs
-from siliquant.inputs.errors import InputError
-from siliquant.inputs.numbers import integer, number, numbers, read_clock_mhz
-from siliquant.inputs.quoting import csv_of
+from siliquant.commandline import Parser, add_format, add_jobs, add_out_folder, check_writable, read_jobs, run
+from siliquant.inputs import InputError, csv_of, integer, number, numbers, read_clock_mhz
+
+from .options import add_clock, add_effort, add_fresh, add_library_file, add_network, library_of, naming
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
-    from hwmodel.comparison.comparison import Question, Row
-    from hwmodel.comparison.estimated import ModelAnswers
-    from hwmodel.comparison.measured import Answers
-    from hwmodel.comparison.requantisation import UnitAnswer, UnitRow
-    from hwmodel.measurement.dut import Bench
-    from hwmodel.measurement.requantisers import Unit
-    from hwmodel.model.model import LibraryModel
-    from hwmodel.workload.workload import Workload
+    from hwmodel.comparison import Answers, ModelAnswers, Question, Row, UnitAnswer, UnitRow
+    from hwmodel.measurement import Bench, Unit
+    from hwmodel.model import LibraryModel
+    from hwmodel.workload import Workload
 
 PROG = "hwmodel.compare"
 EPILOG = """\
@@ -72,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser().parse_args(arguments)
     bits = _bits(options.bits)
     codes = _code_widths(options.requant_bits, bits)
-    from hwmodel.comparison.measured import settings
+    from hwmodel.comparison import settings
 
     lanes = integer("lanes", options.lanes, 1, 64)
     chosen = settings(
@@ -88,13 +82,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise InputError("synthesise and check must not both be given: check measures as well")
     check_writable(options.out)
 
-    from hwmodel.comparison.check import print_check, write_check
-    from hwmodel.comparison.comparison import compare_rows
-    from hwmodel.comparison.estimated import ModelAnswers
-    from hwmodel.comparison.plot import write_plot
-    from hwmodel.comparison.requantisation import mac_question, unit_rows, units
-    from hwmodel.comparison.tables import write_tables
-    from hwmodel.model.features import package_features
+    from hwmodel.comparison import (
+        ModelAnswers,
+        compare_rows,
+        mac_question,
+        print_check,
+        unit_rows,
+        units,
+        write_check,
+        write_plot,
+        write_tables,
+    )
+    from hwmodel.model import package_features
 
     asked = units(codes, lanes)
     questions = [*(entry.question for entry in chosen.entries), *(mac_question(unit) for unit in asked)]
@@ -130,7 +129,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _workload(options: Namespace, model: LibraryModel | None) -> Workload:
     """The network asked for. Raises ValueError where there is none, or no model to estimate it with."""
-    from hwmodel.workload.workload import load_workload
+    from hwmodel.workload import load_workload
 
     found = load_workload(options.model)
     if model is None:
@@ -142,12 +141,17 @@ def _network(
     options: Namespace, workload: Workload, bits: Sequence[int], estimates: ModelAnswers, lanes: int, clock_mhz: float
 ) -> list[Path]:
     """Prints one inference of a network and writes it to files."""
-    from hwmodel.comparison.comparison import contenders
-    from hwmodel.inference.costs import costs_of, elements_of
-    from hwmodel.inference.memories import packaged_sram
-    from hwmodel.inference.rows import network_rows
-    from hwmodel.inference.tables import network_frame, network_markdown, print_network
-    from siliquant.files.write import write_atomically
+    from hwmodel.comparison import contenders
+    from hwmodel.inference import (
+        costs_of,
+        elements_of,
+        network_frame,
+        network_markdown,
+        network_rows,
+        packaged_sram,
+        print_network,
+    )
+    from siliquant.files import write_atomically
 
     off_chip = options.off_chip_pj_per_bit
     energy = None if off_chip is None else number("off_chip_pj_per_bit", off_chip, 1e-6, 1e6)
@@ -171,7 +175,7 @@ def _network(
 
 def _model(options: Namespace) -> LibraryModel | None:
     """The cost model of the library, or None, with a word on it, where there is none."""
-    from hwmodel.model.file import known_models, load_model
+    from hwmodel.model import known_models, load_model
 
     own = options.liberty or options.full_adder
     if not own and options.library in known_models():
@@ -188,7 +192,7 @@ def _model(options: Namespace) -> LibraryModel | None:
 
 
 def _bench(options: Namespace, clock_mhz: float) -> Bench:
-    from hwmodel.measurement.dut import Bench
+    from hwmodel.measurement import Bench
 
     return Bench(library_of(options), clock_mhz, options.effort, options.fresh)
 
@@ -196,7 +200,7 @@ def _bench(options: Namespace, clock_mhz: float) -> Bench:
 def _measure(
     options: Namespace, clock_mhz: float, jobs: int, questions: Sequence[Question], asked: Sequence[Unit]
 ) -> Answers:
-    from hwmodel.comparison.measured import Answers
+    from hwmodel.comparison import Answers
 
     bench = _bench(options, clock_mhz)
     answers = Answers(bench, jobs)
@@ -209,7 +213,7 @@ def _measured_or_estimated(
     options: Namespace, clock_mhz: float, asked: Sequence[Unit], estimate: Callable[[Unit], UnitAnswer]
 ) -> Callable[[Unit], UnitAnswer]:
     """Requantisation units as they were measured before, estimated where they were not: the model knows them less."""
-    from hwmodel.comparison.measured import Answers
+    from hwmodel.comparison import Answers
 
     try:
         known = Answers(_bench(options, clock_mhz), 1, any_timer=True)
@@ -224,7 +228,7 @@ def _print(rows: Sequence[Row], requantisers: Sequence[UnitRow], form: str, fold
         suffix = {"markdown": "md"}.get(form, form)
         print((folder / f"compare.{suffix}").read_text(), end="")
         return
-    from hwmodel.comparison.terminal import print_table
+    from hwmodel.comparison import print_table
 
     print_table(rows, requantisers)
 
@@ -236,7 +240,7 @@ def _bits(text: str, name: str = "bits") -> list[int]:
 
 def _code_widths(text: str | None, bits: list[int]) -> list[int]:
     """Code widths of requantisation units; by default those of the comparison that units are known for."""
-    from hwmodel.comparison.requantisation import EXACT
+    from hwmodel.comparison import EXACT
 
     if text == "none":
         return []

@@ -6,14 +6,14 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from hwmodel.options import add_clock, add_cost_models, add_library, add_operands, plan_of, spec_of
 from rtl.options import DesignParser
-from siliquant.commandline.cli import run
-from siliquant.commandline.options import add_format
-from siliquant.inputs.numbers import integer, read_clock_mhz
+from siliquant.commandline import add_format, run
+from siliquant.inputs import integer, read_clock_mhz
+
+from .options import add_clock, add_cost_models, add_library, add_operands, plan_of, spec_of
 
 if TYPE_CHECKING:
-    from hwmodel.fit.explanation import Explanation, StepTerm
+    from hwmodel.fit import Explanation, StepTerm
 
 __all__ = ["main"]
 
@@ -42,10 +42,9 @@ def parser() -> DesignParser:
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     options = parser().parse_args(arguments)
-    from hwmodel.fit.explanation import explain
-    from hwmodel.fit.validationtables import points_of
-    from hwmodel.measurement.table import PACKAGED_CALIBRATION, read_calibration
-    from hwmodel.model.file import PACKAGED_MODELS, load_model
+    from hwmodel.fit import explain, points_of
+    from hwmodel.measurement import PACKAGED_CALIBRATION, read_calibration
+    from hwmodel.model import PACKAGED_MODELS, load_model
 
     spec = spec_of(options)
     plan = plan_of(options, spec)
@@ -57,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.format == "json":
         print(json.dumps(as_json(found), indent=1))
         return
-    from hwmodel.fit.explanationtables import print_explanation
+    from hwmodel.fit import print_explanation
 
     print_explanation(found)
 

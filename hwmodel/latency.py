@@ -13,24 +13,26 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from hwmodel.inference.parts import Costs
-from hwmodel.inference.parts import MacCost
-from hwmodel.inference.parts import UnitCost
-from hwmodel.inference.inference import network_cost
-from hwmodel.inference.memories import packaged_sram
-from hwmodel.inference.result import Energy, GemmCost, NetworkCost
-from hwmodel.inference.rows import multiplier
-from hwmodel.inference.tiling import Overlap
-from hwmodel.options import add_clock, add_memories, add_mix, add_network, read_mix
-from hwmodel.workload.assignment import Assignment, assign, uniform
-from hwmodel.workload.sensitivity import read_sensitivity
-from hwmodel.workload.workload import Role, Scales, load_workload
+from hwmodel.inference import (
+    Costs,
+    Energy,
+    GemmCost,
+    MacCost,
+    NetworkCost,
+    Overlap,
+    UnitCost,
+    multiplier,
+    network_cost,
+    packaged_sram,
+)
+from hwmodel.workload import Assignment, Role, Scales, assign, load_workload, read_sensitivity, uniform
 from rtl.array import Architecture, ArraySpec
 from rtl.mac import UniformSpec, design_named
 from rtl.options import DesignParser, add_architecture, add_array, add_depth, array_size, integer, read_parameters
-from siliquant.commandline.cli import run
-from siliquant.inputs.errors import InputError
-from siliquant.inputs.numbers import read_clock_mhz
+from siliquant.commandline import run
+from siliquant.inputs import InputError, read_clock_mhz
+
+from .options import add_clock, add_memories, add_mix, add_network, read_mix
 
 __all__ = ["HEADERS", "lines_of", "main"]
 

@@ -10,15 +10,14 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rtl.spec.mac import MAX_BITS
-from siliquant.commandline.cli import Parser
-from siliquant.inputs.errors import InputError, ToolError
-from siliquant.inputs.numbers import fraction, integer, numbers
+from rtl.spec import MAX_BITS
+from siliquant.commandline import Parser
+from siliquant.inputs import InputError, ToolError, fraction, integer, numbers
 
 if TYPE_CHECKING:
-    from hwmodel.library.library import Library
-    from hwmodel.operands.stimulus import StreamPlan
-    from rtl.spec.mac import MacSpec
+    from hwmodel.library import Library
+    from hwmodel.operands import StreamPlan
+    from rtl.spec import MacSpec
 
 __all__ = [
     "LIBRARIES",
@@ -90,7 +89,7 @@ def library_of(options: Namespace) -> Library:
 
     Raises FileError and InputError as :func:`hwmodel.library.library.find_library`.
     """
-    from hwmodel.library.library import find_library
+    from hwmodel.library import find_library
 
     library = find_library(
         options.library,
@@ -109,7 +108,7 @@ def naming(library: Library) -> Iterator[None]:
 
     It may have caused them or not (a full disk), so it is named, not blamed. Raises InputError.
     """
-    from hwmodel.operands.stimulus import Mismatch
+    from hwmodel.operands import Mismatch
 
     try:
         yield
@@ -205,12 +204,11 @@ def spec_of(options: Namespace) -> MacSpec:
 
 def plan_of(options: Namespace, spec: MacSpec) -> StreamPlan:
     """What runs on ``spec``. Raises ValueError for a precision that it has not, or a stream that there is not."""
-    from hwmodel.model.estimate import default_plan
-    from hwmodel.operands.stimulus import StreamPlan
-    from hwmodel.operands.streams import Stream
+    from hwmodel.model import default_plan
+    from hwmodel.operands import Stream, StreamPlan
     from rtl.mac import UniformSpec
     from rtl.options import integer
-    from rtl.spec.mac import Precision
+    from rtl.spec import Precision
 
     signed = not options.unsigned
     if isinstance(spec, UniformSpec):

@@ -12,11 +12,10 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from hwmodel.options import add_mix, add_network, read_mix
-from hwmodel.workload.assignment import Assignment, assign
-from hwmodel.workload.sensitivity import read_sensitivity
-from hwmodel.workload.workload import load_workload
-from siliquant.commandline.cli import Parser, run
+from hwmodel.workload import Assignment, assign, load_workload, read_sensitivity
+from siliquant.commandline import Parser, run
+
+from .options import add_mix, add_network, read_mix
 
 PROG = "hwmodel.policy"
 EPILOG = """\

@@ -9,7 +9,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hwmodel.options import (
+from rtl.options import DesignParser
+from siliquant.commandline import add_format, add_jobs, add_out_folder, read_jobs, run
+from siliquant.inputs import read_clock_mhz
+
+from .options import (
     add_clock,
     add_effort,
     add_fresh,
@@ -20,18 +24,13 @@ from hwmodel.options import (
     plan_of,
     spec_of,
 )
-from rtl.options import DesignParser
-from siliquant.commandline.cli import run
-from siliquant.commandline.options import add_format, add_jobs, add_out_folder, read_jobs
-from siliquant.inputs.numbers import read_clock_mhz
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
-    from hwmodel.measurement.dut import Bench
-    from hwmodel.measurement.row import SynthesisRow
-    from hwmodel.operands.stimulus import StreamPlan
-    from rtl.spec.mac import MacSpec
+    from hwmodel.measurement import Bench, SynthesisRow
+    from hwmodel.operands import StreamPlan
+    from rtl.spec import MacSpec
 
 __all__ = ["lines_of", "main", "parser"]
 
@@ -70,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     from rich.console import Console
 
-    from hwmodel.measurement.dut import Bench
+    from hwmodel.measurement import Bench
 
     library = library_of(options)
     bench = Bench(library, clock_mhz, options.effort, options.fresh, jobs)
@@ -86,10 +85,9 @@ def _row(options: Namespace, spec: MacSpec, plan: StreamPlan, bench: Bench) -> S
     """The row with power; written with its netlist where a folder is given."""
     from dataclasses import replace
 
-    from hwmodel.measurement.dut import Specimen
-    from hwmodel.measurement.store import RowStore
-    from siliquant.commandline.options import check_writable
-    from siliquant.files.write import write_atomically
+    from hwmodel.measurement import RowStore, Specimen
+    from siliquant.commandline import check_writable
+    from siliquant.files import write_atomically
 
     store = RowStore(report=lambda text: print(text, file=sys.stderr))
     if options.out is not None:

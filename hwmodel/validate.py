@@ -5,11 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from hwmodel.options import add_cost_models, add_library
-from siliquant.commandline.cli import Parser, run
-from siliquant.commandline.options import add_format
-from siliquant.inputs.errors import InputError
-from siliquant.inputs.numbers import integer
+from siliquant.commandline import Parser, add_format, run
+from siliquant.inputs import InputError, integer
+
+from .options import add_cost_models, add_library
 
 PROG = "hwmodel.validate"
 EPILOG = """\
@@ -39,8 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     options = parser().parse_args(arguments)
     worst = integer("worst", options.worst, 0, 1000)
-    from hwmodel.fit.validationtables import markdown, print_tables, validated
-    from hwmodel.measurement.table import PACKAGED_CALIBRATION
+    from hwmodel.fit import markdown, print_tables, validated
+    from hwmodel.measurement import PACKAGED_CALIBRATION
 
     folder = options.calibration or PACKAGED_CALIBRATION
     names = options.library or sorted(path.stem for path in folder.glob("*.csv"))

@@ -5,19 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from qat.parsers import evaluate as parser
-from siliquant.commandline.cli import run
-from siliquant.inputs.numbers import integer
+from siliquant.commandline import run
+from siliquant.inputs import integer
+
+from .parsers import evaluate as parser
 
 PROG = "python -m qat.evaluate"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
-    from qat.data.readable import MOST_SKIPPED
-    from qat.training.accuracy import evaluate
-    from qat.training.rundata import open_run_data
-    from qat.training.runs import load_run
+    from qat.data import MOST_SKIPPED
+    from qat.training import evaluate, load_run, open_run_data
 
     options = parser().parse_args(arguments)
     batch_size = integer("batch_size", options.batch_size, 1, 1 << 20)

@@ -11,15 +11,13 @@ from rich.progress import track
 from rich.table import Table
 from torch import Tensor
 
-from qat.integers.agreement import compare_paths
-from qat.integers.integer import IntegerModel, Operand
-from qat.parsers import export as parser
-from qat.training.accuracy import inputs_of, split_batches
-from qat.training.rundata import open_run_data
-from qat.training.runs import load_run
-from siliquant.commandline.cli import run
-from siliquant.files.write import alone
-from siliquant.inputs.errors import InputError, short
+from qat.integers import IntegerModel, Operand, compare_paths
+from qat.training import inputs_of, load_run, open_run_data, split_batches
+from siliquant.commandline import run
+from siliquant.files import alone
+from siliquant.inputs import InputError, short
+
+from .parsers import export as parser
 
 PROG = "python -m qat.export"
 MOST_SAMPLES = (1 << 32) - 1

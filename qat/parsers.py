@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from qat.settings.names import DATA, PRESET_NAMES
-from qat.settings.options import add_arguments
-from siliquant.commandline.cli import Parser
-from siliquant.commandline.options import (
+from qat.settings import DATA, PRESET_NAMES, add_arguments
+from siliquant.commandline import (
+    Parser,
     add_batch_size,
     add_checkpoint,
     add_format,

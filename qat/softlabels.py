@@ -14,19 +14,24 @@ from typing import TYPE_CHECKING, cast
 import torch
 from torch import Tensor, nn
 
-from qat.data.datasets import Data, open_data
-from qat.data.look import has_look
-from qat.data.readable import MOST_SKIPPED, checked
-from qat.data.softlabels import MOST_CROPS, MOST_TOP_K, SoftLabelStore
-from qat.data.views import RandomResizedCrop
-from qat.parsers import has_images
-from qat.parsers import softlabels as parser
-from qat.training.rundata import look_of
-from qat.training.softlabels import make_store, weights_sha256
-from siliquant.commandline.cli import run
-from siliquant.files.write import alone, write_atomically
-from siliquant.inputs.errors import InputError, short
-from siliquant.inputs.numbers import integer
+from qat.data import (
+    MOST_CROPS,
+    MOST_SKIPPED,
+    MOST_TOP_K,
+    Data,
+    RandomResizedCrop,
+    SoftLabelStore,
+    checked,
+    has_look,
+    open_data,
+)
+from qat.training import look_of, make_store, weights_sha256
+from siliquant.commandline import run
+from siliquant.files import alone, write_atomically
+from siliquant.inputs import InputError, integer, short
+
+from .parsers import has_images
+from .parsers import softlabels as parser
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -46,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     size = None if options.image_size is None else integer("image_size", options.image_size, 1, 4096)
     crops = None if options.crops is None else integer("crops", options.crops, 1, MOST_CROPS)
     if options.from_fkd is not None:
-        from qat.data.fkd import import_fkd
+        from qat.data import import_fkd
 
         data, skipped = _readable(open_data(options.data, image_size=size), skip)
         with alone(options.out, "softlabels"), _bar() as progress:
@@ -61,8 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if not has_images(options.data):
         raise InputError(f"soft labels of crops need images, but {options.data} is text")
 
-    from qat.training.distributed import device_named
-    from qat.training.runs import load_teacher
+    from qat.training import device_named, load_teacher
 
     device = device_named(options.device)
     model = load_teacher(options.teacher, preset=options.model)

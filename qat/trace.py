@@ -17,18 +17,25 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from qat.models.build import build
-from qat.models.limits import SIZES
-from qat.models.presets import preset
-from qat.network.convert import gemms, integer_engine, quantize_model, quantizers
-from qat.network.gemm import Product
-from qat.network.layers import QuantContext, QuantConv2d, QuantGemm, QuantLinear, QuantScores
-from qat.parsers import trace as parser
-from qat.settings.scheme import Scheme
-from siliquant.commandline.cli import run
-from siliquant.files.write import write_atomically
-from siliquant.inputs.errors import InputError
-from siliquant.inputs.numbers import integer
+from qat.models import SIZES, build, preset
+from qat.network import (
+    Product,
+    QuantContext,
+    QuantConv2d,
+    QuantGemm,
+    QuantLinear,
+    QuantScores,
+    gemms,
+    integer_engine,
+    quantize_model,
+    quantizers,
+)
+from qat.settings import Scheme
+from siliquant.commandline import run
+from siliquant.files import write_atomically
+from siliquant.inputs import InputError, integer
+
+from .parsers import trace as parser
 
 __all__ = ["FORMAT", "ROLES", "TracedGemm", "main", "role_of", "to_text", "trace", "workload"]
 

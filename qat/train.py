@@ -20,37 +20,46 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import nn
 from transformers import PreTrainedConfig, PreTrainedModel
 
-from qat.data.datasets import Data, open_data
-from qat.data.look import IMAGENET, Look, has_look, look_of_record
-from qat.data.readable import checked, without
-from qat.data.softlabels import SoftLabelStore
-from qat.data.text import TextSplit
-from qat.models.build import build
-from qat.models.presets import from_config, preset
-from qat.network.convert import calibrate, quantize_model
-from qat.parsers import train as parser
-from qat.quantisers.native.memory import keep_freed_memory
-from qat.settings.names import PRESET_NAMES
-from qat.settings.options import Options, merge, read_config, typed
-from qat.training.distributed import Processes, processes
-from qat.training.rundata import look_of
-from qat.training.runs import (
+from qat.data import (
+    IMAGENET,
+    Data,
+    Look,
+    SoftLabelStore,
+    TextSplit,
+    checked,
+    has_look,
+    look_of_record,
+    open_data,
+    without,
+)
+from qat.models import build, from_config, preset
+from qat.network import calibrate, quantize_model
+from qat.quantisers.native import keep_freed_memory
+from qat.settings import PRESET_NAMES, Options, merge, read_config, typed
+from qat.training import (
+    Processes,
     RunRecord,
+    Training,
+    calibration_inputs,
     load_start,
     load_state,
     load_teacher,
+    look_of,
     names_of_skipped,
+    processes,
     read_record,
     read_state,
+    replay,
     save_model,
     save_record,
+    train,
 )
-from qat.training.softlabels import replay
-from qat.training.trainer import Training, calibration_inputs, train
-from siliquant.commandline.cli import run
-from siliquant.files.write import alone, write_atomically
-from siliquant.inputs.errors import InputError
-from siliquant.processes.run import cores
+from siliquant.commandline import run
+from siliquant.files import alone, write_atomically
+from siliquant.inputs import InputError
+from siliquant.processes import cores
+
+from .parsers import train as parser
 
 __all__ = ["main", "parser", "run_training"]
 

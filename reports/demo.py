@@ -15,14 +15,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from reports.demonstration.figures import Accuracy, Block, Figures, Simulated
-from reports.demonstration.page import html, screen
-from reports.values.steps import Command, Step, StepError, perform
+from reports.demonstration import Accuracy, Block, Figures, Simulated, html, screen
+from reports.values import Command, Step, StepError, perform
 from rtl.options import add_architecture, add_array, array_size
-from siliquant.commandline.cli import Parser, called, run
-from siliquant.commandline.options import add_out_folder
-from siliquant.files.write import alone, write_atomically
-from siliquant.inputs.errors import InputError
+from siliquant.commandline import Parser, add_out_folder, called, run
+from siliquant.files import alone, write_atomically
+from siliquant.inputs import InputError
 
 __all__ = ["Settings", "demonstrate", "main", "steps"]
 
@@ -75,7 +73,7 @@ class Settings:
 
 def steps(settings: Settings) -> tuple[Step, ...]:
     """Training at full precision, quantised training, export, simulation, synthesis; each from the one before."""
-    from hwmodel.measurement.row import tool_versions
+    from hwmodel.measurement import tool_versions
 
     out, few = settings.out, () if settings.limit is None else ("--limit", str(settings.limit))
     name = f"w{settings.bits}a{settings.bits}"

@@ -7,17 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hwmodel.options import add_clock, add_library, add_network
-from siliquant.commandline.cli import Parser, run
-from siliquant.commandline.options import add_out_folder, check_writable
-from siliquant.inputs.errors import InputError
-from siliquant.inputs.numbers import read_clock_mhz
+from siliquant.commandline import Parser, add_out_folder, check_writable, run
+from siliquant.inputs import InputError, read_clock_mhz
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
-    from hwmodel.comparison.comparison import Row
-    from reports.page.assemble import Inputs
-    from reports.sections.document import Document
+    from hwmodel.comparison import Row
+    from reports.page import Inputs
+    from reports.sections import Document
 
 __all__ = ["main", "parser", "write_report"]
 
@@ -58,10 +56,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser().parse_args(arguments)
     from rich.console import Console
 
-    from hwmodel.workload.workload import load_workload
-    from reports.page.assemble import assemble
-    from reports.values.steps import working
-    from siliquant.files.write import alone
+    from hwmodel.workload import load_workload
+    from reports.page import assemble
+    from reports.values import working
+    from siliquant.files import alone
 
     load_workload(options.model)
     inputs = _inputs(options)
@@ -78,11 +76,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def write_report(document: Document, folder: Path, news: object = None) -> list[Path]:
     """Writes index.html, tables/ and figures/ and returns their paths, the page first. Equal reports, equal bytes."""
-    from reports.charts.output import render
-    from reports.page.reportpage import report_html
-    from reports.values.latex import latex
-    from reports.values.table import csv, forms, markdown
-    from siliquant.files.write import write_atomically
+    from reports.charts import render
+    from reports.page import report_html
+    from reports.values import csv, forms, latex, markdown
+    from siliquant.files import write_atomically
 
     writers = {"csv": csv, "md": markdown, "tex": latex}
     contents: dict[Path, str | bytes] = {}
@@ -105,12 +102,10 @@ def write_report(document: Document, folder: Path, news: object = None) -> list[
 
 def _inputs(options: Namespace) -> Inputs:
     """Everything that was given, read before any work is done."""
-    from hwmodel.workload.sensitivity import read_sensitivity
-    from reports.inputs.accuracies import read_accuracies
-    from reports.inputs.equivalence import read_equivalence
-    from reports.inputs.oscillation import read_oscillation
-    from reports.page.assemble import Inputs
-    from reports.values.provenance import file_note
+    from hwmodel.workload import read_sensitivity
+    from reports.inputs import read_accuracies, read_equivalence, read_oscillation
+    from reports.page import Inputs
+    from reports.values import file_note
 
     record, runs, table = options.equivalence, options.oscillation, options.sensitivity
     read = tuple(read_oscillation(path) for path in runs)
@@ -130,8 +125,8 @@ def _inputs(options: Namespace) -> Inputs:
 
 def _rows(options: Namespace) -> tuple[Row, ...]:
     """From the file, or by the cost model."""
-    from reports.inputs.comparison import read_rows
-    from reports.page.assemble import computed_rows
+    from reports.inputs import read_rows
+    from reports.page import computed_rows
 
     widths = None if options.bits is None else _widths(options.bits)
     clock_mhz = None if options.clock_mhz is None else read_clock_mhz(options.clock_mhz)

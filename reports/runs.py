@@ -6,13 +6,10 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from reports.inputs.accuracies import FULL_PRECISION, Accuracies, Run, methods, to_json
-from siliquant.commandline.cli import Parser, run
-from siliquant.commandline.options import add_out_file
-from siliquant.files.write import write_atomically
-from siliquant.inputs.errors import InputError
-from siliquant.inputs.numbers import number
-from siliquant.inputs.reading import belongs, csv_records, json_object, member, read_text
+from reports.inputs import FULL_PRECISION, Accuracies, Run, methods, to_json
+from siliquant.commandline import Parser, add_out_file, run
+from siliquant.files import write_atomically
+from siliquant.inputs import InputError, belongs, csv_records, json_object, member, number, read_text
 
 __all__ = ["main", "parser", "read_run"]
 

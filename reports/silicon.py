@@ -12,16 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hwmodel.options import add_clock
-from reports.demonstration.figures import Block
-from siliquant.commandline.cli import Parser, run
-from siliquant.commandline.options import add_out_folder
-from siliquant.files.write import write_atomically
-from siliquant.inputs.errors import InputError
-from siliquant.inputs.numbers import read_clock_mhz
-from siliquant.inputs.reading import belongs, json_object, member, read_text
+from reports.demonstration import Block
+from siliquant.commandline import Parser, add_out_folder, run
+from siliquant.files import write_atomically
+from siliquant.inputs import InputError, belongs, json_object, member, read_clock_mhz, read_text
 
 if TYPE_CHECKING:
-    from hwmodel.measurement.dut import Bench
+    from hwmodel.measurement import Bench
     from rtl.array import ArraySpec
 
 __all__ = ["array_of", "blocks", "main"]
@@ -56,12 +53,10 @@ def blocks(array: ArraySpec, bench: Bench) -> tuple[Block, Block]:
 
     Raises SynthesisError where a tool fails and Mismatch where a netlist does not compute what its spec does.
     """
-    from hwmodel.measurement.measure import measure
-    from hwmodel.measurement.requantisers import Unit, measure_unit
-    from hwmodel.measurement.store import RowStore
+    from hwmodel.measurement import RowStore, Unit, measure, measure_unit
     from rtl.mac import UniformSpec
     from rtl.requant import ThresholdSpec
-    from rtl.spec.mac import Precision
+    from rtl.spec import Precision
 
     mac, requant, store = array.mac, array.requant, RowStore()
     assert isinstance(mac, UniformSpec)
@@ -93,11 +88,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     clock_mhz = read_clock_mhz(options.clock_mhz)
     array = array_of(_record(options.equivalence))
 
-    from hwmodel.library.library import find_library
-    from hwmodel.measurement.dut import Bench
-    from hwmodel.measurement.row import tool_versions
-    from rtl.manifests.array import array_manifest
-    from rtl.verilog.convert import to_verilog
+    from hwmodel.library import find_library
+    from hwmodel.measurement import Bench, tool_versions
+    from rtl.manifests import array_manifest
+    from rtl.verilog import to_verilog
 
     bench = Bench(find_library(), clock_mhz)
     verilog = to_verilog([array])

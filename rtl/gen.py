@@ -16,16 +16,14 @@ if not __package__:  # run as a file: what lies beside it must not shadow other 
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from rtl.array import Architecture, ArraySpec
-from rtl.names import HELPER_PREFIX, check_prefix, with_prefix
 from rtl.mac import DESIGNS, design_named
+from rtl.names import HELPER_PREFIX, check_prefix, with_prefix
 from rtl.options import DesignParser, add_architecture, add_array, add_groups, array_size, integer, read_parameters
 from rtl.requant import LoadableSpec, MultiplierSpec, PartialSumSpec, RequantSpec, ThresholdSpec
-from rtl.spec.mac import MAX_BITS, MacSpec, check_integer
-from siliquant.commandline.cli import run
-from siliquant.commandline.options import add_out_folder
-from siliquant.files.write import write_atomically
-from siliquant.inputs.errors import InputError
-from siliquant.inputs.reading import read_text
+from rtl.spec import MAX_BITS, MacSpec, check_integer
+from siliquant.commandline import add_out_folder, run
+from siliquant.files import write_atomically
+from siliquant.inputs import InputError, read_text
 
 PROG = "rtl.gen"
 DESCRIPTION = """\
@@ -206,9 +204,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if request is None:
         print(listing())
         return
-    from rtl.manifests.mac import manifest_text
-    from rtl.requant.vectors import golden_vectors
-    from rtl.verilog.convert import generate, helper_file, to_verilog
+    from rtl.manifests import manifest_text
+    from rtl.requant import golden_vectors
+    from rtl.verilog import generate, helper_file, to_verilog
 
     request.folder.mkdir(parents=True, exist_ok=True)
     texts: dict[str, str] = {}
@@ -257,9 +255,7 @@ def _spec(options: Namespace) -> Spec:
 
 
 def _described(spec: Spec) -> dict[str, Any]:
-    from rtl.manifests.array import array_manifest
-    from rtl.manifests.mac import manifest
-    from rtl.manifests.requant import requant_manifest
+    from rtl.manifests import array_manifest, manifest, requant_manifest
 
     if isinstance(spec, ArraySpec):
         return array_manifest(spec)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from siliquant.inputs.quoting import identifier
+from siliquant.inputs import identifier
 
 __all__ = ["FULL_ADDER_NAME", "HELPER_PREFIX", "MEMORY_NAME", "check_prefix", "guarded", "helper", "with_prefix"]
 

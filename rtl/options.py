@@ -10,9 +10,9 @@ from typing import Any
 
 from rtl.array import Architecture
 from rtl.mac import DESIGNS, design_named
-from rtl.spec.mac import MacSpec
-from siliquant.commandline.cli import Parser
-from siliquant.inputs.errors import InputError
+from rtl.spec import MacSpec
+from siliquant.commandline import Parser
+from siliquant.inputs import InputError
 
 __all__ = [
     "DesignParser",

@@ -1,6 +1,6 @@
 """``python -m siliquant COMMAND``."""
 
-from siliquant.main import main
+from .main import main
 
 if __name__ == "__main__":
     main()

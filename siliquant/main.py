@@ -6,10 +6,9 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from siliquant.commandline.cli import Parser, run
-from siliquant.commandline.commands import Command, command_named, installed
-from siliquant.inputs.errors import InputError
-from siliquant.processes.shadows import pin
+from siliquant.commandline import Command, Parser, command_named, installed, run
+from siliquant.inputs import InputError
+from siliquant.processes import pin
 
 __all__ = ["main", "parser"]
 
@@ -55,7 +54,7 @@ def start(arguments: Sequence[str] | None = None) -> None:
     given = sys.argv[1:] if arguments is None else list(arguments)
     if not given or given[0].startswith("-"):
         shell = parser().parse_args(given or ["--help"]).print_completion  # all other options end it
-        from siliquant.commandline.completion import completion
+        from siliquant.commandline import completion
 
         print(completion(parser(), shell), end="")
         return

@@ -20,24 +20,21 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from torch import Tensor
 
-from qat.integers.requantise import requantisations
-from qat.integers.subject import Subject, open_subject, random_subject
-from qat.network.gemm import Product, exact_product
-from qat.settings.scheme import Scheme
+from qat.integers import Subject, open_subject, random_subject, requantisations
+from qat.network import Product, exact_product
+from qat.settings import Scheme
 from rtl.array import Architecture, ArraySpec
 from rtl.mac import UniformSpec, design_named
 from rtl.options import array_size, integer, read_parameters
 from rtl.requant import ThresholdSpec
-from rtl.spec.mac import MacSpec
-from siliquant.commandline.cli import called, run
-from siliquant.commandline.options import read_jobs
-from siliquant.files.write import write_atomically
-from sim.bench.mismatch import MismatchError
-from sim.harness.drain import drain_tables
-from sim.harness.engine import ArrayEngine, GemmRecord
-from sim.harness.library import build_library
-from sim.parsers import equivalence as parser
-from sim.simulators.toolchain import SimulationError
+from rtl.spec import MacSpec
+from siliquant.commandline import called, read_jobs, run
+from siliquant.files import write_atomically
+from sim.bench import MismatchError
+from sim.harness import ArrayEngine, GemmRecord, build_library, drain_tables
+from sim.simulators import SimulationError
+
+from .parsers import equivalence as parser
 
 __all__ = ["Equivalence", "verify"]
 

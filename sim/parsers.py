@@ -5,8 +5,7 @@ from __future__ import annotations
 from rtl.array import Architecture
 from rtl.mac import UniformSpec
 from rtl.options import DesignParser, add_architecture, add_array, add_depth, add_groups
-from siliquant.commandline.cli import Parser
-from siliquant.commandline.options import add_checkpoint, add_jobs, add_out_file, add_samples
+from siliquant.commandline import Parser, add_checkpoint, add_jobs, add_out_file, add_samples
 
 __all__ = ["equivalence", "record"]
 

@@ -23,12 +23,13 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from qat.integers.subject import Subject, open_subject
-from siliquant.commandline.cli import run
-from siliquant.files.write import write_atomically
-from siliquant.inputs.errors import InputError
-from sim.harness.tiles import DEFAULT, Tile, take_tiles
-from sim.parsers import record as parser
+from qat.integers import Subject, open_subject
+from siliquant.commandline import run
+from siliquant.files import write_atomically
+from siliquant.inputs import InputError
+from sim.harness import DEFAULT, Tile, take_tiles
+
+from .parsers import record as parser
 
 __all__ = ["contents", "main"]
 

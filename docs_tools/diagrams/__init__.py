@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from docs_tools.commands import ROOT
-from docs_tools.diagrams import arrays, frames, heaps, units
 from rtl.array import Architecture
-from siliquant.files.write import write_atomically
+from siliquant.files import write_atomically
+
+from . import arrays, frames, heaps, units
 
 __all__ = ["FOLDER", "drawn", "write"]
 

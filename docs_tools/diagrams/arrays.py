@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from docs_tools.diagrams.svg import ACCENT, arrow, box, document, label, line, note
 from rtl.array import Architecture, ArraySpec
 from rtl.mac import UniformSpec
 from rtl.requant import MultiplierSpec, PartialSumSpec, ThresholdSpec
+
+from .svg import ACCENT, arrow, box, document, label, line, note
 
 __all__ = ["array", "multiplier", "partialsum", "thresholds"]
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from docs_tools.diagrams.svg import ACCENT, arrow, box, document, label, line, note
 from rtl.mac import BitSerialSpec, LoomSpec, UniformSpec, XnorSpec
-from rtl.spec.mac import MacSpec, Precision
+from rtl.spec import MacSpec, Precision
+
+from .svg import ACCENT, arrow, box, document, label, line, note
 
 __all__ = ["bitserial", "frame", "loom", "uniform", "xnor"]
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from docs_tools.diagrams.svg import ACCENT, OTHER, box, document, dot, label, line, note
-from hwmodel.model.structure import full_adders_by_column
-from rtl.logic.datapath import DatapathBuilder
+from hwmodel.model import full_adders_by_column
+from rtl.logic import DatapathBuilder
 from rtl.mac import UniformSpec
+
+from .svg import ACCENT, OTHER, box, document, dot, label, line, note
 
 __all__ = ["bit_heap"]
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from docs_tools.diagrams.svg import ACCENT, OTHER, arrow, box, cell, document, label, note
-from rtl.logic.datapath import DatapathBuilder
+from rtl.logic import DatapathBuilder
 from rtl.mac import BitFusionSpec, PaddedSpec, SubwordSpec
-from rtl.spec.mac import MAX_BITS, Precision
+from rtl.spec import MAX_BITS, Precision
+
+from .svg import ACCENT, OTHER, arrow, box, cell, document, label, note
 
 __all__ = ["bitblade", "bitfusion", "padded", "subword"]
 

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import hwmodel
 from docs_tools.markdown import joined
-from hwmodel.fit.validationtables import markdown, validated
-from hwmodel.measurement.sweep import sweep_designs
-from hwmodel.measurement.table import PACKAGED_CALIBRATION
-from hwmodel.model.file import known_models
+from hwmodel.fit import markdown, validated
+from hwmodel.measurement import PACKAGED_CALIBRATION, sweep_designs
+from hwmodel.model import known_models
 from rtl.mac import DESIGNS
 
 __all__ = ["OWNS", "texts"]

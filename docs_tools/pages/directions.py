@@ -6,7 +6,7 @@ from docs_tools.markdown import table
 from docs_tools.measured import Measured, measured
 from docs_tools.results import read_result
 from rtl.mac import BitBladeSpec, BitFusionSpec, BitSerialSpec, LoomSpec, PaddedSpec, SubwordSpec, UniformSpec
-from rtl.spec.mac import MacSpec, Precision
+from rtl.spec import MacSpec, Precision
 
 __all__ = ["OWNS", "texts"]
 

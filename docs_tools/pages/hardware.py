@@ -9,14 +9,12 @@ from typing import Any
 from docs_tools.commands import printed
 from docs_tools.markdown import spread, table
 from docs_tools.results import read_result
-from hwmodel.comparison.comparison import contenders
-from hwmodel.comparison.requantisation import units
-from hwmodel.comparison.tables import UNIT_HEADERS
-from hwmodel.model.structure import FLIP_FLOPS, Part, structure_of
+from hwmodel.comparison import UNIT_HEADERS, contenders, units
+from hwmodel.model import FLIP_FLOPS, Part, structure_of
 from rtl.array import Architecture, ArraySpec
 from rtl.mac import BitSerialSpec, LoomSpec, UniformSpec, XnorSpec
 from rtl.requant import ThresholdSpec
-from rtl.spec.mac import MacSpec, Precision
+from rtl.spec import MacSpec, Precision
 
 __all__ = ["OWNS", "texts"]
 

@@ -11,12 +11,11 @@ from typing import Any
 
 import hwmodel
 from docs_tools.markdown import joined, spread, table
-from hwmodel.inference.memories import dram_pj_per_bit, packaged_sram
+from hwmodel.inference import dram_pj_per_bit, packaged_sram
 from hwmodel.latency import HEADERS
 from hwmodel.latency import main as latency
-from hwmodel.workload.assignment import Assignment, assign
-from hwmodel.workload.workload import PrecisionClass, Role, Workload, load_workload, workload_names
-from rtl.array.passes import Codes, plan_passes
+from hwmodel.workload import Assignment, PrecisionClass, Role, Workload, assign, load_workload, workload_names
+from rtl.array import Codes, plan_passes
 from rtl.mac import UniformSpec
 
 __all__ = ["OWNS", "texts"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from docs_tools.markdown import table
 from docs_tools.results import read_result
-from rtl.array.passes import Codes, plan_passes
+from rtl.array import Codes, plan_passes
 from rtl.mac import UniformSpec, XnorSpec
 
 __all__ = ["OWNS", "texts"]

@@ -1,0 +1,42 @@
+"""TODO"""
+
+from __future__ import annotations
+
+from .check import print_check, write_check
+from .comparison import EQUAL_THROUGHPUT, EQUAL_UNITS, Entry, Question, Row, compare_rows, contenders, questions
+from .estimated import ModelAnswers, model_answer
+from .measured import Answers, settings
+from .plot import write_plot
+from .requantisation import EXACT, HEAD_MULTIPLIER_WIDTH, UnitAnswer, UnitRow, mac_question, unit_rows, units
+from .tables import UNIT_HEADERS, frame, notes, write_tables
+from .terminal import print_table
+
+__all__ = [
+    "EQUAL_THROUGHPUT",
+    "EQUAL_UNITS",
+    "EXACT",
+    "HEAD_MULTIPLIER_WIDTH",
+    "UNIT_HEADERS",
+    "Answers",
+    "Entry",
+    "ModelAnswers",
+    "Question",
+    "Row",
+    "UnitAnswer",
+    "UnitRow",
+    "compare_rows",
+    "contenders",
+    "frame",
+    "mac_question",
+    "model_answer",
+    "notes",
+    "print_check",
+    "print_table",
+    "questions",
+    "settings",
+    "unit_rows",
+    "units",
+    "write_check",
+    "write_plot",
+    "write_tables",
+]

@@ -6,9 +6,10 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from hwmodel.comparison.comparison import Row
-from siliquant.files.write import write_atomically
-from siliquant.inputs.quoting import csv_of
+from siliquant.files import write_atomically
+from siliquant.inputs import csv_of
+
+from .comparison import Row
 
 __all__ = ["print_check", "write_check"]
 

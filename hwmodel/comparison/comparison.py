@@ -13,12 +13,11 @@ from fractions import Fraction
 from math import ceil
 from typing import Any
 
-from hwmodel.measurement.dut import settled_power_uw
-from hwmodel.measurement.measure import Measurement
-from hwmodel.workload.mixture import Mixture
+from hwmodel.measurement import Measurement, settled_power_uw
+from hwmodel.workload import Mixture
 from rtl.mac import DESIGNS, UniformSpec
-from rtl.spec.mac import MacSpec, Precision
-from siliquant.inputs.errors import InputError
+from rtl.spec import MacSpec, Precision
+from siliquant.inputs import InputError
 
 __all__ = [
     "EQUAL_THROUGHPUT",

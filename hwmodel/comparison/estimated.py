@@ -10,17 +10,14 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from hwmodel.comparison.comparison import Answer, Question
-from hwmodel.comparison.requantisation import UnitAnswer
-from hwmodel.measurement.executors import Outcome, local
-from hwmodel.measurement.requantisers import Unit
-from hwmodel.model.features import adopt, are_kept, entry_of, find
-from hwmodel.model.model import LibraryModel, cost_of, shape_of
-from hwmodel.model.requantisers import best_unit
-from hwmodel.model.stages import attempt_of_shape
-from hwmodel.operands.stimulus import StreamPlan
-from hwmodel.synthesis.stages import try_stages
-from rtl.spec.mac import MacSpec, Precision
+from hwmodel.measurement import Outcome, Unit, local
+from hwmodel.model import LibraryModel, adopt, are_kept, attempt_of_shape, best_unit, cost_of, entry_of, find, shape_of
+from hwmodel.operands import StreamPlan
+from hwmodel.synthesis import try_stages
+from rtl.spec import MacSpec, Precision
+
+from .comparison import Answer, Question
+from .requantisation import UnitAnswer
 
 __all__ = ["ModelAnswers", "model_answer"]
 

@@ -10,16 +10,27 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from hwmodel.comparison.comparison import Answer, Entry, Question, contenders, measured_answer, questions
-from hwmodel.comparison.requantisation import UnitAnswer, measured_unit
-from hwmodel.measurement.dut import Bench
-from hwmodel.measurement.executors import local
-from hwmodel.measurement.measure import Measurement, Variant, known, smallest
-from hwmodel.measurement.requantisers import Unit, UnitMeasurement, UnitVariant, known_unit, smallest_unit
-from hwmodel.measurement.store import RowStore, write_packaged
-from hwmodel.workload.mixture import parse_mixture, standard_mixture
-from rtl.spec.mac import MacSpec, Precision
-from siliquant.inputs.errors import InputError
+from hwmodel.measurement import (
+    Bench,
+    Measurement,
+    RowStore,
+    Unit,
+    UnitMeasurement,
+    UnitVariant,
+    Variant,
+    known,
+    known_unit,
+    local,
+    smallest,
+    smallest_unit,
+    write_packaged,
+)
+from hwmodel.workload import parse_mixture, standard_mixture
+from rtl.spec import MacSpec, Precision
+from siliquant.inputs import InputError
+
+from .comparison import Answer, Entry, Question, contenders, measured_answer, questions
+from .requantisation import UnitAnswer, measured_unit
 
 __all__ = ["Answers", "Settings", "settings"]
 

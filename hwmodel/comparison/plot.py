@@ -6,8 +6,9 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
-from hwmodel.comparison.comparison import EQUAL_THROUGHPUT, Row
-from siliquant.files.write import write_atomically
+from siliquant.files import write_atomically
+
+from .comparison import EQUAL_THROUGHPUT, Row
 
 __all__ = ["write_plot"]
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from hwmodel.comparison.comparison import Answer, Question
-from hwmodel.measurement.requantisers import LARGE_FROM, Unit, UnitMeasurement
-from hwmodel.operands.requantstimulus import HEADS, PRODUCTS
+from hwmodel.measurement import LARGE_FROM, Unit, UnitMeasurement
+from hwmodel.operands import HEADS, PRODUCTS
 from rtl.mac import UniformSpec
 from rtl.requant import LoadableSpec, MultiplierSpec, PartialSumSpec, ThresholdSpec
-from rtl.spec.mac import Precision
-from siliquant.inputs.errors import InputError
+from rtl.spec import Precision
+from siliquant.inputs import InputError
+
+from .comparison import Answer, Question
 
 __all__ = [
     "EXACT",

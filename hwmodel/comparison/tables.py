@@ -8,10 +8,11 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hwmodel.comparison.comparison import EQUAL_THROUGHPUT, EQUAL_UNITS, Row
-from hwmodel.comparison.requantisation import UnitRow
-from siliquant.files.write import write_atomically
-from siliquant.inputs.quoting import csv_of
+from siliquant.files import write_atomically
+from siliquant.inputs import csv_of
+
+from .comparison import EQUAL_THROUGHPUT, EQUAL_UNITS, Row
+from .requantisation import UnitRow
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from hwmodel.comparison.comparison import Row
-from hwmodel.comparison.requantisation import UnitRow
-from hwmodel.comparison.tables import HEADERS, UNIT_HEADERS, cells, notes, unit_cells, unit_notes
+from .comparison import Row
+from .requantisation import UnitRow
+from .tables import HEADERS, UNIT_HEADERS, cells, notes, unit_cells, unit_notes
 
 __all__ = ["print_table"]
 

@@ -1,0 +1,23 @@
+"""TODO"""
+
+from __future__ import annotations
+
+from .explanation import Explanation, StepTerm, explain
+from .explanationtables import print_explanation
+from .validation import Prediction, errors_by
+from .validationtables import Validated, fit_table, markdown, points_of, print_tables, validated
+
+__all__ = [
+    "Explanation",
+    "Prediction",
+    "StepTerm",
+    "Validated",
+    "errors_by",
+    "explain",
+    "fit_table",
+    "markdown",
+    "points_of",
+    "print_explanation",
+    "print_tables",
+    "validated",
+]

@@ -7,10 +7,11 @@ from itertools import combinations_with_replacement
 
 import numpy as np
 
-from hwmodel.fit.fitting import Point
-from hwmodel.model.features import Vector
+from hwmodel.model import Vector
 from rtl.array import CoreSpec
-from rtl.spec.mac import MacSpec
+from rtl.spec import MacSpec
+
+from .fitting import Point
 
 __all__ = ["polynomial", "product"]
 

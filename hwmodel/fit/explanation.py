@@ -7,14 +7,26 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hwmodel.fit.fitting import Point
-from hwmodel.fit.validation import Errors, errors_by, predictions
-from hwmodel.model.features import PARTS, Vector, counts_of, transitions_of
-from hwmodel.model.model import Cost, LibraryModel, cost_of
-from hwmodel.model.paths import Adders, LongestPath, Step, longest_path
-from hwmodel.model.structure import FLIP_FLOPS, Part
-from hwmodel.operands.stimulus import StreamPlan
-from rtl.spec.mac import MacSpec
+from hwmodel.model import (
+    FLIP_FLOPS,
+    PARTS,
+    Adders,
+    Cost,
+    LibraryModel,
+    LongestPath,
+    Part,
+    Step,
+    Vector,
+    cost_of,
+    counts_of,
+    longest_path,
+    transitions_of,
+)
+from hwmodel.operands import StreamPlan
+from rtl.spec import MacSpec
+
+from .fitting import Point
+from .validation import Errors, errors_by, predictions
 
 __all__ = ["Explanation", "Neighbour", "PartTerm", "StepTerm", "explain"]
 

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from hwmodel.fit.explanation import Explanation, StepTerm
-from hwmodel.model.model import strain
+from hwmodel.model import strain
+
+from .explanation import Explanation, StepTerm
 
 __all__ = ["print_explanation"]
 

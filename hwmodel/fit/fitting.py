@@ -17,15 +17,29 @@ from itertools import combinations
 import numpy as np
 from scipy.optimize import least_squares, nnls
 
-from hwmodel.model.features import PARTS, Vector, counts_of, transitions_of
-from hwmodel.model.model import Coefficients, LibraryModel, Range, Shape, pressure, shape_of, strains
-from hwmodel.model.paths import Adders, Step, longest_path
-from hwmodel.model.structure import FLIP_FLOPS, Part
-from hwmodel.operands.stimulus import StreamPlan
-from hwmodel.synthesis.recipes import looks_at_area_alone
+from hwmodel.model import (
+    FLIP_FLOPS,
+    PARTS,
+    Adders,
+    Coefficients,
+    LibraryModel,
+    Part,
+    Range,
+    Shape,
+    Step,
+    Vector,
+    counts_of,
+    longest_path,
+    pressure,
+    shape_of,
+    strains,
+    transitions_of,
+)
+from hwmodel.operands import StreamPlan
+from hwmodel.synthesis import looks_at_area_alone
 from rtl.array import CoreSpec
-from rtl.spec.mac import MacSpec
-from siliquant.inputs.errors import InputError, InputTypeError
+from rtl.spec import MacSpec
+from siliquant.inputs import InputError, InputTypeError
 
 __all__ = ["Point", "fit"]
 

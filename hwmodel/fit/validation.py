@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from hwmodel.fit.baselines import polynomial, product
-from hwmodel.fit.fitting import Point
-from hwmodel.model.arrays import core_cost
-from hwmodel.model.model import Cost, LibraryModel, cost_of
+from hwmodel.model import Cost, LibraryModel, core_cost, cost_of
 from rtl.array import CoreSpec
+
+from .baselines import polynomial, product
+from .fitting import Point
 
 __all__ = ["Errors", "Prediction", "errors_by", "predictions"]
 

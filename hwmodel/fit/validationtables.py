@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hwmodel.fit.fitting import Point, fit
-from hwmodel.fit.validation import Errors, Prediction, errors_by, predictions
-from hwmodel.measurement.table import CalibrationTable, read_calibration
-from hwmodel.model.file import load_model
-from hwmodel.model.model import LibraryModel
+from hwmodel.measurement import CalibrationTable, read_calibration
+from hwmodel.model import LibraryModel, load_model
 from rtl.array import CoreSpec
-from siliquant.inputs.errors import InputError
+from siliquant.inputs import InputError
+
+from .fitting import Point, fit
+from .validation import Errors, Prediction, errors_by, predictions
 
 __all__ = [
     "TARGETS",

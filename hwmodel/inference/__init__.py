@@ -1,0 +1,40 @@
+"""TODO"""
+
+from __future__ import annotations
+
+from .costs import costs_of, elements_of
+from .inference import network_cost
+from .memories import dram_pj_per_bit, packaged_sram
+from .parts import Costs, MacCost, UnitCost
+from .result import Energy, GemmCost, NetworkCost
+from .rows import EQUAL_LATENCY, UNIFORM, NetworkRow, default_elements, multiplier, network_rows
+from .sizing import candidates, equal_latency
+from .tables import network_frame, network_markdown, network_notes, print_network
+from .tiling import Overlap
+
+__all__ = [
+    "EQUAL_LATENCY",
+    "UNIFORM",
+    "Costs",
+    "Energy",
+    "GemmCost",
+    "MacCost",
+    "NetworkCost",
+    "NetworkRow",
+    "Overlap",
+    "UnitCost",
+    "candidates",
+    "costs_of",
+    "default_elements",
+    "dram_pj_per_bit",
+    "elements_of",
+    "equal_latency",
+    "multiplier",
+    "network_cost",
+    "network_frame",
+    "network_markdown",
+    "network_notes",
+    "network_rows",
+    "packaged_sram",
+    "print_network",
+]

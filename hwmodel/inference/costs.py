@@ -6,23 +6,30 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
 
-from hwmodel.inference.memories import SramTable
-from hwmodel.inference.parts import Costs, EdgeCost, MacCost, UnitCost
-from hwmodel.inference.rows import default_elements
-from hwmodel.model.arrays import drain_cost, share_cost, share_counts, share_shape
-from hwmodel.model.features import Vector
-from hwmodel.model.model import Cost, LibraryModel, clock_pj
-from hwmodel.model.requantisers import best_unit, unit_counts
-from hwmodel.model.stages import attempt_of_shape
-from hwmodel.model.structure import Share
-from hwmodel.operands.requantstimulus import RequantPlan
-from hwmodel.operands.stimulus import StreamPlan
-from hwmodel.synthesis.stages import Attempt, try_stages
-from hwmodel.workload.workload import Role
-from rtl.array import Architecture, CoreSpec
-from rtl.array.element import ElementSpec
+from hwmodel.model import (
+    Cost,
+    LibraryModel,
+    Share,
+    Vector,
+    attempt_of_shape,
+    best_unit,
+    clock_pj,
+    drain_cost,
+    share_cost,
+    share_counts,
+    share_shape,
+    unit_counts,
+)
+from hwmodel.operands import RequantPlan, StreamPlan
+from hwmodel.synthesis import Attempt, try_stages
+from hwmodel.workload import Role
+from rtl.array import Architecture, CoreSpec, ElementSpec
 from rtl.requant import LoadableSpec, PartialSumSpec
-from rtl.spec.mac import MacSpec, Precision
+from rtl.spec import MacSpec, Precision
+
+from .memories import SramTable
+from .parts import Costs, EdgeCost, MacCost, UnitCost
+from .rows import default_elements
 
 __all__ = ["costs_of", "elements_of"]
 

@@ -9,17 +9,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-from hwmodel.comparison.requantisation import HEAD_MULTIPLIER_WIDTH
-from hwmodel.inference.memories import Memory, SramTable
-from hwmodel.inference.parts import Costs, MacCost, MacModel, UnitCost
-from hwmodel.inference.result import Area, Energy, GemmCost, NetworkCost
-from hwmodel.inference.tiles import Grids, Matrices, Timing, tile_words
-from hwmodel.inference.tiling import Overlap, tally
-from hwmodel.model.arrays import drain_takes
-from hwmodel.workload.assignment import Assignment
-from hwmodel.workload.workload import Gemm, PrecisionClass, Role, Scales, Workload
+from hwmodel.comparison import HEAD_MULTIPLIER_WIDTH
+from hwmodel.model import drain_takes
+from hwmodel.workload import Assignment, Gemm, PrecisionClass, Role, Scales, Workload
 from rtl.array import ArraySpec
 from rtl.requant import PartialSumSpec
+
+from .memories import Memory, SramTable
+from .parts import Costs, MacCost, UnitCost
+from .result import Area, Energy, GemmCost, NetworkCost
+from .tiles import Grids, Matrices, Timing, tile_words
+from .tiling import Overlap, tally
 
 __all__ = [
     "Memories",

@@ -12,10 +12,8 @@ from dataclasses import dataclass, fields
 from functools import lru_cache
 from pathlib import Path
 
-from rtl.spec.mac import check_integer
-from siliquant.inputs.errors import InputError, InputTypeError, short
-from siliquant.inputs.numbers import positive_number
-from siliquant.inputs.reading import belongs, json_object, member, read_text
+from rtl.spec import check_integer
+from siliquant.inputs import InputError, InputTypeError, belongs, json_object, member, positive_number, read_text, short
 
 __all__ = ["DEFAULT_DEVICE", "Macro", "Memory", "SramTable", "dram_pj_per_bit", "packaged_sram", "read_sram"]
 

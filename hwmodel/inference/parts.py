@@ -6,14 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Protocol
 
-from hwmodel.inference.memories import SramTable
-from hwmodel.measurement.row import SynthesisRow
-from hwmodel.workload.workload import Role
-from rtl.array.element import ElementSpec
+from hwmodel.measurement import SynthesisRow
+from hwmodel.workload import Role
+from rtl.array import ElementSpec
 from rtl.requant import LoadableSpec
-from rtl.spec.mac import Precision
-from siliquant.inputs.errors import InputError, InputTypeError
-from siliquant.inputs.numbers import positive_number
+from rtl.spec import Precision
+from siliquant.inputs import InputError, InputTypeError, positive_number
+
+from .memories import SramTable
 
 __all__ = ["Costs", "EdgeCost", "MacCost", "MacModel", "UnitCost"]
 

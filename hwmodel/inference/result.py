@@ -7,11 +7,11 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import TypeVar
 
-from hwmodel.inference.tiling import Overlap
-from hwmodel.workload.assignment import Assignment
-from hwmodel.workload.workload import Gemm, Module, PrecisionClass, Role, Scales
+from hwmodel.workload import Assignment, Gemm, Module, PrecisionClass, Role, Scales
 from rtl.array import ArraySpec
-from siliquant.inputs.errors import InputError
+from siliquant.inputs import InputError
+
+from .tiling import Overlap
 
 __all__ = ["Area", "Energy", "GemmCost", "NetworkCost"]
 

@@ -11,25 +11,29 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hwmodel.comparison.comparison import EQUAL_THROUGHPUT, contenders, questions
-from hwmodel.comparison.requantisation import EXACT
-from hwmodel.inference.inference import network_cost
-from hwmodel.inference.parts import Costs
-from hwmodel.inference.result import NetworkCost
-from hwmodel.inference.sizing import candidates, equal_area, equal_latency
-from hwmodel.inference.tiling import Overlap
-from hwmodel.operands.requantstimulus import HEADS
-from hwmodel.workload.assignment import Assignment, assign, uniform
-from hwmodel.workload.mixture import standard_mixture
-from hwmodel.workload.published import published_accuracy
-from hwmodel.workload.sensitivity import SensitivityTable
-from hwmodel.workload.workload import Scales, Workload
+from hwmodel.comparison import EQUAL_THROUGHPUT, EXACT, contenders, questions
+from hwmodel.operands import HEADS
+from hwmodel.workload import (
+    Assignment,
+    Scales,
+    SensitivityTable,
+    Workload,
+    assign,
+    published_accuracy,
+    standard_mixture,
+    uniform,
+)
 from rtl.array import Architecture, ArraySpec
 from rtl.mac import UniformSpec
-from rtl.requant import MultiplierSpec
-from rtl.requant.spec import RequantSpec
-from rtl.spec.mac import MacSpec
-from siliquant.inputs.errors import InputError, InputTypeError
+from rtl.requant import MultiplierSpec, RequantSpec
+from rtl.spec import MacSpec
+from siliquant.inputs import InputError, InputTypeError
+
+from .inference import network_cost
+from .parts import Costs
+from .result import NetworkCost
+from .sizing import candidates, equal_area, equal_latency
+from .tiling import Overlap
 
 __all__ = ["EQUAL_AREA", "EQUAL_LATENCY", "UNIFORM", "NetworkRow", "default_elements", "multiplier", "network_rows"]
 

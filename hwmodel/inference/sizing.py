@@ -21,17 +21,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from hwmodel.inference.inference import element_cost, matrices_of, units_of
-from hwmodel.inference.parts import Costs
-from hwmodel.inference.tiles import Grids, IntArray, Matrices, Timing, needed_words
-from hwmodel.inference.tiling import Overlap, cycles_of
-from hwmodel.workload.assignment import Assignment
-from hwmodel.workload.workload import Scales
-from rtl.array import ArraySpec
-from rtl.array.run import SIZE_WIDTH
-from rtl.requant.spec import RequantSpec
-from rtl.spec.mac import MacSpec
-from siliquant.inputs.errors import InputError
+from hwmodel.workload import Assignment, Scales
+from rtl.array import SIZE_WIDTH, ArraySpec
+from rtl.requant import RequantSpec
+from rtl.spec import MacSpec
+from siliquant.inputs import InputError
+
+from .inference import element_cost, matrices_of, units_of
+from .parts import Costs
+from .tiles import Grids, IntArray, Matrices, Timing, needed_words
+from .tiling import Overlap, cycles_of
 
 __all__ = ["Candidates", "candidates", "equal_area", "equal_latency"]
 

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING
 
-from hwmodel.inference.rows import UNIFORM, NetworkRow
-from hwmodel.workload.published import published_source
+from hwmodel.workload import published_source
+
+from .rows import UNIFORM, NetworkRow
 
 if TYPE_CHECKING:
     import pandas as pd

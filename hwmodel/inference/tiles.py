@@ -12,11 +12,10 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from rtl.array import Architecture, ArraySpec
-from rtl.array.passes import Codes, Pass, plan_passes
-from rtl.requant.spec import RequantSpec
-from rtl.spec.mac import MacSpec, Precision
-from siliquant.inputs.errors import InputError
+from rtl.array import Architecture, ArraySpec, Codes, Pass, plan_passes
+from rtl.requant import RequantSpec
+from rtl.spec import MacSpec, Precision
+from siliquant.inputs import InputError
 
 __all__ = ["Blocks", "Grids", "IntArray", "Matrices", "TileWords", "Timing", "needed_words", "tile_words"]
 

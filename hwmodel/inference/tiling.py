@@ -12,10 +12,10 @@ from enum import Enum
 
 import numpy as np
 
-from hwmodel.inference.tiles import Blocks, Grids, IntArray, Matrices, TileWords, Timing, tile_words
-from rtl.array import Architecture
-from rtl.array.passes import width_of_results
-from siliquant.inputs.errors import InputError
+from rtl.array import Architecture, width_of_results
+from siliquant.inputs import InputError
+
+from .tiles import Blocks, Grids, IntArray, Matrices, TileWords, Timing, tile_words
 
 __all__ = ["Overlap", "Tally", "cycles_of", "tally"]
 

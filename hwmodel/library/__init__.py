@@ -1,0 +1,43 @@
+"""TODO"""
+
+from __future__ import annotations
+
+from .functions import ONE_NET, ZERO_NET, And, Evaluator, Expression, Not, Or, Variable
+from .liberty import parse_liberty
+from .library import Library, find_library, read_liberty_text
+from .models import CellModel, FlipFlop, LibraryCells
+from .power import Energy, LibraryPower, LookupTable
+from .sdf import CellPaths, Entry, PathDelay, read_sdf, sdf_text
+from .verilog import TIMESCALE, cell_verilog, delay_pairs, input_columns, numbered, senses
+
+__all__ = [
+    "ONE_NET",
+    "TIMESCALE",
+    "ZERO_NET",
+    "And",
+    "CellModel",
+    "CellPaths",
+    "Energy",
+    "Entry",
+    "Evaluator",
+    "Expression",
+    "FlipFlop",
+    "Library",
+    "LibraryCells",
+    "LibraryPower",
+    "LookupTable",
+    "Not",
+    "Or",
+    "PathDelay",
+    "Variable",
+    "cell_verilog",
+    "delay_pairs",
+    "find_library",
+    "input_columns",
+    "numbered",
+    "parse_liberty",
+    "read_liberty_text",
+    "read_sdf",
+    "sdf_text",
+    "senses",
+]

@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import lru_cache
 
-from hwmodel.library.functions import parse_function
-from hwmodel.library.liberty import Group, named_pins
-from siliquant.inputs.errors import InputError, short
+from siliquant.inputs import InputError, short
+
+from .functions import parse_function
+from .liberty import Group, named_pins
 
 
 @dataclass(frozen=True)

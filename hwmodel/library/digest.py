@@ -13,22 +13,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hwmodel.library.cells import (
-    Cell,
-    FullAdderCell,
-    HalfAdderCell,
-    full_adder,
-    half_adder,
-    input_column,
-    smallest,
-    usable_cells,
-)
-from hwmodel.library.liberty import Group, named_pins, parse_liberty
-from hwmodel.library.models import LibraryCells, capacitance_unit_pf
-from hwmodel.library.power import LibraryPower, energy_ratio, nominal_voltage_v
-from hwmodel.library.sdf import is_condition
-from hwmodel.library.timing import check_timing, states_delays
-from siliquant.inputs.errors import InputError, short
+from siliquant.inputs import InputError, short
+
+from .cells import Cell, FullAdderCell, HalfAdderCell, full_adder, half_adder, input_column, smallest, usable_cells
+from .liberty import Group, named_pins, parse_liberty
+from .models import LibraryCells, capacitance_unit_pf
+from .power import LibraryPower, energy_ratio, nominal_voltage_v
+from .sdf import is_condition
+from .timing import check_timing, states_delays
 
 _MOST_TEXT = 100  # characters of names that are only shown
 _LOADS_OF_A_BUFFER = 4  # the default output load, in input capacitances of the driving cell

@@ -19,8 +19,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from siliquant.inputs.errors import InputError, short
-from siliquant.inputs.reading import MOST_LEVELS
+from siliquant.inputs import MOST_LEVELS, InputError, short
 
 MOST_WORDS = 320
 """Operands, operators and brackets of the longest expression that is read: its tree may be as deep, and Python's stack

@@ -21,8 +21,7 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from siliquant.inputs.errors import InputError, short
-from siliquant.inputs.reading import MOST_LEVELS
+from siliquant.inputs import MOST_LEVELS, InputError, short
 
 __all__ = ["MOST_GROUPS", "Group", "named_pins", "parse_liberty"]
 

@@ -17,14 +17,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from hwmodel.library import digest as slimliberty
-from hwmodel.library.cells import FullAdderCell, HalfAdderCell
-from hwmodel.library.power import check_energy_ratio
-from siliquant.files import cache
-from siliquant.files.cache import NotTrusted
-from siliquant.files.source import code_sha256
-from siliquant.inputs.errors import InputError, MissingFileError, short
-from siliquant.inputs.reading import read_bytes, unpack
+from siliquant.files import NotTrusted, cache, code_sha256
+from siliquant.inputs import InputError, MissingFileError, read_bytes, short, unpack
+
+from . import digest as slimliberty
+from .cells import FullAdderCell, HalfAdderCell
+from .power import check_energy_ratio
 
 MOST_BYTES = 512 << 20
 """Bytes of the largest Liberty file that is read, packed and unpacked."""

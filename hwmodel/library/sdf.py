@@ -19,10 +19,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from hwmodel.library.functions import Expression, parse_function
-from hwmodel.library.models import CellModel
-from hwmodel.library.verilog import delay_pairs
-from siliquant.inputs.errors import InputError
+from siliquant.inputs import InputError
+
+from .functions import Expression, parse_function
+from .models import CellModel
+from .verilog import delay_pairs
 
 __all__ = ["CellPaths", "Entry", "PathDelay", "is_condition", "read_sdf", "sdf_text"]
 

@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from itertools import pairwise
 from math import prod
 
-from hwmodel.library.liberty import Group, named_pins
-from siliquant.inputs.errors import short
+from siliquant.inputs import short
+
+from .liberty import Group, named_pins
 
 __all__ = ["check_timing", "states_delays"]
 

@@ -19,10 +19,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from hwmodel.library.functions import And, Constant, Expression, Not, Or, Variable, Xor
-from hwmodel.library.models import CellModel, FlipFlop
-from siliquant.inputs.errors import InputTypeError
-from siliquant.inputs.quoting import verilog_name
+from siliquant.inputs import InputTypeError, verilog_name
+
+from .functions import And, Constant, Expression, Not, Or, Variable, Xor
+from .models import CellModel, FlipFlop
 
 __all__ = ["TIMESCALE", "cell_verilog", "delay_pairs", "numbered", "senses", "verilog_expression"]
 

@@ -1,0 +1,76 @@
+"""TODO"""
+
+from __future__ import annotations
+
+from .dut import Bench, Specimen, settled_power_uw
+from .executors import Outcome, Runner, cluster, local
+from .keys import Spec, design_name, generator_files, named, own_of, verilog_stamp
+from .measure import Measurement, Variant, known, measure, smallest
+from .points import (
+    LibraryChoice,
+    MeasuredPoint,
+    Task,
+    WorkerDiffers,
+    calibration_table,
+    known_points,
+    measure_task,
+    signature,
+)
+from .requantisers import LARGE_FROM, Unit, UnitMeasurement, UnitVariant, known_unit, measure_unit, smallest_unit
+from .row import SynthesisRow, attempt_of_row, sha256_text, tool_versions
+from .store import PACKAGED_ROWS, STAMP, RowStore, write_packaged, write_stamp
+from .sweep import SweepDesign, sweep_cores, sweep_designs
+from .table import PACKAGED_CALIBRATION, CalibrationTable, packaged_calibration, read_calibration, write_calibration
+
+__all__ = [
+    "LARGE_FROM",
+    "PACKAGED_CALIBRATION",
+    "PACKAGED_ROWS",
+    "STAMP",
+    "Bench",
+    "CalibrationTable",
+    "LibraryChoice",
+    "MeasuredPoint",
+    "Measurement",
+    "Outcome",
+    "RowStore",
+    "Runner",
+    "Spec",
+    "Specimen",
+    "SweepDesign",
+    "SynthesisRow",
+    "Task",
+    "Unit",
+    "UnitMeasurement",
+    "UnitVariant",
+    "Variant",
+    "WorkerDiffers",
+    "attempt_of_row",
+    "calibration_table",
+    "cluster",
+    "design_name",
+    "generator_files",
+    "known",
+    "known_points",
+    "known_unit",
+    "local",
+    "measure",
+    "measure_task",
+    "measure_unit",
+    "named",
+    "own_of",
+    "packaged_calibration",
+    "read_calibration",
+    "settled_power_uw",
+    "sha256_text",
+    "signature",
+    "smallest",
+    "smallest_unit",
+    "sweep_cores",
+    "sweep_designs",
+    "tool_versions",
+    "verilog_stamp",
+    "write_calibration",
+    "write_packaged",
+    "write_stamp",
+]

@@ -13,23 +13,32 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
-from hwmodel.library.liberty import parse_liberty
-from hwmodel.library.library import Library, read_liberty_text
-from hwmodel.library.models import LibraryCells
-from hwmodel.library.power import LibraryPower
-from hwmodel.measurement.row import SynthesisRow, make_row, sha256_text, tool_versions
-from hwmodel.measurement.store import RowStore
-from hwmodel.netlist.netlist import read_netlist
-from hwmodel.operands.arraystimulus import check_drained, make_core_stimulus
-from hwmodel.operands.stimulus import StreamPlan, check_sums, make_stimulus, precisions_to_check
-from hwmodel.power.activity import Waves, simulate
-from hwmodel.power.glitches import GLITCH_AWARE, SimulatorMissing, with_glitches
-from hwmodel.power.icarus import icarus_version
-from hwmodel.power.power import PowerReport, netlist_power
-from hwmodel.synthesis.flow import Mapped, Workspace, read_back
-from hwmodel.synthesis.recipes import recipe_named
+from hwmodel.library import Library, LibraryCells, LibraryPower, parse_liberty, read_liberty_text
+from hwmodel.netlist import read_netlist
+from hwmodel.operands import (
+    StreamPlan,
+    check_drained,
+    check_sums,
+    make_core_stimulus,
+    make_stimulus,
+    precisions_to_check,
+)
+from hwmodel.power import (
+    GLITCH_AWARE,
+    PowerReport,
+    SimulatorMissing,
+    Waves,
+    icarus_version,
+    netlist_power,
+    simulate,
+    with_glitches,
+)
+from hwmodel.synthesis import Mapped, Workspace, read_back, recipe_named
 from rtl.array import CoreSpec
-from rtl.spec.mac import MacSpec, Precision
+from rtl.spec import MacSpec, Precision
+
+from .row import SynthesisRow, make_row, sha256_text, tool_versions
+from .store import RowStore
 
 __all__ = [
     "Bench",
@@ -90,7 +99,7 @@ class Specimen:
     @cached_property
     def verilog(self) -> str:
         """The whole source."""
-        from rtl.verilog.convert import to_verilog
+        from rtl.verilog import to_verilog
 
         return to_verilog([self.spec])
 

@@ -26,7 +26,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnContext, SpawnProcess
 from typing import Any, Generic, Protocol, TypeVar, cast
 
-from siliquant.inputs.errors import InputError, ToolError
+from siliquant.inputs import InputError, ToolError
 
 __all__ = ["TRIES", "Outcome", "Runner", "WorkerLost", "cluster", "end_with_parent", "local"]
 

@@ -17,8 +17,8 @@ from typing import Any
 
 from rtl.array import CoreSpec
 from rtl.requant import LoadableSpec
-from rtl.spec.mac import MacSpec
-from siliquant.files.source import code_sha256, own_sources, package_version
+from rtl.spec import MacSpec
+from siliquant.files import code_sha256, own_sources, package_version
 
 __all__ = [
     "Spec",

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from hwmodel.measurement.dut import Bench, Specimen, stored
-from hwmodel.measurement.row import SynthesisRow, attempt_of_row
-from hwmodel.measurement.store import RowStore
-from hwmodel.operands.stimulus import StreamPlan
-from hwmodel.synthesis.stages import Attempt, try_stages
-from rtl.spec.mac import MacSpec, Precision
+from hwmodel.operands import StreamPlan
+from hwmodel.synthesis import Attempt, try_stages
+from rtl.spec import MacSpec, Precision
+
+from .dut import Bench, Specimen, stored
+from .row import SynthesisRow, attempt_of_row
+from .store import RowStore
 
 __all__ = ["Measurement", "Variant", "known", "measure", "smallest"]
 

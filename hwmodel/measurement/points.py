@@ -19,17 +19,17 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from hwmodel.library.library import Library, find_library
-from hwmodel.measurement.dut import Bench, Found, Specimen, stored
-from hwmodel.measurement.keys import code_of
-from hwmodel.measurement.row import SynthesisRow, tool_versions
-from hwmodel.measurement.store import RowStore
-from hwmodel.measurement.sweep import RELAXED_MHZ, SweepDesign, clock_for, plans_for
-from hwmodel.measurement.table import CalibrationTable, Provenance
-from hwmodel.operands.stimulus import StreamPlan
-from hwmodel.power.glitches import GLITCH_AWARE
-from hwmodel.power.icarus import icarus_version
-from siliquant.inputs.errors import InputError, ToolError
+from hwmodel.library import Library, find_library
+from hwmodel.operands import StreamPlan
+from hwmodel.power import GLITCH_AWARE, icarus_version
+from siliquant.inputs import InputError, ToolError
+
+from .dut import Bench, Found, Specimen, stored
+from .keys import code_of
+from .row import SynthesisRow, tool_versions
+from .store import RowStore
+from .sweep import RELAXED_MHZ, SweepDesign, clock_for, plans_for
+from .table import CalibrationTable, Provenance
 
 __all__ = [
     "LibraryChoice",

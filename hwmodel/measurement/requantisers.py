@@ -8,17 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from hwmodel.measurement.dut import Bench, best_powered, power_data, power_figures
-from hwmodel.measurement.row import SynthesisRow, attempt_of_row, make_row, sha256_text
-from hwmodel.measurement.store import RowStore
-from hwmodel.netlist.netlist import read_netlist
-from hwmodel.operands.requantstimulus import RequantPlan, check_outputs, requant_stimulus
-from hwmodel.power.activity import simulate
-from hwmodel.synthesis.flow import Synthesis, synthesise
-from hwmodel.synthesis.recipes import recipe_named
-from hwmodel.synthesis.stages import try_stages
+from hwmodel.netlist import read_netlist
+from hwmodel.operands import RequantPlan, check_outputs, requant_stimulus
+from hwmodel.power import simulate
+from hwmodel.synthesis import Synthesis, recipe_named, synthesise, try_stages
 from rtl.mac import UniformSpec
 from rtl.requant import LoadableSpec, PartialSumSpec, ThresholdSpec
+
+from .dut import Bench, best_powered, power_data, power_figures
+from .row import SynthesisRow, attempt_of_row, make_row, sha256_text
+from .store import RowStore
 
 __all__ = ["LARGE_FROM", "Unit", "UnitMeasurement", "UnitVariant", "known_unit", "measure_unit", "smallest_unit"]
 
@@ -94,7 +93,7 @@ def known_unit(unit: Unit, bench: Bench, store: RowStore) -> UnitMeasurement | N
 
 def measure_unit(unit: Unit, bench: Bench, store: RowStore) -> UnitVariant:
     """The rows of one spec, from the store or measured now and kept there. Raises as :func:`smallest_unit`."""
-    from rtl.verilog.convert import to_verilog
+    from rtl.verilog import to_verilog
 
     verilog = to_verilog([unit.spec])
     digest = sha256_text(verilog)

@@ -11,16 +11,12 @@ from functools import lru_cache
 from importlib import resources
 from typing import Any
 
-from hwmodel.library.library import Library
-from hwmodel.netlist.area import AreaParts, area_parts
-from hwmodel.power.icarus import icarus_version
-from hwmodel.synthesis.flow import Synthesis
-from hwmodel.synthesis.recipes import FLOW_VERSION, looks_at_area_alone
-from hwmodel.synthesis.sta import opensta_version
-from hwmodel.synthesis.stages import Attempt
-from siliquant.files.source import package_version
-from siliquant.inputs.errors import InputError, short
-from siliquant.inputs.reading import json_object
+from hwmodel.library import Library
+from hwmodel.netlist import AreaParts, area_parts
+from hwmodel.power import icarus_version
+from hwmodel.synthesis import FLOW_VERSION, Attempt, Synthesis, looks_at_area_alone, opensta_version
+from siliquant.files import package_version
+from siliquant.inputs import InputError, json_object, short
 
 _FLOW_SOURCES = (
     *(f"library/{name}.py" for name in ("cells", "digest", "library")),

@@ -18,11 +18,11 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
-from hwmodel.measurement.keys import Spec, design_name, generator_key, named, verilog_stamp
-from hwmodel.measurement.row import SynthesisRow, row_key, tool_versions
-from siliquant.files import cache
-from siliquant.files.write import write_atomically
-from siliquant.inputs.errors import InputError
+from siliquant.files import cache, write_atomically
+from siliquant.inputs import InputError
+
+from .keys import Spec, design_name, generator_key, named, verilog_stamp
+from .row import SynthesisRow, row_key, tool_versions
 
 PACKAGED_ROWS = Path(__file__).resolve().parents[1] / "data" / "rows"
 STAMP = "stamp.json"

@@ -11,20 +11,10 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from hwmodel.operands.stimulus import StreamPlan
-from hwmodel.operands.streams import LSQ_GAUSSIAN, STREAM_NAMES, UNIFORM, Stream
+from hwmodel.operands import LSQ_GAUSSIAN, STREAM_NAMES, UNIFORM, Stream, StreamPlan
 from rtl.array import Architecture, CoreSpec
-from rtl.mac import (
-    BitBladeSpec,
-    BitFusionSpec,
-    BitSerialSpec,
-    LoomSpec,
-    PaddedSpec,
-    SubwordSpec,
-    UniformSpec,
-    XnorSpec,
-)
-from rtl.spec.mac import MacSpec, Precision
+from rtl.mac import BitBladeSpec, BitFusionSpec, BitSerialSpec, LoomSpec, PaddedSpec, SubwordSpec, UniformSpec, XnorSpec
+from rtl.spec import MacSpec, Precision
 
 __all__ = [
     "PRESSURES",

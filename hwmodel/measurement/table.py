@@ -17,16 +17,23 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hwmodel.netlist.area import AreaParts
-from hwmodel.operands.stimulus import StreamPlan
-from hwmodel.operands.streams import Stream
+from hwmodel.netlist import AreaParts
+from hwmodel.operands import Stream, StreamPlan
 from rtl.array import CoreSpec, core_from_parameters
 from rtl.mac import design_named
-from rtl.spec.mac import MacSpec, Precision
-from siliquant.files.write import write_atomically
-from siliquant.inputs.errors import InputError, MissingFileError, short
-from siliquant.inputs.quoting import csv_of
-from siliquant.inputs.reading import belongs, csv_records, json_object, read_bytes, read_text
+from rtl.spec import MacSpec, Precision
+from siliquant.files import write_atomically
+from siliquant.inputs import (
+    InputError,
+    MissingFileError,
+    belongs,
+    csv_of,
+    csv_records,
+    json_object,
+    read_bytes,
+    read_text,
+    short,
+)
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -14,21 +14,14 @@ from itertools import pairwise
 
 import numpy as np
 
-from hwmodel.model.features import (
-    PARTS,
-    SHARES,
-    Transitions,
-    Vector,
-    periods_of,
-    shared_counts_of,
-    shared_transitions_of,
-)
-from hwmodel.model.model import Cost, LibraryModel, Shape, cost_from, shape_from, shape_of
-from hwmodel.model.paths import ALONE, Periods, Reach
-from hwmodel.model.structure import Part, Share
-from hwmodel.operands.stimulus import StreamPlan, operand_sums
+from hwmodel.operands import StreamPlan, operand_sums
 from rtl.array import CoreSpec
-from rtl.spec.mac import MacSpec
+from rtl.spec import MacSpec
+
+from .features import PARTS, SHARES, Transitions, Vector, periods_of, shared_counts_of, shared_transitions_of
+from .model import Cost, LibraryModel, Shape, cost_from, shape_from, shape_of
+from .paths import ALONE, Periods, Reach
+from .structure import Part, Share
 
 __all__ = [
     "copies_of",

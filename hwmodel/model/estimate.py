@@ -17,24 +17,15 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 import numpy.typing as npt
 
-from hwmodel.model.features import Vector, find, lacking
-from hwmodel.model.file import load_model
-from hwmodel.model.model import (
-    Cost,
-    LibraryModel,
-    cost_of,
-    energies_of,
-    minimum_periods_ns,
-    pressures,
-    shape_of,
-    strains,
-)
-from hwmodel.model.paths import ALONE
-from hwmodel.operands.stimulus import StreamPlan
-from hwmodel.operands.streams import Stream
+from hwmodel.operands import Stream, StreamPlan
 from rtl.mac import design_named
-from rtl.spec.mac import MacSpec, Precision
-from siliquant.inputs.errors import InputError, InputTypeError
+from rtl.spec import MacSpec, Precision
+from siliquant.inputs import InputError, InputTypeError
+
+from .features import Vector, find, lacking
+from .file import load_model
+from .model import Cost, LibraryModel, cost_of, energies_of, minimum_periods_ns, pressures, shape_of, strains
+from .paths import ALONE
 
 if TYPE_CHECKING:
     import pandas as pd

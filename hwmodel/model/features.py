@@ -25,15 +25,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from hwmodel.measurement.keys import design_name, generator_files, own_of
-from hwmodel.model.paths import ALONE, Periods, Reach, Step, periods
-from hwmodel.model.structure import PARTS, SHARES, Part, Share, structure_of
-from hwmodel.model.switching import Switching, switching_of, switchings
-from hwmodel.operands.stimulus import StreamPlan, stimulus_cycles
-from rtl.spec.mac import MacSpec
-from siliquant.files import cache
-from siliquant.files.source import code_sha256
-from siliquant.files.write import write_atomically
+from hwmodel.measurement import design_name, generator_files, own_of
+from hwmodel.operands import StreamPlan, stimulus_cycles
+from rtl.spec import MacSpec
+from siliquant.files import cache, code_sha256, write_atomically
+
+from .paths import ALONE, Periods, Reach, Step, periods
+from .structure import PARTS, SHARES, Part, Share, structure_of
+from .switching import Switching, switching_of, switchings
 
 __all__ = [
     "PACKAGED_FEATURES",

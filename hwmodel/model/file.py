@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from hwmodel.model.features import PARTS, Vector
-from hwmodel.model.model import Coefficients, LibraryModel, Range
-from hwmodel.model.paths import Step
-from siliquant.files.write import write_atomically
-from siliquant.inputs.errors import InputError, short
-from siliquant.inputs.reading import belongs, json_object, read_text
+from siliquant.files import write_atomically
+from siliquant.inputs import InputError, belongs, json_object, read_text, short
+
+from .features import PARTS, Vector
+from .model import Coefficients, LibraryModel, Range
+from .paths import Step
 
 __all__ = ["PACKAGED_MODELS", "known_models", "load_model", "read_model", "write_model"]
 

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from rtl.logic.circuit import ONE, ZERO, Op
-from rtl.logic.datapath import Datapath
+from rtl.logic import ONE, ZERO, Datapath, Op
 
 __all__ = ["KINDS", "NOTHING", "OWN_INPUTS", "POSITION", "Flat", "Indices", "flatten", "groups_of"]
 

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from hwmodel.model.flat import KINDS, NOTHING, Indices, groups_of
-from rtl.logic.circuit import Op
+from rtl.logic import Op
+
+from .flat import KINDS, NOTHING, Indices, groups_of
 
 __all__ = ["QUARTERS", "Timed", "extra_transitions"]
 

@@ -28,12 +28,13 @@ from functools import lru_cache
 
 import numpy as np
 
-from hwmodel.model.features import PARTS, Transitions, Vector, counts_of, periods_of, transitions_of
-from hwmodel.model.paths import Periods, Step
-from hwmodel.model.structure import FLIP_FLOPS, Part
-from hwmodel.operands.stimulus import StreamPlan
-from rtl.spec.mac import MacSpec
-from siliquant.inputs.errors import InputError
+from hwmodel.operands import StreamPlan
+from rtl.spec import MacSpec
+from siliquant.inputs import InputError
+
+from .features import PARTS, Transitions, Vector, counts_of, periods_of, transitions_of
+from .paths import Periods, Step
+from .structure import FLIP_FLOPS, Part
 
 __all__ = [
     "Coefficients",
@@ -141,7 +142,7 @@ class Cost:
     Energies are dynamic, of one cycle; ``settled_pj`` without glitches and ``energy_pj`` with them. Costs add up
     (side by side in one chip, at one clock) and scale; of periods the longest counts.
 
-    >>> from hwmodel.model.estimate import estimate
+    >>> from hwmodel.model import estimate
     >>> from rtl.mac import UniformSpec
     >>> small, large = (estimate(UniformSpec(lanes=lanes), "freepdk45", 500.0) for lanes in (4, 16))
     >>> both = 3 * small + large

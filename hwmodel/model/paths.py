@@ -15,11 +15,11 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from hwmodel.model.flat import KINDS, NOTHING, OWN_INPUTS, POSITION, Flat, Indices, groups_of
-from hwmodel.model.structure import Planned, datapath_of, flat_of
-from hwmodel.yosys.fanout import LARGEST_FANOUT
-from rtl.logic.circuit import Op
-from rtl.logic.datapath import Datapath
+from hwmodel.yosys import LARGEST_FANOUT
+from rtl.logic import Datapath, Op
+
+from .flat import KINDS, NOTHING, OWN_INPUTS, POSITION, Flat, Indices, groups_of
+from .structure import Planned, datapath_of, flat_of
 
 __all__ = ["ALONE", "Adders", "LongestPath", "Periods", "Reach", "Step", "longest_path", "periods"]
 

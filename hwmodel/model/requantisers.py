@@ -11,16 +11,17 @@ from functools import lru_cache
 
 import numpy as np
 
-from hwmodel.model.features import PARTS, Transitions, Vector
-from hwmodel.model.model import Cost, LibraryModel, Shape, cost_from, shape_from
-from hwmodel.model.paths import periods
-from hwmodel.model.stages import attempt_of_shape
-from hwmodel.model.structure import GATE_PARTS, Part, datapath_of
-from hwmodel.model.switching import Switching, count_transitions
-from hwmodel.operands.requantstimulus import RequantPlan, requant_stimulus
-from hwmodel.synthesis.stages import try_stages
-from rtl.logic.circuit import Op
+from hwmodel.operands import RequantPlan, requant_stimulus
+from hwmodel.synthesis import try_stages
+from rtl.logic import Op
 from rtl.requant import LoadableSpec, PartialSumSpec
+
+from .features import PARTS, Transitions, Vector
+from .model import Cost, LibraryModel, Shape, cost_from, shape_from
+from .paths import periods
+from .stages import attempt_of_shape
+from .structure import GATE_PARTS, Part, datapath_of
+from .switching import Switching, count_transitions
 
 __all__ = ["best_unit", "unit_cost", "unit_counts"]
 

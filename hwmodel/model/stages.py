@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from hwmodel.model.model import LibraryModel, Shape, still_cost
-from hwmodel.synthesis.stages import Attempt
+from hwmodel.synthesis import Attempt
+
+from .model import LibraryModel, Shape, still_cost
 
 __all__ = ["attempt_of_shape"]
 

@@ -15,10 +15,10 @@ from typing import Protocol
 
 import numpy as np
 
-from hwmodel.model.flat import KINDS, NOTHING, Flat, Indices, flatten
-from rtl.logic.circuit import Bit, Gate, Op
-from rtl.logic.datapath import Datapath
-from rtl.spec.mac import MacSpec
+from rtl.logic import Bit, Datapath, Gate, Op
+from rtl.spec import MacSpec
+
+from .flat import KINDS, NOTHING, Flat, Indices, flatten
 
 __all__ = [
     "FLIP_FLOPS",

@@ -21,14 +21,13 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from hwmodel.model.flat import KINDS, NOTHING, Flat, Indices, flatten, groups_of
-from hwmodel.model.inertial import Timed, Words, extra_transitions
-from hwmodel.model.structure import PARTS, SHARES, Part, Share, datapath_of, flat_of, nets_of, parts_of, share_of
-from hwmodel.operands.stimulus import StreamPlan, stimulus_bits
-from rtl.logic.circuit import Op
-from rtl.logic.datapath import Datapath
-from rtl.spec.mac import MacSpec
-from rtl.spec.packing import Bits, word_bits
+from hwmodel.operands import StreamPlan, stimulus_bits
+from rtl.logic import Datapath, Op
+from rtl.spec import Bits, MacSpec, word_bits
+
+from .flat import KINDS, NOTHING, Flat, Indices, flatten, groups_of
+from .inertial import Timed, Words, extra_transitions
+from .structure import PARTS, SHARES, Part, Share, datapath_of, flat_of, nets_of, parts_of, share_of
 
 __all__ = ["Switching", "Work", "count_transitions", "switching_of", "switchings"]
 

@@ -16,9 +16,10 @@ import re
 from collections import defaultdict
 from dataclasses import dataclass, fields
 
-from hwmodel.library.library import Library
-from hwmodel.netlist.netlist import Netlist, read_netlist
-from siliquant.inputs.errors import InputError
+from hwmodel.library import Library
+from siliquant.inputs import InputError
+
+from .netlist import Netlist, read_netlist
 
 _REGISTER_PARTS = (
     ("accumulator_registers_um2", re.compile(r"(?:^|_)accumulator_q")),

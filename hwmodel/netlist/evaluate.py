@@ -18,11 +18,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from hwmodel.library.functions import ONE_NET, And, Evaluator, Expression, Not, Or, Variable
-from hwmodel.library.models import CellModel, FlipFlop, LibraryCells
-from hwmodel.netlist.netlist import Instance, Netlist
-from hwmodel.netlist.schedule import components
-from siliquant.inputs.errors import InputError
+from hwmodel.library import ONE_NET, And, CellModel, Evaluator, Expression, FlipFlop, LibraryCells, Not, Or, Variable
+from siliquant.inputs import InputError
+
+from .netlist import Instance, Netlist
+from .schedule import components
 
 _BLOCK_CYCLES = 256
 

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hwmodel.library.functions import ONE_NET, ZERO_NET
-from siliquant.inputs.errors import InputError
+from hwmodel.library import ONE_NET, ZERO_NET
+from siliquant.inputs import InputError
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,39 @@
+"""TODO"""
+
+from __future__ import annotations
+
+from .arraystimulus import check_drained, make_core_stimulus
+from .requantstimulus import HEADS, PRODUCTS, RequantPlan, check_outputs, requant_stimulus
+from .stimulus import (
+    Mismatch,
+    StreamPlan,
+    check_sums,
+    make_stimulus,
+    operand_sums,
+    precisions_to_check,
+    stimulus_bits,
+    stimulus_cycles,
+)
+from .streams import LSQ_GAUSSIAN, STREAM_NAMES, UNIFORM, Stream
+
+__all__ = [
+    "HEADS",
+    "LSQ_GAUSSIAN",
+    "PRODUCTS",
+    "STREAM_NAMES",
+    "UNIFORM",
+    "Mismatch",
+    "RequantPlan",
+    "Stream",
+    "StreamPlan",
+    "check_drained",
+    "check_outputs",
+    "check_sums",
+    "make_core_stimulus",
+    "make_stimulus",
+    "operand_sums",
+    "precisions_to_check",
+    "requant_stimulus",
+    "stimulus_bits",
+    "stimulus_cycles",
+]

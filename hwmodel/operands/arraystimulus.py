@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 
-from hwmodel.operands.stimulus import RESET_CYCLES, Mismatch, StreamPlan, operand_sums
-from rtl.array import CoreSpec
-from rtl.array.controls import control_word
-from siliquant.inputs.errors import InputError
+from rtl.array import CoreSpec, control_word
+from siliquant.inputs import InputError
+
+from .stimulus import RESET_CYCLES, Mismatch, StreamPlan, operand_sums
 
 __all__ = ["CoreStimulus", "check_drained", "make_core_stimulus"]
 

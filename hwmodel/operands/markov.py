@@ -17,9 +17,10 @@ from functools import reduce
 import numpy as np
 import numpy.typing as npt
 
-from hwmodel.operands.statistics import CodeStatistics
-from rtl.spec.mac import IntArray, check_integer
-from siliquant.inputs.errors import InputError
+from rtl.spec import IntArray, check_integer
+from siliquant.inputs import InputError
+
+from .statistics import CodeStatistics
 
 __all__ = ["chain", "markov_codes"]
 

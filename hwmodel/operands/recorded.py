@@ -27,9 +27,8 @@ from typing import Any
 
 import numpy as np
 
-from rtl.spec.mac import MAX_BITS, IntArray, Precision, check_integer
-from siliquant.inputs.errors import InputError, short
-from siliquant.inputs.reading import belongs, json_object, member, read_bytes
+from rtl.spec import MAX_BITS, IntArray, Precision, check_integer
+from siliquant.inputs import InputError, belongs, json_object, member, read_bytes, short
 
 __all__ = [
     "PACKAGED_STREAMS",

@@ -16,13 +16,12 @@ from math import sqrt
 import numpy as np
 import numpy.typing as npt
 
-from hwmodel.operands.stimulus import RESET_CYCLES, Mismatch
-from hwmodel.operands.streams import Stream
-from rtl.requant import LoadableSpec, MultiplierSpec, PartialSumSpec, ThresholdSpec
-from rtl.requant.fit import find_thresholds
-from rtl.requant.slopes import channels_of
-from rtl.spec.mac import signed_range, to_signed
-from siliquant.inputs.errors import InputTypeError
+from rtl.requant import LoadableSpec, MultiplierSpec, PartialSumSpec, ThresholdSpec, channels_of, find_thresholds
+from rtl.spec import signed_range, to_signed
+from siliquant.inputs import InputTypeError
+
+from .stimulus import RESET_CYCLES, Mismatch
+from .streams import Stream
 
 __all__ = ["HEADS", "PRODUCTS", "RequantPlan", "RequantStimulus", "check_outputs", "example_layer", "requant_stimulus"]
 

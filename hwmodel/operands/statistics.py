@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from hwmodel.operands.stimulus import StreamPlan, operand_sums
-from rtl.spec.mac import MAX_BITS, IntArray, MacSpec, Precision
-from siliquant.inputs.errors import InputError, InputTypeError
+from rtl.spec import MAX_BITS, IntArray, MacSpec, Precision
+from siliquant.inputs import InputError, InputTypeError
+
+from .stimulus import StreamPlan, operand_sums
 
 __all__ = ["CodeStatistics", "OperandStatistics", "lane_codes", "plan_statistics", "statistics"]
 

@@ -9,9 +9,9 @@ from itertools import groupby
 
 import numpy as np
 
-from hwmodel.operands.streams import Stream
-from rtl.spec.mac import IntArray, MacSpec, Precision
-from rtl.spec.packing import Bits, from_bits, packing_of, to_bits, word_bits
+from rtl.spec import Bits, IntArray, MacSpec, Precision, from_bits, packing_of, to_bits, word_bits
+
+from .streams import Stream
 
 __all__ = [
     "Mismatch",

@@ -16,9 +16,10 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from hwmodel.operands.recorded import Recording, pairs_of, recorded_networks, sums_of
-from rtl.spec.mac import IntArray, Precision
-from siliquant.inputs.errors import InputError, InputTypeError
+from rtl.spec import IntArray, Precision
+from siliquant.inputs import InputError, InputTypeError
+
+from .recorded import Recording, pairs_of, recorded_networks, sums_of
 
 __all__ = ["LSQ_GAUSSIAN", "STREAM_NAMES", "UNIFORM", "Stream", "pack"]
 

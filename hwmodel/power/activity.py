@@ -16,11 +16,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from hwmodel.library.functions import ONE_NET, Expression
-from hwmodel.library.models import LibraryCells
-from hwmodel.netlist.evaluate import GateLevel
-from hwmodel.netlist.netlist import Netlist
-from siliquant.inputs.errors import InputError
+from hwmodel.library import ONE_NET, Expression, LibraryCells
+from hwmodel.netlist import GateLevel, Netlist
+from siliquant.inputs import InputError
 
 ZERO_DELAY = "zero-delay"
 

@@ -11,17 +11,24 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from hwmodel.library.functions import ONE_NET, Expression
-from hwmodel.library.library import Library
-from hwmodel.library.models import CellModel, LibraryCells
-from hwmodel.library.sdf import CellPaths, Entry, PathDelay, read_sdf
-from hwmodel.library.verilog import delay_pairs, input_columns, senses
-from hwmodel.netlist.netlist import Instance, Netlist
-from hwmodel.synthesis.sta import OpenSta, TimingError
-from siliquant.files.scratch import scratch
-from siliquant.inputs.errors import InputError
-from siliquant.inputs.numbers import positive_number
-from siliquant.inputs.quoting import tcl_word
+from hwmodel.library import (
+    ONE_NET,
+    CellModel,
+    CellPaths,
+    Entry,
+    Expression,
+    Library,
+    LibraryCells,
+    PathDelay,
+    delay_pairs,
+    input_columns,
+    read_sdf,
+    senses,
+)
+from hwmodel.netlist import Instance, Netlist
+from hwmodel.synthesis import OpenSta, TimingError
+from siliquant.files import scratch
+from siliquant.inputs import InputError, positive_number, tcl_word
 
 __all__ = ["SHORTEST_NS", "NetlistDelays", "Pair", "netlist_delays", "path_delays"]
 

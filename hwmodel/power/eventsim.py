@@ -15,11 +15,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from heapq import heappop, heappush
 
-from hwmodel.library.functions import ONE_NET, Expression
-from hwmodel.library.models import FlipFlop, LibraryCells
-from hwmodel.library.sdf import PathDelay
-from hwmodel.netlist.netlist import Instance, Netlist
-from siliquant.inputs.errors import InputError
+from hwmodel.library import ONE_NET, Expression, FlipFlop, LibraryCells, PathDelay
+from hwmodel.netlist import Instance, Netlist
+from siliquant.inputs import InputError
 
 __all__ = ["count_transitions"]
 

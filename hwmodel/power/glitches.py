@@ -23,23 +23,14 @@ from statistics import fmean, median
 import numpy as np
 from numpy.typing import NDArray
 
-from hwmodel.library.liberty import parse_liberty
-from hwmodel.library.library import Library
-from hwmodel.library.models import LibraryCells
-from hwmodel.operands.stimulus import Mismatch
-from hwmodel.power.activity import Waves
-from hwmodel.power.delays import SHORTEST_NS, NetlistDelays, netlist_delays
-from hwmodel.power.icarus import (
-    SimulationError,
-    SimulatorMissing,
-    Transitions,
-    Window,
-    find_icarus,
-    icarus_version,
-    run_icarus,
-)
-from siliquant.files.scratch import scratch
-from siliquant.inputs.errors import InputError
+from hwmodel.library import Library, LibraryCells, parse_liberty
+from hwmodel.operands import Mismatch
+from siliquant.files import scratch
+from siliquant.inputs import InputError
+
+from .activity import Waves
+from .delays import SHORTEST_NS, NetlistDelays, netlist_delays
+from .icarus import SimulationError, SimulatorMissing, Transitions, Window, find_icarus, run_icarus
 
 __all__ = [
     "GLITCH_AWARE",

@@ -21,16 +21,24 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hwmodel.library.functions import ONE_NET, ZERO_NET
-from hwmodel.library.models import CellModel, LibraryCells
-from hwmodel.library.sdf import PathDelay, sdf_text
-from hwmodel.library.verilog import TIMESCALE, cell_verilog, numbered
-from hwmodel.netlist.netlist import Netlist
-from hwmodel.power.activity import Waves
-from hwmodel.power.delays import Pair
-from hwmodel.synthesis.sta import ToolMissing
-from siliquant.inputs.errors import ToolError
+from hwmodel.library import (
+    ONE_NET,
+    TIMESCALE,
+    ZERO_NET,
+    CellModel,
+    LibraryCells,
+    PathDelay,
+    cell_verilog,
+    numbered,
+    sdf_text,
+)
+from hwmodel.netlist import Netlist
+from hwmodel.synthesis import ToolMissing
+from siliquant.inputs import ToolError
 from siliquant.processes import run as processes
+
+from .activity import Waves
+from .delays import Pair
 
 __all__ = [
     "UNKNOWN",

@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from statistics import fmean
 
-from hwmodel.library.models import LibraryCells
-from hwmodel.library.power import LibraryPower, LookupTable
-from hwmodel.netlist.netlist import Netlist
-from hwmodel.netlist.schedule import components
-from hwmodel.power.activity import Waves
+from hwmodel.library import LibraryCells, LibraryPower, LookupTable
+from hwmodel.netlist import Netlist, components
+
+from .activity import Waves
 
 _TRANSITIONS = ("rise_transition", "fall_transition")
 

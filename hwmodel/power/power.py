@@ -22,11 +22,10 @@ from dataclasses import dataclass, fields
 from math import isfinite
 from typing import TypeVar
 
-from hwmodel.library.functions import Expression
-from hwmodel.library.models import CellModel
-from hwmodel.library.power import Energy, LibraryPower
-from hwmodel.power.activity import Waves
-from siliquant.inputs.errors import InputError
+from hwmodel.library import CellModel, Energy, Expression, LibraryPower
+from siliquant.inputs import InputError
+
+from .activity import Waves
 
 _Entry = TypeVar("_Entry")
 REGISTER, COMBINATIONAL, COMPRESSOR = "register", "combinational", "compressor"

@@ -12,10 +12,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from hwmodel.library.functions import ONE_NET, Expression
-from hwmodel.library.power import Energy, LibraryPower
-from hwmodel.power.activity import Waves
-from hwmodel.power.power import PinEnvironment
+from hwmodel.library import ONE_NET, Energy, Expression, LibraryPower
+
+from .activity import Waves
+from .power import PinEnvironment
 
 _Bits = NDArray[np.bool_]
 

@@ -15,16 +15,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from hwmodel.library.library import Library
-from hwmodel.synthesis.mapping import elaborate, map_recipe, modules, name_netlist, netlist_area
-from hwmodel.synthesis.recipes import AREA_SCRIPTS, Recipe, fastest, rounds
-from hwmodel.synthesis.selection import Netlist, select
-from hwmodel.synthesis.sizing import apply
-from hwmodel.synthesis.sta import OpenSta, Timing, ToolMissing
-from siliquant.files.scratch import scratch
-from siliquant.inputs.errors import InputError, short
-from siliquant.inputs.numbers import positive_number
-from siliquant.processes.run import cores
+from hwmodel.library import Library
+from siliquant.files import scratch
+from siliquant.inputs import InputError, positive_number, short
+from siliquant.processes import cores
+
+from .mapping import elaborate, map_recipe, modules, name_netlist, netlist_area
+from .recipes import AREA_SCRIPTS, Recipe, fastest, rounds
+from .selection import Netlist, select
+from .sizing import apply
+from .sta import OpenSta, Timing, ToolMissing
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,14 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from hwmodel.library.library import Library
-from hwmodel.synthesis.recipes import Recipe, abc_options, carry_commands
-from hwmodel.synthesis.selection import Netlist
+from hwmodel.library import Library
 from rtl.names import FULL_ADDER_NAME
-from siliquant.inputs.errors import ToolError
+from siliquant.inputs import ToolError
+from siliquant.processes import command
 from siliquant.processes import run as processes
-from siliquant.processes.shadows import command
+
+from .recipes import Recipe, abc_options, carry_commands
+from .selection import Netlist
 
 __all__ = ["SynthesisError", "elaborate", "map_recipe", "modules", "name_netlist", "netlist_area"]
 

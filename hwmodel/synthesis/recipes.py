@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from siliquant.inputs.errors import InputError
+from siliquant.inputs import InputError
 
 FLOW_VERSION = 2  # raise it when the flow gives other netlists than before: rows of older flows are then not reused
 

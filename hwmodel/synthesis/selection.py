@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hwmodel.library.library import Library
-from hwmodel.synthesis.sizing import Sizing, meet_clock
-from hwmodel.synthesis.sta import OpenSta
+from hwmodel.library import Library
+
+from .sizing import Sizing, meet_clock
+from .sta import OpenSta
 
 _SIZED = 2  # candidates that get larger drive strengths
 _SIZABLE = 1.25  # of the clock period: what larger cells may still bring below it

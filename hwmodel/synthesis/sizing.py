@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from hwmodel.library.library import Library
-from hwmodel.synthesis.sta import OpenSta, Stage
-from siliquant.inputs.errors import InputError
-from siliquant.inputs.quoting import verilog_name
+from hwmodel.library import Library
+from siliquant.inputs import InputError, verilog_name
+
+from .sta import OpenSta, Stage
 
 _MAXIMUM_MOVES = 40
 _PATIENCE = 6  # moves before progress is asked for

@@ -24,11 +24,9 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
-from hwmodel.library.library import Library
-from siliquant.files.scratch import scratch
-from siliquant.inputs.errors import ToolError, short
-from siliquant.inputs.numbers import positive_number
-from siliquant.inputs.quoting import tcl_word
+from hwmodel.library import Library
+from siliquant.files import scratch
+from siliquant.inputs import ToolError, positive_number, short, tcl_word
 from siliquant.processes import run as processes
 
 _SECONDS_LIMIT = 600

@@ -1,0 +1,32 @@
+"""TODO"""
+
+from __future__ import annotations
+
+from .assignment import Assignment, assign, uniform
+from .mixture import Mixture, parse_mixture, standard_mixture
+from .published import published_accuracy, published_source
+from .sensitivity import SensitivityTable, default_sensitivity, read_sensitivity
+from .workload import Gemm, Module, PrecisionClass, Role, Scales, Workload, load_workload, read_workload, workload_names
+
+__all__ = [
+    "Assignment",
+    "Gemm",
+    "Mixture",
+    "Module",
+    "PrecisionClass",
+    "Role",
+    "Scales",
+    "SensitivityTable",
+    "Workload",
+    "assign",
+    "default_sensitivity",
+    "load_workload",
+    "parse_mixture",
+    "published_accuracy",
+    "published_source",
+    "read_sensitivity",
+    "read_workload",
+    "standard_mixture",
+    "uniform",
+    "workload_names",
+]

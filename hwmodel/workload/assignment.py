@@ -15,11 +15,12 @@ from math import floor, gcd, isfinite
 import numpy as np
 import numpy.typing as npt
 
-from hwmodel.workload.mixture import Mixture
-from hwmodel.workload.sensitivity import SensitivityTable, default_sensitivity
-from hwmodel.workload.workload import Gemm, PrecisionClass, Role, Workload
-from rtl.spec.mac import MAX_BITS, check_integer
-from siliquant.inputs.errors import InputError, InputTypeError
+from rtl.spec import MAX_BITS, check_integer
+from siliquant.inputs import InputError, InputTypeError
+
+from .mixture import Mixture
+from .sensitivity import SensitivityTable, default_sensitivity
+from .workload import Gemm, PrecisionClass, Role, Workload
 
 __all__ = ["ENDS_BITS", "Assignment", "assign", "uniform"]
 
@@ -92,7 +93,7 @@ def assign(
     counts the first and last layers. The result is exact (a knapsack over whole MACs by dynamic programming) and the
     same at every call.
 
-    >>> from hwmodel.workload.workload import load_workload
+    >>> from hwmodel.workload import load_workload
     >>> found = assign(load_workload("deit-tiny"), 3, (2, 4, 8))
     >>> float(found.mean_bits), {found.of(gemm) for gemm in found.workload.gemms if gemm.role is Role.VALUE}
     (3.0, {8})

@@ -6,9 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 
-from rtl.spec.mac import MAX_BITS, MacSpec, Precision, check_integer
-from siliquant.inputs.errors import InputError, short
-from siliquant.inputs.numbers import fraction, integer
+from rtl.spec import MAX_BITS, MacSpec, Precision, check_integer
+from siliquant.inputs import InputError, fraction, integer, short
 
 __all__ = ["Mixture", "parse_mixture", "standard_mixture"]
 

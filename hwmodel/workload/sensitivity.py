@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from hwmodel.workload.workload import Gemm, Role
-from rtl.spec.mac import check_integer
-from siliquant.inputs.errors import InputError, InputTypeError, short
-from siliquant.inputs.reading import belongs, csv_records, parse_json, read_text
+from rtl.spec import check_integer
+from siliquant.inputs import InputError, InputTypeError, belongs, csv_records, parse_json, read_text, short
+
+from .workload import Gemm, Role
 
 __all__ = ["SensitivityTable", "default_sensitivity", "read_sensitivity"]
 

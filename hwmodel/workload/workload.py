@@ -9,9 +9,8 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
-from rtl.spec.mac import check_integer
-from siliquant.inputs.errors import InputError, InputTypeError, short
-from siliquant.inputs.reading import belongs, member, parse_json, read_text
+from rtl.spec import check_integer
+from siliquant.inputs import InputError, InputTypeError, belongs, member, parse_json, read_text, short
 
 __all__ = [
     "Gemm",

@@ -15,9 +15,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hwmodel.yosys.gates import Bit, Gates
-from hwmodel.yosys.registers import complement_of, take_complement
 from rtl.names import FULL_ADDER_NAME
+
+from .gates import Bit, Gates
+from .registers import complement_of, take_complement
 
 ADDER = FULL_ADDER_NAME
 INPUTS = ("a", "b", "c")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from hwmodel.yosys.gates import Bit, Gates
+from .gates import Bit, Gates
 
 __all__ = ["LARGEST_FANOUT", "split_fanout"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from hwmodel.yosys.adders import ADDER, INPUTS, is_register_product
-from hwmodel.yosys.gates import Bit, Gates
+from .adders import ADDER, INPUTS, is_register_product
+from .gates import Bit, Gates
 
 
 class _Costs:

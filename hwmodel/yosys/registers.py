@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from hwmodel.yosys.gates import Bit, Gates
+from .gates import Bit, Gates
 
 SUFFIX = "_reg"
 

@@ -20,9 +20,10 @@ from typing import Any
 
 from pyosys import libyosys
 
-from hwmodel.yosys import adders, fanout, polarity, registers
-from hwmodel.yosys.gates import Gates
-from siliquant.inputs.quoting import yosys_word
+from siliquant.inputs import yosys_word
+
+from . import adders, fanout, polarity, registers
+from .gates import Gates
 
 
 class _Yosys:

@@ -1,0 +1,44 @@
+"""TODO"""
+
+from __future__ import annotations
+
+from .datasets import Data, batches, epoch_indices, open_data
+from .fkd import import_fkd
+from .images import FolderImages, ImageSplit
+from .look import IMAGENET, Look, has_look, look_of_record, read_look
+from .readable import MOST_SKIPPED, checked, without
+from .softlabels import MOST_CROPS, MOST_TOP_K, Settings, Shard, SoftLabelStore, fill_store, records, stored_views
+from .text import TextSplit
+from .views import REPLAY_STREAM, Policy, RandomResizedCrop, Views, uniforms
+
+__all__ = [
+    "IMAGENET",
+    "MOST_CROPS",
+    "MOST_SKIPPED",
+    "MOST_TOP_K",
+    "REPLAY_STREAM",
+    "Data",
+    "FolderImages",
+    "ImageSplit",
+    "Look",
+    "Policy",
+    "RandomResizedCrop",
+    "Settings",
+    "Shard",
+    "SoftLabelStore",
+    "TextSplit",
+    "Views",
+    "batches",
+    "checked",
+    "epoch_indices",
+    "fill_store",
+    "has_look",
+    "import_fkd",
+    "look_of_record",
+    "open_data",
+    "read_look",
+    "records",
+    "stored_views",
+    "uniforms",
+    "without",
+]

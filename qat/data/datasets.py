@@ -15,15 +15,16 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
-from qat.data.folders import class_names, open_folder
-from qat.data.images import ArrayImages, ImageSplit
-from qat.data.look import IMAGENET, Look
-from qat.data.text import Sentences, TextSplit, find_task, movie_reviews, read_glue, tokenise
-from qat.data.views import ORDER_STREAM, SPLIT_STREAM, Policy, RandomResizedCrop, Shift, Views, uniforms
-from qat.settings.names import DATA
+from qat.settings import DATA
 from siliquant.files import cache
-from siliquant.inputs.errors import InputError, InputTypeError, SiliquantError, ToolError, short
-from siliquant.processes.run import end_with_parent
+from siliquant.inputs import InputError, InputTypeError, SiliquantError, ToolError, short
+from siliquant.processes import end_with_parent
+
+from .folders import class_names, open_folder
+from .images import ArrayImages, ImageSplit
+from .look import IMAGENET, Look
+from .text import Sentences, TextSplit, find_task, movie_reviews, read_glue, tokenise
+from .views import ORDER_STREAM, SPLIT_STREAM, Policy, RandomResizedCrop, Shift, Views, uniforms
 
 __all__ = ["DATA", "MOST_CLASSES", "MOST_SIDE", "Data", "batches", "epoch_indices", "open_data", "worker_failed"]
 

@@ -23,12 +23,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from qat.data.datasets import Data
-from qat.data.images import FolderImages
-from qat.data.softlabels import Settings, Shard, fill_store, records, stored_views
-from qat.data.views import Views
-from qat.files.weights import StoredArray, check_plain, guarded, load_torch
-from siliquant.inputs.errors import InputError
+from qat.files import StoredArray, check_plain, guarded, load_torch
+from siliquant.inputs import InputError
+
+from .datasets import Data
+from .images import FolderImages
+from .softlabels import Settings, Shard, fill_store, records, stored_views
+from .views import Views
 
 MOST_FKD_BYTES = 64 << 20
 """Bytes of the labels of one image."""

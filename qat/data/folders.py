@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from qat.data.images import FolderImages
-from qat.data.look import IMAGENET, Look
-from qat.files.pixels import SUFFIXES
-from siliquant.inputs.errors import FileError, InputError, short
+from qat.files import SUFFIXES
+from siliquant.inputs import FileError, InputError, short
+
+from .images import FolderImages
+from .look import IMAGENET, Look
 
 __all__ = ["class_names", "open_folder"]
 

@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from qat.data.look import IMAGENET, Look
-from qat.data.views import Views, whole
-from qat.files.pixels import read_image, read_size
-from siliquant.inputs.errors import FileError, InputError
+from qat.files import read_image, read_size
+from siliquant.inputs import FileError, InputError
+
+from .look import IMAGENET, Look
+from .views import Views, whole
 
 __all__ = ["ArrayImages", "FolderImages", "ImageSplit"]
 

@@ -14,9 +14,9 @@ from typing import Any
 
 from PIL import Image
 
-from qat.data.views import CentreCrop, CentrePart, Policy
-from siliquant.inputs.errors import InputError, short
-from siliquant.inputs.reading import read_json
+from siliquant.inputs import InputError, read_json, short
+
+from .views import CentreCrop, CentrePart, Policy
 
 __all__ = ["IMAGENET", "Look", "has_look", "look_of_record", "read_look"]
 

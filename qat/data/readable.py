@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from rich.console import Console
 from torch.utils.data import DataLoader, Dataset
 
-from qat.data.datasets import Data, worker_failed
-from qat.data.images import FolderImages
-from qat.files.pixels import check_image
-from siliquant.inputs.errors import InputError, printable
-from siliquant.processes.run import cores
+from qat.files import check_image
+from siliquant.inputs import InputError, printable
+from siliquant.processes import cores
+
+from .datasets import Data, worker_failed
+from .images import FolderImages
 
 __all__ = ["MOST_SKIPPED", "check_images", "checked", "cores", "without"]
 

@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qat.data.images import ImageSplit
-from qat.data.views import Views
-from qat.files.weights import guarded
-from siliquant.files.write import write_atomically
-from siliquant.inputs.errors import InputError, short
-from siliquant.inputs.reading import json_object, member, open_regular, read_text
+from qat.files import guarded
+from siliquant.files import write_atomically
+from siliquant.inputs import InputError, json_object, member, open_regular, read_text, short
+
+from .images import ImageSplit
+from .views import Views
 
 __all__ = ["Settings", "Shard", "SoftLabelStore", "file_sha256", "fill_store", "records", "stored_views"]
 

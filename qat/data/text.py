@@ -15,10 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from qat.files.tables import Table, read_parquet, read_tsv
-from qat.files.weights import guarded, quietly
-from siliquant.inputs.errors import InputError, InputTypeError, short
-from siliquant.inputs.reading import MOST_BYTES, open_regular
+from qat.files import Table, guarded, quietly, read_parquet, read_tsv
+from siliquant.inputs import MOST_BYTES, InputError, InputTypeError, open_regular, short
 
 __all__ = [
     "GLUE",

@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from siliquant.inputs.errors import InputError, InputTypeError
+from siliquant.inputs import InputError, InputTypeError
 
 __all__ = [
     "CentreCrop",

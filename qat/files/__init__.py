@@ -1,0 +1,38 @@
+"""TODO"""
+
+from __future__ import annotations
+
+from .pixels import SUFFIXES, check_image, read_image, read_size
+from .tables import Table, read_parquet, read_tsv
+from .weights import (
+    MOST_FILE_BYTES,
+    StoredArray,
+    check_finite,
+    check_plain,
+    first_line,
+    guarded,
+    load_torch,
+    quietly,
+    read_folder,
+    read_state_dict,
+)
+
+__all__ = [
+    "MOST_FILE_BYTES",
+    "SUFFIXES",
+    "StoredArray",
+    "Table",
+    "check_finite",
+    "check_image",
+    "check_plain",
+    "first_line",
+    "guarded",
+    "load_torch",
+    "quietly",
+    "read_folder",
+    "read_image",
+    "read_parquet",
+    "read_size",
+    "read_state_dict",
+    "read_tsv",
+]

@@ -13,9 +13,9 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from qat.files.weights import first_line
-from siliquant.inputs.errors import FileError, InputError
-from siliquant.inputs.reading import open_regular
+from siliquant.inputs import FileError, InputError, open_regular
+
+from .weights import first_line
 
 __all__ = ["MOST_IMAGE_BYTES", "MOST_PIXELS", "SUFFIXES", "check_image", "read_image", "read_size"]
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from qat.files.weights import guarded
-from siliquant.inputs.errors import InputError, short
-from siliquant.inputs.reading import open_regular, read_text
+from siliquant.inputs import InputError, open_regular, read_text, short
+
+from .weights import guarded
 
 __all__ = ["MOST_CHARACTERS", "MOST_PARQUET_BYTES", "MOST_ROWS", "MOST_TSV_BYTES", "Table", "read_parquet", "read_tsv"]
 

@@ -25,8 +25,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 from transformers.utils import logging
 
-from siliquant.inputs.errors import InputError, short
-from siliquant.inputs.reading import MOST_BYTES, open_regular, read_json
+from siliquant.inputs import MOST_BYTES, InputError, open_regular, read_json, short
 
 __all__ = [
     "MOST_FILE_BYTES", "MOST_TENSORS", "StoredArray", "check_finite", "check_plain", "first_line", "guarded",

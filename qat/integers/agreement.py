@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from qat.integers.integer import IntegerModel
-from qat.network.convert import quantizers
-from qat.quantisers.quantiser import Quantizer
+from qat.network import quantizers
+from qat.quantisers import Quantizer
+
+from .integer import IntegerModel
 
 __all__ = ["Agreement", "compare_paths"]
 

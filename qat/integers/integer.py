@@ -19,22 +19,38 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from qat.files.weights import MOST_FILE_BYTES, first_line, guarded
-from qat.integers.packing import pack, unpack
-from qat.integers.stored import StoredTensors
-from qat.models.presets import from_config
-from qat.network.convert import gemms, integer_engine, quantize_model, quantizers
-from qat.network.gemm import Engine, exact_product
-from qat.network.layers import QuantContext, QuantConv2d, QuantGemm, QuantLinear
-from qat.quantisers.binary import ElasticBinarizer
-from qat.quantisers.granularity import PerChannel, PerHead
-from qat.quantisers.quantiser import Quantizer, StatisticalQuantizer
-from qat.settings.ranges import check_bits
-from qat.settings.scheme import Scheme
-from qat.training.runs import load_state, model_config
-from siliquant.files.write import write_atomically
-from siliquant.inputs.errors import FileError, InputError, InputTypeError, printable, short
-from siliquant.inputs.reading import json_object, member, read_bytes, read_text
+from qat.files import MOST_FILE_BYTES, first_line, guarded
+from qat.models import from_config
+from qat.network import (
+    Engine,
+    QuantContext,
+    QuantConv2d,
+    QuantGemm,
+    QuantLinear,
+    exact_product,
+    gemms,
+    integer_engine,
+    quantize_model,
+    quantizers,
+)
+from qat.quantisers import ElasticBinarizer, PerChannel, PerHead, Quantizer, StatisticalQuantizer
+from qat.settings import Scheme, check_bits
+from qat.training import load_state, model_config
+from siliquant.files import write_atomically
+from siliquant.inputs import (
+    FileError,
+    InputError,
+    InputTypeError,
+    json_object,
+    member,
+    printable,
+    read_bytes,
+    read_text,
+    short,
+)
+
+from .packing import pack, unpack
+from .stored import StoredTensors
 
 __all__ = ["Gemm", "IntegerModel", "Operand"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from qat.settings.ranges import check_bits
-from siliquant.inputs.errors import InputError
+from qat.settings import check_bits
+from siliquant.inputs import InputError
 
 __all__ = ["pack", "unpack"]
 

@@ -19,14 +19,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from qat.integers.integer import IntegerModel
-from qat.network.convert import gemms
-from qat.network.gemm import Product
-from qat.network.layers import QuantContext, QuantGemm, QuantLinear, QuantScores
-from qat.quantisers.granularity import PerHead
-from qat.quantisers.quantiser import Quantizer
-from qat.settings.ranges import code_range
-from siliquant.inputs.errors import InputError
+from qat.network import Product, QuantContext, QuantGemm, QuantLinear, QuantScores, gemms
+from qat.quantisers import PerHead, Quantizer
+from qat.settings import code_range
+from siliquant.inputs import InputError
+
+from .integer import IntegerModel
 
 __all__ = ["Requantisation", "requantisations"]
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 import torch
 from torch import Tensor, nn
 
-from siliquant.inputs.errors import InputError, InputTypeError, printable
+from siliquant.inputs import InputError, InputTypeError, printable
 
 __all__ = ["StoredTensors", "check_floats"]
 

@@ -9,15 +9,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from qat.integers.integer import IntegerModel
-from qat.models.build import build
-from qat.models.presets import preset
-from qat.network.convert import calibrate, quantize_model
-from qat.settings.scheme import Scheme
-from qat.training.accuracy import inputs_of, split_batches
-from qat.training.rundata import open_run_data
-from qat.training.runs import load_run, model_config
-from siliquant.inputs.errors import InputError, short
+from qat.models import build, preset
+from qat.network import calibrate, quantize_model
+from qat.settings import Scheme
+from qat.training import inputs_of, load_run, model_config, open_run_data, split_batches
+from siliquant.inputs import InputError, short
+
+from .integer import IntegerModel
 
 MOST_SAMPLES = 1 << 16
 """Samples of a verification, which are all in memory, at most."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from transformers import PreTrainedModel
 
-from qat.models.checkpoints import load_pretrained
-from qat.models.presets import check_labels, instance, model_class, preset
+from .checkpoints import load_pretrained
+from .presets import check_labels, instance, model_class, preset
 
 __all__ = ["build"]
 

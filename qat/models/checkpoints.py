@@ -12,12 +12,12 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedConfig, PreTrainedModel
 
-from qat.files.weights import guarded, quietly, read_folder, read_state_dict
-from qat.models import timm_names
-from qat.models.presets import check_labels, config_from_dict, model_class
-from qat.models.presets import preset as preset_of
-from siliquant.inputs.errors import FileError, InputError, short
-from siliquant.inputs.reading import read_json
+from qat.files import guarded, quietly, read_folder, read_state_dict
+from siliquant.inputs import FileError, InputError, read_json, short
+
+from . import timm_names
+from .presets import check_labels, config_from_dict, model_class
+from .presets import preset as preset_of
 
 __all__ = ["MOST_CONFIG_BYTES", "load_pretrained"]
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from transformers import PreTrainedConfig, PreTrainedModel
 
-from siliquant.inputs.errors import InputError, short
+from siliquant.inputs import InputError, short
 
 __all__ = ["MOST_PARAMETERS", "SIZES", "check_parameters", "check_sizes", "without_orders"]
 

@@ -20,10 +20,11 @@ from transformers import (
     ViTForImageClassification,
 )
 
-from qat.models.limits import SIZES, check_parameters, check_sizes, without_orders
-from qat.models.sret import SReTConfig, SReTForImageClassification
-from qat.settings.names import PRESET_NAMES
-from siliquant.inputs.errors import InputError, InputTypeError, short
+from qat.settings import PRESET_NAMES
+from siliquant.inputs import InputError, InputTypeError, short
+
+from .limits import SIZES, check_parameters, check_sizes, without_orders
+from .sret import SReTConfig, SReTForImageClassification
 
 __all__ = [
     "PRESET_NAMES",

@@ -22,7 +22,7 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from transformers.models.swin.modeling_swin import SwinDropPath
 from transformers.models.vit.modeling_vit import eager_attention_forward
 
-from siliquant.inputs.errors import InputError, InputTypeError
+from siliquant.inputs import InputError, InputTypeError
 
 __all__ = ["SReTConfig", "SReTForImageClassification", "evaluation_order", "grid_sides"]
 

@@ -1,0 +1,33 @@
+"""TODO"""
+
+from __future__ import annotations
+
+from .convert import calibrate, gemms, integer_engine, quantize_model, quantizers, weight_quantizers
+from .gemm import Engine, Product, exact_product
+from .layers import QuantContext, QuantConv2d, QuantGemm, QuantLinear, QuantScores
+from .losses import attention_distillation, hidden_state_distillation, soft_cross_entropy
+from .oscillation import Freezer, OscillationTracker, bin_regulariser, regulariser_weight
+
+__all__ = [
+    "Engine",
+    "Freezer",
+    "OscillationTracker",
+    "Product",
+    "QuantContext",
+    "QuantConv2d",
+    "QuantGemm",
+    "QuantLinear",
+    "QuantScores",
+    "attention_distillation",
+    "bin_regulariser",
+    "calibrate",
+    "exact_product",
+    "gemms",
+    "hidden_state_distillation",
+    "integer_engine",
+    "quantize_model",
+    "quantizers",
+    "regulariser_weight",
+    "soft_cross_entropy",
+    "weight_quantizers",
+]

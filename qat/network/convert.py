@@ -28,15 +28,21 @@ from transformers.models.deit.modeling_deit import DeiTAttention, DeiTMLP, DeiTP
 from transformers.models.swin.modeling_swin import SwinAttention, SwinMLP, SwinPatchMerging, SwinPreTrainedModel
 from transformers.models.vit.modeling_vit import ViTAttention, ViTMLP, ViTPreTrainedModel
 
-from qat.models.presets import model_classes
-from qat.models.sret import SReTAttention, SReTForImageClassification, SReTMLP
-from qat.network.gemm import Engine
-from qat.network.layers import QuantContext, QuantConv2d, QuantGemm, QuantLinear, QuantScores, quantized_attention
-from qat.quantisers.binary import ElasticBinarizer
-from qat.quantisers.granularity import Granularity, PerChannel, PerHead, PerTensor
-from qat.quantisers.quantiser import Quantizer, StatisticalQuantizer
-from qat.settings.scheme import Bits, Scheme
-from siliquant.inputs.errors import InputError, InputTypeError
+from qat.models import SReTAttention, SReTForImageClassification, SReTMLP, model_classes
+from qat.quantisers import (
+    ElasticBinarizer,
+    Granularity,
+    PerChannel,
+    PerHead,
+    PerTensor,
+    Quantizer,
+    StatisticalQuantizer,
+)
+from qat.settings import Bits, Scheme
+from siliquant.inputs import InputError, InputTypeError
+
+from .gemm import Engine
+from .layers import QuantContext, QuantConv2d, QuantGemm, QuantLinear, QuantScores, quantized_attention
 
 __all__ = ["calibrate", "gemms", "integer_engine", "quantize_model", "quantizers", "weight_quantizers"]
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from siliquant.inputs.errors import InputError
+from siliquant.inputs import InputError
 
 __all__ = ["Engine", "Product", "exact_product", "exact_sums"]
 

@@ -19,10 +19,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from qat.network.gemm import Engine, Product, exact_sums
-from qat.quantisers.granularity import PerHead
-from qat.quantisers.quantiser import Quantizer
-from siliquant.inputs.errors import InputError
+from qat.quantisers import PerHead, Quantizer
+from siliquant.inputs import InputError
+
+from .gemm import Engine, Product, exact_sums
 
 __all__ = ["QuantContext", "QuantConv2d", "QuantGemm", "QuantLinear", "QuantScores", "quantized_attention"]
 

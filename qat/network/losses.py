@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from siliquant.inputs.errors import InputError
+from siliquant.inputs import InputError
 
 __all__ = ["attention_distillation", "hidden_state_distillation", "soft_cross_entropy"]
 

@@ -13,12 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from qat.quantisers.binary import ElasticBinarizer
-from qat.quantisers.fakequant import RELATIVE_FLOOR, native
-from qat.quantisers.granularity import Layout
+from qat.quantisers import RELATIVE_FLOOR, ElasticBinarizer, Layout, Quantizer, native
 from qat.quantisers.native import kernels
-from qat.quantisers.quantiser import Quantizer
-from siliquant.inputs.errors import InputError
+from siliquant.inputs import InputError
 
 __all__ = ["Freezer", "OscillationTracker", "bin_regulariser", "regulariser_weight"]
 

@@ -1,0 +1,21 @@
+"""TODO"""
+
+from __future__ import annotations
+
+from .binary import ElasticBinarizer
+from .fakequant import RELATIVE_FLOOR, native
+from .granularity import Granularity, Layout, PerChannel, PerHead, PerTensor
+from .quantiser import Quantizer, StatisticalQuantizer
+
+__all__ = [
+    "RELATIVE_FLOOR",
+    "ElasticBinarizer",
+    "Granularity",
+    "Layout",
+    "PerChannel",
+    "PerHead",
+    "PerTensor",
+    "Quantizer",
+    "StatisticalQuantizer",
+    "native",
+]

@@ -23,11 +23,12 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from qat.quantisers.fakequant import RELATIVE_FLOOR, dense, gradient_factor
-from qat.quantisers.granularity import PER_TENSOR, Granularity, Layout
-from qat.quantisers.quantiser import Quantizer
-from qat.settings.ranges import GradientScale
-from siliquant.inputs.errors import InputError
+from qat.settings import GradientScale
+from siliquant.inputs import InputError
+
+from .fakequant import RELATIVE_FLOOR, dense, gradient_factor
+from .granularity import PER_TENSOR, Granularity, Layout
+from .quantiser import Quantizer
 
 __all__ = ["ElasticBinarizer"]
 

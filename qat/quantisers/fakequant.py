@@ -20,8 +20,9 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from qat.quantisers.granularity import Layout
 from qat.quantisers.native import kernels
+
+from .granularity import Layout
 
 __all__ = [
     "RELATIVE_FLOOR",

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from siliquant.inputs.errors import InputError
+from siliquant.inputs import InputError
 
 __all__ = ["PER_TENSOR", "Granularity", "Layout", "PerChannel", "PerHead", "PerTensor"]
 

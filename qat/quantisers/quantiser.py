@@ -9,11 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from qat.quantisers.fakequant import RELATIVE_FLOOR, codes, dense, fake_quantize
-from qat.quantisers.granularity import PER_TENSOR, Granularity, Layout
-from qat.quantisers.scalesearch import ScaleSearch, fit_scale
-from qat.settings.ranges import GradientScale, check_bits, code_range
-from siliquant.inputs.errors import InputError
+from qat.settings import GradientScale, check_bits, code_range
+from siliquant.inputs import InputError
+
+from .fakequant import RELATIVE_FLOOR, codes, dense, fake_quantize
+from .granularity import PER_TENSOR, Granularity, Layout
+from .scalesearch import ScaleSearch, fit_scale
 
 __all__ = ["Quantizer", "StatisticalQuantizer"]
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from qat.quantisers.fakequant import lsq_forward
-from qat.quantisers.granularity import Layout
-from siliquant.inputs.errors import InputError
+from siliquant.inputs import InputError
+
+from .fakequant import lsq_forward
+from .granularity import Layout
 
 __all__ = ["ScaleSearch", "fit_scale"]
 

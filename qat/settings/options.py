@@ -14,12 +14,12 @@ from typing import Any, get_args, get_type_hints
 
 import yaml
 
-from qat.settings.names import DATA
-from qat.settings.ranges import GradientScale, check_bits
-from qat.settings.scheme import Override, Scheme
-from siliquant.commandline.cli import Parser
-from siliquant.inputs.errors import InputError, InputTypeError, short
-from siliquant.inputs.reading import read_text
+from siliquant.commandline import Parser
+from siliquant.inputs import InputError, InputTypeError, read_text, short
+
+from .names import DATA
+from .ranges import GradientScale, check_bits
+from .scheme import Override, Scheme
 
 __all__ = ["FULL_PRECISION", "Options", "add_arguments", "merge", "read_config", "typed"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from siliquant.inputs.errors import InputError, InputTypeError
+from siliquant.inputs import InputError, InputTypeError
 
 __all__ = ["GradientScale", "check_bits", "code_range"]
 

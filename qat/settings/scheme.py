@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
-from qat.settings.ranges import GradientScale, check_bits
-from siliquant.inputs.errors import InputError, InputTypeError
+from siliquant.inputs import InputError, InputTypeError
+
+from .ranges import GradientScale, check_bits
 
 __all__ = ["Override", "Scheme", "Widths"]
 

@@ -1,0 +1,51 @@
+"""TODO"""
+
+from __future__ import annotations
+
+from .accuracy import evaluate, inputs_of, split_batches, wilson_interval
+from .distributed import Processes, device_named, processes
+from .rundata import look_of, open_run_data
+from .runs import (
+    RunRecord,
+    load_run,
+    load_start,
+    load_state,
+    load_teacher,
+    model_config,
+    names_of_skipped,
+    read_record,
+    read_state,
+    save_model,
+    save_record,
+)
+from .softlabels import make_store, replay, weights_sha256
+from .trainer import Training, calibration_inputs, train
+
+__all__ = [
+    "Processes",
+    "RunRecord",
+    "Training",
+    "calibration_inputs",
+    "device_named",
+    "evaluate",
+    "inputs_of",
+    "load_run",
+    "load_start",
+    "load_state",
+    "load_teacher",
+    "look_of",
+    "make_store",
+    "model_config",
+    "names_of_skipped",
+    "open_run_data",
+    "processes",
+    "read_record",
+    "read_state",
+    "replay",
+    "save_model",
+    "save_record",
+    "split_batches",
+    "train",
+    "weights_sha256",
+    "wilson_interval",
+]

@@ -14,9 +14,7 @@ from rich.progress import track
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from qat.data.datasets import Data, batches
-from qat.data.images import ImageSplit
-from qat.data.text import TextSplit
+from qat.data import Data, ImageSplit, TextSplit, batches
 
 __all__ = ["Evaluation", "evaluate", "inputs_of", "split_batches", "wilson_interval"]
 

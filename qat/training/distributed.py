@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import torch
 import torch.distributed as dist
 
-from qat.training.accuracy import Evaluation
-from siliquant.inputs.errors import InputError
-from siliquant.inputs.numbers import integer
+from siliquant.inputs import InputError, integer
+
+from .accuracy import Evaluation
 
 __all__ = ["Processes", "device_named", "processes"]
 

@@ -8,13 +8,11 @@ from typing import Any
 
 from rich.console import Console
 
-from qat.data.datasets import Data, open_data
-from qat.data.look import Look, look_of_record, read_look
-from qat.data.readable import checked, without
-from qat.settings.options import merge
-from qat.training.runs import names_of_skipped, read_record
-from siliquant.inputs.errors import InputError
-from siliquant.inputs.reading import member
+from qat.data import Data, Look, checked, look_of_record, open_data, read_look, without
+from qat.settings import merge
+from siliquant.inputs import InputError, member
+
+from .runs import names_of_skipped, read_record
 
 __all__ = ["look_of", "open_run_data"]
 

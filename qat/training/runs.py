@@ -24,18 +24,14 @@ import transformers
 from torch import nn
 from transformers import PreTrainedModel
 
-from qat.data.datasets import Data
-from qat.data.images import FolderImages
-from qat.data.look import look_of_record
-from qat.files.weights import MOST_FILE_BYTES, check_finite, guarded, load_torch
-from qat.models.checkpoints import load_pretrained
-from qat.models.presets import from_config
-from qat.network.convert import quantize_model, quantizers
-from qat.quantisers.native.build import status
-from qat.settings.scheme import Scheme
-from siliquant.files.write import write_atomically
-from siliquant.inputs.errors import FileError, InputError, short
-from siliquant.inputs.reading import belongs, json_object, member, open_regular, read_text
+from qat.data import Data, FolderImages, look_of_record
+from qat.files import MOST_FILE_BYTES, check_finite, guarded, load_torch
+from qat.models import from_config, load_pretrained
+from qat.network import quantize_model, quantizers
+from qat.quantisers.native import status
+from qat.settings import Scheme
+from siliquant.files import write_atomically
+from siliquant.inputs import FileError, InputError, belongs, json_object, member, open_regular, read_text, short
 
 __all__ = [
     "RunRecord",

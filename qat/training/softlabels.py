@@ -14,11 +14,23 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from qat.data.datasets import Data, batches, epoch_indices
-from qat.data.softlabels import Settings, Shard, SoftLabelStore, fill_store, records, stored_views
-from qat.data.text import TextSplit
-from qat.data.views import REPLAY_STREAM, Policy, Views, uniforms
-from siliquant.inputs.errors import InputError
+from qat.data import (
+    REPLAY_STREAM,
+    Data,
+    Policy,
+    Settings,
+    Shard,
+    SoftLabelStore,
+    TextSplit,
+    Views,
+    batches,
+    epoch_indices,
+    fill_store,
+    records,
+    stored_views,
+    uniforms,
+)
+from siliquant.inputs import InputError
 
 __all__ = ["make_store", "replay", "weights_sha256"]
 

@@ -17,22 +17,27 @@ from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
 from transformers import PreTrainedModel
 
-from qat.data.datasets import Data, batches, epoch_indices
-from qat.data.softlabels import SoftLabelStore
-from qat.data.text import TextSplit
-from qat.data.views import Views
-from qat.files.weights import first_line
-from qat.network.convert import quantizers, weight_quantizers
-from qat.network.losses import attention_distillation, hidden_state_distillation, soft_cross_entropy
-from qat.network.oscillation import Freezer, OscillationTracker, bin_regulariser, regulariser_weight
-from qat.quantisers.fakequant import RELATIVE_FLOOR
-from qat.quantisers.quantiser import Quantizer
-from qat.settings.options import Options
-from qat.training.accuracy import evaluate, inputs_of
-from qat.training.distributed import Processes
-from qat.training.runs import save_atomically
-from qat.training.softlabels import replay
-from siliquant.inputs.errors import InputError, short
+from qat.data import Data, SoftLabelStore, TextSplit, Views, batches, epoch_indices
+from qat.files import first_line
+from qat.network import (
+    Freezer,
+    OscillationTracker,
+    attention_distillation,
+    bin_regulariser,
+    hidden_state_distillation,
+    quantizers,
+    regulariser_weight,
+    soft_cross_entropy,
+    weight_quantizers,
+)
+from qat.quantisers import RELATIVE_FLOOR, Quantizer
+from qat.settings import Options
+from siliquant.inputs import InputError, short
+
+from .accuracy import evaluate, inputs_of
+from .distributed import Processes
+from .runs import save_atomically
+from .softlabels import replay
 
 __all__ = ["Training", "calibration_inputs", "train"]
 

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from math import log10
 from typing import TYPE_CHECKING
 
-from reports.charts.labels import apart
-from reports.charts.style import INK, SOFT, Layout, canvas, design_mark, log_ticks, panels, tidy
-from reports.numbers.clocks import Curve
+from reports.numbers import Curve
+
+from .labels import apart
+from .style import INK, SOFT, Layout, canvas, design_mark, log_ticks, panels, tidy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

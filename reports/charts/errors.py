@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from math import log10
 from typing import TYPE_CHECKING, Any
 
-from reports.charts.style import GREY, INK, SOFT, Layout, canvas, legend, log_ticks, spaced, tidy
-from reports.charts.style import WIDTHS as _MARKS
+from .style import GREY, INK, SOFT, Layout, canvas, legend, log_ticks, spaced, tidy
+from .style import WIDTHS as _MARKS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from reports.numbers.validation import Quantity
+    from reports.numbers import Quantity
 
 __all__ = ["draw_errors"]
 

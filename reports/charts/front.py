@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from reports.charts.style import (
+from .style import (  # fmt: skip
     BLUE,
     GREEN,
     INK,
@@ -22,7 +22,7 @@ from reports.charts.style import (
     log_ticks,
     panels,
     tidy,
-)  # fmt: skip
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from reports.charts.style import BLUE, INK, LINE, PAPER, Layout, canvas, tidy
+from .style import BLUE, INK, LINE, PAPER, Layout, canvas, tidy
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

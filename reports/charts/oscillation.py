@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from reports.charts.labels import apart
-from reports.charts.style import INK, WIDTHS, Layout, canvas, tidy
-from reports.inputs.oscillation import Oscillation
+from reports.inputs import Oscillation
+
+from .labels import apart
+from .style import INK, WIDTHS, Layout, canvas, tidy
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

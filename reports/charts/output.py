@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from reports.charts.style import COLOURS, PAPER, RC, Chart, Layout
-from siliquant.inputs.errors import InputError
-from siliquant.inputs.quoting import html_text
+from siliquant.inputs import InputError, html_text
+
+from .style import COLOURS, PAPER, RC, Chart, Layout
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from hwmodel.comparison.comparison import EQUAL_THROUGHPUT, EQUAL_UNITS, Row
-from reports.charts.style import INK, LINE, Layout, canvas, legend, log_ticks, panels, tidy, width_mark
+from hwmodel.comparison import EQUAL_THROUGHPUT, EQUAL_UNITS, Row
+
+from .style import INK, LINE, Layout, canvas, legend, log_ticks, panels, tidy, width_mark
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from reports.charts.style import PAPER, Layout, Look, canvas, legend, panels, tidy
-from reports.values.english import amount
+from reports.values import amount
+
+from .style import PAPER, Layout, Look, canvas, legend, panels, tidy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

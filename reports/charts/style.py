@@ -11,8 +11,7 @@ from enum import Enum
 from math import log10
 from typing import TYPE_CHECKING, Any
 
-from reports.values.provenance import Source
-from reports.values.table import Table
+from reports.values import Source, Table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

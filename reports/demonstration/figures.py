@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from hwmodel.measurement.row import SynthesisRow
-from reports.values.steps import Command
+from hwmodel.measurement import SynthesisRow
+from reports.values import Command
 
 __all__ = ["Accuracy", "Block", "Energy", "Figures", "Simulated", "energy"]
 

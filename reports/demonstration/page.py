@@ -10,8 +10,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from reports.demonstration.figures import Accuracy, Block, Figures
-from reports.values.templates import fill
+from reports.values import fill
+
+from .figures import Accuracy, Block, Figures
 
 __all__ = ["Line", "Section", "html", "notes", "screen", "sections", "title"]
 

@@ -1,0 +1,25 @@
+"""TODO"""
+
+from __future__ import annotations
+
+from .accuracies import FULL_PRECISION, Accuracies, Method, Run, methods, read_accuracies, to_json
+from .comparison import checked, is_uniform, read_rows
+from .equivalence import Equivalence, read_equivalence
+from .oscillation import Oscillation, read_oscillation
+
+__all__ = [
+    "FULL_PRECISION",
+    "Accuracies",
+    "Equivalence",
+    "Method",
+    "Oscillation",
+    "Run",
+    "checked",
+    "is_uniform",
+    "methods",
+    "read_accuracies",
+    "read_equivalence",
+    "read_oscillation",
+    "read_rows",
+    "to_json",
+]

@@ -25,9 +25,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from rtl.spec.mac import check_integer
-from siliquant.inputs.errors import InputError, InputTypeError, short
-from siliquant.inputs.reading import belongs, json_object, read_text
+from rtl.spec import check_integer
+from siliquant.inputs import InputError, InputTypeError, belongs, json_object, read_text, short
 
 __all__ = ["FORMAT", "FULL_PRECISION", "Accuracies", "Method", "Run", "methods", "read_accuracies", "to_json"]
 

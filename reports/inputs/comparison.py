@@ -8,9 +8,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from hwmodel.comparison.comparison import EQUAL_THROUGHPUT, EQUAL_UNITS, Row
-from siliquant.inputs.errors import InputError, short
-from siliquant.inputs.reading import belongs, csv_records, parse_json, read_text
+from hwmodel.comparison import EQUAL_THROUGHPUT, EQUAL_UNITS, Row
+from siliquant.inputs import InputError, belongs, csv_records, parse_json, read_text, short
 
 __all__ = ["checked", "is_uniform", "read_rows"]
 

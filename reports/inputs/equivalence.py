@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rtl.spec.mac import check_integer
-from siliquant.inputs.errors import InputError, InputTypeError, short
-from siliquant.inputs.reading import belongs, json_object, read_text
+from rtl.spec import check_integer
+from siliquant.inputs import InputError, InputTypeError, belongs, json_object, read_text, short
 
 __all__ = ["Equivalence", "GemmKind", "read_equivalence"]
 

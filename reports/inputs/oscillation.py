@@ -11,8 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from siliquant.inputs.errors import InputError, short
-from siliquant.inputs.reading import belongs, csv_records, parse_json, read_text
+from siliquant.inputs import InputError, belongs, csv_records, parse_json, read_text, short
 
 __all__ = ["Oscillation", "read_oscillation"]
 

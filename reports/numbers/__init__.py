@@ -1,0 +1,33 @@
+"""TODO"""
+
+from __future__ import annotations
+
+from .breakdown import CAUSES, PARTS, Breakdown, by_model, by_rows
+from .clocks import Curve, curves
+from .inference import KINDS, Inference, Network, ends_share, energy_by_kind, energy_uj, inferences, network, shown_name
+from .subjects import Subject, subjects
+from .validation import Library, Quantity, libraries
+
+__all__ = [
+    "CAUSES",
+    "KINDS",
+    "PARTS",
+    "Breakdown",
+    "Curve",
+    "Inference",
+    "Library",
+    "Network",
+    "Quantity",
+    "Subject",
+    "by_model",
+    "by_rows",
+    "curves",
+    "ends_share",
+    "energy_by_kind",
+    "energy_uj",
+    "inferences",
+    "libraries",
+    "network",
+    "shown_name",
+    "subjects",
+]

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from hwmodel.measurement.row import SynthesisRow
-from hwmodel.model.features import counts_of
-from hwmodel.model.model import Cost, LibraryModel, clock_pj, cost_of
-from hwmodel.model.structure import Part
-from hwmodel.operands.stimulus import StreamPlan
-from reports.numbers.subjects import Subject
-from rtl.spec.mac import MacSpec, Precision
+from hwmodel.measurement import SynthesisRow
+from hwmodel.model import Cost, LibraryModel, Part, clock_pj, cost_of, counts_of
+from hwmodel.operands import StreamPlan
+from rtl.spec import MacSpec, Precision
+
+from .subjects import Subject
 
 __all__ = ["CAUSES", "PARTS", "Breakdown", "by_model", "by_rows"]
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hwmodel.comparison.comparison import EQUAL_THROUGHPUT, Question
-from hwmodel.comparison.estimated import model_answer
-from hwmodel.model.model import LibraryModel
-from reports.numbers.subjects import Subject
+from hwmodel.comparison import EQUAL_THROUGHPUT, Question, model_answer
+from hwmodel.model import LibraryModel
+
+from .subjects import Subject
 
 __all__ = ["Curve", "curves"]
 

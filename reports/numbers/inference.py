@@ -5,20 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from hwmodel.comparison.comparison import EQUAL_THROUGHPUT, Row, contenders
-from hwmodel.inference.costs import costs_of, elements_of
-from hwmodel.inference.inference import network_cost
-from hwmodel.inference.memories import packaged_sram
-from hwmodel.inference.parts import Costs
-from hwmodel.inference.result import NetworkCost
-from hwmodel.inference.rows import EQUAL_LATENCY, UNIFORM, NetworkRow, multiplier, network_rows
-from hwmodel.inference.sizing import candidates, equal_latency
-from hwmodel.model.model import LibraryModel
-from hwmodel.workload.assignment import assign, uniform
-from hwmodel.workload.workload import PrecisionClass, Role, Workload, load_workload
-from reports.inputs.comparison import is_uniform
+from hwmodel.comparison import EQUAL_THROUGHPUT, Row, contenders
+from hwmodel.inference import (
+    EQUAL_LATENCY,
+    UNIFORM,
+    Costs,
+    NetworkCost,
+    NetworkRow,
+    candidates,
+    costs_of,
+    elements_of,
+    equal_latency,
+    multiplier,
+    network_cost,
+    network_rows,
+    packaged_sram,
+)
+from hwmodel.model import LibraryModel
+from hwmodel.workload import PrecisionClass, Role, Workload, assign, load_workload, uniform
+from reports.inputs import is_uniform
 from rtl.array import Architecture, ArraySpec
-from rtl.spec.mac import MacSpec
+from rtl.spec import MacSpec
 
 __all__ = ["KINDS", "Inference", "Network", "energy_by_kind", "energy_uj", "inferences", "network", "shown_name"]
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from hwmodel.comparison.comparison import EQUAL_THROUGHPUT, EQUAL_UNITS, Entry, Row, contenders
-from hwmodel.comparison.measured import settings
-from reports.inputs.comparison import is_uniform
-from rtl.spec.mac import MacSpec
-from siliquant.inputs.errors import InputError
+from hwmodel.comparison import EQUAL_THROUGHPUT, EQUAL_UNITS, Entry, Row, contenders, settings
+from reports.inputs import is_uniform
+from rtl.spec import MacSpec
+from siliquant.inputs import InputError
 
 __all__ = ["Subject", "subjects"]
 

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hwmodel.fit.validation import Prediction, errors_by
-from hwmodel.fit.validationtables import Validated, validated
-from hwmodel.measurement.table import PACKAGED_CALIBRATION
-from hwmodel.model.file import PACKAGED_MODELS, known_models
+from hwmodel.fit import Prediction, Validated, errors_by, validated
+from hwmodel.measurement import PACKAGED_CALIBRATION
+from hwmodel.model import PACKAGED_MODELS, known_models
 
 __all__ = ["Library", "Point", "Quantity", "libraries", "library_names"]
 

@@ -7,35 +7,43 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from hwmodel.comparison.comparison import EQUAL_THROUGHPUT, EQUAL_UNITS, Row, compare_rows
-from hwmodel.comparison.estimated import ModelAnswers
-from hwmodel.comparison.measured import settings
-from hwmodel.measurement.row import SynthesisRow
-from hwmodel.measurement.store import RowStore
-from hwmodel.model.file import known_models, load_model
-from hwmodel.model.model import LibraryModel
-from hwmodel.workload.mixture import standard_mixture
-from hwmodel.workload.sensitivity import SensitivityTable
-from reports.inputs.accuracies import Accuracies
-from reports.inputs.comparison import checked, is_uniform
-from reports.inputs.equivalence import Equivalence
-from reports.inputs.oscillation import Oscillation
-from reports.numbers.breakdown import Breakdown, by_model, by_rows
-from reports.numbers.clocks import curves
-from reports.numbers.inference import Network, inferences, network, shown_name
-from reports.numbers.subjects import Subject, subjects
-from reports.numbers.validation import libraries
-from reports.sections.accuracy import accuracy_section, own_workloads, published_workloads
-from reports.sections.breakdowns import area_section, energy_section
-from reports.sections.clock import clock_section
-from reports.sections.document import Document, Missing, Section
-from reports.sections.equivalence import equivalence_section
-from reports.sections.hardware import hardware_section
-from reports.sections.model import model_section
-from reports.sections.network import network_section
-from reports.sections.training import oscillation_section, sensitivity_section
-from reports.values.provenance import Source, file_note, model_tools, row_tools
-from reports.wording.story import answer, error_sentence, headline, order_of, question, widths_of
+from hwmodel.comparison import EQUAL_THROUGHPUT, EQUAL_UNITS, ModelAnswers, Row, compare_rows, settings
+from hwmodel.measurement import RowStore, SynthesisRow
+from hwmodel.model import LibraryModel, known_models, load_model
+from hwmodel.workload import SensitivityTable, standard_mixture
+from reports.inputs import Accuracies, Equivalence, Oscillation, checked, is_uniform
+from reports.numbers import (
+    Breakdown,
+    Network,
+    Subject,
+    by_model,
+    by_rows,
+    curves,
+    inferences,
+    libraries,
+    network,
+    shown_name,
+    subjects,
+)
+from reports.sections import (
+    Document,
+    Missing,
+    Section,
+    accuracy_section,
+    area_section,
+    clock_section,
+    energy_section,
+    equivalence_section,
+    hardware_section,
+    model_section,
+    network_section,
+    oscillation_section,
+    own_workloads,
+    published_workloads,
+    sensitivity_section,
+)
+from reports.values import Source, file_note, model_tools, row_tools
+from reports.wording import answer, error_sentence, headline, order_of, question, widths_of
 
 __all__ = ["Inputs", "assemble", "computed_rows"]
 

@@ -7,12 +7,9 @@ from typing import Any
 
 from markupsafe import Markup
 
-from reports.charts.output import Rendered, text_of
-from reports.charts.style import Chart
-from reports.sections.document import Document, TableBlock
-from reports.values.font import font_face
-from reports.values.table import Cell, Column, Table, forms, groups, shown
-from reports.values.templates import fill
+from reports.charts import Chart, Rendered, text_of
+from reports.sections import Document, TableBlock
+from reports.values import Cell, Column, Table, fill, font_face, forms, groups, shown
 
 __all__ = ["report_html"]
 

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from hwmodel.inference.result import NetworkCost
-from hwmodel.workload.published import published_accuracy, published_source
-from hwmodel.workload.workload import load_workload, workload_names
-from reports.charts.front import FrontPanel, FrontPoint, draw_front, front_of
-from reports.charts.style import Chart
-from reports.inputs.accuracies import FULL_PRECISION, Accuracies, Method, methods
-from reports.numbers.inference import Network, energy_uj, shown_name
-from reports.sections.document import Missing, Section, TableBlock
-from reports.values.english import bits
-from reports.values.provenance import Source
-from reports.values.table import Cell, Column, Table
-from reports.wording.findings import front_finding, own_finding
+from hwmodel.inference import NetworkCost
+from hwmodel.workload import load_workload, published_accuracy, published_source, workload_names
+from reports.charts import Chart, FrontPanel, FrontPoint, draw_front, front_of
+from reports.inputs import FULL_PRECISION, Accuracies, Method, methods
+from reports.numbers import Network, energy_uj, shown_name
+from reports.values import Cell, Column, Source, Table, bits
+from reports.wording import front_finding, own_finding
+
+from .document import Missing, Section, TableBlock
 
 __all__ = ["accuracy_section", "own_workloads", "published_workloads"]
 

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from reports.charts.stacked import Bar, Panel, draw_stacked
-from reports.charts.style import BARS, BLUE, GREEN, GREY, VERMILLION, Chart, Look
-from reports.numbers.breakdown import CAUSES, PARTS, Breakdown
-from reports.numbers.subjects import Subject
-from reports.sections.document import Section
-from reports.values.english import percent
-from reports.values.provenance import Source
-from reports.values.table import Cell, Column, Table
-from reports.wording.findings import energy_finding, parts_finding
+from reports.charts import BARS, BLUE, GREEN, GREY, VERMILLION, Bar, Chart, Look, Panel, draw_stacked
+from reports.numbers import CAUSES, PARTS, Breakdown, Subject
+from reports.values import Cell, Column, Source, Table, percent
+from reports.wording import energy_finding, parts_finding
+
+from .document import Section
 
 __all__ = ["area_section", "energy_section"]
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from reports.charts.curves import draw_curves
-from reports.charts.style import Chart
-from reports.numbers.clocks import Curve
-from reports.sections.document import Section
-from reports.values.english import bits
-from reports.values.provenance import Source
-from reports.values.table import Column, Table
-from reports.wording.findings import clock_finding
+from reports.charts import Chart, draw_curves
+from reports.numbers import Curve
+from reports.values import Column, Source, Table, bits
+from reports.wording import clock_finding
+
+from .document import Section
 
 __all__ = ["clock_section"]
 

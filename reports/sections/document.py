@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from reports.charts.style import Chart
-from reports.values.provenance import Source
-from reports.values.table import Table
+from reports.charts import Chart
+from reports.values import Source, Table
 
 __all__ = ["Document", "Missing", "Section", "TableBlock"]
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from reports.inputs.equivalence import Equivalence
-from reports.sections.document import Section, TableBlock
-from reports.values.provenance import Source
-from reports.values.table import Cell, Column, Table
-from reports.wording.findings import equivalence_finding
+from reports.inputs import Equivalence
+from reports.values import Cell, Column, Source, Table
+from reports.wording import equivalence_finding
+
+from .document import Section, TableBlock
 
 __all__ = ["equivalence_section"]
 

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hwmodel.comparison.comparison import EQUAL_THROUGHPUT, EQUAL_UNITS, Row
-from hwmodel.comparison.tables import notes
-from reports.charts.ratios import draw_ratios
-from reports.charts.style import Chart
-from reports.inputs.comparison import is_uniform
-from reports.sections.document import Section, TableBlock
-from reports.values.english import bits
-from reports.values.provenance import Source
-from reports.values.table import Cell, Column, Table
-from reports.wording.story import order_of, ratio_title, scalable, widths_of
+from hwmodel.comparison import EQUAL_THROUGHPUT, EQUAL_UNITS, Row, notes
+from reports.charts import Chart, draw_ratios
+from reports.inputs import is_uniform
+from reports.values import Cell, Column, Source, Table, bits
+from reports.wording import order_of, ratio_title, scalable, widths_of
+
+from .document import Section, TableBlock
 
 __all__ = ["hardware_section", "hardware_table"]
 

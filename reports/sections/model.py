@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from reports.charts.errors import draw_errors
-from reports.charts.style import Chart, Layout
-from reports.numbers.validation import Library, Quantity
-from reports.sections.document import Section, TableBlock
-from reports.values.provenance import Source
-from reports.values.table import Cell, Column, Table
-from reports.wording.findings import model_finding
+from reports.charts import Chart, Layout, draw_errors
+from reports.numbers import Library, Quantity
+from reports.values import Cell, Column, Source, Table
+from reports.wording import model_finding
+
+from .document import Section, TableBlock
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hwmodel.inference.rows import EQUAL_LATENCY, UNIFORM, NetworkRow
-from hwmodel.inference.tables import network_notes
-from reports.charts.stacked import Bar, Panel, draw_stacked
-from reports.charts.style import BLUE, GREY, ORANGE, PURPLE, SKY, VERMILLION, Chart, Look
-from reports.numbers.inference import KINDS, Inference, Network, energy_by_kind, energy_uj, shown_name
-from reports.sections.document import Section, TableBlock
-from reports.values.english import percent
-from reports.values.provenance import Source
-from reports.values.table import Cell, Column, Table
-from reports.wording.findings import ends_finding
+from hwmodel.inference import EQUAL_LATENCY, UNIFORM, NetworkRow, network_notes
+from reports.charts import BLUE, GREY, ORANGE, PURPLE, SKY, VERMILLION, Bar, Chart, Look, Panel, draw_stacked
+from reports.numbers import KINDS, Inference, Network, energy_by_kind, energy_uj, shown_name
+from reports.values import Cell, Column, Source, Table, percent
+from reports.wording import ends_finding
+
+from .document import Section, TableBlock
 
 __all__ = ["network_section"]
 

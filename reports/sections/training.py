@@ -6,16 +6,13 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from hwmodel.workload.sensitivity import SensitivityTable
-from reports.charts.grid import Values, draw_dots, draw_grid
-from reports.charts.oscillation import draw_oscillation
-from reports.charts.style import Chart, Layout
-from reports.inputs.oscillation import Oscillation
-from reports.sections.document import Section
-from reports.values.english import percent
-from reports.values.provenance import Source
-from reports.values.table import Column, Table
-from reports.wording.findings import oscillation_finding, sensitivity_finding
+from hwmodel.workload import SensitivityTable
+from reports.charts import Chart, Layout, Values, draw_dots, draw_grid, draw_oscillation
+from reports.inputs import Oscillation
+from reports.values import Column, Source, Table, percent
+from reports.wording import oscillation_finding, sensitivity_finding
+
+from .document import Section
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

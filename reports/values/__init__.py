@@ -1,0 +1,43 @@
+"""TODO"""
+
+from __future__ import annotations
+
+from .english import amount, bits, capital, counted, listing, number, percent, span, times
+from .font import font_face
+from .latex import latex
+from .provenance import Source, file_note, model_tools, row_tools
+from .steps import Command, Step, StepError, perform, working
+from .table import Cell, Column, Table, csv, forms, groups, markdown, shown
+from .templates import fill
+
+__all__ = [
+    "Cell",
+    "Column",
+    "Command",
+    "Source",
+    "Step",
+    "StepError",
+    "Table",
+    "amount",
+    "bits",
+    "capital",
+    "counted",
+    "csv",
+    "file_note",
+    "fill",
+    "font_face",
+    "forms",
+    "groups",
+    "latex",
+    "listing",
+    "markdown",
+    "model_tools",
+    "number",
+    "percent",
+    "perform",
+    "row_tools",
+    "shown",
+    "span",
+    "times",
+    "working",
+]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reports.values.table import Table, groups, shown
+from .table import Table, groups, shown
 
 __all__ = ["escape", "latex"]
 

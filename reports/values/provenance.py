@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import hwmodel
-from hwmodel.measurement.row import SynthesisRow
-from hwmodel.model.model import LibraryModel
+from hwmodel.measurement import SynthesisRow
+from hwmodel.model import LibraryModel
 
 __all__ = ["Source", "file_note", "model_tools", "row_tools"]
 

@@ -27,8 +27,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from siliquant.files.write import write_atomically
-from siliquant.inputs.errors import InputError, ToolError
+from siliquant.files import write_atomically
+from siliquant.inputs import InputError, ToolError
 from siliquant.processes import run as processes
 from siliquant.processes import shadows
 

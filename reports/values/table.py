@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from siliquant.inputs.errors import InputError
-from siliquant.inputs.quoting import csv_of
+from siliquant.inputs import InputError, csv_of
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -1,0 +1,38 @@
+"""TODO"""
+
+from __future__ import annotations
+
+from .findings import (
+    clock_finding,
+    ends_finding,
+    energy_finding,
+    equivalence_finding,
+    front_finding,
+    model_finding,
+    oscillation_finding,
+    own_finding,
+    parts_finding,
+    sensitivity_finding,
+)
+from .story import answer, error_sentence, headline, order_of, question, ratio_title, scalable, widths_of
+
+__all__ = [
+    "answer",
+    "clock_finding",
+    "ends_finding",
+    "energy_finding",
+    "equivalence_finding",
+    "error_sentence",
+    "front_finding",
+    "headline",
+    "model_finding",
+    "order_of",
+    "oscillation_finding",
+    "own_finding",
+    "parts_finding",
+    "question",
+    "ratio_title",
+    "scalable",
+    "sensitivity_finding",
+    "widths_of",
+]

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from reports.charts.front import FrontPoint, front_of
-from reports.inputs.equivalence import Equivalence
-from reports.inputs.oscillation import Oscillation
-from reports.numbers.breakdown import Breakdown
-from reports.numbers.clocks import Curve
-from reports.numbers.inference import KINDS, Network, ends_share, energy_by_kind, energy_uj, shown_name
-from reports.numbers.subjects import Subject
-from reports.numbers.validation import Library
-from reports.values.english import bits, capital, counted, listing, number, percent, span
+from reports.charts import FrontPoint, front_of
+from reports.inputs import Equivalence, Oscillation
+from reports.numbers import (
+    KINDS,
+    Breakdown,
+    Curve,
+    Library,
+    Network,
+    Subject,
+    ends_share,
+    energy_by_kind,
+    energy_uj,
+    shown_name,
+)
+from reports.values import bits, capital, counted, listing, number, percent, span
 
 __all__ = [
     "clock_finding", "ends_finding", "energy_finding", "equivalence_finding", "front_finding", "model_finding",

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hwmodel.comparison.comparison import EQUAL_THROUGHPUT, EQUAL_UNITS, Row
-from reports.inputs.comparison import is_uniform
-from reports.numbers.inference import Network, shown_name
-from reports.numbers.validation import Library
-from reports.values.english import amount, bits, counted, listing, number, times
+from hwmodel.comparison import EQUAL_THROUGHPUT, EQUAL_UNITS, Row
+from reports.inputs import is_uniform
+from reports.numbers import Library, Network, shown_name
+from reports.values import amount, bits, counted, listing, number, times
 
 __all__ = ["answer", "error_sentence", "headline", "order_of", "question", "ratio_title", "scalable", "widths_of"]
 

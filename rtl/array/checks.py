@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from amaranth.hdl import Const, Module, Mux, Signal, Value
 from amaranth.lib.wiring import Component, In, Out
 
-from rtl.array.geometry import ArrayGeometry
-from rtl.array.run import ERROR_WIDTH, REFUSAL_CYCLES, Refusal
+from .geometry import ArrayGeometry
+from .run import ERROR_WIDTH, REFUSAL_CYCLES, Refusal
 
 __all__ = ["SettingsCheck"]
 

@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, Mux, ResetSignal, Signal, Value
 from amaranth.lib.wiring import Component, In, Out
 
-from rtl.array.checks import SettingsCheck
-from rtl.array.controller import DrainController, OperandController
-from rtl.array.geometry import ArrayGeometry, address_width
 from rtl.names import MEMORY_NAME, helper
+
+from .checks import SettingsCheck
+from .controller import DrainController, OperandController
+from .geometry import ArrayGeometry, address_width
 
 __all__ = ["ArrayComponent"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib.wiring import Component, In, Out
 
-from rtl.array.geometry import ArrayGeometry, address_width
-from rtl.array.run import PLANES_WIDTH, SIZE_WIDTH
+from .geometry import ArrayGeometry, address_width
+from .run import PLANES_WIDTH, SIZE_WIDTH
 
 __all__ = ["DrainController", "OperandController"]
 

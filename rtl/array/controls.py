@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from rtl.logic.ports import Port
-from rtl.spec.mac import MacSpec
+from rtl.logic import Port
+from rtl.spec import MacSpec
 
 __all__ = ["control_ports", "control_word"]
 

@@ -7,10 +7,11 @@ from enum import Enum
 from functools import cached_property
 from typing import Any
 
-from rtl.array.element import ElementSpec, GridSpec
-from rtl.logic.ports import Port
-from rtl.spec.mac import MacSpec, Precision, check_integer
-from siliquant.inputs.errors import InputTypeError
+from rtl.logic import Port
+from rtl.spec import MacSpec, Precision, check_integer
+from siliquant.inputs import InputTypeError
+
+from .element import ElementSpec, GridSpec
 
 __all__ = ["Architecture", "CoreSpec"]
 

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from rtl.array.controls import control_ports
+from rtl.logic import Port
 from rtl.names import HELPER_PREFIX, helper
-from rtl.logic.ports import Port
-from rtl.spec.mac import MacSpec
+from rtl.spec import MacSpec
+
+from .controls import control_ports
 
 if TYPE_CHECKING:
     from amaranth.lib.wiring import Component
@@ -78,7 +79,7 @@ class ElementSpec:
 
     def create(self) -> Component:
         """The Amaranth component."""
-        from rtl.array.element_component import ElementComponent
+        from .element_component import ElementComponent
 
         return ElementComponent(self)
 

@@ -8,10 +8,11 @@ from typing import Protocol
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib.wiring import Component, In, Out
 
-from rtl.array.controls import control_ports
-from rtl.components.mac import DatapathLogic
-from rtl.logic.ports import Port
-from rtl.spec.mac import MacSpec
+from rtl.components import DatapathLogic
+from rtl.logic import Port
+from rtl.spec import MacSpec
+
+from .controls import control_ports
 
 __all__ = ["Element", "ElementComponent"]
 

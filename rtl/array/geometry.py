@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from rtl.array.core import Architecture, CoreSpec
-from rtl.array.element import ElementSpec, GridSpec
-from rtl.array.run import ERROR_WIDTH, PLANES_WIDTH, SHIFT_WIDTH, SIZE_WIDTH, Refusal, Run
-from rtl.logic.ports import Port
-from rtl.requant.spec import RequantSpec
-from rtl.spec.mac import MacSpec, check_integer
-from siliquant.inputs.errors import InputError, InputTypeError
+from rtl.logic import Port
+from rtl.requant import RequantSpec
+from rtl.spec import MacSpec, check_integer
+from siliquant.inputs import InputError, InputTypeError
+
+from .core import Architecture, CoreSpec
+from .element import ElementSpec, GridSpec
+from .run import ERROR_WIDTH, PLANES_WIDTH, SHIFT_WIDTH, SIZE_WIDTH, Refusal, Run
 
 __all__ = ["ArrayGeometry", "address_width"]
 

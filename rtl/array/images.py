@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from rtl.array.geometry import ArrayGeometry
-from rtl.array.run import Run
-from rtl.array.step import step_layout
-from rtl.spec.mac import IntArray, Precision
-from rtl.spec.packing import to_bits
-from siliquant.inputs.errors import InputError
+from rtl.spec import IntArray, Precision, to_bits
+from siliquant.inputs import InputError
+
+from .geometry import ArrayGeometry
+from .run import Run
+from .step import step_layout
 
 __all__ = ["activation_image", "control_image", "result_matrix", "weight_image"]
 

@@ -11,8 +11,8 @@ from itertools import product
 
 import numpy as np
 
-from rtl.spec.mac import MAX_BITS, IntArray, MacSpec, Precision, check_integer, signed_range, sum_width
-from siliquant.inputs.errors import InputError, InputTypeError
+from rtl.spec import MAX_BITS, IntArray, MacSpec, Precision, check_integer, signed_range, sum_width
+from siliquant.inputs import InputError, InputTypeError
 
 __all__ = ["Codes", "Pass", "Slice", "plan_passes", "width_of_results"]
 

@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any, TypeVar
 
-from rtl.array.core import Architecture, CoreSpec
-from rtl.array.spec import ArraySpec
 from rtl.mac import DESIGNS
 from rtl.requant import MultiplierSpec, RequantSpec, ThresholdSpec
-from rtl.spec.mac import MacSpec
-from siliquant.inputs.errors import InputError, InputTypeError
+from rtl.spec import MacSpec
+from siliquant.inputs import InputError, InputTypeError
+
+from .core import Architecture, CoreSpec
+from .spec import ArraySpec
 
 __all__ = ["REQUANTISERS", "array_from_parameters", "core_from_parameters"]
 

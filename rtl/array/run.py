@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
-from rtl.spec.mac import check_integer
+from rtl.spec import check_integer
 
 __all__ = ["ERROR_WIDTH", "PLANES_WIDTH", "REFUSAL_CYCLES", "SHIFT_WIDTH", "SIZE_WIDTH", "Refusal", "Run"]
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rtl.array.geometry import ArrayGeometry
-from rtl.array.run import Run
-from rtl.array.step import step_layout
-from rtl.spec.mac import Precision, check_integer
-from siliquant.inputs.errors import InputError
+from rtl.spec import Precision, check_integer
+from siliquant.inputs import InputError
+
+from .geometry import ArrayGeometry
+from .run import Run
+from .step import step_layout
 
 if TYPE_CHECKING:
     from amaranth.lib.wiring import Component
@@ -87,6 +88,6 @@ class ArraySpec(ArrayGeometry):
 
     def create(self) -> Component:
         """The Amaranth component."""
-        from rtl.array.component import ArrayComponent
+        from .component import ArrayComponent
 
         return ArrayComponent(self)

@@ -11,10 +11,10 @@ from functools import lru_cache
 
 import numpy as np
 
-from rtl.array.controls import control_word
-from rtl.spec.mac import IntArray, MacSpec, Precision
-from rtl.spec.packing import packing_of
-from siliquant.inputs.errors import InputError
+from rtl.spec import IntArray, MacSpec, Precision, packing_of
+from siliquant.inputs import InputError
+
+from .controls import control_word
 
 __all__ = ["StepLayout", "step_layout"]
 

@@ -9,10 +9,8 @@ from typing import Protocol
 from amaranth.hdl import Cat, Const, Instance, Module, Mux, Signal, Value, ValueLike
 from amaranth.lib.wiring import Component, In, Out
 
-from rtl.logic.circuit import ONE, ZERO, Bit, Gate, Op
-from rtl.logic.datapath import Datapath
+from rtl.logic import ONE, ZERO, Bit, Datapath, Gate, Op, Port
 from rtl.names import FULL_ADDER_NAME
-from rtl.logic.ports import Port
 
 __all__ = ["DatapathLogic", "Mac", "MacComponent"]
 

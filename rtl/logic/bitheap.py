@@ -12,8 +12,8 @@ from __future__ import annotations
 import heapq
 from dataclasses import dataclass
 
-from rtl.logic.circuit import ONE, ZERO, Bit, Circuit, Word
-from rtl.logic.controls import Controls
+from .circuit import ONE, ZERO, Bit, Circuit, Word
+from .controls import Controls
 
 __all__ = ["BitHeap", "Row"]
 

@@ -14,7 +14,7 @@ from typing import NamedTuple, NewType
 import numpy as np
 import numpy.typing as npt
 
-from siliquant.inputs.errors import InputError
+from siliquant.inputs import InputError
 
 __all__ = ["ONE", "ZERO", "Bit", "Circuit", "Gate", "Op", "Word", "evaluate"]
 

@@ -13,7 +13,7 @@ from itertools import combinations
 import numpy as np
 import numpy.typing as npt
 
-from rtl.logic.circuit import ONE, ZERO, Bit, Circuit, Word
+from .circuit import ONE, ZERO, Bit, Circuit, Word
 
 __all__ = ["Controls", "TruthVector"]
 

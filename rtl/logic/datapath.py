@@ -13,11 +13,11 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from rtl.logic.bitheap import BitHeap
-from rtl.logic.circuit import Bit, Circuit, Word, evaluate
-from rtl.logic.controls import Controls
-from rtl.logic.pipeline import Schedule, schedule
-from rtl.logic.ports import Port
+from .bitheap import BitHeap
+from .circuit import Bit, Circuit, Word, evaluate
+from .controls import Controls
+from .pipeline import Schedule, schedule
+from .ports import Port
 
 __all__ = ["Datapath", "DatapathBuilder", "Products", "build_datapath", "emulate"]
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from rtl.logic.circuit import Bit, Circuit, Gate, Op, Word, gate_delay
+from .circuit import Bit, Circuit, Gate, Op, Word, gate_delay
 
 __all__ = ["Schedule", "schedule"]
 

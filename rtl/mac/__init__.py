@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from rtl.mac.bitblade import BitBladeSpec
-from rtl.mac.bitfusion import BitFusionSpec
-from rtl.mac.bitserial import BitSerialSpec
-from rtl.mac.loom import LoomSpec
-from rtl.mac.padded import PaddedSpec
-from rtl.mac.subword import SubwordSpec
-from rtl.mac.uniform import UniformSpec
-from rtl.mac.xnor import XnorSpec
-from rtl.spec.mac import MacSpec
-from siliquant.inputs.errors import InputError
+from rtl.spec import MacSpec
+from siliquant.inputs import InputError
+
+from .bitblade import BitBladeSpec
+from .bitfusion import BitFusionSpec
+from .bitserial import BitSerialSpec
+from .loom import LoomSpec
+from .padded import PaddedSpec
+from .subword import SubwordSpec
+from .uniform import UniformSpec
+from .xnor import XnorSpec
 
 __all__ = [
     "DESIGNS",

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from rtl.logic.bitheap import BitHeap
-from rtl.logic.datapath import DatapathBuilder
-from rtl.mac.bricks import BrickSpec
+from rtl.logic import BitHeap, DatapathBuilder
+
+from .bricks import BrickSpec
 
 __all__ = ["BitBladeSpec"]
 

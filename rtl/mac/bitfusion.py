@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
 
-from rtl.logic.datapath import DatapathBuilder
-from rtl.mac.bricks import BrickSpec
+from rtl.logic import DatapathBuilder
+
+from .bricks import BrickSpec
 
 __all__ = ["BitFusionSpec"]
 
@@ -16,7 +17,7 @@ __all__ = ["BitFusionSpec"]
 class BitFusionSpec(BrickSpec):
     """Every unit fuses its own bricks by a tree of shift-adds (Sharma et al., "Bit Fusion", ISCA 2018).
 
-    >>> from rtl.spec.mac import Precision
+    >>> from rtl.spec import Precision
     >>> spec = BitFusionSpec(units=1)
     >>> [spec.products_per_step(Precision(w, a)) for w, a in ((8, 8), (8, 2), (4, 4), (2, 2))]
     [1, 4, 4, 16]

@@ -12,12 +12,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
 
-from rtl.logic.bitheap import BitHeap
-from rtl.logic.circuit import Bit, Word
-from rtl.logic.datapath import DatapathBuilder
-from rtl.logic.ports import Port
-from rtl.mac.scalable import ScalableSpec, split
-from rtl.spec.mac import Precision, pack_fields
+from rtl.logic import Bit, BitHeap, DatapathBuilder, Port, Word
+from rtl.spec import Precision, pack_fields
+
+from .scalable import ScalableSpec, split
 
 __all__ = ["BrickSpec"]
 

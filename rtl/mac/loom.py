@@ -8,9 +8,8 @@ from functools import cached_property
 from itertools import product
 from typing import ClassVar
 
-from rtl.logic.datapath import DatapathBuilder
-from rtl.logic.ports import Port
-from rtl.spec.mac import MAX_BITS, MacSpec, Precision, check_integer, pack_fields, parameter
+from rtl.logic import DatapathBuilder, Port
+from rtl.spec import MAX_BITS, MacSpec, Precision, check_integer, pack_fields, parameter
 
 __all__ = ["LoomSpec"]
 

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
 
-from rtl.logic.circuit import Bit, Word
-from rtl.logic.datapath import DatapathBuilder
-from rtl.logic.ports import Port
-from rtl.mac.scalable import ScalableSpec
-from rtl.spec.mac import MAX_BITS, Precision, pack_fields, parameter
-from siliquant.inputs.errors import InputTypeError
+from rtl.logic import Bit, DatapathBuilder, Port, Word
+from rtl.spec import MAX_BITS, Precision, pack_fields, parameter
+from siliquant.inputs import InputTypeError
+
+from .scalable import ScalableSpec
 
 __all__ = ["PaddedSpec"]
 

@@ -10,11 +10,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from rtl.logic.circuit import Bit
-from rtl.logic.datapath import DatapathBuilder
-from rtl.logic.ports import Port
-from rtl.spec.mac import MAX_BITS, MacSpec, Precision, check_integer, parameter
-from siliquant.inputs.errors import InputError
+from rtl.logic import Bit, DatapathBuilder, Port
+from rtl.spec import MAX_BITS, MacSpec, Precision, check_integer, parameter
+from siliquant.inputs import InputError
 
 __all__ = ["ScalableSpec", "mode_word", "split"]
 

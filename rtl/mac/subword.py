@@ -8,11 +8,10 @@ from functools import cached_property
 from itertools import product
 from typing import ClassVar
 
-from rtl.logic.circuit import Bit, Word
-from rtl.logic.datapath import DatapathBuilder
-from rtl.logic.ports import Port
-from rtl.mac.scalable import ScalableSpec
-from rtl.spec.mac import MAX_BITS, Precision, pack_fields
+from rtl.logic import Bit, DatapathBuilder, Port, Word
+from rtl.spec import MAX_BITS, Precision, pack_fields
+
+from .scalable import ScalableSpec
 
 __all__ = ["SubwordSpec"]
 

@@ -10,10 +10,9 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from rtl.logic.datapath import DatapathBuilder
-from rtl.logic.ports import Port
-from rtl.spec.mac import IntArray, MacSpec, Precision, UnusedProducts, check_integer, pack_fields, parameter
-from siliquant.inputs.errors import InputError
+from rtl.logic import DatapathBuilder, Port
+from rtl.spec import IntArray, MacSpec, Precision, UnusedProducts, check_integer, pack_fields, parameter
+from siliquant.inputs import InputError
 
 __all__ = ["XnorSpec"]
 

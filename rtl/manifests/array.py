@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from rtl.array.controls import control_ports
-from rtl.array.run import REFUSAL_CYCLES, Run
-from rtl.array.spec import ArraySpec
+from rtl.array import REFUSAL_CYCLES, ArraySpec, Run, control_ports
 from rtl.names import helper
-from rtl.manifests.mac import CLOCK, manifest, ports_manifest, versions
-from rtl.manifests.requant import unit_manifest
+
+from .mac import CLOCK, manifest, ports_manifest, versions
+from .requant import unit_manifest
 
 __all__ = ["array_manifest"]
 

@@ -9,11 +9,9 @@ from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
 
-from rtl.array.controls import control_ports
-from rtl.array.step import step_layout
-from rtl.logic.ports import Port
-from rtl.spec.layout import Field, fields_of
-from rtl.spec.mac import MacSpec, Precision
+from rtl.array import control_ports, step_layout
+from rtl.logic import Port
+from rtl.spec import Field, MacSpec, Precision, fields_of
 
 __all__ = ["CLOCK", "LAYOUT_RULES", "encoding", "manifest", "manifest_text", "ports_manifest", "versions"]
 

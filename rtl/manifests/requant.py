@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from rtl.manifests.mac import CLOCK, encoding, ports_manifest, versions
-from rtl.requant.partialsum import PartialSumSpec
-from rtl.requant.spec import LoadableSpec, RequantSpec
+from rtl.requant import LoadableSpec, PartialSumSpec, RequantSpec
+
+from .mac import CLOCK, encoding, ports_manifest, versions
 
 __all__ = ["requant_manifest", "unit_manifest"]
 

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
-from rtl.requant.multiplier import MultiplierSpec
-from rtl.requant.partialsum import PartialSumSpec
-from rtl.requant.spec import LoadableSpec, RequantSpec
-from rtl.requant.thresholds import ThresholdSpec
-from rtl.requant.unit import ParameterField
+from .fit import find_thresholds
+from .multiplier import MultiplierSpec
+from .partialsum import PartialSumSpec
+from .slopes import channels_of
+from .spec import LoadableSpec, RequantSpec
+from .thresholds import ThresholdSpec
+from .unit import ParameterField
+from .vectors import golden_vectors
 
-__all__ = ["LoadableSpec", "MultiplierSpec", "ParameterField", "PartialSumSpec", "RequantSpec", "ThresholdSpec"]
+__all__ = [
+    "LoadableSpec",
+    "MultiplierSpec",
+    "ParameterField",
+    "PartialSumSpec",
+    "RequantSpec",
+    "ThresholdSpec",
+    "channels_of",
+    "find_thresholds",
+    "golden_vectors",
+]

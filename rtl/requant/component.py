@@ -5,9 +5,10 @@ from __future__ import annotations
 from amaranth.hdl import Cat, Module, ResetSignal, Signal, Value
 from amaranth.lib.wiring import Component, In, Out
 
-from rtl.components.mac import DatapathLogic
-from rtl.logic.datapath import Datapath
-from rtl.requant.unit import Loadable, PartialSum, Requantiser
+from rtl.components import DatapathLogic
+from rtl.logic import Datapath
+
+from .unit import Loadable, PartialSum, Requantiser
 
 __all__ = ["PartialSumComponent", "RequantComponent"]
 

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rtl.logic.bitheap import BitHeap
-from rtl.logic.circuit import ONE, ZERO, Circuit, Word
-from rtl.logic.controls import Controls
-from rtl.logic.datapath import Datapath
-from rtl.logic.pipeline import schedule
-from rtl.requant.unit import Loadable, PartialSum, Requantiser
+from rtl.logic import ONE, ZERO, BitHeap, Circuit, Controls, Datapath, Word, schedule
+
+from .unit import Loadable, PartialSum, Requantiser
 
 __all__ = ["build_partial_sum", "build_requant"]
 

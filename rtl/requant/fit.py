@@ -9,7 +9,10 @@ from fractions import Fraction
 import numpy as np
 import numpy.typing as npt
 
-from rtl.requant.slopes import (
+from rtl.spec import MAX_BITS, check_integer, signed_range, sum_width
+from siliquant.inputs import InputError
+
+from .slopes import (
     Channel,
     IntArray,
     channels_of,
@@ -19,8 +22,6 @@ from rtl.requant.slopes import (
     integers,
     thresholds_of,
 )
-from rtl.spec.mac import MAX_BITS, check_integer, signed_range, sum_width
-from siliquant.inputs.errors import InputError
 
 __all__ = ["MultiplierFit", "find_thresholds", "fit_multiplier"]
 

@@ -9,13 +9,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from rtl.logic.bitheap import BitHeap
-from rtl.logic.circuit import ONE, ZERO, Bit, Circuit, Word
-from rtl.logic.controls import Controls
-from rtl.requant.spec import IntArray, RequantSpec
-from rtl.requant.unit import ParameterField
-from rtl.spec.mac import check_integer, parameter, signed_range, sum_width
-from siliquant.inputs.errors import InputError
+from rtl.logic import ONE, ZERO, Bit, BitHeap, Circuit, Controls, Word
+from rtl.spec import check_integer, parameter, signed_range, sum_width
+from siliquant.inputs import InputError
+
+from .spec import IntArray, RequantSpec
+from .unit import ParameterField
 
 __all__ = ["MAX_SUM_WIDTH", "MultiplierSpec"]
 

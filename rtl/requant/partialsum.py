@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from rtl.logic.datapath import Datapath
-from rtl.logic.ports import Port
-from rtl.requant.datapath import build_partial_sum
-from rtl.requant.multiplier import MAX_SUM_WIDTH
-from rtl.requant.spec import IntArray, LoadableSpec
-from rtl.requant.unit import ParameterField
-from rtl.spec.mac import check_integer, parameter, sum_width
-from siliquant.inputs.errors import InputError
+from rtl.logic import Datapath, Port
+from rtl.spec import check_integer, parameter, sum_width
+from siliquant.inputs import InputError
+
+from .datapath import build_partial_sum
+from .multiplier import MAX_SUM_WIDTH
+from .spec import IntArray, LoadableSpec
+from .unit import ParameterField
 
 if TYPE_CHECKING:
     from amaranth.lib.wiring import Component
@@ -106,6 +106,6 @@ class PartialSumSpec(LoadableSpec):
 
     def create(self) -> Component:
         """The Amaranth component (see rtl.requant.component)."""
-        from rtl.requant.component import PartialSumComponent
+        from .component import PartialSumComponent
 
         return PartialSumComponent(self)

@@ -19,7 +19,7 @@ from fractions import Fraction
 import numpy as np
 import numpy.typing as npt
 
-from siliquant.inputs.errors import InputError, InputTypeError
+from siliquant.inputs import InputError, InputTypeError
 
 __all__ = [
     "Channel",

@@ -16,13 +16,12 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from rtl.logic.circuit import Circuit, Word
-from rtl.logic.datapath import Datapath
-from rtl.logic.ports import Port
-from rtl.requant.datapath import build_requant
-from rtl.requant.unit import ParameterField
-from rtl.spec.mac import MAX_BITS, check_integer, parameter, signed_range, to_signed
-from siliquant.inputs.errors import InputError, InputTypeError
+from rtl.logic import Circuit, Datapath, Port, Word
+from rtl.spec import MAX_BITS, check_integer, parameter, signed_range, to_signed
+from siliquant.inputs import InputError, InputTypeError
+
+from .datapath import build_requant
+from .unit import ParameterField
 
 if TYPE_CHECKING:
     from amaranth.lib.wiring import Component
@@ -250,7 +249,7 @@ class RequantSpec(LoadableSpec):
 
     def create(self) -> Component:
         """The Amaranth component (see rtl.requant.component)."""
-        from rtl.requant.component import RequantComponent
+        from .component import RequantComponent
 
         return RequantComponent(self)
 

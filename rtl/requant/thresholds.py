@@ -10,10 +10,11 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from rtl.logic.circuit import Bit, Circuit, Word
-from rtl.requant.spec import IntArray, RequantSpec
-from rtl.requant.unit import ParameterField
-from siliquant.inputs.errors import InputError
+from rtl.logic import Bit, Circuit, Word
+from siliquant.inputs import InputError
+
+from .spec import IntArray, RequantSpec
+from .unit import ParameterField
 
 __all__ = ["ThresholdSpec"]
 

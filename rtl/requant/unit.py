@@ -6,9 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from rtl.logic.circuit import Circuit, Word
-from rtl.logic.datapath import Datapath
-from rtl.logic.ports import Port
+from rtl.logic import Circuit, Datapath, Port, Word
 
 __all__ = ["Loadable", "ParameterField", "PartialSum", "Requantiser"]
 

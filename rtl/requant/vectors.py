@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from rtl.requant.multiplier import MultiplierSpec
-from rtl.requant.partialsum import PartialSumSpec
-from rtl.requant.spec import LoadableSpec, RequantSpec
-from rtl.requant.thresholds import ThresholdSpec
+from .multiplier import MultiplierSpec
+from .partialsum import PartialSumSpec
+from .spec import LoadableSpec, RequantSpec
+from .thresholds import ThresholdSpec
 
 __all__ = ["golden_vectors"]
 

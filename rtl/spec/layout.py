@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from rtl.spec.mac import IntArray
+from .mac import IntArray
 
 __all__ = ["Field", "fields_of"]
 

@@ -18,10 +18,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from rtl.logic.circuit import Word
-from rtl.logic.datapath import Datapath, DatapathBuilder, build_datapath
-from rtl.logic.ports import Port
-from siliquant.inputs.errors import InputError, InputTypeError, short
+from rtl.logic import Datapath, DatapathBuilder, Port, Word, build_datapath
+from siliquant.inputs import InputError, InputTypeError, short
 
 if TYPE_CHECKING:
     from amaranth.lib.wiring import Component
@@ -415,7 +413,7 @@ class MacSpec(ABC):
 
     def create(self) -> Component:
         """The Amaranth component (see rtl.components.mac)."""
-        from rtl.components.mac import MacComponent
+        from rtl.components import MacComponent
 
         return MacComponent(self)
 

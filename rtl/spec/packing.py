@@ -14,7 +14,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from rtl.spec.mac import IntArray, MacSpec, Precision
+from .mac import IntArray, MacSpec, Precision
 
 __all__ = ["Bits", "Packing", "from_bits", "packing_of", "to_bits", "word_bits"]
 

@@ -1,0 +1,7 @@
+"""TODO"""
+
+from __future__ import annotations
+
+from .convert import Generated, generate, helper_file, to_verilog
+
+__all__ = ["Generated", "generate", "helper_file", "to_verilog"]

@@ -15,8 +15,8 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
 from rtl.names import FULL_ADDER_NAME, HELPER_PREFIX, MEMORY_NAME, check_prefix, guarded, helper, with_prefix
-from siliquant.files.scratch import scratch
-from siliquant.inputs.errors import InputError, ToolError
+from siliquant.files import scratch
+from siliquant.inputs import InputError, ToolError
 from siliquant.processes import run as processes
 from siliquant.processes import shadows
 

@@ -1,0 +1,37 @@
+"""TODO"""
+
+from __future__ import annotations
+
+from .cli import Parser, called, run
+from .commands import Command, command_named, installed
+from .completion import completion
+from .options import (
+    add_batch_size,
+    add_checkpoint,
+    add_format,
+    add_jobs,
+    add_out_file,
+    add_out_folder,
+    add_samples,
+    check_writable,
+    read_jobs,
+)
+
+__all__ = [
+    "Command",
+    "Parser",
+    "add_batch_size",
+    "add_checkpoint",
+    "add_format",
+    "add_jobs",
+    "add_out_file",
+    "add_out_folder",
+    "add_samples",
+    "called",
+    "check_writable",
+    "command_named",
+    "completion",
+    "installed",
+    "read_jobs",
+    "run",
+]

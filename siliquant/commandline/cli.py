@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from siliquant.files.scratch import FULL, sweep
-from siliquant.inputs.errors import MOST_CHARACTERS, SiliquantError, printable, short
+from siliquant.files import FULL, sweep
+from siliquant.inputs import MOST_CHARACTERS, SiliquantError, printable, short
 
 __all__ = ["Parser", "called", "run"]
 

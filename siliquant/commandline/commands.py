@@ -7,8 +7,9 @@ from difflib import get_close_matches
 from importlib import import_module
 from importlib.util import find_spec
 
-from siliquant.commandline.cli import Parser
-from siliquant.inputs.errors import InputError
+from siliquant.inputs import InputError
+
+from .cli import Parser
 
 __all__ = ["COMMANDS", "Command", "command_named", "installed"]
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import shtab
 
-from siliquant.commandline.cli import Parser
-from siliquant.commandline.commands import installed
+from .cli import Parser
+from .commands import installed
 
 __all__ = ["completion"]
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from argparse import Action, _ActionsContainer
 from pathlib import Path
 
-from siliquant.commandline.cli import Parser
-from siliquant.inputs.numbers import integer
-from siliquant.processes.run import cores
+from siliquant.inputs import integer
+from siliquant.processes import cores
+
+from .cli import Parser
 
 __all__ = [
     "MOST_JOBS",

@@ -1,0 +1,28 @@
+"""TODO"""
+
+from __future__ import annotations
+
+from . import cache
+from .builds import built, digest_of, load, private_copy
+from .cache import NotTrusted
+from .scratch import FULL, scratch, sweep
+from .source import code_sha256, own_sources, package_version
+from .write import alone, cache_dir, write_atomically
+
+__all__ = [
+    "FULL",
+    "NotTrusted",
+    "alone",
+    "built",
+    "cache",
+    "cache_dir",
+    "code_sha256",
+    "digest_of",
+    "load",
+    "own_sources",
+    "package_version",
+    "private_copy",
+    "scratch",
+    "sweep",
+    "write_atomically",
+]

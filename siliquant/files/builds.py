@@ -19,10 +19,11 @@ from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 
-from siliquant.files import cache
-from siliquant.files.cache import NotTrusted
-from siliquant.files.scratch import lasting, scratch, sweep_beside, sweep_built
-from siliquant.processes.owner import owner
+from siliquant.processes import owner
+
+from . import cache
+from .cache import NotTrusted
+from .scratch import lasting, scratch, sweep_beside, sweep_built
 
 __all__ = ["RECORD", "built", "digest_of", "load", "private_copy"]
 

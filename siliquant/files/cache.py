@@ -18,9 +18,10 @@ import sys
 from functools import lru_cache
 from pathlib import Path
 
-from siliquant.files.scratch import lasting, sweep_beside
-from siliquant.inputs.errors import SiliquantError, printable
-from siliquant.processes.owner import owner
+from siliquant.inputs import SiliquantError, printable
+from siliquant.processes import owner
+
+from .scratch import lasting, sweep_beside
 
 __all__ = [
     "NotTrusted",

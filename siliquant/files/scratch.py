@@ -17,8 +17,8 @@ from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
-from siliquant.inputs.errors import FileError
-from siliquant.processes.owner import OWNER, is_gone, owner
+from siliquant.inputs import FileError
+from siliquant.processes import OWNER, is_gone, owner
 
 __all__ = ["FULL", "lasting", "scratch", "sweep", "sweep_beside", "sweep_built"]
 

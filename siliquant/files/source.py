@@ -22,8 +22,9 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from uuid import uuid4
 
-from siliquant.files.cache import keep, kept, root
-from siliquant.inputs.errors import InputError
+from siliquant.inputs import InputError
+
+from .cache import keep, kept, root
 
 __all__ = ["code_sha256", "meaning", "own_sources", "package_version"]
 

@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from siliquant.files.cache import cache_dir
-from siliquant.files.scratch import FULL, sweep_beside
-from siliquant.inputs.errors import FileError, InputError
-from siliquant.processes.owner import owner
+from siliquant.inputs import FileError, InputError
+from siliquant.processes import owner
+
+from .cache import cache_dir
+from .scratch import FULL, sweep_beside
 
 __all__ = ["alone", "cache_dir", "write_atomically"]
 

@@ -1,0 +1,67 @@
+"""TODO"""
+
+from __future__ import annotations
+
+from .errors import (
+    MOST_CHARACTERS,
+    FileError,
+    InputError,
+    InputTypeError,
+    MissingFileError,
+    SiliquantError,
+    ToolError,
+    printable,
+    short,
+)
+from .numbers import fraction, integer, number, numbers, positive_number, read_clock_mhz
+from .quoting import csv_of, html_text, identifier, tcl_word, verilog_name, yosys_word
+from .reading import (
+    MOST_BYTES,
+    MOST_LEVELS,
+    belongs,
+    csv_records,
+    json_object,
+    member,
+    open_regular,
+    parse_json,
+    read_bytes,
+    read_json,
+    read_text,
+    unpack,
+)
+
+__all__ = [
+    "MOST_BYTES",
+    "MOST_CHARACTERS",
+    "MOST_LEVELS",
+    "FileError",
+    "InputError",
+    "InputTypeError",
+    "MissingFileError",
+    "SiliquantError",
+    "ToolError",
+    "belongs",
+    "csv_of",
+    "csv_records",
+    "fraction",
+    "html_text",
+    "identifier",
+    "integer",
+    "json_object",
+    "member",
+    "number",
+    "numbers",
+    "open_regular",
+    "parse_json",
+    "positive_number",
+    "printable",
+    "read_bytes",
+    "read_clock_mhz",
+    "read_json",
+    "read_text",
+    "short",
+    "tcl_word",
+    "unpack",
+    "verilog_name",
+    "yosys_word",
+]

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import TypeVar
 
-from siliquant.inputs.errors import InputError, InputTypeError, short
+from .errors import InputError, InputTypeError, short
 
 __all__ = ["CLOCKS_MHZ", "fraction", "integer", "number", "numbers", "positive_number", "read_clock_mhz"]
 

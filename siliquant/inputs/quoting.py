@@ -9,7 +9,7 @@ import html
 import re
 from typing import TYPE_CHECKING
 
-from siliquant.inputs.errors import InputError, short
+from .errors import InputError, short
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
-from siliquant.inputs.errors import FileError, InputError, InputTypeError, MissingFileError, short
+from .errors import FileError, InputError, InputTypeError, MissingFileError, short
 
 __all__ = [
     "MOST_BYTES",

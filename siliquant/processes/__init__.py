@@ -1,0 +1,10 @@
+"""TODO"""
+
+from __future__ import annotations
+
+from . import run, shadows
+from .owner import OWNER, is_gone, owner
+from .run import cores, end_with_parent
+from .shadows import command, pin
+
+__all__ = ["OWNER", "command", "cores", "end_with_parent", "is_gone", "owner", "pin", "run", "shadows"]

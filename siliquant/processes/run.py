@@ -18,9 +18,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from siliquant.inputs.errors import ToolError
-from siliquant.processes.owner import owner
-from siliquant.processes.watcher import MARK
+from siliquant.inputs import ToolError
+
+from .owner import owner
+from .watcher import MARK
 
 __all__ = [
     "TEMPORARY_HERE",

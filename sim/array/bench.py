@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rtl.array import ArraySpec, array_from_parameters
-from siliquant.inputs.errors import InputError
-from sim.array.cases import Job, save_jobs
-from sim.bench.top import Layout
-from sim.simulators.generated import generated_verilog
-from sim.simulators.toolchain import SIMULATORS
+from siliquant.inputs import InputError
+from sim.bench import Layout
+from sim.simulators import SIMULATORS, generated_verilog
+
+from .cases import Job, save_jobs
 
 __all__ = [
     "ARRAYS_VARIABLE",

@@ -12,9 +12,8 @@ import numpy.typing as npt
 
 from rtl.array import Architecture, ArraySpec
 from rtl.mac import DESIGNS
-from rtl.spec.mac import MacSpec, Precision
-from sim.mac.cases import with_size
-from sim.mac.scenarios import operand_codes, some_precisions
+from rtl.spec import MacSpec, Precision
+from sim.mac import operand_codes, some_precisions, with_size
 
 __all__ = [
     "Job",

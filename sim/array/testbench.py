@@ -12,12 +12,19 @@ from cocotb.clock import Clock
 from cocotb.simtime import get_sim_time
 from cocotb.triggers import FallingEdge, SimTimeoutError, with_timeout
 
-from rtl.array import ArraySpec, Refusal, Run
-from rtl.array.images import activation_image, control_image, result_matrix, weight_image
-from rtl.array.run import REFUSAL_CYCLES
-from sim.array.cases import IntArray, Settings, Step
-from sim.bench.mismatch import MismatchError
-from sim.bench.top import Layout
+from rtl.array import (
+    REFUSAL_CYCLES,
+    ArraySpec,
+    Refusal,
+    Run,
+    activation_image,
+    control_image,
+    result_matrix,
+    weight_image,
+)
+from sim.bench import Layout, MismatchError
+
+from .cases import IntArray, Settings, Step
 
 __all__ = ["ArrayTestbench", "check_results"]
 

@@ -15,10 +15,11 @@ import cocotb
 import numpy as np
 
 from rtl.array import ArraySpec, Run
-from rtl.spec.mac import Precision
-from sim.array.bench import ARRAYS_VARIABLE, JOBS_VARIABLE, arrays_from_json
-from sim.array.cases import IntArray, Settings, Step, few_precisions, limit_settings, load_jobs, random_codes
-from sim.array.testbench import ArrayTestbench, check_results
+from rtl.spec import Precision
+
+from .bench import ARRAYS_VARIABLE, JOBS_VARIABLE, arrays_from_json
+from .cases import IntArray, Settings, Step, few_precisions, limit_settings, load_jobs, random_codes
+from .testbench import ArrayTestbench, check_results
 
 _STEPS = 3  # a random reduction has at most so many steps
 

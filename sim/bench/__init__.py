@@ -1,0 +1,8 @@
+"""TODO"""
+
+from __future__ import annotations
+
+from .mismatch import MismatchError
+from .top import TOP, Layout, bench_verilog, response_file, stimulus_file
+
+__all__ = ["TOP", "Layout", "MismatchError", "bench_verilog", "response_file", "stimulus_file"]

@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from rtl.logic.ports import Port
-from rtl.spec.mac import MacSpec
-from siliquant.inputs.errors import InputError
+from rtl.logic import Port
+from rtl.spec import MacSpec
+from siliquant.inputs import InputError
 
 __all__ = ["TOP", "Layout", "bench_verilog", "response_file", "stimulus_file"]
 

@@ -7,14 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qat.integers.integer import IntegerModel
-from qat.integers.requantise import Requantisation, requantisations
-from qat.network.gemm import Product
-from rtl.array.images import WordArray
-from rtl.requant import ThresholdSpec
-from rtl.requant.fit import find_thresholds
-from rtl.spec.mac import IntArray, signed_range
-from siliquant.inputs.errors import InputError
+from qat.integers import IntegerModel, Requantisation, requantisations
+from qat.network import Product
+from rtl.array import WordArray
+from rtl.requant import ThresholdSpec, find_thresholds
+from rtl.spec import IntArray, signed_range
+from siliquant.inputs import InputError
 
 __all__ = ["DrainTable", "Drained", "drain_tables"]
 

@@ -10,13 +10,22 @@ from types import TracebackType
 
 import numpy as np
 
-from rtl.array import ArraySpec, Refusal, Run
-from rtl.array.images import WordArray, activation_image, control_image, result_matrix, weight_image
-from rtl.array.passes import Pass, width_of_results
-from rtl.spec.mac import IntArray
-from siliquant.files.builds import load
-from siliquant.inputs.errors import InputError
-from sim.simulators.toolchain import SimulationError
+from rtl.array import (
+    ArraySpec,
+    Pass,
+    Refusal,
+    Run,
+    WordArray,
+    activation_image,
+    control_image,
+    result_matrix,
+    weight_image,
+    width_of_results,
+)
+from rtl.spec import IntArray
+from siliquant.files import load
+from siliquant.inputs import InputError
+from sim.simulators import SimulationError
 
 __all__ = ["ArraySimulator", "Block", "RefusedError"]
 

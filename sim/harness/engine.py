@@ -12,15 +12,15 @@ from types import MappingProxyType, TracebackType
 import numpy as np
 import torch
 
-from qat.network.gemm import Product, exact_product
-from rtl.array import ArraySpec
-from rtl.array.passes import Codes, Pass, plan_passes
-from rtl.spec.mac import IntArray
-from siliquant.inputs.errors import InputError
-from siliquant.processes.run import cores
-from sim.bench.mismatch import MismatchError
-from sim.harness.drain import Drained, DrainTable
-from sim.harness.driver import ArraySimulator, Block
+from qat.network import Product, exact_product
+from rtl.array import ArraySpec, Codes, Pass, plan_passes
+from rtl.spec import IntArray
+from siliquant.inputs import InputError
+from siliquant.processes import cores
+from sim.bench import MismatchError
+
+from .drain import Drained, DrainTable
+from .driver import ArraySimulator, Block
 
 __all__ = ["ArrayEngine", "GemmRecord"]
 

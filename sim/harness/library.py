@@ -7,9 +7,9 @@ import shutil
 from pathlib import Path
 
 from rtl.array import ArraySpec
-from sim.harness.sliced import with_sliced_grid
-from sim.simulators.generated import generated_verilog
-from sim.simulators.toolchain import Verilator, cached, executable, run_tool
+from sim.simulators import Verilator, cached, executable, generated_verilog, run_tool
+
+from .sliced import with_sliced_grid
 
 __all__ = ["array_verilog", "build_library"]
 

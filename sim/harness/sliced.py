@@ -13,12 +13,12 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from rtl.array.element import GridSpec
+from rtl.array import GridSpec
 from rtl.names import FULL_ADDER_NAME
-from siliquant.files.scratch import scratch
+from siliquant.files import scratch
 from siliquant.processes import run as processes
 from siliquant.processes import shadows
-from sim.simulators.toolchain import ToolError
+from sim.simulators import ToolError
 
 __all__ = ["NetlistError", "read_netlists", "sliced_grid", "with_sliced_grid"]
 

@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from qat.integers.subject import Subject
-from qat.network.gemm import Product, exact_product
-from rtl.spec.mac import IntArray
+from qat.integers import Subject
+from qat.network import Product, exact_product
+from rtl.spec import IntArray
 
 __all__ = ["DEFAULT", "Sampling", "Tile", "take_tiles"]
 

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rtl.mac import DESIGNS
-from rtl.spec.mac import MacSpec
-from sim.bench.top import TOP, bench_verilog
-from sim.simulators.generated import generated_verilog
-from sim.simulators.toolchain import SIMULATORS
+from rtl.spec import MacSpec
+from sim.bench import TOP, bench_verilog
+from sim.simulators import SIMULATORS, generated_verilog
 
 __all__ = ["SPECS_VARIABLE", "run_mac_tests", "specs_from_json", "specs_to_json", "verilog_of"]
 

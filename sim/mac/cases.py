@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
-from rtl.spec.mac import MAX_BITS, MacSpec
-from sim.mac.scenarios import pair_steps, some_precisions
+from rtl.spec import MAX_BITS, MacSpec
+
+from .scenarios import pair_steps, some_precisions
 
 __all__ = ["Case", "cases", "variants", "with_size"]
 

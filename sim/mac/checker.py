@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import cache
 from typing import NamedTuple
 
-from sim.bench.mismatch import MismatchError
-from sim.bench.top import Layout
-from sim.mac.sequence import Expected, Sequence
+from sim.bench import Layout, MismatchError
+
+from .sequence import Expected, Sequence
 
 __all__ = ["Checker", "Sample"]
 

@@ -12,8 +12,9 @@ from itertools import product
 import numpy as np
 import numpy.typing as npt
 
-from rtl.spec.mac import MacSpec, Precision
-from sim.mac.sequence import Sequence
+from rtl.spec import MacSpec, Precision
+
+from .sequence import Sequence
 
 __all__ = [
     "every_pair",

@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from rtl.spec.mac import MacSpec, Precision
-from siliquant.inputs.errors import InputError
-from sim.bench.top import Layout
+from rtl.spec import MacSpec, Precision
+from siliquant.inputs import InputError
+from sim.bench import Layout
 
 __all__ = ["Expected", "Model", "Sequence"]
 

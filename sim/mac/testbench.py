@@ -14,11 +14,11 @@ import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, ReadOnly, RisingEdge
 
-from rtl.spec.mac import MacSpec
-from sim.bench.mismatch import MismatchError
-from sim.bench.top import Layout, response_file, stimulus_file
-from sim.mac.checker import Checker, Sample
-from sim.mac.sequence import Model, Sequence
+from rtl.spec import MacSpec
+from sim.bench import Layout, MismatchError, response_file, stimulus_file
+
+from .checker import Checker, Sample
+from .sequence import Model, Sequence
 
 __all__ = ["Checker", "Driver", "MismatchError", "Model", "Monitor", "Sample", "Testbench", "start_clock", "stream"]
 

@@ -14,11 +14,12 @@ from typing import Any
 import cocotb
 from cocotb.triggers import gather
 
-from rtl.spec.mac import MacSpec
-from sim.mac import scenarios
-from sim.mac.bench import SPECS_VARIABLE, specs_from_json
-from sim.mac.sequence import Sequence
-from sim.mac.testbench import Testbench, start_clock, stream
+from rtl.spec import MacSpec
+
+from . import scenarios
+from .bench import SPECS_VARIABLE, specs_from_json
+from .sequence import Sequence
+from .testbench import Testbench, start_clock, stream
 
 gc.disable()  # many small objects that live to the end of a test, none in a cycle
 

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from rtl.verilog.convert import Generated, to_verilog
-from sim.simulators.toolchain import cached
+from rtl.verilog import Generated, to_verilog
+
+from .toolchain import cached
 
 __all__ = ["generated_verilog"]
 

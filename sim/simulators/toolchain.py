@@ -18,9 +18,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import ClassVar
 
-from siliquant.files.builds import built, digest_of, private_copy
-from siliquant.files.scratch import scratch
-from siliquant.inputs.errors import ToolError as SiliquantToolError
+from siliquant.files import built, digest_of, private_copy, scratch
+from siliquant.inputs import ToolError as SiliquantToolError
 from siliquant.processes import run as processes
 
 __all__ = [

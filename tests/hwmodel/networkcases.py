@@ -3,11 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
-from hwmodel.inference.parts import Costs
-from hwmodel.inference.parts import MacCost
-from hwmodel.inference.parts import UnitCost
 from hwmodel.inference.memories import Macro, SramTable
-from hwmodel.inference.parts import EdgeCost
+from hwmodel.inference.parts import Costs, EdgeCost, MacCost, UnitCost
 from hwmodel.workload.workload import Gemm, PrecisionClass, Role, Workload
 from rtl.array import ArraySpec
 from rtl.array.element import ElementSpec

@@ -19,8 +19,8 @@ from hwmodel.model.flat import OWN_INPUTS
 from hwmodel.model.paths import ALONE, Adders, LongestPath, Reach, Step
 from hwmodel.model.structure import GATE_PARTS, Part, Planned, Share, Structure, datapath_of
 from hwmodel.model.switching import Switching
-from hwmodel.yosys.fanout import LARGEST_FANOUT
 from hwmodel.operands.stimulus import RESET_CYCLES, StreamPlan, make_stimulus
+from hwmodel.yosys.fanout import LARGEST_FANOUT
 from rtl.logic.circuit import ONE, ZERO, Bit, Circuit, Gate, Op, Word, gate_delay
 from rtl.logic.datapath import Datapath
 from rtl.logic.pipeline import Schedule

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from hwmodel.inference.parts import Costs
 from hwmodel.inference.inference import network_cost
+from hwmodel.inference.parts import Costs
 from hwmodel.inference.result import NetworkCost
 from hwmodel.inference.sizing import candidates, equal_area, equal_latency
 from hwmodel.inference.tiles import Matrices, needed_words

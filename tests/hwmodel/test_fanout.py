@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hwmodel.library.library import find_library
-from hwmodel.yosys.fanout import LARGEST_FANOUT, split_fanout
-from hwmodel.yosys.gates import Gates
 from hwmodel.synthesis.flow import Workspace
 from hwmodel.synthesis.recipes import Recipe
+from hwmodel.yosys.fanout import LARGEST_FANOUT, split_fanout
+from hwmodel.yosys.gates import Gates
 from rtl.mac import BitFusionSpec, SubwordSpec
 from rtl.spec.mac import MacSpec
 from rtl.verilog.convert import to_verilog

@@ -17,9 +17,15 @@ from hwmodel.power import icarus
 from hwmodel.power.activity import Waves, simulate
 from hwmodel.power.delays import NetlistDelays, netlist_delays
 from hwmodel.power.eventsim import count_transitions
-from hwmodel.power.glitches import GLITCH_AWARE, SimulationError, SimulatorMissing, add_glitches, choose_window, with_glitches
-from hwmodel.power.icarus import icarus_version
-from hwmodel.power.icarus import Transitions, Window, read_dump, run_icarus
+from hwmodel.power.glitches import (
+    GLITCH_AWARE,
+    SimulationError,
+    SimulatorMissing,
+    add_glitches,
+    choose_window,
+    with_glitches,
+)
+from hwmodel.power.icarus import Transitions, Window, icarus_version, read_dump, run_icarus
 from hwmodel.power.power import PowerReport, netlist_power
 from rtl.mac import BitFusionSpec, UniformSpec
 from rtl.spec.mac import MacSpec

@@ -8,10 +8,9 @@ from typing import Any
 import pytest
 
 from hwmodel import latency
-from hwmodel.inference.parts import MacCost
-from hwmodel.inference.parts import UnitCost
 from hwmodel.inference.inference import network_cost
 from hwmodel.inference.memories import packaged_sram
+from hwmodel.inference.parts import MacCost, UnitCost
 from hwmodel.inference.rows import (
     EQUAL_AREA,
     EQUAL_LATENCY,

@@ -14,13 +14,13 @@ import pytest
 
 from hwmodel.library.library import Library, find_library
 from hwmodel.measurement.row import make_row
-from hwmodel.yosys.adders import fold_adders, map_adders, merge_adders
 from hwmodel.netlist.area import area_parts
-from hwmodel.yosys.gates import Gates
-from hwmodel.yosys.polarity import choose_polarity
 from hwmodel.synthesis.flow import synthesise
 from hwmodel.synthesis.mapping import SynthesisError
 from hwmodel.synthesis.recipes import Recipe, recipe_named, recipes, rounds
+from hwmodel.yosys.adders import fold_adders, map_adders, merge_adders
+from hwmodel.yosys.gates import Gates
+from hwmodel.yosys.polarity import choose_polarity
 
 ADDER = """
 module siliquant_full_adder(input a, input b, input c, output sum, output carry);

@@ -21,8 +21,7 @@ from pathlib import Path
 
 import torch  # loads its OpenMP runtime, which must come first
 
-from siliquant.files.builds import built, load
-from siliquant.files.cache import NotTrusted
+from siliquant.files import NotTrusted, built, load
 from siliquant.processes import run as processes
 
 __all__ = ["COMPILE_FLAGS", "Status", "library", "status", "torch_openmp"]

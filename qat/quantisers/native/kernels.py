@@ -21,8 +21,9 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from qat.quantisers.native.build import library, status
-from siliquant.inputs.errors import InputError, InputTypeError
+from siliquant.inputs import InputError, InputTypeError
+
+from .build import library, status
 
 __all__ = [
     "available",
