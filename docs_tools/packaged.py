@@ -66,8 +66,8 @@ examples:
 
 @dataclass(frozen=True)
 class Item:
-    """A packaged design, as :func:`hwmodel.measurement.keys.named` has it, and what the package holds of it: the sha256 of its
-    Verilog, or an entry of features.
+    """A packaged design, as :func:`hwmodel.measurement.keys.named` has it, and what the package holds of it: the sha256
+    of its Verilog, or an entry of features.
     """
 
     file: Path

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from siliquant.commandline import Parser, add_format, add_jobs, add_out_folder, check_writable, read_jobs, run
-from siliquant.inputs import InputError, csv_of, integer, number, numbers, read_clock_mhz
+from siliquant.inputs import InputError, csv_of, integer, number, number_list, read_clock_mhz
 
 from .options import add_clock, add_effort, add_fresh, add_library_file, add_network, library_of, naming
 
@@ -235,7 +235,7 @@ def _print(rows: Sequence[Row], requantisers: Sequence[UnitRow], form: str, fold
 
 def _bits(text: str, name: str = "bits") -> list[int]:
     """Distinct bit-widths from 2 to 8 in the order given. Raises ValueError."""
-    return numbers(name, text, lambda _, part: integer(name, part, 2, 8), 7)
+    return number_list(name, text, lambda _, part: integer(name, part, 2, 8), 7)
 
 
 def _code_widths(text: str | None, bits: list[int]) -> list[int]:

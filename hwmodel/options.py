@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from rtl.spec import MAX_BITS
 from siliquant.commandline import Parser
-from siliquant.inputs import InputError, ToolError, fraction, integer, numbers
+from siliquant.inputs import InputError, ToolError, fraction, integer, number_list
 
 if TYPE_CHECKING:
     from hwmodel.library import Library
@@ -128,7 +128,8 @@ def say_no_power(library: Library) -> None:
 
 
 def add_clock(parser: Parser, otherwise: str = "") -> None:
-    """``--clock-mhz F``, as text for :func:`siliquant.inputs.numbers.read_clock_mhz`. otherwise: as of :func:`add_library`."""
+    """``--clock-mhz F``, as text for :func:`siliquant.inputs.numbers.read_clock_mhz`. otherwise: as of
+    :func:`add_library`."""
     parser.add_argument(
         "--clock-mhz", metavar="F", default=None if otherwise else "500",
         help=f"clock, MHz{f' (default: {otherwise})' if otherwise else ''}",
@@ -178,7 +179,7 @@ def read_mix(options: Namespace) -> tuple[Fraction, list[int]]:
     def width(name: str, text: str) -> int:
         return integer(name, text, 1, MAX_BITS)
 
-    return fraction("mean", options.mean, 1, MAX_BITS), numbers("widths", options.widths, width, MAX_BITS)
+    return fraction("mean", options.mean, 1, MAX_BITS), number_list("widths", options.widths, width, MAX_BITS)
 
 
 def add_operands(parser: Parser) -> None:

@@ -36,8 +36,8 @@ def array_of(record: Mapping[str, Any]) -> ArraySpec:
 
     Raises ValueError unless it is one of uniform MACs with requantisers by thresholds, made by this version.
     """
-    from rtl.array import array_from_parameters
     from rtl.mac import UniformSpec
+    from rtl.manifests import array_from_parameters
     from rtl.requant import ThresholdSpec
 
     made = array_from_parameters(record["spec"])

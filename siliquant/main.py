@@ -59,7 +59,7 @@ def start(arguments: Sequence[str] | None = None) -> None:
         print(completion(parser(), shell), end="")
         return
     command = command_named(given[0])
-    # What a command sees is what it would see as python -m MODULE; siliquant.commandline.cli.called reads how it was called.
+    # A command sees what it would see as python -m MODULE; siliquant.commandline.cli.called reads how it was called.
     sys.argv = [f"{PROG} {command.name}", *given[1:]]
     try:
         if command.parser:  # so that help and bad options are answered before anything heavy is loaded

@@ -37,7 +37,8 @@ def test_the_examples_of_a_module_give_what_they_say(name: str) -> None:
     [
         "rtl.spec.mac", "rtl.mac.uniform", "rtl.mac.padded", "rtl.mac.subword", "rtl.mac.bitfusion", "rtl.mac.bitblade",
         "rtl.mac.bitserial", "rtl.mac.loom", "rtl.mac.xnor", "rtl.array.spec", "rtl.requant.thresholds",
-        "hwmodel.model.estimate", "hwmodel.model.model", "hwmodel.workload.workload", "hwmodel.policy", "hwmodel.workload.mixture", "qat.quantisers.granularity",
+        "hwmodel.model.estimates", "hwmodel.model.model", "hwmodel.workload.workload", "hwmodel.workload.assignment",
+        "hwmodel.workload.mixture", "qat.quantisers.granularity",
     ],
 )  # fmt: skip
 def test_what_a_user_starts_with_has_examples(name: str) -> None:

@@ -1,4 +1,9 @@
-"""TODO"""
+"""Uniform against mixed-precision hardware at one mean bit-width, in two normalisations.
+
+In: bit-widths, mixtures, designs, a library, a clock. Out: the rows of the comparison, as tables, files and a plot.
+Read ``comparison`` (questions and rows), ``measured`` and ``estimated`` (who answers them), ``requantisation``,
+``check``, ``tables``, ``terminal``, ``plot``.
+"""
 
 from __future__ import annotations
 

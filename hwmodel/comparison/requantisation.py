@@ -27,7 +27,8 @@ __all__ = [
 
 EXACT = {2: (7, 14, 11), 3: (10, 19, 15), 4: (13, 24, 19), 8: (25, 44, 35)}
 """Multiplier width, offset width and shift, in bits, by code width: the least with which every output of
-hwmodel.operands.requantstimulus.example_layer comes out exactly (rtl.requant.fit.fit_multiplier; the tests find them again)."""
+hwmodel.operands.requantstimulus.example_layer comes out exactly (rtl.requant.fit.fit_multiplier; the tests find them
+again)."""
 HEAD_MULTIPLIER_WIDTH = 12
 """Bits of the multiplier of each head in a partial sum: an error of at most 2**-13 of the largest scale."""
 

@@ -1,4 +1,8 @@
-"""TODO"""
+"""Fits the cost model to a calibration table, and says how far it is off.
+
+In: calibration tables. Out: fitted models, errors on designs that were held out, explanations. Read ``fitting``,
+``baselines``, ``validation`` and ``validationtables``, ``explanation`` and ``explanationtables``.
+"""
 
 from __future__ import annotations
 

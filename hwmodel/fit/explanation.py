@@ -104,7 +104,8 @@ def explain(
     points: Sequence[Point],
     neighbours: int = 5,
 ) -> Explanation:
-    """Every term of an estimate. points: the calibration points of the library. Raises as hwmodel.model.model.cost_of."""
+    """Every term of an estimate. points: the calibration points of the library. Raises as
+    hwmodel.model.model.cost_of."""
     cost = cost_of(spec, plan, model, clock_mhz)
     points = [point for point in points if isinstance(point.spec, MacSpec)]
     coefficients = model.coefficients

@@ -1,4 +1,9 @@
-"""TODO"""
+"""One inference of a whole network on an array: cycles, memory traffic, energy, area.
+
+In: a workload, an assignment of widths, an array, the costs of its parts. Out: a :class:`NetworkResult` and the lines
+of a comparison. Read ``tiles`` and ``tiling`` (exact cycles and accesses), ``memories``, ``parts`` and ``costs``,
+``inference``, ``result``, ``sizing``, ``rows``, ``tables``.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Latency, energy and area of one inference of a network on an array.
 
-Cycles and accesses are exact (hwmodel.inference.tiling); what an element, a requantiser and a memory cost comes from outside, by
-:class:`Costs`. docs/network.md says what is counted and what is not.
+Cycles and accesses are exact (hwmodel.inference.tiling); what an element, a requantiser and a memory cost comes from
+outside, by :class:`Costs`. docs/network.md says what is counted and what is not.
 """
 
 from __future__ import annotations

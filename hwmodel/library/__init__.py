@@ -1,4 +1,9 @@
-"""TODO"""
+"""Standard-cell libraries: from a Liberty file to what synthesis, timing, simulation and power need of it.
+
+In: a library by name or a .lib file. Out: a :class:`Library` with its facts and provenance, a slim copy for Yosys and
+OpenSTA, cells as Boolean functions, power tables, and simulation models. Read ``liberty`` (the file as a tree),
+``functions``, ``cells`` (which cell serves as what), ``digest``, then ``library``.
+"""
 
 from __future__ import annotations
 

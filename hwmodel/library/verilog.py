@@ -139,7 +139,8 @@ def verilog_expression(function: Expression) -> str:
 
 
 def _register(flop: FlipFlop) -> list[str]:
-    """``_stored`` changes at the clock and at the start of a clear or preset; clear wins, as in hwmodel.netlist.evaluate."""
+    """``_stored`` changes at the clock and at the start of a clear or preset; clear wins, as in
+    hwmodel.netlist.evaluate."""
     state, inverse = verilog_name(flop.state), verilog_name(flop.inverse)
     lines = ["  reg _stored = 1'b0;", f"  wire _clock = {verilog_expression(flop.clocked_on)};"]
     forced = [(name, function) for name, function in (("_clear", flop.clear), ("_preset", flop.preset)) if function]

@@ -1,11 +1,16 @@
-"""TODO"""
+"""Measured designs: a spec through the whole flow, its rows, their store, and the calibration table of a library.
+
+In: a spec, a library, a clock, operand streams. Out: :class:`SynthesisRow` s, kept under what decides them. Read
+``row``, ``keys`` and ``store``, ``dut`` (one design through the flow), ``macs`` and ``requantisers`` (the smallest
+pipelining), ``sweep``, ``points`` and ``table`` (calibration), ``executors`` (cores or a Dask cluster).
+"""
 
 from __future__ import annotations
 
 from .dut import Bench, Specimen, settled_power_uw
 from .executors import Outcome, Runner, cluster, local
 from .keys import Spec, design_name, generator_files, named, own_of, verilog_stamp
-from .measure import Measurement, Variant, known, measure, smallest
+from .macs import Measurement, Variant, known, measure, smallest
 from .points import (
     LibraryChoice,
     MeasuredPoint,

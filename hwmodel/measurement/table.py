@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 from hwmodel.netlist import AreaParts
 from hwmodel.operands import Stream, StreamPlan
-from rtl.array import CoreSpec, core_from_parameters
+from rtl.array import CoreSpec
 from rtl.mac import design_named
+from rtl.manifests import core_from_parameters
 from rtl.spec import MacSpec, Precision
 from siliquant.files import write_atomically
 from siliquant.inputs import (

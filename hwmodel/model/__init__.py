@@ -1,10 +1,16 @@
-"""TODO"""
+"""The analytical cost model: area, power and minimum period of a design from counts and fitted coefficients.
+
+In: a spec, an operand stream, a clock, the fitted model of a library. Out: a :class:`Cost`. Read ``structure`` (what a
+design is made of), ``switching`` (how often it switches), ``paths`` (its longest path), ``features`` (these three,
+kept), ``model``, then ``estimates`` (one design or a table), ``arrays`` and ``requantisers``. ``flat`` and
+``inertial`` count many gates at once.
+"""
 
 from __future__ import annotations
 
 from . import features
 from .arrays import core_cost, drain_cost, drain_takes, reach_of, share_cost, share_counts, share_shape
-from .estimate import default_plan, estimate
+from .estimates import default_plan, estimate
 from .features import (
     PACKAGED_FEATURES,
     PARTS,

@@ -5,9 +5,9 @@
     energy    flip-flops x clock energy + sum over parts of transitions x energy, glitches and pulses apart
     period    the longest path, in steps of a fitted delay each
 
-Counts come from hwmodel.model.structure, transitions from hwmodel.model.switching, paths from hwmodel.model.paths, each kept once found
-(hwmodel.model.features). The coefficients are data: hwmodel.fit.fitting fits them to the calibration table of a library. No tool
-is run here.
+Counts come from hwmodel.model.structure, transitions from hwmodel.model.switching, paths from hwmodel.model.paths, each
+kept once found (hwmodel.model.features). The coefficients are data: hwmodel.fit.fitting fits them to the calibration
+table of a library. No tool is run here.
 
 Clock pressure u is 0 where the smallest netlist meets the clock and 1 where only the fastest does, or none:
 u = (relaxed - period) / (relaxed - fastest), from 0 to 1. A little of it costs nothing (a few larger cells), and from
@@ -67,12 +67,12 @@ class Coefficients:
     """What one library's cells cost. Vectors are in the order of :data:`PARTS`.
 
     area_um2, leakage_nw: of one. clock_fj: of a flip-flop, a cycle. settled_fj: of a transition of its output that
-    remains at the end of the cycle; glitch_fj, pulse_fj: of a glitch and of a pulse of
-    hwmodel.model.switching; ahead_fj: what a glitch in a carry-propagate adder takes more under pressure, were the whole path
-    a ripple. relaxed_ns, fastest_ns: delay of each step of a path in the smallest and in the fastest netlist.
-    strain_from, strain_to: the pressures between which costs grow. growth: what full strain adds to area, leakage and
-    energy, as a share; ahead_um2: to the area of a carry-propagate bit. margin: how far netlists under pressure are
-    below the period of their clock, as a share of how far the fastest netlist is.
+    remains at the end of the cycle; glitch_fj, pulse_fj: of a glitch and of a pulse of hwmodel.model.switching;
+    ahead_fj: what a glitch in a carry-propagate adder takes more under pressure, were the whole path a ripple.
+    relaxed_ns, fastest_ns: delay of each step of a path in the smallest and in the fastest netlist. strain_from,
+    strain_to: the pressures between which costs grow. growth: what full strain adds to area, leakage and energy, as a
+    share; ahead_um2: to the area of a carry-propagate bit. margin: how far netlists under pressure are below the period
+    of their clock, as a share of how far the fastest netlist is.
     """
 
     area_um2: Vector

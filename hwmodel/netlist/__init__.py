@@ -1,4 +1,8 @@
-"""TODO"""
+"""Mapped netlists: instances of library cells and the nets between them.
+
+In: the JSON that Yosys writes. Out: a netlist that can be evaluated, all cycles at once, and the parts of its area.
+Read ``netlist``, ``schedule``, ``evaluate``, ``area``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,9 @@
-"""TODO"""
+"""What the ports of a design see, cycle by cycle, while its power is measured or estimated.
+
+In: a spec and a plan of its operand stream. Out: port words and the sums or codes that must come out. Read ``streams``
+(which codes), ``recorded`` and ``markov`` (codes of trained networks, or with given statistics), ``stimulus`` (MACs),
+``arraystimulus``, ``requantstimulus``.
+"""
 
 from __future__ import annotations
 

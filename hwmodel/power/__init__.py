@@ -1,4 +1,9 @@
-"""TODO"""
+"""Power of a mapped netlist from what its nets do: transitions, glitches, leakage.
+
+In: a netlist, port words, a library with its power tables, slews and loads from OpenSTA. Out: a :class:`PowerReport`.
+Read ``activity`` (without delays), ``delays``, ``icarus`` and ``glitches`` (with delays), ``power``. ``eventsim`` and
+``transitions`` compute the same another way, for tests.
+"""
 
 from __future__ import annotations
 

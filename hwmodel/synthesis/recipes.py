@@ -138,8 +138,8 @@ _CARRY_MAPS = {
 }
 # area, flow: restructure and cover for area, by two coverers.  keep: cover for area, adder structures kept.
 # even, speed, fast: cover for delay, each faster and larger than the one before.
-# map, lut: restructure, cover for delay, and let ABC buffer and size. This flow buffers (hwmodel.yosys.fanout) and sizes
-# (hwmodel.synthesis.sizing) the netlists of all of them afterwards, and sees whole paths.
+# map, lut: restructure, cover for delay, and let ABC buffer and size. This flow buffers (hwmodel.yosys.fanout) and
+# sizes (hwmodel.synthesis.sizing) the netlists of all of them afterwards, and sees whole paths.
 _ABC_SCRIPTS = {
     "area": "strash;ifraig;scorr;dc2;dch,-f;amap",
     "flow": "strash;&get,-n;&fraig,-x;&put;scorr;dc2;dch,-f;&get,-n;&nf;&put",

@@ -224,7 +224,8 @@ class OpenSta:
         return Timing(self._period_ns, slack, self._period_ns - slack, path, slews, loads)
 
     def write_sdf(self, path: Path) -> None:
-        """Write every delay of the netlist as it stands, as SDF 3.0 in the library's time unit; see hwmodel.library.sdf."""
+        """Write every delay of the netlist as it stands, as SDF 3.0 in the library's time unit; see
+        hwmodel.library.sdf."""
         self.ask("write_sdf -digits 6 delays.sdf")
         shutil.move(self._folder / "delays.sdf", path)
 

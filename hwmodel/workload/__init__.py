@@ -1,4 +1,9 @@
-"""TODO"""
+"""What a network multiplies, and at which widths.
+
+In: a packaged network, a mean bit-width. Out: a :class:`Workload` (its GEMMs), a :class:`Mixture` (shares of MACs by
+width), an :class:`Assignment` (the width of every GEMM). Read ``workload``, ``sensitivity``, ``mixture``,
+``assignment``; ``published`` holds accuracies of others.
+"""
 
 from __future__ import annotations
 

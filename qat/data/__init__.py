@@ -1,4 +1,8 @@
-"""TODO"""
+"""Data sets: labelled images and sentences, their views, and a teacher's soft labels.
+
+In: a data set's name or folder. Out: a :class:`Data` with reproducible batches. Read ``datasets``, ``images``,
+``folders``, ``look`` (resizing and normalisation), ``views``, ``text``, ``readable``, ``softlabels`` and ``fkd``.
+"""
 
 from __future__ import annotations
 

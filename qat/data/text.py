@@ -163,8 +163,8 @@ def read_glue(task: Task, folder: Path, part: str, limit: int | None = None) -> 
 
     ``folder``, or its subfolder with the task's name, holds train.tsv and dev.tsv (of MNLI dev_matched.tsv), or
     train-*.parquet and validation-*.parquet (or train.parquet and validation.parquet), also in a folder "data". How
-    they are read is that of :func:`qat.files.tables.read_tsv` and :func:`qat.files.tables.read_parquet`. Raises ValueError
-    where there are no such files, where a column is missing or a label unknown.
+    they are read is that of :func:`qat.files.tables.read_tsv` and :func:`qat.files.tables.read_parquet`. Raises
+    ValueError where there are no such files, where a column is missing or a label unknown.
     """
     places = [folder, folder / task.folder, folder / task.folder.lower().replace("-", ""), folder / "data"]
     suffix = task.matched if part == "dev" else ""

@@ -1,4 +1,4 @@
-"""TODO"""
+"""Readers of what others wrote: tensors, tables of texts, images. Never code, never more than a file holds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""TODO"""
+"""A quantised network as integers: codes, scales and thresholds in one documented file, and proof that it is equal.
+
+In: a trained run. Out: an :class:`IntegerModel`, which sim puts on simulated hardware. Read ``integer``, ``packing``
+and ``stored`` (the file), ``requantise``, ``agreement``, ``subject``.
+"""
 
 from __future__ import annotations
 

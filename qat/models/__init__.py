@@ -1,9 +1,13 @@
-"""The networks that are trained: presets of the Hugging Face models, and our own SReT."""
+"""The networks that are trained: presets of the Hugging Face models, and our own SReT.
+
+In: a preset or a checkpoint. Out: a model in float32. Read ``presets``, ``checkpoints``, ``fresh``; ``limits`` bounds
+what a configuration may ask for, ``timm_names`` maps names of weights.
+"""
 
 from __future__ import annotations
 
-from .build import build
 from .checkpoints import load_pretrained
+from .fresh import build
 from .limits import SIZES
 from .presets import from_config, model_classes, preset
 from .sret import SReTAttention, SReTForImageClassification, SReTMLP

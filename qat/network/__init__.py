@@ -1,4 +1,8 @@
-"""TODO"""
+"""Quantised networks: layers, conversion of a full-precision model, losses, oscillation of weights.
+
+In: a model and a scheme. Out: the same model with quantised layers. Read ``convert``, ``layers``, ``gemm`` (its integer
+products), ``losses``, ``oscillation``.
+"""
 
 from __future__ import annotations
 

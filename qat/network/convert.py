@@ -1,8 +1,9 @@
 """Quantises Hugging Face ViT, DeiT, Swin and BERT models, and our SReT, in place.
 
 The model keeps its classes and its forward code: linear layers and convolutions are replaced by quantised ones, and
-attention is computed by `qat.network.layers.quantized_attention` through transformers' own table of attention functions, which
-a copy of the configuration names. Everything is planned and checked before the first layer is replaced.
+attention is computed by `qat.network.layers.quantized_attention` through transformers' own table of attention
+functions, which a copy of the configuration names. Everything is planned and checked before the first layer is
+replaced.
 """
 
 from __future__ import annotations

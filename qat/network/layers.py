@@ -1,8 +1,8 @@
 """Quantised linear, convolution and attention layers.
 
 Their outputs are defined by integers: codes of both operands, accumulators, then scales, offsets and bias in float64,
-rounded once to float32.  With an engine set (`qat.integers.integer`) the accumulators are the engine's; in evaluation they are
-computed here, as exactly, so that the network that is evaluated is the one that is exported, bit for bit.
+rounded once to float32.  With an engine set (`qat.integers.integer`) the accumulators are the engine's; in evaluation
+they are computed here, as exactly, so that the network that is evaluated is the one that is exported, bit for bit.
 
 In training fake-quantised floats are multiplied, which is faster and differs by float noise.  Where the sums go
 straight to a quantiser of one bit, noise would decide the many that lie exactly on its threshold: there training has

@@ -1,4 +1,8 @@
-"""TODO"""
+"""Quantisers of 1 to 8 bits: floats to codes, with gradients for values and scales.
+
+Read ``granularity`` (which elements share a scale), ``fakequant``, ``quantiser``, ``binary``, ``scalesearch``;
+``native`` holds the same in C.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""TODO"""
+"""What a run is: names, bit-widths, scales, options. No torch is loaded, so that command lines answer at once.
+
+Read ``names``, ``ranges``, ``scheme`` (what is quantised to how many bits), ``options``.
+"""
 
 from __future__ import annotations
 

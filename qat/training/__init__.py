@@ -1,4 +1,8 @@
-"""TODO"""
+"""The training loop, the folder of a run, and accuracy.
+
+Read ``runs`` (what a folder holds), ``trainer``, ``accuracy``, ``rundata``, ``softlabels`` (stored and replayed),
+``distributed``.
+"""
 
 from __future__ import annotations
 

@@ -20,8 +20,9 @@ __all__ = ["look_of", "open_run_data"]
 def open_run_data(
     about: Mapping[str, Any], options: Mapping[str, Any], model: Mapping[str, Any], *, skip: int | None = None
 ) -> tuple[Data, list[str]]:
-    """The data that a run was trained on, from what its record says of data, options and model, without the images that it left out; and the names of up to
-    `skip` more of its test images that cannot be read now, which are left out too; None: none, and there is no option.
+    """The data that a run was trained on, from what its record says of data, options and model, without the images that
+    it left out; and the names of up to `skip` more of its test images that cannot be read now, which are left out too;
+    None: none, and there is no option.
 
     ValueError when its files have changed, or more test images cannot be read.
     """

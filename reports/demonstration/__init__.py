@@ -1,4 +1,4 @@
-"""TODO"""
+"""The demonstration from a network to silicon numbers: its figures, and its page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TODO"""
+"""Files that a report is made from, read strictly: comparison, equivalence, accuracies, oscillation."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""TODO"""
+"""The numbers behind the figures: area by part, clocks, inference, errors of the model; no text and no drawing."""
 
 from __future__ import annotations
 
 from .breakdown import CAUSES, PARTS, Breakdown, by_model, by_rows
 from .clocks import Curve, curves
+from .designs import Subject, subjects
 from .inference import KINDS, Inference, Network, ends_share, energy_by_kind, energy_uj, inferences, network, shown_name
-from .subjects import Subject, subjects
 from .validation import Library, Quantity, libraries
 
 __all__ = [

@@ -10,7 +10,7 @@ from hwmodel.model import Cost, LibraryModel, Part, clock_pj, cost_of, counts_of
 from hwmodel.operands import StreamPlan
 from rtl.spec import MacSpec, Precision
 
-from .subjects import Subject
+from .designs import Subject
 
 __all__ = ["CAUSES", "PARTS", "Breakdown", "by_model", "by_rows"]
 

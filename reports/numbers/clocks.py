@@ -10,7 +10,7 @@ import numpy as np
 from hwmodel.comparison import EQUAL_THROUGHPUT, Question, model_answer
 from hwmodel.model import LibraryModel
 
-from .subjects import Subject
+from .designs import Subject
 
 __all__ = ["Curve", "curves"]
 

@@ -1,4 +1,7 @@
-"""The sections of a report, one a file: each from its data to sentences, figures and tables, or why it is missing."""
+"""The sections of a report, one a file: each from its data to sentences, figures and tables, or why it is missing.
+
+``document`` is what they are made of.
+"""
 
 from __future__ import annotations
 

@@ -1,14 +1,14 @@
-"""TODO"""
+"""Small things that pages and figures are made of: tables, numbers in sentences, provenance, templates, steps."""
 
 from __future__ import annotations
 
 from .english import amount, bits, capital, counted, listing, number, percent, span, times
 from .font import font_face
-from .latex import latex
 from .provenance import Source, file_note, model_tools, row_tools
 from .steps import Command, Step, StepError, perform, working
 from .table import Cell, Column, Table, csv, forms, groups, markdown, shown
 from .templates import fill
+from .tex import latex
 
 __all__ = [
     "Cell",

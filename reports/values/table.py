@@ -1,4 +1,4 @@
-"""A table once, and from it text for people and for programs: cells, CSV, Markdown. LaTeX is in reports.values.latex."""
+"""A table once, and from it text for people and for programs: cells, CSV, Markdown. LaTeX is in reports.values.tex."""
 
 from __future__ import annotations
 

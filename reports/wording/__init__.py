@@ -1,4 +1,4 @@
-"""TODO"""
+"""Sentences that follow from numbers: the answer to the question, and what each figure shows."""
 
 from __future__ import annotations
 

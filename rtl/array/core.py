@@ -62,7 +62,7 @@ class CoreSpec:
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """Every parameter by name, as JSON types; :func:`rtl.array.core_from_parameters` makes the core of them."""
+        """Every parameter by name, as JSON types; :func:`rtl.manifests.core_from_parameters` makes the core of them."""
         return {
             "mac": {"design": self.mac.design, "parameters": self.mac.parameters},
             "rows": self.rows,

@@ -10,7 +10,7 @@ from rtl.logic import Port
 from rtl.names import HELPER_PREFIX, helper
 from rtl.spec import MacSpec
 
-from .controls import control_ports
+from .step import control_ports
 
 if TYPE_CHECKING:
     from amaranth.lib.wiring import Component

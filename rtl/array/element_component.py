@@ -12,7 +12,7 @@ from rtl.components import DatapathLogic
 from rtl.logic import Port
 from rtl.spec import MacSpec
 
-from .controls import control_ports
+from .step import control_ports
 
 __all__ = ["Element", "ElementComponent"]
 

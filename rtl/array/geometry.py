@@ -222,7 +222,8 @@ class ArrayGeometry:
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """Every parameter by name, as JSON types; :func:`rtl.array.array_from_parameters` makes the array of them."""
+        """Every parameter by name, as JSON types; :func:`rtl.manifests.array_from_parameters` makes the array of
+        them."""
         return {
             "mac": {"design": self.mac.design, "parameters": self.mac.parameters},
             "rows": self.rows,

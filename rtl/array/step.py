@@ -11,12 +11,25 @@ from functools import lru_cache
 
 import numpy as np
 
+from rtl.logic import Port
 from rtl.spec import IntArray, MacSpec, Precision, packing_of
 from siliquant.inputs import InputError
 
-from .controls import control_word
+__all__ = ["StepLayout", "control_ports", "control_word", "step_layout"]
 
-__all__ = ["StepLayout", "step_layout"]
+
+def control_ports(mac: MacSpec) -> tuple[Port, ...]:
+    """The operand ports that are the same for all elements: everything but weights and activations."""
+    return tuple(port for port in mac.operand_ports if port.name not in ("weights", "activations"))
+
+
+def control_word(mac: MacSpec, words: dict[str, int]) -> int:
+    """The words of the control ports side by side, the first lowest."""
+    word = shift = 0
+    for port in control_ports(mac):
+        word |= words[port.name] << shift
+        shift += port.width
+    return word
 
 
 @dataclass(frozen=True, eq=False)

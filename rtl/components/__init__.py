@@ -1,4 +1,4 @@
-"""TODO"""
+"""Amaranth components that all designs share: the registers around the graph of a datapath. Loads Amaranth."""
 
 from __future__ import annotations
 

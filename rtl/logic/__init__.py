@@ -1,4 +1,8 @@
-"""TODO"""
+"""Combinational logic as a graph of gates, with no hardware library: built, compressed, pipelined, evaluated.
+
+In: products of a design. Out: a :class:`Datapath`. Read ``circuit``, ``bitheap`` and ``controls`` (sums of weighted
+bits), ``pipeline``, ``datapath`` (the same frame for every design), ``ports``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,9 @@
-"""Requantisation: from an accumulator to the integer code of the next layer."""
+"""Requantisation: from an accumulator to the integer code of the next layer.
+
+In: the function of a layer, or its thresholds. Out: specs with golden models and parameters that are exact. Read
+``spec``, ``thresholds``, ``multiplier``, ``partialsum``, then ``fit``, ``slopes`` and ``vectors``; ``datapath`` and
+``component`` are the hardware.
+"""
 
 from __future__ import annotations
 

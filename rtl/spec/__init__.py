@@ -1,4 +1,8 @@
-"""TODO"""
+"""What a MAC design is, before any hardware exists: validated data with its golden model.
+
+In: parameters. Out: :class:`MacSpec` (sums, ports, packing of operands, ``create()`` for the hardware) and
+:class:`Precision`. Read ``mac``, then ``packing`` and ``layout`` (where codes lie in port words).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TODO"""
+"""From specs to portable Verilog-2001: :func:`to_verilog`. Loads Amaranth; Yosys runs in ``rtlil_worker``."""
 
 from __future__ import annotations
 

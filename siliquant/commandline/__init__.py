@@ -1,10 +1,13 @@
-"""TODO"""
+"""Command lines: help that fits, one line and exit code 2 for bad input, options that several commands share.
+
+Read ``cli``, ``options``, ``commands`` (the list of all), ``completions``.
+"""
 
 from __future__ import annotations
 
 from .cli import Parser, called, run
 from .commands import Command, command_named, installed
-from .completion import completion
+from .completions import completion
 from .options import (
     add_batch_size,
     add_checkpoint,

@@ -1,12 +1,15 @@
-"""TODO"""
+"""Files and folders that survive kills: written whole, cached with proof, locked, temporary ones swept.
+
+Read ``write``, ``cache``, ``builds``, ``temporary``, ``source`` (a hash over what code means).
+"""
 
 from __future__ import annotations
 
 from . import cache
 from .builds import built, digest_of, load, private_copy
 from .cache import NotTrusted
-from .scratch import FULL, scratch, sweep
 from .source import code_sha256, own_sources, package_version
+from .temporary import FULL, scratch, sweep
 from .write import alone, cache_dir, write_atomically
 
 __all__ = [

@@ -23,7 +23,7 @@ from siliquant.processes import owner
 
 from . import cache
 from .cache import NotTrusted
-from .scratch import lasting, scratch, sweep_beside, sweep_built
+from .temporary import lasting, scratch, sweep_beside, sweep_built
 
 __all__ = ["RECORD", "built", "digest_of", "load", "private_copy"]
 

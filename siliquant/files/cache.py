@@ -2,9 +2,9 @@
 
 A file is used when it is a regular file with one name, belongs to this user, cannot be written by group or others, nor
 can the folders above it up to the cache folder, and has the content that was kept: a small file ends with a line of its
-sha256 (:func:`keep`, :func:`kept`), a folder of built things has a record of theirs (:mod:`siliquant.files.builds`). All else
-counts as missing and is made again, and one line on standard error says so. Where nothing can be kept, everything goes
-on without, and one line says that.
+sha256 (:func:`keep`, :func:`kept`), a folder of built things has a record of theirs (:mod:`siliquant.files.builds`).
+All else counts as missing and is made again, and one line on standard error says so. Where nothing can be kept,
+everything goes on without, and one line says that.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 from siliquant.inputs import SiliquantError, printable
 from siliquant.processes import owner
 
-from .scratch import lasting, sweep_beside
+from .temporary import lasting, sweep_beside
 
 __all__ = [
     "NotTrusted",

@@ -13,7 +13,7 @@ from siliquant.inputs import FileError, InputError
 from siliquant.processes import owner
 
 from .cache import cache_dir
-from .scratch import FULL, sweep_beside
+from .temporary import FULL, sweep_beside
 
 __all__ = ["alone", "cache_dir", "write_atomically"]
 

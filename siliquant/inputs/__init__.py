@@ -1,4 +1,7 @@
-"""TODO"""
+"""Everything that comes from outside: errors with file and place, bounded reading, numbers in ranges, quoting.
+
+Read ``errors``, ``reading``, ``numbers``, ``quoting`` (one function a language: no text becomes code).
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from .errors import (
     printable,
     short,
 )
-from .numbers import fraction, integer, number, numbers, positive_number, read_clock_mhz
+from .numbers import fraction, integer, number, number_list, positive_number, read_clock_mhz
 from .quoting import csv_of, html_text, identifier, tcl_word, verilog_name, yosys_word
 from .reading import (
     MOST_BYTES,
@@ -50,7 +53,7 @@ __all__ = [
     "json_object",
     "member",
     "number",
-    "numbers",
+    "number_list",
     "open_regular",
     "parse_json",
     "positive_number",

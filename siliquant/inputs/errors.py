@@ -1,7 +1,8 @@
 """The errors that a user can mend: one base, whose sentence is all that a command prints before it ends with code 2.
 
-Whatever else reaches a command line is a fault of the program itself (:func:`siliquant.commandline.cli.run`, exit code 70), so code
-that reads what a user gives turns every foreign exception into one of these, at the place that knows file and line.
+Whatever else reaches a command line is a fault of the program itself (:func:`siliquant.commandline.cli.run`, exit code
+70), so code that reads what a user gives turns every foreign exception into one of these, at the place that knows file
+and line.
 """
 
 from __future__ import annotations

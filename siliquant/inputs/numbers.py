@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from .errors import InputError, InputTypeError, short
 
-__all__ = ["CLOCKS_MHZ", "fraction", "integer", "number", "numbers", "positive_number", "read_clock_mhz"]
+__all__ = ["CLOCKS_MHZ", "fraction", "integer", "number", "number_list", "positive_number", "read_clock_mhz"]
 
 CLOCKS_MHZ = (1e-3, 1e6)
 """Range of a clock, MHz: 1 kHz to 1 THz."""
@@ -52,7 +52,7 @@ def fraction(name: str, text: str, low: int, high: int) -> Fraction:
     return value
 
 
-def numbers(name: str, text: str, read: Callable[[str, str], _T], most: int) -> list[_T]:
+def number_list(name: str, text: str, read: Callable[[str, str], _T], most: int) -> list[_T]:
     """Up to ``most`` different numbers between commas, each as ``read(name, part)`` has it. Raises InputError."""
     parts = text.split(",", most)
     if len(parts) > most:

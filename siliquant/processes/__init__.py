@@ -1,9 +1,12 @@
-"""TODO"""
+"""Programs that are started, and the import path of siliquant's own processes.
+
+Read ``run`` (nothing outlives its parent), ``watcher``, ``owners``, ``shadows``.
+"""
 
 from __future__ import annotations
 
 from . import run, shadows
-from .owner import OWNER, is_gone, owner
+from .owners import OWNER, is_gone, owner
 from .run import cores, end_with_parent
 from .shadows import command, pin
 

@@ -20,7 +20,7 @@ from typing import IO, Any
 
 from siliquant.inputs import ToolError
 
-from .owner import owner
+from .owners import owner
 from .watcher import MARK
 
 __all__ = [

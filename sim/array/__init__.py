@@ -1,4 +1,7 @@
-"""TODO"""
+"""Simulation of arrays with cocotb: every product against NumPy, every cycle count against the spec.
+
+Read ``cases``, ``testbench``, ``bench``, ``tests``.
+"""
 
 from __future__ import annotations
 

@@ -10,7 +10,8 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from rtl.array import ArraySpec, array_from_parameters
+from rtl.array import ArraySpec
+from rtl.manifests import array_from_parameters
 from siliquant.inputs import InputError
 from sim.bench import Layout
 from sim.simulators import SIMULATORS, generated_verilog

@@ -1,4 +1,4 @@
-"""TODO"""
+"""What the simulations of MAC units and of arrays share: the simulated top module, and the error of a mismatch."""
 
 from __future__ import annotations
 

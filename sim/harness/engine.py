@@ -75,7 +75,8 @@ class _Part:
 
 
 class ArrayEngine:
-    """An engine of :class:`qat.integers.integer.IntegerModel`: products go to ``jobs`` simulators of ``library`` side by side.
+    """An engine of :class:`qat.integers.integer.IntegerModel`: products go to ``jobs`` simulators of ``library`` side
+    by side.
 
     Results are compared with the exact ones as they come; the first that differs raises MismatchError. GEMMs with one
     of ``tables`` are computed once more with requantisation at the drain, and the codes compared with PyTorch's.

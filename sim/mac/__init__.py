@@ -1,4 +1,8 @@
-"""TODO"""
+"""Simulation of MAC units with cocotb: every design against its golden model.
+
+In: specs. Out: a failing test that names cycle, expected and actual. Read ``scenarios`` (which operands), ``sequence``
+(cycle by cycle), ``checker``, ``testbench``, ``cases``, ``bench``, ``tests``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TODO"""
+"""Verilator and Icarus Verilog: found, built with, run; generated Verilog is kept."""
 
 from __future__ import annotations
 

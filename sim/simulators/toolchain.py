@@ -47,7 +47,8 @@ class SimulationError(AssertionError):
 
 
 def cached(kind: str, key: object, make: Callable[[Path], None]) -> Path:
-    """The folder that ``make`` filled for ``key`` (JSON types), now or in an earlier run: see siliquant.files.builds."""
+    """The folder that ``make`` filled for ``key`` (JSON types), now or in an earlier run: see
+    siliquant.files.builds."""
     return built(f"sim/{kind}-{digest_of(key)}", make)
 
 

@@ -1,8 +1,8 @@
 """Damaged files and hostile command lines against every reader and every command: ``python -m tests.fuzz --minutes N``.
 
-A reader may return or raise an error of siliquant.inputs.errors; a command may end with 0, 1 or 2 and one line. A traceback,
-a hang, more than 2 GiB, a file outside its output folder is a fault: the input is made smaller while the fault stays,
-and written to --out with the seed that makes it again. Exit code 1 where there was a fault.
+A reader may return or raise an error of siliquant.inputs.errors; a command may end with 0, 1 or 2 and one line. A
+traceback, a hang, more than 2 GiB, a file outside its output folder is a fault: the input is made smaller while the
+fault stays, and written to --out with the seed that makes it again. Exit code 1 where there was a fault.
 """
 
 from __future__ import annotations

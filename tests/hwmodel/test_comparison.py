@@ -15,7 +15,7 @@ from hwmodel.comparison.comparison import (
     questions,
 )
 from hwmodel.comparison.tables import HEADERS, cells, frame, markdown, notes
-from hwmodel.measurement.measure import Measurement, Variant
+from hwmodel.measurement.macs import Measurement, Variant
 from hwmodel.measurement.row import SynthesisRow
 from hwmodel.netlist.area import AreaParts
 from hwmodel.workload.mixture import standard_mixture

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwmodel.model import estimate as estimating
-from hwmodel.model.estimate import default_plan, estimate, parse_precision
+from hwmodel.model.estimates import default_plan, estimate, parse_precision
 from hwmodel.model.model import Cost
 from hwmodel.operands.stimulus import StreamPlan
 from hwmodel.operands.streams import STREAM_NAMES, Stream

@@ -8,7 +8,7 @@ import pytest
 from hwmodel.library.library import find_library
 from hwmodel.measurement.dut import Bench
 from hwmodel.measurement.keys import generator_key
-from hwmodel.measurement.measure import known, measure, smallest
+from hwmodel.measurement.macs import known, measure, smallest
 from hwmodel.measurement.row import SynthesisRow, tool_versions
 from hwmodel.measurement.store import RowStore
 from hwmodel.operands.stimulus import Mismatch, StreamPlan, check_sums, make_stimulus, precisions_to_check

@@ -14,7 +14,7 @@ from hwmodel.comparison.tables import UNIT_HEADERS, unit_cells, unit_notes
 from hwmodel.library.library import find_library
 from hwmodel.measurement.dut import Bench
 from hwmodel.measurement.keys import generator_key
-from hwmodel.measurement.measure import Measurement, Variant
+from hwmodel.measurement.macs import Measurement, Variant
 from hwmodel.measurement.requantisers import Unit, UnitMeasurement, known_unit, measure_unit, smallest_unit
 from hwmodel.measurement.store import RowStore
 from hwmodel.operands.requantstimulus import PRODUCTS, RequantPlan, check_outputs, example_layer, requant_stimulus

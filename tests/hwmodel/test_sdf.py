@@ -215,7 +215,8 @@ def test_every_cell_is_annotated(name: str) -> None:
 
 @pytest.mark.parametrize("name", LIBRARIES)
 def test_entries_come_in_the_order_of_edges(name: str, tmp_path: Path) -> None:
-    """What hwmodel.power.delays relies on: values of OpenSTA's edges, sense by sense, against the entries of its SDF."""
+    """What hwmodel.power.delays relies on: values of OpenSTA's edges, sense by sense, against the entries of its
+    SDF."""
     try:
         find_opensta()
     except ToolMissing as reason:

@@ -181,7 +181,7 @@ def test_a_packaged_row_needs_no_tool(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_two_processes_may_write_one_key(tmp_path: Path) -> None:
     (tmp_path / "row.json").write_text(ROW.to_json())
     program = (
-        "import sys, pathlib; from hwmodel.measurement.row import SynthesisRow; from hwmodel.measurement.store import RowStore\n"
+        "import sys, pathlib; from hwmodel.measurement import RowStore, SynthesisRow\n"
         "place = pathlib.Path(sys.argv[1]); row = SynthesisRow.from_json((place / 'row.json').read_text())\n"
         "store = RowStore(place / 'rows', None)\n"
         "for _ in range(50):\n    store.put(row)\n    assert store.get(row.key) == row\n"

@@ -1,4 +1,5 @@
-"""qat.models.checkpoints and qat.models.presets: logits against plain PyTorch networks with timm's and the official names."""
+"""qat.models.checkpoints and qat.models.presets: logits against plain PyTorch networks with timm's and the official
+names."""
 
 from __future__ import annotations
 
@@ -30,8 +31,8 @@ from transformers import (
     ViTModel,
 )
 
-from qat.models.build import build
 from qat.models.checkpoints import load_pretrained
+from qat.models.fresh import build
 from qat.models.presets import PRESET_NAMES, from_config, model_class, preset
 from qat.models.sret import SReTConfig, SReTForImageClassification
 

@@ -25,7 +25,7 @@ from transformers import (
     ViTForImageClassification,
 )
 
-from qat.models.build import build
+from qat.models.fresh import build
 from qat.models.sret import SReTConfig, SReTForImageClassification
 from qat.network.convert import calibrate, gemms, integer_engine, quantize_model, quantizers, weight_quantizers
 from qat.network.gemm import exact_product

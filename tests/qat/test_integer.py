@@ -1,4 +1,5 @@
-"""qat.network.gemm and qat.integers.integer: exact products, the network on integers, and the two files of an integer model."""
+"""qat.network.gemm and qat.integers.integer: exact products, the network on integers, and the two files of an integer
+model."""
 
 from __future__ import annotations
 

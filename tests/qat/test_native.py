@@ -413,7 +413,10 @@ print(len(before))
 
 
 def test_without_a_compiler_in_a_new_process() -> None:
-    program = "from qat.quantisers.native import build, kernels; print(build.library(), kernels.available(), build.status().reason)"
+    program = (
+        "from qat.quantisers.native import build, kernels;"
+        "print(build.library(), kernels.available(), build.status().reason)"
+    )
     assert in_a_new_process(program, CC="/nonexistent") == "None False CC=/nonexistent is no program"
 
 

@@ -13,7 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from qat.models.build import build
+from qat.models.fresh import build
 from qat.models.presets import from_config
 from qat.network.convert import gemms, quantizers
 from qat.training.runs import (

@@ -11,7 +11,7 @@ from hwmodel.workload.workload import Role, read_workload
 from qat.integers.integer import IntegerModel
 from qat.integers.requantise import requantisations
 from qat.integers.subject import random_subject
-from qat.models.build import build
+from qat.models.fresh import build
 from qat.network.convert import gemms, quantize_model
 from qat.settings.scheme import Scheme
 from qat.trace import ROLES, main, role_of, sample, to_text, trace, workload

@@ -18,13 +18,13 @@ from typing import Any
 
 import pytest
 
-import reports.page.assemble
+import reports.page.assembly
 from hwmodel.comparison.comparison import EQUAL_THROUGHPUT, EQUAL_UNITS, Row
 from hwmodel.comparison.tables import write_tables
 from reports import render
 from reports.inputs.accuracies import Accuracies, Run, to_json
 from reports.numbers.validation import Library, Point, Quantity
-from reports.page.assemble import computed_rows
+from reports.page.assembly import computed_rows
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -267,6 +267,6 @@ def everything(compared: Path, made_library: Library, tmp_path_factory: pytest.T
     ]  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
         # Every calibration point of the package would take a minute on a machine that never looked at them.
-        patch.setattr(reports.page.assemble, "libraries", lambda: (made_library,))
+        patch.setattr(reports.page.assembly, "libraries", lambda: (made_library,))
         render.main(arguments)
     return folder / "report"

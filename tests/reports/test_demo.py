@@ -13,8 +13,7 @@ from pathlib import Path
 import pytest
 
 from hwmodel.measurement.store import RowStore
-from reports import demo
-from reports.demonstration import silicon
+from reports import demo, silicon
 from reports.demonstration.figures import Accuracy, Block, Figures, Simulated, energy
 from reports.demonstration.page import html, notes, screen, sections
 from reports.values.steps import Command, Step

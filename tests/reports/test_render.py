@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-import reports.page.assemble
+import reports.page.assembly
 from hwmodel.comparison.comparison import Row
 from hwmodel.comparison.tables import write_tables
 from hwmodel.measurement.store import RowStore, write_packaged
@@ -18,9 +18,9 @@ from hwmodel.operands.stimulus import StreamPlan
 from reports import render
 from reports.charts.style import Chart
 from reports.inputs.comparison import read_rows
-from reports.numbers.subjects import subjects
+from reports.numbers.designs import subjects
 from reports.numbers.validation import Library
-from reports.page.assemble import Inputs, assemble, computed_rows
+from reports.page.assembly import Inputs, assemble, computed_rows
 from siliquant.commandline.cli import run
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,7 +35,7 @@ RATIOS = {4: {"loom": (1.5, 2.0, 0.75, 0.5), "bitserial": (3.0, 1.25, 4.0, 3.0)}
 def one_library(made_library: Library) -> Iterator[None]:
     """Every calibration point of the package would take a minute on a machine that never looked at them."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reports.page.assemble, "libraries", lambda: (made_library,))
+        patch.setattr(reports.page.assembly, "libraries", lambda: (made_library,))
         yield
 
 
@@ -288,7 +288,7 @@ def test_the_report_of_the_packaged_model(
     """The command of the README, with the calibration points of the package."""
     from reports.numbers.validation import libraries, library_names
 
-    monkeypatch.setattr(reports.page.assemble, "libraries", libraries)
+    monkeypatch.setattr(reports.page.assembly, "libraries", libraries)
     render.main(["--out", str(tmp_path)])
     assert "is left out" in capsys.readouterr().out
     text = (tmp_path / "index.html").read_text()

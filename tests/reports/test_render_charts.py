@@ -23,9 +23,9 @@ from reports.charts.style import BARS, COLOURS, RC, Chart, Layout, design_mark, 
 from reports.inputs.oscillation import Oscillation
 from reports.numbers.breakdown import CAUSES, PARTS, by_model, by_rows
 from reports.numbers.clocks import curves
-from reports.numbers.subjects import Subject, subjects
+from reports.numbers.designs import Subject, subjects
 from reports.numbers.validation import Library
-from reports.page.assemble import computed_rows
+from reports.page.assembly import computed_rows
 from reports.values.font import font_face
 from reports.values.provenance import Source
 from reports.wording.story import order_of, scalable

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports.values.latex import escape, latex
 from reports.values.table import Cell, Column, Table, csv, forms, groups, markdown, shown
+from reports.values.tex import escape, latex
 from siliquant.inputs.quoting import csv_cell
 
 NAME, AREA = Column("design", "design"), Column("area_um2", "area, µm²", 1)

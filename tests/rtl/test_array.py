@@ -12,9 +12,8 @@ import numpy as np
 import pytest
 
 from rtl.array import Architecture, ArraySpec, Run
-from rtl.array.controls import control_ports, control_word
 from rtl.array.images import activation_image, control_image, result_matrix, weight_image
-from rtl.array.step import step_layout
+from rtl.array.step import control_ports, control_word, step_layout
 from rtl.mac import DESIGNS, BitSerialSpec, LoomSpec, PaddedSpec, SubwordSpec, UniformSpec, XnorSpec
 from rtl.manifests.array import array_manifest
 from rtl.requant import MultiplierSpec

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from rtl.array import ArraySpec, array_from_parameters
+from rtl.array import ArraySpec
 from rtl.mac import DESIGNS, UniformSpec
+from rtl.manifests import array_from_parameters
 from rtl.manifests.mac import manifest
 from rtl.requant import ThresholdSpec
 from rtl.verilog.convert import GenerationError, to_verilog

@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rtl.requant
-from rtl.array import Architecture, ArraySpec, array_from_parameters
-from rtl.array.rebuild import REQUANTISERS
+from rtl.array import Architecture, ArraySpec
 from rtl.mac import DESIGNS, UniformSpec
+from rtl.manifests import array_from_parameters
+from rtl.manifests.rebuild import REQUANTISERS
 from rtl.requant import MultiplierSpec, RequantSpec, ThresholdSpec
 from rtl.spec.mac import MacSpec
 

@@ -206,7 +206,10 @@ def test_a_pipe_that_is_closed_early_is_no_error(lines: int, buffered: bool) -> 
 
 
 def test_help_into_a_closed_pipe_says_nothing() -> None:
-    script = "from siliquant.commandline.cli import Parser, run; run('p', lambda: Parser(prog='p', description='').parse_args(['-h']))"
+    script = (
+        "from siliquant.commandline import Parser, run;"
+        "run('p', lambda: Parser(prog='p', description='').parse_args(['-h']))"
+    )
     with subprocess.Popen(
         [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT
     ) as p:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from siliquant.inputs.errors import InputError
-from siliquant.inputs.numbers import fraction, integer, number, numbers, read_clock_mhz
+from siliquant.inputs.numbers import fraction, integer, number, number_list, read_clock_mhz
 
 
 @given(st.integers(-20, 20), st.integers(-10, 0), st.integers(0, 10))
@@ -70,11 +70,11 @@ def test_lists_are_bounded_and_have_each_number_once() -> None:
     def width(name: str, text: str) -> int:
         return integer(name, text, 1, 8)
 
-    assert numbers("widths", "4,2", width, 8) == [4, 2]
+    assert number_list("widths", "4,2", width, 8) == [4, 2]
     for text, said in (
         ("2,2", "widths must have each number once, not '2,2'"),
         (",".join("12345678" * 999), "widths must be at most 8 numbers between commas, not "),
         ("2,", "widths must be an integer from 1 to 8, not ''"),
     ):
         with pytest.raises(InputError, match=f"^{re.escape(said)}"):
-            numbers("widths", text, width, 8)
+            number_list("widths", text, width, 8)

@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 
 from siliquant.files import scratch as scratches
-from siliquant.files.scratch import scratch, sweep
+from siliquant.files.temporary import scratch, sweep
 from siliquant.files.write import write_atomically
 from siliquant.inputs.errors import FileError
-from siliquant.processes import owner as owners
-from siliquant.processes.owner import owner
+from siliquant.processes import owners
+from siliquant.processes.owners import owner
 
 ROOT = Path(__file__).resolve().parents[2]
 GONE = f"999999999-1234-{owners._where()}"
@@ -53,7 +53,7 @@ def test_a_folder_of_this_process_alone_that_goes(place: Path) -> None:
 
 def test_a_killed_process_leaves_nothing_after_the_next_run(place: Path) -> None:
     program = (
-        "import time\nfrom siliquant.files.scratch import scratch\nwith scratch('synth') as f:\n"
+        "import time\nfrom siliquant.files.temporary import scratch\nwith scratch('synth') as f:\n"
         "    (f / 'file').write_text('x')\n    print(f, flush=True)\n    time.sleep(100)\n"
     )
     process = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, text=True)

@@ -122,7 +122,7 @@ def test_a_checkout_wins_with_all_its_packages_over_an_installed_copy(tmp_path: 
 
 def test_a_path_without_other_packages_stays_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "rtl").mkdir()  # a folder without __init__.py hides nothing
-    shown = "import sys; before = [*sys.path]; from siliquant.processes.shadows import pin; pin(); print(before == sys.path)"
+    shown = "import sys; before = [*sys.path]; from siliquant.processes import pin; pin(); print(before == sys.path)"
     assert ran(tmp_path, "-c", shown, PYTHONPATH=".").stdout == "True\n"
 
 

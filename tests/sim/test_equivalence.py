@@ -12,8 +12,9 @@ from rich.console import Console
 
 from qat.integers.subject import Subject, random_subject
 from qat.settings.scheme import Override, Scheme
-from rtl.array import ArraySpec, array_from_parameters
+from rtl.array import ArraySpec
 from rtl.mac import BitFusionSpec, LoomSpec, UniformSpec, XnorSpec
+from rtl.manifests import array_from_parameters
 from rtl.requant import ThresholdSpec
 from sim.bench.mismatch import MismatchError
 from sim.equivalence import Equivalence, main, print_result, verify

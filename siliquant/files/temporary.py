@@ -1,7 +1,7 @@
 """Folders for what is needed while something runs: gone when it ends, and after a kill when the next run begins.
 
 They lie in the folder for temporary files (TMPDIR, else /tmp) as siliquant-KIND-PID-START-WHERE-XXXX, so that a later
-run can tell whose process is gone (:mod:`siliquant.processes.owner`) and remove what it left.
+run can tell whose process is gone (:mod:`siliquant.processes.owners`) and remove what it left.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ __all__ = ["FULL", "lasting", "scratch", "sweep", "sweep_beside", "sweep_built"]
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """The numbers of errors that say that no more can be written."""
-# Exactly what is made here and in siliquant.files.write and siliquant.files.builds: what anybody else calls a file must not match.
+# Exactly what is made here, in siliquant.files.write and in siliquant.files.builds: what anybody else calls a file
+# must not match.
 _NAME = re.compile(rf"siliquant-[a-z]+-{OWNER.pattern}-[a-z0-9_]{{8}}")
 _BESIDE = re.compile(rf"\..{{1,40}}\.{OWNER.pattern}\.[0-9a-f]{{8}}\.tmp")
 _BUILT = re.compile(rf"\.(building|aside)-{OWNER.pattern}-[0-9a-f]{{8}}")

@@ -6,13 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any, TypeVar
 
+from rtl.array import Architecture, ArraySpec, CoreSpec
 from rtl.mac import DESIGNS
 from rtl.requant import MultiplierSpec, RequantSpec, ThresholdSpec
 from rtl.spec import MacSpec
 from siliquant.inputs import InputError, InputTypeError
-
-from .core import Architecture, CoreSpec
-from .spec import ArraySpec
 
 __all__ = ["REQUANTISERS", "array_from_parameters", "core_from_parameters"]
 
