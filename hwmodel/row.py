@@ -19,6 +19,7 @@ from hwmodel.sta import opensta_version
 from hwmodel.synth import Synthesis
 from siliquant.errors import InputError, short
 from siliquant.reading import json_object
+from siliquant.shapes import field_types, fits
 from siliquant.source import package_version
 
 _FLOW_SOURCES = (
@@ -117,31 +118,15 @@ class SynthesisRow:
             data = json_object(text)
         except InputError as error:
             raise InputError(f"a synthesis row must be a JSON object: {error}") from None
-        known = {entry.name for entry in fields(cls)}
+        types = field_types(cls)
+        known = types.keys()
         if set(data) - known or (known - set(data)) - _LATER:
             wrong = ", ".join(sorted(set(data) ^ known))
             raise InputError(f"a synthesis row must have exactly the fields of SynthesisRow, and differs in {wrong}")
         for entry in fields(cls):
-            if entry.name in data and not _fits(data[entry.name], str(entry.type)):
+            if entry.name in data and not fits(data[entry.name], types[entry.name]):
                 raise InputError(f"{entry.name} of a synthesis row must be {entry.type}, not {short(data[entry.name])}")
-        parts = data["parts"]
-        if set(parts) != {entry.name for entry in fields(AreaParts)}:
-            raise InputError("a synthesis row's parts must be the fields of AreaParts")
-        return cls(**{**data, "parts": AreaParts(**parts)})
-
-
-def _fits(value: object, kind: str) -> bool:
-    """Whether a member of a row is of the kind that its field has."""
-    if value is None:
-        return kind.endswith("| None")
-    if kind.startswith("Mapping[str, Any]"):
-        return isinstance(value, dict)
-    if kind.startswith(("Mapping", "AreaParts")):
-        each = str if kind == "Mapping[str, str]" else int | float
-        return isinstance(value, dict) and all(isinstance(one, each) for one in value.values())
-    if isinstance(value, bool) or kind.startswith("bool"):
-        return isinstance(value, bool) and kind.startswith("bool")
-    return isinstance(value, str if kind.startswith("str") else int if kind.startswith("int") else int | float)
+        return cls(**{**data, "parts": AreaParts(**data["parts"])})
 
 
 def row_key(
