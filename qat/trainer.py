@@ -18,6 +18,7 @@ from torch.nn.parallel import DistributedDataParallel
 from transformers import PreTrainedModel
 
 from siliquant.errors import InputError, short
+from siliquant.files import save_atomically
 
 from .convert import quantizers, weight_quantizers
 from .data import Data, batches, epoch_indices
@@ -28,7 +29,6 @@ from .losses import attention_distillation, hidden_state_distillation, soft_cros
 from .options import Options
 from .oscillation import Freezer, OscillationTracker, bin_regulariser, regulariser_weight
 from .quantizer import Quantizer
-from .runs import save_atomically
 from .softlabels import SoftLabelStore, replay
 from .text import TextSplit
 from .views import Views
@@ -83,7 +83,7 @@ class Training:
             "sums": self.sums,
             "history": self.history,
         }
-        save_atomically(path, lambda beside: torch.save(state, beside))
+        save_atomically(path, lambda stream: torch.save(state, stream))
 
     def load(self, state: Mapping[str, Any], path: Path) -> None:
         """Goes on with the state that `save` wrote to `path`.  ValueError when it is of another run."""
