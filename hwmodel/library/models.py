@@ -84,7 +84,7 @@ def capacitance_unit_pf(library: Group) -> float:
 
     InputError when it is not a number above 0 and ff or pf.
     """
-    values = library.attributes.get("capacitive_load_unit", [()])[-1]
+    values = library.stated("capacitive_load_unit")
     if len(values) == 2 and values[1].lower() in _FARAD_PREFIX_PF and _UNIT_NUMBER.fullmatch(values[0]):
         number = float(values[0])
         if number > 0:

@@ -229,9 +229,7 @@ def _open(stack: contextlib.ExitStack, library: Library) -> OpenSta | None:
         opensta = stack.enter_context(OpenSta(library))
     except ToolMissing:
         return None
-    if library.no_timing:
-        names = ", ".join(library.no_timing[:5]) + (" ..." if len(library.no_timing) > 5 else "")
-        raise InputError(
-            f"must state the timing of every output of its usable cells, not none of {names}", file=library.path
-        )
+    if library.untimed is not None:
+        place, sentence = library.untimed
+        raise InputError(sentence, file=library.path, place=place)
     return opensta
