@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from siliquant.files import scratch as scratches
+from siliquant.files import temporary as scratches
 from siliquant.files.temporary import scratch, sweep
 from siliquant.files.write import write_atomically
 from siliquant.inputs.errors import FileError
