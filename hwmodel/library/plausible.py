@@ -49,7 +49,7 @@ def doubts_of_inverter(
     leakage_nw = max(value for _, value in power[cell.name].leakage_nw)
     yield from _outside(group, "as the smallest inverter must leak", leakage_nw, _INVERTER_LEAKAGE_NW, "nW")
     for arc in arcs:
-        for kind, table in arc.delays.items():
+        for table in arc.delays.values():
             first_ns = table.values[0] * power.time_unit_ns
             yield from _outside(
                 table.group, f"{of}must have a delay at the lowest slew and load", first_ns, _FIRST_DELAY_NS, "ns"

@@ -204,8 +204,9 @@ def test_what_is_kept_of_a_library_is_of_the_code_that_read_it(tmp_path: Path, m
         "print(*(name for name in set(sys.modules) - before if name.startswith('hwmodel.')))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    used = {f"{name.removeprefix('hwmodel.')}.py" for name in done.stdout.split()}
-    assert used == set(library_module._READERS)
+    used = done.stdout.split()
+    assert "hwmodel.library.cells" in used
+    assert all(f"{name}.".startswith("hwmodel.library.") for name in used)  # whose files are all hashed
     found = find_library(cache_dir=tmp_path)
     monkeypatch.setattr(library_module, "_readers_sha256", lambda: "of an earlier version")
     assert find_library(cache_dir=tmp_path).slim_path != found.slim_path
