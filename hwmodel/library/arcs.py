@@ -9,13 +9,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
+from hwmodel.liberty import DELAYS, Arc, CellModel, Expression, FlipFlop, Group, parse_function
 from siliquant.inputs import InputError
 
 from .flipflops import literal
-from .functions import Expression, parse_function
-from .liberty import Group
-from .models import CellModel, FlipFlop
-from .timing import DELAYS, Arc
 from .verilog import input_columns, senses
 
 __all__ = ["check_arcs", "untimed"]

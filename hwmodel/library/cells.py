@@ -18,11 +18,10 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import lru_cache
 
+from hwmodel.liberty import Group, named_pins, parse_function
 from siliquant.inputs import InputError, short
 
 from .flipflops import no_register
-from .functions import parse_function
-from .liberty import Group, named_pins
 from .purposes import purpose, states
 
 

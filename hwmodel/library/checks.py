@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from hwmodel.liberty import Arc, Group, LibraryPower
 from siliquant.inputs import InputError
 
 from .arcs import untimed
 from .cells import Cell
 from .consistency import other_voltages
 from .flipflops import is_plain
-from .liberty import Group
 from .plausible import doubts_of_cell, doubts_of_inverter
-from .power import LibraryPower
-from .timing import Arc
 
 __all__ = ["check_areas", "check_flip_flops", "doubt_of", "untimed_of"]
 

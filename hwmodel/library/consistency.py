@@ -5,10 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 
+from hwmodel.liberty import Group, nominal_voltage_v, operating_conditions, unit
 from siliquant.inputs import InputError
-
-from .liberty import Group
-from .power import nominal_voltage_v, operating_conditions, unit
 
 __all__ = ["check_consistency", "other_voltages"]
 

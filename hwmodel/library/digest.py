@@ -11,17 +11,25 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
+from hwmodel.liberty import (
+    Arc,
+    Group,
+    LibraryCells,
+    LibraryPower,
+    capacitance_unit_pf,
+    cell_arcs,
+    energy_ratio,
+    named_pins,
+    nominal_voltage_v,
+    parse_liberty,
+)
 from siliquant.inputs import InputError, short
 
 from .arcs import check_arcs
 from .cells import Cell, FullAdderCell, HalfAdderCell, described_cells, full_adder, half_adder, input_column, smallest
 from .checks import check_areas, check_flip_flops, doubt_of, untimed_of
 from .consistency import check_consistency
-from .liberty import Group, named_pins, parse_liberty
-from .models import LibraryCells, capacitance_unit_pf
-from .power import LibraryPower, energy_ratio, nominal_voltage_v
 from .slim import slim_text
-from .timing import Arc, cell_arcs
 
 _MOST_TEXT = 100  # characters of names that are only shown
 _LOADS_OF_A_BUFFER = 4  # the default output load, in input capacitances of the driving cell

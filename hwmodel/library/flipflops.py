@@ -6,7 +6,8 @@ or scan input, may be in a library beside one.
 
 from __future__ import annotations
 
-from .functions import Expression, Not, Variable, parse_function
+from hwmodel.liberty import Expression, Not, Variable, parse_function
+
 from .verilog import input_columns, senses
 
 __all__ = ["is_plain", "literal", "no_register"]

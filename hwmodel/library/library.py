@@ -14,15 +14,16 @@ import json
 import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from hwmodel.liberty import check_energy_ratio
 from siliquant.files import NotTrusted, cache, code_sha256
 from siliquant.inputs import InputError, MissingFileError, read_bytes, short, unpack
 
 from . import digest as slimliberty
 from .cells import FullAdderCell, HalfAdderCell
-from .power import check_energy_ratio
 
 MOST_BYTES = 512 << 20
 """Bytes of the largest Liberty file that is read, packed and unpacked."""
@@ -97,7 +98,7 @@ class Library:
     no_internal_energy: tuple[str, ...]  # cells with outputs of whose internal energy it says nothing
     untimed: tuple[str, str] | None  # place and sentence of what a timing tool would take no time for
     exceptions: tuple[str, ...]  # what is not taken as the file has it, in words
-    energy_ratio: float | None  # of hwmodel.library.power
+    energy_ratio: float | None  # of hwmodel.liberty.power
     slim_path: Path
     asked_adder: str | None = None  # the full adder that was asked for
 
@@ -249,7 +250,8 @@ def _facts(
 @functools.cache
 def _readers_sha256() -> str:
     """A hash of the code that finds facts and makes slim copies: what an earlier version kept is made again."""
-    return code_sha256(Path(__file__).parent.iterdir())
+    folders = (resources.files(package) for package in ("hwmodel.liberty", "hwmodel.library"))
+    return code_sha256(file for folder in folders for file in folder.iterdir())
 
 
 def _freepdk45() -> Path:

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from hwmodel.liberty import Arc, Group, LibraryPower, named_pins
 from siliquant.inputs import InputError
 
 from .cells import Cell
-from .liberty import Group, named_pins
-from .power import LibraryPower
-from .timing import Arc
 
 __all__ = ["doubts_of_cell", "doubts_of_inverter"]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .liberty import Group
+from hwmodel.liberty import Group
 
 __all__ = ["purpose", "states"]
 

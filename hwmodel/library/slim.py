@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from .liberty import Group
+from hwmodel.liberty import Group
+
 from .sdf import is_condition
 
 __all__ = ["slim_text"]

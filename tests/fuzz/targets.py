@@ -37,11 +37,11 @@ def targets() -> list[Target]:
 
 def _hwmodel() -> Iterator[Target]:
     from hwmodel.inference.memories import read_sram
+    from hwmodel.liberty.models import LibraryCells
+    from hwmodel.liberty.power import LibraryPower
+    from hwmodel.liberty.tree import parse_liberty
     from hwmodel.library.cells import usable_cells
-    from hwmodel.library.liberty import parse_liberty
     from hwmodel.library.library import read_liberty_text
-    from hwmodel.library.models import LibraryCells
-    from hwmodel.library.power import LibraryPower
     from hwmodel.measurement.row import SynthesisRow
     from hwmodel.measurement.table import read_calibration, spec_of
     from hwmodel.model.file import read_model

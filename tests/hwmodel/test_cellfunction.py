@@ -1,4 +1,4 @@
-"""hwmodel.library.functions: the syntax of Liberty expressions and their evaluation on waveforms."""
+"""hwmodel.liberty.functions: the syntax of Liberty expressions and their evaluation on waveforms."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hwmodel.library.functions import And, Constant, Expression, Not, Or, Variable, Xor, parse_function
+from hwmodel.liberty.functions import And, Constant, Expression, Not, Or, Variable, Xor, parse_function
 from tests.hwmodel.mapping import LIBRARIES, library
 
 A, B, C = Variable("A"), Variable("B"), Variable("C")

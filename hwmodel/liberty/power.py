@@ -18,8 +18,8 @@ from statistics import median
 from siliquant.inputs import InputError, short
 
 from .functions import Expression, parse_function
-from .liberty import Group, named_pins
 from .models import LibraryCells
+from .tree import Group, named_pins
 
 _UNIT = re.compile(r"([0-9]{1,9}(?:\.[0-9]{0,30})?)\s*([munpf]?)([a-z]+)")
 _PREFIX = {"m": 1e-3, "u": 1e-6, "n": 1e-9, "p": 1e-12, "f": 1e-15, "": 1.0}

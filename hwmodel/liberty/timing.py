@@ -12,7 +12,7 @@ from math import prod
 
 from siliquant.inputs import short
 
-from .liberty import Group, named_pins
+from .tree import Group, named_pins
 
 __all__ = ["DELAYS", "Arc", "Table", "cell_arcs"]
 

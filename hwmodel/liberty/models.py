@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from siliquant.inputs import InputError, short
 
 from .functions import Expression, parse_function
-from .liberty import Group, named_pins
+from .tree import Group, named_pins
 
 _UNIT_NUMBER = re.compile(r"[0-9]{1,9}(?:\.[0-9]{0,30})?|\.[0-9]{1,30}")
 _FARAD_PREFIX_PF = {"ff": 1e-3, "pf": 1.0}
