@@ -6,7 +6,20 @@ Read ``tree``, ``functions``, ``models`` (a cell), ``power``, then ``timing``.
 
 from __future__ import annotations
 
-from .functions import ONE_NET, ZERO_NET, And, Constant, Evaluator, Expression, Not, Or, Variable, Xor, parse_function
+from .functions import (
+    ONE_NET,
+    ZERO_NET,
+    And,
+    Constant,
+    Evaluator,
+    Expression,
+    Not,
+    Or,
+    Variable,
+    Xor,
+    parse_function,
+    portable,
+)
 from .models import CellModel, FlipFlop, LibraryCells, capacitance_unit_pf
 from .power import (
     Energy,
@@ -50,5 +63,6 @@ __all__ = [
     "operating_conditions",
     "parse_function",
     "parse_liberty",
+    "portable",
     "unit",
 ]

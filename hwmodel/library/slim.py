@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from hwmodel.liberty import Group
+from hwmodel.liberty import Group, portable
 
 from .sdf import is_condition
 
@@ -82,6 +82,8 @@ def _attribute(group: Group, name: str, indent: str) -> Iterator[str]:
         if any(len(row) < _NUMBERS[name] for row in rows):
             raise group.fail(f"must have {_NUMBERS[name]} or more numbers for {name}")
     for value in group.attributes[name]:
+        if name in _FUNCTIONS:
+            value = (portable(value[0]),)
         if name in _DROPPED_ATTRIBUTES or not all(map(_safe, value)):
             continue
         if name == "sdf_cond" and not is_condition(value[0]):
@@ -97,6 +99,7 @@ def _safe(value: str) -> bool:
     return _SAFE.fullmatch(value) is not None and "//" not in value and "/*" not in value
 
 
+_FUNCTIONS = frozenset({"function", "clocked_on", "next_state", "clear", "preset"})
 _SAFE = re.compile(r"[A-Za-z0-9_ \t.,:!&|^*+'()=~<>%\[\]$@?/-]*")
 _DROPPED_ATTRIBUTES = frozenset({"comment", "date", "revision"})
 _NUMBER = frozenset(
