@@ -13,7 +13,9 @@ from .consistency import other_voltages
 from .flipflops import is_plain
 from .plausible import doubts_of_cell, doubts_of_inverter
 
-__all__ = ["check_areas", "check_flip_flops", "doubt_of", "untimed_of"]
+__all__ = ["check_areas", "check_flip_flops", "doubt_of", "unmappable_of", "untimed_of"]
+
+_FUNCTIONS = 3
 
 
 def check_areas(chosen: Sequence[tuple[Cell, Group]]) -> None:
@@ -37,6 +39,20 @@ def check_flip_flops(library: Group, described: Sequence[tuple[Cell, Group, str]
             "must have a flip-flop whose clock, next state, clear and preset are a pin or its inversion each, and "
             f"{usable[0].name} is none{left_out}"
         )
+
+
+def unmappable_of(library: Group, cells: Sequence[Cell]) -> InputError | None:
+    """Why ABC maps no logic to these cells; None where it does.
+
+    It needs gates of three functions, one of them an and of two inputs, each of which and the output may be inverted.
+    """
+    functions = {(len(cell.inputs), cell.outputs[0][1]) for cell in cells if cell.inputs and len(cell.outputs) == 1}
+    if len(functions) >= _FUNCTIONS and any(count == 2 and table.bit_count() in (1, 3) for count, table in functions):
+        return None
+    return library.fail(
+        f"must have gates of {_FUNCTIONS} functions or more among its usable cells, one of them a NAND, NOR, AND or OR of "
+        "two inputs, for logic to be mapped to"
+    )
 
 
 def untimed_of(

@@ -27,7 +27,7 @@ from siliquant.inputs import InputError, short
 
 from .arcs import check_arcs
 from .cells import Cell, FullAdderCell, HalfAdderCell, described_cells, full_adder, half_adder, input_column, smallest
-from .checks import check_areas, check_flip_flops, doubt_of, untimed_of
+from .checks import check_areas, check_flip_flops, doubt_of, unmappable_of, untimed_of
 from .consistency import check_consistency
 from .slim import slim_text
 
@@ -79,6 +79,7 @@ class Facts:
     maximum_ff: dict[str, dict[str, float]]
     no_leakage: tuple[str, ...]
     no_internal_energy: tuple[str, ...]
+    unmappable: tuple[str, str] | None
     untimed: tuple[str, str] | None
     exceptions: tuple[str, ...]
     doubt: tuple[str, str] | None
@@ -150,6 +151,7 @@ def _digest(library: Group, excluded: tuple[str, ...], full_adder_cell: str | No
         maximum_ff={group.name: _of_pins(group, "max_capacitance", farads) for _, group in chosen},
         no_leakage=tuple(sorted(cell.name for cell in cells if not power[cell.name].states_leakage)),
         no_internal_energy=tuple(sorted(cell.name for cell in cells if not power[cell.name].states_energy)),
+        unmappable=_located(unmappable_of(library, cells)),
         untimed=_located(lacking),
         exceptions=(
             *(f"left out: {cell.name}" for cell, _, why in described if why),

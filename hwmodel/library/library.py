@@ -96,6 +96,7 @@ class Library:
     maximum_ff: Mapping[str, Mapping[str, float]]  # what an output may drive at most, where the file says so
     no_leakage: tuple[str, ...]  # cells of whose leakage the file says nothing
     no_internal_energy: tuple[str, ...]  # cells with outputs of whose internal energy it says nothing
+    unmappable: tuple[str, str] | None  # place and sentence of why no logic can be mapped to its cells
     untimed: tuple[str, str] | None  # place and sentence of what a timing tool would take no time for
     exceptions: tuple[str, ...]  # what is not taken as the file has it, in words
     energy_ratio: float | None  # of hwmodel.liberty.power
@@ -171,7 +172,7 @@ def find_library(
             advice = "check its units; where they are right, --accept-library takes it as it is"
             raise InputError(f"{doubt[1]}: {advice}", file=path, place=doubt[0])
         check_energy_ratio(str(path), facts["energy_ratio"])
-    untimed = facts.pop("untimed")
+    unmappable, untimed = facts.pop("unmappable"), facts.pop("untimed")
     adder = FullAdderCell(**facts.pop("full_adder")) if facts["full_adder"] else facts.pop("full_adder")
     half = HalfAdderCell(**facts.pop("half_adder")) if facts["half_adder"] else facts.pop("half_adder")
     return Library(
@@ -191,6 +192,7 @@ def find_library(
         clock_pins=tuple(facts.pop("clock_pins")),
         no_leakage=tuple(facts.pop("no_leakage")),
         no_internal_energy=tuple(facts.pop("no_internal_energy")),
+        unmappable=(unmappable[0], unmappable[1]) if unmappable else None,
         untimed=(untimed[0], untimed[1]) if untimed else None,
         exceptions=tuple(facts.pop("exceptions")),
         slim_path=slim,

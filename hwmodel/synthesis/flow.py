@@ -128,6 +128,9 @@ class Workspace:
         self._mapped: dict[tuple[Recipe, float | None], Netlist] = {}
 
     def __enter__(self) -> Workspace:
+        if self._library.unmappable is not None:
+            place, sentence = self._library.unmappable
+            raise InputError(sentence, file=self._library.path, place=place)
         with contextlib.ExitStack() as stack:
             self._folder = stack.enter_context(scratch("synth"))
             self._checkpoint: Path | None = None
