@@ -50,8 +50,8 @@ def unmappable_of(library: Group, cells: Sequence[Cell]) -> InputError | None:
     if len(functions) >= _FUNCTIONS and any(count == 2 and table.bit_count() in (1, 3) for count, table in functions):
         return None
     return library.fail(
-        f"must have gates of {_FUNCTIONS} functions or more among its usable cells, one of them a NAND, NOR, AND or OR of "
-        "two inputs, for logic to be mapped to"
+        f"must have gates of {_FUNCTIONS} functions or more among its usable cells, one of them a NAND, NOR, AND or OR "
+        "of two inputs, for logic to be mapped to"
     )
 
 

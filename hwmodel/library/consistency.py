@@ -61,8 +61,8 @@ def other_voltages(library: Group, cells: Iterable[Group]) -> Iterator[InputErro
             rail = pin.text("voltage_name", pin.name)
             if pin.text("pg_type") != "primary_power" or rail not in known:
                 continue
-            voltage_v = _volts(known[rail]) * volts
-            if abs(voltage_v - supply_v) > _SAME * supply_v:
+            voltage_v = _volts(known[rail])  # in V, or in the unit of voltages
+            if all(abs(value - supply_v) > _SAME * supply_v for value in (voltage_v, voltage_v * volts)):
                 yield pin.fail(
                     f"of cell {cell.name} must have the supply of nom_voltage, {supply_v:g} V, not that of its "
                     f"voltage_map, {voltage_v:g} V"
