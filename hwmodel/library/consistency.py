@@ -17,16 +17,16 @@ _OF_WIRES = ("capacitance", "resistance", "slope", "area")
 
 
 def check_consistency(library: Group) -> None:
-    """Raises InputError, naming file and line, for what is defined twice or cannot be.
+    """Raises InputError, naming file and line, for what is defined twice in two ways, or cannot be.
 
     Such are groups of the library of one kind and name, thresholds that are no shares of the supply in their order, a
     slew_derate_from_library outside 0.01 to 1, and wires that would take less the longer they are.
     """
     first: dict[tuple[str, str], Group] = {}
     for group in library.groups:
-        if group.kind in _ONCE and first.setdefault((group.kind, group.name), group) is not group:
-            line = first[group.kind, group.name].line
-            raise group.fail(f"must be defined once, and is first defined in line {line}")
+        other = first.setdefault((group.kind, group.name), group) if group.kind in _ONCE else group
+        if other.attributes != group.attributes:
+            raise group.fail(f"must be defined once, and is first defined in line {other.line}")
     for edge in ("rise", "fall"):
         for side in ("input", "output"):
             _percent(library, f"{side}_threshold_pct_{edge}", 50.0)
