@@ -9,9 +9,9 @@ from siliquant.inputs import InputError
 
 from .arcs import untimed
 from .cells import Cell
-from .consistency import other_voltages
+from .consistency import other_conditions
 from .flipflops import is_plain
-from .plausible import doubts_of_cell, doubts_of_inverter
+from .plausible import doubts_of_cell, doubts_of_inverter, doubts_of_wires
 
 __all__ = ["check_areas", "check_flip_flops", "doubt_of", "unmappable_of", "untimed_of"]
 
@@ -89,9 +89,10 @@ def _doubts(
     power: LibraryPower,
     arcs: Mapping[str, Sequence[Arc]],
 ) -> Iterator[InputError]:
-    yield from other_voltages(library, (group for _, group in chosen))
+    yield from other_conditions(library, (group for _, group in chosen))
     for cell, group in chosen:
         if cell is inverter:
             yield from doubts_of_inverter(library, cell, group, arcs[cell.name], power)
     for cell, group in chosen:
         yield from doubts_of_cell(cell, group, arcs[cell.name], power)
+    yield from doubts_of_wires(library, power)

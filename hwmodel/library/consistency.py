@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from hwmodel.liberty import Group, nominal_voltage_v, operating_conditions, unit
 from siliquant.inputs import InputError
 
-__all__ = ["check_consistency", "other_voltages"]
+__all__ = ["check_consistency", "other_conditions"]
 
 _ONCE = frozenset({"operating_conditions", "wire_load", "lu_table_template", "power_lut_template"})
 _DERATES = (0.01, 1.0)
@@ -46,8 +46,10 @@ def check_consistency(library: Group) -> None:
             raise wires.fail("must have numbers of at least 0 in fanout_length")
 
 
-def other_voltages(library: Group, cells: Iterable[Group]) -> Iterator[InputError]:
-    """Where default operating conditions, or the supply pins of ``cells``, have another voltage than nom_voltage."""
+def other_conditions(library: Group, cells: Iterable[Group]) -> Iterator[InputError]:
+    """Where default operating conditions, or the supply pins of ``cells``, have another voltage than nom_voltage, or
+    another temperature than nom_temperature.
+    """
     supply_v = nominal_voltage_v(library)
     volts = unit(library, "voltage_unit", "v", "1V")
     conditions = operating_conditions(library)
@@ -55,6 +57,10 @@ def other_voltages(library: Group, cells: Iterable[Group]) -> Iterator[InputErro
         voltage_v = conditions.number("voltage") * volts
         if abs(voltage_v - supply_v) > _SAME * supply_v:
             yield conditions.fail(f"must have the supply of nom_voltage, {supply_v:g} V, not {voltage_v:g} V")
+        temperature = library.number("nom_temperature", conditions.number("temperature", 25.0))
+        if abs(conditions.number("temperature", temperature) - temperature) > 1:
+            stated = conditions.number("temperature")
+            yield conditions.fail(f"must have the temperature of nom_temperature, {temperature:g} C, not {stated:g} C")
     known = {pair[0]: pair[1] for pair in library.attributes.get("voltage_map", ()) if len(pair) == 2}
     for cell in cells:
         for pin in cell.group_iter("pg_pin"):

@@ -13,7 +13,7 @@ from siliquant.inputs import InputError
 
 from .cells import Cell
 
-__all__ = ["doubts_of_cell", "doubts_of_inverter"]
+__all__ = ["doubts_of_cell", "doubts_of_inverter", "doubts_of_wires"]
 
 _SUPPLY_V = (0.2, 6.0)
 _INPUT_FF = (0.05, 200.0)
@@ -23,6 +23,7 @@ _INVERTER_UM2 = (1e-4, 1e4)
 _INVERTER_LEAKAGE_NW = (0.0, 1e4)
 _CELL_UM2 = (1e-4, 1e6)
 _PIN_FF = (0.0, 1e4)
+_WIRE_FF = (0.0, 1000.0)
 _LEAKAGE_NW = (0.0, 1e6)
 _LONGEST_NS = 1000.0
 _SLEWS_BEFORE = 2.0  # an output may cross its threshold before its input does, but not before that began to move
@@ -93,6 +94,14 @@ def doubts_of_cell(cell: Cell, group: Group, arcs: Sequence[Arc], power: Library
                 yield from _outside(
                     table.group, f"{of}must have values", value * unit_ns, (-earliest, _LONGEST_NS), "ns"
                 )
+
+
+def doubts_of_wires(library: Group, power: LibraryPower) -> Iterator[InputError]:
+    """Wires of one pin whose capacitance, by their length, no wire has."""
+    for wires in library.group_iter("wire_load"):
+        length = next((row[1] for row in wires.rows("fanout_length") if len(row) > 1 and row[0] == 1), 0.0)
+        wire_ff = length * wires.number("capacitance", 0.0) * power.cells.capacitance_unit_pf * 1e3
+        yield from _outside(wires, "must have a wire to one pin", wire_ff, _WIRE_FF, "fF")
 
 
 def _outside(group: Group, what: str, value: float, bounds: tuple[float, float], unit: str) -> Iterator[InputError]:
