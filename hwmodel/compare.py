@@ -133,7 +133,9 @@ def _workload(options: Namespace, model: LibraryModel | None) -> Workload:
 
     found = load_workload(options.model)
     if model is None:
-        raise InputError("a network is estimated: model must not be given with synthesise or a library without a model")
+        raise InputError(
+            "a network is estimated: model must not be given with synthesise, full_adder or a library without a model"
+        )
     return found
 
 
@@ -187,7 +189,11 @@ def _model(options: Namespace) -> LibraryModel | None:
                 f"check compares with the cost model of {options.library} and its full adder: leave out full_adder"
             )
         raise InputError(f"check needs a library with a cost model ({known}), not {options.liberty or options.library}")
-    print(f"{options.liberty or options.library} has no cost model: measuring", file=sys.stderr)
+    if options.liberty is None and options.library in known_models():
+        why = f"the cost model of {options.library} is of the full adder that it finds, and full_adder is given"
+    else:
+        why = f"{options.liberty or options.library} has no cost model"
+    print(f"{why}: measuring", file=sys.stderr)
     return None
 
 

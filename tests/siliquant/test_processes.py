@@ -84,7 +84,8 @@ def test_all_end_with_a_killed_group(tree: tuple[Path, Path]) -> None:
     """As ``timeout -s KILL`` and schedulers kill: the whole process group at once."""
     program, folder = tree
     script = (
-        f"from siliquant.processes import run as processes\nprocesses.run([{sys.executable!r}, {str(program)!r}, '1', {str(folder)!r}])"
+        "from siliquant.processes import run as processes\n"
+        f"processes.run([{sys.executable!r}, {str(program)!r}, '1', {str(folder)!r}])"
     )
     process = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, start_new_session=True)
     assert until(lambda: len(numbers(folder)) == 3)
@@ -97,9 +98,12 @@ def test_programs_of_programs_end_too(tree: tuple[Path, Path]) -> None:
     """A command that starts a command of this package, which starts a tool: only the first is killed."""
     program, folder = tree
     tool = (
-        f"from siliquant.processes import run as processes\nprocesses.run([{sys.executable!r}, {str(program)!r}, '0', {str(folder)!r}])"
+        "from siliquant.processes import run as processes\n"
+        f"processes.run([{sys.executable!r}, {str(program)!r}, '0', {str(folder)!r}])"
     )
-    outer = f"import sys\nfrom siliquant.processes import run as processes\nprocesses.run([sys.executable, '-c', {tool!r}])"
+    outer = (
+        f"import sys\nfrom siliquant.processes import run as processes\nprocesses.run([sys.executable, '-c', {tool!r}])"
+    )
     process = subprocess.Popen([sys.executable, "-c", outer], cwd=ROOT)
     assert until(lambda: len(numbers(folder)) == 1)
     process.kill()
