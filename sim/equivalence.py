@@ -131,27 +131,8 @@ def verify(
     )  # fmt: skip
 
 
-def print_result(console: Console, found: Equivalence) -> None:
-    """The table and what it amounts to."""
-    table = Table()
-    table.add_column("GEMM", overflow="fold")
-    for header in ("products", "M MAC", "passes", "cycles", "predicted", "accumulators", "codes", "mismatches"):
-        table.add_column(header, justify="right", no_wrap=True)
-    kinds: dict[str, list[GemmRecord]] = {}
-    for gemm in found.gemms:
-        kinds.setdefault(_kind(gemm.name), []).append(gemm)
-    for kind, gemms in [*kinds.items(), ("all", list(found.gemms))]:
-        macs, cycles = sum(g.macs for g in gemms), sum(g.cycles for g in gemms)
-        passes = sorted({g.passes for g in gemms})
-        if kind == "all":
-            table.add_section()
-        table.add_row(
-            kind, str(sum(g.products for g in gemms)), f"{macs / 1e6:.2f}",
-            str(passes[0]) if len(passes) == 1 else f"{passes[0]}-{passes[-1]}", f"{cycles:,}",
-            f"{sum(g.predicted_cycles for g in gemms):,}", f"{sum(g.accumulators for g in gemms):,}",
-            f"{sum(g.codes for g in gemms):,}", f"{sum(g.mismatches for g in gemms):,}",
-        )  # fmt: skip
-    console.print(table)
+def print_result(out: Console, found: Equivalence) -> None:
+    """What is proved, then the GEMMs that it was proved on."""
     right = "" if found.predictions is None else f", {found.predictions} predicted right"
     loads = sum(gemm.load_cycles for gemm in found.gemms)
     accumulators, codes = sum(gemm.accumulators for gemm in found.gemms), sum(gemm.codes for gemm in found.gemms)
@@ -164,7 +145,28 @@ def print_result(console: Console, found: Equivalence) -> None:
         f"cycles: {found.cycles - loads:,} in runs and {loads:,} in loads, all as predicted.",
         f"{times}: {found.macs / found.simulation_s / 1e6:.0f} M MAC/s.",
     ):
-        console.print(line, highlight=False, soft_wrap=True)
+        out.print(line, soft_wrap=True)
+    out.print()
+    kinds: dict[str, list[GemmRecord]] = {}
+    for gemm in found.gemms:
+        kinds.setdefault(_kind(gemm.name), []).append(gemm)
+    lines = [_cells(kind, gemms) for kind, gemms in [*kinds.items(), ("all", list(found.gemms))]]
+    print_table(out, "products on the array, by GEMM", HEADERS, lines)
+
+
+def _cells(kind: str, gemms: Sequence[GemmRecord]) -> list[str]:
+    passes = sorted({gemm.passes for gemm in gemms})
+    return [
+        kind,
+        str(sum(gemm.products for gemm in gemms)),
+        f"{sum(gemm.macs for gemm in gemms) / 1e6:.2f}",
+        str(passes[0]) if len(passes) == 1 else f"{passes[0]}-{passes[-1]}",
+        f"{sum(gemm.cycles for gemm in gemms):,}",
+        f"{sum(gemm.predicted_cycles for gemm in gemms):,}",
+        f"{sum(gemm.accumulators for gemm in gemms):,}",
+        f"{sum(gemm.codes for gemm in gemms):,}",
+        f"{sum(gemm.mismatches for gemm in gemms):,}",
+    ]
 
 
 def _kind(name: str) -> str:
@@ -212,7 +214,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             progress.stop()
             print(f"{called(PROG)}: {error}", file=sys.stderr)
             sys.exit(1)
-    print_result(Console(width=None if sys.stdout.isatty() else 120), found)
+    print_result(console(), found)
     if options.out is not None:
         record = asdict(found) | {"spec": spec.parameters, "macs": found.macs, "mismatches": found.mismatches}
         write_atomically(options.out, json.dumps(record, indent=1) + "\n")

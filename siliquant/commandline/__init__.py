@@ -1,6 +1,6 @@
 """Command lines: help that fits, one line and exit code 2 for bad input, options that several commands share.
 
-Read ``cli``, ``options``, ``commands`` (the list of all), ``completions``.
+Read ``cli``, ``options``, ``commands`` (the list of all), ``completions``, ``terminal`` (tables that fit).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from .options import (
     check_writable,
     read_jobs,
 )
+from .terminal import console, print_notes, print_table
 
 __all__ = [
     "Command",
@@ -34,7 +35,10 @@ __all__ = [
     "check_writable",
     "command_named",
     "completion",
+    "console",
     "installed",
+    "print_notes",
+    "print_table",
     "read_jobs",
     "run",
 ]
