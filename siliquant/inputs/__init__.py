@@ -32,6 +32,7 @@ from .reading import (
     read_text,
     unpack,
 )
+from .shapes import field_types, fits
 
 __all__ = [
     "MOST_BYTES",
@@ -46,6 +47,8 @@ __all__ = [
     "belongs",
     "csv_of",
     "csv_records",
+    "field_types",
+    "fits",
     "fraction",
     "html_text",
     "identifier",
