@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-
 from hwmodel.inference import (
     Costs,
     Energy,

@@ -27,7 +27,8 @@ def print_check(estimated: Sequence[Row], measured: Sequence[Row]) -> None:
     lines = list(_lines(estimated, measured))
     texts = [[_text(value) for value in line] for line in lines]
     print_table(out, "model against synthesis", _HEADERS, texts, left=(1, 2), keys=3)
-    differences = [[abs(line[column]) for line in lines if isinstance(line[column], float)] for column in (7, 10, 13)]
+    columns = list(zip(*lines, strict=True))[7::3]
+    differences = [[abs(value) for value in column if isinstance(value, float)] for column in columns]
     for name, values in zip(("area", "power", "minimum period"), differences, strict=True):
         if values:
             out.print(f"{name}: {sum(values) / len(values):.1f} % apart on average, {max(values):.1f} % at most")

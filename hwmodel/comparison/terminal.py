@@ -97,8 +97,8 @@ def _notes(rows: Sequence[Row], wide: bool) -> list[str]:
         lines.append("* lies beyond the designs that the model was fitted on.")
     elif any(row.meets_clock is False for row in rows):
         lines.append("no: no pipelining meets the clock; the fastest is shown.")
-    more = "" if wide else "--wide shows equal units, power and timing. "
-    lines.append(f"{more}docs/comparison.md says what is counted, docs/calibration.md how far estimates are off.")
+    more = "" if wide else "--wide: every column. "
+    lines.append(f"{more}Method: docs/comparison.md; error: docs/calibration.md.")
     return lines
 
 

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 from rich.console import Console
 
-from hwmodel.model import strain
+from hwmodel.model import Step, strain
 from siliquant.commandline import console, print_table
 
 from .explanation import Explanation, StepTerm
 
 __all__ = ["print_explanation"]
 
-_AREA = ("part", "count", "um2 each", "area um2", "share %", "leakage nW", "fitted on")
+_AREA = ("part", "count", "um2 each", "area um2", "share %", "leakage nW", "designs fitted, most")
 _ENERGY = ("part", "settled", "glitches", "pulses", "clock fJ", "energy fJ", "share %")
-_NEIGHBOURS = ("design", "use", "MHz", "area um2", "power uW", "min period ns", "operands")
+_STEPS = ("step", "number x ns, smallest", "ns", "number x ns, fastest", "ns")
+_NEIGHBOURS = ("design", "use", "MHz", "area um2", "power uW", "min period ns")
 
 
 def print_explanation(found: Explanation) -> None:
@@ -45,8 +46,7 @@ def print_explanation(found: Explanation) -> None:
     for reason in cost.outside:
         out.print(f"outside the calibrated range: {reason}", soft_wrap=True)
     _print_parts(found, out)
-    _print_steps(found.relaxed_steps, found.relaxed.ns, found.relaxed.stage, "smallest netlist", out)
-    _print_steps(found.fastest_steps, found.fastest.ns, found.fastest.stage, "fastest netlist", out)
+    _print_steps(found, out)
     _print_neighbours(found, out)
     about = model.provenance
     if about:
@@ -66,7 +66,7 @@ def _print_parts(found: Explanation, out: Console) -> None:
         [
             term.part.value, f"{term.count:g}", f"{term.area_um2_each:.3f}", f"{term.area_um2:,.1f}",
             f"{100 * term.area_um2 / area:.1f}", f"{term.leakage_nw:,.0f}",
-            f"{term.fitted_designs} designs, <= {term.fitted_most:g}",
+            f"{term.fitted_designs}, {term.fitted_most:g}",
         ]
         for term in sorted(found.parts, key=lambda term: -term.area_um2)
     ]  # fmt: skip
@@ -83,12 +83,30 @@ def _print_parts(found: Explanation, out: Console) -> None:
 
 
 def _product(number: float, each: float) -> str:
-    return f"{number:.1f} x {each:.2f}" if number * each else "-"
+    return f"{number:{'.0f' if number >= 100 else '.1f'}}x{each:.2f}" if number * each else "-"
 
 
-def _print_steps(steps: Sequence[StepTerm], ns: float, stage: int, name: str, out: Console) -> None:
-    texts = [f"{term.number:g} x {term.step.value} ({term.ns_each:.4f}): {term.ns:.3f}" for term in steps if term.ns]
-    out.print(f"longest path of the {name}, stage {stage}, {ns:.2f} ns = {'; '.join(texts)}", soft_wrap=True)
+def _print_steps(found: Explanation, out: Console) -> None:
+    """The longest paths of the smallest and of the fastest netlist, step by step, the longest step first."""
+    paths = (
+        (found.relaxed, {term.step: term for term in found.relaxed_steps}),
+        (found.fastest, {term.step: term for term in found.fastest_steps}),
+    )
+    steps = dict.fromkeys(step for _, terms in paths for step, term in terms.items() if term.ns)
+    lines = [[step.value, *(cell for _, terms in paths for cell in _step(terms.get(step)))] for step in steps]
+    order = sorted(range(len(lines)), key=lambda each: -max(_ns(terms, list(steps)[each]) for _, terms in paths))
+    last = ["all", "", f"{found.relaxed.ns:.2f}", "", f"{found.fastest.ns:.2f}"]
+    stages = f"stage {found.relaxed.stage} and stage {found.fastest.stage}"
+    title = f"longest path of the smallest and of the fastest netlist, {stages}"
+    print_table(out, title, _STEPS, [*(lines[each] for each in order), last])
+
+
+def _step(term: StepTerm | None) -> tuple[str, str]:
+    return ("", "") if term is None or not term.ns else (f"{term.number:.4g}x{term.ns_each:.4f}", f"{term.ns:.3f}")
+
+
+def _ns(terms: Mapping[Step, StepTerm], step: Step) -> float:
+    return terms[step].ns if step in terms else 0.0
 
 
 def _print_neighbours(found: Explanation, out: Console) -> None:
@@ -98,9 +116,8 @@ def _print_neighbours(found: Explanation, out: Console) -> None:
             f"{near.point.area_um2:,.0f} ({near.cost.total_area_um2:,.0f})",
             f"{near.point.power_uw:,.0f} ({near.cost.power_uw:,.0f})",
             f"{near.point.minimum_period_ns:.2f} ({near.cost.minimum_period_ns:.2f})",
-            f"{near.point.plan.precision}, {near.point.plan.stream.name}",
         ]
         for near in found.neighbours
     ]  # fmt: skip
     if lines:
-        print_table(out, "nearest measured designs: measured (model)", _NEIGHBOURS, lines, left=(0, 1, 6))
+        print_table(out, "nearest measured designs: measured (model)", _NEIGHBOURS, lines, left=(0, 1))

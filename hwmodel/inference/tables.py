@@ -39,15 +39,9 @@ NETWORK_HEADERS = (
 )
 
 
-_ON_A_TERMINAL = (
-    *NETWORK_HEADERS[:3],
-    "area mm2",
-    "latency us",
-    "energy uJ",
-    "energy ratio",
-    "accuracy %",
-    *(name for name in NETWORK_HEADERS[3:] if name not in ("area mm2", "latency us", "energy uJ", "energy ratio", "accuracy %")),
-)
+_FIRST = (*NETWORK_HEADERS[:3], "area mm2", "latency us", "energy uJ", "energy ratio", "accuracy %")
+_ON_A_TERMINAL = (*_FIRST, *(name for name in NETWORK_HEADERS if name not in _FIRST))
+"""The columns in the order of a terminal: what decides comes first."""
 _TEXT = (0, 1, 2, _ON_A_TERMINAL.index("widths by MACs"))
 
 
@@ -131,10 +125,11 @@ def print_network(rows: Sequence[NetworkRow]) -> None:
     out = console()
     for bits in dict.fromkeys(row.bits for row in rows):
         lines = [line for at, line in network_cells(rows) if at == bits]
-        print_table(out, f"{rows[0].model}, mean of {bits} bits", _ON_A_TERMINAL, _rearranged(lines), left=_TEXT, keys=3)
+        print_table(
+            out, f"{rows[0].model}, mean of {bits} bits", _ON_A_TERMINAL, _rearranged(lines), left=_TEXT, keys=3
+        )
     print_notes(out, network_notes(rows))
 
 
 def _rearranged(lines: Sequence[Sequence[str]]) -> list[list[str]]:
-    """Cells in the order of a terminal: what decides comes first."""
     return [[line[NETWORK_HEADERS.index(header)] for header in _ON_A_TERMINAL] for line in lines]
