@@ -6,7 +6,7 @@ from docs_tools.commands import ROOT
 from rtl.array import Architecture
 from siliquant.files import write_atomically
 
-from . import arrays, comparison, frames, heaps, units
+from . import arrays, comparison, frames, heaps, layers, units
 
 __all__ = ["FOLDER", "drawn", "write"]
 
@@ -17,6 +17,7 @@ def drawn() -> dict[str, str]:
     """Every diagram, by the name of its file."""
     return {
         "uniform-against-mixed.svg": comparison.uniform_against_mixed(),
+        "layers.svg": layers.layers(),
         "frame.svg": frames.frame(),
         "bitheap.svg": heaps.bit_heap(),
         "uniform.svg": frames.uniform(),
