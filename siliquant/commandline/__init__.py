@@ -1,6 +1,6 @@
 """Command lines: help that fits, one line and exit code 2 for bad input, options that several commands share.
 
-Read ``cli``, ``options``, ``commands`` (the list of all).
+Read ``cli``, ``options``, ``commands`` (the list of all), ``terminal`` (tables that fit).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from .options import (
     check_writable,
     read_jobs,
 )
+from .terminal import console, print_notes, print_table
 
 __all__ = [
     "Command",
@@ -32,7 +33,10 @@ __all__ = [
     "called",
     "check_writable",
     "command_named",
+    "console",
     "installed",
+    "print_notes",
+    "print_table",
     "read_jobs",
     "run",
 ]

@@ -189,15 +189,15 @@ def test_help_shows_defaults_and_examples() -> None:
     assert "(default 500)" in done.stdout
 
 
-def test_the_table_in_the_readme_is_what_the_command_prints_from_the_packaged_rows(tmp_path: Path) -> None:
+def test_the_table_in_the_docs_is_what_the_command_prints_from_the_packaged_rows(tmp_path: Path) -> None:
     done = compare(
         "--bits", "2,3,4", "--format", "markdown", "--out", str(tmp_path / "out"),
         SILIQUANT_CACHE_DIR=str(tmp_path / "cache"),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "synthesising" not in done.stderr, "the stamps are old: python -m docs_tools.packaged --stamp"
-    readme = (ROOT / "README.md").read_text()
-    shown = readme[readme.index("<!-- compare:begin -->") : readme.index("<!-- compare:end -->")]
+    page = (ROOT / "docs" / "comparison.md").read_text()
+    shown = page[page.index("<!-- compare:begin -->") : page.index("<!-- compare:end -->")]
     assert done.stdout.strip() in shown
     # What the text below the table says.
     rows = json.loads((tmp_path / "out" / "compare.json").read_text())
