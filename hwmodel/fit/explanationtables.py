@@ -20,7 +20,7 @@ def print_explanation(found: Explanation) -> None:
     console = Console(width=None if sys.stdout.isatty() else 220, highlight=False, markup=False)
     cost, model = found.cost, found.model
     console.print(f"{found.spec.name}, {model.library} ({model.corner}), {cost.clock_mhz:g} MHz", soft_wrap=True)
-    console.print(f"operands: {found.plan}", soft_wrap=True)
+    console.print(f"operands: {found.plan.text_on(found.spec)}", soft_wrap=True)
     console.print(f"area {cost.total_area_um2:,.0f} um2{_error(found, 'area')}")
     console.print(
         f"power {cost.power_uw:,.1f} uW with glitches{_error(found, 'power')}, {cost.settled_power_uw:,.1f} uW "

@@ -1,6 +1,6 @@
 """Command lines: help that fits, one line and exit code 2 for bad input, options that several commands share.
 
-Read ``cli``, ``options``, ``commands`` (the list of all), ``completions``.
+Read ``cli``, ``options``, ``commands`` (the list of all), ``completions``, ``progress``.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from .options import (
     add_out_file,
     add_out_folder,
     add_samples,
-    check_writable,
     read_jobs,
 )
+from .progress import working
 
 __all__ = [
     "Command",
@@ -31,10 +31,10 @@ __all__ = [
     "add_out_folder",
     "add_samples",
     "called",
-    "check_writable",
     "command_named",
     "completion",
     "installed",
     "read_jobs",
     "run",
+    "working",
 ]
