@@ -180,7 +180,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     made = parser()
     options = made.parse_args(arguments)
     made.only_with("--random", options.random is not None, "--bits")
-    made.only_with("requantisers, not --no-requantise,", not options.no_requantise, "--groups")
+    made.only_with("requantisers (no --no-requantise)", not options.no_requantise, "--groups")
     design, jobs = design_named(options.design), read_jobs(options.jobs)
     rows, columns = array_size(options.array)
     depth = integer("depth", options.depth)
