@@ -1,5 +1,9 @@
 """Settings for all tests, and the names of those that fail as soon as they do: a run may be cut off."""
 
+import os
+import shutil
+import tempfile
+
 import pytest
 from hypothesis import settings
 
@@ -25,6 +29,15 @@ class Failures:
 
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
+    """Failures are named as they come. All processes of a run get a folder for temporary files that is removed at its
+    end: some of what tests use (Yosys in the process of a test, clusters of Dask) leaves files there.
+    """
+    if hasattr(config, "workerinput"):  # of pytest-xdist: it has the folder of the first process
+        return
     terminal = config.pluginmanager.get_plugin("terminalreporter")
-    if terminal is not None and not hasattr(config, "workerinput"):
+    if terminal is not None:
         config.pluginmanager.register(Failures(terminal), "failures as they come")
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())  # tmp_path is kept for a look afterwards
+    folder = tempfile.mkdtemp(prefix="siliquant-tests-")
+    os.environ["TMPDIR"] = tempfile.tempdir = folder
+    config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))

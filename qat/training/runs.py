@@ -9,9 +9,8 @@ state.pt            what `--resume` needs
 from __future__ import annotations
 
 import json
-import os
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -43,7 +42,6 @@ __all__ = [
     "names_of_skipped",
     "read_record",
     "read_state",
-    "save_atomically",
     "save_model",
     "save_record",
 ]  # fmt: skip
@@ -119,20 +117,6 @@ def save_model(path: Path, model: nn.Module) -> None:
     """All parameters and buffers as safetensors."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     write_atomically(path, safetensors.torch.save(tensors))
-
-
-def save_atomically(path: Path, save: Callable[[Path], None]) -> None:
-    """`save` writes beside `path`, then the file is renamed: for files too large to hold in memory twice."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        save(beside)
-        with beside.open("rb+") as stream:
-            os.fsync(stream.fileno())
-        beside.replace(path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
 
 
 def read_state(path: Path) -> dict[str, Any]:

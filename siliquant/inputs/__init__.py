@@ -34,6 +34,7 @@ from .reading import (
     read_text,
     unpack,
 )
+from .shapes import field_types, fits
 
 __all__ = [
     "MOST_BYTES",
@@ -51,6 +52,8 @@ __all__ = [
     "csv_of",
     "csv_records",
     "decimal",
+    "field_types",
+    "fits",
     "fraction",
     "html_text",
     "identifier",

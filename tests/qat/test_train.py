@@ -50,6 +50,11 @@ def digests(folder: Path) -> dict[str, str]:
     }
 
 
+def opened(folder: Path) -> Data:
+    record = read_record(folder)
+    return open_run_data(record.data, record.options, record.model)[0]
+
+
 def metrics(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
@@ -182,7 +187,7 @@ def test_the_test_split_is_seen_by_nothing_but_the_evaluation(
                    "teacher": str(full_run), "obr": 0.01})  # fmt: skip
     with pytest.raises(AssertionError, match="a test sample was asked for"):
         run_training(given, ALONE, resume=False, console=console)
-    small = evaluate(load_run(full_run)[0], qat.evaluate.open_data("mnist5k", limit=16))
+    small = evaluate(load_run(full_run)[0], open_data("mnist5k", limit=16))
     monkeypatch.setattr("qat.training.trainer.evaluate", lambda *_, **__: small)
     run_training(replace(given, out=tmp_path / "again"), ALONE, resume=False, console=console)
     teacher = load_run(full_run)[0]
@@ -551,7 +556,7 @@ def test_images_that_are_left_out_stay_left_out(command: Callable[..., Any], tmp
     assert ended.err.endswith("mend them, or leave them out with --skip-unreadable N\n")
     assert command(main, "--resume", "--out", out).err.endswith(": mend them\n")  # where that is no option
     with pytest.raises(ValueError, match=r"may be: mend them$"):
-        open_run_data(read_record(out))
+        opened(out)
     ended = command(evaluate_main, "--checkpoint", out, "--skip-unreadable", 1, "--format", "json")
     assert json.loads(ended.out)["left_out"] == ["cat/0.png"]
     assert json.loads(ended.out)["n"] == 2
@@ -590,7 +595,7 @@ def test_images_are_seen_as_the_checkpoint_says(command: Callable[..., Any], tmp
     }
     assert read_record(out).data["look"] == look
     (tmp_path / "start" / "preprocessor_config.json").unlink()
-    data, _ = open_run_data(read_record(out))
+    data = opened(out)
     assert data.test.look.to_dict() == look  # type: ignore[union-attr]
     assert read_record(command_run(command, given[:-2], tmp_path / "next", out)).data["look"] == look
 
