@@ -77,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     library = library_of(options)
     bench = Bench(library, clock_mhz, options.effort, options.fresh, jobs)
     held = nullcontext() if options.out is None else filled(options.out)
-    with held, naming(library), working(f"synthesising {spec.name}"):
+    with held, naming(library), working(f"synthesising {spec.name}", lines=(60.0,)):
         row = _row(options, spec, plan, bench)
     if options.format == "json":
         print(json.dumps({"name": spec.name, **_shown(spec, plan, row)}, indent=1))
