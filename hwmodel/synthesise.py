@@ -105,12 +105,12 @@ def _row(options: Namespace, spec: MacSpec, plan: StreamPlan, bench: Bench) -> S
         assert netlist is not None
         folder: Path = options.out
         write_atomically(folder / f"{spec.name}.v", netlist)
-        write_atomically(folder / f"{spec.name}.json", json.dumps(_shown(spec, plan, row), indent=1) + "\n")
+        write_atomically(folder / f"{spec.name}.json", json.dumps(asdict(row), indent=1) + "\n")
     return row
 
 
 def _shown(spec: MacSpec, plan: StreamPlan, row: SynthesisRow) -> dict[str, object]:
-    """The row as JSON types, with what really ran."""
+    """The row as JSON types, with what really ran: the row itself is found by the text of the plan."""
     return asdict(row) | ({} if row.activity is None else {"activity": plan.text_on(spec)})
 
 
