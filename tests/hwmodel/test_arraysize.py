@@ -78,7 +78,7 @@ def test_matching_arrays_are_the_best_of_all(element: MacSpec, overlap: Overlap,
 
 def test_where_no_array_matches_it_says_so() -> None:
     element = SubwordSpec(units=1, reduction_length=64)
-    among = candidates(given, element, REQUANT, assign(SMALL, 3, [2, 4]), COSTS)
+    among = candidates(GIVEN, element, REQUANT, assign(SMALL, 3, [2, 4]), COSTS)
     with pytest.raises(ValueError) as caught:
         equal_area(among, 50.0)
     assert str(caught.value) == f"area_um2 must be at least 110, that of the smallest array of {element.name}, not 50"
@@ -93,7 +93,7 @@ def test_no_array_is_wider_than_can_be_loaded() -> None:
     element, given = LoomSpec(units=4096, reduction_length=64), replace(GIVEN, rows=8, columns=8)
     with pytest.raises(ValueError, match=r"^an array must load at most 64,000 bits a cycle, not "):
         replace(given, mac=element)
-    among = candidates(GIVEN, element, REQUANT, assign(SMALL, 3, [2, 4]), COSTS)
+    among = candidates(given, element, REQUANT, assign(SMALL, 3, [2, 4]), COSTS)
     sides = list(zip(among.grids.rows.tolist(), among.grids.columns.tolist(), strict=True))
     most = (MOST_LOADED_BITS - REQUANT.parameter_width) // 4096
     square = [(r, c) for r, c in itertools.product(range(1, 17), repeat=2) if r <= 2 * c and c <= 2 * r]
