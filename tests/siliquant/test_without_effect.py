@@ -30,6 +30,10 @@ REFUSED = [
         "--random deit-tiny --no-requantise --groups 2",
         "--groups must be given with requantisers (no --no-requantise) only",
     ),
+    ("qat.train", "--out y --distill layers", "distill must be 'logits' without a teacher, not 'layers'"),
+    ("qat.train", "--out y --crops-per-image 2", "crops_per_image must be given with soft_labels only"),
+    ("qat.train", "--out y --new-head", "new_head must be given with start only"),
+    ("qat.train", "--out y --obr 0 --obr-max-bits 3", "obr_max_bits must be given with obr only"),
     ("qat.softlabels", "--from-fkd x --data mnist5k --out y --seed 4", "--seed must be given with --teacher only"),
     ("qat.trace", "--model deit-tiny --tokens 9 --out y.json", "--tokens must be given with a network of texts only"),
 ]
