@@ -56,7 +56,7 @@ def start(arguments: Sequence[str] | None = None) -> None:
     given = sys.argv[1:] if arguments is None else list(arguments)
     if not given or given[0].startswith("-"):
         shell = parser().parse_args(given or ["--help"]).print_completion  # all other options end it
-        from siliquant.commandline import completion
+        from .completions import completion
 
         print(completion(parser(), shell), end="")
         return

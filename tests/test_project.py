@@ -33,7 +33,7 @@ def pins() -> dict[str, str]:
 @pytest.mark.parametrize(
     "module",
     [
-        "siliquant.commandline.completions",
+        "siliquant.completions",
         "hwmodel",
         "rtl.spec.mac",
         "rtl.gen",

@@ -1,13 +1,12 @@
 """Command lines: help that fits, one line and exit code 2 for bad input, options that several commands share.
 
-Read ``cli``, ``options``, ``commands`` (the list of all), ``completions``, ``progress``.
+Read ``cli``, ``options``, ``commands`` (the list of all), ``progress``.
 """
 
 from __future__ import annotations
 
 from .cli import Parser, called, run
 from .commands import Command, command_named, installed
-from .completions import completion
 from .options import (
     add_batch_size,
     add_checkpoint,
@@ -32,7 +31,6 @@ __all__ = [
     "add_samples",
     "called",
     "command_named",
-    "completion",
     "installed",
     "read_jobs",
     "run",

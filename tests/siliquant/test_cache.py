@@ -219,7 +219,7 @@ def test_a_user_without_a_home_folder_has_none(monkeypatch: pytest.MonkeyPatch) 
 WITHOUT_SPACE = """
 import resource, sys
 from pathlib import Path
-from siliquant import cache
+from siliquant.files import cache
 resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
 home = cache.root()
 print(cache.keep(home / "rows" / "small", "x", home), cache.keep(home / "rows" / "large", "x" * 1000, home))

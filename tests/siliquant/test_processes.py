@@ -72,7 +72,7 @@ def test_all_end_with_the_process_that_began(call: str, end: signal.Signals, tre
         "start": f"processes.start({command!r}).wait()",
         "mark": f"subprocess.run({command!r}, env=os.environ | processes.mark())",
     }[call]
-    script = f"import os, subprocess\nfrom siliquant import processes\n{begin}\n"
+    script = f"import os, subprocess\nfrom siliquant.processes import run as processes\n{begin}\n"
     process = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, stderr=subprocess.DEVNULL)
     assert until(lambda: len(numbers(folder)) == COUNT)
     process.send_signal(end)
@@ -83,9 +83,7 @@ def test_all_end_with_the_process_that_began(call: str, end: signal.Signals, tre
 def test_all_end_with_a_killed_group(tree: tuple[Path, Path]) -> None:
     """As ``timeout -s KILL`` and schedulers kill: the whole process group at once."""
     program, folder = tree
-    script = (
-        f"from siliquant import processes\nprocesses.run([{sys.executable!r}, {str(program)!r}, '1', {str(folder)!r}])"
-    )
+    script = f"from siliquant.processes import run as processes\nprocesses.run([{sys.executable!r}, {str(program)!r}, '1', {str(folder)!r}])"
     process = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, start_new_session=True)
     assert until(lambda: len(numbers(folder)) == 3)
     os.killpg(process.pid, signal.SIGKILL)
@@ -96,10 +94,10 @@ def test_all_end_with_a_killed_group(tree: tuple[Path, Path]) -> None:
 def test_programs_of_programs_end_too(tree: tuple[Path, Path]) -> None:
     """A command that starts a command of this package, which starts a tool: only the first is killed."""
     program, folder = tree
-    tool = (
-        f"from siliquant import processes\nprocesses.run([{sys.executable!r}, {str(program)!r}, '0', {str(folder)!r}])"
+    tool = f"from siliquant.processes import run as processes\nprocesses.run([{sys.executable!r}, {str(program)!r}, '0', {str(folder)!r}])"
+    outer = (
+        f"import sys\nfrom siliquant.processes import run as processes\nprocesses.run([sys.executable, '-c', {tool!r}])"
     )
-    outer = f"import sys\nfrom siliquant import processes\nprocesses.run([sys.executable, '-c', {tool!r}])"
     process = subprocess.Popen([sys.executable, "-c", outer], cwd=ROOT)
     assert until(lambda: len(numbers(folder)) == 1)
     process.kill()
@@ -133,7 +131,7 @@ def test_a_forked_child_has_a_watcher_of_its_own(tree: tuple[Path, Path]) -> Non
     program, folder = tree
     command = [sys.executable, "-S", str(program), "0", str(folder)]
     script = (
-        "import os, time\nfrom siliquant import processes\n"
+        "import os, time\nfrom siliquant.processes import run as processes\n"
         f"processes.start({command!r})\n"
         "if os.fork() == 0:\n"
         f"    processes.start({command!r})\n"

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import shtab
 
-from .cli import Parser
-from .commands import installed
+from siliquant.commandline import Parser, installed
 
 __all__ = ["completion"]
 
