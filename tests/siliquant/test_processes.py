@@ -83,7 +83,10 @@ def test_all_end_with_the_process_that_began(call: str, end: signal.Signals, tre
 def test_all_end_with_a_killed_group(tree: tuple[Path, Path]) -> None:
     """As ``timeout -s KILL`` and schedulers kill: the whole process group at once."""
     program, folder = tree
-    script = f"from siliquant.processes import run as processes\nprocesses.run([{sys.executable!r}, {str(program)!r}, '1', {str(folder)!r}])"
+    script = (
+        "from siliquant.processes import run as processes\n"
+        f"processes.run([{sys.executable!r}, {str(program)!r}, '1', {str(folder)!r}])"
+    )
     process = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, start_new_session=True)
     assert until(lambda: len(numbers(folder)) == 3)
     os.killpg(process.pid, signal.SIGKILL)
@@ -94,7 +97,10 @@ def test_all_end_with_a_killed_group(tree: tuple[Path, Path]) -> None:
 def test_programs_of_programs_end_too(tree: tuple[Path, Path]) -> None:
     """A command that starts a command of this package, which starts a tool: only the first is killed."""
     program, folder = tree
-    tool = f"from siliquant.processes import run as processes\nprocesses.run([{sys.executable!r}, {str(program)!r}, '0', {str(folder)!r}])"
+    tool = (
+        "from siliquant.processes import run as processes\n"
+        f"processes.run([{sys.executable!r}, {str(program)!r}, '0', {str(folder)!r}])"
+    )
     outer = (
         f"import sys\nfrom siliquant.processes import run as processes\nprocesses.run([sys.executable, '-c', {tool!r}])"
     )
