@@ -65,7 +65,8 @@ bench: debian-test $(FULL) ## quality of the hardware, speed of simulation and o
 	@set -e; for script in benchmarks/qor.py benchmarks/model_speed.py benchmarks/rtl_speed.py benchmarks/qat_speed.py; do echo "$$script"; $(BIN)/python "$$script" $(ARGS); done
 
 docs: $(FULL) ## the documentation as a site in build/site, to be read without a network
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet $(ARGS)
+	@mkdir -p build
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict $(ARGS) >build/docs.log 2>&1 || { cat build/docs.log >&2; exit 1; }
 	@echo build/site/index.html
 
 numbers: $(FULL) ## writes the numbers and outputs that the documentation shows anew, from models, rows and results

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import operator
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from functools import reduce
@@ -53,8 +54,16 @@ def owner(place: str) -> str:
 
 
 def wanted(name: str) -> dict[str, str]:
-    """The texts of a source, as they should stand."""
+    """The texts of a source, as they should stand.
+
+    Raises ValueError for one that is empty or nothing but zero: what is counted is there, so nothing was counted. A
+    source names those that may be zero in MAY_BE_ZERO.
+    """
     texts: Mapping[str, str] = source(name).texts()
+    may = getattr(source(name), "MAY_BE_ZERO", ())
+    for place, text in texts.items():
+        if place not in may and not re.search(r"[1-9A-Za-z]", text):
+            raise InputError(f"{place} of docs_tools.pages.{name} must not be {text.strip() or 'empty'!r}")
     return {place: text.strip("\n") for place, text in texts.items()}
 
 

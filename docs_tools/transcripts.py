@@ -117,8 +117,9 @@ def _copy(folder: Path) -> Path:
             shutil.copytree(entry, work / entry.name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             (work / entry.name).symlink_to(entry)
-    (tools / "python").write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
-    (tools / "python").chmod(0o755)
+    for name, module in (("python", ""), ("siliquant", "-m siliquant ")):
+        (tools / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" {module}"$@"\n')
+        (tools / name).chmod(0o755)
     return work
 
 

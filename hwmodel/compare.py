@@ -63,6 +63,7 @@ def parser() -> Parser:
     made.add_argument("--off-chip-pj-per-bit", metavar="E", help="energy of off-chip traffic (default: not counted)")
     add_out_folder(made, "tables, plot and rows", "build/compare")
     add_format(made, "table", "markdown", "csv", "json")
+    made.add_argument("--wide", action="store_true", help="every column of the table: equal units, power, timing")
     made.add_argument("--synthesise", action="store_true", help="measure instead of estimating")
     made.add_argument("--check", action="store_true", help="estimate and measure, and print the difference")
     add_effort(made)
@@ -139,7 +140,7 @@ def _compare(
     paths += [*write_tables(rows, options.out, requantisers), write_plot(rows, options.out / "compare.png")]
     if estimates is not None:
         package_features(estimates.specs(), options.out / "features.json")
-    _print(rows, requantisers, options.format, options.out)
+    _print(rows, requantisers, options.format, options.wide, options.out)
     if workload is not None and estimates is not None:
         paths += _network(options, workload, bits, estimates, lanes, clock_mhz, off_chip_pj)
     if estimates is not None and measured is not None:
@@ -159,7 +160,9 @@ def _workload(options: Namespace, model: LibraryModel | None) -> Workload:
 
     found = load_workload(options.model)
     if model is None:
-        raise InputError("a network is estimated: model must not be given with synthesise or a library without a model")
+        raise InputError(
+            "a network is estimated: model must not be given with synthesise, full_adder or a library without a model"
+        )
     return found
 
 
@@ -212,7 +215,11 @@ def _model(options: Namespace) -> LibraryModel | None:
                 f"check compares with the cost model of {options.library} and its full adder: leave out full_adder"
             )
         raise InputError(f"check needs a library with a cost model ({known}), not {options.liberty or options.library}")
-    print(f"{options.liberty or options.library} has no cost model: measuring", file=sys.stderr)
+    if options.liberty is None and options.library in known_models():
+        why = f"the cost model of {options.library} is of the full adder that it finds, and full_adder is given"
+    else:
+        why = f"{options.liberty or options.library} has no cost model"
+    print(f"{why}: measuring", file=sys.stderr)
     return None
 
 
@@ -248,14 +255,14 @@ def _measured_or_estimated(
     return lambda unit: known.unit(unit) if unit in found else estimate(unit)
 
 
-def _print(rows: Sequence[Row], requantisers: Sequence[UnitRow], form: str, folder: Path) -> None:
+def _print(rows: Sequence[Row], requantisers: Sequence[UnitRow], form: str, wide: bool, folder: Path) -> None:
     if form != "table":
         suffix = {"markdown": "md"}.get(form, form)
         print((folder / f"compare.{suffix}").read_text(), end="")
         return
-    from hwmodel.comparison import print_table
+    from hwmodel.comparison import print_comparison
 
-    print_table(rows, requantisers)
+    print_comparison(rows, requantisers, wide=wide)
 
 
 def _bits(text: str, name: str = "bits") -> list[int]:

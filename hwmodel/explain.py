@@ -44,6 +44,7 @@ def parser() -> DesignParser:
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     options = parser().parse_args(arguments)
+    from hwmodel.comparison import Question, model_answer
     from hwmodel.fit import explain, points_of
     from hwmodel.measurement import PACKAGED_CALIBRATION, read_calibration
     from hwmodel.model import PACKAGED_MODELS, load_model
@@ -53,6 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     clock_mhz = read_clock_mhz(options.clock_mhz)
     number = integer("neighbours", options.neighbours, 0, 1000)
     model = load_model(options.library, options.cost_models or PACKAGED_MODELS)
+    if not hasattr(options, "pipeline_stages"):  # not given: as many as a comparison gives the design
+        spec = model_answer(Question(spec, (plan.precision,)), model, clock_mhz).spec
     table = read_calibration((options.calibration or PACKAGED_CALIBRATION) / f"{options.library}.csv")
     found = explain(spec, plan, model, clock_mhz, points_of(table), number)
     if options.format == "json":

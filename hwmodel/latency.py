@@ -5,13 +5,9 @@ No synthesis and no cost of logic is needed for it; the energy shown is that of 
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
-
-from rich.console import Console
-from rich.table import Table
 
 from hwmodel.inference import (
     Costs,
@@ -29,7 +25,7 @@ from hwmodel.workload import Assignment, Role, Scales, assign, load_workload, re
 from rtl.array import Architecture, ArraySpec
 from rtl.mac import UniformSpec, design_named
 from rtl.options import DesignParser, add_architecture, add_array, add_depth, array_size, read_parameters
-from siliquant.commandline import run
+from siliquant.commandline import console, print_table, run
 from siliquant.inputs import InputError, integer, read_clock_mhz
 
 from .options import add_clock, add_memories, add_mix, add_network, read_mix
@@ -137,15 +133,10 @@ _NOTHING: dict[str, Any] = {"area_um2": 0.0, "idle_pj_per_cycle": 0.0, "leakage_
 
 
 def _print(cost: NetworkCost, model: str) -> None:
-    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False, markup=False)
-    table = Table(title=f"{model} on {cost.array.name}", title_justify="left", pad_edge=False)
-    for column, header in enumerate(HEADERS):
-        table.add_column(header, justify="right" if column else "left", overflow="fold")
-    for line in lines_of(cost):
-        table.add_row(*line)
-    console.print(table)
+    out = console()
+    print_table(out, f"{model} on {cost.array.name}", HEADERS, lines_of(cost))
     mean = float(cost.assignment.mean_bits)
-    console.print(
+    out.print(
         f"mean of {mean:g} bits; {cost.latency_us:,.1f} us at {cost.clock_mhz:g} MHz; memories "
         f"{(cost.area.total_um2 - cost.area.logic_um2) / 1e6:.2f} mm2 ({cost.array.activation_depth} words each)",
         soft_wrap=True,

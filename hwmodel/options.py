@@ -81,7 +81,7 @@ def add_library_file(parser: Parser, *, full_adder: bool = True) -> None:
         "--pdk-dir", type=Path, metavar="DIR", help="Liberty files of the open PDKs (default: $SILIQUANT_PDK_DIR)"
     )
     parser.add_argument(
-        "--accept-library", action="store_true", help="take a library whose energies look as if a unit were wrong"
+        "--accept-library", action="store_true", help="take a library whose numbers look as if a unit were wrong"
     )
 
 

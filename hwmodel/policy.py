@@ -6,14 +6,10 @@ they are left out of the mean unless it is asked for.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 
-from rich.console import Console
-from rich.table import Table
-
 from hwmodel.workload import Assignment, assign, load_workload, read_sensitivity
-from siliquant.commandline import Parser, run
+from siliquant.commandline import Parser, console, print_table, run
 
 from .options import add_mix, add_network, read_mix
 
@@ -38,21 +34,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     mean, widths = read_mix(options)
     table = None if options.sensitivity is None else read_sensitivity(options.sensitivity)
     found = assign(load_workload(options.model), mean, widths, sensitivity=table, count_ends=options.count_ends)
-    _print(found, Console(width=None if sys.stdout.isatty() else 100, highlight=False, markup=False))
+    _print(found)
 
 
-def _print(found: Assignment, console: Console) -> None:
+def _print(found: Assignment) -> None:
     widths = sorted(set(found.by_name.values()))
-    table = Table(title=f"{found.workload.name}: GEMMs by width", title_justify="left", pad_edge=False)
-    for header in ("GEMMs", *(f"{bits} bits" for bits in widths), "mean bits"):
-        table.add_column(header, justify="left" if header == "GEMMs" else "right")
+    lines = []
     for role in found.workload.macs_by_role():
         gemms = [gemm for gemm in found.workload.gemms if gemm.role is role]
         counts = [sum(found.of(gemm) == bits for gemm in gemms) for bits in widths]
         mean = sum(gemm.macs * found.of(gemm) for gemm in gemms) / sum(gemm.macs for gemm in gemms)
-        table.add_row(role.value, *(str(count) if count else "" for count in counts), f"{mean:.2f}")
-    console.print(table)
-    console.print(f"mean of {float(found.mean_bits):.6g} bits; shares of the body's MACs: {found.mixture()}")
+        lines.append([role.value, *(str(count) if count else "" for count in counts), f"{mean:.2f}"])
+    out, headers = console(), ("GEMMs", *(f"{bits} bits" for bits in widths), "mean bits")
+    out.print(f"mean of {float(found.mean_bits):.6g} bits; shares of the body's MACs: {found.mixture()}")
+    out.print()
+    print_table(out, f"{found.workload.name}: GEMMs by width", headers, lines)
 
 
 if __name__ == "__main__":

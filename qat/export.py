@@ -8,12 +8,11 @@ from collections.abc import Iterator, Sequence
 import torch
 from rich.console import Console
 from rich.progress import track
-from rich.table import Table
 from torch import Tensor
 
 from qat.integers import IntegerModel, Operand, compare_paths
 from qat.training import inputs_of, load_run, open_run_data, split_batches
-from siliquant.commandline import run
+from siliquant.commandline import console, print_table, run
 from siliquant.files import alone
 from siliquant.inputs import InputError, short
 
@@ -40,8 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with alone(options.out, "export"):
         integers.save(options.out)
         integer = IntegerModel.load(options.out)
-    console = Console()
-    _print_gemms(console, integer)
+    out = console()
+    _print_gemms(out, integer)
     if options.samples == 0:
         return
     data, _ = open_run_data(record.data, record.options, record.model)
@@ -61,27 +60,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
         inputs(), "comparing", total=-(-wanted // 64), console=bar, transient=True, disable=not bar.is_terminal
     )
     found = compare_paths(model, integer, steps)
-    console.print(
+    out.print(
         f"{found.predictions} of {found.samples} predictions equal; {found.ties} of {found.codes} codes differ "
         f"(by {found.largest_step} at most) in {found.samples - found.untouched} samples; "
         f"logits of the others within {found.largest_difference:.1e}",
-        highlight=False,
         soft_wrap=True,
     )
     if found.predictions != found.samples or found.ties or found.largest_difference:
         sys.exit(1)
 
 
-def _print_gemms(console: Console, integer: IntegerModel) -> None:
+def _print_gemms(out: Console, integer: IntegerModel) -> None:
     """One line for each kind of GEMM precision."""
     counts: dict[tuple[str, str, str], int] = {}
     for gemm in integer.gemms():
         left, right = _precision(gemm.left), _precision(gemm.right)
         counts[gemm.kind, left, right] = counts.get((gemm.kind, left, right), 0) + 1
-    table = Table("GEMM", "activations, bits", "weights or second operand, bits", "count")
-    for (kind, left, right), count in counts.items():
-        table.add_row(kind, left, right, str(count))
-    console.print(table)
+    lines = [[kind, left, right, str(count)] for (kind, left, right), count in counts.items()]
+    headers = ("GEMM", "activations, bits", "weights or second operand, bits", "count")
+    print_table(out, "integer products", headers, lines, left=(0, 1, 2))
 
 
 def _precision(operand: Operand) -> str:

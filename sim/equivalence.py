@@ -1,158 +1,38 @@
-"""Proves by simulation that a generated array computes every GEMM of a trained network exactly as PyTorch does.
-
-The network runs in PyTorch twice. In the second run every GEMM is also computed by the simulated array: integers in,
-accumulators out, compared with the exact ones (no tolerance), and the array's go on into the network. Layer norms,
-softmax, GELU and residuals stay in PyTorch on both sides, so the logits must be equal bit for bit as well.
-"""
+"""Proves that a generated array computes a trained network exactly as PyTorch does: ``python -m sim.equivalence``."""
 
 from __future__ import annotations
 
 import json
 import sys
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import asdict
 
 import torch
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
-from torch import Tensor
 
 from qat.integers import Subject, open_subject, random_subject, requantisations
-from qat.network import Product, exact_product
 from qat.settings import Scheme
 from rtl.array import Architecture, ArraySpec
 from rtl.mac import UniformSpec, design_named
 from rtl.options import array_size, read_parameters
 from rtl.requant import ThresholdSpec
 from rtl.spec import MacSpec
-from siliquant.commandline import called, read_jobs, run
+from siliquant.commandline import called, console, print_table, read_jobs, run
 from siliquant.files import write_atomically
 from siliquant.inputs import integer
 from sim.bench import MismatchError
-from sim.harness import ArrayEngine, GemmRecord, build_library, drain_tables
+from sim.harness import Equivalence, GemmRecord, verify
 from sim.simulators import SimulationError
 
 from .parsers import equivalence as parser
 
-__all__ = ["Equivalence", "verify"]
-
 PROG = "sim.equivalence"
+HEADERS = ("GEMM", "products", "M MAC", "passes", "cycles", "predicted", "accumulators", "codes", "mismatches")
 
 
-@dataclass(frozen=True)
-class Equivalence:
-    """What was proved: one record a GEMM, equal logits of ``samples`` samples; wall times in seconds."""
-
-    subject: str
-    array: str
-    samples: int
-    predictions: int | None
-    gemms: tuple[GemmRecord, ...]
-    build_s: float
-    reference_s: float
-    thresholds_s: float
-    simulation_s: float
-
-    @property
-    def macs(self) -> int:
-        """MACs of all products."""
-        return sum(gemm.macs for gemm in self.gemms)
-
-    @property
-    def mismatches(self) -> int:
-        """Accumulators and codes that were compared and not equal."""
-        return sum(gemm.mismatches for gemm in self.gemms)
-
-    @property
-    def cycles(self) -> int:
-        """Cycles of all runs and loads."""
-        return sum(gemm.cycles + gemm.load_cycles for gemm in self.gemms)
-
-
-def verify(
-    subject: Subject,
-    spec: ArraySpec,
-    *,
-    jobs: int | None = None,
-    library: Path | None = None,
-    report: Callable[[int, int], None] = lambda done, total: None,
-) -> Equivalence:
-    """Runs the subject on ``jobs`` simulated arrays (default: one a core).
-
-    ``library`` takes the place of the one built for ``spec``; ``report`` is told the MACs done and in all. Raises
-    MismatchError at the first difference, ToolError where a tool is missing or fails, ValueError where the memories of
-    the array are too small.
-    """
-    start = time.perf_counter()
-    built = library or build_library(spec)
-    build_s = time.perf_counter() - start
-
-    total, tokens = 0, 1
-    contexts = {gemm.name for gemm in subject.model.gemms() if gemm.kind == "context"}
-
-    def count(product: Product) -> Tensor:
-        nonlocal total, tokens
-        result = exact_product(product)
-        total += result.numel() * product.left.shape[-1]
-        if product.name in contexts:
-            tokens = max(tokens, product.left.shape[-1])
-        return result
-
-    start = time.perf_counter()
-    wanted = [subject.model.logits(batch, count) for batch in subject.batches]
-    reference_s = time.perf_counter() - start
-
-    start = time.perf_counter()
-    requant = spec.requant
-    tables = drain_tables(subject.model, tokens, requant) if isinstance(requant, ThresholdSpec) else {}
-    thresholds_s = time.perf_counter() - start
-    done = 0
-
-    def progress(macs: int) -> None:
-        nonlocal done
-        done += macs
-        report(done, total)
-
-    start = time.perf_counter()
-    right = 0
-    with ArrayEngine(spec, built, jobs=jobs, tables=tables, report=progress) as engine:
-        for number, (batch, logits) in enumerate(zip(subject.batches, wanted, strict=True)):
-            found = subject.model.logits(batch, engine)
-            if not torch.equal(found, logits):
-                raise MismatchError(f"sample {number}: logits must be {logits.tolist()}, not {found.tolist()}")
-            right += subject.labels is not None and int(found.argmax()) == int(subject.labels[number])
-        records = tuple(engine.records.values())
-    simulation_s = time.perf_counter() - start
-    return Equivalence(
-        subject.name, spec.name, len(subject.batches), right if subject.labels is not None else None, records,
-        build_s, reference_s, thresholds_s, simulation_s,
-    )  # fmt: skip
-
-
-def print_result(console: Console, found: Equivalence) -> None:
-    """The table and what it amounts to."""
-    table = Table()
-    table.add_column("GEMM", overflow="fold")
-    for header in ("products", "M MAC", "passes", "cycles", "predicted", "accumulators", "codes", "mismatches"):
-        table.add_column(header, justify="right", no_wrap=True)
-    kinds: dict[str, list[GemmRecord]] = {}
-    for gemm in found.gemms:
-        kinds.setdefault(_kind(gemm.name), []).append(gemm)
-    for kind, gemms in [*kinds.items(), ("all", list(found.gemms))]:
-        macs, cycles = sum(g.macs for g in gemms), sum(g.cycles for g in gemms)
-        passes = sorted({g.passes for g in gemms})
-        if kind == "all":
-            table.add_section()
-        table.add_row(
-            kind, str(sum(g.products for g in gemms)), f"{macs / 1e6:.2f}",
-            str(passes[0]) if len(passes) == 1 else f"{passes[0]}-{passes[-1]}", f"{cycles:,}",
-            f"{sum(g.predicted_cycles for g in gemms):,}", f"{sum(g.accumulators for g in gemms):,}",
-            f"{sum(g.codes for g in gemms):,}", f"{sum(g.mismatches for g in gemms):,}",
-        )  # fmt: skip
-    console.print(table)
+def print_result(out: Console, found: Equivalence) -> None:
+    """What is proved, then the GEMMs that it was proved on."""
     right = "" if found.predictions is None else f", {found.predictions} predicted right"
     loads = sum(gemm.load_cycles for gemm in found.gemms)
     accumulators, codes = sum(gemm.accumulators for gemm in found.gemms), sum(gemm.codes for gemm in found.gemms)
@@ -165,7 +45,28 @@ def print_result(console: Console, found: Equivalence) -> None:
         f"cycles: {found.cycles - loads:,} in runs and {loads:,} in loads, all as predicted.",
         f"{times}: {found.macs / found.simulation_s / 1e6:.0f} M MAC/s.",
     ):
-        console.print(line, highlight=False, soft_wrap=True)
+        out.print(line, soft_wrap=True)
+    out.print()
+    kinds: dict[str, list[GemmRecord]] = {}
+    for gemm in found.gemms:
+        kinds.setdefault(_kind(gemm.name), []).append(gemm)
+    lines = [_cells(kind, gemms) for kind, gemms in [*kinds.items(), ("all", list(found.gemms))]]
+    print_table(out, "products on the array, by GEMM", HEADERS, lines)
+
+
+def _cells(kind: str, gemms: Sequence[GemmRecord]) -> list[str]:
+    passes = sorted({gemm.passes for gemm in gemms})
+    return [
+        kind,
+        str(sum(gemm.products for gemm in gemms)),
+        f"{sum(gemm.macs for gemm in gemms) / 1e6:.2f}",
+        str(passes[0]) if len(passes) == 1 else f"{passes[0]}-{passes[-1]}",
+        f"{sum(gemm.cycles for gemm in gemms):,}",
+        f"{sum(gemm.predicted_cycles for gemm in gemms):,}",
+        f"{sum(gemm.accumulators for gemm in gemms):,}",
+        f"{sum(gemm.codes for gemm in gemms):,}",
+        f"{sum(gemm.mismatches for gemm in gemms):,}",
+    ]
 
 
 def _kind(name: str) -> str:
@@ -216,7 +117,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             progress.stop()
             print(f"{called(PROG)}: {error}", file=sys.stderr)
             sys.exit(1)
-    print_result(Console(width=None if sys.stdout.isatty() else 120), found)
+    print_result(console(), found)
     if options.out is not None:
         record = asdict(found) | {"spec": spec.parameters, "macs": found.macs, "mismatches": found.mismatches}
         write_atomically(options.out, json.dumps(record, indent=1) + "\n")

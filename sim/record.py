@@ -21,10 +21,9 @@ from typing import Any
 import numpy as np
 import torch
 from rich.console import Console
-from rich.table import Table
 
 from qat.integers import Subject, open_subject
-from siliquant.commandline import run
+from siliquant.commandline import console, print_table, run
 from siliquant.files import write_atomically
 from siliquant.inputs import InputError
 from sim.harness import DEFAULT, Tile, take_tiles
@@ -34,6 +33,7 @@ from .parsers import record as parser
 __all__ = ["contents", "main"]
 
 PROG = "sim.record"
+HEADERS = ("product", "precision", "K", "tiles", "MACs", "zero weights", "zero activations")
 
 
 def contents(tiles: Sequence[Tile], about: Mapping[str, Any]) -> bytes:
@@ -45,17 +45,14 @@ def contents(tiles: Sequence[Tile], about: Mapping[str, Any]) -> bytes:
     return stream.getvalue()
 
 
-def print_tiles(console: Console, tiles: Sequence[Tile]) -> None:
+def print_tiles(out: Console, tiles: Sequence[Tile]) -> None:
     """One line for each kind of product."""
-    table = Table()
-    for header in ("product", "precision", "K", "tiles", "MACs", "zero weights", "zero activations"):
-        table.add_column(header, justify="left" if header == "product" else "right", no_wrap=True)
     kinds: dict[tuple[str, str], list[Tile]] = {}
     for tile in tiles:
         sign = "s" if tile.activation_signed else "u"
         precision = f"w{tile.weight_bits}a{tile.activation_bits}{sign}"
         kinds.setdefault((_behind_the_number(tile.name), precision), []).append(tile)
-    macs = sum(tile.macs for tile in tiles)
+    macs, lines = sum(tile.macs for tile in tiles), []
     for key, members in kinds.items():
         lengths = sorted({tile.weights.shape[-1] for tile in members})
         shares = (
@@ -64,8 +61,8 @@ def print_tiles(console: Console, tiles: Sequence[Tile]) -> None:
             sum(tile.zero_activations for tile in members) / len(members),
         )
         length = str(lengths[0]) if len(lengths) == 1 else f"{lengths[0]}-{lengths[-1]}"
-        table.add_row(*key, length, str(len(members)), *(f"{share:.1%}" for share in shares))
-    console.print(table)
+        lines.append([*key, length, str(len(members)), *(f"{share:.1%}" for share in shares)])
+    print_table(out, "recorded operands", HEADERS, lines)
 
 
 def _behind_the_number(name: str) -> str:
@@ -106,10 +103,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     tiles = take_tiles(subject)
     content = contents(tiles, _provenance(subject, options.checkpoint, f"python -m {PROG} {shlex.join(given)}"))
     write_atomically(options.out, content)
-    console = Console(width=None if sys.stdout.isatty() else 120)
-    print_tiles(console, tiles)
+    out = console()
+    print_tiles(out, tiles)
     count = sum(tile.weights.size + tile.activations.size for tile in tiles)
-    console.print(f"{options.out}: {count:,} codes in {len(content):,} bytes", highlight=False, soft_wrap=True)
+    out.print(f"{options.out}: {count:,} codes in {len(content):,} bytes", soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -88,7 +88,7 @@ def test_no_import_runs_back() -> None:
 @pytest.mark.parametrize(
     ("module", "line"),
     [
-        ("hwmodel/library/power.py", "from hwmodel.model import LibraryModel"),
+        ("hwmodel/liberty/power.py", "from hwmodel.model import LibraryModel"),
         ("rtl/spec/mac.py", "def late():\n    from rtl.mac import DESIGNS"),
         (
             "rtl/logic/circuit.py",

@@ -1,4 +1,4 @@
-"""The diagrams of the documentation, drawn from the specifications of the designs: docs/diagrams/*.svg."""
+"""The diagrams of the documentation, drawn from the specifications and from the cost model: docs/diagrams/*.svg."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from docs_tools.commands import ROOT
 from rtl.array import Architecture
 from siliquant.files import write_atomically
 
-from . import arrays, frames, heaps, units
+from . import arrays, comparison, frames, heaps, layers, units
 
 __all__ = ["FOLDER", "drawn", "write"]
 
@@ -16,6 +16,8 @@ FOLDER = ROOT / "docs" / "diagrams"
 def drawn() -> dict[str, str]:
     """Every diagram, by the name of its file."""
     return {
+        "uniform-against-mixed.svg": comparison.uniform_against_mixed(),
+        "layers.svg": layers.layers(),
         "frame.svg": frames.frame(),
         "bitheap.svg": heaps.bit_heap(),
         "uniform.svg": frames.uniform(),

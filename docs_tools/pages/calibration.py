@@ -6,9 +6,10 @@ from pathlib import Path
 
 import hwmodel
 from docs_tools.markdown import joined
-from hwmodel.fit import markdown, validated
+from hwmodel.fit import Validated, markdown, validated
 from hwmodel.measurement import PACKAGED_CALIBRATION, sweep_designs
 from hwmodel.model import known_models
+from rtl.array import CoreSpec
 from rtl.mac import DESIGNS
 
 __all__ = ["OWNS", "texts"]
@@ -18,6 +19,11 @@ COMMAND = "python -m hwmodel.validate --cost-models hwmodel/data/models --format
 MODELS = Path(hwmodel.__file__).parent / "data" / "models"
 
 
+def _arrays(one: Validated) -> set[CoreSpec]:
+    """The arrays in a library's table."""
+    return {spec for spec in one.table.specs() if isinstance(spec, CoreSpec)}
+
+
 def texts() -> dict[str, str]:
     """By place."""
     kinds = {design.design for design in DESIGNS}
@@ -25,7 +31,7 @@ def texts() -> dict[str, str]:
     found = {name: validated(PACKAGED_CALIBRATION / f"{name}.csv", MODELS) for name in known_models()}
     return {
         "calibration.designs": str(len(designs)),
-        "calibration.arrays": str(len(sweep_designs()) - len(designs)),
+        "calibration.arrays": str(min(len(_arrays(one)) for one in found.values())),
         "calibration.kinds": str(len({design.spec.design for design in designs})),
         "calibration.held-out": str(sum(design.held_out is not None for design in designs)),
         "calibration.larger": str(sum(design.held_out == "size" for design in designs)),

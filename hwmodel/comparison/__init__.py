@@ -2,7 +2,7 @@
 
 In: bit-widths, mixtures, designs, a library, a clock. Out: the rows of the comparison, as tables, files and a plot.
 Read ``comparison`` (questions and rows), ``measured`` and ``estimated`` (who answers them), ``requantisation``,
-``check``, ``tables``, ``terminal``, ``plot``.
+``sentence`` (the answer), ``tables``, ``terminal``, ``plot``, ``check``.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from .estimated import ModelAnswers, model_answer
 from .measured import Answers, Settings, settings
 from .plot import write_plot
 from .requantisation import EXACT, HEAD_MULTIPLIER_WIDTH, UnitAnswer, UnitRow, mac_question, unit_rows, units
+from .sentence import answer_sentence, scalable_rows
 from .tables import UNIT_HEADERS, frame, notes, write_tables
-from .terminal import print_table
+from .terminal import print_comparison
 
 __all__ = [
     "EQUAL_THROUGHPUT",
@@ -30,6 +31,7 @@ __all__ = [
     "Settings",
     "UnitAnswer",
     "UnitRow",
+    "answer_sentence",
     "compare_rows",
     "contenders",
     "frame",
@@ -37,8 +39,9 @@ __all__ = [
     "model_answer",
     "notes",
     "print_check",
-    "print_table",
+    "print_comparison",
     "questions",
+    "scalable_rows",
     "settings",
     "unit_rows",
     "units",

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from siliquant.commandline import console, print_table
 from siliquant.files import write_atomically
 from siliquant.inputs import csv_of
 
@@ -23,24 +23,15 @@ _HEADERS = (
 
 def print_check(estimated: Sequence[Row], measured: Sequence[Row]) -> None:
     """One line an entry of the comparison, and the mean and largest difference."""
-    from rich.console import Console
-    from rich.table import Table
-
-    console = Console(width=None if sys.stdout.isatty() else 190, highlight=False, markup=False)
-    table = Table(title="model against synthesis", title_justify="left", pad_edge=False)
-    for column, header in enumerate(_HEADERS):
-        table.add_column(header, justify="left" if column in (1, 2) else "right", overflow="fold")
-    differences: list[list[float]] = [[], [], []]
-    for line in _lines(estimated, measured):
-        table.add_row(*(_text(value) for value in line))
-        for kind, column in enumerate((7, 10, 13)):
-            value = line[column]
-            if isinstance(value, float):
-                differences[kind].append(abs(value))
-    console.print(table)
+    out = console()
+    lines = list(_lines(estimated, measured))
+    texts = [[_text(value) for value in line] for line in lines]
+    print_table(out, "model against synthesis", _HEADERS, texts, left=(1, 2), keys=3)
+    columns = list(zip(*lines, strict=True))[7::3]
+    differences = [[abs(value) for value in column if isinstance(value, float)] for column in columns]
     for name, values in zip(("area", "power", "minimum period"), differences, strict=True):
         if values:
-            console.print(f"{name}: {sum(values) / len(values):.1f} % apart on average, {max(values):.1f} % at most")
+            out.print(f"{name}: {sum(values) / len(values):.1f} % apart on average, {max(values):.1f} % at most")
 
 
 def write_check(estimated: Sequence[Row], measured: Sequence[Row], folder: Path) -> Path:

@@ -1,46 +1,106 @@
-"""The comparison on a terminal."""
+"""The comparison on a terminal: the answer first, then what it rests on, then where to read more."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from rich.console import Console
-from rich.table import Table
+from siliquant.commandline import console, print_notes, print_table
 
-from .comparison import Row
+from .comparison import EQUAL_THROUGHPUT, Row
 from .requantisation import UnitRow
-from .tables import HEADERS, UNIT_HEADERS, cells, notes, unit_cells, unit_notes
+from .sentence import answer_sentence
+from .tables import HEADERS, UNIT_HEADERS, cells, unit_cells
 
-__all__ = ["print_table"]
+__all__ = ["print_comparison"]
+
+_COLUMNS = ("design", "mixture", "um2 per MAC/cycle", "energy fJ/MAC", "area ratio", "energy ratio", "meets clock")
+_UNIT_COLUMNS = ("code bits", "unit", "parameter sets", "area um2", "energy pJ", "area / MAC", "basis")
+_TEXT = (0, 1)
 
 
-_WIDE = 150  # columns of a terminal that shows both normalisations side by side
-_UNITS, _THROUGHPUT = (0, 1, 2, 3, 4, 5), (0, 6, 7, 8, 9, 10, 11, 12)
+def print_comparison(rows: Sequence[Row], units: Sequence[UnitRow] = (), *, wide: bool = False) -> None:
+    """Prints the answer, one table a mean bit-width, one of requantisers where there are any, and notes.
 
-
-def print_table(rows: Sequence[Row], units: Sequence[UnitRow] = ()) -> None:
-    """Prints one table a bit-width, or on a narrow terminal one a normalisation, the notes, and requantisation."""
-    console = Console(width=None if sys.stdout.isatty() else 170, highlight=False, markup=False)
-    parts = [tuple(range(len(HEADERS)))] if console.width >= _WIDE else [_UNITS, _THROUGHPUT]
-    lines = cells(rows)
+    wide: every column of the files, in as many tables as the terminal asks for.
+    """
+    out = console()
+    out.print(answer_sentence(rows))
+    out.print()
     for bits in dict.fromkeys(row.bits for row in rows):
-        for part in parts:
-            table = Table(title=f"mean of {bits} bits", title_justify="left", pad_edge=False)
-            for column in part:
-                table.add_column(HEADERS[column], justify="left" if column < 2 else "right", overflow="fold")
-            for at, line in lines:
-                if at == bits:
-                    table.add_row(*(line[column] for column in part))
-            console.print(table)
-    for note in notes(rows):
-        console.print(note, soft_wrap=True)
+        title = f"mean of {bits} bits"
+        if wide:
+            print_table(out, title, HEADERS, [line for at, line in cells(rows) if at == bits], left=_TEXT)
+        else:
+            of_width = [row for row in rows if row.bits == bits and row.normalisation == EQUAL_THROUGHPUT]
+            print_table(out, title, _COLUMNS, [_line(row) for row in of_width], left=_TEXT, best=_best(of_width))
     if units:
-        table = Table(title="requantisation, one unit", title_justify="left", pad_edge=False)
-        for column, header in enumerate(UNIT_HEADERS):
-            table.add_column(header, justify="left" if column in (1, 2) else "right", overflow="fold")
-        for line in unit_cells(units):
-            table.add_row(*line)
-        console.print(table)
-        for note in unit_notes(units):
-            console.print(note, soft_wrap=True)
+        if wide:
+            print_table(out, "requantisation, one unit", UNIT_HEADERS, unit_cells(units), left=(1, 2), keys=2)
+        else:
+            print_table(out, "requantisation, one unit", _UNIT_COLUMNS, [_unit(unit) for unit in units], left=(1, 6))
+    print_notes(out, _notes(rows, wide))
+
+
+def _line(row: Row) -> list[str]:
+    clock = {True: "yes", False: "no", None: "unknown"}[row.meets_clock]
+    return [
+        row.design,
+        row.run_as,
+        _number(row.area_um2_per_mac_per_cycle, 1),
+        _number(row.energy_fj_per_mac, 0),
+        _number(row.area_ratio, 2),
+        _number(row.power_ratio, 2),
+        f"{clock} *" if "out of range" in row.source else clock,
+    ]
+
+
+def _unit(unit: UnitRow) -> list[str]:
+    return [
+        str(unit.bits),
+        unit.design,
+        str(unit.groups),
+        _number(unit.area_um2, 0),
+        _number(unit.energy_pj, 3),
+        _number(unit.area_ratio, 2),
+        unit.basis,
+    ]
+
+
+def _best(rows: Sequence[Row]) -> set[tuple[int, int]]:
+    """The least area and the least energy."""
+    figures: dict[int, Callable[[Row], float | None]] = {
+        2: lambda row: row.area_um2_per_mac_per_cycle,
+        3: lambda row: row.energy_fj_per_mac,
+    }
+    found = set()
+    for column, figure in figures.items():
+        values = [value for value in map(figure, rows) if value is not None]
+        found |= {(number, column) for number, row in enumerate(rows) if values and figure(row) == min(values)}
+    return found
+
+
+def _notes(rows: Sequence[Row], wide: bool) -> list[str]:
+    """At most four short lines."""
+    first = rows[0]
+    lanes = next(row.units for row in rows if row.normalisation == EQUAL_THROUGHPUT)
+    estimated = any(row.source.startswith("model") for row in rows)
+    basis = "estimated by the cost model" if estimated else "measured: synthesised, simulated, timed"
+    lines = [
+        f"{first.library}, {first.corner}, {first.clock_mhz:g} MHz; {basis}.",
+        f"Ratios are to the uniform MAC, all at the products a cycle of {lanes} uniform lanes.",
+    ]
+    if any(row.minimum_period_ns is None for row in rows):
+        lines.append("Timing and power are unknown: OpenSTA is not installed. On Debian: apt-get install opensta")
+    elif any(row.power_uw is None for row in rows):
+        lines.append("Power is unknown where the library does not state it.")
+    elif any("out of range" in row.source for row in rows):
+        lines.append("* lies beyond the designs that the model was fitted on.")
+    elif any(row.meets_clock is False for row in rows):
+        lines.append("no: no pipelining meets the clock; the fastest is shown.")
+    more = "" if wide else "--wide: every column. "
+    lines.append(f"{more}Method: docs/comparison.md; error: docs/calibration.md.")
+    return lines
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "unknown" if value is None else f"{value:,.{digits}f}"

@@ -9,6 +9,7 @@ from pathlib import Path
 from hwmodel.measurement import CalibrationTable, read_calibration
 from hwmodel.model import LibraryModel, load_model
 from rtl.array import CoreSpec
+from siliquant.commandline import console, print_table
 from siliquant.inputs import InputError
 
 from .fitting import Point, fit
@@ -186,27 +187,15 @@ def markdown(found: Mapping[str, Validated], by: str, worst: int) -> str:
 
 def print_tables(found: Mapping[str, Validated], by: str, worst: int) -> None:
     """The same on a terminal."""
-    from rich.console import Console
-    from rich.table import Table
-
-    console = Console(width=None if Console().is_terminal else 190, highlight=False, markup=False)
-    aims = Table(title="held out, against what was aimed at (* misses it)", title_justify="left", pad_edge=False)
-    for column, header in enumerate(_AIMS):
-        aims.add_column(header, justify="left" if column < 2 else "right")
-    for each in _aims(found):
-        aims.add_row(*each)
-    console.print(aims)
-    table = Table(title="relative error in percent, mean / largest", title_justify="left", pad_edge=False)
-    for column, header in enumerate(_HEADERS):
-        table.add_column(header, justify="left" if column < 3 else "right", overflow="fold")
-    for line in _lines(found, by):
-        table.add_row(*_cells(line))
-    console.print(table)
+    out = console()
+    print_table(out, "held out, against what was aimed at (* misses it)", _AIMS, _aims(found), left=(0, 1), keys=2)
+    lines = [_cells(line) for line in _lines(found, by)]
+    print_table(out, "relative error in percent, mean / largest", _HEADERS, lines, left=(0, 1, 2), keys=3)
     for library, one in found.items():
         for quantity in _QUANTITIES if worst else ():
-            console.print(f"largest errors of {quantity}, {library}, held out:", soft_wrap=True)
+            out.print(f"largest errors of {quantity}, {library}, held out:", soft_wrap=True)
             for text in _worst(one, quantity, worst):
-                console.print(f"  {text}", soft_wrap=True)
+                out.print(f"  {text}", soft_wrap=True)
 
 
 def summary(found: Sequence[Prediction]) -> dict[str, Errors]:

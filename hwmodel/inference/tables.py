@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING
 
 from hwmodel.workload import published_source
+from siliquant.commandline import console, print_notes, print_table
 
 from .rows import UNIFORM, NetworkRow
 
@@ -37,6 +37,12 @@ NETWORK_HEADERS = (
     "energy ratio",
     "accuracy %",
 )
+
+
+_FIRST = (*NETWORK_HEADERS[:3], "area mm2", "latency us", "energy uJ", "energy ratio", "accuracy %")
+_ON_A_TERMINAL = (*_FIRST, *(name for name in NETWORK_HEADERS if name not in _FIRST))
+"""The columns in the order of a terminal: what decides comes first."""
+_TEXT = (0, 1, 2, _ON_A_TERMINAL.index("widths by MACs"))
 
 
 def network_cells(rows: Sequence[NetworkRow]) -> list[tuple[int, list[str]]]:
@@ -114,25 +120,16 @@ def network_frame(rows: Sequence[NetworkRow]) -> pd.DataFrame:
     return pd.DataFrame([asdict(row) for row in rows], columns=[field.name for field in fields(NetworkRow)])
 
 
-_WIDE = 190  # columns of a terminal that shows all of it side by side
-_COST, _PARTS = (0, 1, 2, 3, 4, 5, 6, 8, 15, 16, 17, 18), (0, 1, 2, 7, 9, 10, 11, 12, 13, 14)
-
-
 def print_network(rows: Sequence[NetworkRow]) -> None:
-    """Prints one table a mean bit-width, or on a narrow terminal one of costs and one of their parts, and the notes."""
-    from rich.console import Console
-    from rich.table import Table
-
-    console = Console(width=None if sys.stdout.isatty() else 170, highlight=False, markup=False)
-    parts = [tuple(range(len(NETWORK_HEADERS)))] if console.width >= _WIDE else [_COST, _PARTS]
+    """Prints a table a mean bit-width, in as many parts as the terminal asks for, and the notes."""
+    out = console()
     for bits in dict.fromkeys(row.bits for row in rows):
-        for part in parts:
-            table = Table(title=f"{rows[0].model}, mean of {bits} bits", title_justify="left", pad_edge=False)
-            for column in part:
-                table.add_column(NETWORK_HEADERS[column], justify="left" if column < 4 else "right", overflow="fold")
-            for at, line in network_cells(rows):
-                if at == bits:
-                    table.add_row(*(line[column] for column in part))
-            console.print(table)
-    for note in network_notes(rows):
-        console.print(note, soft_wrap=True)
+        lines = [line for at, line in network_cells(rows) if at == bits]
+        print_table(
+            out, f"{rows[0].model}, mean of {bits} bits", _ON_A_TERMINAL, _rearranged(lines), left=_TEXT, keys=3
+        )
+    print_notes(out, network_notes(rows))
+
+
+def _rearranged(lines: Sequence[Sequence[str]]) -> list[list[str]]:
+    return [[line[NETWORK_HEADERS.index(header)] for header in _ON_A_TERMINAL] for line in lines]

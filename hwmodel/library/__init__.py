@@ -1,17 +1,32 @@
 """Standard-cell libraries: from a Liberty file to what synthesis, timing, simulation and power need of it.
 
 In: a library by name or a .lib file. Out: a :class:`Library` with its facts and provenance, a slim copy for Yosys and
-OpenSTA, cells as Boolean functions, power tables, and simulation models. Read ``liberty`` (the file as a tree),
-``functions``, ``cells`` (which cell serves as what), ``digest``, then ``library``.
+OpenSTA, cells as Boolean functions, power tables, and simulation models. :mod:`hwmodel.liberty` reads the file. Read
+``cells`` (which cell serves as what, with ``purposes`` and ``flipflops``), ``digest`` (with ``arcs``, ``checks`` and
+``plausible``, which say what is refused), then ``library``.
 """
 
 from __future__ import annotations
 
-from .functions import ONE_NET, ZERO_NET, And, Evaluator, Expression, Not, Or, Variable
-from .liberty import parse_liberty
+from hwmodel.liberty import (
+    ONE_NET,
+    ZERO_NET,
+    And,
+    CellModel,
+    Energy,
+    Evaluator,
+    Expression,
+    FlipFlop,
+    LibraryCells,
+    LibraryPower,
+    LookupTable,
+    Not,
+    Or,
+    Variable,
+    parse_liberty,
+)
+
 from .library import Library, find_library, read_liberty_text
-from .models import CellModel, FlipFlop, LibraryCells
-from .power import Energy, LibraryPower, LookupTable
 from .sdf import CellPaths, Entry, PathDelay, read_sdf, sdf_text
 from .verilog import TIMESCALE, cell_verilog, delay_pairs, input_columns, numbered, senses
 

@@ -1,7 +1,9 @@
 """What the cells of a Liberty library are: their area, pins and functions, and which of them serve as what.
 
 Only cells a synchronous standard-cell flow can place are listed: combinational ones, and flip-flops.
-Latches, clock gates, scan flip-flops, tri-state drivers, fillers and pads are left out.
+Latches, clock gates, scan flip-flops, tri-state drivers, fillers and pads are left out; so are cells that state a
+purpose beside their function (``purposes``), gates of which an output never changes, and flip-flops that are no
+register of their clock (``flipflops``).
 
 Names of those cells go into Verilog, BLIF, SDF and Tcl, whose tools do not agree on how to write a name that is no
 plain one. So a cell that would be used has a name of letters, digits and ``_.:+$-``, its pins of letters, digits and
@@ -11,15 +13,16 @@ plain one. So a cell that would be used has a name of letters, digits and ``_.:+
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import lru_cache
 
+from hwmodel.liberty import Group, named_pins, parse_function
 from siliquant.inputs import InputError, short
 
-from .functions import parse_function
-from .liberty import Group, named_pins
+from .flipflops import no_register
+from .purposes import purpose, states
 
 
 @dataclass(frozen=True)
@@ -79,22 +82,48 @@ class HalfAdderCell:
 
 
 def usable_cells(library: Group, excluded: Iterable[str] = ()) -> Iterator[tuple[Cell, Group]]:
-    """The library's usable cells with their groups, in file order, without those matching a pattern.
+    """The usable ones of :func:`described_cells`, which says what it raises."""
+    return ((cell, group) for cell, group, why in described_cells(library, excluded) if not why)
+
+
+def described_cells(library: Group, excluded: Iterable[str] = ()) -> Iterator[tuple[Cell, Group, str]]:
+    """The library's gates and flip-flops with their groups, in file order, without those matching a pattern; and why
+    one is left out, empty of those that are usable.
 
     Raises InputError, naming file and line, for a usable cell that is there twice, or has a name that no tool accepts.
     """
     patterns = tuple(excluded)
-    seen: dict[str, Group] = {}
+    first: dict[str, Group] = {}
+    usable: set[str] = set()
     for group in library.group_iter("cell"):
+        twice = first.setdefault(group.name, group) is not group
+        if twice and group.name in usable:
+            raise _twice(group, first)
         if any(fnmatchcase(group.name, pattern) for pattern in patterns):
             continue
         cell = _describe(group)
-        if cell is not None:
+        if cell is None:
+            continue
+        why = purpose(group, named_pins(group)) or _no_logic(cell)
+        if not why:
             _check_names(cell, group)
-            if cell.name in seen:
-                raise group.fail(f"must be defined once, and is first defined in line {seen[cell.name].line}")
-            seen[cell.name] = group
-            yield cell, group
+            if twice:
+                raise _twice(group, first)
+            usable.add(cell.name)
+        yield cell, group, why
+
+
+def _twice(cell: Group, first: Mapping[str, Group]) -> InputError:
+    return cell.fail(f"must be defined once, and is first defined in line {first[cell.name].line}")
+
+
+def _no_logic(cell: Cell) -> str:
+    """Why a gate or flip-flop is of no use as what it is; empty where it is."""
+    if cell.state:
+        return no_register(cell.state, frozenset(cell.inputs))
+    ones = (1 << (1 << len(cell.inputs))) - 1
+    constant = next((pin for pin, table in cell.outputs if cell.inputs and table in (0, ones)), None)
+    return "" if constant is None else f"its output {constant} is constant"
 
 
 _STORAGE = ("latch", "latch_bank", "ff_bank", "statetable", "test_cell", "bus", "bundle", "memory")
@@ -125,7 +154,7 @@ def _check_names(cell: Cell, group: Group) -> None:
 
 
 def _describe(group: Group) -> Cell | None:
-    if group.flag("dont_use") or "clock_gating_integrated_cell" in group.attributes:
+    if states(group, "dont_use") or "clock_gating_integrated_cell" in group.attributes:
         return None
     if any(inner.kind in _STORAGE for inner in group.groups):
         return None

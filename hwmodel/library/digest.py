@@ -1,26 +1,35 @@
 """Digest a Liberty file: the facts the flow needs, and a slim copy for synthesis and timing.
 
-The slim copy holds the usable cells only, without power tables; functions and timing are untouched. Several tools
-with parsers of their own read it, so text that not all of them take for the same is left out: comments, backslashes,
-braces and quotes in strings, the library's name.
+Read ``cells`` (which are usable), ``timing`` and ``arcs`` (their delays), ``checks`` and ``plausible`` (what is
+refused), then ``slim``.
 """
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from hwmodel.liberty import (
+    Arc,
+    Group,
+    LibraryCells,
+    LibraryPower,
+    capacitance_unit_pf,
+    cell_arcs,
+    energy_ratio,
+    named_pins,
+    nominal_voltage_v,
+    parse_liberty,
+)
 from siliquant.inputs import InputError, short
 
-from .cells import Cell, FullAdderCell, HalfAdderCell, full_adder, half_adder, input_column, smallest, usable_cells
-from .liberty import Group, named_pins, parse_liberty
-from .models import LibraryCells, capacitance_unit_pf
-from .power import LibraryPower, energy_ratio, nominal_voltage_v
-from .sdf import is_condition
-from .timing import check_timing, states_delays
+from .arcs import check_arcs
+from .cells import Cell, FullAdderCell, HalfAdderCell, described_cells, full_adder, half_adder, input_column, smallest
+from .checks import check_areas, check_flip_flops, doubt_of, unmappable_of, untimed_of
+from .consistency import check_consistency
+from .slim import slim_text
 
 _MOST_TEXT = 100  # characters of names that are only shown
 _LOADS_OF_A_BUFFER = 4  # the default output load, in input capacitances of the driving cell
@@ -38,31 +47,6 @@ _WATTS = {
     "10pw": 1e-2,
     "1pw": 1e-3,
 }
-_DROPPED_GROUPS = frozenset(
-    {
-        "internal_power",
-        "leakage_power",
-        "leakage_current",
-        "dynamic_current",
-        "intrinsic_parasitic",
-        "power_lut_template",
-        "ccsn_first_stage",
-        "ccsn_last_stage",
-        "receiver_capacitance",
-        "output_current_rise",
-        "output_current_fall",
-        "output_current_template",
-        "pg_pin",
-        "input_voltage",
-        "output_voltage",
-        "normalized_driver_waveform",
-        "electromigration",
-        "em_lut_template",
-        "hyperbolic_noise_low",
-        "hyperbolic_noise_high",
-        "maxcap_lut_template",
-    }
-)
 
 
 @dataclass(frozen=True)
@@ -95,7 +79,10 @@ class Facts:
     maximum_ff: dict[str, dict[str, float]]
     no_leakage: tuple[str, ...]
     no_internal_energy: tuple[str, ...]
-    no_timing: tuple[str, ...]
+    unmappable: tuple[str, str] | None
+    untimed: tuple[str, str] | None
+    exceptions: tuple[str, ...]
+    doubt: tuple[str, str] | None
     energy_ratio: float | None
 
 
@@ -116,21 +103,25 @@ def digest_liberty(
 
 
 def _digest(library: Group, excluded: tuple[str, ...], full_adder_cell: str | None) -> tuple[Facts, str]:
-    chosen = list(usable_cells(library, excluded))
-    _check_areas(chosen)
+    described = list(described_cells(library, excluded))
+    chosen = [(cell, group) for cell, group, why in described if not why]
+    check_areas(chosen)
+    check_consistency(library)
     power = LibraryPower(LibraryCells(library))
     templates = {group.name: group for group in library.group_iter("lu_table_template")}
+    arcs: dict[str, list[Arc]] = {}
     for cell, group in chosen:
         _ = power[cell.name]  # reads its tables and expressions, and refuses what cannot be used
-        check_timing(group, templates)
+        arcs[cell.name] = cell_arcs(group, templates)
+        check_arcs(power.cells[cell.name], arcs[cell.name])
     cells = [cell for cell, _ in chosen]
     buffers = smallest(c for c in cells if len(c.inputs) == 1 and [t for _, t in c.outputs] == [0b10])
     inverters = smallest(c for c in cells if len(c.inputs) == 1 and [t for _, t in c.outputs] == [0b01])
     if inverters is None:
         raise library.fail("must have an inverter among its usable cells")
     driver = buffers or inverters
-    if not any(cell.state for cell in cells):
-        raise library.fail("must have a flip-flop among its usable cells")
+    check_flip_flops(library, described)
+    lacking = untimed_of(chosen, power, arcs)
     farads = _capacitance_ff(library)
     voltage_v = nominal_voltage_v(library)
     facts = Facts(
@@ -160,20 +151,17 @@ def _digest(library: Group, excluded: tuple[str, ...], full_adder_cell: str | No
         maximum_ff={group.name: _of_pins(group, "max_capacitance", farads) for _, group in chosen},
         no_leakage=tuple(sorted(cell.name for cell in cells if not power[cell.name].states_leakage)),
         no_internal_energy=tuple(sorted(cell.name for cell in cells if not power[cell.name].states_energy)),
-        no_timing=tuple(sorted(cell.name for cell, group in chosen if cell.inputs and not states_delays(group))),
+        unmappable=_located(unmappable_of(library, cells)),
+        untimed=_located(lacking),
+        exceptions=(
+            *(f"left out: {cell.name}" for cell, _, why in described if why),
+            *(f"energy of one edge: {cell.name}" for cell in cells if power[cell.name].half),
+            *(("untimed",) if lacking else ()),
+        ),
+        doubt=_located(doubt_of(library, chosen, inverters, power, arcs)),
         energy_ratio=energy_ratio(power, (c.name for c in cells if len(c.outputs) == 1 and 1 <= len(c.inputs) <= 2)),
     )
-    kept = {id(group) for _, group in chosen}
-    return facts, "".join(_slim(library, 0, kept))
-
-
-def _check_areas(chosen: Sequence[tuple[Cell, Group]]) -> None:
-    """Raises InputError that names cells without an area; those that tie a net to a constant may have none."""
-    without = [group for cell, group in chosen if cell.inputs and not cell.area > 0]
-    if without:
-        names = ", ".join(group.name for group in without[:5])
-        more = f" and {len(without) - 5} more" if len(without) > 5 else ""
-        raise without[0].fail(f"must have an area above 0: {names}{more} state none")
+    return facts, slim_text(library, [group for _, group in chosen])
 
 
 def _of_pins(cell: Group, attribute: str, farads: float) -> dict[str, float]:
@@ -185,6 +173,11 @@ def _of_pins(cell: Group, attribute: str, farads: float) -> dict[str, float]:
             if found[name] < 0 or (attribute == "max_capacitance" and not found[name]):
                 raise pin.fail(f"of cell {cell.name} must have a {attribute} above 0, not {found[name]:g} fF")
     return found
+
+
+def _located(error: InputError | None) -> tuple[str, str] | None:
+    """Place and sentence of an error that is not raised now."""
+    return None if error is None else (error.place or "", error.sentence)
 
 
 def _full_adder(cells: list[Cell], name: str | None) -> FullAdderCell | None:
@@ -252,90 +245,3 @@ def _unit(library: Group, attribute: str, table: dict[str, float], default: str)
 def _capacitance_ff(library: Group) -> float:
     """The unit in fF: as many as in pF, without what a division leaves behind."""
     return round(capacitance_unit_pf(library) * 1e3, 12)
-
-
-def _slim(group: Group, depth: int, kept: set[int]) -> Iterator[str]:
-    """The text of a group.  Attributes that name a group of the library come after it, as OpenSTA wants."""
-    indent = " " * depth
-    late = [name for name in group.attributes if depth == 0 and name in _NAMES_OF_GROUPS]
-    if group.kind == "pin" and len(group.args) > 1:  # not every tool takes a list of names
-        heads = [f"pin ({_quoted(name)})" for name in group.args]
-    else:
-        args = ("slim",) if depth == 0 else group.args
-        heads = [f"{group.kind} ({', '.join(_quoted(arg) for arg in args)})"]
-    for head in heads:
-        yield f"{indent}{head} {{\n"
-        for name in group.attributes:
-            if name not in late:
-                yield from _attribute(group, name, indent)
-        for inner in group.groups:
-            if inner.kind in _DROPPED_GROUPS or (depth == 0 and inner.kind == "cell" and id(inner) not in kept):
-                continue
-            if all(map(_safe, inner.args)):
-                yield from _slim(inner, depth + 1, kept)
-        for name in late:
-            yield from _attribute(group, name, indent)
-        yield f"{indent}}}\n"
-
-
-def _attribute(group: Group, name: str, indent: str) -> Iterator[str]:
-    if name in _NUMBER:
-        group.number(name)
-    elif name in _NUMBERS and len(group.numbers(name)) < _NUMBERS[name]:
-        raise group.fail(f"must have {_NUMBERS[name]} or more numbers for {name}")
-    for value in group.attributes[name]:
-        if name in _DROPPED_ATTRIBUTES or not all(map(_safe, value)):
-            continue
-        if name == "sdf_cond" and not is_condition(value[0]):
-            continue
-        if name in _COMPLEX or len(value) != 1:
-            yield f"{indent} {name} ({', '.join(_quoted(item) for item in value)});\n"
-        else:
-            yield f"{indent} {name} : {_quoted(value[0])};\n"
-
-
-def _safe(value: str) -> bool:
-    """Whether every tool reads the same: one line without comments, quotes, backslashes and braces."""
-    return _SAFE.fullmatch(value) is not None and "//" not in value and "/*" not in value
-
-
-_SAFE = re.compile(r"[A-Za-z0-9_ \t.,:!&|^*+'()=~<>%\[\]$@?/-]*")
-_DROPPED_ATTRIBUTES = frozenset({"comment", "date", "revision"})
-_NUMBER = frozenset(
-    {
-        *("nom_process", "nom_temperature", "nom_voltage", "process", "temperature", "voltage"),
-        *("default_input_pin_cap", "default_output_pin_cap", "default_inout_pin_cap", "default_fanout_load"),
-        *("default_max_transition", "default_max_capacitance", "default_max_fanout", "slew_derate_from_library"),
-        *(f"{side}_threshold_pct_{edge}" for side in ("input", "output") for edge in ("rise", "fall")),
-        *(f"slew_{side}_threshold_pct_{edge}" for side in ("lower", "upper") for edge in ("rise", "fall")),
-        *("area", "capacitance", "rise_capacitance", "fall_capacitance", "resistance", "slope", "fanout_load"),
-        *("max_capacitance", "min_capacitance", "max_transition", "min_transition", "max_fanout", "min_fanout"),
-    }
-)
-_NUMBERS = {"fanout_length": 2, "index_1": 1, "index_2": 1, "index_3": 1, "values": 1}
-_NAMES_OF_GROUPS = frozenset({"default_operating_conditions", "default_wire_load", "default_wire_load_selection"})
-_COMPLEX = frozenset(
-    {
-        "values",
-        "index_1",
-        "index_2",
-        "index_3",
-        "technology",
-        "capacitive_load_unit",
-        "voltage_map",
-        "library_features",
-        "fanout_length",
-        "fanout_capacitance",
-        "define",
-        "define_group",
-    }
-)
-
-
-_MOST_PLAIN = 300  # characters, since the pattern tries every place at which a number may end
-_PLAIN = re.compile(r"[A-Za-z_][\w.]*|[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+|\w*)", re.ASCII)
-
-
-def _quoted(item: str) -> str:
-    """A name or number as it is, all else in quotes (ABC wants numbers without)."""
-    return item if len(item) <= _MOST_PLAIN and _PLAIN.fullmatch(item) else f'"{item}"'

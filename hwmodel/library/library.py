@@ -14,15 +14,16 @@ import json
 import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from hwmodel.liberty import check_energy_ratio
 from siliquant.files import NotTrusted, cache, code_sha256
 from siliquant.inputs import InputError, MissingFileError, fits, read_bytes, short, unpack
 
 from . import digest as slimliberty
 from .cells import FullAdderCell, HalfAdderCell
-from .power import check_energy_ratio
 
 MOST_BYTES = 512 << 20
 """Bytes of the largest Liberty file that is read, packed and unpacked."""
@@ -95,8 +96,10 @@ class Library:
     maximum_ff: Mapping[str, Mapping[str, float]]  # what an output may drive at most, where the file says so
     no_leakage: tuple[str, ...]  # cells of whose leakage the file says nothing
     no_internal_energy: tuple[str, ...]  # cells with outputs of whose internal energy it says nothing
-    no_timing: tuple[str, ...]  # cells with an output that it states no delays of
-    energy_ratio: float | None  # of hwmodel.library.power
+    unmappable: tuple[str, str] | None  # place and sentence of why no logic can be mapped to its cells
+    untimed: tuple[str, str] | None  # place and sentence of what a timing tool would take no time for
+    exceptions: tuple[str, ...]  # what is not taken as the file has it, in words
+    energy_ratio: float | None  # of hwmodel.liberty.power
     slim_path: Path
     asked_adder: str | None = None  # the full adder that was asked for
 
@@ -107,9 +110,12 @@ class Library:
 
     @property
     def use_sha256(self) -> str:
-        """A hash of how the file is used: its content, the cells left out, the full-adder cell."""
+        """A hash of how the file is used: its content, the cells left out, the full-adder cell, and what else is not
+        taken as the file has it.
+        """
         adder = asdict(self.full_adder) if self.full_adder else None
-        return hashlib.sha256(json.dumps([self.sha256, self.excluded, adder], sort_keys=True).encode()).hexdigest()
+        use = [self.sha256, self.excluded, adder, *([self.exceptions] if self.exceptions else [])]
+        return hashlib.sha256(json.dumps(use, sort_keys=True).encode()).hexdigest()
 
     def no_power(self, cells: Collection[str]) -> str:
         """Why a netlist of these cells has no power figure, as what the file does not state; empty where it has one."""
@@ -144,7 +150,7 @@ def find_library(
 
     name: one of KNOWN_LIBRARIES; ignored when `liberty` names a file.  pdk_dir: a folder searched for
     the open PDKs' files (default $SILIQUANT_PDK_DIR).  full_adder: the cell to use; found by its
-    function when not given.  accept: take a library whose energies look as if a unit were wrong.
+    function when not given.  accept: take a library whose numbers look as if a unit were wrong.
     Raises FileError or InputError with a sentence that says what to do.
     """
     if liberty is not None:
@@ -160,8 +166,13 @@ def find_library(
     path = path.resolve()
     excluded = known.excluded if known else ()
     facts, slim = _facts(path, packed, excluded, full_adder, cache_dir or cache.root())
+    doubt = facts.pop("doubt")
     if not accept:
+        if doubt:
+            advice = "check its units; where they are right, --accept-library takes it as it is"
+            raise InputError(f"{doubt[1]}: {advice}", file=path, place=doubt[0])
         check_energy_ratio(str(path), facts["energy_ratio"])
+    unmappable, untimed = facts.pop("unmappable"), facts.pop("untimed")
     adder = FullAdderCell(**facts.pop("full_adder")) if facts["full_adder"] else facts.pop("full_adder")
     half = HalfAdderCell(**facts.pop("half_adder")) if facts["half_adder"] else facts.pop("half_adder")
     return Library(
@@ -181,7 +192,9 @@ def find_library(
         clock_pins=tuple(facts.pop("clock_pins")),
         no_leakage=tuple(facts.pop("no_leakage")),
         no_internal_energy=tuple(facts.pop("no_internal_energy")),
-        no_timing=tuple(facts.pop("no_timing")),
+        unmappable=(unmappable[0], unmappable[1]) if unmappable else None,
+        untimed=(untimed[0], untimed[1]) if untimed else None,
+        exceptions=tuple(facts.pop("exceptions")),
         slim_path=slim,
         asked_adder=full_adder,
         **{key: value for key, value in facts.items() if key != "library"},
@@ -245,7 +258,8 @@ def _facts(
 @functools.cache
 def _readers_sha256() -> str:
     """A hash of the code that finds facts and makes slim copies: what an earlier version kept is made again."""
-    return code_sha256(Path(__file__).parent.iterdir())
+    folders = (resources.files(package) for package in ("hwmodel.liberty", "hwmodel.library"))
+    return code_sha256(file for folder in folders for file in folder.iterdir())
 
 
 def _freepdk45() -> Path:

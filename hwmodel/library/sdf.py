@@ -19,10 +19,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
+from hwmodel.liberty import CellModel, Expression, parse_function
 from siliquant.inputs import InputError
 
-from .functions import Expression, parse_function
-from .models import CellModel
 from .verilog import delay_pairs
 
 __all__ = ["CellPaths", "Entry", "PathDelay", "is_condition", "read_sdf", "sdf_text"]

@@ -19,10 +19,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from hwmodel.liberty import And, CellModel, Constant, Expression, FlipFlop, Not, Or, Variable, Xor
 from siliquant.inputs import InputTypeError, verilog_name
-
-from .functions import And, Constant, Expression, Not, Or, Variable, Xor
-from .models import CellModel, FlipFlop
 
 __all__ = ["TIMESCALE", "cell_verilog", "delay_pairs", "numbered", "senses", "verilog_expression"]
 
@@ -133,9 +131,7 @@ def verilog_expression(function: Expression) -> str:
             sign = "&" if isinstance(function, And) else "|" if isinstance(function, Or) else "^"
             return f"({verilog_expression(function.left)} {sign} {verilog_expression(function.right)})"
         case _:
-            raise InputTypeError(
-                f"function must be an expression of hwmodel.library.functions, not {type(function).__name__}"
-            )
+            raise InputTypeError(f"function must be an expression of hwmodel.liberty, not {type(function).__name__}")
 
 
 def _register(flop: FlipFlop) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
 from types import TracebackType
@@ -46,6 +46,7 @@ __all__ = [
     "Found",
     "Specimen",
     "best_powered",
+    "find_row",
     "is_best",
     "power_data",
     "power_figures",
@@ -175,7 +176,7 @@ def stored(
     """What the store has of a design at one clock: None, or its row and those of ``plans`` that are there."""
 
     def find(activity: str | None) -> SynthesisRow | None:
-        return store.find(verilog_sha256, bench.library.use_sha256, clock_mhz, bench.effort, activity)
+        return find_row(verilog_sha256, bench.library, clock_mhz, bench.effort, activity, store)
 
     plain = find(None)
     if plain is None:
@@ -185,6 +186,14 @@ def stored(
     powered = {plan: find(str(plan)) for plan in plans}
     best = {plan: best_powered(row, plain) for plan, row in powered.items()}
     return Found(plain, {plan: row for plan, row in best.items() if row is not None})
+
+
+def find_row(
+    verilog_sha256: str, library: Library, clock_mhz: float, effort: str, activity: str | None, store: RowStore
+) -> SynthesisRow | None:
+    """A stored row, or None. It is of the same content of a Liberty file, and is given the name that this one has."""
+    row = store.find(verilog_sha256, library.use_sha256, clock_mhz, effort, activity)
+    return None if row is None else replace(row, library=library.name)
 
 
 def best_powered(row: SynthesisRow | None, plain: SynthesisRow) -> SynthesisRow | None:

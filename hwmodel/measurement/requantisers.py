@@ -15,7 +15,7 @@ from hwmodel.synthesis import Synthesis, recipe_named, synthesise, try_stages
 from rtl.mac import UniformSpec
 from rtl.requant import LoadableSpec, PartialSumSpec, ThresholdSpec
 
-from .dut import Bench, best_powered, power_data, power_figures
+from .dut import Bench, best_powered, find_row, power_data, power_figures
 from .row import SynthesisRow, attempt_of_row, make_row, sha256_text
 from .store import RowStore
 
@@ -121,7 +121,7 @@ def _stored(
     effort = unit.effort(bench.effort)
 
     def find(activity: str | None) -> SynthesisRow | None:
-        return store.find(verilog_sha256, bench.library.use_sha256, bench.clock_mhz, effort, activity)
+        return find_row(verilog_sha256, bench.library, bench.clock_mhz, effort, activity, store)
 
     plain = find(None)
     if plain is None:

@@ -19,7 +19,7 @@ from siliquant.files import package_version
 from siliquant.inputs import InputError, field_types, fits, json_object, short
 
 _FLOW_SOURCES = (
-    *(f"library/{name}.py" for name in ("cells", "digest", "library")),
+    *(f"library/{name}.py" for name in ("cells", "digest", "flipflops", "library", "purposes", "slim")),
     "netlist/area.py",
     *(f"synthesis/{name}.py" for name in ("flow", "mapping", "recipes", "selection", "sizing", "sta")),
     *(f"yosys/{name}.py" for name in ("adders", "fanout", "gates", "polarity", "registers", "worker")),

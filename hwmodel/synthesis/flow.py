@@ -129,6 +129,9 @@ class Workspace:
         self._mapped: dict[tuple[Recipe, float | None], Netlist] = {}
 
     def __enter__(self) -> Workspace:
+        if self._library.unmappable is not None:
+            place, sentence = self._library.unmappable
+            raise InputError(sentence, file=self._library.path, place=place)
         with contextlib.ExitStack() as stack:
             self._folder = stack.enter_context(scratch("synth"))
             self._checkpoint: Path | None = None
@@ -232,9 +235,7 @@ def _open(stack: contextlib.ExitStack, library: Library) -> OpenSta | None:
         opensta = stack.enter_context(OpenSta(library))
     except ToolMissing:
         return None
-    if library.no_timing:
-        names = ", ".join(library.no_timing[:5]) + (" ..." if len(library.no_timing) > 5 else "")
-        raise InputError(
-            f"must state the timing of every output of its usable cells, not none of {names}", file=library.path
-        )
+    if library.untimed is not None:
+        place, sentence = library.untimed
+        raise InputError(sentence, file=library.path, place=place)
     return opensta

@@ -1,6 +1,6 @@
 """Command lines: help that fits, one line and exit code 2 for bad input, options that several commands share.
 
-Read ``cli``, ``options``, ``commands`` (the list of all), ``progress``.
+Read ``cli``, ``options``, ``commands`` (the list of all), ``terminal`` (tables that fit), ``progress``.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from .options import (
     read_jobs,
 )
 from .progress import working
+from .terminal import console, print_notes, print_table
 
 __all__ = [
     "Command",
@@ -31,7 +32,10 @@ __all__ = [
     "add_samples",
     "called",
     "command_named",
+    "console",
     "installed",
+    "print_notes",
+    "print_table",
     "read_jobs",
     "run",
     "working",

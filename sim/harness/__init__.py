@@ -1,7 +1,8 @@
 """Whole networks on a simulated array: Verilator, driven from C++, with NumPy arrays in and out.
 
 In: an integer network and an array. Out: every result compared with PyTorch. Read ``driver``, ``engine``, ``drain``,
-``library`` (how the simulation is built), ``sliced`` (many equal elements at once), ``tiles``.
+``library`` (how the simulation is built), ``sliced`` (many equal elements at once), ``tiles``, then ``equivalence`` (a
+whole network).
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from .drain import drain_tables
 from .driver import ArraySimulator
 from .engine import ArrayEngine, GemmRecord
+from .equivalence import Equivalence, verify
 from .library import array_verilog, build_library
 from .tiles import DEFAULT, Tile, take_tiles
 
@@ -16,10 +18,12 @@ __all__ = [
     "DEFAULT",
     "ArrayEngine",
     "ArraySimulator",
+    "Equivalence",
     "GemmRecord",
     "Tile",
     "array_verilog",
     "build_library",
     "drain_tables",
     "take_tiles",
+    "verify",
 ]

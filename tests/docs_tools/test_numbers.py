@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -72,3 +73,13 @@ def test_a_missing_result_and_a_missing_row_are_named() -> None:
         read_result("nothing")
     with pytest.raises(LookupError, match=r"^loom_u7 must be among the packaged rows of freepdk45 at 500 MHz$"):
         measured(LoomSpec(units=7))
+
+
+@pytest.mark.parametrize("text", ["0", "", " \n", "0.00", "0 / 0"])
+def test_a_silent_zero_is_refused(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = SimpleNamespace(OWNS=("made",), texts=lambda: {"made.count": text})
+    monkeypatch.setattr("docs_tools.numbers.source", lambda _: source)
+    with pytest.raises(ValueError, match=r"made\.count of docs_tools\.pages\.calibration must not be"):
+        numbers.wanted("calibration")
+    source.MAY_BE_ZERO = ("made.count",)
+    assert numbers.wanted("calibration") == {"made.count": text.strip("\n")}

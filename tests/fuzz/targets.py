@@ -37,11 +37,9 @@ def targets() -> list[Target]:
 
 def _hwmodel() -> Iterator[Target]:
     from hwmodel.inference.memories import read_sram
-    from hwmodel.library.cells import usable_cells
-    from hwmodel.library.liberty import parse_liberty
+    from hwmodel.liberty.tree import parse_liberty
+    from hwmodel.library.digest import digest_liberty
     from hwmodel.library.library import read_liberty_text
-    from hwmodel.library.models import LibraryCells
-    from hwmodel.library.power import LibraryPower
     from hwmodel.measurement.row import SynthesisRow
     from hwmodel.measurement.table import read_calibration, spec_of
     from hwmodel.model.file import read_model
@@ -52,10 +50,8 @@ def _hwmodel() -> Iterator[Target]:
     from siliquant.inputs.reading import read_text
 
     def liberty(_: Path, file: Path) -> None:
-        library = parse_liberty(read_liberty_text(file))
-        for cell, _group in usable_cells(library):
-            assert cell.name
-        LibraryPower(LibraryCells(library))
+        facts, slim = digest_liberty(read_liberty_text(file), file=file)
+        assert {cell.name for cell in parse_liberty(slim).group_iter("cell")} == set(facts.areas)
 
     yield Target("sensitivity", samples.sensitivities, lambda _, file: read_sensitivity(file))
     yield Target("workload", samples.workloads, lambda _, file: read_workload(file))

@@ -9,10 +9,10 @@ from functools import cache
 
 import pytest
 
-from hwmodel.library.liberty import parse_liberty
+from hwmodel.liberty.models import LibraryCells
+from hwmodel.liberty.power import LibraryPower
+from hwmodel.liberty.tree import parse_liberty
 from hwmodel.library.library import Library, find_library
-from hwmodel.library.models import LibraryCells
-from hwmodel.library.power import LibraryPower
 from hwmodel.netlist.netlist import Instance, Netlist, read_netlist
 from hwmodel.operands.stimulus import StreamPlan, make_stimulus
 from hwmodel.power.activity import Waves, simulate

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from hwmodel.library.liberty import Group, parse_liberty
+from hwmodel.liberty.models import LibraryCells
+from hwmodel.liberty.tree import Group, parse_liberty
 from hwmodel.library.library import read_liberty_text
-from hwmodel.library.models import LibraryCells
 from hwmodel.netlist.netlist import Netlist, read_netlist
 
 PDK_FILES = {

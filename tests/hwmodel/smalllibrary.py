@@ -37,6 +37,20 @@ def without(text: str, attribute: str) -> str:
     return re.sub(rf"\b{attribute}\s*[:(][^;]*;", "", text)
 
 
+def with_copy(text: str, cell: str, name: str, more: str = "") -> str:
+    """The text with a copy of a cell that has another name, a small area, and more statements."""
+    start = text.index(f"cell ({cell}) {{")
+    copy = re.sub(r"\barea(\s*):[^;]*;", f"area : 0.01; {more}", _group(text[start:]), count=1)
+    return f"{text.rstrip()[:-1]}{copy.replace(cell, name, 1)}\n}}\n"
+
+
+def with_cell(text: str, cell: str, change: Callable[[str], str]) -> str:
+    """The text with one cell changed."""
+    start = text.index(f"cell ({cell}) {{")
+    old = _group(text[start:])
+    return text[:start] + change(old) + text[start + len(old) :]
+
+
 def with_cells_named(text: str, change: Callable[[str], str]) -> str:
     """The text with other names for cells, in quotes."""
     return re.sub(r'cell \("?(\w+)"?\)', lambda match: f'cell ("{change(match[1])}")', text)

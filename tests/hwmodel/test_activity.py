@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hwmodel.library.functions import parse_function
+from hwmodel.liberty.functions import parse_function
 from hwmodel.netlist.netlist import read_netlist
 from hwmodel.operands.streams import Stream, pack
 from hwmodel.power.activity import simulate

@@ -1,4 +1,4 @@
-"""hwmodel.library.functions: the syntax of Liberty expressions and their evaluation on waveforms."""
+"""hwmodel.liberty.functions: the syntax of Liberty expressions and their evaluation on waveforms."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hwmodel.library.functions import And, Constant, Expression, Not, Or, Variable, Xor, parse_function
+from hwmodel.liberty.functions import And, Constant, Expression, Not, Or, Variable, Xor, parse_function, portable
 from tests.hwmodel.mapping import LIBRARIES, library
 
 A, B, C = Variable("A"), Variable("B"), Variable("C")
@@ -117,3 +117,46 @@ def test_library_functions(name: str) -> None:
     pins = sorted(function.names)
     for row in product((0, 1), repeat=len(pins)):
         assert function.evaluate(dict(zip(pins, row, strict=True)), 1) == (sum(row) % 2 == adder[2])
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("A ^ B & C", "((A ^ B) & C)"),
+        ("A & B ^ C", "(A & (B ^ C))"),
+        ("A B ^ C", "(A & (B ^ C))"),
+        ("!A ^ B C | D", "(((!(A) ^ B) & C) | D)"),
+        ("!A + !B ^ 0", "(!(A) | !(B))"),
+        ("A ^ 1", "!(A)"),
+        ("A & 1 | 0", "A"),
+        ("A | 1", "1"),
+        ("0 & A", "0"),
+        ("!(A ^ B & C) D", "(!(((A ^ B) & C)) & D)"),
+    ],
+)
+def test_what_tools_read_in_two_ways_is_written_anew(text: str, written: str) -> None:
+    assert portable(text) == written
+    names = sorted(parse_function(text).names)
+    columns = {name: sum((row >> place & 1) << row for row in range(16)) for place, name in enumerate(names)}
+    assert parse_function(written).evaluate(columns, 0xFFFF) == parse_function(text).evaluate(columns, 0xFFFF)
+    assert portable(written) == written
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "A",
+        "0",
+        "1",
+        "!(A ^ B)",
+        "(A ^ B) & C",
+        "(A ^ B) ^ C",
+        "A ^ B | C",
+        "A' B + C",
+        "(A B)'",
+        "!(A) & B",
+        "A (B ^ C)",
+    ],
+)
+def test_what_every_tool_reads_alike_stays_as_it_is(text: str) -> None:
+    assert portable(text) == text

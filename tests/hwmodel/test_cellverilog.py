@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hwmodel.library.functions import parse_function
-from hwmodel.library.liberty import parse_liberty
-from hwmodel.library.models import CellModel, LibraryCells
+from hwmodel.liberty.functions import parse_function
+from hwmodel.liberty.models import CellModel, LibraryCells
+from hwmodel.liberty.tree import parse_liberty
 from hwmodel.library.sdf import PathDelay
 from hwmodel.library.verilog import cell_verilog, delay_pairs, input_columns, senses, verilog_expression
 from hwmodel.power.glitches import library_cells
@@ -90,7 +90,7 @@ def test_expressions_and_names() -> None:
     written = cell_verilog(LibraryCells(parse_liberty(text))["2AND"])
     assert written.startswith("module \\2AND  (A, \\B[0] , Y);")
     assert "assign Y = (A & \\B[0] );" in written
-    with pytest.raises(TypeError, match=r"^function must be an expression of hwmodel\.library\.functions, not str$"):
+    with pytest.raises(TypeError, match=r"^function must be an expression of hwmodel\.liberty, not str$"):
         verilog_expression("A")  # type: ignore[arg-type]
 
 

@@ -150,6 +150,18 @@ def test_a_library_without_a_model_is_measured_and_that_is_said(tmp_path: Path) 
     assert done.stderr.startswith(f"hwmodel.compare: error: check needs a library with a cost model ({known})")
 
 
+def test_another_full_adder_is_measured_and_that_is_why(tmp_path: Path) -> None:
+    """The library has a cost model, with its own."""
+    done = compare("--full-adder", "FA_X9", "--out", str(tmp_path / "out"))
+    assert done.returncode == 2
+    assert done.stderr.startswith(
+        "the cost model of freepdk45 is of the full adder that it finds, and full_adder is given: measuring\n"
+        "hwmodel.compare: error: "
+    )
+    done = compare("--full-adder", "FA_X1", "--model", "deit-tiny", "--out", str(tmp_path / "out"))
+    assert "model must not be given with synthesise, full_adder or a library without a model" in done.stderr
+
+
 def test_estimates_and_measurements_side_by_side(tmp_path: Path) -> None:
     done = compare(
         "--bits", "2", "--lanes", "2", "--units", "1", "--designs", "loom", "--effort", "quick",
@@ -187,15 +199,15 @@ def test_help_shows_defaults_and_examples() -> None:
     assert "(default 500)" in done.stdout
 
 
-def test_the_table_in_the_readme_is_what_the_command_prints_from_the_packaged_rows(tmp_path: Path) -> None:
+def test_the_table_in_the_docs_is_what_the_command_prints_from_the_packaged_rows(tmp_path: Path) -> None:
     done = compare(
         "--bits", "2,3,4", "--format", "markdown", "--out", str(tmp_path / "out"),
         SILIQUANT_CACHE_DIR=str(tmp_path / "cache"),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "synthesising" not in done.stderr, "the stamps are old: python -m docs_tools.packaged --stamp"
-    readme = (ROOT / "README.md").read_text()
-    shown = readme[readme.index("<!-- compare:begin -->") : readme.index("<!-- compare:end -->")]
+    page = (ROOT / "docs" / "comparison.md").read_text()
+    shown = page[page.index("<!-- compare:begin -->") : page.index("<!-- compare:end -->")]
     assert done.stdout.strip() in shown
     # What the text below the table says.
     rows = json.loads((tmp_path / "out" / "compare.json").read_text())

@@ -1,4 +1,4 @@
-"""hwmodel.library.liberty: syntax, errors, and the libraries themselves."""
+"""hwmodel.liberty.tree: syntax, errors, and the libraries themselves."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hwmodel.library.liberty import Group, parse_liberty
+from hwmodel.liberty.tree import Group, parse_liberty
 from tests.hwmodel.mapping import LIBRARIES, liberty_path, library
 
 EXAMPLE = """/* a "comment" with { braces */

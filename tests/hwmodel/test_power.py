@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from hwmodel.liberty.models import LibraryCells
+from hwmodel.liberty.power import LibraryPower, LookupTable, check_energy_ratio, energy_ratio
+from hwmodel.liberty.tree import parse_liberty
 from hwmodel.library.cells import usable_cells
-from hwmodel.library.liberty import parse_liberty
-from hwmodel.library.models import LibraryCells
-from hwmodel.library.power import LibraryPower, LookupTable, check_energy_ratio, energy_ratio
 from hwmodel.netlist.netlist import Netlist
 from hwmodel.operands.streams import LSQ_GAUSSIAN, UNIFORM, Stream, pack
 from hwmodel.power.activity import Waves, simulate

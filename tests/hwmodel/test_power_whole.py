@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from hwmodel.liberty.power import LibraryPower, check_energy_ratio, energy_ratio
 from hwmodel.library.cells import usable_cells
-from hwmodel.library.power import LibraryPower, check_energy_ratio, energy_ratio
 from hwmodel.power.activity import Waves
 from hwmodel.power.power import netlist_power
 from hwmodel.power.transitions import exact_internal_pj_per_cycle

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from hwmodel.library.functions import parse_function
-from hwmodel.library.models import LibraryCells
+from hwmodel.liberty.functions import parse_function
+from hwmodel.liberty.models import LibraryCells
 from hwmodel.library.sdf import CellPaths, Entry, PathDelay, read_sdf, sdf_text
 from hwmodel.library.verilog import TIMESCALE, cell_verilog, delay_pairs
 from hwmodel.netlist.netlist import Netlist

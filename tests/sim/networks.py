@@ -6,7 +6,7 @@ from qat.settings.scheme import Override, Scheme
 from rtl.array import Architecture, ArraySpec
 from rtl.requant import ThresholdSpec
 from rtl.spec.mac import MacSpec
-from sim.equivalence import verify
+from sim.harness.equivalence import verify
 
 
 def array(mac: MacSpec, bits: int, rows: int = 8, columns: int = 8, systolic: bool = False) -> ArraySpec:

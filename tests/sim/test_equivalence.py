@@ -17,9 +17,10 @@ from rtl.mac import BitFusionSpec, LoomSpec, UniformSpec, XnorSpec
 from rtl.manifests import array_from_parameters
 from rtl.requant import ThresholdSpec
 from sim.bench.mismatch import MismatchError
-from sim.equivalence import Equivalence, main, print_result, verify
+from sim.equivalence import main, print_result
 from sim.harness.drain import drain_tables
 from sim.harness.engine import GemmRecord
+from sim.harness.equivalence import Equivalence, verify
 from sim.harness.library import array_verilog, build_library
 from tests.sim.networks import array, check_network, scheme
 

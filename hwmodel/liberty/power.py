@@ -18,13 +18,15 @@ from statistics import median
 from siliquant.inputs import InputError, short
 
 from .functions import Expression, parse_function
-from .liberty import Group, named_pins
 from .models import LibraryCells
+from .tree import Group, named_pins
 
 _UNIT = re.compile(r"([0-9]{1,9}(?:\.[0-9]{0,30})?)\s*([munpf]?)([a-z]+)")
 _PREFIX = {"m": 1e-3, "u": 1e-6, "n": 1e-9, "p": 1e-12, "f": 1e-15, "": 1.0}
 _SLEW_VARIABLES = ("input_transition_time", "input_net_transition")
 _LOAD_VARIABLE = "total_output_net_capacitance"
+_EDGES = ("rise_power", "fall_power")
+_LEAKAGE_ERROR = 0.01  # of the cell's largest
 LOWEST_ENERGY_RATIO = 0.02
 HIGHEST_ENERGY_RATIO = 20.0
 
@@ -75,18 +77,20 @@ class Energy:
 class CellPower:
     """Power data of one cell: leakage_nw by state, energies of output and of input pins.
 
-    states_leakage: whether the library says anything of its leakage; where not, leakage_nw is 0.
+    states_leakage: whether the library says anything of its leakage; where not, leakage_nw is 0. half: whether it
+    states the energy of one edge of a pin and not of the other.
     """
 
     leakage_nw: tuple[tuple[Expression | None, float], ...]
     outputs: Mapping[str, tuple[Energy, ...]]
     inputs: Mapping[str, tuple[Energy, ...]]
     states_leakage: bool = True
+    half: bool = False
 
     @property
     def states_energy(self) -> bool:
-        """Whether the library states the internal energy of every output that an input can switch."""
-        return not self.inputs or all(self.outputs.values())
+        """Whether the library states the internal energy of both edges of every output that an input can switch."""
+        return not self.half and (not self.inputs or all(self.outputs.values()))
 
 
 class LibraryPower:
@@ -158,12 +162,14 @@ class LibraryPower:
         stated = bool(leakage) or "cell_leakage_power" in group.attributes or default != 0.0
         if all(when is not None for when, _ in leakage):
             leakage = (*leakage, (None, group.number("cell_leakage_power", default) * self.leakage_unit_nw))
+        _check_leakage(group, [value for _, value in leakage])
         outputs: dict[str, tuple[Energy, ...]] = {}
         inputs: dict[str, tuple[Energy, ...]] = {}
         for name, pin in named_pins(group):
             side = outputs if pin.text("direction") == "output" else inputs
             side[name] = tuple(self._energies(name, pin, supplies, known))
-        return CellPower(leakage, outputs, inputs, stated and self._states_leakage)
+        half = any(_states_half(pin, supplies) for _, pin in named_pins(group))
+        return CellPower(leakage, outputs, inputs, stated and self._states_leakage, half)
 
     def _energies(self, name: str, pin: Group, supplies: set[str], known: set[str]) -> Iterator[Energy]:
         for group in _of_supply(pin.group_iter("internal_power"), supplies):
@@ -179,25 +185,44 @@ class LibraryPower:
                 yield Energy(related, _state(group, known), rise, fall)
 
 
+def _check_leakage(cell: Group, leakage_nw: Sequence[float]) -> None:
+    """A cell gives no power: a state may be below 0 by what characterisation is wrong by, their sum may not."""
+    if min(leakage_nw) < -_LEAKAGE_ERROR * max(map(abs, leakage_nw)) or sum(leakage_nw) < 0:
+        raise cell.fail(f"must have a leakage of at least 0, not {min(leakage_nw):.4g} nW")
+
+
+def _states_half(pin: Group, supplies: set[str]) -> bool:
+    """Whether the energy of one edge of a pin is stated and that of the other is not, for any of its related pins."""
+    edges: dict[str, set[str]] = {}
+    for group in _of_supply(pin.group_iter("internal_power"), supplies):
+        kinds = {table.kind for table in group.groups}
+        for related in group.text("related_pin").split() or [""]:
+            edges.setdefault(related, set()).update(_EDGES if "power" in kinds else kinds & set(_EDGES))
+    return any(len(kinds) == 1 for kinds in edges.values())
+
+
 def nominal_voltage_v(library: Group) -> float:
     """The supply of the library's corner in V: its nom_voltage, else that of its operating conditions.
 
-    Those named by default_operating_conditions, or the only ones. InputError where nothing states it, and for what is
-    not above 0.
+    InputError where nothing states it, and for what is not above 0.
     """
     stated: Group | None = library
     attribute = "nom_voltage"
     if attribute not in library.attributes:
-        attribute, name = "voltage", library.text("default_operating_conditions")
-        every = list(library.group_iter("operating_conditions"))
-        chosen = [group for group in every if group.name == name] if name else every
-        stated = chosen[-1] if chosen and (name or len(chosen) == 1) and "voltage" in chosen[-1].attributes else None
+        attribute, stated = "voltage", operating_conditions(library)
     if stated is None:
         raise library.fail("must state nom_voltage, or the voltage of its default_operating_conditions")
     voltage = stated.number(attribute)
     if not voltage > 0:
         raise stated.fail(f"must have a {attribute} above 0, not {voltage:g}")
     return voltage * unit(library, "voltage_unit", "v", "1V")
+
+
+def operating_conditions(library: Group) -> Group | None:
+    """The conditions that default_operating_conditions names, or the only ones, where they state a voltage."""
+    name, every = library.text("default_operating_conditions"), list(library.group_iter("operating_conditions"))
+    chosen = [group for group in every if group.name == name] if name else every
+    return chosen[-1] if chosen and (name or len(chosen) == 1) and "voltage" in chosen[-1].attributes else None
 
 
 def unit(library: Group, attribute: str, symbol: str, default: str) -> float:

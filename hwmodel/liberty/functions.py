@@ -167,14 +167,59 @@ def parse_function(text: str) -> Expression:
     return _Parser(text).parse()
 
 
+def portable(text: str) -> str:
+    """The expression as a text of which every tool makes the same: the text itself where that is one.
+
+    ABC binds an exclusive or less than an and, and takes a constant for the name of a pin; what has such is written
+    anew, with brackets and without constants. InputError as :func:`parse_function`.
+    """
+    parser = _Parser(text)
+    expression = parser.parse()
+    return _written(_folded(expression)) if parser.ambiguous else text
+
+
+def _folded(expression: Expression) -> Expression:
+    """The expression without constants, or a constant."""
+    match expression:
+        case Not():
+            operand = _folded(expression.operand)
+            return Constant(not operand.value) if isinstance(operand, Constant) else Not(operand)
+        case And() | Or() | Xor():
+            left, right = _folded(expression.left), _folded(expression.right)
+            if isinstance(left, Constant):
+                left, right = right, left
+            if not isinstance(right, Constant):
+                return type(expression)(left, right)
+            if isinstance(expression, Xor):
+                return _folded(Not(left)) if right.value else left
+            return right if right.value == isinstance(expression, Or) else left
+        case _:
+            return expression
+
+
+def _written(expression: Expression) -> str:
+    match expression:
+        case Not():
+            return f"!({_written(expression.operand)})"
+        case And() | Or() | Xor():
+            sign = "&" if isinstance(expression, And) else "|" if isinstance(expression, Or) else "^"
+            return f"({_written(expression.left)} {sign} {_written(expression.right)})"
+        case Variable():
+            return expression.name
+        case _:
+            return str(int(isinstance(expression, Constant) and expression.value))
+
+
 class _Parser:
-    """Recursive descent over the token list."""
+    """Recursive descent over the token list. ambiguous: whether tools differ in what they make of the text."""
 
     def __init__(self, text: str) -> None:
         self._text = text
         self._tokens = self._split(text)
         self._next = 0
         self._levels = 0
+        self._bare_xor = False  # the operand that was read last is an exclusive or without brackets
+        self.ambiguous = False
         if len(self._tokens) > MOST_WORDS:
             raise InputError(
                 f"the Liberty expression {short(text)} must have at most {MOST_WORDS} operands and operators"
@@ -217,20 +262,23 @@ class _Parser:
         return left
 
     def _and(self) -> Expression:
-        left = self._xor()
+        left, bare = self._xor(), self._bare_xor
         while True:
             token = self._peek()
             if token in ("&", "*"):
                 self._next += 1
             elif not token or token in ("|", "+", "^", ")", "'"):
                 return left
-            left = And(left, self._xor())
+            left, bare = And(left, self._xor()), bare or self._bare_xor
+            self.ambiguous = self.ambiguous or bare
 
     def _xor(self) -> Expression:
         left = self._inversion()
+        bare = self._peek() == "^"
         while self._peek() == "^":
             self._next += 1
             left = Xor(left, self._inversion())
+        self._bare_xor = bare
         return left
 
     def _inversion(self) -> Expression:
@@ -256,6 +304,7 @@ class _Parser:
                 raise self._unexpected()
         elif token in ("0", "1"):
             expression = Constant(token == "1")
+            self.ambiguous = self.ambiguous or len(self._tokens) > 1
         elif token and token not in "'&*|+^)":
             expression = Variable(token)
         else:

@@ -6,17 +6,19 @@ Such a tool leaves out what it does not know with a warning, and a path that is 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import pairwise
 from math import prod
 
 from siliquant.inputs import short
 
-from .liberty import Group, named_pins
+from .tree import Group, named_pins
 
-__all__ = ["check_timing", "states_delays"]
+__all__ = ["DELAYS", "Arc", "Table", "cell_arcs"]
 
+DELAYS = ("cell_rise", "cell_fall")
+"""Groups that hold delays, by the edge of the output."""
 _POSITIONS = (1, 2, 3)
-_DELAYS = ("cell_rise", "cell_fall")
 _WITH = {
     **{f"cell_{edge}": f"{edge}_transition" for edge in ("rise", "fall")},
     **{f"{edge}_transition": f"cell_{edge}" for edge in ("rise", "fall")},
@@ -44,58 +46,90 @@ _VARIABLES = frozenset(
 )
 
 
-def check_timing(cell: Group, templates: Mapping[str, Group]) -> None:
-    """Raises InputError for timing of unknown sense or type or of a pin that the cell has not, and for a table without
-    its template, with values not as many as its indices ask for, indices that do not rise, or numbers that are none.
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One table of an arc, in the library's units: its values row after row over the axes of some variables."""
+
+    group: Group
+    axes: Mapping[str, tuple[float, ...]]
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Arc:
+    """One timing group of a pin: the pins it is related to, and its tables of delays, slews and constraints by kind."""
+
+    pin: str
+    related: tuple[str, ...]
+    kind: str  # its timing_type; empty where none is stated
+    sense: str  # its timing_sense, likewise
+    group: Group
+    tables: Mapping[str, Table]
+
+    @property
+    def delays(self) -> dict[str, Table]:
+        """Those of its tables that hold delays."""
+        return {kind: table for kind, table in self.tables.items() if kind in DELAYS}
+
+
+def cell_arcs(cell: Group, templates: Mapping[str, Group]) -> list[Arc]:
+    """The arcs of a cell.
+
+    Raises InputError for timing of unknown sense or type or of a pin that the cell has not, for a table that is there
+    twice or without its template, with values not as many as its indices ask for, indices that do not rise, or numbers
+    that are none.
 
     templates: the library's lu_table_template groups by name.
     """
     pins = named_pins(cell)
     known = {name for name, _ in pins}
+    found = []
     for name, pin in pins:
         of = f"of pin {name} of cell {cell.name}"
         for timing in pin.group_iter("timing"):
             for attribute, allowed in (("timing_sense", _SENSES), ("timing_type", _TYPES)):
                 if timing.text(attribute) not in allowed:
                     raise timing.fail(f"{of} must have a {attribute} of Liberty, not {short(timing.text(attribute))}")
-            unknown = sorted(set(timing.text("related_pin").split()) - known)
+            related = tuple(timing.text("related_pin").split())
+            unknown = sorted(set(related) - known)
             if unknown:
                 raise timing.fail(f"{of} must have pins of its cell for related_pin, not {short(unknown[0])}")
             kinds = {table.kind for table in timing.groups}
-            if kinds & set(_WITH) and not timing.text("related_pin"):
+            if kinds & set(_WITH) and not related:
                 raise timing.fail(f"{of} must have a related_pin")
             for kind in sorted(kinds & set(_WITH)):
                 if _WITH[kind] not in kinds:
                     raise timing.fail(f"{of} must have {_WITH[kind]} beside {kind}")
+            tables: dict[str, Table] = {}
             for table in timing.groups:
                 if table.kind in _TABLES or "values" in table.attributes:
-                    _check(table, templates.get(table.name), of)
+                    read = _read(table, templates.get(table.name), of)
+                    if table.kind in _TABLES and table.kind in tables:
+                        raise table.fail(f"{of} must be there once in its timing")
+                    tables[table.kind] = read
+            kept = {kind: table for kind, table in tables.items() if kind in _TABLES}
+            found.append(Arc(name, related, timing.text("timing_type"), timing.text("timing_sense"), timing, kept))
+    return found
 
 
-def states_delays(cell: Group) -> bool:
-    """Whether every output of a cell has a table of rising or falling delays."""
-    outputs = [pin for _, pin in named_pins(cell) if pin.text("direction") == "output"]
-    tables = ([table for timing in pin.group_iter("timing") for table in timing.groups] for pin in outputs)
-    return all(any(table.kind in _DELAYS and table.attributes.get("values") for table in each) for each in tables)
-
-
-def _check(table: Group, template: Group | None, of: str) -> None:
+def _read(table: Group, template: Group | None, of: str) -> Table:
     if template is None and table.name != "scalar":
         raise table.fail(f"{of} must have a lu_table_template, and the library has none of that name")
-    axes = []
+    axes: dict[str, tuple[float, ...]] = {}
     for position in _POSITIONS:
         variable = template.text(f"variable_{position}") if template is not None else ""
         if not variable:
             continue
-        if template is not None and variable not in _VARIABLES:
-            raise template.fail(f"must have a variable_{position} of Liberty, not {short(variable)}")
+        if template is not None and (variable not in _VARIABLES or variable in axes):
+            raise template.fail(f"must have a variable_{position} of Liberty, each once, not {short(variable)}")
         index = f"index_{position}"
         axis = table.numbers(index) or (template.numbers(index) if template is not None else ())
         if not axis or not all(low < high for low, high in pairwise(axis)):
             raise table.fail(f"{of} must have rising numbers for {index}")
-        axes.append(axis)
+        axes[variable] = axis
     values = table.numbers("values")
-    wanted = prod(len(axis) for axis in axes)
+    wanted = prod(len(axis) for axis in axes.values())
     if len(values) != wanted:
-        shape = " x ".join(str(len(axis)) for axis in axes) or "1"
+        shape = " x ".join(str(len(axis)) for axis in axes.values()) or "1"
         raise table.fail(f"{of} must have {shape} values, not {len(values)}")
+    return Table(table, axes, values)

@@ -67,7 +67,8 @@ class Group:
     """One Liberty group: ``kind (args) { statements }``.
 
     Every attribute value is a tuple of strings: a simple attribute has one entry, a complex one
-    as many as it has arguments.  An attribute given twice has two tuples in its list.
+    as many as it has arguments.  An attribute given twice has two tuples in its list; :meth:`text`, :meth:`number` and
+    :meth:`numbers` refuse one that is given twice and says two things, since tools differ in which they take.
     Treat all of it as read-only.
     """
 
@@ -114,7 +115,11 @@ class Group:
 
     def fail(self, sentence: str) -> InputError:
         """An error about this group: with the file and line it stands in, and its kind and name."""
-        return self._source.fail(self._start, f"{self.label} {sentence}")
+        return self.placed(f"{self.label} {sentence}")
+
+    def placed(self, sentence: str) -> InputError:
+        """An error with the file and line of this group that is not of it alone."""
+        return self._source.fail(self._start, sentence)
 
     @property
     def label(self) -> str:
@@ -135,22 +140,35 @@ class Group:
                 return group
         raise self.fail(f"must have a {kind} named {short(name)}, and has none")
 
-    def text(self, name: str, default: str = "") -> str:
-        """The last value of a simple attribute, or the default."""
-        values = self.attributes.get(name)
-        return values[-1][0] if values and values[-1] else default
+    def stated(self, name: str) -> tuple[str, ...]:
+        """The values of an attribute that may be given once; empty where it is not there.
 
-    def number(self, name: str, default: float | None = None) -> float:
-        """The last value of a simple attribute as a float.
-
-        InputError when it is absent and no default was given, and when it is no finite number.
+        InputError where it is given twice with different values.
         """
         values = self.attributes.get(name)
-        if not values or not values[-1]:
+        if not values:
+            return ()
+        if len(values) > 1 and any(other != values[0] for other in values):
+            found = " and ".join(short(", ".join(value)) for value in dict.fromkeys(values))
+            raise self.fail(f"must state one {name[:60]}, not {found}")
+        return values[0]
+
+    def text(self, name: str, default: str = "") -> str:
+        """The value of a simple attribute, or the default. InputError as :meth:`stated`."""
+        values = self.stated(name)
+        return values[0] if values else default
+
+    def number(self, name: str, default: float | None = None) -> float:
+        """The value of a simple attribute as a float.
+
+        InputError when it is absent and no default was given, when it is no finite number, and as :meth:`stated`.
+        """
+        values = self.stated(name)
+        if not values:
             if default is None:
                 raise self.fail(f"must state {name}, and does not")
             return default
-        text = values[-1][0]
+        text = values[0]
         if len(text) <= _MOST_DIGITS and _NUMBER.fullmatch(text):
             value = float(text)
             if abs(value) <= _LARGEST:
@@ -158,12 +176,22 @@ class Group:
         raise self._no_number(name, text)
 
     def numbers(self, name: str) -> tuple[float, ...]:
-        """All numbers of a complex attribute such as index_1 or values, row after row.  InputError for what is none."""
-        values = self.attributes.get(name)
-        if not values:
-            return ()
+        """All numbers of a complex attribute such as index_1 or values, row after row.
+
+        InputError for what is none, and as :meth:`stated`.
+        """
+        return self._numbers(name, self.stated(name))
+
+    def rows(self, name: str) -> list[tuple[float, ...]]:
+        """The numbers of an attribute that may be given many times, as fanout_length may.
+
+        InputError for what is none.
+        """
+        return [self._numbers(name, value) for value in self.attributes.get(name, ())]
+
+    def _numbers(self, name: str, rows: tuple[str, ...]) -> tuple[float, ...]:
         found: list[float] = []
-        for row in values[-1]:
+        for row in rows:
             items = [item for item in _SEPARATOR.split(row) if item]
             try:
                 if not _NUMBERS.fullmatch(row) or max(map(len, items), default=0) > _MOST_DIGITS:

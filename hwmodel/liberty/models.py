@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from siliquant.inputs import InputError, short
 
 from .functions import Expression, parse_function
-from .liberty import Group, named_pins
+from .tree import Group, named_pins
 
 _UNIT_NUMBER = re.compile(r"[0-9]{1,9}(?:\.[0-9]{0,30})?|\.[0-9]{1,30}")
 _FARAD_PREFIX_PF = {"ff": 1e-3, "pf": 1.0}
@@ -84,7 +84,7 @@ def capacitance_unit_pf(library: Group) -> float:
 
     InputError when it is not a number above 0 and ff or pf.
     """
-    values = library.attributes.get("capacitive_load_unit", [()])[-1]
+    values = library.stated("capacitive_load_unit")
     if len(values) == 2 and values[1].lower() in _FARAD_PREFIX_PF and _UNIT_NUMBER.fullmatch(values[0]):
         number = float(values[0])
         if number > 0:

@@ -1,0 +1,44 @@
+"""The answer of a comparison as one sentence, the same on the terminal, in files and on the plot."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .comparison import EQUAL_THROUGHPUT, Row
+
+__all__ = ["answer_sentence", "scalable_rows"]
+
+
+def scalable_rows(rows: Sequence[Row], normalisation: str = EQUAL_THROUGHPUT) -> list[Row]:
+    """The rows of precision-scalable designs; the first of each mean is the uniform one."""
+    firsts = {bits: next(row for row in rows if row.bits == bits) for bits in dict.fromkeys(row.bits for row in rows)}
+    return [row for row in rows if row.normalisation == normalisation and row.design != firsts[row.bits].design]
+
+
+def answer_sentence(rows: Sequence[Row]) -> str:
+    """What mixing widths costs at equal throughput: the least area and the least energy of any design, by mean.
+
+    Energies that are not known are left out, and so are means without a precision-scalable design.
+    """
+    found = scalable_rows(rows)
+    widths = list(dict.fromkeys(row.bits for row in found))
+    if not widths:
+        return "No precision-scalable design is compared."
+    areas = [min(row.area_ratio for row in found if row.bits == bits and row.area_ratio) for bits in widths]
+    text = (
+        f"At equal throughput the smallest mixed-precision MAC takes {_times(areas)} times the area of the uniform one "
+        f"at {_listed([str(bits) for bits in widths])} bits"
+    )
+    energies = [[row.power_ratio for row in found if row.bits == bits] for bits in widths]
+    if any(ratio is None for ratios in energies for ratio in ratios):
+        return f"{text}."
+    least = [min(ratio for ratio in ratios if ratio is not None) for ratios in energies]
+    return f"{text}, and the most frugal {_times(least)} times the energy of a product."
+
+
+def _times(ratios: Sequence[float]) -> str:
+    return _listed([f"{ratio:.2f}" for ratio in ratios])
+
+
+def _listed(texts: Sequence[str]) -> str:
+    return texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])} and {texts[-1]}"

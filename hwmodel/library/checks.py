@@ -1,0 +1,98 @@
+"""What the usable cells of a library must be together, and what is said of them where they are not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from hwmodel.liberty import Arc, Group, LibraryPower
+from siliquant.inputs import InputError
+
+from .arcs import untimed
+from .cells import Cell
+from .consistency import other_conditions
+from .flipflops import is_plain
+from .plausible import doubts_of_cell, doubts_of_inverter, doubts_of_wires
+
+__all__ = ["check_areas", "check_flip_flops", "doubt_of", "unmappable_of", "untimed_of"]
+
+_FUNCTIONS = 3
+
+
+def check_areas(chosen: Sequence[tuple[Cell, Group]]) -> None:
+    """Raises InputError that names cells without an area; those that tie a net to a constant may have none."""
+    without = [group for cell, group in chosen if cell.inputs and not cell.area > 0]
+    if without:
+        names = ", ".join(group.name for group in without[:5])
+        more = f" and {len(without) - 5} more" if len(without) > 5 else ""
+        raise without[0].fail(f"must have an area above 0: {names}{more} state none")
+
+
+def check_flip_flops(library: Group, described: Sequence[tuple[Cell, Group, str]]) -> None:
+    """Raises InputError where there is none, or none that Yosys makes registers of; with why one was left out."""
+    flops = [(cell, group, why) for cell, group, why in described if cell.state]
+    left_out = next((f"; {group.label} in line {group.line} is left out: {why}" for _, group, why in flops if why), "")
+    usable = [cell for cell, _, why in flops if not why]
+    if not usable:
+        raise library.fail(f"must have a flip-flop among its usable cells{left_out}")
+    if not any(is_plain(cell.state, frozenset(cell.inputs)) for cell in usable):
+        raise library.fail(
+            "must have a flip-flop whose clock, next state, clear and preset are a pin or its inversion each, and "
+            f"{usable[0].name} is none{left_out}"
+        )
+
+
+def unmappable_of(library: Group, cells: Sequence[Cell]) -> InputError | None:
+    """Why ABC maps no logic to these cells; None where it does.
+
+    It needs gates of three functions, one of them an and of two inputs, each of which and the output may be inverted.
+    """
+    functions = {(len(cell.inputs), cell.outputs[0][1]) for cell in cells if cell.inputs and len(cell.outputs) == 1}
+    if len(functions) >= _FUNCTIONS and any(count == 2 and table.bit_count() in (1, 3) for count, table in functions):
+        return None
+    return library.fail(
+        f"must have gates of {_FUNCTIONS} functions or more among its usable cells, one of them a NAND, NOR, AND or OR "
+        "of two inputs, for logic to be mapped to"
+    )
+
+
+def untimed_of(
+    chosen: Sequence[tuple[Cell, Group]], power: LibraryPower, arcs: Mapping[str, Sequence[Arc]]
+) -> InputError | None:
+    """What a timing tool would take no time for, of the first cell that has such; None where there is nothing."""
+    silent = [group for cell, group in chosen if cell.inputs and not _states_delays(cell, arcs[cell.name])]
+    if silent:
+        names = ", ".join(group.name for group in silent[:5]) + (" ..." if len(silent) > 5 else "")
+        return silent[0].placed(f"must state the timing of every output of its usable cells, not none of {names}")
+    every = (each for cell, group in chosen for each in untimed(power.cells[cell.name], group, arcs[cell.name]))
+    return next(every, None)
+
+
+def _states_delays(cell: Cell, arcs: Sequence[Arc]) -> bool:
+    return set(cell.output_pins) <= {arc.pin for arc in arcs if arc.delays}
+
+
+def doubt_of(
+    library: Group,
+    chosen: Sequence[tuple[Cell, Group]],
+    inverter: Cell,
+    power: LibraryPower,
+    arcs: Mapping[str, Sequence[Arc]],
+) -> InputError | None:
+    """The first of what no library can be; None where there is nothing. ``inverter``: its smallest."""
+    return next(_doubts(library, chosen, inverter, power, arcs), None)
+
+
+def _doubts(
+    library: Group,
+    chosen: Sequence[tuple[Cell, Group]],
+    inverter: Cell,
+    power: LibraryPower,
+    arcs: Mapping[str, Sequence[Arc]],
+) -> Iterator[InputError]:
+    yield from other_conditions(library, (group for _, group in chosen))
+    for cell, group in chosen:
+        if cell is inverter:
+            yield from doubts_of_inverter(library, cell, group, arcs[cell.name], power)
+    for cell, group in chosen:
+        yield from doubts_of_cell(cell, group, arcs[cell.name], power)
+    yield from doubts_of_wires(library, power)

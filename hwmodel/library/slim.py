@@ -1,0 +1,142 @@
+"""A slim copy of a library for synthesis and timing: its usable cells without power data.
+
+Functions and timing are untouched. Several tools with parsers of their own read it, so text that not all of them take
+for the same is left out: comments, backslashes, braces and quotes in strings, the library's name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from hwmodel.liberty import Group, portable
+
+from .sdf import is_condition
+
+__all__ = ["slim_text"]
+
+_DROPPED_GROUPS = frozenset(
+    {
+        "internal_power",
+        "leakage_power",
+        "leakage_current",
+        "dynamic_current",
+        "intrinsic_parasitic",
+        "power_lut_template",
+        "ccsn_first_stage",
+        "ccsn_last_stage",
+        "receiver_capacitance",
+        "output_current_rise",
+        "output_current_fall",
+        "output_current_template",
+        "pg_pin",
+        "input_voltage",
+        "output_voltage",
+        "normalized_driver_waveform",
+        "electromigration",
+        "em_lut_template",
+        "hyperbolic_noise_low",
+        "hyperbolic_noise_high",
+        "maxcap_lut_template",
+    }
+)
+
+
+def slim_text(library: Group, cells: Iterable[Group]) -> str:
+    """The text of a library with these of its cells.
+
+    InputError for an attribute that tools read as a number and that is none.
+    """
+    return "".join(_slim(library, 0, {id(group) for group in cells}))
+
+
+def _slim(group: Group, depth: int, kept: set[int]) -> Iterator[str]:
+    """The text of a group.  Attributes that name a group of the library come after it, as OpenSTA wants."""
+    indent = " " * depth
+    late = [name for name in group.attributes if depth == 0 and name in _NAMES_OF_GROUPS]
+    if group.kind == "pin" and len(group.args) > 1:  # not every tool takes a list of names
+        heads = [f"pin ({_quoted(name)})" for name in group.args]
+    else:
+        args = ("slim",) if depth == 0 else group.args
+        heads = [f"{group.kind} ({', '.join(_quoted(arg) for arg in args)})"]
+    for head in heads:
+        yield f"{indent}{head} {{\n"
+        for name in group.attributes:
+            if name not in late:
+                yield from _attribute(group, name, indent)
+        for inner in group.groups:
+            if inner.kind in _DROPPED_GROUPS or (depth == 0 and inner.kind == "cell" and id(inner) not in kept):
+                continue
+            if all(map(_safe, inner.args)):
+                yield from _slim(inner, depth + 1, kept)
+        for name in late:
+            yield from _attribute(group, name, indent)
+        yield f"{indent}}}\n"
+
+
+def _attribute(group: Group, name: str, indent: str) -> Iterator[str]:
+    if name in _NUMBER:
+        group.number(name)
+    elif name in _NUMBERS:
+        rows = group.rows(name) if name == "fanout_length" else [group.numbers(name)]
+        if any(len(row) < _NUMBERS[name] for row in rows):
+            raise group.fail(f"must have {_NUMBERS[name]} or more numbers for {name}")
+    for value in group.attributes[name]:
+        if name in _FUNCTIONS:
+            value = (portable(value[0]),)
+        if name in _DROPPED_ATTRIBUTES or not all(map(_safe, value)):
+            continue
+        if name == "sdf_cond" and not is_condition(value[0]):
+            continue
+        if name in _COMPLEX or len(value) != 1:
+            yield f"{indent} {name} ({', '.join(_quoted(item) for item in value)});\n"
+        else:
+            yield f"{indent} {name} : {_quoted(value[0])};\n"
+
+
+def _safe(value: str) -> bool:
+    """Whether every tool reads the same: one line without comments, quotes, backslashes and braces."""
+    return _SAFE.fullmatch(value) is not None and "//" not in value and "/*" not in value
+
+
+_FUNCTIONS = frozenset({"function", "clocked_on", "next_state", "clear", "preset"})
+_SAFE = re.compile(r"[A-Za-z0-9_ \t.,:!&|^*+'()=~<>%\[\]$@?/-]*")
+_DROPPED_ATTRIBUTES = frozenset({"comment", "date", "revision"})
+_NUMBER = frozenset(
+    {
+        *("nom_process", "nom_temperature", "nom_voltage", "process", "temperature", "voltage"),
+        *("default_input_pin_cap", "default_output_pin_cap", "default_inout_pin_cap", "default_fanout_load"),
+        *("default_max_transition", "default_max_capacitance", "default_max_fanout", "slew_derate_from_library"),
+        *(f"{side}_threshold_pct_{edge}" for side in ("input", "output") for edge in ("rise", "fall")),
+        *(f"slew_{side}_threshold_pct_{edge}" for side in ("lower", "upper") for edge in ("rise", "fall")),
+        *("area", "capacitance", "rise_capacitance", "fall_capacitance", "resistance", "slope", "fanout_load"),
+        *("max_capacitance", "min_capacitance", "max_transition", "min_transition", "max_fanout", "min_fanout"),
+    }
+)
+_NUMBERS = {"fanout_length": 2, "index_1": 1, "index_2": 1, "index_3": 1, "values": 1}
+_NAMES_OF_GROUPS = frozenset({"default_operating_conditions", "default_wire_load", "default_wire_load_selection"})
+_COMPLEX = frozenset(
+    {
+        "values",
+        "index_1",
+        "index_2",
+        "index_3",
+        "technology",
+        "capacitive_load_unit",
+        "voltage_map",
+        "library_features",
+        "fanout_length",
+        "fanout_capacitance",
+        "define",
+        "define_group",
+    }
+)
+
+
+_MOST_PLAIN = 300  # characters, since the pattern tries every place at which a number may end
+_PLAIN = re.compile(r"[A-Za-z_][\w.]*|[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+|\w*)", re.ASCII)
+
+
+def _quoted(item: str) -> str:
+    """A name or number as it is, all else in quotes (ABC wants numbers without)."""
+    return item if len(item) <= _MOST_PLAIN and _PLAIN.fullmatch(item) else f'"{item}"'

@@ -1,0 +1,71 @@
+"""What commands print on terminals of several widths: nothing is wider, and no cell is broken or cut."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from hwmodel import compare, explain, latency, policy, validate
+
+Command = Callable[[list[str]], None]
+TABLES: tuple[tuple[Command, list[str], tuple[str, ...]], ...] = (
+    (compare.main, ["--bits", "2,4"], ("uniform 4x4", "2b:1/3 4b:1/2 8b:1/6", "132.7", "1.81", "yes", "measured")),
+    (
+        compare.main,
+        ["--bits", "2,4", "--wide"],
+        ("uniform 4x4", "2b:1/3 4b:1/2 8b:1/6", "1,460.2", "bits/set"),
+    ),
+    (compare.main, ["--bits", "4", "--model", "deit-tiny"], ("uniform 4x4", "utilisation", "energy")),
+    (
+        explain.main,
+        ["--design", "bitfusion", "--bits", "4"],
+        ("operand flip-flops", "full adder, sum", "bitfusion_u4_m2_p1"),
+    ),
+    (validate.main, ["--library", "freepdk45"], ("freepdk45", "bitblade", "held out")),
+    (policy.main, ["--mean", "3", "--widths", "2,4,8"], ("deit-tiny", "projection")),
+    (latency.main, ["--bits", "4"], ("utilisation", "all")),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("width", [80, 100, 160])
+@pytest.mark.parametrize(("main", "arguments", "shown"), TABLES, ids=[" ".join(each[1]) for each in TABLES])
+def test_a_table_fits(
+    main: Command,
+    arguments: list[str],
+    shown: tuple[str, ...],
+    width: int,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    out = ["--out", str(tmp_path)] if main is compare.main else []
+    main([*arguments, *out])
+    text = capsys.readouterr().out
+    for cell in shown:
+        assert cell in text
+    rules = [number for number, line in enumerate(text.splitlines()) if line.startswith("─")]
+    assert rules
+    for line in text.splitlines():
+        if re.search(r"\S  \S", line) or line.startswith("─"):  # of a table
+            assert len(line.rstrip()) <= width, line
+
+
+def test_the_comparison_begins_with_the_answer_and_ends_with_few_notes(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    compare.main(["--bits", "2,3,4", "--out", str(tmp_path)])
+    blocks = capsys.readouterr().out.split("\n\n")
+    assert " ".join(blocks[0].split()) == (
+        "At equal throughput the smallest mixed-precision MAC takes 1.77, 2.02 and 1.81 times the area of the uniform "
+        "one at 2, 3 and 4 bits, and the most frugal 1.50, 1.51 and 1.60 times the energy of a product."
+    )
+    notes = blocks[-1].strip().splitlines()
+    assert len(notes) <= 4
+    assert all(len(note) <= 80 for note in notes)
+    titles = [block.splitlines()[0].strip() for block in blocks[1:-1]]
+    assert titles == ["mean of 2 bits", "mean of 3 bits", "mean of 4 bits", "requantisation, one unit"]
