@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from siliquant.commandline import Parser, add_jobs, add_out_folder, called, check_writable, read_jobs, run
+from siliquant.commandline import Parser, add_jobs, add_out_folder, called, read_jobs, run
 from siliquant.inputs import InputError
 
-from .options import add_effort, add_library_file, say_no_power
+from .options import add_effort, add_library_file, check_library_options, say_no_power
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -48,13 +48,14 @@ def parser() -> Parser:
 
 def main(arguments: Sequence[str] | None = None, designs: Sequence[SweepDesign] | None = None) -> None:
     """The command line, for ``designs`` (default: those of the sweep). Exits with code 1 where a design failed."""
-    options = parser().parse_args(arguments)
+    made = parser()
+    options = made.parse_args(arguments)
+    check_library_options(made, options)
     runner = None if options.table_only else _runner(options)
 
     from siliquant.files import alone
 
     with alone(options.out, "calibration"):
-        check_writable(options.out)
         _calibrate(options, runner, designs)
 
 

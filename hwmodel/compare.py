@@ -7,15 +7,25 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from siliquant.commandline import Parser, add_format, add_jobs, add_out_folder, check_writable, read_jobs, run
+from siliquant.commandline import Parser, add_format, add_jobs, add_out_folder, read_jobs, run
+from siliquant.files import filled
 from siliquant.inputs import InputError, csv_of, integer, number, number_list, read_clock_mhz
 
-from .options import add_clock, add_effort, add_fresh, add_library_file, add_network, library_of, naming
+from .options import (
+    add_clock,
+    add_effort,
+    add_fresh,
+    add_library_file,
+    add_network,
+    check_library_options,
+    library_of,
+    naming,
+)
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
-    from hwmodel.comparison import Answers, ModelAnswers, Question, Row, UnitAnswer, UnitRow
+    from hwmodel.comparison import Answers, ModelAnswers, Question, Row, Settings, UnitAnswer, UnitRow
     from hwmodel.measurement import Bench, Unit
     from hwmodel.model import LibraryModel
     from hwmodel.workload import Workload
@@ -64,7 +74,8 @@ def parser() -> Parser:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
-    options = parser().parse_args(arguments)
+    made = parser()
+    options = made.parse_args(arguments)
     bits = _bits(options.bits)
     codes = _code_widths(options.requant_bits, bits)
     from hwmodel.comparison import settings
@@ -81,8 +92,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
     clock_mhz = read_clock_mhz(options.clock_mhz)
     if options.synthesise and options.check:
         raise InputError("synthesise and check must not both be given: check measures as well")
-    check_writable(options.out)
+    made.only_with("--model", options.model is not None, "--off-chip-pj-per-bit")
+    check_library_options(made, options)
+    model = None if options.synthesise else _model(options)
+    measures = "--synthesise, --check or a library without a cost model"
+    made.only_with(measures, model is None or options.check, "--effort", "--fresh")
+    workload = None if options.model is None else _workload(options, model)
+    off_chip = options.off_chip_pj_per_bit
+    off_chip_pj = None if off_chip is None else number("off_chip_pj_per_bit", off_chip, 1e-6, 1e6)
+    with filled(options.out):
+        _compare(options, bits, codes, chosen, lanes, clock_mhz, model, workload, off_chip_pj)
 
+
+def _compare(
+    options: Namespace, bits: list[int], codes: list[int], chosen: Settings, lanes: int, clock_mhz: float,
+    model: LibraryModel | None, workload: Workload | None, off_chip_pj: float | None,
+) -> None:  # fmt: skip
+    """Answers and writes what was asked for; ``model``: None where all is measured."""
     from hwmodel.comparison import (
         ModelAnswers,
         compare_rows,
@@ -98,8 +124,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     asked = units(codes, lanes)
     questions = [*(entry.question for entry in chosen.entries), *(mac_question(unit) for unit in asked)]
-    model = None if options.synthesise else _model(options)
-    workload = None if options.model is None else _workload(options, model)
     paths = []
     estimates = measured = None
     if model is not None:
@@ -118,14 +142,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         package_features(estimates.specs(), options.out / "features.json")
     _print(rows, requantisers, options.format, options.wide, options.out)
     if workload is not None and estimates is not None:
-        paths += _network(options, workload, bits, estimates, lanes, clock_mhz)
+        paths += _network(options, workload, bits, estimates, lanes, clock_mhz, off_chip_pj)
     if estimates is not None and measured is not None:
         both = compare_rows(chosen.entries, measured.get)
         paths.append(write_check(rows, both, options.out))
         if options.format == "table":
             print_check(rows, both)
-    if options.format == "table":
-        print(f"{', '.join(path.name for path in paths)} in {options.out}", file=sys.stderr)
+    shown = {"table": "", "markdown": "compare.md"}.get(options.format, f"compare.{options.format}")
+    left = "" if options.format in ("table", "markdown") else "only the table of MACs is printed; "
+    names = ", ".join(path.name for path in paths if path.name != shown)
+    print(f"{left}{names} in {options.out}", file=sys.stderr)
 
 
 def _workload(options: Namespace, model: LibraryModel | None) -> Workload:
@@ -141,8 +167,9 @@ def _workload(options: Namespace, model: LibraryModel | None) -> Workload:
 
 
 def _network(
-    options: Namespace, workload: Workload, bits: Sequence[int], estimates: ModelAnswers, lanes: int, clock_mhz: float
-) -> list[Path]:
+    options: Namespace, workload: Workload, bits: Sequence[int], estimates: ModelAnswers, lanes: int, clock_mhz: float,
+    off_chip_pj: float | None,
+) -> list[Path]:  # fmt: skip
     """Prints one inference of a network and writes it to files."""
     from hwmodel.comparison import contenders
     from hwmodel.inference import (
@@ -156,11 +183,9 @@ def _network(
     )
     from siliquant.files import write_atomically
 
-    off_chip = options.off_chip_pj_per_bit
-    energy = None if off_chip is None else number("off_chip_pj_per_bit", off_chip, 1e-6, 1e6)
     sram = packaged_sram(45) if options.library == "freepdk45" else None
     designs = contenders(None if options.designs is None else options.designs.split(","))
-    costs = costs_of(estimates.model, clock_mhz, sram, energy)
+    costs = costs_of(estimates.model, clock_mhz, sram, off_chip_pj)
     elements = elements_of(lanes, designs, estimates.model, clock_mhz)
     rows = network_rows(workload, bits, costs, elements=elements)
     texts = {

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from rtl.options import DesignParser
+from rtl.spec import MacSpec
 from siliquant.commandline import add_format, run
 from siliquant.inputs import integer, read_clock_mhz
 
@@ -14,6 +15,7 @@ from .options import add_clock, add_cost_models, add_library, add_operands, plan
 
 if TYPE_CHECKING:
     from hwmodel.fit import Explanation, StepTerm
+    from rtl.array import CoreSpec
 
 __all__ = ["main"]
 
@@ -74,7 +76,7 @@ def as_json(found: Explanation) -> dict[str, Any]:
         "library": found.model.library,
         "corner": found.model.corner,
         "clock_mhz": cost.clock_mhz,
-        "activity": str(found.plan),
+        "activity": found.plan.text_on(found.spec),
         "area_um2": cost.total_area_um2,
         "power_uw": cost.power_uw,
         "settled_power_uw": cost.settled_power_uw,
@@ -100,7 +102,7 @@ def as_json(found: Explanation) -> dict[str, Any]:
                 "distance": near.distance,
                 "held_out": near.point.held_out,
                 "clock_mhz": near.point.clock_mhz,
-                "activity": str(near.point.plan),
+                "activity": near.point.plan.text_on(_mac(near.point.spec)),
                 "area_um2": near.point.area_um2,
                 "area_um2_model": near.cost.total_area_um2,
                 "power_uw": near.point.power_uw,
@@ -111,6 +113,10 @@ def as_json(found: Explanation) -> dict[str, Any]:
             for near in found.neighbours
         ],
     }
+
+
+def _mac(spec: MacSpec | CoreSpec) -> MacSpec:
+    return spec if isinstance(spec, MacSpec) else spec.mac
 
 
 def _step(term: StepTerm) -> dict[str, Any]:

@@ -24,9 +24,9 @@ from hwmodel.inference import (
 from hwmodel.workload import Assignment, Role, Scales, assign, load_workload, read_sensitivity, uniform
 from rtl.array import Architecture, ArraySpec
 from rtl.mac import UniformSpec, design_named
-from rtl.options import DesignParser, add_architecture, add_array, add_depth, array_size, integer, read_parameters
+from rtl.options import DesignParser, add_architecture, add_array, add_depth, array_size, read_parameters
 from siliquant.commandline import console, print_table, run
-from siliquant.inputs import InputError, read_clock_mhz
+from siliquant.inputs import InputError, integer, read_clock_mhz
 
 from .options import add_clock, add_memories, add_mix, add_network, read_mix
 
@@ -94,7 +94,9 @@ def parser() -> DesignParser:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
-    options = parser().parse_args(arguments)
+    made = parser()
+    options = made.parse_args(arguments)
+    made.only_with("--mean", options.mean is not None, "--widths", "--sensitivity")
     design = design_named(options.design)
     workload = load_workload(options.model)
     if options.mean is not None and options.bits is not None:

@@ -33,6 +33,7 @@ __all__ = [
     "add_mix",
     "add_network",
     "add_operands",
+    "check_library_options",
     "library_of",
     "naming",
     "plan_of",
@@ -100,6 +101,12 @@ def library_of(options: Namespace) -> Library:
     )
     say_no_power(library)
     return library
+
+
+def check_library_options(made: Parser, options: Namespace) -> None:
+    """Raises InputError for options of :func:`add_library_file` that have no effect beside the others."""
+    known = options.liberty is None and options.library in LIBRARIES[1:]
+    made.only_with(f"--library {', '.join(LIBRARIES[1:-1])} or {LIBRARIES[-1]}", known, "--pdk-dir")
 
 
 @contextmanager
@@ -193,12 +200,14 @@ def add_operands(parser: Parser) -> None:
 def spec_of(options: Namespace) -> MacSpec:
     """The design; a uniform one has the operands' bits unless its own are given. Raises ValueError."""
     from rtl.mac import UniformSpec, design_named
-    from rtl.options import integer, read_parameters
+    from rtl.options import read_parameters
 
     design = design_named(options.design)
     values = read_parameters(options, design)
     if design is UniformSpec and options.bits is not None:
         bits = integer("bits", options.bits)
+        if {"weight_bits", "activation_bits"} <= values.keys():
+            raise InputError("--bits must not be given with both --weight-bits and --activation-bits")
         values = {"weight_bits": bits, "activation_bits": bits, **values}
     return design(**values)
 
@@ -208,7 +217,6 @@ def plan_of(options: Namespace, spec: MacSpec) -> StreamPlan:
     from hwmodel.model import default_plan
     from hwmodel.operands import Stream, StreamPlan
     from rtl.mac import UniformSpec
-    from rtl.options import integer
     from rtl.spec import Precision
 
     signed = not options.unsigned

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rtl.options import DesignParser
-from siliquant.commandline import add_format, add_jobs, add_out_folder, read_jobs, run
+from siliquant.commandline import add_format, add_jobs, add_out_folder, read_jobs, run, working
+from siliquant.files import filled
 from siliquant.inputs import read_clock_mhz
 
 from .options import (
@@ -19,6 +21,7 @@ from .options import (
     add_fresh,
     add_library_file,
     add_operands,
+    check_library_options,
     library_of,
     naming,
     plan_of,
@@ -62,21 +65,22 @@ def parser() -> DesignParser:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
-    options = parser().parse_args(arguments)
+    made = parser()
+    options = made.parse_args(arguments)
+    check_library_options(made, options)
     clock_mhz, jobs = read_clock_mhz(options.clock_mhz), read_jobs(options.jobs)
     spec = spec_of(options)
     plan = plan_of(options, spec)
-
-    from rich.console import Console
 
     from hwmodel.measurement import Bench
 
     library = library_of(options)
     bench = Bench(library, clock_mhz, options.effort, options.fresh, jobs)
-    with naming(library), Console(stderr=True).status(f"synthesising {spec.name}"):
+    held = nullcontext() if options.out is None else filled(options.out)
+    with held, naming(library), working(f"synthesising {spec.name}", lines=(60.0,)):
         row = _row(options, spec, plan, bench)
     if options.format == "json":
-        print(json.dumps({"name": spec.name, **asdict(row)}, indent=1))
+        print(json.dumps({"name": spec.name, **_shown(spec, plan, row)}, indent=1))
     else:
         print("\n".join(lines_of(spec, plan, row, library.no_power(row.histogram))))
 
@@ -86,12 +90,9 @@ def _row(options: Namespace, spec: MacSpec, plan: StreamPlan, bench: Bench) -> S
     from dataclasses import replace
 
     from hwmodel.measurement import RowStore, Specimen
-    from siliquant.commandline import check_writable
     from siliquant.files import write_atomically
 
     store = RowStore(report=lambda text: print(text, file=sys.stderr))
-    if options.out is not None:
-        check_writable(options.out)
     with Specimen(spec, bench, store) as specimen:
         found = specimen.at(bench.clock_mhz, (plan,))
     netlist = store.netlist(found.row.key)
@@ -106,6 +107,11 @@ def _row(options: Namespace, spec: MacSpec, plan: StreamPlan, bench: Bench) -> S
         write_atomically(folder / f"{spec.name}.v", netlist)
         write_atomically(folder / f"{spec.name}.json", json.dumps(asdict(row), indent=1) + "\n")
     return row
+
+
+def _shown(spec: MacSpec, plan: StreamPlan, row: SynthesisRow) -> dict[str, object]:
+    """The row as JSON types, with what really ran: the row itself is found by the text of the plan."""
+    return asdict(row) | ({} if row.activity is None else {"activity": plan.text_on(spec)})
 
 
 def lines_of(spec: MacSpec, plan: StreamPlan, row: SynthesisRow, no_power: str = "") -> list[str]:
@@ -137,7 +143,7 @@ def lines_of(spec: MacSpec, plan: StreamPlan, row: SynthesisRow, no_power: str =
         lines += [
             f"power           {row.power_uw:,.1f} uW ({terms}), {row.toggles}",
             f"energy          {energy:.4g} pJ a cycle, {energy / float(products):.4g} pJ a product",
-            f"operands        {plan}",
+            f"operands        {plan.text_on(spec)}",
         ]
     tools = ", ".join(f"{name} {row.tools[name]}" for name in ("yosys", "opensta", "icarus") if name in row.tools)
     return [*lines, f"made by         recipe {row.recipe}, effort {row.effort}; {tools}"]

@@ -41,7 +41,10 @@ PROG = "qat.softlabels"
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
-    options = parser().parse_args(arguments)
+    made = parser()
+    options = made.parse_args(arguments)
+    of_teacher = ("--scale", "--seed", "--model", "--batch-size", "--workers", "--device")
+    made.only_with("--teacher", options.teacher is not None, *of_teacher)
     top_k = integer("top_k", options.top_k, 1, MOST_TOP_K)
     seed = integer("seed", options.seed, 0, (1 << 64) - 1)
     batch_size = integer("batch_size", options.batch_size, 1, 1 << 20)

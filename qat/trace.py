@@ -266,12 +266,14 @@ def to_text(found: Mapping[str, Any]) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
-    options = parser().parse_args(arguments)
+    made = parser()
+    options = made.parse_args(arguments)
     tokens = integer("tokens", options.tokens, 1, MOST_TOKENS)
     if options.labels is not None:
         labels = integer("labels", options.labels, *SIZES["num_labels"])
     else:
         labels = 1000 if hasattr(preset(options.model).config, "image_size") else 2
+    made.only_with("a network of texts", not hasattr(preset(options.model).config, "image_size"), "--tokens")
     found = workload(options.model, labels=labels, tokens=tokens)
     write_atomically(options.out, to_text(found))
     print(f"{found['name']}: {len(found['gemms'])} GEMMs, {found['macs']:,} MACs")

@@ -86,6 +86,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     given = (read_config(config) if config else {}) | flags
     options = _resumed(given) if resume else merge(given)
+    for name, needed in () if resume else _NEEDS:
+        if name in given and not getattr(options, needed):
+            raise InputError(f"{name} must be given with {needed} only")
     if not resume and (options.out / "run.json").exists():
         raise InputError(f"{options.out} holds a run already: give --resume to go on with it, or another folder")
     keep_freed_memory()
@@ -148,6 +151,10 @@ def run_training(options: Options, group: Processes, *, resume: bool, console: C
     if group.rank == 0:
         _print_result(console, options.out, training)
     return training.history
+
+
+_NEEDS = (("crops_per_image", "soft_labels"), ("new_head", "start"), ("obr_max_bits", "obr"))
+"""Options that have an effect with another one only."""
 
 
 def _resumed(given: dict[str, Any]) -> Options:

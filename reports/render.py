@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hwmodel.options import add_clock, add_library, add_network
-from siliquant.commandline import Parser, add_out_folder, check_writable, run
-from siliquant.inputs import InputError, read_clock_mhz
+from siliquant.commandline import Parser, add_out_folder, run, working
+from siliquant.inputs import InputError, integer, number_list, read_clock_mhz
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -54,20 +54,16 @@ def parser() -> Parser:
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     options = parser().parse_args(arguments)
-    from rich.console import Console
-
     from hwmodel.workload import load_workload
     from reports.page import assemble
-    from reports.values import working
     from siliquant.files import alone
 
     load_workload(options.model)
-    inputs = _inputs(options)
-    console = Console(stderr=True)
+    with working("reading what there is"):
+        inputs = _inputs(options)
     with alone(options.out, "report"):
-        check_writable(options.out)
-        document = assemble(inputs, lambda name: working(name, console))
-        with working("drawing", console) as news:
+        document = assemble(inputs, working)
+        with working("drawing") as news:
             written = write_report(document, options.out, news)
     for missing in document.missing:
         print(missing.line)
@@ -151,12 +147,7 @@ def _text(value: object) -> str:
 
 
 def _widths(text: str) -> list[int]:
-    widths = []
-    for part in text.split(","):
-        if not part.strip().isdecimal() or not 2 <= int(part) <= 8 or int(part) in widths:
-            raise InputError(f"bits must be different integers from 2 to 8 separated by commas, not {text!r}")
-        widths.append(int(part))
-    return widths
+    return number_list("bits", text, lambda name, part: integer(name, part, 2, 8), 7)
 
 
 if __name__ == "__main__":

@@ -18,12 +18,12 @@ if not __package__:  # run as a file: what lies beside it must not shadow other 
 from rtl.array import Architecture, ArraySpec
 from rtl.mac import DESIGNS, design_named
 from rtl.names import HELPER_PREFIX, check_prefix, with_prefix
-from rtl.options import DesignParser, add_architecture, add_array, add_groups, array_size, integer, read_parameters
+from rtl.options import DesignParser, add_architecture, add_array, add_groups, array_size, read_parameters
 from rtl.requant import LoadableSpec, MultiplierSpec, PartialSumSpec, RequantSpec, ThresholdSpec
 from rtl.spec import MAX_BITS, MacSpec, check_integer
-from siliquant.commandline import add_out_folder, run
-from siliquant.files import write_atomically
-from siliquant.inputs import InputError, read_text
+from siliquant.commandline import add_out_folder, run, working
+from siliquant.files import filled, write_atomically
+from siliquant.inputs import InputError, integer, read_text
 
 PROG = "rtl.gen"
 DESCRIPTION = """\
@@ -204,34 +204,41 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if request is None:
         print(listing())
         return
+    with filled(request.folder):
+        for name, text in _texts(request).items():
+            write_atomically(request.folder / name, text)
+            print(request.folder / name)
+
+
+def _texts(request: Request) -> dict[str, str]:
+    """The files by name, in the order in which they are listed; long work is shown."""
     from rtl.manifests import manifest_text
     from rtl.requant import golden_vectors
     from rtl.verilog import generate, helper_file, to_verilog
 
-    request.folder.mkdir(parents=True, exist_ok=True)
     texts: dict[str, str] = {}
     helpers: dict[str, str] = {}
-    alone = len(request.specs) == 1
-    for spec in request.specs:
-        if alone:
-            texts[f"{spec.name}.v"] = to_verilog([spec], request.prefix)
-        else:
-            made = generate([spec], request.prefix)
-            texts[f"{spec.name}.v"] = made.text
-            helpers |= made.helpers
-        texts[f"{spec.name}.json"] = with_prefix(manifest_text(_described(spec)), request.prefix)
-        if isinstance(spec, LoadableSpec):
-            texts[f"{spec.name}.vectors.json"] = manifest_text(golden_vectors(spec))
-    if not alone:
+    count = len(request.specs)
+    for number, spec in enumerate(request.specs, 1):
+        place = "" if count == 1 else f", {number} of {count}"
+        with working(f"Verilog of {spec.name}{place}"):
+            if count == 1:
+                texts[f"{spec.name}.v"] = to_verilog([spec], request.prefix)
+            else:
+                made = generate([spec], request.prefix)
+                texts[f"{spec.name}.v"] = made.text
+                helpers |= made.helpers
+            texts[f"{spec.name}.json"] = with_prefix(manifest_text(_described(spec)), request.prefix)
+            if isinstance(spec, LoadableSpec):
+                texts[f"{spec.name}.vectors.json"] = manifest_text(golden_vectors(spec))
+    if count > 1:
         cells = f"{request.prefix}cells.v"
         _check_cells(request.folder / cells, helpers)
         texts[cells] = helper_file(helpers)
         texts[f"{request.prefix}files.f"] = "".join(
             f"{name}\n" for name in (cells, *(f"{spec.name}.v" for spec in request.specs))
         )
-    for name, text in texts.items():
-        write_atomically(request.folder / name, text)
-        print(request.folder / name)
+    return texts
 
 
 def _check_cells(file: Path, helpers: Mapping[str, str]) -> None:

@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import re
 
-from siliquant.inputs import identifier
+from siliquant.inputs import InputError, identifier
 
-__all__ = ["FULL_ADDER_NAME", "HELPER_PREFIX", "MEMORY_NAME", "check_prefix", "guarded", "helper", "with_prefix"]
+__all__ = [
+    "FULL_ADDER_NAME",
+    "HELPER_PREFIX",
+    "MEMORY_NAME",
+    "MOST_PREFIX",
+    "check_prefix",
+    "guarded",
+    "helper",
+    "with_prefix",
+]
 
 HELPER_PREFIX = "siliquant_"
 """What the name of every module begins with that is made for another one."""
+
+MOST_PREFIX = 64
+"""Characters of the longest prefix."""
 
 FULL_ADDER_NAME = f"{HELPER_PREFIX}full_adder"
 MEMORY_NAME = f"{HELPER_PREFIX}memory_1r1w"
@@ -25,7 +37,11 @@ def helper(name: str) -> str:
 
 
 def check_prefix(prefix: str) -> str:
-    """The prefix. Raises InputError where names that begin with it are no Verilog identifiers."""
+    """The prefix. Raises InputError for one of more than MOST_PREFIX characters, and where names that begin with it are
+    no Verilog identifiers.
+    """
+    if len(prefix) > MOST_PREFIX:
+        raise InputError(f"prefix must have at most {MOST_PREFIX} characters, not {len(prefix)}")
     return identifier(prefix, "prefix")
 
 

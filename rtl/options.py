@@ -8,11 +8,11 @@ from argparse import SUPPRESS, Action, Namespace, _ActionsContainer
 from collections.abc import Sequence
 from typing import Any
 
-from rtl.array import Architecture
+from rtl.array import MOST_SIDE, Architecture
 from rtl.mac import DESIGNS, design_named
-from rtl.spec import MacSpec
+from rtl.spec import MacSpec, check_integer
 from siliquant.commandline import Parser
-from siliquant.inputs import InputError
+from siliquant.inputs import InputError, integer, short
 
 __all__ = [
     "DesignParser",
@@ -22,7 +22,6 @@ __all__ = [
     "add_groups",
     "add_parameters",
     "array_size",
-    "integer",
     "read_parameters",
 ]
 
@@ -86,14 +85,6 @@ def read_parameters(options: Namespace, design: type[MacSpec]) -> dict[str, int 
     return values
 
 
-def integer(name: str, text: str) -> int:
-    """The number in an option. Raises ValueError where it is none."""
-    try:
-        return int(text)
-    except ValueError:
-        raise InputError(f"{name} must be an integer, not {text!r}") from None
-
-
 def add_array(parser: Parser, default: str | None) -> Action:
     """``--array ROWSxCOLUMNS``, as text for :func:`array_size`."""
     return parser.add_argument(
@@ -102,11 +93,13 @@ def add_array(parser: Parser, default: str | None) -> Action:
 
 
 def array_size(text: str) -> tuple[int, int]:
-    """Rows and columns in ``--array``. Raises ValueError."""
-    places = re.fullmatch(r"(\d+)x(\d+)", text)
-    if places is None:
-        raise InputError(f"array must be ROWSxCOLUMNS, as in 16x16, not {text!r}")
-    return int(places[1]), int(places[2])
+    """Rows and columns in ``--array``, 1 to 256 each. Raises InputError."""
+    if not re.fullmatch(r"-?[0-9]+x-?[0-9]+", text, re.ASCII):
+        raise InputError(f"array must be ROWSxCOLUMNS, as in 16x16, not {short(text)}")
+    rows, columns = text.split("x")
+    sides = ((name, integer(name, given)) for name, given in (("rows", rows), ("columns", columns)))
+    found = [check_integer(name, side, 1, MOST_SIDE) for name, side in sides]
+    return found[0], found[1]
 
 
 def add_architecture(parser: Parser, default: str | None) -> Action:

@@ -15,11 +15,12 @@ from qat.integers import Subject, open_subject, random_subject, requantisations
 from qat.settings import Scheme
 from rtl.array import Architecture, ArraySpec
 from rtl.mac import UniformSpec, design_named
-from rtl.options import array_size, integer, read_parameters
+from rtl.options import array_size, read_parameters
 from rtl.requant import ThresholdSpec
 from rtl.spec import MacSpec
 from siliquant.commandline import called, console, print_table, read_jobs, run
 from siliquant.files import write_atomically
+from siliquant.inputs import integer
 from sim.bench import MismatchError
 from sim.harness import Equivalence, GemmRecord, verify
 from sim.simulators import SimulationError
@@ -77,7 +78,10 @@ def _kind(name: str) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line. Exit code 1 at the first mismatch."""
-    options = parser().parse_args(arguments)
+    made = parser()
+    options = made.parse_args(arguments)
+    made.only_with("--random", options.random is not None, "--bits")
+    made.only_with("requantisers (no --no-requantise)", not options.no_requantise, "--groups")
     design, jobs = design_named(options.design), read_jobs(options.jobs)
     rows, columns = array_size(options.array)
     depth = integer("depth", options.depth)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from .check import print_check, write_check
 from .comparison import EQUAL_THROUGHPUT, EQUAL_UNITS, Entry, Question, Row, compare_rows, contenders, questions
 from .estimated import ModelAnswers, model_answer
-from .measured import Answers, settings
+from .measured import Answers, Settings, settings
 from .plot import write_plot
 from .requantisation import EXACT, HEAD_MULTIPLIER_WIDTH, UnitAnswer, UnitRow, mac_question, unit_rows, units
 from .sentence import answer_sentence, scalable_rows
@@ -28,6 +28,7 @@ __all__ = [
     "ModelAnswers",
     "Question",
     "Row",
+    "Settings",
     "UnitAnswer",
     "UnitRow",
     "answer_sentence",

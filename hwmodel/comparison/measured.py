@@ -28,7 +28,7 @@ from hwmodel.measurement import (
 )
 from hwmodel.workload import parse_mixture, standard_mixture
 from rtl.spec import MacSpec, Precision
-from siliquant.inputs import InputError
+from siliquant.inputs import InputError, short
 
 from .comparison import Answer, Entry, Question, contenders, measured_answer, questions
 from .requantisation import UnitAnswer, measured_unit
@@ -51,12 +51,13 @@ def settings(
     chosen = {mean: standard_mixture(mean) for mean in bits}
     for text in mixtures:
         mean, _, rest = text.partition("=")
-        if not mean.isdecimal() or int(mean) not in chosen or not rest:
-            raise InputError(f"mixture must be BITS=MIX with BITS among {', '.join(map(str, bits))}, not {text!r}")
+        at = {str(known): known for known in chosen}.get(mean)
+        if at is None or not rest:
+            raise InputError(f"mixture must be BITS=MIX with BITS among {', '.join(map(str, bits))}, not {short(text)}")
         mixture = parse_mixture(rest)
-        if mixture.mean_bits != int(mean):
+        if mixture.mean_bits != at:
             raise InputError(f"the mixture {rest} must have a mean of {mean} bits, not {float(mixture.mean_bits):g}")
-        chosen[int(mean)] = mixture
+        chosen[at] = mixture
     specs = contenders(designs)
     return Settings(tuple(entry for mean in bits for entry in questions(mean, lanes, units, specs, chosen[mean])), jobs)
 

@@ -24,7 +24,7 @@ def print_explanation(found: Explanation) -> None:
     out = console()
     cost, model = found.cost, found.model
     out.print(f"{found.spec.name}, {model.library} ({model.corner}), {cost.clock_mhz:g} MHz", soft_wrap=True)
-    out.print(f"operands: {found.plan}", soft_wrap=True)
+    out.print(f"operands: {found.plan.text_on(found.spec)}", soft_wrap=True)
     out.print(f"area {cost.total_area_um2:,.0f} um2{_error(found, 'area')}")
     out.print(
         f"power {cost.power_uw:,.1f} uW with glitches{_error(found, 'power')}, {cost.settled_power_uw:,.1f} uW "

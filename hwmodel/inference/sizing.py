@@ -1,8 +1,9 @@
 """Arrays of other designs that are a match for a given one: of at most its area, or of at most its latency.
 
 The rule. The element of each design is given (units and pipelining). Rows and columns run from 1 to twice the larger
-side of the given array, neither more than twice the other. Each memory keeps the capacity in bits that it has in the
-given array: its depth is that capacity over the width of a word, but at least what one tile of the largest sums needs.
+side of the given array, neither more than twice the other, and no more than an array may load (MOST_LOADED_BITS). Each
+memory keeps the capacity in bits that it has in the given array: its depth is that capacity over the width of a word,
+but at least what one tile of the largest sums needs.
 
 equal area     of the arrays with at most the given one's area, the one with the fewest cycles an inference; of equally
                fast ones the smallest, of those the one with the fewest rows
@@ -22,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hwmodel.workload import Assignment, Scales
-from rtl.array import SIZE_WIDTH, ArraySpec
+from rtl.array import MOST_LOADED_BITS, SIZE_WIDTH, ArraySpec
 from rtl.requant import RequantSpec
 from rtl.spec import MacSpec
 from siliquant.inputs import InputError
@@ -68,7 +69,7 @@ def candidates(
     overlap: Overlap = Overlap.NONE,
 ) -> Candidates:
     """Arrays of ``element`` of all sizes by the rule above, with the memories of ``given``, running ``assignment``."""
-    pattern = replace(given, mac=element, requant=requant)
+    pattern = replace(given, mac=element, requant=requant, rows=1, columns=1)
     gemms = assignment.workload.gemms
     products = Counter(matrices_of(gemm, assignment.of(gemm), scales, pattern) for gemm in gemms)
     grids = _grids(given, pattern, products)
@@ -112,8 +113,8 @@ def _grids(given: ArraySpec, pattern: ArraySpec, products: Counter[Matrices]) ->
     most = min(2 * max(given.rows, given.columns), 256)
     sides = np.arange(1, most + 1, dtype=np.int64)
     rows, columns = (side.ravel() for side in np.meshgrid(sides, sides, indexing="ij"))
-    square = (rows <= 2 * columns) & (columns <= 2 * rows)
-    rows, columns = rows[square], columns[square]
+    fits = (rows <= 2 * columns) & (columns <= 2 * rows) & (pattern.loaded_bits(rows, columns) <= MOST_LOADED_BITS)
+    rows, columns = rows[fits], columns[fits]
     needs = [needed_words(pattern.mac, product) for product in products]
     was, now = given.element.operand_widths, pattern.element.operand_widths
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 
 import numpy as np
@@ -49,6 +49,16 @@ class StreamPlan:
     def __post_init__(self) -> None:
         self.stream.sources(self.precision)
 
+    def on(self, spec: MacSpec) -> StreamPlan:
+        """What really runs on ``spec``: no sum has more products than its ``reduction_length``."""
+        return replace(self, products=min(self.products, spec.reduction_length))
+
+    def text_on(self, spec: MacSpec) -> str:
+        """What is shown of the plan on ``spec``. Rows are found by the text of the plan itself, the same for all."""
+        if not self.stream.recorded or max(self.stream.lengths(self.precision)) <= spec.reduction_length:
+            return str(self.on(spec))
+        return f"{self}, cut into sums of at most {spec.reduction_length}"
+
     def __str__(self) -> str:
         sources = self.stream.sources(self.precision)
         sums = "the layers' own" if sources else str(self.products)
@@ -82,7 +92,7 @@ def operand_sums(spec: MacSpec, plan: StreamPlan) -> list[tuple[IntArray, IntArr
     precision = plan.precision
     if plan.stream.recorded:
         return _recorded_sums(spec, plan)
-    products = min(plan.products, spec.reduction_length)
+    products = plan.on(spec).products
     sums = -(-plan.cycles // _cycles_of_sum(spec, precision, products))
     weights = _codes(plan, "weights", sums, products, spec.weight_range(precision))
     activations = _codes(plan, "activations", sums, products, spec.activation_range(precision))
@@ -94,7 +104,7 @@ def stimulus_cycles(spec: MacSpec, plan: StreamPlan) -> int:
     spec.check_precision(plan.precision)
     if plan.stream.recorded:
         return plan.cycles
-    return max(plan.cycles, _cycles_of_sum(spec, plan.precision, min(plan.products, spec.reduction_length)))
+    return max(plan.cycles, _cycles_of_sum(spec, plan.precision, plan.on(spec).products))
 
 
 def stimulus_bits(spec: MacSpec, plan: StreamPlan) -> dict[str, Bits]:
@@ -172,7 +182,7 @@ def check_sums(
         actual = spec.unpack(accumulator[cycle])
         if out_valid[cycle] != 1 or actual != value:
             raise Mismatch(
-                f"{spec.name} must give {value} in cycle {cycle} of {plan}, "
+                f"{spec.name} must give {value} in cycle {cycle} of {plan.text_on(spec)}, "
                 f"not {actual} with out_valid {out_valid[cycle]}"
             )
 

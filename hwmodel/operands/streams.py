@@ -63,6 +63,10 @@ class Stream:
         """The recordings that a recorded stream is of at a precision; ValueError where it was not recorded."""
         return pairs_of(self.name, precision)[1] if self.recorded else ()
 
+    def lengths(self, precision: Precision) -> tuple[int, ...]:
+        """Products of the sums of each layer of a recorded stream; none of another."""
+        return tuple(pair.products for pair in pairs_of(self.name, precision)[0]) if self.recorded else ()
+
     def sums(
         self, precision: Precision, cycles: int, cycles_of_sum: Callable[[int], int]
     ) -> list[tuple[IntArray, IntArray]]:

@@ -89,7 +89,7 @@ def parse_mixture(text: str) -> Mixture:
     try:
         for part in text.split(",", MAX_BITS):
             bits, share = part.split(":")
-            shares.append((integer("width", bits, 1, MAX_BITS), fraction("share", share, 0, 1)))
+            shares.append((integer("width", bits.strip(), 1, MAX_BITS), fraction("share", share, 0, 1)))
     except InputError as error:
         raise InputError(f"a mixture must look like 2:1/3,4:1/2,8:1/6, not {short(text)}: {error}") from None
     except ValueError:

@@ -8,7 +8,18 @@ from functools import lru_cache
 from pathlib import Path
 
 from rtl.spec import check_integer
-from siliquant.inputs import InputError, InputTypeError, belongs, csv_records, parse_json, read_text, short
+from siliquant.inputs import (
+    InputError,
+    InputTypeError,
+    at,
+    belongs,
+    csv_lines,
+    integer,
+    number,
+    parse_json,
+    read_text,
+    short,
+)
 
 from .workload import Gemm, Role
 
@@ -63,33 +74,37 @@ def read_sensitivity(path: Path) -> SensitivityTable:
     with belongs(path, "a sensitivity table"):
         source, entries = (path.name, _csv(text)) if path.suffix == ".csv" else _json(text)
         rows: dict[tuple[Role, int | None], float] = {}
-        for entry in entries:
-            key, value = _row(entry)
-            if key in rows:
-                raise InputError(f"a role and layer must have one row, and {_place(key)} has two")
+        for place, entry in entries:
+            with at(place):
+                key, value = _row(entry)
+                if key in rows:
+                    raise InputError(f"a role and layer must have one row, and {_place(key)} has two")
             rows[key] = value
         if not rows:
             raise InputError("it must have at least one row")
     return SensitivityTable(source, rows)
 
 
-def _json(text: str) -> tuple[str, Sequence[object]]:
+def _json(text: str) -> tuple[str, Sequence[tuple[str, object]]]:
     data = parse_json(text)
     if not isinstance(data, dict) or not isinstance(data.get("rows"), list) or not isinstance(data.get("source"), str):
         raise InputError('it must be an object with "source", a text, and "rows", a list')
-    return data["source"], data["rows"]
+    return data["source"], [(f"row {number}", row) for number, row in enumerate(data["rows"], 1)]
 
 
-def _csv(text: str) -> list[dict[str, object]]:
-    entries: list[dict[str, object]] = []
-    for line in csv_records(text, ("role", "sensitivity")):
-        if set(line) - set(_COLUMNS):
+def _csv(text: str) -> list[tuple[str, object]]:
+    entries: list[tuple[str, object]] = []
+    for line, cells in csv_lines(text, ("role", "sensitivity")):
+        if set(cells) - set(_COLUMNS):
             raise InputError(f"its columns must be {', '.join(_COLUMNS)}")
-        layer, value = line.get("layer") or "", line["sensitivity"]
-        try:
-            entries.append({"role": line["role"], "layer": int(layer) if layer else None, "sensitivity": float(value)})
-        except ValueError:
-            raise InputError(f"layer and sensitivity must be numbers, not {layer!r} and {value!r}") from None
+        place, layer = f"line {line}", cells.get("layer")
+        with at(place):
+            found = {
+                "role": cells["role"],
+                "layer": integer("layer", layer, 0, _MOST_LAYERS) if layer else None,
+                "sensitivity": number("sensitivity", cells["sensitivity"], 0, _MOST),
+            }
+        entries.append((place, found))
     return entries
 
 

@@ -15,7 +15,7 @@ from typing import Any, get_args, get_type_hints
 import yaml
 
 from siliquant.commandline import Parser
-from siliquant.inputs import InputError, InputTypeError, read_text, short
+from siliquant.inputs import InputError, InputTypeError, integer, read_text, short
 
 from .names import DATA
 from .ranges import GradientScale, check_bits
@@ -170,7 +170,7 @@ def _override(text: str) -> Override:
     pattern, equals, widths = text.rpartition("=")
     weights, _, activations = widths.partition("/")
     try:
-        bits = [tuple(int(b) for b in part.split(",")) if part else None for part in (weights, activations)]
+        bits = [tuple(integer("bits", b) for b in part.split(",")) if part else None for part in (weights, activations)]
     except ValueError:
         bits = []
     if not (pattern and equals and bits and any(bits)):
@@ -302,6 +302,8 @@ def _typed(name: str, value: Any) -> Any:
     if value is None and Options.__dataclass_fields__[name].default is None:
         return None
     if kind is Path and isinstance(value, str | Path):
+        if value == "":
+            raise InputError(f"{name} must be a path, not ''")
         if "\0" in str(value):
             raise InputError(f"{name} must be a path without a null character, not {short(value)}")
         return Path(value)

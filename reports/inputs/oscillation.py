@@ -11,7 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from siliquant.inputs import InputError, belongs, csv_records, parse_json, read_text, short
+from siliquant.inputs import InputError, belongs, csv_lines, decimal, parse_json, read_text, short
 
 __all__ = ["Oscillation", "read_oscillation"]
 
@@ -49,15 +49,15 @@ def read_oscillation(path: Path) -> Oscillation:
 
 
 def _csv(text: str) -> Sequence[Mapping[str, Any]]:
-    records = csv_records(text, ("epoch", "oscillation"))
-    return [{name: _number(record[name]) for name in ("epoch", "oscillation")} for record in records]
+    names = ("epoch", "oscillation")
+    return [{name: _number(line, name, cells[name]) for name in names} for line, cells in csv_lines(text, names)]
 
 
-def _number(text: str | None) -> float | None:
+def _number(line: int, name: str, text: str) -> float | None:
     try:
-        return float(text) if text else None
+        return decimal(text) if text else None
     except ValueError:
-        raise InputError(f"epoch and oscillation must be numbers, not {short(text)}") from None
+        raise InputError(f"{name} must be a number, not {short(text)}", place=f"line {line}") from None
 
 
 def _jsonl(text: str) -> Sequence[Mapping[str, Any]]:

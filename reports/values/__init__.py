@@ -5,7 +5,7 @@ from __future__ import annotations
 from .english import amount, bits, capital, counted, listing, number, percent, span, times
 from .font import font_face
 from .provenance import Source, file_note, model_tools, row_tools
-from .steps import Command, Step, StepError, perform, working
+from .steps import Command, Step, StepError, perform
 from .table import Cell, Column, Table, csv, forms, groups, markdown, shown
 from .templates import fill
 from .tex import latex
@@ -39,5 +39,4 @@ __all__ = [
     "shown",
     "span",
     "times",
-    "working",
 ]

@@ -15,8 +15,6 @@ import shutil
 import subprocess
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -25,14 +23,14 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from siliquant.commandline import working
 from siliquant.files import write_atomically
 from siliquant.inputs import InputError, ToolError
 from siliquant.processes import run as processes
 from siliquant.processes import shadows
 
-__all__ = ["Command", "Step", "StepError", "perform", "working"]
+__all__ = ["Command", "Step", "StepError", "perform"]
 
 _TAIL = 12  # lines of a failed step that are shown
 
@@ -122,15 +120,6 @@ def perform(step: Step, home: Path, console: Console, place: str) -> Command:
     return found
 
 
-@contextmanager
-def working(name: str, console: Console) -> Iterator[Callable[[str], None]]:
-    """A line with a spinner and the time, on a terminal; what it gives takes news, which are shown in it."""
-    columns = (SpinnerColumn(), TextColumn(name), TimeElapsedColumn(), TextColumn("{task.fields[news]}"))
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("", total=None, news="")
-        yield lambda news: progress.update(task, news=escape(news[: max(20, console.width - 40)]))
-
-
 def _run(step: Step, command: list[str], log: Path, console: Console) -> str:
     """The last line that the command printed."""
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -140,7 +129,7 @@ def _run(step: Step, command: list[str], log: Path, console: Console) -> str:
     ) as process:
         assert process.stdout is not None
         try:
-            with log.open("w") as stream, working(step.name, console) as news:
+            with log.open("w") as stream, working(step.name, console, lines=None) as news:
                 for line in process.stdout:
                     stream.write(line)
                     stream.flush()

@@ -8,8 +8,9 @@ are the hardware.
 
 from __future__ import annotations
 
-from .core import Architecture, CoreSpec
+from .core import MOST_SIDE, Architecture, CoreSpec
 from .element import ElementSpec, GridSpec
+from .geometry import MOST_LOADED_BITS
 from .images import WordArray, activation_image, control_image, result_matrix, weight_image
 from .passes import Codes, Pass, plan_passes, width_of_results
 from .run import REFUSAL_CYCLES, SIZE_WIDTH, Refusal, Run
@@ -17,6 +18,8 @@ from .spec import ArraySpec
 from .step import control_ports, control_word, step_layout
 
 __all__ = [
+    "MOST_LOADED_BITS",
+    "MOST_SIDE",
     "REFUSAL_CYCLES",
     "SIZE_WIDTH",
     "Architecture",

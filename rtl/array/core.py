@@ -13,7 +13,10 @@ from siliquant.inputs import InputTypeError
 
 from .element import ElementSpec, GridSpec
 
-__all__ = ["Architecture", "CoreSpec"]
+__all__ = ["MOST_SIDE", "Architecture", "CoreSpec"]
+
+MOST_SIDE = 256
+"""Rows, and columns, of the largest array."""
 
 
 class Architecture(Enum):
@@ -47,8 +50,8 @@ class CoreSpec:
             raise InputTypeError(f"mac must be a MacSpec, not {self.mac!r}")
         if not isinstance(self.architecture, Architecture):
             raise InputTypeError(f"architecture must be an Architecture, not {self.architecture!r}")
-        check_integer("rows", self.rows, 1, 256)
-        check_integer("columns", self.columns, 1, 256)
+        check_integer("rows", self.rows, 1, MOST_SIDE)
+        check_integer("columns", self.columns, 1, MOST_SIDE)
 
     @property
     def systolic(self) -> bool:

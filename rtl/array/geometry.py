@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
 
 from rtl.logic import Port
 from rtl.requant import RequantSpec
@@ -16,7 +19,14 @@ from .core import Architecture, CoreSpec
 from .element import ElementSpec, GridSpec
 from .run import ERROR_WIDTH, PLANES_WIDTH, SHIFT_WIDTH, SIZE_WIDTH, Refusal, Run
 
-__all__ = ["ArrayGeometry", "address_width"]
+__all__ = ["MOST_LOADED_BITS", "ArrayGeometry", "address_width"]
+
+N = TypeVar("N", int, npt.NDArray[np.int64])
+
+MOST_LOADED_BITS = 64_000
+"""Bits that an array may be loaded with in a cycle. Its ports are numbered bit by bit with 16 bits when it is made, and
+those that load are all but some hundreds of these bits.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,11 +57,25 @@ class ArrayGeometry:
                 f"the accumulator_width of requant must be the result_width {self.result_width}, "
                 f"not {self.requant.accumulator_width}"
             )
+        loaded = self.loaded_bits(self.rows, self.columns)
+        if loaded > MOST_LOADED_BITS:
+            weights, activations = self.element.operand_widths
+            parts = f"{self.rows} rows x {activations} of activations + {self.columns} columns x {weights} of weights"
+            if self.requant is not None:
+                parts += f" + {self.requant.parameter_width} of requantisers"
+            raise InputError(f"an array must load at most {MOST_LOADED_BITS:,} bits a cycle, not {loaded:,} ({parts})")
 
     @cached_property
     def core(self) -> CoreSpec:
         """The elements without memories and controllers."""
         return CoreSpec(mac=self.mac, rows=self.rows, columns=self.columns, architecture=self.architecture)
+
+    def loaded_bits(self, rows: N, columns: N) -> N:
+        """Bits of the activations of a cycle of ``rows`` rows, of the weights of ``columns`` columns, and of one
+        parameter set of a requantiser: at most MOST_LOADED_BITS in any array.
+        """
+        weights, activations = self.element.operand_widths
+        return rows * activations + columns * weights + (self.requant.parameter_width if self.requant else 0)
 
     @property
     def systolic(self) -> bool:

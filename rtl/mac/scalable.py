@@ -11,8 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from rtl.logic import Bit, DatapathBuilder, Port
-from rtl.spec import MAX_BITS, MacSpec, Precision, check_integer, parameter
-from siliquant.inputs import InputError
+from rtl.spec import MAX_BITS, MacSpec, Precision, check_integer, check_one_of, parameter
 
 __all__ = ["ScalableSpec", "mode_word", "split"]
 
@@ -44,9 +43,7 @@ class ScalableSpec(MacSpec):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_integer("units", self.units, 1, 256)
-        check_integer("minimum_bits", self.minimum_bits, 2, 4)
-        if self.minimum_bits not in (2, 4):
-            raise InputError(f"minimum_bits must be 2 or 4, not {self.minimum_bits}")
+        check_one_of("minimum_bits", self.minimum_bits, (2, 4))
 
     @classmethod
     def variants(cls) -> tuple[dict[str, Any], ...]:

@@ -31,6 +31,7 @@ __all__ = [
     "Precision",
     "UnusedProducts",
     "check_integer",
+    "check_one_of",
     "pack_fields",
     "parameter",
     "signed_range",
@@ -59,6 +60,16 @@ def check_integer(name: str, value: object, low: int, high: int | None = None) -
     if number < low or (high is not None and number > high):
         raise InputError(f"{name} must be {must}, not {short(number)}")
     return number
+
+
+def check_one_of(name: str, value: object, known: Sequence[int]) -> int:
+    """Returns ``value`` as an int that is among ``known``. Raises TypeError and ValueError, with one sentence."""
+    must = f"{', '.join(map(str, known[:-1]))} or {known[-1]}"
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise InputTypeError(f"{name} must be {must}, not {short(value)}")
+    if value not in known:
+        raise InputError(f"{name} must be {must}, not {short(value)}")
+    return int(operator.index(value))
 
 
 def signed_range(bits: int, signed: bool) -> tuple[int, int]:

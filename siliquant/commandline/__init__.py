@@ -1,6 +1,6 @@
 """Command lines: help that fits, one line and exit code 2 for bad input, options that several commands share.
 
-Read ``cli``, ``options``, ``commands`` (the list of all), ``terminal`` (tables that fit).
+Read ``cli``, ``options``, ``commands`` (the list of all), ``terminal`` (tables that fit), ``progress``.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from .options import (
     add_out_file,
     add_out_folder,
     add_samples,
-    check_writable,
     read_jobs,
 )
+from .progress import working
 from .terminal import console, print_notes, print_table
 
 __all__ = [
@@ -31,7 +31,6 @@ __all__ = [
     "add_out_folder",
     "add_samples",
     "called",
-    "check_writable",
     "command_named",
     "console",
     "installed",
@@ -39,4 +38,5 @@ __all__ = [
     "print_table",
     "read_jobs",
     "run",
+    "working",
 ]

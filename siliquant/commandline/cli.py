@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from siliquant.files import FULL, sweep
-from siliquant.inputs import MOST_CHARACTERS, SiliquantError, printable, short
+from siliquant.inputs import MOST_CHARACTERS, InputError, SiliquantError, decimal, printable, short, whole
 
 __all__ = ["Parser", "called", "run"]
 
@@ -45,6 +45,7 @@ class Parser(argparse.ArgumentParser):
         self, *, prog: str, description: str | None, epilog: str = "", add_help: bool = True, rare: bool = False
     ) -> None:
         self.suggestions = {}
+        self.given: frozenset[str] = frozenset()
         self._hidden: argparse._ArgumentGroup | None = None
         self._all = False
         command = f"python -m {prog.removeprefix('python -m ')}"
@@ -56,6 +57,9 @@ class Parser(argparse.ArgumentParser):
             allow_abbrev=False,
             formatter_class=_Help,
         )
+        self.register("type", Path, path)
+        self.register("type", int, whole)  # int() and float() take digits of all scripts, and 1_0
+        self.register("type", float, decimal)
         self.color = False  # from Python 3.14 argparse would colour its part of the help
         if add_help:
             self.add_argument("-h", "--help", action="help", help="show this help")
@@ -71,6 +75,23 @@ class Parser(argparse.ArgumentParser):
 
     def everything(self) -> None:
         """Adds options that otherwise depend on the value of another one: for shell completion. Here there are none."""
+
+    def parse_known_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """As argparse; ``given`` has the options that the line has."""
+        line = sys.argv[1:] if args is None else list(args)
+        # Options are never abbreviated, and no value begins with two hyphens.
+        self.given = frozenset(text.partition("=")[0] for text in line if text.startswith("--"))
+        return super().parse_known_args(line, namespace)
+
+    def only_with(self, needed: str, holds: bool, *options: str) -> None:
+        """Raises InputError for the first of ``options`` that was given, where what gives it an effect does not hold.
+        needed: that, in words, such as another option.
+        """
+        for option in () if holds else options:
+            if option in self.given:
+                raise InputError(f"{option} must be given with {needed} only")
 
     def error(self, message: str) -> NoReturn:
         """Ends the process with exit code 2."""
@@ -98,6 +119,13 @@ class Parser(argparse.ArgumentParser):
             return self.format_help()
         finally:
             self._all = False
+
+
+def path(text: str) -> Path:
+    """A path in an option. An empty one would be the current folder, which nobody means who says nothing."""
+    if not text:
+        raise argparse.ArgumentTypeError("must be a path, not ''")
+    return Path(text)
 
 
 class _HelpAll(argparse.Action):

@@ -19,7 +19,6 @@ __all__ = [
     "add_out_file",
     "add_out_folder",
     "add_samples",
-    "check_writable",
     "read_jobs",
 ]
 
@@ -75,12 +74,3 @@ def add_batch_size(parser: Parser, default: int) -> Action:
     return parser.add_argument(
         "--batch-size", metavar="N", default=str(default), help="samples at a time, 1 to 1048576"
     )
-
-
-def check_writable(folder: Path) -> None:
-    """Raises OSError before any work is done where a folder cannot be written."""
-    import tempfile
-
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=folder):
-        pass

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,7 +17,7 @@ from siliquant.processes import owner
 from .cache import cache_dir
 from .temporary import FULL, full, sweep_beside
 
-__all__ = ["alone", "cache_dir", "save_atomically", "write_atomically"]
+__all__ = ["alone", "cache_dir", "filled", "save_atomically", "write_atomically"]
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
@@ -75,25 +76,37 @@ def _target(path: Path) -> Path:
 
 
 @contextmanager
-def alone(folder: Path, what: str) -> Iterator[None]:
-    """Holds an output folder for this process; it is made where it is missing, and removed where it stays empty.
-    ``what``: who else may have it.
-
-    Raises InputError where another process has it, OSError where it cannot be made.
+def filled(folder: Path) -> Iterator[None]:
+    """Makes an output folder, and finds out before any work is done whether it can be written. Folders that were made
+    for it and stay empty are removed. Raises OSError where it cannot be written.
     """
-    new = not folder.exists()
-    folder.mkdir(parents=True, exist_ok=True)
-    held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    made = [each for each in (folder, *folder.parents) if not each.exists()]
     try:
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
-                raise InputError(f"{folder} is in use by another {what}; choose another --out, or wait") from None
-            # Some network file systems lock no folders.
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
         yield
     finally:
-        if new:
+        for each in made:
             with suppress(OSError):
-                folder.rmdir()
-        os.close(held)
+                each.rmdir()
+
+
+@contextmanager
+def alone(folder: Path, what: str) -> Iterator[None]:
+    """Holds an output folder for this process, as :func:`filled` makes it. ``what``: who else may have it.
+
+    Raises InputError where another process has it, OSError where it cannot be written.
+    """
+    with filled(folder):
+        held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+                    raise InputError(f"{folder} is in use by another {what}; choose another --out, or wait") from None
+                # Some network file systems lock no folders.
+            yield
+        finally:
+            os.close(held)

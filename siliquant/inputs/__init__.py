@@ -16,12 +16,14 @@ from .errors import (
     printable,
     short,
 )
-from .numbers import fraction, integer, number, number_list, positive_number, read_clock_mhz
+from .numbers import decimal, fraction, integer, number, number_list, positive_number, read_clock_mhz, whole
 from .quoting import csv_of, html_text, identifier, tcl_word, verilog_name, yosys_word
 from .reading import (
     MOST_BYTES,
     MOST_LEVELS,
+    at,
     belongs,
+    csv_lines,
     csv_records,
     json_object,
     member,
@@ -44,9 +46,12 @@ __all__ = [
     "MissingFileError",
     "SiliquantError",
     "ToolError",
+    "at",
     "belongs",
+    "csv_lines",
     "csv_of",
     "csv_records",
+    "decimal",
     "field_types",
     "fits",
     "fraction",
@@ -69,5 +74,6 @@ __all__ = [
     "tcl_word",
     "unpack",
     "verilog_name",
+    "whole",
     "yosys_word",
 ]

@@ -10,21 +10,48 @@ from typing import TypeVar
 
 from .errors import InputError, InputTypeError, short
 
-__all__ = ["CLOCKS_MHZ", "fraction", "integer", "number", "number_list", "positive_number", "read_clock_mhz"]
+__all__ = [
+    "CLOCKS_MHZ",
+    "decimal",
+    "fraction",
+    "integer",
+    "number",
+    "number_list",
+    "positive_number",
+    "read_clock_mhz",
+    "whole",
+]
 
 CLOCKS_MHZ = (1e-3, 1e6)
 """Range of a clock, MHz: 1 kHz to 1 THz."""
-_INTEGER = re.compile(r"[+-]?[0-9]{1,20}", re.ASCII)
+_INTEGER = re.compile(r"0|-?[1-9][0-9]{0,19}", re.ASCII)
 _DECIMAL = re.compile(r"[+-]?([0-9]{1,20}(\.[0-9]{0,20})?|\.[0-9]{1,20})(e[+-]?[0-9]{1,3})?", re.ASCII | re.IGNORECASE)
 _FRACTION = re.compile(r"([0-9]{1,9})(/[0-9]{1,9}|\.[0-9]{1,9})?", re.ASCII)
 _T = TypeVar("_T")
 
 
-def integer(name: str, text: str, low: int, high: int) -> int:
-    """The whole number in an option. Raises InputError for what is none, or not from ``low`` to ``high``."""
-    if not _INTEGER.fullmatch(text.strip()) or not low <= int(text) <= high:
-        raise InputError(f"{name} must be an integer from {low} to {high}, not {short(text)}")
-    return int(text)
+def integer(name: str, text: str, low: int | None = None, high: int | None = None) -> int:
+    """The whole number in an option: ASCII digits without blanks, plus or leading zeros, at most 20 of them.
+
+    Raises InputError for what is none, or not from ``low`` to ``high`` (None: whoever takes it checks its range).
+    """
+    value = int(text) if _INTEGER.fullmatch(text) else None
+    if value is None or (low is not None and value < low) or (high is not None and value > high):
+        limits = "" if low is None else f" from {low} to {high}" if high is not None else f" of at least {low}"
+        raise InputError(f"{name} must be an integer{limits}, not {short(text)}")
+    return value
+
+
+def whole(text: str) -> int:
+    """The same for :mod:`argparse`, which words the error. Raises ValueError."""
+    return integer("it", text)
+
+
+def decimal(text: str) -> float:
+    """A float for :mod:`argparse`, in ASCII and without underscores. Raises ValueError."""
+    if not text.isascii() or "_" in text:
+        raise InputError("it must be a number in decimal")
+    return float(text)
 
 
 def number(name: str, text: str, low: float, high: float) -> float:
@@ -57,7 +84,7 @@ def number_list(name: str, text: str, read: Callable[[str, str], _T], most: int)
     parts = text.split(",", most)
     if len(parts) > most:
         raise InputError(f"{name} must be at most {most} numbers between commas, not {short(text)}")
-    found = [read(name, part) for part in parts]
+    found = [read(name, part.strip()) for part in parts]
     if len(set(found)) < len(found):
         raise InputError(f"{name} must have each number once, not {short(text)}")
     return found

@@ -22,7 +22,9 @@ from .errors import FileError, InputError, InputTypeError, MissingFileError, sho
 __all__ = [
     "MOST_BYTES",
     "MOST_LEVELS",
+    "at",
     "belongs",
+    "csv_lines",
     "csv_records",
     "json_object",
     "member",
@@ -192,6 +194,17 @@ def belongs(path: str | Path, what: str) -> Iterator[None]:
         raise InputError(f"must be {what}: {error}", file=path) from None
 
 
+@contextmanager
+def at(place: str) -> Iterator[None]:
+    """Inside it an InputError that names no place in a file gets this one, such as ``row 3``."""
+    try:
+        yield
+    except InputError as error:
+        if error.place is not None:
+            raise
+        raise type(error)(error.sentence, file=error.file, place=place) from None
+
+
 _Kind = TypeVar("_Kind")
 
 
@@ -211,12 +224,18 @@ def member(data: Mapping[str, Any], name: str, kind: type[_Kind]) -> _Kind:
 
 
 def csv_records(text: str, columns: Collection[str] = ()) -> list[dict[str, str]]:
-    """The rows of a CSV text by the names in its first line, strictly: each name once, each row of as many cells.
+    """The records of :func:`csv_lines`."""
+    return [record for _, record in csv_lines(text, columns)]
+
+
+def csv_lines(text: str, columns: Collection[str] = ()) -> list[tuple[int, dict[str, str]]]:
+    """The line, from 1, and the cells by the names in the first line, of each row of a CSV text, strictly: each name
+    once, each row of as many cells.
 
     columns: names that must be there. Raises InputError with the line. Empty lines are left out.
     """
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    records: list[dict[str, str]] = []
+    records: list[tuple[int, dict[str, str]]] = []
     names: list[str] | None = None
     while True:
         try:
@@ -234,7 +253,7 @@ def csv_records(text: str, columns: Collection[str] = ()) -> list[dict[str, str]
         elif cells:
             if len(cells) != len(names):
                 raise InputError(f"it must have {len(names)} cells, not {len(cells)}", place=f"line {reader.line_num}")
-            records.append(dict(zip(names, cells, strict=True)))
+            records.append((reader.line_num, dict(zip(names, cells, strict=True))))
     if names is None:
         raise InputError("it is empty")
     return records

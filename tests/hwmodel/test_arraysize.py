@@ -12,7 +12,7 @@ from hwmodel.inference.sizing import candidates, equal_area, equal_latency
 from hwmodel.inference.tiles import Matrices, needed_words
 from hwmodel.inference.tiling import Overlap
 from hwmodel.workload.assignment import assign
-from rtl.array import Architecture, ArraySpec
+from rtl.array import MOST_LOADED_BITS, Architecture, ArraySpec
 from rtl.mac import LoomSpec, SubwordSpec, UniformSpec
 from rtl.spec.mac import MacSpec
 from tests.hwmodel.networkcases import COSTS, EDGED, REQUANT, SMALL
@@ -86,3 +86,16 @@ def test_where_no_array_matches_it_says_so() -> None:
         equal_latency(among, 3)
     fewest = int(among.cycles.min())
     assert str(caught.value) == f"cycles must be at least {fewest}, those of the fastest array of {element.name}, not 3"
+
+
+def test_no_array_is_wider_than_can_be_loaded() -> None:
+    """Also where an array of this element as large as the given one could not be."""
+    element, given = LoomSpec(units=4096, reduction_length=64), replace(GIVEN, rows=8, columns=8)
+    with pytest.raises(ValueError, match=r"^an array must load at most 64,000 bits a cycle, not "):
+        replace(given, mac=element)
+    among = candidates(given, element, REQUANT, assign(SMALL, 3, [2, 4]), COSTS)
+    sides = list(zip(among.grids.rows.tolist(), among.grids.columns.tolist(), strict=True))
+    most = (MOST_LOADED_BITS - REQUANT.parameter_width) // 4096
+    square = [(r, c) for r, c in itertools.product(range(1, 17), repeat=2) if r <= 2 * c and c <= 2 * r]
+    assert sides == [(r, c) for r, c in square if r + c <= most]
+    assert most == 15

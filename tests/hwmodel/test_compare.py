@@ -182,6 +182,16 @@ def test_estimates_and_measurements_side_by_side(tmp_path: Path) -> None:
     assert all(row["settled_energy_fj_per_mac"] < row["energy_fj_per_mac"] for row in rows)
 
 
+@pytest.mark.parametrize("form", ["csv", "json"])
+def test_what_a_form_leaves_out_is_said(form: str, tmp_path: Path) -> None:
+    small = ("--bits", "2", "--designs", "loom", "--lanes", "1", "--units", "1")
+    done = compare(*small, "--format", form, "--out", str(tmp_path), SILIQUANT_CACHE_DIR=str(tmp_path / "cache"))
+    assert (done.returncode, done.stdout) == (0, (tmp_path / f"compare.{form}").read_text())
+    other = "compare.json" if form == "csv" else "compare.csv"
+    names = f"{other}, compare.md, requantisation.csv, requantisation.json, compare.png"
+    assert done.stderr == f"only the table of MACs is printed; {names} in {tmp_path}\n"
+
+
 def test_help_shows_defaults_and_examples() -> None:
     done = compare("--help")
     assert done.returncode == 0
@@ -204,6 +214,8 @@ def test_the_table_in_the_docs_is_what_the_command_prints_from_the_packaged_rows
     rates = [r for r in rows if r["normalisation"] == "equal throughput" and not r["design"].startswith("uniform")]
     assert all(row["area_ratio"] > 1 and row["power_ratio"] > 1 for row in rates)
     assert any(row["area_ratio"] < 1 for row in rows if row["normalisation"] == "equal units")
+    for other in ("json", "requantisation.csv", "requantisation.json", "png"):
+        assert other in done.stderr
     # The section on requantisation, as data.
     units = json.loads((tmp_path / "out" / "requantisation.json").read_text())
     assert len(units) == 15

@@ -69,6 +69,14 @@ def test_the_command_as_table_and_as_json(capsys: pytest.CaptureFixture[str]) ->
     assert {"area_um2", "power_uw", "minimum_period_ns", "expected_error_percent", "neighbours"} <= set(data)
 
 
+@pytest.mark.parametrize(("length", "sums"), [("4", 4), ("767", 767), ("768", 768), ("4096", 768)])
+def test_the_operands_are_those_that_run(length: str, sums: int, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["--reduction-length", length, "--neighbours", "0"])
+    assert f"w4a4s, sums of {sums} products, " in capsys.readouterr().out
+    main(["--reduction-length", length, "--neighbours", "0", "--format", "json"])
+    assert f", sums of {sums} products, " in json.loads(capsys.readouterr().out)["activity"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

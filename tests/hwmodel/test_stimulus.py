@@ -95,6 +95,8 @@ def test_recorded_sums_fill_a_stimulus(spec: MacSpec, name: str, precision: Prec
 def test_long_sums_are_split_in_order() -> None:
     """The pieces of a sum are those of the sum that fits."""
     plan = StreamPlan(Precision(4, 4, False), Stream("minilm"), cycles=200)
+    assert not plan.text_on(UniformSpec(reduction_length=1536)).endswith("at most 1536")
+    assert plan.text_on(UniformSpec(reduction_length=1000)) == f"{plan}, cut into sums of at most 1000"
     whole = operand_sums(UniformSpec(weight_bits=4, activation_bits=4, lanes=16, reduction_length=1536), plan)
     split = operand_sums(UniformSpec(weight_bits=4, activation_bits=4, lanes=16, reduction_length=1000), plan)
     first = next(i for i, (w, _) in enumerate(whole) if len(w) == 1536)

@@ -58,6 +58,7 @@ def test_figures_are_those_of_the_row_and_the_netlist_is_written(
     energy = f"{row.energy_pj_per_cycle:.4g} pJ"
     assert found["energy"] == f"{energy} a cycle, {energy} a product"
     assert row.recipe in found["made by"]
+    assert "sums of 16 products" in found["operands"]
 
     # Again, from the store: the same bytes. Other operands on the same netlist have other power only.
     main([*SMALL, "--out", str(tmp_path / "again")])
@@ -66,7 +67,7 @@ def test_figures_are_those_of_the_row_and_the_netlist_is_written(
     main([*SMALL, "--format", "json", "--unsigned", "--stream", "lsq-gaussian"])
     data = json.loads(capsys.readouterr().out)
     assert data["name"] == SPEC.name
-    assert data["activity"] == str(StreamPlan(Precision(2, 2, False), Stream("lsq-gaussian")))
+    assert data["activity"] == str(StreamPlan(Precision(2, 2, False), Stream("lsq-gaussian"), products=16))
     assert (data["area_um2"], data["minimum_period_ns"]) == (row.area_um2, row.minimum_period_ns)
     assert data["power_uw"] != row.power_uw
 

@@ -147,6 +147,11 @@ def test_yaml_values(tmp_path: Path, given: str, found: Any) -> None:
     assert type(value) is type(found)
 
 
+def test_an_empty_path_is_no_path() -> None:
+    with pytest.raises(InputError, match=r"^out must be a path, not ''$"):
+        typed({"out": ""})
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [

@@ -251,7 +251,7 @@ def test_oscillation_is_read_from_both_forms(tmp_path: Path) -> None:
         ),
         ("m.csv", "epoch,oscillation\n", "it must have at least one epoch"),
         ("m.csv", "epoch,oscillation\n1,\n", "oscillation must be a share from 0 to 1, not None"),
-        ("m.csv", "epoch,oscillation\n1,x\n", "epoch and oscillation must be numbers, not 'x'"),
+        ("m.csv", "epoch,oscillation\n1,x\n", "line 2: oscillation must be a number, not 'x'"),
         ("m.csv", "epoch,oscillation\n1,0.1\n1,0.1\n", "its epochs must rise, not be 1, 1"),
         ("m.jsonl", "{\n", "line 1: it is no JSON: Expecting property name enclosed in double quotes"),
         ("m.jsonl", "1\n", "each of its lines must be an object"),

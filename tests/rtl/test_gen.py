@@ -5,16 +5,19 @@ import re
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from rtl.array import ArraySpec
-from rtl.mac import DESIGNS, UniformSpec
+from rtl.array import MOST_LOADED_BITS, ArraySpec
+from rtl.gen import main
+from rtl.mac import DESIGNS, BitFusionSpec, UniformSpec
 from rtl.manifests import array_from_parameters
 from rtl.manifests.mac import manifest
 from rtl.requant import ThresholdSpec
 from rtl.verilog.convert import GenerationError, to_verilog
+from siliquant.commandline import working
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -111,6 +114,9 @@ def test_requantisers_have_one_set_and_codes_from_0_unless_told_otherwise(tmp_pa
 
 
 NAMES = "uniform, padded, subword, bitfusion, bitblade, bitserial, loom, xnor"
+TOO_WIDE = (
+    "an array must load at most 64,000 bits a cycle, not {} ({} rows x {} of activations + {} columns x {} of weights)"
+)
 BAD = [
     ("--design uniform --weight-bits 9", "weight_bits must be an integer from 1 to 8, not 9"),
     ("--design uniform --lanes 0", "lanes must be an integer from 1 to 1024, not 0"),
@@ -159,6 +165,17 @@ BAD = [
      "a requantiser must hold at most 131,072 bits of parameters, not 1024 sets of 5355"),
     ("--requant multiplier --requant-shift far", "requant_shift must be an integer, not 'far'"),
     ("--requant multiplier --requant-shift 62", "shift must be an integer from 0 to 61, not 62"),
+    ("--design xnor --lanes 260 --array 1x256", TOO_WIDE.format("66,820", 1, 260, 256, 260)),
+    ("--design uniform --lanes 1024 --weight-bits 8 --activation-bits 8 --array 256x256",
+     TOO_WIDE.format("4,194,304", 256, 8192, 256, 8192)),
+    ("--design uniform --lanes \u0664", "lanes must be an integer, not '\u0664'"),
+    ("--design uniform --lanes +4", "lanes must be an integer, not '+4'"),
+    ("--design uniform --lanes 04", "lanes must be an integer, not '04'"),
+    ("--design uniform --array 02x2", "rows must be an integer, not '02'"),
+    ("--design uniform --array 2x\u0662", "array must be ROWSxCOLUMNS, as in 16x16, not '2x\u0662'"),
+    ("--design subword --minimum-bits 8", "minimum_bits must be 2 or 4, not 8"),
+    ("--design subword --minimum-bits 3", "minimum_bits must be 2 or 4, not 3"),
+    (f"--design uniform --prefix {'a' * 65}", "prefix must have at most 64 characters, not 65"),
     ("--design uniform --prefix 9", "prefix must be a Verilog identifier, not '9'"),
     ("--design uniform --prefix a-b", "prefix must be a Verilog identifier, not 'a-b'"),
     ("--design uniform --design uniform", "every design must be another one, not uniform_w4_a4_l16 twice"),
@@ -174,6 +191,56 @@ def test_bad_values_are_one_line_and_exit_code_2(arguments: str, sentence: str, 
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == f"rtl.gen: error: {sentence}\n"
     assert not (tmp_path / "out").exists()
+
+
+def test_an_empty_path_is_refused(tmp_path: Path) -> None:
+    for given in (["--out", ""], ["--out="]):
+        done = gen("--design", "uniform", *given, cwd=tmp_path)
+        assert (done.returncode, done.stderr) == (2, "rtl.gen: error: argument --out: must be a path, not ''\n")
+    assert not list(tmp_path.iterdir())
+
+
+def test_blanks_around_a_number_are_refused(tmp_path: Path) -> None:
+    done = gen("--design", "uniform", "--lanes", " 4", "--out", str(tmp_path / "out"))
+    assert (done.returncode, done.stderr) == (2, "rtl.gen: error: lanes must be an integer, not ' 4'\n")
+
+
+def test_a_design_that_fails_leaves_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> str:
+        raise GenerationError("no")
+
+    monkeypatch.setattr("rtl.verilog.to_verilog", fails)
+    with pytest.raises(GenerationError):
+        main(["--design", "uniform", "--lanes", "1", "--out", str(tmp_path / "some" / "where")])
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_widest_array_is_made(tmp_path: Path) -> None:
+    """64,000 bits of operands a cycle leave room for all other ports, of the largest memories too."""
+    deep = [part for name in ("activation", "weight", "result") for part in (f"--{name}-depth", "65536")]
+    done = gen("--design", "loom", "--units", "4000", "--array", "1x15", *deep, "--out", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    (path,) = tmp_path.glob("*.json")
+    widths = {port["name"]: port["width"] for port in json.loads(path.read_text())["ports"]}
+    assert widths["activation_data"] + widths["weight_data"] == MOST_LOADED_BITS
+
+
+def test_no_array_has_more_ports_than_amaranth_numbers() -> None:
+    """Beside the operands: the most bits that each other port can have."""
+    mac = BitFusionSpec(units=1, minimum_bits=2)
+    requant = ThresholdSpec(accumulator_width=48, groups=1024, bits=8, signed=True)
+    deep = dict.fromkeys(("activation_depth", "weight_depth", "result_depth"), 1 << 16)
+    spec = ArraySpec(mac=mac, rows=256, columns=256, result_width=48, requant=requant, **deep)  # type: ignore[arg-type]
+    inputs = sum(port.width for port in spec.ports if port.is_input)
+    assert inputs - spec.loaded_bits(256, 256) + MOST_LOADED_BITS + 2 <= 1 << 16  # two bits are constants
+
+
+def test_long_work_is_shown(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rtl.gen.working", partial(working, lines=(0.01,)))
+    main(["--design", "uniform", "--lanes", "16", "--out", str(tmp_path)])
+    assert re.search(r"(?m)^Verilog of uniform_w4_a4_l16: 0 s$", capsys.readouterr().err)
 
 
 def test_an_unwritable_folder_is_refused(tmp_path: Path) -> None:

@@ -112,7 +112,7 @@ REFUSALS = [
     (lambda: UniformSpec(reduction_length=0), ValueError,
      "reduction_length must be an integer from 1 to 16777216, not 0"),
     (lambda: SubwordSpec(minimum_bits=3), ValueError, "minimum_bits must be 2 or 4, not 3"),
-    (lambda: BitFusionSpec(minimum_bits=1), ValueError, "minimum_bits must be an integer from 2 to 4, not 1"),
+    (lambda: BitFusionSpec(minimum_bits=1), ValueError, "minimum_bits must be 2 or 4, not 1"),
     (lambda: PaddedSpec(gating=1), TypeError, "gating must be a bool, not 1"),
     (lambda: Precision(4, 9), ValueError, "activation_bits must be an integer from 1 to 8, not 9"),
     (lambda: Precision(4, 4, 1), TypeError, "activation_signed must be a bool, not 1"),
