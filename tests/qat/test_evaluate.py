@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-import qat.evaluate
+import qat.training.rundata
 from qat.evaluate import main
 from qat.training.accuracy import Evaluation, evaluate, split_batches, wilson_interval
 from qat.training.runs import load_run
@@ -68,7 +68,7 @@ def test_scores_of_a_regression() -> None:
 
 def test_the_whole_split_once_in_any_shares_and_batches(full_run: Path) -> None:
     model, _ = load_run(full_run)
-    data = qat.evaluate.open_data("mnist5k", image_size=28)
+    data = qat.training.rundata.open_data("mnist5k", image_size=28)
     n = len(data.test.labels)
     whole = evaluate(model, data)
     assert len(whole.labels) == n
@@ -90,7 +90,7 @@ def test_the_whole_split_once_in_any_shares_and_batches(full_run: Path) -> None:
 def test_evaluation_leaves_the_mode_of_the_model(full_run: Path) -> None:
     model, _ = load_run(full_run)
     assert not model.training
-    data = qat.evaluate.open_data("mnist5k", image_size=28)
+    data = qat.training.rundata.open_data("mnist5k", image_size=28)
     model.train()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     evaluate(model, data)
@@ -121,7 +121,7 @@ def test_a_regression_on_the_command_line(
 ) -> None:
     wanted = torch.arange(4.0)
     result = Evaluation(torch.tensor([[0.0], [1.0], [3.0], [2.0]]), wanted, 0.5)
-    monkeypatch.setattr("qat.training.accuracy.evaluate", lambda *_, **__: result)
+    monkeypatch.setattr("qat.training.evaluate", lambda *_, **__: result)
     ended = command(main, "--checkpoint", full_run)
     assert re.fullmatch(
         r"correlation 80\.00 % \(4 samples; 95 % interval -69\.\d\d to 99\.\d\d %\), loss 0\.5000\n", ended.out
@@ -131,7 +131,7 @@ def test_a_regression_on_the_command_line(
 def test_test_samples_that_changed(
     command: Callable[..., Any], full_run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opened = qat.evaluate.open_data
+    opened = qat.training.rundata.open_data
 
     def other(*arguments: Any, **options: Any) -> Any:
         data = opened(*arguments, **options)
@@ -139,7 +139,7 @@ def test_test_samples_that_changed(
         return replace(data, test=replace(test, pixels=test.pixels[::-1].copy()))
 
     ours = opened("mnist5k", image_size=28).test.fingerprint[:12]
-    monkeypatch.setattr("qat.evaluate.open_data", other)
+    monkeypatch.setattr("qat.training.rundata.open_data", other)
     theirs = other("mnist5k", image_size=28).test.fingerprint[:12]
     ended = command(main, "--checkpoint", full_run)
     assert (ended.code, ended.out) == (2, "")
@@ -172,8 +172,8 @@ def test_images_have_the_size_that_the_model_takes(
 ) -> None:
     """Not that of the data: digits are 8 pixels unless asked otherwise."""
     asked = []
-    opened = qat.evaluate.open_data
-    monkeypatch.setattr("qat.evaluate.open_data", lambda *a, **o: (asked.append(o["image_size"]), opened(*a, **o))[1])
+    opened = qat.training.rundata.open_data
+    monkeypatch.setattr("qat.training.rundata.open_data", lambda *a, **o: (asked.append(o["image_size"]), opened(*a, **o))[1])
     out = train(tmp_path / "run", bits=32, epochs=0, limit=16)
     assert command(main, "--checkpoint", out).code == 0
     assert asked == [28]

@@ -551,7 +551,7 @@ def test_images_that_are_left_out_stay_left_out(command: Callable[..., Any], tmp
     assert ended.err.endswith("mend them, or leave them out with --skip-unreadable N\n")
     assert command(main, "--resume", "--out", out).err.endswith(": mend them\n")  # where that is no option
     with pytest.raises(ValueError, match=r"may be: mend them$"):
-        open_run_data(read_record(out))
+        open_run_data(record.data, record.options, record.model)
     ended = command(evaluate_main, "--checkpoint", out, "--skip-unreadable", 1, "--format", "json")
     assert json.loads(ended.out)["left_out"] == ["cat/0.png"]
     assert json.loads(ended.out)["n"] == 2
@@ -590,7 +590,8 @@ def test_images_are_seen_as_the_checkpoint_says(command: Callable[..., Any], tmp
     }
     assert read_record(out).data["look"] == look
     (tmp_path / "start" / "preprocessor_config.json").unlink()
-    data, _ = open_run_data(read_record(out))
+    record = read_record(out)
+    data, _ = open_run_data(record.data, record.options, record.model)
     assert data.test.look.to_dict() == look  # type: ignore[union-attr]
     assert read_record(command_run(command, given[:-2], tmp_path / "next", out)).data["look"] == look
 
