@@ -33,7 +33,7 @@ from qat.network import (
     quantize_model,
     quantizers,
 )
-from qat.quantisers import ElasticBinarizer, PerChannel, PerHead, Quantizer, StatisticalQuantizer
+from qat.quantisers import ElasticBinarizer, PerChannel, PerHead, Quantizer, StatisticalQuantizer, check_bounds
 from qat.settings import Scheme, check_bits
 from qat.training import load_state, model_config
 from siliquant.files import write_atomically
@@ -144,9 +144,14 @@ class IntegerModel:
         return cls(network.eval(), fixed, origin)
 
     def logits(self, inputs: Mapping[str, Tensor], engine: Engine = exact_product) -> Tensor:
-        """float32 [batch, classes]; every GEMM goes through `engine`, integers in, accumulators out."""
+        """float32 [batch, classes]; every GEMM goes through `engine`, integers in, accumulators out.
+
+        InputError where one of them is NaN or infinite.
+        """
         with integer_engine(self.network, engine):
             result: Tensor = self.network(**inputs).logits
+        if not bool(result.isfinite().all()):
+            raise InputError("the outputs of an integer network must be finite numbers, and are not")
         return result
 
     def gemms(self) -> tuple[Gemm, ...]:
@@ -337,7 +342,11 @@ def _fill(network: PreTrainedModel, entries: list[Any], tensors: StoredTensors) 
         for quantizer, side in zip(layer.operands(), sides, strict=True):
             groups = (quantizer.groups,)
             offset, threshold = (_stored(tensors, side[key], groups) for key in ("offset", "threshold"))
-            _set(quantizer, tensors.floats(_key(side["scales"]), groups, positive=True), offset, threshold)
+            scales = tensors.floats(_key(side["scales"]), groups, positive=True)
+            for what, values in (("scale", scales), ("offset", offset), ("threshold", threshold)):
+                if values is not None:
+                    check_bounds(what, values, f"the {what} of {entry['name']}")
+            _set(quantizer, scales, offset, threshold)
         if isinstance(layer, QuantLinear | QuantConv2d):
             _fill_weight(layer, entry["name"], _of_json(entry, "weight", dict), tensors)
             _set_bias(layer, _stored(tensors, entry["bias"], (layer.weight.shape[0],)))

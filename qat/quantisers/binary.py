@@ -26,7 +26,7 @@ from torch.autograd.function import once_differentiable
 from qat.settings import GradientScale
 from siliquant.inputs import InputError
 
-from .fakequant import RELATIVE_FLOOR, dense, gradient_factor
+from .fakequant import RELATIVE_FLOOR, dense, gradient_factor, numbers
 from .granularity import PER_TENSOR, Granularity, Layout
 from .quantiser import Quantizer
 
@@ -122,7 +122,7 @@ class ElasticBinarizer(Quantizer):
         self._need_scale()
         layout, scale = self.layout(x), self.scale
         threshold = self.threshold.detach().to(scale.dtype).view(1, -1, 1)
-        above = dense(x).detach().to(scale.dtype).reshape(layout) - threshold
+        above = numbers(x).detach().to(scale.dtype).reshape(layout) - threshold
         codes = _binary_codes(above, scale.view(1, -1, 1), self.signed)
         return self.observed(codes.to(torch.int64).view(x.shape))
 

@@ -1,12 +1,13 @@
 """The training loop, the folder of a run, and accuracy.
 
-Read ``runs`` (what a folder holds), ``trainer``, ``accuracy``, ``rundata``, ``softlabels`` (stored and replayed),
-``distributed``.
+Read ``runs`` (what a folder holds), ``weights`` (its tensors), ``trainer``, ``accuracy``, ``rundata``, ``classes``,
+``softlabels`` (stored and replayed), ``distributed``.
 """
 
 from __future__ import annotations
 
 from .accuracy import evaluate, inputs_of, split_batches, wilson_interval
+from .classes import check_recorded, classes_of, compare_classes
 from .distributed import Processes, device_named, processes
 from .rundata import look_of, open_run_data
 from .runs import (
@@ -17,19 +18,23 @@ from .runs import (
     load_teacher,
     model_config,
     names_of_skipped,
+    network_of,
     read_record,
     read_state,
-    save_model,
     save_record,
 )
 from .softlabels import make_store, replay, weights_sha256
 from .trainer import Training, calibration_inputs, train
+from .weights import save_model
 
 __all__ = [
     "Processes",
     "RunRecord",
     "Training",
     "calibration_inputs",
+    "check_recorded",
+    "classes_of",
+    "compare_classes",
     "device_named",
     "evaluate",
     "inputs_of",
@@ -41,6 +46,7 @@ __all__ = [
     "make_store",
     "model_config",
     "names_of_skipped",
+    "network_of",
     "open_run_data",
     "processes",
     "read_record",

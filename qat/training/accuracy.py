@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from qat.data import Data, ImageSplit, TextSplit, batches
+from siliquant.inputs import InputError
 
 __all__ = ["Evaluation", "evaluate", "inputs_of", "split_batches", "wilson_interval"]
 
@@ -46,6 +47,17 @@ class Evaluation:
             pair = torch.stack([self.logits[:, 0].double(), self.labels.double()])
             return float(torch.corrcoef(pair)[0, 1].nan_to_num(0.0))
         return self.correct / len(self.labels)
+
+    def check_finite(self) -> None:
+        """InputError where a logit or the loss is NaN or infinite: no class is predicted then, whatever argmax says."""
+        bad = int((~self.logits.isfinite()).any(-1).sum())
+        if bad:
+            raise InputError(
+                f"the outputs of the network must be finite numbers, but those of {bad} of {len(self.labels)} test "
+                "samples are not"
+            )
+        if not math.isfinite(self.loss):
+            raise InputError(f"the test loss must be a finite number, but is {self.loss}")
 
     def interval(self) -> tuple[float, float]:
         """95 % confidence interval of the score: Wilson's for accuracy, Fisher's z for correlation."""

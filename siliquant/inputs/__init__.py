@@ -13,6 +13,7 @@ from .errors import (
     MissingFileError,
     SiliquantError,
     ToolError,
+    middle_out,
     printable,
     short,
 )
@@ -52,6 +53,7 @@ __all__ = [
     "integer",
     "json_object",
     "member",
+    "middle_out",
     "number",
     "number_list",
     "open_regular",

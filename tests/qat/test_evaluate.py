@@ -173,7 +173,9 @@ def test_images_have_the_size_that_the_model_takes(
     """Not that of the data: digits are 8 pixels unless asked otherwise."""
     asked = []
     opened = qat.training.rundata.open_data
-    monkeypatch.setattr("qat.training.rundata.open_data", lambda *a, **o: (asked.append(o["image_size"]), opened(*a, **o))[1])
+    monkeypatch.setattr(
+        "qat.training.rundata.open_data", lambda *a, **o: (asked.append(o["image_size"]), opened(*a, **o))[1]
+    )
     out = train(tmp_path / "run", bits=32, epochs=0, limit=16)
     assert command(main, "--checkpoint", out).code == 0
     assert asked == [28]
