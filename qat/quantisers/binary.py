@@ -34,8 +34,9 @@ __all__ = ["ElasticBinarizer"]
 
 
 def _binary_codes(above: Tensor, scale: Tensor, signed: bool) -> Tensor:
-    """Codes as floats, for `above` = x - threshold of the formulas above: its sign is exact."""
-    return (above > 0).to(above.dtype).mul_(2).sub_(1) if signed else (above / scale > 0.5).to(above.dtype)
+    """Codes as floats, for `above` = x - threshold of the formulas above: its sign is exact. NaN stays, as no code."""
+    codes = (above > 0).to(above.dtype).mul_(2).sub_(1) if signed else (above / scale > 0.5).to(above.dtype)
+    return torch.where(above.isnan(), above, codes)
 
 
 class _Binarize(torch.autograd.Function):

@@ -183,5 +183,5 @@ def numbers(x: Tensor) -> Tensor:
     """`x` as an ordinary tensor. InputError where it holds NaN: no code stands for that."""
     found = dense(x)
     if bool(found.isnan().any()):
-        raise InputError("what a quantiser turns into codes must be numbers, but holds NaN: the network overflows")
+        raise InputError("what becomes codes must be numbers, but holds NaN: the network overflows")
     return found

@@ -1,8 +1,8 @@
 """model.safetensors of a run: the tensors, and in its header which network they are of and what they hash to.
 
 The header has one entry of ours, ``siliquant``, since safetensors writes several in any order: JSON with ``sha256``, of
-the tensors, and ``network``, model and scheme as run.json has them. A file without it, of an earlier version, is read as
-it is.
+the tensors, and ``network``, model and scheme as run.json has them. A file without it, of an earlier version, is taken
+as it is.
 """
 
 from __future__ import annotations

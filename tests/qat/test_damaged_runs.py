@@ -89,7 +89,7 @@ def test_what_hands_results_over_is_no_part_of_the_model(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda r: r["model"].update(layer_norm_eps=1e9), "layer_norm_eps must be from 1e-15 to 0.01, not 1000000000.0"),
+        (lambda r: r["model"].update(layer_norm_eps=0.5), "layer_norm_eps must be from 1e-15 to 0.01, not 0.5"),
         (lambda r: r["model"].update(layer_norm_eps=0), "layer_norm_eps must be from 1e-15 to 0.01, not 0"),
         (lambda r: r["model"].update(hidden_dropout_prob=2.0), "hidden_dropout_prob must be from 0 to 1, not 2.0"),
         (lambda r: r["model"].update(is_decoder=True), "is_decoder must be false for a classifier, not True"),
@@ -98,7 +98,10 @@ def test_what_hands_results_over_is_no_part_of_the_model(
         (lambda r: r["scheme"].update(weight_bits=3), "scheme must be that of the options, but differs in weight_bits"),
         (lambda r: r.update(scheme=None), "scheme must be that of the options, but differs in being there"),
         (lambda r: r["data"]["classes"].pop(), "data.classes must be 10 names, as the model has labels, not 9"),
-        (lambda r: r["data"]["classes"].__setitem__(0, "1"), "data.classes must have each name once, and has '1' twice"),
+        (
+            lambda r: r["data"].update(classes=["1", *"123456789"]),
+            "data.classes must have each name once, and has '1' twice",
+        ),
         (lambda r: r["data"].update(classes="x"), "data.classes must be a list of names, not 'x'"),
     ],
 )  # fmt: skip
@@ -114,7 +117,7 @@ def test_a_record_that_contradicts_itself(
 @pytest.mark.parametrize(
     ("change", "difference"),
     [
-        (lambda r: (r["scheme"].update(weight_bits=3), r["options"].update(weight_bits=3)), "scheme.weight_bits is 2, not 3"),
+        (lambda r: [r[part].update(weight_bits=3) for part in ("scheme", "options")], "scheme.weight_bits is 2, not 3"),
         (lambda r: r["model"].update(layer_norm_eps=1e-3), "model.layer_norm_eps is 1e-12, not 0.001"),
         (lambda r: r["model"].update(hidden_act="relu"), "model.hidden_act is 'gelu', not 'relu'"),
         (lambda r: r["model"].update(more=[1]), "model.more is not there, not [1]"),
@@ -204,39 +207,37 @@ def test_tensors_are_not_cast(
     assert not recwarn.list
 
 
+def overflowing(tensors: dict[str, Tensor]) -> None:
+    """Makes sums of finite numbers infinite, of which a layer norm makes NaN."""
+    for number in range(2):
+        tensors[f"vit.layers.{number}.mlp.fc2.bias"].fill_(3e38)
+
+
 @pytest.mark.parametrize("bits", [2, 32])
 def test_outputs_that_are_not_finite_are_no_accuracy(
     command: Callable[..., Any], low_run: Path, full_run: Path, tmp_path: Path, bits: int
 ) -> None:
     """Every weight is finite, but what the last layer makes of them overflows."""
-    folder = altered(
-        low_run if bits == 2 else full_run, tmp_path / "run",
-        tensors=lambda found: (found["vit.layernorm.weight"].fill_(1e38), found["classifier.weight"].fill_(1e38)),
-    )  # fmt: skip
-    wanted = "program: error: the outputs of the network must be finite numbers, but those of 60 of 60 test samples are not\n"
-    if bits == 2:  # the quantiser of the last layer holds what it is given
-        altered(low_run, folder, tensors=lambda found: (
-            found["classifier.bias"].fill_(3e38), found["classifier.weight_quantizer.start"].fill_(1e12),
-            found["classifier.weight"].fill_(1e14), found["classifier.input_quantizer.start"].fill_(1e12),
-            found["vit.layernorm.weight"].fill_(1e20), found["vit.layernorm.bias"].fill_(1e20),
-        ))  # fmt: skip
+    run = low_run if bits == 2 else full_run
+    folder = altered(run, tmp_path / "run", tensors=overflowing)
+    wanted = "the outputs of the network must be finite numbers, but those of 60 of 60 test samples are not"
     for form in ("text", "json"):
         ended = command(evaluate_main, "--checkpoint", folder, "--format", form)
-        assert (ended.code, ended.out, ended.err) == (2, "", wanted)
+        assert (ended.code, ended.out, ended.err) == (2, "", f"program: error: {wanted}\n")
     ended = command(qat.softlabels.main, "--teacher", folder, "--data", "mnist5k", "--crops", 1, "--top-k", 2,
                     "--out", tmp_path / "labels")  # fmt: skip
     assert (ended.code, ended.err) == (
         2, "program: error: the outputs of the teacher must be finite numbers, but are not for some views\n"
     )  # fmt: skip
-    ended = command(qat.train.main, "--model", "vit-tiny", "--bits", 32, "--limit", 16, "--batch-size", 16, "--epochs", 1,
-                    "--teacher", folder, "--out", tmp_path / "next")  # fmt: skip
+    ended = command(qat.train.main, "--model", "vit-tiny", "--bits", 32, "--limit", 16, "--batch-size", 16,
+                    "--epochs", 1, "--teacher", folder, "--out", tmp_path / "next")  # fmt: skip
     assert (ended.code, ended.err) == (
         2, "program: error: the outputs of the teacher must be finite numbers, but are not at epoch 1, step 1\n"
     )  # fmt: skip
     if bits == 2:
         ended = command(qat.export.main, "--checkpoint", folder, "--out", tmp_path / "integer")
         assert (ended.code, ended.err) == (
-            2, "program: error: the outputs of the trained network must be finite numbers, and are not\n"
+            2, "program: error: what becomes codes must be numbers, but holds NaN: the network overflows\n"
         )  # fmt: skip
 
 
@@ -252,13 +253,26 @@ def test_integers_whose_outputs_are_not_finite(low_run: Path, tmp_path: Path) ->
     model, record = load_run(low_run)
     assert record.scheme is not None
     integer = IntegerModel.from_quantized(model, record.scheme, {})
+    layer = gemms(integer.network)["classifier"]
     with torch.no_grad():
-        gemms(integer.network)["classifier"].bias.fill_(3.3e38)  # type: ignore[union-attr,operator]
-        gemms(integer.network)["classifier"].weight_quantizer.start.fill_(1e38)  # type: ignore[union-attr,operator]
+        for values in (layer.weight, layer.operands()[1].start):
+            values.mul_(1e38)  # type: ignore[operator]
+        layer.bias.fill_(3.4e38)  # type: ignore[union-attr,operator]
     with pytest.raises(ValueError, match="the outputs of an integer network must be finite numbers, and are not"):
         compare_paths(model, integer, [{"pixel_values": IMAGES}])
     integer.save(tmp_path)
-    assert "the scale of classifier must be from " in refusal(lambda: IntegerModel.load(tmp_path))
+    assert "the scale of classifier must be from 4.59e-41 to 1e+12, not " in refusal(
+        lambda: IntegerModel.load(tmp_path)
+    )
+
+
+@pytest.mark.parametrize(
+    "quantizer", [Quantizer(4, signed=True), ElasticBinarizer(signed=True), ElasticBinarizer(signed=False)]
+)
+def test_what_is_no_number_stays_so(quantizer: Quantizer) -> None:
+    quantizer.set_scale(torch.ones(1))
+    found = quantizer(torch.tensor([math.nan, math.inf, -math.inf]))
+    assert found.isnan().tolist() == [True, False, False]
 
 
 def test_a_finished_run_without_its_state_is_not_trained_again(
@@ -271,9 +285,6 @@ def test_a_finished_run_without_its_state_is_not_trained_again(
             (folder / path.name).write_bytes(path.read_bytes())
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     ended = command(qat.train.main, "--resume", "--out", folder)
-    assert (ended.code, ended.err) == (
-        2,
-        f"program: error: {folder / 'state.pt'} must be there to go on with a run that has finished an epoch: put it back, "
-        "or choose another --out\n",
-    )
+    said = f"{folder / 'state.pt'} must be there to go on with a run that has finished an epoch"
+    assert (ended.code, ended.err) == (2, f"program: error: {said}: put it back, or choose another --out\n")
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
