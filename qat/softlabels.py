@@ -70,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from qat.training import device_named, load_teacher
 
     device = device_named(options.device)
-    model = load_teacher(options.teacher, preset=options.model)
+    model = load_teacher(options.teacher, preset=options.model, image_size=size)
     cast(nn.Module, model).to(device)
     size = size or _image_size(model)
     look = look_of(options.teacher) if has_look(options.data) else None

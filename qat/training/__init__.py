@@ -6,7 +6,7 @@ Read ``runs`` (what a folder holds), ``weights`` (its tensors), ``trainer``, ``a
 
 from __future__ import annotations
 
-from .accuracy import evaluate, inputs_of, split_batches, wilson_interval
+from .accuracy import evaluate, inputs_of, split_batches
 from .classes import check_recorded, classes_of, compare_classes
 from .distributed import Processes, device_named, processes
 from .rundata import look_of, open_run_data
@@ -57,5 +57,4 @@ __all__ = [
     "split_batches",
     "train",
     "weights_sha256",
-    "wilson_interval",
 ]

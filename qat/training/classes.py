@@ -24,7 +24,7 @@ def classes_of(source: Path, model: PreTrainedModel) -> tuple[str, ...]:
     """
     if (source / "run.json").exists():
         return tuple(read_record(source).data.get("classes", ()))
-    labels: Mapping[Any, str] = model.config.id2label or {}
+    labels: Mapping[Any, str] = getattr(model.config, "id2label", None) or {}
     names = tuple(str(labels.get(number, number)) for number in range(model.config.num_labels or 0))
     if all(name in (f"LABEL_{number}", str(number)) for number, name in enumerate(names)):
         return ()

@@ -1,6 +1,7 @@
 """Everything that comes from outside: errors with file and place, bounded reading, numbers in ranges, quoting.
 
-Read ``errors``, ``reading``, ``numbers``, ``quoting`` (one function a language: no text becomes code).
+Read ``errors``, ``reading``, ``numbers``, ``quoting`` (one function a language: no text becomes code),
+``shares`` (the interval of a share).
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from .reading import (
     read_text,
     unpack,
 )
+from .shares import wilson_interval
 
 __all__ = [
     "MOST_BYTES",
@@ -68,5 +70,6 @@ __all__ = [
     "tcl_word",
     "unpack",
     "verilog_name",
+    "wilson_interval",
     "yosys_word",
 ]

@@ -436,14 +436,17 @@ def test_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
     torch.manual_seed(0)
     model = TinyClassifier().eval()
     asked = []
-    module = type(sys)("qat.training.runs")
-    module.load_teacher = lambda path, *, preset: (asked.append((path, preset)), model)[1]  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "qat.training.runs", module)
+
+    def load_teacher(path: Path, *, preset: str | None, image_size: int | None) -> TinyClassifier:
+        asked.append((path, preset, image_size))
+        return model
+
+    monkeypatch.setattr("qat.training.load_teacher", load_teacher)
     out = tmp_path / "labels"
     command = ["--teacher", "somewhere", "--data", "digits", "--crops", "2", "--top-k", "3", "--out", str(out),
                "--images-per-shard", "700", "--device", "cpu"]  # fmt: skip
     main(command)
-    assert asked == [(Path("somewhere"), None)]
+    assert asked == [(Path("somewhere"), None, None)]
     size = sum(path.stat().st_size for path in out.glob("*.npy"))
     assert capsys.readouterr().out == (
         f"{out}: 1438 images x 2 crops, {size / 1e6:.2f} MB; 18 bytes a crop, size per million crops 18.0 MB\n"
@@ -454,8 +457,8 @@ def test_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
     assert store.settings.policy == "Shift(pixels=1, size=8)"
     assert store.settings.teacher == "TinyClassifier"
     before = content(out)
-    main([*command, "--model", "vit_tiny"])
-    assert asked[1] == (Path("somewhere"), "vit_tiny")
+    main([*command, "--model", "vit_tiny", "--image-size", "8"])
+    assert asked[1] == (Path("somewhere"), "vit_tiny", 8)
     assert content(out) == before
     with pytest.raises(
         ValueError, match=re.escape("policy Shift(pixels=1, size=8), not RandomResizedCrop(scale=(0.2,")
