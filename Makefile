@@ -55,10 +55,11 @@ report: $(FULL) ## the comparison as one page with figures, and its tables, in b
 test: debian-test $(FULL) ## the tests
 	@$(BIN)/python -m pytest $(ARGS)
 
-lint: $(FULL) ## ruff and mypy
+lint: $(FULL) ## ruff, mypy, and the layers of the packages
 	@$(BIN)/python -m ruff check .
 	@$(BIN)/python -m ruff format --check .
 	@$(BIN)/python -m mypy $(PACKAGES)
+	@$(BIN)/python -c 'from importlinter.cli import lint_imports_command as lint; lint()' --no-cache
 
 bench: debian-test $(FULL) ## quality of the hardware, speed of simulation and of training
 	@set -e; for script in benchmarks/qor.py benchmarks/model_speed.py benchmarks/rtl_speed.py benchmarks/qat_speed.py; do echo "$$script"; $(BIN)/python "$$script" $(ARGS); done

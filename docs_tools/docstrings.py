@@ -13,7 +13,7 @@ from typing import Any
 
 from griffe import Alias, AliasResolutionError, Extension, NameResolutionError, Object
 
-from .hooks import PACKAGES
+from docs_tools.hooks import PACKAGES
 
 __all__ = ["HouseDocstrings", "to_markdown"]
 

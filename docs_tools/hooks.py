@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from latex2mathml.converter import convert
 
-from .commands import ROOT
+from docs_tools.commands import ROOT
 
 if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig

@@ -112,8 +112,7 @@ def _write(names: Sequence[str], *, whole: bool) -> None:
         _write_if_new(page, filled(old, reduce(operator.or_, texts.values(), kept)))
     if whole:
         _write_if_new(ROOT / "docs" / "results.md", results_page())
-        import docs_tools.diagrams as diagrams
-        import docs_tools.transcripts as transcripts
+        from . import diagrams, transcripts
 
         diagrams.write()
         print("transcripts ...", file=sys.stderr, flush=True)

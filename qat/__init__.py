@@ -7,3 +7,6 @@ if sys.argv[:1] == ["-m"]:  # this package is the command: what lies in the curr
     from pathlib import Path
 
     runpy.run_path(str(Path(__file__).parents[1] / "siliquant" / "processes" / "shadows.py"))["pin"]()
+    from siliquant.files import torch_folder
+
+    torch_folder()  # before torch is loaded

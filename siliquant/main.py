@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from siliquant.commandline import Command, Parser, command_named, installed, run
+from siliquant.files import torch_folder
 from siliquant.inputs import InputError
 from siliquant.processes import pin
 
@@ -43,6 +44,7 @@ def parser() -> Parser:
 def main() -> NoReturn:
     """The entry point; exits as :func:`siliquant.commandline.cli.run` does."""
     pin()
+    torch_folder()
     run(PROG, start)
 
 

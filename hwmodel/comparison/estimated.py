@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -80,9 +81,10 @@ class ModelAnswers:
         jobs = 1 if _width(new) < _WORTH_PROCESSES else min(self._jobs, len(new))
         count = partial(_count, model=self.model, clock_mhz=self._clock_mhz)
         columns = (TextColumn("counting gates"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        work = local(jobs)(count, new) if jobs > 1 else (Outcome(one, count(one)) for one in new)
+        with Progress(*columns, console=Console(stderr=True), transient=True) as progress, closing(work):
             task = progress.add_task("", total=len(new))
-            for outcome in local(jobs)(count, new) if jobs > 1 else (Outcome(one, count(one)) for one in new):
+            for outcome in work:
                 if outcome.error is not None:
                     raise outcome.error
                 for spec, entry in outcome.result or ():

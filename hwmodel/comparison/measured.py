@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -128,9 +129,9 @@ class Answers:
         stored = sorted(units, key=lambda unit: -unit.spec.groups * unit.spec.parameter_width)
         order = sorted(missing, key=lambda spec: -sum(port.width for port in spec.operand_ports))
         items: list[Unit | MacSpec] = [*stored, *order]
-        with Progress(*columns, console=Console(stderr=True)) as progress:
+        work = local(min(self._jobs, count))(partial(_measured, missing=dict(missing), bench=bench), items)
+        with Progress(*columns, console=Console(stderr=True)) as progress, closing(work):
             task = progress.add_task("", total=count, last="")
-            work = local(min(self._jobs, count))(partial(_measured, missing=dict(missing), bench=bench), items)
             for outcome in work:
                 if outcome.error is not None:
                     raise outcome.error

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from siliquant.files import NotTrusted, cache, code_sha256
-from siliquant.inputs import InputError, MissingFileError, read_bytes, short, unpack
+from siliquant.inputs import InputError, MissingFileError, fits, read_bytes, short, unpack
 
 from . import digest as slimliberty
 from .cells import FullAdderCell, HalfAdderCell
@@ -207,6 +207,14 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more cells" if len(names) > 3 else "")
 
 
+@dataclass(frozen=True)
+class _Kept:
+    """What the cache has of a library, beside its slim copy."""
+
+    facts: slimliberty.Facts
+    slim_sha256: str
+
+
 def _facts(
     path: Path, packed: bytes, excluded: tuple[str, ...], full_adder: str | None, home: Path
 ) -> tuple[dict[str, Any], Path]:
@@ -215,12 +223,10 @@ def _facts(
     question = json.dumps([_readers_sha256(), digest, excluded, full_adder])
     key = hashlib.sha256(question.encode()).hexdigest()[:16]
     slim, facts_file = home / "liberty" / f"{key}.slim.lib", home / "liberty" / f"{key}.json"
-    known = cache.kept(facts_file, home)
-    if known is not None:
-        found = json.loads(known)
+    found = cache.kept_json(facts_file, home, lambda kept: fits(kept, _Kept))
+    if found is not None:
         try:
-            content = cache.read_trusted(slim, home)
-            if hashlib.sha256(content).hexdigest() == found["slim_sha256"]:
+            if hashlib.sha256(cache.read_trusted(slim, home)).hexdigest() == found["slim_sha256"]:
                 return found["facts"], slim
             cache.say_made_again(slim, "it is damaged")
         except NotTrusted as reason:
@@ -230,10 +236,10 @@ def _facts(
     facts, text = slimliberty.digest_liberty(_text_of(packed, path), excluded, full_adder, path)
     content = text.encode()
     slim_path = cache.kept_file(slim, content, home)
-    answer = {"facts": asdict(facts), "slim_sha256": hashlib.sha256(content).hexdigest()}
+    answer = json.dumps(asdict(_Kept(facts, hashlib.sha256(content).hexdigest())), indent=1, sort_keys=True)
     if slim_path == slim:
-        cache.keep(facts_file, json.dumps(answer, indent=1, sort_keys=True), home)
-    return json.loads(json.dumps(answer["facts"])), slim_path
+        cache.keep(facts_file, answer, home)
+    return json.loads(answer)["facts"], slim_path
 
 
 @functools.cache

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from hwmodel.library import Library, LibraryCells, LibraryPower, parse_liberty, read_liberty_text
@@ -93,8 +94,10 @@ class Specimen:
     def __enter__(self) -> Specimen:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.__exit__(kind, error, trace)
 
     @cached_property
     def verilog(self) -> str:

@@ -205,9 +205,17 @@ class _Worker:
 
 def _serve(connection: Connection, function: Callable[[Any], Any]) -> None:
     end_with_parent()
-    # Leaves with statements in order, and unlike "ignore" is not passed on to the tools that the function starts.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: sys.exit(1))
+    # Leaves with statements in order, and unlike "ignore" is not passed on to the tools that the function starts. A
+    # second signal would be a traceback in the midst of that.
+    ends = signal.SIGINT, signal.SIGTERM
+
+    def end(*_: object) -> None:
+        for number in ends:
+            signal.signal(number, lambda *_: None)
+        sys.exit(1)
+
+    for number in ends:
+        signal.signal(number, end)
     while True:
         try:
             item = connection.recv()

@@ -16,7 +16,7 @@ from hwmodel.netlist import AreaParts, area_parts
 from hwmodel.power import icarus_version
 from hwmodel.synthesis import FLOW_VERSION, Attempt, Synthesis, looks_at_area_alone, opensta_version
 from siliquant.files import package_version
-from siliquant.inputs import InputError, json_object, short
+from siliquant.inputs import InputError, field_types, fits, json_object, short
 
 _FLOW_SOURCES = (
     *(f"library/{name}.py" for name in ("cells", "digest", "library")),
@@ -102,31 +102,15 @@ class SynthesisRow:
             data = json_object(text)
         except InputError as error:
             raise InputError(f"a synthesis row must be a JSON object: {error}") from None
-        known = {entry.name for entry in fields(cls)}
+        types = field_types(cls)
+        known = types.keys()
         if set(data) - known or (known - set(data)) - _LATER:
             wrong = ", ".join(sorted(set(data) ^ known))
             raise InputError(f"a synthesis row must have exactly the fields of SynthesisRow, and differs in {wrong}")
         for entry in fields(cls):
-            if entry.name in data and not _fits(data[entry.name], str(entry.type)):
+            if entry.name in data and not fits(data[entry.name], types[entry.name]):
                 raise InputError(f"{entry.name} of a synthesis row must be {entry.type}, not {short(data[entry.name])}")
-        parts = data["parts"]
-        if set(parts) != {entry.name for entry in fields(AreaParts)}:
-            raise InputError("a synthesis row's parts must be the fields of AreaParts")
-        return cls(**{**data, "parts": AreaParts(**parts)})
-
-
-def _fits(value: object, kind: str) -> bool:
-    """Whether a member of a row is of the kind that its field has."""
-    if value is None:
-        return kind.endswith("| None")
-    if kind.startswith("Mapping[str, Any]"):
-        return isinstance(value, dict)
-    if kind.startswith(("Mapping", "AreaParts")):
-        each = str if kind == "Mapping[str, str]" else int | float
-        return isinstance(value, dict) and all(isinstance(one, each) for one in value.values())
-    if isinstance(value, bool) or kind.startswith("bool"):
-        return isinstance(value, bool) and kind.startswith("bool")
-    return isinstance(value, str if kind.startswith("str") else int if kind.startswith("int") else int | float)
+        return cls(**{**data, "parts": AreaParts(**data["parts"])})
 
 
 def row_key(
@@ -168,13 +152,13 @@ def make_row(
         area_um2=synthesis.area_um2,
         parts=area_parts(synthesis.netlist, synthesis.top, library),
         cells=sum(synthesis.cells.values()),
-        histogram=dict(synthesis.cells),
+        histogram=dict(sorted(synthesis.cells.items())),  # as from_json gives it: a row says the same when it is kept
         recipe=synthesis.recipe,
         minimum_period_ns=round(timing.minimum_period_ns, 6) if timing else None,
         slack_ns=round(timing.worst_slack_ns, 6) if timing else None,
         meets_clock=synthesis.meets_clock,
         verilog_sha256=sha256_text(verilog),
-        tools=tool_versions(),
+        tools=dict(sorted(tool_versions().items())),
         flow_sha256=flow_sha256(),
         effort=effort,
         date=date,

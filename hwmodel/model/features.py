@@ -29,6 +29,7 @@ from hwmodel.measurement import design_name, generator_files, own_of
 from hwmodel.operands import StreamPlan, stimulus_cycles
 from rtl.spec import MacSpec
 from siliquant.files import cache, code_sha256, write_atomically
+from siliquant.inputs import fits
 
 from .paths import ALONE, Periods, Reach, Step, periods
 from .structure import PARTS, SHARES, Part, Share, structure_of
@@ -88,6 +89,7 @@ _CODE = (
     "operands/stimulus.py",
     "operands/streams.py",
 )
+_SHARES = {share.value for share in SHARES}
 _DIGITS = 7  # significant, of what is kept and of what is answered alike
 
 
@@ -251,10 +253,27 @@ def _paths(
 @lru_cache(maxsize=65536)
 def _entry(spec: MacSpec) -> dict[str, Any]:
     """What is known of a design; grows as more is asked."""
-    key = _key(spec)
-    content = cache.kept(_path(key), cache.root())
-    kept = {} if content is None else json.loads(content)
-    return {**_packaged().get(design_name(spec) or "", {}), **(kept if isinstance(kept, dict) else {})}
+    kept = cache.kept_json(_path(_key(spec)), cache.root(), _is_entry) or {}
+    return {**_packaged().get(design_name(spec) or "", {}), **kept}
+
+
+def _is_entry(kept: object) -> bool:
+    """Whether JSON has the form of an entry: counts, the transitions of some streams, the periods by some delays."""
+    return isinstance(kept, dict) and all(_is_member(name, value) for name, value in kept.items())
+
+
+def _is_member(name: str, value: Any) -> bool:
+    if name.startswith("periods, "):
+        return fits(value, tuple[float, float, float])
+    shared = [value] if name == "counts" else value
+    return (
+        isinstance(shared, list)
+        and (name == "counts" or (name.startswith("transitions, ") and len(shared) == len(Transitions._fields)))
+        and fits(shared, tuple[dict[str, tuple[float, ...]], ...])
+        and all(
+            line.keys() <= _SHARES and all(len(numbers) == len(PARTS) for numbers in line.values()) for line in shared
+        )
+    )
 
 
 def _add(spec: MacSpec, found: Mapping[str, Any]) -> None:

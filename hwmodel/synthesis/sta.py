@@ -23,6 +23,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from types import TracebackType
 
 from hwmodel.library import Library
 from siliquant.files import scratch
@@ -144,12 +145,17 @@ class OpenSta:
     def __enter__(self) -> OpenSta:
         try:
             self.ask("read_liberty cells.lib")
-        except BaseException:
-            self.__exit__()
+        except BaseException as error:
+            self.__exit__(type(error), error, error.__traceback__)
             raise
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None = None,
+        error: BaseException | None = None,
+        trace: TracebackType | None = None,
+    ) -> None:
         with contextlib.suppress(OSError):
             self._input.close()
         self._output.close()
@@ -158,7 +164,7 @@ class OpenSta:
         except subprocess.TimeoutExpired:
             processes.kill(self._process)
             self._process.wait()
-        self._stack.close()
+        self._stack.__exit__(kind, error, trace)  # a full disk is found by the folder that saw the error
 
     def ask(self, command: str) -> str:
         """Run one Tcl command and return what it printed. Raises TimingError, after ten minutes at the latest."""

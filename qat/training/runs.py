@@ -9,10 +9,9 @@ state.pt            what `--resume` needs
 from __future__ import annotations
 
 import json
-import os
 import platform
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from types import MappingProxyType
@@ -45,7 +44,6 @@ __all__ = [
     "network_of",
     "read_record",
     "read_state",
-    "save_atomically",
     "save_record",
 ]  # fmt: skip
 
@@ -118,20 +116,6 @@ def versions() -> dict[str, str]:
         "kernels": f"native, {kernels.compiler}" if kernels.available else f"torch, {kernels.reason}",
         "threads": str(torch.get_num_threads()),
     }
-
-
-def save_atomically(path: Path, save: Callable[[Path], None]) -> None:
-    """`save` writes beside `path`, then the file is renamed: for files too large to hold in memory twice."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        save(beside)
-        with beside.open("rb+") as stream:
-            os.fsync(stream.fileno())
-        beside.replace(path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
 
 
 def read_state(path: Path) -> dict[str, Any]:

@@ -32,11 +32,11 @@ from qat.network import (
 )
 from qat.quantisers import RELATIVE_FLOOR, Quantizer
 from qat.settings import Options
+from siliquant.files import save_atomically
 from siliquant.inputs import InputError, short
 
 from .accuracy import evaluate, inputs_of
 from .distributed import Processes
-from .runs import save_atomically
 from .softlabels import replay
 
 __all__ = ["Training", "calibration_inputs", "train"]
@@ -88,7 +88,7 @@ class Training:
             "sums": self.sums,
             "history": self.history,
         }
-        save_atomically(path, lambda beside: torch.save(state, beside))
+        save_atomically(path, lambda stream: torch.save(state, stream))
 
     def load(self, state: Mapping[str, Any], path: Path) -> None:
         """Goes on with the state that `save` wrote to `path`.  ValueError when it is of another run."""

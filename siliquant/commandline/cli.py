@@ -231,12 +231,12 @@ def _open_standard_streams() -> None:
 
     Otherwise the next file that is opened would be taken for it.
     """
-    while True:
-        number = os.open(os.devnull, os.O_RDWR)
-        if number > 2:
-            os.close(number)
-            break
-        os.set_inheritable(number, True)
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:  # it is the lowest that is free, which the next file gets
+            os.open(os.devnull, os.O_RDONLY if number == 0 else os.O_RDWR)
+            os.set_inheritable(number, True)
     for name in ("stdin", "stdout", "stderr"):
         if getattr(sys, name) is None:
             stream = Path(os.devnull).open("r" if name == "stdin" else "w")  # noqa: SIM115 (open until the end)

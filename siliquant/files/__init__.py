@@ -9,8 +9,8 @@ from . import cache
 from .builds import built, digest_of, load, private_copy
 from .cache import NotTrusted
 from .source import code_sha256, own_sources, package_version
-from .temporary import FULL, scratch, sweep
-from .write import alone, cache_dir, write_atomically
+from .temporary import FULL, scratch, sweep, torch_folder
+from .write import alone, cache_dir, save_atomically, write_atomically
 
 __all__ = [
     "FULL",
@@ -25,7 +25,9 @@ __all__ = [
     "own_sources",
     "package_version",
     "private_copy",
+    "save_atomically",
     "scratch",
     "sweep",
+    "torch_folder",
     "write_atomically",
 ]

@@ -208,10 +208,8 @@ def _install(made: Path, folder: Path) -> None:
 def _remove(path: Path) -> None:
     if path.is_symlink() or not path.is_dir():
         path.unlink()
-        return
-    aside = path.with_name(f".aside-{owner()}-{os.urandom(4).hex()}")
-    path.rename(aside)
-    shutil.rmtree(aside, ignore_errors=True)
+    else:
+        cache.remove_folder(path)
 
 
 def _open_lock(path: Path) -> int:

@@ -11,12 +11,16 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import re
+import shutil
 import stat
 import sys
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from siliquant.inputs import SiliquantError, printable
 from siliquant.processes import owner
@@ -29,6 +33,7 @@ __all__ = [
     "keep",
     "kept",
     "kept_file",
+    "kept_json",
     "read_trusted",
     "root",
     "say_made_again",
@@ -145,6 +150,21 @@ def kept(path: Path, home: Path, *, unsealed: bool = False) -> bytes | None:
     return None
 
 
+def kept_json(path: Path, home: Path, fits: Callable[[Any], bool]) -> Any:
+    """What :func:`keep` wrote, as JSON; None where there is nothing, or nothing to be trusted that ``fits``: an earlier
+    version may have kept other fields.
+    """
+    content = kept(path, home)
+    if content is None:
+        return None
+    with contextlib.suppress(ValueError, RecursionError):
+        found = json.loads(content)
+        if fits(found):
+            return found
+    say_made_again(path, "it is of another version")
+    return None
+
+
 def kept_file(path: Path, content: bytes, home: Path) -> Path:
     """A file with that content for other programs to read: in the cache, or where that cannot be, in a folder of this
     process.
@@ -226,7 +246,7 @@ def write_private(path: Path, data: bytes, home: Path, *, sync: bool = True) -> 
                 stream.flush()
                 os.fsync(stream.fileno())
         if path.is_dir() and not path.is_symlink():
-            raise IsADirectoryError(21, "is a folder", str(path))
+            remove_folder(path)
         beside.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):
@@ -264,6 +284,13 @@ def set_aside(path: Path) -> None:
         path.rename(path.with_name(f".aside-{owner()}-{os.urandom(4).hex()}"))
         return
     path.unlink()
+
+
+def remove_folder(path: Path) -> None:
+    """Removes a folder of the cache: its name is free at once, whatever is in it. Raises OSError."""
+    aside = path.with_name(f".aside-{owner()}-{os.urandom(4).hex()}")
+    path.rename(aside)
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def say_made_again(path: Path, reason: str) -> None:

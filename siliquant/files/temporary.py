@@ -17,10 +17,10 @@ from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
-from siliquant.inputs import FileError
+from siliquant.inputs import FileError, ToolError
 from siliquant.processes import OWNER, is_gone, owner
 
-__all__ = ["FULL", "lasting", "scratch", "sweep", "sweep_beside", "sweep_built"]
+__all__ = ["FULL", "full", "lasting", "scratch", "sweep", "sweep_beside", "sweep_built", "torch_folder"]
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """The numbers of errors that say that no more can be written."""
@@ -35,7 +35,8 @@ _BUILT = re.compile(rf"\.(building|aside)-{OWNER.pattern}-[0-9a-f]{{8}}")
 def scratch(kind: str) -> Iterator[Path]:
     """A new empty folder of this process alone, removed at the end; ``kind``: small letters, part of its name.
 
-    Raises FileError where no folder can be made there, and where the disk is full while it is used.
+    Raises FileError where no folder can be made there, and where the disk is full while it is used: then also for a
+    program that fails, whatever it says.
     """
     folder = _made(kind)
     try:
@@ -44,20 +45,39 @@ def scratch(kind: str) -> Iterator[Path]:
         if error.errno in FULL and (error.filename is None or str(error.filename).startswith(str(folder))):
             raise _full(folder, error) from error
         raise
+    except ToolError as error:  # a program may say anything where it could not write
+        if (reason := full(folder)) is not None:
+            raise _full(folder, reason) from error
+        raise
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def lasting(kind: str) -> Path:
     """A new empty folder that is removed when this process ends. Raises FileError where none can be made."""
-    folder, maker = _made(kind), os.getpid()
+    folder = _made(kind)
+    _removed_at_end(folder)
+    return folder
+
+
+def torch_folder() -> None:
+    """Names the folder in which PyTorch keeps what it compiles, for this process and those it starts, unless the user
+    did. PyTorch makes it below TMPDIR when transformers are imported and never removes it: this one goes at the end.
+    """
+    with contextlib.suppress(OSError):
+        folder = Path(tempfile.gettempdir()) / f"siliquant-torch-{owner()}-{os.urandom(4).hex()}"
+        if os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder)) == str(folder):
+            _removed_at_end(folder)
+
+
+def _removed_at_end(folder: Path) -> None:
+    maker = os.getpid()
 
     def remove() -> None:
         if os.getpid() == maker:  # a forked child is not the owner
             shutil.rmtree(folder, ignore_errors=True)
 
     atexit.register(remove)
-    return folder
 
 
 def _made(kind: str) -> Path:
@@ -69,6 +89,17 @@ def _made(kind: str) -> Path:
         where = os.environ.get("TMPDIR") or "/tmp"
         sentence = f"no temporary folder can be made there ({error.strerror or error}); set TMPDIR to a folder that can"
         raise FileError(f"{sentence} be written and has space", file=where) from error
+
+
+def full(folder: Path) -> OSError | None:
+    """Why a folder takes no other file of a mebibyte, where its disk is full or the user may write no more."""
+    try:
+        with tempfile.TemporaryFile(dir=folder) as stream:
+            stream.write(bytes(1 << 20))
+            stream.flush()
+    except OSError as error:
+        return OSError(error.errno, error.strerror) if error.errno in FULL else None
+    return None
 
 
 def _full(folder: Path, error: OSError) -> FileError:

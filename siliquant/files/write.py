@@ -5,17 +5,18 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from siliquant.inputs import FileError, InputError
 from siliquant.processes import owner
 
 from .cache import cache_dir
-from .temporary import FULL, sweep_beside
+from .temporary import FULL, full, sweep_beside
 
-__all__ = ["alone", "cache_dir", "write_atomically"]
+__all__ = ["alone", "cache_dir", "save_atomically", "write_atomically"]
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
@@ -26,6 +27,17 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     no regular file, such as a device.
     """
     data = content.encode() if isinstance(content, str) else content
+
+    def save(stream: BinaryIO) -> None:
+        stream.write(data)
+
+    save_atomically(path, save)
+
+
+def save_atomically(path: Path, save: Callable[[BinaryIO], None]) -> None:
+    """As :func:`write_atomically`, of what ``save`` writes to a stream: for what is too large to hold in memory twice.
+    Where the place is full the error is FileError, whatever ``save`` raised.
+    """
     given, path = path, _target(path)
     beside = path.with_name(f".{path.name[:40]}.{owner()}.{os.urandom(4).hex()}.tmp")
     try:
@@ -33,13 +45,17 @@ def write_atomically(path: Path, content: str | bytes) -> None:
         sweep_beside(path.parent)
         try:
             with beside.open("xb") as stream:
-                stream.write(data)
+                save(stream)
                 stream.flush()
                 os.fsync(stream.fileno())
             beside.replace(path)
-        except BaseException:
-            beside.unlink(missing_ok=True)
+        except Exception as error:
+            reason = None if isinstance(error, OSError) else full(beside.parent)
+            if reason is not None:
+                raise reason from error
             raise
+        finally:
+            beside.unlink(missing_ok=True)
     except OSError as error:
         advice = "; free some space, or write to another disk" if error.errno in FULL else ""
         raise FileError(f"cannot be written: {error.strerror or error}{advice}", file=given) from error

@@ -34,6 +34,7 @@ from .reading import (
     read_text,
     unpack,
 )
+from .shapes import field_types, fits
 from .shares import wilson_interval
 
 __all__ = [
@@ -49,6 +50,8 @@ __all__ = [
     "belongs",
     "csv_of",
     "csv_records",
+    "field_types",
+    "fits",
     "fraction",
     "html_text",
     "identifier",

@@ -71,18 +71,19 @@ def start(
 
     Where output of the program is no longer wanted, end it with :func:`kill`.
     """
-    return subprocess.Popen(
-        [str(word) for word in command],
-        cwd=cwd,
-        env=environment(env),
-        stdin=stdin,
-        stdout=stdout,
-        stderr=stderr,
-        text=True,
-        errors="replace",
-        start_new_session=True,
-        **options,
-    )
+    with Path(os.devnull).open("rb") as nothing:  # subprocess opens it for writing too, which some machines forbid
+        return subprocess.Popen(
+            [str(word) for word in command],
+            cwd=cwd,
+            env=environment(env),
+            stdin=nothing if stdin == subprocess.DEVNULL else stdin,
+            stdout=stdout,
+            stderr=stderr,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+            **options,
+        )
 
 
 def run(
@@ -164,8 +165,8 @@ def _watch() -> None:
             subprocess.Popen(
                 [sys.executable, "-I", "-S", str(_WATCHER), owner()],
                 stdin=reading,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
+                stdout=reading,  # it says nothing
+                stderr=reading,
                 cwd="/",
                 env={name: value for name, value in os.environ.items() if name != MARK},  # another's watcher spares it
                 start_new_session=True,

@@ -3,8 +3,8 @@
 Their names (``rtl``, ``sim``, ``qat``, ``reports``) are words that a project may well have a folder or a file of, so
 before a command imports any, the places of the import path that hold another module of such a name go behind the
 folder that this package is in; a path without such a place stays as it is. As a program, ``python -P shadows.py
-MODULE ...`` is ``python -m MODULE ...`` of siliquant's own module. Nothing is imported here but what Python comes
-with.
+MODULE ...`` is ``python -m MODULE ...`` of siliquant's own module. Nothing is imported before that but what Python
+comes with.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ _HOME = _FILE.parents[2]
 
 
 def pin() -> None:
-    """Orders the import path of this process; for the start of a command, not for a library.
+    """Orders the import path of this process, and names the folder for what PyTorch leaves; for the start of a command,
+    not for a library.
 
     Ends the process with code 2 and a line on standard error where another module of a name was imported before.
     """

@@ -201,7 +201,7 @@ def test_a_failing_design_is_named_and_the_others_go_on(
         points = known_points(unit.design, bench, whole) or []
         return tuple(row.to_json() for point in points for row in (*point.found.powered.values(), point.found.row))
 
-    monkeypatch.setattr(calibration_points, "measure_task", fake)
+    monkeypatch.setattr("hwmodel.measurement.measure_task", fake)
     monkeypatch.setattr("hwmodel.calibrate._runner", lambda _: in_turn)
     with pytest.raises(SystemExit) as caught:
         small("--out", str(tmp_path / "out"))
@@ -224,7 +224,7 @@ def test_a_failing_design_is_named_and_the_others_go_on(
     assert table.provenance.left_out == ["uniform_w2_a2_l1_k16"]
 
     # Rows of something else are a failure too.
-    monkeypatch.setattr(calibration_points, "measure_task", lambda unit: fake(replace(unit, design=SECOND)))
+    monkeypatch.setattr("hwmodel.measurement.measure_task", lambda unit: fake(replace(unit, design=SECOND)))
     failures = measure([FIRST], CHOICE, bench, RowStore(tmp_path / "rows", packaged=None), in_turn)
     asked = "the rows that came back are not those that were asked for"
     assert failures == {"uniform_w2_a2_l1_k16": f"ValueError: {asked}"}
@@ -251,7 +251,7 @@ def test_a_worker_that_would_make_other_rows_stops_the_run(cache: Path, monkeypa
     def refuse(unit: Task) -> tuple[str, ...]:
         raise WorkerDiffers("yosys on the worker far must be 0.70, not 0.71")
 
-    monkeypatch.setattr(calibration_points, "measure_task", refuse)
+    monkeypatch.setattr("hwmodel.measurement.measure_task", refuse)
     with pytest.raises(ValueError, match=r"^yosys on the worker far must be 0\.70, not 0\.71$"):
         measure([FIRST, SECOND], CHOICE, Bench(library), RowStore(), in_turn)
 

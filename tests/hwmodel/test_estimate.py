@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hwmodel.model import estimate as estimating
+from hwmodel.model import estimates as estimating
 from hwmodel.model.estimates import default_plan, estimate, parse_precision
 from hwmodel.model.model import Cost
 from hwmodel.operands.stimulus import StreamPlan

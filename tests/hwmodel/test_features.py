@@ -6,8 +6,10 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,17 +29,21 @@ from hwmodel.model.features import (
     lacking,
     shared_transitions_of,
 )
+from hwmodel.model.paths import ALONE, Step
 from hwmodel.operands.stimulus import StreamPlan
 from rtl.array import CoreSpec
 from rtl.mac import UniformSpec
 from rtl.spec.mac import MacSpec, Precision
+from siliquant.files import cache
 
 ROOT = Path(__file__).resolve().parents[2]
 LIBRARIES = sorted(path.stem for path in PACKAGED_CALIBRATION.glob("*.csv"))
 OF_COMPARISON, OF_CALIBRATION = PACKAGED_FEATURES
+DELAYS = (dict.fromkeys(Step, 0.1), dict.fromkeys(Step, 0.05), ALONE)
 
 LACKING = """
 from hwmodel.model.features import are_kept
+from hwmodel.model.paths import ALONE, Step
 from hwmodel.operands.stimulus import StreamPlan
 from tests.hwmodel.test_features import calibrated, compared
 
@@ -147,3 +153,26 @@ def test_where_nothing_can_be_kept_it_is_found_all_the_same(tmp_path: Path, monk
     _entry.cache_clear()
     assert set(find(asked())) == set(asked())
     assert all(are_kept(spec, plans) for spec, plans in asked().items())
+
+
+def other_members(entry: dict[str, Any]) -> Iterator[Any]:
+    """Entries as other versions may have kept them."""
+    yield from ([], "counts", {"counts": 5}, {"counts": []}, {"counts": {"weights": None}}, {"more": 1})
+    for name, value in entry.items():
+        yield {**entry, name: None}
+        yield {**entry, name: [*value, *value] if isinstance(value, list) else {**value, "other": []}}
+        yield {**entry, name: json.loads(json.dumps(value).replace("[", "[1.0, "))}
+
+
+def test_an_entry_of_another_version_is_made_again(empty: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    spec, plans = NEW[0], asked()[NEW[0]][:1]
+    assert list(find({spec: plans}, [DELAYS])) == [spec]
+    [path] = empty.glob("features/*/*.json")
+    kept = path.read_bytes()
+    entry = json.loads(cache.kept(path, cache.root()) or b"")
+    for other in other_members(entry):
+        cache.keep(path, json.dumps(other), cache.root())
+        _entry.cache_clear()
+        assert list(find({spec: plans}, [DELAYS])) == [spec]
+        assert path.read_bytes() == kept
+        assert capsys.readouterr().err == f"siliquant: {path} is not used and made again: it is of another version\n"

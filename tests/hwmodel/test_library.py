@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import importlib.metadata
+import json
 import lzma
 import os
 import shutil
@@ -18,6 +19,7 @@ from hwmodel.library import library as library_module
 from hwmodel.library.cells import FullAdderCell, HalfAdderCell, truth_table
 from hwmodel.library.liberty import parse_liberty
 from hwmodel.library.library import Library, find_library
+from siliquant.files import cache
 
 SMALL = """
 library (small) {
@@ -117,6 +119,28 @@ def test_a_cache_that_is_lost_or_damaged_is_made_again(tmp_path: Path, monkeypat
         path.chmod(0o666)
         assert find_library() == library
         assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_facts_of_another_version_are_made_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    library, home = small(tmp_path), tmp_path / "cache"
+    [path] = (home / "liberty").glob("*.json")
+    answer = json.loads(cache.kept(path, home) or b"")
+    facts = answer["facts"]
+    fewer = {name: value for name, value in facts.items() if name != "no_timing"}
+    for other in (
+        {**answer, "facts": fewer},
+        {**answer, "facts": {**facts, "colour": "red"}},
+        {**answer, "facts": {**facts, "full_adder": {"cell": "ADD"}}},
+        {**answer, "facts": {**facts, "areas": list(facts["areas"])}},
+        {**answer, "more": 1},
+        {"facts": facts},
+        [],
+    ):
+        cache.keep(path, json.dumps(other), home)
+        assert small(tmp_path) == library
+        assert capsys.readouterr().err == f"siliquant: {path} is not used and made again: it is of another version\n"
+    assert small(tmp_path) == library
+    assert capsys.readouterr().err == ""
 
 
 def test_errors_say_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,7 +52,7 @@ def test_a_netlist_that_differs_in_one_gate_is_refused(
     bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wrong = verilog.to_verilog([SPEC]).replace("assign sum = a ^ b ^ c;", "assign sum = a ^ b | c;")
-    monkeypatch.setattr(verilog, "to_verilog", lambda _: wrong)
+    monkeypatch.setattr("rtl.verilog.to_verilog", lambda _: wrong)
     store = RowStore(tmp_path, packaged=None)
     with pytest.raises(Mismatch, match=r"uniform_w2_a2_l1_k16 must give -?\d+ in cycle \d+ of uniform, seed 0, w2a2"):
         measure(SPEC, [W2A2], replace(bench, library=without_adder_cell(bench)), store)

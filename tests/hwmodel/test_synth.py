@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -15,12 +17,13 @@ import pytest
 from hwmodel.library.library import Library, find_library
 from hwmodel.measurement.row import make_row
 from hwmodel.netlist.area import area_parts
-from hwmodel.synthesis.flow import synthesise
+from hwmodel.synthesis.flow import Workspace, synthesise
 from hwmodel.synthesis.mapping import SynthesisError
 from hwmodel.synthesis.recipes import Recipe, recipe_named, recipes, rounds
 from hwmodel.yosys.adders import fold_adders, map_adders, merge_adders
 from hwmodel.yosys.gates import Gates
 from hwmodel.yosys.polarity import choose_polarity
+from siliquant.inputs import FileError
 
 ADDER = """
 module siliquant_full_adder(input a, input b, input c, output sum, output carry);
@@ -238,3 +241,14 @@ def test_inverted_adder_cells_alternate_instead_of_taking_inverters() -> None:
     assert kinds.count("FA") == 4
     last = gates.cells["f3"]["connections"]
     assert all(gates.driver[last[pin][0]][1] == "SN" for pin in ("A", "B", "CI"))
+
+
+def test_a_full_disk_is_named_and_no_library_blamed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tool that cannot write says anything; the folder that is full is asked."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    full = OSError(errno.ENOSPC, "No space left on device")
+    monkeypatch.setattr("siliquant.files.temporary.full", lambda _: full)
+    with pytest.raises(FileError) as caught, Workspace("module m; endmodule", "m", find_library()):
+        raise SynthesisError("Yosys stopped")
+    assert str(caught.value).startswith(f"{tmp_path}: No space left on device for a temporary file; ")

@@ -42,7 +42,8 @@ def test_figures_are_those_of_the_row_and_the_netlist_is_written(
     main([*SMALL, "--out", str(out)])
     shown = capsys.readouterr()
     assert shown.err == ""
-    row = SynthesisRow.from_json((out / f"{SPEC.name}.json").read_text())
+    written = (out / f"{SPEC.name}.json").read_text()
+    row = SynthesisRow.from_json(written)
     assert sorted(path.name for path in out.iterdir()) == [f"{SPEC.name}.json", f"{SPEC.name}.v"]
     assert f"module {SPEC.name}" in (out / f"{SPEC.name}.v").read_text()
     assert row.spec == SPEC.parameters
@@ -58,7 +59,10 @@ def test_figures_are_those_of_the_row_and_the_netlist_is_written(
     assert found["energy"] == f"{energy} a cycle, {energy} a product"
     assert row.recipe in found["made by"]
 
-    # Again, from the store; other operands on the same netlist have other power only.
+    # Again, from the store: the same bytes. Other operands on the same netlist have other power only.
+    main([*SMALL, "--out", str(tmp_path / "again")])
+    assert (tmp_path / "again" / f"{SPEC.name}.json").read_text() == written
+    capsys.readouterr()
     main([*SMALL, "--format", "json", "--unsigned", "--stream", "lsq-gaussian"])
     data = json.loads(capsys.readouterr().out)
     assert data["name"] == SPEC.name

@@ -1,6 +1,7 @@
 """Data sets by name: their splits, folders of images, GLUE files, and batches."""
 
 import importlib.util
+import io
 import os
 import re
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from qat.data.folders import class_names, open_folder
 from qat.data.images import ArrayImages, FolderImages
 from qat.data.text import GLUE, Sentences, TextSplit, find_task, movie_reviews, tokenise
 from qat.data.views import CentreCrop, RandomResizedCrop, Shift, Views
+from siliquant.files.cache import keep
 
 MEAN, STD = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
 
@@ -101,10 +103,16 @@ def test_the_decoded_copy_of_mnist_is_used_and_a_broken_one_is_not(
     assert open_data("mnist5k").train.fingerprint == mnist.train.fingerprint
     assert made == []
     content = path.read_bytes()
-    path.write_bytes(content[:1000])
+    other = io.BytesIO()
+    np.savez(other, images=np.zeros(3))
     try:
+        path.write_bytes(content[:1000])
         assert open_data("mnist5k").train.fingerprint != mnist.train.fingerprint
         assert made == [1]
+        for kept in (other.getvalue(), b"no archive", b""):  # whole, but of another version
+            assert keep(path, kept, cache)
+            assert open_data("mnist5k").train.fingerprint != mnist.train.fingerprint
+        assert made == [1] * 4
     finally:
         path.write_bytes(content)
 

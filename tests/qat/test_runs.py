@@ -24,7 +24,6 @@ from qat.training.runs import (
     model_config,
     read_record,
     read_state,
-    save_atomically,
 )
 from qat.training.weights import save_model
 
@@ -144,22 +143,6 @@ def test_a_teacher_takes_no_gradient(low_run: Path, full_run: Path, tmp_path: Pa
     save_model(tmp_path / "m.safetensors", model)
     teacher = load_teacher(tmp_path / "m.safetensors", preset="vit-mnist")
     assert torch.equal(teacher(pixel_values=IMAGES).logits, model(pixel_values=IMAGES).logits)
-
-
-def test_a_save_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
-    path = tmp_path / "new" / "state.pt"
-    save_atomically(path, lambda beside: beside.write_bytes(b"first"))
-
-    def dies(beside: Path) -> None:
-        beside.write_bytes(b"half")
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        save_atomically(path, dies)
-    assert [p.name for p in path.parent.iterdir()] == ["state.pt"]
-    assert path.read_bytes() == b"first"
-    save_atomically(path, lambda beside: beside.write_bytes(b"second"))
-    assert path.read_bytes() == b"second"
 
 
 class Touch:

@@ -50,6 +50,11 @@ def digests(folder: Path) -> dict[str, str]:
     }
 
 
+def opened(folder: Path) -> Data:
+    record = read_record(folder)
+    return open_run_data(record.data, record.options, record.model)[0]
+
+
 def metrics(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
@@ -552,7 +557,7 @@ def test_images_that_are_left_out_stay_left_out(command: Callable[..., Any], tmp
     assert ended.err.endswith("mend them, or leave them out with --skip-unreadable N\n")
     assert command(main, "--resume", "--out", out).err.endswith(": mend them\n")  # where that is no option
     with pytest.raises(ValueError, match=r"may be: mend them$"):
-        open_run_data(record.data, record.options, record.model)
+        opened(out)
     ended = command(evaluate_main, "--checkpoint", out, "--skip-unreadable", 1, "--format", "json")
     assert json.loads(ended.out)["left_out"] == ["cat/0.png"]
     assert json.loads(ended.out)["n"] == 2
@@ -591,8 +596,7 @@ def test_images_are_seen_as_the_checkpoint_says(command: Callable[..., Any], tmp
     }
     assert read_record(out).data["look"] == look
     (tmp_path / "start" / "preprocessor_config.json").unlink()
-    record = read_record(out)
-    data, _ = open_run_data(record.data, record.options, record.model)
+    data = opened(out)
     assert data.test.look.to_dict() == look  # type: ignore[union-attr]
     assert read_record(command_run(command, given[:-2], tmp_path / "next", out)).data["look"] == look
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from siliquant.files import cache
-from siliquant.files.cache import keep, kept, kept_file
+from siliquant.files.cache import keep, kept, kept_file, kept_json
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -259,3 +259,35 @@ def test_twenty_processes_on_one_cache_lose_nothing(home: Path) -> None:
     names |= {f"{mine}-{number}.json" for mine in range(20) for number in range(20)}
     assert {path.name for path in (home / "rows").iterdir()} == names
     assert all(kept(home / "rows" / name, home) is not None for name in names)
+
+
+def a_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+    (path / "something").touch()
+
+
+def test_a_folder_where_a_file_belongs_is_removed(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = home / "rows" / "ab" / "row.json"
+    keep(path, "area 5", home)
+    a_folder(path)
+    assert kept(path, home) is None
+    assert keep(path, "area 5", home)
+    assert kept(path, home) == b"area 5"
+    assert capsys.readouterr().err.count("\n") == 1
+    assert [each.name for each in path.parent.iterdir()] == ["row.json"]
+
+
+@pytest.mark.parametrize("content", ["", "nothing", "[", "[" * 100_000, "[]", '{"other": 1}'])
+def test_json_of_another_form_counts_as_missing(content: str, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = home / "facts.json"
+
+    def fits(found: object) -> bool:
+        return isinstance(found, dict) and "area" in found
+
+    keep(path, content, home)
+    assert kept_json(path, home, fits) is None
+    assert capsys.readouterr().err == f"siliquant: {path} is not used and made again: it is of another version\n"
+    keep(path, '{"area": 5}', home)
+    assert kept_json(path, home, fits) == {"area": 5}
+    assert capsys.readouterr().err == ""

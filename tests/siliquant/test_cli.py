@@ -16,7 +16,8 @@ import pytest
 from siliquant.commandline.cli import Parser, called, run
 from siliquant.inputs.errors import InputError, InputTypeError, ToolError
 
-FULL = "No space left on device; free some space where this command writes, or in /tmp (TMPDIR)"
+TEMPORARY = os.environ.get("TMPDIR") or "/tmp"
+FULL = f"No space left on device; free some space where this command writes, or in {TEMPORARY} (TMPDIR)"
 ROOT = Path(__file__).resolve().parents[2]
 
 

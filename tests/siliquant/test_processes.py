@@ -157,3 +157,16 @@ def test_cores_are_counted_on_every_system(monkeypatch: pytest.MonkeyPatch) -> N
     assert 1 <= processes.cores() <= (os.cpu_count() or 1)
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     assert processes.cores() == os.cpu_count()
+
+
+def test_a_null_device_that_only_root_may_write_ends_no_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in some containers, for every other user."""
+    real = os.open
+
+    def refused(path: str, flags: int, *arguments: int, **more: int) -> int:
+        if path == os.devnull and flags & (os.O_WRONLY | os.O_RDWR):
+            raise PermissionError(13, "Permission denied", path)
+        return real(path, flags, *arguments, **more)
+
+    monkeypatch.setattr(os, "open", refused)
+    assert processes.run(["sh", "-c", "cat; echo done"]).stdout == "done\n"

@@ -11,13 +11,14 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
 from siliquant.files import temporary as scratches
 from siliquant.files.temporary import scratch, sweep
-from siliquant.files.write import write_atomically
-from siliquant.inputs.errors import FileError
+from siliquant.files.write import save_atomically, write_atomically
+from siliquant.inputs.errors import FileError, ToolError
 from siliquant.processes import owners
 from siliquant.processes.owners import owner
 
@@ -150,6 +151,66 @@ def test_a_file_that_does_not_fit_is_named(tmp_path: Path) -> None:
     said, left = done.stdout.splitlines()
     assert said == "out/large.csv: cannot be written: File too large; free some space, or write to another disk"
     assert left == "[]"
+
+
+def test_a_save_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "state.pt"
+    save_atomically(path, lambda stream: void(stream.write(b"first")))
+
+    def dies(stream: BinaryIO) -> None:
+        stream.write(b"half")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        save_atomically(path, dies)
+    assert [p.name for p in path.parent.iterdir()] == ["state.pt"]
+    assert path.read_bytes() == b"first"
+    save_atomically(path, lambda stream: void(stream.write(b"second")))
+    assert path.read_bytes() == b"second"
+
+
+def void(_: int) -> None:
+    """Nothing."""
+
+
+FULL_DISK = """
+import resource, signal
+from pathlib import Path
+from siliquant.inputs import FileError, ToolError
+from siliquant.files import save_atomically
+from siliquant.files.temporary import scratch
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+def save(stream):
+    raise RuntimeError("unexpected position")  # as of torch.save
+try:
+    save_atomically(Path("out/state.pt"), save)
+except FileError as error:
+    print(error)
+try:
+    with scratch("synth"):
+        raise ToolError("Yosys cannot open something")
+except FileError as error:
+    print(error)
+print(sorted(path.name for path in Path("out").iterdir()))
+"""
+
+
+def test_a_full_disk_is_named_whatever_else_is_said(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_DISK], cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    saved, synthesised, left = done.stdout.splitlines()
+    assert saved == "out/state.pt: cannot be written: File too large; free some space, or write to another disk"
+    assert synthesised == (
+        f"{tmp_path}: File too large for a temporary file; free some, or set TMPDIR to a folder on another disk"
+    )
+    assert left == "[]"
+
+
+def test_a_tool_that_fails_with_space_left_says_why(place: Path) -> None:
+    with pytest.raises(ToolError, match="Yosys cannot open something"), scratch("synth"):
+        raise ToolError("Yosys cannot open something")
 
 
 BYSTANDERS = (

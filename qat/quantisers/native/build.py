@@ -14,6 +14,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -22,6 +23,7 @@ from pathlib import Path
 import torch  # loads its OpenMP runtime, which must come first
 
 from siliquant.files import NotTrusted, built, load
+from siliquant.inputs import FileError, ToolError
 from siliquant.processes import run as processes
 
 __all__ = ["COMPILE_FLAGS", "Status", "library", "status", "torch_openmp"]
@@ -108,12 +110,15 @@ def _loaded() -> tuple[ctypes.CDLL | None, Status]:
         kernels = load(path)
         if before and (added := _openmp_runtimes() - before):
             raise _UnavailableError(f"they would bring an OpenMP runtime of their own: {', '.join(sorted(added))}")
+    except FileError as error:  # no place to build them in: nobody may wonder why training is slow
+        print(f"siliquant: going on without compiled kernels, at a fraction of the speed: {error}", file=sys.stderr)
+        return None, Status(False, " ".join(str(error).split()), compiler, None)
     except (_UnavailableError, NotTrusted, OSError, ValueError, subprocess.SubprocessError) as error:
         return None, Status(False, " ".join(str(error).split()), compiler, None)
     return kernels, Status(True, "", compiler, path)
 
 
-class _UnavailableError(Exception):
+class _UnavailableError(ToolError):
     """The reason why there are no kernels."""
 
 
