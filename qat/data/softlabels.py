@@ -39,7 +39,8 @@ MOST_CROPS = 99_999
 MOST_TOP_K = 1 << 12
 """Probabilities that are kept of a crop."""
 _MOST_SIDE = 64.0  # of a box, and how far from the image it may lie, in sides of the image
-_MOST_TOTAL = 1.01  # of the top probabilities of a crop: each is rounded
+MOST_TOTAL = 1.01
+"""The top probabilities of a crop together, at most: each is rounded."""
 _OPEN_FILES = 256  # shards kept mapped at a time: every one holds a file descriptor
 
 
@@ -325,7 +326,7 @@ def check_records(settings: Settings, found: NDArray[np.void], file: Path) -> No
         (box[..., 2:] > 0, "boxes of a height and width above 0"),
         (found["flip"] <= 1, "flips of 0 or 1"),
         ((probability >= 0) & (probability <= 1), "probabilities from 0 to 1"),
-        ((total > 0) & (total <= _MOST_TOTAL), "probabilities of a crop that are above 0 and at most 1 together"),
+        ((total > 0) & (total <= MOST_TOTAL), "probabilities of a crop that are above 0 and at most 1 together"),
         (label < settings.classes, f"classes from 0 to {settings.classes - 1}"),
         (np.diff(ordered, axis=-1) > 0, "each class once in a crop"),
     ):
