@@ -410,9 +410,9 @@ def _manifest_of(content: Mapping[str, Any]) -> _Manifest:
             if name in entry and entry[name] != value:
                 raise InputError(f"{name} of its shard {short(shard.file)} must be {value}, not {short(entry[name])}")
     size = settings.record.itemsize
-    for name, value in (("crops", found[-1][1]), ("bytes_per_crop", size)):
-        if content.get(name, value) != value:
-            raise InputError(f"its {name} must be {value}, as its shards have it, not {short(content[name])}")
+    for name, number in (("crops", found[-1][1]), ("bytes_per_crop", size)):
+        if content.get(name, number) != number:
+            raise InputError(f"its {name} must be {number}, as its shards have it, not {short(content[name])}")
     names = {shard.file for shard in manifest.all_shards()}
     if extra := sorted(finished.keys() - names):
         raise InputError(f"its files must be those of its shards, not {short(extra[0])}")

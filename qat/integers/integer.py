@@ -178,7 +178,8 @@ class IntegerModel:
             "origin": dict(self.origin),
             "gemms": entries,
         }
-        write_atomically(folder / _JSON, json.dumps(description, indent=1) + "\n")
+        description["description_sha256"] = _description_sha256(description)
+        write_atomically(folder / _JSON, json.dumps(description, indent=1, allow_nan=False) + "\n")
 
     @classmethod
     def load(cls, folder: Path) -> IntegerModel:
@@ -203,6 +204,9 @@ class IntegerModel:
                 tensors = StoredTensors(safetensors.torch.load(content), _TENSORS)
             network = _skeleton(_of_json(data, "model", dict), scheme)
             _fill(network, _of_json(data, "gemms", list), tensors)
+            digest = _description_sha256(data)
+            if (written := data.get("description_sha256", digest)) != digest:  # earlier versions wrote none
+                raise InputError(f"its description_sha256 must be {digest}, not {short(written, 80)}: it was changed")
             return cls(network.eval(), scheme, origin)
         except FileError as error:
             if error.file is None or Path(error.file).exists():
@@ -213,6 +217,12 @@ class IntegerModel:
             raise InputError(f"{path} must be an integer model, but has no {missing}") from None
         except (TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
             raise InputError(f"{path} must be an integer model: {first_line(error)}") from None
+
+
+def _description_sha256(description: Mapping[str, Any]) -> str:
+    """Of everything else in integer.json, as JSON with sorted keys and without blanks."""
+    rest = {name: value for name, value in description.items() if name != "description_sha256"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def _skeleton(config: Mapping[str, Any], scheme: Scheme) -> PreTrainedModel:

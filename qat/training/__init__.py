@@ -12,6 +12,7 @@ from .distributed import Processes, device_named, processes
 from .rundata import look_of, open_run_data
 from .runs import (
     RunRecord,
+    check_origin,
     load_run,
     load_start,
     load_state,
@@ -32,6 +33,7 @@ __all__ = [
     "RunRecord",
     "Training",
     "calibration_inputs",
+    "check_origin",
     "check_recorded",
     "classes_of",
     "compare_classes",

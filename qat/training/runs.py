@@ -35,6 +35,7 @@ from .weights import read_model
 
 __all__ = [
     "RunRecord",
+    "check_origin",
     "load_run",
     "load_start",
     "load_state",
@@ -137,28 +138,32 @@ def read_record(folder: Path) -> RunRecord:
             raise InputError(f"format must be {_FORMAT}, not {short(data['format'])}")
         scheme = None if data.get("scheme", {}) is None else Scheme.from_dict(member(data, "scheme", dict))
         model, about, options, made_by = (member(data, name, dict) for name in ("model", "data", "options", "versions"))
-        for name in ("name", "train_fingerprint", "test_fingerprint"):
-            member(about, name, str)
-        names_of_skipped(about)
-        look_of_record(about)
-        _check_agreement(model, scheme, about, options)
+        member(about, "train_fingerprint", str)
+        check_origin(model, about, options)
+        if (wanted := merge(options, {"out": Path("run")}).scheme()) != scheme:
+            name = _first_difference(wanted, scheme)
+            raise InputError(f"scheme must be that of the options, but differs in {name}")
     return RunRecord(model, scheme, about, options, made_by, {name: data.get(name) for name in ("model", "scheme")})
 
 
-def _check_agreement(
-    model: Mapping[str, Any], scheme: Scheme | None, about: Mapping[str, Any], options: Mapping[str, Any]
-) -> None:
-    """InputError where two parts of a record say different things of one."""
+def check_origin(model: Mapping[str, Any], about: Mapping[str, Any], options: Mapping[str, Any]) -> None:
+    """InputError where what a record says of a model, its data and options is of a wrong kind, or where two of them say
+    different things.
+    """
+    for name in ("name", "test_fingerprint"):
+        member(about, name, str)
+    names_of_skipped(about)
+    look_of_record(about)
+    member(options, "model", str)
     chosen = merge(options, {"out": Path("run")})
     if chosen.data != about["name"]:
         raise InputError(f"options.data must be {short(about['name'])}, as data.name, not {short(chosen.data)}")
     if chosen.image_size is not None and chosen.image_size != model.get("image_size"):
         size = short(model.get("image_size"))
         raise InputError(f"options.image_size must be {size}, as that of the model, not {chosen.image_size}")
-    if (wanted := chosen.scheme()) != scheme:
-        name = _first_difference(wanted, scheme)
-        raise InputError(f"scheme must be that of the options, but differs in {name}")
-    classes = about.get("classes", [])
+    classes = about.get("classes")
+    if classes is None:
+        return
     if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
         raise InputError(f"data.classes must be a list of names, not {short(classes)}")
     twice = [name for name, count in Counter(classes).items() if count > 1]

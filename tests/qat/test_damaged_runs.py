@@ -19,7 +19,7 @@ import qat.export
 import qat.softlabels
 import qat.train
 from qat.evaluate import main as evaluate_main
-from qat.integers import IntegerModel, compare_paths
+from qat.integers import IntegerModel, compare_paths, open_subject
 from qat.network.convert import gemms
 from qat.quantisers import ElasticBinarizer, Quantizer
 from qat.training.runs import load_run, load_start, load_state, read_record
@@ -273,6 +273,43 @@ def test_what_is_no_number_stays_so(quantizer: Quantizer) -> None:
     quantizer.set_scale(torch.ones(1))
     found = quantizer(torch.tensor([math.nan, math.inf, -math.inf]))
     assert found.isnan().tolist() == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda o: o.update(data=3), "data must be an object, not 3"),
+        (lambda o: o.update(options=3), "options must be an object, not 3"),
+        (lambda o: o.update(options={}), "it lacks model"),
+        (lambda o: o["options"].pop("model"), "it lacks model"),
+        (lambda o: o["options"].update(image_size=64), "options.image_size must be 28, as that of the model, not 64"),
+        (lambda o: o["data"].update(classes=3), "data.classes must be a list of names, not 3"),
+        (lambda o: o["data"].update(name=3), "name must be a text, not 3"),
+    ],
+)
+def test_integers_whose_origin_is_damaged(
+    low_run: Path, tmp_path: Path, change: Callable[[Any], object], said: str
+) -> None:
+    model, record = load_run(low_run)
+    assert record.scheme is not None
+    origin = {"data": dict(record.data), "options": dict(record.options)}
+    change(origin)
+    IntegerModel.from_quantized(model, record.scheme, origin).save(tmp_path)
+    file = tmp_path / "integer.json"
+    assert refusal(lambda: open_subject(tmp_path, 1)) == f"{file} must be an integer model: {said}"
+
+
+def test_a_description_of_integers_that_was_changed(low_run: Path, tmp_path: Path) -> None:
+    model, record = load_run(low_run)
+    assert record.scheme is not None
+    IntegerModel.from_quantized(model, record.scheme, {}).save(tmp_path)
+    data = json.loads((tmp_path / "integer.json").read_text())
+    data["model"]["hidden_act"] = "relu"
+    (tmp_path / "integer.json").write_text(json.dumps(data))
+    assert "must be an integer model: its description_sha256 must be " in refusal(lambda: IntegerModel.load(tmp_path))
+    del data["description_sha256"]  # as an earlier version wrote it
+    (tmp_path / "integer.json").write_text(json.dumps(data))
+    assert IntegerModel.load(tmp_path).network.config.hidden_act == "relu"
 
 
 def test_a_finished_run_without_its_state_is_not_trained_again(
