@@ -41,6 +41,7 @@ from qat.training import (
     RunRecord,
     Training,
     calibration_inputs,
+    check_network,
     check_recorded,
     classes_of,
     compare_classes,
@@ -120,6 +121,8 @@ def run_training(options: Options, group: Processes, *, resume: bool, console: C
         )
     # A run that was ended before its first checkpoint starts again.
     state = read_state(path) if resume and path.exists() else None
+    if state is not None and (weights := options.out / "model.safetensors").exists():
+        check_network(weights, read_record(options.out).network)
     data, skipped = _data(options, read_record(options.out) if resume else None, group, console)
     model = _model(options, data, console) if state is None else from_config(read_record(options.out).model)
     teacher = _teacher(options, model, data, group, console)

@@ -26,13 +26,14 @@ from .runs import (
 )
 from .softlabels import make_store, replay, weights_sha256
 from .trainer import Training, calibration_inputs, train
-from .weights import save_model
+from .weights import check_network, save_model
 
 __all__ = [
     "Processes",
     "RunRecord",
     "Training",
     "calibration_inputs",
+    "check_network",
     "check_origin",
     "check_recorded",
     "classes_of",

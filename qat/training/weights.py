@@ -22,7 +22,7 @@ from qat.files import MOST_FILE_BYTES, check_finite, guarded
 from siliquant.files import write_atomically
 from siliquant.inputs import InputError, json_object, member, open_regular, short
 
-__all__ = ["read_model", "save_model", "tensors_sha256"]
+__all__ = ["check_network", "read_model", "save_model", "tensors_sha256"]
 
 _ENTRY = "siliquant"
 
@@ -46,27 +46,36 @@ def read_model(path: Path, network: Mapping[str, Any]) -> dict[str, Tensor]:
     """
     if not path.exists():
         raise InputError(f"{path} must be there: the run has not finished an epoch yet")
-    open_regular(path, MOST_FILE_BYTES).close()
+    expected = check_network(path, network)
     with guarded(f"{path} must be a safetensors file"):
-        with safetensors.safe_open(path, "pt") as stream:
-            entry = (stream.metadata() or {}).get(_ENTRY)
         tensors = safetensors.torch.load_file(path)
-    if entry is not None:
-        about = json_object(entry, path)
-        expected, found = member(about, "sha256", str), tensors_sha256(tensors)
-        if found != expected:
-            raise InputError(
-                f"its tensors must have the SHA-256 {short(expected[:12])}, as they were written, not {found[:12]}",
-                file=path,
-            )
-        where, then, now = _difference(about.get("network", network), dict(network))
-        if where:
-            raise InputError(
-                f"must be the record that {path.name} was written with, of which {where} is {then}, not {now}",
-                file=path.parent / "run.json",
-            )
+    if expected is not None and (found := tensors_sha256(tensors)) != expected:
+        raise InputError(
+            f"its tensors must have the SHA-256 {short(expected[:12])}, as they were written, not {found[:12]}",
+            file=path,
+        )
     check_finite(path, tensors)
     return tensors
+
+
+def check_network(path: Path, network: Mapping[str, Any]) -> str | None:
+    """What the tensors in the file must hash to; None for a file of an earlier version.
+
+    InputError where the file is damaged, or was written with another run.json than one with this `network`.
+    """
+    open_regular(path, MOST_FILE_BYTES).close()
+    with guarded(f"{path} must be a safetensors file"), safetensors.safe_open(path, "pt") as stream:
+        entry = (stream.metadata() or {}).get(_ENTRY)
+    if entry is None:
+        return None
+    about = json_object(entry, path)
+    where, then, now = _difference(about.get("network", network), dict(network))
+    if where:
+        raise InputError(
+            f"must be the record that {path.name} was written with, of which {where} is {then}, not {now}",
+            file=path.parent / "run.json",
+        )
+    return member(about, "sha256", str)
 
 
 def tensors_sha256(tensors: Mapping[str, Tensor]) -> str:

@@ -124,14 +124,15 @@ def test_a_record_that_contradicts_itself(
     ],
 )  # fmt: skip
 def test_a_record_that_is_not_that_of_the_weights(
-    low_run: Path, tmp_path: Path, change: Callable[[Any], object], difference: str
+    command: Callable[..., Any], low_run: Path, tmp_path: Path, change: Callable[[Any], object], difference: str
 ) -> None:
     altered(low_run, tmp_path, change)
     (tmp_path / "model.safetensors").write_bytes((low_run / "model.safetensors").read_bytes())
-    found = refusal(lambda: load_run(tmp_path))
-    assert found == (
-        f"{tmp_path / 'run.json'} must be the record that model.safetensors was written with, of which {difference}"
-    )
+    said = f"{tmp_path / 'run.json'} must be the record that model.safetensors was written with, of which {difference}"
+    assert refusal(lambda: load_run(tmp_path)) == said
+    (tmp_path / "state.pt").write_bytes((low_run / "state.pt").read_bytes())
+    ended = command(qat.train.main, "--resume", "--out", tmp_path)
+    assert (ended.code, ended.err) == (2, f"program: error: {said}\n")
 
 
 def test_weights_that_are_not_those_that_were_written(low_run: Path, tmp_path: Path) -> None:
