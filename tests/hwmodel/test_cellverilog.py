@@ -90,7 +90,7 @@ def test_expressions_and_names() -> None:
     written = cell_verilog(LibraryCells(parse_liberty(text))["2AND"])
     assert written.startswith("module \\2AND  (A, \\B[0] , Y);")
     assert "assign Y = (A & \\B[0] );" in written
-    with pytest.raises(TypeError, match=r"^function must be an expression of hwmodel\.cellfunction, not str$"):
+    with pytest.raises(TypeError, match=r"^function must be an expression of hwmodel\.library\.functions, not str$"):
         verilog_expression("A")  # type: ignore[arg-type]
 
 
