@@ -24,9 +24,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 
-from qat.training import wilson_interval
 from siliquant.commandline import Parser, add_jobs, read_jobs, run
 from siliquant.files import write_atomically
+from siliquant.inputs import wilson_interval
 
 ROOT = Path(__file__).resolve().parents[1]
 KEPT = ROOT / "docs" / "runs"

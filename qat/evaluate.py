@@ -25,10 +25,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     model, record = load_run(options.checkpoint)
     data, left_out = open_run_data(record.data, record.options, record.model, skip=skip)
     result = evaluate(model, data, batch_size=batch_size, progress=not as_json)
+    result.check_finite()
     low, high = result.interval()
     if as_json:
         answer = {"score": result.score, "low": low, "high": high, "n": len(result.labels), "loss": result.loss}
-        print(json.dumps(answer | ({"left_out": left_out} if left_out else {})))
+        print(json.dumps(answer | ({"left_out": left_out} if left_out else {}), allow_nan=False))
         return
     what = "correlation" if result.regression else "accuracy"
     counts = f"{len(result.labels)} samples" if result.regression else f"{result.correct} of {len(result.labels)}"

@@ -7,6 +7,7 @@ runs once; training replays the stored views and labels.
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -25,7 +26,7 @@ from qat.data import (
     has_look,
     open_data,
 )
-from qat.training import look_of, make_store, weights_sha256
+from qat.training import classes_of, compare_classes, look_of, make_store, weights_sha256
 from siliquant.commandline import run
 from siliquant.files import alone, write_atomically
 from siliquant.inputs import InputError, integer, short
@@ -72,11 +73,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from qat.training import device_named, load_teacher
 
     device = device_named(options.device)
-    model = load_teacher(options.teacher, preset=options.model)
+    model = load_teacher(options.teacher, preset=options.model, image_size=size)
     cast(nn.Module, model).to(device)
     size = size or _image_size(model)
     look = look_of(options.teacher) if has_look(options.data) else None
     data, skipped = _readable(open_data(options.data, image_size=size, look=look), skip)
+    if remark := compare_classes(f"the teacher {options.teacher}", classes_of(options.teacher, model), data):
+        print(remark, file=sys.stderr)
     policy = data.augmentation
     if scale is not None:  # digits are not mirrored
         policy = RandomResizedCrop(scale=scale, flip=isinstance(policy, RandomResizedCrop) and policy.flip)

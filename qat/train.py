@@ -32,7 +32,7 @@ from qat.data import (
     open_data,
     without,
 )
-from qat.models import build, from_config, preset
+from qat.models import build, from_config, preset, says_its_network
 from qat.network import calibrate, quantize_model
 from qat.quantisers.native import keep_freed_memory
 from qat.settings import PRESET_NAMES, Options, merge, read_config, typed
@@ -41,11 +41,16 @@ from qat.training import (
     RunRecord,
     Training,
     calibration_inputs,
+    check_network,
+    check_recorded,
+    classes_of,
+    compare_classes,
     load_start,
     load_state,
     load_teacher,
     look_of,
     names_of_skipped,
+    network_of,
     processes,
     read_record,
     read_state,
@@ -85,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print("\n".join(PRESET_NAMES))
         return
     given = (read_config(config) if config else {}) | flags
-    options = _resumed(given) if resume else merge(given)
+    options = _resumed(given) if resume else merge(_network_of_start(given) | given)
     for name, needed in () if resume else _NEEDS:
         if name in given and not getattr(options, needed):
             raise InputError(f"{name} must be given with {needed} only")
@@ -103,6 +108,8 @@ def run_training(options: Options, group: Processes, *, resume: bool, console: C
 
     Raises ValueError for data, checkpoints and stores that do not fit together; the folder keeps what it has.
     """
+    if group.rank != 0:
+        console = Console(file=io.StringIO())
     if options.threads:
         torch.set_num_threads(options.threads)
     if options.tensorboard and not find_spec("tensorboard"):
@@ -111,11 +118,17 @@ def run_training(options: Options, group: Processes, *, resume: bool, console: C
         raise InputError(f"batch_size must be a multiple of {group.world} processes, not {options.batch_size}")
     torch.manual_seed(options.seed)
     path = options.out / "state.pt"
+    if resume and not path.exists() and options.epochs and (options.out / "model.safetensors").exists():
+        raise InputError(
+            f"{path} must be there to go on with a run that has finished an epoch: put it back, or choose another --out"
+        )
     # A run that was ended before its first checkpoint starts again.
     state = read_state(path) if resume and path.exists() else None
+    if state is not None and (weights := options.out / "model.safetensors").exists():
+        check_network(weights, read_record(options.out).network)
     data, skipped = _data(options, read_record(options.out) if resume else None, group, console)
-    model = _model(options, data) if state is None else from_config(read_record(options.out).model)
-    teacher = _teacher(options, model, data, group)
+    model = _model(options, data, console) if state is None else from_config(read_record(options.out).model)
+    teacher = _teacher(options, model, data, group, console)
     store = _store(options, data)
     scheme = options.scheme()
     if scheme is not None:
@@ -157,6 +170,15 @@ _NEEDS = (("crops_per_image", "soft_labels"), ("new_head", "start"), ("obr_max_b
 """Options that have an effect with another one only."""
 
 
+def _network_of_start(given: dict[str, Any]) -> dict[str, Any]:
+    """Model and image_size of the start where no model is given, and the start says what it is."""
+    chosen = typed(given)
+    if "model" in chosen or chosen.get("start") is None:
+        return {}
+    found = network_of(chosen["start"])
+    return {} if found is None else {"model": found[0]} | ({"image_size": found[1]} if found[1] else {})
+
+
 def _resumed(given: dict[str, Any]) -> Options:
     """The options of the run in `out`; of those given only the ones about the machine may differ."""
     changes = typed(given)
@@ -178,8 +200,6 @@ def _data(
 
     ValueError unless the model can read it and, when there is a record, it is the data of that run.
     """
-    if group.rank != 0:
-        console = Console(file=io.StringIO())
     config = preset(options.model, image_size=options.image_size).config
     data = open_data(
         options.data,
@@ -197,12 +217,7 @@ def _data(
     else:
         data, skipped = checked(data, console, skip=options.skip_unreadable, processes=processes_each)
     if record is not None:
-        for part, found in (("train", data.train.fingerprint), ("test", data.test.fingerprint)):
-            wanted = record.data[f"{part}_fingerprint"]
-            if found != wanted:
-                raise InputError(
-                    f"{data.name} must hold the {part} samples of the run ({wanted[:12]}), not others ({found[:12]})"
-                )
+        check_recorded(data, record.data, ("train", "test"))
     return data, skipped
 
 
@@ -262,29 +277,44 @@ def _check_tokens(name: str, config: PreTrainedConfig, data: Data) -> None:
                 raise InputError(f"{what} must be at most {most} for {name}, its {field}, not {found}")
 
 
-def _model(options: Options, data: Data) -> PreTrainedModel:
+def _model(options: Options, data: Data, console: Console) -> PreTrainedModel:
     labels, config = len(data.classes) or 1, preset(options.model, image_size=options.image_size).config
     if options.start is None:
         return build(options.model, num_labels=labels, image_size=options.image_size)
-    model = load_start(options.start, preset=options.model, num_labels=labels, new_head=options.new_head)
+    model = load_start(
+        options.start, preset=options.model, image_size=options.image_size, num_labels=labels, new_head=options.new_head
+    )
     differing = [name for name in _SHAPE if getattr(model.config, name, None) != getattr(config, name, None)]
     if differing:
         found, wanted = (getattr(c, differing[0], None) for c in (model.config, config))
         raise InputError(
             f"start must be a {options.model} with {differing[0]} {wanted}, but {options.start} has {found}"
         )
+    names = classes_of(options.start, model)
+    if not options.new_head and (remark := compare_classes(str(options.start), names, data)):
+        _print(console, remark)
+    if names and names != data.classes and len(names) == len(data.classes):  # what it is trained on from here
+        model.config.id2label = dict(enumerate(data.classes))
+        model.config.label2id = {name: number for number, name in enumerate(data.classes)}
     return model
 
 
-def _teacher(options: Options, model: PreTrainedModel, data: Data, group: Processes) -> PreTrainedModel | None:
+def _teacher(
+    options: Options, model: PreTrainedModel, data: Data, group: Processes, console: Console
+) -> PreTrainedModel | None:
     if options.teacher is None:
         return None
-    teacher = load_teacher(options.teacher, preset=options.model)
+    # A teacher that says its network may be another than the model; weights alone are taken for those of the same.
+    given = (None, None) if says_its_network(options.teacher) else (options.model, options.image_size)
+    teacher = load_teacher(options.teacher, preset=given[0], image_size=given[1])
     cast(nn.Module, teacher).to(group.device)
     labels = len(data.classes) or 1
     if teacher.config.num_labels != labels:
         raise InputError(f"the teacher must have {labels} classes, as {data.name}, not {teacher.config.num_labels}")
     _check_inputs(f"the teacher {options.teacher}", teacher.config, data)
+    remark = compare_classes(f"the teacher {options.teacher}", classes_of(options.teacher, teacher), data)
+    if remark and options.teacher != options.start:
+        _print(console, remark)
     if options.distill == "layers":
         for each in (model, teacher):
             shapes = [getattr(m.config, name, None) for name in _LAYERS for m in (model, each)]
@@ -307,8 +337,8 @@ def _store(options: Options, data: Data) -> SoftLabelStore | None:
 
 def _save_epoch(folder: Path, training: Training, *, with_model: bool = True) -> None:
     if with_model:
-        save_model(folder / "model.safetensors", training.model)
-    lines = [json.dumps(record) for record in training.history]
+        save_model(folder / "model.safetensors", training.model, read_record(folder).network)
+    lines = [json.dumps(record, allow_nan=False) for record in training.history]
     write_atomically(folder / "metrics.jsonl", "\n".join(lines) + "\n")
     table = io.StringIO()
     columns = [name for name in training.history[0] if name != "oscillation_by_module"]

@@ -28,7 +28,7 @@ from siliquant.inputs import InputError
 
 from .datasets import Data
 from .images import FolderImages
-from .softlabels import Settings, Shard, fill_store, records, stored_views
+from .softlabels import MOST_TOTAL, Settings, Shard, fill_store, records, stored_views
 from .views import Views
 
 MOST_FKD_BYTES = 64 << 20
@@ -149,6 +149,9 @@ def _labels(labels: NDArray[Any], classes: int) -> tuple[NDArray[np.float32], ND
         raise InputError(f"its labels must be classes from 0 to {classes - 1}")
     if not ((top >= 0).all() and (top <= 1 + 1e-3).all()):
         raise InputError("its probabilities must be from 0 to 1")
+    total, ordered = top.astype(np.float64).sum(axis=1), np.sort(chosen, axis=1)
+    if not ((total > 0) & (total <= MOST_TOTAL)).all() or (ordered[:, 1:] == ordered[:, :-1]).any():
+        raise InputError("its probabilities of a crop must be of different classes, above 0 and at most 1 together")
     order = np.argsort(-top.astype(np.float64), axis=1, kind="stable")
     return np.take_along_axis(top, order, 1).astype(np.float32), np.take_along_axis(chosen, order, 1)
 

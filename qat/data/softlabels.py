@@ -38,6 +38,9 @@ MOST_CROPS = 99_999
 """Crops of an image: their numbers have five digits in the names of files."""
 MOST_TOP_K = 1 << 12
 """Probabilities that are kept of a crop."""
+_MOST_SIDE = 64.0  # of a box, and how far from the image it may lie, in sides of the image
+MOST_TOTAL = 1.01
+"""The top probabilities of a crop together, at most: each is rounded."""
 _OPEN_FILES = 256  # shards kept mapped at a time: every one holds a file descriptor
 
 
@@ -68,6 +71,8 @@ class Settings:
             raise InputError(f"top_k must be an integer from 1 to {self.classes}, the classes, not {self.top_k}")
         if self.top_k > MOST_TOP_K:
             raise InputError(f"top_k must be at most {MOST_TOP_K}, not {self.top_k}")
+        if not 0 <= self.seed < 1 << 64:
+            raise InputError(f"seed must be from 0 to 2^64 - 1, not {short(self.seed)}")
         if self.box_type not in ("float16", "float32"):
             raise InputError(f"box_type must be float16 or float32, not {short(self.box_type)}")
         for name, most in (("images", MOST_IMAGES), ("images_per_shard", MOST_IMAGES)):
@@ -293,7 +298,9 @@ class SoftLabelStore:
                 first = int(number) * step
                 shard = Shard(first, min(first + step, self.settings.images), first_crop, end_crop)
                 here = inside & (indices // step == number)
-                found[here] = self._map(shard)[indices[here] - first, crops[here] - first_crop]
+                part = self._map(shard)[indices[here] - first, crops[here] - first_crop]
+                check_records(self.settings, part, self.folder / shard.file)
+                found[here] = part
         return found
 
     def _map(self, shard: Shard) -> NDArray[np.void]:
@@ -308,6 +315,23 @@ class SoftLabelStore:
                 raise InputError(f"{self.folder / shard.file} is not a shard of this store")
             self._mapped[shard.file] = content
         return self._mapped[shard.file]
+
+
+def check_records(settings: Settings, found: NDArray[np.void], file: Path) -> None:
+    """Raises InputError, which names the file, for records that no teacher's labels of views can be."""
+    box, probability, label = (found[name].astype(np.float64) for name in ("box", "probability", "class"))
+    total, ordered = probability.sum(axis=-1), np.sort(label, axis=-1)
+    for holds, wanted in (
+        (np.abs(box) <= _MOST_SIDE, f"boxes from {-_MOST_SIDE:g} to {_MOST_SIDE:g} sides of their image"),
+        (box[..., 2:] > 0, "boxes of a height and width above 0"),
+        (found["flip"] <= 1, "flips of 0 or 1"),
+        ((probability >= 0) & (probability <= 1), "probabilities from 0 to 1"),
+        ((total > 0) & (total <= MOST_TOTAL), "probabilities of a crop that are above 0 and at most 1 together"),
+        (label < settings.classes, f"classes from 0 to {settings.classes - 1}"),
+        (np.diff(ordered, axis=-1) > 0, "each class once in a crop"),
+    ):
+        if not bool(holds.all()):
+            raise InputError(f"must hold {wanted}: make the soft labels again", file=file)
 
 
 def file_sha256(path: Path) -> str:
@@ -379,6 +403,16 @@ def _manifest_of(content: Mapping[str, Any]) -> _Manifest:
     expected = len(found) * -(-settings.images // settings.images_per_shard)
     if len(shards) != expected:
         raise InputError(f"it must list {expected} shards, not {len(shards)}")
+    for entry, shard in zip(shards, manifest.all_shards(), strict=True):
+        wanted = {"file": shard.file, "images": [shard.first_image, shard.end_image],
+                  "crops": [shard.first_crop, shard.end_crop]}  # fmt: skip
+        for name, value in wanted.items():
+            if name in entry and entry[name] != value:
+                raise InputError(f"{name} of its shard {short(shard.file)} must be {value}, not {short(entry[name])}")
+    size = settings.record.itemsize
+    for name, number in (("crops", found[-1][1]), ("bytes_per_crop", size)):
+        if content.get(name, number) != number:
+            raise InputError(f"its {name} must be {number}, as its shards have it, not {short(content[name])}")
     names = {shard.file for shard in manifest.all_shards()}
     if extra := sorted(finished.keys() - names):
         raise InputError(f"its files must be those of its shards, not {short(extra[0])}")

@@ -15,6 +15,7 @@ import warnings
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from logging import CRITICAL
 from pathlib import Path
 from typing import Any
 
@@ -154,7 +155,7 @@ def guarded(sentence: str, *known: type[Exception]) -> Iterator[None]:
 def quietly() -> Iterator[None]:
     """Without warnings, progress bar and report on stderr: what torch and transformers report is checked here."""
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
+    logging.set_verbosity(CRITICAL)  # an error is raised too, and says so in one line
     logging.disable_progress_bar()
     try:
         with warnings.catch_warnings():

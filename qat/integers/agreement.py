@@ -12,6 +12,7 @@ from transformers import PreTrainedModel
 
 from qat.network import quantizers
 from qat.quantisers import Quantizer
+from siliquant.inputs import InputError
 
 from .integer import IntegerModel
 
@@ -56,7 +57,10 @@ def _recorded(model: PreTrainedModel, seen: dict[str, list[Tensor]]) -> Iterator
 
 @torch.no_grad()
 def compare_paths(model: PreTrainedModel, integer: IntegerModel, batches: Iterable[dict[str, Tensor]]) -> Agreement:
-    """Runs both on `batches` (keyword arguments of the model) and counts where they differ."""
+    """Runs both on `batches` (keyword arguments of the model) and counts where they differ.
+
+    InputError where an output is NaN or infinite, or what becomes codes is NaN.
+    """
     samples = predictions = codes = ties = largest_step = untouched = 0
     largest_difference = 0.0
     model.eval()
@@ -65,6 +69,8 @@ def compare_paths(model: PreTrainedModel, integer: IntegerModel, batches: Iterab
         theirs: dict[str, list[Tensor]] = {}
         with _recorded(model, ours):
             fake = model(**inputs).logits
+        if not bool(fake.isfinite().all()):
+            raise InputError("the outputs of the trained network must be finite numbers, and are not")
         with _recorded(integer.network, theirs):
             exact = integer.logits(inputs)
         size = len(fake)

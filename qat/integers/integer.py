@@ -33,7 +33,7 @@ from qat.network import (
     quantize_model,
     quantizers,
 )
-from qat.quantisers import ElasticBinarizer, PerChannel, PerHead, Quantizer, StatisticalQuantizer
+from qat.quantisers import ElasticBinarizer, PerChannel, PerHead, Quantizer, StatisticalQuantizer, check_bounds
 from qat.settings import Scheme, check_bits
 from qat.training import load_state, model_config
 from siliquant.files import write_atomically
@@ -144,9 +144,14 @@ class IntegerModel:
         return cls(network.eval(), fixed, origin)
 
     def logits(self, inputs: Mapping[str, Tensor], engine: Engine = exact_product) -> Tensor:
-        """float32 [batch, classes]; every GEMM goes through `engine`, integers in, accumulators out."""
+        """float32 [batch, classes]; every GEMM goes through `engine`, integers in, accumulators out.
+
+        InputError where one of them is NaN or infinite.
+        """
         with integer_engine(self.network, engine):
             result: Tensor = self.network(**inputs).logits
+        if not bool(result.isfinite().all()):
+            raise InputError("the outputs of an integer network must be finite numbers, and are not")
         return result
 
     def gemms(self) -> tuple[Gemm, ...]:
@@ -173,7 +178,8 @@ class IntegerModel:
             "origin": dict(self.origin),
             "gemms": entries,
         }
-        write_atomically(folder / _JSON, json.dumps(description, indent=1) + "\n")
+        description["description_sha256"] = _description_sha256(description)
+        write_atomically(folder / _JSON, json.dumps(description, indent=1, allow_nan=False) + "\n")
 
     @classmethod
     def load(cls, folder: Path) -> IntegerModel:
@@ -198,6 +204,9 @@ class IntegerModel:
                 tensors = StoredTensors(safetensors.torch.load(content), _TENSORS)
             network = _skeleton(_of_json(data, "model", dict), scheme)
             _fill(network, _of_json(data, "gemms", list), tensors)
+            digest = _description_sha256(data)
+            if (written := data.get("description_sha256", digest)) != digest:  # earlier versions wrote none
+                raise InputError(f"its description_sha256 must be {digest}, not {short(written, 80)}: it was changed")
             return cls(network.eval(), scheme, origin)
         except FileError as error:
             if error.file is None or Path(error.file).exists():
@@ -208,6 +217,12 @@ class IntegerModel:
             raise InputError(f"{path} must be an integer model, but has no {missing}") from None
         except (TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
             raise InputError(f"{path} must be an integer model: {first_line(error)}") from None
+
+
+def _description_sha256(description: Mapping[str, Any]) -> str:
+    """Of everything else in integer.json, as JSON with sorted keys and without blanks."""
+    rest = {name: value for name, value in description.items() if name != "description_sha256"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def _skeleton(config: Mapping[str, Any], scheme: Scheme) -> PreTrainedModel:
@@ -337,7 +352,11 @@ def _fill(network: PreTrainedModel, entries: list[Any], tensors: StoredTensors) 
         for quantizer, side in zip(layer.operands(), sides, strict=True):
             groups = (quantizer.groups,)
             offset, threshold = (_stored(tensors, side[key], groups) for key in ("offset", "threshold"))
-            _set(quantizer, tensors.floats(_key(side["scales"]), groups, positive=True), offset, threshold)
+            scales = tensors.floats(_key(side["scales"]), groups, positive=True)
+            for what, values in (("scale", scales), ("offset", offset), ("threshold", threshold)):
+                if values is not None:
+                    check_bounds(what, values, f"the {what} of {entry['name']}")
+            _set(quantizer, scales, offset, threshold)
         if isinstance(layer, QuantLinear | QuantConv2d):
             _fill_weight(layer, entry["name"], _of_json(entry, "weight", dict), tensors)
             _set_bias(layer, _stored(tensors, entry["bias"], (layer.weight.shape[0],)))

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping
 import torch
 from torch import Tensor, nn
 
+from qat.network import check_state
 from siliquant.inputs import InputError, InputTypeError, printable
 
-__all__ = ["StoredTensors", "check_floats"]
+__all__ = ["StoredTensors"]
 
 
 class StoredTensors:
@@ -39,7 +40,7 @@ class StoredTensors:
         return found
 
     def plain(self, network: nn.Module, names: Iterable[str]) -> dict[str, Tensor]:
-        """Those under "float.", which must be `names` of the network's state, each as `check_floats` wants it."""
+        """Those under "float.", which must be `names` of the network's state, each as `check_state` wants it."""
         wanted = set(names)
         state = {key.removeprefix("float."): key for key in self._tensors if key.startswith("float.")}
         for kind, other in (("lacks", wanted - set(state)), ("must not have", set(state) - wanted)):
@@ -47,7 +48,7 @@ class StoredTensors:
                 listed = ", ".join(printable(f"float.{name}")[:80] for name in sorted(other)[:5])
                 raise InputError(f"{self._file} {kind} {listed}")
         found = {name: self._tensors[key] for name, key in state.items()}
-        check_floats(network, found, f"{self._file}, float.")
+        check_state(network, found, f"{self._file}, float.")
         self._unused -= set(state.values())
         return found
 
@@ -66,27 +67,3 @@ class StoredTensors:
 
     def _place(self, key: str) -> str:
         return f"{self._file}, {key}"
-
-
-def check_floats(network: nn.Module, tensors: Mapping[str, Tensor], prefix: str) -> None:
-    """InputError for a tensor whose dtype, shape or numbers the network cannot have at that name of its state.
-
-    Numbers are finite, variances not negative, and integers, which are tables of the architecture, those of `network`.
-    """
-    state = network.state_dict()
-    for name, found in tensors.items():
-        own, place = state[name], f"{prefix}{name}"
-        if found.shape != own.shape:
-            raise InputError(f"{place} must have shape {list(own.shape)}, not {list(found.shape)}")
-        if found.dtype is not own.dtype:
-            raise InputTypeError(f"{place} must be of {own.dtype}, not {found.dtype}")
-        if found.is_floating_point():
-            if not bool(found.isfinite().all()):
-                raise InputError(f"{place} must be finite numbers, but holds NaN or infinity")
-            if name.endswith("running_var") and not bool((found >= 0).all()):
-                raise InputError(f"{place} must be variances of 0 or more, but the least is {float(found.min())}")
-        elif name.endswith("num_batches_tracked"):
-            if int(found) < 0:
-                raise InputError(f"{place} must be 0 or more, not {int(found)}")
-        elif not torch.equal(found, own):
-            raise InputError(f"{place} must be the table of this architecture, and holds other numbers")

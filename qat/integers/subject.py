@@ -12,8 +12,8 @@ from torch import Tensor
 from qat.models import build, preset
 from qat.network import calibrate, quantize_model
 from qat.settings import Scheme
-from qat.training import inputs_of, load_run, model_config, open_run_data, split_batches
-from siliquant.inputs import InputError, short
+from qat.training import check_origin, inputs_of, load_run, model_config, open_run_data, split_batches
+from siliquant.inputs import InputError, belongs, member, short
 
 from .integer import IntegerModel
 
@@ -56,10 +56,12 @@ def open_subject(folder: Path, samples: int) -> Subject:
         model = IntegerModel.from_quantized(network, record.scheme, origin)
     else:
         raise InputError(f"the checkpoint must be a folder of qat.train or qat.export, not {folder}")
-    origin = dict(model.origin)
-    if not {"data", "options"} <= set(origin):
+    if not {"data", "options"} <= set(model.origin):
         raise InputError(f"{folder} must say which data it was trained on, as qat.export writes it")
-    data, _ = open_run_data(origin["data"], origin["options"], model_config(model.network))
+    with belongs(folder / "integer.json", "an integer model"):
+        about, options = (member(model.origin, name, dict) for name in ("data", "options"))
+        check_origin(model_config(model.network), about, options)
+    data, _ = open_run_data(about, options, model_config(model.network))
     batches, labels = [], []
     for fetched, label in islice(split_batches(data, data.test, 1), samples):
         batches.append(inputs_of(fetched, torch.device("cpu")))

@@ -19,7 +19,7 @@ from . import timm_names
 from .presets import check_labels, config_from_dict, model_class
 from .presets import preset as preset_of
 
-__all__ = ["MOST_CONFIG_BYTES", "load_pretrained"]
+__all__ = ["MOST_CONFIG_BYTES", "STRUCTURE", "folder_config", "load_pretrained"]
 
 MOST_CONFIG_BYTES = 16 << 20
 """Bytes of the largest config.json; those of 22,000 classes have 2 MB of names."""
@@ -29,15 +29,15 @@ _HEADS = ("classifier", "cls_classifier", "distillation_classifier")
 _OTHER_HEADS = ("cls.", "pooler.", "vit.pooler.", "deit.pooler.")
 # Integers beside the weights: of BERT, of Swin as older versions of transformers wrote it, and of batch norms.
 _TABLES = ("position_ids", "relative_position_index", "num_batches_tracked")
-# Fields that decide what the network computes, apart from its weights.
 # fmt: off
-_STRUCTURE = (
+STRUCTURE = (
     "model_type", "image_size", "num_channels", "patch_size", "hidden_size", "num_hidden_layers",
     "num_attention_heads", "intermediate_size", "hidden_act", "qkv_bias", "embed_dim", "depths", "num_heads",
     "window_size", "mlp_ratio", "use_absolute_embeddings", "vocab_size", "max_position_embeddings",
     "type_vocab_size", "stem_strides", "widths", "recursions", "groups", "projection_ratio",
 )
 # fmt: on
+"""Fields that decide what the network computes, apart from its weights."""
 
 
 def load_pretrained(
@@ -45,6 +45,7 @@ def load_pretrained(
     *,
     preset: str | None = None,
     config: PreTrainedConfig | None = None,
+    image_size: int | None = None,
     num_labels: int | None = None,
     new_head: bool = False,
 ) -> PreTrainedModel:
@@ -58,7 +59,8 @@ def load_pretrained(
 
     A file and a folder of timm need a preset (a name of qat.models.presets) or a configuration, whose own number
     of labels is not looked at.  A Hugging Face folder has its own configuration; a preset or configuration given
-    with it must agree with it on the network's structure.  num_labels must be the checkpoint's, unless
+    with it must agree with it on the network's structure.  image_size is that of a preset, in pixels, where it is not
+    its own.  num_labels must be the checkpoint's, unless
     new_head is true: then the classifier alone is fresh, drawn from torch's generator, with num_labels outputs, or
     as many as before.
 
@@ -70,7 +72,7 @@ def load_pretrained(
         check_labels(num_labels)
     if preset is not None and config is not None:
         raise InputError("either preset or config must be given, not both")
-    wanted = preset_of(preset).config if preset is not None else config
+    wanted = preset_of(preset, image_size=image_size).config if preset is not None else config
     if source.is_dir():
         return _load_folder(source, wanted, num_labels, new_head).train(False)
     if not source.exists():
@@ -84,8 +86,30 @@ def _load_folder(
     folder: Path, wanted: PreTrainedConfig | None, num_labels: int | None, new_head: bool
 ) -> PreTrainedModel:
     values = _read_config(folder / "config.json")
-    if "model_type" not in values and isinstance(values.get("architecture"), str):
+    if _is_timm(values):
         return _load_timm_folder(folder, values["architecture"], wanted, num_labels, new_head)
+    kind, config, is_classifier = _described(folder, values)
+    if wanted is not None:
+        _check_structure(folder, config, wanted)
+    if is_classifier:
+        _check_labels(folder, config.num_labels, num_labels, new_head)
+    if num_labels is not None:
+        config.num_labels = num_labels
+    return _hugging_face(folder, kind, config, read_folder(folder, _is_count), new_head)
+
+
+def folder_config(folder: Path) -> PreTrainedConfig | None:
+    """The configuration of a Hugging Face folder; None for a folder of timm. InputError for one that cannot be used."""
+    values = _read_config(folder / "config.json")
+    return None if _is_timm(values) else _described(folder, values)[1]
+
+
+def _is_timm(values: Mapping[str, Any]) -> bool:
+    return "model_type" not in values and isinstance(values.get("architecture"), str)
+
+
+def _described(folder: Path, values: Mapping[str, Any]) -> tuple[type[PreTrainedModel], PreTrainedConfig, bool]:
+    """Class and configuration of what config.json holds, and whether it is a classifier."""
     architectures = values.get("architectures") or [None]
     architecture = architectures[0] if isinstance(architectures, list) else None
     if not isinstance(architecture, str | None):
@@ -99,13 +123,7 @@ def _load_folder(
         config = config_from_dict(kind, values)
     except InputError as error:
         raise InputError(f"{folder / 'config.json'} cannot be used: {error}") from error
-    if wanted is not None:
-        _check_structure(folder, config, wanted)
-    if is_classifier:
-        _check_labels(folder, config.num_labels, num_labels, new_head)
-    if num_labels is not None:
-        config.num_labels = num_labels
-    return _hugging_face(folder, kind, config, read_folder(folder, _is_count), new_head)
+    return kind, config, is_classifier
 
 
 def _load_timm_folder(
@@ -216,10 +234,12 @@ def _is_count(name: str) -> bool:
 
 def _check_structure(folder: Path, config: PreTrainedConfig, wanted: PreTrainedConfig) -> None:
     found, expected = ({"model_type": each.model_type, **each.to_dict()} for each in (config, wanted))
-    for field in _STRUCTURE:
+    for field in STRUCTURE:
         # Through JSON, where tuples and lists are one.
         if json.dumps(found.get(field)) != json.dumps(expected.get(field)):
-            raise InputError(f"{folder} has {field} {found.get(field)!r}, but {expected.get(field)!r} is asked for")
+            own, asked = short(found.get(field)), short(expected.get(field))
+            advice = f": ask for images of {own} pixels" if field == "image_size" else ""
+            raise InputError(f"{folder} has {field} {own}, but {asked} is asked for{advice}")
 
 
 def _check_labels(source: Path, found: int | None, num_labels: int | None, new_head: bool) -> None:

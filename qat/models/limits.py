@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields
 from types import MappingProxyType
 from typing import Any
 
@@ -11,7 +12,7 @@ from transformers import PreTrainedConfig, PreTrainedModel
 
 from siliquant.inputs import InputError, short
 
-__all__ = ["MOST_PARAMETERS", "SIZES", "check_parameters", "check_sizes", "without_orders"]
+__all__ = ["MOST_PARAMETERS", "SIZES", "check_parameters", "check_sizes", "describing"]
 
 MOST_PARAMETERS = 1 << 30
 """Parameters of the largest network: 4 GiB in float32."""
@@ -27,18 +28,38 @@ SIZES: Mapping[str, tuple[int, int]] = MappingProxyType(
     }
 )  # fmt: skip
 """Fields of config.json that are numbers or lists of them, with the lowest and highest value of each."""
-# What config.json may order besides the network: kernels from a hub, code of the folder, other readers of weights.
-_ORDERS = frozenset(
-    {"attn_implementation", "experts_implementation", "auto_map", "custom_pipelines", "use_kernels", "dtype",
-     "torch_dtype", "gradient_checkpointing"}
+# Of numbers that are no sizes: what no network that was trained lies outside of.
+_SHARES = (0.0, 1.0)
+_RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(
+    {
+        "layer_norm_eps": (1e-15, 1e-2), "initializer_range": (0.0, 100.0), "mlp_ratio": (1 / 64, 64.0),
+        "projection_ratio": (1 / 64, 64.0), "hidden_dropout_prob": _SHARES, "attention_probs_dropout_prob": _SHARES,
+        "classifier_dropout": _SHARES, "drop_path_rate": _SHARES,
+    }
 )  # fmt: skip
+# What is no part of the network, though the configuration has a place for it: how results are handed over.
+_HANDING_OVER = frozenset(
+    {"return_dict", "output_hidden_states", "output_attentions", "problem_type", "chunk_size_feed_forward",
+     "is_encoder_decoder", "use_cache", "tie_word_embeddings", "dtype", "transformers_version", "architectures"}
+)  # fmt: skip
+_LABELS = ("num_labels", "id2label", "label2id")
+# What makes another network of the same weights: attention that sees no later text, attention to another network.
+_OTHER_NETWORKS = ("is_decoder", "add_cross_attention", "is_encoder_decoder")
 
 
-def without_orders(values: Mapping[str, Any]) -> dict[str, Any]:
-    """What describes the network, without what would choose code or types. Raises InputError for a quantised one."""
+def describing(kind: type[PreTrainedConfig], values: Mapping[str, Any]) -> dict[str, Any]:
+    """What of ``values`` describes the network, by the fields that its configuration has, and its labels.
+
+    Everything else is left out: what would choose code, types, or how results are handed over. Raises InputError for
+    weights that are quantised, and for what would make another network of the same weights.
+    """
     if values.get("quantization_config"):
         raise InputError("quantization_config must not be there: the weights must be those of full precision")
-    return {name: value for name, value in values.items() if not name.startswith("_") and name not in _ORDERS}
+    for name in _OTHER_NETWORKS:
+        if values.get(name):
+            raise InputError(f"{name} must be false for a classifier, not {short(values[name])}")
+    known = {each.name for each in fields(kind) if not each.name.startswith("_")} - _HANDING_OVER
+    return {name: value for name, value in values.items() if name in known or name in _LABELS}
 
 
 def check_sizes(values: Mapping[str, Any]) -> None:
@@ -49,6 +70,10 @@ def check_sizes(values: Mapping[str, Any]) -> None:
         for number in _numbers(name, values.get(name)):
             if not low <= number <= high:
                 raise InputError(f"{name} must be from {low} to {high}, not {short(number)}")
+    for name, (least, most) in _RANGES.items():
+        value = values.get(name)
+        if isinstance(value, int | float) and not isinstance(value, bool) and not least <= value <= most:
+            raise InputError(f"{name} must be from {least:g} to {most:g}, not {short(value)}")
     for name in ("id2label", "label2id"):
         entries = values.get(name)
         if isinstance(entries, dict) and len(entries) > SIZES["num_labels"][1]:

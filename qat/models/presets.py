@@ -20,10 +20,11 @@ from transformers import (
     ViTForImageClassification,
 )
 
+from qat.files import quietly
 from qat.settings import PRESET_NAMES
 from siliquant.inputs import InputError, InputTypeError, short
 
-from .limits import SIZES, check_parameters, check_sizes, without_orders
+from .limits import SIZES, check_parameters, check_sizes, describing
 from .sret import SReTConfig, SReTForImageClassification
 
 __all__ = [
@@ -101,7 +102,8 @@ def config_from_dict(model: type[PreTrainedModel], values: Mapping[str, Any]) ->
         raise InputTypeError(f"{model.__name__} must be a model class with a configuration class")
     check_sizes(values)
     try:
-        config: PreTrainedConfig = kind.from_dict(without_orders(values))
+        with quietly():
+            config: PreTrainedConfig = kind.from_dict(describing(kind, values))
     except InputError:
         raise
     except Exception as error:  # every configuration has checks of its own

@@ -1,7 +1,8 @@
 """Quantised networks: layers, conversion of a full-precision model, losses, oscillation of weights.
 
 In: a model and a scheme. Out: the same model with quantised layers. Read ``convert``, ``layers``, ``gemm`` (its integer
-products), ``losses``, ``oscillation``.
+products), ``losses``, ``oscillation``,
+``state`` (what is read for a network).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from .gemm import Engine, Product, exact_product
 from .layers import QuantContext, QuantConv2d, QuantGemm, QuantLinear, QuantScores
 from .losses import attention_distillation, hidden_state_distillation, soft_cross_entropy
 from .oscillation import Freezer, OscillationTracker, bin_regulariser, regulariser_weight
+from .state import check_state
 
 __all__ = [
     "Engine",
@@ -25,6 +27,7 @@ __all__ = [
     "attention_distillation",
     "bin_regulariser",
     "calibrate",
+    "check_state",
     "exact_product",
     "gemms",
     "hidden_state_distillation",

@@ -1,12 +1,14 @@
 """Quantisers of 1 to 8 bits: floats to codes, with gradients for values and scales.
 
-Read ``granularity`` (which elements share a scale), ``fakequant``, ``quantiser``, ``binary``, ``scalesearch``;
+Read ``granularity`` (which elements share a scale), ``fakequant``, ``quantiser``, ``binary``, ``scalesearch``,
+``bounds`` (of what is read from a file);
 ``native`` holds the same in C.
 """
 
 from __future__ import annotations
 
 from .binary import ElasticBinarizer
+from .bounds import check_bounds
 from .fakequant import RELATIVE_FLOOR, native
 from .granularity import Granularity, Layout, PerChannel, PerHead, PerTensor
 from .quantiser import Quantizer, StatisticalQuantizer
@@ -21,5 +23,6 @@ __all__ = [
     "PerTensor",
     "Quantizer",
     "StatisticalQuantizer",
+    "check_bounds",
     "native",
 ]

@@ -26,7 +26,7 @@ from torch.autograd.function import once_differentiable
 from qat.settings import GradientScale
 from siliquant.inputs import InputError
 
-from .fakequant import RELATIVE_FLOOR, dense, gradient_factor
+from .fakequant import RELATIVE_FLOOR, dense, gradient_factor, numbers
 from .granularity import PER_TENSOR, Granularity, Layout
 from .quantiser import Quantizer
 
@@ -34,8 +34,9 @@ __all__ = ["ElasticBinarizer"]
 
 
 def _binary_codes(above: Tensor, scale: Tensor, signed: bool) -> Tensor:
-    """Codes as floats, for `above` = x - threshold of the formulas above: its sign is exact."""
-    return (above > 0).to(above.dtype).mul_(2).sub_(1) if signed else (above / scale > 0.5).to(above.dtype)
+    """Codes as floats, for `above` = x - threshold of the formulas above: its sign is exact. NaN stays, as no code."""
+    codes = (above > 0).to(above.dtype).mul_(2).sub_(1) if signed else (above / scale > 0.5).to(above.dtype)
+    return torch.where(above.isnan(), above, codes)
 
 
 class _Binarize(torch.autograd.Function):
@@ -122,7 +123,7 @@ class ElasticBinarizer(Quantizer):
         self._need_scale()
         layout, scale = self.layout(x), self.scale
         threshold = self.threshold.detach().to(scale.dtype).view(1, -1, 1)
-        above = dense(x).detach().to(scale.dtype).reshape(layout) - threshold
+        above = numbers(x).detach().to(scale.dtype).reshape(layout) - threshold
         codes = _binary_codes(above, scale.view(1, -1, 1), self.signed)
         return self.observed(codes.to(torch.int64).view(x.shape))
 

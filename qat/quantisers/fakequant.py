@@ -21,6 +21,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from qat.quantisers.native import kernels
+from siliquant.inputs import InputError
 
 from .granularity import Layout
 
@@ -33,6 +34,7 @@ __all__ = [
     "lsq_backward",
     "lsq_forward",
     "native",
+    "numbers",
 ]
 
 # A learned scale stays at least this share of its starting value, and so positive.
@@ -175,3 +177,11 @@ def fake_quantize(
 def dense(x: Tensor) -> Tensor:
     """`x` as an ordinary tensor: a sparse one has no element at a place."""
     return x if x.layout is torch.strided else x.to_dense()
+
+
+def numbers(x: Tensor) -> Tensor:
+    """`x` as an ordinary tensor. InputError where it holds NaN: no code stands for that."""
+    found = dense(x)
+    if bool(found.isnan().any()):
+        raise InputError("what becomes codes must be numbers, but holds NaN: the network overflows")
+    return found

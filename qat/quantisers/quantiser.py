@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from qat.settings import GradientScale, check_bits, code_range
 from siliquant.inputs import InputError
 
-from .fakequant import RELATIVE_FLOOR, codes, dense, fake_quantize
+from .fakequant import RELATIVE_FLOOR, codes, dense, fake_quantize, numbers
 from .granularity import PER_TENSOR, Granularity, Layout
 from .scalesearch import ScaleSearch, fit_scale
 
@@ -147,8 +147,8 @@ class Quantizer(nn.Module):
         )
 
     def to_int(self, x: Tensor) -> Tensor:
-        """The codes of `x`: int64, in its shape, from Qn to Qp."""
-        x = dense(x)
+        """The codes of `x`: int64, in its shape, from Qn to Qp. InputError where `x` holds NaN, which has none."""
+        x = numbers(x)
         self.refresh(x)
         self._need_scale()
         scale = self.scale

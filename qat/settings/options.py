@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from argparse import SUPPRESS, BooleanOptionalAction
 from collections import Counter
@@ -28,6 +29,8 @@ MOST_CONFIG_BYTES = 1 << 16
 """Bytes of the largest file of options."""
 _MOST_NESTED = 8  # levels in such a file
 _MOST_DOTS = 64  # in a line of TOML
+# YAML 1.1 reads 010 as 8 and 1:30 as 90, without a word.
+_OTHER_BASE = re.compile(r"[-+]?(0[0-9_]+|[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?)", re.ASCII)
 
 
 def _option(
@@ -48,7 +51,7 @@ class Options:
     """What `python -m qat.train` was asked for.  ValueError for values that are out of range or contradict."""
 
     out: Path = _option(MISSING, "output folder: the run", "DIR")
-    model: str = _option("vit-mnist", "network; --list-models shows them", "NAME")
+    model: str = _option("vit-mnist", "network (with --start: its own); --list-models shows them", "NAME")
     data: str = _option("mnist5k", f"data set: {', '.join(DATA)}", "NAME")
     bits: int = _option(4, "bits of weights and activations, 1 to 8; 32: full precision", "B")
     weight_bits: int | None = _option(None, "bits of weights alone", "B")
@@ -264,8 +267,12 @@ def _yaml(text: str) -> Any:
             raise InputError("it must have no aliases and anchors (& and *): write values out", place=place)
         if getattr(event, "tag", None) is not None:
             raise InputError(f"it must have no tags, such as {short(event.tag)}", place=place)
+        if isinstance(event, yaml.ScalarEvent) and event.implicit[0] and _OTHER_BASE.fullmatch(event.value):
+            raise InputError(f"a number must be written in base 10, not as {short(event.value)}", place=place)
         if level == 1 and isinstance(event, yaml.NodeEvent):
             if is_key and isinstance(event, yaml.ScalarEvent):
+                if event.value == "<<":
+                    raise InputError("it must have no merged values (<<): write them out", place=place)
                 keys[event.value] += 1
                 if keys[event.value] > 1:
                     raise InputError(
@@ -306,6 +313,8 @@ def _typed(name: str, value: Any) -> Any:
             raise InputError(f"{name} must be a path, not ''")
         if "\0" in str(value):
             raise InputError(f"{name} must be a path without a null character, not {short(value)}")
+        if value == "":
+            raise InputError(f"{name} must be a path, not an empty text")
         return Path(value)
     if kind == tuple[str, ...]:
         texts = [value] if isinstance(value, str) else value

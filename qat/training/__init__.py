@@ -1,35 +1,43 @@
 """The training loop, the folder of a run, and accuracy.
 
-Read ``runs`` (what a folder holds), ``trainer``, ``accuracy``, ``rundata``, ``softlabels`` (stored and replayed),
-``distributed``.
+Read ``runs`` (what a folder holds), ``weights`` (its tensors), ``trainer``, ``accuracy``, ``rundata``, ``classes``,
+``softlabels`` (stored and replayed), ``distributed``.
 """
 
 from __future__ import annotations
 
-from .accuracy import evaluate, inputs_of, split_batches, wilson_interval
+from .accuracy import evaluate, inputs_of, split_batches
+from .classes import check_recorded, classes_of, compare_classes
 from .distributed import Processes, device_named, processes
 from .rundata import look_of, open_run_data
 from .runs import (
     RunRecord,
+    check_origin,
     load_run,
     load_start,
     load_state,
     load_teacher,
     model_config,
     names_of_skipped,
+    network_of,
     read_record,
     read_state,
-    save_model,
     save_record,
 )
 from .softlabels import make_store, replay, weights_sha256
 from .trainer import Training, calibration_inputs, train
+from .weights import check_network, save_model
 
 __all__ = [
     "Processes",
     "RunRecord",
     "Training",
     "calibration_inputs",
+    "check_network",
+    "check_origin",
+    "check_recorded",
+    "classes_of",
+    "compare_classes",
     "device_named",
     "evaluate",
     "inputs_of",
@@ -41,6 +49,7 @@ __all__ = [
     "make_store",
     "model_config",
     "names_of_skipped",
+    "network_of",
     "open_run_data",
     "processes",
     "read_record",
@@ -51,5 +60,4 @@ __all__ = [
     "split_batches",
     "train",
     "weights_sha256",
-    "wilson_interval",
 ]

@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from qat.data import Data, ImageSplit, TextSplit, batches
+from siliquant.inputs import InputError, wilson_interval
 
-__all__ = ["Evaluation", "evaluate", "inputs_of", "split_batches", "wilson_interval"]
+__all__ = ["Evaluation", "evaluate", "inputs_of", "split_batches"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +48,17 @@ class Evaluation:
             return float(torch.corrcoef(pair)[0, 1].nan_to_num(0.0))
         return self.correct / len(self.labels)
 
+    def check_finite(self) -> None:
+        """InputError where a logit or the loss is NaN or infinite: no class is predicted then, whatever argmax says."""
+        bad = int((~self.logits.isfinite()).any(-1).sum())
+        if bad:
+            raise InputError(
+                f"the outputs of the network must be finite numbers, but those of {bad} of {len(self.labels)} test "
+                "samples are not"
+            )
+        if not math.isfinite(self.loss):
+            raise InputError(f"the test loss must be a finite number, but is {self.loss}")
+
     def interval(self) -> tuple[float, float]:
         """95 % confidence interval of the score: Wilson's for accuracy, Fisher's z for correlation."""
         n = len(self.labels)
@@ -54,19 +66,6 @@ class Evaluation:
             return wilson_interval(self.correct, n)
         z, half = math.atanh(min(max(self.score, -0.9999999), 0.9999999)), 1.959964 / math.sqrt(max(n - 3, 1))
         return math.tanh(z - half), math.tanh(z + half)
-
-
-def wilson_interval(correct: int, n: int, z: float = 1.959964) -> tuple[float, float]:
-    """Wilson's score interval of a share (95 % by default).
-
-    >>> [round(x, 4) for x in wilson_interval(944, 1000)]
-    [0.928, 0.9566]
-    """
-    share = correct / n
-    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
-    half = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n)) / (1 + z * z / n)
-    # Rounding must not put the share itself outside.
-    return max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half))
 
 
 def inputs_of(fetched: Tensor | dict[str, Tensor], device: torch.device) -> dict[str, Tensor]:

@@ -10,8 +10,9 @@ from rich.console import Console
 
 from qat.data import Data, Look, checked, look_of_record, open_data, read_look, without
 from qat.settings import merge
-from siliquant.inputs import InputError, member
+from siliquant.inputs import InputError, member, short
 
+from .classes import check_recorded
 from .runs import names_of_skipped, read_record
 
 __all__ = ["look_of", "open_run_data"]
@@ -24,23 +25,24 @@ def open_run_data(
     it left out; and the names of up to `skip` more of its test images that cannot be read now, which are left out too;
     None: none, and there is no option.
 
-    ValueError when its files have changed, or more test images cannot be read.
+    ValueError when its files or classes have changed, its image_size is not the model's, or more test images cannot be
+    read.
     """
-    name, wanted = member(about, "name", str), member(about, "test_fingerprint", str)
-    chosen = merge(dict(options), {"out": Path("run")})
+    name = member(about, "name", str)
+    member(about, "test_fingerprint", str)
+    chosen, size = merge(dict(options), {"out": Path("run")}), model.get("image_size")
+    if chosen.image_size not in (None, size):
+        raise InputError(f"image_size of the run must be {short(size)}, as its model has it, not {chosen.image_size}")
     data = open_data(
         name,
-        image_size=chosen.image_size or model.get("image_size"),
+        image_size=size,
         tokenizer=chosen.tokenizer,
         max_length=chosen.max_length,
         limit=chosen.limit,
         look=look_of_record(about),
     )
     data = without(data, names_of_skipped(about))
-    if data.test.fingerprint != wanted:
-        raise InputError(
-            f"{name} must hold the test samples of the run ({wanted[:12]}), not others ({data.test.fingerprint[:12]})"
-        )
+    check_recorded(data, about, ("test",))
     data, left_out = checked(data, Console(stderr=True), skip=skip, parts=("test",))
     return data, left_out.get("test", [])
 

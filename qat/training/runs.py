@@ -10,39 +10,41 @@ from __future__ import annotations
 
 import json
 import platform
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import safetensors
-import safetensors.torch
 import torch
 import transformers
 from torch import nn
 from transformers import PreTrainedModel
 
 from qat.data import Data, FolderImages, look_of_record
-from qat.files import MOST_FILE_BYTES, check_finite, guarded, load_torch
-from qat.models import from_config, load_pretrained
-from qat.network import quantize_model, quantizers
+from qat.files import load_torch
+from qat.models import from_config, load_pretrained, recognise
+from qat.network import check_state, quantize_model, quantizers
 from qat.quantisers.native import status
-from qat.settings import Scheme
+from qat.settings import Scheme, merge
 from siliquant.files import write_atomically
-from siliquant.inputs import FileError, InputError, belongs, json_object, member, open_regular, read_text, short
+from siliquant.inputs import FileError, InputError, belongs, json_object, member, read_text, short
+
+from .weights import read_model
 
 __all__ = [
     "RunRecord",
+    "check_origin",
     "load_run",
     "load_start",
     "load_state",
     "load_teacher",
     "model_config",
     "names_of_skipped",
+    "network_of",
     "read_record",
     "read_state",
-    "save_model",
     "save_record",
 ]  # fmt: skip
 
@@ -55,13 +57,17 @@ MOST_STATE_BYTES = 32 << 30
 
 @dataclass(frozen=True)
 class RunRecord:
-    """What run.json says: plain data, and the scheme (None at full precision)."""
+    """What run.json says: plain data, and the scheme (None at full precision).
+
+    network: model and scheme as they stand in the file.
+    """
 
     model: Mapping[str, Any]
     scheme: Scheme | None
     data: Mapping[str, Any]
     options: Mapping[str, Any]
     versions: Mapping[str, str]
+    network: Mapping[str, Any]
 
 
 def save_record(
@@ -113,12 +119,6 @@ def versions() -> dict[str, str]:
     }
 
 
-def save_model(path: Path, model: nn.Module) -> None:
-    """All parameters and buffers as safetensors."""
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    write_atomically(path, safetensors.torch.save(tensors))
-
-
 def read_state(path: Path) -> dict[str, Any]:
     """What `Training.save` wrote.  ValueError when the file is damaged, OSError when it cannot be read."""
     state = load_torch(path, MOST_STATE_BYTES, "must be a checkpoint that can be read")
@@ -138,11 +138,46 @@ def read_record(folder: Path) -> RunRecord:
             raise InputError(f"format must be {_FORMAT}, not {short(data['format'])}")
         scheme = None if data.get("scheme", {}) is None else Scheme.from_dict(member(data, "scheme", dict))
         model, about, options, made_by = (member(data, name, dict) for name in ("model", "data", "options", "versions"))
-        for name in ("name", "train_fingerprint", "test_fingerprint"):
-            member(about, name, str)
-        names_of_skipped(about)
-        look_of_record(about)
-    return RunRecord(model, scheme, about, options, made_by)
+        member(about, "train_fingerprint", str)
+        check_origin(model, about, options)
+        if (wanted := merge(options, {"out": Path("run")}).scheme()) != scheme:
+            name = _first_difference(wanted, scheme)
+            raise InputError(f"scheme must be that of the options, but differs in {name}")
+    return RunRecord(model, scheme, about, options, made_by, {name: data.get(name) for name in ("model", "scheme")})
+
+
+def check_origin(model: Mapping[str, Any], about: Mapping[str, Any], options: Mapping[str, Any]) -> None:
+    """InputError where what a record says of a model, its data and options is of a wrong kind, or where two of them say
+    different things.
+    """
+    for name in ("name", "test_fingerprint"):
+        member(about, name, str)
+    names_of_skipped(about)
+    look_of_record(about)
+    member(options, "model", str)
+    chosen = merge(options, {"out": Path("run")})
+    if chosen.data != about["name"]:
+        raise InputError(f"options.data must be {short(about['name'])}, as data.name, not {short(chosen.data)}")
+    if chosen.image_size is not None and chosen.image_size != model.get("image_size"):
+        size = short(model.get("image_size"))
+        raise InputError(f"options.image_size must be {size}, as that of the model, not {chosen.image_size}")
+    classes = about.get("classes")
+    if classes is None:
+        return
+    if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
+        raise InputError(f"data.classes must be a list of names, not {short(classes)}")
+    twice = [name for name, count in Counter(classes).items() if count > 1]
+    if twice:
+        raise InputError(f"data.classes must have each name once, and has {short(twice[0])} twice")
+    labels = model.get("id2label")
+    if isinstance(labels, dict) and len(labels) != max(len(classes), 1):
+        raise InputError(f"data.classes must be {len(labels)} names, as the model has labels, not {len(classes)}")
+
+
+def _first_difference(one: Scheme | None, other: Scheme | None) -> str:
+    if one is None or other is None:
+        return "being there"
+    return next(each.name for each in fields(Scheme) if getattr(one, each.name) != getattr(other, each.name))
 
 
 def _text(path: Path) -> str:
@@ -175,28 +210,37 @@ def load_run(folder: Path) -> tuple[PreTrainedModel, RunRecord]:
         model = from_config(dict(record.model))
     if record.scheme is not None:
         quantize_model(model, record.scheme, fit_weights=False)
-    load_state(model, _tensors(folder / "model.safetensors"), folder / "model.safetensors")
+    path = folder / "model.safetensors"
+    load_state(model, read_model(path, record.network), path)
     return model.eval(), record
 
 
 def load_state(model: nn.Module, tensors: Mapping[str, torch.Tensor], path: Path) -> None:
-    """Strictly: ValueError naming missing and unexpected tensors, or one of another shape."""
-    try:
-        result = model.load_state_dict(dict(tensors), strict=False)
-    except RuntimeError as error:
-        raise InputError(f"{path} must fit the model: {' '.join(str(error).split())[:300]}") from None
-    for kind, names in (("lacks", result.missing_keys), ("has", result.unexpected_keys)):
+    """Strictly: InputError that names missing and unexpected tensors, one of another shape or type, and parameters of
+    quantisers beyond their bounds (`qat.network.check_state`).
+    """
+    own = model.state_dict().keys()
+    missing, unexpected = [name for name in own if name not in tensors], [name for name in tensors if name not in own]
+    for kind, names in (("lacks", missing), ("has", unexpected)):
         if names:
             more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-            raise InputError(f"{path} must fit the model, but it {kind} {', '.join(names[:5])}{more}")
+            listed = ", ".join(short(name, 80).strip("'") for name in names[:5])
+            raise InputError(f"{path} must fit the model, but it {kind} {listed}{more}")
+    check_state(model, tensors, f"{path}: ")
+    model.load_state_dict(dict(tensors))
 
 
 def load_start(
-    source: Path, *, preset: str | None, num_labels: int | None = None, new_head: bool = False
+    source: Path,
+    *,
+    preset: str | None,
+    image_size: int | None = None,
+    num_labels: int | None = None,
+    new_head: bool = False,
 ) -> PreTrainedModel:
     """The full-precision parameters of a run (of its latent weights if it is quantised), or of another checkpoint."""
     if not (source / "run.json").exists():
-        return load_pretrained(source, preset=preset, num_labels=num_labels, new_head=new_head)
+        return load_pretrained(source, preset=preset, image_size=image_size, num_labels=num_labels, new_head=new_head)
     trained, record = load_run(source)
     model = from_config(dict(record.model))
     skip = tuple(f"{name}." for name in quantizers(trained))
@@ -210,17 +254,22 @@ def load_start(
     return model.eval()
 
 
-def load_teacher(path: Path, *, preset: str | None = None) -> PreTrainedModel:
+def network_of(source: Path) -> tuple[str, int | None] | None:
+    """The preset of a start or teacher, and its image_size in pixels where that is not the preset's.
+
+    None for what does not say its network: a file, a folder of timm. InputError as `recognise`.
+    """
+    if not (source / "run.json").exists():
+        return recognise(source)
+    options = read_record(source).options
+    size = options.get("image_size")
+    return member(options, "model", str), size if isinstance(size, int) else None
+
+
+def load_teacher(path: Path, *, preset: str | None = None, image_size: int | None = None) -> PreTrainedModel:
     """A classifier in evaluation mode whose parameters take no gradient: a run (quantised or not) or a checkpoint."""
-    model = load_run(path)[0] if (path / "run.json").exists() else load_pretrained(path, preset=preset)
+    if (path / "run.json").exists():
+        model = load_run(path)[0]
+    else:
+        model = load_pretrained(path, preset=preset, image_size=image_size)
     return model.eval().requires_grad_(False)
-
-
-def _tensors(path: Path) -> dict[str, torch.Tensor]:
-    if not path.exists():
-        raise InputError(f"{path} must be there: the run has not finished an epoch yet")
-    open_regular(path, MOST_FILE_BYTES).close()
-    with guarded(f"{path} must be a safetensors file"):
-        tensors = safetensors.torch.load_file(path)
-    check_finite(path, tensors)
-    return tensors

@@ -5,7 +5,6 @@ After Shen and Xing, "A Fast Knowledge Distillation Framework" (2022).
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -31,6 +30,8 @@ from qat.data import (
     uniforms,
 )
 from siliquant.inputs import InputError
+
+from .weights import tensors_sha256
 
 __all__ = ["make_store", "replay", "weights_sha256"]
 
@@ -76,7 +77,10 @@ def make_store(
         plan = _plan(split.sizes, drawn, settings, shard, batch_size)
         found = []
         for (_, views), images in zip(plan, batches(split, plan, workers), strict=True):
-            top = torch.topk(torch.softmax(teacher(images).float(), dim=1), top_k, dim=1)
+            logits = teacher(images).float()
+            if not bool(logits.isfinite().all()):
+                raise InputError("the outputs of the teacher must be finite numbers, but are not for some views")
+            top = torch.topk(torch.softmax(logits, dim=1), top_k, dim=1)
             found.append(records(settings, views, top.values.cpu().numpy(), top.indices.cpu().numpy()))
             report("done", len(views))
         return np.concatenate(found).reshape(shard.shape)
@@ -123,11 +127,7 @@ def _replayed(
 
 def weights_sha256(model: torch.nn.Module) -> str:
     """SHA-256 over the names, types, shapes and bytes of a model's parameters and buffers, in hexadecimal."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(model.state_dict().items()):
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
+    return tensors_sha256(model.state_dict())
 
 
 def _plan(

@@ -138,11 +138,12 @@ class Training:
             world=processes.world,
         )
         result = processes.gathered(result)
-        if not math.isfinite(result.loss):
+        try:
+            result.check_finite()
+        except InputError as error:
             raise InputError(
-                f"the test loss must be finite, but is {result.loss} after epoch {self.epoch + 1}; "
-                "the last checkpoint is kept: try a lower lr or clip"
-            )
+                f"{error.sentence}, after epoch {self.epoch + 1}; the last checkpoint is kept: try a lower lr or clip"
+            ) from None
         sums = processes.summed(self.sums)
         low, high = result.interval()
         return {
@@ -302,9 +303,13 @@ def _take_step(
 def _check_finite(what: str, value: float, training: Training) -> None:
     if not math.isfinite(value):
         raise InputError(
-            f"the {what} must stay finite, but is {value} at epoch {training.epoch + 1}, step {training.step + 1}; "
+            f"the {what} must stay finite, but is {value} {_when(training)}; "
             "the last checkpoint is kept: try a lower lr or clip"
         )
+
+
+def _when(training: Training) -> str:
+    return f"at epoch {training.epoch + 1}, step {training.step + 1}"
 
 
 def _loss(
@@ -322,6 +327,8 @@ def _loss(
         return F.cross_entropy(logits.float(), labels), logits
     with torch.no_grad():
         theirs = teacher(**inputs, output_hidden_states=layers, output_attentions=layers)
+    if not bool(theirs.logits.isfinite().all()):
+        raise InputError(f"the outputs of the teacher must be finite numbers, but are not {_when(training)}")
     if labels.is_floating_point():
         loss = F.mse_loss(logits.float(), theirs.logits.float())
     else:

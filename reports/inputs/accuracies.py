@@ -9,7 +9,7 @@
                "weight_bits": 2, "activation_bits": 2,       32 is full precision
                "seed": 0, "samples": 1000,           test samples
                "accuracy_percent": 96.1,
-               "low_percent": 94.7, "high_percent": 97.1},   its 95 % interval
+               "low_percent": 94.7, "high_percent": 97.1},   its 95 % interval, Wilson's
               ...]}
 
 ``python -m reports.runs`` writes it from folders of qat.train.
@@ -26,13 +26,14 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from rtl.spec import check_integer
-from siliquant.inputs import InputError, InputTypeError, belongs, json_object, read_text, short
+from siliquant.inputs import InputError, InputTypeError, belongs, json_object, read_text, short, wilson_interval
 
 __all__ = ["FORMAT", "FULL_PRECISION", "Accuracies", "Method", "Run", "methods", "read_accuracies", "to_json"]
 
 FORMAT = "siliquant-accuracy 1"
 FULL_PRECISION = 32
 _MOST_BYTES = 4 << 20
+_ROUNDED = 0.1  # percent: accuracies and ends of intervals that are stated to a tenth
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +70,21 @@ class Run:
             raise InputError(
                 "accuracy_percent must be from low_percent to high_percent, all from 0 to 100, not "
                 f"{self.accuracy_percent} from {self.low_percent} to {self.high_percent}"
+            )
+        self._check_interval()
+
+    def _check_interval(self) -> None:
+        """Raises InputError for a share or an interval that so many samples cannot give, to a tenth of a percent."""
+        correct = self.accuracy_percent / 100 * self.samples
+        if abs(correct - round(correct)) > max(self.samples * _ROUNDED / 2 / 100, 1e-6):
+            raise InputError(
+                f"accuracy_percent must be a share of {self.samples} samples, and {self.accuracy_percent} is none"
+            )
+        low, high = (100 * end for end in wilson_interval(correct, self.samples))
+        if max(abs(low - self.low_percent), abs(high - self.high_percent)) > _ROUNDED:
+            raise InputError(
+                f"low_percent and high_percent must be Wilson's interval of 95 %, {low:.2f} to {high:.2f} for "
+                f"{self.accuracy_percent} % of {self.samples} samples, not {self.low_percent} to {self.high_percent}"
             )
 
 

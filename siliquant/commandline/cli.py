@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from siliquant.files import FULL, sweep
-from siliquant.inputs import MOST_CHARACTERS, InputError, SiliquantError, decimal, printable, short, whole
+from siliquant.inputs import MOST_CHARACTERS, InputError, SiliquantError, decimal, middle_out, printable, short, whole
 
 __all__ = ["Parser", "called", "run"]
 
@@ -95,7 +95,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Ends the process with exit code 2."""
-        self.exit(2, f"{self.prog}: error: {_cut(printable(message))}\n")
+        self.exit(2, f"{_line(f'{self.prog}: error: ', printable(message))}\n")
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         """Words what is wrong itself, since versions of Python do it differently."""
@@ -244,12 +244,12 @@ def run(prog: str, main: Callable[[], None]) -> NoReturn:
     except (SiliquantError, OSError, MemoryError) as error:
         if shown:
             traceback.print_exc()
-        _say(f"{called(prog)}: error: {_sentence(error)}")
+        _say(_line(f"{called(prog)}: error: ", _sentence(error)))
         sys.exit(2)
     except Exception as error:
         if shown:
             traceback.print_exc()
-        _say(f"{called(prog)}: a fault of siliquant itself, {_kept(error, shown)}: {_sentence(error)}")
+        _say(_line(f"{called(prog)}: a fault of siliquant itself, {_kept(error, shown)}: ", _sentence(error)))
         sys.exit(70)
     sys.exit(0)
 
@@ -272,7 +272,7 @@ def _open_standard_streams() -> None:
 
 
 def _sentence(error: Exception) -> str:
-    """What an error says, on one line that no terminal obeys, of at most MOST_CHARACTERS characters."""
+    """What an error says, on one line that no terminal obeys."""
     text = str(error)
     if isinstance(error, MemoryError):
         text = "this needs more memory than there is" + (f": {text}" if text else "")
@@ -282,11 +282,13 @@ def _sentence(error: Exception) -> str:
             text += f"; free some space where this command writes, or in {os.environ.get('TMPDIR') or '/tmp'} (TMPDIR)"
     elif not isinstance(error, SiliquantError | OSError):
         text = f"{type(error).__name__}: {text}"
-    return _cut(printable(text))
+    return printable(text)
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= MOST_CHARACTERS else f"{text[: MOST_CHARACTERS - 3]}..."
+def _line(start: str, text: str) -> str:
+    """Both on one line of at most MOST_CHARACTERS characters: of a longer one the middle of `text` is left out."""
+    most = max(MOST_CHARACTERS - len(start), 80)  # a name that is very long leaves so many for what is wrong
+    return f"{start}{middle_out(text, most)}"
 
 
 def _kept(error: Exception, shown: bool) -> str:

@@ -1,6 +1,7 @@
 """Everything that comes from outside: errors with file and place, bounded reading, numbers in ranges, quoting.
 
-Read ``errors``, ``reading``, ``numbers``, ``quoting`` (one function a language: no text becomes code).
+Read ``errors``, ``reading``, ``numbers``, ``quoting`` (one function a language: no text becomes code),
+``shares`` (the interval of a share).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from .errors import (
     MissingFileError,
     SiliquantError,
     ToolError,
+    middle_out,
     printable,
     short,
 )
@@ -35,6 +37,7 @@ from .reading import (
     unpack,
 )
 from .shapes import field_types, fits
+from .shares import wilson_interval
 
 __all__ = [
     "MOST_BYTES",
@@ -60,6 +63,7 @@ __all__ = [
     "integer",
     "json_object",
     "member",
+    "middle_out",
     "number",
     "number_list",
     "open_regular",
@@ -75,5 +79,6 @@ __all__ = [
     "unpack",
     "verilog_name",
     "whole",
+    "wilson_interval",
     "yosys_word",
 ]

@@ -17,6 +17,7 @@ __all__ = [
     "MissingFileError",
     "SiliquantError",
     "ToolError",
+    "middle_out",
     "printable",
     "short",
 ]
@@ -31,7 +32,7 @@ class SiliquantError(Exception):
     """
 
     def __init__(self, sentence: str) -> None:
-        super().__init__(_middle_out(sentence, MOST_CHARACTERS))
+        super().__init__(middle_out(sentence, MOST_CHARACTERS))
 
 
 class InputError(SiliquantError, ValueError):
@@ -82,8 +83,9 @@ def short(value: object, most: int = 60) -> str:
         text = repr(value)
     except (ValueError, RecursionError):  # an integer of too many digits, a value that holds itself
         text = f"a {type(value).__name__}"
-    return _middle_out(text, most)
+    return middle_out(text, most)
 
 
-def _middle_out(text: str, most: int) -> str:
+def middle_out(text: str, most: int) -> str:
+    """The text, its middle left out where it is longer than ``most`` characters."""
     return text if len(text) <= most else f"{text[: most * 2 // 3]}...{text[3 + most * 2 // 3 - most :]}"

@@ -154,7 +154,7 @@ def _run(arguments: list[str], folder: Path) -> str | None:
         kept = next((folder / "tmp").glob("siliquant-traceback-*"), None)
         return f"code {code}: {text[-1500:]}\n{kept.read_text()[-1500:] if kept else ''}"
     last = text.rstrip("\n").rsplit("\n", 1)[-1]
-    if code == 2 and (not last or len(last) > MOST_CHARACTERS + 100 or not last.isprintable()):
+    if code == 2 and (not last or len(last) > MOST_CHARACTERS or not last.isprintable()):
         return f"code 2 with {last[:600]!r}"
     os.chdir(folder.parent)
     left = [path for path in set(_files(folder)) - before if not path.is_relative_to(folder / "work")]

@@ -612,7 +612,9 @@ def test_structure_asked_for(tmp_path: Path) -> None:
         f"{tmp_path} has num_attention_heads 3, but 2 is asked for", tmp_path, config=vit_config(num_attention_heads=2)
     )
     refused(f"{tmp_path} has model_type 'vit', but 'swin' is asked for", tmp_path, preset="swin-tiny")
-    refused(f"{tmp_path} has image_size 12, but 224 is asked for", tmp_path, preset="deit-tiny")
+    said = f"{tmp_path} has image_size 12, but 224 is asked for: ask for images of 12 pixels"
+    refused(said, tmp_path, preset="deit-tiny")
+    refused(f"{tmp_path} has num_channels 2, but 3 is asked for", tmp_path, preset="deit-tiny", image_size=12)
 
 
 def test_encoder_without_classifier(tmp_path: Path) -> None:

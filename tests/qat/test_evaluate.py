@@ -20,9 +20,10 @@ from torch.nn import functional as F
 
 import qat.training.rundata
 from qat.evaluate import main
-from qat.training.accuracy import Evaluation, evaluate, split_batches, wilson_interval
+from qat.training.accuracy import Evaluation, evaluate, split_batches
 from qat.training.runs import load_run
 from siliquant.files.write import write_atomically
+from siliquant.inputs import wilson_interval
 
 pytestmark = pytest.mark.usefixtures("quick")
 

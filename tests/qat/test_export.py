@@ -28,7 +28,8 @@ from qat.models.sret import SReTConfig, SReTForImageClassification
 from qat.network.convert import calibrate, gemms, quantize_model, quantizers
 from qat.settings.options import Options
 from qat.settings.scheme import Override, Scheme
-from qat.training.runs import save_model, save_record
+from qat.training.runs import save_record
+from qat.training.weights import save_model
 from siliquant.commandline.cli import run
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "integer-format.md"
@@ -196,7 +197,9 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
 
 def write_run(folder: Path, scheme: Scheme | None, **changes: Any) -> PreTrainedModel:
     """A calibrated, untrained ViT on the digits as qat.train writes it."""
-    options = Options(out=folder, data="digits", bits=2 if scheme else 32, image_size=8, limit=64)
+    override = ("*.attention.v_proj=2,4",) if scheme else ()
+    options = Options(out=folder, data="digits", bits=2 if scheme else 32, image_size=8, limit=64, override=override)
+    assert options.scheme() == scheme
     data = open_data("digits", image_size=8, limit=64)
     model = quantised("vit", scheme or SCHEME, 10)
     if scheme is None:

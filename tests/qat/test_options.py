@@ -275,6 +275,10 @@ def test_the_scheme() -> None:
         ("a.yaml", "bits: !!python/object/apply:os.system [ls]", "{}, line 1: it must have no tags, such as 'tag:yaml"),
         ("a.toml", "bits 2", "{} must be a YAML or TOML file: Expected '=' after a key"),
         ("a.toml", "bits = 2\nbits = 3", "{} must be a YAML or TOML file: Cannot overwrite a value"),
+        ("a.yaml", "bits: 2\nseed: 010", "{}, line 2: a number must be written in base 10, not as '010'"),
+        ("a.yaml", "lr: 1:30", "{}, line 1: a number must be written in base 10, not as '1:30'"),
+        ("a.yaml", "override: [0_7]", "{}, line 1: a number must be written in base 10, not as '0_7'"),
+        ("a.yaml", "<<: {bits: 3}\nbits: 2", "{}, line 1: it must have no merged values (<<)"),
         ("a.yaml", "a: &a [1]\nb: *a", "{}, line 1: it must have no aliases and anchors"),
         ("a.yaml", "bits: 2\nseed: 1\nbits: 3", "{}, line 3: it must hold each option once, and holds 'bits' twice"),
         ("a.yaml", "batch-size: 2\nbatch_size: 3", "{} must hold each option once, and holds 'batch_size' twice"),
@@ -336,3 +340,15 @@ def test_the_help_names_every_default() -> None:
         assert f"--{entry.name.replace('_', '-')}" in text
     for default in ("(default vit-mnist)", "(default 4)", "(default 0.0005)", "(default on)", "(default off)"):
         assert default in text
+
+
+def test_numbers_that_only_look_odd_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text("seed: 0\nlr: 0.010\nclip: -0.5\ndata: '010'\nout: 1:x\n")
+    found = read_config(path)
+    assert found == {"seed": 0, "lr": 0.01, "clip": -0.5, "data": "010", "out": "1:x"}
+
+
+def test_an_empty_path_is_none() -> None:
+    with pytest.raises(InputError, match="start must be a path, not an empty text"):
+        typed({"start": ""})

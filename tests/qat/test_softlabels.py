@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import re
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -436,12 +437,17 @@ def test_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
     torch.manual_seed(0)
     model = TinyClassifier().eval()
     asked = []
-    monkeypatch.setattr("qat.training.load_teacher", lambda path, *, preset: (asked.append((path, preset)), model)[1])
+
+    def load_teacher(path: Path, *, preset: str | None, image_size: int | None) -> TinyClassifier:
+        asked.append((path, preset, image_size))
+        return model
+
+    monkeypatch.setattr("qat.training.load_teacher", load_teacher)
     out = tmp_path / "labels"
     command = ["--teacher", "somewhere", "--data", "digits", "--crops", "2", "--top-k", "3", "--out", str(out),
                "--images-per-shard", "700", "--device", "cpu"]  # fmt: skip
     main(command)
-    assert asked == [(Path("somewhere"), None)]
+    assert asked == [(Path("somewhere"), None, None)]
     size = sum(path.stat().st_size for path in out.glob("*.npy"))
     assert capsys.readouterr().out == (
         f"{out}: 1438 images x 2 crops, {size / 1e6:.2f} MB; 18 bytes a crop, size per million crops 18.0 MB\n"
@@ -452,8 +458,8 @@ def test_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
     assert store.settings.policy == "Shift(pixels=1, size=8)"
     assert store.settings.teacher == "TinyClassifier"
     before = content(out)
-    main([*command, "--model", "vit_tiny"])
-    assert asked[1] == (Path("somewhere"), "vit_tiny")
+    main([*command, "--model", "vit_tiny", "--image-size", "8"])
+    assert asked[1] == (Path("somewhere"), "vit_tiny", 8)
     assert content(out) == before
     with pytest.raises(
         ValueError, match=re.escape("policy Shift(pixels=1, size=8), not RandomResizedCrop(scale=(0.2,")
@@ -606,7 +612,8 @@ class Evil:
         return os.system, ("touch evil",)
 
 
-GOOD = [np.full((2, 4), 0.5, np.float32), np.array([True, False]), np.zeros((2, 2, 3), np.float32)]
+LABELS = np.array([[[0, 1, 2], [0.5, 0.25, 0.125]]] * 2, np.float32)
+GOOD = [np.full((2, 4), 0.5, np.float32), np.array([True, False]), LABELS]
 
 
 @pytest.mark.parametrize(
@@ -621,7 +628,10 @@ GOOD = [np.full((2, 4), 0.5, np.float32), np.array([True, False]), np.zeros((2, 
         ([*GOOD[:2], np.full((2, 2, 3), 0.5)], "its labels must be classes from 0 to 11"),
         ([*GOOD[:2], GOOD[2] + [[[0], [3]]]], "its probabilities must be from 0 to 1"),
         ([*GOOD[:2], np.zeros((2, 9))], "its labels must be of one of FKD's forms for 12 classes, not [2, 9]"),
-        ([*GOOD[:2], np.zeros((5, 2, 3))], "it must have labels for 2 crops, not 5"),
+        ([*GOOD[:2], np.concatenate([LABELS, LABELS, LABELS[:1]])], "it must have labels for 2 crops, not 5"),
+        ([*GOOD[:2], LABELS * [[[0], [1]]]], "its probabilities of a crop must be of different classes, above 0 and"),
+        ([*GOOD[:2], LABELS * [[[1], [0]]]], "its probabilities of a crop must be of different classes, above 0 and"),
+        ([*GOOD[:2], LABELS * [[[1], [1.5]]]], "its probabilities of a crop must be of different classes, above 0 and"),
     ],
 )  # fmt: skip
 def test_bad_fkd_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, parts: list[Any], reason: str) -> None:
@@ -641,3 +651,55 @@ def saved(parts: list[Any], folder: Path) -> Path:
     path.write_bytes(content.getvalue().replace(b"cnumpy._core.multiarray\n", b"cnumpy.core.multiarray\n"))
     assert b"cnumpy.core.multiarray\n" in path.read_bytes()
     return path
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "wanted"),
+    [
+        ("class", CLASSES, f"classes from 0 to {CLASSES - 1}"),
+        ("class", 1, "each class once in a crop"),
+        ("probability", np.nan, "probabilities from 0 to 1"),
+        ("probability", np.inf, "probabilities from 0 to 1"),
+        ("probability", -1, "probabilities from 0 to 1"),
+        ("probability", 1, "probabilities of a crop that are above 0 and at most 1 together"),
+        ("probability", 0, "probabilities of a crop that are above 0 and at most 1 together"),
+        ("box", np.nan, "boxes from -64 to 64 sides of their image"),
+        ("box", 1000, "boxes from -64 to 64 sides of their image"),
+        ("box", 0, "boxes of a height and width above 0"),
+        ("flip", 2, "flips of 0 or 1"),
+    ],
+)
+def test_records_that_no_teacher_gives(made: Path, tmp_path: Path, field: str, value: float, wanted: str) -> None:
+    """Though the manifest has their checksum."""
+    folder = Path(shutil.copytree(made, tmp_path / "labels"))
+    manifest = json.loads((folder / "manifest.json").read_text())
+    path = folder / manifest["shards"][0]["file"]
+    content = np.load(path)
+    content[field] = value
+    np.save(path, content)
+    manifest["shards"][0]["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    store = SoftLabelStore.open(folder, images(), CLASSES)
+    for read in (store.views, store.probabilities):
+        with pytest.raises(ValueError) as caught:
+            read(np.zeros(1, np.int64), np.zeros(1, np.int64))
+        assert str(caught.value) == f"{path} must hold {wanted}: make the soft labels again"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"crops": 9}, "its crops must be 3, as its shards have it, not 9"),
+        ({"bytes_per_crop": 9}, "its bytes_per_crop must be "),
+        ({"seed": -1}, "seed must be from 0 to 2^64 - 1, not -1"),
+    ],
+)
+def test_a_manifest_that_contradicts_itself(made: Path, tmp_path: Path, change: dict[str, Any], said: str) -> None:
+    manifest = json.loads((made / "manifest.json").read_text())
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest | change))
+    with pytest.raises(ValueError, match=re.escape(f"manifest.json is not a manifest that can be read: {said}")):
+        SoftLabelStore.open(tmp_path)
+    manifest["shards"][0]["images"] = [0, 3]
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(ValueError, match=r"images of its shard '.*' must be \[0, 5\], not \[0, 3\]"):
+        SoftLabelStore.open(tmp_path)

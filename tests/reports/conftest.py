@@ -254,7 +254,7 @@ def everything(compared: Path, made_library: Library, tmp_path_factory: pytest.T
     folder = tmp_path_factory.mktemp("report")
     own = Run(
         name="<all> & more", model="vit-mnist", data="mnist5k", weight_bits=4, activation_bits=4, seed=0, samples=1000,
-        accuracy_percent=96.0, low_percent=94.0, high_percent=97.0,
+        accuracy_percent=96.0, low_percent=94.6, high_percent=97.0,
     )  # fmt: skip
     accuracy = folder / "own.json"
     accuracy.write_text(to_json(Accuracies("python -m qat.train", "2026-11-20", (own,))))

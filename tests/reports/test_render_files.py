@@ -114,9 +114,10 @@ def test_a_table_is_refused_by_its_columns(rows: tuple[Row, ...], tmp_path: Path
 
 RUN = Run(
     name="all", model="vit-mnist", data="mnist5k", weight_bits=2, activation_bits=2, seed=0, samples=1000,
-    accuracy_percent=96.0, low_percent=94.0, high_percent=97.0,
+    accuracy_percent=96.0, low_percent=94.6, high_percent=97.0,
 )  # fmt: skip
-OWN = Accuracies("python -m qat.train", "2026-11-20", (RUN, replace(RUN, seed=1, accuracy_percent=95.0)))
+OTHER = replace(RUN, seed=1, accuracy_percent=95.0, low_percent=93.5, high_percent=96.2)
+OWN = Accuracies("python -m qat.train", "2026-11-20", (RUN, OTHER))
 
 
 def test_accuracies_are_read_as_they_were_written(tmp_path: Path) -> None:
@@ -124,7 +125,8 @@ def test_accuracies_are_read_as_they_were_written(tmp_path: Path) -> None:
     path.write_text(to_json(OWN))
     assert read_accuracies(path) == OWN
     (method,) = methods(OWN.runs)
-    assert (method.mean_percent, method.bits, method.interval_percent) == (95.5, 2, (94.0, 97.0))
+    assert (method.mean_percent, method.bits) == (95.5, 2)
+    assert method.interval_percent == pytest.approx((94.05, 96.6))
     assert method.deviation == pytest.approx(0.5**0.5)
 
 
@@ -141,6 +143,12 @@ def test_accuracies_are_read_as_they_were_written(tmp_path: Path) -> None:
          "run 1: weight_bits must be from 1 to 8, or 32 for full precision, not 9"),
         ({"runs": [asdict(RUN) | {"low_percent": 96.5}]},
          "run 1: accuracy_percent must be from low_percent to high_percent, all from 0 to 100, not 96.0 from 96.5 "),
+        ({"runs": [asdict(RUN) | {"samples": 10, "accuracy_percent": 50, "low_percent": 49.99, "high_percent": 50.01}]},
+         "run 1: low_percent and high_percent must be Wilson's interval of 95 %, 23.66 to 76.34 for 50 % of 10 "),
+        ({"runs": [asdict(RUN) | {"low_percent": 94.3}]}, "run 1: low_percent and high_percent must be Wilson's"),
+        ({"runs": [asdict(RUN) | {"high_percent": 97.4}]}, "run 1: low_percent and high_percent must be Wilson's"),
+        ({"runs": [asdict(RUN) | {"samples": 10}]},
+         "run 1: accuracy_percent must be a share of 10 samples, and 96.0 is none"),
         ({"runs": [asdict(RUN) | {"accuracy_percent": True}]}, "run 1: accuracy_percent must be a number, not True"),
         ({"runs": [asdict(RUN) | {"name": " "}]}, "run 1: name must be a text, not ' '"),
     ],

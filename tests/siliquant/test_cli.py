@@ -136,7 +136,7 @@ def raised(error: BaseException) -> None:
         (InputError("a must be 1", file="f.csv", place="row 3"), 2, "p: error: f.csv, row 3: a must be 1\n"),
         (InputError("must be a table", file="f.csv"), 2, "p: error: f.csv must be a table\n"),
         (InputError("red \x1b[1m\x07 text\u202e"), 2, "p: error: red ?[1m? text?\n"),
-        (InputError("x" * 10_000), 2, f"p: error: {'x' * 333}...{'x' * 164}\n"),
+        (InputError("x" * 10_000), 2, f"p: error: {'x' * 326}...{'x' * 161}\n"),
         (MemoryError(), 2, "p: error: this needs more memory than there is\n"),
         (FileNotFoundError(2, "No such file or directory", "a.txt"), 2, "p: error: a.txt: No such file or directory\n"),
         (PermissionError(13, "Permission denied", "a.txt"), 2, "p: error: a.txt: Permission denied\n"),
@@ -152,6 +152,24 @@ def test_what_ends_a_command(error: BaseException, code: int, said: str, capsys:
         run("p", lambda: raised(error))
     assert ended.value.code == code
     assert capsys.readouterr() == ("", said)
+
+
+def test_a_long_message_is_one_line_of_500_characters_with_the_name_before_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever says it: the options, the command, or a fault of the program."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    for ends in (
+        lambda: raised(InputError(f"begins {'*' * 5000} ends")),
+        lambda: raised(KeyError(f"begins {'*' * 5000} ends")),
+        lambda: Parser(prog="siliquant evaluate", description="x").error(f"begins {'*' * 5000} ends"),
+    ):
+        with pytest.raises(SystemExit):
+            run("siliquant evaluate", ends)
+        said = capsys.readouterr().err
+        assert (said.count("\n"), len(said)) == (1, 501)
+        assert "begins *" in said
+        assert "* ends" in said
 
 
 @pytest.mark.parametrize(
