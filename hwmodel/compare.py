@@ -137,7 +137,7 @@ def _compare(
     rows = compare_rows(chosen.entries, answers.get)
     unit = measured.unit if measured is not None else _measured_or_estimated(options, clock_mhz, asked, answers.unit)
     requantisers = unit_rows(asked, unit, answers.get)
-    paths += [*write_tables(rows, options.out, requantisers), write_plot(rows, options.out / "compare.png")]
+    paths += [*write_tables(rows, options.out, requantisers), *write_plot(rows, options.out / "compare.png")]
     if estimates is not None:
         package_features(estimates.specs(), options.out / "features.json")
     _print(rows, requantisers, options.format, options.wide, options.out)

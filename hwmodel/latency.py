@@ -5,9 +5,13 @@ No synthesis and no cost of logic is needed for it; the energy shown is that of 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
+
+import pandas as pd
 
 from hwmodel.inference import (
     Costs,
@@ -25,12 +29,12 @@ from hwmodel.workload import Assignment, Role, Scales, assign, load_workload, re
 from rtl.array import Architecture, ArraySpec
 from rtl.mac import UniformSpec, design_named
 from rtl.options import DesignParser, add_architecture, add_array, add_depth, array_size, read_parameters
-from siliquant.commandline import console, print_table, run
-from siliquant.inputs import InputError, integer, read_clock_mhz
+from siliquant.commandline import add_format, console, print_table, run
+from siliquant.inputs import InputError, csv_of, integer, read_clock_mhz
 
 from .options import add_clock, add_memories, add_mix, add_network, read_mix
 
-__all__ = ["HEADERS", "lines_of", "main"]
+__all__ = ["main", "records_of"]
 
 PROG = "hwmodel.latency"
 EPILOG = """\
@@ -44,33 +48,39 @@ HEADERS = (
 )  # fmt: skip
 
 
-def lines_of(cost: NetworkCost) -> list[list[str]]:
-    """Cells under HEADERS: a line for each role, and the total."""
-    lines = []
-    for role in dict.fromkeys(kind.role for kind in cost.kinds):
-        lines.append(_line(role, [kind for kind in cost.kinds if kind.role is role]))
-    return [*lines, _line(None, cost.kinds)]
+def records_of(cost: NetworkCost) -> list[dict[str, Any]]:
+    """A record for each role, and the total as role "all": cycles, shares from 0 to 1, units in the names."""
+    roles = dict.fromkeys(kind.role for kind in cost.kinds)
+    by_role = [_record(role, [kind for kind in cost.kinds if kind.role is role]) for role in roles]
+    return [*by_role, _record(None, cost.kinds)]
 
 
-def _line(role: Role | None, kinds: Sequence[GemmCost]) -> list[str]:
-    calls = sum(len(kind.gemms) for kind in kinds)
+def _record(role: Role | None, kinds: Sequence[GemmCost]) -> dict[str, Any]:
     cycles = sum(kind.cycles * len(kind.gemms) for kind in kinds)
     loads = sum(kind.load_cycles * len(kind.gemms) for kind in kinds)
     runs = sum(kind.run_cycles * len(kind.gemms) for kind in kinds)
     energy = sum((kind.total_energy for kind in kinds), Energy())
-    sram_pj = energy.activation_sram_pj + energy.weight_sram_pj + energy.result_sram_pj
+    return {
+        "role": "all" if role is None else role.value,
+        "calls": sum(len(kind.gemms) for kind in kinds),
+        "macs": sum(gemm.macs for kind in kinds for gemm in kind.gemms),
+        "bits": " ".join(map(str, sorted({kind.bits for kind in kinds}))),
+        "passes": " ".join(map(str, sorted({kind.passes for kind in kinds}))),
+        "cycles": cycles,
+        "utilisation": sum(kind.useful_cycles * len(kind.gemms) for kind in kinds) / cycles,
+        "load_share": loads / (loads + runs),
+        "sram_uj": (energy.activation_sram_pj + energy.weight_sram_pj + energy.result_sram_pj) / 1e6,
+        "off_chip_bytes": sum(kind.off_chip_bits * len(kind.gemms) for kind in kinds) / 8,
+    }
+
+
+def _cells(record: Mapping[str, Any]) -> list[str]:
+    """Cells under HEADERS."""
     return [
-        "all" if role is None else role.value,
-        str(calls),
-        f"{sum(gemm.macs for kind in kinds for gemm in kind.gemms) / 1e6:,.1f}",
-        " ".join(map(str, sorted({kind.bits for kind in kinds}))),
-        " ".join(map(str, sorted({kind.passes for kind in kinds}))),
-        f"{cycles:,}",
-        f"{sum(kind.useful_cycles * len(kind.gemms) for kind in kinds) / cycles:.1%}",
-        f"{loads / (loads + runs):.1%}",
-        f"{sram_pj / 1e6:,.2f}",
-        f"{sum(kind.off_chip_bits * len(kind.gemms) for kind in kinds) / 8e3:,.0f}",
-    ]
+        record["role"], str(record["calls"]), f"{record['macs'] / 1e6:,.1f}", record["bits"], record["passes"],
+        f"{record['cycles']:,}", f"{record['utilisation']:.1%}", f"{record['load_share']:.1%}",
+        f"{record['sram_uj']:,.2f}", f"{record['off_chip_bytes'] / 1e3:,.0f}",
+    ]  # fmt: skip
 
 
 def parser() -> DesignParser:
@@ -89,6 +99,7 @@ def parser() -> DesignParser:
     made.add_argument("--no-requantise", action="store_true", help="no requantisers at the end of the columns")
     add_memories(made)
     add_clock(made)
+    add_format(made, "table", "csv", "json")
     return made
 
 
@@ -126,7 +137,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sram=packaged_sram(device=options.memories),
     )
     cost = network_cost(array, assignment, costs, scales=Scales(options.scales), overlap=Overlap(options.overlap))
-    _print(cost, options.model)
+    if options.format == "json":
+        print(json.dumps(records_of(cost), indent=1))
+    elif options.format == "csv":
+        sys.stdout.write(csv_of(pd.DataFrame(records_of(cost))))
+    else:
+        _print(cost, options.model)
 
 
 _NOTHING: dict[str, Any] = {"area_um2": 0.0, "idle_pj_per_cycle": 0.0, "leakage_uw": 0.0, "minimum_period_ns": 0.0}
@@ -134,7 +150,7 @@ _NOTHING: dict[str, Any] = {"area_um2": 0.0, "idle_pj_per_cycle": 0.0, "leakage_
 
 def _print(cost: NetworkCost, model: str) -> None:
     out = console()
-    print_table(out, f"{model} on {cost.array.name}", HEADERS, lines_of(cost))
+    print_table(out, f"{model} on {cost.array.name}", HEADERS, [_cells(record) for record in records_of(cost)])
     mean = float(cost.assignment.mean_bits)
     out.print(
         f"mean of {mean:g} bits; {cost.latency_us:,.1f} us at {cost.clock_mhz:g} MHz; memories "

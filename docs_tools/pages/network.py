@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,6 @@ from typing import Any
 import hwmodel
 from docs_tools.markdown import joined, spread, table
 from hwmodel.inference import dram_pj_per_bit, packaged_sram
-from hwmodel.latency import HEADERS
 from hwmodel.latency import main as latency
 from hwmodel.workload import Assignment, PrecisionClass, Role, Workload, assign, load_workload, workload_names
 from rtl.array import Codes, plan_passes
@@ -41,7 +40,13 @@ OPTIONS = (
     "--mean 3 --design bitserial --units 48",
     "--mean 3 --design loom --units 160",
 )
-SHOWN = ("cycles", "utilisation", "loads", "SRAM uJ", "off chip kB")
+SHOWN: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    "cycles": lambda record: f"{record['cycles']:,}",
+    "utilisation": lambda record: f"{record['utilisation']:.1%}",
+    "loads": lambda record: f"{record['load_share']:.1%}",
+    "SRAM uJ": lambda record: f"{record['sram_uj']:,.2f}",
+    "off chip kB": lambda record: f"{record['off_chip_bytes'] / 1e3:,.0f}",
+}
 
 
 def texts() -> dict[str, str]:
@@ -106,30 +111,25 @@ def _widths(one: Assignment, role: Role) -> str:
 
 def _latency() -> dict[str, str]:
     lines = []
-    cycles: dict[str, Mapping[str, str]] = {}
+    cycles: dict[str, Mapping[str, int]] = {}
     for options in OPTIONS:
         by_role = _roles(options)
         cycles[options] = {role: cells["cycles"] for role, cells in by_role.items()}
-        lines.append((f"`{options}`", *(by_role["all"][name] for name in SHOWN)))
+        lines.append((f"`{options}`", *(show(by_role["all"]) for show in SHOWN.values())))
     two = cycles["--bits 2"]
-    ends = sum(int(two[name].replace(",", "")) for name in ("patch_embedding", "classifier"))
+    ends = sum(two[name] for name in ("patch_embedding", "classifier"))
     return {
         "latency": table(("options", *SHOWN), lines),
         "latency.ends": f"{ends:,}",
-        "latency.two-bits": two["all"],
+        "latency.two-bits": f"{two['all']:,}",
     }
 
 
-def _roles(options: str) -> dict[str, dict[str, str]]:
-    """The table that the command prints: cells under HEADERS by role."""
+def _roles(options: str) -> dict[str, dict[str, Any]]:
+    """What the command prints as JSON, by role."""
     with redirect_stdout(io.StringIO()) as said:
-        latency(options.split())
-    found = {}
-    for line in said.getvalue().splitlines():
-        if line.startswith("│"):
-            cells = [cell.strip() for cell in line.strip("│").split("│")]
-            found[cells[0]] = dict(zip(HEADERS, cells, strict=True))
-    return found
+        latency([*options.split(), "--format", "json"])
+    return {record["role"]: record for record in json.loads(said.getvalue())}
 
 
 def _memories() -> dict[str, str]:

@@ -1,22 +1,36 @@
-"""The comparison as a bar plot that reads in grey."""
+"""The comparison as a dot plot of ratios to the uniform MAC, with the answer as its title."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import fill
+from typing import TYPE_CHECKING, Any
 
 from siliquant.files import write_atomically
 
-from .comparison import EQUAL_THROUGHPUT, Row
+from .comparison import Row
+from .sentence import answer_sentence, scalable_rows
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["write_plot"]
 
-_PALETTE = (("#1a1a1a", ""), ("#7a7a7a", "///"), ("#c8c8c8", "..."), ("#ffffff", "xx"), ("#4d4d4d", "\\\\\\"))
+_DOTS = (("#0072b2", "o"), ("#d55e00", "s"), ("#009e73", "D"), ("#cc79a7", "^"), ("#e69f00", "v"), ("#56b4e9", "P"),
+         ("#000000", "X"))  # fmt: skip
+"""Colours and shapes by mean bit-width, told apart without colour, too (Okabe and Ito, 2008)."""
+_WIDE = "padded"
+"""Designs that must not set the scale: they hold a full multiplier for every product."""
+_TICKS = (1, 1.5, 2, 3, 4, 6, 8, 12, 16, 24, 32)
 
 
-def write_plot(rows: Sequence[Row], path: Path) -> Path:
-    """Area and energy per MAC at equal throughput, one panel each, as a PNG. Energy is left out where unknown."""
+def write_plot(rows: Sequence[Row], path: Path) -> list[Path]:
+    """Ratios of area and energy at equal throughput, a line a design; ``path`` is the PNG, beside it lies the SVG.
+
+    Energy is left out where it is unknown. A point beyond the scale stands at its edge, with its value.
+    """
     import logging
 
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # of its cache, which a plot does without
@@ -25,38 +39,59 @@ def write_plot(rows: Sequence[Row], path: Path) -> Path:
     mpl.use("Agg")
     from matplotlib.figure import Figure
 
-    shown = [row for row in rows if row.normalisation == EQUAL_THROUGHPUT]
-    labels = list(dict.fromkeys("uniform" if row.design.startswith("uniform") else row.design for row in shown))
-    widths = list(dict.fromkeys(row.bits for row in shown))
-    panels = [("area_um2_per_mac_per_cycle", "area, µm² per MAC/cycle")]
-    if all(row.energy_fj_per_mac is not None for row in shown):
-        panels.append(("energy_fj_per_mac", "energy, fJ per MAC"))
-    figure = Figure(figsize=(10, 3.4 * len(panels)))
-    figure.subplots_adjust(left=0.07, right=0.99, top=0.9, bottom=0.26 / len(panels), hspace=0.42)
-    for axes, (field, title) in zip(figure.subplots(len(panels), squeeze=False)[:, 0], panels, strict=True):
-        for place, bits in enumerate(widths):
-            colour, hatch = _PALETTE[place % len(_PALETTE)]
-            heights = [getattr(row, field) for row in shown if row.bits == bits]
-            offset = (place - (len(widths) - 1) / 2) * 0.8 / len(widths)
-            bars = axes.bar(
-                [index + offset for index in range(len(heights))], heights, 0.76 / len(widths),
-                color=colour, hatch=hatch, edgecolor="black", linewidth=0.6, label=f"mean {bits} bits",
-            )  # fmt: skip
-            axes.bar_label(bars, fmt="%.0f", fontsize=6, padding=1)
-        axes.set_xticks(range(len(labels)), labels, rotation=20, ha="right", fontsize=8)
-        axes.set_ylabel(title)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.grid(axis="y", linewidth=0.3)
-        axes.set_axisbelow(True)
-        axes.margins(x=0.01, y=0.12)
-        axes.legend(frameon=False, fontsize=8, loc="lower right", bbox_to_anchor=(1.0, 0.97), ncols=len(widths))
-    first = shown[0]
+    found = scalable_rows(rows)
+    designs = list(dict.fromkeys(row.design for row in found))[::-1]
+    panels = [("area_ratio", "area per MAC/cycle, times that of the uniform MAC")]
+    if found and all(row.power_ratio is not None for row in found):
+        panels.append(("power_ratio", "energy per MAC, times that of the uniform MAC"))
+    first = rows[0]
+    figure = Figure(figsize=(10, 1.9 + 0.34 * max(1, len(designs))), layout="constrained")
+    grid = figure.subplots(1, len(panels), squeeze=False, sharey=True)[0]
+    for axes, (field, title) in zip(grid, panels, strict=True):
+        _draw(axes, found, designs, field)
+        axes.set_xlabel(f"{title} (log)", fontsize=8)
+    handles, labels = grid[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=max(1, len(labels)), frameon=False, fontsize=8)
     figure.suptitle(
-        f"Uniform and mixed-precision MACs at equal throughput ({first.library}, {first.clock_mhz:g} MHz)",
-        fontsize=10,
-        parse_math=False,  # a library may have a $ in its name
-    )
-    image = io.BytesIO()
-    figure.savefig(image, format="png", dpi=150, metadata={"Software": None})
-    write_atomically(path, image.getvalue())
-    return path
+        f"{fill(answer_sentence(rows), 100)}\n{first.library}, {first.clock_mhz:g} MHz",
+        fontsize=10, parse_math=False,  # a library may have a $ in its name
+    )  # fmt: skip
+    paths = [path, path.with_suffix(".svg")]
+    with mpl.rc_context({"svg.hashsalt": "siliquant"}):
+        for each in paths:
+            image = io.BytesIO()
+            metadata: dict[str, Any] = {"Software": None} if each.suffix == ".png" else {"Date": None, "Creator": None}
+            figure.savefig(image, format=each.suffix[1:], dpi=150, metadata=metadata)
+            write_atomically(each, image.getvalue())
+    return paths
+
+
+def _draw(axes: Axes, found: Sequence[Row], designs: Sequence[str], field: str) -> None:
+    """One panel."""
+    from matplotlib.ticker import FixedLocator, NullLocator
+
+    ratios = [getattr(row, field) for row in found]
+    decides = [ratio for row, ratio in zip(found, ratios, strict=True) if not row.design.startswith(_WIDE)] or ratios
+    low, high = min(1.0, *ratios, 1.0) / 1.1, max(*decides, 1.0, 1.0) * 1.15
+    widths = list(dict.fromkeys(row.bits for row in found))
+    for place, bits in enumerate(widths):
+        colour, shape = _DOTS[place % len(_DOTS)]
+        shown = [(row, ratio) for row, ratio in zip(found, ratios, strict=True) if row.bits == bits]
+        height = [designs.index(row.design) + (place - (len(widths) - 1) / 2) * -0.18 for row, _ in shown]
+        inside = [min(ratio, high) for _, ratio in shown]
+        axes.plot(inside, height, shape, color=colour, markersize=5, label=f"mean of {bits} bits", clip_on=False)
+        for y, (_, ratio) in zip(height, shown, strict=True):
+            if ratio > high:
+                axes.annotate(f"{ratio:.1f} \N{RIGHTWARDS ARROW}", (high, y), (-6, 0), textcoords="offset points",
+                              ha="right", va="center", fontsize=7)  # fmt: skip
+    axes.axvline(1.0, color="black", linewidth=0.8)
+    axes.set_xscale("log")
+    axes.set_xlim(low, high)
+    axes.xaxis.set_major_locator(FixedLocator([tick for tick in _TICKS if low <= tick <= high]))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.set_yticks(range(len(designs)), designs, fontsize=8)
+    axes.set_ylim(-0.6, len(designs) - 0.4)
+    axes.grid(axis="both", linewidth=0.3)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right", "left"]].set_visible(False)

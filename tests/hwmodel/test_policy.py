@@ -238,11 +238,11 @@ def test_tables_that_are_none(name: str, text: str, reason: str, tmp_path: Path)
 def test_the_command_shows_the_widths(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     main(["--model", "deit-tiny", "--mean", "3"])
     lines = capsys.readouterr().out.splitlines()
-    assert any(line.replace("│", " ").split() == ["value", "12", "8.00"] for line in lines)
-    assert lines[-1] == "mean of 3 bits; shares of the body's MACs: 2b:1733/2698 4b:773/2698 8b:96/1349"
+    assert any(line.split() == ["value", "12", "8.00"] for line in lines)
+    assert lines[0] == "mean of 3 bits; shares of the body's MACs: 2b:1733/2698 4b:773/2698 8b:96/1349"
     table = tmp_path / "t.csv"
     roles = {g.role for g in load_workload("deit-tiny").gemms if g.precision_class is PrecisionClass.BODY}
     table.write_text("role,sensitivity\n" + "".join(f"{role.value},{int(role is Role.FC1)}\n" for role in roles))
     main(["--model", "deit-tiny", "--mean", "3", "--sensitivity", str(table)])
     lines = capsys.readouterr().out.splitlines()
-    assert any(line.replace("│", " ").split()[:1] == ["fc1"] and "8.00" not in line for line in lines)
+    assert any(line.split()[:1] == ["fc1"] and "8.00" not in line for line in lines)

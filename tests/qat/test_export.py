@@ -224,10 +224,10 @@ def test_a_run_becomes_an_integer_model(finished: Path, tmp_path: Path, command:
     ended = command("--checkpoint", finished, "--out", out)
     assert (ended.code, ended.err) == (0, "")
     # 4 convolution, scores, context and three linear precisions, each with its count.
-    for row in ("convolution │ 8 signed │ 8 signed │ 1", "linear │ 2 signed │ 2..4 signed │ 1",
-                "linear │ 2 signed │ 2 signed │ 4", "linear │ 2 unsigned │ 2 signed │ 1",
-                "scores │ 2 signed │ 2 signed │ 1", "context │ 2 unsigned │ 2 signed │ 1",
-                "linear │ 8 signed │ 8 signed │ 1"):  # fmt: skip
+    for row in ("convolution 8 signed 8 signed 1", "linear 2 signed 2..4 signed 1",
+                "linear 2 signed 2 signed 4", "linear 2 unsigned 2 signed 1",
+                "scores 2 signed 2 signed 1", "context 2 unsigned 2 signed 1",
+                "linear 8 signed 8 signed 1"):  # fmt: skip
         assert row in " ".join(ended.out.split())
     count = len(open_data("digits", image_size=8, limit=64).test.labels)
     summary = re.search(

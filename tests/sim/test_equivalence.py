@@ -134,8 +134,10 @@ def test_the_table_counts_mismatches(capsys: pytest.CaptureFixture[str]) -> None
     found = Equivalence("network", "array", 1, None, gemms, 1.0, 1.0, 1.0, 1.0)
     assert found.mismatches == 4
     print_result(Console(width=120), found)
-    rows = [line.split("│")[1:-1] for line in capsys.readouterr().out.splitlines() if line.startswith("│")]
-    shown = {cells[0].strip(): [cell.strip() for cell in cells[-3:]] for cells in rows}
+    lines = capsys.readouterr().out.splitlines()
+    rule = next(number for number, line in enumerate(lines) if line.startswith("─"))
+    rows = [line.split() for line in lines[rule + 1 :] if line.strip()]
+    shown = {cells[0]: cells[-3:] for cells in rows}
     assert shown == {
         "q_proj": ["1,500", "10", "3"],
         "classifier": ["2", "0", "1"],
