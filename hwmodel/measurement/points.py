@@ -75,7 +75,7 @@ class LibraryChoice:
 class Task:
     """What a worker is asked for: every point of one design in one library.
 
-    signature: what the worker must agree with, see :func:`signature`.
+    signature: what the worker must agree with, as the function ``signature`` gives it.
     """
 
     design: SweepDesign

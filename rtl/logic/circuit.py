@@ -1,7 +1,7 @@
 """Combinational logic as a graph of gates: one description for hardware, bit-level evaluation and gate counts.
 
 A design adds gates to a :class:`Circuit`; ``rtl.components.mac`` turns the graph into Amaranth, :func:`evaluate`
-runs it on NumPy arrays, and :attr:`Circuit.gates` can be counted. Constants are folded and equal gates shared
+runs it on NumPy arrays, and ``gates`` can be counted. Constants are folded and equal gates shared
 while the graph grows, so no adder cell ever gets a constant input.
 """
 

@@ -41,7 +41,7 @@ class Products(Protocol):
 class DatapathBuilder:
     """What a design sees while it describes its products.
 
-    ``negative`` products belong in :attr:`heap`: the frame subtracts them from the inverted accumulator, so a design
+    ``negative`` products belong in ``heap``: the frame subtracts them from the inverted accumulator, so a design
     adds each product with ``negative=True`` (see :class:`rtl.logic.bitheap.BitHeap`).
     """
 
@@ -75,7 +75,7 @@ class DatapathBuilder:
         return bit
 
     def sub_heap(self) -> BitHeap:
-        """A heap of its own, to be compressed to a row and added to :attr:`heap`."""
+        """A heap of its own, to be compressed to a row and added to ``heap``."""
         return BitHeap(self.circuit, self.controls)
 
 

@@ -1,4 +1,4 @@
-"""The MAC designs, one file each. A new one is added to :data:`DESIGNS` and nowhere else.
+"""The MAC designs, one file each. A new one is added to ``DESIGNS`` and nowhere else.
 
 Read ``uniform`` and ``bitserial`` first; ``bricks`` and ``scalable`` are what several designs share.
 """

@@ -33,7 +33,7 @@ class Field:
 def fields_of(word: IntArray, bits: int) -> tuple[Field, ...]:
     """The fields of one port word of a full step [port width], codes ``bits`` wide; what is in none of them is 0.
 
-    word: as :attr:`rtl.array.step.StepLayout.weights` has them.
+    word: as ``rtl.array.step.StepLayout.weights`` has them.
     """
     assert not (word == 1).any(), "a full step has no constants but 0"
     return _fields(tuple(word.tolist()), bits)
