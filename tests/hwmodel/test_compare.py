@@ -41,7 +41,7 @@ def test_a_small_comparison_from_nothing_and_again_from_the_store(tmp_path: Path
     first = compare(*arguments, "--out", str(out), SILIQUANT_CACHE_DIR=cache)
     assert first.returncode == 0, first.stderr
     assert sorted(path.name for path in out.iterdir()) == [
-        "compare.csv", "compare.json", "compare.md", "compare.png", "rows",
+        "compare.csv", "compare.json", "compare.md", "compare.png", "compare.svg", "rows",
     ]  # fmt: skip
     rows = json.loads((out / "compare.json").read_text())
     assert [(row["design"], row["normalisation"], row["units"]) for row in rows] == [
@@ -63,7 +63,7 @@ def test_a_small_comparison_from_nothing_and_again_from_the_store(tmp_path: Path
     )  # fmt: skip
     assert again.returncode == 0, again.stderr
     assert again.stdout == text
-    for name in ("compare.csv", "compare.json", "compare.md", "compare.png"):
+    for name in ("compare.csv", "compare.json", "compare.md", "compare.png", "compare.svg"):
         assert (tmp_path / "again" / name).read_bytes() == (out / name).read_bytes()
 
     # Without OpenSTA: areas, and what is missing.
@@ -188,7 +188,7 @@ def test_what_a_form_leaves_out_is_said(form: str, tmp_path: Path) -> None:
     done = compare(*small, "--format", form, "--out", str(tmp_path), SILIQUANT_CACHE_DIR=str(tmp_path / "cache"))
     assert (done.returncode, done.stdout) == (0, (tmp_path / f"compare.{form}").read_text())
     other = "compare.json" if form == "csv" else "compare.csv"
-    names = f"{other}, compare.md, requantisation.csv, requantisation.json, compare.png"
+    names = f"{other}, compare.md, requantisation.csv, requantisation.json, compare.png, compare.svg"
     assert done.stderr == f"only the table of MACs is printed; {names} in {tmp_path}\n"
 
 

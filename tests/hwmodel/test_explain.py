@@ -60,7 +60,7 @@ def test_the_command_as_table_and_as_json(capsys: pytest.CaptureFixture[str]) ->
     arguments = ["--design", "bitfusion", "--bits", "4", "--units", "1"]
     main(arguments)
     shown = capsys.readouterr().out
-    for word in ("full adders", "clock pressure", "longest path of the smallest netlist", "nearest measured designs"):
+    for word in ("full adders", "clock pressure", "longest path of the smallest", "nearest measured designs"):
         assert word in shown
     main([*arguments, "--format", "json"])
     data = json.loads(capsys.readouterr().out)
