@@ -64,9 +64,16 @@ def test_the_command_as_table_and_as_json(capsys: pytest.CaptureFixture[str]) ->
         assert word in shown
     main([*arguments, "--format", "json"])
     data = json.loads(capsys.readouterr().out)
-    assert data["spec"] == "bitfusion_u1_m2"
+    assert data["spec"] == "bitfusion_u1_m2_p1"  # the stages that a comparison gives it
+    assert data["meets_clock"]
     assert data["activity"].startswith("uniform, seed 0, w4a4s")
     assert {"area_um2", "power_uw", "minimum_period_ns", "expected_error_percent", "neighbours"} <= set(data)
+
+
+def test_stages_that_are_given_stay(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["--design", "bitfusion", "--bits", "4", "--units", "1", "--pipeline-stages", "0", "--format", "json"])
+    data = json.loads(capsys.readouterr().out)
+    assert (data["spec"], data["meets_clock"]) == ("bitfusion_u1_m2", False)
 
 
 @pytest.mark.parametrize(("length", "sums"), [("4", 4), ("767", 767), ("768", 768), ("4096", 768)])
