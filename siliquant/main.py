@@ -78,3 +78,7 @@ def _missing(command: Command, error: ModuleNotFoundError) -> str:
         f"{command.name} needs {package}, which is not installed: make setup installs everything, "
         f"pip install '{wanted}' what this command needs"
     )
+
+
+if __name__ == "__main__":
+    main()

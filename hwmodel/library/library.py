@@ -140,11 +140,11 @@ class Library:
 def find_library(
     name: str = "freepdk45",
     *,
-    liberty: Path | None = None,
-    pdk_dir: Path | None = None,
+    liberty: Path | str | None = None,
+    pdk_dir: Path | str | None = None,
     full_adder: str | None = None,
     accept: bool = False,
-    cache_dir: Path | None = None,
+    cache_dir: Path | str | None = None,
 ) -> Library:
     """Find a library and read what the flow needs, from the cache when the same file was read before.
 
@@ -161,11 +161,15 @@ def find_library(
             known_names = ", ".join(KNOWN_LIBRARIES)
             raise InputError(f"library must be one of {known_names} (or give a Liberty file), not {short(name)}")
         known = KNOWN_LIBRARIES[name]
-        path = _freepdk45() if name == "freepdk45" else _in_pdk_dir(name, known, pdk_dir)
+        path = (
+            _freepdk45()
+            if name == "freepdk45"
+            else _in_pdk_dir(name, known, None if pdk_dir is None else Path(pdk_dir))
+        )
     packed = read_bytes(path, MOST_BYTES)
     path = path.resolve()
     excluded = known.excluded if known else ()
-    facts, slim = _facts(path, packed, excluded, full_adder, cache_dir or cache.root())
+    facts, slim = _facts(path, packed, excluded, full_adder, Path(cache_dir) if cache_dir else cache.root())
     doubt = facts.pop("doubt")
     if not accept:
         if doubt:

@@ -141,13 +141,14 @@ def write_calibration(table: CalibrationTable, folder: Path) -> tuple[Path, Path
     return path, path.with_suffix(".json")
 
 
-def read_calibration(path: Path) -> CalibrationTable:
+def read_calibration(path: Path | str) -> CalibrationTable:
     """The table in ``path``, a CSV file, and its provenance beside it.
 
     Raises OSError where one of them cannot be read, ValueError where they do not belong together or are damaged.
     """
     import pandas as pd
 
+    path = Path(path)
     text, beside = read_bytes(path, _MOST_BYTES), path.with_suffix(".json")
     names = [field.name for field in fields(Provenance)] + ["table_sha256"]
     with belongs(beside, "the provenance of a calibration table"):

@@ -108,8 +108,9 @@ def read_model(path: Path) -> LibraryModel:
 
 
 @lru_cache(maxsize=16)
-def load_model(library: str, folder: Path = PACKAGED_MODELS) -> LibraryModel:
+def load_model(library: str, folder: Path | str = PACKAGED_MODELS) -> LibraryModel:
     """The model of a library by name. Raises ValueError, naming those there are, for one that has none."""
+    folder = Path(folder)
     path = folder / f"{library}.json"
     if library not in known_models(folder):
         known = ", ".join(known_models(folder)) or "none"

@@ -64,12 +64,13 @@ def default_sensitivity() -> SensitivityTable:
     return read_sensitivity(PACKAGED)
 
 
-def read_sensitivity(path: Path) -> SensitivityTable:
+def read_sensitivity(path: Path | str) -> SensitivityTable:
     """A table from a JSON file ({"source": text, "rows": [{"role", "layer" (optional), "sensitivity"}, ...]}) or a CSV
     file with the columns role, layer (may be empty) and sensitivity, whose source is its name.
 
     Raises ValueError, with the file's name, where it is not one; OSError where it cannot be read.
     """
+    path = Path(path)
     text = read_text(path, _MOST_BYTES)
     with belongs(path, "a sensitivity table"):
         source, entries = (path.name, _csv(text)) if path.suffix == ".csv" else _json(text)

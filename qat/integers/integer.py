@@ -158,8 +158,9 @@ class IntegerModel:
         """All GEMMs, in the order of the layers."""
         return tuple(_describe(layer) for layer in gemms(self.network).values())
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: Path | str) -> None:
         """Writes integer.safetensors, then integer.json with its checksum."""
+        folder = Path(folder)
         tensors: dict[str, Tensor] = {}
         entries = [_entry(gemm, tensors) for gemm in self.gemms()]
         plain = _plain_names(self.network)
@@ -182,13 +183,14 @@ class IntegerModel:
         write_atomically(folder / _JSON, json.dumps(description, indent=1, allow_nan=False) + "\n")
 
     @classmethod
-    def load(cls, folder: Path) -> IntegerModel:
+    def load(cls, folder: Path | str) -> IntegerModel:
         """What `save` wrote.
 
         Nothing is taken on trust, whatever the checksum says: FileError, or ValueError that names the file, the GEMM or
         the tensor and what it must be, for one that is missing, damaged, of another shape or type, not finite, or of
         codes that its width does not have.
         """
+        folder = Path(folder)
         path = folder / _JSON
         try:
             data = json_object(read_text(path))

@@ -40,12 +40,13 @@ class Subject:
     labels: Tensor | None
 
 
-def open_subject(folder: Path, samples: int) -> Subject:
+def open_subject(folder: Path | str, samples: int) -> Subject:
     """The network in `folder`, a run of qat.train or what qat.export wrote, with the first test samples of its data.
 
     Raises ValueError for another folder, a run at full precision, data that have changed, or fewer than 1 sample.
     """
     _check_samples(samples)
+    folder = Path(folder)
     if (folder / "integer.json").exists():
         model = IntegerModel.load(folder)
     elif (folder / "run.json").exists():

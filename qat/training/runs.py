@@ -200,11 +200,12 @@ def names_of_skipped(about: Mapping[str, Any]) -> dict[str, list[str]]:
     return skipped
 
 
-def load_run(folder: Path) -> tuple[PreTrainedModel, RunRecord]:
+def load_run(folder: Path | str) -> tuple[PreTrainedModel, RunRecord]:
     """The trained model of a run, in evaluation mode, and its record.
 
     Raises ValueError when a file is missing or damaged or a tensor does not fit.
     """
+    folder = Path(folder)
     record = read_record(folder)
     with belongs(folder / "run.json", "the record of a run"):
         model = from_config(dict(record.model))

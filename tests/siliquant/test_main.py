@@ -28,6 +28,7 @@ OTHERS = {
     "hwmodel.yosys.worker",
     "rtl.verilog.rtlil_worker",
     "sim.harness.netlist_worker",
+    "siliquant.main",
     "siliquant.processes.shadows",
     "siliquant.processes.watcher",
 }
@@ -183,3 +184,9 @@ def test_a_command_whose_module_is_not_there_is_not_listed(monkeypatch: pytest.M
     assert [command.name for command in installed()] == NAMES
     with pytest.raises(ValueError, match=r"^there is no command 'gone'; siliquant --help lists all$"):
         start(["gone"])
+
+
+def test_the_module_of_the_entry_is_the_entry() -> None:
+    done = subprocess.run([sys.executable, "-m", "siliquant.main", "--version"], capture_output=True, text=True, cwd=ROOT,
+                          check=True)  # fmt: skip
+    assert done.stdout == siliquant("--version").stdout != ""
