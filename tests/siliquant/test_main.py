@@ -187,6 +187,6 @@ def test_a_command_whose_module_is_not_there_is_not_listed(monkeypatch: pytest.M
 
 
 def test_the_module_of_the_entry_is_the_entry() -> None:
-    done = subprocess.run([sys.executable, "-m", "siliquant.main", "--version"], capture_output=True, text=True, cwd=ROOT,
-                          check=True)  # fmt: skip
+    command = [sys.executable, "-m", "siliquant.main", "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True)
     assert done.stdout == siliquant("--version").stdout != ""
