@@ -183,7 +183,7 @@ def test_arrays_compute_products(design: type[MacSpec], tmp_path: Path, network_
         jobs += halved_jobs(specs)
     log = run_array_tests(specs, tmp_path, jobs=jobs)
     for name in TESTS:
-        assert re.search(rf"sim\.array_tests\.{name} +PASS", log)
+        assert re.search(rf"sim\.array\.tests\.{name} +PASS", log)
 
 
 def test_networks_give_the_real_shapes(network_products: list[LayerProduct]) -> None:

@@ -19,7 +19,7 @@ CASES = [pytest.param(case, id=f"{design.design}-{case.name}") for design in DES
 def test_hardware_equals_golden_model(case: Case, tmp_path: Path) -> None:
     log = run_mac_tests(case.specs, tmp_path, tests=case.tests)
     for name in case.tests:
-        assert re.search(rf"sim\.mac_tests\.{name} +PASS", log)
+        assert re.search(rf"sim\.mac\.tests\.{name} +PASS", log)
 
 
 def test_simulators_agree(tmp_path: Path) -> None:
