@@ -350,5 +350,5 @@ def test_numbers_that_only_look_odd_are_read(tmp_path: Path) -> None:
 
 
 def test_an_empty_path_is_none() -> None:
-    with pytest.raises(InputError, match="start must be a path, not an empty text"):
+    with pytest.raises(InputError, match="start must be a path, not ''"):
         typed({"start": ""})
