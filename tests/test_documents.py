@@ -29,7 +29,7 @@ MAKEFILE = (ROOT / "Makefile").read_text()
 TARGETS = set(re.findall(r"^([a-z]+):", MAKEFILE, flags=re.MULTILINE))
 SETTINGS = set(re.findall(r"^([A-Z]+) +\?=", MAKEFILE, flags=re.MULTILINE))
 # What of other programs is named in the documents, and what siliquant.commandline.cli.run takes of every command.
-OTHERS = {"--traceback", "--index-url", "--nproc-per-node", "--nthreads", "--nworkers", "--port"}
+OTHERS = {"--traceback", "--index-url", "--lint-only", "--nproc-per-node", "--nthreads", "--nworkers", "--port"}
 
 FOUND = [command for path in DOCUMENTS for command in commands(path)]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from .explanation import Explanation, StepTerm, explain
 from .explanationtables import print_explanation
-from .validation import Prediction, errors_by
+from .validation import Prediction, errors_by, predictions
 from .validationtables import Validated, fit_table, markdown, points_of, print_tables, validated
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "fit_table",
     "markdown",
     "points_of",
+    "predictions",
     "print_explanation",
     "print_tables",
     "validated",
