@@ -72,7 +72,9 @@ def test_all_end_with_the_process_that_began(call: str, end: signal.Signals, tre
         "start": f"processes.start({command!r}).wait()",
         "mark": f"subprocess.run({command!r}, env=os.environ | processes.mark())",
     }[call]
-    script = f"import os, subprocess\nfrom siliquant.processes import run as processes\n{begin}\n"
+    # In a background job of a shell, Ctrl-C is ignored: not here.
+    listening = "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    script = f"import os, subprocess\n{listening}from siliquant.processes import run as processes\n{begin}\n"
     process = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, stderr=subprocess.DEVNULL)
     assert until(lambda: len(numbers(folder)) == COUNT)
     process.send_signal(end)
