@@ -11,8 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import pandas as pd
-
 from hwmodel.inference import (
     Costs,
     Energy,
@@ -140,6 +138,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.format == "json":
         print(json.dumps(records_of(cost), indent=1))
     elif options.format == "csv":
+        import pandas as pd
+
         sys.stdout.write(csv_of(pd.DataFrame(records_of(cost))))
     else:
         _print(cost, options.model)

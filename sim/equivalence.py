@@ -36,7 +36,8 @@ def print_result(out: Console, found: Equivalence) -> None:
     right = "" if found.predictions is None else f", {found.predictions} predicted right"
     loads = sum(gemm.load_cycles for gemm in found.gemms)
     accumulators, codes = sum(gemm.accumulators for gemm in found.gemms), sum(gemm.codes for gemm in found.gemms)
-    proved = f"{found.samples} samples{right}; {accumulators:,} accumulators and all logits equal PyTorch's"
+    samples = "1 sample" if found.samples == 1 else f"{found.samples} samples"
+    proved = f"{samples}{right}; {accumulators:,} accumulators and all logits equal PyTorch's"
     times = f"time: build {found.build_s:.1f} s, PyTorch {found.reference_s:.1f} s, "
     times += f"thresholds {found.thresholds_s:.1f} s, simulation {found.simulation_s:.1f} s"
     for line in (

@@ -1,4 +1,4 @@
-"""The answer of the comparison as one figure: uniform against the best mixed-precision MAC, area and energy."""
+"""The answer of the comparison as one figure: uniform against the best precision-scalable MAC, area and energy."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ def uniform_against_mixed() -> str:
     """Two panels of bars: the uniform MAC and, below it, the best mixed-precision one at each mean bit-width."""
     found = rows()
     shapes = [
-        label(10, 22, "What mixing bit-widths costs, at equal throughput", anchor="start", size=17, bold=True),
+        label(10, 22, "What a MAC of several widths costs, at equal throughput", anchor="start", size=17, bold=True),
         note(10, 44, f"{LIBRARY}, {CLOCK_MHZ:g} MHz, per product; the best of each, registers and accumulator counted",
              anchor="start"),
         f'<rect x="10" y="57" width="12" height="12" fill="{ACCENT}" stroke="none"/>',
         label(28, 63, "uniform, one bit-width", anchor="start"),
         f'<rect x="190" y="57" width="12" height="12" fill="{OTHER}" stroke="none"/>',
-        label(208, 63, "best mixed-precision design at the same mean", anchor="start"),
+        label(208, 63, "best precision-scalable MAC, at the same mean", anchor="start"),
     ]  # fmt: skip
     panels: tuple[tuple[str, Callable[[Row], float]], ...] = (
         ("area, um2 per MAC/cycle", lambda row: row.area_um2_per_mac_per_cycle),

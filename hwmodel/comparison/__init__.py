@@ -8,7 +8,17 @@ Read ``comparison`` (questions and rows), ``measured`` and ``estimated`` (who an
 from __future__ import annotations
 
 from .check import print_check, write_check
-from .comparison import EQUAL_THROUGHPUT, EQUAL_UNITS, Entry, Question, Row, compare_rows, contenders, questions
+from .comparison import (
+    EQUAL_THROUGHPUT,
+    EQUAL_UNITS,
+    Entry,
+    Question,
+    Row,
+    compare_rows,
+    contenders,
+    is_uniform,
+    questions,
+)
 from .estimated import ModelAnswers, model_answer
 from .measured import Answers, Settings, settings
 from .plot import write_plot
@@ -35,6 +45,7 @@ __all__ = [
     "compare_rows",
     "contenders",
     "frame",
+    "is_uniform",
     "mac_question",
     "model_answer",
     "notes",

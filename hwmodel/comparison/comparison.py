@@ -28,6 +28,7 @@ __all__ = [
     "Row",
     "compare_rows",
     "contenders",
+    "is_uniform",
     "measured_answer",
     "questions",
 ]
@@ -140,6 +141,11 @@ class Row:
     clock_mhz: float
     activity: str
     toggles: str
+
+
+def is_uniform(row: Row) -> bool:
+    """Whether a row is of the uniform design, with which the others of its width are compared."""
+    return row.spec.startswith("uniform_")
 
 
 def contenders(names: Sequence[str] | None = None) -> tuple[MacSpec, ...]:

@@ -72,7 +72,7 @@ def _draw(axes: Axes, found: Sequence[Row], designs: Sequence[str], field: str) 
 
     ratios = [getattr(row, field) for row in found]
     decides = [ratio for row, ratio in zip(found, ratios, strict=True) if not row.design.startswith(_WIDE)] or ratios
-    low, high = min(1.0, *ratios, 1.0) / 1.1, max(*decides, 1.0, 1.0) * 1.15
+    low, high = min([1.0, *ratios]) / 1.1, max([1.0, *decides]) * 1.15
     widths = list(dict.fromkeys(row.bits for row in found))
     for place, bits in enumerate(widths):
         colour, shape = _DOTS[place % len(_DOTS)]

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .comparison import EQUAL_THROUGHPUT, Row
+from .comparison import EQUAL_THROUGHPUT, Row, is_uniform
 
 __all__ = ["answer_sentence", "scalable_rows"]
 
 
 def scalable_rows(rows: Sequence[Row], normalisation: str = EQUAL_THROUGHPUT) -> list[Row]:
-    """The rows of precision-scalable designs; the first of each mean is the uniform one."""
-    firsts = {bits: next(row for row in rows if row.bits == bits) for bits in dict.fromkeys(row.bits for row in rows)}
-    return [row for row in rows if row.normalisation == normalisation and row.design != firsts[row.bits].design]
+    """Rows of one normalisation without the uniform ones."""
+    return [row for row in rows if row.normalisation == normalisation and not is_uniform(row)]
 
 
 def answer_sentence(rows: Sequence[Row]) -> str:
@@ -26,8 +25,8 @@ def answer_sentence(rows: Sequence[Row]) -> str:
         return "No precision-scalable design is compared."
     areas = [min(row.area_ratio for row in found if row.bits == bits and row.area_ratio) for bits in widths]
     text = (
-        f"At equal throughput the smallest mixed-precision MAC takes {_times(areas)} times the area of the uniform one "
-        f"at {_listed([str(bits) for bits in widths])} bits"
+        f"At equal throughput the smallest precision-scalable MAC takes {_times(areas)} times the area of the uniform "
+        f"one at {_listed([str(bits) for bits in widths])} bits"
     )
     energies = [[row.power_ratio for row in found if row.bits == bits] for bits in widths]
     if any(ratio is None for ratios in energies for ratio in ratios):

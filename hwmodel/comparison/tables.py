@@ -21,6 +21,7 @@ __all__ = [
     "HEADERS",
     "UNIT_HEADERS",
     "cells",
+    "figure",
     "frame",
     "markdown",
     "notes",
@@ -70,17 +71,17 @@ def cells(rows: Sequence[Row]) -> list[tuple[int, list[str]]]:
         line = [
             rate.design,
             rate.run_as,
-            _number(unit.area_um2_per_unit, 1),
-            _number(unit.power_uw_per_unit, 1),
-            _number(unit.area_ratio, 2),
-            _number(unit.power_ratio, 2),
+            figure(unit.area_um2_per_unit, 1),
+            figure(unit.power_uw_per_unit, 1),
+            figure(unit.area_ratio, 2),
+            figure(unit.power_ratio, 2),
             str(rate.units),
             str(rate.pipeline_stages),
             _period(rate),
-            _number(rate.area_um2_per_mac_per_cycle, 1),
-            _number(rate.energy_fj_per_mac, 0),
-            _number(rate.area_ratio, 2),
-            _number(rate.power_ratio, 2),
+            figure(rate.area_um2_per_mac_per_cycle, 1),
+            figure(rate.energy_fj_per_mac, 0),
+            figure(rate.area_ratio, 2),
+            figure(rate.power_ratio, 2),
         ]
         lines.append((rate.bits, line))
     return lines
@@ -144,11 +145,11 @@ def unit_cells(units: Sequence[UnitRow]) -> list[list[str]]:
             str(unit.parameter_width),
             str(unit.pipeline_stages),
             _period(unit),
-            _number(unit.area_um2, 0),
-            _number(unit.power_uw, 1),
-            _number(unit.energy_pj, 3),
-            _number(unit.area_ratio, 2),
-            _number(unit.energy_ratio, 3),
+            figure(unit.area_um2, 0),
+            figure(unit.power_uw, 1),
+            figure(unit.energy_pj, 3),
+            figure(unit.area_ratio, 2),
+            figure(unit.energy_ratio, 3),
         ]
         for unit in units
     ]
@@ -248,8 +249,9 @@ def _unit_frame(units: Sequence[UnitRow]) -> pd.DataFrame:
 def _period(row: Row | UnitRow) -> str:
     beyond = isinstance(row, Row) and "out of range" in row.source
     marks = (" (misses)" if row.meets_clock is False else "") + (" (extrapolated)" if beyond else "")
-    return _number(row.minimum_period_ns, 2) + marks
+    return figure(row.minimum_period_ns, 2) + marks
 
 
-def _number(value: float | None, digits: int) -> str:
+def figure(value: float | None, digits: int) -> str:
+    """A number in a table, with so many digits behind the point."""
     return "unknown" if value is None else f"{value:,.{digits}f}"

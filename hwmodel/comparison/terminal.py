@@ -9,7 +9,7 @@ from siliquant.commandline import console, print_notes, print_table
 from .comparison import EQUAL_THROUGHPUT, Row
 from .requantisation import UnitRow
 from .sentence import answer_sentence
-from .tables import HEADERS, UNIT_HEADERS, cells, unit_cells
+from .tables import HEADERS, UNIT_HEADERS, cells, figure, unit_cells
 
 __all__ = ["print_comparison"]
 
@@ -46,10 +46,10 @@ def _line(row: Row) -> list[str]:
     return [
         row.design,
         row.run_as,
-        _number(row.area_um2_per_mac_per_cycle, 1),
-        _number(row.energy_fj_per_mac, 0),
-        _number(row.area_ratio, 2),
-        _number(row.power_ratio, 2),
+        figure(row.area_um2_per_mac_per_cycle, 1),
+        figure(row.energy_fj_per_mac, 0),
+        figure(row.area_ratio, 2),
+        figure(row.power_ratio, 2),
         f"{clock} *" if "out of range" in row.source else clock,
     ]
 
@@ -59,23 +59,23 @@ def _unit(unit: UnitRow) -> list[str]:
         str(unit.bits),
         unit.design,
         str(unit.groups),
-        _number(unit.area_um2, 0),
-        _number(unit.energy_pj, 3),
-        _number(unit.area_ratio, 2),
+        figure(unit.area_um2, 0),
+        figure(unit.energy_pj, 3),
+        figure(unit.area_ratio, 2),
         unit.basis,
     ]
 
 
 def _best(rows: Sequence[Row]) -> set[tuple[int, int]]:
     """The least area and the least energy."""
-    figures: dict[int, Callable[[Row], float | None]] = {
+    values: dict[int, Callable[[Row], float | None]] = {
         2: lambda row: row.area_um2_per_mac_per_cycle,
         3: lambda row: row.energy_fj_per_mac,
     }
     found = set()
-    for column, figure in figures.items():
-        values = [value for value in map(figure, rows) if value is not None]
-        found |= {(number, column) for number, row in enumerate(rows) if values and figure(row) == min(values)}
+    for column, value in values.items():
+        known = [each for each in map(value, rows) if each is not None]
+        found |= {(number, column) for number, row in enumerate(rows) if known and value(row) == min(known)}
     return found
 
 
@@ -100,7 +100,3 @@ def _notes(rows: Sequence[Row], wide: bool) -> list[str]:
     more = "" if wide else "--wide: every column. "
     lines.append(f"{more}Method: docs/comparison.md; error: docs/calibration.md.")
     return lines
-
-
-def _number(value: float | None, digits: int) -> str:
-    return "unknown" if value is None else f"{value:,.{digits}f}"

@@ -81,11 +81,6 @@ class HalfAdderCell:
     carry_inverted: bool = False
 
 
-def usable_cells(library: Group, excluded: Iterable[str] = ()) -> Iterator[tuple[Cell, Group]]:
-    """The usable ones of :func:`described_cells`, which says what it raises."""
-    return ((cell, group) for cell, group, why in described_cells(library, excluded) if not why)
-
-
 def described_cells(library: Group, excluded: Iterable[str] = ()) -> Iterator[tuple[Cell, Group, str]]:
     """The library's gates and flip-flops with their groups, in file order, without those matching a pattern; and why
     one is left out, empty of those that are usable.

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from qat.data import Data, Look, checked, look_of_record, open_data, read_look, without
 from qat.settings import merge
-from siliquant.inputs import InputError, member, short
+from siliquant.inputs import member
 
 from .classes import check_recorded
 from .runs import names_of_skipped, read_record
@@ -25,17 +25,15 @@ def open_run_data(
     it left out; and the names of up to `skip` more of its test images that cannot be read now, which are left out too;
     None: none, and there is no option.
 
-    ValueError when its files or classes have changed, its image_size is not the model's, or more test images cannot be
+    ValueError when its files or classes have changed or more test images cannot be
     read.
     """
     name = member(about, "name", str)
     member(about, "test_fingerprint", str)
-    chosen, size = merge(dict(options), {"out": Path("run")}), model.get("image_size")
-    if chosen.image_size not in (None, size):
-        raise InputError(f"image_size of the run must be {short(size)}, as its model has it, not {chosen.image_size}")
+    chosen = merge(dict(options), {"out": Path("run")})
     data = open_data(
         name,
-        image_size=size,
+        image_size=model.get("image_size"),
         tokenizer=chosen.tokenizer,
         max_length=chosen.max_length,
         limit=chosen.limit,

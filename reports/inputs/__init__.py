@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .accuracies import FULL_PRECISION, Accuracies, Method, Run, methods, read_accuracies, to_json
-from .comparison import checked, is_uniform, read_rows
+from .comparison import checked, read_rows
 from .equivalence import Equivalence, read_equivalence
 from .oscillation import Oscillation, read_oscillation
 
@@ -15,7 +15,6 @@ __all__ = [
     "Oscillation",
     "Run",
     "checked",
-    "is_uniform",
     "methods",
     "read_accuracies",
     "read_equivalence",

@@ -8,10 +8,10 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from hwmodel.comparison import EQUAL_THROUGHPUT, EQUAL_UNITS, Row
+from hwmodel.comparison import EQUAL_THROUGHPUT, EQUAL_UNITS, Row, is_uniform
 from siliquant.inputs import InputError, belongs, csv_records, parse_json, read_text, short
 
-__all__ = ["checked", "is_uniform", "read_rows"]
+__all__ = ["checked", "read_rows"]
 
 _MOST_BYTES = 16 << 20
 _MOST = 1e30  # of any number in a comparison
@@ -21,11 +21,6 @@ _COMPARED = {
     EQUAL_UNITS: ("area_um2_per_unit", "power_uw_per_unit"),
     EQUAL_THROUGHPUT: ("area_um2_per_mac_per_cycle", "energy_fj_per_mac"),
 }
-
-
-def is_uniform(row: Row) -> bool:
-    """Whether a row is of the uniform design, with which the others of its width are compared."""
-    return row.spec.startswith("uniform_")
 
 
 def read_rows(path: Path) -> tuple[Row, ...]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from hwmodel.comparison import EQUAL_THROUGHPUT, EQUAL_UNITS, Entry, Row, contenders, settings
-from reports.inputs import is_uniform
+from hwmodel.comparison import EQUAL_THROUGHPUT, EQUAL_UNITS, Entry, Row, contenders, is_uniform, settings
 from rtl.spec import MacSpec
 from siliquant.inputs import InputError
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from hwmodel.comparison import EQUAL_THROUGHPUT, Row, contenders
+from hwmodel.comparison import EQUAL_THROUGHPUT, Row, contenders, is_uniform
 from hwmodel.inference import (
     EQUAL_LATENCY,
     UNIFORM,
@@ -23,7 +23,6 @@ from hwmodel.inference import (
 )
 from hwmodel.model import LibraryModel
 from hwmodel.workload import PrecisionClass, Role, Workload, assign, load_workload, uniform
-from reports.inputs import is_uniform
 from rtl.array import Architecture, ArraySpec
 from rtl.spec import MacSpec
 

@@ -7,11 +7,11 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from hwmodel.comparison import EQUAL_THROUGHPUT, EQUAL_UNITS, ModelAnswers, Row, compare_rows, settings
+from hwmodel.comparison import EQUAL_THROUGHPUT, EQUAL_UNITS, ModelAnswers, Row, compare_rows, is_uniform, settings
 from hwmodel.measurement import RowStore, SynthesisRow
 from hwmodel.model import LibraryModel, known_models, load_model
 from hwmodel.workload import SensitivityTable, standard_mixture
-from reports.inputs import Accuracies, Equivalence, Oscillation, checked, is_uniform
+from reports.inputs import Accuracies, Equivalence, Oscillation, checked
 from reports.numbers import (
     Breakdown,
     Network,

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hwmodel.comparison import EQUAL_THROUGHPUT, EQUAL_UNITS, Row, notes
+from hwmodel.comparison import EQUAL_THROUGHPUT, EQUAL_UNITS, Row, is_uniform, notes, scalable_rows
 from reports.charts import Chart, draw_ratios
-from reports.inputs import is_uniform
 from reports.values import Cell, Column, Source, Table, bits
-from reports.wording import order_of, ratio_title, scalable, widths_of
+from reports.wording import order_of, ratio_title, widths_of
 
 from .document import Section, TableBlock
 
@@ -85,7 +84,7 @@ def hardware_table(rows: Sequence[Row], mean: int) -> Table:
 
 
 def _ratios(rows: Sequence[Row], order: Sequence[str], normalisation: str, source: Source) -> Chart:
-    found = scalable(rows, normalisation)
+    found = scalable_rows(rows, normalisation)
     second = "energy per product" if normalisation == EQUAL_THROUGHPUT else "power per unit"
     first = "area per product a cycle" if normalisation == EQUAL_THROUGHPUT else "area per unit"
     known = [row.power_ratio for row in found if row.power_ratio is not None]

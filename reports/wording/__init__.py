@@ -14,7 +14,7 @@ from .findings import (
     parts_finding,
     sensitivity_finding,
 )
-from .story import answer, error_sentence, headline, order_of, question, ratio_title, scalable, widths_of
+from .story import answer, error_sentence, headline, order_of, question, ratio_title, widths_of
 
 __all__ = [
     "answer",
@@ -32,7 +32,6 @@ __all__ = [
     "parts_finding",
     "question",
     "ratio_title",
-    "scalable",
     "sensitivity_finding",
     "widths_of",
 ]

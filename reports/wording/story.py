@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hwmodel.comparison import EQUAL_THROUGHPUT, EQUAL_UNITS, Row
-from reports.inputs import is_uniform
+from hwmodel.comparison import EQUAL_THROUGHPUT, EQUAL_UNITS, Row, scalable_rows
 from reports.numbers import Library, Network, shown_name
 from reports.values import amount, bits, counted, listing, number, times
 
-__all__ = ["answer", "error_sentence", "headline", "order_of", "question", "ratio_title", "scalable", "widths_of"]
+__all__ = ["answer", "error_sentence", "headline", "order_of", "question", "ratio_title", "widths_of"]
 
 
 def widths_of(rows: Sequence[Row]) -> list[int]:
@@ -17,15 +16,10 @@ def widths_of(rows: Sequence[Row]) -> list[int]:
     return list(dict.fromkeys(row.bits for row in rows))
 
 
-def scalable(rows: Sequence[Row], normalisation: str) -> list[Row]:
-    """Rows of one normalisation without the uniform ones."""
-    return [row for row in rows if row.normalisation == normalisation and not is_uniform(row)]
-
-
 def order_of(rows: Sequence[Row]) -> list[str]:
     """The precision-scalable designs by their area at equal throughput, over all widths, the smallest first."""
     products: dict[str, float] = {}
-    for row in scalable(rows, EQUAL_THROUGHPUT):
+    for row in scalable_rows(rows, EQUAL_THROUGHPUT):
         products[row.design] = products.get(row.design, 1.0) * (row.area_ratio or 1.0)
     return sorted(products, key=lambda design: products[design])
 
@@ -77,7 +71,7 @@ def error_sentence(rows: Sequence[Row], library: Library | None) -> str:
 
 def ratio_title(rows: Sequence[Row], normalisation: str) -> str:
     """What the figure of all ratios shows."""
-    found = scalable(rows, normalisation)
+    found = scalable_rows(rows, normalisation)
     second = "energy" if normalisation == EQUAL_THROUGHPUT else "power"
     start = "At equal throughput" if normalisation == EQUAL_THROUGHPUT else "Unit for unit"
     counts = {"area": _below(found, "area_ratio"), second: _below(found, "power_ratio")}
@@ -94,7 +88,7 @@ def ratio_title(rows: Sequence[Row], normalisation: str) -> str:
 
 
 def _throughput_sentence(rows: Sequence[Row]) -> str:
-    found, widths = scalable(rows, EQUAL_THROUGHPUT), widths_of(rows)
+    found, widths = scalable_rows(rows, EQUAL_THROUGHPUT), widths_of(rows)
     least = times(_least(found, "area_ratio", widths))
     text = (
         f"At equal throughput {_first(found, 'area_ratio', 'area', ' of the same mean width')} (at {bits(widths)} the "
@@ -107,7 +101,7 @@ def _throughput_sentence(rows: Sequence[Row]) -> str:
 
 
 def _units_sentence(rows: Sequence[Row]) -> str:
-    found = scalable(rows, EQUAL_UNITS)
+    found = scalable_rows(rows, EQUAL_UNITS)
     work = [row.macs_per_cycle / row.units for row in found]
     pieces = f"Unit for unit, where one does {_span(min(work), max(work))} a cycle,"
     smallest = min(found, key=lambda row: row.area_ratio or 0.0)
@@ -138,7 +132,7 @@ def _network_sentence(network: Network) -> str:
 
 
 def _verdict(rows: Sequence[Row], normalisation: str, field: str) -> str:
-    found = scalable(rows, normalisation)
+    found = scalable_rows(rows, normalisation)
     if not _known(found, field):
         return "unknown"
     below = _below(found, field)

@@ -3,30 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from typing import Protocol
 
 from amaranth.hdl import Cat, Const, Instance, Module, Mux, Signal, Value, ValueLike
 from amaranth.lib.wiring import Component, In, Out
 
-from rtl.logic import ONE, ZERO, Bit, Datapath, Gate, Op, Port
+from rtl.logic import ONE, ZERO, Bit, Datapath, Gate, Op, Registered
 from rtl.names import FULL_ADDER_NAME
 
-__all__ = ["DatapathLogic", "Mac", "MacComponent"]
-
-
-class Mac(Protocol):
-    """What the registers around a datapath follow from; :class:`rtl.spec.MacSpec` has the meanings."""
-
-    @property
-    def ports(self) -> Sequence[Port]: ...
-    @property
-    def latency(self) -> int: ...
-    @property
-    def pipeline_stages(self) -> int: ...
-    @property
-    def accumulator_width(self) -> int: ...
-    def build(self) -> Datapath: ...
+__all__ = ["DatapathLogic", "MacComponent"]
 
 
 class MacComponent(Component):
@@ -36,7 +20,7 @@ class MacComponent(Component):
     Datapath registers have no reset; ``rst`` clears the valid bits only.
     """
 
-    def __init__(self, spec: Mac) -> None:
+    def __init__(self, spec: Registered) -> None:
         super().__init__({port.name: (In if port.is_input else Out)(port.width) for port in spec.ports})
         self._spec = spec
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from .bitheap import BitHeap
 from .circuit import ONE, ZERO, Bit, Circuit, Gate, Op, Word
 from .controls import Controls
-from .datapath import Datapath, DatapathBuilder, build_datapath, emulate
+from .datapath import Datapath, DatapathBuilder, Registered, build_datapath, emulate
 from .pipeline import schedule
 from .ports import Port
 
@@ -25,6 +25,7 @@ __all__ = [
     "Gate",
     "Op",
     "Port",
+    "Registered",
     "Word",
     "build_datapath",
     "emulate",

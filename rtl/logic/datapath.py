@@ -19,7 +19,7 @@ from .controls import Controls
 from .pipeline import Schedule, schedule
 from .ports import Port
 
-__all__ = ["Datapath", "DatapathBuilder", "Products", "build_datapath", "emulate"]
+__all__ = ["Datapath", "DatapathBuilder", "Products", "Registered", "build_datapath", "emulate"]
 
 
 class Products(Protocol):
@@ -91,6 +91,20 @@ class Datapath:
     next_accumulator: Word
     output: Word
     schedule: Schedule
+
+
+class Registered(Protocol):
+    """What the registers around a datapath follow from; :class:`rtl.spec.MacSpec` has the meanings."""
+
+    @property
+    def ports(self) -> Sequence[Port]: ...
+    @property
+    def latency(self) -> int: ...
+    @property
+    def pipeline_stages(self) -> int: ...
+    @property
+    def accumulator_width(self) -> int: ...
+    def build(self) -> Datapath: ...
 
 
 def build_datapath(spec: Products) -> Datapath:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from rtl.logic import Circuit, Datapath, Port, Word
+from rtl.logic import Circuit, Registered, Word
 
 __all__ = ["Loadable", "ParameterField", "PartialSum", "Requantiser"]
 
@@ -22,17 +22,9 @@ class ParameterField:
     base: int = 0
 
 
-class Loadable(Protocol):
+class Loadable(Registered, Protocol):
     """Any unit; :class:`rtl.requant.LoadableSpec` has the meanings."""
 
-    @property
-    def ports(self) -> Sequence[Port]: ...
-    @property
-    def latency(self) -> int: ...
-    @property
-    def pipeline_stages(self) -> int: ...
-    @property
-    def accumulator_width(self) -> int: ...
     @property
     def groups(self) -> int: ...
     @property
@@ -41,7 +33,6 @@ class Loadable(Protocol):
     def parameter_width(self) -> int: ...
     @property
     def parameter_fields(self) -> Sequence[ParameterField]: ...
-    def build(self) -> Datapath: ...
 
 
 class Requantiser(Loadable, Protocol):

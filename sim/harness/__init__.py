@@ -7,23 +7,20 @@ whole network).
 
 from __future__ import annotations
 
-from .drain import drain_tables
 from .driver import ArraySimulator
-from .engine import ArrayEngine, GemmRecord
+from .engine import GemmRecord
 from .equivalence import Equivalence, verify
 from .library import array_verilog, build_library
 from .tiles import DEFAULT, Tile, take_tiles
 
 __all__ = [
     "DEFAULT",
-    "ArrayEngine",
     "ArraySimulator",
     "Equivalence",
     "GemmRecord",
     "Tile",
     "array_verilog",
     "build_library",
-    "drain_tables",
     "take_tiles",
     "verify",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -66,6 +67,13 @@ def test_the_command_as_table_and_as_json(capsys: pytest.CaptureFixture[str]) ->
     data = json.loads(capsys.readouterr().out)
     assert data["spec"] == "bitfusion_u1_m2_p1"  # the stages that a comparison gives it
     assert data["meets_clock"]
+    # The tables have the numbers of the JSON: of a path every step that takes time, and all of them together.
+    for step in data["relaxed_steps"]:
+        assert not step["ns"] or re.search(rf"^{re.escape(step['step'])} .* {step['ns']:.3f}\b", shown, re.MULTILINE)
+    assert re.search(rf"^all +{data['relaxed_path_ns']:.2f} +{data['fastest_path_ns']:.2f}$", shown, re.MULTILINE)
+    for part in data["parts"]:
+        assert re.search(rf"^{re.escape(part['part'])} .* {part['area_um2']:,.1f} ", shown, re.MULTILINE)
+        assert re.search(rf"^{re.escape(part['part'])} .* {part['energy_fj']:,.0f} +[\d.]+$", shown, re.MULTILINE)
     assert data["activity"].startswith("uniform, seed 0, w4a4s")
     assert {"area_um2", "power_uw", "minimum_period_ns", "expected_error_percent", "neighbours"} <= set(data)
 

@@ -17,7 +17,7 @@ from hwmodel.calibrate import main as calibrate
 from hwmodel.liberty.functions import parse_function
 from hwmodel.liberty.models import CellModel, LibraryCells
 from hwmodel.liberty.tree import parse_liberty
-from hwmodel.library.cells import usable_cells
+from hwmodel.library.cells import described_cells
 from hwmodel.library.digest import digest_liberty
 from hwmodel.library.library import Library, find_library, read_liberty_text
 from hwmodel.library.verilog import cell_verilog, delay_pairs, numbered
@@ -98,7 +98,7 @@ def test_a_state_that_nothing_reads_is_looked_at_too() -> None:
         pin (CK) { direction : input; } pin (D) { direction : input; }
         pin (Q) { direction : output; function : IQ; } } }"""
     with pytest.raises(InputError, match=r"line 2: ff 'IQ' of cell D must have a name of letters.*not 'x;\$fopen"):
-        list(usable_cells(parse_liberty(text)))
+        list(described_cells(parse_liberty(text)))
 
 
 def test_a_bench_has_numbers_for_names() -> None:

@@ -61,8 +61,8 @@ def test_the_comparison_begins_with_the_answer_and_ends_with_few_notes(
     compare.main(["--bits", "2,3,4", "--out", str(tmp_path)])
     blocks = capsys.readouterr().out.split("\n\n")
     assert " ".join(blocks[0].split()) == (
-        "At equal throughput the smallest mixed-precision MAC takes 1.77, 2.02 and 1.81 times the area of the uniform "
-        "one at 2, 3 and 4 bits, and the most frugal 1.50, 1.51 and 1.60 times the energy of a product."
+        "At equal throughput the smallest precision-scalable MAC takes 1.77, 2.02 and 1.81 times the area of the "
+        "uniform one at 2, 3 and 4 bits, and the most frugal 1.50, 1.51 and 1.60 times the energy of a product."
     )
     notes = blocks[-1].strip().splitlines()
     assert len(notes) <= 4

@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from hwmodel.comparison import scalable_rows
 from hwmodel.comparison.comparison import EQUAL_THROUGHPUT, Row
 from hwmodel.measurement.store import RowStore
 from hwmodel.model.file import load_model
@@ -28,7 +29,7 @@ from reports.numbers.validation import Library
 from reports.page.assembly import computed_rows
 from reports.values.font import font_face
 from reports.values.provenance import Source
-from reports.wording.story import order_of, scalable
+from reports.wording.story import order_of
 
 MakeRows = Callable[..., tuple[Row, ...]]
 PANELS = [Panel("2 bits", (Bar("uniform", {"gates": 3.0, "control": 1.0}), Bar("loom", {"gates": 5.0, "other": 2.0})))]
@@ -41,7 +42,7 @@ def chart(name: str, draw: Callable[[Layout], object]) -> Chart:
 
 def all_charts(rows: tuple[Row, ...], library: Library) -> list[Chart]:
     """One of each kind that needs no cost model."""
-    found = scalable(rows, EQUAL_THROUGHPUT)
+    found = scalable_rows(rows, EQUAL_THROUGHPUT)
     points = (FrontPoint("A", "2", 1.0, 60.0), FrontPoint("A", "4", 2.0, 70.0))
     own = (FrontPoint("$a_b", "2", 1.0, 60.0, (55.0, 65.0)),)
     runs = [Oscillation("plain", (1, 2), (0.1, 0.2), {}), Oscillation("all", (1, 2), (0.1, 0.2), {})]

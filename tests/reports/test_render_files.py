@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
+from hwmodel.comparison import is_uniform
 from hwmodel.comparison.comparison import Row
 from hwmodel.comparison.tables import frame, write_tables
 from reports import runs
 from reports.inputs.accuracies import Accuracies, Run, methods, read_accuracies, to_json
-from reports.inputs.comparison import checked, is_uniform, read_rows
+from reports.inputs.comparison import checked, read_rows
 from reports.inputs.equivalence import read_equivalence
 from reports.inputs.oscillation import read_oscillation
 

@@ -116,7 +116,7 @@ def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     arguments = ["--random", "vit-mnist", "--array", "8x8", "--lanes", "8", "--reduction-length", "1024"]
     main([*arguments, "--out", str(tmp_path / "found.json")])
     shown = capsys.readouterr().out
-    assert "1 samples; 124,244 accumulators and all logits equal PyTorch's, and so do 39,168 codes" in shown
+    assert "1 sample; 124,244 accumulators and all logits equal PyTorch's, and so do 39,168 codes" in shown
     found = json.loads((tmp_path / "found.json").read_text())
     assert found["macs"] == sum(gemm["macs"] for gemm in found["gemms"]) == 11_688_768
     assert found["mismatches"] == 0
