@@ -1,6 +1,7 @@
 """Lines and tables of whole networks, the command, and the numbers of the document."""
 
 import dataclasses
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -87,6 +88,21 @@ def test_tables_have_every_row(rows: list[NetworkRow], capsys: pytest.CaptureFix
     shown = capsys.readouterr().out
     for word in ("bitfusion 8/4/2", "latency", "chip", "74.71", "16x16"):
         assert word in shown
+
+
+def test_a_terminal_has_each_number_under_its_header(
+    rows: list[NetworkRow], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "400")  # all of it side by side
+    print_network(rows)
+    shown = capsys.readouterr().out
+    for row, (_, cells) in zip(rows, network_cells(rows), strict=True):
+        named = dict(zip(NETWORK_HEADERS, cells, strict=True))
+        first = [named[name] for name in ("area mm2", "latency us", "energy uJ", "energy ratio", "accuracy %")]
+        rest = [named[name] for name in NETWORK_HEADERS[3:] if named[name] not in ("",)]
+        wanted = " +".join(re.escape(cell) for cell in first if cell)
+        lines = [line for line in shown.splitlines() if line.startswith(row.design) and re.search(wanted, line)]
+        assert any(all(cell in line.split() or " " in cell for cell in rest) for line in lines), row.design
 
 
 def test_what_is_left_out_is_said(rows: list[NetworkRow]) -> None:

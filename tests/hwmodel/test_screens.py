@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -69,3 +70,26 @@ def test_the_comparison_begins_with_the_answer_and_ends_with_few_notes(
     assert all(len(note) <= 80 for note in notes)
     titles = [block.splitlines()[0].strip() for block in blocks[1:-1]]
     assert titles == ["mean of 2 bits", "mean of 3 bits", "mean of 4 bits", "requantisation, one unit"]
+
+
+def test_every_column_of_the_comparison_is_what_its_header_says(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    compare.main(["--bits", "4", "--out", str(tmp_path)])
+    shown = capsys.readouterr().out
+    rows = [
+        row for row in json.loads((tmp_path / "compare.json").read_text()) if row["normalisation"] == "equal throughput"
+    ]
+    for row in rows:
+        cells = [
+            row["design"], row["run_as"], f"{row['area_um2_per_mac_per_cycle']:.1f}", f"{row['energy_fj_per_mac']:.0f}",
+            f"{row['area_ratio']:.2f}", f"{row['power_ratio']:.2f}", "yes" if row["meets_clock"] else "no",
+        ]  # fmt: skip
+        assert re.search(rf"^{' +'.join(map(re.escape, cells))}$", shown, re.MULTILINE), row["design"]
+    for unit in json.loads((tmp_path / "requantisation.json").read_text()):
+        cells = [
+            str(unit["bits"]), unit["design"], str(unit["groups"]), f"{unit['area_um2']:,.0f}",
+            f"{unit['energy_pj']:.3f}", f"{unit['area_ratio']:.2f}", unit["basis"],
+        ]  # fmt: skip
+        assert re.search(rf"^ *{' +'.join(map(re.escape, cells))} *$", shown, re.MULTILINE), unit["spec"]
