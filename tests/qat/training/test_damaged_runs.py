@@ -24,10 +24,11 @@ from qat.network.convert import gemms
 from qat.quantisers import ElasticBinarizer, Quantizer
 from qat.training.runs import load_run, load_start, load_state, read_record
 from qat.training.weights import read_model, save_model, tensors_sha256
+from reports.inputs.training import unpack_run
+from tests.kept import kept_runs
 
 pytestmark = pytest.mark.usefixtures("quick")
 IMAGES = torch.from_numpy(np.random.default_rng(0).normal(size=(3, 1, 28, 28)).astype(np.float32))
-ROOT = Path(__file__).parents[3]
 
 
 def altered(
@@ -53,9 +54,11 @@ def refusal(load: Callable[[], object]) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize("record", sorted(ROOT.glob("docs/runs/*/run.json")), ids=lambda path: path.parent.name)
-def test_records_of_earlier_versions_are_read(record: Path) -> None:
-    assert read_record(record.parent).data["classes"]
+def test_records_of_earlier_versions_are_read(tmp_path: Path) -> None:
+    runs = kept_runs()
+    assert len(runs) == 80
+    for run in runs.values():
+        assert read_record(unpack_run(run, tmp_path)).data["classes"], run.name
 
 
 def test_a_run_of_an_earlier_version_is_loaded(low_run: Path, tmp_path: Path) -> None:

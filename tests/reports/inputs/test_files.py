@@ -16,10 +16,12 @@ from reports.inputs.accuracies import Accuracies, Run, methods, read_accuracies,
 from reports.inputs.comparison import checked, read_rows
 from reports.inputs.equivalence import read_equivalence
 from reports.inputs.oscillation import read_oscillation
+from reports.inputs.training import kept_run, read_study, study_json
+from tests.kept import kept_folder, kept_runs
 
 ROOT = Path(__file__).resolve().parents[3]
-RECORD = ROOT / "tests" / "hwmodel" / "equivalence_vit_mnist.json"
-KEPT = ROOT / "docs" / "runs"
+RECORD = ROOT / "tests" / "hwmodel" / "inference" / "equivalence_vit_mnist.json"
+KEPT = ROOT / "tests" / "reports"
 MakeRows = Callable[..., tuple[Row, ...]]
 
 
@@ -166,7 +168,8 @@ def test_kept_runs_become_accuracies(tmp_path: Path, capsys: pytest.CaptureFixtu
     """Those of docs/results.md: W2A2 of all three remedies, full precision."""
     names = ["vit-mnist-fp", *(f"vit-mnist-w2a2-all{seed}" for seed in ("", "-s1", "-s2", "-s3", "-s4"))]
     out = tmp_path / "own.json"
-    runs.main(["--checkpoint", *(str(KEPT / name) for name in names), "--date", "2026-11-20", "--out", str(out)])
+    folders = [str(kept_folder(name, tmp_path)) for name in names]
+    runs.main(["--checkpoint", *folders, "--date", "2026-11-20", "--out", str(out)])
     full, remedies = methods(read_accuracies(out).runs)
     assert (full.first.name, full.first.weight_bits, full.mean_percent) == ("fp", 32, pytest.approx(97.8))
     assert (remedies.first.name, len(remedies.runs), remedies.bits) == ("all", 5, 2)
@@ -235,6 +238,39 @@ def test_what_is_no_record_is_refused(content: str, said: str, tmp_path: Path) -
     with pytest.raises(ValueError) as caught:
         read_equivalence(path)
     assert str(caught.value) == f"{path} must be a record of sim.equivalence --out: {said}"
+
+
+# Training runs.
+
+
+def test_a_study_is_read_as_it_was_written(tmp_path: Path) -> None:
+    kept = kept_run(kept_folder("minilm-w1a1", tmp_path))
+    path = tmp_path / "study.json"
+    path.write_text(study_json("own", [kept, kept_runs()["minilm-fp"]]))
+    first, second = read_study(path)
+    assert (first.name, second) == ("minilm-fp", kept)
+    assert second.last("epoch") == 1
+    assert first.last("oscillation") is None  # full precision
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ({"format": 2}, "its format must be 1, not 2"),
+        ({"format": 1}, "it lacks runs"),
+        ({"format": 1, "runs": [3]}, "run 1: it must be an object"),
+        ({"format": 1, "runs": [{"name": "a", "record": {}, "columns": ["epoch"], "epochs": []}]},
+         "run 1: its epochs must be a list of at least one"),
+        ({"format": 1, "runs": [{"name": "a", "record": {}, "columns": ["epoch"], "epochs": [["1", "2"]]}]},
+         "run 1: each of its epochs must be 1 texts, one a column"),
+    ],
+)  # fmt: skip
+def test_studies_that_are_wrong_are_refused(data: dict[str, Any], said: str, tmp_path: Path) -> None:
+    path = tmp_path / "study.json"
+    path.write_text(json.dumps(data))
+    with pytest.raises(ValueError) as caught:
+        read_study(path)
+    assert str(caught.value) == f"{path} must be a file of training runs: {said}"
 
 
 # Oscillation.
