@@ -27,6 +27,7 @@ from hwmodel.inference.tables import (
     network_frame,
     network_markdown,
     network_notes,
+    network_sentence,
     print_network,
 )
 from hwmodel.measurement.row import SynthesisRow
@@ -84,21 +85,58 @@ def test_tables_have_every_row(rows: list[NetworkRow], capsys: pytest.CaptureFix
     frame = network_frame(rows)
     assert list(frame.columns) == [field.name for field in dataclasses.fields(NetworkRow)]
     assert len(frame) == len(rows)
-    print_network(rows)
+    print_network(rows, wide=True)
     shown = capsys.readouterr().out
     for word in ("bitfusion 8/4/2", "latency", "chip", "74.71", "16x16"):
         assert word in shown
+
+
+@pytest.mark.parametrize("columns", [80, 100, 160])
+def test_a_terminal_has_the_answer_and_one_table_a_mean(
+    rows: list[NetworkRow], columns: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    print_network(rows)
+    shown = capsys.readouterr().out
+    lines = shown.splitlines()
+    assert all(len(line.rstrip()) <= columns for line in lines if not line.startswith("Mixed"))
+    assert " ".join(network_sentence(rows).split()) in " ".join(shown.split())
+    assert [line for line in lines if line.startswith("deit-tiny, mean")] == [
+        "deit-tiny, mean of 3 bits",
+        "deit-tiny, mean of 4 bits",
+    ]
+    for row in rows:
+        cells = [row.design, f"{row.rows}x{row.columns}", f"{row.latency_us:,.0f}", f"{row.energy_ratio:.2f}"]
+        assert any(all(cell in line for cell in cells) for line in lines), row.design
+    assert "Published accuracy, uniform, not ours: 71.22 % at 3 bits and 74.71 % at 4 bits." in lines
+    assert len(lines) - 1 - max(number for number, line in enumerate(lines) if not line) == 4  # notes
+
+
+def test_the_sentence_has_the_least_at_equal_area(rows: list[NetworkRow]) -> None:
+    sentence = network_sentence(rows)
+    for bits in (3, 4):
+        mixed = [row for row in rows if row.bits == bits and row.normalisation == "equal area"]
+        assert f"{min(row.energy_uj for row in mixed) / base(rows, bits).energy_uj:.2f}" in sentence
+        assert f"{min(row.latency_us for row in mixed) / base(rows, bits).latency_us:.2f}" in sentence
+    alone = network_sentence([row for row in rows if row.normalisation == UNIFORM])
+    energies = [f"{base(rows, bits).energy_uj:,.1f}" for bits in (3, 4)]
+    assert alone == f"One inference of deit-tiny takes {energies[0]} and {energies[1]} uJ at 3 and 4 bits."
+
+
+def base(rows: list[NetworkRow], bits: int) -> NetworkRow:
+    (found,) = (row for row in rows if row.bits == bits and row.normalisation == UNIFORM)
+    return found
 
 
 def test_a_terminal_has_each_number_under_its_header(
     rows: list[NetworkRow], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("COLUMNS", "400")  # all of it side by side
-    print_network(rows)
+    print_network(rows, wide=True)
     shown = capsys.readouterr().out
     for row, (_, cells) in zip(rows, network_cells(rows), strict=True):
         named = dict(zip(NETWORK_HEADERS, cells, strict=True))
-        first = [named[name] for name in ("area mm2", "latency us", "energy uJ", "energy ratio", "accuracy %")]
+        first = [named[name] for name in ("area mm2", "latency us", "energy uJ", "energy ratio")]
         rest = [named[name] for name in NETWORK_HEADERS[3:] if named[name] not in ("",)]
         wanted = " +".join(re.escape(cell) for cell in first if cell)
         lines = [line for line in shown.splitlines() if line.startswith(row.design) and re.search(wanted, line)]
