@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rtl.logic import Circuit, Datapath, Port, Word
-from rtl.spec import MAX_BITS, check_integer, parameter, signed_range, to_signed
+from rtl.spec import BIPOLAR, MAX_BITS, CodeValues, all_codes, check_integer, parameter, signed_range, to_signed
 from siliquant.inputs import InputError, InputTypeError
 
 from .datapath import build_requant
@@ -221,9 +221,14 @@ class RequantSpec(LoadableSpec):
         )
 
     @property
+    def code_values(self) -> CodeValues:
+        """What the codes stand for; one signed bit is -1 or +1."""
+        return BIPOLAR if self.signed and self.bits == 1 else all_codes(self.bits, self.signed)
+
+    @property
     def code_range(self) -> tuple[int, int]:
-        """Smallest and largest code; one signed bit has no code 0 between them."""
-        return (-1, 1) if self.signed and self.bits == 1 else signed_range(self.bits, self.signed)
+        """Smallest and largest code."""
+        return self.code_values.range
 
     def compute(self, accumulators: npt.ArrayLike, parameters: npt.ArrayLike) -> IntArray:
         """The golden model: codes int64 of the broadcast shape.
