@@ -11,7 +11,18 @@ from itertools import product
 
 import numpy as np
 
-from rtl.spec import BIPOLAR, MAX_BITS, CodeValues, IntArray, MacSpec, Precision, all_codes, check_integer, sum_width
+from rtl.spec import (
+    BIPOLAR,
+    MAX_BITS,
+    CodeValues,
+    IntArray,
+    MacSpec,
+    Precision,
+    all_codes,
+    check_integer,
+    network_codes,
+    sum_width,
+)
 from siliquant.inputs import InputError, InputTypeError
 
 __all__ = ["Codes", "Pass", "Slice", "plan_passes", "width_of_results"]
@@ -19,7 +30,7 @@ __all__ = ["Codes", "Pass", "Slice", "plan_passes", "width_of_results"]
 
 @dataclass(frozen=True)
 class Codes:
-    """What the codes of an operand are: two's complement or from 0; one signed bit is {-1, +1}, one unsigned {0, 1}."""
+    """The codes of an operand of a network: two's complement or from 0; one signed bit is {-1, +1}."""
 
     bits: int
     signed: bool
@@ -32,7 +43,7 @@ class Codes:
     @property
     def values(self) -> CodeValues:
         """What they stand for."""
-        return BIPOLAR if self.bits == 1 and self.signed else all_codes(self.bits, self.signed)
+        return network_codes(self.bits, self.signed)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rtl.logic import Circuit, Datapath, Port, Word
-from rtl.spec import BIPOLAR, MAX_BITS, CodeValues, all_codes, check_integer, parameter, signed_range, to_signed
+from rtl.spec import MAX_BITS, CodeValues, check_integer, network_codes, parameter, signed_range
 from siliquant.inputs import InputError, InputTypeError
 
 from .datapath import build_requant
@@ -223,7 +223,7 @@ class RequantSpec(LoadableSpec):
     @property
     def code_values(self) -> CodeValues:
         """What the codes stand for; one signed bit is -1 or +1."""
-        return BIPOLAR if self.signed and self.bits == 1 else all_codes(self.bits, self.signed)
+        return network_codes(self.bits, self.signed)
 
     @property
     def code_range(self) -> tuple[int, int]:
@@ -238,15 +238,11 @@ class RequantSpec(LoadableSpec):
         :meth:`check_accumulators` and :meth:`check_parameters`.
         """
         ranks = self._ranks(self.check_accumulators(accumulators), self.check_parameters(parameters))
-        lowest, highest = self.code_range
-        step = (highest - lowest) // ((1 << self.bits) - 1)
-        return lowest + step * ranks
+        return np.asarray(np.array(self.code_values.values, np.int64)[ranks])
 
     def unpack(self, word: int) -> int:
         """The code that a ``code`` port word stands for."""
-        if self.signed:
-            return to_signed(word, self.bits) if self.bits > 1 else 2 * word - 1
-        return word
+        return int(self.code_values.values_of(np.array(word)))
 
     def build(self) -> Datapath:
         """The logic between the input registers and the code register, as a graph of gates."""

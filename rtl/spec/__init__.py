@@ -21,7 +21,7 @@ from .numbers import (
     to_signed,
 )
 from .packing import packing_of, word_bits
-from .values import BIPOLAR, Bits, CodeValues, all_codes, codes_of
+from .values import BIPOLAR, Bits, CodeValues, all_codes, codes_of, network_codes
 
 __all__ = [
     "BIPOLAR",
@@ -39,6 +39,7 @@ __all__ = [
     "codes_of",
     "fields_of",
     "integers_of",
+    "network_codes",
     "pack_fields",
     "packing_of",
     "parameter",

@@ -13,7 +13,7 @@ from siliquant.inputs import InputError
 
 from .numbers import MAX_BITS, IntArray, check_integer, signed_range
 
-__all__ = ["BIPOLAR", "Bits", "CodeValues", "all_codes", "codes_of"]
+__all__ = ["BIPOLAR", "Bits", "CodeValues", "all_codes", "codes_of", "network_codes"]
 
 Bits = npt.NDArray[np.uint8]
 
@@ -89,9 +89,7 @@ class CodeValues:
 
     def values_of(self, words: npt.NDArray[np.integer]) -> IntArray:
         """The values of words [...], all of which must be among them."""
-        table = np.zeros(1 << self.bits, np.int64)
-        table[list(self.words)] = self.values
-        return table[words]
+        return np.asarray(self._by_word[words])
 
     def bits_of(self, values: IntArray) -> Bits:
         """The bits [..., bits] of the codes of values [...], the lowest first."""
@@ -105,6 +103,13 @@ class CodeValues:
         table[np.array(self.values) - self.values[0]] = self.words
         return table
 
+    @cached_property
+    def _by_word(self) -> IntArray:
+        """By word, its value; 0 where there is none."""
+        table = np.zeros(1 << self.bits, np.int64)
+        table[list(self.words)] = self.values
+        return table
+
 
 BIPOLAR = CodeValues(1, (-1, 1), (0, 1))
 """One bit that is a sign: 1 is +1, 0 is -1."""
@@ -115,6 +120,11 @@ def all_codes(bits: int, signed: bool) -> CodeValues:
     """Every code of so many bits: two's complement (``signed``) or plain binary."""
     low, high = signed_range(check_integer("bits", bits, 1, MAX_BITS), signed)
     return codes_of(bits, range(low, high + 1))
+
+
+def network_codes(bits: int, signed: bool) -> CodeValues:
+    """Codes of a quantised network: every code of so many bits, but one signed bit is a sign."""
+    return BIPOLAR if bits == 1 and signed else all_codes(bits, signed)
 
 
 def codes_of(bits: int, values: Sequence[int]) -> CodeValues:
