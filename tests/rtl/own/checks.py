@@ -120,6 +120,7 @@ def test_the_cost_model_explains_it(design: type[MacSpec]) -> None:
     assert json.loads(done.stdout)["spec"] == f"{design.design}_a4_l8"
 
 
+@pytest.mark.skipif(shutil.which("sta") is None, reason="OpenSTA is not installed")
 def test_it_is_measured(design: type[MacSpec]) -> None:
     """Its netlist is checked against the golden model before its row is kept."""
     done = said(
