@@ -178,7 +178,7 @@ def _row(bits: int, normalisation: str, cost: NetworkCost, base: NetworkCost) ->
         model=assignment.workload.name,
         bits=bits,
         mean_bits=float(assignment.mean_bits),
-        mixture=_shares(assignment),
+        mixture=assignment.mixture().in_percent(),
         normalisation=normalisation,
         design=array.mac.label,
         element=array.mac.name,
@@ -201,8 +201,3 @@ def _row(bits: int, normalisation: str, cost: NetworkCost, base: NetworkCost) ->
         **values,
         **{f"{name.rpartition('_')[0]}_ratio": value / was[name] for name, value in values.items()},
     )
-
-
-def _shares(assignment: Assignment) -> str:
-    """Shares of the body's MACs by width, in percent."""
-    return " ".join(f"{bits}b:{float(100 * share):.0f}%" for bits, share in assignment.mixture().shares)

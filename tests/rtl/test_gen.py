@@ -113,7 +113,7 @@ def test_requantisers_have_one_set_and_codes_from_0_unless_told_otherwise(tmp_pa
     }
 
 
-NAMES = "uniform, padded, subword, bitfusion, bitblade, bitserial, loom, xnor"
+NAMES = ", ".join(design.design for design in DESIGNS)
 TOO_WIDE = (
     "an array must load at most 64,000 bits a cycle, not {} ({} rows x {} of activations + {} columns x {} of weights)"
 )

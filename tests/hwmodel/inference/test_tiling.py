@@ -28,7 +28,8 @@ from rtl.mac import (
     XnorSpec,
 )
 from rtl.requant import ThresholdSpec
-from rtl.spec.mac import IntArray, MacSpec
+from rtl.spec.mac import MacSpec
+from rtl.spec.numbers import IntArray
 from sim.harness import engine as engine_module
 from sim.harness.drain import DrainTable
 from sim.harness.driver import Block

@@ -24,6 +24,7 @@ from hwmodel.measurement.table import (
 )
 from hwmodel.netlist.area import AreaParts
 from hwmodel.operands.stimulus import StreamPlan
+from rtl.mac import DESIGNS as KNOWN
 from rtl.mac import PaddedSpec, UniformSpec
 
 COMMAND = "python -m hwmodel.calibrate --library freepdk45"
@@ -196,8 +197,7 @@ def test_rows_of_two_flows_and_no_rows_are_refused(library: Library) -> None:
 
 
 DAMAGE = [
-    ("design", "systolic", ("design must be one of uniform, padded, subword, bitfusion, bitblade, bitserial, "
-                            "loom, xnor, not 'systolic'")),
+    ("design", "systolic", f"design must be one of {', '.join(each.design for each in KNOWN)}, not 'systolic'"),
     ("parameters", '{"units":3,"__class__":1}', ("the parameters of padded must be among reduction_length, "
                                                  "pipeline_stages, units, minimum_bits, gating, not '__class__'")),
     ("parameters", "[1]", "the parameters of padded must be a JSON object, not '[1]'"),

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from hwmodel.operands.recorded import PACKAGED_STREAMS, Pair, pairs_of, read_recording, recorded_networks, sums_of
-from rtl.spec.mac import Precision, signed_range
+from rtl.spec.mac import Precision
+from rtl.spec.numbers import signed_range
 
 K = 6
 

@@ -13,7 +13,9 @@ from hwmodel.operands.stimulus import StreamPlan, drive, operand_sums
 from hwmodel.operands.streams import Stream
 from rtl.mac import UniformSpec, XnorSpec
 from rtl.spec.mac import MacSpec, Precision
+from rtl.spec.values import BIPOLAR, CodeValues, all_codes, codes_of
 
+TWO, FOUR = all_codes(2, True), all_codes(4, True)
 HALF = CodeStatistics((0.5, 0.5), (0.5, 0.5), 0.25)
 
 
@@ -26,7 +28,7 @@ def test_statistics_are_counts_of_bits(data: st.DataObject) -> None:
     code = st.integers(lowest, lowest + (1 << bits) - 1)
     steps, lanes = data.draw(st.integers(2, 5)), data.draw(st.integers(1, 3))
     codes = data.draw(st.lists(st.lists(code, min_size=lanes, max_size=lanes), min_size=steps, max_size=steps))
-    found = statistics([[0], [1]], codes, 4, bits).activations
+    found = statistics([[0], [1]], codes, FOUR, all_codes(bits, signed)).activations
     words = [[format(value % (1 << bits), f"0{bits}b")[::-1] for value in row] for row in codes]
     for bit in range(bits):
         ones = sum(word[bit] == "1" for row in words for word in row)
@@ -39,25 +41,32 @@ def test_statistics_are_counts_of_bits(data: st.DataObject) -> None:
 
 def test_one_bit() -> None:
     """Codes -1 and +1 are bits 0 and 1; -1 and 0 are bits 1 and 0."""
-    signs = statistics([[1], [-1], [-1], [1]], [[-1], [0], [0], [-1]], 1, 1)
+    signs = statistics([[1], [-1], [-1], [1]], [[-1], [0], [0], [-1]], BIPOLAR, all_codes(1, True))
     assert signs.weights == CodeStatistics((2 / 3,), (0.5,), 0.0)
     assert signs.activations == CodeStatistics((2 / 3,), (0.5,), 0.5)
-    assert statistics([[1], [0]], [[1], [1]], 1, 1).activations == CodeStatistics((0.0,), (1.0,), 0.0)
+    assert statistics([[1], [-1]], [[1], [1]], BIPOLAR, BIPOLAR).activations == CodeStatistics((0.0,), (1.0,), 0.0)
+
+
+def test_any_set_of_values() -> None:
+    """Sign and exponent: -2 is 110, 4 is 011, 0 is 000."""
+    powers = CodeValues(3, (-4, -2, -1, 0, 1, 2, 4), (7, 6, 5, 0, 1, 2, 3))
+    found = statistics([[-2], [4], [0], [4]], [[0], [1], [1], [1]], powers, FOUR).weights
+    assert found == CodeStatistics((1.0, 2 / 3, 1 / 3), (0.5, 0.75, 0.25), 0.25)
 
 
 @pytest.mark.parametrize(
-    ("weights", "bits", "error", "message"),
+    ("weights", "error", "message"),
     [
-        ([[1.0], [2.0]], 4, TypeError, "weights must be an array of integers, not of float64"),
-        ([[1]], 4, ValueError, "weights must have shape (steps, lanes) with 2 steps or more, not (1, 1)"),
-        ([1, 2], 4, ValueError, "weights must have shape (steps, lanes) with 2 steps or more, not (2,)"),
-        ([[1], [16]], 4, ValueError, "weights must be codes of 4 bits, not 16"),
-        ([[1], [-9]], 4, ValueError, "weights must be codes of 4 bits, not -9"),
+        ([[1.0], [2.0]], TypeError, "weights must be an array of integers, not of float64"),
+        ([[1]], ValueError, "weights must have shape (steps, lanes) with 2 steps or more, not (1, 1)"),
+        ([1, 2], ValueError, "weights must have shape (steps, lanes) with 2 steps or more, not (2,)"),
+        ([[1], [8]], ValueError, "weights must be from -8 to 7, not 8"),
+        ([[1], [-9]], ValueError, "weights must be from -8 to 7, not -9"),
     ],
 )
-def test_bad_codes(weights: list[object], bits: int, error: type[Exception], message: str) -> None:
+def test_bad_codes(weights: list[object], error: type[Exception], message: str) -> None:
     with pytest.raises(error) as caught:
-        statistics(weights, [[0], [0]], bits, 4)  # type: ignore[arg-type]
+        statistics(weights, [[0], [0]], FOUR, FOUR)  # type: ignore[arg-type]
     assert str(caught.value) == message
 
 
@@ -97,7 +106,7 @@ def test_lanes_hold_what_the_ports_do(spec: MacSpec, plan: StreamPlan) -> None:
         strict=True,
     ):
         lanes = codes.shape[1]
-        binary = bits == 1 and spec.weight_range(plan.precision) == (-1, 1)
+        binary = isinstance(spec, XnorSpec)
         planes = codes > 0 if binary else codes & ((1 << bits) - 1)
         for row, word in zip(planes, words[name][2:], strict=True):
             assert [word >> (lane * bits) & ((1 << bits) - 1) for lane in range(lanes)] == row.astype(int).tolist()
@@ -168,7 +177,7 @@ def test_without_conditions_on_each_other_bits_are_independent() -> None:
     ],
 )
 def test_extremes(statistics_of: CodeStatistics, codes: set[int]) -> None:
-    assert set(markov_codes(statistics_of, 400, 4, signed=False).ravel().tolist()) == codes
+    assert set(markov_codes(statistics_of, 400, 4, values=all_codes(2, False)).ravel().tolist()) == codes
 
 
 @pytest.mark.parametrize(
@@ -183,12 +192,11 @@ def test_codes_have_the_statistics_of_a_stream(name: str, precision: Precision) 
     bits = precision.weight_bits
     spec: MacSpec = XnorSpec(lanes=64) if bits == 1 else UniformSpec(weight_bits=bits, activation_bits=bits, lanes=16)
     measured = plan_statistics(spec, StreamPlan(precision, Stream(name)))
-    for wanted, signed in ((measured.weights, True), (measured.activations, precision.activation_signed)):
-        codes = markov_codes(wanted, 3000, 16, signed=signed, seed=1)
+    held = spec.weight_values(precision), spec.activation_values(precision)
+    for wanted, values in zip((measured.weights, measured.activations), held, strict=True):
+        codes = markov_codes(wanted, 3000, 16, values=values, seed=1)
         assert codes.dtype == np.int64
-        low = -(1 << (bits - 1)) if signed else 0
-        assert low <= codes.min() <= codes.max() <= max(1, low + (1 << bits) - 1)
-        found = statistics(codes, codes, bits, bits).weights
+        found = statistics(codes, codes, values, values).weights
         assert found.toggles == pytest.approx(wanted.toggles, abs=0.015)
         assert found.ones == pytest.approx(wanted.ones, abs=0.02)
         assert found.zeros == pytest.approx(wanted.zeros, abs=0.02)
@@ -196,8 +204,9 @@ def test_codes_have_the_statistics_of_a_stream(name: str, precision: Precision) 
 
 def test_the_same_seed_gives_the_same_codes() -> None:
     """These very codes."""
-    assert markov_codes(HALF, 2, 6, signed=True).tolist() == [[-2, 1, 0, 0, -1, -1], [-2, -2, -2, -1, -1, 0]]
-    assert markov_codes(HALF, 30, 6, signed=True, seed=1).tolist() != markov_codes(HALF, 30, 6, signed=True).tolist()
+    first, other = (markov_codes(HALF, 2, 6, values=TWO, seed=seed).tolist() for seed in (0, 1))
+    assert first == [[-2, 1, 0, 0, -1, -1], [-2, -2, -2, -1, -1, 0]]
+    assert first != other
 
 
 @pytest.mark.parametrize(
@@ -220,12 +229,15 @@ def test_the_same_seed_gives_the_same_codes() -> None:
 )
 def test_what_no_codes_can_have(given_statistics: CodeStatistics, message: str) -> None:
     with pytest.raises(ValueError) as caught:
-        markov_codes(given_statistics, 10, 2, signed=False)
+        markov_codes(given_statistics, 10, 2, values=all_codes(given_statistics.bits, False))
     assert str(caught.value) == message
 
 
 def test_bad_sizes() -> None:
     with pytest.raises(ValueError, match=r"^steps must be an integer of at least 1, not 0$"):
-        markov_codes(HALF, 0, 2, signed=True)
+        markov_codes(HALF, 0, 2, values=TWO)
     with pytest.raises(TypeError, match=r"^lanes must be an integer of at least 1, not 2.5$"):
-        markov_codes(HALF, 2, 2.5, signed=True)  # type: ignore[arg-type]
+        markov_codes(HALF, 2, 2.5, values=TWO)  # type: ignore[arg-type]
+    for values, count in ((codes_of(2, (-1, 0, 1)), 3), (all_codes(3, True), 8)):
+        with pytest.raises(ValueError, match=rf"^values must be 4, one for each word of 2 bits, not {count}$"):
+            markov_codes(HALF, 2, 2, values=values)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
 from hwmodel.operands.recorded import pairs_of
 from hwmodel.operands.streams import LSQ_GAUSSIAN, STREAM_NAMES, UNIFORM, Stream, pack
 from rtl.spec.mac import Precision
+from rtl.spec.values import codes_of
 
 
 @pytest.mark.parametrize("signed", [True, False])
@@ -30,6 +33,27 @@ def test_gaussian_zeros(bits: int, signed: bool, share: float) -> None:
     assert (codes == 0).mean() == pytest.approx(share, abs=0.01)
     assert codes.min() >= (-(1 << (bits - 1)) if signed else 0)
     assert codes.max() <= (1 << (bits - signed)) - 1
+
+
+@pytest.mark.parametrize("values", [(-1, 0, 1), (-4, -2, -1, 0, 1, 2, 4), (1, 3, 7)])
+def test_drawn_codes_are_among_the_values(values: tuple[int, ...]) -> None:
+    """Uniform: each as often as the others. Gaussian: as often as the normal distribution is nearest to it."""
+    codes = codes_of(4, values)
+    for name in (UNIFORM, LSQ_GAUSSIAN):
+        drawn = Stream(name, 2).drawn(8000, 8, codes, operand="weights")
+        assert drawn.dtype == np.int64
+        assert set(drawn.ravel().tolist()) == set(values)
+        shares = [(drawn == value).mean() for value in values]
+        if name == UNIFORM:
+            assert shares == pytest.approx([1 / len(values)] * len(values), abs=0.01)
+            continue
+        mean = math.sqrt(2 / math.pi) * (1 if values[0] < 0 else 0.5)
+        points = np.linspace(-9, 9, 360_001)
+        density = np.exp(-(points**2) / 2)
+        steps = points / (2 * mean / math.sqrt(values[-1]))
+        nearest = np.abs(steps[:, None] - np.array(values)).argmin(axis=1)
+        wanted = np.bincount(nearest, density, len(values)) / density.sum()
+        assert shares == pytest.approx(wanted.tolist(), abs=0.01)
 
 
 def test_same_stream_same_codes() -> None:
@@ -129,9 +153,9 @@ def test_pack() -> None:
     [
         ({"steps": 0}, ValueError, "steps must be at least 1, not 0"),
         ({"lanes": -1}, ValueError, "lanes must be at least 1, not -1"),
-        ({"bits": 17}, ValueError, "bits must be at most 16, not 17"),
-        ({"bits": 2.5}, TypeError, "bits must be an integer, not 2.5"),
-        ({"bits": 1}, ValueError, "bits must be at least 2 for signed lsq-gaussian codes, not 1"),
+        ({"bits": 9}, ValueError, "bits must be an integer from 1 to 8, not 9"),
+        ({"bits": 2.5}, TypeError, "bits must be an integer from 1 to 8, not 2.5"),
+        ({"bits": 1}, ValueError, "a lsq-gaussian code must have a value above 0, not only from -1 to 0"),
     ],
 )
 def test_bad_sizes(arguments: dict[str, int], error: type[Exception], message: str) -> None:

@@ -1,9 +1,11 @@
 """Passes over slices of operands: every pair of codes is reproduced exactly, by as few passes as documented."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from hypothesis.extra.numpy import arrays
 
 from rtl.array.passes import Codes, Pass, plan_passes, width_of_results
 from rtl.mac import (
+    DESIGNS,
     BitBladeSpec,
     BitFusionSpec,
     BitSerialSpec,
@@ -22,7 +25,9 @@ from rtl.mac import (
     UniformSpec,
     XnorSpec,
 )
-from rtl.spec.mac import MAX_BITS, IntArray, MacSpec, Precision
+from rtl.spec.mac import MacSpec, Precision
+from rtl.spec.numbers import MAX_BITS, IntArray
+from rtl.spec.values import CodeValues, codes_of
 
 WIDTHS = range(1, MAX_BITS + 1)
 SCALABLE = [design(minimum_bits=m) for design in (PaddedSpec, SubwordSpec, BitFusionSpec, BitBladeSpec) for m in (2, 4)]
@@ -34,6 +39,7 @@ MACS = [
     LoomSpec(),
     XnorSpec(),
 ]
+MACS += [design() for design in DESIGNS if design() not in MACS]
 
 
 def all_codes(codes: Codes) -> IntArray:
@@ -44,19 +50,19 @@ def all_codes(codes: Codes) -> IntArray:
     return np.arange(low, low + (1 << codes.bits))
 
 
-def held(limits: tuple[int, int], values: IntArray, without_zero: bool) -> bool:
-    """Whether hardware with codes from ``limits`` holds the values."""
-    return limits[0] <= values.min() and values.max() <= limits[1] and not (without_zero and (values == 0).any())
+def held(codes: CodeValues, values: IntArray) -> bool:
+    """Whether hardware with such codes holds the values."""
+    return set(values.ravel().tolist()) <= set(codes.values)
 
 
 def check_pass(mac: MacSpec, each: Pass, weights: IntArray, activations: IntArray) -> None:
     """The precision is the design's, and its codes hold the slices, which are as they say."""
-    precision, binary = each.precision, isinstance(mac, XnorSpec)
+    precision = each.precision
     assert precision in mac.precisions
-    assert held(mac.weight_range(precision), weights, binary)
-    assert held(mac.activation_range(precision), activations, binary and precision.activation_signed)
+    assert held(mac.weight_values(precision), weights)
+    assert held(mac.activation_values(precision), activations)
     for part, values in ((each.weights, weights), (each.activations, activations)):
-        assert held(part.limits, values, part.bipolar)
+        assert part.values == tuple(sorted(set(values.ravel().tolist())))
         assert abs(part.factor).bit_count() == 1
     assert abs(each.weights.factor * each.activations.factor) == 1 << each.shift
     assert (each.weights.factor * each.activations.factor < 0) == each.negate
@@ -94,11 +100,7 @@ def test_every_pair_of_codes(mac: MacSpec) -> None:
         for number, each in enumerate(plan, start=1):
             total = combined(plan[:number], products[:number])
             assert each.limits == (total.min(), total.max())
-        binary = isinstance(mac, XnorSpec)
-        fits = any(
-            held(mac.weight_range(p), w, binary) and held(mac.activation_range(p), a, binary and p.activation_signed)
-            for p in mac.precisions
-        )
+        fits = any(held(mac.weight_values(p), w) and held(mac.activation_values(p), a) for p in mac.precisions)
         assert (len(plan) == 1) == fits
 
 
@@ -214,6 +216,44 @@ class UnsignedOnly(UniformSpec):
         return (Precision(self.weight_bits, self.activation_bits, False),)
 
 
+class Chosen(UniformSpec):
+    """A design of 4-bit codes, of which some are none."""
+
+    weights: ClassVar[tuple[int, ...]]
+    activations: ClassVar[tuple[int, ...]]
+    """Unsigned ones."""
+
+    @classmethod
+    def of(cls, weights: Sequence[int], activations: Sequence[int]) -> "Chosen":
+        return type("Chosen", (cls,), {"weights": tuple(weights), "activations": tuple(activations)})()
+
+    def weight_values(self, precision: Precision) -> CodeValues:
+        return codes_of(4, self.weights)
+
+    def activation_values(self, precision: Precision) -> CodeValues:
+        return super().activation_values(precision) if precision.activation_signed else codes_of(4, self.activations)
+
+
+@pytest.mark.parametrize(
+    ("weights", "activations", "passes"),
+    [
+        ((-1, 0, 1), range(16), 16),
+        ((-4, -2, -1, 0, 1, 2, 4), range(16), 8),
+        ((-2, -1, 0, 1, 3, 5), (0, 1, 2, 3, 5), 15),
+        ((-1, 0), (0, 1, 2, 4, 8), 24),
+        ((-1, 1), range(16), 18),
+        ((-8, -1, 1), (0, 1), 27),
+        ((-3, -1, 1, 3), (0, 1, 3), 27),
+    ],
+    ids=str,
+)
+def test_codes_with_gaps(weights: tuple[int, ...], activations: Sequence[int], passes: int) -> None:
+    """8-bit codes are cut into digits that there are; signed activations of 4 bits hold unsigned ones of 3."""
+    mac = Chosen.of(weights, activations)
+    test_every_pair_of_codes(mac)
+    assert len(plan_passes(mac, Codes(8, True), Codes(8, True))) == passes
+
+
 def error_of(mac: MacSpec, weights: Codes, activations: Codes) -> str:
     with pytest.raises(ValueError) as caught:
         plan_passes(mac, weights, activations)
@@ -226,8 +266,16 @@ def test_what_cannot_be_planned() -> None:
         "the second operand must be signed, not unsigned 4-bit codes"
     )
     assert error_of(UnsignedOnly(), Codes(8, True), Codes(8, True)) == (
-        "uniform_w4_a4_l16 has no precision for slices of Codes(bits=8, signed=True) and Codes(bits=8, signed=True)"
+        "uniform_w4_a4_l16 must hold the codes of a layer, or digits of them: it holds weights from -8 to 7, "
+        "activations from 0 to 15; the layer has weights from -128 to 127, activations from -128 to 127"
     )
+    even, odd = (Chosen.of(weights, (0, 1)) for weights in ((-4, -2, 0, 2, 4), (-3, 1, 3)))
+    for mac, values in ((even, "-4, -2, 0, 2 or 4"), (odd, "-3, 1 or 3")):
+        assert error_of(mac, Codes(1, True), Codes(2, False)) == (
+            f"uniform_w4_a4_l16 must hold the codes of a layer, or digits of them: it holds weights {values}, "
+            f"activations from -8 to 7; weights {values}, activations from 0 to 1; the layer has weights -1 or 1, "
+            "activations from 0 to 3"
+        )
 
 
 @pytest.mark.parametrize(
@@ -245,9 +293,9 @@ def test_codes_refuse(kind: type[Exception], bits: object, signed: object, text:
 
 
 def test_codes() -> None:
-    assert [(codes.range, codes.bipolar) for codes in (Codes(1, True), Codes(1, False), Codes(2, True))] == [
-        ((-1, 1), True),
-        ((0, 1), False),
-        ((-2, 1), False),
+    assert [codes.values.values for codes in (Codes(1, True), Codes(1, False), Codes(2, True))] == [
+        (-1, 1),
+        (0, 1),
+        (-2, -1, 0, 1),
     ]
-    assert Codes(8, False).range == (0, 255)
+    assert Codes(8, False).values.range == (0, 255)

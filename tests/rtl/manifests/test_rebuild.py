@@ -47,8 +47,8 @@ def test_every_design_with_every_requantiser_comes_back(mac: MacSpec) -> None:
     st.builds(
         ArraySpec,
         mac=st.sampled_from(MACS),
-        rows=st.integers(1, 256),
-        columns=st.integers(1, 256),
+        rows=st.integers(1, 128),  # more may load more bits a cycle than an array can
+        columns=st.integers(1, 128),
         architecture=st.sampled_from(Architecture),
         activation_depth=st.integers(1, 1 << 16),
         weight_depth=st.integers(1, 1 << 16),
@@ -87,8 +87,7 @@ def without(name: str) -> Callable[[dict[str, Any]], object]:
         (lambda given: given.update(mac=4), TypeError, "the parameters of mac must be a mapping, not 4"),
         (lambda given: given.update(mac={}), ValueError, "the parameters of mac must be design, parameters, not none"),
         (lambda given: given["mac"].update(design="abacus"), ValueError,
-         ("the design of mac must be one of uniform, padded, subword, bitfusion, bitblade, bitserial, loom, xnor, "
-         "not 'abacus'")),
+         f"the design of mac must be one of {', '.join(design.design for design in DESIGNS)}, not 'abacus'"),
         (lambda given: given["mac"]["parameters"].pop("lanes"), ValueError,
          ("the parameters of mac uniform must be reduction_length, pipeline_stages, weight_bits, activation_bits, "
          "lanes, not reduction_length, pipeline_stages, weight_bits, activation_bits")),

@@ -20,7 +20,9 @@ from rtl.mac import (
     UniformSpec,
     XnorSpec,
 )
-from rtl.spec.mac import Precision, check_integer, pack_fields, sum_width, to_signed
+from rtl.spec.mac import Precision
+from rtl.spec.numbers import check_integer, pack_fields, sum_width, to_signed
+from rtl.spec.values import all_codes
 
 DEFAULTS = [design() for design in DESIGNS]
 
@@ -44,8 +46,8 @@ def test_to_signed_inverts_pack(case: tuple[int, int]) -> None:
 def test_accumulator_holds_the_extreme_sums_and_is_no_wider(spec) -> None:
     extremes = []
     for precision in spec.precisions:
-        for w in spec.weight_range(precision):
-            for a in spec.activation_range(precision):
+        for w in spec.weight_values(precision).values:
+            for a in spec.activation_values(precision).values:
                 extremes.append(spec.reduction_length * w * a)
     assert spec.accumulator_range == (min(extremes), max(extremes))
     assert spec.accumulator_width == sum_width(min(extremes), max(extremes))
@@ -56,6 +58,30 @@ def test_parameters_make_the_same_spec(spec) -> None:
     assert type(spec)(**spec.parameters) == spec
     assert re.fullmatch(r"[a-z]\w*", spec.name)
     assert len({port.name for port in spec.ports}) == len(spec.ports)
+
+
+@pytest.mark.parametrize("spec", DEFAULTS, ids=lambda spec: spec.design)
+def test_codes_are_as_wide_as_the_precision_and_fill_a_step(spec) -> None:
+    for precision in spec.precisions:
+        weights, activations = spec.weight_values(precision), spec.activation_values(precision)
+        assert (weights.bits, activations.bits) == (precision.weight_bits, precision.activation_bits)
+        fill = spec.unused_products(precision)
+        assert not weights.lacking([fill.weight]).size
+        assert not activations.lacking(fill.activations).size
+
+
+def test_values_of_codes() -> None:
+    """{-1, +1} in the binary design; in the others two's complement, or from 0."""
+    for design in (BitBladeSpec, BitFusionSpec, BitSerialSpec, LoomSpec, PaddedSpec, SubwordSpec, UniformSpec):
+        for precision in design().precisions:
+            assert design().weight_values(precision) == all_codes(precision.weight_bits, True)
+            assert design().activation_values(precision) == all_codes(
+                precision.activation_bits, precision.activation_signed
+            )
+    for signed, values in ((True, (-1, 1)), (False, (0, 1))):
+        precision = Precision(1, 1, signed)
+        assert XnorSpec().weight_values(precision).values == (-1, 1)
+        assert XnorSpec().activation_values(precision).values == values
 
 
 def test_names_differ_where_specs_do() -> None:

@@ -81,7 +81,7 @@ if __name__ == "__main__":
     pin()
     from hwmodel.measurement.executors import local
     from hwmodel.measurement.keys import verilog_stamp
-    from rtl.spec.mac import check_integer
+    from rtl.spec.numbers import check_integer
     from functools import partial
     for outcome in local(1)(partial(check_integer, "x", low=0, high=3), [2, 7]):
         print(outcome.result, type(outcome.error).__name__)

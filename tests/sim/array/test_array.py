@@ -118,18 +118,32 @@ def network_products() -> list[LayerProduct]:
     return found
 
 
+def held_at(mac: MacSpec, product: LayerProduct) -> Precision | None:
+    """A precision of the design that holds all codes of the product: its own, if that is one, or one of its sign."""
+    own = product.precision
+    for precision in sorted(mac.precisions, key=lambda p: (p != own, p.activation_signed != own.activation_signed)):
+        weights, activations = mac.weight_values(precision).values, mac.activation_values(precision).values
+        if np.isin(product.right, weights).all() and np.isin(product.left, activations).all():
+            return precision
+    return None
+
+
 def network_jobs(specs: tuple[ArraySpec, ...], products: list[LayerProduct]) -> list[Job]:
-    """What the arrays can run: the longest reduction on both, others dealt out. One bit is {-1, +1} in networks."""
+    """What the arrays can run: the longest reduction on both, others dealt out.
+
+    Those whose widths the design has; where there are none, as no network here has them, those whose codes it holds.
+    """
     mac = specs[0].mac
-    binary = isinstance(mac, XnorSpec)
-    fitting = [p for p in products if p.precision in mac.precisions and (p.precision.weight_bits == 1) == binary]
-    fitting.sort(key=lambda product: -product.k)
+    fitting = [(product, held_at(mac, product)) for product in products]
+    fitting = [(product, held) for product, held in fitting if held is not None]
+    fitting = [(product, held) for product, held in fitting if held == product.precision] or fitting
+    fitting.sort(key=lambda each: -each[0].k)
     others = fitting[1 :: -(-len(fitting) // MOST_JOBS)]
     jobs = []
-    for number, product in enumerate([fitting[0], *others]):
+    for number, (product, precision) in enumerate([fitting[0], *others]):
         for index in (number % 2,) if number else (0, 1):
             m, n = specs[index].rows + 1, specs[index].columns + 1
-            step = Step(product.left[-m:], product.right[-n:], product.precision)
+            step = Step(product.left[-m:], product.right[-n:], precision)
             jobs.append(Job(index, product.label, (step,), product.accumulators[-m:, -n:]))
     return jobs
 

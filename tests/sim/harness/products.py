@@ -9,7 +9,7 @@ import torch
 from qat.network.gemm import Product
 from rtl.array import Architecture, ArraySpec
 from rtl.mac import LoomSpec, UniformSpec, XnorSpec
-from rtl.spec.mac import IntArray
+from rtl.spec.numbers import IntArray
 from sim.harness.engine import ArrayEngine
 from sim.harness.library import build_library
 

@@ -10,7 +10,7 @@ from rtl.array.passes import Codes, plan_passes
 from rtl.array.run import REFUSAL_CYCLES
 from rtl.mac import UniformSpec
 from rtl.requant import MultiplierSpec, RequantSpec, ThresholdSpec
-from rtl.spec.mac import IntArray
+from rtl.spec.numbers import IntArray
 from sim.harness.driver import ArraySimulator, RefusedError
 from tests.sim.harness.products import library_of
 

@@ -10,7 +10,7 @@ from qat.integers.subject import random_subject
 from qat.network.gemm import Product, exact_product
 from qat.settings.scheme import Override, Scheme
 from rtl.requant import ThresholdSpec
-from rtl.spec.mac import IntArray
+from rtl.spec.numbers import IntArray
 from sim.harness.drain import Drained, drain_tables
 from tests.sim.networks import scheme
 

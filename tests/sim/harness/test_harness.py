@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from rtl.array import ArraySpec
 from rtl.array.passes import Codes, plan_passes
-from rtl.spec.mac import IntArray
+from rtl.spec.numbers import IntArray
 from sim.harness.driver import ArraySimulator
 from sim.harness.engine import ArrayEngine, GemmRecord
 from tests.sim.harness.products import ARRAYS, BINARY, BROADCAST, SERIAL, check, codes_of, library_of, product
