@@ -14,7 +14,6 @@ from typing import Any
 from hwmodel.comparison import EQUAL_THROUGHPUT, EXACT, contenders, questions
 from hwmodel.operands import HEADS
 from hwmodel.workload import (
-    Assignment,
     Scales,
     SensitivityTable,
     Workload,

@@ -20,10 +20,17 @@ ROOT = Path(__file__).resolve().parents[2]
 OWN = ROOT / "tests" / "rtl" / "own"
 DESIGNS = {"ternary": "TernarySpec", "powers": "PowersSpec"}
 BY_DESIGN = (
-    "tests/rtl/array/test_array.py", "tests/rtl/verilog/test_lint.py", "tests/rtl/mac/test_mac.py", "tests/rtl/manifests/test_manifest.py",
-    "tests/rtl/array/test_passes.py", "tests/rtl/manifests/test_rebuild.py", "tests/rtl/spec/test_spec.py",
-    "tests/hwmodel/measurement/test_macs.py", "tests/hwmodel/model/test_structure.py", "tests/sim/mac/test_testbench.py",
-)  # fmt: skip
+    "tests/rtl/array/test_array.py",
+    "tests/rtl/array/test_passes.py",
+    "tests/rtl/mac/test_mac.py",
+    "tests/rtl/manifests/test_manifest.py",
+    "tests/rtl/manifests/test_rebuild.py",
+    "tests/rtl/spec/test_spec.py",
+    "tests/rtl/verilog/test_lint.py",
+    "tests/hwmodel/measurement/test_macs.py",
+    "tests/hwmodel/model/test_structure.py",
+    "tests/sim/mac/test_testbench.py",
+)
 SECONDS = 300
 
 
