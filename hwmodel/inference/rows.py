@@ -19,6 +19,7 @@ from hwmodel.workload import (
     SensitivityTable,
     Workload,
     assign,
+    is_packaged,
     published_accuracy,
     standard_mixture,
     uniform,
@@ -51,7 +52,7 @@ class NetworkRow:
     what is at most that of the uniform array. element, rows, columns: the array. area_um2: of logic (elements and
     requantisers) and memories. load_share: of cycles, 0 to 1. energy_uj: of all parts; sram_uj of the three memories;
     off_chip_uj 0 unless an energy a bit was given. *_ratio: to the uniform row of the same bits. accuracy_percent:
-    published by others for uniform models, None elsewhere.
+    published by others for uniform models of packaged networks, None elsewhere.
     """
 
     model: str
@@ -163,7 +164,6 @@ def network_rows(
 
 def _row(bits: int, normalisation: str, cost: NetworkCost, base: NetworkCost) -> NetworkRow:
     array, energy, assignment = cost.array, cost.energy, cost.assignment
-    model = str(assignment.workload.provenance.get("model", assignment.workload.name))
     values: dict[str, Any] = {
         "logic_area_um2": cost.area.logic_um2,
         "latency_us": cost.latency_us,
@@ -197,10 +197,17 @@ def _row(bits: int, normalisation: str, cost: NetworkCost, base: NetworkCost) ->
         off_chip_uj=energy.off_chip_pj / _PJ_IN_UJ,
         leakage_uj=energy.leakage_pj / _PJ_IN_UJ,
         off_chip_bytes=cost.off_chip_bytes,
-        accuracy_percent=published_accuracy(model, bits) if normalisation == UNIFORM else None,
+        accuracy_percent=_published(assignment.workload, bits) if normalisation == UNIFORM else None,
         **values,
         **{f"{name.rpartition('_')[0]}_ratio": value / was[name] for name, value in values.items()},
     )
+
+
+def _published(workload: Workload, bits: int) -> float | None:
+    """Of a network of the package; what is known of others is not in it."""
+    if not is_packaged(workload):
+        return None
+    return published_accuracy(str(workload.provenance.get("model", workload.name)), bits)
 
 
 def _shares(assignment: Assignment) -> str:

@@ -90,12 +90,11 @@ class _Setting:
     elements: Callable[[int], Sequence[MacSpec]]
 
 
-def network(name: str, rows: Sequence[Row], model: LibraryModel) -> Network:
-    """One inference of a packaged workload, as ``hwmodel.compare --model`` has it: the same elements, arrays and costs.
+def network(workload: Workload, rows: Sequence[Row], model: LibraryModel) -> Network:
+    """One inference of a workload, as ``hwmodel.compare --model`` has it: the same elements, arrays and costs.
 
-    rows: of the comparison. Raises ValueError for an unknown workload.
+    rows: of the comparison.
     """
-    workload = load_workload(name)
     setting, bits = _setting(rows, model), _bits(rows)
     made = Network(workload, tuple(network_rows(workload, bits, setting.costs, elements=setting.elements)))
     costs = {mean: _cost(workload, mean, setting) for mean in bits}

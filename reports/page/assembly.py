@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
+from shlex import quote
 
 from hwmodel.comparison import EQUAL_THROUGHPUT, EQUAL_UNITS, ModelAnswers, Row, compare_rows, is_uniform, settings
 from hwmodel.measurement import RowStore, SynthesisRow
 from hwmodel.model import LibraryModel, known_models, load_model
-from hwmodel.workload import SensitivityTable, standard_mixture
+from hwmodel.workload import SensitivityTable, load_workload, standard_mixture
 from reports.inputs import Accuracies, Equivalence, Oscillation, checked
 from reports.numbers import (
     Breakdown,
@@ -52,8 +53,9 @@ Working = Callable[[str], AbstractContextManager[object]]
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs:
-    """rows: of the comparison, from the file ``compare`` or computed. workload: whose inference is shown. The others
-    with the note on the files they are from, or None and empty where they were not given.
+    """rows: of the comparison, from the file ``compare`` or computed. workload: whose inference is shown, a name or
+    the path of a file of GEMMs. The others with the note on the files they are from, or None and empty where they were
+    not given.
     """
 
     rows: tuple[Row, ...]
@@ -85,8 +87,9 @@ def assemble(inputs: Inputs, working: Working = lambda _: nullcontext()) -> Docu
     with working("parts and clocks"):
         done += _breakdowns(inputs, found, model, source, unlike)
         done.append(_clock(found, model, replace(estimated, command=_own_command(inputs)), library, unlike))
-    with working(f"one inference of {shown_name(inputs.workload)}"):
-        inference = None if model is None else network(inputs.workload, rows, model)
+    workload = load_workload(inputs.workload)
+    with working(f"one inference of {shown_name(workload.name)}"):
+        inference = None if model is None else network(workload, rows, model)
     done += _networks(inputs, widths, model, inference, estimated)
     done.append(
         model_section(validated) if validated else Missing("Model against synthesis", "no calibration table is there")
@@ -156,7 +159,7 @@ def _networks(
     """The inference, and accuracies against the energy of it and of others."""
     if model is None or inference is None:
         reason = f"{inputs.rows[0].library} has no cost model"
-        title = f"One inference of {shown_name(inputs.workload)}"
+        title = f"One inference of {shown_name(load_workload(inputs.workload).name)}"
         return [Missing(title, reason), Missing("Accuracy against energy", reason)]
     costs = inferences(published_workloads(widths), inputs.rows, model)
     own = [] if inputs.accuracy is None else own_workloads(inputs.accuracy)
@@ -232,7 +235,7 @@ def _own_command(inputs: Inputs) -> str:
         words += [f"--bits {widths}"] if widths != "2,3,4" else []
         words += [f"--library {rows[0].library}"] if rows[0].library != "freepdk45" else []
         words += [f"--clock-mhz {rows[0].clock_mhz:g}"] if rows[0].clock_mhz != 500 else []
-    words += [f"--model {inputs.workload}"] if inputs.workload != "deit-tiny" else []
+    words += [f"--model {_model(inputs.workload)}"] if inputs.workload != "deit-tiny" else []
     return " ".join(words)
 
 
@@ -255,5 +258,10 @@ def _command(rows: Sequence[Row], estimated: bool, workload: str = "") -> str:
     if not estimated:
         words.append("--synthesise")
     if workload:
-        words.append(f"--model {workload}")
+        words.append(f"--model {_model(workload)}")
     return " ".join(words)
+
+
+def _model(workload: str) -> str:
+    """A name, or the name of a file without its folder, as a shell takes it."""
+    return quote(Path(workload).name)

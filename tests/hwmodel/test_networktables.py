@@ -31,9 +31,9 @@ from hwmodel.inference.tables import (
 )
 from hwmodel.measurement.row import SynthesisRow
 from hwmodel.netlist.area import AreaParts
+from hwmodel.workload import Role, load_workload
 from hwmodel.workload.assignment import uniform
 from hwmodel.workload.published import published_accuracy, published_source
-from hwmodel.workload.workload import Role, load_workload
 from rtl.array import ArraySpec
 from rtl.mac import UniformSpec
 from tests.hwmodel.networkcases import ARRAY, COSTS, SMALL, gemm

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from hwmodel.workload.workload import Role, read_workload
+from hwmodel.workload import Role, read_workload
 from qat.integers.integer import IntegerModel
 from qat.integers.requantise import requantisations
 from qat.integers.subject import random_subject
