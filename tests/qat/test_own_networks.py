@@ -15,7 +15,9 @@ import qat.export
 import qat.trace
 from hwmodel.workload import read_workload
 from qat.evaluate import main as evaluate_main
+from qat.integers import random_subject
 from qat.models import presets
+from qat.settings import Scheme
 from qat.softlabels import main as softlabels_main
 from qat.train import main as train_main
 from qat.training.runs import read_record
@@ -86,6 +88,17 @@ def test_what_is_traced_has_its_costs(command: Callable[..., Any], tmp_path: Pat
     ended = command(latency_main, "--model", out, "--bits", "4")
     assert ended.code == 0, ended.err
     assert ended.out.splitlines()[0].startswith("my net on")
+
+
+@pytest.mark.parametrize("case", ["deit", "bert"])
+def test_a_folder_with_random_weights_as_integers(case: str, tmp_path: Path) -> None:
+    """What sim.equivalence takes as --random."""
+    config, architecture, *_ = CASES[case]
+    subject = random_subject(str(described(tmp_path / "mine", config, architecture)), Scheme(scale_start="mean"), 1)
+    assert subject.name == "mine, random weights"
+    (batch,) = subject.batches
+    assert subject.model.logits(batch).shape == (1, config.num_labels)
+    assert batch["input_ids" if case == "bert" else "pixel_values"].shape[-1] == (20 if case == "bert" else 28)
 
 
 @pytest.mark.parametrize(
