@@ -10,7 +10,7 @@ from shlex import quote
 
 from hwmodel.comparison import EQUAL_THROUGHPUT, EQUAL_UNITS, ModelAnswers, Row, compare_rows, is_uniform, settings
 from hwmodel.measurement import RowStore, SynthesisRow
-from hwmodel.model import LibraryModel, known_models, load_model
+from hwmodel.model import PACKAGED_MODELS, LibraryModel, known_models, load_model
 from hwmodel.workload import SensitivityTable, load_workload, standard_mixture
 from reports.inputs import Accuracies, Equivalence, Oscillation, checked
 from reports.numbers import (
@@ -54,23 +54,24 @@ Working = Callable[[str], AbstractContextManager[object]]
 @dataclass(frozen=True, kw_only=True)
 class Inputs:
     """rows: of the comparison, from the file ``compare`` or computed. workload: whose inference is shown, a name or
-    the path of a file of GEMMs. The others with the note on the files they are from, or None and empty where they were
-    not given.
+    the path of a file of GEMMs. cost_models: the folder with the model of the library. The others with the note on the
+    files they are from, or None and empty where they were not given.
     """
 
     rows: tuple[Row, ...]
     compare: Path | None = None
     workload: str = "deit-tiny"
+    cost_models: Path = PACKAGED_MODELS
     equivalence: tuple[Equivalence, str] | None = None
     accuracy: Accuracies | None = None
     oscillation: tuple[tuple[Oscillation, ...], str] | None = None
     sensitivity: tuple[SensitivityTable, str] | None = None
 
 
-def computed_rows(library: str, clock_mhz: float, widths: Sequence[int]) -> tuple[Row, ...]:
-    """The comparison as ``hwmodel.compare`` makes it by default. Raises ValueError for a library without a model."""
+def computed_rows(model: LibraryModel, clock_mhz: float, widths: Sequence[int]) -> tuple[Row, ...]:
+    """The comparison as ``hwmodel.compare`` makes it by default."""
     chosen = settings(bits=widths, mixtures=[], designs=None, lanes=16, units=4, jobs=1)
-    answers = ModelAnswers(load_model(library), clock_mhz, 1)
+    answers = ModelAnswers(model, clock_mhz, 1)
     return checked(compare_rows(chosen.entries, answers.get))
 
 
@@ -78,7 +79,8 @@ def assemble(inputs: Inputs, working: Working = lambda _: nullcontext()) -> Docu
     """The report. working: shows what is being done. Raises ValueError for input that does not fit together."""
     rows, widths = inputs.rows, widths_of(inputs.rows)
     library = rows[0].library
-    model = load_model(library) if library in known_models() else None
+    folder = inputs.cost_models
+    model = load_model(library, folder) if library in known_models(folder) else None
     found, unlike = _subjects(rows)
     source, estimated = _source(inputs, model), _estimated(inputs, model)
     with working("checking the model"):
@@ -210,7 +212,7 @@ def _estimated(inputs: Inputs, model: LibraryModel | None) -> Source:
     """Where the numbers come from that only the cost model has."""
     first = inputs.rows[0]
     return Source(
-        command=_command(inputs.rows, True, inputs.workload),
+        command=" ".join([_command(inputs.rows, True, inputs.workload), *_models(inputs)]),
         where=f"{first.library}, {first.corner}, {first.clock_mhz:g} MHz",
         tools={} if model is None else model_tools(model),
         date="" if model is None else model.provenance.get("calibration_date", ""),
@@ -236,7 +238,13 @@ def _own_command(inputs: Inputs) -> str:
         words += [f"--library {rows[0].library}"] if rows[0].library != "freepdk45" else []
         words += [f"--clock-mhz {rows[0].clock_mhz:g}"] if rows[0].clock_mhz != 500 else []
     words += [f"--model {_model(inputs.workload)}"] if inputs.workload != "deit-tiny" else []
-    return " ".join(words)
+    return " ".join([*words, *_models(inputs)])
+
+
+def _models(inputs: Inputs) -> list[str]:
+    """Where the cost model is, where that is not the package."""
+    own = inputs.cost_models != PACKAGED_MODELS
+    return [f"--cost-models {quote(inputs.cost_models.name)}"] if own else []
 
 
 def _command(rows: Sequence[Row], estimated: bool, workload: str = "") -> str:
