@@ -26,7 +26,9 @@ __all__ = ["ENDS_BITS", "Assignment", "assign", "uniform"]
 
 ENDS_BITS = 8
 """Bits of the first and last layers, as in the paper."""
-_MOST_STATES = 1 << 28  # bytes of the table of choices, one for each GEMM and sum
+# Memory of the search: for each sum a byte for the choice of each GEMM, and some numbers of eight bytes.
+_MOST_BYTES = 1 << 28
+_SUM_BYTES = 32
 _READERS = frozenset({Role.SCORES, Role.CONTEXT, Role.PROJECTION})
 
 
@@ -93,7 +95,8 @@ def assign(
     widths: those that the hardware runs, 1 to 8. sensitivity: default the paper's order. count_ends: whether the mean
     counts the first and last layers. The result is exact (a knapsack over whole MACs by dynamic programming) and the
     same at every call. Where the MACs of N GEMMs have too small a common divisor for that, which those of no packaged
-    network have, they are rounded: the mean is then less than N**2 / 2**28 of the way from the narrowest width off.
+    network have, they are rounded: the mean is then off by less than N * (N + 32) / 2**28 of its distance from the
+    narrowest width.
 
     >>> from hwmodel.workload import load_workload
     >>> found = assign(load_workload("deit-tiny"), 3, (2, 4, 8))
@@ -167,7 +170,7 @@ def _assign(
     # In units above the narrowest width everywhere: whole MACs, or more of them, rounded down, where these are many.
     step = gcd(*(bits - widths[0] for bits in widths)) or 1
     room = (mean_bits + above - least) * counted / step
-    unit = max(gcd(*macs), ceil(room * len(macs) / _MOST_STATES))
+    unit = max(gcd(*macs), ceil(room * (len(macs) + _SUM_BYTES) / _MOST_BYTES))
     allowed = floor(room / unit)
     costs = np.array(
         [[min(count * ((bits - widths[0]) // step) // unit, allowed + 1) for bits in widths] for count in macs]

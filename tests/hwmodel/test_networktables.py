@@ -214,6 +214,9 @@ def test_the_command_takes_mixed_precision(capsys: pytest.CaptureFixture[str]) -
     assert any(line[:4] == ["mean", "of", "3", "bits;"] for line in lines)
 
 
+EMBEDDING = "vit.embeddings.patch_embeddings.projection"
+
+
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
@@ -222,7 +225,7 @@ def test_the_command_takes_mixed_precision(capsys: pytest.CaptureFixture[str]) -
         (["--mean", "x"], "mean must be a number from 1 to 8, such as 3, 2.5 or 5/2, not 'x'"),
         (["--bits", "x"], "bits must be an integer, not 'x'"),
         (["--depth", "40"],
-         "activation_depth must be at least 48 words for one tile with sums of 768 products, not 40"),
+         f"{EMBEDDING}: activation_depth must be at least 48 words for one tile with sums of 768 products, not 40"),
     ],
 )  # fmt: skip
 def test_bad_options_say_what_must_be(arguments: list[str], text: str) -> None:

@@ -260,10 +260,10 @@ def test_macs_without_a_common_divisor_are_rounded(monkeypatch: pytest.MonkeyPat
     """A network of one's own may have any sizes: the table of sums keeps its size, and the mean is off by little."""
     sizes = [(Role.VALUE, 1_000_003), (Role.QUERY, 999_983), (Role.FC1, 2_000_003), (Role.FC2, 1_999_993)]
     exact = assign(workload(sizes), Fraction(31, 10), [2, 4, 8])
-    states = 1 << 14
-    monkeypatch.setattr("hwmodel.workload.assignment._MOST_STATES", states)
+    most = 1 << 16
+    monkeypatch.setattr("hwmodel.workload.assignment._MOST_BYTES", most)
     rounded = assign(workload(sizes[::-1]), Fraction(31, 10), [2, 4, 8])
-    off = Fraction(len(sizes) ** 2, states) * (Fraction(31, 10) - 2)
+    off = Fraction(len(sizes) * (len(sizes) + 32), most) * (Fraction(31, 10) - 2)
     assert abs(rounded.mean_bits - exact.mean_bits) < off
     total = sum(gemm.macs for gemm in rounded.workload.gemms)
     assert rounded.mean_bits == Fraction(sum(rounded.of(g) * g.macs for g in rounded.workload.gemms), total)
