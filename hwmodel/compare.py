@@ -193,7 +193,7 @@ def _network(
     sram = packaged_sram(45) if estimates.model.library == "freepdk45" else None
     designs = contenders(None if options.designs is None else options.designs.split(","))
     costs = costs_of(estimates.model, clock_mhz, sram, off_chip_pj)
-    elements = elements_of(lanes, designs, estimates.model, clock_mhz)
+    elements = elements_of(lanes, designs, estimates.model, clock_mhz, longest_sum=workload.longest_sum)
     rows = network_rows(workload, bits, costs, elements=elements)
     texts = {
         "network.csv": csv_of(network_frame(rows)),

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hwmodel.comparison import EQUAL_THROUGHPUT, EXACT, contenders, questions
+from hwmodel.comparison import EQUAL_THROUGHPUT, EXACT, REDUCTION_LENGTH, contenders, questions
 from hwmodel.operands import HEADS
 from hwmodel.workload import (
     Assignment,
@@ -86,12 +86,14 @@ class NetworkRow:
     accuracy_percent: float | None
 
 
-def default_elements(bits: int, lanes: int = 16, designs: Sequence[MacSpec] | None = None) -> tuple[MacSpec, ...]:
+def default_elements(
+    bits: int, lanes: int = 16, designs: Sequence[MacSpec] | None = None, reduction_length: int = REDUCTION_LENGTH
+) -> tuple[MacSpec, ...]:
     """The element of the uniform design and of every other, each with as few units as give at least the products a
     cycle of ``lanes`` uniform lanes on the standard mixture at that mean, without pipeline registers: those that
-    hwmodel.compare measures at equal throughput.
+    hwmodel.compare measures at equal throughput. reduction_length: of the longest sums that they hold.
     """
-    entries = questions(bits, lanes, 1, designs or contenders(), standard_mixture(bits))
+    entries = questions(bits, lanes, 1, designs or contenders(), standard_mixture(bits), reduction_length)
     return tuple(entry.spec for entry in entries if entry.normalisation == EQUAL_THROUGHPUT)
 
 

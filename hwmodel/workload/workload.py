@@ -204,6 +204,11 @@ class Workload:
         """Static weights, each name once."""
         return sum(gemm.n * gemm.k * gemm.count for gemm in self.gemms if gemm.static and gemm.call == 0)
 
+    @property
+    def longest_sum(self) -> int:
+        """Products of the longest sums."""
+        return max(gemm.k for gemm in self.gemms)
+
     def macs_by_role(self) -> dict[Role, int]:
         """Products by role, in order of execution."""
         found: dict[Role, int] = {}

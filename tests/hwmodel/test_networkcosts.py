@@ -99,6 +99,21 @@ def test_the_comparison_of_a_network_of_ones_own(tmp_path: Path) -> None:
     assert least / 500 < float(rows[0]["latency_us"]) < 5 * least / 500
 
 
+def test_longer_sums_than_those_of_the_packaged_networks(tmp_path: Path) -> None:
+    """Accumulators grow to hold them; what the memories do not hold is named."""
+    own = tmp_path / "long.csv"
+    own.write_text("name,m,k,n,count\n0.fc2,17,5120,96,1\n")
+    given = ["--bits", "4", "--designs", "subword", "--requant-bits", "none", "--model", str(own)]
+    done = compare(*given, "--out", str(tmp_path / "out"))
+    assert done.returncode == 0, done.stderr
+    rows = list(csv.DictReader((tmp_path / "out" / "network.csv").read_text().splitlines()))
+    assert {row["element"] for row in rows[:1]} == {"uniform_w4_a4_l16_k5120"}
+    own.write_text("name,m,k,n,count\n0.fc2,17,8193,96,1\n")
+    done = compare(*given, "--out", str(tmp_path / "out"))
+    said = "0.fc2: activation_depth must be at least 513 words for one tile with sums of 8193 products, not 512"
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (2, f"hwmodel.compare: error: {said}")
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
