@@ -12,13 +12,16 @@ from siliquant.files import filled
 from siliquant.inputs import InputError, csv_of, integer, number, number_list, read_clock_mhz
 
 from .options import (
+    LIBRARIES,
     add_clock,
+    add_cost_models,
     add_effort,
     add_fresh,
     add_library_file,
     add_network,
     check_library_options,
     library_of,
+    model_of,
     naming,
 )
 
@@ -41,7 +44,8 @@ examples:
   python -m hwmodel.compare --bits 2,3,4
   python -m hwmodel.compare --bits 4 --designs bitfusion,bitblade --mixture 4=4:3/4,2:1/8,6:1/8
   python -m hwmodel.compare --bits 4 --library sky130hd --clock-mhz 150 --check
-  python -m hwmodel.compare --bits 4 --liberty my.lib.gz --clock-mhz 800 --synthesise"""
+  python -m hwmodel.compare --bits 4 --liberty my.lib.gz --clock-mhz 800 --synthesise
+  python -m hwmodel.compare --bits 4 --library my --cost-models build/calibration/models"""
 
 
 def parser() -> Parser:
@@ -49,6 +53,7 @@ def parser() -> Parser:
     made = Parser(prog=PROG, description=__doc__, epilog=EPILOG)
     made.add_argument("--bits", default="2,3,4", metavar="LIST", help="mean bits of weights and activations, 2 to 8")
     add_library_file(made)
+    add_cost_models(made)
     add_clock(made)
     made.add_argument(
         "--lanes", default="16", metavar="N", help="lanes of the uniform MAC at equal throughput, 1 to 64"
@@ -94,6 +99,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise InputError("synthesise and check must not both be given: check measures as well")
     made.only_with("--model", options.model is not None, "--off-chip-pj-per-bit")
     check_library_options(made, options)
+    made.only_with("an estimate (no --synthesise)", not options.synthesise, "--cost-models")
+    made.only_with("the full adder that is found (no --full-adder)", options.full_adder is None, "--cost-models")
     model = None if options.synthesise else _model(options)
     measures = "--synthesise, --check or a library without a cost model"
     made.only_with(measures, model is None or options.check, "--effort", "--fresh")
@@ -178,15 +185,14 @@ def _network(
         network_frame,
         network_markdown,
         network_rows,
-        packaged_sram,
         print_network,
+        sram_of,
     )
     from siliquant.files import write_atomically
 
-    sram = packaged_sram(45) if options.library == "freepdk45" else None
     designs = contenders(None if options.designs is None else options.designs.split(","))
-    costs = costs_of(estimates.model, clock_mhz, sram, off_chip_pj)
-    elements = elements_of(lanes, designs, estimates.model, clock_mhz)
+    costs = costs_of(estimates.model, clock_mhz, sram_of(estimates.model.library), off_chip_pj)
+    elements = elements_of(lanes, designs, estimates.model, clock_mhz, longest_sum=workload.longest_sum)
     rows = network_rows(workload, bits, costs, elements=elements)
     texts = {
         "network.csv": csv_of(network_frame(rows)),
@@ -203,11 +209,11 @@ def _network(
 
 def _model(options: Namespace) -> LibraryModel | None:
     """The cost model of the library, or None, with a word on it, where there is none."""
-    from hwmodel.model import known_models, load_model
+    from hwmodel.model import known_models
 
     own = options.liberty or options.full_adder
-    if not own and options.library in known_models():
-        return load_model(options.library)
+    if options.cost_models is not None or (not own and options.library in known_models()):
+        return model_of(options)
     if options.check:
         known = ", ".join(known_models())
         if options.liberty is None and options.library in known_models():
@@ -247,6 +253,8 @@ def _measured_or_estimated(
     """Requantisation units as they were measured before, estimated where they were not: the model knows them less."""
     from hwmodel.comparison import Answers
 
+    if options.liberty is None and options.library not in LIBRARIES:
+        return estimate  # it is known by its cost model only
     try:
         known = Answers(_bench(options, clock_mhz), 1, any_timer=True)
     except FileNotFoundError:

@@ -11,7 +11,16 @@ from rtl.spec import MacSpec
 from siliquant.commandline import add_format, run
 from siliquant.inputs import integer, read_clock_mhz
 
-from .options import add_clock, add_cost_models, add_library, add_operands, plan_of, spec_of
+from .options import (
+    add_calibration,
+    add_clock,
+    add_cost_models,
+    add_library_or_liberty,
+    add_operands,
+    model_of,
+    plan_of,
+    spec_of,
+)
 
 if TYPE_CHECKING:
     from hwmodel.fit import Explanation, StepTerm
@@ -33,9 +42,10 @@ def parser() -> DesignParser:
     """The options, those of the design too."""
     made = DesignParser(prog=PROG, description=__doc__, epilog=EPILOG, default="uniform")
     add_operands(made)
-    add_library(made)
+    add_library_or_liberty(made)
     add_clock(made)
     add_cost_models(made)
+    add_calibration(made)
     made.add_argument("--neighbours", default="5", metavar="N", help="measured designs shown")
     add_format(made, "table", "json")
     return made
@@ -47,16 +57,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from hwmodel.comparison import Question, model_answer
     from hwmodel.fit import explain, points_of
     from hwmodel.measurement import PACKAGED_CALIBRATION, read_calibration
-    from hwmodel.model import PACKAGED_MODELS, load_model
 
     spec = spec_of(options)
     plan = plan_of(options, spec)
     clock_mhz = read_clock_mhz(options.clock_mhz)
     number = integer("neighbours", options.neighbours, 0, 1000)
-    model = load_model(options.library, options.cost_models or PACKAGED_MODELS)
+    model = model_of(options)
     if not hasattr(options, "pipeline_stages"):  # not given: as many as a comparison gives the design
         spec = model_answer(Question(spec, (plan.precision,)), model, clock_mhz).spec
-    table = read_calibration((options.calibration or PACKAGED_CALIBRATION) / f"{options.library}.csv")
+    table = read_calibration((options.calibration or PACKAGED_CALIBRATION) / f"{model.library}.csv")
     found = explain(spec, plan, model, clock_mhz, points_of(table), number)
     if options.format == "json":
         print(json.dumps(as_json(found), indent=1))

@@ -142,15 +142,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
         sys.stdout.write(csv_of(pd.DataFrame(records_of(cost))))
     else:
-        _print(cost, options.model)
+        _print(cost)
 
 
 _NOTHING: dict[str, Any] = {"area_um2": 0.0, "idle_pj_per_cycle": 0.0, "leakage_uw": 0.0, "minimum_period_ns": 0.0}
 
 
-def _print(cost: NetworkCost, model: str) -> None:
+def _print(cost: NetworkCost) -> None:
     out = console()
-    print_table(out, f"{model} on {cost.array.name}", HEADERS, [_cells(record) for record in records_of(cost)])
+    name = cost.assignment.workload.name
+    print_table(out, f"{name} on {cost.array.name}", HEADERS, [_cells(record) for record in records_of(cost)])
     mean = float(cost.assignment.mean_bits)
     out.print(
         f"mean of {mean:g} bits; {cost.latency_us:,.1f} us at {cost.clock_mhz:g} MHz; memories "

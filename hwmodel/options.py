@@ -16,6 +16,7 @@ from siliquant.inputs import InputError, ToolError, fraction, integer, number_li
 
 if TYPE_CHECKING:
     from hwmodel.library import Library
+    from hwmodel.model import LibraryModel
     from hwmodel.operands import StreamPlan
     from rtl.spec import MacSpec
 
@@ -23,18 +24,21 @@ __all__ = [
     "LIBRARIES",
     "MEMORIES",
     "NETWORKS",
+    "add_calibration",
     "add_clock",
     "add_cost_models",
     "add_effort",
     "add_fresh",
     "add_library",
     "add_library_file",
+    "add_library_or_liberty",
     "add_memories",
     "add_mix",
     "add_network",
     "add_operands",
     "check_library_options",
     "library_of",
+    "model_of",
     "naming",
     "plan_of",
     "read_mix",
@@ -70,11 +74,7 @@ def add_library_file(parser: Parser, *, full_adder: bool = True) -> None:
     """``--library NAME`` or ``--liberty FILE``, and what belongs to it: ``--full-adder``, ``--pdk-dir``,
     ``--accept-library``. :func:`library_of` reads them.
     """
-    which = parser.add_mutually_exclusive_group()
-    add_library(parser, which)
-    which.add_argument(
-        "--liberty", type=Path, metavar="FILE", help=f"Liberty file of another {_LIBRARY}: .lib, .lib.gz or .lib.xz"
-    )
+    add_library_or_liberty(parser)
     if full_adder:
         parser.add_argument("--full-adder", metavar="CELL", help="its full-adder cell (default: found by function)")
     parser.add_argument(
@@ -82,6 +82,15 @@ def add_library_file(parser: Parser, *, full_adder: bool = True) -> None:
     )
     parser.add_argument(
         "--accept-library", action="store_true", help="take a library whose numbers look as if a unit were wrong"
+    )
+
+
+def add_library_or_liberty(parser: Parser) -> None:
+    """``--library NAME`` or ``--liberty FILE``; :func:`model_of` reads them where they name a cost model."""
+    which = parser.add_mutually_exclusive_group()
+    add_library(parser, which)
+    which.add_argument(
+        "--liberty", type=Path, metavar="FILE", help=f"Liberty file of another {_LIBRARY}: .lib, .lib.gz or .lib.xz"
     )
 
 
@@ -155,14 +164,44 @@ def add_fresh(parser: Parser) -> None:
 
 
 def add_cost_models(parser: Parser, default: str = "the package's") -> None:
-    """``--cost-models DIR`` and ``--calibration DIR``."""
+    """``--cost-models DIR``."""
     parser.add_argument("--cost-models", type=Path, metavar="DIR", help=f"fitted cost models (default: {default})")
+
+
+def add_calibration(parser: Parser) -> None:
+    """``--calibration DIR``."""
     parser.add_argument("--calibration", type=Path, metavar="DIR", help="calibration tables (default: the package's)")
 
 
+def model_of(options: Namespace) -> LibraryModel:
+    """The cost model of the library of :func:`add_library_or_liberty` in the folder of :func:`add_cost_models`.
+
+    Of a Liberty file it is the model of that name, which must have been fitted to this very file. Raises InputError.
+    """
+    from hwmodel.library import identity_of
+    from hwmodel.model import PACKAGED_MODELS, load_model
+
+    folder = options.cost_models or PACKAGED_MODELS
+    if options.liberty is None:
+        return load_model(options.library, folder)
+    name, sha256 = identity_of(options.liberty)
+    model = load_model(name, folder)
+    fitted = model.provenance.get("library_sha256", "")
+    if fitted != sha256:
+        raise InputError(
+            f"must be the file that the cost model of {name} was fitted to (SHA-256 {fitted[:12]}), not another "
+            f"({sha256[:12]})",
+            file=options.liberty,
+        )
+    return model
+
+
 def add_network(parser: Parser, default: str | None, more: str = "") -> None:
-    """``--model NAME``."""
-    parser.add_argument("--model", metavar="NAME", default=default, help=f"network{more}: {', '.join(NETWORKS)}")
+    """``--model NAME``, of a packaged network or a file of GEMMs, for :func:`hwmodel.workload.load_workload`."""
+    parser.add_argument(
+        "--model", metavar="NAME", default=default,
+        help=f"network{more}: {', '.join(NETWORKS)}, or a file of GEMMs, .json of qat.trace or .csv",
+    )  # fmt: skip
     parser.suggestions["model"] = NETWORKS
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from siliquant.commandline import Parser, add_format, run
 from siliquant.inputs import InputError, integer
 
-from .options import add_cost_models, add_library
+from .options import add_calibration, add_cost_models, add_library
 
 PROG = "hwmodel.validate"
 EPILOG = """\
@@ -27,6 +27,7 @@ def parser() -> Parser:
     made = Parser(prog=PROG, description=__doc__, epilog=EPILOG)
     add_library(made, several=True)
     add_cost_models(made, "fitted now, to what is not held out")
+    add_calibration(made)
     made.add_argument("--by", choices=("library", "design", "reason"), default="design", metavar="NAME",
                       help="lines of the table")  # fmt: skip
     made.add_argument("--worst", default="5", metavar="N", help="points named with the largest errors")

@@ -92,7 +92,11 @@ examples:
         "--scale", metavar="LOW,HIGH", help="areas of random crops, in 0 to 1 (default: the data's own augmentation)"
     )
     made.add_argument("--seed", default="0", metavar="N", help="seed of all draws, 0 to 2^64 - 1")
-    made.add_argument("--model", metavar="NAME", help="network, of a teacher that is bare weights")
+    made.add_argument(
+        "--model",
+        metavar="NAME",
+        help="network, of a teacher that is bare weights: a name or a folder with a config.json",
+    )
     made.add_argument("--image-size", metavar="N", help="pixels a side of images, 1 to 4096 (default: the network's)")
     add_batch_size(made, 256)
     made.add_argument("--images-per-shard", default="1024", metavar="N", help="images of one file, 1 to 2^30")
@@ -124,10 +128,21 @@ def trace() -> Parser:
         description="The matrix products of one inference of a network, by shape. The network, with random weights, "
         "runs once with integers, and every product that its layers ask for is written down. So the list has what "
         "really runs: each window, each head, each repeated application of a block.",
-        epilog="example:\n  python -m qat.trace --model deit-tiny --out deit-tiny.json",
+        epilog="""\
+A folder of Hugging Face needs its config.json only; --model of compare, latency, policy and report takes the file.
+
+examples:
+  python -m qat.trace --model deit-tiny --out deit-tiny.json
+  python -m qat.trace --model mine/ --out mine.json""",
     )
-    made.add_argument("--model", choices=PRESET_NAMES, required=True, metavar="NAME", help="network")
-    made.add_argument("--tokens", default="128", metavar="N", help="length of a text, 1 to 512")
-    made.add_argument("--labels", metavar="N", help="classes, 1 to 65536 (default: 1000 for images, 2 for texts)")
+    made.add_argument(
+        "--model", required=True, metavar="NAME", help="network: a name or a folder with a config.json; the names are "
+        f"{', '.join(PRESET_NAMES)}"
+    )  # fmt: skip
+    made.add_argument("--tokens", metavar="N", help="length of a text (default: 128, or the network's most)")
+    made.add_argument(
+        "--labels", metavar="N", help="classes, 1 to 65536 (default: a folder's own; else 1000 for images, 2 for texts)"
+    )
+    made.suggestions["model"] = PRESET_NAMES
     add_out_file(made, "the list of GEMMs, JSON", required=True)
     return made

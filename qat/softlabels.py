@@ -26,6 +26,7 @@ from qat.data import (
     has_look,
     open_data,
 )
+from qat.models import preset
 from qat.training import classes_of, compare_classes, look_of, make_store, weights_sha256
 from siliquant.commandline import run
 from siliquant.files import alone, write_atomically
@@ -73,7 +74,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from qat.training import device_named, load_teacher
 
     device = device_named(options.device)
-    model = load_teacher(options.teacher, preset=options.model, image_size=size)
+    wanted = None if options.model is None else preset(options.model, image_size=size).config
+    model = load_teacher(options.teacher, config=wanted)
     cast(nn.Module, model).to(device)
     size = size or _image_size(model)
     look = look_of(options.teacher) if has_look(options.data) else None

@@ -1,7 +1,8 @@
 """The matrix products of one inference of a network, by shape: ``python -m qat.trace --model deit-tiny --out FILE``.
 
-The network of a preset, with random weights, runs once with integers, and every product that its layers ask for is
-written down. So the list has what really runs: each window, each head, each repeated application of a block.
+The network of a preset or of a Hugging Face folder, with random weights, runs once with integers, and every product
+that its layers ask for is written down. So the list has what really runs: each window, each head, each repeated
+application of a block.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from fnmatch import fnmatchcase
 from importlib.metadata import version
+from shlex import quote
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from qat.models import SIZES, build, preset
+from qat.models import SIZES, build, is_preset, preset
 from qat.network import (
     Product,
     QuantContext,
@@ -68,8 +70,8 @@ ROLES: tuple[tuple[str, str], ...] = (
 """The role of a GEMM by a pattern of its name; the first that matches."""
 _OUTSIDE = ("patch_embedding", "stem", "downsampling", "pooler", "classifier")
 _BY_HEAD = ("query", "key", "value", "scores", "context", "projection")
-MOST_TOKENS = 512
-"""Tokens of a text: the positions of the presets."""
+_TOKENS = 128
+_MOST_TOKENS = 1 << 16  # where a network says no most
 _ENDS_BITS, _BODY_BITS = 8, 4  # any two widths that differ tell the ends from the body
 
 
@@ -210,21 +212,27 @@ def sample(config: object, tokens: int) -> dict[str, Tensor]:
     }
 
 
-def workload(name: str, *, labels: int, tokens: int) -> dict[str, Any]:
-    """The JSON of hwmodel/data/workloads for a preset: the GEMMs, and where they come from.
+def workload(network: str, *, labels: int | None = None, tokens: int | None = None) -> dict[str, Any]:
+    """The JSON of hwmodel/data/workloads for a preset, or a folder that describes a network: the GEMMs, and where they
+    come from, by the folder's name.
 
-    Raises ValueError for an unknown preset, or a text longer than its positions.
+    labels: default the folder's own; of a preset 1000 for images and 2 for texts. tokens: default 128, or as many as
+    the network has positions. Raises ValueError as `preset`, and for a text longer than the positions.
     """
-    config = preset(name).config
-    positions = getattr(config, "max_position_embeddings", None)
-    if positions is not None and not 1 <= tokens <= positions:
-        raise InputError(f"tokens must be an integer from 1 to {positions} for {name}, not {tokens}")
+    found = preset(network)
+    name, config = found.name, found.config
+    most = getattr(config, "max_position_embeddings", None) or _MOST_TOKENS
+    tokens = min(_TOKENS, most) if tokens is None else tokens
+    if not 1 <= tokens <= most:
+        raise InputError(f"tokens must be an integer from 1 to {most} for {name}, not {tokens}")
+    if labels is None:
+        labels = (1000 if _takes_images(config) else 2) if is_preset(network) else config.num_labels or 1
     torch.manual_seed(0)
-    model = build(name, num_labels=labels).eval()
+    model = build(network, num_labels=labels).eval()
     inputs = sample(model.config, tokens)
     text = "input_ids" in inputs
     traced = trace(model, inputs)
-    command = ["python -m qat.trace", "--model", name, *(["--tokens", str(tokens)] if text else []), "--labels"]
+    command = ["python -m qat.trace", "--model", quote(name), *(["--tokens", str(tokens)] if text else []), "--labels"]
     return {
         "format": FORMAT,
         "name": f"{name}-{tokens}" if text else name,
@@ -241,6 +249,10 @@ def workload(name: str, *, labels: int, tokens: int) -> dict[str, Any]:
         "macs": sum(gemm.m * gemm.k * gemm.n * gemm.count for gemm in traced),
         "gemms": [asdict(gemm) for gemm in traced],
     }
+
+
+def _takes_images(config: object) -> bool:
+    return hasattr(config, "image_size")
 
 
 _SIZES = (
@@ -268,12 +280,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     made = parser()
     options = made.parse_args(arguments)
-    tokens = integer("tokens", options.tokens, 1, MOST_TOKENS)
-    if options.labels is not None:
-        labels = integer("labels", options.labels, *SIZES["num_labels"])
-    else:
-        labels = 1000 if hasattr(preset(options.model).config, "image_size") else 2
-    made.only_with("a network of texts", not hasattr(preset(options.model).config, "image_size"), "--tokens")
+    tokens = None if options.tokens is None else integer("tokens", options.tokens, 1, _MOST_TOKENS)
+    labels = None if options.labels is None else integer("labels", options.labels, *SIZES["num_labels"])
+    made.only_with("a network of texts", not _takes_images(preset(options.model).config), "--tokens")
     found = workload(options.model, labels=labels, tokens=tokens)
     write_atomically(options.out, to_text(found))
     print(f"{found['name']}: {len(found['gemms'])} GEMMs, {found['macs']:,} MACs")

@@ -32,7 +32,7 @@ from qat.data import (
     open_data,
     without,
 )
-from qat.models import build, from_config, preset, says_its_network
+from qat.models import STRUCTURE, build, described, from_config, is_preset, preset, says_its_network, untrained
 from qat.network import calibrate, quantize_model
 from qat.quantisers.native import keep_freed_memory
 from qat.settings import PRESET_NAMES, Options, merge, read_config, typed
@@ -61,7 +61,7 @@ from qat.training import (
 )
 from siliquant.commandline import run
 from siliquant.files import alone, write_atomically
-from siliquant.inputs import InputError
+from siliquant.inputs import InputError, belongs, json_object, member, read_text
 from siliquant.processes import cores
 
 from .parsers import train as parser
@@ -70,11 +70,6 @@ __all__ = ["main", "parser", "run_training"]
 
 PROG = "python -m qat.train"
 
-# What tells one preset of a family from another.
-_SHAPE = (
-    "model_type", "image_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "embed_dim", "depths",
-    "widths",
-)  # fmt: skip
 # Models whose layers all have one shape, and what has to agree for distillation of layers.
 _UNIFORM = ("vit", "deit", "bert")
 _LAYERS = ("hidden_size", "num_hidden_layers", "num_attention_heads")
@@ -126,9 +121,15 @@ def run_training(options: Options, group: Processes, *, resume: bool, console: C
     state = read_state(path) if resume and path.exists() else None
     if state is not None and (weights := options.out / "model.safetensors").exists():
         check_network(weights, read_record(options.out).network)
-    data, skipped = _data(options, read_record(options.out) if resume else None, group, console)
-    model = _model(options, data, console) if state is None else from_config(read_record(options.out).model)
-    teacher = _teacher(options, model, data, group, console)
+    record = read_record(options.out) if resume else None
+    # A run goes on with the network that it began with, whatever has become of the folder that described it.
+    wanted = described(record.model)[1] if record else preset(options.model, image_size=options.image_size).config
+    data, skipped = _data(options, wanted, record, group, console)
+    if record is not None and state is None and (history := _finished(options.out, record)):
+        _print_result(console, options.out, data, history[-1])
+        return history
+    model = _model(options, wanted, data, console) if record is None or state is None else from_config(record.model)
+    teacher = _teacher(options, wanted, model, data, group, console)
     store = _store(options, data)
     scheme = options.scheme()
     if scheme is not None:
@@ -162,7 +163,7 @@ def run_training(options: Options, group: Processes, *, resume: bool, console: C
 
             train(training, save, report)
     if group.rank == 0:
-        _print_result(console, options.out, training)
+        _print_result(console, options.out, data, training.history[-1])
     return training.history
 
 
@@ -171,12 +172,15 @@ _NEEDS = (("crops_per_image", "soft_labels"), ("new_head", "start"), ("obr_max_b
 
 
 def _network_of_start(given: dict[str, Any]) -> dict[str, Any]:
-    """Model and image_size of the start where no model is given, and the start says what it is."""
+    """Model and image_size of the start where no model is given.  InputError where the start does not say it."""
     chosen = typed(given)
-    if "model" in chosen or chosen.get("start") is None:
+    start = chosen.get("start")
+    if "model" in chosen or start is None or not start.exists():
         return {}
-    found = network_of(chosen["start"])
-    return {} if found is None else {"model": found[0]} | ({"image_size": found[1]} if found[1] else {})
+    found = network_of(start)
+    if found is None:
+        raise InputError(f"model must be given with the start {start}, which does not say its network")
+    return {"model": found[0]} | ({"image_size": found[1]} if found[1] else {})
 
 
 def _resumed(given: dict[str, Any]) -> Options:
@@ -194,13 +198,12 @@ def _resumed(given: dict[str, Any]) -> Options:
 
 
 def _data(
-    options: Options, record: RunRecord | None, group: Processes, console: Console
+    options: Options, config: PreTrainedConfig, record: RunRecord | None, group: Processes, console: Console
 ) -> tuple[Data, dict[str, list[str]]]:
-    """The data and the names of the images left out.
+    """The data of a network of that configuration, and the names of the images left out.
 
     ValueError unless the model can read it and, when there is a record, it is the data of that run.
     """
-    config = preset(options.model, image_size=options.image_size).config
     data = open_data(
         options.data,
         image_size=getattr(config, "image_size", None),
@@ -277,19 +280,17 @@ def _check_tokens(name: str, config: PreTrainedConfig, data: Data) -> None:
                 raise InputError(f"{what} must be at most {most} for {name}, its {field}, not {found}")
 
 
-def _model(options: Options, data: Data, console: Console) -> PreTrainedModel:
-    labels, config = len(data.classes) or 1, preset(options.model, image_size=options.image_size).config
-    if options.start is None:
+def _model(options: Options, config: PreTrainedConfig, data: Data, console: Console) -> PreTrainedModel:
+    labels = len(data.classes) or 1
+    if options.start is None and is_preset(options.model):
         return build(options.model, num_labels=labels, image_size=options.image_size)
-    model = load_start(
-        options.start, preset=options.model, image_size=options.image_size, num_labels=labels, new_head=options.new_head
-    )
-    differing = [name for name in _SHAPE if getattr(model.config, name, None) != getattr(config, name, None)]
-    if differing:
-        found, wanted = (getattr(c, differing[0], None) for c in (model.config, config))
-        raise InputError(
-            f"start must be a {options.model} with {differing[0]} {wanted}, but {options.start} has {found}"
-        )
+    if options.start is None:
+        return untrained(config, labels)
+    model = load_start(options.start, config=config, num_labels=labels, new_head=options.new_head)
+    for name in STRUCTURE:
+        found, wanted = (_plain(getattr(each, name, None)) for each in (model.config, config))
+        if found != wanted:
+            raise InputError(f"start must be a {options.model} with {name} {wanted}, but {options.start} has {found}")
     names = classes_of(options.start, model)
     if not options.new_head and (remark := compare_classes(str(options.start), names, data)):
         _print(console, remark)
@@ -299,14 +300,18 @@ def _model(options: Options, data: Data, console: Console) -> PreTrainedModel:
     return model
 
 
+def _plain(value: Any) -> Any:
+    """As JSON has it, where tuples and lists are one."""
+    return [_plain(each) for each in value] if isinstance(value, list | tuple) else value
+
+
 def _teacher(
-    options: Options, model: PreTrainedModel, data: Data, group: Processes, console: Console
+    options: Options, config: PreTrainedConfig, model: PreTrainedModel, data: Data, group: Processes, console: Console
 ) -> PreTrainedModel | None:
     if options.teacher is None:
         return None
     # A teacher that says its network may be another than the model; weights alone are taken for those of the same.
-    given = (None, None) if says_its_network(options.teacher) else (options.model, options.image_size)
-    teacher = load_teacher(options.teacher, preset=given[0], image_size=given[1])
+    teacher = load_teacher(options.teacher, config=None if says_its_network(options.teacher) else config)
     cast(nn.Module, teacher).to(group.device)
     labels = len(data.classes) or 1
     if teacher.config.num_labels != labels:
@@ -414,14 +419,21 @@ def _line(record: dict[str, Any]) -> str:
     )
 
 
-def _print_result(console: Console, folder: Path, training: Training) -> None:
-    record = training.history[-1]
-    what = "accuracy" if training.data.classes else "correlation"
-    low, high = 100 * record["test_low"], 100 * record["test_high"]
-    _print(
-        console,
-        f"{folder}: test {what} {100 * record['test_score']:.2f} % (95 % interval {low:.2f} to {high:.2f} %)",
-    )
+def _finished(folder: Path, record: RunRecord) -> list[dict[str, Any]]:
+    """The history of a run without epochs, which leaves no state; empty where it has not ended.  InputError."""
+    weights, metrics, table = (folder / name for name in ("model.safetensors", "metrics.jsonl", "metrics.csv"))
+    if not (weights.exists() and metrics.exists() and table.exists()):  # in the order in which they are written
+        return []
+    check_network(weights, record.network)
+    return [json_object(line, metrics) for line in read_text(metrics).splitlines()]
+
+
+def _print_result(console: Console, folder: Path, data: Data, last: dict[str, Any]) -> None:
+    """last: the record of the last epoch."""
+    with belongs(folder / "metrics.jsonl", "what a run measured"):
+        score, low, high = (100 * member(last, name, float) for name in ("test_score", "test_low", "test_high"))
+    what = "accuracy" if data.classes else "correlation"
+    _print(console, f"{folder}: test {what} {score:.2f} % (95 % interval {low:.2f} to {high:.2f} %)")
 
 
 def _print(console: Console, line: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hwmodel.options import add_clock, add_library, add_network
+from hwmodel.options import add_clock, add_cost_models, add_library, add_network
 from siliquant.commandline import Parser, add_out_folder, run, working
 from siliquant.inputs import InputError, integer, number_list, read_clock_mhz
 
@@ -47,6 +47,7 @@ def parser() -> Parser:
     made.add_argument("--bits", metavar="LIST", help="mean bits of weights and activations, 2 to 8 "
                       "(default: 2,3,4, or those of --compare)")  # fmt: skip
     add_library(made, otherwise="freepdk45, or that of --compare; one with a cost model")
+    add_cost_models(made)
     add_clock(made, otherwise="500, or that of --compare")
     return made
 
@@ -98,6 +99,7 @@ def write_report(document: Document, folder: Path, news: object = None) -> list[
 
 def _inputs(options: Namespace) -> Inputs:
     """Everything that was given, read before any work is done."""
+    from hwmodel.model import PACKAGED_MODELS
     from hwmodel.workload import read_sensitivity
     from reports.inputs import read_accuracies, read_equivalence, read_oscillation
     from reports.page import Inputs
@@ -111,6 +113,7 @@ def _inputs(options: Namespace) -> Inputs:
     return Inputs(
         compare=options.compare,
         workload=options.model,
+        cost_models=options.cost_models or PACKAGED_MODELS,
         equivalence=(read_equivalence(record), file_note(record)) if record else None,
         accuracy=read_accuracies(options.accuracy) if options.accuracy else None,
         oscillation=(read, "; ".join(file_note(path) for path in runs)) if runs else None,
@@ -121,13 +124,15 @@ def _inputs(options: Namespace) -> Inputs:
 
 def _rows(options: Namespace) -> tuple[Row, ...]:
     """From the file, or by the cost model."""
+    from hwmodel.model import PACKAGED_MODELS, load_model
     from reports.inputs import read_rows
     from reports.page import computed_rows
 
     widths = None if options.bits is None else _widths(options.bits)
     clock_mhz = None if options.clock_mhz is None else read_clock_mhz(options.clock_mhz)
     if options.compare is None:
-        return computed_rows(options.library or "freepdk45", clock_mhz or 500.0, widths or [2, 3, 4])
+        model = load_model(options.library or "freepdk45", options.cost_models or PACKAGED_MODELS)
+        return computed_rows(model, clock_mhz or 500.0, widths or [2, 3, 4])
     rows = read_rows(options.compare)
     known = {
         "library": rows[0].library,

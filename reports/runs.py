@@ -36,7 +36,7 @@ def read_run(folder: Path) -> Run:
         if not data.get("classes"):
             raise InputError("its test score must be an accuracy, not a correlation")
         scheme = None if about.get("scheme") is None else member(about, "scheme", dict)
-        model = member(options, "model", str)
+        model = Path(member(options, "model", str)).resolve().name  # a name, or the folder that describes it
         score, low, high = (_percent(name, lines[-1][name]) for name in ("test_score", "test_low", "test_high"))
         return Run(
             name=_method(folder.name, model),

@@ -110,8 +110,9 @@ def compare(
 
 
 def compare_network(
-    model: str | Workload, bits: Sequence[int] = (2, 3, 4), *, designs: Sequence[str] | None = None, lanes: int = 16,
-    library: str | LibraryModel = "freepdk45", clock_mhz: float = 500.0, off_chip_pj_per_bit: float | None = None,
+    model: str | Path | Workload, bits: Sequence[int] = (2, 3, 4), *, designs: Sequence[str] | None = None,
+    lanes: int = 16, library: str | LibraryModel = "freepdk45", clock_mhz: float = 500.0,
+    off_chip_pj_per_bit: float | None = None,
 ) -> pd.DataFrame:  # fmt: skip
     """One inference of a network on arrays of the uniform MAC and of every precision-scalable design, at equal area and
     at equal latency: the rows of ``siliquant compare --model``. Arguments as in :func:`compare`.
@@ -123,18 +124,17 @@ def compare_network(
 
 
 def network_cost(
-    model: str | Workload, array: ArraySpec, *, bits: int | None = None, mean: float | None = None,
+    model: str | Path | Workload, array: ArraySpec, *, bits: int | None = None, mean: float | None = None,
     widths: Sequence[int] = (2, 4, 8), sensitivity: str | Path | None = None, requantise: bool = True,
     scales: str = "head", overlap: str = "none", library: str | LibraryModel = "freepdk45", clock_mhz: float = 500.0,
     off_chip_pj_per_bit: float | None = None,
 ) -> NetworkCost:  # fmt: skip
     """Cycles, energy and area of one inference of a network on an array, by the model.
 
-    model: the name of a packaged network, or a workload. bits: one width everywhere, by default 4; or mean and widths:
-    the mixture that the sensitivity table (a file; default the paper's order) assigns. requantise: a multiplier at the
-    drain of each column, where the array has no requantiser.
-    scales: tensor, head, or head-reduced (along the sums of projections too). overlap: none, or double, where operands
-    are loaded while the array runs.
+    model: the name of a packaged network, a file of GEMMs, or a workload. bits: one width everywhere, by default 4; or
+    mean and widths: the mixture that the sensitivity table (a file; default the paper's order) assigns. requantise: a
+    multiplier at the drain of each column, where the array has no requantiser. scales: tensor, head, or head-reduced
+    (along the sums of projections too). overlap: none, or double, where operands are loaded while the array runs.
 
     >>> found = network_cost("deit-tiny", array(design("uniform")))
     >>> found.cycles == network_cost("deit-tiny", array(design("uniform")), bits=4).cycles
@@ -182,8 +182,8 @@ def _model(library: str | LibraryModel) -> LibraryModel:
     return load_model(library) if isinstance(library, str) else library
 
 
-def _workload(model: str | Workload) -> Workload:
-    return load_workload(model) if isinstance(model, str) else model
+def _workload(model: str | Path | Workload) -> Workload:
+    return model if isinstance(model, Workload) else load_workload(str(model))
 
 
 def _assignment(

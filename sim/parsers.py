@@ -27,7 +27,11 @@ examples:
     )
     subject = made.add_mutually_exclusive_group(required=True)
     add_checkpoint(subject, integers=True)
-    subject.add_argument("--random", metavar="NAME", help="a network with random weights, on random inputs")
+    subject.add_argument(
+        "--random",
+        metavar="NAME",
+        help="a network, by name or by a folder with a config.json, with random weights, on random inputs",
+    )
     made.add_argument("--bits", type=int, default=4, metavar="B", help="bits of weights and activations, of --random")
     add_samples(made, 1)
     add_array(made, "16x16")

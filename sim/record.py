@@ -80,7 +80,7 @@ def _provenance(subject: Subject, checkpoint: Path, command: str) -> dict[str, A
     return {
         "format": "siliquant-recording",
         "version": 1,
-        "network": origin["options"]["model"],
+        "network": Path(origin["options"]["model"]).resolve().name,  # a name, or the folder that describes it
         "scheme": scheme.to_dict(),
         "data": {name: origin["data"][name] for name in ("name", "test_fingerprint")},
         "samples": len(subject.batches),

@@ -37,7 +37,7 @@ def test_the_examples_of_a_module_give_what_they_say(name: str) -> None:
     [
         "rtl.spec.mac", "rtl.mac.uniform", "rtl.mac.padded", "rtl.mac.subword", "rtl.mac.bitfusion", "rtl.mac.bitblade",
         "rtl.mac.bitserial", "rtl.mac.loom", "rtl.mac.xnor", "rtl.array.spec", "rtl.requant.thresholds",
-        "hwmodel.model.estimates", "hwmodel.model.model", "hwmodel.workload.workload", "hwmodel.workload.assignment",
+        "hwmodel.model.estimates", "hwmodel.model.model", "hwmodel.workload.files", "hwmodel.workload.assignment",
         "hwmodel.workload.mixture", "qat.quantisers.granularity",
     ],
 )  # fmt: skip

@@ -11,6 +11,7 @@ from .check import print_check, write_check
 from .comparison import (
     EQUAL_THROUGHPUT,
     EQUAL_UNITS,
+    REDUCTION_LENGTH,
     Entry,
     Question,
     Row,
@@ -32,6 +33,7 @@ __all__ = [
     "EQUAL_UNITS",
     "EXACT",
     "HEAD_MULTIPLIER_WIDTH",
+    "REDUCTION_LENGTH",
     "UNIT_HEADERS",
     "Answers",
     "Entry",

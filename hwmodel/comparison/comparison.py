@@ -22,6 +22,7 @@ from siliquant.inputs import InputError
 __all__ = [
     "EQUAL_THROUGHPUT",
     "EQUAL_UNITS",
+    "REDUCTION_LENGTH",
     "Answer",
     "Entry",
     "Question",
@@ -35,6 +36,8 @@ __all__ = [
 
 EQUAL_UNITS = "equal units"
 EQUAL_THROUGHPUT = "equal throughput"
+REDUCTION_LENGTH = 4096
+"""Products of the longest sums of every design."""
 
 
 @dataclass(frozen=True)
@@ -163,7 +166,12 @@ def contenders(names: Sequence[str] | None = None) -> tuple[MacSpec, ...]:
 
 
 def questions(
-    bits: int, lanes: int, units: int, designs: Sequence[MacSpec], mixture: Mixture, reduction_length: int = 4096
+    bits: int,
+    lanes: int,
+    units: int,
+    designs: Sequence[MacSpec],
+    mixture: Mixture,
+    reduction_length: int = REDUCTION_LENGTH,
 ) -> tuple[Entry, ...]:
     """Every entry of one bit-width, the uniform design first.
 

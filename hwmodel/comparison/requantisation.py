@@ -12,7 +12,7 @@ from rtl.requant import LoadableSpec, MultiplierSpec, PartialSumSpec, ThresholdS
 from rtl.spec import Precision
 from siliquant.inputs import InputError
 
-from .comparison import Answer, Question
+from .comparison import REDUCTION_LENGTH, Answer, Question
 
 __all__ = [
     "EXACT",
@@ -114,7 +114,7 @@ class UnitRow:
     activity: str
 
 
-def units(widths: Sequence[int], lanes: int, reduction_length: int = 4096) -> tuple[Unit, ...]:
+def units(widths: Sequence[int], lanes: int, reduction_length: int = REDUCTION_LENGTH) -> tuple[Unit, ...]:
     """Every unit of each code width of :data:`EXACT`, for one scale and for one a head, and partial sums of heads.
 
     lanes: of the uniform MAC. Raises ValueError for a width without known multipliers.

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
 
+from hwmodel.comparison import REDUCTION_LENGTH
 from hwmodel.model import (
     Cost,
     LibraryModel,
@@ -90,11 +91,22 @@ def costs_of(
 
 
 def elements_of(
-    lanes: int, designs: Sequence[MacSpec], model: LibraryModel, clock_mhz: float, *, rows: int = 16, columns: int = 16
+    lanes: int,
+    designs: Sequence[MacSpec],
+    model: LibraryModel,
+    clock_mhz: float,
+    *,
+    rows: int = 16,
+    columns: int = 16,
+    longest_sum: int = 1,
 ) -> Callable[[int], tuple[MacSpec, ...]]:
     """The elements of the comparison at equal throughput, each with the pipelining that suits a broadcast array of
     ``rows`` x ``columns`` of them at the clock (hwmodel.synthesis.stages).
+
+    longest_sum: products of the longest sums of a network; accumulators that do not hold them are made as wide as they
+    need.
     """
+    length = max(REDUCTION_LENGTH, longest_sum)
 
     def best(spec: MacSpec) -> MacSpec:
         def look(mac: MacSpec) -> Attempt:
@@ -105,7 +117,7 @@ def elements_of(
         assert found is not None
         return found[0]
 
-    return lambda bits: tuple(best(spec) for spec in default_elements(bits, lanes, designs))
+    return lambda bits: tuple(best(spec) for spec in default_elements(bits, lanes, designs, length))
 
 
 def _core(element: ElementSpec, rows: int, columns: int) -> CoreSpec:

@@ -14,6 +14,7 @@ from hwmodel.model import drain_takes
 from hwmodel.workload import Assignment, Gemm, PrecisionClass, Role, Scales, Workload
 from rtl.array import ArraySpec
 from rtl.requant import PartialSumSpec
+from siliquant.inputs import InputError
 
 from .memories import Memory, SramTable
 from .parts import Costs, MacCost, UnitCost
@@ -83,7 +84,8 @@ def network_cost(
 ) -> NetworkCost:
     """One inference of the assignment's workload on ``array``.
 
-    Raises ValueError where a memory or the results' width is too small for a GEMM, or a cost is not known.
+    Raises ValueError, which names the GEMM, where a memory, the design's sums or the results' width is too small for
+    it, and where a cost is not known.
     """
     model = _Model(array, assignment.workload, costs, scales, overlap)
     alike: dict[tuple[Matrices, Role, PrecisionClass], list[Gemm]] = {}
@@ -96,10 +98,17 @@ def network_cost(
         scales=scales,
         overlap=overlap,
         clock_mhz=costs.clock_mhz,
-        kinds=tuple(model.cost(tuple(gemms), product) for (product, _, _), gemms in alike.items()),
+        kinds=tuple(_named(model, tuple(gemms), product) for (product, _, _), gemms in alike.items()),
         area=model.area,
         minimum_period_ns=model.minimum_period_ns,
     )
+
+
+def _named(model: _Model, gemms: tuple[Gemm, ...], product: Matrices) -> GemmCost:
+    try:
+        return model.cost(gemms, product)
+    except InputError as error:
+        raise InputError(f"{gemms[0].name}: {error.sentence}", file=error.file, place=error.place) from None
 
 
 class _Model:

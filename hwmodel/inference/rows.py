@@ -11,13 +11,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hwmodel.comparison import EQUAL_THROUGHPUT, EXACT, contenders, questions
+from hwmodel.comparison import EQUAL_THROUGHPUT, EXACT, REDUCTION_LENGTH, contenders, questions
 from hwmodel.operands import HEADS
 from hwmodel.workload import (
     Scales,
     SensitivityTable,
     Workload,
     assign,
+    is_packaged,
     published_accuracy,
     standard_mixture,
     uniform,
@@ -50,7 +51,7 @@ class NetworkRow:
     what is at most that of the uniform array. element, rows, columns: the array. area_um2: of logic (elements and
     requantisers) and memories. load_share: of cycles, 0 to 1. energy_uj: of all parts; sram_uj of the three memories;
     off_chip_uj 0 unless an energy a bit was given. *_ratio: to the uniform row of the same bits. accuracy_percent:
-    published by others for uniform models, None elsewhere.
+    published by others for uniform models of packaged networks, None elsewhere.
     """
 
     model: str
@@ -84,12 +85,14 @@ class NetworkRow:
     accuracy_percent: float | None
 
 
-def default_elements(bits: int, lanes: int = 16, designs: Sequence[MacSpec] | None = None) -> tuple[MacSpec, ...]:
+def default_elements(
+    bits: int, lanes: int = 16, designs: Sequence[MacSpec] | None = None, reduction_length: int = REDUCTION_LENGTH
+) -> tuple[MacSpec, ...]:
     """The element of the uniform design and of every other, each with as few units as give at least the products a
     cycle of ``lanes`` uniform lanes on the standard mixture at that mean, without pipeline registers: those that
-    hwmodel.compare measures at equal throughput.
+    hwmodel.compare measures at equal throughput. reduction_length: of the longest sums that they hold.
     """
-    entries = questions(bits, lanes, 1, designs or contenders(), standard_mixture(bits))
+    entries = questions(bits, lanes, 1, designs or contenders(), standard_mixture(bits), reduction_length)
     return tuple(entry.spec for entry in entries if entry.normalisation == EQUAL_THROUGHPUT)
 
 
@@ -162,7 +165,6 @@ def network_rows(
 
 def _row(bits: int, normalisation: str, cost: NetworkCost, base: NetworkCost) -> NetworkRow:
     array, energy, assignment = cost.array, cost.energy, cost.assignment
-    model = str(assignment.workload.provenance.get("model", assignment.workload.name))
     values: dict[str, Any] = {
         "logic_area_um2": cost.area.logic_um2,
         "latency_us": cost.latency_us,
@@ -196,7 +198,14 @@ def _row(bits: int, normalisation: str, cost: NetworkCost, base: NetworkCost) ->
         off_chip_uj=energy.off_chip_pj / _PJ_IN_UJ,
         leakage_uj=energy.leakage_pj / _PJ_IN_UJ,
         off_chip_bytes=cost.off_chip_bytes,
-        accuracy_percent=published_accuracy(model, bits) if normalisation == UNIFORM else None,
+        accuracy_percent=_published(assignment.workload, bits) if normalisation == UNIFORM else None,
         **values,
         **{f"{name.rpartition('_')[0]}_ratio": value / was[name] for name, value in values.items()},
     )
+
+
+def _published(workload: Workload, bits: int) -> float | None:
+    """Of a network of the package; what is known of others is not in it."""
+    if not is_packaged(workload):
+        return None
+    return published_accuracy(str(workload.provenance.get("model", workload.name)), bits)

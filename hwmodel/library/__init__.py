@@ -26,7 +26,7 @@ from hwmodel.liberty import (
     parse_liberty,
 )
 
-from .library import Library, find_library, read_liberty_text
+from .library import Library, find_library, identity_of, read_liberty_text
 from .sdf import CellPaths, Entry, PathDelay, read_sdf, sdf_text
 from .verilog import TIMESCALE, cell_verilog, delay_pairs, input_columns, numbered, senses
 
@@ -53,6 +53,7 @@ __all__ = [
     "cell_verilog",
     "delay_pairs",
     "find_library",
+    "identity_of",
     "input_columns",
     "numbered",
     "parse_liberty",

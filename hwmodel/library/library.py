@@ -205,6 +205,14 @@ def find_library(
     )
 
 
+def identity_of(liberty: Path) -> tuple[str, str]:
+    """The name that a library of this file has, and the SHA-256 of the file: its content is not looked at.
+
+    Raises FileError and InputError.
+    """
+    return _stem(liberty), hashlib.sha256(read_bytes(liberty, MOST_BYTES)).hexdigest()
+
+
 def read_liberty_text(path: Path) -> str:
     """The text of a .lib, .lib.gz or .lib.xz file: printable ASCII and white space, with ``?`` for all else.
 

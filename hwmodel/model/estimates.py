@@ -9,10 +9,12 @@ milliseconds, fewer for each of many); all further rows of it are arithmetic on 
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -20,11 +22,11 @@ import numpy.typing as npt
 from hwmodel.operands import Stream, StreamPlan
 from rtl.mac import design_named
 from rtl.spec import MacSpec, Precision
-from siliquant.inputs import InputError, InputTypeError
+from siliquant.inputs import InputError, InputTypeError, short
 
 from .features import Vector, find, lacking
 from .file import load_model
-from .model import Cost, LibraryModel, cost_of, energies_of, minimum_periods_ns, pressures, shape_of, strains
+from .model import Cost, LibraryModel, Shape, cost_of, energies_of, minimum_periods_ns, pressures, shape_of, strains
 from .paths import ALONE
 
 if TYPE_CHECKING:
@@ -32,6 +34,9 @@ if TYPE_CHECKING:
 
 __all__ = ["default_plan", "estimate", "parse_precision"]
 
+Numbers = npt.NDArray[np.int64]
+_Given = TypeVar("_Given")
+_Made = TypeVar("_Made")
 _PRECISION = re.compile(r"w([1-8])a([1-8])([su])")
 _FEW = 32  # new designs that are counted without a bar
 _OWN = ("library", "clock_mhz", "precision", "stream")
@@ -48,7 +53,7 @@ def estimate(
 ) -> Cost: ...
 @overload
 def estimate(
-    specs: pd.DataFrame,
+    specs: pd.DataFrame | Sequence[MacSpec],
     library: str | LibraryModel = ...,
     clock_mhz: float = ...,
     activity: StreamPlan | None = ...,
@@ -56,7 +61,7 @@ def estimate(
     strict: bool = ...,
 ) -> pd.DataFrame: ...
 def estimate(
-    specs: MacSpec | pd.DataFrame,
+    specs: MacSpec | pd.DataFrame | Sequence[MacSpec],
     library: str | LibraryModel = "freepdk45",
     clock_mhz: float = 500.0,
     activity: StreamPlan | None = None,
@@ -65,13 +70,17 @@ def estimate(
 ) -> Cost | pd.DataFrame:
     """Area, power and minimum period.
 
-    specs: one design; or a table with a column ``design`` and one for each parameter that is not at its default (NaN
-    where a design has no such parameter), and optionally ``library``, ``clock_mhz``, ``precision`` (as w4a4s) and
-    ``stream`` (as uniform), which then take the place of the other arguments. activity: the operand stream; by default
-    uniform codes at the design's widest precision. strict: refuse designs outside what the model was fitted on.
+    specs: one design; a list of designs; or a table with a column ``design`` and one for each parameter that is not at
+    its default (NaN where a design has no such parameter), and optionally ``library``, ``clock_mhz``, ``precision`` (as
+    w4a4s) and ``stream`` (as uniform), which then take the place of the other arguments. activity: the operand
+    stream; by default uniform codes at the widest precision of a design. strict: refuse those outside what the model
+    was fitted on.
 
-    For a table the result has its index and the columns area_um2, leakage_uw, settled_power_uw (without glitches),
-    power_uw, energy_pj (a cycle, leakage included), minimum_period_ns, meets_clock, pressure and in_range.
+    For a table or list the result has its index and the columns area_um2, leakage_uw, settled_power_uw (without
+    glitches), power_uw, energy_pj (a cycle, leakage included), minimum_period_ns, meets_clock, pressure and in_range.
+    Where a row cannot be estimated, since its design, library, clock or stream is none, its numbers are NaN,
+    meets_clock and in_range are False, and there is one more column, error: the sentence that says what is wrong, empty
+    elsewhere.
 
     >>> from rtl.mac import SubwordSpec, UniformSpec
     >>> narrow, wide = (estimate(UniformSpec(weight_bits=b, activation_bits=b), "freepdk45") for b in (2, 8))
@@ -82,9 +91,9 @@ def estimate(
     >>> abs(float(found.area_um2[0]) - estimate(SubwordSpec(units=4), "freepdk45", 400.0).total_area_um2) < 1e-6
     True
 
-    Raises TypeError for anything else than a design or a table, ValueError for a design or parameter that does not
-    exist, a library without a model, a clock that is not positive, a precision the design lacks, and, where ``strict``,
-    the first design outside the range of the model.
+    Raises TypeError for anything else than a design, a table or a list, ValueError for a library without a model, a
+    clock that is not positive, a precision the design lacks, a table without a column that it needs, and, where
+    ``strict``, the first design outside the range of the model.
     """
     if isinstance(specs, MacSpec):
         model = load_model(library) if isinstance(library, str) else library
@@ -114,79 +123,174 @@ def parse_precision(text: str) -> Precision:
     return Precision(int(match[1]), int(match[2]), match[3] == "s")
 
 
-def _estimate_frame(
-    frame: pd.DataFrame, library: str | LibraryModel, clock_mhz: float, activity: StreamPlan | None, strict: bool
-) -> pd.DataFrame:
+@dataclass(frozen=True)
+class _Table:
+    """Rows as numbers into what is different in them; a sentence in place of what makes no sense."""
+
+    specs: Sequence[MacSpec | str]
+    models: Sequence[LibraryModel | str]
+    plans: Sequence[StreamPlan | str | None]
+    spec_of: Numbers
+    model_of: Numbers
+    plan_of: Numbers
+
+
+def _read(specs: pd.DataFrame | Sequence[MacSpec], library: str | LibraryModel, activity: StreamPlan | None) -> _Table:
     import pandas as pd
 
-    if not isinstance(frame, pd.DataFrame):
-        raise InputTypeError(f"specs must be a MAC design or a DataFrame of designs, not {type(frame).__name__}")
-    if "design" not in frame.columns:
-        raise InputError(f"a table of designs must have a column design, not only {', '.join(map(str, frame.columns))}")
-    spec_of, firsts = _groups(frame, [name for name in frame.columns if name not in _OWN])
-    specs = [_spec_of(frame.iloc[first]) for first in firsts]
-    models, model_of = _models(frame, library)
-    plans, plan_of = _plans(frame, activity)
-    clocks = np.full(len(frame), clock_mhz, dtype=np.float64)
-    if "clock_mhz" in frame.columns:
-        clocks = frame["clock_mhz"].to_numpy(np.float64)
-    wrong = ~((clocks > 0) & (clocks < np.inf))
-    if wrong.any():
-        raise InputError(f"clock_mhz must be a positive number, not {clocks[wrong][0]}")
+    if isinstance(specs, list | tuple):
+        for number, spec in enumerate(specs):
+            if not isinstance(spec, MacSpec):
+                raise InputTypeError(f"a list of designs must hold MAC designs, not {short(spec)} at place {number}")
+        model = load_model(library) if isinstance(library, str) else library
+        still = np.zeros(len(specs), dtype=np.int64)
+        return _Table(specs, [model], [activity], np.arange(len(specs)), still, still)
+    if not isinstance(specs, pd.DataFrame):
+        raise InputTypeError(f"specs must be a MAC design, or a DataFrame or list of them, not {type(specs).__name__}")
+    if "design" not in specs.columns:
+        raise InputError(f"a table of designs must have a column design, not only {', '.join(map(str, specs.columns))}")
+    spec_of, firsts = _groups(specs, [name for name in specs.columns if name not in _OWN])
+    models, model_of = _models(specs, library)
+    plans, plan_of = _plans(specs, activity)
+    return _Table([_tried(_spec_of, specs.iloc[first]) for first in firsts], models, plans, spec_of, model_of, plan_of)
+
+
+def _tried(make: Callable[[_Given], _Made], given: _Given) -> _Made | str:
+    """What is made of it, or the sentence that says why nothing is: designs of one's own raise what they like."""
+    try:
+        return make(given)
+    except (ValueError, TypeError) as error:
+        return str(error)
+
+
+def _estimate_frame(
+    designs: pd.DataFrame | Sequence[MacSpec], library: str | LibraryModel, clock_mhz: float,
+    activity: StreamPlan | None, strict: bool,
+) -> pd.DataFrame:  # fmt: skip
+    import pandas as pd
+
+    table = _read(designs, library, activity)
+    frame = designs if isinstance(designs, pd.DataFrame) else pd.DataFrame(index=range(len(designs)))
+    clocks, wrong = _clocks(frame, clock_mhz)
 
     # What differs in nothing but the clock is looked up once.
-    at, firsts = _numbered((spec_of * len(models) + model_of) * len(plans) + plan_of)
-    cases = [(specs[spec_of[i]], models[model_of[i]], plans[plan_of[i]]) for i in firsts]
-    if not strict:
-        _count(cases)
-    shapes = [shape_of(spec, model) for spec, model, _ in cases]
-    for (spec, *_), shape in zip(cases, shapes, strict=True):
-        if strict and shape.outside:
-            raise InputError(f"{spec.name} must be within the range of the model: it has {'; '.join(shape.outside)}")
-    if strict:
-        _count(cases)
-    energies = [energies_of(spec, plan or default_plan(spec), model) for spec, model, plan in cases]
+    models, plans, model_of = table.models, table.plans, table.model_of
+    at, firsts = _numbered((table.spec_of * len(models) + model_of) * len(plans) + table.plan_of)
+    cases = [_case(table, first) for first in firsts]
+    found = _found(cases, strict)
 
-    def spread(values: Iterable[float]) -> Vector:
-        return np.fromiter(values, np.float64, len(cases))[at]
+    def spread(value: Callable[[_Parts], float]) -> Vector:
+        return np.array([math.nan if isinstance(parts, str) else value(parts) for parts in found], np.float64)[at]
 
     def coefficient(name: str) -> Vector | float:
-        values = [float(getattr(model.coefficients, name)) for model in models]
+        values = [math.nan if isinstance(each, str) else float(getattr(each.coefficients, name)) for each in models]
         return np.array(values)[model_of] if len(values) != 1 else values[0]
 
-    relaxed_ns = spread(shape.relaxed_ns for shape in shapes)
-    fastest_ns = spread(shape.fastest_ns for shape in shapes)
+    relaxed_ns = spread(lambda parts: parts.shape.relaxed_ns)
+    fastest_ns = spread(lambda parts: parts.shape.fastest_ns)
     u = pressures(relaxed_ns, fastest_ns, clocks)
     s = strains(u, coefficient("strain_from"), coefficient("strain_to"))
-    area_um2 = spread(shape.area_um2.sum() for shape in shapes) + s * spread(each.grows_um2.sum() for each in shapes)
-    leakage_nw = spread(shape.leakage_nw.sum() for shape in shapes)
+    area_um2 = spread(lambda parts: parts.shape.area_um2.sum()) + s * spread(lambda parts: parts.shape.grows_um2.sum())
+    leakage_nw = spread(lambda parts: parts.shape.leakage_nw.sum())
     leakage_uw = leakage_nw * (1e-3 * (1 + coefficient("leakage_growth") * s))
     uw_a_pj = (1 + coefficient("energy_growth") * s) * clocks
-    energy_pj = spread(whole_pj.sum() for _, whole_pj, _ in energies)
-    ahead_pj = spread(shape.ripple * each.sum() for shape, (*_, each) in zip(shapes, energies, strict=True))
+    energy_pj = spread(lambda parts: parts.energies[1].sum())
+    ahead_pj = spread(lambda parts: parts.shape.ripple * parts.energies[2].sum())
     energy_pj = energy_pj + (u > 0) * ahead_pj
     power_uw = leakage_uw + energy_pj * uw_a_pj
     period_ns = minimum_periods_ns(relaxed_ns, fastest_ns, clocks, coefficient("margin"))
     columns = {
         "area_um2": area_um2,
         "leakage_uw": leakage_uw,
-        "settled_power_uw": leakage_uw + spread(settled_pj.sum() for settled_pj, *_ in energies) * uw_a_pj,
+        "settled_power_uw": leakage_uw + spread(lambda parts: parts.energies[0].sum()) * uw_a_pj,
         "power_uw": power_uw,
         "energy_pj": power_uw / clocks,
         "minimum_period_ns": period_ns,
         "meets_clock": period_ns <= 1000.0 / clocks,
         "pressure": u,
-        "in_range": np.array([not shape.outside for shape in shapes], dtype=np.bool_)[at],
+        "in_range": np.array([not isinstance(parts, str) and not parts.shape.outside for parts in found], np.bool_)[at],
     }
-    return pd.DataFrame(columns, index=frame.index, copy=False)
+    result = pd.DataFrame(columns, index=frame.index, copy=False)
+    failed = np.array([isinstance(parts, str) for parts in found], np.bool_)[at]
+    if failed.any() or wrong.any():
+        errors = np.array([parts if isinstance(parts, str) else "" for parts in found], dtype=object)[at]
+        for row in np.flatnonzero(wrong & ~failed):
+            errors[row] = f"clock_mhz must be a positive number, not {frame['clock_mhz'].iloc[row]}"
+        numbers = [name for name in columns if name not in ("meets_clock", "in_range")]
+        result.loc[wrong, numbers] = math.nan
+        result.loc[wrong, "in_range"] = False
+        result["error"] = errors
+    return result
 
 
-def _count(cases: Sequence[tuple[MacSpec, LibraryModel, StreamPlan | None]]) -> None:
+def _clocks(frame: pd.DataFrame, clock_mhz: float) -> tuple[Vector, npt.NDArray[np.bool_]]:
+    """The clock of each row, and which are none. Raises ValueError where that of all is none."""
+    import pandas as pd
+
+    if "clock_mhz" not in frame.columns:
+        if not 0 < clock_mhz < math.inf:
+            raise InputError(f"clock_mhz must be a positive number, not {clock_mhz}")
+        return np.full(len(frame), clock_mhz, dtype=np.float64), np.zeros(len(frame), dtype=np.bool_)
+    clocks = pd.to_numeric(frame["clock_mhz"], errors="coerce").to_numpy(np.float64, na_value=math.nan)
+    wrong = ~((clocks > 0) & (clocks < np.inf))
+    return np.where(wrong, math.nan, clocks), wrong
+
+
+@dataclass(frozen=True)
+class _Case:
+    """A design under a stream in a library."""
+
+    spec: MacSpec
+    model: LibraryModel
+    plan: StreamPlan
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """Of a case: what its cost is added up of."""
+
+    shape: Shape
+    energies: tuple[Vector, Vector, Vector]
+
+
+def _case(table: _Table, row: int) -> _Case | str:
+    """The case of a row, or the first thing in it that makes no sense."""
+    spec, model = table.specs[table.spec_of[row]], table.models[table.model_of[row]]
+    plan = table.plans[table.plan_of[row]]
+    if isinstance(spec, str) or isinstance(model, str) or isinstance(plan, str):
+        return next(each for each in (spec, model, plan) if isinstance(each, str))
+    return _Case(spec, model, plan or default_plan(spec))
+
+
+def _found(cases: Sequence[_Case | str], strict: bool) -> list[_Parts | str]:
+    """What the costs of the cases are added up of. Raises ValueError where strict, for the first out of range."""
+    good = [case for case in cases if isinstance(case, _Case)]
+    if strict:
+        for case in good:
+            if outside := shape_of(case.spec, case.model).outside:
+                raise InputError(f"{case.spec.name} must be within the range of the model: it has {'; '.join(outside)}")
+    try:
+        _count(good)
+    except (ValueError, TypeError):  # of one of them; what is counted of the others is kept
+        return [case if isinstance(case, str) else _tried(_alone, case) for case in cases]
+    return [case if isinstance(case, str) else _parts(case) for case in cases]
+
+
+def _alone(case: _Case) -> _Parts:
+    _count([case])
+    return _parts(case)
+
+
+def _parts(case: _Case) -> _Parts:
+    return _Parts(shape_of(case.spec, case.model), energies_of(case.spec, case.plan, case.model))
+
+
+def _count(cases: Sequence[_Case]) -> None:
     """Counts designs that were never counted before, while a bar shows how far it is. Each is kept at once."""
     asked: dict[MacSpec, list[StreamPlan]] = {}
-    for spec, _, plan in cases:
-        asked.setdefault(spec, []).append(plan or default_plan(spec))
-    models = dict.fromkeys(model.coefficients for _, model, _ in cases)
+    for case in cases:
+        asked.setdefault(case.spec, []).append(case.plan)
+    models = dict.fromkeys(case.model.coefficients for case in cases)
     delays = [(model.relaxed_ns, model.fastest_ns, ALONE) for model in models]
     new = lacking(asked, delays)
     if len(new) <= _FEW:
@@ -200,7 +304,7 @@ def _count(cases: Sequence[tuple[MacSpec, LibraryModel, StreamPlan | None]]) -> 
         pass
 
 
-def _groups(frame: pd.DataFrame, names: Sequence[str]) -> tuple[npt.NDArray[np.int64], list[int]]:
+def _groups(frame: pd.DataFrame, names: Sequence[str]) -> tuple[Numbers, list[int]]:
     """A number for each row, the same where all columns named are equal; and the first row of each number."""
     import pandas as pd
 
@@ -214,7 +318,7 @@ def _groups(frame: pd.DataFrame, names: Sequence[str]) -> tuple[npt.NDArray[np.i
     return _numbered(key)
 
 
-def _numbered(key: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], list[int]]:
+def _numbered(key: Numbers) -> tuple[Numbers, list[int]]:
     """Numbers from 0 in the order in which different keys appear; and the first place of each."""
     import pandas as pd
 
@@ -254,18 +358,18 @@ def _flag(name: str, value: Any) -> bool:
     return bool(value)
 
 
-def _models(frame: pd.DataFrame, library: str | LibraryModel) -> tuple[list[LibraryModel], npt.NDArray[np.int64]]:
-    """The models of the rows' libraries, and for each row which it is."""
+def _models(frame: pd.DataFrame, library: str | LibraryModel) -> tuple[list[LibraryModel | str], Numbers]:
+    """The models of the rows' libraries, or why there is none, and for each row which it is."""
     import pandas as pd
 
     if "library" not in frame.columns:
         model = load_model(library) if isinstance(library, str) else library
         return [model], np.zeros(len(frame), dtype=np.int64)
     codes, names = pd.factorize(frame["library"], use_na_sentinel=False)
-    return [load_model(str(name)) for name in names], codes.astype(np.int64)
+    return [_tried(load_model, str(name)) for name in names], codes.astype(np.int64)
 
 
-def _plans(frame: pd.DataFrame, activity: StreamPlan | None) -> tuple[list[StreamPlan | None], npt.NDArray[np.int64]]:
+def _plans(frame: pd.DataFrame, activity: StreamPlan | None) -> tuple[list[StreamPlan | str | None], Numbers]:
     """The operand streams of the rows, None for the default of each design; and for each row which it is."""
     names = [name for name in ("precision", "stream") if name in frame.columns]
     if not names:
@@ -273,9 +377,10 @@ def _plans(frame: pd.DataFrame, activity: StreamPlan | None) -> tuple[list[Strea
     if "precision" not in names:
         raise InputError("a table with a column stream must have a column precision, too")
     codes, firsts = _groups(frame, names)
-    plans: list[StreamPlan | None] = []
-    for first in firsts:
-        row = frame.iloc[first]
-        stream = Stream(str(row["stream"])) if "stream" in names else Stream()
-        plans.append(StreamPlan(parse_precision(str(row["precision"])), stream))
-    return plans, codes
+    return [_tried(_plan_of, frame.iloc[first]) for first in firsts], codes
+
+
+def _plan_of(row: pd.Series[Any]) -> StreamPlan:
+    """The stream of one row. Raises ValueError."""
+    stream = Stream(str(row["stream"])) if "stream" in row.index else Stream()
+    return StreamPlan(parse_precision(str(row["precision"])), stream)

@@ -1,18 +1,18 @@
-"""GEMM lists of whole networks: what one inference multiplies, as traced from the real models by qat.trace."""
+"""GEMM lists of whole networks: what one inference multiplies."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from enum import Enum
-from functools import cached_property, lru_cache
-from pathlib import Path
+from functools import cached_property
 from typing import Any
 
 from rtl.spec import check_integer
-from siliquant.inputs import InputError, InputTypeError, belongs, member, parse_json, read_text, short
+from siliquant.inputs import InputError, InputTypeError, short
 
 __all__ = [
+    "MOST",
     "Gemm",
     "Module",
     "PrecisionClass",
@@ -20,16 +20,12 @@ __all__ = [
     "Role",
     "Scales",
     "Workload",
-    "load_workload",
-    "read_workload",
-    "workload_names",
 ]
 
-PACKAGED = Path(__file__).resolve().parents[1] / "data" / "workloads"
-FORMAT = "siliquant-workload 1"
-_MOST_BYTES = 16 << 20
+MOST = 1 << 31
+"""Of a dimension, a count, a layer's number."""
 _MOST_NAME = 1000
-_MOST = 1 << 31  # of a dimension, a count, a layer's number
+_MOST_MACS = 1 << 50  # of an inference: what is counted of it fits 64 bits
 
 
 class Module(Enum):
@@ -139,10 +135,10 @@ class Gemm:
             if not isinstance(getattr(self, field), kind):
                 raise InputTypeError(f"{field} must be a {kind.__name__}, not {getattr(self, field)!r}")
         if self.layer is not None:
-            check_integer("layer", self.layer, 0, _MOST)
-        check_integer("call", self.call, 0, _MOST)
+            check_integer("layer", self.layer, 0, MOST)
+        check_integer("call", self.call, 0, MOST)
         for field in ("m", "k", "n", "count", "heads"):
-            check_integer(field, getattr(self, field), 1, _MOST)
+            check_integer(field, getattr(self, field), 1, MOST)
         for field in ("activation_signed", "static", "bias", "feeds_gemm"):
             if not isinstance(getattr(self, field), bool):
                 raise InputTypeError(f"{field} must be a bool, not {getattr(self, field)!r}")
@@ -183,6 +179,7 @@ class Workload:
     provenance: Mapping[str, Any]
 
     def __post_init__(self) -> None:
+        _check_text("name", self.name)
         if not self.gemms:
             raise InputError(f"a workload must have at least one GEMM, and {self.name} has none")
         seen: dict[str, int] = {}
@@ -191,6 +188,8 @@ class Workload:
             if gemm.call != expected:
                 raise InputError(f"call of {gemm.name} must be {expected}, not {gemm.call}")
             seen[gemm.name] = expected + 1
+        if self.macs > _MOST_MACS:
+            raise InputError(f"a workload must have at most {_MOST_MACS} MACs, and {self.name} has {short(self.macs)}")
 
     def __hash__(self) -> int:
         return hash((self.name, self.gemms))
@@ -205,6 +204,11 @@ class Workload:
         """Static weights, each name once."""
         return sum(gemm.n * gemm.k * gemm.count for gemm in self.gemms if gemm.static and gemm.call == 0)
 
+    @property
+    def longest_sum(self) -> int:
+        """Products of the longest sums."""
+        return max(gemm.k for gemm in self.gemms)
+
     def macs_by_role(self) -> dict[Role, int]:
         """Products by role, in order of execution."""
         found: dict[Role, int] = {}
@@ -217,64 +221,8 @@ class Workload:
         return {kind: sum(gemm.macs for gemm in self.gemms if gemm.precision_class is kind) for kind in PrecisionClass}
 
 
-def workload_names(folder: Path = PACKAGED) -> tuple[str, ...]:
-    """Names of the workloads that come with the package."""
-    return tuple(sorted(path.stem for path in folder.glob("*.json")))
-
-
-@lru_cache(maxsize=32)
-def load_workload(name: str) -> Workload:
-    """The packaged workload of that name. Raises ValueError for an unknown one, which lists the names.
-
-    >>> tiny = load_workload("deit-tiny")
-    >>> f"{tiny.macs:,} MACs in {len(tiny.gemms)} GEMMs"
-    '1,253,683,200 MACs in 98 GEMMs'
-    >>> scores = next(gemm for gemm in tiny.gemms if gemm.role is Role.SCORES)
-    >>> scores.m, scores.k, scores.n, scores.count  # three heads
-    (197, 64, 197, 3)
-    """
-    if name not in workload_names():
-        raise InputError(f"model must be one of {', '.join(workload_names())}, not {name!r}")
-    return read_workload(PACKAGED / f"{name}.json")
-
-
-def read_workload(path: Path) -> Workload:
-    """The workload in a file of qat.trace. Raises ValueError, with the file's name, where it is not one."""
-    with belongs(path, "a workload of qat.trace"):
-        data = parse_json(read_text(path, _MOST_BYTES))
-        if not isinstance(data, dict) or data.get("format") != FORMAT:
-            raise InputError(f"its format must be {FORMAT!r}")
-        found = Workload(
-            name=member(data, "name", str),
-            gemms=tuple(_gemm(entry) for entry in member(data, "gemms", list)),
-            provenance={key: value for key, value in data.items() if key != "gemms"},
-        )
-        if found.macs != member(data, "macs", int):
-            raise InputError(f"macs must be the sum over its GEMMs, {found.macs}, not {short(data['macs'])}")
-    return found
-
-
-def _gemm(entry: object) -> Gemm:
-    if not isinstance(entry, dict):
-        raise InputTypeError(f"a GEMM must be an object, not {short(entry)}")
-    values = dict(entry)
-    roles = [role.value for role in Role]
-    if not isinstance(values.get("role"), str) or values["role"] not in roles:
-        raise InputError(f"role must be one of {', '.join(roles)}, not {short(values.get('role'))}")
-    values["role"] = Role(values["role"])
-    ends = member(values, "ends", bool)
-    del values["ends"]
-    values["precision_class"] = PrecisionClass.ENDS if ends else PrecisionClass.BODY
-    known = {field.name for field in fields(Gemm)}
-    if set(values) != known:
-        raise InputError(f"a GEMM must have the fields of qat.trace, and differs in {_names(set(values) ^ known)}")
-    return Gemm(**values)
-
-
 def _check_text(field: str, value: object) -> None:
     if not isinstance(value, str) or not value or len(value) > _MOST_NAME:
         raise InputTypeError(f"{field} must be a text of at most {_MOST_NAME} characters, not {short(value)}")
-
-
-def _names(names: set[str]) -> str:
-    return ", ".join(sorted(names))
+    if not value.isprintable():
+        raise InputError(f"{field} must have no control characters, as {short(value)} has")

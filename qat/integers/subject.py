@@ -19,6 +19,7 @@ from .integer import IntegerModel
 
 MOST_SAMPLES = 1 << 16
 """Samples of a verification, which are all in memory, at most."""
+_TOKENS = 128
 
 __all__ = ["MOST_SAMPLES", "Subject", "open_subject", "random_subject"]
 
@@ -71,27 +72,30 @@ def open_subject(folder: Path | str, samples: int) -> Subject:
 
 
 @torch.no_grad()
-def random_subject(name: str, scheme: Scheme, samples: int, *, seed: int = 0, tokens: int = 128) -> Subject:
-    """The preset `name` with fresh weights, calibrated on its own random inputs: images of normal noise, or texts of
-    `tokens` random tokens. For speed and coverage; its predictions mean nothing.
+def random_subject(network: str, scheme: Scheme, samples: int, *, seed: int = 0, tokens: int | None = None) -> Subject:
+    """A preset, or the network that a folder describes, with fresh weights, calibrated on its own random inputs: images
+    of normal noise, or texts of `tokens` random tokens (default: 128, or as many as the network has positions). For
+    speed and coverage; its predictions mean nothing.
 
-    Raises ValueError for an unknown name or fewer than 1 sample.
+    Raises ValueError as `qat.models.preset`, and for fewer than 1 sample.
     """
     _check_samples(samples)
     torch.manual_seed(seed)
-    config = preset(name).config
-    most = getattr(config, "max_position_embeddings", tokens)
+    found = preset(network)
+    name, config = found.name, found.config
+    most = getattr(config, "max_position_embeddings", _TOKENS)
+    tokens = min(_TOKENS, most) if tokens is None else tokens
     if not 1 <= tokens <= most:
         raise InputError(f"tokens must be an integer from 1 to {most} for {name}, not {short(tokens)}")
     labels = config.num_labels
     assert labels is not None  # every preset has classes
-    network = build(name, num_labels=labels).eval()
+    model = build(network, num_labels=labels).eval()
     generator = torch.Generator().manual_seed(seed)
-    batches = tuple(_random_input(network.config, generator, tokens) for _ in range(samples))
-    quantised = quantize_model(network, scheme)
+    batches = tuple(_random_input(model.config, generator, tokens) for _ in range(samples))
+    quantised = quantize_model(model, scheme)
     calibrate(quantised, batches[:1])
-    model = IntegerModel.from_quantized(quantised.eval(), scheme, {"preset": name, "seed": seed})
-    return Subject(f"{name}, random weights", model, batches, None)
+    integers = IntegerModel.from_quantized(quantised.eval(), scheme, {"preset": name, "seed": seed})
+    return Subject(f"{name}, random weights", integers, batches, None)
 
 
 def _random_input(config: object, generator: torch.Generator, tokens: int) -> dict[str, Tensor]:

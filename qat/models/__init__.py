@@ -1,28 +1,34 @@
 """The networks that are trained: presets of the Hugging Face models, and our own SReT.
 
-In: a preset or a checkpoint. Out: a model in float32. Read ``presets``, ``checkpoints``, ``fresh``; ``recognition``
-(which preset a folder holds), ``limits`` (what a configuration may ask for), ``timm_names`` (names of weights).
+In: a preset, a folder that describes a network, or a checkpoint. Out: a model in float32. Read ``classes``, ``folders``
+(config.json), ``presets`` (what ``--model`` means), ``checkpoints``, ``fresh``; ``recognition`` (which network a folder
+holds), ``limits`` (what a configuration may ask for), ``timm_names`` (names of weights).
 """
 
 from __future__ import annotations
 
-from .checkpoints import load_pretrained
-from .fresh import build
+from .checkpoints import STRUCTURE, load_pretrained
+from .classes import described, from_config, model_classes
+from .fresh import build, untrained
 from .limits import SIZES
-from .presets import from_config, model_classes, preset
+from .presets import is_preset, preset
 from .recognition import recognise, says_its_network
 from .sret import SReTAttention, SReTForImageClassification, SReTMLP
 
 __all__ = [
     "SIZES",
+    "STRUCTURE",
     "SReTAttention",
     "SReTForImageClassification",
     "SReTMLP",
     "build",
+    "described",
     "from_config",
+    "is_preset",
     "load_pretrained",
     "model_classes",
     "preset",
     "recognise",
     "says_its_network",
+    "untrained",
 ]

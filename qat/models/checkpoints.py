@@ -13,16 +13,14 @@ from torch import Tensor, nn
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from qat.files import guarded, quietly, read_folder, read_state_dict
-from siliquant.inputs import FileError, InputError, read_json, short
+from siliquant.inputs import InputError, short
 
 from . import timm_names
-from .presets import check_labels, config_from_dict, model_class
+from .classes import check_labels, model_class
+from .folders import class_and_config, is_timm, read_config
 from .presets import preset as preset_of
 
-__all__ = ["MOST_CONFIG_BYTES", "STRUCTURE", "folder_config", "load_pretrained"]
-
-MOST_CONFIG_BYTES = 16 << 20
-"""Bytes of the largest config.json; those of 22,000 classes have 2 MB of names."""
+__all__ = ["STRUCTURE", "load_pretrained"]
 
 _HEADS = ("classifier", "cls_classifier", "distillation_classifier")
 # Of a pretrained network that was no classifier: BERT's two pretraining heads, and the pooler of a bare ViT.
@@ -57,8 +55,8 @@ def load_pretrained(
     timm and DeiT (ViT, DeiT), of the official or timm's Swin, or of the Hugging Face model; SReT in its own
     names.  No code in a file is ever run.
 
-    A file and a folder of timm need a preset (a name of qat.models.presets) or a configuration, whose own number
-    of labels is not looked at.  A Hugging Face folder has its own configuration; a preset or configuration given
+    A file and a folder of timm need a preset (what qat.models.presets.preset takes) or a configuration, whose own
+    number of labels is not looked at.  A Hugging Face folder has its own configuration; a preset or configuration given
     with it must agree with it on the network's structure.  image_size is that of a preset, in pixels, where it is not
     its own.  num_labels must be the checkpoint's, unless
     new_head is true: then the classifier alone is fresh, drawn from torch's generator, with num_labels outputs, or
@@ -85,10 +83,10 @@ def load_pretrained(
 def _load_folder(
     folder: Path, wanted: PreTrainedConfig | None, num_labels: int | None, new_head: bool
 ) -> PreTrainedModel:
-    values = _read_config(folder / "config.json")
-    if _is_timm(values):
+    values = read_config(folder / "config.json")
+    if is_timm(values):
         return _load_timm_folder(folder, values["architecture"], wanted, num_labels, new_head)
-    kind, config, is_classifier = _described(folder, values)
+    kind, config, is_classifier = class_and_config(folder, values)
     if wanted is not None:
         _check_structure(folder, config, wanted)
     if is_classifier:
@@ -96,34 +94,6 @@ def _load_folder(
     if num_labels is not None:
         config.num_labels = num_labels
     return _hugging_face(folder, kind, config, read_folder(folder, _is_count), new_head)
-
-
-def folder_config(folder: Path) -> PreTrainedConfig | None:
-    """The configuration of a Hugging Face folder; None for a folder of timm. InputError for one that cannot be used."""
-    values = _read_config(folder / "config.json")
-    return None if _is_timm(values) else _described(folder, values)[1]
-
-
-def _is_timm(values: Mapping[str, Any]) -> bool:
-    return "model_type" not in values and isinstance(values.get("architecture"), str)
-
-
-def _described(folder: Path, values: Mapping[str, Any]) -> tuple[type[PreTrainedModel], PreTrainedConfig, bool]:
-    """Class and configuration of what config.json holds, and whether it is a classifier."""
-    architectures = values.get("architectures") or [None]
-    architecture = architectures[0] if isinstance(architectures, list) else None
-    if not isinstance(architecture, str | None):
-        raise InputError(f"{folder / 'config.json'}: architectures must hold names, not {short(architecture)}")
-    try:
-        kind = model_class(str(values.get("model_type")))
-        # A network without classifier, such as BertModel, can be the start of one.
-        is_classifier = architecture in {"DeiTForImageClassification", kind.__name__}
-        if is_classifier:
-            kind = model_class(str(values.get("model_type")), architecture)
-        config = config_from_dict(kind, values)
-    except InputError as error:
-        raise InputError(f"{folder / 'config.json'} cannot be used: {error}") from error
-    return kind, config, is_classifier
 
 
 def _load_timm_folder(
@@ -211,20 +181,6 @@ def _timm(
     assert not filled.unexpected_keys
     assert all(new_head and _in_head(key) for key in filled.missing_keys)
     return model
-
-
-def _read_config(file: Path) -> dict[str, Any]:
-    if not file.exists():
-        raise InputError(f"{file.parent} must hold a config.json, but it does not")
-    try:
-        values = read_json(file, MOST_CONFIG_BYTES)
-    except FileError:
-        raise
-    except InputError as error:
-        raise InputError(f"{file} cannot be read as JSON: {error.place or ''} {error.sentence}") from None
-    if not isinstance(values, dict):
-        raise InputError(f"{file} must hold a JSON object, not {type(values).__name__}")
-    return values
 
 
 def _is_count(name: str) -> bool:

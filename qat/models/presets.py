@@ -1,148 +1,62 @@
-"""The networks by name: their configurations, fresh models, and model classes by what config.json says."""
+"""The networks by name or by a folder that describes one: their configurations."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
-from transformers import (
-    BertConfig,
-    BertForSequenceClassification,
-    DeiTForImageClassification,
-    DeiTForImageClassificationWithTeacher,
-    PreTrainedConfig,
-    PreTrainedModel,
-    SwinConfig,
-    SwinForImageClassification,
-    ViTConfig,
-    ViTForImageClassification,
-)
+from transformers import BertConfig, PreTrainedConfig, SwinConfig, ViTConfig
 
-from qat.files import quietly
 from qat.settings import PRESET_NAMES
-from siliquant.inputs import InputError, InputTypeError, short
+from siliquant.inputs import InputError, short
 
-from .limits import SIZES, check_parameters, check_sizes, describing
-from .sret import SReTConfig, SReTForImageClassification
+from .folders import folder_config
+from .limits import check_sizes
+from .sret import SReTConfig
 
-__all__ = [
-    "PRESET_NAMES",
-    "Preset",
-    "config_from_dict",
-    "from_config",
-    "model_class",
-    "model_classes",
-    "preset",
-]
+__all__ = ["PRESET_NAMES", "Preset", "is_preset", "preset"]
 
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """A network by name; family is its Hugging Face model type: "vit", "swin", "sret" or "bert"."""
+    """A network by name; family is its Hugging Face model type: "vit", "deit", "swin", "sret" or "bert"."""
 
     name: str
     family: str
     config: PreTrainedConfig
 
 
-def preset(name: str, *, image_size: int | None = None) -> Preset:
-    """The preset of that name, with a configuration of its own, for images of `image_size` pixels if that is given.
+def is_preset(text: str) -> bool:
+    """Whether it is the name of a preset, which a folder of that name does not hide."""
+    return text in _CONFIGS
 
-    ValueError for an unknown name lists the names.
+
+def preset(text: str, *, image_size: int | None = None) -> Preset:
+    """The network that `--model` means, with a configuration of its own: a preset by name, or what a Hugging Face
+    folder (its config.json; weights are not looked at) or a run (its run.json) describes, by the folder's name.
+
+    image_size: of images, in pixels, where it is not the network's own.  ValueError for what is neither lists the
+    names; InputError as `qat.models.folders.folder_config`.
     """
-    if name not in _CONFIGS:
-        raise InputError(f"preset must be one of {', '.join(PRESET_NAMES)}, not {name!r}")
-    config = _CONFIGS[name]()
+    if is_preset(text):
+        name, config = text, _CONFIGS[text]()
+    elif text and "\0" not in text and Path(text).is_dir():
+        name, found = Path(text).resolve().name, folder_config(Path(text))
+        if found is None:
+            raise InputError(f"{text} is a folder of timm, which does not describe its network: give its name instead")
+        config = found
+    else:
+        raise InputError(
+            f"model must be one of {', '.join(PRESET_NAMES)}, or a folder with a config.json, not {short(text)}"
+        )
     if image_size is not None:
         check_sizes({"image_size": image_size})
         if not hasattr(config, "image_size"):
-            raise InputError(f"image_size must not be given for {name}, which takes no images")
+            raise InputError(f"image_size must not be given for {text}, which takes no images")
         config.image_size = image_size
     return Preset(name, config.model_type, config)
-
-
-def check_labels(num_labels: object) -> None:
-    """TypeError or ValueError unless it is an integer from 1 to 65536."""
-    if not isinstance(num_labels, int) or isinstance(num_labels, bool):
-        raise InputTypeError(f"num_labels must be an integer, not {num_labels!r}")
-    low, high = SIZES["num_labels"]
-    if num_labels < low:
-        raise InputError(f"num_labels must be at least {low}, not {num_labels}")
-    if num_labels > high:
-        raise InputError(f"num_labels must be at most {high}, not {short(num_labels)}")
-
-
-def model_class(model_type: str, architecture: str | None = None) -> type[PreTrainedModel]:
-    """The class of that name for configurations of that model type, as the two stand in config.json.
-
-    Without an architecture it is the type's usual classifier; for "deit" that is the one with a teacher, whose
-    two heads are those of the distilled checkpoints.  ValueError lists the names that there are.
-    """
-    if model_type not in _CLASSES:
-        raise InputError(f"model_type must be one of {', '.join(_CLASSES)}, not {model_type!r}")
-    classes = {each.__name__: each for each in _CLASSES[model_type]}
-    if architecture is None:
-        return _CLASSES[model_type][0]
-    if architecture not in classes:
-        raise InputError(f"architecture of a {model_type} must be one of {', '.join(classes)}, not {architecture!r}")
-    return classes[architecture]
-
-
-def model_classes() -> list[str]:
-    """Names of the classes that `model_class` knows."""
-    return [each.__name__ for classes in _CLASSES.values() for each in classes]
-
-
-def config_from_dict(model: type[PreTrainedModel], values: Mapping[str, Any]) -> PreTrainedConfig:
-    """The configuration of a model class from what config.json holds.  ValueError for a value it cannot have."""
-    kind = model.config_class
-    if kind is None:
-        raise InputTypeError(f"{model.__name__} must be a model class with a configuration class")
-    check_sizes(values)
-    try:
-        with quietly():
-            config: PreTrainedConfig = kind.from_dict(describing(kind, values))
-    except InputError:
-        raise
-    except Exception as error:  # every configuration has checks of its own
-        raise InputError(f"the configuration of a {kind.model_type} has a bad value: {_one_line(error)}") from error
-    check_labels(config.num_labels)
-    try:
-        check_parameters(model, config)
-    except (InputError, MemoryError):
-        raise
-    except Exception as error:
-        raise InputError(f"the configuration makes no {kind.model_type}: {_one_line(error)}") from error
-    return config
-
-
-def from_config(config_dict: Mapping[str, Any]) -> PreTrainedModel:
-    """An untrained model in training mode from what config.json holds, to be filled with weights.
-
-    "model_type" and the first of "architectures" choose the class.  TypeError unless it is a mapping;
-    ValueError for a class that is not one of ours or a value that its configuration cannot have.
-    """
-    if not isinstance(config_dict, Mapping):
-        raise InputTypeError(f"config_dict must be a mapping as in config.json, not {config_dict!r}")
-    architectures = config_dict.get("architectures")
-    if not isinstance(architectures, (list, tuple)) or not architectures:
-        raise InputError(f'"architectures" must be a list with the name of the model class, not {architectures!r}')
-    kind = model_class(str(config_dict.get("model_type")), str(architectures[0]))
-    return instance(kind, config_from_dict(kind, config_dict))
-
-
-def instance(kind: type[PreTrainedModel], config: PreTrainedConfig) -> PreTrainedModel:
-    config.architectures = [kind.__name__]
-    return kind(config)
-
-
-def _one_line(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    if not isinstance(error, ValueError | TypeError):  # a KeyError says the key alone
-        text = f"{type(error).__name__} {text}"
-    return text if len(text) <= 300 else f"{text[:297]}..."
 
 
 def _deit(width: int, heads: int) -> ViTConfig:
@@ -232,16 +146,5 @@ _CONFIGS: Mapping[str, Callable[[], PreTrainedConfig]] = MappingProxyType(
         "vit-mnist": _vit_mnist,
         "swin-mnist": _swin_mnist,
         "sret-mnist": _sret_mnist,
-    }
-)
-
-# The usual class of each model type first.
-_CLASSES: Mapping[str, tuple[type[PreTrainedModel], ...]] = MappingProxyType(
-    {
-        "vit": (ViTForImageClassification,),
-        "deit": (DeiTForImageClassificationWithTeacher, DeiTForImageClassification),
-        "swin": (SwinForImageClassification,),
-        "sret": (SReTForImageClassification,),
-        "bert": (BertForSequenceClassification,),
     }
 )

@@ -1,4 +1,4 @@
-"""Which of the networks a Hugging Face folder holds, by the sizes in its config.json."""
+"""Which network a Hugging Face folder holds, by the sizes in its config.json."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 from qat.settings import PRESET_NAMES
-from siliquant.inputs import InputError
 
-from .checkpoints import STRUCTURE, folder_config
+from .checkpoints import STRUCTURE
+from .folders import folder_config
 from .presets import preset
 
 __all__ = ["recognise", "says_its_network"]
@@ -20,10 +20,11 @@ def says_its_network(source: Path) -> bool:
 
 
 def recognise(folder: Path) -> tuple[str, int | None] | None:
-    """The preset of a Hugging Face folder's network and, where it is not the preset's, its image_size in pixels.
+    """What `--model` has to be for the network of a Hugging Face folder: the preset that it is and, where it is not the
+    preset's, its image_size in pixels; else the folder itself.
 
     None for what has no config.json that says its network: a file, a folder of timm. InputError for one that cannot be
-    read, and for a network that is none of the presets.
+    read.
     """
     found = folder_config(folder) if (folder / "config.json").exists() else None
     if found is None:
@@ -38,8 +39,4 @@ def recognise(folder: Path) -> tuple[str, int | None] | None:
         ):
             pixels = sizes.get("image_size")
             return name, pixels if isinstance(pixels, int) and pixels != known.get("image_size") else None
-    shown = [f"{field} {sizes[field]}" for field in ("hidden_size", "num_hidden_layers", "embed_dim") if field in sizes]
-    raise InputError(
-        f"{folder} holds a network of model_type {found.model_type} with {', '.join(shown)}, which is none of those "
-        f"that are trained: {', '.join(PRESET_NAMES)}"
-    )
+    return str(folder), None

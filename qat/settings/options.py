@@ -51,7 +51,11 @@ class Options:
     """What `python -m qat.train` was asked for.  ValueError for values that are out of range or contradict."""
 
     out: Path = _option(MISSING, "output folder: the run", "DIR")
-    model: str = _option("vit-mnist", "network (with --start: its own); --list-models shows them", "NAME")
+    model: str = _option(
+        "vit-mnist",
+        "network: a name (--list-models shows them), or a folder with a config.json (with --start: its own)",
+        "NAME",
+    )
     data: str = _option("mnist5k", f"data set: {', '.join(DATA)}", "NAME")
     bits: int = _option(4, "bits of weights and activations, 1 to 8; 32: full precision", "B")
     weight_bits: int | None = _option(None, "bits of weights alone", "B")

@@ -20,11 +20,11 @@ from typing import Any
 import torch
 import transformers
 from torch import nn
-from transformers import PreTrainedModel
+from transformers import PreTrainedConfig, PreTrainedModel
 
 from qat.data import Data, FolderImages, look_of_record
 from qat.files import load_torch
-from qat.models import from_config, load_pretrained, recognise
+from qat.models import from_config, is_preset, load_pretrained, recognise
 from qat.network import check_state, quantize_model, quantizers
 from qat.quantisers.native import status
 from qat.settings import Scheme, merge
@@ -234,14 +234,15 @@ def load_state(model: nn.Module, tensors: Mapping[str, torch.Tensor], path: Path
 def load_start(
     source: Path,
     *,
-    preset: str | None,
-    image_size: int | None = None,
+    config: PreTrainedConfig | None = None,
     num_labels: int | None = None,
     new_head: bool = False,
 ) -> PreTrainedModel:
-    """The full-precision parameters of a run (of its latent weights if it is quantised), or of another checkpoint."""
+    """The full-precision parameters of a run (of its latent weights if it is quantised), or of another checkpoint, of
+    the network that `config` describes.
+    """
     if not (source / "run.json").exists():
-        return load_pretrained(source, preset=preset, image_size=image_size, num_labels=num_labels, new_head=new_head)
+        return load_pretrained(source, config=config, num_labels=num_labels, new_head=new_head)
     trained, record = load_run(source)
     model = from_config(dict(record.model))
     skip = tuple(f"{name}." for name in quantizers(trained))
@@ -256,21 +257,26 @@ def load_start(
 
 
 def network_of(source: Path) -> tuple[str, int | None] | None:
-    """The preset of a start or teacher, and its image_size in pixels where that is not the preset's.
+    """What `--model` has to be for the network of a start: a preset and, where it is not the preset's, its image_size
+    in pixels; else the folder of the start.
 
     None for what does not say its network: a file, a folder of timm. InputError as `recognise`.
     """
     if not (source / "run.json").exists():
         return recognise(source)
     options = read_record(source).options
-    size = options.get("image_size")
-    return member(options, "model", str), size if isinstance(size, int) else None
+    name, size = member(options, "model", str), options.get("image_size")
+    if not is_preset(name):
+        return str(source), None
+    return name, size if isinstance(size, int) else None
 
 
-def load_teacher(path: Path, *, preset: str | None = None, image_size: int | None = None) -> PreTrainedModel:
-    """A classifier in evaluation mode whose parameters take no gradient: a run (quantised or not) or a checkpoint."""
+def load_teacher(path: Path, *, config: PreTrainedConfig | None = None) -> PreTrainedModel:
+    """A classifier in evaluation mode whose parameters take no gradient: a run (quantised or not) or a checkpoint, of
+    the network that `config` describes.
+    """
     if (path / "run.json").exists():
         model = load_run(path)[0]
     else:
-        model = load_pretrained(path, preset=preset, image_size=image_size)
+        model = load_pretrained(path, config=config)
     return model.eval().requires_grad_(False)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hwmodel.comparison import EQUAL_THROUGHPUT, EQUAL_UNITS, Row, is_uniform
-from siliquant.inputs import InputError, belongs, csv_records, parse_json, read_text, short
+from siliquant.inputs import InputError, at, belongs, csv_lines, decimal, parse_json, read_text, short, whole
 
 __all__ = ["checked", "read_rows"]
 
@@ -28,7 +28,11 @@ def read_rows(path: Path) -> tuple[Row, ...]:
     text = read_text(path, _MOST_BYTES)
     with belongs(path, "compare.json or compare.csv of hwmodel.compare"):
         entries = _from_csv(text) if path.suffix == ".csv" else _from_json(text)
-        return checked([_row(number, entry) for number, entry in enumerate(entries, start=1)])
+        rows = []
+        for place, entry in entries:
+            with at(place):
+                rows.append(_row(entry))
+        return checked(rows)
 
 
 def checked(rows: Sequence[Row]) -> tuple[Row, ...]:
@@ -70,53 +74,52 @@ def _check_ratios(row: Row, base: Row, where: str) -> None:
             raise InputError(f"{where}, {field} of {row.design} must be {wanted}, as {compared} says, not {value}")
 
 
-def _from_json(text: str) -> list[Mapping[str, Any]]:
+def _from_json(text: str) -> list[tuple[str, Mapping[str, Any]]]:
     data = parse_json(text)
     if not isinstance(data, list) or not all(isinstance(entry, dict) for entry in data):
         raise InputError("it must be a list of objects")
-    return data
+    return [(f"row {number}", entry) for number, entry in enumerate(data, start=1)]
 
 
-def _from_csv(text: str) -> list[Mapping[str, Any]]:
-    records = csv_records(text, tuple(_KINDS))
-    return [
-        {name: _value(number, name, cell) for name, cell in record.items() if name in _KINDS}
-        for number, record in enumerate(records, start=1)
-    ]
+def _from_csv(text: str) -> list[tuple[str, Mapping[str, Any]]]:
+    entries: list[tuple[str, Mapping[str, Any]]] = []
+    for line, cells in csv_lines(text, tuple(_KINDS)):
+        with at(f"line {line}"):
+            entry = {name: _value(name, cell) for name, cell in cells.items() if name in _KINDS}
+        entries.append((f"line {line}", entry))
+    return entries
 
 
-def _value(number: int, name: str, cell: str) -> Any:
+def _value(name: str, cell: str) -> Any:
     """A cell of a CSV file as JSON would have it."""
     kind = _KINDS[name]
     if cell == "" and kind.endswith("| None"):
         return None
     try:
         if kind.startswith("int"):
-            return int(cell)
+            return whole(cell)
         if kind.startswith("float"):
-            return float(cell)
+            return decimal(cell)
         return _FLAGS[cell] if kind.startswith("bool") else cell
     except (KeyError, ValueError):
-        raise InputError(f"{name} of row {number} must be {_meaning(kind)}, not {short(cell)}") from None
+        raise InputError(f"{name} must be {_meaning(kind)}, not {short(cell)}") from None
 
 
-def _row(number: int, entry: Mapping[str, Any]) -> Row:
+def _row(entry: Mapping[str, Any]) -> Row:
     if set(entry) != set(_KINDS):
         wrong = ", ".join(sorted(set(entry) ^ set(_KINDS)))
-        raise InputError(f"row {number} must have exactly the fields of a comparison, and differs in {wrong}")
+        raise InputError(f"it must have exactly the fields of a comparison, and differs in {wrong}")
     values: dict[str, Any] = {}
     for name, kind in _KINDS.items():
         value = entry[name]
         if not _fits(value, kind):
-            raise InputError(f"{name} of row {number} must be {_meaning(kind)}, not {short(value)}")
+            raise InputError(f"{name} must be {_meaning(kind)}, not {short(value)}")
         values[name] = float(value) if kind.startswith("float") and value is not None else value
     row = Row(**values)
     if row.normalisation not in _COMPARED:
-        raise InputError(
-            f"normalisation of row {number} must be one of {', '.join(_COMPARED)}, not {short(row.normalisation)}"
-        )
+        raise InputError(f"normalisation must be one of {', '.join(_COMPARED)}, not {short(row.normalisation)}")
     if not 2 <= row.bits <= 8:
-        raise InputError(f"bits of row {number} must be from 2 to 8, not {short(row.bits)}")
+        raise InputError(f"bits must be from 2 to 8, not {short(row.bits)}")
     return row
 
 

@@ -19,7 +19,7 @@ from hwmodel.inference import (
     multiplier,
     network_cost,
     network_rows,
-    packaged_sram,
+    sram_of,
 )
 from hwmodel.model import LibraryModel
 from hwmodel.workload import PrecisionClass, Role, Workload, assign, load_workload, uniform
@@ -90,13 +90,12 @@ class _Setting:
     elements: Callable[[int], Sequence[MacSpec]]
 
 
-def network(name: str, rows: Sequence[Row], model: LibraryModel) -> Network:
-    """One inference of a packaged workload, as ``hwmodel.compare --model`` has it: the same elements, arrays and costs.
+def network(workload: Workload, rows: Sequence[Row], model: LibraryModel) -> Network:
+    """One inference of a workload, as ``hwmodel.compare --model`` has it: the same elements, arrays and costs.
 
-    rows: of the comparison. Raises ValueError for an unknown workload.
+    rows: of the comparison.
     """
-    workload = load_workload(name)
-    setting, bits = _setting(rows, model), _bits(rows)
+    setting, bits = _setting(rows, model, workload.longest_sum), _bits(rows)
     made = Network(workload, tuple(network_rows(workload, bits, setting.costs, elements=setting.elements)))
     costs = {mean: _cost(workload, mean, setting) for mean in bits}
     return replace(
@@ -136,14 +135,13 @@ def _bits(rows: Sequence[Row]) -> list[int]:
     return list(dict.fromkeys(row.bits for row in rows))
 
 
-def _setting(rows: Sequence[Row], model: LibraryModel) -> _Setting:
+def _setting(rows: Sequence[Row], model: LibraryModel, longest_sum: int = 1) -> _Setting:
     first = rows[0]
     lanes = next(row.units for row in rows if is_uniform(row) and row.normalisation == EQUAL_THROUGHPUT)
     names = list(dict.fromkeys(row.spec.split("_")[0] for row in rows if not is_uniform(row)))
     # Macros of memories are known for this node and not scaled to others.
-    sram = packaged_sram(45) if first.library == "freepdk45" else None
-    elements = elements_of(lanes, contenders(names), model, first.clock_mhz)
-    return _Setting(costs_of(model, first.clock_mhz, sram), elements)
+    elements = elements_of(lanes, contenders(names), model, first.clock_mhz, longest_sum=longest_sum)
+    return _Setting(costs_of(model, first.clock_mhz, sram_of(first.library)), elements)
 
 
 def _cost(workload: Workload, bits: int, setting: _Setting) -> NetworkCost:

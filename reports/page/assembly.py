@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
+from shlex import quote
 
 from hwmodel.comparison import EQUAL_THROUGHPUT, EQUAL_UNITS, ModelAnswers, Row, compare_rows, is_uniform, settings
 from hwmodel.measurement import RowStore, SynthesisRow
-from hwmodel.model import LibraryModel, known_models, load_model
-from hwmodel.workload import SensitivityTable, standard_mixture
+from hwmodel.model import PACKAGED_MODELS, LibraryModel, known_models, load_model
+from hwmodel.workload import SensitivityTable, load_workload, standard_mixture
 from reports.inputs import Accuracies, Equivalence, Oscillation, checked
 from reports.numbers import (
     Breakdown,
@@ -52,23 +53,25 @@ Working = Callable[[str], AbstractContextManager[object]]
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs:
-    """rows: of the comparison, from the file ``compare`` or computed. workload: whose inference is shown. The others
-    with the note on the files they are from, or None and empty where they were not given.
+    """rows: of the comparison, from the file ``compare`` or computed. workload: whose inference is shown, a name or
+    the path of a file of GEMMs. cost_models: the folder with the model of the library. The others with the note on the
+    files they are from, or None and empty where they were not given.
     """
 
     rows: tuple[Row, ...]
     compare: Path | None = None
     workload: str = "deit-tiny"
+    cost_models: Path = PACKAGED_MODELS
     equivalence: tuple[Equivalence, str] | None = None
     accuracy: Accuracies | None = None
     oscillation: tuple[tuple[Oscillation, ...], str] | None = None
     sensitivity: tuple[SensitivityTable, str] | None = None
 
 
-def computed_rows(library: str, clock_mhz: float, widths: Sequence[int]) -> tuple[Row, ...]:
-    """The comparison as ``hwmodel.compare`` makes it by default. Raises ValueError for a library without a model."""
+def computed_rows(model: LibraryModel, clock_mhz: float, widths: Sequence[int]) -> tuple[Row, ...]:
+    """The comparison as ``hwmodel.compare`` makes it by default."""
     chosen = settings(bits=widths, mixtures=[], designs=None, lanes=16, units=4, jobs=1)
-    answers = ModelAnswers(load_model(library), clock_mhz, 1)
+    answers = ModelAnswers(model, clock_mhz, 1)
     return checked(compare_rows(chosen.entries, answers.get))
 
 
@@ -76,7 +79,8 @@ def assemble(inputs: Inputs, working: Working = lambda _: nullcontext()) -> Docu
     """The report. working: shows what is being done. Raises ValueError for input that does not fit together."""
     rows, widths = inputs.rows, widths_of(inputs.rows)
     library = rows[0].library
-    model = load_model(library) if library in known_models() else None
+    folder = inputs.cost_models
+    model = load_model(library, folder) if library in known_models(folder) else None
     found, unlike = _subjects(rows)
     source, estimated = _source(inputs, model), _estimated(inputs, model)
     with working("checking the model"):
@@ -85,8 +89,9 @@ def assemble(inputs: Inputs, working: Working = lambda _: nullcontext()) -> Docu
     with working("parts and clocks"):
         done += _breakdowns(inputs, found, model, source, unlike)
         done.append(_clock(found, model, replace(estimated, command=_own_command(inputs)), library, unlike))
-    with working(f"one inference of {shown_name(inputs.workload)}"):
-        inference = None if model is None else network(inputs.workload, rows, model)
+    workload = load_workload(inputs.workload)
+    with working(f"one inference of {shown_name(workload.name)}"):
+        inference = None if model is None else network(workload, rows, model)
     done += _networks(inputs, widths, model, inference, estimated)
     done.append(
         model_section(validated) if validated else Missing("Model against synthesis", "no calibration table is there")
@@ -156,7 +161,7 @@ def _networks(
     """The inference, and accuracies against the energy of it and of others."""
     if model is None or inference is None:
         reason = f"{inputs.rows[0].library} has no cost model"
-        title = f"One inference of {shown_name(inputs.workload)}"
+        title = f"One inference of {shown_name(load_workload(inputs.workload).name)}"
         return [Missing(title, reason), Missing("Accuracy against energy", reason)]
     costs = inferences(published_workloads(widths), inputs.rows, model)
     own = [] if inputs.accuracy is None else own_workloads(inputs.accuracy)
@@ -207,7 +212,7 @@ def _estimated(inputs: Inputs, model: LibraryModel | None) -> Source:
     """Where the numbers come from that only the cost model has."""
     first = inputs.rows[0]
     return Source(
-        command=_command(inputs.rows, True, inputs.workload),
+        command=" ".join([_command(inputs.rows, True, inputs.workload), *_models(inputs)]),
         where=f"{first.library}, {first.corner}, {first.clock_mhz:g} MHz",
         tools={} if model is None else model_tools(model),
         date="" if model is None else model.provenance.get("calibration_date", ""),
@@ -232,8 +237,14 @@ def _own_command(inputs: Inputs) -> str:
         words += [f"--bits {widths}"] if widths != "2,3,4" else []
         words += [f"--library {rows[0].library}"] if rows[0].library != "freepdk45" else []
         words += [f"--clock-mhz {rows[0].clock_mhz:g}"] if rows[0].clock_mhz != 500 else []
-    words += [f"--model {inputs.workload}"] if inputs.workload != "deit-tiny" else []
-    return " ".join(words)
+    words += [f"--model {_model(inputs.workload)}"] if inputs.workload != "deit-tiny" else []
+    return " ".join([*words, *_models(inputs)])
+
+
+def _models(inputs: Inputs) -> list[str]:
+    """Where the cost model is, where that is not the package."""
+    own = inputs.cost_models != PACKAGED_MODELS
+    return [f"--cost-models {quote(inputs.cost_models.name)}"] if own else []
 
 
 def _command(rows: Sequence[Row], estimated: bool, workload: str = "") -> str:
@@ -255,5 +266,10 @@ def _command(rows: Sequence[Row], estimated: bool, workload: str = "") -> str:
     if not estimated:
         words.append("--synthesise")
     if workload:
-        words.append(f"--model {workload}")
+        words.append(f"--model {_model(workload)}")
     return " ".join(words)
+
+
+def _model(workload: str) -> str:
+    """A name, or the name of a file without its folder, as a shell takes it."""
+    return quote(Path(workload).name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from hwmodel.inference import NetworkCost
-from hwmodel.workload import load_workload, published_accuracy, published_source, workload_names
+from hwmodel.workload import is_packaged, load_workload, published_accuracy, published_source, workload_names
 from reports.charts import Chart, FrontPanel, FrontPoint, draw_front, front_of
 from reports.inputs import FULL_PRECISION, Accuracies, Method, methods
 from reports.numbers import Network, energy_uj, shown_name
@@ -51,7 +51,7 @@ def accuracy_section(
         return Missing(
             "Accuracy against energy", f"no accuracies were published at {bits(widths)}, and --accuracy was not given"
         )
-    if network is not None and network.workload.name not in names:
+    if network is not None and not (is_packaged(network.workload) and network.workload.name in names):
         network = None  # a network of which no accuracy is known beside others
     without = () if network is None else tuple(each.row.energy_uj for each in network.mixed)
     label = "" if network is None else f"{shown_name(network.workload.name)} mixed: accuracy not published"

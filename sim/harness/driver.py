@@ -27,7 +27,7 @@ from siliquant.files import load
 from siliquant.inputs import InputError
 from sim.simulators import SimulationError
 
-__all__ = ["ArraySimulator", "Block", "RefusedError"]
+__all__ = ["ArraySimulator", "Block", "RefusedError", "check_width"]
 
 
 class RefusedError(SimulationError):
@@ -118,12 +118,7 @@ class ArraySimulator:
         """
         spec = self.spec
         (m, k), n = activations.shape, len(weights)
-        width = width_of_results(passes, k)
-        if width > spec.result_width:
-            raise InputError(
-                f"result_width must be at least {width} bits for sums of {k} products in {len(passes)} passes, "
-                f"not {spec.result_width}"
-            )
+        check_width(spec, passes, k)
         operand_cycles = cycles = predicted = loads = predicted_loads = group = 0
         if parameters is not None:
             group = self._group(len(parameters))
@@ -210,6 +205,16 @@ class ArraySimulator:
             groups[:, 0] += (place // columns).astype(np.uint32)
         images = masks, groups, np.ascontiguousarray(parameters)
         return int(self._library.array_requant(self._handle, *(ctypes.byref(_image(image)) for image in images)))
+
+
+def check_width(spec: ArraySpec, passes: tuple[Pass, ...], k: int) -> None:
+    """Raises InputError where sums of ``k`` products may not fit the results of the array."""
+    width = width_of_results(passes, k)
+    if width > spec.result_width:
+        raise InputError(
+            f"result_width must be at least {width} bits for sums of {k} products in {len(passes)} passes, "
+            f"not {spec.result_width}"
+        )
 
 
 def _image(words: WordArray) -> _Image:

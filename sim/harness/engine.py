@@ -20,9 +20,9 @@ from siliquant.processes import cores
 from sim.bench import MismatchError
 
 from .drain import Drained, DrainTable
-from .driver import ArraySimulator, Block
+from .driver import ArraySimulator, Block, check_width
 
-__all__ = ["ArrayEngine", "GemmRecord"]
+__all__ = ["ArrayEngine", "GemmRecord", "passes_of"]
 
 
 @dataclass(frozen=True)
@@ -111,11 +111,7 @@ class ArrayEngine:
 
     def __call__(self, product: Product) -> torch.Tensor:
         """The accumulators of the simulated hardware, int64 [..., M, N]."""
-        passes = plan_passes(
-            self.spec.mac,
-            Codes(product.right_bits, product.right_signed),
-            Codes(product.left_bits, product.left_signed),
-        )
+        passes = passes_of(self.spec, product)
         left, right = product.left.numpy(), product.right.numpy()
         if not left.size or not right.size:
             raise InputError(
@@ -223,6 +219,25 @@ class ArrayEngine:
             if cycles != predicted:
                 raise MismatchError(f"{layer}, matrix {part.matrix}: expected {predicted} {kind} cycles, not {cycles}")
         return int(equal.sum())
+
+
+def passes_of(spec: ArraySpec, product: Product) -> tuple[Pass, ...]:
+    """How the array computes a product. Raises ValueError, which names the layer, where it cannot: its design does not
+    hold the codes or so long sums, its memories not one tile, or its results not the sums.
+    """
+    layer, k = _layer(product), product.left.shape[-1]
+    weights = Codes(product.right_bits, product.right_signed)
+    try:
+        passes = plan_passes(spec.mac, weights, Codes(product.left_bits, product.left_signed))
+    except InputError as error:  # it names the design
+        raise InputError(f"{layer}: {error.sentence}") from None
+    try:
+        for each in passes if k else ():
+            spec.run(1, k, 1, each.precision)
+        check_width(spec, passes, k)
+    except InputError as error:
+        raise InputError(f"{layer} on {spec.mac.name}: {error.sentence}") from None
+    return passes
 
 
 def _layer(product: Product) -> str:

@@ -22,7 +22,7 @@ from rtl.requant import ThresholdSpec
 from sim.bench import MismatchError
 
 from .drain import drain_tables
-from .engine import ArrayEngine, GemmRecord
+from .engine import ArrayEngine, GemmRecord, passes_of
 from .library import build_library
 
 __all__ = ["Equivalence", "verify"]
@@ -69,18 +69,15 @@ def verify(
     """Runs the subject on ``jobs`` simulated arrays (default: one a core).
 
     ``library`` takes the place of the one built for ``spec``; ``report`` is told the MACs done and in all. Raises
-    MismatchError at the first difference, ToolError where a tool is missing or fails, ValueError where the memories of
-    the array are too small.
+    MismatchError at the first difference, ToolError where a tool is missing or fails, and before that ValueError, which
+    names the layer, where the array cannot hold its codes, sums or operands.
     """
-    start = time.perf_counter()
-    built = library or build_library(spec)
-    build_s = time.perf_counter() - start
-
     total, tokens = 0, 1
     contexts = {gemm.name for gemm in subject.model.gemms() if gemm.kind == "context"}
 
     def count(product: Product) -> Tensor:
         nonlocal total, tokens
+        passes_of(spec, product)  # what the array cannot compute is told before anything is built
         result = exact_product(product)
         total += result.numel() * product.left.shape[-1]
         if product.name in contexts:
@@ -90,6 +87,10 @@ def verify(
     start = time.perf_counter()
     wanted = [subject.model.logits(batch, count) for batch in subject.batches]
     reference_s = time.perf_counter() - start
+
+    start = time.perf_counter()
+    built = library or build_library(spec)
+    build_s = time.perf_counter() - start
 
     start = time.perf_counter()
     requant = spec.requant

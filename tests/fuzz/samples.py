@@ -39,6 +39,11 @@ def sensitivities() -> list[Files]:
     return [{"t.json": (DATA / "sensitivity.json").read_bytes()}, {"t.csv": table}]
 
 
+def workload_tables() -> list[Files]:
+    rows = ["name,role,layer,m,k,n,count,heads,ends", "a,query,0,17,96,96,1,3,false", "a.fc1,,0,17,96,384,1,,"]
+    return [{"w.csv": "\n".join(rows).encode()}]
+
+
 def workloads() -> list[Files]:
     return [{"w.json": (DATA / "workloads" / f"{name}.json").read_bytes()} for name in ("vit-mnist", "deit-tiny")]
 

@@ -44,9 +44,9 @@ def _hwmodel() -> Iterator[Target]:
     from hwmodel.measurement.table import read_calibration, spec_of
     from hwmodel.model.file import read_model
     from hwmodel.operands.recorded import read_recording
+    from hwmodel.workload import read_workload
     from hwmodel.workload.mixture import parse_mixture
     from hwmodel.workload.sensitivity import read_sensitivity
-    from hwmodel.workload.workload import read_workload
     from siliquant.inputs.reading import read_text
 
     def liberty(_: Path, file: Path) -> None:
@@ -55,6 +55,7 @@ def _hwmodel() -> Iterator[Target]:
 
     yield Target("sensitivity", samples.sensitivities, lambda _, file: read_sensitivity(file))
     yield Target("workload", samples.workloads, lambda _, file: read_workload(file))
+    yield Target("workload table", samples.workload_tables, lambda _, file: read_workload(file))
     yield Target("cost model", samples.cost_models, lambda _, file: read_model(file))
     yield Target("memories", samples.memories, lambda _, file: read_sram(file))
     yield Target("calibration", samples.calibrations, lambda folder, _: read_calibration(folder / "freepdk45.csv"))

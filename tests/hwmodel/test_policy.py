@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwmodel.policy import main
+from hwmodel.workload import Gemm, PrecisionClass, Role, Workload, load_workload, workload_names
 from hwmodel.workload.assignment import assign, uniform
 from hwmodel.workload.sensitivity import SensitivityTable, default_sensitivity, read_sensitivity
-from hwmodel.workload.workload import Gemm, PrecisionClass, Role, Workload, load_workload, workload_names
 
 ROLES = (Role.VALUE, Role.QUERY, Role.SCORES, Role.FC1, Role.FC2)
 
@@ -246,3 +246,25 @@ def test_the_command_shows_the_widths(capsys: pytest.CaptureFixture[str], tmp_pa
     main(["--model", "deit-tiny", "--mean", "3", "--sensitivity", str(table)])
     lines = capsys.readouterr().out.splitlines()
     assert any(line.split()[:1] == ["fc1"] and "8.00" not in line for line in lines)
+
+
+def test_a_network_of_ones_own_by_its_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    own = tmp_path / "mine.csv"
+    own.write_text("name,m,k,n,count\n0.value,4,8,8,1\n0.fc1,4,8,8,1\nclassifier,1,8,10,1\n")
+    main(["--model", str(own), "--mean", "3", "--widths", "2,4"])
+    printed = capsys.readouterr().out
+    assert printed.startswith("mean of 3 bits; shares of the body's MACs: 2b:1/2 4b:1/2\n\nmine: GEMMs by width")
+
+
+def test_macs_without_a_common_divisor_are_rounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network of one's own may have any sizes: the table of sums keeps its size, and the mean is off by little."""
+    sizes = [(Role.VALUE, 1_000_003), (Role.QUERY, 999_983), (Role.FC1, 2_000_003), (Role.FC2, 1_999_993)]
+    exact = assign(workload(sizes), Fraction(31, 10), [2, 4, 8])
+    most = 1 << 16
+    monkeypatch.setattr("hwmodel.workload.assignment._MOST_BYTES", most)
+    rounded = assign(workload(sizes[::-1]), Fraction(31, 10), [2, 4, 8])
+    off = Fraction(len(sizes) * (len(sizes) + 32), most) * (Fraction(31, 10) - 2)
+    assert abs(rounded.mean_bits - exact.mean_bits) < off
+    total = sum(gemm.macs for gemm in rounded.workload.gemms)
+    assert rounded.mean_bits == Fraction(sum(rounded.of(g) * g.macs for g in rounded.workload.gemms), total)
+    assert {bits for _, bits in assign(workload(sizes), 8, [2, 4, 8]).bits} == {8}

@@ -438,8 +438,8 @@ def test_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
     model = TinyClassifier().eval()
     asked = []
 
-    def load_teacher(path: Path, *, preset: str | None, image_size: int | None) -> TinyClassifier:
-        asked.append((path, preset, image_size))
+    def load_teacher(path: Path, *, config: Any) -> TinyClassifier:
+        asked.append((path, config and (config.hidden_size, config.image_size)))
         return model
 
     monkeypatch.setattr("qat.training.load_teacher", load_teacher)
@@ -447,7 +447,7 @@ def test_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
     command = ["--teacher", "somewhere", "--data", "digits", "--crops", "2", "--top-k", "3", "--out", str(out),
                "--images-per-shard", "700", "--device", "cpu"]  # fmt: skip
     main(command)
-    assert asked == [(Path("somewhere"), None, None)]
+    assert asked == [(Path("somewhere"), None)]
     size = sum(path.stat().st_size for path in out.glob("*.npy"))
     assert capsys.readouterr().out == (
         f"{out}: 1438 images x 2 crops, {size / 1e6:.2f} MB; 18 bytes a crop, size per million crops 18.0 MB\n"
@@ -458,8 +458,8 @@ def test_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
     assert store.settings.policy == "Shift(pixels=1, size=8)"
     assert store.settings.teacher == "TinyClassifier"
     before = content(out)
-    main([*command, "--model", "vit_tiny", "--image-size", "8"])
-    assert asked[1] == (Path("somewhere"), "vit_tiny", 8)
+    main([*command, "--model", "vit-mnist", "--image-size", "8"])
+    assert asked[1] == (Path("somewhere"), (96, 8))
     assert content(out) == before
     with pytest.raises(
         ValueError, match=re.escape("policy Shift(pixels=1, size=8), not RandomResizedCrop(scale=(0.2,")

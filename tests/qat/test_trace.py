@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from hwmodel.workload.workload import Role, read_workload
+from hwmodel.workload import Role, read_workload
 from qat.integers.integer import IntegerModel
 from qat.integers.requantise import requantisations
 from qat.integers.subject import random_subject
@@ -132,11 +132,10 @@ def test_the_command_writes_a_workload(tmp_path: Path, capsys: pytest.CaptureFix
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("--labels", "2147483648"), ("--labels", "0"), ("--labels", "x"), ("--labels", "9" * 5000), ("--tokens", "513")],
+    [("--labels", "2147483648"), ("--labels", "0"), ("--labels", "x"), ("--labels", "9" * 5000), ("--tokens", "x")],
 )
 def test_numbers_of_the_command_have_ranges(tmp_path: Path, name: str, value: str) -> None:
-    most = 65536 if name == "--labels" else 512
-    with pytest.raises(ValueError, match=rf"^{name[2:]} must be an integer from 1 to {most}, not '.{{1,60}}'$"):
+    with pytest.raises(ValueError, match=rf"^{name[2:]} must be an integer from 1 to 65536, not '.{{1,60}}'$"):
         main(["--model", "minilm", name, value, "--out", str(tmp_path / "x.json")])
 
 

@@ -36,6 +36,7 @@ from qat.training.softlabels import make_store
 from siliquant.files.write import alone, write_atomically
 
 pytestmark = pytest.mark.usefixtures("quick")
+UNKNOWN = f"model must be one of {', '.join(presets.PRESET_NAMES)}, or a folder with a config.json"
 ALONE = Processes(0, 1, torch.device("cpu"))
 SHORT = ["--model", "vit-tiny", "--limit", "32", "--batch-size", "16", "--epochs", "1", "--calibration-batches", "1",
          "--threads", "1", "--device", "cpu"]  # fmt: skip
@@ -380,7 +381,7 @@ def test_wrong_options(command: Callable[..., Any], tmp_path: Path) -> None:
         (["--bits", "9"], "bits must be an integer from 1 to 8, or 32 for full precision, not 9"),
         (["--bits", "x"], "argument --bits: invalid int value: 'x'"),
         (["--bit", "2"], "unrecognized arguments: --bit 2"),
-        (["--model", "vit-huge"], f"preset must be one of {', '.join(presets.PRESET_NAMES)}, not 'vit-huge'"),
+        (["--model", "vit-huge"], f"{UNKNOWN}, not 'vit-huge'"),
         (["--data", "cifar"],
          f"the data must be one of {', '.join(DATA)}, not 'cifar'"),
         (["--data", "mr"], "data for vit-tiny must be images, but mr has texts"),

@@ -21,6 +21,7 @@ import pytest
 import reports.page.assembly
 from hwmodel.comparison.comparison import EQUAL_THROUGHPUT, EQUAL_UNITS, Row
 from hwmodel.comparison.tables import write_tables
+from hwmodel.model.file import load_model
 from reports import render
 from reports.inputs.accuracies import Accuracies, Run, to_json
 from reports.numbers.validation import Library, Point, Quantity
@@ -243,7 +244,11 @@ def made_library() -> Library:
 def compared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """compare.json of two designs at 4 bits, by the packaged model."""
     folder = tmp_path_factory.mktemp("compare")
-    rows = [row for row in computed_rows("freepdk45", 500.0, [4]) if row.design.split()[0] in ("uniform", "loom")]
+    rows = [
+        row
+        for row in computed_rows(load_model("freepdk45"), 500.0, [4])
+        if row.design.split()[0] in ("uniform", "loom")
+    ]
     write_tables(rows, folder)
     return folder / "compare.json"
 

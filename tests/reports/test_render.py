@@ -14,6 +14,7 @@ import reports.page.assembly
 from hwmodel.comparison.comparison import Row
 from hwmodel.comparison.tables import write_tables
 from hwmodel.measurement.store import RowStore, write_packaged
+from hwmodel.model.file import load_model
 from hwmodel.operands.stimulus import StreamPlan
 from reports import render
 from reports.charts.style import Chart
@@ -138,8 +139,17 @@ def changed(compared: Path, path: Path, **changes: Any) -> Path:
     return path
 
 
+def test_a_network_of_ones_own_is_named_after_its_file(tmp_path: Path) -> None:
+    own = tmp_path / "my net.csv"
+    own.write_text("name,m,k,n,count\nquery,17,96,96,1\nfc1,17,96,384,1\nclassifier,1,96,10,1\n")
+    found = assemble(Inputs(rows=computed_rows(load_model("freepdk45"), 500.0, [2]), workload=str(own)))
+    (chart,) = (chart for chart in found.charts() if chart.name == "gemms")
+    assert "Energy of one inference of my net by what its GEMMs do" in chart.caption
+    assert chart.source.command == "python -m hwmodel.compare --bits 2 --model 'my net.csv'"
+
+
 def test_what_was_not_given_is_told_in_a_line_each() -> None:
-    given = Inputs(rows=computed_rows("freepdk45", 500.0, [2]), workload="vit-mnist")
+    given = Inputs(rows=computed_rows(load_model("freepdk45"), 500.0, [2]), workload="vit-mnist")
     assert [missing.line for missing in assemble(given).missing] == [
         "Accuracy of own runs is left out: --accuracy was not given.",
         "Bit-exactness is left out: --equivalence was not given.",

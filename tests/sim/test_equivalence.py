@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -12,12 +13,15 @@ from rich.console import Console
 
 from qat.integers.subject import Subject, random_subject
 from qat.settings.scheme import Override, Scheme
-from rtl.array import ArraySpec
+from rtl.array import ArraySpec, Codes, plan_passes
 from rtl.mac import BitFusionSpec, LoomSpec, UniformSpec, XnorSpec
 from rtl.manifests import array_from_parameters
 from rtl.requant import ThresholdSpec
+from rtl.spec import CodeValues, Precision, codes_of
+from siliquant.commandline import run
+from siliquant.inputs import InputError
 from sim.bench.mismatch import MismatchError
-from sim.equivalence import main, print_result
+from sim.equivalence import PROG, main, print_result
 from sim.harness.drain import drain_tables
 from sim.harness.engine import GemmRecord
 from sim.harness.equivalence import Equivalence, verify
@@ -66,6 +70,44 @@ def test_requantisers_that_are_too_narrow_are_refused() -> None:
     message = "requantisers must have at least the 4 bits of vit.layers.0.attention.context's codes, not 2"
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         drain_tables(subject.model, 17, ThresholdSpec(accumulator_width=32, bits=2, signed=False))
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvenSpec(UniformSpec):
+    """A uniform design whose weights are even: no sum of its digits is odd."""
+
+    def weight_values(self, precision: Precision) -> CodeValues:
+        return codes_of(precision.weight_bits, range(-6, 8, 2))
+
+
+@pytest.fixture
+def _nothing_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sim.harness.equivalence.build_library", lambda spec: pytest.fail("it is built"))
+
+
+@pytest.mark.usefixtures("_nothing_is_built")
+def test_a_design_that_does_not_hold_the_codes_of_a_layer_says_so() -> None:
+    subject = random_subject("vit-mnist", scheme(4, 4), 1)
+    mac = EvenSpec(weight_bits=4, activation_bits=4, lanes=8)
+    with pytest.raises(InputError) as alone:
+        plan_passes(mac, Codes(8, True), Codes(8, True))
+    assert mac.name in str(alone.value)
+    with pytest.raises(InputError) as caught:
+        verify(subject, array(mac, 4))
+    assert str(caught.value) == f"vit.embeddings.patch_embeddings.projection: {alone.value}"
+
+
+@pytest.mark.usefixtures("_nothing_is_built")
+def test_an_array_that_does_not_hold_a_tile_says_so_and_ends_with_2(capsys: pytest.CaptureFixture[str]) -> None:
+    given = ["--random", "vit-mnist", "--bits", "4", "--lanes", "8", "--depth", "16", "--array", "8x8"]
+    with pytest.raises(SystemExit) as ended:
+        run(PROG, lambda: main(given))
+    assert ended.value.code == 2
+    # 49 pixels a patch are 7 words of 8 lanes; 96 features are 12, and the second layer of an FFN has 384.
+    assert capsys.readouterr().err == (
+        "sim.equivalence: error: vit.layers.0.mlp.fc2 on uniform_w4_a4_l8: activation_depth must be at least 48 words "
+        "for 1 x 384 x 1, not 16\n"
+    )
 
 
 def faulty(spec: ArraySpec, pattern: str, replacement: str) -> Path:
@@ -161,7 +203,7 @@ def test_a_mismatch_ends_the_command_with_1(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--random", "vit"], r"preset must be one of .*, not 'vit'"),
+        (["--random", "vit"], r"model must be one of .*, or a folder with a config\.json, not 'vit'"),
         (["--checkpoint", "nowhere"], "the checkpoint must be a folder of qat.train or qat.export, not nowhere"),
         (["--random", "vit-mnist", "--samples", "0"], "samples must be at least 1, not 0"),
         (["--random", "vit-mnist", "--jobs", "0"], "jobs must be an integer from 1 to 1024, not '0'"),

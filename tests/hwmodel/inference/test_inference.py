@@ -9,8 +9,8 @@ from hwmodel.inference.memories import packaged_sram
 from hwmodel.inference.result import Energy
 from hwmodel.inference.rows import multiplier
 from hwmodel.inference.tiling import Overlap
+from hwmodel.workload import Module, PrecisionClass, Role, Scales, load_workload
 from hwmodel.workload.assignment import assign, uniform
-from hwmodel.workload.workload import Module, PrecisionClass, Role, Scales, load_workload
 from rtl.array import Architecture, ArraySpec
 from rtl.mac import BitFusionSpec, UniformSpec
 from tests.hwmodel.inference.networkcases import ARRAY, COSTS, EDGED, REQUANT, TABLE, gemm, network

@@ -32,9 +32,9 @@ from hwmodel.inference.tables import (
 )
 from hwmodel.measurement.row import SynthesisRow
 from hwmodel.netlist.area import AreaParts
+from hwmodel.workload import Role, load_workload
 from hwmodel.workload.assignment import uniform
 from hwmodel.workload.published import published_accuracy, published_source
-from hwmodel.workload.workload import Role, load_workload
 from rtl.array import ArraySpec
 from rtl.mac import UniformSpec
 from tests.hwmodel.inference.networkcases import ARRAY, COSTS, SMALL, gemm
@@ -252,6 +252,9 @@ def test_the_command_takes_mixed_precision(capsys: pytest.CaptureFixture[str]) -
     assert any(line[:4] == ["mean", "of", "3", "bits;"] for line in lines)
 
 
+EMBEDDING = "vit.embeddings.patch_embeddings.projection"
+
+
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
@@ -260,7 +263,7 @@ def test_the_command_takes_mixed_precision(capsys: pytest.CaptureFixture[str]) -
         (["--mean", "x"], "mean must be a number from 1 to 8, such as 3, 2.5 or 5/2, not 'x'"),
         (["--bits", "x"], "bits must be an integer, not 'x'"),
         (["--depth", "40"],
-         "activation_depth must be at least 48 words for one tile with sums of 768 products, not 40"),
+         f"{EMBEDDING}: activation_depth must be at least 48 words for one tile with sums of 768 products, not 40"),
     ],
 )  # fmt: skip
 def test_bad_options_say_what_must_be(arguments: list[str], text: str) -> None:

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from hwmodel.inference.tiles import Grids, Matrices, Timing, needed_words, tile_words
 from hwmodel.inference.tiling import Overlap, cycles_of, tally
+from hwmodel.workload import PrecisionClass, Scales, load_workload
 from hwmodel.workload.assignment import uniform
-from hwmodel.workload.workload import PrecisionClass, Scales, load_workload
 from qat.network.gemm import Product
 from rtl.array import Architecture, ArraySpec
 from rtl.mac import (

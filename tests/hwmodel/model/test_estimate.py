@@ -1,7 +1,8 @@
-"""Tables of estimates are those of single designs, row by row; and every row that makes no sense is named."""
+"""Tables of estimates are those of single designs, row by row; and every row that makes no sense says so itself."""
 
 import math
 import re
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -167,7 +168,6 @@ NAMES = ", ".join(design.design for design in DESIGNS)
 STREAMS = ", ".join(STREAM_NAMES)
 WRONG = [
     ({"design": ["uniform", "simd"]}, f"design must be one of {NAMES}, not 'simd'"),
-    ({"lanes": [4]}, "a table of designs must have a column design, not only lanes"),
     ({"design": ["uniform"], "units": [2]}, f"parameters of uniform must be among {KNOWN}, not 'units'"),
     ({"design": ["uniform"], "lanes": [2.5]}, "lanes must be an integer, not 2.5"),
     ({"design": ["uniform"], "lanes": [math.inf]}, "lanes must be an integer, not inf"),
@@ -179,25 +179,85 @@ WRONG = [
     ({"design": ["uniform"], "precision": ["4x4"]}, "precision must look like w4a4s or w4a8u, not '4x4'"),
     ({"design": ["uniform"], "precision": [None]}, "precision must look like w4a4s or w4a8u, not 'None'"),
     ({"design": ["xnor"], "precision": ["w8a8s"]}, "precision must be one of w1a1s, w1a1u for xnor_l64, not w8a8s"),
-    ({"design": ["uniform"], "stream": ["uniform"]}, "a table with a column stream must have a column precision, too"),
     ({"design": ["xnor"], "precision": ["w1a1s"], "stream": ["no"]}, f"stream must be one of {STREAMS}, not 'no'"),
-    ({"design": ["uniform"] * 3, "clock_mhz": [5.0, -1.0, 0.0]}, "clock_mhz must be a positive number, not -1.0"),
+    ({"design": ["uniform"] * 2, "clock_mhz": [5.0, -1.0]}, "clock_mhz must be a positive number, not -1.0"),
+    ({"design": ["uniform"], "clock_mhz": ["fast"]}, "clock_mhz must be a positive number, not fast"),
     ({"design": ["uniform"], "clock_mhz": [math.nan]}, "clock_mhz must be a positive number, not nan"),
     ({"design": ["uniform"], "clock_mhz": [math.inf]}, "clock_mhz must be a positive number, not inf"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("table", "said"), WRONG, ids=[said[:50] for _, said in WRONG])
-def test_a_row_that_makes_no_sense_is_named(table: dict[str, list[Any]], said: str) -> None:
+def test_a_row_that_makes_no_sense_says_so_and_has_no_numbers(table: dict[str, list[Any]], said: str) -> None:
+    """The last row; those before it are estimated as without it."""
+    frame = pd.DataFrame(table)
+    found = estimate(frame, "one")
+    assert list(found.columns) == [*COLUMNS, "error"]
+    assert found["error"].tolist() == [*[""] * (len(frame) - 1), said]
+    last = found[COLUMNS].iloc[-1]
+    assert not last["meets_clock"]
+    assert not last["in_range"]
+    assert last.drop(["meets_clock", "in_range"]).isna().all()
+    assert [str(kind) for kind in found[COLUMNS].dtypes] == [
+        "bool" if name in ("meets_clock", "in_range") else "float64" for name in COLUMNS
+    ]
+    pd.testing.assert_frame_equal(found[COLUMNS].iloc[:-1], estimate(frame.iloc[:-1], "one"))
+
+
+def test_designs_that_make_no_sense_among_many() -> None:
+    specs = [UniformSpec(lanes=lanes) for lanes in range(1, 5)]
+    good = pd.DataFrame([line(spec) for spec in specs])
+    bad = pd.concat([good.iloc[:2], good.iloc[:1].assign(weight_bits=9), good.iloc[2:], good.iloc[:1].assign(lanes=-1)])
+    found = estimate(bad, "one")
+    assert [text for text in found["error"] if text] == [
+        "weight_bits must be an integer from 1 to 8, not 9", "lanes must be an integer from 1 to 1024, not -1"
+    ]  # fmt: skip
+    pd.testing.assert_frame_equal(found[found["error"] == ""][COLUMNS], estimate(good, "one"))
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ({"lanes": [4]}, "a table of designs must have a column design, not only lanes"),
+        ({"design": ["uniform"], "stream": ["uniform"]},
+         "a table with a column stream must have a column precision, too"),
+    ],
+)  # fmt: skip
+def test_a_table_without_a_column_that_it_needs(table: dict[str, list[Any]], said: str) -> None:
     with pytest.raises(ValueError, match=f"^{re.escape(said)}$"):
         estimate(pd.DataFrame(table), "one")
 
 
 @pytest.mark.parametrize("name", ["nangate", None])
-def test_a_library_without_a_model_is_refused(name: str | None) -> None:
-    expected = r"^library must be one with a cost model \(.*\), not '(nangate|nan|None)'; hwmodel\.calibrate makes one$"
-    with pytest.raises(ValueError, match=expected):
-        estimate(pd.DataFrame({"design": ["uniform"] * 2, "library": ["one", name]}))
+def test_a_library_without_a_model_is_told(name: str | None) -> None:
+    expected = r"library must be one with a cost model \(.*\), not '(nangate|nan|None)'; hwmodel\.calibrate makes one"
+    found = estimate(pd.DataFrame({"design": ["uniform"] * 2, "library": ["one", name]}))
+    assert found["error"].iloc[0] == ""
+    assert re.fullmatch(expected, found["error"].iloc[1])
+    assert found["area_um2"].isna().tolist() == [False, True]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BrokenSpec(UniformSpec):
+    """A design of one's own whose gates cannot be made."""
+
+    def datapath(self, builder: Any) -> None:
+        raise ValueError("there must be a datapath")
+
+
+def test_a_list_of_designs() -> None:
+    specs = [UniformSpec(lanes=2), XnorSpec(), BrokenSpec(lanes=2), SubwordSpec(units=1)]
+    found = estimate(specs, "one", 321.0)
+    assert found["error"].tolist() == ["", "", "there must be a datapath", ""]
+    good = [spec for spec in specs if not isinstance(spec, BrokenSpec)]
+    alone = estimate(good, "one", 321.0)
+    check(alone, [estimate(spec, "one", 321.0) for spec in good])
+    pd.testing.assert_frame_equal(found[COLUMNS].drop(index=2).reset_index(drop=True), alone)
+    plan = StreamPlan(Precision(1, 1))
+    assert estimate(specs[:2], "one", 321.0, plan)["error"].tolist() == [
+        "precision must be one of w4a4s, w4a4u for uniform_w4_a4_l2, not w1a1s", ""
+    ]  # fmt: skip
+    assert len(estimate([], "one")) == 0
 
 
 def test_arguments_that_make_no_sense() -> None:
@@ -205,10 +265,12 @@ def test_arguments_that_make_no_sense() -> None:
         estimate(UniformSpec(), "nangate")
     with pytest.raises(ValueError, match=r"^clock_mhz must be a positive number, not -5$"):
         estimate(UniformSpec(lanes=1), "one", -5)
-    with pytest.raises(ValueError, match=r"^clock_mhz must be a positive number, not -5\.0$"):
+    with pytest.raises(ValueError, match=r"^clock_mhz must be a positive number, not -5$"):
         estimate(pd.DataFrame({"design": ["xnor"]}), "one", -5)
-    with pytest.raises(TypeError, match=r"^specs must be a MAC design or a DataFrame of designs, not list$"):
-        estimate([UniformSpec()], "one")  # type: ignore[call-overload]
+    with pytest.raises(TypeError, match=r"^specs must be a MAC design, or a DataFrame or list of them, not dict$"):
+        estimate({}, "one")  # type: ignore[call-overload]
+    with pytest.raises(TypeError, match=r"^a list of designs must hold MAC designs, not 'loom' at place 1$"):
+        estimate([UniformSpec(), "loom"], "one")  # type: ignore[list-item]
 
 
 def test_strict_refuses_what_lies_outside() -> None:

@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
-from hwmodel.workload.workload import (
+from hwmodel.workload import (
     Gemm,
     Module,
     PrecisionClass,
     Role,
     Scales,
     Workload,
+    is_packaged,
     load_workload,
     read_workload,
     workload_names,
@@ -158,6 +159,8 @@ def test_a_projection_with_scales_along_its_sums_is_cut_by_head() -> None:
     assert gemm().products(Scales.HEAD_REDUCED) == (5, 6, 4, 1)
 
 
+UNKNOWN = f"model must be one of {', '.join(workload_names())}, or a file of GEMMs (.json or .csv)"
+ROLES = ", ".join(role.value for role in Role)
 REFUSALS: list[tuple[Callable[[], object], type[Exception], str]] = [
     (lambda: gemm(m=0), ValueError, "m must be an integer from 1 to 2147483648, not 0"),
     (lambda: gemm(k=2.0), TypeError, "k must be an integer from 1 to 2147483648, not 2.0"),
@@ -169,7 +172,16 @@ REFUSALS: list[tuple[Callable[[], object], type[Exception], str]] = [
     (lambda: Workload(name="w", gemms=(), provenance={}), ValueError,
      "a workload must have at least one GEMM, and w has none"),
     (lambda: Workload(name="w", gemms=(gemm(call=1),), provenance={}), ValueError, "call of a must be 0, not 1"),
-    (lambda: load_workload("deit"), ValueError, f"model must be one of {', '.join(workload_names())}, not 'deit'"),
+    (lambda: load_workload("deit"), ValueError,
+     f"{UNKNOWN}, not 'deit'"),
+    (lambda: load_workload("/"), ValueError,
+     f"{UNKNOWN}, not '/': trace it with qat.trace"),
+    (lambda: load_workload("none.csv"), OSError, "none.csv: there is no such file"),
+    (lambda: load_workload("none.json"), OSError, "none.json: there is no such file"),
+    (lambda: Workload(name="w\n", gemms=(gemm(),), provenance={}), ValueError,
+     "name must have no control characters, as 'w\\n' has"),
+    (lambda: Workload(name="w", gemms=(gemm(m=1 << 30, k=1 << 30),), provenance={}), ValueError,
+     "a workload must have at most 1125899906842624 MACs, and w has 4611686018427387904"),
 ]  # fmt: skip
 
 
@@ -202,14 +214,15 @@ def with_gemm(**changes: Any) -> str:
         (changed(format="other"), "its format must be 'siliquant-workload 1'"),
         ("[]", "its format must be 'siliquant-workload 1'"),
         (changed(macs=121), "macs must be the sum over its GEMMs, 120, not 121"),
-        (changed(gemms=[7]), "a GEMM must be an object, not 7"),
+        (changed(gemms=[7]), "GEMM 1: a GEMM must be an object, not 7"),
         (changed(gemms=[]), "a workload must have at least one GEMM, and w has none"),
-        (with_gemm(role="other"), f"role must be one of {', '.join(role.value for role in Role)}, not 'other'"),
-        (with_gemm(ends="no"), "ends must be true or false, not 'no'"),
-        (with_gemm(ends="missing"), "it lacks ends"),
-        (with_gemm(bias="missing"), "a GEMM must have the fields of qat.trace, and differs in bias"),
-        (with_gemm(extra=1), "a GEMM must have the fields of qat.trace, and differs in extra"),
-        (with_gemm(m=True), "m must be an integer from 1 to 2147483648, not True"),
+        (with_gemm(role="other"), f"GEMM 1: role must be one of {ROLES}, not 'other'"),
+        (with_gemm(ends="no"), "GEMM 1: ends must be true or false, not 'no'"),
+        (with_gemm(ends="missing"), "GEMM 1: it lacks ends"),
+        (with_gemm(bias="missing"), "GEMM 1: a GEMM must have the fields of qat.trace, and differs in bias"),
+        (with_gemm(extra=1), "GEMM 1: a GEMM must have the fields of qat.trace, and differs in extra"),
+        (with_gemm(m=True), "GEMM 1: m must be an integer from 1 to 2147483648, not True"),
+        (with_gemm(ends=True), "at least one of its GEMMs must lie between the first and last layers, with ends false"),
         (json.dumps({key: value for key, value in GOOD.items() if key != "macs"}), "it lacks macs"),
     ],
 )
@@ -227,3 +240,81 @@ def test_a_good_file_is_read(tmp_path: Path) -> None:
     found = read_workload(path)
     assert found.gemms == (gemm(),)
     assert (found.name, found.macs, found.weights) == ("w", 120, 24)
+
+
+CSV = """name,role,layer,m,k,n,count,heads
+patches,patch_embedding,,16,49,96,1,
+0.query,,0,17,96,96,1,3
+0.scores,,0,17,32,17,3,3
+0.context,,0,17,17,32,3,3
+0.output,projection,0,17,96,96,1,3
+0.fc2,,0,17,384,96,1,
+0.fc2,,0,17,384,96,1,
+"""
+
+
+COLUMNS = "name, m, k, n, count, role, layer, heads, ends, activation_signed, static, bias, feeds_gemm"
+
+
+def test_a_table_of_gemms_is_read(tmp_path: Path) -> None:
+    """What is left out is what qat.trace finds in a network of that kind."""
+    path = tmp_path / "mine.csv"
+    path.write_text(CSV)
+    found = load_workload(str(path))
+    assert (found.name, dict(found.provenance)) == ("mine", {"file": "mine.csv"})
+    assert found.macs == 16 * 49 * 96 + 2 * 17 * 96 * 96 + 2 * 17 * 17 * 32 * 3 + 2 * 17 * 384 * 96
+    traced = {gemm.role: gemm for gemm in load_workload("vit-mnist").gemms}
+    for each in found.gemms:
+        other = traced[each.role]
+        assert (each.precision_class, each.activation_signed, each.static, each.bias, each.feeds_gemm, each.heads) == (
+            other.precision_class, other.activation_signed, other.static, other.bias, other.feeds_gemm, other.heads
+        )  # fmt: skip
+    assert [(each.name, each.call, each.layer) for each in found.gemms][-2:] == [("0.fc2", 0, 0), ("0.fc2", 1, 0)]
+    assert found.gemms[0].layer is None
+
+
+def test_a_table_may_say_what_every_gemm_is(tmp_path: Path) -> None:
+    path = tmp_path / "mine.csv"
+    columns = "name,m,k,n,count,role,ends,activation_signed,static,bias,feeds_gemm"
+    path.write_text(f"{columns}\na,5,6,4,1,fc2,false,true,false,false,true\n")
+    (found,) = read_workload(path).gemms
+    assert found == gemm(
+        role=Role.FC2, layer=None, heads=1, activation_signed=True, static=False, bias=False, feeds_gemm=True
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "it is empty"),
+        ("name,m,k,n\n", "its columns must include name, m, k, n, count"),
+        ("name,m,k,n,count\n", "a workload must have at least one GEMM, and mine has none"),
+        ("name,m,k,n,count,rôle\nfc1,1,1,1,1,a\n", f"its columns must be of {COLUMNS}, not 'rôle'"),
+        ("name,m,k,n,count\nfc1,1,1,1\n", "line 2: it must have 5 cells, not 4"),
+        ("name,m,k,n,count\nfc1,1,1,1,1\nfc1,1.0,1,1,1\n",
+         "line 3: m must be an integer from 1 to 2147483648, not '1.0'"),
+        ("name,m,k,n,count\nfc1,1,1,0,1\n", "line 2: n must be an integer from 1 to 2147483648, not '0'"),
+        ("name,m,k,n,count\nfc3,1,1,1,1\n",
+         f"line 2: role must be given, one of {ROLES}, since 'fc3' does not end in one"),
+        ("name,m,k,n,count,role\nfc1,1,1,1,1,mlp\n",
+         f"line 2: role must be one of {ROLES}, not 'mlp'"),
+        ("name,m,k,n,count,ends\nfc1,1,1,1,1,yes\n", "line 2: ends must be true or false, not 'yes'"),
+        ("name,m,k,n,count,layer\nfc1,1,1,1,1,-1\n",
+         "line 2: layer must be an integer from 0 to 2147483648, not '-1'"),
+        ("name,m,k,n,count\nclassifier,1,1,1,1\n",
+         "at least one of its GEMMs must lie between the first and last layers, with ends false"),
+    ],
+)  # fmt: skip
+def test_tables_that_are_no_workloads(text: str, reason: str, tmp_path: Path) -> None:
+    path = tmp_path / "mine.csv"
+    path.write_text(text)
+    with pytest.raises(ValueError) as caught:
+        read_workload(path)
+    assert str(caught.value) == f"{path} must be a table of GEMMs: {reason}"
+
+
+def test_a_network_of_ones_own_is_not_the_packages_by_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "vit-mnist.csv"
+    path.write_text(CSV)
+    assert is_packaged(load_workload("vit-mnist"))
+    assert not is_packaged(read_workload(path))

@@ -32,8 +32,9 @@ from transformers import (
 )
 
 from qat.models.checkpoints import load_pretrained
+from qat.models.classes import from_config, model_class
 from qat.models.fresh import build
-from qat.models.presets import PRESET_NAMES, from_config, model_class, preset
+from qat.models.presets import PRESET_NAMES, preset
 from qat.models.sret import SReTConfig, SReTForImageClassification
 
 
@@ -443,7 +444,8 @@ def test_arguments(tmp_path: Path) -> None:
     refused("num_labels must be at least 1, not 0", file, config=vit_config(), num_labels=0)
     with pytest.raises(TypeError, match=r"^num_labels must be an integer, not 2\.0$"):
         load_pretrained(file, config=vit_config(), num_labels=2.0)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match=r"^preset must be one of deit-tiny, .*, not 'deit'$"):
+    unknown = r"^model must be one of deit-tiny, .*, or a folder with a config\.json, not 'deit'$"
+    with pytest.raises(ValueError, match=unknown):
         load_pretrained(file, preset="deit")
     message = r"missing blocks\.10\.attn.* and \d+ more$"
     with pytest.raises(ValueError, match=message):
@@ -679,7 +681,7 @@ def test_presets() -> None:
     assert preset("deit-tiny").config is not preset("deit-tiny").config
     assert preset("deit-tiny").config.layer_norm_eps == 1e-6
     assert [preset(f"swin-{size}").config.drop_path_rate for size in ("tiny", "small")] == [0.2, 0.3]
-    message = f"preset must be one of {', '.join(PRESET_NAMES)}, not 'vit'"
+    message = f"model must be one of {', '.join(PRESET_NAMES)}, or a folder with a config.json, not 'vit'"
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         build("vit", num_labels=2)
     with pytest.raises(ValueError, match=r"^num_labels must be at least 1, not 0$"):

@@ -15,7 +15,7 @@ import transformers as hf
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from qat.models.presets import model_classes
+from qat.models.classes import model_classes
 from qat.models.sret import SReTConfig, SReTForImageClassification
 from qat.network.convert import calibrate, gemms, quantize_model
 from qat.settings.scheme import Override, Scheme

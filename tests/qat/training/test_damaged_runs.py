@@ -85,7 +85,7 @@ def test_what_hands_results_over_is_no_part_of_the_model(
     with torch.no_grad():
         assert torch.equal(model(pixel_values=IMAGES).logits, load_run(low_run)[0](pixel_values=IMAGES).logits)
     assert capfd.readouterr() == ("", "")
-    again = load_start(tmp_path, preset=None)
+    again = load_start(tmp_path)
     assert again(pixel_values=IMAGES).logits.shape == (3, 10)
 
 

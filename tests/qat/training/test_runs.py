@@ -13,8 +13,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from qat.models.classes import from_config
 from qat.models.fresh import build
-from qat.models.presets import from_config
+from qat.models.presets import preset
 from qat.network.convert import gemms, quantizers
 from qat.training.runs import (
     load_run,
@@ -116,7 +117,7 @@ def test_a_run_whose_tensors_do_not_fit(low_run: Path, tmp_path: Path) -> None:
 
 
 def test_a_start_has_the_latent_weights_alone(low_run: Path) -> None:
-    model = load_start(low_run, preset=None, num_labels=10)
+    model = load_start(low_run, num_labels=10)
     assert gemms(model) == {}
     low = load_file(low_run / "model.safetensors")
     assert all(torch.equal(tensor, low[name]) for name, tensor in model.state_dict().items())
@@ -125,10 +126,10 @@ def test_a_start_has_the_latent_weights_alone(low_run: Path) -> None:
 
 def test_a_start_with_other_classes(full_run: Path) -> None:
     with pytest.raises(ValueError) as caught:
-        load_start(full_run, preset=None, num_labels=3)
+        load_start(full_run, num_labels=3)
     assert str(caught.value) == f"{full_run} must have 3 classes, not 10; a new head would replace them"
     with pytest.raises(ValueError) as caught:
-        load_start(full_run, preset=None, num_labels=3, new_head=True)
+        load_start(full_run, num_labels=3, new_head=True)
     assert str(caught.value) == f"{full_run} is a run with 10 classes: a new head is for other checkpoints only"
 
 
@@ -141,7 +142,7 @@ def test_a_teacher_takes_no_gradient(low_run: Path, full_run: Path, tmp_path: Pa
     torch.manual_seed(0)
     model = build("vit-mnist", num_labels=10).eval()
     save_model(tmp_path / "m.safetensors", model)
-    teacher = load_teacher(tmp_path / "m.safetensors", preset="vit-mnist")
+    teacher = load_teacher(tmp_path / "m.safetensors", config=preset("vit-mnist").config)
     assert torch.equal(teacher(pixel_values=IMAGES).logits, model(pixel_values=IMAGES).logits)
 
 

@@ -171,17 +171,31 @@ def test_a_start_of_other_images_than_asked_for(command: Callable[..., Any], pho
     assert ended.code == 0, ended.err
 
 
-def test_a_network_that_is_none_of_ours(command: Callable[..., Any], photos: Path, tmp_path: Path) -> None:
+def test_a_network_that_is_none_of_ours_is_its_folder(
+    command: Callable[..., Any], photos: Path, tmp_path: Path
+) -> None:
     folder = start(tmp_path / "hf", hidden_size=24)
+    assert network_of(folder) == (str(folder), None)
     ended = train(command, photos, tmp_path / "out", "--start", folder)
-    assert (ended.code, ended.err.count("\n")) == (2, 1)
-    assert (
-        f"{folder} holds a network of model_type vit with hidden_size 24, num_hidden_layers 1, which is " in ended.err
-    )
+    assert ended.code == 0, ended.err
+    record = read_record(tmp_path / "out")
+    assert (record.options["model"], record.options["image_size"]) == (str(folder), None)
+    assert (record.model["hidden_size"], record.model["image_size"]) == (24, 32)
     text = BertConfig(hidden_size=8, num_hidden_layers=1, num_attention_heads=1, intermediate_size=8, vocab_size=9)
     BertForSequenceClassification(text).save_pretrained(tmp_path / "bert")  # type: ignore[no-untyped-call]
-    with pytest.raises(ValueError, match="none of those that are trained"):
-        network_of(tmp_path / "bert")
+    assert network_of(tmp_path / "bert") == (str(tmp_path / "bert"), None)
+
+
+def test_a_start_that_does_not_say_its_network_needs_a_model(
+    command: Callable[..., Any], photos: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "weights.safetensors"
+    save_file(ViTForImageClassification(small(num_labels=2)).state_dict(), file)
+    ended = train(command, photos, tmp_path / "out", "--start", file)
+    said = f"model must be given with the start {file}, which does not say its network"
+    assert (ended.code, ended.err) == (2, f"program: error: {said}\n")
+    ended = train(command, photos, tmp_path / "out", "--start", file, "--model", "vit-rgb")
+    assert ended.code == 0, ended.err
 
 
 def test_what_does_not_say_its_network(tmp_path: Path) -> None:

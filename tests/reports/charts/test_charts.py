@@ -147,7 +147,7 @@ def test_figures_have_one_font() -> None:
 
 @pytest.fixture(scope="module")
 def found() -> tuple[Subject, ...]:
-    return subjects(computed_rows("freepdk45", 500.0, [2, 4]))
+    return subjects(computed_rows(load_model("freepdk45"), 500.0, [2, 4]))
 
 
 def test_parts_and_causes_add_up_to_the_rows(found: tuple[Subject, ...]) -> None:

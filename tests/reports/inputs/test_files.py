@@ -67,22 +67,22 @@ def changed(rows: tuple[Row, ...], number: int, **changes: Any) -> str:
 )
 def test_what_is_no_comparison_is_refused(content: str, said: str | None, tmp_path: Path) -> None:
     text = refused(tmp_path / "compare.json", content)
-    assert text.startswith(said or "row 1 must have exactly the fields of a comparison, and differs in ")
+    assert text.startswith(said or "row 1: it must have exactly the fields of a comparison, and differs in ")
 
 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"bits": "2"}, "bits of row 3 must be a whole number, not '2'"),
-        ({"bits": True}, "bits of row 3 must be a whole number, not True"),
-        ({"bits": 9}, "bits of row 3 must be from 2 to 8, not 9"),
-        ({"area_um2": -1.0}, "area_um2 of row 3 must be a positive number, not -1.0"),
+        ({"bits": "2"}, "row 3: bits must be a whole number, not '2'"),
+        ({"bits": True}, "row 3: bits must be a whole number, not True"),
+        ({"bits": 9}, "row 3: bits must be from 2 to 8, not 9"),
+        ({"area_um2": -1.0}, "row 3: area_um2 must be a positive number, not -1.0"),
         ({"area_um2": float("nan")}, "it must hold finite numbers, not NaN"),
-        ({"power_uw": "much"}, "power_uw of row 3 must be a positive number or nothing, not 'much'"),
-        ({"meets_clock": 1}, "meets_clock of row 3 must be True or False or nothing, not 1"),
-        ({"design": None}, "design of row 3 must be text, not None"),
+        ({"power_uw": "much"}, "row 3: power_uw must be a positive number or nothing, not 'much'"),
+        ({"meets_clock": 1}, "row 3: meets_clock must be True or False or nothing, not 1"),
+        ({"design": None}, "row 3: design must be text, not None"),
         ({"normalisation": "equal"},
-         "normalisation of row 3 must be one of equal units, equal throughput, not 'equal'"),
+         "row 3: normalisation must be one of equal units, equal throughput, not 'equal'"),
         ({"library": "other"}, "all rows must have one library, not madelib and other"),
         ({"design": "bitfusion"}, "at 2 bits both normalisations must have the same designs in the same order"),
         ({"area_ratio": 3.0},
@@ -107,10 +107,20 @@ def test_a_table_is_refused_by_its_columns(rows: tuple[Row, ...], tmp_path: Path
         "its columns must include bits, normalisation, "
     )
     assert refused(path, good + "1,2\n") == "line 10: it must have 27 cells, not 2"
-    assert refused(path, good.replace("2,equal", "two,equal", 1)) == "bits of row 1 must be a whole number, not 'two'"
+    assert refused(path, good.replace("2,equal", "two,equal", 1)) == "line 2: bits must be a whole number, not 'two'"
     assert refused(path, good.replace("True", "yes")) == (
-        "meets_clock of row 1 must be True or False or nothing, not 'yes'"
+        "line 2: meets_clock must be True or False or nothing, not 'yes'"
     )
+    # What Python reads as a number, and what no table has.
+    for number in ("1_000.0", "\u0661", "nan", "inf"):
+        shown = number if number in ("nan", "inf") else repr(number)
+        assert refused(path, good.replace("100.0", number, 1)) == (
+            f"line 2: area_um2_per_unit must be a positive number, not {shown}"
+        )
+    for number in ("+2", "02", " 2", "2_0"):
+        assert refused(path, good.replace("2,equal", f"{number},equal", 1)) == (
+            f"line 2: bits must be a whole number, not {number!r}"
+        )
 
 
 # Own accuracies.

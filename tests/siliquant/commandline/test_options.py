@@ -135,7 +135,7 @@ def test_names_in_help_are_those_there_are() -> None:
     from hwmodel.inference.memories import DEFAULT_DEVICE
     from hwmodel.library.library import KNOWN_LIBRARIES
     from hwmodel.options import LIBRARIES, MEMORIES, NETWORKS
-    from hwmodel.workload.workload import workload_names
+    from hwmodel.workload import workload_names
 
     assert tuple(KNOWN_LIBRARIES) == LIBRARIES
     assert workload_names() == NETWORKS

@@ -133,7 +133,7 @@ def test_a_sum_that_does_not_fit(spec: ArraySpec, k: int, text: str) -> None:
     with ArrayEngine(spec, library_of(BROADCAST), jobs=1) as engine:
         with pytest.raises(ValueError) as caught:
             engine(product((2, k), (2, k)))
-        assert str(caught.value) == text
+        assert str(caught.value) == f"layer on {spec.mac.name}: {text}"
         check(engine, product((2, 36), (2, 36)))
 
 
@@ -163,8 +163,8 @@ def test_results_that_passes_may_overflow_are_refused(spec: ArraySpec, most: int
             engine(given)
     width, passes = spec.result_width, len(plan_passes(spec.mac, Codes(8, True), Codes(8, True)))
     assert str(caught.value) == (
-        f"result_width must be at least {width + 1} bits for sums of {most + 1} products in {passes} passes, "
-        f"not {width}"
+        f"layer on {spec.mac.name}: result_width must be at least {width + 1} bits for sums of {most + 1} products in "
+        f"{passes} passes, not {width}"
     )
 
 
@@ -185,7 +185,7 @@ def test_unsigned_second_operand_is_refused() -> None:
     with ArrayEngine(BROADCAST, library_of(BROADCAST), jobs=1) as engine:
         with pytest.raises(ValueError) as caught:
             engine(replace(product((2, 3), (2, 3)), right_signed=False))
-        assert str(caught.value) == "the second operand must be signed, not unsigned 4-bit codes"
+        assert str(caught.value) == "layer: the second operand must be signed, not unsigned 4-bit codes"
 
 
 def test_jobs_and_repetition_change_nothing() -> None:
