@@ -6,9 +6,12 @@ from .accuracies import FULL_PRECISION, Accuracies, Method, Run, methods, read_a
 from .comparison import checked, read_rows
 from .equivalence import Equivalence, read_equivalence
 from .oscillation import Oscillation, read_oscillation
+from .packaged import PACKAGED_ACCURACY, PACKAGED_EQUIVALENCE, packaged_oscillations
 
 __all__ = [
     "FULL_PRECISION",
+    "PACKAGED_ACCURACY",
+    "PACKAGED_EQUIVALENCE",
     "Accuracies",
     "Equivalence",
     "Method",
@@ -16,6 +19,7 @@ __all__ = [
     "Run",
     "checked",
     "methods",
+    "packaged_oscillations",
     "read_accuracies",
     "read_equivalence",
     "read_oscillation",
