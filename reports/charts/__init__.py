@@ -12,17 +12,36 @@ from .output import Rendered, render, text_of
 from .pareto import draw_pareto, pareto
 from .ratios import draw_ratios
 from .stacked import Bar, Panel, draw_stacked
-from .style import BARS, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILLION, Chart, Layout, Look, Mark
+from .style import (
+    BARS,
+    BLUE,
+    GREEN,
+    GREY,
+    INK,
+    ORANGE,
+    PURPLE,
+    SKY,
+    VERMILLION,
+    YELLOW,
+    Chart,
+    Layout,
+    Look,
+    Mark,
+    tidy,
+    width_mark,
+)
 
 __all__ = [
     "BARS",
     "BLUE",
     "GREEN",
     "GREY",
+    "INK",
     "ORANGE",
     "PURPLE",
     "SKY",
     "VERMILLION",
+    "YELLOW",
     "Bar",
     "Chart",
     "FrontPanel",
@@ -49,4 +68,6 @@ __all__ = [
     "pareto",
     "render",
     "text_of",
+    "tidy",
+    "width_mark",
 ]
