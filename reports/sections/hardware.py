@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from hwmodel.comparison import EQUAL_THROUGHPUT, EQUAL_UNITS, Row, is_uniform, notes, scalable_rows
 from reports.charts import Chart, draw_pareto, draw_ratios, pareto
 from reports.values import Cell, Column, Source, Table, bits
-from reports.wording import order_of, pareto_finding, ratio_title, widths_of
+from reports.wording import mixed_widths, order_of, pareto_finding, ratio_title, widths_of
 
 from .document import Section, TableBlock
 
@@ -43,10 +43,16 @@ def hardware_section(rows: Sequence[Row], source: Source) -> Section:
     return Section(
         name="hardware",
         title="Hardware in both normalisations",
-        paragraphs=(_WHAT,),
+        paragraphs=(_WHAT + _unmixed(rows),),
         blocks=(*_designs(rows, source), *tables, ratios_figure(rows, EQUAL_UNITS, source)),
         notes=tuple(notes(rows)),
     )
+
+
+def _unmixed(rows: Sequence[Row]) -> str:
+    """That at some mean nothing is mixed, where it is so."""
+    unmixed = [mean for mean in widths_of(rows) if mean not in mixed_widths(rows)]
+    return f" At a mean of {bits(unmixed)} nothing is mixed: the choice is paid for and not used." if unmixed else ""
 
 
 def _designs(rows: Sequence[Row], source: Source) -> list[Chart]:

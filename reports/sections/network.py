@@ -64,7 +64,7 @@ def network_section(network: Network, source: Source) -> Section:
         caption=(
             f"Energy of one inference of {name} by what its GEMMs do, MACs, requantisation, memories and leakage "
             "included: on the uniform array, and on the precision-scalable array of least energy that is at least as "
-            "fast and runs a mix of 2, 4 and 8 bits."
+            "fast and runs it at the same mean."
         ),
         alt=_alt(name, pairs),
         source=source,

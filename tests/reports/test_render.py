@@ -185,6 +185,11 @@ def test_at_a_mean_of_2_bits_nothing_is_said_to_be_mixed() -> None:
     assert found.headline == (
         "At equal throughput a MAC of one bit-width costs less area and energy than one that can switch precision"
     )
+    assert (
+        found.sections[0]
+        .paragraphs[0]
+        .endswith("At a mean of 2 bits nothing is mixed: the choice is paid for and not used.")
+    )
     assert found.answer[0].endswith("At 2 bits nothing is mixed: there the designs could switch, and do not.")
     assert found.answer[2].endswith("at least as fast: at 2 bits nothing is mixed.")
 
