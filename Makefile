@@ -66,6 +66,7 @@ bench: debian-test $(FULL) ## quality of the hardware, speed of simulation and o
 
 docs: $(FULL) ## the documentation as a site in build/site, to be read without a network
 	@mkdir -p build
+	@$(BIN)/python -m docs_tools.notebooks
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict $(ARGS) >build/docs.log 2>&1 || { cat build/docs.log >&2; exit 1; }
 	@echo build/site/index.html
 

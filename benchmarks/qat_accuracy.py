@@ -4,7 +4,8 @@
     python benchmarks/qat_accuracy.py --write                                         write from the kept records alone
 
 Each run is one `python -m qat.train` command. Of each finished run, run.json and metrics.csv are kept in
-reports/results/training, a file a study; the document is made from those. A run that was cut off is resumed.
+reports/results/training, a file a study; the document is made from those, and so are the records that a report shows by
+default (reports/results/records). A run that was cut off is resumed.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 
-from reports.inputs import KeptRun, kept_run, read_study, study_json
+from reports.inputs import Accuracies, KeptRun, kept_run, metrics_csv, read_study, study_json, to_json
+from reports.runs import run_of
 from siliquant.commandline import Parser, add_jobs, read_jobs, run
 from siliquant.files import write_atomically
 from siliquant.inputs import wilson_interval
@@ -31,6 +33,8 @@ from siliquant.inputs import wilson_interval
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "reports" / "results" / "training"
 DOCUMENT = ROOT / "docs" / "results.md"
+RECORDS = ROOT / "reports" / "results" / "records"
+DATE = "2026-11-23"  # of the newest run: what is kept of runs has none
 
 _VIT = ("--model", "vit-mnist", "--data", "mnist5k")
 _FULL = (*_VIT, "--bits", "32", "--lr", "2e-3", "--warmup", "1", "--weight-decay", "0.05")
@@ -279,6 +283,8 @@ def main() -> None:
         chosen = [e for e in EXPERIMENTS if e.name.startswith(arguments.only or "")]
         train_all(arguments.runs.resolve(), chosen, read_jobs(arguments.jobs))
     write_atomically(DOCUMENT, document())
+    for path, text in packaged_records().items():
+        write_atomically(path, text)
 
 
 @dataclass(frozen=True)
@@ -351,6 +357,29 @@ def validated(method: str, rate: str) -> float:
     """Mean accuracy of a method at 2 bits on the validation split, in percent."""
     (experiment,) = (e for e in EXPERIMENTS if e.name == f"vit-mnist-val-{rate}-{method}")
     return 100 * statistics.mean(record.score for record in kept(experiment))
+
+
+def packaged_records() -> dict[Path, str]:
+    """What a report shows by default: accuracies on the test split of the methods that are compared, at the rates that
+    validation chose, and which weights oscillated in the first seed of each at 2 bits.
+    """
+    two = [f"vit-mnist-w2a2{'-4e-3' * (method == 'lsq')}-{method}" for method in METHODS]
+    compared = ["vit-mnist-fp", *two]
+    compared += [f"vit-mnist-w{bits}a{bits}-{method}" for bits in (3, 4) for method in ("plain", "all")]
+    by_name = {experiment.name: experiment for experiment in EXPERIMENTS}
+    titles = {"fp": "full precision", **{method: title for method, (title, _) in METHODS.items()}}
+    known = records("vit-mnist")
+    runs = [
+        replace(run_of(known[folder]), name=titles[name.rpartition("-")[2]])
+        for name in compared
+        for folder in folders(by_name[name])
+        if folder in known
+    ]
+    found = {RECORDS / "accuracy.json": to_json(Accuracies("python benchmarks/qat_accuracy.py", DATE, tuple(runs)))}
+    for name in two:
+        title = "-".join(titles[name.rpartition("-")[2]].lower().replace(",", "").split())
+        found[RECORDS / "oscillation" / title / "metrics.csv"] = metrics_csv(known[name])
+    return found
 
 
 def document() -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from latex2mathml.converter import convert
 
 from docs_tools.commands import ROOT
+from docs_tools.notebooks import notebooks, shown
 
 if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig
@@ -45,21 +46,25 @@ _NAME = re.compile(r"<mo>([A-Za-z]{2,})</mo>")  # of a function, not an operator
 _DIAGRAM = re.compile(r'<p><img alt="(?P<alt>[^"]*)" src="(?P<path>[^"]*diagrams/[a-z]+\.svg)" ?/?></p>')
 _OTHERS = re.compile(r"^<!-- other modules: (?P<package>[a-z]+) -->$", re.MULTILINE)
 _NAMED = re.compile(r"^::: ([a-z_.0-9]+)$", re.MULTILINE)
-_NOTEBOOK = re.compile(r"\]\(\.\./(?=notebooks/[\w-]+\.ipynb\))")
+_NOTEBOOK = re.compile(r"\]\(\.\./(notebooks/[\w-]+)\.ipynb\)")
 
 
 def on_files(files: Files, *, config: MkDocsConfig) -> Files:
-    """The site with the notebooks, to be loaded down from it."""
+    """The site with the notebooks as pages, and to be loaded down from it."""
     from mkdocs.structure.files import File
 
-    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+    for path in notebooks():
         files.append(File.generated(config, f"notebooks/{path.name}", abs_src_path=str(path)))
+        page, images = shown(path)
+        files.append(File.generated(config, f"notebooks/{path.stem}.md", content=page))
+        for name, image in images.items():
+            files.append(File.generated(config, f"notebooks/{name}", content=image))
     return files
 
 
 def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Names the modules of a package that no page names, where a page asks for them. Links to the notebooks, which in
-    the repository lie beside docs, lead to those of the site.
+    the repository lie beside docs, lead to their pages.
     """
     del page, files
     named = named_modules(Path(config.docs_dir))
@@ -67,7 +72,7 @@ def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: 
     def others(match: re.Match[str]) -> str:
         return "\n\n".join(f"::: {name}" for name in modules_of(match["package"]) if name not in named)
 
-    return _NOTEBOOK.sub("](", _OTHERS.sub(others, markdown))
+    return _NOTEBOOK.sub(r"](\1.md)", _OTHERS.sub(others, markdown))
 
 
 def on_page_content(content: str, *, page: Page, config: MkDocsConfig, files: Files) -> str:

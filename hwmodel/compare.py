@@ -259,8 +259,7 @@ def _measured_or_estimated(
         known = Answers(_bench(options, clock_mhz), 1, any_timer=True)
     except FileNotFoundError:
         return estimate  # a library that is not on this machine
-    found = known.known_units(asked)
-    return lambda unit: known.unit(unit) if unit in found else estimate(unit)
+    return known.known_or(asked, estimate)
 
 
 def _print(rows: Sequence[Row], requantisers: Sequence[UnitRow], form: str, wide: bool, folder: Path) -> None:

@@ -21,8 +21,8 @@ __all__ = ["main", "parser", "write_report"]
 
 PROG = "reports.render"
 EPILOG = """\
-Sections whose input is not given are left out, and the page says so. DIR gets index.html, tables/ (CSV, Markdown,
-LaTeX) and figures/ (SVG, PNG, PDF). docs/report.md describes the page and the files it reads.
+Records that are not given are those of the package. A section that cannot be made is left out, and the page says so.
+DIR gets index.html, tables/ (CSV, Markdown, LaTeX) and figures/ (SVG, PNG, PDF). docs/report.md describes them.
 
 examples:
   python -m reports.render --out build/report
@@ -36,13 +36,14 @@ def parser() -> Parser:
     add_out_folder(made, "page, tables and figures", "build/report")
     made.add_argument("--compare", type=Path, metavar="FILE",
                       help="compare.json or .csv of hwmodel.compare (default: the cost model answers now)")  # fmt: skip
-    made.add_argument("--equivalence", type=Path, metavar="FILE", help="what sim.equivalence --out wrote")
-    made.add_argument(
-        "--accuracy", type=Path, metavar="FILE", help="accuracies of own runs, as reports.runs writes them"
-    )
-    made.add_argument("--oscillation", type=Path, action="append", default=[], metavar="FILE",
-                      help="metrics.csv or .jsonl of a run of qat.train; may be given several times")  # fmt: skip
-    made.add_argument("--sensitivity", type=Path, metavar="FILE", help="table of sensitivities, JSON or CSV")
+    made.add_argument("--equivalence", type=Path, metavar="FILE",
+                      help="what sim.equivalence --out wrote (default: of the demonstration)")  # fmt: skip
+    made.add_argument("--accuracy", type=Path, metavar="FILE",
+                      help="accuracies of own runs, as reports.runs writes them (default: the package's)")  # fmt: skip
+    made.add_argument("--oscillation", type=Path, action="append", metavar="FILE", help="metrics.csv or .jsonl of a "
+                      "run of qat.train; may be given several times (default: the package's runs)")  # fmt: skip
+    made.add_argument("--sensitivity", type=Path, metavar="FILE",
+                      help="table of sensitivities, JSON or CSV (default: the paper's order)")  # fmt: skip
     add_network(made, "deit-tiny", ", one inference of which is shown")
     made.add_argument("--bits", metavar="LIST", help="mean bits of weights and activations, 2 to 8 "
                       "(default: 2,3,4, or those of --compare)")  # fmt: skip
@@ -100,12 +101,20 @@ def write_report(document: Document, folder: Path, news: object = None) -> list[
 def _inputs(options: Namespace) -> Inputs:
     """Everything that was given, read before any work is done."""
     from hwmodel.model import PACKAGED_MODELS
-    from hwmodel.workload import read_sensitivity
-    from reports.inputs import read_accuracies, read_equivalence, read_oscillation
+    from hwmodel.workload import default_sensitivity, read_sensitivity
+    from reports.inputs import (
+        PACKAGED_ACCURACY,
+        PACKAGED_EQUIVALENCE,
+        packaged_oscillations,
+        read_accuracies,
+        read_equivalence,
+        read_oscillation,
+    )
     from reports.page import Inputs
     from reports.values import file_note
 
-    record, runs, table = options.equivalence, options.oscillation, options.sensitivity
+    record, table = options.equivalence or PACKAGED_EQUIVALENCE, options.sensitivity
+    runs = options.oscillation or packaged_oscillations()
     read = tuple(read_oscillation(path) for path in runs)
     names = [each.name for each in read]
     if len(set(names)) != len(names):
@@ -114,10 +123,10 @@ def _inputs(options: Namespace) -> Inputs:
         compare=options.compare,
         workload=options.model,
         cost_models=options.cost_models or PACKAGED_MODELS,
-        equivalence=(read_equivalence(record), file_note(record)) if record else None,
-        accuracy=read_accuracies(options.accuracy) if options.accuracy else None,
-        oscillation=(read, "; ".join(file_note(path) for path in runs)) if runs else None,
-        sensitivity=(read_sensitivity(table), file_note(table)) if table else None,
+        equivalence=(read_equivalence(record), file_note(record)),
+        accuracy=read_accuracies(options.accuracy or PACKAGED_ACCURACY),
+        oscillation=(read, "; ".join(file_note(path) for path in runs)),
+        sensitivity=(read_sensitivity(table), file_note(table)) if table else (default_sensitivity(), ""),
         rows=_rows(options),
     )
 

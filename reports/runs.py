@@ -6,12 +6,12 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from reports.inputs import FULL_PRECISION, Accuracies, Run, methods, to_json
+from reports.inputs import FULL_PRECISION, Accuracies, KeptRun, Run, kept_run, methods, to_json
 from siliquant.commandline import Parser, add_out_file, run
 from siliquant.files import write_atomically
-from siliquant.inputs import InputError, belongs, csv_records, json_object, member, number, read_text
+from siliquant.inputs import InputError, belongs, member, number
 
-__all__ = ["main", "parser", "read_run"]
+__all__ = ["main", "parser", "read_run", "run_of"]
 
 PROG = "reports.runs"
 EPILOG = """\
@@ -26,30 +26,33 @@ example:
 
 def read_run(folder: Path) -> Run:
     """A run by its folder. ValueError, with the file's name, where it is not one; OSError as usual."""
-    record, metrics = folder / "run.json", folder / "metrics.csv"
+    run = kept_run(folder)
     with belongs(folder, "a folder of qat.train"):
-        about = json_object(read_text(record))
-        options, data = member(about, "options", dict), member(about, "data", dict)
-        lines = csv_records(read_text(metrics), ("test_score", "test_low", "test_high"))
-        if not lines:
-            raise InputError("its metrics.csv must have at least one epoch")
-        if not data.get("classes"):
-            raise InputError("its test score must be an accuracy, not a correlation")
-        scheme = None if about.get("scheme") is None else member(about, "scheme", dict)
-        model = Path(member(options, "model", str)).resolve().name  # a name, or the folder that describes it
-        score, low, high = (_percent(name, lines[-1][name]) for name in ("test_score", "test_low", "test_high"))
-        return Run(
-            name=_method(folder.name, model),
-            model=model,
-            data=member(data, "name", str),
-            weight_bits=FULL_PRECISION if scheme is None else member(scheme, "weight_bits", int),
-            activation_bits=FULL_PRECISION if scheme is None else member(scheme, "activation_bits", int),
-            seed=member(options, "seed", int),
-            samples=member(data, "test_samples", int),
-            accuracy_percent=score,
-            low_percent=low,
-            high_percent=high,
-        )
+        return run_of(run)
+
+
+def run_of(kept: KeptRun) -> Run:
+    """The accuracy of a run after its last epoch. ValueError where it has none."""
+    options, data = member(kept.record, "options", dict), member(kept.record, "data", dict)
+    if not data.get("classes"):
+        raise InputError("its test score must be an accuracy, not a correlation")
+    if lacking := {"test_score", "test_low", "test_high"} - set(kept.epochs[-1]):
+        raise InputError(f"its metrics.csv must have a column {min(lacking)}")
+    scheme = None if kept.record.get("scheme") is None else member(kept.record, "scheme", dict)
+    model = Path(member(options, "model", str)).resolve().name  # a name, or the folder that describes it
+    score, low, high = (_percent(name, kept.epochs[-1][name]) for name in ("test_score", "test_low", "test_high"))
+    return Run(
+        name=_method(kept.name, model),
+        model=model,
+        data=member(data, "name", str),
+        weight_bits=FULL_PRECISION if scheme is None else member(scheme, "weight_bits", int),
+        activation_bits=FULL_PRECISION if scheme is None else member(scheme, "activation_bits", int),
+        seed=member(options, "seed", int),
+        samples=member(data, "test_samples", int),
+        accuracy_percent=score,
+        low_percent=low,
+        high_percent=high,
+    )
 
 
 def parser() -> Parser:

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from reports import lessons
+
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 STRIPPED = [sys.executable, "-m", "nbstripout", "--verify"]
@@ -77,17 +79,21 @@ def test_the_hook_is_of_the_version_that_is_tested() -> None:
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_teaches(path: Path) -> None:
-    """A title, prose before code, labels on axes; titles of figures are made from numbers."""
+    """A title, prose before code, and of code only what the lesson is about: figures are drawn by reports.lessons."""
     prose = ["".join(cell["source"]) for cell in cells(path, "markdown")]
     assert re.match(rf"# {int(path.name[:2])}\. \w", prose[0])
     assert sum(text.startswith("## ") for text in prose) >= 3
-    for cell in cells(path, "code"):
-        source = "".join(cell["source"])
-        if "plt.subplots" not in source:
-            continue
-        assert ("xlabel=" in source and "ylabel=" in source) or "draw(" in source or "imshow(image" in source
-        titles = re.findall(r"(?:set_title|suptitle)\((.*?)\n?\)", source, flags=re.DOTALL)
-        assert any("{" in title for title in titles), source
+    code = "\n".join("".join(cell["source"]) for cell in cells(path, "code"))
+    assert "matplotlib" not in code
+    drawn = set(re.findall(r"\bdraw_\w+", code))
+    assert len(drawn) >= 2
+    assert drawn <= set(lessons.__all__)
+    assert sum(bool(line.strip()) for line in code.splitlines()) <= 75
+
+
+def test_every_lesson_is_used() -> None:
+    text = "".join(path.read_text() for path in NOTEBOOKS)
+    assert [name for name in lessons.__all__ if not re.search(rf"\b{name}\(", text)] == []
 
 
 def test_every_notebook_is_linked_from_the_readme_and_the_docs() -> None:

@@ -63,6 +63,15 @@ def test_records_were_trained_as_their_experiment_says(accuracy: ModuleType) -> 
     assert checked == 80
 
 
+def test_the_report_shows_what_the_records_say(accuracy: ModuleType) -> None:
+    made = accuracy.packaged_records()
+    assert len(made) == 4
+    for path, text in made.items():
+        assert path.read_text() == text, path
+    kept = {path for path in accuracy.RECORDS.rglob("*") if path.is_file()}
+    assert kept == {*made, accuracy.RECORDS / "equivalence.json"}
+
+
 def test_no_path_of_a_machine_is_kept(accuracy: ModuleType) -> None:
     for study in ("vit-mnist", "validation", "minilm"):
         for run in accuracy.records(study).values():

@@ -18,6 +18,7 @@ from .comparison import (
     compare_rows,
     contenders,
     is_uniform,
+    mixes,
     questions,
 )
 from .estimated import ModelAnswers, model_answer
@@ -25,7 +26,7 @@ from .measured import Answers, Settings, settings
 from .plot import write_plot
 from .requantisation import EXACT, HEAD_MULTIPLIER_WIDTH, UnitAnswer, UnitRow, mac_question, unit_rows, units
 from .sentence import answer_sentence, scalable_rows
-from .tables import UNIT_HEADERS, frame, notes, write_tables
+from .tables import UNIT_HEADERS, frame, notes, unit_notes, write_tables
 from .terminal import print_comparison
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "frame",
     "is_uniform",
     "mac_question",
+    "mixes",
     "model_answer",
     "notes",
     "print_check",
@@ -56,6 +58,7 @@ __all__ = [
     "questions",
     "scalable_rows",
     "settings",
+    "unit_notes",
     "unit_rows",
     "units",
     "write_check",

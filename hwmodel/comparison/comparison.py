@@ -31,6 +31,7 @@ __all__ = [
     "contenders",
     "is_uniform",
     "measured_answer",
+    "mixes",
     "questions",
 ]
 
@@ -149,6 +150,11 @@ class Row:
 def is_uniform(row: Row) -> bool:
     """Whether a row is of the uniform design, with which the others of its width are compared."""
     return row.spec.startswith("uniform_")
+
+
+def mixes(mixture: str) -> bool:
+    """Whether a mixture, as rows have it, has more than one width: "2b:1/2 4b:1/2", not "2b:1"."""
+    return " " in mixture
 
 
 def contenders(names: Sequence[str] | None = None) -> tuple[MacSpec, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -84,6 +84,11 @@ class Answers:
             if measured is not None:
                 self._units[unit] = measured
         return set(self._units)
+
+    def known_or(self, units: Iterable[Unit], estimate: Callable[[Unit], UnitAnswer]) -> Callable[[Unit], UnitAnswer]:
+        """Answers for these units, as they were measured before, estimated where they were not."""
+        found = self.known_units(units)
+        return lambda unit: self.unit(unit) if unit in found else estimate(unit)
 
     def unit(self, unit: Unit) -> UnitAnswer:
         """The answer for a requantisation unit that was prepared."""

@@ -8,7 +8,7 @@ of a comparison. Read ``tiles`` and ``tiling`` (exact cycles and accesses), ``me
 from __future__ import annotations
 
 from .costs import costs_of, elements_of
-from .inference import network_cost
+from .inference import element_cost, network_cost
 from .memories import dram_pj_per_bit, packaged_sram, sram_of
 from .parts import Costs, MacCost, UnitCost
 from .result import Energy, GemmCost, NetworkCost
@@ -32,6 +32,7 @@ __all__ = [
     "costs_of",
     "default_elements",
     "dram_pj_per_bit",
+    "element_cost",
     "elements_of",
     "equal_latency",
     "multiplier",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from reports.numbers import Curve
 
-from .labels import apart
+from .labels import apart, together
 from .style import INK, SOFT, Layout, canvas, design_mark, log_ticks, panels, tidy
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def draw_curves(curves: Sequence[Curve], layout: Layout) -> Figure:
         axes.set_ylim(0.88 * min(areas), 1.12 * max(areas))
         axes.set_xlim(shortest - 0.06 * span, longest)
         chosen = [curve for curve in curves if curve.subject.row.bits == bits]
-        _panel(axes, chosen, longest, points=72 * (2.75 if wide else 2.0))
+        _panel(axes, chosen, points=72 * (2.75 if wide else 2.0))
         axes.set_title(f"{bits} bits")
         if wide or axes is drawn[-1]:
             axes.set_xlabel("clock period, ns")
@@ -46,7 +46,7 @@ def draw_curves(curves: Sequence[Curve], layout: Layout) -> Figure:
     return figure
 
 
-def _panel(axes: Axes, curves: Sequence[Curve], longest: float, points: float) -> None:
+def _panel(axes: Axes, curves: Sequence[Curve], points: float) -> None:
     """points: about the height of the panel, for the labels."""
     row = curves[0].subject.row
     period = 1000.0 / row.clock_mhz
@@ -59,13 +59,13 @@ def _panel(axes: Axes, curves: Sequence[Curve], longest: float, points: float) -
         axes.plot(curve.periods_ns, curve.areas_um2, color=mark.colour, linewidth=2.2 if uniform else 1.2,
                   linestyle="-" if mark.filled else (0, (4, 1.5)), zorder=4 if uniform else 3)  # fmt: skip
         axes.plot(curve.periods_ns[:1], curve.areas_um2[:1], linestyle="none", markersize=5, zorder=5, **mark.options)
-    _name(axes, curves, longest, points)
+    _name(axes, curves, points)
     log_ticks(axes, "y", _TICKS)
     tidy(axes, "y")
 
 
-def _name(axes: Axes, curves: Sequence[Curve], longest: float, points: float) -> None:
-    """Designs at the right, at the height of their lines where there is room."""
+def _name(axes: Axes, curves: Sequence[Curve], points: float) -> None:
+    """Designs at the right with their marks, at the height of their lines where there is room."""
     low, high = (log10(limit) for limit in axes.get_ylim())
     scale = (high - low) / points
     ends = [log10(curve.areas_um2[-1]) for curve in curves]
@@ -76,18 +76,13 @@ def _name(axes: Axes, curves: Sequence[Curve], longest: float, points: float) ->
         names.setdefault(round(end, 9), []).append(design)
     places = apart(list(names), _LABEL_POINTS * scale, low, high)
     for (end, designs), place in zip(names.items(), places, strict=True):
-        uniform = "uniform" in designs
-        axes.annotate(_together(designs), (longest, 10**end), (longest * 1.03, 10**place), textcoords="data",
+        mark, uniform = design_mark(designs[0]), "uniform" in designs
+        # From the end of a line to its mark, and the mark again before its name.
+        right = axes.get_yaxis_transform()
+        axes.plot([1, 1.045], [10**end, 10**place], transform=right, color=mark.colour, linewidth=0.7, clip_on=False)
+        axes.plot(
+            [1.045], [10**place], transform=right, clip_on=False, linestyle="none", markersize=4.5, **mark.options
+        )
+        axes.annotate(together(designs), (1.045, 10**place), (5, 0), xycoords=right, textcoords="offset points",
                       annotation_clip=False, va="center", fontsize=7.5, color=INK,
-                      fontweight="bold" if uniform else "normal",
-                      arrowprops={"arrowstyle": "-", "color": SOFT, "linewidth": 0.5, "shrinkA": 0, "shrinkB": 0,
-                                  "relpos": (0, 0.5)},
-                      )  # fmt: skip
-
-
-def _together(designs: Sequence[str]) -> str:
-    """One label for designs that are alike: bitfusion and bitblade 8/4/2."""
-    first, *others = (design.partition(" ") for design in designs)
-    if others and all(variant == first[2] for _, _, variant in others):
-        return " ".join(filter(None, ("/".join([first[0], *(name for name, _, _ in others)]), first[2])))
-    return ", ".join(designs)
+                      fontweight="bold" if uniform else "normal")  # fmt: skip

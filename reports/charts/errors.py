@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from math import log10
 from typing import TYPE_CHECKING, Any
 
-from .style import GREY, INK, SOFT, Layout, canvas, legend, log_ticks, spaced, tidy
-from .style import WIDTHS as _MARKS
+from .style import GREY, INK, SOFT, VERMILLION, Layout, canvas, legend, log_ticks, spaced, tidy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["draw_errors"]
 
 _DECADES = (1, 10, 100, 1000, 10_000, 100_000, 0.1, 0.01, 3, 30, 300, 3000, 30_000, 300_000, 0.3, 2, 5)
+_NO_LENGTH = 1 + 1e-6  # enough for the PNG to have a point
 _PERCENT = (0, 10, -10, 25, -25, 50, -50, 100, 200, 400, -75, 800, -90)
 
 
@@ -50,13 +50,7 @@ def draw_errors(quantities: Sequence[Quantity], layout: Layout) -> Figure:
 
 
 _FITTED: Mapping[str, Any] = {"marker": "o", "markersize": 3.2, "color": GREY, "markeredgewidth": 0.0}
-_HELD: Mapping[str, Any] = {
-    "marker": "D",
-    "markersize": 4.2,
-    "color": _MARKS[4].colour,
-    "markerfacecolor": "none",
-    "markeredgewidth": 0.9,
-}
+_HELD: Mapping[str, Any] = {"marker": "s", "markersize": 3.2, "color": VERMILLION, "markeredgewidth": 0.0}
 
 
 def _scatter(axes: Axes, quantity: Quantity) -> None:
@@ -112,12 +106,21 @@ def _name_worst(axes: Axes, quantity: Quantity) -> None:
 
 
 def _points(axes: Axes, quantity: Quantity, values: Sequence[float]) -> None:
+    """Thousands of points as one path of strokes without length, whose ends are round or square: a few bytes each."""
+    from matplotlib.patches import PathPatch
+    from matplotlib.path import Path
+
     for held_out, options in ((False, _FITTED), (True, _HELD)):
-        pairs = [
-            (point.measured, value)
+        ends = [
+            (at, value)
             for point, value in zip(quantity.points, values, strict=True)
             if point.held_out is held_out
+            for at in (point.measured, point.measured * _NO_LENGTH)
         ]
-        if pairs:
-            xs, ys = zip(*pairs, strict=True)
-            axes.plot(xs, ys, linestyle="none", zorder=3 if held_out else 2, **options)
+        if not ends:
+            continue
+        path = Path(ends, [Path.MOVETO, Path.LINETO] * (len(ends) // 2))
+        path.should_simplify = False
+        cap = "round" if options["marker"] == "o" else "projecting"
+        axes.add_patch(PathPatch(path, fill=False, edgecolor=options["color"], linewidth=options["markersize"],
+                                 capstyle=cap, snap=False, zorder=3 if held_out else 2))  # fmt: skip

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from reports.numbers import undominated
+
 from .style import (  # fmt: skip
     BLUE,
     GREEN,
@@ -63,12 +65,7 @@ class FrontPanel:
 
 def front_of(points: Sequence[FrontPoint]) -> list[FrontPoint]:
     """Points that no other has at most the energy and at least the accuracy of, by rising energy."""
-    ranked = sorted(points, key=lambda point: (point.energy_uj, -point.accuracy_percent))
-    found: list[FrontPoint] = []
-    for point in ranked:
-        if not found or point.accuracy_percent > found[-1].accuracy_percent:
-            found.append(point)
-    return found
+    return undominated(points, lambda point: point.energy_uj, lambda point: -point.accuracy_percent)
 
 
 def draw_front(groups: Sequence[FrontPanel], layout: Layout) -> Figure:
@@ -77,10 +74,11 @@ def draw_front(groups: Sequence[FrontPanel], layout: Layout) -> Figure:
     figure = canvas(layout, 3.6 if wide else 3.9 * len(groups))
     for axes, panel in zip(panels(figure, len(groups), layout), groups, strict=True):
         _panel(axes, panel)
-        if wide:
-            axes.legend(loc="lower right")
-        else:
-            axes.legend(loc="upper left", bbox_to_anchor=(0, -0.2), borderaxespad=0)
+        if any(point.interval_percent for point in panel.points):  # too near each other to be named where they are
+            if wide:
+                axes.legend(loc="lower right")
+            else:
+                axes.legend(loc="upper left", bbox_to_anchor=(0, -0.2), borderaxespad=0)
         axes.set_title(panel.title)
         axes.set_xlabel("energy of one inference, µJ")
         axes.set_ylabel("accuracy, %")
@@ -97,17 +95,29 @@ def _panel(axes: Axes, panel: FrontPanel) -> None:
     axes.set_xlim(low / room, high * room)
     ends = [end for point in panel.points for end in (point.interval_percent or (point.accuracy_percent,))]
     room = max(max(ends) - min(ends), 1.0)
-    axes.set_ylim(min(ends) - 0.12 * room, max(ends) + 0.1 * room)
+    axes.set_ylim(min(ends) - 0.12 * room, max(ends) + 0.12 * room)
     if not dodged:  # what lies within an interval is not known to be better
         _front(axes, panel.points)
     for number, name in enumerate(series):
         shift = (number - (len(series) - 1) / 2) * _DODGE if dodged else 0.0
         _series(axes, [point for point in panel.points if point.series == name], _MARKS[number % len(_MARKS)], shift)
+    if not dodged:
+        _names(axes, panel, series)
     if panel.without_uj:
         axes.plot(panel.without_uj, [0.02] * len(panel.without_uj), linestyle="none", marker="|", markersize=9,
-                  color=SOFT, transform=axes.get_xaxis_transform(), clip_on=False, label=panel.without)  # fmt: skip
+                  color=SOFT, transform=axes.get_xaxis_transform(), clip_on=False)  # fmt: skip
+        axes.annotate(panel.without, (max(panel.without_uj), 0.02), (6, 0), xycoords=axes.get_xaxis_transform(),
+                      textcoords="offset points", va="center", fontsize=8, color=SOFT)  # fmt: skip
     log_ticks(axes, "x", _TICKS, 0.12)
     tidy(axes, "y")
+
+
+def _names(axes: Axes, panel: FrontPanel, series: Sequence[str]) -> None:
+    """Series above their most accurate points."""
+    for name in series:
+        best = max((point for point in panel.points if point.series == name), key=lambda point: point.accuracy_percent)
+        axes.annotate(name, (best.energy_uj, best.accuracy_percent), (0, 9), textcoords="offset points", ha="center",
+                      va="bottom", fontsize=8.5, fontweight="bold", color=INK)  # fmt: skip
 
 
 def _front(axes: Axes, points: Sequence[FrontPoint]) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from .style import BLUE, INK, LINE, PAPER, Layout, canvas, tidy
+from .style import BLUE, INK, LINE, PAPER, Layout, canvas, log_ticks, tidy
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = ["Values", "draw_dots", "draw_grid"]
 
+_TICKS = tuple(step * 10.0**power for step in (1, 3, 2, 5) for power in range(-6, 7))
 Values = Mapping[tuple[str, int | None], float]
 
 
@@ -30,6 +31,8 @@ def draw_dots(values: Sequence[tuple[str, float]], label: str, layout: Layout) -
     axes.set_yticks(places, [name for name, _ in values])
     axes.set_ylim(len(values) - 0.4, -0.6)
     axes.margins(x=0.12)
+    if min(numbers) > 0:
+        log_ticks(axes, "x", _TICKS, 0.12)
     axes.set_xlabel(label)
     tidy(axes)
     axes.spines["left"].set_visible(False)

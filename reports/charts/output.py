@@ -106,9 +106,10 @@ def _saved(figure: Figure, form: str) -> bytes:
 
 
 def _shorter(match: re.Match[str]) -> str:
-    """Coordinates to a hundredth of a point."""
+    """Coordinates to a hundredth of a point; strokes without length, of which points are made, as such."""
     short = re.sub(r"-?\d+\.\d+", lambda number: f"{float(number[0]):.2f}".rstrip("0").rstrip("."), match[2])
-    return f'{match[1]}="{" ".join(short.split())}"'
+    short = re.sub(r"M (\S+) (\S+) L \1 \2(?= |$)", r"M\1 \2h0", " ".join(short.split())).replace("h0 M", "h0M")
+    return f'{match[1]}="{short}"'
 
 
 def _own_ids(text: str, prefix: str) -> str:

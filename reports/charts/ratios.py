@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from hwmodel.comparison import EQUAL_THROUGHPUT, EQUAL_UNITS, Row
+from hwmodel.comparison import EQUAL_THROUGHPUT, EQUAL_UNITS, Row, mixes
 
 from .style import INK, LINE, Layout, canvas, legend, log_ticks, panels, tidy, width_mark
 
@@ -37,11 +37,17 @@ def draw_ratios(rows: Sequence[Row], order: Sequence[str], layout: Layout) -> Fi
         _panel(axes, rows, order, field)
         axes.set_xlabel(label)
     handles = [
-        Line2D([], [], linestyle="none", markersize=6, label=f"{bits} bits", **width_mark(bits).options)
+        Line2D([], [], linestyle="none", markersize=6, label=_width(rows, bits, wide), **width_mark(bits).options)
         for bits in widths
     ]
     legend(figure, handles, len(widths))
     return figure
+
+
+def _width(rows: Sequence[Row], bits: int, wide: bool) -> str:
+    """A mean, and whether anything is mixed at it."""
+    mixed = any(mixes(row.mixture) for row in rows if row.bits == bits)
+    return ("mean of " if wide else "") + f"{bits} bits" + ("" if mixed else ", nothing mixed")
 
 
 def _panel(axes: Axes, rows: Sequence[Row], order: Sequence[str], field: str) -> None:
@@ -61,6 +67,9 @@ def _panel(axes: Axes, rows: Sequence[Row], order: Sequence[str], field: str) ->
         axes.plot(
             [getattr(row, field)], [place], linestyle="none", markersize=6.5, zorder=3, **width_mark(row.bits).options
         )
+    least = min([row for row in rows if mixes(row.mixture)] or rows, key=lambda row: getattr(row, field))
+    axes.annotate(f"{getattr(least, field):.2f}", (getattr(least, field), order.index(least.design)), (0, 4.5),
+                  textcoords="offset points", ha="center", va="bottom", fontsize=8, fontweight="bold")  # fmt: skip
     log_ticks(axes, "x", _TICKS)
     tidy(axes, "x")
     axes.spines["left"].set_visible(False)

@@ -89,7 +89,8 @@ class Chart:
     """A figure and what stands beside it.
 
     name: of its files and anchor. title: what it shows, as a sentence without a full stop. caption: how it is to be
-    read. alt: what it shows, for those who do not see it. draw: for a layout. table: its numbers, or None.
+    read. alt: what it shows, for those who do not see it. draw: for a layout. table: its numbers, or None. folded: seen
+    when it is opened.
     """
 
     name: str
@@ -99,6 +100,7 @@ class Chart:
     source: Source
     draw: Callable[[Layout], Figure]
     table: Table | None = None
+    folded: bool = False
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,13 @@ from .accuracies import FULL_PRECISION, Accuracies, Method, Run, methods, read_a
 from .comparison import checked, read_rows
 from .equivalence import Equivalence, read_equivalence
 from .oscillation import Oscillation, read_oscillation
-from .training import KeptRun, kept_run, read_study, study_json, unpack_run
+from .packaged import PACKAGED_ACCURACY, PACKAGED_EQUIVALENCE, packaged_oscillations
+from .training import KeptRun, kept_run, metrics_csv, read_study, study_json, unpack_run
 
 __all__ = [
     "FULL_PRECISION",
+    "PACKAGED_ACCURACY",
+    "PACKAGED_EQUIVALENCE",
     "Accuracies",
     "Equivalence",
     "KeptRun",
@@ -20,6 +23,8 @@ __all__ = [
     "checked",
     "kept_run",
     "methods",
+    "metrics_csv",
+    "packaged_oscillations",
     "read_accuracies",
     "read_equivalence",
     "read_oscillation",

@@ -20,7 +20,7 @@ from typing import Any
 
 from siliquant.inputs import InputError, at, belongs, csv_records, json_object, member, number, read_text
 
-__all__ = ["KeptRun", "kept_run", "read_study", "study_json", "unpack_run"]
+__all__ = ["KeptRun", "kept_run", "metrics_csv", "read_study", "study_json", "unpack_run"]
 
 FORMAT = 1
 _MOST_BYTES = 64 << 20
@@ -56,12 +56,17 @@ def unpack_run(run: KeptRun, parent: Path) -> Path:
     folder = parent / run.name
     folder.mkdir(parents=True)
     (folder / "run.json").write_text(json.dumps(run.record, indent=1) + "\n")
+    (folder / "metrics.csv").write_text(metrics_csv(run))
+    return folder
+
+
+def metrics_csv(run: KeptRun) -> str:
+    """The text of its metrics.csv."""
     lines = io.StringIO(newline="")
     writer = csv.DictWriter(lines, list(run.epochs[0]), lineterminator="\n")
     writer.writeheader()
     writer.writerows(run.epochs)
-    (folder / "metrics.csv").write_text(lines.getvalue())
-    return folder
+    return lines.getvalue()
 
 
 def read_study(path: Path) -> tuple[KeptRun, ...]:

@@ -5,7 +5,20 @@ from __future__ import annotations
 from .breakdown import CAUSES, PARTS, Breakdown, by_model, by_rows
 from .clocks import Curve, curves
 from .designs import Subject, subjects
-from .inference import KINDS, Inference, Network, ends_share, energy_by_kind, energy_uj, inferences, network, shown_name
+from .front import undominated
+from .inference import (
+    KINDS,
+    Floorplan,
+    Inference,
+    Network,
+    ends_share,
+    energy_by_kind,
+    energy_uj,
+    inferences,
+    network,
+    shown_name,
+)
+from .requantisers import requantisers
 from .validation import Library, Quantity, libraries
 
 __all__ = [
@@ -14,6 +27,7 @@ __all__ = [
     "PARTS",
     "Breakdown",
     "Curve",
+    "Floorplan",
     "Inference",
     "Library",
     "Network",
@@ -28,6 +42,8 @@ __all__ = [
     "inferences",
     "libraries",
     "network",
+    "requantisers",
     "shown_name",
     "subjects",
+    "undominated",
 ]

@@ -14,6 +14,7 @@ from hwmodel.inference import (
     NetworkRow,
     candidates,
     costs_of,
+    element_cost,
     elements_of,
     equal_latency,
     multiplier,
@@ -26,7 +27,9 @@ from hwmodel.workload import PrecisionClass, Role, Workload, assign, load_worklo
 from rtl.array import Architecture, ArraySpec
 from rtl.spec import MacSpec
 
-__all__ = ["KINDS", "Inference", "Network", "energy_by_kind", "energy_uj", "inferences", "network", "shown_name"]
+__all__ = [
+    "KINDS", "Floorplan", "Inference", "Network", "energy_by_kind", "energy_uj", "inferences", "network", "shown_name",
+]  # fmt: skip
 
 KINDS = ("query, key, value", "scores, context", "projection", "FFN", "downsampling", "first and last layers")
 _KIND = {
@@ -41,12 +44,36 @@ _NAMES = {
 }  # fmt: skip
 
 
+@dataclass(frozen=True, kw_only=True)
+class Floorplan:
+    """An array by its parts: areas in um2, of all elements, all registers at one edge and so on; memories are 0 where
+    no table of them is known. What the elements share is with the registers of the rows.
+    """
+
+    name: str
+    rows: int
+    columns: int
+    elements_um2: float
+    row_registers_um2: float
+    column_registers_um2: float
+    requantisers_um2: float
+    activation_memory_um2: float
+    weight_memory_um2: float
+    result_memory_um2: float
+
+    @property
+    def total_um2(self) -> float:
+        """Of all parts."""
+        return sum(value for name, value in vars(self).items() if name.endswith("_um2"))
+
+
 @dataclass(frozen=True)
 class Inference:
-    """One inference on one array: its row, and its cost in full."""
+    """One inference on one array: its row, its cost in full, and the array by its parts."""
 
     row: NetworkRow
     cost: NetworkCost
+    plan: Floorplan
 
 
 @dataclass(frozen=True)
@@ -100,8 +127,10 @@ def network(workload: Workload, rows: Sequence[Row], model: LibraryModel) -> Net
     costs = {mean: _cost(workload, mean, setting) for mean in bits}
     return replace(
         made,
-        uniform=tuple(Inference(made.base(mean), costs[mean]) for mean in bits),
-        mixed=tuple(Inference(made.best(mean), _mixed_cost(made.best(mean), costs[mean], setting)) for mean in bits),
+        uniform=tuple(_inference(made.base(mean), costs[mean], setting) for mean in bits),
+        mixed=tuple(
+            _inference(made.best(mean), _mixed_cost(made.best(mean), costs[mean], setting), setting) for mean in bits
+        ),
     )
 
 
@@ -142,6 +171,24 @@ def _setting(rows: Sequence[Row], model: LibraryModel, longest_sum: int = 1) -> 
     # Macros of memories are known for this node and not scaled to others.
     elements = elements_of(lanes, contenders(names), model, first.clock_mhz, longest_sum=longest_sum)
     return _Setting(costs_of(model, first.clock_mhz, sram_of(first.library)), elements)
+
+
+def _inference(row: NetworkRow, cost: NetworkCost, setting: _Setting) -> Inference:
+    array, area = cost.array, cost.area
+    element = element_cost(array, cost.assignment.workload, setting.costs)
+    plan = Floorplan(
+        name=row.design,
+        rows=array.rows,
+        columns=array.columns,
+        elements_um2=array.rows * array.columns * element.area_um2,
+        row_registers_um2=array.rows * element.row.area_um2 + element.shared.area_um2,
+        column_registers_um2=array.columns * element.column.area_um2,
+        requantisers_um2=area.requantisation_um2,
+        activation_memory_um2=area.activation_sram_um2,
+        weight_memory_um2=area.weight_sram_um2,
+        result_memory_um2=area.result_sram_um2,
+    )
+    return Inference(row, cost, plan)
 
 
 def _cost(workload: Workload, bits: int, setting: _Setting) -> NetworkCost:

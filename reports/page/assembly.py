@@ -23,6 +23,7 @@ from reports.numbers import (
     inferences,
     libraries,
     network,
+    requantisers,
     shown_name,
     subjects,
 )
@@ -41,10 +42,12 @@ from reports.sections import (
     oscillation_section,
     own_workloads,
     published_workloads,
+    ratios_figure,
+    requantiser_section,
     sensitivity_section,
 )
 from reports.values import Source, file_note, model_tools, row_tools
-from reports.wording import answer, error_sentence, headline, order_of, question, widths_of
+from reports.wording import answer, error_sentence, headline, key_numbers, order_of, question, widths_of
 
 __all__ = ["Inputs", "assemble", "computed_rows"]
 
@@ -54,18 +57,18 @@ Working = Callable[[str], AbstractContextManager[object]]
 @dataclass(frozen=True, kw_only=True)
 class Inputs:
     """rows: of the comparison, from the file ``compare`` or computed. workload: whose inference is shown, a name or
-    the path of a file of GEMMs. cost_models: the folder with the model of the library. The others with the note on the
-    files they are from, or None and empty where they were not given.
+    the path of a file of GEMMs. cost_models: the folder with the model of the library. Records with the note on the
+    files they are from.
     """
 
     rows: tuple[Row, ...]
+    equivalence: tuple[Equivalence, str]
+    accuracy: Accuracies
+    oscillation: tuple[tuple[Oscillation, ...], str]
+    sensitivity: tuple[SensitivityTable, str]
     compare: Path | None = None
     workload: str = "deit-tiny"
     cost_models: Path = PACKAGED_MODELS
-    equivalence: tuple[Equivalence, str] | None = None
-    accuracy: Accuracies | None = None
-    oscillation: tuple[tuple[Oscillation, ...], str] | None = None
-    sensitivity: tuple[SensitivityTable, str] | None = None
 
 
 def computed_rows(model: LibraryModel, clock_mhz: float, widths: Sequence[int]) -> tuple[Row, ...]:
@@ -89,18 +92,28 @@ def assemble(inputs: Inputs, working: Working = lambda _: nullcontext()) -> Docu
     with working("parts and clocks"):
         done += _breakdowns(inputs, found, model, source, unlike)
         done.append(_clock(found, model, replace(estimated, command=_own_command(inputs)), library, unlike))
+    with working("requantisers"):
+        done.append(_requantisers(rows, model, estimated, library))
     workload = load_workload(inputs.workload)
     with working(f"one inference of {shown_name(workload.name)}"):
         inference = None if model is None else network(workload, rows, model)
     done += _networks(inputs, widths, model, inference, estimated)
     done.append(
-        model_section(validated) if validated else Missing("Model against synthesis", "no calibration table is there")
+        model_section(validated, library)
+        if validated
+        else Missing("Model against synthesis", "no calibration table is there")
     )
-    done += _records(inputs)
+    done += [
+        equivalence_section(*inputs.equivalence),
+        oscillation_section(*inputs.oscillation),
+        sensitivity_section(*inputs.sensitivity),
+    ]
     errors = next((each for each in validated if each.name == library), None)
     return Document(
-        headline=headline(rows),
         question=question(rows),
+        headline=headline(rows),
+        numbers=key_numbers(rows, inference),
+        figure=ratios_figure(rows, EQUAL_THROUGHPUT, source),
         answer=answer(rows, inference, errors),
         note=error_sentence(rows, errors) if inference is not None else "",
         date=source.date or "an unknown date",
@@ -155,6 +168,14 @@ def _clock(
     return clock_section(curves(found, model), source)
 
 
+def _requantisers(rows: Sequence[Row], model: LibraryModel | None, source: Source, library: str) -> Section | Missing:
+    if model is None:
+        return Missing("Requantisation", f"{library} has no cost model")
+    lanes = next(row.units for row in rows if is_uniform(row) and row.normalisation == EQUAL_THROUGHPUT)
+    found = requantisers(model, rows[0].clock_mhz, lanes)
+    return requantiser_section(found, replace(source, note="cost model; requantisers measured where they are kept"))
+
+
 def _networks(
     inputs: Inputs, widths: Sequence[int], model: LibraryModel | None, inference: Network | None, source: Source
 ) -> list[Section | Missing]:
@@ -164,35 +185,11 @@ def _networks(
         title = f"One inference of {shown_name(load_workload(inputs.workload).name)}"
         return [Missing(title, reason), Missing("Accuracy against energy", reason)]
     costs = inferences(published_workloads(widths), inputs.rows, model)
-    own = [] if inputs.accuracy is None else own_workloads(inputs.accuracy)
-    for name, mean in own:
+    for name, mean in own_workloads(inputs.accuracy):
         costs |= inferences([name], inputs.rows, model, [mean])
     made: list[Section | Missing] = [network_section(inference, source)]
     own_source = replace(source, command=_own_command(inputs))
     made.append(accuracy_section(widths, costs, inference, inputs.accuracy, own_source))
-    if inputs.accuracy is None:
-        made.append(Missing("Accuracy of own runs", "--accuracy was not given"))
-    return made
-
-
-def _records(inputs: Inputs) -> list[Section | Missing]:
-    """What was simulated and trained."""
-    made: list[Section | Missing] = []
-    made.append(
-        equivalence_section(*inputs.equivalence)
-        if inputs.equivalence
-        else Missing("Bit-exactness", "--equivalence was not given")
-    )
-    made.append(
-        oscillation_section(*inputs.oscillation)
-        if inputs.oscillation
-        else Missing("Oscillation", "--oscillation was not given")
-    )
-    made.append(
-        sensitivity_section(*inputs.sensitivity)
-        if inputs.sensitivity
-        else Missing("Sensitivity to low bits", "--sensitivity was not given")
-    )
     return made
 
 

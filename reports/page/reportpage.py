@@ -28,7 +28,8 @@ def report_html(document: Document, rendered: Mapping[str, Rendered]) -> str:
         for section in document.sections
     ]
     font = Markup(font_face(letters)) if letters else ""
-    return fill("report.html.j2", document=document, sections=sections, font=font)
+    figure = _block(document.figure, rendered)
+    return fill("report.html.j2", document=document, figure=figure, sections=sections, font=font)
 
 
 def _block(block: Chart | TableBlock, rendered: Mapping[str, Rendered]) -> dict[str, Any]:

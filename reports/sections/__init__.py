@@ -10,9 +10,10 @@ from .breakdowns import area_section, energy_section
 from .clock import clock_section
 from .document import Document, Missing, Section, TableBlock
 from .equivalence import equivalence_section
-from .hardware import hardware_section
+from .hardware import hardware_section, ratios_figure
 from .model import model_section
 from .network import network_section
+from .requantisers import requantiser_section
 from .training import oscillation_section, sensitivity_section
 
 __all__ = [
@@ -31,5 +32,7 @@ __all__ = [
     "oscillation_section",
     "own_workloads",
     "published_workloads",
+    "ratios_figure",
+    "requantiser_section",
     "sensitivity_section",
 ]

@@ -9,10 +9,10 @@ from hwmodel.workload import is_packaged, load_workload, published_accuracy, pub
 from reports.charts import Chart, FrontPanel, FrontPoint, draw_front, front_of
 from reports.inputs import FULL_PRECISION, Accuracies, Method, methods
 from reports.numbers import Network, energy_uj, shown_name
-from reports.values import Cell, Column, Source, Table, bits
+from reports.values import Cell, Column, Source, Table
 from reports.wording import front_finding, own_finding
 
-from .document import Missing, Section, TableBlock
+from .document import Section, TableBlock
 
 __all__ = ["accuracy_section", "own_workloads", "published_workloads"]
 
@@ -36,10 +36,10 @@ def own_workloads(found: Accuracies) -> list[tuple[str, int]]:
     )
 
 
-def accuracy_section(
-    widths: Sequence[int], costs: Costs, network: Network | None, own: Accuracies | None, source: Source
-) -> Section | Missing:
-    """costs: of uniform arrays by workload and width, those of own runs too. network: whose mixed arrays are marked."""
+def accuracy_section(widths: Sequence[int], costs: Costs, network: Network, own: Accuracies, source: Source) -> Section:
+    """costs: of uniform arrays by workload and width, those of own runs too. network: whose mixed arrays are marked,
+    where accuracies of it are published.
+    """
     names = published_workloads(widths)
     points = [
         FrontPoint(shown_name(name), str(mean), energy_uj(costs[name, mean]), accuracy)
@@ -47,20 +47,16 @@ def accuracy_section(
         for mean in widths
         if (accuracy := published_accuracy(_model(name), mean)) is not None
     ]
-    if not points and own is None:
-        return Missing(
-            "Accuracy against energy", f"no accuracies were published at {bits(widths)}, and --accuracy was not given"
-        )
-    if network is not None and not (is_packaged(network.workload) and network.workload.name in names):
-        network = None  # a network of which no accuracy is known beside others
-    without = () if network is None else tuple(each.row.energy_uj for each in network.mixed)
-    label = "" if network is None else f"{shown_name(network.workload.name)} mixed: accuracy not published"
+    # Of a network of one's own no accuracy is known beside others.
+    known = is_packaged(network.workload) and network.workload.name in names
+    marked = network if known else None
+    without = () if marked is None else tuple(each.row.energy_uj for each in marked.mixed)
+    label = "" if marked is None else f"{shown_name(marked.workload.name)} mixed: accuracy not published"
     panels = [FrontPanel("published: ImageNet-1K top-1", tuple(points), without, label)] if points else []
-    panels += _own_panels(own, costs) if own else []
-    blocks: list[Chart | TableBlock] = [_chart(panels, points, names, widths, network, source)] if panels else []
-    if own is not None:
-        where = Source(command=own.source, where=", ".join(dict.fromkeys(run.data for run in own.runs)), date=own.date)
-        blocks.append(TableBlock(_own_table(own, costs), where))
+    panels += _own_panels(own, costs)
+    blocks: list[Chart | TableBlock] = [_chart(panels, points, names, widths, marked, source)] if panels else []
+    where = Source(command=own.source, where=", ".join(dict.fromkeys(run.data for run in own.runs)), date=own.date)
+    blocks.append(TableBlock(_own_table(own, costs), where))
     paragraphs = (f"Published, not ours: {published_source()}.",) if points else ()
     return Section("accuracy", "Accuracy against energy", paragraphs, tuple(blocks))
 

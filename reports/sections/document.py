@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from reports.charts import Chart
 from reports.values import Source, Table
+from reports.wording import KeyNumber
 
 __all__ = ["Document", "Missing", "Section", "TableBlock"]
 
@@ -46,10 +47,15 @@ class Missing:
 
 @dataclass(frozen=True)
 class Document:
-    """headline, question and answer stand at the top; note: how far the numbers can be trusted."""
+    """At the top stand question and headline, numbers and the figure that show the answer, and the answer in words.
 
-    headline: str
+    note: how far the numbers can be trusted.
+    """
+
     question: str
+    headline: str
+    numbers: tuple[KeyNumber, ...]
+    figure: Chart
     answer: tuple[str, ...]
     note: str
     date: str
@@ -57,8 +63,9 @@ class Document:
     missing: tuple[Missing, ...]
 
     def charts(self) -> tuple[Chart, ...]:
-        """All figures, in order."""
-        return tuple(block for section in self.sections for block in section.blocks if isinstance(block, Chart))
+        """All figures, in order, that at the top first."""
+        blocks = [block for section in self.sections for block in section.blocks]
+        return (self.figure, *(block for block in blocks if isinstance(block, Chart)))
 
     def tables(self) -> tuple[Table, ...]:
         """All tables, in order, those behind figures too."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hwmodel.comparison import EQUAL_THROUGHPUT, EQUAL_UNITS, Row, is_uniform, notes, scalable_rows
-from reports.charts import Chart, draw_ratios
+from reports.charts import Chart, draw_pareto, draw_ratios, pareto
 from reports.values import Cell, Column, Source, Table, bits
-from reports.wording import order_of, ratio_title, widths_of
+from reports.wording import mixed_widths, order_of, pareto_finding, ratio_title, widths_of
 
 from .document import Section, TableBlock
 
-__all__ = ["hardware_section", "hardware_table"]
+__all__ = ["hardware_section", "hardware_table", "ratios_figure"]
 
 _UNIT, _RATE = "equal units, per unit", "equal throughput, per MAC/cycle"
 _COLUMNS = (
@@ -39,19 +39,46 @@ _WHAT = (
 
 def hardware_section(rows: Sequence[Row], source: Source) -> Section:
     """Two figures, a table a width, and what must be known beside them."""
-    order = order_of(rows)
     tables = [TableBlock(hardware_table(rows, mean), source) for mean in widths_of(rows)]
     return Section(
         name="hardware",
         title="Hardware in both normalisations",
-        paragraphs=(_WHAT,),
-        blocks=(
-            _ratios(rows, order, EQUAL_THROUGHPUT, source),
-            *tables,
-            _ratios(rows, order, EQUAL_UNITS, source),
-        ),
+        paragraphs=(_WHAT + _unmixed(rows),),
+        blocks=(*_designs(rows, source), *tables, ratios_figure(rows, EQUAL_UNITS, source)),
         notes=tuple(notes(rows)),
     )
+
+
+def _unmixed(rows: Sequence[Row]) -> str:
+    """That at some mean nothing is mixed, where it is so."""
+    unmixed = [mean for mean in widths_of(rows) if mean not in mixed_widths(rows)]
+    return f" At a mean of {bits(unmixed)} nothing is mixed: the choice is paid for and not used." if unmixed else ""
+
+
+def _designs(rows: Sequence[Row], source: Source) -> list[Chart]:
+    """Area against energy, where all energies are known."""
+    found = [row for row in rows if row.normalisation == EQUAL_THROUGHPUT]
+    if any(row.energy_fj_per_mac is None for row in found):
+        return []
+    means = list(dict.fromkeys(row.bits for row in found))
+    fronts = [pareto([row for row in found if row.bits == mean]) for mean in means]
+    said = "; ".join(
+        f"at {mean} bits {', '.join(f'{row.design} ({row.area_um2_per_mac_per_cycle:,.0f} µm²)' for row in best)}"
+        for mean, best in zip(means, fronts, strict=True)
+    )
+    chart = Chart(
+        name="designs",
+        title=pareto_finding(found),
+        caption=(
+            "Area and energy at equal throughput, on logarithmic scales, in each panel scales of its own: further left "
+            "and further down is better. Solid line: what no design beats in both; dotted line: the same among those "
+            "that switch precision."
+        ),
+        alt=f"Scatter plots of area against energy of all designs; beaten by none in both: {said}.",
+        source=source,
+        draw=lambda layout: draw_pareto(found, layout),
+    )
+    return [chart]
 
 
 def hardware_table(rows: Sequence[Row], mean: int) -> Table:
@@ -83,8 +110,9 @@ def hardware_table(rows: Sequence[Row], mean: int) -> Table:
     return Table(f"hardware-{mean}-bits", caption, _COLUMNS, tuple(lines), marked)
 
 
-def _ratios(rows: Sequence[Row], order: Sequence[str], normalisation: str, source: Source) -> Chart:
-    found = scalable_rows(rows, normalisation)
+def ratios_figure(rows: Sequence[Row], normalisation: str, source: Source) -> Chart:
+    """All designs as multiples of the uniform MAC."""
+    found, order = scalable_rows(rows, normalisation), order_of(rows)
     second = "energy per product" if normalisation == EQUAL_THROUGHPUT else "power per unit"
     first = "area per product a cycle" if normalisation == EQUAL_THROUGHPUT else "area per unit"
     known = [row.power_ratio for row in found if row.power_ratio is not None]

@@ -23,20 +23,23 @@ _WHAT = (
 )
 
 
-def model_section(libraries: Sequence[Library]) -> Section:
-    """A figure a library, and the errors of all."""
-    charts = [_chart(library) for library in libraries]
+def model_section(libraries: Sequence[Library], shown: str) -> Section:
+    """The errors of all libraries, and a figure each, the others' folded away. shown: the library of the comparison."""
+    first = next((library for library in libraries if library.name == shown), libraries[0])
+    charts = [
+        _chart(library, library is not first) for library in sorted(libraries, key=lambda each: each is not first)
+    ]
     everywhere = Source(command="python -m hwmodel.validate", where=", ".join(library.name for library in libraries),
                         date=max(library.date for library in libraries))  # fmt: skip
     return Section(
         "model",
         "Model against synthesis",
         (_WHAT,),
-        (*charts, TableBlock(_table(libraries), everywhere)),
+        (charts[0], TableBlock(_table(libraries), everywhere), *charts[1:]),
     )
 
 
-def _chart(library: Library) -> Chart:
+def _chart(library: Library, folded: bool) -> Chart:
     errors = "; ".join(
         f"{each.name} {each.mean_percent:.1f} % on average, {each.largest_percent:.0f} % at most"
         for each in library.quantities
@@ -55,6 +58,7 @@ def _chart(library: Library) -> Chart:
         ),
         draw=_drawing(library.quantities),
         table=_points(library),
+        folded=folded,
     )
 
 

@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields
 
 from hwmodel.inference import EQUAL_LATENCY, UNIFORM, NetworkRow, network_notes
-from reports.charts import BLUE, GREY, ORANGE, PURPLE, SKY, VERMILLION, Bar, Chart, Look, Panel, draw_stacked
-from reports.numbers import KINDS, Inference, Network, energy_by_kind, energy_uj, shown_name
+from reports.charts import (
+    BLUE,
+    GREY,
+    ORANGE,
+    PURPLE,
+    SKY,
+    VERMILLION,
+    Bar,
+    Chart,
+    Look,
+    Panel,
+    draw_floorplans,
+    draw_stacked,
+)
+from reports.numbers import KINDS, Floorplan, Inference, Network, energy_by_kind, energy_uj, shown_name
 from reports.values import Cell, Column, Source, Table, percent
-from reports.wording import ends_finding
+from reports.wording import ends_finding, floorplan_finding
 
 from .document import Section, TableBlock
 
@@ -50,17 +64,69 @@ def network_section(network: Network, source: Source) -> Section:
         caption=(
             f"Energy of one inference of {name} by what its GEMMs do, MACs, requantisation, memories and leakage "
             "included: on the uniform array, and on the precision-scalable array of least energy that is at least as "
-            "fast and runs a mix of 2, 4 and 8 bits."
+            "fast and runs it at the same mean."
         ),
         alt=_alt(name, pairs),
         source=source,
         draw=lambda layout: draw_stacked(panels, _LOOKS, "energy, µJ an inference", layout),
         table=_classes(network),
     )
+    plans = _floorplans(network, source)
     tables = [TableBlock(_table(network, mean), source) for mean in network.bits]
     return Section(
-        "inference", f"One inference of {name}", blocks=(chart, *tables), notes=tuple(network_notes(network.rows))
+        "inference",
+        f"One inference of {name}",
+        blocks=(chart, plans, *tables),
+        notes=tuple(network_notes(network.rows)),
     )
+
+
+def _floorplans(network: Network, source: Source) -> Chart:
+    """Both arrays of the highest mean, as their areas have it."""
+    name = shown_name(network.workload.name)
+    plans = (network.uniform[-1].plan, network.mixed[-1].plan)
+    has_memories = plans[0].result_memory_um2 > 0
+    return Chart(
+        name="floorplans",
+        title=floorplan_finding(network),
+        caption=(
+            f"The two arrays that run {name} at a mean of {network.bits[-1]} bits in the same time, all parts to one "
+            "scale by their areas. A drawing of areas, not a layout: wires, control and the space between macros are "
+            "not in it." + ("" if has_memories else " No memories are known for this library.")
+        ),
+        alt="Two arrays as blocks to scale: " + "; ".join(
+            f"{plan.name} with {plan.rows} × {plan.columns} elements of {plan.elements_um2 / 1e6:.2f} mm², "
+            f"{plan.total_um2 / 1e6:.2f} mm² in all" for plan in plans
+        ) + ".",
+        source=source,
+        draw=lambda layout: draw_floorplans(plans, layout),
+        table=_parts(network),
+    )  # fmt: skip
+
+
+def _parts(network: Network) -> Table:
+    parts = [field.name for field in fields(Floorplan) if field.name.endswith("_um2")]
+    columns = (
+        Column("design", "design"),
+        Column("mean_bits", "mean bits", 0),
+        *(
+            Column(part.replace("um2", "mm2"), part.removesuffix("_um2").replace("_", " "), 3, "area, mm²")
+            for part in parts
+        ),
+        Column("all_mm2", "all", 3, "area, mm²"),
+    )
+    rows: list[tuple[Cell, ...]] = [
+        (
+            found.plan.name,
+            found.row.bits,
+            *(getattr(found.plan, part) / 1e6 for part in parts),
+            found.plan.total_um2 / 1e6,
+        )
+        for pair in zip(network.uniform, network.mixed, strict=True)
+        for found in pair
+    ]
+    marked = frozenset(range(0, len(rows), 2))
+    return Table("array-parts", f"Arrays of {shown_name(network.workload.name)} by part", columns, tuple(rows), marked)
 
 
 def _bar(found: Inference) -> Bar:

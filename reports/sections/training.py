@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from hwmodel.workload import SensitivityTable
-from reports.charts import Chart, Layout, Values, draw_dots, draw_grid, draw_oscillation
+from reports.charts import Chart, Layout, Line, LinePanel, Values, draw_dots, draw_grid, draw_lines
 from reports.inputs import Oscillation
 from reports.values import Column, Source, Table, percent
 from reports.wording import oscillation_finding, sensitivity_finding
@@ -23,6 +23,11 @@ __all__ = ["oscillation_section", "sensitivity_section"]
 def oscillation_section(runs: Sequence[Oscillation], note: str) -> Section:
     """Lines by epoch, and for runs that have them the shares of modules. note: of the files."""
     source = Source(command="python -m qat.train", where=", ".join(run.name for run in runs), note=note)
+    ends = tuple(
+        Line(f"{run.name}, {100 * run.shares[-1]:.2f} %", run.epochs, [100 * share for share in run.shares])
+        for run in runs
+    )
+    panel = LinePanel("epoch", "oscillating weights, %", ends)
     lines = Chart(
         name="oscillation",
         title=oscillation_finding(runs),
@@ -34,7 +39,7 @@ def oscillation_section(runs: Sequence[Oscillation], note: str) -> Section:
         + "; ".join(f"{run.name} from {percent(run.shares[0], 1)} to {percent(run.shares[-1], 1)}" for run in runs)
         + ".",
         source=source,
-        draw=lambda layout: draw_oscillation(runs, layout),
+        draw=lambda layout: draw_lines([panel], layout),
         table=_epochs(runs),
     )
     return Section("oscillation", "Oscillation", blocks=(lines, *_module_charts(runs, source)))

@@ -24,6 +24,19 @@
     });
   }
 
+  // Tables that are wider than the page say so, and on which side more of them is.
+  const sides = (box) => {
+    const more = box.scrollWidth > box.clientWidth + 1;
+    const end = box.scrollLeft + box.clientWidth >= box.scrollWidth - 1;
+    if (more) box.parentElement.dataset.more = end ? "end" : "start";
+    else delete box.parentElement.dataset.more;
+  };
+  const seen = new ResizeObserver((entries) => entries.forEach((entry) => sides(entry.target)));
+  for (const box of document.querySelectorAll(".scroll")) {
+    seen.observe(box);
+    box.addEventListener("scroll", () => sides(box), { passive: true });
+  }
+
   // Light, dark, or as the system has it. A page that may keep nothing forgets the choice.
   const button = document.querySelector(".theme");
   const themes = ["auto", "light", "dark"];

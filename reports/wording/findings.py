@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from reports.charts import FrontPoint, front_of
+from hwmodel.comparison import Row, UnitRow, is_uniform
+from reports.charts import FrontPoint, front_of, pareto
 from reports.inputs import Equivalence, Oscillation
 from reports.numbers import (
     KINDS,
@@ -22,8 +23,9 @@ from reports.values import bits, capital, counted, number, percent, span
 from siliquant.inputs import listing
 
 __all__ = [
-    "clock_finding", "ends_finding", "energy_finding", "equivalence_finding", "front_finding", "model_finding",
-    "oscillation_finding", "own_finding", "parts_finding", "sensitivity_finding",
+    "clock_finding", "ends_finding", "energy_finding", "equivalence_finding", "floorplan_finding", "front_finding",
+    "model_finding", "oscillation_finding", "own_finding", "pareto_finding", "parts_finding", "requantiser_finding",
+    "sensitivity_finding",
 ]  # fmt: skip
 
 Found = Mapping[Subject, Breakdown]
@@ -68,6 +70,17 @@ def energy_finding(found: Found) -> str:
     return text
 
 
+def pareto_finding(rows: Sequence[Row]) -> str:
+    """Which designs no other beats in both area and energy, at each mean. rows: at equal throughput."""
+    means = dict.fromkeys(row.bits for row in rows)
+    fronts = {mean: pareto([row for row in rows if row.bits == mean]) for mean in means}
+    if all(is_uniform(row) for best in fronts.values() for row in best):
+        where = "at every mean" if len(fronts) > 1 else f"at {bits(list(fronts))}"
+        return f"The uniform MAC takes less area and less energy than every other design {where}"
+    said = listing(f"{listing(row.design for row in best)} at {mean} bits" for mean, best in fronts.items())
+    return f"No design beats in both area and energy {said}"
+
+
 def clock_finding(curves: Sequence[Curve]) -> str:
     """Whether the uniform MAC is the smallest at every period, and which side reaches the shorter ones."""
     lost, widths, faster = [], list(dict.fromkeys(curve.subject.row.bits for curve in curves)), []
@@ -104,6 +117,32 @@ def ends_finding(network: Network) -> str:
         f"First and last layers, at 8 bits, have {percent(ends_share(network.workload), 1)} of the products of {name} "
         f"and take {energy} % of its energy on uniform arrays of {bits(widths)}"
     )
+
+
+def floorplan_finding(network: Network) -> str:
+    """What the mixed array of the highest mean has of the area of the uniform one: elements, and all."""
+    one, other = network.uniform[-1].plan, network.mixed[-1].plan
+    return (
+        f"In the same time, the elements of the most frugal array for a mix of {network.bits[-1]} bits take "
+        f"{other.elements_um2 / one.elements_um2:.2f} times the area of the uniform ones, and the whole array "
+        f"{other.total_um2 / one.total_um2:.2f} times"
+    )
+
+
+def requantiser_finding(rows: Sequence[UnitRow]) -> str:
+    """At which code widths thresholds are smaller than a multiplier, with one scale."""
+    areas = {(row.bits, row.design): row.area_um2 for row in rows if row.groups == 1}
+    widths = list(dict.fromkeys(row.bits for row in rows))
+    smaller = [width for width in widths if areas[width, "thresholds"] < areas[width, "multiplier"]]
+    larger = [width for width in widths if width not in smaller]
+    most = max(widths, key=lambda width: areas[width, "thresholds"] / areas[width, "multiplier"])
+    times_most = areas[most, "thresholds"] / areas[most, "multiplier"]
+    if not larger:
+        return f"Thresholds take less area than a multiplier at {bits(smaller)}"
+    end = f"at {most} bits {times_most:.1f} times as much" if len(larger) > 1 else f"{times_most:.1f} times as much"
+    if not smaller:
+        return f"Thresholds take more area than a multiplier at {bits(larger)}, {end}"
+    return f"Thresholds take less area than a multiplier at {bits(smaller)}, more at {bits(larger)}: {end}"
 
 
 def front_finding(points: Sequence[FrontPoint]) -> str:

@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from operator import attrgetter
 
-from hwmodel.comparison import EQUAL_THROUGHPUT, EQUAL_UNITS, Row, scalable_rows
+from hwmodel.comparison import EQUAL_THROUGHPUT, EQUAL_UNITS, Row, mixes, scalable_rows
 from reports.numbers import Library, Network, shown_name
 from reports.values import amount, bits, counted, number, times
 from siliquant.inputs import listing
 
-__all__ = ["answer", "error_sentence", "headline", "order_of", "question", "ratio_title", "widths_of"]
+__all__ = [
+    "KeyNumber", "answer", "error_sentence", "headline", "key_numbers", "mixed_widths", "order_of", "question",
+    "ratio_title", "widths_of",
+]  # fmt: skip
+
+_COMPARED = {"area": "area", "energy": "power"}  # at equal throughput, and the start of the ratio's field
+
+
+@dataclass(frozen=True)
+class KeyNumber:
+    """A number with its unit, what it is of, and where it was reached."""
+
+    value: str
+    what: str
+    where: str
 
 
 def widths_of(rows: Sequence[Row]) -> list[int]:
@@ -34,19 +50,59 @@ def question(rows: Sequence[Row]) -> str:
     )
 
 
+def mixed_widths(rows: Sequence[Row]) -> list[int]:
+    """The means at which widths are mixed: at a mean of 2 bits, of widths from 2 bits, nothing is."""
+    return list(dict.fromkeys(row.bits for row in rows if mixes(row.mixture)))
+
+
 def headline(rows: Sequence[Row]) -> str:
-    """The verdict at equal throughput in a few words."""
-    verdicts = [_verdict(rows, EQUAL_THROUGHPUT, field) for field in ("area_ratio", "power_ratio")]
-    named = {"area": verdicts[0], "energy": verdicts[1]}
+    """The verdict at equal throughput in a few words, over the means that mix where there are some."""
+    mixed = mixed_widths(rows)
+    if mixed:
+        rows = [row for row in rows if row.bits in mixed]
+        one, mix = ("one bit-width", "one of the same mean"), ("a mix of bit-widths", "a mix of the same mean")
+    else:
+        one = ("a MAC of one bit-width", "one of one bit-width")
+        mix = ("a MAC that can switch precision", "one that can switch precision")
+    named = {name: _verdict(rows, EQUAL_THROUGHPUT, f"{field}_ratio") for name, field in _COMPARED.items()}
     more = [name for name, verdict in named.items() if verdict == "more"]
     less = [name for name, verdict in named.items() if verdict == "less"]
     if more and not less:
-        return f"At equal throughput one bit-width costs less {' and '.join(more)} than a mix of the same mean"
+        return f"At equal throughput {one[0]} costs less {' and '.join(more)} than {mix[1]}"
     if less and not more:
-        return f"At equal throughput a mix of bit-widths costs less {' and '.join(less)} than one of the same mean"
+        return f"At equal throughput {mix[0]} costs less {' and '.join(less)} than {one[1]}"
     if more and less:
-        return f"At equal throughput one bit-width costs less {more[0]}, a mix of the same mean less {less[0]}"
-    return "At equal throughput it depends on the design whether one bit-width or a mix costs less"
+        return f"At equal throughput {one[0]} costs less {more[0]}, {mix[1]} less {less[0]}"
+    return f"At equal throughput it depends on the design whether {one[0]} or {mix[0]} costs less"
+
+
+def key_numbers(rows: Sequence[Row], network: Network | None) -> tuple[KeyNumber, ...]:
+    """The least area and energy at equal throughput and of an inference, as multiples of uniform ones; over the means
+    that mix where there are some. What is not known is left out.
+    """
+    means = mixed_widths(rows) or widths_of(rows)
+    found = [row for row in scalable_rows(rows, EQUAL_THROUGHPUT) if row.bits in means]
+    made = []
+    for name, field in _COMPARED.items():
+        if _known(found, f"{field}_ratio"):
+            best = min(found, key=attrgetter(f"{field}_ratio"))
+            made.append(
+                KeyNumber(
+                    f"{getattr(best, f'{field}_ratio'):.2f}×",
+                    "the area of the uniform MAC" if name == "area" else "its energy a product",
+                    f"at best, {best.design} at a mean of {best.bits} bits, equal throughput",
+                )
+            )
+    if network is not None:
+        least = min((network.best(mean) for mean in network.bits if mean in means), key=lambda row: row.energy_ratio)
+        made.append(
+            KeyNumber(
+                f"{least.energy_ratio:.2f}×",
+                f"the energy of a uniform array, {shown_name(network.workload.name)}",
+                f"at best, {least.design} at a mean of {least.bits} bits, one inference in the same time",
+            )
+        )
+    return tuple(made)
 
 
 def answer(rows: Sequence[Row], network: Network | None, library: Library | None) -> tuple[str, str, str]:
@@ -96,9 +152,16 @@ def _throughput_sentence(rows: Sequence[Row]) -> str:
         f"smallest takes {least} times as much)"
     )
     if not _known(found, "power_ratio"):
-        return f"{text}; energies are not known."
+        return f"{text}; energies are not known.{_unmixed_sentence(rows)}"
     least = times(_least(found, "power_ratio", widths))
-    return f"{text}, and {_second(found, 'power_ratio', 'energy a product')} (the most frugal {least} times as much)."
+    second = f"{_second(found, 'power_ratio', 'energy a product')} (the most frugal {least} times as much)"
+    return f"{text}, and {second}.{_unmixed_sentence(rows)}"
+
+
+def _unmixed_sentence(rows: Sequence[Row]) -> str:
+    """That nothing is mixed at some of the means, where it is so."""
+    unmixed = [mean for mean in widths_of(rows) if mean not in mixed_widths(rows)]
+    return f" At {bits(unmixed)} nothing is mixed: there the designs could switch, and do not." if unmixed else ""
 
 
 def _units_sentence(rows: Sequence[Row]) -> str:
@@ -117,14 +180,16 @@ def _network_sentence(network: Network) -> str:
     widths = list(network.bits)
     ratios = [network.best(mean).energy_ratio for mean in widths]
     energies = listing(amount(network.base(mean).energy_uj) for mean in widths)
-    saves = [mean for mean, ratio in zip(widths, ratios, strict=True) if ratio < 1]
-    if not saves:
-        verdict = "so mixing widths costs energy" + (" at every mean" if len(widths) > 1 else "")
-    elif saves == widths:
-        verdict = "so mixing widths saves energy" + (" at every mean" if len(widths) > 1 else "")
-    else:
-        costs = [mean for mean in widths if mean not in saves]
+    mixed = [mean for mean in widths if mixes(network.best(mean).mixture)]
+    saves = [mean for mean in mixed if network.best(mean).energy_ratio < 1]
+    costs = [mean for mean in mixed if mean not in saves]
+    if not mixed:
+        verdict = f"at {bits(widths)} nothing is mixed"
+    elif saves and costs:
         verdict = f"so mixing widths saves energy at {bits(saves)} and costs it at {bits(costs)}"
+    else:
+        where = f" at {bits(mixed)}" if mixed != widths else " at every mean" if len(widths) > 1 else ""
+        verdict = f"so mixing widths {'saves' if saves else 'costs'} energy{where}"
     return (
         f"One inference of {shown_name(network.workload.name)} takes {energies} µJ on uniform arrays of "
         f"{bits(widths)}, and {times(ratios)} times as much on the most frugal mixed-precision array that is at least "

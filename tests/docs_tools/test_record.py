@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -44,9 +45,21 @@ def test_what_a_benchmark_writes_has_the_shape_of_what_is_kept(name: str, monkey
     assert (results.RESULTS.parents[1] / asked[0][0]).exists()
 
 
-def test_the_screen_of_the_demonstration_is_kept_line_by_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(record, "_ran", lambda *arguments: "\nFrom    \n  a network\n\n")
+def test_of_the_demonstration_its_screen_and_its_simulation_are_kept(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def ran(*arguments: str) -> str:
+        made = tmp_path / "build" / "demo" / "equivalence.json"
+        made.parent.mkdir(parents=True)
+        made.write_text('{"array": "a", "samples": 1, "gemms": [], "build_s": 2.5}')
+        return "\nFrom    \n  a network\n\n"
+
+    monkeypatch.setattr(record, "_ran", ran)
+    monkeypatch.setattr(record, "ROOT", tmp_path)
+    monkeypatch.setattr(record, "RESULTS", tmp_path)
     assert record.RECORDERS["demo"]()[0] == {"screen": ["From", "  a network"]}
+    kept = json.loads((tmp_path / "records" / "equivalence.json").read_text())
+    assert kept == {"command": "make demo", "array": "a", "samples": 1, "gemms": []}
 
 
 def test_an_unknown_name_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -108,10 +108,13 @@ def test_nothing_is_loaded_from_a_network(site: Path) -> None:
 
 
 def test_the_notebooks_are_linked_and_there(site: Path) -> None:
-    linked = re.findall(r'href="(notebooks/[\w-]+\.ipynb)"', (site / "notebooks.html").read_text())
-    assert linked == [f"notebooks/{path.name}" for path in sorted((ROOT / "notebooks").glob("*.ipynb"))]
+    content = (site / "notebooks.html").read_text().partition("<article")[2]
+    linked = list(dict.fromkeys(re.findall(r'href="(notebooks/[\w-]+)\.html"', content)))
+    assert linked == [f"notebooks/{path.stem}" for path in sorted((ROOT / "notebooks").glob("*.ipynb"))]
     for address in linked:
-        assert (site / address).read_bytes() == (ROOT / address).read_bytes()
+        page, notebook = site / f"{address}.html", site / f"{address}.ipynb"
+        assert f'href="{notebook.name}"' in page.read_text()
+        assert notebook.read_bytes() == (ROOT / f"{address}.ipynb").read_bytes()
 
 
 def test_search_works_from_a_file(site: Path) -> None:

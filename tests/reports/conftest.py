@@ -22,6 +22,7 @@ import reports.page.assembly
 from hwmodel.comparison.comparison import EQUAL_THROUGHPUT, EQUAL_UNITS, Row
 from hwmodel.comparison.tables import write_tables
 from hwmodel.model.file import load_model
+from hwmodel.workload import standard_mixture
 from reports import render
 from reports.inputs.accuracies import Accuracies, Run, to_json
 from reports.numbers.validation import Library, Point, Quantity
@@ -206,7 +207,8 @@ def made_rows() -> Callable[..., tuple[Row, ...]]:
                     row = Row(
                         bits=bits, normalisation=normalisation, design=design,
                         spec=f"{design.split()[0]}_w{bits}" if design == uniform else design.replace(" ", "_"),
-                        units=units, mixture=f"{bits}b:1", run_as=f"{bits}b:1", run_as_mean_bits=float(bits),
+                        units=units, mixture=f"{bits}b:1" if design == uniform else str(standard_mixture(bits)),
+                        run_as=f"{bits}b:1", run_as_mean_bits=float(bits),
                         pipeline_stages=0, macs_per_cycle=float(units), area_um2=100.0 * units * found[2],
                         area_um2_per_unit=100.0 * found[2], area_um2_per_mac_per_cycle=100.0 * found[0],
                         power_uw=None if power is None else 50.0 * units * power,

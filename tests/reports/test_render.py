@@ -16,9 +16,18 @@ from hwmodel.comparison.tables import write_tables
 from hwmodel.measurement.store import RowStore, write_packaged
 from hwmodel.model.file import load_model
 from hwmodel.operands.stimulus import StreamPlan
+from hwmodel.workload import default_sensitivity
 from reports import render
 from reports.charts.style import Chart
-from reports.inputs.comparison import read_rows
+from reports.inputs import (
+    PACKAGED_ACCURACY,
+    PACKAGED_EQUIVALENCE,
+    packaged_oscillations,
+    read_accuracies,
+    read_equivalence,
+    read_oscillation,
+    read_rows,
+)
 from reports.numbers.designs import subjects
 from reports.numbers.validation import Library
 from reports.page.assembly import Inputs, assemble, computed_rows
@@ -91,8 +100,8 @@ def test_every_section_is_there(everything: Path) -> None:
     text = (everything / "index.html").read_text()
     names = [attributes["id"] for attributes in Page(text).all("section")]
     assert names == [
-        "hardware", "area", "power", "clock", "inference", "accuracy", "model", "bit-exactness", "oscillation",
-        "sensitivity",
+        "hardware", "area", "power", "clock", "requantisation", "inference", "accuracy", "model", "bit-exactness",
+        "oscillation", "sensitivity",
     ]  # fmt: skip
     assert "is left out" not in text
     assert "Published, not ours: Huang et al." in text
@@ -110,7 +119,7 @@ def test_what_was_given_is_escaped(everything: Path) -> None:
 def test_every_figure_has_its_files_and_every_table_its_forms(everything: Path) -> None:
     page = Page((everything / "index.html").read_text())
     figures = [(attributes["id"] or "").removeprefix("figure-") for attributes in page.all("figure")]
-    assert len(figures) == 10
+    assert len(figures) == 13
     for name in figures:
         for form in ("svg", "png", "pdf"):
             assert (everything / "figures" / f"{name}.{form}").stat().st_size > 1000
@@ -139,23 +148,64 @@ def changed(compared: Path, path: Path, **changes: Any) -> Path:
     return path
 
 
+def given(rows: tuple[Row, ...], **changes: Any) -> Inputs:
+    """Rows with records of the package."""
+    return Inputs(
+        rows=rows,
+        equivalence=(read_equivalence(PACKAGED_EQUIVALENCE), ""),
+        accuracy=read_accuracies(PACKAGED_ACCURACY),
+        oscillation=(tuple(map(read_oscillation, packaged_oscillations())), ""),
+        sensitivity=(default_sensitivity(), ""),
+        **changes,
+    )
+
+
+def of_package(means: list[int]) -> tuple[Row, ...]:
+    return computed_rows(load_model("freepdk45"), 500.0, means)
+
+
 def test_a_network_of_ones_own_is_named_after_its_file(tmp_path: Path) -> None:
     own = tmp_path / "my net.csv"
     own.write_text("name,m,k,n,count\nquery,17,96,96,1\nfc1,17,96,384,1\nclassifier,1,96,10,1\n")
-    found = assemble(Inputs(rows=computed_rows(load_model("freepdk45"), 500.0, [2]), workload=str(own)))
+    found = assemble(given(of_package([2]), workload=str(own)))
     (chart,) = (chart for chart in found.charts() if chart.name == "gemms")
     assert "Energy of one inference of my net by what its GEMMs do" in chart.caption
     assert chart.source.command == "python -m hwmodel.compare --bits 2 --model 'my net.csv'"
 
 
-def test_what_was_not_given_is_told_in_a_line_each() -> None:
-    given = Inputs(rows=computed_rows(load_model("freepdk45"), 500.0, [2]), workload="vit-mnist")
-    assert [missing.line for missing in assemble(given).missing] == [
-        "Accuracy of own runs is left out: --accuracy was not given.",
-        "Bit-exactness is left out: --equivalence was not given.",
-        "Oscillation is left out: --oscillation was not given.",
-        "Sensitivity to low bits is left out: --sensitivity was not given.",
-    ]
+def test_records_of_the_package_are_shown_where_none_are_given() -> None:
+    found = assemble(given(of_package([2]), workload="vit-mnist"))
+    assert found.missing == ()
+    text = {section.name: section for section in found.sections}
+    assert text["bit-exactness"].paragraphs == (
+        (
+            "Bit-exact: 2,485,040 accumulators and 783,360 requantised codes of 20 samples through 50 GEMMs equal "
+            "PyTorch's."
+        ),
+        "Of 20 samples 19 are predicted right.",
+    )
+    oscillation = text["oscillation"].blocks[0]
+    assert isinstance(oscillation, Chart)
+    assert "plain-lsq from 5.7 % to 2.2 %" in oscillation.alt
+    own = next(table for table in found.tables() if table.name == "own-runs")
+    assert [(row[0], row[3], round(float(row[7] or 0), 2)) for row in own.rows][:4] == [
+        ("full precision", 32, 97.8), ("plain LSQ", 2, 95.4), ("LSQ, our starts and steps", 2, 96.14),
+        ("all three", 2, 96.28),
+    ]  # fmt: skip
+
+
+def test_at_a_mean_of_2_bits_nothing_is_said_to_be_mixed() -> None:
+    found = assemble(given(of_package([2]), workload="vit-mnist"))
+    assert found.headline == (
+        "At equal throughput a MAC of one bit-width costs less area and energy than one that can switch precision"
+    )
+    assert (
+        found.sections[0]
+        .paragraphs[0]
+        .endswith("At a mean of 2 bits nothing is mixed: the choice is paid for and not used.")
+    )
+    assert found.answer[0].endswith("At 2 bits nothing is mixed: there the designs could switch, and do not.")
+    assert found.answer[2].endswith("at least as fast: at 2 bits nothing is mixed.")
 
 
 def test_without_a_cost_model_its_sections_are_left_out_and_the_same_input_gives_the_same_bytes(
@@ -167,16 +217,14 @@ def test_without_a_cost_model_its_sections_are_left_out_and_the_same_input_gives
         files = sorted(path for path in (tmp_path / name).rglob("*") if path.is_file())
         found.append({path.relative_to(tmp_path / name): path.read_bytes() for path in files})
     assert found[0] == found[1]
-    lines = capsys.readouterr().out.splitlines()[:8]
+    lines = capsys.readouterr().out.splitlines()[:6]
     assert lines == [
         "Area by part is left out: other has no cost model.",
         "Power by cause is left out: other has no cost model.",
         "Area against clock period is left out: other has no cost model.",
+        "Requantisation is left out: other has no cost model.",
         "One inference of DeiT-T is left out: other has no cost model.",
         "Accuracy against energy is left out: other has no cost model.",
-        "Bit-exactness is left out: --equivalence was not given.",
-        "Oscillation is left out: --oscillation was not given.",
-        "Sensitivity to low bits is left out: --sensitivity was not given.",
     ]
     text = found[0][Path("index.html")].decode()
     assert all(line in re.sub(r"</?span[^>]*>", "", text) for line in lines)
@@ -197,14 +245,14 @@ def test_parts_of_measured_rows_are_those_of_their_synthesis(compared: Path, tmp
         ]  # fmt: skip
     path = tmp_path / "compare.json"
     write_tables([replace(row, source="made") for row in read_rows(compared)], tmp_path)
-    alone = assemble(Inputs(rows=read_rows(path), compare=path, workload="vit-mnist"))
+    alone = assemble(given(read_rows(path), compare=path, workload="vit-mnist"))
     assert [missing.line for missing in alone.missing][:2] == [
         f"{title} is left out: the rows of synthesis (rows/*.jsonl) are not beside the comparison."
         for title in ("Area by part", "Power by cause")
     ]
     assert alone.note == "All these numbers were measured on synthesised netlists."
     write_packaged(made, tmp_path / "rows")
-    beside = assemble(Inputs(rows=read_rows(path), compare=path, workload="vit-mnist"))
+    beside = assemble(given(read_rows(path), compare=path, workload="vit-mnist"))
     (chart,) = next(section for section in beside.sections if section.name == "area").blocks
     assert isinstance(chart, Chart)
     assert chart.caption.endswith("Parts are those of the netlists: full and half adders are compressors, all other "
@@ -216,7 +264,7 @@ def test_parts_of_measured_rows_are_those_of_their_synthesis(compared: Path, tmp
 
 
 def test_rows_of_another_version_lose_what_is_asked_of_their_designs(made_rows: MakeRows) -> None:
-    found = assemble(Inputs(rows=tuple(replace(row, library="freepdk45") for row in made_rows(RATIOS))))
+    found = assemble(given(tuple(replace(row, library="freepdk45") for row in made_rows(RATIOS))))
     said = "uniform 4x4 at 4 bits must be uniform_w4_a4_l4, as this version makes it, not uniform_w4"
     assert [missing.line for missing in found.missing][:3] == [
         f"{title} is left out: {said}." for title in ("Area by part", "Power by cause", "Area against clock period")
@@ -225,19 +273,19 @@ def test_rows_of_another_version_lose_what_is_asked_of_their_designs(made_rows: 
 
 def test_other_numbers_say_something_else(made_rows: MakeRows) -> None:
     """Of a comparison with the opposite numbers, everything says the opposite."""
-    losing, winning = (
-        assemble(Inputs(rows=made_rows({4: {"loom": (ratio, ratio, ratio, ratio)}}))) for ratio in (2.0, 0.5)
-    )
+    losing, winning = (assemble(given(made_rows({4: {"loom": (ratio, ratio, ratio, ratio)}}))) for ratio in (2.0, 0.5))
     assert losing.headline == "At equal throughput one bit-width costs less area and energy than a mix of the same mean"
     assert winning.headline == (
         "At equal throughput a mix of bit-widths costs less area and energy than one of the same mean"
     )
-    assert [chart.title for chart in losing.charts()][:2] == [
+    assert [chart.title for chart in losing.charts()][:3] == [
         "At equal throughput, no precision-scalable design costs less area or energy than the uniform MAC",
+        "The uniform MAC takes less area and less energy than every other design at 4 bits",
         "Unit for unit, no precision-scalable design costs less area or power than the uniform MAC",
     ]
-    assert [chart.title for chart in winning.charts()][:2] == [
+    assert [chart.title for chart in winning.charts()][:3] == [
         "At equal throughput, every precision-scalable design costs less area and energy than the uniform MAC",
+        "No design beats in both area and energy loom at 4 bits",
         "Unit for unit, every precision-scalable design costs less area and power than the uniform MAC",
     ]
     assert "area from 2.00 times (loom at 4 bits)" in losing.charts()[0].alt
@@ -300,9 +348,10 @@ def test_the_report_of_the_packaged_model(
 
     monkeypatch.setattr(reports.page.assembly, "libraries", libraries)
     render.main(["--out", str(tmp_path)])
-    assert "is left out" in capsys.readouterr().out
+    assert "is left out" not in capsys.readouterr().out
     text = (tmp_path / "index.html").read_text()
     for name in library_names():
         assert f'<figure id="figure-model-{name}">' in text
     assert 'id="hardware-2-bits"' in text
-    assert len(text) < 4_000_000
+    assert text.count('<details class="figure">') == len(library_names()) - 1
+    assert len(text.encode()) < 1_500_000

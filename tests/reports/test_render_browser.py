@@ -32,7 +32,7 @@ COLUMN = """
 def test_everything_is_seen_and_nothing_complains(everything: Path, browser: Any, width: int, theme: str) -> None:
     browser.open(everything / "index.html", width, theme=theme)
     figures = browser.value(FIGURES)
-    assert len(figures) == 10
+    assert len(figures) == 13
     for figure in figures:
         assert figure["shown"] == 1, figure
         assert 0.6 * min(width, 720) < figure["width"] <= width, figure
@@ -48,6 +48,51 @@ def test_everything_is_seen_and_nothing_complains(everything: Path, browser: Any
     assert all(box == ["auto", 0] for box in boxes)
     assert browser.value("document.fonts.check('9px \"siliquant figures\"')") is True
     assert browser.problems == []
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_the_answer_is_seen_without_scrolling(everything: Path, browser: Any, theme: str) -> None:
+    """Question, headline, three numbers beside each other and the whole figure in a window of 1600 x 1000."""
+    browser.open(everything / "index.html", 1600, theme=theme)
+    browser.resize(1600, 1000)
+    boxes = browser.value(
+        "['.question', 'h1', '.numbers', '#figure-throughput h3', '#figure-throughput svg.wide'].map((selector) => "
+        "{ const box = document.querySelector(selector).getBoundingClientRect(); "
+        "return [box.left, box.top, box.right, box.bottom]; })"
+    )
+    above = 0.0
+    for left, top, right, bottom in boxes:
+        assert above <= top < bottom <= 1000
+        assert 0 <= left < right <= 1600
+        above = bottom - 1
+    assert boxes[-1][2] - boxes[-1][0] > 1000
+    tops = browser.value("[...document.querySelectorAll('.numbers dt')].map((e) => e.getBoundingClientRect().top)")
+    assert len(tops) == 3
+    assert len(set(tops)) == 1
+
+
+MORE = """
+[...document.querySelectorAll(".sideways")].filter((box) => box.checkVisibility()).map((box) => [
+  box.dataset.more || "", box.firstElementChild.scrollWidth > box.clientWidth + 1,
+  getComputedStyle(box, "::before").content
+])
+"""
+
+
+def test_a_table_that_scrolls_says_so(everything: Path, browser: Any) -> None:
+    browser.open(everything / "index.html", 400)
+    browser.value("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))")
+    found = browser.value(MORE)
+    assert sum(wide for _, wide, _ in found) >= 3
+    for more, wide, text in found:
+        assert (more, text) == (("start", '"more columns →"') if wide else ("", "none"))
+    browser.value(
+        "new Promise((done) => { const box = document.querySelector('.sideways[data-more] .scroll'); "
+        "box.addEventListener('scroll', () => requestAnimationFrame(() => done(true))); box.scrollLeft = 9999; })"
+    )
+    assert browser.value(MORE)[0][::2] == ["end", '"← more columns"']
+    browser.open(everything / "index.html", 1600)
+    assert [more for more, _, _ in browser.value(MORE) if more] == []
 
 
 def brightness(browser: Any, selector: str, what: str) -> int:
@@ -133,7 +178,7 @@ def test_keys_sort_too_and_the_skip_link_is_first(everything: Path, browser: Any
 def test_anchors_lead_to_their_sections(everything: Path, browser: Any) -> None:
     browser.open(everything / "index.html", 1600)
     names = browser.value("[...document.querySelectorAll('nav a')].map((link) => link.hash.slice(1))")
-    assert len(names) == 10
+    assert len(names) == 11
     for name in names:
         browser.click(f"nav a[href='#{name}']")
         top = browser.value(f"document.getElementById('{name}').getBoundingClientRect().top")

@@ -14,17 +14,19 @@ from hwmodel.comparison.comparison import EQUAL_THROUGHPUT, Row
 from hwmodel.measurement.store import RowStore
 from hwmodel.model.file import load_model
 from reports.charts.errors import draw_errors
+from reports.charts.floorplan import draw_floorplans
 from reports.charts.front import FrontPanel, FrontPoint, draw_front
 from reports.charts.grid import draw_dots, draw_grid
-from reports.charts.oscillation import draw_oscillation
+from reports.charts.lines import Line, LinePanel, draw_lines
 from reports.charts.output import Rendered, inline, render, text_of
+from reports.charts.pareto import draw_pareto, pareto
 from reports.charts.ratios import draw_ratios
 from reports.charts.stacked import Bar, Panel, draw_stacked
 from reports.charts.style import BARS, COLOURS, RC, Chart, Layout, design_mark, spaced, width_mark
-from reports.inputs.oscillation import Oscillation
 from reports.numbers.breakdown import CAUSES, PARTS, by_model, by_rows
 from reports.numbers.clocks import curves
 from reports.numbers.designs import Subject, subjects
+from reports.numbers.inference import Floorplan
 from reports.numbers.validation import Library
 from reports.page.assembly import computed_rows
 from reports.values.font import font_face
@@ -34,6 +36,13 @@ from reports.wording.story import order_of
 MakeRows = Callable[..., tuple[Row, ...]]
 PANELS = [Panel("2 bits", (Bar("uniform", {"gates": 3.0, "control": 1.0}), Bar("loom", {"gates": 5.0, "other": 2.0})))]
 LOOKS = dict(zip(PARTS, BARS, strict=True))
+PLANS = tuple(
+    Floorplan(
+        name=name, rows=rows, columns=4, elements_um2=elements, row_registers_um2=100.0, column_registers_um2=200.0,
+        requantisers_um2=400.0, activation_memory_um2=memory, weight_memory_um2=2 * memory, result_memory_um2=memory,
+    )
+    for name, rows, elements, memory in (("uniform", 4, 1e4, 4e3), ("loom", 2, 3e4, 0.0))
+)  # fmt: skip
 
 
 def chart(name: str, draw: Callable[[Layout], object]) -> Chart:
@@ -45,13 +54,17 @@ def all_charts(rows: tuple[Row, ...], library: Library) -> list[Chart]:
     found = scalable_rows(rows, EQUAL_THROUGHPUT)
     points = (FrontPoint("A", "2", 1.0, 60.0), FrontPoint("A", "4", 2.0, 70.0))
     own = (FrontPoint("$a_b", "2", 1.0, 60.0, (55.0, 65.0)),)
-    runs = [Oscillation("plain", (1, 2), (0.1, 0.2), {}), Oscillation("all", (1, 2), (0.1, 0.2), {})]
+    lines = tuple(Line(name, (1, 2), (0.1, 0.2)) for name in ("plain", "all"))
+    all_rows = [row for row in rows if row.normalisation == EQUAL_THROUGHPUT]
     return [
         chart("ratios", lambda layout: draw_ratios(found, order_of(rows), layout)),
         chart("stacked", lambda layout: draw_stacked(PANELS, LOOKS, "area, µm²", layout)),
         chart("errors", lambda layout: draw_errors(library.quantities, layout)),
         chart("front", lambda layout: draw_front([FrontPanel("p", points, (1.5,), "m"), FrontPanel("o", own)], layout)),
-        chart("oscillation", lambda layout: draw_oscillation(runs, layout)),
+        chart("lines", lambda layout: draw_lines([LinePanel("epoch", "%", lines)], layout)),
+        chart("logarithmic", lambda layout: draw_lines([LinePanel("epoch", "%", lines, log=True)] * 2, layout)),
+        chart("pareto", lambda layout: draw_pareto(all_rows, layout)),
+        chart("floorplans", lambda layout: draw_floorplans(PLANS, layout)),
         chart("dots", lambda layout: draw_dots([("value", 4.0), ("query", 1.0)], "sensitivity", layout)),
         chart("grid", lambda layout: draw_grid({("v", None): 1.0, ("v", 0): 0.5, ("q", 1): 0.0}, "s", 2, layout)),
     ]
@@ -99,6 +112,51 @@ def test_files_are_what_their_names_say(drawn: dict[str, Rendered]) -> None:
 def test_equal_figures_are_equal_bytes(drawn: dict[str, Rendered]) -> None:
     again = render(chart("stacked", lambda layout: draw_stacked(PANELS, LOOKS, "area, µm²", layout)))
     assert again == drawn["stacked"]
+
+
+@pytest.mark.parametrize("layout", Layout)
+def test_arrays_are_drawn_to_the_areas_of_their_parts(layout: Layout) -> None:
+    """Every part of both at one scale: its area on the page, in square points a um2, is the same."""
+    from matplotlib.patches import Rectangle
+
+    figure = draw_floorplans(PLANS, layout)
+    figure.draw_without_rendering()
+    scales = []
+    for axes, plan in zip(figure.axes, PLANS, strict=True):
+        areas = sorted(value for name, value in vars(plan).items() if name.endswith("_um2") and value)
+        boxes = [patch.get_window_extent() for patch in axes.patches if isinstance(patch, Rectangle)]
+        drawn = sorted(box.width * box.height for box in boxes)
+        scales += [there / area for there, area in zip(drawn, areas, strict=True)]
+        lines = [line for line in axes.lines if len(set(line.get_xdata())) == 1]  # type: ignore[arg-type]
+        assert len(lines) == plan.columns - 1
+    assert scales == pytest.approx([scales[0]] * len(scales), rel=1e-3)
+
+
+def test_points_of_an_error_are_a_few_bytes_each(made_library: Library) -> None:
+    """A stroke without length a point, round or square, wherever the point is; and the PNG has them."""
+    many = [
+        replace(quantity, points=tuple(replace(point, measured=point.measured * 1.01**number, predicted=point.predicted)
+                                       for point in quantity.points for number in range(200)))
+        for quantity in made_library.quantities
+    ]  # fmt: skip
+    found = render(chart("errors", lambda layout: draw_errors(many, layout)))
+    assert found.wide.count("h0") > 0.99 * 2 * 3 * 400  # the end of a few is rounded the other way
+    assert len(found.wide) < 2 * 3 * 400 * 18 + 25_000
+    import io
+
+    from matplotlib.image import imread
+
+    pixels = imread(io.BytesIO(found.files["png"]))[..., :3]
+    orange = (abs(pixels - [0xD5 / 255, 0x5E / 255, 0]) < 0.02).all(axis=-1)
+    assert orange.sum() > 2000
+
+
+def test_the_front_of_area_and_energy_is_what_nothing_beats(made_rows: MakeRows) -> None:
+    rows = made_rows(
+        {4: {"loom": (0.5, 1.5, 1.0, 1.0), "subword 8/4": (2.0, 0.5, 1.0, 1.0), "bitserial": (2, 2, 1, 1)}}
+    )
+    same = [row for row in rows if row.normalisation == EQUAL_THROUGHPUT]
+    assert [row.design for row in pareto(same)] == ["subword 8/4", "uniform 4x4", "loom"]
 
 
 def test_a_colour_of_no_palette_is_refused() -> None:

@@ -189,6 +189,7 @@ def test_kept_runs_become_accuracies(tmp_path: Path, capsys: pytest.CaptureFixtu
 
 def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text('{"options": {}}')
+    (tmp_path / "metrics.csv").write_text("epoch\n1\n")
     with pytest.raises(ValueError, match=rf"^{tmp_path} must be a folder of qat.train: it lacks data$"):
         runs.read_run(tmp_path)
     with pytest.raises(ValueError, match=r"^date must look like 2026-11-20, not 'now'$"):

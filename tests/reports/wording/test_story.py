@@ -1,8 +1,8 @@
 """The sentences of a report on made-up numbers, to the letter; with other numbers they say something else."""
 
 from collections.abc import Callable, Mapping
-from itertools import pairwise
-from types import SimpleNamespace
+from itertools import combinations, pairwise
+from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from hwmodel.comparison.comparison import EQUAL_THROUGHPUT, EQUAL_UNITS, Row
 from reports.charts.front import FrontPoint, front_of
-from reports.charts.labels import apart
+from reports.charts.labels import apart, beside
 from reports.inputs.equivalence import Equivalence, GemmKind
 from reports.inputs.oscillation import Oscillation
 from reports.numbers.breakdown import Breakdown
@@ -22,14 +22,27 @@ from reports.wording.findings import (
     ends_finding,
     energy_finding,
     equivalence_finding,
+    floorplan_finding,
     front_finding,
     model_finding,
     oscillation_finding,
     own_finding,
+    pareto_finding,
     parts_finding,
+    requantiser_finding,
     sensitivity_finding,
 )
-from reports.wording.story import answer, error_sentence, headline, order_of, question, ratio_title
+from reports.wording.story import (
+    KeyNumber,
+    answer,
+    error_sentence,
+    headline,
+    key_numbers,
+    mixed_widths,
+    order_of,
+    question,
+    ratio_title,
+)
 
 MakeRows = Callable[..., tuple[Row, ...]]
 LOSING = {
@@ -54,7 +67,8 @@ def test_the_answer_where_mixing_costs_more(made_rows: MakeRows, made_library: L
     assert first == (
         "At equal throughput none of the two precision-scalable designs takes less area than the uniform MAC of the "
         "same mean width (at 2 and 4 bits the smallest takes 1.50 and 2.00 times as much), and none takes less energy "
-        "a product (the most frugal 1.25 and 1.50 times as much)."
+        "a product (the most frugal 1.25 and 1.50 times as much). At 2 bits nothing is mixed: there the designs could "
+        "switch, and do not."
     )
     assert second == (
         "Unit for unit, where one does 1 product a cycle, a precision-scalable design takes less area than the "
@@ -89,7 +103,9 @@ def test_the_answer_where_mixing_costs_less(made_rows: MakeRows) -> None:
 
 def test_the_answer_where_it_depends(made_rows: MakeRows) -> None:
     rows = made_rows(MIXED)
-    assert headline(rows) == "At equal throughput it depends on the design whether one bit-width or a mix costs less"
+    assert headline(rows) == (
+        "At equal throughput it depends on the design whether one bit-width or a mix of bit-widths costs less"
+    )
     assert answer(rows, None, None)[0] == (
         "At equal throughput a precision-scalable design takes less area than the uniform MAC of the same mean width "
         "in one of 2 cases (at 4 bits the smallest takes 0.50 times as much), and one takes less energy a product in "
@@ -110,6 +126,40 @@ def test_the_headline_follows_each_number(area: float, energy: float | None, sai
     assert headline(made_rows({4: {"loom": (area, energy, 1.0, None)}})) == said
 
 
+def test_the_headline_is_about_means_that_mix(made_rows: MakeRows) -> None:
+    """At a mean of 2 bits every product has 2 bits: it neither speaks for a mix nor against it."""
+    ratios = {2: {"loom": (2.0, 2.0, 1.0, 1.0)}, 4: {"loom": (0.5, 0.5, 1.0, 1.0)}}
+    rows = made_rows(ratios)
+    assert mixed_widths(rows) == [4]
+    assert headline(rows) == (
+        "At equal throughput a mix of bit-widths costs less area and energy than one of the same mean"
+    )
+    assert [number.value for number in key_numbers(rows, None)] == ["0.50×", "0.50×"]
+    alone = made_rows({2: ratios[2]})
+    assert headline(alone) == (
+        "At equal throughput a MAC of one bit-width costs less area and energy than one that can switch precision"
+    )
+    assert headline(made_rows({2: ratios[4]})) == (
+        "At equal throughput a MAC that can switch precision costs less area and energy than one of one bit-width"
+    )
+    assert headline(made_rows({2: MIXED[4]})) == (
+        "At equal throughput it depends on the design whether a MAC of one bit-width or a MAC that can switch "
+        "precision costs less"
+    )
+
+
+def test_the_key_numbers_are_the_least_and_say_where(made_rows: MakeRows) -> None:
+    network = made_network({2: 8.25, 4: 1234.5}, {2: 0.25, 4: 1.5})
+    assert key_numbers(made_rows(LOSING), network) == (
+        KeyNumber("2.00×", "the area of the uniform MAC", "at best, subword 8/4 at a mean of 4 bits, equal throughput"),
+        KeyNumber("1.50×", "its energy a product", "at best, subword 8/4 at a mean of 4 bits, equal throughput"),
+        KeyNumber("1.50×", "the energy of a uniform array, DeiT-T",
+                  "at best, loom at a mean of 4 bits, one inference in the same time"),
+    )  # fmt: skip
+    (area,) = key_numbers(made_rows({3: {"loom": (1.5, None, 2.0, None)}}), None)
+    assert area.value == "1.50×"
+
+
 def test_without_energies_only_areas_are_told(made_rows: MakeRows) -> None:
     rows = made_rows({3: {"loom": (1.5, None, 2.0, None)}}, source="cell-chain-area")
     first, second, third = answer(rows, None, None)
@@ -118,13 +168,17 @@ def test_without_energies_only_areas_are_told(made_rows: MakeRows) -> None:
     assert third == error_sentence(rows, None) == "All these numbers were measured on synthesised netlists."
 
 
-def made_network(energies: Mapping[int, float], ratios: Mapping[int, float]) -> Any:
+def made_network(
+    energies: Mapping[int, float], ratios: Mapping[int, float], mixtures: Mapping[int, str] = MappingProxyType({})
+) -> Any:
     """As much of a network as a sentence needs."""
     return SimpleNamespace(
         workload=SimpleNamespace(name="deit-tiny"),
         bits=tuple(energies),
         base=lambda bits: SimpleNamespace(energy_uj=energies[bits]),
-        best=lambda bits: SimpleNamespace(energy_ratio=ratios[bits]),
+        best=lambda bits: SimpleNamespace(
+            energy_ratio=ratios[bits], bits=bits, design="loom", mixture=mixtures.get(bits, "2b:50% 4b:50%")
+        ),
     )
 
 
@@ -145,6 +199,16 @@ def test_the_third_sentence_is_of_a_whole_network(
         f"{ratios[1]:.2f} times as much on the most frugal mixed-precision array that is at least as fast: so mixing "
         f"widths {verdict}."
     )
+
+
+@pytest.mark.parametrize(
+    ("unmixed", "ends"),
+    [((2,), "so mixing widths costs energy at 4 bits."), ((2, 4), "at 2 and 4 bits nothing is mixed.")],
+)
+def test_a_network_of_one_width_is_no_mix(unmixed: tuple[int, ...], ends: str, made_rows: MakeRows) -> None:
+    mixtures = {bits: f"{bits}b:100%" for bits in unmixed}
+    network = made_network({2: 8.25, 4: 1234.5}, {2: 0.5, 4: 1.5}, mixtures)
+    assert answer(made_rows(LOSING), network, None)[2].endswith(f"at least as fast: {ends}")
 
 
 @pytest.mark.parametrize(
@@ -220,6 +284,50 @@ def curve(design: str, periods: tuple[float, ...], areas: tuple[float, ...]) -> 
     from reports.numbers.clocks import Curve
 
     return Curve(subject(design, 4), periods, areas)
+
+
+def test_the_front_of_designs_tells_who_is_on_it(made_rows: MakeRows) -> None:
+    def rows(ratios: Mapping[int, Any]) -> list[Row]:
+        return [row for row in made_rows(ratios) if row.normalisation == EQUAL_THROUGHPUT]
+
+    assert pareto_finding(rows(LOSING)) == (
+        "The uniform MAC takes less area and less energy than every other design at every mean"
+    )
+    assert pareto_finding(rows({4: LOSING[4]})).endswith("than every other design at 4 bits")
+    assert pareto_finding(rows(MIXED)) == (
+        "No design beats in both area and energy subword 8/4, uniform 4x4 and loom at 4 bits"
+    )
+
+
+def made_unit(design: str, code_bits: int, area_um2: float) -> Any:
+    return SimpleNamespace(design=design, bits=code_bits, groups=1, area_um2=area_um2)
+
+
+@pytest.mark.parametrize(
+    ("areas", "said"),
+    [
+        ({2: 0.5, 4: 3.0}, "Thresholds take less area than a multiplier at 2 bits, more at 4 bits: 3.0 times as much"),
+        ({2: 0.5, 3: 1.5, 8: 16.0},
+         "Thresholds take less area than a multiplier at 2 bits, more at 3 and 8 bits: at 8 bits 16.0 times as much"),
+        ({2: 0.5}, "Thresholds take less area than a multiplier at 2 bits"),
+        ({4: 2.0}, "Thresholds take more area than a multiplier at 4 bits, 2.0 times as much"),
+    ],
+)  # fmt: skip
+def test_requantisers_tell_where_thresholds_are_smaller(areas: Mapping[int, float], said: str) -> None:
+    units = [made_unit("multiplier", width, 100.0) for width in areas]
+    units += [made_unit("thresholds", width, 100.0 * ratio) for width, ratio in areas.items()]
+    assert requantiser_finding(units) == said
+
+
+def test_arrays_tell_elements_and_all() -> None:
+    def plan(elements_um2: float, total_um2: float) -> Any:
+        return SimpleNamespace(plan=SimpleNamespace(elements_um2=elements_um2, total_um2=total_um2))
+
+    network: Any = SimpleNamespace(bits=(2, 4), uniform=[None, plan(10.0, 100.0)], mixed=[None, plan(25.0, 150.0)])
+    assert floorplan_finding(network) == (
+        "In the same time, the elements of the most frugal array for a mix of 4 bits take 2.50 times the area of the "
+        "uniform ones, and the whole array 1.50 times"
+    )
 
 
 def test_clocks_tell_who_is_smaller_and_who_is_faster() -> None:
@@ -347,9 +455,10 @@ def test_the_examples_of_the_words() -> None:
     import doctest
 
     import reports.charts.labels
+    import reports.numbers.front
     import reports.runs
 
-    for module in (english, reports.charts.labels, reports.runs):
+    for module in (english, reports.charts.labels, reports.numbers.front, reports.runs):
         found = doctest.testmod(module)
         assert found.attempted > 0
         assert found.failed == 0
@@ -364,3 +473,15 @@ def test_labels_stand_apart_within_their_limits(places: list[float], gap: float)
     assert max(found) <= 10 + 1e-6
     order = sorted(range(len(places)), key=lambda index: (places[index], index))
     assert [found[index] for index in order] == ordered
+
+
+@given(st.lists(st.tuples(st.floats(20, 80), st.floats(20, 80)), min_size=1, max_size=6, unique=True))
+def test_labels_stay_in_the_panel_and_off_each_other(points: list[tuple[float, float]]) -> None:
+    """Six labels in a panel with room for many."""
+    corners = beside(points, [14.0] * len(points), 6.0, (100.0, 100.0))
+    for x, y in corners:
+        assert -1e-6 <= x <= 86 + 1e-6
+        assert -1e-6 <= y <= 94 + 1e-6
+    for one, other in combinations(corners, 2):
+        shared = max(0.0, 14 - abs(one[0] - other[0])) * max(0.0, 6 - abs(one[1] - other[1]))
+        assert shared < 14 * 6 / 2

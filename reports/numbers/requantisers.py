@@ -1,0 +1,22 @@
+"""What turning accumulators into codes costs: thresholds and multipliers of every code width, beside the MAC."""
+
+from __future__ import annotations
+
+from hwmodel.comparison import EXACT, Answers, ModelAnswers, UnitRow, unit_rows, units
+from hwmodel.library import find_library
+from hwmodel.measurement import Bench
+from hwmodel.model import LibraryModel
+
+__all__ = ["requantisers"]
+
+
+def requantisers(model: LibraryModel, clock_mhz: float, lanes: int) -> tuple[UnitRow, ...]:
+    """The section of ``hwmodel.compare`` on requantisation, at all code widths: units as they were measured before,
+    estimated where they were not. lanes: of the uniform MAC.
+    """
+    asked, estimates = units(tuple(EXACT), lanes), ModelAnswers(model, clock_mhz, 1)
+    try:
+        known = Answers(Bench(find_library(model.library), clock_mhz), 1, any_timer=True)
+    except FileNotFoundError:
+        return tuple(unit_rows(asked, estimates.unit, estimates.get))  # a library that is not on this machine
+    return tuple(unit_rows(asked, known.known_or(asked, estimates.unit), estimates.get))
