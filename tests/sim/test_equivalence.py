@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -13,15 +12,16 @@ from rich.console import Console
 
 from qat.integers.subject import Subject, random_subject
 from qat.settings.scheme import Override, Scheme
-from rtl.array import ArraySpec, Codes, plan_passes
+from rtl.array import ArraySpec, Codes, Pass
 from rtl.mac import BitFusionSpec, LoomSpec, UniformSpec, XnorSpec
 from rtl.manifests import array_from_parameters
 from rtl.requant import ThresholdSpec
-from rtl.spec import Precision
+from rtl.spec import MacSpec
 from siliquant.commandline import run
 from siliquant.inputs import InputError
 from sim.bench.mismatch import MismatchError
 from sim.equivalence import PROG, main, print_result
+from sim.harness import engine
 from sim.harness.drain import drain_tables
 from sim.harness.engine import GemmRecord
 from sim.harness.equivalence import Equivalence, verify
@@ -72,29 +72,31 @@ def test_requantisers_that_are_too_narrow_are_refused() -> None:
         drain_tables(subject.model, 17, ThresholdSpec(accumulator_width=32, bits=2, signed=False))
 
 
-@dataclass(frozen=True, kw_only=True)
-class SymmetricSpec(UniformSpec):
-    """A uniform design whose weights may not be the most negative code, as some datapaths need it."""
-
-    def weight_range(self, precision: Precision) -> tuple[int, int]:
-        return 1 - 2 ** (precision.weight_bits - 1), 2 ** (precision.weight_bits - 1) - 1
-
-
 @pytest.fixture
 def _nothing_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sim.harness.equivalence.build_library", lambda spec: pytest.fail("it is built"))
 
 
 @pytest.mark.usefixtures("_nothing_is_built")
-def test_a_design_that_does_not_hold_the_codes_of_a_layer_says_so() -> None:
-    subject = random_subject("vit-mnist", scheme(4, 4), 1)
-    mac = SymmetricSpec(weight_bits=4, activation_bits=4, lanes=8)
-    with pytest.raises(InputError) as alone:
-        plan_passes(mac, Codes(8, True), Codes(8, True))
-    assert mac.name in str(alone.value)
-    with pytest.raises(InputError) as caught:
-        verify(subject, array(mac, 4))
-    assert str(caught.value) == f"vit.embeddings.patch_embeddings.projection: {alone.value}"
+def test_a_design_that_does_not_hold_the_codes_of_a_layer_says_so_and_ends_with_2(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Which codes a design holds is told by the plan of passes; here one that holds no 8-bit weights, nor digits."""
+    plan = engine.plan_passes
+
+    def without_wide_weights(mac: MacSpec, weights: Codes, activations: Codes) -> tuple[Pass, ...]:
+        if weights.bits == 8:
+            raise InputError(f"{mac.name} must hold the codes of a layer: it holds no 8-bit weights")
+        return plan(mac, weights, activations)
+
+    monkeypatch.setattr(engine, "plan_passes", without_wide_weights)
+    with pytest.raises(SystemExit) as ended:
+        run(PROG, lambda: main(["--random", "vit-mnist", "--bits", "4", "--lanes", "8", "--array", "8x8"]))
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == (
+        "sim.equivalence: error: vit.embeddings.patch_embeddings.projection: uniform_w4_a4_l8 must hold the codes of a "
+        "layer: it holds no 8-bit weights\n"
+    )
 
 
 @pytest.mark.usefixtures("_nothing_is_built")
