@@ -3,8 +3,8 @@
     python benchmarks/qat_accuracy.py --runs runs/ [--only vit-mnist] [--jobs 2]      train what is missing, then write
     python benchmarks/qat_accuracy.py --write                                         write from the kept records alone
 
-Each run is one `python -m qat.train` command. Of each finished run, run.json and metrics.csv are kept in docs/runs; the
-document is made from those. A run that was cut off is resumed.
+Each run is one `python -m qat.train` command. Of each finished run, run.json and metrics.csv are kept in
+reports/results/training, a file a study; the document is made from those. A run that was cut off is resumed.
 """
 
 from __future__ import annotations
@@ -12,24 +12,24 @@ from __future__ import annotations
 import csv
 import json
 import math
-import shutil
 import statistics
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import Progress
 
+from reports.inputs import KeptRun, kept_run, read_study, study_json
 from siliquant.commandline import Parser, add_jobs, read_jobs, run
 from siliquant.files import write_atomically
 from siliquant.inputs import wilson_interval
 
 ROOT = Path(__file__).resolve().parents[1]
-KEPT = ROOT / "docs" / "runs"
+RESULTS = ROOT / "reports" / "results" / "training"
 DOCUMENT = ROOT / "docs" / "results.md"
 
 _VIT = ("--model", "vit-mnist", "--data", "mnist5k")
@@ -213,25 +213,29 @@ def train_all(runs: Path, chosen: Sequence[Experiment], jobs: int) -> None:
     names = {experiment.name for experiment in chosen}
     waiting = [(e, seed) for e in chosen for seed in range(e.seeds)]
     left = {e.name: e.seeds for e in chosen}
-    running: dict[Future[str | None], Experiment] = {}
+    running: dict[Future[str | None], tuple[Experiment, int]] = {}
     failures: list[str] = []
     with Progress(console=Console(stderr=True)) as progress, ThreadPoolExecutor(jobs) as pool:
         task = progress.add_task("training", total=len(waiting))
         while running or (waiting and not failures):
             ready = [w for w in waiting if not any(left.get(n) for n in w[0].after if n in names)]
             for entry in [] if failures else ready[: jobs - len(running)]:
-                running[pool.submit(train_one, *entry, runs)] = entry[0]
+                running[pool.submit(train_one, *entry, runs)] = entry
                 waiting.remove(entry)
             for future in wait(running, return_when=FIRST_COMPLETED).done:
-                left[running.pop(future).name] -= 1
-                failures += filter(None, [future.result()])
+                experiment, seed = running.pop(future)
+                left[experiment.name] -= 1
+                if failure := future.result():
+                    failures.append(failure)
+                elif experiment.module == "qat.train":
+                    keep(runs / folders(experiment)[seed], experiment.table)
                 progress.advance(task)
     if failures:
         raise ValueError("; ".join(failures))
 
 
 def train_one(experiment: Experiment, seed: int, runs: Path) -> str | None:
-    """Runs one command unless it is finished, and keeps its record; returns what it complained of."""
+    """Runs one command unless it is finished; returns what it complained of."""
     name = folders(experiment)[seed]
     if not finished(experiment, seed, runs):
         log = runs / "logs" / f"{name}.txt"
@@ -240,18 +244,26 @@ def train_one(experiment: Experiment, seed: int, runs: Path) -> str | None:
             ended = subprocess.run(command(experiment, seed, runs), stdout=stream, stderr=stream, check=False)
         if ended.returncode:
             return f"{name}: {log.read_text().splitlines()[-1]}"
-    if experiment.module == "qat.train":
-        keep(runs / name)
     return None
 
 
-def keep(folder: Path) -> None:
-    """Copies the record of a finished run into docs/runs, without paths of this machine."""
-    target = KEPT / folder.name
-    target.mkdir(parents=True, exist_ok=True)
-    text = (folder / "run.json").read_text().replace(f"{folder.parent}/", "runs/")
-    write_atomically(target / "run.json", text)
-    shutil.copyfile(folder / "metrics.csv", target / "metrics.csv")
+def keep(folder: Path, study: str) -> None:
+    """Puts the record of a finished run into the file of its study, without paths of this machine."""
+    run = kept_run(folder)
+    record = json.loads(json.dumps(run.record).replace(f"{folder.parent}/", "runs/"))
+    others = [other for other in records(study).values() if other.name != run.name]
+    write_atomically(study_file(study), study_json(study, [*others, replace(run, record=record)]))
+
+
+def study_file(study: str) -> Path:
+    """Where the runs of a study are kept."""
+    return RESULTS / f"{study}.json"
+
+
+def records(study: str) -> dict[str, KeptRun]:
+    """The kept runs of a study by name."""
+    path = study_file(study)
+    return {run.name: run for run in read_study(path)} if path.exists() else {}
 
 
 def main() -> None:
@@ -283,15 +295,12 @@ class Kept:
 def kept(experiment: Experiment) -> list[Kept]:
     """The records of an experiment, of the seeds that were run."""
     found = []
-    for name in folders(experiment):
-        if not (KEPT / name / "run.json").exists():
-            continue
-        record = json.loads((KEPT / name / "run.json").read_text())
-        last = list(csv.DictReader((KEPT / name / "metrics.csv").read_text().splitlines()))[-1]
-        asked = " ".join(argument.format(runs="runs") for argument in experiment.arguments)
-        flips = float(last["oscillation"]) if last["oscillation"] else None
-        samples = record["data"]["test_samples"]
-        found.append(Kept(float(last["test_score"]), samples, record["options"]["epochs"], flips, asked))
+    known = records(experiment.table)
+    asked = " ".join(argument.format(runs="runs") for argument in experiment.arguments)
+    for one in (known[name] for name in folders(experiment) if name in known):
+        score, data, options = one.last("test_score"), one.record["data"], one.record["options"]
+        assert score is not None
+        found.append(Kept(score, data["test_samples"], options["epochs"], one.last("oscillation"), asked))
     return found
 
 
@@ -355,11 +364,11 @@ def document() -> str:
         "# Accuracy of our own runs",
         "",
         "Made by `python benchmarks/qat_accuracy.py --runs runs/` on two CPU cores; the records of all runs are in",
-        "docs/runs, and `python benchmarks/qat_accuracy.py --write` makes this page from them. The model of a run",
-        "is that of its last epoch. Accuracies are means over seeds, with standard deviation; intervals of 95 % are",
-        "Wilson's, for the size of the test split. Intervals of differences are by Student's t over the seeds",
-        "alone: all runs share one test split and one full-precision start, so another of either may give more or",
-        "less.",
+        "reports/results/training, and `python benchmarks/qat_accuracy.py --write` makes this page from",
+        "them. The model of a run is that of its last epoch. Accuracies are means over seeds, with standard",
+        "deviation; intervals of 95 % are Wilson's, for the size of the test split. Intervals of differences are by",
+        "Student's t over the seeds alone: all runs share one test split and one full-precision start, so another of",
+        "either may give more or less.",
         "",
         "## vit-mnist: a ViT of 0.7 M parameters on 4,000 images of MNIST, 1,000 to test",
         "",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-__all__ = ["joined", "spread", "table"]
+__all__ = ["spread", "table"]
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> str:
@@ -17,15 +17,6 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) 
     """
     lines = [headers, ["---" if column < left else "---:" for column in range(len(headers))], *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
-def joined(names: Sequence[str], last: str = "and") -> str:
-    """A list in words.
-
-    >>> joined(["area", "power", "period"])
-    'area, power and period'
-    """
-    return f" {last} ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
 
 def spread(values: Sequence[float], form: str = ".1f") -> str:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from hwmodel.library import find_library
-from hwmodel.measurement import Bench, RowStore, Specimen, settled_power_uw, tool_versions
+from hwmodel.measurement import Bench, DesignUnderTest, RowStore, settled_power_uw, tool_versions
 from hwmodel.operands import LSQ_GAUSSIAN, UNIFORM, Stream, StreamPlan, make_stimulus
 from rtl.mac import UniformSpec
 from rtl.spec import Precision
@@ -152,8 +152,8 @@ def _stream_power() -> Recorded:
         precisions = [precision for precision in STREAM_PRECISIONS if precision.weight_bits == bits]
         plans = {(name, p): StreamPlan(p, Stream(name)) for name in streams for p in precisions}
         base = StreamPlan(Precision(bits, bits), Stream(UNIFORM))
-        with Specimen(spec, Bench(library), RowStore()) as specimen:
-            found = specimen.at(500.0, (base, *plans.values())).powered
+        with DesignUnderTest(spec, Bench(library), RowStore()) as dut:
+            found = dut.at(500.0, (base, *plans.values())).powered
         for (name, precision), plan in plans.items():
             zeros = None if precision.activation_signed else _zeros(spec, plan)
             ratio = _dynamic_uw(found[plan]) / _dynamic_uw(found[base])

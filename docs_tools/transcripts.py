@@ -23,7 +23,7 @@ from siliquant.inputs import InputError
 
 from .commands import ROOT
 
-__all__ = ["Session", "alike", "pages", "sessions", "write", "written_anew"]
+__all__ = ["Session", "alike", "files", "pages", "project_copy", "sessions", "write", "written_anew"]
 
 _BLOCK = re.compile(r"(?P<varies><!-- varies -->\n)?^```console\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
 _FILE = re.compile(r'^```\w+ title="(?P<path>[\w./]+)"\n(?P<text>.*?)^```$', re.DOTALL | re.MULTILINE)
@@ -70,9 +70,9 @@ def written_anew(page: str, folder: Path) -> str:
 
     Raises ValueError where a command fails.
     """
-    work = _copy(folder)
-    for file in _FILE.finditer(page):
-        write_atomically(work / file["path"], file["text"])
+    work = project_copy(folder)
+    for path, text in files(page).items():
+        write_atomically(work / path, text)
     fresh = iter([_block(session, work) for session in sessions(page)])
     return _BLOCK.sub(lambda block: (block["varies"] or "") + next(fresh), page)
 
@@ -102,7 +102,12 @@ def _masked(page: str) -> str:
     return _BLOCK.sub(mask, page)
 
 
-def _copy(folder: Path) -> Path:
+def files(page: str) -> dict[str, str]:
+    """The blocks of a page that have a title, by their paths."""
+    return {file["path"]: file["text"] for file in _FILE.finditer(page)}
+
+
+def project_copy(folder: Path) -> Path:
     """A folder that looks like the project: its packages are copies, all else are links to it.
 
     The cache beside it is empty.

@@ -17,6 +17,7 @@ from .options import add_effort, add_library_file, check_library_options, say_no
 if TYPE_CHECKING:
     from argparse import Namespace
 
+    from hwmodel.library import Library
     from hwmodel.measurement import Bench, CalibrationTable, LibraryChoice, MeasuredPoint, RowStore, Runner, SweepDesign
 
 __all__ = ["main", "measure", "parser"]
@@ -60,57 +61,67 @@ def main(arguments: Sequence[str] | None = None, designs: Sequence[SweepDesign] 
 
 
 def _calibrate(options: Namespace, runner: Runner | None, designs: Sequence[SweepDesign] | None) -> None:
-    from hwmodel.measurement import (
-        Bench,
-        LibraryChoice,
-        RowStore,
-        calibration_table,
-        known_points,
-        sweep_cores,
-        sweep_designs,
-        write_calibration,
-    )
-    from hwmodel.synthesis import find_opensta
+    """Measures what is missing, and writes the table, the model and the counts of what is known then."""
+    from hwmodel.measurement import Bench, RowStore, known_points, sweep_cores, sweep_designs, write_calibration
 
-    liberty, pdk_dir = _absolute(options.liberty), _absolute(options.pdk_dir)
-    choice = LibraryChoice(options.library, liberty, pdk_dir, options.accept_library)
-    library = choice.find()
-    say_no_power(library)
-    if library.no_power(library.flip_flops):
-        raise InputError(
-            f"a calibration needs power, and there is {library.no_power(library.flip_flops)}", file=library.path
-        )
-    bench = Bench(library, effort=options.effort)
+    choice = _library_choice(options)
+    bench = Bench(_library_with_power(choice), effort=options.effort)
     store = RowStore(report=_say)
     wanted = (*sweep_designs(), *sweep_cores()) if designs is None else tuple(designs)
     known = {design: known_points(design, bench, store) for design in wanted}
     missing = [design for design, points in known.items() if points is None]
     if runner is not None and missing:
-        try:
-            find_opensta()
-        except RuntimeError as error:
-            raise InputError(str(error)) from None
+        _need_opensta()
         _explain(measure(missing, choice, bench, store, runner))
         known |= {design: known_points(design, bench, store) for design in missing}
-    found: list[MeasuredPoint] = [point for points in known.values() for point in points or ()]
-    if not found:
-        raise InputError(f"no design has all its rows of {bench.library.name} yet: run without --table-only")
-    left_out = [design.spec.name for design, points in known.items() if points is None]
-    table = calibration_table(
-        found,
-        bench.library,
-        command=_command(options),
-        date=datetime.now(UTC).date().isoformat(),
-        left_out=left_out,
-    )
+    table = _table(known, bench, _command(options))
     paths = write_calibration(table, options.out)
-    if left_out:
-        _say(f"left out, as rows are missing: {', '.join(sorted(left_out))}")
     about = table.provenance
     size = f"{about.rows} rows, {about.points} points, {about.designs} designs"
     print(f"{' and '.join(path.name for path in paths)} in {options.out}: {size}")
     _fit(table, options.out / "models" / f"{about.library}.json")
     _package_features(table, options.out / "features.json")
+
+
+def _library_choice(options: Namespace) -> LibraryChoice:
+    """How workers find the library: by absolute paths, whatever their folder."""
+    from hwmodel.measurement import LibraryChoice
+
+    return LibraryChoice(
+        options.library, _absolute(options.liberty), _absolute(options.pdk_dir), options.accept_library
+    )
+
+
+def _library_with_power(choice: LibraryChoice) -> Library:
+    """The library. Raises InputError where its flip-flops have no power: nothing could be fitted."""
+    library = choice.find()
+    say_no_power(library)
+    if lacking := library.no_power(library.flip_flops):
+        raise InputError(f"a calibration needs power, and there is {lacking}", file=library.path)
+    return library
+
+
+def _need_opensta() -> None:
+    from hwmodel.synthesis import find_opensta
+
+    try:
+        find_opensta()
+    except RuntimeError as error:
+        raise InputError(str(error)) from None
+
+
+def _table(known: Mapping[SweepDesign, Sequence[MeasuredPoint] | None], bench: Bench, command: str) -> CalibrationTable:
+    """The table of the designs whose points are all known; the others are named. Raises InputError where none is."""
+    from hwmodel.measurement import calibration_table
+
+    found = [point for points in known.values() for point in points or ()]
+    if not found:
+        raise InputError(f"no design has all its rows of {bench.library.name} yet: run without --table-only")
+    left_out = [design.spec.name for design, points in known.items() if points is None]
+    if left_out:
+        _say(f"left out, as rows are missing: {', '.join(sorted(left_out))}")
+    today = datetime.now(UTC).date().isoformat()
+    return calibration_table(found, bench.library, command=command, date=today, left_out=left_out)
 
 
 def _fit(table: CalibrationTable, path: Path) -> None:

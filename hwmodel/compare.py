@@ -202,7 +202,7 @@ def _network(
     for name, text in texts.items():
         write_atomically(options.out / name, text)
     if options.format == "table":
-        print_network(rows)
+        print_network(rows, wide=options.wide)
     elif options.format == "markdown":
         print("\n" + texts["network.md"], end="")
     return [options.out / name for name in texts]

@@ -46,7 +46,7 @@ def _print(found: Assignment) -> None:
         mean = sum(gemm.macs * found.of(gemm) for gemm in gemms) / sum(gemm.macs for gemm in gemms)
         lines.append([role.value, *(str(count) if count else "" for count in counts), f"{mean:.2f}"])
     out, headers = console(), ("GEMMs", *(f"{bits} bits" for bits in widths), "mean bits")
-    out.print(f"mean of {float(found.mean_bits):.6g} bits; shares of the body's MACs: {found.mixture()}")
+    out.print(f"mean of {float(found.mean_bits):.6g} bits; widths by the body's MACs: {found.mixture().in_percent()}")
     out.print()
     print_table(out, f"{found.workload.name}: GEMMs by width", headers, lines)
 

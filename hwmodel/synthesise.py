@@ -89,16 +89,16 @@ def _row(options: Namespace, spec: MacSpec, plan: StreamPlan, bench: Bench) -> S
     """The row with power; written with its netlist where a folder is given."""
     from dataclasses import replace
 
-    from hwmodel.measurement import RowStore, Specimen
+    from hwmodel.measurement import DesignUnderTest, RowStore
     from siliquant.files import write_atomically
 
     store = RowStore(report=lambda text: print(text, file=sys.stderr))
-    with Specimen(spec, bench, store) as specimen:
-        found = specimen.at(bench.clock_mhz, (plan,))
+    with DesignUnderTest(spec, bench, store) as dut:
+        found = dut.at(bench.clock_mhz, (plan,))
     netlist = store.netlist(found.row.key)
     if options.out is not None and netlist is None:  # the row came with the package
-        with Specimen(spec, replace(bench, fresh=True), store) as specimen:
-            found = specimen.at(bench.clock_mhz, (plan,))
+        with DesignUnderTest(spec, replace(bench, fresh=True), store) as dut:
+            found = dut.at(bench.clock_mhz, (plan,))
         netlist = store.netlist(found.row.key)
     row = found.powered[plan]
     if options.out is not None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import csv
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
@@ -71,67 +71,106 @@ class Settings:
             raise InputError(f"limit must be an integer from 64 to 4000, not {self.limit}")
 
 
+@dataclass(frozen=True)
+class Folders:
+    """What the steps write, below the output folder."""
+
+    full: Path
+    quantised: Path
+    integers: Path
+    record: Path
+    silicon: Path
+
+    @classmethod
+    def of(cls, settings: Settings) -> Folders:
+        """The folders of a demonstration."""
+        out, name = settings.out, f"w{settings.bits}a{settings.bits}"
+        return cls(
+            full=out / "full-precision", quantised=out / name, integers=out / f"integer-{name}",
+            record=out / "equivalence.json", silicon=out / "silicon",
+        )  # fmt: skip
+
+
 def steps(settings: Settings) -> tuple[Step, ...]:
     """Training at full precision, quantised training, export, simulation, synthesis; each from the one before."""
+    folders = Folders.of(settings)
+    return (
+        *_trainings(settings, folders),
+        _export(settings, folders),
+        _simulation(settings, folders),
+        _synthesis(folders),
+    )
+
+
+def _trainings(settings: Settings, folders: Folders) -> Iterator[Step]:
+    few = () if settings.limit is None else ("--limit", str(settings.limit))
+    # In which order threads add up decides the last bits of a gradient, and so the network.
+    common = ("--model", NETWORK, "--threads", str(settings.threads), *few)
+    full = ("--bits", "32", "--epochs", str(settings.epochs), "--lr", "2e-3", "--warmup", "1", "--weight-decay", "0.05")
+    start = ("--start", str(folders.full))
+    few_bits = ("--bits", str(settings.bits), "--epochs", str(settings.bit_epochs), *start)
+    runs = (
+        ("train", full, (), folders.full),
+        ("quantise", few_bits, (folders.full / "model.safetensors",), folders.quantised),
+    )
+    for name, arguments, inputs, folder in runs:
+        yield Step(
+            name=name,
+            module="qat.train",
+            arguments=(*common, *arguments, "--out", str(folder)),
+            inputs=inputs,
+            outputs=tuple(folder / each for each in ("model.safetensors", "metrics.csv", "run.json")),
+            packages=("qat", "siliquant"),
+            folder=folder,
+            resumable=True,
+        )
+
+
+def _export(settings: Settings, folders: Folders) -> Step:
+    run, integers = folders.quantised, folders.integers
+    return Step(
+        name="export",
+        module="qat.export",
+        arguments=("--checkpoint", str(run), "--out", str(integers), "--samples", str(settings.export_samples)),
+        inputs=(run / "model.safetensors", run / "run.json"),
+        outputs=_files(integers),
+        packages=("qat", "siliquant"),
+    )
+
+
+def _simulation(settings: Settings, folders: Folders) -> Step:
+    array = (
+        "--array", f"{settings.rows}x{settings.columns}", "--lanes", str(settings.lanes),
+        "--pipeline-stages", str(settings.pipeline_stages), "--architecture", settings.architecture,
+    )  # fmt: skip
+    which = ("--checkpoint", str(folders.integers), "--samples", str(settings.samples))
+    return Step(
+        name="simulate",
+        module="sim.equivalence",
+        arguments=(*which, *array, "--out", str(folders.record)),
+        inputs=_files(folders.integers),
+        outputs=(folders.record,),
+        packages=("sim", "rtl", "qat", "siliquant"),
+    )
+
+
+def _synthesis(folders: Folders) -> Step:
     from hwmodel.measurement import tool_versions
 
-    out, few = settings.out, () if settings.limit is None else ("--limit", str(settings.limit))
-    name = f"w{settings.bits}a{settings.bits}"
-    full, quantised, integers, silicon = (out / each for each in ("full-precision", name, f"integer-{name}", "silicon"))
-    record, trained = out / "equivalence.json", ("model.safetensors", "metrics.csv", "run.json")
-    # In which order threads add up decides the last bits of a gradient, and so the network.
-    train = ("--model", NETWORK, "--threads", str(settings.threads), *few)
-    return (
-        Step(
-            name="train",
-            module="qat.train",
-            arguments=(*train, "--bits", "32", "--epochs", str(settings.epochs), "--lr", "2e-3", "--warmup", "1",
-                       "--weight-decay", "0.05", "--out", str(full)),
-            outputs=tuple(full / each for each in trained),
-            packages=("qat", "siliquant"),
-            folder=full,
-            resumable=True,
-        ),
-        Step(
-            name="quantise",
-            module="qat.train",
-            arguments=(*train, "--bits", str(settings.bits), "--epochs", str(settings.bit_epochs),
-                       "--start", str(full), "--out", str(quantised)),
-            inputs=(full / "model.safetensors",),
-            outputs=tuple(quantised / each for each in trained),
-            packages=("qat", "siliquant"),
-            folder=quantised,
-            resumable=True,
-        ),
-        Step(
-            name="export",
-            module="qat.export",
-            arguments=("--checkpoint", str(quantised), "--out", str(integers),
-                       "--samples", str(settings.export_samples)),
-            inputs=(quantised / "model.safetensors", quantised / "run.json"),
-            outputs=(integers / "integer.json", integers / "integer.safetensors"),
-            packages=("qat", "siliquant"),
-        ),
-        Step(
-            name="simulate",
-            module="sim.equivalence",
-            arguments=("--checkpoint", str(integers), "--samples", str(settings.samples), "--array",
-                       f"{settings.rows}x{settings.columns}", "--lanes", str(settings.lanes), "--pipeline-stages",
-                       str(settings.pipeline_stages), "--architecture", settings.architecture, "--out", str(record)),
-            inputs=(integers / "integer.json", integers / "integer.safetensors"),
-            outputs=(record,),
-            packages=("sim", "rtl", "qat", "siliquant"),
-        ),
-        Step(
-            name="synthesise",
-            module="reports.silicon",
-            arguments=("--equivalence", str(record), "--out", str(silicon), "--clock-mhz", f"{CLOCK_MHZ:g}"),
-            inputs=(record,),
-            outputs=(silicon / "silicon.json",),
-            packages=("reports", "hwmodel", "rtl", "siliquant"),
-            tools=json.dumps(tool_versions()),
-        ),
-    )  # fmt: skip
+    record, silicon = str(folders.record), str(folders.silicon)
+    return Step(
+        name="synthesise",
+        module="reports.silicon",
+        arguments=("--equivalence", record, "--out", silicon, "--clock-mhz", f"{CLOCK_MHZ:g}"),
+        inputs=(folders.record,),
+        outputs=(folders.silicon / "silicon.json",),
+        packages=("reports", "hwmodel", "rtl", "siliquant"),
+        tools=json.dumps(tool_versions()),
+    )
+
+
+def _files(integers: Path) -> tuple[Path, Path]:
+    return integers / "integer.json", integers / "integer.safetensors"
 
 
 def demonstrate(settings: Settings, console: Console) -> Figures:

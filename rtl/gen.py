@@ -4,10 +4,9 @@ or ``python -m rtl.gen``.
 
 from __future__ import annotations
 
-import re
 import sys
 from argparse import Namespace
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -17,13 +16,13 @@ if not __package__:  # run as a file: what lies beside it must not shadow other 
 
 from rtl.array import Architecture, ArraySpec
 from rtl.mac import DESIGNS, design_named
-from rtl.names import HELPER_PREFIX, check_prefix, with_prefix
+from rtl.manifests import Spec
+from rtl.names import HELPER_PREFIX
 from rtl.options import DesignParser, add_architecture, add_array, add_groups, array_size, read_parameters
 from rtl.requant import LoadableSpec, MultiplierSpec, PartialSumSpec, RequantSpec, ThresholdSpec
 from rtl.spec import MAX_BITS, MacSpec, check_integer
-from siliquant.commandline import add_out_folder, run, working
-from siliquant.files import filled, write_atomically
-from siliquant.inputs import InputError, integer, read_text
+from siliquant.commandline import add_out_folder, run
+from siliquant.inputs import InputError, integer
 
 PROG = "rtl.gen"
 DESCRIPTION = """\
@@ -41,7 +40,6 @@ examples:
   python -m rtl.gen --requant multiplier --requant-bits 4 --groups 12 --out build/"""
 
 UNITS: tuple[type[LoadableSpec], ...] = (ThresholdSpec, MultiplierSpec, PartialSumSpec)
-Spec = MacSpec | ArraySpec | LoadableSpec
 
 # Options of arrays: words or bits, and their meaning.
 FOLDER = "build"
@@ -179,10 +177,7 @@ def parse(arguments: Sequence[str]) -> Request | None:
     folder, prefix = (_of_all(name, parsed) for name in ("out", "prefix"))
     prefix = HELPER_PREFIX if prefix is None else prefix
     specs = tuple(_spec(options) for options in parsed)
-    names = [spec.name for spec in specs]
-    if again := [name for name in names if names.count(name) > 1]:
-        raise InputError(f"every design must be another one, not {again[0]} twice")
-    return Request(specs, Path(FOLDER) if folder is None else folder, check_prefix(prefix))
+    return Request(specs, Path(FOLDER) if folder is None else folder, prefix)
 
 
 def split(arguments: Sequence[str]) -> list[list[str]]:
@@ -204,50 +199,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if request is None:
         print(listing())
         return
-    with filled(request.folder):
-        for name, text in _texts(request).items():
-            write_atomically(request.folder / name, text)
-            print(request.folder / name)
+    from rtl.verilog import write_files
 
-
-def _texts(request: Request) -> dict[str, str]:
-    """The files by name, in the order in which they are listed; long work is shown."""
-    from rtl.manifests import manifest_text
-    from rtl.requant import golden_vectors
-    from rtl.verilog import generate, helper_file, to_verilog
-
-    texts: dict[str, str] = {}
-    helpers: dict[str, str] = {}
-    count = len(request.specs)
-    for number, spec in enumerate(request.specs, 1):
-        place = "" if count == 1 else f", {number} of {count}"
-        with working(f"Verilog of {spec.name}{place}"):
-            if count == 1:
-                texts[f"{spec.name}.v"] = to_verilog([spec], request.prefix)
-            else:
-                made = generate([spec], request.prefix)
-                texts[f"{spec.name}.v"] = made.text
-                helpers |= made.helpers
-            texts[f"{spec.name}.json"] = with_prefix(manifest_text(_described(spec)), request.prefix)
-            if isinstance(spec, LoadableSpec):
-                texts[f"{spec.name}.vectors.json"] = manifest_text(golden_vectors(spec))
-    if count > 1:
-        cells = f"{request.prefix}cells.v"
-        _check_cells(request.folder / cells, helpers)
-        texts[cells] = helper_file(helpers)
-        texts[f"{request.prefix}files.f"] = "".join(
-            f"{name}\n" for name in (cells, *(f"{spec.name}.v" for spec in request.specs))
-        )
-    return texts
-
-
-def _check_cells(file: Path, helpers: Mapping[str, str]) -> None:
-    """Raises InputError where a file of shared modules has some that a new one in its place would lack."""
-    if not file.exists():
-        return
-    known = re.findall(r"^`define (\w+)_defined$", read_text(file), flags=re.MULTILINE)
-    if lost := [name for name in known if name not in helpers]:
-        raise InputError(f"has modules of other designs, such as {lost[0]}: give another --out or --prefix", file=file)
+    for path in write_files(request.specs, request.folder, request.prefix):
+        print(path)
 
 
 def _spec(options: Namespace) -> Spec:
@@ -259,14 +214,6 @@ def _spec(options: Namespace) -> Spec:
         raise InputError("--design must be given, or --requant alone; --list shows the designs")
     _refuse(options, ("architecture", *ARRAY_NUMBERS), "--array")
     return unit_of(options)
-
-
-def _described(spec: Spec) -> dict[str, Any]:
-    from rtl.manifests import array_manifest, manifest, requant_manifest
-
-    if isinstance(spec, ArraySpec):
-        return array_manifest(spec)
-    return requant_manifest(spec) if isinstance(spec, LoadableSpec) else manifest(spec)
 
 
 def _of_all(name: str, parsed: Sequence[Namespace]) -> Any:

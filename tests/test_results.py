@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import importlib.util
 import json
 import shlex
 import sys
 from argparse import Namespace
+from dataclasses import replace
 from pathlib import Path
 from statistics import stdev
 from types import ModuleType
@@ -16,6 +16,7 @@ import pytest
 
 from docs_tools.blocks import markerless
 from qat.settings.options import Options, add_arguments, merge
+from reports.inputs.training import study_json, unpack_run
 from siliquant.commandline.cli import Parser
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -37,8 +38,9 @@ def test_the_document_is_made_from_the_records(accuracy: ModuleType) -> None:
 
 
 def test_every_record_is_of_an_experiment(accuracy: ModuleType) -> None:
-    known = {name for experiment in accuracy.EXPERIMENTS for name in accuracy.folders(experiment)}
-    assert {path.name for path in accuracy.KEPT.iterdir()} <= known
+    for study in sorted({experiment.table for experiment in accuracy.EXPERIMENTS if experiment.table}):
+        known = {name for e in accuracy.EXPERIMENTS if e.table == study for name in accuracy.folders(e)}
+        assert set() < set(accuracy.records(study)) <= known
 
 
 def test_records_were_trained_as_their_experiment_says(accuracy: ModuleType) -> None:
@@ -46,27 +48,39 @@ def test_records_were_trained_as_their_experiment_says(accuracy: ModuleType) -> 
     add_arguments(parser)
     checked = 0
     for experiment in accuracy.EXPERIMENTS:
+        runs = accuracy.records(experiment.table)
         for seed, name in enumerate(accuracy.folders(experiment)):
-            folder = accuracy.KEPT / name
-            if not folder.exists():
+            if name not in runs:
                 continue
-            record = json.loads((folder / "run.json").read_text())["options"]
+            record = runs[name].record["options"]
             arguments = [argument.format(runs="runs") for argument in experiment.arguments]
             given: Namespace = parser.parse_args([*arguments, "--seed", str(seed), "--out", f"runs/{name}"])
             wanted: Options = merge(vars(given))
             differing = {k for k, v in wanted.to_dict().items() if k in record and record[k] != v}
             assert differing <= {"threads"}, f"{name}: {shlex.join(arguments)}"
-            rows = list(csv.DictReader((folder / "metrics.csv").read_text().splitlines()))
-            assert int(rows[-1]["epoch"]) == record["epochs"]
+            assert runs[name].last("epoch") == record["epochs"]
             checked += 1
-    assert checked
+    assert checked == 80
 
 
 def test_no_path_of_a_machine_is_kept(accuracy: ModuleType) -> None:
-    for path in accuracy.KEPT.rglob("run.json"):
-        options = json.loads(path.read_text())["options"]
-        paths = [options[name] for name in ("out", "start", "teacher", "soft_labels") if options[name]]
-        assert all(value.startswith("runs/") for value in paths), path
+    for study in ("vit-mnist", "validation", "minilm"):
+        for run in accuracy.records(study).values():
+            options = run.record["options"]
+            paths = [options[name] for name in ("out", "start", "teacher", "soft_labels") if options[name]]
+            assert all(value.startswith("runs/") for value in paths), run.name
+
+
+def test_a_finished_run_replaces_its_record_and_no_other(
+    accuracy: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second, *_ = accuracy.records("minilm").values()
+    elsewhere = json.loads(json.dumps(first.record).replace('"runs/', f'"{tmp_path}/'))
+    folder = unpack_run(replace(first, record=elsewhere), tmp_path)
+    monkeypatch.setattr(accuracy, "RESULTS", tmp_path)
+    (tmp_path / "minilm.json").write_text(study_json("minilm", [second, replace(first, epochs=second.epochs)]))
+    accuracy.keep(folder, "minilm")
+    assert accuracy.records("minilm") == {first.name: first, second.name: second}
 
 
 def test_the_readme_says_what_the_records_say(accuracy: ModuleType) -> None:

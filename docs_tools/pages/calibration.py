@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import hwmodel
-from docs_tools.markdown import joined
 from hwmodel.fit import Validated, markdown, validated
 from hwmodel.measurement import PACKAGED_CALIBRATION, sweep_designs
 from hwmodel.model import known_models
 from rtl.array import CoreSpec
 from rtl.mac import DESIGNS
+from siliquant.inputs import listing
 
 __all__ = ["OWNS", "texts"]
 
@@ -36,6 +36,6 @@ def texts() -> dict[str, str]:
         "calibration.held-out": str(sum(design.held_out is not None for design in designs)),
         "calibration.larger": str(sum(design.held_out == "size" for design in designs)),
         "calibration.high-pressure": str(round(100 * sum(len(d.pressures) > 2 for d in designs) / len(designs))),
-        "calibration.libraries": joined(sorted(found)),
+        "calibration.libraries": listing(sorted(found)),
         "validate": f"`{COMMAND}` prints:\n\n{markdown(found, 'design', 5).strip()}",
     }

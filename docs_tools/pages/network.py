@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import hwmodel
-from docs_tools.markdown import joined, spread, table
+from docs_tools.markdown import spread, table
 from hwmodel.inference import dram_pj_per_bit, packaged_sram
 from hwmodel.latency import main as latency
 from hwmodel.workload import Assignment, PrecisionClass, Role, Workload, assign, load_workload, workload_names
 from rtl.array import Codes, plan_passes
 from rtl.mac import UniformSpec
+from siliquant.inputs import listing
 
 __all__ = ["OWNS", "texts"]
 
@@ -106,7 +107,7 @@ def _widths(one: Assignment, role: Role) -> str:
     if len(set(widths)) == 1:
         return f"{widths[0]} bits"
     parts = [f"{widths.count(bits)} at {bits} bits" for bits in sorted(set(widths))]
-    return f"of {len(widths)}: {joined(parts)}"
+    return f"of {len(widths)}: {listing(parts)}"
 
 
 def _latency() -> dict[str, str]:
@@ -160,7 +161,7 @@ def _memories() -> dict[str, str]:
             ("table", f"{words} x {bits} bits: area um2", "read pJ", "write pJ", "leakage uW", "access ns"), lines
         ),
         "memories.caches": spread(ratios, ".2f"),
-        "memories.cache-pj": joined([f"{pj:g}" for pj in list(horowitz["cache_pj"].values())[:2]]),
+        "memories.cache-pj": listing([f"{pj:g}" for pj in list(horowitz["cache_pj"].values())[:2]]),
         "memories.dram-nj": " to ".join(f"{horowitz['dram_pj'][name] / 1e3:g}" for name in ("low", "high")),
         "memories.dram-bit": " to ".join(f"{value:.0f}" for value in dram),
     }

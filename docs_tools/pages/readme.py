@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 from collections.abc import Mapping
@@ -12,6 +11,7 @@ from typing import Any
 from docs_tools.commands import ROOT, printed_and_written
 from docs_tools.markdown import spread
 from docs_tools.results import read_result
+from reports.inputs import read_study
 
 __all__ = ["OWNS", "texts"]
 
@@ -51,14 +51,11 @@ def _verdict(rows: list[Mapping[str, Any]]) -> dict[str, str]:
 
 def _accuracies() -> dict[str, str]:
     """Mean accuracy on the test split over the kept seeds of three runs, in percent."""
+    runs = read_study(ROOT / "reports" / "results" / "training" / "vit-mnist.json")
     means = {}
     for name in ("fp", "w2a2-all", "w2a2-plain"):
-        scores = []
-        for folder in (ROOT / "docs" / "runs").iterdir():
-            if re.fullmatch(rf"vit-mnist-{name}(-s\d+)?", folder.name):
-                last = list(csv.DictReader((folder / "metrics.csv").read_text().splitlines()))[-1]
-                scores.append(100 * float(last["test_score"]))
-        means[name] = mean(scores)
+        scores = [run.last("test_score") for run in runs if re.fullmatch(rf"vit-mnist-{name}(-s\d+)?", run.name)]
+        means[name] = mean(100 * score for score in scores if score is not None)
     return {
         "accuracy.full": f"{means['fp']:.1f}",
         "accuracy.remedies": f"{means['w2a2-all']:.2f}",

@@ -13,12 +13,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from hwmodel.measurement import (
     Bench,
+    MacTrial,
     Measurement,
     RowStore,
     Unit,
     UnitMeasurement,
-    UnitVariant,
-    Variant,
+    UnitTrial,
     known,
     known_unit,
     local,
@@ -113,9 +113,9 @@ class Answers:
 
     def write_rows(self, folder: Path) -> list[Path]:
         """Writes the rows behind the measurements as the package keeps them."""
-        variants = [variant for one in self._measured.values() for variant in one.tried]
-        rows = [row for one in variants for row in (one.row, *one.powered.values())]
-        units = [variant for unit in self._units.values() for variant in unit.tried]
+        trials = [trial for one in self._measured.values() for trial in one.tried]
+        rows = [row for one in trials for row in (one.row, *one.powered.values())]
+        units = [trial for unit in self._units.values() for trial in unit.tried]
         rows += [row for one in units for row in (one.row, one.powered)]
         return write_packaged(rows, folder)
 
@@ -150,5 +150,5 @@ def _measured(
     return smallest_unit(item, bench) if isinstance(item, Unit) else smallest(item, missing[item], bench)
 
 
-def _news(variant: Variant | UnitVariant) -> str:
-    return f"{variant.spec.name} {variant.row.area_um2:,.0f} um2"
+def _news(trial: MacTrial | UnitTrial) -> str:
+    return f"{trial.spec.name} {trial.row.area_um2:,.0f} um2"

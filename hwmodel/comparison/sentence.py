@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from siliquant.inputs import listing
+
 from .comparison import EQUAL_THROUGHPUT, Row, is_uniform
 
 __all__ = ["answer_sentence", "scalable_rows"]
@@ -26,7 +28,7 @@ def answer_sentence(rows: Sequence[Row]) -> str:
     areas = [min(row.area_ratio for row in found if row.bits == bits and row.area_ratio) for bits in widths]
     text = (
         f"At equal throughput the smallest precision-scalable MAC takes {_times(areas)} times the area of the uniform "
-        f"one at {_listed([str(bits) for bits in widths])} bits"
+        f"one at {listing([str(bits) for bits in widths])} bits"
     )
     energies = [[row.power_ratio for row in found if row.bits == bits] for bits in widths]
     if any(ratio is None for ratios in energies for ratio in ratios):
@@ -36,8 +38,4 @@ def answer_sentence(rows: Sequence[Row]) -> str:
 
 
 def _times(ratios: Sequence[float]) -> str:
-    return _listed([f"{ratio:.2f}" for ratio in ratios])
-
-
-def _listed(texts: Sequence[str]) -> str:
-    return texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])} and {texts[-1]}"
+    return listing([f"{ratio:.2f}" for ratio in ratios])

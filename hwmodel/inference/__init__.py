@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from .costs import costs_of, elements_of
 from .inference import network_cost
-from .memories import dram_pj_per_bit, packaged_sram
+from .memories import dram_pj_per_bit, packaged_sram, sram_of
 from .parts import Costs, MacCost, UnitCost
 from .result import Energy, GemmCost, NetworkCost
 from .rows import EQUAL_LATENCY, UNIFORM, NetworkRow, default_elements, multiplier, network_rows
@@ -42,4 +42,5 @@ __all__ = [
     "network_rows",
     "packaged_sram",
     "print_network",
+    "sram_of",
 ]

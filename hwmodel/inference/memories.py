@@ -21,6 +21,7 @@ PACKAGED = Path(__file__).resolve().parents[1] / "data" / "sram"
 DEFAULT_DEVICE = "lstp-lop"
 """Cells of low standby power, periphery of low operating power: see docs/network.md."""
 _MOST_BYTES = 1 << 20
+_NODE_NM = {"freepdk45": 45}
 _BANKS = 4  # more would ask for wires and multiplexers that are not in the model
 
 
@@ -140,6 +141,15 @@ def packaged_sram(node_nm: int = 45, device: str = DEFAULT_DEVICE) -> SramTable:
     if device not in devices:
         raise InputError(f"device must be one of {', '.join(devices)}, not {device!r}")
     return read_sram(tables[f"cacti7-{node_nm}nm-{device}"])
+
+
+def sram_of(library: str) -> SramTable | None:
+    """The memories at the node of a library; None where there are none: memories are not scaled.
+
+    >>> sram_of("freepdk45").node_nm, sram_of("asap7")
+    (45, None)
+    """
+    return packaged_sram(_NODE_NM[library]) if library in _NODE_NM else None
 
 
 def read_sram(path: Path) -> SramTable:

@@ -14,7 +14,6 @@ from typing import Any
 from hwmodel.comparison import EQUAL_THROUGHPUT, EXACT, REDUCTION_LENGTH, contenders, questions
 from hwmodel.operands import HEADS
 from hwmodel.workload import (
-    Assignment,
     Scales,
     SensitivityTable,
     Workload,
@@ -180,7 +179,7 @@ def _row(bits: int, normalisation: str, cost: NetworkCost, base: NetworkCost) ->
         model=assignment.workload.name,
         bits=bits,
         mean_bits=float(assignment.mean_bits),
-        mixture=_shares(assignment),
+        mixture=assignment.mixture().in_percent(),
         normalisation=normalisation,
         design=array.mac.label,
         element=array.mac.name,
@@ -210,8 +209,3 @@ def _published(workload: Workload, bits: int) -> float | None:
     if not is_packaged(workload):
         return None
     return published_accuracy(str(workload.provenance.get("model", workload.name)), bits)
-
-
-def _shares(assignment: Assignment) -> str:
-    """Shares of the body's MACs by width, in percent."""
-    return " ".join(f"{bits}b:{float(100 * share):.0f}%" for bits, share in assignment.mixture().shares)

@@ -8,13 +8,22 @@ from typing import TYPE_CHECKING
 
 from hwmodel.workload import published_source
 from siliquant.commandline import console, print_notes, print_table
+from siliquant.inputs import listing
 
-from .rows import UNIFORM, NetworkRow
+from .rows import EQUAL_AREA, UNIFORM, NetworkRow
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["NETWORK_HEADERS", "network_cells", "network_frame", "network_markdown", "network_notes", "print_network"]
+__all__ = [
+    "NETWORK_HEADERS",
+    "network_cells",
+    "network_frame",
+    "network_markdown",
+    "network_notes",
+    "network_sentence",
+    "print_network",
+]
 
 NETWORK_HEADERS = (
     "design",
@@ -39,10 +48,10 @@ NETWORK_HEADERS = (
 )
 
 
-_FIRST = (*NETWORK_HEADERS[:3], "area mm2", "latency us", "energy uJ", "energy ratio", "accuracy %")
-_ON_A_TERMINAL = (*_FIRST, *(name for name in NETWORK_HEADERS if name not in _FIRST))
+_SHORT = (*NETWORK_HEADERS[:3], "area mm2", "latency us", "energy uJ", "energy ratio")
+_WIDE = (*_SHORT, *(name for name in NETWORK_HEADERS if name not in _SHORT))
 """The columns in the order of a terminal: what decides comes first."""
-_TEXT = (0, 1, 2, _ON_A_TERMINAL.index("widths by MACs"))
+_TEXT = (0, 1, 2, _WIDE.index("widths by MACs"))
 
 
 def network_cells(rows: Sequence[NetworkRow]) -> list[tuple[int, list[str]]]:
@@ -120,16 +129,59 @@ def network_frame(rows: Sequence[NetworkRow]) -> pd.DataFrame:
     return pd.DataFrame([asdict(row) for row in rows], columns=[field.name for field in fields(NetworkRow)])
 
 
-def print_network(rows: Sequence[NetworkRow]) -> None:
-    """Prints a table a mean bit-width, in as many parts as the terminal asks for, and the notes."""
+def print_network(rows: Sequence[NetworkRow], *, wide: bool = False) -> None:
+    """Prints the answer, a table a mean bit-width, and notes.
+
+    wide: every column of the files, in as many tables as the terminal asks for.
+    """
     out = console()
+    out.print(network_sentence(rows))
+    out.print()
+    headers = _WIDE if wide else _SHORT
     for bits in dict.fromkeys(row.bits for row in rows):
-        lines = [line for at, line in network_cells(rows) if at == bits]
-        print_table(
-            out, f"{rows[0].model}, mean of {bits} bits", _ON_A_TERMINAL, _rearranged(lines), left=_TEXT, keys=3
-        )
-    print_notes(out, network_notes(rows))
+        lines = [_arranged(line, headers) for at, line in network_cells(rows) if at == bits]
+        print_table(out, f"{rows[0].model}, mean of {bits} bits", headers, lines, left=_TEXT, keys=3)
+    print_notes(out, _short_notes(rows, wide))
 
 
-def _rearranged(lines: Sequence[Sequence[str]]) -> list[list[str]]:
-    return [[line[NETWORK_HEADERS.index(header)] for header in _ON_A_TERMINAL] for line in lines]
+def network_sentence(rows: Sequence[NetworkRow]) -> str:
+    """What mixing widths costs in an inference: the least energy and time of any design at equal logic area, by mean.
+
+    Where no row is of mixed precision it says what the uniform arrays take.
+    """
+    model, means = rows[0].model, list(dict.fromkeys(row.bits for row in rows))
+    mixed = {bits: [row for row in rows if row.bits == bits and row.normalisation == EQUAL_AREA] for bits in means}
+    known = [bits for bits in means if mixed[bits]]
+    if not known:
+        energies = listing(f"{row.energy_uj:,.1f}" for row in rows)
+        return f"One inference of {model} takes {energies} uJ at {listing(map(str, means))} bits."
+    energy = listing(f"{min(row.energy_ratio for row in mixed[bits]):.2f}" for bits in known)
+    time = listing(f"{min(row.latency_ratio for row in mixed[bits]):.2f}" for bits in known)
+    return (
+        f"One inference of {model} on a precision-scalable array of equal logic area takes at least {energy} times the "
+        f"energy and {time} times the time of the uniform array at a mean of {listing(map(str, known))} bits."
+    )
+
+
+def _short_notes(rows: Sequence[NetworkRow], wide: bool) -> list[str]:
+    """At most four short lines."""
+    first = rows[0]
+    lines = [f"Batch 1, {first.clock_mhz:g} MHz, GEMMs only; first and last layers at 8 bits on every design."]
+    mixes = {row.bits: row.mixture for row in rows if row.normalisation != UNIFORM}
+    if mixes:
+        parts = "; ".join(f"{bits} bits is {mixture}" for bits, mixture in mixes.items())
+        lines.append(f"Mixed, by MACs: {parts}.")
+    if any(row.meets_clock is False for row in rows):
+        lines.append("(misses): a part of the array does not meet the clock.")
+    elif any(row.meets_clock is None for row in rows):
+        lines.append("Whether the arrays meet the clock is unknown.")
+    elif published := {row.bits: row.accuracy_percent for row in rows if row.accuracy_percent is not None}:
+        parts = listing(f"{percent:.2f} % at {bits} bits" for bits, percent in published.items())
+        lines.append(f"Published accuracy, uniform, not ours: {parts}.")
+    more = "" if wide else "--wide: every column. "
+    lines.append(f"{more}Method: docs/network.md; limits: docs/limits.md.")
+    return lines
+
+
+def _arranged(line: Sequence[str], headers: Sequence[str]) -> list[str]:
+    return [line[NETWORK_HEADERS.index(header)] for header in headers]

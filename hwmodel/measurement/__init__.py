@@ -7,10 +7,10 @@ pipelining), ``sweep``, ``points`` and ``table`` (calibration), ``executors`` (c
 
 from __future__ import annotations
 
-from .dut import Bench, Specimen, settled_power_uw
+from .dut import Bench, DesignUnderTest, settled_power_uw
 from .executors import Outcome, Runner, cluster, local
 from .keys import Spec, design_name, generator_files, named, own_of, verilog_stamp
-from .macs import Measurement, Variant, known, measure, smallest
+from .macs import MacTrial, Measurement, known, measure, smallest
 from .points import (
     LibraryChoice,
     MeasuredPoint,
@@ -21,7 +21,7 @@ from .points import (
     measure_task,
     signature,
 )
-from .requantisers import LARGE_FROM, Unit, UnitMeasurement, UnitVariant, known_unit, measure_unit, smallest_unit
+from .requantisers import LARGE_FROM, Unit, UnitMeasurement, UnitTrial, known_unit, measure_unit, smallest_unit
 from .row import SynthesisRow, attempt_of_row, sha256_text, tool_versions
 from .store import PACKAGED_ROWS, STAMP, RowStore, write_packaged, write_stamp
 from .sweep import SweepDesign, sweep_cores, sweep_designs
@@ -34,21 +34,21 @@ __all__ = [
     "STAMP",
     "Bench",
     "CalibrationTable",
+    "DesignUnderTest",
     "LibraryChoice",
+    "MacTrial",
     "MeasuredPoint",
     "Measurement",
     "Outcome",
     "RowStore",
     "Runner",
     "Spec",
-    "Specimen",
     "SweepDesign",
     "SynthesisRow",
     "Task",
     "Unit",
     "UnitMeasurement",
-    "UnitVariant",
-    "Variant",
+    "UnitTrial",
     "WorkerDiffers",
     "attempt_of_row",
     "calibration_table",

@@ -43,8 +43,8 @@ from .store import RowStore
 
 __all__ = [
     "Bench",
+    "DesignUnderTest",
     "Found",
-    "Specimen",
     "best_powered",
     "find_row",
     "is_best",
@@ -80,7 +80,7 @@ class Found:
     powered: Mapping[StreamPlan, SynthesisRow]
 
 
-class Specimen:
+class DesignUnderTest:
     """A spec and its Verilog, generated and synthesised only when a row is missing; use it in a with statement.
 
     Netlists that do not depend on the clock are made once for all clocks asked for.
@@ -92,7 +92,7 @@ class Specimen:
         self._store = store
         self._stack = contextlib.ExitStack()
 
-    def __enter__(self) -> Specimen:
+    def __enter__(self) -> DesignUnderTest:
         return self
 
     def __exit__(

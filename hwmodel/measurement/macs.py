@@ -9,15 +9,15 @@ from hwmodel.operands import StreamPlan
 from hwmodel.synthesis import Attempt, try_stages
 from rtl.spec import MacSpec, Precision
 
-from .dut import Bench, Specimen, stored
+from .dut import Bench, DesignUnderTest, stored
 from .row import SynthesisRow, attempt_of_row
 from .store import RowStore
 
-__all__ = ["Measurement", "Variant", "known", "measure", "smallest"]
+__all__ = ["MacTrial", "Measurement", "known", "measure", "smallest"]
 
 
 @dataclass(frozen=True)
-class Variant:
+class MacTrial:
     """One spec synthesised: its row (area, timing) and a row with power for every precision asked for."""
 
     spec: MacSpec
@@ -27,10 +27,10 @@ class Variant:
 
 @dataclass(frozen=True)
 class Measurement:
-    """The variant chosen, and all that were tried."""
+    """The trial of the chosen pipelining, and all trials."""
 
-    chosen: Variant
-    tried: tuple[Variant, ...]
+    chosen: MacTrial
+    tried: tuple[MacTrial, ...]
 
 
 def smallest(
@@ -41,7 +41,7 @@ def smallest(
     The number of stages grows by the rule of hwmodel.synthesis.stages. Raises as :func:`measure`.
     """
     rows = store or RowStore()
-    found = _smallest(spec, lambda variant: measure(variant, precisions, bench, rows))
+    found = _smallest(spec, lambda spec: measure(spec, precisions, bench, rows))
     assert found is not None
     return found
 
@@ -49,40 +49,40 @@ def smallest(
 def known(spec: MacSpec, precisions: Sequence[Precision], bench: Bench, store: RowStore) -> Measurement | None:
     """What :func:`smallest` would give, from the store alone; None where a row is missing. Generates no Verilog."""
 
-    def find(variant: MacSpec) -> Variant | None:
-        digest = store.verilog_of(variant)
-        return _stored(variant, digest, precisions, bench, store) if digest else None
+    def find(spec: MacSpec) -> MacTrial | None:
+        digest = store.verilog_of(spec)
+        return _stored(spec, digest, precisions, bench, store) if digest else None
 
     return _smallest(spec, find)
 
 
-def measure(spec: MacSpec, precisions: Sequence[Precision], bench: Bench, store: RowStore) -> Variant:
+def measure(spec: MacSpec, precisions: Sequence[Precision], bench: Bench, store: RowStore) -> MacTrial:
     """The rows of one spec, from the store or measured now and kept there.
 
     Without OpenSTA there are areas only: timing and power fields are None. Raises SynthesisError where a tool fails
     and Mismatch where the netlist does not compute what the spec does.
     """
     plans = {precision: StreamPlan(precision) for precision in precisions}
-    with Specimen(spec, bench, store) as specimen:
-        found = specimen.at(bench.clock_mhz, tuple(plans.values()))
-    return Variant(spec, found.row, {precision: found.powered[plan] for precision, plan in plans.items()})
+    with DesignUnderTest(spec, bench, store) as dut:
+        found = dut.at(bench.clock_mhz, tuple(plans.values()))
+    return MacTrial(spec, found.row, {precision: found.powered[plan] for precision, plan in plans.items()})
 
 
-def _smallest(spec: MacSpec, find: Callable[[MacSpec], Variant | None]) -> Measurement | None:
+def _smallest(spec: MacSpec, find: Callable[[MacSpec], MacTrial | None]) -> Measurement | None:
     found = try_stages(range(3), lambda stages: find(replace(spec, pipeline_stages=stages)), _look)
     return None if found is None else Measurement(*found)
 
 
-def _look(variant: Variant) -> Attempt:
-    return attempt_of_row(variant.row)
+def _look(trial: MacTrial) -> Attempt:
+    return attempt_of_row(trial.row)
 
 
 def _stored(
     spec: MacSpec, verilog_sha256: str, precisions: Sequence[Precision], bench: Bench, store: RowStore
-) -> Variant | None:
-    """The variant where all its rows are stored."""
+) -> MacTrial | None:
+    """The trial where all its rows are stored."""
     plans = {precision: StreamPlan(precision) for precision in precisions}
     found = stored(verilog_sha256, tuple(plans.values()), bench, bench.clock_mhz, store)
     if found is None or len(found.powered) < len(plans):
         return None
-    return Variant(spec, found.row, {precision: found.powered[plan] for precision, plan in plans.items()})
+    return MacTrial(spec, found.row, {precision: found.powered[plan] for precision, plan in plans.items()})

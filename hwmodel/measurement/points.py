@@ -24,7 +24,7 @@ from hwmodel.operands import StreamPlan
 from hwmodel.power import GLITCH_AWARE, icarus_version
 from siliquant.inputs import InputError, ToolError
 
-from .dut import Bench, Found, Specimen, stored
+from .dut import Bench, DesignUnderTest, Found, stored
 from .keys import code_of
 from .row import SynthesisRow, tool_versions
 from .store import RowStore
@@ -131,7 +131,7 @@ def known_points(design: SweepDesign, bench: Bench, store: RowStore) -> list[Mea
 def measure_task(task: Task) -> tuple[str, ...]:
     """The rows of a task as lines of JSON, from the worker's store or measured now and kept there.
 
-    In the order in which they are to be stored: that without power last, as in :meth:`Specimen.at`. Raises
+    In the order in which they are to be stored: that without power last, as in :meth:`DesignUnderTest.at`. Raises
     WorkerDiffers, SynthesisError, TimingError, SimulationError and Mismatch.
     """
     try:
@@ -142,8 +142,8 @@ def measure_task(task: Task) -> tuple[str, ...]:
     for name, value in task.signature:
         if here[name] != value:
             raise WorkerDiffers(f"{name} on the worker {platform.node()} must be {value}, not {here[name]}")
-    with Specimen(task.design.spec, Bench(library, effort=task.effort, jobs=1), RowStore()) as specimen:
-        points = points_of(task.design, specimen.at) or []
+    with DesignUnderTest(task.design.spec, Bench(library, effort=task.effort, jobs=1), RowStore()) as dut:
+        points = points_of(task.design, dut.at) or []
     return tuple(row.to_json() for point in points for row in (*point.found.powered.values(), point.found.row))
 
 

@@ -19,7 +19,7 @@ from .dut import Bench, best_powered, find_row, power_data, power_figures
 from .row import SynthesisRow, attempt_of_row, make_row, sha256_text
 from .store import RowStore
 
-__all__ = ["LARGE_FROM", "Unit", "UnitMeasurement", "UnitVariant", "known_unit", "measure_unit", "smallest_unit"]
+__all__ = ["LARGE_FROM", "Unit", "UnitMeasurement", "UnitTrial", "known_unit", "measure_unit", "smallest_unit"]
 
 
 LARGE_FROM = 6  # bits from which thresholds take the quick recipes only; for each head, mapping exceeds 15 minutes
@@ -54,7 +54,7 @@ class Unit:
 
 
 @dataclass(frozen=True)
-class UnitVariant:
+class UnitTrial:
     """One spec synthesised: its row (area, timing) and the row with power."""
 
     spec: LoadableSpec
@@ -64,10 +64,10 @@ class UnitVariant:
 
 @dataclass(frozen=True)
 class UnitMeasurement:
-    """The variant chosen, and all that were tried."""
+    """The trial of the chosen pipelining, and all trials."""
 
-    chosen: UnitVariant
-    tried: tuple[UnitVariant, ...]
+    chosen: UnitTrial
+    tried: tuple[UnitTrial, ...]
 
 
 def smallest_unit(unit: Unit, bench: Bench, store: RowStore | None = None) -> UnitMeasurement:
@@ -76,7 +76,7 @@ def smallest_unit(unit: Unit, bench: Bench, store: RowStore | None = None) -> Un
     Raises SynthesisError where a tool fails and Mismatch where the netlist does not compute what the spec does.
     """
     rows = store or RowStore()
-    found = _smallest(unit, lambda variant: measure_unit(variant, bench, rows))
+    found = _smallest(unit, lambda unit: measure_unit(unit, bench, rows))
     assert found is not None
     return found
 
@@ -84,14 +84,14 @@ def smallest_unit(unit: Unit, bench: Bench, store: RowStore | None = None) -> Un
 def known_unit(unit: Unit, bench: Bench, store: RowStore) -> UnitMeasurement | None:
     """What :func:`smallest_unit` would give, from the store alone; None where a row is missing."""
 
-    def find(variant: Unit) -> UnitVariant | None:
-        digest = store.verilog_of(variant.spec)
-        return _stored(variant, digest, bench, store)[0] if digest else None
+    def find(unit: Unit) -> UnitTrial | None:
+        digest = store.verilog_of(unit.spec)
+        return _stored(unit, digest, bench, store)[0] if digest else None
 
     return _smallest(unit, find)
 
 
-def measure_unit(unit: Unit, bench: Bench, store: RowStore) -> UnitVariant:
+def measure_unit(unit: Unit, bench: Bench, store: RowStore) -> UnitTrial:
     """The rows of one spec, from the store or measured now and kept there. Raises as :func:`smallest_unit`."""
     from rtl.verilog import to_verilog
 
@@ -106,18 +106,18 @@ def measure_unit(unit: Unit, bench: Bench, store: RowStore) -> UnitVariant:
     return found
 
 
-def _smallest(unit: Unit, find: Callable[[Unit], UnitVariant | None]) -> UnitMeasurement | None:
-    def variant(stages: int) -> UnitVariant | None:
+def _smallest(unit: Unit, find: Callable[[Unit], UnitTrial | None]) -> UnitMeasurement | None:
+    def trial(stages: int) -> UnitTrial | None:
         return find(replace(unit, spec=replace(unit.spec, pipeline_stages=stages)))
 
-    found = try_stages(unit.stages, variant, lambda each: attempt_of_row(each.row))
+    found = try_stages(unit.stages, trial, lambda each: attempt_of_row(each.row))
     return None if found is None else UnitMeasurement(*found)
 
 
 def _stored(
     unit: Unit, verilog_sha256: str, bench: Bench, store: RowStore
-) -> tuple[UnitVariant | None, SynthesisRow | None]:
-    """The variant where all its rows are stored, and its row without power where that is."""
+) -> tuple[UnitTrial | None, SynthesisRow | None]:
+    """The trial where all its rows are stored, and its row without power where that is."""
     effort = unit.effort(bench.effort)
 
     def find(activity: str | None) -> SynthesisRow | None:
@@ -127,12 +127,12 @@ def _stored(
     if plain is None:
         return None, None
     if plain.minimum_period_ns is None:
-        return UnitVariant(unit.spec, plain, plain), plain
+        return UnitTrial(unit.spec, plain, plain), plain
     powered = best_powered(find(str(unit.plan)), plain)
-    return (None if powered is None else UnitVariant(unit.spec, plain, powered)), plain
+    return (None if powered is None else UnitTrial(unit.spec, plain, powered)), plain
 
 
-def _synthesised(unit: Unit, verilog: str, plain: SynthesisRow | None, bench: Bench) -> UnitVariant:
+def _synthesised(unit: Unit, verilog: str, plain: SynthesisRow | None, bench: Bench) -> UnitTrial:
     spec, library, effort = unit.spec, bench.library, unit.effort(bench.effort)
     result = synthesise(
         verilog, spec.name, library, bench.clock_mhz, effort=effort, jobs=bench.jobs,
@@ -140,7 +140,7 @@ def _synthesised(unit: Unit, verilog: str, plain: SynthesisRow | None, bench: Be
         screen=spec.pipeline_stages < 2 and not unit.is_large,
     )  # fmt: skip
     row = make_row(spec.design, spec.parameters, verilog, library, bench.clock_mhz, result, effort=effort)
-    return UnitVariant(spec, row, _powered(row, unit, result, bench))
+    return UnitTrial(spec, row, _powered(row, unit, result, bench))
 
 
 def _powered(row: SynthesisRow, unit: Unit, result: Synthesis, bench: Bench) -> SynthesisRow:

@@ -3,17 +3,30 @@
 A point's clock is relative to the design itself: at pressure 1 the clock is so slow that only area counts; at pressure
 p above 1 the period is the minimum period of that netlist over p. So every library, fast or slow, is seen from relaxed
 to nearly impossible clocks.
+
+The sizes of most designs are chosen here; any other design of the list in ``rtl.mac`` is measured at a few usual sizes.
 """
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from itertools import product
 
-from hwmodel.operands import LSQ_GAUSSIAN, STREAM_NAMES, UNIFORM, Stream, StreamPlan
+from hwmodel.operands import LSQ_GAUSSIAN, STREAM_NAMES, UNIFORM, Stream, StreamPlan, operand_sums
 from rtl.array import Architecture, CoreSpec
-from rtl.mac import BitBladeSpec, BitFusionSpec, BitSerialSpec, LoomSpec, PaddedSpec, SubwordSpec, UniformSpec, XnorSpec
+from rtl.mac import (
+    DESIGNS,
+    BitBladeSpec,
+    BitFusionSpec,
+    BitSerialSpec,
+    LoomSpec,
+    PaddedSpec,
+    SubwordSpec,
+    UniformSpec,
+    XnorSpec,
+)
 from rtl.spec import MacSpec, Precision
 
 __all__ = [
@@ -75,7 +88,7 @@ def sweep_designs() -> tuple[SweepDesign, ...]:
 
 def sweep_cores() -> tuple[SweepDesign, ...]:
     """Whole arrays, never fitted: every design, broadcast or systolic, at the relaxed clock and a little pressure."""
-    return tuple(SweepDesign(spec, "array", PRESSURES[:-1], LSQ_GAUSSIAN) for spec in _CORES)
+    return tuple(SweepDesign(spec, "array", PRESSURES[:-1], LSQ_GAUSSIAN) for spec in (*_CORES, *_other_cores()))
 
 
 def _lot(spec: MacSpec) -> int:
@@ -87,8 +100,8 @@ def plans_for(design: SweepDesign, pressure: float) -> tuple[StreamPlan, ...]:
     """The operand streams under which the power of a point is measured.
 
     Relaxed: uniform codes at the one precision of a uniform design, at up to three of others, and the design's other
-    stream at the first of them (Gaussian codes where that stream has none of this width); under pressure, uniform codes
-    at the first.
+    stream at the first of them (Gaussian codes where that stream has none of this width, or codes that the design does
+    not hold); under pressure, uniform codes at the first.
     """
     precisions = [p for p in design.spec.precisions if p.activation_signed]
     if len(precisions) > 1:
@@ -101,10 +114,13 @@ def plans_for(design: SweepDesign, pressure: float) -> tuple[StreamPlan, ...]:
         if name == LSQ_GAUSSIAN and 1 in (main.weight_bits, main.activation_bits):
             continue  # there are no signed Gaussian codes of one bit
         try:
-            plans.append(StreamPlan(main, Stream(name)))
-            break
-        except ValueError:  # the network has no codes of that width
+            plan = StreamPlan(main, Stream(name))
+            if isinstance(design.spec, MacSpec):
+                operand_sums(design.spec, plan)
+        except ValueError:  # the network has no codes of that width, or others than the design holds
             continue
+        plans.append(plan)
+        break
     return tuple(plans)
 
 
@@ -134,6 +150,9 @@ def held_out(spec: MacSpec) -> str | None:
     return "lanes" if size in (3, 6, 24, 48, 96) else None
 
 
+_USUAL = ((4, 0), (8, 0), (16, 1), (24, 0), (32, 0))
+"""Sizes and pipeline stages of a design that has none of its own here; one of them is held out."""
+
 _BROADCAST, _SYSTOLIC = Architecture.BROADCAST, Architecture.SYSTOLIC
 _CORES: tuple[CoreSpec, ...] = tuple(
     CoreSpec(mac=mac, rows=rows, columns=columns, architecture=architecture)
@@ -153,7 +172,25 @@ _CORES: tuple[CoreSpec, ...] = tuple(
 """Small arrays of small elements: what grows with an array is the fan-out of its edge, and how sums drain."""
 
 
+def _other_cores() -> Iterator[CoreSpec]:
+    for design in _others({type(core.mac) for core in _CORES}):
+        mac = design(**{design.size_parameter: 4})
+        yield CoreSpec(mac=mac, rows=3, columns=3, architecture=_BROADCAST)
+
+
 def _specs() -> Iterator[MacSpec]:
+    chosen = list(_chosen())
+    yield from chosen
+    for design in _others({type(spec) for spec in chosen}):
+        for given, (size, stages) in product(design.variants(), _USUAL):
+            yield design(**given, **{design.size_parameter: size}, pipeline_stages=stages)
+
+
+def _others(known: Collection[type[MacSpec]]) -> list[type[MacSpec]]:
+    return [design for design in DESIGNS if design not in known]
+
+
+def _chosen() -> Iterator[MacSpec]:
     yield from _uniform()
     yield from _LARGE
     for gating in (False, True):

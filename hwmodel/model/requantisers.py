@@ -36,7 +36,7 @@ def best_unit(
     found = try_stages(
         stages,
         lambda number: replace(spec, pipeline_stages=number),
-        lambda variant: attempt_of_shape(_shape(variant, model), model, clock_mhz),
+        lambda pipelined: attempt_of_shape(_shape(pipelined, model), model, clock_mhz),
     )
     assert found is not None
     return found[0], unit_cost(found[0], plan, model, clock_mhz)

@@ -17,7 +17,7 @@ from functools import reduce
 import numpy as np
 import numpy.typing as npt
 
-from rtl.spec import IntArray, check_integer
+from rtl.spec import CodeValues, IntArray, check_integer
 from siliquant.inputs import InputError
 
 from .statistics import CodeStatistics
@@ -32,16 +32,18 @@ MOST = 1e12
 SAMPLING_SLACK = 0.02
 
 
-def markov_codes(statistics: CodeStatistics, steps: int, lanes: int, *, signed: bool, seed: int = 0) -> IntArray:
+def markov_codes(statistics: CodeStatistics, steps: int, lanes: int, *, values: CodeValues, seed: int = 0) -> IntArray:
     """Codes of shape (steps, lanes) with the given statistics, up to the chance of a finite sample.
 
-    signed: two's complement codes, else from 0. One-bit codes are -1 and +1 where signed and ``zeros`` is 0. The same
-    arguments give the same codes. Raises TypeError and ValueError for sizes below 1 and as :func:`chain`.
+    values: what the codes stand for; as many as their bits have words. The same arguments give the same codes. Raises
+    TypeError and ValueError for sizes below 1, for other values, and as :func:`chain`.
     """
     for name, value in (("steps", steps), ("lanes", lanes)):
         check_integer(name, value, 1)
     check_integer("seed", seed, 0)
     bits = statistics.bits
+    if values.bits != bits or len(values.values) != 1 << bits:
+        raise InputError(f"values must be {1 << bits}, one for each word of {bits} bits, not {len(values.values)}")
     both = chain(statistics)
     start = np.cumsum(both.sum(1))
     following = np.cumsum(both, axis=1)
@@ -53,9 +55,7 @@ def markov_codes(statistics: CodeStatistics, steps: int, lanes: int, *, signed: 
     words[0] = np.minimum(np.searchsorted(start, uniform[0], side="right"), last)
     for step in range(1, steps):
         words[step] = np.minimum((following[words[step - 1]] <= uniform[step][:, None]).sum(1), last)
-    if bits == 1 and signed and statistics.zeros == 0:
-        return 2 * words - 1
-    return words - ((words >> (bits - 1)) << bits) if signed else words
+    return values.values_of(words)
 
 
 def chain(statistics: CodeStatistics) -> FloatArray:

@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 
 from rtl.spec import MAX_BITS, IntArray, Precision, check_integer
-from siliquant.inputs import InputError, belongs, json_object, member, read_bytes, short
+from siliquant.inputs import InputError, belongs, json_object, listing, member, read_bytes, short
 
 __all__ = [
     "PACKAGED_STREAMS",
@@ -216,8 +216,7 @@ def _pairs(network: str, precision: Precision, folder: Path) -> tuple[tuple[Pair
 
 def _check_width(network: str, name: str, bits: int, known: set[int], found: list[Any]) -> None:
     if not found:
-        *most, last = [str(width) for width in sorted(known)]
-        widths = f"{', '.join(most)} or {last}" if most else last
+        widths = listing(map(str, sorted(known)), "or")
         raise InputError(f"{name} must be {widths} in the stream {network}, which has no others recorded, not {bits}")
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from rtl.spec import MAX_BITS, IntArray, MacSpec, Precision
+from rtl.spec import MAX_BITS, CodeValues, IntArray, MacSpec, Precision
 from siliquant.inputs import InputError, InputTypeError
 
 from .stimulus import StreamPlan, operand_sums
@@ -25,8 +25,7 @@ class CodeStatistics:
     """Codes of one operand.
 
     toggles: of each bit, the lowest first, how often it differs from that of the lane's code before. ones: how often
-    it is 1. zeros: the share of codes that are 0. All from 0 to 1. Of one-bit codes -1 and +1 the bit is 0 and 1, and
-    no code is 0.
+    it is 1. zeros: the share of codes that stand for 0. All from 0 to 1.
     """
 
     toggles: tuple[float, ...]
@@ -58,22 +57,22 @@ class OperandStatistics:
 
 
 def statistics(
-    weights: npt.ArrayLike, activations: npt.ArrayLike, weight_bits: int, activation_bits: int
+    weights: npt.ArrayLike, activations: npt.ArrayLike, weight_values: CodeValues, activation_values: CodeValues
 ) -> OperandStatistics:
     """Statistics of integer codes of shape (steps, lanes), each lane for itself, step after step.
 
-    At one bit, codes of which some are -1 and none is 0 are taken as -1 and +1. Raises TypeError for codes that are no
-    integers, ValueError for fewer than 2 steps, another shape, or codes of more bits.
+    weight_values, activation_values: what codes there are, and their bits. Raises TypeError for codes that are no
+    integers, ValueError for fewer than 2 steps, another shape, or codes that are none of these.
     """
     return OperandStatistics(
-        _statistics("weights", weights, weight_bits), _statistics("activations", activations, activation_bits)
+        _statistics("weights", weights, weight_values), _statistics("activations", activations, activation_values)
     )
 
 
 def plan_statistics(spec: MacSpec, plan: StreamPlan) -> OperandStatistics:
     """Statistics of an operand stream on the lanes of a design, unused lanes of the last step of each sum included."""
     weights, activations = lane_codes(spec, plan.precision, operand_sums(spec, plan))
-    return statistics(weights, activations, plan.precision.weight_bits, plan.precision.activation_bits)
+    return statistics(weights, activations, spec.weight_values(plan.precision), spec.activation_values(plan.precision))
 
 
 def lane_codes(
@@ -81,36 +80,29 @@ def lane_codes(
 ) -> tuple[IntArray, IntArray]:
     """Weights and activations of sums, int64 (steps, lanes): one step after the other, sum after sum.
 
-    Unused lanes of the last step of a sum are 0. Where codes are -1 and +1 the weights there are +1, and activations
-    +1 in one half of them and -1 in the other (see rtl.mac.xnor).
+    Unused lanes of the last step of a sum hold what the design fills them with (``unused_products``).
     """
-    lanes = spec.products_per_step(precision)
+    lanes, fill = spec.products_per_step(precision), spec.unused_products(precision)
     found: tuple[list[IntArray], list[IntArray]] = ([], [])
     for both in sums:
         unused = -len(both[0]) % lanes
-        halves = np.where(np.arange(unused) < unused // 2, 1, -1)
-        fillings = (
-            np.full(unused, int(spec.weight_range(precision) == (-1, 1))),
-            halves if spec.activation_range(precision) == (-1, 1) else 0 * halves,
-        )
+        halves = (unused // 2, unused - unused // 2)
+        fillings = (np.full(unused, fill.weight), np.repeat(fill.activations, halves))
         for operand, codes, filling in zip(found, both, fillings, strict=True):
             operand.append(np.concatenate([codes, filling]).reshape(-1, lanes))
     return np.concatenate(found[0]), np.concatenate(found[1])
 
 
-def _statistics(name: str, given: npt.ArrayLike, width: int) -> CodeStatistics:
+def _statistics(name: str, given: npt.ArrayLike, values: CodeValues) -> CodeStatistics:
     codes = np.asarray(given)
     if codes.dtype.kind not in "iu":
         raise InputTypeError(f"{name} must be an array of integers, not of {codes.dtype}")
     if codes.ndim != 2 or len(codes) < 2 or not codes.shape[1]:
         raise InputError(f"{name} must have shape (steps, lanes) with 2 steps or more, not {codes.shape}")
     codes = codes.astype(np.int64)
-    if width == 1 and codes.min() == -1 and codes.all() and codes.max() <= 1:
-        planes = (codes > 0)[..., None]
-    else:
-        if codes.min() < -(1 << (width - 1)) or codes.max() >= 1 << width:
-            worst = codes.min() if codes.min() < -(1 << (width - 1)) else codes.max()
-            raise InputError(f"{name} must be codes of {width} bits, not {worst}")
-        planes = (codes[..., None] >> np.arange(width) & 1).astype(bool)
+    lacking = values.lacking(codes)
+    if lacking.size:
+        raise InputError(f"{name} must be {values}, not {lacking[0]}")
+    planes = values.bits_of(codes)
     toggles = (planes[1:] != planes[:-1]).mean((0, 1))
     return CodeStatistics(tuple(toggles.tolist()), tuple(planes.mean((0, 1)).tolist()), float((codes == 0).mean()))

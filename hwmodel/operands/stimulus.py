@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 
 import numpy as np
 
-from rtl.spec import Bits, IntArray, MacSpec, Precision, from_bits, packing_of, to_bits, word_bits
+from rtl.spec import BIPOLAR, Bits, CodeValues, IntArray, MacSpec, Precision, packing_of, word_bits
+from siliquant.inputs import InputError
 
 from .streams import Stream
 
@@ -87,15 +88,17 @@ def make_stimulus(spec: MacSpec, plan: StreamPlan) -> Stimulus:
 def operand_sums(spec: MacSpec, plan: StreamPlan) -> list[tuple[IntArray, IntArray]]:
     """Weights [K] and activations [K] of the sums of a plan, in order; K is at most the ``reduction_length``.
 
-    A recorded one-bit code -1 or +1 is bit 0 or 1, on hardware that reads it so and on any other.
+    Drawn codes are codes of the design. Recorded ones must be: ValueError for a layer with others. A recorded one-bit
+    code -1 or +1 is bit 0 or 1, on hardware that reads it so and on any other.
     """
     precision = plan.precision
     if plan.stream.recorded:
         return _recorded_sums(spec, plan)
     products = plan.on(spec).products
     sums = -(-plan.cycles // _cycles_of_sum(spec, precision, products))
-    weights = _codes(plan, "weights", sums, products, spec.weight_range(precision))
-    activations = _codes(plan, "activations", sums, products, spec.activation_range(precision))
+    draw = plan.stream.drawn
+    weights = draw(sums, products, spec.weight_values(precision), operand="weights")
+    activations = draw(sums, products, spec.activation_values(precision), operand="activations")
     return list(zip(weights, activations, strict=True))
 
 
@@ -114,19 +117,18 @@ def stimulus_bits(spec: MacSpec, plan: StreamPlan) -> dict[str, Bits]:
     precision = plan.precision
     found: dict[str, list[Bits]] = {}
     for length, group in groupby(operand_sums(spec, plan), key=lambda both: len(both[0])):
-        sums = list(group)
-        weights = to_bits(np.stack([w for w, _ in sums]), precision.weight_bits, *spec.weight_range(precision))
-        activations = to_bits(
-            np.stack([a for _, a in sums]), precision.activation_bits, *spec.activation_range(precision)
-        )
+        weights, activations = (np.stack(codes) for codes in zip(*group, strict=True))
         for name, bits in _packed(spec, precision, weights, activations, length).items():
             found.setdefault(name, []).append(bits)
     return {name: np.concatenate(parts) for name, parts in found.items()}
 
 
-def _packed(spec: MacSpec, precision: Precision, weights: Bits, activations: Bits, length: int) -> dict[str, Bits]:
-    """Bits [cycles, width] of sums of equal length: of codes [sums, length, bits of a code]."""
+def _packed(
+    spec: MacSpec, precision: Precision, weights: IntArray, activations: IntArray, length: int
+) -> dict[str, Bits]:
+    """Bits [cycles, width] of sums of equal length: of codes [sums, length]."""
     number, lanes = len(weights), spec.products_per_step(precision)
+    both = spec.weight_values(precision).bits_of(weights), spec.activation_values(precision).bits_of(activations)
     whole, rest = divmod(length, lanes)
     pieces: list[dict[str, Bits]] = []
     for steps, used, start in ((whole, lanes, 0), (int(rest > 0), rest, whole * lanes)):
@@ -135,7 +137,7 @@ def _packed(spec: MacSpec, precision: Precision, weights: Bits, activations: Bit
             if packing is None:
                 return _packed_one_by_one(spec, precision, weights, activations)
             part = slice(start, start + steps * used)
-            operands = [bits[:, part].reshape(number, steps, used, -1) for bits in (weights, activations)]
+            operands = [bits[:, part].reshape(number, steps, used, -1) for bits in both]
             pieces.append(packing.pack(*operands))
     found = {name: np.concatenate([piece[name] for piece in pieces], axis=1) for name in pieces[0]}
     cycles = math.prod(next(iter(found.values())).shape[1:3])
@@ -144,12 +146,13 @@ def _packed(spec: MacSpec, precision: Precision, weights: Bits, activations: Bit
     return {name: bits.reshape(number * cycles, -1) for name, bits in (found | {"clear": clear}).items()}
 
 
-def _packed_one_by_one(spec: MacSpec, precision: Precision, weights: Bits, activations: Bits) -> dict[str, Bits]:
+def _packed_one_by_one(
+    spec: MacSpec, precision: Precision, weights: IntArray, activations: IntArray
+) -> dict[str, Bits]:
     """The same by the design's own packing."""
-    limits = (spec.weight_range(precision), spec.activation_range(precision))
     widths = {port.name: port.width for port in spec.operand_ports} | {"clear": 1}
     words: dict[str, list[int]] = {}
-    for w, a in zip(from_bits(weights, *limits[0]), from_bits(activations, *limits[1]), strict=True):
+    for w, a in zip(weights, activations, strict=True):
         for name, column in spec.pack(w, a, precision).items():
             words.setdefault(name, []).extend(column)
     return {name: word_bits(column, widths[name]) for name, column in words.items()}
@@ -204,28 +207,37 @@ def _cycles_of_sum(spec: MacSpec, precision: Precision, products: int) -> int:
     return -(-products // spec.products_per_step(precision)) * spec.cycles_per_step(precision)
 
 
-def _codes(plan: StreamPlan, operand: str, sums: int, products: int, bounds: tuple[int, int]) -> IntArray:
-    if bounds == (-1, 1):  # a binary code is -1 or +1
-        return 2 * plan.stream.codes(sums, products, 1, signed=False, operand=operand) - 1
-    bits = (bounds[1] - bounds[0]).bit_length()
-    return plan.stream.codes(sums, products, bits, signed=bounds[0] < 0, operand=operand)
-
-
 def _recorded_sums(spec: MacSpec, plan: StreamPlan) -> list[tuple[IntArray, IntArray]]:
     precision, most = plan.precision, spec.reduction_length
+    reads = (
+        _reader(spec, plan, "weights", spec.weight_values(precision), True),
+        _reader(spec, plan, "activations", spec.activation_values(precision), precision.activation_signed),
+    )
 
     def cycles(products: int) -> int:
         pieces = [min(most, products - start) for start in range(0, products, most)]
         return sum(_cycles_of_sum(spec, precision, piece) for piece in pieces)
 
     found = []
-    for weights, activations in plan.stream.sums(precision, plan.cycles, cycles):
-        w = _bits_as_read(weights, spec.weight_range(precision))
-        a = _bits_as_read(activations, spec.activation_range(precision))
+    for codes in plan.stream.sums(precision, plan.cycles, cycles):
+        w, a = (read(each) for read, each in zip(reads, codes, strict=True))
         found += [(w[start : start + most], a[start : start + most]) for start in range(0, len(w), most)]
     return found
 
 
-def _bits_as_read(codes: IntArray, bounds: tuple[int, int]) -> IntArray:
-    """Codes -1 and +1 as -1 and 0 where one signed bit is two's complement: the bits on the ports stay the same."""
-    return np.where(codes > 0, -1, 0) if bounds == (-1, 0) else codes
+def _reader(
+    spec: MacSpec, plan: StreamPlan, operand: str, values: CodeValues, signed: bool
+) -> Callable[[IntArray], IntArray]:
+    """How the design reads recorded codes of its width."""
+    recorded = BIPOLAR if signed and values.bits == 1 else values  # the bit of a sign stays the same on any port
+
+    def read(codes: IntArray) -> IntArray:
+        lacking = recorded.lacking(codes)
+        if lacking.size:
+            raise InputError(
+                f"{operand} of the stream {plan.stream.name} at {plan.precision} must be {recorded} to run on "
+                f"{spec.name}, but {lacking[0]} was recorded"
+            )
+        return values.values_of(recorded.words_of(codes))
+
+    return read

@@ -10,13 +10,14 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from math import erf, pi, sqrt
 from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rtl.spec import IntArray, Precision
+from rtl.spec import CodeValues, IntArray, Precision, all_codes
 from siliquant.inputs import InputError, InputTypeError
 
 from .recorded import Recording, pairs_of, recorded_networks, sums_of
@@ -33,7 +34,8 @@ class Stream:
 
     uniform        every code equally likely, independent in lane and step
     lsq-gaussian   normal values quantised with the step LSQ starts from, 2 E|v| / sqrt(Qp) (Esser et
-                   al., ICLR 2020, section 2.1); unsigned codes are of the rectified values max(v, 0)
+                   al., ICLR 2020, section 2.1), Qp the largest value of a code, to the nearest value of a code;
+                   unsigned codes are of the rectified values max(v, 0), as are all of one bit
     vit-mnist      recorded in the matrix products of trained networks, as one element of an array sees them (see
     minilm         hwmodel.operands.recorded); the seed is the row and the column to start with
     """
@@ -84,20 +86,25 @@ class Stream:
         ``operand`` names what they are for, such as "weights": different names give independent codes. A recorded
         stream has "weights" and "activations", which belong together where all else is equal; a sum ends with its
         step, whose other lanes are 0, and bit 1 of a signed one-bit code is +1 (the code -1 here), 0 is -1.
-        TypeError or ValueError for sizes below 1, bits outside 1 to 16, signed 1-bit Gaussian codes, and codes that
+        TypeError or ValueError for sizes below 1, bits outside 1 to 8, signed 1-bit Gaussian codes, and codes that
         were not recorded.
         """
-        for name, value in (("steps", steps), ("lanes", lanes), ("bits", bits)):
-            if _integer(name, value) < 1:
-                raise InputError(f"{name} must be at least 1, not {value}")
-        if bits > 16:
-            raise InputError(f"bits must be at most 16, not {bits}")
-        if self.recorded:
-            return self._recorded_codes(steps, lanes, bits, signed, operand)
+        values = all_codes(bits, signed)
+        if not self.recorded:
+            return self.drawn(steps, lanes, values, operand=operand)
+        _check_sizes(steps, lanes)
+        return self._recorded_codes(steps, lanes, bits, signed, operand)
+
+    def drawn(self, steps: int, lanes: int, values: CodeValues, *, operand: str) -> NDArray[np.int64]:
+        """Codes of shape (steps, lanes) that are all among ``values``, from a stream that is not recorded.
+
+        Different names of operands give independent codes. TypeError or ValueError for sizes below 1, and Gaussian
+        codes without a positive value.
+        """
+        _check_sizes(steps, lanes)
         seeds = np.random.SeedSequence(self.seed, spawn_key=tuple(operand.encode()))
         raw = np.random.PCG64(seeds).random_raw(steps * lanes).reshape(steps, lanes)
-        lowest = -(1 << (bits - 1)) if signed else 0
-        return _DRAW[self.name](raw, bits, signed).astype(np.int64) + lowest
+        return np.asarray(np.array(values.values, np.int64)[_DRAW[self.name](raw, values)])
 
     def _recorded_codes(self, steps: int, lanes: int, bits: int, signed: bool, operand: str) -> NDArray[np.int64]:
         if operand not in ("weights", "activations"):
@@ -136,26 +143,32 @@ def _integer(name: str, value: object) -> int:
         raise InputTypeError(f"{name} must be an integer, not {value!r}") from None
 
 
-def _uniform(raw: NDArray[np.uint64], bits: int, signed: bool) -> NDArray[np.uint64]:
-    return raw >> np.uint64(64 - bits)
+def _check_sizes(steps: int, lanes: int) -> None:
+    for name, value in (("steps", steps), ("lanes", lanes)):
+        if _integer(name, value) < 1:
+            raise InputError(f"{name} must be at least 1, not {value}")
 
 
-def _lsq_gaussian(raw: NDArray[np.uint64], bits: int, signed: bool) -> NDArray[np.intp]:
-    """Codes counted from the lowest one, by inverting the cumulative distribution of the codes."""
-    if signed and bits == 1:
-        raise InputError("bits must be at least 2 for signed lsq-gaussian codes, not 1")
-    highest = (1 << (bits - 1)) - 1 if signed else (1 << bits) - 1
-    lowest = -highest - 1 if signed else 0
-    mean_magnitude = sqrt(2 / pi) if signed else sqrt(1 / (2 * pi))  # E|v|, E max(v, 0) at unit deviation
+def _uniform(raw: NDArray[np.uint64], values: CodeValues) -> NDArray[np.intp]:
+    half = np.uint64(32)
+    return ((raw >> half) * np.uint64(len(values.values)) >> half).astype(np.intp)
+
+
+def _lsq_gaussian(raw: NDArray[np.uint64], values: CodeValues) -> NDArray[np.intp]:
+    """Which value, counted from the lowest, by inverting the cumulative distribution of the values."""
+    if values.range[1] <= 0:
+        raise InputError(f"a lsq-gaussian code must have a value above 0, not only {values}")
+    drawn = all_codes(1, False) if values.bits == 1 else values
+    lowest, highest = drawn.range
+    mean_magnitude = sqrt(2 / pi) if lowest < 0 else sqrt(1 / (2 * pi))  # E|v|, E max(v, 0) at unit deviation
     step = 2 * mean_magnitude / sqrt(highest)
-    reach = min(highest, int(40 / step))  # codes past 40 deviations have probability 0
-    edges = (np.arange(max(lowest, -reach - 1), reach) + 0.5) * step
+    edges = [(one + other) / 2 * step for one, other in pairwise(drawn.values)]
     below = np.array([(1 + erf(edge / sqrt(2))) / 2 for edge in edges])
     uniform = (raw >> np.uint64(11)).astype(np.float64) * 2.0**-53
-    return np.searchsorted(below, uniform, side="right") + (max(lowest, -reach - 1) - lowest)
+    return np.searchsorted(below, uniform, side="right")
 
 
-_DRAW: Mapping[str, Callable[[NDArray[np.uint64], int, bool], NDArray[np.generic]]] = MappingProxyType(
+_DRAW: Mapping[str, Callable[[NDArray[np.uint64], CodeValues], NDArray[np.intp]]] = MappingProxyType(
     {UNIFORM: _uniform, LSQ_GAUSSIAN: _lsq_gaussian}
 )
 STREAM_NAMES = (*_DRAW, *recorded_networks())

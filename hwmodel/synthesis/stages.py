@@ -34,12 +34,12 @@ def try_stages(
     """
     tried: list[tuple[V, Attempt]] = []
     for number in stages:
-        variant = find(number)
-        if variant is None:
+        trial = find(number)
+        if trial is None:
             return None
-        attempt = look(variant)
+        attempt = look(trial)
         before_met = bool(tried) and tried[-1][1].meets_clock
-        tried.append((variant, attempt))
+        tried.append((trial, attempt))
         if attempt.meets_clock is None or before_met or attempt.relaxed:
             break
     met = [each for each in tried if each[1].meets_clock]
@@ -47,4 +47,4 @@ def try_stages(
         chosen = min(met, key=lambda each: each[1].area_um2)
     else:
         chosen = min(tried, key=lambda each: each[1].minimum_period_ns or 0.0)
-    return chosen[0], tuple(variant for variant, _ in tried)
+    return chosen[0], tuple(trial for trial, _ in tried)

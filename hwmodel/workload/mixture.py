@@ -33,6 +33,14 @@ class Mixture:
     def __str__(self) -> str:
         return " ".join(f"{bits}b:{share}" for bits, share in self.shares)
 
+    def in_percent(self) -> str:
+        """The shares as text, rounded.
+
+        >>> standard_mixture(4).in_percent()
+        '2b:33% 4b:50% 8b:17%'
+        """
+        return " ".join(f"{bits}b:{float(100 * share):.0f}%" for bits, share in self.shares)
+
     @property
     def mean_bits(self) -> Fraction:
         """MAC-weighted mean width."""

@@ -1,4 +1,5 @@
-"""Files that a report is made from, read strictly: comparison, equivalence, accuracies, oscillation."""
+"""Files that a report is made from, read strictly: comparison, equivalence, accuracies, oscillation, and the
+training runs that are kept."""
 
 from __future__ import annotations
 
@@ -6,19 +7,25 @@ from .accuracies import FULL_PRECISION, Accuracies, Method, Run, methods, read_a
 from .comparison import checked, read_rows
 from .equivalence import Equivalence, read_equivalence
 from .oscillation import Oscillation, read_oscillation
+from .training import KeptRun, kept_run, read_study, study_json, unpack_run
 
 __all__ = [
     "FULL_PRECISION",
     "Accuracies",
     "Equivalence",
+    "KeptRun",
     "Method",
     "Oscillation",
     "Run",
     "checked",
+    "kept_run",
     "methods",
     "read_accuracies",
     "read_equivalence",
     "read_oscillation",
     "read_rows",
+    "read_study",
+    "study_json",
     "to_json",
+    "unpack_run",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .english import amount, bits, capital, counted, listing, number, percent, span, times
+from .english import amount, bits, capital, counted, number, percent, span, times
 from .font import font_face
 from .provenance import Source, file_note, model_tools, row_tools
 from .steps import Command, Step, StepError, perform
@@ -29,7 +29,6 @@ __all__ = [
     "forms",
     "groups",
     "latex",
-    "listing",
     "markdown",
     "model_tools",
     "number",

@@ -1,22 +1,14 @@
-"""Numbers and lists as they stand in a sentence."""
+"""Numbers as they stand in a sentence."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-__all__ = ["amount", "bits", "capital", "counted", "listing", "number", "percent", "span", "times"]
+from siliquant.inputs import listing
+
+__all__ = ["amount", "bits", "capital", "counted", "number", "percent", "span", "times"]
 
 _WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
-
-
-def listing(items: Iterable[str], word: str = "and") -> str:
-    """Items with commas, and a word before the last.
-
-    >>> listing(["2", "3", "4"]), listing(["2", "3"], "or")
-    ('2, 3 and 4', '2 or 3')
-    """
-    *others, last = items
-    return f"{', '.join(others)} {word} {last}" if others else last
 
 
 def number(count: int) -> str:

@@ -18,7 +18,8 @@ from reports.numbers import (
     energy_uj,
     shown_name,
 )
-from reports.values import bits, capital, counted, listing, number, percent, span
+from reports.values import bits, capital, counted, number, percent, span
+from siliquant.inputs import listing
 
 __all__ = [
     "clock_finding", "ends_finding", "energy_finding", "equivalence_finding", "front_finding", "model_finding",

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from hwmodel.comparison import EQUAL_THROUGHPUT, EQUAL_UNITS, Row, scalable_rows
 from reports.numbers import Library, Network, shown_name
-from reports.values import amount, bits, counted, listing, number, times
+from reports.values import amount, bits, counted, number, times
+from siliquant.inputs import listing
 
 __all__ = ["answer", "error_sentence", "headline", "order_of", "question", "ratio_title", "widths_of"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from rtl.spec import IntArray, Precision, to_bits
+from rtl.spec import CodeValues, IntArray, Precision
 from siliquant.inputs import InputError
 
 from .geometry import ArrayGeometry
@@ -19,32 +19,28 @@ WordArray = npt.NDArray[np.uint32]
 
 def activation_image(spec: ArrayGeometry, run: Run, codes: IntArray, precision: Precision) -> WordArray:
     """The activation memory for codes [M, K]: uint32 [words, 32-bit pieces of a word, the lowest first]."""
-    limits = spec.mac.activation_range(precision)
-    return _image(spec, run.steps, run.row_tiles, spec.rows, codes, precision, precision.activation_bits, limits, False)
+    values = spec.mac.activation_values(precision)
+    return _image(spec, run.steps, run.row_tiles, spec.rows, codes, precision, values, False)
 
 
 def weight_image(spec: ArrayGeometry, run: Run, codes: IntArray, precision: Precision) -> WordArray:
     """The weight memory for codes [N, K]: uint32 [words, 32-bit pieces of a word, the lowest first]."""
-    limits = spec.mac.weight_range(precision)
-    return _image(
-        spec, run.steps, run.column_tiles, spec.columns, codes, precision, precision.weight_bits, limits, True
-    )
+    values = spec.mac.weight_values(precision)
+    return _image(spec, run.steps, run.column_tiles, spec.columns, codes, precision, values, True)
 
 
 def _image(
-    spec: ArrayGeometry, steps: int, tiles: int, places: int, codes: IntArray, precision: Precision, width: int,
-    limits: tuple[int, int], weights: bool,
+    spec: ArrayGeometry, steps: int, tiles: int, places: int, codes: IntArray, precision: Precision,
+    values: CodeValues, weights: bool,
 ) -> WordArray:  # fmt: skip
-    if codes.size and (codes.min() < limits[0] or codes.max() > limits[1]):
-        raise InputError(
-            f"codes must be from {limits[0]} to {limits[1]} at {precision}, not from {codes.min()} to {codes.max()}"
-        )
-    if width == 1 and limits == (-1, 1) and not codes.all():
-        raise InputError(f"codes must be -1 or 1 at {precision}, not 0")
+    lacking = values.lacking(codes)
+    if lacking.size:
+        raise InputError(f"codes must be {values} at {precision}, not {lacking[0]}")
+    width = values.bits
     lanes = spec.mac.products_per_step(precision)
     count, k = codes.shape
     last = k - (steps - 1) * lanes
-    bits = to_bits(codes, width, *limits)
+    bits = values.bits_of(codes)
     padded = np.zeros((tiles * places, steps * lanes, width), np.uint8)
     padded[:count, :k] = bits
     flat = padded.reshape(tiles * places, steps, lanes * width)

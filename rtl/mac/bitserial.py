@@ -9,7 +9,7 @@ from itertools import product
 from typing import ClassVar
 
 from rtl.logic import DatapathBuilder, Port
-from rtl.spec import MAX_BITS, MacSpec, Precision, check_integer, pack_fields, parameter
+from rtl.spec import MAX_BITS, MacSpec, Precision, check_integer, integers_of, pack_fields, parameter
 
 __all__ = ["BitSerialSpec"]
 
@@ -62,8 +62,9 @@ class BitSerialSpec(MacSpec):
     def _pack_step(
         self, weights: Sequence[int], activations: Sequence[int], precision: Precision
     ) -> list[dict[str, int]]:
+        extended = integers_of(activations, precision.activation_bits, precision.activation_signed)
         fixed = {
-            "activations": pack_fields(activations, MAX_BITS),
+            "activations": pack_fields(extended, MAX_BITS),
             "activation_signed": int(precision.activation_signed),
         }
         return [

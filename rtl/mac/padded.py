@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from rtl.logic import Bit, DatapathBuilder, Port, Word
-from rtl.spec import MAX_BITS, Precision, pack_fields, parameter
+from rtl.spec import MAX_BITS, Precision, integers_of, pack_fields, parameter
 from siliquant.inputs import InputTypeError
 
 from .scalable import ScalableSpec
@@ -66,14 +66,14 @@ class PaddedSpec(ScalableSpec):
     def _pack_step(
         self, weights: Sequence[int], activations: Sequence[int], precision: Precision
     ) -> list[dict[str, int]]:
-        shift = MAX_BITS - precision.weight_bits if self.gating else 0
-        return [
-            {
-                "weights": pack_fields([w << shift for w in weights], MAX_BITS),
-                "activations": pack_fields([a << shift for a in activations], MAX_BITS),
-                **self.mode_words(precision),
-            }
-        ]
+        bits = precision.weight_bits
+        if self.gating:
+            w, a = ([word << MAX_BITS - bits for word in words] for words in (weights, activations))
+        else:
+            w = integers_of(weights, bits, True)
+            a = integers_of(activations, bits, precision.activation_signed)
+        fields = {"weights": pack_fields(w, MAX_BITS), "activations": pack_fields(a, MAX_BITS)}
+        return [fields | self.mode_words(precision)]
 
     def datapath(self, builder: DatapathBuilder) -> None:
         if self.gating:

@@ -7,12 +7,18 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
 
-import numpy as np
-import numpy.typing as npt
-
 from rtl.logic import DatapathBuilder, Port
-from rtl.spec import IntArray, MacSpec, Precision, UnusedProducts, check_integer, pack_fields, parameter
-from siliquant.inputs import InputError
+from rtl.spec import (
+    BIPOLAR,
+    CodeValues,
+    MacSpec,
+    Precision,
+    UnusedProducts,
+    all_codes,
+    check_integer,
+    pack_fields,
+    parameter,
+)
 
 __all__ = ["XnorSpec"]
 
@@ -56,11 +62,11 @@ class XnorSpec(MacSpec):
             Port("odd_padding", 1, True, "1: adds one, to balance an odd number of unused lanes (w=+1, a=-1)"),
         )
 
-    def weight_range(self, precision: Precision) -> tuple[int, int]:
-        return -1, 1
+    def weight_values(self, precision: Precision) -> CodeValues:
+        return BIPOLAR
 
-    def activation_range(self, precision: Precision) -> tuple[int, int]:
-        return (-1, 1) if precision.activation_signed else (0, 1)
+    def activation_values(self, precision: Precision) -> CodeValues:
+        return BIPOLAR if precision.activation_signed else all_codes(1, False)
 
     def unused_products(self, precision: Precision) -> UnusedProducts:
         if precision.activation_signed:  # no code is 0: as many products of +1 as of -1
@@ -71,26 +77,15 @@ class XnorSpec(MacSpec):
         self.check_precision(precision)
         return self.lanes
 
-    def check_operands(
-        self, weights: npt.ArrayLike, activations: npt.ArrayLike, precision: Precision
-    ) -> tuple[IntArray, IntArray]:
-        w, a = super().check_operands(weights, activations, precision)
-        for label, array in (("weights", w), ("activations", a)):
-            if (label == "weights" or precision.activation_signed) and not np.all(array):
-                raise InputError(f"{label} must be -1 or 1 at {precision}, not 0")
-        return w, a
-
     def _pack_step(
         self, weights: Sequence[int], activations: Sequence[int], precision: Precision
     ) -> list[dict[str, int]]:
         unused = self.lanes - len(weights)
-        bits = [int(a > 0) for a in activations]
-        if precision.activation_signed:
-            bits += [1] * (unused // 2)  # +1 in half of the unused lanes, -1 in the others
+        balance = [1] * (unused // 2 if precision.activation_signed else 0)  # +1 in half of them, -1 in the others
         return [
             {
-                "weights": pack_fields([*(int(w > 0) for w in weights), *[1] * unused], 1),
-                "activations": pack_fields(bits, 1),
+                "weights": pack_fields([*weights, *[1] * unused], 1),
+                "activations": pack_fields([*activations, *balance], 1),
                 "activation_signed": int(precision.activation_signed),
                 "odd_padding": int(precision.activation_signed and unused % 2),
             }

@@ -11,14 +11,16 @@ from typing import Any
 
 from rtl.array import control_ports, step_layout
 from rtl.logic import Port
-from rtl.spec import Field, MacSpec, Precision, fields_of
+from rtl.spec import BIPOLAR, CodeValues, Field, MacSpec, Precision, fields_of
 
 __all__ = ["CLOCK", "LAYOUT_RULES", "encoding", "manifest", "manifest_text", "ports_manifest", "versions"]
 
 CLOCK = "clk, rising edge"
 
 LAYOUT_RULES = """\
-A code is written as bits by its encoding: twos_complement, unsigned, or bipolar (one bit: 1 is +1, 0 is -1).
+A code is written as bits by its encoding: twos_complement, unsigned, bipolar (one bit: 1 is +1, 0 is -1) or table. \
+Where weight_codes or activation_codes is a list, it has every value that there is with its bits as a number; where it \
+is null, every integer of the range is a value.
 A step takes products_per_step pairs of codes, pair i its weight i and its activation i, in cycles_per_step cycles.
 Cycle c of a step: weights is word c // n of weight_words, activations is word c % n of activation_words, where n is \
 the number of activation_words, and every control port has value c of the controls of the precision.
@@ -87,11 +89,13 @@ def ports_manifest(ports: Sequence[Port]) -> list[dict[str, Any]]:
     ]
 
 
-def encoding(low: int, high: int, bits: int) -> str:
-    """How codes from ``low`` to ``high`` are written as ``bits`` bits."""
-    if (low, high, bits) == (-1, 1, 1):
+def encoding(values: CodeValues) -> str:
+    """How codes are written as bits."""
+    if values == BIPOLAR:
         return "bipolar"
-    return "twos_complement" if low < 0 else "unsigned"
+    if not values.plain:
+        return "table"
+    return "twos_complement" if values.range[0] < 0 else "unsigned"
 
 
 def versions() -> dict[str, str]:
@@ -102,7 +106,7 @@ def versions() -> dict[str, str]:
 def _precision(spec: MacSpec, precision: Precision, layouts: dict[tuple[Field, ...], int]) -> dict[str, Any]:
     """What is particular to one precision; adds its words to ``layouts``."""
     layout = step_layout(spec, precision, spec.products_per_step(precision))
-    weights, activations = spec.weight_range(precision), spec.activation_range(precision)
+    weights, activations = spec.weight_values(precision), spec.activation_values(precision)
 
     def words(planes: Any, bits: int) -> list[int]:
         return [layouts.setdefault(fields_of(plane, bits), len(layouts)) for plane in planes]
@@ -116,10 +120,12 @@ def _precision(spec: MacSpec, precision: Precision, layouts: dict[tuple[Field, .
         "weight_bits": precision.weight_bits,
         "activation_bits": precision.activation_bits,
         "activation_signed": precision.activation_signed,
-        "weight_range": list(weights),
-        "activation_range": list(activations),
-        "weight_encoding": encoding(*weights, precision.weight_bits),
-        "activation_encoding": encoding(*activations, precision.activation_bits),
+        "weight_range": list(weights.range),
+        "activation_range": list(activations.range),
+        "weight_encoding": encoding(weights),
+        "activation_encoding": encoding(activations),
+        "weight_codes": _listed(weights),
+        "activation_codes": _listed(activations),
         "products_per_step": spec.products_per_step(precision),
         "cycles_per_step": spec.cycles_per_step(precision),
         "weight_words": words(layout.weights, precision.weight_bits),
@@ -129,6 +135,13 @@ def _precision(spec: MacSpec, precision: Precision, layouts: dict[tuple[Field, .
             "weight": unused.weight, "activations": list(unused.activations), "balance": unused.balance
         },
     }  # fmt: skip
+
+
+def _listed(values: CodeValues) -> list[list[int]] | None:
+    """Values and their bits, where range and encoding do not say all."""
+    if values.contiguous and values.plain:
+        return None
+    return [list(pair) for pair in zip(values.values, values.words, strict=True)]
 
 
 def _controls(spec: MacSpec, precisions: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

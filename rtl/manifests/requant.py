@@ -74,5 +74,5 @@ def _codes(spec: RequantSpec) -> dict[str, Any]:
         "step": (high - low) // ((1 << spec.bits) - 1),
         "code_bits": spec.bits,
         "code_range": [low, high],
-        "code_encoding": encoding(low, high, spec.bits),
+        "code_encoding": encoding(spec.code_values),
     }

@@ -9,7 +9,7 @@ from fractions import Fraction
 import numpy as np
 import numpy.typing as npt
 
-from rtl.spec import MAX_BITS, check_integer, signed_range, sum_width
+from rtl.spec import MAX_BITS, check_integer, network_codes, sum_width
 from siliquant.inputs import InputError
 
 from .slopes import (
@@ -46,18 +46,18 @@ def find_thresholds(
     first, last = np.broadcast_arrays(np.atleast_1d(integers("low", low)), np.atleast_1d(integers("high", high)))
     check_range(first, last)
     levels = (1 << bits) - 1
-    lowest, highest = (-1, 1) if signed and bits == 1 else signed_range(bits, signed)
+    values = network_codes(bits, signed)
+    lowest, highest = values.range
+    step = (highest - lowest) // levels
 
     def ranks(points: IntArray) -> IntArray:
         found = integers("codes", codes(points))
         if found.shape != points.shape:
             raise InputError(f"codes must have the shape of the accumulators {points.shape}, not {found.shape}")
-        above = (found - lowest) // ((highest - lowest) // levels)
-        bad = (found < lowest) | (found > highest) | (lowest + above * ((highest - lowest) // levels) != found)
-        if bad.any():
-            what = "-1 or 1" if (lowest, highest) == (-1, 1) else f"from {lowest} to {highest}"
-            raise InputError(f"codes must be {what}, not {int(found[bad][0])}")
-        return above
+        lacking = values.lacking(found)
+        if lacking.size:
+            raise InputError(f"codes must be {values}, not {lacking[0]}")
+        return np.asarray((found - lowest) // step)
 
     steps = np.arange(1, levels + 1)[:, None]
     # below: the rank there is less than the step; reached: it is not. Both with one point past the range.

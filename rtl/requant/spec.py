@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rtl.logic import Circuit, Datapath, Port, Word
-from rtl.spec import MAX_BITS, check_integer, parameter, signed_range, to_signed
+from rtl.spec import MAX_BITS, CodeValues, check_integer, network_codes, parameter, signed_range
 from siliquant.inputs import InputError, InputTypeError
 
 from .datapath import build_requant
@@ -221,9 +221,14 @@ class RequantSpec(LoadableSpec):
         )
 
     @property
+    def code_values(self) -> CodeValues:
+        """What the codes stand for; one signed bit is -1 or +1."""
+        return network_codes(self.bits, self.signed)
+
+    @property
     def code_range(self) -> tuple[int, int]:
-        """Smallest and largest code; one signed bit has no code 0 between them."""
-        return (-1, 1) if self.signed and self.bits == 1 else signed_range(self.bits, self.signed)
+        """Smallest and largest code."""
+        return self.code_values.range
 
     def compute(self, accumulators: npt.ArrayLike, parameters: npt.ArrayLike) -> IntArray:
         """The golden model: codes int64 of the broadcast shape.
@@ -233,15 +238,11 @@ class RequantSpec(LoadableSpec):
         :meth:`check_accumulators` and :meth:`check_parameters`.
         """
         ranks = self._ranks(self.check_accumulators(accumulators), self.check_parameters(parameters))
-        lowest, highest = self.code_range
-        step = (highest - lowest) // ((1 << self.bits) - 1)
-        return lowest + step * ranks
+        return np.asarray(np.array(self.code_values.values, np.int64)[ranks])
 
     def unpack(self, word: int) -> int:
         """The code that a ``code`` port word stands for."""
-        if self.signed:
-            return to_signed(word, self.bits) if self.bits > 1 else 2 * word - 1
-        return word
+        return int(self.code_values.values_of(np.array(word)))
 
     def build(self) -> Datapath:
         """The logic between the input registers and the code register, as a graph of gates."""

@@ -1,46 +1,50 @@
 """What a MAC design is, before any hardware exists: validated data with its golden model.
 
-In: parameters. Out: :class:`MacSpec` (sums, ports, packing of operands, ``create()`` for the hardware) and
-:class:`Precision`. Read ``mac``, then ``packing`` and ``layout`` (where codes lie in port words).
+In: parameters. Out: :class:`MacSpec` (sums, ports, packing of operands, ``create()`` for the hardware),
+:class:`Precision`, and :class:`CodeValues`, what the codes of a design stand for. Read ``mac`` and ``values``, then
+``packing`` and ``layout`` (where codes lie in port words).
 """
 
 from __future__ import annotations
 
 from .layout import Field, fields_of
-from .mac import (
+from .mac import MacSpec, Precision, UnusedProducts, parameter
+from .numbers import (
     MAX_BITS,
     IntArray,
-    MacSpec,
-    Precision,
-    UnusedProducts,
     check_integer,
     check_one_of,
+    integers_of,
     pack_fields,
-    parameter,
     signed_range,
     sum_width,
     to_signed,
 )
-from .packing import Bits, from_bits, packing_of, to_bits, word_bits
+from .packing import packing_of, word_bits
+from .values import BIPOLAR, Bits, CodeValues, all_codes, codes_of, network_codes
 
 __all__ = [
+    "BIPOLAR",
     "MAX_BITS",
     "Bits",
+    "CodeValues",
     "Field",
     "IntArray",
     "MacSpec",
     "Precision",
     "UnusedProducts",
+    "all_codes",
     "check_integer",
     "check_one_of",
+    "codes_of",
     "fields_of",
-    "from_bits",
+    "integers_of",
+    "network_codes",
     "pack_fields",
     "packing_of",
     "parameter",
     "signed_range",
     "sum_width",
-    "to_bits",
     "to_signed",
     "word_bits",
 ]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from .mac import IntArray
+from .numbers import IntArray
 
 __all__ = ["Field", "fields_of"]
 

@@ -7,7 +7,6 @@ sums (:meth:`MacSpec.compute`), lays operands out on the ports (:meth:`MacSpec.p
 
 from __future__ import annotations
 
-import operator
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -19,101 +18,27 @@ import numpy as np
 import numpy.typing as npt
 
 from rtl.logic import Datapath, DatapathBuilder, Port, Word, build_datapath
-from siliquant.inputs import InputError, InputTypeError, short
+from siliquant.inputs import InputError, InputTypeError
+
+from .numbers import MAX_BITS, IntArray, check_integer, sum_width, to_signed
+from .values import CodeValues, all_codes
 
 if TYPE_CHECKING:
     from amaranth.lib.wiring import Component
 
 
-__all__ = [
-    "MAX_BITS",
-    "MacSpec",
-    "Precision",
-    "UnusedProducts",
-    "check_integer",
-    "check_one_of",
-    "pack_fields",
-    "parameter",
-    "signed_range",
-    "sum_width",
-    "to_signed",
-]
-
-MAX_BITS = 8
-"""Widest operand of any design, in bits."""
-
-IntArray = npt.NDArray[np.int64]
-
-
-def check_integer(name: str, value: object, low: int, high: int | None = None) -> int:
-    """Returns ``value`` as an int from ``low`` to ``high`` (inclusive).
-
-    Raises TypeError where it is no integer (a bool is none either), ValueError where it is out of range.
-    """
-    must = f"an integer from {low} to {high}" if high is not None else f"an integer of at least {low}"
-    try:
-        number = operator.index(value)  # type: ignore[arg-type]
-    except TypeError:
-        raise InputTypeError(f"{name} must be {must}, not {short(value)}") from None
-    if isinstance(value, bool):
-        raise InputTypeError(f"{name} must be {must}, not {short(value)}")
-    if number < low or (high is not None and number > high):
-        raise InputError(f"{name} must be {must}, not {short(number)}")
-    return number
-
-
-def check_one_of(name: str, value: object, known: Sequence[int]) -> int:
-    """Returns ``value`` as an int that is among ``known``. Raises TypeError and ValueError, with one sentence."""
-    must = f"{', '.join(map(str, known[:-1]))} or {known[-1]}"
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise InputTypeError(f"{name} must be {must}, not {short(value)}")
-    if value not in known:
-        raise InputError(f"{name} must be {must}, not {short(value)}")
-    return int(operator.index(value))
-
-
-def signed_range(bits: int, signed: bool) -> tuple[int, int]:
-    """Smallest and largest two's complement (``signed``) or unsigned code of ``bits`` bits."""
-    return (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if signed else (0, (1 << bits) - 1)
-
-
-def sum_width(low: int, high: int) -> int:
-    """Bits of the narrowest two's complement word that holds every integer from ``low`` to ``high``.
-
-    >>> sum_width(-8, 7), sum_width(-8, 8), sum_width(0, 255)
-    (4, 5, 9)
-    """
-    return max((high if high >= 0 else ~high).bit_length(), (low if low >= 0 else ~low).bit_length()) + 1
-
-
-def to_signed(word: int, width: int) -> int:
-    """The two's complement value of a ``width``-bit port word."""
-    return word - (1 << width) if word >> (width - 1) else word
-
-
-def pack_fields(values: Sequence[int], width: int) -> int:
-    """Concatenates ``values`` as two's complement fields of ``width`` bits, element 0 in the low bits.
-
-    >>> hex(pack_fields([1, -1, 0], 4))
-    '0xf1'
-    """
-    if width == 1:
-        return int("".join(["1" if value & 1 else "0" for value in reversed(values)]) or "0", 2)
-    mask = (1 << width) - 1
-    digits = [format(int(value) & mask, f"0{width}b") for value in reversed(values)]
-    return int("".join(digits) or "0", 2)  # linear in the width, unlike shifting into one integer
+__all__ = ["MacSpec", "Precision", "UnusedProducts", "parameter"]
 
 
 @dataclass(frozen=True, order=True)
 class Precision:
     """Bit-widths of one product: signed weights, activations signed or unsigned.
 
-    Codes are two's complement (``activation_signed``) or plain binary. Only the binary design reads a signed
-    one-bit code as {-1, +1} (bit 1 is +1) and an unsigned one as {0, 1}.
+    What the codes of these widths stand for, a design states (:meth:`MacSpec.weight_values` and
+    :meth:`MacSpec.activation_values`).
 
-    >>> precision = Precision(2, 4, activation_signed=False)
-    >>> str(precision), precision.weight_range, precision.activation_range, precision.product_range
-    ('w2a4u', (-2, 1), (0, 15), (-30, 15))
+    >>> str(Precision(2, 4, activation_signed=False))
+    'w2a4u'
     """
 
     weight_bits: int
@@ -128,22 +53,6 @@ class Precision:
 
     def __str__(self) -> str:
         return f"w{self.weight_bits}a{self.activation_bits}{'s' if self.activation_signed else 'u'}"
-
-    @property
-    def weight_range(self) -> tuple[int, int]:
-        """Smallest and largest weight."""
-        return signed_range(self.weight_bits, True)
-
-    @property
-    def activation_range(self) -> tuple[int, int]:
-        """Smallest and largest activation."""
-        return signed_range(self.activation_bits, self.activation_signed)
-
-    @property
-    def product_range(self) -> tuple[int, int]:
-        """Smallest and largest product of one weight and one activation."""
-        corners = [w * a for w in self.weight_range for a in self.activation_range]
-        return min(corners), max(corners)
 
 
 def parameter(default: Any, short: str, help_text: str) -> Any:
@@ -214,6 +123,14 @@ class MacSpec(ABC):
     def products_per_step(self, precision: Precision) -> int:
         """Operand pairs that enter together."""
 
+    def weight_values(self, precision: Precision) -> CodeValues:
+        """What the weight codes at ``precision`` stand for: every two's complement code of that width."""
+        return all_codes(precision.weight_bits, True)
+
+    def activation_values(self, precision: Precision) -> CodeValues:
+        """What the activation codes at ``precision`` stand for: every code of that width."""
+        return all_codes(precision.activation_bits, precision.activation_signed)
+
     def cycles_per_step(self, precision: Precision) -> int:
         """Cycles that one step takes: 1 unless operands enter serially."""
         self.check_precision(precision)
@@ -223,7 +140,10 @@ class MacSpec(ABC):
     def _pack_step(
         self, weights: Sequence[int], activations: Sequence[int], precision: Precision
     ) -> list[dict[str, int]]:
-        """Port words, one dict a cycle, of one step; operands are checked, the last step of a sum may be short."""
+        """Port words, one dict a cycle, of one step; the last step of a sum may be short.
+
+        weights, activations: the words of the codes (:class:`CodeValues`), from 0 to 2**bits - 1.
+        """
 
     @abstractmethod
     def datapath(self, builder: DatapathBuilder) -> None:
@@ -309,17 +229,10 @@ class MacSpec(ABC):
             max(0, self.reduction_length * max(high for _, high in ranges)),
         )
 
-    def weight_range(self, precision: Precision) -> tuple[int, int]:
-        """Smallest and largest weight code at ``precision``."""
-        return precision.weight_range
-
-    def activation_range(self, precision: Precision) -> tuple[int, int]:
-        """Smallest and largest activation code at ``precision``."""
-        return precision.activation_range
-
     def product_range(self, precision: Precision) -> tuple[int, int]:
         """Smallest and largest product at ``precision``."""
-        corners = [w * a for w in self.weight_range(precision) for a in self.activation_range(precision)]
+        weights, activations = self.weight_values(precision), self.activation_values(precision)
+        corners = [w * a for w in weights.range for a in activations.range]
         return min(corners), max(corners)
 
     def macs_per_cycle(self, precision: Precision) -> Fraction:
@@ -342,13 +255,13 @@ class MacSpec(ABC):
         """Returns both operands as int64 arrays of equal shape (..., K).
 
         Raises TypeError for non-integers; ValueError for shapes that differ, K above ``reduction_length``, or a
-        code out of range.
+        code that is none of the design's.
         """
         self.check_precision(precision)
         arrays = []
-        for label, operand, (low, high) in (
-            ("weights", weights, self.weight_range(precision)),
-            ("activations", activations, self.activation_range(precision)),
+        for label, operand, values in (
+            ("weights", weights, self.weight_values(precision)),
+            ("activations", activations, self.activation_values(precision)),
         ):
             array = np.asarray(operand)
             if array.size == 0:
@@ -357,9 +270,9 @@ class MacSpec(ABC):
                 raise InputTypeError(f"{label} must be an array of integers, not of {array.dtype}")
             if array.ndim == 0:
                 raise InputError(f"{label} must have a reduction axis, not shape ()")
-            bad = (array < low) | (array > high)
-            if bad.any():
-                raise InputError(f"{label} must be from {low} to {high} at {precision}, not {int(array[bad][0])}")
+            lacking = values.lacking(array)
+            if lacking.size:
+                raise InputError(f"{label} must be {values} at {precision}, not {lacking[0]}")
             arrays.append(array.astype(np.int64))
         w, a = arrays
         if w.shape != a.shape:
@@ -407,7 +320,8 @@ class MacSpec(ABC):
             raise InputError(f"weights must have shape (K,) to be packed, not {w.shape}")
         step = self.products_per_step(precision)
         cycles: list[dict[str, int]] = []
-        w_list, a_list = w.tolist(), a.tolist()
+        w_list = self.weight_values(precision).words_of(w).tolist()
+        a_list = self.activation_values(precision).words_of(a).tolist()
         for start in range(0, max(len(w_list), 1), step):
             cycles += self._pack_step(w_list[start : start + step], a_list[start : start + step], precision)
         words = {port.name: [cycle[port.name] for cycle in cycles] for port in self.operand_ports}

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-import numpy.typing as npt
 
-from .mac import IntArray, MacSpec, Precision
+from .mac import MacSpec, Precision
+from .numbers import IntArray
+from .values import Bits
 
-__all__ = ["Bits", "Packing", "from_bits", "packing_of", "to_bits", "word_bits"]
+__all__ = ["Packing", "packing_of", "word_bits"]
 
-Bits = npt.NDArray[np.uint8]
 _SEED = 1
 
 
@@ -53,12 +53,7 @@ def packing_of(spec: MacSpec, precision: Precision, used: int) -> Packing | None
 
     def probe(bits: Bits) -> dict[str, Bits]:
         halves = (bits[:middle].reshape(shapes[0]), bits[middle:].reshape(shapes[1]))
-        codes = [
-            from_bits(half, *limits).tolist()
-            for half, limits in zip(
-                halves, (spec.weight_range(precision), spec.activation_range(precision)), strict=True
-            )
-        ]
+        codes = [(half.astype(np.int64) << np.arange(half.shape[-1])).sum(-1).tolist() for half in halves]
         words = spec._pack_step(codes[0], codes[1], precision)
         return {port.name: word_bits([word[port.name] for word in words], port.width) for port in spec.operand_ports}
 
@@ -84,20 +79,3 @@ def word_bits(words: Sequence[int], width: int) -> Bits:
     octets = -(-width // 8)
     lines = np.frombuffer(b"".join(word.to_bytes(octets, "little") for word in words), np.uint8)
     return np.unpackbits(lines.reshape(len(words), octets), axis=1, count=width, bitorder="little")
-
-
-def from_bits(bits: npt.NDArray[np.integer], low: int, high: int) -> IntArray:
-    """Codes [...] of bits [..., width], the lowest first."""
-    width = bits.shape[-1]
-    codes = (bits.astype(np.int64) << np.arange(width)).sum(-1)
-    if (low, high) == (-1, 1) and width == 1:  # binary codes: bit 1 is +1
-        return np.asarray(2 * codes - 1)
-    return np.where((codes >> (width - 1)) & (low < 0), codes - (1 << width), codes)
-
-
-def to_bits(codes: IntArray, width: int, low: int, high: int) -> Bits:
-    """Bits [..., width] of codes [...], the lowest first."""
-    if width == 1 and (low, high) == (-1, 1):
-        return (codes > 0).astype(np.uint8)[..., None]
-    narrow = codes.astype(np.uint8)  # two's complement; all codes have at most 8 bits
-    return (narrow[..., None] >> np.arange(width, dtype=np.uint8)) & np.uint8(1)

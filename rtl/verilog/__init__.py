@@ -1,7 +1,11 @@
-"""From specs to portable Verilog-2001: :func:`to_verilog`. Loads Amaranth; Yosys runs in ``rtlil_worker``."""
+"""From specs to portable Verilog-2001: :func:`to_verilog`, and with manifests into a folder: :func:`write_files`.
+
+Loads Amaranth; Yosys runs in ``rtlil_worker``.
+"""
 
 from __future__ import annotations
 
 from .convert import Generated, generate, helper_file, to_verilog
+from .files import write_files
 
-__all__ = ["Generated", "generate", "helper_file", "to_verilog"]
+__all__ = ["Generated", "generate", "helper_file", "to_verilog", "write_files"]

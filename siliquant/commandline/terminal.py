@@ -67,10 +67,8 @@ def print_table(
 
     needed = _widths(headers, lines)
     for group in fitting(headers, lines, out.width, keys):
-        table = Table(
-            title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, show_edge=False, pad_edge=False,
-            padding=(0, 1, 0, 0),
-        )  # fmt: skip
+        out.print(Text(title, style="bold"), soft_wrap=True)  # a long name is not broken
+        table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
         for column in group:
             table.add_column(
                 headers[column], justify="left" if column in left else "right", width=needed[column], overflow="fold"

@@ -1,7 +1,7 @@
 """Everything that comes from outside: errors with file and place, bounded reading, numbers in ranges, quoting.
 
 Read ``errors``, ``reading``, ``numbers``, ``quoting`` (one function a language: no text becomes code),
-``shares`` (the interval of a share).
+``shares`` (the interval of a share), ``wording`` (lists in sentences).
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ from .reading import (
 )
 from .shapes import field_types, fits
 from .shares import wilson_interval
+from .wording import listing
 
 __all__ = [
     "MOST_BYTES",
@@ -62,6 +63,7 @@ __all__ = [
     "identifier",
     "integer",
     "json_object",
+    "listing",
     "member",
     "middle_out",
     "number",

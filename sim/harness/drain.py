@@ -11,7 +11,7 @@ from qat.integers import IntegerModel, Requantisation, requantisations
 from qat.network import Product
 from rtl.array import WordArray
 from rtl.requant import ThresholdSpec, find_thresholds
-from rtl.spec import IntArray, signed_range
+from rtl.spec import IntArray, network_codes
 from siliquant.inputs import InputError
 
 __all__ = ["DrainTable", "Drained", "drain_tables"]
@@ -101,8 +101,7 @@ def _table(parts: Sequence[Requantisation], by_head: bool, spec: ThresholdSpec) 
         pieces = []
         for edge, start in zip(parts, starts, strict=False):
             codes = edge.codes(np.ascontiguousarray(accumulators[:, start : start + len(edge.low)]))
-            bipolar = edge.bits == 1 and edge.signed
-            pieces.append((codes + 1) >> 1 if bipolar else codes - signed_range(edge.bits, edge.signed)[0])
+            pieces.append(np.searchsorted(network_codes(edge.bits, edge.signed).values, codes))
         return np.concatenate(pieces, axis=1)
 
     return DrainTable(by_head, _words(spec, np.concatenate(rows)), ranks)

@@ -13,7 +13,6 @@ from .scenarios import pair_steps, some_precisions
 
 __all__ = ["Case", "cases", "variants", "with_size"]
 
-_SIZES = ("lanes", "units")  # what a design may call its number of multipliers
 _COMMON = ("reduction_length", "pipeline_stages")
 _SHAPES = ((1, 2), (3, 1), (2, 0), (5, 2), (1, 1), (7, 0), (3, 2), (4, 1), (11, 0), (6, 2), (1, 0), (16, 1))
 """Size and pipeline stages: one, odd, even, no power of two."""
@@ -35,7 +34,7 @@ def variants(design: type[MacSpec]) -> list[MacSpec]:
     for name, (default, _) in design.parameter_help().items():
         if isinstance(default, bool):
             choices[name] = (False, True)
-        elif name not in (*_SIZES, *_COMMON):
+        elif name not in (design.size_parameter, *_COMMON):
             choices[name] = range(1, MAX_BITS + 1) if name.endswith("_bits") else (default,)
     found = []
     for values in product(*choices.values()):
@@ -48,8 +47,7 @@ def variants(design: type[MacSpec]) -> list[MacSpec]:
 
 def with_size(spec: MacSpec, size: int, **parameters: int) -> MacSpec:
     """The same design with ``size`` lanes or units, and other parameters replaced."""
-    names = [name for name in _SIZES if name in spec.parameters]
-    return replace(spec, **dict.fromkeys(names, size), **parameters)
+    return replace(spec, **{spec.size_parameter: size}, **parameters)
 
 
 def cases(design: type[MacSpec]) -> list[Case]:

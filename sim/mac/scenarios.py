@@ -46,23 +46,8 @@ def some_precisions(spec: MacSpec, most: int = 18) -> tuple[Precision, ...]:
 def operand_codes(spec: MacSpec, precision: Precision) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Every legal weight and every legal activation at ``precision``."""
 
-    def legal(weights: npt.ArrayLike, activations: npt.ArrayLike) -> bool:
-        try:
-            w, a = np.broadcast_arrays(weights, activations)
-            spec.check_operands(w, a, precision)
-        except ValueError:
-            return False
-        return True
-
-    weights, activations = (
-        np.arange(low, high + 1)[:, np.newaxis]
-        for low, high in (spec.weight_range(precision), spec.activation_range(precision))
-    )
-    if not legal(weights, activations[-1]):  # holes, as in {-1, +1}
-        weights = np.array([code for code in weights if legal(code, activations[-1])])
-    if not legal(weights[-1], activations):
-        activations = np.array([code for code in activations if legal(weights[-1], code)])
-    return weights.ravel(), activations.ravel()
+    weights, activations = spec.weight_values(precision), spec.activation_values(precision)
+    return np.array(weights.values, np.int64), np.array(activations.values, np.int64)
 
 
 def every_pair(spec: MacSpec, precisions: Items[Precision], seed: int = 0) -> Sequence:
@@ -91,7 +76,7 @@ def every_pair(spec: MacSpec, precisions: Items[Precision], seed: int = 0) -> Se
 
 def pair_steps(spec: MacSpec, precision: Precision) -> int:
     """Steps of :func:`every_pair` at one precision."""
-    pairs = 1 << (precision.weight_bits + precision.activation_bits)
+    pairs = len(spec.weight_values(precision).values) * len(spec.activation_values(precision).values)
     cycles, step = spec.cycles_per_step(precision), spec.products_per_step(precision)
     if cycles == 1:
         return pairs
@@ -124,7 +109,7 @@ def longest_sums(spec: MacSpec, precisions: Items[Precision], seed: int = 0) -> 
     sequence = Sequence(spec, seed)
     count = spec.reduction_length
     for precision in precisions:
-        corners = list(product(spec.weight_range(precision), spec.activation_range(precision)))
+        corners = list(product(spec.weight_values(precision).range, spec.activation_values(precision).range))
         for extreme in (min, max):
             w, a = extreme(corners, key=lambda corner: corner[0] * corner[1])
             sequence.add(np.full(count, w), np.full(count, a), precision)

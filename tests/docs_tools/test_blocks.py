@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from docs_tools.blocks import Place, filled, markerless, places
-from docs_tools.markdown import joined, spread, table
+from docs_tools.markdown import spread, table
 
 PAGE = """\
 Area is <!--area.all-->1.5<!--/--> times as large.
@@ -62,8 +62,7 @@ def test_a_page_reads_without_the_markers_of_values() -> None:
     assert markerless("Area is <!--a-->1.5<!--/--> times.") == "Area is 1.5 times."
 
 
-def test_tables_lists_and_ranges() -> None:
+def test_tables_and_ranges() -> None:
     assert table(("a", "b"), [("x", "1")]) == "| a | b |\n| --- | ---: |\n| x | 1 |"
-    assert [joined(["a", "b", "c"][:n]) for n in (1, 2, 3)] == ["a", "a and b", "a, b and c"]
     assert spread([1.04, 1.01]) == "1.0"
     assert spread([2.0, 0.94, 1.0]) == "0.9 to 2.0"

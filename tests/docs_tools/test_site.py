@@ -95,7 +95,6 @@ class Loads(HTMLParser):
 def test_every_page_of_the_folder_is_a_page_of_the_site(site: Path) -> None:
     for page in DOCS.rglob("*.md"):
         assert (site / page.relative_to(DOCS).with_suffix(".html")).exists()
-    assert not (site / "runs").exists()
 
 
 def test_nothing_is_loaded_from_a_network(site: Path) -> None:

@@ -16,6 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from tests.kept import kept_folder, kept_runs
+
 ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT / "hwmodel" / "data"
 CLASSES = 3
@@ -100,8 +102,15 @@ def accuracies() -> list[Files]:
     from reports.inputs.accuracies import Accuracies, to_json
     from reports.runs import read_run
 
-    folder = next(path for path in sorted((ROOT / "docs" / "runs").glob("vit-mnist-w2a2*")) if path.is_dir())
-    return [{"a.json": to_json(Accuracies("a run", "2026-01-02", (read_run(folder),))).encode()}]
+    with tempfile.TemporaryDirectory() as parent:
+        run = read_run(kept_folder("vit-mnist-w2a2-all", Path(parent)))
+    return [{"a.json": to_json(Accuracies("a run", "2026-01-02", (run,))).encode()}]
+
+
+def studies() -> list[Files]:
+    from reports.inputs.training import study_json
+
+    return [{"t.json": study_json("a study", [kept_runs()["vit-mnist-w2a2-all"], kept_runs()["minilm-fp"]]).encode()}]
 
 
 @cache
@@ -115,7 +124,7 @@ def comparisons() -> list[Files]:
 
 
 def equivalences() -> list[Files]:
-    return [{"e.json": (ROOT / "tests" / "hwmodel" / "equivalence_vit_mnist.json").read_bytes()}]
+    return [{"e.json": (ROOT / "tests" / "hwmodel" / "inference" / "equivalence_vit_mnist.json").read_bytes()}]
 
 
 def oscillations() -> list[Files]:
@@ -128,8 +137,9 @@ def oscillations() -> list[Files]:
 
 
 def runs() -> list[Files]:
-    folder = next(path for path in sorted((ROOT / "docs" / "runs").glob("vit-mnist-w2a2*")) if path.is_dir())
-    return [{name: (folder / name).read_bytes() for name in ("run.json", "metrics.csv")}]
+    with tempfile.TemporaryDirectory() as parent:
+        folder = kept_folder("vit-mnist-w2a2-all", Path(parent))
+        return [{name: (folder / name).read_bytes() for name in ("run.json", "metrics.csv")}]
 
 
 def configurations() -> list[Files]:

@@ -71,11 +71,13 @@ def _reports() -> Iterator[Target]:
     from reports.inputs.comparison import read_rows
     from reports.inputs.equivalence import read_equivalence
     from reports.inputs.oscillation import read_oscillation
+    from reports.inputs.training import read_study
     from reports.runs import read_run
 
     yield Target("accuracies", samples.accuracies, lambda _, file: read_accuracies(file))
     yield Target("comparison", samples.comparisons, lambda _, file: read_rows(file))
     yield Target("equivalence", samples.equivalences, lambda _, file: read_equivalence(file))
+    yield Target("training runs", samples.studies, lambda _, file: read_study(file))
     yield Target("oscillation", samples.oscillations, lambda _, file: read_oscillation(file))
     yield Target("run, summary", samples.runs, lambda folder, _: read_run(folder))
 

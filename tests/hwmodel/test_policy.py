@@ -239,7 +239,7 @@ def test_the_command_shows_the_widths(capsys: pytest.CaptureFixture[str], tmp_pa
     main(["--model", "deit-tiny", "--mean", "3"])
     lines = capsys.readouterr().out.splitlines()
     assert any(line.split() == ["value", "12", "8.00"] for line in lines)
-    assert lines[0] == "mean of 3 bits; shares of the body's MACs: 2b:1733/2698 4b:773/2698 8b:96/1349"
+    assert lines[0] == "mean of 3 bits; widths by the body's MACs: 2b:64% 4b:29% 8b:7%"
     table = tmp_path / "t.csv"
     roles = {g.role for g in load_workload("deit-tiny").gemms if g.precision_class is PrecisionClass.BODY}
     table.write_text("role,sensitivity\n" + "".join(f"{role.value},{int(role is Role.FC1)}\n" for role in roles))

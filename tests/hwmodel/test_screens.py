@@ -19,7 +19,8 @@ TABLES: tuple[tuple[Command, list[str], tuple[str, ...]], ...] = (
         ["--bits", "2,4", "--wide"],
         ("uniform 4x4", "2b:1/3 4b:1/2 8b:1/6", "1,460.2", "bits/set"),
     ),
-    (compare.main, ["--bits", "4", "--model", "deit-tiny"], ("uniform 4x4", "utilisation", "energy")),
+    (compare.main, ["--bits", "4", "--model", "deit-tiny"], ("uniform 4x4", "1,503", "488.6", "2b:14% 4b:79% 8b:7%")),
+    (compare.main, ["--bits", "4", "--model", "deit-tiny", "--wide"], ("uniform 4x4", "utilisation", "requant.")),
     (
         explain.main,
         ["--design", "bitfusion", "--bits", "4"],

@@ -266,8 +266,8 @@ def everything(compared: Path, made_library: Library, tmp_path_factory: pytest.T
     arguments = [
         "--out", str(folder / "report"), "--compare", str(compared), "--model", "vit-mnist",
         "--accuracy", str(accuracy),
-        "--equivalence", str(ROOT / "tests" / "hwmodel" / "equivalence_vit_mnist.json"),
-        "--oscillation", str(ROOT / "docs" / "runs" / "vit-mnist-w2a2-all" / "metrics.csv"),
+        "--equivalence", str(ROOT / "tests" / "hwmodel" / "inference" / "equivalence_vit_mnist.json"),
+        "--oscillation", str(ROOT / "tests" / "reports" / "vit-mnist-w2a2-all" / "metrics.csv"),
         "--sensitivity", str(ROOT / "hwmodel" / "data" / "sensitivity.json"),
     ]  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:

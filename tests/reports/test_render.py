@@ -25,8 +25,8 @@ from reports.page.assembly import Inputs, assemble, computed_rows
 from siliquant.commandline.cli import run
 
 ROOT = Path(__file__).resolve().parents[2]
-RECORD = ROOT / "tests" / "hwmodel" / "equivalence_vit_mnist.json"
-METRICS = ROOT / "docs" / "runs" / "vit-mnist-w2a2-all" / "metrics.csv"
+RECORD = ROOT / "tests" / "hwmodel" / "inference" / "equivalence_vit_mnist.json"
+METRICS = ROOT / "tests" / "reports" / "vit-mnist-w2a2-all" / "metrics.csv"
 SENSITIVITY = ROOT / "hwmodel" / "data" / "sensitivity.json"
 MakeRows = Callable[..., tuple[Row, ...]]
 RATIOS = {4: {"loom": (1.5, 2.0, 0.75, 0.5), "bitserial": (3.0, 1.25, 4.0, 3.0)}}

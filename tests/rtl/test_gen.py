@@ -113,7 +113,7 @@ def test_requantisers_have_one_set_and_codes_from_0_unless_told_otherwise(tmp_pa
     }
 
 
-NAMES = "uniform, padded, subword, bitfusion, bitblade, bitserial, loom, xnor"
+NAMES = ", ".join(design.design for design in DESIGNS)
 TOO_WIDE = (
     "an array must load at most 64,000 bits a cycle, not {} ({} rows x {} of activations + {} columns x {} of weights)"
 )
@@ -209,7 +209,7 @@ def test_a_design_that_fails_leaves_no_folder(tmp_path: Path, monkeypatch: pytes
     def fails(*_: object) -> str:
         raise GenerationError("no")
 
-    monkeypatch.setattr("rtl.verilog.to_verilog", fails)
+    monkeypatch.setattr("rtl.verilog.files.to_verilog", fails)
     with pytest.raises(GenerationError):
         main(["--design", "uniform", "--lanes", "1", "--out", str(tmp_path / "some" / "where")])
     assert not list(tmp_path.iterdir())
@@ -238,7 +238,7 @@ def test_no_array_has_more_ports_than_amaranth_numbers() -> None:
 def test_long_work_is_shown(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rtl.gen.working", partial(working, lines=(0.01,)))
+    monkeypatch.setattr("rtl.verilog.files.working", partial(working, lines=(0.01,)))
     main(["--design", "uniform", "--lanes", "16", "--out", str(tmp_path)])
     assert re.search(r"(?m)^Verilog of uniform_w4_a4_l16: 0 s$", capsys.readouterr().err)
 

@@ -97,23 +97,26 @@ def signed(word: int, width: int) -> int:
 
 def legal_codes(precision: Manifest, operand: str) -> list[int]:
     low, high = precision[f"{operand}_range"]
-    return [-1, 1] if precision[f"{operand}_encoding"] == "bipolar" else list(range(low, high + 1))
+    listed = precision[f"{operand}_codes"]
+    return list(range(low, high + 1)) if listed is None else [value for value, _ in listed]
 
 
-def bits_of(code: int, kind: str, width: int) -> int:
-    """A code as its encoding has it."""
+def bits_of(code: int, kind: str, width: int, listed: Sequence[Sequence[int]] | None = None) -> int:
+    """A code as its encoding has it, or the list of all codes."""
+    if listed is not None:
+        return dict(listed)[code]
     if kind == "bipolar":
         return int(code > 0)
     assert kind == "twos_complement" or code >= 0
     return code & ((1 << width) - 1)
 
 
-def word_of(layout: Iterable[Mapping[str, int]], codes: Sequence[int], kind: str, bits: int) -> int:
-    """One word of a port."""
+def word_of(layout: Iterable[Mapping[str, int]], codes: Sequence[int]) -> int:
+    """One word of a port, from codes as bits."""
     word = 0
     for entry in layout:
         for k in range(entry["count"]):
-            code = bits_of(codes[entry["index"] + k * entry["index_step"]], kind, bits) >> entry["code_low"]
+            code = codes[entry["index"] + k * entry["index_step"]] >> entry["code_low"]
             code &= (1 << entry["code_width"]) - 1
             if code >> (entry["code_width"] - 1):
                 code |= (1 << entry["width"]) - (1 << entry["code_width"])
@@ -140,9 +143,10 @@ def step_of(manifest: Manifest, precision: Manifest, weights: Sequence[int], act
         controls[fill["balance"]] = [unused % 2] * precision["cycles_per_step"]
     words = {}
     for operand, codes in (("weight", w), ("activation", a)):
-        kind, bits = precision[f"{operand}_encoding"], precision[f"{operand}_bits"]
+        kind, width, listed = (precision[f"{operand}_{name}"] for name in ("encoding", "bits", "codes"))
+        bits = [bits_of(code, kind, width, listed) for code in codes]
         layouts = [manifest["layouts"][number] for number in precision[f"{operand}_words"]]
-        words[operand] = [word_of(layout, codes, kind, bits) for layout in layouts]
+        words[operand] = [word_of(layout, bits) for layout in layouts]
     for port, values in controls.items():
         legal = next(each["legal"] for each in manifest["controls"] if each["port"] == port)
         assert set(values) <= set(legal)

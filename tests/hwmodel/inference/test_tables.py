@@ -1,0 +1,272 @@
+"""Lines and tables of whole networks, the command, and the numbers of the document."""
+
+import dataclasses
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from hwmodel import latency
+from hwmodel.inference.inference import network_cost
+from hwmodel.inference.memories import packaged_sram
+from hwmodel.inference.parts import MacCost, UnitCost
+from hwmodel.inference.rows import (
+    EQUAL_AREA,
+    EQUAL_LATENCY,
+    UNIFORM,
+    NetworkRow,
+    default_elements,
+    multiplier,
+    network_rows,
+)
+from hwmodel.inference.tables import (
+    NETWORK_HEADERS,
+    network_cells,
+    network_frame,
+    network_markdown,
+    network_notes,
+    network_sentence,
+    print_network,
+)
+from hwmodel.measurement.row import SynthesisRow
+from hwmodel.netlist.area import AreaParts
+from hwmodel.workload import Role, load_workload
+from hwmodel.workload.assignment import uniform
+from hwmodel.workload.published import published_accuracy, published_source
+from rtl.array import ArraySpec
+from rtl.mac import UniformSpec
+from tests.hwmodel.inference.networkcases import ARRAY, COSTS, SMALL, gemm
+
+
+@pytest.fixture(scope="module")
+def rows() -> list[NetworkRow]:
+    return network_rows(load_workload("deit-tiny"), [3, 4], replace(COSTS, sram=packaged_sram()))
+
+
+def test_every_design_is_matched_in_both_ways(rows: list[NetworkRow]) -> None:
+    for bits in (3, 4):
+        base, *others = [row for row in rows if row.bits == bits]
+        assert (base.normalisation, base.design) == (UNIFORM, f"uniform {bits}x{bits}")
+        assert (base.logic_area_ratio, base.latency_ratio, base.energy_ratio) == (1, 1, 1)
+        designs = [spec.label for spec in default_elements(bits)[1:]]
+        assert [(row.design, row.normalisation) for row in others] == [
+            (design, name) for design in designs for name in (EQUAL_AREA, EQUAL_LATENCY)
+        ]
+        for row in others:
+            assert row.mean_bits == pytest.approx(bits)
+            assert (row.logic_area_ratio if row.normalisation == EQUAL_AREA else row.latency_ratio) <= 1 + 1e-9
+            assert row.energy_ratio == pytest.approx(row.energy_uj / base.energy_uj)
+            parts = row.mac_uj + row.requantisation_uj + row.sram_uj + row.off_chip_uj + row.leakage_uj
+            assert row.energy_uj == pytest.approx(parts)
+            assert row.area_um2 == pytest.approx(row.logic_area_um2 + row.sram_area_um2)
+            assert row.accuracy_percent is None
+            assert row.meets_clock is True
+
+
+def test_published_accuracies_stand_beside_uniform_rows_only(rows: list[NetworkRow]) -> None:
+    assert [row.accuracy_percent for row in rows if row.normalisation == UNIFORM] == [71.22, 74.71]
+    assert published_accuracy("swin-tiny", 2) == 77.66
+    assert published_accuracy("sret-tiny", 32) == 75.81
+    assert published_accuracy("bert-base", 4) is None
+    assert published_accuracy("deit-tiny", 8) is None
+    assert "2307.00331" in published_source()
+    assert any("published, not ours" in note for note in network_notes(rows))
+
+
+def test_tables_have_every_row(rows: list[NetworkRow], capsys: pytest.CaptureFixture[str]) -> None:
+    lines = network_cells(rows)
+    assert all(len(line) == len(NETWORK_HEADERS) for _, line in lines)
+    text = network_markdown(rows)
+    assert text.count("\n| ") == len(rows) + 2 * 2  # a head and a rule a table
+    assert "**deit-tiny, mean of 3 bits**" in text
+    assert "| uniform 4x4 | 16x16 |  | 4b:100% |" in text
+    frame = network_frame(rows)
+    assert list(frame.columns) == [field.name for field in dataclasses.fields(NetworkRow)]
+    assert len(frame) == len(rows)
+    print_network(rows, wide=True)
+    shown = capsys.readouterr().out
+    for word in ("bitfusion 8/4/2", "latency", "chip", "74.71", "16x16"):
+        assert word in shown
+
+
+@pytest.mark.parametrize("columns", [80, 100, 160])
+def test_a_terminal_has_the_answer_and_one_table_a_mean(
+    rows: list[NetworkRow], columns: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    print_network(rows)
+    shown = capsys.readouterr().out
+    lines = shown.splitlines()
+    assert all(len(line.rstrip()) <= columns for line in lines if not line.startswith("Mixed"))
+    assert " ".join(network_sentence(rows).split()) in " ".join(shown.split())
+    assert [line for line in lines if line.startswith("deit-tiny, mean")] == [
+        "deit-tiny, mean of 3 bits",
+        "deit-tiny, mean of 4 bits",
+    ]
+    for row in rows:
+        cells = [row.design, f"{row.rows}x{row.columns}", f"{row.latency_us:,.0f}", f"{row.energy_ratio:.2f}"]
+        assert any(all(cell in line for cell in cells) for line in lines), row.design
+    assert "Published accuracy, uniform, not ours: 71.22 % at 3 bits and 74.71 % at 4 bits." in lines
+    assert len(lines) - 1 - max(number for number, line in enumerate(lines) if not line) == 4  # notes
+
+
+def test_the_sentence_has_the_least_at_equal_area(rows: list[NetworkRow]) -> None:
+    sentence = network_sentence(rows)
+    for bits in (3, 4):
+        mixed = [row for row in rows if row.bits == bits and row.normalisation == "equal area"]
+        assert f"{min(row.energy_uj for row in mixed) / base(rows, bits).energy_uj:.2f}" in sentence
+        assert f"{min(row.latency_us for row in mixed) / base(rows, bits).latency_us:.2f}" in sentence
+    alone = network_sentence([row for row in rows if row.normalisation == UNIFORM])
+    energies = [f"{base(rows, bits).energy_uj:,.1f}" for bits in (3, 4)]
+    assert alone == f"One inference of deit-tiny takes {energies[0]} and {energies[1]} uJ at 3 and 4 bits."
+
+
+def base(rows: list[NetworkRow], bits: int) -> NetworkRow:
+    (found,) = (row for row in rows if row.bits == bits and row.normalisation == UNIFORM)
+    return found
+
+
+def test_a_terminal_has_each_number_under_its_header(
+    rows: list[NetworkRow], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "400")  # all of it side by side
+    print_network(rows, wide=True)
+    shown = capsys.readouterr().out
+    for row, (_, cells) in zip(rows, network_cells(rows), strict=True):
+        named = dict(zip(NETWORK_HEADERS, cells, strict=True))
+        first = [named[name] for name in ("area mm2", "latency us", "energy uJ", "energy ratio")]
+        rest = [named[name] for name in NETWORK_HEADERS[3:] if named[name] not in ("",)]
+        wanted = " +".join(re.escape(cell) for cell in first if cell)
+        lines = [line for line in shown.splitlines() if line.startswith(row.design) and re.search(wanted, line)]
+        assert any(all(cell in line.split() or " " in cell for cell in rest) for line in lines), row.design
+
+
+def test_what_is_left_out_is_said(rows: list[NetworkRow]) -> None:
+    costs = replace(COSTS, sram=None, off_chip_pj_per_bit=None)
+    slow = replace(costs, clock_mhz=1000.0)
+    bare = network_rows(load_workload("vit-mnist"), [4], slow, elements=lambda bits: default_elements(bits, 4))
+    assert {row.sram_area_um2 for row in bare} == {row.sram_uj for row in bare} == {0}
+    assert {row.meets_clock for row in bare} == {False}
+    notes = network_notes(bare)
+    assert "Memories are not counted: there is no table of them for this technology." in notes
+    assert "Off-chip traffic is counted in bytes; its energy is not in any number." in notes
+    assert "(misses): a part of the array does not meet the clock." in notes
+    unknown = [replace(row, meets_clock=None) for row in bare]
+    assert "Whether the arrays meet the clock is unknown." in network_notes(unknown)
+    assert not any("not counted" in note or "off-chip" in note.lower() for note in network_notes(rows))
+
+
+def test_the_first_element_is_the_uniform_one() -> None:
+    with pytest.raises(TypeError) as caught:
+        network_rows(SMALL, [4], COSTS, elements=lambda bits: default_elements(bits)[1:])
+    assert str(caught.value).startswith("the first element at 4 bits must be a UniformSpec, not PaddedSpec(")
+
+
+def test_requantisers_are_the_narrowest_known() -> None:
+    assert [multiplier(bits).bits for bits in (2, 3, 4, 5, 8)] == [2, 3, 4, 8, 8]
+    with pytest.raises(ValueError) as caught:
+        multiplier(9)
+    assert str(caught.value) == "bits must be at most 8, the widest codes of a known requantiser, not 9"
+
+
+# What parts cost.
+
+
+def synthesis_row(**changes: Any) -> SynthesisRow:
+    values: dict[str, Any] = {
+        "design": "d", "spec": {}, "library": "lib", "library_sha256": "0", "library_use_sha256": "0", "corner": "c",
+        "clock_mhz": 500.0, "area_um2": 7.0, "parts": AreaParts(), "cells": 1, "histogram": {}, "recipe": "r",
+        "minimum_period_ns": 1.5, "slack_ns": None, "meets_clock": True, "verilog_sha256": "0", "tools": {},
+    }  # fmt: skip
+    return SynthesisRow(**{**values, **changes})
+
+
+def test_costs_from_rows() -> None:
+    row = synthesis_row()
+    powered = replace(row, power_uw=1100.0, leakage_uw=100.0, clock_uw=250.0)
+    assert UnitCost.of_rows(row, powered) == UnitCost(
+        area_um2=7, energy_pj=2, idle_pj_per_cycle=0.5, leakage_uw=100, minimum_period_ns=1.5
+    )
+    with pytest.raises(ValueError) as caught:
+        UnitCost.of_rows(row, row)
+    assert str(caught.value) == "the row of d must have power, and has none"
+
+
+GOOD: dict[str, Any] = {"area_um2": 1, "idle_pj_per_cycle": 1, "leakage_uw": 1, "minimum_period_ns": None}
+REFUSALS: list[tuple[Callable[[], object], type[Exception], str]] = [
+    (lambda: MacCost(**GOOD, energy_pj_per_cycle=-1), ValueError,
+     "energy_pj_per_cycle must be a number of at least 0, not -1"),
+    (lambda: UnitCost(**GOOD, energy_pj=float("nan")), ValueError, "energy_pj must be a number of at least 0, not nan"),
+    (lambda: UnitCost(**GOOD, energy_pj="1"), TypeError, "energy_pj must be a number of at least 0, not '1'"),  # type: ignore[arg-type]
+    (lambda: MacCost(**{**GOOD, "area_um2": None}, energy_pj_per_cycle=1), TypeError,
+     "area_um2 must be a number of at least 0, not None"),
+    (lambda: replace(COSTS, clock_mhz=0), ValueError, "clock_mhz must be a positive number, not 0"),
+    (lambda: replace(COSTS, off_chip_pj_per_bit=-1.0), ValueError,
+     "off_chip_pj_per_bit must be a positive number, not -1.0"),
+    (lambda: network_cost(ARRAY, uniform(SMALL, 4), COSTS).of(gemm("z", Role.FC1)), ValueError,
+     "the GEMM must be one of w, not z"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("call", "kind", "text"), REFUSALS, ids=[text for *_, text in REFUSALS])
+def test_refusals_say_what_must_be(call: Callable[[], object], kind: type[Exception], text: str) -> None:
+    with pytest.raises(kind) as caught:
+        call()
+    assert str(caught.value) == text
+
+
+# The command line.
+
+
+@pytest.fixture(autouse=True)
+def _wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "160")  # one table, not parts of it
+
+
+def shown(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[list[str]]:
+    latency.main(arguments)
+    return [line.split() for line in capsys.readouterr().out.splitlines()]
+
+
+def test_the_command_shows_cycles_by_role(capsys: pytest.CaptureFixture[str]) -> None:
+    array = ArraySpec(
+        mac=UniformSpec(), activation_depth=512, weight_depth=512, result_depth=512, requant=multiplier(4)
+    )  # fmt: skip
+    cost = network_cost(array, uniform(load_workload("deit-tiny"), 4), replace(COSTS, sram=packaged_sram()))
+    lines = shown(capsys, "--model", "deit-tiny", "--bits", "4")
+    (total,) = [line for line in lines if line[:1] == ["all"]]
+    assert total[total.index("6") + 1] == f"{cost.cycles:,}"
+    (fc1,) = [line for line in lines if line[:1] == ["fc1"]]
+    assert fc1[5] == f"{cost.cycles_by_role[Role.FC1]:,}"
+    assert any(f"{cost.latency_us:,.1f}" in line for line in lines)
+
+
+def test_the_command_takes_mixed_precision(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = shown(
+        capsys, "--mean", "3", "--design", "bitfusion", "--units", "5", "--array", "8x8", "--overlap", "double",
+        "--architecture", "systolic", "--no-requantise", "--scales", "head-reduced", "--memories", "hp",
+    )  # fmt: skip
+    assert next(line for line in lines if line[:1] == ["all"])[3:6] == ["2", "4", "8"]
+    assert any(line[:4] == ["mean", "of", "3", "bits;"] for line in lines)
+
+
+EMBEDDING = "vit.embeddings.patch_embeddings.projection"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["--mean", "3", "--bits", "4"], "--mean and --bits must not be given together"),
+        (["--array", "16"], "array must be ROWSxCOLUMNS, as in 16x16, not '16'"),
+        (["--mean", "x"], "mean must be a number from 1 to 8, such as 3, 2.5 or 5/2, not 'x'"),
+        (["--bits", "x"], "bits must be an integer, not 'x'"),
+        (["--depth", "40"],
+         f"{EMBEDDING}: activation_depth must be at least 48 words for one tile with sums of 768 products, not 40"),
+    ],
+)  # fmt: skip
+def test_bad_options_say_what_must_be(arguments: list[str], text: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        latency.main(arguments)
+    assert str(caught.value) == text

@@ -1,0 +1,178 @@
+"""Whatever is started ends with the process that started it, however that ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from siliquant.processes import run as processes
+
+ROOT = Path(__file__).resolve().parents[3]
+
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux has /proc")
+
+# A tool as make is one: it starts others, which start others, some in a session of their own, and note who they are.
+TREE = """
+import os, subprocess, sys, time
+depth, folder = int(sys.argv[1]), sys.argv[2]
+open(os.path.join(folder, str(os.getpid())), "w").close()
+if depth:
+    for new in (False, True):
+        subprocess.Popen([sys.executable, "-S", __file__, str(depth - 1), folder], start_new_session=new)
+time.sleep(200)
+"""
+COUNT = 7
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; one that ended and that nobody waits for does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def until(condition: Callable[[], bool], seconds: float = 60.0) -> bool:
+    """Waits for a condition."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> tuple[Path, Path]:
+    """The program and the folder where its processes note their numbers."""
+    (tmp_path / "tree.py").write_text(TREE)
+    (tmp_path / "pids").mkdir()
+    return tmp_path / "tree.py", tmp_path / "pids"
+
+
+def numbers(folder: Path) -> list[int]:
+    """The processes that have begun."""
+    return [int(path.name) for path in folder.iterdir()]
+
+
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("call", ["run", "start", "mark"])
+def test_all_end_with_the_process_that_began(call: str, end: signal.Signals, tree: tuple[Path, Path]) -> None:
+    program, folder = tree
+    command = [sys.executable, "-S", str(program), "2", str(folder)]
+    begin = {
+        "run": f"processes.run({command!r})",
+        "start": f"processes.start({command!r}).wait()",
+        "mark": f"subprocess.run({command!r}, env=os.environ | processes.mark())",
+    }[call]
+    # In a background job of a shell, Ctrl-C is ignored: not here.
+    listening = "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    script = f"import os, subprocess\n{listening}from siliquant.processes import run as processes\n{begin}\n"
+    process = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, stderr=subprocess.DEVNULL)
+    assert until(lambda: len(numbers(folder)) == COUNT)
+    process.send_signal(end)
+    process.wait(timeout=30)
+    assert until(lambda: not any(map(alive, numbers(folder)))), [pid for pid in numbers(folder) if alive(pid)]
+
+
+def test_all_end_with_a_killed_group(tree: tuple[Path, Path]) -> None:
+    """As ``timeout -s KILL`` and schedulers kill: the whole process group at once."""
+    program, folder = tree
+    script = (
+        "from siliquant.processes import run as processes\n"
+        f"processes.run([{sys.executable!r}, {str(program)!r}, '1', {str(folder)!r}])"
+    )
+    process = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, start_new_session=True)
+    assert until(lambda: len(numbers(folder)) == 3)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert until(lambda: not any(map(alive, numbers(folder))))
+
+
+def test_programs_of_programs_end_too(tree: tuple[Path, Path]) -> None:
+    """A command that starts a command of this package, which starts a tool: only the first is killed."""
+    program, folder = tree
+    tool = (
+        "from siliquant.processes import run as processes\n"
+        f"processes.run([{sys.executable!r}, {str(program)!r}, '0', {str(folder)!r}])"
+    )
+    outer = (
+        f"import sys\nfrom siliquant.processes import run as processes\nprocesses.run([sys.executable, '-c', {tool!r}])"
+    )
+    process = subprocess.Popen([sys.executable, "-c", outer], cwd=ROOT)
+    assert until(lambda: len(numbers(folder)) == 1)
+    process.kill()
+    process.wait()
+    assert until(lambda: not any(map(alive, numbers(folder))))
+
+
+def test_one_that_takes_too_long_ends_with_all_that_it_started(tree: tuple[Path, Path]) -> None:
+    program, folder = tree
+    process = processes.start([sys.executable, "-S", str(program), "1", str(folder)])
+    assert until(lambda: len(numbers(folder)) == 3)
+    processes.kill(process)
+    process.wait()
+    assert not alive(process.pid)
+    with pytest.raises(subprocess.TimeoutExpired):
+        processes.run([sys.executable, "-c", "import time; time.sleep(100)"], timeout=0.5)
+    for pid in numbers(folder):  # those in a session of their own end with this process
+        if alive(pid):
+            os.kill(pid, signal.SIGKILL)
+
+
+def test_what_a_program_says_and_how_it_ends() -> None:
+    done = processes.run([sys.executable, "-c", "import sys; print('out'); print('bad', file=sys.stderr); sys.exit(3)"])
+    assert (done.returncode, done.stdout, done.stderr) == (3, "out\n", "bad\n")
+    with pytest.raises(FileNotFoundError):
+        processes.run(["/nonexistent/tool"])
+
+
+def test_a_forked_child_has_a_watcher_of_its_own(tree: tuple[Path, Path]) -> None:
+    """A child that lives on does not hide the end of its parent, and what it starts ends with it."""
+    program, folder = tree
+    command = [sys.executable, "-S", str(program), "0", str(folder)]
+    script = (
+        "import os, time\nfrom siliquant.processes import run as processes\n"
+        f"processes.start({command!r})\n"
+        "if os.fork() == 0:\n"
+        f"    processes.start({command!r})\n"
+        "    print(os.getpid(), flush=True)\n"
+        "time.sleep(200)\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    child = int(process.stdout.readline())
+    assert until(lambda: len(numbers(folder)) == 2)
+    process.kill()
+    assert until(lambda: sum(map(alive, numbers(folder))) == 1)
+    assert alive(child)
+    os.kill(child, signal.SIGKILL)
+    assert until(lambda: not any(map(alive, numbers(folder))))
+    process.stdout.close()
+    process.wait()
+
+
+def test_cores_are_counted_on_every_system(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert 1 <= processes.cores() <= (os.cpu_count() or 1)
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    assert processes.cores() == os.cpu_count()
+
+
+def test_a_null_device_that_only_root_may_write_ends_no_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in some containers, for every other user."""
+    real = os.open
+
+    def refused(path: str, flags: int, *arguments: int, **more: int) -> int:
+        if path == os.devnull and flags & (os.O_WRONLY | os.O_RDWR):
+            raise PermissionError(13, "Permission denied", path)
+        return real(path, flags, *arguments, **more)
+
+    monkeypatch.setattr(os, "open", refused)
+    assert processes.run(["sh", "-c", "cat; echo done"]).stdout == "done\n"

@@ -1,0 +1,119 @@
+"""The calls of ``import siliquant`` give what the commands print and write."""
+
+from __future__ import annotations
+
+import ast
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import hwmodel.compare
+import hwmodel.latency
+import rtl.gen
+import siliquant
+from siliquant import api
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_the_door_is_light_and_names_all_calls() -> None:
+    script = (
+        "import sys, siliquant\n"
+        "print(sorted({'hwmodel', 'rtl', 'numpy', 'torch', 'amaranth'} & set(sys.modules)), dir(siliquant))\n"
+        "siliquant.design('loom')\n"
+        "print(sorted({'torch', 'amaranth'} & set(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    first, second = done.stdout.splitlines()
+    assert first.startswith("[] ")
+    assert second == "[]"
+    assert all(repr(name) in first for name in siliquant.__all__)
+    with pytest.raises(AttributeError, match=r"^module 'siliquant' has no attribute 'nothing'$"):
+        siliquant.nothing  # type: ignore[attr-defined] # noqa: B018
+
+
+def test_what_type_checkers_see_is_what_there_is() -> None:
+    stub = ast.parse((ROOT / "siliquant" / "__init__.pyi").read_text())
+    named = [alias.asname for node in stub.body if isinstance(node, ast.ImportFrom) for alias in node.names]
+    assert named == siliquant.__all__ == api.__all__
+
+
+def test_compare_is_the_table_of_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--bits", "3,4", "--designs", "subword,loom", "--requant-bits", "none", "--out", str(tmp_path)]
+    hwmodel.compare.main([*arguments, "--model", "deit-tiny", "--format", "csv"])
+    printed = pd.read_csv(io.StringIO(capsys.readouterr().out))
+    found = siliquant.compare([3, 4], designs=["subword", "loom"])
+    pd.testing.assert_frame_equal(pd.read_csv(io.StringIO(found.to_csv(index=False))), printed)
+    network = siliquant.compare_network("deit-tiny", [3, 4], designs=["subword", "loom"])
+    written = pd.read_csv(tmp_path / "network.csv")
+    pd.testing.assert_frame_equal(pd.read_csv(io.StringIO(network.to_csv(index=False))), written)
+
+
+@pytest.mark.parametrize(("mix", "given"), [([], {}), (["--bits", "2"], {"bits": 2}), (["--mean", "3"], {"mean": 3})])
+def test_network_cost_has_the_cycles_of_latency(
+    mix: list[str], given: dict[str, int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    design = ["--design", "subword", "--units", "4", "--array", "8x12", "--depth", "1024"]
+    hwmodel.latency.main([*design, *mix, "--model", "deit-tiny", "--format", "json"])
+    record = json.loads(capsys.readouterr().out)[-1]
+    grid = siliquant.array(siliquant.design("subword", units=4), "8x12", depth=1024)
+    cost = siliquant.network_cost("deit-tiny", grid, **given)  # type: ignore[arg-type]
+    assert (cost.cycles, cost.macs) == (record["cycles"], record["macs"])
+    assert cost.energy.total_pj > 0
+    assert cost.array.requant is not None
+    bare = siliquant.network_cost("deit-tiny", grid, requantise=False, **given)  # type: ignore[arg-type]
+    assert bare.array == grid
+    assert bare.area.total_um2 < cost.area.total_um2
+
+
+def test_network_cost_refuses_what_contradicts() -> None:
+    grid = siliquant.array(siliquant.design("uniform"))
+    with pytest.raises(ValueError, match=r"^bits and mean must not be given together$"):
+        siliquant.network_cost("deit-tiny", grid, bits=4, mean=3)
+    with pytest.raises(
+        ValueError, match=r"^sensitivity must be given with mean only: one width everywhere needs none$"
+    ):
+        siliquant.network_cost("deit-tiny", grid, sensitivity="table.json")
+    with pytest.raises(ValueError, match=r"^design must be one of "):
+        siliquant.design("nothing")
+
+
+def test_generate_writes_the_files_of_gen(tmp_path: Path) -> None:
+    rtl.gen.main(
+        ["--design", "loom", "--units", "2", "--design", "subword", "--units", "1", "--out", str(tmp_path / "a")]
+    )
+    loom, subword = siliquant.design("loom", units=2), siliquant.design("subword", units=1)
+    paths = siliquant.generate([loom, subword], str(tmp_path / "b"))
+    assert {path.name for path in paths} == {path.name for path in (tmp_path / "a").iterdir()}
+    for path in paths:
+        assert path.read_bytes() == (tmp_path / "a" / path.name).read_bytes()
+    (verilog, manifest) = siliquant.generate(loom, tmp_path / "c")
+    assert (verilog.name, manifest.name) == ("loom_u2.v", "loom_u2.json")
+    with pytest.raises(ValueError, match=r"^every design must be another one, not loom_u2 twice$"):
+        siliquant.generate([loom, loom], tmp_path / "d")
+    assert not (tmp_path / "d").exists()
+
+
+def test_estimate_is_that_of_the_model() -> None:
+    frame = siliquant.estimate(pd.DataFrame({"design": ["loom"], "units": [2]}))
+    cost = siliquant.estimate(siliquant.design("loom", units=2))
+    assert frame.area_um2[0] == pytest.approx(cost.total_area_um2, rel=1e-12)
+
+
+def test_verify_compares_a_network_with_the_array() -> None:
+    from qat.integers import random_subject
+    from qat.settings import Scheme
+
+    subject = random_subject("minilm", Scheme(weight_bits=4, activation_bits=4, scale_start="mean"), 1, tokens=2)
+    grid = siliquant.array(siliquant.design("uniform", lanes=32), "8x8", depth=512)
+    found = siliquant.verify(subject, grid, jobs=1)
+    assert (found.samples, found.mismatches) == (1, 0)
+    assert found.array == grid.name
+    assert sum(gemm.accumulators for gemm in found.gemms) > 10_000
+    with pytest.raises(ValueError, match=r"nowhere"):
+        siliquant.verify("nowhere", grid)
