@@ -253,7 +253,7 @@ def test_a_network_of_ones_own_by_its_file(tmp_path: Path, capsys: pytest.Captur
     own.write_text("name,m,k,n,count\n0.value,4,8,8,1\n0.fc1,4,8,8,1\nclassifier,1,8,10,1\n")
     main(["--model", str(own), "--mean", "3", "--widths", "2,4"])
     printed = capsys.readouterr().out
-    assert printed.startswith("mean of 3 bits; shares of the body's MACs: 2b:1/2 4b:1/2\n\nmine: GEMMs by width")
+    assert printed.startswith("mean of 3 bits; widths by the body's MACs: 2b:50% 4b:50%\n\nmine: GEMMs by width")
 
 
 def test_macs_without_a_common_divisor_are_rounded(monkeypatch: pytest.MonkeyPatch) -> None:
