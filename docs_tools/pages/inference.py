@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 
 from docs_tools.commands import printed_and_written
-from docs_tools.markdown import table
+from docs_tools.markdown import rounded, table
 
 __all__ = ["OWNS", "texts"]
 
@@ -16,19 +16,24 @@ MODEL, BITS = "deit-tiny", "3"
 def texts() -> dict[str, str]:
     """By place."""
     command = ("-m", "hwmodel.compare", "--bits", BITS, "--model", MODEL, "--out", "OUT", "--format", "markdown")
-    _, text = printed_and_written(*command, name="network.csv")
-    lines = []
-    for row in csv.DictReader(text.splitlines()):
-        alone = row["normalisation"] == "uniform"
-        lines.append(
-            (
-                row["design"],
-                "" if alone else row["normalisation"].removeprefix("equal "),
-                f"{row['rows']}x{row['columns']}",
-                f"{float(row['latency_us']):,.0f}",
-                f"{float(row['energy_uj']):,.0f}",
-                *(f"{float(row[name]):.2f}" for name in ("logic_area_ratio", "latency_ratio", "energy_ratio")),
-            )
+    _, (text,) = printed_and_written(*command, names=["network.csv"])
+    rows = list(csv.DictReader(text.splitlines()))
+    tables = [_table(rows, equal) for equal in ("area", "latency")]
+    return {"inference": "\n\n".join(tables), "inference.csv": rounded(text)}
+
+
+def _table(rows: list[dict[str, str]], equal: str) -> str:
+    """The uniform array, and that of every other design at equal area or latency."""
+    lines = [
+        (
+            row["design"],
+            f"{row['rows']}x{row['columns']}",
+            f"{float(row['latency_us']):,.0f}",
+            f"{float(row['energy_uj']):,.0f}",
+            *(f"{float(row[name]):.2f}" for name in ("logic_area_ratio", "latency_ratio", "energy_ratio")),
         )
-    headers = ("design", "at equal", "array", "latency us", "energy uJ", "logic area", "latency", "energy")
-    return {"inference": table(headers, lines, left=2)}
+        for row in rows
+        if row["normalisation"] in ("uniform", f"equal {equal}")
+    ]
+    headers = ("design", "array", "latency us", "energy uJ", "logic area ratio", "latency ratio", "energy ratio")
+    return f"At equal {equal}:\n\n{table(headers, lines)}"

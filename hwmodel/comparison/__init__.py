@@ -24,7 +24,7 @@ from .measured import Answers, Settings, settings
 from .plot import write_plot
 from .requantisation import EXACT, HEAD_MULTIPLIER_WIDTH, UnitAnswer, UnitRow, mac_question, unit_rows, units
 from .sentence import answer_sentence, scalable_rows
-from .tables import UNIT_HEADERS, frame, notes, write_tables
+from .tables import frame, notes, write_tables
 from .terminal import print_comparison
 
 __all__ = [
@@ -32,7 +32,6 @@ __all__ = [
     "EQUAL_UNITS",
     "EXACT",
     "HEAD_MULTIPLIER_WIDTH",
-    "UNIT_HEADERS",
     "Answers",
     "Entry",
     "ModelAnswers",
