@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 
 from docs_tools.commands import printed_and_written
-from docs_tools.markdown import rounded, table
+from docs_tools.markdown import rounded, spread, table
 
 __all__ = ["OWNS", "texts"]
 
@@ -19,7 +19,21 @@ def texts() -> dict[str, str]:
     _, (text,) = printed_and_written(*command, names=["network.csv"])
     rows = list(csv.DictReader(text.splitlines()))
     tables = [_table(rows, equal) for equal in ("area", "latency")]
-    return {"inference": "\n\n".join(tables), "inference.csv": rounded(text)}
+    return {"inference": "\n\n".join(tables), "inference.csv": rounded(text), **_verdict(rows)}
+
+
+def _verdict(rows: list[dict[str, str]]) -> dict[str, str]:
+    """Ratios to the uniform array of every other design, at equal area and at equal latency."""
+
+    def ratios(equal: str, name: str) -> str:
+        return spread([float(row[f"{name}_ratio"]) for row in rows if row["normalisation"] == f"equal {equal}"], ".2f")
+
+    return {
+        "inference.area-latency": ratios("area", "latency"),
+        "inference.area-energy": ratios("area", "energy"),
+        "inference.latency-area": ratios("latency", "logic_area"),
+        "inference.latency-energy": ratios("latency", "energy"),
+    }
 
 
 def _table(rows: list[dict[str, str]], equal: str) -> str:
