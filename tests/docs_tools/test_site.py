@@ -154,7 +154,7 @@ def test_formulas_within_and_between_lines() -> None:
 def test_a_diagram_has_the_text_of_its_image_as_caption() -> None:
     done = with_diagrams('<p><img alt="A &amp; B" src="diagrams/uniform-against-mixed.svg" /></p>', FOLDER)
     assert done.startswith('<figure class="diagram"><svg ')
-    assert done.endswith("</svg><figcaption>A &amp; B</figcaption></figure>")
+    assert done.endswith("</svg>\n<figcaption>A &amp; B</figcaption></figure>")
 
 
 def test_two_diagrams_of_a_page_do_not_share_their_tips() -> None:
