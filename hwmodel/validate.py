@@ -20,7 +20,7 @@ of degree 2 in weight bits, activation bits, lanes, pipeline stages and clock.
 examples:
   python -m hwmodel.validate
   python -m hwmodel.validate --library sky130hd --by design --worst 10
-  python -m hwmodel.validate --format csv >errors.csv"""
+  python -m hwmodel.validate --format csv"""
 
 
 def parser() -> Parser:
