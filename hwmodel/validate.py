@@ -37,7 +37,9 @@ def parser() -> Parser:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
-    options = parser().parse_args(arguments)
+    made = parser()
+    options = made.parse_args(arguments)
+    made.only_with("--format table or markdown", options.format != "csv", "--worst")
     worst = integer("worst", options.worst, 0, 1000)
     from hwmodel.fit import errors_frame, markdown, print_tables, validated
     from hwmodel.measurement import PACKAGED_CALIBRATION

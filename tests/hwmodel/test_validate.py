@@ -174,6 +174,7 @@ def test_a_netlist_under_two_streams_counts_once_for_area_and_twice_for_power() 
     ("arguments", "sentence"),
     [
         (["--worst", "many"], "worst must be an integer from 0 to 1000, not 'many'"),
+        (["--format", "csv", "--worst", "3"], "--worst must be given with --format table or markdown only"),
         (["--library", "nosuch"], f"{PACKAGED_CALIBRATION / 'nosuch.csv'}: there is no such file"),
         (["--calibration", "."], "calibration must be a folder of tables, but . holds none"),
     ],
