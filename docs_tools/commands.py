@@ -6,25 +6,21 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from siliquant.inputs import InputError
 
-__all__ = ["ROOT", "printed", "printed_and_written"]
+__all__ = ["ROOT", "printed_and_written"]
 
 ROOT = Path(__file__).resolve().parent.parent
 _SECONDS = 600
 
 
-def printed(*arguments: str) -> str:
-    """What ``python`` with these arguments prints. Raises as :func:`printed_and_written`."""
-    return printed_and_written(*arguments)[0]
+def printed_and_written(*arguments: str, names: Sequence[str] = ()) -> tuple[str, list[str]]:
+    """What ``python`` with these arguments prints, and what it writes into the files ``names``.
 
-
-def printed_and_written(*arguments: str, name: str | None = None) -> tuple[str, str]:
-    """What ``python`` with these arguments prints, and what it writes into the file ``name``.
-
-    OUT in the arguments stands for an empty folder, in which that file is. The cache is empty too, so that nothing
+    OUT in the arguments stands for an empty folder, in which those files are. The cache is empty too, so that nothing
     comes from this machine but what is in the package.
 
     Raises ValueError where it fails, measures what should be there, or takes ten minutes.
@@ -42,9 +38,9 @@ def printed_and_written(*arguments: str, name: str | None = None) -> tuple[str, 
             )
         except subprocess.TimeoutExpired:
             raise InputError(f"{' '.join(arguments)} must end within {_SECONDS} s") from None
-        text = "" if name is None or done.returncode else Path(folder, "out", name).read_text()
+        texts = [] if done.returncode else [Path(folder, "out", name).read_text() for name in names]
     if done.returncode != 0:
         raise InputError(f"{' '.join(arguments)} must succeed, and said: {done.stderr.strip()}")
     if "synthesising" in done.stderr:
         raise InputError(f"{' '.join(arguments)} must find its rows in the package: docs/synthesis.md says how")
-    return done.stdout, text
+    return done.stdout, texts

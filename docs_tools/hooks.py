@@ -43,7 +43,7 @@ INTERNAL = frozenset(
 """What is run by other processes, and imported by nothing."""
 _FORMULA = re.compile(r'<(span|div) class="arithmatex">(.*?)</\1>', re.DOTALL)
 _NAME = re.compile(r"<mo>([A-Za-z]{2,})</mo>")  # of a function, not an operator with space around it
-_DIAGRAM = re.compile(r'<p><img alt="(?P<alt>[^"]*)" src="(?P<path>[^"]*diagrams/[a-z]+\.svg)" ?/?></p>')
+_DIAGRAM = re.compile(r'<p><img alt="(?P<alt>[^"]*)" src="(?P<path>[^"]*diagrams/[a-z-]+\.svg)" ?/?></p>')
 _OTHERS = re.compile(r"^<!-- other modules: (?P<package>[a-z]+) -->$", re.MULTILINE)
 _NAMED = re.compile(r"^::: ([a-z_.0-9]+)$", re.MULTILINE)
 _NOTEBOOK = re.compile(r"\]\(\.\./(notebooks/[\w-]+)\.ipynb\)")
@@ -94,14 +94,16 @@ def with_mathml(content: str) -> str:
 
 
 def with_diagrams(content: str, folder: Path) -> str:
-    """The page with the SVG of each diagram in place of an image, so that it has the colours of the page."""
+    """The page with the SVG of each diagram in place of an image, so that it has the colours of the page, and with the
+    text of the image as its caption.
+    """
 
     def figure(match: re.Match[str]) -> str:
         drawing = (folder / Path(match["path"]).name).read_text()
         drawing = re.sub(r"<style>.*?</style>\n?", "", drawing)
         # Each tip belongs to its own diagram: a page may have several.
         drawing = drawing.replace("tip", f"tip-{Path(match['path']).stem}")
-        return f'<figure class="diagram">{drawing}</figure>'
+        return f'<figure class="diagram">{drawing}<figcaption>{match["alt"]}</figcaption></figure>'
 
     return _DIAGRAM.sub(figure, content)
 

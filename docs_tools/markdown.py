@@ -1,10 +1,12 @@
-"""Tables in Markdown."""
+"""Tables in Markdown, and as CSV beside the pages."""
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Iterable, Sequence
 
-__all__ = ["spread", "table"]
+__all__ = ["rounded", "spread", "table"]
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> str:
@@ -27,3 +29,24 @@ def spread(values: Sequence[float], form: str = ".1f") -> str:
     """
     low, high = format(min(values), form), format(max(values), form)
     return low if low == high else f"{low} to {high}"
+
+
+def rounded(text: str) -> str:
+    """A CSV text with its fractions to six significant digits: the last ones differ between machines.
+
+    >>> print(rounded("design,area\\nloom,51.100624423"))
+    design,area
+    loom,51.1006
+    """
+    made = io.StringIO()
+    csv.writer(made, lineterminator="\n").writerows(
+        [_rounded(cell) for cell in row] for row in csv.reader(io.StringIO(text))
+    )
+    return made.getvalue().rstrip("\n")
+
+
+def _rounded(cell: str) -> str:
+    try:
+        return f"{float(cell):.6g}" if "." in cell else cell
+    except ValueError:
+        return cell

@@ -1,7 +1,8 @@
 """Compares the numbers in README.md and docs/ with what they come from: ``python -m docs_tools.numbers``.
 
-They stand between markers (docs_tools.blocks) and come from the package's models and rows, from workloads, and from
-the results in reports/results. Exit code 1 where one differs; --write puts all of them right.
+They stand between markers (docs_tools.blocks), or in docs/data as tables for readers to download. They come from the
+package's models and rows, from workloads, and from the results in reports/results. Exit code 1 where one differs;
+--write puts all of them right.
 """
 
 from __future__ import annotations
@@ -39,6 +40,19 @@ def pages() -> list[Path]:
     return [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
+def _is_file(place: str) -> bool:
+    """Whether a place is a table in docs/data, not a text in a page."""
+    return place.endswith(".csv")
+
+
+def _files(texts: Mapping[str, str]) -> list[tuple[Path, str]]:
+    return [(ROOT / "docs" / "data" / place, f"{text}\n") for place, text in texts.items() if _is_file(place)]
+
+
+def _read(path: Path) -> str:
+    return path.read_text() if path.exists() else ""
+
+
 def source(name: str) -> ModuleType:
     """A module of docs_tools.pages."""
     return importlib.import_module(f"docs_tools.pages.{name}")
@@ -69,7 +83,8 @@ def wanted(name: str) -> dict[str, str]:
 
 def differing(name: str, texts: Mapping[str, str]) -> list[str]:
     """What of a source stands otherwise in the pages, one line each; and what stands nowhere, or has no text."""
-    found, seen = [], set()
+    found = [f"{path.relative_to(ROOT)} differs" for path, text in _files(texts) if _read(path) != text]
+    seen = set(filter(_is_file, texts))
     for page in pages():
         for place in places(page.read_text()):
             if owner(place.name) != name:
@@ -119,6 +134,9 @@ def _write(names: Sequence[str], *, whole: bool) -> None:
         old = page.read_text()
         kept = {place.name: place.text for place in places(old)}
         _write_if_new(page, filled(old, reduce(operator.or_, texts.values(), kept)))
+    for name in names:
+        for path, text in _files(texts[name]):
+            _write_if_new(path, text)
     if whole:
         _write_if_new(ROOT / "docs" / "results.md", results_page())
         from . import diagrams, transcripts
@@ -132,7 +150,7 @@ def _write(names: Sequence[str], *, whole: bool) -> None:
 
 
 def _write_if_new(path: Path, text: str) -> None:
-    if path.read_text() != text:
+    if _read(path) != text:
         write_atomically(path, text)
         print(f"{path.relative_to(ROOT)} written")
 

@@ -25,7 +25,7 @@ __all__ = ["main", "measure", "parser"]
 PROG = "hwmodel.calibrate"
 EPILOG = """\
 DIR gets LIBRARY.csv and .json, and the model fitted to them in models/. Rows are kept in the user's cache as they are
-made: a run that was stopped goes on where it was. docs/calibration.md says what is measured, and how to use a cluster.
+made: a run that was stopped goes on where it was. docs/calibrate.md says what is measured, and how to use a cluster.
 
 examples:
   python -m hwmodel.calibrate

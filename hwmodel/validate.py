@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from siliquant.commandline import Parser, add_format, run
-from siliquant.inputs import InputError, integer
+from siliquant.inputs import InputError, csv_of, integer
 
 from .options import add_calibration, add_cost_models, add_library
 
@@ -19,7 +19,8 @@ of degree 2 in weight bits, activation bits, lanes, pipeline stages and clock.
 
 examples:
   python -m hwmodel.validate
-  python -m hwmodel.validate --library sky130hd --by design --worst 10"""
+  python -m hwmodel.validate --library sky130hd --by design --worst 10
+  python -m hwmodel.validate --format csv"""
 
 
 def parser() -> Parser:
@@ -31,15 +32,17 @@ def parser() -> Parser:
     made.add_argument("--by", choices=("library", "design", "reason"), default="design", metavar="NAME",
                       help="lines of the table")  # fmt: skip
     made.add_argument("--worst", default="5", metavar="N", help="points named with the largest errors")
-    add_format(made, "table", "markdown")
+    add_format(made, "table", "markdown", "csv")
     return made
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
-    options = parser().parse_args(arguments)
+    made = parser()
+    options = made.parse_args(arguments)
+    made.only_with("--format table or markdown", options.format != "csv", "--worst")
     worst = integer("worst", options.worst, 0, 1000)
-    from hwmodel.fit import markdown, print_tables, validated
+    from hwmodel.fit import errors_frame, markdown, print_tables, validated
     from hwmodel.measurement import PACKAGED_CALIBRATION
 
     folder = options.calibration or PACKAGED_CALIBRATION
@@ -49,6 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     found = {name: validated(folder / f"{name}.csv", options.cost_models) for name in names}
     if options.format == "markdown":
         sys.stdout.write(markdown(found, options.by, worst))
+    elif options.format == "csv":
+        sys.stdout.write(csv_of(errors_frame(found, options.by)))
     else:
         print_tables(found, options.by, worst)
 

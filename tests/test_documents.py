@@ -210,3 +210,19 @@ def known_options() -> set[str]:
 def test_options_in_documents_exist(path: Path) -> None:
     known = known_options()
     assert [(line, name) for line, name in options(path) if name not in known] == []
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in DOCUMENTS if path.suffix == ".md"], ids=lambda path: str(path.relative_to(ROOT))
+)
+def test_tables_fit_on_a_page(path: Path) -> None:
+    """Seven columns at most; what has more is a file in docs/data."""
+    rows = [(line, re.split(r"(?<!\\)\|", text.strip())) for line, text in enumerate(path.read_text().splitlines(), 1)]
+    assert [line for line, cells in rows if cells[0] == "" and len(cells) - 2 > 7] == []
+
+
+def test_every_file_in_data_is_linked() -> None:
+    text = "".join(path.read_text() for path in (ROOT / "docs").glob("*.md"))
+    files = sorted((ROOT / "docs" / "data").iterdir())
+    assert files
+    assert [path.name for path in files if f"](data/{path.name})" not in text] == []

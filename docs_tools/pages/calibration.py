@@ -2,26 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import hwmodel
-from hwmodel.fit import Validated, markdown, validated
+from docs_tools.markdown import spread
+from hwmodel.fit import (
+    Validated,
+    errors_frame,
+    held_out_groups,
+    largest_frame,
+    markdown_summary,
+    summary,
+    validated,
+)
 from hwmodel.measurement import PACKAGED_CALIBRATION, sweep_designs
 from hwmodel.model import known_models
 from rtl.array import CoreSpec
 from rtl.mac import DESIGNS
-from siliquant.inputs import listing
+from siliquant.inputs import csv_of, listing
 
 __all__ = ["OWNS", "texts"]
 
 OWNS = ("calibration", "validate")
-COMMAND = "python -m hwmodel.validate --cost-models hwmodel/data/models --format markdown"
 MODELS = Path(hwmodel.__file__).parent / "data" / "models"
 
 
 def _arrays(one: Validated) -> set[CoreSpec]:
     """The arrays in a library's table."""
     return {spec for spec in one.table.specs() if isinstance(spec, CoreSpec)}
+
+
+def _errors(found: Mapping[str, Validated]) -> dict[str, str]:
+    """Mean errors on held-out MACs and arrays over all libraries, and the largest error of any point, in percent."""
+    texts, largest = {}, []
+    for group in ("MACs", "arrays"):
+        errors = [summary(held_out_groups(one)[group]) for one in found.values()]
+        for quantity in ("area", "power", "period"):
+            texts[f"calibration.{group.lower()}-{quantity}"] = spread([each[quantity].mean[0] for each in errors])
+            largest += [each[quantity].largest[0] for each in errors]
+    return {**texts, "calibration.largest": f"{max(largest):.1f}"}
 
 
 def texts() -> dict[str, str]:
@@ -37,5 +57,8 @@ def texts() -> dict[str, str]:
         "calibration.larger": str(sum(design.held_out == "size" for design in designs)),
         "calibration.high-pressure": str(round(100 * sum(len(d.pressures) > 2 for d in designs) / len(designs))),
         "calibration.libraries": listing(sorted(found)),
-        "validate": f"`{COMMAND}` prints:\n\n{markdown(found, 'design', 5).strip()}",
+        **_errors(found),
+        "validate": markdown_summary(found).strip(),
+        "validate-errors.csv": csv_of(errors_frame(found, "design")).strip(),
+        "validate-largest.csv": csv_of(largest_frame(found, 5)).strip(),
     }

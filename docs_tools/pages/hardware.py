@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from docs_tools.commands import printed
+from docs_tools.commands import printed_and_written
 from docs_tools.markdown import spread, table
 from docs_tools.results import read_result
-from hwmodel.comparison import UNIT_HEADERS, contenders, units
+from hwmodel.comparison import contenders, units
 from hwmodel.model import FLIP_FLOPS, Part, structure_of
 from rtl.array import Architecture, ArraySpec
 from rtl.mac import BitSerialSpec, LoomSpec, UniformSpec, XnorSpec
@@ -19,14 +20,13 @@ from rtl.spec import MacSpec, Precision
 __all__ = ["OWNS", "texts"]
 
 OWNS = ("parts", "requantisers", "qor", "array", "cycles")
-COUNTED = (
-    Part.AND_TERMS,
-    Part.OR_GATES,
-    Part.XOR_GATES,
-    Part.MULTIPLEXERS,
-    Part.FULL_ADDERS,
-    Part.CARRY_BITS,
-)
+COUNTED: Mapping[str, Sequence[Part]] = {
+    "AND terms": (Part.AND_TERMS,),
+    "OR / XOR gates": (Part.OR_GATES, Part.XOR_GATES),
+    "multiplexers": (Part.MULTIPLEXERS,),
+    "full adders": (Part.FULL_ADDERS,),
+    "carry-propagate bits": (Part.CARRY_BITS,),
+}
 PRODUCT = (197, 192, 192)  # M, K, N: a query projection of DeiT-T
 
 
@@ -44,41 +44,39 @@ def _parts() -> str:
     for spec in specs:
         counts = structure_of(spec).counts
         flip_flops = sum(counts[part] for part in FLIP_FLOPS)
-        cells = (f"{counts[part]:,}" if counts[part] else "" for part in COUNTED)
+        cells = (
+            " / ".join(f"{counts[part]:,}" if counts[part] else "" for part in parts) for parts in COUNTED.values()
+        )
         lines.append((spec.label, *cells, f"{flip_flops:,}"))
-    return table(("design", *(part.value for part in COUNTED), "flip-flops"), lines)
+    return table(("design", *COUNTED, "flip-flops"), lines)
 
 
 def _requantisers() -> dict[str, str]:
     """The section on requantisation of the measured comparison, and what it says."""
     command = ("-m", "hwmodel.compare", "--bits", "2,3,4", "--synthesise", "--jobs", "1", "--out", "OUT")
-    shown = printed(*command, "--format", "markdown")
-    start = shown.index("| " + " | ".join(UNIT_HEADERS))
-    section = shown[start : shown.index("\n\n", start)]
-    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in section.splitlines()[2:]]
-    cells = [dict(zip(UNIT_HEADERS, line, strict=True)) for line in lines]
+    shown, (text,) = printed_and_written(*command, "--format", "markdown", names=["requantisation.json"])
+    start = shown.index("| code bits | unit |")
+    found = json.loads(text)
 
     def number(bits: int, unit: str, sets: int, name: str) -> float:
-        (found,) = (
-            c for c in cells if (c["code bits"], c["unit"], c["parameter sets"]) == (str(bits), unit, str(sets))
-        )
-        return float(found[name].replace(",", ""))
+        (one,) = (each for each in found if (each["bits"], each["design"], each["groups"]) == (bits, unit, sets))
+        return float(one[name])
 
-    heads = max(int(cell["parameter sets"]) for cell in cells)
-    bits = sorted({int(cell["code bits"]) for cell in cells})
+    heads = max(each["groups"] for each in found)
+    bits = sorted({each["bits"] for each in found})
     verdicts = []
     for sets, name in ((1, "With one parameter set"), (heads, "with one a head")):
-        ratios = [number(b, "thresholds", sets, "area um2") / number(b, "multiplier", sets, "area um2") for b in bits]
+        ratios = [number(b, "thresholds", sets, "area_um2") / number(b, "multiplier", sets, "area_um2") for b in bits]
         said = ", ".join(f"{ratio:.2f}" for ratio in ratios)
         verdicts.append(f"{name} thresholds have {said} times the area of the multiplier")
-    partial = [number(b, "partialsum", heads, "area / MAC") for b in bits]
+    partial = [number(b, "partialsum", heads, "area_ratio") for b in bits]
     sizes = {
-        name: spread([number(b, name, heads, "parameter bits/set") for b in bits], ".0f")
+        name: spread([number(b, name, heads, "parameter_width") for b in bits], ".0f")
         for name in ("thresholds", "multiplier")
     }
     wide = ThresholdSpec(accumulator_width=units([8], 16)[0].mac.accumulator_width, bits=8)
     return {
-        "requantisers": section,
+        "requantisers": shown[start : shown.index("\n\n", start)],
         "requantisers-verdict": f"{verdicts[0]} at {', '.join(map(str, bits))} bits, {verdicts[1]}: they hold "
         f"{sizes['thresholds']} bits a set where the multiplier holds {sizes['multiplier']}.",
         "requantisers.partial": spread(partial),

@@ -13,7 +13,17 @@ import hwmodel
 from docs_tools.markdown import spread, table
 from hwmodel.inference import dram_pj_per_bit, packaged_sram
 from hwmodel.latency import main as latency
-from hwmodel.workload import Assignment, PrecisionClass, Role, Workload, assign, load_workload, workload_names
+from hwmodel.workload import (
+    Assignment,
+    Mixture,
+    PrecisionClass,
+    Role,
+    Workload,
+    assign,
+    load_workload,
+    standard_mixture,
+    workload_names,
+)
 from rtl.array import Codes, plan_passes
 from rtl.mac import UniformSpec
 from siliquant.inputs import listing
@@ -57,6 +67,8 @@ def texts() -> dict[str, str]:
         "workloads": _workloads(),
         **_ends(tiny),
         "policy": _policy(tiny),
+        "policy.shares": _shares(assign(tiny, 4, (2, 4, 8)).mixture()),
+        "policy.standard": _shares(standard_mixture(4)),
         **_latency(),
         **_memories(),
     }
@@ -98,6 +110,13 @@ def _policy(tiny: Workload) -> str:
             rows.setdefault(tuple(_widths(each, role) for each in found), []).append(role.value)
     lines = [(", ".join(roles), *cells) for cells, roles in rows.items()]
     return table((f"GEMMs of {tiny.name}", *(f"mean {mean}" for mean in means)), lines, left=3)
+
+
+def _shares(mixture: Mixture) -> str:
+    """Shares of MACs by width, in words."""
+    (first, share), *others = mixture.shares
+    texts = [f"{float(100 * share):.0f} % at {first} bits"]
+    return listing([*texts, *(f"{float(100 * part):.0f} % at {bits}" for bits, part in others)])
 
 
 def _widths(one: Assignment, role: Role) -> str:

@@ -9,7 +9,7 @@ from statistics import mean
 from typing import Any
 
 from docs_tools.commands import ROOT, printed_and_written
-from docs_tools.markdown import spread
+from docs_tools.markdown import rounded, spread
 from docs_tools.results import read_result
 from reports.inputs import read_study
 
@@ -21,10 +21,13 @@ OWNS = ("compare", "verdict", "demo", "accuracy")
 def texts() -> dict[str, str]:
     """By place."""
     command = ("-m", "hwmodel.compare", "--bits", "2,3,4", "--out", "OUT", "--format", "markdown")
-    shown, rows = printed_and_written(*command, name="compare.json")
+    files = ("compare.json", "compare.csv", "requantisation.csv")
+    shown, (rows, macs, units) = printed_and_written(*command, names=files)
     first = '`make compare BITS=2,3,4 ARGS="--format markdown"` prints:'
     return {
         "compare": f"{first}\n\n{shown.strip()}",
+        "compare.csv": rounded(macs),
+        "compare-requantisers.csv": rounded(units),
         **_verdict(json.loads(rows)),
         **_accuracies(),
         "demo": "\n".join(["```text", *read_result("demo")["screen"], "```"]),

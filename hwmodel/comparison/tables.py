@@ -38,13 +38,15 @@ HEADERS = (
     "area ratio, equal units",
     "power ratio, equal units",
     "units, equal throughput",
-    "stages",
-    "min period ns",
+    "stages, equal throughput",
+    "min period ns, equal throughput",
     "area um2 per MAC/cycle",
     "energy fJ/MAC",
     "area ratio, equal throughput",
     "energy ratio, equal throughput",
 )
+_PARTS = (("equal throughput", (0, 1, 6, 9, 10, 11, 12)), ("equal units", (0, 2, 3, 4, 5, 7, 8)))
+"""Columns of each table in Markdown, which is to fit on a page."""
 UNIT_HEADERS = (
     "code bits",
     "unit",
@@ -56,10 +58,12 @@ UNIT_HEADERS = (
     "min period ns",
     "area um2",
     "power uW",
-    "energy pJ/accumulator",
+    "energy pJ a sum",
     "area / MAC",
     "energy / sum",
 )
+_UNIT_PARTS = (("cost", (0, 1, 3, 8, 10, 11, 12)), ("parameters and timing", (0, 1, 3, 2, 5, 6, 7)))
+"""The same of units. Their power is the energy of a sum times the clock; the notes have the width of accumulators."""
 
 
 def cells(rows: Sequence[Row]) -> list[tuple[int, list[str]]]:
@@ -164,6 +168,9 @@ def unit_notes(units: Sequence[UnitRow]) -> list[str]:
         for bits, unit in widths.items()
     )
     head = next(unit.multiplier_width for unit in units if unit.design == "partialsum")
+    accumulators = ", ".join(
+        f"{width} at {bits}" for bits, width in {unit.bits: unit.accumulator_width for unit in units}.items()
+    )
     lines = [
         (
             "One unit takes one accumulator a cycle and holds its parameter sets in registers: 1 for one scale a "
@@ -171,6 +178,7 @@ def unit_notes(units: Sequence[UnitRow]) -> list[str]:
             f"({first.mac} and its like at the other widths), energy to what that MAC takes for the {first.products} "
             "products of one accumulator."
         ),
+        f"Bits of an accumulator by bits of a code: {accumulators}.",
         f"multiplier: the narrowest that is exact for a projection of {first.products} inputs ({exact}).",
         (
             f"partialsum: adds the accumulators of heads along the reduction, each times {head} bits; one output takes "
@@ -200,20 +208,33 @@ def unit_notes(units: Sequence[UnitRow]) -> list[str]:
 
 
 def markdown(rows: Sequence[Row], units: Sequence[UnitRow] = ()) -> str:
-    """One Markdown table a bit-width, notes below; then the section on requantisation, if there are units."""
+    """Tables in Markdown of at most seven columns, notes below; then the section on requantisation, if there are units.
+
+    What is at equal throughput comes first, a table a bit-width, then what is at equal units.
+    """
     parts = []
-    for bits in dict.fromkeys(row.bits for row in rows):
-        lines = [line for at, line in cells(rows) if at == bits]
-        head = [f"| {' | '.join(HEADERS)} |", "|" + " --- |" * 2 + " ---: |" * (len(HEADERS) - 2)]
-        body = [f"| {' | '.join(line)} |" for line in lines]
-        parts.append("\n".join([f"**{bits} bits**", "", *head, *body]))
+    for name, columns in _PARTS:
+        for bits in dict.fromkeys(row.bits for row in rows):
+            lines = [line for at, line in cells(rows) if at == bits]
+            headers = [header.removesuffix(f", {name}") for header in HEADERS]
+            parts.append(_table(f"mean of {bits} bits, {name}", headers, lines, columns, left=("design", "runs as")))
     parts.append("\n".join(f"- {note}" for note in notes(rows)))
     if units:
-        head = [f"| {' | '.join(UNIT_HEADERS)} |", "| ---: | --- | --- |" + " ---: |" * (len(UNIT_HEADERS) - 3)]
-        body = [f"| {' | '.join(line)} |" for line in unit_cells(units)]
-        parts.append("\n".join(["**requantisation, one unit**", "", *head, *body]))
+        for name, columns in _UNIT_PARTS:
+            title = f"requantisation, one unit: {name}"
+            parts.append(_table(title, UNIT_HEADERS, unit_cells(units), columns, left=("unit",)))
         parts.append("\n".join(f"- {note}" for note in unit_notes(units)))
     return "\n\n".join(parts) + "\n"
+
+
+def _table(
+    title: str, headers: Sequence[str], lines: Sequence[Sequence[str]], columns: Sequence[int], left: Sequence[str]
+) -> str:
+    """Some columns of a table, with its title. left: headers of the columns that are text."""
+    chosen = [headers[column] for column in columns]
+    rule = ["---" if header in left else "---:" for header in chosen]
+    rows = [chosen, rule, *([line[column] for column in columns] for line in lines)]
+    return "\n".join([f"**{title}**", "", *(f"| {' | '.join(row)} |" for row in rows)])
 
 
 def frame(rows: Sequence[Row]) -> pd.DataFrame:

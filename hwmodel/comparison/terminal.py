@@ -14,7 +14,7 @@ from .tables import HEADERS, UNIT_HEADERS, cells, figure, unit_cells
 __all__ = ["print_comparison"]
 
 _COLUMNS = ("design", "mixture", "um2 per MAC/cycle", "energy fJ/MAC", "area ratio", "energy ratio", "meets clock")
-_UNIT_COLUMNS = ("code bits", "unit", "parameter sets", "area um2", "energy pJ", "area / MAC", "basis")
+_UNIT_COLUMNS = ("code bits", "unit", "parameter sets", "area um2", "energy pJ a sum", "area / MAC", "basis")
 _TEXT = (0, 1)
 
 

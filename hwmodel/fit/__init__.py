@@ -9,7 +9,19 @@ from __future__ import annotations
 from .explanation import Explanation, StepTerm, explain
 from .explanationtables import print_explanation
 from .validation import Prediction, errors_by, predictions
-from .validationtables import Validated, fit_table, markdown, points_of, print_tables, validated
+from .validationtables import (
+    Validated,
+    errors_frame,
+    fit_table,
+    held_out_groups,
+    largest_frame,
+    markdown,
+    markdown_summary,
+    points_of,
+    print_tables,
+    summary,
+    validated,
+)
 
 __all__ = [
     "Explanation",
@@ -17,12 +29,17 @@ __all__ = [
     "StepTerm",
     "Validated",
     "errors_by",
+    "errors_frame",
     "explain",
     "fit_table",
+    "held_out_groups",
+    "largest_frame",
     "markdown",
+    "markdown_summary",
     "points_of",
     "predictions",
     "print_explanation",
     "print_tables",
+    "summary",
     "validated",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hwmodel.measurement import CalibrationTable, read_calibration
 from hwmodel.model import LibraryModel, load_model
@@ -15,12 +16,18 @@ from siliquant.inputs import InputError
 from .fitting import Point, fit
 from .validation import Errors, Prediction, errors_by, predictions
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 __all__ = [
     "TARGETS",
     "Validated",
+    "errors_frame",
     "fit_table",
     "held_out_groups",
+    "largest_frame",
     "markdown",
+    "markdown_summary",
     "points_of",
     "print_tables",
     "summary",
@@ -28,6 +35,7 @@ __all__ = [
 ]
 
 _QUANTITIES = ("area", "power", "period")
+_KINDS = ("model", "widths", "polynomial")
 TARGETS = {"area": (3.0, 10.0), "power": (6.0, 15.0), "period": (8.0, 20.0)}
 """Mean and largest error that are aimed at, in percent."""
 
@@ -118,7 +126,7 @@ def _lines(found: Mapping[str, Validated], by: str) -> list[tuple[str, str, str,
 
 _HEADERS = (
     "library", "designs", "points", "netlists",
-    *(f"{name}, {kind}" for name in _QUANTITIES for kind in ("model", "widths", "polynomial")),
+    *(f"{name}, {kind}" for name in _QUANTITIES for kind in _KINDS),
 )  # fmt: skip
 
 
@@ -131,17 +139,23 @@ def _cells(line: tuple[str, str, str, dict[str, Errors]]) -> list[str]:
     return cells
 
 
+def _largest(one: Validated, quantity: str, number: int) -> list[tuple[Prediction, float]]:
+    """The points with the largest errors of one quantity, in percent, each netlist once."""
+    errors = [(each, 100 * (getattr(each, quantity)[1] / getattr(each, quantity)[0] - 1)) for each in one.of(True)]
+    found: dict[tuple[str, float], tuple[Prediction, float]] = {}
+    for each, error in sorted(errors, key=lambda pair: -abs(pair[1])):
+        found.setdefault((each.point.spec.name, each.point.clock_mhz), (each, error))
+    return list(found.values())[:number]
+
+
 def _worst(one: Validated, quantity: str, number: int) -> list[str]:
-    """The points with the largest errors of one quantity, each netlist once."""
-    ranked = sorted(one.of(True), key=lambda each: -abs(getattr(each, quantity)[1] / getattr(each, quantity)[0] - 1))
-    texts: dict[str, str] = {}
-    for each in ranked:
-        value, said = getattr(each, quantity)[:2]
+    """The same in words."""
+    texts = []
+    for each, error in _largest(one, quantity, number):
         point = each.point
-        name = f"{point.spec.name} at {point.clock_mhz:g} MHz"
         under = f" ({point.plan.precision}, {point.plan.stream.name})" if quantity == "power" else ""
-        texts.setdefault(name, f"{name}{under}: {100 * (said / value - 1):+.1f} %")
-    return list(texts.values())[:number]
+        texts.append(f"{point.spec.name} at {point.clock_mhz:g} MHz{under}: {error:+.1f} %")
+    return texts
 
 
 def held_out_groups(one: Validated) -> dict[str, list[Prediction]]:
@@ -169,12 +183,16 @@ def _aims(found: Mapping[str, Validated]) -> list[tuple[str, ...]]:
 _AIMS = ("library", "held out", *(f"{name}, aim {mean:g} / {most:g}" for name, (mean, most) in TARGETS.items()))
 
 
-def markdown(found: Mapping[str, Validated], by: str, worst: int) -> str:
-    """Everything as Markdown: errors in percent as mean / largest."""
+def markdown_summary(found: Mapping[str, Validated]) -> str:
+    """Errors on held-out MACs and arrays as Markdown, in percent as mean / largest, beside what was aimed at."""
     lines = ["| " + " | ".join(_AIMS) + " |", "|---|---|" + "---:|" * 3]
     lines += ["| " + " | ".join(cell.replace("*", " \\*") for cell in line) + " |" for line in _aims(found)]
-    lines += ["", "\\* misses what was aimed at", ""]
-    lines += ["| " + " | ".join(_HEADERS) + " |", "|---|---|---|---:|" + "---:|" * 9]
+    return "\n".join([*lines, "", "\\* misses what was aimed at"]) + "\n"
+
+
+def markdown(found: Mapping[str, Validated], by: str, worst: int) -> str:
+    """Everything as Markdown: the summary, then errors of every group, then the points with the largest."""
+    lines = [markdown_summary(found), "| " + " | ".join(_HEADERS) + " |", "|---|---|---|---:|" + "---:|" * 9]
     lines += ["| " + " | ".join(_cells(line)) + " |" for line in _lines(found, by)]
     for library, one in found.items():
         for quantity in _QUANTITIES if worst else ():
@@ -183,6 +201,46 @@ def markdown(found: Mapping[str, Validated], by: str, worst: int) -> str:
                 f"Largest errors of {quantity}, {library}, held out: {'; '.join(_worst(one, quantity, worst))}.",
             ]
     return "\n".join(lines) + "\n"
+
+
+def errors_frame(found: Mapping[str, Validated], by: str) -> pd.DataFrame:
+    """The errors of every group, a line each: mean and largest in percent, of the model and of the two baselines.
+
+    points: rows of the calibration table; netlists: of which area and period are.
+    """
+    import pandas as pd
+
+    lines = []
+    for library, group, label, errors in _lines(found, by):
+        line: dict[str, str | int | float] = {"library": library, "designs": group, "fit": label}
+        line |= {"points": errors["power"].points, "netlists": errors["area"].points}
+        for quantity in _QUANTITIES:
+            for place, kind in enumerate(_KINDS):
+                line[f"{quantity}_{kind}_mean_percent"] = round(errors[quantity].mean[place], 1)
+                line[f"{quantity}_{kind}_largest_percent"] = round(errors[quantity].largest[place], 1)
+        lines.append(line)
+    return pd.DataFrame(lines)
+
+
+def largest_frame(found: Mapping[str, Validated], number: int) -> pd.DataFrame:
+    """The ``number`` held-out points of each library with the largest errors of each quantity, a line each."""
+    import pandas as pd
+
+    lines = [
+        {
+            "library": library,
+            "quantity": quantity,
+            "design": each.point.spec.name,
+            "clock_mhz": each.point.clock_mhz,
+            "precision": str(each.point.plan.precision),
+            "stream": each.point.plan.stream.name,
+            "error_percent": round(error, 1),
+        }
+        for library, one in found.items()
+        for quantity in _QUANTITIES
+        for each, error in _largest(one, quantity, number)
+    ]
+    return pd.DataFrame(lines)
 
 
 def print_tables(found: Mapping[str, Validated], by: str, worst: int) -> None:

@@ -98,6 +98,13 @@ def network_notes(rows: Sequence[NetworkRow]) -> list[str]:
         ),
         "Energy of MACs and requantisers has that of their clocks while they wait; SRAM is that of its accesses.",
     ]
+    mixtures = {row.bits: row.mixture for row in rows if row.normalisation != UNIFORM}
+    if mixtures:
+        shares = "; ".join(f"mean of {bits} bits: {mixture}" for bits, mixture in mixtures.items())
+        lines.append(
+            f"Shares of the mixed network's MACs by width, first and last layers left out, are what the policy assigns "
+            f"({shares}); the tables of MACs take a standard mixture of the same mean."
+        )
     if not any(row.sram_area_um2 for row in rows):
         lines.append("Memories are not counted: there is no table of them for this technology.")
     if not any(row.off_chip_uj for row in rows):

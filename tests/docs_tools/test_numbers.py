@@ -47,6 +47,19 @@ def test_what_differs_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     ]
 
 
+def test_a_table_in_a_file_is_compared_and_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    texts = {"qor-all.csv": "bits,area\n2,1.5"}
+    monkeypatch.setattr(numbers, "ROOT", tmp_path)
+    monkeypatch.setattr(numbers, "pages", list)
+    monkeypatch.setattr(numbers, "wanted", lambda name: texts)
+    assert numbers.differing("hardware", texts) == ["docs/data/qor-all.csv differs"]
+    with pytest.raises(SystemExit) as ended:
+        numbers.main(["--only", "hardware", "--write"])
+    assert ended.value.code == 0
+    assert (tmp_path / "docs" / "data" / "qor-all.csv").read_text() == "bits,area\n2,1.5\n"
+    assert numbers.differing("hardware", texts) == []
+
+
 def test_the_command_names_what_differs_and_ends_with_1(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

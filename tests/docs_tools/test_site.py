@@ -154,6 +154,12 @@ def test_formulas_within_and_between_lines() -> None:
     assert with_mathml(page) == f'a {inline} <div class="formula">{block}</div>'
 
 
+def test_a_diagram_has_the_text_of_its_image_as_caption() -> None:
+    done = with_diagrams('<p><img alt="A &amp; B" src="diagrams/uniform-against-mixed.svg" /></p>', FOLDER)
+    assert done.startswith('<figure class="diagram"><svg ')
+    assert done.endswith("</svg>\n<figcaption>A &amp; B</figcaption></figure>")
+
+
 def test_two_diagrams_of_a_page_do_not_share_their_tips() -> None:
     page = "".join(f'<p><img alt="x" src="diagrams/{name}.svg" /></p>' for name in ("frame", "loom"))
     done = with_diagrams(page, FOLDER)

@@ -12,9 +12,21 @@ import pytest
 
 from hwmodel.fit.fitting import Point
 from hwmodel.fit.validation import Errors, Prediction, errors_by
-from hwmodel.fit.validationtables import TARGETS, fit_table, held_out_groups, markdown, points_of, summary, validated
+from hwmodel.fit.validationtables import (
+    TARGETS,
+    errors_frame,
+    fit_table,
+    held_out_groups,
+    largest_frame,
+    markdown,
+    markdown_summary,
+    points_of,
+    summary,
+    validated,
+)
 from hwmodel.measurement.table import PACKAGED_CALIBRATION, read_calibration
 from hwmodel.model.file import known_models, load_model, write_model
+from siliquant.inputs import csv_of
 
 ROOT = Path(__file__).resolve().parents[2]
 LIBRARIES = sorted(path.stem for path in PACKAGED_CALIBRATION.glob("*.csv"))
@@ -90,7 +102,7 @@ MISSED = {
         ("arrays", "power", "largest"), ("arrays", "period", "largest"),
     },
 }  # fmt: skip
-"""What misses TARGETS; docs/calibration.md names the points."""
+"""What misses TARGETS; docs/data/validate-largest.csv names the points."""
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
@@ -107,13 +119,33 @@ def test_errors_on_held_out_designs_are_those_aimed_at_but_for_known_ones(librar
     assert missed == MISSED[library]
 
 
-def test_the_documentation_shows_what_the_command_prints() -> None:
+def test_the_documentation_shows_the_summary_that_the_command_prints() -> None:
     models = ROOT / "hwmodel" / "data" / "models"
     found = {name: validated(PACKAGED_CALIBRATION / f"{name}.csv", models) for name in LIBRARIES}
     text = (ROOT / "docs" / "calibration.md").read_text()
     shown = text[text.index("<!-- validate:begin -->") : text.index("<!-- validate:end -->")]
-    assert markdown(found, "design", 5).strip() in shown
-    assert "python -m hwmodel.validate --cost-models hwmodel/data/models --format markdown" in shown
+    assert markdown_summary(found).strip() in shown
+    assert markdown(found, "design", 5).startswith(markdown_summary(found))
+    assert "python -m hwmodel.validate --cost-models hwmodel/data/models --format csv" in text
+    assert (ROOT / "docs" / "data" / "validate-errors.csv").read_text() == csv_of(errors_frame(found, "design"))
+
+
+def test_the_files_have_the_errors_of_the_table() -> None:
+    done = validate("--library", LIBRARIES[0], "--by", "library", "--format", "csv")
+    assert done.returncode == 0, done.stderr
+    header, held_out, fitted = (line.split(",") for line in done.stdout.splitlines())
+    line = dict(zip(header, held_out, strict=True))
+    assert (line["library"], line["designs"], line["fit"], fitted[2]) == (LIBRARIES[0], "all", "held out", "fitted")
+    found = {LIBRARIES[0]: validated(PACKAGED_CALIBRATION / f"{LIBRARIES[0]}.csv")}
+    errors = summary(found[LIBRARIES[0]].of(True))
+    for quantity, one in errors.items():
+        assert float(line[f"{quantity}_model_mean_percent"]) == pytest.approx(one.mean[0], abs=0.05)
+        assert float(line[f"{quantity}_polynomial_largest_percent"]) == pytest.approx(one.largest[2], abs=0.05)
+    largest = largest_frame(found, 2)
+    assert list(largest["quantity"]) == ["area", "area", "power", "power", "period", "period"]
+    for quantity, one in errors.items():
+        most = largest[largest["quantity"] == quantity]["error_percent"].abs().max()
+        assert most == pytest.approx(one.largest[0], abs=0.05)
 
 
 def prediction(area: float, said: float, held_out: str = "lanes") -> Prediction:
@@ -142,6 +174,7 @@ def test_a_netlist_under_two_streams_counts_once_for_area_and_twice_for_power() 
     ("arguments", "sentence"),
     [
         (["--worst", "many"], "worst must be an integer from 0 to 1000, not 'many'"),
+        (["--format", "csv", "--worst", "3"], "--worst must be given with --format table or markdown only"),
         (["--library", "nosuch"], f"{PACKAGED_CALIBRATION / 'nosuch.csv'}: there is no such file"),
         (["--calibration", "."], "calibration must be a folder of tables, but . holds none"),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from rich.console import Console
 
 from qat.integers.subject import Subject, random_subject
 from qat.settings.scheme import Override, Scheme
-from rtl.array import ArraySpec, Codes
+from rtl.array import ArraySpec, Codes, plan_passes
 from rtl.mac import BitFusionSpec, LoomSpec, UniformSpec, XnorSpec
 from rtl.manifests import array_from_parameters
 from rtl.requant import ThresholdSpec

@@ -105,6 +105,14 @@ def test_tables_hold_both_normalisations_and_units() -> None:
     assert all(len(line) == len(HEADERS) for _, line in lines)
     text = markdown(rows)
     assert "| uniform 3x3 | 3b:1 |" in text
+    heads = [part.splitlines()[0] for part in text.split("\n\n") if part.startswith("| ")]
+    assert heads == [
+        "| design | runs as | units | area um2 per MAC/cycle | energy fJ/MAC | area ratio | energy ratio |",
+        (
+            "| design | area um2/unit | power uW/unit | area ratio | power ratio | stages, equal throughput "
+            "| min period ns, equal throughput |"
+        ),
+    ]
     assert "Mean of 3 bits: the mixture (share of MACs by bit-width) is 2b:1/2 4b:1/2." in text
 
 

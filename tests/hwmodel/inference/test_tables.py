@@ -128,6 +128,14 @@ def base(rows: list[NetworkRow], bits: int) -> NetworkRow:
     return found
 
 
+def test_the_notes_say_which_mixture_the_policy_assigned(rows: list[NetworkRow]) -> None:
+    (mixed, *_) = (row for row in rows if row.bits == 4 and row.normalisation != UNIFORM)
+    assert mixed.mixture == "2b:14% 4b:79% 8b:7%"
+    (note,) = (note for note in network_notes(rows) if "standard mixture" in note)
+    assert "mean of 4 bits: 2b:14% 4b:79% 8b:7%" in note
+    assert not any("standard mixture" in note for note in network_notes([rows[0]]))
+
+
 def test_a_terminal_has_each_number_under_its_header(
     rows: list[NetworkRow], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
