@@ -51,7 +51,17 @@ NETWORK_HEADERS = (
 _SHORT = (*NETWORK_HEADERS[:3], "area mm2", "latency us", "energy uJ", "energy ratio")
 _WIDE = (*_SHORT, *(name for name in NETWORK_HEADERS if name not in _SHORT))
 """The columns in the order of a terminal: what decides comes first."""
-_TEXT = (0, 1, 2, _WIDE.index("widths by MACs"))
+_TEXT_HEADERS = (*NETWORK_HEADERS[:3], "widths by MACs")
+_TEXT = tuple(_WIDE.index(header) for header in _TEXT_HEADERS)
+_KEYS = NETWORK_HEADERS[:3]
+_MARKDOWN = (
+    ("area, time and energy", _SHORT),
+    ("beside the uniform array", (*_KEYS, "logic area ratio", "latency ratio", "energy ratio", "accuracy %")),
+    ("use of the array", (*_KEYS, "widths by MACs", "of it logic", "utilisation", "off chip MB")),
+    ("energy of logic", (*_KEYS, "MACs uJ", "requant. uJ", "leakage uJ")),
+    ("energy of memories and traffic", (*_KEYS, "SRAM uJ", "off chip uJ")),
+)
+"""Columns of the tables in Markdown: every one is in one of them."""
 
 
 def network_cells(rows: Sequence[NetworkRow]) -> list[tuple[int, list[str]]]:
@@ -119,12 +129,14 @@ def network_notes(rows: Sequence[NetworkRow]) -> list[str]:
 
 
 def network_markdown(rows: Sequence[NetworkRow]) -> str:
-    """One Markdown table a mean bit-width, notes below."""
+    """Tables in Markdown of at most seven columns, those that decide first; notes below."""
     parts = []
-    for bits in dict.fromkeys(row.bits for row in rows):
-        head = [f"| {' | '.join(NETWORK_HEADERS)} |", "|" + " --- |" * 4 + " ---: |" * (len(NETWORK_HEADERS) - 4)]
-        body = [f"| {' | '.join(line)} |" for at, line in network_cells(rows) if at == bits]
-        parts.append("\n".join([f"**{rows[0].model}, mean of {bits} bits**", "", *head, *body]))
+    for what, headers in _MARKDOWN:
+        for bits in dict.fromkeys(row.bits for row in rows):
+            lines = [_arranged(line, headers) for at, line in network_cells(rows) if at == bits]
+            rule = ["---" if header in _TEXT_HEADERS else "---:" for header in headers]
+            body = [f"| {' | '.join(line)} |" for line in (headers, rule, *lines)]
+            parts.append("\n".join([f"**{rows[0].model}, mean of {bits} bits: {what}**", "", *body]))
     parts.append("\n".join(f"- {note}" for note in network_notes(rows)))
     return "\n\n".join(parts) + "\n"
 

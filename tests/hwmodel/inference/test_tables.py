@@ -79,8 +79,11 @@ def test_tables_have_every_row(rows: list[NetworkRow], capsys: pytest.CaptureFix
     lines = network_cells(rows)
     assert all(len(line) == len(NETWORK_HEADERS) for _, line in lines)
     text = network_markdown(rows)
-    assert text.count("\n| ") == len(rows) + 2 * 2  # a head and a rule a table
-    assert "**deit-tiny, mean of 3 bits**" in text
+    assert text.count("\n| ") == 5 * (len(rows) + 2 * 2)  # five tables a mean, with a head and a rule each
+    assert max(line.count("|") for line in text.splitlines()) == 7 + 1
+    for header in NETWORK_HEADERS:
+        assert re.search(rf"^\| .*{re.escape(header)} \|", text, re.MULTILINE), header
+    assert "**deit-tiny, mean of 3 bits: area, time and energy**" in text
     assert "| uniform 4x4 | 16x16 |  | 4b:100% |" in text
     frame = network_frame(rows)
     assert list(frame.columns) == [field.name for field in dataclasses.fields(NetworkRow)]
