@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -77,8 +78,30 @@ def parser() -> Parser:
     return made
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """What a command line asks for. codes: widths of requantised codes; model: None where all is measured."""
+
+    options: Namespace
+    bits: list[int]
+    codes: list[int]
+    lanes: int
+    chosen: Settings
+    clock_mhz: float
+    model: LibraryModel | None
+    workload: Workload | None
+    off_chip_pj: float | None
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
+    asked = _asked(arguments)
+    with filled(asked.options.out):
+        _compare(asked)
+
+
+def _asked(arguments: Sequence[str] | None) -> _Asked:
+    """Reads a command line. Raises ValueError."""
     made = parser()
     options = made.parse_args(arguments)
     bits = _bits(options.bits)
@@ -107,58 +130,57 @@ def main(arguments: Sequence[str] | None = None) -> None:
     workload = None if options.model is None else _workload(options, model)
     off_chip = options.off_chip_pj_per_bit
     off_chip_pj = None if off_chip is None else number("off_chip_pj_per_bit", off_chip, 1e-6, 1e6)
-    with filled(options.out):
-        _compare(options, bits, codes, chosen, lanes, clock_mhz, model, workload, off_chip_pj)
+    return _Asked(options, bits, codes, lanes, chosen, clock_mhz, model, workload, off_chip_pj)
 
 
-def _compare(
-    options: Namespace, bits: list[int], codes: list[int], chosen: Settings, lanes: int, clock_mhz: float,
-    model: LibraryModel | None, workload: Workload | None, off_chip_pj: float | None,
-) -> None:  # fmt: skip
-    """Answers and writes what was asked for; ``model``: None where all is measured."""
-    from hwmodel.comparison import (
-        ModelAnswers,
-        compare_rows,
-        mac_question,
-        print_check,
-        unit_rows,
-        units,
-        write_check,
-        write_plot,
-        write_tables,
-    )
+def _compare(asked: _Asked) -> None:
+    """Answers, prints and writes what was asked for."""
+    from hwmodel.comparison import compare_rows, print_check, unit_rows, units, write_check, write_plot, write_tables
     from hwmodel.model import package_features
 
-    asked = units(codes, lanes)
-    questions = [*(entry.question for entry in chosen.entries), *(mac_question(unit) for unit in asked)]
-    paths = []
-    estimates = measured = None
-    if model is not None:
-        estimates = ModelAnswers(model, clock_mhz, chosen.jobs)
-        estimates.prepare(questions)
-    if estimates is None or options.check:
-        measured = _measure(options, clock_mhz, chosen.jobs, questions, asked)
-        paths += measured.write_rows(options.out / "rows")
+    options, out = asked.options, asked.options.out
+    requantisers = units(asked.codes, asked.lanes)
+    estimates, measured = _answers(asked, requantisers)
+    paths = [] if measured is None else measured.write_rows(out / "rows")
     answers = estimates or measured
     assert answers is not None
-    rows = compare_rows(chosen.entries, answers.get)
-    unit = measured.unit if measured is not None else _measured_or_estimated(options, clock_mhz, asked, answers.unit)
-    requantisers = unit_rows(asked, unit, answers.get)
-    paths += [*write_tables(rows, options.out, requantisers), *write_plot(rows, options.out / "compare.png")]
+    rows = compare_rows(asked.chosen.entries, answers.get)
+    unit = measured.unit if measured is not None else _measured_or_estimated(asked, requantisers, answers.unit)
+    unit_table = unit_rows(requantisers, unit, answers.get)
+    paths += [*write_tables(rows, out, unit_table), *write_plot(rows, out / "compare.png")]
     if estimates is not None:
-        package_features(estimates.specs(), options.out / "features.json")
-    _print(rows, requantisers, options.format, options.wide, options.out)
-    if workload is not None and estimates is not None:
-        paths += _network(options, workload, bits, estimates, lanes, clock_mhz, off_chip_pj)
+        package_features(estimates.specs(), out / "features.json")
+    _print(rows, unit_table, options.format, options.wide, out)
+    if asked.workload is not None and estimates is not None:
+        paths += _network(asked, asked.workload, estimates)
     if estimates is not None and measured is not None:
-        both = compare_rows(chosen.entries, measured.get)
-        paths.append(write_check(rows, both, options.out))
+        both = compare_rows(asked.chosen.entries, measured.get)
+        paths.append(write_check(rows, both, out))
         if options.format == "table":
             print_check(rows, both)
-    shown = {"table": "", "markdown": "compare.md"}.get(options.format, f"compare.{options.format}")
-    left = "" if options.format in ("table", "markdown") else "only the table of MACs is printed; "
+    _say_files(paths, options.format, out)
+
+
+def _answers(asked: _Asked, requantisers: Sequence[Unit]) -> tuple[ModelAnswers | None, Answers | None]:
+    """Estimates, where there is a model, and measurements, where there is none or both are asked for."""
+    from hwmodel.comparison import ModelAnswers, mac_question
+
+    questions = [*(entry.question for entry in asked.chosen.entries), *map(mac_question, requantisers)]
+    estimates = None
+    if asked.model is not None:
+        estimates = ModelAnswers(asked.model, asked.clock_mhz, asked.chosen.jobs)
+        estimates.prepare(questions)
+        if not asked.options.check:
+            return estimates, None
+    return estimates, _measure(asked, questions, requantisers)
+
+
+def _say_files(paths: Sequence[Path], form: str, out: Path) -> None:
+    """Names what was written, but for what was printed."""
+    shown = {"table": "", "markdown": "compare.md"}.get(form, f"compare.{form}")
+    left = "" if form in ("table", "markdown") else "only the table of MACs is printed; "
     names = ", ".join(path.name for path in paths if path.name != shown)
-    print(f"{left}{names} in {options.out}", file=sys.stderr)
+    print(f"{left}{names} in {out}", file=sys.stderr)
 
 
 def _workload(options: Namespace, model: LibraryModel | None) -> Workload:
@@ -173,10 +195,7 @@ def _workload(options: Namespace, model: LibraryModel | None) -> Workload:
     return found
 
 
-def _network(
-    options: Namespace, workload: Workload, bits: Sequence[int], estimates: ModelAnswers, lanes: int, clock_mhz: float,
-    off_chip_pj: float | None,
-) -> list[Path]:  # fmt: skip
+def _network(asked: _Asked, workload: Workload, estimates: ModelAnswers) -> list[Path]:
     """Prints one inference of a network and writes it to files."""
     from hwmodel.comparison import contenders
     from hwmodel.inference import (
@@ -190,10 +209,11 @@ def _network(
     )
     from siliquant.files import write_atomically
 
+    options, model, clock_mhz = asked.options, estimates.model, asked.clock_mhz
     designs = contenders(None if options.designs is None else options.designs.split(","))
-    costs = costs_of(estimates.model, clock_mhz, sram_of(estimates.model.library), off_chip_pj)
-    elements = elements_of(lanes, designs, estimates.model, clock_mhz, longest_sum=workload.longest_sum)
-    rows = network_rows(workload, bits, costs, elements=elements)
+    costs = costs_of(model, clock_mhz, sram_of(model.library), asked.off_chip_pj)
+    elements = elements_of(asked.lanes, designs, model, clock_mhz, longest_sum=workload.longest_sum)
+    rows = network_rows(workload, asked.bits, costs, elements=elements)
     texts = {
         "network.csv": csv_of(network_frame(rows)),
         "network.md": network_markdown(rows),
@@ -229,37 +249,36 @@ def _model(options: Namespace) -> LibraryModel | None:
     return None
 
 
-def _bench(options: Namespace, clock_mhz: float) -> Bench:
+def _bench(asked: _Asked) -> Bench:
     from hwmodel.measurement import Bench
 
-    return Bench(library_of(options), clock_mhz, options.effort, options.fresh)
+    options = asked.options
+    return Bench(library_of(options), asked.clock_mhz, options.effort, options.fresh)
 
 
-def _measure(
-    options: Namespace, clock_mhz: float, jobs: int, questions: Sequence[Question], asked: Sequence[Unit]
-) -> Answers:
+def _measure(asked: _Asked, questions: Sequence[Question], requantisers: Sequence[Unit]) -> Answers:
     from hwmodel.comparison import Answers
 
-    bench = _bench(options, clock_mhz)
-    answers = Answers(bench, jobs)
+    bench = _bench(asked)
+    answers = Answers(bench, asked.chosen.jobs)
     with naming(bench.library):
-        answers.prepare(questions, asked)
+        answers.prepare(questions, requantisers)
     return answers
 
 
 def _measured_or_estimated(
-    options: Namespace, clock_mhz: float, asked: Sequence[Unit], estimate: Callable[[Unit], UnitAnswer]
+    asked: _Asked, requantisers: Sequence[Unit], estimate: Callable[[Unit], UnitAnswer]
 ) -> Callable[[Unit], UnitAnswer]:
     """Requantisation units as they were measured before, estimated where they were not: the model knows them less."""
     from hwmodel.comparison import Answers
 
-    if options.liberty is None and options.library not in LIBRARIES:
+    if asked.options.liberty is None and asked.options.library not in LIBRARIES:
         return estimate  # it is known by its cost model only
     try:
-        known = Answers(_bench(options, clock_mhz), 1, any_timer=True)
+        known = Answers(_bench(asked), 1, any_timer=True)
     except FileNotFoundError:
         return estimate  # a library that is not on this machine
-    return known.known_or(asked, estimate)
+    return known.known_or(requantisers, estimate)
 
 
 def _print(rows: Sequence[Row], requantisers: Sequence[UnitRow], form: str, wide: bool, folder: Path) -> None:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import sys
+from argparse import Namespace
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -37,8 +39,39 @@ from .parsers import softlabels as parser
 
 if TYPE_CHECKING:
     from rich.progress import Progress
+    from transformers import PreTrainedModel
+
+    from qat.data import Policy
 
 PROG = "qat.softlabels"
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """Numbers of a command line, in range. image_size, crops: None where they were not given."""
+
+    top_k: int
+    seed: int
+    batch_size: int
+    images_per_shard: int
+    skip: int
+    workers: int
+    image_size: int | None
+    crops: int | None
+
+    @classmethod
+    def of(cls, options: Namespace) -> _Asked:
+        size, crops = options.image_size, options.crops
+        return cls(
+            top_k=integer("top_k", options.top_k, 1, MOST_TOP_K),
+            seed=integer("seed", options.seed, 0, (1 << 64) - 1),
+            batch_size=integer("batch_size", options.batch_size, 1, 1 << 20),
+            images_per_shard=integer("images_per_shard", options.images_per_shard, 1, 1 << 30),
+            skip=integer("skip_unreadable", options.skip_unreadable, 0, MOST_SKIPPED),
+            workers=integer("workers", options.workers, 0, 64),
+            image_size=None if size is None else integer("image_size", size, 1, 4096),
+            crops=None if crops is None else integer("crops", crops, 1, MOST_CROPS),
+        )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -47,56 +80,71 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = made.parse_args(arguments)
     of_teacher = ("--scale", "--seed", "--model", "--batch-size", "--workers", "--device")
     made.only_with("--teacher", options.teacher is not None, *of_teacher)
-    top_k = integer("top_k", options.top_k, 1, MOST_TOP_K)
-    seed = integer("seed", options.seed, 0, (1 << 64) - 1)
-    batch_size = integer("batch_size", options.batch_size, 1, 1 << 20)
-    per_shard = integer("images_per_shard", options.images_per_shard, 1, 1 << 30)
-    skip = integer("skip_unreadable", options.skip_unreadable, 0, MOST_SKIPPED)
-    workers = integer("workers", options.workers, 0, 64)
-    size = None if options.image_size is None else integer("image_size", options.image_size, 1, 4096)
-    crops = None if options.crops is None else integer("crops", options.crops, 1, MOST_CROPS)
-    if options.from_fkd is not None:
-        from qat.data import import_fkd
+    asked = _Asked.of(options)
+    make = _imported if options.from_fkd is not None else _of_teacher
+    size, skipped = make(options, asked)
+    _record_skipped(options.out, skipped)
+    _print(options.out, size)
 
-        data, skipped = _readable(open_data(options.data, image_size=size), skip)
-        with alone(options.out, "softlabels"), _bar() as progress:
-            found = import_fkd(options.from_fkd, data, options.out, crops=crops, top_k=top_k,
-                               images_per_shard=per_shard, report=_shown(progress, data, crops))  # fmt: skip
-        _record_skipped(options.out, skipped)
-        _print(options.out, found)
-        return
-    if crops is None:
+
+def _imported(options: Namespace, asked: _Asked) -> tuple[int, dict[str, list[str]]]:
+    """Bytes of a store that is made from FKD's files, and the images left out."""
+    from qat.data import import_fkd
+
+    data, skipped = _readable(open_data(options.data, image_size=asked.image_size), asked.skip)
+    with alone(options.out, "softlabels"), _bar() as progress:
+        size = import_fkd(
+            options.from_fkd, data, options.out, crops=asked.crops, top_k=asked.top_k,
+            images_per_shard=asked.images_per_shard, report=_shown(progress, data, asked.crops),
+        )  # fmt: skip
+    return size, skipped
+
+
+def _of_teacher(options: Namespace, asked: _Asked) -> tuple[int, dict[str, list[str]]]:
+    """Bytes of a store of the teacher's labels, and the images left out."""
+    if asked.crops is None:
         raise InputError("crops must be given: how many of each image, as --crops 8")
     scale = None if options.scale is None else _scale(options.scale)
     if not has_images(options.data):
         raise InputError(f"soft labels of crops need images, but {options.data} is text")
 
-    from qat.training import device_named, load_teacher
+    from qat.training import device_named
 
     device = device_named(options.device)
-    wanted = None if options.model is None else preset(options.model, image_size=size).config
-    model = load_teacher(options.teacher, config=wanted)
+    model = _teacher(options, asked.image_size)
     cast(nn.Module, model).to(device)
-    size = size or _image_size(model)
     look = look_of(options.teacher) if has_look(options.data) else None
-    data, skipped = _readable(open_data(options.data, image_size=size, look=look), skip)
+    opened = open_data(options.data, image_size=asked.image_size or _image_size(model), look=look)
+    data, skipped = _readable(opened, asked.skip)
     if remark := compare_classes(f"the teacher {options.teacher}", classes_of(options.teacher, model), data):
         print(remark, file=sys.stderr)
-    policy = data.augmentation
-    if scale is not None:  # digits are not mirrored
-        policy = RandomResizedCrop(scale=scale, flip=isinstance(policy, RandomResizedCrop) and policy.flip)
 
     def logits(images: Tensor) -> Tensor:
         return cast(Tensor, model(pixel_values=images.to(device)).logits)
 
     with alone(options.out, "softlabels"), _bar() as progress:
-        found = make_store(
-            logits, data, options.out, crops=crops, top_k=top_k, seed=seed, policy=policy, batch_size=batch_size,
-            images_per_shard=per_shard, description=type(model).__name__, sha256=weights_sha256(model),
-            workers=workers, report=_shown(progress, data, crops),
+        size = make_store(
+            logits, data, options.out, crops=asked.crops, top_k=asked.top_k, seed=asked.seed,
+            policy=_policy(data, scale), batch_size=asked.batch_size, images_per_shard=asked.images_per_shard,
+            description=type(model).__name__, sha256=weights_sha256(model), workers=asked.workers,
+            report=_shown(progress, data, asked.crops),
         )  # fmt: skip
-    _record_skipped(options.out, skipped)
-    _print(options.out, found)
+    return size, skipped
+
+
+def _teacher(options: Namespace, image_size: int | None) -> PreTrainedModel:
+    from qat.training import load_teacher
+
+    wanted = None if options.model is None else preset(options.model, image_size=image_size).config
+    return load_teacher(options.teacher, config=wanted)
+
+
+def _policy(data: Data, scale: tuple[float, float] | None) -> Policy | None:
+    """The crops: those of the data, or of the scale that was given; digits are not mirrored."""
+    own = data.augmentation
+    if scale is None:
+        return own
+    return RandomResizedCrop(scale=scale, flip=isinstance(own, RandomResizedCrop) and own.flip)
 
 
 def _readable(data: Data, skip: int) -> tuple[Data, dict[str, list[str]]]:

@@ -35,7 +35,7 @@ from qat.data import (
 from qat.models import STRUCTURE, build, described, from_config, is_preset, preset, says_its_network, untrained
 from qat.network import calibrate, quantize_model
 from qat.quantisers.native import keep_freed_memory
-from qat.settings import PRESET_NAMES, Options, merge, read_config, typed
+from qat.settings import PRESET_NAMES, Options, Scheme, merge, read_config, typed
 from qat.training import (
     Processes,
     RunRecord,
@@ -105,23 +105,9 @@ def run_training(options: Options, group: Processes, *, resume: bool, console: C
     """
     if group.rank != 0:
         console = Console(file=io.StringIO())
-    if options.threads:
-        torch.set_num_threads(options.threads)
-    if options.tensorboard and not find_spec("tensorboard"):
-        raise InputError("tensorboard must be installed for --tensorboard: pip install tensorboard")
-    if options.batch_size % group.world:
-        raise InputError(f"batch_size must be a multiple of {group.world} processes, not {options.batch_size}")
-    torch.manual_seed(options.seed)
-    path = options.out / "state.pt"
-    if resume and not path.exists() and options.epochs and (options.out / "model.safetensors").exists():
-        raise InputError(
-            f"{path} must be there to go on with a run that has finished an epoch: put it back, or choose another --out"
-        )
-    # A run that was ended before its first checkpoint starts again.
-    state = read_state(path) if resume and path.exists() else None
-    if state is not None and (weights := options.out / "model.safetensors").exists():
-        check_network(weights, read_record(options.out).network)
+    _prepare(options, group)
     record = read_record(options.out) if resume else None
+    state = _state(options, record)
     # A run goes on with the network that it began with, whatever has become of the folder that described it.
     wanted = described(record.model)[1] if record else preset(options.model, image_size=options.image_size).config
     data, skipped = _data(options, wanted, record, group, console)
@@ -131,40 +117,86 @@ def run_training(options: Options, group: Processes, *, resume: bool, console: C
     model = _model(options, wanted, data, console) if record is None or state is None else from_config(record.model)
     teacher = _teacher(options, wanted, model, data, group, console)
     store = _store(options, data)
-    scheme = options.scheme()
-    if scheme is not None:
-        quantize_model(model, scheme, fit_weights=state is None)
-        if state is None:
-            # The same batches in every process, so that all start from the same scales.
-            calibrate(model, calibration_inputs(options, data, torch.device("cpu")))
+    scheme = _quantised(options, model, data, fresh=state is None)
     if state is not None:
-        load_state(model, state["model"], path)
+        load_state(model, state["model"], _state_file(options))
     elif group.rank == 0:
         save_record(options.out, model, scheme, data, options.to_dict(), skipped)
     cast(nn.Module, model).to(group.device)
     training = Training(options, data, model, group, teacher=teacher, store=store)
     if state is not None:
-        training.load(state, path)
+        training.load(state, _state_file(options))
         if training.history and group.rank == 0:
             _save_epoch(options.out, training, with_model=training.step == 0)
+    _run_epochs(training, console)
+    if group.rank == 0:
+        _print_result(console, options.out, data, training.history[-1])
+    return training.history
+
+
+def _prepare(options: Options, group: Processes) -> None:
+    """Threads and seed of this process. InputError for what cannot be trained so."""
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    if options.tensorboard and not find_spec("tensorboard"):
+        raise InputError("tensorboard must be installed for --tensorboard: pip install tensorboard")
+    if options.batch_size % group.world:
+        raise InputError(f"batch_size must be a multiple of {group.world} processes, not {options.batch_size}")
+    torch.manual_seed(options.seed)
+
+
+def _state_file(options: Options) -> Path:
+    return options.out / "state.pt"
+
+
+def _state(options: Options, record: RunRecord | None) -> dict[str, Any] | None:
+    """Where a run that goes on stands; None for one that begins, or was ended before its first checkpoint.
+
+    InputError where it has finished an epoch and its state is lost, or belongs to other weights.
+    """
+    path, weights = _state_file(options), options.out / "model.safetensors"
+    if record is None or not path.exists():
+        if record is not None and options.epochs and weights.exists():
+            raise InputError(
+                f"{path} must be there to go on with a run that has finished an epoch: put it back, or choose another "
+                "--out"
+            )
+        return None
+    state = read_state(path)
+    if weights.exists():
+        check_network(weights, record.network)
+    return state
+
+
+def _quantised(options: Options, model: PreTrainedModel, data: Data, *, fresh: bool) -> Scheme | None:
+    """Quantises a model in place as the options say; a fresh one is calibrated. None at full precision."""
+    scheme = options.scheme()
+    if scheme is not None:
+        quantize_model(model, scheme, fit_weights=fresh)
+        if fresh:
+            # The same batches in every process, so that all start from the same scales.
+            calibrate(model, calibration_inputs(options, data, torch.device("cpu")))
+    return scheme
+
+
+def _run_epochs(training: Training, console: Console) -> None:
+    """All epochs that are left, saved as they end; without any, the model is judged as it is."""
+    options, group = training.options, training.processes
     if options.epochs == 0:
         training.history.append(training.finish_epoch(0.0, 0))
         if group.rank == 0:
             _save_epoch(options.out, training)
-    else:
-        with _progress(training, console) as report, _tensorboard(options, group) as log:
+        return
+    with _progress(training, console) as report, _tensorboard(options, group) as log:
 
-            def save(now: Training) -> None:
-                now.save(path)
-                if now.step == 0:
-                    _save_epoch(options.out, now)
-                    _print(console, _line(now.history[-1]))
-                    log(now.history[-1])
+        def save(now: Training) -> None:
+            now.save(_state_file(options))
+            if now.step == 0:
+                _save_epoch(options.out, now)
+                _print(console, _line(now.history[-1]))
+                log(now.history[-1])
 
-            train(training, save, report)
-    if group.rank == 0:
-        _print_result(console, options.out, data, training.history[-1])
-    return training.history
+        train(training, save, report)
 
 
 _NEEDS = (("crops_per_image", "soft_labels"), ("new_head", "start"), ("obr_max_bits", "obr"))

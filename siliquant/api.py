@@ -119,8 +119,9 @@ def compare_network(
     """
     known = _model(library)
     costs = costs_of(known, clock_mhz, sram_of(known.library), off_chip_pj_per_bit)
-    elements = elements_of(lanes, contenders(designs), known, clock_mhz)
-    return network_frame(network_rows(_workload(model), bits, costs, elements=elements))
+    workload = _workload(model)
+    elements = elements_of(lanes, contenders(designs), known, clock_mhz, longest_sum=workload.longest_sum)
+    return network_frame(network_rows(workload, bits, costs, elements=elements))
 
 
 def network_cost(
