@@ -29,6 +29,7 @@ __all__ = ["execute", "kept", "main", "notebooks", "page_of", "shown"]
 PROG = "docs_tools.notebooks"
 _KEPT = ROOT / "build" / "notebooks"
 _PACKAGES = ("rtl", "hwmodel", "sim", "qat", "reports", "siliquant")
+_FILES = ("hwmodel/data", "hwmodel/yosys/maps", "reports/results", "reports/templates")
 _MOST_SECONDS = 1200  # of one cell, on a machine that does much else
 
 
@@ -38,10 +39,12 @@ def notebooks() -> list[Path]:
 
 
 def kept(path: Path, folder: Path = _KEPT) -> Path:
-    """Where the executed notebook is kept, or will be: under its text, the code of all packages and their data."""
+    """Where the executed notebook is kept, or will be: under its text, the code of all packages and the files that come
+    with them.
+    """
     digest = hashlib.sha256(path.read_bytes())
     digest.update(code_sha256([file for name in _PACKAGES for file in (ROOT / name).rglob("*.py")]).encode())
-    for file in sorted((ROOT / "hwmodel" / "data").rglob("*")):
+    for file in sorted(file for folder in _FILES for file in (ROOT / folder).rglob("*")):
         if file.is_file():
             digest.update(file.read_bytes())
     return folder / f"{path.stem}-{digest.hexdigest()[:16]}.ipynb"
@@ -56,6 +59,7 @@ def execute(path: Path, folder: Path = _KEPT) -> Path:
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError
 
+    found = kept(path, folder)  # of what is there now, whatever is edited meanwhile
     place = folder / "run" / path.stem
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir(parents=True)
@@ -71,7 +75,6 @@ def execute(path: Path, folder: Path = _KEPT) -> Path:
         client.execute(env=os.environ | environment)
     except CellExecutionError as error:
         raise InputError(f"{path.name} must run, and ended with {error.ename}: {error.evalue}") from None
-    found = kept(path, folder)
     for old in folder.glob(f"{path.stem}-*.ipynb"):
         old.unlink()
     write_atomically(found, nbformat.writes(notebook) + "\n")

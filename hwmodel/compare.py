@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +13,6 @@ from siliquant.files import filled
 from siliquant.inputs import InputError, csv_of, integer, number, number_list, read_clock_mhz
 
 from .options import (
-    LIBRARIES,
     add_clock,
     add_cost_models,
     add_effort,
@@ -29,7 +28,7 @@ from .options import (
 if TYPE_CHECKING:
     from argparse import Namespace
 
-    from hwmodel.comparison import Answers, ModelAnswers, Question, Row, Settings, UnitAnswer, UnitRow
+    from hwmodel.comparison import Answers, ModelAnswers, Question, Row, Settings, UnitRow
     from hwmodel.measurement import Bench, Unit
     from hwmodel.model import LibraryModel
     from hwmodel.workload import Workload
@@ -135,7 +134,16 @@ def _asked(arguments: Sequence[str] | None) -> _Asked:
 
 def _compare(asked: _Asked) -> None:
     """Answers, prints and writes what was asked for."""
-    from hwmodel.comparison import compare_rows, print_check, unit_rows, units, write_check, write_plot, write_tables
+    from hwmodel.comparison import (
+        compare_rows,
+        measured_or,
+        print_check,
+        unit_rows,
+        units,
+        write_check,
+        write_plot,
+        write_tables,
+    )
     from hwmodel.model import package_features
 
     options, out = asked.options, asked.options.out
@@ -145,7 +153,7 @@ def _compare(asked: _Asked) -> None:
     answers = estimates or measured
     assert answers is not None
     rows = compare_rows(asked.chosen.entries, answers.get)
-    unit = measured.unit if measured is not None else _measured_or_estimated(asked, requantisers, answers.unit)
+    unit = measured.unit if measured else measured_or(lambda: _bench(asked), requantisers, answers.unit)
     unit_table = unit_rows(requantisers, unit, answers.get)
     paths += [*write_tables(rows, out, unit_table), *write_plot(rows, out / "compare.png")]
     if estimates is not None:
@@ -264,21 +272,6 @@ def _measure(asked: _Asked, questions: Sequence[Question], requantisers: Sequenc
     with naming(bench.library):
         answers.prepare(questions, requantisers)
     return answers
-
-
-def _measured_or_estimated(
-    asked: _Asked, requantisers: Sequence[Unit], estimate: Callable[[Unit], UnitAnswer]
-) -> Callable[[Unit], UnitAnswer]:
-    """Requantisation units as they were measured before, estimated where they were not: the model knows them less."""
-    from hwmodel.comparison import Answers
-
-    if asked.options.liberty is None and asked.options.library not in LIBRARIES:
-        return estimate  # it is known by its cost model only
-    try:
-        known = Answers(_bench(asked), 1, any_timer=True)
-    except FileNotFoundError:
-        return estimate  # a library that is not on this machine
-    return known.known_or(requantisers, estimate)
 
 
 def _print(rows: Sequence[Row], requantisers: Sequence[UnitRow], form: str, wide: bool, folder: Path) -> None:

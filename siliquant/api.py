@@ -16,10 +16,11 @@ do. Whatever is below these calls can be imported from the packages themselves.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
+from dataclasses import fields, replace
+from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from hwmodel.comparison import ModelAnswers, compare_rows, contenders, frame, settings
 from hwmodel.inference import (
@@ -41,8 +42,8 @@ from rtl.manifests import Spec
 from rtl.names import HELPER_PREFIX
 from rtl.options import array_size
 from rtl.requant import RequantSpec
-from rtl.spec import MacSpec
-from siliquant.inputs import InputError
+from rtl.spec import MacSpec, check_integer
+from siliquant.inputs import InputError, InputTypeError, listing, positive_number, short
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,6 +62,9 @@ __all__ = [
     "verify",
 ]
 
+_Item = TypeVar("_Item")
+_Choice = TypeVar("_Choice", bound=Enum)
+
 
 def design(name: str, **parameters: int | bool) -> MacSpec:
     """A MAC design by its name and parameters, as ``siliquant gen --list`` shows them.
@@ -68,27 +72,33 @@ def design(name: str, **parameters: int | bool) -> MacSpec:
     >>> design("bitfusion", units=4).name
     'bitfusion_u4_m2'
 
-    Raises ValueError for a name or a value that does not exist, TypeError for another parameter.
+    Raises ValueError for a name, a parameter or a value that does not exist.
     """
-    return design_named(name)(**parameters)
+    kind = design_named(_text("design", name))
+    known = [field.name for field in fields(kind)]
+    for given in parameters:
+        if given not in known:
+            raise InputError(f"{name} must have parameters among {listing(known)}, not {short(given)}")
+    return kind(**parameters)
 
 
 def array(
-    mac: MacSpec, size: str = "16x16", *, architecture: str = "broadcast", depth: int = 512,
+    mac: MacSpec, size: str = "16x16", *, architecture: str = "broadcast", depth: int = 2048,
     requant: RequantSpec | None = None,
 ) -> ArraySpec:  # fmt: skip
-    """An output-stationary array of a MAC.
+    """An output-stationary array of a MAC, with the memories of ``siliquant gen`` and ``siliquant verify``.
 
-    size: ROWSxCOLUMNS. architecture: broadcast or systolic. depth: words of each operand memory; the result memory has
-    as many, or one a row. requant: the requantiser at the drain of each column, None for accumulators as results.
+    size: ROWSxCOLUMNS. architecture: broadcast or systolic. depth: words of each operand memory, 512 in ``siliquant
+    latency`` and ``compare --model``; the result memory has as many, or one a row. requant: the requantiser at the
+    drain of each column, None for accumulators as results.
 
     >>> array(design("loom"), "8x4").columns
     4
     """
-    rows, columns = array_size(size)
+    rows, columns = array_size(_text("size", size))
     return ArraySpec(
-        mac=mac, rows=rows, columns=columns, architecture=Architecture(architecture), activation_depth=depth,
-        weight_depth=depth, result_depth=max(depth, rows), requant=requant,
+        mac=mac, rows=rows, columns=columns, architecture=_chosen(Architecture, "architecture", architecture),
+        activation_depth=depth, weight_depth=depth, result_depth=max(depth, rows), requant=requant,
     )  # fmt: skip
 
 
@@ -100,11 +110,15 @@ def compare(
 
     bits: means, 2 to 8. designs: precision-scalable ones, by default all. mixtures: texts such as
     ``4=2:1/3,4:1/2,8:1/6``, of widths 2, 4 and 8 by default. lanes, units: of the uniform MAC at equal throughput, and
-    of every design at equal units. jobs: processes. Units of the columns are in their names; ratios are to the uniform
-    MAC of the same mean and normalisation.
+    of every design at equal units, 1 to 64. jobs: processes. Units of the columns are in their names; ratios are to
+    the uniform MAC of the same mean and normalisation.
     """
-    chosen = settings(bits=bits, mixtures=mixtures, designs=designs, lanes=lanes, units=units, jobs=jobs)
-    answers = ModelAnswers(_model(library), clock_mhz, jobs)
+    chosen = settings(
+        bits=_means(bits), mixtures=_texts("mixtures", mixtures), designs=_designs(designs),
+        lanes=check_integer("lanes", lanes, 1, 64), units=check_integer("units", units, 1, 64),
+        jobs=check_integer("jobs", jobs, 1, 1024),
+    )  # fmt: skip
+    answers = ModelAnswers(_model(library), positive_number("clock_mhz", clock_mhz), chosen.jobs)
     answers.prepare([entry.question for entry in chosen.entries])
     return frame(compare_rows(chosen.entries, answers.get))
 
@@ -116,41 +130,52 @@ def compare_network(
 ) -> pd.DataFrame:  # fmt: skip
     """One inference of a network on arrays of the uniform MAC and of every precision-scalable design, at equal area and
     at equal latency: the rows of ``siliquant compare --model``. Arguments as in :func:`compare`.
+
+    Memories are counted where they are known for the library's node: for freepdk45. For others their area and energy
+    are 0.
     """
-    known = _model(library)
+    known, clock_mhz = _model(library), positive_number("clock_mhz", clock_mhz)
     costs = costs_of(known, clock_mhz, sram_of(known.library), off_chip_pj_per_bit)
     workload = _workload(model)
-    elements = elements_of(lanes, contenders(designs), known, clock_mhz, longest_sum=workload.longest_sum)
-    return network_frame(network_rows(workload, bits, costs, elements=elements))
+    chosen = contenders(_designs(designs))
+    check_integer("lanes", lanes, 1, 64)
+    elements = elements_of(lanes, chosen, known, clock_mhz, longest_sum=workload.longest_sum)
+    return network_frame(network_rows(workload, _means(bits), costs, elements=elements))
 
 
 def network_cost(
     model: str | Path | Workload, array: ArraySpec, *, bits: int | None = None, mean: float | None = None,
-    widths: Sequence[int] = (2, 4, 8), sensitivity: str | Path | None = None, requantise: bool = True,
+    widths: Sequence[int] | None = None, sensitivity: str | Path | None = None, requantise: bool = True,
     scales: str = "head", overlap: str = "none", library: str | LibraryModel = "freepdk45", clock_mhz: float = 500.0,
     off_chip_pj_per_bit: float | None = None,
 ) -> NetworkCost:  # fmt: skip
     """Cycles, energy and area of one inference of a network on an array, by the model.
 
     model: the name of a packaged network, a file of GEMMs, or a workload. bits: one width everywhere, by default 4; or
-    mean and widths: the mixture that the sensitivity table (a file; default the paper's order) assigns. requantise: a
-    multiplier at the drain of each column, where the array has no requantiser. scales: tensor, head, or head-reduced
-    (along the sums of projections too). overlap: none, or double, where operands are loaded while the array runs.
+    mean: the mixture of widths (2, 4 and 8) that the sensitivity table (a file; default the paper's order) assigns.
+    requantise: a multiplier at the drain of each column, where the array has no requantiser. scales: tensor, head, or
+    head-reduced (along the sums of projections too). overlap: none, or double, where operands are loaded while the
+    array runs. Memories are counted where they are known for the library's node: for freepdk45; for others their area
+    and energy are 0.
 
     >>> found = network_cost("deit-tiny", array(design("uniform")))
     >>> found.cycles == network_cost("deit-tiny", array(design("uniform")), bits=4).cycles
     True
 
-    Raises ValueError where a memory is too small for the network, and for both ``bits`` and ``mean``.
+    Raises ValueError where a memory is too small for the network, for both ``bits`` and ``mean``, and for ``widths`` or
+    ``sensitivity`` without ``mean``.
     """
     assignment = _assignment(_workload(model), bits, mean, widths, sensitivity)
     if requantise and array.requant is None:
         array = replace(array, requant=multiplier(assignment.drained_bits))
-    known = _model(library)
+    known, clock_mhz = _model(library), positive_number("clock_mhz", clock_mhz)
     costs = costs_of(
         known, clock_mhz, sram_of(known.library), off_chip_pj_per_bit, rows=array.rows, columns=array.columns
     )  # fmt: skip
-    return cost_of_network(array, assignment, costs, scales=Scales(scales), overlap=Overlap(overlap))
+    return cost_of_network(
+        array, assignment, costs,
+        scales=_chosen(Scales, "scales", scales), overlap=_chosen(Overlap, "overlap", overlap),
+    )  # fmt: skip
 
 
 def generate(specs: Spec | Sequence[Spec], out: str | Path = "build", *, prefix: str = HELPER_PREFIX) -> list[Path]:
@@ -160,27 +185,45 @@ def generate(specs: Spec | Sequence[Spec], out: str | Path = "build", *, prefix:
     """
     from rtl.verilog import write_files
 
-    return write_files([specs] if isinstance(specs, Spec) else list(specs), Path(out), prefix)
+    chosen = [specs] if isinstance(specs, Spec) else list(specs)
+    if not chosen:
+        raise InputError("specs must have at least one design")
+    for spec in chosen:
+        if not isinstance(spec, Spec):
+            raise InputTypeError(f"specs must be MACs, arrays or requantisers, not {short(spec)}")
+    return write_files(chosen, Path(out), prefix)
 
 
 def verify(
-    checkpoint: str | Path | Subject, array: ArraySpec, *, samples: int = 1, jobs: int | None = None
-) -> Equivalence:
-    """Runs a network in integers on the simulated array and compares every accumulator, code and logit with PyTorch's.
+    checkpoint: str | Path | Subject, array: ArraySpec, *, samples: int | None = None, requantise: bool = True,
+    jobs: int | None = None,
+) -> Equivalence:  # fmt: skip
+    """Runs a network in integers on the simulated array and compares with PyTorch, bit for bit: every accumulator, all
+    logits, and every code that is requantised at the drain.
 
-    checkpoint: a folder of ``siliquant export``, or an open one. samples: inputs of it to run. jobs: simulators at a
-    time, by default one a core. What comes back says what was compared and how long it took. Raises
-    :class:`sim.bench.MismatchError` at the first difference; needs the extras sim and qat, and a C++ compiler.
+    checkpoint: a folder of ``siliquant export`` or ``siliquant train``, or an open network, which has its samples.
+    samples: inputs of a folder to run, by default 1. requantise: thresholds at the drain of each column, where the
+    array has no requantiser. jobs: simulators at a time, by default one a core. What comes back says what was compared
+    and how long it took. Raises :class:`sim.bench.MismatchError` at the first difference; needs the extras sim and
+    qat, and a C++ compiler.
     """
     from qat.integers import Subject, open_subject
+    from sim.harness import requantiser_of
     from sim.harness import verify as run
 
-    subject = checkpoint if isinstance(checkpoint, Subject) else open_subject(Path(checkpoint), samples)
+    if isinstance(checkpoint, Subject):
+        if samples is not None:
+            raise InputError("samples must be given with a folder only: an open network has its own")
+        subject = checkpoint
+    else:
+        subject = open_subject(Path(checkpoint), 1 if samples is None else samples)
+    if requantise and array.requant is None:
+        array = replace(array, requant=requantiser_of(subject.model))
     return run(subject, array, jobs=jobs)
 
 
 def _model(library: str | LibraryModel) -> LibraryModel:
-    return load_model(library) if isinstance(library, str) else library
+    return library if isinstance(library, LibraryModel) else load_model(_text("library", library))
 
 
 def _workload(model: str | Path | Workload) -> Workload:
@@ -188,13 +231,52 @@ def _workload(model: str | Path | Workload) -> Workload:
 
 
 def _assignment(
-    workload: Workload, bits: int | None, mean: float | None, widths: Sequence[int], sensitivity: str | Path | None
-) -> Assignment:
+    workload: Workload, bits: int | None, mean: float | None, widths: Sequence[int] | None,
+    sensitivity: str | Path | None,
+) -> Assignment:  # fmt: skip
     if mean is None:
-        if sensitivity is not None:
-            raise InputError("sensitivity must be given with mean only: one width everywhere needs none")
+        for name, value in (("sensitivity", sensitivity), ("widths", widths)):
+            if value is not None:
+                raise InputError(f"{name} must be given with mean only: one width everywhere needs none")
         return uniform(workload, 4 if bits is None else bits)
     if bits is not None:
         raise InputError("bits and mean must not be given together")
     table = None if sensitivity is None else read_sensitivity(sensitivity)
-    return assign(workload, mean, widths, sensitivity=table)
+    return assign(workload, mean, (2, 4, 8) if widths is None else _list("widths", widths), sensitivity=table)
+
+
+def _means(bits: Sequence[int]) -> list[int]:
+    """Distinct mean widths."""
+    found = [check_integer("bits", each, 2, 8) for each in _list("bits", bits)]
+    if not found or len(set(found)) < len(found):
+        raise InputError(f"bits must be different means, one at least, not {short(found)}")
+    return found
+
+
+def _designs(names: Sequence[str] | None) -> list[str] | None:
+    return None if names is None else _texts("designs", names)
+
+
+def _texts(name: str, values: Sequence[str]) -> list[str]:
+    return [_text(f"one of the {name}", each) for each in _list(name, values)]
+
+
+def _list(name: str, values: Sequence[_Item]) -> list[_Item]:
+    """A list, and no text, which would be one of letters."""
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise InputTypeError(f"{name} must be a list, not {short(values)}")
+    return list(values)
+
+
+def _text(name: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise InputTypeError(f"{name} must be a text, not {short(value)}")
+    return value
+
+
+def _chosen(kind: type[_Choice], name: str, value: str) -> _Choice:
+    """A member of an enumeration by its text."""
+    known = {str(each.value): each for each in kind}
+    if value not in known:
+        raise InputError(f"{name} must be {listing(known, 'or')}, not {short(value)}")
+    return known[value]

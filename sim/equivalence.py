@@ -11,18 +11,17 @@ import torch
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from qat.integers import Subject, open_subject, random_subject, requantisations
+from qat.integers import Subject, open_subject, random_subject
 from qat.settings import Scheme
 from rtl.array import Architecture, ArraySpec
 from rtl.mac import UniformSpec, design_named
 from rtl.options import array_size, read_parameters
-from rtl.requant import ThresholdSpec
 from rtl.spec import MacSpec
 from siliquant.commandline import called, console, print_table, read_jobs, run
 from siliquant.files import write_atomically
 from siliquant.inputs import integer
 from sim.bench import MismatchError
-from sim.harness import Equivalence, GemmRecord, verify
+from sim.harness import Equivalence, GemmRecord, requantiser_of, verify
 from sim.simulators import SimulationError
 
 from .parsers import equivalence as parser
@@ -96,8 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     requant = None
     if not options.no_requantise:
         groups = 1 if options.groups is None else integer("groups", options.groups)
-        bits = max((edge.bits for edge in requantisations(chosen.model, 1)), default=1)
-        requant = ThresholdSpec(accumulator_width=32, bits=bits, signed=False, groups=groups)
+        requant = requantiser_of(chosen.model, groups)
     spec = ArraySpec(
         mac=_mac(design, read_parameters(options, design), chosen), rows=rows, columns=columns,
         architecture=Architecture(options.architecture), activation_depth=depth, weight_depth=depth,

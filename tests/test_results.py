@@ -16,8 +16,9 @@ import pytest
 
 from docs_tools.blocks import markerless
 from qat.settings.options import Options, add_arguments, merge
-from reports.inputs.training import study_json, unpack_run
+from reports.inputs.training import study_json
 from siliquant.commandline.cli import Parser
+from tests.kept import unpack_run
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -44,7 +44,7 @@ def _verdict(rows: list[Mapping[str, Any]]) -> dict[str, str]:
     smaller = sum(row["area_ratio"] < 1 for row in units)
     return {
         "verdict.rows": str(len(rates)),
-        "verdict.mixed": str(sum(mixes(row["run_as"]) for row in rates)),
+        "verdict.unmixed": str(sum(not mixes(row["run_as"]) for row in rates)),
         "verdict.larger": str(sum(area > 1 for area in areas)),
         "verdict.hungrier": str(sum(energy > 1 for energy in energies)),
         "verdict.area": spread(areas, ".2f"),

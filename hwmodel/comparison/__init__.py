@@ -22,7 +22,7 @@ from .comparison import (
     questions,
 )
 from .estimated import ModelAnswers, model_answer
-from .measured import Answers, Settings, settings
+from .measured import Answers, Settings, measured_or, settings
 from .plot import write_plot
 from .requantisation import EXACT, HEAD_MULTIPLIER_WIDTH, UnitAnswer, UnitRow, mac_question, unit_rows, units
 from .sentence import answer_sentence, scalable_rows
@@ -50,6 +50,7 @@ __all__ = [
     "frame",
     "is_uniform",
     "mac_question",
+    "measured_or",
     "mixes",
     "model_answer",
     "notes",

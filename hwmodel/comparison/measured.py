@@ -11,6 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from hwmodel.library import UnknownLibraryError
 from hwmodel.measurement import (
     Bench,
     MacTrial,
@@ -33,7 +34,7 @@ from siliquant.inputs import InputError, short
 from .comparison import Answer, Entry, Question, contenders, measured_answer, questions
 from .requantisation import UnitAnswer, measured_unit
 
-__all__ = ["Answers", "Settings", "settings"]
+__all__ = ["Answers", "Settings", "measured_or", "settings"]
 
 
 @dataclass(frozen=True)
@@ -84,11 +85,6 @@ class Answers:
             if measured is not None:
                 self._units[unit] = measured
         return set(self._units)
-
-    def known_or(self, units: Iterable[Unit], estimate: Callable[[Unit], UnitAnswer]) -> Callable[[Unit], UnitAnswer]:
-        """Answers for these units, as they were measured before, estimated where they were not."""
-        found = self.known_units(units)
-        return lambda unit: self.unit(unit) if unit in found else estimate(unit)
 
     def unit(self, unit: Unit) -> UnitAnswer:
         """The answer for a requantisation unit that was prepared."""
@@ -153,6 +149,21 @@ def _measured(
     item: Unit | MacSpec, missing: Mapping[MacSpec, tuple[Precision, ...]], bench: Bench
 ) -> Measurement | UnitMeasurement:
     return smallest_unit(item, bench) if isinstance(item, Unit) else smallest(item, missing[item], bench)
+
+
+def measured_or(
+    bench: Callable[[], Bench], units: Iterable[Unit], estimate: Callable[[Unit], UnitAnswer]
+) -> Callable[[Unit], UnitAnswer]:
+    """Answers for requantisation units as they were measured before, estimated where they were not: the model knows
+    them less. All are estimated where ``bench`` raises FileNotFoundError or UnknownLibraryError, for a library whose
+    file is not on this machine, or that goes by no name here.
+    """
+    try:
+        answers = Answers(bench(), 1, any_timer=True)
+    except (FileNotFoundError, UnknownLibraryError):
+        return estimate
+    found = answers.known_units(units)
+    return lambda unit: answers.unit(unit) if unit in found else estimate(unit)
 
 
 def _news(trial: MacTrial | UnitTrial) -> str:

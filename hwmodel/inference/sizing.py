@@ -90,8 +90,8 @@ def equal_area(among: Candidates, area_um2: float) -> ArraySpec:
     fits = among.logic_um2 <= area_um2 * (1 + 1e-12)
     if not fits.any():
         raise InputError(
-            f"area_um2 must be at least {float(among.logic_um2.min()):.0f}, that of the smallest array of "
-            f"{among.pattern.mac.name}, not {area_um2:.0f}"
+            f"the smallest array of {among.pattern.mac.name} must have at most the logic area of the uniform one, "
+            f"{area_um2:.0f} um2, not {float(among.logic_um2.min()):.0f}"
         )
     order = np.lexsort((among.grids.rows, among.logic_um2, among.cycles, ~fits))
     return among.array(int(order[0]))
@@ -101,9 +101,10 @@ def equal_latency(among: Candidates, cycles: int) -> ArraySpec:
     """The smallest array of at most so many cycles an inference. Raises ValueError where none is so fast."""
     fits = among.cycles <= cycles
     if not fits.any():
+        name, most, least = among.pattern.mac.name, int(among.grids.rows.max()), int(among.cycles.min())
         raise InputError(
-            f"cycles must be at least {int(among.cycles.min())}, those of the fastest array of "
-            f"{among.pattern.mac.name}, not {cycles}"
+            f"the fastest array of {name} of up to {most} rows must take at most {cycles} cycles an inference, those of "
+            f"the uniform one, not {least}"
         )
     order = np.lexsort((among.grids.rows, among.cycles, among.logic_um2, ~fits))
     return among.array(int(order[0]))

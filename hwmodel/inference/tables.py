@@ -64,6 +64,9 @@ _MARKDOWN = (
 """Columns of the tables in Markdown: every one is in one of them."""
 
 
+_NO_MEMORIES = "Memories are not counted: there is no table of them for this technology."
+
+
 def network_cells(rows: Sequence[NetworkRow]) -> list[tuple[int, list[str]]]:
     """(mean bits, cells under NETWORK_HEADERS) for each row."""
     return [(row.bits, _cells(row)) for row in rows]
@@ -116,7 +119,7 @@ def network_notes(rows: Sequence[NetworkRow]) -> list[str]:
             f"({shares}); the tables of MACs take a standard mixture of the same mean."
         )
     if not any(row.sram_area_um2 for row in rows):
-        lines.append("Memories are not counted: there is no table of them for this technology.")
+        lines.append(_NO_MEMORIES)
     if not any(row.off_chip_uj for row in rows):
         lines.append("Off-chip traffic is counted in bytes; its energy is not in any number.")
     if any(row.accuracy_percent is not None for row in rows):
@@ -186,6 +189,8 @@ def _short_notes(rows: Sequence[NetworkRow], wide: bool) -> list[str]:
     """At most four short lines."""
     first = rows[0]
     lines = [f"Batch 1, {first.clock_mhz:g} MHz, GEMMs only; first and last layers at 8 bits on every design."]
+    if not any(row.sram_area_um2 for row in rows):
+        lines[0] = f"{_NO_MEMORIES} {lines[0]}"
     mixes = {row.bits: row.mixture for row in rows if row.normalisation != UNIFORM}
     if mixes:
         parts = "; ".join(f"{bits} bits is {mixture}" for bits, mixture in mixes.items())

@@ -26,7 +26,7 @@ from hwmodel.liberty import (
     parse_liberty,
 )
 
-from .library import Library, find_library, identity_of, read_liberty_text
+from .library import Library, UnknownLibraryError, find_library, identity_of, read_liberty_text
 from .sdf import CellPaths, Entry, PathDelay, read_sdf, sdf_text
 from .verilog import TIMESCALE, cell_verilog, delay_pairs, input_columns, numbered, senses
 
@@ -49,6 +49,7 @@ __all__ = [
     "Not",
     "Or",
     "PathDelay",
+    "UnknownLibraryError",
     "Variable",
     "cell_verilog",
     "delay_pairs",

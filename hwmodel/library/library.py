@@ -137,6 +137,10 @@ class Library:
         return _facts(self.path, packed, self.excluded, self.asked_adder, cache.root())[1]
 
 
+class UnknownLibraryError(InputError, LookupError):
+    """A name that no library goes by."""
+
+
 def find_library(
     name: str = "freepdk45",
     *,
@@ -158,8 +162,8 @@ def find_library(
         name = _stem(path)
     else:
         if name not in KNOWN_LIBRARIES:
-            known_names = ", ".join(KNOWN_LIBRARIES)
-            raise InputError(f"library must be one of {known_names} (or give a Liberty file), not {short(name)}")
+            names = ", ".join(KNOWN_LIBRARIES)
+            raise UnknownLibraryError(f"library must be one of {names} (or give a Liberty file), not {short(name)}")
         known = KNOWN_LIBRARIES[name]
         path = (
             _freepdk45()

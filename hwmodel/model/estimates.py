@@ -78,7 +78,7 @@ def estimate(
 
     For a table or list the result has its index and the columns area_um2, leakage_uw, settled_power_uw (without
     glitches), power_uw, energy_pj (a cycle, leakage included), minimum_period_ns, meets_clock, pressure and in_range.
-    Where a row cannot be estimated, since its design, library, clock or stream is none, its numbers are NaN,
+    Where a row cannot be estimated, since its design, library, clock or stream makes no sense, its numbers are NaN,
     meets_clock and in_range are False, and there is one more column, error: the sentence that says what is wrong, empty
     elsewhere.
 
@@ -96,7 +96,7 @@ def estimate(
     ``strict``, the first design outside the range of the model.
     """
     if isinstance(specs, MacSpec):
-        model = load_model(library) if isinstance(library, str) else library
+        model = _model_of(library)
         cost = cost_of(specs, activity or default_plan(specs), model, clock_mhz)
         if strict and cost.outside:
             raise InputError(f"{specs.name} must be within the range of the model: it has {'; '.join(cost.outside)}")
@@ -142,7 +142,7 @@ def _read(specs: pd.DataFrame | Sequence[MacSpec], library: str | LibraryModel, 
         for number, spec in enumerate(specs):
             if not isinstance(spec, MacSpec):
                 raise InputTypeError(f"a list of designs must hold MAC designs, not {short(spec)} at place {number}")
-        model = load_model(library) if isinstance(library, str) else library
+        model = _model_of(library)
         still = np.zeros(len(specs), dtype=np.int64)
         return _Table(specs, [model], [activity], np.arange(len(specs)), still, still)
     if not isinstance(specs, pd.DataFrame):
@@ -155,11 +155,19 @@ def _read(specs: pd.DataFrame | Sequence[MacSpec], library: str | LibraryModel, 
     return _Table([_tried(_spec_of, specs.iloc[first]) for first in firsts], models, plans, spec_of, model_of, plan_of)
 
 
+def _model_of(library: str | LibraryModel) -> LibraryModel:
+    if isinstance(library, LibraryModel):
+        return library
+    if not isinstance(library, str):
+        raise InputTypeError(f"library must be the name of a library or its model, not {short(library)}")
+    return load_model(library)
+
+
 def _tried(make: Callable[[_Given], _Made], given: _Given) -> _Made | str:
     """What is made of it, or the sentence that says why nothing is: designs of one's own raise what they like."""
     try:
         return make(given)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, ArithmeticError) as error:
         return str(error)
 
 
@@ -271,7 +279,7 @@ def _found(cases: Sequence[_Case | str], strict: bool) -> list[_Parts | str]:
                 raise InputError(f"{case.spec.name} must be within the range of the model: it has {'; '.join(outside)}")
     try:
         _count(good)
-    except (ValueError, TypeError):  # of one of them; what is counted of the others is kept
+    except (ValueError, TypeError, ArithmeticError):  # of one of them; what is counted of the others is kept
         return [case if isinstance(case, str) else _tried(_alone, case) for case in cases]
     return [case if isinstance(case, str) else _parts(case) for case in cases]
 
@@ -310,7 +318,10 @@ def _groups(frame: pd.DataFrame, names: Sequence[str]) -> tuple[Numbers, list[in
 
     key, size = np.zeros(len(frame), dtype=np.int64), 1
     for name in names:
-        codes, values = pd.factorize(frame[name], use_na_sentinel=False)
+        try:
+            codes, values = pd.factorize(frame[name], use_na_sentinel=False)
+        except TypeError:
+            raise InputTypeError(f"the column {name} must hold numbers or texts, not lists or the like") from None
         if size * len(values) >= 1 << 62:
             key, firsts = _numbered(key)
             size = len(firsts)
@@ -347,9 +358,11 @@ def _spec_of(row: pd.Series[Any]) -> MacSpec:
 
 def _integer(name: str, value: Any) -> int:
     """A whole number, which a column with NaN holds as a float."""
-    if isinstance(value, str | bool) or not float(value).is_integer():
-        raise InputError(f"{name} must be an integer, not {value!r}")
-    return int(value)
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise InputError(f"{name} must be an integer, not {short(value)}")
+    return value
 
 
 def _flag(name: str, value: Any) -> bool:
@@ -363,7 +376,7 @@ def _models(frame: pd.DataFrame, library: str | LibraryModel) -> tuple[list[Libr
     import pandas as pd
 
     if "library" not in frame.columns:
-        model = load_model(library) if isinstance(library, str) else library
+        model = _model_of(library)
         return [model], np.zeros(len(frame), dtype=np.int64)
     codes, names = pd.factorize(frame["library"], use_na_sentinel=False)
     return [_tried(load_model, str(name)) for name in names], codes.astype(np.int64)

@@ -182,12 +182,14 @@ class Workload:
         _check_text("name", self.name)
         if not self.gemms:
             raise InputError(f"a workload must have at least one GEMM, and {self.name} has none")
-        seen: dict[str, int] = {}
+        calls: dict[str, list[Gemm]] = {}
         for gemm in self.gemms:
-            expected = seen.get(gemm.name, 0)
-            if gemm.call != expected:
-                raise InputError(f"call of {gemm.name} must be {expected}, not {gemm.call}")
-            seen[gemm.name] = expected + 1
+            earlier = calls.setdefault(gemm.name, [])
+            if gemm.call != len(earlier):
+                raise InputError(f"call of {gemm.name} must be {len(earlier)}, not {gemm.call}")
+            if earlier:
+                _check_again(gemm, earlier[0])
+            earlier.append(gemm)
         if self.macs > _MOST_MACS:
             raise InputError(f"a workload must have at most {_MOST_MACS} MACs, and {self.name} has {short(self.macs)}")
 
@@ -219,6 +221,22 @@ class Workload:
     def macs_by_class(self) -> dict[PrecisionClass, int]:
         """Products by precision class."""
         return {kind: sum(gemm.macs for gemm in self.gemms if gemm.precision_class is kind) for kind in PrecisionClass}
+
+
+def _check_again(gemm: Gemm, first: Gemm) -> None:
+    """Calls of one name are of one layer: of one precision class and, where they have weights, with the same ones."""
+    names = ["role", "precision_class", "static", *(("k", "n", "count") if first.static else ())]
+    for name in names:
+        found, wanted = getattr(gemm, name), getattr(first, name)
+        if found != wanted:
+            raise InputError(
+                f"calls of {gemm.name} must be of one layer, but {name} of call {gemm.call} is {_shown(found)}, and "
+                f"{_shown(wanted)} of the first"
+            )
+
+
+def _shown(value: object) -> str:
+    return str(value.value if isinstance(value, Enum) else value)
 
 
 def _check_text(field: str, value: object) -> None:

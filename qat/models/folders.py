@@ -10,7 +10,7 @@ from transformers import PreTrainedConfig, PreTrainedModel
 
 from siliquant.inputs import FileError, InputError, belongs, json_object, member, read_json, read_text, short
 
-from .classes import config_from_dict, described, model_class
+from .classes import config_from_dict, described, model_class, model_classes
 
 __all__ = ["MOST_CONFIG_BYTES", "class_and_config", "folder_config", "is_timm", "read_config"]
 
@@ -30,7 +30,15 @@ def folder_config(folder: Path) -> PreTrainedConfig | None:
         with belongs(record, "the record of a run"):
             return described(member(json_object(read_text(record, MOST_RECORD_BYTES)), "model", dict))[1]
     values = read_config(folder / "config.json")
-    return None if is_timm(values) else class_and_config(folder, values)[1]
+    if is_timm(values):
+        return None
+    kind, config, is_classifier = class_and_config(folder, values)
+    named = (values.get("architectures") or [None])[0]
+    bare = f"{kind.__name__.partition('For')[0]}Model"  # without a head, which it gets
+    if named not in (None, bare) and not is_classifier:
+        names = ", ".join([*model_classes(), bare])
+        raise InputError(f"{folder / 'config.json'}: architectures must name one of {names}, not {short(named)}")
+    return config
 
 
 def is_timm(values: Mapping[str, Any]) -> bool:
@@ -40,10 +48,10 @@ def is_timm(values: Mapping[str, Any]) -> bool:
 
 def class_and_config(folder: Path, values: Mapping[str, Any]) -> tuple[type[PreTrainedModel], PreTrainedConfig, bool]:
     """Class and configuration of what config.json holds, and whether it is a classifier."""
-    architectures = values.get("architectures") or [None]
-    architecture = architectures[0] if isinstance(architectures, list) else None
-    if not isinstance(architecture, str | None):
-        raise InputError(f"{folder / 'config.json'}: architectures must hold names, not {short(architecture)}")
+    architectures = values.get("architectures")
+    if not isinstance(architectures, list | None) or not all(isinstance(each, str) for each in architectures or ()):
+        raise InputError(f"{folder / 'config.json'}: architectures must be a list of names, not {short(architectures)}")
+    architecture = architectures[0] if architectures else None
     try:
         kind = model_class(str(values.get("model_type")))
         # A network without classifier, such as BertModel, can be the start of one.

@@ -8,7 +8,7 @@ from .comparison import checked, read_rows
 from .equivalence import Equivalence, read_equivalence
 from .oscillation import Oscillation, read_oscillation
 from .packaged import PACKAGED_ACCURACY, PACKAGED_EQUIVALENCE, packaged_oscillations
-from .training import KeptRun, kept_run, metrics_csv, read_study, study_json, unpack_run
+from .training import KeptRun, kept_run, metrics_csv, read_study, study_json
 
 __all__ = [
     "FULL_PRECISION",
@@ -32,5 +32,4 @@ __all__ = [
     "read_study",
     "study_json",
     "to_json",
-    "unpack_run",
 ]

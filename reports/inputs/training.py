@@ -20,7 +20,7 @@ from typing import Any
 
 from siliquant.inputs import InputError, at, belongs, csv_records, json_object, member, number, read_text
 
-__all__ = ["KeptRun", "kept_run", "metrics_csv", "read_study", "study_json", "unpack_run"]
+__all__ = ["KeptRun", "kept_run", "metrics_csv", "read_study", "study_json"]
 
 FORMAT = 1
 _MOST_BYTES = 64 << 20
@@ -37,8 +37,12 @@ class KeptRun:
     epochs: tuple[Mapping[str, str], ...]
 
     def last(self, column: str) -> float | None:
-        """A number of the last epoch; None where the cell is empty. Raises ValueError for a text that is none."""
-        text = self.epochs[-1].get(column, "")
+        """A number of the last epoch; None where the cell is empty. Raises ValueError for a text that is no number, and
+        for a column that is not there.
+        """
+        if column not in self.epochs[-1]:
+            raise InputError(f"its epochs must have a column {column}")
+        text = self.epochs[-1][column]
         return number(column, text, -1e300, 1e300) if text else None
 
 
@@ -49,15 +53,6 @@ def kept_run(folder: Path) -> KeptRun:
         if not epochs:
             raise InputError("its metrics.csv must have at least one epoch")
         return KeptRun(folder.absolute().name, json_object(read_text(folder / "run.json")), tuple(epochs))
-
-
-def unpack_run(run: KeptRun, parent: Path) -> Path:
-    """Writes run.json and metrics.csv of a run into a folder of its name, which is returned."""
-    folder = parent / run.name
-    folder.mkdir(parents=True)
-    (folder / "run.json").write_text(json.dumps(run.record, indent=1) + "\n")
-    (folder / "metrics.csv").write_text(metrics_csv(run))
-    return folder
 
 
 def metrics_csv(run: KeptRun) -> str:

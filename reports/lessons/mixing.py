@@ -11,6 +11,7 @@ from hwmodel.comparison import mixes
 from hwmodel.inference import EQUAL_LATENCY, UNIFORM, NetworkCost, NetworkRow
 from hwmodel.workload import Assignment, PrecisionClass, Workload
 from reports.charts import BLUE, GREEN, GREY, INK, ORANGE, SKY, VERMILLION, YELLOW
+from siliquant.inputs import InputError
 
 from .panels import panels
 
@@ -106,8 +107,8 @@ def worth(rows: Sequence[NetworkRow]) -> pd.DataFrame:
     """
     import pandas as pd
 
-    alike = sorted((row for row in rows if row.normalisation == UNIFORM), key=lambda row: row.energy_uj)
-    energies = [row.energy_uj for row in alike]
+    alike = _published(rows)
+    energies = [row.energy_uj for row, _ in alike]
     lines = []
     for bits in dict.fromkeys(row.bits for row in _mixed(rows)):
         best = min((row for row in _mixed(rows) if row.bits == bits), key=lambda row: row.energy_uj)
@@ -116,10 +117,8 @@ def worth(rows: Sequence[NetworkRow]) -> pd.DataFrame:
                 "mean of the mix, bits": bits,
                 "design": best.design,
                 "energy_uj": best.energy_uj,
-                "affordable_bits": float(np.interp(best.energy_uj, energies, [row.bits for row in alike])),
-                "needed_percent": float(
-                    np.interp(best.energy_uj, energies, [row.accuracy_percent or 0.0 for row in alike])
-                ),
+                "affordable_bits": float(np.interp(best.energy_uj, energies, [row.bits for row, _ in alike])),
+                "needed_percent": float(np.interp(best.energy_uj, energies, [percent for _, percent in alike])),
                 "beyond": best.energy_uj > energies[-1],
             }
         )
@@ -128,11 +127,11 @@ def worth(rows: Sequence[NetworkRow]) -> pd.DataFrame:
 
 def draw_worth(rows: Sequence[NetworkRow]) -> None:
     """Published accuracies of uniform arrays by their energy, and the energies of mixes, whose accuracy is unknown."""
-    alike = sorted((row for row in rows if row.normalisation == UNIFORM), key=lambda row: row.energy_uj)
-    accuracies = [row.accuracy_percent or 0.0 for row in alike]
+    alike = _published(rows)
+    accuracies = [percent for _, percent in alike]
     _, (axes,) = panels(1, 8, 4)
-    axes.plot([row.energy_uj for row in alike], accuracies, "o-", color=BLUE)
-    for row, accuracy in zip(alike, accuracies, strict=True):
+    axes.plot([row.energy_uj for row, _ in alike], accuracies, "o-", color=BLUE)
+    for row, accuracy in alike:
         axes.annotate(f"uniform, {row.bits} bits", (row.energy_uj, accuracy), (6, -12), textcoords="offset points",
                       color=INK)  # fmt: skip
     texts = []
@@ -143,6 +142,15 @@ def draw_worth(rows: Sequence[NetworkRow]) -> None:
         texts.append(f"{bits} bits: {'over ' if found['beyond'] else ''}{found['needed_percent']:.1f} %")
     axes.set(xlabel="energy of one image, µJ", ylabel="top-1 accuracy on ImageNet-1K, %\n(published, not ours)")
     axes.set_title(f"To be worth its energy, a mix must reach, at a mean of {', '.join(texts)}", fontsize=10)
+
+
+def _published(rows: Sequence[NetworkRow]) -> list[tuple[NetworkRow, float]]:
+    """Uniform arrays by their energy, with the accuracy in percent that was published. ValueError for less than two."""
+    alike = sorted((row for row in rows if row.normalisation == UNIFORM), key=lambda row: row.energy_uj)
+    found = [(row, row.accuracy_percent) for row in alike if row.accuracy_percent is not None]
+    if len(found) < 2:
+        raise InputError(f"accuracies of {rows[0].model} must have been published at two widths at least")
+    return found
 
 
 def _mixed(rows: Sequence[NetworkRow]) -> list[NetworkRow]:

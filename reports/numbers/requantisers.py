@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hwmodel.comparison import EXACT, Answers, ModelAnswers, UnitRow, unit_rows, units
+from hwmodel.comparison import EXACT, ModelAnswers, UnitRow, measured_or, unit_rows, units
 from hwmodel.library import find_library
 from hwmodel.measurement import Bench
 from hwmodel.model import LibraryModel
@@ -15,8 +15,5 @@ def requantisers(model: LibraryModel, clock_mhz: float, lanes: int) -> tuple[Uni
     estimated where they were not. lanes: of the uniform MAC.
     """
     asked, estimates = units(tuple(EXACT), lanes), ModelAnswers(model, clock_mhz, 1)
-    try:
-        known = Answers(Bench(find_library(model.library), clock_mhz), 1, any_timer=True)
-    except FileNotFoundError:
-        return tuple(unit_rows(asked, estimates.unit, estimates.get))  # a library that is not on this machine
-    return tuple(unit_rows(asked, known.known_or(asked, estimates.unit), estimates.get))
+    unit = measured_or(lambda: Bench(find_library(model.library), clock_mhz), asked, estimates.unit)
+    return tuple(unit_rows(asked, unit, estimates.get))

@@ -76,12 +76,13 @@ class CodeValues:
 
     def lacking(self, values: npt.ArrayLike) -> IntArray:
         """Those of some integers that are no values, in their order: int64 [count]."""
-        given = np.asarray(values)
+        given = np.atleast_1d(values)
         low, high = self.range
-        outside = (given < low) | (given > high)
+        wrong = (given < low) | (given > high)
         if not self.contiguous:
-            outside |= self._table[np.where(outside, low, given) - low] < 0
-        return np.asarray(given[outside], dtype=np.int64)
+            inside = ~wrong
+            wrong[inside] = self._table[given[inside].astype(np.int64) - low] < 0
+        return np.asarray(given[wrong], dtype=np.int64)
 
     def words_of(self, values: IntArray) -> IntArray:
         """The words of values [...], all of which must be among them."""
@@ -135,6 +136,7 @@ def codes_of(bits: int, values: Sequence[int]) -> CodeValues:
     >>> codes_of(2, (-1, 0, 1)).words
     (3, 0, 1)
     """
+    check_integer("bits", bits, 1, MAX_BITS)
     low, high = signed_range(bits, min(values, default=0) < 0)
     for value in values:
         check_integer(f"a value of {bits} bits", value, low, high)

@@ -7,6 +7,7 @@ whole network).
 
 from __future__ import annotations
 
+from .drain import requantiser_of
 from .driver import ArraySimulator
 from .engine import GemmRecord
 from .equivalence import Equivalence, verify
@@ -21,6 +22,7 @@ __all__ = [
     "Tile",
     "array_verilog",
     "build_library",
+    "requantiser_of",
     "take_tiles",
     "verify",
 ]

@@ -14,7 +14,16 @@ from rtl.requant import ThresholdSpec, find_thresholds
 from rtl.spec import IntArray, network_codes
 from siliquant.inputs import InputError
 
-__all__ = ["DrainTable", "Drained", "drain_tables"]
+__all__ = ["DrainTable", "Drained", "drain_tables", "requantiser_of"]
+
+
+def requantiser_of(model: IntegerModel, groups: int = 1) -> ThresholdSpec:
+    """Thresholds at the end of each column, for the widest codes that sums of the network become there.
+
+    groups: parameter sets a column.
+    """
+    bits = max((edge.bits for edge in requantisations(model, 1)), default=1)
+    return ThresholdSpec(accumulator_width=32, bits=bits, signed=False, groups=groups)
 
 
 @dataclass(frozen=True, eq=False)

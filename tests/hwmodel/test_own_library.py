@@ -12,7 +12,8 @@ import pytest
 from hwmodel import compare, explain, validate
 from hwmodel.library import find_library
 from hwmodel.measurement import PACKAGED_CALIBRATION
-from hwmodel.model import PACKAGED_MODELS
+from hwmodel.model import PACKAGED_MODELS, load_model
+from reports.numbers.requantisers import requantisers
 from siliquant.commandline import run
 
 SMALL = ["--bits", "4", "--designs", "loom", "--requant-bits", "4"]
@@ -53,6 +54,12 @@ def test_compare_estimates_with_the_model_of_a_folder(by: str, own: Path, capsys
     (first, *_), (theirs, *_) = rows(own / by, "network.csv"), rows(own / "packaged", "network.csv")
     assert (float(first["sram_area_um2"]), float(theirs["sram_area_um2"]) > 0) == (0, True)
     assert first["logic_area_um2"] == theirs["logic_area_um2"]
+
+
+def test_requantisers_of_a_report_are_estimated_for_a_library_of_ones_own(own: Path) -> None:
+    mine = load_model("my", own / "models")
+    (first, *_), (theirs, *_) = (requantisers(each, 500.0, 16) for each in (mine, load_model("freepdk45")))
+    assert (first.basis, theirs.basis) == ("estimated", "measured")
 
 
 @pytest.mark.parametrize("by", ["file", "name"])

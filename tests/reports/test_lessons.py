@@ -61,7 +61,7 @@ def titles() -> str:
 
 
 def row(bits: int, energy: float, accuracy: float | None, mixture: str, **others: Any) -> Any:
-    kind = UNIFORM if accuracy else EQUAL_LATENCY
+    kind = others.pop("normalisation", UNIFORM if accuracy else EQUAL_LATENCY)
     parts = {"mac_uj": energy, "requantisation_uj": 0.0, "sram_uj": 0.0, "leakage_uj": 0.0}
     ratios = {"energy_ratio": 1.5, "logic_area_ratio": 2.5} | others
     return SimpleNamespace(
@@ -86,6 +86,14 @@ def test_what_a_mix_has_to_bring_is_between_what_uniform_arrays_do() -> None:
     assert "at a mean of 3 bits: 65.0 %, 4 bits: over 70.0 %" in titles()
     draw_energy(ROWS)
     assert "a mix takes 1.50 to 2.00 times its energy and 2.50 to 3.00 times its logic" in titles()
+
+
+def test_what_was_not_published_is_no_accuracy_of_0() -> None:
+    unknown = row(8, 900.0, None, "8b:100%", model="mine", normalisation=UNIFORM)
+    found = worth([*ROWS, unknown])
+    assert found["needed_percent"].tolist() == [65.0, 70.0]
+    with pytest.raises(ValueError, match=r"^accuracies of mine must have been published at two widths at least$"):
+        worth([unknown, *ROWS[1:]])
 
 
 def test_a_uniform_array_is_slower_at_fewer_bits_for_its_first_and_last_layers() -> None:

@@ -7,6 +7,7 @@ import io
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -71,16 +72,59 @@ def test_network_cost_has_the_cycles_of_latency(
     assert bare.area.total_um2 < cost.area.total_um2
 
 
-def test_network_cost_refuses_what_contradicts() -> None:
-    grid = siliquant.array(siliquant.design("uniform"))
-    with pytest.raises(ValueError, match=r"^bits and mean must not be given together$"):
-        siliquant.network_cost("deit-tiny", grid, bits=4, mean=3)
-    with pytest.raises(
-        ValueError, match=r"^sensitivity must be given with mean only: one width everywhere needs none$"
-    ):
-        siliquant.network_cost("deit-tiny", grid, sensitivity="table.json")
-    with pytest.raises(ValueError, match=r"^design must be one of "):
-        siliquant.design("nothing")
+MAC = siliquant.design("uniform")
+GRID = siliquant.array(MAC, depth=512)
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "said"),
+    [
+        (lambda: siliquant.network_cost("deit-tiny", GRID, bits=4, mean=3), ValueError,
+         "bits and mean must not be given together"),
+        (lambda: siliquant.network_cost("deit-tiny", GRID, sensitivity="table.json"), ValueError,
+         "sensitivity must be given with mean only: one width everywhere needs none"),
+        (lambda: siliquant.network_cost("deit-tiny", GRID, bits=4, widths=(2, 8)), ValueError,
+         "widths must be given with mean only: one width everywhere needs none"),
+        (lambda: siliquant.network_cost("deit-tiny", GRID, scales="x"), ValueError,
+         "scales must be tensor, head or head-reduced, not 'x'"),
+        (lambda: siliquant.network_cost("deit-tiny", GRID, overlap="x"), ValueError,
+         "overlap must be none or double, not 'x'"),
+        (lambda: siliquant.array(MAC, architecture="x"), ValueError,
+         "architecture must be broadcast or systolic, not 'x'"),
+        (lambda: siliquant.array(MAC, 16), TypeError, "size must be a text, not 16"),
+        (lambda: siliquant.design("uniform", foo=3), ValueError, "uniform must have parameters among "),
+        (lambda: siliquant.design("nothing"), ValueError, "design must be one of "),
+        (lambda: siliquant.compare(4), TypeError, "bits must be a list, not 4"),
+        (lambda: siliquant.compare([]), ValueError, "bits must be different means, one at least, not []"),
+        (lambda: siliquant.compare([4, 4]), ValueError, "bits must be different means, one at least, not [4, 4]"),
+        (lambda: siliquant.compare([9]), ValueError, "bits must be an integer from 2 to 8, not 9"),
+        (lambda: siliquant.compare([4], lanes=65), ValueError, "lanes must be an integer from 1 to 64, not 65"),
+        (lambda: siliquant.compare([4], designs="bitfusion"), TypeError, "designs must be a list, not 'bitfusion'"),
+        (lambda: siliquant.compare([4], library=None), TypeError, "library must be a text, not None"),
+        (lambda: siliquant.compare([4], clock_mhz=0), ValueError, "clock_mhz must be a positive number, not 0"),
+        (lambda: siliquant.compare_network("deit-tiny", []), ValueError, "bits must be different means, "),
+        (lambda: siliquant.estimate(MAC, None), TypeError,
+         "library must be the name of a library or its model, not None"),
+        (lambda: siliquant.generate([]), ValueError, "specs must have at least one design"),
+        (lambda: siliquant.generate(["loom"]), TypeError, "specs must be MACs, arrays or requantisers, not 'loom'"),
+    ],
+)  # fmt: skip
+def test_bad_arguments_are_told_in_a_sentence(call: Callable[[], object], kind: type[Exception], said: str) -> None:
+    with pytest.raises(kind) as caught:
+        call()
+    assert str(caught.value).startswith(said)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_network_of_long_sums_has_accumulators_for_them(tmp_path: Path) -> None:
+    """As the command: a sum of 6,000 products is longer than the usual ones of 4,096."""
+    own = tmp_path / "long.csv"
+    own.write_text("name,m,k,n,count\nl.0.query,16,96,96,1\nl.0.fc1,16,6000,64,1\n")
+    arguments = ["--bits", "4", "--designs", "loom", "--requant-bits", "none", "--out", str(tmp_path)]
+    hwmodel.compare.main([*arguments, "--model", str(own)])
+    found = siliquant.compare_network(own, [4], designs=["loom"])
+    written = pd.read_csv(tmp_path / "network.csv")
+    pd.testing.assert_frame_equal(pd.read_csv(io.StringIO(found.to_csv(index=False))), written)
 
 
 def test_generate_writes_the_files_of_gen(tmp_path: Path) -> None:
@@ -113,7 +157,10 @@ def test_verify_compares_a_network_with_the_array() -> None:
     grid = siliquant.array(siliquant.design("uniform", lanes=32), "8x8", depth=512)
     found = siliquant.verify(subject, grid, jobs=1)
     assert (found.samples, found.mismatches) == (1, 0)
-    assert found.array == grid.name
+    assert found.array.startswith(grid.name)
     assert sum(gemm.accumulators for gemm in found.gemms) > 10_000
+    assert sum(gemm.codes for gemm in found.gemms) > 1_000  # requantised at the drain, as by the command
     with pytest.raises(ValueError, match=r"nowhere"):
         siliquant.verify("nowhere", grid)
+    with pytest.raises(ValueError, match=r"^samples must be given with a folder only: an open network has its own$"):
+        siliquant.verify(subject, grid, samples=2)

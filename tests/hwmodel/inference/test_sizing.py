@@ -81,11 +81,17 @@ def test_where_no_array_matches_it_says_so() -> None:
     among = candidates(GIVEN, element, REQUANT, assign(SMALL, 3, [2, 4]), COSTS)
     with pytest.raises(ValueError) as caught:
         equal_area(among, 50.0)
-    assert str(caught.value) == f"area_um2 must be at least 110, that of the smallest array of {element.name}, not 50"
+    assert str(caught.value) == (
+        f"the smallest array of {element.name} must have at most the logic area of the uniform one, 50 um2, not 110"
+    )
     with pytest.raises(ValueError) as caught:
         equal_latency(among, 3)
     fewest = int(among.cycles.min())
-    assert str(caught.value) == f"cycles must be at least {fewest}, those of the fastest array of {element.name}, not 3"
+    most = int(among.grids.rows.max())
+    assert str(caught.value) == (
+        f"the fastest array of {element.name} of up to {most} rows must take at most 3 cycles an inference, "
+        f"those of the uniform one, not {fewest}"
+    )
 
 
 def test_no_array_is_wider_than_can_be_loaded() -> None:

@@ -228,6 +228,16 @@ def test_a_table_without_a_column_that_it_needs(table: dict[str, list[Any]], sai
         estimate(pd.DataFrame(table), "one")
 
 
+def test_a_number_beyond_all_bounds_is_of_its_row_alone() -> None:
+    table = pd.DataFrame({"design": ["uniform", "uniform"], "lanes": pd.Series([4, 10**400], dtype=object)})
+    found = estimate(table, "one")
+    assert found["error"].iloc[0] == ""
+    assert "lanes must be" in found["error"].iloc[1]
+    said = "the column lanes must hold numbers or texts, not lists or the like"
+    with pytest.raises(TypeError, match=f"^{said}$"):
+        estimate(pd.DataFrame({"design": ["uniform"], "lanes": [[4]]}), "one")
+
+
 @pytest.mark.parametrize("name", ["nangate", None])
 def test_a_library_without_a_model_is_told(name: str | None) -> None:
     expected = r"library must be one with a cost model \(.*\), not '(nangate|nan|None)'; hwmodel\.calibrate makes one"

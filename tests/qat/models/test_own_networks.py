@@ -16,7 +16,7 @@ import qat.trace
 from hwmodel.workload import read_workload
 from qat.evaluate import main as evaluate_main
 from qat.integers import random_subject
-from qat.models import presets
+from qat.models import model_classes, presets
 from qat.settings import Scheme
 from qat.softlabels import main as softlabels_main
 from qat.train import main as train_main
@@ -111,6 +111,11 @@ def test_a_folder_with_random_weights_as_integers(case: str, tmp_path: Path) -> 
         (lambda folder: described(folder, ViTConfig(), "ViTForImageClassification") and
          (folder / "config.json").write_text('{"model_type": "gpt2"}'),
          "{folder}/config.json cannot be used: model_type must be one of vit, deit, swin, sret, bert, not 'gpt2'"),
+        (lambda folder: described(folder, BertConfig(), "BertForQuestionAnswering"),
+         "{folder}/config.json: architectures must name one of {classes}, BertModel, not 'BertForQuestionAnswering'"),
+        (lambda folder: described(folder, ViTConfig()) and
+         (folder / "config.json").write_text('{"model_type": "vit", "architectures": "ViTForImageClassification"}'),
+         "{folder}/config.json: architectures must be a list of names, not 'ViTForImageClassification'"),
         (lambda folder: described(folder, ViTConfig()) and
          (folder / "config.json").write_text('{"architecture": "deit_tiny"}'),
          "{folder} is a folder of timm, which does not describe its network: give its name instead"),
@@ -124,7 +129,8 @@ def test_what_is_no_network(
     make(folder)
     with pytest.raises(ValueError) as caught:
         qat.trace.main(["--model", str(folder), "--out", str(tmp_path / "list.json")])
-    assert str(caught.value) == said.format(folder=str(folder), names=", ".join(presets.PRESET_NAMES))
+    texts = {"names": ", ".join(presets.PRESET_NAMES), "classes": ", ".join(model_classes())}
+    assert str(caught.value) == said.format(folder=str(folder), **texts)
 
 
 @pytest.mark.usefixtures("quick")

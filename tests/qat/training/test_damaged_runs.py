@@ -24,8 +24,7 @@ from qat.network.convert import gemms
 from qat.quantisers import ElasticBinarizer, Quantizer
 from qat.training.runs import load_run, load_start, load_state, read_record
 from qat.training.weights import read_model, save_model, tensors_sha256
-from reports.inputs.training import unpack_run
-from tests.kept import kept_runs
+from tests.kept import kept_runs, unpack_run
 
 pytestmark = pytest.mark.usefixtures("quick")
 IMAGES = torch.from_numpy(np.random.default_rng(0).normal(size=(3, 1, 28, 28)).astype(np.float32))

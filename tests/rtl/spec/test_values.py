@@ -46,6 +46,17 @@ def test_any_codes(codes: CodeValues, others: list[int]) -> None:
     assert codes.contiguous == (list(codes.values) == list(range(codes.values[0], codes.values[-1] + 1)))
 
 
+@pytest.mark.parametrize("kind", ["u1", "i1", "u2", "i4", "u8", "i8"])
+def test_arrays_of_any_integers(kind: str) -> None:
+    codes = CodeValues(2, (-300, -1, 1, 300), (0, 1, 2, 3))
+    limits = np.iinfo(kind)
+    given = [value for value in (-301, -300, -2, -1, 0, 1, 127, 300) if limits.min <= value <= limits.max]
+    found = codes.lacking(np.array([*given, limits.max], kind).astype(kind))
+    largest = [limits.max] if kind != "u8" else [-1]  # as int64 has it
+    assert found.tolist() == [*(value for value in given if value not in codes.values), *largest]
+    assert codes.lacking(np.array(0, kind)).tolist() == [0]
+
+
 def test_what_they_are_called() -> None:
     assert str(all_codes(4, True)) == "from -8 to 7"
     assert str(BIPOLAR) == "-1 or 1"
