@@ -103,8 +103,8 @@ def equal_latency(among: Candidates, cycles: int) -> ArraySpec:
     if not fits.any():
         name, most, least = among.pattern.mac.name, int(among.grids.rows.max()), int(among.cycles.min())
         raise InputError(
-            f"the fastest array of {name} of up to {most} rows must take at most {cycles} cycles an inference, those of "
-            f"the uniform one, not {least}"
+            f"the fastest array of {name} of up to {most} rows must take at most {cycles} cycles an inference, those "
+            f"of the uniform one, not {least}"
         )
     order = np.lexsort((among.grids.rows, among.cycles, among.logic_um2, ~fits))
     return among.array(int(order[0]))
