@@ -95,6 +95,8 @@ def array(
     >>> array(design("loom"), "8x4").columns
     4
     """
+    if not isinstance(mac, MacSpec):
+        raise InputTypeError(f"mac must be a MAC design, as siliquant.design makes one, not {short(mac)}")
     rows, columns = array_size(_text("size", size))
     return ArraySpec(
         mac=mac, rows=rows, columns=columns, architecture=_chosen(Architecture, "architecture", architecture),
@@ -165,6 +167,7 @@ def network_cost(
     Raises ValueError where a memory is too small for the network, for both ``bits`` and ``mean``, and for ``widths`` or
     ``sensitivity`` without ``mean``.
     """
+    _check_array(array)
     assignment = _assignment(_workload(model), bits, mean, widths, sensitivity)
     if requantise and array.requant is None:
         array = replace(array, requant=multiplier(assignment.drained_bits))
@@ -211,6 +214,7 @@ def verify(
     from sim.harness import requantiser_of
     from sim.harness import verify as run
 
+    _check_array(array)
     if isinstance(checkpoint, Subject):
         if samples is not None:
             raise InputError("samples must be given with a folder only: an open network has its own")
@@ -224,6 +228,11 @@ def verify(
 
 def _model(library: str | LibraryModel) -> LibraryModel:
     return library if isinstance(library, LibraryModel) else load_model(_text("library", library))
+
+
+def _check_array(array: object) -> None:
+    if not isinstance(array, ArraySpec):
+        raise InputTypeError(f"array must be an array, as siliquant.array makes one of a MAC, not {short(array)}")
 
 
 def _workload(model: str | Path | Workload) -> Workload:

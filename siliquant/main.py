@@ -72,11 +72,11 @@ def start(arguments: Sequence[str] | None = None) -> None:
 
 
 def _missing(command: Command, error: ModuleNotFoundError) -> str:
-    wanted = f"siliquant[{command.extra}]" if command.extra else "siliquant"
+    wanted = f".[{command.extra}]" if command.extra else "."
     package = f"the package {error.name}" if error.name else f"a package ({error})"
     return (
         f"{command.name} needs {package}, which is not installed: make setup installs everything, "
-        f"pip install '{wanted}' what this command needs"
+        f"pip install '{wanted}' in the checkout what this command needs"
     )
 
 

@@ -52,6 +52,7 @@ def print_result(out: Console, found: Equivalence) -> None:
         kinds.setdefault(_kind(gemm.name), []).append(gemm)
     lines = [_cells(kind, gemms) for kind, gemms in [*kinds.items(), ("all", list(found.gemms))]]
     print_table(out, "products on the array, by GEMM", HEADERS, lines)
+    out.print(f"{found.mismatches} mismatches")
 
 
 def _cells(kind: str, gemms: Sequence[GemmRecord]) -> list[str]:

@@ -16,6 +16,7 @@ __all__ = ["print_comparison"]
 _COLUMNS = ("design", "mixture", "um2 per MAC/cycle", "energy fJ/MAC", "area ratio", "energy ratio", "meets clock")
 _UNIT_COLUMNS = ("code bits", "unit", "parameter sets", "area um2", "energy pJ a sum", "area / MAC", "basis")
 _TEXT = (0, 1)
+_MOST_NOTES = 4
 
 
 def print_comparison(rows: Sequence[Row], units: Sequence[UnitRow] = (), *, wide: bool = False) -> None:
@@ -80,7 +81,7 @@ def _best(rows: Sequence[Row]) -> set[tuple[int, int]]:
 
 
 def _notes(rows: Sequence[Row], wide: bool) -> list[str]:
-    """At most four short lines."""
+    """At most _MOST_NOTES short lines."""
     first = rows[0]
     lanes = next(row.units for row in rows if row.normalisation == EQUAL_THROUGHPUT)
     estimated = any(row.source.startswith("model") for row in rows)
@@ -97,6 +98,8 @@ def _notes(rows: Sequence[Row], wide: bool) -> list[str]:
         lines.append("* lies beyond the designs that the model was fitted on.")
     elif any(row.meets_clock is False for row in rows):
         lines.append("no: no pipelining meets the clock; the fastest is shown.")
+    if len(lines) < _MOST_NOTES - 1 and any(row.run_as != row.mixture for row in rows):
+        lines.append("A width that a design lacks runs at its next wider one.")
     more = "" if wide else "--wide: every column. "
     lines.append(f"{more}Method: docs/comparison.md; error: docs/calibration.md.")
     return lines

@@ -144,6 +144,15 @@ class NetworkCost:
     area: Area
     minimum_period_ns: float | None
 
+    def __repr__(self) -> str:
+        """What decides, in a line: all fields are pages."""
+        clock = {True: "meets", False: "misses", None: "may miss"}[self.meets_clock]
+        return (
+            f"<one inference of {self.assignment.workload.name} on {self.array.name}: {self.latency_us:,.0f} us at "
+            f"{self.clock_mhz:g} MHz, which it {clock}; {self.energy.total_pj / 1e6:,.1f} uJ, "
+            f"{self.area.total_um2 / 1e6:.2f} mm2>"
+        )
+
     def of(self, gemm: Gemm) -> GemmCost:
         """The kind of a GEMM call. Raises ValueError for one of another network."""
         for kind in self.kinds:

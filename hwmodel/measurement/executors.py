@@ -125,7 +125,7 @@ def cluster(address: str) -> Runner:
     try:
         import distributed  # type: ignore[import-not-found, unused-ignore]
     except ImportError:
-        advice = "pip install 'siliquant[cluster]'"
+        advice = "pip install '.[cluster]' in the checkout"
         raise InputError(f"a scheduler needs the package distributed, which is not installed: {advice}") from None
     dask: Any = distributed  # typed only in part
     for name in [*logging.root.manager.loggerDict]:  # a lost scheduler is one line of ours, not their tracebacks

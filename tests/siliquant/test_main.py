@@ -174,7 +174,7 @@ def test_a_missing_package_is_named_with_what_installs_it() -> None:
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
         "siliquant evaluate: error: evaluate needs the package torch, which is not installed: make setup installs "
-        "everything, pip install 'siliquant[qat]' what this command needs\n"
+        "everything, pip install '.[qat]' in the checkout what this command needs\n"
     )
 
 

@@ -178,7 +178,8 @@ def test_the_table_counts_mismatches(capsys: pytest.CaptureFixture[str]) -> None
     print_result(Console(width=120), found)
     lines = capsys.readouterr().out.splitlines()
     rule = next(number for number, line in enumerate(lines) if line.startswith("─"))
-    rows = [line.split() for line in lines[rule + 1 :] if line.strip()]
+    assert lines[-1] == "4 mismatches"
+    rows = [line.split() for line in lines[rule + 1 : -1] if line.strip()]
     shown = {cells[0]: cells[-3:] for cells in rows}
     assert shown == {
         "q_proj": ["1,500", "10", "3"],

@@ -172,7 +172,9 @@ def test_what_is_no_address_is_refused(address: str) -> None:
 
 def test_without_distributed_a_scheduler_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
-    with pytest.raises(ValueError, match=r"needs the package distributed.*: pip install 'siliquant\[cluster\]'$"):
+    with pytest.raises(
+        ValueError, match=r"needs the package distributed.*: pip install '\.\[cluster\]' in the checkout$"
+    ):
         cluster("tcp://host:8786")
 
 

