@@ -56,7 +56,7 @@ def print_table(
     keys: int = 1,
     best: Collection[tuple[int, int]] = (),
 ) -> None:
-    """Prints a table, in as many parts as the width asks for.
+    """Prints a table, in as many parts as the width asks for, under one title.
 
     left: columns of text; all others are numbers, on the right. keys: columns that every part begins with. best: the
     (line, column) that stand out on a terminal with colours.
@@ -66,8 +66,8 @@ def print_table(
     from rich.text import Text
 
     needed = _widths(headers, lines)
+    out.print(Text(title, style="bold"), soft_wrap=True)  # a long name is not broken
     for group in fitting(headers, lines, out.width, keys):
-        out.print(Text(title, style="bold"), soft_wrap=True)  # a long name is not broken
         table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
         for column in group:
             table.add_column(
