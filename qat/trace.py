@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from qat.models import SIZES, build, is_preset, preset
+from qat.models import SIZES, build, check_scores, is_preset, preset
 from qat.network import (
     Product,
     QuantContext,
@@ -225,6 +225,8 @@ def workload(network: str, *, labels: int | None = None, tokens: int | None = No
     tokens = min(_TOKENS, most) if tokens is None else tokens
     if not 1 <= tokens <= most:
         raise InputError(f"tokens must be an integer from 1 to {most} for {name}, not {tokens}")
+    if not _takes_images(config):
+        check_scores(config.num_attention_heads, tokens, tokens)
     if labels is None:
         labels = (1000 if _takes_images(config) else 2) if is_preset(network) else config.num_labels or 1
     torch.manual_seed(0)

@@ -22,6 +22,8 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+import numpy as np
+
 from hwmodel.comparison import ModelAnswers, compare_rows, contenders, frame, settings
 from hwmodel.inference import (
     NetworkCost,
@@ -43,6 +45,7 @@ from rtl.names import HELPER_PREFIX
 from rtl.options import array_size
 from rtl.requant import RequantSpec
 from rtl.spec import MacSpec, check_integer
+from siliquant.files import torch_folder
 from siliquant.inputs import InputError, InputTypeError, listing, positive_number, short
 
 if TYPE_CHECKING:
@@ -210,6 +213,7 @@ def verify(
     and how long it took. Raises :class:`sim.bench.MismatchError` at the first difference; needs the extras sim and
     qat, and a C++ compiler.
     """
+    torch_folder()  # before torch is loaded
     from qat.integers import Subject, open_subject
     from sim.harness import requantiser_of
     from sim.harness import verify as run
@@ -256,10 +260,15 @@ def _assignment(
 
 def _means(bits: Sequence[int]) -> list[int]:
     """Distinct mean widths."""
-    found = [check_integer("bits", each, 2, 8) for each in _list("bits", bits)]
+    found = [check_integer("bits", _plain(each), 2, 8) for each in _list("bits", bits)]
     if not found or len(set(found)) < len(found):
         raise InputError(f"bits must be different means, one at least, not {short(found)}")
     return found
+
+
+def _plain(value: object) -> object:
+    """An integer of NumPy as one of Python."""
+    return value.item() if isinstance(value, np.integer) else value
 
 
 def _designs(names: Sequence[str] | None) -> list[str] | None:

@@ -13,7 +13,7 @@ from .memories import dram_pj_per_bit, packaged_sram, sram_of
 from .parts import Costs, MacCost, UnitCost
 from .result import Energy, GemmCost, NetworkCost
 from .rows import EQUAL_LATENCY, UNIFORM, NetworkRow, default_elements, multiplier, network_rows
-from .sizing import candidates, equal_latency
+from .sizing import NoArrayError, candidates, equal_latency
 from .tables import network_frame, network_markdown, network_notes, print_network
 from .tiling import Overlap
 
@@ -26,6 +26,7 @@ __all__ = [
     "MacCost",
     "NetworkCost",
     "NetworkRow",
+    "NoArrayError",
     "Overlap",
     "UnitCost",
     "candidates",

@@ -8,7 +8,9 @@ one (hwmodel.inference.sizing).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from hwmodel.comparison import EQUAL_THROUGHPUT, EXACT, REDUCTION_LENGTH, contenders, questions
@@ -32,7 +34,7 @@ from siliquant.inputs import InputError, InputTypeError
 from .inference import network_cost
 from .parts import Costs
 from .result import NetworkCost
-from .sizing import candidates, equal_area, equal_latency
+from .sizing import NoArrayError, candidates, equal_area, equal_latency
 from .tiling import Overlap
 
 __all__ = ["EQUAL_AREA", "EQUAL_LATENCY", "UNIFORM", "NetworkRow", "default_elements", "multiplier", "network_rows"]
@@ -131,12 +133,13 @@ def network_rows(
     scales: Scales = Scales.HEAD,
     overlap: Overlap = Overlap.NONE,
 ) -> list[NetworkRow]:
-    """The lines for each mean of ``bits``, the uniform design first, then each other design twice.
+    """The lines for each mean of ``bits``, the uniform design first, then each other design twice: at equal area and at
+    equal latency, where it has such an array.
 
     elements: by mean bits, the uniform element first, each with its units and pipeline registers. widths: those of the
     mixed network; a design that lacks one runs it at the next that it has. rows, columns, depth (words of each memory):
     of the uniform array. requantiser: by the widest codes it makes, at the end of each column. Raises ValueError where
-    a mean is not reached by the widths, a design has no array to match, or a cost is not known.
+    a mean is not reached by the widths, or a cost is not known.
     """
     found: list[NetworkRow] = []
     for mean in bits:
@@ -154,12 +157,13 @@ def network_rows(
         requant = requantiser(mixed.drained_bits)
         for element in others:
             among = candidates(array, element, requant, mixed, costs, scales=scales, overlap=overlap)
-            for name, matched in (
-                (EQUAL_AREA, equal_area(among, base.area.logic_um2)),
-                (EQUAL_LATENCY, equal_latency(among, base.cycles)),
+            for name, match in (
+                (EQUAL_AREA, partial(equal_area, among, base.area.logic_um2)),
+                (EQUAL_LATENCY, partial(equal_latency, among, base.cycles)),
             ):
-                cost = network_cost(matched, mixed, costs, scales=scales, overlap=overlap)
-                found.append(_row(mean, name, cost, base))
+                with suppress(NoArrayError):
+                    cost = network_cost(match(), mixed, costs, scales=scales, overlap=overlap)
+                    found.append(_row(mean, name, cost, base))
     return found
 
 

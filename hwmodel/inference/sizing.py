@@ -33,7 +33,7 @@ from .parts import Costs
 from .tiles import Grids, IntArray, Matrices, Timing, needed_words
 from .tiling import Overlap, cycles_of
 
-__all__ = ["Candidates", "candidates", "equal_area", "equal_latency"]
+__all__ = ["Candidates", "NoArrayError", "candidates", "equal_area", "equal_latency"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,11 +85,15 @@ def candidates(
     return Candidates(pattern, grids, logic_um2, cycles)
 
 
+class NoArrayError(InputError):
+    """No array of a design is as small, or as fast, as another one."""
+
+
 def equal_area(among: Candidates, area_um2: float) -> ArraySpec:
     """The fastest array of at most that area. Raises ValueError where none is so small."""
     fits = among.logic_um2 <= area_um2 * (1 + 1e-12)
     if not fits.any():
-        raise InputError(
+        raise NoArrayError(
             f"the smallest array of {among.pattern.mac.name} must have at most the logic area of the uniform one, "
             f"{area_um2:.0f} um2, not {float(among.logic_um2.min()):.0f}"
         )
@@ -102,7 +106,7 @@ def equal_latency(among: Candidates, cycles: int) -> ArraySpec:
     fits = among.cycles <= cycles
     if not fits.any():
         name, most, least = among.pattern.mac.name, int(among.grids.rows.max()), int(among.cycles.min())
-        raise InputError(
+        raise NoArrayError(
             f"the fastest array of {name} of up to {most} rows must take at most {cycles} cycles an inference, those "
             f"of the uniform one, not {least}"
         )

@@ -10,7 +10,7 @@ from hwmodel.workload import published_source
 from siliquant.commandline import console, print_notes, print_table
 from siliquant.inputs import listing
 
-from .rows import EQUAL_AREA, UNIFORM, NetworkRow
+from .rows import EQUAL_AREA, EQUAL_LATENCY, UNIFORM, NetworkRow
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,6 +64,7 @@ _MARKDOWN = (
 """Columns of the tables in Markdown: every one is in one of them."""
 
 
+_NEAR = 0.05  # bits: no number of a table would look otherwise
 _NO_MEMORIES = "Memories are not counted: there is no table of them for this technology."
 
 
@@ -80,9 +81,9 @@ def _cells(row: NetworkRow) -> list[str]:
         row.mixture,
         f"{row.area_um2 / 1e6:.2f}",
         f"{row.logic_area_um2 / 1e6:.2f}",
-        f"{row.latency_us:,.0f}",
+        f"{row.latency_us:,.0f}" if row.latency_us >= 10 else f"{row.latency_us:.2g}",
         f"{row.utilisation:.0%}",
-        f"{row.energy_uj:,.1f}",
+        _short(row.energy_uj),
         f"{row.mac_uj:,.1f}",
         f"{row.requantisation_uj:,.1f}",
         f"{row.sram_uj:,.1f}",
@@ -100,6 +101,7 @@ def network_notes(rows: Sequence[NetworkRow]) -> list[str]:
     """What a reader must know beside the numbers."""
     first = rows[0]
     lines = [
+        *_deviations(rows),
         (
             f"One inference of {first.model}, batch 1, at {first.clock_mhz:g} MHz. GEMMs only: layer norms, softmax, "
             "GELU and residuals are the host's and cost nothing here. First and last layers at 8 bits on every design."
@@ -169,13 +171,13 @@ def print_network(rows: Sequence[NetworkRow], *, wide: bool = False) -> None:
 def network_sentence(rows: Sequence[NetworkRow]) -> str:
     """What mixing widths costs in an inference: the least energy and time of any design at equal logic area, by mean.
 
-    Where no row is of mixed precision it says what the uniform arrays take.
+    Where no row is of mixed precision, or no mix comes near its mean, it says what the uniform arrays take.
     """
     model, means = rows[0].model, list(dict.fromkeys(row.bits for row in rows))
     mixed = {bits: [row for row in rows if row.bits == bits and row.normalisation == EQUAL_AREA] for bits in means}
-    known = [bits for bits in means if mixed[bits]]
+    known = [bits for bits in means if mixed[bits] and abs(mixed[bits][0].mean_bits - bits) <= _NEAR]
     if not known:
-        energies = listing(f"{row.energy_uj:,.1f}" for row in rows)
+        energies = listing(_short(row.energy_uj) for row in rows if row.normalisation == UNIFORM)
         return f"One inference of {model} takes {energies} uJ at {listing(map(str, means))} bits."
     energy = listing(f"{min(row.energy_ratio for row in mixed[bits]):.2f}" for bits in known)
     time = listing(f"{min(row.latency_ratio for row in mixed[bits]):.2f}" for bits in known)
@@ -186,11 +188,12 @@ def network_sentence(rows: Sequence[NetworkRow]) -> str:
 
 
 def _short_notes(rows: Sequence[NetworkRow], wide: bool) -> list[str]:
-    """At most four short lines."""
+    """Few short lines."""
     first = rows[0]
     lines = [f"Batch 1, {first.clock_mhz:g} MHz, GEMMs only; first and last layers at 8 bits on every design."]
     if not any(row.sram_area_um2 for row in rows):
         lines[0] = f"{_NO_MEMORIES} {lines[0]}"
+    lines += _deviations(rows)
     mixes = {row.bits: row.mixture for row in rows if row.normalisation != UNIFORM}
     if mixes:
         parts = "; ".join(f"{bits} bits is {mixture}" for bits, mixture in mixes.items())
@@ -205,6 +208,26 @@ def _short_notes(rows: Sequence[NetworkRow], wide: bool) -> list[str]:
     more = "" if wide else "--wide: every column. "
     lines.append(f"{more}Method: docs/network.md; limits: docs/limits.md.")
     return lines
+
+
+def _deviations(rows: Sequence[NetworkRow]) -> list[str]:
+    """Means that no mixture of the network comes near, and arrays that there are not."""
+    lines = []
+    for bits in dict.fromkeys(row.bits for row in rows):
+        mixed = [row for row in rows if row.bits == bits and row.normalisation != UNIFORM]
+        if mixed and abs(mixed[0].mean_bits - bits) > _NEAR:
+            lines.append(
+                f"The mix at {bits} bits has a mean of {mixed[0].mean_bits:.2f}: none of these GEMMs is nearer."
+            )
+        for name in (EQUAL_AREA, EQUAL_LATENCY):
+            there = {row.design for row in mixed if row.normalisation == name}
+            if without := [row.design for row in mixed if row.design not in there]:
+                lines.append(f"No array at {name} and {bits} bits: {', '.join(dict.fromkeys(without))}.")
+    return lines
+
+
+def _short(energy_uj: float) -> str:
+    return f"{energy_uj:,.1f}" if energy_uj >= 1 else f"{energy_uj:.2g}"
 
 
 def _arranged(line: Sequence[str], headers: Sequence[str]) -> list[str]:

@@ -66,9 +66,16 @@ def named(design: str, parameters: Mapping[str, Any]) -> str:
 
 
 def own_of(spec: Spec) -> tuple[str, ...]:
-    """The code that decides what a spec is and is not of rtl, as texts."""
+    """The code that decides what a spec is and is not of rtl, as texts, and what its codes stand for: a class that is
+    made while a program runs may take that from anywhere.
+    """
     classes = (type(spec), type(spec.mac)) if isinstance(spec, CoreSpec) else (type(spec),)
-    return own_sources(classes, ("rtl",))
+    found = own_sources(classes, ("rtl",))
+    mac = spec.mac if isinstance(spec, CoreSpec) else spec
+    if not found or not isinstance(mac, MacSpec):
+        return found
+    kinds = [(p, kind) for p in mac.precisions for kind in (mac.weight_values(p), mac.activation_values(p))]
+    return (*found, *(f"{p}: {kind.values} as {kind.words}" for p, kind in kinds))
 
 
 @cache

@@ -147,6 +147,9 @@ def _read(specs: pd.DataFrame | Sequence[MacSpec], library: str | LibraryModel, 
         return _Table(specs, [model], [activity], np.arange(len(specs)), still, still)
     if not isinstance(specs, pd.DataFrame):
         raise InputTypeError(f"specs must be a MAC design, or a DataFrame or list of them, not {type(specs).__name__}")
+    if not specs.columns.is_unique:
+        again = specs.columns[specs.columns.duplicated()][0]
+        raise InputError(f"a table of designs must have each column once, not {short(str(again))} twice")
     if "design" not in specs.columns:
         raise InputError(f"a table of designs must have a column design, not only {', '.join(map(str, specs.columns))}")
     spec_of, firsts = _groups(specs, [name for name in specs.columns if name not in _OWN])

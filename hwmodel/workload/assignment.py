@@ -29,6 +29,7 @@ ENDS_BITS = 8
 # Memory of the search: for each sum a byte for the choice of each GEMM, and some numbers of eight bytes.
 _MOST_BYTES = 1 << 28
 _SUM_BYTES = 32
+_MOST_ROUNDED = Fraction(1, 50)  # of what a mean leaves above the narrowest width, lost where sums are rounded
 _READERS = frozenset({Role.SCORES, Role.CONTEXT, Role.PROJECTION})
 
 
@@ -167,13 +168,22 @@ def _assign(
     harms = np.array(
         [[sum(key.table.harm(gemm, bits) for gemm in calls) for bits in widths] for calls in body.values()]
     )
-    # In units above the narrowest width everywhere: whole MACs, or more of them, rounded down, where these are many.
+    if mean_bits == most:  # which sums that are rounded up do not reach
+        widest = {gemm.name: widths[-1] if gemm.name in body else ends_bits for gemm in workload.gemms}
+        return Assignment(workload, tuple(widest.items()), most, float(harms[:, -1].sum()))
+    # In units above the narrowest width everywhere: whole MACs, or more of them, rounded up, where these are many.
     step = gcd(*(bits - widths[0] for bits in widths)) or 1
     room = (mean_bits + above - least) * counted / step
-    unit = max(gcd(*macs), ceil(room * (len(macs) + _SUM_BYTES) / _MOST_BYTES))
+    exact = gcd(*macs)
+    unit = max(exact, ceil(room * (len(macs) + _SUM_BYTES) / _MOST_BYTES))
+    if unit > exact and unit * len(macs) > _MOST_ROUNDED * room:
+        raise InputError(
+            f"{workload.name} must have fewer GEMMs to choose widths for, about 20,000 of one size or 2,000 of any, "
+            f"not {len(macs):,} by name"
+        )
     allowed = floor(room / unit)
     costs = np.array(
-        [[min(count * ((bits - widths[0]) // step) // unit, allowed + 1) for bits in widths] for count in macs]
+        [[min(-(-count * ((bits - widths[0]) // step) // unit), allowed + 1) for bits in widths] for count in macs]
     )
     wanted = (mean_bits - least) * counted / (unit * step)
     picks, harm = _closest(costs, harms, wanted, allowed)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from .checkpoints import STRUCTURE, load_pretrained
 from .classes import described, from_config, model_classes
 from .fresh import build, untrained
-from .limits import SIZES
+from .limits import SIZES, check_scores
 from .presets import is_preset, preset
 from .recognition import recognise, says_its_network
 from .sret import SReTAttention, SReTForImageClassification, SReTMLP
@@ -22,6 +22,7 @@ __all__ = [
     "SReTForImageClassification",
     "SReTMLP",
     "build",
+    "check_scores",
     "described",
     "from_config",
     "is_preset",

@@ -12,10 +12,11 @@ from transformers import PreTrainedConfig, PreTrainedModel
 
 from siliquant.inputs import InputError, short
 
-__all__ = ["MOST_PARAMETERS", "SIZES", "check_parameters", "check_sizes", "describing"]
+__all__ = ["MOST_PARAMETERS", "SIZES", "check_parameters", "check_scores", "check_sizes", "describing"]
 
 MOST_PARAMETERS = 1 << 30
 """Parameters of the largest network: 4 GiB in float32."""
+_MOST_SCORES = 1 << 28  # of one layer and input: 1 GiB in float32
 _STAGES = 16
 SIZES: Mapping[str, tuple[int, int]] = MappingProxyType(
     {
@@ -81,13 +82,33 @@ def check_sizes(values: Mapping[str, Any]) -> None:
 
 
 def check_parameters(kind: type[PreTrainedModel], config: PreTrainedConfig) -> None:
-    """Makes the network without memory for its weights. Raises InputError for more than MOST_PARAMETERS; whatever the
-    network itself says against its configuration passes.
+    """Makes the network without memory for its weights. Raises InputError for more than MOST_PARAMETERS, and for images
+    of too many patches; whatever the network itself says against its configuration passes.
     """
+    _check_patches(config)
     with torch.device("meta"):
         count = sum(parameter.numel() for parameter in kind(config).parameters())
     if count > MOST_PARAMETERS:
         raise InputError(f"the network must have at most {MOST_PARAMETERS} parameters, not {count}")
+
+
+def check_scores(heads: int, queries: int, keys: int) -> None:
+    """Raises InputError where attention would have more scores in one layer than fit into memory."""
+    if heads * queries * keys > _MOST_SCORES:
+        raise InputError(
+            f"attention must have at most {_MOST_SCORES} scores a layer, not {heads} heads of {queries} x {keys}"
+        )
+
+
+def _check_patches(config: PreTrainedConfig) -> None:
+    size, patch = getattr(config, "image_size", None), getattr(config, "patch_size", None)
+    if not isinstance(size, int) or not isinstance(patch, int):
+        return
+    if patch > size:
+        raise InputError(f"patch_size must be at most image_size, {size}, not {patch}")
+    tokens, window = (size // patch) ** 2, getattr(config, "window_size", None)
+    heads = _numbers("num_heads", getattr(config, "num_heads", None) or getattr(config, "num_attention_heads", 1))
+    check_scores(int(max(heads, default=1)), tokens, min(window**2, tokens) if isinstance(window, int) else tokens)
 
 
 def _numbers(name: str, value: Any, level: int = 0) -> list[int | float]:

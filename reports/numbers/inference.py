@@ -12,6 +12,7 @@ from hwmodel.inference import (
     Costs,
     NetworkCost,
     NetworkRow,
+    NoArrayError,
     candidates,
     costs_of,
     element_cost,
@@ -120,10 +121,13 @@ class _Setting:
 def network(workload: Workload, rows: Sequence[Row], model: LibraryModel) -> Network:
     """One inference of a workload, as ``hwmodel.compare --model`` has it: the same elements, arrays and costs.
 
-    rows: of the comparison.
+    rows: of the comparison. Raises NoArrayError where no other design has an array as fast as the uniform one.
     """
     setting, bits = _setting(rows, model, workload.longest_sum), _bits(rows)
     made = Network(workload, tuple(network_rows(workload, bits, setting.costs, elements=setting.elements)))
+    for mean in bits:
+        if not made.others(mean):
+            raise NoArrayError(f"no precision-scalable array at a mean of {mean} bits is as fast as the uniform one")
     costs = {mean: _cost(workload, mean, setting) for mean in bits}
     return replace(
         made,

@@ -9,9 +9,10 @@ from pathlib import Path
 from shlex import quote
 
 from hwmodel.comparison import EQUAL_THROUGHPUT, EQUAL_UNITS, ModelAnswers, Row, compare_rows, is_uniform, settings
+from hwmodel.inference import NoArrayError
 from hwmodel.measurement import RowStore, SynthesisRow
 from hwmodel.model import PACKAGED_MODELS, LibraryModel, known_models, load_model
-from hwmodel.workload import SensitivityTable, load_workload, standard_mixture
+from hwmodel.workload import SensitivityTable, Workload, load_workload, standard_mixture
 from reports.inputs import Accuracies, Equivalence, Oscillation, checked
 from reports.numbers import (
     Breakdown,
@@ -96,8 +97,8 @@ def assemble(inputs: Inputs, working: Working = lambda _: nullcontext()) -> Docu
         done.append(_requantisers(rows, model, estimated, library))
     workload = load_workload(inputs.workload)
     with working(f"one inference of {shown_name(workload.name)}"):
-        inference = None if model is None else network(workload, rows, model)
-    done += _networks(inputs, widths, model, inference, estimated)
+        inference, lacking = _inference(workload, rows, model)
+    done += _networks(inputs, widths, model, inference or lacking, estimated)
     done.append(
         model_section(validated, library)
         if validated
@@ -176,13 +177,23 @@ def _requantisers(rows: Sequence[Row], model: LibraryModel | None, source: Sourc
     return requantiser_section(found, replace(source, note="cost model; requantisers measured where they are kept"))
 
 
+def _inference(workload: Workload, rows: Sequence[Row], model: LibraryModel | None) -> tuple[Network | None, str]:
+    """One inference, or None and why there is none."""
+    if model is None:
+        return None, f"{rows[0].library} has no cost model"
+    try:
+        return network(workload, rows, model), ""
+    except NoArrayError as error:
+        return None, str(error)
+
+
 def _networks(
-    inputs: Inputs, widths: Sequence[int], model: LibraryModel | None, inference: Network | None, source: Source
+    inputs: Inputs, widths: Sequence[int], model: LibraryModel | None, inference: Network | str, source: Source
 ) -> list[Section | Missing]:
-    """The inference, and accuracies against the energy of it and of others."""
-    if model is None or inference is None:
-        reason = f"{inputs.rows[0].library} has no cost model"
+    """The inference, or why there is none, and accuracies against the energy of it and of others."""
+    if model is None or isinstance(inference, str):
         title = f"One inference of {shown_name(load_workload(inputs.workload).name)}"
+        reason = str(inference)
         return [Missing(title, reason), Missing("Accuracy against energy", reason)]
     costs = inferences(published_workloads(widths), inputs.rows, model)
     for name, mean in own_workloads(inputs.accuracy):

@@ -3,6 +3,7 @@
 import itertools
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -112,7 +113,8 @@ def test_the_same_question_has_the_same_answer() -> None:
 
 
 def test_calls_of_one_name_share_their_width() -> None:
-    gemms = (gemm("a", Role.QUERY, 3), gemm("a", Role.QUERY, 5, call=1), gemm("b", Role.FC1, 8))
+    first, again = gemm("a", Role.QUERY, 1), gemm("a", Role.QUERY, 1, call=1)
+    gemms = (replace(first, m=3 * first.m), replace(again, m=5 * first.m), gemm("b", Role.FC1, 8))
     found = Workload(name="w", gemms=gemms, provenance={})
     got = assign(found, 3, [2, 4])
     assert got.bits == (("a", 4), ("b", 2))
@@ -254,6 +256,15 @@ def test_a_network_of_ones_own_by_its_file(tmp_path: Path, capsys: pytest.Captur
     main(["--model", str(own), "--mean", "3", "--widths", "2,4"])
     printed = capsys.readouterr().out
     assert printed.startswith("mean of 3 bits; widths by the body's MACs: 2b:50% 4b:50%\n\nmine: GEMMs by width")
+
+
+def test_networks_of_too_many_gemms_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where sums would have to be rounded by so much that the mean could be missed."""
+    monkeypatch.setattr("hwmodel.workload.assignment._MOST_BYTES", 1 << 14)
+    alike = [(Role.QUERY, 64)] * 150
+    assert assign(workload(alike[:50]), Fraction(33, 10), [2, 4, 8]).mean_bits == Fraction(82, 25)
+    with pytest.raises(ValueError, match=r"^w must have fewer GEMMs to choose widths for, .*, not 150 by name$"):
+        assign(workload(alike), Fraction(33, 10), [2, 4, 8])
 
 
 def test_macs_without_a_common_divisor_are_rounded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -344,7 +344,7 @@ def test_configurations_that_are_no_network(tmp_path: Path, changes: dict[str, A
 
 
 def test_architectures_that_are_no_names(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"config\.json: architectures must hold names, not \[\]$"):
+    with pytest.raises(InputError, match=r"config\.json: architectures must be a list of names, not \[\[\]\]$"):
         load_pretrained(config(tmp_path, architectures=[[]]))
 
 
