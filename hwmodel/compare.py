@@ -120,6 +120,7 @@ def _asked(arguments: Sequence[str] | None) -> _Asked:
     if options.synthesise and options.check:
         raise InputError("synthesise and check must not both be given: check measures as well")
     made.only_with("--model", options.model is not None, "--off-chip-pj-per-bit")
+    made.only_with("--format table", options.format == "table", "--wide")
     check_library_options(made, options)
     made.only_with("an estimate (no --synthesise)", not options.synthesise, "--cost-models")
     made.only_with("the full adder that is found (no --full-adder)", options.full_adder is None, "--cost-models")

@@ -167,6 +167,8 @@ def contenders(names: Sequence[str] | None = None) -> tuple[MacSpec, ...]:
     for name in names or ():
         if name not in known:
             raise InputError(f"designs must be among {', '.join(known)}, not {name!r}")
+    if again := [name for name in names or () if (names or ()).count(name) > 1]:
+        raise InputError(f"designs must be different ones, not {again[0]} twice")
     chosen = [design for design in scalable if names is None or design.design in names]
     return tuple(design(**{design.size_parameter: 1}, **variant) for design in chosen for variant in design.variants())
 

@@ -50,6 +50,9 @@ def settings(
 ) -> Settings:
     """The entries of a comparison. ``mixtures``: texts such as ``4=2:1/3,4:1/2,8:1/6``. Raises ValueError."""
     chosen = {mean: standard_mixture(mean) for mean in bits}
+    given = [text.partition("=")[0] for text in mixtures]
+    if again := [mean for mean in given if given.count(mean) > 1]:
+        raise InputError(f"mixture must be given once for a mean, not twice for {short(again[0])}")
     for text in mixtures:
         mean, _, rest = text.partition("=")
         at = {str(known): known for known in chosen}.get(mean)

@@ -114,8 +114,9 @@ def load_model(library: str, folder: Path | str = PACKAGED_MODELS) -> LibraryMod
     path = folder / f"{library}.json"
     if library not in known_models(folder):
         known = ", ".join(known_models(folder)) or "none"
+        where = "" if folder == PACKAGED_MODELS else f" in {folder}"
         raise InputError(
-            f"library must be one with a cost model ({known}), not {library!r}; hwmodel.calibrate makes one"
+            f"library must be one with a cost model{where} ({known}), not {library!r}; hwmodel.calibrate makes one"
         )
     return read_model(path)
 

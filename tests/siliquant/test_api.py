@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -17,6 +18,8 @@ import hwmodel.compare
 import hwmodel.latency
 import rtl.gen
 import siliquant
+from rtl.mac import UniformSpec
+from rtl.spec import CodeValues, MacSpec, Precision
 from siliquant import api
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -104,6 +107,12 @@ GRID = siliquant.array(MAC, depth=512)
         (lambda: siliquant.compare([4, 4]), ValueError, "bits must be different means, one at least, not [4, 4]"),
         (lambda: siliquant.compare([9]), ValueError, "bits must be an integer from 2 to 8, not 9"),
         (lambda: siliquant.compare([4], lanes=65), ValueError, "lanes must be an integer from 1 to 64, not 65"),
+        (lambda: siliquant.compare([4], designs=["loom", "loom"]), ValueError,
+         "designs must be different ones, not loom twice"),
+        (lambda: siliquant.compare([4], mixtures=["4=4:1", "4=4:1"]), ValueError,
+         "mixture must be given once for a mean, not twice for '4'"),
+        (lambda: siliquant.estimate(pd.DataFrame([["loom", "loom"]], columns=["design", "design"])), ValueError,
+         "a table of designs must have each column once, not 'design' twice"),
         (lambda: siliquant.compare([4], designs="bitfusion"), TypeError, "designs must be a list, not 'bitfusion'"),
         (lambda: siliquant.compare([4], library=None), TypeError, "library must be a text, not None"),
         (lambda: siliquant.compare([4], clock_mhz=0), ValueError, "clock_mhz must be a positive number, not 0"),
@@ -119,6 +128,31 @@ def test_bad_arguments_are_told_in_a_sentence(call: Callable[[], object], kind: 
         call()
     assert str(caught.value).startswith(said)
     assert "\n" not in str(caught.value)
+
+
+def test_integers_of_numpy_are_integers() -> None:
+    found = siliquant.compare(np.array([3]), designs=["loom"])
+    pd.testing.assert_frame_equal(found, siliquant.compare([3], designs=["loom"]))
+    pd.testing.assert_frame_equal(found, siliquant.compare((bits for bits in [3]), designs=["loom"]))  # type: ignore[arg-type]
+
+
+def test_a_class_made_while_a_program_runs_is_costed_by_its_codes() -> None:
+    """Two of one name in one module: what their weights stand for tells them apart."""
+
+    def powers(largest: int) -> MacSpec:
+        class Own(UniformSpec):
+            design = "own"
+
+            def weight_values(self, precision: Precision) -> CodeValues:
+                return CodeValues(2, (-largest, 0, largest), (3, 0, 1))
+
+        return Own(weight_bits=2, activation_bits=4, lanes=4)
+
+    narrow, wide = powers(1), powers(1000)
+    assert narrow.accumulator_width + 9 < wide.accumulator_width
+    small, large = siliquant.estimate(narrow), siliquant.estimate(wide)
+    assert small.total_area_um2 < large.total_area_um2
+    assert siliquant.estimate(powers(1)).total_area_um2 == small.total_area_um2
 
 
 def test_a_network_of_long_sums_has_accumulators_for_them(tmp_path: Path) -> None:

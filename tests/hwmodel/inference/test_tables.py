@@ -32,11 +32,12 @@ from hwmodel.inference.tables import (
 )
 from hwmodel.measurement.row import SynthesisRow
 from hwmodel.netlist.area import AreaParts
-from hwmodel.workload import Role, load_workload
+from hwmodel.workload import Role, Workload, load_workload
 from hwmodel.workload.assignment import uniform
 from hwmodel.workload.published import published_accuracy, published_source
 from rtl.array import ArraySpec
-from rtl.mac import UniformSpec
+from rtl.mac import LoomSpec, SubwordSpec, UniformSpec
+from rtl.spec import MacSpec
 from tests.hwmodel.inference.networkcases import ARRAY, COSTS, SMALL, gemm
 
 
@@ -124,6 +125,38 @@ def test_the_sentence_has_the_least_at_equal_area(rows: list[NetworkRow]) -> Non
     alone = network_sentence([row for row in rows if row.normalisation == UNIFORM])
     energies = [f"{base(rows, bits).energy_uj:,.1f}" for bits in (3, 4)]
     assert alone == f"One inference of deit-tiny takes {energies[0]} and {energies[1]} uJ at 3 and 4 bits."
+
+
+def test_a_design_without_an_array_as_fast_is_left_out_by_name() -> None:
+    """Eight-bit products take a 2-D bit-serial array 64 cycles: none of up to 32 rows is as fast as the uniform one."""
+
+    def elements(bits: int) -> tuple[MacSpec, ...]:
+        return (
+            UniformSpec(weight_bits=bits, activation_bits=bits, lanes=16),
+            LoomSpec(units=16),
+            SubwordSpec(units=16),
+        )
+
+    found = network_rows(load_workload("vit-mnist"), [8], COSTS, elements=elements)
+    shown = [(row.design, row.normalisation) for row in found]
+    assert ("loom", "equal area") in shown
+    assert ("loom", "equal latency") not in shown
+    assert ("subword 8/4", "equal latency") in shown
+    note = "No array at equal latency and 8 bits: loom."
+    assert note in network_notes(found)
+    assert note in network_markdown(found)
+
+
+def test_a_mean_that_no_mix_comes_near_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    one = Workload(name="one", gemms=(gemm("query", Role.QUERY, m=8, k=64, n=64),), provenance={})
+    found = network_rows(one, [3], COSTS, elements=lambda bits: default_elements(bits, 4))
+    assert {row.mean_bits for row in found if row.normalisation != UNIFORM} == {2.0}
+    note = "The mix at 3 bits has a mean of 2.00: none of these GEMMs is nearer."
+    assert note in network_notes(found)
+    print_network(found)
+    shown = capsys.readouterr().out
+    assert note in shown
+    assert shown.startswith("One inference of one takes ")
 
 
 def base(rows: list[NetworkRow], bits: int) -> NetworkRow:
