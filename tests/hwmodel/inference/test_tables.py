@@ -141,7 +141,7 @@ def test_a_design_without_an_array_as_fast_is_left_out_by_name() -> None:
     shown = [(row.design, row.normalisation) for row in found]
     assert ("loom", "equal area") in shown
     assert ("loom", "equal latency") not in shown
-    assert ("subword 8/4", "equal latency") in shown
+    assert ("subword 8/4/2", "equal latency") in shown
     note = "No array at equal latency and 8 bits: loom."
     assert note in network_notes(found)
     assert note in network_markdown(found)
