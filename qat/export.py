@@ -9,9 +9,10 @@ import torch
 from rich.console import Console
 from rich.progress import track
 from torch import Tensor
+from transformers import PreTrainedModel
 
-from qat.integers import IntegerModel, Operand, compare_paths
-from qat.training import inputs_of, load_run, open_run_data, split_batches
+from qat.integers import Agreement, IntegerModel, Operand, compare_paths
+from qat.training import RunRecord, inputs_of, load_run, open_run_data, split_batches
 from siliquant.commandline import console, print_table, run
 from siliquant.files import alone
 from siliquant.inputs import InputError, short
@@ -43,8 +44,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     _print_gemms(out, integer)
     if options.samples == 0:
         return
+    found = _compared(model, integer, record, options.samples)
+    out.print(
+        f"{found.predictions} of {found.samples} predictions equal; {found.ties} of {found.codes} codes differ "
+        f"(by {found.largest_step} at most) in {found.samples - found.untouched} samples; "
+        f"logits of the others within {found.largest_difference:.1e}",
+        soft_wrap=True,
+    )
+    if found.predictions != found.samples or found.ties or found.largest_difference:
+        sys.exit(1)
+
+
+def _compared(model: PreTrainedModel, integer: IntegerModel, record: RunRecord, samples: int | None) -> Agreement:
+    """Fake-quantised and integer network on test samples of the run's data, all where no number is given."""
     data, _ = open_run_data(record.data, record.options, record.model)
-    wanted = options.samples or len(data.test.labels)
+    wanted = samples or len(data.test.labels)
 
     def inputs() -> Iterator[dict[str, Tensor]]:
         left = wanted
@@ -59,15 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     steps = track(
         inputs(), "comparing", total=-(-wanted // 64), console=bar, transient=True, disable=not bar.is_terminal
     )
-    found = compare_paths(model, integer, steps)
-    out.print(
-        f"{found.predictions} of {found.samples} predictions equal; {found.ties} of {found.codes} codes differ "
-        f"(by {found.largest_step} at most) in {found.samples - found.untouched} samples; "
-        f"logits of the others within {found.largest_difference:.1e}",
-        soft_wrap=True,
-    )
-    if found.predictions != found.samples or found.ties or found.largest_difference:
-        sys.exit(1)
+    return compare_paths(model, integer, steps)
 
 
 def _print_gemms(out: Console, integer: IntegerModel) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import asdict
 
@@ -86,41 +87,47 @@ def main(arguments: Sequence[str] | None = None) -> None:
     design, jobs = design_named(options.design), read_jobs(options.jobs)
     rows, columns = array_size(options.array)
     depth = integer("depth", options.depth)
+    groups = 1 if options.groups is None else integer("groups", options.groups)
 
     torch.set_num_threads(1)  # the simulators have the cores
-    if options.checkpoint is not None:
-        chosen = open_subject(options.checkpoint, options.samples)
-    else:
-        scheme = Scheme(weight_bits=options.bits, activation_bits=options.bits, scale_start="mean")
-        chosen = random_subject(options.random, scheme, options.samples)
-    requant = None
-    if not options.no_requantise:
-        groups = 1 if options.groups is None else integer("groups", options.groups)
-        requant = requantiser_of(chosen.model, groups)
+    chosen = _subject(options)
     spec = ArraySpec(
         mac=_mac(design, read_parameters(options, design), chosen), rows=rows, columns=columns,
         architecture=Architecture(options.architecture), activation_depth=depth, weight_depth=depth,
-        result_depth=max(depth, rows), requant=requant,
+        result_depth=max(depth, rows),
+        requant=None if options.no_requantise else requantiser_of(chosen.model, groups),
     )  # fmt: skip
-    bar = Console(stderr=True)
-    shown = (TextColumn("simulating"), BarColumn(), TextColumn("{task.fields[macs]}"), TimeRemainingColumn())
-    with Progress(*shown, console=bar, transient=True, disable=not bar.is_terminal) as progress:
-        task = progress.add_task("", total=None, macs="building")
-        try:
-            found = verify(
-                chosen, spec, jobs=jobs,
-                report=lambda done, total: progress.update(
-                    task, completed=done, total=total, macs=f"{done / 1e6:.0f} of {total / 1e6:.0f} M MAC"
-                ),
-            )  # fmt: skip
-        except (MismatchError, SimulationError) as error:
-            progress.stop()
-            print(f"{called(PROG)}: {error}", file=sys.stderr)
-            sys.exit(1)
+    found = _verified(chosen, spec, jobs)
     print_result(console(), found)
     if options.out is not None:
         record = asdict(found) | {"spec": spec.parameters, "macs": found.macs, "mismatches": found.mismatches}
         write_atomically(options.out, json.dumps(record, indent=1) + "\n")
+
+
+def _subject(options: Namespace) -> Subject:
+    if options.checkpoint is not None:
+        return open_subject(options.checkpoint, options.samples)
+    scheme = Scheme(weight_bits=options.bits, activation_bits=options.bits, scale_start="mean")
+    return random_subject(options.random, scheme, options.samples)
+
+
+def _verified(chosen: Subject, spec: ArraySpec, jobs: int) -> Equivalence:
+    """Runs it and shows how far it is; ends with exit code 1 where anything differs."""
+    bar = Console(stderr=True)
+    shown = (TextColumn("simulating"), BarColumn(), TextColumn("{task.fields[macs]}"), TimeRemainingColumn())
+    with Progress(*shown, console=bar, transient=True, disable=not bar.is_terminal) as progress:
+        task = progress.add_task("", total=None, macs="building")
+
+        def report(done: int, total: int) -> None:
+            text = f"{done / 1e6:.0f} of {total / 1e6:.0f} M MAC"
+            progress.update(task, completed=done, total=total, macs=text)
+
+        try:
+            return verify(chosen, spec, jobs=jobs, report=report)
+        except (MismatchError, SimulationError) as error:
+            progress.stop()
+            print(f"{called(PROG)}: {error}", file=sys.stderr)
+            sys.exit(1)
 
 
 def _mac(design: type[MacSpec], given: dict[str, int | bool], subject: Subject) -> MacSpec:

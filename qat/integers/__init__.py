@@ -6,12 +6,13 @@ and ``stored`` (the file), ``requantise``, ``agreement``, ``subject``.
 
 from __future__ import annotations
 
-from .agreement import compare_paths
+from .agreement import Agreement, compare_paths
 from .integer import IntegerModel, Operand
 from .requantise import Requantisation, requantisations
 from .subject import Subject, open_subject, random_subject
 
 __all__ = [
+    "Agreement",
     "IntegerModel",
     "Operand",
     "Requantisation",
