@@ -27,6 +27,7 @@ CLOCKS_MHZ = (1e-3, 1e6)
 _INTEGER = re.compile(r"0|-?[1-9][0-9]{0,19}", re.ASCII)
 _DECIMAL = re.compile(r"[+-]?([0-9]{1,20}(\.[0-9]{0,20})?|\.[0-9]{1,20})(e[+-]?[0-9]{1,3})?", re.ASCII | re.IGNORECASE)
 _FRACTION = re.compile(r"([0-9]{1,9})(/[0-9]{1,9}|\.[0-9]{1,9})?", re.ASCII)
+_BLANKS = " \t\r\n"  # str.strip takes separators of ASCII for blanks, too, and float does not
 _T = TypeVar("_T")
 
 
@@ -56,7 +57,8 @@ def decimal(text: str) -> float:
 
 def number(name: str, text: str, low: float, high: float) -> float:
     """The number in an option, decimal. Raises InputError for what is none, or not from ``low`` to ``high``."""
-    value = float(text) if _DECIMAL.fullmatch(text.strip()) else math.nan
+    bare = text.strip(_BLANKS)
+    value = float(bare) if _DECIMAL.fullmatch(bare) else math.nan
     if not low <= value <= high:
         raise InputError(f"{name} must be a number from {low:g} to {high:g}, not {short(text)}")
     return value

@@ -65,6 +65,15 @@ def test_what_is_no_clock(text: str) -> None:
         read_clock_mhz(text)
 
 
+@pytest.mark.parametrize("blank", ["\x1c", "\x1d", "\x1e", "\x1f", "\x85", "\x0b", "\x0c"])
+def test_separators_are_no_blanks(blank: str) -> None:
+    """str.strip takes them off, and float refuses some."""
+    for text in (f"0.2{blank}", f"{blank}0.2"):
+        with pytest.raises(InputError, match=r"^n must be a number from 0 to 1, not "):
+            number("n", text, 0, 1)
+    assert number("n", " 0.2\t", 0, 1) == 0.2
+
+
 def test_numbers_that_are_decimal() -> None:
     assert [number("x", text, -2, 500) for text in ("1", "1.", ".5", "+2e2", "-1E0")] == [1.0, 1.0, 0.5, 200.0, -1.0]
 
