@@ -258,6 +258,16 @@ def test_a_network_of_ones_own_by_its_file(tmp_path: Path, capsys: pytest.Captur
     assert printed.startswith("mean of 3 bits; widths by the body's MACs: 2b:50% 4b:50%\n\nmine: GEMMs by width")
 
 
+def test_rounded_sums_never_pass_the_mean(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of many GEMMs loses a little of its cost where sums are rounded down: together they would pass it."""
+    monkeypatch.setattr("hwmodel.workload.assignment._MOST_BYTES", 53_000)
+    sizes = [(Role.VALUE, 1_000_003 + 7919 * number * number) for number in range(20)]
+    for tenths in range(21, 79):
+        mean = Fraction(tenths, 10)
+        found = assign(workload(sizes), mean, [2, 4, 8]).mean_bits
+        assert mean - Fraction(1, 8) < found <= mean
+
+
 def test_networks_of_too_many_gemms_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where sums would have to be rounded by so much that the mean could be missed."""
     monkeypatch.setattr("hwmodel.workload.assignment._MOST_BYTES", 1 << 14)
