@@ -26,7 +26,7 @@ from .measured import Answers, Settings, measured_or, settings
 from .plot import write_plot
 from .requantisation import EXACT, HEAD_MULTIPLIER_WIDTH, UnitAnswer, UnitRow, mac_question, unit_rows, units
 from .sentence import answer_sentence, scalable_rows
-from .tables import UNIT_HEADERS, frame, notes, unit_notes, write_tables
+from .tables import UNIT_HEADERS, frame, markdown_table, notes, unit_notes, write_tables
 from .terminal import print_comparison
 
 __all__ = [
@@ -50,6 +50,7 @@ __all__ = [
     "frame",
     "is_uniform",
     "mac_question",
+    "markdown_table",
     "measured_or",
     "mixes",
     "model_answer",

@@ -24,6 +24,7 @@ __all__ = [
     "figure",
     "frame",
     "markdown",
+    "markdown_table",
     "notes",
     "unit_cells",
     "unit_notes",
@@ -217,20 +218,22 @@ def markdown(rows: Sequence[Row], units: Sequence[UnitRow] = ()) -> str:
         for bits in dict.fromkeys(row.bits for row in rows):
             lines = [line for at, line in cells(rows) if at == bits]
             headers = [header.removesuffix(f", {name}") for header in HEADERS]
-            parts.append(_table(f"mean of {bits} bits, {name}", headers, lines, columns, left=("design", "runs as")))
+            parts.append(
+                markdown_table(f"mean of {bits} bits, {name}", headers, lines, columns, left=("design", "runs as"))
+            )
     parts.append("\n".join(f"- {note}" for note in notes(rows)))
     if units:
         for name, columns in _UNIT_PARTS:
             title = f"requantisation, one unit: {name}"
-            parts.append(_table(title, UNIT_HEADERS, unit_cells(units), columns, left=("unit",)))
+            parts.append(markdown_table(title, UNIT_HEADERS, unit_cells(units), columns, left=("unit",)))
         parts.append("\n".join(f"- {note}" for note in unit_notes(units)))
     return "\n\n".join(parts) + "\n"
 
 
-def _table(
+def markdown_table(
     title: str, headers: Sequence[str], lines: Sequence[Sequence[str]], columns: Sequence[int], left: Sequence[str]
 ) -> str:
-    """Some columns of a table, with its title. left: headers of the columns that are text."""
+    """Some columns of a table as Markdown, below its title. left: headers of the columns that are text."""
     chosen = [headers[column] for column in columns]
     rule = ["---" if header in left else "---:" for header in chosen]
     rows = [chosen, rule, *([line[column] for column in columns] for line in lines)]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING
 
+from hwmodel.comparison import markdown_table
 from hwmodel.workload import published_source
 from siliquant.commandline import console, print_notes, print_table
 from siliquant.inputs import listing
@@ -138,10 +139,10 @@ def network_markdown(rows: Sequence[NetworkRow]) -> str:
     parts = []
     for what, headers in _MARKDOWN:
         for bits in dict.fromkeys(row.bits for row in rows):
-            lines = [_arranged(line, headers) for at, line in network_cells(rows) if at == bits]
-            rule = ["---" if header in _TEXT_HEADERS else "---:" for header in headers]
-            body = [f"| {' | '.join(line)} |" for line in (headers, rule, *lines)]
-            parts.append("\n".join([f"**{rows[0].model}, mean of {bits} bits: {what}**", "", *body]))
+            lines = [line for at, line in network_cells(rows) if at == bits]
+            title = f"{rows[0].model}, mean of {bits} bits: {what}"
+            columns = [NETWORK_HEADERS.index(header) for header in headers]
+            parts.append(markdown_table(title, NETWORK_HEADERS, lines, columns, left=_TEXT_HEADERS))
     parts.append("\n".join(f"- {note}" for note in network_notes(rows)))
     return "\n\n".join(parts) + "\n"
 
