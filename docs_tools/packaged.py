@@ -1,9 +1,9 @@
 """Makes anew what the package holds of designs, and compares: ``python -m docs_tools.packaged``.
 
-That is the Verilog behind the packaged rows, and what the cost model counts of designs. Both are used only where their
-stamp is that of the code, so an edit of the generators or of the counting calls for --stamp: it writes the stamps where
-nothing differs. Exit code 1 where something differs, or without --stamp a stamp is another. A run that was stopped goes
-on where it was.
+That is the Verilog behind the packaged rows of this flow, and what the cost model counts of designs. Both are used only
+where their stamp is that of the code, so an edit of the generators or of the counting calls for --stamp: it writes the
+stamps where nothing differs. --recount also writes the counts that differ; rows can only be measured again. Exit code 1
+where something differs, or without --stamp a stamp is another. A run that was stopped goes on where it was.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ from hwmodel.model import (
     write_features,
 )
 from hwmodel.operands import StreamPlan
+from hwmodel.synthesis import FLOW_VERSION
 from rtl.array import CoreSpec
 from rtl.mac import DESIGNS
 from rtl.requant import LoadableSpec, MultiplierSpec, PartialSumSpec, ThresholdSpec
@@ -61,7 +62,8 @@ COMMAND = f"python -m {PROG} --stamp"
 EPILOG = f"""\
 examples:
   python -m {PROG}                 what differs
-  {COMMAND}         after every change of a generator or of what is counted"""
+  {COMMAND}         after a change of a generator or of the counting that changes no result
+  python -m {PROG} --recount       after one that does: what is counted of designs is written anew"""
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ class Item:
 def items() -> list[Item]:
     """Everything that is compared: the slowest first."""
     rows = RowStore(Path("/nonexistent")).rows()
-    verilog = {(named(row.design, row.spec), row.verilog_sha256) for row in rows}
+    verilog = {(named(row.design, row.spec), row.verilog_sha256) for row in rows if row.flow_version == FLOW_VERSION}
     made = [Item(PACKAGED_ROWS, design, held) for design, held in sorted(verilog)]
     for path in PACKAGED_FEATURES:
         made += [Item(path, design, json.dumps(held)) for design, held in _features(path).items()]
@@ -92,18 +94,38 @@ def differences(item: Item) -> list[str]:
     """What the package holds otherwise than the code makes it, by name; empty where all is the same."""
     from rtl.verilog import to_verilog
 
-    spec = spec_of(item.design)
     if item.file == PACKAGED_ROWS:
-        return [] if sha256_text(to_verilog([spec])) == item.held else ["Verilog"]
-    assert isinstance(spec, MacSpec)
+        return [] if sha256_text(to_verilog([spec_of(item.design)])) == item.held else ["Verilog"]
     held: Mapping[str, Any] = json.loads(item.held)
-    plans, delays = _known()
-    made = counted(
-        spec,
-        [plan for name, plan in plans.items() if name in held],
-        [each for name, each in delays.items() if name in held],
-    )
+    made = _counted(item.design, held)
     return sorted(name for name in _of_models(held) if made.get(name) != held[name])
+
+
+def recount(path: Path, jobs: int) -> None:
+    """Writes a file of features with every entry counted anew."""
+    entries = list(_features(path).items())
+    made: dict[str, dict[str, Any]] = {}
+    for outcome in local(jobs)(_recounted, [Item(path, design, json.dumps(held)) for design, held in entries]):
+        if outcome.result is None:
+            raise InputError(f"{outcome.item} cannot be counted: {outcome.error}")
+        made[outcome.item.design] = outcome.result
+    write_features(made, path)
+
+
+def _recounted(item: Item) -> dict[str, Any]:
+    return _counted(item.design, json.loads(item.held))
+
+
+def _counted(design: str, names: Iterable[str]) -> dict[str, Any]:
+    """What the code counts of a design, of the names of an entry."""
+    spec, wanted = spec_of(design), set(names)
+    assert isinstance(spec, MacSpec)
+    plans, delays = _known()
+    return counted(
+        spec,
+        [plan for name, plan in plans.items() if name in wanted],
+        [each for name, each in delays.items() if name in wanted],
+    )
 
 
 def spec_of(design: str) -> Spec:
@@ -129,6 +151,7 @@ def parser() -> Parser:
     """The options."""
     made = Parser(prog=PROG, description=__doc__, epilog=EPILOG)
     made.add_argument("--stamp", action="store_true", help="where nothing differs, write the stamps")
+    made.add_argument("--recount", action="store_true", help="write the counts that differ, then as --stamp")
     add_jobs(made)
     return made
 
@@ -136,8 +159,13 @@ def parser() -> Parser:
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     options = parser().parse_args(arguments)
-    lines = list(_checked(items(), read_jobs(options.jobs)))
-    if not lines and options.stamp:
+    jobs = read_jobs(options.jobs)
+    lines = list(_checked(items(), jobs))
+    if options.recount and (differing := [path for path in PACKAGED_FEATURES if any(_of(path, line) for line in lines)]):
+        for path in differing:
+            recount(path, jobs)
+        lines = [line for line in lines if not any(_of(path, line) for path in differing)]
+    if not lines and (options.stamp or options.recount):
         for path in PACKAGED_FEATURES:
             write_features({design: _of_models(held) for design, held in _features(path).items()}, path)
         write_stamp()
@@ -162,6 +190,10 @@ def _checked(wanted: Iterable[Item], jobs: int) -> Iterator[str]:
             write_atomically(done, "\n".join(sorted(known)) + "\n")
         if sys.stderr.isatty():
             print(f"\r{number} of {len(waiting)}", end="", file=sys.stderr, flush=True)
+
+
+def _of(path: Path, line: str) -> bool:
+    return line.startswith(f"{path.relative_to(ROOT)}: ")
 
 
 def _sha256(item: Item) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from siliquant.inputs import InputError
 
-FLOW_VERSION = 2  # raise it when the flow gives other netlists than before: rows of older flows are then not reused
+FLOW_VERSION = 3  # raise it when the flow gives other netlists than before: rows of older flows are then not reused
 
 ADDER_FORMS = ("cell", "logic")
 CARRY_FORMS = ("chain", "ripple", "brent-kung", "sklansky", "kogge-stone", "han-carlson")

@@ -10,6 +10,7 @@ Computers, 1998), with full adders only.
 from __future__ import annotations
 
 import heapq
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from .circuit import ONE, ZERO, Bit, Circuit, Word
@@ -111,8 +112,7 @@ class BitHeap:
     def row(self) -> Row:
         """Compresses to one unsigned word beside its offsets, which cost nothing until a heap is totalled."""
         self._merge_groups()
-        width = self.maximum.bit_length()
-        word = self._compress({column: list(bits) for column, bits in self._columns.items()}, width)
+        word = self._add_rows(self._compress(self._columns, self.maximum.bit_length()))
         return Row(word, self.maximum, tuple(self._offsets))
 
     def total(self, width: int) -> Word:
@@ -130,7 +130,7 @@ class BitHeap:
                 columns.setdefault(column, []).append(bit)
             if (base >> column) & 1:
                 columns.setdefault(column, []).append(ONE)
-        return self._compress(columns, width)
+        return self._add_rows(self._compress(columns, width))
 
     def _add(self, column: int, bit: Bit, negative: bool) -> None:
         if bit == ZERO:
@@ -145,7 +145,7 @@ class BitHeap:
         self.maximum += 1 << column
 
     def _merge_groups(self) -> None:
-        """Sums the bits that one control negates, then inverts the sum: -u = (not u) - (2**width - 1)."""
+        """Compresses the bits that one control negates to two rows, then inverts both: -u = (not u) - constant."""
         groups, self._groups = self._groups, {}
         for flip, terms in groups.items():
             # A NAND is smaller than an AND: negate the whole group where that inverts more of its bits.
@@ -154,27 +154,30 @@ class BitHeap:
             group = BitHeap(self.circuit, self.controls)
             for column, bit, negative in terms:
                 group._add(column - low, bit, negative ^ swap)
-            row = group.row()
+            rows = group._compress(group._columns, group.maximum.bit_length())
             control = self.circuit.not_(flip) if swap else flip
             negated = ~self.controls.truth(flip) if swap else self.controls.truth(flip)
-            for position, bit in enumerate(row.word):
-                self._columns.setdefault(low + position, []).append(self.circuit.xor(bit, control))
-            full = (1 << len(row.word)) - 1
-            self.maximum += full << low
-            for state, offset in enumerate(row.offsets):
-                self._offsets[state] += (-full - offset if negated[state] else offset) << low
+            ones = 0  # the sum of both rows where every bit is 1
+            for row in rows:
+                for column, bit in enumerate(row, start=low):
+                    if bit != ZERO:
+                        self._columns.setdefault(column, []).append(self.circuit.xor(bit, control))
+                        ones += 1 << column
+            self.maximum += ones
+            for state, offset in enumerate(group._offsets):
+                self._offsets[state] += -ones - (offset << low) if negated[state] else offset << low
 
-    def _compress(self, columns: dict[int, list[Bit]], width: int) -> Word:
-        """Sums columns of bits modulo 2**width."""
+    def _compress(self, columns: Mapping[int, Sequence[Bit]], width: int) -> tuple[Word, Word]:
+        """Two rows whose sum is that of the columns modulo 2**width; equal to it where that is below 2**width."""
         circuit = self.circuit
-        first: list[Bit] = []
-        second: list[Bit] = []
+        carries: dict[int, list[Bit]] = {}
+        rows: tuple[list[Bit], list[Bit]] = ([], [])
         for column in range(width):
             last = column == width - 1
-            constants = [bit for bit in columns.get(column, []) if bit == ONE]
-            queue = [(circuit.arrival(bit), bit) for bit in columns.get(column, []) if bit != ONE]
+            bits = [*columns.get(column, ()), *carries.get(column, ())]
+            ones = bits.count(ONE)
+            queue = [(circuit.arrival(bit), bit) for bit in bits if bit != ONE]
             heapq.heapify(queue)
-            ones = len(constants)
             while len(queue) + ones > 2:
                 a = heapq.heappop(queue)[1] if queue else ONE
                 b = heapq.heappop(queue)[1] if queue else ONE
@@ -187,16 +190,18 @@ class BitHeap:
                 else:
                     total, carry = circuit.full_adder(a, b, c)
                 if carry != ZERO:
-                    columns.setdefault(column + 1, []).append(carry)
+                    carries.setdefault(column + 1, []).append(carry)
                 if total != ZERO:
                     heapq.heappush(queue, (circuit.arrival(total), total))
-            left = [bit for _, bit in sorted(queue)] + [ONE] * ones
-            left += [ZERO] * (2 - len(left))
-            first.append(left[0])
-            second.append(left[1])
-        start = next((column for column in range(width) if second[column] != ZERO), width)
-        return (
-            (*first[:start], *circuit.add(tuple(first[start:]), tuple(second[start:])))
-            if start < width
-            else tuple(first)
-        )
+            left = [*(bit for _, bit in sorted(queue)), *[ONE] * ones, ZERO, ZERO]
+            for row, bit in zip(rows, left[:2], strict=True):
+                row.append(bit)
+        return tuple(rows[0]), tuple(rows[1])
+
+    def _add_rows(self, rows: tuple[Word, Word]) -> Word:
+        """The sum of two rows modulo 2**width, by a carry-propagate adder from the first column that has two bits."""
+        first, second = rows
+        start = next((column for column, bit in enumerate(second) if bit != ZERO), len(second))
+        if start == len(second):
+            return first
+        return (*first[:start], *self.circuit.add(first[start:], second[start:]))
