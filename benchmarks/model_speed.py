@@ -46,7 +46,7 @@ from hwmodel.model import (
 )
 from hwmodel.operands import LSQ_GAUSSIAN, UNIFORM, Stream, StreamPlan
 from rtl.mac import DESIGNS, UniformSpec
-from rtl.spec import MacSpec, Precision, check_integer
+from rtl.spec import MacSpec, Precision, check_integer, widths_text
 from siliquant.commandline import Parser, run
 from siliquant.processes import cores
 
@@ -81,7 +81,7 @@ class Speed:
 
 def sizes(design: type[MacSpec]) -> Iterator[MacSpec]:
     """A kind of design, the small ones first; of serial and binary ones with as many lanes as they are used with."""
-    step = 1 if "minimum_bits" in design.parameter_help() else 16
+    step = 1 if "widths" in design.parameter_help() else 16
     for size, stages in product((1, 2, 3, 4), (0, 1)):
         yield design(**{design.size_parameter: step * size}, pipeline_stages=stages, reduction_length=LENGTH)
 
@@ -136,7 +136,13 @@ def first_estimates(specs: Sequence[MacSpec], model: LibraryModel) -> list[float
 
 def frame_of(specs: Sequence[MacSpec]) -> pd.DataFrame:
     """One row a design."""
-    return pd.DataFrame([{"design": spec.design, **spec.parameters} for spec in specs])
+    return pd.DataFrame([_cells(spec) for spec in specs])
+
+
+def _cells(spec: MacSpec) -> dict[str, object]:
+    """Design and parameters as a table has them: widths as text."""
+    given = {name: widths_text(each) if isinstance(each, list) else each for name, each in spec.parameters.items()}
+    return {"design": spec.design, **given}
 
 
 def together(specs: Sequence[MacSpec], model: LibraryModel) -> tuple[float, pd.DataFrame]:
@@ -162,10 +168,7 @@ def comparison_s(cache: str) -> float:
 
 def table_of(chosen: Sequence[Case], which: np.ndarray, clocks: np.ndarray) -> pd.DataFrame:
     """One row for each number of a case and clock, as a user would have it."""
-    lines = [
-        {"design": case.spec.design, **case.spec.parameters, "precision": str(case.precision), "stream": case.stream}
-        for case in chosen
-    ]
+    lines = [{**_cells(case.spec), "precision": str(case.precision), "stream": case.stream} for case in chosen]
     frame = pd.DataFrame(lines).iloc[which].reset_index(drop=True)
     return frame.assign(clock_mhz=clocks)
 

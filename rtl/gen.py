@@ -20,7 +20,7 @@ from rtl.manifests import Spec
 from rtl.names import HELPER_PREFIX
 from rtl.options import DesignParser, add_architecture, add_array, add_groups, array_size, read_parameters
 from rtl.requant import LoadableSpec, MultiplierSpec, PartialSumSpec, RequantSpec, ThresholdSpec
-from rtl.spec import MAX_BITS, MacSpec, check_integer
+from rtl.spec import MAX_BITS, MacSpec, check_integer, widths_text
 from siliquant.commandline import add_out_folder, run
 from siliquant.inputs import InputError, integer
 
@@ -78,7 +78,8 @@ def listing() -> str:
     for design in DESIGNS:
         lines.append(f"{design.design}: {design.summary}")
         for name, (default, meaning) in design.parameter_help().items():
-            lines.append(f"  {_option(name):<19} {meaning} (default {default})")
+            shown = widths_text(default) if isinstance(default, tuple) else default
+            lines.append(f"  {_option(name):<19} {meaning} (default {shown})")
     for unit in UNITS:
         lines.append(f"--requant {unit.design}: {unit.summary}")
         for item in fields(unit):

@@ -10,7 +10,7 @@ from typing import Any
 
 from rtl.array import MOST_SIDE, Architecture
 from rtl.mac import DESIGNS, design_named
-from rtl.spec import MacSpec, check_integer
+from rtl.spec import MacSpec, check_integer, read_widths, widths_text
 from siliquant.commandline import Parser
 from siliquant.inputs import InputError, integer, short
 
@@ -72,16 +72,19 @@ def add_parameters(parser: _ActionsContainer, *designs: type[MacSpec]) -> None:
         if isinstance(default, bool):
             parser.add_argument(option, action="store_true", default=SUPPRESS, help=meaning)
         else:
-            parser.add_argument(option, default=SUPPRESS, metavar="N", help=f"{meaning} (default {default})")
+            listed = isinstance(default, tuple)
+            shown, metavar = (widths_text(default), "N/N") if listed else (default, "N")
+            parser.add_argument(option, default=SUPPRESS, metavar=metavar, help=f"{meaning} (default {shown})")
 
 
-def read_parameters(options: Namespace, design: type[MacSpec]) -> dict[str, int | bool]:
-    """The parameters that were given. Raises ValueError for what is no integer."""
-    values: dict[str, int | bool] = {}
-    for name in design.parameter_help():
+def read_parameters(options: Namespace, design: type[MacSpec]) -> dict[str, Any]:
+    """The parameters that were given. Raises ValueError for what is no integer, or are no widths."""
+    values: dict[str, Any] = {}
+    for name, (default, _) in design.parameter_help().items():
         if (value := getattr(options, name, None)) is None:
             continue
-        values[name] = value if isinstance(value, bool) else integer(name, value)
+        read = read_widths if isinstance(default, tuple) else integer
+        values[name] = value if isinstance(value, bool) else read(name, value)
     return values
 
 

@@ -20,7 +20,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import fields, replace
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 
@@ -69,11 +69,11 @@ _Item = TypeVar("_Item")
 _Choice = TypeVar("_Choice", bound=Enum)
 
 
-def design(name: str, **parameters: int | bool) -> MacSpec:
+def design(name: str, **parameters: int | bool | Sequence[int]) -> MacSpec:
     """A MAC design by its name and parameters, as ``siliquant gen --list`` shows them.
 
-    >>> design("bitfusion", units=4).name
-    'bitfusion_u4_m2'
+    >>> design("bitfusion", units=4).name, design("bitfusion", widths=(4, 2)).name
+    ('bitfusion_u4_w842', 'bitfusion_u4_w42')
 
     Raises ValueError for a name, a parameter or a value that does not exist.
     """
@@ -82,7 +82,7 @@ def design(name: str, **parameters: int | bool) -> MacSpec:
     for given in parameters:
         if given not in known:
             raise InputError(f"{name} must have parameters among {listing(known)}, not {short(given)}")
-    return kind(**parameters)
+    return kind(**cast("Any", parameters))
 
 
 def array(

@@ -39,7 +39,7 @@ def subword() -> str:
     spec = SubwordSpec(units=1)
     builder = DatapathBuilder(spec)
     spec.declare_modes(builder)
-    size, shapes = spec.minimum_bits, []
+    size, shapes = spec.narrowest, []
     for number, bits in enumerate(spec.widths):
         state = spec.precisions.index(Precision(bits, bits))
 
@@ -71,7 +71,7 @@ def bitfusion() -> str:
     spec = BitFusionSpec(units=1)
     side, shapes = 30, []
     for number, precision in enumerate((Precision(8, 8), Precision(4, 4), Precision(8, 2), Precision(2, 2))):
-        rows, columns = precision.weight_bits // spec.minimum_bits, precision.activation_bits // spec.minimum_bits
+        rows, columns = precision.weight_bits // spec.narrowest, precision.activation_bits // spec.narrowest
         left = 30 + number * 160
         shapes.append(
             label(left + 2 * side, 18, f"{precision.weight_bits} x {precision.activation_bits} bits", bold=True)
@@ -83,7 +83,7 @@ def bitfusion() -> str:
         products = spec.products_per_step(precision)
         shapes.append(note(left + 2 * side, 36 + 4 * side + 16, f"{products} product{'s' if products > 1 else ''}"))
     top = 214
-    bits = spec.minimum_bits
+    bits = spec.narrowest
     shapes.append(
         label(
             30,

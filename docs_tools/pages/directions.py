@@ -20,7 +20,7 @@ def texts() -> dict[str, str]:
     plain = measured(PaddedSpec(units=UNITS))
     fusion = measured(BitFusionSpec(units=UNITS))
     uniform = measured(UniformSpec(weight_bits=4, activation_bits=4, lanes=UNITS))
-    subword, deep = (measured(SubwordSpec(units=UNITS, minimum_bits=bits)) for bits in (4, 2))
+    subword, deep = (measured(SubwordSpec(units=UNITS, widths=widths)) for widths in ((8, 4), (8, 4, 2)))
     wide = measured(PaddedSpec(units=16))
     qor = {row["bits"]: row for row in read_result("qor-freepdk45")["rows"]}
     return {
@@ -53,7 +53,7 @@ def _against_plain(plain: Measured) -> str:
         return _energy(measured(spec)) / _energy(plain)
 
     lines = [
-        ("sum-together subword 8/4, area", _percent(area(SubwordSpec(units=UNITS, minimum_bits=4))), "+10 %"),
+        ("sum-together subword 8/4, area", _percent(area(SubwordSpec(units=UNITS, widths=(8, 4)))), "+10 %"),
         ("sum-together subword 8/4/2, area", _percent(area(SubwordSpec(units=UNITS))), "+18 %"),
         ("Bit Fusion 8/4/2, area", f"{area(BitFusionSpec(units=UNITS)):.1f}x", "up to 4.4x"),
         ("bit-serial, area a unit", _percent(area(BitSerialSpec(units=UNITS))), "down to -40 %"),
@@ -103,8 +103,8 @@ def _normalised(uniform: Measured) -> str:
         return name, f"{units:.1f}x", f"{measured(spec).row.area_um2 / alike.row.area_um2:.1f}x"
 
     lines = [
-        line("Bit Fusion, ours", BitFusionSpec(units=UNITS, minimum_bits=4)),
-        line("BitBlade, ours", BitBladeSpec(units=UNITS, minimum_bits=4)),
+        line("Bit Fusion, ours", BitFusionSpec(units=UNITS, widths=(8, 4))),
+        line("BitBlade, ours", BitBladeSpec(units=UNITS, widths=(8, 4))),
         ("theirs", "4.3x", "1.1 to 1.5x"),
     ]
     return table(("8/4 against uniform 4 x 4", "area, equal units", "area for each 4 x 4-bit product a cycle"), lines)

@@ -21,6 +21,7 @@ from rtl.mac import (
     BitBladeSpec,
     BitFusionSpec,
     BitSerialSpec,
+    Dc1dSpec,
     LoomSpec,
     PaddedSpec,
     SubwordSpec,
@@ -127,8 +128,8 @@ def plans_for(design: SweepDesign, pressure: float) -> tuple[StreamPlan, ...]:
 _LARGE: tuple[MacSpec, ...] = (
     UniformSpec(weight_bits=6, activation_bits=6, lanes=48),
     PaddedSpec(units=16, gating=True),
-    SubwordSpec(units=10, minimum_bits=4, pipeline_stages=1),
-    BitFusionSpec(units=6, minimum_bits=2, pipeline_stages=1),
+    SubwordSpec(units=10, widths=(8, 4), pipeline_stages=1),
+    BitFusionSpec(units=6, pipeline_stages=1),
     BitSerialSpec(units=64, pipeline_stages=1),
     BitSerialSpec(units=128, pipeline_stages=1),
     XnorSpec(lanes=512, pipeline_stages=1),
@@ -161,9 +162,10 @@ _CORES: tuple[CoreSpec, ...] = tuple(
         (UniformSpec(weight_bits=2, activation_bits=2, lanes=16, pipeline_stages=1), 3, 3, _BROADCAST),
         (UniformSpec(weight_bits=4, activation_bits=4, lanes=8), 3, 3, _SYSTOLIC),
         (PaddedSpec(units=1), 3, 4, _SYSTOLIC),
-        (SubwordSpec(units=1, minimum_bits=2), 3, 3, _BROADCAST),
-        (BitFusionSpec(units=1, minimum_bits=2, pipeline_stages=1), 2, 2, _BROADCAST),
-        (BitBladeSpec(units=1, minimum_bits=4), 2, 3, _SYSTOLIC),
+        (SubwordSpec(units=1), 3, 3, _BROADCAST),
+        (BitFusionSpec(units=1, pipeline_stages=1), 2, 2, _BROADCAST),
+        (BitBladeSpec(units=1, widths=(8, 4)), 2, 3, _SYSTOLIC),
+        (Dc1dSpec(units=1), 2, 3, _BROADCAST),
         (BitSerialSpec(units=8), 3, 3, _BROADCAST),
         (LoomSpec(units=16), 3, 2, _SYSTOLIC),
         (XnorSpec(lanes=32), 4, 4, _BROADCAST),
@@ -196,22 +198,44 @@ def _chosen() -> Iterator[MacSpec]:
     for gating in (False, True):
         for units, stages in ((1, 0), (2, 0), (4, 0), (3, 1), (6, 0), (4, 2)):
             yield PaddedSpec(units=units, gating=gating, pipeline_stages=stages)
+    for units, stages in ((4, 0), (16, 0)):
+        yield PaddedSpec(units=units, gating=True, widths=(4, 2), pipeline_stages=stages)
     for units, stages in ((1, 0), (2, 1), (3, 0), (4, 0), (4, 1), (6, 2)):
-        for minimum in (4, 2):
-            yield SubwordSpec(units=units, minimum_bits=minimum, pipeline_stages=stages)
+        for widths in ((8, 4), (8, 4, 2)):
+            yield SubwordSpec(units=units, widths=widths, pipeline_stages=stages)
     for design in (BitFusionSpec, BitBladeSpec):
-        for minimum in (4, 2):
+        for widths in ((8, 4), (8, 4, 2)):
             for units, stages in ((1, 0), (2, 1), (3, 0), (4, 1)):
-                yield design(units=units, minimum_bits=minimum, pipeline_stages=stages)
-    yield BitBladeSpec(units=6, minimum_bits=2, pipeline_stages=1)
+                yield design(units=units, widths=widths, pipeline_stages=stages)
+    yield BitBladeSpec(units=6, pipeline_stages=1)
+    yield from _other_sets()
     for units, stages, length in (
         (4, 0, 4096), (8, 0, 4096), (16, 0, 4096), (24, 0, 4096), (32, 0, 4096), (16, 1, 4096), (8, 1, 65536),
     ):  # fmt: skip
         yield BitSerialSpec(units=units, pipeline_stages=stages, reduction_length=length)
+    for units, stages in ((16, 0), (48, 1)):
+        yield BitSerialSpec(units=units, maximum_bits=4, pipeline_stages=stages)
     for units, stages in ((16, 0), (32, 0), (64, 0), (32, 1), (128, 0), (320, 1)):
         yield LoomSpec(units=units, pipeline_stages=stages)
+    yield LoomSpec(units=64, maximum_bits=4)
     for lanes, stages in ((16, 0), (32, 0), (48, 0), (64, 0), (96, 1), (128, 0), (128, 1)):
         yield XnorSpec(lanes=lanes, pipeline_stages=stages)
+
+
+def _other_sets() -> Iterator[MacSpec]:
+    """Units narrower than 8 bits, or without a width between, and those that divide weights alone."""
+    for units, stages in ((4, 0), (8, 0), (12, 1)):
+        yield SubwordSpec(units=units, widths=(4, 2), pipeline_stages=stages)
+    for widths, units, stages in (((8, 2), 2, 0), ((8, 2), 4, 1), ((4, 2, 1), 4, 0), ((4, 2, 1), 8, 1)):
+        yield SubwordSpec(units=units, widths=widths, pipeline_stages=stages)
+    for design in (BitFusionSpec, BitBladeSpec):
+        for widths, units, stages in (((4, 2), 4, 0), ((4, 2), 8, 1), ((8, 2), 2, 1), ((4, 2, 1), 2, 0)):
+            yield design(units=units, widths=widths, pipeline_stages=stages)
+    for units, stages in ((1, 0), (2, 1), (3, 0), (4, 1)):
+        for widths in ((8, 4), (8, 4, 2)):
+            yield Dc1dSpec(units=units, widths=widths, pipeline_stages=stages)
+    for units, stages in ((4, 0), (8, 1)):
+        yield Dc1dSpec(units=units, widths=(4, 2), activation_bits=4, pipeline_stages=stages)
 
 
 def _uniform() -> Iterator[MacSpec]:

@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from hwmodel.operands import Stream, StreamPlan
 from rtl.mac import design_named
-from rtl.spec import MacSpec, Precision
+from rtl.spec import MacSpec, Precision, read_widths
 from siliquant.inputs import InputError, InputTypeError, short
 
 from .features import Vector, find, lacking
@@ -347,16 +347,32 @@ def _spec_of(row: pd.Series[Any]) -> MacSpec:
 
     design = design_named(row["design"])
     known = design.parameter_help()
-    values: dict[str, int | bool] = {}
+    values: dict[str, Any] = {}
     for parameter, cell in row.items():
         value: Any = cell.item() if isinstance(cell, np.generic) else cell
-        if parameter in ("design", *_OWN) or pd.isna(value):
+        if parameter in ("design", *_OWN) or (pd.api.types.is_scalar(value) and pd.isna(value)):
             continue
         if parameter not in known:
             raise InputError(f"parameters of {design.design} must be among {', '.join(known)}, not {parameter!r}")
         name = str(parameter)
-        values[name] = _flag(name, value) if isinstance(known[name][0], bool) else _integer(name, value)
+        values[name] = _reader(known[name][0])(name, value)
     return design(**values)
+
+
+def _reader(default: Any) -> Callable[[str, Any], Any]:
+    """What reads a cell of the kind of this default."""
+    if isinstance(default, tuple):
+        return _widths
+    return _flag if isinstance(default, bool) else _integer
+
+
+def _widths(name: str, value: Any) -> tuple[int, ...]:
+    """Widths, as text or as a tuple."""
+    if isinstance(value, tuple):
+        return value
+    if not isinstance(value, str):
+        raise InputError(f"{name} must be widths such as 8/4/2, not {short(value)}")
+    return read_widths(name, value)
 
 
 def _integer(name: str, value: Any) -> int:

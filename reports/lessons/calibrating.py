@@ -46,8 +46,8 @@ def few_designs() -> list[SweepDesign]:
         *(XnorSpec(lanes=lanes) for lanes in (8, 16, 32)),
         BitSerialSpec(units=4),
         *(PaddedSpec(units=1, gating=gating) for gating in (False, True)),
-        SubwordSpec(units=1, minimum_bits=4),
-        BitFusionSpec(units=1, minimum_bits=4),
+        SubwordSpec(units=1, widths=(8, 4)),
+        BitFusionSpec(units=1, widths=(8, 4)),
     ]
     pressed = (_uniform(2, 2, 2), _uniform(4, 4, 2, 256))
     held_out = (_uniform(3, 3, 4), _uniform(7, 7, 1), _uniform(3, 3, 8, 256))

@@ -11,6 +11,7 @@ from siliquant.inputs import InputError
 from .bitblade import BitBladeSpec
 from .bitfusion import BitFusionSpec
 from .bitserial import BitSerialSpec
+from .dc1d import Dc1dSpec
 from .loom import LoomSpec
 from .padded import PaddedSpec
 from .subword import SubwordSpec
@@ -22,6 +23,7 @@ __all__ = [
     "BitBladeSpec",
     "BitFusionSpec",
     "BitSerialSpec",
+    "Dc1dSpec",
     "LoomSpec",
     "PaddedSpec",
     "SubwordSpec",
@@ -34,6 +36,7 @@ DESIGNS: tuple[type[MacSpec], ...] = (
     UniformSpec,
     PaddedSpec,
     SubwordSpec,
+    Dc1dSpec,
     BitFusionSpec,
     BitBladeSpec,
     BitSerialSpec,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from rtl.logic import DatapathBuilder, Port
 from rtl.spec import MAX_BITS, MacSpec, Precision, check_integer, integers_of, pack_fields, parameter
@@ -16,11 +16,11 @@ __all__ = ["BitSerialSpec"]
 
 @dataclass(frozen=True, kw_only=True)
 class BitSerialSpec(MacSpec):
-    """``units`` products in weight_bits cycles, for every weight width and activations of up to 8 bits.
+    """``units`` products in weight_bits cycles, for all widths of weights and activations up to ``maximum_bits``.
 
     Each cycle takes one bit of every weight; the sum over the units is shifted to the weight of that bit, negated for
     the sign bit, and accumulated (Judd et al., "Stripes", MICRO 2016; Lee et al., "UNPU", JSSC 2019). Activations
-    enter extended to 8 bits and stay on their port for all cycles of a step.
+    enter extended to ``maximum_bits`` and stay on their port for all cycles of a step.
 
     >>> spec, precision = BitSerialSpec(units=16), Precision(3, 8)
     >>> spec.products_per_step(precision), spec.cycles_per_step(precision), spec.macs_per_cycle(precision)
@@ -31,25 +31,41 @@ class BitSerialSpec(MacSpec):
     summary: ClassVar[str] = "weights bit-serial, activations parallel: weight_bits cycles a product"
 
     units: int = parameter(16, "u", "products in parallel")
+    maximum_bits: int = parameter(MAX_BITS, "m", "widest weights and activations, 2 to 8")
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_integer("units", self.units, 1, 1024)
+        check_integer("maximum_bits", self.maximum_bits, 2, MAX_BITS)
+
+    @classmethod
+    def variants(cls) -> tuple[dict[str, Any], ...]:
+        return ({}, {"maximum_bits": 4})
+
+    @classmethod
+    def kinds_for(cls, widths: Sequence[int]) -> tuple[dict[str, Any], ...]:
+        return ({"maximum_bits": max(2, *widths)},)
+
+    @property
+    def label(self) -> str:
+        return f"{self.design} {self.maximum_bits}"
 
     @cached_property
     def precisions(self) -> tuple[Precision, ...]:
-        widths = range(1, MAX_BITS + 1)
+        widths = range(1, self.maximum_bits + 1)
         return tuple(Precision(w, a, signed) for w, a, signed in product(widths, widths, (True, False)))
 
     @cached_property
     def operand_ports(self) -> tuple[Port, ...]:
         return (
             Port("weights", self.units, True, "one bit of every weight, unit 0 lowest"),
-            Port("activations", self.units * MAX_BITS, True, f"{self.units} codes extended to 8 bits, unit 0 lowest"),
+            Port("activations", self.units * self.maximum_bits, True,
+                 f"{self.units} codes extended to {self.maximum_bits} bits, unit 0 lowest"),
             Port("activation_signed", 1, True, "1: activations are two's complement; 0: unsigned"),
-            Port("weight_bit", 3, True, "position of the weight bits, 0 for the least significant"),
+            Port("weight_bit", (self.maximum_bits - 1).bit_length(), True,
+                 "position of the weight bits, 0 for the least significant"),
             Port("weight_sign", 1, True, "1: the weight bits are sign bits"),
-        )
+        )  # fmt: skip
 
     def products_per_step(self, precision: Precision) -> int:
         self.check_precision(precision)
@@ -64,7 +80,7 @@ class BitSerialSpec(MacSpec):
     ) -> list[dict[str, int]]:
         extended = integers_of(activations, precision.activation_bits, precision.activation_signed)
         fixed = {
-            "activations": pack_fields(extended, MAX_BITS),
+            "activations": pack_fields(extended, self.maximum_bits),
             "activation_signed": int(precision.activation_signed),
         }
         return [
@@ -81,7 +97,9 @@ class BitSerialSpec(MacSpec):
         controls = ["activation_signed", "weight_sign"]
         builder.set_controls(controls, list(product((0, 1), repeat=2)))
         plane = builder.sub_heap()
-        for weight, activation in zip(builder.word("weights"), builder.fields("activations", MAX_BITS), strict=True):
+        for weight, activation in zip(
+            builder.word("weights"), builder.fields("activations", self.maximum_bits), strict=True
+        ):
             plane.add_product(
                 (weight,),
                 activation,
@@ -89,7 +107,7 @@ class BitSerialSpec(MacSpec):
                 activation_signed=builder.bit("activation_signed"),
                 negative=True,
             )
-        word = plane.total((self.units << MAX_BITS).bit_length() + 1)
+        word = plane.total((self.units << self.maximum_bits).bit_length() + 1)
         for position, control in enumerate(builder.word("weight_bit")):
             word = builder.circuit.shift_left(word, control, 1 << position, signed=True)
         builder.heap.add_word(word, signed=True)

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
+from itertools import product
 from typing import ClassVar
 
 from rtl.logic import Bit, BitHeap, DatapathBuilder, Port, Word
@@ -24,18 +25,22 @@ Leaf = Callable[[BitHeap, int, int], None]
 
 @dataclass(frozen=True, kw_only=True)
 class BrickSpec(ScalableSpec):
-    """Products a unit and cycle: (8 / weight_bits) * (8 / activation_bits), for every pair of widths.
+    """Products a unit and cycle: (widest / weight_bits) * (widest / activation_bits), for every pair of widths.
 
     A unit registers one weight block and one activation block a brick, enough for the narrowest precision; wider
     operands occupy fewer fields, no operand enters twice, and multiplexers behind the registers spread them.
     """
 
-    asymmetric: ClassVar[bool] = True
+    mode_names: ClassVar[tuple[str, ...]] = ("weight_mode", "activation_mode")
+
+    @cached_property
+    def precisions(self) -> tuple[Precision, ...]:
+        return tuple(Precision(w, a, signed) for w, a, signed in product(self.widths, self.widths, (True, False)))
 
     @cached_property
     def operand_ports(self) -> tuple[Port, ...]:
-        width = self.units * self.blocks**2 * self.minimum_bits
-        n, size = self.blocks, self.minimum_bits
+        width = self.units * self.blocks**2 * self.narrowest
+        n, size = self.blocks, self.narrowest
         return (
             Port("weights", width, True, f"per unit {n}x{n} blocks of {size} bits: block k of the weight of product "
                  f"(I, J) at {n}*(I*gw + k) + J*ga; gw, ga: blocks of a weight, an activation"),
@@ -46,12 +51,12 @@ class BrickSpec(ScalableSpec):
 
     def products_per_step(self, precision: Precision) -> int:
         self.check_precision(precision)
-        return self.units * (8 // precision.weight_bits) * (8 // precision.activation_bits)
+        return self.units * (self.widest // precision.weight_bits) * (self.widest // precision.activation_bits)
 
     def _pack_step(
         self, weights: Sequence[int], activations: Sequence[int], precision: Precision
     ) -> list[dict[str, int]]:
-        n, size = self.blocks, self.minimum_bits
+        n, size = self.blocks, self.narrowest
         weight_blocks, activation_blocks = precision.weight_bits // size, precision.activation_bits // size
         rows, columns = n // weight_blocks, n // activation_blocks
         fields = {"weights": [0] * (self.units * n * n), "activations": [0] * (self.units * n * n)}
@@ -86,7 +91,7 @@ class BrickSpec(ScalableSpec):
             leaf(heap, i, j)
             return
         half = size // 2
-        bits = half * self.minimum_bits
+        bits = half * self.narrowest
         weight_spans = self.control(builder, lambda p: p.weight_bits > bits)
         activation_spans = self.control(builder, lambda p: p.activation_bits > bits)
         self.fuse(builder, heap, leaf, i, j, half)
@@ -100,26 +105,9 @@ class BrickSpec(ScalableSpec):
         """The block that brick (along, across) sees: ``along`` of the operand whose product spans ``across``."""
         n = self.blocks
         base = (unit * n + along) * n
-        fields = builder.fields(port, self.minimum_bits)
-        word = fields[base]
-        for place in range(1, across + 1):
-            width = self._first_width(across, place)
-            if width:
-                chosen = self._other_at_most(builder, port, width)
-                word = tuple(
-                    builder.circuit.mux(chosen, one, zero) for one, zero in zip(fields[base + place], word, strict=True)
-                )
-        return word
+        fields = builder.fields(port, self.narrowest)[base : base + n]
+        other_at_most = self._activations_at_most if port == "weights" else self.at_most
+        return self.spread(builder, fields, across, partial(other_at_most, builder))
 
-    def _first_width(self, across: int, place: int) -> int:
-        """The widest width of the other operand whose product at ``across`` starts at ``place``; 0 where none does."""
-        for bits in self.widths:
-            blocks = bits // self.minimum_bits
-            if across - across % blocks == place:
-                return bits
-        return 0
-
-    def _other_at_most(self, builder: DatapathBuilder, port: str, bits: int) -> Bit:
-        if port == "weights":
-            return self.control(builder, lambda precision: precision.activation_bits <= bits)
-        return self.at_most(builder, bits)
+    def _activations_at_most(self, builder: DatapathBuilder, bits: int) -> Bit:
+        return self.control(builder, lambda precision: precision.activation_bits <= bits)

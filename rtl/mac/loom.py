@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from rtl.logic import DatapathBuilder, Port
 from rtl.spec import MAX_BITS, MacSpec, Precision, check_integer, pack_fields, parameter
@@ -16,7 +16,7 @@ __all__ = ["LoomSpec"]
 
 @dataclass(frozen=True, kw_only=True)
 class LoomSpec(MacSpec):
-    """``units`` products in weight_bits * activation_bits cycles, for every pair of widths up to 8.
+    """``units`` products in weight_bits * activation_bits cycles, for every pair of widths up to ``maximum_bits``.
 
     Each cycle multiplies one bit of every weight by one bit of its activation; the population count is shifted to
     the weight of both, negated where one of them is a sign bit, and accumulated (Sharify et al., "Loom", DAC 2018).
@@ -30,14 +30,28 @@ class LoomSpec(MacSpec):
     summary: ClassVar[str] = "weights and activations bit-serial: weight_bits * activation_bits cycles a product"
 
     units: int = parameter(64, "u", "products in parallel")
+    maximum_bits: int = parameter(MAX_BITS, "m", "widest weights and activations, 2 to 8")
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_integer("units", self.units, 1, 4096)
+        check_integer("maximum_bits", self.maximum_bits, 2, MAX_BITS)
+
+    @classmethod
+    def variants(cls) -> tuple[dict[str, Any], ...]:
+        return ({}, {"maximum_bits": 4})
+
+    @classmethod
+    def kinds_for(cls, widths: Sequence[int]) -> tuple[dict[str, Any], ...]:
+        return ({"maximum_bits": max(2, *widths)},)
+
+    @property
+    def label(self) -> str:
+        return f"{self.design} {self.maximum_bits}"
 
     @cached_property
     def precisions(self) -> tuple[Precision, ...]:
-        widths = range(1, MAX_BITS + 1)
+        widths = range(1, self.maximum_bits + 1)
         return tuple(Precision(w, a, signed) for w, a, signed in product(widths, widths, (True, False)))
 
     @cached_property
@@ -46,10 +60,11 @@ class LoomSpec(MacSpec):
             Port("weights", self.units, True, "one bit of every weight, unit 0 lowest"),
             Port("activations", self.units, True, "one bit of every activation, unit 0 lowest"),
             Port("activation_signed", 1, True, "1: activations are two's complement; 0: unsigned"),
-            Port("bit_sum", 4, True, "position of the weight bits plus position of the activation bits"),
+            Port("bit_sum", (2 * self.maximum_bits - 2).bit_length(), True,
+                 "position of the weight bits plus position of the activation bits"),
             Port("weight_sign", 1, True, "1: the weight bits are sign bits"),
             Port("activation_top", 1, True, "1: the activation bits are the most significant"),
-        )
+        )  # fmt: skip
 
     def products_per_step(self, precision: Precision) -> int:
         self.check_precision(precision)

@@ -1,14 +1,15 @@
-"""Padded MAC: full 8 x 8-bit multipliers that run lower precisions in a part of each."""
+"""Padded MAC: full multipliers that run lower precisions in a part of each."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, ClassVar
 
 from rtl.logic import Bit, DatapathBuilder, Port, Word
-from rtl.spec import MAX_BITS, Precision, integers_of, pack_fields, parameter
+from rtl.spec import MAX_BITS, Precision, integers_of, pack_fields, parameter, widths_text
 from siliquant.inputs import InputTypeError
 
 from .scalable import ScalableSpec
@@ -20,11 +21,11 @@ __all__ = ["PaddedSpec"]
 class PaddedSpec(ScalableSpec):
     """One product a unit and cycle at every precision.
 
-    Without ``gating`` operands arrive extended to 8 bits (by sign, or with zeros where unsigned) and the hardware is
-    that of a uniform 8-bit MAC. With ``gating`` they arrive at the top of their 8-bit field; the low bits below the
-    chosen precision are forced to zero behind the operand registers, so that the logic they feed does not switch, and
-    the accumulator port shows the sum shifted back down, by an amount that depends on the mode: it must not change
-    inside a sum.
+    ``widths`` may be any from 8 to 1. Without ``gating`` operands arrive extended to the widest (by sign, or with zeros
+    where unsigned) and the hardware is that of a uniform MAC of that width. With ``gating`` they arrive at the top of
+    their field; the low bits below the chosen precision are forced to zero behind the operand registers, so that the
+    logic they feed does not switch, and the accumulator port shows the sum shifted back down, by an amount that depends
+    on the mode: it must not change inside a sum.
 
     >>> words = PaddedSpec(units=1, gating=True).pack([-1], [5], Precision(4, 4))
     >>> bin(words["weights"][0]), bin(words["activations"][0])
@@ -32,8 +33,8 @@ class PaddedSpec(ScalableSpec):
     """
 
     design: ClassVar[str] = "padded"
-    summary: ClassVar[str] = "8x8 multipliers that run lower precisions padded to 8 bits"
-    asymmetric: ClassVar[bool] = False
+    summary: ClassVar[str] = "full multipliers that run lower precisions padded to the widest of widths"
+    width_choices: ClassVar[tuple[int, ...]] = tuple(range(MAX_BITS, 0, -1))
 
     gating: bool = parameter(False, "g", "force the unused low bits of operands to zero")
 
@@ -44,18 +45,30 @@ class PaddedSpec(ScalableSpec):
 
     @classmethod
     def variants(cls) -> tuple[dict[str, Any], ...]:
-        return ({}, {"gating": True})
+        return ({}, {"gating": True}, {"gating": True, "widths": (4, 2, 1)})
+
+    @classmethod
+    def kinds_for(cls, widths: Sequence[int]) -> tuple[dict[str, Any], ...]:
+        sets = cls.width_sets(widths)
+        return ({"widths": sets[-1]}, *({"widths": each, "gating": True} for each in sets))
 
     @property
     def label(self) -> str:
-        return f"{self.design} {'gated' if self.gating else 'plain'}"
+        return f"{self.design} {'gated' if self.gating else 'plain'} {widths_text(self.widths)}"
 
     @cached_property
     def operand_ports(self) -> tuple[Port, ...]:
-        place = "in the top bits, the rest ignored" if self.gating else "extended to 8 bits"
+        place = "in the top bits, the rest ignored" if self.gating else f"extended to {self.widest} bits"
         return (
-            Port("weights", self.units * MAX_BITS, True, f"{self.units} fields of 8 bits, codes {place}"),
-            Port("activations", self.units * MAX_BITS, True, f"{self.units} fields of 8 bits, codes {place}"),
+            Port(
+                "weights", self.units * self.widest, True, f"{self.units} fields of {self.widest} bits, codes {place}"
+            ),
+            Port(
+                "activations",
+                self.units * self.widest,
+                True,
+                f"{self.units} fields of {self.widest} bits, codes {place}",
+            ),
             *(port for port in self.mode_ports if self.gating or port.name != "mode"),
         )
 
@@ -68,11 +81,11 @@ class PaddedSpec(ScalableSpec):
     ) -> list[dict[str, int]]:
         bits = precision.weight_bits
         if self.gating:
-            w, a = ([word << MAX_BITS - bits for word in words] for words in (weights, activations))
+            w, a = ([word << self.widest - bits for word in words] for words in (weights, activations))
         else:
             w = integers_of(weights, bits, True)
             a = integers_of(activations, bits, precision.activation_signed)
-        fields = {"weights": pack_fields(w, MAX_BITS), "activations": pack_fields(a, MAX_BITS)}
+        fields = {"weights": pack_fields(w, self.widest), "activations": pack_fields(a, self.widest)}
         return [fields | self.mode_words(precision)]
 
     def datapath(self, builder: DatapathBuilder) -> None:
@@ -80,7 +93,7 @@ class PaddedSpec(ScalableSpec):
             self.declare_modes(builder)
         else:
             builder.set_controls(["activation_signed"], [[0], [1]])
-        operands = zip(builder.fields("weights", MAX_BITS), builder.fields("activations", MAX_BITS), strict=True)
+        operands = zip(builder.fields("weights", self.widest), builder.fields("activations", self.widest), strict=True)
         for weight, activation in operands:
             builder.heap.add_product(
                 self._gate(builder, weight),
@@ -90,21 +103,21 @@ class PaddedSpec(ScalableSpec):
             )
 
     def sum_shift(self, precision: Precision) -> int:
-        return 2 * (MAX_BITS - precision.weight_bits) if self.gating else 0
+        return 2 * (self.widest - precision.weight_bits) if self.gating else 0
 
     def present(self, builder: DatapathBuilder, result: Word) -> Word:
         if not self.gating:
             return result
-        for bits in self.widths[1:]:
-            result = builder.circuit.shift_right(result, self.at_most(builder, bits), 2 * bits)
+        for wider, bits in pairwise(self.widths):
+            result = builder.circuit.shift_right(result, self.at_most(builder, bits), 2 * (wider - bits))
         return result
 
     def _gate(self, builder: DatapathBuilder, operand: Word) -> Word:
         """``operand`` with every bit that the precision leaves out forced to zero."""
         if not self.gating:
             return operand
-        keep = (self._reaches(builder, position) for position in range(MAX_BITS))
+        keep = (self._reaches(builder, position) for position in range(self.widest))
         return tuple(builder.circuit.and_(bit, used) for bit, used in zip(operand, keep, strict=True))
 
     def _reaches(self, builder: DatapathBuilder, position: int) -> Bit:
-        return self.control(builder, lambda precision: precision.weight_bits >= MAX_BITS - position)
+        return self.control(builder, lambda precision: precision.weight_bits >= self.widest - position)

@@ -1,15 +1,15 @@
-"""Subword-parallel MAC: one 8 x 8-bit multiplier array that holds several narrower products, summed together."""
+"""Subword-parallel MAC: one multiplier array that holds several narrower products, summed together."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import product
+from itertools import pairwise, product
 from typing import ClassVar
 
 from rtl.logic import Bit, DatapathBuilder, Port, Word
-from rtl.spec import MAX_BITS, Precision, pack_fields
+from rtl.spec import Precision, pack_fields
 
 from .scalable import ScalableSpec
 
@@ -18,7 +18,7 @@ __all__ = ["SubwordSpec"]
 
 @dataclass(frozen=True, kw_only=True)
 class SubwordSpec(ScalableSpec):
-    """1 product a unit and cycle at 8 bits, 2 at 4 bits, 4 at 2 bits (sum-together).
+    """1 product a unit and cycle at the widest width, twice as many at half of it (sum-together).
 
     The narrow products lie on the antidiagonal of the array, so that all have the same weight and the array itself
     adds them (Mei et al., "Sub-word parallel precision-scalable MAC engines", AICAS 2019). Everything off the
@@ -34,26 +34,25 @@ class SubwordSpec(ScalableSpec):
     """
 
     design: ClassVar[str] = "subword"
-    summary: ClassVar[str] = "8x8 sum-together subword-parallel multipliers: 1, 2 or 4 products at 8, 4 or 2 bits"
-    asymmetric: ClassVar[bool] = False
+    summary: ClassVar[str] = "sum-together subword-parallel multipliers: as 8/4/2, 1, 2 or 4 products at 8, 4 or 2 bits"
 
     @cached_property
     def operand_ports(self) -> tuple[Port, ...]:
         return (
-            Port("weights", self.units * MAX_BITS, True, "8 bits a unit, its first code lowest"),
-            Port("activations", self.units * MAX_BITS, True, "8 bits a unit, its first code highest"),
+            Port("weights", self.units * self.widest, True, f"{self.widest} bits a unit, its first code lowest"),
+            Port("activations", self.units * self.widest, True, f"{self.widest} bits a unit, its first code highest"),
             *self.mode_ports,
         )
 
     def products_per_step(self, precision: Precision) -> int:
         self.check_precision(precision)
-        return self.units * (MAX_BITS // precision.weight_bits)
+        return self.units * (self.widest // precision.weight_bits)
 
     def _pack_step(
         self, weights: Sequence[int], activations: Sequence[int], precision: Precision
     ) -> list[dict[str, int]]:
         bits = precision.weight_bits
-        per_unit = MAX_BITS // bits
+        per_unit = self.widest // bits
         full = [*activations, *[0] * (self.products_per_step(precision) - len(activations))]
         reverse = [a for unit in range(self.units) for a in reversed(full[unit * per_unit : (unit + 1) * per_unit])]
         return [
@@ -66,7 +65,7 @@ class SubwordSpec(ScalableSpec):
 
     def datapath(self, builder: DatapathBuilder) -> None:
         self.declare_modes(builder)
-        size = self.minimum_bits
+        size = self.narrowest
         weights, activations = builder.fields("weights", size), builder.fields("activations", size)
         for i, j in product(range(self.blocks), repeat=2):
             enable = self._meet(builder, i, j)
@@ -82,19 +81,19 @@ class SubwordSpec(ScalableSpec):
                 )
 
     def sum_shift(self, precision: Precision) -> int:
-        return MAX_BITS - precision.weight_bits
+        return self.widest - precision.weight_bits
 
     def present(self, builder: DatapathBuilder, result: Word) -> Word:
-        for bits in self.widths[1:]:
-            result = builder.circuit.shift_right(result, self.at_most(builder, bits), bits)
+        for wider, bits in pairwise(self.widths):
+            result = builder.circuit.shift_right(result, self.at_most(builder, bits), wider - bits)
         return result
 
     def _meet(self, builder: DatapathBuilder, i: int, j: int) -> Bit:
         """A control that is 1 where block i of a weight and block j of an activation belong to the same product."""
-        size = self.minimum_bits
+        size = self.narrowest
 
         def wanted(precision: Precision) -> bool:
             bits = precision.weight_bits
-            return i * size // bits + j * size // bits == MAX_BITS // bits - 1
+            return i * size // bits + j * size // bits == self.widest // bits - 1
 
         return self.control(builder, wanted)

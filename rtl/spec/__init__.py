@@ -13,12 +13,14 @@ from .numbers import (
     MAX_BITS,
     IntArray,
     check_integer,
-    check_one_of,
+    check_widths,
     integers_of,
     pack_fields,
+    read_widths,
     signed_range,
     sum_width,
     to_signed,
+    widths_text,
 )
 from .packing import packing_of, word_bits
 from .values import BIPOLAR, Bits, CodeValues, all_codes, codes_of, network_codes
@@ -35,7 +37,7 @@ __all__ = [
     "UnusedProducts",
     "all_codes",
     "check_integer",
-    "check_one_of",
+    "check_widths",
     "codes_of",
     "fields_of",
     "integers_of",
@@ -43,8 +45,10 @@ __all__ = [
     "pack_fields",
     "packing_of",
     "parameter",
+    "read_widths",
     "signed_range",
     "sum_width",
     "to_signed",
+    "widths_text",
     "word_bits",
 ]

@@ -167,8 +167,15 @@ class MacSpec(ABC):
 
     @classmethod
     def variants(cls) -> tuple[dict[str, Any], ...]:
-        """Parameters of each kind of this design that a comparison shows."""
+        """Parameters of each kind of this design, as tests and calibrations take them."""
         return ({},)
+
+    @classmethod
+    def kinds_for(cls, widths: Sequence[int]) -> tuple[dict[str, Any], ...]:
+        """Parameters of each kind of this design that runs operands of all these widths, in bits, each perhaps in a
+        wider place, and has no width that none of them needs, where there is such a kind.
+        """
+        return cls.variants()
 
     @property
     def label(self) -> str:
@@ -190,13 +197,16 @@ class MacSpec(ABC):
         for item in sorted(fields(self), key=lambda item: item.name in common):
             value = getattr(self, item.name)
             if item.name not in common or value != item.default:
-                parts.append(f"{item.metadata['short']}{int(value)}")
+                parts.append(f"{item.metadata['short']}{_digits(value)}")
         return "_".join(parts)
 
     @property
-    def parameters(self) -> dict[str, int | bool]:
-        """Every parameter by name; ``type(spec)(**spec.parameters) == spec``."""
-        return {item.name: getattr(self, item.name) for item in fields(self)}
+    def parameters(self) -> dict[str, Any]:
+        """Every parameter by name, as JSON types: ints, bools, and lists of ints; ``type(spec)(**spec.parameters) ==
+        spec``.
+        """
+        values = {item.name: getattr(self, item.name) for item in fields(self)}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
     @cached_property
     def ports(self) -> tuple[Port, ...]:
@@ -346,3 +356,8 @@ class MacSpec(ABC):
     def parameter_help(cls) -> Mapping[str, tuple[Any, str]]:
         """Default and meaning of every parameter, by name."""
         return {item.name: (item.default, item.metadata.get("help", "")) for item in fields(cls)}
+
+
+def _digits(value: int | tuple[int, ...]) -> str:
+    """A parameter in a module name."""
+    return "".join(map(str, value)) if isinstance(value, tuple) else str(int(value))

@@ -8,18 +8,20 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from siliquant.inputs import InputError, InputTypeError, short
+from siliquant.inputs import InputError, InputTypeError, listing, short
 
 __all__ = [
     "MAX_BITS",
     "IntArray",
     "check_integer",
-    "check_one_of",
+    "check_widths",
     "integers_of",
     "pack_fields",
+    "read_widths",
     "signed_range",
     "sum_width",
     "to_signed",
+    "widths_text",
 ]
 
 MAX_BITS = 8
@@ -45,14 +47,38 @@ def check_integer(name: str, value: object, low: int, high: int | None = None) -
     return number
 
 
-def check_one_of(name: str, value: object, known: Sequence[int]) -> int:
-    """Returns ``value`` as an int that is among ``known``. Raises TypeError and ValueError, with one sentence."""
-    must = f"{', '.join(map(str, known[:-1]))} or {known[-1]}"
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
+def check_widths(name: str, value: object, known: Sequence[int], least: int) -> tuple[int, ...]:
+    """Returns ``value``, a tuple or list, as falling widths of ``known``, at least ``least`` of them.
+
+    Raises TypeError where it is no list of integers, ValueError where its integers are others.
+
+    >>> check_widths("widths", [8, 2], (8, 4, 2), 2)
+    (8, 2)
+    """
+    must = f"at least {least} of {listing(map(str, known))}, falling"
+    whole = isinstance(value, tuple | list) and all(type(each) is int for each in value)
+    if not isinstance(value, tuple | list) or not whole:
         raise InputTypeError(f"{name} must be {must}, not {short(value)}")
-    if value not in known:
-        raise InputError(f"{name} must be {must}, not {short(value)}")
-    return int(operator.index(value))
+    if len(value) < least or list(value) != sorted({each for each in value if each in known}, reverse=True):
+        raise InputError(f"{name} must be {must}, not {short(widths_text(value))}")
+    return tuple(value)
+
+
+def widths_text(widths: Sequence[int]) -> str:
+    """Widths as options and labels have them.
+
+    >>> widths_text((8, 4, 2))
+    '8/4/2'
+    """
+    return "/".join(map(str, widths))
+
+
+def read_widths(name: str, text: str) -> tuple[int, ...]:
+    """Widths from such a text, 1 to MAX_BITS each. Raises InputError."""
+    parts = text.split("/", MAX_BITS)
+    if not all(part.isascii() and part.isdecimal() and len(part) == 1 for part in parts) or len(parts) > MAX_BITS:
+        raise InputError(f"{name} must be widths such as 8/4/2, not {short(text)}")
+    return tuple(map(int, parts))
 
 
 def signed_range(bits: int, signed: bool) -> tuple[int, int]:

@@ -34,6 +34,8 @@ def variants(design: type[MacSpec]) -> list[MacSpec]:
     for name, (default, _) in design.parameter_help().items():
         if isinstance(default, bool):
             choices[name] = (False, True)
+        elif isinstance(default, tuple):
+            choices[name] = tuple(dict.fromkeys([default, *(kind.get(name, default) for kind in design.variants())]))
         elif name not in (design.size_parameter, *_COMMON):
             choices[name] = range(1, MAX_BITS + 1) if name.endswith("_bits") else (default,)
     found = []

@@ -84,7 +84,7 @@ def test_results_say_where_they_come_from(name: str) -> None:
 def test_a_missing_result_and_a_missing_row_are_named() -> None:
     with pytest.raises(FileNotFoundError, match=r"nothing\.json must be there: python -m docs_tools\.record nothing"):
         read_result("nothing")
-    with pytest.raises(LookupError, match=r"^loom_u7 must be among the packaged rows of freepdk45 at 500 MHz$"):
+    with pytest.raises(LookupError, match=r"^loom_u7_m8 must be among the packaged rows of freepdk45 at 500 MHz$"):
         measured(LoomSpec(units=7))
 
 

@@ -65,7 +65,7 @@ def test_the_command_as_table_and_as_json(capsys: pytest.CaptureFixture[str]) ->
         assert word in shown
     main([*arguments, "--format", "json"])
     data = json.loads(capsys.readouterr().out)
-    assert data["spec"] == "bitfusion_u1_m2_p1"  # the stages that a comparison gives it
+    assert data["spec"] == "bitfusion_u1_w842_p1"  # the stages that a comparison gives it
     assert data["meets_clock"]
     # The tables have the numbers of the JSON: of a path every step that takes time, and all of them together.
     for step in data["relaxed_steps"]:
@@ -81,7 +81,7 @@ def test_the_command_as_table_and_as_json(capsys: pytest.CaptureFixture[str]) ->
 def test_stages_that_are_given_stay(capsys: pytest.CaptureFixture[str]) -> None:
     main(["--design", "bitfusion", "--bits", "4", "--units", "1", "--pipeline-stages", "0", "--format", "json"])
     data = json.loads(capsys.readouterr().out)
-    assert data["spec"] == "bitfusion_u1_m2"
+    assert data["spec"] == "bitfusion_u1_w842"
 
 
 @pytest.mark.parametrize(("length", "sums"), [("4", 4), ("767", 767), ("768", 768), ("4096", 768)])

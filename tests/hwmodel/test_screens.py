@@ -24,7 +24,7 @@ TABLES: tuple[tuple[Command, list[str], tuple[str, ...]], ...] = (
     (
         explain.main,
         ["--design", "bitfusion", "--bits", "4"],
-        ("operand flip-flops", "full adder, sum", "bitfusion_u4_m2_p1"),
+        ("operand flip-flops", "full adder, sum", "bitfusion_u4_w842_p1"),
     ),
     (validate.main, ["--library", "freepdk45"], ("freepdk45", "bitblade", "held out")),
     (policy.main, ["--mean", "3", "--widths", "2,4,8"], ("deit-tiny", "projection")),

@@ -44,7 +44,7 @@ def test_the_command_writes_a_module_and_its_manifest_the_same_each_time(tmp_pat
 def test_the_command_runs_from_any_folder(tmp_path: Path) -> None:
     done = gen("--design", "loom", "--units", "3", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "build" / "loom_u3.v").is_file()
+    assert (tmp_path / "build" / "loom_u3_m8.v").is_file()
 
 
 def test_list_shows_every_design_and_parameter() -> None:
@@ -54,7 +54,8 @@ def test_list_shows_every_design_and_parameter() -> None:
         assert f"{design.design}: {design.summary}" in done.stdout
         for name, (default, meaning) in design.parameter_help().items():
             assert f"--{name.replace('_', '-')}" in done.stdout
-            assert f"{meaning} (default {default})" in done.stdout
+            shown = "/".join(map(str, default)) if isinstance(default, tuple) else default
+            assert f"{meaning} (default {shown})" in done.stdout
 
 
 def test_the_command_writes_an_array_and_its_manifest_the_same_each_time(tmp_path: Path) -> None:
@@ -173,8 +174,11 @@ BAD = [
     ("--design uniform --lanes 04", "lanes must be an integer, not '04'"),
     ("--design uniform --array 02x2", "rows must be an integer, not '02'"),
     ("--design uniform --array 2x\u0662", "array must be ROWSxCOLUMNS, as in 16x16, not '2x\u0662'"),
-    ("--design subword --minimum-bits 8", "minimum_bits must be 2 or 4, not 8"),
-    ("--design subword --minimum-bits 3", "minimum_bits must be 2 or 4, not 3"),
+    ("--design subword --widths 8", "widths must be at least 2 of 8, 4, 2 and 1, falling, not '8'"),
+    ("--design subword --widths 4/8", "widths must be at least 2 of 8, 4, 2 and 1, falling, not '4/8'"),
+    ("--design subword --widths 8/4/2/1/", "widths must be widths such as 8/4/2, not '8/4/2/1/'"),
+    ("--design padded --widths 16/8", "widths must be widths such as 8/4/2, not '16/8'"),
+    ("--design loom --maximum-bits 1", "maximum_bits must be an integer from 2 to 8, not 1"),
     (f"--design uniform --prefix {'a' * 65}", "prefix must have at most 64 characters, not 65"),
     ("--design uniform --prefix 9", "prefix must be a Verilog identifier, not '9'"),
     ("--design uniform --prefix a-b", "prefix must be a Verilog identifier, not 'a-b'"),
@@ -227,7 +231,7 @@ def test_the_widest_array_is_made(tmp_path: Path) -> None:
 
 def test_no_array_has_more_ports_than_amaranth_numbers() -> None:
     """Beside the operands: the most bits that each other port can have."""
-    mac = BitFusionSpec(units=1, minimum_bits=2)
+    mac = BitFusionSpec(units=1)
     requant = ThresholdSpec(accumulator_width=48, groups=1024, bits=8, signed=True)
     deep = dict.fromkeys(("activation_depth", "weight_depth", "result_depth"), 1 << 16)
     spec = ArraySpec(mac=mac, rows=256, columns=256, result_width=48, requant=requant, **deep)  # type: ignore[arg-type]

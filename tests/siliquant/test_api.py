@@ -176,8 +176,8 @@ def test_generate_writes_the_files_of_gen(tmp_path: Path) -> None:
     for path in paths:
         assert path.read_bytes() == (tmp_path / "a" / path.name).read_bytes()
     (verilog, manifest) = siliquant.generate(loom, tmp_path / "c")
-    assert (verilog.name, manifest.name) == ("loom_u2.v", "loom_u2.json")
-    with pytest.raises(ValueError, match=r"^every design must be another one, not loom_u2 twice$"):
+    assert (verilog.name, manifest.name) == ("loom_u2_m8.v", "loom_u2_m8.json")
+    with pytest.raises(ValueError, match=r"^every design must be another one, not loom_u2_m8 twice$"):
         siliquant.generate([loom, loom], tmp_path / "d")
     assert not (tmp_path / "d").exists()
 

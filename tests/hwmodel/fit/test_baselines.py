@@ -60,7 +60,7 @@ def test_the_factor_has_the_least_relative_error() -> None:
     ("spec", "terms"),
     [
         (UniformSpec(weight_bits=3, activation_bits=7, lanes=5), 105), (XnorSpec(lanes=40), 40),
-        (PaddedSpec(units=3), 192), (SubwordSpec(units=2, minimum_bits=4), 128), (BitSerialSpec(units=6), 384),
+        (PaddedSpec(units=3), 192), (SubwordSpec(units=2, widths=(8, 4)), 128), (BitSerialSpec(units=6), 384),
         (LoomSpec(units=6), 384),
     ],
 )  # fmt: skip

@@ -39,9 +39,9 @@ SPECS: tuple[MacSpec, ...] = (
             (8, 1, 4, 128, 0), (8, 8, 1, 4096, 0), (8, 4, 2, 64, 1), (1, 8, 3, 512, 1),
         )
     ),
-    PaddedSpec(units=1, reduction_length=64), PaddedSpec(units=1, gating=True, minimum_bits=4),
-    SubwordSpec(units=1, reduction_length=64), SubwordSpec(units=1, minimum_bits=4, pipeline_stages=1),
-    BitFusionSpec(units=1, minimum_bits=4), BitSerialSpec(units=2, reduction_length=256),
+    PaddedSpec(units=1, reduction_length=64), PaddedSpec(units=1, gating=True, widths=(8, 4)),
+    SubwordSpec(units=1, reduction_length=64), SubwordSpec(units=1, widths=(8, 4), pipeline_stages=1),
+    BitFusionSpec(units=1, widths=(8, 4)), BitSerialSpec(units=2, reduction_length=256),
     BitSerialSpec(units=5), LoomSpec(units=4, reduction_length=64), LoomSpec(units=12, pipeline_stages=1),
     XnorSpec(lanes=9, reduction_length=64), XnorSpec(lanes=24, reduction_length=4096),
     XnorSpec(lanes=16, pipeline_stages=1),

@@ -35,7 +35,7 @@ CORES = [
     CoreSpec(mac=UniformSpec(weight_bits=2, activation_bits=2, lanes=4, pipeline_stages=1), rows=2, columns=3,
              architecture=SYSTOLIC),
     CoreSpec(mac=BitSerialSpec(units=2, pipeline_stages=2), rows=2, columns=2),
-    CoreSpec(mac=SubwordSpec(units=1, minimum_bits=4), rows=3, columns=1, architecture=SYSTOLIC),
+    CoreSpec(mac=SubwordSpec(units=1, widths=(8, 4)), rows=3, columns=1, architecture=SYSTOLIC),
 ]  # fmt: skip
 
 

@@ -109,7 +109,7 @@ def test_provenance_says_where_rows_came_from(table: CalibrationTable, library: 
         "freepdk45", library.sha256, library.use_sha256, library.corner, 1.1,
     )  # fmt: skip
     assert (about.designs, about.points, about.rows, about.effort, about.command) == (2, 3, 7, "normal", COMMAND)
-    assert about.held_out == {"lanes": ["padded_u3_m2_g1"]}
+    assert about.held_out == {"lanes": ["padded_u3_w842_g1"]}
     assert about.left_out == ["other"]
     assert about.tools == {"python": "3.11.7", "yosys": "0.70"}
     assert about.date == "2026-01-02"
@@ -199,11 +199,12 @@ def test_rows_of_two_flows_and_no_rows_are_refused(library: Library) -> None:
 DAMAGE = [
     ("design", "systolic", f"design must be one of {', '.join(each.design for each in KNOWN)}, not 'systolic'"),
     ("parameters", '{"units":3,"__class__":1}', ("the parameters of padded must be among reduction_length, "
-                                                 "pipeline_stages, units, minimum_bits, gating, not '__class__'")),
+                                                 "pipeline_stages, units, widths, gating, not '__class__'")),
     ("parameters", "[1]", "the parameters of padded must be a JSON object, not '[1]'"),
     ("parameters", "{", "the parameters of padded must be a JSON object, not '{'"),
     ("parameters", '{"units":"3"}', "units must be an integer from 1 to 256, not '3'"),
-    ("parameters", '{"units":2}', "line 2: spec must be padded_u2_m2_g0, as its parameters say, not padded_u3_m2_g1"),
+    ("parameters", '{"units":2}', ("line 2: spec must be padded_u2_w842_g0, as its parameters say, not "
+                                   "padded_u3_w842_g1")),
     ("held_out", "mood", "line 2: held_out must be one of '', 'family', 'width', 'lanes', 'size', 'array', not 'mood'"),
     ("toggles", "", "line 2: toggles must be one of 'glitch-aware', 'zero-delay', not ''"),
     ("precision", "w9a4s", "line 2: precision must be text as w[1-8]a[1-8][su], not 'w9a4s'"),

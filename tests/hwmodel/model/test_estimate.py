@@ -290,7 +290,7 @@ def test_strict_refuses_what_lies_outside() -> None:
     assert estimate(frame, known)["in_range"].tolist() == [True, False, False]
     assert estimate(frame.iloc[:1], known, strict=True)["in_range"].all()
     expected = (
-        r"^padded_u1_m2_g0 must be within the range of the model: it has 64 AND terms, at most 30 were calibrated; "
+        r"^padded_u1_w842_g0 must be within the range of the model: it has 64 AND terms, at most 30 were calibrated; "
     )
     for refused in (outside, frame):
         with pytest.raises(ValueError, match=expected):

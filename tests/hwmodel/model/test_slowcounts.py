@@ -38,11 +38,13 @@ def specs(draw: st.DrawFn) -> MacSpec:
     for name in ("weight_bits", "activation_bits"):
         if name in known:
             values[name] = draw(st.integers(1, 8))
+    if "maximum_bits" in known:
+        values["maximum_bits"] = draw(st.integers(2, 8))
     if "gating" in known:
         values["gating"] = draw(st.booleans())
-    if "minimum_bits" in known:
-        values["minimum_bits"] = draw(st.sampled_from([2, 4]))
-    values[design.size_parameter] = draw(st.integers(1, 2 if "minimum_bits" in known else 5))
+    if "widths" in known:
+        values["widths"] = draw(st.sampled_from([(8, 4, 2), (8, 4), (8, 2), (4, 2), (4, 2, 1)]))
+    values[design.size_parameter] = draw(st.integers(1, 2 if "widths" in known else 5))
     return design(**values)
 
 

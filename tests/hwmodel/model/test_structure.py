@@ -40,8 +40,8 @@ SPECS = [
     if not isinstance(design(), BitBladeSpec | BitFusionSpec) or not stages
 ]
 SPECS += [design(**{design.size_parameter: 5}) for design in (UniformSpec, BitSerialSpec, LoomSpec, XnorSpec)]
-SPECS += [design(minimum_bits=4, units=2) for design in DESIGNS if "minimum_bits" in design.parameter_help()]
-SPECS += [design(minimum_bits=4, units=1, pipeline_stages=2) for design in (BitFusionSpec, BitBladeSpec, SubwordSpec)]
+SPECS += [design(widths=(8, 4), units=2) for design in DESIGNS if "widths" in design.parameter_help()]
+SPECS += [design(widths=(8, 4), units=1, pipeline_stages=2) for design in (BitFusionSpec, BitBladeSpec, SubwordSpec)]
 SPECS += [PaddedSpec(gating=True, units=1, pipeline_stages=stages) for stages in (0, 2)]
 SPECS += [
     UniformSpec(weight_bits=w, activation_bits=a, lanes=lanes, reduction_length=length)

@@ -22,7 +22,7 @@ from tests.hwmodel.power.delayed import Case, mapped, need_tools, power_tables, 
 need_tools()
 
 UNIFORM = UniformSpec(weight_bits=4, activation_bits=4, lanes=2)
-FUSION = BitFusionSpec(units=1, minimum_bits=4)
+FUSION = BitFusionSpec(units=1, widths=(8, 4))
 BANDS = {  # internal energy of an output transition of a simple gate over C V^2 of its input
     "freepdk45": (1.1, 1.6),
     "sky130hd": (1.5, 2.1),

@@ -22,7 +22,7 @@ def test_standard_mixtures_at_the_bit_widths_of_the_comparison() -> None:
 def test_a_width_a_design_lacks_runs_at_the_next() -> None:
     mixture = parse_mixture("2:1/3,3:1/6,4:1/3,8:1/6")
     assert str(mixture.run_on(BitFusionSpec())) == "2b:1/3 4b:1/2 8b:1/6"
-    assert str(mixture.run_on(BitFusionSpec(minimum_bits=4))) == "4b:5/6 8b:1/6"
+    assert str(mixture.run_on(BitFusionSpec(widths=(8, 4)))) == "4b:5/6 8b:1/6"
     assert mixture.run_on(BitSerialSpec()) == mixture
 
 

@@ -198,7 +198,7 @@ def images_of_precision(mac: MacSpec, precision: Precision, seed: int) -> None:
 VARIANTS = [design(**given, **{design.size_parameter: size})
             for design in DESIGNS for given in design.variants() for size in (1, 3)] + [
     UniformSpec(weight_bits=1, activation_bits=8, lanes=5), UniformSpec(weight_bits=7, activation_bits=3, lanes=2),
-    PaddedSpec(units=2, minimum_bits=2), XnorSpec(lanes=37),
+    PaddedSpec(units=2), XnorSpec(lanes=37),
 ]  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from rtl.mac import (
     BitBladeSpec,
     BitFusionSpec,
     BitSerialSpec,
+    Dc1dSpec,
     LoomSpec,
     PaddedSpec,
     SubwordSpec,
@@ -30,13 +31,21 @@ from rtl.spec.numbers import MAX_BITS, IntArray
 from rtl.spec.values import CodeValues, codes_of
 
 WIDTHS = range(1, MAX_BITS + 1)
-SCALABLE = [design(minimum_bits=m) for design in (PaddedSpec, SubwordSpec, BitFusionSpec, BitBladeSpec) for m in (2, 4)]
+SCALABLE = [
+    design(widths=widths)
+    for design in (PaddedSpec, SubwordSpec, BitFusionSpec, BitBladeSpec)
+    for widths in ((8, 4, 2), (8, 4))
+]
 MACS = [
     *(UniformSpec(weight_bits=w, activation_bits=a) for w, a in product(WIDTHS, WIDTHS)),
     *SCALABLE,
     PaddedSpec(gating=True),
     BitSerialSpec(),
     LoomSpec(),
+    SubwordSpec(widths=(4, 2)),
+    BitFusionSpec(widths=(4, 2, 1)),
+    Dc1dSpec(widths=(4, 2), activation_bits=4),
+    BitSerialSpec(maximum_bits=4),
     XnorSpec(),
 ]
 MACS += [design() for design in DESIGNS if design() not in MACS]

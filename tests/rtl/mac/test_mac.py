@@ -4,7 +4,7 @@ The registers and the generated Verilog are covered by the simulations in tests/
 """
 
 from functools import cache
-from itertools import product
+from itertools import combinations, product
 
 import numpy as np
 import pytest
@@ -16,6 +16,9 @@ from rtl.spec.mac import MacSpec, Precision
 from sim.mac.cases import variants, with_size
 
 MOST = 4  # kinds of a design
+
+
+SETS = [sets for count in (2, 3, 4) for sets in combinations((8, 4, 2, 1), count)]
 
 
 def units_of(design: type[MacSpec]) -> list[MacSpec]:
@@ -49,9 +52,8 @@ def run_steps(spec: MacSpec, weights: np.ndarray, activations: np.ndarray, preci
     """Sums of the rows of both (N, step) arrays, one cycle each, all side by side."""
     words = spec.pack(weights.ravel(), activations.ravel(), precision)
     words["clear"] = [1] * len(weights)
-    return [
-        spec.unpack(word) for word in emulate(built(spec), {name: np.array([word]) for name, word in words.items()})
-    ]
+    arrays = {name: np.array([word], dtype=object if max(word) >> 63 else np.int64) for name, word in words.items()}
+    return [spec.unpack(word) for word in emulate(built(spec), arrays)]
 
 
 def operands(spec: MacSpec, precision: Precision, rows: int, length: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -111,7 +113,27 @@ def test_a_unit_multiplies_every_pair_in_every_place(spec: MacSpec, precision: P
         assert run_steps(spec, weights, activations, precision) == (weights * activations).sum(axis=1).tolist()
 
 
-@pytest.mark.parametrize("spec", ALL + ASYMMETRIC, ids=lambda spec: spec.name)
+OF_SETS = [
+    design(widths=widths, units=units, reduction_length=1 << 17)
+    for design in DESIGNS
+    if issubclass(design, ScalableSpec)
+    for widths in SETS
+    for units in (1, 3)
+]
+
+
+@pytest.mark.parametrize("spec", [spec for spec in OF_SETS if spec.units == 1], ids=lambda spec: spec.name)
+def test_a_unit_of_any_set_multiplies_every_pair_of_codes(spec: MacSpec) -> None:
+    """In all places at once, each pair in another one each time."""
+    for precision in precisions_to_test(spec):
+        w, a = all_pairs(spec, precision)
+        step = spec.products_per_step(precision)
+        orders = np.random.default_rng(step).permuted(np.tile(np.arange(len(w)), (step, 1)), axis=1).T
+        weights, activations = w[orders, 0], a[orders, 0]
+        assert run_steps(spec, weights, activations, precision) == (weights * activations).sum(axis=1).tolist()
+
+
+@pytest.mark.parametrize("spec", ALL + ASYMMETRIC + OF_SETS, ids=lambda spec: spec.name)
 def test_sums_of_several_steps_the_last_one_short(spec: MacSpec) -> None:
     for seed, precision in enumerate(precisions_to_test(spec)):
         length = 3 * spec.products_per_step(precision) - (spec.products_per_step(precision) > 1)
@@ -213,7 +235,7 @@ def test_a_sum_that_does_not_keep_its_widths_is_refused_and_shifted_as_its_last_
 
 
 @pytest.mark.parametrize(
-    "spec", [s for s in ALL if isinstance(s, ScalableSpec) and s.minimum_bits == 2], ids=lambda spec: spec.name
+    "spec", [s for s in ALL if isinstance(s, ScalableSpec) and len(s.widths) > 2], ids=lambda spec: spec.name
 )
 def test_a_mode_code_that_is_none_spoils_its_own_sum_only(spec: MacSpec) -> None:
     modes = [port.name for port in spec.operand_ports if port.name.endswith("mode")]

@@ -46,7 +46,7 @@ def test_control_values_and_when_they_may_change() -> None:
         return {each["port"]: (each["legal"], each["changes"]) for each in manifest(spec)["controls"]}
 
     assert controls(SubwordSpec()) == {"mode": ([0, 1, 3], "sum"), "activation_signed": ([0, 1], "step")}
-    assert controls(PaddedSpec(gating=True, minimum_bits=4))["mode"] == ([0, 1], "sum")
+    assert controls(PaddedSpec(gating=True, widths=(8, 4)))["mode"] == ([0, 1], "sum")
     assert controls(PaddedSpec()) == {"activation_signed": ([0, 1], "step")}
     assert controls(BitFusionSpec())["weight_mode"] == ([0, 1, 3], "step")
     assert controls(XnorSpec())["odd_padding"] == ([0, 1], "step")

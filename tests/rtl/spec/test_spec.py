@@ -1,6 +1,7 @@
 """The data side of the designs: ranges, widths, golden model, packing rules and refusals."""
 
 import dataclasses
+import json
 import re
 from fractions import Fraction
 
@@ -9,11 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rtl.logic import Op
 from rtl.mac import (
     DESIGNS,
     BitBladeSpec,
     BitFusionSpec,
     BitSerialSpec,
+    Dc1dSpec,
     LoomSpec,
     PaddedSpec,
     SubwordSpec,
@@ -72,7 +75,16 @@ def test_codes_are_as_wide_as_the_precision_and_fill_a_step(spec) -> None:
 
 def test_values_of_codes() -> None:
     """{-1, +1} in the binary design; in the others two's complement, or from 0."""
-    for design in (BitBladeSpec, BitFusionSpec, BitSerialSpec, LoomSpec, PaddedSpec, SubwordSpec, UniformSpec):
+    for design in (
+        BitBladeSpec,
+        BitFusionSpec,
+        BitSerialSpec,
+        Dc1dSpec,
+        LoomSpec,
+        PaddedSpec,
+        SubwordSpec,
+        UniformSpec,
+    ):
         for precision in design().precisions:
             assert design().weight_values(precision) == all_codes(precision.weight_bits, True)
             assert design().activation_values(precision) == all_codes(
@@ -100,10 +112,65 @@ def test_throughput() -> None:
     for design in (BitFusionSpec, BitBladeSpec):
         assert [rate(design(units=3), b, b) for b in (8, 4, 2)] == [3, 12, 48]
         assert rate(design(units=3), 8, 2) == rate(design(units=3), 2, 8) == 12
-        assert rate(design(units=3, minimum_bits=4), 4, 8) == 6
+        assert rate(design(units=3, widths=(8, 4)), 4, 8) == 6
     assert rate(BitSerialSpec(units=16), 3, 8) == Fraction(16, 3)
     assert rate(LoomSpec(units=64), 3, 5) == Fraction(64, 15)
     assert rate(XnorSpec(lanes=9), 1, 1) == 9
+    assert [rate(SubwordSpec(units=3, widths=(4, 2, 1)), b, b) for b in (4, 2, 1)] == [3, 6, 12]
+    assert [rate(BitFusionSpec(units=1, widths=(8, 1)), w, a) for w, a in ((8, 8), (8, 1), (1, 1))] == [1, 8, 64]
+    assert [rate(Dc1dSpec(units=3, widths=(8, 2)), w, a) for w, a in ((8, 8), (8, 3), (2, 8))] == [3, 3, 12]
+
+
+def test_widths_may_be_a_list_and_are_one_in_json() -> None:
+    spec = SubwordSpec(units=2, widths=[4, 2])
+    assert (spec, spec.name, spec.label) == (SubwordSpec(units=2, widths=(4, 2)), "subword_u2_w42", "subword 4/2")
+    assert spec.parameters["widths"] == [4, 2]
+    assert SubwordSpec(**json.loads(json.dumps(spec.parameters))) == spec
+    assert [spec.mode_word(bits) for bits in spec.widths] == [0, 1]
+    deep = BitFusionSpec(widths=(8, 4, 2, 1))
+    assert ([deep.mode_word(bits) for bits in deep.widths], deep.mode_ports[0].width) == ([0, 1, 3, 7], 3)
+
+
+def test_a_set_without_a_width_has_no_hardware_for_it() -> None:
+    """No port, control or shift by 4: where 8/2 has one choice, 8/4/2 has two."""
+    for design in (SubwordSpec, BitFusionSpec, BitBladeSpec, Dc1dSpec, PaddedSpec):
+        given = {"gating": True} if design is PaddedSpec else {}
+        two, three = (design(units=1, widths=widths, **given) for widths in ((8, 2), (8, 4, 2)))
+        assert all(port.width == 1 for port in two.mode_ports)
+        for op in (Op.MUX, Op.AND):
+            assert two.build().circuit.count(op) <= three.build().circuit.count(op)
+        assert len(two.build().circuit.gates) < len(three.build().circuit.gates)
+
+
+KINDS = [
+    (SubwordSpec, [2, 4], [(4, 2)]),
+    (SubwordSpec, [2, 4, 8], [(8, 4), (8, 2), (8, 4, 2)]),
+    (BitFusionSpec, [1, 2, 4], [(4, 2), (4, 1), (4, 2, 1)]),
+    (BitBladeSpec, [3, 6], [(8, 4)]),
+    (SubwordSpec, [4], [(4, 2)]),
+    (Dc1dSpec, [1], [(2, 1)]),
+    (SubwordSpec, [7, 8], [(8, 4)]),
+]
+
+
+@pytest.mark.parametrize(("design", "needed", "sets"), KINDS)
+def test_kinds_run_what_is_needed_and_nothing_else(design, needed, sets) -> None:
+    assert [design(**kind).widths for kind in design.kinds_for(needed)] == sets
+    for kind in design.kinds_for(needed):
+        widths = design(**kind).widths
+        used = {min(width for width in widths if width >= bits) for bits in needed}
+        assert used == set(widths) or len(widths) == 2
+
+
+def test_kinds_of_other_designs() -> None:
+    assert [PaddedSpec(**kind).label for kind in PaddedSpec.kinds_for([3, 5])] == [
+        "padded plain 5/3",
+        "padded gated 5/3",
+    ]
+    assert [BitSerialSpec(**kind).label for kind in BitSerialSpec.kinds_for([2, 4])] == ["bitserial 4"]
+    assert [LoomSpec(**kind).label for kind in LoomSpec.kinds_for([1])] == ["loom 2"]
+    assert [Dc1dSpec(**kind).label for kind in Dc1dSpec.kinds_for([2, 4])] == ["dc1d 4/2 x 4"]
+    assert UniformSpec.kinds_for([3]) == ({},)
 
 
 def test_latency_counts_operand_registers_pipeline_and_accumulator() -> None:
@@ -137,8 +204,8 @@ REFUSALS = [
     (lambda: UniformSpec(pipeline_stages=3), ValueError, "pipeline_stages must be an integer from 0 to 2, not 3"),
     (lambda: UniformSpec(reduction_length=0), ValueError,
      "reduction_length must be an integer from 1 to 16777216, not 0"),
-    (lambda: SubwordSpec(minimum_bits=3), ValueError, "minimum_bits must be 2 or 4, not 3"),
-    (lambda: BitFusionSpec(minimum_bits=1), ValueError, "minimum_bits must be 2 or 4, not 1"),
+    (lambda: SubwordSpec(widths=(8, 3)), ValueError, "widths must be at least 2 of 8, 4, 2 and 1, falling, not '8/3'"),
+    (lambda: BitFusionSpec(widths=[4]), ValueError, "widths must be at least 2 of 8, 4, 2 and 1, falling, not '4'"),
     (lambda: PaddedSpec(gating=1), TypeError, "gating must be a bool, not 1"),
     (lambda: Precision(4, 9), ValueError, "activation_bits must be an integer from 1 to 8, not 9"),
     (lambda: Precision(4, 4, 1), TypeError, "activation_signed must be a bool, not 1"),

@@ -63,7 +63,7 @@ echo "${{COMPREPLY[*]}}"
         (["compare", "--lib"], ["--library", "--liberty"]),
         (["compare", "--library", "s"], ["sky130hd"]),
         (["gen", "--design", "bit"], ["bitfusion", "bitblade", "bitserial"]),
-        (["gen", "--minimum"], ["--minimum-bits"]),
+        (["gen", "--maximum"], ["--maximum-bits"]),
         (["train", "--scale-s"], ["--scale-start", "--scale-steps"]),
         (["train", "--checkpoint-m"], ["--checkpoint-minutes"]),
         (["verify", "--out", "/de"], ["/dev"]),

@@ -148,7 +148,7 @@ PROOFS = [
     (SubwordSpec(units=1, pipeline_stages=1, reduction_length=16), 1, 2),
     (PaddedSpec(units=1, gating=True, reduction_length=16), 2, 1),
     (BitFusionSpec(units=1, reduction_length=16), 1, 1),
-    (BitBladeSpec(units=1, minimum_bits=4, pipeline_stages=2, reduction_length=16), 1, 2),
+    (BitBladeSpec(units=1, widths=(8, 4), pipeline_stages=2, reduction_length=16), 1, 2),
 ]
 
 
