@@ -161,7 +161,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser().parse_args(arguments)
     jobs = read_jobs(options.jobs)
     lines = list(_checked(items(), jobs))
-    if options.recount and (differing := [path for path in PACKAGED_FEATURES if any(_of(path, line) for line in lines)]):
+    if options.recount and (
+        differing := [path for path in PACKAGED_FEATURES if any(_of(path, line) for line in lines)]
+    ):
         for path in differing:
             recount(path, jobs)
         lines = [line for line in lines if not any(_of(path, line) for path in differing)]

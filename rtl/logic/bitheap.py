@@ -13,6 +13,7 @@ import heapq
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from .booth import recode
 from .circuit import ONE, ZERO, Bit, Circuit, Word
 from .controls import Controls
 
@@ -40,11 +41,15 @@ class BitHeap:
         Where the gates go.
     controls
         The run-time controls; ``negative`` arguments below are False, True or one of their bits.
+    half_adders
+        Whether the two earliest bits of a column of odd height enter a half adder. With full adders alone such a
+        column ends as one bit that waits for all others, and low columns ripple; this is faster and somewhat larger.
     """
 
-    def __init__(self, circuit: Circuit, controls: Controls) -> None:
+    def __init__(self, circuit: Circuit, controls: Controls, *, half_adders: bool = False) -> None:
         self.circuit = circuit
         self.controls = controls
+        self.half_adders = half_adders
         self.maximum = 0
         self._columns: dict[int, list[Bit]] = {}
         self._offsets = controls.constant(0)
@@ -95,6 +100,18 @@ class BitHeap:
                 if j == len(activations) - 1:
                     flip = self.controls.xor(flip, activation_signed)
                 self.add_bit(column + i + j, self.circuit.and_(w, a), negative=negative, flip=flip)
+
+    def add_recoded_product(
+        self, weights: Word, activations: Word, *, activation_signed: Bit = ONE, negative: bool = False
+    ) -> None:
+        """Adds the product of a two's complement weight and an activation by the weight's radix-4 digits: half as many
+        partial products, each a bit wider and of larger gates (see :mod:`rtl.logic.booth`).
+        """
+        extended = (*activations, self.circuit.and_(activations[-1], activation_signed))
+        for position, digit in enumerate(recode(self.circuit, weights)):
+            word, borrow = digit.times(self.circuit, extended)
+            self.add_word(word, column=2 * position, signed=True, negative=negative)
+            self.add_bit(2 * position, borrow, negative=negative)
 
     def add_row(self, row: Row, *, column: int = 0, shifts: tuple[tuple[Bit, int], ...] = ()) -> None:
         """Adds a compressed heap times 2**column, shifted left by each amount of ``shifts`` whose control is 1."""
@@ -151,7 +168,7 @@ class BitHeap:
             # A NAND is smaller than an AND: negate the whole group where that inverts more of its bits.
             swap = sum(negative for _, _, negative in terms) * 2 < len(terms)
             low = min(column for column, _, _ in terms)
-            group = BitHeap(self.circuit, self.controls)
+            group = BitHeap(self.circuit, self.controls, half_adders=self.half_adders)
             for column, bit, negative in terms:
                 group._add(column - low, bit, negative ^ swap)
             rows = group._compress(group._columns, group.maximum.bit_length())
@@ -178,6 +195,10 @@ class BitHeap:
             ones = bits.count(ONE)
             queue = [(circuit.arrival(bit), bit) for bit in bits if bit != ONE]
             heapq.heapify(queue)
+            if self.half_adders and not last and len(queue) > 2 and (len(queue) + ones) % 2:
+                total, carry = circuit.half_adder(heapq.heappop(queue)[1], heapq.heappop(queue)[1])
+                carries.setdefault(column + 1, []).append(carry)
+                heapq.heappush(queue, (circuit.arrival(total), total))
             while len(queue) + ones > 2:
                 a = heapq.heappop(queue)[1] if queue else ONE
                 b = heapq.heappop(queue)[1] if queue else ONE

@@ -33,6 +33,8 @@ class Products(Protocol):
     @property
     def pipeline_stages(self) -> int: ...
     @property
+    def half_adders(self) -> bool: ...
+    @property
     def accumulator_width(self) -> int: ...
     def datapath(self, builder: DatapathBuilder) -> None: ...
     def present(self, builder: DatapathBuilder, result: Word) -> Word: ...
@@ -50,13 +52,14 @@ class DatapathBuilder:
         self._words = {port.name: self.circuit.input(port.name, port.width) for port in spec.operand_ports}
         self._fields: dict[tuple[str, int], tuple[Word, ...]] = {}
         self.controls = Controls(self.circuit, (), [()])
-        self.heap = BitHeap(self.circuit, self.controls)
+        self._half_adders = spec.half_adders
+        self.heap = self.sub_heap()
 
     def set_controls(self, names: Sequence[str], states: Sequence[Sequence[int]]) -> None:
         """Declares the ports that carry controls and every legal value of their bits, one row a state."""
         bits = tuple(bit for name in names for bit in self.word(name))
         self.controls = Controls(self.circuit, bits, states)
-        self.heap = BitHeap(self.circuit, self.controls)
+        self.heap = self.sub_heap()
 
     def word(self, port: str) -> Word:
         """The registered bits of an operand port."""
@@ -76,7 +79,7 @@ class DatapathBuilder:
 
     def sub_heap(self) -> BitHeap:
         """A heap of its own, to be compressed to a row and added to ``heap``."""
-        return BitHeap(self.circuit, self.controls)
+        return BitHeap(self.circuit, self.controls, half_adders=self._half_adders)
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,7 @@ from itertools import pairwise
 from typing import Any, ClassVar
 
 from rtl.logic import Bit, DatapathBuilder, Port, Word
-from rtl.spec import MAX_BITS, Precision, integers_of, pack_fields, parameter, widths_text
-from siliquant.inputs import InputTypeError
+from rtl.spec import MAX_BITS, MultiplierSpec, Precision, check_flag, integers_of, pack_fields, parameter, widths_text
 
 from .scalable import ScalableSpec
 
@@ -18,7 +17,7 @@ __all__ = ["PaddedSpec"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class PaddedSpec(ScalableSpec):
+class PaddedSpec(ScalableSpec, MultiplierSpec):
     """One product a unit and cycle at every precision.
 
     ``widths`` may be any from 8 to 1. Without ``gating`` operands arrive extended to the widest (by sign, or with zeros
@@ -40,8 +39,7 @@ class PaddedSpec(ScalableSpec):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not isinstance(self.gating, bool):
-            raise InputTypeError(f"gating must be a bool, not {self.gating!r}")
+        check_flag("gating", self.gating)
 
     @classmethod
     def variants(cls) -> tuple[dict[str, Any], ...]:
@@ -51,6 +49,10 @@ class PaddedSpec(ScalableSpec):
     def kinds_for(cls, widths: Sequence[int]) -> tuple[dict[str, Any], ...]:
         sets = cls.width_sets(widths)
         return ({"widths": sets[-1]}, *({"widths": each, "gating": True} for each in sets))
+
+    @property
+    def multiplier_bits(self) -> tuple[int, int]:
+        return self.widest, self.widest
 
     @property
     def label(self) -> str:
@@ -95,12 +97,7 @@ class PaddedSpec(ScalableSpec):
             builder.set_controls(["activation_signed"], [[0], [1]])
         operands = zip(builder.fields("weights", self.widest), builder.fields("activations", self.widest), strict=True)
         for weight, activation in operands:
-            builder.heap.add_product(
-                self._gate(builder, weight),
-                self._gate(builder, activation),
-                activation_signed=builder.bit("activation_signed"),
-                negative=True,
-            )
+            self.add_product(builder, self._gate(builder, weight), self._gate(builder, activation))
 
     def sum_shift(self, precision: Precision) -> int:
         return 2 * (self.widest - precision.weight_bits) if self.gating else 0

@@ -39,9 +39,9 @@ class ScalableSpec(MacSpec):
     widths: tuple[int, ...] = parameter((8, 4, 2), "w", "operand widths, falling: a unit is as wide as the first")
 
     def __post_init__(self) -> None:
-        super().__post_init__()
         check_integer("units", self.units, 1, 256)
         object.__setattr__(self, "widths", check_widths("widths", self.widths, self.width_choices, 2))
+        super().__post_init__()
 
     @classmethod
     def variants(cls) -> tuple[dict[str, Any], ...]:

@@ -8,13 +8,13 @@ from functools import cached_property
 from typing import ClassVar
 
 from rtl.logic import DatapathBuilder, Port
-from rtl.spec import MAX_BITS, MacSpec, Precision, check_integer, pack_fields, parameter
+from rtl.spec import MAX_BITS, MultiplierSpec, Precision, check_integer, pack_fields, parameter
 
 __all__ = ["UniformSpec"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class UniformSpec(MacSpec):
+class UniformSpec(MultiplierSpec):
     """``lanes`` products of fixed ``weight_bits`` x ``activation_bits``, summed into one accumulator.
 
     The throughput is ``lanes`` products per clock cycle.
@@ -40,10 +40,14 @@ class UniformSpec(MacSpec):
     lanes: int = parameter(16, "l", "products a cycle")
 
     def __post_init__(self) -> None:
-        super().__post_init__()
         check_integer("weight_bits", self.weight_bits, 1, MAX_BITS)
         check_integer("activation_bits", self.activation_bits, 1, MAX_BITS)
         check_integer("lanes", self.lanes, 1, 1024)
+        super().__post_init__()
+
+    @property
+    def multiplier_bits(self) -> tuple[int, int]:
+        return self.weight_bits, self.activation_bits
 
     @property
     def label(self) -> str:
@@ -84,6 +88,4 @@ class UniformSpec(MacSpec):
             strict=True,
         )
         for weight, activation in lanes:
-            builder.heap.add_product(
-                weight, activation, activation_signed=builder.bit("activation_signed"), negative=True
-            )
+            self.add_product(builder, weight, activation)

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from .layout import Field, fields_of
 from .mac import MacSpec, Precision, UnusedProducts, parameter
+from .multiplier import MultiplierSpec
 from .numbers import (
     MAX_BITS,
     IntArray,
+    check_flag,
     check_integer,
     check_widths,
     integers_of,
@@ -33,9 +35,11 @@ __all__ = [
     "Field",
     "IntArray",
     "MacSpec",
+    "MultiplierSpec",
     "Precision",
     "UnusedProducts",
     "all_codes",
+    "check_flag",
     "check_integer",
     "check_widths",
     "codes_of",

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from fractions import Fraction
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,7 @@ import numpy.typing as npt
 from rtl.logic import Datapath, DatapathBuilder, Port, Word, build_datapath
 from siliquant.inputs import InputError, InputTypeError
 
-from .numbers import MAX_BITS, IntArray, check_integer, sum_width, to_signed
+from .numbers import MAX_BITS, IntArray, check_flag, check_integer, sum_width, to_signed
 from .values import CodeValues, all_codes
 
 if TYPE_CHECKING:
@@ -48,16 +48,19 @@ class Precision:
     def __post_init__(self) -> None:
         check_integer("weight_bits", self.weight_bits, 1, MAX_BITS)
         check_integer("activation_bits", self.activation_bits, 1, MAX_BITS)
-        if not isinstance(self.activation_signed, bool):
-            raise InputTypeError(f"activation_signed must be a bool, not {self.activation_signed!r}")
+        check_flag("activation_signed", self.activation_signed)
 
     def __str__(self) -> str:
         return f"w{self.weight_bits}a{self.activation_bits}{'s' if self.activation_signed else 'u'}"
 
 
-def parameter(default: Any, short: str, help_text: str) -> Any:
-    """A dataclass field of a spec: its letter in module names and its meaning."""
-    return field(default=default, metadata={"short": short, "help": help_text})
+def parameter(default: Any, short: str, help_text: str, *, form: bool = False) -> Any:
+    """A dataclass field of a spec: its letter in module names and its meaning.
+
+    form: it chooses one of several circuits for the same ports and sums (see :attr:`MacSpec.forms`), and is stated only
+    where it is not the default.
+    """
+    return field(default=default, metadata={"short": short, "help": help_text, "form": form})
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,8 @@ class MacSpec(ABC):
         Longest sum, in products, that cannot overflow the accumulator whatever the operands.
     pipeline_stages
         Registers inside the datapath, 0 to 2, between the operand registers and the accumulator.
+    half_adders
+        Whether bit heaps use half adders, too: faster where few lanes are summed, somewhat larger.
     """
 
     design: ClassVar[str]
@@ -102,10 +107,12 @@ class MacSpec(ABC):
 
     reduction_length: int = parameter(4096, "k", "products a sum may have without overflow")
     pipeline_stages: int = parameter(0, "p", "registers inside the datapath, 0 to 2")
+    half_adders: bool = parameter(False, "h", "half adders in columns of odd height: faster, larger", form=True)
 
     def __post_init__(self) -> None:
         check_integer("reduction_length", self.reduction_length, 1, 1 << 24)
         check_integer("pipeline_stages", self.pipeline_stages, 0, 2)
+        check_flag("half_adders", self.half_adders)
 
     # What a design states.
 
@@ -182,6 +189,13 @@ class MacSpec(ABC):
         """Name of the kind of design, its size left out."""
         return self.design
 
+    @property
+    def forms(self) -> tuple[Self, ...]:
+        """Specs of the same ports and sums whose circuits differ, this one among them: each may be the smallest at some
+        clock, in some library.
+        """
+        return tuple(replace(self, half_adders=each) for each in (False, True))
+
     # What follows for all.
 
     @property
@@ -191,21 +205,26 @@ class MacSpec(ABC):
 
     @property
     def name(self) -> str:
-        """Module name: the design, its parameters, and those of every design where not at their defaults."""
+        """Module name: the design, its parameters, and where not at their defaults those of every design and forms."""
         parts = [self.design]
-        common = {item.name for item in fields(MacSpec)}
-        for item in sorted(fields(self), key=lambda item: item.name in common):
+        quiet = {item.name for item in fields(self) if item.metadata["form"]} | {item.name for item in fields(MacSpec)}
+        for item in sorted(fields(self), key=lambda item: item.name in quiet):
             value = getattr(self, item.name)
-            if item.name not in common or value != item.default:
+            if value != item.default or item.name not in quiet:
                 parts.append(f"{item.metadata['short']}{_digits(value)}")
         return "_".join(parts)
 
     @property
     def parameters(self) -> dict[str, Any]:
         """Every parameter by name, as JSON types: ints, bools, and lists of ints; ``type(spec)(**spec.parameters) ==
-        spec``.
+        spec``. Those that choose a form are left out at their defaults.
         """
         values = {item.name: getattr(self, item.name) for item in fields(self)}
+        values = {
+            item.name: values[item.name]
+            for item in fields(self)
+            if values[item.name] != item.default or not item.metadata["form"]
+        }
         return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
     @cached_property

@@ -13,6 +13,7 @@ from siliquant.inputs import InputError, InputTypeError, listing, short
 __all__ = [
     "MAX_BITS",
     "IntArray",
+    "check_flag",
     "check_integer",
     "check_widths",
     "integers_of",
@@ -28,6 +29,13 @@ MAX_BITS = 8
 """Widest operand of any design, in bits."""
 
 IntArray = npt.NDArray[np.int64]
+
+
+def check_flag(name: str, value: object) -> bool:
+    """Returns ``value``, True or False. Raises TypeError where it is neither."""
+    if not isinstance(value, bool):
+        raise InputTypeError(f"{name} must be a bool, not {short(value)}")
+    return value
 
 
 def check_integer(name: str, value: object, low: int, high: int | None = None) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from itertools import product
 from typing import Any
 
@@ -29,9 +29,14 @@ class Case:
 
 
 def variants(design: type[MacSpec]) -> list[MacSpec]:
-    """Every choice of the parameters that are neither sizes nor common to all designs, at the defaults of those."""
+    """Every choice of the parameters that are neither sizes nor forms nor common to all designs, at the defaults of
+    those.
+    """
     choices: dict[str, Sequence[Any]] = {}
+    forms = {item.name for item in fields(design) if item.metadata["form"]}
     for name, (default, _) in design.parameter_help().items():
+        if name in forms:
+            continue
         if isinstance(default, bool):
             choices[name] = (False, True)
         elif isinstance(default, tuple):
@@ -54,7 +59,8 @@ def with_size(spec: MacSpec, size: int, **parameters: int) -> MacSpec:
 
 def cases(design: type[MacSpec]) -> list[Case]:
     """All simulations of a design: every pair of operands on small units, everything else on units of many shapes."""
-    known = variants(design)
+    plain = variants(design)
+    known = [*plain, *_forms(plain)]
     small = [_pair_spec(spec) for spec in known]
     # Units that need many cycles get a bench of their own, so that the others do not have to wait for them.
     long = tuple(spec for spec in small if _pair_cycles(spec) >= 1 << 15)
@@ -66,6 +72,12 @@ def cases(design: type[MacSpec]) -> list[Case]:
         Case("shapes", tuple(_shaped(known)), others),
     ]
     return [case for case in found if case.specs]
+
+
+def _forms(known: Sequence[MacSpec]) -> list[MacSpec]:
+    """Other forms of some variants, the last among them: each form of a design at several."""
+    some = [*known[:: max(1, len(known) // 6)], known[-1]]
+    return list(dict.fromkeys(spec.forms[-1 - number % (len(spec.forms) - 1)] for number, spec in enumerate(some)))
 
 
 def _shaped(known: Sequence[MacSpec]) -> list[MacSpec]:

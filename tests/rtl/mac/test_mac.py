@@ -89,6 +89,45 @@ def test_uniform_multiplies_every_pair_at_every_width(m: int, n: int) -> None:
         assert run_steps(spec, w, a, precision) == (w * a).ravel().tolist()
 
 
+@pytest.mark.parametrize("half_adders", [False, True])
+@pytest.mark.parametrize(("m", "n"), list(product(range(2, 9), range(1, 9))))
+def test_recoded_weights_multiply_every_pair_at_every_width(m: int, n: int, half_adders: bool) -> None:
+    spec = UniformSpec(
+        weight_bits=m, activation_bits=n, lanes=1, reduction_length=1 << 16, booth=True, half_adders=half_adders
+    )
+    for precision in spec.precisions:
+        w, a = all_pairs(spec, precision)
+        assert run_steps(spec, w, a, precision) == (w * a).ravel().tolist()
+
+
+FORMS = list(dict.fromkeys(
+    form for design in DESIGNS for kind in variants(design)[-3:] for form in with_size(kind, 3).forms[1:]
+))  # fmt: skip
+
+
+@pytest.mark.parametrize("spec", FORMS, ids=lambda spec: spec.name)
+def test_every_form_has_the_ports_and_the_sums_of_the_first(spec: MacSpec) -> None:
+    assert spec.forms[0].ports == spec.ports
+    assert spec.forms[0].name != spec.name
+    assert spec in spec.forms
+    assert {form.forms for form in spec.forms} == {spec.forms}
+    assert type(spec)(**spec.parameters) == spec
+    for number, precision in enumerate(precisions_to_test(spec)):
+        w, a = operands(spec, precision, 8, 2 * spec.products_per_step(precision) + 1, number)
+        assert run(spec, w, a, precision) == spec.compute(w, a, precision).tolist()
+
+
+def test_forms_that_cannot_be_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"^booth must be False for weights of 1 bit, not True$"):
+        UniformSpec(weight_bits=1, booth=True)
+    with pytest.raises(TypeError, match=r"^booth must be a bool, not 1$"):
+        UniformSpec(booth=1)
+    with pytest.raises(TypeError, match=r"^half_adders must be a bool, not 'yes'$"):
+        XnorSpec(half_adders="yes")
+    with pytest.raises(ValueError, match=r"^widths must be at least 2 of "):
+        PaddedSpec(widths=(), booth=True)
+
+
 ONE_UNIT = [
     spec
     for design in DESIGNS
