@@ -22,7 +22,7 @@ _FLOW_SOURCES = (
     *(f"library/{name}.py" for name in ("cells", "digest", "flipflops", "library", "purposes", "slim")),
     "netlist/area.py",
     *(f"synthesis/{name}.py" for name in ("flow", "mapping", "recipes", "selection", "sizing", "sta")),
-    *(f"yosys/{name}.py" for name in ("adders", "fanout", "gates", "polarity", "registers", "worker")),
+    *(f"yosys/{name}.py" for name in ("adders", "clockgates", "fanout", "gates", "polarity", "registers", "worker")),
     "yosys/maps/adder_chain.v",
     "yosys/maps/ripple.v",
 )
