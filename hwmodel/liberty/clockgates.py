@@ -1,8 +1,8 @@
 """Integrated clock gates of a Liberty file: cells that let a clock pulse through or hold it back.
 
-Liberty states what they do by name, in ``clock_gating_integrated_cell`` (Liberty User Guide, "clock_gating_integrated_cell
-attribute"), and each pin's part by a flag. Those of two names serve here: a latch that is open while the clock is low
-keeps the enable, and the output is the clock while the latch holds 1.
+Liberty states what they do by name, in ``clock_gating_integrated_cell`` (Liberty User Guide, under that attribute), and
+each pin's part by a flag. Those of two names serve here: a latch that is open while the clock is low keeps the enable,
+and the output is the clock while the latch holds 1.
 
     latch_posedge               clock, enable, output
     latch_posedge_precontrol    the same with test pins, which force the enable and are tied to 0

@@ -136,6 +136,7 @@ def _digest(library: Group, excluded: tuple[str, ...], full_adder_cell: str | No
             gates.append((cell, group, pins))
     gate = serving_gate(gates, power, arcs)
     placed = [*chosen, *([] if gate is None else [gate[:2]])]
+    clocks = {pin for cell in cells for pin in cell.clock_pins} | ({gate[2].clock} if gate else set())
     buffers = smallest(c for c in cells if len(c.inputs) == 1 and [t for _, t in c.outputs] == [0b10])
     inverters = smallest(c for c in cells if len(c.inputs) == 1 and [t for _, t in c.outputs] == [0b01])
     if inverters is None:
@@ -165,7 +166,7 @@ def _digest(library: Group, excluded: tuple[str, ...], full_adder_cell: str | No
         flip_flops=tuple(sorted(cell.name for cell in cells if cell.state)),
         inverters=tuple(sorted(c.name for c in cells if len(c.inputs) == 1 and [t for _, t in c.outputs] == [0b01])),
         buffer=_fanout_buffer(cells, driver),
-        clock_pins=tuple(sorted({pin for cell in cells for pin in cell.clock_pins} | ({gate[2].clock} if gate else set()))),
+        clock_pins=tuple(sorted(clocks)),
         output_pins={c.name: c.output_pins for c in cells} | ({gate[2].cell: (gate[2].output,)} if gate else {}),
         areas={cell.name: cell.area for cell, _ in placed},
         gate_areas=_gate_areas(cells, inverters.area),

@@ -91,6 +91,9 @@ def numbered(model: CellModel, number: int) -> tuple[CellModel, Mapping[str, str
     names = {pin: f"i{index}" for index, pin in enumerate(model.inputs)}
     names |= {pin: f"o{index}" for index, pin in enumerate(model.outputs)}
     flop, gate = model.flip_flop, model.clock_gate
+    if gate is not None:
+        tests = tuple(names[pin] for pin in gate.tests)
+        gate = ClockGate(names[gate.clock], names[gate.enable], names[gate.output], tests)
     if flop is not None:
         names |= {flop.state: "s0", flop.inverse: "s1"}
         flop = FlipFlop(
@@ -107,9 +110,7 @@ def numbered(model: CellModel, number: int) -> tuple[CellModel, Mapping[str, str
         capacitance_pf={names[pin]: value for pin, value in model.capacitance_pf.items()},
         outputs={names[pin]: _renamed(function, names) for pin, function in model.outputs.items()},
         flip_flop=flop,
-        clock_gate=gate and ClockGate(
-            names[gate.clock], names[gate.enable], names[gate.output], tuple(names[pin] for pin in gate.tests)
-        ),
+        clock_gate=gate,
     )
     return renamed, names
 

@@ -12,4 +12,15 @@ from .evaluate import GateLevel
 from .netlist import Instance, Netlist, read_netlist
 from .schedule import components
 
-__all__ = ["AreaParts", "ClockNet", "GateLevel", "Instance", "Netlist", "area_parts", "clock_nets", "components", "pulses_of", "read_netlist"]
+__all__ = [
+    "AreaParts",
+    "ClockNet",
+    "GateLevel",
+    "Instance",
+    "Netlist",
+    "area_parts",
+    "clock_nets",
+    "components",
+    "pulses_of",
+    "read_netlist",
+]

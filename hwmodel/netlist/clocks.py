@@ -1,4 +1,4 @@
-"""The nets that carry the clock of a netlist: its port, buffered and inverted copies, and what clock gates let through."""
+"""The nets that carry the clock of a netlist: its port, buffered and inverted copies, and those behind clock gates."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["ClockNet", "clock_nets", "pulses_of"]
 
 @dataclass(frozen=True, slots=True)
 class ClockNet:
-    """direct: False of an inverted copy. enables: the nets at the enables of the gates on the way, none of the clock."""
+    """direct: False of an inverted copy. enables: the nets at the enables of the clock gates on the way."""
 
     direct: bool
     enables: tuple[int, ...] = ()

@@ -82,7 +82,8 @@ def path_delays(
 ) -> tuple[Mapping[Pair, PathDelay], ...]:
     """The delays of every instance: exactly one for each pin pair of hwmodel.library.verilog.delay_pairs.
 
-    Pairs of inputs tied to a constant are left out, and those of clock gates, since the clock is ideal; clear and preset take as long as the clock.
+    Pairs of inputs tied to a constant are left out, and those of clock gates, since the clock is ideal; clear and
+    preset take as long as the clock.
     ``entry_senses``: for a cell and pair the Liberty sense of each SDF entry, for those where conditions
     do not tell.  Negative delays (a slow edge into a fast gate) become SHORTEST_NS.  ValueError where
     the SDF lacks a pair or has zero for both edges, has one too many, or is of another cell.

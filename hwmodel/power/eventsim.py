@@ -48,7 +48,7 @@ def count_transitions(
     """
     run = _Run(netlist.net_count, lenient)
     registers = []
-    clocks = clock_nets(netlist, cells, clock)
+    clocks = _clocks(netlist, cells, clock)
     for instance, paths in zip(netlist.instances, delays, strict=True):
         flop = cells[instance.cell].flip_flop
         if flop is not None:
@@ -216,11 +216,18 @@ class _Register:
             run.schedule(net, value, delays[value])
 
 
+def _clocks(netlist: Netlist, cells: LibraryCells, clock: str) -> Mapping[int, ClockNet]:
+    """The clock port and what clock gates make of it."""
+    gates = ((instance, cells[instance.cell].clock_gate) for instance in netlist.instances)
+    plain = {*netlist.inputs[clock], *(instance.pins[gate.output] for instance, gate in gates if gate is not None)}
+    return {net: found for net, found in clock_nets(netlist, cells, clock).items() if net in plain}
+
+
 def _check_plain(instance: Instance, flop: FlipFlop, clocks: Mapping[int, ClockNet]) -> Sequence[int]:
     """The nets at the enables of the clock gates in front of it."""
     found = [clocks.get(instance.pins[pin]) for pin in flop.clock_pins]
     clock = found[0] if len(found) == 1 else None
-    if clock is None or not clock.direct:
+    if clock is None:
         raise InputError(f"flip-flop {instance.name} must be clocked by the clock port, or by a gate of it")
     for forced in (flop.clear, flop.preset):
         if forced is not None:

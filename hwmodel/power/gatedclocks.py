@@ -79,6 +79,4 @@ def _shares(
     for wave in held:
         left &= ones if wave is None else ones ^ wave
     rest = waves.share(left) / max(1, held.count(None))
-    return [
-        (each, rest if wave is None else waves.share(wave)) for each, wave in zip(entries, held, strict=True)
-    ]
+    return [(each, rest if wave is None else waves.share(wave)) for each, wave in zip(entries, held, strict=True)]

@@ -18,9 +18,9 @@ class MacComponent(Component):
     """The hardware of a :class:`rtl.spec.MacSpec`, with exactly its ports.
 
     The latency is :attr:`MacSpec.latency` cycles and the throughput one set of port words per clock cycle.
-    Datapath registers have no reset; ``rst`` clears the valid bits only. They load only what is valid: operand registers
-    with ``in_valid``, those behind a stage with the valid bit of that stage. So without operands nothing switches, and
-    a clock gate may serve each of them.
+    Datapath registers have no reset; ``rst`` clears the valid bits only. They load only what is valid: operand
+    registers with ``in_valid``, those behind a stage with the valid bit of that stage. So without operands nothing
+    switches, and clock gates may serve them.
     """
 
     def __init__(self, spec: Registered) -> None:

@@ -64,7 +64,7 @@ def _opensta_uw(case: Case, folder: Path) -> tuple[float, dict[str, float]]:
 
 
 def _every_second_cycle(waves: Waves) -> Waves:
-    toggles = {net: waves.counted_cycles // 2 for net in range(len(waves.toggles)) if net not in waves.clock_nets}
+    toggles = {net: waves.counted_cycles // 2 for net in range(len(waves.toggles)) if net not in waves.pulses}
     return waves.with_toggles(toggles, waves.counted_cycles, "every second cycle")
 
 
