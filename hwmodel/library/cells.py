@@ -93,16 +93,16 @@ class ClockGateCell:
     tests: tuple[str, ...] = ()
 
 
-def gate_cells(library: Group, excluded: Iterable[str] = ()) -> Iterator[tuple[Cell, Group, ClockGateCell]]:
-    """The library's clock gates with their groups, in file order, without those matching a pattern.
+def gate_cells(library: Group) -> Iterator[tuple[Cell, Group, ClockGateCell]]:
+    """The library's clock gates with their groups, in file order.
 
-    ``dont_use`` does not count: it keeps such cells out of logic, where none belongs anyhow. A gate that is defined
-    twice, or with names that no tool takes, is left out.
+    ``dont_use``, and what is excluded from logic, does not count: none of them belongs there anyhow. A gate that is
+    defined twice, or with names that no tool takes, is left out.
     """
-    patterns, seen = tuple(excluded), [group.name for group in library.group_iter("cell")]
+    seen = [group.name for group in library.group_iter("cell")]
     for group in library.group_iter("cell"):
         gate: ClockGate | None = read_clock_gate(group)
-        if gate is None or seen.count(group.name) > 1 or any(fnmatchcase(group.name, one) for one in patterns):
+        if gate is None or seen.count(group.name) > 1:
             continue
         inputs = (gate.clock, gate.enable, *gate.tests)
         cell = Cell(group.name, group.number("area", 0.0), inputs, 0.0)

@@ -129,7 +129,7 @@ def _digest(library: Group, excluded: tuple[str, ...], full_adder_cell: str | No
         check_arcs(power.cells[cell.name], arcs[cell.name])
     cells = [cell for cell, _ in chosen]
     gates = []
-    for cell, group, pins in gate_cells(library, excluded):
+    for cell, group, pins in gate_cells(library):
         with contextlib.suppress(InputError):  # one that cannot be used is left out, as other such cells are
             _ = power[cell.name]
             arcs[cell.name] = cell_arcs(group, templates)

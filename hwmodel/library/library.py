@@ -48,11 +48,11 @@ KNOWN_LIBRARIES: dict[str, _Known] = {
         ("sky130hd_tt*", "sky130_fd_sc_hd__tt_025C_1v80*"),
         ("*lpflow*", "*probe*", "*dlymetal*", "*dlygate*", "*dlyclk*", "*clkdlybuf*"),
     ),
-    "ihp-sg13g2": _Known("IHP SG13G2 130 nm", ("sg13g2_stdcell_typ_1p20V_25C*",), ("*_dlygate*", "*_sdf*")),
+    "ihp-sg13g2": _Known("IHP SG13G2 130 nm", ("sg13g2_stdcell_typ_1p20V_25C*",), ("*_dlygate*", "*_sdf*", "*_lgcp*")),
     "asap7": _Known(
         "ASAP7 predictive 7 nm",
         ("asap7sc7p5t_RVT_TT_nldm_merged*", "asap7*RVT_TT*merged*"),
-        ("*x1p*", "*xp*", "SDF*"),
+        ("*x1p*", "*xp*", "SDF*", "ICG*"),
     ),
 }
 

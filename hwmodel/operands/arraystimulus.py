@@ -27,8 +27,11 @@ def make_core_stimulus(spec: CoreSpec, plan: StreamPlan) -> CoreStimulus:
     """Back-to-back sums at full rate, as the controllers of an array feed them.
 
     Row r has the activations of the stream whose seed is r more, column c the weights of that whose seed is c more.
-    Raises ValueError for recorded streams, whose sums differ in length, and where a sum has fewer cycles than rows.
+    Raises ValueError for recorded streams, whose sums differ in length, where a sum has fewer cycles than rows, and for
+    another utilisation than 1.
     """
+    if plan.utilisation != 1:
+        raise InputError(f"utilisation of an array must be 1, not {plan.utilisation:g}")
     if plan.stream.recorded:
         raise InputError(
             f"stream must be drawn, not recorded, so that all elements have sums of one length, not {plan}"
