@@ -44,10 +44,10 @@ class StreamPlan:
     """A reproducible operand stream: back-to-back sums of ``products`` products, for ``cycles`` or more with operands.
 
     utilisation: the share of cycles with operands, from LEAST_UTILISATION to 1. The others come in runs of IDLE_RUN
-    cycles at random places, by the seed of the stream, and what feeds the ports holds its words meanwhile. Its text
-    names the plan in every result that depends on it. The sums of a recorded stream have the lengths of the layers,
-    whatever ``products`` says; ValueError where the precision was not recorded, and for a utilisation that is no such
-    share.
+    cycles, one at a random place in each of equal stretches of operands, by the seed of the stream, and what feeds the
+    ports holds its words meanwhile. Its text names the plan in every result that depends on it. The sums of a recorded
+    stream have the lengths of the layers, whatever ``products`` says; ValueError where the precision was not recorded,
+    and for a utilisation that is no such share.
     """
 
     precision: Precision
@@ -197,11 +197,12 @@ def _spread(full: Stimulus, latency: int, plan: StreamPlan) -> Stimulus:
     idle = round(number / plan.utilisation) - number
     total, runs = number + idle, -(-idle // IDLE_RUN)
     draws = np.random.PCG64(np.random.SeedSequence(plan.stream.seed, spawn_key=tuple(b"idle"))).random_raw(runs)
-    before = np.sort((draws >> np.uint64(32)) * np.uint64(number) >> np.uint64(32)).astype(np.int64)  # operands before
+    shares = (np.arange(runs) + (draws >> np.uint64(11)).astype(np.float64) * 2.0**-53) / max(1, runs)
+    before = (shares * number).astype(np.int64)  # operands in front of each run
     lengths = np.full(runs, IDLE_RUN)
     lengths[-1:] -= runs * IDLE_RUN - idle
     waits = np.zeros(number, np.int64)
-    np.add.at(waits, np.minimum(before + 1, number - 1), lengths)
+    np.add.at(waits, np.clip(before, 1, number - 1), lengths)
     places = np.arange(number) + np.cumsum(waits)
     last = np.searchsorted(places, np.arange(total), side="right") - 1  # the operands that came last
     index = [*range(RESET_CYCLES), *(RESET_CYCLES + last).tolist()]
