@@ -52,9 +52,9 @@ class MacCost:
     """One element of an array.
 
     energy_pj_per_cycle: dynamic energy of a cycle with operands, with that of its clock, at one precision and operand
-    stream. idle_pj_per_cycle: of a cycle without, of what no clock gate holds back. drain_pj: what it takes more for the
-    drain register to take another sum. Leakage is in none of them. minimum_period_ns: None where unknown. row, column, shared: what a
-    broadcast array has beside its elements.
+    stream. idle_pj_per_cycle: of a cycle without, of what no clock gate holds back. drain_pj: what it takes more for
+    the drain register to take another sum. Leakage is in none of them. minimum_period_ns: None where unknown. row,
+    column, shared: what a broadcast array has beside its elements.
     """
 
     area_um2: float

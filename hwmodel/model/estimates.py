@@ -88,7 +88,8 @@ def estimate(
     was fitted on.
 
     For a table or list the result has its index and the columns area_um2, leakage_uw, idle_uw (power while no operands
-    come), settled_power_uw (without glitches), power_uw, energy_pj (a cycle, leakage included), minimum_period_ns, meets_clock, pressure and in_range.
+    come), settled_power_uw (without glitches), power_uw, energy_pj (a cycle, leakage included), minimum_period_ns,
+    meets_clock, pressure and in_range.
     Where a row cannot be estimated, since its design, library, clock or stream makes no sense, its numbers are NaN,
     meets_clock and in_range are False, and there is one more column, error: the sentence that says what is wrong, empty
     elsewhere.

@@ -150,7 +150,8 @@ class Cost:
     """What a design costs at one clock under one operand stream; vectors by part, in the order of :data:`PARTS`.
 
     Energies are dynamic, of one cycle: with operands ``settled_pj`` without glitches and ``energy_pj`` with them, and
-    ``idle_pj`` without operands. Costs add up (side by side in one chip, at one clock) and scale; of periods the longest counts.
+    ``idle_pj`` without operands. Costs add up (side by side in one chip, at one clock) and scale; of periods the
+    longest counts.
 
     >>> from hwmodel.model import estimate
     >>> from rtl.mac import UniformSpec
