@@ -70,8 +70,8 @@ def structure_of(spec: MacSpec) -> Structure:
         gates = 0
         while len(flip_flops) >= 4 and 24 * gates < len(flip_flops):
             gates += 1
-        for share in flip_flops:
-            counts[share][Part.CLOCK_GATES] += gates / len(flip_flops)
+        for share in Share:
+            counts[share][Part.CLOCK_GATES] += gates * flip_flops.count(share) / max(1, len(flip_flops))
     return Structure(counts)
 
 

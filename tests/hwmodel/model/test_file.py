@@ -21,8 +21,8 @@ from tests.hwmodel.model.modelcases import SMALL, model, own_cache  # noqa: F401
 MODEL = model("lib45", most=321.0, smallest_um2=12.5, provenance={"tool": "0.67", "date": "2026-01-02"})
 VECTORS = ("area_um2", "leakage_nw", "settled_fj", "glitch_fj", "pulse_fj")
 NUMBERS = (
-    "clock_fj", "gate_fj", "still_fj", "ahead_fj", "ahead_um2", "strain_from", "strain_to", "area_growth", "leakage_growth", "energy_growth",
-    "margin",
+    "clock_fj", "gate_fj", "still_fj", "ahead_fj", "ahead_um2", "strain_from", "strain_to", "area_growth",
+    "leakage_growth", "energy_growth", "margin",
 )  # fmt: skip
 
 
