@@ -1,7 +1,9 @@
-"""Internal energy of a clock gate, edge by edge: what it takes depends on whether the clock gets through.
+"""Internal energy of clock pins and clock gates, edge by edge: it depends on what a cell holds when the clock comes.
 
-A cycle starts with the rising edge. It gets through where the enable was 1 at the end of the cycle before; the enable
-then changes while the clock is high, a little after that edge, as everything does that registers drive.
+A cycle starts with the rising edge. A flip-flop's clock pin takes for it the entry of the state at the end of the cycle
+before, and for the falling edge that of the cycle itself; only cycles whose pulse comes count. It gets through a clock
+gate where the enable was 1 at the end of the cycle before; the enable then changes while the clock is high, a little
+after that edge, as everything does that registers drive. Of a gate:
 
     clock pin    each edge takes the entry of the state right before it: the rising edge the enable of the cycle
                  before, the falling edge that of the cycle itself and the output of the cycle
@@ -18,7 +20,7 @@ from hwmodel.library import ONE_NET, CellModel, CellPower, Energy
 
 from .activity import Waves
 
-__all__ = ["PinConditions", "gate_internal_pj"]
+__all__ = ["PinConditions", "clock_pin_pj", "gate_internal_pj"]
 
 
 class PinConditions(Protocol):
@@ -31,6 +33,18 @@ class PinConditions(Protocol):
     def load_pf(self, net: int) -> float:
         """Load of a net."""
         ...
+
+
+def clock_pin_pj(index: int, pin: str, energies: Sequence[Energy], waves: Waves, environment: PinConditions) -> float:
+    """Energy in pJ a cycle of a flip-flop's clock pin, its edge the rising one. ValueError for a missing slew."""
+    nets, ones = waves.pins[index], waves.values[ONE_NET]
+    pulses = waves.pulses[nets[pin]]
+    falling = {name: pulses if name == pin else waves.values[net] for name, net in nets.items()}
+    rising = {name: 0 if name == pin else (wave << 1) & ones for name, wave in falling.items()}
+    rise_ns, fall_ns = environment.slews(index, pin)
+    rises = sum(share * energy.rise_pj.at(rise_ns, 0.0) for energy, share in _shares(energies, rising, pulses, waves))
+    falls = sum(share * energy.fall_pj.at(fall_ns, 0.0) for energy, share in _shares(energies, falling, pulses, waves))
+    return rises + falls
 
 
 def gate_internal_pj(
