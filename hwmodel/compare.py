@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,16 +19,18 @@ from .options import (
     add_fresh,
     add_library_file,
     add_network,
+    add_utilisation,
     check_library_options,
     library_of,
     model_of,
     naming,
+    read_utilisation,
 )
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
-    from hwmodel.comparison import Answers, ModelAnswers, Question, Row, Settings, UnitRow
+    from hwmodel.comparison import Answer, Answers, ModelAnswers, Question, Row, Settings, UnitRow
     from hwmodel.measurement import Bench, Unit
     from hwmodel.model import LibraryModel
     from hwmodel.workload import Workload
@@ -55,6 +57,7 @@ def parser() -> Parser:
     add_library_file(made)
     add_cost_models(made)
     add_clock(made)
+    add_utilisation(made)
     made.add_argument(
         "--lanes", default="16", metavar="N", help="lanes of the uniform MAC at equal throughput, 1 to 64"
     )
@@ -87,6 +90,7 @@ class _Asked:
     lanes: int
     chosen: Settings
     clock_mhz: float
+    utilisation: float
     model: LibraryModel | None
     workload: Workload | None
     off_chip_pj: float | None
@@ -116,7 +120,7 @@ def _asked(arguments: Sequence[str] | None) -> _Asked:
         units=integer("units", options.units, 1, 64),
         jobs=read_jobs(options.jobs),
     )
-    clock_mhz = read_clock_mhz(options.clock_mhz)
+    clock_mhz, utilisation = read_clock_mhz(options.clock_mhz), read_utilisation(options)
     if options.synthesise and options.check:
         raise InputError("synthesise and check must not both be given: check measures as well")
     made.only_with("--model", options.model is not None, "--off-chip-pj-per-bit")
@@ -130,7 +134,7 @@ def _asked(arguments: Sequence[str] | None) -> _Asked:
     workload = None if options.model is None else _workload(options, model)
     off_chip = options.off_chip_pj_per_bit
     off_chip_pj = None if off_chip is None else number("off_chip_pj_per_bit", off_chip, 1e-6, 1e6)
-    return _Asked(options, bits, codes, lanes, chosen, clock_mhz, model, workload, off_chip_pj)
+    return _Asked(options, bits, codes, lanes, chosen, clock_mhz, utilisation, model, workload, off_chip_pj)
 
 
 def _compare(asked: _Asked) -> None:
@@ -153,7 +157,7 @@ def _compare(asked: _Asked) -> None:
     paths = [] if measured is None else measured.write_rows(out / "rows")
     answers = estimates or measured
     assert answers is not None
-    rows = compare_rows(asked.chosen.entries, answers.get)
+    rows = compare_rows(asked.chosen.entries, _partly(answers, asked.utilisation))
     unit = measured.unit if measured else measured_or(lambda: _bench(asked), requantisers, answers.unit)
     unit_table = unit_rows(requantisers, unit, answers.get)
     paths += [*write_tables(rows, out, unit_table), *write_plot(rows, out / "compare.png")]
@@ -163,11 +167,16 @@ def _compare(asked: _Asked) -> None:
     if asked.workload is not None and estimates is not None:
         paths += _network(asked, asked.workload, estimates)
     if estimates is not None and measured is not None:
-        both = compare_rows(asked.chosen.entries, measured.get)
+        both = compare_rows(asked.chosen.entries, _partly(measured, asked.utilisation))
         paths.append(write_check(rows, both, out))
         if options.format == "table":
             print_check(rows, both)
     _say_files(paths, options.format, out)
+
+
+def _partly(answers: ModelAnswers | Answers, utilisation: float) -> Callable[[Question], Answer]:
+    """Answers where only a share of the cycles has operands."""
+    return lambda question: answers.get(question).at(utilisation)
 
 
 def _answers(asked: _Asked, requantisers: Sequence[Unit]) -> tuple[ModelAnswers | None, Answers | None]:

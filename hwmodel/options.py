@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from rtl.spec import MAX_BITS
 from siliquant.commandline import Parser
-from siliquant.inputs import InputError, ToolError, fraction, integer, number_list
+from siliquant.inputs import InputError, ToolError, fraction, integer, number, number_list
 
 if TYPE_CHECKING:
     from hwmodel.library import Library
@@ -36,12 +36,14 @@ __all__ = [
     "add_mix",
     "add_network",
     "add_operands",
+    "add_utilisation",
     "check_library_options",
     "library_of",
     "model_of",
     "naming",
     "plan_of",
     "read_mix",
+    "read_utilisation",
     "say_no_power",
     "spec_of",
 ]
@@ -150,6 +152,19 @@ def add_clock(parser: Parser, otherwise: str = "") -> None:
         "--clock-mhz", metavar="F", default=None if otherwise else "500",
         help=f"clock, MHz{f' (default: {otherwise})' if otherwise else ''}",
     )  # fmt: skip
+
+
+def add_utilisation(parser: Parser) -> None:
+    """``--utilisation U``, as text for :func:`read_utilisation`."""
+    parser.add_argument("--utilisation", metavar="U", default="1",
+                        help="share of cycles with operands, for power; the others are idle")  # fmt: skip
+
+
+def read_utilisation(options: Namespace) -> float:
+    """``--utilisation``. Raises InputError."""
+    from hwmodel.operands import LEAST_UTILISATION
+
+    return number("utilisation", options.utilisation, LEAST_UTILISATION, 1)
 
 
 def add_effort(parser: Parser) -> None:

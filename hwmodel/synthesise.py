@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,10 +21,12 @@ from .options import (
     add_fresh,
     add_library_file,
     add_operands,
+    add_utilisation,
     check_library_options,
     library_of,
     naming,
     plan_of,
+    read_utilisation,
     spec_of,
 )
 
@@ -53,6 +55,7 @@ def parser() -> DesignParser:
     """The options, those of the design too."""
     made = DesignParser(prog=PROG, description=__doc__, epilog=EPILOG, default="uniform")
     add_operands(made)
+    add_utilisation(made)
     add_library_file(made)
     add_clock(made)
     add_effort(made)
@@ -70,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     check_library_options(made, options)
     clock_mhz, jobs = read_clock_mhz(options.clock_mhz), read_jobs(options.jobs)
     spec = spec_of(options)
-    plan = plan_of(options, spec)
+    plan, utilisation = plan_of(options, spec), read_utilisation(options)
 
     from hwmodel.measurement import Bench
 
@@ -78,35 +81,38 @@ def main(arguments: Sequence[str] | None = None) -> None:
     bench = Bench(library, clock_mhz, options.effort, options.fresh, jobs)
     held = nullcontext() if options.out is None else filled(options.out)
     with held, naming(library), working(f"synthesising {spec.name}", lines=(60.0,)):
-        row = _row(options, spec, plan, bench)
+        plans = (plan, *([replace(plan, utilisation=utilisation)] if utilisation < 1 else []))
+        row, *partly = _rows(options, spec, plans, bench)
     if options.format == "json":
-        print(json.dumps({"name": spec.name, **_shown(spec, plan, row)}, indent=1))
+        shown = {"name": spec.name, **_shown(spec, plan, row)}
+        power = ("power_uw", "energy_pj_per_cycle")
+        if partly:
+            shown["partly"] = {"utilisation": utilisation} | {name: getattr(partly[0], name) for name in power}
+        print(json.dumps(shown, indent=1))
     else:
-        print("\n".join(lines_of(spec, plan, row, library.no_power(row.histogram))))
+        print("\n".join(lines_of(spec, plan, row, library.no_power(row.histogram), partly=_at(utilisation, partly))))
 
 
-def _row(options: Namespace, spec: MacSpec, plan: StreamPlan, bench: Bench) -> SynthesisRow:
-    """The row with power; written with its netlist where a folder is given."""
-    from dataclasses import replace
-
+def _rows(options: Namespace, spec: MacSpec, plans: tuple[StreamPlan, ...], bench: Bench) -> tuple[SynthesisRow, ...]:
+    """The rows with power; the first written with its netlist where a folder is given."""
     from hwmodel.measurement import DesignUnderTest, RowStore
     from siliquant.files import write_atomically
 
     store = RowStore(report=lambda text: print(text, file=sys.stderr))
     with DesignUnderTest(spec, bench, store) as dut:
-        found = dut.at(bench.clock_mhz, (plan,))
+        found = dut.at(bench.clock_mhz, plans)
     netlist = store.netlist(found.row.key)
     if options.out is not None and netlist is None:  # the row came with the package
         with DesignUnderTest(spec, replace(bench, fresh=True), store) as dut:
-            found = dut.at(bench.clock_mhz, (plan,))
+            found = dut.at(bench.clock_mhz, plans)
         netlist = store.netlist(found.row.key)
-    row = found.powered[plan]
+    rows = tuple(found.powered[plan] for plan in plans)
     if options.out is not None:
         assert netlist is not None
         folder: Path = options.out
         write_atomically(folder / f"{spec.name}.v", netlist)
-        write_atomically(folder / f"{spec.name}.json", json.dumps(asdict(row), indent=1) + "\n")
-    return row
+        write_atomically(folder / f"{spec.name}.json", json.dumps(asdict(rows[0]), indent=1) + "\n")
+    return rows
 
 
 def _shown(spec: MacSpec, plan: StreamPlan, row: SynthesisRow) -> dict[str, object]:
@@ -114,10 +120,16 @@ def _shown(spec: MacSpec, plan: StreamPlan, row: SynthesisRow) -> dict[str, obje
     return asdict(row) | ({} if row.activity is None else {"activity": plan.text_on(spec)})
 
 
-def lines_of(spec: MacSpec, plan: StreamPlan, row: SynthesisRow, no_power: str = "") -> list[str]:
+def lines_of(
+    spec: MacSpec,
+    plan: StreamPlan,
+    row: SynthesisRow,
+    no_power: str = "",
+    partly: tuple[float] | tuple[float, SynthesisRow] = (1.0,),
+) -> list[str]:
     """What is printed of a row: figures with their units, and where they come from.
 
-    no_power: what the library does not state of the row's cells.
+    no_power: what the library does not state of the row's cells. partly: a utilisation, and the row with power at it.
     """
     shares = ", ".join(
         f"{name.removesuffix('_um2').replace('_', ' ')} {area:,.1f}" for name, area in asdict(row.parts).items()
@@ -143,10 +155,25 @@ def lines_of(spec: MacSpec, plan: StreamPlan, row: SynthesisRow, no_power: str =
         lines += [
             f"power           {row.power_uw:,.1f} uW ({terms}), {row.toggles}",
             f"energy          {energy:.4g} pJ a cycle, {energy / float(products):.4g} pJ a product",
+            f"idle power      {row.idle_uw or 0.0:,.1f} uW while no operands come",
+            *_partly_lines(spec, plan, *partly),
             f"operands        {plan.text_on(spec)}",
         ]
     tools = ", ".join(f"{name} {row.tools[name]}" for name in ("yosys", "opensta", "icarus") if name in row.tools)
     return [*lines, f"made by         recipe {row.recipe}, effort {row.effort}; {tools}"]
+
+
+def _at(utilisation: float, rows: list[SynthesisRow]) -> tuple[float] | tuple[float, SynthesisRow]:
+    return (utilisation, rows[0]) if rows else (utilisation,)
+
+
+def _partly_lines(spec: MacSpec, plan: StreamPlan, utilisation: float, row: SynthesisRow | None = None) -> list[str]:
+    """Power where only a share of the cycles has operands, and what a product takes then."""
+    if row is None or row.power_uw is None:
+        return []
+    energy = (row.energy_pj_per_cycle or 0.0) / (utilisation * float(spec.macs_per_cycle(plan.precision)))
+    at = f"with operands in {utilisation:.6g} of the cycles"
+    return [f"at utilisation  {row.power_uw:,.1f} uW, {energy:.4g} pJ a product, {at}"]
 
 
 if __name__ == "__main__":

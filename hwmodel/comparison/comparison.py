@@ -8,7 +8,7 @@ mixture, all summed into one accumulator, compared per product a cycle.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import ceil
 from typing import Any
@@ -53,15 +53,17 @@ class Question:
 class Answer:
     """What a design of a question costs at one clock, estimated or measured; None where a tool was missing.
 
-    spec: with the pipelining chosen.  power_uw, settled_uw: by precision, with and without glitches.  source: "model",
-    or the recipe of synthesis.  toggles: what power_uw counts, "glitch-aware" or "zero-delay".  outside: why the design
-    lies outside what the model was fitted on.
+    spec: with the pipelining chosen.  power_uw, settled_uw: by precision, with and without glitches; idle_uw: of a
+    design without operands, by the precision that came last.  utilisation: the share of cycles with operands that
+    power is of.  source: "model", or the recipe of synthesis.  toggles: what power_uw counts, "glitch-aware" or
+    "zero-delay".  outside: why the design lies outside what the model was fitted on.
     """
 
     spec: MacSpec
     area_um2: float
     power_uw: Mapping[Precision, float | None]
     settled_uw: Mapping[Precision, float | None]
+    idle_uw: Mapping[Precision, float | None]
     minimum_period_ns: float | None
     meets_clock: bool | None
     source: str
@@ -71,6 +73,30 @@ class Answer:
     activity: str
     toggles: str
     outside: tuple[str, ...] = ()
+    utilisation: float = 1.0
+
+    def at(self, utilisation: float) -> Answer:
+        """An answer at full rate where only a share of the cycles, above 0, has operands."""
+        if utilisation == 1:
+            return self
+
+        def partly(powers_uw: Mapping[Precision, float | None]) -> dict[Precision, float | None]:
+            found: dict[Precision, float | None] = {}
+            for precision, power_uw in powers_uw.items():
+                idle_uw = self.idle_uw[precision]
+                if power_uw is None or idle_uw is None:
+                    found[precision] = None
+                else:
+                    found[precision] = utilisation * power_uw + (1 - utilisation) * idle_uw
+            return found
+
+        return replace(
+            self,
+            power_uw=partly(self.power_uw),
+            settled_uw=partly(self.settled_uw),
+            activity=f"{self.activity}; operands in {utilisation:g} of the cycles",
+            utilisation=utilisation,
+        )
 
 
 def measured_answer(measured: Measurement) -> Answer:
@@ -81,6 +107,7 @@ def measured_answer(measured: Measurement) -> Answer:
         area_um2=row.area_um2,
         power_uw={precision: each.power_uw for precision, each in powered.items()},
         settled_uw={precision: settled_power_uw(each) for precision, each in powered.items()},
+        idle_uw={precision: each.idle_uw for precision, each in powered.items()},
         minimum_period_ns=row.minimum_period_ns,
         meets_clock=row.meets_clock,
         source=row.recipe,
@@ -112,9 +139,10 @@ class Entry:
 class Row:
     """One line of the comparison.
 
-    Power and energy are for the mixture at full rate: time-weighted over its precisions, with the transitions that
-    ``toggles`` names; settled_energy_fj_per_mac is without glitches. ``*_ratio`` are to the uniform design of the same
-    ``bits`` and normalisation: area and power per unit, or area per product a cycle and energy per product.
+    Power and energy are for the mixture: time-weighted over its precisions, with the transitions that ``toggles``
+    names; settled_energy_fj_per_mac is without glitches. They are at full rate unless ``activity`` says what share of
+    the cycles has operands: idle cycles are counted in then. ``*_ratio`` are to the uniform design of the same ``bits``
+    and normalisation: area and power per unit, or area per product a cycle and energy per product.
     ``source``: "model", or the recipe of synthesis. Timing and power are None where OpenSTA is missing.
     """
 
@@ -225,7 +253,7 @@ def _figures(entry: Entry, answer: Answer) -> dict[str, Any]:
     settled_uw = _over_mixture(entry, answer, answer.settled_uw)
 
     def per_mac(value_uw: float | None) -> float | None:
-        return None if value_uw is None else 1e3 * value_uw / answer.clock_mhz / float(rate)
+        return None if value_uw is None else 1e3 * value_uw / answer.clock_mhz / float(rate) / answer.utilisation
 
     return {
         "bits": entry.bits,

@@ -124,6 +124,7 @@ def model_answer(question: Question, model: LibraryModel, clock_mhz: float) -> A
         area_um2=cost.total_area_um2,
         power_uw={precision: each.power_uw for precision, each in costs.items()},
         settled_uw={precision: each.settled_power_uw for precision, each in costs.items()},
+        idle_uw={precision: each.idle_uw for precision, each in costs.items()},
         minimum_period_ns=cost.minimum_period_ns,
         meets_clock=cost.meets_clock,
         source="model" if not cost.outside else "model, out of range",

@@ -92,6 +92,12 @@ def cells(rows: Sequence[Row]) -> list[tuple[int, list[str]]]:
     return lines
 
 
+def _rate(row: Row) -> str:
+    """At what rate operands come."""
+    partly = row.activity.rpartition("; operands in ")
+    return f"in {partly[2]}, which are idle otherwise" if partly[1] else "at full rate"
+
+
 def notes(rows: Sequence[Row]) -> list[str]:
     """What a reader must know beside the numbers."""
     first = rows[0]
@@ -127,7 +133,7 @@ def notes(rows: Sequence[Row]) -> list[str]:
         counted = "with glitches" if kinds == {"glitch-aware"} else "without glitches: Icarus Verilog is not installed"
         lines.append(
             "Power: leakage, internal and switching power by the Liberty file, under uniform random codes with "
-            f"signed activations at full rate, {counted}; the clock tree is not in it."
+            f"signed activations {_rate(first)}, {counted}; the clock tree is not in it."
         )
     if any(row.minimum_period_ns is None for row in rows):
         lines.append(

@@ -86,8 +86,9 @@ def _notes(rows: Sequence[Row], wide: bool) -> list[str]:
     lanes = next(row.units for row in rows if row.normalisation == EQUAL_THROUGHPUT)
     estimated = any(row.source.startswith("model") for row in rows)
     basis = "estimated by the cost model" if estimated else "measured: synthesised, simulated, timed"
+    _, partly, share = first.activity.rpartition("; operands in ")
     lines = [
-        f"{first.library}, {first.corner}, {first.clock_mhz:g} MHz; {basis}.",
+        f"{first.library}, {first.corner}, {first.clock_mhz:g} MHz; {basis}{partly and f'{partly}{share}'}.",
         f"Ratios are to the uniform MAC, all at the products a cycle of {lanes} uniform lanes.",
     ]
     if any(row.minimum_period_ns is None for row in rows):

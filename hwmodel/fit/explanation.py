@@ -139,6 +139,8 @@ def _parts(spec: MacSpec, plan: StreamPlan, model: LibraryModel, points: Sequenc
         if not counts[index]:
             continue
         clock_fj = counts[index] * found.clock_fj if part in FLIP_FLOPS else 0.0
+        if part is Part.CLOCK_GATES:
+            clock_fj = counts[index] * (found.gate_fj or 0.0)
         moved_fj = (
             moved.settled[index] * found.settled_fj[index]
             + moved.glitches[index] * found.glitch_fj[index]

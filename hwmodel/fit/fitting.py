@@ -70,7 +70,8 @@ class Point:
     """One measured netlist under one operand stream.
 
     Energies are dynamic, in pJ a cycle: ``clock_pj`` of clock pins, ``settled_pj`` of the rest without glitches,
-    ``glitch_pj`` of those. held_out: why the design is kept from the fit, or empty.
+    ``glitch_pj`` of those; ``idle_pj`` of a cycle without operands, None where it was not measured. held_out: why the
+    design is kept from the fit, or empty.
     """
 
     spec: MacSpec | CoreSpec
@@ -85,6 +86,7 @@ class Point:
     clock_pj: float
     settled_pj: float
     glitch_pj: float
+    idle_pj: float | None = None
 
     @property
     def mac(self) -> MacSpec:
@@ -127,9 +129,8 @@ def fit(
     missed, met = _fastest(fitted)
     fastest_ns = _fit_delays(missed or met, Adders.PREFIX, met if missed else ())
 
-    flip_flops = np.array([part in FLIP_FLOPS for part in PARTS])
     powered = [point for point in fitted if point.relaxed]
-    clock_fj = 1e3 * float(np.median([point.clock_pj / counts_of(point.mac)[flip_flops].sum() for point in powered]))
+    clock_fj, gate_fj, still_fj = _fit_clocks(powered)
     transitions = [transitions_of(point.mac, point.plan) for point in powered]
     whole = np.array([point.dynamic_pj for point in powered])  # errors count as shares of the whole energy
     settled = np.stack([each.settled for each in transitions])
@@ -143,6 +144,8 @@ def fit(
         area_um2=area_um2,
         leakage_nw=leakage_nw,
         clock_fj=clock_fj,
+        gate_fj=gate_fj,
+        still_fj=still_fj,
         settled_fj=settled_fj,
         glitch_fj=glitch_fj,
         pulse_fj=pulse_fj,
@@ -163,6 +166,23 @@ def fit(
     known = Range(every.max(axis=0), min(point.area_um2 for point in macs), max(point.area_um2 for point in macs))
     model = LibraryModel(library, corner, voltage_v, still, known, provenance)
     return _with_growth(model, fitted)
+
+
+def _fit_clocks(points: Sequence[Point]) -> tuple[float, float | None, float | None]:
+    """Energy of a cycle in fJ of the clock of a flip-flop, and of a clock gate that lets it through or does not.
+
+    None of gates where idle energies were not measured.
+    """
+    counts = np.stack([counts_of(point.mac) for point in points])
+    flip_flops = counts[:, [part in FLIP_FLOPS for part in PARTS]].sum(axis=1)
+    clocks_pj = np.array([point.clock_pj for point in points])
+    if any(point.idle_pj is None for point in points):
+        return 1e3 * float(np.median(clocks_pj / flip_flops)), None, None
+    gates, control = (counts[:, PARTS.index(part)] for part in (Part.CLOCK_GATES, Part.CONTROL_REGISTERS))
+    clock_pj, gate_pj = _relative_fit(np.column_stack([flip_flops, gates]), clocks_pj)
+    rest_pj = np.array([point.idle_pj or 0.0 for point in points]) - control * clock_pj
+    still_pj = float(np.median(rest_pj / np.maximum(gates, 1)))
+    return 1e3 * float(clock_pj), 1e3 * float(gate_pj), 1e3 * max(0.0, still_pj)
 
 
 def _fit_parts(counts: Vector, values: Vector) -> Vector:

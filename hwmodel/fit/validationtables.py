@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,6 +72,7 @@ def points_of(table: CalibrationTable) -> list[Point]:
             clock_pj=row["clock_pj"],
             settled_pj=row["settled_pj"],
             glitch_pj=row["glitch_pj"],
+            idle_pj=None if math.isnan(row["idle_pj"]) else row["idle_pj"],
         )
         for spec, plan, row in zip(table.specs(), table.plans(), rows.to_dict("records"), strict=True)
     ]

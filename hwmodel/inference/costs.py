@@ -11,15 +11,11 @@ from hwmodel.model import (
     Cost,
     LibraryModel,
     Share,
-    Vector,
     attempt_of_shape,
     best_unit,
-    clock_pj,
     drain_cost,
     share_cost,
-    share_counts,
     share_shape,
-    unit_counts,
 )
 from hwmodel.operands import RequantPlan, StreamPlan
 from hwmodel.synthesis import Attempt, try_stages
@@ -56,7 +52,7 @@ def costs_of(
     def cost_at(element: ElementSpec, precision: Precision) -> MacCost:
         core, plan = _core(element, rows, columns), StreamPlan(precision)
         costs = {share: share_cost(core, share, plan, model, clock_mhz) for share in Share}
-        parts = {share: _fields(cost, share_counts(core, share), model) for share, cost in costs.items()}
+        parts = {share: _fields(cost) for share, cost in costs.items()}
         whole = parts[Share.ELEMENT]
         if element.systolic:  # an element has all of them
             whole = {name: sum(part[name] for part in parts.values()) for name in whole}
@@ -76,11 +72,11 @@ def costs_of(
     def cost_of_unit(spec: LoadableSpec) -> UnitCost:
         bits = _WIDEST if isinstance(spec, PartialSumSpec) else spec.parameters["bits"]
         plan = RequantPlan(int(bits))
-        chosen, cost = best_unit(spec, plan, _STAGES, model, clock_mhz)
+        _, cost = best_unit(spec, plan, _STAGES, model, clock_mhz)
         return UnitCost(
             area_um2=cost.total_area_um2,
             energy_pj=float(cost.energy_pj.sum()),
-            idle_pj_per_cycle=_idle_pj(unit_counts(chosen), cost, model),
+            idle_pj_per_cycle=float(cost.idle_pj.sum()),
             leakage_uw=float(cost.leakage_uw.sum()),
             minimum_period_ns=cost.minimum_period_ns,
         )
@@ -125,16 +121,11 @@ def _core(element: ElementSpec, rows: int, columns: int) -> CoreSpec:
     return CoreSpec(mac=element.mac, rows=rows, columns=columns, architecture=architecture)
 
 
-def _fields(cost: Cost, counts: Vector, model: LibraryModel) -> dict[str, float]:
+def _fields(cost: Cost) -> dict[str, float]:
     """A cost by the names of EdgeCost."""
     return {
         "area_um2": cost.total_area_um2,
         "energy_pj_per_cycle": float(cost.energy_pj.sum()),
-        "idle_pj_per_cycle": _idle_pj(counts, cost, model),
+        "idle_pj_per_cycle": float(cost.idle_pj.sum()),
         "leakage_uw": float(cost.leakage_uw.sum()),
     }
-
-
-def _idle_pj(counts: Vector, cost: Cost, model: LibraryModel) -> float:
-    """Energy a cycle in pJ of a part whose data stand still: the clock of its flip-flops."""
-    return clock_pj(counts, cost.pressure, model.coefficients)

@@ -52,9 +52,9 @@ class MacCost:
     """One element of an array.
 
     energy_pj_per_cycle: dynamic energy of a cycle with operands, with that of its clock, at one precision and operand
-    stream. idle_pj_per_cycle: of a cycle without, the clock's. drain_pj: what it takes more for the drain register to
-    take another sum. Leakage is in none of them. minimum_period_ns: None where unknown. row, column, shared: what a
-    broadcast array has beside its elements.
+    stream. idle_pj_per_cycle: of a cycle without, of what no clock gate holds back. drain_pj: what it takes more for
+    the drain register to take another sum. Leakage is in none of them. minimum_period_ns: None where unknown. row,
+    column, shared: what a broadcast array has beside its elements.
     """
 
     area_um2: float
@@ -109,12 +109,12 @@ class UnitCost:
     @classmethod
     def of_rows(cls, row: SynthesisRow, powered: SynthesisRow) -> UnitCost:
         """From the synthesis row of a unit and the one with its power. Raises ValueError where that has no power."""
-        if powered.power_uw is None or powered.clock_uw is None or powered.leakage_uw is None:
+        if powered.power_uw is None or powered.idle_uw is None or powered.leakage_uw is None:
             raise InputError(f"the row of {row.design} must have power, and has none")
         return cls(
             area_um2=row.area_um2,
             energy_pj=(powered.power_uw - powered.leakage_uw) / row.clock_mhz,
-            idle_pj_per_cycle=powered.clock_uw / row.clock_mhz,
+            idle_pj_per_cycle=(powered.idle_uw - powered.leakage_uw) / row.clock_mhz,
             leakage_uw=powered.leakage_uw,
             minimum_period_ns=row.minimum_period_ns,
         )

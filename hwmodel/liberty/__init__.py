@@ -1,11 +1,12 @@
 """A Liberty file as data: its groups, Boolean functions, cells, and tables of energies and delays.
 
 In: the text of a .lib file. Out: the tree of its groups, and cells as functions and tables, checked when they are read.
-Read ``tree``, ``functions``, ``models`` (a cell), ``power``, then ``timing``.
+Read ``tree``, ``functions``, ``models`` (a cell; ``clockgates``), ``power``, then ``timing``.
 """
 
 from __future__ import annotations
 
+from .clockgates import ClockGate, read_clock_gate
 from .functions import (
     ONE_NET,
     ZERO_NET,
@@ -22,6 +23,7 @@ from .functions import (
 )
 from .models import CellModel, FlipFlop, LibraryCells, capacitance_unit_pf
 from .power import (
+    CellPower,
     Energy,
     LibraryPower,
     LookupTable,
@@ -41,6 +43,8 @@ __all__ = [
     "And",
     "Arc",
     "CellModel",
+    "CellPower",
+    "ClockGate",
     "Constant",
     "Energy",
     "Evaluator",
@@ -64,5 +68,6 @@ __all__ = [
     "parse_function",
     "parse_liberty",
     "portable",
+    "read_clock_gate",
     "unit",
 ]

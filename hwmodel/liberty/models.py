@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from siliquant.inputs import InputError, short
 
-from .functions import Expression, parse_function
+from .clockgates import ClockGate, read_clock_gate
+from .functions import And, Expression, Variable, parse_function
 from .tree import Group, named_pins
 
 _UNIT_NUMBER = re.compile(r"[0-9]{1,9}(?:\.[0-9]{0,30})?|\.[0-9]{1,30}")
@@ -35,13 +36,17 @@ class FlipFlop:
 
 @dataclass(frozen=True, slots=True)
 class CellModel:
-    """One cell: capacitance_pf of each input pin, an expression for each output pin."""
+    """One cell: capacitance_pf of each input pin, an expression for each output pin.
+
+    The output of a clock gate is here the and of its clock and enable: what it is while the clock is low.
+    """
 
     name: str
     area_um2: float
     capacitance_pf: Mapping[str, float]
     outputs: Mapping[str, Expression]
     flip_flop: FlipFlop | None
+    clock_gate: ClockGate | None = None
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -93,7 +98,8 @@ def capacitance_unit_pf(library: Group) -> float:
 
 
 def _read_cell(group: Group, unit_pf: float, default_pf: float) -> CellModel:
-    for kind in _NOT_SIMULATED:
+    gate = read_clock_gate(group)
+    for kind in _NOT_SIMULATED if gate is None else ():
         if any(True for _ in group.group_iter(kind)):
             raise group.fail(f"must be combinational or a flip-flop, but it has a {kind} group")
     capacitance_pf: dict[str, float] = {}
@@ -104,13 +110,16 @@ def _read_cell(group: Group, unit_pf: float, default_pf: float) -> CellModel:
             capacitance_pf[name] = pin.number("capacitance", default_pf / unit_pf) * unit_pf
             if capacitance_pf[name] < 0:
                 raise pin.fail(f"of cell {group.name} must have a capacitance of at least 0")
+        elif gate is not None:
+            if name == gate.output:
+                outputs[name] = And(Variable(gate.clock), Variable(gate.enable))
         elif direction == "output":
             if "three_state" in pin.attributes or not pin.text("function"):
                 raise pin.fail(f"of cell {group.name} must have a two-state function")
             outputs[name] = _expression(pin, "function", f"of cell {group.name}")
         else:
             raise pin.fail(f"of cell {group.name} must be an input or output, not {short(direction)}")
-    model = CellModel(group.name, group.number("area", 0.0), capacitance_pf, outputs, _read_flip_flop(group))
+    model = CellModel(group.name, group.number("area", 0.0), capacitance_pf, outputs, _read_flip_flop(group), gate)
     _check_names(model, group)
     return model
 

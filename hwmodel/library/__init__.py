@@ -13,6 +13,8 @@ from hwmodel.liberty import (
     ZERO_NET,
     And,
     CellModel,
+    CellPower,
+    ClockGate,
     Energy,
     Evaluator,
     Expression,
@@ -26,6 +28,7 @@ from hwmodel.liberty import (
     parse_liberty,
 )
 
+from .cells import ClockGateCell
 from .library import Library, UnknownLibraryError, find_library, identity_of, read_liberty_text
 from .sdf import CellPaths, Entry, PathDelay, read_sdf, sdf_text
 from .verilog import TIMESCALE, cell_verilog, delay_pairs, input_columns, numbered, senses
@@ -37,6 +40,9 @@ __all__ = [
     "And",
     "CellModel",
     "CellPaths",
+    "CellPower",
+    "ClockGate",
+    "ClockGateCell",
     "Energy",
     "Entry",
     "Evaluator",

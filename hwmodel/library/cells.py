@@ -1,7 +1,7 @@
 """What the cells of a Liberty library are: their area, pins and functions, and which of them serve as what.
 
-Only cells a synchronous standard-cell flow can place are listed: combinational ones, and flip-flops.
-Latches, clock gates, scan flip-flops, tri-state drivers, fillers and pads are left out; so are cells that state a
+Only cells a synchronous standard-cell flow can place are listed: combinational ones, and flip-flops; clock gates apart.
+Latches, scan flip-flops, tri-state drivers, fillers and pads are left out; so are cells that state a
 purpose beside their function (``purposes``), gates of which an output never changes, and flip-flops that are no
 register of their clock (``flipflops``).
 
@@ -12,13 +12,14 @@ plain one. So a cell that would be used has a name of letters, digits and ``_.:+
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import lru_cache
 
-from hwmodel.liberty import Group, named_pins, parse_function
+from hwmodel.liberty import ClockGate, Group, named_pins, parse_function, read_clock_gate
 from siliquant.inputs import InputError, short
 
 from .flipflops import no_register
@@ -79,6 +80,35 @@ class HalfAdderCell:
     carry_out: str
     sum_inverted: bool = False
     carry_inverted: bool = False
+
+
+@dataclass(frozen=True)
+class ClockGateCell:
+    """The cell that gates clocks: its pins. tests: those tied to 0."""
+
+    cell: str
+    clock: str
+    enable: str
+    output: str
+    tests: tuple[str, ...] = ()
+
+
+def gate_cells(library: Group) -> Iterator[tuple[Cell, Group, ClockGateCell]]:
+    """The library's clock gates with their groups, in file order.
+
+    ``dont_use``, and what is excluded from logic, does not count: none of them belongs there anyhow. A gate that is
+    defined twice, or with names that no tool takes, is left out.
+    """
+    seen = [group.name for group in library.group_iter("cell")]
+    for group in library.group_iter("cell"):
+        gate: ClockGate | None = read_clock_gate(group)
+        if gate is None or seen.count(group.name) > 1:
+            continue
+        inputs = (gate.clock, gate.enable, *gate.tests)
+        cell = Cell(group.name, group.number("area", 0.0), inputs, 0.0)
+        with contextlib.suppress(InputError):
+            _check_names(cell, group)
+            yield cell, group, ClockGateCell(group.name, gate.clock, gate.enable, gate.output, gate.tests)
 
 
 def described_cells(library: Group, excluded: Iterable[str] = ()) -> Iterator[tuple[Cell, Group, str]]:

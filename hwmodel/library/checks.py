@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from hwmodel.liberty import Arc, Group, LibraryPower
+from hwmodel.liberty import DELAYS, Arc, Group, LibraryPower
 from siliquant.inputs import InputError
 
 from .arcs import untimed
-from .cells import Cell
+from .cells import Cell, ClockGateCell
 from .consistency import other_conditions
 from .flipflops import is_plain
 from .plausible import doubts_of_cell, doubts_of_inverter, doubts_of_wires
 
-__all__ = ["check_areas", "check_flip_flops", "doubt_of", "unmappable_of", "untimed_of"]
+__all__ = ["CheckedGate", "check_areas", "check_flip_flops", "doubt_of", "serving_gate", "unmappable_of", "untimed_of"]
 
 _FUNCTIONS = 3
 
@@ -65,6 +65,36 @@ def untimed_of(
         return silent[0].placed(f"must state the timing of every output of its usable cells, not none of {names}")
     every = (each for cell, group in chosen for each in untimed(power.cells[cell.name], group, arcs[cell.name]))
     return next(every, None)
+
+
+CheckedGate = tuple[Cell, Group, ClockGateCell]
+"""A clock gate as a cell, its group, and its pins."""
+
+
+def serving_gate(
+    gates: Sequence[CheckedGate], power: LibraryPower, arcs: Mapping[str, Sequence[Arc]]
+) -> CheckedGate | None:
+    """The smallest clock gate of which area, power, delays of its output and setup times of its enable are stated.
+
+    None where there is no such: registers that hold then have multiplexers.
+    """
+    whole = [gate for gate in gates if _is_whole(gate, power, arcs[gate[0].name])]
+    return min(whole, key=lambda gate: (gate[0].area, len(gate[0].name), gate[0].name), default=None)
+
+
+def _is_whole(gate: CheckedGate, power: LibraryPower, arcs: Sequence[Arc]) -> bool:
+    cell, _, pins = gate
+    timed = [arc for arc in arcs if pins.clock in arc.related]
+    delays = {kind for arc in timed if arc.pin == pins.output for kind in arc.delays}
+    setups = {kind for arc in timed if arc.pin == pins.enable and arc.kind == "setup_rising" for kind in arc.tables}
+    stated = power[cell.name]
+    return (
+        cell.area > 0
+        and stated.states_leakage
+        and stated.states_energy
+        and delays == set(DELAYS)
+        and setups >= {"rise_constraint", "fall_constraint"}
+    )
 
 
 def _states_delays(cell: Cell, arcs: Sequence[Arc]) -> bool:

@@ -6,6 +6,7 @@ refused), then ``slim``.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections import defaultdict
 from dataclasses import dataclass
@@ -26,8 +27,19 @@ from hwmodel.liberty import (
 from siliquant.inputs import InputError, short
 
 from .arcs import check_arcs
-from .cells import Cell, FullAdderCell, HalfAdderCell, described_cells, full_adder, half_adder, input_column, smallest
-from .checks import check_areas, check_flip_flops, doubt_of, unmappable_of, untimed_of
+from .cells import (
+    Cell,
+    ClockGateCell,
+    FullAdderCell,
+    HalfAdderCell,
+    described_cells,
+    full_adder,
+    gate_cells,
+    half_adder,
+    input_column,
+    smallest,
+)
+from .checks import check_areas, check_flip_flops, doubt_of, serving_gate, unmappable_of, untimed_of
 from .consistency import check_consistency
 from .slim import slim_text
 
@@ -62,6 +74,7 @@ class Facts:
     leakage_nw: float
     full_adder: FullAdderCell | None
     half_adder: HalfAdderCell | None
+    clock_gate: ClockGateCell | None
     driving_cell: str
     driving_pin: str
     inverter: str
@@ -115,6 +128,15 @@ def _digest(library: Group, excluded: tuple[str, ...], full_adder_cell: str | No
         arcs[cell.name] = cell_arcs(group, templates)
         check_arcs(power.cells[cell.name], arcs[cell.name])
     cells = [cell for cell, _ in chosen]
+    gates = []
+    for cell, group, pins in gate_cells(library):
+        with contextlib.suppress(InputError):  # one that cannot be used is left out, as other such cells are
+            _ = power[cell.name]
+            arcs[cell.name] = cell_arcs(group, templates)
+            gates.append((cell, group, pins))
+    gate = serving_gate(gates, power, arcs)
+    placed = [*chosen, *([] if gate is None else [gate[:2]])]
+    clocks = {pin for cell in cells for pin in cell.clock_pins} | ({gate[2].clock} if gate else set())
     buffers = smallest(c for c in cells if len(c.inputs) == 1 and [t for _, t in c.outputs] == [0b10])
     inverters = smallest(c for c in cells if len(c.inputs) == 1 and [t for _, t in c.outputs] == [0b01])
     if inverters is None:
@@ -134,6 +156,7 @@ def _digest(library: Group, excluded: tuple[str, ...], full_adder_cell: str | No
         leakage_nw=_unit(library, "leakage_power_unit", _WATTS, "1nW"),
         full_adder=_full_adder(cells, full_adder_cell),
         half_adder=_smallest_half_adder(cells),
+        clock_gate=None if gate is None else gate[2],
         driving_cell=driver.name,
         driving_pin=driver.outputs[0][0],
         inverter=inverters.name,
@@ -143,12 +166,12 @@ def _digest(library: Group, excluded: tuple[str, ...], full_adder_cell: str | No
         flip_flops=tuple(sorted(cell.name for cell in cells if cell.state)),
         inverters=tuple(sorted(c.name for c in cells if len(c.inputs) == 1 and [t for _, t in c.outputs] == [0b01])),
         buffer=_fanout_buffer(cells, driver),
-        clock_pins=tuple(sorted({pin for cell in cells for pin in cell.clock_pins})),
-        output_pins={cell.name: cell.output_pins for cell in cells},
-        areas={cell.name: cell.area for cell in cells},
+        clock_pins=tuple(sorted(clocks)),
+        output_pins={c.name: c.output_pins for c in cells} | ({gate[2].cell: (gate[2].output,)} if gate else {}),
+        areas={cell.name: cell.area for cell, _ in placed},
         gate_areas=_gate_areas(cells, inverters.area),
-        input_ff={group.name: _of_pins(group, "capacitance", farads) for _, group in chosen},
-        maximum_ff={group.name: _of_pins(group, "max_capacitance", farads) for _, group in chosen},
+        input_ff={group.name: _of_pins(group, "capacitance", farads) for _, group in placed},
+        maximum_ff={group.name: _of_pins(group, "max_capacitance", farads) for _, group in placed},
         no_leakage=tuple(sorted(cell.name for cell in cells if not power[cell.name].states_leakage)),
         no_internal_energy=tuple(sorted(cell.name for cell in cells if not power[cell.name].states_energy)),
         unmappable=_located(unmappable_of(library, cells)),
@@ -158,10 +181,10 @@ def _digest(library: Group, excluded: tuple[str, ...], full_adder_cell: str | No
             *(f"energy of one edge: {cell.name}" for cell in cells if power[cell.name].half),
             *(("untimed",) if lacking else ()),
         ),
-        doubt=_located(doubt_of(library, chosen, inverters, power, arcs)),
+        doubt=_located(doubt_of(library, placed, inverters, power, arcs)),
         energy_ratio=energy_ratio(power, (c.name for c in cells if len(c.outputs) == 1 and 1 <= len(c.inputs) <= 2)),
     )
-    return facts, slim_text(library, [group for _, group in chosen])
+    return facts, slim_text(library, [group for _, group in placed])
 
 
 def _of_pins(cell: Group, attribute: str, farads: float) -> dict[str, float]:

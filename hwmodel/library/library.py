@@ -23,7 +23,7 @@ from siliquant.files import NotTrusted, cache, code_sha256
 from siliquant.inputs import InputError, MissingFileError, fits, read_bytes, short, unpack
 
 from . import digest as slimliberty
-from .cells import FullAdderCell, HalfAdderCell
+from .cells import ClockGateCell, FullAdderCell, HalfAdderCell
 
 MOST_BYTES = 512 << 20
 """Bytes of the largest Liberty file that is read, packed and unpacked."""
@@ -79,6 +79,7 @@ class Library:
     excluded: tuple[str, ...]
     full_adder: FullAdderCell | None
     half_adder: HalfAdderCell | None
+    clock_gate: ClockGateCell | None  # None where registers that hold have multiplexers
     driving_cell: str
     driving_pin: str
     inverter: str
@@ -182,6 +183,7 @@ def find_library(
         check_energy_ratio(str(path), facts["energy_ratio"])
     unmappable, untimed = facts.pop("unmappable"), facts.pop("untimed")
     adder = FullAdderCell(**facts.pop("full_adder")) if facts["full_adder"] else facts.pop("full_adder")
+    gate = facts.pop("clock_gate")
     half = HalfAdderCell(**facts.pop("half_adder")) if facts["half_adder"] else facts.pop("half_adder")
     return Library(
         name=name,
@@ -192,6 +194,7 @@ def find_library(
         excluded=excluded,
         full_adder=adder,
         half_adder=half,
+        clock_gate=ClockGateCell(**{**gate, "tests": tuple(gate["tests"])}) if gate else None,
         complements=tuple((cell, q, qn) for cell, q, qn in facts.pop("complements")),
         families=tuple(tuple(family) for family in facts.pop("families")),
         flip_flops=tuple(facts.pop("flip_flops")),

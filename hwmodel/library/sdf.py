@@ -106,13 +106,18 @@ def _plain(name: str) -> str:
 
 
 def sdf_text(models: Iterable[CellModel], delays: Iterable[Mapping[tuple[str, str], PathDelay]]) -> str:
-    """SDF of instances u0, u1, ... of these cells, in ns to the fs, for the paths of hwmodel.library.verilog."""
+    """SDF of instances u0, u1, ... of these cells, in ns to the fs, for the paths of hwmodel.library.verilog.
+
+    One without paths is left out: a clock gate, or a cell of which all inputs are constant.
+    """
     lines = ['(DELAYFILE (SDFVERSION "3.0") (DIVIDER /) (TIMESCALE 1ns)']
     pairs: dict[str, Mapping[tuple[str, str], bool]] = {}
     for index, (model, paths) in enumerate(zip(models, delays, strict=True)):
         if model.name not in pairs:
             pairs[model.name] = delay_pairs(model)
         binate = pairs[model.name]
+        if not paths:
+            continue
         lines.append(f'(CELL (CELLTYPE "{model.name}") (INSTANCE u{index}) (DELAY (ABSOLUTE')
         for (source, output), delay in paths.items():
             if binate[source, output]:

@@ -18,6 +18,7 @@ __all__ = ["slim_text"]
 _DROPPED_GROUPS = frozenset(
     {
         "internal_power",
+        "statetable",
         "leakage_power",
         "leakage_current",
         "dynamic_current",

@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from hwmodel.liberty import And, CellModel, Constant, Expression, FlipFlop, Not, Or, Variable, Xor
+from hwmodel.liberty import And, CellModel, ClockGate, Constant, Expression, FlipFlop, Not, Or, Variable, Xor
 from siliquant.inputs import InputTypeError, verilog_name
 
 __all__ = ["TIMESCALE", "cell_verilog", "delay_pairs", "numbered", "senses", "verilog_expression"]
@@ -30,9 +30,12 @@ TIMESCALE = "`timescale 1ns/1fs\n"
 def delay_pairs(model: CellModel) -> dict[tuple[str, str], bool]:
     """The (input, output) pin pairs that have a delay; True where the output can both follow and oppose.
 
-    Of a gate every input that changes an output; of a flip-flop the pins of its clock, clear and preset.
+    Of a gate every input that changes an output; of a flip-flop the pins of its clock, clear and preset. Of a clock
+    gate none: the clock is ideal, and comes to all registers at once, gated or not.
     """
     flop = model.flip_flop
+    if model.clock_gate is not None:
+        return {}
     if flop is not None:
         sources = [function.names for function in (flop.clocked_on, flop.clear, flop.preset) if function is not None]
         return {(pin, output): False for output in model.outputs for pin in sorted(frozenset().union(*sources))}
@@ -59,13 +62,15 @@ def senses(function: Expression, pin: str, others: Mapping[str, int]) -> tuple[i
 
 
 def cell_verilog(model: CellModel) -> str:
-    """The module of one cell: a gate, or a flip-flop whose clear and preset act at any time."""
+    """The module of one cell: a gate, a clock gate, or a flip-flop whose clear and preset act at any time."""
     ports = ", ".join(verilog_name(pin) for pin in (*model.inputs, *model.outputs))
     lines = [f"module {verilog_name(model.name)} ({ports});"]
     lines += [f"  input {verilog_name(pin)};" for pin in model.inputs]
     lines += [f"  output {verilog_name(pin)};" for pin in model.outputs]
     if model.flip_flop is not None:
         lines += _register(model.flip_flop)
+    if model.clock_gate is not None:
+        return "\n".join([*lines, *_clock_gate(model.clock_gate), "endmodule\n"])
     lines += [
         f"  assign {verilog_name(pin)} = {verilog_expression(function)};" for pin, function in model.outputs.items()
     ]
@@ -85,7 +90,10 @@ def numbered(model: CellModel, number: int) -> tuple[CellModel, Mapping[str, str
     """
     names = {pin: f"i{index}" for index, pin in enumerate(model.inputs)}
     names |= {pin: f"o{index}" for index, pin in enumerate(model.outputs)}
-    flop = model.flip_flop
+    flop, gate = model.flip_flop, model.clock_gate
+    if gate is not None:
+        tests = tuple(names[pin] for pin in gate.tests)
+        gate = ClockGate(names[gate.clock], names[gate.enable], names[gate.output], tests)
     if flop is not None:
         names |= {flop.state: "s0", flop.inverse: "s1"}
         flop = FlipFlop(
@@ -102,6 +110,7 @@ def numbered(model: CellModel, number: int) -> tuple[CellModel, Mapping[str, str
         capacitance_pf={names[pin]: value for pin, value in model.capacitance_pf.items()},
         outputs={names[pin]: _renamed(function, names) for pin, function in model.outputs.items()},
         flip_flop=flop,
+        clock_gate=gate,
     )
     return renamed, names
 
@@ -132,6 +141,17 @@ def verilog_expression(function: Expression) -> str:
             return f"({verilog_expression(function.left)} {sign} {verilog_expression(function.right)})"
         case _:
             raise InputTypeError(f"function must be an expression of hwmodel.liberty, not {type(function).__name__}")
+
+
+def _clock_gate(gate: ClockGate) -> list[str]:
+    """``_open`` follows the enable, or a test pin, while the clock is low."""
+    clock, output = verilog_name(gate.clock), verilog_name(gate.output)
+    opens = " | ".join(verilog_name(pin) for pin in (gate.enable, *gate.tests))
+    return [
+        "  reg _open = 1'b0;",
+        f"  always @* if (~{clock}) _open = {opens};",
+        f"  assign {output} = {clock} & _open;",
+    ]
 
 
 def _register(flop: FlipFlop) -> list[str]:

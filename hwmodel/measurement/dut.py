@@ -20,6 +20,7 @@ from hwmodel.operands import (
     StreamPlan,
     check_drained,
     check_sums,
+    idle_after,
     make_core_stimulus,
     make_stimulus,
     precisions_to_check,
@@ -261,7 +262,10 @@ def power_figures(
             )
     names = ("leakage_uw", "clock_uw", "internal_uw", "switching_uw", "power_uw", "energy_pj_per_cycle")
     figures: dict[str, Any] = {name: round(getattr(found, name), 9) for name in names}
+    held, quiet_cycle = idle_after(words, waves.cycles - waves.counted_cycles)
+    idle = simulate(waves.netlist, power_data(library.path).cells, held, count_from_cycle=quiet_cycle)
     return figures | {
+        "idle_uw": round(report(idle).power_uw, 9),
         "toggles": found.activity_source,
         "settled_uw": round(settled.internal_uw + settled.switching_uw, 9),
     }

@@ -273,6 +273,7 @@ def _line(point: MeasuredPoint, plan: StreamPlan, row: SynthesisRow) -> dict[str
         "clock_pj": clock_uw / row.clock_mhz,
         "settled_pj": settled_uw / row.clock_mhz,
         "glitch_pj": (moving_uw - settled_uw) / row.clock_mhz if with_glitches else math.nan,
+        "idle_pj": math.nan if row.idle_uw is None else (row.idle_uw - leakage_uw) / row.clock_mhz,
         "power_uw": row.power_uw,
         "verilog_sha256": row.verilog_sha256,
     }

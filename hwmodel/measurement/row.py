@@ -22,13 +22,13 @@ _FLOW_SOURCES = (
     *(f"library/{name}.py" for name in ("cells", "digest", "flipflops", "library", "purposes", "slim")),
     "netlist/area.py",
     *(f"synthesis/{name}.py" for name in ("flow", "mapping", "recipes", "selection", "sizing", "sta")),
-    *(f"yosys/{name}.py" for name in ("adders", "fanout", "gates", "polarity", "registers", "worker")),
+    *(f"yosys/{name}.py" for name in ("adders", "clockgates", "fanout", "gates", "polarity", "registers", "worker")),
     "yosys/maps/adder_chain.v",
     "yosys/maps/ripple.v",
 )
 
 
-_LATER = {"toggles", "settled_uw"}  # fields that rows without power may lack
+_LATER = {"toggles", "settled_uw", "idle_uw"}  # fields that rows without power may lack
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,7 @@ class SynthesisRow:
     cells left out of it and its full-adder cell.  cells: placed cells; histogram: their number by library cell.
     Timing fields are None without OpenSTA; power fields are None until hwmodel.power.power has filled them.
     energy_pj_per_cycle: dynamic and leakage energy of one clock cycle under the stream `activity`.
+    idle_uw: power while no operands come: leakage, and the clock of what no clock gate holds back.
     toggles: what internal_uw and switching_uw count, "glitch-aware" or "zero-delay"; settled_uw: their sum without
     glitches, whichever it is.
     """
@@ -72,6 +73,7 @@ class SynthesisRow:
     energy_pj_per_cycle: float | None = None
     toggles: str | None = None
     settled_uw: float | None = None
+    idle_uw: float | None = None
     date: str | None = field(default=None, compare=False)
 
     @property

@@ -55,6 +55,7 @@ PACKAGED_CALIBRATION = Path(__file__).resolve().parents[1] / "data" / "calibrati
 _PARTS = tuple(field.name for field in fields(AreaParts))
 _TEXT, _FLAG = "text", "True or False"
 _POSITIVE, _AMOUNT, _OPTIONAL = "a positive number", "a number of at least 0", "a number or empty"
+_IDLE = "idle_pj"  # tables of older flows lack it
 COLUMNS: Mapping[str, str] = {
     **dict.fromkeys(("design", "spec", "parameters", "held_out"), _TEXT),
     **dict.fromkeys(("pressure", "clock_mhz", "area_um2"), _POSITIVE),
@@ -63,7 +64,7 @@ COLUMNS: Mapping[str, str] = {
     "meets_clock": _FLAG,
     **dict.fromkeys(("recipe", "precision", "stream", "activity", "toggles"), _TEXT),
     **dict.fromkeys(("leakage_uw", "clock_pj", "settled_pj"), _AMOUNT),
-    "glitch_pj": _OPTIONAL,
+    **dict.fromkeys(("glitch_pj", _IDLE), _OPTIONAL),
     "power_uw": _POSITIVE,
     "verilog_sha256": _TEXT,
 }
@@ -71,7 +72,8 @@ COLUMNS: Mapping[str, str] = {
 
 spec: the module's name. parameters: compact JSON. held_out: why the design is kept from the fit, or empty. Energies are
 of one cycle: clock_pj of the clock pins, settled_pj internal and switching without glitches, glitch_pj what glitches
-add (empty where they were not simulated). power_uw is all of them times clock_mhz, and leakage_uw.
+add (empty where they were not simulated). power_uw is all of them times clock_mhz, and leakage_uw. idle_pj: of a cycle
+without operands, leakage left out; empty in tables of older flows, which had no such column.
 """
 _CHOICES = {"held_out": ("", "family", "width", "lanes", "size", "array"), "toggles": ("glitch-aware", "zero-delay")}
 _PATTERNS = {"verilog_sha256": r"[0-9a-f]{64}", "precision": r"w[1-8]a[1-8][su]", "stream": r".+, seed \d+"}
@@ -161,8 +163,10 @@ def read_calibration(path: Path | str) -> CalibrationTable:
             "write them again with python -m hwmodel.calibrate --table-only"
         )
     try:
-        records = csv_records(text.decode(), tuple(COLUMNS))
+        records = csv_records(text.decode(), tuple(name for name in COLUMNS if name != _IDLE))
         frame = pd.DataFrame(records, columns=list(records[0] if records else COLUMNS), dtype="str")
+        if _IDLE not in frame.columns:
+            frame.insert(list(COLUMNS).index(_IDLE), _IDLE, "")
         table = CalibrationTable(frame, Provenance(**about))
     except UnicodeDecodeError:
         raise InputError("must be text in UTF-8", file=path) from None

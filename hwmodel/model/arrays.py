@@ -15,6 +15,7 @@ from itertools import pairwise
 import numpy as np
 
 from hwmodel.operands import StreamPlan, operand_sums
+from hwmodel.yosys import clock_gates_of
 from rtl.array import CoreSpec
 from rtl.spec import MacSpec
 
@@ -114,17 +115,19 @@ def drain_changes(mac: MacSpec, plan: StreamPlan) -> float:
 
 
 def share_counts(spec: CoreSpec, share: Share) -> Vector:
-    """The parts of one copy: of its MAC, and with each element a drain register that takes one of two or three words.
+    """The parts of one copy: of its MAC, and with each element a drain register that holds or takes one of two words.
 
-    The bits that say what operands are: two at the edge of a broadcast array, three in each systolic element.
+    The bits that say what operands are: at the edge of a broadcast array one for each stage and two of what drains,
+    three in each systolic element.
     """
     counts = shared_counts_of(spec.mac)[SHARES.index(share)].copy()
     width = spec.mac.accumulator_width
     if share is Share.ELEMENT:
         counts += _only(Part.ACCUMULATOR_REGISTERS, width)
-        counts += _only(Part.MULTIPLEXERS, (2 if spec.systolic else 1) * width)
+        counts += _only(Part.MULTIPLEXERS, width)
+        counts += _only(Part.CLOCK_GATES, clock_gates_of(width))
     if share is Share.ARRAY:
-        counts[PARTS.index(Part.CONTROL_REGISTERS)] = 3 if spec.systolic else 2
+        counts[PARTS.index(Part.CONTROL_REGISTERS)] = 3 if spec.systolic else 3 + spec.pipeline_stages
     return counts
 
 
@@ -148,6 +151,7 @@ def _only(part: Part, number: float) -> Vector:
 def drain_takes(rows: int, systolic: bool) -> float:
     """How often the drain registers of a column take another word for one sum of each row.
 
-    Row r takes its own sum and then those of the r rows before it; a broadcast array goes on, and takes zero.
+    Row r takes its own sum and then those of the r rows before it. The rows of a broadcast array move together, and all
+    but the last take zero in the end.
     """
-    return rows * (rows - 1) / 2 + rows * (1 if systolic else 2)
+    return rows * (rows - 1) / 2 + (rows if systolic else 2 * rows - 1)

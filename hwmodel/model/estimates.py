@@ -26,7 +26,18 @@ from siliquant.inputs import InputError, InputTypeError, short
 
 from .features import Vector, find, lacking
 from .file import load_model
-from .model import Cost, LibraryModel, Shape, cost_of, energies_of, minimum_periods_ns, pressures, shape_of, strains
+from .model import (
+    Cost,
+    Energies,
+    LibraryModel,
+    Shape,
+    cost_of,
+    energies_of,
+    minimum_periods_ns,
+    pressures,
+    shape_of,
+    strains,
+)
 from .paths import ALONE
 
 if TYPE_CHECKING:
@@ -76,8 +87,9 @@ def estimate(
     stream; by default uniform codes at the widest precision of a design. strict: refuse those outside what the model
     was fitted on.
 
-    For a table or list the result has its index and the columns area_um2, leakage_uw, settled_power_uw (without
-    glitches), power_uw, energy_pj (a cycle, leakage included), minimum_period_ns, meets_clock, pressure and in_range.
+    For a table or list the result has its index and the columns area_um2, leakage_uw, idle_uw (power while no operands
+    come), settled_power_uw (without glitches), power_uw, energy_pj (a cycle, leakage included), minimum_period_ns,
+    meets_clock, pressure and in_range.
     Where a row cannot be estimated, since its design, library, clock or stream makes no sense, its numbers are NaN,
     meets_clock and in_range are False, and there is one more column, error: the sentence that says what is wrong, empty
     elsewhere.
@@ -213,6 +225,7 @@ def _estimate_frame(
     columns = {
         "area_um2": area_um2,
         "leakage_uw": leakage_uw,
+        "idle_uw": leakage_uw + spread(lambda parts: parts.energies.idle_pj.sum()) * uw_a_pj,
         "settled_power_uw": leakage_uw + spread(lambda parts: parts.energies[0].sum()) * uw_a_pj,
         "power_uw": power_uw,
         "energy_pj": power_uw / clocks,
@@ -261,7 +274,7 @@ class _Parts:
     """Of a case: what its cost is added up of."""
 
     shape: Shape
-    energies: tuple[Vector, Vector, Vector]
+    energies: Energies
 
 
 def _case(table: _Table, row: int) -> _Case | str:

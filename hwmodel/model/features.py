@@ -84,6 +84,7 @@ _CODE = (
     "model/paths.py",
     "model/structure.py",
     "model/switching.py",
+    "yosys/clockgates.py",
     "yosys/fanout.py",
     "operands/recorded.py",
     "operands/stimulus.py",

@@ -16,16 +16,19 @@ from siliquant.inputs import InputError, belongs, json_object, read_text, short
 from .features import PARTS, Vector
 from .model import Coefficients, LibraryModel, Range
 from .paths import Step
+from .structure import Part
 
 __all__ = ["PACKAGED_MODELS", "known_models", "load_model", "read_model", "write_model"]
 
 PACKAGED_MODELS = Path(__file__).resolve().parents[1] / "data" / "models"
-_FORMAT = "siliquant-model 4"
+_FORMAT = "siliquant-model 5"
+_BEFORE = "siliquant-model 4"  # of a flow without clock gates
 _MOST_BYTES = 4 << 20
 _MOST = 1e12  # of any number in a model
 _MEMBERS = (
-    "format", "library", "corner", "voltage_v", "provenance", "area_um2", "leakage_nw", "clock_fj", "settled_fj",
-    "glitch_fj", "pulse_fj", "ahead_fj", "relaxed_ns", "fastest_ns", "ahead_um2", "strain", "growth", "margin", "range",
+    "format", "library", "corner", "voltage_v", "provenance", "area_um2", "leakage_nw", "clock_fj", "gate_fj",
+    "still_fj", "settled_fj", "glitch_fj", "pulse_fj", "ahead_fj", "relaxed_ns", "fastest_ns", "ahead_um2", "strain",
+    "growth", "margin", "range",
 )  # fmt: skip
 
 
@@ -41,6 +44,8 @@ def write_model(model: LibraryModel, path: Path) -> None:
         "area_um2": _by_part(found.area_um2),
         "leakage_nw": _by_part(found.leakage_nw),
         "clock_fj": _rounded(found.clock_fj),
+        "gate_fj": None if found.gate_fj is None else _rounded(found.gate_fj),
+        "still_fj": None if found.still_fj is None else _rounded(found.still_fj),
         "settled_fj": _by_part(found.settled_fj),
         "glitch_fj": _by_part(found.glitch_fj),
         "pulse_fj": _by_part(found.pulse_fj),
@@ -65,11 +70,15 @@ def write_model(model: LibraryModel, path: Path) -> None:
 
 
 def read_model(path: Path) -> LibraryModel:
-    """The model in a file. OSError as usual; ValueError, saying what is wrong, where it holds none."""
+    """The model in a file. OSError as usual; ValueError, saying what is wrong, where it holds none.
+
+    One of the format before is read, too: it has no coefficients of clock gates, and its provenance has the version of
+    the flow that it is of.
+    """
     with belongs(path, "a cost model"):
-        data = _members(json_object(read_text(path, _MOST_BYTES)))
+        data = _members(_of_today(json_object(read_text(path, _MOST_BYTES))))
         if data["format"] != _FORMAT:
-            raise InputError(f"its format must be {_FORMAT!r}, not {short(data['format'])}")
+            raise InputError(f"its format must be {_FORMAT!r} or {_BEFORE!r}, not {short(data['format'])}")
         growth = _named(data["growth"], "growth", ("area", "leakage", "energy"), "of area, leakage and energy")
         strain = _named(data["strain"], "strain", ("from", "to"), "of its pressures")
         if not _number(strain["from"], "strain") < _number(strain["to"], "strain"):
@@ -79,6 +88,8 @@ def read_model(path: Path) -> LibraryModel:
             area_um2=_vector(data["area_um2"], "area_um2"),
             leakage_nw=_vector(data["leakage_nw"], "leakage_nw"),
             clock_fj=_number(data["clock_fj"], "clock_fj"),
+            gate_fj=_maybe(data["gate_fj"], "gate_fj"),
+            still_fj=_maybe(data["still_fj"], "still_fj"),
             settled_fj=_vector(data["settled_fj"], "settled_fj"),
             glitch_fj=_vector(data["glitch_fj"], "glitch_fj"),
             pulse_fj=_vector(data["pulse_fj"], "pulse_fj"),
@@ -143,6 +154,19 @@ def _members(data: Mapping[str, Any]) -> Mapping[str, Any]:
     return data
 
 
+def _of_today(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A model of the format before as one of today's: nothing is known of its clock gates, and they cost nothing."""
+    if data.get("format") != _BEFORE:
+        return data
+    gates, known = Part.CLOCK_GATES.value, data.get("range")
+    vectors = ("area_um2", "leakage_nw", "settled_fj", "glitch_fj", "pulse_fj")
+    found = {**data, "format": _FORMAT, "gate_fj": None, "still_fj": None}
+    found |= {name: {**data[name], gates: 0.0} for name in vectors if isinstance(data.get(name), dict)}
+    if isinstance(known, dict) and isinstance(known.get("counts"), dict):
+        found["range"] = {**known, "counts": {**known["counts"], gates: _MOST}}
+    return found
+
+
 def _named(data: Any, name: str, wanted: Sequence[str], what: str) -> Mapping[str, Any]:
     if not isinstance(data, dict) or set(data) != set(wanted):
         raise InputError(f"{name} must have a value for each {what} and no other")
@@ -163,6 +187,10 @@ def _number(value: Any, name: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _MOST:
         raise InputError(f"{name} must be a number from 0 to {_MOST:g}, not {short(value)}")
     return float(value)
+
+
+def _maybe(value: Any, name: str) -> float | None:
+    return None if value is None else _number(value, name)
 
 
 def _text(value: Any, name: str) -> str:

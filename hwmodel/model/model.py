@@ -2,7 +2,9 @@
 
     area      sum over parts of count x area
     leakage   sum over parts of count x leakage
-    energy    flip-flops x clock energy + sum over parts of transitions x energy, glitches and pulses apart
+    energy    flip-flops x clock energy + clock gates x theirs
+              + sum over parts of transitions x energy, glitches and pulses apart
+    idle      control flip-flops x clock energy + clock gates x that of one that holds the clock back
     period    the longest path, in steps of a fitted delay each
 
 Counts come from hwmodel.model.structure, transitions from hwmodel.model.switching, paths from hwmodel.model.paths, each
@@ -25,6 +27,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -39,6 +42,7 @@ from .structure import FLIP_FLOPS, Part
 __all__ = [
     "Coefficients",
     "Cost",
+    "Energies",
     "LibraryModel",
     "Range",
     "Shape",
@@ -58,6 +62,8 @@ __all__ = [
 ]
 
 _IS_FLIP_FLOP = np.array([part in FLIP_FLOPS for part in PARTS], dtype=np.float64)
+_IS_CONTROL = np.array([part is Part.CONTROL_REGISTERS for part in PARTS], dtype=np.float64)
+_IS_GATE = np.array([part is Part.CLOCK_GATES for part in PARTS], dtype=np.float64)
 _IS_ADDER = np.array([part is Part.CARRY_BITS for part in PARTS], dtype=np.float64)
 _LEAST_GAIN = 0.02  # of the relaxed period: what the fastest netlist is at least faster
 
@@ -66,7 +72,9 @@ _LEAST_GAIN = 0.02  # of the relaxed period: what the fastest netlist is at leas
 class Coefficients:
     """What one library's cells cost. Vectors are in the order of :data:`PARTS`.
 
-    area_um2, leakage_nw: of one. clock_fj: of a flip-flop, a cycle. settled_fj: of a transition of its output that
+    area_um2, leakage_nw: of one. clock_fj: of a flip-flop, a cycle. gate_fj, still_fj: of a clock gate, a cycle in
+    which it lets the clock through and one in which it does not; None where nothing is known of clock gates, as of an
+    older flow, whose flip-flops were all clocked in every cycle. settled_fj: of a transition of its output that
     remains at the end of the cycle; glitch_fj, pulse_fj: of a glitch and of a pulse of hwmodel.model.switching;
     ahead_fj: what a glitch in a carry-propagate adder takes more under pressure, were the whole path a ripple.
     relaxed_ns, fastest_ns: delay of each step of a path in the smallest and in the fastest netlist. strain_from,
@@ -78,6 +86,8 @@ class Coefficients:
     area_um2: Vector
     leakage_nw: Vector
     clock_fj: float
+    gate_fj: float | None
+    still_fj: float | None
     settled_fj: Vector
     glitch_fj: Vector
     pulse_fj: Vector
@@ -139,8 +149,9 @@ class Shape:
 class Cost:
     """What a design costs at one clock under one operand stream; vectors by part, in the order of :data:`PARTS`.
 
-    Energies are dynamic, of one cycle; ``settled_pj`` without glitches and ``energy_pj`` with them. Costs add up
-    (side by side in one chip, at one clock) and scale; of periods the longest counts.
+    Energies are dynamic, of one cycle: with operands ``settled_pj`` without glitches and ``energy_pj`` with them, and
+    ``idle_pj`` without operands. Costs add up (side by side in one chip, at one clock) and scale; of periods the
+    longest counts.
 
     >>> from hwmodel.model import estimate
     >>> from rtl.mac import UniformSpec
@@ -159,6 +170,7 @@ class Cost:
     leakage_uw: Vector
     settled_pj: Vector
     energy_pj: Vector
+    idle_pj: Vector
     minimum_period_ns: float
     clock_mhz: float
     pressure: float
@@ -178,6 +190,17 @@ class Cost:
     def power_uw(self) -> float:
         """Leakage and dynamic power, glitches included: pJ x MHz = uW."""
         return float(self.leakage_uw.sum() + self.energy_pj.sum() * self.clock_mhz)
+
+    @property
+    def idle_uw(self) -> float:
+        """Leakage and dynamic power while no operands come."""
+        return float(self.leakage_uw.sum() + self.idle_pj.sum() * self.clock_mhz)
+
+    def power_at_uw(self, utilisation: float) -> float:
+        """Power where a share of the cycles, from 0 to 1, has operands. Raises ValueError for what is no share."""
+        if not 0 <= utilisation <= 1:
+            raise InputError(f"utilisation must be a number from 0 to 1, not {utilisation:g}")
+        return utilisation * self.power_uw + (1 - utilisation) * self.idle_uw
 
     @property
     def settled_power_uw(self) -> float:
@@ -203,6 +226,7 @@ class Cost:
             self.leakage_uw + other.leakage_uw,
             self.settled_pj + other.settled_pj,
             self.energy_pj + other.energy_pj,
+            self.idle_pj + other.idle_pj,
             max(self.minimum_period_ns, other.minimum_period_ns),
             self.clock_mhz,
             max(self.pressure, other.pressure),
@@ -215,6 +239,7 @@ class Cost:
             self.leakage_uw * number,
             self.settled_pj * number,
             self.energy_pj * number,
+            self.idle_pj * number,
             self.minimum_period_ns,
             self.clock_mhz,
             self.pressure,
@@ -222,6 +247,17 @@ class Cost:
         )
 
     __rmul__ = __mul__
+
+
+class Energies(NamedTuple):
+    """Dynamic energy of a cycle by part, in pJ: with operands settled and with glitches, what adders that look ahead
+    add to that, and without operands.
+    """
+
+    settled_pj: Vector
+    energy_pj: Vector
+    ahead_pj: Vector
+    idle_pj: Vector
 
 
 @lru_cache(maxsize=65536)
@@ -282,21 +318,35 @@ def minimum_periods_ns(relaxed_ns: Vector, fastest_ns: Vector, clock_mhz: Vector
 
 
 @lru_cache(maxsize=65536)
-def energies_of(spec: MacSpec, plan: StreamPlan, model: LibraryModel) -> tuple[Vector, Vector, Vector]:
-    """Dynamic energy of a cycle by part, in pJ: settled, with glitches, and what adders that look ahead add to that."""
+def energies_of(spec: MacSpec, plan: StreamPlan, model: LibraryModel) -> Energies:
+    """Dynamic energy of a cycle by part."""
     return _energies(counts_of(spec), transitions_of(spec, plan), model.coefficients)
 
 
-def _energies(counts: Vector, moved: Transitions, found: Coefficients) -> tuple[Vector, Vector, Vector]:
-    settled_pj = (counts * _IS_FLIP_FLOP * found.clock_fj + moved.settled * found.settled_fj) * 1e-3
+def _energies(counts: Vector, moved: Transitions, found: Coefficients) -> Energies:
+    settled_pj = _clocks_pj(counts, found) + moved.settled * found.settled_fj * 1e-3
     energy_pj = settled_pj + (moved.glitches * found.glitch_fj + moved.pulses * found.pulse_fj) * 1e-3
-    return settled_pj, energy_pj, moved.glitches * _IS_ADDER * found.ahead_fj * 1e-3
+    ahead_pj = moved.glitches * _IS_ADDER * found.ahead_fj * 1e-3
+    return Energies(settled_pj, energy_pj, ahead_pj, _idle_pj(counts, found))
+
+
+def _clocks_pj(counts: Vector, found: Coefficients) -> Vector:
+    """The clock of a cycle with operands, by part."""
+    return (counts * _IS_FLIP_FLOP * found.clock_fj + counts * _IS_GATE * (found.gate_fj or 0.0)) * 1e-3
+
+
+def _idle_pj(counts: Vector, found: Coefficients) -> Vector:
+    """The clock of a cycle without, by part."""
+    if found.still_fj is None:
+        return _clocks_pj(counts, found)
+    return (counts * _IS_CONTROL * found.clock_fj + counts * _IS_GATE * found.still_fj) * 1e-3
 
 
 def clock_pj(counts: Vector, pressure: float, found: Coefficients) -> float:
-    """Energy of a cycle of the clock pins of flip-flops, in pJ, as it is in the costs of a design at that pressure."""
-    growth = 1 + found.energy_growth * strain(pressure, found)
-    return float((counts * _IS_FLIP_FLOP).sum() * found.clock_fj * growth * 1e-3)
+    """Energy of a cycle of the clock pins of flip-flops and of clock gates, in pJ, as it is in the costs of a design
+    with operands at that pressure.
+    """
+    return float(_clocks_pj(counts, found).sum()) * (1 + found.energy_growth * strain(pressure, found))
 
 
 def cost_of(spec: MacSpec, plan: StreamPlan, model: LibraryModel, clock_mhz: float) -> Cost:
@@ -315,13 +365,13 @@ def still_cost(shape: Shape, model: LibraryModel, clock_mhz: float) -> Cost:
     Raises ValueError as :func:`cost_of`.
     """
     nothing = np.zeros(len(PARTS))
-    return _cost(shape, (nothing, nothing, nothing), model, clock_mhz)
+    return _cost(shape, Energies(nothing, nothing, nothing, nothing), model, clock_mhz)
 
 
-def _cost(shape: Shape, energies: tuple[Vector, Vector, Vector], model: LibraryModel, clock_mhz: float) -> Cost:
+def _cost(shape: Shape, energies: Energies, model: LibraryModel, clock_mhz: float) -> Cost:
     if not 0 < clock_mhz < math.inf:
         raise InputError(f"clock_mhz must be a positive number, not {clock_mhz}")
-    settled_pj, energy_pj, ahead_pj = energies
+    settled_pj, energy_pj, ahead_pj, idle_pj = energies
     coefficients = model.coefficients
     u = pressure(shape.relaxed_ns, shape.fastest_ns, clock_mhz)
     if u > 0:
@@ -333,6 +383,7 @@ def _cost(shape: Shape, energies: tuple[Vector, Vector, Vector], model: LibraryM
         shape.leakage_nw * (1e-3 * (1 + coefficients.leakage_growth * s)),
         settled_pj * energy_growth,
         energy_pj * energy_growth,
+        idle_pj * energy_growth,
         minimum_period_ns(shape.relaxed_ns, shape.fastest_ns, clock_mhz, coefficients.margin),
         clock_mhz,
         u,

@@ -13,6 +13,7 @@ import numpy as np
 
 from hwmodel.operands import RequantPlan, requant_stimulus
 from hwmodel.synthesis import try_stages
+from hwmodel.yosys import clock_gates_of
 from rtl.logic import Op
 from rtl.requant import LoadableSpec, PartialSumSpec
 
@@ -55,10 +56,10 @@ def unit_counts(spec: LoadableSpec) -> Vector:
     """The number of each part of a unit: gates of its plan, registers of hwmodel's conventions.
 
     Parameter sets and accumulator are operand flip-flops; those that hold until they are loaded have a hold
-    multiplexer a bit.
+    multiplexer a bit, or clock gates.
     """
     plan = datapath_of(spec)
-    counts = dict.fromkeys(Part, 0)
+    counts: dict[Part, float] = dict.fromkeys(Part, 0)
     for gate in plan.schedule.gates:
         if gate.op in GATE_PARTS:
             counts[GATE_PARTS[gate.op]] += len(gate.outputs) if gate.op is Op.ADD else 1
@@ -72,6 +73,9 @@ def unit_counts(spec: LoadableSpec) -> Vector:
     counts[Part.CONTROL_REGISTERS] = 2 * spec.latency - 1 if isinstance(spec, PartialSumSpec) else spec.latency
     summing = len(plan.next_accumulator) if isinstance(spec, PartialSumSpec) else 0
     counts[Part.HOLDS] = parameters + summing + len(plan.schedule.crossings[-1])
+    held = [*[spec.parameter_width] * spec.groups, entering, *(len(bits) for bits in plan.schedule.crossings)]
+    held[-1] += len(plan.next_accumulator)
+    counts[Part.CLOCK_GATES] = sum(map(clock_gates_of, held))
     return np.array([counts[part] for part in PARTS], dtype=np.float64)
 
 

@@ -15,6 +15,7 @@ from typing import Protocol
 
 import numpy as np
 
+from hwmodel.yosys import clock_gates_of
 from rtl.logic import Bit, Datapath, Gate, Op
 from rtl.spec import MacSpec
 
@@ -54,6 +55,7 @@ class Part(Enum):
     ACCUMULATOR_REGISTERS = "accumulator flip-flops"
     CONTROL_REGISTERS = "control flip-flops"
     HOLDS = "hold multiplexers"
+    CLOCK_GATES = "clock gates"
 
 
 GATE_PARTS: Mapping[Op, Part] = {
@@ -97,13 +99,15 @@ SHARES = tuple(Share)
 class Structure:
     """Counts of a design.
 
-    by_share: number of each part by what it depends on; shifters are multiplexers, one a bit.
+    by_share: number of each part by what it depends on; shifters are multiplexers, one a bit. Hold multiplexers are
+    those of what keeps a sum, in libraries without clock gates. Clock gates are as many as hwmodel.yosys.clockgates
+    makes of all flip-flops that hold, each a share of those that it clocks.
     """
 
-    by_share: Mapping[Share, Mapping[Part, int]]
+    by_share: Mapping[Share, Mapping[Part, float]]
 
     @property
-    def counts(self) -> Mapping[Part, int]:
+    def counts(self) -> Mapping[Part, float]:
         """Number of each part."""
         return {part: sum(counts[part] for counts in self.by_share.values()) for part in Part}
 
@@ -144,7 +148,7 @@ def structure_of(spec: MacSpec) -> Structure:
     table = np.bincount(
         share_of(flat, flat.outputs[:, 0]) * len(PARTS) + parts_of(flat), minlength=len(SHARES) * len(PARTS)
     )
-    counts = {
+    counts: dict[Share, dict[Part, float]] = {
         share: dict(zip(PARTS, line, strict=True))
         for share, line in zip(SHARES, table.reshape(len(SHARES), len(PARTS)).tolist(), strict=True)
     }
@@ -158,6 +162,13 @@ def structure_of(spec: MacSpec) -> Structure:
     counts[Share.ELEMENT][Part.HOLDS] += spec.accumulator_width
     counts[Share.ELEMENT][Part.ACCUMULATOR_REGISTERS] = spec.accumulator_width
     counts[Share.ARRAY][Part.CONTROL_REGISTERS] = spec.latency
+    held = [{share: counts[share][Part.OPERAND_REGISTERS] for share in SHARES}]
+    held += [dict(zip(SHARES, np.bincount(each, minlength=len(SHARES)).tolist(), strict=True)) for each in crossings]
+    held[-1][Share.ELEMENT] += spec.accumulator_width
+    for flip_flops in held:
+        total = int(sum(flip_flops.values()))
+        for share, number in flip_flops.items():
+            counts[share][Part.CLOCK_GATES] += clock_gates_of(total) * number / max(1, total)
     return Structure(counts)
 
 

@@ -7,7 +7,8 @@ Registers carry the names of the RTL (hwmodel.yosys.registers), so the parts fol
     *valid*, *clear*, *mode*, *sign*, *count*, *state* control
     any other  <port>_q*                               operand registers
 
-Gates that lead only to control registers or to out_valid count as control too.
+Gates that lead only to control registers or to out_valid count as control too. A clock gate belongs to the registers
+that it clocks.
 """
 
 from __future__ import annotations
@@ -64,18 +65,32 @@ def area_parts(netlist_json: str, top: str, library: Library) -> AreaParts:
     adders = {cell.cell for cell in (library.full_adder, library.half_adder) if cell}
     flip_flops = set(library.flip_flops)
     useful = _leads_to_data(netlist, library, flip_flops)
+    clocked = _parts_of_clocks(netlist, library, flip_flops)
     totals: defaultdict[str, float] = defaultdict(float)
     for instance in netlist.instances:
         if instance.cell not in library.areas:
             raise InputError(f"every cell must be in the library {library.name}, but {instance.cell} is not")
         if instance.cell in flip_flops:
             part = register_part(instance.name)
+        elif library.clock_gate is not None and instance.cell == library.clock_gate.cell:
+            part = clocked.get(instance.pins[library.clock_gate.output], "control_um2")
         elif instance.cell in adders:
             part = "compressor_um2"
         else:
             part = "logic_um2" if instance.name in useful else "control_um2"
         totals[part] += library.areas[instance.cell]
     return AreaParts(**{part: round(area, 6) for part, area in totals.items()})
+
+
+def _parts_of_clocks(netlist: Netlist, library: Library, flip_flops: set[str]) -> dict[int, str]:
+    """The part of the first register of each net at a clock pin."""
+    found: dict[int, str] = {}
+    for instance in netlist.instances:
+        if instance.cell in flip_flops:
+            for pin in library.clock_pins:
+                if pin in instance.pins:
+                    found.setdefault(instance.pins[pin], register_part(instance.name))
+    return found
 
 
 def _leads_to_data(netlist: Netlist, library: Library, flip_flops: set[str]) -> set[str]:

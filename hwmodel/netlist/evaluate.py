@@ -10,7 +10,7 @@ cycle.  What remains are loops through registers, taken one strongly connected c
     more registers   repeated evaluation until nothing changes, in blocks of cycles; each pass settles
                      at least one more cycle of the block.
 
-Registers start at 0.
+Registers start at 0. One behind clock gates keeps what it has in a cycle that ends without their enables.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from hwmodel.library import ONE_NET, And, CellModel, Evaluator, Expression, FlipFlop, LibraryCells, Not, Or, Variable
 from siliquant.inputs import InputError
 
+from .clocks import clock_nets
 from .netlist import Instance, Netlist
 from .schedule import components
 
@@ -40,7 +41,7 @@ class GateLevel:
     """A netlist made ready for evaluation.
 
     ``pins[i]`` maps every pin of instance i, connected or not, and the names of its state to net
-    numbers.  ``clock_nets`` maps the clock and its buffered copies to True, inverted ones to False.
+    numbers.  ``clock_nets``: those that carry the clock, gated ones too.
     ``net_count`` counts the nets with those added for unconnected outputs and states.
     """
 
@@ -48,7 +49,7 @@ class GateLevel:
         self.netlist = netlist
         self.net_count = netlist.net_count
         self.pins: list[dict[str, int]] = []
-        self.clock_nets = _clock_nets(netlist, cells, clock)
+        self.clock_nets = clock_nets(netlist, cells, clock)
         self._clock = clock
         self._nodes: dict[int, _Node] = {}
         for instance in netlist.instances:
@@ -98,13 +99,19 @@ class GateLevel:
         return pins
 
     def _add_flip_flop(self, instance: Instance, flop: FlipFlop, pins: dict[str, int]) -> None:
-        levels = {pin: self.clock_nets.get(pins[pin]) for pin in flop.clock_pins}
-        if None in levels.values() or not _rises(flop.clocked_on, {p: bool(v) for p, v in levels.items()}):
+        clocks = [(pin, self.clock_nets.get(pins[pin])) for pin in sorted(flop.clock_pins)]
+        levels = {pin: clock.direct for pin, clock in clocks if clock is not None}
+        if len(levels) < len(clocks) or not _rises(flop.clocked_on, levels):
             raise InputError(
                 f"flip-flop {instance.name} ({instance.cell}) must be clocked by the rising edge of {self._clock}"
             )
         pins[flop.state], pins[flop.inverse] = self._new_net(), self._new_net()
-        stored = flop.next_state
+        stored, holds = flop.next_state, []
+        for number, net in enumerate(dict.fromkeys(net for _, clock in clocks if clock for net in clock.enables)):
+            name = f"{flop.state} enable {number}"
+            pins[name], loads = net, Variable(name)
+            holds.append(name)
+            stored = Or(And(loads, stored), And(Not(loads), Variable(flop.state)))
         if flop.clear is None and flop.preset is None:
             self._drive(pins[flop.state], stored, pins, instance, is_register=True)
         else:  # level-sensitive: they act on the stored value and, at the edge, on the next one
@@ -114,13 +121,19 @@ class GateLevel:
             self._drive(pins[flop.state], _cleared(Variable(hidden), flop), pins, instance)
             del pins[hidden]
         self._drive(pins[flop.inverse], Not(Variable(flop.state)), pins, instance)
+        for name in holds:
+            del pins[name]
 
     def _check_no_clock(self, instance: Instance, model: CellModel, pins: Mapping[str, int]) -> None:
-        clocked = [pin for pin in model.inputs if pins[pin] in self.clock_nets]
+        gate = model.clock_gate
+        if gate is not None and pins[gate.clock] not in self.clock_nets:
+            raise InputError(f"clock gate {instance.name} ({model.name}) must be of the clock {self._clock}")
+        others = [pin for pin in model.inputs if gate is None or pin != gate.clock]
+        clocked = [pin for pin in others if pins[pin] in self.clock_nets]
         if clocked and len(model.inputs) > 1:
             raise InputError(
                 f"pin {clocked[0]} of {instance.name} ({model.name}) must not read the clock {self._clock}: "
-                "only flip-flops, buffers and inverters may"
+                "only flip-flops, buffers, inverters and clock gates may"
             )
 
     def _drive(
@@ -220,25 +233,3 @@ def _rises(clocked_on: Expression, levels: Mapping[str, bool]) -> bool:
     low = clocked_on.evaluate({pin: 0 if direct else 1 for pin, direct in levels.items()}, 1)
     high = clocked_on.evaluate({pin: 1 if direct else 0 for pin, direct in levels.items()}, 1)
     return (low, high) == (0, 1)
-
-
-def _clock_nets(netlist: Netlist, cells: LibraryCells, clock: str) -> dict[int, bool]:
-    nets = netlist.inputs.get(clock, ())
-    if len(nets) > 1:
-        raise InputError(f"the clock port {clock} must be one bit wide, not {len(nets)}")
-    found = dict.fromkeys(nets, True)
-    waiting = list(found)
-    readers: dict[int, list[Instance]] = {}
-    for instance in netlist.instances:
-        if len(cells[instance.cell].inputs) == 1 and cells[instance.cell].flip_flop is None:
-            readers.setdefault(instance.pins.get(cells[instance.cell].inputs[0], 0), []).append(instance)
-    while waiting:
-        net = waiting.pop()
-        for instance in readers.get(net, ()):
-            model = cells[instance.cell]
-            for pin, function in model.outputs.items():
-                output = instance.pins.get(pin)
-                if output is not None and output not in found:
-                    found[output] = found[net] == bool(function.evaluate({model.inputs[0]: 1}, 1))
-                    waiting.append(output)
-    return found

@@ -27,8 +27,11 @@ def make_core_stimulus(spec: CoreSpec, plan: StreamPlan) -> CoreStimulus:
     """Back-to-back sums at full rate, as the controllers of an array feed them.
 
     Row r has the activations of the stream whose seed is r more, column c the weights of that whose seed is c more.
-    Raises ValueError for recorded streams, whose sums differ in length, and where a sum has fewer cycles than rows.
+    Raises ValueError for recorded streams, whose sums differ in length, where a sum has fewer cycles than rows, and for
+    another utilisation than 1.
     """
+    if plan.utilisation != 1:
+        raise InputError(f"utilisation of an array must be 1, not {plan.utilisation:g}")
     if plan.stream.recorded:
         raise InputError(
             f"stream must be drawn, not recorded, so that all elements have sums of one length, not {plan}"
@@ -57,11 +60,13 @@ def make_core_stimulus(spec: CoreSpec, plan: StreamPlan) -> CoreStimulus:
         words |= {name: _joined([_late(column, r) for r in rows], widths[name]) for name, column in shared.items()}
         words["shift"] = _joined(_shifts(_late(last, spec.rows - 1 + mac.latency), spec.rows), 1)
     else:
+        captured = _late(last, mac.latency - 1)
         words |= {
             "control": controls,
             "clear": streams[0]["clear"],
-            "enable": _late([1] * cycles, mac.pipeline_stages),
-            "capture": _late(last, mac.latency - 1),
+            "enable": _joined([_late([1] * cycles, stage) for stage in range(mac.pipeline_stages + 1)], 1),
+            "capture": captured,
+            "shift": [int(any(captured[max(0, t - spec.rows + 1) : t])) for t in range(cycles)],
         }
     full = {port.name: [0] * RESET_CYCLES + words[port.name] for port in spec.ports if port.is_input}
     full["rst"] = [1] * RESET_CYCLES + [0] * cycles

@@ -15,6 +15,7 @@ from siliquant.inputs import InputError
 from .streams import Stream
 
 __all__ = [
+    "LEAST_UTILISATION",
     "Mismatch",
     "Stimulus",
     "StreamPlan",
@@ -28,6 +29,10 @@ __all__ = [
 ]
 
 RESET_CYCLES = 2
+LEAST_UTILISATION = 0.01
+"""Of cycles, the smallest share with operands."""
+IDLE_RUN = 16
+"""Cycles without operands that come together: what feeds a design pauses for a while, not every other cycle."""
 
 
 class Mismatch(AssertionError):  # noqa: N818 (it names what was found)
@@ -36,19 +41,25 @@ class Mismatch(AssertionError):  # noqa: N818 (it names what was found)
 
 @dataclass(frozen=True)
 class StreamPlan:
-    """A reproducible operand stream at full rate: back-to-back sums of ``products`` products, for ``cycles`` or more.
+    """A reproducible operand stream: back-to-back sums of ``products`` products, for ``cycles`` or more with operands.
 
-    Its text names it in every result that depends on it. The sums of a recorded stream have the lengths of the
-    layers, whatever ``products`` says; ValueError where the precision was not recorded.
+    utilisation: the share of cycles with operands, from LEAST_UTILISATION to 1. The others come in runs of IDLE_RUN
+    cycles, one at a random place in each of equal stretches of operands, by the seed of the stream, and what feeds the
+    ports holds its words meanwhile. Its text names the plan in every result that depends on it. The sums of a recorded
+    stream have the lengths of the layers, whatever ``products`` says; ValueError where the precision was not recorded,
+    and for a utilisation that is no such share.
     """
 
     precision: Precision
     stream: Stream = field(default_factory=Stream)
     products: int = 768
     cycles: int = 1024
+    utilisation: float = 1.0
 
     def __post_init__(self) -> None:
         self.stream.sources(self.precision)
+        if not LEAST_UTILISATION <= self.utilisation <= 1:
+            raise InputError(f"utilisation must be a number from {LEAST_UTILISATION:g} to 1, not {self.utilisation:g}")
 
     def on(self, spec: MacSpec) -> StreamPlan:
         """What really runs on ``spec``: no sum has more products than its ``reduction_length``."""
@@ -64,6 +75,8 @@ class StreamPlan:
         sources = self.stream.sources(self.precision)
         sums = "the layers' own" if sources else str(self.products)
         text = f"{self.stream.label}, {self.precision}, sums of {sums} products, {self.cycles} cycles"
+        if self.utilisation != 1:
+            text = f"{text} with operands, {1 - self.utilisation:.6g} of all without"
         return f"{text}, recorded in {' and '.join(source.label for source in sources)}" if sources else text
 
 
@@ -81,8 +94,9 @@ class Stimulus:
 
 
 def make_stimulus(spec: MacSpec, plan: StreamPlan) -> Stimulus:
-    """Back-to-back sums of a plan at full rate."""
-    return drive(spec, plan.precision, operand_sums(spec, plan))
+    """Back-to-back sums of a plan, at its utilisation."""
+    full = drive(spec, plan.precision, operand_sums(spec, plan))
+    return full if plan.utilisation == 1 else _spread(full, spec.latency, plan)
 
 
 def operand_sums(spec: MacSpec, plan: StreamPlan) -> list[tuple[IntArray, IntArray]]:
@@ -111,8 +125,8 @@ def stimulus_cycles(spec: MacSpec, plan: StreamPlan) -> int:
 
 
 def stimulus_bits(spec: MacSpec, plan: StreamPlan) -> dict[str, Bits]:
-    """Bits [cycles, width] of the operand ports and of clear, cycle by cycle: the words of :func:`make_stimulus` after
-    the reset.
+    """Bits [cycles, width] of the operand ports and of clear, of each cycle with operands in turn: the words of
+    :func:`make_stimulus` after the reset.
     """
     precision = plan.precision
     found: dict[str, list[Bits]] = {}
@@ -175,6 +189,30 @@ def drive(spec: MacSpec, precision: Precision, sums: Sequence[tuple[IntArray, In
     idle = {name: int(name == "rst") for name in words}
     full = {name: [idle[name]] * RESET_CYCLES + column for name, column in words.items()}
     return Stimulus(full, tuple(pair for pair in expected if pair[0] < RESET_CYCLES + cycles))
+
+
+def _spread(full: Stimulus, latency: int, plan: StreamPlan) -> Stimulus:
+    """The stimulus with cycles without operands in between: in_valid is low, all else holds."""
+    number = len(full.words["in_valid"]) - RESET_CYCLES
+    idle = round(number / plan.utilisation) - number
+    total, runs = number + idle, -(-idle // IDLE_RUN)
+    draws = np.random.PCG64(np.random.SeedSequence(plan.stream.seed, spawn_key=tuple(b"idle"))).random_raw(runs)
+    shares = (np.arange(runs) + (draws >> np.uint64(11)).astype(np.float64) * 2.0**-53) / max(1, runs)
+    before = (shares * number).astype(np.int64)  # operands in front of each run
+    lengths = np.full(runs, IDLE_RUN)
+    lengths[-1:] -= runs * IDLE_RUN - idle
+    waits = np.zeros(number, np.int64)
+    np.add.at(waits, np.clip(before, 1, number - 1), lengths)
+    places = np.arange(number) + np.cumsum(waits)
+    last = np.searchsorted(places, np.arange(total), side="right") - 1  # the operands that came last
+    index = [*range(RESET_CYCLES), *(RESET_CYCLES + last).tolist()]
+    words = {name: [column[cycle] for cycle in index] for name, column in full.words.items()}
+    words["in_valid"] = [0] * (RESET_CYCLES + total)
+    for place in places.tolist():
+        words["in_valid"][RESET_CYCLES + place] = 1
+    ends = [RESET_CYCLES + int(places[cycle - latency - RESET_CYCLES]) + latency for cycle, _ in full.expected]
+    expected = ((cycle, value) for cycle, (_, value) in zip(ends, full.expected, strict=True))
+    return Stimulus(words, tuple(pair for pair in expected if pair[0] < RESET_CYCLES + total))
 
 
 def check_sums(

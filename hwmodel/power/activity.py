@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hwmodel.library import ONE_NET, Expression, LibraryCells
-from hwmodel.netlist import GateLevel, Netlist
+from hwmodel.netlist import GateLevel, Netlist, pulses_of
 from siliquant.inputs import InputError
 
 ZERO_DELAY = "zero-delay"
@@ -30,8 +30,8 @@ class Waves:
     ``values[n]``: waveform of net n, bit t its settled value in cycle t; nets past
     netlist.net_count belong to unconnected outputs and states.  ``pins[i]``: net at every pin and
     state name of instance i.  ``toggles[n]``: transitions in the ``counted_cycles`` cycles that end
-    the run.  ``clock_nets``: the clock (True) and inverted copies (False); 2 transitions a cycle,
-    low in ``values``.  ``activity_source``: where the toggles come from.
+    the run.  ``pulses``: the cycles in which each clock net pulses, bit t for cycle t: all of them, but for those
+    behind clock gates; 2 transitions a pulse, low in ``values``.  ``activity_source``: where the toggles come from.
     """
 
     netlist: Netlist
@@ -40,7 +40,7 @@ class Waves:
     values: tuple[int, ...]
     pins: tuple[Mapping[str, int], ...]
     toggles: tuple[int, ...]
-    clock_nets: Mapping[int, bool]
+    pulses: Mapping[int, int]
     activity_source: str = ZERO_DELAY
 
     def words(self, port: str) -> list[int]:
@@ -56,23 +56,24 @@ class Waves:
         return self.toggles[net] / self.counted_cycles
 
     def one_probability(self, net: int) -> float:
-        """Share of the counted cycles in which a net is 1; 0.5 for the clock."""
-        return 0.5 if net in self.clock_nets else self._share(self.values[net])
+        """Share of time in the counted cycles in which a net is 1; 0.5 for the clock."""
+        return self.share(self.pulses[net]) / 2 if net in self.pulses else self.share(self.values[net])
 
     def state_probability(self, instance: int, state: Expression) -> float:
         """Share of time in which an expression over the pins of an instance is true.
 
-        Joint over the pins, as simulated; the clock is taken as high for half of each cycle.
+        Joint over the pins, as simulated; the clock is taken as high for half of each cycle, and so is a gated one
+        where it pulses.
         """
         pins = self.pins[instance]
         ones = self.values[ONE_NET]
         low = {name: self.values[pins[name]] for name in state.names}
-        clocked = [name for name in low if pins[name] in self.clock_nets]
-        share = self._share(state.evaluate(low, ones))
+        clocked = [name for name in low if pins[name] in self.pulses]
+        share = self.share(state.evaluate(low, ones))
         if not clocked:
             return share
-        high = low | {name: low[name] ^ ones for name in clocked}
-        return (share + self._share(state.evaluate(high, ones))) / 2
+        high = low | {name: low[name] ^ self.pulses[pins[name]] for name in clocked}
+        return (share + self.share(state.evaluate(high, ones))) / 2
 
     def with_toggles(self, toggles: Mapping[int, int], counted_cycles: int, activity_source: str) -> Waves:
         """The same run with other transition counts, such as those of a simulation with delays.
@@ -86,7 +87,8 @@ class Waves:
         counts = tuple(toggles.get(net, round(count * scale)) for net, count in enumerate(self.toggles))
         return replace(self, toggles=counts, counted_cycles=counted_cycles, activity_source=activity_source)
 
-    def _share(self, wave: int) -> float:
+    def share(self, wave: int) -> float:
+        """Share of the counted cycles in which a waveform is 1."""
         return (wave >> (self.cycles - self.counted_cycles)).bit_count() / self.counted_cycles
 
 
@@ -106,8 +108,8 @@ def simulate(
     with a reset port gets 1 there in its first cycles.  Transitions into cycle ``count_from_cycle``
     and later are counted: set it past the reset.
 
-    ValueError for ports or words that do not fit, cells that are not in the library, latches, gated
-    or inverted clocks, floating inputs and loops of gates.
+    ValueError for ports or words that do not fit, cells that are not in the library, latches, clocks gated by
+    other cells than clock gates, inverted clocks, floating inputs and loops of gates.
     """
     waves, cycles = _input_waves(netlist, stimulus, clock)
     if not 1 <= count_from_cycle < cycles:
@@ -116,9 +118,10 @@ def simulate(
     values = design.run(waves, cycles)
     counted = cycles - count_from_cycle
     toggles = [((value ^ (value << 1)) >> count_from_cycle & (1 << counted) - 1).bit_count() for value in values]
-    for net in design.clock_nets:
-        toggles[net] = 2 * counted
-    return Waves(netlist, cycles, counted, tuple(values), tuple(design.pins), tuple(toggles), design.clock_nets)
+    pulses = pulses_of(design.clock_nets, values, cycles)
+    for net, wave in pulses.items():
+        toggles[net] = 2 * (wave >> count_from_cycle).bit_count()
+    return Waves(netlist, cycles, counted, tuple(values), tuple(design.pins), tuple(toggles), pulses)
 
 
 def _input_waves(netlist: Netlist, stimulus: Mapping[str, Sequence[int]], clock: str) -> tuple[dict[int, int], int]:

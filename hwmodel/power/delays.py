@@ -82,7 +82,8 @@ def path_delays(
 ) -> tuple[Mapping[Pair, PathDelay], ...]:
     """The delays of every instance: exactly one for each pin pair of hwmodel.library.verilog.delay_pairs.
 
-    Pairs of inputs tied to a constant are left out; clear and preset take as long as the clock.
+    Pairs of inputs tied to a constant are left out, and those of clock gates, since the clock is ideal; clear and
+    preset take as long as the clock.
     ``entry_senses``: for a cell and pair the Liberty sense of each SDF entry, for those where conditions
     do not tell.  Negative delays (a slow edge into a fast gate) become SHORTEST_NS.  ValueError where
     the SDF lacks a pair or has zero for both edges, has one too many, or is of another cell.
@@ -103,6 +104,7 @@ class _Plan:
     def __init__(self, model: CellModel, entry_senses: Mapping[tuple[str, Pair], Sequence[str]]) -> None:
         self.pairs = delay_pairs(model)
         self.flip_flop = model.flip_flop
+        self.is_clock_gate = model.clock_gate is not None
         self._model = model
         self._senses = entry_senses
         self._known: dict[Pair, tuple[list[Expression | None], _Weights]] = {}
@@ -134,6 +136,8 @@ def _entries(instance: Instance, plan: _Plan, sdf: Mapping[str, CellPaths]) -> I
     paths = sdf.get(instance.name, CellPaths(instance.cell, {}))
     if paths.cell != instance.cell:
         raise InputError(f"SDF must be of the same netlist, but it has {instance.name} as {paths.cell}")
+    if plan.is_clock_gate:
+        return
     strange = sorted(paths.entries.keys() - plan.pairs.keys())
     if strange:
         path = " to ".join(strange[0])

@@ -6,8 +6,8 @@ when the inputs go back on it before its time.  (Icarus lets some of these throu
 change it takes whatever value its gate then has; that is the ``lenient`` rule.)  A change takes the
 delay from the input that switched; of several at once, the shortest.
 
-Slow (some microseconds an event) and plain: one clock, straight from its port, and flip-flops without
-a clear or preset that could act.
+Slow (some microseconds an event) and plain: one clock, straight from its port or through clock gates that take no
+time, and flip-flops without a clear or preset that could act.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from heapq import heappop, heappush
 
 from hwmodel.library import ONE_NET, Expression, FlipFlop, LibraryCells, PathDelay
-from hwmodel.netlist import Instance, Netlist
+from hwmodel.netlist import ClockNet, Instance, Netlist, clock_nets
 from siliquant.inputs import InputError
 
 __all__ = ["count_transitions"]
@@ -48,11 +48,14 @@ def count_transitions(
     """
     run = _Run(netlist.net_count, lenient)
     registers = []
+    clocks = _clocks(netlist, cells, clock)
     for instance, paths in zip(netlist.instances, delays, strict=True):
         flop = cells[instance.cell].flip_flop
         if flop is not None:
-            _check_plain(instance, flop, netlist.inputs[clock])
-            registers.append(_Register(run, instance, flop, cells[instance.cell].outputs, paths))
+            enables = _check_plain(instance, flop, clocks)
+            registers.append(_Register(run, instance, flop, cells[instance.cell].outputs, paths, enables))
+            continue
+        if cells[instance.cell].clock_gate is not None:
             continue
         for pin, function in cells[instance.cell].outputs.items():
             if pin in instance.pins:
@@ -171,11 +174,18 @@ class _Register:
     """A flip-flop: its state, and for each output its net and the (fall, rise) delay from the clock."""
 
     def __init__(
-        self, run: _Run, instance: Instance, flop: FlipFlop, outputs: Mapping[str, Expression], paths: _Paths
+        self,
+        run: _Run,
+        instance: Instance,
+        flop: FlipFlop,
+        outputs: Mapping[str, Expression],
+        paths: _Paths,
+        enables: Sequence[int],
     ) -> None:
         self._state = 0
         self._flop = flop
         self._pins = instance.pins
+        self._enables = enables
         self._names = sorted(flop.next_state.names)
         self._functions: dict[int, Expression] = {}
         self.outputs: list[tuple[int, tuple[int, int]]] = []
@@ -191,7 +201,9 @@ class _Register:
         return {self._flop.state: self._state, self._flop.inverse: 1 - self._state}
 
     def next_state(self, run: _Run) -> int:
-        """What the clock edge stores."""
+        """What the clock edge stores; what there is, where a gate on the way does not let it through."""
+        if not all(run.values[net] for net in self._enables):
+            return self._state
         stored = self._stored()
         values = {name: stored[name] if name in stored else run.values[self._pins[name]] for name in self._names}
         return self._flop.next_state.evaluate(values, 1)
@@ -204,11 +216,22 @@ class _Register:
             run.schedule(net, value, delays[value])
 
 
-def _check_plain(instance: Instance, flop: FlipFlop, clock_nets: Sequence[int]) -> None:
-    if [instance.pins[pin] for pin in flop.clock_pins] != list(clock_nets):
-        raise InputError(f"flip-flop {instance.name} must be clocked by the clock port itself")
+def _clocks(netlist: Netlist, cells: LibraryCells, clock: str) -> Mapping[int, ClockNet]:
+    """The clock port and what clock gates make of it."""
+    gates = ((instance, cells[instance.cell].clock_gate) for instance in netlist.instances)
+    plain = {*netlist.inputs[clock], *(instance.pins[gate.output] for instance, gate in gates if gate is not None)}
+    return {net: found for net, found in clock_nets(netlist, cells, clock).items() if net in plain}
+
+
+def _check_plain(instance: Instance, flop: FlipFlop, clocks: Mapping[int, ClockNet]) -> Sequence[int]:
+    """The nets at the enables of the clock gates in front of it."""
+    found = [clocks.get(instance.pins[pin]) for pin in flop.clock_pins]
+    clock = found[0] if len(found) == 1 else None
+    if clock is None:
+        raise InputError(f"flip-flop {instance.name} must be clocked by the clock port, or by a gate of it")
     for forced in (flop.clear, flop.preset):
         if forced is not None:
             tied = {name: int(instance.pins[name] == ONE_NET) for name in forced.names}
             if any(instance.pins[name] > ONE_NET for name in forced.names) or forced.evaluate(tied, 1):
                 raise InputError(f"flip-flop {instance.name} must have its clear and preset tied off")
+    return clock.enables

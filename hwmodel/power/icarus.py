@@ -127,7 +127,7 @@ def driven_nets(waves: Waves, cells: LibraryCells) -> tuple[int, ...]:
         for index, instance in enumerate(waves.netlist.instances)
         for pin in cells[instance.cell].outputs
     )
-    return tuple(net for net in pins if net not in waves.clock_nets)
+    return tuple(net for net in pins if net not in waves.pulses)
 
 
 def run_icarus(

@@ -46,7 +46,7 @@ def estimated_slews_ns(
         if pin in cells[instance.cell].outputs
     }
     tables = {name: _transition_tables(name, power) for name in {instance.cell for instance in netlist.instances}}
-    slews: dict[int, float] = dict.fromkeys(waves.clock_nets, clock_slew_ns)
+    slews: dict[int, float] = dict.fromkeys(waves.pulses, clock_slew_ns)
     reads: dict[int, list[int]] = {}
     for net, (index, _) in drivers.items():
         model = cells[netlist.instances[index].cell]
@@ -58,7 +58,7 @@ def estimated_slews_ns(
         pins = waves.pins[index]
         arcs = tables[netlist.instances[index].cell].get(pin, [])
         found = [table.at(slews.get(pins[related], input_slew_ns), load_pf) for related, table in arcs]
-        if net not in waves.clock_nets:
+        if net not in waves.pulses:
             slews[net] = max(fmean(found), 0.0) if found else input_slew_ns
     result = {}
     for index, instance in enumerate(netlist.instances):

@@ -6,11 +6,13 @@ Rule, per clock cycle, for toggles n of each net (rises as often as falls):
     internal    each output pin:  n * E,  E the mean of (E_rise + E_fall) / 2 over the arcs of the pin,
                 weighted by the toggles of the arc's related input times the probability of its `when`
                 each input pin:   n * sum over states of probability * (E_rise + E_fall) / 2
+                clock pins and clock gates edge by edge (hwmodel.power.gatedclocks)
     switching   each net driven by a cell:  n * C V^2 / 2
 
 An entry without `when` stands for the states no other entry of the same pins names.  Input ports are
 charged by whoever drives them, so their nets cost nothing here, the clock excepted: ``clock`` is the
-clock pins of the flip-flops, the charging of the clock net and, where there are any, clock buffers.
+clock pins of the flip-flops, the charging of the clock net and, where there are any, clock buffers and clock gates;
+behind gates all of it only where the clock gets through.
 The clock tree of a placed design is not in it.  OpenSTA's internal power is another figure (it sums
 E_rise and E_fall, and does not normalise arcs); its leakage and switching power are the same.
 """
@@ -22,10 +24,11 @@ from dataclasses import dataclass, fields
 from math import isfinite
 from typing import TypeVar
 
-from hwmodel.library import CellModel, Energy, Expression, LibraryPower
+from hwmodel.library import CellModel, Energy, Expression, LibraryPower, Variable
 from siliquant.inputs import InputError
 
 from .activity import Waves
+from .gatedclocks import clock_pin_pj, gate_internal_pj
 
 _Entry = TypeVar("_Entry")
 REGISTER, COMBINATIONAL, COMPRESSOR = "register", "combinational", "compressor"
@@ -53,7 +56,7 @@ class PartPower:
 class PowerReport:
     """Power of a netlist at ``clock_mhz`` and ``voltage_v``.
 
-    ``parts`` splits it into register (flip-flops, the clock), compressor (the cells named as such)
+    ``parts`` splits it into register (flip-flops, clock gates, the clock), compressor (the cells named as such)
     and combinational (all others).  ``activity_source`` says where the toggles come from.
     """
 
@@ -166,13 +169,13 @@ def netlist_power(
         part = _part(model, compressor_cells)
         parts[part] += _instance_power(index, model, waves, power, environment, clock_mhz)
     port_nets = {net for nets in waves.netlist.inputs.values() for net in nets}
-    for net in port_nets.intersection(waves.clock_nets):
+    for net in port_nets.intersection(waves.pulses):
         parts[REGISTER] += PartPower(clock_uw=_charging_pj(net, waves, power, environment) * clock_mhz)
     return PowerReport(parts, clock_mhz, power.voltage_v, waves.activity_source)
 
 
 def _part(model: CellModel, compressor_cells: Collection[str]) -> str:
-    if model.flip_flop is not None:
+    if model.flip_flop is not None or model.clock_gate is not None:
         return REGISTER
     return COMPRESSOR if model.name in compressor_cells else COMBINATIONAL
 
@@ -182,26 +185,38 @@ def _instance_power(
 ) -> PartPower:
     data, pins = power[model.name], waves.pins[index]
     clock_pj = internal_pj = switching_pj = 0.0
-    for pin in model.inputs:
+    if model.clock_gate is not None:
+        clock_pj, internal_pj = gate_internal_pj(index, model, data, waves, environment)
+        clock_pj += _charging_pj(pins[model.clock_gate.output], waves, power, environment)
+    for pin in model.inputs if model.clock_gate is None else ():
         toggles = waves.toggles_per_cycle(pins[pin])
         if toggles and data.inputs.get(pin):
-            energy_pj = toggles * _input_energy_pj(index, pin, data.inputs[pin], waves, environment)
-            if pins[pin] in waves.clock_nets:
+            if _is_clock_pin(model, pin, pins[pin], waves):
+                energy_pj = clock_pin_pj(index, pin, data.inputs[pin], waves, environment)
+            else:
+                energy_pj = toggles * _input_energy_pj(index, pin, data.inputs[pin], waves, environment)
+            if pins[pin] in waves.pulses:
                 clock_pj += energy_pj
             else:
                 internal_pj += energy_pj
-    for pin in model.outputs:
+    for pin in model.outputs if model.clock_gate is None else ():
         toggles = waves.toggles_per_cycle(pins[pin])
         if toggles:
             charging_pj = _charging_pj(pins[pin], waves, power, environment)
             energy_pj = toggles * _output_energy_pj(index, pin, data.outputs.get(pin, ()), waves, environment)
-            if pins[pin] in waves.clock_nets:
+            if pins[pin] in waves.pulses:
                 clock_pj += energy_pj + charging_pj
             else:
                 internal_pj += energy_pj
                 switching_pj += charging_pj
     leakage_nw = sum(share * value for share, value in _shares(index, data.leakage_nw, waves))
     return PartPower(leakage_nw * 1e-3, clock_pj * clock_mhz, internal_pj * clock_mhz, switching_pj * clock_mhz)
+
+
+def _is_clock_pin(model: CellModel, pin: str, net: int, waves: Waves) -> bool:
+    """Whether a pin clocks a flip-flop at its rising edge."""
+    flop = model.flip_flop
+    return net in waves.pulses and flop is not None and flop.clocked_on == Variable(pin)
 
 
 def _charging_pj(net: int, waves: Waves, power: LibraryPower, environment: PinEnvironment) -> float:

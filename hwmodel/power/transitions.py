@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from hwmodel.library import ONE_NET, Energy, Expression, LibraryPower
+from hwmodel.library import ONE_NET, CellPower, ClockGate, Energy, Expression, LibraryPower
 
 from .activity import Waves
 from .power import PinEnvironment
@@ -36,6 +36,9 @@ def exact_internal_pj_per_cycle(
     total_pj = 0.0
     for index, instance in enumerate(waves.netlist.instances):
         model, data = power.cells[instance.cell], power[instance.cell]
+        if model.clock_gate is not None:
+            total_pj += _gate_pj(index, model.clock_gate, data, waves, environment)
+            continue
         cell = _CellRun(waves, index)
         for pin in model.outputs:
             energies = data.outputs.get(pin, ())
@@ -49,6 +52,35 @@ def exact_internal_pj_per_cycle(
     return total_pj / waves.counted_cycles
 
 
+def _gate_pj(index: int, gate: ClockGate, data: CellPower, waves: Waves, environment: PinEnvironment) -> float:
+    """All edges of a clock gate's pins, one after the other: the clock rises, the enable changes, the clock falls."""
+    pins, first = waves.pins[index], waves.cycles - waves.counted_cycles
+    load_pf = environment.load_pf(pins[gate.output])
+    enable, total_pj = waves.values[pins[gate.enable]], 0.0
+    state = dict.fromkeys(gate.tests, 0) | {gate.clock: 0, gate.output: 0, gate.enable: enable >> (first - 1) & 1}
+
+    def edge(pin: str, value: int, energies: Sequence[Energy], load: float) -> float:
+        named = [each for each in energies if each.when is not None and each.when.evaluate(state, 1)]
+        chosen = named or [each for each in energies if each.when is None]
+        slews = environment.slews(index, pin)
+        each_pj = [(e.rise_pj if value else e.fall_pj).at(slews[0 if value else 1], load) for e in chosen]
+        return sum(each_pj) if named else sum(each_pj) / max(1, len(each_pj))
+
+    by_clock = [each for each in data.outputs[gate.output] if each.related == gate.clock]
+    for cycle in range(first, waves.cycles):
+        passes, following = state[gate.enable], enable >> cycle & 1
+        total_pj += edge(gate.clock, 1, data.inputs[gate.clock], 0.0)
+        total_pj += edge(gate.clock, 1, by_clock, load_pf) if passes else 0.0
+        state |= {gate.clock: 1, gate.output: passes}
+        if following != state[gate.enable]:
+            total_pj += edge(gate.enable, following, data.inputs[gate.enable], 0.0)
+            state[gate.enable] = following
+        total_pj += edge(gate.clock, 0, data.inputs[gate.clock], 0.0)
+        total_pj += edge(gate.clock, 0, by_clock, load_pf) if passes else 0.0
+        state |= {gate.clock: 0, gate.output: 0}
+    return total_pj
+
+
 class _CellRun:
     """The settled values of one instance: ``now`` and ``before`` each counted cycle's clock edge."""
 
@@ -57,7 +89,7 @@ class _CellRun:
         self.index = index
         self.pins = waves.pins[index]
         self.first = waves.cycles - waves.counted_cycles
-        self.clocked = {name for name, net in self.pins.items() if net in waves.clock_nets}
+        self.clocked = {name for name, net in self.pins.items() if net in waves.pulses}
 
     def bits(self, wave: int, shift: int) -> _Bits:
         """A waveform in the counted cycles, or (shift 1) in those before them."""
@@ -70,13 +102,15 @@ class _CellRun:
         return self.bits(self.waves.values[self.pins[name]], shift)
 
     def changed(self, name: str) -> _Bits:
-        return np.ones(self.waves.counted_cycles, bool) if name in self.clocked else self.pin(name) ^ self.pin(name, 1)
+        if name in self.clocked:
+            return self.bits(self.waves.pulses[self.pins[name]], 0)
+        return self.pin(name) ^ self.pin(name, 1)
 
     def holds(self, when: Expression, shift: int, clock_high: bool = False) -> _Bits:
         ones = self.waves.values[ONE_NET]
         values = {name: self.waves.values[self.pins[name]] for name in when.names}
         if clock_high:
-            values |= {name: values[name] ^ ones for name in self.clocked & values.keys()}
+            values |= {name: self.waves.pulses[self.pins[name]] for name in self.clocked & values.keys()}
         return self.bits(when.evaluate(values, ones), shift)
 
     def output_pj(
@@ -105,8 +139,9 @@ class _CellRun:
         for energy in energies:
             rise_pj, fall_pj = energy.rise_pj.at(rise_ns, 0.0), energy.fall_pj.at(fall_ns, 0.0)
             if pin in self.clocked:
-                total_pj += rise_pj * self._state(energy, energies, 1).sum()
-                total_pj += fall_pj * self._state(energy, energies, 0).sum()
+                pulses = self.changed(pin)
+                total_pj += rise_pj * (self._state(energy, energies, 1) & pulses).sum()
+                total_pj += fall_pj * (self._state(energy, energies, 0) & pulses).sum()
                 continue
             low, high = self._state(energy, energies, 0), self._state(energy, energies, 0, clock_high=True)
             rises, falls = self.pin(pin) & ~self.pin(pin, 1), ~self.pin(pin) & self.pin(pin, 1)

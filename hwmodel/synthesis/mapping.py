@@ -71,6 +71,7 @@ def map_recipe(
             "carry_map": carry_commands(recipe),
             "abc": abc_options(recipe, period_ns),
             "adder": asdict(library.full_adder) if library.full_adder and recipe.adders == "cell" else None,
+            "clock_gate": asdict(library.clock_gate) if library.clock_gate else None,
             "complements": library.complements,
             "buffer": library.buffer if library.has_buffer else None,
             "input_ff": library.input_ff,

@@ -22,7 +22,7 @@ from pyosys import libyosys
 
 from siliquant.inputs import yosys_word
 
-from . import adders, fanout, polarity, registers
+from . import adders, clockgates, fanout, polarity, registers
 from .gates import Gates
 
 
@@ -47,7 +47,7 @@ def _elaborate(job: dict[str, Any]) -> None:
 
 
 def _map(job: dict[str, Any]) -> None:
-    """job: top, name, recipe (the fields of a Recipe), adder, complements, areas, liberty in cells.lib."""
+    """job: top, name, recipe (the fields of a Recipe), adder, clock_gate, complements, areas, liberty in cells.lib."""
     run, recipe = _Yosys(), job["recipe"]
     run("read_rtlil design.il")
     run(*job["carry_map"], "opt -fast", "simplemap", "opt -full", "opt_clean")
@@ -55,6 +55,8 @@ def _map(job: dict[str, Any]) -> None:
         if adders.ADDER in job["modules"]:
             run(f"setattr -mod -unset keep_hierarchy {adders.ADDER}")
         run("flatten", "opt -full", "opt_clean")
+    if job["clock_gate"]:
+        _edit(run, job, _gate_clocks)
     run("dfflibmap -liberty cells.lib", "opt_expr", "opt_clean")
     _edit(run, job, _before_abc)
     here = _here()
@@ -71,6 +73,10 @@ def _here() -> str:
     Yosys makes the names absolute and writes them into ABC's script as they are, where a quote ends them.
     """
     return "" if re.fullmatch(r"[A-Za-z0-9_./ +,@%=:~-]+", str(Path.cwd()), re.ASCII) else "/proc/self/cwd/"
+
+
+def _gate_clocks(gates: Gates, job: dict[str, Any]) -> int:
+    return clockgates.gate_clocks(gates, job["clock_gate"])
 
 
 def _before_abc(gates: Gates, job: dict[str, Any]) -> int:

@@ -122,10 +122,12 @@ class ArrayComponent(Component):
             moving |= {"control": control, "clear": clear}
             for name, value in moving.items():
                 moving[name] = Signal(len(value), name=f"{name}_edge", reset_less=True)
-                m.d.sync += moving[name].eq(value)
+                with m.If(valid):
+                    m.d.sync += moving[name].eq(value)
             final = self._delays(m, "last", last, latency + 1, stop=stop)[-1]
-            moving["enable"] = self._delays(m, "valid", valid, spec.mac.pipeline_stages + 2, stop=stop)[-1]
+            moving["enable"] = Cat(self._delays(m, "valid", valid, spec.mac.pipeline_stages + 2, stop=stop)[1:])
             moving["capture"] = final
+            moving["shift"] = self._after(m, final, stop)
         drain = Signal(spec.columns * spec.mac.accumulator_width)
         m.submodules.grid = Instance(
             spec.grid.name,
@@ -137,6 +139,17 @@ class ArrayComponent(Component):
         tile = Signal(name="tile_q")
         m.d.sync += tile.eq(final & ~stop)
         return [field(drain, column, spec.columns) for column in range(spec.columns)], tile
+
+    def _after(self, m: Module, final: Value, stop: Value) -> Value:
+        """1 in the cycles after ``final`` in which the other rows of a broadcast grid drain."""
+        left = Signal(range(self._spec.rows), name="draining")
+        with m.If(stop):
+            m.d.sync += left.eq(0)
+        with m.Elif(final):
+            m.d.sync += left.eq(self._spec.rows - 1)
+        with m.Elif(left != 0):
+            m.d.sync += left.eq(left - 1)
+        return left != 0
 
     def _shifts(self, m: Module, final: Value, stop: Value) -> list[Value]:
         """Row r of a systolic grid moves its drain registers r times, from the cycle on in which the last row takes

@@ -34,8 +34,9 @@ class Architecture(Enum):
 class CoreSpec:
     """``rows`` x ``columns`` elements of one MAC design, driven as an :class:`rtl.array.spec.ArraySpec` drives them.
 
-    In a broadcast core every input enters a register first, once for all elements; in a systolic core the elements
-    have them. What is synthesised and measured to know what an array costs.
+    In a broadcast core every input enters a register first, once for all elements, operands only where the first bit of
+    ``enable`` says that there are any; in a systolic core the elements have them. What is synthesised and measured to
+    know what an array costs.
     """
 
     mac: MacSpec
@@ -116,8 +117,10 @@ class CoreSpec:
             lines += ["  always @(posedge clk) begin"]
             for port in entering:
                 # Without operands nothing is added, and nothing drains.
-                reset = "rst ? 1'b0 : " if port.name in ("enable", "capture") else ""
-                lines.append(f"    {port.name}_q <= {reset}{port.name};")
+                if port.name in ("enable", "capture", "shift"):
+                    lines.append(f"    {port.name}_q <= rst ? {port.width}'d0 : {port.name};")
+                else:
+                    lines.append(f"    if (enable[0]) {port.name}_q <= {port.name};")
                 sources[port.name] = f"{port.name}_q"
             lines += ["  end"]
         pins = ", ".join(f".{name}({source})" for name, source in {"clk": "clk", "rst": "rst", **sources}.items())

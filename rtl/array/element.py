@@ -23,8 +23,8 @@ class ElementSpec:
     """A MAC without its own operand registers (broadcast) or with registers that pass operands on (systolic).
 
     The accumulator is copied to a drain register when a sum is complete; drain registers of a column form a chain
-    towards the last row. In a systolic array everything moves one element a cycle: activations and control to the next
-    column, weights to the next row.
+    towards the last row. Without operands nothing switches but what drains. In a systolic array everything moves one
+    element a cycle: activations and control to the next column, weights to the next row.
     """
 
     mac: MacSpec
@@ -60,11 +60,13 @@ class ElementSpec:
         if not self.systolic:
             return (
                 *(Port(name, width, True, f"{meaning}, from a register") for name, width, meaning in moving),
-                Port("enable", 1, True, "1: the accumulator takes the products at the end of the pipeline"),
-                Port("capture", 1, True, "1: the drain register takes the accumulator, else it takes drain_in"),
+                Port("enable", self.mac.pipeline_stages + 1, True,
+                     "of each pipeline stage, the first lowest, 1: it holds operands; the last: the sum takes them"),
+                Port("capture", 1, True, "1: the drain register takes the accumulator"),
+                Port("shift", 1, True, "1: the drain register takes drain_in, unless it takes the accumulator"),
                 Port("drain_in", drain, True, "drain register of the row before"),
                 Port("drain_out", drain, False, "drain register"),
-            )
+            )  # fmt: skip
         timing = (
             ("valid", 1, "1: there are operands"),
             ("last", 1, "1: these operands complete the sum"),
@@ -120,7 +122,8 @@ class GridSpec:
             Port("activations", self.rows * activations, True, "activations of all rows, row 0 lowest"),
             *(Port(name, per_row * width[name], True, "of each row, row 0 lowest" if per_row > 1 else "of all elements")
               for name in controls),
-            *(Port(name, 1, True, "of all elements") for name in ("enable", "capture") if not self.element.systolic),
+            *(Port(name, width[name], True, "of all elements")
+              for name in ("enable", "capture", "shift") if not self.element.systolic),
             Port("drain", drain, False, "drain registers of the last row, column 0 lowest"),
         )  # fmt: skip
 

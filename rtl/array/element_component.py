@@ -42,17 +42,19 @@ class ElementComponent(Component):
             operands: dict[str, Value] = {}
             for name in ("weights", "activations", "control", "clear"):
                 register = Signal(len(getattr(self, name)), name=f"{name}_q", reset_less=True)
-                m.d.sync += register.eq(getattr(self, name))
+                with m.If(self.valid):
+                    m.d.sync += register.eq(getattr(self, name))
                 m.d.comb += getattr(self, f"{name}_out").eq(register)
                 operands[name] = register
             valids, lasts = (self._pipeline(m, name, mac.latency) for name in ("valid", "last"))
             (shift,) = self._pipeline(m, "shift", 1)
             for name, stages in (("valid", valids), ("last", lasts), ("shift", [shift])):
                 m.d.comb += getattr(self, f"{name}_out").eq(stages[0])
-            enable, capture = valids[mac.pipeline_stages], lasts[-1]
+            enables: Sequence[Value] = valids
+            capture: Value = lasts[-1]
         else:
             operands = {name: getattr(self, name) for name in ("weights", "activations", "control", "clear")}
-            enable, capture = self.enable, self.capture
+            enables, capture, shift = list(self.enable), self.capture, self.shift
 
         datapath = mac.build()
         accumulator = Signal(mac.accumulator_width, name="accumulator_q", reset_less=True)
@@ -61,14 +63,14 @@ class ElementComponent(Component):
         for port in control_ports(mac):
             words[port.name] = control[low : low + port.width]
             low += port.width
-        logic = DatapathLogic(m, datapath, words, enable)
+        logic = DatapathLogic(m, datapath, words, enables)
         depth = mac.pipeline_stages
-        with m.If(enable):
+        with m.If(enables[depth]):
             m.d.sync += accumulator.eq(Cat(logic.at(bit, depth) for bit in datapath.next_accumulator))
         result = Cat(logic.at(bit, depth + 1) for bit in datapath.output)
         drain = Signal(mac.accumulator_width, name="drain_q", reset_less=True)
-        kept = Mux(shift, self.drain_in, drain) if spec.systolic else self.drain_in
-        m.d.sync += drain.eq(Mux(capture, result, kept))
+        with m.If(capture | shift):
+            m.d.sync += drain.eq(Mux(capture, result, self.drain_in))
         m.d.comb += self.drain_out.eq(drain)
         return m
 

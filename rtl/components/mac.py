@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 from amaranth.hdl import Cat, Const, Instance, Module, Mux, Signal, Value, ValueLike
 from amaranth.lib.wiring import Component, In, Out
@@ -17,7 +18,9 @@ class MacComponent(Component):
     """The hardware of a :class:`rtl.spec.MacSpec`, with exactly its ports.
 
     The latency is :attr:`MacSpec.latency` cycles and the throughput one set of port words per clock cycle.
-    Datapath registers have no reset; ``rst`` clears the valid bits only.
+    Datapath registers have no reset; ``rst`` clears the valid bits only. They load only what is valid: operand
+    registers with ``in_valid``, those behind a stage with the valid bit of that stage. So without operands nothing
+    switches, and clock gates may serve them.
     """
 
     def __init__(self, spec: Registered) -> None:
@@ -37,26 +40,30 @@ class MacComponent(Component):
             valid = register
             valids.append(register)
         m.d.comb += self.out_valid.eq(valid)
-        enable = valids[spec.pipeline_stages]
 
         accumulator = Signal(spec.accumulator_width, name="accumulator_q", reset_less=True)
         words: dict[str, Value] = {"accumulator": accumulator, "result": accumulator}
         for port in (name for name in datapath.circuit.inputs if name not in words):
             operand = getattr(self, port)
             register = Signal(len(operand), name=f"{port}_q", reset_less=True)
-            m.d.sync += register.eq(operand)
+            with m.If(self.in_valid):
+                m.d.sync += register.eq(operand)
             words[port] = register
-        logic = DatapathLogic(m, datapath, words, enable)
-        with m.If(enable):
+        logic = DatapathLogic(m, datapath, words, valids)
+        with m.If(valids[spec.pipeline_stages]):
             m.d.sync += accumulator.eq(Cat(logic.at(bit, spec.pipeline_stages) for bit in datapath.next_accumulator))
         m.d.comb += self.accumulator.eq(Cat(logic.at(bit, spec.pipeline_stages + 1) for bit in datapath.output))
         return m
 
 
 class DatapathLogic:
-    """Amaranth values of the bits of a datapath, in each pipeline stage."""
+    """Amaranth values of the bits of a datapath, in each pipeline stage.
 
-    def __init__(self, m: Module, datapath: Datapath, words: dict[str, Value], enable: Value) -> None:
+    valids: bit k is 1 while stage k holds operands; the registers behind stage k load with it, so there are at least
+    as many as stages, that of the accumulator included.
+    """
+
+    def __init__(self, m: Module, datapath: Datapath, words: dict[str, Value], valids: Sequence[Value]) -> None:
         self._m = m
         self._plan = datapath.schedule
         self._uses = Counter(bit for gate in self._plan.gates for bit in gate.inputs)
@@ -77,10 +84,7 @@ class DatapathLogic:
             update = pipelines[crossing].eq(Cat(self.at(bit, crossing) for bit in bits))
             if not bits:
                 continue
-            if crossing == len(pipelines) - 1:  # beside the accumulator: keeps its value as long as that does
-                with m.If(enable):
-                    m.d.sync += update
-            else:
+            with m.If(valids[crossing]):
                 m.d.sync += update
 
     def at(self, bit: Bit, stage: int) -> Value:

@@ -14,7 +14,10 @@ __all__ = ["PartialSumComponent", "RequantComponent"]
 
 
 class _Loadable(Component):
-    """What both kinds share. Datapath and parameter registers have no reset; ``rst`` clears the valid bits only."""
+    """What both kinds share. Datapath and parameter registers have no reset; ``rst`` clears the valid bits only.
+
+    Registers of data load only what is valid.
+    """
 
     def __init__(self, spec: Loadable) -> None:
         super().__init__({port.name: (In if port.is_input else Out)(port.width) for port in spec.ports})
@@ -46,7 +49,8 @@ class _Loadable(Component):
             if name in datapath.circuit.inputs:
                 port = getattr(self, name)
                 register = Signal(len(port), name=f"{name}_in_q", reset_less=True)
-                m.d.sync += register.eq(port)
+                with m.If(self.in_valid):
+                    m.d.sync += register.eq(port)
                 words[name] = register
         return words
 
@@ -63,9 +67,10 @@ class RequantComponent(_Loadable):
         datapath = self._spec.build()
         valid = self._valid(m, self.in_valid, self._spec.latency)
         m.d.comb += self.out_valid.eq(valid[-1])
-        logic = DatapathLogic(m, datapath, self._registers(m, datapath), valid[stages + 1])
+        logic = DatapathLogic(m, datapath, self._registers(m, datapath), valid[1:])
         code = Signal(self._spec.bits, name="code_q", reset_less=True)
-        m.d.sync += code.eq(Cat(logic.at(bit, stages) for bit in datapath.next_accumulator))
+        with m.If(valid[stages + 1]):
+            m.d.sync += code.eq(Cat(logic.at(bit, stages) for bit in datapath.next_accumulator))
         m.d.comb += self.code.eq(code)
         return m
 
@@ -85,7 +90,7 @@ class PartialSumComponent(_Loadable):
         m.d.comb += self.out_valid.eq(last[-1])
         total = Signal(self._spec.total_width, name="accumulator_q", reset_less=True)
         words = self._registers(m, datapath) | {"result": total}
-        logic = DatapathLogic(m, datapath, words, valid[stages + 1])
+        logic = DatapathLogic(m, datapath, words, valid[1:])
         with m.If(valid[stages + 1]):
             m.d.sync += total.eq(Cat(logic.at(bit, stages) for bit in datapath.next_accumulator))
         m.d.comb += self.total.eq(total)

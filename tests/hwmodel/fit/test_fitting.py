@@ -63,16 +63,20 @@ def points_of(spec: MacSpec, made: LibraryModel = TRUE) -> Iterator[Point]:
         (plans(spec)[0], 1000 / half_ns, FAST),
         (plans(spec)[0], 1300 / shape.fastest_ns, FAST),
     ):
-        cost, (settled_pj, whole_pj, ahead_pj) = cost_of(spec, plan, made, mhz), energies_of(spec, plan, made)
+        cost, (settled_pj, whole_pj, ahead_pj, idle_pj) = (
+            cost_of(spec, plan, made, mhz),
+            energies_of(spec, plan, made),
+        )
         whole_pj = whole_pj + (cost.pressure > 0) * shape.ripple * ahead_pj
         grown = cost.energy_pj.sum() / whole_pj.sum()
         clock_pj = counts_of(spec)[ALIKE].sum() * known.clock_fj / 1000
+        clock_pj += counts_of(spec)[PARTS.index(Part.CLOCK_GATES)] * (known.gate_fj or 0.0) / 1000
         yield Point(
             spec=spec, plan=plan, clock_mhz=mhz, held_out="", area_um2=cost.total_area_um2,
             minimum_period_ns=cost.minimum_period_ns, meets_clock=cost.meets_clock, recipe=recipe,
             leakage_uw=float(cost.leakage_uw.sum()), clock_pj=float(clock_pj * grown),
             settled_pj=float((settled_pj.sum() - clock_pj) * grown),
-            glitch_pj=float((whole_pj - settled_pj).sum() * grown),
+            glitch_pj=float((whole_pj - settled_pj).sum() * grown), idle_pj=float(idle_pj.sum() * grown),
         )  # fmt: skip
 
 
@@ -119,7 +123,15 @@ def test_energies_are_found_again(found: LibraryModel) -> None:
             np.concatenate([getattr(each.coefficients, name) for name in names]) for each in (TRUE, found)
         )
         np.testing.assert_allclose(result[known], expected[known], rtol=1e-4)
-    assert found.coefficients.clock_fj == pytest.approx(TRUE.coefficients.clock_fj)
+    for name in ("clock_fj", "gate_fj", "still_fj"):
+        assert getattr(found.coefficients, name) == pytest.approx(getattr(TRUE.coefficients, name)), name
+
+
+def test_without_idle_energies_nothing_is_known_of_clock_gates(points: list[Point]) -> None:
+    """As of a table of an older flow: clock energy is that of flip-flops alone."""
+    older = fitted([replace(point, idle_pj=None) for point in points])
+    assert (older.coefficients.gate_fj, older.coefficients.still_fj) == (None, None)
+    assert older.coefficients.clock_fj > TRUE.coefficients.clock_fj
 
 
 def test_periods_are_found_again(found: LibraryModel) -> None:

@@ -17,7 +17,7 @@ import pytest
 
 from hwmodel.liberty.tree import parse_liberty
 from hwmodel.library import library as library_module
-from hwmodel.library.cells import FullAdderCell, HalfAdderCell, truth_table
+from hwmodel.library.cells import ClockGateCell, FullAdderCell, HalfAdderCell, truth_table
 from hwmodel.library.library import Library, find_library
 from siliquant.files import cache
 
@@ -192,6 +192,13 @@ def test_truth_table_follows_libertys_precedence() -> None:
         truth_table("A & Z", ("A", "B"))
 
 
+GATES = {
+    "sky130hd": ClockGateCell("sky130_fd_sc_hd__dlclkp_1", "CLK", "GATE", "GCLK"),
+    "ihp-sg13g2": ClockGateCell("sg13g2_lgcp_1", "CLK", "GATE", "GCLK"),
+    "asap7": ClockGateCell("ICGx1_ASAP7_75t_R", "CLK", "ENA", "GCLK", ("SE",)),
+}
+
+
 @pytest.mark.pdk
 @pytest.mark.skipif(not os.environ.get("SILIQUANT_PDK_DIR"), reason="SILIQUANT_PDK_DIR names no folder of libraries")
 @pytest.mark.parametrize(
@@ -206,7 +213,9 @@ def test_open_pdks(tmp_path: Path, name: str, voltage_v: float, adder: FullAdder
     library = find_library(name, cache_dir=tmp_path)
     assert library.voltage_v == voltage_v
     assert library.full_adder == adder
-    assert not any("x1p" in cell or cell.startswith(("SDF", "ICG")) for cell in library.areas if name == "asap7")
+    assert library.clock_gate == GATES[name]
+    assert library.clock_gate.cell in library.areas
+    assert not any("x1p" in cell or cell.startswith("SDF") for cell in library.areas if name == "asap7")
 
 
 def test_another_use_of_the_same_file_is_another_library() -> None:

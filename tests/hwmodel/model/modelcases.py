@@ -68,6 +68,8 @@ def coefficients(**changes: Any) -> Coefficients:
         area_um2=by_part(1.0, 5.0, 1),
         leakage_nw=by_part(10.0, 90.0, 2),
         clock_fj=1.7,
+        gate_fj=2.9,
+        still_fj=0.8,
         settled_fj=by_part(1.0, 8.0, 3),
         glitch_fj=by_part(0.5, 3.0, 4),
         pulse_fj=by_part(0.1, 0.4, 7),

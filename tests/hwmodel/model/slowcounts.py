@@ -47,7 +47,7 @@ def structure_of(spec: MacSpec) -> Structure:
     """The counts of a design."""
     plan = datapath_of(spec)
     shares = shares_of(plan)
-    counts = {share: dict.fromkeys(Part, 0) for share in Share}
+    counts: dict[Share, dict[Part, float]] = {share: dict.fromkeys(Part, 0) for share in Share}
     for gate in plan.schedule.gates:
         if gate.op in GATE_PARTS:
             number = len(gate.outputs) if gate.op is Op.ADD else 1
@@ -63,6 +63,15 @@ def structure_of(spec: MacSpec) -> Structure:
     counts[Share.ELEMENT][Part.HOLDS] += spec.accumulator_width
     counts[Share.ELEMENT][Part.ACCUMULATOR_REGISTERS] = spec.accumulator_width
     counts[Share.ARRAY][Part.CONTROL_REGISTERS] = spec.latency
+    operands = [_PORTS.get(port.name, Share.ARRAY) for port in spec.operand_ports for _ in range(port.width)]
+    behind = [[shares[bit] for bit in bits] for bits in plan.schedule.crossings]
+    behind[-1] += [Share.ELEMENT] * spec.accumulator_width
+    for flip_flops in ([*operands, Share.ARRAY], *behind):
+        gates = 0
+        while len(flip_flops) >= 4 and 24 * gates < len(flip_flops):
+            gates += 1
+        for share in Share:
+            counts[share][Part.CLOCK_GATES] += gates * flip_flops.count(share) / max(1, len(flip_flops))
     return Structure(counts)
 
 

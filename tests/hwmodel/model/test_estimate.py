@@ -36,8 +36,8 @@ ROWS = [
     (spec, precision, stream) for spec, precisions, streams in CASES for precision in precisions for stream in streams
 ]
 COLUMNS = [
-    "area_um2", "leakage_uw", "settled_power_uw", "power_uw", "energy_pj", "minimum_period_ns", "meets_clock",
-    "pressure", "in_range",
+    "area_um2", "leakage_uw", "idle_uw", "settled_power_uw", "power_uw", "energy_pj", "minimum_period_ns",
+    "meets_clock", "pressure", "in_range",
 ]  # fmt: skip
 
 
@@ -55,7 +55,7 @@ def line(spec: MacSpec, **more: Any) -> dict[str, Any]:
 def figures(cost: Cost) -> dict[str, Any]:
     return {
         "area_um2": cost.total_area_um2, "leakage_uw": cost.leakage_uw.sum(),
-        "settled_power_uw": cost.settled_power_uw, "power_uw": cost.power_uw,
+        "idle_uw": cost.idle_uw, "settled_power_uw": cost.settled_power_uw, "power_uw": cost.power_uw,
         "energy_pj": cost.power_uw / cost.clock_mhz, "minimum_period_ns": cost.minimum_period_ns,
         "meets_clock": cost.meets_clock, "pressure": cost.pressure, "in_range": not cost.outside,
     }  # fmt: skip

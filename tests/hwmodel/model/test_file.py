@@ -14,14 +14,15 @@ from hwmodel.model.features import PARTS
 from hwmodel.model.file import PACKAGED_MODELS, known_models, load_model, read_model, write_model
 from hwmodel.model.model import cost_of
 from hwmodel.model.paths import Step
+from hwmodel.model.structure import Part
 from hwmodel.operands.stimulus import StreamPlan
 from tests.hwmodel.model.modelcases import SMALL, model, own_cache  # noqa: F401
 
 MODEL = model("lib45", most=321.0, smallest_um2=12.5, provenance={"tool": "0.67", "date": "2026-01-02"})
 VECTORS = ("area_um2", "leakage_nw", "settled_fj", "glitch_fj", "pulse_fj")
 NUMBERS = (
-    "clock_fj", "ahead_fj", "ahead_um2", "strain_from", "strain_to", "area_growth", "leakage_growth", "energy_growth",
-    "margin",
+    "clock_fj", "gate_fj", "still_fj", "ahead_fj", "ahead_um2", "strain_from", "strain_to", "area_growth",
+    "leakage_growth", "energy_growth", "margin",
 )  # fmt: skip
 
 
@@ -126,7 +127,10 @@ def drop(*keys: str) -> Callable[[dict[str, Any]], None]:
 
 
 DAMAGES = [
-    (put("format", value="siliquant-model 1"), ": its format must be 'siliquant-model 4', not 'siliquant-model 1'"),
+    (
+        put("format", value="siliquant-model 1"),
+        ": its format must be 'siliquant-model 5' or 'siliquant-model 4', not 'siliquant-model 1'",
+    ),
     (put("library", value=7), ": library must be text, not 7"),
     (put("corner", value=None), ": corner must be text, not None"),
     (put("voltage_v", value="1.1"), ": voltage_v must be a number from 0 to 1e+12, not '1.1'"),
@@ -176,6 +180,23 @@ def test_every_damage_is_named(path: Path, damage: Callable[[dict[str, Any]], No
     path.write_text(json.dumps(data))
     with pytest.raises(ValueError, match=f"^{re.escape(f'{path} must be a cost model{said}')}$"):
         read_model(path)
+
+
+def test_a_model_of_the_format_before_knows_no_clock_gates(path: Path) -> None:
+    data, gates = json.loads(path.read_text()), Part.CLOCK_GATES.value
+    data["format"] = "siliquant-model 4"
+    del data["gate_fj"], data["still_fj"], data["range"]["counts"][gates]
+    for name in VECTORS:
+        del data[name][gates]
+    path.write_text(json.dumps(data))
+    found = read_model(path)
+    at = PARTS.index(Part.CLOCK_GATES)
+    assert (found.coefficients.gate_fj, found.coefficients.still_fj) == (None, None)
+    assert [getattr(found.coefficients, name)[at] for name in VECTORS] == [0.0] * len(VECTORS)
+    spec = SMALL[0]
+    cost = cost_of(spec, StreamPlan(spec.precisions[0], products=5, cycles=30), found, 700.0)
+    assert cost.outside == ()
+    assert cost.area_um2[at] == 0
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The arithmetic of the model: costs by part, clock pressure, periods, sums of costs, and the range it is known in."""
 
+import math
 import re
 from dataclasses import replace
 
@@ -35,7 +36,7 @@ from tests.hwmodel.model.modelcases import SMALL, model, own_cache  # noqa: F401
 
 MODEL = model()
 KEPT = 1e-6  # what is kept of a design has seven digits
-VECTORS = ("area_um2", "leakage_uw", "settled_pj", "energy_pj")
+VECTORS = ("area_um2", "leakage_uw", "settled_pj", "energy_pj", "idle_pj")
 
 
 def plan_of(spec: MacSpec) -> StreamPlan:
@@ -54,12 +55,18 @@ def test_a_relaxed_cost_is_counts_and_transitions_times_coefficients(spec: MacSp
     assert found.pressure == 0.0
     for index, part in enumerate(PARTS):
         settled_fj = moved.settled[part] * known.settled_fj[index]
+        idle_fj = 0.0
         if part in FLIP_FLOPS:
             settled_fj += counts[part] * known.clock_fj
+        if part is Part.CONTROL_REGISTERS:
+            idle_fj = counts[part] * known.clock_fj
+        if part is Part.CLOCK_GATES:
+            settled_fj, idle_fj = counts[part] * (known.gate_fj or 0), counts[part] * (known.still_fj or 0)
         glitch_fj = moved.glitches[part] * known.glitch_fj[index] + moved.pulses[part] * known.pulse_fj[index]
         assert found.area_um2[index] == pytest.approx(counts[part] * known.area_um2[index])
         assert found.leakage_uw[index] == pytest.approx(counts[part] * known.leakage_nw[index] / 1000)
         assert found.settled_pj[index] == pytest.approx(settled_fj / 1000, rel=KEPT)
+        assert found.idle_pj[index] == pytest.approx(idle_fj / 1000, rel=KEPT)
         assert found.energy_pj[index] == pytest.approx((settled_fj + glitch_fj) / 1000, rel=KEPT)
     assert found.total_area_um2 == pytest.approx(sum(found.area_um2))
     assert found.power_uw == pytest.approx(sum(found.leakage_uw) + sum(found.energy_pj) * 1.0)
@@ -260,11 +267,32 @@ def test_energies_take_each_coefficient_by_itself() -> None:
     """Twice a coefficient is twice what it stands for, and nothing else."""
     spec, known = SMALL[5], MODEL.coefficients
     plan = plan_of(spec)
-    settled, whole, _ = energies_of(spec, plan, MODEL)
+    settled, whole, *_ = energies_of(spec, plan, MODEL)
     twice = replace(MODEL, coefficients=replace(known, glitch_fj=2 * known.glitch_fj, pulse_fj=2 * known.pulse_fj))
     assert (energies_of(spec, plan, twice)[0] == settled).all()
     np.testing.assert_allclose(energies_of(spec, plan, twice)[1] - settled, 2 * (whole - settled), atol=1e-12)
     nothing = np.zeros(len(PARTS))
     silent = replace(MODEL, coefficients=replace(known, settled_fj=nothing, glitch_fj=nothing, pulse_fj=nothing))
+    counts = structure_of(spec).counts
+    clocks_fj = sum(counts[part] for part in FLIP_FLOPS) * known.clock_fj
+    clocks_fj += counts[Part.CLOCK_GATES] * (known.gate_fj or 0)
+    assert energies_of(spec, plan, silent)[1].sum() == pytest.approx(clocks_fj / 1000)
+
+
+def test_power_at_a_utilisation_lies_between_idle_and_full() -> None:
+    found = cost(SMALL[2], 300.0)
+    assert found.power_at_uw(1.0) == found.power_uw
+    assert found.power_at_uw(0.0) == found.idle_uw < found.power_uw
+    assert found.idle_uw == pytest.approx(found.leakage_uw.sum() + found.idle_pj.sum() * 300.0)
+    assert found.power_at_uw(0.25) == pytest.approx(0.25 * found.power_uw + 0.75 * found.idle_uw)
+    for share in (-0.1, 1.1, math.nan):
+        with pytest.raises(ValueError, match=rf"^utilisation must be a number from 0 to 1, not {share:g}$"):
+            found.power_at_uw(share)
+
+
+def test_without_clock_gates_every_flip_flop_is_clocked_while_idle() -> None:
+    """As in the netlists of a model of the format before."""
+    spec, known = SMALL[5], MODEL.coefficients
+    older = replace(MODEL, coefficients=replace(known, gate_fj=None, still_fj=None))
     flip_flops = sum(structure_of(spec).counts[part] for part in FLIP_FLOPS)
-    assert energies_of(spec, plan, silent)[1].sum() == pytest.approx(flip_flops * known.clock_fj / 1000)
+    assert cost(spec, 1.0, older).idle_pj.sum() == pytest.approx(flip_flops * known.clock_fj / 1000)

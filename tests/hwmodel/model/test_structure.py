@@ -77,11 +77,13 @@ class Component:
         """Bits of all wires whose name matches."""
         return sum(int(width) for width in re.findall(rf"wire width (\d+) \\{name}$", self.text, re.MULTILINE))
 
-    def held(self) -> int:
-        """Bits that keep their value where a signal other than the reset is 0."""
-        return sum(
-            int(high) - int(low or high) + 1 for switch, high, low in PROCESS.findall(self.text) if switch != "rst"
-        )
+    def held(self) -> Counter[str]:
+        """Bits that keep their value where a signal other than the reset is 0, by that signal."""
+        found: Counter[str] = Counter()
+        for switch, high, low in PROCESS.findall(self.text):
+            found[switch] += int(high) - int(low or high) + 1
+        del found["rst"]
+        return found
 
 
 def one_bit(net: str) -> str:
@@ -100,7 +102,12 @@ def test_the_counts_are_those_of_the_component(spec: MacSpec) -> None:
     assert counts[Part.XOR_GATES] == cells["$xor"]
     assert counts[Part.MULTIPLEXERS] == cells["$mux"]
     assert counts[Part.CARRY_BITS] == component.wires(r"add\d+")
-    assert counts[Part.HOLDS] == component.held()
+    held = component.held()
+    assert counts[Part.HOLDS] == held[f"valid_q{spec.pipeline_stages}"]
+    assert held["in_valid"] == counts[Part.OPERAND_REGISTERS]
+    assert sum(held.values()) + counts[Part.CONTROL_REGISTERS] == sum(registers.values())
+    gates = sum(-(-number // 24) for number in held.values() if number >= 4)
+    assert counts[Part.CLOCK_GATES] == pytest.approx(gates)
     assert sum(counts[part] for part in FLIP_FLOPS) == sum(registers.values())
     assert counts[Part.PIPELINE_REGISTERS] == component.wires(r"pipeline\d+_q")
     assert counts[Part.CONTROL_REGISTERS] == component.wires(r"valid_q\d+")

@@ -92,7 +92,9 @@ class Zoo:
 
 @cache
 def zoo(name: str) -> Zoo:
-    """Every cell of a library, each with an input port of its own, in all states and then in random ones."""
+    """Every gate and flip-flop of a library, each with an input port of its own, in all states and then in random
+    ones.
+    """
     library = the_library(name)
     cells = library_cells(library)
     nets = ["constant 0", "constant 1", "clk"]
@@ -131,6 +133,8 @@ def zoo(name: str) -> Zoo:
 
 
 def _rises(cells: LibraryCells, cell: str) -> bool:
-    """Not a flip-flop of the falling edge, which hwmodel.power.activity refuses."""
+    """Not a flip-flop of the falling edge, which hwmodel.power.activity refuses, and no clock gate."""
     flop = cells[cell].flip_flop
-    return flop is None or flop.clocked_on.evaluate(dict.fromkeys(flop.clock_pins, 1), 1) == 1
+    if flop is None:
+        return cells[cell].clock_gate is None
+    return flop.clocked_on.evaluate(dict.fromkeys(flop.clock_pins, 1), 1) == 1

@@ -144,7 +144,7 @@ def test_refusals() -> None:
     clear: Cells = {"f": ("DFFR_X1", {"CK": 2, "D": 3, "RN": 3, "Q": 5})}
     held: Cells = {"f": ("DFFR_X1", {"CK": 2, "D": 3, "RN": "0", "Q": 5})}
     for wrong, message in (
-        (clocks, "flip-flop f must be clocked by the clock port itself"),
+        (clocks, "flip-flop f must be clocked by the clock port, or by a gate of it"),
         (clear, "flip-flop f must have its clear and preset tied off"),
         (held, "flip-flop f must have its clear and preset tied off"),
     ):

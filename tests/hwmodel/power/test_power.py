@@ -192,7 +192,7 @@ def test_clock_rate_and_glitches(tmp_path: Path) -> None:
     assert 2 * slow.total.clock_uw == pytest.approx(fast.clock_uw)
     assert 2 * slow.internal_uw == pytest.approx(fast.internal_uw)
     doubled = waves.with_toggles(
-        {net: 2 * count for net, count in enumerate(waves.toggles) if net not in waves.clock_nets},
+        {net: 2 * count for net, count in enumerate(waves.toggles) if net not in waves.pulses},
         waves.counted_cycles,
         "glitch-aware",
     )

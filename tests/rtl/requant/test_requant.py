@@ -435,7 +435,8 @@ module plain(input clk, input rst, input in_valid, input signed [4:0] accumulato
   wire signed [9:0] rank = scaled >>> (2 + set[9]);
   always @(posedge clk) begin
     valid <= rst ? 0 : {valid, in_valid};
-    a <= accumulator; q <= rank < 0 ? 0 : rank > 3 ? 3 : rank;
+    if (in_valid) a <= accumulator;
+    if (valid[0]) q <= rank < 0 ? 0 : rank > 3 ? 3 : rank;
     if (load_valid & ~rst) set <= load_parameters;
   end
   assign out_valid = valid[1];
@@ -457,7 +458,7 @@ def prove(spec: RequantSpec, plain: str, folder: Path) -> subprocess.CompletedPr
     (folder / "plain.v").write_text(plain)
     depth = spec.groups + spec.latency
     start = " ".join(f"-set-at {k + 1} in_load_valid 1 -set-at {k + 1} in_load_group {k}" for k in range(spec.groups))
-    start += f" -set-at 1 in_rst 0 -set-at {spec.groups + 1} in_rst 0"
+    start += "".join(f" -set-at {k + 1} in_rst 0 -set-at {k + 1} in_in_valid 1" for k in range(depth))
     commands = [
         f"read_verilog {folder / 'unit.v'} {folder / 'plain.v'}",
         "hierarchy -check", "proc", "memory", "flatten", "opt -full",
