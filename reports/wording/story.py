@@ -34,10 +34,12 @@ def widths_of(rows: Sequence[Row]) -> list[int]:
 
 
 def order_of(rows: Sequence[Row]) -> list[str]:
-    """The precision-scalable designs by their area at equal throughput, over all widths, the smallest first."""
+    """The families of precision-scalable designs by their area at equal throughput, over all widths, the smallest
+    first.
+    """
     products: dict[str, float] = {}
     for row in scalable_rows(rows, EQUAL_THROUGHPUT):
-        products[row.design] = products.get(row.design, 1.0) * (row.area_ratio or 1.0)
+        products[row.family] = products.get(row.family, 1.0) * (row.area_ratio or 1.0)
     return sorted(products, key=lambda design: products[design])
 
 
@@ -51,8 +53,8 @@ def question(rows: Sequence[Row]) -> str:
 
 
 def mixed_widths(rows: Sequence[Row]) -> list[int]:
-    """The means at which widths are mixed: at a mean of 2 bits, of widths from 2 bits, nothing is."""
-    return list(dict.fromkeys(row.bits for row in rows if mixes(row.mixture)))
+    """The means at which widths are mixed: some design runs several."""
+    return list(dict.fromkeys(row.bits for row in rows if mixes(row.run_as)))
 
 
 def headline(rows: Sequence[Row]) -> str:
@@ -221,7 +223,7 @@ def _least(rows: Sequence[Row], field: str, widths: Sequence[int]) -> list[float
 
 def _first(rows: Sequence[Row], field: str, what: str, which: str = "") -> str:
     """Who takes less of it than the uniform MAC."""
-    below, designs = _below(rows, field), len({row.design for row in rows})
+    below, designs = _below(rows, field), len({row.family for row in rows})
     than = f"less {what} than the uniform MAC{which}"
     if below == 0:
         return f"none of the {number(designs)} precision-scalable designs takes {than}"
