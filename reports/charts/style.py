@@ -129,7 +129,7 @@ class Look:
 _FAMILIES = {
     "uniform": Mark(INK, "o"), "padded": Mark(PURPLE, "v"), "subword": Mark(BLUE, "s"),
     "bitfusion": Mark(VERMILLION, "^"), "bitblade": Mark(ORANGE, "D"), "bitserial": Mark(GREEN, "P"),
-    "loom": Mark(SKY, "X"), "dc1d": Mark(TINT, "p"),
+    "loom": Mark(SKY, "X"), "dc1d": Mark(YELLOW, "p"),
 }  # fmt: skip
 WIDTHS = {
     2: Mark(BLUE, "o"), 3: Mark(ORANGE, "s"), 4: Mark(VERMILLION, "^"), 5: Mark(GREEN, "D"), 6: Mark(PURPLE, "v"),

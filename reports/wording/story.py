@@ -95,8 +95,10 @@ def key_numbers(rows: Sequence[Row], network: Network | None) -> tuple[KeyNumber
                     f"at best, {best.design} at a mean of {best.bits} bits, equal throughput",
                 )
             )
-    if network is not None:
-        least = min((network.best(mean) for mean in network.bits if mean in means), key=lambda row: row.energy_ratio)
+    arrays = [] if network is None else [network.best(mean) for mean in network.bits if mean in means]
+    arrays = [row for row in arrays if mixes(row.mixture)] or arrays
+    if network is not None and arrays:
+        least = min(arrays, key=lambda row: row.energy_ratio)
         made.append(
             KeyNumber(
                 f"{least.energy_ratio:.2f}×",
