@@ -269,8 +269,10 @@ def test_parts_of_measured_rows_are_those_of_their_synthesis(compared: Path, tmp
 
 
 def test_rows_of_another_version_lose_what_is_asked_of_their_designs(made_rows: MakeRows) -> None:
-    found = assemble(given(tuple(replace(row, library="freepdk45") for row in made_rows({4: {"loom 8": (1.5, 2.0, 0.75, 0.5), "bitserial 8": (3.0, 1.25, 4.0, 3.0)}}))))
-    said = "uniform 4x4 at 4 bits must be uniform_w4_a4_l4, as this version makes it, not uniform_w4"    assert [missing.line for missing in found.missing][:3] == [
+    rows = made_rows({4: {"loom 8": (1.5, 2.0, 0.75, 0.5), "bitserial 8": (3.0, 1.25, 4.0, 3.0)}})
+    found = assemble(given(tuple(replace(row, library="freepdk45") for row in rows)))
+    said = "uniform 4x4 at 4 bits must be uniform_w4_a4_l4, as this version makes it, not uniform_w4"
+    assert [missing.line for missing in found.missing][:3] == [
         f"{title} is left out: {said}." for title in ("Area by part", "Power by cause", "Area against clock period")
     ]
 
