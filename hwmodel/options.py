@@ -227,9 +227,9 @@ def add_memories(parser: Parser) -> None:
 
 
 def add_mix(parser: Parser, default: str | None) -> None:
-    """``--mean B``, ``--widths LIST`` and ``--sensitivity FILE``: mixed precision in a network."""
+    """``--mean B``, ``--mix-widths LIST`` and ``--sensitivity FILE``: mixed precision in a network."""
     parser.add_argument("--mean", metavar="B", default=default, help="mean bits of a mix, weighted by MACs")
-    parser.add_argument("--widths", metavar="LIST", default="2,4,8", help="widths of a mix")
+    parser.add_argument("--mix-widths", metavar="LIST", default="2,4,8", help="widths of a mix")
     parser.add_argument("--sensitivity", type=Path, metavar="FILE",
                         help="table of sensitivities, JSON or CSV (default: the paper's order)")  # fmt: skip
 
@@ -240,7 +240,7 @@ def read_mix(options: Namespace) -> tuple[Fraction, list[int]]:
     def width(name: str, text: str) -> int:
         return integer(name, text, 1, MAX_BITS)
 
-    return fraction("mean", options.mean, 1, MAX_BITS), number_list("widths", options.widths, width, MAX_BITS)
+    return fraction("mean", options.mean, 1, MAX_BITS), number_list("mix_widths", options.mix_widths, width, MAX_BITS)
 
 
 def add_operands(parser: Parser) -> None:
