@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 from siliquant.commandline import Parser, add_jobs, add_out_folder, called, read_jobs, run
 from siliquant.inputs import InputError
 
-from .options import add_effort, add_library_file, check_library_options, say_no_power
+from .options import add_effort, add_library_file, check_library_options, liberty_of, say_unstated
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -87,17 +88,18 @@ def _library_choice(options: Namespace) -> LibraryChoice:
     """How workers find the library: by absolute paths, whatever their folder."""
     from hwmodel.measurement import LibraryChoice
 
+    files = liberty_of(options)
     return LibraryChoice(
-        options.library, _absolute(options.liberty), _absolute(options.pdk_dir), options.accept_library
+        options.library, files and files.absolute(), _absolute(options.pdk_dir), options.accept_library
     )
 
 
 def _library_with_power(choice: LibraryChoice) -> Library:
     """The library. Raises InputError where its flip-flops have no power: nothing could be fitted."""
     library = choice.find()
-    say_no_power(library)
+    say_unstated(library)
     if lacking := library.no_power(library.flip_flops):
-        raise InputError(f"a calibration needs power, and there is {lacking}", file=library.path)
+        raise InputError(f"a calibration needs power, and there is {lacking}", file=str(library.files))
     return library
 
 
@@ -214,7 +216,11 @@ def _runner(options: Namespace) -> Runner:
 
 def _command(options: Namespace) -> str:
     """The command that makes the table again, without what depends on the machine."""
-    library = f"--liberty {options.liberty.name}" if options.liberty else f"--library {options.library}"
+    library = f"--library {options.library}"
+    if options.liberty:
+        library = " ".join(f"--liberty {path.name}" for path in options.liberty)
+    if options.operating_conditions:
+        library += f" --operating-conditions {shlex.quote(options.operating_conditions)}"
     return f"python -m {PROG} {library}" + (f" --effort {options.effort}" if options.effort != "normal" else "")
 
 

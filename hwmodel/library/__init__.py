@@ -17,6 +17,7 @@ from hwmodel.liberty import (
     Evaluator,
     Expression,
     FlipFlop,
+    LibertyFiles,
     LibraryCells,
     LibraryPower,
     LookupTable,
@@ -26,7 +27,7 @@ from hwmodel.liberty import (
     parse_liberty,
 )
 
-from .library import Library, UnknownLibraryError, find_library, identity_of, read_liberty_text
+from .library import Finding, Library, UnknownLibraryError, files_of, find_library
 from .sdf import CellPaths, Entry, PathDelay, read_sdf, sdf_text
 from .verilog import TIMESCALE, cell_verilog, delay_pairs, input_columns, numbered, senses
 
@@ -41,7 +42,9 @@ __all__ = [
     "Entry",
     "Evaluator",
     "Expression",
+    "Finding",
     "FlipFlop",
+    "LibertyFiles",
     "Library",
     "LibraryCells",
     "LibraryPower",
@@ -53,12 +56,11 @@ __all__ = [
     "Variable",
     "cell_verilog",
     "delay_pairs",
+    "files_of",
     "find_library",
-    "identity_of",
     "input_columns",
     "numbered",
     "parse_liberty",
-    "read_liberty_text",
     "read_sdf",
     "sdf_text",
     "senses",
