@@ -28,12 +28,14 @@ from rtl.mac import (
     XnorSpec,
 )
 from rtl.spec import MacSpec, Precision
+from siliquant.inputs import InputError
 
 __all__ = [
     "PRESSURES",
     "RELAXED_MHZ",
     "SweepDesign",
     "clock_for",
+    "first_designs",
     "held_out",
     "plans_for",
     "sweep_cores",
@@ -84,6 +86,18 @@ def sweep_designs() -> tuple[SweepDesign, ...]:
         pressures = PRESSURES if lot % 2 else PRESSURES[:-1]
         found.append(SweepDesign(spec, held_out(spec), pressures, others[lot // 2 % len(others)]))
     return tuple(found)
+
+
+def first_designs(fitted: int) -> tuple[SweepDesign, ...]:
+    """The first part of the sweep with so many designs that are fitted, and those held out among them.
+
+    Raises InputError where the sweep has fewer.
+    """
+    every = sweep_designs()
+    places = [index for index, design in enumerate(every) if design.held_out is None]
+    if not 1 <= fitted <= len(places):
+        raise InputError(f"designs must be 1 to {len(places)}, those of the sweep that are fitted, not {fitted}")
+    return every[: places[fitted - 1] + 1]
 
 
 def sweep_cores() -> tuple[SweepDesign, ...]:
