@@ -130,6 +130,8 @@ def _asked(arguments: Sequence[str] | None) -> _Asked:
     check_library_options(made, options)
     made.only_with("an estimate (no --synthesise)", not options.synthesise, "--cost-models")
     made.only_with("the full adder that is found (no --full-adder)", options.full_adder is None, "--cost-models")
+    made.only_with("the library's own conditions (no --operating-conditions)", options.operating_conditions is None,
+                   "--cost-models")  # fmt: skip
     model = None if options.synthesise else _model(options)
     measures = "--synthesise, --check or a library without a cost model"
     made.only_with(measures, model is None or options.check, "--effort", "--fresh")
@@ -258,13 +260,18 @@ def _model(options: Namespace) -> LibraryModel | None:
             raise InputError(
                 f"check compares with the cost model of {options.library} and its full adder: leave out full_adder"
             )
-        raise InputError(f"check needs a library with a cost model ({known}), not {options.liberty or options.library}")
+        raise InputError(f"check needs a library with a cost model ({known}), not {_named(options)}")
     if options.liberty is None and options.library in known_models():
         why = f"the cost model of {options.library} is of the full adder that it finds, and full_adder is given"
     else:
-        why = f"{options.liberty or options.library} has no cost model"
+        why = f"{_named(options)} has no cost model"
     print(f"{why}: measuring", file=sys.stderr)
     return None
+
+
+def _named(options: Namespace) -> str:
+    """The library as the command line has it."""
+    return ", ".join(map(str, options.liberty)) if options.liberty else str(options.library)
 
 
 def _bench(asked: _Asked) -> Bench:

@@ -210,7 +210,8 @@ def kinds_of(design: type[MacSpec], mixture: Mixture) -> tuple[MacSpec, ...]:
 
     Raises ValueError where no kind is wide enough.
     """
-    kinds = [design(**{design.size_parameter: 1}, **kind) for kind in design.kinds_for(mixture.widths)]
+    one: dict[str, Any] = {design.size_parameter: 1}
+    kinds = [design(**one, **kind) for kind in design.kinds_for(mixture.widths)]
     found = tuple(kind for kind in kinds if mixture.fits(kind))
     if not found:
         mixture.run_on(kinds[0])  # raises
@@ -230,7 +231,7 @@ def questions(
     lanes: of the uniform design at equal throughput; units: of every design at equal units; designs: as
     :func:`contenders` gives them.
     """
-    common = {"reduction_length": reduction_length}
+    common: dict[str, Any] = {"reduction_length": reduction_length}
     whole = Mixture(((bits, Fraction(1)),))
     entries = [
         Entry(bits, name, UniformSpec(weight_bits=bits, activation_bits=bits, lanes=size, **common), whole, whole)

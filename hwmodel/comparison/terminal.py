@@ -82,12 +82,20 @@ def _best(rows: Sequence[Row]) -> set[tuple[int, int]]:
     return found
 
 
+def basis_of(rows: Sequence[Row]) -> str:
+    """How the figures of some rows were found, as a phrase."""
+    source = next((row.source for row in rows if row.source.startswith("model")), "")
+    if not source:
+        return "measured: synthesised, simulated, timed"
+    fitted = source.removeprefix("model of ").split(",")[0] if source.startswith("model of ") else ""
+    return "estimated by the cost model" + (f", fitted to {fitted} only" if fitted else "")
+
+
 def _notes(rows: Sequence[Row], wide: bool) -> list[str]:
     """At most _MOST_NOTES short lines."""
     first = rows[0]
     lanes = next(row.units for row in rows if row.normalisation == EQUAL_THROUGHPUT)
-    estimated = any(row.source.startswith("model") for row in rows)
-    basis = "estimated by the cost model" if estimated else "measured: synthesised, simulated, timed"
+    basis = basis_of(rows)
     _, partly, share = first.activity.rpartition("; operands in ")
     lines = [
         f"{first.library}, {first.corner}, {first.clock_mhz:g} MHz; {basis}{partly and f'{partly}{share}'}.",
