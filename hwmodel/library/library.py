@@ -98,6 +98,7 @@ class Library:
     complements: tuple[tuple[str, str, str], ...]  # flip-flops with both outputs: cell, Q pin, inverted pin
     families: tuple[tuple[str, ...], ...]  # drive strengths of one function, smallest first
     flip_flops: tuple[str, ...]
+    outdone: tuple[str, ...]  # flip-flops that are larger than one with an inverted output and an inverter
     inverters: tuple[str, ...]
     buffer: tuple[str, str, str]  # for large fan-outs: cell, input pin, output pin; an inverter where none exists
     clock_pins: tuple[str, ...]
@@ -217,6 +218,7 @@ def find_library(
         complements=tuple((cell, q, qn) for cell, q, qn in facts.pop("complements")),
         families=tuple(tuple(family) for family in facts.pop("families")),
         flip_flops=tuple(facts.pop("flip_flops")),
+        outdone=tuple(facts.pop("outdone")),
         inverters=tuple(facts.pop("inverters")),
         buffer=tuple(facts.pop("buffer")),
         clock_pins=tuple(facts.pop("clock_pins")),
