@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rtl.options import DesignParser
+from rtl.options import DesignParser, add_architecture, add_array, array_size
 from siliquant.commandline import add_format, add_jobs, add_out_folder, read_jobs, run, working
 from siliquant.files import filled
 from siliquant.inputs import read_clock_mhz
@@ -21,9 +21,11 @@ from .options import (
     add_fresh,
     add_library_file,
     add_operands,
+    add_placement,
     check_library_options,
     library_of,
     naming,
+    placing_of,
     plan_of,
     spec_of,
 )
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 
     from hwmodel.measurement import Bench, SynthesisRow
     from hwmodel.operands import StreamPlan
+    from hwmodel.placement import Placing, Wiring
+    from rtl.array import CoreSpec
     from rtl.spec import MacSpec
 
 __all__ = ["lines_of", "main", "parser"]
@@ -40,12 +44,14 @@ __all__ = ["lines_of", "main", "parser"]
 PROG = "hwmodel.synthesise"
 EPILOG = """\
 What is known already is looked up. DIR gets NAME.v, the mapped netlist, and NAME.json, the row with all figures; it is
-synthesised again where only its row is known. The netlist is simulated against the golden model of the design. The
-parameters of another design: --design NAME --help.
+synthesised again where only its row is known. The netlist is simulated against the golden model of the design. With
+--place DIR also gets NAME.svg, a picture of the placement, and NAME.spef, its wires. --array takes the elements of an
+array with the registers between them. The parameters of another design: --design NAME --help.
 
 examples:
   python -m hwmodel.synthesise --bits 4 --lanes 16
   python -m hwmodel.synthesise --design bitfusion --units 1 --bits 2 --clock-mhz 400 --out build/synth
+  python -m hwmodel.synthesise --lanes 4 --array 4x4 --architecture systolic --place --out build/placed
   python -m hwmodel.synthesise --design loom --liberty my.lib.gz --format json"""
 
 
@@ -53,7 +59,10 @@ def parser() -> DesignParser:
     """The options, those of the design too."""
     made = DesignParser(prog=PROG, description=__doc__, epilog=EPILOG, default="uniform")
     add_operands(made)
+    add_array(made, None)
+    add_architecture(made, None)
     add_library_file(made)
+    add_placement(made)
     add_clock(made)
     add_effort(made)
     add_jobs(made)
@@ -69,13 +78,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = made.parse_args(arguments)
     check_library_options(made, options)
     clock_mhz, jobs = read_clock_mhz(options.clock_mhz), read_jobs(options.jobs)
-    spec = spec_of(options)
-    plan = plan_of(options, spec)
+    mac = spec_of(options)
+    plan = plan_of(options, mac)
+    spec = _core_of(made, options, mac) or mac
 
     from hwmodel.measurement import Bench
 
     library = library_of(options)
-    bench = Bench(library, clock_mhz, options.effort, options.fresh, jobs)
+    bench = Bench(library, clock_mhz, options.effort, options.fresh, jobs, placing_of(made, options, library))
     held = nullcontext() if options.out is None else filled(options.out)
     with held, naming(library), working(f"synthesising {spec.name}", lines=(60.0,)):
         row = _row(options, spec, plan, bench)
@@ -85,7 +95,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print("\n".join(lines_of(spec, plan, row, library.no_power(row.histogram))))
 
 
-def _row(options: Namespace, spec: MacSpec, plan: StreamPlan, bench: Bench) -> SynthesisRow:
+def _core_of(made: DesignParser, options: Namespace, mac: MacSpec) -> CoreSpec | None:
+    """The core of the array that the options ask for, if any. Raises InputError."""
+    from rtl.array import Architecture, CoreSpec
+
+    made.only_with("--array", options.array is not None, "--architecture")
+    if options.array is None:
+        return None
+    rows, columns = array_size(options.array)
+    architecture = Architecture(options.architecture or Architecture.BROADCAST)
+    return CoreSpec(mac=mac, rows=rows, columns=columns, architecture=architecture)
+
+
+def _row(options: Namespace, spec: MacSpec | CoreSpec, plan: StreamPlan, bench: Bench) -> SynthesisRow:
     """The row with power; written with its netlist where a folder is given."""
     from dataclasses import replace
 
@@ -106,15 +128,35 @@ def _row(options: Namespace, spec: MacSpec, plan: StreamPlan, bench: Bench) -> S
         folder: Path = options.out
         write_atomically(folder / f"{spec.name}.v", netlist)
         write_atomically(folder / f"{spec.name}.json", json.dumps(asdict(row), indent=1) + "\n")
+        if bench.placing is not None:
+            _write_placement(folder, spec.name, netlist, bench, bench.placing)
     return row
 
 
-def _shown(spec: MacSpec, plan: StreamPlan, row: SynthesisRow) -> dict[str, object]:
+def _write_placement(folder: Path, name: str, netlist: str, bench: Bench, placing: Placing) -> None:
+    """Places the netlist of a row again, as it was placed for the row, and writes picture and wires."""
+    from hwmodel.placement import place
+    from hwmodel.synthesis import read_back
+    from siliquant.files import write_atomically
+
+    placed = place(read_back(netlist, name, bench.library, bench.clock_mhz), bench.library, placing)
+    write_atomically(folder / f"{name}.svg", placed.svg)
+    write_atomically(folder / f"{name}.spef", placed.mapped.spef or "")
+
+
+def _shown(spec: MacSpec | CoreSpec, plan: StreamPlan, row: SynthesisRow) -> dict[str, object]:
     """The row as JSON types, with what really ran: the row itself is found by the text of the plan."""
-    return asdict(row) | ({} if row.activity is None else {"activity": plan.text_on(spec)})
+    return asdict(row) | ({} if row.activity is None else {"activity": plan.text_on(_mac_of(spec))})
 
 
-def lines_of(spec: MacSpec, plan: StreamPlan, row: SynthesisRow, no_power: str = "") -> list[str]:
+def _mac_of(spec: MacSpec | CoreSpec) -> MacSpec:
+    """The MAC, or that of each element."""
+    from rtl.array import CoreSpec
+
+    return spec.mac if isinstance(spec, CoreSpec) else spec
+
+
+def lines_of(spec: MacSpec | CoreSpec, plan: StreamPlan, row: SynthesisRow, no_power: str = "") -> list[str]:
     """What is printed of a row: figures with their units, and where they come from.
 
     no_power: what the library does not state of the row's cells.
@@ -133,20 +175,33 @@ def lines_of(spec: MacSpec, plan: StreamPlan, row: SynthesisRow, no_power: str =
         lines.append(f"minimum period  {row.minimum_period_ns:.2f} ns: {met} (slack {row.slack_ns:.2f} ns)")
         if row.power_uw is None:
             lines.append(f"power           not known: {row.library} states {no_power or 'no power of its cells'}")
+    if row.wiring is not None:
+        lines += wires_of(row, row.wiring)
     if row.power_uw is not None:
-        products = spec.macs_per_cycle(plan.precision)
+        mac = _mac_of(spec)
+        energy = row.energy_pj_per_cycle or 0.0
+        share = f", {energy / float(mac.macs_per_cycle(plan.precision)):.4g} pJ a product" if mac is spec else ""
         power = {"clock": row.clock_uw, "internal": row.internal_uw, "switching": row.switching_uw}
         terms = ", ".join(
             f"{name} {value or 0.0:,.1f}" for name, value in (power | {"leakage": row.leakage_uw}).items()
         )
-        energy = row.energy_pj_per_cycle or 0.0
         lines += [
             f"power           {row.power_uw:,.1f} uW ({terms}), {row.toggles}",
-            f"energy          {energy:.4g} pJ a cycle, {energy / float(products):.4g} pJ a product",
-            f"operands        {plan.text_on(spec)}",
+            f"energy          {energy:.4g} pJ a cycle{share}",
+            f"operands        {plan.text_on(mac)}",
         ]
     tools = ", ".join(f"{name} {row.tools[name]}" for name in ("yosys", "opensta", "icarus") if name in row.tools)
     return [*lines, f"made by         recipe {row.recipe}, effort {row.effort}; {tools}"]
+
+
+def wires_of(row: SynthesisRow, wiring: Wiring) -> list[str]:
+    """What is printed of a placement."""
+    size = f"{wiring.core_width_um:.1f} x {wiring.core_height_um:.1f} um"
+    clock = f"clock {wiring.clock_um:,.0f} um with {wiring.clock_ff:,.0f} fF"
+    return [
+        f"placement       core {size}, {wiring.utilisation:.1f} % of it cells; {row.wires}",
+        f"wires           {wiring.wire_um:,.0f} um with {wiring.wire_ff:,.0f} fF in {wiring.nets:,} nets; {clock}",
+    ]
 
 
 if __name__ == "__main__":

@@ -6,9 +6,18 @@ Read ``netlist``, ``schedule``, ``evaluate``, ``area``.
 
 from __future__ import annotations
 
-from .area import AreaParts, area_parts
+from .area import AreaParts, area_parts, instance_parts
 from .evaluate import GateLevel
 from .netlist import Instance, Netlist, read_netlist
 from .schedule import components
 
-__all__ = ["AreaParts", "GateLevel", "Instance", "Netlist", "area_parts", "components", "read_netlist"]
+__all__ = [
+    "AreaParts",
+    "GateLevel",
+    "Instance",
+    "Netlist",
+    "area_parts",
+    "components",
+    "instance_parts",
+    "read_netlist",
+]

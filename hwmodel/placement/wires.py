@@ -1,0 +1,135 @@
+"""Wires of a placement: a tree for every net, its capacitance and resistance, and all of them as SPEF.
+
+A net's wire is its Steiner tree (hwmodel.placement.steiner) with the capacitance and resistance a um of the technology;
+each edge has half of its capacitance at either end. Detours of a router, vias and the coupling to one neighbour in
+particular are not in it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+from hwmodel.library import Library
+from hwmodel.netlist import Netlist
+from siliquant.inputs import InputError
+
+from .placer import Pin, Placement
+from .steiner import Tree, steiner_tree
+from .technology import Wire
+
+__all__ = ["Route", "routes_of", "spef_name", "spef_text"]
+
+_LEAST_OHM = 1e-3  # of an edge: pins that lie on each other
+_HEADER = """\
+*SPEF "IEEE 1481-1998"
+*DESIGN "{top}"
+*DATE "none"
+*VENDOR "siliquant"
+*PROGRAM "siliquant"
+*VERSION "1"
+*DESIGN_FLOW "EXTERNAL_LOADS"
+*DIVIDER /
+*DELIMITER :
+*BUS_DELIMITER []
+*T_UNIT 1 NS
+*C_UNIT 1 FF
+*R_UNIT 1 OHM
+*L_UNIT 1 HENRY
+"""
+
+
+@dataclass(frozen=True)
+class Route:
+    """The wire of one net: its number, its pins with the driver first, and a tree whose first points are theirs."""
+
+    net: int
+    pins: tuple[Pin, ...]
+    tree: Tree
+
+    @property
+    def length_um(self) -> float:
+        """Of all edges."""
+        return self.tree.length * 1e-3
+
+
+def routes_of(placement: Placement) -> tuple[Route, ...]:
+    """A route for every net of two pins or more."""
+    return tuple(
+        Route(net, tuple(pin for pin, _ in pins), steiner_tree([point for _, point in pins]))
+        for net, pins in enumerate(placement.nets)
+        if len(pins) > 1
+    )
+
+
+def spef_text(routes: Sequence[Route], netlist: Netlist, library: Library, wire: Wire, names: Collection[str]) -> str:
+    """The wires of a netlist as SPEF (IEEE 1481). ``names``: the nets as the reader of the Verilog calls them, without
+    escapes: where a net has several names, one of these is taken. Raises InputError where none is among them.
+    """
+    lines = [_HEADER.format(top=netlist.name)]
+    for route in routes:
+        lines += _net_lines(route, netlist, library, wire, names)
+    return "\n".join(lines) + "\n"
+
+
+def spef_name(name: str) -> str:
+    """A name with every character escaped that is neither a letter, a digit nor an underscore.
+
+    Raises InputError for white space and what is no printable ASCII.
+    """
+    if not re.fullmatch(r"[!-~]{1,1024}", name):
+        raise InputError(f"a name in SPEF must be 1 to 1024 printable ASCII characters, not {name[:60]!r}")
+    return re.sub(r"[^A-Za-z0-9_]", lambda match: "\\" + match[0], name)
+
+
+def _net_lines(route: Route, netlist: Netlist, library: Library, wire: Wire, names: Collection[str]) -> Iterator[str]:
+    net = _net_name(netlist, route.net, names)
+    tree = route.tree
+    nodes = [_node(pin, netlist) for pin in route.pins]
+    nodes += [f"{net}:{number}" for number in range(1, len(tree.points) - len(nodes) + 1)]
+    caps_ff = [0.0] * len(nodes)
+    ohms = []
+    for a, b in tree.edges:
+        length_um = (abs(tree.points[a][0] - tree.points[b][0]) + abs(tree.points[a][1] - tree.points[b][1])) * 1e-3
+        caps_ff[a] += length_um * wire.ff_per_um / 2
+        caps_ff[b] += length_um * wire.ff_per_um / 2
+        ohms.append(max(length_um * wire.ohm_per_um, _LEAST_OHM))
+    yield f"*D_NET {net} {sum(caps_ff):.6f}"
+    yield "*CONN"
+    for node, pin in zip(nodes, route.pins, strict=False):
+        yield f"{'*P' if pin[0] < 0 else '*I'} {node} {_direction(pin, netlist, library)}"
+    yield "*CAP"
+    yield from (f"{number} {node} {cap:.6f}" for number, (node, cap) in enumerate(zip(nodes, caps_ff, strict=True), 1))
+    yield "*RES"
+    for number, ((a, b), ohm) in enumerate(zip(tree.edges, ohms, strict=True), 1):
+        yield f"{number} {nodes[a]} {nodes[b]} {ohm:.6f}"
+    yield "*END\n"
+
+
+def _direction(pin: Pin, netlist: Netlist, library: Library) -> str:
+    number, name = pin
+    if number < 0:
+        return "I" if name.rpartition("[")[0] in netlist.inputs else "O"
+    return "O" if name in library.output_pins[netlist.instances[number].cell] else "I"
+
+
+def _node(pin: Pin, netlist: Netlist) -> str:
+    """An instance's pin or a port; one bit of a port of several has its index in bare brackets."""
+    number, name = pin
+    if number >= 0:
+        return f"{spef_name(netlist.instances[number].name)}:{spef_name(name)}"
+    port, _, bit = name[:-1].rpartition("[")
+    wide = len(netlist.inputs.get(port, ()) or netlist.outputs[port]) > 1
+    return f"{spef_name(port)}[{bit}]" if wide else spef_name(port)
+
+
+def _net_name(netlist: Netlist, net: int, names: Collection[str]) -> str:
+    own = netlist.net_names[net]
+    for name in own:
+        if name in names:
+            vector, _, index = name.rpartition("[")
+            if f"{name}[0]" in own or not vector:  # a net of one bit has its name with and without an index
+                return spef_name(name)
+            return f"{spef_name(vector)}[{index[:-1]}]"
+    raise InputError(f"every net must be known to the timing tool, and {netlist.net_label(net)[:60]} is not")
