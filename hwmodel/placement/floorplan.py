@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from siliquant.inputs import InputError
 
-__all__ = ["UTILISATIONS", "Floorplan", "PortBit", "floorplan", "ports_around"]
+__all__ = ["UTILISATIONS", "Floorplan", "PortBit", "floorplan", "ports_around", "with_room"]
 
 UTILISATIONS = (10.0, 95.0)
 """Range of the share of the core that cells take, in percent; placers find no room above."""
@@ -41,11 +41,13 @@ class Floorplan:
         return self.width_nm * self.height_nm * 1e-6
 
 
-def floorplan(widths_nm: Sequence[int], row_nm: int, site_nm: int, utilisation: float) -> Floorplan:
+def floorplan(
+    widths_nm: Sequence[int], row_nm: int, site_nm: int, utilisation: float, stretch: float = 1.0
+) -> Floorplan:
     """A core about as wide as high, of which cells of these widths take ``utilisation`` percent at most.
 
-    A row is no shorter than the widest cell. Raises InputError for a utilisation outside UTILISATIONS and where there
-    are no cells.
+    A row is ``stretch`` times as long as that needs, and no shorter than the widest cell. Raises InputError for a
+    utilisation outside UTILISATIONS and where there are no cells.
     """
     low, high = UTILISATIONS
     if not low <= utilisation <= high:
@@ -54,8 +56,17 @@ def floorplan(widths_nm: Sequence[int], row_nm: int, site_nm: int, utilisation: 
         raise InputError("a netlist must have cells to be placed")
     length_nm = sum(widths_nm) / (utilisation / 100)  # of all rows together
     rows = max(1, round(math.sqrt(length_nm / row_nm)))
-    width_nm = max(math.ceil(length_nm / rows), max(widths_nm))
-    return Floorplan(math.ceil(width_nm / site_nm) * site_nm, rows, row_nm, site_nm)
+    width_nm = max(length_nm / rows, max(widths_nm)) * stretch
+    return Floorplan(math.ceil(width_nm / site_nm - 1e-6) * site_nm, rows, row_nm, site_nm)
+
+
+def with_room(plan: Floorplan, widths_nm: Sequence[int], filled: float) -> list[int]:
+    """Widths of the cells with their share of the free space, in whole sites, so that together they take ``filled`` of
+    the rows: what is placed without overlap by these is spread over the core, as a router needs it. Never less than
+    the widths themselves.
+    """
+    factor = max(1.0, filled * plan.width_nm * plan.rows / sum(widths_nm))
+    return [int(width * factor + 1e-6) // plan.site_nm * plan.site_nm for width in widths_nm]
 
 
 def ports_around(

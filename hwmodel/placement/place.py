@@ -78,8 +78,8 @@ def place(mapped: Mapped, library: Library, placing: Placing) -> Placed:
         spef = spef_text(routes, netlist, library, wire, opensta.nets())
         opensta.annotate(spef)
         timing = opensta.timing(details=True)
-    clock_um = sum(route.length_um for route in routes if route.net in placement.clock_nets)
-    wire_um = sum(route.length_um for route in routes if route.net not in placement.clock_nets)
+    clock_um = sum(route.length_um for route in routes if route.is_clock)
+    wire_um = sum(route.length_um for route in routes if not route.is_clock)
     plan = placement.plan
     wiring = Wiring(
         utilisation=round(placement.utilisation, 6),

@@ -1,7 +1,9 @@
 """Places the cells of a netlist in rows by coloquinte (Gouvine, github.com/Coloquinte/PlaceRoute), for short wires.
 
 Two runs: in the second the ports are where the wires of the first would have them. The seed is fixed and there is one
-thread: the same netlist gives the same placement. Clock nets, and nets of constants, pull at no cell.
+thread: the same netlist gives the same placement. Each cell is placed with its share of the free space on both sides,
+so that no region is fuller than the others and a router would find its way. Clock nets, and nets of constants, pull at
+no cell.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import os
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from statistics import fmean
 
 from hwmodel.library import ONE_NET, ZERO_NET, Library
@@ -22,17 +25,19 @@ from siliquant.inputs import InputError, ToolError
 from siliquant.processes import command
 from siliquant.processes import run as processes
 
-from .floorplan import Floorplan, PortBit, floorplan, ports_around
+from .floorplan import Floorplan, PortBit, floorplan, ports_around, with_room
 from .lef import Macro
 from .steiner import Point
 from .technology import Technology, cell_macro
 
 __all__ = ["MOST_CELLS", "Pin", "Placement", "PlacementError", "need_placer", "place_cells", "placer_version"]
 
-MOST_CELLS = 200_000
+MOST_CELLS = 100_000
 """Cells of the largest netlist that is placed."""
 _SECONDS_LIMIT = 900
 _SEED, _EFFORT = 1, 3
+_FILLED = (0.93, 0.8, 0.0)  # of the rows, by cells with their free space: less where wide cells find no room
+_STRETCHES = (1.0, 1.1, 1.3, 1.6, 2.0)  # of the rows, where cells find none without any free space of their own
 _MIRRORED_X, _MIRRORED_Y = frozenset({"FN", "S"}), frozenset({"FS", "S"})
 
 Pin = tuple[int, str]
@@ -41,6 +46,10 @@ Pin = tuple[int, str]
 
 class PlacementError(ToolError):
     """The placer failed at a netlist; the message holds what it said."""
+
+
+class _NoRoomError(PlacementError):
+    """Cells are too wide for the rows: it places one after the other, and finds no room for the last."""
 
 
 @dataclass(frozen=True)
@@ -96,25 +105,39 @@ def place_cells(netlist: Netlist, library: Library, technology: Technology, util
     site_nm = technology.site_nm
     sites = {cell: -(-round(macro.width_um * 1e3) // site_nm) for cell, macro in kinds.items()}
     widths = [sites[instance.cell] * site_nm for instance in netlist.instances]
-    plan = floorplan(widths, technology.row_nm, site_nm, utilisation)
     members, clock_nets = _members(netlist, library)
+    for stretch, filled in product(_STRETCHES, _FILLED):
+        plan = floorplan(widths, technology.row_nm, site_nm, utilisation, stretch)
+        try:
+            return _placed(netlist, plan, with_room(plan, widths, filled), widths, macros, members, clock_nets)
+        except _NoRoomError:
+            if (stretch, filled) == (_STRETCHES[-1], _FILLED[-1]):
+                raise
+    raise AssertionError("there are attempts")
+
+
+def _placed(
+    netlist: Netlist,
+    plan: Floorplan,
+    wider: Sequence[int],
+    widths: Sequence[int],
+    macros: Sequence[Macro],
+    members: Sequence[Sequence[Pin]],
+    clock_nets: frozenset[int],
+) -> Placement:
+    """One attempt, with the widths that cells are given. Raises _NoRoomError."""
     bits = [(port, bit) for port, nets in _ports(netlist) for bit in range(len(nets))]
     pulling = [pins for net, pins in enumerate(members) if net not in clock_nets and len(pins) > 1]
     ports = ports_around(plan, bits, {})
-    for last in (False, True):
-        corners, orientations = _run(plan, widths, macros, pulling, bits, ports)
-        if not last:
-            places = [
-                [_pin_point(pin, corners, orientations, macros, ports) for pin in pins if pin[0] >= 0]
-                for pins in pulling
-            ]
-            wishes = {
-                bit: (fmean(x for x, _ in found), fmean(y for _, y in found))
-                for pins, found in zip(pulling, places, strict=True)
-                if found
-                for bit in _bits_of(pins)
-            }
-            ports = ports_around(plan, bits, wishes)
+    corners, orientations = _run(plan, wider, widths, macros, pulling, ports)
+    wishes = {}
+    for pins in pulling:
+        cells = [_pin_point(pin, corners, orientations, macros, ports) for pin in pins if pin[0] >= 0]
+        if cells:
+            centre = fmean(x for x, _ in cells), fmean(y for _, y in cells)
+            wishes.update(dict.fromkeys(_bits_of(pins), centre))
+    ports = ports_around(plan, bits, wishes)
+    corners, orientations = _run(plan, wider, widths, macros, pulling, ports)
     nets = tuple(
         tuple((pin, _pin_point(pin, corners, orientations, macros, ports)) for pin in pins) for pins in members
     )
@@ -146,6 +169,14 @@ def _members(netlist: Netlist, library: Library) -> tuple[list[list[Pin]], froze
     for port, nets in netlist.outputs.items():
         for bit, net in enumerate(nets):
             others[net].append((-1, f"{port}[{bit}]"))
+    found = -1
+    while found < len(clocked):  # back from the pins through gates and buffers of the clock
+        found = len(clocked)
+        for instance in netlist.instances:
+            outputs = library.output_pins[instance.cell]
+            if any(instance.pins.get(pin) in clocked for pin in outputs):
+                inputs = [pin for pin in instance.pins if pin not in outputs]
+                clocked.update(instance.pins[pin] for pin in inputs if pin in clock_pins or len(inputs) == 1)
     for constant in (ZERO_NET, ONE_NET):
         drivers[constant], others[constant] = [], []
     return [[*driver, *rest] for driver, rest in zip(drivers, others, strict=True)], frozenset(clocked)
@@ -186,22 +217,24 @@ def _offset(macro: Macro, pin: str, orientation: str = "N") -> Point:
 
 def _run(
     plan: Floorplan,
+    wider: Sequence[int],
     widths: Sequence[int],
     macros: Sequence[Macro],
     pulling: Sequence[Sequence[Pin]],
-    bits: Sequence[PortBit],
     ports: Mapping[PortBit, Point],
 ) -> tuple[tuple[Point, ...], tuple[str, ...]]:
     """Corners and orientations of all cells."""
-    numbers = {bit: len(widths) + index for index, bit in enumerate(bits)}
+    sides = [(wide - width) // 2 for wide, width in zip(wider, widths, strict=True)]
+    numbers = {bit: len(widths) + index for index, bit in enumerate(ports)}
     nets = []
     for pins in pulling:
         who = [number if number >= 0 else numbers[_bits_of([(number, name)])[0]] for number, name in pins]
         where = [_offset(macros[number], name) if number >= 0 else (0, 0) for number, name in pins]
-        nets.append((who, [x for x, _ in where], [y for _, y in where]))
+        room = [sides[number] if number >= 0 else 0 for number, _ in pins]
+        nets.append((who, [x + side for (x, _), side in zip(where, room, strict=True)], [y for _, y in where]))
     job = {
-        "widths_nm": widths, "row_nm": plan.row_nm, "rows": plan.rows, "width_nm": plan.width_nm, "nets": nets,
-        "ports": [ports[bit] for bit in bits], "seed": _SEED, "effort": _EFFORT,
+        "widths_nm": wider, "row_nm": plan.row_nm, "rows": plan.rows, "width_nm": plan.width_nm, "nets": nets,
+        "ports": list(ports.values()), "seed": _SEED, "effort": _EFFORT,
     }  # fmt: skip
     with scratch("place") as folder:
         (folder / "job.json").write_text(json.dumps(job))
@@ -214,10 +247,12 @@ def _run(
             if done.returncode:
                 log.seek(0)
                 said = (log.read().strip() or "nothing").splitlines()[-1]
-                raise PlacementError(f"coloquinte could not place {len(widths)} cells: {said[:200]}")
+                kind = _NoRoomError if "Not all cells have been placed" in said else PlacementError
+                raise kind(f"coloquinte could not place {len(widths)} cells: {said[:200]}")
         found = json.loads((folder / "result.json").read_text())
     # Cells are whole sites wide, so moving each to the site before it makes none overlap.
-    xs = [x // plan.site_nm * plan.site_nm for x in found["x_nm"]]
+    site_nm = plan.site_nm
+    xs = [(x + side) // site_nm * site_nm for x, side in zip(found["x_nm"], sides, strict=True)]
     return tuple(zip(xs, found["y_nm"], strict=True)), tuple(found["orientations"])
 
 

@@ -3,13 +3,16 @@
 A net's wire is its Steiner tree (hwmodel.placement.steiner) with the capacitance and resistance a um of the technology;
 each edge has half of its capacitance at either end. Detours of a router, vias and the coupling to one neighbour in
 particular are not in it.
+
+The clock is ideal: its net has capacitance and no resistance, so that no clock pin waits for another. There is no clock
+tree: no buffers, and no more wire than connects all clock pins.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hwmodel.library import Library
 from hwmodel.netlist import Netlist
@@ -42,11 +45,15 @@ _HEADER = """\
 
 @dataclass(frozen=True)
 class Route:
-    """The wire of one net: its number, its pins with the driver first, and a tree whose first points are theirs."""
+    """The wire of one net: its number, its pins with the driver first, and a tree whose first points are theirs.
+
+    is_clock: it leads to clock pins.
+    """
 
     net: int
     pins: tuple[Pin, ...]
     tree: Tree
+    is_clock: bool
 
     @property
     def length_um(self) -> float:
@@ -57,7 +64,9 @@ class Route:
 def routes_of(placement: Placement) -> tuple[Route, ...]:
     """A route for every net of two pins or more."""
     return tuple(
-        Route(net, tuple(pin for pin, _ in pins), steiner_tree([point for _, point in pins]))
+        Route(
+            net, tuple(pin for pin, _ in pins), steiner_tree([point for _, point in pins]), net in placement.clock_nets
+        )
         for net, pins in enumerate(placement.nets)
         if len(pins) > 1
     )
@@ -69,7 +78,8 @@ def spef_text(routes: Sequence[Route], netlist: Netlist, library: Library, wire:
     """
     lines = [_HEADER.format(top=netlist.name)]
     for route in routes:
-        lines += _net_lines(route, netlist, library, wire, names)
+        own = replace(wire, ohm_per_um=0.0) if route.is_clock else wire
+        lines += _net_lines(route, netlist, library, own, names)
     return "\n".join(lines) + "\n"
 
 
