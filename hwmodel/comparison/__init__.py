@@ -18,6 +18,7 @@ from .comparison import (
     compare_rows,
     contenders,
     is_uniform,
+    measured_answer,
     mixes,
     questions,
 )
@@ -51,6 +52,7 @@ __all__ = [
     "is_uniform",
     "mac_question",
     "markdown_table",
+    "measured_answer",
     "measured_or",
     "mixes",
     "model_answer",

@@ -102,12 +102,24 @@ class _Reader:
             elif kind == "END":
                 break
             elif word != ";":
-                self._rest(kind)
+                self._pass_statement(kind)
             if max(len(self._layers), len(self._macros), len(self._sites)) > MOST_ITEMS:
                 raise self._fail(f"there must be at most {MOST_ITEMS} layers, macros or sites in a file")
-        if not (self._layers or self._macros or self._sites):
-            raise InputError("must be a LEF file, and has no LAYER, MACRO or SITE", file=self._file)
+        if not self._found_any:
+            raise self._no_lef()
         return Lef(tuple(self._layers), self._macros, self._sites)
+
+    @property
+    def _found_any(self) -> bool:
+        return bool(self._layers or self._macros or self._sites)
+
+    def _no_lef(self) -> InputError:
+        return InputError("must be a LEF file, and has no LAYER, MACRO or SITE", file=self._file)
+
+    def _pass_statement(self, kind: str) -> None:
+        while (word := self._next()) != ";":
+            if word is None:
+                raise self._fail(f"the file ends inside {kind[:60]}") if self._found_any else self._no_lef()
 
     def _layer(self, name: str) -> None:
         found: dict[str, float] = {}

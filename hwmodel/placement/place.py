@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from hwmodel.library import Library
-from hwmodel.netlist import instance_parts, read_netlist
+from hwmodel.netlist import Netlist, instance_parts, read_netlist
 from hwmodel.synthesis import Mapped, OpenSta
 from siliquant.files import scratch
 from siliquant.inputs import ToolError
 
 from .picture import picture
 from .placer import place_cells, placer_version
-from .technology import Technology
-from .wires import routes_of, spef_text
+from .technology import Technology, Wire
+from .wires import Names, Route, routes_of, spef_text
 
 __all__ = ["Placed", "Placing", "Wiring", "place"]
 
@@ -75,9 +76,10 @@ def place(mapped: Mapped, library: Library, placing: Placing) -> Placed:
         path = folder / "netlist.v"
         path.write_text(mapped.verilog)
         opensta.load(path, mapped.top, mapped.timing.period_ns)
-        spef = spef_text(routes, netlist, library, wire, opensta.nets())
+        spef = spef_text(routes, netlist, library, wire, Names(opensta.nets(), opensta.ports()))
         opensta.annotate(spef)
         timing = opensta.timing(details=True)
+    timing = replace(timing, loads_ff=_with_wires_of_outputs(timing.loads_ff, routes, netlist, wire))
     clock_um = sum(route.length_um for route in routes if route.is_clock)
     wire_um = sum(route.length_um for route in routes if not route.is_clock)
     plan = placement.plan
@@ -97,3 +99,18 @@ def place(mapped: Mapped, library: Library, placing: Placing) -> Placed:
     )
     svg = picture(placement, instance_parts(netlist, library), title)
     return Placed(replace(mapped, timing=timing, spef=spef), wiring, svg)
+
+
+def _with_wires_of_outputs(
+    loads_ff: Mapping[str, float], routes: Sequence[Route], netlist: Netlist, wire: Wire
+) -> dict[str, float]:
+    """The loads with the wires of nets that have an output port: OpenSTA adds them in delays, but states as the load of
+    such a net its pins alone.
+    """
+    found = dict(loads_ff)
+    outputs = {net for nets in netlist.outputs.values() for net in nets}
+    for route in routes:
+        for name in netlist.net_names[route.net] if route.net in outputs else ():
+            if name in found:
+                found[name] += route.length_um * wire.ff_per_um
+    return found

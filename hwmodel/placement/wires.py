@@ -11,7 +11,7 @@ tree: no buffers, and no more wire than connects all clock pins.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from hwmodel.library import Library
@@ -22,7 +22,7 @@ from .placer import Pin, Placement
 from .steiner import Tree, steiner_tree
 from .technology import Wire
 
-__all__ = ["Route", "routes_of", "spef_name", "spef_text"]
+__all__ = ["Names", "Route", "routes_of", "spef_name", "spef_text"]
 
 _LEAST_OHM = 1e-3  # of an edge: pins that lie on each other
 _HEADER = """\
@@ -72,9 +72,20 @@ def routes_of(placement: Placement) -> tuple[Route, ...]:
     )
 
 
-def spef_text(routes: Sequence[Route], netlist: Netlist, library: Library, wire: Wire, names: Collection[str]) -> str:
-    """The wires of a netlist as SPEF (IEEE 1481). ``names``: the nets as the reader of the Verilog calls them, without
-    escapes: where a net has several names, one of these is taken. Raises InputError where none is among them.
+@dataclass(frozen=True)
+class Names:
+    """What the reader of the SPEF calls nets and ports, without escapes: of several names of a net it knows one, and a
+    port of one bit may have an index.
+    """
+
+    nets: frozenset[str]
+    ports: frozenset[str]
+
+
+def spef_text(routes: Sequence[Route], netlist: Netlist, library: Library, wire: Wire, names: Names) -> str:
+    """The wires of a netlist as SPEF (IEEE 1481), under the names of its reader.
+
+    Raises InputError where a net has none of them.
     """
     lines = [_HEADER.format(top=netlist.name)]
     for route in routes:
@@ -93,10 +104,10 @@ def spef_name(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9_]", lambda match: "\\" + match[0], name)
 
 
-def _net_lines(route: Route, netlist: Netlist, library: Library, wire: Wire, names: Collection[str]) -> Iterator[str]:
-    net = _net_name(netlist, route.net, names)
+def _net_lines(route: Route, netlist: Netlist, library: Library, wire: Wire, names: Names) -> Iterator[str]:
+    net = _net_name(netlist, route.net, names.nets)
     tree = route.tree
-    nodes = [_node(pin, netlist) for pin in route.pins]
+    nodes = [_node(pin, netlist, names.ports) for pin in route.pins]
     nodes += [f"{net}:{number}" for number in range(1, len(tree.points) - len(nodes) + 1)]
     caps_ff = [0.0] * len(nodes)
     ohms = []
@@ -124,17 +135,16 @@ def _direction(pin: Pin, netlist: Netlist, library: Library) -> str:
     return "O" if name in library.output_pins[netlist.instances[number].cell] else "I"
 
 
-def _node(pin: Pin, netlist: Netlist) -> str:
-    """An instance's pin or a port; one bit of a port of several has its index in bare brackets."""
+def _node(pin: Pin, netlist: Netlist, ports: frozenset[str]) -> str:
+    """An instance's pin or a port; a bit of a vector has its index in bare brackets."""
     number, name = pin
     if number >= 0:
         return f"{spef_name(netlist.instances[number].name)}:{spef_name(name)}"
     port, _, bit = name[:-1].rpartition("[")
-    wide = len(netlist.inputs.get(port, ()) or netlist.outputs[port]) > 1
-    return f"{spef_name(port)}[{bit}]" if wide else spef_name(port)
+    return spef_name(port) if port in ports else f"{spef_name(port)}[{bit}]"
 
 
-def _net_name(netlist: Netlist, net: int, names: Collection[str]) -> str:
+def _net_name(netlist: Netlist, net: int, names: frozenset[str]) -> str:
     own = netlist.net_names[net]
     for name in own:
         if name in names:

@@ -213,6 +213,11 @@ class OpenSta:
         """The names of all nets of the netlist, without escapes."""
         return frozenset(_plain(line) for line in self.ask("siliquant_nets").splitlines())
 
+    def ports(self) -> frozenset[str]:
+        """The names of all ports of one bit, and of all bits of wider ones, without escapes."""
+        asked = "foreach port [get_ports *] {puts [get_full_name $port]}"
+        return frozenset(_plain(line) for line in self.ask(asked).splitlines())
+
     def annotate(self, spef: str) -> None:
         """Read wires as SPEF: the nets in it have these and no wire load.
 
