@@ -13,7 +13,8 @@ import json
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
+from typing import Any
 
 from rich.console import Console
 from rich.progress import track
@@ -90,8 +91,26 @@ def main(arguments: Sequence[str] | None = None) -> None:
     missed = [b.design for b, a in zip(loaded, placed, strict=True) if b.meets_clock and not a.meets_clock]
     console.print(f"rows that meet the clock by the wire load and miss it placed: {', '.join(missed) or 'none'}")
     if options.out:
-        both = [{"wire load": asdict(b), "placed": asdict(a)} for b, a in zip(loaded, placed, strict=True)]
-        write_atomically(options.out, json.dumps(both, indent=1) + "\n")
+        figures = [_figures(*each) for each in zip(loaded, placed, rows, strict=True)]
+        found = {"library": library.name, "clock_mhz": clock_mhz, "wires": rows[0].wires, "rows": figures}
+        write_atomically(options.out, json.dumps(found, indent=1) + "\n")
+
+
+def _figures(before: Row, after: Row, row: SynthesisRow) -> dict[str, Any]:
+    """One line of --out; two values are by the wire load and placed."""
+    assert row.wiring is not None
+    return {
+        "design": before.design,
+        "pipeline_stages": before.pipeline_stages,
+        "area_um2": before.area_um2,
+        "wire_um": row.wiring.wire_um,
+        "wire_ff": row.wiring.wire_ff,
+        "clock_um": row.wiring.clock_um,
+        "minimum_period_ns": [before.minimum_period_ns, after.minimum_period_ns],
+        "energy_fj_per_mac": [before.energy_fj_per_mac, after.energy_fj_per_mac],
+        "energy_ratio": [before.power_ratio, after.power_ratio],
+        "meets_clock": [before.meets_clock, after.meets_clock],
+    }
 
 
 def _pair(before: float | None, after: float | None, digits: int) -> str:

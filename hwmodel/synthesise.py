@@ -43,10 +43,9 @@ __all__ = ["lines_of", "main", "parser"]
 
 PROG = "hwmodel.synthesise"
 EPILOG = """\
-What is known already is looked up. DIR gets NAME.v, the mapped netlist, and NAME.json, the row with all figures; it is
-synthesised again where only its row is known. The netlist is simulated against the golden model of the design. With
---place DIR also gets NAME.svg, a picture of the placement, and NAME.spef, its wires. --array takes the elements of an
-array with the registers between them. The parameters of another design: --design NAME --help.
+What is known already is looked up. DIR gets NAME.v, the mapped netlist, and NAME.json, the row with all figures; with
+--place also NAME.svg, a picture, and NAME.spef, the wires. The netlist is simulated against the golden model. --array
+takes the elements of an array with the registers between them. Parameters of another design: --design NAME --help.
 
 examples:
   python -m hwmodel.synthesise --bits 4 --lanes 16
