@@ -189,7 +189,9 @@ def lines_of(spec: MacSpec | CoreSpec, plan: StreamPlan, row: SynthesisRow, no_p
             f"energy          {energy:.4g} pJ a cycle{share}",
             f"operands        {plan.text_on(mac)}",
         ]
-    tools = ", ".join(f"{name} {row.tools[name]}" for name in ("yosys", "opensta", "icarus") if name in row.tools)
+    tools = ", ".join(
+        f"{name} {row.tools[name]}" for name in ("yosys", "opensta", "icarus", "coloquinte") if name in row.tools
+    )
     return [*lines, f"made by         recipe {row.recipe}, effort {row.effort}; {tools}"]
 
 

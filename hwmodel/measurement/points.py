@@ -21,7 +21,7 @@ from typing import Any
 
 from hwmodel.library import Library, find_library
 from hwmodel.operands import StreamPlan
-from hwmodel.placement import Placing
+from hwmodel.placement import Placing, placer_version
 from hwmodel.power import GLITCH_AWARE, icarus_version
 from siliquant.inputs import InputError, ToolError
 
@@ -162,7 +162,7 @@ def signature(library: Library, design: SweepDesign, placing: Placing | None = N
         ("opensta", tools["opensta"]),
         ("icarus", icarus_version() or "none"),
         ("streams", "; ".join(plans)),
-        ("placement", "none" if placing is None else placing.text),
+        ("placement", "none" if placing is None else f"{placing.text}, coloquinte {placer_version()}"),
     )
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from hwmodel.library import Library
 from hwmodel.netlist import AreaParts, area_parts
-from hwmodel.placement import Placed, Placing, Wiring
+from hwmodel.placement import Placed, Placing, Wiring, placer_version
 from hwmodel.power import icarus_version
 from hwmodel.synthesis import FLOW_VERSION, Attempt, Synthesis, looks_at_area_alone, opensta_version
 from siliquant.files import package_version
@@ -190,6 +190,7 @@ def placed_row(row: SynthesisRow, placed: Placed, placing: Placing) -> Synthesis
         minimum_period_ns=round(timing.minimum_period_ns, 6),
         slack_ns=round(timing.worst_slack_ns, 6),
         meets_clock=timing.meets_clock,
+        tools=dict(sorted({**row.tools, "coloquinte": placer_version() or "none"}.items())),
         wires=placing.text,
         wiring=placed.wiring,
     )

@@ -12,7 +12,7 @@ from siliquant.files import scratch
 from siliquant.inputs import ToolError
 
 from .picture import picture
-from .placer import place_cells, placer_version
+from .placer import place_cells
 from .technology import Technology, Wire
 from .wires import Names, Route, routes_of, spef_text
 
@@ -28,9 +28,8 @@ class Placing:
 
     @property
     def text(self) -> str:
-        """All that decides the wires of a netlist."""
-        version = placer_version() or "none"
-        return f"placed at {self.utilisation:g} % by coloquinte {version}, {self.technology.text}"
+        """What decides the wires of a netlist; not the version of the placer, so that rows are found without one."""
+        return f"placed at {self.utilisation:g} %, {self.technology.text}"
 
 
 @dataclass(frozen=True)
