@@ -3,8 +3,7 @@
     python benchmarks/wires.py [--library NAME | --liberty FILE] [--clock-mhz F] [--bits B] [--lef FILE] [--out FILE]
 
 Eight designs at equal throughput, each with the pipelining that is smallest under the wire load. The netlist is the
-same twice, so the area is; period, energy of a product and the ratio of it to the uniform design are not. The last line
-counts rows that meet the clock by the wire load and miss it when they are placed.
+same twice, and so is the area, unless that netlist misses the clock with its wires: then it is made for a faster one.
 """
 
 from __future__ import annotations
@@ -81,19 +80,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for before, after, row in zip(loaded, placed, rows, strict=True):
         assert row.wiring is not None
         table.add_row(
-            before.design, str(before.pipeline_stages), f"{before.area_um2:,.0f}", f"{row.wiring.wire_um:,.0f}",
-            f"{row.wiring.wire_ff:,.0f}", _pair(before.minimum_period_ns, after.minimum_period_ns, 3),
+            before.design, str(before.pipeline_stages), _pair(before.area_um2, after.area_um2, 0),
+            f"{row.wiring.wire_um:,.0f}", f"{row.wiring.wire_ff:,.0f}", _pair(before.minimum_period_ns, after.minimum_period_ns, 3),
             _pair(before.energy_fj_per_mac, after.energy_fj_per_mac, 0), _change(before, after),
             _pair(before.power_ratio, after.power_ratio, 2),
         )  # fmt: skip
     console = Console(width=None if sys.stdout.isatty() else 150, highlight=False)
     console.print(table)
+    made_anew = [b.design for b, row in zip(loaded, rows, strict=True) if _made_anew(row)]
+    console.print(f"netlists that meet the clock by the wire load and miss it placed: {', '.join(made_anew) or 'none'}")
     missed = [b.design for b, a in zip(loaded, placed, strict=True) if b.meets_clock and not a.meets_clock]
-    console.print(f"rows that meet the clock by the wire load and miss it placed: {', '.join(missed) or 'none'}")
+    console.print(f"of these still too slow when they are made for a faster clock: {', '.join(missed) or 'none'}")
     if options.out:
         figures = [_figures(*each) for each in zip(loaded, placed, rows, strict=True)]
         found = {"library": library.name, "clock_mhz": clock_mhz, "wires": rows[0].wires, "rows": figures}
         write_atomically(options.out, json.dumps(found, indent=1) + "\n")
+
+
+def _made_anew(row: SynthesisRow) -> bool:
+    return row.wiring is not None and (row.wiring.made_for_mhz > row.clock_mhz or not row.meets_clock)
 
 
 def _figures(before: Row, after: Row, row: SynthesisRow) -> dict[str, Any]:
@@ -102,7 +107,9 @@ def _figures(before: Row, after: Row, row: SynthesisRow) -> dict[str, Any]:
     return {
         "design": before.design,
         "pipeline_stages": before.pipeline_stages,
-        "area_um2": before.area_um2,
+        "area_um2": [before.area_um2, after.area_um2],
+        "made_for_mhz": row.wiring.made_for_mhz,
+        "made_anew": bool(before.meets_clock) and _made_anew(row),
         "wire_um": row.wiring.wire_um,
         "wire_ff": row.wiring.wire_ff,
         "clock_um": row.wiring.clock_um,

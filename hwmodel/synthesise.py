@@ -138,7 +138,8 @@ def _write_placement(folder: Path, name: str, netlist: str, bench: Bench, placin
     from hwmodel.synthesis import read_back
     from siliquant.files import write_atomically
 
-    placed = place(read_back(netlist, name, bench.library, bench.clock_mhz), bench.library, placing)
+    mapped = read_back(netlist, name, bench.library, bench.clock_mhz)
+    placed = place(mapped, bench.library, placing, bench.clock_mhz)
     write_atomically(folder / f"{name}.svg", placed.svg)
     write_atomically(folder / f"{name}.spef", placed.mapped.spef or "")
 
@@ -199,8 +200,9 @@ def wires_of(row: SynthesisRow, wiring: Wiring) -> list[str]:
     """What is printed of a placement."""
     size = f"{wiring.core_width_um:.1f} x {wiring.core_height_um:.1f} um"
     clock = f"clock {wiring.clock_um:,.0f} um with {wiring.clock_ff:,.0f} fF"
+    made_for = f"; made for {wiring.made_for_mhz:g} MHz" if wiring.made_for_mhz > row.clock_mhz else ""
     return [
-        f"placement       core {size}, {wiring.utilisation:.1f} % of it cells; {row.wires}",
+        f"placement       core {size}, {wiring.utilisation:.1f} % of it cells; {row.wires}{made_for}",
         f"wires           {wiring.wire_um:,.0f} um with {wiring.wire_ff:,.0f} fF in {wiring.nets:,} nets; {clock}",
     ]
 

@@ -31,9 +31,11 @@ def texts() -> dict[str, str]:
 
 def _wires(library: str) -> dict[str, str]:
     found = read_result(f"wires-{library}")
+    anew = [row["design"] for row in found["rows"] if row["made_anew"]]
     missed = [row["design"] for row in found["rows"] if row["meets_clock"] == [True, False]]
     return {
         f"wires-{library}": table(_HEADERS, [_line(row) for row in found["rows"]]),
+        f"wires.{library}-anew": str(len(anew)),
         f"wires.{library}-missed": str(len(missed)),
         f"wires.{library}-rows": str(len(found["rows"])),
     }
@@ -43,7 +45,7 @@ def _line(row: Mapping[str, Any]) -> list[str]:
     before_fj, after_fj = row["energy_fj_per_mac"]
     return [
         row["design"],
-        f"{row['area_um2']:,.0f}",
+        " → ".join(f"{value:,.0f}" for value in dict.fromkeys(row["area_um2"])),
         f"{row['wire_um']:,.0f}",
         " → ".join(f"{value:.2f}" for value in row["minimum_period_ns"]),
         " → ".join(f"{value:,.0f}" for value in row["energy_fj_per_mac"]),

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from hwmodel.netlist import read_netlist
 from hwmodel.operands import RequantPlan, check_outputs, requant_stimulus
 from hwmodel.power import simulate
-from hwmodel.synthesis import Mapped, recipe_named, synthesise, try_stages
+from hwmodel.synthesis import Mapped, Recipe, recipe_named, synthesise, try_stages
 from rtl.mac import UniformSpec
 from rtl.requant import LoadableSpec, PartialSumSpec, ThresholdSpec
 
@@ -136,15 +136,17 @@ def _stored(
 
 def _synthesised(unit: Unit, verilog: str, plain: SynthesisRow | None, bench: Bench) -> UnitTrial:
     spec, library, effort = unit.spec, bench.library, unit.effort(bench.effort)
-    result = synthesise(
-        verilog, spec.name, library, bench.clock_mhz, effort=effort, jobs=bench.jobs,
-        recipe=None if plain is None else recipe_named(plain.recipe),
-        screen=spec.pipeline_stages < 2 and not unit.is_large,
-    )  # fmt: skip
-    row = make_row(spec.design, spec.parameters, verilog, library, bench.clock_mhz, result, effort=effort)
-    mapped: Mapped = result
+
+    def make(clock_mhz: float, recipe: Recipe | None = None) -> tuple[SynthesisRow, Mapped]:
+        result = synthesise(
+            verilog, spec.name, library, clock_mhz, effort=effort, jobs=bench.jobs, recipe=recipe,
+            screen=spec.pipeline_stages < 2 and not unit.is_large,
+        )  # fmt: skip
+        return make_row(spec.design, spec.parameters, verilog, library, clock_mhz, result, effort=effort), result
+
+    row, mapped = make(bench.clock_mhz, None if plain is None else recipe_named(plain.recipe))
     if bench.placing is not None:
-        row, mapped = placed_netlist(row, mapped, library, bench.placing)
+        row, mapped = placed_netlist(row, mapped, bench, bench.clock_mhz, make)
     return UnitTrial(spec, row, _powered(row, unit, mapped, bench))
 
 

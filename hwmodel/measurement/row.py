@@ -181,12 +181,13 @@ def make_row(
     )
 
 
-def placed_row(row: SynthesisRow, placed: Placed, placing: Placing) -> SynthesisRow:
-    """The row without power of the same netlist with the wires of a placement."""
+def placed_row(row: SynthesisRow, placed: Placed, placing: Placing, clock_mhz: float) -> SynthesisRow:
+    """The row without power of the same netlist with the wires of a placement, at a clock."""
     timing = placed.mapped.timing
     assert timing is not None
     return replace(
         row,
+        clock_mhz=float(clock_mhz),
         minimum_period_ns=round(timing.minimum_period_ns, 6),
         slack_ns=round(timing.worst_slack_ns, 6),
         meets_clock=timing.meets_clock,

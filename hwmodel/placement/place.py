@@ -36,11 +36,13 @@ class Placing:
 class Wiring:
     """The wires of a placed netlist.
 
-    utilisation: percent of the core that cells take, whole rows and sites counted; core_um: its width and height.
-    wire_um, wire_ff: length and capacitance of all nets but the clock's, which are clock_um and clock_ff. nets: how
-    many have a wire.
+    made_for_mhz: the clock that the netlist was synthesised for; above that of the row where it had to be, to meet the
+    clock with these wires. utilisation: percent of the core that cells take, whole rows and sites counted. core_*_um:
+    its sides. wire_um, wire_ff: length and capacitance of all nets but the clock's, which are clock_um and clock_ff.
+    nets: how many have a wire.
     """
 
+    made_for_mhz: float
     utilisation: float
     core_width_um: float
     core_height_um: float
@@ -60,8 +62,8 @@ class Placed:
     svg: str
 
 
-def place(mapped: Mapped, library: Library, placing: Placing) -> Placed:
-    """Places a netlist and times it with its wires in place of the library's wire load.
+def place(mapped: Mapped, library: Library, placing: Placing, clock_mhz: float) -> Placed:
+    """Places a netlist and times it at a clock with its wires in place of the library's wire load.
 
     Raises InputError and PlacementError as place_cells, and ToolMissing and TimingError of OpenSTA.
     """
@@ -74,7 +76,7 @@ def place(mapped: Mapped, library: Library, placing: Placing) -> Placed:
     with scratch("placed") as folder, OpenSta(library) as opensta:
         path = folder / "netlist.v"
         path.write_text(mapped.verilog)
-        opensta.load(path, mapped.top, mapped.timing.period_ns)
+        opensta.load(path, mapped.top, 1000.0 / clock_mhz)
         spef = spef_text(routes, netlist, library, wire, Names(opensta.nets(), opensta.ports()))
         opensta.annotate(spef)
         timing = opensta.timing(details=True)
@@ -83,6 +85,7 @@ def place(mapped: Mapped, library: Library, placing: Placing) -> Placed:
     wire_um = sum(route.length_um for route in routes if not route.is_clock)
     plan = placement.plan
     wiring = Wiring(
+        made_for_mhz=round(1000.0 / mapped.timing.period_ns, 6),
         utilisation=round(placement.utilisation, 6),
         core_width_um=plan.width_nm * 1e-3,
         core_height_um=plan.height_nm * 1e-3,

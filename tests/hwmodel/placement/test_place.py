@@ -79,13 +79,34 @@ def test_rows_with_wires(library: Library, store: RowStore) -> None:
     assert (more.row.minimum_period_ns or 0) > (row.minimum_period_ns or 0)
 
 
+def test_a_netlist_that_misses_the_clock_by_its_wires_is_made_for_a_faster_one(
+    library: Library, store: RowStore
+) -> None:
+    """At a clock that it just meets by the wire load; wires of 0.5 fF a um are too slow for it."""
+    with DesignUnderTest(SPEC, Bench(library, 10.0, "quick", jobs=1), store) as dut:
+        relaxed_ns = dut.at(10.0, []).row.minimum_period_ns
+        assert relaxed_ns is not None
+        clock_mhz = float(int(1000 / relaxed_ns))
+        plain = dut.at(clock_mhz, []).row
+    assert plain.meets_clock
+    placing = Placing(technology_of(library, wire=Wire(0.5, 3.6, "as stated")))
+    with DesignUnderTest(SPEC, Bench(library, clock_mhz, "quick", jobs=1, placing=placing), store) as dut:
+        row = dut.at(clock_mhz, []).row
+    assert row.wiring is not None
+    assert row.clock_mhz == clock_mhz
+    assert row.wiring.made_for_mhz > clock_mhz
+    assert row.slack_ns == pytest.approx(1000 / clock_mhz - (row.minimum_period_ns or 0), abs=1e-5)
+    assert row.meets_clock
+    assert row.area_um2 > plain.area_um2
+
+
 def test_placing_again_gives_the_same_bytes(library: Library, store: RowStore) -> None:
     with DesignUnderTest(SPEC, Bench(library, 100.0, "quick", jobs=1), store) as dut:
         row = dut.at(100.0, [PLAN]).row
     netlist = store.netlist(row.key)
     assert netlist is not None
     mapped = read_back(netlist, SPEC.name, library, 100.0)
-    first, second = (place(mapped, library, Placing(technology_of(library))) for _ in range(2))
+    first, second = (place(mapped, library, Placing(technology_of(library)), 100.0) for _ in range(2))
     assert first == second
     assert first.mapped.spef is not None
     loads, timing = first.mapped.timing, mapped.timing
@@ -93,7 +114,9 @@ def test_placing_again_gives_the_same_bytes(library: Library, store: RowStore) -
     assert timing is not None
     assert loads.loads_ff.keys() == timing.loads_ff.keys()
     # Loads are pins and wires: with next to no wire they are smaller by just the wires.
-    bare = place(mapped, library, Placing(technology_of(library, wire=Wire(1e-4, 0.0, "as stated")))).mapped.timing
+    bare = place(
+        mapped, library, Placing(technology_of(library, wire=Wire(1e-4, 0.0, "as stated"))), 100.0
+    ).mapped.timing
     assert bare is not None
     wires_ff = (first.wiring.wire_um + first.wiring.clock_um) * (0.104578 - 1e-4)
     assert sum(loads.loads_ff.values()) - sum(bare.loads_ff.values()) == pytest.approx(wires_ff, rel=1e-3)
@@ -114,7 +137,7 @@ def test_without_opensta_there_are_no_wires(library: Library) -> None:
     mapped = read_back("module m(input a, output y); INV_X1 u(.A(a), .ZN(y)); endmodule", "m", library, 100.0)
     untimed = type(mapped)(mapped.top, mapped.verilog, mapped.netlist, None)
     with pytest.raises(ToolError) as error:
-        place(untimed, library, Placing(technology_of(library)))
+        place(untimed, library, Placing(technology_of(library)), 100.0)
     assert str(error.value) == "wires need OpenSTA: apt-get install opensta"
 
 
