@@ -81,7 +81,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         assert row.wiring is not None
         table.add_row(
             before.design, str(before.pipeline_stages), _pair(before.area_um2, after.area_um2, 0),
-            f"{row.wiring.wire_um:,.0f}", f"{row.wiring.wire_ff:,.0f}", _pair(before.minimum_period_ns, after.minimum_period_ns, 3),
+            f"{row.wiring.wire_um:,.0f}", f"{row.wiring.wire_ff:,.0f}",
+            _pair(before.minimum_period_ns, after.minimum_period_ns, 3),
             _pair(before.energy_fj_per_mac, after.energy_fj_per_mac, 0), _change(before, after),
             _pair(before.power_ratio, after.power_ratio, 2),
         )  # fmt: skip

@@ -10,19 +10,18 @@ tree: no buffers, and no more wire than connects all clock pins.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from hwmodel.library import Library
 from hwmodel.netlist import Netlist
-from siliquant.inputs import InputError
+from siliquant.inputs import InputError, spef_word
 
 from .placer import Pin, Placement
 from .steiner import Tree, steiner_tree
 from .technology import Wire
 
-__all__ = ["Names", "Route", "routes_of", "spef_name", "spef_text"]
+__all__ = ["Names", "Route", "routes_of", "spef_text"]
 
 _LEAST_OHM = 1e-3  # of an edge: pins that lie on each other
 _HEADER = """\
@@ -94,16 +93,6 @@ def spef_text(routes: Sequence[Route], netlist: Netlist, library: Library, wire:
     return "\n".join(lines) + "\n"
 
 
-def spef_name(name: str) -> str:
-    """A name with every character escaped that is neither a letter, a digit nor an underscore.
-
-    Raises InputError for white space and what is no printable ASCII.
-    """
-    if not re.fullmatch(r"[!-~]{1,1024}", name):
-        raise InputError(f"a name in SPEF must be 1 to 1024 printable ASCII characters, not {name[:60]!r}")
-    return re.sub(r"[^A-Za-z0-9_]", lambda match: "\\" + match[0], name)
-
-
 def _net_lines(route: Route, netlist: Netlist, library: Library, wire: Wire, names: Names) -> Iterator[str]:
     net = _net_name(netlist, route.net, names.nets)
     tree = route.tree
@@ -139,9 +128,9 @@ def _node(pin: Pin, netlist: Netlist, ports: frozenset[str]) -> str:
     """An instance's pin or a port; a bit of a vector has its index in bare brackets."""
     number, name = pin
     if number >= 0:
-        return f"{spef_name(netlist.instances[number].name)}:{spef_name(name)}"
+        return f"{spef_word(netlist.instances[number].name)}:{spef_word(name)}"
     port, _, bit = name[:-1].rpartition("[")
-    return spef_name(port) if port in ports else f"{spef_name(port)}[{bit}]"
+    return spef_word(port) if port in ports else f"{spef_word(port)}[{bit}]"
 
 
 def _net_name(netlist: Netlist, net: int, names: frozenset[str]) -> str:
@@ -150,6 +139,6 @@ def _net_name(netlist: Netlist, net: int, names: frozenset[str]) -> str:
         if name in names:
             vector, _, index = name.rpartition("[")
             if f"{name}[0]" in own or not vector:  # a net of one bit has its name with and without an index
-                return spef_name(name)
-            return f"{spef_name(vector)}[{index[:-1]}]"
+                return spef_word(name)
+            return f"{spef_word(vector)}[{index[:-1]}]"
     raise InputError(f"every net must be known to the timing tool, and {netlist.net_label(net)[:60]} is not")

@@ -11,10 +11,10 @@ from hwmodel.netlist.netlist import Netlist, read_netlist
 from hwmodel.placement.floorplan import Floorplan
 from hwmodel.placement.placer import Placement
 from hwmodel.placement.technology import Wire
-from hwmodel.placement.wires import Names, routes_of, spef_name, spef_text
+from hwmodel.placement.wires import Names, routes_of, spef_text
 from hwmodel.synthesis.mapping import name_netlist
 from hwmodel.synthesis.sta import OpenSta, TimingError, ToolMissing, find_opensta
-from siliquant.inputs import InputError
+from siliquant.inputs import InputError, spef_word
 
 NETLIST = """
 module two(clk, d, q);
@@ -124,11 +124,11 @@ def test_opensta_takes_them(library: Library, netlist: Netlist, tmp_path: Path) 
 
 
 def test_names_are_escaped_or_refused(library: Library, netlist: Netlist) -> None:
-    assert spef_name("a_1") == "a_1"
-    assert spef_name("a/b.c[3]$*") == "a\\/b\\.c\\[3\\]\\$\\*"
+    assert spef_word("a_1") == "a_1"
+    assert spef_word("a/b.c[3]$*") == "a\\/b\\.c\\[3\\]\\$\\*"
     for bad in ("", "a b", "a\nb", "é"):
         with pytest.raises(InputError, match="a name in SPEF must be 1 to 1024 printable ASCII characters, not "):
-            spef_name(bad)
+            spef_word(bad)
     with pytest.raises(InputError) as error:
         spef_text(routes_of(placed(netlist)), netlist, library, WIRE, Names(frozenset({"clk", "n1"}), frozenset()))
     assert str(error.value) == "every net must be known to the timing tool, and d[0] is not"
