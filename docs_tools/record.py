@@ -204,7 +204,7 @@ RECORDERS: Mapping[str, Callable[[], Recorded]] = {
     "qor-ihp-sg13g2": partial(_qor, "ihp-sg13g2", 200),
     "qor-asap7": partial(_qor, "asap7", 1000),
     "wires-freepdk45": partial(_wires, "freepdk45", 500),
-    "wires-sky130hd": partial(_wires, "sky130hd", 100),
+    "wires-sky130hd": partial(_wires, "sky130hd", 50),
     "stream-power": _stream_power,
     "rtl-speed": _rtl_speed,
     "qat-speed": _qat_speed,

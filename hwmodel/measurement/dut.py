@@ -234,24 +234,24 @@ def placed_netlist(
 ) -> tuple[SynthesisRow, Mapped]:
     """A netlist and its row with the wires of a placement.
 
-    Where it meets the clock by the wire load and misses it with these, ``make`` makes it for a clock faster by as much
-    as it was too slow, up to _FASTER_TRIES times; the first that meets the clock is taken, the fastest where none does.
-    Raises as :func:`hwmodel.placement.place`.
+    Where it meets the clock by the wire load and misses it with these, ``make`` makes one that is faster, by the wire
+    load, by as much as it was too slow, up to _FASTER_TRIES times; the first that meets the clock is taken, the fastest
+    where none does. Raises as :func:`hwmodel.placement.place`.
     """
     assert bench.placing is not None
     found: list[tuple[SynthesisRow, Mapped]] = []
-    goal_mhz = clock_mhz
     while True:
         placed = place(mapped, bench.library, bench.placing, clock_mhz)
-        found.append((placed_row(row, placed, bench.placing, clock_mhz), placed.mapped))
-        period_ns = found[-1][0].minimum_period_ns
-        assert period_ns is not None
-        if found[-1][0].meets_clock or not row.meets_clock or len(found) > _FASTER_TRIES:
-            return (
-                found[-1] if found[-1][0].meets_clock else min(found, key=lambda each: each[0].minimum_period_ns or 0)
-            )
-        goal_mhz = math.ceil(goal_mhz * period_ns * clock_mhz / 100.0) / 10
-        row, mapped = make(goal_mhz)
+        wired = placed_row(row, placed, bench.placing, clock_mhz)
+        found.append((wired, placed.mapped))
+        if wired.meets_clock:
+            return found[-1]
+        if not row.meets_clock or len(found) > _FASTER_TRIES:
+            return min(found, key=lambda each: each[0].minimum_period_ns or 0.0)
+        assert row.minimum_period_ns is not None
+        assert wired.minimum_period_ns is not None
+        goal_mhz = wired.minimum_period_ns * clock_mhz / row.minimum_period_ns
+        row, mapped = make(math.ceil(10 * goal_mhz) / 10)
 
 
 def best_powered(row: SynthesisRow | None, plain: SynthesisRow) -> SynthesisRow | None:
