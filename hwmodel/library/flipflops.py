@@ -33,7 +33,7 @@ def literal(expression: Expression) -> tuple[str, bool] | None:
 
 
 class Storage(NamedTuple):
-    """A flip-flop: its name, area, input pins and state as of :func:`no_register`, and its outputs' pins, maybe empty."""
+    """A flip-flop: its name, area, inputs and state as of :func:`no_register`, and the pins of its outputs or none."""
 
     name: str
     area: float

@@ -13,6 +13,7 @@ import hashlib
 import importlib.metadata
 import json
 import os
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib import resources
@@ -135,6 +136,11 @@ class Library:
         adder = asdict(self.full_adder) if self.full_adder else None
         use = [self.sha256, self.excluded, adder, *([self.exceptions] if self.exceptions else [])]
         return hashlib.sha256(json.dumps(use, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def has_wire_load(self) -> bool:
+        """Whether OpenSTA takes wires from the file: it states a default wire load, or a selection of them."""
+        return _states_wire_load(self.slim())
 
     def no_power(self, cells: Collection[str]) -> str:
         """Why a netlist of these cells has no power figure, as what the file does not state; empty where it has one."""
@@ -282,6 +288,11 @@ def _facts(
     if slim_path == slim:
         cache.keep(facts_file, answer, home)
     return json.loads(answer)["facts"], slim_path
+
+
+@functools.cache
+def _states_wire_load(slim: Path) -> bool:
+    return re.search(r"^\s*default_wire_load(_selection)?\s*:", slim.read_text(), re.MULTILINE) is not None
 
 
 @functools.cache
