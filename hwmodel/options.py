@@ -205,7 +205,7 @@ def add_fresh(parser: Parser) -> None:
 
 
 def add_placement(parser: Parser) -> None:
-    """``--place``, and what belongs to it: ``--core-utilisation``, ``--lef``, ``--wires``; :func:`placing_of` reads them."""
+    """``--place`` with ``--core-utilisation``, ``--lef`` and ``--wires``; :func:`placing_of` reads them."""
     parser.add_argument("--place", action="store_true",
                         help="place netlists: timing and power with the wires of the placement")  # fmt: skip
     parser.add_argument("--core-utilisation", metavar="PERCENT", default="70", help="share of the core that cells take")
