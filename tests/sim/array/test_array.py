@@ -129,11 +129,11 @@ def held_at(mac: MacSpec, product: LayerProduct) -> Precision | None:
 
 
 def network_jobs(specs: tuple[ArraySpec, ...], products: list[LayerProduct]) -> list[Job]:
-    """What the arrays can run: the longest reduction on both, others dealt out.
+    """What both arrays can run: the longest reduction on both, others dealt out.
 
     Those whose widths the design has; where there are none, as no network here has them, those whose codes it holds.
     """
-    mac = specs[0].mac
+    mac = min((spec.mac for spec in specs), key=lambda mac: len(mac.precisions))  # the other one has all of its
     fitting = [(product, held_at(mac, product)) for product in products]
     fitting = [(product, held) for product, held in fitting if held is not None]
     fitting = [(product, held) for product, held in fitting if held == product.precision] or fitting
