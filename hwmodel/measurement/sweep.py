@@ -194,6 +194,7 @@ def _others(known: Collection[type[MacSpec]]) -> list[type[MacSpec]]:
 
 def _chosen() -> Iterator[MacSpec]:
     yield from _uniform()
+    yield from _forms()
     yield from _LARGE
     for gating in (False, True):
         for units, stages in ((1, 0), (2, 0), (4, 0), (3, 1), (6, 0), (4, 2)):
@@ -236,6 +237,23 @@ def _other_sets() -> Iterator[MacSpec]:
             yield Dc1dSpec(units=units, widths=widths, pipeline_stages=stages)
     for units, stages in ((4, 0), (8, 1)):
         yield Dc1dSpec(units=units, widths=(4, 2), activation_bits=4, pipeline_stages=stages)
+
+
+def _forms() -> Iterator[MacSpec]:
+    """Booth's recoding, and half adders, where they may be chosen: 8-bit products, few lanes."""
+    for weight_bits, activation_bits, lanes, stages in (
+        (8, 8, 1, 0), (8, 8, 3, 0), (8, 8, 4, 0), (8, 8, 16, 0), (8, 8, 12, 1), (4, 8, 8, 0), (6, 8, 4, 0),
+    ):  # fmt: skip
+        yield UniformSpec(
+            weight_bits=weight_bits, activation_bits=activation_bits, lanes=lanes, pipeline_stages=stages, booth=True
+        )
+    yield PaddedSpec(units=2, gating=True, booth=True)
+    yield UniformSpec(weight_bits=8, activation_bits=8, lanes=1, booth=True, half_adders=True)
+    for bits, lanes, stages in ((8, 1, 0), (4, 2, 0), (4, 4, 1), (3, 8, 0)):
+        yield UniformSpec(weight_bits=bits, activation_bits=bits, lanes=lanes, pipeline_stages=stages, half_adders=True)
+    yield SubwordSpec(units=1, half_adders=True)
+    yield BitFusionSpec(units=1, widths=(8, 4), half_adders=True)
+    yield BitSerialSpec(units=4, half_adders=True)
 
 
 def _uniform() -> Iterator[MacSpec]:

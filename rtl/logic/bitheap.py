@@ -55,15 +55,17 @@ class BitHeap:
         self._offsets = controls.constant(0)
         self._groups: dict[Bit, list[tuple[int, Bit, bool]]] = {}
 
-    def add_bit(self, column: int, bit: Bit, *, negative: bool = False, flip: Bit = ZERO) -> None:
-        """Adds ``bit * 2**column``, negated where ``negative`` differs from the control ``flip``."""
-        flips = self.controls.truth(flip)
-        if flips.all() or not flips.any():
-            self._add(column, bit, negative ^ bool(flips.all()))
+    def add_bit(self, column: int, bit: Bit, *, negative: bool = False, flip: Bit = ZERO, enable: Bit = ONE) -> None:
+        """Adds ``bit * 2**column``, negated where ``negative`` differs from the control ``flip``.
+
+        enable: a control that is 1 wherever ``bit`` may be: elsewhere its sign does not matter.
+        """
+        flip = self._simplest(flip, enable)
+        if flip in (ZERO, ONE):
+            self._add(column, bit, negative ^ (flip == ONE))
             return
-        inverse = self.circuit.not_(flip) if self.circuit.not_(flip) in self._groups else None
-        if inverse is not None:
-            flip, negative = inverse, not negative
+        if self.circuit.not_(flip) in self._groups:
+            flip, negative = self.circuit.not_(flip), not negative
         self._groups.setdefault(flip, []).append((column, bit, negative))
 
     def add_constant(self, value: int) -> None:
@@ -99,7 +101,7 @@ class BitHeap:
                     flip = weight_signed
                 if j == len(activations) - 1:
                     flip = self.controls.xor(flip, activation_signed)
-                self.add_bit(column + i + j, self.circuit.and_(w, a), negative=negative, flip=flip)
+                self.add_bit(column + i + j, self.circuit.and_(w, a), negative=negative, flip=flip, enable=enable)
 
     def add_recoded_product(
         self, weights: Word, activations: Word, *, activation_signed: Bit = ONE, negative: bool = False
@@ -148,6 +150,19 @@ class BitHeap:
             if (base >> column) & 1:
                 columns.setdefault(column, []).append(ONE)
         return self._add_rows(self._compress(columns, width))
+
+    def _simplest(self, flip: Bit, enable: Bit) -> Bit:
+        """A control equal to ``flip`` wherever ``enable`` is 1: a constant, or one that negates other bits anyway."""
+        wanted, matters = self.controls.truth(flip), self.controls.truth(enable)
+        if not (wanted & matters).any():
+            return ZERO
+        if (wanted | ~matters).all():
+            return ONE
+        for known in self._groups:
+            for truth in (self.controls.truth(known), ~self.controls.truth(known)):
+                if not ((truth ^ wanted) & matters).any():
+                    return self.controls.function(truth)
+        return flip
 
     def _add(self, column: int, bit: Bit, negative: bool) -> None:
         if bit == ZERO:
