@@ -41,7 +41,7 @@ def _gates() -> dict[str, str]:
     header = ("design", "area um2", "uW at full rate", "uW at half rate", "idle uW")
     return {
         "gates": table(header, lines),
-        "gates.off": f"{100 * min(off) + 0:.1f} to {100 * max(off):.1f} %",
+        "gates.off": f"{-100 * min(off):.1f} % below to {100 * max(off):.1f} % above",
         "gates.least": f"{100 * min(_saved(kinds) for kinds in read_result('clock-gates')['designs'].values()):.0f}",
         "gates.most": f"{100 * max(_saved(kinds) for kinds in read_result('clock-gates')['designs'].values()):.0f}",
     }
