@@ -19,8 +19,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from hwmodel.library import Library, find_library
-from hwmodel.options import add_clock, add_library_file
+from hwmodel.library import Library
+from hwmodel.options import add_clock, add_library_file, library_of
 from hwmodel.synthesis import ToolMissing, analyse, synthesise
 from rtl.mac import UniformSpec
 from rtl.verilog import to_verilog
@@ -105,9 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     add_out_file(parser, "the figures, JSON (default: none)")
     options = parser.parse_args(arguments)
     clock_mhz = read_clock_mhz(options.clock_mhz)
-    library = find_library(
-        options.library, liberty=options.liberty, pdk_dir=options.pdk_dir, full_adder=options.full_adder
-    )
+    library = library_of(options)
     period_ns = 1e3 / clock_mhz
     table = Table(title=f"{library.name}, {LANES} lanes; area um2 (minimum period ns)", title_justify="left")
     for header in ("bits", "plain, default flow", "plain, our flow", "uniform, default flow", "uniform, our flow",

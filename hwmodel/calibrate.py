@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
@@ -10,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from siliquant.commandline import Parser, add_jobs, add_out_folder, called, read_jobs, run
-from siliquant.inputs import InputError
+from siliquant.inputs import InputError, integer
 
-from .options import add_effort, add_library_file, check_library_options, say_no_power
+from .options import add_effort, add_library_file, check_library_options, liberty_of, say_unstated
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -38,6 +39,8 @@ def parser() -> Parser:
     made = Parser(prog=PROG, description=__doc__, epilog=EPILOG)
     add_library_file(made, full_adder=False)
     add_effort(made)
+    made.add_argument("--designs", metavar="N",
+                      help="first designs of the sweep, N of them fitted (default: all, and arrays)")  # fmt: skip
     add_out_folder(made, "the table, and the model fitted to it", "build/calibration")
     how = made.add_mutually_exclusive_group()
     add_jobs(how)
@@ -52,6 +55,8 @@ def main(arguments: Sequence[str] | None = None, designs: Sequence[SweepDesign] 
     made = parser()
     options = made.parse_args(arguments)
     check_library_options(made, options)
+    if options.designs is not None:
+        designs = _first(options.designs)
     runner = None if options.table_only else _runner(options)
 
     from siliquant.files import alone
@@ -74,7 +79,8 @@ def _calibrate(options: Namespace, runner: Runner | None, designs: Sequence[Swee
         _need_opensta()
         _explain(measure(missing, choice, bench, store, runner))
         known |= {design: known_points(design, bench, store) for design in missing}
-    table = _table(known, bench, _command(options))
+    left_out = _not_asked(wanted) if options.designs is not None else []
+    table = _table(known, bench, _command(options), left_out)
     paths = write_calibration(table, options.out)
     about = table.provenance
     size = f"{about.rows} rows, {about.points} points, {about.designs} designs"
@@ -83,21 +89,39 @@ def _calibrate(options: Namespace, runner: Runner | None, designs: Sequence[Swee
     _package_features(table, options.out / "features.json")
 
 
+def _first(text: str) -> tuple[SweepDesign, ...]:
+    """The designs of ``--designs``. Raises InputError for fewer than a fit needs, or more than there are."""
+    from hwmodel.fit import FEWEST_DESIGNS
+    from hwmodel.measurement import first_designs, sweep_designs
+
+    most = sum(design.held_out is None for design in sweep_designs())
+    return first_designs(integer("designs", text, FEWEST_DESIGNS, most))
+
+
+def _not_asked(wanted: Iterable[SweepDesign]) -> list[str]:
+    """The designs of the sweep that are not among those that are wanted."""
+    from hwmodel.measurement import sweep_cores, sweep_designs
+
+    asked = {design.spec for design in wanted}
+    return [design.spec.name for design in (*sweep_designs(), *sweep_cores()) if design.spec not in asked]
+
+
 def _library_choice(options: Namespace) -> LibraryChoice:
     """How workers find the library: by absolute paths, whatever their folder."""
     from hwmodel.measurement import LibraryChoice
 
+    files = liberty_of(options)
     return LibraryChoice(
-        options.library, _absolute(options.liberty), _absolute(options.pdk_dir), options.accept_library
+        options.library, files and files.absolute(), _absolute(options.pdk_dir), options.accept_library
     )
 
 
 def _library_with_power(choice: LibraryChoice) -> Library:
     """The library. Raises InputError where its flip-flops have no power: nothing could be fitted."""
     library = choice.find()
-    say_no_power(library)
+    say_unstated(library)
     if lacking := library.no_power(library.flip_flops):
-        raise InputError(f"a calibration needs power, and there is {lacking}", file=library.path)
+        raise InputError(f"a calibration needs power, and there is {lacking}", file=str(library.files))
     return library
 
 
@@ -110,7 +134,9 @@ def _need_opensta() -> None:
         raise InputError(str(error)) from None
 
 
-def _table(known: Mapping[SweepDesign, Sequence[MeasuredPoint] | None], bench: Bench, command: str) -> CalibrationTable:
+def _table(
+    known: Mapping[SweepDesign, Sequence[MeasuredPoint] | None], bench: Bench, command: str, not_asked: Iterable[str]
+) -> CalibrationTable:
     """The table of the designs whose points are all known; the others are named. Raises InputError where none is."""
     from hwmodel.measurement import calibration_table
 
@@ -121,12 +147,12 @@ def _table(known: Mapping[SweepDesign, Sequence[MeasuredPoint] | None], bench: B
     if left_out:
         _say(f"left out, as rows are missing: {', '.join(sorted(left_out))}")
     today = datetime.now(UTC).date().isoformat()
-    return calibration_table(found, bench.library, command=command, date=today, left_out=left_out)
+    return calibration_table(found, bench.library, command=command, date=today, left_out=[*left_out, *not_asked])
 
 
 def _fit(table: CalibrationTable, path: Path) -> None:
     """Fits the cost model to a table and writes it; says why not where there is too little to fit."""
-    from hwmodel.fit import fit_table
+    from hwmodel.fit import fit_table, held_out_error
     from hwmodel.model import write_model
 
     try:
@@ -135,7 +161,8 @@ def _fit(table: CalibrationTable, path: Path) -> None:
         _say(f"no model: {error}")
         return
     write_model(model, path)
-    print(f"cost model in {path}; python -m hwmodel.validate states its error")
+    fitted = model.provenance["fitted_designs"]
+    print(f"cost model in {path}, fitted to {fitted} designs; {held_out_error(table, model)}")
 
 
 def _package_features(table: CalibrationTable, path: Path) -> None:
@@ -214,8 +241,14 @@ def _runner(options: Namespace) -> Runner:
 
 def _command(options: Namespace) -> str:
     """The command that makes the table again, without what depends on the machine."""
-    library = f"--liberty {options.liberty.name}" if options.liberty else f"--library {options.library}"
-    return f"python -m {PROG} {library}" + (f" --effort {options.effort}" if options.effort != "normal" else "")
+    library = f"--library {options.library}"
+    if options.liberty:
+        library = " ".join(f"--liberty {path.name}" for path in options.liberty)
+    if options.operating_conditions:
+        library += f" --operating-conditions {shlex.quote(options.operating_conditions)}"
+    designs = f" --designs {options.designs}" if options.designs is not None else ""
+    effort = f" --effort {options.effort}" if options.effort != "normal" else ""
+    return f"python -m {PROG} {library}{effort}{designs}"
 
 
 def _absolute(path: Path | None) -> Path | None:

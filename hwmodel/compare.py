@@ -66,8 +66,8 @@ def parser() -> Parser:
                       help="code widths of requantisation units: 2, 3, 4, 8, or none (default: as --bits)")  # fmt: skip
     made.add_argument("--designs", metavar="LIST", help="precision-scalable designs (default: all)")
     made.add_argument("--mixture", action="append", default=[], metavar="BITS=MIX",
-                      help="mixture at one mean, as 4=2:1/3,4:1/2,8:1/6 (default: widths 2, 4 and 8)")  # fmt: skip
-    add_network(made, None, ", one inference of which is added")
+                      help="mixture at one mean, as 4=2:1/3,4:1/2,8:1/6 (default: --model's, or standard)")  # fmt: skip
+    add_network(made, None, ", whose mixtures are taken, and one inference of which is added")
     made.add_argument("--off-chip-pj-per-bit", metavar="E", help="energy of off-chip traffic (default: not counted)")
     add_out_folder(made, "tables, plot and rows", "build/compare")
     add_format(made, "table", "markdown", "csv", "json")
@@ -111,6 +111,7 @@ def _asked(arguments: Sequence[str] | None) -> _Asked:
     codes = _code_widths(options.requant_bits, bits)
     from hwmodel.comparison import settings
 
+    workload = None if options.model is None else _network_of(options)
     lanes = integer("lanes", options.lanes, 1, 64)
     chosen = settings(
         bits=bits,
@@ -119,6 +120,7 @@ def _asked(arguments: Sequence[str] | None) -> _Asked:
         lanes=lanes,
         units=integer("units", options.units, 1, 64),
         jobs=read_jobs(options.jobs),
+        workload=workload,
     )
     clock_mhz, utilisation = read_clock_mhz(options.clock_mhz), read_utilisation(options)
     if options.synthesise and options.check:
@@ -128,10 +130,15 @@ def _asked(arguments: Sequence[str] | None) -> _Asked:
     check_library_options(made, options)
     made.only_with("an estimate (no --synthesise)", not options.synthesise, "--cost-models")
     made.only_with("the full adder that is found (no --full-adder)", options.full_adder is None, "--cost-models")
+    made.only_with("the library's own conditions (no --operating-conditions)", options.operating_conditions is None,
+                   "--cost-models")  # fmt: skip
     model = None if options.synthesise else _model(options)
     measures = "--synthesise, --check or a library without a cost model"
     made.only_with(measures, model is None or options.check, "--effort", "--fresh")
-    workload = None if options.model is None else _workload(options, model)
+    if workload is not None and model is None:
+        raise InputError(
+            "a network is estimated: model must not be given with synthesise, full_adder or a library without a model"
+        )
     off_chip = options.off_chip_pj_per_bit
     off_chip_pj = None if off_chip is None else number("off_chip_pj_per_bit", off_chip, 1e-6, 1e6)
     return _Asked(options, bits, codes, lanes, chosen, clock_mhz, utilisation, model, workload, off_chip_pj)
@@ -201,16 +208,11 @@ def _say_files(paths: Sequence[Path], form: str, out: Path) -> None:
     print(f"{left}{names} in {out}", file=sys.stderr)
 
 
-def _workload(options: Namespace, model: LibraryModel | None) -> Workload:
-    """The network asked for. Raises ValueError where there is none, or no model to estimate it with."""
+def _network_of(options: Namespace) -> Workload:
+    """The network asked for. Raises ValueError where there is none."""
     from hwmodel.workload import load_workload
 
-    found = load_workload(options.model)
-    if model is None:
-        raise InputError(
-            "a network is estimated: model must not be given with synthesise, full_adder or a library without a model"
-        )
-    return found
+    return load_workload(options.model)
 
 
 def _network(asked: _Asked, workload: Workload, estimates: ModelAnswers) -> list[Path]:
@@ -258,13 +260,18 @@ def _model(options: Namespace) -> LibraryModel | None:
             raise InputError(
                 f"check compares with the cost model of {options.library} and its full adder: leave out full_adder"
             )
-        raise InputError(f"check needs a library with a cost model ({known}), not {options.liberty or options.library}")
+        raise InputError(f"check needs a library with a cost model ({known}), not {_named(options)}")
     if options.liberty is None and options.library in known_models():
         why = f"the cost model of {options.library} is of the full adder that it finds, and full_adder is given"
     else:
-        why = f"{options.liberty or options.library} has no cost model"
+        why = f"{_named(options)} has no cost model"
     print(f"{why}: measuring", file=sys.stderr)
     return None
+
+
+def _named(options: Namespace) -> str:
+    """The library as the command line has it."""
+    return ", ".join(map(str, options.liberty)) if options.liberty else str(options.library)
 
 
 def _bench(asked: _Asked) -> Bench:

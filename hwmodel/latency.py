@@ -40,7 +40,7 @@ The parameters of another design: --design NAME --help.
 
 examples:
   python -m hwmodel.latency --model deit-tiny --bits 4
-  python -m hwmodel.latency --mean 3 --widths 2,4,8 --design bitfusion --array 10x18"""
+  python -m hwmodel.latency --mean 3 --mix-widths 2,4,8 --design bitfusion --array 10x18"""
 HEADERS = (
     "GEMMs", "calls", "M MACs", "bits", "passes", "cycles", "utilisation", "loads", "SRAM uJ", "off chip kB"
 )  # fmt: skip
@@ -105,7 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     made = parser()
     options = made.parse_args(arguments)
-    made.only_with("--mean", options.mean is not None, "--widths", "--sensitivity")
+    made.only_with("--mean", options.mean is not None, "--mix-widths", "--sensitivity")
     design = design_named(options.design)
     workload = load_workload(options.model)
     if options.mean is not None and options.bits is not None:

@@ -15,7 +15,7 @@ from siliquant.commandline import Parser
 from siliquant.inputs import InputError, ToolError, fraction, integer, number, number_list
 
 if TYPE_CHECKING:
-    from hwmodel.library import Library
+    from hwmodel.library import LibertyFiles, Library
     from hwmodel.model import LibraryModel
     from hwmodel.operands import StreamPlan
     from rtl.spec import MacSpec
@@ -38,13 +38,14 @@ __all__ = [
     "add_operands",
     "add_utilisation",
     "check_library_options",
+    "liberty_of",
     "library_of",
     "model_of",
     "naming",
     "plan_of",
     "read_mix",
     "read_utilisation",
-    "say_no_power",
+    "say_unstated",
     "spec_of",
 ]
 
@@ -73,10 +74,12 @@ def add_library(
 
 
 def add_library_file(parser: Parser, *, full_adder: bool = True) -> None:
-    """``--library NAME`` or ``--liberty FILE``, and what belongs to it: ``--full-adder``, ``--pdk-dir``,
-    ``--accept-library``. :func:`library_of` reads them.
+    """``--library NAME`` or ``--liberty FILE``, and what belongs to it: ``--operating-conditions``, ``--full-adder``,
+    ``--pdk-dir``, ``--accept-library``. :func:`library_of` reads them.
     """
     add_library_or_liberty(parser)
+    parser.add_argument("--operating-conditions", metavar="NAME",
+                        help="those of the Liberty file (default: its default, or its nominal ones)")  # fmt: skip
     if full_adder:
         parser.add_argument("--full-adder", metavar="CELL", help="its full-adder cell (default: found by function)")
     parser.add_argument(
@@ -92,12 +95,25 @@ def add_library_or_liberty(parser: Parser) -> None:
     which = parser.add_mutually_exclusive_group()
     add_library(parser, which)
     which.add_argument(
-        "--liberty", type=Path, metavar="FILE", help=f"Liberty file of another {_LIBRARY}: .lib, .lib.gz or .lib.xz"
-    )
+        "--liberty", type=Path, metavar="FILE", action="append",
+        help=f"Liberty file of another {_LIBRARY}: .lib, .lib.gz or .lib.xz; may be repeated, where it has several",
+    )  # fmt: skip
+
+
+def liberty_of(options: Namespace) -> LibertyFiles | None:
+    """The files of ``--liberty`` and the conditions of ``--operating-conditions``; None where none is given.
+
+    Raises InputError as :class:`hwmodel.library.LibertyFiles`.
+    """
+    from hwmodel.library import LibertyFiles
+
+    if options.liberty is None:
+        return None
+    return LibertyFiles(tuple(options.liberty), getattr(options, "operating_conditions", None))
 
 
 def library_of(options: Namespace) -> Library:
-    """The library of :func:`add_library_file`; one line to stderr where it states no power of some cells.
+    """The library of :func:`add_library_file`; lines to stderr as :func:`say_unstated`.
 
     Raises FileError and InputError as :func:`hwmodel.library.library.find_library`.
     """
@@ -105,18 +121,19 @@ def library_of(options: Namespace) -> Library:
 
     library = find_library(
         options.library,
-        liberty=options.liberty,
+        liberty=liberty_of(options),
         pdk_dir=options.pdk_dir,
         full_adder=options.full_adder if "full_adder" in options else None,
         accept=options.accept_library,
     )
-    say_no_power(library)
+    say_unstated(library)
     return library
 
 
 def check_library_options(made: Parser, options: Namespace) -> None:
     """Raises InputError for options of :func:`add_library_file` that have no effect beside the others."""
     known = options.liberty is None and options.library in LIBRARIES[1:]
+    made.only_with("--liberty", options.liberty is not None, "--operating-conditions")
     made.only_with(f"--library {', '.join(LIBRARIES[1:-1])} or {LIBRARIES[-1]}", known, "--pdk-dir")
 
 
@@ -131,18 +148,24 @@ def naming(library: Library) -> Iterator[None]:
     try:
         yield
     except (ToolError, Mismatch) as error:
-        raise InputError(f"{error}; the library is {library.path}") from error
+        raise InputError(f"{error}; the library is {library.files}") from error
     except InputError as error:
         if error.file is not None:
             raise
-        raise InputError(f"{error.sentence}; the library is {library.path}", place=error.place) from error
+        raise InputError(f"{error.sentence}; the library is {library.files}", place=error.place) from error
 
 
-def say_no_power(library: Library) -> None:
-    """One line to stderr where the library does not state the power of every usable cell."""
+def say_unstated(library: Library) -> None:
+    """A line to stderr each where the library does not state the area or capacitance, or the power, of every cell that
+    could be used.
+    """
+    if library.unstated:
+        names = ", ".join(f"{cell} ({why})" for cell, why in library.unstated[:3])
+        more = f" and {len(library.unstated) - 3} more" if len(library.unstated) > 3 else ""
+        print(f"{library.files}: cells are left out: {names}{more}", file=sys.stderr)
     why = library.no_power(library.areas)
     if why:
-        print(f"{library.path} states {why}: netlists with them get no power figure", file=sys.stderr)
+        print(f"{library.files} states {why}: netlists with them get no power figure", file=sys.stderr)
 
 
 def add_clock(parser: Parser, otherwise: str = "") -> None:
@@ -193,20 +216,21 @@ def model_of(options: Namespace) -> LibraryModel:
 
     Of a Liberty file it is the model of that name, which must have been fitted to this very file. Raises InputError.
     """
-    from hwmodel.library import identity_of
+    from hwmodel.liberty import sha256_of
     from hwmodel.model import PACKAGED_MODELS, load_model
 
     folder = options.cost_models or PACKAGED_MODELS
-    if options.liberty is None:
+    files = liberty_of(options)
+    if files is None:
         return load_model(options.library, folder)
-    name, sha256 = identity_of(options.liberty)
+    name, sha256 = files.name, sha256_of(files.packed())
     model = load_model(name, folder)
     fitted = model.provenance.get("library_sha256", "")
     if fitted != sha256:
         raise InputError(
             f"must be the file that the cost model of {name} was fitted to (SHA-256 {fitted[:12]}), not another "
             f"({sha256[:12]})",
-            file=options.liberty,
+            file=str(files),
         )
     return model
 
@@ -227,9 +251,9 @@ def add_memories(parser: Parser) -> None:
 
 
 def add_mix(parser: Parser, default: str | None) -> None:
-    """``--mean B``, ``--widths LIST`` and ``--sensitivity FILE``: mixed precision in a network."""
+    """``--mean B``, ``--mix-widths LIST`` and ``--sensitivity FILE``: mixed precision in a network."""
     parser.add_argument("--mean", metavar="B", default=default, help="mean bits of a mix, weighted by MACs")
-    parser.add_argument("--widths", metavar="LIST", default="2,4,8", help="widths of a mix")
+    parser.add_argument("--mix-widths", metavar="LIST", default="2,4,8", help="widths of a mix")
     parser.add_argument("--sensitivity", type=Path, metavar="FILE",
                         help="table of sensitivities, JSON or CSV (default: the paper's order)")  # fmt: skip
 
@@ -240,7 +264,7 @@ def read_mix(options: Namespace) -> tuple[Fraction, list[int]]:
     def width(name: str, text: str) -> int:
         return integer(name, text, 1, MAX_BITS)
 
-    return fraction("mean", options.mean, 1, MAX_BITS), number_list("widths", options.widths, width, MAX_BITS)
+    return fraction("mean", options.mean, 1, MAX_BITS), number_list("mix_widths", options.mix_widths, width, MAX_BITS)
 
 
 def add_operands(parser: Parser) -> None:

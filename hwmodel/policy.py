@@ -16,7 +16,7 @@ from .options import add_mix, add_network, read_mix
 PROG = "hwmodel.policy"
 EPILOG = """\
 example:
-  python -m hwmodel.policy --model deit-tiny --mean 3 --widths 2,4,8"""
+  python -m hwmodel.policy --model deit-tiny --mean 3 --mix-widths 2,4,8"""
 
 
 def parser() -> Parser:

@@ -109,19 +109,21 @@ def array(
 
 def compare(
     bits: Sequence[int] = (2, 3, 4), *, designs: Sequence[str] | None = None, mixtures: Sequence[str] = (),
-    lanes: int = 16, units: int = 4, library: str | LibraryModel = "freepdk45", clock_mhz: float = 500.0, jobs: int = 1,
+    model: str | Path | Workload | None = None, lanes: int = 16, units: int = 4,
+    library: str | LibraryModel = "freepdk45", clock_mhz: float = 500.0, jobs: int = 1,
 ) -> pd.DataFrame:  # fmt: skip
     """Uniform against mixed precision at the same mean, estimated: the rows of ``siliquant compare``.
 
     bits: means, 2 to 8. designs: precision-scalable ones, by default all. mixtures: texts such as
-    ``4=2:1/3,4:1/2,8:1/6``, of widths 2, 4 and 8 by default. lanes, units: of the uniform MAC at equal throughput, and
+    ``4=2:1/3,4:1/2,8:1/6``; by default those that the policy assigns to the network of ``model`` (as in
+    :func:`compare_network`), or standard ones. lanes, units: of the uniform MAC at equal throughput, and
     of every design at equal units, 1 to 64. jobs: processes. Units of the columns are in their names; ratios are to
     the uniform MAC of the same mean and normalisation.
     """
     chosen = settings(
         bits=_means(bits), mixtures=_texts("mixtures", mixtures), designs=_designs(designs),
         lanes=check_integer("lanes", lanes, 1, 64), units=check_integer("units", units, 1, 64),
-        jobs=check_integer("jobs", jobs, 1, 1024),
+        jobs=check_integer("jobs", jobs, 1, 1024), workload=None if model is None else _workload(model),
     )  # fmt: skip
     answers = ModelAnswers(_model(library), positive_number("clock_mhz", clock_mhz), chosen.jobs)
     answers.prepare([entry.question for entry in chosen.entries])

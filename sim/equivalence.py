@@ -7,6 +7,7 @@ import sys
 from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import Any
 
 import torch
 from rich.console import Console
@@ -130,7 +131,7 @@ def _verified(chosen: Subject, spec: ArraySpec, jobs: int) -> Equivalence:
             sys.exit(1)
 
 
-def _mac(design: type[MacSpec], given: dict[str, int | bool], subject: Subject) -> MacSpec:
+def _mac(design: type[MacSpec], given: dict[str, Any], subject: Subject) -> MacSpec:
     """The MAC; a uniform one has the widths of the network unless they are given, but holds {-1, +1} too."""
     if design is UniformSpec:
         scheme = subject.model.scheme

@@ -23,6 +23,7 @@ def drawn() -> dict[str, str]:
         "uniform.svg": frames.uniform(),
         "padded.svg": units.padded(),
         "subword.svg": units.subword(),
+        "dc1d.svg": units.dc1d(),
         "bitfusion.svg": units.bitfusion(),
         "bitblade.svg": units.bitblade(),
         "bitserial.svg": frames.bitserial(),

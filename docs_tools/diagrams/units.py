@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from rtl.logic import DatapathBuilder
-from rtl.mac import BitFusionSpec, PaddedSpec, SubwordSpec
+from rtl.mac import BitFusionSpec, Dc1dSpec, PaddedSpec, SubwordSpec
 from rtl.spec import MAX_BITS, Precision
 
 from .svg import ACCENT, OTHER, arrow, box, cell, document, label, note
 
-__all__ = ["bitblade", "bitfusion", "padded", "subword"]
+__all__ = ["bitblade", "bitfusion", "dc1d", "padded", "subword"]
 
 SIDE = 17  # of one partial product
 
@@ -64,6 +64,33 @@ def _square(left: float, top: float, colour: Callable[[int, int], str | None]) -
         for i in range(MAX_BITS)
         for j in range(MAX_BITS)
     ]
+
+
+def dc1d() -> str:
+    """Slices at one place of all units, each times its activation, are added, and shifted where a weight spans them."""
+    spec, units, shapes = Dc1dSpec(units=3), 3, []
+    size, n = spec.narrowest, spec.blocks
+    for unit in range(units):
+        left = 30 + unit * 150
+        shapes.append(label(left + 60, 18, f"unit {unit}", bold=True))
+        for block in range(n):
+            x = left + (n - 1 - block) * 30
+            shapes.append(cell(x, 32, 30, ACCENT if block == 1 else None))
+            shapes.append(note(x + 15, 76, f"a{block}"))
+        x = left + (n - 2) * 30 + 15
+        shapes.append(arrow((x, 84), (x, 128), (250, 128), (250, 144)))
+    shapes += [
+        note(490, 47, f"slices of {size} bits of a weight,|each times an activation", anchor="start"),
+        box(180, 144, 140, 30, "add over the units"),
+        arrow((320, 159), (380, 159)),
+        box(380, 144, 190, 30, f"shift by {size} if a weight spans both"),
+        arrow((570, 159), (600, 159)),
+        label(606, 159, "add", anchor="start"),
+    ]
+    return document(
+        700, 194, "1-D divide and conquer: equal slices of the weights of all units are added before they are shifted",
+        shapes,
+    )  # fmt: skip
 
 
 def bitfusion() -> str:

@@ -38,7 +38,7 @@ def texts() -> dict[str, str]:
 def _parts() -> str:
     """What small designs of every kind are made of."""
     specs: list[MacSpec] = [UniformSpec(weight_bits=bits, activation_bits=bits, lanes=4) for bits in (4, 8)]
-    specs += [type(one)(**one.parameters | {one.size_parameter: 4}) for one in contenders()]
+    specs += [design(**{**kind, design.size_parameter: 4}) for design in contenders() for kind in design.variants()]
     specs.append(XnorSpec(lanes=64))
     lines = []
     for spec in specs:

@@ -37,14 +37,13 @@ def texts() -> dict[str, str]:
 
 def _verdict(rows: list[Mapping[str, Any]]) -> dict[str, str]:
     """What the table says, in numbers; the sentences around them hold whatever they are."""
-    scalable = [row for row in rows if not row["design"].startswith("uniform")]
+    scalable = [row for row in rows if row["family"] != "uniform" and mixes(row["run_as"])]
     rates = [row for row in scalable if row["normalisation"] == "equal throughput"]
     units = [row for row in scalable if row["normalisation"] == "equal units"]
     areas, energies = ([row[name] for row in rates] for name in ("area_ratio", "power_ratio"))
     smaller = sum(row["area_ratio"] < 1 for row in units)
     return {
         "verdict.rows": str(len(rates)),
-        "verdict.unmixed": str(sum(not mixes(row["run_as"]) for row in rates)),
         "verdict.larger": str(sum(area > 1 for area in areas)),
         "verdict.hungrier": str(sum(energy > 1 for energy in energies)),
         "verdict.area": spread(areas, ".2f"),

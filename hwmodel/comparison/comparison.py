@@ -1,8 +1,10 @@
 """Uniform against mixed-precision hardware at one mean bit-width, in two normalisations.
 
-Equal units: as many 8-bit units (or serial lanes) as the uniform MAC has lanes, each side summed into one accumulator,
+Equal units: as many units (or serial lanes) as the uniform MAC has lanes, each side summed into one accumulator,
 compared per unit. Equal throughput: as few units as give at least the products a cycle of the uniform MAC on the
 mixture, all summed into one accumulator, compared per product a cycle.
+
+Every design is asked for in every kind that runs the mixture and has no width that the mixture does not need.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ __all__ = [
     "compare_rows",
     "contenders",
     "is_uniform",
+    "kinds_of",
     "measured_answer",
     "mixes",
     "questions",
@@ -143,11 +146,13 @@ class Row:
     names; settled_energy_fj_per_mac is without glitches. They are at full rate unless ``activity`` says what share of
     the cycles has operands: idle cycles are counted in then. ``*_ratio`` are to the uniform design of the same ``bits``
     and normalisation: area and power per unit, or area per product a cycle and energy per product.
-    ``source``: "model", or the recipe of synthesis. Timing and power are None where OpenSTA is missing.
+    family: the short name of the design; design: that with its widths. ``source``: "model", or the recipe of synthesis.
+    Timing and power are None where OpenSTA is missing.
     """
 
     bits: int
     normalisation: str
+    family: str
     design: str
     spec: str
     units: int
@@ -177,7 +182,7 @@ class Row:
 
 def is_uniform(row: Row) -> bool:
     """Whether a row is of the uniform design, with which the others of its width are compared."""
-    return row.spec.startswith("uniform_")
+    return row.family == UniformSpec.design
 
 
 def mixes(mixture: str) -> bool:
@@ -185,8 +190,8 @@ def mixes(mixture: str) -> bool:
     return " " in mixture
 
 
-def contenders(names: Sequence[str] | None = None) -> tuple[MacSpec, ...]:
-    """One unit of every kind of precision-scalable design, or of the designs named.
+def contenders(names: Sequence[str] | None = None) -> tuple[type[MacSpec], ...]:
+    """Every precision-scalable design, or those named.
 
     Raises ValueError for a name that is no precision-scalable design.
     """
@@ -197,15 +202,27 @@ def contenders(names: Sequence[str] | None = None) -> tuple[MacSpec, ...]:
             raise InputError(f"designs must be among {', '.join(known)}, not {name!r}")
     if again := [name for name in names or () if (names or ()).count(name) > 1]:
         raise InputError(f"designs must be different ones, not {again[0]} twice")
-    chosen = [design for design in scalable if names is None or design.design in names]
-    return tuple(design(**{design.size_parameter: 1}, **variant) for design in chosen for variant in design.variants())
+    return tuple(design for design in scalable if names is None or design.design in names)
+
+
+def kinds_of(design: type[MacSpec], mixture: Mixture) -> tuple[MacSpec, ...]:
+    """One unit of every kind of a design that runs the mixture, and has no width that it does not need.
+
+    Raises ValueError where no kind is wide enough.
+    """
+    one: dict[str, Any] = {design.size_parameter: 1}
+    kinds = [design(**one, **kind) for kind in design.kinds_for(mixture.widths)]
+    found = tuple(kind for kind in kinds if mixture.fits(kind))
+    if not found:
+        mixture.run_on(kinds[0])  # raises
+    return found
 
 
 def questions(
     bits: int,
     lanes: int,
     units: int,
-    designs: Sequence[MacSpec],
+    designs: Sequence[type[MacSpec]],
     mixture: Mixture,
     reduction_length: int = REDUCTION_LENGTH,
 ) -> tuple[Entry, ...]:
@@ -214,13 +231,13 @@ def questions(
     lanes: of the uniform design at equal throughput; units: of every design at equal units; designs: as
     :func:`contenders` gives them.
     """
-    common = {"reduction_length": reduction_length}
+    common: dict[str, Any] = {"reduction_length": reduction_length}
     whole = Mixture(((bits, Fraction(1)),))
     entries = [
         Entry(bits, name, UniformSpec(weight_bits=bits, activation_bits=bits, lanes=size, **common), whole, whole)
         for name, size in ((EQUAL_UNITS, units), (EQUAL_THROUGHPUT, lanes))
     ]
-    for one in designs:
+    for one in (kind for design in designs for kind in kinds_of(design, mixture)):
         run_as = mixture.run_on(one)
         enough = ceil(lanes / run_as.macs_per_cycle(one))
         for name, size in ((EQUAL_UNITS, units), (EQUAL_THROUGHPUT, enough)):
@@ -258,6 +275,7 @@ def _figures(entry: Entry, answer: Answer) -> dict[str, Any]:
     return {
         "bits": entry.bits,
         "normalisation": entry.normalisation,
+        "family": spec.design,
         "design": spec.label,
         "spec": spec.name,
         "units": units,

@@ -12,7 +12,19 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from hwmodel.measurement import Outcome, Unit, local
-from hwmodel.model import LibraryModel, adopt, are_kept, attempt_of_shape, best_unit, cost_of, entry_of, find, shape_of
+from hwmodel.model import (
+    LEFT_OUT_DESIGNS,
+    Cost,
+    LibraryModel,
+    adopt,
+    are_kept,
+    attempt_of_shape,
+    best_unit,
+    cost_of,
+    entry_of,
+    find,
+    shape_of,
+)
 from hwmodel.operands import StreamPlan
 from hwmodel.synthesis import try_stages
 from rtl.spec import MacSpec, Precision
@@ -51,7 +63,7 @@ class ModelAnswers:
             power_uw=cost.power_uw,
             minimum_period_ns=cost.minimum_period_ns,
             meets_clock=cost.meets_clock,
-            source="model" if not cost.outside else "model, out of range",
+            source=_source(self.model, cost),
             effort="none",
             library=self.model.library,
             corner=self.model.corner,
@@ -127,7 +139,7 @@ def model_answer(question: Question, model: LibraryModel, clock_mhz: float) -> A
         idle_uw={precision: each.idle_uw for precision, each in costs.items()},
         minimum_period_ns=cost.minimum_period_ns,
         meets_clock=cost.meets_clock,
-        source="model" if not cost.outside else "model, out of range",
+        source=_source(model, cost),
         library=model.library,
         corner=model.corner,
         clock_mhz=clock_mhz,
@@ -135,3 +147,9 @@ def model_answer(question: Question, model: LibraryModel, clock_mhz: float) -> A
         toggles="glitch-aware",
         outside=cost.outside,
     )
+
+
+def _source(model: LibraryModel, cost: Cost) -> str:
+    """That an answer is the model's; of one that was fitted to a part of the sweep with how many designs that is."""
+    fitted = model.provenance.get("fitted_designs", "few") if LEFT_OUT_DESIGNS in model.provenance else ""
+    return "model" + (f" of {fitted} designs" if fitted else "") + (", out of range" if cost.outside else "")

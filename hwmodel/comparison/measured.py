@@ -27,14 +27,14 @@ from hwmodel.measurement import (
     smallest_unit,
     write_packaged,
 )
-from hwmodel.workload import parse_mixture, standard_mixture
+from hwmodel.workload import Mixture, Workload, mixture_at, parse_mixture, standard_mixture
 from rtl.spec import MacSpec, Precision
 from siliquant.inputs import InputError, short
 
 from .comparison import Answer, Entry, Question, contenders, measured_answer, questions
 from .requantisation import UnitAnswer, measured_unit
 
-__all__ = ["Answers", "Settings", "measured_or", "settings"]
+__all__ = ["Answers", "Settings", "entries_of", "measured_or", "settings"]
 
 
 @dataclass(frozen=True)
@@ -46,10 +46,15 @@ class Settings:
 
 
 def settings(
-    *, bits: Sequence[int], mixtures: Sequence[str], designs: Sequence[str] | None, lanes: int, units: int, jobs: int
-) -> Settings:
-    """The entries of a comparison. ``mixtures``: texts such as ``4=2:1/3,4:1/2,8:1/6``. Raises ValueError."""
-    chosen = {mean: standard_mixture(mean) for mean in bits}
+    *, bits: Sequence[int], mixtures: Sequence[str], designs: Sequence[str] | None, lanes: int, units: int, jobs: int,
+    workload: Workload | None = None,
+) -> Settings:  # fmt: skip
+    """The entries of a comparison. ``mixtures``: texts such as ``4=2:1/3,4:1/2,8:1/6``. workload: the network whose
+    mixtures are taken, as the policy assigns them, else standard ones. Raises ValueError.
+    """
+    if workload is not None and mixtures:
+        raise InputError("mixture must not be given with a network: its mixtures are those that the policy assigns")
+    chosen = {mean: standard_mixture(mean) if workload is None else mixture_at(workload, mean) for mean in bits}
     given = [text.partition("=")[0] for text in mixtures]
     if again := [mean for mean in given if given.count(mean) > 1]:
         raise InputError(f"mixture must be given once for a mean, not twice for {short(again[0])}")
@@ -62,8 +67,16 @@ def settings(
         if mixture.mean_bits != at:
             raise InputError(f"the mixture {rest} must have a mean of {mean} bits, not {float(mixture.mean_bits):g}")
         chosen[at] = mixture
-    specs = contenders(designs)
-    return Settings(tuple(entry for mean in bits for entry in questions(mean, lanes, units, specs, chosen[mean])), jobs)
+    return Settings(entries_of(chosen, contenders(designs), lanes, units), jobs)
+
+
+def entries_of(
+    mixtures: Mapping[int, Mixture], designs: Sequence[type[MacSpec]], lanes: int, units: int
+) -> tuple[Entry, ...]:
+    """The entries of a comparison with these mixtures by mean. Raises ValueError."""
+    return tuple(
+        entry for mean, mixture in mixtures.items() for entry in questions(mean, lanes, units, designs, mixture)
+    )
 
 
 class Answers:

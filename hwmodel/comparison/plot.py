@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from siliquant.files import write_atomically
 
+from .best import best_rows
 from .comparison import Row
 from .sentence import answer_sentence, scalable_rows
 
@@ -22,14 +23,15 @@ _DOTS = (("#0072b2", "o"), ("#d55e00", "s"), ("#009e73", "D"), ("#cc79a7", "^"),
          ("#000000", "X"))  # fmt: skip
 """Colours and shapes by mean bit-width, told apart without colour, too (Okabe and Ito, 2008)."""
 _WIDE = "padded"
-"""Designs that must not set the scale: they hold a full multiplier for every product."""
+"""A design that must not set the scale: it holds a full multiplier for every product."""
 _TICKS = (1, 1.5, 2, 3, 4, 6, 8, 12, 16, 24, 32)
 
 
 def write_plot(rows: Sequence[Row], path: Path) -> list[Path]:
     """Ratios of area and energy at equal throughput, a line a design; ``path`` is the PNG, beside it lies the SVG.
 
-    Energy is left out where it is unknown. A point beyond the scale stands at its edge, with its value.
+    Each design is in its best kind. Energy is left out where it is unknown. A point beyond the scale stands at its
+    edge, with its value.
     """
     import logging
 
@@ -39,8 +41,8 @@ def write_plot(rows: Sequence[Row], path: Path) -> list[Path]:
     mpl.use("Agg")
     from matplotlib.figure import Figure
 
-    found = scalable_rows(rows)
-    designs = list(dict.fromkeys(row.design for row in found))[::-1]
+    found = scalable_rows(best_rows(rows))
+    designs = list(dict.fromkeys(row.family for row in found))[::-1]
     panels = [("area_ratio", "area per MAC/cycle, times that of the uniform MAC")]
     if found and all(row.power_ratio is not None for row in found):
         panels.append(("power_ratio", "energy per MAC, times that of the uniform MAC"))
@@ -71,13 +73,13 @@ def _draw(axes: Axes, found: Sequence[Row], designs: Sequence[str], field: str) 
     from matplotlib.ticker import FixedLocator, NullLocator
 
     ratios = [getattr(row, field) for row in found]
-    decides = [ratio for row, ratio in zip(found, ratios, strict=True) if not row.design.startswith(_WIDE)] or ratios
+    decides = [ratio for row, ratio in zip(found, ratios, strict=True) if row.family != _WIDE] or ratios
     low, high = min([1.0, *ratios]) / 1.1, max([1.0, *decides]) * 1.15
     widths = list(dict.fromkeys(row.bits for row in found))
     for place, bits in enumerate(widths):
         colour, shape = _DOTS[place % len(_DOTS)]
         shown = [(row, ratio) for row, ratio in zip(found, ratios, strict=True) if row.bits == bits]
-        height = [designs.index(row.design) + (place - (len(widths) - 1) / 2) * -0.18 for row, _ in shown]
+        height = [designs.index(row.family) + (place - (len(widths) - 1) / 2) * -0.18 for row, _ in shown]
         inside = [min(ratio, high) for _, ratio in shown]
         axes.plot(inside, height, shape, color=colour, markersize=5, label=f"mean of {bits} bits", clip_on=False)
         for y, (_, ratio) in zip(height, shown, strict=True):

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from siliquant.inputs import listing
 
-from .comparison import EQUAL_THROUGHPUT, Row, is_uniform
+from .comparison import EQUAL_THROUGHPUT, Row, is_uniform, mixes
 
-__all__ = ["answer_sentence", "scalable_rows"]
+__all__ = ["answer_sentence", "mixed_rows", "scalable_rows"]
 
 
 def scalable_rows(rows: Sequence[Row], normalisation: str = EQUAL_THROUGHPUT) -> list[Row]:
@@ -16,15 +16,20 @@ def scalable_rows(rows: Sequence[Row], normalisation: str = EQUAL_THROUGHPUT) ->
     return [row for row in rows if row.normalisation == normalisation and not is_uniform(row)]
 
 
+def mixed_rows(rows: Sequence[Row], normalisation: str = EQUAL_THROUGHPUT) -> list[Row]:
+    """Those of :func:`scalable_rows` that run several widths: what could switch and does not says nothing of mixing."""
+    return [row for row in scalable_rows(rows, normalisation) if mixes(row.run_as)]
+
+
 def answer_sentence(rows: Sequence[Row]) -> str:
     """What mixing widths costs at equal throughput: the least area and the least energy of any design, by mean.
 
-    Energies that are not known are left out, and so are means without a precision-scalable design.
+    Energies that are not known are left out, and so are means at which nothing is mixed.
     """
-    found = scalable_rows(rows)
+    found = mixed_rows(rows)
     widths = list(dict.fromkeys(row.bits for row in found))
     if not widths:
-        return "No precision-scalable design is compared."
+        return "Nothing is mixed." if scalable_rows(rows) else "No precision-scalable design is compared."
     areas = [min(row.area_ratio for row in found if row.bits == bits and row.area_ratio) for bits in widths]
     text = (
         f"At equal throughput the smallest precision-scalable MAC takes {_times(areas)} times the area of the uniform "

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, fields
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from siliquant.files import write_atomically
 from siliquant.inputs import csv_of
 
-from .comparison import EQUAL_THROUGHPUT, EQUAL_UNITS, Row
+from .best import best_rows
+from .comparison import EQUAL_THROUGHPUT, EQUAL_UNITS, Row, is_uniform
 from .requantisation import UnitRow
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ __all__ = [
     "markdown",
     "markdown_table",
     "notes",
+    "shares_text",
     "unit_cells",
     "unit_notes",
     "write_tables",
@@ -48,6 +51,7 @@ HEADERS = (
 )
 _PARTS = (("equal throughput", (0, 1, 6, 9, 10, 11, 12)), ("equal units", (0, 2, 3, 4, 5, 7, 8)))
 """Columns of each table in Markdown, which is to fit on a page."""
+_MOST_DIGITS = 5  # of a share that is shown as a fraction
 UNIT_HEADERS = (
     "code bits",
     "unit",
@@ -68,14 +72,14 @@ _UNIT_PARTS = (("cost", (0, 1, 3, 8, 10, 11, 12)), ("parameters and timing", (0,
 
 
 def cells(rows: Sequence[Row]) -> list[tuple[int, list[str]]]:
-    """(bits, cells under HEADERS) for each design: both normalisations side by side."""
+    """(bits, cells under HEADERS) for each row at equal throughput, with what is at equal units beside it."""
     units = [row for row in rows if row.normalisation == EQUAL_UNITS]
     rates = [row for row in rows if row.normalisation == EQUAL_THROUGHPUT]
     lines = []
     for unit, rate in zip(units, rates, strict=True):
         line = [
             rate.design,
-            rate.run_as,
+            shares_text(rate.run_as),
             figure(unit.area_um2_per_unit, 1),
             figure(unit.power_uw_per_unit, 1),
             figure(unit.area_ratio, 2),
@@ -110,8 +114,13 @@ def notes(rows: Sequence[Row]) -> list[str]:
         f"throughput: units that give at least the products a cycle of {lanes} uniform lanes, into one accumulator."
     )
     for bits in dict.fromkeys(row.bits for row in rows):
-        mixture = next((row.mixture for row in rows if row.bits == bits and row.mixture != f"{bits}b:1"), f"{bits}b:1")
-        lines.append(f"Mean of {bits} bits: the mixture (share of MACs by bit-width) is {mixture}.")
+        mixture = next((row.mixture for row in rows if row.bits == bits and not is_uniform(row)), f"{bits}b:1")
+        lines.append(f"Mean of {bits} bits: the mixture (share of MACs by bit-width) is {shares_text(mixture)}.")
+    lines.append(
+        "A design has no width that its mixture does not need; of the sets of widths that are left the tables show the "
+        "one with the least product of area and energy at equal throughput, the files all. First and last layers are "
+        "left out: with --model they run at 8 bits on every design, in passes where it is narrower."
+    )
     for bits in dict.fromkeys(row.bits for row in rows):
         rates = [row for row in rows if row.bits == bits and row.normalisation == EQUAL_THROUGHPUT]
         wide = [row.design for row in rates if row.units == 1 and row.macs_per_cycle > 1.2 * rates[0].macs_per_cycle]
@@ -217,9 +226,10 @@ def unit_notes(units: Sequence[UnitRow]) -> list[str]:
 def markdown(rows: Sequence[Row], units: Sequence[UnitRow] = ()) -> str:
     """Tables in Markdown of at most seven columns, notes below; then the section on requantisation, if there are units.
 
-    What is at equal throughput comes first, a table a bit-width, then what is at equal units.
+    What is at equal throughput comes first, a table a bit-width, then what is at equal units; of each design the best
+    kind, the files have all.
     """
-    parts = []
+    rows, parts = best_rows(rows), []
     for name, columns in _PARTS:
         for bits in dict.fromkeys(row.bits for row in rows):
             lines = [line for at, line in cells(rows) if at == bits]
@@ -280,6 +290,18 @@ def _period(row: Row | UnitRow) -> str:
     beyond = isinstance(row, Row) and "out of range" in row.source
     marks = (" (misses)" if row.meets_clock is False else "") + (" (extrapolated)" if beyond else "")
     return figure(row.minimum_period_ns, 2) + marks
+
+
+def shares_text(mixture: str) -> str:
+    """A mixture, as rows have it, in percent where its fractions would be long.
+
+    >>> shares_text("2b:1/3 4b:2/3"), shares_text("2b:1182/8471 4b:7289/8471")
+    ('2b:1/3 4b:2/3', '2b:14% 4b:86%')
+    """
+    shares = [part.split(":") for part in mixture.split(" ")]
+    if all(len(share) <= _MOST_DIGITS for _, share in shares):
+        return mixture
+    return " ".join(f"{width}:{float(100 * Fraction(share)):.0f}%" for width, share in shares)
 
 
 def figure(value: float | None, digits: int) -> str:

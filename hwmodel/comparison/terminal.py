@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 
 from siliquant.commandline import console, print_notes, print_table
 
+from .best import best_rows
 from .comparison import EQUAL_THROUGHPUT, Row
 from .requantisation import UnitRow
 from .sentence import answer_sentence
-from .tables import HEADERS, UNIT_HEADERS, cells, figure, unit_cells
+from .tables import HEADERS, UNIT_HEADERS, cells, figure, shares_text, unit_cells
 
 __all__ = ["print_comparison"]
 
@@ -27,12 +28,13 @@ def print_comparison(rows: Sequence[Row], units: Sequence[UnitRow] = (), *, wide
     out = console()
     out.print(answer_sentence(rows))
     out.print()
+    shown = rows if wide else best_rows(rows)
     for bits in dict.fromkeys(row.bits for row in rows):
         title = f"mean of {bits} bits"
         if wide:
-            print_table(out, title, HEADERS, [line for at, line in cells(rows) if at == bits], left=_TEXT)
+            print_table(out, title, HEADERS, [line for at, line in cells(shown) if at == bits], left=_TEXT)
         else:
-            of_width = [row for row in rows if row.bits == bits and row.normalisation == EQUAL_THROUGHPUT]
+            of_width = [row for row in shown if row.bits == bits and row.normalisation == EQUAL_THROUGHPUT]
             print_table(out, title, _COLUMNS, [_line(row) for row in of_width], left=_TEXT, best=_best(of_width))
     if units:
         if wide:
@@ -46,7 +48,7 @@ def _line(row: Row) -> list[str]:
     clock = {True: "yes", False: "no", None: "unknown"}[row.meets_clock]
     return [
         row.design,
-        row.run_as,
+        shares_text(row.run_as),
         figure(row.area_um2_per_mac_per_cycle, 1),
         figure(row.energy_fj_per_mac, 0),
         figure(row.area_ratio, 2),
@@ -80,12 +82,20 @@ def _best(rows: Sequence[Row]) -> set[tuple[int, int]]:
     return found
 
 
+def basis_of(rows: Sequence[Row]) -> str:
+    """How the figures of some rows were found, as a phrase."""
+    source = next((row.source for row in rows if row.source.startswith("model")), "")
+    if not source:
+        return "measured: synthesised, simulated, timed"
+    fitted = source.removeprefix("model of ").split(",")[0] if source.startswith("model of ") else ""
+    return "estimated by the cost model" + (f", fitted to {fitted} only" if fitted else "")
+
+
 def _notes(rows: Sequence[Row], wide: bool) -> list[str]:
     """At most _MOST_NOTES short lines."""
     first = rows[0]
     lanes = next(row.units for row in rows if row.normalisation == EQUAL_THROUGHPUT)
-    estimated = any(row.source.startswith("model") for row in rows)
-    basis = "estimated by the cost model" if estimated else "measured: synthesised, simulated, timed"
+    basis = basis_of(rows)
     _, partly, share = first.activity.rpartition("; operands in ")
     lines = [
         f"{first.library}, {first.corner}, {first.clock_mhz:g} MHz; {basis}{partly and f'{partly}{share}'}.",
@@ -101,6 +111,6 @@ def _notes(rows: Sequence[Row], wide: bool) -> list[str]:
         lines.append("no: no pipelining meets the clock; the fastest is shown.")
     if len(lines) < _MOST_NOTES - 1 and any(row.run_as != row.mixture for row in rows):
         lines.append("A width that a design lacks runs at its next wider one.")
-    more = "" if wide else "--wide: every column. "
+    more = "" if wide else "Of each design the best set of widths; --wide: all sets and columns. "
     lines.append(f"{more}Method: docs/comparison.md; error: docs/calibration.md.")
     return lines

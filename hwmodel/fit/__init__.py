@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from .explanation import Explanation, StepTerm, explain
 from .explanationtables import print_explanation
+from .fitting import FEWEST_DESIGNS
 from .validation import Prediction, errors_by, predictions
 from .validationtables import (
     Validated,
     errors_frame,
     fit_table,
+    held_out_error,
     held_out_groups,
     largest_frame,
     markdown,
@@ -24,6 +26,7 @@ from .validationtables import (
 )
 
 __all__ = [
+    "FEWEST_DESIGNS",
     "Explanation",
     "Prediction",
     "StepTerm",
@@ -32,6 +35,7 @@ __all__ = [
     "errors_frame",
     "explain",
     "fit_table",
+    "held_out_error",
     "held_out_groups",
     "largest_frame",
     "markdown",

@@ -41,7 +41,10 @@ from rtl.array import CoreSpec
 from rtl.spec import MacSpec
 from siliquant.inputs import InputError, InputTypeError
 
-__all__ = ["Point", "fit"]
+__all__ = ["FEWEST_DESIGNS", "Point", "fit"]
+
+FEWEST_DESIGNS = 20
+"""Designs to which a model is fitted at least."""
 
 _STEPS = tuple(Step)
 _ROUNDS = 8
@@ -116,12 +119,12 @@ def fit(
 ) -> LibraryModel:
     """The model of a library from its points, those held out left aside.
 
-    Raises ValueError where there are fewer than twenty designs to fit.
+    Raises ValueError where there are fewer than FEWEST_DESIGNS to fit.
     """
     fitted = [point for point in points if not point.held_out]
     relaxed = list({point.mac: point for point in reversed(fitted) if point.relaxed}.values())
-    if len(relaxed) < 20:
-        raise InputError(f"a model must be fitted to at least 20 designs, not {len(relaxed)}")
+    if len(relaxed) < FEWEST_DESIGNS:
+        raise InputError(f"a model must be fitted to at least {FEWEST_DESIGNS} designs, not {len(relaxed)}")
     counts = np.stack([counts_of(point.mac) for point in relaxed])
     area_um2 = _fit_parts(counts, np.array([point.area_um2 for point in relaxed]))
     leakage_nw = 1e3 * _fit_parts(counts, np.array([point.leakage_uw for point in relaxed]))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hwmodel.measurement import CalibrationTable, read_calibration
-from hwmodel.model import LibraryModel, load_model
+from hwmodel.model import LEFT_OUT_DESIGNS, LibraryModel, load_model
 from rtl.array import CoreSpec
 from siliquant.commandline import console, print_table
 from siliquant.inputs import InputError
@@ -25,6 +25,7 @@ __all__ = [
     "Validated",
     "errors_frame",
     "fit_table",
+    "held_out_error",
     "held_out_groups",
     "largest_frame",
     "markdown",
@@ -93,7 +94,24 @@ def fit_table(table: CalibrationTable) -> LibraryModel:
         "fitted_designs": str(about.designs - sum(len(names) for names in about.held_out.values())),
         "held_out_designs": str(sum(len(names) for names in about.held_out.values())),
     }
+    if about.left_out:
+        texts[LEFT_OUT_DESIGNS] = str(len(about.left_out))
     return fit(points_of(table), about.library, about.corner, about.voltage_v, texts)
+
+
+def held_out_error(table: CalibrationTable, model: LibraryModel) -> str:
+    """The model's error on the points of a table that were held out of its fit, as a sentence."""
+    found = errors_by(
+        predictions(points_of(table), model), lambda each: "held out" if each.point.held_out else "fitted"
+    )
+    if "held out" not in found:
+        return "no design was held out, so its error is not known"
+    figures = ", ".join(
+        f"{quantity} {errors.mean[0]:.1f} % (at most {errors.largest[0]:.1f} %, {errors.points} points)"
+        for quantity, errors in found["held out"].items()
+    )
+    designs = sum(len(names) for names in table.provenance.held_out.values())
+    return f"mean error on {designs} designs that were held out: {figures}"
 
 
 def validated(path: Path, models: Path | None = None) -> Validated:

@@ -19,7 +19,7 @@ from hwmodel.model import (
 )
 from hwmodel.operands import RequantPlan, StreamPlan
 from hwmodel.synthesis import Attempt, try_stages
-from hwmodel.workload import Role
+from hwmodel.workload import Mixture, Role
 from rtl.array import Architecture, CoreSpec, ElementSpec
 from rtl.requant import LoadableSpec, PartialSumSpec
 from rtl.spec import MacSpec, Precision
@@ -88,14 +88,14 @@ def costs_of(
 
 def elements_of(
     lanes: int,
-    designs: Sequence[MacSpec],
+    designs: Sequence[type[MacSpec]],
     model: LibraryModel,
     clock_mhz: float,
     *,
     rows: int = 16,
     columns: int = 16,
     longest_sum: int = 1,
-) -> Callable[[int], tuple[MacSpec, ...]]:
+) -> Callable[[int, Mixture], tuple[MacSpec, ...]]:
     """The elements of the comparison at equal throughput, each with the pipelining that suits a broadcast array of
     ``rows`` x ``columns`` of them at the clock (hwmodel.synthesis.stages).
 
@@ -113,7 +113,7 @@ def elements_of(
         assert found is not None
         return found[0]
 
-    return lambda bits: tuple(best(spec) for spec in default_elements(bits, lanes, designs, length))
+    return lambda bits, mixture: tuple(best(spec) for spec in default_elements(bits, mixture, lanes, designs, length))
 
 
 def _core(element: ElementSpec, rows: int, columns: int) -> CoreSpec:

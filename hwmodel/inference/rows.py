@@ -16,13 +16,14 @@ from typing import Any
 from hwmodel.comparison import EQUAL_THROUGHPUT, EXACT, REDUCTION_LENGTH, contenders, questions
 from hwmodel.operands import HEADS
 from hwmodel.workload import (
+    Mixture,
     Scales,
     SensitivityTable,
     Workload,
     assign,
     is_packaged,
+    network_widths,
     published_accuracy,
-    standard_mixture,
     uniform,
 )
 from rtl.array import Architecture, ArraySpec
@@ -88,13 +89,17 @@ class NetworkRow:
 
 
 def default_elements(
-    bits: int, lanes: int = 16, designs: Sequence[MacSpec] | None = None, reduction_length: int = REDUCTION_LENGTH
+    bits: int,
+    mixture: Mixture,
+    lanes: int = 16,
+    designs: Sequence[type[MacSpec]] | None = None,
+    reduction_length: int = REDUCTION_LENGTH,
 ) -> tuple[MacSpec, ...]:
-    """The element of the uniform design and of every other, each with as few units as give at least the products a
-    cycle of ``lanes`` uniform lanes on the standard mixture at that mean, without pipeline registers: those that
-    hwmodel.compare measures at equal throughput. reduction_length: of the longest sums that they hold.
+    """The element of the uniform design and of every kind of every other, each with as few units as give at least the
+    products a cycle of ``lanes`` uniform lanes on the mixture, without pipeline registers: those that hwmodel.compare
+    measures at equal throughput. reduction_length: of the longest sums that they hold.
     """
-    entries = questions(bits, lanes, 1, designs or contenders(), standard_mixture(bits), reduction_length)
+    entries = questions(bits, lanes, 1, designs or contenders(), mixture, reduction_length)
     return tuple(entry.spec for entry in entries if entry.normalisation == EQUAL_THROUGHPUT)
 
 
@@ -122,8 +127,8 @@ def network_rows(
     bits: Sequence[int],
     costs: Costs,
     *,
-    elements: Callable[[int], Sequence[MacSpec]] = default_elements,
-    widths: Sequence[int] = (2, 4, 8),
+    elements: Callable[[int, Mixture], Sequence[MacSpec]] = default_elements,
+    widths: Sequence[int] | None = None,
     sensitivity: SensitivityTable | None = None,
     rows: int = 16,
     columns: int = 16,
@@ -134,16 +139,19 @@ def network_rows(
     overlap: Overlap = Overlap.NONE,
 ) -> list[NetworkRow]:
     """The lines for each mean of ``bits``, the uniform design first, then each other design twice: at equal area and at
-    equal latency, where it has such an array.
+    equal latency, where it has such an array, each time in that of its kinds with the least product of area, latency
+    and energy.
 
-    elements: by mean bits, the uniform element first, each with its units and pipeline registers. widths: those of the
-    mixed network; a design that lacks one runs it at the next that it has. rows, columns, depth (words of each memory):
-    of the uniform array. requantiser: by the widest codes it makes, at the end of each column. Raises ValueError where
-    a mean is not reached by the widths, or a cost is not known.
+    elements: by mean bits and the shares of the mixed network, the uniform element first, each with its units and
+    pipeline registers. widths: those of the mixed network, by default network_widths of each mean; a design that lacks
+    one runs it at the next that it has, and codes that are wider than all in passes. rows, columns, depth (words of
+    each memory): of the uniform array. requantiser: by the widest codes it makes, at the end of each column. Raises
+    ValueError where a mean is not reached by the widths, or a cost is not known.
     """
     found: list[NetworkRow] = []
     for mean in bits:
-        first, *others = elements(mean)
+        mixed = assign(workload, mean, network_widths(mean) if widths is None else widths, sensitivity=sensitivity)
+        first, *others = elements(mean, mixed.mixture())
         if not isinstance(first, UniformSpec):
             raise InputTypeError(f"the first element at {mean} bits must be a UniformSpec, not {first!r}")
         alike = uniform(workload, mean)
@@ -153,8 +161,8 @@ def network_rows(
         )  # fmt: skip
         base = network_cost(array, alike, costs, scales=scales, overlap=overlap)
         found.append(_row(mean, UNIFORM, base, base))
-        mixed = assign(workload, mean, widths, sensitivity=sensitivity)
         requant = requantiser(mixed.drained_bits)
+        best: dict[tuple[str, str], NetworkRow] = {}
         for element in others:
             among = candidates(array, element, requant, mixed, costs, scales=scales, overlap=overlap)
             for name, match in (
@@ -163,8 +171,16 @@ def network_rows(
             ):
                 with suppress(NoArrayError):
                     cost = network_cost(match(), mixed, costs, scales=scales, overlap=overlap)
-                    found.append(_row(mean, name, cost, base))
+                    row = _row(mean, name, cost, base)
+                    other = best.setdefault((element.design, name), row)
+                    if _product(row) < _product(other):
+                        best[element.design, name] = row
+        found += best.values()
     return found
+
+
+def _product(row: NetworkRow) -> float:
+    return row.logic_area_ratio * row.latency_ratio * row.energy_ratio
 
 
 def _row(bits: int, normalisation: str, cost: NetworkCost, base: NetworkCost) -> NetworkRow:

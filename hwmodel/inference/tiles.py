@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -95,7 +96,8 @@ class TileWords:
 @lru_cache(maxsize=1024)
 def _planes(mac: MacSpec, precision: Precision) -> tuple[int, int]:
     """Words of each operand a step: found on one unit, since all units have their bits in the same cycles."""
-    return _planes_of_one(replace(mac, **{mac.size_parameter: 1}), precision)
+    one: dict[str, Any] = {mac.size_parameter: 1}
+    return _planes_of_one(replace(mac, **one), precision)
 
 
 @lru_cache(maxsize=1024)

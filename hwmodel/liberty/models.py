@@ -12,7 +12,7 @@ from .clockgates import ClockGate, read_clock_gate
 from .functions import And, Expression, Variable, parse_function
 from .tree import Group, named_pins
 
-_UNIT_NUMBER = re.compile(r"[0-9]{1,9}(?:\.[0-9]{0,30})?|\.[0-9]{1,30}")
+_LOAD_UNIT = re.compile(r"([0-9]{1,9}(?:\.[0-9]{0,30})?|\.[0-9]{1,30})[\s,]*(ff|pf)")
 _FARAD_PREFIX_PF = {"ff": 1e-3, "pf": 1.0}
 _NOT_SIMULATED = ("latch", "latch_bank", "ff_bank", "statetable")
 
@@ -73,8 +73,9 @@ class LibraryCells:
 
     def __getitem__(self, name: str) -> CellModel:
         if name not in self._models:
-            default_pf = self.library.number("default_input_pin_cap", 0.0) * self.capacitance_unit_pf
-            self._models[name] = _read_cell(self.group(name), self.capacitance_unit_pf, default_pf)
+            self._models[name] = _read_cell(
+                self.group(name), self.capacitance_unit_pf, default_capacitance(self.library)
+            )
         return self._models[name]
 
     def group(self, name: str) -> Group:
@@ -89,15 +90,32 @@ def capacitance_unit_pf(library: Group) -> float:
 
     InputError when it is not a number above 0 and ff or pf.
     """
-    values = library.stated("capacitive_load_unit")
-    if len(values) == 2 and values[1].lower() in _FARAD_PREFIX_PF and _UNIT_NUMBER.fullmatch(values[0]):
-        number = float(values[0])
-        if number > 0:
-            return number * _FARAD_PREFIX_PF[values[1].lower()]
-    raise library.fail(f"must have a number and ff or pf for capacitive_load_unit, not {short(values)}")
+    stated = library.stated("capacitive_load_unit")
+    match = _LOAD_UNIT.fullmatch(" ".join(stated).lower())
+    if match and float(match[1]) > 0:
+        return float(match[1]) * _FARAD_PREFIX_PF[match[2]]
+    found = short(", ".join(stated)) if stated else "nothing, and Liberty has no default for it"
+    raise library.fail(f"must have a number and ff or pf for capacitive_load_unit, not {found}")
 
 
-def _read_cell(group: Group, unit_pf: float, default_pf: float) -> CellModel:
+def default_capacitance(library: Group) -> float | None:
+    """What an input pin has that states no capacitance, in the library's unit; None where it states nothing."""
+    return library.number("default_input_pin_cap") if "default_input_pin_cap" in library.attributes else None
+
+
+def pin_capacitance(pin: Group, default: float | None) -> float | None:
+    """The capacitance of an input pin in the library's unit: as it states it, else the mean of those of its edges, else
+    of the ends of their ranges, else the default.
+    """
+    if "capacitance" in pin.attributes:
+        return pin.number("capacitance")
+    edges = [f"{edge}_capacitance" for edge in ("rise", "fall")]
+    found = [pin.number(edge) for edge in edges if edge in pin.attributes]
+    found = found or [value for edge in edges for value in pin.numbers(f"{edge}_range")]
+    return sum(found) / len(found) if found else default
+
+
+def _read_cell(group: Group, unit_pf: float, default: float | None) -> CellModel:
     gate = read_clock_gate(group)
     for kind in _NOT_SIMULATED if gate is None else ():
         if any(True for _ in group.group_iter(kind)):
@@ -107,9 +125,10 @@ def _read_cell(group: Group, unit_pf: float, default_pf: float) -> CellModel:
     for name, pin in named_pins(group):
         direction = pin.text("direction")
         if direction == "input":
-            capacitance_pf[name] = pin.number("capacitance", default_pf / unit_pf) * unit_pf
-            if capacitance_pf[name] < 0:
+            capacitance = pin_capacitance(pin, default)
+            if capacitance is None or capacitance < 0:
                 raise pin.fail(f"of cell {group.name} must have a capacitance of at least 0")
+            capacitance_pf[name] = capacitance * unit_pf
         elif gate is not None:
             if name == gate.output:
                 outputs[name] = And(Variable(gate.clock), Variable(gate.enable))

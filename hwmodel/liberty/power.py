@@ -8,7 +8,6 @@ current_unit * voltage_unit * time_unit would be a thousand times more or less i
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,12 +16,12 @@ from statistics import median
 
 from siliquant.inputs import InputError, short
 
+from .conditions import nominal_voltage_v, unit
 from .functions import Expression, parse_function
+from .merging import Templates
 from .models import LibraryCells
 from .tree import Group, named_pins
 
-_UNIT = re.compile(r"([0-9]{1,9}(?:\.[0-9]{0,30})?)\s*([munpf]?)([a-z]+)")
-_PREFIX = {"m": 1e-3, "u": 1e-6, "n": 1e-9, "p": 1e-12, "f": 1e-15, "": 1.0}
 _SLEW_VARIABLES = ("input_transition_time", "input_net_transition")
 _LOAD_VARIABLE = "total_output_net_capacitance"
 _EDGES = ("rise_power", "fall_power")
@@ -104,11 +103,7 @@ class LibraryPower:
         self._states_leakage = "leakage_power_unit" in library.attributes  # without it, numbers say nothing
         self.leakage_unit_nw = unit(library, "leakage_power_unit", "w", "1nW") / 1e-9
         self.energy_unit_pj = cells.capacitance_unit_pf * unit(library, "voltage_unit", "v", "1V") ** 2
-        self._templates = {
-            group.name: group
-            for kind in ("power_lut_template", "lu_table_template")
-            for group in library.group_iter(kind)
-        }
+        self._templates = Templates(library, "lu_table_template", "power_lut_template")
         self._read: dict[str, CellPower] = {}
 
     def __getitem__(self, name: str) -> CellPower:
@@ -121,7 +116,7 @@ class LibraryPower:
 
         InputError when its axes are not slew and load, or the number of values does not fit.
         """
-        template = self._templates.get(group.name)
+        template = self._templates.of(group)
         axes: list[tuple[str, tuple[float, ...]]] = []
         for position in (1, 2, 3):
             variable = template.text(f"variable_{position}") if template else ""
@@ -199,39 +194,6 @@ def _states_half(pin: Group, supplies: set[str]) -> bool:
         for related in group.text("related_pin").split() or [""]:
             edges.setdefault(related, set()).update(_EDGES if "power" in kinds else kinds & set(_EDGES))
     return any(len(kinds) == 1 for kinds in edges.values())
-
-
-def nominal_voltage_v(library: Group) -> float:
-    """The supply of the library's corner in V: its nom_voltage, else that of its operating conditions.
-
-    InputError where nothing states it, and for what is not above 0.
-    """
-    stated: Group | None = library
-    attribute = "nom_voltage"
-    if attribute not in library.attributes:
-        attribute, stated = "voltage", operating_conditions(library)
-    if stated is None:
-        raise library.fail("must state nom_voltage, or the voltage of its default_operating_conditions")
-    voltage = stated.number(attribute)
-    if not voltage > 0:
-        raise stated.fail(f"must have a {attribute} above 0, not {voltage:g}")
-    return voltage * unit(library, "voltage_unit", "v", "1V")
-
-
-def operating_conditions(library: Group) -> Group | None:
-    """The conditions that default_operating_conditions names, or the only ones, where they state a voltage."""
-    name, every = library.text("default_operating_conditions"), list(library.group_iter("operating_conditions"))
-    chosen = [group for group in every if group.name == name] if name else every
-    return chosen[-1] if chosen and (name or len(chosen) == 1) and "voltage" in chosen[-1].attributes else None
-
-
-def unit(library: Group, attribute: str, symbol: str, default: str) -> float:
-    """A unit attribute such as time_unit in SI, its symbol in lower case.  InputError when it is not one above 0."""
-    text = library.text(attribute, default)
-    match = _UNIT.fullmatch(text.strip().lower())
-    if match is None or match[3] != symbol or not float(match[1]) > 0:
-        raise library.fail(f"must have a number with a unit in {symbol} for {attribute}, not {short(text)}")
-    return float(match[1]) * _PREFIX[match[2]]
 
 
 def energy_ratio(power: LibraryPower, names: Iterable[str]) -> float | None:

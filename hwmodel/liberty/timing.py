@@ -12,6 +12,7 @@ from math import prod
 
 from siliquant.inputs import short
 
+from .merging import Templates
 from .tree import Group, named_pins
 
 __all__ = ["DELAYS", "Arc", "Table", "cell_arcs"]
@@ -72,14 +73,14 @@ class Arc:
         return {kind: table for kind, table in self.tables.items() if kind in DELAYS}
 
 
-def cell_arcs(cell: Group, templates: Mapping[str, Group]) -> list[Arc]:
+def cell_arcs(cell: Group, templates: Templates) -> list[Arc]:
     """The arcs of a cell.
 
     Raises InputError for timing of unknown sense or type or of a pin that the cell has not, for a table that is there
     twice or without its template, with values not as many as its indices ask for, indices that do not rise, or numbers
     that are none.
 
-    templates: the library's lu_table_template groups by name.
+    templates: the library's lu_table_template groups.
     """
     pins = named_pins(cell)
     known = {name for name, _ in pins}
@@ -103,7 +104,7 @@ def cell_arcs(cell: Group, templates: Mapping[str, Group]) -> list[Arc]:
             tables: dict[str, Table] = {}
             for table in timing.groups:
                 if table.kind in _TABLES or "values" in table.attributes:
-                    read = _read(table, templates.get(table.name), of)
+                    read = _read(table, templates.of(table), of)
                     if table.kind in _TABLES and table.kind in tables:
                         raise table.fail(f"{of} must be there once in its timing")
                     tables[table.kind] = read

@@ -9,10 +9,9 @@ Syntax covered (Liberty User Guide, "Syntax of a library file"):
     group      kind ( args ) { statements }
     simple     name : value ;          quoted or not; an expression such as  clear : !RN ;
     complex    name ( args ) ;         the semicolon may be missing at the end of a line
-    comments   /* ... */  and  // ... ; a backslash before a newline continues the line
+    comments   /* ... */  and  // ...  between any two words; a backslash before a newline continues the line
 
-Bounds: groups are nested at most MOST_LEVELS deep, a file has at most MOST_GROUPS of them, and numbers are finite.
-``include_file`` is refused: what a library says stands in one file.
+Numbers are finite. ``include_file`` is refused: what it names is no library but part of one.
 """
 
 from __future__ import annotations
@@ -21,19 +20,20 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from siliquant.inputs import MOST_LEVELS, InputError, short
+from siliquant.inputs import InputError, short
 
-__all__ = ["MOST_GROUPS", "Group", "named_pins", "parse_liberty"]
+from .source import Source
 
-MOST_GROUPS = 2_000_000
-"""Groups of the largest Liberty file that is read."""
+__all__ = ["Group", "named_pins", "parse_liberty"]
+
 _LARGEST = 1e30  # of numbers: beyond what any unit makes of a quantity
 
 # No possessive quantifiers: Python before 3.11.5 matches them wrongly. Nothing stands behind what repeats here, or it
 # cannot match in two ways; and what repeats is a run of characters, since every single repeat takes memory.
-_BRACES = re.compile(r'\{|\}|"[^"]*"|"|/\*(?s:.*?)\*/|/\*|//[^\n]*')
 _BLANK = re.compile(r"[\s;\\]*")
 _BLANK_BEFORE_BRACE = re.compile(r"[\s\\]*")
+_WHITE = re.compile(r"\s*")
+_STATEMENT = re.compile(r"[A-Za-z_][\w.$]*\s*[:(]", re.ASCII)
 _HEAD = re.compile(r"([A-Za-z_][\w.$]*)\s*([:(])", re.ASCII)
 _SIMPLE = re.compile(r'(?:[ \t]+|\\\r?\n)*("[^"]*"|(?:[^;\r\n{}"\\]+|\\\r?\n|\\)*)')
 _IN_BRACKETS = re.compile(r'"[^"]*"|[(){}"]')
@@ -51,10 +51,10 @@ def parse_liberty(text: str, file: str | Path | None = None) -> Group:
     Braces, strings and comments are checked for the whole text now; the statements inside each
     group when they are first asked for.  Both raise InputError naming the line, and ``file`` where it is given.
     """
-    source = _Source(text, file)
+    source = Source(text, file)
     groups: list[Group] = []
     attributes: dict[str, list[tuple[str, ...]]] = {}
-    _read_statements(source, 0, len(text), groups, attributes)
+    _read_statements(source, 0, len(source.text), groups, attributes)
     if attributes or len(groups) != 1:
         found = f"{len(groups)} groups" if not attributes else f"the attribute {next(iter(attributes))}"
         raise InputError(
@@ -74,7 +74,7 @@ class Group:
 
     __slots__ = ("_attributes", "_end", "_groups", "_source", "_start", "args", "kind")
 
-    def __init__(self, kind: str, args: tuple[str, ...], source: _Source, start: int, end: int) -> None:
+    def __init__(self, kind: str, args: tuple[str, ...], source: Source, start: int, end: int) -> None:
         self.kind = kind
         self.args = args
         self._source = source
@@ -95,6 +95,22 @@ class Group:
     def line(self) -> int:
         """The line of the group's opening brace, counted from 1."""
         return self._source.line(self._start)
+
+    @property
+    def file(self) -> str | Path | None:
+        """The file in which the group stands, where its reader was told."""
+        return self._source.file
+
+    @property
+    def body(self) -> str:
+        """What stands between the braces of the group, without comments."""
+        return self._source.text[self._start : self._end]
+
+    def replaced(self, groups: list[Group], attributes: Mapping[str, list[tuple[str, ...]]]) -> Group:
+        """A group of this name and place that holds other groups, which may stand in other files, and attributes."""
+        made = Group(self.kind, self.args, self._source, self._start, self._end)
+        made._groups, made._attributes = groups, dict(attributes)
+        return made
 
     @property
     def groups(self) -> list[Group]:
@@ -120,6 +136,10 @@ class Group:
     def placed(self, sentence: str) -> InputError:
         """An error with the file and line of this group that is not of it alone."""
         return self._source.fail(self._start, sentence)
+
+    def place_from(self, other: Group) -> str:
+        """Where the group stands, for a message about another one: its line, and its file where that is another."""
+        return f"line {self.line}" + ("" if self.file == other.file else f" of {self.file}")
 
     @property
     def label(self) -> str:
@@ -217,56 +237,15 @@ def named_pins(cell: Group) -> list[tuple[str, Group]]:
     return [(name, pin) for pin in cell.group_iter("pin") for name in pin.args]
 
 
-class _Source:
-    """The text and, for every opening brace, the offset of the brace that closes it."""
-
-    __slots__ = ("closing", "file", "text")
-
-    def __init__(self, text: str, file: str | Path | None) -> None:
-        self.text = text
-        self.file = file
-        self.closing = self._match_braces()
-
-    def line(self, offset: int) -> int:
-        return self.text.count("\n", 0, offset) + 1
-
-    def fail(self, offset: int, sentence: str) -> InputError:
-        return InputError(sentence, file=self.file or "Liberty text", place=f"line {self.line(offset)}")
-
-    def _match_braces(self) -> dict[int, int]:
-        text = self.text
-        closing: dict[int, int] = {}
-        stack: list[int] = []
-        for match in _BRACES.finditer(text):
-            token = match[0]
-            if token == "{":
-                if len(stack) == MOST_LEVELS:
-                    raise self.fail(match.start(), f"groups must be nested at most {MOST_LEVELS} levels deep")
-                if len(closing) == MOST_GROUPS:
-                    raise self.fail(match.start(), f"there must be at most {MOST_GROUPS} groups in a file")
-                stack.append(match.start())
-            elif token == "}":
-                if not stack:
-                    raise self.fail(match.start(), "a closing brace has no opening brace")
-                closing[stack.pop()] = match.start()
-            elif token == '"':
-                raise self.fail(match.start(), "a quoted string is never closed")
-            elif token == "/*":
-                raise self.fail(match.start(), "a comment is never closed")
-        if stack:
-            raise self.fail(stack[-1], "an opening brace has no closing brace")
-        return closing
-
-
 def _read_statements(
-    source: _Source, start: int, end: int, groups: list[Group], attributes: dict[str, list[tuple[str, ...]]]
+    source: Source, start: int, end: int, groups: list[Group], attributes: dict[str, list[tuple[str, ...]]]
 ) -> None:
     """Append the groups and attributes of text[start:end], which holds whole statements only."""
     text = source.text
     head_at, simple_at = _HEAD.match, _SIMPLE.match
     offset = start
     while True:
-        offset = _after_blanks(_BLANK, text, offset, end)
+        offset = _after(_BLANK, text, offset, end)
         if offset >= end:
             return
         head = head_at(text, offset, end)
@@ -275,9 +254,13 @@ def _read_statements(
             raise source.fail(offset, f"expected  name : value ;  or  name (values)  but found {word!r}")
         name, offset = head[1], head.end()
         if name == "include_file":
-            raise source.fail(head.start(), "include_file is not supported: a library must be one file")
+            raise source.fail(head.start(), "include_file is not supported: what it names must stand in its place")
         if head[2] == ":":
             value = simple_at(text, offset, end)
+            if value is not None and not value[1].strip() and text.startswith("\n", value.end(), end):
+                offset = _after(_WHITE, text, value.end(), end)  # a value in a line of its own
+                value = simple_at(text, offset, end)
+                value = None if value is not None and _STATEMENT.match(value[1]) else value
             if value is None or not value[1].strip():
                 raise source.fail(head.start(), f"the attribute {name[:60]} has no value")
             attributes.setdefault(name, []).append((_clean(value[1]),))
@@ -287,7 +270,7 @@ def _read_statements(
         if close is None:
             raise source.fail(head.start(), f"the parenthesis after {name[:60]} is never closed")
         values = tuple(_clean(match[0]) for match in _ARGUMENT.finditer(text, offset, close))
-        offset = _after_blanks(_BLANK_BEFORE_BRACE, text, close + 1, end)
+        offset = _after(_BLANK_BEFORE_BRACE, text, close + 1, end)
         if text.startswith("{", offset, end):
             brace = source.closing.get(offset, end)
             if brace >= end:
@@ -299,21 +282,10 @@ def _read_statements(
             offset = close + 1
 
 
-def _after_blanks(blank: re.Pattern[str], text: str, offset: int, end: int) -> int:
-    """Behind what a pattern takes for blank, and behind comments."""
-    while True:
-        match = blank.match(text, offset, end)
-        offset = match.end() if match else offset
-        if text.startswith("/*", offset, end):
-            close = text.find("*/", offset + 2, end)
-            if close < 0:
-                return offset
-            offset = close + 2
-        elif text.startswith("//", offset, end):
-            close = text.find("\n", offset, end)
-            offset = end if close < 0 else close
-        else:
-            return offset
+def _after(blank: re.Pattern[str], text: str, offset: int, end: int) -> int:
+    """Behind what a pattern takes for blank."""
+    match = blank.match(text, offset, end)
+    return match.end() if match else offset
 
 
 def _closing_bracket(text: str, offset: int, end: int) -> int | None:
@@ -333,17 +305,7 @@ def _closing_bracket(text: str, offset: int, end: int) -> int | None:
 
 
 def _clean(value: str) -> str:
-    """A value without its quotes, line continuations and, when unquoted, comments."""
+    """A value without its quotes and line continuations."""
     if "\\" in value:
         value = _CONTINUED.sub(" ", value)
-    if value.startswith('"'):
-        return value[1:-1].strip()
-    return "".join(_outside_comments(value)).strip()
-
-
-def _outside_comments(value: str) -> Iterator[str]:
-    offset = 0
-    while (start := value.find("/*", offset)) >= 0 and (close := value.find("*/", start + 2)) >= 0:
-        yield value[offset:start]
-        offset = close + 2
-    yield value[offset:]
+    return (value[1:-1] if value.startswith('"') else value).strip()

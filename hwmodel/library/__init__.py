@@ -19,6 +19,7 @@ from hwmodel.liberty import (
     Evaluator,
     Expression,
     FlipFlop,
+    LibertyFiles,
     LibraryCells,
     LibraryPower,
     LookupTable,
@@ -29,7 +30,7 @@ from hwmodel.liberty import (
 )
 
 from .cells import ClockGateCell
-from .library import Library, UnknownLibraryError, find_library, identity_of, read_liberty_text
+from .library import Finding, Library, UnknownLibraryError, files_of, find_library
 from .sdf import CellPaths, Entry, PathDelay, read_sdf, sdf_text
 from .verilog import TIMESCALE, cell_verilog, delay_pairs, input_columns, numbered, senses
 
@@ -47,7 +48,9 @@ __all__ = [
     "Entry",
     "Evaluator",
     "Expression",
+    "Finding",
     "FlipFlop",
+    "LibertyFiles",
     "Library",
     "LibraryCells",
     "LibraryPower",
@@ -59,12 +62,11 @@ __all__ = [
     "Variable",
     "cell_verilog",
     "delay_pairs",
+    "files_of",
     "find_library",
-    "identity_of",
     "input_columns",
     "numbered",
     "parse_liberty",
-    "read_liberty_text",
     "read_sdf",
     "sdf_text",
     "senses",

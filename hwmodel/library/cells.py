@@ -1,9 +1,9 @@
 """What the cells of a Liberty library are: their area, pins and functions, and which of them serve as what.
 
 Only cells a synchronous standard-cell flow can place are listed: combinational ones, and flip-flops; clock gates apart.
-Latches, scan flip-flops, tri-state drivers, fillers and pads are left out; so are cells that state a
-purpose beside their function (``purposes``), gates of which an output never changes, and flip-flops that are no
-register of their clock (``flipflops``).
+Latches, scan flip-flops, tri-state drivers, fillers and pads are left out; so are cells that state a purpose beside
+their function (``purposes``), gates of which an output never changes, flip-flops that are no register of their clock
+(``flipflops``), and cells without an area or a capacitance of an input, where others serve.
 
 Names of those cells go into Verilog, BLIF, SDF and Tcl, whose tools do not agree on how to write a name that is no
 plain one. So a cell that would be used has a name of letters, digits and ``_.:+$-``, its pins of letters, digits and
@@ -19,7 +19,15 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import lru_cache
 
-from hwmodel.liberty import ClockGate, Group, named_pins, parse_function, read_clock_gate
+from hwmodel.liberty import (
+    ClockGate,
+    Group,
+    default_capacitance,
+    named_pins,
+    parse_function,
+    pin_capacitance,
+    read_clock_gate,
+)
 from siliquant.inputs import InputError, short
 
 from .flipflops import no_register
@@ -33,7 +41,7 @@ class Cell:
     name: str
     area: float
     inputs: tuple[str, ...]
-    input_capacitance: float  # of the first input, in the library's unit
+    capacitances: tuple[float | None, ...]  # of the inputs, in the library's unit; None where nothing states it
     outputs: tuple[tuple[str, int], ...] = ()
     state: tuple[str, ...] = ()  # of a flip-flop: its clock, next state, clear, preset expressions
     q: str = ""
@@ -97,15 +105,19 @@ def gate_cells(library: Group) -> Iterator[tuple[Cell, Group, ClockGateCell]]:
     """The library's clock gates with their groups, in file order.
 
     ``dont_use``, and what is excluded from logic, does not count: none of them belongs there anyhow. A gate that is
-    defined twice, or with names that no tool takes, is left out.
+    defined twice, with names that no tool takes, or without an area or a capacitance, is left out.
     """
+    default = default_capacitance(library)
     seen = [group.name for group in library.group_iter("cell")]
     for group in library.group_iter("cell"):
         gate: ClockGate | None = read_clock_gate(group)
         if gate is None or seen.count(group.name) > 1:
             continue
-        inputs = (gate.clock, gate.enable, *gate.tests)
-        cell = Cell(group.name, group.number("area", 0.0), inputs, 0.0)
+        inputs, pins = (gate.clock, gate.enable, *gate.tests), dict(named_pins(group))
+        loads = tuple(pin_capacitance(pins[name], default) for name in inputs)
+        cell = Cell(group.name, group.number("area", 0.0), inputs, loads)
+        if _no_figures(cell):
+            continue
         with contextlib.suppress(InputError):
             _check_names(cell, group)
             yield cell, group, ClockGateCell(group.name, gate.clock, gate.enable, gate.output, gate.tests)
@@ -117,7 +129,7 @@ def described_cells(library: Group, excluded: Iterable[str] = ()) -> Iterator[tu
 
     Raises InputError, naming file and line, for a usable cell that is there twice, or has a name that no tool accepts.
     """
-    patterns = tuple(excluded)
+    patterns, default = tuple(excluded), default_capacitance(library)
     first: dict[str, Group] = {}
     usable: set[str] = set()
     for group in library.group_iter("cell"):
@@ -126,10 +138,10 @@ def described_cells(library: Group, excluded: Iterable[str] = ()) -> Iterator[tu
             raise _twice(group, first)
         if any(fnmatchcase(group.name, pattern) for pattern in patterns):
             continue
-        cell = _describe(group)
+        cell = _describe(group, default)
         if cell is None:
             continue
-        why = purpose(group, named_pins(group)) or _no_logic(cell)
+        why = purpose(group, named_pins(group)) or _no_logic(cell) or _no_figures(cell)
         if not why:
             _check_names(cell, group)
             if twice:
@@ -139,7 +151,17 @@ def described_cells(library: Group, excluded: Iterable[str] = ()) -> Iterator[tu
 
 
 def _twice(cell: Group, first: Mapping[str, Group]) -> InputError:
-    return cell.fail(f"must be defined once, and is first defined in line {first[cell.name].line}")
+    return cell.fail(f"must be defined once, and is first defined in {first[cell.name].place_from(cell)}")
+
+
+def _no_figures(cell: Cell) -> str:
+    """What a cell with inputs does not state and nobody else knows; empty where it states all. One that ties a net to a
+    constant may have no area.
+    """
+    if cell.inputs and cell.area == 0:
+        return NO_AREA
+    pin = next((pin for pin, value in zip(cell.inputs, cell.capacitances, strict=True) if value is None), None)
+    return "" if pin is None else f"{NO_CAPACITANCE} of its input {pin}"
 
 
 def _no_logic(cell: Cell) -> str:
@@ -151,6 +173,9 @@ def _no_logic(cell: Cell) -> str:
     return "" if constant is None else f"its output {constant} is constant"
 
 
+NO_AREA = "it states no area"
+NO_CAPACITANCE = "it states no capacitance"
+"""How the reasons begin for which cells are left out that would be of use."""
 _STORAGE = ("latch", "latch_bank", "ff_bank", "statetable", "test_cell", "bus", "bundle", "memory")
 _MOST_NAME = 128
 _CELL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:+$-]{0,127}", re.ASCII)
@@ -178,7 +203,7 @@ def _check_names(cell: Cell, group: Group) -> None:
         taken.add(name)
 
 
-def _describe(group: Group) -> Cell | None:
+def _describe(group: Group, default: float | None) -> Cell | None:
     if states(group, "dont_use") or "clock_gating_integrated_cell" in group.attributes:
         return None
     if any(inner.kind in _STORAGE for inner in group.groups):
@@ -194,12 +219,12 @@ def _describe(group: Group) -> Cell | None:
         return None
     names = tuple(sorted(name for name, _ in inputs))
     area = group.number("area", 0.0)
-    load = inputs[0][1].number("capacitance", 0.0) if inputs else 0.0
+    loads = tuple(pin_capacitance(pin, default) for _, pin in sorted(inputs, key=lambda pair: pair[0]))
     storage = list(group.group_iter("ff"))
     try:
         if not storage:
             tables = tuple(sorted((name, truth_table(pin.text("function"), names)) for name, pin in outputs))
-            return Cell(group.name, area, names, load, tables)
+            return Cell(group.name, area, names, loads, tables)
         if len(storage) != 1 or len(storage[0].args) != 2 or any("signal_type" in pin.attributes for _, pin in pins):
             return None
         q = qn = ""
@@ -216,7 +241,7 @@ def _describe(group: Group) -> Cell | None:
             return None
     except InputError:
         return None
-    return Cell(group.name, area, names, load, (), state, q, qn)
+    return Cell(group.name, area, names, loads, (), state, q, qn)
 
 
 @lru_cache(maxsize=256)

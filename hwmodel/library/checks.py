@@ -8,32 +8,56 @@ from hwmodel.liberty import DELAYS, Arc, Group, LibraryPower
 from siliquant.inputs import InputError
 
 from .arcs import untimed
-from .cells import Cell, ClockGateCell
+from .cells import Cell, ClockGateCell, smallest
 from .consistency import other_conditions
 from .flipflops import is_plain
 from .plausible import doubts_of_cell, doubts_of_inverter, doubts_of_wires
 
-__all__ = ["CheckedGate", "check_areas", "check_flip_flops", "doubt_of", "serving_gate", "unmappable_of", "untimed_of"]
+__all__ = [
+    "CheckedGate",
+    "check_areas",
+    "check_flip_flops",
+    "doubt_of",
+    "inverter_of",
+    "serving_gate",
+    "unmappable_of",
+    "untimed_of",
+]
 
 _FUNCTIONS = 3
 
 
-def check_areas(chosen: Sequence[tuple[Cell, Group]]) -> None:
-    """Raises InputError that names cells without an area; those that tie a net to a constant may have none."""
-    without = [group for cell, group in chosen if cell.inputs and not cell.area > 0]
-    if without:
-        names = ", ".join(group.name for group in without[:5])
-        more = f" and {len(without) - 5} more" if len(without) > 5 else ""
-        raise without[0].fail(f"must have an area above 0: {names}{more} state none")
+_SPLIT = "; of a library in several files give each with --liberty"
+Described = Sequence[tuple[Cell, Group, str]]
 
 
-def check_flip_flops(library: Group, described: Sequence[tuple[Cell, Group, str]]) -> None:
+def check_areas(described: Described) -> None:
+    """Raises InputError for a cell with an area below 0."""
+    for cell, group, _ in described:
+        if cell.inputs and cell.area < 0:
+            raise group.fail(f"must have an area above 0, not {cell.area:g}")
+
+
+def inverter_of(library: Group, described: Described) -> Cell:
+    """The smallest inverter. Raises InputError where there is none; with why, where one was left out."""
+    found = [each for each in described if len(each[0].inputs) == 1 and [t for _, t in each[0].outputs] == [0b01]]
+    inverter = smallest(cell for cell, _, why in found if not why)
+    if inverter is None:
+        raise library.fail(f"must have an inverter among its usable cells{_left_out(found) or _SPLIT}")
+    return inverter
+
+
+def _left_out(described: Described) -> str:
+    return next((f"; {group.label} in line {group.line} is left out: {why}" for _, group, why in described if why), "")
+
+
+def check_flip_flops(library: Group, described: Described) -> None:
     """Raises InputError where there is none, or none that Yosys makes registers of; with why one was left out."""
-    flops = [(cell, group, why) for cell, group, why in described if cell.state]
-    left_out = next((f"; {group.label} in line {group.line} is left out: {why}" for _, group, why in flops if why), "")
+    flops = [each for each in described if each[0].state]
+    left_out = _left_out(flops)
     usable = [cell for cell, _, why in flops if not why]
     if not usable:
-        raise library.fail(f"must have a flip-flop among its usable cells{left_out}")
+        raise library.fail(f"must have a flip-flop among its usable cells{left_out or _SPLIT}")
     if not any(is_plain(cell.state, frozenset(cell.inputs)) for cell in usable):
         raise library.fail(
             "must have a flip-flop whose clock, next state, clear and preset are a pin or its inversion each, and "
@@ -41,17 +65,18 @@ def check_flip_flops(library: Group, described: Sequence[tuple[Cell, Group, str]
         )
 
 
-def unmappable_of(library: Group, cells: Sequence[Cell]) -> InputError | None:
+def unmappable_of(library: Group, described: Described) -> InputError | None:
     """Why ABC maps no logic to these cells; None where it does.
 
     It needs gates of three functions, one of them an and of two inputs, each of which and the output may be inverted.
     """
-    functions = {(len(cell.inputs), cell.outputs[0][1]) for cell in cells if cell.inputs and len(cell.outputs) == 1}
+    gates = [each for each in described if each[0].inputs and len(each[0].outputs) == 1]
+    functions = {(len(cell.inputs), cell.outputs[0][1]) for cell, _, why in gates if not why}
     if len(functions) >= _FUNCTIONS and any(count == 2 and table.bit_count() in (1, 3) for count, table in functions):
         return None
     return library.fail(
         f"must have gates of {_FUNCTIONS} functions or more among its usable cells, one of them a NAND, NOR, AND or OR "
-        "of two inputs, for logic to be mapped to"
+        f"of two inputs, for logic to be mapped to{_left_out(gates) or _SPLIT}"
     )
 
 

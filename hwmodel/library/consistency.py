@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 
-from hwmodel.liberty import Group, nominal_voltage_v, operating_conditions, unit
+from hwmodel.liberty import Group, nominal_temperature_c, nominal_voltage_v, operating_conditions, unit
 from siliquant.inputs import InputError
 
 __all__ = ["check_consistency", "other_conditions"]
 
-_ONCE = frozenset({"operating_conditions", "wire_load", "lu_table_template", "power_lut_template"})
+_ONCE = frozenset({"operating_conditions", "wire_load", "wire_load_selection"})
+_ONCE_A_FILE = frozenset({"lu_table_template", "power_lut_template"})
 _DERATES = (0.01, 1.0)
 _SAME = 0.01  # voltages that differ by less are one
 _OF_WIRES = ("capacitance", "resistance", "slope", "area")
@@ -20,13 +21,16 @@ def check_consistency(library: Group) -> None:
     """Raises InputError, naming file and line, for what is defined twice in two ways, or cannot be.
 
     Such are groups of the library of one kind and name, thresholds that are no shares of the supply in their order, a
-    slew_derate_from_library outside 0.01 to 1, and wires that would take less the longer they are.
+    slew_derate_from_library outside 0.01 to 1, and wires without a capacitance or that would take less the longer they
+    are.
     """
-    first: dict[tuple[str, str], Group] = {}
+    first: dict[tuple[object, ...], Group] = {}
     for group in library.groups:
-        other = first.setdefault((group.kind, group.name), group) if group.kind in _ONCE else group
-        if other.attributes != group.attributes:
-            raise group.fail(f"must be defined once, and is first defined in line {other.line}")
+        if group.kind in _ONCE or group.kind in _ONCE_A_FILE:
+            file = group.file if group.kind in _ONCE_A_FILE else None
+            other = first.setdefault((group.kind, group.name, file), group)
+            if other.attributes != group.attributes:
+                raise group.fail(f"must be defined once, and is first defined in {other.place_from(group)}")
     for edge in ("rise", "fall"):
         for side in ("input", "output"):
             _percent(library, f"{side}_threshold_pct_{edge}", 50.0)
@@ -39,6 +43,7 @@ def check_consistency(library: Group) -> None:
         low, high = _DERATES
         raise library.fail(f"must have a slew_derate_from_library from {low:g} to {high:g}, not {derate:g}")
     for wires in library.group_iter("wire_load"):
+        wires.number("capacitance")
         for name in _OF_WIRES:
             if wires.number(name, 0.0) < 0:
                 raise wires.fail(f"must have a {name} of at least 0, not {wires.number(name):g}")
@@ -57,7 +62,7 @@ def other_conditions(library: Group, cells: Iterable[Group]) -> Iterator[InputEr
         voltage_v = conditions.number("voltage") * volts
         if abs(voltage_v - supply_v) > _SAME * supply_v:
             yield conditions.fail(f"must have the supply of nom_voltage, {supply_v:g} V, not {voltage_v:g} V")
-        temperature = library.number("nom_temperature", conditions.number("temperature", 25.0))
+        temperature = nominal_temperature_c(library)
         if abs(conditions.number("temperature", temperature) - temperature) > 1:
             stated = conditions.number("temperature")
             yield conditions.fail(f"must have the temperature of nom_temperature, {temperature:g} C, not {stated:g} C")

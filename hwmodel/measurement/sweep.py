@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from itertools import product
+from typing import Any
 
 from hwmodel.operands import LSQ_GAUSSIAN, STREAM_NAMES, UNIFORM, Stream, StreamPlan, operand_sums
 from rtl.array import Architecture, CoreSpec
@@ -29,12 +30,14 @@ from rtl.mac import (
     XnorSpec,
 )
 from rtl.spec import MacSpec, Precision
+from siliquant.inputs import InputError
 
 __all__ = [
     "PRESSURES",
     "RELAXED_MHZ",
     "SweepDesign",
     "clock_for",
+    "first_designs",
     "held_out",
     "plans_for",
     "sweep_cores",
@@ -85,6 +88,18 @@ def sweep_designs() -> tuple[SweepDesign, ...]:
         pressures = PRESSURES if lot % 2 else PRESSURES[:-1]
         found.append(SweepDesign(spec, held_out(spec), pressures, others[lot // 2 % len(others)]))
     return tuple(found)
+
+
+def first_designs(fitted: int) -> tuple[SweepDesign, ...]:
+    """The first part of the sweep with so many designs that are fitted, and those held out among them.
+
+    Raises InputError where the sweep has fewer.
+    """
+    every = sweep_designs()
+    places = [index for index, design in enumerate(every) if design.held_out is None]
+    if not 1 <= fitted <= len(places):
+        raise InputError(f"designs must be 1 to {len(places)}, those of the sweep that are fitted, not {fitted}")
+    return every[: places[fitted - 1] + 1]
 
 
 def sweep_cores() -> tuple[SweepDesign, ...]:
@@ -176,7 +191,8 @@ _CORES: tuple[CoreSpec, ...] = tuple(
 
 def _other_cores() -> Iterator[CoreSpec]:
     for design in _others({type(core.mac) for core in _CORES}):
-        mac = design(**{design.size_parameter: 4})
+        size: dict[str, Any] = {design.size_parameter: 4}
+        mac = design(**size)
         yield CoreSpec(mac=mac, rows=3, columns=3, architecture=_BROADCAST)
 
 

@@ -33,6 +33,7 @@ from .features import (
 )
 from .file import PACKAGED_MODELS, known_models, load_model, read_model, write_model
 from .model import (
+    LEFT_OUT_DESIGNS,
     Coefficients,
     Cost,
     LibraryModel,
@@ -55,6 +56,7 @@ from .switching import switching_of
 __all__ = [
     "ALONE",
     "FLIP_FLOPS",
+    "LEFT_OUT_DESIGNS",
     "PACKAGED_FEATURES",
     "PACKAGED_MODELS",
     "PARTS",

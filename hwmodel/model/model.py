@@ -115,6 +115,10 @@ class Range:
     largest_um2: float
 
 
+LEFT_OUT_DESIGNS = "left_out_designs"
+"""In the provenance of a model that was fitted to a part of the sweep: how many designs that left out."""
+
+
 @dataclass(frozen=True, eq=False)
 class LibraryModel:
     """The model of one library at one corner. ``provenance``: where the coefficients came from, as text by name."""

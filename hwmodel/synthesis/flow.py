@@ -130,8 +130,7 @@ class Workspace:
 
     def __enter__(self) -> Workspace:
         if self._library.unmappable is not None:
-            place, sentence = self._library.unmappable
-            raise InputError(sentence, file=self._library.path, place=place)
+            raise self._library.unmappable.error()
         with contextlib.ExitStack() as stack:
             self._folder = stack.enter_context(scratch("synth"))
             self._checkpoint: Path | None = None
@@ -236,6 +235,5 @@ def _open(stack: contextlib.ExitStack, library: Library) -> OpenSta | None:
     except ToolMissing:
         return None
     if library.untimed is not None:
-        place, sentence = library.untimed
-        raise InputError(sentence, file=library.path, place=place)
+        raise library.untimed.error()
     return opensta

@@ -7,7 +7,7 @@ In: a packaged network or a file of GEMMs, a mean bit-width. Out: a :class:`Work
 
 from __future__ import annotations
 
-from .assignment import Assignment, assign, uniform
+from .assignment import Assignment, assign, mixture_at, network_widths, uniform
 from .files import is_packaged, load_workload, read_workload, workload_names
 from .mixture import Mixture, parse_mixture, standard_mixture
 from .published import published_accuracy, published_source
@@ -28,6 +28,8 @@ __all__ = [
     "default_sensitivity",
     "is_packaged",
     "load_workload",
+    "mixture_at",
+    "network_widths",
     "parse_mixture",
     "published_accuracy",
     "published_source",

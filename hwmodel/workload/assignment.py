@@ -18,11 +18,11 @@ import numpy.typing as npt
 from rtl.spec import MAX_BITS, check_integer
 from siliquant.inputs import InputError, InputTypeError
 
-from .mixture import Mixture
+from .mixture import Mixture, standard_mixture
 from .sensitivity import SensitivityTable, default_sensitivity
 from .workload import Gemm, PrecisionClass, Role, Workload
 
-__all__ = ["ENDS_BITS", "Assignment", "assign", "uniform"]
+__all__ = ["ENDS_BITS", "Assignment", "assign", "mixture_at", "network_widths", "uniform"]
 
 ENDS_BITS = 8
 """Bits of the first and last layers, as in the paper."""
@@ -78,6 +78,21 @@ def uniform(workload: Workload, bits: int, *, ends_bits: int = ENDS_BITS) -> Ass
     check_integer("ends_bits", ends_bits, 1, MAX_BITS)
     widths = {gemm.name: ends_bits if gemm.precision_class is PrecisionClass.ENDS else bits for gemm in workload.gemms}
     return Assignment(workload, tuple(widths.items()), Fraction(bits), None)
+
+
+def network_widths(mean_bits: int) -> tuple[int, ...]:
+    """The widths that a network is mixed of at a mean from 2 to 8: those of the standard mixture, from 2 bits on, since
+    codes of one signed bit are -1 and +1, which take a design of two's complement two bits.
+
+    >>> network_widths(2), network_widths(3), network_widths(4)
+    ((2, 4), (2, 4), (2, 4, 8))
+    """
+    return tuple(bits for bits in standard_mixture(mean_bits).widths if bits > 1)
+
+
+def mixture_at(workload: Workload, mean_bits: int) -> Mixture:
+    """The shares of a network's MACs by width that the policy assigns at a mean, first and last layers left out."""
+    return assign(workload, mean_bits, network_widths(mean_bits)).mixture()
 
 
 def assign(

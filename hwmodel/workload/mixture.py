@@ -11,7 +11,8 @@ from siliquant.inputs import InputError, fraction, integer, short
 
 __all__ = ["Mixture", "parse_mixture", "standard_mixture"]
 
-_WIDTHS = (2, 4, 8)
+_WIDTHS = (1, 2, 4, 8)
+_LEAST_MEAN = 2
 
 
 @dataclass(frozen=True)
@@ -42,9 +43,19 @@ class Mixture:
         return " ".join(f"{bits}b:{float(100 * share):.0f}%" for bits, share in self.shares)
 
     @property
+    def widths(self) -> tuple[int, ...]:
+        """Its widths in bits, rising."""
+        return tuple(bits for bits, _ in self.shares)
+
+    @property
     def mean_bits(self) -> Fraction:
         """MAC-weighted mean width."""
         return sum((bits * share for bits, share in self.shares), Fraction(0))
+
+    def fits(self, spec: MacSpec) -> bool:
+        """Whether ``spec`` has a width for the widest of the mixture."""
+        widest = self.widths[-1]
+        return any(p.weight_bits == p.activation_bits >= widest for p in spec.precisions)
 
     def run_on(self, spec: MacSpec) -> Mixture:
         """The widths at which ``spec`` runs this mixture: of those it has, the narrowest that is wide enough.
@@ -68,19 +79,19 @@ class Mixture:
 
 
 def standard_mixture(mean_bits: int) -> Mixture:
-    """Widths 2, 4 and 8 at a mean from 2 to 8.
+    """Widths 1, 2, 4 and 8 at a mean from 2 to 8.
 
     The two widths around the mean; where the mean is itself a width between the others, half the MACs have it and
-    half are split over its neighbours: at 4, a third of 2, a half of 4 and a sixth of 8.
+    half are split over its neighbours: at 4, a third of 2, a half of 4 and a sixth of 8. At 8 nothing is mixed.
 
-    >>> str(standard_mixture(3)), str(standard_mixture(4))
-    ('2b:1/2 4b:1/2', '2b:1/3 4b:1/2 8b:1/6')
+    >>> str(standard_mixture(2)), str(standard_mixture(3)), str(standard_mixture(4))
+    ('1b:1/3 2b:1/2 4b:1/6', '2b:1/2 4b:1/2', '2b:1/3 4b:1/2 8b:1/6')
     >>> from rtl.mac import LoomSpec
     >>> standard_mixture(3).macs_per_cycle(LoomSpec(units=160))  # 4 and 16 cycles a product
     Fraction(16, 1)
     """
-    check_integer("bits", mean_bits, _WIDTHS[0], _WIDTHS[-1])
-    if mean_bits in (_WIDTHS[0], _WIDTHS[-1]):
+    check_integer("bits", mean_bits, _LEAST_MEAN, _WIDTHS[-1])
+    if mean_bits == _WIDTHS[-1]:
         return Mixture(((mean_bits, Fraction(1)),))
     low = max(bits for bits in _WIDTHS if bits < mean_bits)
     high = min(bits for bits in _WIDTHS if bits > mean_bits)

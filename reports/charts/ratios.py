@@ -46,7 +46,7 @@ def draw_ratios(rows: Sequence[Row], order: Sequence[str], layout: Layout) -> Fi
 
 def _width(rows: Sequence[Row], bits: int, wide: bool) -> str:
     """A mean, and whether anything is mixed at it."""
-    mixed = any(mixes(row.mixture) for row in rows if row.bits == bits)
+    mixed = any(mixes(row.run_as) for row in rows if row.bits == bits)
     return ("mean of " if wide else "") + f"{bits} bits" + ("" if mixed else ", nothing mixed")
 
 
@@ -57,18 +57,18 @@ def _panel(axes: Axes, rows: Sequence[Row], order: Sequence[str], field: str) ->
     axes.set_ylim(len(order) - 0.4, -0.6)
     axes.set_yticks(range(len(order)), order)
     for place, design in enumerate(order):
-        mine = [getattr(row, field) for row in rows if row.design == design]
+        mine = [getattr(row, field) for row in rows if row.family == design]
         axes.plot([min(*mine, 1), max(*mine, 1)], [place, place], color=LINE, linewidth=1.2, zorder=1)
     axes.axvline(1, color=INK, linewidth=1.0, zorder=2)
     axes.annotate("uniform", (1, 1), (0, 2), xycoords=("data", "axes fraction"), textcoords="offset points",
                   ha="center", va="bottom", fontsize=8)  # fmt: skip
     for row in rows:
-        place = order.index(row.design)
+        place = order.index(row.family)
         axes.plot(
             [getattr(row, field)], [place], linestyle="none", markersize=6.5, zorder=3, **width_mark(row.bits).options
         )
-    least = min([row for row in rows if mixes(row.mixture)] or rows, key=lambda row: getattr(row, field))
-    axes.annotate(f"{getattr(least, field):.2f}", (getattr(least, field), order.index(least.design)), (0, 4.5),
+    least = min([row for row in rows if mixes(row.run_as)] or rows, key=lambda row: getattr(row, field))
+    axes.annotate(f"{getattr(least, field):.2f}", (getattr(least, field), order.index(least.family)), (0, 4.5),
                   textcoords="offset points", ha="center", va="bottom", fontsize=8, fontweight="bold")  # fmt: skip
     log_ticks(axes, "x", _TICKS)
     tidy(axes, "x")

@@ -129,7 +129,7 @@ class Look:
 _FAMILIES = {
     "uniform": Mark(INK, "o"), "padded": Mark(PURPLE, "v"), "subword": Mark(BLUE, "s"),
     "bitfusion": Mark(VERMILLION, "^"), "bitblade": Mark(ORANGE, "D"), "bitserial": Mark(GREEN, "P"),
-    "loom": Mark(SKY, "X"),
+    "loom": Mark(SKY, "X"), "dc1d": Mark(YELLOW, "p"),
 }  # fmt: skip
 WIDTHS = {
     2: Mark(BLUE, "o"), 3: Mark(ORANGE, "s"), 4: Mark(VERMILLION, "^"), 5: Mark(GREEN, "D"), 6: Mark(PURPLE, "v"),
@@ -143,10 +143,8 @@ BARS = (
 
 
 def design_mark(design: str) -> Mark:
-    """By family; the second variant of one (gated, or down to 2 bits) is hollow."""
-    family = _FAMILIES.get(design.split()[0], Mark(GREY, "x"))
-    hollow = design.endswith(("gated", "/2"))
-    return Mark(family.colour, family.marker, not hollow)
+    """By family: the first word of a design's name with its widths."""
+    return _FAMILIES.get(design.split()[0], Mark(GREY, "x"))
 
 
 def width_mark(bits: int) -> Mark:

@@ -8,7 +8,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from hwmodel.comparison import EQUAL_THROUGHPUT, EQUAL_UNITS, Row, is_uniform
+from hwmodel.comparison import EQUAL_THROUGHPUT, EQUAL_UNITS, Row, best_rows, is_uniform
 from siliquant.inputs import InputError, at, belongs, csv_lines, decimal, parse_json, read_text, short, whole
 
 __all__ = ["checked", "read_rows"]
@@ -36,8 +36,9 @@ def read_rows(path: Path) -> tuple[Row, ...]:
 
 
 def checked(rows: Sequence[Row]) -> tuple[Row, ...]:
-    """The rows as they are. ValueError unless they are of one library, corner and clock, each mean bit-width has one
-    uniform design in each normalisation, its others are named once, and ratios are what areas and powers say.
+    """The rows of the best kind of each design. ValueError unless they are of one library, corner and clock, each mean
+    bit-width has one uniform design in each normalisation, its others are named once, and ratios are what areas and
+    powers say.
     """
     if not rows:
         raise InputError("it must have at least one row")
@@ -61,7 +62,7 @@ def checked(rows: Sequence[Row]) -> tuple[Row, ...]:
             raise InputError(f"{where}, every design must be there once")
         for row in group:
             _check_ratios(row, group[0], where)
-    return tuple(rows)
+    return tuple(best_rows(rows))
 
 
 def _check_ratios(row: Row, base: Row, where: str) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from hwmodel.comparison import EQUAL_THROUGHPUT, EQUAL_UNITS, Entry, Row, contenders, is_uniform, settings
+from hwmodel.comparison import EQUAL_THROUGHPUT, EQUAL_UNITS, Entry, Row, contenders, entries_of, is_uniform
+from hwmodel.workload import parse_mixture
 from rtl.spec import MacSpec
 from siliquant.inputs import InputError
 
@@ -30,19 +31,13 @@ def subjects(rows: Sequence[Row]) -> tuple[Subject, ...]:
     """The design of each row. ValueError where this version makes another of the same name, or none."""
     bits = list(dict.fromkeys(row.bits for row in rows))
     mixtures = {row.bits: row.mixture for row in rows if not is_uniform(row)}
-    known = {spec.label for spec in contenders()}
+    given = {mean: parse_mixture(mixtures[mean].replace("b:", ":").replace(" ", ",")) for mean in bits}
+    asked = entries_of(given, contenders(), _size(rows, EQUAL_THROUGHPUT), _size(rows, EQUAL_UNITS))
+    entries = {(entry.bits, entry.normalisation, entry.spec.label): entry for entry in asked}
     for row in rows:
-        if not is_uniform(row) and row.design not in known:
-            raise InputError(f"the designs must be among {', '.join(sorted(known))}, not {row.design!r}")
-    asked = settings(
-        bits=bits,
-        mixtures=[f"{mean}={text.replace('b:', ':').replace(' ', ',')}" for mean, text in mixtures.items()],
-        designs=None,
-        lanes=_size(rows, EQUAL_THROUGHPUT),
-        units=_size(rows, EQUAL_UNITS),
-        jobs=1,
-    )
-    entries = {(entry.bits, entry.normalisation, entry.spec.label): entry for entry in asked.entries}
+        if (row.bits, row.normalisation, row.design) not in entries:
+            known = dict.fromkeys(label for mean, _, label in entries if mean == row.bits)
+            raise InputError(f"the designs at {row.bits} bits must be among {', '.join(known)}, not {row.design!r}")
     return tuple(_subject(row, entries[row.bits, row.normalisation, row.design]) for row in rows)
 
 

@@ -24,7 +24,17 @@ from hwmodel.inference import (
     sram_of,
 )
 from hwmodel.model import LibraryModel
-from hwmodel.workload import PrecisionClass, Role, Workload, assign, load_workload, uniform
+from hwmodel.workload import (
+    Mixture,
+    PrecisionClass,
+    Role,
+    Workload,
+    assign,
+    load_workload,
+    mixture_at,
+    network_widths,
+    uniform,
+)
 from rtl.array import Architecture, ArraySpec
 from rtl.spec import MacSpec
 
@@ -38,7 +48,7 @@ _KIND = {
     Role.PROJECTION: KINDS[2], Role.FC1: KINDS[3], Role.FC2: KINDS[3], Role.PROJECTION_FC1: KINDS[3],
     Role.PROJECTION_FC2: KINDS[3], Role.DOWNSAMPLING: KINDS[4],
 }  # fmt: skip
-_SIDE, _DEPTH, _WIDTHS = 16, 512, (2, 4, 8)  # of the uniform array and the mixed network, as in hwmodel.inference.rows
+_SIDE, _DEPTH = 16, 512  # of the uniform array, as in hwmodel.inference.rows
 _NAMES = {
     "deit-tiny": "DeiT-T", "deit-small": "DeiT-S", "deit-base": "DeiT-B", "sret-tiny": "SReT-T", "swin-tiny": "Swin-T",
     "swin-small": "Swin-S", "bert-base-128": "BERT-base, 128 tokens", "bert-base-384": "BERT-base, 384 tokens",
@@ -115,7 +125,7 @@ def shown_name(workload: str) -> str:
 @dataclass(frozen=True)
 class _Setting:
     costs: Costs
-    elements: Callable[[int], Sequence[MacSpec]]
+    elements: Callable[[int, Mixture], Sequence[MacSpec]]
 
 
 def network(workload: Workload, rows: Sequence[Row], model: LibraryModel) -> Network:
@@ -171,7 +181,7 @@ def _bits(rows: Sequence[Row]) -> list[int]:
 def _setting(rows: Sequence[Row], model: LibraryModel, longest_sum: int = 1) -> _Setting:
     first = rows[0]
     lanes = next(row.units for row in rows if is_uniform(row) and row.normalisation == EQUAL_THROUGHPUT)
-    names = list(dict.fromkeys(row.spec.split("_")[0] for row in rows if not is_uniform(row)))
+    names = list(dict.fromkeys(row.family for row in rows if not is_uniform(row)))
     # Macros of memories are known for this node and not scaled to others.
     elements = elements_of(lanes, contenders(names), model, first.clock_mhz, longest_sum=longest_sum)
     return _Setting(costs_of(model, first.clock_mhz, sram_of(first.library)), elements)
@@ -198,8 +208,9 @@ def _inference(row: NetworkRow, cost: NetworkCost, setting: _Setting) -> Inferen
 def _cost(workload: Workload, bits: int, setting: _Setting) -> NetworkCost:
     """The uniform array of hwmodel.inference.rows."""
     alike = uniform(workload, bits)
+    first, *_ = setting.elements(bits, mixture_at(workload, bits))
     array = ArraySpec(
-        mac=setting.elements(bits)[0], rows=_SIDE, columns=_SIDE, architecture=Architecture.BROADCAST,
+        mac=first, rows=_SIDE, columns=_SIDE, architecture=Architecture.BROADCAST,
         activation_depth=_DEPTH, weight_depth=_DEPTH, result_depth=_DEPTH, requant=multiplier(alike.drained_bits),
     )  # fmt: skip
     return network_cost(array, alike, setting.costs)
@@ -207,8 +218,8 @@ def _cost(workload: Workload, bits: int, setting: _Setting) -> NetworkCost:
 
 def _mixed_cost(row: NetworkRow, base: NetworkCost, setting: _Setting) -> NetworkCost:
     """The array of a row at equal latency."""
-    assignment = assign(base.assignment.workload, row.bits, _WIDTHS)
-    element = next(mac for mac in setting.elements(row.bits)[1:] if mac.label == row.design)
+    assignment = assign(base.assignment.workload, row.bits, network_widths(row.bits))
+    element = next(mac for mac in setting.elements(row.bits, assignment.mixture())[1:] if mac.label == row.design)
     requant = multiplier(assignment.drained_bits)
     among = candidates(base.array, element, requant, assignment, setting.costs)
     return network_cost(equal_latency(among, base.cycles), assignment, setting.costs)

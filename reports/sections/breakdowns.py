@@ -62,7 +62,7 @@ def _chart(
     source: Source,
 ) -> Chart:
     ranks = {design: rank for rank, design in enumerate(order)}
-    ordered = sorted(found, key=lambda subject: -1 if subject.uniform else ranks[subject.row.design])
+    ordered = sorted(found, key=lambda subject: -1 if subject.uniform else ranks[subject.row.family])
     widths = list(dict.fromkeys(subject.row.bits for subject in found))
     panels = [
         Panel(

@@ -141,7 +141,7 @@ def _alt(found: Sequence[Row], what: str, normalisation: str) -> str:
             f"{name} from {getattr(low, field):.2f} times ({low.design} at {low.bits} bits) to "
             f"{getattr(high, field):.2f} times ({high.design} at {high.bits} bits)"
         )
-    designs = len({row.design for row in found})
+    designs = len({row.family for row in found})
     return (
         f"Dot plot of {designs} precision-scalable designs against the uniform MAC at {normalisation}, means of "
         f"{bits(sorted({row.bits for row in found}))}: {'; '.join(said)}."

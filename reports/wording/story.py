@@ -34,10 +34,12 @@ def widths_of(rows: Sequence[Row]) -> list[int]:
 
 
 def order_of(rows: Sequence[Row]) -> list[str]:
-    """The precision-scalable designs by their area at equal throughput, over all widths, the smallest first."""
+    """The families of precision-scalable designs by their area at equal throughput, over all widths, the smallest
+    first.
+    """
     products: dict[str, float] = {}
     for row in scalable_rows(rows, EQUAL_THROUGHPUT):
-        products[row.design] = products.get(row.design, 1.0) * (row.area_ratio or 1.0)
+        products[row.family] = products.get(row.family, 1.0) * (row.area_ratio or 1.0)
     return sorted(products, key=lambda design: products[design])
 
 
@@ -51,8 +53,8 @@ def question(rows: Sequence[Row]) -> str:
 
 
 def mixed_widths(rows: Sequence[Row]) -> list[int]:
-    """The means at which widths are mixed: at a mean of 2 bits, of widths from 2 bits, nothing is."""
-    return list(dict.fromkeys(row.bits for row in rows if mixes(row.mixture)))
+    """The means at which widths are mixed: some design runs several."""
+    return list(dict.fromkeys(row.bits for row in rows if mixes(row.run_as)))
 
 
 def headline(rows: Sequence[Row]) -> str:
@@ -93,8 +95,10 @@ def key_numbers(rows: Sequence[Row], network: Network | None) -> tuple[KeyNumber
                     f"at best, {best.design} at a mean of {best.bits} bits, equal throughput",
                 )
             )
-    if network is not None:
-        least = min((network.best(mean) for mean in network.bits if mean in means), key=lambda row: row.energy_ratio)
+    arrays = [] if network is None else [network.best(mean) for mean in network.bits if mean in means]
+    arrays = [row for row in arrays if mixes(row.mixture)] or arrays
+    if network is not None and arrays:
+        least = min(arrays, key=lambda row: row.energy_ratio)
         made.append(
             KeyNumber(
                 f"{least.energy_ratio:.2f}×",
@@ -221,7 +225,7 @@ def _least(rows: Sequence[Row], field: str, widths: Sequence[int]) -> list[float
 
 def _first(rows: Sequence[Row], field: str, what: str, which: str = "") -> str:
     """Who takes less of it than the uniform MAC."""
-    below, designs = _below(rows, field), len({row.design for row in rows})
+    below, designs = _below(rows, field), len({row.family for row in rows})
     than = f"less {what} than the uniform MAC{which}"
     if below == 0:
         return f"none of the {number(designs)} precision-scalable designs takes {than}"

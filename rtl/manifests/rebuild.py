@@ -54,8 +54,11 @@ def _part(name: str, designs: Sequence[type[S]], given: Mapping[str, Any]) -> S:
     _check_names(name, ["design", "parameters"], given)
     for design in designs:
         if design.design == given["design"]:
-            _check_names(f"{name} {design.design}", [item.name for item in fields(design)], given["parameters"])
-            return design(**given["parameters"])
+            parameters = given["parameters"]
+            unstated = {item.name for item in fields(design) if item.metadata.get("form")} - set(parameters)
+            wanted = [item.name for item in fields(design) if item.name not in unstated]
+            _check_names(f"{name} {design.design}", wanted, parameters)
+            return design(**parameters)
     known = ", ".join(design.design for design in designs)
     raise InputError(f"the design of {name} must be one of {known}, not {given['design']!r}")
 

@@ -52,9 +52,9 @@ def variants(design: type[MacSpec]) -> list[MacSpec]:
     return found
 
 
-def with_size(spec: MacSpec, size: int, **parameters: int) -> MacSpec:
+def with_size(spec: MacSpec, size: int, **parameters: Any) -> MacSpec:
     """The same design with ``size`` lanes or units, and other parameters replaced."""
-    return replace(spec, **{spec.size_parameter: size}, **parameters)
+    return replace(spec, **{spec.size_parameter: size, **parameters})
 
 
 def cases(design: type[MacSpec]) -> list[Case]:

@@ -85,9 +85,9 @@ def mixtures() -> list[Files]:
 
 
 def liberties() -> list[Files]:
-    from hwmodel.library.library import find_library, read_liberty_text
+    from hwmodel.library.library import find_library
 
-    whole = read_liberty_text(find_library().path).splitlines(keepends=True)
+    whole = find_library().read().splitlines(keepends=True)
     starts = [number for number, line in enumerate(whole) if line.lstrip().startswith("cell (")]
     names = ("INV_X1", "NAND2_X1", "DFF_X1", "FA_X1")
     cells = []

@@ -37,9 +37,9 @@ def targets() -> list[Target]:
 
 def _hwmodel() -> Iterator[Target]:
     from hwmodel.inference.memories import read_sram
+    from hwmodel.liberty.files import LibertyFiles
     from hwmodel.liberty.tree import parse_liberty
     from hwmodel.library.digest import digest_liberty
-    from hwmodel.library.library import read_liberty_text
     from hwmodel.measurement.row import SynthesisRow
     from hwmodel.measurement.table import read_calibration, spec_of
     from hwmodel.model.file import read_model
@@ -50,7 +50,7 @@ def _hwmodel() -> Iterator[Target]:
     from siliquant.inputs.reading import read_text
 
     def liberty(_: Path, file: Path) -> None:
-        facts, slim = digest_liberty(read_liberty_text(file), file=file)
+        facts, slim = digest_liberty(LibertyFiles((file,)).library())
         assert {cell.name for cell in parse_liberty(slim).group_iter("cell")} == set(facts.areas)
 
     yield Target("sensitivity", samples.sensitivities, lambda _, file: read_sensitivity(file))

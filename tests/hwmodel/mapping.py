@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from hwmodel.liberty.files import LibertyFiles
 from hwmodel.liberty.models import LibraryCells
-from hwmodel.liberty.tree import Group, parse_liberty
-from hwmodel.library.library import read_liberty_text
+from hwmodel.liberty.tree import Group
 from hwmodel.netlist.netlist import Netlist, read_netlist
 
 PDK_FILES = {
@@ -75,7 +75,7 @@ def liberty_path(name: str) -> Path:
 @lru_cache(maxsize=2)
 def library(name: str) -> Group:
     """The parsed library."""
-    return parse_liberty(read_liberty_text(liberty_path(name)))
+    return LibertyFiles((liberty_path(name),)).library()
 
 
 @lru_cache(maxsize=2)
@@ -87,7 +87,7 @@ def library_cells(name: str) -> LibraryCells:
 def map_verilog(source: str, top: str, name: str, folder: Path) -> tuple[Netlist, Path]:
     """Map Verilog to a library with Yosys in a process of its own; the netlist, and the mapped file."""
     liberty = folder / f"{name}.lib"
-    liberty.write_text(read_liberty_text(liberty_path(name)))
+    liberty.write_text(*LibertyFiles((liberty_path(name),)).text())
     (folder / "source.v").write_text(source)
     target = folder / "mapped"
     command = [sys.executable, "-c", _MAP, str(folder / "source.v"), str(liberty), top, str(target)]

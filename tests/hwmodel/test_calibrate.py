@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from hwmodel.calibrate import main, measure
+from hwmodel.library import LibertyFiles
 from hwmodel.library.library import find_library
 from hwmodel.measurement import points as calibration_points
 from hwmodel.measurement.dut import Bench, Found
@@ -244,7 +245,7 @@ def test_a_worker_that_would_make_other_rows_stops_the_run(cache: Path, monkeypa
             measure_task(Task(FIRST, CHOICE, "quick", wrong))
         assert str(caught.value).endswith(value)
 
-    absent = LibraryChoice("mine", liberty=Path("/nonexistent/mine.lib"))
+    absent = LibraryChoice("mine", liberty=LibertyFiles((Path("/nonexistent/mine.lib"),)))
     with pytest.raises(WorkerDiffers, match=r"^the worker \S+ does not find the library: /nonexistent/mine.lib: "):
         measure_task(Task(FIRST, absent, "quick", right))
 

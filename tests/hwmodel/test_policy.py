@@ -158,7 +158,7 @@ REFUSALS: list[tuple[Callable[[], object], type[Exception], str]] = [
     (lambda: uniform(SMALL, 0), ValueError, "bits must be an integer from 1 to 8, not 0"),
     (lambda: assign(SMALL, 3, [2, 4], sensitivity=SensitivityTable("t", {(Role.VALUE, 0): 1.0})), ValueError,
      "the sensitivity table must have a row for fc1 in layer 0, and has none"),
-    (lambda: main(["--widths", "2,x"]), ValueError, "widths must be an integer from 1 to 8, not 'x'"),
+    (lambda: main(["--mix-widths", "2,x"]), ValueError, "mix_widths must be an integer from 1 to 8, not 'x'"),
 ]  # fmt: skip
 
 
@@ -253,7 +253,7 @@ def test_the_command_shows_the_widths(capsys: pytest.CaptureFixture[str], tmp_pa
 def test_a_network_of_ones_own_by_its_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     own = tmp_path / "mine.csv"
     own.write_text("name,m,k,n,count\n0.value,4,8,8,1\n0.fc1,4,8,8,1\nclassifier,1,8,10,1\n")
-    main(["--model", str(own), "--mean", "3", "--widths", "2,4"])
+    main(["--model", str(own), "--mean", "3", "--mix-widths", "2,4"])
     printed = capsys.readouterr().out
     assert printed.startswith("mean of 3 bits; widths by the body's MACs: 2b:50% 4b:50%\n\nmine: GEMMs by width")
 

@@ -27,7 +27,7 @@ TABLES: tuple[tuple[Command, list[str], tuple[str, ...]], ...] = (
         ("operand flip-flops", "full adder, sum", "bitfusion_u4_w842_p1"),
     ),
     (validate.main, ["--library", "freepdk45"], ("freepdk45", "bitblade", "held out")),
-    (policy.main, ["--mean", "3", "--widths", "2,4,8"], ("deit-tiny", "projection")),
+    (policy.main, ["--mean", "3", "--mix-widths", "2,4,8"], ("deit-tiny", "projection")),
     (latency.main, ["--bits", "4"], ("utilisation", "all")),
 )  # fmt: skip
 

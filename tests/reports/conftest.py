@@ -194,21 +194,23 @@ Ratios = tuple[float, float | None, float, float | None]
 
 @pytest.fixture(scope="session")
 def made_rows() -> Callable[..., tuple[Row, ...]]:
-    """Makes rows of a comparison from ratios by bits and design; the uniform design has 100 um2, 50 uW and 200 fJ."""
+    """Makes rows of a comparison from ratios by bits and design; the uniform design has 100 um2, 50 uW and 200 fJ.
+    At 2 bits nothing is mixed."""
 
     def make(ratios: Mapping[int, Mapping[str, Ratios]], **changes: Any) -> tuple[Row, ...]:
         rows = []
         for bits, designs in ratios.items():
             uniform = f"uniform {bits}x{bits}"
+            mixture = "2b:1" if bits == 2 else str(standard_mixture(bits))
             for design, found in {uniform: (1.0, 1.0, 1.0, 1.0), **designs}.items():
                 energy, power = (ratio if ratio is None else float(ratio) for ratio in (found[1], found[3]))
                 for normalisation, units in ((EQUAL_UNITS, 4), (EQUAL_THROUGHPUT, 16)):
                     same = normalisation == EQUAL_UNITS
                     row = Row(
-                        bits=bits, normalisation=normalisation, design=design,
+                        bits=bits, normalisation=normalisation, family=design.split()[0], design=design,
                         spec=f"{design.split()[0]}_w{bits}" if design == uniform else design.replace(" ", "_"),
-                        units=units, mixture=f"{bits}b:1" if design == uniform else str(standard_mixture(bits)),
-                        run_as=f"{bits}b:1", run_as_mean_bits=float(bits),
+                        units=units, mixture=f"{bits}b:1" if design == uniform else mixture,
+                        run_as=f"{bits}b:1" if design == uniform else mixture, run_as_mean_bits=float(bits),
                         pipeline_stages=0, macs_per_cycle=float(units), area_um2=100.0 * units * found[2],
                         area_um2_per_unit=100.0 * found[2], area_um2_per_mac_per_cycle=100.0 * found[0],
                         power_uw=None if power is None else 50.0 * units * power,

@@ -51,7 +51,7 @@ def test_compare_is_the_table_of_the_command(tmp_path: Path, capsys: pytest.Capt
     arguments = ["--bits", "3,4", "--designs", "subword,loom", "--requant-bits", "none", "--out", str(tmp_path)]
     hwmodel.compare.main([*arguments, "--model", "deit-tiny", "--format", "csv"])
     printed = pd.read_csv(io.StringIO(capsys.readouterr().out))
-    found = siliquant.compare([3, 4], designs=["subword", "loom"])
+    found = siliquant.compare([3, 4], designs=["subword", "loom"], model="deit-tiny")
     pd.testing.assert_frame_equal(pd.read_csv(io.StringIO(found.to_csv(index=False))), printed)
     network = siliquant.compare_network("deit-tiny", [3, 4], designs=["subword", "loom"])
     written = pd.read_csv(tmp_path / "network.csv")

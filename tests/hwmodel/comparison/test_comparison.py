@@ -1,9 +1,14 @@
 """The arithmetic of the comparison, on measurements made up for it."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import combinations
+from typing import Any, ClassVar
 
 import pytest
 
+from hwmodel.comparison.best import best_rows
 from hwmodel.comparison.comparison import (
     EQUAL_THROUGHPUT,
     EQUAL_UNITS,
@@ -11,16 +16,21 @@ from hwmodel.comparison.comparison import (
     Question,
     compare_rows,
     contenders,
+    kinds_of,
     measured_answer,
     questions,
 )
-from hwmodel.comparison.tables import HEADERS, cells, frame, markdown, notes
+from hwmodel.comparison.measured import settings
+from hwmodel.comparison.sentence import answer_sentence, mixed_rows
+from hwmodel.comparison.tables import HEADERS, cells, frame, markdown, notes, shares_text
 from hwmodel.comparison.terminal import print_comparison
 from hwmodel.measurement.macs import MacTrial, Measurement
 from hwmodel.measurement.row import SynthesisRow
 from hwmodel.netlist.area import AreaParts
-from hwmodel.workload.mixture import standard_mixture
-from rtl.mac import DESIGNS, BitFusionSpec, UniformSpec
+from hwmodel.workload import assign, load_workload, mixture_at
+from hwmodel.workload.mixture import Mixture, parse_mixture, standard_mixture
+from rtl.mac import DESIGNS, BitFusionSpec, LoomSpec, SubwordSpec, UniformSpec
+from rtl.mac.scalable import ScalableSpec
 from rtl.spec.mac import MacSpec
 
 
@@ -50,22 +60,70 @@ def answer(question: Question, powered: bool = True) -> Answer:
 
 
 def test_every_scalable_design_is_compared_in_all_its_kinds() -> None:
-    labels = [spec.label for spec in contenders()]
+    assert set(contenders()) == {design for design in DESIGNS if design.mixes_precisions}
+    labels = [spec.label for design in contenders() for spec in kinds_of(design, standard_mixture(4))]
     assert len(set(labels)) == len(labels)
-    assert {spec.design for spec in contenders()} == {d.design for d in DESIGNS if d.mixes_precisions}
-    assert "bitfusion 8/4" in labels
-    assert "bitfusion 8/4/2" in labels
+    assert [label for label in labels if label.startswith("bitfusion")] == [
+        "bitfusion 8/4", "bitfusion 8/2", "bitfusion 8/4/2"
+    ]  # fmt: skip
+
+
+def unused_widths(spec: MacSpec, run_as: Mixture) -> set[int]:
+    """Those that a design divides for and the mixture does not run at."""
+    return set(getattr(spec, "widths", ())) - set(run_as.widths)
+
+
+MIXTURES = [
+    *(standard_mixture(bits) for bits in range(2, 8)),
+    *map(parse_mixture, ("1:1/2,3:1/2", "3:1/2,5:1/2", "2:3/4,8:1/4", "1:1/4,2:1/4,4:1/4,8:1/4", "4:3/4,2:1/8,6:1/8")),
+]
+
+
+@pytest.mark.parametrize("mixture", MIXTURES, ids=str)
+def test_no_row_that_mixes_is_of_a_design_with_a_width_that_it_does_not_use(mixture: Mixture) -> None:
+    """Where a set of widths without it exists: and of each design every set that there is is asked for."""
+    for design in contenders():
+        asked = [entry for entry in questions(4, 16, 4, [design], mixture) if entry.spec.mixes_precisions]
+        for entry in asked:
+            assert entry.run_as.widths[-1] >= mixture.widths[-1]
+            assert not unused_widths(entry.spec, entry.run_as) or len(entry.run_as.widths) == 1
+        if not issubclass(design, ScalableSpec):
+            assert all(entry.spec.maximum_bits == max(2, mixture.widths[-1]) for entry in asked)
+            continue
+        needed = {min(each for each in design.width_choices if each >= bits) for bits in mixture.widths}
+        ordered = sorted(needed, reverse=True)
+        sets = {widths for n in range(2, 9) for widths in combinations(ordered, n) if widths[0] == ordered[0]}
+        assert {entry.spec.widths for entry in asked} == sets or len(needed) == 1
+
+
+def test_a_unit_with_a_width_too_many_would_be_found() -> None:
+    run_as = standard_mixture(3).run_on(SubwordSpec())
+    assert unused_widths(SubwordSpec(), run_as) == {8}
+    assert not unused_widths(SubwordSpec(widths=(4, 2)), standard_mixture(3).run_on(SubwordSpec(widths=(4, 2))))
+
+
+def test_an_own_design_is_asked_for_in_its_variants_that_are_wide_enough() -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class Own(SubwordSpec):
+        design: ClassVar[str] = "own"
+
+        @classmethod
+        def kinds_for(cls, widths: Sequence[int]) -> tuple[dict[str, Any], ...]:
+            return super(ScalableSpec, cls).kinds_for(widths)
+
+    assert [kind.label for kind in kinds_of(Own, parse_mixture("2:1/2,8:1/2"))] == ["own 8/4", "own 8/4/2", "own 8/2"]
+    with pytest.raises(ValueError, match=r"^loom_u1_m2 has no precision of 4 bits or more$"):
+        parse_mixture("4:1").run_on(LoomSpec(units=1, maximum_bits=2))
 
 
 def test_sixteen_lanes_stand_against_four_fusion_units() -> None:
-    from hwmodel.workload.mixture import parse_mixture
-
-    entries = questions(4, 16, 4, [BitFusionSpec(units=1)], parse_mixture("4:1"))
+    entries = questions(4, 16, 4, [BitFusionSpec], parse_mixture("4:1"))
     assert [(e.normalisation, type(e.spec)) for e in entries] == [
         (EQUAL_UNITS, UniformSpec), (EQUAL_THROUGHPUT, UniformSpec),
         (EQUAL_UNITS, BitFusionSpec), (EQUAL_THROUGHPUT, BitFusionSpec),
     ]  # fmt: skip
-    assert [getattr(e.spec, e.spec.size_parameter) for e in entries] == [4, 16, 4, 4]
+    assert [getattr(e.spec, e.spec.size_parameter) for e in entries] == [4, 16, 4, 16]
+    assert entries[2].spec.widths == (4, 2)  # a set has two widths at least
 
 
 @pytest.mark.parametrize("bits", [2, 3, 4, 6])
@@ -80,8 +138,9 @@ def test_equal_throughput_is_at_least_that_of_uniform_with_as_few_units_as_possi
 
 
 def test_figures_of_both_normalisations() -> None:
-    rows = compare_rows(questions(4, 16, 4, [BitFusionSpec(units=1)], standard_mixture(4)), answer)
-    uniform, _, unit, rate = rows
+    rows = compare_rows(questions(4, 16, 4, [BitFusionSpec], standard_mixture(4)), answer)
+    uniform, _, *_, unit, rate = rows
+    assert (rate.family, rate.design) == ("bitfusion", "bitfusion 8/4/2")
     assert uniform.area_um2_per_unit == 100
     assert uniform.energy_fj_per_mac == pytest.approx(1e3 * 40 / 500)
     assert uniform.settled_energy_fj_per_mac == pytest.approx(uniform.energy_fj_per_mac * 7 / 8)
@@ -99,7 +158,7 @@ def test_figures_of_both_normalisations() -> None:
 def test_tables_hold_both_normalisations_and_units() -> None:
     rows = compare_rows(questions(3, 16, 4, contenders(), standard_mixture(3)), answer)
     table = frame(rows)
-    assert len(table) == 2 * (1 + len(contenders()))
+    assert len(table) == 2 * (1 + sum(len(kinds_of(design, standard_mixture(3))) for design in contenders()))
     assert {"area_um2", "power_uw_per_unit", "energy_fj_per_mac", "minimum_period_ns"} <= set(table.columns)
     lines = cells(rows)
     assert len(lines) == len(table) / 2
@@ -134,7 +193,7 @@ def test_unknown_designs_are_refused() -> None:
     with pytest.raises(ValueError) as caught:
         contenders(["bitfusion", "nosuch"])
     assert str(caught.value) == (
-        "designs must be among padded, subword, bitfusion, bitblade, bitserial, loom, not 'nosuch'"
+        "designs must be among padded, subword, dc1d, bitfusion, bitblade, bitserial, loom, not 'nosuch'"
     )
 
 
@@ -163,3 +222,46 @@ def test_idle_cycles_count_towards_the_energy_of_a_product() -> None:
         assert (other.area_um2, other.area_ratio) == (one.area_um2, one.area_ratio)
     unknown = compare_rows(entries, lambda q: answer(q, powered=False).at(0.25))
     assert [row.power_uw for row in unknown] == [None] * len(entries)
+
+
+def test_of_each_design_the_kind_with_the_least_product_of_area_and_energy_is_best() -> None:
+    rows = compare_rows(questions(4, 16, 4, contenders(["subword", "loom"]), standard_mixture(4)), answer)
+    rates = [row for row in rows if row.family == "subword" and row.normalisation == EQUAL_THROUGHPUT]
+    least = min(rates, key=lambda row: row.area_ratio * row.power_ratio)
+    shown = best_rows(rows)
+    assert [row.design for row in shown] == ["uniform 4x4"] * 2 + [least.design] * 2 + ["loom 8"] * 2
+    other = next(row for row in rates if row is not least)
+    cheaper = [replace(row, area_ratio=1e-3) if row is other else row for row in rows]
+    assert {row.design for row in best_rows(cheaper) if row.family == "subword"} == {other.design}
+    areas = [replace(row, power_ratio=None) for row in rows]
+    smallest = min(rates, key=lambda row: row.area_ratio)
+    assert {row.design for row in best_rows(areas) if row.family == "subword"} == {smallest.design}
+
+
+def test_the_answer_is_of_rows_that_mix() -> None:
+    rows = compare_rows(questions(4, 16, 4, contenders(), parse_mixture("4:1")), answer)
+    assert answer_sentence(rows) == "Nothing is mixed."
+    assert answer_sentence(rows[:2]) == "No precision-scalable design is compared."
+    assert not mixed_rows(rows)
+    mixed = compare_rows(questions(3, 16, 4, contenders(), standard_mixture(3)), answer)
+    assert mixed_rows(mixed) == [row for row in mixed if row.normalisation == EQUAL_THROUGHPUT][1:]
+    assert answer_sentence([*rows, *mixed]) == answer_sentence(mixed)
+
+
+def test_a_network_brings_its_own_mixtures() -> None:
+    tiny = load_workload("deit-tiny")
+    given = {"designs": ["subword"], "lanes": 16, "units": 4, "jobs": 1, "workload": tiny}
+    found = settings(bits=[4], mixtures=[], **given).entries
+    assert {entry.mixture for entry in found[2:]} == {mixture_at(tiny, 4)}
+    assert mixture_at(tiny, 4) == assign(tiny, 4, (2, 4, 8)).mixture()
+    with pytest.raises(ValueError) as caught:
+        settings(bits=[4], mixtures=["4=2:1/2,6:1/2"], **given)
+    assert str(caught.value) == (
+        "mixture must not be given with a network: its mixtures are those that the policy assigns"
+    )
+
+
+def test_long_shares_are_shown_in_percent() -> None:
+    mixture = mixture_at(load_workload("deit-tiny"), 4)
+    assert shares_text(str(mixture)) == mixture.in_percent()
+    assert shares_text("1b:1/3 2b:1/2 4b:1/6") == "1b:1/3 2b:1/2 4b:1/6"

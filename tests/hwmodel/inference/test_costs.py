@@ -16,6 +16,7 @@ from hwmodel.model.features import PARTS
 from hwmodel.model.file import load_model
 from hwmodel.model.structure import Part
 from hwmodel.operands.stimulus import StreamPlan
+from hwmodel.workload import standard_mixture
 from hwmodel.workload.workload import Role
 from rtl.array import Architecture, CoreSpec
 from rtl.mac import BitSerialSpec, SubwordSpec, UniformSpec
@@ -57,8 +58,8 @@ def test_elements_have_the_pipelining_that_an_array_needs() -> None:
     """At least that of a MAC by itself, whose operand registers drive one datapath."""
     model = load_model("freepdk45")
     designs = contenders(["bitfusion", "subword"])
-    alone = elements_of(16, designs, model, 500.0, rows=1, columns=1)(4)
-    inside = elements_of(16, designs, model, 500.0, rows=32, columns=32)(4)
+    alone = elements_of(16, designs, model, 500.0, rows=1, columns=1)(4, standard_mixture(4))
+    inside = elements_of(16, designs, model, 500.0, rows=32, columns=32)(4, standard_mixture(4))
     assert [replace(spec, pipeline_stages=0) for spec in alone] == [replace(spec, pipeline_stages=0) for spec in inside]
     assert all(one.pipeline_stages <= other.pipeline_stages for one, other in zip(alone, inside, strict=True))
     assert alone[0].design == "uniform"

@@ -16,7 +16,7 @@ import pytest
 
 from hwmodel.liberty.tree import parse_liberty
 from hwmodel.library.digest import Facts, digest_liberty
-from hwmodel.library.library import Library, find_library
+from hwmodel.library.library import Finding, Library, find_library
 from hwmodel.measurement.dut import find_row
 from hwmodel.measurement.store import RowStore
 from hwmodel.synthesis.flow import Workspace
@@ -28,7 +28,7 @@ LIBRARIES = ("freepdk45", "sky130hd", "ihp-sg13g2", "asap7")
 
 def read(text: str) -> Facts:
     assert text != small_library()
-    return digest_liberty(text, file=Path("my.lib"))[0]
+    return digest_liberty(parse_liberty(text, "my.lib"))[0]
 
 
 def area(cell: str, value: str) -> str:
@@ -75,10 +75,10 @@ def test_a_flip_flop_without_setup_times_has_no_minimum_period(change: Callable[
     text = with_cell(small_library(), "DFF_X2", change)
     line = 1 + text[: text.index("cell (DFF_X2)")].count("\n")
     wanted = "timing_type setup_rising with rise_constraint and fall_constraint"
-    said = (f"line {line}", f"cell 'DFF_X2' must state the setup times of D to CK: {wanted}")
+    said = (0, f"line {line}", f"cell 'DFF_X2' must state the setup times of D to CK: {wanted}")
     assert read(text).untimed == said
     found = library(tmp_path, text, accept=True)
-    assert found.untimed == said
+    assert found.untimed == Finding(tmp_path / "my.lib", *said[1:])
     assert found.use_sha256 != replace(found, exceptions=()).use_sha256  # rows of earlier versions are not its own
 
 
@@ -98,7 +98,7 @@ def test_a_flip_flop_without_setup_times_has_no_minimum_period(change: Callable[
 def test_a_path_without_delays_takes_no_time(cell: str, change: Callable[[str], str], said: str) -> None:
     untimed = read(with_cell(small_library(), cell, change)).untimed
     assert untimed is not None
-    assert untimed[1] == said
+    assert untimed[2] == said
 
 
 def test_what_lacks_times_is_refused_before_synthesis(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -303,7 +303,7 @@ def test_gates_that_never_change_are_no_logic(function: str) -> None:
 )
 def test_abc_gets_functions_without_constants(function: str, written: str) -> None:
     text = with_cell(small_library(), "NAND2_X1", lambda cell: cell.replace('"!(A1 & A2)"', f'"{function}"'))
-    _, slim = digest_liberty(text)
+    _, slim = digest_liberty(parse_liberty(text))
     pin = parse_liberty(slim).find("cell", "NAND2_X1").find("pin", "ZN")
     assert pin.text("function") == written
 

@@ -24,7 +24,7 @@ from siliquant.files import cache
 SMALL = """
 library (small) {
   time_unit : "1ns"; capacitive_load_unit (1, pf); leakage_power_unit : "1nW";
-  nom_voltage : 1.2; nom_temperature : 25;
+  nom_voltage : 1.2; nom_temperature : 25; default_input_pin_cap : 0.001;
   cell (INV) { area : 1;
     pin (A) { direction : input; capacitance : 0.002; }
     pin (Y) { direction : output; function : "!A"; internal_power () { } timing () { related_pin : "A"; } } }

@@ -14,12 +14,13 @@ from pathlib import Path
 import pytest
 
 from hwmodel.calibrate import main as calibrate
+from hwmodel.liberty.files import LibertyFiles
 from hwmodel.liberty.functions import parse_function
 from hwmodel.liberty.models import CellModel, LibraryCells
 from hwmodel.liberty.tree import parse_liberty
 from hwmodel.library.cells import described_cells
 from hwmodel.library.digest import digest_liberty
-from hwmodel.library.library import Library, find_library, read_liberty_text
+from hwmodel.library.library import Library, find_library
 from hwmodel.library.verilog import cell_verilog, delay_pairs, numbered
 from hwmodel.power.icarus import icarus_version
 from hwmodel.synthesis.sta import OpenSta, opensta_version
@@ -45,7 +46,7 @@ PAYLOADS = (
 
 
 def read(text: str) -> None:
-    digest_liberty(text, file=Path("my.lib"))
+    digest_liberty(parse_liberty(text, "my.lib"))
 
 
 def library(tmp_path: Path, text: str, **options: bool) -> Library:
@@ -95,7 +96,7 @@ def test_states_are_identifiers_of_their_own(name: str) -> None:
 def test_a_state_that_nothing_reads_is_looked_at_too() -> None:
     text = """library (x) { capacitive_load_unit (1, ff); nom_voltage : 1;
       cell (D) { area : 1; ff ("IQ", "x;$fopen(1)//") { clocked_on : CK; next_state : D; }
-        pin (CK) { direction : input; } pin (D) { direction : input; }
+        pin (CK, D) { direction : input; capacitance : 1; }
         pin (Q) { direction : output; function : IQ; } } }"""
     with pytest.raises(InputError, match=r"line 2: ff 'IQ' of cell D must have a name of letters.*not 'x;\$fopen"):
         list(described_cells(parse_liberty(text)))
@@ -119,11 +120,11 @@ def test_a_bench_has_numbers_for_names() -> None:
 def test_the_slim_copy_holds_nothing_that_tools_read_in_two_ways() -> None:
     text = small_library().replace("technology", 'comment : "a\\"; technology', 1)
     text = re.sub(r"library \([^)]*\)", 'library ("a{b; [exec x]")', text)
-    _, slim = digest_liberty(text)
+    _, slim = digest_liberty(parse_liberty(text))
     assert slim.startswith("library (slim) {")
     assert not re.search(r"[\\#`;]\w|comment|exec|//|/\*", slim)
     expanded = small_library().replace("pin (A1)", "pin (A1, A3)", 1)
-    _, slim = digest_liberty(expanded)
+    _, slim = digest_liberty(parse_liberty(expanded))
     assert "pin (A3)" in slim
 
 
@@ -174,8 +175,10 @@ def test_folders_with_any_name_are_only_folders(tmp_path: Path, monkeypatch: pyt
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (lambda text: re.sub(r"(?m)^\s*area\s*:[^;]*;", "", text), "must have an area above 0: .* and 12 more state"),
-        (lambda text: re.sub(r"\barea\s*:[^;]*;", "area : 0;", text), "must have an area above 0"),
+        (lambda text: re.sub(r"(?m)^\s*area\s*:[^;]*;", "", text),
+         r"must have an inverter among its usable cells; cell 'INV_X1' in line \d+ is left out: it states no area"),
+        (lambda text: re.sub(r"\barea\s*:[^;]*;", "area : 0;", text), "is left out: it states no area"),
+        (lambda text: re.sub(r"\barea\s*:[^;]*;", "area : -1;", text), "must have an area above 0, not -1"),
         (lambda text: re.sub(r"\barea\s*:[^;]*;", "area : nan;", text), "must have a finite number for area.*'nan'"),
         (lambda text: re.sub(r"\barea\s*:[^;]*;", "area : 1e999;", text), "must have a finite number for area"),
         (lambda text: re.sub(r"\barea\s*:[^;]*;", "area : 1_0;", text), "must have a finite number for area"),
@@ -185,9 +188,9 @@ def test_folders_with_any_name_are_only_folders(tmp_path: Path, monkeypatch: pyt
         (lambda text: text.replace('"1ns"', '"0ns"'), "must have a number with a unit in s for time_unit"),
         (lambda text: re.sub(r"nom_voltage\s*:[^;]*;", "nom_voltage : 0;", text), "must have a nom_voltage above 0"),
         (
-            lambda text: without_groups(without(without(text, "nom_voltage"), "default_operating_conditions"),
-                                        "operating_conditions"),
-            "must state nom_voltage",
+            lambda text: without_groups(without(without(without(text, "nom_voltage"), "default_operating_conditions"),
+                                                "voltage_map"), "operating_conditions"),
+            "must state its supply: nom_voltage, or the voltage of its default_operating_conditions$",
         ),
         (lambda text: with_cells_named(text, lambda cell: cell.replace("X2", "X1")), "must be defined once"),
         (lambda text: text.replace('"IQ"', '"Q"', 2), "must have"),
@@ -252,10 +255,10 @@ def test_files_that_are_no_text_are_refused(tmp_path: Path, monkeypatch: pytest.
     with pytest.raises(InputError, match="must be text in UTF-8, not in UTF-16"):
         find_library(liberty=path)
     path.write_bytes(b"\xef\xbb\xbf" + small_library().encode() + b"\x1a")
-    assert read_liberty_text(path) == small_library()
+    assert LibertyFiles((path,)).text() == (small_library(),)
     path.write_bytes("library (x) { a : \x1b[2Jé; }".encode())
-    assert read_liberty_text(path) == "library (x) { a : ?[2J??; }"
-    monkeypatch.setattr("hwmodel.library.library.MOST_BYTES", 100_000)
+    assert LibertyFiles((path,)).text() == ("library (x) { a : ?[2J??; }",)
+    monkeypatch.setattr("hwmodel.liberty.files.MOST_BYTES", 100_000)
     for suffix, pack in (("gz", gzip.compress), ("xz", lzma.compress)):
         packed = tmp_path / f"my.lib.{suffix}"
         packed.write_bytes(pack(b" " * 200_000))
@@ -347,7 +350,7 @@ def test_long_texts_go_through_the_slim_copy() -> None:
     """Long conditions are left out, whatever they hold."""
     for odd in ("1" * 200_000 + "/", "a" * 200_000, "A & " * 50_000):
         text = re.sub(r'sdf_cond(\s*):(\s*)"[^"]*"', f'sdf_cond : "{odd}"', small_library(), count=2)
-        _, slim = digest_liberty(text)
+        _, slim = digest_liberty(parse_liberty(text))
         assert odd[:1000] not in slim
 
 
@@ -355,7 +358,7 @@ def test_names_that_are_shown_are_only_text() -> None:
     text = re.sub(r"library \([^)]*\)", 'library ("=x`{y}")', small_library())
     text = text.replace("operating_conditions (typical)", 'operating_conditions ("a[/x]<b>|$c$")')
     text = re.sub(r"default_operating_conditions\s*:[^;]*;", 'default_operating_conditions : "a[/x]<b>|$c$";', text)
-    facts, _ = digest_liberty(text)
+    facts, _ = digest_liberty(parse_liberty(text))
     assert facts.corner == "a??x??b???c?, 1.10 V, 25.00 C"
     assert facts.library == "?x??y?"
 

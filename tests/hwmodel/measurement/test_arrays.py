@@ -51,7 +51,7 @@ def simulated(spec: CoreSpec) -> tuple[CoreStimulus, Waves, int]:
     with Workspace(to_verilog([spec]), spec.name, library, jobs=1) as workspace:
         found = workspace.synthesise(10.0, recipe=Recipe("cell", "chain", "area"))
     stimulus = make_core_stimulus(spec, plan_of(spec))
-    cells = power_data(library.path).cells
+    cells = power_data(library.files).cells
     netlist = read_netlist(found.netlist, spec.name)
     waves = simulate(netlist, cells, stimulus.words, count_from_cycle=stimulus.first_full_cycle)
     return stimulus, waves, sum(count for cell, count in found.cells.items() if cell in library.flip_flops)

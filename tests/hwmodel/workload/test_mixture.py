@@ -12,11 +12,15 @@ from rtl.mac import BitFusionSpec, BitSerialSpec, LoomSpec, PaddedSpec, SubwordS
 def test_standard_mixtures_have_their_mean(bits: int) -> None:
     mixture = standard_mixture(bits)
     assert mixture.mean_bits == bits
-    assert {width for width, _ in mixture.shares} <= {2, 4, 8}
+    assert {width for width, _ in mixture.shares} <= {1, 2, 4, 8}
 
 
 def test_standard_mixtures_at_the_bit_widths_of_the_comparison() -> None:
-    assert [str(standard_mixture(bits)) for bits in (2, 3, 4)] == ["2b:1", "2b:1/2 4b:1/2", "2b:1/3 4b:1/2 8b:1/6"]
+    assert [str(standard_mixture(bits)) for bits in (2, 3, 4)] == [
+        "1b:1/3 2b:1/2 4b:1/6",
+        "2b:1/2 4b:1/2",
+        "2b:1/3 4b:1/2 8b:1/6",
+    ]
 
 
 def test_a_width_a_design_lacks_runs_at_the_next() -> None:

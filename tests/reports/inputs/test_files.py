@@ -106,7 +106,7 @@ def test_a_table_is_refused_by_its_columns(rows: tuple[Row, ...], tmp_path: Path
     assert refused(path, good.replace("bits,", "width,", 1)).startswith(
         "its columns must include bits, normalisation, "
     )
-    assert refused(path, good + "1,2\n") == "line 10: it must have 27 cells, not 2"
+    assert refused(path, good + "1,2\n") == "line 10: it must have 28 cells, not 2"
     assert refused(path, good.replace("2,equal", "two,equal", 1)) == "line 2: bits must be a whole number, not 'two'"
     assert refused(path, good.replace("True", "yes")) == (
         "line 2: meets_clock must be True or False or nothing, not 'yes'"

@@ -22,7 +22,7 @@ REFUSED = [
     ("hwmodel.calibrate", "--pdk-dir x", f"--pdk-dir must be given with {KNOWN} only"),
     ("hwmodel.synthesise", "--bits 4 --weight-bits 4 --activation-bits 4", BOTH),
     ("hwmodel.explain", "--bits 4 --weight-bits 4 --activation-bits 4", BOTH),
-    ("hwmodel.latency", "--widths 2,4", "--widths must be given with --mean only"),
+    ("hwmodel.latency", "--mix-widths 2,4", "--mix-widths must be given with --mean only"),
     ("hwmodel.latency", "--sensitivity x.csv", "--sensitivity must be given with --mean only"),
     ("sim.equivalence", "--checkpoint x --bits 4", "--bits must be given with --random only"),
     (

@@ -1,0 +1,79 @@
+"""How good a model is that is fitted to the first part of a calibration: run
+
+    python benchmarks/calibration_parts.py [--library NAME] [--designs LIST]
+
+Takes a packaged table: nothing is synthesised. For each number of fitted designs it says how many are measured, their
+share of the area that the whole sweep synthesises, and the mean and largest error in percent: on the designs that are
+held out among them, as ``hwmodel.calibrate --designs`` says it, and on all designs of the table that were not fitted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from hwmodel.fit import errors_by, points_of, predictions
+from hwmodel.fit.fitting import Point, fit
+from hwmodel.measurement import first_designs, packaged_calibration, sweep_designs
+from hwmodel.options import add_library
+from siliquant.commandline import Parser, run
+from siliquant.inputs import integer, number_list
+
+_QUANTITIES = ("area", "power", "period")
+
+
+def part_of(points: Sequence[Point], fitted: int) -> list[Point]:
+    """The points of the first designs of the sweep, so many that ``fitted`` are not held out."""
+    specs = {design.spec for design in first_designs(fitted)}
+    return [point for point in points if point.spec in specs]
+
+
+def errors_of(part: Sequence[Point], asked: Sequence[Point], library: str) -> list[str]:
+    """Mean and largest error of a model fitted to a part, on other points, for each of _QUANTITIES."""
+    model = fit(part, library, "", 1.0, {})
+    fitted = [point for point in part if not point.held_out]
+    ids = {id(point) for point in asked}
+    found = errors_by(predictions([*fitted, *asked], model), lambda each: str(id(each.point) in ids))["True"]
+    return [f"{found[name].mean[0]:.1f} / {found[name].largest[0]:.1f}" for name in _QUANTITIES]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line."""
+    parser = Parser(prog="benchmarks/calibration_parts.py", description=__doc__)
+    add_library(parser)
+    every = sum(design.held_out is None for design in sweep_designs())
+    parser.add_argument("--designs", metavar="LIST", default=f"20,40,{every}", help="numbers of fitted designs")
+    options = parser.parse_args(arguments)
+    points = points_of(packaged_calibration(options.library))
+    area_um2 = _area_um2(points)
+    table = Table(title=f"{options.library}: mean / largest error, %", title_justify="left")
+    for header in (
+        "fitted",
+        "measured",
+        "share of area, %",
+        *_QUANTITIES,
+        *(f"{name}, all others" for name in _QUANTITIES),
+    ):
+        table.add_column(header, justify="right")
+    numbers = number_list("designs", options.designs, lambda name, text: integer(name, text, 20, every), 20)
+    for number in numbers:
+        part = part_of(points, number)
+        known = {id(point) for point in part if not point.held_out}
+        inside = [point for point in part if point.held_out]
+        others = [point for point in points if id(point) not in known]
+        share = 100 * _area_um2(part) / area_um2
+        measured = len({point.spec for point in part})
+        table.add_row(str(number), str(measured), f"{share:.0f}", *errors_of(part, inside, options.library),
+                      *errors_of(part, others, options.library))  # fmt: skip
+    Console(width=150).print(table)
+
+
+def _area_um2(points: Sequence[Point]) -> float:
+    """Of all netlists, each once."""
+    return sum({(point.spec, point.clock_mhz): point.area_um2 for point in points}.values())
+
+
+if __name__ == "__main__":
+    run("benchmarks/calibration_parts.py", main)
