@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
@@ -20,8 +21,9 @@ from typing import Any
 
 from hwmodel.library import find_library
 from hwmodel.measurement import Bench, DesignUnderTest, RowStore, settled_power_uw, tool_versions
+from hwmodel.model import default_plan
 from hwmodel.operands import LSQ_GAUSSIAN, UNIFORM, Stream, StreamPlan, make_stimulus
-from rtl.mac import UniformSpec
+from rtl.mac import BitSerialSpec, LoomSpec, SubwordSpec, UniformSpec
 from rtl.spec import Precision
 from siliquant.commandline import Parser, run
 from siliquant.files import write_atomically
@@ -40,6 +42,8 @@ examples:
 FLOW = ("yosys", "opensta", "icarus", "siliquant", "python")
 TRAINING = ("torch", "transformers")
 SIMULATION = ("verilator", "cocotb")
+UTILISATIONS = (1.0, 0.75, 0.5, 0.25)
+GATED = (UniformSpec(lanes=16), LoomSpec(units=64), BitSerialSpec(units=16), SubwordSpec(units=4))
 STREAM_PRECISIONS = (Precision(2, 2), Precision(2, 2, False), Precision(4, 4), Precision(4, 4, False), Precision(8, 8))
 
 
@@ -175,6 +179,31 @@ def _stream_power() -> Recorded:
     return values, "python -m docs_tools.record stream-power", FLOW
 
 
+def _clock_gates() -> Recorded:
+    """Area and power of some designs where clock gates hold their registers, and where multiplexers do."""
+    library, designs = find_library(), {}
+    for spec in GATED:
+        full = default_plan(spec)
+        plans = {share: replace(full, utilisation=share) for share in UTILISATIONS}
+        kinds = {}
+        for kind, cell in (("gates", library.clock_gate), ("multiplexers", None)):
+            # Rows are not kept: what a library has beside its file is no part of their keys.
+            with tempfile.TemporaryDirectory() as folder:
+                bench = Bench(replace(library, clock_gate=cell))
+                with DesignUnderTest(spec, bench, RowStore(Path(folder), packaged=None)) as dut:
+                    rows = dut.at(500.0, tuple(plans.values())).powered
+            row = rows[full]
+            kinds[kind] = {
+                "area_um2": round(row.area_um2, 1),
+                "minimum_period_ns": row.minimum_period_ns,
+                "idle_uw": round(row.idle_uw or 0.0, 1),
+                "power_uw": {f"{share:g}": round(rows[plan].power_uw or 0.0, 1) for share, plan in plans.items()},
+            }
+        designs[spec.label] = kinds
+    values = {"library": library.name, "clock_mhz": 500.0, "designs": designs}
+    return values, "python -m docs_tools.record clock-gates", FLOW
+
+
 def _dynamic_uw(row: Any) -> float:
     settled = settled_power_uw(row)
     assert settled is not None
@@ -206,6 +235,7 @@ RECORDERS: Mapping[str, Callable[[], Recorded]] = {
     "wires-freepdk45": partial(_wires, "freepdk45", 500),
     "wires-sky130hd": partial(_wires, "sky130hd", 50),
     "stream-power": _stream_power,
+    "clock-gates": _clock_gates,
     "rtl-speed": _rtl_speed,
     "qat-speed": _qat_speed,
     "deit-tiny-rtl": _deit_tiny,

@@ -205,7 +205,7 @@ def unit_notes(units: Sequence[UnitRow]) -> list[str]:
         stream = first.activity.partition(", w")[0]
         lines.append(
             f"Stream of accumulators: {stream}, codes of the unit's width; the parameter set changes every 64 (partial "
-            "sums: every one). Parameter registers are clocked in every cycle: the flow has no clock gating."
+            "sums: every one). Parameter registers are behind clock gates where the library has such cells."
         )
     bases = {unit.basis for unit in units}
     if "measured" in bases:

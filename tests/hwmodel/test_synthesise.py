@@ -107,6 +107,26 @@ def test_the_core_of_an_array_is_measured(capsys: pytest.CaptureFixture[str]) ->
     assert data["power_uw"] > 0
 
 
+def test_power_at_a_utilisation_stands_beside_that_at_full_rate(capsys: pytest.CaptureFixture[str]) -> None:
+    main([*SMALL, "--utilisation", "0.5"])
+    lines = capsys.readouterr().out.splitlines()
+    found = dict(re.split(r"  +", line, maxsplit=1) for line in lines[1:] if "  " in line)
+    partly = next(line.removeprefix("at utilisation ") for line in lines if line.startswith("at utilisation "))
+    full_uw, half_uw, idle_uw = (
+        float(text.split()[0].replace(",", "")) for text in (found["power"], partly, found["idle power"])
+    )
+    assert idle_uw < half_uw < full_uw
+    assert half_uw == pytest.approx((full_uw + idle_uw) / 2, rel=0.1)
+    assert partly.endswith("with operands in 0.5 of the cycles")
+    main([*SMALL, "--utilisation", "0.5", "--format", "json"])
+    data = json.loads(capsys.readouterr().out)
+    assert data["power_uw"] == pytest.approx(full_uw, abs=0.05)
+    assert data["idle_uw"] == pytest.approx(idle_uw, abs=0.05)
+    assert sorted(data["partly"]) == ["energy_pj_per_cycle", "power_uw", "utilisation"]
+    assert data["partly"]["power_uw"] == pytest.approx(half_uw, abs=0.05)
+    assert data["partly"]["energy_pj_per_cycle"] == pytest.approx(data["partly"]["power_uw"] / 100)
+
+
 def test_areas_are_printed_without_opensta(capsys: pytest.CaptureFixture[str]) -> None:
     main([*SMALL, "--format", "json"])
     data = json.loads(capsys.readouterr().out)
@@ -140,7 +160,7 @@ def test_the_default_design_is_what_the_library_is_asked_for(monkeypatch: pytest
         asked.append(bench)
         raise ValueError("enough")
 
-    monkeypatch.setattr("hwmodel.synthesise._row", measured)
+    monkeypatch.setattr("hwmodel.synthesise._rows", measured)
     for arguments in ([], ["--jobs", "3", "--fresh", "--effort", "high", "--clock-mhz", "250"]):
         with pytest.raises(ValueError, match="enough"):
             main(arguments)
@@ -154,6 +174,8 @@ def test_the_default_design_is_what_the_library_is_asked_for(monkeypatch: pytest
     [
         (["--design", "bitfusion", "--bits", "3"], "precision must be one of w8a8s, w8a8u"),
         (["--clock-mhz", "0"], "clock_mhz must be a number from 0.001 to 1e+06, not '0'"),
+        (["--utilisation", "0"], "utilisation must be a number from 0.01 to 1, not '0'"),
+        (["--utilisation", "half"], "utilisation must be a number from 0.01 to 1, not 'half'"),
         (["--jobs", "0"], "jobs must be an integer from 1 to 1024, not '0'"),
         (["--bits", "four"], "bits must be an integer, not 'four'"),
         (["--stream", "noise"], "stream must be one of uniform, lsq-gaussian, minilm, vit-mnist, not 'noise'"),

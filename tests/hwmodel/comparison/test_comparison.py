@@ -43,6 +43,7 @@ def made_up(area_um2: float, power_uw: float | None, activity: str | None) -> Sy
         activity=activity, power_uw=power_uw, toggles=None if power_uw is None else "glitch-aware",
         leakage_uw=None if power_uw is None else power_uw / 8, clock_uw=None if power_uw is None else power_uw / 4,
         settled_uw=None if power_uw is None else power_uw / 2,
+        idle_uw=None if power_uw is None else power_uw / 5,
     )  # fmt: skip
 
 
@@ -207,6 +208,20 @@ def test_the_wide_terminal_shows_every_column_at_any_width(
     assert all(len(line.rstrip()) <= width for line in shown.splitlines() if "  " in line)
     for word in {word for header in HEADERS for word in header.split()} | {"loom", "100.0"}:
         assert word in shown
+
+
+def test_idle_cycles_count_towards_the_energy_of_a_product() -> None:
+    """At a quarter of the cycles a product pays for three idle ones, each a fifth of a full one here."""
+    entries = questions(4, 16, 4, [BitFusionSpec(units=1)], standard_mixture(4))
+    full, partly = (compare_rows(entries, lambda q, u=u: answer(q).at(u)) for u in (1.0, 0.25))
+    for one, other in zip(full, partly, strict=True):
+        assert one.power_uw is not None
+        assert other.power_uw == pytest.approx((0.25 + 0.75 / 5) * one.power_uw)
+        assert other.energy_fj_per_mac == pytest.approx((1 + 3 / 5) * (one.energy_fj_per_mac or 0.0))
+        assert other.activity == f"{one.activity}; operands in 0.25 of the cycles"
+        assert (other.area_um2, other.area_ratio) == (one.area_um2, one.area_ratio)
+    unknown = compare_rows(entries, lambda q: answer(q, powered=False).at(0.25))
+    assert [row.power_uw for row in unknown] == [None] * len(entries)
 
 
 def test_of_each_design_the_kind_with_the_least_product_of_area_and_energy_is_best() -> None:

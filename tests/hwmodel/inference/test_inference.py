@@ -55,7 +55,7 @@ def test_one_gemm_by_hand() -> None:
 
 def test_edges_count_once_a_row_a_column_and_an_array() -> None:
     """2 rows of 1, 4 columns of 7 and 31 at the edge: 61 times what a row has. 6 tiles drain: of each column, row 0
-    takes its sum and a zero, row 1 its sum, that of row 0 and a zero.
+    takes its sum and a zero, row 1 its sum and that of row 0.
     """
     found = uniform(network(gemm("a", Role.FC1)), 4)
     plain, edged = network_cost(ARRAY, found, COSTS), network_cost(ARRAY, found, EDGED)
@@ -63,7 +63,7 @@ def test_edges_count_once_a_row_a_column_and_an_array() -> None:
     assert edged.area.mac_um2 == plain.area.mac_um2 + 61 * 3
     assert edged.kinds[0].cycles == kind.cycles
     more_pj = edged.energy.mac_pj - kind.energy.mac_pj
-    assert more_pj == pytest.approx(61 * (18 * 5 * 4 + 26 * 0.75) + 6 * 4 * (2 + 3) * 0.375)
+    assert more_pj == pytest.approx(61 * (18 * 5 * 4 + 26 * 0.75) + 6 * 4 * (2 + 2) * 0.375)
     more_pj = edged.energy.leakage_pj - kind.energy.leakage_pj
     assert more_pj == pytest.approx(61 * 0.125 * 44 / 500)
     systolic = replace(ARRAY, architecture=Architecture.SYSTOLIC)  # takes no zeros

@@ -262,7 +262,7 @@ def synthesis_row(**changes: Any) -> SynthesisRow:
 
 def test_costs_from_rows() -> None:
     row = synthesis_row()
-    powered = replace(row, power_uw=1100.0, leakage_uw=100.0, clock_uw=250.0)
+    powered = replace(row, power_uw=1100.0, leakage_uw=100.0, clock_uw=250.0, idle_uw=350.0)
     assert UnitCost.of_rows(row, powered) == UnitCost(
         area_um2=7, energy_pj=2, idle_pj_per_cycle=0.5, leakage_uw=100, minimum_period_ns=1.5
     )

@@ -8,8 +8,9 @@ import json
 import numpy as np
 import pytest
 
+from hwmodel.operands.idle import idle_after
 from hwmodel.operands.recorded import pairs_of
-from hwmodel.operands.stimulus import StreamPlan, drive, make_stimulus, operand_sums
+from hwmodel.operands.stimulus import IDLE_RUN, RESET_CYCLES, StreamPlan, drive, make_stimulus, operand_sums
 from hwmodel.operands.streams import Stream
 from rtl.mac import BitFusionSpec, LoomSpec, UniformSpec, XnorSpec
 from rtl.spec.mac import MacSpec, Precision
@@ -147,3 +148,54 @@ def test_any_sums_can_be_driven() -> None:
     assert stimulus.expected == ((5, 32), (6, -56))
     with pytest.raises(ValueError, match="weights must be from -8 to 7 at w4a4s, not 9"):
         drive(spec, Precision(4, 4), [(np.array([9]), np.array([1]))])
+
+
+@pytest.mark.parametrize("utilisation", [0.01, 0.25, 0.5, 0.9, 0.999])
+@pytest.mark.parametrize("spec", [W4A4, LoomSpec(units=4), UniformSpec(lanes=3, pipeline_stages=2)], ids=str)
+def test_idle_cycles_lie_between_the_same_operands(spec: MacSpec, utilisation: float) -> None:
+    """Words of the cycles with operands are those at full rate; the others repeat them, in runs, and sums follow."""
+    full = StreamPlan(spec.precisions[0], products=20, cycles=300)
+    plan = StreamPlan(spec.precisions[0], products=20, cycles=300, utilisation=utilisation)
+    whole, partly = make_stimulus(spec, full), make_stimulus(spec, plan)
+    valid = np.array(partly.words["in_valid"], bool)
+    number = len(whole.words["in_valid"]) - RESET_CYCLES
+    assert valid.sum() == number
+    assert len(valid) - RESET_CYCLES == round(number / utilisation)
+    assert valid[RESET_CYCLES]
+    for name, column in partly.words.items():
+        if name in ("in_valid", "rst"):
+            continue
+        busy = np.array(column, dtype=object)[valid].tolist()
+        assert busy == whole.words[name][RESET_CYCLES:]
+        last = np.maximum.accumulate(np.where(valid, np.arange(len(valid)), 0))[RESET_CYCLES:]
+        assert column[RESET_CYCLES:] == [column[place] for place in last], "held while idle"
+    edges = np.diff(valid[RESET_CYCLES:].astype(int))
+    assert (edges == -1).sum() <= -(-(len(valid) - valid.sum()) // IDLE_RUN)
+    order = np.cumsum(valid) - 1  # of the operands
+    found = [(whole.words["in_valid"], RESET_CYCLES + int(order[cycle - spec.latency]) + spec.latency, value)
+             for cycle, value in partly.expected]  # fmt: skip
+    assert [(cycle, value) for _, cycle, value in found] == list(whole.expected)[: len(found)]
+    assert len(found) >= len(whole.expected)
+    again = make_stimulus(spec, plan)
+    assert (again.words, again.expected) == (partly.words, partly.expected)
+
+
+def test_a_utilisation_has_a_text_and_a_range() -> None:
+    plan = StreamPlan(Precision(4, 4), utilisation=0.5)
+    assert str(plan) == "uniform, seed 0, w4a4s, sums of 768 products, 1024 cycles with operands, 0.5 of all without"
+    for share in (0.0, 0.009, 1.01, -1.0):
+        with pytest.raises(ValueError, match=rf"^utilisation must be a number from 0\.01 to 1, not {share:g}$"):
+            StreamPlan(Precision(4, 4), utilisation=share)
+
+
+def test_a_stimulus_that_stops_holds_its_words() -> None:
+    words = {"rst": [1, 1, 0, 0, 0, 0], "in_valid": [0, 0, 1, 1, 1, 1], "weights": [0, 0, 5, 6, 7, 8]}
+    found, quiet = idle_after(words, 4)
+    assert quiet == 9
+    assert len({len(column) for column in found.values()}) == 1
+    assert len(found["weights"]) >= quiet + 32 - 4
+    assert found["in_valid"][:5] == [0, 0, 1, 1, 1]
+    assert not any(found["in_valid"][5:])
+    assert found["weights"][:5] == [0, 0, 5, 6, 7]
+    assert set(found["weights"][5:]) == {7}
+    assert not any(found["rst"][2:])
