@@ -19,8 +19,8 @@ __all__ = ["ArrayComponent"]
 class ArrayComponent(Component):
     """The hardware of an :class:`rtl.array.spec.ArraySpec`.
 
-    Memories of a broadcast array have one bank; those of a systolic array have one a row or column, each addressed a
-    cycle after the one before, so that the data need no registers to be skewed.
+    Memories of a broadcast array have one bank; those of a systolic array have one a row or column (of results one a
+    column and drain), each addressed so many cycles after the first as its data come or go, so that the data need no registers to be skewed.
     """
 
     def __init__(self, spec: ArrayGeometry) -> None:
@@ -74,7 +74,8 @@ class ArrayComponent(Component):
         return found
 
     def _elements(self, m: Module, operands: OperandController, stop: Value) -> tuple[list[Value], Value]:
-        """The last drain register of every column, and a bit that is 1 when the first sum of a tile is in column 0.
+        """The registers at the end of all drains, as they are on the port ``drain`` of the grid, and a bit that is 1 when
+        the first sum of a tile is in one of them.
 
         ``stop`` ends what is under way, but for what is in the elements: nothing that enters later overtakes that.
         """
@@ -115,8 +116,12 @@ class ArrayComponent(Component):
                 name: self._delays(m, name, value, spec.rows, stop=stop)
                 for name, value in (("valid", valid), ("last", last))
             }
-            final = self._delays(m, "drained", rows["last"][-1], latency + 1, stop=stop)[-1]
-            rows["shift"] = self._shifts(m, final, stop)
+            finals = {
+                end: self._delays(m, f"drained_{end}", rows["last"][end], latency + 1, stop=stop)[-1]
+                for end in spec.grid.chain_ends
+            }
+            final = finals[spec.grid.chain_ends[-1]]  # that of the first row comes first
+            rows["shift"] = self._shifts(m, finals, stop)
             moving |= {name: Cat(values) for name, values in rows.items()}
         else:
             moving |= {"control": control, "clear": clear}
@@ -126,7 +131,8 @@ class ArrayComponent(Component):
             final = self._delays(m, "last", last, latency + 1, stop=stop)[-1]
             moving["enable"] = self._delays(m, "valid", valid, spec.mac.pipeline_stages + 2, stop=stop)[-1]
             moving["capture"] = final
-        drain = Signal(spec.columns * spec.mac.accumulator_width)
+        places = spec.drains * spec.columns
+        drain = Signal(places * spec.mac.accumulator_width)
         m.submodules.grid = Instance(
             spec.grid.name,
             i_clk=ClockSignal(),
@@ -136,17 +142,22 @@ class ArrayComponent(Component):
         )
         tile = Signal(name="tile_q")
         m.d.sync += tile.eq(final & ~stop)
-        return [field(drain, column, spec.columns) for column in range(spec.columns)], tile
+        return [field(drain, place, places) for place in range(places)], tile
 
-    def _shifts(self, m: Module, final: Value, stop: Value) -> list[Value]:
-        """Row r of a systolic grid moves its drain registers r times, from the cycle on in which the last row takes
-        its sum; these bits are a cycle ahead, since elements register them.
+    def _shifts(self, m: Module, finals: Mapping[int, Value], stop: Value) -> list[Value]:
+        """A row of a systolic grid moves its drain registers once for each row before it in its chain, from the cycle on
+        in which the row at the end takes its sum; these bits are a cycle ahead, since elements register them.
         """
-        shifts: list[Value] = [Const(0, 1)]
-        for row in range(1, self._spec.rows):
+        shifts: list[Value] = []
+        for row in range(self._spec.rows):
+            place = self._spec.grid.chain_place(row)
+            if place == 0:
+                shifts.append(Const(0, 1))
+                continue
             later = self._delays(m, f"shift_{row}", shifts[-1], 2, stop=stop)[-1]
             shift = Signal(name=f"shift_{row}")
-            m.d.comb += shift.eq(final if row == 1 else shifts[-1] | later)
+            final = finals[min(end for end in finals if end >= row)]
+            m.d.comb += shift.eq(final if place == 1 else shifts[-1] | later)
             shifts.append(shift)
         return shifts
 
@@ -156,32 +167,36 @@ class ArrayComponent(Component):
     ) -> Value:  # fmt: skip
         """Passes on each sum to the result memory; returns a bit that is 1 when the last of a run is written."""
         spec = self._spec
-        banks = spec.columns if spec.systolic else 1
-        per_bank = spec.columns // banks
+        # Cycles that the sums of each bank come later than those of the first row and column.
+        lags = [0]
+        if spec.systolic:
+            lags = [end - spec.grid.chain_ends[-1] + c for end in spec.grid.chain_ends for c in range(spec.columns)]
+        per_bank = len(sums) // len(lags)
         requant = spec.requant.latency if spec.requant else 0
+        stages = max(lags) + 1
         # Reading for the accumulation is a cycle ahead of the sum.
-        ahead = self._delays(m, "ahead", drain.next_address, banks)
-        active = self._delays(m, "active", drain.active, banks + requant, stop=stop)
-        address = self._delays(m, "drained_address", drain.address, banks + requant)
-        columns = self._delays(m, "drained_column", drain.column, banks) if spec.requant else []
+        ahead = self._delays(m, "ahead", drain.next_address, stages)
+        active = self._delays(m, "active", drain.active, stages + requant, stop=stop)
+        address = self._delays(m, "drained_address", drain.address, stages + requant)
+        columns = self._delays(m, "drained_column", drain.column, stages) if spec.requant else []
         read_data: list[Value] = []
-        for bank in range(banks):
+        for bank, lag in enumerate(lags):
             width = per_bank * spec.result_width
             written = Signal(width, name=f"result_{bank}_write_data")
             data = self._bank(
                 m, f"result_{bank}", spec.result_depth, width,
-                read_address=Mux(self.busy & run["accumulate"], ahead[bank], self.result_address),
+                read_address=Mux(self.busy & run["accumulate"], ahead[lag], self.result_address),
                 read_enable=Const(1, 1),
-                write_address=address[bank + requant], write_enable=active[bank + requant] & ~stop, write_data=written,
+                write_address=address[lag + requant], write_enable=active[lag + requant] & ~stop, write_data=written,
             )  # fmt: skip
             results = []
-            for place in range(per_bank):
-                column = bank * per_bank + place
-                old = data[place * spec.result_width : (place + 1) * spec.result_width]
-                total = self._combined(m, column, sums[column], old, run)
+            for inner in range(per_bank):
+                place = bank * per_bank + inner
+                old = data[inner * spec.result_width : (inner + 1) * spec.result_width]
+                total = self._combined(m, place, sums[place], old, run)
                 if spec.requant is not None:
-                    group = run["group"] + Mux(run["group_step"], columns[bank], 0)
-                    total = self._requantised(m, column, total, active[bank], group, run)
+                    group = run["group"] + Mux(run["group_step"], columns[lag], 0)
+                    total = self._requantised(m, place, total, active[lag], group, run)
                 results.append(total)
             m.d.comb += written.eq(Cat(results))
             read_data.append(data)
@@ -190,13 +205,13 @@ class ArrayComponent(Component):
             m.d.sync += self.written.eq(0)
         with m.Elif(active[-1] & ~stop):
             m.d.sync += self.written.eq(self.written + 1)
-        return self._delays(m, "finished", drain.finished, banks + requant, stop=stop)[-1]
+        return self._delays(m, "finished", drain.finished, stages + requant, stop=stop)[-1]
 
-    def _combined(self, m: Module, column: int, drained: Value, old: Value, run: Mapping[str, Value]) -> Value:
+    def _combined(self, m: Module, place: int, drained: Value, old: Value, run: Mapping[str, Value]) -> Value:
         """What a pass makes of a sum: shifted, negated, added to the result so far, halved."""
         width = self._spec.result_width
-        total = Signal(width + 1, name=f"total_{column}")
-        term = Signal(width + 1, name=f"term_{column}")
+        total = Signal(width + 1, name=f"total_{place}")
+        term = Signal(width + 1, name=f"term_{place}")
         shifted = drained.as_signed() << run["shift"]
         m.d.comb += [
             term.eq(Mux(run["negate"], -shifted, shifted)),
@@ -205,25 +220,25 @@ class ArrayComponent(Component):
         return Mux(run["halve"], total[1:], total[:width])
 
     def _requantised(
-        self, m: Module, column: int, total: Value, active: Value, group: Value, run: Mapping[str, Value]
+        self, m: Module, place: int, total: Value, active: Value, group: Value, run: Mapping[str, Value]
     ) -> Value:
         spec = self._spec
         assert spec.requant is not None
-        code = Signal(spec.requant.bits, name=f"code_{column}")
-        m.submodules[f"requant_{column}"] = Instance(
+        code = Signal(spec.requant.bits, name=f"code_{place}")
+        m.submodules[f"requant_{place}"] = Instance(
             helper(spec.requant.name),
             i_clk=ClockSignal(),
             i_rst=ResetSignal(),
             i_in_valid=active,
             i_accumulator=total,
             i_group=group[: address_width(spec.requant.groups)],
-            i_load_valid=self.load_requant[column],
+            i_load_valid=self.load_requant[place % spec.columns],
             i_load_group=self.load_group,
             i_load_parameters=self.load_parameters,
-            o_out_valid=Signal(name=f"code_valid_{column}"),
+            o_out_valid=Signal(name=f"code_valid_{place}"),
             o_code=code,
         )
-        plain = self._delays(m, f"plain_{column}", total, spec.requant.latency + 1)[-1]
+        plain = self._delays(m, f"plain_{place}", total, spec.requant.latency + 1)[-1]
         return Mux(run["requantise"], code, plain)
 
     def _memory(

@@ -13,7 +13,7 @@ __all__ = ["DrainController", "OperandController"]
 
 class OperandController(Component):
     """Addresses of the operands of a run, one cycle each: for each column tile, each row tile, each step, each pair of
-    planes. The last operands of a tile wait until the tile before has had ``rows`` cycles to drain.
+    planes. The last operands of a tile wait until the tile before has had ``drain_rows`` cycles to drain.
 
     Sizes and ``activation_start`` must be those of the run from the cycle after ``launch`` on; the bases count in the
     cycle of ``launch``. ``stop`` ends the run.
@@ -60,7 +60,7 @@ class OperandController(Component):
             Signal(address_width(depth), name=name, reset_less=True)
             for name, depth in (("activation_step", spec.activation_depth), ("control_step", spec.control_depth))
         )
-        since = Signal(range(spec.rows + 1), reset_less=True)  # cycles since the last operands of a tile
+        since = Signal(range(spec.drain_rows + 1), reset_less=True)  # cycles since the last operands of a tile
 
         last_activation_plane = activation_plane == self.activation_planes - 1
         last_plane = last_activation_plane & (weight_plane == self.weight_planes - 1)
@@ -68,7 +68,7 @@ class OperandController(Component):
         last_cycle = last_step & last_plane
         next_weight = weight_step + self.weight_planes
         m.d.comb += [
-            self.issue.eq(running & ~self.hold & ~(last_cycle & (since != spec.rows))),
+            self.issue.eq(running & ~self.hold & ~(last_cycle & (since != spec.drain_rows))),
             self.clear.eq((step == 0) & (cycle == 0)),
             self.last.eq(last_cycle),
             self.weight_address.eq(weight_step + weight_plane),
@@ -77,10 +77,10 @@ class OperandController(Component):
         ]
         with m.If(self.issue & last_cycle):
             m.d.sync += since.eq(1)
-        with m.Elif(since != spec.rows):
+        with m.Elif(since != spec.drain_rows):
             m.d.sync += since.eq(since + 1)
         with m.If(self.launch):
-            m.d.sync += [running.eq(1), since.eq(spec.rows)]
+            m.d.sync += [running.eq(1), since.eq(spec.drain_rows)]
             m.d.sync += [s.eq(0) for s in (step, row, column, weight_plane, activation_plane, cycle)]
             m.d.sync += [
                 weight_step.eq(self.weight_base), weight_tile.eq(self.weight_base),
@@ -113,7 +113,7 @@ class OperandController(Component):
 
 
 class DrainController(Component):
-    """Addresses of the results: ``rows`` words a tile from each pulse of ``tile`` on, the last row first.
+    """Addresses of the results: ``drain_rows`` words a tile from each pulse of ``tile`` on, the last rows first.
 
     Sizes must be those of the run from the cycle after ``launch`` on; ``result_base`` counts in the cycle of
     ``launch``. ``stop`` ends the run.
@@ -140,10 +140,10 @@ class DrainController(Component):
     def elaborate(self, platform: object) -> Module:
         spec = self._spec
         m = Module()
-        left = Signal(range(spec.rows))
+        left = Signal(range(spec.drain_rows))
         address = Signal(address_width(spec.result_depth), reset_less=True)
         row, column = (Signal(SIZE_WIDTH, name=name, reset_less=True) for name in ("row", "column"))
-        last_word = Mux(self.tile, spec.rows == 1, left == 1)
+        last_word = Mux(self.tile, spec.drain_rows == 1, left == 1)
         last_row = row == self.row_tiles - 1
         m.d.comb += [
             self.active.eq(self.tile | (left != 0)),
@@ -155,7 +155,7 @@ class DrainController(Component):
         with m.If(self.stop):
             m.d.sync += left.eq(0)
         with m.Elif(self.tile):
-            m.d.sync += left.eq(spec.rows - 1)
+            m.d.sync += left.eq(spec.drain_rows - 1)
         with m.Elif(left != 0):
             m.d.sync += left.eq(left - 1)
         with m.If(self.launch):

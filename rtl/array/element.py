@@ -22,7 +22,7 @@ __all__ = ["ElementSpec", "GridSpec"]
 class ElementSpec:
     """A MAC without its own operand registers (broadcast) or with registers that pass operands on (systolic).
 
-    The accumulator is copied to a drain register when a sum is complete; drain registers of a column form a chain
+    The accumulator is copied to a drain register when a sum is complete; drain registers of a column form chains
     towards the last row. In a systolic array everything moves one element a cycle: activations and control to the next
     column, weights to the next row.
     """
@@ -62,7 +62,7 @@ class ElementSpec:
                 *(Port(name, width, True, f"{meaning}, from a register") for name, width, meaning in moving),
                 Port("enable", 1, True, "1: the accumulator takes the products at the end of the pipeline"),
                 Port("capture", 1, True, "1: the drain register takes the accumulator, else it takes drain_in"),
-                Port("drain_in", drain, True, "drain register of the row before"),
+                Port("drain_in", drain, True, "drain register before it in the chain"),
                 Port("drain_out", drain, False, "drain register"),
             )
         timing = (
@@ -72,7 +72,7 @@ class ElementSpec:
         )
         return (
             *(Port(name, width, True, meaning) for name, width, meaning in (*moving, *timing)),
-            Port("drain_in", drain, True, "drain register of the row before"),
+            Port("drain_in", drain, True, "drain register before it in the chain"),
             *(Port(f"{name}_out", width, False, f"{name}, a cycle later") for name, width, _ in (*moving, *timing)),
             Port("drain_out", drain, False, "drain register"),
         )
@@ -89,17 +89,35 @@ class GridSpec:
     """``rows`` x ``columns`` elements and nothing but the wires between them.
 
     Operands come in along the edges: in a broadcast grid all at once, in a systolic grid row r and column c so many
-    cycles later. The drain registers of the last row are the output.
+    cycles later. The drain registers of a column form ``drains`` chains of ``drain_rows`` neighbours, counted from the
+    last row up; the first chain may be shorter. The registers at their ends are the output.
     """
 
     element: ElementSpec
     rows: int
     columns: int
+    drains: int = 1
 
     @property
     def name(self) -> str:
         """Module name."""
-        return helper(f"grid_{self.rows}x{self.columns}_{self.element.name.removeprefix(HELPER_PREFIX)}")
+        size = f"{self.rows}x{self.columns}" + (f"_d{self.drains}" if self.drains > 1 else "")
+        return helper(f"grid_{size}_{self.element.name.removeprefix(HELPER_PREFIX)}")
+
+    @property
+    def drain_rows(self) -> int:
+        """Rows whose drain registers form a chain."""
+        return -(-self.rows // self.drains)
+
+    def chain_place(self, row: int) -> int:
+        """How many drain registers lie before that of ``row`` in its chain."""
+        drain = (self.rows - 1 - row) // self.drain_rows
+        return row - max(0, self.rows - (drain + 1) * self.drain_rows)
+
+    @property
+    def chain_ends(self) -> tuple[int, ...]:
+        """Rows whose drain registers end a chain, the last row first."""
+        return tuple(self.rows - 1 - drain * self.drain_rows for drain in range(self.drains))
 
     @property
     def parts(self) -> tuple[ElementSpec]:
@@ -110,7 +128,8 @@ class GridSpec:
     def ports(self) -> tuple[Port, ...]:
         """Every port but clk and rst."""
         weights, activations = self.element.operand_widths
-        drain = self.columns * self.element.mac.accumulator_width
+        drain = self.drains * self.columns * self.element.mac.accumulator_width
+        ends = "the last row" if self.drains == 1 else "each chain, that of the last row lowest"
         # A systolic grid has controls of its own for every row.
         controls = ["control", "clear", *(["valid", "last", "shift"] if self.element.systolic else [])]
         per_row = self.rows if self.element.systolic else 1
@@ -121,7 +140,7 @@ class GridSpec:
             *(Port(name, per_row * width[name], True, "of each row, row 0 lowest" if per_row > 1 else "of all elements")
               for name in controls),
             *(Port(name, 1, True, "of all elements") for name in ("enable", "capture") if not self.element.systolic),
-            Port("drain", drain, False, "drain registers of the last row, column 0 lowest"),
+            Port("drain", drain, False, f"drain registers at the end of {ends}, column 0 lowest"),
         )  # fmt: skip
 
     def verilog(self) -> str:
@@ -145,7 +164,8 @@ class GridSpec:
                 sources |= {name: f"{name}_{row}_{column}" for name in outputs}
                 pins = ", ".join(f".{name}({source})" for name, source in sources.items())
                 lines.append(f"  {self.element.name} element_{row}_{column} ({pins});")
-        bottom = ", ".join(f"drain_out_{self.rows - 1}_{column}" for column in reversed(range(self.columns)))
+        ends = [f"drain_out_{row}_{column}" for row in self.chain_ends for column in range(self.columns)]
+        bottom = ", ".join(reversed(ends))
         return "\n".join([*lines, f"  assign drain = {{{bottom}}};", "endmodule"]) + "\n"
 
     def _source(self, name: str, width: int, row: int, column: int) -> str:
@@ -155,7 +175,7 @@ class GridSpec:
             return f"{name}[{index * width + width - 1}:{index * width}]"
 
         if name == "drain_in":
-            return f"drain_out_{row - 1}_{column}" if row else f"{width}'d0"
+            return f"drain_out_{row - 1}_{column}" if self.chain_place(row) else f"{width}'d0"
         if name == "weights":
             return f"weights_out_{row - 1}_{column}" if self.element.systolic and row else part(column)
         if name == "activations" or self.element.systolic:

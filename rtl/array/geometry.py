@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -41,6 +41,7 @@ class ArrayGeometry:
     weight_depth: int = 2048
     result_depth: int = 2048
     result_width: int = 32
+    drains: int = 1
     requant: RequantSpec | None = None
 
     def __post_init__(self) -> None:
@@ -48,8 +49,17 @@ class ArrayGeometry:
         for name in ("activation_depth", "weight_depth", "result_depth"):
             check_integer(name, getattr(self, name), 1, 1 << SIZE_WIDTH)
         check_integer("result_width", self.result_width, self.mac.accumulator_width, 48)
-        if self.result_depth < self.rows:
-            raise InputError(f"result_depth must be at least the {self.rows} rows of one tile, not {self.result_depth}")
+        check_integer("drains", self.drains, 1, self.rows)
+        used = -(-self.rows // self.drain_rows)
+        if used < self.drains:
+            raise InputError(
+                f"drains must leave no chain without rows, {used} for {self.rows} rows in chains of {self.drain_rows}, "
+                f"not {self.drains}"
+            )
+        if self.result_depth < self.drain_rows:
+            raise InputError(
+                f"result_depth must be at least the {self.drain_rows} words of one tile, not {self.result_depth}"
+            )
         if self.requant is not None and not isinstance(self.requant, RequantSpec):
             raise InputTypeError(f"requant must be a RequantSpec or None, not {self.requant!r}")
         if self.requant is not None and self.requant.accumulator_width != self.result_width:
@@ -88,6 +98,7 @@ class ArrayGeometry:
         parts = [self.architecture.value, f"{self.rows}x{self.columns}", self.mac.name]
         depths = (self.activation_depth, self.weight_depth, self.result_depth, self.result_width)
         parts.append("_".join(f"{letter}{value}" for letter, value in zip("awrb", depths, strict=True)))
+        parts += [f"d{self.drains}"] if self.drains > 1 else []
         return "_".join([*parts, *([self.requant.name] if self.requant else [])])
 
     @property
@@ -95,10 +106,15 @@ class ArrayGeometry:
         """The processing element, of which there are rows x columns."""
         return self.core.element
 
-    @property
+    @cached_property
     def grid(self) -> GridSpec:
         """The elements and the wires between them."""
-        return self.core.grid
+        return replace(self.core.grid, drains=self.drains)
+
+    @property
+    def drain_rows(self) -> int:
+        """Rows that share a drain: cycles in which a tile drains, and words of the result memory that it fills."""
+        return -(-self.rows // self.drains)
 
     @property
     def parts(self) -> tuple[ElementSpec | GridSpec | RequantSpec, ...]:
@@ -138,7 +154,7 @@ class ArrayGeometry:
         cycles = value["weight_planes"] * value["activation_planes"]
         weights = value["column_tiles"] * value["steps"] * value["weight_planes"]
         activations = value["row_tiles"] * value["steps"] * value["activation_planes"]
-        results = value["row_tiles"] * value["column_tiles"] * self.rows
+        results = value["row_tiles"] * value["column_tiles"] * self.drain_rows
         sets = value["group"] + (value["column_tiles"] if value["group_step"] else 1)
         wrong = {
             Refusal.STEPS: not value["steps"],
@@ -158,12 +174,13 @@ class ArrayGeometry:
     def cycles(self, run: Run) -> int:
         """Cycles of a run in which ``busy`` is high.
 
-        The sums of a tile drain in ``rows`` cycles, beside the next tile; so a tile takes the longer of its operands
-        and its drain. Then the last one passes the pipeline, drains, and in a systolic array crosses rows and columns.
+        The sums of a tile drain in ``drain_rows`` cycles, beside the next tile; so a tile takes the longer of its
+        operands and its drain. Then the last one passes the pipeline, drains, and in a systolic array crosses rows and
+        columns.
         """
-        period = max(run.cycles_per_tile, self.rows)
+        period = max(run.cycles_per_tile, self.drain_rows)
         skew = self.rows + self.columns - 2 if self.systolic else 0
-        tail = self.mac.latency + self.rows + skew + (self.requant.latency if self.requant else 0)
+        tail = self.mac.latency + self.drain_rows + skew + (self.requant.latency if self.requant else 0)
         return (run.tiles - 1) * period + run.cycles_per_tile + tail + 1
 
     def load_cycles(self, run: Run) -> int:
@@ -213,7 +230,7 @@ class ArrayGeometry:
         requant: tuple[Port, ...] = ()
         if self.requant is not None:
             requant = (
-                Port("load_requant", self.columns, True, "1: the requantiser of that column takes the parameters"),
+                Port("load_requant", self.columns, True, "1: the requantisers of that column take the parameters"),
                 Port("load_group", address_width(self.requant.groups), True, "parameter set that is loaded"),
                 Port("load_parameters", self.requant.parameter_width, True, "parameters of one set"),
             )
@@ -236,7 +253,8 @@ class ArrayGeometry:
             Port("error", ERROR_WIDTH, False, f"0, or why the last run was refused, until the next start: {refusals}"),
             Port("written", address_width(self.result_depth + 1), False, "result words of this run that can be read"),
             Port("result_address", address_width(self.result_depth), True, "word to be read; not while accumulating"),
-            Port("result_data", self.columns * self.result_width, False, "that word a cycle later, column 0 lowest"),
+            Port("result_data", self.drains * self.columns * self.result_width, False,
+                 f"that word a cycle later, {'' if self.drains == 1 else 'drain 0 lowest, in each '}column 0 lowest"),
         )
 
     @property
@@ -257,6 +275,7 @@ class ArrayGeometry:
             "weight_depth": self.weight_depth,
             "result_depth": self.result_depth,
             "result_width": self.result_width,
+            "drains": self.drains,
             "requant": None
             if self.requant is None
             else {"design": self.requant.design, "parameters": self.requant.parameters},

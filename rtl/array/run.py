@@ -57,7 +57,7 @@ _MEANINGS = {
     "activation memory",
     Refusal.CONTROL_MEMORY: "weight_planes * activation_planes exceeds the cycles of a step that a control table has, "
     "or the table at control_base exceeds the words of the control memory",
-    Refusal.RESULT_MEMORY: "result_base + row_tiles * column_tiles * rows exceeds the words of the result memory",
+    Refusal.RESULT_MEMORY: "result_base + row_tiles * column_tiles * drain_rows exceeds the words of the result memory",
     Refusal.REQUANT_SETS: "requantise is 1 and group + (group_step ? column_tiles : 1) exceeds the parameter sets of "
     "a requantiser",
 }

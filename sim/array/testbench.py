@@ -76,10 +76,12 @@ class ArrayTestbench:
     def result_word(self, address: int) -> int:
         """The result word that is on the port. Raises MismatchError where a bit of it is unknown."""
         bits, spec = self._bits("result_data"), self.spec
-        for column in range(spec.columns):
-            result = bits[len(bits) - (column + 1) * spec.result_width :][: spec.result_width]
+        for place in range(spec.drains * spec.columns):
+            result = bits[len(bits) - (place + 1) * spec.result_width :][: spec.result_width]
             if set(result) - {"0", "1"}:
-                element = f"element {spec.rows - 1 - address % spec.rows}, {column}"
+                drain, column = divmod(place, spec.columns)
+                row = spec.rows - 1 - drain * spec.drain_rows - address % spec.drain_rows
+                element = f"element {row}, {column}"
                 raise MismatchError(f"{spec.name}: result word {address} ({element}): expected bits, not {result}")
         return int(bits, 2)
 
@@ -103,7 +105,7 @@ class ArrayTestbench:
         (m, k), n = step.activations.shape, len(step.weights)
         run = spec.run(m, k, n, step.precision)
         if not step.settings.accumulate:
-            self._result_base = self._base(spec.result_depth - run.tiles * spec.rows)
+            self._result_base = self._base(spec.result_depth - run.tiles * spec.drain_rows)
         cycles = run.weight_planes * run.activation_planes
         return replace(
             run,
@@ -210,18 +212,18 @@ class ArrayTestbench:
 
     async def read(self, run: Run, shape: tuple[int, int], known: dict[int, int] | None = None) -> IntArray:
         """The results [M, N] of the last run, which has ended; words that are ``known`` are not read again."""
-        self.expect("written", run.tiles * self.spec.rows, f"{run}")
+        self.expect("written", run.tiles * self.spec.drain_rows, f"{run}")
         return await self.read_again(run, shape, known)
 
     async def read_again(self, run: Run, shape: tuple[int, int], known: dict[int, int] | None = None) -> IntArray:
         """The results [M, N] of any run that has ended."""
-        spec, count = self.spec, run.tiles * self.spec.rows
+        spec, count = self.spec, run.tiles * self.spec.drain_rows
         words = dict(known or {})
         for address in range(count):
             if address not in words:
                 await self.cycle(result_address=run.result_base + address)
                 words[address] = self.result_word(address)
-        pieces = -(-spec.columns * spec.result_width // 32)
+        pieces = -(-spec.drains * spec.columns * spec.result_width // 32)
         data = b"".join(words[address].to_bytes(4 * pieces, "little") for address in range(count))
         return result_matrix(spec, run, np.frombuffer(data, "<u4").reshape(count, pieces), *shape)
 
@@ -241,7 +243,7 @@ def _last_cycle(spec: ArraySpec, run: Run, holds: Sequence[int]) -> int:
             cycle += 1
             while (cycle < len(holds) and holds[cycle]) or (place == run.cycles_per_tile - 1 and cycle < drained):
                 cycle += 1
-        drained = cycle + spec.rows
+        drained = cycle + spec.drain_rows
     return cycle
 
 

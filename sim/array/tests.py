@@ -75,7 +75,7 @@ async def short_sums(bench: Any) -> None:
         spec = array.spec
         for precision in few_precisions(spec.mac, 2):
             lanes = spec.mac.products_per_step(precision)
-            for k in (1, lanes, *(lanes * steps for steps in range(spec.rows - 1, spec.rows + 2))):
+            for k in (1, lanes, *(lanes * steps for steps in range(spec.drain_rows - 1, spec.drain_rows + 2))):
                 for m, n in ((1, 1), (spec.rows, spec.columns), (2 * spec.rows + 1, spec.columns + 1)):
                     await _check(array, Step(*random_codes(spec.mac, precision, (m, max(1, k), n), rng), precision))
 
@@ -138,7 +138,9 @@ async def early_reads(bench: Any) -> None:
         run = await array.load(step)
         await array.start(run, step.settings)
         words = await array.wait_watching(run, read=True)
-        assert len(words) >= 3 * spec.rows - 1, f"{spec.name}: {len(words)} of {4 * spec.rows} words while busy"
+        words_a_tile = spec.drain_rows
+        early = f"{len(words)} of {4 * words_a_tile} words while busy"
+        assert len(words) >= 3 * words_a_tile - 1, f"{spec.name}: {early}"
         results = await array.read(run, shape[::2], words)
         check_results(spec, f"{_label(step)}, read early", _product(step), results)
 
@@ -181,7 +183,7 @@ async def refusals(bench: Any) -> None:
             legal = Run(**{name: settings[name] for name in vars(run)})
             await array.begin(settings)
             await array.wait(legal)
-            array.expect("written", legal.tiles * spec.rows, f"{settings}")
+            array.expect("written", legal.tiles * spec.drain_rows, f"{settings}")
             run = await array.load(step)
             await array.start(run, step.settings)
             await array.wait(run)
