@@ -13,11 +13,12 @@ from .element import ElementSpec, GridSpec
 from .geometry import MOST_LOADED_BITS
 from .images import WordArray, activation_image, control_image, result_matrix, weight_image
 from .passes import Codes, Pass, plan_passes, width_of_results
-from .run import REFUSAL_CYCLES, SIZE_WIDTH, Refusal, Run
+from .run import CHANGES, REFUSAL_CYCLES, SIZE_WIDTH, Refusal, Run
 from .spec import ArraySpec
 from .step import control_ports, control_word, step_layout
 
 __all__ = [
+    "CHANGES",
     "MOST_LOADED_BITS",
     "MOST_SIDE",
     "REFUSAL_CYCLES",

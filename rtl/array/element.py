@@ -22,7 +22,7 @@ __all__ = ["ElementSpec", "GridSpec"]
 class ElementSpec:
     """A MAC without its own operand registers (broadcast) or with registers that pass operands on (systolic).
 
-    The accumulator is copied to a drain register when a sum is complete; drain registers of a column form chains
+    The accumulator is copied to a drain register when a sum is complete; drain registers of a column form a chain
     towards the last row. In a systolic array everything moves one element a cycle: activations and control to the next
     column, weights to the next row.
     """
@@ -62,7 +62,7 @@ class ElementSpec:
                 *(Port(name, width, True, f"{meaning}, from a register") for name, width, meaning in moving),
                 Port("enable", 1, True, "1: the accumulator takes the products at the end of the pipeline"),
                 Port("capture", 1, True, "1: the drain register takes the accumulator, else it takes drain_in"),
-                Port("drain_in", drain, True, "drain register before it in the chain"),
+                Port("drain_in", drain, True, "drain register of the row before"),
                 Port("drain_out", drain, False, "drain register"),
             )
         timing = (
@@ -72,7 +72,7 @@ class ElementSpec:
         )
         return (
             *(Port(name, width, True, meaning) for name, width, meaning in (*moving, *timing)),
-            Port("drain_in", drain, True, "drain register before it in the chain"),
+            Port("drain_in", drain, True, "drain register of the row before"),
             *(Port(f"{name}_out", width, False, f"{name}, a cycle later") for name, width, _ in (*moving, *timing)),
             Port("drain_out", drain, False, "drain register"),
         )
@@ -89,8 +89,8 @@ class GridSpec:
     """``rows`` x ``columns`` elements and nothing but the wires between them.
 
     Operands come in along the edges: in a broadcast grid all at once, in a systolic grid row r and column c so many
-    cycles later. The drain registers of a column form ``drains`` chains of ``drain_rows`` neighbours, counted from the
-    last row up; the first chain may be shorter. The registers at their ends are the output.
+    cycles later. The drain registers of a column form a chain from the first row to the last. ``drains`` of them are
+    outputs: that of the last row, and that of every ``drain_rows`` rows before it.
     """
 
     element: ElementSpec
@@ -106,17 +106,12 @@ class GridSpec:
 
     @property
     def drain_rows(self) -> int:
-        """Rows whose drain registers form a chain."""
+        """Rows from one output of a column to the next; the first output may have fewer before it."""
         return -(-self.rows // self.drains)
 
-    def chain_place(self, row: int) -> int:
-        """How many drain registers lie before that of ``row`` in its chain."""
-        drain = (self.rows - 1 - row) // self.drain_rows
-        return row - max(0, self.rows - (drain + 1) * self.drain_rows)
-
     @property
-    def chain_ends(self) -> tuple[int, ...]:
-        """Rows whose drain registers end a chain, the last row first."""
+    def drained_rows(self) -> tuple[int, ...]:
+        """Rows whose drain registers are outputs, the last row first."""
         return tuple(self.rows - 1 - drain * self.drain_rows for drain in range(self.drains))
 
     @property
@@ -129,7 +124,7 @@ class GridSpec:
         """Every port but clk and rst."""
         weights, activations = self.element.operand_widths
         drain = self.drains * self.columns * self.element.mac.accumulator_width
-        ends = "the last row" if self.drains == 1 else "each chain, that of the last row lowest"
+        taken = "the last row" if self.drains == 1 else f"every {self.drain_rows} rows, the last row lowest"
         # A systolic grid has controls of its own for every row.
         controls = ["control", "clear", *(["valid", "last", "shift"] if self.element.systolic else [])]
         per_row = self.rows if self.element.systolic else 1
@@ -140,7 +135,7 @@ class GridSpec:
             *(Port(name, per_row * width[name], True, "of each row, row 0 lowest" if per_row > 1 else "of all elements")
               for name in controls),
             *(Port(name, 1, True, "of all elements") for name in ("enable", "capture") if not self.element.systolic),
-            Port("drain", drain, False, f"drain registers at the end of {ends}, column 0 lowest"),
+            Port("drain", drain, False, f"drain registers of {taken}, column 0 lowest"),
         )  # fmt: skip
 
     def verilog(self) -> str:
@@ -164,9 +159,9 @@ class GridSpec:
                 sources |= {name: f"{name}_{row}_{column}" for name in outputs}
                 pins = ", ".join(f".{name}({source})" for name, source in sources.items())
                 lines.append(f"  {self.element.name} element_{row}_{column} ({pins});")
-        ends = [f"drain_out_{row}_{column}" for row in self.chain_ends for column in range(self.columns)]
-        bottom = ", ".join(reversed(ends))
-        return "\n".join([*lines, f"  assign drain = {{{bottom}}};", "endmodule"]) + "\n"
+        taken = [f"drain_out_{row}_{column}" for row in self.drained_rows for column in range(self.columns)]
+        drain = ", ".join(reversed(taken))
+        return "\n".join([*lines, f"  assign drain = {{{drain}}};", "endmodule"]) + "\n"
 
     def _source(self, name: str, width: int, row: int, column: int) -> str:
         """What is connected to an input of element (row, column): a neighbour, or a part of a port."""
@@ -175,7 +170,7 @@ class GridSpec:
             return f"{name}[{index * width + width - 1}:{index * width}]"
 
         if name == "drain_in":
-            return f"drain_out_{row - 1}_{column}" if self.chain_place(row) else f"{width}'d0"
+            return f"drain_out_{row - 1}_{column}" if row else f"{width}'d0"
         if name == "weights":
             return f"weights_out_{row - 1}_{column}" if self.element.systolic and row else part(column)
         if name == "activations" or self.element.systolic:

@@ -53,8 +53,7 @@ class ArrayGeometry:
         used = -(-self.rows // self.drain_rows)
         if used < self.drains:
             raise InputError(
-                f"drains must leave no chain without rows, {used} for {self.rows} rows in chains of {self.drain_rows}, "
-                f"not {self.drains}"
+                f"drains must each have rows, as {used} have with {self.drain_rows} of {self.rows} each, not {self.drains}"
             )
         if self.result_depth < self.drain_rows:
             raise InputError(
@@ -113,7 +112,7 @@ class ArrayGeometry:
 
     @property
     def drain_rows(self) -> int:
-        """Rows that share a drain: cycles in which a tile drains, and words of the result memory that it fills."""
+        """Rows that share a drain: words of the result memory that a tile fills, and the least cycles of its drain."""
         return -(-self.rows // self.drains)
 
     @property
@@ -171,16 +170,22 @@ class ArrayGeometry:
         }
         return min((cause for cause, holds in wrong.items() if holds), default=Refusal.NONE)
 
-    def cycles(self, run: Run) -> int:
-        """Cycles of a run in which ``busy`` is high.
-
-        The sums of a tile drain in ``drain_rows`` cycles, beside the next tile; so a tile takes the longer of its
-        operands and its drain. Then the last one passes the pipeline, drains, and in a systolic array crosses rows and
-        columns.
+    def drain_cycles(self, *, changed: bool = False) -> int:
+        """Cycles in which the sums of a tile drain: by all drains at once, or by one where the run has them ``changed``
+        (shifted, negated, added to others, halved or requantised).
         """
-        period = max(run.cycles_per_tile, self.drain_rows)
+        return self.rows if changed else self.drain_rows
+
+    def cycles(self, run: Run, *, changed: bool = False) -> int:
+        """Cycles of a run in which ``busy`` is high; ``changed`` as in :meth:`drain_cycles`.
+
+        The sums of a tile drain beside the next tile; so a tile takes the longer of its operands and its drain. Then
+        the last one passes the pipeline, drains, and in a systolic array crosses rows and columns.
+        """
+        drain = self.drain_cycles(changed=changed)
+        period = max(run.cycles_per_tile, drain)
         skew = self.rows + self.columns - 2 if self.systolic else 0
-        tail = self.mac.latency + self.drain_rows + skew + (self.requant.latency if self.requant else 0)
+        tail = self.mac.latency + drain + skew + (self.requant.latency if self.requant else 0)
         return (run.tiles - 1) * period + run.cycles_per_tile + tail + 1
 
     def load_cycles(self, run: Run) -> int:
@@ -230,7 +235,7 @@ class ArrayGeometry:
         requant: tuple[Port, ...] = ()
         if self.requant is not None:
             requant = (
-                Port("load_requant", self.columns, True, "1: the requantisers of that column take the parameters"),
+                Port("load_requant", self.columns, True, "1: the requantiser of that column takes the parameters"),
                 Port("load_group", address_width(self.requant.groups), True, "parameter set that is loaded"),
                 Port("load_parameters", self.requant.parameter_width, True, "parameters of one set"),
             )
@@ -253,8 +258,12 @@ class ArrayGeometry:
             Port("error", ERROR_WIDTH, False, f"0, or why the last run was refused, until the next start: {refusals}"),
             Port("written", address_width(self.result_depth + 1), False, "result words of this run that can be read"),
             Port("result_address", address_width(self.result_depth), True, "word to be read; not while accumulating"),
-            Port("result_data", self.drains * self.columns * self.result_width, False,
-                 f"that word a cycle later, {'' if self.drains == 1 else 'drain 0 lowest, in each '}column 0 lowest"),
+            Port(
+                "result_data",
+                self.drains * self.columns * self.result_width,
+                False,
+                f"that word a cycle later, {'' if self.drains == 1 else 'drain 0 lowest, in each '}column 0 lowest",
+            ),
         )
 
     @property

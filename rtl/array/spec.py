@@ -28,15 +28,16 @@ class ArraySpec(ArrayGeometry):
 
     Memories: activations of ``activation_depth`` words (one step word for every row), weights of ``weight_depth``
     words (one for every column), results of ``result_depth`` words (one result of ``result_width`` bits for every
-    column and drain). A control table holds the control words of the cycles of a step, so that any design and precision runs
-    without logic of its own in the controller; the control memory has room for two of them.
+    column and drain). A control table holds the control words of the cycles of a step, so that any design and precision
+    runs without logic of its own in the controller; the control memory has room for two of them.
 
     A run multiplies what is in the memories from its base addresses on: for each column tile, all row tiles. The
     drained sums are shifted left, negated and added to the result memory as the run says, so that wide operands can be
-    computed slice by slice. With ``requant`` every drain of a column ends in a requantiser, used in runs that ask for it.
+    computed slice by slice. With ``requant`` each column ends in a requantiser, used in runs that ask for it.
 
-    The sums of a column leave it by ``drains`` ways at a time (no more than its rows), each through the drain registers
-    of ``drain_rows`` rows: a tile of fewer operand cycles waits for them.
+    A column has ``drains``, no more than rows. Sums that are stored as they are leave by all of them, in as many cycles
+    as a drain has rows (``drain_rows``); all others leave by that of the last row, in ``rows`` cycles. A tile of fewer
+    operand cycles waits for the drain of the one before.
 
     >>> from rtl.mac import UniformSpec
     >>> array = ArraySpec(mac=UniformSpec(lanes=16), rows=16, columns=16, result_depth=4096)

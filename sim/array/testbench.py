@@ -13,6 +13,7 @@ from cocotb.simtime import get_sim_time
 from cocotb.triggers import FallingEdge, SimTimeoutError, with_timeout
 
 from rtl.array import (
+    CHANGES,
     REFUSAL_CYCLES,
     ArraySpec,
     Refusal,
@@ -43,6 +44,7 @@ class ArrayTestbench:
         self._inputs: dict[str, int] = {}
         self._chance = random.Random(spec.name)
         self._result_base = 0
+        self._changed = False  # whether the run that goes on changes its sums
         self._drive.value = self._layout.word({"rst": 1})
 
     async def open(self) -> None:
@@ -149,6 +151,7 @@ class ArrayTestbench:
     async def begin(self, settings: Mapping[str, int]) -> None:
         """Starts a run with settings by port, which then change at random; on return its first cycle is half over."""
         await self.cycle(start=1, hold=0, **settings)
+        self._changed = any(settings.get(name) for name in CHANGES)
         self._inputs |= {port.name: self._chance.getrandbits(port.width) for port in self.spec.settings} | {"start": 0}
         self._drive.value = self._layout.word(self._inputs)
         for name, value in (("busy", 1), ("error", 0), ("written", 0)):
@@ -165,7 +168,7 @@ class ArrayTestbench:
 
     async def wait(self, run: Run) -> None:
         """Waits until a run ends, without a look in between. Raises MismatchError unless that takes its cycles."""
-        since, cycles = get_sim_time("step") - _PERIOD // 2, self.spec.cycles(run)
+        since, cycles = get_sim_time("step") - _PERIOD // 2, self._cycles(run)
         try:
             await with_timeout(FallingEdge(self._busy), (2 * cycles + 100) * _PERIOD, "step")
         except SimTimeoutError:
@@ -188,7 +191,7 @@ class ArrayTestbench:
         words: dict[int, int] = {}
         asked: int | None = None
         while self.sample("busy"):
-            if len(holds) > 100 + 20 * self.spec.cycles(run):
+            if len(holds) > 100 + 20 * self._cycles(run):
                 raise MismatchError(
                     f"{self.spec.name}: {run}: expected busy to fall, it is 1 after {len(holds)} cycles"
                 )
@@ -202,9 +205,13 @@ class ArrayTestbench:
                 words[asked] = self.result_word(asked)
                 asked = None
         self._inputs |= {"hold": 0, "start": 0}
-        waited = _last_cycle(self.spec, run, holds) - _last_cycle(self.spec, run, [])
-        self._check_cycles(run, len(holds), self.spec.cycles(run) + waited)
+        drain = self.spec.drain_cycles(changed=self._changed)
+        waited = _last_cycle(run, drain, holds) - _last_cycle(run, drain, [])
+        self._check_cycles(run, len(holds), self._cycles(run) + waited)
         return words
+
+    def _cycles(self, run: Run) -> int:
+        return self.spec.cycles(run, changed=self._changed)
 
     def _check_cycles(self, run: Run, cycles: int, expected: int) -> None:
         if cycles != expected:
@@ -235,15 +242,17 @@ class ArrayTestbench:
         return await self.read(run, (len(step.activations), len(step.weights)))
 
 
-def _last_cycle(spec: ArraySpec, run: Run, holds: Sequence[int]) -> int:
-    """The cycle of a run in which the last operands are read, where ``holds`` says in which cycles none may be."""
+def _last_cycle(run: Run, drain: int, holds: Sequence[int]) -> int:
+    """The cycle of a run in which the last operands are read, where a tile drains in ``drain`` cycles and ``holds`` says
+    in which cycles none may be.
+    """
     cycle, drained = -1, 0
     for _ in range(run.tiles):
         for place in range(run.cycles_per_tile):
             cycle += 1
             while (cycle < len(holds) and holds[cycle]) or (place == run.cycles_per_tile - 1 and cycle < drained):
                 cycle += 1
-        drained = cycle + spec.drain_rows
+        drained = cycle + drain
     return cycle
 
 

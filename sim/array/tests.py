@@ -129,20 +129,21 @@ async def resets(bench: Any) -> None:
 
 @cocotb.test()
 async def early_reads(bench: Any) -> None:
-    """Result words are read as soon as they are written, while the run goes on."""
+    """Result words are read as soon as they are written, while the run goes on: as they are, and changed."""
     async for array, rng in _arrays(bench):
         spec = array.spec
         precision = spec.mac.precisions[-1]
         shape = (2 * spec.rows, 2 * spec.mac.products_per_step(precision), 2 * spec.columns)  # four tiles
-        step = Step(*random_codes(spec.mac, precision, shape, rng), precision)
-        run = await array.load(step)
-        await array.start(run, step.settings)
-        words = await array.wait_watching(run, read=True)
-        words_a_tile = spec.drain_rows
-        early = f"{len(words)} of {4 * words_a_tile} words while busy"
-        assert len(words) >= 3 * words_a_tile - 1, f"{spec.name}: {early}"
-        results = await array.read(run, shape[::2], words)
-        check_results(spec, f"{_label(step)}, read early", _product(step), results)
+        for settings in (Settings(), Settings(negate=True)):
+            step = Step(*random_codes(spec.mac, precision, shape, rng), precision, settings)
+            run = await array.load(step)
+            await array.start(run, step.settings)
+            words = await array.wait_watching(run, read=True)
+            early = f"{len(words)} of {4 * spec.drain_rows} words while busy"
+            assert len(words) >= 3 * spec.drain_rows - 1, f"{spec.name}: {early}"
+            results = await array.read(run, shape[::2], words)
+            expected = -_product(step) if settings.negate else _product(step)
+            check_results(spec, f"{_label(step)}, read early", expected, results)
 
 
 @cocotb.test()

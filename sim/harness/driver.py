@@ -135,13 +135,15 @@ class ArraySimulator:
                 control_image(spec, k, each.precision, run.control_base),
             )
             predicted_loads += spec.load_cycles(run)
-            predicted += spec.cycles(run)
+            changed = each.changed or (last and parameters is not None)
+            predicted += spec.cycles(run, changed=changed)
             settings = {
                 **asdict(run), "shift": each.shift, "negate": int(each.negate), "accumulate": int(each.accumulate),
                 "halve": int(each.halve), "requantise": int(last and parameters is not None), "group": group,
                 "group_step": int(parameters is not None and len(parameters) > 1),
             }  # fmt: skip
-            took, words = self.run(settings, spec.cycles(run), run.tiles * spec.drain_rows if last else 0)
+            count = run.tiles * spec.drain_rows if last else 0
+            took, words = self.run(settings, spec.cycles(run, changed=changed), count)
             cycles += took
             operand_cycles += run.tiles * run.cycles_per_tile
         return Block(result_matrix(spec, run, words, m, n), operand_cycles, cycles, predicted, loads, predicted_loads)

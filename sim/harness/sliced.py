@@ -83,7 +83,7 @@ def check_connections(netlist: Mapping[str, Any], grid: GridSpec) -> None:
     width = grid.element.mac.accumulator_width
     for place, bit in enumerate(netlist["ports"]["drain"]["bits"]):
         drain, column = divmod(place // width, grid.columns)
-        wanted = (f"element_{grid.chain_ends[drain]}_{column}", "drain_out", place % width)
+        wanted = (f"element_{grid.drained_rows[drain]}_{column}", "drain_out", place % width)
         if driver.get(bit) != wanted:
             raise NetlistError(f"drain[{place}] of {grid.name} must come from {wanted}, not {driver.get(bit)}")
 
@@ -95,7 +95,7 @@ def _source(grid: GridSpec, name: str, place: int, row: int, column: int) -> obj
         return (name, place)
     width = next(port.width for port in grid.element.ports if port.name == name)
     if name == "drain_in":
-        return (f"element_{row - 1}_{column}", "drain_out", place) if grid.chain_place(row) else "0"
+        return (f"element_{row - 1}_{column}", "drain_out", place) if row else "0"
     if name == "weights":
         return (
             (f"element_{row - 1}_{column}", "weights_out", place)
@@ -128,11 +128,6 @@ def sliced_grid(netlist: Mapping[str, Any], grid: GridSpec) -> str:
         """The bits of the rows at the edge, each as ``columns`` bits."""
         return _concat(one(f"{name}[{r * width + place}]") for r in reversed(range(rows)))
 
-    def before(drained: str, row: int) -> str:
-        """The bits of the row before in its chain, or zeros."""
-        first = (row - 1) * columns
-        return f"{drained}[{first + columns - 1}:{first}]" if grid.chain_place(row) else f"{{{columns}{{1'b0}}}}"
-
     outputs = {name: port["bits"] for name, port in ports.items() if port["direction"] == "output"}
     for name, port in ports.items():
         if port["direction"] != "input" or name in ("clk", "rst"):
@@ -140,7 +135,8 @@ def sliced_grid(netlist: Mapping[str, Any], grid: GridSpec) -> str:
         bits = port["bits"]
         for place, bit in enumerate(bits):
             if name == "drain_in":
-                value = _concat(before(net(outputs["drain_out"][place]), row) for row in reversed(range(rows)))
+                upper = f"{net(outputs['drain_out'][place])}[{size - columns - 1}:0]"
+                value = f"{{{upper}, {{{columns}{{1'b0}}}}}}" if rows > 1 else f"{{{columns}{{1'b0}}}}"
             elif name == "weights" and systolic:
                 edge = down(place, name, len(bits))
                 upper = f"{net(outputs['weights_out'][place])}[{size - columns - 1}:0]"
@@ -164,8 +160,8 @@ def sliced_grid(netlist: Mapping[str, Any], grid: GridSpec) -> str:
         body += _cell(label, cell, net, size, clocks)
     width = grid.element.mac.accumulator_width
     bottom = [
-        f"{net(outputs['drain_out'][place])}[{end * columns + column}]"
-        for end in grid.chain_ends
+        f"{net(outputs['drain_out'][place])}[{row * columns + column}]"
+        for row in grid.drained_rows
         for column in range(columns)
         for place in range(width)
     ]
