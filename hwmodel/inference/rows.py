@@ -25,7 +25,7 @@ from hwmodel.workload import (
     standard_mixture,
     uniform,
 )
-from rtl.array import Architecture, ArraySpec
+from rtl.array import DRAINS, Architecture, ArraySpec, drained
 from rtl.mac import UniformSpec
 from rtl.requant import MultiplierSpec, RequantSpec
 from rtl.spec import MacSpec
@@ -50,7 +50,7 @@ class NetworkRow:
     """One inference on one array.
 
     bits: mean width asked for; mean_bits: of the assignment, first and last layers left out. normalisation: UNIFORM, or
-    what is at most that of the uniform array. element, rows, columns: the array. area_um2: of logic (elements and
+    what is at most that of the uniform array. element, rows, columns, drains: the array. area_um2: of logic (elements and
     requantisers) and memories. load_share: of cycles, 0 to 1. energy_uj: of all parts; sram_uj of the three memories;
     off_chip_uj 0 unless an energy a bit was given. *_ratio: to the uniform row of the same bits. accuracy_percent:
     published by others for uniform models of packaged networks, None elsewhere.
@@ -65,6 +65,7 @@ class NetworkRow:
     element: str
     rows: int
     columns: int
+    drains: int
     pipeline_stages: int
     clock_mhz: float
     meets_clock: bool | None
@@ -127,6 +128,7 @@ def network_rows(
     sensitivity: SensitivityTable | None = None,
     rows: int = 16,
     columns: int = 16,
+    drains: int = DRAINS,
     depth: int = 512,
     architecture: Architecture = Architecture.BROADCAST,
     requantiser: Callable[[int], RequantSpec | None] = multiplier,
@@ -137,8 +139,8 @@ def network_rows(
     equal latency, where it has such an array.
 
     elements: by mean bits, the uniform element first, each with its units and pipeline registers. widths: those of the
-    mixed network; a design that lacks one runs it at the next that it has. rows, columns, depth (words of each memory):
-    of the uniform array. requantiser: by the widest codes it makes, at the end of each column. Raises ValueError where
+    mixed network; a design that lacks one runs it at the next that it has. rows, columns, depth (words of each operand
+    memory; that of results has as many rows of sums): of the uniform array. drains: of all arrays. requantiser: by the widest codes it makes, at the end of each column. Raises ValueError where
     a mean is not reached by the widths, or a cost is not known.
     """
     found: list[NetworkRow] = []
@@ -149,7 +151,7 @@ def network_rows(
         alike = uniform(workload, mean)
         array = ArraySpec(
             mac=first, rows=rows, columns=columns, architecture=architecture, activation_depth=depth,
-            weight_depth=depth, result_depth=max(depth, rows), requant=requantiser(alike.drained_bits),
+            weight_depth=depth, **drained(rows, drains, depth), requant=requantiser(alike.drained_bits),
         )  # fmt: skip
         base = network_cost(array, alike, costs, scales=scales, overlap=overlap)
         found.append(_row(mean, UNIFORM, base, base))
@@ -189,6 +191,7 @@ def _row(bits: int, normalisation: str, cost: NetworkCost, base: NetworkCost) ->
         element=array.mac.name,
         rows=array.rows,
         columns=array.columns,
+        drains=array.drains,
         pipeline_stages=array.mac.pipeline_stages,
         clock_mhz=cost.clock_mhz,
         meets_clock=cost.meets_clock,

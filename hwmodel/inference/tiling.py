@@ -35,8 +35,9 @@ class Tally:
 
     cycles: from the first load to the last result. operand_cycles: with operands, each one read of the activation and
     of the weight memory. run_cycles: ``busy``. load_cycles: of operands and parameters. activation_words, weight_words:
-    written to the operand memories. drained_words: written to the result memory, each a row of sums of all columns.
-    added_words: read from it to be added to. result_words: read out at the end. parts: blocks, each loaded and run once
+    written to the operand memories. drain_cycles: in which sums leave the last row. drained_words: written to a bank of
+    the result memory, each a row of sums of all columns. added_words: read from it to be added to. result_words: read
+    out at the end. parts: blocks, each loaded and run once
     a pass. code_bits_in: codes that are loaded, packed to their widths, with the parameters of requantisers.
     result_bits_out: results that are read out.
     """
@@ -47,6 +48,7 @@ class Tally:
     load_cycles: IntArray
     activation_words: IntArray
     weight_words: IntArray
+    drain_cycles: IntArray
     drained_words: IntArray
     added_words: IntArray
     result_words: IntArray
@@ -88,6 +90,7 @@ def tally(timing: Timing, grids: Grids, product: Matrices, overlap: Overlap = Ov
         load_cycles=plan.load_cycles,
         activation_words=plan.total(plan.row_tiles * sum(each.steps * each.activation_planes for each in words)),
         weight_words=plan.total(plan.column_tiles * sum(each.steps * each.weight_planes for each in words)),
+        drain_cycles=tiles * sum(grids.drain_cycles(changed) for _, changed in plan.kinds),
         drained_words=tiles * grids.rows * len(words),
         added_words=tiles * grids.rows * sum(each.accumulate for each in plan.passes),
         result_words=tiles * grids.rows,
@@ -116,12 +119,14 @@ class _Schedule:
         self.many = blocks.row_count[:, None] * blocks.column_count[None]  # parts of each kind in one matrix
         self.parameters = blocks.parameter_sets(product)[None]
         skew = grids.rows + grids.columns - 2 if timing.architecture is Architecture.SYSTOLIC else 0
-        tail = timing.mac.latency + grids.rows + skew + (timing.requant.latency if timing.requant else 0)
-        self._runs: dict[TileWords, IntArray] = {}  # passes are often alike
+        rest = timing.mac.latency + skew + (timing.requant.latency if timing.requant else 0) + 1
+        self.kinds = list(zip(self.words, product.changed(timing.mac, timing.requant), strict=True))
+        self._runs: dict[tuple[TileWords, bool], IntArray] = {}  # passes are often alike
+        for kind in dict.fromkeys(self.kinds):
+            operands, drain = kind[0].cycles, grids.drain_cycles(kind[1])
+            self._runs[kind] = (self.tiles - 1) * np.maximum(operands, drain) + operands + drain + rest
         self._loads: dict[TileWords, IntArray] = {}
         for each in dict.fromkeys(self.words):
-            period = np.maximum(each.cycles, grids.rows)
-            self._runs[each] = (self.tiles - 1) * period + each.cycles + tail + 1
             table = 2 * each.weight_planes * each.activation_planes
             activations = self.row_tiles * (each.steps * each.activation_planes)
             weights = self.column_tiles * (each.steps * each.weight_planes)
@@ -134,7 +139,7 @@ class _Schedule:
     @property
     def run_cycles(self) -> IntArray:
         """Of all passes."""
-        runs = (self.total(run) * self.words.count(each) for each, run in self._runs.items())
+        runs = (self.total(run) * self.kinds.count(kind) for kind, run in self._runs.items())
         return sum(runs, np.zeros_like(self.row_tiles[0, 0]))
 
     @property
@@ -147,7 +152,7 @@ class _Schedule:
         """From the first load to the last result."""
         if overlap is Overlap.NONE:
             return self.run_cycles + self.load_cycles
-        runs, loads = ([found[each] for each in self.words] for found in (self._runs, self._loads))
+        runs, loads = [self._runs[kind] for kind in self.kinds], [self._loads[each] for each in self.words]
         return _overlapped(runs, loads, self.blocks, self.product.count) + self.total(self.parameters)
 
 

@@ -25,7 +25,7 @@ from hwmodel.inference import (
 )
 from hwmodel.model import LibraryModel
 from hwmodel.workload import PrecisionClass, Role, Workload, assign, load_workload, uniform
-from rtl.array import Architecture, ArraySpec
+from rtl.array import DRAINS, Architecture, ArraySpec, drained
 from rtl.spec import MacSpec
 
 __all__ = [
@@ -200,7 +200,8 @@ def _cost(workload: Workload, bits: int, setting: _Setting) -> NetworkCost:
     alike = uniform(workload, bits)
     array = ArraySpec(
         mac=setting.elements(bits)[0], rows=_SIDE, columns=_SIDE, architecture=Architecture.BROADCAST,
-        activation_depth=_DEPTH, weight_depth=_DEPTH, result_depth=_DEPTH, requant=multiplier(alike.drained_bits),
+        activation_depth=_DEPTH, weight_depth=_DEPTH, **drained(_SIDE, DRAINS, _DEPTH),
+        requant=multiplier(alike.drained_bits),
     )  # fmt: skip
     return network_cost(array, alike, setting.costs)
 

@@ -13,8 +13,8 @@ __all__ = ["DrainController", "OperandController"]
 
 class OperandController(Component):
     """Addresses of the operands of a run, one cycle each: for each column tile, each row tile, each step, each pair of
-    planes. The last operands of a tile wait until the tile before has had the time to drain: ``drain_rows`` cycles where
-    sums leave ``together``, else ``rows``.
+    planes. The last operands of a tile wait until the tile before has had the time to drain: ``drain_rows`` cycles
+    where sums leave ``together``, else ``rows``.
 
     Sizes and ``activation_start`` must be those of the run from the cycle after ``launch`` on; the bases count in the
     cycle of ``launch``. ``stop`` ends the run.

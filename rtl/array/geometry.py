@@ -19,10 +19,12 @@ from .core import Architecture, CoreSpec
 from .element import ElementSpec, GridSpec
 from .run import ERROR_WIDTH, PLANES_WIDTH, SHIFT_WIDTH, SIZE_WIDTH, Refusal, Run
 
-__all__ = ["MOST_LOADED_BITS", "ArrayGeometry", "address_width"]
+__all__ = ["DRAINS", "MOST_LOADED_BITS", "ArrayGeometry", "address_width", "drained", "most_drains"]
 
 N = TypeVar("N", int, npt.NDArray[np.int64])
 
+DRAINS = 4
+"""Drains of an array where nothing else is asked for, if it has as many rows; docs/arrays.md says why."""
 MOST_LOADED_BITS = 64_000
 """Bits that an array may be loaded with in a cycle. Its ports are numbered bit by bit with 16 bits when it is made, and
 those that load are all but some hundreds of these bits.
@@ -50,10 +52,11 @@ class ArrayGeometry:
             check_integer(name, getattr(self, name), 1, 1 << SIZE_WIDTH)
         check_integer("result_width", self.result_width, self.mac.accumulator_width, 48)
         check_integer("drains", self.drains, 1, self.rows)
-        used = -(-self.rows // self.drain_rows)
+        used = most_drains(self.rows, self.drains)
         if used < self.drains:
             raise InputError(
-                f"drains must each have rows, as {used} have with {self.drain_rows} of {self.rows} each, not {self.drains}"
+                f"drains must each have rows, as {used} have with {self.drain_rows} of {self.rows} each, "
+                f"not {self.drains}"
             )
         if self.result_depth < self.drain_rows:
             raise InputError(
@@ -289,6 +292,26 @@ class ArrayGeometry:
             if self.requant is None
             else {"design": self.requant.design, "parameters": self.requant.parameters},
         }
+
+
+def most_drains(rows: N, most: int) -> N:
+    """The most drains of at most ``most`` that ``rows`` rows (each at least 1) can have.
+
+    >>> most_drains(16, 4), most_drains(9, 4), most_drains(2, 4)
+    (4, 3, 2)
+    """
+    return -(-rows // -(-rows // most))
+
+
+def drained(rows: int, drains: int, results: int) -> dict[str, int]:
+    """``drains`` and ``result_depth`` of an array with up to ``drains`` drains and room for ``results`` rows of sums, at
+    least for one tile.
+
+    >>> drained(16, 4, 512), drained(9, 4, 512), drained(16, 1, 4)
+    ({'drains': 4, 'result_depth': 128}, {'drains': 3, 'result_depth': 170}, {'drains': 1, 'result_depth': 16})
+    """
+    found = most_drains(rows, check_integer("drains", drains, 1))
+    return {"drains": found, "result_depth": max(results // found, -(-rows // found))}
 
 
 def address_width(depth: int) -> int:

@@ -37,8 +37,8 @@ _PLACES = {
         (3, 1, 2), (2, 2, 1), (2, 3, 2), (1, 1, 1), (3, 1, 3), (1, 4, 1), (4, 4, 2), (2, 3, 2)
     ),
 }  # fmt: skip
-"""Rows, columns and drains of the array of each design: one of either, both odd, more of one than of the other, drains of
-as many rows and not. The simulator writes out every gate of every element, so designs of many gates get few elements.
+"""Rows, columns and drains of the array of each design: one of either, both odd, more of one than of the other, drains
+of as many rows and not. The simulator writes out every gate of every element, so designs of many gates get few of them.
 """
 _SIZES = (2, 1, 1, 1, 1, 3, 7, 5)
 """Lanes or units of an element of each design."""

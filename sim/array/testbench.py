@@ -243,8 +243,8 @@ class ArrayTestbench:
 
 
 def _last_cycle(run: Run, drain: int, holds: Sequence[int]) -> int:
-    """The cycle of a run in which the last operands are read, where a tile drains in ``drain`` cycles and ``holds`` says
-    in which cycles none may be.
+    """The cycle of a run in which the last operands are read, where a tile drains in ``drain`` cycles and ``holds``
+    says in which cycles none may be.
     """
     cycle, drained = -1, 0
     for _ in range(run.tiles):
