@@ -50,8 +50,8 @@ class NetworkRow:
     """One inference on one array.
 
     bits: mean width asked for; mean_bits: of the assignment, first and last layers left out. normalisation: UNIFORM, or
-    what is at most that of the uniform array. element, rows, columns, drains: the array. area_um2: of logic (elements and
-    requantisers) and memories. load_share: of cycles, 0 to 1. energy_uj: of all parts; sram_uj of the three memories;
+    what is at most that of the uniform array. element, rows, columns, drains: the array. area_um2: of logic (elements
+    and requantisers) and memories. load_share: of cycles, 0 to 1. energy_uj: of all parts; sram_uj of the three memories;
     off_chip_uj 0 unless an energy a bit was given. *_ratio: to the uniform row of the same bits. accuracy_percent:
     published by others for uniform models of packaged networks, None elsewhere.
     """
@@ -140,8 +140,9 @@ def network_rows(
 
     elements: by mean bits, the uniform element first, each with its units and pipeline registers. widths: those of the
     mixed network; a design that lacks one runs it at the next that it has. rows, columns, depth (words of each operand
-    memory; that of results has as many rows of sums): of the uniform array. drains: of all arrays. requantiser: by the widest codes it makes, at the end of each column. Raises ValueError where
-    a mean is not reached by the widths, or a cost is not known.
+    memory; that of results holds as many rows of sums): of the uniform array. drains: of all arrays, or as many as
+    their rows allow. requantiser: by the widest codes it makes, at the end of each column. Raises ValueError where a
+    mean is not reached by the widths, or a cost is not known.
     """
     found: list[NetworkRow] = []
     for mean in bits:

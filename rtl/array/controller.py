@@ -143,7 +143,7 @@ class DrainController(Component):
                 "column": Out(SIZE_WIDTH),
                 "drain": Out(range(spec.drains)),
                 "short": Out(1),
-                "complete": Out(range(spec.drain_rows + 1)),
+                "complete": Out(range(spec.drain_rows - _last_rows(spec) + 2)),
                 "finished": Out(1),
             }
         )
@@ -152,7 +152,7 @@ class DrainController(Component):
     def elaborate(self, platform: object) -> Module:
         spec = self._spec
         chain, last_drain = spec.drain_rows, spec.drains - 1
-        rest = spec.rows - last_drain * chain  # sums of the last drain
+        rest = _last_rows(spec)
         m = Module()
         left = Signal(range(spec.rows))
         address = Signal(address_width(spec.result_depth), reset_less=True)
@@ -190,3 +190,8 @@ class DrainController(Component):
                 with m.If(last_row):
                     m.d.sync += column.eq(column + 1)
         return m
+
+
+def _last_rows(spec: ArrayGeometry) -> int:
+    """Rows of the last drain, which may have fewer than the others."""
+    return spec.rows - (spec.drains - 1) * spec.drain_rows

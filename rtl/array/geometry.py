@@ -304,8 +304,9 @@ def most_drains(rows: N, most: int) -> N:
 
 
 def drained(rows: int, drains: int, results: int) -> dict[str, int]:
-    """``drains`` and ``result_depth`` of an array with up to ``drains`` drains and room for ``results`` rows of sums, at
-    least for one tile.
+    """``drains`` and ``result_depth`` of an array with up to ``drains`` drains and room for ``results`` rows of sums.
+
+    There is always room for one tile.
 
     >>> drained(16, 4, 512), drained(9, 4, 512), drained(16, 1, 4)
     ({'drains': 4, 'result_depth': 128}, {'drains': 3, 'result_depth': 170}, {'drains': 1, 'result_depth': 16})
