@@ -51,9 +51,9 @@ class NetworkRow:
 
     bits: mean width asked for; mean_bits: of the assignment, first and last layers left out. normalisation: UNIFORM, or
     what is at most that of the uniform array. element, rows, columns, drains: the array. area_um2: of logic (elements
-    and requantisers) and memories. load_share: of cycles, 0 to 1. energy_uj: of all parts; sram_uj of the three memories;
-    off_chip_uj 0 unless an energy a bit was given. *_ratio: to the uniform row of the same bits. accuracy_percent:
-    published by others for uniform models of packaged networks, None elsewhere.
+    and requantisers) and memories. load_share: of cycles, 0 to 1. energy_uj: of all parts; sram_uj of the three
+    memories; off_chip_uj 0 unless an energy a bit was given. *_ratio: to the uniform row of the same bits.
+    accuracy_percent: published by others for uniform models of packaged networks, None elsewhere.
     """
 
     model: str

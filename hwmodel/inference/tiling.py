@@ -21,8 +21,9 @@ __all__ = ["Overlap", "Tally", "cycles_of", "tally"]
 
 
 class Overlap(Enum):
-    """NONE: operands are loaded, then the run goes on, as rtl.array does it. DOUBLE: a second memory of each operand
-    takes those of the next run meanwhile, within a GEMM; the array in rtl has no such memory.
+    """NONE: operands are loaded, then the run goes on. DOUBLE: the operands of the next run are loaded meanwhile,
+    within a GEMM. That takes operand memories of twice the words, in whose halves the runs have their bases by turns.
+    The last word of a load is written in the cycle in which its run is started, when the one before has ended.
     """
 
     NONE = "none"
@@ -157,8 +158,8 @@ class _Schedule:
 
 
 def _overlapped(runs: list[IntArray], loads: list[IntArray], blocks: Blocks, count: int) -> IntArray:
-    """Cycles of all runs where each load goes on beside the run before: the first load, then the longer of each run
-    and the load after it, then the last run.
+    """Cycles of all runs where each load goes on beside the run before: the first load, then the longer of each run,
+    with the cycle of the next start, and the load after it, then the last run.
     """
     rows, columns = blocks.row_count[0], blocks.column_count[0]  # all but the last
     first_row, first_column = np.where(rows > 0, 0, 1), np.where(columns > 0, 0, 1)
@@ -167,10 +168,10 @@ def _overlapped(runs: list[IntArray], loads: list[IntArray], blocks: Blocks, cou
     # Within a part, from pass to pass.
     many = blocks.row_count[:, None] * blocks.column_count[None]
     for run, load in zip(runs, loads[1:], strict=False):
-        result = result + count * (many * np.maximum(run, load)).sum((0, 1))
+        result = result + count * (many * np.maximum(run + 1, load)).sum((0, 1))
 
     def step(last: tuple[int, int], then: tuple[IntArray | int, IntArray | int]) -> IntArray:
-        return np.asarray(np.maximum(runs[-1][last[0], last[1]], loads[0][then[0], then[1], grid]))
+        return np.asarray(np.maximum(runs[-1][last[0], last[1]] + 1, loads[0][then[0], then[1], grid]))
 
     for column, number in ((0, columns), (1, np.ones_like(columns))):
         alike, to_last = np.maximum(rows - 1, 0), np.minimum(rows, 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -76,16 +77,22 @@ class ArrayTestbench:
         return int(bits, 2)
 
     def result_word(self, address: int) -> int:
-        """The result word that is on the port. Raises MismatchError where a bit of it is unknown."""
-        bits, spec = self._bits("result_data"), self.spec
+        """The result word ``address`` of a run, which is on the port, with zeros where it has no row. Raises
+        MismatchError where a bit of a row is unknown.
+        """
+        bits, spec, word = self._bits("result_data"), self.spec, 0
         for place in range(spec.drains * spec.columns):
+            drain, column = divmod(place, spec.columns)
+            row = spec.rows - 1 - drain * spec.drain_rows - address % spec.drain_rows
+            if row < 0:
+                continue
             result = bits[len(bits) - (place + 1) * spec.result_width :][: spec.result_width]
             if set(result) - {"0", "1"}:
-                drain, column = divmod(place, spec.columns)
-                row = spec.rows - 1 - drain * spec.drain_rows - address % spec.drain_rows
-                element = f"element {row}, {column}"
-                raise MismatchError(f"{spec.name}: result word {address} ({element}): expected bits, not {result}")
-        return int(bits, 2)
+                raise MismatchError(
+                    f"{spec.name}: result word {address} (element {row}, {column}): expected bits, not {result}"
+                )
+            word |= int(result, 2) << place * spec.result_width
+        return word
 
     def _bits(self, name: str) -> str:
         bits = str(self._response.value)
@@ -144,15 +151,17 @@ class ArrayTestbench:
         self._inputs |= _NO_LOAD
         return run
 
-    async def start(self, run: Run, settings: Settings) -> None:
-        """Starts a run; on return its first cycle is half over."""
+    async def start(self, run: Run, settings: Settings, load: Mapping[str, int] = MappingProxyType(_NO_LOAD)) -> None:
+        """Starts a run, beside the last cycle of a ``load``; on return its first cycle is half over."""
+        self._inputs |= load
         await self.begin({**asdict(run), **{name: int(value) for name, value in vars(settings).items()}})
 
     async def begin(self, settings: Mapping[str, int]) -> None:
         """Starts a run with settings by port, which then change at random; on return its first cycle is half over."""
         await self.cycle(start=1, hold=0, **settings)
         self._changed = any(settings.get(name) for name in CHANGES)
-        self._inputs |= {port.name: self._chance.getrandbits(port.width) for port in self.spec.settings} | {"start": 0}
+        self._inputs |= {port.name: self._chance.getrandbits(port.width) for port in self.spec.settings}
+        self._inputs |= {"start": 0, **_NO_LOAD}
         self._drive.value = self._layout.word(self._inputs)
         for name, value in (("busy", 1), ("error", 0), ("written", 0)):
             self.expect(name, value, "after start")
@@ -165,6 +174,11 @@ class ArrayTestbench:
             await self.cycle()
         for name, value in (("busy", 0), ("error", cause), ("written", 0)):
             self.expect(name, value, f"after the start of {settings}")
+
+    @staticmethod
+    def now() -> int:
+        """Cycles since the begin of the simulation."""
+        return int(get_sim_time("step")) // _PERIOD
 
     async def wait(self, run: Run) -> None:
         """Waits until a run ends, without a look in between. Raises MismatchError unless that takes its cycles."""

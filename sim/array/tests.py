@@ -221,6 +221,31 @@ async def ping_pong(bench: Any) -> None:
         assert overlapped, f"{spec.name}: no word was loaded beside a run"
 
 
+@cocotb.test()
+async def overlap(bench: Any) -> None:
+    """Loads beside runs, the last word with the start, take the longer of both and no cycle more."""
+    async for array, rng in _arrays(bench):
+        spec = array.spec
+        steps = [Step(*random_codes(spec.mac, p, _half(spec, p), rng), p) for p in few_precisions(spec.mac, 3) * 2]
+        runs = [_in_half(spec, step, number % 2) for number, step in enumerate(steps)]
+        loads = [array.load_words(step, run) for step, run in zip(steps, runs, strict=True)]
+        begun = array.now()
+        expected = len(loads[0])
+        for number, (step, run) in enumerate(zip(steps, runs, strict=True)):
+            for inputs in loads[number][:-1]:
+                await array.cycle(**inputs)
+            while array.sample("busy"):
+                await array.cycle(load_weights=0, load_activations=0, load_control=0)
+            await array.start(run, step.settings, loads[number][-1])
+            taken = array.now() - begun
+            assert taken == expected, f"{spec.name}: run {number} after {taken} cycles, not {expected}"
+            if number + 1 < len(runs):
+                expected += max(spec.cycles(run) + 1, spec.load_cycles(runs[number + 1]))
+        await array.wait(runs[-1])
+        results = await array.read(runs[-1], (len(steps[-1].activations), len(steps[-1].weights)))
+        check_results(spec, f"{_label(steps[-1])}, loaded beside a run", _product(steps[-1]), results)
+
+
 def _half(spec: ArraySpec, precision: Precision) -> tuple[int, int, int]:
     """M, K, N of a product that fits into half of each memory."""
     return 2 * spec.rows, 2 * spec.mac.products_per_step(precision) + 1, spec.columns + 1

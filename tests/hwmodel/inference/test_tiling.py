@@ -172,7 +172,7 @@ def test_words_and_overlap_by_walking_through_all_runs(array: ArraySpec, product
     loads = [array.load_cycles(run) for run in runs]
     changed = [each.changed for each in passes] * (len(runs) // len(passes))
     cycles = [array.cycles(run, changed=change) for run, change in zip(runs, changed, strict=True)]
-    overlapped = loads[0] + sum(max(cycles[i], loads[i + 1]) for i in range(len(runs) - 1)) + cycles[-1]
+    overlapped = loads[0] + sum(max(cycles[i] + 1, loads[i + 1]) for i in range(len(runs) - 1)) + cycles[-1]
     found = tally(Timing.of(array), Grids.of([array]), product, Overlap.DOUBLE).of(0)
     assert found["cycles"] == overlapped
     assert found["activation_words"] == sum(run.activation_words for run in runs)
