@@ -1,4 +1,4 @@
-"""Power under other operand streams, and while operands come in some of the cycles; what wires of a placement change."""
+"""Power under other operand streams, and while operands come in some of the cycles; what placed wires change."""
 
 from __future__ import annotations
 
