@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 
 from hwmodel.compare import main as compare
 from hwmodel.liberty.files import LibertyFiles
+from hwmodel.liberty.models import LibraryCells
+from hwmodel.liberty.power import LibraryPower
 from hwmodel.liberty.tree import Group, parse_liberty
 from hwmodel.library.digest import Facts, digest_liberty
 from hwmodel.library.library import Library, find_library
@@ -29,6 +31,7 @@ needs_tools = pytest.mark.skipif(
     opensta_version() is None or icarus_version() is None, reason="OpenSTA or Icarus Verilog is not installed"
 )
 SLOW = "operating_conditions (slow) { process : 1; voltage : 0.95; temperature : 125; }"
+SLEWS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
 CELL = re.compile(r"(?m)^(?=\s*cell \()")
 INPUT = r"(direction\s*:\s*input;[^}]*?)(?<![_\w])capacitance\s*:[^;]*;"
 
@@ -151,23 +154,45 @@ def test_what_stands_in_both_files_in_the_same_words_is_there_once(tmp_path: Pat
 def test_a_table_has_the_template_of_its_own_file(tmp_path: Path) -> None:
     """Two files may have a template of one name; the copy for tools has both, under two names."""
     first, second = split(small_library(), 2)
-    indices = re.compile(r"index_([12]) \(([^)]*)\);")
-    axes = '{ index_1 ("0.001,0.002"); index_2 ("1,2"); variable_1 : input_net_transition; variable_2 : total_output_net_capacitance;'  # noqa: E501
-    head = second.index("cell (")
-    templates = re.sub(r"(lu_table_template \(Timing_7_7\)\s*\{)[^}]*", rf"\g<1>{axes[1:]}", second[:head])
-    assert templates != second[:head]
-    found = find(tmp_path, first, templates + second[head:])
-    assert found.slim().read_text().count("lu_table_template (Timing_7_7") == 2
-    assert "cell_rise (Timing_7_7_2)" in found.slim().read_text()
-    plain, other = (find(tmp_path, *texts) for texts in ((first, second), (first, templates + second[head:])))
-    assert plain.areas == other.areas
-    assert indices.search(second[head:])  # tables state their own axes, or another template would change them
-    bare = re.sub(r"(cell_rise\(Timing_7_7\)\s*\{)\s*index_1[^;]*;\s*index_2[^;]*;", r"\1", second[head:], count=1)
-    if bare != second[head:]:
-        with pytest.raises(InputError, match=r"part1\.lib, line \d+: cell_rise 'Timing_7_7' .* must have 2 x 2 values"):
-            find(tmp_path, first, templates + bare)
+    head, cells = CELL.split(second, maxsplit=1)
+    axes = "variable_1 : input_net_transition; variable_2 : total_output_net_capacitance;"
+    other = re.sub(
+        r"(lu_table_template \(Timing_7_7\)\s*\{)[^}]*", rf'\1 {axes} index_1 ("0.001,0.002"); index_2 ("1,2"); ', head
+    )
+    assert other != head
+    found, plain = find(tmp_path, first, other + cells), find(tmp_path, first, second)
+    slim = found.slim().read_text()
+    assert slim.count("lu_table_template (Timing_7_7") == 2
+    assert "cell_rise (Timing_7_7_2)" in slim
+    # Each table states its own axes: but for the names of templates all is as before.
+    assert [
+        _plain(cell) for cell in parse_liberty(slim.replace("(Timing_7_7_2)", "(Timing_7_7)")).group_iter("cell")
+    ] == [_plain(cell) for cell in parse_liberty(find(tmp_path, first, second).slim().read_text()).group_iter("cell")]
+    assert found.areas == plain.areas
+    bare = re.sub(r"(cell_rise\(Timing_7_7\)\s*\{)\s*index_1[^;]*;\s*index_2[^;]*;", r"\1", cells, count=1)
+    assert bare != cells
+    with pytest.raises(InputError, match=r"part1\.lib, line \d+: cell_rise 'Timing_7_7' .* must have 2 x 2 values"):
+        find(tmp_path, first, other + bare)
     with pytest.raises(InputError, match="must be defined once"):  # equal words, other templates: not the same cell
-        find(tmp_path, first, templates + first[first.index("cell (") :])
+        find(tmp_path, first, other + CELL.split(first, maxsplit=1)[1])
+
+
+def test_energies_have_the_axes_of_the_template_of_their_own_file(tmp_path: Path) -> None:
+    """Also of a third file, whose template is that of the second and not of the first."""
+    bare = re.sub(r"((?:rise|fall)_power\(Power_7_7\)\s*\{)\s*index_1[^;]*;\s*index_2[^;]*;", r"\1", small_library())
+    assert bare != small_library()
+    first, *others = split(bare, 3)
+    axis = "0.1,0.2,0.3,0.4,0.5,0.6,0.7"
+    changed = [re.sub(r'(power_lut_template[^}]*index_1 \(")[^"]*', rf"\g<1>{axis}", text) for text in others]
+    assert all(one != other for one, other in zip(changed, others, strict=True))
+    files = LibertyFiles(tuple(written(tmp_path, first, *changed)))
+    power = LibraryPower(LibraryCells(files.library()))
+    slews = {
+        cell: {energy.rise_pj.slews_ns for energies in power[cell].outputs.values() for energy in energies}
+        for cell in ("INV_X1", "XOR2_X1", "DFF_X1")
+    }
+    own = (0.001, 0.002, 0.003, 0.004, 0.005, 0.006, 0.007)
+    assert slews == {"INV_X1": {own}, "XOR2_X1": {SLEWS}, "DFF_X1": {SLEWS}}
 
 
 @pytest.mark.parametrize(
