@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from hwmodel.liberty import (
     Group,
     Templates,
+    capacitance_unit_pf,
     default_capacitance,
     nominal_voltage_v,
     pin_capacitance,
@@ -107,6 +108,8 @@ def _written_out(group: Group, depth: int, use: _Use) -> Iterator[str]:
             yield f"nom_voltage : {nominal_voltage_v(group) / unit(group, 'voltage_unit', 'v', '1V'):.9g}"
         if group.text("time_unit") != time_unit(group):
             yield f'time_unit : "{time_unit(group)}"'
+        if len(group.stated("capacitive_load_unit")) != 2:
+            yield f"capacitive_load_unit ({capacitance_unit_pf(group):.9g},pf)"
     elif group.kind == "pin" and "capacitance" not in group.attributes and group.text("direction") == "input":
         capacitance = pin_capacitance(group, use.default)
         if capacitance is not None:
@@ -120,8 +123,10 @@ def _attribute(group: Group, name: str, indent: str) -> Iterator[str]:
         rows = group.rows(name) if name == "fanout_length" else [group.numbers(name)]
         if any(len(row) < _NUMBERS[name] for row in rows):
             raise group.fail(f"must have {_NUMBERS[name]} or more numbers for {name}")
-    if name == "time_unit" and group.text(name) != time_unit(group):
-        return
+    if (name == "time_unit" and group.text(name) != time_unit(group)) or (
+        name == "capacitive_load_unit" and len(group.stated(name)) != 2
+    ):
+        return  # it is written out
     for value in group.attributes[name]:
         if name in _FUNCTIONS:
             value = (portable(value[0]),)
