@@ -90,14 +90,14 @@ def _slim(group: Group, depth: int, use: _Use) -> Iterator[str]:
         yield from (f"{indent} {text};\n" for text in _written_out(group, depth, use))
         for name in group.attributes:
             if name not in late:
-                yield from _attribute(group, name, indent)
+                yield from _attribute(group, name, indent, use)
         for inner in group.groups:
             if inner.kind in _DROPPED_GROUPS or (inner.kind in _CHOSEN and depth == 0 and id(inner) not in use.kept):
                 continue
             if all(map(_safe, inner.args)):
                 yield from _slim(inner, depth + 1, use)
         for name in late:
-            yield from _attribute(group, name, indent)
+            yield from _attribute(group, name, indent, use)
         yield f"{indent}}}\n"
 
 
@@ -116,7 +116,7 @@ def _written_out(group: Group, depth: int, use: _Use) -> Iterator[str]:
             yield f"capacitance : {capacitance:.9g}"
 
 
-def _attribute(group: Group, name: str, indent: str) -> Iterator[str]:
+def _attribute(group: Group, name: str, indent: str, use: _Use) -> Iterator[str]:
     if name in _NUMBER:
         group.number(name)
     elif name in _NUMBERS:
@@ -127,17 +127,49 @@ def _attribute(group: Group, name: str, indent: str) -> Iterator[str]:
         name == "capacitive_load_unit" and len(group.stated(name)) != 2
     ):
         return  # it is written out
-    for value in group.attributes[name]:
+    for stated in group.attributes[name]:
+        value = tuple(" ".join(item.split()) if "\n" in item else item for item in stated)
         if name in _FUNCTIONS:
             value = (portable(value[0]),)
+        elif name in _NUMBERS:
+            value = _laid_out(group, name, value, use.templates)
         if name in _DROPPED_ATTRIBUTES or not all(map(_safe, value)):
             continue
         if name == "sdf_cond" and not is_condition(value[0]):
             continue
-        if name in _COMPLEX or len(value) != 1:
+        if name in _TABLES:
+            quoted = ", ".join(f'"{item}"' for item in value)
+            yield f"{indent} {name} ({quoted});\n"
+        elif name in _COMPLEX or len(value) != 1:
             yield f"{indent} {name} ({', '.join(_quoted(item) for item in value)});\n"
         else:
             yield f"{indent} {name} : {_quoted(value[0])};\n"
+
+
+def _laid_out(group: Group, name: str, value: tuple[str, ...], templates: Templates) -> tuple[str, ...]:
+    """Numbers as tools expect them, which else read others without a word: an axis as one string, a table as a string a
+    row, a pair as two numbers.
+    """
+    items = [item for text in value for item in _split(text)]
+    if name not in _TABLES:
+        return tuple(items)
+    width = _width(group, templates) if name == "values" else len(items)
+    rows = [items[start : start + width] for start in range(0, len(items), width or len(items))]
+    return value if [_split(text) for text in value] == rows else tuple(", ".join(row) for row in rows)
+
+
+def _width(table: Group, templates: Templates) -> int:
+    """How many values a row of a table has: as many as its last axis; 0 where it has none."""
+    template = templates.of(table)
+    for position in (3, 2, 1):
+        if template is not None and template.text(f"variable_{position}"):
+            name = f"index_{position}"
+            return len(table.numbers(name) or template.numbers(name))
+    return 0
+
+
+def _split(text: str) -> list[str]:
+    return [item for item in re.split(r"[\s,]+", text) if item]
 
 
 def _safe(value: str) -> bool:
@@ -145,6 +177,7 @@ def _safe(value: str) -> bool:
     return _SAFE.fullmatch(value) is not None and "//" not in value and "/*" not in value
 
 
+_TABLES = frozenset({"values", "index_1", "index_2", "index_3"})
 _CHOSEN = frozenset({"cell", "lu_table_template"})
 _DEPTH_OF_TABLES = 4  # library, cell, pin, timing, table
 _FUNCTIONS = frozenset({"function", "clocked_on", "next_state", "clear", "preset"})

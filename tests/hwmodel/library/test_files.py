@@ -345,6 +345,51 @@ def test_other_ways_to_say_the_same(change: Callable[[str], str], tmp_path: Path
     assert theirs.text("time_unit") == "1ns"
 
 
+def _numbers(text: str) -> list[str]:
+    return re.findall(r"-?\d[\d.e+-]*", text)
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda text: f'"{", ".join(_numbers(text))}"',
+        lambda text: ", ".join(_numbers(text)),
+        lambda text: ", ".join(f'"{number}"' for number in _numbers(text)),
+        lambda text: '"' + ",\n".join(_numbers(text)) + '"',
+        lambda text: '"' + " ".join(_numbers(text)) + '"',
+    ],
+)
+def test_tables_are_laid_out_as_tools_read_them(form: Callable[[str], str], tmp_path: Path) -> None:
+    """An axis in one string, a table in a string a row: OpenSTA takes other numbers where they are not."""
+    text = re.sub(
+        r"((?:values|index_[12])\s*\()([^)]*)\)", lambda found: f"{found[1]}{form(found[2])})", small_library()
+    )
+    text = re.sub(r"(fanout_length\s*\()([^)]*)\)", lambda found: f'{found[1]}"{", ".join(_numbers(found[2]))}")', text)
+    plain, other = (re.sub(r"[,\s]+", " ", digest_liberty(parse_liberty(each))[1]) for each in (small_library(), text))
+    assert plain == other
+    assert 'values ("' in other
+    assert 'index_1 ("' in other
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"!(A1 & A2)"', '"!(A1\n & A2)"'),
+        ('related_pin	   : "A1"', 'related_pin : "\n A1 "'),
+        ("pin (A1) {", 'pin ("A1") {'),
+        ("direction		: input", 'direction : "input"'),
+    ],
+)
+def test_lines_that_break_inside_a_word_are_kept(old: str, new: str, tmp_path: Path) -> None:
+    """Nothing of a cell is lost on the way to the tools."""
+    text = with_cell(small_library(), "NAND2_X1", lambda cell: cell.replace(old, new))
+    assert text != small_library()
+    plain, other = (digest_liberty(parse_liberty(each))[1] for each in (small_library(), text))
+    assert [" ".join(line.split()) for line in plain.splitlines()] == [
+        " ".join(line.split()) for line in other.splitlines()
+    ]
+
+
 def _plain(group: Group) -> object:
     values = {name: every for name, every in group.attributes.items() if name != "comment"}
     return group.kind, group.args, values, [_plain(inner) for inner in group.groups]
