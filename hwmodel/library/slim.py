@@ -16,7 +16,9 @@ from hwmodel.liberty import (
     Templates,
     capacitance_unit_pf,
     default_capacitance,
+    nominal_temperature_c,
     nominal_voltage_v,
+    operating_conditions,
     pin_capacitance,
     portable,
     time_unit,
@@ -78,18 +80,23 @@ def _slim(group: Group, depth: int, use: _Use) -> Iterator[str]:
     """The text of a group.  Attributes that name a group of the library come after it, as OpenSTA wants."""
     indent = " " * depth
     late = [name for name in group.attributes if depth == 0 and name in _NAMES_OF_GROUPS]
+    related = group.text("related_pin").split() if group.kind == "timing" else []
     if group.kind == "pin" and len(group.args) > 1:  # not every tool takes a list of names
         heads = [f"pin ({_quoted(name)})" for name in group.args]
+    elif len(related) > 1:  # nor of related pins
+        heads = ["timing ()"] * len(related)
     else:
         args = ("slim",) if depth == 0 else group.args
         if len(args) == 1 and (group.kind == "lu_table_template" or depth >= _DEPTH_OF_TABLES):
             args = (use.templates.name_of(group),)
         heads = [f"{group.kind} ({', '.join(_quoted(arg) for arg in args)})"]
-    for head in heads:
+    for index, head in enumerate(heads):
         yield f"{indent}{head} {{\n"
+        if len(related) > 1:
+            yield f"{indent} related_pin : {_quoted(related[index])};\n"
         yield from (f"{indent} {text};\n" for text in _written_out(group, depth, use))
         for name in group.attributes:
-            if name not in late:
+            if name not in late and not (name == "related_pin" and len(related) > 1):
                 yield from _attribute(group, name, indent, use)
         for inner in group.groups:
             if inner.kind in _DROPPED_GROUPS or (inner.kind in _CHOSEN and depth == 0 and id(inner) not in use.kept):
@@ -106,6 +113,13 @@ def _written_out(group: Group, depth: int, use: _Use) -> Iterator[str]:
     if depth == 0:
         if "nom_voltage" not in group.attributes:
             yield f"nom_voltage : {nominal_voltage_v(group) / unit(group, 'voltage_unit', 'v', '1V'):.9g}"
+        if "nom_temperature" not in group.attributes:  # or OpenSTA scales delays from 0 C, where a library has factors
+            yield f"nom_temperature : {nominal_temperature_c(group):.9g}"
+        if "nom_process" not in group.attributes:
+            conditions = operating_conditions(group)
+            yield f"nom_process : {1.0 if conditions is None else conditions.number('process', 1.0):.9g}"
+        if "delay_model" not in group.attributes:
+            yield "delay_model : table_lookup"
         if group.text("time_unit") != time_unit(group):
             yield f'time_unit : "{time_unit(group)}"'
         if len(group.stated("capacitive_load_unit")) != 2:

@@ -390,6 +390,39 @@ def test_lines_that_break_inside_a_word_are_kept(old: str, new: str, tmp_path: P
     ]
 
 
+def test_a_delay_from_two_pins_is_one_from_each(tmp_path: Path) -> None:
+    """ABC stops at a list of related pins."""
+    arc = "timing () {{ related_pin : {}; timing_sense : negative_unate; {} }}"
+    start = small_library().index("timing () {", small_library().index("cell (NAND2_X1)"))
+    tables = re.findall(r"(?:cell|rise|fall)_\w+\(Timing_7_7\) \{[^}]*\}", small_library()[start:])[:4]
+
+    def with_arcs(*arcs: str) -> str:
+        def change(cell: str) -> str:
+            body = without_groups(cell, "timing")
+            return body.replace('"!(A1 & A2)";', f'"!(A1 & A2)"; {" ".join(arcs)}')
+
+        return with_cell(small_library(), "NAND2_X1", change)
+
+    joined = with_arcs(arc.format('"A1 A2"', " ".join(tables)))
+    apart = with_arcs(*(arc.format(f'"{pin}"', " ".join(tables)) for pin in ("A1", "A2")))
+    assert joined != apart
+    (facts, slim), (_, other) = read(joined), read(apart)
+    assert facts.untimed is None
+    assert sorted(slim.split()) == sorted(other.split())
+    assert "A1 A2" not in slim
+
+
+def test_delays_are_scaled_from_no_corner_but_their_own() -> None:
+    """A tool takes 0 C, or no table, where a file does not say; factors would then change every delay."""
+    text = in_library(small_library(), "k_temp_cell_fall : 3;")
+    for name in ("nom_temperature", "nom_process", "delay_model"):
+        text = without(text, name)
+    _, slim = read(text)
+    library = parse_liberty(slim)
+    stated = ("nom_temperature", "nom_process", "nom_voltage", "delay_model")
+    assert [library.text(name) for name in stated] == ["25", "1", "1.10", "table_lookup"]
+
+
 def _plain(group: Group) -> object:
     values = {name: every for name, every in group.attributes.items() if name != "comment"}
     return group.kind, group.args, values, [_plain(inner) for inner in group.groups]
