@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 
 from hwmodel.compare import main as compare
 from hwmodel.liberty.files import LibertyFiles
+from hwmodel.liberty.models import LibraryCells
+from hwmodel.liberty.power import LibraryPower
 from hwmodel.liberty.tree import Group, parse_liberty
 from hwmodel.library.digest import Facts, digest_liberty
 from hwmodel.library.library import Library, find_library
@@ -29,6 +31,7 @@ needs_tools = pytest.mark.skipif(
     opensta_version() is None or icarus_version() is None, reason="OpenSTA or Icarus Verilog is not installed"
 )
 SLOW = "operating_conditions (slow) { process : 1; voltage : 0.95; temperature : 125; }"
+SLEWS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
 CELL = re.compile(r"(?m)^(?=\s*cell \()")
 INPUT = r"(direction\s*:\s*input;[^}]*?)(?<![_\w])capacitance\s*:[^;]*;"
 
@@ -151,23 +154,45 @@ def test_what_stands_in_both_files_in_the_same_words_is_there_once(tmp_path: Pat
 def test_a_table_has_the_template_of_its_own_file(tmp_path: Path) -> None:
     """Two files may have a template of one name; the copy for tools has both, under two names."""
     first, second = split(small_library(), 2)
-    indices = re.compile(r"index_([12]) \(([^)]*)\);")
-    axes = '{ index_1 ("0.001,0.002"); index_2 ("1,2"); variable_1 : input_net_transition; variable_2 : total_output_net_capacitance;'  # noqa: E501
-    head = second.index("cell (")
-    templates = re.sub(r"(lu_table_template \(Timing_7_7\)\s*\{)[^}]*", rf"\g<1>{axes[1:]}", second[:head])
-    assert templates != second[:head]
-    found = find(tmp_path, first, templates + second[head:])
-    assert found.slim().read_text().count("lu_table_template (Timing_7_7") == 2
-    assert "cell_rise (Timing_7_7_2)" in found.slim().read_text()
-    plain, other = (find(tmp_path, *texts) for texts in ((first, second), (first, templates + second[head:])))
-    assert plain.areas == other.areas
-    assert indices.search(second[head:])  # tables state their own axes, or another template would change them
-    bare = re.sub(r"(cell_rise\(Timing_7_7\)\s*\{)\s*index_1[^;]*;\s*index_2[^;]*;", r"\1", second[head:], count=1)
-    if bare != second[head:]:
-        with pytest.raises(InputError, match=r"part1\.lib, line \d+: cell_rise 'Timing_7_7' .* must have 2 x 2 values"):
-            find(tmp_path, first, templates + bare)
+    head, cells = CELL.split(second, maxsplit=1)
+    axes = "variable_1 : input_net_transition; variable_2 : total_output_net_capacitance;"
+    other = re.sub(
+        r"(lu_table_template \(Timing_7_7\)\s*\{)[^}]*", rf'\1 {axes} index_1 ("0.001,0.002"); index_2 ("1,2"); ', head
+    )
+    assert other != head
+    found, plain = find(tmp_path, first, other + cells), find(tmp_path, first, second)
+    slim = found.slim().read_text()
+    assert slim.count("lu_table_template (Timing_7_7") == 2
+    assert "cell_rise (Timing_7_7_2)" in slim
+    # Each table states its own axes: but for the names of templates all is as before.
+    assert [
+        _plain(cell) for cell in parse_liberty(slim.replace("(Timing_7_7_2)", "(Timing_7_7)")).group_iter("cell")
+    ] == [_plain(cell) for cell in parse_liberty(find(tmp_path, first, second).slim().read_text()).group_iter("cell")]
+    assert found.areas == plain.areas
+    bare = re.sub(r"(cell_rise\(Timing_7_7\)\s*\{)\s*index_1[^;]*;\s*index_2[^;]*;", r"\1", cells, count=1)
+    assert bare != cells
+    with pytest.raises(InputError, match=r"part1\.lib, line \d+: cell_rise 'Timing_7_7' .* must have 2 x 2 values"):
+        find(tmp_path, first, other + bare)
     with pytest.raises(InputError, match="must be defined once"):  # equal words, other templates: not the same cell
-        find(tmp_path, first, templates + first[first.index("cell (") :])
+        find(tmp_path, first, other + CELL.split(first, maxsplit=1)[1])
+
+
+def test_energies_have_the_axes_of_the_template_of_their_own_file(tmp_path: Path) -> None:
+    """Also of a third file, whose template is that of the second and not of the first."""
+    bare = re.sub(r"((?:rise|fall)_power\(Power_7_7\)\s*\{)\s*index_1[^;]*;\s*index_2[^;]*;", r"\1", small_library())
+    assert bare != small_library()
+    first, *others = split(bare, 3)
+    axis = "0.1,0.2,0.3,0.4,0.5,0.6,0.7"
+    changed = [re.sub(r'(power_lut_template[^}]*index_1 \(")[^"]*', rf"\g<1>{axis}", text) for text in others]
+    assert all(one != other for one, other in zip(changed, others, strict=True))
+    files = LibertyFiles(tuple(written(tmp_path, first, *changed)))
+    power = LibraryPower(LibraryCells(files.library()))
+    slews = {
+        cell: {energy.rise_pj.slews_ns for energies in power[cell].outputs.values() for energy in energies}
+        for cell in ("INV_X1", "XOR2_X1", "DFF_X1")
+    }
+    own = (0.001, 0.002, 0.003, 0.004, 0.005, 0.006, 0.007)
+    assert slews == {"INV_X1": {own}, "XOR2_X1": {SLEWS}, "DFF_X1": {SLEWS}}
 
 
 @pytest.mark.parametrize(
@@ -318,6 +343,84 @@ def test_other_ways_to_say_the_same(change: Callable[[str], str], tmp_path: Path
     mine, theirs = (parse_liberty(each.slim().read_text()) for each in (plain, found))
     assert [_plain(cell) for cell in mine.group_iter("cell")] == [_plain(cell) for cell in theirs.group_iter("cell")]
     assert theirs.text("time_unit") == "1ns"
+
+
+def _numbers(text: str) -> list[str]:
+    return re.findall(r"-?\d[\d.e+-]*", text)
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda text: f'"{", ".join(_numbers(text))}"',
+        lambda text: ", ".join(_numbers(text)),
+        lambda text: ", ".join(f'"{number}"' for number in _numbers(text)),
+        lambda text: '"' + ",\n".join(_numbers(text)) + '"',
+        lambda text: '"' + " ".join(_numbers(text)) + '"',
+    ],
+)
+def test_tables_are_laid_out_as_tools_read_them(form: Callable[[str], str], tmp_path: Path) -> None:
+    """An axis in one string, a table in a string a row: OpenSTA takes other numbers where they are not."""
+    text = re.sub(
+        r"((?:values|index_[12])\s*\()([^)]*)\)", lambda found: f"{found[1]}{form(found[2])})", small_library()
+    )
+    text = re.sub(r"(fanout_length\s*\()([^)]*)\)", lambda found: f'{found[1]}"{", ".join(_numbers(found[2]))}")', text)
+    plain, other = (re.sub(r"[,\s]+", " ", digest_liberty(parse_liberty(each))[1]) for each in (small_library(), text))
+    assert plain == other
+    assert 'values ("' in other
+    assert 'index_1 ("' in other
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"!(A1 & A2)"', '"!(A1\n & A2)"'),
+        ('related_pin	   : "A1"', 'related_pin : "\n A1 "'),
+        ("pin (A1) {", 'pin ("A1") {'),
+        ("direction		: input", 'direction : "input"'),
+    ],
+)
+def test_lines_that_break_inside_a_word_are_kept(old: str, new: str, tmp_path: Path) -> None:
+    """Nothing of a cell is lost on the way to the tools."""
+    text = with_cell(small_library(), "NAND2_X1", lambda cell: cell.replace(old, new))
+    assert text != small_library()
+    plain, other = (digest_liberty(parse_liberty(each))[1] for each in (small_library(), text))
+    assert [" ".join(line.split()) for line in plain.splitlines()] == [
+        " ".join(line.split()) for line in other.splitlines()
+    ]
+
+
+def test_a_delay_from_two_pins_is_one_from_each(tmp_path: Path) -> None:
+    """ABC stops at a list of related pins."""
+    arc = "timing () {{ related_pin : {}; timing_sense : negative_unate; {} }}"
+    start = small_library().index("timing () {", small_library().index("cell (NAND2_X1)"))
+    tables = re.findall(r"(?:cell|rise|fall)_\w+\(Timing_7_7\) \{[^}]*\}", small_library()[start:])[:4]
+
+    def with_arcs(*arcs: str) -> str:
+        def change(cell: str) -> str:
+            body = without_groups(cell, "timing")
+            return body.replace('"!(A1 & A2)";', f'"!(A1 & A2)"; {" ".join(arcs)}')
+
+        return with_cell(small_library(), "NAND2_X1", change)
+
+    joined = with_arcs(arc.format('"A1 A2"', " ".join(tables)))
+    apart = with_arcs(*(arc.format(f'"{pin}"', " ".join(tables)) for pin in ("A1", "A2")))
+    assert joined != apart
+    (facts, slim), (_, other) = read(joined), read(apart)
+    assert facts.untimed is None
+    assert sorted(slim.split()) == sorted(other.split())
+    assert "A1 A2" not in slim
+
+
+def test_delays_are_scaled_from_no_corner_but_their_own() -> None:
+    """A tool takes 0 C, or no table, where a file does not say; factors would then change every delay."""
+    text = in_library(small_library(), "k_temp_cell_fall : 3;")
+    for name in ("nom_temperature", "nom_process", "delay_model"):
+        text = without(text, name)
+    _, slim = read(text)
+    library = parse_liberty(slim)
+    stated = ("nom_temperature", "nom_process", "nom_voltage", "delay_model")
+    assert [library.text(name) for name in stated] == ["25", "1", "1.10", "table_lookup"]
 
 
 def _plain(group: Group) -> object:
