@@ -262,7 +262,7 @@ def power_figures(
     names = ("leakage_uw", "clock_uw", "internal_uw", "switching_uw", "power_uw", "energy_pj_per_cycle")
     figures: dict[str, Any] = {name: round(getattr(found, name), 9) for name in names}
     held, quiet_cycle = idle_after(words, waves.cycles - waves.counted_cycles)
-    idle = simulate(waves.netlist, power_data(library.path).cells, held, count_from_cycle=quiet_cycle)
+    idle = simulate(waves.netlist, power_data(library.files).cells, held, count_from_cycle=quiet_cycle)
     return figures | {
         "idle_uw": round(report(idle).power_uw, 9),
         "toggles": found.activity_source,
