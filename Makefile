@@ -7,7 +7,7 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BITS   ?= 2,3,4
-EXTRAS ?= sim,qat,cluster,docs,dev
+EXTRAS ?= sim,qat,place,cluster,docs,dev
 APT    ?= yes
 ARGS   ?=
 
@@ -38,7 +38,7 @@ help: ## this list
 	    'ARGS=' 'more arguments for the command that is run' \
 	    'VENV=$(VENV)' 'folder of the virtual environment' \
 	    'PYTHON=$(PYTHON)' 'interpreter it is made with, 3.11 to 3.14' \
-	    'EXTRAS=$(EXTRAS)' 'parts installed beside the base: sim, qat, cluster, docs, dev' \
+	    'EXTRAS=$(EXTRAS)' 'parts installed beside the base: sim, qat, place, cluster, docs, dev' \
 	    'APT=$(APT)' '"no": install no Debian package, only name what is missing'
 
 setup: debian-test $(FULL) ## a virtual environment with everything the targets below need

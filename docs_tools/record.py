@@ -114,6 +114,11 @@ def _qor(library: str, clock_mhz: int) -> Recorded:
     return values, f"python {' '.join(given)}", FLOW
 
 
+def _wires(library: str, clock_mhz: int) -> Recorded:
+    given = ["benchmarks/wires.py", "--library", library, "--clock-mhz", str(clock_mhz)]
+    return _written(*given), f"python {' '.join(given)}", FLOW
+
+
 def _rtl_speed() -> Recorded:
     return _written("benchmarks/rtl_speed.py"), "python benchmarks/rtl_speed.py", (*SIMULATION, "icarus", "siliquant")
 
@@ -227,6 +232,8 @@ RECORDERS: Mapping[str, Callable[[], Recorded]] = {
     "qor-sky130hd": partial(_qor, "sky130hd", 200),
     "qor-ihp-sg13g2": partial(_qor, "ihp-sg13g2", 200),
     "qor-asap7": partial(_qor, "asap7", 1000),
+    "wires-freepdk45": partial(_wires, "freepdk45", 500),
+    "wires-sky130hd": partial(_wires, "sky130hd", 50),
     "stream-power": _stream_power,
     "clock-gates": _clock_gates,
     "rtl-speed": _rtl_speed,

@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING
 from siliquant.commandline import Parser, add_jobs, add_out_folder, called, read_jobs, run
 from siliquant.inputs import InputError, integer
 
-from .options import add_effort, add_library_file, check_library_options, liberty_of, say_unstated
+from .options import (
+    add_effort,
+    add_library_file,
+    add_placement,
+    check_library_options,
+    liberty_of,
+    placing_of,
+    say_unstated,
+)
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -39,6 +47,7 @@ def parser() -> Parser:
     made = Parser(prog=PROG, description=__doc__, epilog=EPILOG)
     add_library_file(made, full_adder=False)
     add_effort(made)
+    add_placement(made)
     made.add_argument("--designs", metavar="N",
                       help="first designs of the sweep, N of them fitted (default: all, and arrays)")  # fmt: skip
     add_out_folder(made, "the table, and the model fitted to it", "build/calibration")
@@ -62,15 +71,16 @@ def main(arguments: Sequence[str] | None = None, designs: Sequence[SweepDesign] 
     from siliquant.files import alone
 
     with alone(options.out, "calibration"):
-        _calibrate(options, runner, designs)
+        _calibrate(made, options, runner, designs)
 
 
-def _calibrate(options: Namespace, runner: Runner | None, designs: Sequence[SweepDesign] | None) -> None:
+def _calibrate(made: Parser, options: Namespace, runner: Runner | None, designs: Sequence[SweepDesign] | None) -> None:
     """Measures what is missing, and writes the table, the model and the counts of what is known then."""
     from hwmodel.measurement import Bench, RowStore, known_points, sweep_cores, sweep_designs, write_calibration
 
     choice = _library_choice(options)
-    bench = Bench(_library_with_power(choice), effort=options.effort)
+    library = _library_with_power(choice)
+    bench = Bench(library, effort=options.effort, placing=placing_of(made, options, library))
     store = RowStore(report=_say)
     wanted = (*sweep_designs(), *sweep_cores()) if designs is None else tuple(designs)
     known = {design: known_points(design, bench, store) for design in wanted}
@@ -193,7 +203,8 @@ def measure(
 
     from hwmodel.measurement import SynthesisRow, Task, WorkerDiffers, known_points, measure_task, signature
 
-    tasks = [Task(design, choice, bench.effort, signature(bench.library, design)) for design in designs]
+    tasks = [Task(design, choice, bench.effort, signature(bench.library, design, bench.placing), bench.placing)
+             for design in designs]  # fmt: skip
     columns = (
         TextColumn("calibrating {task.description}", markup=False), BarColumn(), MofNCompleteColumn(),
         TimeElapsedColumn(), TextColumn("{task.fields[last]}", markup=False),
@@ -246,9 +257,16 @@ def _command(options: Namespace) -> str:
         library = " ".join(f"--liberty {path.name}" for path in options.liberty)
     if options.operating_conditions:
         library += f" --operating-conditions {shlex.quote(options.operating_conditions)}"
-    designs = f" --designs {options.designs}" if options.designs is not None else ""
-    effort = f" --effort {options.effort}" if options.effort != "normal" else ""
-    return f"python -m {PROG} {library}{effort}{designs}"
+    others = [f"--effort {options.effort}"] if options.effort != "normal" else []
+    others += [f"--designs {options.designs}"] if options.designs is not None else []
+    if options.place:
+        others += [
+            "--place",
+            f"--core-utilisation {options.core_utilisation}",
+            *(f"--lef {path.name}" for path in options.lef),
+        ]
+        others += [f"--wires {options.wires}"] if options.wires is not None else []
+    return " ".join([f"python -m {PROG} {library}", *others])
 
 
 def _absolute(path: Path | None) -> Path | None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from hwmodel.inference import (
@@ -24,9 +23,18 @@ from hwmodel.inference import (
     packaged_sram,
 )
 from hwmodel.workload import Assignment, Role, Scales, assign, load_workload, read_sensitivity, uniform
-from rtl.array import Architecture, ArraySpec
+from rtl.array import Architecture, ArraySpec, drained
 from rtl.mac import UniformSpec, design_named
-from rtl.options import DesignParser, add_architecture, add_array, add_depth, array_size, read_parameters
+from rtl.options import (
+    DesignParser,
+    add_architecture,
+    add_array,
+    add_depth,
+    add_drains,
+    array_size,
+    read_drains,
+    read_parameters,
+)
 from siliquant.commandline import add_format, console, print_table, run
 from siliquant.inputs import InputError, csv_of, integer, read_clock_mhz
 
@@ -90,6 +98,7 @@ def parser() -> DesignParser:
     add_array(made, "16x16")
     add_depth(made, 512)
     add_architecture(made, Architecture.BROADCAST.value)
+    add_drains(made)
     made.add_argument("--scales", choices=[each.value for each in Scales], default="head", metavar="NAME",
                       help="one scale a tensor, a head, or a head along the sums of projections too")  # fmt: skip
     made.add_argument("--overlap", choices=[each.value for each in Overlap], default="none", metavar="NAME",
@@ -124,10 +133,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     array = ArraySpec(
         mac=design(**parameters), rows=rows, columns=columns,
         architecture=Architecture(options.architecture), activation_depth=depth, weight_depth=depth,
-        result_depth=max(depth, rows),
+        requant=None if options.no_requantise else multiplier(assignment.drained_bits),
+        **drained(rows, read_drains(options), depth),
     )  # fmt: skip
-    if not options.no_requantise:
-        array = replace(array, requant=multiplier(assignment.drained_bits))
     costs = Costs(
         mac=lambda element, precision, role: MacCost(**_NOTHING, energy_pj_per_cycle=0.0),
         unit=lambda spec: UnitCost(**_NOTHING, energy_pj=0.0),

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from hwmodel.library import LibertyFiles, Library
     from hwmodel.model import LibraryModel
     from hwmodel.operands import StreamPlan
+    from hwmodel.placement import Placing
     from rtl.spec import MacSpec
 
 __all__ = [
@@ -36,12 +37,14 @@ __all__ = [
     "add_mix",
     "add_network",
     "add_operands",
+    "add_placement",
     "add_utilisation",
     "check_library_options",
     "liberty_of",
     "library_of",
     "model_of",
     "naming",
+    "placing_of",
     "plan_of",
     "read_mix",
     "read_utilisation",
@@ -199,6 +202,32 @@ def add_effort(parser: Parser) -> None:
 def add_fresh(parser: Parser) -> None:
     """``--fresh``."""
     parser.add_argument("--fresh", action="store_true", help="synthesise again what is known already")
+
+
+def add_placement(parser: Parser) -> None:
+    """``--place`` with ``--core-utilisation``, ``--lef`` and ``--wires``; :func:`placing_of` reads them."""
+    parser.add_argument("--place", action="store_true",
+                        help="place netlists: timing and power with the wires of the placement")  # fmt: skip
+    parser.add_argument("--core-utilisation", metavar="PERCENT", default="70", help="share of the core that cells take")
+    parser.add_argument("--lef", type=Path, metavar="FILE", action="append", default=[],
+                        help="LEF of the cells or the technology; may be repeated")  # fmt: skip
+    parser.add_argument("--wires", metavar="FF,OHM", help="capacitance in fF and resistance in Ohm of one um of wire")
+
+
+def placing_of(made: Parser, options: Namespace, library: Library) -> Placing | None:
+    """How netlists are placed by the options of :func:`add_placement`; None without ``--place``.
+
+    Raises FileError and InputError, also for those of its options that are given without it.
+    """
+    made.only_with("--place", options.place, "--core-utilisation", "--lef", "--wires")
+    if not options.place:
+        return None
+    from hwmodel.placement import UTILISATIONS, Placing, need_placer, read_wire, technology_of
+
+    need_placer()
+    utilisation = number("core_utilisation", options.core_utilisation, *UTILISATIONS)
+    wire = None if options.wires is None else read_wire(options.wires)
+    return Placing(technology_of(library, options.lef, wire), utilisation)
 
 
 def add_cost_models(parser: Parser, default: str = "the package's") -> None:

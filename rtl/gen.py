@@ -14,11 +14,20 @@ from typing import Any
 if not __package__:  # run as a file: what lies beside it must not shadow other modules
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from rtl.array import Architecture, ArraySpec
+from rtl.array import Architecture, ArraySpec, drained
 from rtl.mac import DESIGNS, design_named
 from rtl.manifests import Spec
 from rtl.names import HELPER_PREFIX
-from rtl.options import DesignParser, add_architecture, add_array, add_groups, array_size, read_parameters
+from rtl.options import (
+    DesignParser,
+    add_architecture,
+    add_array,
+    add_drains,
+    add_groups,
+    array_size,
+    read_drains,
+    read_parameters,
+)
 from rtl.requant import LoadableSpec, MultiplierSpec, PartialSumSpec, RequantSpec, ThresholdSpec
 from rtl.spec import MAX_BITS, MacSpec, check_integer, widths_text
 from siliquant.commandline import add_out_folder, run
@@ -49,6 +58,8 @@ ARRAY_NUMBERS = {
     "result_depth": "words of the result memory",
     "result_width": "bits of a result",
 }
+RESULTS = 2048
+"""Rows of sums that the result memory has room for where ``--result-depth`` is not given."""
 # Options of requantisers beside --requant and --requant-bits, by the parameter that they set.
 UNIT_NUMBERS = {
     "requant_accumulator_width": ("accumulator_width", "bits of the accumulator; at the drain --result-width"),
@@ -92,12 +103,15 @@ def listing() -> str:
 def array_of(mac: MacSpec, options: Namespace) -> ArraySpec | None:
     """The array that the options ask for, if any. Raises ValueError for options of arrays without --array."""
     if options.array is None:
-        _refuse(options, ("architecture", *ARRAY_NUMBERS, "requant", "requant_bits", *UNIT_OPTIONS), "--array")
+        _refuse(
+            options, ("architecture", "drains", *ARRAY_NUMBERS, "requant", "requant_bits", *UNIT_OPTIONS), "--array"
+        )
         return None
     rows, columns = array_size(options.array)
     architecture = Architecture(options.architecture or Architecture.BROADCAST)
     given = {name: getattr(options, name) for name in ARRAY_NUMBERS}
-    numbers: dict[str, Any] = {name: integer(name, text) for name, text in given.items() if text is not None}
+    numbers: dict[str, Any] = drained(rows, read_drains(options), RESULTS)
+    numbers |= {name: integer(name, text) for name, text in given.items() if text is not None}
     array = ArraySpec(mac=mac, rows=rows, columns=columns, architecture=architecture, **numbers)
     if options.requant is None and options.requant_bits is None:
         _refuse(options, UNIT_OPTIONS, "--requant or --requant-bits")
@@ -153,7 +167,8 @@ def parser() -> DesignParser:
     )
     add_array(made, None)
     add_architecture(made, None)
-    defaults = {item.name: item.default for item in fields(ArraySpec)}
+    add_drains(made)
+    defaults = {item.name: item.default for item in fields(ArraySpec)} | {"result_depth": f"{RESULTS} over drains"}
     for name, meaning in ARRAY_NUMBERS.items():
         made.add_argument(_option(name), metavar="N", help=f"{meaning} of the array (default {defaults[name]})")
     units = tuple(unit.design for unit in UNITS)
@@ -213,7 +228,7 @@ def _spec(options: Namespace) -> Spec:
         return array_of(mac, options) or mac
     if options.requant is None or options.array is not None:
         raise InputError("--design must be given, or --requant alone; --list shows the designs")
-    _refuse(options, ("architecture", *ARRAY_NUMBERS), "--array")
+    _refuse(options, ("architecture", "drains", *ARRAY_NUMBERS), "--array")
     return unit_of(options)
 
 

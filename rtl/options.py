@@ -8,7 +8,7 @@ from argparse import SUPPRESS, Action, Namespace, _ActionsContainer
 from collections.abc import Sequence
 from typing import Any
 
-from rtl.array import MOST_SIDE, Architecture
+from rtl.array import DRAINS, MOST_SIDE, Architecture
 from rtl.mac import DESIGNS, design_named
 from rtl.spec import MacSpec, check_integer, read_widths, widths_text
 from siliquant.commandline import Parser
@@ -19,9 +19,11 @@ __all__ = [
     "add_architecture",
     "add_array",
     "add_depth",
+    "add_drains",
     "add_groups",
     "add_parameters",
     "array_size",
+    "read_drains",
     "read_parameters",
 ]
 
@@ -117,6 +119,21 @@ def add_architecture(parser: Parser, default: str | None) -> Action:
 def add_depth(parser: Parser, default: int) -> Action:
     """``--depth N``."""
     return parser.add_argument("--depth", metavar="N", default=str(default), help="words of each memory of the array")
+
+
+def add_drains(parser: Parser) -> Action:
+    """``--drains N``, as text; None where it is not given."""
+    return parser.add_argument(
+        "--drains", metavar="N",
+        help=f"sums that leave a column of the array in a cycle, at most (default {DRAINS}, or its rows)",
+    )  # fmt: skip
+
+
+def read_drains(options: Namespace) -> int:
+    """What ``--drains`` says, or what it is by default."""
+    return (
+        DRAINS if options.drains is None else check_integer("drains", integer("drains", options.drains), 1, MOST_SIDE)
+    )
 
 
 def add_groups(parser: Parser) -> Action:

@@ -38,7 +38,7 @@ from hwmodel.inference import (
 from hwmodel.inference import network_cost as cost_of_network
 from hwmodel.model import LibraryModel, estimate, load_model
 from hwmodel.workload import Assignment, Scales, Workload, assign, load_workload, read_sensitivity, uniform
-from rtl.array import Architecture, ArraySpec
+from rtl.array import DRAINS, Architecture, ArraySpec, drained
 from rtl.mac import design_named
 from rtl.manifests import Spec
 from rtl.names import HELPER_PREFIX
@@ -86,14 +86,15 @@ def design(name: str, **parameters: int | bool | Sequence[int]) -> MacSpec:
 
 
 def array(
-    mac: MacSpec, size: str = "16x16", *, architecture: str = "broadcast", depth: int = 2048,
+    mac: MacSpec, size: str = "16x16", *, architecture: str = "broadcast", depth: int = 2048, drains: int = DRAINS,
     requant: RequantSpec | None = None,
 ) -> ArraySpec:  # fmt: skip
     """An output-stationary array of a MAC, with the memories of ``siliquant gen`` and ``siliquant verify``.
 
     size: ROWSxCOLUMNS. architecture: broadcast or systolic. depth: words of each operand memory, 512 in ``siliquant
-    latency`` and ``compare --model``; the result memory has as many, or one a row. requant: the requantiser at the
-    drain of each column, None for accumulators as results.
+    latency`` and ``compare --model``; the result memory holds as many rows of sums, or one tile. drains: sums that
+    leave a column in a cycle, at most. requant: the requantiser at the end of each column, None for accumulators as
+    results.
 
     >>> array(design("loom"), "8x4").columns
     4
@@ -103,7 +104,7 @@ def array(
     rows, columns = array_size(_text("size", size))
     return ArraySpec(
         mac=mac, rows=rows, columns=columns, architecture=_chosen(Architecture, "architecture", architecture),
-        activation_depth=depth, weight_depth=depth, result_depth=max(depth, rows), requant=requant,
+        activation_depth=depth, weight_depth=depth, requant=requant, **drained(rows, drains, depth),
     )  # fmt: skip
 
 

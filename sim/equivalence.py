@@ -15,9 +15,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from qat.integers import Subject, open_subject, random_subject
 from qat.settings import Scheme
-from rtl.array import Architecture, ArraySpec
+from rtl.array import Architecture, ArraySpec, drained
 from rtl.mac import UniformSpec, design_named
-from rtl.options import array_size, read_parameters
+from rtl.options import array_size, read_drains, read_parameters
 from rtl.spec import MacSpec
 from siliquant.commandline import called, console, print_table, read_jobs, run
 from siliquant.files import write_atomically
@@ -95,7 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     spec = ArraySpec(
         mac=_mac(design, read_parameters(options, design), chosen), rows=rows, columns=columns,
         architecture=Architecture(options.architecture), activation_depth=depth, weight_depth=depth,
-        result_depth=max(depth, rows),
+        **drained(rows, read_drains(options), depth),
         requant=None if options.no_requantise else requantiser_of(chosen.model, groups),
     )  # fmt: skip
     found = _verified(chosen, spec, jobs)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rtl.array import Architecture
 from rtl.mac import UniformSpec
-from rtl.options import DesignParser, add_architecture, add_array, add_depth, add_groups
+from rtl.options import DesignParser, add_architecture, add_array, add_depth, add_drains, add_groups
 from siliquant.commandline import Parser, add_checkpoint, add_jobs, add_out_file, add_samples
 
 __all__ = ["equivalence", "record"]
@@ -37,6 +37,7 @@ examples:
     add_array(made, "16x16")
     add_architecture(made, Architecture.BROADCAST.value)
     add_depth(made, 2048)
+    add_drains(made)
     made.add_argument("--no-requantise", action="store_true", help="no requantisers at the end of the columns")
     add_groups(made)
     add_jobs(made)

@@ -45,6 +45,7 @@ OPTIONS = (
     "--bits 4 --no-requantise",
     "--bits 4 --scales head-reduced",
     "--bits 4 --architecture systolic",
+    "--bits 4 --drains 1",
     "--bits 4 --depth 2048",
     "--mean 3 --design subword --units 6",
     "--mean 3 --design bitfusion --units 3",
@@ -140,9 +141,20 @@ def _latency() -> dict[str, str]:
     ends = sum(two[name] for name in ("patch_embedding", "classifier"))
     return {
         "latency": table(("options", *SHOWN), lines),
+        "latency-drains": _drains(),
         "latency.ends": f"{ends:,}",
         "latency.two-bits": f"{two['all']:,}",
     }
+
+
+def _drains() -> str:
+    """Utilisation by role with more and more drains."""
+    found = {number: _roles(f"--bits 4 --drains {number}") for number in (1, 2, 4, 8)}
+    lines = [
+        (role.replace("_", " "), *(f"{found[number][role]['utilisation']:.1%}" for number in found))
+        for role in found[1]
+    ]  # fmt: skip
+    return table(("GEMMs", *("1 drain" if number == 1 else f"{number} drains" for number in found)), lines)
 
 
 def _roles(options: str) -> dict[str, dict[str, Any]]:

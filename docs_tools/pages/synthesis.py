@@ -1,4 +1,4 @@
-"""Power under other operand streams, and while operands come in some of the cycles."""
+"""Power under other operand streams, and while operands come in some of the cycles; what placed wires change."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from docs_tools.results import read_result
 
 __all__ = ["OWNS", "texts"]
 
-OWNS = ("stream", "markov", "gates")
+OWNS = ("stream", "markov", "gates", "wires")
+_HEADERS = ("design", "um2", "wire um", "period ns", "fJ/MAC", "change", "energy ratio")
 
 
 def texts() -> dict[str, str]:
@@ -24,7 +25,34 @@ def texts() -> dict[str, str]:
         "stream-power": table(("stream", *precisions), lines),
         **_gates(),
         **{f"markov.{bits}": error for bits, error in errors.items()},
+        **_wires("freepdk45"),
+        **_wires("sky130hd"),
     }
+
+
+def _wires(library: str) -> dict[str, str]:
+    found = read_result(f"wires-{library}")
+    anew = [row["design"] for row in found["rows"] if row["made_anew"]]
+    missed = [row["design"] for row in found["rows"] if row["meets_clock"] == [True, False]]
+    return {
+        f"wires-{library}": table(_HEADERS, [_line(row) for row in found["rows"]]),
+        f"wires.{library}-anew": str(len(anew)),
+        f"wires.{library}-missed": str(len(missed)),
+        f"wires.{library}-rows": str(len(found["rows"])),
+    }
+
+
+def _line(row: Mapping[str, Any]) -> list[str]:
+    before_fj, after_fj = row["energy_fj_per_mac"]
+    return [
+        row["design"],
+        " → ".join(f"{value:,.0f}" for value in dict.fromkeys(row["area_um2"])),
+        f"{row['wire_um']:,.0f}",
+        " → ".join(f"{value:.2f}" for value in row["minimum_period_ns"]),
+        " → ".join(f"{value:,.0f}" for value in row["energy_fj_per_mac"]),
+        f"{100 * (after_fj / before_fj - 1):+.1f} %",
+        " → ".join(f"{value:.2f}" for value in row["energy_ratio"]),
+    ]
 
 
 def _gates() -> dict[str, str]:

@@ -21,6 +21,7 @@ from .comparison import (
     contenders,
     is_uniform,
     kinds_of,
+    measured_answer,
     mixes,
     questions,
 )
@@ -58,6 +59,7 @@ __all__ = [
     "kinds_of",
     "mac_question",
     "markdown_table",
+    "measured_answer",
     "measured_or",
     "mixed_rows",
     "mixes",

@@ -111,6 +111,8 @@ def _notes(rows: Sequence[Row], wide: bool) -> list[str]:
         lines.append("no: no pipelining meets the clock; the fastest is shown.")
     if len(lines) < _MOST_NOTES - 1 and any(row.run_as != row.mixture for row in rows):
         lines.append("A width that a design lacks runs at its next wider one.")
-    more = "" if wide else "Of each design the best set of widths; --wide: all sets and columns. "
-    lines.append(f"{more}Method: docs/comparison.md; error: docs/calibration.md.")
+    if wide:
+        lines.append("Method: docs/comparison.md; error: docs/calibration.md.")
+    else:
+        lines.append("Best set of widths of each; --wide: all. docs/comparison.md, docs/calibration.md")
     return lines

@@ -35,7 +35,9 @@ __all__ = [
 
 @dataclass(frozen=True, kw_only=True)
 class Memories:
-    """The memories of an array: ``*_count`` equal ones each, all of which are accessed together."""
+    """The memories of an array: ``*_count`` equal ones each, all of which are accessed together; results have as many
+    more as the array has drains.
+    """
 
     activation: Memory
     activation_count: int
@@ -46,7 +48,9 @@ class Memories:
 
 
 def memories(array: ArraySpec, table: SramTable) -> Memories:
-    """One memory of each kind in a broadcast array; in a systolic one, one for each row or column."""
+    """One memory of each kind in a broadcast array; in a systolic one, one for each row or column. Of results, those of
+    one drain.
+    """
     weight_bits, activation_bits = array.element.operand_widths
     found: dict[str, Memory | int] = {}
     for name, words, bits, places in (
@@ -129,7 +133,7 @@ class _Model:
             held = self.memories
             self.leakage_uw += copies * held.activation_count * held.activation.leakage_uw
             self.leakage_uw += copies * held.weight_count * held.weight.leakage_uw
-            self.leakage_uw += held.result_count * held.result.leakage_uw
+            self.leakage_uw += array.drains * held.result_count * held.result.leakage_uw
             periods += [memory.minimum_period_ns for memory in (held.activation, held.weight, held.result)]
         known = [period for period in periods if period is not None]
         self.minimum_period_ns = max(known) if len(known) == len(periods) else None
@@ -145,11 +149,13 @@ class _Model:
         words = tile_words(mac, product.k, passes)
         tiles = counts["operand_cycles"] // sum(each.cycles for each in words)
         mac_pj = (cycles - counts["operand_cycles"]) * self.element.core_idle_pj_per_cycle(array.rows, array.columns)
-        takes = array.columns * drain_takes(array.rows, array.systolic)
-        for each, tile in zip(passes, words, strict=True):
+        changed = product.changed(mac, array.requant)
+        for each, tile, change in zip(passes, words, changed, strict=True):
             cost = self.costs.mac(array.element, each.precision, gemm.role)
             mac_pj += tiles * tile.cycles * cost.core_pj_per_cycle(array.rows, array.columns)
-            mac_pj += tiles * takes * cost.drain_pj
+            drain = array.drain_cycles(changed=change)
+            takes = drain_takes(array.rows, array.systolic, drain=drain)
+            mac_pj += tiles * array.columns * takes * cost.drain_pj
         useful = sum(
             (Fraction(gemm.macs, elements) / mac.macs_per_cycle(each.precision) for each in passes), Fraction()
         )
@@ -158,7 +164,7 @@ class _Model:
         off_chip_bits = counts["code_bits_in"] + counts["result_bits_out"]
         energy = Energy(
             mac_pj=mac_pj,
-            requantisation_pj=self._requantisation_pj(gemm, cycles, drained, results),
+            requantisation_pj=self._requantisation_pj(gemm, cycles, counts["drain_cycles"], results),
             activation_sram_pj=self._sram_pj("activation", reads, writes[0]),
             weight_sram_pj=self._sram_pj("weight", reads, writes[1]),
             result_sram_pj=self._sram_pj("result", counts["added_words"] + results, drained),
@@ -186,8 +192,8 @@ class _Model:
         )
 
     def _requantisation_pj(self, gemm: Gemm, cycles: int, drained: int, results: int) -> float:
-        """Every drained sum passes the requantiser of its column, asked for or not; partial sums take the results of
-        the projection.
+        """Every sum that leaves the last row passes the requantiser of its column, asked for or not; partial sums take
+        the results of the projection.
         """
         total = 0.0
         for name, unit in self.units.items():
@@ -232,7 +238,7 @@ def area_of(
     if held is not None:
         activation = copies * held.activation_count * held.activation.area_um2
         weight = copies * held.weight_count * held.weight.area_um2
-        result = held.result_count * held.result.area_um2
+        result = array.drains * held.result_count * held.result.area_um2
     return Area(
         mac_um2=element.core_um2(array.rows, array.columns),
         requantisation_um2=array.columns * sum(unit.area_um2 for unit in units),

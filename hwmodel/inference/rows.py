@@ -26,7 +26,7 @@ from hwmodel.workload import (
     published_accuracy,
     uniform,
 )
-from rtl.array import Architecture, ArraySpec
+from rtl.array import DRAINS, Architecture, ArraySpec, drained
 from rtl.mac import UniformSpec
 from rtl.requant import MultiplierSpec, RequantSpec
 from rtl.spec import MacSpec
@@ -51,10 +51,10 @@ class NetworkRow:
     """One inference on one array.
 
     bits: mean width asked for; mean_bits: of the assignment, first and last layers left out. normalisation: UNIFORM, or
-    what is at most that of the uniform array. element, rows, columns: the array. area_um2: of logic (elements and
-    requantisers) and memories. load_share: of cycles, 0 to 1. energy_uj: of all parts; sram_uj of the three memories;
-    off_chip_uj 0 unless an energy a bit was given. *_ratio: to the uniform row of the same bits. accuracy_percent:
-    published by others for uniform models of packaged networks, None elsewhere.
+    what is at most that of the uniform array. element, rows, columns, drains: the array. area_um2: of logic (elements
+    and requantisers) and memories. load_share: of cycles, 0 to 1. energy_uj: of all parts; sram_uj of the three
+    memories; off_chip_uj 0 unless an energy a bit was given. *_ratio: to the uniform row of the same bits.
+    accuracy_percent: published by others for uniform models of packaged networks, None elsewhere.
     """
 
     model: str
@@ -66,6 +66,7 @@ class NetworkRow:
     element: str
     rows: int
     columns: int
+    drains: int
     pipeline_stages: int
     clock_mhz: float
     meets_clock: bool | None
@@ -132,6 +133,7 @@ def network_rows(
     sensitivity: SensitivityTable | None = None,
     rows: int = 16,
     columns: int = 16,
+    drains: int = DRAINS,
     depth: int = 512,
     architecture: Architecture = Architecture.BROADCAST,
     requantiser: Callable[[int], RequantSpec | None] = multiplier,
@@ -145,8 +147,9 @@ def network_rows(
     elements: by mean bits and the shares of the mixed network, the uniform element first, each with its units and
     pipeline registers. widths: those of the mixed network, by default network_widths of each mean; a design that lacks
     one runs it at the next that it has, and codes that are wider than all in passes. rows, columns, depth (words of
-    each memory): of the uniform array. requantiser: by the widest codes it makes, at the end of each column. Raises
-    ValueError where a mean is not reached by the widths, or a cost is not known.
+    each operand memory; that of results holds as many rows of sums): of the uniform array. drains: of all arrays, or as
+    many as their rows allow. requantiser: by the widest codes it makes, at the end of each column. Raises ValueError
+    where a mean is not reached by the widths, or a cost is not known.
     """
     found: list[NetworkRow] = []
     for mean in bits:
@@ -157,7 +160,7 @@ def network_rows(
         alike = uniform(workload, mean)
         array = ArraySpec(
             mac=first, rows=rows, columns=columns, architecture=architecture, activation_depth=depth,
-            weight_depth=depth, result_depth=max(depth, rows), requant=requantiser(alike.drained_bits),
+            weight_depth=depth, **drained(rows, drains, depth), requant=requantiser(alike.drained_bits),
         )  # fmt: skip
         base = network_cost(array, alike, costs, scales=scales, overlap=overlap)
         found.append(_row(mean, UNIFORM, base, base))
@@ -205,6 +208,7 @@ def _row(bits: int, normalisation: str, cost: NetworkCost, base: NetworkCost) ->
         element=array.mac.name,
         rows=array.rows,
         columns=array.columns,
+        drains=array.drains,
         pipeline_stages=array.mac.pipeline_stages,
         clock_mhz=cost.clock_mhz,
         meets_clock=cost.meets_clock,

@@ -1,9 +1,10 @@
 """Arrays of other designs that are a match for a given one: of at most its area, or of at most its latency.
 
 The rule. The element of each design is given (units and pipelining). Rows and columns run from 1 to twice the larger
-side of the given array, neither more than twice the other, and no more than an array may load (MOST_LOADED_BITS). Each
-memory keeps the capacity in bits that it has in the given array: its depth is that capacity over the width of a word,
-but at least what one tile of the largest sums needs.
+side of the given array, neither more than twice the other, and no more than an array may load (MOST_LOADED_BITS). They
+have as many drains as the given array, or as many as their rows allow (rtl.array.most_drains). Each memory keeps the
+capacity in bits that it has in the given array: its depth is that capacity over the width of a word, but at least what
+one tile of the largest sums needs.
 
 equal area     of the arrays with at most the given one's area, the one with the fewest cycles an inference; of equally
                fast ones the smallest, of those the one with the fewest rows
@@ -23,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hwmodel.workload import Assignment, Scales
-from rtl.array import MOST_LOADED_BITS, SIZE_WIDTH, ArraySpec
+from rtl.array import MOST_LOADED_BITS, SIZE_WIDTH, ArraySpec, most_drains
 from rtl.requant import RequantSpec
 from rtl.spec import MacSpec
 from siliquant.inputs import InputError
@@ -52,6 +53,7 @@ class Candidates:
             self.pattern,
             rows=int(grids.rows[number]),
             columns=int(grids.columns[number]),
+            drains=int(grids.drains[number]),
             activation_depth=int(grids.activation_depth[number]),
             weight_depth=int(grids.weight_depth[number]),
             result_depth=int(grids.result_depth[number]),
@@ -69,7 +71,7 @@ def candidates(
     overlap: Overlap = Overlap.NONE,
 ) -> Candidates:
     """Arrays of ``element`` of all sizes by the rule above, with the memories of ``given``, running ``assignment``."""
-    pattern = replace(given, mac=element, requant=requant, rows=1, columns=1)
+    pattern = replace(given, mac=element, requant=requant, rows=1, columns=1, drains=1)
     gemms = assignment.workload.gemms
     products = Counter(matrices_of(gemm, assignment.of(gemm), scales, pattern) for gemm in gemms)
     grids = _grids(given, pattern, products)
@@ -120,6 +122,7 @@ def _grids(given: ArraySpec, pattern: ArraySpec, products: Counter[Matrices]) ->
     rows, columns = (side.ravel() for side in np.meshgrid(sides, sides, indexing="ij"))
     fits = (rows <= 2 * columns) & (columns <= 2 * rows) & (pattern.loaded_bits(rows, columns) <= MOST_LOADED_BITS)
     rows, columns = rows[fits], columns[fits]
+    drains = most_drains(rows, given.drains)
     needs = [needed_words(pattern.mac, product) for product in products]
     was, now = given.element.operand_widths, pattern.element.operand_widths
 
@@ -129,6 +132,7 @@ def _grids(given: ArraySpec, pattern: ArraySpec, products: Counter[Matrices]) ->
     return Grids(
         rows=rows,
         columns=columns,
+        drains=drains,
         activation_depth=depth(
             given.activation_depth * given.rows * was[1], rows * now[1], max(need[0] for need in needs)
         ),
@@ -136,6 +140,8 @@ def _grids(given: ArraySpec, pattern: ArraySpec, products: Counter[Matrices]) ->
             given.weight_depth * given.columns * was[0], columns * now[0], max(need[1] for need in needs)
         ),
         result_depth=depth(
-            given.result_depth * given.columns * given.result_width, columns * pattern.result_width, rows
+            given.result_depth * given.drains * given.columns * given.result_width,
+            drains * columns * pattern.result_width,
+            -(-rows // drains),
         ),
     )

@@ -25,13 +25,23 @@ IntArray = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, kw_only=True)
 class Grids:
-    """Rows, columns and memory depths (words) of several arrays of one element, int64 [grids] each."""
+    """Rows, columns, drains and memory depths (words) of several arrays of one element, int64 [grids] each."""
 
     rows: IntArray
     columns: IntArray
+    drains: IntArray
     activation_depth: IntArray
     weight_depth: IntArray
     result_depth: IntArray
+
+    @property
+    def drain_rows(self) -> IntArray:
+        """Rows of a drain: words of the result memory that a tile fills."""
+        return -(-self.rows // self.drains)
+
+    def drain_cycles(self, changed: bool) -> IntArray:
+        """Cycles in which a tile drains, as :meth:`rtl.array.ArraySpec.drain_cycles`."""
+        return self.rows if changed else self.drain_rows
 
     @classmethod
     def of(cls, arrays: Iterable[ArraySpec]) -> Grids:
@@ -77,6 +87,12 @@ class Matrices:
     def passes(self, mac: MacSpec) -> tuple[Pass, ...]:
         """The passes that ``mac`` needs for these widths."""
         return plan_passes(mac, Codes(self.bits, True), Codes(self.bits, self.activation_signed))
+
+    def changed(self, mac: MacSpec, requant: RequantSpec | None) -> list[bool]:
+        """Of each pass, whether its sums are stored otherwise than they are; the last one's may be requantised."""
+        found = [each.changed for each in self.passes(mac)]
+        found[-1] |= requant is not None and self.parameter_sets > 0
+        return found
 
 
 @dataclass(frozen=True)
@@ -143,7 +159,7 @@ class Blocks:
             if (depth < need).any():
                 size = f"one tile with sums of {product.k} products"
                 raise InputError(f"{name} must be at least {need} words for {size}, not {int(depth.min())}")
-        fit = grids.result_depth // grids.rows
+        fit = grids.result_depth // grids.drain_rows
         column_tiles = np.minimum(grids.weight_depth // needs[1][1], -(-product.n // grids.columns))
         column_tiles = np.minimum(column_tiles, fit)
         if product.parameter_sets and timing.requant is not None:

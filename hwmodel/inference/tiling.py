@@ -21,8 +21,9 @@ __all__ = ["Overlap", "Tally", "cycles_of", "tally"]
 
 
 class Overlap(Enum):
-    """NONE: operands are loaded, then the run goes on, as rtl.array does it. DOUBLE: a second memory of each operand
-    takes those of the next run meanwhile, within a GEMM; the array in rtl has no such memory.
+    """NONE: operands are loaded, then the run goes on. DOUBLE: the operands of the next run are loaded meanwhile,
+    within a GEMM. That takes operand memories of twice the words, in whose halves the runs have their bases by turns.
+    The last word of a load is written in the cycle in which its run is started, when the one before has ended.
     """
 
     NONE = "none"
@@ -35,8 +36,9 @@ class Tally:
 
     cycles: from the first load to the last result. operand_cycles: with operands, each one read of the activation and
     of the weight memory. run_cycles: ``busy``. load_cycles: of operands and parameters. activation_words, weight_words:
-    written to the operand memories. drained_words: written to the result memory, each a row of sums of all columns.
-    added_words: read from it to be added to. result_words: read out at the end. parts: blocks, each loaded and run once
+    written to the operand memories. drain_cycles: in which sums leave the last row. drained_words: written to a bank of
+    the result memory, each a row of sums of all columns. added_words: read from it to be added to. result_words: read
+    out at the end. parts: blocks, each loaded and run once
     a pass. code_bits_in: codes that are loaded, packed to their widths, with the parameters of requantisers.
     result_bits_out: results that are read out.
     """
@@ -47,6 +49,7 @@ class Tally:
     load_cycles: IntArray
     activation_words: IntArray
     weight_words: IntArray
+    drain_cycles: IntArray
     drained_words: IntArray
     added_words: IntArray
     result_words: IntArray
@@ -88,6 +91,7 @@ def tally(timing: Timing, grids: Grids, product: Matrices, overlap: Overlap = Ov
         load_cycles=plan.load_cycles,
         activation_words=plan.total(plan.row_tiles * sum(each.steps * each.activation_planes for each in words)),
         weight_words=plan.total(plan.column_tiles * sum(each.steps * each.weight_planes for each in words)),
+        drain_cycles=tiles * sum(grids.drain_cycles(changed) for _, changed in plan.kinds),
         drained_words=tiles * grids.rows * len(words),
         added_words=tiles * grids.rows * sum(each.accumulate for each in plan.passes),
         result_words=tiles * grids.rows,
@@ -116,12 +120,14 @@ class _Schedule:
         self.many = blocks.row_count[:, None] * blocks.column_count[None]  # parts of each kind in one matrix
         self.parameters = blocks.parameter_sets(product)[None]
         skew = grids.rows + grids.columns - 2 if timing.architecture is Architecture.SYSTOLIC else 0
-        tail = timing.mac.latency + grids.rows + skew + (timing.requant.latency if timing.requant else 0)
-        self._runs: dict[TileWords, IntArray] = {}  # passes are often alike
+        rest = timing.mac.latency + skew + (timing.requant.latency if timing.requant else 0) + 1
+        self.kinds = list(zip(self.words, product.changed(timing.mac, timing.requant), strict=True))
+        self._runs: dict[tuple[TileWords, bool], IntArray] = {}  # passes are often alike
+        for kind in dict.fromkeys(self.kinds):
+            operands, drain = kind[0].cycles, grids.drain_cycles(kind[1])
+            self._runs[kind] = (self.tiles - 1) * np.maximum(operands, drain) + operands + drain + rest
         self._loads: dict[TileWords, IntArray] = {}
         for each in dict.fromkeys(self.words):
-            period = np.maximum(each.cycles, grids.rows)
-            self._runs[each] = (self.tiles - 1) * period + each.cycles + tail + 1
             table = 2 * each.weight_planes * each.activation_planes
             activations = self.row_tiles * (each.steps * each.activation_planes)
             weights = self.column_tiles * (each.steps * each.weight_planes)
@@ -134,7 +140,7 @@ class _Schedule:
     @property
     def run_cycles(self) -> IntArray:
         """Of all passes."""
-        runs = (self.total(run) * self.words.count(each) for each, run in self._runs.items())
+        runs = (self.total(run) * self.kinds.count(kind) for kind, run in self._runs.items())
         return sum(runs, np.zeros_like(self.row_tiles[0, 0]))
 
     @property
@@ -147,13 +153,13 @@ class _Schedule:
         """From the first load to the last result."""
         if overlap is Overlap.NONE:
             return self.run_cycles + self.load_cycles
-        runs, loads = ([found[each] for each in self.words] for found in (self._runs, self._loads))
+        runs, loads = [self._runs[kind] for kind in self.kinds], [self._loads[each] for each in self.words]
         return _overlapped(runs, loads, self.blocks, self.product.count) + self.total(self.parameters)
 
 
 def _overlapped(runs: list[IntArray], loads: list[IntArray], blocks: Blocks, count: int) -> IntArray:
-    """Cycles of all runs where each load goes on beside the run before: the first load, then the longer of each run
-    and the load after it, then the last run.
+    """Cycles of all runs where each load goes on beside the run before: the first load, then the longer of each run,
+    with the cycle of the next start, and the load after it, then the last run.
     """
     rows, columns = blocks.row_count[0], blocks.column_count[0]  # all but the last
     first_row, first_column = np.where(rows > 0, 0, 1), np.where(columns > 0, 0, 1)
@@ -162,10 +168,10 @@ def _overlapped(runs: list[IntArray], loads: list[IntArray], blocks: Blocks, cou
     # Within a part, from pass to pass.
     many = blocks.row_count[:, None] * blocks.column_count[None]
     for run, load in zip(runs, loads[1:], strict=False):
-        result = result + count * (many * np.maximum(run, load)).sum((0, 1))
+        result = result + count * (many * np.maximum(run + 1, load)).sum((0, 1))
 
     def step(last: tuple[int, int], then: tuple[IntArray | int, IntArray | int]) -> IntArray:
-        return np.asarray(np.maximum(runs[-1][last[0], last[1]], loads[0][then[0], then[1], grid]))
+        return np.asarray(np.maximum(runs[-1][last[0], last[1]] + 1, loads[0][then[0], then[1], grid]))
 
     for column, number in ((0, columns), (1, np.ones_like(columns))):
         alike, to_last = np.maximum(rows - 1, 0), np.minimum(rows, 1)

@@ -59,6 +59,7 @@ from .checks import (
     untimed_of,
 )
 from .consistency import check_consistency
+from .flipflops import Storage, outdone
 from .slim import slim_text
 
 _MOST_TEXT = 100  # characters of names that are only shown
@@ -86,6 +87,7 @@ class Facts:
     complements: tuple[tuple[str, str, str], ...]
     families: tuple[tuple[str, ...], ...]
     flip_flops: tuple[str, ...]
+    outdone: tuple[str, ...]
     inverters: tuple[str, ...]
     buffer: tuple[str, str, str]
     clock_pins: tuple[str, ...]
@@ -174,6 +176,9 @@ def _digest(
         complements=tuple(sorted((c.name, c.q, c.qn) for c in cells if c.q and c.qn)),
         families=_families(cells),
         flip_flops=tuple(sorted(cell.name for cell in cells if cell.state)),
+        outdone=outdone(
+            (Storage(c.name, c.area, c.inputs, c.state, c.q, c.qn) for c in cells if c.state), inverter.area
+        ),
         inverters=tuple(sorted(c.name for c in cells if len(c.inputs) == 1 and [t for _, t in c.outputs] == [0b01])),
         buffer=_fanout_buffer(cells, driver),
         clock_pins=tuple(sorted(clocks)),

@@ -13,6 +13,7 @@ import hashlib
 import importlib.metadata
 import json
 import os
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib import resources
@@ -98,6 +99,7 @@ class Library:
     complements: tuple[tuple[str, str, str], ...]  # flip-flops with both outputs: cell, Q pin, inverted pin
     families: tuple[tuple[str, ...], ...]  # drive strengths of one function, smallest first
     flip_flops: tuple[str, ...]
+    outdone: tuple[str, ...]  # flip-flops that are larger than one with an inverted output and an inverter
     inverters: tuple[str, ...]
     buffer: tuple[str, str, str]  # for large fan-outs: cell, input pin, output pin; an inverter where none exists
     clock_pins: tuple[str, ...]
@@ -134,6 +136,11 @@ class Library:
         adder = asdict(self.full_adder) if self.full_adder else None
         use = [self.sha256, self.excluded, adder, *([self.exceptions] if self.exceptions else [])]
         return hashlib.sha256(json.dumps(use, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def has_wire_load(self) -> bool:
+        """Whether OpenSTA takes wires from the file: it states a default wire load, or a selection of them."""
+        return _states_wire_load(self.slim())
 
     def no_power(self, cells: Collection[str]) -> str:
         """Why a netlist of these cells has no power figure, as what the file does not state; empty where it has one."""
@@ -217,6 +224,7 @@ def find_library(
         complements=tuple((cell, q, qn) for cell, q, qn in facts.pop("complements")),
         families=tuple(tuple(family) for family in facts.pop("families")),
         flip_flops=tuple(facts.pop("flip_flops")),
+        outdone=tuple(facts.pop("outdone")),
         inverters=tuple(facts.pop("inverters")),
         buffer=tuple(facts.pop("buffer")),
         clock_pins=tuple(facts.pop("clock_pins")),
@@ -280,6 +288,11 @@ def _facts(
     if slim_path == slim:
         cache.keep(facts_file, answer, home)
     return json.loads(answer)["facts"], slim_path
+
+
+@functools.cache
+def _states_wire_load(slim: Path) -> bool:
+    return re.search(r"^\s*default_wire_load(_selection)?\s*:", slim.read_text(), re.MULTILINE) is not None
 
 
 @functools.cache

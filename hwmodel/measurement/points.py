@@ -21,6 +21,7 @@ from typing import Any
 
 from hwmodel.library import LibertyFiles, Library, find_library
 from hwmodel.operands import StreamPlan
+from hwmodel.placement import Placing, placer_version
 from hwmodel.power import GLITCH_AWARE, icarus_version
 from siliquant.inputs import InputError, ToolError
 
@@ -82,6 +83,7 @@ class Task:
     library: LibraryChoice
     effort: str
     signature: tuple[tuple[str, str], ...]
+    placing: Placing | None = None
 
     def __str__(self) -> str:
         return self.design.spec.name
@@ -138,16 +140,17 @@ def measure_task(task: Task) -> tuple[str, ...]:
         library = _library(task.library)
     except (OSError, ValueError) as error:
         raise WorkerDiffers(f"the worker {platform.node()} does not find the library: {error}") from None
-    here = dict(signature(library, task.design))
+    here = dict(signature(library, task.design, task.placing))
     for name, value in task.signature:
         if here[name] != value:
             raise WorkerDiffers(f"{name} on the worker {platform.node()} must be {value}, not {here[name]}")
-    with DesignUnderTest(task.design.spec, Bench(library, effort=task.effort, jobs=1), RowStore()) as dut:
+    bench = Bench(library, effort=task.effort, jobs=1, placing=task.placing)
+    with DesignUnderTest(task.design.spec, bench, RowStore()) as dut:
         points = points_of(task.design, dut.at) or []
     return tuple(row.to_json() for point in points for row in (*point.found.powered.values(), point.found.row))
 
 
-def signature(library: Library, design: SweepDesign) -> tuple[tuple[str, str], ...]:
+def signature(library: Library, design: SweepDesign, placing: Placing | None = None) -> tuple[tuple[str, str], ...]:
     """What decides the rows of a design, by name: where two machines agree in it they make the same rows."""
     tools = tool_versions()
     plans = (str(plan) for pressure in design.pressures for plan in plans_for(design, pressure))
@@ -159,6 +162,7 @@ def signature(library: Library, design: SweepDesign) -> tuple[tuple[str, str], .
         ("opensta", tools["opensta"]),
         ("icarus", icarus_version() or "none"),
         ("streams", "; ".join(plans)),
+        ("placement", "none" if placing is None else f"{placing.text}, coloquinte {placer_version()}"),
     )
 
 
@@ -206,6 +210,7 @@ def calibration_table(
         },
         flow_version=_one("flow_version", [row.flow_version for row in rows]),
         effort=_one("effort", [row.effort for row in rows]),
+        wires=_one("wires", [row.wires for row in rows]),
         command=command,
         date=max((row.date for row in rows if row.date), default=date),
         designs=len({point.design.spec for point, _, _ in found}),

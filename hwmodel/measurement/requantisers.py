@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from hwmodel.netlist import read_netlist
 from hwmodel.operands import RequantPlan, check_outputs, requant_stimulus
 from hwmodel.power import simulate
-from hwmodel.synthesis import Synthesis, recipe_named, synthesise, try_stages
+from hwmodel.synthesis import Mapped, Recipe, recipe_named, synthesise, try_stages
 from rtl.mac import UniformSpec
 from rtl.requant import LoadableSpec, PartialSumSpec, ThresholdSpec
 
-from .dut import Bench, best_powered, find_row, power_data, power_figures
+from .dut import Bench, best_powered, find_row, placed_netlist, power_data, power_figures
 from .row import SynthesisRow, attempt_of_row, make_row, sha256_text
 from .store import RowStore
 
@@ -99,6 +99,8 @@ def measure_unit(unit: Unit, bench: Bench, store: RowStore) -> UnitTrial:
     digest = sha256_text(verilog)
     found, plain = (None, None) if bench.fresh else _stored(unit, digest, bench, store)
     if found is None:
+        if bench.placing is not None and not bench.fresh:
+            plain = _stored(unit, digest, replace(bench, placing=None), store)[1]
         found = _synthesised(unit, verilog, plain, bench)
         for row in (found.row, found.powered):
             store.put(row)
@@ -121,7 +123,7 @@ def _stored(
     effort = unit.effort(bench.effort)
 
     def find(activity: str | None) -> SynthesisRow | None:
-        return find_row(verilog_sha256, bench.library, bench.clock_mhz, effort, activity, store)
+        return find_row(verilog_sha256, bench.library, bench.clock_mhz, effort, activity, store, bench.placing)
 
     plain = find(None)
     if plain is None:
@@ -134,16 +136,21 @@ def _stored(
 
 def _synthesised(unit: Unit, verilog: str, plain: SynthesisRow | None, bench: Bench) -> UnitTrial:
     spec, library, effort = unit.spec, bench.library, unit.effort(bench.effort)
-    result = synthesise(
-        verilog, spec.name, library, bench.clock_mhz, effort=effort, jobs=bench.jobs,
-        recipe=None if plain is None else recipe_named(plain.recipe),
-        screen=spec.pipeline_stages < 2 and not unit.is_large,
-    )  # fmt: skip
-    row = make_row(spec.design, spec.parameters, verilog, library, bench.clock_mhz, result, effort=effort)
-    return UnitTrial(spec, row, _powered(row, unit, result, bench))
+
+    def make(clock_mhz: float, recipe: Recipe | None = None) -> tuple[SynthesisRow, Mapped]:
+        result = synthesise(
+            verilog, spec.name, library, clock_mhz, effort=effort, jobs=bench.jobs, recipe=recipe,
+            screen=spec.pipeline_stages < 2 and not unit.is_large,
+        )  # fmt: skip
+        return make_row(spec.design, spec.parameters, verilog, library, clock_mhz, result, effort=effort), result
+
+    row, mapped = make(bench.clock_mhz, None if plain is None else recipe_named(plain.recipe))
+    if bench.placing is not None:
+        row, mapped = placed_netlist(row, mapped, bench, bench.clock_mhz, make)
+    return UnitTrial(spec, row, _powered(row, unit, mapped, bench))
 
 
-def _powered(row: SynthesisRow, unit: Unit, result: Synthesis, bench: Bench) -> SynthesisRow:
+def _powered(row: SynthesisRow, unit: Unit, result: Mapped, bench: Bench) -> SynthesisRow:
     """Checks the netlist on the stream; the row with the power of it."""
     data = power_data(bench.library.files)
     stimulus = requant_stimulus(unit.spec, unit.plan)

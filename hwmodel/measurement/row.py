@@ -13,6 +13,7 @@ from typing import Any
 
 from hwmodel.library import Library
 from hwmodel.netlist import AreaParts, area_parts
+from hwmodel.placement import Placed, Placing, Wiring, placer_version
 from hwmodel.power import icarus_version
 from hwmodel.synthesis import FLOW_VERSION, Attempt, Synthesis, looks_at_area_alone, opensta_version
 from siliquant.files import package_version
@@ -21,6 +22,8 @@ from siliquant.inputs import InputError, field_types, fits, json_object, short
 _FLOW_SOURCES = (
     *(f"library/{name}.py" for name in ("cells", "digest", "flipflops", "library", "purposes", "slim")),
     "netlist/area.py",
+    *(f"placement/{name}.py" for name in ("floorplan", "lef", "place", "placer", "steiner", "technology", "wires")),
+    "placement/worker.py",
     *(f"synthesis/{name}.py" for name in ("flow", "mapping", "recipes", "selection", "sizing", "sta")),
     *(f"yosys/{name}.py" for name in ("adders", "clockgates", "fanout", "gates", "polarity", "registers", "worker")),
     "yosys/maps/adder_chain.v",
@@ -28,6 +31,7 @@ _FLOW_SOURCES = (
 )
 
 
+WIRE_LOAD, NO_WIRES = "wire load", "none"
 _LATER = {"toggles", "settled_uw", "idle_uw"}  # fields that rows without power may lack
 
 
@@ -42,6 +46,8 @@ class SynthesisRow:
     idle_uw: power while no operands come: leakage, and the clock of what no clock gate holds back.
     toggles: what internal_uw and switching_uw count, "glitch-aware" or "zero-delay"; settled_uw: their sum without
     glitches, whichever it is.
+    wires: WIRE_LOAD or NO_WIRES, as the library has it, or the text of a hwmodel.placement.Placing; wiring: what the
+    wires of a placement are, None without one.
     """
 
     design: str
@@ -74,6 +80,8 @@ class SynthesisRow:
     toggles: str | None = None
     settled_uw: float | None = None
     idle_uw: float | None = None
+    wires: str = NO_WIRES
+    wiring: Wiring | None = None
     date: str | None = field(default=None, compare=False)
 
     @property
@@ -87,6 +95,7 @@ class SynthesisRow:
             self.activity,
             self.tools,
             self.flow_version,
+            placed=self.wires if self.wiring else None,
         )
 
     def with_power(self, activity: str, **fields_uw: float) -> SynthesisRow:
@@ -112,7 +121,8 @@ class SynthesisRow:
         for entry in fields(cls):
             if entry.name in data and not fits(data[entry.name], types[entry.name]):
                 raise InputError(f"{entry.name} of a synthesis row must be {entry.type}, not {short(data[entry.name])}")
-        return cls(**{**data, "parts": AreaParts(**data["parts"])})
+        wiring = None if data["wiring"] is None else Wiring(**data["wiring"])
+        return cls(**{**data, "parts": AreaParts(**data["parts"]), "wiring": wiring})
 
 
 def row_key(
@@ -123,10 +133,16 @@ def row_key(
     activity: str | None,
     tools: Mapping[str, str],
     flow_version: int = FLOW_VERSION,
+    *,
+    placed: str | None = None,
 ) -> str:
-    """sha256 over everything that can change a row's numbers: source, library, clock, flow, tools, stream."""
+    """sha256 over everything that can change a row's numbers: source, library, clock, flow, tools, stream, and how it
+    is placed (the text of a Placing), None where it is not.
+    """
     decisive = {name: tools.get(name) for name in ("yosys", "opensta")}
     question = [verilog_sha256, library_use_sha256, float(clock_mhz), effort, activity, decisive, flow_version]
+    if placed is not None:
+        question.append(placed)
     return hashlib.sha256(json.dumps(question, sort_keys=True).encode()).hexdigest()
 
 
@@ -163,7 +179,24 @@ def make_row(
         tools=dict(sorted(tool_versions().items())),
         flow_sha256=flow_sha256(),
         effort=effort,
+        wires=WIRE_LOAD if library.has_wire_load else NO_WIRES,
         date=date,
+    )
+
+
+def placed_row(row: SynthesisRow, placed: Placed, placing: Placing, clock_mhz: float) -> SynthesisRow:
+    """The row without power of the same netlist with the wires of a placement, at a clock."""
+    timing = placed.mapped.timing
+    assert timing is not None
+    return replace(
+        row,
+        clock_mhz=float(clock_mhz),
+        minimum_period_ns=round(timing.minimum_period_ns, 6),
+        slack_ns=round(timing.worst_slack_ns, 6),
+        meets_clock=timing.meets_clock,
+        tools=dict(sorted({**row.tools, "coloquinte": placer_version() or "none"}.items())),
+        wires=placing.text,
+        wiring=placed.wiring,
     )
 
 

@@ -70,19 +70,27 @@ class RowStore:
         return self._packaged_rows().get(key)
 
     def find(
-        self, verilog_sha256: str, library_use_sha256: str, clock_mhz: float, effort: str, activity: str | None
+        self,
+        verilog_sha256: str,
+        library_use_sha256: str,
+        clock_mhz: float,
+        effort: str,
+        activity: str | None,
+        placed: str | None = None,
     ) -> SynthesisRow | None:
-        """The row that this machine's tools make, or None.
+        """The row that this machine's tools make, or None. placed: as of row_key.
 
         Where there is no OpenSTA here, one of the package that was made with it.
         """
         question = verilog_sha256, library_use_sha256, clock_mhz, effort, activity
         tools = tool_versions()
         alone = tools["opensta"] == "none"
-        packaged = self._timed(row_key(*question, _timed_by_any(tools))) if alone or self._any_timer else None
+        packaged = (
+            self._timed(row_key(*question, _timed_by_any(tools), placed=placed)) if alone or self._any_timer else None
+        )
         if alone and packaged is not None:
             return packaged
-        return self.get(row_key(*question, tools)) or packaged
+        return self.get(row_key(*question, tools, placed=placed)) or packaged
 
     def put(self, row: SynthesisRow) -> Path:
         """Keep a row in the writable layer and return its file; where that cannot be written, in memory."""
@@ -160,7 +168,7 @@ class RowStore:
         if not self._by_question:
             self._by_question = {
                 row_key(row.verilog_sha256, row.library_use_sha256, row.clock_mhz, row.effort, row.activity,
-                        _timed_by_any(row.tools), row.flow_version): row
+                        _timed_by_any(row.tools), row.flow_version, placed=row.wires if row.wiring else None): row
                 for row in self._packaged_rows().values()
             }  # fmt: skip
         return self._by_question.get(key)

@@ -85,9 +85,9 @@ class Provenance:
     """Where a table came from.
 
     library_use_sha256: of the library's file, the cells left out of it and its full adder.  tools: versions by name;
-    several where workers differed.  date: ISO, of the newest row, or of the table where rows have none.  designs,
-    points, rows: their numbers.  held_out: modules kept from the fit, by reason.  left_out: those of the sweep without
-    rows.
+    several where workers differed.  wires: as of rows.  date: ISO, of the newest row, or of the table where rows have
+    none.  designs, points, rows: their numbers.  held_out: modules kept from the fit, by reason.  left_out: those of
+    the sweep without rows.
     """
 
     library: str
@@ -99,6 +99,7 @@ class Provenance:
     tools: Mapping[str, str]
     flow_version: int
     effort: str
+    wires: str
     command: str
     date: str
     designs: int

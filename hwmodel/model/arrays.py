@@ -77,7 +77,7 @@ def core_cost(spec: CoreSpec, plan: StreamPlan, model: LibraryModel, clock_mhz: 
     moved = Transitions(*(numbers @ each for each in shared_transitions_of(mac, plan)))
     products = min(plan.products, mac.reduction_length)
     cycles = -(-products // mac.products_per_step(plan.precision)) * mac.cycles_per_step(plan.precision)
-    takes = spec.columns * drain_takes(spec.rows, spec.systolic) / cycles
+    takes = spec.columns * drain_takes(spec.rows, spec.systolic, drain=spec.rows) / cycles
     drained = _only(Part.ACCUMULATOR_REGISTERS, takes * drain_changes(mac, plan))
     moved = moved._replace(settled=moved.settled + drained)
     return cost_from(_shape(mac, reach_of(spec), model, counts), counts, moved, model, clock_mhz)
@@ -148,10 +148,14 @@ def _only(part: Part, number: float) -> Vector:
     return np.array([number if each is part else 0.0 for each in PARTS], dtype=np.float64)
 
 
-def drain_takes(rows: int, systolic: bool) -> float:
+def drain_takes(rows: int, systolic: bool, *, drain: int) -> int:
     """How often the drain registers of a column take another word for one sum of each row.
 
-    Row r takes its own sum and then those of the r rows before it. The rows of a broadcast array move together, and all
-    but the last take zero in the end.
+    drain: rows of a drain. In a systolic array a register takes its own sum and then those of the rows before it in its
+    drain. The rows of a broadcast array move together, as often as a drain has rows: row r takes its own sum, those of
+    the r rows before it, and a zero; a zero after a zero is no other word.
     """
-    return rows * (rows - 1) / 2 + (rows if systolic else 2 * rows - 1)
+    if systolic:
+        first = rows % drain  # rows of the first drain, where it has fewer
+        return sum(1 + (row if row < first else (row - first) % drain) for row in range(rows))
+    return sum(min(row + 2, drain) for row in range(rows))

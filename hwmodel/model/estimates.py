@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hwmodel.operands import Stream, StreamPlan
-from rtl.mac import design_named
+from rtl.mac import DESIGNS, design_named
 from rtl.spec import MacSpec, Precision, read_widths
 from siliquant.inputs import InputError, InputTypeError, short
 
@@ -51,6 +51,10 @@ _Made = TypeVar("_Made")
 _PRECISION = re.compile(r"w([1-8])a([1-8])([su])")
 _FEW = 32  # new designs that are counted without a bar
 _OWN = ("library", "clock_mhz", "precision", "stream")
+_LISTS = frozenset(
+    name for each in DESIGNS for name, (default, _) in each.parameter_help().items() if isinstance(default, tuple)
+)
+"""Parameters whose cells may be lists."""
 
 
 @overload
@@ -335,7 +339,8 @@ def _groups(frame: pd.DataFrame, names: Sequence[str]) -> tuple[Numbers, list[in
     key, size = np.zeros(len(frame), dtype=np.int64), 1
     for name in names:
         try:
-            codes, values = pd.factorize(frame[name], use_na_sentinel=False)
+            column = frame[name].map(_tupled) if name in _LISTS else frame[name]
+            codes, values = pd.factorize(column, use_na_sentinel=False)
         except TypeError:
             raise InputTypeError(f"the column {name} must hold numbers or texts, not lists or the like") from None
         if size * len(values) >= 1 << 62:
@@ -343,6 +348,10 @@ def _groups(frame: pd.DataFrame, names: Sequence[str]) -> tuple[Numbers, list[in
             size = len(firsts)
         key, size = key * len(values) + codes, size * len(values)
     return _numbered(key)
+
+
+def _tupled(cell: Any) -> Any:
+    return tuple(cell) if isinstance(cell, list) else cell
 
 
 def _numbered(key: Numbers) -> tuple[Numbers, list[int]]:
@@ -380,9 +389,9 @@ def _reader(default: Any) -> Callable[[str, Any], Any]:
 
 
 def _widths(name: str, value: Any) -> tuple[int, ...]:
-    """Widths, as text or as a tuple."""
-    if isinstance(value, tuple):
-        return value
+    """Widths, as text, a list or a tuple."""
+    if isinstance(value, tuple | list):
+        return tuple(value)
     if not isinstance(value, str):
         raise InputError(f"{name} must be widths such as 8/4/2, not {short(value)}")
     return read_widths(name, value)

@@ -6,7 +6,7 @@ Read ``netlist``, ``schedule``, ``clocks``, ``evaluate``, ``area``.
 
 from __future__ import annotations
 
-from .area import AreaParts, area_parts
+from .area import AreaParts, area_parts, instance_parts
 from .clocks import ClockNet, clock_nets, pulses_of
 from .evaluate import GateLevel
 from .netlist import Instance, Netlist, read_netlist
@@ -21,6 +21,7 @@ __all__ = [
     "area_parts",
     "clock_nets",
     "components",
+    "instance_parts",
     "pulses_of",
     "read_netlist",
 ]

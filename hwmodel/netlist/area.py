@@ -62,24 +62,31 @@ def register_part(name: str) -> str:
 def area_parts(netlist_json: str, top: str, library: Library) -> AreaParts:
     """Divide a mapped netlist's area.  ValueError when a cell is not the library's."""
     netlist = read_netlist(netlist_json, top)
+    totals: defaultdict[str, float] = defaultdict(float)
+    for instance, part in zip(netlist.instances, instance_parts(netlist, library), strict=True):
+        totals[part] += library.areas[instance.cell]
+    return AreaParts(**{part: round(area, 6) for part, area in totals.items()})
+
+
+def instance_parts(netlist: Netlist, library: Library) -> list[str]:
+    """The field of AreaParts that each instance counts to.  ValueError when a cell is not the library's."""
     adders = {cell.cell for cell in (library.full_adder, library.half_adder) if cell}
     flip_flops = set(library.flip_flops)
     useful = _leads_to_data(netlist, library, flip_flops)
     clocked = _parts_of_clocks(netlist, library, flip_flops)
-    totals: defaultdict[str, float] = defaultdict(float)
+    parts = []
     for instance in netlist.instances:
         if instance.cell not in library.areas:
             raise InputError(f"every cell must be in the library {library.name}, but {instance.cell} is not")
         if instance.cell in flip_flops:
-            part = register_part(instance.name)
+            parts.append(register_part(instance.name))
         elif library.clock_gate is not None and instance.cell == library.clock_gate.cell:
-            part = clocked.get(instance.pins[library.clock_gate.output], "control_um2")
+            parts.append(clocked.get(instance.pins[library.clock_gate.output], "control_um2"))
         elif instance.cell in adders:
-            part = "compressor_um2"
+            parts.append("compressor_um2")
         else:
-            part = "logic_um2" if instance.name in useful else "control_um2"
-        totals[part] += library.areas[instance.cell]
-    return AreaParts(**{part: round(area, 6) for part, area in totals.items()})
+            parts.append("logic_um2" if instance.name in useful else "control_um2")
+    return parts
 
 
 def _parts_of_clocks(netlist: Netlist, library: Library, flip_flops: set[str]) -> dict[int, str]:

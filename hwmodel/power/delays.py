@@ -57,9 +57,11 @@ def netlist_delays(
     *,
     period_ns: float,
     clock: str = "clk",
+    spef: str | None = None,
 ) -> NetlistDelays:
     """The delays OpenSTA finds in mapped Verilog, for the instances of the same netlist.
 
+    spef: its wires, as loads of the cells that drive them; what a signal takes along a wire is left out.
     Raises ToolMissing, TimingError, ValueError as path_delays does.
     """
     period_ns = positive_number("period_ns", period_ns)
@@ -67,6 +69,8 @@ def netlist_delays(
         source, target = folder / "netlist.v", folder / "netlist.sdf"
         source.write_text(verilog)
         opensta.load(source, top, period_ns, clock)
+        if spef is not None:
+            opensta.annotate(spef)
         slack_ns = opensta.slack_ns()
         opensta.write_sdf(target)
         sdf = read_sdf(target.read_text())

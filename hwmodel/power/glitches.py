@@ -56,11 +56,13 @@ def with_glitches(
     cycles: int = 256,
     clock: str = "clk",
     delays: NetlistDelays | None = None,
+    spef: str | None = None,
 ) -> Waves:
     """The run with the transitions that gate delays add, its activity_source GLITCH_AWARE.
 
     waves: the zero-delay run of the netlist under ``stimulus``.  synthesis_verilog: the same netlist as
     Verilog, its module named ``top``.  period_ns: the clock OpenSTA is told; delays do not depend on it.
+    spef: its wires, where they are not the library's wire load.
     cycles: the window, the first counted cycles of ``waves``, or all where it has fewer.  Counts of
     input ports, clock nets and stored states stay as they are.
 
@@ -71,7 +73,9 @@ def with_glitches(
     find_icarus()
     cells = library_cells(library)
     if delays is None:
-        delays = netlist_delays(synthesis_verilog, waves.netlist, top, library, cells, period_ns=period_ns, clock=clock)
+        delays = netlist_delays(
+            synthesis_verilog, waves.netlist, top, library, cells, period_ns=period_ns, clock=clock, spef=spef
+        )
     window = choose_window(waves, cells, delays, cycles)
     with scratch("glitch") as folder:
         found = run_icarus(folder, waves, cells, delays.paths, stimulus, window, clock=clock)

@@ -8,7 +8,7 @@ In: Verilog, a library, a clock. Out: a :class:`Synthesis` with netlist, timing 
 from __future__ import annotations
 
 from .flow import Mapped, Synthesis, Workspace, read_back, synthesise
-from .recipes import FLOW_VERSION, looks_at_area_alone, recipe_named
+from .recipes import FLOW_VERSION, Recipe, looks_at_area_alone, recipe_named
 from .sta import OpenSta, TimingError, ToolMissing, analyse, find_opensta, opensta_version
 from .stages import Attempt, try_stages
 
@@ -17,6 +17,7 @@ __all__ = [
     "Attempt",
     "Mapped",
     "OpenSta",
+    "Recipe",
     "Synthesis",
     "TimingError",
     "ToolMissing",

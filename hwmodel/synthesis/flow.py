@@ -12,7 +12,7 @@ import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 
@@ -42,13 +42,15 @@ class Mapped:
     """A mapped netlist with what power needs of it.
 
     verilog: the netlist; netlist: the same as Yosys JSON, with names as OpenSTA sees them.
-    timing: with slews and loads; None without OpenSTA.
+    timing: with slews and loads; None without OpenSTA.  spef: the wires it was timed with; None where those
+    were the library's wire load, or none.
     """
 
     top: str
     verilog: str
     netlist: str
     timing: Timing | None
+    spef: str | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True)

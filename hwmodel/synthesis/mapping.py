@@ -78,6 +78,7 @@ def map_recipe(
             "maximum_ff": library.maximum_ff,
             "clock_pins": library.clock_pins,
             "flip_flops": library.flip_flops,
+            "outdone": library.outdone,
             "output_pins": {**library.output_pins, FULL_ADDER_NAME: ("sum", "carry")},
             "inverters": library.inverters,
             "areas": dict(library.gate_areas),

@@ -3,7 +3,8 @@
 The constraint is one sentence: with an ideal clock, every path from an input or register to a
 register or output must fit in one period.  Inputs arrive at time 0 through the library's driving
 cell, outputs drive the library's default load and are due at the period, and nets have the
-library's default wire load where it has one.  Hold is not looked at (no clock tree exists yet).
+library's default wire load where it has one, or the wires of a placement (SPEF) in its place.  Hold is not looked at
+(no clock tree exists yet).
 
 OpenSTA's own power figures are not used; docs/synthesis.md says why.
 
@@ -208,6 +209,25 @@ class OpenSta:
         driver, pin = tcl_word(library.driving_cell), tcl_word(library.driving_pin)
         self.ask(f"siliquant_constrain {tcl_word(clock)} {period!r} {driver} {pin} {load!r}")
 
+    def nets(self) -> frozenset[str]:
+        """The names of all nets of the netlist, without escapes."""
+        return frozenset(_plain(line) for line in self.ask("siliquant_nets").splitlines())
+
+    def ports(self) -> frozenset[str]:
+        """The names of all ports of one bit, and of all bits of wider ones, without escapes."""
+        asked = "foreach port [get_ports *] {puts [get_full_name $port]}"
+        return frozenset(_plain(line) for line in self.ask(asked).splitlines())
+
+    def annotate(self, spef: str) -> None:
+        """Read wires as SPEF: the nets in it have these and no wire load.
+
+        Raises TimingError where OpenSTA complains of any, as of a name that is not in the netlist.
+        """
+        (self._folder / "wires.spef").write_text(spef)
+        said = self.ask("read_spef wires.spef")
+        if "Warning" in said or "Error" in said:
+            raise TimingError(f"OpenSTA must take every wire, but it says {short(said.strip(), 200)}")
+
     def slack_ns(self) -> float:
         """The worst slack; the period when nothing is constrained."""
         slack = _number(self.ask("puts [sta::worst_slack]"), "worst slack") * self.library.time_ns
@@ -311,6 +331,11 @@ proc siliquant_details {} {
     set net [$nets next]
     puts "@load [$net capacitance rise $corner max] [$net capacitance fall $corner max] [get_full_name $net]"
   }
+  $nets finish
+}
+proc siliquant_nets {} {
+  set nets [[sta::top_instance] net_iterator]
+  while {[$nets has_next]} {puts [get_full_name [$nets next]]}
   $nets finish
 }
 proc siliquant_pin_slack {pin} {

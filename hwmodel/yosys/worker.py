@@ -47,7 +47,9 @@ def _elaborate(job: dict[str, Any]) -> None:
 
 
 def _map(job: dict[str, Any]) -> None:
-    """job: top, name, recipe (the fields of a Recipe), adder, clock_gate, complements, areas, liberty in cells.lib."""
+    """job: top, name, recipe (the fields of a Recipe), adder, clock_gate, outdone, complements, areas, liberty in
+    cells.lib.
+    """
     run, recipe = _Yosys(), job["recipe"]
     run("read_rtlil design.il")
     run(*job["carry_map"], "opt -fast", "simplemap", "opt -full", "opt_clean")
@@ -57,7 +59,8 @@ def _map(job: dict[str, Any]) -> None:
         run("flatten", "opt -full", "opt_clean")
     if job["clock_gate"]:
         _edit(run, job, _gate_clocks)
-    run("dfflibmap -liberty cells.lib", "opt_expr", "opt_clean")
+    unused = " ".join(f"-dont_use {yosys_word(name)}" for name in job["outdone"])
+    run(f"dfflibmap {unused} -liberty cells.lib", "opt_expr", "opt_clean")
     _edit(run, job, _before_abc)
     here = _here()
     run(f"abc -liberty {here}cells.lib -constr {here}abc.constr {job['abc']}", "opt_clean")

@@ -44,12 +44,12 @@ def draw_mixes(mixed: pd.DataFrame, setting: str) -> None:
 
     mixed: rows of a comparison at equal throughput, as ``hwmodel.comparison.frame`` has them, without uniform ones.
     """
-    designs = list(dict.fromkeys(mixed["design"]))[::-1]
+    designs = list(dict.fromkeys(mixed["family"]))[::-1]
     figure, drawn = panels(2, 10, 4.5, sharey=True)
     for axes, (column, what) in zip(drawn, (("area_ratio", "area"), ("power_ratio", "energy")), strict=True):
         for bits, group in mixed.groupby("bits"):
             mark = width_mark(int(str(bits)))
-            places = [designs.index(name) for name in group["design"]]
+            places = [designs.index(name) for name in group["family"]]
             axes.plot(group[column], places, linestyle="none", label=f"mean of {bits} bits", **mark.options)
         axes.axvline(1, color=INK, linewidth=0.8)
         axes.set(xscale="log", xlabel=f"{what} of a product, uniform of the same mean = 1")

@@ -35,7 +35,7 @@ from hwmodel.workload import (
     network_widths,
     uniform,
 )
-from rtl.array import Architecture, ArraySpec
+from rtl.array import DRAINS, Architecture, ArraySpec, drained
 from rtl.spec import MacSpec
 
 __all__ = [
@@ -211,7 +211,8 @@ def _cost(workload: Workload, bits: int, setting: _Setting) -> NetworkCost:
     first, *_ = setting.elements(bits, mixture_at(workload, bits))
     array = ArraySpec(
         mac=first, rows=_SIDE, columns=_SIDE, architecture=Architecture.BROADCAST,
-        activation_depth=_DEPTH, weight_depth=_DEPTH, result_depth=_DEPTH, requant=multiplier(alike.drained_bits),
+        activation_depth=_DEPTH, weight_depth=_DEPTH, **drained(_SIDE, DRAINS, _DEPTH),
+        requant=multiplier(alike.drained_bits),
     )  # fmt: skip
     return network_cost(array, alike, setting.costs)
 

@@ -10,14 +10,16 @@ from __future__ import annotations
 
 from .core import MOST_SIDE, Architecture, CoreSpec
 from .element import ElementSpec, GridSpec
-from .geometry import MOST_LOADED_BITS
+from .geometry import DRAINS, MOST_LOADED_BITS, drained, most_drains
 from .images import WordArray, activation_image, control_image, result_matrix, weight_image
 from .passes import Codes, Pass, plan_passes, width_of_results
-from .run import REFUSAL_CYCLES, SIZE_WIDTH, Refusal, Run
+from .run import CHANGES, REFUSAL_CYCLES, SIZE_WIDTH, Refusal, Run
 from .spec import ArraySpec
 from .step import control_ports, control_word, step_layout
 
 __all__ = [
+    "CHANGES",
+    "DRAINS",
     "MOST_LOADED_BITS",
     "MOST_SIDE",
     "REFUSAL_CYCLES",
@@ -36,6 +38,8 @@ __all__ = [
     "control_image",
     "control_ports",
     "control_word",
+    "drained",
+    "most_drains",
     "plan_passes",
     "result_matrix",
     "step_layout",

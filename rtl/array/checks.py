@@ -65,7 +65,7 @@ class SettingsCheck(Component):
             Refusal.CONTROL_MEMORY: (cycles > spec.control_cycles)
             | (self.control_base + cycles > spec.control_depth - spec.control_cycles),
             Refusal.RESULT_MEMORY: self._beyond(
-                m, "result", phases, self.row_tiles * spec.rows, self.column_tiles, self.result_base,
+                m, "result", phases, self.row_tiles * spec.drain_rows, self.column_tiles, self.result_base,
                 spec.result_depth,
             ),
         }  # fmt: skip

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
-from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, Mux, ResetSignal, Signal, Value
+from amaranth.hdl import Array, Cat, ClockSignal, Const, Instance, Module, Mux, ResetSignal, Signal, Value
 from amaranth.lib.wiring import Component, In, Out
 
 from rtl.names import MEMORY_NAME, helper
@@ -12,6 +13,7 @@ from rtl.names import MEMORY_NAME, helper
 from .checks import SettingsCheck
 from .controller import DrainController, OperandController
 from .geometry import ArrayGeometry, address_width
+from .run import CHANGES
 
 __all__ = ["ArrayComponent"]
 
@@ -20,7 +22,8 @@ class ArrayComponent(Component):
     """The hardware of an :class:`rtl.array.spec.ArraySpec`.
 
     Memories of a broadcast array have one bank; those of a systolic array have one a row or column, each addressed a
-    cycle after the one before, so that the data need no registers to be skewed.
+    cycle after the one before, so that the data need no registers to be skewed. Results have as many more as there are
+    drains.
     """
 
     def __init__(self, spec: ArrayGeometry) -> None:
@@ -35,8 +38,9 @@ class ArrayComponent(Component):
         launch = Signal()
         stop = Signal()
         run = self._settings(m, launch)
+        together = self._together(m, run)
         for controller in (operands, drain):
-            m.d.comb += [controller.launch.eq(launch), controller.stop.eq(stop)]
+            m.d.comb += [controller.launch.eq(launch), controller.stop.eq(stop), controller.together.eq(together)]
             m.d.comb += [getattr(controller, name).eq(run[name]) for name in ("row_tiles", "column_tiles")]
         m.d.comb += [getattr(operands, name).eq(run[name]) for name in ("steps", "weight_planes", "activation_planes")]
         m.d.comb += [
@@ -52,9 +56,9 @@ class ArrayComponent(Component):
         busy = Signal()
         error = Signal(len(self.error))
         m.d.comb += [launch.eq(self.start & ~busy), stop.eq(check.refused), self.busy.eq(busy), self.error.eq(error)]
-        sums, tile = self._elements(m, operands, stop)
+        sums, tile = self._elements(m, operands, together, stop)
         m.d.comb += drain.tile.eq(tile)
-        finished = self._results(m, drain, sums, run, launch, stop)
+        finished = self._results(m, drain, sums, run, together, launch, stop)
         with m.If(launch):
             m.d.sync += [busy.eq(1), error.eq(0)]
         with m.Elif(stop):
@@ -73,8 +77,17 @@ class ArrayComponent(Component):
             found[port.name] = register
         return found
 
-    def _elements(self, m: Module, operands: OperandController, stop: Value) -> tuple[list[Value], Value]:
-        """The last drain register of every column, and a bit that is 1 when the first sum of a tile is in column 0.
+    def _together(self, m: Module, run: Mapping[str, Value]) -> Value:
+        """Whether sums are stored as they are, so that they may leave by all drains at once."""
+        together = Signal()
+        if self._spec.drains > 1:
+            m.d.comb += together.eq(~Cat(run[name] for name in CHANGES if name in run).any())
+        return together
+
+    def _elements(
+        self, m: Module, operands: OperandController, together: Value, stop: Value
+    ) -> tuple[list[Value], Value]:
+        """The drain registers that are outputs, and a bit that is 1 when the first sum of a tile is in one of them.
 
         ``stop`` ends what is under way, but for what is in the elements: nothing that enters later overtakes that.
         """
@@ -115,8 +128,20 @@ class ArrayComponent(Component):
                 name: self._delays(m, name, value, spec.rows, stop=stop)
                 for name, value in (("valid", valid), ("last", last))
             }
-            final = self._delays(m, "drained", rows["last"][-1], latency + 1, stop=stop)[-1]
-            rows["shift"] = self._shifts(m, final, stop)
+            finals = [
+                self._delays(m, f"drained_{row}", rows["last"][row], latency + 1, stop=stop)[-1]
+                for row in spec.grid.drained_rows
+            ]
+            final = finals[-1]  # the row nearest to the first has its sums first
+            rows["shift"] = self._shifts(m, "shift", finals[0], spec.rows, stop)
+            if spec.drains > 1:
+                ends = [-1, *reversed(spec.grid.drained_rows)]
+                parts = [
+                    self._shifts(m, f"shift_to_{end}", taken, end - before, stop)
+                    for taken, (before, end) in zip(reversed(finals), pairwise(ends), strict=True)
+                ]
+                apart = [bit for part in parts for bit in part]
+                rows["shift"] = [Mux(together, *both) for both in zip(apart, rows["shift"], strict=True)]
             moving |= {name: Cat(values) for name, values in rows.items()}
         else:
             moving |= {"control": control, "clear": clear}
@@ -127,8 +152,9 @@ class ArrayComponent(Component):
             final = self._delays(m, "last", last, latency + 1, stop=stop)[-1]
             moving["enable"] = Cat(self._delays(m, "valid", valid, spec.mac.pipeline_stages + 2, stop=stop)[1:])
             moving["capture"] = final
-            moving["shift"] = self._after(m, final, stop)
-        drain = Signal(spec.columns * spec.mac.accumulator_width)
+            moving["shift"] = self._after(m, final, Mux(together, spec.grid.drain_rows, spec.rows), stop)
+        places = spec.drains * spec.columns
+        drain = Signal(places * spec.mac.accumulator_width)
         m.submodules.grid = Instance(
             spec.grid.name,
             i_clk=ClockSignal(),
@@ -138,72 +164,96 @@ class ArrayComponent(Component):
         )
         tile = Signal(name="tile_q")
         m.d.sync += tile.eq(final & ~stop)
-        return [field(drain, column, spec.columns) for column in range(spec.columns)], tile
+        return [field(drain, place, places) for place in range(places)], tile
 
-    def _after(self, m: Module, final: Value, stop: Value) -> Value:
-        """1 in the cycles after ``final`` in which the other rows of a broadcast grid drain."""
+    def _after(self, m: Module, final: Value, rows: Value, stop: Value) -> Value:
+        """1 in the cycles after ``final`` in which the other rows of each drain of a broadcast grid follow."""
         left = Signal(range(self._spec.rows), name="draining")
         with m.If(stop):
             m.d.sync += left.eq(0)
         with m.Elif(final):
-            m.d.sync += left.eq(self._spec.rows - 1)
+            m.d.sync += left.eq(rows - 1)
         with m.Elif(left != 0):
             m.d.sync += left.eq(left - 1)
         return left != 0
 
-    def _shifts(self, m: Module, final: Value, stop: Value) -> list[Value]:
-        """Row r of a systolic grid moves its drain registers r times, from the cycle on in which the last row takes
-        its sum; these bits are a cycle ahead, since elements register them.
+    def _shifts(self, m: Module, name: str, final: Value, rows: int, stop: Value) -> list[Value]:
+        """Row r of ``rows`` in a systolic grid moves its drain registers r times, from the cycle on in which the last
+        takes its sum; these bits are a cycle ahead, since elements register them.
         """
         shifts: list[Value] = [Const(0, 1)]
-        for row in range(1, self._spec.rows):
-            later = self._delays(m, f"shift_{row}", shifts[-1], 2, stop=stop)[-1]
-            shift = Signal(name=f"shift_{row}")
+        for row in range(1, rows):
+            later = self._delays(m, f"{name}_{row}", shifts[-1], 2, stop=stop)[-1]
+            shift = Signal(name=f"{name}_{row}")
             m.d.comb += shift.eq(final if row == 1 else shifts[-1] | later)
             shifts.append(shift)
         return shifts
 
     def _results(
-        self, m: Module, drain: DrainController, sums: Sequence[Value], run: Mapping[str, Value], launch: Value,
-        stop: Value,
+        self, m: Module, drain: DrainController, sums: Sequence[Value], run: Mapping[str, Value], together: Value,
+        launch: Value, stop: Value,
     ) -> Value:  # fmt: skip
-        """Passes on each sum to the result memory; returns a bit that is 1 when the last of a run is written."""
+        """Passes on each sum to the result memory; returns a bit that is 1 when the last of a run is written.
+
+        Drain 0 has what changes a sum; others are used where none is changed. So what drain 0 makes may go to the place
+        of any drain.
+        """
         spec = self._spec
         banks = spec.columns if spec.systolic else 1
         per_bank = spec.columns // banks
         requant = spec.requant.latency if spec.requant else 0
+        # Sums of a systolic array come later by a cycle a column, and a cycle a row from drain to drain.
+        rows = spec.grid.drained_rows
+        lags = [[(row - rows[-1] if spec.systolic else 0) + bank for bank in range(banks)] for row in rows]
+        stages = lags[0][-1] + 1 + requant
         # Reading for the accumulation is a cycle ahead of the sum.
-        ahead = self._delays(m, "ahead", drain.next_address, banks)
-        active = self._delays(m, "active", drain.active, banks + requant, stop=stop)
-        address = self._delays(m, "drained_address", drain.address, banks + requant)
-        columns = self._delays(m, "drained_column", drain.column, banks) if spec.requant else []
-        read_data: list[Value] = []
-        for bank in range(banks):
-            width = per_bank * spec.result_width
-            written = Signal(width, name=f"result_{bank}_write_data")
-            data = self._bank(
-                m, f"result_{bank}", spec.result_depth, width,
-                read_address=Mux(self.busy & run["accumulate"], ahead[bank], self.result_address),
-                read_enable=Const(1, 1),
-                write_address=address[bank + requant], write_enable=active[bank + requant] & ~stop, write_data=written,
-            )  # fmt: skip
+        ahead = self._delays(m, "ahead", drain.next_address, stages)
+        active = self._delays(m, "active", drain.active, stages, stop=stop)
+        address = self._delays(m, "drained_address", drain.address, stages)
+        whose = self._delays(m, "drained_drain", drain.drain, stages)
+        short = self._delays(m, "drained_short", drain.short, stages)
+        complete = self._delays(m, "drained_complete", drain.complete, stages)
+        columns = self._delays(m, "drained_column", drain.column, stages) if spec.requant else []
+        read_data: dict[tuple[int, int], Value] = {}
+        for bank, lag in enumerate(lags[0]):
+            held = [
+                Signal(per_bank * spec.result_width, name=f"result_{each}_{bank}_read") for each in range(spec.drains)
+            ]
             results = []
-            for place in range(per_bank):
-                column = bank * per_bank + place
-                old = data[place * spec.result_width : (place + 1) * spec.result_width]
+            for inner in range(per_bank):
+                column = bank * per_bank + inner
+                old = Array(field(word, inner, per_bank) for word in held)[whose[lag]]
                 total = self._combined(m, column, sums[column], old, run)
                 if spec.requant is not None:
-                    group = run["group"] + Mux(run["group_step"], columns[bank], 0)
-                    total = self._requantised(m, column, total, active[bank], group, run)
+                    group = run["group"] + Mux(run["group_step"], columns[lag], 0)
+                    total = self._requantised(m, column, total, active[lag], group, run)
                 results.append(total)
-            m.d.comb += written.eq(Cat(results))
-            read_data.append(data)
-        m.d.comb += self.result_data.eq(Cat(read_data))
+            late = lag + requant
+            for each, word in enumerate(held):
+                data, enable, place = Cat(results), active[late], address[late]
+                if spec.drains > 1:
+                    enable &= together | (whose[late] == each)
+                if each:
+                    own = lags[each][bank]
+                    first = each * spec.columns + bank * per_bank
+                    plain = Cat(resized(value, spec.result_width) for value in sums[first : first + per_bank])
+                    data, place = Mux(together, plain, data), Mux(together, address[own], place)
+                    there = active[own] & (~short[own] if each == spec.drains - 1 else Const(1, 1))
+                    enable = Mux(together, there, enable)
+                written = Signal(len(word), name=f"result_{each}_{bank}_write_data")
+                read = self._bank(
+                    m, f"result_{each}_{bank}", spec.result_depth, len(word),
+                    read_address=Mux(self.busy & run["accumulate"], ahead[lag], self.result_address),
+                    read_enable=Const(1, 1), write_address=place, write_enable=enable & ~stop, write_data=written,
+                )  # fmt: skip
+                m.d.comb += [written.eq(data), word.eq(read)]
+                read_data[each, bank] = word
+        m.d.comb += self.result_data.eq(Cat(read_data[key] for key in sorted(read_data)))
         with m.If(launch):
             m.d.sync += self.written.eq(0)
         with m.Elif(active[-1] & ~stop):
-            m.d.sync += self.written.eq(self.written + 1)
-        return self._delays(m, "finished", drain.finished, banks + requant, stop=stop)[-1]
+            m.d.sync += self.written.eq(self.written + complete[-1])
+        return self._delays(m, "finished", drain.finished, stages, stop=stop)[-1]
 
     def _combined(self, m: Module, column: int, drained: Value, old: Value, run: Mapping[str, Value]) -> Value:
         """What a pass makes of a sum: shifted, negated, added to the result so far, halved."""
@@ -278,6 +328,11 @@ class ArrayComponent(Component):
             m.d.sync += register.eq(found[-1] if stop is None else Mux(stop, 0, found[-1]))
             found.append(register)
         return found
+
+
+def resized(value: Value, width: int) -> Value:
+    """A signed value with ``width`` bits, at least its own."""
+    return Cat(value, value[-1].replicate(width - len(value)))
 
 
 def field(value: Value, index: int, count: int) -> Value:

@@ -13,7 +13,8 @@ __all__ = ["DrainController", "OperandController"]
 
 class OperandController(Component):
     """Addresses of the operands of a run, one cycle each: for each column tile, each row tile, each step, each pair of
-    planes. The last operands of a tile wait until the tile before has had ``rows`` cycles to drain.
+    planes. The last operands of a tile wait until the tile before has had the time to drain: ``drain_rows`` cycles
+    where sums leave ``together``, else ``rows``.
 
     Sizes and ``activation_start`` must be those of the run from the cycle after ``launch`` on; the bases count in the
     cycle of ``launch``. ``stop`` ends the run.
@@ -26,6 +27,7 @@ class OperandController(Component):
             {
                 **sizes,
                 **planes,
+                "together": In(1),
                 "launch": In(1),
                 "stop": In(1),
                 "hold": In(1),
@@ -61,6 +63,7 @@ class OperandController(Component):
             for name, depth in (("activation_step", spec.activation_depth), ("control_step", spec.control_depth))
         )
         since = Signal(range(spec.rows + 1), reset_less=True)  # cycles since the last operands of a tile
+        waits = since < Mux(self.together, spec.drain_rows, spec.rows)
 
         last_activation_plane = activation_plane == self.activation_planes - 1
         last_plane = last_activation_plane & (weight_plane == self.weight_planes - 1)
@@ -68,7 +71,7 @@ class OperandController(Component):
         last_cycle = last_step & last_plane
         next_weight = weight_step + self.weight_planes
         m.d.comb += [
-            self.issue.eq(running & ~self.hold & ~(last_cycle & (since != spec.rows))),
+            self.issue.eq(running & ~self.hold & ~(last_cycle & waits)),
             self.clear.eq((step == 0) & (cycle == 0)),
             self.last.eq(last_cycle),
             self.weight_address.eq(weight_step + weight_plane),
@@ -113,10 +116,15 @@ class OperandController(Component):
 
 
 class DrainController(Component):
-    """Addresses of the results: ``rows`` words a tile from each pulse of ``tile`` on, the last row first.
+    """Where the results of a tile go from each pulse of ``tile`` on, the last row first.
 
-    Sizes must be those of the run from the cycle after ``launch`` on; ``result_base`` counts in the cycle of
-    ``launch``. ``stop`` ends the run.
+    ``together``: a sum of every drain in each of ``drain_rows`` cycles, to one word. Else a sum of the last row in each
+    of ``rows`` cycles: those that the first drain would take in one word after the other, then those of the next drain.
+    ``drain`` is whose place in the word it is, ``short`` is 1 where the last drain has no sum for the word, and
+    ``complete`` says how many words are then complete.
+
+    Sizes and ``together`` must be those of the run from the cycle after ``launch`` on; ``result_base`` counts in the
+    cycle of ``launch``. ``stop`` ends the run.
     """
 
     def __init__(self, spec: ArrayGeometry) -> None:
@@ -124,6 +132,7 @@ class DrainController(Component):
             {
                 "row_tiles": In(SIZE_WIDTH),
                 "column_tiles": In(SIZE_WIDTH),
+                "together": In(1),
                 "launch": In(1),
                 "stop": In(1),
                 "result_base": In(address_width(spec.result_depth)),
@@ -132,6 +141,9 @@ class DrainController(Component):
                 "address": Out(address_width(spec.result_depth)),
                 "next_address": Out(address_width(spec.result_depth)),
                 "column": Out(SIZE_WIDTH),
+                "drain": Out(range(spec.drains)),
+                "short": Out(1),
+                "complete": Out(range(spec.drain_rows - _last_rows(spec) + 2)),
                 "finished": Out(1),
             }
         )
@@ -139,31 +151,47 @@ class DrainController(Component):
 
     def elaborate(self, platform: object) -> Module:
         spec = self._spec
+        chain, last_drain = spec.drain_rows, spec.drains - 1
+        rest = _last_rows(spec)
         m = Module()
         left = Signal(range(spec.rows))
         address = Signal(address_width(spec.result_depth), reset_less=True)
         row, column = (Signal(SIZE_WIDTH, name=name, reset_less=True) for name in ("row", "column"))
-        last_word = Mux(self.tile, spec.rows == 1, left == 1)
+        place = Signal(range(chain), reset_less=True)
+        drain = Signal(range(spec.drains), reset_less=True)
+        last_word = Mux(self.tile, Mux(self.together, chain, spec.rows) == 1, left == 1)
         last_row = row == self.row_tiles - 1
+        end = place == chain - 1
+        ahead = Mux(last_word & ~self.together, chain - rest + 1, 1)  # words to the next tile's, or one
+        next_address = Mux(end & ~last_word, address - (chain - 1), address + ahead)
         m.d.comb += [
             self.active.eq(self.tile | (left != 0)),
             self.address.eq(address),
-            self.next_address.eq(Mux(self.active, address + 1, address)),
+            self.next_address.eq(Mux(self.active, next_address, address)),
             self.column.eq(column),
+            self.drain.eq(drain),
+            self.short.eq(place >= rest),
+            self.complete.eq(Mux(self.together | (drain == last_drain), ahead, 0)),
             self.finished.eq(self.active & last_word & last_row & (column == self.column_tiles - 1)),
         ]
         with m.If(self.stop):
             m.d.sync += left.eq(0)
         with m.Elif(self.tile):
-            m.d.sync += left.eq(spec.rows - 1)
+            m.d.sync += left.eq(Mux(self.together, chain, spec.rows) - 1)
         with m.Elif(left != 0):
             m.d.sync += left.eq(left - 1)
         with m.If(self.launch):
-            m.d.sync += [address.eq(self.result_base), row.eq(0), column.eq(0)]
+            m.d.sync += [address.eq(self.result_base), row.eq(0), column.eq(0), place.eq(0), drain.eq(0)]
         with m.Elif(self.active):
-            m.d.sync += address.eq(address + 1)
+            m.d.sync += [address.eq(next_address), place.eq(Mux(end | last_word, 0, place + 1))]
+            m.d.sync += drain.eq(Mux(last_word, 0, drain + end))
             with m.If(last_word):
                 m.d.sync += row.eq(Mux(last_row, 0, row + 1))
                 with m.If(last_row):
                     m.d.sync += column.eq(column + 1)
         return m
+
+
+def _last_rows(spec: ArrayGeometry) -> int:
+    """Rows of the last drain, which may have fewer than the others."""
+    return spec.rows - (spec.drains - 1) * spec.drain_rows

@@ -91,17 +91,30 @@ class GridSpec:
     """``rows`` x ``columns`` elements and nothing but the wires between them.
 
     Operands come in along the edges: in a broadcast grid all at once, in a systolic grid row r and column c so many
-    cycles later. The drain registers of the last row are the output.
+    cycles later. The drain registers of a column form a chain from the first row to the last. ``drains`` of them are
+    outputs: that of the last row, and that of every ``drain_rows`` rows before it.
     """
 
     element: ElementSpec
     rows: int
     columns: int
+    drains: int = 1
 
     @property
     def name(self) -> str:
         """Module name."""
-        return helper(f"grid_{self.rows}x{self.columns}_{self.element.name.removeprefix(HELPER_PREFIX)}")
+        size = f"{self.rows}x{self.columns}" + (f"_d{self.drains}" if self.drains > 1 else "")
+        return helper(f"grid_{size}_{self.element.name.removeprefix(HELPER_PREFIX)}")
+
+    @property
+    def drain_rows(self) -> int:
+        """Rows from one output of a column to the next; the first output may have fewer before it."""
+        return -(-self.rows // self.drains)
+
+    @property
+    def drained_rows(self) -> tuple[int, ...]:
+        """Rows whose drain registers are outputs, the last row first."""
+        return tuple(self.rows - 1 - drain * self.drain_rows for drain in range(self.drains))
 
     @property
     def parts(self) -> tuple[ElementSpec]:
@@ -112,7 +125,8 @@ class GridSpec:
     def ports(self) -> tuple[Port, ...]:
         """Every port but clk and rst."""
         weights, activations = self.element.operand_widths
-        drain = self.columns * self.element.mac.accumulator_width
+        drain = self.drains * self.columns * self.element.mac.accumulator_width
+        taken = "the last row" if self.drains == 1 else f"every {self.drain_rows} rows, the last row lowest"
         # A systolic grid has controls of its own for every row.
         controls = ["control", "clear", *(["valid", "last", "shift"] if self.element.systolic else [])]
         per_row = self.rows if self.element.systolic else 1
@@ -124,7 +138,7 @@ class GridSpec:
               for name in controls),
             *(Port(name, width[name], True, "of all elements")
               for name in ("enable", "capture", "shift") if not self.element.systolic),
-            Port("drain", drain, False, "drain registers of the last row, column 0 lowest"),
+            Port("drain", drain, False, f"drain registers of {taken}, column 0 lowest"),
         )  # fmt: skip
 
     def verilog(self) -> str:
@@ -148,8 +162,9 @@ class GridSpec:
                 sources |= {name: f"{name}_{row}_{column}" for name in outputs}
                 pins = ", ".join(f".{name}({source})" for name, source in sources.items())
                 lines.append(f"  {self.element.name} element_{row}_{column} ({pins});")
-        bottom = ", ".join(f"drain_out_{self.rows - 1}_{column}" for column in reversed(range(self.columns)))
-        return "\n".join([*lines, f"  assign drain = {{{bottom}}};", "endmodule"]) + "\n"
+        taken = [f"drain_out_{row}_{column}" for row in self.drained_rows for column in range(self.columns)]
+        drain = ", ".join(reversed(taken))
+        return "\n".join([*lines, f"  assign drain = {{{drain}}};", "endmodule"]) + "\n"
 
     def _source(self, name: str, width: int, row: int, column: int) -> str:
         """What is connected to an input of element (row, column): a neighbour, or a part of a port."""

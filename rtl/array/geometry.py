@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -19,10 +19,12 @@ from .core import Architecture, CoreSpec
 from .element import ElementSpec, GridSpec
 from .run import ERROR_WIDTH, PLANES_WIDTH, SHIFT_WIDTH, SIZE_WIDTH, Refusal, Run
 
-__all__ = ["MOST_LOADED_BITS", "ArrayGeometry", "address_width"]
+__all__ = ["DRAINS", "MOST_LOADED_BITS", "ArrayGeometry", "address_width", "drained", "most_drains"]
 
 N = TypeVar("N", int, npt.NDArray[np.int64])
 
+DRAINS = 4
+"""Drains of an array where nothing else is asked for, if it has as many rows; docs/arrays.md says why."""
 MOST_LOADED_BITS = 64_000
 """Bits that an array may be loaded with in a cycle. Its ports are numbered bit by bit with 16 bits when it is made, and
 those that load are all but some hundreds of these bits.
@@ -41,6 +43,7 @@ class ArrayGeometry:
     weight_depth: int = 2048
     result_depth: int = 2048
     result_width: int = 32
+    drains: int = 1
     requant: RequantSpec | None = None
 
     def __post_init__(self) -> None:
@@ -48,8 +51,17 @@ class ArrayGeometry:
         for name in ("activation_depth", "weight_depth", "result_depth"):
             check_integer(name, getattr(self, name), 1, 1 << SIZE_WIDTH)
         check_integer("result_width", self.result_width, self.mac.accumulator_width, 48)
-        if self.result_depth < self.rows:
-            raise InputError(f"result_depth must be at least the {self.rows} rows of one tile, not {self.result_depth}")
+        check_integer("drains", self.drains, 1, self.rows)
+        used = most_drains(self.rows, self.drains)
+        if used < self.drains:
+            raise InputError(
+                f"drains must each have rows, as {used} have with {self.drain_rows} of {self.rows} each, "
+                f"not {self.drains}"
+            )
+        if self.result_depth < self.drain_rows:
+            raise InputError(
+                f"result_depth must be at least the {self.drain_rows} words of one tile, not {self.result_depth}"
+            )
         if self.requant is not None and not isinstance(self.requant, RequantSpec):
             raise InputTypeError(f"requant must be a RequantSpec or None, not {self.requant!r}")
         if self.requant is not None and self.requant.accumulator_width != self.result_width:
@@ -88,6 +100,7 @@ class ArrayGeometry:
         parts = [self.architecture.value, f"{self.rows}x{self.columns}", self.mac.name]
         depths = (self.activation_depth, self.weight_depth, self.result_depth, self.result_width)
         parts.append("_".join(f"{letter}{value}" for letter, value in zip("awrb", depths, strict=True)))
+        parts += [f"d{self.drains}"] if self.drains > 1 else []
         return "_".join([*parts, *([self.requant.name] if self.requant else [])])
 
     @property
@@ -95,10 +108,15 @@ class ArrayGeometry:
         """The processing element, of which there are rows x columns."""
         return self.core.element
 
-    @property
+    @cached_property
     def grid(self) -> GridSpec:
         """The elements and the wires between them."""
-        return self.core.grid
+        return replace(self.core.grid, drains=self.drains)
+
+    @property
+    def drain_rows(self) -> int:
+        """Rows that share a drain: words of the result memory that a tile fills, and the least cycles of its drain."""
+        return -(-self.rows // self.drains)
 
     @property
     def parts(self) -> tuple[ElementSpec | GridSpec | RequantSpec, ...]:
@@ -138,7 +156,7 @@ class ArrayGeometry:
         cycles = value["weight_planes"] * value["activation_planes"]
         weights = value["column_tiles"] * value["steps"] * value["weight_planes"]
         activations = value["row_tiles"] * value["steps"] * value["activation_planes"]
-        results = value["row_tiles"] * value["column_tiles"] * self.rows
+        results = value["row_tiles"] * value["column_tiles"] * self.drain_rows
         sets = value["group"] + (value["column_tiles"] if value["group_step"] else 1)
         wrong = {
             Refusal.STEPS: not value["steps"],
@@ -155,15 +173,22 @@ class ArrayGeometry:
         }
         return min((cause for cause, holds in wrong.items() if holds), default=Refusal.NONE)
 
-    def cycles(self, run: Run) -> int:
-        """Cycles of a run in which ``busy`` is high.
-
-        The sums of a tile drain in ``rows`` cycles, beside the next tile; so a tile takes the longer of its operands
-        and its drain. Then the last one passes the pipeline, drains, and in a systolic array crosses rows and columns.
+    def drain_cycles(self, *, changed: bool = False) -> int:
+        """Cycles in which the sums of a tile drain: by all drains at once, or by one where the run has them ``changed``
+        (shifted, negated, added to others, halved or requantised).
         """
-        period = max(run.cycles_per_tile, self.rows)
+        return self.rows if changed else self.drain_rows
+
+    def cycles(self, run: Run, *, changed: bool = False) -> int:
+        """Cycles of a run in which ``busy`` is high; ``changed`` as in :meth:`drain_cycles`.
+
+        The sums of a tile drain beside the next tile; so a tile takes the longer of its operands and its drain. Then
+        the last one passes the pipeline, drains, and in a systolic array crosses rows and columns.
+        """
+        drain = self.drain_cycles(changed=changed)
+        period = max(run.cycles_per_tile, drain)
         skew = self.rows + self.columns - 2 if self.systolic else 0
-        tail = self.mac.latency + self.rows + skew + (self.requant.latency if self.requant else 0)
+        tail = self.mac.latency + drain + skew + (self.requant.latency if self.requant else 0)
         return (run.tiles - 1) * period + run.cycles_per_tile + tail + 1
 
     def load_cycles(self, run: Run) -> int:
@@ -236,7 +261,12 @@ class ArrayGeometry:
             Port("error", ERROR_WIDTH, False, f"0, or why the last run was refused, until the next start: {refusals}"),
             Port("written", address_width(self.result_depth + 1), False, "result words of this run that can be read"),
             Port("result_address", address_width(self.result_depth), True, "word to be read; not while accumulating"),
-            Port("result_data", self.columns * self.result_width, False, "that word a cycle later, column 0 lowest"),
+            Port(
+                "result_data",
+                self.drains * self.columns * self.result_width,
+                False,
+                f"that word a cycle later, {'' if self.drains == 1 else 'drain 0 lowest, in each '}column 0 lowest",
+            ),
         )
 
     @property
@@ -257,10 +287,32 @@ class ArrayGeometry:
             "weight_depth": self.weight_depth,
             "result_depth": self.result_depth,
             "result_width": self.result_width,
+            "drains": self.drains,
             "requant": None
             if self.requant is None
             else {"design": self.requant.design, "parameters": self.requant.parameters},
         }
+
+
+def most_drains(rows: N, most: int) -> N:
+    """The most drains of at most ``most`` that ``rows`` rows (each at least 1) can have.
+
+    >>> most_drains(16, 4), most_drains(9, 4), most_drains(2, 4)
+    (4, 3, 2)
+    """
+    return -(-rows // -(-rows // most))
+
+
+def drained(rows: int, drains: int, results: int) -> dict[str, int]:
+    """``drains`` and ``result_depth`` of an array with up to ``drains`` drains and room for ``results`` rows of sums.
+
+    There is always room for one tile.
+
+    >>> drained(16, 4, 512), drained(9, 4, 512), drained(16, 1, 4)
+    ({'drains': 4, 'result_depth': 128}, {'drains': 3, 'result_depth': 170}, {'drains': 1, 'result_depth': 16})
+    """
+    found = most_drains(rows, check_integer("drains", drains, 1))
+    return {"drains": found, "result_depth": max(results // found, -(-rows // found))}
 
 
 def address_width(depth: int) -> int:

@@ -69,15 +69,17 @@ def control_image(spec: ArrayGeometry, k: int, precision: Precision, base: int =
 
 
 def result_matrix(spec: ArrayGeometry, run: Run, words: WordArray, m: int, n: int) -> IntArray:
-    """The M x N results from the words of the result memory: uint32 [tiles * rows, pieces], as they are read."""
-    width = spec.result_width
+    """The M x N results from the words of the result memory: uint32 [tiles * drain_rows, pieces], as they are read."""
+    width, places = spec.result_width, spec.drains * spec.columns
     if width == 32:
-        values = words[:, : spec.columns].astype(np.int32).astype(np.int64)
+        values = words[:, :places].astype(np.int32).astype(np.int64)
     else:
-        bits = np.unpackbits(words.view(np.uint8), axis=1, bitorder="little")[:, : spec.columns * width]
-        fields = bits.reshape(len(words), spec.columns, width).astype(np.int64)
+        bits = np.unpackbits(words.view(np.uint8), axis=1, bitorder="little")[:, : places * width]
+        fields = bits.reshape(len(words), places, width).astype(np.int64)
         values = (fields << np.arange(width)).sum(-1)
         values -= (values >> (width - 1)) << width
-    tiles = values.reshape(run.column_tiles, run.row_tiles, spec.rows, spec.columns)[:, :, ::-1]
+    drained = values.reshape(run.column_tiles, run.row_tiles, spec.drain_rows, spec.drains, spec.columns)
+    rows = drained.swapaxes(2, 3).reshape(run.column_tiles, run.row_tiles, -1, spec.columns)  # the last row first
+    tiles = rows[:, :, spec.rows - 1 :: -1]
     matrix = tiles.transpose(1, 2, 0, 3).reshape(run.row_tiles * spec.rows, run.column_tiles * spec.columns)
     return np.ascontiguousarray(matrix[:m, :n])

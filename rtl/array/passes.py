@@ -75,6 +75,11 @@ class Pass:
     halve: bool
     limits: tuple[int, int]
 
+    @property
+    def changed(self) -> bool:
+        """Whether sums are stored otherwise than they are, as :data:`rtl.array.run.CHANGES`."""
+        return bool(self.shift or self.negate or self.accumulate or self.halve)
+
 
 @lru_cache(maxsize=256)
 def plan_passes(mac: MacSpec, weights: Codes, activations: Codes) -> tuple[Pass, ...]:

@@ -7,7 +7,7 @@ from enum import IntEnum
 
 from rtl.spec import check_integer
 
-__all__ = ["ERROR_WIDTH", "PLANES_WIDTH", "REFUSAL_CYCLES", "SHIFT_WIDTH", "SIZE_WIDTH", "Refusal", "Run"]
+__all__ = ["CHANGES", "ERROR_WIDTH", "PLANES_WIDTH", "REFUSAL_CYCLES", "SHIFT_WIDTH", "SIZE_WIDTH", "Refusal", "Run"]
 
 SIZE_WIDTH = 16
 """Bits of the counters of steps and tiles."""
@@ -17,6 +17,8 @@ SHIFT_WIDTH = 4
 """Bits of the shift of a pass."""
 ERROR_WIDTH = 4
 """Bits of the port ``error``."""
+CHANGES = ("shift", "negate", "accumulate", "halve", "requantise")
+"""Settings that change a sum before it is stored, where they are not 0: such sums leave by one drain."""
 REFUSAL_CYCLES = 5
 """Cycles in which ``busy`` is 1 after the start of a run that is refused; no run writes its first word earlier."""
 
@@ -57,7 +59,7 @@ _MEANINGS = {
     "activation memory",
     Refusal.CONTROL_MEMORY: "weight_planes * activation_planes exceeds the cycles of a step that a control table has, "
     "or the table at control_base exceeds the words of the control memory",
-    Refusal.RESULT_MEMORY: "result_base + row_tiles * column_tiles * rows exceeds the words of the result memory",
+    Refusal.RESULT_MEMORY: "result_base + row_tiles * column_tiles * drain_rows exceeds the words of the result memory",
     Refusal.REQUANT_SETS: "requantise is 1 and group + (group_step ? column_tiles : 1) exceeds the parameter sets of "
     "a requantiser",
 }

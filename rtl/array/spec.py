@@ -28,12 +28,16 @@ class ArraySpec(ArrayGeometry):
 
     Memories: activations of ``activation_depth`` words (one step word for every row), weights of ``weight_depth``
     words (one for every column), results of ``result_depth`` words (one result of ``result_width`` bits for every
-    column). A control table holds the control words of the cycles of a step, so that any design and precision runs
-    without logic of its own in the controller; the control memory has room for two of them.
+    column and drain). A control table holds the control words of the cycles of a step, so that any design and precision
+    runs without logic of its own in the controller; the control memory has room for two of them.
 
     A run multiplies what is in the memories from its base addresses on: for each column tile, all row tiles. The
     drained sums are shifted left, negated and added to the result memory as the run says, so that wide operands can be
     computed slice by slice. With ``requant`` each column ends in a requantiser, used in runs that ask for it.
+
+    A column has ``drains``, no more than rows. Sums that are stored as they are leave by all of them, in as many cycles
+    as a drain has rows (``drain_rows``); all others leave by that of the last row, in ``rows`` cycles. A tile of fewer
+    operand cycles waits for the drain of the one before.
 
     >>> from rtl.mac import UniformSpec
     >>> array = ArraySpec(mac=UniformSpec(lanes=16), rows=16, columns=16, result_depth=4096)
@@ -77,7 +81,7 @@ class ArraySpec(ArrayGeometry):
             ("activation", activation_base, found.activation_words, self.activation_depth),
             ("weight", weight_base, found.weight_words, self.weight_depth),
             ("control", control_base, self.control_words(found), self.control_depth),
-            ("result", result_base, found.tiles * self.rows, self.result_depth),
+            ("result", result_base, found.tiles * self.drain_rows, self.result_depth),
         ):
             if base + words > depth:
                 after = f" from {name}_base {base} on" if base else ""

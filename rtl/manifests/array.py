@@ -83,19 +83,22 @@ def array_manifest(spec: ArraySpec) -> dict[str, Any]:
             },
             "result": {
                 "words": spec.result_depth,
-                "width": spec.columns * spec.result_width,
-                "banks": banks[1],
+                "width": spec.drains * spec.columns * spec.result_width,
+                "banks": spec.drains * banks[1],
                 "base": "result_base",
-                "layout": "word result_base + (column_tile * row_tiles + row_tile) * rows + (rows - 1 - row), column 0 "
-                "lowest",
+                "layout": "word result_base + (column_tile * row_tiles + row_tile) * drain_rows + (rows - 1 - row) % "
+                "drain_rows, place (rows - 1 - row) / drain_rows * columns + column, place 0 lowest",
+                "drain_rows": spec.drain_rows,
             },
         },
         "cycles": {
             "operands": "steps * weight_planes * activation_planes",
             "if": "hold is 0 throughout",
-            "run": "(row_tiles * column_tiles - 1) * max(operands, rows) + operands + tail",
-            "tail": spec.cycles(shortest) - shortest.cycles_per_tile,
+            "drain": "drain_rows if shift, negate, accumulate, halve and requantise are 0, else rows",
+            "run": "(row_tiles * column_tiles - 1) * max(operands, drain) + operands + drain + rest",
+            "rest": spec.cycles(shortest) - shortest.cycles_per_tile - spec.drain_rows,
             "rows": spec.rows,
+            "drain_rows": spec.drain_rows,
         },
         "accumulator_width": spec.mac.accumulator_width,
         "reduction_length": spec.mac.reduction_length,

@@ -19,7 +19,7 @@ from .errors import (
     short,
 )
 from .numbers import decimal, fraction, integer, number, number_list, positive_number, read_clock_mhz, whole
-from .quoting import csv_of, html_text, identifier, tcl_word, verilog_name, yosys_word
+from .quoting import csv_of, html_text, identifier, spef_word, tcl_word, verilog_name, yosys_word
 from .reading import (
     MOST_BYTES,
     MOST_LEVELS,
@@ -77,6 +77,7 @@ __all__ = [
     "read_json",
     "read_text",
     "short",
+    "spef_word",
     "tcl_word",
     "unpack",
     "verilog_name",

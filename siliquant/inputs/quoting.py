@@ -20,6 +20,7 @@ __all__ = [
     "csv_of",
     "html_text",
     "identifier",
+    "spef_word",
     "tcl_word",
     "verilog_name",
     "yosys_word",
@@ -75,6 +76,16 @@ def tcl_word(text: str) -> str:
     if _TCL_PLAIN.fullmatch(text):
         return text
     return '"' + re.sub(r'[\\"$\[\]{};# ]', lambda match: "\\" + match[0], text) + '"'
+
+
+def spef_word(text: str) -> str:
+    """A name in SPEF: what is neither a letter, a digit nor an underscore is escaped.
+
+    Raises InputError for white space, characters outside printable ASCII, and names of more than 1024 characters.
+    """
+    if not text or len(text) > _MOST_NAME or any(not "!" <= letter <= "~" for letter in text):
+        raise InputError(f"a name in SPEF must be 1 to {_MOST_NAME} printable ASCII characters, not {short(text)}")
+    return re.sub(r"[^A-Za-z0-9_]", lambda match: "\\" + match[0], text)
 
 
 def yosys_word(text: str) -> str:

@@ -30,11 +30,15 @@ __all__ = [
 IntArray = npt.NDArray[np.int64]
 
 _PLACES = {
-    Architecture.BROADCAST: ((2, 3), (3, 1), (2, 2), (1, 4), (1, 1), (2, 3), (3, 2), (4, 4)),
-    Architecture.SYSTOLIC: ((3, 1), (2, 2), (2, 3), (1, 1), (3, 1), (1, 4), (4, 4), (2, 3)),
-}
-"""Rows and columns of the array of each design: one of either, both odd, more of one than of the other. The simulator
-writes out every gate of every element, so designs of many gates get few elements.
+    Architecture.BROADCAST: (
+        (2, 3, 1), (3, 1, 2), (2, 2, 2), (1, 4, 1), (1, 1, 1), (2, 3, 2), (3, 2, 1), (4, 4, 2)
+    ),
+    Architecture.SYSTOLIC: (
+        (3, 1, 2), (2, 2, 1), (2, 3, 2), (1, 1, 1), (3, 1, 3), (1, 4, 1), (4, 4, 2), (2, 3, 2)
+    ),
+}  # fmt: skip
+"""Rows, columns and drains of the array of each design: one of either, both odd, more of one than of the other, drains
+of as many rows and not. The simulator writes out every gate of every element, so designs of many gates get few of them.
 """
 _SIZES = (2, 1, 1, 1, 1, 3, 7, 5)
 """Lanes or units of an element of each design."""
@@ -111,12 +115,13 @@ def arrays_of(design: type[MacSpec]) -> tuple[ArraySpec, ArraySpec]:
     size = _SIZES[number % len(_SIZES)]
     found = []
     for kind, architecture in enumerate(Architecture):
-        rows, columns = _PLACES[architecture][number % len(_SIZES)]
+        rows, columns, drains = _PLACES[architecture][number % len(_SIZES)]
         found.append(
             ArraySpec(
                 mac=with_size(variants[kind % len(variants)], size, pipeline_stages=(number + kind) % 3),
                 rows=rows,
                 columns=columns,
+                drains=drains,
                 architecture=architecture,
                 activation_depth=_DEPTH,
                 weight_depth=_DEPTH + 8 * number,
@@ -165,7 +170,7 @@ def limit_settings(spec: ArraySpec, rng: np.random.Generator, random_runs: int =
     most = {"weight": spec.weight_depth, "activation": spec.activation_depth, "result": spec.result_depth}
     grown = {"weight": "column_tiles", "activation": "row_tiles", "result": "row_tiles"}
     for name, depth in most.items():
-        unit = spec.rows if name == "result" else 1
+        unit = spec.drain_rows if name == "result" else 1
         planes = {} if name == "result" else {f"{name}_planes": min(2, spec.control_cycles)}
         step = unit * planes.get(f"{name}_planes", 1)
         for steps in (1, 3) if name != "result" else (1,):

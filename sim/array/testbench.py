@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from cocotb.simtime import get_sim_time
 from cocotb.triggers import FallingEdge, SimTimeoutError, with_timeout
 
 from rtl.array import (
+    CHANGES,
     REFUSAL_CYCLES,
     ArraySpec,
     Refusal,
@@ -43,6 +45,7 @@ class ArrayTestbench:
         self._inputs: dict[str, int] = {}
         self._chance = random.Random(spec.name)
         self._result_base = 0
+        self._changed = False  # whether the run that goes on changes its sums
         self._drive.value = self._layout.word({"rst": 1})
 
     async def open(self) -> None:
@@ -74,14 +77,22 @@ class ArrayTestbench:
         return int(bits, 2)
 
     def result_word(self, address: int) -> int:
-        """The result word that is on the port. Raises MismatchError where a bit of it is unknown."""
-        bits, spec = self._bits("result_data"), self.spec
-        for column in range(spec.columns):
-            result = bits[len(bits) - (column + 1) * spec.result_width :][: spec.result_width]
+        """The result word ``address`` of a run, which is on the port, with zeros where it has no row. Raises
+        MismatchError where a bit of a row is unknown.
+        """
+        bits, spec, word = self._bits("result_data"), self.spec, 0
+        for place in range(spec.drains * spec.columns):
+            drain, column = divmod(place, spec.columns)
+            row = spec.rows - 1 - drain * spec.drain_rows - address % spec.drain_rows
+            if row < 0:
+                continue
+            result = bits[len(bits) - (place + 1) * spec.result_width :][: spec.result_width]
             if set(result) - {"0", "1"}:
-                element = f"element {spec.rows - 1 - address % spec.rows}, {column}"
-                raise MismatchError(f"{spec.name}: result word {address} ({element}): expected bits, not {result}")
-        return int(bits, 2)
+                raise MismatchError(
+                    f"{spec.name}: result word {address} (element {row}, {column}): expected bits, not {result}"
+                )
+            word |= int(result, 2) << place * spec.result_width
+        return word
 
     def _bits(self, name: str) -> str:
         bits = str(self._response.value)
@@ -103,7 +114,7 @@ class ArrayTestbench:
         (m, k), n = step.activations.shape, len(step.weights)
         run = spec.run(m, k, n, step.precision)
         if not step.settings.accumulate:
-            self._result_base = self._base(spec.result_depth - run.tiles * spec.rows)
+            self._result_base = self._base(spec.result_depth - run.tiles * spec.drain_rows)
         cycles = run.weight_planes * run.activation_planes
         return replace(
             run,
@@ -140,14 +151,17 @@ class ArrayTestbench:
         self._inputs |= _NO_LOAD
         return run
 
-    async def start(self, run: Run, settings: Settings) -> None:
-        """Starts a run; on return its first cycle is half over."""
+    async def start(self, run: Run, settings: Settings, load: Mapping[str, int] = MappingProxyType(_NO_LOAD)) -> None:
+        """Starts a run, beside the last cycle of a ``load``; on return its first cycle is half over."""
+        self._inputs |= load
         await self.begin({**asdict(run), **{name: int(value) for name, value in vars(settings).items()}})
 
     async def begin(self, settings: Mapping[str, int]) -> None:
         """Starts a run with settings by port, which then change at random; on return its first cycle is half over."""
         await self.cycle(start=1, hold=0, **settings)
-        self._inputs |= {port.name: self._chance.getrandbits(port.width) for port in self.spec.settings} | {"start": 0}
+        self._changed = any(settings.get(name) for name in CHANGES)
+        self._inputs |= {port.name: self._chance.getrandbits(port.width) for port in self.spec.settings}
+        self._inputs |= {"start": 0, **_NO_LOAD}
         self._drive.value = self._layout.word(self._inputs)
         for name, value in (("busy", 1), ("error", 0), ("written", 0)):
             self.expect(name, value, "after start")
@@ -161,9 +175,14 @@ class ArrayTestbench:
         for name, value in (("busy", 0), ("error", cause), ("written", 0)):
             self.expect(name, value, f"after the start of {settings}")
 
+    @staticmethod
+    def now() -> int:
+        """Cycles since the begin of the simulation."""
+        return int(get_sim_time("step")) // _PERIOD
+
     async def wait(self, run: Run) -> None:
         """Waits until a run ends, without a look in between. Raises MismatchError unless that takes its cycles."""
-        since, cycles = get_sim_time("step") - _PERIOD // 2, self.spec.cycles(run)
+        since, cycles = get_sim_time("step") - _PERIOD // 2, self._cycles(run)
         try:
             await with_timeout(FallingEdge(self._busy), (2 * cycles + 100) * _PERIOD, "step")
         except SimTimeoutError:
@@ -186,7 +205,7 @@ class ArrayTestbench:
         words: dict[int, int] = {}
         asked: int | None = None
         while self.sample("busy"):
-            if len(holds) > 100 + 20 * self.spec.cycles(run):
+            if len(holds) > 100 + 20 * self._cycles(run):
                 raise MismatchError(
                     f"{self.spec.name}: {run}: expected busy to fall, it is 1 after {len(holds)} cycles"
                 )
@@ -200,9 +219,13 @@ class ArrayTestbench:
                 words[asked] = self.result_word(asked)
                 asked = None
         self._inputs |= {"hold": 0, "start": 0}
-        waited = _last_cycle(self.spec, run, holds) - _last_cycle(self.spec, run, [])
-        self._check_cycles(run, len(holds), self.spec.cycles(run) + waited)
+        drain = self.spec.drain_cycles(changed=self._changed)
+        waited = _last_cycle(run, drain, holds) - _last_cycle(run, drain, [])
+        self._check_cycles(run, len(holds), self._cycles(run) + waited)
         return words
+
+    def _cycles(self, run: Run) -> int:
+        return self.spec.cycles(run, changed=self._changed)
 
     def _check_cycles(self, run: Run, cycles: int, expected: int) -> None:
         if cycles != expected:
@@ -210,18 +233,18 @@ class ArrayTestbench:
 
     async def read(self, run: Run, shape: tuple[int, int], known: dict[int, int] | None = None) -> IntArray:
         """The results [M, N] of the last run, which has ended; words that are ``known`` are not read again."""
-        self.expect("written", run.tiles * self.spec.rows, f"{run}")
+        self.expect("written", run.tiles * self.spec.drain_rows, f"{run}")
         return await self.read_again(run, shape, known)
 
     async def read_again(self, run: Run, shape: tuple[int, int], known: dict[int, int] | None = None) -> IntArray:
         """The results [M, N] of any run that has ended."""
-        spec, count = self.spec, run.tiles * self.spec.rows
+        spec, count = self.spec, run.tiles * self.spec.drain_rows
         words = dict(known or {})
         for address in range(count):
             if address not in words:
                 await self.cycle(result_address=run.result_base + address)
                 words[address] = self.result_word(address)
-        pieces = -(-spec.columns * spec.result_width // 32)
+        pieces = -(-spec.drains * spec.columns * spec.result_width // 32)
         data = b"".join(words[address].to_bytes(4 * pieces, "little") for address in range(count))
         return result_matrix(spec, run, np.frombuffer(data, "<u4").reshape(count, pieces), *shape)
 
@@ -233,15 +256,17 @@ class ArrayTestbench:
         return await self.read(run, (len(step.activations), len(step.weights)))
 
 
-def _last_cycle(spec: ArraySpec, run: Run, holds: Sequence[int]) -> int:
-    """The cycle of a run in which the last operands are read, where ``holds`` says in which cycles none may be."""
+def _last_cycle(run: Run, drain: int, holds: Sequence[int]) -> int:
+    """The cycle of a run in which the last operands are read, where a tile drains in ``drain`` cycles and ``holds``
+    says in which cycles none may be.
+    """
     cycle, drained = -1, 0
     for _ in range(run.tiles):
         for place in range(run.cycles_per_tile):
             cycle += 1
             while (cycle < len(holds) and holds[cycle]) or (place == run.cycles_per_tile - 1 and cycle < drained):
                 cycle += 1
-        drained = cycle + spec.rows
+        drained = cycle + drain
     return cycle
 
 

@@ -75,7 +75,7 @@ async def short_sums(bench: Any) -> None:
         spec = array.spec
         for precision in few_precisions(spec.mac, 2):
             lanes = spec.mac.products_per_step(precision)
-            for k in (1, lanes, *(lanes * steps for steps in range(spec.rows - 1, spec.rows + 2))):
+            for k in (1, lanes, *(lanes * steps for steps in range(spec.drain_rows - 1, spec.drain_rows + 2))):
                 for m, n in ((1, 1), (spec.rows, spec.columns), (2 * spec.rows + 1, spec.columns + 1)):
                     await _check(array, Step(*random_codes(spec.mac, precision, (m, max(1, k), n), rng), precision))
 
@@ -132,18 +132,21 @@ async def resets(bench: Any) -> None:
 
 @cocotb.test()
 async def early_reads(bench: Any) -> None:
-    """Result words are read as soon as they are written, while the run goes on."""
+    """Result words are read as soon as they are written, while the run goes on: as they are, and changed."""
     async for array, rng in _arrays(bench):
         spec = array.spec
         precision = spec.mac.precisions[-1]
         shape = (2 * spec.rows, 2 * spec.mac.products_per_step(precision), 2 * spec.columns)  # four tiles
-        step = Step(*random_codes(spec.mac, precision, shape, rng), precision)
-        run = await array.load(step)
-        await array.start(run, step.settings)
-        words = await array.wait_watching(run, read=True)
-        assert len(words) >= 3 * spec.rows - 1, f"{spec.name}: {len(words)} of {4 * spec.rows} words while busy"
-        results = await array.read(run, shape[::2], words)
-        check_results(spec, f"{_label(step)}, read early", _product(step), results)
+        for settings in (Settings(), Settings(negate=True)):
+            step = Step(*random_codes(spec.mac, precision, shape, rng), precision, settings)
+            run = await array.load(step)
+            await array.start(run, step.settings)
+            words = await array.wait_watching(run, read=True)
+            early = f"{len(words)} of {4 * spec.drain_rows} words while busy"
+            assert len(words) >= 3 * spec.drain_rows - 1, f"{spec.name}: {early}"
+            results = await array.read(run, shape[::2], words)
+            expected = -_product(step) if settings.negate else _product(step)
+            check_results(spec, f"{_label(step)}, read early", expected, results)
 
 
 @cocotb.test()
@@ -184,7 +187,7 @@ async def refusals(bench: Any) -> None:
             legal = Run(**{name: settings[name] for name in vars(run)})
             await array.begin(settings)
             await array.wait(legal)
-            array.expect("written", legal.tiles * spec.rows, f"{settings}")
+            array.expect("written", legal.tiles * spec.drain_rows, f"{settings}")
             run = await array.load(step)
             await array.start(run, step.settings)
             await array.wait(run)
@@ -219,6 +222,31 @@ async def ping_pong(bench: Any) -> None:
         results = await array.read(runs[-1], (len(steps[-1].activations), len(steps[-1].weights)))
         check_results(spec, f"{_label(steps[-1])}, the last layer", _product(steps[-1]), results)
         assert overlapped, f"{spec.name}: no word was loaded beside a run"
+
+
+@cocotb.test()
+async def overlap(bench: Any) -> None:
+    """Loads beside runs, the last word with the start, take the longer of both and no cycle more."""
+    async for array, rng in _arrays(bench):
+        spec = array.spec
+        steps = [Step(*random_codes(spec.mac, p, _half(spec, p), rng), p) for p in few_precisions(spec.mac, 3) * 2]
+        runs = [_in_half(spec, step, number % 2) for number, step in enumerate(steps)]
+        loads = [array.load_words(step, run) for step, run in zip(steps, runs, strict=True)]
+        begun = array.now()
+        expected = len(loads[0])
+        for number, (step, run) in enumerate(zip(steps, runs, strict=True)):
+            for inputs in loads[number][:-1]:
+                await array.cycle(**inputs)
+            while array.sample("busy"):
+                await array.cycle(load_weights=0, load_activations=0, load_control=0)
+            await array.start(run, step.settings, loads[number][-1])
+            taken = array.now() - begun
+            assert taken == expected, f"{spec.name}: run {number} after {taken} cycles, not {expected}"
+            if number + 1 < len(runs):
+                expected += max(spec.cycles(run) + 1, spec.load_cycles(runs[number + 1]))
+        await array.wait(runs[-1])
+        results = await array.read(runs[-1], (len(steps[-1].activations), len(steps[-1].weights)))
+        check_results(spec, f"{_label(steps[-1])}, loaded beside a run", _product(steps[-1]), results)
 
 
 def _half(spec: ArraySpec, precision: Precision) -> tuple[int, int, int]:

@@ -135,13 +135,15 @@ class ArraySimulator:
                 control_image(spec, k, each.precision, run.control_base),
             )
             predicted_loads += spec.load_cycles(run)
-            predicted += spec.cycles(run)
+            changed = each.changed or (last and parameters is not None)
+            predicted += spec.cycles(run, changed=changed)
             settings = {
                 **asdict(run), "shift": each.shift, "negate": int(each.negate), "accumulate": int(each.accumulate),
                 "halve": int(each.halve), "requantise": int(last and parameters is not None), "group": group,
                 "group_step": int(parameters is not None and len(parameters) > 1),
             }  # fmt: skip
-            took, words = self.run(settings, spec.cycles(run), run.tiles * spec.rows if last else 0)
+            count = run.tiles * spec.drain_rows if last else 0
+            took, words = self.run(settings, spec.cycles(run, changed=changed), count)
             cycles += took
             operand_cycles += run.tiles * run.cycles_per_tile
         return Block(result_matrix(spec, run, words, m, n), operand_cycles, cycles, predicted, loads, predicted_loads)
@@ -159,7 +161,7 @@ class ArraySimulator:
         been refused.
         """
         spec, error = self.spec, ctypes.c_int32()
-        pieces = -(-spec.columns * spec.result_width // 32)
+        pieces = -(-spec.drains * spec.columns * spec.result_width // 32)
         words = np.zeros((count, pieces), np.uint32)
         given = _Settings(**settings)
         took = self._library.array_run(
@@ -180,7 +182,7 @@ class ArraySimulator:
             weight_base=turn * (spec.weight_depth - run.weight_words),
             activation_base=turn * (spec.activation_depth - run.activation_words),
             control_base=turn * 2 * spec.control_cycles,
-            result_base=results_at_end * (spec.result_depth - run.tiles * spec.rows),
+            result_base=results_at_end * (spec.result_depth - run.tiles * spec.drain_rows),
         )
 
     def _group(self, sets: int) -> int:

@@ -185,7 +185,7 @@ class ArrayEngine:
         sizes = [spec.run(1, k, 1, each.precision) for each in passes]  # of one tile
         rows = min(spec.activation_depth // max(size.activation_words for size in sizes), -(-m // spec.rows))
         columns = min(spec.weight_depth // max(size.weight_words for size in sizes), -(-n // spec.columns))
-        tiles = spec.result_depth // spec.rows
+        tiles = spec.result_depth // spec.drain_rows
         columns = min(columns, tiles)
         if requantised and spec.requant is not None:
             columns = min(columns, spec.requant.groups)

@@ -82,7 +82,8 @@ def check_connections(netlist: Mapping[str, Any], grid: GridSpec) -> None:
                         raise NetlistError(f"{name}[{place}] of {label} must come from {wanted}, not {found}")
     width = grid.element.mac.accumulator_width
     for place, bit in enumerate(netlist["ports"]["drain"]["bits"]):
-        wanted = (f"element_{grid.rows - 1}_{place // width}", "drain_out", place % width)
+        drain, column = divmod(place // width, grid.columns)
+        wanted = (f"element_{grid.drained_rows[drain]}_{column}", "drain_out", place % width)
         if driver.get(bit) != wanted:
             raise NetlistError(f"drain[{place}] of {grid.name} must come from {wanted}, not {driver.get(bit)}")
 
@@ -159,7 +160,8 @@ def sliced_grid(netlist: Mapping[str, Any], grid: GridSpec) -> str:
         body += _cell(label, cell, net, size, clocks)
     width = grid.element.mac.accumulator_width
     bottom = [
-        f"{net(outputs['drain_out'][place])}[{(rows - 1) * columns + column}]"
+        f"{net(outputs['drain_out'][place])}[{row * columns + column}]"
+        for row in grid.drained_rows
         for column in range(columns)
         for place in range(width)
     ]

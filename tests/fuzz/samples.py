@@ -84,6 +84,16 @@ def mixtures() -> list[Files]:
     return [{"m.txt": b"2:1/3,4:1/2,8:1/6"}, {"m.txt": b"3:0.25,4:0.75"}]
 
 
+def lefs() -> list[Files]:
+    from hwmodel.library.library import find_library
+
+    folder = find_library().path.parent
+    cells = (folder / "stdcells.lef").read_text().split("\nMACRO ")
+    wires = (folder / "rtk-tech.lef").read_text().split("\nVIA ")
+    text = "\nMACRO ".join([*cells[:4]]).encode() + b"\nEND LIBRARY\n"
+    return [{"c.lef": text}, {"t.lef": wires[0].encode()}, {"c.lef.gz": gzip.compress(text, mtime=0)}]
+
+
 def liberties() -> list[Files]:
     from hwmodel.library.library import find_library
 

@@ -44,6 +44,7 @@ def _hwmodel() -> Iterator[Target]:
     from hwmodel.measurement.table import read_calibration, spec_of
     from hwmodel.model.file import read_model
     from hwmodel.operands.recorded import read_recording
+    from hwmodel.placement.lef import read_lef
     from hwmodel.workload import read_workload
     from hwmodel.workload.mixture import parse_mixture
     from hwmodel.workload.sensitivity import read_sensitivity
@@ -62,6 +63,7 @@ def _hwmodel() -> Iterator[Target]:
     yield Target("recording", samples.recordings, lambda _, file: read_recording(file))
     yield Target("row", samples.rows, lambda _, file: SynthesisRow.from_json(read_text(file)))
     yield Target("Liberty", samples.liberties, liberty)
+    yield Target("LEF", samples.lefs, lambda _, file: read_lef(file))
     yield Target("parameters", samples.parameters, lambda _, file: spec_of("subword", read_text(file)))
     yield Target("mixture", samples.mixtures, lambda _, file: parse_mixture(read_text(file)))
 

@@ -33,6 +33,7 @@ from hwmodel.measurement.row import SynthesisRow
 from hwmodel.measurement.store import RowStore
 from hwmodel.measurement.sweep import SweepDesign, clock_for, plans_for
 from hwmodel.measurement.table import read_calibration
+from hwmodel.placement.placer import placer_version
 from hwmodel.synthesis.mapping import SynthesisError
 from rtl.mac import UniformSpec
 
@@ -87,6 +88,7 @@ def test_every_point_has_its_clock_and_its_streams(cache: Path, monkeypatch: pyt
     about = table.provenance
     assert (about.designs, about.points, about.rows, about.effort) == (2, 3, 5, "quick")
     assert about.command == "python -m hwmodel.calibrate --library freepdk45 --effort quick"
+    assert about.wires == "wire load"
     assert about.held_out == {"width": ["uniform_w3_a2_l1_k4"]}
     assert not about.left_out
     rows = {}
@@ -108,6 +110,25 @@ def test_every_point_has_its_clock_and_its_streams(cache: Path, monkeypatch: pyt
     assert sorted(row.power_uw for row in stored.values() if row.power_uw) == pytest.approx(
         sorted(table.rows["power_uw"]), rel=1e-8
     )
+
+
+@pytest.mark.skipif(placer_version() is None, reason="coloquinte is not installed: it is built for CPython up to 3.12")
+def test_a_table_of_placed_netlists(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same netlists: areas stay, times and energies are with other wires; the table says with which."""
+    monkeypatch.setenv("SILIQUANT_CACHE_DIR", str(new_cache(tmp_path / "cache", cache)))
+    main([*QUICK, "--place", "--core-utilisation", "60", "--jobs", "1", "--out", str(tmp_path / "placed")], [SECOND])
+    placed = read_calibration(tmp_path / "placed" / "freepdk45.csv")
+    plain = read_calibration(cache / "table" / "freepdk45.csv").rows
+    plain = plain[plain["spec"] == SECOND.spec.name].reset_index(drop=True)
+    about = placed.provenance
+    assert about.wires.startswith("placed at 60 %, 0.1046 fF and 3.593 Ohm a um, technology ")
+    assert about.tools["coloquinte"] == placer_version()
+    assert about.command == (
+        "python -m hwmodel.calibrate --library freepdk45 --effort quick --place --core-utilisation 60"
+    )
+    assert placed.rows["area_um2"].tolist() == plain["area_um2"].tolist()
+    assert (placed.rows["minimum_period_ns"] != plain["minimum_period_ns"]).all()
+    assert (placed.rows["power_uw"] != plain["power_uw"]).all()
 
 
 def test_a_table_of_known_rows_starts_nothing_and_is_the_same(cache: Path, tmp_path: Path) -> None:
@@ -236,7 +257,7 @@ def test_a_worker_that_would_make_other_rows_stops_the_run(cache: Path, monkeypa
     library = find_library()
     right = signature(library, FIRST)
     assert [name for name, _ in right] == [
-        "library", "generator", "flow", "yosys", "opensta", "icarus", "streams",
+        "library", "generator", "flow", "yosys", "opensta", "icarus", "streams", "placement",
     ]  # fmt: skip
     assert measure_task(Task(FIRST, CHOICE, "quick", right))
     for name, value in right:

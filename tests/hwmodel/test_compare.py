@@ -46,7 +46,7 @@ def test_a_small_comparison_from_nothing_and_again_from_the_store(tmp_path: Path
     rows = json.loads((out / "compare.json").read_text())
     assert [(row["design"], row["normalisation"], row["units"]) for row in rows] == [
         ("uniform 2x2", "equal units", 1), ("uniform 2x2", "equal throughput", 1),
-        ("loom", "equal units", 1), ("loom", "equal throughput", 4),
+        ("loom 4", "equal units", 1), ("loom 4", "equal throughput", 5),
     ]  # fmt: skip
     assert all(row["area_um2"] > 0 and row["power_uw"] > 0 and row["meets_clock"] for row in rows)
     assert (out / "compare.png").read_bytes().startswith(b"\x89PNG")
@@ -89,7 +89,7 @@ BAD = [
     (["--clock-mhz", "fast"], "clock_mhz must be a number from 0.001 to 1e+06, not 'fast'"),
     (["--jobs", "0"], "jobs must be an integer from 1 to 1024, not '0'"),
     (["--designs", "nosuch"],
-     "designs must be among padded, subword, bitfusion, bitblade, bitserial, loom, not 'nosuch'"),
+     "designs must be among padded, subword, dc1d, bitfusion, bitblade, bitserial, loom, not 'nosuch'"),
     (["--mixture", "4=2:1"], "the mixture 2:1 must have a mean of 4 bits, not 2"),
     (["--mixture", "7=8:1"], "mixture must be BITS=MIX with BITS among 2, 3, 4, not '7=8:1'"),
     (["--library", "nosuch", "--synthesise"],

@@ -16,6 +16,7 @@ from hwmodel.measurement.row import SynthesisRow
 from hwmodel.measurement.store import RowStore
 from hwmodel.operands.stimulus import StreamPlan
 from hwmodel.operands.streams import Stream
+from hwmodel.placement.placer import placer_version
 from hwmodel.synthesise import lines_of, main
 from rtl.mac import UniformSpec
 from rtl.spec.mac import Precision
@@ -23,6 +24,11 @@ from rtl.spec.mac import Precision
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = ["--bits", "2", "--lanes", "1", "--reduction-length", "16", "--effort", "quick", "--clock-mhz", "100"]
 SPEC = UniformSpec(weight_bits=2, activation_bits=2, lanes=1, reduction_length=16)
+
+
+needs_placer = pytest.mark.skipif(
+    placer_version() is None, reason="coloquinte is not installed: it is built for CPython up to 3.12"
+)
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +76,35 @@ def test_figures_are_those_of_the_row_and_the_netlist_is_written(
     assert data["activity"] == str(StreamPlan(Precision(2, 2, False), Stream("lsq-gaussian"), products=16))
     assert (data["area_um2"], data["minimum_period_ns"]) == (row.area_um2, row.minimum_period_ns)
     assert data["power_uw"] != row.power_uw
+
+
+@needs_placer
+def test_a_placement_is_printed_and_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main([*SMALL, "--format", "json"])
+    plain = json.loads(capsys.readouterr().out)
+    main([*SMALL, "--place", "--core-utilisation", "60", "--wires", "0.2,3", "--out", str(tmp_path)])
+    found = dict(re.split(r"  +", line, maxsplit=1) for line in capsys.readouterr().out.splitlines()[1:])
+    names = [f"{SPEC.name}.{suffix}" for suffix in ("json", "spef", "svg", "v")]
+    assert sorted(path.name for path in tmp_path.iterdir()) == names
+    row = SynthesisRow.from_json((tmp_path / names[0]).read_text())
+    assert row.wiring is not None
+    assert row.wires.startswith("placed at 60 %, 0.2 fF and 3 Ohm a um, technology ")
+    assert row.tools["coloquinte"] == placer_version()
+    assert (plain["area_um2"], plain["wires"], plain["wiring"]) == (row.area_um2, "wire load", None)
+    assert found["placement"].startswith(f"core {row.wiring.core_width_um:.1f} x {row.wiring.core_height_um:.1f} um, ")
+    assert found["wires"].startswith(f"{row.wiring.wire_um:,.0f} um with {row.wiring.wire_ff:,.0f} fF in ")
+    assert (tmp_path / names[2]).read_text().startswith("<svg ")
+    caps = [float(line.split()[2]) for line in (tmp_path / names[1]).read_text().splitlines() if "*D_NET" in line]
+    assert sum(caps) == pytest.approx(row.wiring.wire_ff + row.wiring.clock_ff, rel=1e-4)
+
+
+def test_the_core_of_an_array_is_measured(capsys: pytest.CaptureFixture[str]) -> None:
+    main([*SMALL, "--array", "1x2", "--architecture", "systolic", "--format", "json"])
+    data = json.loads(capsys.readouterr().out)
+    assert data["name"] == f"core_systolic_1x2_{SPEC.name}"
+    assert data["spec"] == {"mac": {"design": "uniform", "parameters": SPEC.parameters}, "rows": 1, "columns": 2,
+                            "architecture": "systolic"}  # fmt: skip
+    assert data["power_uw"] > 0
 
 
 def test_power_at_a_utilisation_stands_beside_that_at_full_rate(capsys: pytest.CaptureFixture[str]) -> None:
@@ -148,6 +183,21 @@ def test_the_default_design_is_what_the_library_is_asked_for(monkeypatch: pytest
         (["--liberty", "no/such.lib"], "no/such.lib: there is no such file"),
         (["--liberty", "a.lib", "--library", "asap7"], "argument --library: not allowed with argument --liberty"),
         (["--out", "/dev/null/out"], "/dev/null/out: Not a directory"),
+        (["--core-utilisation", "50"], "--core-utilisation must be given with --place only"),
+        (["--wires", "0.1,3"], "--wires must be given with --place only"),
+        (["--architecture", "systolic"], "--architecture must be given with --array only"),
+        (["--array", "4"], "array must be ROWSxCOLUMNS, as in 16x16, not '4'"),
+        pytest.param(
+            ["--place", "--core-utilisation", "99"],
+            "core_utilisation must be a number from 10 to 95, not '99'",
+            marks=needs_placer,
+        ),
+        pytest.param(
+            ["--place", "--wires", "0.1"],
+            "wires must be fF and Ohm a um with a comma between, as in 0.1,3.6",
+            marks=needs_placer,
+        ),
+        pytest.param(["--place", "--lef", "no.lef"], "no.lef: there is no such file", marks=needs_placer),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(arguments: list[str], sentence: str) -> None:

@@ -64,7 +64,7 @@ def test_the_command_writes_an_array_and_its_manifest_the_same_each_time(tmp_pat
     for folder in ("a", "b"):
         done = gen(*arguments, "--out", str(tmp_path / folder))
         assert done.returncode == 0, done.stderr
-    name = "systolic_2x3_uniform_w4_a4_l2_a40_w2048_r2048_b24"
+    name = "systolic_2x3_uniform_w4_a4_l2_a40_w2048_r1024_b24_d2"
     assert [Path(line).name for line in done.stdout.splitlines()] == [f"{name}.v", f"{name}.json"]
     for end in (".v", ".json"):
         first, second = ((tmp_path / folder / f"{name}{end}").read_bytes() for folder in ("a", "b"))
@@ -131,8 +131,8 @@ BAD = [
     ("--design uniform --array 4x4 --architecture ring",
      "argument --architecture: invalid choice: 'ring' (choose from 'broadcast', 'systolic')"),
     ("--design uniform --array 4x4 --weight-depth deep", "weight_depth must be an integer, not 'deep'"),
-    ("--design uniform --array 4x4 --result-depth 3",
-     "result_depth must be at least the 4 rows of one tile, not 3"),
+    ("--design uniform --array 4x4 --drains 1 --result-depth 3",
+     "result_depth must be at least the 4 words of one tile, not 3"),
     ("--design uniform --array 4x4 --result-width 16", "result_width must be an integer from 20 to 48, not 16"),
     ("--design uniform --architecture systolic", "--architecture must be given with --array only"),
     ("--design uniform --activation-depth 64", "--activation-depth must be given with --array only"),

@@ -34,7 +34,7 @@ def test_the_parts_of_an_array_cost_what_the_array_does(mac: MacSpec, architectu
     found = costs_of(model, 300.0, None, rows=5, columns=3).mac(core.element, plan.precision, Role.FC1)
     said = core_cost(core, plan, model, 300.0)
     cycles = -(-768 // mac.products_per_step(plan.precision)) * mac.cycles_per_step(plan.precision)
-    drained_pj = 3 * drain_takes(5, core.systolic) * found.drain_pj / cycles
+    drained_pj = 3 * drain_takes(5, core.systolic, drain=5) * found.drain_pj / cycles
     # Later stages of the bits that say what operands are, at the end of each row, are in none of the parts.
     more = 5 * (mac.pipeline_stages + mac.latency - 1) if core.systolic else 0
     flip_flop = Part.CONTROL_REGISTERS

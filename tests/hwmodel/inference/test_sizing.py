@@ -19,7 +19,7 @@ from tests.hwmodel.inference.networkcases import COSTS, EDGED, REQUANT, SMALL
 
 GIVEN = ArraySpec(
     mac=UniformSpec(lanes=4, reduction_length=64), rows=4, columns=4, activation_depth=32, weight_depth=32,
-    result_depth=32, requant=REQUANT,
+    result_depth=16, drains=2, requant=REQUANT,
 )  # fmt: skip
 
 
@@ -35,7 +35,9 @@ def by_trying_all(
         if rows > 2 * columns or columns > 2 * rows:
             continue
         deep = 1 << 12
-        probe = replace(given, mac=element, rows=rows, columns=columns, activation_depth=deep, weight_depth=deep)
+        drains = min(2, rows)
+        probe = replace(given, mac=element, rows=rows, columns=columns, drains=drains, activation_depth=deep,
+                        weight_depth=deep)  # fmt: skip
         wide, high = probe.element.operand_widths
         need = [0, 0]
         for each in SMALL.gemms:
@@ -46,7 +48,7 @@ def by_trying_all(
             probe,
             activation_depth=max(32 * 4 * activations // (rows * high), need[0]),
             weight_depth=max(32 * 4 * weights // (columns * wide), need[1]),
-            result_depth=max(32 * 4 * 32 // (columns * 32), rows),
+            result_depth=max(32 * 4 * 32 // (drains * columns * 32), probe.drain_rows),
         )
         found.append((array, network_cost(array, mixed, costs, overlap=overlap)))
     return found

@@ -309,9 +309,14 @@ def shown(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[list[str]
 
 def test_the_command_shows_cycles_by_role(capsys: pytest.CaptureFixture[str]) -> None:
     array = ArraySpec(
-        mac=UniformSpec(), activation_depth=512, weight_depth=512, result_depth=512, requant=multiplier(4)
+        mac=UniformSpec(), activation_depth=512, weight_depth=512, result_depth=128, drains=4, requant=multiplier(4)
     )  # fmt: skip
     cost = network_cost(array, uniform(load_workload("deit-tiny"), 4), replace(COSTS, sram=packaged_sram()))
+    alone = network_cost(
+        replace(array, drains=1, result_depth=512), cost.assignment, replace(COSTS, sram=packaged_sram())
+    )  # fmt: skip
+    assert shown(capsys, "--drains", "1")[-3:] != shown(capsys)[-3:]
+    assert alone.cycles > 1.1 * cost.cycles
     lines = shown(capsys, "--model", "deit-tiny", "--bits", "4")
     (total,) = [line for line in lines if line[:1] == ["all"]]
     assert total[total.index("6") + 1] == f"{cost.cycles:,}"

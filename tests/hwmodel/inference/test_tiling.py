@@ -16,7 +16,7 @@ from hwmodel.inference.tiling import Overlap, cycles_of, tally
 from hwmodel.workload import PrecisionClass, Scales, load_workload
 from hwmodel.workload.assignment import uniform
 from qat.network.gemm import Product
-from rtl.array import Architecture, ArraySpec
+from rtl.array import Architecture, ArraySpec, drained
 from rtl.mac import (
     DESIGNS,
     BitFusionSpec,
@@ -49,10 +49,10 @@ MACS: tuple[MacSpec, ...] = (
 
 
 def array_of(mac: MacSpec, rows: int, columns: int, architecture: Architecture, depths: tuple[int, int, int],
-             requant: ThresholdSpec | None = None) -> ArraySpec:  # fmt: skip
+             requant: ThresholdSpec | None = None, drains: int = 1) -> ArraySpec:  # fmt: skip
     return ArraySpec(
         mac=mac, rows=rows, columns=columns, architecture=architecture, activation_depth=depths[0],
-        weight_depth=depths[1], result_depth=max(depths[2], rows), result_width=40, requant=requant,
+        weight_depth=depths[1], result_width=40, requant=requant, **drained(rows, drains, depths[2]),
     )  # fmt: skip
 
 
@@ -66,6 +66,7 @@ arrays = st.builds(
     st.one_of(
         st.none(), st.builds(ThresholdSpec, accumulator_width=st.just(40), bits=st.just(2), groups=st.integers(1, 3))
     ),
+    st.integers(1, 4),
 )
 products = st.builds(
     Matrices,
@@ -97,7 +98,9 @@ class Simulator:
 
     def multiply(self, activations: IntArray, weights: IntArray, passes: Any, parameters: Any = None) -> Block:
         runs = [self.spec.run(len(activations), activations.shape[1], len(weights), each.precision) for each in passes]
-        cycles = sum(self.spec.cycles(run) for run in runs)
+        changed = [each.changed for each in passes]
+        changed[-1] |= parameters is not None
+        cycles = sum(self.spec.cycles(run, changed=change) for run, change in zip(runs, changed, strict=True))
         loads = sum(self.spec.load_cycles(run) for run in runs) + (0 if parameters is None else len(parameters))
         operand_cycles = sum(run.tiles * run.cycles_per_tile for run in runs)
         results = (
@@ -146,7 +149,7 @@ def parts_of(array: ArraySpec, product: Matrices) -> list[tuple[int, int]]:
     words = tile_words(array.mac, product.k, passes)
     rows = min(array.activation_depth // max(w.steps * w.activation_planes for w in words), -(-product.m // array.rows))
     columns = min(array.weight_depth // max(w.steps * w.weight_planes for w in words), -(-product.n // array.columns))
-    tiles = array.result_depth // array.rows
+    tiles = array.result_depth // array.drain_rows
     columns = min(columns, tiles)
     rows = min(rows, tiles // columns)
     found = []
@@ -167,12 +170,15 @@ def test_words_and_overlap_by_walking_through_all_runs(array: ArraySpec, product
         array.run(m, product.k, n, each.precision) for m, n in parts_of(array, product) for each in passes
     ]  # fmt: skip
     loads = [array.load_cycles(run) for run in runs]
-    cycles = [array.cycles(run) for run in runs]
-    overlapped = loads[0] + sum(max(cycles[i], loads[i + 1]) for i in range(len(runs) - 1)) + cycles[-1]
+    changed = [each.changed for each in passes] * (len(runs) // len(passes))
+    cycles = [array.cycles(run, changed=change) for run, change in zip(runs, changed, strict=True)]
+    overlapped = loads[0] + sum(max(cycles[i] + 1, loads[i + 1]) for i in range(len(runs) - 1)) + cycles[-1]
     found = tally(Timing.of(array), Grids.of([array]), product, Overlap.DOUBLE).of(0)
     assert found["cycles"] == overlapped
     assert found["activation_words"] == sum(run.activation_words for run in runs)
     assert found["weight_words"] == sum(run.weight_words for run in runs)
+    drains = [array.drain_cycles(changed=change) for change in changed]
+    assert found["drain_cycles"] == sum(run.tiles * drain for run, drain in zip(runs, drains, strict=True))
     assert found["drained_words"] == sum(run.tiles * array.rows for run in runs)
     adding = sum(
         run.tiles * array.rows for index, run in enumerate(runs) if passes[index % len(passes)].accumulate
@@ -192,7 +198,7 @@ def test_words_and_overlap_by_walking_through_all_runs(array: ArraySpec, product
 
 def test_many_sizes_at_once_are_each_alone() -> None:
     specs = [
-        array_of(MACS[4], rows, columns, Architecture.SYSTOLIC, (200 + 7 * rows, 300 + columns, 40))
+        array_of(MACS[4], rows, columns, Architecture.SYSTOLIC, (200 + 7 * rows, 300 + columns, 40), None, columns)
         for rows in range(1, 6)
         for columns in range(1, 6)
     ]

@@ -82,6 +82,9 @@ def test_facts_of_a_liberty_file(tmp_path: Path) -> None:
     assert (library.driving_cell, library.driving_pin, library.default_load_ff) == ("INV", "Y", 8.0)
     assert library.flip_flops == ("DFF",)
     assert library.families == (("ADD", "ADDBIG"), ("INV", "INV2"))[1:]
+    assert not library.has_wire_load
+    wires = 'wire_load (w) { capacitance : 0.1; } default_wire_load : "w";'
+    assert small(tmp_path, SMALL.replace("cell (INV)", f"{wires} cell (INV)", 1)).has_wire_load
 
 
 def test_full_adder_may_be_named(tmp_path: Path) -> None:
@@ -215,6 +218,7 @@ def test_open_pdks(tmp_path: Path, name: str, voltage_v: float, adder: FullAdder
     assert library.full_adder == adder
     assert library.clock_gate == GATES[name]
     assert library.clock_gate.cell in library.areas
+    assert library.has_wire_load == (name != "asap7")
     assert not any("x1p" in cell or cell.startswith("SDF") for cell in library.areas if name == "asap7")
 
 

@@ -89,24 +89,24 @@ def test_flip_flops_are_counted_exactly(spec: CoreSpec) -> None:
     assert 0 <= more <= shared
 
 
-@pytest.mark.parametrize("rows", [1, 2, 5])
+@pytest.mark.parametrize("drain", [1, 2, 3, 5])
+@pytest.mark.parametrize("rows", [1, 2, 5, 6])
 @pytest.mark.parametrize("architecture", Architecture)
-def test_drain_registers_change_as_often_as_counted(rows: int, architecture: Architecture) -> None:
-    """A column of registers, moved cycle by cycle, between two sums of different words."""
-    systolic = architecture is SYSTOLIC
+def test_drain_registers_change_as_often_as_counted(rows: int, drain: int, architecture: Architecture) -> None:
+    """A column of registers, moved cycle by cycle, between sums of different words."""
+    systolic, drain = architecture is SYSTOLIC, min(drain, rows)
     held, taken = [0] * rows, 0
-    for tile in (1, 2):
+    for tile in (1, 2, 3):
         own = [100 * tile + row for row in range(rows)]
-        if systolic:  # each row stops once it has passed on those before it
-            for row in range(rows):
-                taken += 1 + row
-            held = [own[0]] * rows
+        if systolic:  # each row stops once it has passed on those before it in its drain
+            ends = list(range(rows - 1, -1, -drain))
+            taken += sum(1 + row - max(0, end - drain + 1) for end in ends for row in range(rows)
+                         if end - drain < row <= end)  # fmt: skip
             continue
-        steps = [own, *([0] * k + own[: rows - k] for k in range(1, rows))]
-        for step in steps:
+        for step in (own, *([0] * k + own[: rows - k] for k in range(1, drain))):
             taken += sum(new != old for new, old in zip(step, held, strict=True))
             held = step
-    assert taken == 2 * drain_takes(rows, systolic)
+    assert taken == 3 * drain_takes(rows, systolic, drain=drain)
 
 
 def test_a_larger_array_costs_more_and_its_elements_alike() -> None:

@@ -19,6 +19,9 @@ from hwmodel.measurement.requantisers import Unit, UnitMeasurement, known_unit, 
 from hwmodel.measurement.store import RowStore
 from hwmodel.operands.requantstimulus import PRODUCTS, RequantPlan, check_outputs, example_layer, requant_stimulus
 from hwmodel.operands.stimulus import Mismatch
+from hwmodel.placement.place import Placing
+from hwmodel.placement.placer import placer_version
+from hwmodel.placement.technology import technology_of
 from rtl.mac import UniformSpec
 from rtl.requant import LoadableSpec, MultiplierSpec, PartialSumSpec, ThresholdSpec
 from rtl.requant.fit import fit_multiplier
@@ -128,6 +131,21 @@ def test_a_unit_through_the_whole_flow_and_again_from_the_store(tmp_path: Path) 
     assert [line.multiplier_width for line in lines] == [None, 7, 3]
     assert all(len(cells) == len(UNIT_HEADERS) for cells in unit_cells(lines))
     assert any("2 bits: m 7, b 14, shift 11" in note for note in unit_notes(lines))
+
+
+@pytest.mark.skipif(placer_version() is None, reason="coloquinte is not installed: it is built for CPython up to 3.12")
+def test_a_unit_is_placed(tmp_path: Path) -> None:
+    library = find_library("freepdk45")
+    bench, unit = Bench(library, 200.0, "quick", jobs=1), Unit(2, SMALL[0], MAC)
+    placed_bench = replace(bench, placing=Placing(technology_of(library)))
+    store = RowStore(tmp_path, packaged=None)
+    plain = measure_unit(unit, bench, store)
+    placed = measure_unit(unit, placed_bench, store)
+    assert placed.row.wiring is not None
+    assert placed.row.area_um2 == plain.row.area_um2
+    assert placed.powered.power_uw != plain.powered.power_uw
+    assert measure_unit(unit, placed_bench, store) == placed
+    assert measure_unit(unit, bench, store) == plain
 
 
 def test_keys_tell_units_apart() -> None:

@@ -238,6 +238,17 @@ def test_a_number_beyond_all_bounds_is_of_its_row_alone() -> None:
         estimate(pd.DataFrame({"design": ["uniform"], "lanes": [[4]]}), "one")
 
 
+def test_widths_are_lists_tuples_or_text() -> None:
+    given = [[8, 4], (8, 4), "8/4", math.nan, "4-8", 3, [4, 8]]
+    found = estimate(pd.DataFrame({"design": ["subword"] * len(given), "units": 1, "widths": given}), "one")
+    assert found["error"].tolist() == [
+        "", "", "", "", "widths must be widths such as 8/4/2, not '4-8'", "widths must be widths such as 8/4/2, not 3",
+        "widths must be at least 2 of 8, 4, 2 and 1, falling, not '4/8'",
+    ]  # fmt: skip
+    alone = [estimate(SubwordSpec(units=1, widths=widths), "one").total_area_um2 for widths in ((8, 4), (8, 4, 2))]
+    assert found["area_um2"].tolist()[:4] == pytest.approx([alone[0]] * 3 + alone[1:])
+
+
 @pytest.mark.parametrize("name", ["nangate", None])
 def test_a_library_without_a_model_is_told(name: str | None) -> None:
     expected = r"library must be one with a cost model \(.*\), not '(nangate|nan|None)'; hwmodel\.calibrate makes one"

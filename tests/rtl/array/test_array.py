@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rtl.array import Architecture, ArraySpec, Run
+from rtl.array import Architecture, ArraySpec, Run, drained, most_drains
 from rtl.array.images import activation_image, control_image, result_matrix, weight_image
 from rtl.array.step import control_ports, control_word, step_layout
 from rtl.mac import DESIGNS, BitSerialSpec, LoomSpec, PaddedSpec, SubwordSpec, UniformSpec, XnorSpec
@@ -43,7 +43,13 @@ REFUSALS = [
     (lambda: tiny(activation_depth=0), ValueError, "activation_depth must be an integer from 1 to 65536, not 0"),
     (lambda: tiny(weight_depth=1 << 17), ValueError, "weight_depth must be an integer from 1 to 65536, not 131072"),
     (lambda: tiny(result_depth=True), TypeError, "result_depth must be an integer from 1 to 65536, not True"),
-    (lambda: tiny(rows=19), ValueError, "result_depth must be at least the 19 rows of one tile, not 18"),
+    (lambda: tiny(rows=19), ValueError, "result_depth must be at least the 19 words of one tile, not 18"),
+    (lambda: tiny(rows=37, drains=2), ValueError, "result_depth must be at least the 19 words of one tile, not 18"),
+    (lambda: tiny(drains=3), ValueError, "drains must be an integer from 1 to 2, not 3"),
+    (lambda: tiny(drains=True), TypeError, "drains must be an integer from 1 to 2, not True"),
+    (lambda: tiny(rows=9, drains=4), ValueError,
+     "drains must each have rows, as 3 have with 3 of 9 each, not 4"),
+    (lambda: drained(4, 0, 8), ValueError, "drains must be an integer of at least 1, not 0"),
     (lambda: tiny(result_width=9), ValueError, "result_width must be an integer from 10 to 48, not 9"),
     (lambda: tiny(result_width=49), ValueError, "result_width must be an integer from 10 to 48, not 49"),
     (lambda: tiny(requant=MultiplierSpec(accumulator_width=20)), ValueError,
@@ -115,17 +121,17 @@ def test_planes_are_the_words_that_a_step_needs() -> None:
     assert {ArraySpec(mac=SubwordSpec()).planes(precision) for precision in SubwordSpec().precisions} == {(1, 1)}
 
 
-def schedule(spec: ArraySpec, run: Run) -> int:
-    """Cycles of a run by following it: operands of the last cycle of a tile wait until ``rows`` cycles have passed."""
+def schedule(spec: ArraySpec, run: Run, drain: int) -> int:
+    """Cycles of a run by following it: operands of the last cycle of a tile wait until ``drain`` cycles have passed."""
     cycle, free = -1, 0
     for _ in range(run.tiles):
         cycle = max(cycle + run.cycles_per_tile, free)
-        free = cycle + spec.rows
-    # Read from memory, the edge or the first element, pipeline, accumulator, drain register; then the rows.
+        free = cycle + drain
+    # Read from memory, the edge or the first element, pipeline, accumulator, drain register; then the rows of a drain.
     taken = cycle + 1 + 2 + spec.mac.pipeline_stages + 1
     if spec.systolic:
         taken += (spec.rows - 1) + (spec.columns - 1)
-    return taken + spec.rows + (spec.requant.latency if spec.requant else 0)
+    return taken + drain + (spec.requant.latency if spec.requant else 0)
 
 
 @pytest.mark.parametrize("architecture", BOTH)
@@ -134,8 +140,12 @@ def test_cycles_follow_the_schedule(architecture: Architecture, rows: int, colum
     spec = ArraySpec(mac=UniformSpec(lanes=2, pipeline_stages=stages), rows=rows, columns=columns,
                      architecture=architecture)  # fmt: skip
     for m, k, n in product((1, 4, 9), (1, 4, 7, 30), (1, 5, 12)):
-        run = spec.run(m, k, n, Precision(4, 4))
-        assert spec.cycles(run) == schedule(spec, run)
+        for drains in range(1, rows + 1):
+            if most_drains(rows, drains) == drains:
+                some = dataclasses.replace(spec, drains=drains)
+                run = some.run(m, k, n, Precision(4, 4))
+                assert some.cycles(run) == schedule(some, run, -(-rows // drains))
+                assert some.cycles(run, changed=True) == schedule(some, run, rows)
 
 
 def test_requantisers_add_their_latency() -> None:
@@ -246,11 +256,39 @@ def test_results_are_put_back_in_place(width: int) -> None:
     assert got.tolist() == expected[:7, :3].tolist()
 
 
+@pytest.mark.parametrize(("rows", "drains"), [(4, 1), (4, 2), (4, 4), (5, 2), (5, 3), (7, 3)])
+def test_results_of_all_drains_are_put_back_in_place(rows: int, drains: int) -> None:
+    """Row by row as the manifest says where each is."""
+    spec = ArraySpec(mac=TINY, rows=rows, columns=3, drains=drains)
+    run = spec.run(2 * rows, 1, 4, Precision(2, 2))
+    expected = np.arange(2 * rows * 4).reshape(2 * rows, 4) - 5
+    words = np.full((run.tiles * spec.drain_rows, drains * 3), 1 << 30, np.int64)
+    layout = array_manifest(spec)["memories"]["result"]["layout"]
+    word, place = (part.split(" ", 1)[1].replace("/", "//") for part in layout.split(", ")[:2])
+    for m, n in product(range(2 * rows), range(4)):
+        known = {"result_base": 0, "row_tiles": 2, "rows": rows, "columns": 3, "drain_rows": spec.drain_rows,
+                 "row": m % rows, "row_tile": m // rows, "column": n % 3, "column_tile": n // 3}  # fmt: skip
+        words[eval(word, {}, known), eval(place, {}, known)] = expected[m, n]  # noqa: S307
+    got = result_matrix(spec, run, words.astype(np.uint32), 2 * rows, 4)
+    assert got.tolist() == expected.tolist()
+
+
+def test_as_many_drains_as_rows_allow() -> None:
+    for rows, most in product(range(1, 40), range(1, 12)):
+        found = most_drains(rows, most)
+        legal = [d for d in range(1, min(rows, most) + 1) if -(-rows // -(-rows // d)) == d]
+        assert found == legal[-1]
+        spec = ArraySpec(mac=TINY, rows=rows, columns=1, **drained(rows, most, 64))
+        assert 64 - found < spec.result_depth * found <= max(64, rows + found)
+
+
 # The generated hardware.
 
 SMALL = [
-    ArraySpec(mac=design(**{design.size_parameter: 1}), rows=2, columns=2, architecture=architecture)
-    for design in DESIGNS
+    ArraySpec(
+        mac=design(**{design.size_parameter: 1}), rows=2, columns=2, architecture=architecture, drains=1 + number % 2
+    )
+    for number, design in enumerate(DESIGNS)
     for architecture in Architecture
 ]
 
@@ -305,7 +343,7 @@ def test_icarus_accepts_every_array_as_verilog_2001(verilog: str, tmp_path: Path
 
 def test_names_differ_where_specs_do() -> None:
     changes = [{}, {"rows": 3}, {"columns": 2}, {"architecture": Architecture.SYSTOLIC}, {"activation_depth": 41},
-               {"weight_depth": 40}, {"result_depth": 19}, {"result_width": 33}]  # fmt: skip
+               {"weight_depth": 40}, {"result_depth": 19}, {"result_width": 33}, {"drains": 2}]  # fmt: skip
     specs = [dataclasses.replace(tiny(), **change) for change in changes]
     assert len({spec.name for spec in specs}) == len(specs)
     assert all(re.fullmatch(r"[a-z]\w*", spec.name) for spec in specs)
@@ -326,8 +364,10 @@ def test_the_manifest_describes_ports_memories_and_cycles(spec: ArraySpec) -> No
     for precision, shape in product(spec.mac.precisions[:3], ((1, 1, 1), (5, 9, 7))):
         run = spec.run(*shape, precision)
         values = {name: getattr(run, name) for name in names}
-        values |= {"rows": data["cycles"]["rows"], "tail": data["cycles"]["tail"], "max": max}
+        values |= {name: data["cycles"][name] for name in ("rows", "drain_rows", "rest")} | {"max": max}
         values["operands"] = eval(data["cycles"]["operands"], {}, values)  # noqa: S307
-        assert eval(data["cycles"]["run"], {}, values) == spec.cycles(run)  # noqa: S307
+        for drain, changed in (("drain_rows", False), ("rows", True)):
+            values["drain"] = values[drain]
+            assert eval(data["cycles"]["run"], {}, values) == spec.cycles(run, changed=changed)  # noqa: S307
     planes = {(p["weight_planes"] * p["activation_planes"], p["cycles_per_step"]) for p in data["precisions"]}
     assert all(one == other for one, other in planes)

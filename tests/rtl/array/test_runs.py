@@ -162,7 +162,7 @@ def behaviour(spec: ArraySpec, module: str, bits: dict[str, int]) -> str:
     weights = f"{wide('column_tiles')} * {wide('steps')} * {wide('weight_planes')} + {wide('weight_base')}"
     activations = f"{wide('row_tiles')} * {wide('steps')} * {wide('activation_planes')} + {wide('activation_base')}"
     cycles = f"{wide('weight_planes')} * {wide('activation_planes')}"
-    results = f"{wide('row_tiles')} * {wide('column_tiles')} * 40'd{spec.rows} + {wide('result_base')}"
+    results = f"{wide('row_tiles')} * {wide('column_tiles')} * 40'd{spec.drain_rows} + {wide('result_base')}"
     causes = [
         *(f"{name}_q == 0" for name in ONE),
         f"{weights} > {spec.weight_depth}",

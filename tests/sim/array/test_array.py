@@ -8,6 +8,7 @@ import hashlib
 import pickle
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,7 +25,7 @@ from sim.array.cases import Job, Settings, Step, arrays_of, load_jobs, save_jobs
 from sim.simulators.toolchain import SimulationError, cached
 
 TESTS = ("random_products", "short_sums", "passes", "holds", "resets", "early_reads", "repeats", "refusals",
-         "ping_pong", "jobs")  # fmt: skip
+         "ping_pong", "overlap", "jobs")  # fmt: skip
 MOST_JOBS = 8  # products of networks that the two arrays of a design share
 MOST = 9  # rows and columns of a product of a network that are kept
 
@@ -129,11 +130,11 @@ def held_at(mac: MacSpec, product: LayerProduct) -> Precision | None:
 
 
 def network_jobs(specs: tuple[ArraySpec, ...], products: list[LayerProduct]) -> list[Job]:
-    """What the arrays can run: the longest reduction on both, others dealt out.
+    """What both arrays can run: the longest reduction on both, others dealt out.
 
     Those whose widths the design has; where there are none, as no network here has them, those whose codes it holds.
     """
-    mac = specs[0].mac
+    mac = min((spec.mac for spec in specs), key=lambda mac: len(mac.precisions))  # the other one has all of its
     fitting = [(product, held_at(mac, product)) for product in products]
     fitting = [(product, held) for product, held in fitting if held is not None]
     fitting = [(product, held) for product, held in fitting if held == product.precision] or fitting
@@ -221,7 +222,8 @@ BROADCAST, SYSTOLIC = (
 
 def test_simulators_agree(tmp_path: Path) -> None:
     """Tiny arrays in Icarus, where what was never written is unknown and must not reach a result."""
-    run_array_tests([BROADCAST, SYSTOLIC], tmp_path, simulator="icarus")
+    drained = [replace(spec, rows=3, columns=2, drains=2) for spec in (BROADCAST, SYSTOLIC)]
+    run_array_tests([BROADCAST, SYSTOLIC, *drained], tmp_path, simulator="icarus")
 
 
 def pin(spec: ArraySpec, row: int, column: int, name: str) -> str:
@@ -313,6 +315,8 @@ def test_arrays_cover_shapes_and_stages() -> None:
     for architecture in Architecture:
         places = {(spec.rows, spec.columns) for spec in specs if spec.architecture is architecture}
         assert {(2, 3), (4, 4), (1, 1), (3, 1), (1, 4)} <= places
+        drains = {(spec.rows, spec.drains) for spec in specs if spec.architecture is architecture}
+        assert {(2, 2), (3, 2), (4, 2)} <= drains
     assert {spec.result_width for spec in specs} == {32, 33}
 
 

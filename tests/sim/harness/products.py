@@ -20,6 +20,7 @@ BROADCAST = ArraySpec(
     activation_depth=40,
     weight_depth=48,
     result_depth=24,
+    drains=2,
 )
 BINARY = ArraySpec(
     mac=XnorSpec(lanes=5, reduction_length=200),
@@ -30,6 +31,7 @@ BINARY = ArraySpec(
     weight_depth=48,
     result_depth=24,
     result_width=30,
+    drains=4,
 )
 SERIAL = ArraySpec(
     mac=LoomSpec(units=3, pipeline_stages=1),

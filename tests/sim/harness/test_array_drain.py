@@ -14,7 +14,7 @@ from rtl.spec.numbers import IntArray
 from sim.harness.driver import ArraySimulator, RefusedError
 from tests.sim.harness.products import library_of
 
-ROWS, COLUMNS, GROUPS, WIDTH = 2, 3, 5, 20
+ROWS, COLUMNS, GROUPS, WIDTH = 3, 3, 5, 20
 REQUANTISERS: tuple[RequantSpec, ...] = (
     MultiplierSpec(accumulator_width=WIDTH, groups=GROUPS, bits=4, signed=True, multiplier_width=9, offset_width=20,
                    shift=5, shift_bits=2, pipeline_stages=1),
@@ -23,11 +23,12 @@ REQUANTISERS: tuple[RequantSpec, ...] = (
 
 
 def array(requant: RequantSpec) -> ArraySpec:
-    """Broadcast with the one, systolic with the other."""
+    """Broadcast with the one, systolic with the other; one drain and two."""
     architecture = Architecture.BROADCAST if isinstance(requant, MultiplierSpec) else Architecture.SYSTOLIC
+    drains = 3 if architecture is Architecture.BROADCAST else 2
     return ArraySpec(
         mac=UniformSpec(lanes=2, reduction_length=100), rows=ROWS, columns=COLUMNS, architecture=architecture,
-        activation_depth=40, weight_depth=40, result_depth=20, result_width=WIDTH, requant=requant,
+        activation_depth=40, weight_depth=40, result_depth=20, result_width=WIDTH, drains=drains, requant=requant,
     )  # fmt: skip
 
 
@@ -82,7 +83,7 @@ def test_refused_runs_are_named_and_harm_nothing(requant: RequantSpec) -> None:
         Refusal.WEIGHT_MEMORY: {"weight_base": spec.weight_depth - run.weight_words + 1},
         Refusal.ACTIVATION_MEMORY: {"activation_base": spec.activation_depth - run.activation_words + 1},
         Refusal.CONTROL_MEMORY: {"control_base": 3},
-        Refusal.RESULT_MEMORY: {"result_base": spec.result_depth - run.tiles * spec.rows + 1},
+        Refusal.RESULT_MEMORY: {"result_base": spec.result_depth - run.tiles * spec.drain_rows + 1},
         Refusal.REQUANT_SETS: {"group": GROUPS - run.column_tiles + 1},
     }
     with ArraySimulator(spec, library_of(spec)) as simulator:
