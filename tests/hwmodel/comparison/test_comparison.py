@@ -212,7 +212,7 @@ def test_the_wide_terminal_shows_every_column_at_any_width(
 
 def test_idle_cycles_count_towards_the_energy_of_a_product() -> None:
     """At a quarter of the cycles a product pays for three idle ones, each a fifth of a full one here."""
-    entries = questions(4, 16, 4, [BitFusionSpec(units=1)], standard_mixture(4))
+    entries = questions(4, 16, 4, contenders(["bitfusion"]), standard_mixture(4))
     full, partly = (compare_rows(entries, lambda q, u=u: answer(q).at(u)) for u in (1.0, 0.25))
     for one, other in zip(full, partly, strict=True):
         assert one.power_uw is not None
