@@ -6,7 +6,9 @@ Around the elements are the controller, the registers at the edge, and the way o
 synthesised (freepdk45, plain `synth; abc`), without memories, for uniform 4x4 bits and 16 lanes. Elements and
 requantisers are those of the comparison of networks, by the cost model; the cycles are exact. Every design runs every
 network on an array of the same rows and columns, so what it gains is its own; the last table has the geometric mean
-over the networks.
+over the networks. Its last column is a bound on what arrays without drain registers would be, relative to the last
+number of drains: an element less by those registers and by nothing else, and each tile after the drain of the one
+before.
 """
 
 from __future__ import annotations
@@ -24,8 +26,14 @@ from rich.table import Table
 
 from hwmodel.comparison import contenders
 from hwmodel.inference import costs_of, elements_of, multiplier, network_cost, sram_of
+from hwmodel.inference.inference import matrices_of
+from hwmodel.inference.result import NetworkCost
+from hwmodel.inference.tiles import tile_words
 from hwmodel.library import find_library
-from hwmodel.model import load_model
+from hwmodel.model import LibraryModel, Share, load_model, share_cost, share_counts
+from hwmodel.model.features import PARTS
+from hwmodel.model.structure import Part
+from hwmodel.operands import StreamPlan
 from hwmodel.workload import Assignment, Workload, assign, load_workload, uniform
 from rtl.array import Architecture, ArraySpec, drained
 from rtl.mac import UniformSpec
@@ -78,6 +86,27 @@ def assignment_of(workload: Workload, mac: MacSpec, bits: int) -> Assignment:
     return uniform(workload, bits) if isinstance(mac, UniformSpec) else assign(workload, bits, (2, 4, 8))
 
 
+def waiting_cycles(cost: NetworkCost) -> int:
+    """Cycles that an inference takes more where a tile begins when the one before has drained."""
+    spec, found = cost.array, 0
+    for kind in cost.kinds:
+        product = matrices_of(kind.gemms[0], kind.bits, cost.scales, spec)
+        words = tile_words(spec.mac, product.k, product.passes(spec.mac))
+        follow = kind.result_writes // (spec.rows * kind.passes) - kind.parts
+        drains = [spec.drain_cycles(changed=changed) for changed in product.changed(spec.mac, spec.requant)]
+        beside = sum(min(each.cycles, drain) for each, drain in zip(words, drains, strict=True))
+        found += len(kind.gemms) * follow * beside
+    return found
+
+
+def drain_registers_um2(spec: ArraySpec, model: LibraryModel) -> float:
+    """Area of the drain registers of all elements."""
+    plan = StreamPlan(spec.mac.precisions[0])
+    area_um2 = share_cost(spec.core, Share.ELEMENT, plan, model, CLOCK_MHZ).by_part()[Part.ACCUMULATOR_REGISTERS][0]
+    registers = share_counts(spec.core, Share.ELEMENT)[PARTS.index(Part.ACCUMULATOR_REGISTERS)]
+    return float(area_um2 / registers) * spec.mac.accumulator_width * spec.rows * spec.columns
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     made = Parser(prog="benchmarks/drains.py", description=__doc__)
@@ -103,10 +132,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     model = load_model("freepdk45")
     costs = costs_of(model, CLOCK_MHZ, sram_of("freepdk45"), rows=size[0], columns=size[1])
     longest = max(each.longest_sum for each in networks)
-    titles = (*(f"cycles, {number}" for number in drains[1:]), *(f"area x cycles, {number}" for number in drains[1:]))
+    titles = (
+        *(f"cycles, {number}" for number in drains[1:]),
+        *(f"area x cycles, {number}" for number in drains[1:]),
+        "none",
+    )
     gain = Table("design", *titles, title=f"relative to {drains[0]}, mean of {bits} bits")
     for mac in elements_of(16, contenders(), model, CLOCK_MHZ, longest_sum=longest)(bits):
-        cycles, products = [], []
+        cycles, products, without = [], [], []
         for network in networks:
             assignment = assignment_of(network, mac, bits)
             each_cycles, each_product = [], []
@@ -116,9 +149,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 cost = network_cost(replace(spec, requant=requant), assignment, costs)
                 each_cycles.append(cost.cycles)
                 each_product.append(cost.cycles * (cost.area.logic_um2 + around[number]))
+            less_um2 = cost.area.logic_um2 + around[number] - drain_registers_um2(cost.array, model)
+            without.append([(cost.cycles + waiting_cycles(cost)) * less_um2 / each_product[-1]])
             cycles.append(np.divide(each_cycles, each_cycles[0])[1:])
             products.append(np.divide(each_product, each_product[0])[1:])
-        cells = [np.exp(np.log(each).mean(0)) for each in (cycles, products)]
+        cells = [np.exp(np.log(each).mean(0)) for each in (cycles, products, without)]
         gain.add_row(mac.label, *(f"{value:.3f}" for each in cells for value in each))
     out.print(gain)
 

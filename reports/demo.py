@@ -53,7 +53,7 @@ class Settings:
     threads: int = 2
     rows: int = 8
     columns: int = 8
-    # A product of 32 terms, as heads have them, then takes as many cycles as a tile takes to drain: 8.
+    # A product of 32 terms, as heads have them, then takes as many cycles as there are rows: none waits for a drain.
     lanes: int = 4
     pipeline_stages: int = 0
     architecture: str = "systolic"

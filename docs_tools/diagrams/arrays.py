@@ -68,6 +68,10 @@ def array(architecture: Architecture) -> str:
         box(left, y + 92, right - left, 30, "result memory"),
         arrow((left + (right - left) / 2, y + 76), (left + (right - left) / 2, y + 92)),
         label(right + 16, bottom + 12, "sums drain,|the last row first", anchor="start", colour=ACCENT, size=11),
+        # The first row ends the other one of two drains.
+        line((right - 34, top + height + 11), (right + 10, top + height + 11), (right + 10, y + 107), colour=ACCENT),
+        arrow((right + 10, y + 107), (right, y + 107)),
+        label(right + 16, y + 98, "other drains:|sums as they are", anchor="start", colour=ACCENT, size=11),
     ]
     return document(
         right + 130,

@@ -1,5 +1,6 @@
 """The bit-sliced grid is proved equal to the generated grid, and planted differences are refuted."""
 
+import dataclasses
 import re
 import subprocess
 import sys
@@ -158,6 +159,12 @@ def test_sliced_grid_is_the_generated_grid(
     mac: MacSpec, rows: int, columns: int, systolic: bool, tmp_path: Path
 ) -> None:
     done = prove(grid_of(mac, systolic, rows, columns), tmp_path)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr
+
+
+@pytest.mark.parametrize("systolic", [False, True], ids=["broadcast", "systolic"])
+def test_drains_are_those_of_the_generated_grid(systolic: bool, tmp_path: Path) -> None:
+    done = prove(dataclasses.replace(grid_of(SMALL, systolic, 3, 2), drains=2), tmp_path)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr
 
 
