@@ -26,7 +26,7 @@ from hwmodel.model import (
     shape_of,
 )
 from hwmodel.operands import StreamPlan
-from hwmodel.synthesis import try_stages
+from hwmodel.synthesis import try_trials
 from rtl.spec import MacSpec, Precision
 
 from .comparison import Answer, Question
@@ -73,7 +73,7 @@ class ModelAnswers:
 
     def specs(self) -> list[MacSpec]:
         """Every design that was looked at."""
-        found = [replace(question.spec, pipeline_stages=stages) for question in self._found for stages in _STAGES]
+        found = [spec for question in self._found for spec in _looked(question.spec)]
         return [spec for spec in dict.fromkeys(found) if are_kept(spec, ())]
 
     def prepare(self, asked: Iterable[Question]) -> None:
@@ -107,8 +107,12 @@ class ModelAnswers:
 def _count(question: Question, model: LibraryModel, clock_mhz: float) -> list[tuple[MacSpec, Mapping[str, Any]]]:
     """Answers a question, and gives all that is known of the designs that were looked at for it."""
     model_answer(question, model, clock_mhz)
-    looked = [replace(question.spec, pipeline_stages=stages) for stages in _STAGES]
-    return [(spec, entry_of(spec)) for spec in looked if are_kept(spec, ())]
+    return [(spec, entry_of(spec)) for spec in _looked(question.spec) if are_kept(spec, ())]
+
+
+def _looked(spec: MacSpec) -> list[MacSpec]:
+    """What may have been tried for a question."""
+    return [form for stages in _STAGES for form in replace(spec, pipeline_stages=stages).forms]
 
 
 def _width(questions: Iterable[Question]) -> int:
@@ -116,11 +120,12 @@ def _width(questions: Iterable[Question]) -> int:
 
 
 def model_answer(question: Question, model: LibraryModel, clock_mhz: float) -> Answer:
-    """The smallest pipelining that meets the clock, by the rule of hwmodel.synthesis.stages."""
+    """The smallest pipelining and form that meets the clock, by the rule of hwmodel.synthesis.stages."""
 
-    found = try_stages(
+    found = try_trials(
+        question.spec,
         _STAGES,
-        lambda stages: replace(question.spec, pipeline_stages=stages),
+        lambda spec: spec,
         lambda spec: attempt_of_shape(shape_of(spec, model), model, clock_mhz),
     )
     assert found is not None

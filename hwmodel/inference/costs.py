@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import cache
 
 from hwmodel.comparison import REDUCTION_LENGTH
@@ -18,7 +17,7 @@ from hwmodel.model import (
     share_shape,
 )
 from hwmodel.operands import RequantPlan, StreamPlan
-from hwmodel.synthesis import Attempt, try_stages
+from hwmodel.synthesis import Attempt, try_trials
 from hwmodel.workload import Mixture, Role
 from rtl.array import Architecture, CoreSpec, ElementSpec
 from rtl.requant import LoadableSpec, PartialSumSpec
@@ -96,8 +95,8 @@ def elements_of(
     columns: int = 16,
     longest_sum: int = 1,
 ) -> Callable[[int, Mixture], tuple[MacSpec, ...]]:
-    """The elements of the comparison at equal throughput, each with the pipelining that suits a broadcast array of
-    ``rows`` x ``columns`` of them at the clock (hwmodel.synthesis.stages).
+    """The elements of the comparison at equal throughput, each with the pipelining and form that suit a broadcast array
+    of ``rows`` x ``columns`` of them at the clock (hwmodel.synthesis.stages).
 
     longest_sum: products of the longest sums of a network; accumulators that do not hold them are made as wide as they
     need.
@@ -109,7 +108,7 @@ def elements_of(
             core = _core(ElementSpec(mac=mac, systolic=False), rows, columns)
             return attempt_of_shape(share_shape(core, Share.ELEMENT, model), model, clock_mhz)
 
-        found = try_stages(_STAGES, lambda stages: replace(spec, pipeline_stages=stages), look)
+        found = try_trials(spec, _STAGES, lambda mac: mac, look)
         assert found is not None
         return found[0]
 

@@ -1,12 +1,12 @@
-"""The rows of a spec at one clock, and the pipelining that is smallest there; measured or looked up."""
+"""The rows of a spec at one clock, and the pipelining and form that are smallest there; measured or looked up."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from hwmodel.operands import StreamPlan
-from hwmodel.synthesis import Attempt, try_stages
+from hwmodel.synthesis import Attempt, try_trials
 from rtl.spec import MacSpec, Precision
 
 from .dut import Bench, DesignUnderTest, stored
@@ -27,7 +27,7 @@ class MacTrial:
 
 @dataclass(frozen=True)
 class Measurement:
-    """The trial of the chosen pipelining, and all trials."""
+    """The trial of the chosen pipelining and form, and all trials."""
 
     chosen: MacTrial
     tried: tuple[MacTrial, ...]
@@ -36,7 +36,7 @@ class Measurement:
 def smallest(
     spec: MacSpec, precisions: Sequence[Precision], bench: Bench, store: RowStore | None = None
 ) -> Measurement:
-    """The smallest pipelining of ``spec`` that meets the clock; the fastest where none does.
+    """The smallest pipelining and form of ``spec`` that meets the clock; the fastest where none does.
 
     The number of stages grows by the rule of hwmodel.synthesis.stages. Raises as :func:`measure`.
     """
@@ -69,7 +69,7 @@ def measure(spec: MacSpec, precisions: Sequence[Precision], bench: Bench, store:
 
 
 def _smallest(spec: MacSpec, find: Callable[[MacSpec], MacTrial | None]) -> Measurement | None:
-    found = try_stages(range(3), lambda stages: find(replace(spec, pipeline_stages=stages)), _look)
+    found = try_trials(spec, range(3), find, _look)
     return None if found is None else Measurement(*found)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from .flow import Mapped, Synthesis, Workspace, read_back, synthesise
 from .recipes import FLOW_VERSION, Recipe, looks_at_area_alone, recipe_named
 from .sta import OpenSta, TimingError, ToolMissing, analyse, find_opensta, opensta_version
-from .stages import Attempt, try_stages
+from .stages import Attempt, try_stages, try_trials
 
 __all__ = [
     "FLOW_VERSION",
@@ -30,4 +30,5 @@ __all__ = [
     "recipe_named",
     "synthesise",
     "try_stages",
+    "try_trials",
 ]
