@@ -2,7 +2,8 @@
 
 Functions and timing are untouched. Several tools with parsers of their own read it, so text that not all of them take
 for the same is left out: comments, backslashes, braces and quotes in strings, the library's name. What they would take
-from elsewhere, or not at all, is written out: the supply, units, and the capacitance of every input.
+from elsewhere, or not at all, is written out: the nominal corner, units, the capacitance of every input, a delay for
+each pin that causes it; and tables have the layout that all of them read.
 """
 
 from __future__ import annotations
