@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING
 
-from hwmodel.comparison import markdown_table
+from hwmodel.comparison import markdown_table, mixes
 from hwmodel.workload import published_source
 from siliquant.commandline import console, print_notes, print_table
 from siliquant.inputs import listing
@@ -172,11 +172,15 @@ def print_network(rows: Sequence[NetworkRow], *, wide: bool = False) -> None:
 def network_sentence(rows: Sequence[NetworkRow]) -> str:
     """What mixing widths costs in an inference: the least energy and time of any design at equal logic area, by mean.
 
-    Where no row is of mixed precision, or no mix comes near its mean, it says what the uniform arrays take.
+    Means at which nothing is mixed, or no mix comes near, are left out; where that is all of them, it says what the
+    uniform arrays take.
     """
     model, means = rows[0].model, list(dict.fromkeys(row.bits for row in rows))
     mixed = {bits: [row for row in rows if row.bits == bits and row.normalisation == EQUAL_AREA] for bits in means}
-    known = [bits for bits in means if mixed[bits] and abs(mixed[bits][0].mean_bits - bits) <= _NEAR]
+    known = [
+        bits for bits in means
+        if mixed[bits] and abs(mixed[bits][0].mean_bits - bits) <= _NEAR and mixes(mixed[bits][0].mixture)
+    ]  # fmt: skip
     if not known:
         energies = listing(_short(row.energy_uj) for row in rows if row.normalisation == UNIFORM)
         return f"One inference of {model} takes {energies} uJ at {listing(map(str, means))} bits."

@@ -153,6 +153,10 @@ def test_the_sentence_has_the_least_at_equal_area(rows: list[NetworkRow]) -> Non
         mixed = [row for row in rows if row.bits == bits and row.normalisation == "equal area"]
         assert f"{min(row.energy_uj for row in mixed) / base(rows, bits).energy_uj:.2f}" in sentence
         assert f"{min(row.latency_us for row in mixed) / base(rows, bits).latency_us:.2f}" in sentence
+    unmixed = [
+        replace(row, bits=2, mean_bits=2.0, mixture="2b:100%", energy_ratio=0.1) for row in rows if row.bits == 3
+    ]
+    assert network_sentence([*unmixed, *rows]) == sentence
     alone = network_sentence([row for row in rows if row.normalisation == UNIFORM])
     energies = [f"{base(rows, bits).energy_uj:,.1f}" for bits in (3, 4)]
     assert alone == f"One inference of deit-tiny takes {energies[0]} and {energies[1]} uJ at 3 and 4 bits."
