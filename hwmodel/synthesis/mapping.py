@@ -19,7 +19,7 @@ from siliquant.inputs import ToolError
 from siliquant.processes import command
 from siliquant.processes import run as processes
 
-from .recipes import Recipe, abc_options, carry_commands
+from .recipes import Recipe, abc_commands, carry_commands
 from .selection import Netlist
 
 __all__ = ["SynthesisError", "elaborate", "map_recipe", "modules", "name_netlist", "netlist_area"]
@@ -51,6 +51,7 @@ def map_recipe(
     library: Library,
     recipe: Recipe,
     period_ns: float,
+    plan: Mapping[str, Any] | None = None,
 ) -> Netlist:
     """Run one recipe in a new folder; its netlist, with buffers where nets drive many pins."""
     place.mkdir()
@@ -69,7 +70,8 @@ def map_recipe(
             "modules": module_names,
             "recipe": asdict(recipe),
             "carry_map": carry_commands(recipe),
-            "abc": abc_options(recipe, period_ns),
+            "abc": abc_commands(recipe, period_ns),
+            "plan": plan,
             "adder": asdict(library.full_adder) if library.full_adder and recipe.adders == "cell" else None,
             "complements": library.complements,
             "buffer": library.buffer if library.has_buffer else None,

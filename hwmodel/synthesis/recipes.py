@@ -141,14 +141,14 @@ _CARRY_MAPS = {
 # map, lut: restructure, cover for delay, and let ABC buffer and size. This flow buffers (hwmodel.yosys.fanout) and
 # sizes (hwmodel.synthesis.sizing) the netlists of all of them afterwards, and sees whole paths.
 _ABC_SCRIPTS = {
-    "area": "strash;ifraig;scorr;dc2;dch,-f;amap",
-    "flow": "strash;&get,-n;&fraig,-x;&put;scorr;dc2;dch,-f;&get,-n;&nf;&put",
+    "area": "strash;ifraig;scorr;dc2;dch -f;amap",
+    "flow": "strash;&get -n;&fraig -x;&put;scorr;dc2;dch -f;&get -n;&nf;&put",
     "keep": "strash;dch;amap",
-    "even": "strash;ifraig;scorr;dch,-f;map,{D}",
-    "speed": "strash;ifraig;scorr;dch,-f;map,-B,0.9,{D}",
-    "fast": "strash;ifraig;scorr;dch;map,-B,0.9,{D}",
-    "map": "strash;ifraig;scorr;dc2;dch,-f;map,-B,0.9,{D};topo;buffer,-c;topo;upsize,{D};dnsize,{D}",
-    "lut": "strash;ifraig;scorr;dch,-f;if,-g,-K,6;st;dch;map,-B,0.9,{D};topo;buffer,-c;topo;upsize,{D};dnsize,{D}",
+    "even": "strash;ifraig;scorr;dch -f;map {D}",
+    "speed": "strash;ifraig;scorr;dch -f;map -B 0.9 {D}",
+    "fast": "strash;ifraig;scorr;dch;map -B 0.9 {D}",
+    "map": "strash;ifraig;scorr;dc2;dch -f;map -B 0.9 {D};topo;buffer -c;topo;upsize {D};dnsize {D}",
+    "lut": "strash;ifraig;scorr;dch -f;if -g -K 6;st;dch;map -B 0.9 {D};topo;buffer -c;topo;upsize {D};dnsize {D}",
 }
 
 
@@ -157,9 +157,7 @@ def carry_commands(recipe: Recipe) -> list[str]:
     return [f"techmap {_CARRY_MAPS[recipe.carry]} -map +/techmap.v"]
 
 
-def abc_options(recipe: Recipe, period_ns: float) -> str:
-    """Options of Yosys' abc command, but for its files."""
-    options = [f"-script +{_ABC_SCRIPTS[recipe.script]}"]
-    if recipe.target is not None:
-        options.insert(0, f"-D {max(1, round(1000 * period_ns * recipe.target))}")
-    return " ".join(options)
+def abc_commands(recipe: Recipe, period_ns: float) -> list[str]:
+    """The commands of ABC that cover a design's gates."""
+    target = "" if recipe.target is None else f"-D {max(1, round(1000 * period_ns * recipe.target))}"
+    return [command.replace("{D}", target) for command in _ABC_SCRIPTS[recipe.script].split(";")]
