@@ -19,6 +19,7 @@ from siliquant.inputs import ToolError
 from siliquant.processes import command
 from siliquant.processes import run as processes
 
+from .hybrid import Plan
 from .recipes import Recipe, abc_commands, carry_commands
 from .selection import Netlist
 
@@ -51,9 +52,12 @@ def map_recipe(
     library: Library,
     recipe: Recipe,
     period_ns: float,
-    plan: Mapping[str, Any] | None = None,
+    plan: Plan | None = None,
 ) -> Netlist:
-    """Run one recipe in a new folder; its netlist, with buffers where nets drive many pins."""
+    """Run one recipe in a new folder; its netlist, with buffers where nets drive many pins.
+
+    plan: what a hybrid recipe's round is told.
+    """
     place.mkdir()
     (place / "design.il").symlink_to(checkpoint)
     (place / "cells.lib").symlink_to(library.slim())
@@ -71,8 +75,8 @@ def map_recipe(
             "recipe": asdict(recipe),
             "carry_map": carry_commands(recipe),
             "abc": abc_commands(recipe, period_ns),
-            "plan": plan,
-            "adder": asdict(library.full_adder) if library.full_adder and recipe.adders == "cell" else None,
+            "plan": asdict(plan) if plan else None,
+            "adder": asdict(library.full_adder) if library.full_adder and recipe.adders != "logic" else None,
             "complements": library.complements,
             "buffer": library.buffer if library.has_buffer else None,
             "input_ff": library.input_ff,

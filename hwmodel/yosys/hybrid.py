@@ -32,7 +32,9 @@ def dissolve(gates: Gates, names: Iterable[str]) -> None:
     """Replace these full adders by gates; c is the input that passes the fewest."""
     for name in names:
         a, b, c, total, carry = (gates.pin(name, pin) for pin in (*INPUTS, "sum", "carry"))
-        assert a is not None and b is not None and c is not None
+        assert a is not None
+        assert b is not None
+        assert c is not None
         gates.remove(name)
         if gates.is_used(total):
             gates.gate("$_XOR_", gates.gate("$_XOR_", a, b), c, out=total)
