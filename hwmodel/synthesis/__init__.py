@@ -1,8 +1,8 @@
 """From Verilog to the smallest netlist of library cells that meets a clock: Yosys and ABC, OpenSTA, sizing.
 
 In: Verilog, a library, a clock. Out: a :class:`Synthesis` with netlist, timing and the recipe that won. Read
-``recipes`` (what is tried, the same for every design), ``mapping``, ``sta``, ``selection``, ``sizing``, ``flow``;
-``stages`` is the rule that gives a design its pipeline registers.
+``recipes`` (what is tried, the same for every design), ``mapping``, ``sta``, ``selection``, ``sizing``, ``hybrid``,
+``flow``; ``stages`` is the rule that gives a design its pipeline registers.
 """
 
 from __future__ import annotations

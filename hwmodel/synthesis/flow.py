@@ -8,9 +8,10 @@ netlist.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import re
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,11 +22,14 @@ from siliquant.files import scratch
 from siliquant.inputs import InputError, positive_number, short
 from siliquant.processes import cores
 
+from .hybrid import Plan, Step, follow
 from .mapping import elaborate, map_recipe, modules, name_netlist, netlist_area
-from .recipes import AREA_SCRIPTS, Recipe, fastest, rounds
+from .recipes import AREA_SCRIPTS, Recipe, fastest, path_start, rounds
 from .selection import Netlist, select
-from .sizing import apply
-from .sta import OpenSta, Timing, ToolMissing
+from .sizing import apply, meet_clock
+from .sta import OpenSta, Timing, ToolMissing, find_opensta
+
+_SIZED_AGAIN = 2  # netlists at the end of a hybrid path
 
 
 @dataclass(frozen=True)
@@ -129,6 +133,7 @@ class Workspace:
         self._progress = progress
         self._stack = contextlib.ExitStack()
         self._mapped: dict[tuple[Recipe, float | None], Netlist] = {}
+        self._paths: dict[Recipe, tuple[list[Step], Iterator[Step]]] = {}
 
     def __enter__(self) -> Workspace:
         if self._library.unmappable is not None:
@@ -160,25 +165,30 @@ class Workspace:
         groups = ((recipe,),) if recipe else rounds(effort, has_adder)
         first = fastest(effort, has_adder)
         if screen and not recipe:
-            others = (tuple(one for one in group if one != first and one.adders == first.adders) for group in groups)
+            others = (
+                tuple(one for one in group if one != first and (one.adders != "logic" or first.adders == "logic"))
+                for group in groups
+            )
             groups = ((first,), *filter(None, others))
         found: list[Netlist] = []
         best: Netlist | None = None
         for number, chosen in enumerate(groups):
-            new = self._netlists(chosen, period_ns)
-            found += new
-            if opensta is None:
+            new = self._netlists([one for one in chosen if one.adders != "hybrid"], period_ns)
+            if opensta is None and new:
                 best = min(new, key=lambda netlist: netlist.area_um2)
                 break
             for netlist in new:
-                opensta.load(netlist.path, self._top, period_ns, self._clock)
-                netlist.slack_ns = opensta.slack_ns()
+                self._load(netlist, period_ns)
+                netlist.slack_ns = self._timer.slack_ns()
+            found += new
+            for path in (one for one in chosen if one.adders == "hybrid"):
+                found += self._on_path(path, period_ns)
             if screen and number == 0 and not recipe:
                 best = max(found, key=lambda netlist: netlist.slack_or_worst_ns)
                 if not best.sizable(period_ns):
                     break
                 continue
-            best = select(opensta, found, self._top, library, period_ns, self._clock)
+            best = select(self._timer, found, self._top, library, period_ns, self._clock)
             if best.final_slack_ns >= 0 and (best.sizing is None or chosen[0].script not in AREA_SCRIPTS):
                 break
         assert best is not None  # every effort has recipes
@@ -196,6 +206,48 @@ class Workspace:
             }
             self._mapped.update((key, future.result()) for key, future in work.items())
         return [replace(self._mapped[key]) for key in keys]
+
+    @property
+    def _timer(self) -> OpenSta:
+        """OpenSTA. Raises ToolMissing."""
+        if self._opensta is None:
+            find_opensta()
+        assert self._opensta is not None
+        return self._opensta
+
+    def _load(self, netlist: Netlist, period_ns: float) -> None:
+        self._timer.load(netlist.path, self._top, period_ns, self._clock)
+
+    def _on_path(self, recipe: Recipe, period_ns: float) -> list[Netlist]:
+        """The netlists of a hybrid path up to the first that meets the clock; the path is followed once for all clocks.
+
+        They are as sized for the periods of the path, the last also for that of the clock.
+        """
+        if recipe not in self._paths:
+            start = self._netlists([path_start(recipe)], period_ns)[0]
+            arguments = self._timer, self._library, self._top, self._clock, start
+            self._paths[recipe] = [], follow(*arguments, lambda plan, number: self._planned(recipe, plan, number))
+        steps, more = self._paths[recipe]
+        walked: list[Step] = []
+        for step in itertools.chain(tuple(steps), _kept(more, steps)):
+            walked.append(step)
+            if step.sized_period_ns <= period_ns:
+                break
+        found = [step.sized(period_ns) for step in walked]
+        for netlist in [replace(netlist, sizing=None) for netlist in found[-_SIZED_AGAIN:]]:
+            self._load(netlist, period_ns)
+            netlist.sizing = meet_clock(self._timer, self._library)
+            found.append(netlist)
+        return found
+
+    def _planned(self, recipe: Recipe, plan: Plan, number: int) -> Netlist:
+        assert self._checkpoint is not None
+        place = self._folder / f"{recipe.name}-{number}"
+        names = modules(self._verilog)
+        found = map_recipe(place, self._checkpoint, self._top, names, self._library, recipe, plan.period_ns, plan)
+        if self._progress:
+            self._progress(f"{recipe.name}, {1000 / plan.period_ns:.0f} MHz")
+        return found
 
     def _map(self, recipe: Recipe, period_ns: float, number: int) -> Netlist:
         assert self._checkpoint is not None
@@ -228,6 +280,13 @@ class Workspace:
                 Candidate(n.recipe, n.area_um2, None if n.slack_ns is None else period_ns - n.slack_ns) for n in found
             ),
         )
+
+
+def _kept(steps: Iterator[Step], kept: list[Step]) -> Iterator[Step]:
+    """Steps as they are made, each kept."""
+    for step in steps:
+        kept.append(step)
+        yield step
 
 
 def _open(stack: contextlib.ExitStack, library: Library) -> OpenSta | None:

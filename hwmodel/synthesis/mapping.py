@@ -19,7 +19,8 @@ from siliquant.inputs import ToolError
 from siliquant.processes import command
 from siliquant.processes import run as processes
 
-from .recipes import Recipe, abc_options, carry_commands
+from .hybrid import Plan
+from .recipes import Recipe, abc_commands, carry_commands
 from .selection import Netlist
 
 __all__ = ["SynthesisError", "elaborate", "map_recipe", "modules", "name_netlist", "netlist_area"]
@@ -51,8 +52,12 @@ def map_recipe(
     library: Library,
     recipe: Recipe,
     period_ns: float,
+    plan: Plan | None = None,
 ) -> Netlist:
-    """Run one recipe in a new folder; its netlist, with buffers where nets drive many pins."""
+    """Run one recipe in a new folder; its netlist, with buffers where nets drive many pins.
+
+    plan: what a hybrid recipe's round is told.
+    """
     place.mkdir()
     (place / "design.il").symlink_to(checkpoint)
     (place / "cells.lib").symlink_to(library.slim())
@@ -69,8 +74,9 @@ def map_recipe(
             "modules": module_names,
             "recipe": asdict(recipe),
             "carry_map": carry_commands(recipe),
-            "abc": abc_options(recipe, period_ns),
-            "adder": asdict(library.full_adder) if library.full_adder and recipe.adders == "cell" else None,
+            "abc": abc_commands(recipe, period_ns),
+            "plan": asdict(plan) if plan else None,
+            "adder": asdict(library.full_adder) if library.full_adder and recipe.adders != "logic" else None,
             "clock_gate": asdict(library.clock_gate) if library.clock_gate else None,
             "complements": library.complements,
             "buffer": library.buffer if library.has_buffer else None,

@@ -8,9 +8,9 @@ from siliquant.inputs import InputError
 
 FLOW_VERSION = 3  # raise it when the flow gives other netlists than before: rows of older flows are then not reused
 
-ADDER_FORMS = ("cell", "logic")
+ADDER_FORMS = ("cell", "hybrid", "logic")
 CARRY_FORMS = ("chain", "ripple", "brent-kung", "sklansky", "kogge-stone", "han-carlson")
-SCRIPTS = ("area", "flow", "keep", "even", "speed", "fast", "map", "lut")
+SCRIPTS = ("area", "flow", "keep", "timed", "even", "speed", "fast", "map", "lut")
 EFFORTS = ("quick", "normal", "high")
 
 
@@ -18,12 +18,13 @@ EFFORTS = ("quick", "normal", "high")
 class Recipe:
     """One way through synthesis.
 
-    adders: the compressor tree's full adders become library cells ("cell") or gates ABC may rework
-    ("logic").  carry: the structure of carry-propagate adders.  script: ABC's script, see below.
-    target: the delay ABC aims for, as a fraction of the clock period; None: as fast as it can, or as
-    small as it can, by the script.
-    ABC sees full-adder cells as cuts: signals leave them at time 0, so a smaller target is not "faster
-    than the clock" but a guess of what the tree takes.
+    adders: the compressor tree's full adders become library cells ("cell"), gates ABC may rework ("logic"), or cells
+    but for those on the longest paths ("hybrid", see hwmodel.synthesis.hybrid).
+    carry: the structure of carry-propagate adders.  script: ABC's script, see below.
+    target: the delay ABC aims for, as a fraction of the clock period, of the round's period on a hybrid path; None: as
+    fast as it can, or as small as it can, by the script.
+    ABC sees full-adder cells as cuts: but for hybrid paths signals leave them at time 0, so a smaller target is not
+    "faster than the clock" but a guess of what the tree takes.
     """
 
     adders: str
@@ -48,7 +49,7 @@ class Recipe:
         return "-".join([self.adders, self.carry, self.script, *([f"{self.target:g}"] if self.target else [])])
 
 
-_TREE, _GATES = "cell", "logic"
+_TREE, _MIXED, _GATES = "cell", "hybrid", "logic"
 _QUICK = (
     Recipe(_TREE, "chain", "area"),
     Recipe(_TREE, "sklansky", "fast"),
@@ -62,6 +63,7 @@ _NORMAL = (
     Recipe(_TREE, "brent-kung", "even", 0.5),
     Recipe(_TREE, "sklansky", "speed", 0.5),
     Recipe(_TREE, "sklansky", "fast"),
+    Recipe(_MIXED, "brent-kung", "timed", 1.0),
     Recipe(_GATES, "ripple", "area"),
     Recipe(_GATES, "ripple", "flow"),
     Recipe(_GATES, "brent-kung", "keep"),
@@ -98,13 +100,13 @@ _FASTEST = ("sklansky", "fast")
 def rounds(effort: str, has_adder_cell: bool) -> tuple[tuple[Recipe, ...], ...]:
     """The recipes in rounds: the next round is tried only when the last ones do not meet the clock as they are.
 
-    For each adder form (full-adder cells first, where the library has one; gates alone are much larger and somewhat
-    faster): first the recipes that look at area alone, then those that trade area for speed.
+    Full-adder cells first, where the library has one, then gates alone, which are much larger. Of each, first the
+    recipes that look at area alone, then those that trade area for speed, hybrid paths among them.
     """
     every = recipes(effort, has_adder_cell)
     found = (
-        tuple(recipe for recipe in every if recipe.adders == form and (recipe.script in AREA_SCRIPTS) is for_area)
-        for form in ADDER_FORMS
+        tuple(r for r in every if (r.adders == _GATES) is gates and (r.script in AREA_SCRIPTS) is for_area)
+        for gates in (False, True)
         for for_area in (True, False)
     )
     return tuple(group for group in found if group)
@@ -114,6 +116,11 @@ def fastest(effort: str, has_adder_cell: bool) -> Recipe:
     """The recipe that shows whether a design can come near a clock, with full-adder cells where there are any."""
     every = recipes(effort, has_adder_cell)
     return next((recipe for recipe in every if (recipe.carry, recipe.script) == _FASTEST), every[-1])
+
+
+def path_start(recipe: Recipe) -> Recipe:
+    """The recipe whose netlist a hybrid path starts from."""
+    return Recipe(_TREE, recipe.carry, "keep")
 
 
 def recipe_named(name: str) -> Recipe | None:
@@ -137,18 +144,20 @@ _CARRY_MAPS = {
     "han-carlson": "-map +/choices/han-carlson.v",
 }
 # area, flow: restructure and cover for area, by two coverers.  keep: cover for area, adder structures kept.
+# timed: cover for delay where arrival times ask for it, adder structures kept.
 # even, speed, fast: cover for delay, each faster and larger than the one before.
 # map, lut: restructure, cover for delay, and let ABC buffer and size. This flow buffers (hwmodel.yosys.fanout) and
 # sizes (hwmodel.synthesis.sizing) the netlists of all of them afterwards, and sees whole paths.
 _ABC_SCRIPTS = {
-    "area": "strash;ifraig;scorr;dc2;dch,-f;amap",
-    "flow": "strash;&get,-n;&fraig,-x;&put;scorr;dc2;dch,-f;&get,-n;&nf;&put",
+    "area": "strash;ifraig;scorr;dc2;dch -f;amap",
+    "flow": "strash;&get -n;&fraig -x;&put;scorr;dc2;dch -f;&get -n;&nf;&put",
     "keep": "strash;dch;amap",
-    "even": "strash;ifraig;scorr;dch,-f;map,{D}",
-    "speed": "strash;ifraig;scorr;dch,-f;map,-B,0.9,{D}",
-    "fast": "strash;ifraig;scorr;dch;map,-B,0.9,{D}",
-    "map": "strash;ifraig;scorr;dc2;dch,-f;map,-B,0.9,{D};topo;buffer,-c;topo;upsize,{D};dnsize,{D}",
-    "lut": "strash;ifraig;scorr;dch,-f;if,-g,-K,6;st;dch;map,-B,0.9,{D};topo;buffer,-c;topo;upsize,{D};dnsize,{D}",
+    "timed": "strash;dch;map {D}",
+    "even": "strash;ifraig;scorr;dch -f;map {D}",
+    "speed": "strash;ifraig;scorr;dch -f;map -B 0.9 {D}",
+    "fast": "strash;ifraig;scorr;dch;map -B 0.9 {D}",
+    "map": "strash;ifraig;scorr;dc2;dch -f;map -B 0.9 {D};topo;buffer -c;topo;upsize {D};dnsize {D}",
+    "lut": "strash;ifraig;scorr;dch -f;if -g -K 6;st;dch;map -B 0.9 {D};topo;buffer -c;topo;upsize {D};dnsize {D}",
 }
 
 
@@ -157,9 +166,7 @@ def carry_commands(recipe: Recipe) -> list[str]:
     return [f"techmap {_CARRY_MAPS[recipe.carry]} -map +/techmap.v"]
 
 
-def abc_options(recipe: Recipe, period_ns: float) -> str:
-    """Options of Yosys' abc command, but for its files."""
-    options = [f"-script +{_ABC_SCRIPTS[recipe.script]}"]
-    if recipe.target is not None:
-        options.insert(0, f"-D {max(1, round(1000 * period_ns * recipe.target))}")
-    return " ".join(options)
+def abc_commands(recipe: Recipe, period_ns: float) -> list[str]:
+    """The commands of ABC that cover a design's gates."""
+    target = "" if recipe.target is None else f"-D {max(1, round(1000 * period_ns * recipe.target))}"
+    return [command.replace("{D}", target) for command in _ABC_SCRIPTS[recipe.script].split(";")]

@@ -6,6 +6,7 @@ slack for its area is replaced, again and again, until the clock is met or nothi
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -32,7 +33,7 @@ class Sizing:
     added_um2: float
 
 
-def meet_clock(opensta: OpenSta, library: Library, area_limit_um2: float) -> Sizing:
+def meet_clock(opensta: OpenSta, library: Library, area_limit_um2: float = math.inf) -> Sizing:
     """Size up the netlist loaded in `opensta` until it meets its clock, adding at most area_limit_um2.
 
     The result may still miss the clock; its slack says so.

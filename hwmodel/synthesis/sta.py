@@ -66,6 +66,14 @@ class Timing:
 
 
 @dataclass(frozen=True)
+class PinTimes:
+    """When signals arrive at pins and when they are due, in ns: by instance, then pin; none of pins on no path."""
+
+    arrival_ns: Mapping[str, Mapping[str, float]]
+    required_ns: Mapping[str, Mapping[str, float]]
+
+
+@dataclass(frozen=True)
 class Stage:
     """One cell of a path: its instance, output pin, cell name, and delay from the pin before."""
 
@@ -249,6 +257,19 @@ class OpenSta:
                     loads[_plain(name)] = (rise + fall) / 2 * 1e15
         return Timing(self._period_ns, slack, self._period_ns - slack, path, slews, loads)
 
+    def pin_times(self) -> PinTimes:
+        """When signals arrive at pins, and are due there, at the latest."""
+        arrival: dict[str, dict[str, float]] = {}
+        required: dict[str, dict[str, float]] = {}
+        for line in self.ask("siliquant_times").splitlines():
+            arrives, due, name = line.split(" ", 2)
+            instance, _, pin = _plain(name).rpartition("/")
+            for found, text in ((arrival, arrives), (required, due)):
+                time = _number(text, f"time of {short(name)}")
+                if abs(time) < _NO_SLACK_NS:
+                    found.setdefault(instance, {})[pin] = time * 1e9
+        return PinTimes(arrival, required)
+
     def write_sdf(self, path: Path) -> None:
         """Write every delay of the netlist as it stands, as SDF 3.0 in the library's time unit; see
         hwmodel.library.sdf."""
@@ -337,6 +358,22 @@ proc siliquant_nets {} {
   set nets [[sta::top_instance] net_iterator]
   while {[$nets has_next]} {puts [get_full_name [$nets next]]}
   $nets finish
+}
+proc siliquant_times {} {
+  set clock [lindex [all_clocks] 0]
+  foreach pin [get_pins *] {
+    foreach vertex [$pin vertices] {
+      set arrival -1e30
+      set required 1e30
+      foreach edge {rise fall} {
+        set times [$vertex arrivals_clk $edge $clock rise]
+        if {[llength $times] == 2} {set arrival [expr {max($arrival, [lindex $times 1])}]}
+        set times [$vertex requireds_clk $edge $clock rise]
+        if {[llength $times] == 2} {set required [expr {min($required, [lindex $times 1])}]}
+      }
+      puts "$arrival $required [get_full_name $pin]"
+    }
+  }
 }
 proc siliquant_pin_slack {pin} {
   set worst 1e30

@@ -72,7 +72,7 @@ class Gates:
 
     def add(self, kind: str, inputs: dict[str, Bit], outputs: dict[str, Bit], name: str | None = None) -> str:
         """Add a cell of one-bit pins; its name is made up when not given."""
-        if name is None:
+        while name is None or name in self.cells:
             self._count += 1
             name = f"$siliquant${self._count}"
         self.cells[name] = {

@@ -12,17 +12,17 @@ name       NAME.v -> NAME.json, read back so that names in the JSON are those in
 from __future__ import annotations
 
 import json
-import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyosys
 from pyosys import libyosys
 
 from siliquant.inputs import yosys_word
 
-from . import adders, clockgates, fanout, polarity, registers
+from . import abc, adders, clockgates, fanout, hybrid, polarity, registers
 from .gates import Gates
 
 
@@ -62,20 +62,11 @@ def _map(job: dict[str, Any]) -> None:
     unused = " ".join(f"-dont_use {yosys_word(name)}" for name in job["outdone"])
     run(f"dfflibmap {unused} -liberty cells.lib", "opt_expr", "opt_clean")
     _edit(run, job, _before_abc)
-    here = _here()
-    run(f"abc -liberty {here}cells.lib -constr {here}abc.constr {job['abc']}", "opt_clean")
+    _edit(run, job, _cover)
     _edit(run, job, _after_abc)
     if job["buffer"]:
         _edit(run, job, _split_fanout)
     _write(run, job["name"])
-
-
-def _here() -> str:
-    """What to put before a file name for ABC: nothing, or another name of the working folder.
-
-    Yosys makes the names absolute and writes them into ABC's script as they are, where a quote ends them.
-    """
-    return "" if re.fullmatch(r"[A-Za-z0-9_./ +,@%=:~-]+", str(Path.cwd()), re.ASCII) else "/proc/self/cwd/"
 
 
 def _gate_clocks(gates: Gates, job: dict[str, Any]) -> int:
@@ -92,10 +83,21 @@ def _before_abc(gates: Gates, job: dict[str, Any]) -> int:
     folded = adders.fold_adders(gates)
     if adder is None:
         return folded
+    hybrid.name_adders(gates)
+    if job["plan"]:
+        hybrid.order_inputs(gates, job["plan"]["orders"])
+        hybrid.dissolve(gates, job["plan"]["dissolved"])
     inverted = {"sum": adder["sum_inverted"], "carry": adder["carry_inverted"]}
     form = polarity.choose_polarity(gates, job["areas"], complements, inverted)
     adders.map_adders(gates, adder, form)
     return folded + adders.use_register_complements(gates, complements, adder["cell"])
+
+
+def _cover(gates: Gates, job: dict[str, Any]) -> int:
+    plan = job["plan"]
+    times = abc.Times(plan["arrival_ns"], plan["required_ns"], plan["period_ns"]) if plan else None
+    abc.cover(gates, Path(pyosys.__file__).parent / "yosys-abc", job["abc"], times)
+    return 0
 
 
 def _after_abc(gates: Gates, job: dict[str, Any]) -> int:

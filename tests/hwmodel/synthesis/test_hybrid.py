@@ -1,0 +1,112 @@
+"""Hybrid paths: netlists between full-adder cells and gates compute what they must, and area has no cliff."""
+
+from __future__ import annotations
+
+import os
+from itertools import pairwise, product
+
+import pytest
+
+from hwmodel.library.library import Library, find_library
+from hwmodel.measurement.dut import _checks, _simulated
+from hwmodel.synthesis.flow import Workspace
+from hwmodel.synthesis.recipes import Recipe, recipe_named
+from hwmodel.yosys.gates import Gates
+from hwmodel.yosys.hybrid import dissolve, name_adders, order_inputs
+from rtl.mac import UniformSpec
+from rtl.verilog import to_verilog
+
+HYBRID = Recipe("hybrid", "brent-kung", "timed", 1.0)
+SPEC = UniformSpec(weight_bits=3, activation_bits=3, lanes=2)
+
+
+def workspace(library: Library, spec: UniformSpec = SPEC, jobs: int = 1) -> Workspace:
+    return Workspace(to_verilog([spec]), spec.name, library, jobs=jobs)
+
+
+def check(library: Library, fraction: float) -> None:
+    """The path's netlist at a fraction of the relaxed period computes the golden sums, and is no netlist of cells."""
+    with workspace(library) as work:
+        relaxed = work.synthesise(10.0, recipe=Recipe("cell", "brent-kung", "keep"))
+        assert relaxed.timing is not None
+        result = work.synthesise(1000.0 / (fraction * relaxed.timing.minimum_period_ns), recipe=HYBRID)
+    assert result.timing is not None
+    assert result.timing.minimum_period_ns < relaxed.timing.minimum_period_ns
+    assert library.full_adder is not None
+    assert result.cells.get(library.full_adder.cell, 0) < relaxed.cells[library.full_adder.cell]
+    for plan in _checks(SPEC):
+        _simulated(SPEC, plan, result, library)
+
+
+def test_netlists_of_a_path_compute_the_golden_sums() -> None:
+    check(find_library(), 0.6)
+
+
+@pytest.mark.pdk
+@pytest.mark.skipif(not os.environ.get("SILIQUANT_PDK_DIR"), reason="SILIQUANT_PDK_DIR names no folder of libraries")
+@pytest.mark.parametrize("name", ["sky130hd", "asap7"])
+def test_so_they_do_in_other_libraries(name: str) -> None:
+    check(find_library(name), 0.6)
+
+
+def test_area_grows_in_small_steps_with_the_clock() -> None:
+    """Gates in place of all full-adder cells were 40 % larger from one clock to the next."""
+    areas = []
+    with workspace(find_library()) as work:
+        relaxed = work.synthesise(10.0)
+        assert relaxed.timing is not None
+        for step in range(8):
+            result = work.synthesise(1000.0 / (relaxed.timing.minimum_period_ns * 0.95**step))
+            assert result.meets_clock
+            areas.append(result.area_um2)
+    assert max(after / before for before, after in pairwise(areas)) <= 1.08
+
+
+def test_a_clock_gives_the_same_netlist_whatever_other_clocks_came_before() -> None:
+    library = find_library()
+    with workspace(library) as work:
+        first = [work.synthesise(clock_mhz, recipe=HYBRID) for clock_mhz in (1200.0, 1000.0)]
+    with workspace(library, jobs=2) as work:
+        second = [work.synthesise(clock_mhz, recipe=HYBRID) for clock_mhz in (1000.0, 1200.0)]
+    assert [result.verilog for result in first] == [result.verilog for result in reversed(second)]
+
+
+def test_recipe_of_a_row_is_found_again() -> None:
+    assert HYBRID.name == "hybrid-brent-kung-timed-1"
+    assert recipe_named("hybrid-brent-kung-timed-1-sized") == HYBRID
+
+
+def adder_of(name: str) -> Gates:
+    pins = {"a": [2], "b": [3], "c": [4], "sum": [5], "carry": [6]}
+    directions = {pin: "output" if pin in ("sum", "carry") else "input" for pin in pins}
+    cell = {"type": "siliquant_full_adder", "port_directions": directions, "connections": pins}
+    ports = {
+        "x": {"direction": "input", "bits": [2, 3, 4]},
+        "y": {"direction": "output", "bits": [5, 6]},
+    }
+    return Gates({"ports": ports, "cells": {name: cell}, "netnames": {}}, {})
+
+
+def test_dissolved_adders_add() -> None:
+    gates = adder_of("f")
+    dissolve(gates, ["f"])
+    functions = {"$_XOR_": int.__xor__, "$_AND_": int.__and__, "$_OR_": int.__or__}
+    for row in product((0, 1), repeat=3):
+        values: dict[object, int] = dict(zip((2, 3, 4), row, strict=True))
+
+        def value(bit: object, values: dict[object, int] = values) -> int:
+            if bit not in values:
+                cell = gates.cells[gates.driver[bit][0]]  # type: ignore[index]
+                a, b = (value(cell["connections"][pin][0]) for pin in "AB")
+                values[bit] = functions[cell["type"]](a, b)
+            return values[bit]
+
+        assert value(5) + 2 * value(6) == sum(row)
+
+
+def test_inputs_in_another_order_and_names() -> None:
+    gates = adder_of("$techmap$7")
+    name_adders(gates)
+    order_inputs(gates, {"carry_adder_0": ("c", "a", "b")})
+    assert [gates.pin("carry_adder_0", pin) for pin in "abc"] == [4, 2, 3]
+    assert gates.sinks[4] == {("carry_adder_0", "a", 0): None}
