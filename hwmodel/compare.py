@@ -30,7 +30,7 @@ from .options import (
 if TYPE_CHECKING:
     from argparse import Namespace
 
-    from hwmodel.comparison import Answer, Answers, ModelAnswers, Question, Row, Settings, UnitRow
+    from hwmodel.comparison import Answer, Answers, ModelAnswers, Question, Row, Settings, UnitAnswer, UnitRow
     from hwmodel.measurement import Bench, Unit
     from hwmodel.model import LibraryModel
     from hwmodel.workload import Workload
@@ -148,7 +148,6 @@ def _compare(asked: _Asked) -> None:
     """Answers, prints and writes what was asked for."""
     from hwmodel.comparison import (
         compare_rows,
-        measured_or,
         print_check,
         unit_rows,
         units,
@@ -162,11 +161,9 @@ def _compare(asked: _Asked) -> None:
     requantisers = units(asked.codes, asked.lanes)
     estimates, measured = _answers(asked, requantisers)
     paths = [] if measured is None else measured.write_rows(out / "rows")
-    answers = estimates or measured
-    assert answers is not None
-    rows = compare_rows(asked.chosen.entries, _partly(answers, asked.utilisation))
-    unit = measured.unit if measured else measured_or(lambda: _bench(asked), requantisers, answers.unit)
-    unit_table = unit_rows(requantisers, unit, answers.get)
+    get, unit = _chosen(asked, requantisers, estimates, measured)
+    rows = compare_rows(asked.chosen.entries, _partly(get, asked.utilisation))
+    unit_table = unit_rows(requantisers, unit, get)
     paths += [*write_tables(rows, out, unit_table), *write_plot(rows, out / "compare.png")]
     if estimates is not None:
         package_features(estimates.specs(), out / "features.json")
@@ -174,16 +171,37 @@ def _compare(asked: _Asked) -> None:
     if asked.workload is not None and estimates is not None:
         paths += _network(asked, asked.workload, estimates)
     if estimates is not None and measured is not None:
-        both = compare_rows(asked.chosen.entries, _partly(measured, asked.utilisation))
+        both = compare_rows(asked.chosen.entries, _partly(measured.get, asked.utilisation))
         paths.append(write_check(rows, both, out))
         if options.format == "table":
             print_check(rows, both)
     _say_files(paths, options.format, out)
 
 
-def _partly(answers: ModelAnswers | Answers, utilisation: float) -> Callable[[Question], Answer]:
+def _partly(get: Callable[[Question], Answer], utilisation: float) -> Callable[[Question], Answer]:
     """Answers where only a share of the cycles has operands."""
-    return lambda question: answers.get(question).at(utilisation)
+    return lambda question: get(question).at(utilisation)
+
+
+def _chosen(
+    asked: _Asked, requantisers: Sequence[Unit], estimates: ModelAnswers | None, measured: Answers | None
+) -> tuple[Callable[[Question], Answer], Callable[[Unit], UnitAnswer]]:
+    """Where the figures of tables come from.
+
+    Measurements where they are asked for; beside an estimate that is to be checked those of requantisers alone. Else
+    what was measured before, the model for the rest; the model alone where it is the user's.
+    """
+    from hwmodel.comparison import mac_question, measured_or
+
+    if estimates is None:
+        assert measured is not None
+        return measured.get, measured.unit
+    if measured is not None:
+        return estimates.get, measured.unit
+    if asked.options.cost_models is not None:
+        return estimates.get, estimates.unit
+    questions = [*(entry.question for entry in asked.chosen.entries), *map(mac_question, requantisers)]
+    return measured_or(lambda: _bench(asked), questions, requantisers, estimates)
 
 
 def _answers(asked: _Asked, requantisers: Sequence[Unit]) -> tuple[ModelAnswers | None, Answers | None]:

@@ -7,6 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -94,13 +95,17 @@ class Answers:
         """The answer to a question that was prepared."""
         return measured_answer(self._measured[question.spec])
 
-    def known_units(self, units: Iterable[Unit]) -> set[Unit]:
-        """Those requantisation units that were measured already; they are prepared."""
+    def look_up(self, asked: Iterable[Question], units: Iterable[Unit]) -> tuple[set[MacSpec], set[Unit]]:
+        """The designs and requantisation units that were measured already; they are prepared."""
+        for spec, precisions in _wanted(asked).items():
+            found = known(spec, precisions, self._bench, self._store)
+            if found is not None:
+                self._measured[spec] = found
         for unit in units:
             measured = known_unit(unit, self._bench, self._store)
             if measured is not None:
                 self._units[unit] = measured
-        return set(self._units)
+        return set(self._measured), set(self._units)
 
     def unit(self, unit: Unit) -> UnitAnswer:
         """The answer for a requantisation unit that was prepared."""
@@ -108,11 +113,8 @@ class Answers:
 
     def prepare(self, asked: Iterable[Question], units: Iterable[Unit] = ()) -> None:
         """Looks up or makes every measurement; each is kept as soon as it is made, and a bar shows how far it is."""
-        wanted: dict[MacSpec, tuple[Precision, ...]] = {}
-        for question in asked:
-            wanted[question.spec] = tuple(dict.fromkeys((*wanted.get(question.spec, ()), *question.precisions)))
         missing = {}
-        for spec, precisions in wanted.items():
+        for spec, precisions in _wanted(asked).items():
             found = None if self._bench.fresh else known(spec, precisions, self._bench, self._store)
             if found is None:
                 missing[spec] = precisions
@@ -167,19 +169,38 @@ def _measured(
     return smallest_unit(item, bench) if isinstance(item, Unit) else smallest(item, missing[item], bench)
 
 
+class Estimates(Protocol):
+    """Answers of a cost model; :class:`hwmodel.comparison.ModelAnswers` has the meanings."""
+
+    def get(self, question: Question) -> Answer: ...
+    def unit(self, unit: Unit) -> UnitAnswer: ...
+
+
 def measured_or(
-    bench: Callable[[], Bench], units: Iterable[Unit], estimate: Callable[[Unit], UnitAnswer]
-) -> Callable[[Unit], UnitAnswer]:
-    """Answers for requantisation units as they were measured before, estimated where they were not: the model knows
-    them less. All are estimated where ``bench`` raises FileNotFoundError or UnknownLibraryError, for a library whose
-    file is not on this machine, or that goes by no name here.
+    bench: Callable[[], Bench], asked: Iterable[Question], units: Iterable[Unit], estimates: Estimates
+) -> tuple[Callable[[Question], Answer], Callable[[Unit], UnitAnswer]]:
+    """Answers for designs and requantisation units as they were measured before, estimated where they were not.
+
+    All are estimated where ``bench`` raises FileNotFoundError or UnknownLibraryError, for a library whose file is not
+    on this machine, or that goes by no name here.
     """
     try:
         answers = Answers(bench(), 1, any_timer=True)
     except (FileNotFoundError, UnknownLibraryError):
-        return estimate
-    found = answers.known_units(units)
-    return lambda unit: answers.unit(unit) if unit in found else estimate(unit)
+        return estimates.get, estimates.unit
+    designs, found = answers.look_up(asked, units)
+    return (
+        lambda question: (answers if question.spec in designs else estimates).get(question),
+        lambda unit: (answers if unit in found else estimates).unit(unit),
+    )
+
+
+def _wanted(asked: Iterable[Question]) -> dict[MacSpec, tuple[Precision, ...]]:
+    """Every precision that is asked of a design."""
+    wanted: dict[MacSpec, tuple[Precision, ...]] = {}
+    for question in asked:
+        wanted[question.spec] = tuple(dict.fromkeys((*wanted.get(question.spec, ()), *question.precisions)))
+    return wanted
 
 
 def _news(trial: MacTrial | UnitTrial) -> str:

@@ -129,9 +129,11 @@ def notes(rows: Sequence[Row]) -> list[str]:
                 f"At {bits} bits one unit of {', '.join(wide)} gives more products a cycle than the uniform MAC: it "
                 "shares its accumulator among more of them. More lanes make an equal match."
             )
-    if any(row.source.startswith("model") for row in rows):
+    estimated = [row.source.startswith("model") for row in rows]
+    if any(estimated):
+        which = "Estimated" if all(estimated) else "Rows of the source model are estimated, others measured: estimated"
         lines.append(
-            "Estimated by the calibrated cost model (docs/calibration.md states its error); --synthesise measures, "
+            f"{which} by the calibrated cost model (docs/calibration.md states its error); --synthesise measures, "
             "--check shows both."
         )
     if any("out of range" in row.source for row in rows):

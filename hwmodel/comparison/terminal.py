@@ -35,7 +35,8 @@ def print_comparison(rows: Sequence[Row], units: Sequence[UnitRow] = (), *, wide
             print_table(out, title, HEADERS, [line for at, line in cells(shown) if at == bits], left=_TEXT)
         else:
             of_width = [row for row in shown if row.bits == bits and row.normalisation == EQUAL_THROUGHPUT]
-            print_table(out, title, _COLUMNS, [_line(row) for row in of_width], left=_TEXT, best=_best(of_width))
+            lines = [_line(row, _mark(row, rows)) for row in of_width]
+            print_table(out, title, _COLUMNS, lines, left=_TEXT, best=_best(of_width))
     if units:
         if wide:
             print_table(out, "requantisation, one unit", UNIT_HEADERS, unit_cells(units), left=(1, 2), keys=2)
@@ -44,7 +45,7 @@ def print_comparison(rows: Sequence[Row], units: Sequence[UnitRow] = (), *, wide
     print_notes(out, _notes(rows, wide))
 
 
-def _line(row: Row) -> list[str]:
+def _line(row: Row, mark: str) -> list[str]:
     clock = {True: "yes", False: "no", None: "unknown"}[row.meets_clock]
     return [
         row.design,
@@ -53,8 +54,19 @@ def _line(row: Row) -> list[str]:
         figure(row.energy_fj_per_mac, 0),
         figure(row.area_ratio, 2),
         figure(row.power_ratio, 2),
-        f"{clock} *" if "out of range" in row.source else clock,
+        f"{clock} {mark}".rstrip(),
     ]
+
+
+def _mark(row: Row, rows: Sequence[Row]) -> str:
+    """What stands beside a row that is estimated beyond what the model knows, or among others that are measured."""
+    if "out of range" in row.source:
+        return "*"
+    return "~" if row.source.startswith("model") and _is_partly_measured(rows) else ""
+
+
+def _is_partly_measured(rows: Sequence[Row]) -> bool:
+    return len({row.source.startswith("model") for row in rows}) > 1
 
 
 def _unit(unit: UnitRow) -> list[str]:
@@ -87,6 +99,8 @@ def basis_of(rows: Sequence[Row]) -> str:
     source = next((row.source for row in rows if row.source.startswith("model")), "")
     if not source:
         return "measured: synthesised, simulated, timed"
+    if _is_partly_measured(rows):
+        return "measured; ~ and *: estimated by the cost model"
     fitted = source.removeprefix("model of ").split(",")[0] if source.startswith("model of ") else ""
     return "estimated by the cost model" + (f", fitted to {fitted} only" if fitted else "")
 

@@ -15,7 +15,7 @@ __all__ = ["Subject", "subjects"]
 
 @dataclass(frozen=True)
 class Subject:
-    """A row, the question that it answers, and the design with the pipelining that the row has."""
+    """A row, the question that it answers, and the design with the pipelining and form that the row has."""
 
     row: Row
     entry: Entry
@@ -50,9 +50,8 @@ def _size(rows: Sequence[Row], normalisation: str) -> int:
 
 
 def _subject(row: Row, entry: Entry) -> Subject:
-    spec = replace(entry.spec, pipeline_stages=row.pipeline_stages)
-    if spec.name != row.spec:
-        raise InputError(
-            f"{row.design} at {row.bits} bits must be {spec.name}, as this version makes it, not {row.spec}"
-        )
-    return Subject(row, entry, spec)
+    first, *others = replace(entry.spec, pipeline_stages=row.pipeline_stages).forms
+    for spec in (first, *others):
+        if spec.name == row.spec:
+            return Subject(row, entry, spec)
+    raise InputError(f"{row.design} at {row.bits} bits must be {first.name}, as this version makes it, not {row.spec}")

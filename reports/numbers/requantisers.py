@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hwmodel.comparison import EXACT, ModelAnswers, UnitRow, measured_or, unit_rows, units
+from hwmodel.comparison import EXACT, ModelAnswers, UnitRow, mac_question, measured_or, unit_rows, units
 from hwmodel.library import find_library
 from hwmodel.measurement import Bench
 from hwmodel.model import LibraryModel
@@ -15,5 +15,6 @@ def requantisers(model: LibraryModel, clock_mhz: float, lanes: int) -> tuple[Uni
     estimated where they were not. lanes: of the uniform MAC.
     """
     asked, estimates = units(tuple(EXACT), lanes), ModelAnswers(model, clock_mhz, 1)
-    unit = measured_or(lambda: Bench(find_library(model.library), clock_mhz), asked, estimates.unit)
-    return tuple(unit_rows(asked, unit, estimates.get))
+    questions = [mac_question(each) for each in asked]
+    get, unit = measured_or(lambda: Bench(find_library(model.library), clock_mhz), questions, asked, estimates)
+    return tuple(unit_rows(asked, unit, get))
