@@ -31,10 +31,10 @@ from siliquant.inputs import integer, read_clock_mhz
 LANES = 16
 DESIGNS = (
     PaddedSpec(units=1, gating=True),
-    SubwordSpec(units=1, minimum_bits=4),
-    SubwordSpec(units=1, minimum_bits=2),
-    BitFusionSpec(units=1, minimum_bits=4),
-    BitBladeSpec(units=1, minimum_bits=4),
+    SubwordSpec(units=1, widths=(8, 4)),
+    SubwordSpec(units=1),
+    BitFusionSpec(units=1, widths=(8, 4)),
+    BitBladeSpec(units=1, widths=(8, 4)),
     BitSerialSpec(units=1),
     LoomSpec(units=1),
 )

@@ -10,16 +10,17 @@ import json
 from pathlib import Path
 
 import pytest
+from _pytest.mark.structures import ParameterSet
 
 from hwmodel.measurement import PACKAGED_CALIBRATION, RowStore
 from hwmodel.synthesis import FLOW_VERSION
 
-__all__ = ["libraries_of_this_flow", "needs_rows_of_this_flow", "needs_table_of_this_flow"]
+__all__ = ["each_table_of_this_flow", "needs_rows_of_this_flow", "needs_table_of_this_flow"]
 
 _ROWS = {row.flow_version for row in RowStore(Path("/nonexistent")).rows()}
 
 needs_rows_of_this_flow = pytest.mark.skipif(
-    _ROWS != {FLOW_VERSION}, reason=f"packaged rows are of flow {sorted(_ROWS)}, this is {FLOW_VERSION}: measure again"
+    {FLOW_VERSION} != _ROWS, reason=f"packaged rows are of flow {sorted(_ROWS)}, this is {FLOW_VERSION}: measure again"
 )
 
 
@@ -35,7 +36,7 @@ def needs_table_of_this_flow(library: str) -> pytest.MarkDecorator:
     )
 
 
-def libraries_of_this_flow() -> tuple[str, ...]:
-    """The libraries whose tables are of this flow."""
+def each_table_of_this_flow() -> list[ParameterSet]:
+    """The libraries with tables, as parameters of a test that skips those of another flow."""
     names = sorted(path.stem for path in PACKAGED_CALIBRATION.glob("*.csv"))
-    return tuple(name for name in names if _flow_of(name) == FLOW_VERSION)
+    return [pytest.param(name, marks=needs_table_of_this_flow(name)) for name in names]

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.currentflow import needs_rows_of_this_flow
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -199,6 +201,7 @@ def test_help_shows_defaults_and_examples() -> None:
     assert "(default 500)" in done.stdout
 
 
+@needs_rows_of_this_flow
 def test_the_table_in_the_docs_is_what_the_command_prints_from_the_packaged_rows(tmp_path: Path) -> None:
     done = compare(
         "--bits", "2,3,4", "--format", "markdown", "--out", str(tmp_path / "out"),

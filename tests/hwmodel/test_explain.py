@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from hwmodel.comparison import Question, model_answer
 from hwmodel.explain import main
 from hwmodel.fit.explanation import explain
 from hwmodel.fit.validationtables import points_of
@@ -65,7 +66,8 @@ def test_the_command_as_table_and_as_json(capsys: pytest.CaptureFixture[str]) ->
         assert word in shown
     main([*arguments, "--format", "json"])
     data = json.loads(capsys.readouterr().out)
-    assert data["spec"] == "bitfusion_u1_w842_p1"  # the stages that a comparison gives it
+    chosen = model_answer(Question(BitFusionSpec(units=1), (Precision(4, 4),)), load_model("freepdk45"), 500.0).spec
+    assert data["spec"] == chosen.name  # with the stages and in the form that a comparison gives it
     assert data["meets_clock"]
     # The tables have the numbers of the JSON: of a path every step that takes time, and all of them together.
     for step in data["relaxed_steps"]:

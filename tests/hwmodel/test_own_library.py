@@ -15,6 +15,7 @@ from hwmodel.measurement import PACKAGED_CALIBRATION
 from hwmodel.model import PACKAGED_MODELS, load_model
 from reports.numbers.requantisers import requantisers
 from siliquant.commandline import run
+from tests.currentflow import needs_rows_of_this_flow
 
 SMALL = ["--bits", "4", "--designs", "loom", "--requant-bits", "4"]
 
@@ -56,6 +57,7 @@ def test_compare_estimates_with_the_model_of_a_folder(by: str, own: Path, capsys
     assert first["logic_area_um2"] == theirs["logic_area_um2"]
 
 
+@needs_rows_of_this_flow
 def test_requantisers_of_a_report_are_estimated_for_a_library_of_ones_own(own: Path) -> None:
     mine = load_model("my", own / "models")
     (first, *_), (theirs, *_) = (requantisers(each, 500.0, 16) for each in (mine, load_model("freepdk45")))

@@ -20,6 +20,7 @@ from hwmodel.placement.placer import placer_version
 from hwmodel.synthesise import lines_of, main
 from rtl.mac import UniformSpec
 from rtl.spec.mac import Precision
+from tests.currentflow import needs_rows_of_this_flow
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = ["--bits", "2", "--lanes", "1", "--reduction-length", "16", "--effort", "quick", "--clock-mhz", "100"]
@@ -139,6 +140,7 @@ def test_areas_are_printed_without_opensta(capsys: pytest.CaptureFixture[str]) -
     assert f"{row.area_um2:,.1f} um2" in text
 
 
+@needs_rows_of_this_flow
 def test_what_comes_with_the_package_is_looked_up() -> None:
     """And nothing is synthesised, nor is Verilog generated."""
     script = (

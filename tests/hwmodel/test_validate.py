@@ -27,6 +27,7 @@ from hwmodel.fit.validationtables import (
 from hwmodel.measurement.table import PACKAGED_CALIBRATION, read_calibration
 from hwmodel.model.file import known_models, load_model, write_model
 from siliquant.inputs import csv_of
+from tests.currentflow import each_table_of_this_flow, needs_table_of_this_flow
 
 ROOT = Path(__file__).resolve().parents[2]
 LIBRARIES = sorted(path.stem for path in PACKAGED_CALIBRATION.glob("*.csv"))
@@ -44,7 +45,7 @@ def test_every_table_has_its_model_and_every_model_its_table() -> None:
     assert list(known_models()) == LIBRARIES
 
 
-@pytest.mark.parametrize("library", LIBRARIES)
+@pytest.mark.parametrize("library", each_table_of_this_flow())
 def test_the_packaged_model_is_the_fit_to_the_packaged_table(library: str, tmp_path: Path) -> None:
     table = read_calibration(PACKAGED_CALIBRATION / f"{library}.csv")
     write_model(fit_table(table), tmp_path / f"{library}.json")
@@ -105,7 +106,7 @@ MISSED = {
 """What misses TARGETS; docs/data/validate-largest.csv names the points."""
 
 
-@pytest.mark.parametrize("library", LIBRARIES)
+@pytest.mark.parametrize("library", each_table_of_this_flow())
 def test_errors_on_held_out_designs_are_those_aimed_at_but_for_known_ones(library: str) -> None:
     groups = held_out_errors(library)
     assert set(groups) == {"MACs", "arrays"}
@@ -119,6 +120,7 @@ def test_errors_on_held_out_designs_are_those_aimed_at_but_for_known_ones(librar
     assert missed == MISSED[library]
 
 
+@needs_table_of_this_flow("freepdk45")
 def test_the_documentation_shows_the_summary_that_the_command_prints() -> None:
     models = ROOT / "hwmodel" / "data" / "models"
     found = {name: validated(PACKAGED_CALIBRATION / f"{name}.csv", models) for name in LIBRARIES}

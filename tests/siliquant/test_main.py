@@ -25,6 +25,7 @@ OTHERS = {
     "reports.runs",
     "reports.silicon",
     "hwmodel.cacti",
+    "hwmodel.placement.worker",
     "hwmodel.yosys.worker",
     "rtl.verilog.rtlil_worker",
     "sim.harness.netlist_worker",

@@ -17,6 +17,7 @@ from hwmodel.model import cost_of, load_model
 from rtl.mac import UniformSpec
 from rtl.spec import Precision
 from siliquant.inputs import InputError
+from tests.currentflow import needs_table_of_this_flow
 
 ALL = sum(design.held_out is None for design in sweep_designs())
 
@@ -59,6 +60,7 @@ def test_fewer_designs_than_a_fit_needs_are_refused(text: str, tmp_path: Path) -
     assert FEWEST_DESIGNS == 20
 
 
+@needs_table_of_this_flow("freepdk45")
 def test_a_part_gives_a_model_with_its_error_and_answers_that_say_so() -> None:
     table = part(FEWEST_DESIGNS)
     model = fit_table(table)
@@ -83,6 +85,7 @@ def test_a_part_gives_a_model_with_its_error_and_answers_that_say_so() -> None:
     assert f"area {errors.mean():.1f} % (at most {errors.max():.1f} %, {len(errors)} points)" in said
 
 
+@needs_table_of_this_flow("freepdk45")
 def test_a_model_without_held_out_designs_knows_no_error() -> None:
     table = part(FEWEST_DESIGNS)
     fitted = table.rows[table.rows["held_out"] == ""].reset_index(drop=True)
