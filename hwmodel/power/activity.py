@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -32,6 +32,8 @@ class Waves:
     state name of instance i.  ``toggles[n]``: transitions in the ``counted_cycles`` cycles that end
     the run.  ``pulses``: the cycles in which each clock net pulses, bit t for cycle t: all of them, but for those
     behind clock gates; 2 transitions a pulse, low in ``values``.  ``activity_source``: where the toggles come from.
+    ``early``: the share (0 to 1) of a net's transitions that come in the first half of the cycle, while the clock is
+    high; all of them for nets it leaves out, as without delays everything changes right after the edge.
     """
 
     netlist: Netlist
@@ -42,6 +44,7 @@ class Waves:
     toggles: tuple[int, ...]
     pulses: Mapping[int, int]
     activity_source: str = ZERO_DELAY
+    early: Mapping[int, float] = field(default_factory=dict)
 
     def words(self, port: str) -> list[int]:
         """The words of an output or input port, one a cycle, as unsigned integers."""
