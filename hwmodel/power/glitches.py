@@ -6,8 +6,8 @@ do more often than in the run without delays is added to that run's counts:
     n  =  zero-delay transitions of the whole run
         + (transitions with delays - zero-delay transitions in the window) * counted cycles / window
 
-so that only the glitches carry the sampling noise of the window.  What share of a net's transitions comes while the
-clock is high is counted in the window.  Gates are inertial: a pulse shorter
+so that only the glitches carry the sampling noise of the window.  What share of a net's transitions comes while a
+clock net is high is counted in the window.  Gates are inertial: a pulse shorter
 than the delay of its gate does not pass.  The clock is slow enough for everything to settle; the
 glitches of a cycle do not depend on it.  Inputs change together, as long after the clock edge as the
 netlist's own flip-flops take at the median, as if registers of the same library drove them.
@@ -85,9 +85,7 @@ def with_glitches(
     return add_glitches(waves, found, window)
 
 
-def choose_window(
-    waves: Waves, cells: LibraryCells, delays: NetlistDelays, cycles: int, period_ns: float
-) -> Window:
+def choose_window(waves: Waves, cells: LibraryCells, delays: NetlistDelays, cycles: int, period_ns: float) -> Window:
     """The first ``cycles`` counted cycles, each four times as long as the slowest path takes.
 
     Inputs change the median clock-to-output delay after the edge.  Early is the first half of ``period_ns``, the
@@ -129,9 +127,23 @@ def add_glitches(waves: Waves, found: Transitions, window: Window) -> Waves:
     extra = found.counts.sum(axis=1) - (expected[:, 1:] != expected[:, :-1]).sum(axis=1)
     scaled = np.rint(extra * (waves.counted_cycles / window.cycles)).astype(int).tolist()
     toggles = {net: waves.toggles[net] + more for net, more in zip(found.nets, scaled, strict=True)}
-    totals = found.counts.sum(axis=1).tolist()
-    early = {net: count / total for net, count, total in zip(found.nets, found.early.tolist(), totals, strict=True) if total}
-    return replace(waves.with_toggles(toggles, waves.counted_cycles, GLITCH_AWARE), early=early)
+    glitching = waves.with_toggles(toggles, waves.counted_cycles, GLITCH_AWARE)
+    return replace(glitching, while_high=_while_high(waves, found, window))
+
+
+def _while_high(waves: Waves, found: Transitions, window: Window) -> dict[tuple[int, int], float]:
+    """Waves.while_high of the nets and clocks that meet in a cell, in the window."""
+    rows = {net: row for row, net in enumerate(found.nets)}
+    last = window.first + window.cycles
+    pulses = {clock: _bits(wave, window.first, last).astype(bool) for clock, wave in waves.pulses.items()}
+    totals = found.counts.sum(axis=1)
+    return {
+        (net, clock): float(found.early[rows[net], pulses[clock]].sum() / totals[rows[net]])
+        for pins in waves.pins
+        for clock in pulses.keys() & pins.values()
+        for net in rows.keys() & pins.values()
+        if totals[rows[net]]
+    }
 
 
 def library_cells(library: Library) -> LibraryCells:

@@ -86,8 +86,8 @@ class Window:
 class Transitions:
     """What nets did in some cycles.
 
-    counts: transitions, shape (nets, cycles).  early: those of all cycles less than Window.early_ps after the edge,
-    shape (nets,).  settled: 0, 1 or UNKNOWN at the end of each cycle, that of the cycle before the first one in front,
+    counts: transitions, shape (nets, cycles).  early: those of them less than Window.early_ps after the edge, same
+    shape.  settled: 0, 1 or UNKNOWN at the end of each cycle, that of the cycle before the first one in front,
     shape (nets, cycles + 1).
     """
 
@@ -266,9 +266,7 @@ def read_dump(dump: bytes, nets: Sequence[int], window: Window) -> Transitions:
     is_early = times % (window.period_ps * _TICKS_PER_PS) < window.early_ps * _TICKS_PER_PS
     time_of_value = np.cumsum(is_time)[is_value] - 1
     values = np.minimum(kinds[is_value] - ord("0"), UNKNOWN).astype(np.uint8)
-    return _count(
-        tuple(nets), rows, cycle_of_time[time_of_value], is_early[time_of_value], values, window.cycles
-    )
+    return _count(tuple(nets), rows, cycle_of_time[time_of_value], is_early[time_of_value], values, window.cycles)
 
 
 def _fold(
@@ -299,7 +297,7 @@ def _count(
     changes = np.flatnonzero(same_net & np.concatenate(([False], values[1:] != values[:-1])))
     places = rows[changes] * cycles + columns[changes]
     counts = np.bincount(places, minlength=len(nets) * cycles).reshape(len(nets), cycles)
-    early = np.bincount(rows[changes][is_early[changes]], minlength=len(nets))
+    early = np.bincount(places[is_early[changes]], minlength=len(nets) * cycles).reshape(len(nets), cycles)
     settled = np.full((len(nets), cycles + 1), UNKNOWN, np.uint8)
     settled[rows[~same_net], 0] = values[~same_net]
     last = np.concatenate((places[1:] != places[:-1], [True])) if len(places) else np.zeros(0, bool)

@@ -194,7 +194,9 @@ def _instance_power(
             if _is_clock_pin(model, pin, pins[pin], waves):
                 energy_pj = clock_pin_pj(index, pin, data.inputs[pin], waves, environment)
             elif model.flip_flop is not None and pins[pin] not in waves.pulses:
-                energy_pj = data_pin_pj(index, pin, data.inputs[pin], waves, environment)
+                energy_pj = data_pin_pj(
+                    index, pin, min(model.flip_flop.clock_pins), data.inputs[pin], waves, environment
+                )
             else:
                 energy_pj = toggles * _input_energy_pj(index, pin, data.inputs[pin], waves, environment)
             if pins[pin] in waves.pulses:

@@ -191,7 +191,9 @@ def test_values_that_differ_are_refused(monkeypatch: pytest.MonkeyPatch) -> None
     with pytest.raises(Mismatch, match="simulation with delays"):
         _glitches(case, 8, delays=replace(delays, minimum_period_ns=0.05))
     waves, _ = _pulser()
-    unknown = Transitions((waves.pins[0]["Z"],), np.array([[0]]), np.array([0]), np.array([[1, icarus.UNKNOWN]], np.uint8))
+    unknown = Transitions(
+        (waves.pins[0]["Z"],), np.array([[0]]), np.array([0]), np.array([[1, icarus.UNKNOWN]], np.uint8)
+    )
     with pytest.raises(Mismatch) as caught:
         add_glitches(waves, unknown, Window(first=2, cycles=1, period_ps=100, launch_ns=0.01, early_ps=50))
     assert str(caught.value) == (
