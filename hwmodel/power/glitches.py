@@ -7,10 +7,10 @@ do more often than in the run without delays is added to that run's counts:
         + (transitions with delays - zero-delay transitions in the window) * counted cycles / window
 
 so that only the glitches carry the sampling noise of the window.  What share of a net's transitions comes while a
-clock net is high is counted in the window.  Gates are inertial: a pulse shorter
-than the delay of its gate does not pass.  The clock is slow enough for everything to settle; the
-glitches of a cycle do not depend on it.  Inputs change together, as long after the clock edge as the
-netlist's own flip-flops take at the median, as if registers of the same library drove them.
+clock net is high is counted in the window.  Gates are inertial: a pulse shorter than the delay of its gate does not
+pass.  The clock is slow enough for everything to settle; the glitches of a cycle do not depend on it.  Inputs change
+together, as long after the clock edge as the netlist's own flip-flops take at the median, as if registers of the same
+library drove them.
 """
 
 from __future__ import annotations
@@ -64,8 +64,7 @@ def with_glitches(
 
     waves: the zero-delay run of the netlist under ``stimulus``.  synthesis_verilog: the same netlist as
     Verilog, its module named ``top``.  period_ns: of the clock, which is high for its first half; delays do not depend
-    on it.
-    spef: its wires, where they are not the library's wire load.
+    on it.  spef: its wires, where they are not the library's wire load.
     cycles: the window, the first counted cycles of ``waves``, or all where it has fewer.  Counts of
     input ports, clock nets and stored states stay as they are.
 
