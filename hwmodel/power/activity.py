@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -32,6 +32,8 @@ class Waves:
     state name of instance i.  ``toggles[n]``: transitions in the ``counted_cycles`` cycles that end
     the run.  ``pulses``: the cycles in which each clock net pulses, bit t for cycle t: all of them, but for those
     behind clock gates; 2 transitions a pulse, low in ``values``.  ``activity_source``: where the toggles come from.
+    ``while_high``: the share (0 to 1) of a net's transitions that come while a clock net is high, by (net, clock net);
+    for those it leaves out see transitions_while_high.
     """
 
     netlist: Netlist
@@ -42,6 +44,7 @@ class Waves:
     toggles: tuple[int, ...]
     pulses: Mapping[int, int]
     activity_source: str = ZERO_DELAY
+    while_high: Mapping[tuple[int, int], float] = field(default_factory=dict)
 
     def words(self, port: str) -> list[int]:
         """The words of an output or input port, one a cycle, as unsigned integers."""
@@ -58,6 +61,22 @@ class Waves:
     def one_probability(self, net: int) -> float:
         """Share of time in the counted cycles in which a net is 1; 0.5 for the clock."""
         return self.share(self.pulses[net]) / 2 if net in self.pulses else self.share(self.values[net])
+
+    def transitions_while_high(self, net: int, clock: int) -> float:
+        """Share of a net's transitions that come while a clock net is high.
+
+        Without delays everything changes right after the edge that starts a cycle: then it is the share that falls in
+        cycles in which the clock net pulses; of no transitions, the share of these cycles.
+        """
+        if (net, clock) in self.while_high:
+            return self.while_high[net, clock]
+        changes, pulses = self.changes(net), self.pulses.get(clock, 0)
+        return self.share(changes & pulses) / share if (share := self.share(changes)) else self.share(pulses)
+
+    def changes(self, net: int) -> int:
+        """The cycles into which the settled value of a net changes, as a waveform."""
+        wave = self.values[net]
+        return wave ^ ((wave << 1) & self.values[ONE_NET])
 
     def state_probability(self, instance: int, state: Expression) -> float:
         """Share of time in which an expression over the pins of an instance is true.

@@ -6,15 +6,17 @@ do more often than in the run without delays is added to that run's counts:
     n  =  zero-delay transitions of the whole run
         + (transitions with delays - zero-delay transitions in the window) * counted cycles / window
 
-so that only the glitches carry the sampling noise of the window.  Gates are inertial: a pulse shorter
-than the delay of its gate does not pass.  The clock is slow enough for everything to settle; the
-glitches of a cycle do not depend on it.  Inputs change together, as long after the clock edge as the
-netlist's own flip-flops take at the median, as if registers of the same library drove them.
+so that only the glitches carry the sampling noise of the window.  What share of a net's transitions comes while a
+clock net is high is counted in the window.  Gates are inertial: a pulse shorter than the delay of its gate does not
+pass.  The clock is slow enough for everything to settle; the glitches of a cycle do not depend on it.  Inputs change
+together, as long after the clock edge as the netlist's own flip-flops take at the median, as if registers of the same
+library drove them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from math import ceil
 from pathlib import Path
@@ -61,8 +63,8 @@ def with_glitches(
     """The run with the transitions that gate delays add, its activity_source GLITCH_AWARE.
 
     waves: the zero-delay run of the netlist under ``stimulus``.  synthesis_verilog: the same netlist as
-    Verilog, its module named ``top``.  period_ns: the clock OpenSTA is told; delays do not depend on it.
-    spef: its wires, where they are not the library's wire load.
+    Verilog, its module named ``top``.  period_ns: of the clock, which is high for its first half; delays do not depend
+    on it.  spef: its wires, where they are not the library's wire load.
     cycles: the window, the first counted cycles of ``waves``, or all where it has fewer.  Counts of
     input ports, clock nets and stored states stay as they are.
 
@@ -76,16 +78,17 @@ def with_glitches(
         delays = netlist_delays(
             synthesis_verilog, waves.netlist, top, library, cells, period_ns=period_ns, clock=clock, spef=spef
         )
-    window = choose_window(waves, cells, delays, cycles)
+    window = choose_window(waves, cells, delays, cycles, period_ns)
     with scratch("glitch") as folder:
         found = run_icarus(folder, waves, cells, delays.paths, stimulus, window, clock=clock)
     return add_glitches(waves, found, window)
 
 
-def choose_window(waves: Waves, cells: LibraryCells, delays: NetlistDelays, cycles: int) -> Window:
+def choose_window(waves: Waves, cells: LibraryCells, delays: NetlistDelays, cycles: int, period_ns: float) -> Window:
     """The first ``cycles`` counted cycles, each four times as long as the slowest path takes.
 
-    Inputs change the median clock-to-output delay after the edge.  ValueError for cycles below 1.
+    Inputs change the median clock-to-output delay after the edge.  Early is the first half of ``period_ns``, the
+    design's own clock.  ValueError for cycles below 1.
     """
     if cycles < 1:
         raise InputError(f"cycles must be at least 1, not {cycles}")
@@ -101,6 +104,7 @@ def choose_window(waves: Waves, cells: LibraryCells, delays: NetlistDelays, cycl
         cycles=min(cycles, waves.counted_cycles),
         period_ps=4 * ceil(1000 * (delays.minimum_period_ns + launch_ns)),
         launch_ns=launch_ns,
+        early_ps=round(500 * period_ns),
     )
 
 
@@ -122,7 +126,23 @@ def add_glitches(waves: Waves, found: Transitions, window: Window) -> Waves:
     extra = found.counts.sum(axis=1) - (expected[:, 1:] != expected[:, :-1]).sum(axis=1)
     scaled = np.rint(extra * (waves.counted_cycles / window.cycles)).astype(int).tolist()
     toggles = {net: waves.toggles[net] + more for net, more in zip(found.nets, scaled, strict=True)}
-    return waves.with_toggles(toggles, waves.counted_cycles, GLITCH_AWARE)
+    glitching = waves.with_toggles(toggles, waves.counted_cycles, GLITCH_AWARE)
+    return replace(glitching, while_high=_while_high(waves, found, window))
+
+
+def _while_high(waves: Waves, found: Transitions, window: Window) -> dict[tuple[int, int], float]:
+    """Waves.while_high of the nets and clocks that meet in a cell, in the window."""
+    rows = {net: row for row, net in enumerate(found.nets)}
+    last = window.first + window.cycles
+    pulses = {clock: _bits(wave, window.first, last).astype(bool) for clock, wave in waves.pulses.items()}
+    totals = found.counts.sum(axis=1)
+    return {
+        (net, clock): float(found.early[rows[net], pulses[clock]].sum() / totals[rows[net]])
+        for pins in waves.pins
+        for clock in pulses.keys() & pins.values()
+        for net in rows.keys() & pins.values()
+        if totals[rows[net]]
+    }
 
 
 def library_cells(library: Library) -> LibraryCells:

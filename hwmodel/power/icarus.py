@@ -71,25 +71,29 @@ class Window:
     """The cycles counted, ``cycles`` from cycle ``first`` (at least 1) on, and the times of each.
 
     ``period_ps``, an even number, must be enough for everything to settle; inputs change ``launch_ns``
-    after the rising edge, before the falling one.
+    after the rising edge, before the falling one.  ``early_ps``: how long after the rising edge the design's own clock,
+    which is faster, would fall.
     """
 
     first: int
     cycles: int
     period_ps: int
     launch_ns: float
+    early_ps: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Transitions:
     """What nets did in some cycles.
 
-    counts: transitions, shape (nets, cycles).  settled: 0, 1 or UNKNOWN at the end of each cycle,
-    that of the cycle before the first one in front, shape (nets, cycles + 1).
+    counts: transitions, shape (nets, cycles).  early: those of them less than Window.early_ps after the edge, same
+    shape.  settled: 0, 1 or UNKNOWN at the end of each cycle, that of the cycle before the first one in front,
+    shape (nets, cycles + 1).
     """
 
     nets: tuple[int, ...]
     counts: NDArray[np.int64]
+    early: NDArray[np.int64]
     settled: NDArray[np.uint8]
 
 
@@ -259,9 +263,10 @@ def read_dump(dump: bytes, nets: Sequence[int], window: Window) -> Transitions:
     order = np.argsort(known)
     rows = order[np.searchsorted(known, keys, sorter=order)]
     cycle_of_time = np.clip(times // (window.period_ps * _TICKS_PER_PS) - window.first, 0, window.cycles - 1)
-    columns = cycle_of_time[np.cumsum(is_time)[is_value] - 1]
+    is_early = times % (window.period_ps * _TICKS_PER_PS) < window.early_ps * _TICKS_PER_PS
+    time_of_value = np.cumsum(is_time)[is_value] - 1
     values = np.minimum(kinds[is_value] - ord("0"), UNKNOWN).astype(np.uint8)
-    return _count(tuple(nets), rows, columns, values, window.cycles)
+    return _count(tuple(nets), rows, cycle_of_time[time_of_value], is_early[time_of_value], values, window.cycles)
 
 
 def _fold(
@@ -276,15 +281,23 @@ def _fold(
 
 
 def _count(
-    nets: tuple[int, ...], rows: NDArray[np.int64], columns: NDArray[np.int64], values: NDArray[np.uint8], cycles: int
+    nets: tuple[int, ...],
+    rows: NDArray[np.int64],
+    columns: NDArray[np.int64],
+    is_early: NDArray[np.bool_],
+    values: NDArray[np.uint8],
+    cycles: int,
 ) -> Transitions:
-    """From entries in order of time: row of net, column of cycle, new value; a net starts with its value before."""
+    """From entries in order of time: row of net, column of cycle, whether the clock is high then, new value; a net
+    starts with its value before.
+    """
     by_net = np.argsort(rows, kind="stable")
-    rows, columns, values = rows[by_net], columns[by_net], values[by_net]
+    rows, columns, is_early, values = rows[by_net], columns[by_net], is_early[by_net], values[by_net]
     same_net = np.concatenate(([False], rows[1:] == rows[:-1]))
     changes = np.flatnonzero(same_net & np.concatenate(([False], values[1:] != values[:-1])))
     places = rows[changes] * cycles + columns[changes]
     counts = np.bincount(places, minlength=len(nets) * cycles).reshape(len(nets), cycles)
+    early = np.bincount(places[is_early[changes]], minlength=len(nets) * cycles).reshape(len(nets), cycles)
     settled = np.full((len(nets), cycles + 1), UNKNOWN, np.uint8)
     settled[rows[~same_net], 0] = values[~same_net]
     last = np.concatenate((places[1:] != places[:-1], [True])) if len(places) else np.zeros(0, bool)
@@ -292,4 +305,4 @@ def _count(
     for cycle in range(cycles):
         quiet = counts[:, cycle] == 0
         settled[quiet, cycle + 1] = settled[quiet, cycle]
-    return Transitions(nets, counts, settled)
+    return Transitions(nets, counts, early, settled)

@@ -6,7 +6,7 @@ Rule, per clock cycle, for toggles n of each net (rises as often as falls):
     internal    each output pin:  n * E,  E the mean of (E_rise + E_fall) / 2 over the arcs of the pin,
                 weighted by the toggles of the arc's related input times the probability of its `when`
                 each input pin:   n * sum over states of probability * (E_rise + E_fall) / 2
-                clock pins and clock gates edge by edge (hwmodel.power.gatedclocks)
+                flip-flops and clock gates by edges and phases of the clock (hwmodel.power.clockedcells)
     switching   each net driven by a cell:  n * C V^2 / 2
 
 An entry without `when` stands for the states no other entry of the same pins names.  Input ports are
@@ -28,7 +28,7 @@ from hwmodel.library import CellModel, Energy, Expression, LibraryPower, Variabl
 from siliquant.inputs import InputError
 
 from .activity import Waves
-from .gatedclocks import clock_pin_pj, gate_internal_pj
+from .clockedcells import clock_pin_pj, data_pin_pj, gate_internal_pj
 
 _Entry = TypeVar("_Entry")
 REGISTER, COMBINATIONAL, COMPRESSOR = "register", "combinational", "compressor"
@@ -193,6 +193,10 @@ def _instance_power(
         if toggles and data.inputs.get(pin):
             if _is_clock_pin(model, pin, pins[pin], waves):
                 energy_pj = clock_pin_pj(index, pin, data.inputs[pin], waves, environment)
+            elif model.flip_flop is not None and pins[pin] not in waves.pulses:
+                energy_pj = data_pin_pj(
+                    index, pin, min(model.flip_flop.clock_pins), data.inputs[pin], waves, environment
+                )
             else:
                 energy_pj = toggles * _input_energy_pj(index, pin, data.inputs[pin], waves, environment)
             if pins[pin] in waves.pulses:

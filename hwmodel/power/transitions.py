@@ -133,7 +133,9 @@ class _CellRun:
         return float(best[rises | falls].sum())
 
     def input_pj(self, pin: str, energies: Sequence[Energy], environment: PinEnvironment) -> float:
-        """All transitions of an input pin, each in the state that holds; the clock rises before the state changes."""
+        """All transitions of an input pin, each in the state that holds; the clock rises before the state changes, and
+        everything else changes while it is high.
+        """
         rise_ns, fall_ns = environment.slews(self.index, pin)
         total_pj = 0.0
         for energy in energies:
@@ -143,10 +145,9 @@ class _CellRun:
                 total_pj += rise_pj * (self._state(energy, energies, 1) & pulses).sum()
                 total_pj += fall_pj * (self._state(energy, energies, 0) & pulses).sum()
                 continue
-            low, high = self._state(energy, energies, 0), self._state(energy, energies, 0, clock_high=True)
+            state = self._state(energy, energies, 0, clock_high=True)
             rises, falls = self.pin(pin) & ~self.pin(pin, 1), ~self.pin(pin) & self.pin(pin, 1)
-            for state in (low, high):
-                total_pj += (rise_pj * (rises & state).sum() + fall_pj * (falls & state).sum()) / 2
+            total_pj += rise_pj * (rises & state).sum() + fall_pj * (falls & state).sum()
         return float(total_pj)
 
     def _state(self, energy: Energy, energies: Sequence[Energy], shift: int, clock_high: bool = False) -> _Bits:

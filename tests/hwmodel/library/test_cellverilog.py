@@ -105,7 +105,7 @@ def test_every_cell_computes_its_function(name: str, tmp_path: Path) -> None:
         {pair: every if both else PathDelay((0.01, 0.02), (0.01, 0.02)) for pair, both in delay_pairs(model).items()}
         for model in (cells[instance.cell] for instance in waves.netlist.instances)
     ]
-    window = Window(first=1, cycles=waves.cycles - 1, period_ps=1000, launch_ns=0.1)
+    window = Window(first=1, cycles=waves.cycles - 1, period_ps=1000, launch_ns=0.1, early_ps=500)
     found = run_icarus(tmp_path, waves, cells, delays, animals.stimulus, window)
     expected = [[waves.values[net] >> cycle & 1 for cycle in range(waves.cycles)] for net in found.nets]
     assert len(found.nets) >= len(waves.netlist.instances) > 50

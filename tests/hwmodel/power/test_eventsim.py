@@ -125,7 +125,7 @@ def test_equal_to_icarus_net_by_net(tmp_path: Path) -> None:
     stimulus = {"a": [draw.getrandbits(4) for _ in range(60)]}
     library = library_cells("freepdk45")
     waves = simulate(netlist, library, stimulus)
-    window = Window(first=1, cycles=59, period_ps=20000, launch_ns=0.1)
+    window = Window(first=1, cycles=59, period_ps=20000, launch_ns=0.1, early_ps=10000)
     icarus = run_icarus(tmp_path, waves, library, delays, stimulus, window)
     expected = {
         netlist.net_names[net][0]: int(count) for net, count in zip(icarus.nets, icarus.counts.sum(1), strict=True)

@@ -79,7 +79,7 @@ def test_against_an_independent_simulation(spec: MacSpec, tmp_path: Path) -> Non
     """The textbook rule within 10 % of the charge moved; Icarus' own rule almost net by net."""
     case = mapped(spec)
     delays = _delays(case)
-    window = choose_window(case.waves, case.cells, delays, WINDOW)
+    window = choose_window(case.waves, case.cells, delays, WINDOW, 2.0)
     found = run_icarus(tmp_path, case.waves, case.cells, delays.paths, case.stimulus, window)
     ours = dict(zip(found.nets, found.counts.sum(axis=1).tolist(), strict=True))
     settled = dict(zip(found.nets, (np.diff(found.settled.astype(int)) != 0).sum(axis=1).tolist(), strict=True))
@@ -156,7 +156,7 @@ def test_counts_by_hand(tmp_path: Path) -> None:
     waves, stimulus = _pulser()
     both = PathDelay((0.02, 0.02), (0.02, 0.02))
     delays = [{("A", "Z"): PathDelay((0.05, 0.05), (0.05, 0.05))}, {("A", "Z"): both, ("B", "Z"): both}]
-    window = Window(first=2, cycles=3, period_ps=1000, launch_ns=0.1)
+    window = Window(first=2, cycles=3, period_ps=1000, launch_ns=0.1, early_ps=500)
     found = run_icarus(tmp_path, waves, library_cells("freepdk45"), delays, stimulus, window)
     late, odd = waves.pins[0]["Z"], waves.pins[1]["Z"]
     assert found.nets == (late, odd)
@@ -172,7 +172,7 @@ def test_a_dump_by_hand() -> None:
     """Two nets in two cycles of 10 ps from cycle 3; a line that repeats a value is no transition."""
     header = b"$timescale 1fs $end\n$var wire 1 ! n7 $end\n$var wire 1 a! n9 $end\n$enddefinitions $end\n"
     body = b"#30000\n$dumpvars\n0a!\n1!\n$end\n#31000\n0!\n#35000\n1!\n0a!\n#41000\n1a!\n#42000\n0!\n#43000\nx!\n"
-    found = read_dump(header + body, (9, 7), Window(first=3, cycles=2, period_ps=10, launch_ns=0.001))
+    found = read_dump(header + body, (9, 7), Window(first=3, cycles=2, period_ps=10, launch_ns=0.001, early_ps=5))
     assert found.counts.tolist() == [[0, 1], [2, 2]]
     assert found.settled.tolist() == [[0, 0, 1], [1, 1, icarus.UNKNOWN]]
 
@@ -191,9 +191,11 @@ def test_values_that_differ_are_refused(monkeypatch: pytest.MonkeyPatch) -> None
     with pytest.raises(Mismatch, match="simulation with delays"):
         _glitches(case, 8, delays=replace(delays, minimum_period_ns=0.05))
     waves, _ = _pulser()
-    unknown = Transitions((waves.pins[0]["Z"],), np.array([[0]]), np.array([[1, icarus.UNKNOWN]], np.uint8))
+    unknown = Transitions(
+        (waves.pins[0]["Z"],), np.array([[0]]), np.array([0]), np.array([[1, icarus.UNKNOWN]], np.uint8)
+    )
     with pytest.raises(Mismatch) as caught:
-        add_glitches(waves, unknown, Window(first=2, cycles=1, period_ps=100, launch_ns=0.01))
+        add_glitches(waves, unknown, Window(first=2, cycles=1, period_ps=100, launch_ns=0.01, early_ps=50))
     assert str(caught.value) == (
         "net n4 must settle to 1 in cycle 2 of the simulation with delays, not to an unknown value"
     )
@@ -240,7 +242,7 @@ def test_inputs_of_one_gate_may_share_a_net(tmp_path: Path) -> None:
         {(pin, "ZN"): one for pin in ("A1", "A2", "B1")},
         {(pin, "S"): two for pin in ("A", "B", "CI")} | {(pin, "CO"): one for pin in ("A", "B", "CI")},
     ]
-    window = Window(first=1, cycles=39, period_ps=4000, launch_ns=0.1)
+    window = Window(first=1, cycles=39, period_ps=4000, launch_ns=0.1, early_ps=2000)
     result = add_glitches(waves, run_icarus(tmp_path, waves, models, delays, stimulus, window), window)
     reference = count_transitions(netlist, models, delays, stimulus, first=1, cycles=39, launch_ns=0.1, lenient=True)
     assert {net: result.toggles[net] for net in reference} == reference

@@ -1,14 +1,18 @@
-"""Internal energy of clock pins and clock gates, edge by edge: it depends on what a cell holds when the clock comes.
+"""Internal energy of flip-flops and clock gates: it depends on what a cell holds when the clock comes, and on whether
+the clock is high when other pins change.
 
 A cycle starts with the rising edge. A flip-flop's clock pin takes for it the entry of the state at the end of the cycle
 before, and for the falling edge that of the cycle itself; only cycles whose pulse comes count. It gets through a clock
-gate where the enable was 1 at the end of the cycle before; the enable then changes while the clock is high, a little
-after that edge, as everything does that registers drive. Of a gate:
+gate where the enable was 1 at the end of the cycle before. Of a gate:
 
     clock pin    each edge takes the entry of the state right before it: the rising edge the enable of the cycle
                  before, the falling edge that of the cycle itself and the output of the cycle
     output pin   the same in cycles whose pulse gets through, by the entries of the clock
-    enable pin   each transition the mean of rise and fall, with the clock high
+
+Every other pin of a flip-flop or a gate (data, enable, clear) takes the mean of rise and fall for each transition: some
+of them in states with the clock high (Waves.transitions_while_high), the others in states with it low. The states are
+those of cycles in which the settled value of the pin changes. A flip-flop's first latch moves with the data only while
+the clock is low: in FreePDK45 a change of D costs 0.04 fJ with the clock high and 3.6 fJ with it low.
 """
 
 from __future__ import annotations
@@ -20,7 +24,7 @@ from hwmodel.library import ONE_NET, CellModel, CellPower, Energy
 
 from .activity import Waves
 
-__all__ = ["PinConditions", "clock_pin_pj", "gate_internal_pj"]
+__all__ = ["PinConditions", "clock_pin_pj", "data_pin_pj", "gate_internal_pj"]
 
 
 class PinConditions(Protocol):
@@ -47,6 +51,28 @@ def clock_pin_pj(index: int, pin: str, energies: Sequence[Energy], waves: Waves,
     return rises + falls
 
 
+def data_pin_pj(
+    index: int, pin: str, clock: str, energies: Sequence[Energy], waves: Waves, environment: PinConditions
+) -> float:
+    """Energy in pJ a cycle of a flip-flop's or clock gate's pin, not its clock. ValueError for a missing slew."""
+    nets, ones = waves.pins[index], waves.values[ONE_NET]
+    low = {name: waves.values[net] for name, net in nets.items()}
+    high = {name: waves.pulses.get(net, waves.values[net]) for name, net in nets.items()}
+    changes, pulses = waves.changes(nets[pin]), high[clock]
+    while_high = waves.transitions_while_high(nets[pin], nets[clock])
+    rise_ns, fall_ns = environment.slews(index, pin)
+    mean_pj = 0.0
+    for weight, states, wheres in (
+        (while_high, high, (changes & pulses, pulses)),
+        (1.0 - while_high, low, (changes, ones)),
+    ):
+        where = next((each for each in wheres if waves.share(each)), 0) if weight else 0
+        for energy, share in _shares(energies, states, where, waves) if where else ():
+            each_pj = (energy.rise_pj.at(rise_ns, 0.0) + energy.fall_pj.at(fall_ns, 0.0)) / 2
+            mean_pj += weight * share / waves.share(where) * each_pj
+    return waves.toggles_per_cycle(nets[pin]) * mean_pj
+
+
 def gate_internal_pj(
     index: int, model: CellModel, data: CellPower, waves: Waves, environment: PinConditions
 ) -> tuple[float, float]:
@@ -71,13 +97,8 @@ def gate_internal_pj(
             clock_pj += share * energy.rise_pj.at(rise_ns, load)
         for energy, share in _shares(entries, falling, where, waves):
             clock_pj += share * energy.fall_pj.at(fall_ns, load)
-    enable_pj = 0.0
-    toggles = waves.toggles_per_cycle(pins[gate.enable])
-    if toggles:
-        rise_ns, fall_ns = environment.slews(index, gate.enable)
-        for energy, share in _shares(data.inputs.get(gate.enable, ()), falling, ones, waves):
-            enable_pj += toggles * share * (energy.rise_pj.at(rise_ns, 0.0) + energy.fall_pj.at(fall_ns, 0.0)) / 2
-    return clock_pj, enable_pj
+    entries = data.inputs.get(gate.enable, ()) if waves.toggles[pins[gate.enable]] else ()
+    return clock_pj, data_pin_pj(index, gate.enable, gate.clock, entries, waves, environment) if entries else 0.0
 
 
 def _shares(
