@@ -13,13 +13,12 @@ from docs_tools.blocks import places
 from docs_tools.measured import measured
 from docs_tools.results import RESULTS, read_result, result_names
 from rtl.mac import LoomSpec
+from tests.currentflow import needs_rows_of_this_flow
 
-SLOW = ("inference",)
+MARKS = {"inference": [pytest.mark.slow], "hardware": [needs_rows_of_this_flow]}
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in numbers.SOURCES]
-)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=MARKS.get(name, [])) for name in numbers.SOURCES])
 def test_the_pages_have_the_numbers_of_their_source(name: str) -> None:
     lines = numbers.differing(name, numbers.wanted(name))
     assert not lines, "\n".join([*lines, "python -m docs_tools.numbers --write puts them right"])
