@@ -206,73 +206,63 @@ def our_flow(workspace: Workspace, period_ns: float) -> Figure:
 
 def each_form(forms: Sequence[F], periods_ns: Sequence[float], library: Library, known: Known) -> list[list[Figure]]:
     """For each form of a design its netlists for each clock period."""
-    found = []
-    for form in forms:
+
+    def netlists(form: F) -> Iterator[Figure]:
         verilog = to_verilog([form])
         with Workspace(verilog, form.name, library) as workspace:
-            found.append(
-                [
-                    known.find(
-                        f"{form.name}, {period_ns:g} ns", verilog, period_ns, partial(our_flow, workspace, period_ns)
-                    )
-                    for period_ns in periods_ns
-                ]
-            )
-    return found
+            for period_ns in periods_ns:
+                make = partial(our_flow, workspace, period_ns)
+                yield known.find(f"{form.name}, {period_ns:g} ns", verilog, period_ns, make)
+
+    return [list(netlists(form)) for form in forms]
 
 
-def smallest_form(spec: F, library: Library, known: Known) -> tuple[Figure, F]:
-    """The smallest netlist, and of which form; forms with half adders, which are larger and faster, are left out."""
+def by_area(spec: F, library: Library, known: Known) -> list[tuple[Figure, F]]:
+    """The netlists of a design's forms, the smallest first; those with half adders, which are larger and faster, are
+    left out."""
     forms = [form for form in spec.forms if not form.half_adders]
     figures = [row[0] for row in each_form(forms, [RELAXED_NS], library, known)]
-    return min(zip(figures, forms, strict=True), key=lambda each: each[0].area_um2)
+    return sorted(zip(figures, forms, strict=True), key=lambda each: each[0].area_um2)
 
 
 def against_plain(spec: UniformSpec, library: Library, known: Known) -> dict[str, Any]:
     """Figures of a design and of plain RTL of its function, and the ratios of their areas."""
     plain, name = plain_rtl(spec), f"plain RTL of {spec.name}"
     weak = known.find(f"{name}, default", plain, "default", partial(default_flow, plain, "plain", library))
-    strong = min(
-        (
-            known.find(
-                f"{name}, {recipe.name}",
-                plain,
-                [front, recipe.name],
-                partial(strong_flow, plain, front, recipe, library),
-            )
-            for front, recipe in STRONG
-            if recipe.adders == "logic" or library.full_adder is not None
-        ),
-        key=lambda figure: figure.area_um2,
-    )
-    ours, form = smallest_form(spec, library, known)
+    strong = []
+    for front, recipe in STRONG:
+        if recipe.adders == "logic" or library.full_adder is not None:
+            make = partial(strong_flow, plain, front, recipe, library)
+            strong.append(known.find(f"{name}, {recipe.name}", plain, [front, recipe.name], make))
+    best = min(strong, key=lambda figure: figure.area_um2)
+    netlists = by_area(spec, library, known)
+    ours, form = netlists[0]
     verilog = to_verilog([form])
     made = partial(default_flow, verilog, form.name, library)
     return {
         "design": spec.label,
         "lanes": spec.lanes,
         "form": form.name,
+        "forms": {other.name: figure.area_um2 for figure, other in netlists},
         "weak": asdict(weak),
-        "strong": asdict(strong),
+        "strong": asdict(best),
         "unmapped": asdict(known.find(f"{form.name}, default", verilog, "default", made)),
         "ours": asdict(ours),
-        "ratio": ours.area_um2 / strong.area_um2,
+        "ratio": ours.area_um2 / best.area_um2,
         "weak_ratio": ours.area_um2 / weak.area_um2,
     }
 
 
 def unit(spec: MacSpec, library: Library, known: Known) -> dict[str, Any]:
     """The smallest netlist of a unit."""
-    ours, form = smallest_form(spec, library, known)
+    ours, form = by_area(spec, library, known)[0]
     return {"design": spec.name, "form": form.name, "ours": asdict(ours)}
 
 
 def along_clock(spec: MacSpec, periods_ns: Sequence[float], library: Library, known: Known) -> dict[str, Any]:
     """For each clock period the smallest netlist of all forms that meets it; the fastest where none does."""
-    rows = []
-    for period_ns, figures in zip(
-        periods_ns, zip(*each_form(spec.forms, periods_ns, library, known), strict=True), strict=True
-    ):
+    rows, found = [], each_form(spec.forms, periods_ns, library, known)
+    for period_ns, figures in zip(periods_ns, zip(*found, strict=True), strict=True):
         tried = list(zip(figures, spec.forms, strict=True))
         met = [each for each in tried if (each[0].minimum_period_ns or 0.0) <= period_ns]
         if met:
@@ -364,9 +354,7 @@ def parts_of(options: Namespace, library: Library) -> list[str]:
     if len(set(parts)) < len(parts) or not set(parts) <= set(PARTS):
         raise InputError(f"only must be different ones of {', '.join(PARTS)} between commas, not {short(options.only)}")
     if "clock" in parts and not has_clocks:
-        raise InputError(
-            f"only must be without clock, which has periods for {', '.join(CLOCKS)} and none for {library.name}"
-        )
+        raise InputError(f"only must be without clock for {library.name}: there are periods for {', '.join(CLOCKS)}")
     return parts
 
 
