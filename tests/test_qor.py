@@ -20,12 +20,12 @@ from rtl.verilog import to_verilog
 from siliquant.commandline.cli import run
 
 ROOT = Path(__file__).resolve().parents[1]
-SMALL = UniformSpec(weight_bits=3, activation_bits=2, lanes=3, reduction_length=6)
+SMALL = UniformSpec(weight_bits=5, activation_bits=4, lanes=3, reduction_length=6)
 BENCH = """
 module bench;
   reg clk = 0, rst = 1, in_valid = 0, clear = 1, activation_signed = 0;
-  reg [8:0] weights = 0;
-  reg [5:0] activations = 0;
+  reg [14:0] weights = 0;
+  reg [11:0] activations = 0;
   wire valid_a, valid_b;
   wire [{top}:0] sum_a, sum_b;
   integer step, differing = 0, sums = 0;
@@ -67,6 +67,18 @@ def test_plain_rtl_computes_what_the_design_does_in_every_cycle(qor: ModuleType,
     for wanted, other in (("if (valid_q0)", ""), ("clear_q ?", "0 ?"), ("activation_signed_q &", "")):
         assert wanted in plain
         assert _simulated(plain.replace(wanted, other), tmp_path)[:2] != "0 "
+
+
+@pytest.mark.skipif(shutil.which("iverilog") is None, reason="iverilog is not installed")
+def test_front_ends_keep_the_function(qor: ModuleType, tmp_path: Path) -> None:
+    (tmp_path / "adders.v").write_text(qor.ADDERS)
+    (tmp_path / "plain.v").write_text(qor.plain_rtl(SMALL))
+    for front in sorted({front for front, _ in qor.STRONG}):
+        commands = ["read_verilog plain.v", *front.split("; "), "techmap", "write_verilog -noattr made.v"]
+        qor._yosys(tmp_path, *commands)
+        made = (tmp_path / "made.v").read_text()
+        assert ("siliquant_full_adder" in made) is ("adders.v" in front)
+        assert _simulated(made, tmp_path) == "0 1"
 
 
 def _simulated(plain: str, folder: Path) -> str:
