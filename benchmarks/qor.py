@@ -285,7 +285,8 @@ def along_clock(spec: MacSpec, periods_ns: Sequence[float], library: Library, kn
             figure, form = min(met, key=lambda each: each[0].area_um2)
         else:
             figure, form = min(tried, key=lambda each: each[0].minimum_period_ns or 0.0)
-        rows.append({"period_ns": period_ns, "met": bool(met), "form": form.name, "ours": asdict(figure)})
+        meets = None if figure.minimum_period_ns is None else bool(met)
+        rows.append({"period_ns": period_ns, "met": meets, "form": form.name, "ours": asdict(figure)})
     return {"design": spec.name, "rows": rows}
 
 
@@ -338,7 +339,7 @@ def _curve(curve: Mapping[str, Any], library: str) -> Table:
     for row in curve["rows"]:
         figure, goal = Figure(**row["ours"]), goals[row["period_ns"]]
         table.add_row(
-            f"{row['period_ns']:.2f}", figure.text + ("" if row["met"] else ", missed"),
+            f"{row['period_ns']:.2f}", figure.text + (", missed" if row["met"] is False else ""),
             "" if goal is None else f"{goal:,.0f}", "" if goal is None else f"{figure.area_um2 / goal:.3f}",
             "" if before is None else f"{100 * (figure.area_um2 / before - 1):+.1f} %", row["form"], figure.way,
         )  # fmt: skip
