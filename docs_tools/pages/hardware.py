@@ -87,7 +87,7 @@ def _requantisers() -> dict[str, str]:
 
 def _plain_rtl() -> dict[str, str]:
     own = read_result("qor-freepdk45")
-    headers = ("bits", "plain, strong flow", "plain, default flow", "uniform, default flow", "uniform, our flow",
+    headers = ("operands", "plain, strong flow", "plain, default flow", "uniform, default flow", "uniform, our flow",
                "to the strong flow", "to the default flow")  # fmt: skip
     lines = [
         [
@@ -123,7 +123,7 @@ def _plain_rtl() -> dict[str, str]:
 def _bits(row: Mapping[str, Any]) -> str:
     """Of one line of the comparison with plain RTL."""
     width = row["design"].partition("x")[2]
-    return width if row["lanes"] > 1 else f"{width}, one lane"
+    return f"{width} bits" if row["lanes"] > 1 else f"{width} bits, one lane"
 
 
 def _area_and_period(figure: Mapping[str, Any]) -> str:
