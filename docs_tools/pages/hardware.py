@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 from docs_tools.commands import printed_and_written
@@ -86,30 +87,85 @@ def _requantisers() -> dict[str, str]:
 
 def _plain_rtl() -> dict[str, str]:
     own = read_result("qor-freepdk45")
+    headers = ("operands", "plain, strong flow", "plain, default flow", "uniform, default flow", "uniform, our flow",
+               "to the strong flow", "to the default flow")  # fmt: skip
     lines = [
-        [str(row["bits"]), *(f"{area:,.0f} ({period:.2f})" for area, period in row["columns"]), f"{row['ratio']:.3f}"]
-        for row in own["rows"]
+        [
+            _bits(row),
+            *(_area_and_period(row[name]) for name in ("strong", "weak", "unmapped", "ours")),
+            f"{row['ratio']:.3f}",
+            f"{row['weak_ratio']:.3f}",
+        ]
+        for row in (*own["plain"], own["mac"])
     ]
-    headers = ("bits", "plain, default flow", "plain, our flow", "uniform, default flow", "uniform, our flow",
-               f"same at {own['clock_mhz']:g} MHz", "ratio")  # fmt: skip
-    others = [read_result(f"qor-{name}") for name in ("sky130hd", "ihp-sg13g2", "asap7")]
+    every = [own, *(read_result(f"qor-{name}") for name in ("sky130hd", "ihp-sg13g2", "asap7"))]
+    bits = [_bits(row) for row in (*own["plain"], own["mac"])]
     return {
         "qor": table(headers, lines, left=0),
         "qor.geomean": f"{own['geomean']:.3f}",
+        "qor.weak-geomean": f"{own['weak_geomean']:.3f}",
+        **{f"qor.{row['design'].split('_')[0]}": f"{row['ours']['area_um2']:,.0f}" for row in own["units"]},
         "qor-libraries": table(
-            ("library", "clock MHz", *(f"{row['bits']} bits" for row in own["rows"]), "geometric mean"),
-            [
-                [one["library"], f"{one['clock_mhz']:g}", *map(_both, one["rows"]), f"{one['geomean']:.3f}"]
-                for one in others
-            ],
+            ("library", *bits, "geometric mean, 16 lanes"),
+            [[one["library"], *map(_both, (*one["plain"], one["mac"])), f"{one['geomean']:.3f}"] for one in every],
+        ),
+        "qor-booth": table(
+            ("library", "16 lanes", "one lane"),
+            [[one["library"], *(_booth(row) for row in (one["plain"][-1], one["mac"]))] for one in every],
+        ),
+        "qor-clock": table(
+            ("design", "clock ns", "area um2 (minimum period ns)", "change", "form"),
+            [line for curve in own["clock"] for line in _curve(curve)],
         ),
     }
 
 
+def _bits(row: Mapping[str, Any]) -> str:
+    """Of one line of the comparison with plain RTL."""
+    width = row["design"].partition("x")[2]
+    return f"{width} bits" if row["lanes"] > 1 else f"{width} bits, one lane"
+
+
+def _area_and_period(figure: Mapping[str, Any]) -> str:
+    return f"{figure['area_um2']:,.0f} ({figure['minimum_period_ns']:.2f})"
+
+
 def _both(row: Mapping[str, Any]) -> str:
-    """Area of uniform in our flow, and of plain RTL in the default flow."""
-    columns: Sequence[Sequence[float]] = row["columns"]
-    return f"{columns[3][0]:,.0f} / {columns[0][0]:,.0f}"
+    """Area of uniform in our flow, and of plain RTL in the strong flow."""
+    return f"{row['ours']['area_um2']:,.0f} / {row['strong']['area_um2']:,.0f}"
+
+
+def _booth(row: Mapping[str, Any]) -> str:
+    """By how much Booth's recoding changes the area."""
+    recoded, plain = (
+        [um2 for name, um2 in row["forms"].items() if name.endswith("_b1") is wanted] for wanted in (True, False)
+    )
+    return _percent(recoded[0] / plain[0])
+
+
+def _curve(curve: Mapping[str, Any]) -> list[list[str]]:
+    """The lines of one design: its areas along the clock, and by how much each differs from the one before."""
+    rows = curve["rows"]
+    changes = ["", *(_percent(b["ours"]["area_um2"] / a["ours"]["area_um2"]) for a, b in pairwise(rows))]
+    return [
+        [
+            curve["design"],
+            f"{row['period_ns']:.2f}",
+            _area_and_period(row["ours"]) + ("" if row["met"] else ", misses it"),
+            change,
+            _form(row["form"]),
+        ]
+        for row, change in zip(rows, changes, strict=True)
+    ]
+
+
+def _form(name: str) -> str:
+    """The form of a design, from the letters that its name has for what is not the default."""
+    return " and ".join(word for letters, word in (("_b1", "Booth"), ("_h1", "half adders")) if letters in name)
+
+
+def _percent(ratio: float) -> str:
+    return f"{100 * (ratio - 1):+.1f} %"
 
 
 def _cycles() -> dict[str, str]:
