@@ -13,13 +13,13 @@ from hwmodel import compare, explain, latency, policy, validate
 
 Command = Callable[[list[str]], None]
 TABLES: tuple[tuple[Command, list[str], tuple[str, ...]], ...] = (
-    (compare.main, ["--bits", "2,4"], ("uniform 4x4", "2b:1/3 4b:1/2 8b:1/6", "1.00", "yes", "area ratio")),
+    (compare.main, ["--bits", "2,4"], ("uniform 4x4", "2b:1/3 4b:1/2 8b:1/6", "1.00", "yes", "ratio")),
     (
         compare.main,
         ["--bits", "2,4", "--wide"],
         ("uniform 4x4", "2b:1/3 4b:1/2 8b:1/6", "bits/set"),
     ),
-    (compare.main, ["--bits", "4", "--model", "deit-tiny"], ("uniform 4x4", "equal latency", "2b:14% 4b:79% 8b:7%")),
+    (compare.main, ["--bits", "4", "--model", "deit-tiny"], ("uniform 4x4", "2b:14% 4b:79% 8b:7%")),
     (compare.main, ["--bits", "4", "--model", "deit-tiny", "--wide"], ("uniform 4x4", "utilisation", "requant.")),
     (
         explain.main,
