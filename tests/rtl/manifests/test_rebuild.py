@@ -68,7 +68,7 @@ def test_no_requantiser_of_the_package_is_left_out() -> None:
 
 
 SPEC = ArraySpec(mac=UniformSpec(), requant=ThresholdSpec(accumulator_width=32))
-FIELDS = "mac, rows, columns, architecture, activation_depth, weight_depth, result_depth, result_width, requant"
+FIELDS = "mac, rows, columns, architecture, activation_depth, weight_depth, result_depth, result_width, drains, requant"
 
 
 def without(name: str) -> Callable[[dict[str, Any]], object]:

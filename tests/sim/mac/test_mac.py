@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rtl.mac import DESIGNS, UniformSpec
+from rtl.mac import DESIGNS, PaddedSpec, UniformSpec
 from rtl.spec.mac import MacSpec
 from sim.bench.top import response_file
 from sim.mac.bench import run_mac_tests, specs_from_json, specs_to_json, verilog_of
@@ -92,7 +92,11 @@ def test_cases_cover_every_design(design: type[MacSpec]) -> None:
         "every_pair", "random_sums", "switches", "mixed_sums", "resets", "streamed_sums", "extremes", "longest_sums"
     }  # fmt: skip
     paired = {spec for case in cases(design) if "every_pair" in case.tests for spec in case.specs}
-    assert len(paired) == len(variants(design))
+    plain = {spec for spec in paired if spec == spec.forms[0]}
+    assert len(plain) == len(variants(design))
+    assert {len(spec.forms) for spec in paired - plain} <= {2, 4}
+    assert any(spec.half_adders for spec in paired)
+    assert any("booth" in spec.parameters for spec in paired) == (design in (UniformSpec, PaddedSpec))
 
 
 def test_uniform_pairs_cover_every_width() -> None:
