@@ -21,6 +21,7 @@ from hwmodel.measurement.dut import find_row
 from hwmodel.measurement.store import RowStore
 from hwmodel.synthesis.flow import Workspace
 from siliquant.inputs.errors import InputError
+from tests.currentflow import needs_rows_of_this_flow
 from tests.hwmodel.library.smalllibrary import small_library, with_cell, with_copy, without, without_groups
 
 LIBRARIES = ("freepdk45", "sky130hd", "ihp-sg13g2", "asap7")
@@ -343,6 +344,7 @@ def test_registers_are_made_of_plain_flip_flops() -> None:
         read(text)
 
 
+@needs_rows_of_this_flow
 def test_a_stored_row_has_the_name_of_the_library_that_was_given(tmp_path: Path) -> None:
     """Two files of one content have their rows in common."""
     row = next(row for row in RowStore(tmp_path / "rows").rows() if row.library == "freepdk45" and row.activity)
