@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from hwmodel.comparison import settings
+from hwmodel.comparison import Settings, settings
 from hwmodel.measurement import (
     PACKAGED_CALIBRATION,
     PACKAGED_ROWS,
@@ -102,10 +102,12 @@ def differences(item: Item) -> list[str]:
 
 
 def recount(path: Path, jobs: int) -> None:
-    """Writes a file of features with every entry counted anew."""
-    entries = list(_features(path).items())
+    """Writes a file of features with every entry counted anew, that of the comparison with all that it asks for."""
+    names = {design: list(held) for design, held in _features(path).items()}
+    for design, lacking in _lacking().items() if path == PACKAGED_FEATURES[0] else ():
+        names[design] = [*names.get(design, ()), *lacking]
     made: dict[str, dict[str, Any]] = {}
-    for outcome in local(jobs)(_recounted, [Item(path, design, json.dumps(held)) for design, held in entries]):
+    for outcome in local(jobs)(_recounted, [Item(path, design, json.dumps(held)) for design, held in names.items()]):
         if outcome.result is None:
             raise InputError(f"{outcome.item} cannot be counted: {outcome.error}")
         made[outcome.item.design] = outcome.result
@@ -161,6 +163,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser().parse_args(arguments)
     jobs = read_jobs(options.jobs)
     lines = list(_checked(items(), jobs))
+    lines += [
+        f"{Item(PACKAGED_FEATURES[0], design, '')} lacks {'; '.join(names)}" for design, names in _lacking().items()
+    ]
     if options.recount and (
         differing := [path for path in PACKAGED_FEATURES if any(_of(path, line) for line in lines)]
     ):
@@ -216,11 +221,27 @@ def _size(spec: Spec) -> int:
     return sum(port.width for port in spec.ports)
 
 
+def _lacking() -> dict[str, list[str]]:
+    """What the comparison asks for and its file of features has not, by design."""
+    kept = _features(PACKAGED_FEATURES[0])
+    found: dict[str, list[str]] = {}
+    for entry in _asked().entries:
+        design = named(entry.spec.design, entry.spec.parameters)
+        names = [transitions_name(StreamPlan(precision)) for precision in entry.question.precisions]
+        if lacking := [name for name in names if name not in kept.get(design, {})]:
+            found[design] = lacking
+    return found
+
+
+def _asked() -> Settings:
+    """What the comparison asks for."""
+    return settings(bits=[2, 3, 4], mixtures=[], designs=None, lanes=16, units=4, jobs=1)
+
+
 @cache
 def _known() -> tuple[dict[str, StreamPlan], dict[str, Delays]]:
     """The streams of the comparison and of calibrations, and the delays of the models, by their names in entries."""
-    asked = settings(bits=[2, 3, 4], mixtures=[], designs=None, lanes=16, units=4, jobs=1).entries
-    plans = [StreamPlan(precision) for entry in asked for precision in entry.question.precisions]
+    plans = [StreamPlan(precision) for entry in _asked().entries for precision in entry.question.precisions]
     reaches = [ALONE]
     for path in sorted(PACKAGED_CALIBRATION.glob("*.csv")):
         table = packaged_calibration(path.stem)

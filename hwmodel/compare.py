@@ -37,10 +37,11 @@ if TYPE_CHECKING:
 
 PROG = "hwmodel.compare"
 EPILOG = """\
-The calibrated cost model answers, in seconds and without any tool; --synthesise measures instead, --check does both.
-The table has both normalisations: per unit, and per MAC at equal throughput. A section of its own has the units that
-turn accumulators into the next layer's codes. DIR gets compare.csv, compare.json, compare.md, compare.png,
-requantisation.csv, requantisation.json, and where something was measured rows/, the synthesis rows behind the numbers.
+Rows that were measured before are looked up, the calibrated cost model answers the rest in seconds and without any
+tool; --synthesise measures all, --check shows model and measurement. The table has both normalisations: per unit, and
+per MAC at equal throughput. A section of its own has the units that turn accumulators into the next layer's codes.
+DIR gets compare.csv, compare.json, compare.md, compare.png, requantisation.csv, requantisation.json, and where
+something was measured rows/, the synthesis rows behind the numbers.
 
 examples:
   python -m hwmodel.compare --bits 2,3,4
@@ -63,10 +64,10 @@ def parser() -> Parser:
     )
     made.add_argument("--units", default="4", metavar="N", help="units of every design at equal units, 1 to 64")
     made.add_argument("--requant-bits", metavar="LIST",
-                      help="code widths of requantisation units: 2, 3, 4, 8, or none (default: as --bits)")  # fmt: skip
+                      help="code widths of requantisers: 2, 3, 4, 8, or none (default: as --bits)")  # fmt: skip
     made.add_argument("--designs", metavar="LIST", help="precision-scalable designs (default: all)")
     made.add_argument("--mixture", action="append", default=[], metavar="BITS=MIX",
-                      help="mixture at one mean, as 4=2:1/3,4:1/2,8:1/6 (default: --model's, or standard)")  # fmt: skip
+                      help="mixture at one mean: 4=2:1/3,4:1/2,8:1/6 (default: standard)")  # fmt: skip
     add_network(made, None, ", whose mixtures are taken, and one inference of which is added")
     made.add_argument("--off-chip-pj-per-bit", metavar="E", help="energy of off-chip traffic (default: not counted)")
     add_out_folder(made, "tables, plot and rows", "build/compare")

@@ -58,7 +58,6 @@ NETWORKS = tuple(sorted(path.stem for path in (Path(__file__).parent / "data" / 
 """Networks whose GEMM lists come with the package."""
 MEMORIES = ("hp", "lop", "lstp-lop")
 """Transistors of memories, the default last."""
-_LIBRARY = "standard-cell library"
 
 
 def add_library(
@@ -71,7 +70,7 @@ def add_library(
     (group or parser).add_argument(
         "--library", metavar="NAME", default=None if otherwise else LIBRARIES[0],
         action="append" if several else "store",
-        help=f"{_LIBRARY}: {', '.join(LIBRARIES)}{f' (default: {otherwise})' if otherwise else ''}",
+        help=f"cells: {', '.join(LIBRARIES)}{f' (default: {otherwise})' if otherwise else ''}",
     )  # fmt: skip
     parser.suggestions["library"] = LIBRARIES
 
@@ -99,7 +98,7 @@ def add_library_or_liberty(parser: Parser) -> None:
     add_library(parser, which)
     which.add_argument(
         "--liberty", type=Path, metavar="FILE", action="append",
-        help=f"Liberty file of another {_LIBRARY}: .lib, .lib.gz or .lib.xz; may be repeated, where it has several",
+        help="file of another library, .lib, .lib.gz or .lib.xz; may be repeated",
     )  # fmt: skip
 
 
@@ -183,7 +182,7 @@ def add_clock(parser: Parser, otherwise: str = "") -> None:
 def add_utilisation(parser: Parser) -> None:
     """``--utilisation U``, as text for :func:`read_utilisation`."""
     parser.add_argument("--utilisation", metavar="U", default="1",
-                        help="share of cycles with operands, for power; the others are idle")  # fmt: skip
+                        help="share of the cycles with operands, for power")  # fmt: skip
 
 
 def read_utilisation(options: Namespace) -> float:
@@ -208,7 +207,7 @@ def add_placement(parser: Parser) -> None:
     """``--place`` with ``--core-utilisation``, ``--lef`` and ``--wires``; :func:`placing_of` reads them."""
     parser.add_argument("--place", action="store_true",
                         help="place netlists: timing and power with the wires of the placement")  # fmt: skip
-    parser.add_argument("--core-utilisation", metavar="PERCENT", default="70", help="share of the core that cells take")
+    parser.add_argument("--core-utilisation", metavar="P", default="70", help="percent of the core that cells take")
     parser.add_argument("--lef", type=Path, metavar="FILE", action="append", default=[],
                         help="LEF of the cells or the technology; may be repeated")  # fmt: skip
     parser.add_argument("--wires", metavar="FF,OHM", help="capacitance in fF and resistance in Ohm of one um of wire")
@@ -301,7 +300,7 @@ def add_operands(parser: Parser) -> None:
     parser.add_argument("--bits", metavar="B", help="bits of weights and activations (default: the design's widest)")
     parser.add_argument("--unsigned", action="store_true", help="activations are unsigned")
     parser.add_argument("--stream", metavar="NAME", default="uniform",
-                        help="operand stream: uniform, lsq-gaussian or a recorded network")  # fmt: skip
+                        help="operands: uniform, lsq-gaussian or a recorded network")  # fmt: skip
 
 
 def spec_of(options: Namespace) -> MacSpec:

@@ -45,13 +45,12 @@ __all__ = ["lines_of", "main", "parser"]
 
 PROG = "hwmodel.synthesise"
 EPILOG = """\
-What is known already is looked up. DIR gets NAME.v, the mapped netlist, and NAME.json, the row with all figures; with
---place also NAME.svg, a picture, and NAME.spef, the wires. The netlist is simulated against the golden model. --array
-takes the elements of an array with the registers between them. Parameters of another design: --design NAME --help.
+What is known already is looked up. DIR gets NAME.v, the netlist, simulated against the golden model, and NAME.json,
+the row; with --place NAME.svg, a picture, and NAME.spef, the wires. --array takes elements with the registers between
+them. Parameters of another design: --design NAME --help.
 
 examples:
   python -m hwmodel.synthesise --bits 4 --lanes 16
-  python -m hwmodel.synthesise --design bitfusion --units 1 --bits 2 --clock-mhz 400 --out build/synth
   python -m hwmodel.synthesise --lanes 4 --array 4x4 --architecture systolic --place --out build/placed
   python -m hwmodel.synthesise --design loom --liberty my.lib.gz --format json"""
 

@@ -112,7 +112,7 @@ def add_architecture(parser: Parser, default: str | None) -> Action:
     text = "" if default else f" (default {Architecture.BROADCAST.value})"
     return parser.add_argument(
         "--architecture", choices=[each.value for each in Architecture], default=default, metavar="NAME",
-        help=f"how operands reach the elements of the array{text}",
+        help=f"how operands reach elements{text}",
     )  # fmt: skip
 
 

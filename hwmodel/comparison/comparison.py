@@ -9,7 +9,7 @@ Every design is asked for in every kind that runs the mixture and has no width t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import ceil
@@ -31,10 +31,12 @@ __all__ = [
     "Row",
     "compare_rows",
     "contenders",
+    "flow_of",
     "is_uniform",
     "kinds_of",
     "measured_answer",
     "mixes",
+    "precisions_asked",
     "questions",
 ]
 
@@ -50,6 +52,23 @@ class Question:
 
     spec: MacSpec
     precisions: tuple[Precision, ...]
+
+
+def flow_of(source: str) -> str:
+    """The flow whose netlists a model was fitted to, of a row's source; empty where that is the flow of today.
+
+    >>> flow_of("model of 20 designs of flow 2, out of range"), flow_of("model")
+    ('2', '')
+    """
+    return source.partition(" of flow ")[2].split(",")[0]
+
+
+def precisions_asked(asked: Iterable[Question]) -> dict[MacSpec, tuple[Precision, ...]]:
+    """Every precision that is asked of each design."""
+    wanted: dict[MacSpec, tuple[Precision, ...]] = {}
+    for question in asked:
+        wanted[question.spec] = tuple(dict.fromkeys((*wanted.get(question.spec, ()), *question.precisions)))
+    return wanted
 
 
 @dataclass(frozen=True)

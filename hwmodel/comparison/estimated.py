@@ -26,10 +26,10 @@ from hwmodel.model import (
     shape_of,
 )
 from hwmodel.operands import StreamPlan
-from hwmodel.synthesis import try_trials
-from rtl.spec import MacSpec, Precision
+from hwmodel.synthesis import FLOW_VERSION, try_trials
+from rtl.spec import MacSpec
 
-from .comparison import Answer, Question
+from .comparison import Answer, Question, precisions_asked
 from .requantisation import UnitAnswer
 
 __all__ = ["ModelAnswers", "model_answer"]
@@ -73,7 +73,7 @@ class ModelAnswers:
 
     def specs(self) -> list[MacSpec]:
         """Every design that was looked at."""
-        found = [spec for question in self._found for spec in _looked(question.spec)]
+        found = [spec for question in self._found for spec in _looked(question.spec, self.model)]
         return [spec for spec in dict.fromkeys(found) if are_kept(spec, ())]
 
     def prepare(self, asked: Iterable[Question]) -> None:
@@ -81,10 +81,7 @@ class ModelAnswers:
 
         Each is kept as soon as it is counted.
         """
-        wanted: dict[MacSpec, tuple[Precision, ...]] = {}
-        for question in asked:
-            wanted[question.spec] = tuple(dict.fromkeys((*wanted.get(question.spec, ()), *question.precisions)))
-        questions = [Question(spec, precisions) for spec, precisions in wanted.items()]
+        questions = [Question(spec, precisions) for spec, precisions in precisions_asked(asked).items()]
         new = [one for one in questions if not are_kept(one.spec, [StreamPlan(p) for p in one.precisions])]
         if len(new) <= _FEW:
             return
@@ -107,12 +104,12 @@ class ModelAnswers:
 def _count(question: Question, model: LibraryModel, clock_mhz: float) -> list[tuple[MacSpec, Mapping[str, Any]]]:
     """Answers a question, and gives all that is known of the designs that were looked at for it."""
     model_answer(question, model, clock_mhz)
-    return [(spec, entry_of(spec)) for spec in _looked(question.spec) if are_kept(spec, ())]
+    return [(spec, entry_of(spec)) for spec in _looked(question.spec, model) if are_kept(spec, ())]
 
 
-def _looked(spec: MacSpec) -> list[MacSpec]:
+def _looked(spec: MacSpec, model: LibraryModel) -> list[MacSpec]:
     """What may have been tried for a question."""
-    return [form for stages in _STAGES for form in replace(spec, pipeline_stages=stages).forms]
+    return [form for stages in _STAGES for form in model.forms(replace(spec, pipeline_stages=stages))]
 
 
 def _width(questions: Iterable[Question]) -> int:
@@ -127,6 +124,7 @@ def model_answer(question: Question, model: LibraryModel, clock_mhz: float) -> A
         _STAGES,
         lambda spec: spec,
         lambda spec: attempt_of_shape(shape_of(spec, model), model, clock_mhz),
+        model.forms,
     )
     assert found is not None
     spec = found[0]
@@ -155,6 +153,10 @@ def model_answer(question: Question, model: LibraryModel, clock_mhz: float) -> A
 
 
 def _source(model: LibraryModel, cost: Cost) -> str:
-    """That an answer is the model's; of one that was fitted to a part of the sweep with how many designs that is."""
+    """That an answer is the model's; of one that was fitted to a part of the sweep with how many designs that is, of
+    one that was fitted to netlists of another flow with which.
+    """
     fitted = model.provenance.get("fitted_designs", "few") if LEFT_OUT_DESIGNS in model.provenance else ""
-    return "model" + (f" of {fitted} designs" if fitted else "") + (", out of range" if cost.outside else "")
+    flow = model.provenance.get("flow_version", str(FLOW_VERSION))
+    of = [*[f" of {fitted} designs"] * bool(fitted), *[f" of flow {flow}"] * (flow != str(FLOW_VERSION))]
+    return "".join(["model", *of, ", out of range" if cost.outside else ""])

@@ -32,7 +32,7 @@ from hwmodel.workload import Mixture, Workload, mixture_at, parse_mixture, stand
 from rtl.spec import MacSpec, Precision
 from siliquant.inputs import InputError, short
 
-from .comparison import Answer, Entry, Question, contenders, measured_answer, questions
+from .comparison import Answer, Entry, Question, contenders, measured_answer, precisions_asked, questions
 from .requantisation import UnitAnswer, measured_unit
 
 __all__ = ["Answers", "Settings", "entries_of", "measured_or", "settings"]
@@ -97,7 +97,7 @@ class Answers:
 
     def look_up(self, asked: Iterable[Question], units: Iterable[Unit]) -> tuple[set[MacSpec], set[Unit]]:
         """The designs and requantisation units that were measured already; they are prepared."""
-        for spec, precisions in _wanted(asked).items():
+        for spec, precisions in precisions_asked(asked).items():
             found = known(spec, precisions, self._bench, self._store)
             if found is not None:
                 self._measured[spec] = found
@@ -114,7 +114,7 @@ class Answers:
     def prepare(self, asked: Iterable[Question], units: Iterable[Unit] = ()) -> None:
         """Looks up or makes every measurement; each is kept as soon as it is made, and a bar shows how far it is."""
         missing = {}
-        for spec, precisions in _wanted(asked).items():
+        for spec, precisions in precisions_asked(asked).items():
             found = None if self._bench.fresh else known(spec, precisions, self._bench, self._store)
             if found is None:
                 missing[spec] = precisions
@@ -193,14 +193,6 @@ def measured_or(
         lambda question: (answers if question.spec in designs else estimates).get(question),
         lambda unit: (answers if unit in found else estimates).unit(unit),
     )
-
-
-def _wanted(asked: Iterable[Question]) -> dict[MacSpec, tuple[Precision, ...]]:
-    """Every precision that is asked of a design."""
-    wanted: dict[MacSpec, tuple[Precision, ...]] = {}
-    for question in asked:
-        wanted[question.spec] = tuple(dict.fromkeys((*wanted.get(question.spec, ()), *question.precisions)))
-    return wanted
 
 
 def _news(trial: MacTrial | UnitTrial) -> str:

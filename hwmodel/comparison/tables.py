@@ -9,11 +9,12 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hwmodel.synthesis import FLOW_VERSION
 from siliquant.files import write_atomically
 from siliquant.inputs import csv_of
 
 from .best import best_rows
-from .comparison import EQUAL_THROUGHPUT, EQUAL_UNITS, Row, is_uniform
+from .comparison import EQUAL_THROUGHPUT, EQUAL_UNITS, Row, flow_of, is_uniform
 from .requantisation import UnitRow
 
 if TYPE_CHECKING:
@@ -135,6 +136,11 @@ def notes(rows: Sequence[Row]) -> list[str]:
         lines.append(
             f"{which} by the calibrated cost model (docs/calibration.md states its error); --synthesise measures, "
             "--check shows both."
+        )
+    if flow := next((flow for row in rows if (flow := flow_of(row.source))), ""):
+        lines.append(
+            f"The model was fitted to netlists of flow {flow}. Generators and synthesis are at flow {FLOW_VERSION} "
+            "since: docs/calibration.md says what that changes."
         )
     if any("out of range" in row.source for row in rows):
         beyond = ", ".join(dict.fromkeys(row.spec for row in rows if "out of range" in row.source))

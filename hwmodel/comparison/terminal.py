@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from hwmodel.synthesis import FLOW_VERSION
 from siliquant.commandline import console, print_notes, print_table
 
 from .best import best_rows
-from .comparison import EQUAL_THROUGHPUT, Row
+from .comparison import EQUAL_THROUGHPUT, Row, flow_of
 from .requantisation import UnitRow
 from .sentence import answer_sentence
 from .tables import HEADERS, UNIT_HEADERS, cells, figure, shares_text, unit_cells
@@ -101,6 +102,8 @@ def basis_of(rows: Sequence[Row]) -> str:
         return "measured: synthesised, simulated, timed"
     if _is_partly_measured(rows):
         return "measured; ~ and *: estimated by the cost model"
+    if flow := flow_of(source):
+        return f"by a cost model of flow {flow}, now {FLOW_VERSION}"
     fitted = source.removeprefix("model of ").split(",")[0] if source.startswith("model of ") else ""
     return "estimated by the cost model" + (f", fitted to {fitted} only" if fitted else "")
 

@@ -166,7 +166,9 @@ def fit(
     # MACs that were held out count here: the error is known there.
     macs = [point for point in points if isinstance(point.spec, MacSpec)]
     every = np.stack([counts_of(point.mac) for point in macs])
-    known = Range(every.max(axis=0), min(point.area_um2 for point in macs), max(point.area_um2 for point in macs))
+    areas_um2 = [point.area_um2 for point in macs]
+    forms = tuple(sorted({name for point in macs for name in point.mac.form}))
+    known = Range(every.max(axis=0), min(areas_um2), max(areas_um2), forms)
     model = LibraryModel(library, corner, voltage_v, still, known, provenance)
     return _with_growth(model, fitted)
 

@@ -108,7 +108,7 @@ def elements_of(
             core = _core(ElementSpec(mac=mac, systolic=False), rows, columns)
             return attempt_of_shape(share_shape(core, Share.ELEMENT, model), model, clock_mhz)
 
-        found = try_trials(spec, _STAGES, lambda mac: mac, look)
+        found = try_trials(spec, _STAGES, lambda mac: mac, look, model.forms)
         assert found is not None
         return found[0]
 

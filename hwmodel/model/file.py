@@ -25,6 +25,7 @@ _FORMAT = "siliquant-model 5"
 _BEFORE = "siliquant-model 4"  # of a flow without clock gates
 _MOST_BYTES = 4 << 20
 _MOST = 1e12  # of any number in a model
+_MOST_NAMES = 64
 _MEMBERS = (
     "format", "library", "corner", "voltage_v", "provenance", "area_um2", "leakage_nw", "clock_fj", "gate_fj",
     "still_fj", "settled_fj", "glitch_fj", "pulse_fj", "ahead_fj", "relaxed_ns", "fastest_ns", "ahead_um2", "strain",
@@ -64,6 +65,7 @@ def write_model(model: LibraryModel, path: Path) -> None:
             "counts": _by_part(known.counts),
             "smallest_um2": _rounded(known.smallest_um2),
             "largest_um2": _rounded(known.largest_um2),
+            "forms": list(known.forms),
         },
     }
     write_atomically(path, json.dumps(data, indent=1) + "\n")
@@ -83,7 +85,7 @@ def read_model(path: Path) -> LibraryModel:
         strain = _named(data["strain"], "strain", ("from", "to"), "of its pressures")
         if not _number(strain["from"], "strain") < _number(strain["to"], "strain"):
             raise InputError(f"strain must go from a pressure to a higher one, not {strain['from']} to {strain['to']}")
-        known = _named(data["range"], "range", ("counts", "smallest_um2", "largest_um2"), "of its limits")
+        known = _named(data["range"], "range", ("counts", "smallest_um2", "largest_um2", "forms"), "of its limits")
         coefficients = Coefficients(
             area_um2=_vector(data["area_um2"], "area_um2"),
             leakage_nw=_vector(data["leakage_nw"], "leakage_nw"),
@@ -113,6 +115,7 @@ def read_model(path: Path) -> LibraryModel:
                 _vector(known["counts"], "counts"),
                 _number(known["smallest_um2"], "smallest_um2"),
                 _number(known["largest_um2"], "largest_um2"),
+                _names(known["forms"], "forms"),
             ),
             _texts(data["provenance"], "provenance"),
         )
@@ -155,7 +158,9 @@ def _members(data: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _of_today(data: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A model of the format before as one of today's: nothing is known of its clock gates, and they cost nothing."""
+    """A model of the format before as one of today's: nothing is known of clock gates, which cost nothing, nor of
+    forms.
+    """
     if data.get("format") != _BEFORE:
         return data
     gates, known = Part.CLOCK_GATES.value, data.get("range")
@@ -163,7 +168,7 @@ def _of_today(data: Mapping[str, Any]) -> Mapping[str, Any]:
     found = {**data, "format": _FORMAT, "gate_fj": None, "still_fj": None}
     found |= {name: {**data[name], gates: 0.0} for name in vectors if isinstance(data.get(name), dict)}
     if isinstance(known, dict) and isinstance(known.get("counts"), dict):
-        found["range"] = {**known, "counts": {**known["counts"], gates: _MOST}}
+        found["range"] = {**known, "counts": {**known["counts"], gates: _MOST}, "forms": []}
     return found
 
 
@@ -197,6 +202,12 @@ def _text(value: Any, name: str) -> str:
     if not isinstance(value, str):
         raise InputError(f"{name} must be text, not {short(value)}")
     return value
+
+
+def _names(data: Any, name: str) -> tuple[str, ...]:
+    if not isinstance(data, list) or len(data) > _MOST_NAMES:
+        raise InputError(f"{name} must be a list of at most {_MOST_NAMES} names, not {short(data)}")
+    return tuple(_text(each, name) for each in data)
 
 
 def _texts(data: Any, name: str) -> dict[str, str]:

@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -105,7 +105,8 @@ class Coefficients:
 
 @dataclass(frozen=True, eq=False)
 class Range:
-    """Where the error is known: the largest count of each part, and the smallest and largest area.
+    """Where the error is known: the largest count of each part, the smallest and largest area, and the parameters by
+    which forms differ (:attr:`rtl.spec.MacSpec.form`).
 
     Of any design that was measured, fitted or held out.
     """
@@ -113,6 +114,7 @@ class Range:
     counts: Vector
     smallest_um2: float
     largest_um2: float
+    forms: tuple[str, ...]
 
 
 LEFT_OUT_DESIGNS = "left_out_designs"
@@ -129,6 +131,10 @@ class LibraryModel:
     coefficients: Coefficients
     range: Range
     provenance: Mapping[str, str]
+
+    def forms(self, spec: MacSpec) -> tuple[MacSpec, ...]:
+        """The forms of a design among which the model may choose: those of which it was fitted to some."""
+        return tuple(form for form in spec.forms if set(form.form) <= set(self.range.forms))
 
 
 @dataclass(frozen=True, eq=False)
@@ -268,7 +274,9 @@ class Energies(NamedTuple):
 def shape_of(spec: MacSpec, model: LibraryModel) -> Shape:
     """A design in a library. Milliseconds the first time, remembered afterwards."""
     found = model.coefficients
-    return shape_from(counts_of(spec), periods_of(spec, found.relaxed_ns, found.fastest_ns), model)
+    shape = shape_from(counts_of(spec), periods_of(spec, found.relaxed_ns, found.fastest_ns), model)
+    unknown = [f"{name}, with which no design was calibrated" for name in spec.form if name not in model.range.forms]
+    return replace(shape, outside=(*shape.outside, *unknown))
 
 
 def shape_from(counts: Vector, periods: Periods, model: LibraryModel) -> Shape:

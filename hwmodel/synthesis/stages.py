@@ -48,18 +48,23 @@ def try_stages(
 
 
 def try_trials(
-    spec: MacSpec, stages: Iterable[int], find: Callable[[MacSpec], V | None], look: Callable[[V], Attempt]
+    spec: MacSpec,
+    stages: Iterable[int],
+    find: Callable[[MacSpec], V | None],
+    look: Callable[[V], Attempt],
+    forms_of: Callable[[MacSpec], Iterable[MacSpec]] = lambda spec: spec.forms,
 ) -> tuple[V, tuple[V, ...]] | None:
     """As :func:`try_stages` for a MAC, each time in the best of its forms; all that was tried.
 
-    Those with half adders are larger and faster: they are tried where the others do not meet the clock at no cost.
+    forms_of: the forms there are to choose from. Those with half adders are larger and faster: they are tried where the
+    others do not meet the clock at no cost.
     """
     every: list[V] = []
 
     def best(number: int) -> V | None:
         tried: list[tuple[V, Attempt]] = []
         for faster in (False, True):
-            for form in replace(spec, pipeline_stages=number).forms:
+            for form in forms_of(replace(spec, pipeline_stages=number)):
                 if form.half_adders is faster:
                     trial = find(form)
                     if trial is None:

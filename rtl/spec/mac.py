@@ -199,6 +199,13 @@ class MacSpec(ABC):
     # What follows for all.
 
     @property
+    def form(self) -> tuple[str, ...]:
+        """The parameters that choose a form and are not at their defaults."""
+        return tuple(
+            item.name for item in fields(self) if item.metadata["form"] and getattr(self, item.name) != item.default
+        )
+
+    @property
     def one_width_a_sum(self) -> bool:
         """Whether all products of a sum must have the same widths; their signs may differ in every design."""
         return len({self.sum_shift(precision) for precision in self.precisions}) > 1
@@ -219,11 +226,10 @@ class MacSpec(ABC):
         """Every parameter by name, as JSON types: ints, bools, and lists of ints; ``type(spec)(**spec.parameters) ==
         spec``. Those that choose a form are left out at their defaults.
         """
-        values = {item.name: getattr(self, item.name) for item in fields(self)}
         values = {
-            item.name: values[item.name]
+            item.name: getattr(self, item.name)
             for item in fields(self)
-            if values[item.name] != item.default or not item.metadata["form"]
+            if not item.metadata["form"] or item.name in self.form
         }
         return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 

@@ -91,7 +91,7 @@ def test_a_table_that_scrolls_says_so(everything: Path, browser: Any) -> None:
         "box.addEventListener('scroll', () => requestAnimationFrame(() => done(true))); box.scrollLeft = 9999; })"
     )
     assert browser.value(MORE)[0][::2] == ["end", '"← more columns"']
-    browser.open(everything / "index.html", 2000)
+    browser.open(everything / "index.html", 1600)
     assert [more for more, _, _ in browser.value(MORE) if more] == []
 
 

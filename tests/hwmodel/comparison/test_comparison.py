@@ -20,18 +20,20 @@ from hwmodel.comparison.comparison import (
     measured_answer,
     questions,
 )
+from hwmodel.comparison.estimated import model_answer
 from hwmodel.comparison.measured import settings
 from hwmodel.comparison.sentence import answer_sentence, mixed_rows
 from hwmodel.comparison.tables import HEADERS, cells, frame, markdown, notes, shares_text
 from hwmodel.comparison.terminal import print_comparison
 from hwmodel.measurement.macs import MacTrial, Measurement
 from hwmodel.measurement.row import SynthesisRow
+from hwmodel.model import load_model, shape_of
 from hwmodel.netlist.area import AreaParts
 from hwmodel.workload import assign, load_workload, mixture_at
 from hwmodel.workload.mixture import Mixture, parse_mixture, standard_mixture
 from rtl.mac import DESIGNS, BitFusionSpec, LoomSpec, SubwordSpec, UniformSpec
 from rtl.mac.scalable import ScalableSpec
-from rtl.spec.mac import MacSpec
+from rtl.spec.mac import MacSpec, Precision
 
 
 def made_up(area_um2: float, power_uw: float | None, activity: str | None) -> SynthesisRow:
@@ -265,3 +267,19 @@ def test_long_shares_are_shown_in_percent() -> None:
     mixture = mixture_at(load_workload("deit-tiny"), 4)
     assert shares_text(str(mixture)) == mixture.in_percent()
     assert shares_text("1b:1/3 2b:1/2 4b:1/6") == "1b:1/3 2b:1/2 4b:1/6"
+
+
+@pytest.mark.parametrize("forms", [(), ("booth",), ("booth", "half_adders")])
+def test_the_model_chooses_among_forms_that_it_was_fitted_to(forms: tuple[str, ...]) -> None:
+    known = load_model("freepdk45")
+    model = replace(known, range=replace(known.range, forms=forms))
+    spec = UniformSpec(weight_bits=8, activation_bits=8, lanes=1)
+    assert [form.form for form in model.forms(spec)] == [
+        form.form for form in spec.forms if set(form.form) <= set(forms)
+    ]
+    for clock_mhz in (100.0, 500.0, 2000.0):
+        assert set(model_answer(Question(spec, (Precision(8, 8),)), model, clock_mhz).spec.form) <= set(forms)
+    tried = {form.form: shape_of(form, model).outside for form in spec.forms}
+    for form, outside in tried.items():
+        said = [f"{name}, with which no design was calibrated" for name in form if name not in forms]
+        assert [reason for reason in outside if "with which" in reason] == said

@@ -92,7 +92,7 @@ def model(
     **changes: Any,
 ) -> LibraryModel:  # fmt: skip
     """A model of made-up coefficients, fitted on up to ``most`` of each part and areas from ``smallest_um2``."""
-    known = Range(np.full(len(PARTS), most), smallest_um2, 1e6)
+    known = Range(np.full(len(PARTS), most), smallest_um2, 1e6, ("booth", "half_adders"))
     return LibraryModel(name, "tt_1p0v_25c", 1.0, coefficients(**changes), known, provenance or {"process": "none"})
 
 

@@ -16,6 +16,7 @@ from hwmodel.model.model import cost_of
 from hwmodel.model.paths import Step
 from hwmodel.model.structure import Part
 from hwmodel.operands.stimulus import StreamPlan
+from siliquant.inputs import short
 from tests.hwmodel.model.modelcases import SMALL, model, own_cache  # noqa: F401
 
 MODEL = model("lib45", most=321.0, smallest_um2=12.5, provenance={"tool": "0.67", "date": "2026-01-02"})
@@ -154,6 +155,9 @@ DAMAGES = [
     (drop("range", "counts"), f": {LIMITS}"),
     (put("range", "largest_um2", value="x"), ": largest_um2 must be a number from 0 to 1e+12, not 'x'"),
     (put("range", "counts", value=[1]), f": counts {EVERY_PART}"),
+    (put("range", "forms", value="booth"), ": forms must be a list of at most 64 names, not 'booth'"),
+    (put("range", "forms", value=["x"] * 65), f": forms must be a list of at most 64 names, not {short(['x'] * 65)}"),
+    (put("range", "forms", value=[1]), ": forms must be text, not 1"),
 ]
 for name in VECTORS:
     DAMAGES += [

@@ -17,7 +17,7 @@ from siliquant.commandline.commands import command_named, installed
 
 ROOT = Path(__file__).resolve().parents[3]
 NAMES = [command.name for command in installed()]
-MOST_LINES, MOST_COLUMNS = 60, 100
+MOST_LINES, MOST_COLUMNS = 50, 100
 # The same name, and on purpose not the same thing.
 DIFFERENT = {
     "--lanes": "of one MAC, or of all that a comparison has at equal throughput",
