@@ -16,7 +16,7 @@ from rich.table import Table
 
 from hwmodel.fit import errors_by, points_of, predictions
 from hwmodel.fit.fitting import Point, fit
-from hwmodel.measurement import first_designs, packaged_calibration, sweep_designs
+from hwmodel.measurement import SweepDesign, packaged_calibration, sweep_designs
 from hwmodel.options import add_library
 from siliquant.commandline import Parser, run
 from siliquant.inputs import integer, number_list
@@ -24,9 +24,17 @@ from siliquant.inputs import integer, number_list
 _QUANTITIES = ("area", "power", "period")
 
 
+def swept(points: Sequence[Point]) -> list[SweepDesign]:
+    """The designs of the sweep that a table has, in the order of the sweep: one of an older flow may lack some."""
+    known = {point.spec for point in points}
+    return [design for design in sweep_designs() if design.spec in known]
+
+
 def part_of(points: Sequence[Point], fitted: int) -> list[Point]:
-    """The points of the first designs of the sweep, so many that ``fitted`` are not held out."""
-    specs = {design.spec for design in first_designs(fitted)}
+    """The points of the first of those designs, so many that ``fitted`` are not held out."""
+    designs = swept(points)
+    end = [place for place, design in enumerate(designs) if design.held_out is None][fitted - 1]
+    specs = {design.spec for design in designs[: end + 1]}
     return [point for point in points if point.spec in specs]
 
 
@@ -43,10 +51,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     parser = Parser(prog="benchmarks/calibration_parts.py", description=__doc__)
     add_library(parser)
-    every = sum(design.held_out is None for design in sweep_designs())
-    parser.add_argument("--designs", metavar="LIST", default=f"20,40,{every}", help="numbers of fitted designs")
+    parser.add_argument("--designs", metavar="LIST", help="numbers of fitted designs (default: 20, 40 and all)")
     options = parser.parse_args(arguments)
     points = points_of(packaged_calibration(options.library))
+    every = sum(design.held_out is None for design in swept(points))
     area_um2 = _area_um2(points)
     table = Table(title=f"{options.library}: mean / largest error, %", title_justify="left")
     for header in (
@@ -57,7 +65,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         *(f"{name}, all others" for name in _QUANTITIES),
     ):
         table.add_column(header, justify="right")
-    numbers = number_list("designs", options.designs, lambda name, text: integer(name, text, 20, every), 20)
+    numbers = number_list(
+        "designs", options.designs or f"20,40,{every}", lambda name, text: integer(name, text, 20, every), 20
+    )
     for number in numbers:
         part = part_of(points, number)
         known = {id(point) for point in part if not point.held_out}

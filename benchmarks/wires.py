@@ -2,8 +2,9 @@
 
     python benchmarks/wires.py [--library NAME | --liberty FILE] [--clock-mhz F] [--bits B] [--lef FILE] [--out FILE]
 
-Eight designs at equal throughput, each with the pipelining that is smallest under the wire load. The netlist is the
-same twice, and so is the area, unless that netlist misses the clock with its wires: then it is made for a faster one.
+Eight designs at equal throughput, each with the pipelining and form that is smallest under the wire load. The netlist
+is the same twice, and so is the area, unless that netlist misses the clock with its wires: then it is made for a faster
+one.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from hwmodel.comparison import EQUAL_THROUGHPUT, Row, compare_rows, measured_answer, questions
+from hwmodel.comparison import EQUAL_THROUGHPUT, Entry, Row, compare_rows, measured_answer, questions
 from hwmodel.measurement import Bench, Measurement, RowStore, SynthesisRow, measure, smallest
 from hwmodel.options import add_clock, add_library_file, add_placement, library_of, placing_of
 from hwmodel.workload import standard_mixture
@@ -40,14 +41,19 @@ DESIGNS = (
 )
 
 
+def compared(bits: int) -> list[Entry]:
+    """The uniform MAC and DESIGNS at equal throughput."""
+    kinds, shown = tuple(dict.fromkeys(map(type, DESIGNS))), {spec.label for spec in DESIGNS}
+    return [
+        entry
+        for entry in questions(bits, LANES, LANES, kinds, standard_mixture(bits))
+        if entry.normalisation == EQUAL_THROUGHPUT and (entry.spec.design == "uniform" or entry.spec.label in shown)
+    ]
+
+
 def measured_twice(options: Namespace, bench: Bench) -> tuple[list[Row], list[Row], list[SynthesisRow]]:
     """The rows of the comparison by the wire load and placed, and the placed rows of their netlists."""
-    bits, store = integer("bits", options.bits, 2, 8), RowStore()
-    entries = [
-        entry
-        for entry in questions(bits, LANES, LANES, DESIGNS, standard_mixture(bits))
-        if entry.normalisation == EQUAL_THROUGHPUT
-    ]
+    entries, store = compared(integer("bits", options.bits, 2, 8)), RowStore()
     loaded, placed = {}, {}
     for entry in track(entries, "measuring", console=Console(stderr=True)):
         asked = entry.question

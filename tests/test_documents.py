@@ -8,7 +8,6 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -21,6 +20,7 @@ from rtl import gen
 from siliquant.commandline.cli import Parser
 from siliquant.commandline.commands import COMMANDS
 from tests.documented import DOCUMENTS, ROOT, Documented, commands, options
+from tests.scripts import script
 
 MODULES = {command.module: command for command in COMMANDS}
 # Commands without a name in siliquant.
@@ -134,8 +134,8 @@ SCRIPTS = sorted({command for command in FOUND if resolved(command)[0].endswith(
 
 @pytest.mark.parametrize("command", SCRIPTS, ids=str)
 def test_documented_benchmarks_take_their_options(command: Documented, monkeypatch: pytest.MonkeyPatch) -> None:
-    script, arguments = resolved(command)
-    module = loaded(script)
+    path, arguments = resolved(command)
+    module = script(path)
     parse = Parser.parse_args
 
     def parsed(self: Parser, given: Sequence[str] | None = None) -> None:
@@ -143,20 +143,9 @@ def test_documented_benchmarks_take_their_options(command: Documented, monkeypat
         raise Parsed
 
     monkeypatch.setattr(Parser, "parse_args", parsed)
-    monkeypatch.setattr(sys, "argv", [script, *arguments])
+    monkeypatch.setattr(sys, "argv", [path, *arguments])
     with pytest.raises(Parsed):
         module.main()
-
-
-def loaded(script: str) -> ModuleType:
-    name = f"documented_{Path(script).stem}"
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, ROOT / script)
-        assert spec is not None
-        assert spec.loader is not None
-        sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[name])
-    return sys.modules[name]
 
 
 QUICK = {"hwmodel.policy": policy.main, "hwmodel.latency": latency.main, "hwmodel.explain": explain.main}

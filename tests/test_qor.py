@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -18,6 +16,7 @@ from hwmodel.library import find_library
 from rtl.mac import UniformSpec
 from rtl.verilog import to_verilog
 from siliquant.commandline.cli import run
+from tests.scripts import script
 
 ROOT = Path(__file__).resolve().parents[1]
 SMALL = UniformSpec(weight_bits=5, activation_bits=4, lanes=3, reduction_length=6)
@@ -51,13 +50,7 @@ endmodule
 
 @pytest.fixture(scope="module")
 def qor() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("qor", ROOT / "benchmarks" / "qor.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    return script("benchmarks/qor.py")
 
 
 @pytest.mark.skipif(shutil.which("iverilog") is None, reason="iverilog is not installed")

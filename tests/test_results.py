@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import shlex
-import sys
 from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
@@ -19,19 +17,14 @@ from qat.settings.options import Options, add_arguments, merge
 from reports.inputs.training import study_json
 from siliquant.commandline.cli import Parser
 from tests.kept import unpack_run
+from tests.scripts import script
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture(scope="module")
 def accuracy() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("qat_accuracy", ROOT / "benchmarks" / "qat_accuracy.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    return script("benchmarks/qat_accuracy.py")
 
 
 def test_the_document_is_made_from_the_records(accuracy: ModuleType) -> None:
