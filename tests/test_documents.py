@@ -190,8 +190,8 @@ def known_options() -> set[str]:
         names |= {name for action in made._actions for name in action.option_strings}
     for module in (*ALONE, "siliquant.main"):
         names |= {name for action in parser_of(module)._actions for name in action.option_strings}
-    for script in (ROOT / "benchmarks").glob("*.py"):
-        names |= set(re.findall(r'add_argument\(\s*"(--[a-z-]+)"', script.read_text()))
+    for file in (ROOT / "benchmarks").glob("*.py"):
+        names |= set(re.findall(r'add_argument\(\s*"(--[a-z-]+)"', file.read_text()))
     return names
 
 

@@ -19,17 +19,7 @@ from hwmodel.synthesis import FLOW_VERSION, Attempt, Synthesis, looks_at_area_al
 from siliquant.files import package_version
 from siliquant.inputs import InputError, field_types, fits, json_object, short
 
-_FLOW_SOURCES = (
-    *(f"library/{name}.py" for name in ("cells", "digest", "flipflops", "library", "purposes", "slim")),
-    "netlist/area.py",
-    *(f"placement/{name}.py" for name in ("floorplan", "lef", "place", "placer", "steiner", "technology", "wires")),
-    "placement/worker.py",
-    *(f"synthesis/{name}.py" for name in ("flow", "mapping", "recipes", "selection", "sizing", "sta")),
-    *(f"yosys/{name}.py" for name in ("adders", "clockgates", "fanout", "gates", "polarity", "registers", "worker")),
-    "yosys/maps/adder_chain.v",
-    "yosys/maps/ripple.v",
-)
-
+_FLOW_FOLDERS = ("library", "netlist", "placement", "synthesis", "yosys", "yosys/maps")
 
 WIRE_LOAD, NO_WIRES = "wire load", "none"
 _LATER = {"toggles", "settled_uw", "idle_uw"}  # fields that rows without power may lack
@@ -215,8 +205,10 @@ def sha256_text(text: str) -> str:
 def flow_sha256() -> str:
     """A hash over the sources of the flow; recorded in rows, not part of their key (FLOW_VERSION is)."""
     digest = hashlib.sha256()
-    for name in _FLOW_SOURCES:
-        digest.update(name.encode() + b"\0" + resources.files("hwmodel").joinpath(*name.split("/")).read_bytes())
+    for folder in _FLOW_FOLDERS:
+        files = resources.files("hwmodel").joinpath(*folder.split("/")).iterdir()
+        for file in sorted((file for file in files if file.name.endswith((".py", ".v"))), key=lambda file: file.name):
+            digest.update(f"{folder}/{file.name}\0".encode() + file.read_bytes())
     return digest.hexdigest()
 
 

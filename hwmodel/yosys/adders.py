@@ -56,6 +56,20 @@ def fold_adders(gates: Gates) -> int:
     return folded
 
 
+def make_of_gates(gates: Gates, name: str) -> None:
+    """Replace a full adder of three nets by gates for those of its outputs that are used; c passes the fewest."""
+    a, b, c, total, carry = (gates.pin(name, pin) for pin in (*INPUTS, "sum", "carry"))
+    assert a is not None
+    assert b is not None
+    assert c is not None
+    gates.remove(name)
+    if gates.is_used(total):
+        gates.gate("$_XOR_", gates.gate("$_XOR_", a, b), c, out=total)
+    if gates.is_used(carry):
+        either = gates.gate("$_AND_", c, gates.gate("$_OR_", a, b))
+        gates.gate("$_OR_", gates.gate("$_AND_", a, b), either, out=carry)
+
+
 def _fold(gates: Gates, name: str) -> bool:
     ins = [gates.pin(name, pin) for pin in INPUTS]
     bits: list[Bit] = ["0" if bit is None or bit == "x" else bit for bit in ins]
@@ -70,13 +84,7 @@ def _fold(gates: Gates, name: str) -> bool:
     if len(free) == 3 and need_sum and need_carry:
         return False
     if len(free) == 3:
-        gates.remove(name)
-        a, b, c = free
-        if need_sum:
-            gates.gate("$_XOR_", gates.gate("$_XOR_", a, b), c, out=total)
-        elif need_carry:
-            either = gates.gate("$_AND_", c, gates.gate("$_OR_", a, b))
-            gates.gate("$_OR_", gates.gate("$_AND_", a, b), either, out=carry)
+        make_of_gates(gates, name)
         return True
     if len(free) == 2:
         gates.remove(name)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from .adders import ADDER, INPUTS
+from .adders import ADDER, INPUTS, make_of_gates
 from .gates import Gates
 
 __all__ = ["dissolve", "name_adders", "order_inputs"]
@@ -29,15 +29,6 @@ def order_inputs(gates: Gates, orders: Mapping[str, Sequence[str]]) -> None:
 
 
 def dissolve(gates: Gates, names: Iterable[str]) -> None:
-    """Replace these full adders by gates; c is the input that passes the fewest."""
+    """Replace these full adders by gates."""
     for name in names:
-        a, b, c, total, carry = (gates.pin(name, pin) for pin in (*INPUTS, "sum", "carry"))
-        assert a is not None
-        assert b is not None
-        assert c is not None
-        gates.remove(name)
-        if gates.is_used(total):
-            gates.gate("$_XOR_", gates.gate("$_XOR_", a, b), c, out=total)
-        if gates.is_used(carry):
-            either = gates.gate("$_AND_", c, gates.gate("$_OR_", a, b))
-            gates.gate("$_OR_", gates.gate("$_AND_", a, b), either, out=carry)
+        make_of_gates(gates, name)

@@ -6,16 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from rtl.logic import DatapathBuilder, Port
-from rtl.spec import MAX_BITS, MacSpec, Precision, check_integer, integers_of, pack_fields, parameter
+from rtl.spec import Precision, integers_of, pack_fields
+
+from .serial import SerialSpec
 
 __all__ = ["BitSerialSpec"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class BitSerialSpec(MacSpec):
+class BitSerialSpec(SerialSpec):
     """``units`` products in weight_bits cycles, for all widths of weights and activations up to ``maximum_bits``.
 
     Each cycle takes one bit of every weight; the sum over the units is shifted to the weight of that bit, negated for
@@ -30,30 +32,7 @@ class BitSerialSpec(MacSpec):
     design: ClassVar[str] = "bitserial"
     summary: ClassVar[str] = "weights bit-serial, activations parallel: weight_bits cycles a product"
 
-    units: int = parameter(16, "u", "products in parallel")
-    maximum_bits: int = parameter(MAX_BITS, "m", "widest weights and activations, 2 to 8")
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_integer("units", self.units, 1, 1024)
-        check_integer("maximum_bits", self.maximum_bits, 2, MAX_BITS)
-
-    @classmethod
-    def variants(cls) -> tuple[dict[str, Any], ...]:
-        return ({}, {"maximum_bits": 4})
-
-    @classmethod
-    def kinds_for(cls, widths: Sequence[int]) -> tuple[dict[str, Any], ...]:
-        return ({"maximum_bits": max(2, *widths)},)
-
-    @property
-    def label(self) -> str:
-        return f"{self.design} {self.maximum_bits}"
-
-    @cached_property
-    def precisions(self) -> tuple[Precision, ...]:
-        widths = range(1, self.maximum_bits + 1)
-        return tuple(Precision(w, a, signed) for w, a, signed in product(widths, widths, (True, False)))
+    most_units: ClassVar[int] = 1024
 
     @cached_property
     def operand_ports(self) -> tuple[Port, ...]:

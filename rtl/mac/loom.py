@@ -6,16 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from rtl.logic import DatapathBuilder, Port
-from rtl.spec import MAX_BITS, MacSpec, Precision, check_integer, pack_fields, parameter
+from rtl.spec import Precision, pack_fields, parameter
+
+from .serial import SerialSpec
 
 __all__ = ["LoomSpec"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class LoomSpec(MacSpec):
+class LoomSpec(SerialSpec):
     """``units`` products in weight_bits * activation_bits cycles, for every pair of widths up to ``maximum_bits``.
 
     Each cycle multiplies one bit of every weight by one bit of its activation; the population count is shifted to
@@ -29,30 +31,9 @@ class LoomSpec(MacSpec):
     design: ClassVar[str] = "loom"
     summary: ClassVar[str] = "weights and activations bit-serial: weight_bits * activation_bits cycles a product"
 
+    most_units: ClassVar[int] = 4096
+
     units: int = parameter(64, "u", "products in parallel")
-    maximum_bits: int = parameter(MAX_BITS, "m", "widest weights and activations, 2 to 8")
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_integer("units", self.units, 1, 4096)
-        check_integer("maximum_bits", self.maximum_bits, 2, MAX_BITS)
-
-    @classmethod
-    def variants(cls) -> tuple[dict[str, Any], ...]:
-        return ({}, {"maximum_bits": 4})
-
-    @classmethod
-    def kinds_for(cls, widths: Sequence[int]) -> tuple[dict[str, Any], ...]:
-        return ({"maximum_bits": max(2, *widths)},)
-
-    @property
-    def label(self) -> str:
-        return f"{self.design} {self.maximum_bits}"
-
-    @cached_property
-    def precisions(self) -> tuple[Precision, ...]:
-        widths = range(1, self.maximum_bits + 1)
-        return tuple(Precision(w, a, signed) for w, a, signed in product(widths, widths, (True, False)))
 
     @cached_property
     def operand_ports(self) -> tuple[Port, ...]:
