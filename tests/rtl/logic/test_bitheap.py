@@ -138,3 +138,30 @@ def test_one_full_adder_a_bit(height: int, width: int) -> None:
     assert adders <= height * width - len(total)
     assert adders + carry_propagate >= height * width - len(total)
     assert circuit.count(Op.HALF_ADDER) == 0
+
+
+def test_bits_that_are_gated_take_a_sign_that_others_have() -> None:
+    """Where a bit is 0 its sign does not matter: it needs no group of its own, and none where its sign is fixed."""
+    circuit = Circuit()
+    one, other = circuit.input("controls", 2)
+    controls = Controls(circuit, (one, other), list(product((0, 1), repeat=2)))
+    heap = BitHeap(circuit, controls)
+    gates = {bit: controls.function(controls.truth(bit)) for bit in (one, other)}
+    inverse = {bit: controls.function(~controls.truth(bit)) for bit in gates}
+    differ = controls.xor(one, other)
+    bits = circuit.input("bits", 5)
+    enables = (ONE, inverse[other], other, one, inverse[one])
+    flips = (one, differ, differ, one, one)  # as it is; equal to one; to not one; always; never
+    for bit, flip, enable in zip(bits, flips, enables, strict=True):
+        heap.add_bit(0, circuit.and_(bit, enable), flip=flip, enable=enable)
+    assert list(heap._groups) == [one]
+    words = np.array(list(product(range(4), range(32))))
+    values = words_of(evaluate(circuit, {"controls": words[:, 0], "bits": words[:, 1]}, heap.total(4)))
+    for (control, word), value in zip(words.tolist(), values.tolist(), strict=True):
+        on = {one: control & 1, other: control >> 1, differ: (control ^ control >> 1) & 1, ONE: 1}
+        on |= {inverse[one]: 1 - on[one], inverse[other]: 1 - on[other]}
+        wanted = sum(
+            (-1 if on[flip] else 1) * (word >> place & on[enable] & 1)
+            for place, (flip, enable) in enumerate(zip(flips, enables, strict=True))
+        )
+        assert value == wanted % 16, (control, word)

@@ -1,0 +1,89 @@
+"""The rule that gives a design its pipeline stages and its form, on figures made up for the purpose."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+
+from hwmodel.synthesis.stages import Attempt, try_stages, try_trials
+from rtl.mac import UniformSpec
+from rtl.spec.mac import MacSpec
+
+SPEC = UniformSpec(weight_bits=8, activation_bits=8, lanes=1)
+Figures = Mapping[tuple[int, tuple[str, ...]], Attempt]
+
+
+def met(area_um2: float, *, relaxed: bool = False) -> Attempt:
+    return Attempt(area_um2, 1.0, True, relaxed)
+
+
+def missed(period_ns: float, area_um2: float = 1.0) -> Attempt:
+    return Attempt(area_um2, period_ns, False, False)
+
+
+def tried(figures: Figures, **options: object) -> tuple[MacSpec, list[tuple[int, tuple[str, ...]]]]:
+    """What is chosen, and what was looked at in turn; a figure that is not there fails."""
+    found = try_trials(
+        SPEC, range(3), lambda spec: spec, lambda spec: figures[spec.pipeline_stages, spec.form], **options  # type: ignore[arg-type]
+    )  # fmt: skip
+    assert found is not None
+    return found[0], [(spec.pipeline_stages, spec.form) for spec in found[1]]
+
+
+PLAIN, BOOTH, HALF, BOTH = (), ("booth",), ("half_adders",), ("half_adders", "booth")
+
+
+def test_the_smaller_of_relaxed_forms_ends_the_search() -> None:
+    chosen, looked = tried({(0, PLAIN): met(9, relaxed=True), (0, BOOTH): met(8, relaxed=True)})
+    assert (chosen.pipeline_stages, chosen.form) == (0, BOOTH)
+    assert looked == [(0, PLAIN), (0, BOOTH)]
+
+
+def test_half_adders_are_tried_where_the_clock_costs_area() -> None:
+    figures = {
+        (0, PLAIN): met(9), (0, BOOTH): missed(1.2), (0, HALF): met(7), (0, BOTH): met(8),
+        (1, PLAIN): met(7.5, relaxed=True), (1, BOOTH): met(7.6, relaxed=True),
+    }  # fmt: skip
+    chosen, looked = tried(figures)
+    assert (chosen.pipeline_stages, chosen.form) == (0, HALF)
+    assert looked == list(figures)
+
+
+def test_one_more_stage_may_be_smaller_than_the_best_form_without() -> None:
+    figures = {
+        (0, PLAIN): met(9), (0, BOOTH): met(9.5), (0, HALF): met(8), (0, BOTH): met(8.5),
+        (1, PLAIN): met(7.5), (1, BOOTH): met(7.6), (1, HALF): met(7.4), (1, BOTH): met(7.7),
+    }  # fmt: skip
+    chosen, looked = tried(figures)
+    assert (chosen.pipeline_stages, chosen.form) == (1, HALF)
+    assert looked == list(figures)
+
+
+def test_where_none_meets_the_clock_the_fastest_of_all_is_taken() -> None:
+    figures = {
+        (stages, form): missed(3.0 - stages - 0.1 * number)
+        for stages in range(3) for number, form in enumerate((PLAIN, BOOTH, HALF, BOTH))
+    }  # fmt: skip
+    chosen, looked = tried(figures)
+    assert (chosen.pipeline_stages, chosen.form) == (2, BOTH)
+    assert looked == list(figures)
+
+
+def test_without_a_timing_tool_the_smallest_form_without_registers_is_taken() -> None:
+    unknown = {(0, PLAIN): Attempt(9, None, None, False), (0, BOOTH): Attempt(8, None, None, False)}
+    chosen, looked = tried(unknown)
+    assert (chosen.form, looked) == (BOOTH, list(unknown))
+
+
+def test_forms_may_be_fewer() -> None:
+    figures = {(0, PLAIN): missed(1.5), (1, PLAIN): met(2, relaxed=True)}
+    chosen, looked = tried(figures, forms_of=lambda spec: [form for form in spec.forms if not form.form])
+    assert (chosen.pipeline_stages, looked) == (1, list(figures))
+
+
+@pytest.mark.parametrize("gone", [PLAIN, BOOTH])
+def test_nothing_is_chosen_where_a_form_is_not_known(gone: tuple[str, ...]) -> None:
+    found = try_trials(SPEC, range(3), lambda spec: None if spec.form == gone else spec, lambda _: met(1, relaxed=True))
+    assert found is None
+    assert try_stages(range(3), lambda _: None, lambda _: met(1)) is None
