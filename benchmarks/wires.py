@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import sys
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from hwmodel.comparison import EQUAL_THROUGHPUT, Entry, Row, compare_rows, measured_answer, questions
+from hwmodel.comparison import EQUAL_THROUGHPUT, Entry, Question, Row, compare_rows, measured_answer, questions
 from hwmodel.measurement import Bench, Measurement, RowStore, SynthesisRow, measure, smallest
 from hwmodel.options import add_clock, add_library_file, add_placement, library_of, placing_of
 from hwmodel.workload import standard_mixture
@@ -54,17 +54,18 @@ def compared(bits: int) -> list[Entry]:
 def measured_twice(options: Namespace, bench: Bench) -> tuple[list[Row], list[Row], list[SynthesisRow]]:
     """The rows of the comparison by the wire load and placed, and the placed rows of their netlists."""
     entries, store = compared(integer("bits", options.bits, 2, 8)), RowStore()
-    loaded, placed = {}, {}
+    loaded: dict[Question, Measurement] = {}
+    placed: dict[Question, Measurement] = {}
     for entry in track(entries, "measuring", console=Console(stderr=True)):
         asked = entry.question
         found = smallest(asked.spec, asked.precisions, replace(bench, placing=None), store)
         trial = measure(found.chosen.spec, asked.precisions, bench, store)
         loaded[asked], placed[asked] = found, Measurement(trial, (trial,))
-    answers = [
-        compare_rows(entries, lambda asked, found=found: measured_answer(found[asked]))  # type: ignore[misc]
-        for found in (loaded, placed)
-    ]
-    return answers[0], answers[1], [placed[entry.question].chosen.row for entry in entries]
+
+    def rows(found: Mapping[Question, Measurement]) -> list[Row]:
+        return compare_rows(entries, lambda asked: measured_answer(found[asked]))
+
+    return rows(loaded), rows(placed), [placed[entry.question].chosen.row for entry in entries]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

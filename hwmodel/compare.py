@@ -212,6 +212,12 @@ def _answers(asked: _Asked, requantisers: Sequence[Unit]) -> tuple[ModelAnswers 
     questions = [*(entry.question for entry in asked.chosen.entries), *map(mac_question, requantisers)]
     estimates = None
     if asked.model is not None:
+        if asked.utilisation < 1 and asked.model.coefficients.still_fj is None:
+            print(
+                f"the cost model of {asked.model.library} knows no clock gates: its power while idle is that of clocks "
+                "that never stop, too much; --synthesise measures it",
+                file=sys.stderr,
+            )
         estimates = ModelAnswers(asked.model, asked.clock_mhz, asked.chosen.jobs)
         estimates.prepare(questions)
         if not asked.options.check:

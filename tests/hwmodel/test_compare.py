@@ -5,10 +5,12 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from hwmodel.model import load_model, write_model
 from tests.currentflow import needs_rows_of_this_flow
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -236,3 +238,16 @@ def test_the_table_in_the_docs_is_what_the_command_prints_from_the_packaged_rows
     assert sorted(path.name for path in (tmp_path / "alone").iterdir()) == files
     for name in files:
         assert (tmp_path / "alone" / name).read_bytes() == (tmp_path / "out" / name).read_bytes(), name
+
+
+@pytest.mark.parametrize("still_fj", [None, 1.0])
+def test_a_model_that_knows_no_clock_gates_says_so_of_idle_power(still_fj: float | None, tmp_path: Path) -> None:
+    known = load_model("freepdk45")
+    gates = replace(known.coefficients, gate_fj=still_fj, still_fj=still_fj)
+    write_model(replace(known, coefficients=gates), tmp_path / "models" / "freepdk45.json")
+    given = ("--bits", "4", "--designs", "subword", "--requant-bits", "none", "--cost-models", str(tmp_path / "models"))
+    said = "the cost model of freepdk45 knows no clock gates: its power while idle is that of clocks that never stop"
+    for utilisation, wanted in (("0.5", still_fj is None), ("1", False)):
+        done = compare(*given, "--utilisation", utilisation, "--out", str(tmp_path / "out"))
+        assert done.returncode == 0, done.stderr
+        assert (said in done.stderr) is wanted
