@@ -119,8 +119,8 @@ def queue(module: Module, precision: Manifest, shape: Shape, rng: random.Random)
             module.drive(load_requant=(1 << columns) - 1, load_group=group, load_parameters=load_word(unit, numbers))
     last = 2
     bases, wrongs = {}, []
-    memory = manifest["memories"]["result"]
-    bases[memory["base"]] = rng.choice([0, memory["words"] - row_tiles * column_tiles * rows])
+    memory = results = manifest["memories"]["result"]
+    bases[memory["base"]] = rng.choice([0, memory["words"] - row_tiles * column_tiles * memory["drain_rows"]])
     for number in range(last + 1):
         w = [[rng.choice(legal_codes(precision, "weight")) for _ in range(shape.k)] for _ in range(shape.n)]
         a = [[rng.choice(legal_codes(precision, "activation")) for _ in range(shape.k)] for _ in range(shape.m)]
@@ -156,7 +156,10 @@ def queue(module: Module, precision: Manifest, shape: Shape, rng: random.Random)
         wrongs += refused(module, settings, rng)
         start = module.drive(start=1, **settings)
         operands = steps * planes["weight"] * planes["activation"]
-        cycles = (row_tiles * column_tiles - 1) * max(operands, rows) + operands + manifest["cycles"]["tail"]
+        stored_whole = any((shift, negate, halve, number > 0, settings.get("requantise", 0)))
+        drain = rows if stored_whole else manifest["cycles"]["drain_rows"]
+        tiles = row_tiles * column_tiles
+        cycles = (tiles - 1) * max(operands, drain) + operands + drain + manifest["cycles"]["rest"]
         for _ in range(cycles):
             module.drive(**{each["name"]: rng.getrandbits(each["width"]) for each in manifest["settings"]})
     end = module.drive()
@@ -164,7 +167,8 @@ def queue(module: Module, precision: Manifest, shape: Shape, rng: random.Random)
     for column_tile in range(column_tiles):
         for row_tile in range(row_tiles):
             for row in range(rows):
-                address = bases["result_base"] + (column_tile * row_tiles + row_tile) * rows + (rows - 1 - row)
+                above, deep = rows - 1 - row, results["drain_rows"]
+                address = bases["result_base"] + (column_tile * row_tiles + row_tile) * deep + above % deep
                 cycle = module.drive(result_address=address) + 1
                 for column in range(columns):
                     place = (row_tile * rows + row, column_tile * columns + column)
@@ -172,7 +176,7 @@ def queue(module: Module, precision: Manifest, shape: Shape, rng: random.Random)
                         value = total[place[0]][place[1]]
                         group = column_tile if unit and unit["groups"] > 1 else 0
                         result = code_word(unit, sets[group], value) if unit else value % (1 << width)
-                        expected[place], places[place] = result, (cycle, column)
+                        expected[place], places[place] = result, (cycle, above // deep * columns + column)
     module.drive()
     return expected, places, (start, end), wrongs
 
