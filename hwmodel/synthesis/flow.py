@@ -29,7 +29,7 @@ from .selection import Netlist, select
 from .sizing import apply, meet_clock
 from .sta import OpenSta, Timing, ToolMissing, find_opensta
 
-_SIZED_AGAIN = 2  # netlists at the end of a hybrid path
+_SIZED_AGAIN = 2  # netlists of a hybrid path
 
 
 @dataclass(frozen=True)
@@ -221,7 +221,7 @@ class Workspace:
     def _on_path(self, recipe: Recipe, period_ns: float) -> list[Netlist]:
         """The netlists of a hybrid path up to the first that meets the clock; the path is followed once for all clocks.
 
-        They are as sized for the periods of the path, the last also for that of the clock.
+        They are as sized for the periods of the path, the fastest of these also for that of the clock.
         """
         if recipe not in self._paths:
             start = self._netlists([path_start(recipe)], period_ns)[0]
@@ -234,7 +234,8 @@ class Workspace:
             if step.sized_period_ns <= period_ns:
                 break
         found = [step.sized(period_ns) for step in walked]
-        for netlist in [replace(netlist, sizing=None) for netlist in found[-_SIZED_AGAIN:]]:
+        fastest_steps = sorted(found, key=lambda netlist: -netlist.final_slack_ns)[:_SIZED_AGAIN]
+        for netlist in [replace(netlist, sizing=None) for netlist in fastest_steps]:
             self._load(netlist, period_ns)
             netlist.sizing = meet_clock(self._timer, self._library)
             found.append(netlist)

@@ -22,7 +22,7 @@ __all__ = ["Plan", "Step", "follow"]
 
 _FASTER = 0.96  # the period of a round over that of the round before
 _MOST_ROUNDS = 48
-_PATIENCE = 6  # rounds that miss their period before the path ends
+_PATIENCE = 8  # rounds that miss their period before the path ends
 _SHARE = 1 / 16  # of the full adders, dissolved in a round
 _FEWEST = 4
 

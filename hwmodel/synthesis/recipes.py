@@ -67,8 +67,8 @@ _NORMAL = (
     Recipe(_GATES, "ripple", "area"),
     Recipe(_GATES, "ripple", "flow"),
     Recipe(_GATES, "brent-kung", "keep"),
-    Recipe(_GATES, "brent-kung", "even", 0.5),
-    Recipe(_GATES, "sklansky", "speed", 0.5),
+    Recipe(_GATES, "sklansky", "timed", 0.7),
+    Recipe(_GATES, "sklansky", "even", 0.75),
     Recipe(_GATES, "sklansky", "fast"),
 )
 _HIGH = (
@@ -78,6 +78,7 @@ _HIGH = (
     Recipe(_TREE, "sklansky", "even", 0.5),
     Recipe(_TREE, "brent-kung", "speed", 0.5),
     Recipe(_TREE, "brent-kung", "lut", 0.5),
+    Recipe(_GATES, "brent-kung", "even", 0.5),
     Recipe(_GATES, "brent-kung", "speed", 0.5),
     Recipe(_GATES, "sklansky", "map", 0.25),
     *(Recipe(_TREE, carry, script) for carry in ("kogge-stone", "han-carlson") for script in SCRIPTS),

@@ -282,12 +282,12 @@ class OpenSta:
         found = [Stage(m[2], m[3], m[4], _number(m[1], "delay") * self.library.time_ns) for m in _STAGE.finditer(path)]
         return found[:-1]
 
-    def try_replace(self, instance: str, pin: str, cell: str, other: str) -> tuple[float, float, float]:
-        """Slack at an instance's pin before and after cell -> other, and the worst slack after; then undone.  ns."""
+    def try_replace(self, instance: str, pin: str, cell: str, other: str) -> tuple[float, float]:
+        """Slack at an instance's pin after cell -> other, and the worst slack after; then undone.  ns."""
         words = " ".join(map(tcl_word, (instance, pin, cell, other)))
-        answer = self.ask(f"siliquant_try {words}").split()[-3:]
-        before, after, worst = (_number(value, f"slack at {instance}/{pin}") for value in answer)
-        return before * 1e9, after * 1e9, worst * self.library.time_ns
+        answer = self.ask(f"siliquant_try {words}").split()[-2:]
+        after, worst = (_number(value, f"slack at {instance}/{pin}") for value in answer)
+        return after * 1e9, worst * self.library.time_ns
 
     def replace(self, instance: str, cell: str) -> None:
         """Replace an instance's cell by another with the same pins."""
@@ -383,11 +383,10 @@ proc siliquant_pin_slack {pin} {
   return $worst
 }
 proc siliquant_try {instance pin cell other} {
-  set before [siliquant_pin_slack $instance/$pin]
   replace_cell $instance $other
   set after [siliquant_pin_slack $instance/$pin]
   set worst [sta::worst_slack]
   replace_cell $instance $cell
-  puts "$before $after $worst"
+  puts "$after $worst"
 }
 """

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hwmodel.library.library import Library, find_library
-from hwmodel.synthesis.sizing import apply, meet_clock
+from hwmodel.synthesis.sizing import Move, apply, meet_clock, together
 from hwmodel.synthesis.sta import OpenSta, TimingError, ToolMissing, analyse, find_opensta, opensta_version
 
 NETLIST = """
@@ -77,13 +77,15 @@ def test_one_process_times_many_netlists(library: Library, netlist: Path, tmp_pa
     assert slacks[0] == slacks[2] != slacks[1]
 
 
+def burden(netlist: Path) -> None:
+    """Give the inverter many loads."""
+    loads = "".join(f"  wire m{i};\n  INV_X4 load{i} (\n    .A(n1), .ZN(m{i})\n  );\n" for i in range(12))
+    netlist.write_text(netlist.read_text().replace("endmodule", loads + "endmodule"))
+
+
 def test_sizing_meets_a_clock_and_writes_what_it_did(library: Library, netlist: Path) -> None:
     before = analyse(netlist, "two", library, 1.0)
-    loaded = netlist.read_text().replace(
-        "endmodule",
-        "".join(f"  wire m{i};\n  INV_X4 load{i} (\n    .A(n1), .ZN(m{i})\n  );\n" for i in range(12)) + "endmodule",
-    )
-    netlist.write_text(loaded)
+    burden(netlist)
     slow = analyse(netlist, "two", library, 1.0)
     assert slow.minimum_period_ns > before.minimum_period_ns
     period_ns = 0.9 * slow.minimum_period_ns
@@ -93,6 +95,29 @@ def test_sizing_meets_a_clock_and_writes_what_it_did(library: Library, netlist: 
     assert sizing.slack_ns >= 0
     apply(netlist, sizing.replaced)
     assert analyse(netlist, "two", library, period_ns).worst_slack_ns == pytest.approx(sizing.slack_ns, abs=1e-6)
+
+
+def move(place: int, gain_ns: float, cost_um2: float = 1.0) -> Move:
+    return Move(place, f"u{place}", "INV_X2", gain_ns, cost_um2)
+
+
+def test_moves_made_together_are_apart_nearly_as_good_and_no_more_than_needed() -> None:
+    best, beside, good, poor = move(4, 0.1), move(5, 0.09), move(7, 0.04), move(1, 0.02)
+    assert together([best, beside, good, poor], 1.0, 10.0) == [best, good]
+    assert together([best, good], 0.1, 10.0) == [best], "one is enough"
+    assert together([best, good], 0.11, 10.0) == [best, good]
+    assert together([best, good], 1.0, 1.5) == [best], "no area for both"
+
+
+def test_sizing_keeps_to_its_area(library: Library, netlist: Path) -> None:
+    burden(netlist)
+    with OpenSta(library) as opensta:
+        opensta.load(netlist, "two", 1e-3)
+        free = meet_clock(opensta, library)
+        assert free.added_um2 > 0 > free.slack_ns
+        for share in (0.0, 0.5):
+            opensta.load(netlist, "two", 1e-3)
+            assert meet_clock(opensta, library, share * free.added_um2).added_um2 <= share * free.added_um2
 
 
 def test_sizing_finds_instances_whose_names_are_escaped(tmp_path: Path) -> None:
