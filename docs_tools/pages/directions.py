@@ -38,6 +38,8 @@ def texts() -> dict[str, str]:
         "directions.fusion-stages": _stages(fusion),
         "directions.fusion-area": f"{_unit_um2(fusion):,.0f}",
         "directions.plain-area0": f"{_unit_um2(plain):,.0f}",
+        "directions.agrees": _agrees(),
+        "directions-energy": _stated_activity(),
         "directions-bitblade": _bitblade(),
         "directions-normalised": _normalised(uniform),
         "directions.fusion-parts": _parts(fusion),
@@ -80,6 +82,27 @@ def _bitfusion(plain: Measured, fusion: Measured) -> str:
         ("flexible 8/2 to plain 8 x 8, power at 8 bits", f"{power:.1f}", f"{344 / 172:.1f}"),
     ]
     return table(("", "ours", "theirs"), lines)
+
+
+def _stated_activity() -> str:
+    """Registers and the rest of plain multipliers, at two activities."""
+    record = read_result("published-energy")
+    places = [record["renewed"].index(renewed) for renewed in (1.0, 0.25)]
+    lines = []
+    for unit in record["units"]:
+        energies = [f"{unit[part][place]:.0f}" for part in ("registers_fj", "rest_fj") for place in places]
+        size = f"{unit['area_um2']:.0f} / {unit['published_um2']:.0f}"
+        lines.append((f"{unit['bits']} x {unit['bits']}", size, *energies, f"{unit['published_fj']:.0f}"))
+    headers = (
+        "", "area um2, ours / theirs", "registers, p = 1", "registers, p = 0.25", "the rest, p = 1",
+        "the rest, p = 0.25", "theirs",
+    )  # fmt: skip
+    return table(headers, lines)
+
+
+def _agrees() -> str:
+    units = read_result("published-energy")["units"]
+    return ", ".join(f"{unit['agrees_at']} ({unit['bits']} bits)" for unit in units)
 
 
 def _bitblade() -> str:
