@@ -1,8 +1,10 @@
-"""Estimates beside measurements of the same comparison, and the difference."""
+"""Estimates beside measurements of the same comparison: the difference, and which pairs of designs change places."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations, groupby
 from pathlib import Path
 
 from siliquant.commandline import console, print_table
@@ -11,7 +13,10 @@ from siliquant.inputs import csv_of
 
 from .comparison import Row
 
-__all__ = ["print_check", "write_check"]
+__all__ = ["APART", "Swap", "pairs_apart", "print_check", "swapped", "write_check"]
+
+APART = 0.05
+"""How far two designs are apart in measurement, as a share of the lower, where their order is more than chance."""
 
 _HEADERS = (
     "bits", "normalisation", "design", "stages, model", "stages, measured",
@@ -21,8 +26,55 @@ _HEADERS = (
 )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Swap:
+    """Two designs of one table that the model puts in the other order: how often ``first`` has what ``second`` has."""
+
+    bits: int
+    normalisation: str
+    quantity: str
+    first: str
+    second: str
+    measured: float
+    estimated: float
+
+    def __str__(self) -> str:
+        order = f"{self.measured:.2f} measured, {self.estimated:.2f} estimated"
+        return f"{self.bits} bits, {self.normalisation}, {self.quantity}, {self.first} to {self.second}: {order}"
+
+
+def pairs_apart(estimated: Sequence[Row], measured: Sequence[Row]) -> list[Swap]:
+    """Every pair of rows of one mean and normalisation that are more than APART apart in measured area, per unit or per
+    product a cycle, or in measured power or energy.
+    """
+    found = []
+    both = sorted(zip(estimated, measured, strict=True), key=_table_of)
+    for (bits, normalisation), group in groupby(both, key=_table_of):
+        for (said, row), (other_said, other) in combinations(list(group), 2):
+            for quantity, ratios in (
+                ("area", (row.area_ratio, other.area_ratio, said.area_ratio, other_said.area_ratio)),
+                ("power", (row.power_ratio, other.power_ratio, said.power_ratio, other_said.power_ratio)),
+            ):
+                if None in ratios:
+                    continue
+                one, two, one_said, two_said = (ratio or 0.0 for ratio in ratios)
+                if max(one, two) > (1 + APART) * min(one, two):
+                    pair = row.design, other.design
+                    found.append(Swap(bits, normalisation, quantity, *pair, one / two, one_said / two_said))
+    return found
+
+
+def swapped(pairs: Sequence[Swap]) -> list[Swap]:
+    """Those whose order is another in the estimates."""
+    return [pair for pair in pairs if (pair.measured > 1) != (pair.estimated > 1)]
+
+
+def _table_of(pair: tuple[Row, Row]) -> tuple[int, str]:
+    return pair[1].bits, pair[1].normalisation
+
+
 def print_check(estimated: Sequence[Row], measured: Sequence[Row]) -> None:
-    """One line an entry of the comparison, and the mean and largest difference."""
+    """One line an entry of the comparison, the mean and largest difference, and the pairs that change places."""
     out = console()
     lines = list(_lines(estimated, measured))
     texts = [[_text(value) for value in line] for line in lines]
@@ -32,6 +84,13 @@ def print_check(estimated: Sequence[Row], measured: Sequence[Row]) -> None:
     for name, values in zip(("area", "power", "minimum period"), differences, strict=True):
         if values:
             out.print(f"{name}: {sum(values) / len(values):.1f} % apart on average, {max(values):.1f} % at most")
+    others = sum(said.spec != found.spec for said, found in zip(estimated, measured, strict=True))
+    out.print(f"pipeline stages or form: other ones in {others} of {len(measured)} rows")
+    pairs = pairs_apart(estimated, measured)
+    swaps = swapped(pairs)
+    out.print(f"order: {len(swaps)} of {len(pairs)} pairs more than {100 * APART:.0f} % apart change places")
+    for swap in swaps:
+        out.print(f"  {swap}", soft_wrap=True)
 
 
 def write_check(estimated: Sequence[Row], measured: Sequence[Row], folder: Path) -> Path:
