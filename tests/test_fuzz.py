@@ -18,7 +18,7 @@ from tests.fuzz.targets import Target, targets
 
 SEED = 20261128
 NAMES = [target.name for target in targets()] + [target.name for target in line_targets()]
-MINUTES = 2.0
+MINUTES = 0.6
 
 
 @pytest.mark.slow
