@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
+from itertools import combinations, product
 
 import numpy as np
 from scipy.optimize import least_squares, nnls
@@ -50,6 +50,7 @@ _STEPS = tuple(Step)
 _ROUNDS = 8
 _PULL = 0.05  # towards the delays of the round before, in units of a point's relative error
 _STRAIN_STEP = 0.05  # of the pressures between which costs may grow
+_STRAIN_POWERS = (1.0, 1.5, 2.0, 3.0)
 _START_NS = {  # only where the search for paths begins; scaled to the library before the first fit
     Step.START: 0.08,
     Step.AND: 0.03,
@@ -157,6 +158,7 @@ def fit(
         fastest_ns=fastest_ns,
         strain_from=0.0,
         strain_to=1.0,
+        strain_power=1.0,
         area_growth=0.0,
         ahead_um2=0.0,
         leakage_growth=0.0,
@@ -275,8 +277,8 @@ def _with_growth(model: LibraryModel, points: Sequence[Point]) -> LibraryModel:
         ]
     )
     before = [base[point.mac] for point in pressed]
-    start, end, area_growth, ahead_um2 = _fit_area_under_pressure(us, before, pressed)
-    ss = strains(us, start, end)
+    (start, end, power), area_growth, ahead_um2 = _fit_area_under_pressure(us, before, pressed)
+    ss = strains(us, start, end, power)
     by_plan = {(point.mac, point.plan): point for point in reversed(points) if point.relaxed}
     pairs = [
         (u, s, shape.ripple, point, by_plan[point.mac, point.plan])
@@ -290,6 +292,7 @@ def _with_growth(model: LibraryModel, points: Sequence[Point]) -> LibraryModel:
         ahead_fj=ahead_fj,
         strain_from=start,
         strain_to=end,
+        strain_power=power,
         area_growth=area_growth,
         ahead_um2=ahead_um2,
         leakage_growth=max(0.0, leaks / max(1e-12, sum(s * s for _, s, *_ in pairs))),
@@ -313,26 +316,27 @@ def _fit_margin(pairs: Sequence[tuple[Shape, Point]]) -> float:
 
 def _fit_area_under_pressure(
     us: Vector, before: Sequence[Point], after: Sequence[Point]
-) -> tuple[float, float, float, float]:
-    """The pressures between which area grows, the share by which it does, and um2 more for each carry-propagate bit.
+) -> tuple[tuple[float, float, float], float, float]:
+    """The pressures between which area grows and the power, the share by which it does, and um2 more for each
+    carry-propagate bit.
 
-    us: the pressure of each netlist. The two pressures are those, in steps, with the least mean relative error.
+    us: the pressure of each netlist. Of pressures in steps and some powers, those with the least mean relative error.
     """
     if not after:
-        return 0.0, 1.0, 0.0, 0.0
+        return (0.0, 1.0, 1.0), 0.0, 0.0
     old_um2, new_um2 = (np.array([point.area_um2 for point in points]) for points in (before, after))
     adder = PARTS.index(Part.CARRY_BITS)
     grows = np.column_stack([old_um2, [counts_of(point.mac)[adder] for point in after]])
-    best: tuple[float, float, float, Vector] | None = None
-    for start, end in combinations(np.arange(0, 1 + _STRAIN_STEP / 2, _STRAIN_STEP).round(6).tolist(), 2):
-        rows = grows * strains(us, start, end)[:, None]
+    best: tuple[float, tuple[float, float, float], Vector] | None = None
+    ends = combinations(np.arange(0, 1 + _STRAIN_STEP / 2, _STRAIN_STEP).round(6).tolist(), 2)
+    for power, (start, end) in product(_STRAIN_POWERS, ends):
+        rows = grows * strains(us, start, end, power)[:, None]
         found = _relative_fit(rows, new_um2 - old_um2, new_um2)
         error = float(np.mean(np.abs(old_um2 + rows @ found - new_um2) / new_um2))
         if best is None or error < best[0]:
-            best = error, start, end, found
+            best = error, (start, end, power), found
     assert best is not None
-    _, start, end, found = best
-    return start, end, float(found[0]), float(found[1])
+    return best[1], float(best[2][0]), float(best[2][1])
 
 
 def _fit_energy_under_pressure(pairs: Sequence[tuple[float, float, float, Point, Point]]) -> tuple[float, float]:

@@ -216,7 +216,7 @@ def _estimate_frame(
     relaxed_ns = spread(lambda parts: parts.shape.relaxed_ns)
     fastest_ns = spread(lambda parts: parts.shape.fastest_ns)
     u = pressures(relaxed_ns, fastest_ns, clocks)
-    s = strains(u, coefficient("strain_from"), coefficient("strain_to"))
+    s = strains(u, *map(coefficient, ("strain_from", "strain_to", "strain_power")))
     area_um2 = spread(lambda parts: parts.shape.area_um2.sum()) + s * spread(lambda parts: parts.shape.grows_um2.sum())
     leakage_nw = spread(lambda parts: parts.shape.leakage_nw.sum())
     leakage_uw = leakage_nw * (1e-3 * (1 + coefficient("leakage_growth") * s))

@@ -54,7 +54,11 @@ def write_model(model: LibraryModel, path: Path) -> None:
         "relaxed_ns": {step.value: _rounded(found.relaxed_ns[step]) for step in Step},
         "fastest_ns": {step.value: _rounded(found.fastest_ns[step]) for step in Step},
         "ahead_um2": _rounded(found.ahead_um2),
-        "strain": {"from": _rounded(found.strain_from), "to": _rounded(found.strain_to)},
+        "strain": {
+            "from": _rounded(found.strain_from),
+            "to": _rounded(found.strain_to),
+            "power": _rounded(found.strain_power),
+        },
         "growth": {
             "area": _rounded(found.area_growth),
             "leakage": _rounded(found.leakage_growth),
@@ -82,7 +86,7 @@ def read_model(path: Path) -> LibraryModel:
         if data["format"] != _FORMAT:
             raise InputError(f"its format must be {_FORMAT!r} or {_BEFORE!r}, not {short(data['format'])}")
         growth = _named(data["growth"], "growth", ("area", "leakage", "energy"), "of area, leakage and energy")
-        strain = _named(data["strain"], "strain", ("from", "to"), "of its pressures")
+        strain = _named(data["strain"], "strain", ("from", "to", "power"), "of its numbers")
         if not _number(strain["from"], "strain") < _number(strain["to"], "strain"):
             raise InputError(f"strain must go from a pressure to a higher one, not {strain['from']} to {strain['to']}")
         known = _named(data["range"], "range", ("counts", "smallest_um2", "largest_um2", "forms"), "of its limits")
@@ -100,6 +104,7 @@ def read_model(path: Path) -> LibraryModel:
             fastest_ns=_steps(data["fastest_ns"], "fastest_ns"),
             strain_from=_number(strain["from"], "strain"),
             strain_to=_number(strain["to"], "strain"),
+            strain_power=_number(strain["power"], "strain"),
             area_growth=_number(growth["area"], "growth"),
             ahead_um2=_number(data["ahead_um2"], "ahead_um2"),
             leakage_growth=_number(growth["leakage"], "growth"),
@@ -159,7 +164,7 @@ def _members(data: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _of_today(data: Mapping[str, Any]) -> Mapping[str, Any]:
     """A model of the format before as one of today's: nothing is known of clock gates, which cost nothing, nor of
-    forms.
+    forms, and costs grow in a straight line.
     """
     if data.get("format") != _BEFORE:
         return data
@@ -167,6 +172,8 @@ def _of_today(data: Mapping[str, Any]) -> Mapping[str, Any]:
     vectors = ("area_um2", "leakage_nw", "settled_fj", "glitch_fj", "pulse_fj")
     found = {**data, "format": _FORMAT, "gate_fj": None, "still_fj": None}
     found |= {name: {**data[name], gates: 0.0} for name in vectors if isinstance(data.get(name), dict)}
+    if isinstance(data.get("strain"), dict):
+        found["strain"] = {**data["strain"], "power": 1.0}
     if isinstance(known, dict) and isinstance(known.get("counts"), dict):
         found["range"] = {**known, "counts": {**known["counts"], gates: _MOST}, "forms": []}
     return found

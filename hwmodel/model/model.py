@@ -12,13 +12,13 @@ kept once found (hwmodel.model.features). The coefficients are data: hwmodel.fit
 table of a library. No tool is run here.
 
 Clock pressure u is 0 where the smallest netlist meets the clock and 1 where only the fastest does, or none:
-u = (relaxed - period) / (relaxed - fastest), from 0 to 1. A little of it costs nothing (a few larger cells), and from
-some pressure on only the recipes for speed are left: strain s goes from 0 to 1 between two fitted pressures. Area,
-leakage and energy grow by 1 + growth x s, area by some more for each carry-propagate bit, which looks ahead. As soon as
-there is any pressure, each glitch of such adders takes more energy, by the share that they have of the longest path:
-where that is small, they go on to ripple. The netlist's minimum period is the relaxed one at u = 0, between the clock's
-and the fastest while u is below 1, and the fastest at 1: recipes come in few sizes, and the one that meets a clock is
-mostly faster than it must be.
+u = (relaxed - period) / (relaxed - fastest), from 0 to 1. A little of it costs nothing (a few larger cells), more of it
+ever more, as full adders are dissolved into gates: strain s goes from 0 to 1 between two fitted pressures, by a fitted
+power of the way between them. Area, leakage and energy grow by 1 + growth x s, area by some more for each
+carry-propagate bit, which looks ahead. As soon as there is any pressure, each glitch of such adders takes more energy,
+by the share that they have of the longest path: where that is small, they go on to ripple. The netlist's minimum period
+is the relaxed one at u = 0, between the clock's and the fastest while u is below 1, and the fastest at 1: recipes come
+in few sizes, and the one that meets a clock is mostly faster than it must be.
 """
 
 from __future__ import annotations
@@ -78,9 +78,9 @@ class Coefficients:
     remains at the end of the cycle; glitch_fj, pulse_fj: of a glitch and of a pulse of hwmodel.model.switching;
     ahead_fj: what a glitch in a carry-propagate adder takes more under pressure, were the whole path a ripple.
     relaxed_ns, fastest_ns: delay of each step of a path in the smallest and in the fastest netlist. strain_from,
-    strain_to: the pressures between which costs grow. growth: what full strain adds to area, leakage and energy, as a
-    share; ahead_um2: to the area of a carry-propagate bit. margin: how far netlists under pressure are below the period
-    of their clock, as a share of how far the fastest netlist is.
+    strain_to: the pressures between which costs grow; strain_power: of the way between them. growth: what full strain
+    adds to area, leakage and energy, as a share; ahead_um2: to the area of a carry-propagate bit. margin: how far
+    netlists under pressure are below the period of their clock, as a share of how far the fastest netlist is.
     """
 
     area_um2: Vector
@@ -96,6 +96,7 @@ class Coefficients:
     fastest_ns: Mapping[Step, float]
     strain_from: float
     strain_to: float
+    strain_power: float
     area_growth: float
     ahead_um2: float
     leakage_growth: float
@@ -306,12 +307,13 @@ def pressures(relaxed_ns: Vector, fastest_ns: Vector, clock_mhz: Vector) -> Vect
 
 def strain(pressure: float, found: Coefficients) -> float:
     """How far costs have grown at some pressure, from 0 to 1; see the module."""
-    return min(1.0, max(0.0, (pressure - found.strain_from) / (found.strain_to - found.strain_from)))
+    way = (pressure - found.strain_from) / (found.strain_to - found.strain_from)
+    return float(min(1.0, max(0.0, way)) ** found.strain_power)
 
 
-def strains(pressures: Vector, start: Vector | float, end: Vector | float) -> Vector:
-    """:func:`strain` of arrays, between two pressures."""
-    return np.asarray(np.clip((pressures - start) / (end - start), 0.0, 1.0))
+def strains(pressures: Vector, start: Vector | float, end: Vector | float, power: Vector | float) -> Vector:
+    """:func:`strain` of arrays, between two pressures by a power."""
+    return np.asarray(np.clip((pressures - start) / (end - start), 0.0, 1.0) ** power)
 
 
 def minimum_period_ns(relaxed_ns: float, fastest_ns: float, clock_mhz: float, margin: float) -> float:

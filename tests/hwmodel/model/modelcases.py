@@ -78,6 +78,7 @@ def coefficients(**changes: Any) -> Coefficients:
         fastest_ns={step: 0.6 * value for step, value in delays(seed=6).items()},
         strain_from=0.2,
         strain_to=0.6,
+        strain_power=1.0,
         area_growth=0.4,
         ahead_um2=0.7,
         leakage_growth=0.6,

@@ -22,8 +22,8 @@ from tests.hwmodel.model.modelcases import SMALL, model, own_cache  # noqa: F401
 MODEL = model("lib45", most=321.0, smallest_um2=12.5, provenance={"tool": "0.67", "date": "2026-01-02"})
 VECTORS = ("area_um2", "leakage_nw", "settled_fj", "glitch_fj", "pulse_fj")
 NUMBERS = (
-    "clock_fj", "gate_fj", "still_fj", "ahead_fj", "ahead_um2", "strain_from", "strain_to", "area_growth",
-    "leakage_growth", "energy_growth", "margin",
+    "clock_fj", "gate_fj", "still_fj", "ahead_fj", "ahead_um2", "strain_from", "strain_to", "strain_power",
+    "area_growth", "leakage_growth", "energy_growth", "margin",
 )  # fmt: skip
 
 
@@ -105,7 +105,7 @@ PART, STEP = PARTS[0].value, Step.AND.value
 EVERY_PART = "must have a value for each part of a design and no other"
 EVERY_STEP = "must have a value for each step of a path and no other"
 GROWTH = "growth must have a value for each of area, leakage and energy and no other"
-STRAIN = "strain must have a value for each of its pressures and no other"
+STRAIN = "strain must have a value for each of its numbers and no other"
 LIMITS = "range must have a value for each of its limits and no other"
 
 

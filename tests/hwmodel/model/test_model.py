@@ -142,10 +142,12 @@ def test_energy_of_clock_pins_grows_as_the_costs_do() -> None:
 
 def test_strains_of_arrays_are_those_of_single_pressures() -> None:
     us = np.linspace(0.0, 1.0, 21)
-    known = MODEL.coefficients
-    expected = [strain(u, known) for u in us.tolist()]
-    assert strains(us, known.strain_from, known.strain_to).tolist() == expected
-    assert (expected[0], expected[-1]) == (0.0, 1.0)
+    for power in (1.0, 2.0, 1.5):
+        known = replace(MODEL.coefficients, strain_power=power)
+        expected = [strain(u, known) for u in us.tolist()]
+        assert strains(us, known.strain_from, known.strain_to, power).tolist() == pytest.approx(expected, abs=1e-15)
+        assert (expected[0], expected[-1]) == (0.0, 1.0)
+        assert strain(0.4, known) == pytest.approx(0.5**power)
 
 
 def test_the_smallest_netlist_is_kept_up_to_its_own_period() -> None:
