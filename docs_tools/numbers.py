@@ -31,7 +31,9 @@ EPILOG = """\
 examples:
   python -m docs_tools.numbers                 what differs
   python -m docs_tools.numbers --write         everything anew, transcripts and diagrams too"""
-SOURCES = ("directions", "calibration", "synthesis", "speed", "hardware", "network", "inference", "readme")
+SOURCES = (
+    "directions", "calibration", "synthesis", "speed", "hardware", "network", "inference", "reviewer", "readme",
+)  # fmt: skip
 """Modules of docs_tools.pages, each with the texts of the places whose names begin as it says (OWNS)."""
 
 

@@ -90,6 +90,7 @@ def as_json(found: Explanation) -> dict[str, Any]:
         "power_uw": cost.power_uw,
         "settled_power_uw": cost.settled_power_uw,
         "leakage_uw": float(cost.leakage_uw.sum()),
+        "idle_uw": None if found.model.coefficients.still_fj is None else cost.idle_uw,
         "minimum_period_ns": cost.minimum_period_ns,
         "meets_clock": cost.meets_clock,
         "pressure": cost.pressure,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from pathlib import Path
 
 import pytest
 
@@ -22,3 +24,24 @@ def test_a_part_of_a_calibration_is_drawn_from_what_the_table_has(capsys: pytest
     ((measured, share),) = found
     assert 20 < int(measured) < 60
     assert 5 < int(share) < 50
+
+
+def test_ratios_at_other_clocks_and_operands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One serial design, few lanes: the uniform design is 1 everywhere, and a slow clock changes nothing."""
+    monkeypatch.setenv("SILIQUANT_CACHE_DIR", str(tmp_path))
+    ratios = script("benchmarks/ratios.py")
+    monkeypatch.setattr(ratios, "LANES", 1)
+    out = tmp_path / "ratios.json"
+    ratios.main(["--bits", "2", "--designs", "loom", "--clocks", "50,500", "--jobs", "1", "--out", str(out)])
+    assert "without lsq-gaussian: a lsq-gaussian code must have a value above 0" in capsys.readouterr().err
+    found = json.loads(out.read_text())
+    assert list(found["streams"]) == ["uniform", "minilm"], "the others have no codes of one bit"
+    uniform, loom = found["clocks"]["50"]
+    for each in (*found["clocks"].values(), *found["streams"].values()):
+        assert (each[uniform]["area_ratio"], each[uniform]["energy_ratio"]) == (1.0, 1.0)
+        assert each[loom]["energy_ratio"] > 1
+    assert found["clocks"]["500"] == found["streams"]["uniform"]
+    slow, fast = (found["clocks"][clock][uniform]["area_um2_per_mac_per_cycle"] for clock in ("50", "500"))
+    assert slow <= fast

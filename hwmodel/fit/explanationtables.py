@@ -30,6 +30,8 @@ def print_explanation(found: Explanation) -> None:
         f"power {cost.power_uw:,.1f} uW with glitches{_error(found, 'power')}, {cost.settled_power_uw:,.1f} uW "
         f"without; leakage {cost.leakage_uw.sum():,.1f} uW of it", soft_wrap=True,
     )  # fmt: skip
+    if model.coefficients.still_fj is not None:
+        out.print(f"power without operands {cost.idle_uw:,.1f} uW")
     met = "meets" if cost.meets_clock else "misses"
     out.print(f"minimum period {cost.minimum_period_ns:.2f} ns{_error(found, 'period')}: {met} the clock")
     if cost.pressure:

@@ -6,13 +6,15 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from hwmodel.comparison import Question, model_answer
-from hwmodel.explain import main
+from hwmodel.explain import as_json, main
 from hwmodel.fit.explanation import explain
+from hwmodel.fit.explanationtables import print_explanation
 from hwmodel.fit.validationtables import points_of
 from hwmodel.measurement.table import packaged_calibration
 from hwmodel.model.file import load_model
@@ -37,6 +39,17 @@ def test_the_terms_add_up_to_the_estimate_without_pressure(spec: MacSpec) -> Non
     assert found.relaxed.ns == pytest.approx(found.cost.minimum_period_ns, rel=1e-6)
     assert all(term.fitted_designs > 0 for term in found.parts)
     assert set(found.errors) == {"area", "power", "period"}
+
+
+def test_idle_power_is_shown_where_the_model_knows_clock_gates(capsys: pytest.CaptureFixture[str]) -> None:
+    model, points = load_model("freepdk45"), points_of(packaged_calibration("freepdk45"))
+    for still_fj, said in ((None, False), (3.0, True)):
+        gates = replace(model.coefficients, gate_fj=still_fj, still_fj=still_fj)
+        found = explain(UniformSpec(), StreamPlan(Precision(4, 4)), replace(model, coefficients=gates), 10.0, points)
+        print_explanation(found)
+        line = f"power without operands {found.cost.idle_uw:,.1f} uW"
+        assert (line in capsys.readouterr().out) is said
+        assert as_json(found)["idle_uw"] == (found.cost.idle_uw if said else None)
 
 
 def test_a_measured_design_is_its_own_nearest() -> None:
