@@ -41,7 +41,7 @@ from .power import (
     check_energy_ratio,
     energy_ratio,
 )
-from .timing import DELAYS, Arc, cell_arcs
+from .timing import DELAYS, Arc, Table, cell_arcs
 from .tree import Group, named_pins, parse_liberty
 
 __all__ = [
@@ -67,6 +67,7 @@ __all__ = [
     "LookupTable",
     "Not",
     "Or",
+    "Table",
     "Templates",
     "Variable",
     "Xor",

@@ -29,8 +29,8 @@ from .selection import Netlist, select
 from .sizing import apply, meet_clock
 from .sta import OpenSta, Timing, ToolMissing, find_opensta
 
-_SIZED_AGAIN = 2  # netlists of a hybrid path
-_SPARE = 0.015  # of the period: slack for which no netlist is sized again
+_SIZED_AGAIN = 4  # netlists of a hybrid path
+_STEPS_THAT_MEET = 3  # of a hybrid path: a faster netlist may be smaller
 
 
 @dataclass(frozen=True)
@@ -220,9 +220,9 @@ class Workspace:
         self._timer.load(netlist.path, self._top, period_ns, self._clock)
 
     def _on_path(self, recipe: Recipe, period_ns: float) -> list[Netlist]:
-        """The netlists of a hybrid path up to the first that meets the clock; the path is followed once for all clocks.
+        """The netlists of a hybrid path up to some that meet the clock; the path is followed once for all clocks.
 
-        They are as sized for the periods of the path, the fastest of these also for that of the clock.
+        They are as sized for the periods of the path, those nearest to that of the clock also for it.
         """
         if recipe not in self._paths:
             start = self._netlists([path_start(recipe)], period_ns)[0]
@@ -230,15 +230,15 @@ class Workspace:
             self._paths[recipe] = [], follow(*arguments, lambda plan, number: self._planned(recipe, plan, number))
         steps, more = self._paths[recipe]
         walked: list[Step] = []
+        met = 0
         for step in itertools.chain(tuple(steps), _kept(more, steps)):
             walked.append(step)
-            if step.sized_period_ns <= period_ns:
+            met += step.sized_period_ns <= period_ns
+            if met == _STEPS_THAT_MEET:
                 break
         found = [step.sized(period_ns) for step in walked]
-        fastest_steps = sorted(found, key=lambda netlist: -netlist.final_slack_ns)[:_SIZED_AGAIN]
-        if 0 <= fastest_steps[0].final_slack_ns < _SPARE * period_ns:
-            return found
-        for netlist in [replace(netlist, sizing=None) for netlist in fastest_steps]:
+        nearest = sorted(found, key=lambda netlist: abs(netlist.final_slack_ns))[:_SIZED_AGAIN]
+        for netlist in [replace(netlist, sizing=None) for netlist in nearest]:
             self._load(netlist, period_ns)
             netlist.sizing = meet_clock(self._timer, self._library)
             found.append(netlist)

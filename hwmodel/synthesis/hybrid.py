@@ -20,9 +20,10 @@ from .sta import OpenSta, PinTimes
 
 __all__ = ["Plan", "Step", "follow"]
 
-_FASTER = 0.96  # the period of a round over that of the round before
-_MOST_ROUNDS = 48
-_PATIENCE = 8  # rounds that miss their period before the path ends
+_FASTER = 0.96  # the period of a round over that of the last one that was met
+_LITTLE_FASTER = 0.985  # the same from where a larger step is not met
+_MOST_ROUNDS = 64
+_PATIENCE = 6  # rounds that miss their period before the steps get smaller, and before the path ends
 _SHARE = 1 / 16  # of the full adders, dissolved in a round
 _FEWEST = 4
 
@@ -57,12 +58,12 @@ class Step:
         return replace(self.netlist, slack_ns=period_ns - self.period_ns, sizing=sizing)
 
 
-@dataclass
+@dataclass(frozen=True)
 class _State:
     """What the next round starts from."""
 
-    dissolved: list[str] = field(default_factory=list)
-    orders: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    dissolved: tuple[str, ...] = ()
+    orders: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def plan(self, times: PinTimes, here_ns: float, wanted_ns: float) -> Plan:
         """For a period, from times of a netlist that was timed at another."""
@@ -90,14 +91,15 @@ def follow(
     assert adder is not None  # the path is for libraries with such a cell
     pins = adder.a, adder.b, adder.carry_in  # the last is the fastest
     state = _State()
-    wanted_ns, sizing = _period_ns(opensta, start, top, clock) * _FASTER, None
+    met_ns, faster = _period_ns(opensta, start, top, clock), _FASTER
+    wanted_ns = met_ns * faster
     opensta.load(start.path, top, wanted_ns, clock)
     times, here_ns = opensta.pin_times(), wanted_ns
     names = _adders(start, top, adder.cell)
     share = max(_FEWEST, round(len(names) * _SHARE))
-    missed = 0
+    missed, met = 0, (state, times, here_ns, names)
     for number in range(_MOST_ROUNDS):
-        _order(state, names, times, pins)
+        state = _ordered(state, names, times, pins)
         netlist = map_by(state.plan(times, here_ns, wanted_ns), number)
         opensta.load(netlist.path, top, wanted_ns, clock)
         period_ns = wanted_ns - opensta.slack_ns()
@@ -107,13 +109,18 @@ def follow(
         yield Step(netlist, period_ns, sizing, sized_ns)
         names = _adders(netlist, top, adder.cell)
         if sizing.slack_ns >= 0:
-            missed, wanted_ns = 0, sized_ns * _FASTER
+            missed, met, met_ns = 0, (state, times, here_ns, names), sized_ns
+            wanted_ns = met_ns * faster
             continue
         missed += 1
         worst = _worst(names, times)[:share]
-        if missed == _PATIENCE or not worst:
+        if missed < _PATIENCE and worst:
+            state = replace(state, dissolved=(*state.dissolved, *worst))
+        elif faster == _FASTER:
+            faster, missed, (state, times, here_ns, names) = _LITTLE_FASTER, 0, met
+            wanted_ns = met_ns * faster
+        else:
             return
-        state.dissolved += worst
 
 
 def _period_ns(opensta: OpenSta, netlist: Netlist, top: str, clock: str) -> float:
@@ -127,13 +134,15 @@ def _adders(netlist: Netlist, top: str, kind: str) -> list[str]:
     return sorted(name for name, cell in cells.items() if cell["type"] == kind)
 
 
-def _order(state: _State, names: Sequence[str], times: PinTimes, pins: Sequence[str]) -> None:
-    """Put the latest input at the last of the pins, and the others before it."""
+def _ordered(state: _State, names: Sequence[str], times: PinTimes, pins: Sequence[str]) -> _State:
+    """The latest input of each adder at the last of the pins, and the others before it."""
+    orders = dict(state.orders)
     for name in names:
         arrivals = times.arrival_ns.get(name, {})
         late = [arrivals.get(pin, 0.0) for pin in pins]
-        before = state.orders.get(name, _PINS)
-        state.orders[name] = tuple(before[place] for place in sorted(range(len(late)), key=late.__getitem__))
+        before = orders.get(name, _PINS)
+        orders[name] = tuple(before[place] for place in sorted(range(len(late)), key=late.__getitem__))
+    return replace(state, orders=orders)
 
 
 def _worst(names: Sequence[str], times: PinTimes) -> list[str]:

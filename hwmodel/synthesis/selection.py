@@ -12,8 +12,8 @@ from hwmodel.library import Library
 from .sizing import Sizing, meet_clock
 from .sta import OpenSta
 
-_SIZED = 2  # candidates that get larger drive strengths
-_SIZABLE = 1.25  # of the clock period: what larger cells may still bring below it
+_SIZED = 4  # candidates that get larger drive strengths
+_SIZABLE = 1.4  # of the clock period: what larger cells may still bring below it
 _AREA_OF_SPEED = 0.15  # area a netlist is expected to gain for the share of the period it is too slow
 
 

@@ -1,7 +1,7 @@
 """Larger drive strengths where the clock needs them: a netlist just too slow becomes one that meets it.
 
-OpenSTA times every trial.  On the worst path, the cells whose next larger drive strength gains most slack for its area
-are replaced, again and again, until the clock is met or nothing helps.
+On the worst path, the cells whose next larger drive strength gains most slack for its area are replaced, again and
+again, until the clock is met or nothing helps.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from hwmodel.library import Library
 from siliquant.inputs import InputError, verilog_name
 
 from .sta import OpenSta, Stage
+from .strengths import Strengths, strengths_of
 
 __all__ = ["Move", "Sizing", "apply", "meet_clock", "together"]
 
-_MAXIMUM_MOVES = 120
+_MAXIMUM_MOVES = 160
 _PATIENCE = 6  # moves before progress is asked for
-_STAGES_TRIED = 6  # of the worst path, those of most delay; more only while none helps
 _LEAST_GAIN_NS = 1e-5
 _NEARLY = 0.3  # of the best move's gain for its area, for others that are made with it
 
@@ -39,33 +39,41 @@ class Sizing:
 def meet_clock(opensta: OpenSta, library: Library, area_limit_um2: float = math.inf) -> Sizing:
     """Size up the netlist loaded in `opensta` until it meets its clock, adding at most area_limit_um2.
 
-    Of the worst path, the cells whose larger ones gain most for their area are replaced, several at a time. The result
-    may still miss the clock; its slack says so.
+    Of the worst path, the cells whose larger ones gain most for their area by the library's tables are replaced,
+    several at a time. OpenSTA times what came of it, and what made another path worse is undone. The result may still
+    miss the clock; its slack says so.
     """
+    strengths = strengths_of(library)
     larger = {small: large for family in library.families for small, large in pairwise(family)}
     replaced: dict[str, str] = {}
+    refused: set[tuple[str, str]] = set()
     added = 0.0
     slack = start = opensta.slack_ns()
     while slack < 0 and len(replaced) < _MAXIMUM_MOVES:
         if len(replaced) >= _PATIENCE and slack < start * (1 - len(replaced) / _MAXIMUM_MOVES):
             break
-        moves = _moves(opensta, library, larger, slack, area_limit_um2 - added)
-        if not moves:
-            break
-        for move in together(moves, -slack, area_limit_um2 - added):
-            opensta.replace(move.instance, move.cell)
-            replaced[move.instance] = move.cell
-            added += move.cost_um2
+        path, left_um2 = opensta.critical_stages(), area_limit_um2 - added
+        moves = [move for move in _moves(path, library, strengths, larger) if (move.instance, move.cell) not in refused]
+        batch = together(moves, -slack, left_um2)
+        made = _made(opensta, batch, slack) or _made(opensta, batch[:1], slack)
+        if not made:
+            if not batch:
+                break
+            refused.add((batch[0].instance, batch[0].cell))
+            continue
+        replaced |= {move.instance: move.cell for move in made}
+        added += sum(move.cost_um2 for move in made)
         slack = opensta.slack_ns()
     return Sizing(replaced, slack, added)
 
 
 @dataclass(frozen=True)
 class Move:
-    """A replacement that was tried: the place of its instance on the path, and what it gains there and costs."""
+    """A replacement: the place of its instance on the path, the cell before, and what it should gain and costs."""
 
     place: int
     instance: str
+    before: str
     cell: str
     gain_ns: float
     cost_um2: float
@@ -76,27 +84,26 @@ class Move:
         return self.gain_ns / max(self.cost_um2, 1e-3)
 
 
-def _moves(
-    opensta: OpenSta, library: Library, larger: Mapping[str, str], slack_ns: float, area_um2: float
-) -> list[Move]:
-    """The replacements on the worst path that gain, the best first."""
-    found: list[Move] = []
-    for tried, (place, stage) in enumerate(_promising(opensta, larger)):
-        if found and tried >= _STAGES_TRIED:
-            break
-        other = larger[stage.cell]
-        after, worst = opensta.try_replace(stage.instance, stage.pin, stage.cell, other)
-        move = Move(place, stage.instance, other, after - slack_ns, library.areas[other] - library.areas[stage.cell])
-        if move.gain_ns >= _LEAST_GAIN_NS and worst >= slack_ns - _LEAST_GAIN_NS and move.cost_um2 <= area_um2:
-            found.append(move)
+def _moves(path: Sequence[Stage], library: Library, strengths: Strengths, larger: Mapping[str, str]) -> list[Move]:
+    """The replacements on a path that should gain, the best first."""
+    found = []
+    for place, stage in enumerate(path):
+        if (other := larger.get(stage.cell)) is not None:
+            gain_ns = strengths.gain(path, place, other) * library.time_ns
+            cost_um2 = library.areas[other] - library.areas[stage.cell]
+            if gain_ns >= _LEAST_GAIN_NS:
+                found.append(Move(place, stage.instance, stage.cell, other, gain_ns, cost_um2))
     return sorted(found, key=lambda move: -move.worth)
 
 
 def together(moves: Sequence[Move], missing_ns: float, area_um2: float) -> list[Move]:
-    """The best move and others nearly as good, of cells that do not drive one another, until they are enough."""
+    """The best move that fits the area and others nearly as good, of cells that do not drive one another, until they
+    are enough.
+    """
     made: list[Move] = []
     for move in moves:
-        if sum(each.gain_ns for each in made) >= missing_ns or move.worth < _NEARLY * moves[0].worth:
+        enough = sum(each.gain_ns for each in made) >= missing_ns
+        if made and (enough or move.worth < _NEARLY * made[0].worth):
             break
         apart = all(abs(move.place - each.place) > 1 for each in made)
         if apart and sum(each.cost_um2 for each in made) + move.cost_um2 <= area_um2:
@@ -104,10 +111,15 @@ def together(moves: Sequence[Move], missing_ns: float, area_um2: float) -> list[
     return made
 
 
-def _promising(opensta: OpenSta, larger: Mapping[str, str]) -> list[tuple[int, Stage]]:
-    """The stages of the worst path that have a larger cell, with their places on it, those of most delay first."""
-    able = [(place, stage) for place, stage in enumerate(opensta.critical_stages()) if stage.cell in larger]
-    return sorted(able, key=lambda each: -each[1].delay_ns)
+def _made(opensta: OpenSta, moves: Sequence[Move], slack_ns: float) -> Sequence[Move]:
+    """The moves, which were made; none, undone, where the slack is less than before."""
+    for move in moves:
+        opensta.replace(move.instance, move.cell)
+    if not moves or opensta.slack_ns() >= slack_ns:
+        return moves
+    for move in moves:
+        opensta.replace(move.instance, move.before)
+    return ()
 
 
 def apply(netlist: Path, replaced: Mapping[str, str]) -> None:

@@ -75,12 +75,20 @@ class PinTimes:
 
 @dataclass(frozen=True)
 class Stage:
-    """One cell of a path: its instance, output pin, cell name, and delay from the pin before."""
+    """One cell of a path: its instance, input pin and output pin on the path, cell name, and delay between the two.
+
+    source_edge, edge: "rise" or "fall" at these pins. slew, load: at the input and of the output, in library units.
+    """
 
     instance: str
+    source: str
     pin: str
     cell: str
     delay_ns: float
+    source_edge: str
+    edge: str
+    slew: float
+    load: float
 
 
 def find_opensta() -> str:
@@ -278,16 +286,17 @@ class OpenSta:
 
     def critical_stages(self) -> list[Stage]:
         """The cells of the worst path from its start to the one before its end."""
-        path = self.ask("report_checks -path_delay max -format full -digits 6")
-        found = [Stage(m[2], m[3], m[4], _number(m[1], "delay") * self.library.time_ns) for m in _STAGE.finditer(path)]
-        return found[:-1]
-
-    def try_replace(self, instance: str, pin: str, cell: str, other: str) -> tuple[float, float]:
-        """Slack at an instance's pin after cell -> other, and the worst slack after; then undone.  ns."""
-        words = " ".join(map(tcl_word, (instance, pin, cell, other)))
-        answer = self.ask(f"siliquant_try {words}").split()[-2:]
-        after, worst = (_number(value, f"slack at {instance}/{pin}") for value in answer)
-        return after * 1e9, worst * self.library.time_ns
+        path = self.ask("report_checks -path_delay max -format full -fields {slew cap input_pins} -digits 6")
+        found, entered = [], None
+        for line in _AT_PIN.finditer(path):
+            numbers, edge, instance, pin, cell = line[1].split(), _EDGES[line[2]], line[3], line[4], line[5]
+            if len(numbers) == 3:
+                entered = instance, pin, edge, _number(numbers[0], "slew")
+            elif entered is not None and entered[0] == instance:
+                delay_ns = _number(numbers[2], "delay") * self.library.time_ns
+                load = _number(numbers[0], "load")
+                found.append(Stage(instance, entered[1], pin, cell, delay_ns, entered[2], edge, entered[3], load))
+        return found
 
     def replace(self, instance: str, cell: str) -> None:
         """Replace an instance's cell by another with the same pins."""
@@ -310,7 +319,8 @@ def _plain(name: str) -> str:
     return name.replace("\\", "")
 
 
-_STAGE = re.compile(r"(\S+) +\S+ [\^v] (\S+)/(\S+) \((\S+)\)$", flags=re.MULTILINE)
+_AT_PIN = re.compile(r"^ *((?:[\d.eE+-]+ +){3,4})([\^v]) (\S+)/(\S+) \((\S+)\)$", flags=re.MULTILINE)
+_EDGES = {"^": "rise", "v": "fall"}
 _NO_SLACK_NS = 1e15
 
 _LOOP = """
@@ -374,19 +384,5 @@ proc siliquant_times {} {
       puts "$arrival $required [get_full_name $pin]"
     }
   }
-}
-proc siliquant_pin_slack {pin} {
-  set worst 1e30
-  foreach vertex [[get_pins $pin] vertices] {
-    foreach edge {rise fall} {foreach slack [$vertex slacks $edge] {if {$slack < $worst} {set worst $slack}}}
-  }
-  return $worst
-}
-proc siliquant_try {instance pin cell other} {
-  replace_cell $instance $other
-  set after [siliquant_pin_slack $instance/$pin]
-  set worst [sta::worst_slack]
-  replace_cell $instance $cell
-  puts "$after $worst"
 }
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -98,7 +99,7 @@ def test_sizing_meets_a_clock_and_writes_what_it_did(library: Library, netlist: 
 
 
 def move(place: int, gain_ns: float, cost_um2: float = 1.0) -> Move:
-    return Move(place, f"u{place}", "INV_X2", gain_ns, cost_um2)
+    return Move(place, f"u{place}", "INV_X1", "INV_X2", gain_ns, cost_um2)
 
 
 def test_moves_made_together_are_apart_nearly_as_good_and_no_more_than_needed() -> None:
@@ -107,6 +108,7 @@ def test_moves_made_together_are_apart_nearly_as_good_and_no_more_than_needed() 
     assert together([best, good], 0.1, 10.0) == [best], "one is enough"
     assert together([best, good], 0.11, 10.0) == [best, good]
     assert together([best, good], 1.0, 1.5) == [best], "no area for both"
+    assert together([replace(best, cost_um2=9.0), good], 1.0, 1.5) == [good], "no area for the best"
 
 
 def test_sizing_keeps_to_its_area(library: Library, netlist: Path) -> None:
