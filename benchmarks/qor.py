@@ -32,7 +32,7 @@ from hwmodel.measurement import tool_versions
 from hwmodel.options import add_library_file, library_of
 from hwmodel.synthesis import FLOW_VERSION, Recipe, ToolMissing, Workspace, analyse
 from hwmodel.synthesis.mapping import map_recipe, modules
-from rtl.mac import BitSerialSpec, SubwordSpec, UniformSpec
+from rtl.mac import BitFusionSpec, BitSerialSpec, SubwordSpec, UniformSpec
 from rtl.spec import MacSpec
 from rtl.verilog import to_verilog
 from siliquant.commandline import Parser, add_out_file, run, working
@@ -45,6 +45,7 @@ RELAXED_NS = 100.0  # a clock that every netlist meets: the smallest is kept
 WIDE = [UniformSpec(weight_bits=bits, activation_bits=bits, lanes=16) for bits in (2, 3, 4, 8)]
 MAC = UniformSpec(weight_bits=8, activation_bits=8, lanes=1, reduction_length=16)
 UNITS = (SubwordSpec(units=1, reduction_length=16), BitSerialSpec(units=1, reduction_length=16))
+FUSION = BitFusionSpec(units=1, widths=(8, 4))
 PARTS = ("plain", "mac", "units", "clock")
 GOALS: Mapping[str, Mapping[str, float]] = {
     "freepdk45": {"plain": 0.62, MAC.name: 0.93, UNITS[0].name: 800, UNITS[1].name: 380}
@@ -53,8 +54,11 @@ GOALS: Mapping[str, Mapping[str, float]] = {
 CLOCKS: Mapping[str, Sequence[tuple[MacSpec, Mapping[float, float | None]]]] = {
     "freepdk45": (
         (MAC, dict.fromkeys((2.0, 1.6, 1.4, 1.2, 1.0))),
-        (WIDE[2], {1.66: 2101, 1.42: 2118, 1.29: 2137, 1.20: 2252, 1.10: 2423, 1.00: 3064}),
-    )
+        (WIDE[2], {1.66: 2101, 1.42: 2118, 1.29: 2137, 1.20: 2252, 1.10: 2423, 1.05: None, 1.00: 3064, 0.95: None}),
+        (UNITS[0], {1.40: None, 1.25: None, 1.15: 907, 1.07: None, 1.00: 981, 0.93: None}),
+        (FUSION, {1.90: None, 1.60: None, 1.40: None, 1.30: 1112, 1.20: None, 1.13: None, 1.08: None}),
+    ),
+    "sky130hd": ((UNITS[0], {6.0: None, 5.5: None, 5.0: 4803, 4.7: None, 4.4: None, 4.2: None}),),
 }
 """By library: designs, and for each clock period in ns the area in um2 that is the goal."""
 YOSYS = "import sys; from pyosys import libyosys; d = libyosys.Design(); [d.run_pass(c) for c in sys.argv[1:]]"
