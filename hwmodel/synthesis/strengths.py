@@ -67,11 +67,12 @@ class Strengths:
     def _timed(self, stage: Stage, cell: str, slew: float, load: float) -> tuple[float, float] | None:
         """Delay and output slew of the slowest arc of a cell between the pins and edges of a stage."""
         opposite = stage.source_edge != stage.edge
-        found = [
-            (_value(arc.tables[f"cell_{stage.edge}"], slew, load), _value(slews, slew, load))
-            for arc in self.arcs.get((cell, stage.source, stage.pin), ())
-            if _OPPOSITE.get(arc.sense, opposite) == opposite and (slews := arc.tables.get(f"{stage.edge}_transition"))
-        ]
+        found = []
+        for arc in self.arcs.get((cell, stage.source, stage.pin), ()):
+            delays, slews = (arc.tables.get(kind) for kind in (f"cell_{stage.edge}", f"{stage.edge}_transition"))
+            fits = arc.kind.endswith("_edge") or _OPPOSITE.get(arc.sense, opposite) == opposite  # of a clock, any
+            if fits and delays is not None and slews is not None:
+                found.append((_value(delays, slew, load), _value(slews, slew, load)))
         return max(found, default=None)
 
 
