@@ -55,7 +55,6 @@ def texts() -> dict[str, str]:
         "calibration.kinds": str(len({design.spec.design for design in designs})),
         "calibration.held-out": str(sum(design.held_out is not None for design in designs)),
         "calibration.larger": str(sum(design.held_out == "size" for design in designs)),
-        "calibration.high-pressure": str(round(100 * sum(len(d.pressures) > 2 for d in designs) / len(designs))),
         "calibration.libraries": listing(sorted(found)),
         **_errors(found),
         "validate": markdown_summary(found).strip(),

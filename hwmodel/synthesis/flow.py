@@ -29,6 +29,7 @@ from .selection import Netlist, select
 from .sizing import apply, meet_clock
 from .sta import OpenSta, Timing, ToolMissing, find_opensta
 
+_PROMISING = 1.25  # of the period: the most that the fastest recipe may take for others to be tried
 _SIZED_AGAIN = 4  # netlists of a hybrid path
 _STEPS_THAT_MEET = 3  # of a hybrid path: a faster netlist may be smaller
 
@@ -186,7 +187,7 @@ class Workspace:
                 found += self._on_path(path, period_ns)
             if screen and number == 0 and not recipe:
                 best = max(found, key=lambda netlist: netlist.slack_or_worst_ns)
-                if not best.sizable(period_ns):
+                if not best.within(_PROMISING, period_ns):
                     break
                 continue
             best = select(self._timer, found, self._top, library, period_ns, self._clock)

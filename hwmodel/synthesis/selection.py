@@ -37,9 +37,9 @@ class Netlist:
         """Slack as synthesised; minus infinity when it is not known."""
         return -math.inf if self.slack_ns is None else self.slack_ns
 
-    def sizable(self, period_ns: float) -> bool:
-        """Whether larger cells might bring it to meet the clock, if it does not already."""
-        return self.slack_or_worst_ns >= -(_SIZABLE - 1) * period_ns
+    def within(self, share: float, period_ns: float) -> bool:
+        """Whether its minimum period is at most so many times that of the clock."""
+        return self.slack_or_worst_ns >= -(share - 1) * period_ns
 
     @property
     def final_slack_ns(self) -> float:
@@ -62,7 +62,7 @@ def select(
     Netlists somewhat too slow are sized up, first those that promise to end smallest, and only while
     they may still become the smallest that meets the clock.
     """
-    near = [n for n in found if n.sizing is None and n.sizable(period_ns) and n.final_slack_ns < 0]
+    near = [n for n in found if n.sizing is None and n.within(_SIZABLE, period_ns) and n.final_slack_ns < 0]
     for netlist in sorted(near, key=lambda n: n.area_um2 * (1 - _AREA_OF_SPEED * n.final_slack_ns / period_ns))[
         :_SIZED
     ]:
