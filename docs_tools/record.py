@@ -122,10 +122,6 @@ def _published_energy() -> Recorded:
     return _written("benchmarks/published_energy.py"), "python benchmarks/published_energy.py", FLOW
 
 
-def _ratios() -> Recorded:
-    return _written("benchmarks/ratios.py"), "python benchmarks/ratios.py", FLOW
-
-
 def _rtl_speed() -> Recorded:
     return _written("benchmarks/rtl_speed.py"), "python benchmarks/rtl_speed.py", (*SIMULATION, "icarus", "siliquant")
 
@@ -242,7 +238,6 @@ RECORDERS: Mapping[str, Callable[[], Recorded]] = {
     "wires-freepdk45": partial(_wires, "freepdk45", 500),
     "wires-sky130hd": partial(_wires, "sky130hd", 50),
     "published-energy": _published_energy,
-    "ratios": _ratios,
     "stream-power": _stream_power,
     "clock-gates": _clock_gates,
     "rtl-speed": _rtl_speed,
