@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from hwmodel.measurement import RowStore, SynthesisRow, attempt_of_row, settled_power_uw
 from hwmodel.operands import StreamPlan
-from hwmodel.synthesis import try_stages
+from hwmodel.synthesis import try_trials
 from rtl.spec import MacSpec, Precision
 
 __all__ = ["Measured", "measured", "packaged_rows"]
@@ -44,19 +44,18 @@ def packaged_rows() -> tuple[SynthesisRow, ...]:
 
 @cache
 def measured(spec: MacSpec, library: str = "freepdk45") -> Measured:
-    """The pipelining of ``spec`` that the comparison chooses. Raises LookupError where it was not measured."""
-    found = try_stages(range(3), lambda stages: _variant(spec, stages, library), lambda each: attempt_of_row(each.row))
+    """The pipelining and form of ``spec`` that the comparison chooses. Raises LookupError where it was not measured."""
+
+    def find(form: MacSpec) -> Measured | None:
+        rows = {
+            row.activity: row
+            for row in packaged_rows()
+            if (row.design, row.library, row.clock_mhz, row.effort) == (form.design, library, CLOCK_MHZ, "normal")
+            and row.spec == form.parameters
+        }
+        return Measured(form, rows[None], rows) if None in rows else None
+
+    found = try_trials(spec, range(3), find, lambda each: attempt_of_row(each.row))
     if found is None:
         raise LookupError(f"{spec.name} must be among the packaged rows of {library} at {CLOCK_MHZ:g} MHz")
     return found[0]
-
-
-def _variant(spec: MacSpec, stages: int, library: str) -> Measured | None:
-    wanted = replace(spec, pipeline_stages=stages)
-    rows = {
-        row.activity: row
-        for row in packaged_rows()
-        if (row.design, row.library, row.clock_mhz, row.effort) == (spec.design, library, CLOCK_MHZ, "normal")
-        and row.spec == wanted.parameters
-    }
-    return Measured(wanted, rows[None], rows) if None in rows else None

@@ -266,7 +266,7 @@ def _forms() -> Iterator[MacSpec]:
         yield UniformSpec(
             weight_bits=weight_bits, activation_bits=activation_bits, lanes=lanes, pipeline_stages=stages, booth=True
         )
-    yield PaddedSpec(units=2, gating=True, booth=True)
+    yield PaddedSpec(units=2, booth=True)
     yield UniformSpec(weight_bits=8, activation_bits=8, lanes=1, booth=True, half_adders=True)
     for bits, lanes, stages in ((8, 1, 0), (4, 2, 0), (4, 4, 1), (3, 8, 0)):
         yield UniformSpec(weight_bits=bits, activation_bits=bits, lanes=lanes, pipeline_stages=stages, half_adders=True)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from rtl.logic import Bit, DatapathBuilder, Port, Word
 from rtl.spec import MAX_BITS, MultiplierSpec, Precision, check_flag, integers_of, pack_fields, parameter, widths_text
@@ -49,6 +49,11 @@ class PaddedSpec(ScalableSpec, MultiplierSpec):
     def kinds_for(cls, widths: Sequence[int]) -> tuple[dict[str, Any], ...]:
         sets = cls.width_sets(widths)
         return ({"widths": sets[-1]}, *({"widths": each, "gating": True} for each in sets))
+
+    @property
+    def forms(self) -> tuple[Self, ...]:
+        """Recoding is no form of gated units: narrow operands, whose upper bits are 0, do not keep its digits still."""
+        return tuple(form for form in super().forms if not (form.booth and form.gating))
 
     @property
     def multiplier_bits(self) -> tuple[int, int]:
