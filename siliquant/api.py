@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 
-from hwmodel.comparison import ModelAnswers, compare_rows, contenders, frame, settings
+from hwmodel.comparison import ModelAnswers, compare_rows, contenders, frame, measured_or, settings
 from hwmodel.inference import (
     NetworkCost,
     Overlap,
@@ -36,6 +36,8 @@ from hwmodel.inference import (
     sram_of,
 )
 from hwmodel.inference import network_cost as cost_of_network
+from hwmodel.library import find_library
+from hwmodel.measurement import Bench
 from hwmodel.model import LibraryModel, estimate, load_model
 from hwmodel.workload import Assignment, Scales, Workload, assign, load_workload, read_sensitivity, uniform
 from rtl.array import DRAINS, Architecture, ArraySpec, drained
@@ -113,7 +115,10 @@ def compare(
     model: str | Path | Workload | None = None, lanes: int = 16, units: int = 4,
     library: str | LibraryModel = "freepdk45", clock_mhz: float = 500.0, jobs: int = 1,
 ) -> pd.DataFrame:  # fmt: skip
-    """Uniform against mixed precision at the same mean, estimated: the rows of ``siliquant compare``.
+    """Uniform against mixed precision at the same mean: the rows of ``siliquant compare``.
+
+    What was measured before is looked up, in the package too; the cost model estimates the rest (column ``source``), and
+    all of it where ``library`` is a model.
 
     bits: means, 2 to 8. designs: precision-scalable ones, by default all. mixtures: texts such as
     ``4=2:1/3,4:1/2,8:1/6``; by default those that the policy assigns to the network of ``model`` (as in
@@ -126,9 +131,13 @@ def compare(
         lanes=check_integer("lanes", lanes, 1, 64), units=check_integer("units", units, 1, 64),
         jobs=check_integer("jobs", jobs, 1, 1024), workload=None if model is None else _workload(model),
     )  # fmt: skip
-    answers = ModelAnswers(_model(library), positive_number("clock_mhz", clock_mhz), chosen.jobs)
-    answers.prepare([entry.question for entry in chosen.entries])
-    return frame(compare_rows(chosen.entries, answers.get))
+    clock_mhz, questions = positive_number("clock_mhz", clock_mhz), [entry.question for entry in chosen.entries]
+    answers = ModelAnswers(_model(library), clock_mhz, chosen.jobs)
+    answers.prepare(questions)
+    if not isinstance(library, str):
+        return frame(compare_rows(chosen.entries, answers.get))
+    get, _ = measured_or(lambda: Bench(find_library(library), clock_mhz), questions, (), answers)
+    return frame(compare_rows(chosen.entries, get))
 
 
 def compare_network(
