@@ -117,8 +117,8 @@ def compare(
 ) -> pd.DataFrame:  # fmt: skip
     """Uniform against mixed precision at the same mean: the rows of ``siliquant compare``.
 
-    What was measured before is looked up, in the package too; the cost model estimates the rest (column ``source``), and
-    all of it where ``library`` is a model.
+    What was measured before is looked up, in the package too; the cost model estimates the rest (column ``source``),
+    and all of it where ``library`` is a model.
 
     bits: means, 2 to 8. designs: precision-scalable ones, by default all. mixtures: texts such as
     ``4=2:1/3,4:1/2,8:1/6``; by default those that the policy assigns to the network of ``model`` (as in
