@@ -99,7 +99,7 @@ def basis_of(rows: Sequence[Row]) -> str:
     """How the figures of some rows were found, as a phrase."""
     source = next((row.source for row in rows if row.source.startswith("model")), "")
     if not source:
-        return "measured: synthesised, simulated, timed"
+        return "measured by synthesis"
     if _is_partly_measured(rows):
         return "measured; ~ and *: estimated by the cost model"
     if flow := flow_of(source):

@@ -97,7 +97,7 @@ def test_a_model_without_held_out_designs_knows_no_error() -> None:
 @pytest.mark.parametrize(
     ("sources", "said"),
     [
-        (["measured", "measured"], "measured: synthesised, simulated, timed"),
+        (["measured", "measured"], "measured by synthesis"),
         (["model", "model, out of range"], "estimated by the cost model"),
         (["model of 20 designs, out of range"], "estimated by the cost model, fitted to 20 designs only"),
     ],
