@@ -10,9 +10,12 @@ from hwmodel.comparison import (
     Row,
     answer_sentence,
     compare_rows,
+    measured_or,
     scalable_rows,
     settings,
 )
+from hwmodel.library import find_library
+from hwmodel.measurement import Bench
 from hwmodel.model import load_model
 
 from .svg import ACCENT, OTHER, document, label, line, note
@@ -26,11 +29,11 @@ _BAR, _BETWEEN, _ROW = 26, 4, 82
 
 
 def rows() -> list[Row]:
-    """The rows of ``siliquant compare --bits 2,3,4``, by the packaged model."""
+    """The rows of ``siliquant compare --bits 2,3,4``, from packaged measurements and the packaged model."""
     chosen = settings(bits=BITS, mixtures=[], designs=None, lanes=LANES, units=UNITS, jobs=1)
-    answers = ModelAnswers(load_model(LIBRARY), CLOCK_MHZ, 1)
-    answers.prepare([entry.question for entry in chosen.entries])
-    return compare_rows(chosen.entries, answers.get)
+    questions, estimates = [entry.question for entry in chosen.entries], ModelAnswers(load_model(LIBRARY), CLOCK_MHZ, 1)
+    get, _ = measured_or(lambda: Bench(find_library(LIBRARY), CLOCK_MHZ), questions, (), estimates)
+    return compare_rows(chosen.entries, get)
 
 
 def uniform_against_mixed() -> str:

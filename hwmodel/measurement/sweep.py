@@ -48,7 +48,7 @@ RELAXED_MHZ = 10.0
 """The clock at which only area counts, in MHz; every library here is many times faster."""
 PRESSURES = ((1.0, 1.15, 1.5), (1.0, 1.3, 2.0))
 """How much shorter than its relaxed minimum period the period of each point of a design is, for either half of the
-designs; 1 is the relaxed clock itself, and few designs meet 2.
+designs; 1 is the relaxed clock itself.
 """
 _OF_ARRAYS = (1.0, 1.15)
 

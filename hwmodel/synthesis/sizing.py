@@ -55,7 +55,9 @@ def meet_clock(opensta: OpenSta, library: Library, area_limit_um2: float = math.
         path, left_um2 = opensta.critical_stages(), area_limit_um2 - added
         moves = [move for move in _moves(path, library, strengths, larger) if (move.instance, move.cell) not in refused]
         batch = together(moves, -slack, left_um2)
-        made = _made(opensta, batch, slack) or _made(opensta, batch[:1], slack)
+        made = _made(opensta, batch, slack)
+        if not made and len(batch) > 1:
+            made = _made(opensta, batch[:1], slack)
         if not made:
             if not batch:
                 break

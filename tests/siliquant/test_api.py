@@ -18,6 +18,7 @@ import hwmodel.compare
 import hwmodel.latency
 import rtl.gen
 import siliquant
+from hwmodel.model import load_model
 from rtl.mac import UniformSpec
 from rtl.spec import CodeValues, MacSpec, Precision
 from siliquant import api
@@ -56,6 +57,15 @@ def test_compare_is_the_table_of_the_command(tmp_path: Path, capsys: pytest.Capt
     network = siliquant.compare_network("deit-tiny", [3, 4], designs=["subword", "loom"])
     written = pd.read_csv(tmp_path / "network.csv")
     pd.testing.assert_frame_equal(pd.read_csv(io.StringIO(network.to_csv(index=False))), written)
+
+
+def test_a_model_that_is_given_answers_alone() -> None:
+    """By name, rows that were measured are looked up; where the user has a model of his own, none is."""
+    measured = siliquant.compare([4], designs=["loom"])
+    assert not measured["source"].str.startswith("model").any()
+    estimated = siliquant.compare([4], designs=["loom"], library=load_model("freepdk45"))
+    assert estimated["source"].str.startswith("model").all()
+    assert (measured["design"] == estimated["design"]).all()
 
 
 @pytest.mark.parametrize(("mix", "given"), [([], {}), (["--bits", "2"], {"bits": 2}), (["--mean", "3"], {"mean": 3})])

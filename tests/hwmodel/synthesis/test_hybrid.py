@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Collection
 from itertools import pairwise, product
+from pathlib import Path
 
 import pytest
 
 from hwmodel.library.library import Library, find_library
 from hwmodel.measurement.dut import _checks, _simulated
+from hwmodel.synthesis import hybrid
 from hwmodel.synthesis.flow import Workspace
+from hwmodel.synthesis.hybrid import Plan
 from hwmodel.synthesis.recipes import Recipe, recipe_named
+from hwmodel.synthesis.selection import Netlist
+from hwmodel.synthesis.sizing import Sizing
+from hwmodel.synthesis.sta import PinTimes
 from hwmodel.yosys.gates import Gates
 from hwmodel.yosys.hybrid import dissolve, name_adders, order_inputs
 from rtl.mac import UniformSpec
@@ -69,6 +77,61 @@ def test_a_clock_gives_the_same_netlist_whatever_other_clocks_came_before() -> N
     with workspace(library, jobs=2) as work:
         second = [work.synthesise(clock_mhz, recipe=HYBRID) for clock_mhz in (1000.0, 1200.0)]
     assert [result.verilog for result in first] == [result.verilog for result in reversed(second)]
+
+
+class Fake:
+    """OpenSTA as far as a path asks it: a netlist takes what was wanted, or the limit where that is more; the adders of
+    least slack come first in the alphabet.
+    """
+
+    def __init__(self, limit_ns: float) -> None:
+        self.limit_ns, self.wanted_ns = limit_ns, 0.0
+
+    def load(self, path: Path, top: str, period_ns: float, clock: str) -> None:
+        self.wanted_ns = period_ns
+
+    def slack_ns(self) -> float:
+        return min(0.0, self.wanted_ns - self.limit_ns)
+
+    def pin_times(self) -> PinTimes:
+        names = [f"adder_{number:02}" for number in range(80)]
+        due = {name: {"A": float(number) - 100.0} for number, name in enumerate(names)}
+        return PinTimes({name: {"A": 0.0} for name in names}, due)
+
+
+def test_a_path_goes_back_to_what_met_its_period_and_ends_in_small_steps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Steps of 4 % down to the limit, six misses with ever more adders dissolved, then steps of 1.5 %, six misses."""
+    library = find_library()
+    adder = library.full_adder
+    assert adder is not None
+    kind = adder.cell
+
+    def made(name: str, dissolved: Collection[str]) -> Netlist:
+        cells = {f"adder_{number:02}": {"type": kind} for number in range(80)}
+        kept = {name: cell for name, cell in cells.items() if name not in dissolved}
+        (tmp_path / f"{name}.json").write_text(json.dumps({"modules": {"top": {"cells": kept}}}))
+        return Netlist(name, tmp_path / f"{name}.v", 100.0)
+
+    fake, plans = Fake(0.9), []
+    monkeypatch.setattr(hybrid, "meet_clock", lambda opensta, _: Sizing({}, opensta.slack_ns(), 0.0))
+    monkeypatch.setattr(hybrid, "_period_ns", lambda *_: 1.0)
+
+    def map_by(plan: Plan, number: int) -> Netlist:
+        assert number == len(plans)
+        plans.append(plan)
+        return made(f"round_{number}", plan.dissolved)
+
+    start = made("start", ())
+    steps = list(hybrid.follow(fake, library, "top", "clk", start, map_by))  # type: ignore[arg-type]
+    wanted = [plan.period_ns for plan in plans]
+    missed = [0.96**3] * 6
+    little = [0.96**2 * 0.985] + [0.96**2 * 0.985**2] * 6
+    assert wanted == pytest.approx([0.96, 0.96**2, *missed, *little])
+    gone = [len(plan.dissolved) for plan in plans]
+    assert gone == [0, 0, *range(0, 30, 5), 0, *range(0, 30, 5)], "what missed is forgotten"
+    assert [step.sized_period_ns for step in steps] == pytest.approx([max(0.9, each) for each in wanted])
 
 
 def test_recipe_of_a_row_is_found_again() -> None:

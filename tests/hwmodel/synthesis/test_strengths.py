@@ -14,7 +14,8 @@ from hwmodel.liberty import Table, parse_liberty
 from hwmodel.library import find_library
 from hwmodel.synthesis import synthesise
 from hwmodel.synthesis.recipes import Recipe
-from hwmodel.synthesis.sta import OpenSta, Stage, ToolMissing, find_opensta
+from hwmodel.synthesis.sizing import apply, meet_clock
+from hwmodel.synthesis.sta import OpenSta, Stage, ToolMissing, analyse, find_opensta
 from hwmodel.synthesis.strengths import _value, strengths_of
 from rtl.mac import UniformSpec
 from rtl.verilog import to_verilog
@@ -52,6 +53,32 @@ def test_gains_are_nearly_those_of_opensta(tmp_path: Path) -> None:
     assert np.corrcoef(said, found)[0, 1] > 0.9
     assert np.argmax(said) == np.argmax(found)
     assert np.median(np.abs(np.subtract(said, found))) < 0.002
+
+
+def test_what_was_undone_is_not_in_the_netlist(tmp_path: Path) -> None:
+    """Slack and area after sizing far beyond what is possible are those of the netlist with its replacements."""
+    library = find_library()
+    made = synthesise(to_verilog([SPEC]), SPEC.name, library, 500.0, recipe=Recipe("logic", "brent-kung", "keep"))
+    path = tmp_path / "mapped.v"
+    path.write_text(made.verilog)
+    undone: list[str] = []
+    with OpenSta(library) as opensta:
+        opensta.load(path, SPEC.name, 0.6)
+        replace_cell = opensta.replace
+
+        def replacing(instance: str, cell: str) -> None:
+            undone.append(instance)
+            replace_cell(instance, cell)
+
+        opensta.replace = replacing  # type: ignore[method-assign]
+        sizing = meet_clock(opensta, library)
+    assert len(undone) > len(sizing.replaced) > 5, "some were undone"
+    assert sizing.slack_ns < 0
+    apply(path, sizing.replaced)
+    assert analyse(path, SPEC.name, library, 0.6).worst_slack_ns == pytest.approx(sizing.slack_ns, abs=1e-6)
+    larger = {small: large for family in library.families for small, large in pairwise(family)}
+    before = {name for cell in larger for name in (cell, larger[cell])}
+    assert set(sizing.replaced.values()) <= before
 
 
 def test_a_stage_that_the_tables_lack_is_no_gain() -> None:
