@@ -161,11 +161,11 @@ def _compare(asked: _Asked) -> None:
     options, out = asked.options, asked.options.out
     requantisers = units(asked.codes, asked.lanes)
     estimates, measured = _answers(asked, requantisers)
-    paths = [] if measured is None else measured.write_rows(out / "rows")
-    get, unit = _chosen(asked, requantisers, estimates, measured)
+    get, unit, known = _chosen(asked, requantisers, estimates, measured)
     rows = compare_rows(asked.chosen.entries, _partly(get, asked.utilisation))
     unit_table = unit_rows(requantisers, unit, get)
-    paths += [*write_tables(rows, out, unit_table), *write_plot(rows, out / "compare.png")]
+    paths = [*write_tables(rows, out, unit_table), *write_plot(rows, out / "compare.png")]
+    paths += [] if known is None else known.write_rows(out / "rows")
     if estimates is not None:
         package_features(estimates.specs(), out / "features.json")
     _print(rows, unit_table, options.format, options.wide, out)
@@ -186,8 +186,8 @@ def _partly(get: Callable[[Question], Answer], utilisation: float) -> Callable[[
 
 def _chosen(
     asked: _Asked, requantisers: Sequence[Unit], estimates: ModelAnswers | None, measured: Answers | None
-) -> tuple[Callable[[Question], Answer], Callable[[Unit], UnitAnswer]]:
-    """Where the figures of tables come from.
+) -> tuple[Callable[[Question], Answer], Callable[[Unit], UnitAnswer], Answers | None]:
+    """Where the figures of tables come from, and what was measured of them.
 
     Measurements where they are asked for; beside an estimate that is to be checked those of requantisers alone. Else
     what was measured before, the model for the rest; the model alone where it is the user's.
@@ -196,11 +196,11 @@ def _chosen(
 
     if estimates is None:
         assert measured is not None
-        return measured.get, measured.unit
+        return measured.get, measured.unit, measured
     if measured is not None:
-        return estimates.get, measured.unit
+        return estimates.get, measured.unit, measured
     if asked.options.cost_models is not None:
-        return estimates.get, estimates.unit
+        return estimates.get, estimates.unit, None
     questions = [*(entry.question for entry in asked.chosen.entries), *map(mac_question, requantisers)]
     return measured_or(lambda: _bench(asked), questions, requantisers, estimates)
 
@@ -229,7 +229,7 @@ def _say_files(paths: Sequence[Path], form: str, out: Path) -> None:
     """Names what was written, but for what was printed."""
     shown = {"table": "", "markdown": "compare.md"}.get(form, f"compare.{form}")
     left = "" if form in ("table", "markdown") else "only the table of MACs is printed; "
-    names = ", ".join(path.name for path in paths if path.name != shown)
+    names = ", ".join(str(path.relative_to(out)) for path in paths if path.name != shown)
     print(f"{left}{names} in {out}", file=sys.stderr)
 
 

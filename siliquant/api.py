@@ -136,7 +136,7 @@ def compare(
     answers.prepare(questions)
     if not isinstance(library, str):
         return frame(compare_rows(chosen.entries, answers.get))
-    get, _ = measured_or(lambda: Bench(find_library(library), clock_mhz), questions, (), answers)
+    get, *_ = measured_or(lambda: Bench(find_library(library), clock_mhz), questions, (), answers)
     return frame(compare_rows(chosen.entries, get))
 
 

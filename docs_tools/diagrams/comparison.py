@@ -32,7 +32,7 @@ def rows() -> list[Row]:
     """The rows of ``siliquant compare --bits 2,3,4``, from packaged measurements and the packaged model."""
     chosen = settings(bits=BITS, mixtures=[], designs=None, lanes=LANES, units=UNITS, jobs=1)
     questions, estimates = [entry.question for entry in chosen.entries], ModelAnswers(load_model(LIBRARY), CLOCK_MHZ, 1)
-    get, _ = measured_or(lambda: Bench(find_library(LIBRARY), CLOCK_MHZ), questions, (), estimates)
+    get, *_ = measured_or(lambda: Bench(find_library(LIBRARY), CLOCK_MHZ), questions, (), estimates)
     return compare_rows(chosen.entries, get)
 
 

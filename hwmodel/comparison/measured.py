@@ -131,7 +131,9 @@ class Answers:
             self._measure(missing, unknown)
 
     def write_rows(self, folder: Path) -> list[Path]:
-        """Writes the rows behind the measurements as the package keeps them."""
+        """Writes the rows behind the measurements as the package keeps them; nothing where there are none."""
+        if not self._measured and not self._units:
+            return []
         trials = [trial for one in self._measured.values() for trial in one.tried]
         rows = [row for one in trials for row in (one.row, *one.powered.values())]
         units = [trial for unit in self._units.values() for trial in unit.tried]
@@ -178,8 +180,9 @@ class Estimates(Protocol):
 
 def measured_or(
     bench: Callable[[], Bench], asked: Iterable[Question], units: Iterable[Unit], estimates: Estimates
-) -> tuple[Callable[[Question], Answer], Callable[[Unit], UnitAnswer]]:
-    """Answers for designs and requantisation units as they were measured before, estimated where they were not.
+) -> tuple[Callable[[Question], Answer], Callable[[Unit], UnitAnswer], Answers | None]:
+    """Answers for designs and requantisation units as they were measured before, estimated where they were not; and the
+    measurements, if any.
 
     All are estimated where ``bench`` raises FileNotFoundError or UnknownLibraryError, for a library whose file is not
     on this machine, or that goes by no name here.
@@ -187,11 +190,12 @@ def measured_or(
     try:
         answers = Answers(bench(), 1, any_timer=True)
     except (FileNotFoundError, UnknownLibraryError):
-        return estimates.get, estimates.unit
+        return estimates.get, estimates.unit, None
     designs, found = answers.look_up(asked, units)
     return (
         lambda question: (answers if question.spec in designs else estimates).get(question),
         lambda unit: (answers if unit in found else estimates).unit(unit),
+        answers,
     )
 
 

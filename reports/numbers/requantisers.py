@@ -16,5 +16,5 @@ def requantisers(model: LibraryModel, clock_mhz: float, lanes: int) -> tuple[Uni
     """
     asked, estimates = units(tuple(EXACT), lanes), ModelAnswers(model, clock_mhz, 1)
     questions = [mac_question(each) for each in asked]
-    get, unit = measured_or(lambda: Bench(find_library(model.library), clock_mhz), questions, asked, estimates)
+    get, unit, _ = measured_or(lambda: Bench(find_library(model.library), clock_mhz), questions, asked, estimates)
     return tuple(unit_rows(asked, unit, get))

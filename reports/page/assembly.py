@@ -73,7 +73,7 @@ class Inputs:
 
 
 def computed_rows(model: LibraryModel, clock_mhz: float, widths: Sequence[int]) -> tuple[Row, ...]:
-    """The comparison as ``hwmodel.compare`` makes it by default."""
+    """What ``hwmodel.compare`` asks by default, answered by the cost model alone."""
     chosen = settings(bits=widths, mixtures=[], designs=None, lanes=16, units=4, jobs=1)
     answers = ModelAnswers(model, clock_mhz, 1)
     return checked(compare_rows(chosen.entries, answers.get))

@@ -193,6 +193,7 @@ def test_what_a_form_leaves_out_is_said(form: str, tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (0, (tmp_path / f"compare.{form}").read_text())
     other = "compare.json" if form == "csv" else "compare.csv"
     names = f"{other}, compare.md, requantisation.csv, requantisation.json, compare.png, compare.svg"
+    names += ", rows/freepdk45.jsonl, rows/stamp.json"  # of the requantisers, which are in the package
     assert done.stderr == f"only the table of MACs is printed; {names} in {tmp_path}\n"
 
 
@@ -234,8 +235,13 @@ def test_the_table_in_the_docs_is_what_the_command_prints_from_the_packaged_rows
         SILIQUANT_CACHE_DIR=str(tmp_path / "other-cache"), PATH=str(tmp_path / "bin"), OPENSTA="no-such-program",
     )  # fmt: skip
     assert (alone.returncode, alone.stdout) == (0, done.stdout), alone.stderr
-    files = sorted(path.name for path in (tmp_path / "out").iterdir())
-    assert sorted(path.name for path in (tmp_path / "alone").iterdir()) == files
+    files = sorted(str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*.*"))
+    assert sorted(str(path.relative_to(tmp_path / "alone")) for path in (tmp_path / "alone").rglob("*.*")) == files
+    behind = [json.loads(line) for line in (tmp_path / "out" / "rows" / "freepdk45.jsonl").read_text().splitlines()]
+    shown = json.loads((tmp_path / "out" / "compare.json").read_text())
+    assert {(row["family"], row["source"], row["area_um2"]) for row in shown} <= {
+        (row["design"], row["recipe"], row["area_um2"]) for row in behind
+    }, "what was looked up has its rows beside it"
     for name in files:
         assert (tmp_path / "alone" / name).read_bytes() == (tmp_path / "out" / name).read_bytes(), name
 
