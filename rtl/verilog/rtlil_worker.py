@@ -15,6 +15,8 @@ def main(target: str, sources: list[str]) -> None:
     for source in sources:
         design.run_pass(f"read_rtlil {source}")
     design.run_pass("proc -norom")
+    # As plain conditions: write_verilog tells other tools of a choice among many in a comment of one vendor.
+    design.run_pass("pmuxtree")
     design.run_pass("opt_clean")
     design.run_pass("attrmap -remove init")
     design.run_pass(f"write_verilog -noattr {target}")
