@@ -3,8 +3,8 @@
     python benchmarks/ratios.py [--bits 4] [--clocks 250,500,750,1000] [--designs subword,...] [--jobs N] [--out FILE]
 
 Equal throughput, the standard mixture of the mean, every design at the set of widths that the comparison shows at
-500 MHz. The first table has, at each clock, the smallest pipelining and form of each design that meets it; the second
-the netlists of 500 MHz with each stream of operands. All are measured with glitches (freepdk45); rows are kept as those
+500 MHz. The first table has, at each clock, the best pipelining and form of each design that meets it; the second the
+netlists of 500 MHz with each stream of operands. All are measured with glitches (freepdk45); rows are kept as those
 of the comparison are.
 """
 
@@ -30,7 +30,7 @@ from hwmodel.comparison import (
     measured_answer,
 )
 from hwmodel.library import find_library
-from hwmodel.measurement import Bench, DesignUnderTest, MacTrial, Measurement, RowStore, smallest
+from hwmodel.measurement import Bench, DesignUnderTest, MacTrial, Measurement, RowStore, choose
 from hwmodel.operands import STREAM_NAMES, Stream, StreamPlan
 from hwmodel.workload import standard_mixture
 from siliquant.commandline import Parser, run
@@ -44,8 +44,8 @@ UNITS = 4  # at equal units, which is not looked at
 
 
 def measured(entry: Entry, bench: Bench) -> Measurement:
-    """The smallest that meets the clock."""
-    return smallest(entry.question.spec, entry.question.precisions, bench, RowStore())
+    """The pipelining and form that are best at the clock."""
+    return choose(entry.question.spec, entry.question.precisions, bench, RowStore())
 
 
 def streamed(trial: MacTrial, bench: Bench, name: str) -> Measurement:

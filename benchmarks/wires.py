@@ -2,7 +2,7 @@
 
     python benchmarks/wires.py [--library NAME | --liberty FILE] [--clock-mhz F] [--bits B] [--lef FILE] [--out FILE]
 
-Eight designs at equal throughput, each with the pipelining and form that is smallest under the wire load. The netlist
+Eight designs at equal throughput, each with the pipelining and form that is best under the wire load. The netlist
 is the same twice, and so is the area, unless that netlist misses the clock with its wires: then it is made for a faster
 one.
 """
@@ -21,7 +21,7 @@ from rich.progress import track
 from rich.table import Table
 
 from hwmodel.comparison import EQUAL_THROUGHPUT, Entry, Question, Row, compare_rows, measured_answer, questions
-from hwmodel.measurement import Bench, Measurement, RowStore, SynthesisRow, measure, smallest
+from hwmodel.measurement import Bench, Measurement, RowStore, SynthesisRow, choose, measure
 from hwmodel.options import add_clock, add_library_file, add_placement, library_of, placing_of
 from hwmodel.workload import standard_mixture
 from rtl.mac import BitBladeSpec, BitFusionSpec, BitSerialSpec, LoomSpec, PaddedSpec, SubwordSpec
@@ -58,7 +58,7 @@ def measured_twice(options: Namespace, bench: Bench) -> tuple[list[Row], list[Ro
     placed: dict[Question, Measurement] = {}
     for entry in track(entries, "measuring", console=Console(stderr=True)):
         asked = entry.question
-        found = smallest(asked.spec, asked.precisions, replace(bench, placing=None), store)
+        found = choose(asked.spec, asked.precisions, replace(bench, placing=None), store)
         trial = measure(found.chosen.spec, asked.precisions, bench, store)
         loaded[asked], placed[asked] = found, Measurement(trial, (trial,))
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from hwmodel.measurement import RowStore, SynthesisRow, attempt_of_row, settled_power_uw
 from hwmodel.operands import StreamPlan
-from hwmodel.synthesis import try_trials
+from hwmodel.synthesis import try_trials, weighed_precision
 from rtl.spec import MacSpec, Precision
 
 __all__ = ["Measured", "measured", "packaged_rows"]
@@ -55,7 +55,11 @@ def measured(spec: MacSpec, library: str = "freepdk45") -> Measured:
         }
         return Measured(form, rows[None], rows) if None in rows else None
 
-    found = try_trials(spec, range(3), find, lambda each: attempt_of_row(each.row))
+    def power_uw(trial: Measured) -> float | None:
+        powered = trial.powered.get(str(StreamPlan(weighed_precision(trial.spec))))
+        return None if powered is None else powered.power_uw
+
+    found = try_trials(spec, range(3), find, lambda each: attempt_of_row(each.row), power_uw)
     if found is None:
         raise LookupError(f"{spec.name} must be among the packaged rows of {library} at {CLOCK_MHZ:g} MHz")
     return found[0]

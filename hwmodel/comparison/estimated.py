@@ -26,7 +26,7 @@ from hwmodel.model import (
     shape_of,
 )
 from hwmodel.operands import StreamPlan
-from hwmodel.synthesis import FLOW_VERSION, try_trials
+from hwmodel.synthesis import FLOW_VERSION, try_trials, weighed_precision
 from rtl.spec import MacSpec
 
 from .comparison import Answer, Question, precisions_asked
@@ -117,13 +117,14 @@ def _width(questions: Iterable[Question]) -> int:
 
 
 def model_answer(question: Question, model: LibraryModel, clock_mhz: float) -> Answer:
-    """The smallest pipelining and form that meets the clock, by the rule of hwmodel.synthesis.stages."""
+    """The best pipelining and form that meets the clock, by the rule of hwmodel.synthesis.stages."""
 
     found = try_trials(
         question.spec,
         _STAGES,
         lambda spec: spec,
         lambda spec: attempt_of_shape(shape_of(spec, model), model, clock_mhz),
+        lambda spec: cost_of(spec, StreamPlan(weighed_precision(spec)), model, clock_mhz).power_uw,
         model.forms,
     )
     assert found is not None

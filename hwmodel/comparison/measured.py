@@ -21,11 +21,11 @@ from hwmodel.measurement import (
     Unit,
     UnitMeasurement,
     UnitTrial,
+    choose,
+    choose_unit,
     known,
     known_unit,
     local,
-    smallest,
-    smallest_unit,
     write_packaged,
 )
 from hwmodel.workload import Mixture, Workload, mixture_at, parse_mixture, standard_mixture
@@ -168,7 +168,7 @@ class Answers:
 def _measured(
     item: Unit | MacSpec, missing: Mapping[MacSpec, tuple[Precision, ...]], bench: Bench
 ) -> Measurement | UnitMeasurement:
-    return smallest_unit(item, bench) if isinstance(item, Unit) else smallest(item, missing[item], bench)
+    return choose_unit(item, bench) if isinstance(item, Unit) else choose(item, missing[item], bench)
 
 
 class Estimates(Protocol):

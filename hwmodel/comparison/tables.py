@@ -106,7 +106,10 @@ def _rate(row: Row) -> str:
 def notes(rows: Sequence[Row]) -> list[str]:
     """What a reader must know beside the numbers."""
     first = rows[0]
-    flow = "registers counted; for each design the smallest of 0, 1 or 2 pipeline stages that meets the clock."
+    flow = (
+        "registers counted; each design in the form, with 0 to 2 pipeline stages, that has the least product of area "
+        "and power of those that meet the clock."
+    )
     lines = [f"Library {first.library}, {first.corner}; clock {first.clock_mhz:g} MHz; {flow}"]
     size = next(row.units for row in rows if row.normalisation == EQUAL_UNITS)
     lanes = next(row.units for row in rows if row.normalisation == EQUAL_THROUGHPUT)

@@ -17,7 +17,7 @@ from hwmodel.model import (
     share_shape,
 )
 from hwmodel.operands import RequantPlan, StreamPlan
-from hwmodel.synthesis import Attempt, try_trials
+from hwmodel.synthesis import Attempt, try_trials, weighed_precision
 from hwmodel.workload import Mixture, Role
 from rtl.array import Architecture, CoreSpec, ElementSpec
 from rtl.requant import LoadableSpec, PartialSumSpec
@@ -104,11 +104,17 @@ def elements_of(
     length = max(REDUCTION_LENGTH, longest_sum)
 
     def best(spec: MacSpec) -> MacSpec:
-        def look(mac: MacSpec) -> Attempt:
-            core = _core(ElementSpec(mac=mac, systolic=False), rows, columns)
-            return attempt_of_shape(share_shape(core, Share.ELEMENT, model), model, clock_mhz)
+        def core(mac: MacSpec) -> CoreSpec:
+            return _core(ElementSpec(mac=mac, systolic=False), rows, columns)
 
-        found = try_trials(spec, _STAGES, lambda mac: mac, look, model.forms)
+        def look(mac: MacSpec) -> Attempt:
+            return attempt_of_shape(share_shape(core(mac), Share.ELEMENT, model), model, clock_mhz)
+
+        def power_uw(mac: MacSpec) -> float:
+            plan = StreamPlan(weighed_precision(mac))
+            return share_cost(core(mac), Share.ELEMENT, plan, model, clock_mhz).power_uw
+
+        found = try_trials(spec, _STAGES, lambda mac: mac, look, power_uw, model.forms)
         assert found is not None
         return found[0]
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from .dut import Bench, DesignUnderTest, settled_power_uw
 from .executors import Outcome, Runner, cluster, local
 from .keys import Spec, design_name, generator_files, named, own_of, verilog_stamp
-from .macs import MacTrial, Measurement, known, measure, smallest
+from .macs import MacTrial, Measurement, choose, known, measure
 from .points import (
     LibraryChoice,
     MeasuredPoint,
@@ -21,7 +21,7 @@ from .points import (
     measure_task,
     signature,
 )
-from .requantisers import LARGE_FROM, Unit, UnitMeasurement, UnitTrial, known_unit, measure_unit, smallest_unit
+from .requantisers import LARGE_FROM, Unit, UnitMeasurement, UnitTrial, choose_unit, known_unit, measure_unit
 from .row import SynthesisRow, attempt_of_row, sha256_text, tool_versions
 from .store import PACKAGED_ROWS, STAMP, RowStore, write_packaged, write_stamp
 from .sweep import SweepDesign, first_designs, sweep_cores, sweep_designs
@@ -52,6 +52,8 @@ __all__ = [
     "WorkerDiffers",
     "attempt_of_row",
     "calibration_table",
+    "choose",
+    "choose_unit",
     "cluster",
     "design_name",
     "first_designs",
@@ -70,8 +72,6 @@ __all__ = [
     "settled_power_uw",
     "sha256_text",
     "signature",
-    "smallest",
-    "smallest_unit",
     "sweep_cores",
     "sweep_designs",
     "tool_versions",

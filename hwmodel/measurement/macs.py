@@ -1,4 +1,4 @@
-"""The rows of a spec at one clock, and the pipelining and form that are smallest there; measured or looked up."""
+"""The rows of a spec at one clock, and the pipelining and form that are best there; measured or looked up."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from hwmodel.operands import StreamPlan
-from hwmodel.synthesis import Attempt, try_trials
+from hwmodel.synthesis import Attempt, try_trials, weighed_precision
 from rtl.spec import MacSpec, Precision
 
 from .dut import Bench, DesignUnderTest, stored
 from .row import SynthesisRow, attempt_of_row
 from .store import RowStore
 
-__all__ = ["MacTrial", "Measurement", "known", "measure", "smallest"]
+__all__ = ["MacTrial", "Measurement", "choose", "known", "measure"]
 
 
 @dataclass(frozen=True)
@@ -33,27 +33,28 @@ class Measurement:
     tried: tuple[MacTrial, ...]
 
 
-def smallest(
-    spec: MacSpec, precisions: Sequence[Precision], bench: Bench, store: RowStore | None = None
-) -> Measurement:
-    """The smallest pipelining and form of ``spec`` that meets the clock; the fastest where none does.
+def choose(spec: MacSpec, precisions: Sequence[Precision], bench: Bench, store: RowStore | None = None) -> Measurement:
+    """The pipelining and form of ``spec`` with the least product of area and power that meet the clock; the fastest
+    where none does.
 
     The number of stages grows by the rule of hwmodel.synthesis.stages. Raises as :func:`measure`.
     """
-    rows = store or RowStore()
-    found = _smallest(spec, lambda spec: measure(spec, precisions, bench, rows))
+    rows, wanted = store or RowStore(), _with_weighed(spec, precisions)
+    found = _choose(spec, lambda spec: measure(spec, wanted, bench, rows))
     assert found is not None
     return found
 
 
 def known(spec: MacSpec, precisions: Sequence[Precision], bench: Bench, store: RowStore) -> Measurement | None:
-    """What :func:`smallest` would give, from the store alone; None where a row is missing. Generates no Verilog."""
+    """What :func:`choose` would give, from the store alone; None where a row is missing. Generates no Verilog."""
+
+    wanted = _with_weighed(spec, precisions)
 
     def find(spec: MacSpec) -> MacTrial | None:
         digest = store.verilog_of(spec)
-        return _stored(spec, digest, precisions, bench, store) if digest else None
+        return _stored(spec, digest, wanted, bench, store) if digest else None
 
-    return _smallest(spec, find)
+    return _choose(spec, find)
 
 
 def measure(spec: MacSpec, precisions: Sequence[Precision], bench: Bench, store: RowStore) -> MacTrial:
@@ -68,13 +69,22 @@ def measure(spec: MacSpec, precisions: Sequence[Precision], bench: Bench, store:
     return MacTrial(spec, found.row, {precision: found.powered[plan] for precision, plan in plans.items()})
 
 
-def _smallest(spec: MacSpec, find: Callable[[MacSpec], MacTrial | None]) -> Measurement | None:
-    found = try_trials(spec, range(3), find, _look)
+def _choose(spec: MacSpec, find: Callable[[MacSpec], MacTrial | None]) -> Measurement | None:
+    found = try_trials(spec, range(3), find, _look, _power_uw)
     return None if found is None else Measurement(*found)
+
+
+def _with_weighed(spec: MacSpec, precisions: Sequence[Precision]) -> tuple[Precision, ...]:
+    """The precisions asked for, and that by whose power forms are chosen."""
+    return tuple(dict.fromkeys((*precisions, weighed_precision(spec))))
 
 
 def _look(trial: MacTrial) -> Attempt:
     return attempt_of_row(trial.row)
+
+
+def _power_uw(trial: MacTrial) -> float | None:
+    return trial.powered[weighed_precision(trial.spec)].power_uw
 
 
 def _stored(

@@ -19,7 +19,7 @@ from .dut import Bench, best_powered, find_row, placed_netlist, power_data, powe
 from .row import SynthesisRow, attempt_of_row, make_row, sha256_text
 from .store import RowStore
 
-__all__ = ["LARGE_FROM", "Unit", "UnitMeasurement", "UnitTrial", "known_unit", "measure_unit", "smallest_unit"]
+__all__ = ["LARGE_FROM", "Unit", "UnitMeasurement", "UnitTrial", "choose_unit", "known_unit", "measure_unit"]
 
 
 LARGE_FROM = 6  # bits from which thresholds take the quick recipes only; for each head, mapping exceeds 15 minutes
@@ -70,29 +70,29 @@ class UnitMeasurement:
     tried: tuple[UnitTrial, ...]
 
 
-def smallest_unit(unit: Unit, bench: Bench, store: RowStore | None = None) -> UnitMeasurement:
-    """The smallest pipelining of the unit that meets the clock, by the rule of hwmodel.synthesis.stages.
+def choose_unit(unit: Unit, bench: Bench, store: RowStore | None = None) -> UnitMeasurement:
+    """The best pipelining of the unit that meets the clock, by the rule of hwmodel.synthesis.stages.
 
     Raises SynthesisError where a tool fails and Mismatch where the netlist does not compute what the spec does.
     """
     rows = store or RowStore()
-    found = _smallest(unit, lambda unit: measure_unit(unit, bench, rows))
+    found = _choose(unit, lambda unit: measure_unit(unit, bench, rows))
     assert found is not None
     return found
 
 
 def known_unit(unit: Unit, bench: Bench, store: RowStore) -> UnitMeasurement | None:
-    """What :func:`smallest_unit` would give, from the store alone; None where a row is missing."""
+    """What :func:`choose_unit` would give, from the store alone; None where a row is missing."""
 
     def find(unit: Unit) -> UnitTrial | None:
         digest = store.verilog_of(unit.spec)
         return _stored(unit, digest, bench, store)[0] if digest else None
 
-    return _smallest(unit, find)
+    return _choose(unit, find)
 
 
 def measure_unit(unit: Unit, bench: Bench, store: RowStore) -> UnitTrial:
-    """The rows of one spec, from the store or measured now and kept there. Raises as :func:`smallest_unit`."""
+    """The rows of one spec, from the store or measured now and kept there. Raises as :func:`choose_unit`."""
     from rtl.verilog import to_verilog
 
     verilog = to_verilog([unit.spec])
@@ -108,11 +108,11 @@ def measure_unit(unit: Unit, bench: Bench, store: RowStore) -> UnitTrial:
     return found
 
 
-def _smallest(unit: Unit, find: Callable[[Unit], UnitTrial | None]) -> UnitMeasurement | None:
+def _choose(unit: Unit, find: Callable[[Unit], UnitTrial | None]) -> UnitMeasurement | None:
     def trial(stages: int) -> UnitTrial | None:
         return find(replace(unit, spec=replace(unit.spec, pipeline_stages=stages)))
 
-    found = try_stages(unit.stages, trial, lambda each: attempt_of_row(each.row))
+    found = try_stages(unit.stages, trial, lambda each: attempt_of_row(each.row), lambda each: each.powered.power_uw)
     return None if found is None else UnitMeasurement(*found)
 
 

@@ -32,12 +32,13 @@ _CYCLES = 256
 def best_unit(
     spec: LoadableSpec, plan: RequantPlan, stages: Iterable[int], model: LibraryModel, clock_mhz: float
 ) -> tuple[LoadableSpec, Cost]:
-    """The smallest pipelining of a unit that meets the clock, by the rule of hwmodel.synthesis.stages."""
+    """The best pipelining of a unit that meets the clock, by the rule of hwmodel.synthesis.stages."""
 
     found = try_stages(
         stages,
         lambda number: replace(spec, pipeline_stages=number),
         lambda pipelined: attempt_of_shape(_shape(pipelined, model), model, clock_mhz),
+        lambda pipelined: unit_cost(pipelined, plan, model, clock_mhz).power_uw,
     )
     assert found is not None
     return found[0], unit_cost(found[0], plan, model, clock_mhz)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from .flow import Mapped, Synthesis, Workspace, read_back, synthesise
 from .recipes import FLOW_VERSION, Recipe, looks_at_area_alone, recipe_named
 from .sta import OpenSta, TimingError, ToolMissing, analyse, find_opensta, opensta_version
-from .stages import Attempt, try_stages, try_trials
+from .stages import Attempt, try_stages, try_trials, weighed_precision
 
 __all__ = [
     "FLOW_VERSION",
@@ -31,4 +31,5 @@ __all__ = [
     "synthesise",
     "try_stages",
     "try_trials",
+    "weighed_precision",
 ]

@@ -1,4 +1,4 @@
-"""Area of a design at one clock period after another, each time with the smallest pipelining that meets it."""
+"""Area of a design at one clock period after another, each time with the pipelining that is best there."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ def clock_section(curves: Sequence[Curve], source: Source) -> Section:
         name="clock",
         title=clock_finding(curves),
         caption=(
-            "Area per MAC/cycle at equal throughput, each point with the smallest pipelining (0, 1 or 2 stages) that "
+            "Area per MAC/cycle at equal throughput, each point with the pipelining (0, 1 or 2 stages) that "
             "meets the clock; a line begins at the shortest period that the design meets. Areas are on a logarithmic "
             "scale."
         ),

@@ -8,7 +8,7 @@ import pytest
 from hwmodel.library.library import find_library
 from hwmodel.measurement.dut import Bench
 from hwmodel.measurement.keys import generator_key
-from hwmodel.measurement.macs import known, measure, smallest
+from hwmodel.measurement.macs import choose, known, measure
 from hwmodel.measurement.row import SynthesisRow, tool_versions
 from hwmodel.measurement.store import RowStore
 from hwmodel.operands.stimulus import Mismatch, StreamPlan, check_sums, make_stimulus, precisions_to_check
@@ -31,7 +31,7 @@ def bench() -> Bench:
 def test_rows_are_measured_once_and_found_again(bench: Bench, tmp_path: Path) -> None:
     store = RowStore(tmp_path, packaged=None)
     assert known(SPEC, [W2A2], bench, store) is None
-    made = smallest(SPEC, [W2A2], bench, store)
+    made = choose(SPEC, [W2A2], bench, store)
     found = known(SPEC, [W2A2], bench, RowStore(tmp_path, packaged=None))
     assert found == made
     row = made.chosen.powered[W2A2]
@@ -152,12 +152,12 @@ def test_a_clock_that_the_smallest_netlist_just_misses_is_answered(bench: Bench,
     store = RowStore(tmp_path, packaged=None)
     relaxed = measure(SPEC, [], bench, store).row
     tight = replace(bench, clock_mhz=round(1000 / (0.93 * relaxed.minimum_period_ns), 1))
-    found = smallest(SPEC, [W2A2], tight, store)
+    found = choose(SPEC, [W2A2], tight, store)
     assert found.chosen.row.meets_clock
     assert found.chosen.row.minimum_period_ns <= 1000 / tight.clock_mhz
     assert found.chosen.row.area_um2 == min(one.row.area_um2 for one in found.tried if one.row.meets_clock)
     # A clock that nothing can meet gives the fastest, and says so.
-    hopeless = smallest(SPEC, [W2A2], replace(bench, clock_mhz=20_000.0), store)
+    hopeless = choose(SPEC, [W2A2], replace(bench, clock_mhz=20_000.0), store)
     assert hopeless.chosen.row.meets_clock is False
     assert len(hopeless.tried) == 3 * len(SPEC.forms)
 
@@ -172,7 +172,7 @@ def test_without_opensta_nothing_is_synthesised_for_a_power_that_cannot_be_had(
     monkeypatch.setattr("hwmodel.measurement.dut.tool_versions", lambda: tools)
     monkeypatch.setattr("hwmodel.measurement.dut.Workspace", lambda *_, **__: pytest.fail("nothing may be synthesised"))
     another = Precision(4, 4, activation_signed=False)
-    found = smallest(spec, [packaged, another], bench, RowStore(tmp_path)).chosen
+    found = choose(spec, [packaged, another], bench, RowStore(tmp_path)).chosen
     assert found.row.minimum_period_ns is not None
     assert found.powered[packaged].power_uw is not None
     assert found.powered[another] == found.row

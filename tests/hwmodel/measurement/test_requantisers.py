@@ -15,7 +15,7 @@ from hwmodel.library.library import find_library
 from hwmodel.measurement.dut import Bench
 from hwmodel.measurement.keys import generator_key
 from hwmodel.measurement.macs import MacTrial, Measurement
-from hwmodel.measurement.requantisers import Unit, UnitMeasurement, known_unit, measure_unit, smallest_unit
+from hwmodel.measurement.requantisers import Unit, UnitMeasurement, choose_unit, known_unit, measure_unit
 from hwmodel.measurement.store import RowStore
 from hwmodel.operands.requantstimulus import PRODUCTS, RequantPlan, check_outputs, example_layer, requant_stimulus
 from hwmodel.operands.stimulus import Mismatch
@@ -95,7 +95,7 @@ def test_a_unit_through_the_whole_flow_and_again_from_the_store(tmp_path: Path) 
     for spec in (SMALL[0], SMALL[2]):
         unit, store = Unit(2, spec, MAC), RowStore(tmp_path, packaged=None)
         assert known_unit(unit, bench, store) is None
-        made = smallest_unit(unit, bench, store)
+        made = choose_unit(unit, bench, store)
         assert known_unit(unit, bench, RowStore(tmp_path, packaged=None)) == made
         assert measure_unit(unit, bench, store) == made.chosen
         row = made.chosen.powered

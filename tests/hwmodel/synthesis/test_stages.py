@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from hwmodel.synthesis.stages import Attempt, try_stages, try_trials
-from rtl.mac import UniformSpec
+from hwmodel.synthesis.stages import Attempt, try_stages, try_trials, weighed_precision
+from rtl.mac import BitSerialSpec, Dc1dSpec, PaddedSpec, SubwordSpec, UniformSpec, XnorSpec
 from rtl.spec.mac import MacSpec
 
 SPEC = UniformSpec(weight_bits=8, activation_bits=8, lanes=1)
@@ -22,11 +22,20 @@ def missed(period_ns: float, area_um2: float = 1.0) -> Attempt:
     return Attempt(area_um2, period_ns, False, False)
 
 
-def tried(figures: Figures, **options: object) -> tuple[MacSpec, list[tuple[int, tuple[str, ...]]]]:
-    """What is chosen, and what was looked at in turn; a figure that is not there fails."""
+def tried(
+    figures: Figures, powers: Mapping[tuple[int, tuple[str, ...]], float | None] | None = None, **options: object
+) -> tuple[MacSpec, list[tuple[int, tuple[str, ...]]]]:
+    """What is chosen, and what was looked at in turn; a figure that is not there fails. powers: one for all where they
+    are not given.
+    """
     found = try_trials(
-        SPEC, range(3), lambda spec: spec, lambda spec: figures[spec.pipeline_stages, spec.form], **options  # type: ignore[arg-type]
-    )  # fmt: skip
+        SPEC,
+        range(3),
+        lambda spec: spec,
+        lambda spec: figures[spec.pipeline_stages, spec.form],
+        lambda spec: 1.0 if powers is None else powers[spec.pipeline_stages, spec.form],
+        **options,  # type: ignore[arg-type]
+    )
     assert found is not None
     return found[0], [(spec.pipeline_stages, spec.form) for spec in found[1]]
 
@@ -38,6 +47,40 @@ def test_the_smaller_of_relaxed_forms_ends_the_search() -> None:
     chosen, looked = tried({(0, PLAIN): met(9, relaxed=True), (0, BOOTH): met(8, relaxed=True)})
     assert (chosen.pipeline_stages, chosen.form) == (0, BOOTH)
     assert looked == [(0, PLAIN), (0, BOOTH)]
+
+
+def test_area_times_power_decides_among_those_that_meet_the_clock() -> None:
+    figures: Figures = {(0, PLAIN): met(9, relaxed=True), (0, BOOTH): met(8, relaxed=True)}
+    assert tried(figures, {(0, PLAIN): 1.0, (0, BOOTH): 1.12})[0].form == BOOTH
+    assert tried(figures, {(0, PLAIN): 1.0, (0, BOOTH): 1.13})[0].form == PLAIN
+    assert tried(figures, {(0, PLAIN): None, (0, BOOTH): 1.13})[0].form == BOOTH
+
+
+def test_power_decides_between_stages_too_and_is_not_asked_where_there_is_no_choice() -> None:
+    figures = {
+        (0, PLAIN): met(9), (0, BOOTH): missed(1.2), (0, HALF): missed(1.3), (0, BOTH): missed(1.1),
+        (1, PLAIN): met(9.1, relaxed=True), (1, BOOTH): missed(1.2),
+    }  # fmt: skip
+    assert tried(figures, {(0, PLAIN): 1.0, (1, PLAIN): 0.9})[0].pipeline_stages == 1
+    assert tried(figures, {(0, PLAIN): 1.0, (1, PLAIN): 1.0})[0].pipeline_stages == 0
+
+
+@pytest.mark.parametrize(
+    ("spec", "precision"),
+    [
+        (UniformSpec(weight_bits=4, activation_bits=8, lanes=1), "w4a8s"),
+        (UniformSpec(weight_bits=3, activation_bits=3, lanes=1), "w3a3s"),
+        (PaddedSpec(units=1), "w4a4s"),
+        (SubwordSpec(units=1, widths=(8, 2)), "w2a2s"),
+        (SubwordSpec(units=1, widths=(4, 2, 1)), "w4a4s"),
+        (Dc1dSpec(units=1), "w4a4s"),
+        (Dc1dSpec(units=1, widths=(8, 2)), "w2a2s"),
+        (BitSerialSpec(units=1), "w4a4s"),
+        (XnorSpec(lanes=1), "w1a1s"),
+    ],
+)
+def test_power_is_weighed_at_the_widest_narrow_operands(spec: MacSpec, precision: str) -> None:
+    assert str(weighed_precision(spec)) == precision
 
 
 def test_half_adders_are_tried_where_the_clock_costs_area() -> None:
@@ -71,19 +114,25 @@ def test_where_none_meets_the_clock_the_fastest_of_all_is_taken() -> None:
 
 
 def test_without_a_timing_tool_the_smallest_form_without_registers_is_taken() -> None:
-    unknown = {(0, PLAIN): Attempt(9, None, None, False), (0, BOOTH): Attempt(8, None, None, False)}
+    unknown: Figures = {(0, PLAIN): Attempt(9, None, None, False), (0, BOOTH): Attempt(8, None, None, False)}
     chosen, looked = tried(unknown)
     assert (chosen.form, looked) == (BOOTH, list(unknown))
 
 
 def test_forms_may_be_fewer() -> None:
-    figures = {(0, PLAIN): missed(1.5), (1, PLAIN): met(2, relaxed=True)}
+    figures: Figures = {(0, PLAIN): missed(1.5), (1, PLAIN): met(2, relaxed=True)}
     chosen, looked = tried(figures, forms_of=lambda spec: [form for form in spec.forms if not form.form])
     assert (chosen.pipeline_stages, looked) == (1, list(figures))
 
 
 @pytest.mark.parametrize("gone", [PLAIN, BOOTH])
 def test_nothing_is_chosen_where_a_form_is_not_known(gone: tuple[str, ...]) -> None:
-    found = try_trials(SPEC, range(3), lambda spec: None if spec.form == gone else spec, lambda _: met(1, relaxed=True))
+    found = try_trials(
+        SPEC,
+        range(3),
+        lambda spec: None if spec.form == gone else spec,
+        lambda _: met(1, relaxed=True),
+        lambda _: 1.0,
+    )
     assert found is None
-    assert try_stages(range(3), lambda _: None, lambda _: met(1)) is None
+    assert try_stages(range(3), lambda _: None, lambda _: met(1), lambda _: 1.0) is None
