@@ -36,7 +36,7 @@ from hwmodel.power import (
     simulate,
     with_glitches,
 )
-from hwmodel.synthesis import Mapped, Workspace, read_back, recipe_named
+from hwmodel.synthesis import Mapped, Workspace, is_screened, read_back, recipe_named
 from rtl.array import CoreSpec
 from rtl.spec import MacSpec, Precision
 
@@ -90,11 +90,13 @@ class Found:
 class DesignUnderTest:
     """A spec and its Verilog, generated and synthesised only when a row is missing; use it in a with statement.
 
-    Netlists that do not depend on the clock are made once for all clocks asked for.
+    Netlists that do not depend on the clock are made once for all clocks asked for. screen: where the design has less
+    than two pipeline stages, a clock that is far off is given up soon, since one more register is the better answer.
     """
 
-    def __init__(self, spec: MacSpec | CoreSpec, bench: Bench, store: RowStore) -> None:
+    def __init__(self, spec: MacSpec | CoreSpec, bench: Bench, store: RowStore, *, screen: bool = True) -> None:
         self.spec = spec
+        self._screen = screen and spec.pipeline_stages < 2
         self._bench = bench
         self._store = store
         self._stack = contextlib.ExitStack()
@@ -131,7 +133,7 @@ class DesignUnderTest:
         """
         known = None
         if not self._bench.fresh:
-            known = stored(self.verilog_sha256, plans, self._bench, clock_mhz, self._store)
+            known = stored(self.verilog_sha256, plans, self._bench, clock_mhz, self._store, screen=self._screen)
         missing = tuple(plan for plan in plans if known is None or plan not in known.powered)
         if known is not None and not missing:
             return known
@@ -153,6 +155,8 @@ class DesignUnderTest:
         bench, known = self._bench, None
         if not bench.fresh:
             known = find_row(self.verilog_sha256, bench.library, clock_mhz, bench.effort, None, self._store)
+            if known is not None and is_screened(known.recipe) and not self._screen:
+                known = None
         netlist = None if known is None else self._store.netlist(known.key)
         if known is not None and netlist is not None:
             return known, read_back(netlist, self.spec.name, bench.library, clock_mhz)
@@ -179,8 +183,8 @@ class DesignUnderTest:
         result = self._workspace.synthesise(
             clock_mhz,
             effort=bench.effort,
-            recipe=None if plain is None else recipe_named(plain.recipe),
-            screen=spec.pipeline_stages < 2,  # one more register is the better answer to a clock that is far off
+            recipe=None if plain is None or is_screened(plain.recipe) else recipe_named(plain.recipe),
+            screen=self._screen,
         )
         for plan in _checks(spec):
             if plan.precision not in to_come:
@@ -192,15 +196,23 @@ class DesignUnderTest:
 
 
 def stored(
-    verilog_sha256: str, plans: Sequence[StreamPlan], bench: Bench, clock_mhz: float, store: RowStore
+    verilog_sha256: str,
+    plans: Sequence[StreamPlan],
+    bench: Bench,
+    clock_mhz: float,
+    store: RowStore,
+    *,
+    screen: bool = True,
 ) -> Found | None:
-    """What the store has of a design at one clock: None, or its row and those of ``plans`` that are there."""
+    """What the store has of a design at one clock: None, or its row and those of ``plans`` that are there. screen:
+    whether rows count for which the clock was given up soon.
+    """
 
     def find(activity: str | None) -> SynthesisRow | None:
         return find_row(verilog_sha256, bench.library, clock_mhz, bench.effort, activity, store, bench.placing)
 
     plain = find(None)
-    if plain is None:
+    if plain is None or (is_screened(plain.recipe) and not screen):
         return None
     if plain.minimum_period_ns is None:
         return Found(plain, dict.fromkeys(plans, plain))

@@ -124,7 +124,7 @@ def known_points(design: SweepDesign, bench: Bench, store: RowStore) -> list[Mea
         return None
 
     def find(clock_mhz: float, plans: Sequence[StreamPlan]) -> Found | None:
-        found = stored(digest, plans, bench, clock_mhz, store)
+        found = stored(digest, plans, bench, clock_mhz, store, screen=False)
         return None if found is None or len(found.powered) < len(plans) else found
 
     return points_of(design, find)
@@ -145,7 +145,7 @@ def measure_task(task: Task) -> tuple[str, ...]:
         if here[name] != value:
             raise WorkerDiffers(f"{name} on the worker {platform.node()} must be {value}, not {here[name]}")
     bench = Bench(library, effort=task.effort, jobs=1, placing=task.placing)
-    with DesignUnderTest(task.design.spec, bench, RowStore()) as dut:
+    with DesignUnderTest(task.design.spec, bench, RowStore(), screen=False) as dut:
         points = points_of(task.design, dut.at) or []
     return tuple(row.to_json() for point in points for row in (*point.found.powered.values(), point.found.row))
 

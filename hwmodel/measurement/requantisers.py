@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from hwmodel.netlist import read_netlist
 from hwmodel.operands import RequantPlan, check_outputs, requant_stimulus
 from hwmodel.power import simulate
-from hwmodel.synthesis import Mapped, Recipe, recipe_named, synthesise, try_stages
+from hwmodel.synthesis import Mapped, Recipe, is_screened, recipe_named, synthesise, try_stages
 from rtl.mac import UniformSpec
 from rtl.requant import LoadableSpec, PartialSumSpec, ThresholdSpec
 
@@ -144,7 +144,8 @@ def _synthesised(unit: Unit, verilog: str, plain: SynthesisRow | None, bench: Be
         )  # fmt: skip
         return make_row(spec.design, spec.parameters, verilog, library, clock_mhz, result, effort=effort), result
 
-    row, mapped = make(bench.clock_mhz, None if plain is None else recipe_named(plain.recipe))
+    known = None if plain is None or is_screened(plain.recipe) else recipe_named(plain.recipe)
+    row, mapped = make(bench.clock_mhz, known)
     if bench.placing is not None:
         row, mapped = placed_netlist(row, mapped, bench, bench.clock_mhz, make)
     return UnitTrial(spec, row, _powered(row, unit, mapped, bench))

@@ -24,12 +24,12 @@ from siliquant.processes import cores
 
 from .hybrid import Plan, Step, follow
 from .mapping import elaborate, map_recipe, modules, name_netlist, netlist_area
-from .recipes import AREA_SCRIPTS, Recipe, fastest, path_start, rounds
+from .recipes import AREA_SCRIPTS, SCREENED, SIZED, Recipe, fastest, path_start, rounds
 from .selection import Netlist, select
 from .sizing import apply, meet_clock
 from .sta import OpenSta, Timing, ToolMissing, find_opensta
 
-_PROMISING = 1.25  # of the period: the most that the fastest recipe may take for others to be tried
+_PROMISING = 1.3  # of the period: what gates alone may take, unsized, where other recipes and sizing may still meet it
 _SIZED_AGAIN = 4  # netlists of a hybrid path
 _STEPS_THAT_MEET = 3  # of a hybrid path: a faster netlist may be smaller
 
@@ -101,9 +101,11 @@ def synthesise(
     """Synthesise one design and keep its smallest netlist that meets the clock; if none does, the fastest.
 
     verilog: the whole source; top: its top module; clock: the name of the clock port.  jobs: recipes
-    worked on at a time (default: the processors).  recipe: use only this one.  progress is called
-    with each recipe's name when it is done.  Without OpenSTA the smallest netlist of the area
-    recipes is kept and timing is None.  Raises ValueError, SynthesisError.
+    worked on at a time (default: the processors).  recipe: use only this one.  screen: give up on a
+    clock that the fastest netlist of gates alone is far from, and leave gates alone out; the recipe of
+    the result then ends in SCREENED.  progress is called with each recipe's name when it is done.
+    Without OpenSTA the smallest netlist of the area recipes is kept and timing is None.  Raises
+    ValueError, SynthesisError.
     """
     with Workspace(verilog, top, library, jobs=jobs, clock=clock, progress=progress) as workspace:
         return workspace.synthesise(clock_mhz, effort=effort, recipe=recipe, screen=screen)
@@ -164,37 +166,30 @@ class Workspace:
         period_ns = 1000.0 / positive_number("clock_mhz", clock_mhz)
         library, opensta = self._library, self._opensta
         has_adder = library.full_adder is not None
-        groups = ((recipe,),) if recipe else rounds(effort, has_adder)
-        first = fastest(effort, has_adder)
-        if screen and not recipe:
-            others = (
-                tuple(one for one in group if one != first and (one.adders != "logic" or first.adders == "logic"))
-                for group in groups
-            )
-            groups = ((first,), *filter(None, others))
+        screen = screen and not recipe
+        groups = ((recipe,),) if recipe else rounds(effort, has_adder)[: 2 if screen else None]
         found: list[Netlist] = []
         best: Netlist | None = None
+        screened = False
         for number, chosen in enumerate(groups):
+            if screen and number == 1 and best is not None and best.final_slack_ns < 0:
+                scout = self._timed(self._netlists([fastest(effort)], period_ns), period_ns)
+                found += scout
+                if not scout[0].within(_PROMISING, period_ns):
+                    best, screened = max(found, key=lambda netlist: netlist.final_slack_ns), True
+                    break
             new = self._netlists([one for one in chosen if one.adders != "hybrid"], period_ns)
             if opensta is None and new:
                 best = min(new, key=lambda netlist: netlist.area_um2)
                 break
-            for netlist in new:
-                self._load(netlist, period_ns)
-                netlist.slack_ns = self._timer.slack_ns()
-            found += new
+            found += self._timed(new, period_ns)
             for path in (one for one in chosen if one.adders == "hybrid"):
                 found += self._on_path(path, period_ns)
-            if screen and number == 0 and not recipe:
-                best = max(found, key=lambda netlist: netlist.slack_or_worst_ns)
-                if not best.within(_PROMISING, period_ns):
-                    break
-                continue
             best = select(self._timer, found, self._top, library, period_ns, self._clock)
             if best.final_slack_ns >= 0 and (best.sizing is None or chosen[0].script not in AREA_SCRIPTS):
                 break
         assert best is not None  # every effort has recipes
-        return self._finish(best, found, period_ns)
+        return self._finish(best, found, period_ns, screened)
 
     def _netlists(self, chosen: Sequence[Recipe], period_ns: float) -> list[Netlist]:
         """Fresh netlists of some recipes, mapped now or before."""
@@ -208,6 +203,13 @@ class Workspace:
             }
             self._mapped.update((key, future.result()) for key, future in work.items())
         return [replace(self._mapped[key]) for key in keys]
+
+    def _timed(self, netlists: Sequence[Netlist], period_ns: float) -> Sequence[Netlist]:
+        """The same with their slacks."""
+        for netlist in netlists:
+            self._load(netlist, period_ns)
+            netlist.slack_ns = self._timer.slack_ns()
+        return netlists
 
     @property
     def _timer(self) -> OpenSta:
@@ -262,7 +264,7 @@ class Workspace:
             self._progress(recipe.name)
         return found
 
-    def _finish(self, best: Netlist, found: Sequence[Netlist], period_ns: float) -> Synthesis:
+    def _finish(self, best: Netlist, found: Sequence[Netlist], period_ns: float, screened: bool) -> Synthesis:
         chosen = self._folder / "chosen.v"
         shutil.copyfile(best.path, chosen)
         apply(chosen, best.replaced)
@@ -278,7 +280,7 @@ class Workspace:
             netlist=named.read_text(),
             area_um2=area_um2,
             cells=cells,
-            recipe=best.recipe + ("-sized" if best.replaced else ""),
+            recipe="".join([best.recipe, SIZED * bool(best.replaced), SCREENED * screened]),
             timing=timing,
             meets_clock=timing.meets_clock if timing else None,
             candidates=tuple(

@@ -95,7 +95,11 @@ def recipes(effort: str, has_adder_cell: bool) -> tuple[Recipe, ...]:
 
 
 AREA_SCRIPTS = ("area", "flow", "keep")
-_FASTEST = ("sklansky", "fast")
+SIZED = "-sized"
+"""At the end of a recipe in a row: its netlist has larger cells than the recipe gave it."""
+SCREENED = "-screened"
+"""At the end of a recipe in a row: nothing else was tried, for a clock that is far off."""
+_FASTEST = Recipe(_GATES, "sklansky", "fast")
 
 
 def rounds(effort: str, has_adder_cell: bool) -> tuple[tuple[Recipe, ...], ...]:
@@ -113,10 +117,12 @@ def rounds(effort: str, has_adder_cell: bool) -> tuple[tuple[Recipe, ...], ...]:
     return tuple(group for group in found if group)
 
 
-def fastest(effort: str, has_adder_cell: bool) -> Recipe:
-    """The recipe that shows whether a design can come near a clock, with full-adder cells where there are any."""
-    every = recipes(effort, has_adder_cell)
-    return next((recipe for recipe in every if (recipe.carry, recipe.script) == _FASTEST), every[-1])
+def fastest(effort: str) -> Recipe:
+    """The recipe that shows whether a design can come near a clock: no path with full-adder cells, dissolved or not, is
+    much faster than gates alone.
+    """
+    assert _FASTEST in _RECIPES[effort]
+    return _FASTEST
 
 
 def path_start(recipe: Recipe) -> Recipe:
@@ -126,14 +132,19 @@ def path_start(recipe: Recipe) -> Recipe:
 
 def recipe_named(name: str) -> Recipe | None:
     """The recipe of a row's recipe text, such as cell-chain-area-sized; None when no list has it."""
-    plain = name.removesuffix("-sized")
+    plain = name.removesuffix(SCREENED).removesuffix(SIZED)
     return next((recipe for recipe in _RECIPES["high"] if recipe.name == plain), None)
+
+
+def is_screened(name: str) -> bool:
+    """Whether a row's recipe text says that the design was given up for its clock: it may have a faster netlist."""
+    return name.endswith(SCREENED)
 
 
 def looks_at_area_alone(name: str) -> bool:
     """Whether a row's recipe text is of a recipe that trades no area for speed, and no cell was sized up."""
     recipe = recipe_named(name)
-    return recipe is not None and recipe.script in AREA_SCRIPTS and not name.endswith("-sized")
+    return recipe is not None and recipe.script in AREA_SCRIPTS and not name.endswith((SIZED, SCREENED))
 
 
 _CARRY_MAPS = {
