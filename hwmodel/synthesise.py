@@ -125,11 +125,11 @@ def _rows(
     from siliquant.files import write_atomically
 
     store = RowStore(report=lambda text: print(text, file=sys.stderr))
-    with DesignUnderTest(spec, bench, store) as dut:
+    with DesignUnderTest(spec, bench, store, screen=False) as dut:
         found = dut.at(bench.clock_mhz, plans)
     netlist = store.netlist(found.row.key)
     if options.out is not None and netlist is None:  # the row came with the package
-        with DesignUnderTest(spec, replace(bench, fresh=True), store) as dut:
+        with DesignUnderTest(spec, replace(bench, fresh=True), store, screen=False) as dut:
             found = dut.at(bench.clock_mhz, plans)
         netlist = store.netlist(found.row.key)
     rows = tuple(found.powered[plan] for plan in plans)

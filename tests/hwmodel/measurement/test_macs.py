@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 
 from hwmodel.library.library import find_library
-from hwmodel.measurement.dut import Bench
+from hwmodel.measurement.dut import Bench, DesignUnderTest, stored
 from hwmodel.measurement.keys import generator_key
 from hwmodel.measurement.macs import choose, known, measure
 from hwmodel.measurement.row import SynthesisRow, tool_versions
 from hwmodel.measurement.store import RowStore
 from hwmodel.operands.stimulus import Mismatch, StreamPlan, check_sums, make_stimulus, precisions_to_check
 from hwmodel.operands.streams import Stream
+from hwmodel.synthesis.recipes import is_screened
 from rtl.mac import DESIGNS, LoomSpec, UniformSpec, XnorSpec
 from rtl.spec.mac import MacSpec, Precision
 from rtl.verilog import convert as verilog
@@ -47,6 +48,17 @@ def test_rows_are_measured_once_and_found_again(bench: Bench, tmp_path: Path) ->
     more = measure(SPEC, [unsigned], bench, store)
     assert more.row.area_um2 == row.area_um2
     assert more.powered[unsigned].power_uw != row.power_uw
+
+
+def test_a_row_of_a_clock_that_was_given_up_serves_no_calibration(bench: Bench, tmp_path: Path) -> None:
+    store, plan = RowStore(tmp_path, packaged=None), StreamPlan(W2A2)
+    recipes = []
+    for screen in (True, False, True):  # what was looked for longer serves everybody
+        with DesignUnderTest(SPEC, bench, store, screen=screen) as dut:
+            recipes.append(dut.at(20_000.0, [plan]).row.recipe)
+        found = stored(dut.verilog_sha256, [plan], bench, 20_000.0, store, screen=False)
+        assert (found is None) is is_screened(recipes[-1])
+    assert [is_screened(recipe) for recipe in recipes] == [True, False, False]
 
 
 def test_a_netlist_that_differs_in_one_gate_is_refused(

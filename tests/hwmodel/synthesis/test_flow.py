@@ -19,10 +19,12 @@ from hwmodel.measurement.row import make_row
 from hwmodel.netlist.area import area_parts
 from hwmodel.synthesis.flow import Workspace, synthesise
 from hwmodel.synthesis.mapping import SynthesisError
-from hwmodel.synthesis.recipes import Recipe, recipe_named, recipes, rounds
+from hwmodel.synthesis.recipes import Recipe, is_screened, looks_at_area_alone, recipe_named, recipes, rounds
 from hwmodel.yosys.adders import fold_adders, map_adders, merge_adders
 from hwmodel.yosys.gates import Gates
 from hwmodel.yosys.polarity import choose_polarity
+from rtl.mac import UniformSpec
+from rtl.verilog import to_verilog
 from siliquant.inputs import FileError
 
 ADDER = """
@@ -155,6 +157,25 @@ def test_impossible_clock_gives_the_fastest_and_says_so(library: Library) -> Non
     assert result.timing is not None
     assert result.meets_clock is False
     assert result.timing.worst_slack_ns < 0
+
+
+def test_a_clock_is_given_up_only_where_it_is_far_off(library: Library) -> None:
+    """The hybrid path meets a period of 0.74 of what the fastest netlist of full-adder cells takes."""
+    spec = UniformSpec(weight_bits=2, activation_bits=2, lanes=4, reduction_length=16)
+    with Workspace(to_verilog([spec]), spec.name, library) as workspace:
+        near, far = (workspace.synthesise(clock_mhz, screen=True) for clock_mhz in (1000 / 0.53, 20_000.0))
+        whole = workspace.synthesise(20_000.0)
+    period_ns = {candidate.recipe: candidate.minimum_period_ns for candidate in near.candidates}
+    assert (period_ns["cell-sklansky-fast"] or 0.0) > 1.3 * 0.53
+    assert near.meets_clock
+    assert (near.recipe, is_screened(near.recipe)) == ("hybrid-brent-kung-timed-1-sized", False)
+    assert (far.recipe, far.meets_clock, is_screened(far.recipe)) == ("logic-sklansky-fast-screened", False, True)
+    assert recipe_named(far.recipe) == Recipe("logic", "sklansky", "fast")
+    assert not looks_at_area_alone("cell-chain-area-screened")
+    assert not is_screened(whole.recipe)
+    assert whole.timing is not None
+    assert far.timing is not None
+    assert whole.timing.minimum_period_ns < far.timing.minimum_period_ns
 
 
 def test_same_input_gives_the_same_netlist(library: Library) -> None:
