@@ -55,17 +55,15 @@ def meet_clock(opensta: OpenSta, library: Library, area_limit_um2: float = math.
         path, left_um2 = opensta.critical_stages(), area_limit_um2 - added
         moves = [move for move in _moves(path, library, strengths, larger) if (move.instance, move.cell) not in refused]
         batch = together(moves, -slack, left_um2)
-        made = _made(opensta, batch, slack)
-        if not made and len(batch) > 1:
-            made = _made(opensta, batch[:1], slack)
+        if not batch:
+            break
+        made, found = _made(opensta, batch, slack)
         if not made:
-            if not batch:
-                break
             refused.add((batch[0].instance, batch[0].cell))
             continue
         replaced |= {move.instance: move.cell for move in made}
         added += sum(move.cost_um2 for move in made)
-        slack = opensta.slack_ns()
+        slack = found
     return Sizing(replaced, slack, added)
 
 
@@ -113,15 +111,15 @@ def together(moves: Sequence[Move], missing_ns: float, area_um2: float) -> list[
     return made
 
 
-def _made(opensta: OpenSta, moves: Sequence[Move], slack_ns: float) -> Sequence[Move]:
-    """The moves, which were made; none, undone, where the slack is less than before."""
-    for move in moves:
-        opensta.replace(move.instance, move.cell)
-    if not moves or opensta.slack_ns() >= slack_ns:
-        return moves
-    for move in moves:
-        opensta.replace(move.instance, move.before)
-    return ()
+def _made(opensta: OpenSta, moves: Sequence[Move], slack_ns: float) -> tuple[Sequence[Move], float]:
+    """Those of the moves that were made, and the slack: all of them, the first alone, or none, where the slack would
+    be less than before.
+    """
+    found = opensta.replace({move.instance: move.cell for move in moves})
+    while found < slack_ns and moves:
+        moves, undone = moves[: len(moves) > 1], moves[len(moves) > 1 :]
+        found = opensta.replace({move.instance: move.before for move in undone})
+    return moves, found
 
 
 def apply(netlist: Path, replaced: Mapping[str, str]) -> None:

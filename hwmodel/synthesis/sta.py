@@ -20,6 +20,7 @@ import re
 import shutil
 import subprocess
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -32,6 +33,7 @@ from siliquant.inputs import ToolError, positive_number, short, tcl_word
 from siliquant.processes import run as processes
 
 _SECONDS_LIMIT = 600
+_LOOK_SECONDS = 1.0  # how often it is looked whether a command has taken too long
 
 
 class ToolMissing(ToolError):  # noqa: N818 (it names a state of the machine, not a fault)
@@ -158,6 +160,15 @@ class OpenSta:
         if self._process.stdin is None or self._process.stdout is None:
             raise TimingError("OpenSTA was started without pipes")
         self._input, self._output = self._process.stdin, self._process.stdout
+        self._due, self._closed = math.inf, threading.Event()
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def _watch(self) -> None:
+        """Ends the program where a command takes too long."""
+        while not self._closed.wait(_LOOK_SECONDS):
+            if time.monotonic() > self._due:
+                processes.kill(self._process)
+                return
 
     def __enter__(self) -> OpenSta:
         try:
@@ -173,6 +184,7 @@ class OpenSta:
         error: BaseException | None = None,
         trace: TracebackType | None = None,
     ) -> None:
+        self._closed.set()
         with contextlib.suppress(OSError):
             self._input.close()
         self._output.close()
@@ -185,13 +197,11 @@ class OpenSta:
 
     def ask(self, command: str) -> str:
         """Run one Tcl command and return what it printed. Raises TimingError, after ten minutes at the latest."""
-        watchdog = threading.Timer(_SECONDS_LIMIT, processes.kill, [self._process])
-        watchdog.daemon = True
-        watchdog.start()
+        self._due = time.monotonic() + _SECONDS_LIMIT
         try:
             return self._ask(command)
         finally:
-            watchdog.cancel()
+            self._due = math.inf
 
     def _ask(self, command: str) -> str:
         lines: list[str] = []
@@ -246,8 +256,7 @@ class OpenSta:
 
     def slack_ns(self) -> float:
         """The worst slack; the period when nothing is constrained."""
-        slack = _number(self.ask("puts [sta::worst_slack]"), "worst slack") * self.library.time_ns
-        return slack if abs(slack) < _NO_SLACK_NS else self._period_ns
+        return self.replace({})
 
     def timing(self, *, details: bool = False) -> Timing:
         """The timing of the netlist as it stands."""
@@ -298,9 +307,12 @@ class OpenSta:
                 found.append(Stage(instance, entered[1], pin, cell, delay_ns, entered[2], edge, entered[3], load))
         return found
 
-    def replace(self, instance: str, cell: str) -> None:
-        """Replace an instance's cell by another with the same pins."""
-        self.ask(f"replace_cell {tcl_word(instance)} {tcl_word(cell)}")
+    def replace(self, cells: Mapping[str, str]) -> float:
+        """Replace cells of instances by others with the same pins, and give the worst slack then, as slack_ns."""
+        changes = [f"replace_cell {tcl_word(instance)} {tcl_word(cell)}" for instance, cell in cells.items()]
+        answer = self.ask("; ".join([*changes, "puts [sta::worst_slack]"]))
+        slack = _number(answer, "worst slack") * self.library.time_ns
+        return slack if abs(slack) < _NO_SLACK_NS else self._period_ns
 
 
 def _number(text: str, what: str) -> float:
