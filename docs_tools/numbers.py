@@ -114,7 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     parser = Parser(prog=PROG, description=__doc__, epilog=EPILOG)
     parser.add_argument("--write", action="store_true", help="write what differs, transcripts and diagrams too")
-    parser.add_argument("--only", metavar="NAME", choices=SOURCES, help=f"one of {', '.join(SOURCES)} (default: all)")
+    parser.add_argument("--only", metavar="NAME", choices=SOURCES, help="where its numbers are, else all")
     options = parser.parse_args(arguments)
     names = SOURCES if options.only is None else (options.only,)
     if options.write:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from rich.console import Console
 
-from hwmodel.model import Step, strain
+from hwmodel.model import Step, shape_of, strain
 from siliquant.commandline import console, print_table
 
 from .explanation import Explanation, StepTerm
@@ -37,9 +37,9 @@ def print_explanation(found: Explanation) -> None:
     if cost.pressure:
         rise = model.coefficients
         s = strain(cost.pressure, rise)
+        more_um2 = s * shape_of(found.spec, model).grows_um2.sum()
         out.print(
-            f"clock pressure {cost.pressure:.2f}, strain {s:.2f}: area x {1 + rise.area_growth * s:.3f} and "
-            f"{s * rise.ahead_um2:.2f} um2 more for each carry-propagate bit, leakage x "
+            f"clock pressure {cost.pressure:.2f}, strain {s:.2f}: {more_um2:,.0f} um2 of the area, leakage x "
             f"{1 + rise.leakage_growth * s:.3f}, energy x {1 + rise.energy_growth * s:.3f}, "
             f"{rise.ahead_fj:.2f} fJ more for each glitch of carry-propagate bits", soft_wrap=True,
         )  # fmt: skip

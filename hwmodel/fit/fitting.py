@@ -41,7 +41,7 @@ from rtl.array import CoreSpec
 from rtl.spec import MacSpec
 from siliquant.inputs import InputError, InputTypeError
 
-__all__ = ["FEWEST_DESIGNS", "Point", "fit"]
+__all__ = ["FEWEST_DESIGNS", "FULL_ADDERS", "Point", "fit"]
 
 FEWEST_DESIGNS = 20
 """Designs to which a model is fitted at least."""
@@ -50,7 +50,29 @@ _STEPS = tuple(Step)
 _ROUNDS = 8
 _PULL = 0.05  # towards the delays of the round before, in units of a point's relative error
 _STRAIN_STEP = 0.05  # of the pressures between which costs may grow
-_STRAIN_POWERS = (1.0, 1.5, 2.0, 3.0)
+_STRAIN_POWERS = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0)
+_USUAL = 0.03  # weight of the usual cost of a part, in units of a point's relative error
+FULL_ADDERS: Mapping[Part, float] = {
+    Part.AND_TERMS: 0.25,
+    Part.OR_GATES: 0.25,
+    Part.XOR_GATES: 0.4,
+    Part.MULTIPLEXERS: 0.45,
+    Part.FULL_ADDERS: 1.0,
+    Part.HALF_ADDERS: 0.6,
+    Part.CARRY_BITS: 1.0,
+    Part.HOLDS: 0.45,
+    Part.CLOCK_GATES: 0.9,
+}
+"""Usual area and leakage of parts, of flip-flops those of 1.1 full adders: where designs say little of a part, as of
+gates that come beside others in all of them, its cost is not left to chance.
+"""
+_FLIP_FLOP = 1.1
+_GROWING = (
+    (Part.FULL_ADDERS, Part.HALF_ADDERS),
+    (Part.AND_TERMS, Part.OR_GATES, Part.XOR_GATES, Part.MULTIPLEXERS),
+    (Part.CARRY_BITS,),
+)
+"""Parts whose area grows under pressure, by the share of each group; flip-flops and clock gates stay as they are."""
 _START_NS = {  # only where the search for paths begins; scaled to the library before the first fit
     Step.START: 0.08,
     Step.AND: 0.03,
@@ -153,14 +175,13 @@ def fit(
         settled_fj=settled_fj,
         glitch_fj=glitch_fj,
         pulse_fj=pulse_fj,
+        strained_um2=np.zeros(len(PARTS)),
         ahead_fj=0.0,
         relaxed_ns=relaxed_ns,
         fastest_ns=fastest_ns,
         strain_from=0.0,
         strain_to=1.0,
         strain_power=1.0,
-        area_growth=0.0,
-        ahead_um2=0.0,
         leakage_growth=0.0,
         energy_growth=0.0,
         margin=0.0,
@@ -196,23 +217,28 @@ def _fit_parts(counts: Vector, values: Vector) -> Vector:
     """A coefficient for each part; all flip-flops are alike, whatever they hold."""
     together = np.array([part in FLIP_FLOPS for part in PARTS])
     columns = np.column_stack([counts[:, ~together], counts[:, together].sum(axis=1)])
-    found = _relative_fit(columns, values)
+    usual = np.array([*(FULL_ADDERS[part] for part in PARTS if part not in FLIP_FLOPS), _FLIP_FLOP])
+    usual *= float(np.median(values / (columns @ usual)))
+    found = _relative_fit(columns, values, usual=usual)
     result = np.empty(len(PARTS))
     result[~together], result[together] = found[:-1], found[-1]
     return result
 
 
-def _relative_fit(features: Vector, values: Vector, scale: Vector | None = None) -> Vector:
-    """Non-negative coefficients with the least relative errors, outliers weighted down."""
+def _relative_fit(features: Vector, values: Vector, scale: Vector | None = None, usual: Vector | None = None) -> Vector:
+    """Non-negative coefficients with the least relative errors, outliers weighted down. usual: drawn towards these."""
     scale = values if scale is None else scale
     rows, wanted = features / scale[:, None], values / scale
-    weights = np.ones(len(values))
-    found, _ = nnls(rows, wanted)
-    for _ in range(2):
+    pull, pulled = np.empty((0, rows.shape[1])), np.empty(0)
+    if usual is not None:
+        pull, pulled = np.diag(_USUAL / usual), np.full(len(usual), _USUAL)
+    root = np.ones(len(values))
+    for last in (False, False, True):
+        found, _ = nnls(np.vstack([rows * root[:, None], pull]), np.concatenate([wanted * root, pulled]))
+        if last:
+            break
         error = np.abs(rows @ found - wanted)
-        weights = np.minimum(1.0, 2 * max(float(np.median(error)), 1e-6) / np.maximum(error, 1e-9))
-        root = np.sqrt(weights)
-        found, _ = nnls(rows * root[:, None], wanted * root)
+        root = np.sqrt(np.minimum(1.0, 2 * max(float(np.median(error)), 1e-6) / np.maximum(error, 1e-9)))
     return np.asarray(found, dtype=np.float64)
 
 
@@ -277,7 +303,7 @@ def _with_growth(model: LibraryModel, points: Sequence[Point]) -> LibraryModel:
         ]
     )
     before = [base[point.mac] for point in pressed]
-    (start, end, power), area_growth, ahead_um2 = _fit_area_under_pressure(us, before, pressed)
+    (start, end, power), strained_um2 = _fit_area_under_pressure(us, before, pressed, model.coefficients.area_um2)
     ss = strains(us, start, end, power)
     by_plan = {(point.mac, point.plan): point for point in reversed(points) if point.relaxed}
     pairs = [
@@ -293,8 +319,7 @@ def _with_growth(model: LibraryModel, points: Sequence[Point]) -> LibraryModel:
         strain_from=start,
         strain_to=end,
         strain_power=power,
-        area_growth=area_growth,
-        ahead_um2=ahead_um2,
+        strained_um2=strained_um2,
         leakage_growth=max(0.0, leaks / max(1e-12, sum(s * s for _, s, *_ in pairs))),
         energy_growth=energy_growth,
         margin=_fit_margin([(shape, point) for shape, point in zip(shapes, pressed, strict=True) if point.meets_clock]),
@@ -315,18 +340,20 @@ def _fit_margin(pairs: Sequence[tuple[Shape, Point]]) -> float:
 
 
 def _fit_area_under_pressure(
-    us: Vector, before: Sequence[Point], after: Sequence[Point]
-) -> tuple[tuple[float, float, float], float, float]:
-    """The pressures between which area grows and the power, the share by which it does, and um2 more for each
-    carry-propagate bit.
+    us: Vector, before: Sequence[Point], after: Sequence[Point], area_um2: Vector
+) -> tuple[tuple[float, float, float], Vector]:
+    """The pressures between which area grows and the power, and um2 more of each part at full strain.
 
-    us: the pressure of each netlist. Of pressures in steps and some powers, those with the least mean relative error.
+    us: the pressure of each netlist. area_um2: of each part without pressure. Adders of compressor trees, other gates
+    and carry-propagate bits grow by a share of their own. Of pressures in steps and some powers, those with the least
+    mean relative error.
     """
     if not after:
-        return (0.0, 1.0, 1.0), 0.0, 0.0
+        return (0.0, 1.0, 1.0), np.zeros(len(PARTS))
     old_um2, new_um2 = (np.array([point.area_um2 for point in points]) for points in (before, after))
-    adder = PARTS.index(Part.CARRY_BITS)
-    grows = np.column_stack([old_um2, [counts_of(point.mac)[adder] for point in after]])
+    counts = np.stack([counts_of(point.mac) for point in after])
+    groups = np.array([[part in group for group in _GROWING] for part in PARTS], dtype=np.float64)
+    grows = (counts * area_um2) @ groups
     best: tuple[float, tuple[float, float, float], Vector] | None = None
     ends = combinations(np.arange(0, 1 + _STRAIN_STEP / 2, _STRAIN_STEP).round(6).tolist(), 2)
     for power, (start, end) in product(_STRAIN_POWERS, ends):
@@ -336,7 +363,7 @@ def _fit_area_under_pressure(
         if best is None or error < best[0]:
             best = error, (start, end, power), found
     assert best is not None
-    return best[1], float(best[2][0]), float(best[2][1])
+    return best[1], area_um2 * (groups @ best[2])
 
 
 def _fit_energy_under_pressure(pairs: Sequence[tuple[float, float, float, Point, Point]]) -> tuple[float, float]:

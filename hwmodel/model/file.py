@@ -28,7 +28,7 @@ _MOST = 1e12  # of any number in a model
 _MOST_NAMES = 64
 _MEMBERS = (
     "format", "library", "corner", "voltage_v", "provenance", "area_um2", "leakage_nw", "clock_fj", "gate_fj",
-    "still_fj", "settled_fj", "glitch_fj", "pulse_fj", "ahead_fj", "relaxed_ns", "fastest_ns", "ahead_um2", "strain",
+    "still_fj", "settled_fj", "glitch_fj", "pulse_fj", "ahead_fj", "relaxed_ns", "fastest_ns", "strained_um2", "strain",
     "growth", "margin", "range",
 )  # fmt: skip
 
@@ -53,14 +53,13 @@ def write_model(model: LibraryModel, path: Path) -> None:
         "ahead_fj": _rounded(found.ahead_fj),
         "relaxed_ns": {step.value: _rounded(found.relaxed_ns[step]) for step in Step},
         "fastest_ns": {step.value: _rounded(found.fastest_ns[step]) for step in Step},
-        "ahead_um2": _rounded(found.ahead_um2),
+        "strained_um2": _by_part(found.strained_um2),
         "strain": {
             "from": _rounded(found.strain_from),
             "to": _rounded(found.strain_to),
             "power": _rounded(found.strain_power),
         },
         "growth": {
-            "area": _rounded(found.area_growth),
             "leakage": _rounded(found.leakage_growth),
             "energy": _rounded(found.energy_growth),
         },
@@ -85,13 +84,14 @@ def read_model(path: Path) -> LibraryModel:
         data = _members(_of_today(json_object(read_text(path, _MOST_BYTES))))
         if data["format"] != _FORMAT:
             raise InputError(f"its format must be {_FORMAT!r} or {_BEFORE!r}, not {short(data['format'])}")
-        growth = _named(data["growth"], "growth", ("area", "leakage", "energy"), "of area, leakage and energy")
+        growth = _named(data["growth"], "growth", ("leakage", "energy"), "of leakage and energy")
         strain = _named(data["strain"], "strain", ("from", "to", "power"), "of its numbers")
         if not _number(strain["from"], "strain") < _number(strain["to"], "strain"):
             raise InputError(f"strain must go from a pressure to a higher one, not {strain['from']} to {strain['to']}")
         known = _named(data["range"], "range", ("counts", "smallest_um2", "largest_um2", "forms"), "of its limits")
         coefficients = Coefficients(
             area_um2=_vector(data["area_um2"], "area_um2"),
+            strained_um2=_vector(data["strained_um2"], "strained_um2"),
             leakage_nw=_vector(data["leakage_nw"], "leakage_nw"),
             clock_fj=_number(data["clock_fj"], "clock_fj"),
             gate_fj=_maybe(data["gate_fj"], "gate_fj"),
@@ -105,8 +105,6 @@ def read_model(path: Path) -> LibraryModel:
             strain_from=_number(strain["from"], "strain"),
             strain_to=_number(strain["to"], "strain"),
             strain_power=_number(strain["power"], "strain"),
-            area_growth=_number(growth["area"], "growth"),
-            ahead_um2=_number(data["ahead_um2"], "ahead_um2"),
             leakage_growth=_number(growth["leakage"], "growth"),
             energy_growth=_number(growth["energy"], "growth"),
             margin=_number(data["margin"], "margin"),
@@ -164,16 +162,24 @@ def _members(data: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _of_today(data: Mapping[str, Any]) -> Mapping[str, Any]:
     """A model of the format before as one of today's: nothing is known of clock gates, which cost nothing, nor of
-    forms, and costs grow in a straight line.
+    forms; costs grow in a straight line, the area of all parts by the same share, and that of carry-propagate bits by
+    some more.
     """
     if data.get("format") != _BEFORE:
         return data
-    gates, known = Part.CLOCK_GATES.value, data.get("range")
+    gates, known, growth = Part.CLOCK_GATES.value, data.get("range"), data.get("growth")
     vectors = ("area_um2", "leakage_nw", "settled_fj", "glitch_fj", "pulse_fj")
     found = {**data, "format": _FORMAT, "gate_fj": None, "still_fj": None}
     found |= {name: {**data[name], gates: 0.0} for name in vectors if isinstance(data.get(name), dict)}
     if isinstance(data.get("strain"), dict):
         found["strain"] = {**data["strain"], "power": 1.0}
+    if isinstance(growth, dict) and isinstance(data.get("area_um2"), dict):
+        share, more = _number(growth.get("area"), "growth"), _number(data.get("ahead_um2"), "ahead_um2")
+        ahead = {Part.CARRY_BITS.value: more}
+        found["strained_um2"] = {
+            part: share * _number(area, "area_um2") + ahead.get(part, 0.0) for part, area in found["area_um2"].items()
+        }
+        found["growth"] = {name: value for name, value in growth.items() if name != "area"}
     if isinstance(known, dict) and isinstance(known.get("counts"), dict):
         found["range"] = {**known, "counts": {**known["counts"], gates: _MOST}, "forms": []}
     return found

@@ -14,8 +14,8 @@ table of a library. No tool is run here.
 Clock pressure u is 0 where the smallest netlist meets the clock and 1 where only the fastest does, or none:
 u = (relaxed - period) / (relaxed - fastest), from 0 to 1. A little of it costs nothing (a few larger cells), more of it
 ever more, as full adders are dissolved into gates: strain s goes from 0 to 1 between two fitted pressures, by a fitted
-power of the way between them. Area, leakage and energy grow by 1 + growth x s, area by some more for each
-carry-propagate bit, which looks ahead. As soon as there is any pressure, each glitch of such adders takes more energy,
+power of the way between them. The area of gates and adders grows with s, that of flip-flops does not; leakage and
+energy grow by 1 + growth x s. As soon as there is any pressure, each glitch of such adders takes more energy,
 by the share that they have of the longest path: where that is small, they go on to ripple. The netlist's minimum period
 is the relaxed one at u = 0, between the clock's and the fastest while u is below 1, and the fastest at 1: recipes come
 in few sizes, and the one that meets a clock is mostly faster than it must be.
@@ -78,12 +78,13 @@ class Coefficients:
     remains at the end of the cycle; glitch_fj, pulse_fj: of a glitch and of a pulse of hwmodel.model.switching;
     ahead_fj: what a glitch in a carry-propagate adder takes more under pressure, were the whole path a ripple.
     relaxed_ns, fastest_ns: delay of each step of a path in the smallest and in the fastest netlist. strain_from,
-    strain_to: the pressures between which costs grow; strain_power: of the way between them. growth: what full strain
-    adds to area, leakage and energy, as a share; ahead_um2: to the area of a carry-propagate bit. margin: how far
-    netlists under pressure are below the period of their clock, as a share of how far the fastest netlist is.
+    strain_to: the pressures between which costs grow; strain_power: of the way between them. strained_um2: what full
+    strain adds to the area of one; growth: to leakage and energy, as a share. margin: how far netlists under pressure
+    are below the period of their clock, as a share of how far the fastest netlist is.
     """
 
     area_um2: Vector
+    strained_um2: Vector
     leakage_nw: Vector
     clock_fj: float
     gate_fj: float | None
@@ -97,8 +98,6 @@ class Coefficients:
     strain_from: float
     strain_to: float
     strain_power: float
-    area_growth: float
-    ahead_um2: float
     leakage_growth: float
     energy_growth: float
     margin: float
@@ -287,7 +286,7 @@ def shape_from(counts: Vector, periods: Periods, model: LibraryModel) -> Shape:
     return Shape(
         area_um2,
         counts * found.leakage_nw,
-        area_um2 * found.area_growth + counts * _IS_ADDER * found.ahead_um2,
+        counts * found.strained_um2,
         periods.relaxed_ns,
         min(periods.fastest_ns, (1 - _LEAST_GAIN) * periods.relaxed_ns),
         periods.ripple,

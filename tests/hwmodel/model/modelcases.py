@@ -66,6 +66,7 @@ def coefficients(**changes: Any) -> Coefficients:
     """Made-up coefficients, every one different from every other."""
     made = Coefficients(
         area_um2=by_part(1.0, 5.0, 1),
+        strained_um2=by_part(0.1, 0.9, 8),
         leakage_nw=by_part(10.0, 90.0, 2),
         clock_fj=1.7,
         gate_fj=2.9,
@@ -79,8 +80,6 @@ def coefficients(**changes: Any) -> Coefficients:
         strain_from=0.2,
         strain_to=0.6,
         strain_power=1.0,
-        area_growth=0.4,
-        ahead_um2=0.7,
         leakage_growth=0.6,
         energy_growth=0.3,
         margin=0.15,

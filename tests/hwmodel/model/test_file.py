@@ -20,10 +20,11 @@ from siliquant.inputs import short
 from tests.hwmodel.model.modelcases import SMALL, model, own_cache  # noqa: F401
 
 MODEL = model("lib45", most=321.0, smallest_um2=12.5, provenance={"tool": "0.67", "date": "2026-01-02"})
-VECTORS = ("area_um2", "leakage_nw", "settled_fj", "glitch_fj", "pulse_fj")
+VECTORS = ("area_um2", "strained_um2", "leakage_nw", "settled_fj", "glitch_fj", "pulse_fj")
+OLD_VECTORS = tuple(name for name in VECTORS if name != "strained_um2")
 NUMBERS = (
-    "clock_fj", "gate_fj", "still_fj", "ahead_fj", "ahead_um2", "strain_from", "strain_to", "strain_power",
-    "area_growth", "leakage_growth", "energy_growth", "margin",
+    "clock_fj", "gate_fj", "still_fj", "ahead_fj", "strain_from", "strain_to", "strain_power", "leakage_growth",
+    "energy_growth", "margin",
 )  # fmt: skip
 
 
@@ -104,7 +105,7 @@ def test_every_packaged_model_can_be_read() -> None:
 PART, STEP = PARTS[0].value, Step.AND.value
 EVERY_PART = "must have a value for each part of a design and no other"
 EVERY_STEP = "must have a value for each step of a path and no other"
-GROWTH = "growth must have a value for each of area, leakage and energy and no other"
+GROWTH = "growth must have a value for each of leakage and energy and no other"
 STRAIN = "strain must have a value for each of its numbers and no other"
 LIMITS = "range must have a value for each of its limits and no other"
 
@@ -143,7 +144,7 @@ DAMAGES = [
     (put("margin", value=True), ": margin must be a number from 0 to 1e+12, not True"),
     (put("margin", value=10**400), ": it must hold numbers of at most 300 digits"),
     (put("growth", value=1.5), f": {GROWTH}"),
-    (drop("growth", "area"), f": {GROWTH}"),
+    (drop("growth", "energy"), f": {GROWTH}"),
     (put("growth", "period", value=1), f": {GROWTH}"),
     (put("growth", "leakage", value=None), ": growth must be a number from 0 to 1e+12, not None"),
     (drop("strain", "to"), f": {STRAIN}"),
@@ -186,19 +187,22 @@ def test_every_damage_is_named(path: Path, damage: Callable[[dict[str, Any]], No
         read_model(path)
 
 
-def test_a_model_of_the_format_before_knows_no_clock_gates(path: Path) -> None:
+def test_a_model_of_the_format_before_knows_no_clock_gates_and_grows_alike(path: Path) -> None:
     data, gates = json.loads(path.read_text()), Part.CLOCK_GATES.value
     data["format"] = "siliquant-model 4"
-    del data["gate_fj"], data["still_fj"], data["range"]["counts"][gates]
-    for name in VECTORS:
+    del data["gate_fj"], data["still_fj"], data["range"]["counts"][gates], data["strained_um2"], data["strain"]["power"]
+    for name in OLD_VECTORS:
         del data[name][gates]
+    data |= {"ahead_um2": 0.5, "growth": {"area": 0.25, **data["growth"]}}
     path.write_text(json.dumps(data))
-    found = read_model(path)
+    found = read_model(path).coefficients
     at = PARTS.index(Part.CLOCK_GATES)
-    assert (found.coefficients.gate_fj, found.coefficients.still_fj) == (None, None)
-    assert [getattr(found.coefficients, name)[at] for name in VECTORS] == [0.0] * len(VECTORS)
+    assert (found.gate_fj, found.still_fj, found.strain_power) == (None, None, 1.0)
+    assert [getattr(found, name)[at] for name in VECTORS] == [0.0] * len(VECTORS)
+    more_um2 = [0.5 * (part is Part.CARRY_BITS) for part in PARTS]
+    np.testing.assert_allclose(found.strained_um2, 0.25 * found.area_um2 + more_um2)
     spec = SMALL[0]
-    cost = cost_of(spec, StreamPlan(spec.precisions[0], products=5, cycles=30), found, 700.0)
+    cost = cost_of(spec, StreamPlan(spec.precisions[0], products=5, cycles=30), read_model(path), 700.0)
     assert cost.outside == ()
     assert cost.area_um2[at] == 0
 

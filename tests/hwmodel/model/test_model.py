@@ -97,9 +97,8 @@ def test_clock_pressure_at_its_edges() -> None:
     assert loose.pressure == pytest.approx(0, abs=1e-9)
     assert tight.pressure == pytest.approx(1)
     assert hopeless.pressure == 1
-    ahead_um2 = known.ahead_um2 * structure_of(spec).counts[Part.CARRY_BITS]
+    grown_um2 = relaxed.total_area_um2 + counts_of(spec) @ known.strained_um2
     for pressed in (tight, hopeless):
-        grown_um2 = relaxed.total_area_um2 * (1 + known.area_growth) + ahead_um2
         assert pressed.total_area_um2 == pytest.approx(grown_um2)
         assert pressed.leakage_uw.sum() == pytest.approx(relaxed.leakage_uw.sum() * (1 + known.leakage_growth))
         whole_pj = relaxed.energy_pj.sum() + ahead_pj
@@ -119,10 +118,9 @@ def test_costs_grow_between_two_pressures(u: float, s: float) -> None:
     relaxed = cost(spec, 1.0)
     pressed = cost(spec, 1000 / (shape.relaxed_ns - u * (shape.relaxed_ns - shape.fastest_ns)))
     adder = PARTS.index(Part.CARRY_BITS)
-    ahead_um2 = known.ahead_um2 * structure_of(spec).counts[Part.CARRY_BITS]
     ahead_pj = transitions_of(spec, plan_of(spec)).glitches[adder] * known.ahead_fj / 1000 * shape.ripple
     assert pressed.pressure == pytest.approx(u)
-    more_um2 = relaxed.total_area_um2 * known.area_growth + ahead_um2
+    more_um2 = counts_of(spec) @ known.strained_um2
     assert pressed.total_area_um2 == pytest.approx(relaxed.total_area_um2 + s * more_um2)
     assert pressed.leakage_uw.sum() == pytest.approx(relaxed.leakage_uw.sum() * (1 + s * known.leakage_growth))
     grown_pj = (relaxed.energy_pj.sum() + ahead_pj) * (1 + s * known.energy_growth)
