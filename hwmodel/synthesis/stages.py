@@ -46,22 +46,21 @@ def try_stages(
     look: Callable[[V], Attempt],
     power_uw: Callable[[V], float | None],
 ) -> tuple[V, tuple[V, ...]] | None:
-    """What ``find`` gives for more and more pipeline stages until the clock is met, the best of it and all of it.
+    """What ``find`` gives for more and more pipeline stages until one more does not pay, the best of it and all of it.
 
-    Where meeting the clock cost area, one more is tried. The best of those that meet the clock has the least product of
-    area and power: nobody would take 15 % more power for 1 % less area. It is the smallest where the power is not
-    known, and the fastest where none meets the clock. None as soon as ``find`` gives None. ``power_uw`` is asked only
-    where there is a choice.
+    The best of those that meet the clock has the least product of area and power: nobody would take 15 % more power for
+    1 % less area. It is the smallest where the power is not known, and the fastest where none meets the clock. None as
+    soon as ``find`` gives None. ``power_uw`` is asked only where there is a choice.
     """
     tried: list[tuple[V, Attempt]] = []
     for number in stages:
         trial = find(number)
         if trial is None:
             return None
-        attempt = look(trial)
-        before_met = bool(tried) and tried[-1][1].meets_clock
-        tried.append((trial, attempt))
-        if attempt.meets_clock is None or before_met or attempt.relaxed:
+        before = _best(tried, power_uw)[1] if tried else None
+        tried.append((trial, look(trial)))
+        paid = before is None or not before.meets_clock or _best(tried, power_uw) is tried[-1]
+        if tried[-1][1].meets_clock is None or not paid:
             break
     return _best(tried, power_uw)[0], tuple(trial for trial, _ in tried)
 

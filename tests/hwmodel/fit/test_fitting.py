@@ -26,9 +26,9 @@ RELAXED_NS = {step: 2.5 * ns for step, ns in zip(Step, TYPICAL, strict=True)}
 FASTEST_NS = {step: (0.35 + 0.02 * number) * ns for number, (step, ns) in enumerate(RELAXED_NS.items())}
 USUAL = np.array([1.1 if part in FLIP_FLOPS else FULL_ADDERS[part] for part in PARTS])
 AREA_UM2 = np.where(ALIKE, 4.5, 4.1 * USUAL * by_part(0.85, 1.15, 1))
-GROWTH = {Part.FULL_ADDERS: 0.7, Part.HALF_ADDERS: 0.7, Part.CARRY_BITS: 0.9} | {
-    part: 0.2 for part in (Part.AND_TERMS, Part.OR_GATES, Part.XOR_GATES, Part.MULTIPLEXERS)
-}
+_GATES = (Part.AND_TERMS, Part.OR_GATES, Part.XOR_GATES, Part.MULTIPLEXERS)
+_TREES = (Part.FULL_ADDERS, Part.HALF_ADDERS)
+GROWTH = {**dict.fromkeys(_TREES, 0.7), **dict.fromkeys(_GATES, 0.2), Part.CARRY_BITS: 0.9}
 TRUE = model(
     area_um2=AREA_UM2,
     strained_um2=AREA_UM2 * np.array([GROWTH.get(part, 0.0) for part in PARTS]),
