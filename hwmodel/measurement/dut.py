@@ -142,6 +142,8 @@ class DesignUnderTest:
         if self._bench.placing is not None:
             row, mapped = placed_netlist(plain, mapped, self._bench, clock_mhz, self._checked)
             self._store.put_netlist(row.key, mapped.verilog)
+        if known is not None and not of_one_netlist(row, known.row):  # its netlist was not kept, and is another now
+            known, missing = None, tuple(plans)
         powered = dict(known.powered) if known else {}
         for plan in missing:
             powered[plan] = _powered(row, self.spec, plan, mapped, self._bench.library)
@@ -217,8 +219,17 @@ def stored(
     if plain.minimum_period_ns is None:
         return Found(plain, dict.fromkeys(plans, plain))
     powered = {plan: find(str(plan)) for plan in plans}
-    best = {plan: best_powered(row, plain) for plan, row in powered.items()}
+    powered = {plan: row for plan, row in powered.items() if row is not None and of_one_netlist(row, plain)}
+    best = {plan: best_powered(powered.get(plan), plain) for plan in plans}
     return Found(plain, {plan: row for plan, row in best.items() if row is not None})
+
+
+def of_one_netlist(one: SynthesisRow, other: SynthesisRow) -> bool:
+    """Whether two rows of a design at one clock are of the same netlist, as far as they tell."""
+    first, second = (
+        (row.recipe, row.area_um2, row.minimum_period_ns, row.histogram, row.wiring) for row in (one, other)
+    )
+    return first == second
 
 
 def find_row(

@@ -15,7 +15,7 @@ from hwmodel.synthesis import Mapped, Recipe, is_screened, recipe_named, synthes
 from rtl.mac import UniformSpec
 from rtl.requant import LoadableSpec, PartialSumSpec, ThresholdSpec
 
-from .dut import Bench, best_powered, find_row, placed_netlist, power_data, power_figures
+from .dut import Bench, best_powered, find_row, of_one_netlist, placed_netlist, power_data, power_figures
 from .row import SynthesisRow, attempt_of_row, make_row, sha256_text
 from .store import RowStore
 
@@ -130,7 +130,8 @@ def _stored(
         return None, None
     if plain.minimum_period_ns is None:
         return UnitTrial(unit.spec, plain, plain), plain
-    powered = best_powered(find(str(unit.plan)), plain)
+    found = find(str(unit.plan))
+    powered = best_powered(None if found is None or not of_one_netlist(found, plain) else found, plain)
     return (None if powered is None else UnitTrial(unit.spec, plain, powered)), plain
 
 

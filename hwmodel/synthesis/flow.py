@@ -103,7 +103,8 @@ def synthesise(
     verilog: the whole source; top: its top module; clock: the name of the clock port.  jobs: recipes
     worked on at a time (default: the processors).  recipe: use only this one.  screen: give up on a
     clock that the fastest netlist of gates alone is far from, and leave gates alone out; the recipe of
-    the result then ends in SCREENED.  progress is called with each recipe's name when it is done.
+    a result that misses the clock then ends in SCREENED.  progress is called with each recipe's name
+    when it is done.
     Without OpenSTA the smallest netlist of the area recipes is kept and timing is None.  Raises
     ValueError, SynthesisError.
     """
@@ -170,13 +171,12 @@ class Workspace:
         groups = ((recipe,),) if recipe else rounds(effort, has_adder)[: 2 if screen else None]
         found: list[Netlist] = []
         best: Netlist | None = None
-        screened = False
         for number, chosen in enumerate(groups):
             if screen and number == 1 and best is not None and best.final_slack_ns < 0:
-                scout = self._timed(self._netlists([fastest(effort)], period_ns), period_ns)
-                found += scout
-                if not scout[0].within(_PROMISING, period_ns):
-                    best, screened = max(found, key=lambda netlist: netlist.final_slack_ns), True
+                (scout,) = self._timed(self._netlists([fastest(effort)], period_ns), period_ns)
+                if not scout.within(_PROMISING, period_ns):
+                    found.append(scout)
+                    best = max(found, key=lambda netlist: netlist.final_slack_ns)
                     break
             new = self._netlists([one for one in chosen if one.adders != "hybrid"], period_ns)
             if opensta is None and new:
@@ -189,7 +189,7 @@ class Workspace:
             if best.final_slack_ns >= 0 and (best.sizing is None or chosen[0].script not in AREA_SCRIPTS):
                 break
         assert best is not None  # every effort has recipes
-        return self._finish(best, found, period_ns, screened)
+        return self._finish(best, found, period_ns, screened=screen and opensta is not None and best.final_slack_ns < 0)
 
     def _netlists(self, chosen: Sequence[Recipe], period_ns: float) -> list[Netlist]:
         """Fresh netlists of some recipes, mapped now or before."""
@@ -264,7 +264,7 @@ class Workspace:
             self._progress(recipe.name)
         return found
 
-    def _finish(self, best: Netlist, found: Sequence[Netlist], period_ns: float, screened: bool) -> Synthesis:
+    def _finish(self, best: Netlist, found: Sequence[Netlist], period_ns: float, *, screened: bool) -> Synthesis:
         chosen = self._folder / "chosen.v"
         shutil.copyfile(best.path, chosen)
         apply(chosen, best.replaced)

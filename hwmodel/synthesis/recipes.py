@@ -98,7 +98,7 @@ AREA_SCRIPTS = ("area", "flow", "keep")
 SIZED = "-sized"
 """At the end of a recipe in a row: its netlist has larger cells than the recipe gave it."""
 SCREENED = "-screened"
-"""At the end of a recipe in a row: nothing else was tried, for a clock that is far off."""
+"""At the end of a recipe in a row that misses the clock: not everything was tried."""
 _FASTEST = Recipe(_GATES, "sklansky", "fast")
 
 
@@ -137,7 +137,7 @@ def recipe_named(name: str) -> Recipe | None:
 
 
 def is_screened(name: str) -> bool:
-    """Whether a row's recipe text says that the design was given up for its clock: it may have a faster netlist."""
+    """Whether a row's recipe text says that not everything was tried: there may be a faster netlist."""
     return name.endswith(SCREENED)
 
 

@@ -10,10 +10,11 @@ from .bitheap import BitHeap
 from .circuit import ONE, ZERO, Bit, Circuit, Gate, Op, Word
 from .controls import Controls
 from .datapath import Datapath, DatapathBuilder, Registered, build_datapath, emulate
-from .pipeline import schedule
+from .pipeline import FED_BACK, schedule
 from .ports import Port
 
 __all__ = [
+    "FED_BACK",
     "ONE",
     "ZERO",
     "Bit",

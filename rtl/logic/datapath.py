@@ -16,7 +16,7 @@ import numpy.typing as npt
 from .bitheap import BitHeap
 from .circuit import Bit, Circuit, Word, evaluate
 from .controls import Controls
-from .pipeline import Schedule, schedule
+from .pipeline import FED_BACK, Schedule, schedule
 from .ports import Port
 
 __all__ = ["Datapath", "DatapathBuilder", "Products", "Registered", "build_datapath", "emulate"]
@@ -117,7 +117,7 @@ def build_datapath(spec: Products) -> Datapath:
     clear = circuit.input("clear", 1)[0]
     stages = spec.pipeline_stages
     # With pipeline registers the sum of products is compressed before the accumulator joins it.
-    feedback = circuit.input("accumulator", spec.accumulator_width, stage=stages, arrival=1e3 if stages else 0.0)
+    feedback = circuit.input("accumulator", spec.accumulator_width, stage=stages, arrival=FED_BACK if stages else 0.0)
     spec.datapath(builder)
     for column, bit in enumerate(feedback):
         builder.heap.add_bit(column, circuit.or_(bit, clear))

@@ -16,12 +16,15 @@ import numpy.typing as npt
 
 from .circuit import Bit, Circuit, Gate, Op, Word, gate_delay
 
-__all__ = ["Schedule", "schedule"]
+__all__ = ["FED_BACK", "Schedule", "schedule"]
+
+FED_BACK = 1e3
+"""Arrival of a word that comes back from behind the registers, in units of a gate: later than anything else."""
 
 Indices = npt.NDArray[np.int64]
 
 _SLACK = 1.15  # a stage may be this much longer than the best balance where that saves registers
-_BUDGETS = 24
+_STEP = 1 / 16  # between budgets, of the longest path from the word that is fed back
 
 
 @dataclass(frozen=True)
@@ -45,13 +48,13 @@ class Schedule:
 def schedule(circuit: Circuit, stages: int, last: Word, output: Word) -> Schedule:
     """Places ``stages`` registers between the inputs and ``last``; ``output`` lies one stage behind ``last``."""
     live = _live_gates(circuit, (*last, *output))
-    if stages == 0:
-        budgets = [math.inf]
-    else:
-        depth = max((circuit.arrival(bit) % 1e3 for bit in last), default=1.0)
-        budgets = [1.5 * depth * step / _BUDGETS for step in range(1, _BUDGETS + 1)]
+    budgets = np.array([math.inf])
+    if stages > 0:
+        loop = max((circuit.arrival(bit) % FED_BACK for bit in last), default=1.0)
+        _, (whole,) = _place(circuit, live, stages, budgets)
+        budgets = _STEP * loop * np.arange(1, math.ceil(max(whole, 1.5 * loop) / (_STEP * loop)) + 1)
     edges = _edges(live)
-    stage, longest = _place(circuit, live, stages, np.array(budgets), edges)
+    stage, longest = _place(circuit, live, stages, budgets)
     until = _needed_until(edges, stage, stages, last, output)
     registers = np.maximum(until - stage, 0).sum(axis=0, dtype=np.int64)
     good = longest <= longest.min() * _SLACK
@@ -90,7 +93,7 @@ def _edges(live: tuple[Gate, ...]) -> _Edges:
 
 
 def _place(
-    circuit: Circuit, live: tuple[Gate, ...], stages: int, budgets: npt.NDArray[np.float64], edges: _Edges
+    circuit: Circuit, live: tuple[Gate, ...], stages: int, budgets: npt.NDArray[np.float64]
 ) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float64]]:
     """The stage of each bit, [bits, budgets], and the length of the longest stage, [budgets].
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rtl.logic import ONE, ZERO, BitHeap, Circuit, Controls, Datapath, Word, schedule
+from rtl.logic import FED_BACK, ONE, ZERO, BitHeap, Circuit, Controls, Datapath, Word, schedule
 
 from .unit import Loadable, PartialSum, Requantiser
 
@@ -28,7 +28,7 @@ def build_partial_sum(spec: PartialSum) -> Datapath:
     first = circuit.input("first", 1)[0]
     accumulator, (multiplier,) = _inputs(spec, circuit)
     # With pipeline registers the product is summed before the sum so far joins it.
-    result = circuit.input("result", spec.total_width, stage=stages, arrival=1e3 if stages else 0.0)
+    result = circuit.input("result", spec.total_width, stage=stages, arrival=FED_BACK if stages else 0.0)
     heap = BitHeap(circuit, Controls(circuit, (), [()]))
     heap.add_product(multiplier, accumulator, weight_signed=ZERO, activation_signed=ONE)
     for column, bit in enumerate(result):
