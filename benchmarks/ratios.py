@@ -31,7 +31,7 @@ from hwmodel.comparison import (
 )
 from hwmodel.library import find_library
 from hwmodel.measurement import Bench, DesignUnderTest, MacTrial, Measurement, RowStore, choose
-from hwmodel.operands import STREAM_NAMES, Stream, StreamPlan
+from hwmodel.operands import STREAM_NAMES, UNIFORM, Stream, StreamPlan
 from hwmodel.workload import standard_mixture
 from siliquant.commandline import Parser, run
 from siliquant.files import write_atomically
@@ -58,9 +58,11 @@ def streamed(trial: MacTrial, bench: Bench, name: str) -> Measurement:
     return Measurement(one, (one,))
 
 
-def rows_of(entries: Sequence[Entry], found: Sequence[Measurement]) -> list[Row]:
-    """The lines of the comparison for these measurements."""
-    answers = {entry.question: measured_answer(each) for entry, each in zip(entries, found, strict=True)}
+def rows_of(entries: Sequence[Entry], found: Sequence[Measurement], stream: str = UNIFORM) -> list[Row]:
+    """The lines of the comparison for these measurements with operands of a stream."""
+    answers = {
+        entry.question: measured_answer(each, Stream(stream)) for entry, each in zip(entries, found, strict=True)
+    }
     return compare_rows(entries, answers.__getitem__)
 
 
@@ -116,7 +118,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         except InputError as error:  # it has no codes of some width
             console.print(f"without {name}: {error}", highlight=False, markup=False)
         else:
-            by_stream[name] = figures(rows_of(entries, found))
+            by_stream[name] = figures(rows_of(entries, found, name))
     _print("ratios under operands: area / energy", by_stream)
     if options.out:
         values = {

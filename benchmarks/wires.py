@@ -1,6 +1,6 @@
 """What wires of a placement change: rows of the comparison by the library's wire load, and placed.
 
-    python benchmarks/wires.py [--library NAME | --liberty FILE] [--clock-mhz F] [--bits B] [--lef FILE] [--out FILE]
+    python benchmarks/wires.py [--library NAME | --liberty FILE] [--clock-mhz F] [--lef FILE] [--out FILE]
 
 Eight designs at equal throughput, each with the pipelining and form that is best under the wire load. The netlist
 is the same twice, and so is the area, unless that netlist misses the clock with its wires: then it is made for a faster
@@ -27,8 +27,9 @@ from hwmodel.workload import standard_mixture
 from rtl.mac import BitBladeSpec, BitFusionSpec, BitSerialSpec, LoomSpec, PaddedSpec, SubwordSpec
 from siliquant.commandline import Parser, add_out_file, run
 from siliquant.files import write_atomically
-from siliquant.inputs import integer, read_clock_mhz
+from siliquant.inputs import read_clock_mhz
 
+BITS = 4
 LANES = 16
 DESIGNS = (
     PaddedSpec(units=1, gating=True),
@@ -41,19 +42,19 @@ DESIGNS = (
 )
 
 
-def compared(bits: int) -> list[Entry]:
-    """The uniform MAC and DESIGNS at equal throughput."""
+def compared() -> list[Entry]:
+    """The uniform MAC and DESIGNS at equal throughput, at a mean of BITS."""
     kinds, shown = tuple(dict.fromkeys(map(type, DESIGNS))), {spec.label for spec in DESIGNS}
     return [
         entry
-        for entry in questions(bits, LANES, LANES, kinds, standard_mixture(bits))
+        for entry in questions(BITS, LANES, LANES, kinds, standard_mixture(BITS))
         if entry.normalisation == EQUAL_THROUGHPUT and (entry.spec.design == "uniform" or entry.spec.label in shown)
     ]
 
 
 def measured_twice(options: Namespace, bench: Bench) -> tuple[list[Row], list[Row], list[SynthesisRow]]:
     """The rows of the comparison by the wire load and placed, and the placed rows of their netlists."""
-    entries, store = compared(integer("bits", options.bits, 2, 8)), RowStore()
+    entries, store = compared(), RowStore()
     loaded: dict[Question, Measurement] = {}
     placed: dict[Question, Measurement] = {}
     for entry in track(entries, "measuring", console=Console(stderr=True)):
@@ -73,7 +74,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = Parser(prog="benchmarks/wires.py", description=__doc__)
     add_library_file(parser)
     add_clock(parser)
-    parser.add_argument("--bits", metavar="B", default="4", help="mean bits of weights and activations, 2 to 8")
     add_placement(parser)
     add_out_file(parser, "the figures, JSON (default: none)")
     options = parser.parse_args(["--place", *(sys.argv[1:] if arguments is None else arguments)])

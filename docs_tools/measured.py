@@ -28,11 +28,12 @@ class Measured:
 
     def energy_fj(self, precision: Precision) -> float | None:
         """Energy of a product without glitches; None where its power was not measured at that precision."""
-        row = self.powered.get(str(StreamPlan(precision)))
+        plan = StreamPlan(precision)
+        row = self.powered.get(str(plan))
         power_uw = None if row is None else settled_power_uw(row)
         if power_uw is None:
             return None
-        return 1e3 * power_uw / self.row.clock_mhz / float(self.spec.macs_per_cycle(precision))
+        return 1e3 * power_uw / self.row.clock_mhz / plan.products_per_cycle(self.spec)
 
 
 @cache

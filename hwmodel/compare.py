@@ -162,7 +162,8 @@ def _compare(asked: _Asked) -> None:
     requantisers = units(asked.codes, asked.lanes)
     estimates, measured = _answers(asked, requantisers)
     get, unit, known = _chosen(asked, requantisers, estimates, measured)
-    rows = compare_rows(asked.chosen.entries, _partly(get, asked.utilisation))
+    estimate = None if estimates is None else _partly(estimates.get, asked.utilisation)
+    rows = compare_rows(asked.chosen.entries, _partly(get, asked.utilisation), estimate)
     unit_table = unit_rows(requantisers, unit, get)
     paths = [*write_tables(rows, out, unit_table), *write_plot(rows, out / "compare.png")]
     paths += [] if known is None else known.write_rows(out / "rows")

@@ -197,7 +197,7 @@ def lines_of(
     if row.power_uw is not None:
         mac = _mac_of(spec)
         energy = row.energy_pj_per_cycle or 0.0
-        share = f", {energy / float(mac.macs_per_cycle(plan.precision)):.4g} pJ a product" if mac is spec else ""
+        share = f", {energy / plan.products_per_cycle(mac):.4g} pJ a product" if mac is spec else ""
         power = {"clock": row.clock_uw, "internal": row.internal_uw, "switching": row.switching_uw}
         terms = ", ".join(
             f"{name} {value or 0.0:,.1f}" for name, value in (power | {"leakage": row.leakage_uw}).items()
@@ -223,7 +223,7 @@ def _partly_lines(spec: MacSpec, plan: StreamPlan, utilisation: float, row: Synt
     """Power where only a share of the cycles has operands, and what a product takes then."""
     if row is None or row.power_uw is None:
         return []
-    energy = (row.energy_pj_per_cycle or 0.0) / (utilisation * float(spec.macs_per_cycle(plan.precision)))
+    energy = (row.energy_pj_per_cycle or 0.0) / (utilisation * plan.products_per_cycle(spec))
     at = f"with operands in {utilisation:.6g} of the cycles"
     return [f"at utilisation  {row.power_uw:,.1f} uW, {energy:.4g} pJ a product, {at}"]
 

@@ -137,7 +137,7 @@ def compare(
     if not isinstance(library, str):
         return frame(compare_rows(chosen.entries, answers.get))
     get, *_ = measured_or(lambda: Bench(find_library(library), clock_mhz), questions, (), answers)
-    return frame(compare_rows(chosen.entries, get))
+    return frame(compare_rows(chosen.entries, get, answers.get))
 
 
 def compare_network(

@@ -12,7 +12,8 @@ __all__ = ["best_rows"]
 
 def best_rows(rows: Sequence[Row]) -> list[Row]:
     """The rows of uniform designs, and at each mean those of the kind of each design with the least product of area and
-    energy at equal throughput, or the least area where energies are not known. In their order.
+    energy at equal throughput, or the least area where energies are not known; one that meets the clock before any that
+    misses it. In their order.
     """
     best: dict[tuple[int, str], Row] = {}
     for row in rows:
@@ -24,5 +25,5 @@ def best_rows(rows: Sequence[Row]) -> list[Row]:
     return [row for row in rows if is_uniform(row) or (row.bits, row.design) in chosen]
 
 
-def _cost(row: Row) -> float:
-    return inf if row.area_ratio is None else row.area_ratio * (row.power_ratio or 1.0)
+def _cost(row: Row) -> tuple[bool, float]:
+    return row.meets_clock is False, inf if row.area_ratio is None else row.area_ratio * (row.power_ratio or 1.0)

@@ -16,6 +16,7 @@ from math import ceil
 from typing import Any
 
 from hwmodel.measurement import Measurement, settled_power_uw
+from hwmodel.operands import Stream, StreamPlan
 from hwmodel.workload import Mixture
 from rtl.mac import DESIGNS, UniformSpec
 from rtl.spec import MacSpec, Precision
@@ -32,6 +33,7 @@ __all__ = [
     "compare_rows",
     "contenders",
     "flow_of",
+    "is_estimated",
     "is_uniform",
     "kinds_of",
     "measured_answer",
@@ -63,6 +65,11 @@ def flow_of(source: str) -> str:
     return source.partition(" of flow ")[2].split(",")[0]
 
 
+def is_estimated(source: str) -> bool:
+    """Whether the source of a row or an answer says that it is the cost model's."""
+    return source.startswith("model")
+
+
 def precisions_asked(asked: Iterable[Question]) -> dict[MacSpec, tuple[Precision, ...]]:
     """Every precision that is asked of each design."""
     wanted: dict[MacSpec, tuple[Precision, ...]] = {}
@@ -76,9 +83,10 @@ class Answer:
     """What a design of a question costs at one clock, estimated or measured; None where a tool was missing.
 
     spec: with the pipelining chosen.  power_uw, settled_uw: by precision, with and without glitches; idle_uw: of a
-    design without operands, by the precision that came last.  utilisation: the share of cycles with operands that
-    power is of.  source: "model", or the recipe of synthesis.  toggles: what power_uw counts, "glitch-aware" or
-    "zero-delay".  outside: why the design lies outside what the model was fitted on.
+    design without operands, by the precision that came last.  products_per_cycle: of the operands that power is of, by
+    precision, in cycles that have some.  utilisation: the share of such cycles.  source: "model", or the recipe of
+    synthesis.  toggles: what power_uw counts, "glitch-aware" or "zero-delay".  outside: why the design lies outside
+    what the model was fitted on.
     """
 
     spec: MacSpec
@@ -86,6 +94,7 @@ class Answer:
     power_uw: Mapping[Precision, float | None]
     settled_uw: Mapping[Precision, float | None]
     idle_uw: Mapping[Precision, float | None]
+    products_per_cycle: Mapping[Precision, float]
     minimum_period_ns: float | None
     meets_clock: bool | None
     source: str
@@ -121,15 +130,17 @@ class Answer:
         )
 
 
-def measured_answer(measured: Measurement) -> Answer:
-    """The answer of synthesis."""
-    row, powered = measured.chosen.row, measured.chosen.powered
+def measured_answer(measured: Measurement, stream: Stream | None = None) -> Answer:
+    """The answer of synthesis. stream: what its power is of, where that is not uniform codes."""
+    spec, row, powered = measured.chosen.spec, measured.chosen.row, measured.chosen.powered
+    plans = {precision: StreamPlan(precision, stream or Stream()) for precision in powered}
     return Answer(
-        spec=measured.chosen.spec,
+        spec=spec,
         area_um2=row.area_um2,
         power_uw={precision: each.power_uw for precision, each in powered.items()},
         settled_uw={precision: settled_power_uw(each) for precision, each in powered.items()},
         idle_uw={precision: each.idle_uw for precision, each in powered.items()},
+        products_per_cycle={precision: plan.products_per_cycle(spec) for precision, plan in plans.items()},
         minimum_period_ns=row.minimum_period_ns,
         meets_clock=row.meets_clock,
         source=row.recipe,
@@ -162,11 +173,13 @@ class Row:
     """One line of the comparison.
 
     Power and energy are for the mixture: time-weighted over its precisions, with the transitions that ``toggles``
-    names; settled_energy_fj_per_mac is without glitches. They are at full rate unless ``activity`` says what share of
-    the cycles has operands: idle cycles are counted in then. ``*_ratio`` are to the uniform design of the same ``bits``
-    and normalisation: area and power per unit, or area per product a cycle and energy per product.
-    family: the short name of the design; design: that with its widths. ``source``: "model", or the recipe of synthesis.
-    Timing and power are None where OpenSTA is missing.
+    names; settled_energy_fj_per_mac is without glitches. Energy is of the products that there were: sums of 768 do not
+    fill the last step of every design, so it may be more than power over the most products a cycle. They are at full
+    rate unless ``activity`` says what share of the cycles has operands: idle cycles are counted in then. ``*_ratio``
+    are to the uniform design of the same ``bits`` and normalisation: area and power per unit, or area per product a
+    cycle and energy per product; those of an estimated row are to the estimate of the uniform design, also where that
+    was measured. family: the short name of the design; design: that with its widths. ``source``: "model", or the recipe
+    of synthesis. Timing and power are None where OpenSTA is missing.
     """
 
     bits: int
@@ -265,13 +278,23 @@ def questions(
     return tuple(entries)
 
 
-def compare_rows(entries: Sequence[Entry], answer: Callable[[Question], Answer]) -> list[Row]:
-    """The lines of the comparison, one an entry, in their order."""
+def compare_rows(
+    entries: Sequence[Entry],
+    answer: Callable[[Question], Answer],
+    estimate: Callable[[Question], Answer] | None = None,
+) -> list[Row]:
+    """The lines of the comparison, one an entry, in their order.
+
+    estimate: where some answers are measured and others estimated, what the uniform designs are by estimate, so that no
+    ratio mixes the two.
+    """
     rows: list[Row] = []
-    base: dict[tuple[int, str], Mapping[str, Any]] = {}
+    base: dict[tuple[int, str], tuple[Entry, Mapping[str, Any]]] = {}
     for entry in entries:
         figures = _figures(entry, answer(entry.question))
-        uniform = base.setdefault((entry.bits, entry.normalisation), figures)
+        first, uniform = base.setdefault((entry.bits, entry.normalisation), (entry, figures))
+        if estimate is not None and is_estimated(figures["source"]) and not is_estimated(uniform["source"]):
+            uniform = _figures(first, estimate(first.question))
         if entry.normalisation == EQUAL_UNITS:
             compared = ("area_um2_per_unit", "power_uw_per_unit")
         else:
@@ -286,10 +309,6 @@ def _figures(entry: Entry, answer: Answer) -> dict[str, Any]:
     units = int(getattr(spec, spec.size_parameter))
     rate = entry.run_as.macs_per_cycle(spec)
     power_uw = _over_mixture(entry, answer, answer.power_uw)
-    settled_uw = _over_mixture(entry, answer, answer.settled_uw)
-
-    def per_mac(value_uw: float | None) -> float | None:
-        return None if value_uw is None else 1e3 * value_uw / answer.clock_mhz / float(rate) / answer.utilisation
 
     return {
         "bits": entry.bits,
@@ -308,8 +327,8 @@ def _figures(entry: Entry, answer: Answer) -> dict[str, Any]:
         "area_um2_per_mac_per_cycle": answer.area_um2 / float(rate),
         "power_uw": power_uw,
         "power_uw_per_unit": None if power_uw is None else power_uw / units,
-        "energy_fj_per_mac": per_mac(power_uw),
-        "settled_energy_fj_per_mac": per_mac(settled_uw),
+        "energy_fj_per_mac": _energy_fj(entry, answer, answer.power_uw),
+        "settled_energy_fj_per_mac": _energy_fj(entry, answer, answer.settled_uw),
         "minimum_period_ns": answer.minimum_period_ns,
         "meets_clock": answer.meets_clock,
         "source": answer.source,
@@ -319,6 +338,18 @@ def _figures(entry: Entry, answer: Answer) -> dict[str, Any]:
         "activity": "none" if power_uw is None else answer.activity,
         "toggles": "none" if power_uw is None else answer.toggles,
     }
+
+
+def _energy_fj(entry: Entry, answer: Answer, power_uw: Mapping[Precision, float | None]) -> float | None:
+    """Mean energy of a product over the mixture, of those that there were."""
+    total = 0.0
+    for bits, share in entry.run_as.shares:
+        precision = Precision(bits, bits)
+        one_uw = power_uw[precision]
+        if one_uw is None:
+            return None
+        total += float(share) * 1e3 * one_uw / answer.clock_mhz / answer.products_per_cycle[precision]
+    return total / answer.utilisation
 
 
 def _over_mixture(entry: Entry, answer: Answer, power_uw: Mapping[Precision, float | None]) -> float | None:

@@ -141,6 +141,7 @@ def model_answer(question: Question, model: LibraryModel, clock_mhz: float) -> A
         power_uw={precision: each.power_uw for precision, each in costs.items()},
         settled_uw={precision: each.settled_power_uw for precision, each in costs.items()},
         idle_uw={precision: each.idle_uw for precision, each in costs.items()},
+        products_per_cycle={precision: plan.products_per_cycle(spec) for precision, plan in plans.items()},
         minimum_period_ns=cost.minimum_period_ns,
         meets_clock=cost.meets_clock,
         source=_source(model, cost),

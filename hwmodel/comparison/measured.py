@@ -154,15 +154,20 @@ class Answers:
         work = local(min(self._jobs, count))(partial(_measured, missing=dict(missing), bench=bench), items)
         with Progress(*columns, console=Console(stderr=True)) as progress, closing(work):
             task = progress.add_task("", total=count, last="")
+            failed: list[BaseException] = []
             for outcome in work:
-                if outcome.error is not None:
-                    raise outcome.error
+                if outcome.error is not None:  # the others are measured all the same, and kept
+                    failed.append(outcome.error)
+                    progress.update(task, advance=1, last=f"{_name(outcome.item)} failed")
+                    continue
                 if isinstance(outcome.result, UnitMeasurement) and isinstance(outcome.item, Unit):
                     self._units[outcome.item] = outcome.result
                 elif isinstance(outcome.result, Measurement) and isinstance(outcome.item, MacSpec):
                     self._measured[outcome.item] = outcome.result
                 assert outcome.result is not None
                 progress.update(task, advance=1, last=_news(outcome.result.chosen))
+        if failed:
+            raise failed[0]
 
 
 def _measured(
@@ -197,6 +202,10 @@ def measured_or(
         lambda unit: (answers if unit in found else estimates).unit(unit),
         answers,
     )
+
+
+def _name(item: Unit | MacSpec) -> str:
+    return item.spec.name if isinstance(item, Unit) else item.name
 
 
 def _news(trial: MacTrial | UnitTrial) -> str:

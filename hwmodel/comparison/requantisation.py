@@ -12,7 +12,7 @@ from rtl.requant import LoadableSpec, MultiplierSpec, PartialSumSpec, ThresholdS
 from rtl.spec import Precision
 from siliquant.inputs import InputError
 
-from .comparison import REDUCTION_LENGTH, Answer, Question
+from .comparison import REDUCTION_LENGTH, Answer, Question, is_estimated
 
 __all__ = [
     "EXACT",
@@ -179,7 +179,7 @@ def unit_rows(
                 area_ratio=found.area_um2 / beside.area_um2,
                 energy_ratio=None if power_uw is None or sum_uw is None else power_uw / sum_uw,
                 source=found.source,
-                basis="estimated" if found.source.startswith("model") else "measured",
+                basis="estimated" if is_estimated(found.source) else "measured",
                 effort=found.effort,
                 library=found.library,
                 corner=found.corner,

@@ -22,13 +22,40 @@ def mixed_rows(rows: Sequence[Row], normalisation: str = EQUAL_THROUGHPUT) -> li
 
 
 def answer_sentence(rows: Sequence[Row]) -> str:
-    """What mixing widths costs at equal throughput: the least area and the least energy of any design, by mean.
+    """What mixing widths costs at equal throughput: the least area and the least energy of any design that meets the
+    clock, by mean.
 
-    Energies that are not known are left out, and so are means at which nothing is mixed.
+    Energies that are not known are left out, and so are means at which nothing is mixed. Where nothing meets the clock,
+    or the uniform design does not, that is said.
     """
-    found = mixed_rows(rows)
+    return "".join([_ratios(rows), *_misses(rows)])
+
+
+def _misses(rows: Sequence[Row]) -> list[str]:
+    """What misses the clock, as sentences."""
+    mixed = mixed_rows(rows)
+    clock = f"the clock of {rows[0].clock_mhz:g} MHz" if rows else ""
+    hopeless = [bits for bits in dict.fromkeys(row.bits for row in mixed) if not _meeting(mixed, bits)]
+    slow = [row.bits for row in rows if is_uniform(row) and row.normalisation == EQUAL_THROUGHPUT]
+    slow = [bits for bits in slow if not _meeting([row for row in rows if is_uniform(row)], bits)]
+    said = []
+    if hopeless:
+        said.append(f" At {listing([str(bits) for bits in hopeless])} bits no precision-scalable MAC meets {clock}.")
+    if slow:
+        said.append(f" At {listing([str(bits) for bits in slow])} bits the uniform MAC misses {clock}.")
+    return said
+
+
+def _meeting(rows: Sequence[Row], bits: int) -> list[Row]:
+    return [row for row in rows if row.bits == bits and row.meets_clock is not False]
+
+
+def _ratios(rows: Sequence[Row]) -> str:
+    found = [row for row in mixed_rows(rows) if row.meets_clock is not False]
     widths = list(dict.fromkeys(row.bits for row in found))
     if not widths:
+        if mixed_rows(rows):
+            return "Nothing can be compared."
         return "Nothing is mixed." if scalable_rows(rows) else "No precision-scalable design is compared."
     areas = [min(row.area_ratio for row in found if row.bits == bits and row.area_ratio) for bits in widths]
     text = (

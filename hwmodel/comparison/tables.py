@@ -14,7 +14,7 @@ from siliquant.files import write_atomically
 from siliquant.inputs import csv_of
 
 from .best import best_rows
-from .comparison import EQUAL_THROUGHPUT, EQUAL_UNITS, Row, flow_of, is_uniform
+from .comparison import EQUAL_THROUGHPUT, EQUAL_UNITS, Row, flow_of, is_estimated, is_uniform
 from .requantisation import UnitRow
 
 if TYPE_CHECKING:
@@ -133,13 +133,15 @@ def notes(rows: Sequence[Row]) -> list[str]:
                 f"At {bits} bits one unit of {', '.join(wide)} gives more products a cycle than the uniform MAC: it "
                 "shares its accumulator among more of them. More lanes make an equal match."
             )
-    estimated = [row.source.startswith("model") for row in rows]
+    estimated = [is_estimated(row.source) for row in rows]
     if any(estimated):
         which = "Estimated" if all(estimated) else "Rows of the source model are estimated, others measured: estimated"
         lines.append(
             f"{which} by the calibrated cost model (docs/calibration.md states its error); --synthesise measures, "
             "--check shows both."
         )
+    if any(estimated) and not all(estimated):
+        lines.append("Ratios of estimated rows are to the estimate of the uniform design.")
     if flow := next((flow for row in rows if (flow := flow_of(row.source))), ""):
         lines.append(
             f"The model was fitted to netlists of flow {flow}. Generators and synthesis are at flow {FLOW_VERSION} "

@@ -8,7 +8,7 @@ from hwmodel.synthesis import FLOW_VERSION
 from siliquant.commandline import console, print_notes, print_table
 
 from .best import best_rows
-from .comparison import EQUAL_THROUGHPUT, Row, flow_of
+from .comparison import EQUAL_THROUGHPUT, Row, flow_of, is_estimated
 from .requantisation import UnitRow
 from .sentence import answer_sentence
 from .tables import HEADERS, UNIT_HEADERS, cells, figure, shares_text, unit_cells
@@ -18,7 +18,7 @@ __all__ = ["print_comparison"]
 _COLUMNS = ("design", "mixture", "um2 per MAC/cycle", "energy fJ/MAC", "area ratio", "energy ratio", "meets clock")
 _UNIT_COLUMNS = ("code bits", "unit", "parameter sets", "area um2", "energy pJ a sum", "area / MAC", "basis")
 _TEXT = (0, 1)
-_MOST_NOTES = 4
+_MOST_NOTES = 5
 
 
 def print_comparison(rows: Sequence[Row], units: Sequence[UnitRow] = (), *, wide: bool = False) -> None:
@@ -63,11 +63,11 @@ def _mark(row: Row, rows: Sequence[Row]) -> str:
     """What stands beside a row that is estimated beyond what the model knows, or among others that are measured."""
     if "out of range" in row.source:
         return "*"
-    return "~" if row.source.startswith("model") and _is_partly_measured(rows) else ""
+    return "~" if is_estimated(row.source) and _is_partly_measured(rows) else ""
 
 
 def _is_partly_measured(rows: Sequence[Row]) -> bool:
-    return len({row.source.startswith("model") for row in rows}) > 1
+    return len({is_estimated(row.source) for row in rows}) > 1
 
 
 def _unit(unit: UnitRow) -> list[str]:
@@ -97,7 +97,7 @@ def _best(rows: Sequence[Row]) -> set[tuple[int, int]]:
 
 def basis_of(rows: Sequence[Row]) -> str:
     """How the figures of some rows were found, as a phrase."""
-    source = next((row.source for row in rows if row.source.startswith("model")), "")
+    source = next((row.source for row in rows if is_estimated(row.source)), "")
     if not source:
         return "measured by synthesis"
     if _is_partly_measured(rows):
@@ -118,18 +118,19 @@ def _notes(rows: Sequence[Row], wide: bool) -> list[str]:
         f"{first.library}, {first.corner}, {first.clock_mhz:g} MHz; {basis}{partly and f'{partly}{share}'}.",
         f"Ratios are to the uniform MAC, all at the products a cycle of {lanes} uniform lanes.",
     ]
-    if any(row.minimum_period_ns is None for row in rows):
+    shown = rows if wide else [row for row in best_rows(rows) if row.normalisation == EQUAL_THROUGHPUT]
+    if any(row.minimum_period_ns is None for row in shown):
         lines.append("Timing and power are unknown: OpenSTA is not installed. On Debian: apt-get install opensta")
-    elif any(row.power_uw is None for row in rows):
+    elif any(row.power_uw is None for row in shown):
         lines.append("Power is unknown where the library does not state it.")
-    elif any("out of range" in row.source for row in rows):
-        lines.append("* lies beyond the designs that the model was fitted on.")
-    elif any(row.meets_clock is False for row in rows):
+    if any(row.meets_clock is False for row in shown):
         lines.append("no: no pipelining meets the clock; the fastest is shown.")
-    if len(lines) < _MOST_NOTES - 1 and any(row.run_as != row.mixture for row in rows):
+    if any("out of range" in row.source for row in shown):
+        lines.append("* lies beyond the designs that the model was fitted on.")
+    if any(row.run_as != row.mixture for row in shown):
         lines.append("A width that a design lacks runs at its next wider one.")
     if wide:
-        lines.append("Method: docs/comparison.md; error: docs/calibration.md.")
+        last = "Method: docs/comparison.md; error: docs/calibration.md."
     else:
-        lines.append("Best set of widths of each; --wide: all. docs/comparison.md, docs/calibration.md")
-    return lines
+        last = "Best set of widths of each; --wide: all. docs/comparison.md, docs/calibration.md"
+    return [*lines[: _MOST_NOTES - 1], last]

@@ -65,6 +65,19 @@ class StreamPlan:
         """What really runs on ``spec``: no sum has more products than its ``reduction_length``."""
         return replace(self, products=min(self.products, spec.reduction_length))
 
+    def products_per_cycle(self, spec: MacSpec) -> float:
+        """Products a cycle with operands, on average: less than the most that the design does, where the last step of a
+        sum is not full.
+
+        >>> from rtl.mac import LoomSpec
+        >>> spec = LoomSpec(units=320)  # 4-bit products: 320 at a time, in 16 cycles
+        >>> StreamPlan(Precision(4, 4)).products_per_cycle(spec), float(spec.macs_per_cycle(Precision(4, 4)))
+        (16.0, 20.0)
+        """
+        spec.check_precision(self.precision)
+        sums = [len(w) for w, _ in operand_sums(spec, self)] if self.stream.recorded else [self.on(spec).products]
+        return sum(sums) / sum(_cycles_of_sum(spec, self.precision, products) for products in sums)
+
     def text_on(self, spec: MacSpec) -> str:
         """What is shown of the plan on ``spec``. Rows are found by the text of the plan itself, the same for all."""
         if not self.stream.recorded or max(self.stream.lengths(self.precision)) <= spec.reduction_length:

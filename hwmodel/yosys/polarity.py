@@ -25,15 +25,16 @@ class _Costs:
             return 0.0, 0.0
         if kind == "$_NOT_":
             true, complement = self.of(self.gates.cells[name]["connections"]["A"][0])
-            return (complement, true) if (true, complement) != (0.0, inverter) else (inverter, 0.0)
+            return complement, true
         if kind == "$_AND_":
             cheap = is_register_product(self.gates, name, self.complements)
             return self.areas["nor"] if cheap else self.areas["and"], self.areas["nand"]
         if kind == "$_OR_":
             return self.areas["or"], self.areas["nor"]
-        if kind in ("$_NAND_", "$_NOR_"):
-            base = kind[3:-1].lower() if kind == "$_NOR_" else "and"
-            return self.areas[kind[2:-1].lower()], self.areas["or" if base == "or" else base]
+        if kind == "$_NAND_":
+            return self.areas["nand"], self.areas["and"]
+        if kind == "$_NOR_":
+            return self.areas["nor"], self.areas["or"]
         if kind in ("$_XOR_", "$_XNOR_", "$_MUX_"):
             return 0.0, 0.0
         return 0.0, inverter

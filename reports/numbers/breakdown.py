@@ -59,16 +59,17 @@ def by_model(subject: Subject, model: LibraryModel) -> Breakdown:
     """As the cost model has it, at the clock of the row."""
     spec, clock_mhz = subject.spec, subject.row.clock_mhz
     rate = subject.row.macs_per_cycle
-    shares = subject.entry.run_as.time_shares(spec)
-    costs = [cost_of(spec, StreamPlan(Precision(bits, bits)), model, clock_mhz) for bits, _ in shares]
+    shares = subject.entry.run_as.shares
+    plans = [StreamPlan(Precision(bits, bits)) for bits, _ in shares]
+    costs = [cost_of(spec, plan, model, clock_mhz) for plan in plans]
     area: dict[str, float] = {}
     for part, (area_um2, _) in costs[0].by_part().items():
         name = _OF_PART.get(part, "other")
         area[name] = area.get(name, 0.0) + area_um2 / rate
     energy = dict.fromkeys(CAUSES, 0.0)
-    for (_, share), cost in zip(shares, costs, strict=True):
+    for (_, share), plan, cost in zip(shares, plans, costs, strict=True):
         for cause, power_uw in _causes(spec, cost, model).items():
-            energy[cause] += float(share) * 1e3 * power_uw / clock_mhz / rate
+            energy[cause] += float(share) * 1e3 * power_uw / clock_mhz / plan.products_per_cycle(spec)
     return Breakdown(_ordered(area, PARTS), _ordered(energy, CAUSES))
 
 
@@ -105,9 +106,9 @@ def _causes(spec: MacSpec, cost: Cost, model: LibraryModel) -> dict[str, float]:
 def _measured_energy(subject: Subject, rows: list[SynthesisRow]) -> dict[str, float] | None:
     """Over the mixture; None where one of its precisions has no power, or no count of settled transitions."""
     energy = dict.fromkeys(CAUSES, 0.0)
-    for bits, share in subject.entry.run_as.time_shares(subject.spec):
-        activity = str(StreamPlan(Precision(bits, bits)))
-        powered = [row for row in rows if row.activity == activity]
+    for bits, share in subject.entry.run_as.shares:
+        plan = StreamPlan(Precision(bits, bits))
+        powered = [row for row in rows if row.activity == str(plan)]
         if not powered:
             return None
         row = powered[0]
@@ -116,7 +117,7 @@ def _measured_energy(subject: Subject, rows: list[SynthesisRow]) -> dict[str, fl
         glitches_uw = row.power_uw - row.leakage_uw - row.clock_uw - row.settled_uw
         values = {"data": row.settled_uw, "glitches": glitches_uw, "clock": row.clock_uw, "leakage": row.leakage_uw}
         for cause, power_uw in values.items():
-            energy[cause] += float(share) * 1e3 * power_uw / row.clock_mhz / subject.row.macs_per_cycle
+            energy[cause] += float(share) * 1e3 * power_uw / row.clock_mhz / plan.products_per_cycle(subject.spec)
     return _ordered(energy, CAUSES)
 
 

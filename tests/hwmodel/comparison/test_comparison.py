@@ -153,7 +153,9 @@ def test_figures_of_both_normalisations() -> None:
     assert rate.units == 5
     assert rate.macs_per_cycle == pytest.approx(16)
     assert rate.area_ratio == pytest.approx(500 / 1600)
-    assert rate.energy_fj_per_mac == pytest.approx(1e3 * 10 * 5 * mean_bits / 500 / 16)
+    # 80, 20 and 5 products a cycle; sums of 768 take 10, 39 and 154 cycles.
+    cycles = (1 / 3 * 2 * 10 + 1 / 2 * 4 * 39 + 1 / 6 * 8 * 154) / 768
+    assert rate.energy_fj_per_mac == pytest.approx(1e3 * 10 * 5 * cycles / 500)
     assert rate.power_ratio == pytest.approx(rate.energy_fj_per_mac / uniform.energy_fj_per_mac)
 
 
@@ -238,6 +240,65 @@ def test_of_each_design_the_kind_with_the_least_product_of_area_and_energy_is_be
     areas = [replace(row, power_ratio=None) for row in rows]
     smallest = min(rates, key=lambda row: row.area_ratio)
     assert {row.design for row in best_rows(areas) if row.family == "subword"} == {smallest.design}
+
+
+def test_only_what_meets_the_clock_is_in_the_answer_and_first_among_kinds() -> None:
+    entries = questions(4, 16, 4, contenders(["subword", "loom"]), standard_mixture(4))
+    rows = compare_rows(entries, answer)
+    rates = [row for row in mixed_rows(rows) if row.family == "subword"]
+    least = min(rates, key=lambda row: row.area_ratio * row.power_ratio)
+    late = [replace(row, meets_clock=False) if row is least else row for row in rows]
+    other = min((row for row in rates if row is not least), key=lambda row: row.area_ratio * row.power_ratio)
+    assert {row.design for row in best_rows(late) if row.family == "subword"} == {other.design}
+    smallest = min(mixed_rows(rows), key=lambda row: row.area_ratio)
+    slower = [replace(row, meets_clock=row is not smallest) for row in rows]
+    least_area = min(row.area_ratio for row in mixed_rows(rows) if row is not smallest)
+    assert answer_sentence(slower).startswith(
+        f"At equal throughput the smallest precision-scalable MAC takes {least_area:.2f} times"
+    )
+    nothing = [replace(row, meets_clock=False) for row in rows]
+    assert answer_sentence(nothing) == (
+        "Nothing can be compared. At 4 bits no precision-scalable MAC meets the clock of 500 MHz. "
+        "At 4 bits the uniform MAC misses the clock of 500 MHz."
+    )
+    uniform_late = [replace(row, meets_clock=row.family != "uniform") for row in rows]
+    assert answer_sentence(uniform_late) == (
+        f"{answer_sentence(rows)} At 4 bits the uniform MAC misses the clock of 500 MHz."
+    )
+
+
+def test_ratios_of_estimates_are_to_the_estimate_of_the_uniform_design() -> None:
+    """Here estimates are twice what is measured."""
+    entries = questions(4, 16, 4, contenders(["loom"]), standard_mixture(4))
+
+    def estimate(question: Question) -> Answer:
+        found = answer(question)
+        powers = {precision: 2 * (power_uw or 0.0) for precision, power_uw in found.power_uw.items()}
+        return replace(found, source="model", area_um2=2 * found.area_um2, power_uw=powers)
+
+    def mixed(question: Question) -> Answer:
+        return estimate(question) if question.spec.design == "loom" else answer(question)
+
+    measured = compare_rows(entries, answer)
+    ratios = [(row.area_ratio, row.power_ratio) for row in measured]
+    assert [(row.area_ratio, row.power_ratio) for row in compare_rows(entries, mixed, estimate)] == ratios
+    unlike = compare_rows(entries, mixed)
+    assert [row.area_ratio for row in unlike[2:]] == [2 * row.area_ratio for row in measured[2:]]
+
+
+def test_notes_on_the_terminal_are_of_the_rows_that_it_shows(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = compare_rows(questions(4, 16, 4, contenders(["subword"]), standard_mixture(4)), answer)
+    shown = next(row for row in best_rows(rows)[2:] if row.normalisation == EQUAL_THROUGHPUT)
+    hidden = [
+        replace(row, source="model, out of range") if row.family == "subword" and row.design != shown.design else row
+        for row in rows
+    ]
+    print_comparison([replace(row, meets_clock=row.family != "subword") for row in hidden])
+    said = capsys.readouterr().out
+    assert "no: no pipelining meets the clock; the fastest is shown." in said
+    assert "* lies beyond" not in said
+    print_comparison(hidden, wide=True)
+    assert "* lies beyond" in capsys.readouterr().out
 
 
 def test_the_answer_is_of_rows_that_mix() -> None:

@@ -43,26 +43,43 @@ def tried(
 PLAIN, BOOTH, HALF, BOTH = (), ("booth",), ("half_adders",), ("half_adders", "booth")
 
 
-def test_the_smaller_of_relaxed_forms_ends_the_search() -> None:
-    chosen, looked = tried({(0, PLAIN): met(9, relaxed=True), (0, BOOTH): met(8, relaxed=True)})
+def relaxed(area_um2: float) -> Attempt:
+    return met(area_um2, relaxed=True)
+
+
+def test_one_stage_more_is_tried_until_it_does_not_pay() -> None:
+    figures: Figures = {
+        (0, PLAIN): relaxed(9), (0, BOOTH): relaxed(8), (1, PLAIN): relaxed(10), (1, BOOTH): relaxed(8.1),
+    }  # fmt: skip
+    chosen, looked = tried(figures)
     assert (chosen.pipeline_stages, chosen.form) == (0, BOOTH)
-    assert looked == [(0, PLAIN), (0, BOOTH)]
+    assert looked == list(figures)
+    third: Figures = {(2, PLAIN): relaxed(7), (2, BOOTH): relaxed(7.5)}
+    powers = dict.fromkeys((*figures, *third), 1.0) | {(1, BOOTH): 0.9}
+    chosen, looked = tried({**figures, **third}, powers)
+    assert (chosen.pipeline_stages, chosen.form) == (2, PLAIN)
+    assert looked == [*figures, *third]
 
 
 def test_area_times_power_decides_among_those_that_meet_the_clock() -> None:
-    figures: Figures = {(0, PLAIN): met(9, relaxed=True), (0, BOOTH): met(8, relaxed=True)}
-    assert tried(figures, {(0, PLAIN): 1.0, (0, BOOTH): 1.12})[0].form == BOOTH
-    assert tried(figures, {(0, PLAIN): 1.0, (0, BOOTH): 1.13})[0].form == PLAIN
-    assert tried(figures, {(0, PLAIN): None, (0, BOOTH): 1.13})[0].form == BOOTH
-
-
-def test_power_decides_between_stages_too_and_is_not_asked_where_there_is_no_choice() -> None:
-    figures = {
-        (0, PLAIN): met(9), (0, BOOTH): missed(1.2), (0, HALF): missed(1.3), (0, BOTH): missed(1.1),
-        (1, PLAIN): met(9.1, relaxed=True), (1, BOOTH): missed(1.2),
+    figures: Figures = {
+        (0, PLAIN): relaxed(9), (0, BOOTH): relaxed(8), (1, PLAIN): relaxed(20), (1, BOOTH): relaxed(20),
     }  # fmt: skip
-    assert tried(figures, {(0, PLAIN): 1.0, (1, PLAIN): 0.9})[0].pipeline_stages == 1
-    assert tried(figures, {(0, PLAIN): 1.0, (1, PLAIN): 1.0})[0].pipeline_stages == 0
+    ones = dict.fromkeys(figures, 1.0)
+    assert tried(figures, ones | {(0, BOOTH): 1.12})[0].form == BOOTH
+    assert tried(figures, ones | {(0, BOOTH): 1.13})[0].form == PLAIN
+    assert tried(figures, {**ones, (0, PLAIN): None, (0, BOOTH): 1.13})[0].form == BOOTH
+
+
+def test_power_is_not_asked_where_there_is_no_choice() -> None:
+    figures: Figures = {
+        (0, PLAIN): missed(1.1), (0, BOOTH): missed(1.2), (0, HALF): missed(1.3), (0, BOTH): missed(1.1),
+        (1, PLAIN): relaxed(9.1), (1, BOOTH): missed(1.2),
+        (2, PLAIN): missed(1.4), (2, BOOTH): missed(1.2), (2, HALF): missed(1.3), (2, BOTH): missed(1.1),
+    }  # fmt: skip
+    chosen, looked = tried(figures, {})
+    assert (chosen.pipeline_stages, chosen.form) == (1, PLAIN)
+    assert looked == list(figures)
 
 
 @pytest.mark.parametrize(
@@ -84,22 +101,12 @@ def test_power_is_weighed_at_the_widest_narrow_operands(spec: MacSpec, precision
 
 
 def test_half_adders_are_tried_where_the_clock_costs_area() -> None:
-    figures = {
+    figures: Figures = {
         (0, PLAIN): met(9), (0, BOOTH): missed(1.2), (0, HALF): met(7), (0, BOTH): met(8),
-        (1, PLAIN): met(7.5, relaxed=True), (1, BOOTH): met(7.6, relaxed=True),
+        (1, PLAIN): relaxed(7.5), (1, BOOTH): relaxed(7.6),
     }  # fmt: skip
     chosen, looked = tried(figures)
     assert (chosen.pipeline_stages, chosen.form) == (0, HALF)
-    assert looked == list(figures)
-
-
-def test_one_more_stage_may_be_smaller_than_the_best_form_without() -> None:
-    figures = {
-        (0, PLAIN): met(9), (0, BOOTH): met(9.5), (0, HALF): met(8), (0, BOTH): met(8.5),
-        (1, PLAIN): met(7.5), (1, BOOTH): met(7.6), (1, HALF): met(7.4), (1, BOTH): met(7.7),
-    }  # fmt: skip
-    chosen, looked = tried(figures)
-    assert (chosen.pipeline_stages, chosen.form) == (1, HALF)
     assert looked == list(figures)
 
 
@@ -120,7 +127,7 @@ def test_without_a_timing_tool_the_smallest_form_without_registers_is_taken() ->
 
 
 def test_forms_may_be_fewer() -> None:
-    figures: Figures = {(0, PLAIN): missed(1.5), (1, PLAIN): met(2, relaxed=True)}
+    figures: Figures = {(0, PLAIN): missed(1.5), (1, PLAIN): relaxed(2), (2, PLAIN): relaxed(3)}
     chosen, looked = tried(figures, forms_of=lambda spec: [form for form in spec.forms if not form.form])
     assert (chosen.pipeline_stages, looked) == (1, list(figures))
 

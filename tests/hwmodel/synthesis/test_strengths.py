@@ -1,5 +1,6 @@
 """What a larger cell should gain on a path, against OpenSTA's timing of it, and look-up of tables against scipy."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -42,11 +43,11 @@ def test_gains_are_nearly_those_of_opensta(tmp_path: Path) -> None:
         for place, stage in enumerate(path):
             if stage.cell in larger:
                 said.append(strengths.gain(path, place, larger[stage.cell]) * library.time_ns)
-                opensta.replace(stage.instance, larger[stage.cell])
+                opensta.replace({stage.instance: larger[stage.cell]})
                 ends = opensta.ask(f"report_checks -path_delay max -through {stage.instance}/{stage.pin} -digits 6")
                 slack = next(line for line in ends.splitlines() if "slack" in line).split()[0]
                 found.append(float(slack) * library.time_ns - before)
-                opensta.replace(stage.instance, stage.cell)
+                opensta.replace({stage.instance: stage.cell})
         assert opensta.slack_ns() == pytest.approx(before, abs=1e-9)
     assert len(said) > 5
     assert max(found) > 0.002
@@ -66,9 +67,9 @@ def test_what_was_undone_is_not_in_the_netlist(tmp_path: Path) -> None:
         opensta.load(path, SPEC.name, 0.6)
         replace_cell = opensta.replace
 
-        def replacing(instance: str, cell: str) -> None:
-            undone.append(instance)
-            replace_cell(instance, cell)
+        def replacing(cells: Mapping[str, str]) -> float:
+            undone.extend(cells)
+            return replace_cell(cells)
 
         opensta.replace = replacing  # type: ignore[method-assign]
         sizing = meet_clock(opensta, library)
