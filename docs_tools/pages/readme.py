@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Sequence
 from statistics import mean
-from typing import Any
 
 from docs_tools.commands import ROOT, printed_and_written
 from docs_tools.markdown import rounded, spread
 from docs_tools.results import read_result
-from hwmodel.comparison import mixes
+from hwmodel.comparison import EQUAL_UNITS, Row, best_rows, mixed_rows
 from reports.inputs import read_study
 
 __all__ = ["OWNS", "texts"]
@@ -29,19 +28,19 @@ def texts() -> dict[str, str]:
         "compare": f"{first}\n\n{shown.strip()}",
         "compare.csv": rounded(macs),
         "compare-requantisers.csv": rounded(units),
-        **_verdict(json.loads(rows)),
+        **_verdict([Row(**row) for row in json.loads(rows)]),
         **_accuracies(),
         "demo": "\n".join(["```text", *read_result("demo")["screen"], "```"]),
     }
 
 
-def _verdict(rows: list[Mapping[str, Any]]) -> dict[str, str]:
-    """What the table says, in numbers; the sentences around them hold whatever they are."""
-    scalable = [row for row in rows if row["family"] != "uniform" and mixes(row["run_as"])]
-    rates = [row for row in scalable if row["normalisation"] == "equal throughput"]
-    units = [row for row in scalable if row["normalisation"] == "equal units"]
-    areas, energies = ([row[name] for row in rates] for name in ("area_ratio", "power_ratio"))
-    smaller = sum(row["area_ratio"] < 1 for row in units)
+def _verdict(rows: Sequence[Row]) -> dict[str, str]:
+    """What the tables say of each design at its best set of widths; the sentences around them hold whatever that is."""
+    best = best_rows(rows)
+    rates, units = mixed_rows(best), mixed_rows(best, EQUAL_UNITS)
+    areas = [row.area_ratio for row in rates if row.area_ratio is not None]
+    energies = [row.power_ratio for row in rates if row.power_ratio is not None]
+    smaller = sum((row.area_ratio or 0.0) < 1 for row in units)
     return {
         "verdict.rows": str(len(rates)),
         "verdict.larger": str(sum(area > 1 for area in areas)),

@@ -24,12 +24,12 @@ from siliquant.processes import cores
 
 from .hybrid import Plan, Step, follow
 from .mapping import elaborate, map_recipe, modules, name_netlist, netlist_area
-from .recipes import AREA_SCRIPTS, SCREENED, SIZED, Recipe, fastest, path_start, rounds
+from .recipes import AREA_SCRIPTS, SCREENED, SIZED, Recipe, path_start, rounds
 from .selection import Netlist, select
 from .sizing import apply, meet_clock
 from .sta import OpenSta, Timing, ToolMissing, find_opensta
 
-_PROMISING = 1.3  # of the period: what gates alone may take, unsized, where other recipes and sizing may still meet it
+_PROMISING = 1.5  # of the period: what the fastest of the smallest netlists may take for faster ones to be tried
 _SIZED_AGAIN = 4  # netlists of a hybrid path
 _STEPS_THAT_MEET = 3  # of a hybrid path: a faster netlist may be smaller
 
@@ -102,9 +102,9 @@ def synthesise(
 
     verilog: the whole source; top: its top module; clock: the name of the clock port.  jobs: recipes
     worked on at a time (default: the processors).  recipe: use only this one.  screen: give up on a
-    clock that the fastest netlist of gates alone is far from, and leave gates alone out; the recipe of
-    a result that misses the clock then ends in SCREENED.  progress is called with each recipe's name
-    when it is done.
+    clock that the smallest netlists are far from, and leave gates alone out; the recipe of a result
+    that misses the clock then ends in SCREENED.  progress is called with each recipe's name when it is
+    done.
     Without OpenSTA the smallest netlist of the area recipes is kept and timing is None.  Raises
     ValueError, SynthesisError.
     """
@@ -172,12 +172,8 @@ class Workspace:
         found: list[Netlist] = []
         best: Netlist | None = None
         for number, chosen in enumerate(groups):
-            if screen and number == 1 and best is not None and best.final_slack_ns < 0:
-                (scout,) = self._timed(self._netlists([fastest(effort)], period_ns), period_ns)
-                if not scout.within(_PROMISING, period_ns):
-                    found.append(scout)
-                    best = max(found, key=lambda netlist: netlist.final_slack_ns)
-                    break
+            if screen and number == 1 and not any(netlist.within(_PROMISING, period_ns) for netlist in found):
+                break
             new = self._netlists([one for one in chosen if one.adders != "hybrid"], period_ns)
             if opensta is None and new:
                 best = min(new, key=lambda netlist: netlist.area_um2)

@@ -99,7 +99,6 @@ SIZED = "-sized"
 """At the end of a recipe in a row: its netlist has larger cells than the recipe gave it."""
 SCREENED = "-screened"
 """At the end of a recipe in a row that misses the clock: not everything was tried."""
-_FASTEST = Recipe(_GATES, "sklansky", "fast")
 
 
 def rounds(effort: str, has_adder_cell: bool) -> tuple[tuple[Recipe, ...], ...]:
@@ -115,14 +114,6 @@ def rounds(effort: str, has_adder_cell: bool) -> tuple[tuple[Recipe, ...], ...]:
         for for_area in (True, False)
     )
     return tuple(group for group in found if group)
-
-
-def fastest(effort: str) -> Recipe:
-    """The recipe that shows whether a design can come near a clock: no path with full-adder cells, dissolved or not, is
-    much faster than gates alone.
-    """
-    assert _FASTEST in _RECIPES[effort]
-    return _FASTEST
 
 
 def path_start(recipe: Recipe) -> Recipe:

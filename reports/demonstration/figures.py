@@ -87,8 +87,8 @@ class Simulated:
 class Block:
     """One module as synthesised, of which the array has ``count``; area and power are of one.
 
-    power_uw: at full rate, under the stream ``activity``, with the transitions that ``toggles`` names; idle_uw: of its
-    clock and leakage alone. Timing and power are None where OpenSTA is missing.
+    power_uw: at full rate, under the stream ``activity``, with the transitions that ``toggles`` names; idle_uw: while
+    no operands come. Timing and power are None where OpenSTA is missing.
     """
 
     name: str
@@ -106,9 +106,6 @@ class Block:
     @classmethod
     def of(cls, name: str, count: int, row: SynthesisRow, powered: SynthesisRow) -> Block:
         """From the synthesis row of a module and the one with its power."""
-        idle = None
-        if powered.clock_uw is not None and powered.leakage_uw is not None:
-            idle = powered.clock_uw + powered.leakage_uw
         return cls(
             name=name,
             count=count,
@@ -116,7 +113,7 @@ class Block:
             minimum_period_ns=row.minimum_period_ns,
             meets_clock=row.meets_clock,
             power_uw=powered.power_uw,
-            idle_uw=idle,
+            idle_uw=powered.idle_uw,
             activity=powered.activity,
             toggles=powered.toggles,
             recipe=row.recipe,
@@ -156,7 +153,7 @@ class Energy:
 def energy(work: Simulated, element: Block, requantiser: Block, clock_mhz: float) -> Energy | None:
     """Power over clock is energy a cycle: uW / MHz = pJ. None where power is unknown.
 
-    elements      operand cycles at full rate, the other cycles of runs idle (clock and leakage)
+    elements      operand cycles at full rate, the other cycles of runs idle
     requantisers  one cycle of one requantiser at full rate for every code, their other cycles in runs idle
     loads         everything idle
 

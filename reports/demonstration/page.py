@@ -124,8 +124,8 @@ def notes(figures: Figures) -> tuple[str, ...]:
         f"not the drain register of {figures.drain_bits} bits"
     )
     formula = (
-        "Energy of runs = operand cycles x power at full rate / clock + other cycles x (clock + leakage power) / "
-        "clock; requantisers are at full rate for one cycle a code. In loads everything is idle. No clock is gated."
+        "Energy of runs = operand cycles x power at full rate / clock + other cycles x idle power / clock; "
+        "requantisers are at full rate for one cycle a code. In loads everything is idle."
     )
     glitches = "" if figures.element.toggles == "glitch-aware" else ", glitches"
     left_out = (

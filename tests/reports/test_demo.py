@@ -90,7 +90,7 @@ def test_block_of_a_committed_row() -> None:
     assert row.leakage_uw is not None
     found = Block.of("mac", 3, replace(row, activity=None), row)
     assert found.total_area_um2 == 3 * row.area_um2
-    assert found.idle_uw == row.clock_uw + row.leakage_uw
+    assert found.idle_uw == row.idle_uw
     assert found.activity == row.activity
     bare = replace(row, minimum_period_ns=None, meets_clock=None, power_uw=None, clock_uw=None, leakage_uw=None)
     assert Block.of("mac", 3, bare, bare).total_power_uw is None
