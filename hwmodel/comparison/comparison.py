@@ -178,8 +178,9 @@ class Row:
     rate unless ``activity`` says what share of the cycles has operands: idle cycles are counted in then. ``*_ratio``
     are to the uniform design of the same ``bits`` and normalisation: area and power per unit, or area per product a
     cycle and energy per product; those of an estimated row are to the estimate of the uniform design, also where that
-    was measured. family: the short name of the design; design: that with its widths. ``source``: "model", or the recipe
-    of synthesis. Timing and power are None where OpenSTA is missing.
+    was measured. There is no ratio of powers where one counts glitches and the other does not. family: the short name
+    of the design; design: that with its widths. ``source``: "model", or the recipe of synthesis. Timing and power are
+    None where OpenSTA is missing.
     """
 
     bits: int
@@ -299,8 +300,9 @@ def compare_rows(
             compared = ("area_um2_per_unit", "power_uw_per_unit")
         else:
             compared = ("area_um2_per_mac_per_cycle", "energy_fj_per_mac")
-        ratios = [_ratio(figures[name], uniform[name]) for name in compared]
-        rows.append(Row(**figures, area_ratio=ratios[0], power_ratio=ratios[1]))
+        area, power = (_ratio(figures[name], uniform[name]) for name in compared)
+        alike = figures["toggles"] == uniform["toggles"]
+        rows.append(Row(**figures, area_ratio=area, power_ratio=power if alike else None))
     return rows
 
 

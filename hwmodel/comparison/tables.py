@@ -152,7 +152,10 @@ def notes(rows: Sequence[Row]) -> list[str]:
         lines.append(f"(extrapolated): beyond the designs that the model was fitted on: {beyond}.")
     if any(row.power_uw is not None for row in rows):
         kinds = {row.toggles for row in rows if row.power_uw is not None}
-        counted = "with glitches" if kinds == {"glitch-aware"} else "without glitches: Icarus Verilog is not installed"
+        counted = "with glitches"
+        if kinds != {"glitch-aware"}:
+            where = "without glitches" if kinds == {"zero-delay"} else "without glitches where toggles are zero-delay"
+            counted = f"{where}: Icarus Verilog is not installed"
         lines.append(
             "Power: leakage, internal and switching power by the Liberty file, under uniform random codes with "
             f"signed activations {_rate(first)}, {counted}; the clock tree is not in it."

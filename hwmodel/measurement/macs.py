@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from hwmodel.operands import StreamPlan
+from hwmodel.power import icarus_version
 from hwmodel.synthesis import Attempt, try_trials, weighed_precision
 from rtl.spec import MacSpec, Precision
 
-from .dut import Bench, DesignUnderTest, stored
+from .dut import Bench, DesignUnderTest, settled_power_uw, stored
 from .row import SynthesisRow, attempt_of_row
 from .store import RowStore
 
@@ -84,7 +85,11 @@ def _look(trial: MacTrial) -> Attempt:
 
 
 def _power_uw(trial: MacTrial) -> float | None:
-    return trial.powered[weighed_precision(trial.spec)].power_uw
+    """What forms are weighed by. Without Icarus some rows of a design may have glitches, and others not: then they count
+    in none.
+    """
+    row = trial.powered[weighed_precision(trial.spec)]
+    return row.power_uw if icarus_version() else settled_power_uw(row)
 
 
 def _stored(

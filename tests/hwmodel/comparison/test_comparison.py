@@ -286,6 +286,19 @@ def test_ratios_of_estimates_are_to_the_estimate_of_the_uniform_design() -> None
     assert [row.area_ratio for row in unlike[2:]] == [2 * row.area_ratio for row in measured[2:]]
 
 
+def test_power_with_glitches_has_no_ratio_to_power_without() -> None:
+    entries = questions(4, 16, 4, contenders(["loom"]), standard_mixture(4))
+
+    def half(question: Question) -> Answer:
+        return replace(answer(question), toggles="zero-delay") if question.spec.design == "loom" else answer(question)
+
+    rows = compare_rows(entries, half)
+    assert [row.power_ratio for row in rows] == [1.0, 1.0, None, None]
+    assert all(row.area_ratio for row in rows)
+    assert answer_sentence(rows).endswith("times the area of the uniform one at 4 bits.")
+    assert any("without glitches where toggles are zero-delay: Icarus" in note for note in notes(rows))
+
+
 def test_notes_on_the_terminal_are_of_the_rows_that_it_shows(capsys: pytest.CaptureFixture[str]) -> None:
     rows = compare_rows(questions(4, 16, 4, contenders(["subword"]), standard_mixture(4)), answer)
     shown = next(row for row in best_rows(rows)[2:] if row.normalisation == EQUAL_THROUGHPUT)
