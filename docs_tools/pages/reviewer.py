@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import csv
+import json
 from collections.abc import Mapping, Sequence
 from statistics import geometric_mean
 from typing import Any
 
 from docs_tools.commands import printed_and_written
-from docs_tools.markdown import spread
+from docs_tools.markdown import spread, table
 from docs_tools.results import read_result
+from hwmodel.comparison import Row, best_rows, mixed_rows, scalable_rows
 
 __all__ = ["OWNS", "texts"]
 
 OWNS = ("reviewer",)
+_CLOCKS_MHZ = {"sky130hd": "150", "ihp-sg13g2": "150", "asap7": "1000"}
 
 
 def texts() -> dict[str, str]:
     """By place."""
-    return {**_baseline(), **_sets(), **_wires(), **_idle()}
+    return {**_baseline(), **_sets(), **_mixtures(), **_libraries(), **_wires(), **_idle()}
 
 
 def _baseline() -> dict[str, str]:
@@ -30,16 +32,50 @@ def _baseline() -> dict[str, str]:
     }
 
 
+def _rows(*options: str) -> list[Row]:
+    """What the comparison says with some options."""
+    command = ("-m", "hwmodel.compare", *options, "--requant-bits", "none", "--format", "json", "--out", "OUT")
+    shown, _ = printed_and_written(*command)
+    return [Row(**row) for row in json.loads(shown)]
+
+
+def _ratios(row: Row) -> str:
+    """Area and energy to the uniform MAC."""
+    assert row.area_ratio is not None
+    assert row.power_ratio is not None
+    return f"{row.area_ratio:.2f} and {row.power_ratio:.2f}"
+
+
 def _sets() -> dict[str, str]:
-    """The sets of widths of one design at one mean, and the best of another."""
-    shown, _ = printed_and_written("-m", "hwmodel.compare", "--bits", "4", "--format", "csv", "--out", "OUT")
-    rows = csv.DictReader(shown.splitlines())
-    found = [
-        (row["design"], float(row["area_ratio"]), float(row["power_ratio"]))
-        for row in rows
-        if row["family"] == "subword" and row["normalisation"] == "equal throughput"
+    """The sets of widths of one design at one mean."""
+    found = [row for row in scalable_rows(_rows("--bits", "4")) if row.family == "subword"]
+    return {"reviewer.sets": ", ".join(f"{row.design} {_ratios(row)}" for row in found)}
+
+
+def _mixtures() -> dict[str, str]:
+    """Ratios at a mean of 4 bits by the standard mixture and by that of a network."""
+    kinds = [best_rows(_rows("--bits", "4", *options)) for options in ((), ("--model", "deit-tiny"))]
+    found = [{row.family: row for row in mixed_rows(rows)} for rows in kinds]
+    lines = [
+        (family, *(f"{rows[family].design}: {_ratios(rows[family])}" for rows in found))
+        for family in found[0]
+        if all(family in rows for rows in found)
     ]
-    return {"reviewer.sets": ", ".join(f"{name} {area:.2f} and {energy:.2f}" for name, area, energy in found)}
+    return {"reviewer-mixtures": table(("design", "standard mixture", "mixture of DeiT-T"), lines)}
+
+
+def _libraries() -> dict[str, str]:
+    """The least ratios at means of 3 and 4 bits in other libraries, by the cost model."""
+    said = []
+    for library in ("sky130hd", "ihp-sg13g2", "asap7"):
+        rows = mixed_rows(_rows("--bits", "3,4", "--library", library, "--clock-mhz", _CLOCKS_MHZ[library]))
+        least = [
+            [min(value for row in rows if row.bits == bits and (value := getattr(row, name))) for bits in (3, 4)]
+            for name in ("area_ratio", "power_ratio")
+        ]
+        area, energy = ("/".join(f"{value:.2f}" for value in values) for values in least)
+        said.append(f"{library} at {_CLOCKS_MHZ[library]} MHz {area} and {energy}")
+    return {"reviewer.libraries": "; ".join(said)}
 
 
 def _wires() -> dict[str, str]:

@@ -85,8 +85,8 @@ def _look(trial: MacTrial) -> Attempt:
 
 
 def _power_uw(trial: MacTrial) -> float | None:
-    """What forms are weighed by. Without Icarus some rows of a design may have glitches, and others not: then they count
-    in none.
+    """What forms are weighed by. Without Icarus some rows of a design may have glitches and others not, so none counts
+    them then.
     """
     row = trial.powered[weighed_precision(trial.spec)]
     return row.power_uw if icarus_version() else settled_power_uw(row)
