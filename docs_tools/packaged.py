@@ -1,8 +1,9 @@
 """Makes anew what the package holds of designs, and compares: ``python -m docs_tools.packaged``.
 
-That is the Verilog behind the packaged rows of this flow, and what the cost model counts of designs. Both are used only
-where their stamp is that of the code, so an edit of the generators or of the counting calls for --stamp: it writes the
-stamps where nothing differs. --recount also writes the counts that differ; rows can only be measured again. Exit code 1
+That is the Verilog behind the packaged rows of this flow, their netlists, and what the cost model counts of designs.
+Verilog and counts are used only where their stamp is that of the code, so an edit of the generators or of the counting
+calls for --stamp: it writes the stamps where nothing differs. After an edit of the flow a row of each recipe is
+synthesised again. --recount also writes the counts that differ; rows can only be measured again. Exit code 1
 where something differs, or without --stamp a stamp is another. A run that was stopped goes on where it was.
 """
 
@@ -10,19 +11,26 @@ from __future__ import annotations
 
 import json
 import sys
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from hwmodel.comparison import Settings, settings
+from hwmodel.library import find_library
 from hwmodel.measurement import (
+    FLOW_FOLDERS,
     PACKAGED_CALIBRATION,
     PACKAGED_ROWS,
     STAMP,
+    Bench,
+    DesignUnderTest,
     RowStore,
     Spec,
+    SynthesisRow,
     local,
     named,
     packaged_calibration,
@@ -50,7 +58,7 @@ from rtl.mac import DESIGNS
 from rtl.requant import LoadableSpec, MultiplierSpec, PartialSumSpec, ThresholdSpec
 from rtl.spec import MacSpec
 from siliquant.commandline import Parser, add_jobs, read_jobs, run
-from siliquant.files import cache_dir, write_atomically
+from siliquant.files import cache_dir, code_sha256, write_atomically
 from siliquant.inputs import InputError
 
 from .commands import ROOT
@@ -58,6 +66,7 @@ from .commands import ROOT
 __all__ = ["Item", "differences", "items", "main", "parser", "spec_of", "stale"]
 
 PROG = "docs_tools.packaged"
+FLOW_STAMP = "flow.json"
 COMMAND = f"python -m {PROG} --stamp"
 EPILOG = f"""\
 examples:
@@ -146,7 +155,59 @@ def stale() -> list[str]:
     rows = PACKAGED_ROWS / STAMP
     if not rows.is_file() or json.loads(rows.read_text()) != verilog_stamp():
         found.append(rows)
+    if not is_flow_stamped():
+        found.append(PACKAGED_ROWS / FLOW_STAMP)
     return [str(path.relative_to(ROOT)) for path in found]
+
+
+def flow_stamp() -> dict[str, str]:
+    """The version of the flow and a hash over the code that decides its netlists, comments left out."""
+    here = resources.files("hwmodel")
+    files = [file for folder in FLOW_FOLDERS for file in here.joinpath(*folder.split("/")).iterdir()]
+    maps = sorted(file.read_text() for file in files if file.name.endswith(".v"))
+    return {"flow_version": str(FLOW_VERSION), "code": code_sha256(files, *maps)}
+
+
+def is_flow_stamped() -> bool:
+    """Whether the netlists of a sample of packaged rows were verified for the flow that the code has now."""
+    path = PACKAGED_ROWS / FLOW_STAMP
+    return path.is_file() and json.loads(path.read_text()) == flow_stamp()
+
+
+def sample() -> list[SynthesisRow]:
+    """Of the packaged rows of MACs of this flow that with the fewest cells of each recipe."""
+    found: dict[str, SynthesisRow] = {}
+    for row in sorted(RowStore(Path("/nonexistent")).rows(), key=lambda row: (row.cells, row.key)):
+        plain = row.activity is None and row.wiring is None and row.effort == "normal"
+        if plain and row.flow_version == FLOW_VERSION and isinstance(_spec_of_row(row), MacSpec):
+            found.setdefault(row.recipe, row)
+    return list(found.values())
+
+
+def netlist_differences(row: SynthesisRow) -> list[str]:
+    """What a row has otherwise than it is measured now: recipe, area, minimum period."""
+    spec = _spec_of_row(row)
+    assert isinstance(spec, MacSpec)
+    with tempfile.TemporaryDirectory() as empty:
+        bench = Bench(find_library(row.library), row.clock_mhz, fresh=True, jobs=1)
+        with DesignUnderTest(spec, bench, RowStore(Path(empty), packaged=None)) as dut:
+            made = dut.at(row.clock_mhz, ()).row
+    pairs = ((name, getattr(made, name), getattr(row, name)) for name in ("recipe", "area_um2", "minimum_period_ns"))
+    return [f"{name} {kept}, now {new}" for name, new, kept in pairs if new != kept]
+
+
+def _spec_of_row(row: SynthesisRow) -> Spec:
+    return spec_of(named(row.design, row.spec))
+
+
+def _resynthesised(jobs: int) -> Iterator[str]:
+    """A line for each row of the sample whose netlist is another now."""
+    for outcome in local(jobs)(netlist_differences, sample()):
+        if outcome.result is None:
+            yield f"{outcome.item.spec}: {outcome.error}"
+        elif outcome.result:
+            item = Item(PACKAGED_ROWS, named(outcome.item.design, outcome.item.spec), "")
+            yield f"{item}: {'; '.join(outcome.result)}"
 
 
 def parser() -> Parser:
@@ -166,6 +227,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     lines += [
         f"{Item(PACKAGED_FEATURES[0], design, '')} lacks {'; '.join(names)}" for design, names in _lacking().items()
     ]
+    if not is_flow_stamped():
+        lines += _resynthesised(jobs)
     if options.recount and (
         differing := [path for path in PACKAGED_FEATURES if any(_of(path, line) for line in lines)]
     ):
@@ -176,6 +239,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for path in PACKAGED_FEATURES:
             write_features({design: _of_models(held) for design, held in _features(path).items()}, path)
         write_stamp()
+        write_atomically(PACKAGED_ROWS / FLOW_STAMP, json.dumps(flow_stamp(), indent=0, sort_keys=True) + "\n")
     lines += [f"{path}: the stamp is not that of the code; write it with {COMMAND}" for path in stale()]
     print("\n".join(lines) or "everything packaged is what the code makes")
     sys.exit(bool(lines))

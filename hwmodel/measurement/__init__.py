@@ -22,12 +22,13 @@ from .points import (
     signature,
 )
 from .requantisers import LARGE_FROM, Unit, UnitMeasurement, UnitTrial, choose_unit, known_unit, measure_unit
-from .row import SynthesisRow, attempt_of_row, sha256_text, tool_versions
+from .row import FLOW_FOLDERS, SynthesisRow, attempt_of_row, sha256_text, tool_versions
 from .store import PACKAGED_ROWS, STAMP, RowStore, write_packaged, write_stamp
 from .sweep import SweepDesign, first_designs, sweep_cores, sweep_designs
 from .table import PACKAGED_CALIBRATION, CalibrationTable, packaged_calibration, read_calibration, write_calibration
 
 __all__ = [
+    "FLOW_FOLDERS",
     "LARGE_FROM",
     "PACKAGED_CALIBRATION",
     "PACKAGED_ROWS",

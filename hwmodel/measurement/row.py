@@ -19,7 +19,8 @@ from hwmodel.synthesis import FLOW_VERSION, Attempt, Synthesis, looks_at_area_al
 from siliquant.files import package_version
 from siliquant.inputs import InputError, field_types, fits, json_object, short
 
-_FLOW_FOLDERS = ("library", "netlist", "placement", "synthesis", "yosys", "yosys/maps")
+FLOW_FOLDERS = ("library", "netlist", "placement", "synthesis", "yosys", "yosys/maps")
+"""Folders of hwmodel whose code decides the netlists."""
 
 WIRE_LOAD, NO_WIRES = "wire load", "none"
 _LATER = {"toggles", "settled_uw", "idle_uw"}  # fields that rows without power may lack
@@ -205,7 +206,7 @@ def sha256_text(text: str) -> str:
 def flow_sha256() -> str:
     """A hash over the sources of the flow; recorded in rows, not part of their key (FLOW_VERSION is)."""
     digest = hashlib.sha256()
-    for folder in _FLOW_FOLDERS:
+    for folder in FLOW_FOLDERS:
         files = resources.files("hwmodel").joinpath(*folder.split("/")).iterdir()
         for file in sorted((file for file in files if file.name.endswith((".py", ".v"))), key=lambda file: file.name):
             digest.update(f"{folder}/{file.name}\0".encode() + file.read_bytes())

@@ -83,6 +83,19 @@ def test_what_differs_is_named_and_gets_no_stamp(
 def test_a_stamp_of_other_code_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(packaged, "features_stamp", lambda: "0" * 64)
     monkeypatch.setattr(packaged, "verilog_stamp", lambda: {"code": "0" * 64})
+    monkeypatch.setattr(packaged, "flow_stamp", lambda: {"code": "0" * 64})
     assert stale() == [
         "hwmodel/data/features.json", "hwmodel/data/calibration/features.json", "hwmodel/data/rows/stamp.json",
+        "hwmodel/data/rows/flow.json",
     ]  # fmt: skip
+
+
+@needs_rows_of_this_flow
+def test_of_each_recipe_the_row_with_the_fewest_cells_is_made_again() -> None:
+    found = packaged.sample()
+    recipes = [row.recipe for row in found]
+    assert len(recipes) == len(set(recipes)) > 5
+    assert any(recipe.startswith("hybrid") for recipe in recipes)
+    assert packaged.netlist_differences(found[0]) == []
+    wrong = replace(found[0], area_um2=found[0].area_um2 + 1)
+    assert packaged.netlist_differences(wrong) == [f"area_um2 {wrong.area_um2}, now {found[0].area_um2}"]
