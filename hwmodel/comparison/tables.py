@@ -158,8 +158,8 @@ def notes(rows: Sequence[Row]) -> list[str]:
             counted = f"{where}: Icarus Verilog is not installed"
         lines.append(
             "Power: leakage, internal and switching power by the Liberty file, under uniform random codes with "
-            f"signed activations {_rate(first)}, {counted}, in sums of 768 products, which do not fill the last step of "
-            "every design; the clock tree is not in it."
+            f"signed activations {_rate(first)}, {counted}, in sums of 768 products, which do not fill the last step "
+            "of every design; the clock tree is not in it."
         )
     if any(row.minimum_period_ns is None for row in rows):
         lines.append(
