@@ -114,7 +114,7 @@ def test_area_and_leakage_are_found_again(found: LibraryModel) -> None:
     for name in ("area_um2", "leakage_nw"):
         expected, result = (getattr(each.coefficients, name) for each in (TRUE, found))
         np.testing.assert_allclose(result[known], expected[known], rtol=0.08)
-        np.testing.assert_allclose(result[ALIKE], expected[ALIKE], rtol=0.002)
+        np.testing.assert_allclose(result[ALIKE], expected[ALIKE], rtol=0.005)
         halves = result[PARTS.index(Part.HALF_ADDERS)] / result[PARTS.index(Part.FULL_ADDERS)]
         assert halves == pytest.approx(0.6, rel=0.15), "what is usual"
 
