@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from docs_tools.results import read_result
 from tests.scripts import script
 
 
@@ -52,3 +54,16 @@ def test_ratios_at_other_clocks_and_operands(
     assert energies["uniform"] != energies["minilm"]
     slow, fast = (found["clocks"][clock][uniform]["area_um2_per_mac_per_cycle"] for clock in ("50", "500"))
     assert slow <= fast
+
+
+def test_along_the_clock_no_recorded_area_jumps() -> None:
+    """Between clocks at most 6 % apart, but for the last that a design meets, where its fastest netlist is near."""
+    looked = 0
+    for curve in read_result("qor-freepdk45")["clock"]:
+        met = [row for row in curve["rows"] if row["met"]]
+        for slower, faster in list(pairwise(met))[:-1]:
+            if faster["period_ns"] >= 0.94 * slower["period_ns"]:
+                looked += 1
+                step = faster["ours"]["area_um2"] / slower["ours"]["area_um2"] - 1
+                assert step < 0.09, (curve["design"], slower["period_ns"], faster["period_ns"])
+    assert looked >= 3
