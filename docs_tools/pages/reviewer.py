@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import cache
 from statistics import geometric_mean
 from typing import Any
 
@@ -32,6 +33,7 @@ def _baseline() -> dict[str, str]:
     }
 
 
+@cache
 def _rows(*options: str) -> list[Row]:
     """What the comparison says with some options."""
     command = ("-m", "hwmodel.compare", *options, "--requant-bits", "none", "--format", "json", "--out", "OUT")

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from hwmodel.operands import StreamPlan
-from hwmodel.power import icarus_version
+from hwmodel.power import GLITCH_AWARE
 from hwmodel.synthesis import Attempt, try_trials, weighed_precision
 from rtl.spec import MacSpec, Precision
 
-from .dut import Bench, DesignUnderTest, settled_power_uw, stored
+from .dut import Bench, DesignUnderTest, stored
 from .row import SynthesisRow, attempt_of_row
 from .store import RowStore
 
@@ -85,11 +85,11 @@ def _look(trial: MacTrial) -> Attempt:
 
 
 def _power_uw(trial: MacTrial) -> float | None:
-    """What forms are weighed by. Without Icarus some rows of a design may have glitches and others not, so none counts
-    them then.
+    """What forms are weighed by: with glitches, or not known, since some rows of a design may lack them where Icarus is
+    missing.
     """
     row = trial.powered[weighed_precision(trial.spec)]
-    return row.power_uw if icarus_version() else settled_power_uw(row)
+    return row.power_uw if row.toggles == GLITCH_AWARE else None
 
 
 def _stored(

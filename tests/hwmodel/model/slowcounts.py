@@ -485,7 +485,6 @@ def _outputs(op: Op, bits: Iterable[Bit]) -> tuple[tuple[Bit, tuple[tuple[Step, 
 
 
 _SLACK = 1.15
-_BUDGETS = 24
 
 
 def schedule(circuit: Circuit, stages: int, last: Word, output: Word) -> Schedule:
@@ -493,10 +492,12 @@ def schedule(circuit: Circuit, stages: int, last: Word, output: Word) -> Schedul
     live = _live_gates(circuit, (*last, *output))
     if stages == 0:
         return _place(circuit, live, stages, last, output, float("inf"))[0]
-    depth = max((circuit.arrival(bit) % 1e3 for bit in last), default=1.0)
-    tried = []
-    for step in range(1, _BUDGETS + 1):
-        tried.append(_place(circuit, live, stages, last, output, 1.5 * depth * step / _BUDGETS))
+    loop = max((circuit.arrival(bit) % 1e3 for bit in last), default=1.0)
+    whole = _place(circuit, live, stages, last, output, float("inf"))[1]
+    tried, budget = [], 0.0
+    while budget < max(whole, 1.5 * loop):
+        budget = (len(tried) + 1) * loop / 16
+        tried.append(_place(circuit, live, stages, last, output, budget))
     shortest = min(longest for _, longest in tried)
     good = [plan for plan, longest in tried if longest <= shortest * _SLACK]
     return min(good, key=lambda plan: plan.registers)
