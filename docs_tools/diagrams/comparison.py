@@ -33,7 +33,7 @@ def rows() -> list[Row]:
     chosen = settings(bits=BITS, mixtures=[], designs=None, lanes=LANES, units=UNITS, jobs=1)
     questions, estimates = [entry.question for entry in chosen.entries], ModelAnswers(load_model(LIBRARY), CLOCK_MHZ, 1)
     get, *_ = measured_or(lambda: Bench(find_library(LIBRARY), CLOCK_MHZ), questions, (), estimates)
-    return compare_rows(chosen.entries, get)
+    return compare_rows(chosen.entries, get, estimates.get)
 
 
 def uniform_against_mixed() -> str:

@@ -36,8 +36,8 @@ def _misses(rows: Sequence[Row]) -> list[str]:
     mixed = mixed_rows(rows)
     clock = f"the clock of {rows[0].clock_mhz:g} MHz" if rows else ""
     hopeless = [bits for bits in dict.fromkeys(row.bits for row in mixed) if not _meeting(mixed, bits)]
-    slow = [row.bits for row in rows if is_uniform(row) and row.normalisation == EQUAL_THROUGHPUT]
-    slow = [bits for bits in slow if not _meeting([row for row in rows if is_uniform(row)], bits)]
+    uniform = [row for row in rows if is_uniform(row) and row.normalisation == EQUAL_THROUGHPUT]
+    slow = [row.bits for row in uniform if row.meets_clock is False]
     said = []
     if hopeless:
         said.append(f" At {listing([str(bits) for bits in hopeless])} bits no precision-scalable MAC meets {clock}.")

@@ -57,7 +57,7 @@ def print_explanation(found: Explanation) -> None:
 
 def _error(found: Explanation, quantity: str) -> str:
     one = found.errors.get(quantity)
-    return f" (error {one.mean[0]:.1f} %, largest {one.largest[0]:.1f} %)" if one else ""
+    return f" (mean error {one.mean[0]:.1f} %, largest {one.largest[0]:.1f} %)" if one else ""
 
 
 def _print_parts(found: Explanation, out: Console) -> None:

@@ -54,6 +54,7 @@ __all__ = [
     "power_figures",
     "settled_power_uw",
     "stored",
+    "weighed_power_uw",
 ]
 
 
@@ -388,6 +389,13 @@ def settled_power_uw(row: SynthesisRow) -> float | None:
     if row.settled_uw is None or row.leakage_uw is None or row.clock_uw is None:
         return None
     return row.leakage_uw + row.clock_uw + row.settled_uw
+
+
+def weighed_power_uw(row: SynthesisRow) -> float | None:
+    """The power by which forms and pipelinings are weighed: with glitches, or not known, since where Icarus is missing
+    some rows of a design may lack them and others not.
+    """
+    return row.power_uw if row.toggles == GLITCH_AWARE else None
 
 
 @cache

@@ -6,11 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from hwmodel.operands import StreamPlan
-from hwmodel.power import GLITCH_AWARE
 from hwmodel.synthesis import Attempt, try_trials, weighed_precision
 from rtl.spec import MacSpec, Precision
 
-from .dut import Bench, DesignUnderTest, stored
+from .dut import Bench, DesignUnderTest, stored, weighed_power_uw
 from .row import SynthesisRow, attempt_of_row
 from .store import RowStore
 
@@ -85,11 +84,7 @@ def _look(trial: MacTrial) -> Attempt:
 
 
 def _power_uw(trial: MacTrial) -> float | None:
-    """What forms are weighed by: with glitches, or not known, since some rows of a design may lack them where Icarus is
-    missing.
-    """
-    row = trial.powered[weighed_precision(trial.spec)]
-    return row.power_uw if row.toggles == GLITCH_AWARE else None
+    return weighed_power_uw(trial.powered[weighed_precision(trial.spec)])
 
 
 def _stored(

@@ -15,7 +15,16 @@ from hwmodel.synthesis import Mapped, Recipe, is_screened, recipe_named, synthes
 from rtl.mac import UniformSpec
 from rtl.requant import LoadableSpec, PartialSumSpec, ThresholdSpec
 
-from .dut import Bench, best_powered, find_row, of_one_netlist, placed_netlist, power_data, power_figures
+from .dut import (
+    Bench,
+    best_powered,
+    find_row,
+    of_one_netlist,
+    placed_netlist,
+    power_data,
+    power_figures,
+    weighed_power_uw,
+)
 from .row import SynthesisRow, attempt_of_row, make_row, sha256_text
 from .store import RowStore
 
@@ -112,7 +121,9 @@ def _choose(unit: Unit, find: Callable[[Unit], UnitTrial | None]) -> UnitMeasure
     def trial(stages: int) -> UnitTrial | None:
         return find(replace(unit, spec=replace(unit.spec, pipeline_stages=stages)))
 
-    found = try_stages(unit.stages, trial, lambda each: attempt_of_row(each.row), lambda each: each.powered.power_uw)
+    found = try_stages(
+        unit.stages, trial, lambda each: attempt_of_row(each.row), lambda each: weighed_power_uw(each.powered)
+    )
     return None if found is None else UnitMeasurement(*found)
 
 
