@@ -61,6 +61,18 @@ def test_a_row_of_a_clock_that_was_given_up_serves_no_calibration(bench: Bench, 
     assert [is_screened(recipe) for recipe in recipes] == [True, False, False]
 
 
+def test_the_power_of_another_netlist_does_not_count(bench: Bench, tmp_path: Path) -> None:
+    """A clock that was given up for one stream, and looked at longer for another: its row is of the second netlist."""
+    store, first, second = RowStore(tmp_path, packaged=None), StreamPlan(W2A2), StreamPlan(Precision(2, 2, False))
+    for screen, plan in ((True, first), (False, second)):
+        with DesignUnderTest(SPEC, bench, store, screen=screen) as dut:
+            dut.at(20_000.0, [plan])
+    found = stored(dut.verilog_sha256, [first, second], bench, 20_000.0, store)
+    assert found is not None
+    assert set(found.powered) == {second}
+    assert found.powered[second].area_um2 == found.row.area_um2
+
+
 def test_a_netlist_that_differs_in_one_gate_is_refused(
     bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
