@@ -154,11 +154,12 @@ class Answers:
         work = local(min(self._jobs, count))(partial(_measured, missing=dict(missing), bench=bench), items)
         with Progress(*columns, console=Console(stderr=True)) as progress, closing(work):
             task = progress.add_task("", total=count, last="")
-            failed: list[BaseException] = []
+            failed: list[Exception] = []
             for outcome in work:
                 if outcome.error is not None:  # the others are measured all the same, and kept
                     failed.append(outcome.error)
-                    progress.update(task, advance=1, last=f"{_name(outcome.item)} failed")
+                    progress.console.print(f"{_name(outcome.item)}: {outcome.error}", highlight=False, markup=False)
+                    progress.advance(task)
                     continue
                 if isinstance(outcome.result, UnitMeasurement) and isinstance(outcome.item, Unit):
                     self._units[outcome.item] = outcome.result

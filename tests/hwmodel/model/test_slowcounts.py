@@ -17,7 +17,7 @@ from hwmodel.model.switching import Switching, switching_of, switchings
 from hwmodel.operands.stimulus import RESET_CYCLES, StreamPlan, make_stimulus, stimulus_bits
 from hwmodel.operands.streams import STREAM_NAMES, Stream
 from rtl.array.step import step_layout
-from rtl.mac import DESIGNS, UniformSpec
+from rtl.mac import DESIGNS, BitFusionSpec, UniformSpec
 from rtl.spec.mac import MacSpec, Precision
 from rtl.spec.packing import packing_of, word_bits
 from tests.hwmodel.model import slowcounts
@@ -88,6 +88,14 @@ def test_pipeline_registers_are_where_one_budget_after_the_other_puts_them(spec:
     assert plan.schedule.crossings == expected.crossings
     live = {bit for gate in expected.gates for bit in gate.outputs}
     assert {bit: plan.schedule.stage[bit] for bit in live} == {bit: expected.stage[bit] for bit in live}
+
+
+def test_a_register_in_front_of_a_short_loop_may_lie_deep_in_the_tree() -> None:
+    """With budgets of 1.5 times the loop through the accumulator, which is short, the tree was cut where it is wide:
+    at 103 bits.
+    """
+    spec = BitFusionSpec(units=4, widths=(8, 2), pipeline_stages=1)
+    assert datapath_of(spec).schedule.registers < 60
 
 
 @settings(max_examples=30, deadline=None)

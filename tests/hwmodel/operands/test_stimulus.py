@@ -10,7 +10,15 @@ import pytest
 
 from hwmodel.operands.idle import idle_after
 from hwmodel.operands.recorded import pairs_of
-from hwmodel.operands.stimulus import IDLE_RUN, RESET_CYCLES, StreamPlan, drive, make_stimulus, operand_sums
+from hwmodel.operands.stimulus import (
+    IDLE_RUN,
+    RESET_CYCLES,
+    StreamPlan,
+    drive,
+    make_stimulus,
+    operand_sums,
+    stimulus_bits,
+)
 from hwmodel.operands.streams import Stream
 from rtl.mac import BitFusionSpec, LoomSpec, UniformSpec, XnorSpec
 from rtl.spec.mac import MacSpec, Precision
@@ -199,3 +207,13 @@ def test_a_stimulus_that_stops_holds_its_words() -> None:
     assert found["weights"][:5] == [0, 0, 5, 6, 7]
     assert set(found["weights"][5:]) == {7}
     assert not any(found["rst"][2:])
+
+
+@pytest.mark.parametrize("stream", ["uniform", "minilm"])
+@pytest.mark.parametrize("spec", [LoomSpec(units=320), BitFusionSpec(units=5), UniformSpec(lanes=16)])
+def test_products_a_cycle_are_those_on_the_ports(spec: MacSpec, stream: str) -> None:
+    plan = StreamPlan(Precision(4, 4), Stream(stream))
+    products = sum(len(weights) for weights, _ in operand_sums(spec, plan))
+    cycles = {len(bits) for bits in stimulus_bits(spec, plan).values()}
+    assert plan.products_per_cycle(spec) == pytest.approx(products / cycles.pop())
+    assert plan.products_per_cycle(spec) <= spec.macs_per_cycle(plan.precision)
