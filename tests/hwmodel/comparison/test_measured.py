@@ -37,7 +37,7 @@ def test_a_design_that_fails_does_not_end_the_others(
     monkeypatch.setattr(measured, "local", one_after_the_other)
     answers = Answers(Bench(find_library(), clock_mhz=100.0, effort="quick", jobs=1), 1)
     questions = [Question(spec, (Precision(2, 2),)) for spec in (bad, good)]
-    with pytest.raises(SynthesisError, match="^Yosys stopped$"):
+    with pytest.raises(SynthesisError, match=r"^Yosys stopped$"):
         answers.prepare(questions)
     assert f"{bad.name}: Yosys stopped" in capsys.readouterr().err
     assert answers.get(questions[1]).area_um2 > 0
