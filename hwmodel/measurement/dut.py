@@ -36,7 +36,7 @@ from hwmodel.power import (
     simulate,
     with_glitches,
 )
-from hwmodel.synthesis import Mapped, Workspace, is_screened, read_back, recipe_named
+from hwmodel.synthesis import Mapped, Workspace, read_back, recipe_named
 from rtl.array import CoreSpec
 from rtl.spec import MacSpec, Precision
 
@@ -157,9 +157,9 @@ class DesignUnderTest:
         """The netlist for a clock before any placement and its row, kept or synthesised now."""
         bench, known = self._bench, None
         if not bench.fresh:
-            known = find_row(self.verilog_sha256, bench.library, clock_mhz, bench.effort, None, self._store)
-            if known is not None and is_screened(known.recipe) and not self._screen:
-                known = None
+            known = find_row(
+                self.verilog_sha256, bench.library, clock_mhz, bench.effort, None, self._store, screen=self._screen
+            )
         netlist = None if known is None else self._store.netlist(known.key)
         if known is not None and netlist is not None:
             return known, read_back(netlist, self.spec.name, bench.library, clock_mhz)
@@ -183,12 +183,8 @@ class DesignUnderTest:
     ) -> tuple[SynthesisRow, Mapped]:
         """Synthesis and check; only the recipe of ``plain``, a row of the same design, where that is given."""
         spec, bench = self.spec, self._bench
-        result = self._workspace.synthesise(
-            clock_mhz,
-            effort=bench.effort,
-            recipe=None if plain is None or is_screened(plain.recipe) else recipe_named(plain.recipe),
-            screen=self._screen,
-        )
+        recipe = None if plain is None else recipe_named(plain.recipe)
+        result = self._workspace.synthesise(clock_mhz, effort=bench.effort, recipe=recipe, screen=self._screen)
         for plan in _checks(spec):
             if plan.precision not in to_come:
                 _simulated(spec, plan, result, bench.library)
@@ -207,15 +203,16 @@ def stored(
     *,
     screen: bool = True,
 ) -> Found | None:
-    """What the store has of a design at one clock: None, or its row and those of ``plans`` that are there. screen:
-    whether rows count for which the clock was given up soon.
+    """What the store has of a design at one clock: None, or its row and those of ``plans`` that are there. screen: as
+    of :class:`DesignUnderTest`.
     """
 
     def find(activity: str | None) -> SynthesisRow | None:
-        return find_row(verilog_sha256, bench.library, clock_mhz, bench.effort, activity, store, bench.placing)
+        question = verilog_sha256, bench.library, clock_mhz, bench.effort, activity, store, bench.placing
+        return find_row(*question, screen=screen)
 
     plain = find(None)
-    if plain is None or (is_screened(plain.recipe) and not screen):
+    if plain is None:
         return None
     if plain.minimum_period_ns is None:
         return Found(plain, dict.fromkeys(plans, plain))
@@ -241,11 +238,12 @@ def find_row(
     activity: str | None,
     store: RowStore,
     placing: Placing | None = None,
+    *,
+    screen: bool = True,
 ) -> SynthesisRow | None:
     """A stored row, or None. It is of the same content of a Liberty file, and is given the name that this one has."""
-    row = store.find(
-        verilog_sha256, library.use_sha256, clock_mhz, effort, activity, None if placing is None else placing.text
-    )
+    placed = None if placing is None else placing.text
+    row = store.find(verilog_sha256, library.use_sha256, clock_mhz, effort, activity, placed, screen=screen)
     return None if row is None else replace(row, library=library.name)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from hwmodel.netlist import read_netlist
 from hwmodel.operands import RequantPlan, check_outputs, requant_stimulus
 from hwmodel.power import simulate
-from hwmodel.synthesis import Mapped, Recipe, is_screened, recipe_named, synthesise, try_stages
+from hwmodel.synthesis import Mapped, Recipe, recipe_named, synthesise, try_stages
 from rtl.mac import UniformSpec
 from rtl.requant import LoadableSpec, PartialSumSpec, ThresholdSpec
 
@@ -56,6 +56,11 @@ class Unit:
     def stages(self) -> range:
         """Pipeline registers that are tried, fewest first; a large one is made with one, and no other."""
         return range(1, 2) if self.is_large else range(3)
+
+    @property
+    def screened(self) -> bool:
+        """Whether a clock that is far off is given up soon, as of MAC designs."""
+        return self.spec.pipeline_stages < 2 and not self.is_large
 
     def effort(self, effort: str) -> str:
         """The recipes for it: a large one takes only the quick ones."""
@@ -134,7 +139,8 @@ def _stored(
     effort = unit.effort(bench.effort)
 
     def find(activity: str | None) -> SynthesisRow | None:
-        return find_row(verilog_sha256, bench.library, bench.clock_mhz, effort, activity, store, bench.placing)
+        question = verilog_sha256, bench.library, bench.clock_mhz, effort, activity, store, bench.placing
+        return find_row(*question, screen=unit.screened)
 
     plain = find(None)
     if plain is None:
@@ -151,12 +157,11 @@ def _synthesised(unit: Unit, verilog: str, plain: SynthesisRow | None, bench: Be
 
     def make(clock_mhz: float, recipe: Recipe | None = None) -> tuple[SynthesisRow, Mapped]:
         result = synthesise(
-            verilog, spec.name, library, clock_mhz, effort=effort, jobs=bench.jobs, recipe=recipe,
-            screen=spec.pipeline_stages < 2 and not unit.is_large,
-        )  # fmt: skip
+            verilog, spec.name, library, clock_mhz, effort=effort, jobs=bench.jobs, recipe=recipe, screen=unit.screened
+        )
         return make_row(spec.design, spec.parameters, verilog, library, clock_mhz, result, effort=effort), result
 
-    known = None if plain is None or is_screened(plain.recipe) else recipe_named(plain.recipe)
+    known = None if plain is None else recipe_named(plain.recipe)
     row, mapped = make(bench.clock_mhz, known)
     if bench.placing is not None:
         row, mapped = placed_netlist(row, mapped, bench, bench.clock_mhz, make)

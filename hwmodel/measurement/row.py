@@ -15,7 +15,7 @@ from hwmodel.library import Library
 from hwmodel.netlist import AreaParts, area_parts
 from hwmodel.placement import Placed, Placing, Wiring, placer_version
 from hwmodel.power import icarus_version
-from hwmodel.synthesis import FLOW_VERSION, Attempt, Synthesis, looks_at_area_alone, opensta_version
+from hwmodel.synthesis import FLOW_VERSION, Attempt, Synthesis, looks_at_area_alone, opensta_version, search_of
 from siliquant.files import package_version
 from siliquant.inputs import InputError, field_types, fits, json_object, short
 
@@ -87,6 +87,7 @@ class SynthesisRow:
             self.tools,
             self.flow_version,
             placed=self.wires if self.wiring else None,
+            search=search_of(self.recipe),
         )
 
     def with_power(self, activity: str, **fields_uw: float) -> SynthesisRow:
@@ -126,11 +127,13 @@ def row_key(
     flow_version: int = FLOW_VERSION,
     *,
     placed: str | None = None,
+    search: str = "",
 ) -> str:
-    """sha256 over everything that can change a row's numbers: source, library, clock, flow, tools, stream, and how it
-    is placed (the text of a Placing), None where it is not.
+    """sha256 over everything that can change a row's numbers: source, library, clock, flow, tools, stream, how it is
+    placed (the text of a Placing), None where it is not, and the end of its recipe that says how it was searched for.
     """
     decisive = {name: tools.get(name) for name in ("yosys", "opensta")}
+    effort += search
     question = [verilog_sha256, library_use_sha256, float(clock_mhz), effort, activity, decisive, flow_version]
     if placed is not None:
         question.append(placed)

@@ -18,6 +18,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
+from hwmodel.synthesis import SCREENED, UNSCREENED, search_of
 from siliquant.files import cache, write_atomically
 from siliquant.inputs import InputError
 
@@ -77,20 +78,24 @@ class RowStore:
         effort: str,
         activity: str | None,
         placed: str | None = None,
+        *,
+        screen: bool = True,
     ) -> SynthesisRow | None:
-        """The row that this machine's tools make, or None. placed: as of row_key.
+        """The row that this machine's tools make, or None. placed: as of row_key; screen: as of synthesise.
 
         Where there is no OpenSTA here, one of the package that was made with it.
         """
         question = verilog_sha256, library_use_sha256, clock_mhz, effort, activity
         tools = tool_versions()
         alone = tools["opensta"] == "none"
-        packaged = (
-            self._timed(row_key(*question, _timed_by_any(tools), placed=placed)) if alone or self._any_timer else None
-        )
-        if alone and packaged is not None:
-            return packaged
-        return self.get(row_key(*question, tools, placed=placed)) or packaged
+        searches = ("", SCREENED if screen else UNSCREENED)
+
+        def first(get: Callable[[str], SynthesisRow | None], tools: Mapping[str, str]) -> SynthesisRow | None:
+            keys = (row_key(*question, tools, placed=placed, search=search) for search in searches)
+            return next((row for row in map(get, keys) if row is not None), None)
+
+        packaged = first(self._timed, _timed_by_any(tools)) if alone or self._any_timer else None
+        return packaged if alone and packaged is not None else first(self.get, tools) or packaged
 
     def put(self, row: SynthesisRow) -> Path:
         """Keep a row in the writable layer and return its file; where that cannot be written, in memory."""
@@ -168,7 +173,8 @@ class RowStore:
         if not self._by_question:
             self._by_question = {
                 row_key(row.verilog_sha256, row.library_use_sha256, row.clock_mhz, row.effort, row.activity,
-                        _timed_by_any(row.tools), row.flow_version, placed=row.wires if row.wiring else None): row
+                        _timed_by_any(row.tools), row.flow_version, placed=row.wires if row.wiring else None,
+                        search=search_of(row.recipe)): row
                 for row in self._packaged_rows().values()
             }  # fmt: skip
         return self._by_question.get(key)

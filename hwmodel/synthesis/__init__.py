@@ -8,12 +8,14 @@ In: Verilog, a library, a clock. Out: a :class:`Synthesis` with netlist, timing 
 from __future__ import annotations
 
 from .flow import Mapped, Synthesis, Workspace, read_back, synthesise
-from .recipes import FLOW_VERSION, Recipe, is_screened, looks_at_area_alone, recipe_named
+from .recipes import FLOW_VERSION, SCREENED, UNSCREENED, Recipe, looks_at_area_alone, recipe_named, search_of
 from .sta import OpenSta, TimingError, ToolMissing, analyse, find_opensta, opensta_version
 from .stages import Attempt, try_stages, try_trials, weighed_precision
 
 __all__ = [
     "FLOW_VERSION",
+    "SCREENED",
+    "UNSCREENED",
     "Attempt",
     "Mapped",
     "OpenSta",
@@ -24,11 +26,11 @@ __all__ = [
     "Workspace",
     "analyse",
     "find_opensta",
-    "is_screened",
     "looks_at_area_alone",
     "opensta_version",
     "read_back",
     "recipe_named",
+    "search_of",
     "synthesise",
     "try_stages",
     "try_trials",

@@ -24,12 +24,13 @@ from siliquant.processes import cores
 
 from .hybrid import Plan, Step, follow
 from .mapping import elaborate, map_recipe, modules, name_netlist, netlist_area
-from .recipes import AREA_SCRIPTS, SCREENED, SIZED, Recipe, path_start, rounds
+from .recipes import AREA_SCRIPTS, SCREENED, SIZED, UNSCREENED, Recipe, path_start, rounds
 from .selection import Netlist, select
 from .sizing import apply, meet_clock
 from .sta import OpenSta, Timing, ToolMissing, find_opensta
 
 _PROMISING = 1.5  # of the period: what the fastest of the smallest netlists may take for faster ones to be tried
+_SCREENED_ROUNDS = 2  # of recipes: without gates alone
 _SIZED_AGAIN = 4  # netlists of a hybrid path
 _STEPS_THAT_MEET = 3  # of a hybrid path: a faster netlist may be smaller
 
@@ -98,13 +99,13 @@ def synthesise(
     clock: str = "clk",
     progress: Callable[[str], None] | None = None,
 ) -> Synthesis:
-    """Synthesise one design and keep its smallest netlist that meets the clock; if none does, the fastest.
+    """Synthesise one design and keep its smallest netlist that meets the clock; else one nearly as fast as any.
 
     verilog: the whole source; top: its top module; clock: the name of the clock port.  jobs: recipes
     worked on at a time (default: the processors).  recipe: use only this one.  screen: give up on a
     clock that the smallest netlists are far from, and leave gates alone out; the recipe of a result
-    that misses the clock then ends in SCREENED.  progress is called with each recipe's name when it is
-    done.
+    that misses the clock then ends in SCREENED, and in UNSCREENED what is only found without.  progress
+    is called with each recipe's name when it is done.
     Without OpenSTA the smallest netlist of the area recipes is kept and timing is None.  Raises
     ValueError, SynthesisError.
     """
@@ -167,12 +168,15 @@ class Workspace:
         period_ns = 1000.0 / positive_number("clock_mhz", clock_mhz)
         library, opensta = self._library, self._opensta
         has_adder = library.full_adder is not None
-        screen = screen and not recipe
-        groups = ((recipe,),) if recipe else rounds(effort, has_adder)[: 2 if screen else None]
+        groups = ((recipe,),) if recipe else rounds(effort, has_adder)
         found: list[Netlist] = []
         best: Netlist | None = None
+        search = ""
         for number, chosen in enumerate(groups):
-            if screen and number == 1 and not any(netlist.within(_PROMISING, period_ns) for netlist in found):
+            far = number == 1 and not any(netlist.within(_PROMISING, period_ns) for netlist in found)
+            if number == _SCREENED_ROUNDS or far:
+                search = SCREENED if screen else UNSCREENED
+            if search == SCREENED:
                 break
             new = self._netlists([one for one in chosen if one.adders != "hybrid"], period_ns)
             if opensta is None and new:
@@ -185,7 +189,7 @@ class Workspace:
             if best.final_slack_ns >= 0 and (best.sizing is None or chosen[0].script not in AREA_SCRIPTS):
                 break
         assert best is not None  # every effort has recipes
-        return self._finish(best, found, period_ns, screened=screen and opensta is not None and best.final_slack_ns < 0)
+        return self._finish(best, found, period_ns, search)
 
     def _netlists(self, chosen: Sequence[Recipe], period_ns: float) -> list[Netlist]:
         """Fresh netlists of some recipes, mapped now or before."""
@@ -260,7 +264,7 @@ class Workspace:
             self._progress(recipe.name)
         return found
 
-    def _finish(self, best: Netlist, found: Sequence[Netlist], period_ns: float, *, screened: bool) -> Synthesis:
+    def _finish(self, best: Netlist, found: Sequence[Netlist], period_ns: float, search: str) -> Synthesis:
         chosen = self._folder / "chosen.v"
         shutil.copyfile(best.path, chosen)
         apply(chosen, best.replaced)
@@ -276,7 +280,7 @@ class Workspace:
             netlist=named.read_text(),
             area_um2=area_um2,
             cells=cells,
-            recipe="".join([best.recipe, SIZED * bool(best.replaced), SCREENED * screened]),
+            recipe="".join([best.recipe, SIZED * bool(best.replaced), search]),
             timing=timing,
             meets_clock=timing.meets_clock if timing else None,
             candidates=tuple(

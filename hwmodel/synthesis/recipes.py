@@ -97,8 +97,10 @@ def recipes(effort: str, has_adder_cell: bool) -> tuple[Recipe, ...]:
 AREA_SCRIPTS = ("area", "flow", "keep")
 SIZED = "-sized"
 """At the end of a recipe in a row: its netlist has larger cells than the recipe gave it."""
-SCREENED = "-screened"
-"""At the end of a recipe in a row that misses the clock: not everything was tried."""
+SCREENED, UNSCREENED = "-screened", "-unscreened"
+"""At the end of a recipe in a row: the clock was given up before everything was tried; it was not, though screening
+would have given it up. Rows with neither are what both ways of searching find.
+"""
 
 
 def rounds(effort: str, has_adder_cell: bool) -> tuple[tuple[Recipe, ...], ...]:
@@ -122,20 +124,23 @@ def path_start(recipe: Recipe) -> Recipe:
 
 
 def recipe_named(name: str) -> Recipe | None:
-    """The recipe of a row's recipe text, such as cell-chain-area-sized; None when no list has it."""
-    plain = name.removesuffix(SCREENED).removesuffix(SIZED)
+    """The recipe that alone gives a row's netlist again, such as cell-chain-area of cell-chain-area-sized.
+
+    None when no list has it, or when more than the list was or was not searched: SCREENED, UNSCREENED.
+    """
+    plain = name.removesuffix(SIZED)
     return next((recipe for recipe in _RECIPES["high"] if recipe.name == plain), None)
 
 
-def is_screened(name: str) -> bool:
-    """Whether a row's recipe text says that not everything was tried: there may be a faster netlist."""
-    return name.endswith(SCREENED)
+def search_of(name: str) -> str:
+    """How a row's recipe text was searched for: SCREENED, UNSCREENED or nothing."""
+    return next((end for end in (UNSCREENED, SCREENED) if name.endswith(end)), "")
 
 
 def looks_at_area_alone(name: str) -> bool:
     """Whether a row's recipe text is of a recipe that trades no area for speed, and no cell was sized up."""
     recipe = recipe_named(name)
-    return recipe is not None and recipe.script in AREA_SCRIPTS and not name.endswith((SIZED, SCREENED))
+    return recipe is not None and recipe.script in AREA_SCRIPTS and not name.endswith(SIZED)
 
 
 _CARRY_MAPS = {

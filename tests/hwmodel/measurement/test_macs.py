@@ -13,7 +13,6 @@ from hwmodel.measurement.row import SynthesisRow, tool_versions
 from hwmodel.measurement.store import RowStore
 from hwmodel.operands.stimulus import Mismatch, StreamPlan, check_sums, make_stimulus, precisions_to_check
 from hwmodel.operands.streams import Stream
-from hwmodel.synthesis.recipes import is_screened
 from rtl.mac import DESIGNS, LoomSpec, UniformSpec, XnorSpec
 from rtl.spec.mac import MacSpec, Precision
 from rtl.verilog import convert as verilog
@@ -50,24 +49,32 @@ def test_rows_are_measured_once_and_found_again(bench: Bench, tmp_path: Path) ->
     assert more.powered[unsigned].power_uw != row.power_uw
 
 
-def test_a_row_of_a_clock_that_was_given_up_serves_no_calibration(bench: Bench, tmp_path: Path) -> None:
+@pytest.mark.parametrize("order", [(True, False), (False, True)])
+def test_what_a_comparison_finds_of_a_clock_it_gives_up_does_not_depend_on_what_else_was_measured(
+    order: tuple[bool, ...], bench: Bench, tmp_path: Path
+) -> None:
     store, plan = RowStore(tmp_path, packaged=None), StreamPlan(W2A2)
-    recipes = []
-    for screen in (True, False, True):  # what was looked for longer serves everybody
+    for screen in order:
         with DesignUnderTest(SPEC, bench, store, screen=screen) as dut:
-            recipes.append(dut.at(20_000.0, [plan]).row.recipe)
-        found = stored(dut.verilog_sha256, [plan], bench, 20_000.0, store, screen=False)
-        assert (found is None) is is_screened(recipes[-1])
-    assert [is_screened(recipe) for recipe in recipes] == [True, False, False]
+            assert stored(dut.verilog_sha256, [plan], bench, 20_000.0, store, screen=screen) is None
+            made = dut.at(20_000.0, [plan])
+        assert made.row.recipe.endswith("-screened" if screen else "-unscreened")
+        assert stored(dut.verilog_sha256, [plan], bench, 20_000.0, store, screen=screen) == made
+
+
+def test_what_both_ways_of_searching_find_serves_both(bench: Bench, tmp_path: Path) -> None:
+    store, plan = RowStore(tmp_path, packaged=None), StreamPlan(W2A2)
+    with DesignUnderTest(SPEC, bench, store, screen=False) as dut:
+        made = dut.at(100.0, [plan])
+    assert stored(dut.verilog_sha256, [plan], bench, 100.0, store, screen=True) == made
 
 
 def test_the_power_of_another_netlist_does_not_count(bench: Bench, tmp_path: Path) -> None:
-    """A clock that was given up for one stream, and looked at longer for another: its row is of the second netlist."""
     store, first, second = RowStore(tmp_path, packaged=None), StreamPlan(W2A2), StreamPlan(Precision(2, 2, False))
-    for screen, plan in ((True, first), (False, second)):
-        with DesignUnderTest(SPEC, bench, store, screen=screen) as dut:
-            dut.at(20_000.0, [plan])
-    found = stored(dut.verilog_sha256, [first, second], bench, 20_000.0, store)
+    with DesignUnderTest(SPEC, bench, store) as dut:
+        powered = dut.at(100.0, [first, second]).powered[first]
+    store.put(replace(powered, area_um2=powered.area_um2 + 1.0))
+    found = stored(dut.verilog_sha256, [first, second], bench, 100.0, store)
     assert found is not None
     assert set(found.powered) == {second}
     assert found.powered[second].area_um2 == found.row.area_um2
