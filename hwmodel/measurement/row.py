@@ -23,6 +23,8 @@ FLOW_FOLDERS = ("library", "netlist", "placement", "synthesis", "yosys", "yosys/
 """Folders of hwmodel whose code decides the netlists."""
 
 WIRE_LOAD, NO_WIRES = "wire load", "none"
+PLACER = "coloquinte"
+"""What places netlists, in a row's tools."""
 _LATER = {"toggles", "settled_uw", "idle_uw"}  # fields that rows without power may lack
 
 
@@ -129,14 +131,15 @@ def row_key(
     placed: str | None = None,
     search: str = "",
 ) -> str:
-    """sha256 over everything that can change a row's numbers: source, library, clock, flow, tools, stream, how it is
-    placed (the text of a Placing), None where it is not, and the end of its recipe that says how it was searched for.
+    """sha256 over everything that can change a row's numbers: source, library, clock, flow, tools (of a placed row the
+    placer, too), stream, how it is placed (the text of a Placing; None where it is not), and the end of its recipe
+    that says how it was searched for.
     """
     decisive = {name: tools.get(name) for name in ("yosys", "opensta")}
     effort += search
     question = [verilog_sha256, library_use_sha256, float(clock_mhz), effort, activity, decisive, flow_version]
     if placed is not None:
-        question.append(placed)
+        question += [placed, tools.get(PLACER)]
     return hashlib.sha256(json.dumps(question, sort_keys=True).encode()).hexdigest()
 
 
@@ -188,7 +191,7 @@ def placed_row(row: SynthesisRow, placed: Placed, placing: Placing, clock_mhz: f
         minimum_period_ns=round(timing.minimum_period_ns, 6),
         slack_ns=round(timing.worst_slack_ns, 6),
         meets_clock=timing.meets_clock,
-        tools=dict(sorted({**row.tools, "coloquinte": placer_version() or "none"}.items())),
+        tools=dict(sorted({**row.tools, PLACER: placer_version() or "none"}.items())),
         wires=placing.text,
         wiring=placed.wiring,
     )

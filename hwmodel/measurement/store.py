@@ -18,12 +18,13 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
+from hwmodel.placement import placer_version
 from hwmodel.synthesis import SCREENED, UNSCREENED, search_of
 from siliquant.files import cache, write_atomically
 from siliquant.inputs import InputError
 
 from .keys import Spec, design_name, generator_key, named, verilog_stamp
-from .row import SynthesisRow, row_key, tool_versions
+from .row import PLACER, SynthesisRow, row_key, tool_versions
 
 PACKAGED_ROWS = Path(__file__).resolve().parents[1] / "data" / "rows"
 STAMP = "stamp.json"
@@ -86,7 +87,7 @@ class RowStore:
         Where there is no OpenSTA here, one of the package that was made with it.
         """
         question = verilog_sha256, library_use_sha256, clock_mhz, effort, activity
-        tools = tool_versions()
+        tools = tool_versions() | ({} if placed is None else {PLACER: placer_version() or "none"})
         alone = tools["opensta"] == "none"
         searches = ("", SCREENED if screen else UNSCREENED)
 

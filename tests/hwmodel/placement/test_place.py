@@ -68,6 +68,10 @@ def test_rows_with_wires(library: Library, store: RowStore) -> None:
     assert SynthesisRow.from_json(row.to_json()) == row
     assert stored(digest, [PLAN], bench, 100.0, store) == placed
     assert stored(digest, [PLAN], plain_bench, 100.0, store) == plain
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("hwmodel.measurement.store.placer_version", lambda: "another")
+        assert stored(digest, [PLAN], bench, 100.0, store) is None
+        assert stored(digest, [PLAN], plain_bench, 100.0, store) == plain
 
     # Heavier wires: the same placement, and power that rises with them.
     heavy = Placing(technology_of(library, wire=Wire(10 * placing.technology.wire.ff_per_um, 3.6, "as stated")))
