@@ -1,21 +1,22 @@
 """What several drains of an array cost, and what they gain: area around the elements, cycles, area times cycles.
 
-    python benchmarks/drains.py [--array 16x16] [--drains 1,2,4,8] [--models deit-tiny,...] [--bits 3]
+    python benchmarks/drains.py [--array 16x16] [--drains 1,2,4,8] [--models deit-tiny,...] [--bits 3] [--out FILE]
 
 Around the elements are the controller, the registers at the edge, and the way of sums to the result memory; that is
 synthesised (freepdk45, plain `synth; abc`), without memories, for uniform 4x4 bits and 16 lanes. Elements and
 requantisers are those of the comparison of networks, by the cost model; the cycles are exact. Every design runs every
 network on an array of the same rows and columns, so what it gains is its own; the last table has the geometric mean
-over the networks. Its last column is a bound on what arrays without drain registers would be, relative to the last
-number of drains: an element less by those registers and by nothing else, and each tile after the drain of the one
+over the networks. Its last columns are a bound on area times cycles of arrays without drain registers, relative to
+those with them: an element less by those registers and by nothing else, and each tile after the drain of the one
 before.
 """
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,7 +26,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hwmodel.comparison import contenders
-from hwmodel.inference import costs_of, elements_of, multiplier, network_cost, sram_of
+from hwmodel.inference import Costs, costs_of, elements_of, multiplier, network_cost, sram_of
 from hwmodel.inference.inference import matrices_of
 from hwmodel.inference.result import NetworkCost
 from hwmodel.inference.tiles import tile_words
@@ -34,7 +35,7 @@ from hwmodel.model import LibraryModel, Share, load_model, share_cost, share_cou
 from hwmodel.model.features import PARTS
 from hwmodel.model.structure import Part
 from hwmodel.operands import StreamPlan
-from hwmodel.workload import Assignment, Workload, assign, load_workload, uniform
+from hwmodel.workload import Assignment, Workload, assign, load_workload, standard_mixture, uniform
 from rtl.array import Architecture, ArraySpec, drained
 from rtl.mac import UniformSpec
 from rtl.names import MEMORY_NAME
@@ -42,6 +43,7 @@ from rtl.options import add_array, array_size
 from rtl.spec import MacSpec
 from rtl.verilog import to_verilog
 from siliquant.commandline import Parser, run
+from siliquant.files import write_atomically
 from siliquant.inputs import integer
 
 CLOCK_MHZ, DEPTH = 500.0, 512
@@ -107,6 +109,38 @@ def drain_registers_um2(spec: ArraySpec, model: LibraryModel) -> float:
     return float(area_um2 / registers) * spec.mac.accumulator_width * spec.rows * spec.columns
 
 
+def gains_of(
+    mac: MacSpec,
+    assignments: Sequence[Assignment],
+    size: tuple[int, int],
+    drains: Mapping[int, float],
+    costs: Costs,
+    model: LibraryModel,
+) -> dict[str, list[float]]:
+    """Cycles, and area times cycles, with each number of drains but the first relative to that, geometric means.
+
+    drains: by number, the area around the elements. "without": with each number, the bound for area times cycles of
+    arrays without drain registers, relative to that with them.
+    """
+    cycles, products, without = [], [], []
+    for assignment in assignments:
+        each_cycles, each_product, bounds = [], [], []
+        for number, around in drains.items():
+            spec = array_of(mac, size, number, Architecture.BROADCAST)
+            cost = network_cost(replace(spec, requant=multiplier(assignment.drained_bits)), assignment, costs)
+            each_cycles.append(cost.cycles)
+            area_um2 = cost.area.logic_um2 + around
+            each_product.append(cost.cycles * area_um2)
+            less_um2 = area_um2 - drain_registers_um2(cost.array, model)
+            bounds.append((cost.cycles + waiting_cycles(cost)) * less_um2 / each_product[-1])
+        without.append(bounds)
+        cycles.append(np.divide(each_cycles, each_cycles[0])[1:])
+        products.append(np.divide(each_product, each_product[0])[1:])
+    names = ("cycles", "area_cycles", "without")
+    means = (np.exp(np.log(each).mean(0)) for each in (cycles, products, without))
+    return {name: [round(float(value), 4) for value in each] for name, each in zip(names, means, strict=True)}
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     made = Parser(prog="benchmarks/drains.py", description=__doc__)
@@ -114,6 +148,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     made.add_argument("--drains", metavar="N,N,...", default="1,2,4,8", help="the first is what others are compared to")
     made.add_argument("--models", metavar="NAME,...", default="deit-tiny,deit-base,swin-tiny,bert-base-128")
     made.add_argument("--bits", metavar="B", default="3", help="mean bits of the networks")
+    made.add_argument("--out", metavar="FILE", help="write the tables as JSON")
     options = made.parse_args(arguments)
     size, bits = array_size(options.array), integer("bits", options.bits)
     drains = [integer("drains", text) for text in options.drains.split(",")]
@@ -121,41 +156,37 @@ def main(arguments: Sequence[str] | None = None) -> None:
     out = Console()
 
     liberty = find_library("freepdk45").slim_path
+    around = {
+        number: {each.value: round(around_um2(array_of(MAC, size, number, each), liberty)) for each in Architecture}
+        for number in drains
+    }
     area = Table("drains", *(f"{each.value} um2" for each in Architecture), title="around the elements")
-    around: dict[int, float] = {}
-    for number in drains:
-        found = [around_um2(array_of(MAC, size, number, each), liberty) for each in Architecture]
-        around[number] = found[0]
-        area.add_row(str(number), *(f"{um2:,.0f}" for um2 in found))
+    for number, found in around.items():
+        area.add_row(str(number), *(f"{um2:,}" for um2 in found.values()))
     out.print(area)
 
     model = load_model("freepdk45")
     costs = costs_of(model, CLOCK_MHZ, sram_of("freepdk45"), rows=size[0], columns=size[1])
     longest = max(each.longest_sum for each in networks)
-    titles = (
-        *(f"cycles, {number}" for number in drains[1:]),
-        *(f"area x cycles, {number}" for number in drains[1:]),
-        "none",
+    elements = elements_of(16, contenders(), model, CLOCK_MHZ, longest_sum=longest)(bits, standard_mixture(bits))
+    broadcast = {number: float(found[Architecture.BROADCAST.value]) for number, found in around.items()}
+    gains = {}
+    for mac in elements:
+        assignments = [assignment_of(network, mac, bits) for network in networks]
+        gains[mac.label] = gains_of(mac, assignments, size, broadcast, costs, model)
+    titles = [f"{kind}, {number}" for kind in ("cycles", "area x cycles") for number in drains[1:]]
+    gain = Table(
+        "design",
+        *titles,
+        *(f"without, {number}" for number in drains),
+        title=f"relative to {drains[0]}, mean of {bits} bits",
     )
-    gain = Table("design", *titles, title=f"relative to {drains[0]}, mean of {bits} bits")
-    for mac in elements_of(16, contenders(), model, CLOCK_MHZ, longest_sum=longest)(bits):
-        cycles, products, without = [], [], []
-        for network in networks:
-            assignment = assignment_of(network, mac, bits)
-            each_cycles, each_product = [], []
-            for number in drains:
-                spec = array_of(mac, size, number, Architecture.BROADCAST)
-                requant = multiplier(assignment.drained_bits)
-                cost = network_cost(replace(spec, requant=requant), assignment, costs)
-                each_cycles.append(cost.cycles)
-                each_product.append(cost.cycles * (cost.area.logic_um2 + around[number]))
-            less_um2 = cost.area.logic_um2 + around[number] - drain_registers_um2(cost.array, model)
-            without.append([(cost.cycles + waiting_cycles(cost)) * less_um2 / each_product[-1]])
-            cycles.append(np.divide(each_cycles, each_cycles[0])[1:])
-            products.append(np.divide(each_product, each_product[0])[1:])
-        cells = [np.exp(np.log(each).mean(0)) for each in (cycles, products, without)]
-        gain.add_row(mac.label, *(f"{value:.3f}" for each in cells for value in each))
+    for label, each in gains.items():
+        gain.add_row(label, *(f"{value:.3f}" for values in each.values() for value in values))
     out.print(gain)
+    if options.out:
+        values = {"array": options.array, "bits": bits, "drains": drains, "around_um2": around, "gains": gains}
+        write_atomically(Path(options.out), json.dumps(values, indent=1) + "\n")
 
 
 if __name__ == "__main__":

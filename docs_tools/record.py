@@ -118,6 +118,10 @@ def _wires(library: str, clock_mhz: int) -> Recorded:
     return _written(*given), f"python {' '.join(given)}", FLOW
 
 
+def _drains() -> Recorded:
+    return _written("benchmarks/drains.py"), "python benchmarks/drains.py", ("yosys", "siliquant", "python")
+
+
 def _published_energy() -> Recorded:
     return _written("benchmarks/published_energy.py"), "python benchmarks/published_energy.py", FLOW
 
@@ -237,6 +241,7 @@ RECORDERS: Mapping[str, Callable[[], Recorded]] = {
     "qor-asap7": partial(_qor, "asap7"),
     "wires-freepdk45": partial(_wires, "freepdk45", 500),
     "wires-sky130hd": partial(_wires, "sky130hd", 50),
+    "drains": _drains,
     "published-energy": _published_energy,
     "stream-power": _stream_power,
     "clock-gates": _clock_gates,
