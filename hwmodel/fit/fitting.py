@@ -183,7 +183,9 @@ def fit(
         strain_to=1.0,
         strain_power=1.0,
         leakage_growth=0.0,
-        energy_growth=0.0,
+        clock_growth=0.0,
+        settled_growth=0.0,
+        glitch_growth=0.0,
         margin=0.0,
     )
     # MACs that were held out count here: the error is known there.
@@ -312,7 +314,9 @@ def _with_growth(model: LibraryModel, points: Sequence[Point]) -> LibraryModel:
         if (point.mac, point.plan) in by_plan
     ]
     leaks = sum(s * (point.leakage_uw / relaxed.leakage_uw - 1) for _, s, _, point, relaxed in pairs)
-    energy_growth, ahead_fj = _fit_energy_under_pressure(pairs)
+    settled_growth, glitch_growth, ahead_fj = _fit_energy_under_pressure(pairs)
+    clocks = sum(s * (point.clock_pj / relaxed.clock_pj - 1) for _, s, _, point, relaxed in pairs)
+    squares = max(1e-12, sum(s * s for _, s, *_ in pairs))
     new = replace(
         model.coefficients,
         ahead_fj=ahead_fj,
@@ -320,8 +324,10 @@ def _with_growth(model: LibraryModel, points: Sequence[Point]) -> LibraryModel:
         strain_to=end,
         strain_power=power,
         strained_um2=strained_um2,
-        leakage_growth=max(0.0, leaks / max(1e-12, sum(s * s for _, s, *_ in pairs))),
-        energy_growth=energy_growth,
+        leakage_growth=max(0.0, leaks / squares),
+        clock_growth=max(0.0, clocks / squares),
+        settled_growth=settled_growth,
+        glitch_growth=glitch_growth,
         margin=_fit_margin([(shape, point) for shape, point in zip(shapes, pressed, strict=True) if point.meets_clock]),
     )
     return replace(model, coefficients=new)
@@ -366,26 +372,30 @@ def _fit_area_under_pressure(
     return best[1], area_um2 * (groups @ best[2])
 
 
-def _fit_energy_under_pressure(pairs: Sequence[tuple[float, float, float, Point, Point]]) -> tuple[float, float]:
-    """Growth with the strain, and fJ more for each glitch of an adder.
+def _fit_energy_under_pressure(
+    pairs: Sequence[tuple[float, float, float, Point, Point]],
+) -> tuple[float, float, float]:
+    """Growth of settled transitions and of glitches with the strain, and fJ more for each glitch of an adder.
 
     pairs: pressure, strain, share of the path that ripples, netlist under pressure, relaxed netlist. Relative errors,
     those beyond a tenth weighted down.
     """
     if not pairs:
-        return 0.0, 0.0
+        return 0.0, 0.0, 0.0
     us, ss = (np.array([pair[at] for pair in pairs]) for at in (0, 1))
     adder = PARTS.index(Part.CARRY_BITS)
     glitches = np.array(
         [1e-3 * ripple * transitions_of(point.mac, point.plan).glitches[adder] for _, _, ripple, point, _ in pairs]
     )
-    before = np.array([relaxed.dynamic_pj for *_, relaxed in pairs])
+    settled, extra = (np.array([getattr(each[-1], name) for each in pairs]) for name in ("settled_pj", "glitch_pj"))
+    clocks = np.array([point.clock_pj for *_, point, _ in pairs])
     after = np.array([point.dynamic_pj for *_, point, _ in pairs])
     under = us > 0  # elsewhere the model has no pressure, whatever was measured
 
     def errors(found: Vector) -> Vector:
-        growth, ahead = found
-        return np.asarray(((before + under * ahead * glitches) * (1 + growth * ss)) / after - 1)
+        of_settled, of_glitches, ahead = found
+        grown = (extra + under * ahead * glitches) * (1 + of_glitches * ss)
+        return np.asarray((clocks + settled * (1 + of_settled * ss) + grown) / after - 1)
 
-    result = least_squares(errors, [0.1, 1.0], bounds=(0.0, np.inf), loss="soft_l1", f_scale=0.1)
-    return float(result.x[0]), float(result.x[1])
+    result = least_squares(errors, [0.1, 0.1, 1.0], bounds=(0.0, np.inf), loss="soft_l1", f_scale=0.1)
+    return float(result.x[0]), float(result.x[1]), float(result.x[2])

@@ -220,17 +220,21 @@ def _estimate_frame(
     area_um2 = spread(lambda parts: parts.shape.area_um2.sum()) + s * spread(lambda parts: parts.shape.grows_um2.sum())
     leakage_nw = spread(lambda parts: parts.shape.leakage_nw.sum())
     leakage_uw = leakage_nw * (1e-3 * (1 + coefficient("leakage_growth") * s))
-    uw_a_pj = (1 + coefficient("energy_growth") * s) * clocks
-    energy_pj = spread(lambda parts: parts.energies[1].sum())
-    ahead_pj = spread(lambda parts: parts.shape.ripple * parts.energies[2].sum())
-    energy_pj = energy_pj + (u > 0) * ahead_pj
-    power_uw = leakage_uw + energy_pj * uw_a_pj
+    clock_uw_a_pj = (1 + coefficient("clock_growth") * s) * clocks
+    settled_power_uw = (
+        leakage_uw
+        + spread(lambda parts: parts.energies.clock_pj.sum()) * clock_uw_a_pj
+        + spread(lambda parts: parts.energies.settled_pj.sum()) * ((1 + coefficient("settled_growth") * s) * clocks)
+    )
+    ahead_pj = spread(lambda parts: parts.shape.ripple * parts.energies.ahead_pj.sum())
+    glitch_pj = spread(lambda parts: parts.energies.glitch_pj.sum()) + (u > 0) * ahead_pj
+    power_uw = settled_power_uw + glitch_pj * ((1 + coefficient("glitch_growth") * s) * clocks)
     period_ns = minimum_periods_ns(relaxed_ns, fastest_ns, clocks, coefficient("margin"))
     columns = {
         "area_um2": area_um2,
         "leakage_uw": leakage_uw,
-        "idle_uw": leakage_uw + spread(lambda parts: parts.energies.idle_pj.sum()) * uw_a_pj,
-        "settled_power_uw": leakage_uw + spread(lambda parts: parts.energies[0].sum()) * uw_a_pj,
+        "idle_uw": leakage_uw + spread(lambda parts: parts.energies.idle_pj.sum()) * clock_uw_a_pj,
+        "settled_power_uw": settled_power_uw,
         "power_uw": power_uw,
         "energy_pj": power_uw / clocks,
         "minimum_period_ns": period_ns,

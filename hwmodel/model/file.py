@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from siliquant.files import write_atomically
-from siliquant.inputs import InputError, belongs, json_object, read_text, short
+from siliquant.inputs import InputError, belongs, json_object, listing, read_text, short
 
 from .features import PARTS, Vector
 from .model import Coefficients, LibraryModel, Range
@@ -26,6 +26,7 @@ _BEFORE = "siliquant-model 4"  # of a flow without clock gates
 _MOST_BYTES = 4 << 20
 _MOST = 1e12  # of any number in a model
 _MOST_NAMES = 64
+_GROWING = ("leakage", "clock", "settled", "glitch")
 _MEMBERS = (
     "format", "library", "corner", "voltage_v", "provenance", "area_um2", "leakage_nw", "clock_fj", "gate_fj",
     "still_fj", "settled_fj", "glitch_fj", "pulse_fj", "ahead_fj", "relaxed_ns", "fastest_ns", "strained_um2", "strain",
@@ -61,7 +62,9 @@ def write_model(model: LibraryModel, path: Path) -> None:
         },
         "growth": {
             "leakage": _rounded(found.leakage_growth),
-            "energy": _rounded(found.energy_growth),
+            "clock": _rounded(found.clock_growth),
+            "settled": _rounded(found.settled_growth),
+            "glitch": _rounded(found.glitch_growth),
         },
         "margin": _rounded(found.margin),
         "range": {
@@ -84,7 +87,7 @@ def read_model(path: Path) -> LibraryModel:
         data = _members(_of_today(json_object(read_text(path, _MOST_BYTES))))
         if data["format"] != _FORMAT:
             raise InputError(f"its format must be {_FORMAT!r} or {_BEFORE!r}, not {short(data['format'])}")
-        growth = _named(data["growth"], "growth", ("leakage", "energy"), "of leakage and energy")
+        growth = _named(data["growth"], "growth", _GROWING, f"of {listing(_GROWING)}")
         strain = _named(data["strain"], "strain", ("from", "to", "power"), "of its numbers")
         if not _number(strain["from"], "strain") < _number(strain["to"], "strain"):
             raise InputError(f"strain must go from a pressure to a higher one, not {strain['from']} to {strain['to']}")
@@ -105,8 +108,7 @@ def read_model(path: Path) -> LibraryModel:
             strain_from=_number(strain["from"], "strain"),
             strain_to=_number(strain["to"], "strain"),
             strain_power=_number(strain["power"], "strain"),
-            leakage_growth=_number(growth["leakage"], "growth"),
-            energy_growth=_number(growth["energy"], "growth"),
+            **{f"{name}_growth": _number(growth[name], "growth") for name in _GROWING},
             margin=_number(data["margin"], "margin"),
         )
         return LibraryModel(
@@ -163,7 +165,7 @@ def _members(data: Mapping[str, Any]) -> Mapping[str, Any]:
 def _of_today(data: Mapping[str, Any]) -> Mapping[str, Any]:
     """A model of the format before as one of today's: nothing is known of clock gates, which cost nothing, nor of
     forms; costs grow in a straight line, the area of all parts by the same share, and that of carry-propagate bits by
-    some more.
+    some more, all energies by the same share.
     """
     if data.get("format") != _BEFORE:
         return data
@@ -179,7 +181,7 @@ def _of_today(data: Mapping[str, Any]) -> Mapping[str, Any]:
         found["strained_um2"] = {
             part: share * _number(area, "area_um2") + ahead.get(part, 0.0) for part, area in found["area_um2"].items()
         }
-        found["growth"] = {name: value for name, value in growth.items() if name != "area"}
+        found["growth"] = {name: growth.get("leakage" if name == "leakage" else "energy") for name in _GROWING}
     if isinstance(known, dict) and isinstance(known.get("counts"), dict):
         found["range"] = {**known, "counts": {**known["counts"], gates: _MOST}, "forms": []}
     return found

@@ -15,7 +15,8 @@ Clock pressure u is 0 where the smallest netlist meets the clock and 1 where onl
 u = (relaxed - period) / (relaxed - fastest), from 0 to 1. A little of it costs nothing (a few larger cells), more of it
 ever more, as full adders are dissolved into gates: strain s goes from 0 to 1 between two fitted pressures, by a fitted
 power of the way between them. The area of gates and adders grows with s, that of flip-flops does not; leakage and
-energy grow by 1 + growth x s. As soon as there is any pressure, each glitch of such adders takes more energy,
+the energies of clocks, of settled transitions and of glitches grow by 1 + growth x s, each with its own growth. As soon
+as there is any pressure, each glitch of such adders takes more energy,
 by the share that they have of the longest path: where that is small, they go on to ripple. The netlist's minimum period
 is the relaxed one at u = 0, between the clock's and the fastest while u is below 1, and the fastest at 1: recipes come
 in few sizes, and the one that meets a clock is mostly faster than it must be.
@@ -79,7 +80,8 @@ class Coefficients:
     ahead_fj: what a glitch in a carry-propagate adder takes more under pressure, were the whole path a ripple.
     relaxed_ns, fastest_ns: delay of each step of a path in the smallest and in the fastest netlist. strain_from,
     strain_to: the pressures between which costs grow; strain_power: of the way between them. strained_um2: what full
-    strain adds to the area of one; growth: to leakage and energy, as a share. margin: how far netlists under pressure
+    strain adds to the area of one; growth: to leakage and to the energies of clocks, settled transitions and glitches,
+    as a share. margin: how far netlists under pressure
     are below the period of their clock, as a share of how far the fastest netlist is.
     """
 
@@ -99,7 +101,9 @@ class Coefficients:
     strain_to: float
     strain_power: float
     leakage_growth: float
-    energy_growth: float
+    clock_growth: float
+    settled_growth: float
+    glitch_growth: float
     margin: float
 
 
@@ -260,12 +264,13 @@ class Cost:
 
 
 class Energies(NamedTuple):
-    """Dynamic energy of a cycle by part, in pJ: with operands settled and with glitches, what adders that look ahead
-    add to that, and without operands.
+    """Dynamic energy of a cycle by part, in pJ: with operands of the clock, of transitions that remain and of glitches,
+    what adders that look ahead add to these, and without operands.
     """
 
+    clock_pj: Vector
     settled_pj: Vector
-    energy_pj: Vector
+    glitch_pj: Vector
     ahead_pj: Vector
     idle_pj: Vector
 
@@ -337,10 +342,13 @@ def energies_of(spec: MacSpec, plan: StreamPlan, model: LibraryModel) -> Energie
 
 
 def _energies(counts: Vector, moved: Transitions, found: Coefficients) -> Energies:
-    settled_pj = _clocks_pj(counts, found) + moved.settled * found.settled_fj * 1e-3
-    energy_pj = settled_pj + (moved.glitches * found.glitch_fj + moved.pulses * found.pulse_fj) * 1e-3
-    ahead_pj = moved.glitches * _IS_ADDER * found.ahead_fj * 1e-3
-    return Energies(settled_pj, energy_pj, ahead_pj, _idle_pj(counts, found))
+    return Energies(
+        _clocks_pj(counts, found),
+        moved.settled * found.settled_fj * 1e-3,
+        (moved.glitches * found.glitch_fj + moved.pulses * found.pulse_fj) * 1e-3,
+        moved.glitches * _IS_ADDER * found.ahead_fj * 1e-3,
+        _idle_pj(counts, found),
+    )
 
 
 def _clocks_pj(counts: Vector, found: Coefficients) -> Vector:
@@ -359,7 +367,7 @@ def clock_pj(counts: Vector, pressure: float, found: Coefficients) -> float:
     """Energy of a cycle of the clock pins of flip-flops and of clock gates, in pJ, as it is in the costs of a design
     with operands at that pressure.
     """
-    return float(_clocks_pj(counts, found).sum()) * (1 + found.energy_growth * strain(pressure, found))
+    return float(_clocks_pj(counts, found).sum()) * (1 + found.clock_growth * strain(pressure, found))
 
 
 def cost_of(spec: MacSpec, plan: StreamPlan, model: LibraryModel, clock_mhz: float) -> Cost:
@@ -378,25 +386,24 @@ def still_cost(shape: Shape, model: LibraryModel, clock_mhz: float) -> Cost:
     Raises ValueError as :func:`cost_of`.
     """
     nothing = np.zeros(len(PARTS))
-    return _cost(shape, Energies(nothing, nothing, nothing, nothing), model, clock_mhz)
+    return _cost(shape, Energies(nothing, nothing, nothing, nothing, nothing), model, clock_mhz)
 
 
 def _cost(shape: Shape, energies: Energies, model: LibraryModel, clock_mhz: float) -> Cost:
     if not 0 < clock_mhz < math.inf:
         raise InputError(f"clock_mhz must be a positive number, not {clock_mhz}")
-    settled_pj, energy_pj, ahead_pj, idle_pj = energies
     coefficients = model.coefficients
     u = pressure(shape.relaxed_ns, shape.fastest_ns, clock_mhz)
-    if u > 0:
-        energy_pj = energy_pj + shape.ripple * ahead_pj
     s = strain(u, coefficients)
-    energy_growth = 1 + coefficients.energy_growth * s
+    clocks = 1 + coefficients.clock_growth * s
+    settled_pj = energies.clock_pj * clocks + energies.settled_pj * (1 + coefficients.settled_growth * s)
+    glitch_pj = energies.glitch_pj + shape.ripple * energies.ahead_pj if u > 0 else energies.glitch_pj
     return Cost(
         shape.area_um2 + s * shape.grows_um2,
         shape.leakage_nw * (1e-3 * (1 + coefficients.leakage_growth * s)),
-        settled_pj * energy_growth,
-        energy_pj * energy_growth,
-        idle_pj * energy_growth,
+        settled_pj,
+        settled_pj + glitch_pj * (1 + coefficients.glitch_growth * s),
+        energies.idle_pj * clocks,
         minimum_period_ns(shape.relaxed_ns, shape.fastest_ns, clock_mhz, coefficients.margin),
         clock_mhz,
         u,

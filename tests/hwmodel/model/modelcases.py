@@ -81,7 +81,9 @@ def coefficients(**changes: Any) -> Coefficients:
         strain_to=0.6,
         strain_power=1.0,
         leakage_growth=0.6,
-        energy_growth=0.3,
+        clock_growth=0.05,
+        settled_growth=0.3,
+        glitch_growth=0.2,
         margin=0.15,
     )
     return replace(made, **changes)

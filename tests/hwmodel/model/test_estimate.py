@@ -22,7 +22,14 @@ from tests.hwmodel.model.modelcases import coefficients, model, own_cache  # noq
 
 MODELS = {
     "one": model("one"),
-    "other": model("other", area_um2=3 * coefficients().area_um2, margin=0.2, energy_growth=0.9),
+    "other": model(
+        "other",
+        area_um2=3 * coefficients().area_um2,
+        margin=0.2,
+        settled_growth=0.9,
+        glitch_growth=0.7,
+        clock_growth=0.1,
+    ),
 }
 CASES = [
     (UniformSpec(weight_bits=2, activation_bits=3, lanes=2), ("w2a3s", "w2a3u"), ("uniform", "lsq-gaussian")),

@@ -24,7 +24,7 @@ VECTORS = ("area_um2", "strained_um2", "leakage_nw", "settled_fj", "glitch_fj", 
 OLD_VECTORS = tuple(name for name in VECTORS if name != "strained_um2")
 NUMBERS = (
     "clock_fj", "gate_fj", "still_fj", "ahead_fj", "strain_from", "strain_to", "strain_power", "leakage_growth",
-    "energy_growth", "margin",
+    "clock_growth", "settled_growth", "glitch_growth", "margin",
 )  # fmt: skip
 
 
@@ -105,7 +105,7 @@ def test_every_packaged_model_can_be_read() -> None:
 PART, STEP = PARTS[0].value, Step.AND.value
 EVERY_PART = "must have a value for each part of a design and no other"
 EVERY_STEP = "must have a value for each step of a path and no other"
-GROWTH = "growth must have a value for each of leakage and energy and no other"
+GROWTH = "growth must have a value for each of leakage, clock, settled and glitch and no other"
 STRAIN = "strain must have a value for each of its numbers and no other"
 LIMITS = "range must have a value for each of its limits and no other"
 
@@ -144,7 +144,7 @@ DAMAGES = [
     (put("margin", value=True), ": margin must be a number from 0 to 1e+12, not True"),
     (put("margin", value=10**400), ": it must hold numbers of at most 300 digits"),
     (put("growth", value=1.5), f": {GROWTH}"),
-    (drop("growth", "energy"), f": {GROWTH}"),
+    (drop("growth", "settled"), f": {GROWTH}"),
     (put("growth", "period", value=1), f": {GROWTH}"),
     (put("growth", "leakage", value=None), ": growth must be a number from 0 to 1e+12, not None"),
     (drop("strain", "to"), f": {STRAIN}"),
@@ -193,11 +193,12 @@ def test_a_model_of_the_format_before_knows_no_clock_gates_and_grows_alike(path:
     del data["gate_fj"], data["still_fj"], data["range"]["counts"][gates], data["strained_um2"], data["strain"]["power"]
     for name in OLD_VECTORS:
         del data[name][gates]
-    data |= {"ahead_um2": 0.5, "growth": {"area": 0.25, **data["growth"]}}
+    data |= {"ahead_um2": 0.5, "growth": {"area": 0.25, "leakage": 0.5, "energy": 0.75}}
     path.write_text(json.dumps(data))
     found = read_model(path).coefficients
     at = PARTS.index(Part.CLOCK_GATES)
-    assert (found.gate_fj, found.still_fj, found.strain_power) == (None, None, 1.0)
+    assert (found.gate_fj, found.still_fj, found.strain_power, found.leakage_growth) == (None, None, 1.0, 0.5)
+    assert found.clock_growth == found.settled_growth == found.glitch_growth == 0.75
     assert [getattr(found, name)[at] for name in VECTORS] == [0.0] * len(VECTORS)
     more_um2 = [0.5 * (part is Part.CARRY_BITS) for part in PARTS]
     np.testing.assert_allclose(found.strained_um2, 0.25 * found.area_um2 + more_um2)
