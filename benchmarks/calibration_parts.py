@@ -1,6 +1,6 @@
 """How good a model is that is fitted to the first part of a calibration: run
 
-    python benchmarks/calibration_parts.py [--library NAME] [--designs LIST]
+    python benchmarks/calibration_parts.py [--library NAME] [--designs LIST] [--out FILE]
 
 Takes a packaged table: nothing is synthesised. For each number of fitted designs it says how many are measured, their
 share of the area that the whole sweep synthesises, and the mean and largest error in percent: on the designs that are
@@ -9,7 +9,9 @@ held out among them, as ``hwmodel.calibrate --designs`` says it, and on all desi
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
@@ -19,6 +21,7 @@ from hwmodel.fit.fitting import Point, fit
 from hwmodel.measurement import SweepDesign, packaged_calibration, sweep_designs
 from hwmodel.options import add_library
 from siliquant.commandline import Parser, run
+from siliquant.files import write_atomically
 from siliquant.inputs import integer, number_list
 
 _QUANTITIES = ("area", "power", "period")
@@ -52,19 +55,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = Parser(prog="benchmarks/calibration_parts.py", description=__doc__)
     add_library(parser)
     parser.add_argument("--designs", metavar="LIST", help="numbers of fitted designs (default: 20, 40 and all)")
+    parser.add_argument("--out", metavar="FILE", help="write the table as JSON")
     options = parser.parse_args(arguments)
     points = points_of(packaged_calibration(options.library))
     every = sum(design.held_out is None for design in swept(points))
     area_um2 = _area_um2(points)
     table = Table(title=f"{options.library}: mean / largest error, %", title_justify="left")
-    for header in (
-        "fitted",
-        "measured",
-        "share of area, %",
-        *_QUANTITIES,
-        *(f"{name}, all others" for name in _QUANTITIES),
-    ):
+    headers = ["fitted", "measured", "share of area, %", *_QUANTITIES, *(f"{name}, all others" for name in _QUANTITIES)]
+    for header in headers:
         table.add_column(header, justify="right")
+    rows: list[dict[str, str]] = []
     numbers = number_list(
         "designs", options.designs or f"20,40,{every}", lambda name, text: integer(name, text, 20, every), 20
     )
@@ -75,9 +75,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         others = [point for point in points if id(point) not in known]
         share = 100 * _area_um2(part) / area_um2
         measured = len({point.spec for point in part})
-        table.add_row(str(number), str(measured), f"{share:.0f}", *errors_of(part, inside, options.library),
-                      *errors_of(part, others, options.library))  # fmt: skip
+        errors = errors_of(part, inside, options.library), errors_of(part, others, options.library)
+        rows.append(
+            dict(zip(headers, [str(number), str(measured), f"{share:.0f}", *errors[0], *errors[1]], strict=True))
+        )
+        table.add_row(*rows[-1].values())
     Console(width=150).print(table)
+    if options.out:
+        write_atomically(Path(options.out), json.dumps({"library": options.library, "rows": rows}, indent=1) + "\n")
 
 
 def _area_um2(points: Sequence[Point]) -> float:

@@ -111,7 +111,10 @@ def differences(item: Item) -> list[str]:
 
 
 def recount(path: Path, jobs: int) -> None:
-    """Writes a file of features with every entry counted anew, that of the comparison with all that it asks for."""
+    """Writes a file of features with every entry counted anew, that of the comparison with all that it asks for.
+
+    Designs of which no stream and no model of today is asked for are left out.
+    """
     names = {design: list(held) for design, held in _features(path).items()}
     for design, lacking in _lacking().items() if path == PACKAGED_FEATURES[0] else ():
         names[design] = [*names.get(design, ()), *lacking]
@@ -119,7 +122,8 @@ def recount(path: Path, jobs: int) -> None:
     for outcome in local(jobs)(_recounted, [Item(path, design, json.dumps(held)) for design, held in names.items()]):
         if outcome.result is None:
             raise InputError(f"{outcome.item} cannot be counted: {outcome.error}")
-        made[outcome.item.design] = outcome.result
+        if outcome.result.keys() - {"counts"}:
+            made[outcome.item.design] = outcome.result
     write_features(made, path)
 
 

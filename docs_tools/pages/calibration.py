@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
 import hwmodel
-from docs_tools.markdown import spread
+from docs_tools.commands import printed_and_written
+from docs_tools.markdown import spread, table
 from hwmodel.fit import (
     Validated,
     errors_frame,
@@ -24,8 +26,33 @@ from siliquant.inputs import csv_of, listing
 
 __all__ = ["OWNS", "texts"]
 
-OWNS = ("calibration", "validate")
+OWNS = ("calibration", "validate", "calibrate")
 MODELS = Path(hwmodel.__file__).parent / "data" / "models"
+
+
+def _parts() -> dict[str, str]:
+    """The error of models that were fitted to a part of the sweep."""
+    found = {}
+    for library, designs in (("freepdk45", ()), ("sky130hd", ("--designs", "20"))):
+        command = ("benchmarks/calibration_parts.py", "--library", library, *designs, "--out", "OUT/parts.json")
+        _, (text,) = printed_and_written(*command, names=["parts.json"])
+        found[library] = json.loads(text)["rows"]
+    names = ("area", "power", "period")
+    lines = [
+        (
+            row["fitted"],
+            row["measured"],
+            f"{row['share of area, %']} %",
+            *(row[f"{name}, all others"] for name in names),
+        )
+        for row in found["freepdk45"]
+    ]
+    few, other = found["freepdk45"][0], found["sky130hd"][0]
+    return {
+        "calibrate-parts": table(("fitted", "measured", "share of the sweep's area", *names), lines),
+        "calibrate.own": listing([few[name] for name in names]),
+        "calibrate.sky130hd": listing([other[f"{name}, all others"] for name in names]),
+    }
 
 
 def _arrays(one: Validated) -> set[CoreSpec]:
@@ -57,6 +84,7 @@ def texts() -> dict[str, str]:
         "calibration.larger": str(sum(design.held_out == "size" for design in designs)),
         "calibration.libraries": listing(sorted(found)),
         **_errors(found),
+        **_parts(),
         "validate": markdown_summary(found).strip(),
         "validate-errors.csv": csv_of(errors_frame(found, "design")).strip(),
         "validate-largest.csv": csv_of(largest_frame(found, 5)).strip(),

@@ -38,7 +38,7 @@ __all__ = [
 
 _QUANTITIES = ("area", "power", "period")
 _KINDS = ("model", "widths", "polynomial")
-TARGETS = {"area": (3.0, 10.0), "power": (6.0, 15.0), "period": (8.0, 20.0)}
+TARGETS = {"area": (2.0, 10.0), "power": (4.0, 15.0), "period": (5.0, 15.0)}
 """Mean and largest error that are aimed at, in percent."""
 
 

@@ -84,23 +84,10 @@ def test_errors_on_held_out_designs_are_below_those_of_both_baselines(library: s
 
 
 MISSED = {
-    "asap7": {
-        ("MACs", "area", "largest"), ("MACs", "power", "largest"),
-        ("arrays", "area", "mean"), ("arrays", "area", "largest"),
-        ("arrays", "power", "largest"), ("arrays", "period", "largest"),
-    },
     "freepdk45": {
-        ("MACs", "period", "largest"), ("arrays", "area", "mean"), ("arrays", "area", "largest"),
-        ("arrays", "power", "largest"), ("arrays", "period", "largest"),
-    },
-    "ihp-sg13g2": {
-        ("MACs", "area", "largest"), ("MACs", "power", "largest"), ("MACs", "period", "largest"),
-        ("arrays", "area", "mean"), ("arrays", "area", "largest"), ("arrays", "power", "mean"),
-        ("arrays", "power", "largest"), ("arrays", "period", "largest"),
-    },
-    "sky130hd": {
-        ("MACs", "area", "largest"), ("MACs", "period", "largest"),
-        ("arrays", "power", "largest"), ("arrays", "period", "largest"),
+        ("MACs", "area", "mean"), ("MACs", "area", "largest"), ("MACs", "power", "largest"),
+        ("MACs", "period", "largest"), ("arrays", "power", "mean"), ("arrays", "power", "largest"),
+        ("arrays", "period", "largest"),
     },
 }  # fmt: skip
 """What misses TARGETS; docs/data/validate-largest.csv names the points."""
@@ -110,7 +97,7 @@ MISSED = {
 def test_errors_on_held_out_designs_are_those_aimed_at_but_for_known_ones(library: str) -> None:
     groups = held_out_errors(library)
     assert set(groups) == {"MACs", "arrays"}
-    assert groups["arrays"]["area"].points == 20, "ten arrays at two clocks each"
+    assert groups["arrays"]["area"].points == 22, "eleven arrays at two clocks each"
     missed = set()
     for group, errors in groups.items():
         for quantity, (mean, largest) in TARGETS.items():
