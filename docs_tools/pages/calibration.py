@@ -38,18 +38,11 @@ def _parts() -> dict[str, str]:
         _, (text,) = printed_and_written(*command, names=["parts.json"])
         found[library] = json.loads(text)["rows"]
     names = ("area", "power", "period")
-    lines = [
-        (
-            row["fitted"],
-            row["measured"],
-            f"{row['share of area, %']} %",
-            *(row[f"{name}, all others"] for name in names),
-        )
-        for row in found["freepdk45"]
-    ]
+    columns = ("fitted", "measured", "share of area, %", *(f"{name}, all others" for name in names))
+    lines = [[row[name] for name in columns] for row in found["freepdk45"]]
     few, other = found["freepdk45"][0], found["sky130hd"][0]
     return {
-        "calibrate-parts": table(("fitted", "measured", "share of the sweep's area", *names), lines),
+        "calibrate-parts": table(("fitted", "measured", "share of the sweep's area, %", *names), lines),
         "calibrate.own": listing([few[name] for name in names]),
         "calibrate.sky130hd": listing([other[f"{name}, all others"] for name in names]),
     }
