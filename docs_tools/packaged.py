@@ -61,12 +61,20 @@ from siliquant.commandline import Parser, add_jobs, read_jobs, run
 from siliquant.files import cache_dir, code_sha256, write_atomically
 from siliquant.inputs import InputError
 
-from .commands import ROOT
+from .commands import ROOT, printed_and_written
 
 __all__ = ["Item", "differences", "items", "main", "parser", "spec_of", "stale"]
 
 PROG = "docs_tools.packaged"
 FLOW_STAMP = "flow.json"
+COMPARISONS = (
+    "--bits 2,3,4 --check",
+    "--bits 4 --model deit-tiny",
+    "--bits 3,4 --library sky130hd --clock-mhz 150",
+    "--bits 3,4 --library ihp-sg13g2 --clock-mhz 150",
+    "--bits 3,4 --library asap7 --clock-mhz 1000",
+)
+"""Of the documentation: what they count is packaged, so that they answer in seconds."""
 COMMAND = f"python -m {PROG} --stamp"
 EPILOG = f"""\
 examples:
@@ -116,8 +124,9 @@ def recount(path: Path, jobs: int) -> None:
     Designs of which no stream and no model of today is asked for are left out.
     """
     names = {design: list(held) for design, held in _features(path).items()}
-    for design, lacking in _lacking().items() if path == PACKAGED_FEATURES[0] else ():
-        names[design] = [*names.get(design, ()), *lacking]
+    for more in (_lacking(), _looked()) if path == PACKAGED_FEATURES[0] else ():
+        for design, lacking in more.items():
+            names[design] = [*names.get(design, ()), *lacking]
     made: dict[str, dict[str, Any]] = {}
     for outcome in local(jobs)(_recounted, [Item(path, design, json.dumps(held)) for design, held in names.items()]):
         if outcome.result is None:
@@ -298,6 +307,18 @@ def _lacking() -> dict[str, list[str]]:
         names = [transitions_name(StreamPlan(precision)) for precision in entry.question.precisions]
         if lacking := [name for name in names if name not in kept.get(design, {})]:
             found[design] = lacking
+    return found
+
+
+def _looked() -> dict[str, list[str]]:
+    """What commands of the documentation have counted of the designs that they look at, by design."""
+    plans, delays = _known()
+    found: dict[str, list[str]] = {}
+    for options in COMPARISONS:
+        command = ("-m", "hwmodel.compare", *options.split(), "--out", "OUT")
+        _, (text,) = printed_and_written(*command, names=["features.json"])
+        for design, entry in json.loads(text)["designs"].items():
+            found.setdefault(design, []).extend(name for name in entry if name in plans or name in delays)
     return found
 
 

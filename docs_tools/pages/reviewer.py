@@ -1,8 +1,9 @@
-"""What a hostile reviewer would ask, in numbers: from the cost model and recorded results."""
+"""What a hostile reviewer would ask, in numbers: from packaged rows, the cost model and recorded results."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from statistics import geometric_mean
@@ -16,12 +17,13 @@ from hwmodel.comparison import Row, best_rows, mixed_rows, scalable_rows
 __all__ = ["OWNS", "texts"]
 
 OWNS = ("reviewer",)
+MAY_BE_ZERO = ("reviewer.swaps",)
 _CLOCKS_MHZ = {"sky130hd": "150", "ihp-sg13g2": "150", "asap7": "1000"}
 
 
 def texts() -> dict[str, str]:
     """By place."""
-    return {**_baseline(), **_sets(), **_mixtures(), **_libraries(), **_wires(), **_idle()}
+    return {**_baseline(), **_sets(), **_mixtures(), **_libraries(), **_wires(), **_idle(), **_check()}
 
 
 def _baseline() -> dict[str, str]:
@@ -98,3 +100,19 @@ def _idle() -> dict[str, str]:
     designs = read_result("clock-gates")["designs"].values()
     saved = [100 * (1 - each["gates"]["power_uw"]["0.5"] / each["multiplexers"]["power_uw"]["0.5"]) for each in designs]
     return {"reviewer.gates": spread(saved, ".0f")}
+
+
+def _check() -> dict[str, str]:
+    """What the model says beside the packaged measurements of the same rows."""
+    shown, _ = printed_and_written("-m", "hwmodel.compare", "--bits", "2,3,4", "--check", "--out", "OUT")
+    found = {}
+    for name, quantity in (("area", "area"), ("power", "power"), ("period", "minimum period")):
+        match = re.search(rf"^{quantity}: (\S+) % apart on average, (\S+) % at most$", shown, re.MULTILINE)
+        assert match is not None
+        found[f"reviewer.{name}-error"] = f"{match[1]} % on average, {match[2]} % at most"
+    order = re.search(r"^order: (\d+) of (\d+) pairs", shown, re.MULTILINE)
+    others = re.search(r"^pipeline stages or form: other ones in (\d+) of (\d+) rows$", shown, re.MULTILINE)
+    assert order is not None
+    assert others is not None
+    found |= {"reviewer.swaps": order[1], "reviewer.pairs": f"{int(order[2]):,}"}
+    return found | {"reviewer.others": f"{others[1]} of {others[2]}"}

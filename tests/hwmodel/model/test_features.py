@@ -31,6 +31,7 @@ from hwmodel.model.features import (
 )
 from hwmodel.model.paths import ALONE, Step
 from hwmodel.operands.stimulus import StreamPlan
+from hwmodel.workload import load_workload
 from rtl.array import CoreSpec
 from rtl.mac import UniformSpec
 from rtl.spec.mac import MacSpec, Precision
@@ -57,9 +58,10 @@ for library in {libraries!r}:
 """
 
 
-def compared() -> list[Question]:
-    """Every question of python -m hwmodel.compare as it is without options."""
-    found = settings(bits=[2, 3, 4], mixtures=[], designs=None, lanes=16, units=4, jobs=1)
+def compared(network: str | None = None) -> list[Question]:
+    """Every question of python -m hwmodel.compare as it is without options, or with a network."""
+    workload = None if network is None else load_workload(network)
+    found = settings(bits=[2, 3, 4], mixtures=[], designs=None, lanes=16, units=4, jobs=1, workload=workload)
     return [entry.question for entry in found.entries]
 
 
@@ -86,7 +88,9 @@ def kept(path: Path) -> set[str | None]:
 def test_the_comparison_s_file_has_its_designs_and_no_other() -> None:
     specs = {question.spec for question in compared()}
     assert {design_name(spec) for spec in specs} <= kept(OF_COMPARISON)
-    assert kept(OF_COMPARISON) <= {design_name(replace(spec, pipeline_stages=n)) for spec in specs for n in range(3)}
+    specs |= {question.spec for question in compared("deit-tiny")}
+    shallow = [replace(spec, pipeline_stages=stages) for spec in specs for stages in range(3)]
+    assert kept(OF_COMPARISON) <= {design_name(form) for spec in shallow for form in spec.forms}
 
 
 def test_the_calibration_s_file_has_its_designs_and_no_other() -> None:
