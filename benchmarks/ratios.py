@@ -89,10 +89,10 @@ def figures(rows: Sequence[Row]) -> dict[str, dict[str, Any]]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = Parser(prog=PROG, description="Measures the ratios of the comparison at other clocks and operands.")
-    parser.add_argument("--bits", default=4, metavar="B", help="mean bits, 2 to 8 (default 4)")
+    parser.add_argument("--bits", default="4", metavar="B", help="mean bits, 2 to 8 (default 4)")
     parser.add_argument("--clocks", default="250,500,750,1000", metavar="LIST", help="MHz (default 250,500,750,1000)")
     parser.add_argument("--designs", metavar="LIST", help="precision-scalable designs (default: all)")
-    parser.add_argument("--jobs", default=2, metavar="N", help="recipes side by side (default 2)")
+    parser.add_argument("--jobs", default="2", metavar="N", help="recipes side by side (default 2)")
     parser.add_argument("--out", metavar="FILE", help="write the tables as JSON")
     options = parser.parse_args(arguments)
     bits, jobs = integer("bits", options.bits, 2, 8), integer("jobs", options.jobs, 1, 64)

@@ -36,7 +36,7 @@ def test_ratios_at_other_clocks_and_operands(
     ratios = script("benchmarks/ratios.py")
     monkeypatch.setattr(ratios, "LANES", 1)
     out = tmp_path / "ratios.json"
-    ratios.main(["--bits", "2", "--designs", "loom", "--clocks", "50,500", "--jobs", "1", "--out", str(out)])
+    ratios.main(["--bits", "2", "--designs", "loom", "--clocks", "50,500", "--out", str(out)])
     assert "without lsq-gaussian: a lsq-gaussian code must have a value above 0" in capsys.readouterr().err
     found = json.loads(out.read_text())
     assert list(found["streams"]) == ["uniform", "minilm"], "the others have no codes of one bit"
@@ -54,6 +54,19 @@ def test_ratios_at_other_clocks_and_operands(
     assert energies["uniform"] != energies["minilm"]
     slow, fast = (found["clocks"][clock][uniform]["area_um2_per_mac_per_cycle"] for clock in ("50", "500"))
     assert slow <= fast
+
+
+def test_more_drains_cost_area_and_save_cycles(tmp_path: Path) -> None:
+    drains = script("benchmarks/drains.py")
+    out = tmp_path / "drains.json"
+    drains.main(["--array", "4x2", "--drains", "1,2", "--models", "vit-mnist", "--out", str(out)])
+    found = json.loads(out.read_text())
+    few, more = (found["around_um2"][number] for number in ("1", "2"))
+    assert all(few[kind] < more[kind] for kind in ("broadcast", "systolic"))
+    assert list(found["gains"])[0] == "uniform 3x3"
+    for each in found["gains"].values():
+        assert each["cycles"][0] <= 1.0 < min(each["without"])
+        assert each["cycles"][0] < each["area_cycles"][0]
 
 
 def test_along_the_clock_no_recorded_area_jumps() -> None:
