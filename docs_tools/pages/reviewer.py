@@ -13,6 +13,7 @@ from docs_tools.commands import printed_and_written
 from docs_tools.markdown import spread, table
 from docs_tools.results import read_result
 from hwmodel.comparison import Row, best_rows, mixed_rows, scalable_rows
+from hwmodel.workload import load_workload, mixture_at
 
 __all__ = ["OWNS", "texts"]
 
@@ -57,8 +58,10 @@ def _sets() -> dict[str, str]:
 
 
 def _mixtures() -> dict[str, str]:
-    """Ratios at a mean of 4 bits by the standard mixture and by that of a network."""
-    kinds = [best_rows(_rows("--bits", "4", *options)) for options in ((), ("--model", "deit-tiny"))]
+    """Ratios at a mean of 4 bits by the standard mixture and by that of a network, whose inference is not looked at."""
+    mixture = mixture_at(load_workload("deit-tiny"), 4)
+    given = f"4={','.join(f'{bits}:{share}' for bits, share in mixture.shares)}"
+    kinds = [best_rows(_rows("--bits", "4", *options)) for options in ((), ("--mixture", given))]
     found = [{row.family: row for row in mixed_rows(rows)} for rows in kinds]
     lines = [
         (family, *(f"{rows[family].design}: {_ratios(rows[family])}" for rows in found))
