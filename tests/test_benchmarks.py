@@ -63,7 +63,7 @@ def test_more_drains_cost_area_and_save_cycles(tmp_path: Path) -> None:
     found = json.loads(out.read_text())
     few, more = (found["around_um2"][number] for number in ("1", "2"))
     assert all(few[kind] < more[kind] for kind in ("broadcast", "systolic"))
-    assert list(found["gains"])[0] == "uniform 3x3"
+    assert next(iter(found["gains"])) == "uniform 3x3"
     for each in found["gains"].values():
         assert each["cycles"][0] <= 1.0 < min(each["without"])
         assert each["cycles"][0] < each["area_cycles"][0]

@@ -40,7 +40,9 @@ def print_explanation(found: Explanation) -> None:
         more_um2 = s * shape_of(found.spec, model).grows_um2.sum()
         out.print(
             f"clock pressure {cost.pressure:.2f}, strain {s:.2f}: {more_um2:,.0f} um2 of the area, leakage x "
-            f"{1 + rise.leakage_growth * s:.3f}, energy of settled transitions x {1 + rise.settled_growth * s:.3f}, "
+            f"{1 + rise.leakage_growth * s:.3f}, energy of clocks x {1 + rise.clock_growth * s:.3f}, of settled "
+            f"transitions x {1 + rise.settled_growth * s:.3f}, of glitches x {1 + rise.glitch_growth * s:.3f} and "
+            f"{rise.glitch_share * s:.3f} of settled ones, "
             f"{rise.ahead_fj:.2f} fJ more for each glitch of carry-propagate bits", soft_wrap=True,
         )  # fmt: skip
     if found.errors:

@@ -51,6 +51,7 @@ _ROUNDS = 8
 _PULL = 0.05  # towards the delays of the round before, in units of a point's relative error
 _STRAIN_STEP = 0.05  # of the pressures between which costs may grow
 _STRAIN_POWERS = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0)
+_NOTHING = 1e-6  # below it a growth is what the search left over
 _USUAL = 0.03  # weight of the usual cost of a part, in units of a point's relative error
 FULL_ADDERS: Mapping[Part, float] = {
     Part.AND_TERMS: 0.25,
@@ -186,6 +187,7 @@ def fit(
         clock_growth=0.0,
         settled_growth=0.0,
         glitch_growth=0.0,
+        glitch_share=0.0,
         margin=0.0,
     )
     # MACs that were held out count here: the error is known there.
@@ -314,7 +316,7 @@ def _with_growth(model: LibraryModel, points: Sequence[Point]) -> LibraryModel:
         if (point.mac, point.plan) in by_plan
     ]
     leaks = sum(s * (point.leakage_uw / relaxed.leakage_uw - 1) for _, s, _, point, relaxed in pairs)
-    settled_growth, glitch_growth, ahead_fj = _fit_energy_under_pressure(pairs)
+    settled_growth, glitch_growth, glitch_share, ahead_fj = _fit_energy_under_pressure(pairs)
     clocks = sum(s * (point.clock_pj / relaxed.clock_pj - 1) for _, s, _, point, relaxed in pairs)
     squares = max(1e-12, sum(s * s for _, s, *_ in pairs))
     new = replace(
@@ -328,6 +330,7 @@ def _with_growth(model: LibraryModel, points: Sequence[Point]) -> LibraryModel:
         clock_growth=max(0.0, clocks / squares),
         settled_growth=settled_growth,
         glitch_growth=glitch_growth,
+        glitch_share=glitch_share,
         margin=_fit_margin([(shape, point) for shape, point in zip(shapes, pressed, strict=True) if point.meets_clock]),
     )
     return replace(model, coefficients=new)
@@ -374,28 +377,33 @@ def _fit_area_under_pressure(
 
 def _fit_energy_under_pressure(
     pairs: Sequence[tuple[float, float, float, Point, Point]],
-) -> tuple[float, float, float]:
-    """Growth of settled transitions and of glitches with the strain, and fJ more for each glitch of an adder.
+) -> tuple[float, float, float, float]:
+    """Growth of settled transitions and of glitches with the strain, glitches that it adds as a share of the settled
+    energy, and fJ more for each glitch of an adder; of settled and of glitch energies apart.
 
     pairs: pressure, strain, share of the path that ripples, netlist under pressure, relaxed netlist. Relative errors,
     those beyond a tenth weighted down.
     """
     if not pairs:
-        return 0.0, 0.0, 0.0
+        return 0.0, 0.0, 0.0, 0.0
     us, ss = (np.array([pair[at] for pair in pairs]) for at in (0, 1))
     adder = PARTS.index(Part.CARRY_BITS)
     glitches = np.array(
         [1e-3 * ripple * transitions_of(point.mac, point.plan).glitches[adder] for _, _, ripple, point, _ in pairs]
     )
-    settled, extra = (np.array([getattr(each[-1], name) for each in pairs]) for name in ("settled_pj", "glitch_pj"))
-    clocks = np.array([point.clock_pj for *_, point, _ in pairs])
-    after = np.array([point.dynamic_pj for *_, point, _ in pairs])
+    settled, extra = (
+        np.array([[getattr(each, name) for each in pair[-2:]] for pair in pairs]).T
+        for name in ("settled_pj", "glitch_pj")
+    )
+    whole = np.array([point.dynamic_pj for *_, point, _ in pairs])  # errors count as shares of the whole energy
     under = us > 0  # elsewhere the model has no pressure, whatever was measured
 
     def errors(found: Vector) -> Vector:
-        of_settled, of_glitches, ahead = found
-        grown = (extra + under * ahead * glitches) * (1 + of_glitches * ss)
-        return np.asarray((clocks + settled * (1 + of_settled * ss) + grown) / after - 1)
+        of_settled, of_glitches, share, ahead = found
+        now = settled[1] * (1 + of_settled * ss)
+        more = (extra[1] + under * ahead * glitches) * (1 + of_glitches * ss) + share * ss * settled[1]
+        return np.concatenate([(now - settled[0]) / whole, (more - extra[0]) / whole])
 
-    result = least_squares(errors, [0.1, 0.1, 1.0], bounds=(0.0, np.inf), loss="soft_l1", f_scale=0.1)
-    return float(result.x[0]), float(result.x[1]), float(result.x[2])
+    result = least_squares(errors, [0.1, 0.1, 0.1, 1.0], bounds=(0.0, np.inf), loss="soft_l1", f_scale=0.1)
+    of_settled, of_glitches, share, ahead = (value if value > _NOTHING else 0.0 for value in result.x.tolist())
+    return of_settled, of_glitches, share, ahead

@@ -26,7 +26,7 @@ _BEFORE = "siliquant-model 4"  # of a flow without clock gates
 _MOST_BYTES = 4 << 20
 _MOST = 1e12  # of any number in a model
 _MOST_NAMES = 64
-_GROWING = ("leakage", "clock", "settled", "glitch")
+_GROWING = ("leakage", "clock", "settled", "glitch", "glitch share")
 _MEMBERS = (
     "format", "library", "corner", "voltage_v", "provenance", "area_um2", "leakage_nw", "clock_fj", "gate_fj",
     "still_fj", "settled_fj", "glitch_fj", "pulse_fj", "ahead_fj", "relaxed_ns", "fastest_ns", "strained_um2", "strain",
@@ -65,6 +65,7 @@ def write_model(model: LibraryModel, path: Path) -> None:
             "clock": _rounded(found.clock_growth),
             "settled": _rounded(found.settled_growth),
             "glitch": _rounded(found.glitch_growth),
+            "glitch share": _rounded(found.glitch_share),
         },
         "margin": _rounded(found.margin),
         "range": {
@@ -108,7 +109,7 @@ def read_model(path: Path) -> LibraryModel:
             strain_from=_number(strain["from"], "strain"),
             strain_to=_number(strain["to"], "strain"),
             strain_power=_number(strain["power"], "strain"),
-            **{f"{name}_growth": _number(growth[name], "growth") for name in _GROWING},
+            **{_field(name): _number(growth[name], "growth") for name in _GROWING},
             margin=_number(data["margin"], "margin"),
         )
         return LibraryModel(
@@ -181,10 +182,16 @@ def _of_today(data: Mapping[str, Any]) -> Mapping[str, Any]:
         found["strained_um2"] = {
             part: share * _number(area, "area_um2") + ahead.get(part, 0.0) for part, area in found["area_um2"].items()
         }
-        found["growth"] = {name: growth.get("leakage" if name == "leakage" else "energy") for name in _GROWING}
+        energies = dict.fromkeys(("clock", "settled", "glitch"), growth.get("energy"))
+        found["growth"] = {"leakage": growth.get("leakage"), **energies, "glitch share": 0.0}
     if isinstance(known, dict) and isinstance(known.get("counts"), dict):
         found["range"] = {**known, "counts": {**known["counts"], gates: _MOST}, "forms": []}
     return found
+
+
+def _field(growing: str) -> str:
+    """The coefficient that is kept under a name of growth."""
+    return growing.replace(" ", "_") if " " in growing else f"{growing}_growth"
 
 
 def _named(data: Any, name: str, wanted: Sequence[str], what: str) -> Mapping[str, Any]:

@@ -15,9 +15,10 @@ Clock pressure u is 0 where the smallest netlist meets the clock and 1 where onl
 u = (relaxed - period) / (relaxed - fastest), from 0 to 1. A little of it costs nothing (a few larger cells), more of it
 ever more, as full adders are dissolved into gates: strain s goes from 0 to 1 between two fitted pressures, by a fitted
 power of the way between them. The area of gates and adders grows with s, that of flip-flops does not; leakage and
-the energies of clocks, of settled transitions and of glitches grow by 1 + growth x s, each with its own growth. As soon
-as there is any pressure, each glitch of such adders takes more energy,
-by the share that they have of the longest path: where that is small, they go on to ripple. The netlist's minimum period
+the energies of clocks, of settled transitions and of glitches grow by 1 + growth x s, each with its own growth, and
+gates in the place of full adders glitch, by s times a share of the settled energy. As soon as there is any pressure,
+each glitch of such adders takes more energy, by the share that they have of the longest path: where that is small, they
+go on to ripple. The netlist's minimum period
 is the relaxed one at u = 0, between the clock's and the fastest while u is below 1, and the fastest at 1: recipes come
 in few sizes, and the one that meets a clock is mostly faster than it must be.
 """
@@ -81,8 +82,8 @@ class Coefficients:
     relaxed_ns, fastest_ns: delay of each step of a path in the smallest and in the fastest netlist. strain_from,
     strain_to: the pressures between which costs grow; strain_power: of the way between them. strained_um2: what full
     strain adds to the area of one; growth: to leakage and to the energies of clocks, settled transitions and glitches,
-    as a share. margin: how far netlists under pressure
-    are below the period of their clock, as a share of how far the fastest netlist is.
+    as a share; glitch_share: glitches that full strain adds, as a share of settled energy. margin: how far netlists
+    under pressure are below the period of their clock, as a share of how far the fastest netlist is.
     """
 
     area_um2: Vector
@@ -104,6 +105,7 @@ class Coefficients:
     clock_growth: float
     settled_growth: float
     glitch_growth: float
+    glitch_share: float
     margin: float
 
 
@@ -402,7 +404,9 @@ def _cost(shape: Shape, energies: Energies, model: LibraryModel, clock_mhz: floa
         shape.area_um2 + s * shape.grows_um2,
         shape.leakage_nw * (1e-3 * (1 + coefficients.leakage_growth * s)),
         settled_pj,
-        settled_pj + glitch_pj * (1 + coefficients.glitch_growth * s),
+        settled_pj
+        + glitch_pj * (1 + coefficients.glitch_growth * s)
+        + energies.settled_pj * (coefficients.glitch_share * s),
         energies.idle_pj * clocks,
         minimum_period_ns(shape.relaxed_ns, shape.fastest_ns, clock_mhz, coefficients.margin),
         clock_mhz,

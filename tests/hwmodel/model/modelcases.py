@@ -84,6 +84,7 @@ def coefficients(**changes: Any) -> Coefficients:
         clock_growth=0.05,
         settled_growth=0.3,
         glitch_growth=0.2,
+        glitch_share=0.15,
         margin=0.15,
     )
     return replace(made, **changes)

@@ -24,7 +24,8 @@ VECTORS = ("area_um2", "strained_um2", "leakage_nw", "settled_fj", "glitch_fj", 
 OLD_VECTORS = tuple(name for name in VECTORS if name != "strained_um2")
 NUMBERS = (
     "clock_fj", "gate_fj", "still_fj", "ahead_fj", "strain_from", "strain_to", "strain_power", "leakage_growth",
-    "clock_growth", "settled_growth", "glitch_growth", "margin",
+    "clock_growth", "settled_growth", "glitch_growth", "glitch_share",
+    "margin",
 )  # fmt: skip
 
 
@@ -105,7 +106,7 @@ def test_every_packaged_model_can_be_read() -> None:
 PART, STEP = PARTS[0].value, Step.AND.value
 EVERY_PART = "must have a value for each part of a design and no other"
 EVERY_STEP = "must have a value for each step of a path and no other"
-GROWTH = "growth must have a value for each of leakage, clock, settled and glitch and no other"
+GROWTH = "growth must have a value for each of leakage, clock, settled, glitch and glitch share and no other"
 STRAIN = "strain must have a value for each of its numbers and no other"
 LIMITS = "range must have a value for each of its limits and no other"
 
@@ -199,6 +200,7 @@ def test_a_model_of_the_format_before_knows_no_clock_gates_and_grows_alike(path:
     at = PARTS.index(Part.CLOCK_GATES)
     assert (found.gate_fj, found.still_fj, found.strain_power, found.leakage_growth) == (None, None, 1.0, 0.5)
     assert found.clock_growth == found.settled_growth == found.glitch_growth == 0.75
+    assert found.glitch_share == 0
     assert [getattr(found, name)[at] for name in VECTORS] == [0.0] * len(VECTORS)
     more_um2 = [0.5 * (part is Part.CARRY_BITS) for part in PARTS]
     np.testing.assert_allclose(found.strained_um2, 0.25 * found.area_um2 + more_um2)

@@ -93,10 +93,12 @@ def grown_pj(spec: MacSpec, s: float) -> tuple[float, float]:
     flip_flops = sum(counts[PARTS.index(part)] for part in FLIP_FLOPS)
     gates = counts[PARTS.index(Part.CLOCK_GATES)]
     clocks = (flip_flops * known.clock_fj + gates * (known.gate_fj or 0)) * (1 + s * known.clock_growth)
-    settled = clocks + moved.settled @ known.settled_fj * (1 + s * known.settled_growth)
+    moves = moved.settled @ known.settled_fj
+    settled = clocks + moves * (1 + s * known.settled_growth)
     glitches = moved.glitches @ known.glitch_fj + moved.pulses @ known.pulse_fj
     glitches += moved.glitches[PARTS.index(Part.CARRY_BITS)] * known.ahead_fj * shape_of(spec, MODEL).ripple
-    return settled / 1000, (settled + glitches * (1 + s * known.glitch_growth)) / 1000
+    glitches = glitches * (1 + s * known.glitch_growth) + s * known.glitch_share * moves
+    return settled / 1000, (settled + glitches) / 1000
 
 
 def test_clock_pressure_at_its_edges() -> None:
