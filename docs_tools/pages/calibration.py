@@ -71,7 +71,7 @@ def texts() -> dict[str, str]:
     found = {name: validated(PACKAGED_CALIBRATION / f"{name}.csv", MODELS) for name in known_models()}
     return {
         "calibration.designs": str(len(designs)),
-        "calibration.arrays": str(min(len(_arrays(one)) for one in found.values())),
+        "calibration.arrays": str(max(len(_arrays(one)) for one in found.values())),
         "calibration.kinds": str(len({design.spec.design for design in designs})),
         "calibration.held-out": str(sum(design.held_out is not None for design in designs)),
         "calibration.larger": str(sum(design.held_out == "size" for design in designs)),

@@ -104,7 +104,7 @@ def test_errors_on_held_out_designs_are_those_aimed_at_but_for_known_ones(librar
             found = errors[quantity]
             missed |= {(group, quantity, "mean")} if found.mean[0] > mean else set()
             missed |= {(group, quantity, "largest")} if found.largest[0] > largest else set()
-    assert missed == MISSED[library]
+    assert missed == MISSED.get(library, set())
 
 
 @needs_table_of_this_flow("freepdk45")
