@@ -119,14 +119,14 @@ def differences(item: Item) -> list[str]:
 
 
 def recount(path: Path, jobs: int) -> None:
-    """Writes a file of features with every entry counted anew, that of the comparison with all that it asks for.
-
-    Designs of which no stream and no model of today is asked for are left out.
+    """Writes a file of features with every entry counted anew, that of the comparison with all that it asks for and no
+    more.
     """
     names = {design: list(held) for design, held in _features(path).items()}
-    for more in (_lacking(), _looked()) if path == PACKAGED_FEATURES[0] else ():
-        for design, lacking in more.items():
-            names[design] = [*names.get(design, ()), *lacking]
+    if path == PACKAGED_FEATURES[0]:
+        names = _wanted()
+        for design, looked in _looked().items():
+            names[design] = [*names.get(design, ()), *looked]
     made: dict[str, dict[str, Any]] = {}
     for outcome in local(jobs)(_recounted, [Item(path, design, json.dumps(held)) for design, held in names.items()]):
         if outcome.result is None:
@@ -242,9 +242,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     ]
     if not is_flow_stamped():
         lines += _resynthesised(jobs)
-    if options.recount and (
-        differing := [path for path in PACKAGED_FEATURES if any(_of(path, line) for line in lines)]
-    ):
+    if options.recount:
+        # That of the comparison always: of a new model it may lack all periods without that anything differs.
+        differing = [PACKAGED_FEATURES[0]]
+        differing += [path for path in PACKAGED_FEATURES[1:] if any(_of(path, line) for line in lines)]
         for path in differing:
             recount(path, jobs)
         lines = [line for line in lines if not any(_of(path, line) for path in differing)]
@@ -301,12 +302,18 @@ def _size(spec: Spec) -> int:
 def _lacking() -> dict[str, list[str]]:
     """What the comparison asks for and its file of features has not, by design."""
     kept = _features(PACKAGED_FEATURES[0])
+    found = {
+        design: [name for name in names if name not in kept.get(design, {})] for design, names in _wanted().items()
+    }
+    return {design: lacking for design, lacking in found.items() if lacking}
+
+
+def _wanted() -> dict[str, list[str]]:
+    """The streams under which the comparison asks for each design."""
     found: dict[str, list[str]] = {}
     for entry in _asked().entries:
-        design = named(entry.spec.design, entry.spec.parameters)
         names = [transitions_name(StreamPlan(precision)) for precision in entry.question.precisions]
-        if lacking := [name for name in names if name not in kept.get(design, {})]:
-            found[design] = lacking
+        found.setdefault(named(entry.spec.design, entry.spec.parameters), []).extend(names)
     return found
 
 
