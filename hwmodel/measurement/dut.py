@@ -36,7 +36,7 @@ from hwmodel.power import (
     simulate,
     with_glitches,
 )
-from hwmodel.synthesis import Mapped, Workspace, read_back, recipe_named
+from hwmodel.synthesis import Mapped, Workspace, read_back, recipe_named, search_of
 from rtl.array import CoreSpec
 from rtl.spec import MacSpec, Precision
 
@@ -258,22 +258,24 @@ def placed_netlist(
 
     Where it meets the clock by the wire load and misses it with these, ``make`` makes one that is faster, by the wire
     load, by as much as it was too slow, up to _FASTER_TRIES times; the first that meets the clock is taken, the fastest
-    where none does. Raises as :func:`hwmodel.placement.place`.
+    where none does. Its recipe says how all of them were searched for. Raises as :func:`hwmodel.placement.place`.
     """
     assert bench.placing is not None
     found: list[tuple[SynthesisRow, Mapped]] = []
+    search = ""
     while True:
         placed = place(mapped, bench.library, bench.placing, clock_mhz)
         wired = placed_row(row, placed, bench.placing, clock_mhz)
         found.append((wired, placed.mapped))
-        if wired.meets_clock:
-            return found[-1]
-        if not row.meets_clock or len(found) > _FASTER_TRIES:
-            return min(found, key=lambda each: each[0].minimum_period_ns or 0.0)
+        search = search or search_of(row.recipe)
+        if wired.meets_clock or not row.meets_clock or len(found) > _FASTER_TRIES:
+            break
         assert row.minimum_period_ns is not None
         assert wired.minimum_period_ns is not None
         goal_mhz = wired.minimum_period_ns * clock_mhz / row.minimum_period_ns
         row, mapped = make(math.ceil(10 * goal_mhz) / 10)
+    best, kept = found[-1] if wired.meets_clock else min(found, key=lambda each: each[0].minimum_period_ns or 0.0)
+    return replace(best, recipe=best.recipe.removesuffix(search) + search), kept
 
 
 def best_powered(row: SynthesisRow | None, plain: SynthesisRow) -> SynthesisRow | None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from hwmodel.library.library import Library, find_library
-from hwmodel.measurement.dut import Bench, DesignUnderTest, stored
+from hwmodel.measurement.dut import Bench, DesignUnderTest, placed_netlist, stored
 from hwmodel.measurement.row import WIRE_LOAD, SynthesisRow
 from hwmodel.measurement.store import RowStore
 from hwmodel.netlist.area import area_parts, instance_parts
@@ -102,6 +103,26 @@ def test_a_netlist_that_misses_the_clock_by_its_wires_is_made_for_a_faster_one(
     assert row.slack_ns == pytest.approx(1000 / clock_mhz - (row.minimum_period_ns or 0), abs=1e-5)
     assert row.meets_clock
     assert row.area_um2 > plain.area_um2
+
+
+@pytest.mark.parametrize("search", ["", "-screened", "-unscreened"])
+def test_a_placed_row_says_how_all_its_netlists_were_searched_for(
+    search: str, library: Library, store: RowStore
+) -> None:
+    """The second one is no faster: the first is kept."""
+    with DesignUnderTest(SPEC, Bench(library, 10.0, "quick", jobs=1), store) as dut:
+        clock_mhz = float(int(1000 / (dut.at(10.0, []).row.minimum_period_ns or 1.0)))
+        plain = dut.at(clock_mhz, []).row
+    netlist = store.netlist(plain.key)
+    assert netlist is not None
+    mapped = read_back(netlist, SPEC.name, library, clock_mhz)
+    again = replace(plain, recipe=plain.recipe + search, meets_clock=False), mapped
+    bench = Bench(
+        library, clock_mhz, "quick", placing=Placing(technology_of(library, wire=Wire(0.5, 3.6, "as stated")))
+    )
+    row, _ = placed_netlist(plain, mapped, bench, clock_mhz, lambda _: again)
+    assert not row.meets_clock
+    assert row.recipe == plain.recipe + search
 
 
 def test_placing_again_gives_the_same_bytes(library: Library, store: RowStore) -> None:
