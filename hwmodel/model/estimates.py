@@ -221,14 +221,12 @@ def _estimate_frame(
     leakage_nw = spread(lambda parts: parts.shape.leakage_nw.sum())
     leakage_uw = leakage_nw * (1e-3 * (1 + coefficient("leakage_growth") * s))
     clock_uw_a_pj = (1 + coefficient("clock_growth") * s) * clocks
-    clock_pj, settled_pj, glitch_pj = (
-        spread(lambda parts, name=name: getattr(parts.energies, name).sum())  # type: ignore[misc]
-        for name in ("clock_pj", "settled_pj", "glitch_pj")
-    )
+    settled_pj = spread(lambda parts: parts.energies.settled_pj.sum())
     settled_uw = settled_pj * ((1 + coefficient("settled_growth") * s) * clocks)
-    settled_power_uw = leakage_uw + clock_pj * clock_uw_a_pj + settled_uw
+    settled_power_uw = leakage_uw + spread(lambda parts: parts.energies.clock_pj.sum()) * clock_uw_a_pj + settled_uw
     ahead_pj = spread(lambda parts: parts.shape.ripple * parts.energies.ahead_pj.sum())
-    glitch_pj = (glitch_pj + (u > 0) * ahead_pj) * (1 + coefficient("glitch_growth") * s)
+    glitch_pj = spread(lambda parts: parts.energies.glitch_pj.sum()) + (u > 0) * ahead_pj
+    glitch_pj *= 1 + coefficient("glitch_growth") * s
     glitch_pj += settled_pj * (coefficient("glitch_share") * s)
     power_uw = settled_power_uw + glitch_pj * clocks
     period_ns = minimum_periods_ns(relaxed_ns, fastest_ns, clocks, coefficient("margin"))

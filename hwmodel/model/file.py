@@ -26,7 +26,14 @@ _BEFORE = "siliquant-model 4"  # of a flow without clock gates
 _MOST_BYTES = 4 << 20
 _MOST = 1e12  # of any number in a model
 _MOST_NAMES = 64
-_GROWING = ("leakage", "clock", "settled", "glitch", "glitch share")
+_GROWING = {
+    "leakage": "leakage_growth",
+    "clock": "clock_growth",
+    "settled": "settled_growth",
+    "glitch": "glitch_growth",
+    "glitch share": "glitch_share",
+}
+"""Coefficients by what they are called under growth."""
 _MEMBERS = (
     "format", "library", "corner", "voltage_v", "provenance", "area_um2", "leakage_nw", "clock_fj", "gate_fj",
     "still_fj", "settled_fj", "glitch_fj", "pulse_fj", "ahead_fj", "relaxed_ns", "fastest_ns", "strained_um2", "strain",
@@ -60,13 +67,7 @@ def write_model(model: LibraryModel, path: Path) -> None:
             "to": _rounded(found.strain_to),
             "power": _rounded(found.strain_power),
         },
-        "growth": {
-            "leakage": _rounded(found.leakage_growth),
-            "clock": _rounded(found.clock_growth),
-            "settled": _rounded(found.settled_growth),
-            "glitch": _rounded(found.glitch_growth),
-            "glitch share": _rounded(found.glitch_share),
-        },
+        "growth": {name: _rounded(getattr(found, field)) for name, field in _GROWING.items()},
         "margin": _rounded(found.margin),
         "range": {
             "counts": _by_part(known.counts),
@@ -88,7 +89,7 @@ def read_model(path: Path) -> LibraryModel:
         data = _members(_of_today(json_object(read_text(path, _MOST_BYTES))))
         if data["format"] != _FORMAT:
             raise InputError(f"its format must be {_FORMAT!r} or {_BEFORE!r}, not {short(data['format'])}")
-        growth = _named(data["growth"], "growth", _GROWING, f"of {listing(_GROWING)}")
+        growth = _named(data["growth"], "growth", list(_GROWING), f"of {listing(list(_GROWING))}")
         strain = _named(data["strain"], "strain", ("from", "to", "power"), "of its numbers")
         if not _number(strain["from"], "strain") < _number(strain["to"], "strain"):
             raise InputError(f"strain must go from a pressure to a higher one, not {strain['from']} to {strain['to']}")
@@ -109,7 +110,7 @@ def read_model(path: Path) -> LibraryModel:
             strain_from=_number(strain["from"], "strain"),
             strain_to=_number(strain["to"], "strain"),
             strain_power=_number(strain["power"], "strain"),
-            **{_field(name): _number(growth[name], "growth") for name in _GROWING},
+            **{field: _number(growth[name], "growth") for name, field in _GROWING.items()},
             margin=_number(data["margin"], "margin"),
         )
         return LibraryModel(
@@ -187,11 +188,6 @@ def _of_today(data: Mapping[str, Any]) -> Mapping[str, Any]:
     if isinstance(known, dict) and isinstance(known.get("counts"), dict):
         found["range"] = {**known, "counts": {**known["counts"], gates: _MOST}, "forms": []}
     return found
-
-
-def _field(growing: str) -> str:
-    """The coefficient that is kept under a name of growth."""
-    return growing.replace(" ", "_") if " " in growing else f"{growing}_growth"
 
 
 def _named(data: Any, name: str, wanted: Sequence[str], what: str) -> Mapping[str, Any]:

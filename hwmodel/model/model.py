@@ -12,7 +12,7 @@ kept once found (hwmodel.model.features). The coefficients are data: hwmodel.fit
 table of a library. No tool is run here.
 
 Clock pressure u is 0 where the smallest netlist meets the clock and 1 where only the fastest does, or none:
-u = (relaxed - period) / (relaxed - fastest), from 0 to 1. A little of it costs nothing (a few larger cells), more of it
+u = (relaxed - period) / (relaxed - fastest), from 0 to 1. A little of it costs little (a few larger cells), more of it
 ever more, as full adders are dissolved into gates: strain s goes from 0 to 1 between two fitted pressures, by a fitted
 power of the way between them. The area of gates and adders grows with s, that of flip-flops does not; leakage and
 the energies of clocks, of settled transitions and of glitches grow by 1 + growth x s, each with its own growth, and

@@ -146,7 +146,15 @@ def test_periods_are_found_again(found: LibraryModel) -> None:
 
 def test_growth_and_margin_are_found_again(found: LibraryModel) -> None:
     assert strain(0.5, found.coefficients) == pytest.approx(0.75), "the only pressure between the ends"
-    for name in ("ahead_fj", "leakage_growth", "clock_growth", "settled_growth", "glitch_share", "margin"):
+    for name in (
+        "ahead_fj",
+        "leakage_growth",
+        "clock_growth",
+        "settled_growth",
+        "glitch_growth",
+        "glitch_share",
+        "margin",
+    ):
         assert getattr(found.coefficients, name) == pytest.approx(getattr(TRUE.coefficients, name), rel=0.03)
 
 
