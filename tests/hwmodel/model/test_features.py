@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from docs_tools.packaged import COMPARISONS
 from hwmodel.comparison.comparison import Question
 from hwmodel.comparison.measured import settings
 from hwmodel.measurement.keys import design_name
@@ -78,6 +79,16 @@ def test_what_the_model_counts_of_the_designs_comes_with_the_package(tmp_path: P
         capture_output=True, text=True, cwd=ROOT, env=os.environ | {"SILIQUANT_CACHE_DIR": str(tmp_path)}, check=True,
     )  # fmt: skip
     assert done.stdout == ""
+
+
+def test_a_comparison_of_the_guides_counts_nothing_anew(tmp_path: Path) -> None:
+    """Longest paths by the delays of the packaged model come with the package, too."""
+    options = (*COMPARISONS[0].split(), "--format", "json", "--out", str(tmp_path / "out"))
+    subprocess.run(
+        [sys.executable, "-m", "hwmodel.compare", *options],
+        capture_output=True, cwd=ROOT, env=os.environ | {"SILIQUANT_CACHE_DIR": str(tmp_path / "cache")}, check=True,
+    )  # fmt: skip
+    assert [path.name for path in (tmp_path / "cache" / "features").rglob("*.json")] == []
 
 
 def kept(path: Path) -> set[str | None]:
