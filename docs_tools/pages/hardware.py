@@ -12,6 +12,7 @@ from docs_tools.commands import printed_and_written
 from docs_tools.markdown import spread, table
 from docs_tools.results import read_result
 from hwmodel.comparison import contenders, units
+from hwmodel.measurement import packaged_calibration
 from hwmodel.model import FLIP_FLOPS, Part, structure_of
 from rtl.array import DRAINS, Architecture, ArraySpec
 from rtl.mac import BitSerialSpec, LoomSpec, UniformSpec, XnorSpec
@@ -20,7 +21,7 @@ from rtl.spec import MacSpec, Precision
 
 __all__ = ["OWNS", "texts"]
 
-OWNS = ("parts", "requantisers", "qor", "array", "cycles")
+OWNS = ("parts", "requantisers", "qor", "forms", "array", "cycles")
 COUNTED: Mapping[str, Sequence[Part]] = {
     "AND terms": (Part.AND_TERMS,),
     "OR / XOR gates": (Part.OR_GATES, Part.XOR_GATES),
@@ -33,7 +34,7 @@ PRODUCT = (197, 192, 192)  # M, K, N: a query projection of DeiT-T
 
 def texts() -> dict[str, str]:
     """By place."""
-    return {"parts": _parts(), **_requantisers(), **_plain_rtl(), **_cycles()}
+    return {"parts": _parts(), **_requantisers(), **_plain_rtl(), **_forms(), **_cycles()}
 
 
 def _parts() -> str:
@@ -166,6 +167,28 @@ def _form(name: str) -> str:
 
 def _percent(ratio: float) -> str:
     return f"{100 * (ratio - 1):+.1f} %"
+
+
+def _forms() -> dict[str, str]:
+    """By how much Booth's recoding and half adders change area and energy of a cycle: every design that the calibration
+    of freepdk45 has in both forms, at its relaxed clock.
+    """
+    table = packaged_calibration("freepdk45")
+    rows = table.rows[(table.rows["pressure"] == 1.0) & table.rows["stream"].str.startswith("uniform")]
+    specs = dict(zip(table.rows["spec"], table.specs(), strict=True))
+    energy = rows["clock_pj"] + rows["settled_pj"] + rows["glitch_pj"]
+    keys = [(specs[name], precision) for name, precision in zip(rows["spec"], rows["precision"], strict=True)]
+    measured = dict(zip(keys, zip(rows["area_um2"], energy, strict=True), strict=True))
+    found: dict[str, str] = {}
+    for form in ("booth", "half_adders"):
+        changes = [
+            [100 * (with_it / without - 1) for with_it, without in zip(values, measured[plain, precision], strict=True)]
+            for (spec, precision), values in measured.items()
+            if getattr(spec, form, False) and (plain := replace(spec, **{form: False}), precision) in measured
+        ]
+        for quantity, each in zip(("area", "energy"), zip(*changes, strict=True), strict=True):
+            found[f"forms.{form.replace('_', '-')}-{quantity}"] = spread(each, "+.0f")
+    return found
 
 
 def _cycles() -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations, groupby
+from operator import itemgetter
 from pathlib import Path
 
 from siliquant.commandline import console, print_table
@@ -79,11 +80,13 @@ def print_check(estimated: Sequence[Row], measured: Sequence[Row]) -> None:
     lines = list(_lines(estimated, measured))
     texts = [[_text(value) for value in line] for line in lines]
     print_table(out, "model against synthesis", _HEADERS, texts, left=(1, 2), keys=3)
-    columns = list(zip(*lines, strict=True))[7::3]
-    differences = [[abs(value) for value in column if isinstance(value, float)] for column in columns]
-    for name, values in zip(("area", "power", "minimum period"), differences, strict=True):
-        if values:
-            out.print(f"{name}: {sum(values) / len(values):.1f} % apart on average, {max(values):.1f} % at most")
+    for name, column in (("area", 7), ("power", 10), ("minimum period", 13)):
+        apart = [(abs(value), line) for line in lines if isinstance(value := line[column], float)]
+        if apart:
+            mean = sum(value for value, _ in apart) / len(apart)
+            most, (bits, normalisation, design, *_) = max(apart, key=itemgetter(0))
+            where = f"({bits} bits, {normalisation}, {design})"
+            out.print(f"{name}: {mean:.1f} % apart on average, {most:.1f} % at most {where}", soft_wrap=True)
     others = sum(said.spec != found.spec for said, found in zip(estimated, measured, strict=True))
     out.print(f"pipeline stages or form: other ones in {others} of {len(measured)} rows")
     pairs = pairs_apart(estimated, measured)

@@ -124,7 +124,7 @@ def _notes(rows: Sequence[Row], wide: bool) -> list[str]:
     elif any(row.power_uw is None for row in shown):
         lines.append("Power is unknown where the library does not state it.")
     if any(row.meets_clock is False for row in shown):
-        lines.append("no: no pipelining meets the clock; the fastest is shown.")
+        lines.append("no: no pipelining meets the clock; shown is one within 2 % of the fastest.")
     if any("out of range" in row.source for row in shown):
         lines.append("* lies beyond the designs that the model was fitted on.")
     if any(row.run_as != row.mixture for row in shown):

@@ -47,9 +47,11 @@ def test_rows_of_other_tables_are_no_pairs() -> None:
 
 def test_what_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     measured = rows()
-    estimated = [measured[0], replace(measured[1], power_ratio=0.9, spec="other_p1"), measured[2]]
+    said = replace(measured[1], power_ratio=0.9, area_um2=1.3 * measured[1].area_um2, spec="other_p1")
+    estimated = [measured[0], said, measured[2]]
     print_check(estimated, measured)
     lines = capsys.readouterr().out.splitlines()
+    assert "area: 10.0 % apart on average, 30.0 % at most (4 bits, equal units, b)" in lines
     assert lines[-3:] == [
         "pipeline stages or form: other ones in 1 of 3 rows",
         "order: 1 of 3 pairs more than 5 % apart change places",
