@@ -7,7 +7,7 @@ bits), ``pipeline``, ``datapath`` (the same frame for every design), ``ports``.
 from __future__ import annotations
 
 from .bitheap import BitHeap
-from .circuit import ONE, ZERO, Bit, Circuit, Gate, Op, Word
+from .circuit import ONE, ZERO, Bit, Circuit, Gate, Op, Sum, Word
 from .controls import Controls
 from .datapath import Datapath, DatapathBuilder, Registered, build_datapath, emulate
 from .pipeline import FED_BACK, schedule
@@ -27,6 +27,7 @@ __all__ = [
     "Op",
     "Port",
     "Registered",
+    "Sum",
     "Word",
     "build_datapath",
     "emulate",

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from .booth import recode
-from .circuit import ONE, ZERO, Bit, Circuit, Word
+from .circuit import ONE, ZERO, Bit, Circuit, Sum, Word
 from .controls import Controls
 
 __all__ = ["BitHeap", "Row"]
@@ -131,7 +131,7 @@ class BitHeap:
     def row(self) -> Row:
         """Compresses to one unsigned word beside its offsets, which cost nothing until a heap is totalled."""
         self._merge_groups()
-        word = self._add_rows(self._compress(self._columns, self.maximum.bit_length()))
+        word = self._added(self._columns, self.maximum.bit_length())
         return Row(word, self.maximum, tuple(self._offsets))
 
     def total(self, width: int) -> Word:
@@ -149,7 +149,7 @@ class BitHeap:
                 columns.setdefault(column, []).append(bit)
             if (base >> column) & 1:
                 columns.setdefault(column, []).append(ONE)
-        return self._add_rows(self._compress(columns, width))
+        return self._added(columns, width)
 
     def _simplest(self, flip: Bit, enable: Bit) -> Bit:
         """A control equal to ``flip`` wherever ``enable`` is 1: a constant, or one that negates other bits anyway."""
@@ -186,7 +186,9 @@ class BitHeap:
             group = BitHeap(self.circuit, self.controls, half_adders=self.half_adders)
             for column, bit, negative in terms:
                 group._add(column - low, bit, negative ^ swap)
-            rows = group._compress(group._columns, group.maximum.bit_length())
+            width = group.maximum.bit_length()
+            rows = group._compress(group._columns, width)
+            group._note(group._columns, width, rows)
             control = self.circuit.not_(flip) if swap else flip
             negated = ~self.controls.truth(flip) if swap else self.controls.truth(flip)
             ones = 0  # the sum of both rows where every bit is 1
@@ -198,6 +200,16 @@ class BitHeap:
             self.maximum += ones
             for state, offset in enumerate(group._offsets):
                 self._offsets[state] += -ones - (offset << low) if negated[state] else offset << low
+
+    def _added(self, columns: Mapping[int, Sequence[Bit]], width: int) -> Word:
+        """The sum of the columns modulo 2**width."""
+        word = self._add_rows(self._compress(columns, width))
+        self._note(columns, width, (word,))
+        return word
+
+    def _note(self, columns: Mapping[int, Sequence[Bit]], width: int, words: tuple[Word, ...]) -> None:
+        kept = {column: tuple(bits) for column, bits in columns.items() if column < width}
+        self.circuit.sums.append(Sum(kept, width, words))
 
     def _compress(self, columns: Mapping[int, Sequence[Bit]], width: int) -> tuple[Word, Word]:
         """Two rows whose sum is that of the columns modulo 2**width; equal to it where that is below 2**width."""

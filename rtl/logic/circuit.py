@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from siliquant.inputs import InputError
 
-__all__ = ["ONE", "ZERO", "Bit", "Circuit", "Gate", "Op", "Word", "evaluate"]
+__all__ = ["ONE", "ZERO", "Bit", "Circuit", "Gate", "Op", "Sum", "Word", "evaluate"]
 
 Bit = NewType("Bit", int)
 Word = tuple[Bit, ...]
@@ -61,6 +61,17 @@ class Gate(NamedTuple):
     outputs: Word
 
 
+class Sum(NamedTuple):
+    """What gates were made for: ``words`` add up to the bits of ``columns``, each times 2**column, modulo 2**width.
+
+    A hint to proofs, which check it; no gate depends on it.
+    """
+
+    columns: Mapping[int, Word]
+    width: int
+    words: tuple[Word, ...]
+
+
 class Circuit:
     """A growing acyclic graph of gates. Bits 0 and 1 are the constants.
 
@@ -75,6 +86,7 @@ class Circuit:
 
     def __init__(self) -> None:
         self.gates: list[Gate] = []
+        self.sums: list[Sum] = []
         self.inputs: dict[str, Word] = {}
         self.input_stages: dict[Bit, int] = {}
         self._arrival: list[float] = [0.0, 0.0]

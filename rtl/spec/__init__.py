@@ -24,7 +24,7 @@ from .numbers import (
     to_signed,
     widths_text,
 )
-from .packing import packing_of, word_bits
+from .packing import Packing, packing_of, word_bits
 from .values import BIPOLAR, Bits, CodeValues, all_codes, codes_of, network_codes
 
 __all__ = [
@@ -36,6 +36,7 @@ __all__ = [
     "IntArray",
     "MacSpec",
     "MultiplierSpec",
+    "Packing",
     "Precision",
     "UnusedProducts",
     "all_codes",
