@@ -48,12 +48,7 @@ from siliquant.inputs import integer
 
 CLOCK_MHZ, DEPTH = 500.0, 512
 MAC = UniformSpec(weight_bits=4, activation_bits=4, lanes=16)
-SCRIPT = """
-from pyosys import libyosys
-design = libyosys.Design()
-for command in {commands!r}:
-    design.run_pass(command)
-"""
+YOSYS = "import sys; from pyosys import libyosys; d = libyosys.Design(); [d.run_pass(c) for c in sys.argv[1:]]"
 
 
 def around_um2(spec: ArraySpec, liberty: Path) -> float:
@@ -69,8 +64,8 @@ def around_um2(spec: ArraySpec, liberty: Path) -> float:
             "read_verilog array.v", f"synth -flatten -top {spec.name}", "dfflibmap -liberty cells.lib",
             "abc -liberty cells.lib", "opt_clean", "tee -o area.txt stat -liberty cells.lib",
         ]  # fmt: skip
-        script = SCRIPT.format(commands=commands)
-        subprocess.run([sys.executable, "-c", script], cwd=folder, check=True, capture_output=True)
+        command = [sys.executable, "-c", YOSYS, *commands]
+        subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)
         (line,) = (line for line in (Path(folder) / "area.txt").read_text().splitlines() if "Chip area for" in line)
     return float(line.split(":")[-1])
 
@@ -155,7 +150,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     networks = [load_workload(name) for name in options.models.split(",")]
     out = Console()
 
-    liberty = find_library("freepdk45").slim_path
+    liberty = find_library("freepdk45").slim()
     around = {
         number: {each.value: round(around_um2(array_of(MAC, size, number, each), liberty)) for each in Architecture}
         for number in drains

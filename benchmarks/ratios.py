@@ -29,6 +29,7 @@ from hwmodel.comparison import (
     entries_of,
     measured_answer,
 )
+from hwmodel.comparison.tables import figure
 from hwmodel.library import find_library
 from hwmodel.measurement import Bench, DesignUnderTest, MacTrial, Measurement, RowStore, choose
 from hwmodel.operands import STREAM_NAMES, UNIFORM, Stream, StreamPlan
@@ -79,12 +80,16 @@ def figures(rows: Sequence[Row]) -> dict[str, dict[str, Any]]:
             "stages": row.pipeline_stages,
             "meets_clock": row.meets_clock,
             "area_um2_per_mac_per_cycle": round(row.area_um2_per_mac_per_cycle, 2),
-            "energy_fj_per_mac": round(row.energy_fj_per_mac or 0.0, 2),
-            "area_ratio": round(row.area_ratio or 0.0, 4),
-            "energy_ratio": round(row.power_ratio or 0.0, 4),
+            "energy_fj_per_mac": _rounded(row.energy_fj_per_mac, 2),
+            "area_ratio": _rounded(row.area_ratio, 4),
+            "energy_ratio": _rounded(row.power_ratio, 4),
         }
         for row in rows
     }
+
+
+def _rounded(value: float | None, digits: int) -> float | None:
+    return None if value is None else round(value, digits)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -135,7 +140,7 @@ def _print(title: str, found: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> 
     table = Table("design", *found, title=title)
     for design in next(iter(found.values())):
         cells = [each[design] for each in found.values()]
-        texts = [f"{cell['area_ratio']:.2f} / {cell['energy_ratio']:.2f}" for cell in cells]
+        texts = [" / ".join(figure(cell[name], 2) for name in ("area_ratio", "energy_ratio")) for cell in cells]
         table.add_row(
             design,
             *(text if cell["meets_clock"] else f"{text} (misses)" for text, cell in zip(texts, cells, strict=True)),

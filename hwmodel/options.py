@@ -159,12 +159,16 @@ def naming(library: Library) -> Iterator[None]:
 
 def say_unstated(library: Library) -> None:
     """A line to stderr each where the library does not state the area or capacitance, or the power, of every cell that
-    could be used.
+    could be used, and where it has clock gates of which none can be used.
     """
     if library.unstated:
         names = ", ".join(f"{cell} ({why})" for cell, why in library.unstated[:3])
         more = f" and {len(library.unstated) - 3} more" if len(library.unstated) > 3 else ""
         print(f"{library.files}: cells are left out: {names}{more}", file=sys.stderr)
+    if library.unused_gates:
+        names = ", ".join(library.unused_gates[:3]) + (", ..." if len(library.unused_gates) > 3 else "")
+        needed = "area, capacitances, leakage, energy, delays, setup times and the part of each pin"
+        print(f"{library.files}: no clock gates: {names} must state {needed}", file=sys.stderr)
     why = library.no_power(library.areas)
     if why:
         print(f"{library.files} states {why}: netlists with them get no power figure", file=sys.stderr)

@@ -203,9 +203,11 @@ def generate(specs: Spec | Sequence[Spec], out: str | Path = "build", *, prefix:
     """
     from rtl.verilog import write_files
 
-    chosen = [specs] if isinstance(specs, Spec) else list(specs)
+    chosen = [specs] if isinstance(specs, Spec | str) else list(specs)
     if not chosen:
         raise InputError("specs must have at least one design")
+    if not str(out):
+        raise InputError("out must be a folder, not ''")
     for spec in chosen:
         if not isinstance(spec, Spec):
             raise InputTypeError(f"specs must be MACs, arrays or requantisers, not {short(spec)}")

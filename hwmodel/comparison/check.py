@@ -12,7 +12,7 @@ from siliquant.commandline import console, print_table
 from siliquant.files import write_atomically
 from siliquant.inputs import csv_of
 
-from .comparison import Row
+from .comparison import EQUAL_THROUGHPUT, Row
 
 __all__ = ["APART", "Swap", "pairs_apart", "print_check", "swapped", "write_check"]
 
@@ -54,7 +54,10 @@ def pairs_apart(estimated: Sequence[Row], measured: Sequence[Row]) -> list[Swap]
         for (said, row), (other_said, other) in combinations(list(group), 2):
             for quantity, ratios in (
                 ("area", (row.area_ratio, other.area_ratio, said.area_ratio, other_said.area_ratio)),
-                ("power", (row.power_ratio, other.power_ratio, said.power_ratio, other_said.power_ratio)),
+                (
+                    "energy" if normalisation == EQUAL_THROUGHPUT else "power",
+                    (row.power_ratio, other.power_ratio, said.power_ratio, other_said.power_ratio),
+                ),
             ):
                 if None in ratios:
                     continue

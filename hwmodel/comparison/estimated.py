@@ -155,10 +155,12 @@ def model_answer(question: Question, model: LibraryModel, clock_mhz: float) -> A
 
 
 def _source(model: LibraryModel, cost: Cost) -> str:
-    """That an answer is the model's; of one that was fitted to a part of the sweep with how many designs that is, of
-    one that was fitted to netlists of another flow with which.
+    """That an answer is the model's. Where the model was fitted to a part of the sweep, to how many designs; where to
+    netlists of another flow, to which.
     """
-    fitted = model.provenance.get("fitted_designs", "few") if LEFT_OUT_DESIGNS in model.provenance else ""
-    flow = model.provenance.get("flow_version", str(FLOW_VERSION))
-    of = [*[f" of {fitted} designs"] * bool(fitted), *[f" of flow {flow}"] * (flow != str(FLOW_VERSION))]
-    return "".join(["model", *of, ", out of range" if cost.outside else ""])
+    said, flow = "model", model.provenance.get("flow_version", str(FLOW_VERSION))
+    if LEFT_OUT_DESIGNS in model.provenance:
+        said += f" of {model.provenance.get('fitted_designs', 'few')} designs"
+    if flow != str(FLOW_VERSION):
+        said += f" of flow {flow}"
+    return f"{said}, out of range" if cost.outside else said

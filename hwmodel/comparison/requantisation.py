@@ -155,8 +155,9 @@ def unit_rows(
         found, beside = answer(unit), mac(mac_question(unit))
         spec, power_uw = found.spec, found.power_uw
         mac_uw = beside.power_uw[Precision(unit.bits, unit.bits)]
-        # The MAC makes `lanes` products a cycle, so one accumulator takes it PRODUCTS / lanes cycles.
-        sum_uw = None if mac_uw is None else mac_uw * PRODUCTS / unit.mac.lanes
+        # One accumulator takes the MAC as many cycles as its power was measured with.
+        precision = Precision(unit.bits, unit.bits)
+        sum_uw = None if mac_uw is None else mac_uw * PRODUCTS / beside.products_per_cycle[precision]
         rows.append(
             UnitRow(
                 bits=unit.bits,

@@ -73,7 +73,9 @@ _GROWING = (
     (Part.AND_TERMS, Part.OR_GATES, Part.XOR_GATES, Part.MULTIPLEXERS),
     (Part.CARRY_BITS,),
 )
-"""Parts whose area grows under pressure, by the share of each group; flip-flops and clock gates stay as they are."""
+"""Parts whose area grows under pressure, by the share of each group. Flip-flops, clock gates and hold multiplexers stay
+as they are.
+"""
 _START_NS = {  # only where the search for paths begins; scaled to the library before the first fit
     Step.START: 0.08,
     Step.AND: 0.03,

@@ -7,7 +7,7 @@ Read ``source`` and ``tree``, ``merging`` (several files as one library), ``cond
 
 from __future__ import annotations
 
-from .clockgates import ClockGate, read_clock_gate
+from .clockgates import GATE_KIND, GATE_KINDS, ClockGate, read_clock_gate
 from .conditions import TIMES_NS, nominal_temperature_c, nominal_voltage_v, operating_conditions, time_unit, unit
 from .files import MOST_BYTES, LibertyFiles, sha256_of
 from .functions import (
@@ -46,6 +46,8 @@ from .tree import Group, named_pins, parse_liberty
 
 __all__ = [
     "DELAYS",
+    "GATE_KIND",
+    "GATE_KINDS",
     "MOST_BYTES",
     "ONE_NET",
     "TIMES_NS",

@@ -19,7 +19,10 @@ from .tree import Group, named_pins
 
 __all__ = ["ClockGate", "read_clock_gate"]
 
-_KINDS = ("latch_posedge", "latch_posedge_precontrol")
+GATE_KIND = "clock_gating_integrated_cell"
+"""The attribute of a cell that says what clock gate it is."""
+GATE_KINDS = ("latch_posedge", "latch_posedge_precontrol")
+"""What it says of those that serve."""
 _PARTS = {
     "clock_gate_clock_pin": "input",
     "clock_gate_enable_pin": "input",
@@ -45,7 +48,7 @@ def read_clock_gate(cell: Group) -> ClockGate | None:
     not the clock and what is stored, or with test pins that its kind has not.
     """
     try:
-        kind = cell.text("clock_gating_integrated_cell").strip()
+        kind = cell.text(GATE_KIND).strip()
         parts: dict[str, list[str]] = {part: [] for part in _PARTS}
         for name, pin in named_pins(cell):
             direction = pin.text("direction")
@@ -60,7 +63,7 @@ def read_clock_gate(cell: Group) -> ClockGate | None:
     except InputError:
         return None
     clocks, enables, outputs, tests = (parts[part] for part in _PARTS)
-    if kind not in _KINDS or [len(clocks), len(enables), len(outputs)] != [1, 1, 1]:
+    if kind not in GATE_KINDS or [len(clocks), len(enables), len(outputs)] != [1, 1, 1]:
         return None
     if bool(tests) != kind.endswith("precontrol"):
         return None

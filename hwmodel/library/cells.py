@@ -20,6 +20,8 @@ from fnmatch import fnmatchcase
 from functools import lru_cache
 
 from hwmodel.liberty import (
+    GATE_KIND,
+    GATE_KINDS,
     ClockGate,
     Group,
     default_capacitance,
@@ -123,6 +125,12 @@ def gate_cells(library: Group) -> Iterator[tuple[Cell, Group, ClockGateCell]]:
             yield cell, group, ClockGateCell(group.name, gate.clock, gate.enable, gate.output, gate.tests)
 
 
+def gates_by_kind(library: Group) -> tuple[str, ...]:
+    """The cells that say they are clock gates of a kind that serves, whatever else they state or lack."""
+    cells = library.group_iter("cell")
+    return tuple(sorted(cell.name for cell in cells if cell.text(GATE_KIND).strip() in GATE_KINDS))
+
+
 def described_cells(library: Group, excluded: Iterable[str] = ()) -> Iterator[tuple[Cell, Group, str]]:
     """The library's gates and flip-flops with their groups, in file order, without those matching a pattern; and why
     one is left out, empty of those that are usable.
@@ -173,7 +181,7 @@ def _no_logic(cell: Cell) -> str:
     return "" if constant is None else f"its output {constant} is constant"
 
 
-NO_AREA = "it states no area"
+NO_AREA = "it states no area above 0"
 NO_CAPACITANCE = "it states no capacitance"
 """How the reasons begin for which cells are left out that would be of use."""
 _STORAGE = ("latch", "latch_bank", "ff_bank", "statetable", "test_cell", "bus", "bundle", "memory")

@@ -45,6 +45,7 @@ from .cells import (
     described_cells,
     full_adder,
     gate_cells,
+    gates_by_kind,
     half_adder,
     input_column,
     smallest,
@@ -99,6 +100,7 @@ class Facts:
     no_leakage: tuple[str, ...]
     no_internal_energy: tuple[str, ...]
     unstated: tuple[tuple[str, str], ...]
+    unused_gates: tuple[str, ...]
     unmappable: tuple[int, str, str] | None
     untimed: tuple[int, str, str] | None
     exceptions: tuple[str, ...]
@@ -190,6 +192,7 @@ def _digest(
         no_leakage=tuple(sorted(cell.name for cell in cells if not power[cell.name].states_leakage)),
         no_internal_energy=tuple(sorted(cell.name for cell in cells if not power[cell.name].states_energy)),
         unstated=tuple((cell.name, why) for cell, _, why in described if why.startswith((NO_AREA, NO_CAPACITANCE))),
+        unused_gates=() if gate else gates_by_kind(library),
         unmappable=_located(unmappable_of(library, described), files),
         untimed=_located(lacking, files),
         exceptions=(

@@ -111,6 +111,7 @@ class Library:
     no_leakage: tuple[str, ...]  # cells of whose leakage the file says nothing
     no_internal_energy: tuple[str, ...]  # cells with outputs of whose internal energy it says nothing
     unstated: tuple[tuple[str, str], ...]  # cells left out, and why: they state no area or no capacitance
+    unused_gates: tuple[str, ...]  # clock gates of a kind that serves, none of which states all that is needed
     unmappable: Finding | None  # why no logic can be mapped to its cells
     untimed: Finding | None  # what a timing tool would take no time for
     exceptions: tuple[str, ...]  # what is not taken as the file has it, in words
@@ -231,6 +232,7 @@ def find_library(
         no_leakage=tuple(facts.pop("no_leakage")),
         no_internal_energy=tuple(facts.pop("no_internal_energy")),
         unstated=tuple((cell, why) for cell, why in facts.pop("unstated")),
+        unused_gates=tuple(facts.pop("unused_gates")),
         unmappable=_finding(facts.pop("unmappable"), files),
         untimed=_finding(facts.pop("untimed"), files),
         exceptions=tuple(exceptions),

@@ -198,7 +198,10 @@ _CHOSEN = frozenset({"cell", "lu_table_template"})
 _DEPTH_OF_TABLES = 4  # library, cell, pin, timing, table
 _FUNCTIONS = frozenset({"function", "clocked_on", "next_state", "clear", "preset"})
 _SAFE = re.compile(r"[A-Za-z0-9_ \t.,:!&|^*+'()=~<>%\[\]$@?/-]*")
-_DROPPED_ATTRIBUTES = frozenset({"comment", "date", "revision"})
+_DROPPED_ATTRIBUTES = frozenset(
+    # Of a range OpenSTA takes the upper end: more than the capacitance that is stated beside it.
+    {"comment", "date", "revision", "rise_capacitance_range", "fall_capacitance_range"}
+)
 _NUMBER = frozenset(
     {
         *("nom_process", "nom_temperature", "nom_voltage", "process", "temperature", "voltage"),

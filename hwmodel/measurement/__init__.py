@@ -1,8 +1,8 @@
 """Measured designs: a spec through the whole flow, its rows, their store, and the calibration table of a library.
 
 In: a spec, a library, a clock, operand streams. Out: :class:`SynthesisRow` s, kept under what decides them. Read
-``row``, ``keys`` and ``store``, ``dut`` (one design through the flow), ``macs`` and ``requantisers`` (the smallest
-pipelining), ``sweep``, ``points`` and ``table`` (calibration), ``executors`` (cores or a Dask cluster).
+``row``, ``keys`` and ``store``, ``dut`` (one design through the flow), ``macs`` and ``requantisers`` (the best
+pipelining and form), ``sweep``, ``points`` and ``table`` (calibration), ``executors`` (cores or a Dask cluster).
 """
 
 from __future__ import annotations

@@ -257,8 +257,9 @@ def placed_netlist(
     """A netlist and its row with the wires of a placement.
 
     Where it meets the clock by the wire load and misses it with these, ``make`` makes one that is faster, by the wire
-    load, by as much as it was too slow, up to _FASTER_TRIES times; the first that meets the clock is taken, the fastest
-    where none does. Its recipe says how all of them were searched for. Raises as :func:`hwmodel.placement.place`.
+    load, by the ratio of its period with these wires to that by the wire load, up to _FASTER_TRIES times; the first
+    that meets the clock is taken, the fastest where none does. Its recipe says how all of them were searched for.
+    Raises as :func:`hwmodel.placement.place`.
     """
     assert bench.placing is not None
     found: list[tuple[SynthesisRow, Mapped]] = []

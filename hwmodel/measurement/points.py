@@ -94,7 +94,8 @@ def points_of(
 ) -> list[MeasuredPoint] | None:
     """The points of a design by what ``find`` gives for a clock in MHz and plans; None as soon as it gives None.
 
-    The relaxed clock comes first; once a clock was missed, higher ones would give the same netlist and are left out.
+    The relaxed clock comes first; once a clock was missed, higher ones would give a netlist about as fast, and are
+    left out.
     ValueError where the first pressure is not that of the relaxed clock, or OpenSTA is missing.
     """
     points: list[MeasuredPoint] = []

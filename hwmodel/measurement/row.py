@@ -19,7 +19,7 @@ from hwmodel.synthesis import FLOW_VERSION, Attempt, Synthesis, looks_at_area_al
 from siliquant.files import package_version
 from siliquant.inputs import InputError, field_types, fits, json_object, short
 
-FLOW_FOLDERS = ("library", "netlist", "placement", "synthesis", "yosys", "yosys/maps")
+FLOW_FOLDERS = ("liberty", "library", "netlist", "placement", "synthesis", "yosys", "yosys/maps")
 """Folders of hwmodel whose code decides the netlists."""
 
 WIRE_LOAD, NO_WIRES = "wire load", "none"
@@ -131,9 +131,10 @@ def row_key(
     placed: str | None = None,
     search: str = "",
 ) -> str:
-    """sha256 over everything that can change a row's numbers: source, library, clock, flow, tools (of a placed row the
-    placer, too), stream, how it is placed (the text of a Placing; None where it is not), and the end of its recipe
-    that says how it was searched for.
+    """sha256 over what decides a netlist, its timing and its operands: source, library, clock, flow, tools (of a placed
+    row the placer, too), stream, how it is placed (the text of a Placing; None where it is not), and the end of its
+    recipe that says how it was searched for. How power is computed, Icarus Verilog included, is a matter of
+    ``flow_version``.
     """
     decisive = {name: tools.get(name) for name in ("yosys", "opensta")}
     effort += search

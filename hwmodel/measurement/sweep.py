@@ -47,8 +47,8 @@ __all__ = [
 RELAXED_MHZ = 10.0
 """The clock at which only area counts, in MHz; every library here is many times faster."""
 PRESSURES = ((1.0, 1.15, 1.5), (1.0, 1.3, 2.0))
-"""How much shorter than its relaxed minimum period the period of each point of a design is, for either half of the
-designs, large ones in the first; 1 is the relaxed clock itself.
+"""The pressures of a design's points, for each half of the designs; large designs have the first. A pressure is the
+minimum period of the smallest netlist over the period of the clock; 1 stands for the relaxed clock.
 """
 _LARGEST_HURRIED = 192  # bits of operands: the fastest netlist of a larger design takes long to find
 _OF_ARRAYS = (1.0, 1.15)
@@ -59,8 +59,7 @@ class SweepDesign:
     """One design of the sweep: a MAC, or the core of an array.
 
     held_out: why it is never fitted ("family", "width", "lanes", "size", "array"), or None.  pressures: those of its
-    points, rising.  other_stream: beside uniform codes, drawn from the
-    others.
+    points, rising.  other_stream: name of the stream with which power is measured beside that of uniform codes.
     """
 
     spec: MacSpec | CoreSpec

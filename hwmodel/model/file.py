@@ -93,6 +93,8 @@ def read_model(path: Path) -> LibraryModel:
         strain = _named(data["strain"], "strain", ("from", "to", "power"), "of its numbers")
         if not _number(strain["from"], "strain") < _number(strain["to"], "strain"):
             raise InputError(f"strain must go from a pressure to a higher one, not {strain['from']} to {strain['to']}")
+        if not _number(strain["power"], "strain") > 0:
+            raise InputError(f"the power of strain must be above 0, not {strain['power']}")
         known = _named(data["range"], "range", ("counts", "smallest_um2", "largest_um2", "forms"), "of its limits")
         coefficients = Coefficients(
             area_um2=_vector(data["area_um2"], "area_um2"),

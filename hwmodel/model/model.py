@@ -11,16 +11,16 @@ Counts come from hwmodel.model.structure, transitions from hwmodel.model.switchi
 kept once found (hwmodel.model.features). The coefficients are data: hwmodel.fit.fitting fits them to the calibration
 table of a library. No tool is run here.
 
-Clock pressure u is 0 where the smallest netlist meets the clock and 1 where only the fastest does, or none:
-u = (relaxed - period) / (relaxed - fastest), from 0 to 1. A little of it costs little (a few larger cells), more of it
-ever more, as full adders are dissolved into gates: strain s goes from 0 to 1 between two fitted pressures, by a fitted
-power of the way between them. The area of gates and adders grows with s, that of flip-flops does not; leakage and
-the energies of clocks, of settled transitions and of glitches grow by 1 + growth x s, each with its own growth, and
-gates in the place of full adders glitch, by s times a share of the settled energy. As soon as there is any pressure,
-each glitch of such adders takes more energy, by the share that they have of the longest path: where that is small, they
-go on to ripple. The netlist's minimum period
-is the relaxed one at u = 0, between the clock's and the fastest while u is below 1, and the fastest at 1: recipes come
-in few sizes, and the one that meets a clock is mostly faster than it must be.
+Clock pressure u is 0 where the smallest netlist meets the clock and 1 where only the fastest does, or none: u =
+(relaxed - period) / (relaxed - fastest), from 0 to 1. A little of it costs little (a few larger cells), more of it ever
+more, as full adders are dissolved into gates: strain s goes from 0 to 1 between two fitted pressures, by a fitted power
+of the way between them. The area of gates and adders grows with s, that of flip-flops does not; leakage and the
+energies of clocks, of settled transitions and of glitches grow by 1 + growth x s, each with its own growth, and gates
+in the place of full adders glitch, by s times a share of the settled energy. As soon as there is any pressure,
+carry-propagate adders look ahead, and each of their glitches takes more energy, the more the larger their share of the
+longest path: where it is small, synthesis leaves them as they are. The netlist's minimum period is the relaxed one at u
+= 0, between the clock's and the fastest while u is below 1, and the fastest at 1: recipes come in few sizes, and the
+one that meets a clock is mostly faster than it must be.
 """
 
 from __future__ import annotations

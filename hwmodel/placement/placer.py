@@ -239,11 +239,15 @@ def _run(
     with scratch("place") as folder:
         (folder / "job.json").write_text(json.dumps(job))
         with (folder / "log").open("w+", errors="replace") as log:
-            done = processes.run(
-                command("hwmodel.placement.worker", "job.json", "result.json"),
-                cwd=folder, stdout=log, stderr=subprocess.STDOUT, timeout=_SECONDS_LIMIT,
-                env={**os.environ, **processes.TEMPORARY_HERE, "OMP_NUM_THREADS": "1"},
-            )  # fmt: skip
+            try:
+                done = processes.run(
+                    command("hwmodel.placement.worker", "job.json", "result.json"),
+                    cwd=folder, stdout=log, stderr=subprocess.STDOUT, timeout=_SECONDS_LIMIT,
+                    env={**os.environ, **processes.TEMPORARY_HERE, "OMP_NUM_THREADS": "1"},
+                )  # fmt: skip
+            except subprocess.TimeoutExpired:
+                cells = f"{len(widths)} cells in {_SECONDS_LIMIT} s"
+                raise PlacementError(f"coloquinte did not place {cells}") from None
             if done.returncode:
                 log.seek(0)
                 said = (log.read().strip() or "nothing").splitlines()[-1]

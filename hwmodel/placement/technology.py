@@ -75,7 +75,9 @@ class Technology:
     @property
     def text(self) -> str:
         """What decides wires, in words: numbers, and a hash over all of it."""
-        digest = hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+        macros = {name: asdict(macro) for name, macro in self.macros.items()}
+        decisive = [self.site_nm, self.row_nm, macros, self.wire.ff_per_um, self.wire.ohm_per_um]
+        digest = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
         return f"{self.wire.ff_per_um:.4g} fF and {self.wire.ohm_per_um:.4g} Ohm a um, technology {digest[:8]}"
 
 

@@ -101,13 +101,12 @@ def synthesise(
 ) -> Synthesis:
     """Synthesise one design and keep its smallest netlist that meets the clock; else one nearly as fast as any.
 
-    verilog: the whole source; top: its top module; clock: the name of the clock port.  jobs: recipes
-    worked on at a time (default: the processors).  recipe: use only this one.  screen: give up on a
-    clock that the smallest netlists are far from, and leave gates alone out; the recipe of a result
-    that misses the clock then ends in SCREENED; without screen, that of what such a search would not have
-    found ends in UNSCREENED.  progress is called with each recipe's name when it is done.
-    Without OpenSTA the smallest netlist of the area recipes is kept and timing is None.  Raises
-    ValueError, SynthesisError.
+    verilog: the whole source; top: its top module; clock: the name of the clock port. jobs: recipes worked on at a time
+    (default: the processors). recipe: use only this one. screen: give up on a clock that the smallest netlists are far
+    from, and leave gates alone out; the recipe of a result that misses the clock then ends in SCREENED where that cut
+    the search short; without screen, that of what such a search would not have found ends in UNSCREENED. progress is
+    called with each recipe's name when it is done. Without OpenSTA the smallest netlist of the area recipes is kept and
+    timing is None. Raises ValueError, SynthesisError.
     """
     with Workspace(verilog, top, library, jobs=jobs, clock=clock, progress=progress) as workspace:
         return workspace.synthesise(clock_mhz, effort=effort, recipe=recipe, screen=screen)

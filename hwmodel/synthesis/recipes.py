@@ -98,8 +98,8 @@ AREA_SCRIPTS = ("area", "flow", "keep")
 SIZED = "-sized"
 """At the end of a recipe in a row: its netlist has larger cells than the recipe gave it."""
 SCREENED, UNSCREENED = "-screened", "-unscreened"
-"""At the end of a recipe in a row: the clock was given up before everything was tried; it was not, though screening
-would have given it up. Rows with neither are what both ways of searching find.
+"""At the end of a recipe in a row. SCREENED: the clock was given up before everything was tried. UNSCREENED: the search
+went on where a screened one would have given up. A row with neither is what both ways of searching find.
 """
 
 

@@ -117,7 +117,8 @@ def _made(opensta: OpenSta, moves: Sequence[Move], slack_ns: float) -> tuple[Seq
     """
     found = opensta.replace({move.instance: move.cell for move in moves})
     while found < slack_ns and moves:
-        moves, undone = moves[: len(moves) > 1], moves[len(moves) > 1 :]
+        kept = 1 if len(moves) > 1 else 0
+        moves, undone = moves[:kept], moves[kept:]
         found = opensta.replace({move.instance: move.before for move in undone})
     return moves, found
 

@@ -142,7 +142,7 @@ class OpenSta:
 
     def __init__(self, library: Library) -> None:
         self.library = library
-        self._period_ns = 0.0
+        self._period_ns = self._spare_ns = 0.0
         program = find_opensta()
         with contextlib.ExitStack() as stack:
             folder = stack.enter_context(scratch("sta"))
@@ -223,7 +223,9 @@ class OpenSta:
         """Read a mapped Verilog netlist in place of the one before, and constrain it."""
         library = self.library
         self._period_ns = positive_number("period_ns", period_ns)
-        period = self._period_ns / library.time_ns
+        constrained_ns = min(self._period_ns, _LONGEST_NS)
+        self._spare_ns = self._period_ns - constrained_ns
+        period = constrained_ns / library.time_ns
         load = library.default_load_ff / library.capacitance_ff
         try:
             shutil.copyfile(netlist, self._folder / "netlist.v")
@@ -282,9 +284,9 @@ class OpenSta:
             arrives, due, name = line.split(" ", 2)
             instance, _, pin = _plain(name).rpartition("/")
             for found, text in ((arrival, arrives), (required, due)):
-                time = _number(text, f"time of {short(name)}")
-                if abs(time) < _NO_SLACK_NS:
-                    found.setdefault(instance, {})[pin] = time * 1e9
+                time_ns = 1e9 * _number(text, f"time of {short(name)}")
+                if abs(time_ns) < _NO_SLACK_NS:
+                    found.setdefault(instance, {})[pin] = time_ns
         return PinTimes(arrival, required)
 
     def write_sdf(self, path: Path) -> None:
@@ -312,7 +314,7 @@ class OpenSta:
         changes = [f"replace_cell {tcl_word(instance)} {tcl_word(cell)}" for instance, cell in cells.items()]
         answer = self.ask("; ".join([*changes, "puts [sta::worst_slack]"]))
         slack = _number(answer, "worst slack") * self.library.time_ns
-        return slack if abs(slack) < _NO_SLACK_NS else self._period_ns
+        return slack + self._spare_ns if abs(slack) < _NO_SLACK_NS else self._period_ns
 
 
 def _number(text: str, what: str) -> float:
@@ -334,6 +336,7 @@ def _plain(name: str) -> str:
 _AT_PIN = re.compile(r"^ *((?:[\d.eE+-]+ +){3,4})([\^v]) (\S+)/(\S+) \((\S+)\)$", flags=re.MULTILINE)
 _EDGES = {"^": "rise", "v": "fall"}
 _NO_SLACK_NS = 1e15
+_LONGEST_NS = 1000.0  # of a period in OpenSTA, whose numbers have seven digits: a longer one would hide the delays
 
 _LOOP = """
 while {[gets stdin line] >= 0} {

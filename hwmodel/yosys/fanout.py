@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 
 from .gates import Bit, Gates
 
@@ -18,17 +18,18 @@ Capacitances = Mapping[str, Mapping[str, float]]
 def split_fanout(
     gates: Gates,
     buffer: Sequence[str],
-    clock_pins: set[str],
+    clocked: Container[str],
+    clock_pins: Container[str],
     input_ff: Capacitances,
     maximum_ff: Capacitances,
-    limit: int = LARGEST_FANOUT,
 ) -> int:
-    """Put buffers, in layers, into every net with more than ``limit`` sinks or too large a load; returns how many.
+    """Put buffers, in layers, into every net with more than LARGEST_FANOUT sinks or too large a load; returns how many.
 
-    buffer: cell name, input pin, output pin.  input_ff, maximum_ff: by cell and pin, the capacitance of inputs and what
-    outputs may drive, in fF; outputs without a maximum drive any load.  Nets that lead to a clock pin of a register,
-    and those without a driving cell (inputs), stay as they are: the first are the clock tree's business, the second the
-    driving cell's.
+    buffer: cell name, input pin, output pin. input_ff, maximum_ff: by cell and pin, the capacitance of inputs and what
+    outputs may drive, in fF; outputs without a maximum drive any load. clocked, clock_pins: cells with a clock, and the
+    names of their clock pins, which other cells may have, too. Nets that lead to a clock pin of a register, and those
+    without a driving cell (inputs), stay as they are: the first are the clock tree's business, the second the driving
+    cell's.
     """
     cell, input_pin, output_pin = buffer
 
@@ -42,11 +43,11 @@ def split_fanout(
     added = 0
     for bit, (driver, pin) in list(gates.driver.items()):
         may_ff = allowed_ff(gates.cells[driver]["type"], pin)
-        while len(gates.sinks[bit]) > limit or load_ff(bit) > may_ff:
+        while len(gates.sinks[bit]) > LARGEST_FANOUT or load_ff(bit) > may_ff:
             sinks = list(gates.sinks[bit])
-            if any(name_of_pin in clock_pins for _, name_of_pin, _ in sinks):
+            if any(pin in clock_pins and gates.cells[name]["type"] in clocked for name, pin, _ in sinks):
                 break
-            groups = max(-(-len(sinks) // limit), math.ceil(load_ff(bit) / allowed_ff(cell, output_pin)))
+            groups = max(-(-len(sinks) // LARGEST_FANOUT), math.ceil(load_ff(bit) / allowed_ff(cell, output_pin)))
             if groups >= len(sinks):
                 break  # buffers would be no lighter than what they drive
             for group in range(groups):

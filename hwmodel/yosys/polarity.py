@@ -40,12 +40,14 @@ class _Costs:
         return 0.0, inverter
 
 
+_ROUNDS = 12  # of local search, at most
+
+
 def choose_polarity(
     gates: Gates,
     areas: Mapping[str, float],
     complements: Mapping[str, tuple[str, str]],
     inverted: Mapping[str, bool],
-    rounds: int = 12,
 ) -> dict[str, bool]:
     """True for each full adder that shall work on complemented inputs.
 
@@ -67,7 +69,7 @@ def choose_polarity(
     best: tuple[float, dict[str, bool]] | None = None
     for start in starts:
         form = {name: start(name) for name in adders}
-        for _ in range(rounds):
+        for _ in range(_ROUNDS):
             changed = False
             for name in adders:
                 before = sum(evaluate(index, form) for index in touching[name])

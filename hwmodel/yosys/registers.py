@@ -11,9 +11,11 @@ SUFFIX = "_reg"
 
 
 def name_registers(gates: Gates, flip_flops: set[str]) -> None:
-    """Name each flip-flop after the net it drives: bit 3 of accumulator_q becomes accumulator_q_3_reg.
+    """Name each flip-flop after the net that it drives, or the inverse of it: bit 3 of accumulator_q becomes
+    accumulator_q_3_reg.
 
-    A later step may replace the net by the complement output; the cell's name stays.
+    A flip-flop with an inverted output alone drives accumulator_q through an inverter, and perhaps a port as it is. A
+    later step may replace the net by the complement output; the cell's name stays.
     """
     names: dict[Bit, str] = {}
     for net, entry in gates.module["netnames"].items():
@@ -31,9 +33,10 @@ def name_registers(gates: Gates, flip_flops: set[str]) -> None:
             continue
         for pin, bits in cell["connections"].items():
             if cell["port_directions"].get(pin) == "output" and bits:
-                label = names.get(bits[0]) or _through_inverter(gates, bits[0], names)
-                if label:
-                    wanted = re.sub(r"[^A-Za-z0-9_]", "_", label) + SUFFIX
+                labels = [names.get(bits[0]), *_through_inverters(gates, bits[0], names)]
+                known_labels = [label for label in labels if label]
+                if known_labels:
+                    wanted = re.sub(r"[^A-Za-z0-9_]", "_", min(known_labels, key=_preference)) + SUFFIX
                     if wanted not in taken:
                         renamed[name] = wanted
                         taken.add(wanted)
@@ -41,13 +44,10 @@ def name_registers(gates: Gates, flip_flops: set[str]) -> None:
     gates.rename(renamed)
 
 
-def _through_inverter(gates: Gates, bit: Bit, names: Mapping[Bit, str]) -> str | None:
-    for cell, _, _ in gates.sinks.get(bit, {}):
-        if gates.cells[cell]["type"] == "$_NOT_":
-            label = names.get(gates.cells[cell]["connections"]["Y"][0])
-            if label:
-                return label
-    return None
+def _through_inverters(gates: Gates, bit: Bit, names: Mapping[Bit, str]) -> list[str | None]:
+    """The names of the inverses of a net."""
+    inverters = [cell for cell, _, _ in gates.sinks.get(bit, {}) if gates.cells[cell]["type"] == "$_NOT_"]
+    return [names.get(gates.cells[cell]["connections"]["Y"][0]) for cell in inverters]
 
 
 def _preference(label: str) -> tuple[bool, int, str]:

@@ -69,20 +69,20 @@ def _map(job: dict[str, Any]) -> None:
     _write(run, job["name"])
 
 
-def _gate_clocks(gates: Gates, job: dict[str, Any]) -> int:
-    return clockgates.gate_clocks(gates, job["clock_gate"])
+def _gate_clocks(gates: Gates, job: dict[str, Any]) -> None:
+    clockgates.gate_clocks(gates, job["clock_gate"])
 
 
-def _before_abc(gates: Gates, job: dict[str, Any]) -> int:
+def _before_abc(gates: Gates, job: dict[str, Any]) -> None:
     registers.name_registers(gates, set(job["flip_flops"]))
     complements = {cell: (q, qn) for cell, q, qn in job["complements"]}
     adder = job["adder"]
     if not gates.of_type(adders.ADDER):
-        return 0
+        return
     adders.merge_adders(gates)
-    folded = adders.fold_adders(gates)
+    adders.fold_adders(gates)
     if adder is None:
-        return folded
+        return
     hybrid.name_adders(gates)
     if job["plan"]:
         hybrid.order_inputs(gates, job["plan"]["orders"])
@@ -90,24 +90,22 @@ def _before_abc(gates: Gates, job: dict[str, Any]) -> int:
     inverted = {"sum": adder["sum_inverted"], "carry": adder["carry_inverted"]}
     form = polarity.choose_polarity(gates, job["areas"], complements, inverted)
     adders.map_adders(gates, adder, form)
-    return folded + adders.use_register_complements(gates, complements, adder["cell"])
+    adders.use_register_complements(gates, complements, adder["cell"])
 
 
-def _cover(gates: Gates, job: dict[str, Any]) -> int:
+def _cover(gates: Gates, job: dict[str, Any]) -> None:
     plan = job["plan"]
     times = abc.Times(plan["arrival_ns"], plan["required_ns"], plan["period_ns"]) if plan else None
     abc.cover(gates, Path(pyosys.__file__).parent / "yosys-abc", job["abc"], times)
-    return 0
 
 
-def _after_abc(gates: Gates, job: dict[str, Any]) -> int:
-    return registers.absorb_inverters(
-        gates, {cell: (q, qn) for cell, q, qn in job["complements"]}, set(job["inverters"])
-    )
+def _after_abc(gates: Gates, job: dict[str, Any]) -> None:
+    registers.absorb_inverters(gates, {cell: (q, qn) for cell, q, qn in job["complements"]}, set(job["inverters"]))
 
 
-def _split_fanout(gates: Gates, job: dict[str, Any]) -> int:
-    return fanout.split_fanout(gates, job["buffer"], set(job["clock_pins"]), job["input_ff"], job["maximum_ff"])
+def _split_fanout(gates: Gates, job: dict[str, Any]) -> None:
+    clocked = {*job["flip_flops"], *([job["clock_gate"]["cell"]] if job["clock_gate"] else [])}
+    fanout.split_fanout(gates, job["buffer"], clocked, set(job["clock_pins"]), job["input_ff"], job["maximum_ff"])
 
 
 def _write(run: _Yosys, name: str) -> None:
@@ -115,16 +113,15 @@ def _write(run: _Yosys, name: str) -> None:
     run("opt_clean -purge", f"write_verilog -noattr -noexpr -simple-lhs {verilog}", f"write_json {data}")
 
 
-def _edit(run: _Yosys, job: dict[str, Any], change: Callable[[Gates, dict[str, Any]], int]) -> int:
-    """Apply a change to the top module; returns what the change returns, the number of things it did."""
+def _edit(run: _Yosys, job: dict[str, Any], change: Callable[[Gates, dict[str, Any]], None]) -> None:
+    """Apply a change to the top module."""
     top = job["top"]
     run("write_json edit.json")
     data = json.loads(Path("edit.json").read_text())
-    done = change(Gates(data["modules"][top], job["output_pins"]), job)
+    change(Gates(data["modules"][top], job["output_pins"]), job)
     data["modules"] = {top: data["modules"][top]}
     Path("edit.json").write_text(json.dumps(data))
     run("design -reset", "read_json edit.json", f"hierarchy -top {yosys_word(top)}", "opt_clean")
-    return done
 
 
 def _name(job: dict[str, Any]) -> None:

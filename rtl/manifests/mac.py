@@ -40,7 +40,7 @@ in_valid 1: the ports hold one cycle of a step; in_valid 0: they are ignored, al
 clear 1 beside in_valid, in the first cycle of a step: a new sum starts with these operands; else it goes on
 out_valid is in_valid, latency_cycles later: then accumulator is the sum of all products since clear, two's complement
 after a cycle of a step that is not its last the accumulator has no meaning
-accumulator keeps its value until out_valid is 1 again
+accumulator keeps its value until out_valid is 1 again, but for one that may come in the cycle in which rst is 1
 a sum may have reduction_length products of any codes; longer ones are right where they fit accumulator_width"""
 
 

@@ -9,10 +9,7 @@ each times its power of two.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable
-
-from rtl.logic import Bit, Circuit, Gate, Op, Sum
+from rtl.logic import Circuit, Gate, Op, Sum
 
 from .polynomials import (
     Polynomial,
@@ -37,7 +34,7 @@ def makers(circuit: Circuit) -> Makers:
 
 
 def check_sum(made: Makers, claim: Sum) -> None:
-    """ProofError unless the words of ``claim`` add up to its columns modulo 2**width, whatever the bits of those are."""
+    """ProofError unless the words of ``claim`` add up to its columns modulo 2**width, whatever the bits of those."""
     leaves = {bit for bits in claim.columns.values() for bit in bits}
     terms = _terms(claim)
     left = Rewriting(terms, lambda bit: bit in made and bit not in leaves, modulus=1 << claim.width)
@@ -47,7 +44,9 @@ def check_sum(made: Makers, claim: Sum) -> None:
             _undo_addition(left, gate, claim.width)
         elif gate.op in ADDERS:
             total, carry = gate.outputs
-            left.replace(total, weighted([*((polynomial_of(each), 1) for each in gate.inputs), (polynomial_of(carry), -2)]))
+            left.replace(
+                total, weighted([*((polynomial_of(each), 1) for each in gate.inputs), (polynomial_of(carry), -2)])
+            )
             if left.has(carry):
                 raise ProofError(f"the carry {carry} of an adder has not twice the weight of its sum {total}")
         else:
@@ -61,9 +60,7 @@ def check_sum(made: Makers, claim: Sum) -> None:
 
 def _terms(claim: Sum) -> Polynomial:
     """The words of a claim, each bit times its power of two."""
-    return weighted(
-        (polynomial_of(bit), 1 << position) for word in claim.words for position, bit in enumerate(word)
-    )
+    return weighted((polynomial_of(bit), 1 << position) for word in claim.words for position, bit in enumerate(word))
 
 
 def _undo_addition(left: Rewriting, gate: Gate, width: int) -> None:

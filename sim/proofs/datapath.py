@@ -16,8 +16,8 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Mapping
-from itertools import product
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 
@@ -114,7 +114,9 @@ class _Logic:
             accumulator = self.datapath.circuit.inputs["accumulator"]
             clear = self.datapath.circuit.inputs["clear"][0]
             word, modulus = self.datapath.next_accumulator, 1 << len(accumulator)
-            kept = [({frozenset((bit,)): 1}, -1 << position) for position, bit in enumerate(accumulator)]
+            kept: list[tuple[Polynomial, int]] = [
+                ({frozenset((bit,)): 1}, -1 << position) for position, bit in enumerate(accumulator)
+            ]
             plain = accumulated(self.sums, word, constants(self.datapath.circuit, known | {clear: 0}))
             cleared = accumulated(self.sums, word, constants(self.datapath.circuit, known | {clear: 1}))
             one = _modulo(weighted([(plain, 1), *kept]), modulus)
@@ -134,9 +136,7 @@ class _Logic:
     def _check_output(self, state: State, known: Mapping[int, int]) -> None:
         """The port shows the inverse of the accumulator register, in two's complement, less its lowest bits."""
         inputs = self.datapath.circuit.inputs
-        shown = value_of(
-            self.made, self.datapath.output, constants(self.datapath.circuit, known), signed=True
-        )
+        shown = value_of(self.made, self.datapath.output, constants(self.datapath.circuit, known), signed=True)
         register = inputs["result"]
         for shift in sorted({self.spec.sum_shift(precision) for precision in self.spec.precisions}):
             wanted: Polynomial = defaultdict(int)
@@ -241,7 +241,7 @@ def _code_bit(precision: Precision, lanes: int, symbol: int) -> str:
 
 
 def _prove_unused(logic: _Logic, precision: Precision, used: int) -> None:
-    """In a step with ``used`` products these lie where they do in a full one, and what fills the others adds nothing."""
+    """In a step with ``used`` products these lie as in a full one, and what fills the other places adds nothing."""
     spec, full, part = logic.spec, logic.layouts[precision], _layout(logic.spec, precision, used)
     w, a, lanes = precision.weight_bits, precision.activation_bits, spec.products_per_step(precision)
     # Symbols of a full step in place of those of this one.

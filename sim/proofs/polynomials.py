@@ -106,9 +106,7 @@ class Rewriting:
         Coefficients are kept modulo this power of two; 0: as they are.
     """
 
-    def __init__(
-        self, terms: Mapping[Monomial, int], replaceable: Callable[[int], bool], *, modulus: int = 0
-    ) -> None:
+    def __init__(self, terms: Mapping[Monomial, int], replaceable: Callable[[int], bool], *, modulus: int = 0) -> None:
         self.polynomial: Polynomial = {}
         self._modulus = modulus
         self._replaceable = replaceable

@@ -88,9 +88,7 @@ def value_of(made: Makers, word: Word, known: Mapping[int, int], *, signed: bool
     terms = word_terms(word)
     if signed and word:
         terms[-1] = (word[-1], -terms[-1][1])
-    return _Forms(Sums(made, (), {}), known).expanded(
-        weighted((polynomial_of(bit), factor) for bit, factor in terms)
-    )
+    return _Forms(Sums(made, (), {}), known).expanded(weighted((polynomial_of(bit), factor) for bit, factor in terms))
 
 
 def word_terms(word: Word) -> list[tuple[Bit, int]]:

@@ -190,6 +190,10 @@ def test_generate_writes_the_files_of_gen(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"^every design must be another one, not loom_u2_m8 twice$"):
         siliquant.generate([loom, loom], tmp_path / "d")
     assert not (tmp_path / "d").exists()
+    with pytest.raises(ValueError, match=r"^out must be a folder, not ''$"):
+        siliquant.generate(loom, "")
+    with pytest.raises(TypeError, match=r"^specs must be MACs, arrays or requantisers, not 'loom'$"):
+        siliquant.generate("loom", tmp_path / "e")
 
 
 def test_estimate_is_that_of_the_model() -> None:

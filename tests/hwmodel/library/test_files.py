@@ -276,6 +276,27 @@ def test_capacitances_of_edges_ranges_and_defaults(more: str, wanted: float) -> 
     assert pin.number("capacitance") == pytest.approx(wanted)
 
 
+def test_ranges_of_capacitance_do_not_reach_the_timing_tool() -> None:
+    ranges = "rise_capacitance_range (0.1, 9.9); fall_capacitance_range (0.1, 9.9);"
+    text = with_cell(small_library(), "INV_X1", lambda cell: cell.replace("direction", f"{ranges} direction", 1))
+    assert "_range" not in read(text)[1]
+
+
+def test_clock_gates_that_lack_something_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    head, *cells = re.split(r"(?m)^(?=\s*cell \()", find_library().read())
+    del head
+    (gate,) = (cell for cell in cells if re.match(r'\s*cell \("?CLKGATE_X1"?\)', cell))
+    whole = f"{small_library().rstrip()[:-1]}{gate}}}\n"
+    assert read(whole)[0].unused_gates == ()
+    [path] = written(tmp_path, with_cell(whole, "CLKGATE_X1", lambda cell: without(cell, "area")))
+    assert read(path.read_text())[0].unused_gates == ("CLKGATE_X1",)
+    main(["--liberty", str(path), "--bits", "2", "--lanes", "1", "--effort", "quick", "--jobs", "1"])
+    assert capsys.readouterr().err.splitlines()[0] == (
+        f"{path}: no clock gates: CLKGATE_X1 must state area, capacitances, leakage, energy, delays, setup times and "
+        "the part of each pin"
+    )
+
+
 def test_cells_without_a_figure_are_left_out_where_others_serve(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -284,7 +305,7 @@ def test_cells_without_a_figure_are_left_out_where_others_serve(
     text = with_cell(text, "FA_X1", lambda cell: without(cell, "area"))
     facts, _ = read(text)
     assert facts.unstated == (
-        ("XOR2_X1", "it states no capacitance of its input A"), ("FA_X1", "it states no area")
+        ("XOR2_X1", "it states no capacitance of its input A"), ("FA_X1", "it states no area above 0")
     )  # fmt: skip
     assert not {"XOR2_X1", "FA_X1"} & set(facts.areas)
     assert facts.full_adder is None
@@ -296,7 +317,8 @@ def test_cells_without_a_figure_are_left_out_where_others_serve(
         read(nothing)
     [path] = written(tmp_path, text)
     main(["--liberty", str(path), "--bits", "2", "--lanes", "1", "--effort", "quick", "--jobs", "1"])
-    said = f"{path}: cells are left out: XOR2_X1 (it states no capacitance of its input A), FA_X1 (it states no area)\n"
+    why = "XOR2_X1 (it states no capacitance of its input A), FA_X1 (it states no area above 0)"
+    said = f"{path}: cells are left out: {why}\n"
     assert said in capsys.readouterr().err
 
 

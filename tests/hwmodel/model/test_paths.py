@@ -183,7 +183,7 @@ def test_layers_of_buffers_are_those_that_synthesis_puts_in(elements: int) -> No
     }
     driver = {"driver": {"type": "FLOP", "port_directions": {"Q": "output"}, "connections": {"Q": [2]}}}
     gates = Gates({"ports": {}, "cells": driver | sinks, "netnames": {}}, {})
-    split_fanout(gates, ("BUF", "A", "Z"), set(), {}, {})
+    split_fanout(gates, ("BUF", "A", "Z"), set(), set(), {}, {})
     layers, bit = 0, gates.pin("sink0", "A")
     while bit != 2:
         assert bit is not None

@@ -65,6 +65,9 @@ def test_minimum_period_does_not_depend_on_the_period(library: Library, netlist:
     slow, fast = (analyse(netlist, "two", library, period) for period in (2.0, 0.05))
     assert slow.minimum_period_ns == pytest.approx(fast.minimum_period_ns, abs=1e-6)
     assert not fast.meets_clock
+    idle = analyse(netlist, "two", library, 1e6)  # of 0.001 MHz
+    assert idle.minimum_period_ns == pytest.approx(fast.minimum_period_ns, abs=1e-4)
+    assert idle.worst_slack_ns == pytest.approx(1e6 - fast.minimum_period_ns, abs=1e-4)
 
 
 def test_one_process_times_many_netlists(library: Library, netlist: Path, tmp_path: Path) -> None:
