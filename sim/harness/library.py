@@ -7,14 +7,14 @@ import shutil
 from pathlib import Path
 
 from rtl.array import ArraySpec
-from sim.simulators import Verilator, cached, executable, generated_verilog, run_tool
+from sim.simulators import NETLIST_SOURCES, Verilator, cached, executable, generated_verilog, run_tool
 
 from .sliced import with_sliced_grid
 
 __all__ = ["array_verilog", "build_library"]
 
 _SOURCE = Path(__file__).with_name("harness.cpp")
-_SOURCES = (_SOURCE, *(_SOURCE.with_name(name) for name in ("sliced.py", "netlist_worker.py")))
+_SOURCES = (_SOURCE, _SOURCE.with_name("sliced.py"), *NETLIST_SOURCES)
 _TRANSLATE = ("-O3", "--x-assign", "fast", "--x-initial", "fast", "--no-assert", "-Wno-fatal")
 # One function of a thousand gates on wide words takes a compiler minutes, and cannot be compiled on two cores.
 _SPLIT = ("--output-split", "20000", "--output-split-cfuncs", "400")

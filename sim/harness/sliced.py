@@ -8,38 +8,20 @@ this module does is checked connection by connection.
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from rtl.array import GridSpec
 from rtl.names import FULL_ADDER_NAME
-from siliquant.files import scratch
-from siliquant.processes import run as processes
-from siliquant.processes import shadows
-from sim.simulators import ToolError
+from sim.simulators import ToolError, read_netlists
 
-__all__ = ["NetlistError", "read_netlists", "sliced_grid", "with_sliced_grid"]
+__all__ = ["NetlistError", "sliced_grid", "with_sliced_grid"]
 
 Bits = Sequence[int | str]
 
 
 class NetlistError(ToolError):
     """A netlist is not what the generator writes."""
-
-
-def read_netlists(verilog: str, modules: Sequence[str]) -> dict[str, Any]:
-    """Yosys' JSON of those modules, in gates of one bit, adders and instances. Raises ToolError where Yosys fails."""
-    with scratch("netlist") as folder:
-        (folder / "design.v").write_text(verilog)
-        # Yosys takes no blanks in a path, so all names are relative.
-        command = shadows.command("sim.harness.netlist_worker", "design.v", "design.json", *modules)
-        done = processes.run(command, cwd=folder, env={**os.environ, **processes.TEMPORARY_HERE})
-        if done.returncode != 0:
-            raise ToolError(f"Yosys could not read the Verilog: {(done.stderr or done.stdout).strip()[-500:]}")
-        found: dict[str, Any] = json.loads((folder / "design.json").read_text())["modules"]
-    return found
 
 
 def with_sliced_grid(verilog: str, grid: GridSpec) -> str:

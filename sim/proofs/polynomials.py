@@ -34,6 +34,10 @@ EMPTY: Monomial = frozenset()
 """The monomial of the constant."""
 
 
+_MOST_TERMS = 1 << 18
+"""Of a polynomial: 8 x 8-bit products of 1,024 lanes have a quarter of it. A fault may make of one far more."""
+
+
 class ProofError(Exception):
     """A step of an argument does not hold."""
 
@@ -134,6 +138,8 @@ class Rewriting:
                     self._with[bit].discard(monomial)
         if value:
             self.polynomial[monomial] = value
+            if len(self.polynomial) > _MOST_TERMS:
+                raise ProofError(f"a polynomial has more than {_MOST_TERMS:,} terms")
 
     def latest(self) -> Bit | None:
         """The replaceable bit with the highest number that is left; None where none is."""

@@ -8,6 +8,7 @@ the word, as an unsigned or as a two's complement number.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -140,8 +141,6 @@ class _Forms:
             number = by_bit.get(bit)
             if number is not None:
                 form.append(self._word_out(left, number))
-                if left.has(bit):
-                    raise ProofError(f"bit {bit} of a sum is taken apart from its word")
                 continue
             gate = made[bit]
             if gate.op in ADDERS:
@@ -158,33 +157,46 @@ class _Forms:
     def _word_out(self, left: Rewriting, number: int) -> tuple[Polynomial, int]:
         """Takes the words of a sum out of ``left``: its value, and how often it was there."""
         claim, value = self._sums.sums[number], self._values[number]
-        factor = self._factor(left, number)
-        last = claim.words[0][-1]
-        signed = len(claim.words) == 1 and left.coefficient(last) == -(factor << (claim.width - 1))
+        factor, signed = self._taken(left, number)
         whole = 1 << claim.width
         wraps = 0
         if not self._modulus or (factor << claim.width) % self._modulus:
             least = -(whole >> 1) if signed else 0
             wraps = -((value.low - least) // whole)
             if value.high + wraps * whole >= least + whole:
-                kind = "two's complement" if signed else "unsigned"
+                kind = "a two's complement" if signed else "an unsigned"
                 limits = f"from {value.low} to {value.high}"
-                raise ProofError(f"a sum {limits} does not fit into an {kind} word of {claim.width} bits")
-        for word in claim.words:
-            for position, bit in enumerate(word):
-                weight = factor << position
-                for monomial, coefficient in self.literal(bit).items():
-                    left.add(monomial, coefficient * (weight if signed and position == claim.width - 1 else -weight))
+                raise ProofError(f"a sum {limits} does not fit into {kind} word of {claim.width} bits")
+        for bit, weight in _weights(claim, signed).items():
+            for monomial, coefficient in self.literal(bit).items():
+                left.add(monomial, -coefficient * factor * weight)
         return weighted(((value.form, 1), ({EMPTY: whole}, wraps))), factor
 
-    def _factor(self, left: Rewriting, number: int) -> int:
-        """How often the words of a sum are there, by their lowest bit of which some is."""
+    def _taken(self, left: Rewriting, number: int) -> tuple[int, bool]:
+        """How often the words of a sum are there, and whether as a two's complement number."""
         claim = self._sums.sums[number]
-        for word in claim.words:
-            for position, bit in enumerate(word):
-                coefficient = left.coefficient(bit)
-                if coefficient and self._sums.by_bit.get(bit) == number:
-                    if coefficient % (1 << position):
-                        raise ProofError(f"bit {bit} of a sum is taken apart from its word")
-                    return coefficient >> position
-        raise ProofError("a sum is taken in a product")
+        for signed in (False, True) if len(claim.words) == 1 else (False,):
+            weights = {
+                bit: weight
+                for bit, weight in _weights(claim, signed).items()
+                if self._sums.by_bit.get(bit) == number and bit not in self._known
+            }
+            first = next((bit for bit, weight in weights.items() if weight), None)
+            factor = left.coefficient(first) // weights[first] if first is not None else 0
+            if factor and all(left.coefficient(bit) == factor * weight for bit, weight in weights.items()):
+                return factor, signed
+        raise ProofError(f"bits of a sum are taken apart from their word, or in a product: {_first_bits(claim)}")
+
+
+def _weights(claim: Sum, signed: bool) -> dict[Bit, int]:
+    """What the words of a sum make of each bit; the last bit of a two's complement word is negative."""
+    found: dict[Bit, int] = defaultdict(int)
+    for word in claim.words:
+        for position, bit in enumerate(word):
+            found[bit] += -1 << position if signed and position == claim.width - 1 else 1 << position
+    return found
+
+
+def _first_bits(claim: Sum) -> str:
+    """For an error."""
+    return ", ".join(map(str, claim.words[0][:4])) + (", ..." if len(claim.words[0]) > 4 else "")

@@ -1,11 +1,13 @@
-"""Verilator and Icarus Verilog: found, built with, run; generated Verilog is kept."""
+"""Verilator and Icarus Verilog: found, built with, run; generated Verilog is kept, and read back by Yosys."""
 
 from __future__ import annotations
 
 from .generated import generated_verilog
+from .netlists import NETLIST_SOURCES, read_netlists
 from .toolchain import SIMULATORS, SimulationError, ToolError, Verilator, cached, executable, run_tool
 
 __all__ = [
+    "NETLIST_SOURCES",
     "SIMULATORS",
     "SimulationError",
     "ToolError",
@@ -13,5 +15,6 @@ __all__ = [
     "cached",
     "executable",
     "generated_verilog",
+    "read_netlists",
     "run_tool",
 ]

@@ -28,7 +28,7 @@ OTHERS = {
     "hwmodel.placement.worker",
     "hwmodel.yosys.worker",
     "rtl.verilog.rtlil_worker",
-    "sim.harness.netlist_worker",
+    "sim.simulators.netlist_worker",
     "siliquant.main",
     "siliquant.processes.shadows",
     "siliquant.processes.watcher",

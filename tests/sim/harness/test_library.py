@@ -44,7 +44,7 @@ def test_every_source_of_the_build_makes_another(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("sim.harness.library.cached", lambda kind, key, make: keys.append(key) or tmp_path)
     build_library(BROADCAST)
     sources = library._SOURCES
-    assert [path.name for path in sources] == ["harness.cpp", "sliced.py", "netlist_worker.py"]
+    assert [path.name for path in sources] == ["harness.cpp", "sliced.py", "netlists.py", "netlist_worker.py"]
     for place, path in enumerate(sources):
         changed = tmp_path / path.name
         changed.write_text(path.read_text() + "\n")

@@ -9,7 +9,8 @@ import pytest
 
 from rtl.array.element import GridSpec
 from rtl.verilog.convert import to_verilog
-from sim.harness.sliced import NetlistError, check_connections, read_netlists, with_sliced_grid
+from sim.harness.sliced import NetlistError, check_connections, with_sliced_grid
+from sim.simulators import read_netlists
 from sim.simulators.toolchain import ToolError
 from tests.sim.grids import SMALL, grid_of
 

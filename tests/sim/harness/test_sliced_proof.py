@@ -23,7 +23,8 @@ from rtl.mac import (
 )
 from rtl.spec.mac import MacSpec
 from rtl.verilog.convert import to_verilog
-from sim.harness.sliced import check_connections, read_netlists, sliced_grid
+from sim.harness.sliced import check_connections, sliced_grid
+from sim.simulators import read_netlists
 from tests.sim.grids import SMALL, grid_of
 
 YOSYS = """

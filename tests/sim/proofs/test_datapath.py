@@ -1,0 +1,82 @@
+"""Datapaths are proved for all operands, and no datapath is that computes anything else."""
+
+from dataclasses import replace
+from random import Random
+
+import pytest
+
+from rtl.mac import (
+    DESIGNS,
+    BitBladeSpec,
+    BitFusionSpec,
+    BitSerialSpec,
+    Dc1dSpec,
+    LoomSpec,
+    PaddedSpec,
+    SubwordSpec,
+    UniformSpec,
+    XnorSpec,
+)
+from rtl.spec import MacSpec
+from sim.proofs import ProofError, prove_datapath
+from tests.sim.proofs.faults import differs, mutants
+
+SMALL = (
+    UniformSpec(weight_bits=3, activation_bits=3, lanes=2),
+    UniformSpec(weight_bits=6, activation_bits=6, lanes=1, booth=True),
+    SubwordSpec(units=1, widths=(4, 2)),
+    BitFusionSpec(units=1, widths=(4, 2)),
+    BitBladeSpec(units=2, widths=(4, 2)),
+    PaddedSpec(units=1, widths=(4, 2), gating=True),
+    Dc1dSpec(units=2, widths=(4, 2)),
+    XnorSpec(lanes=5),
+    BitSerialSpec(units=3, maximum_bits=3),
+    LoomSpec(units=4, maximum_bits=3),
+)
+
+
+@pytest.mark.parametrize("design", DESIGNS, ids=lambda design: str(design.design))
+def test_every_kind_and_form_of_every_design_is_proved(design: type[MacSpec]) -> None:
+    for kind in design.variants():
+        for size in (1, 3):
+            spec = design(**{**kind, design.size_parameter: size})
+            for form in spec.forms:
+                found = prove_datapath(form)
+                assert (found.name, found.precisions) == (form.name, len(form.precisions))
+                assert found.cycles == sum(map(form.cycles_per_step, form.precisions))
+
+
+def test_sizes_that_no_solver_reaches_are_proved() -> None:
+    found = prove_datapath(UniformSpec(weight_bits=8, activation_bits=8, lanes=64))
+    assert found.gates > 10_000
+    prove_datapath(SubwordSpec(units=16))
+    prove_datapath(XnorSpec(lanes=256))
+
+
+@pytest.mark.parametrize("spec", SMALL, ids=lambda spec: spec.name)
+def test_faults_are_refused(spec: MacSpec) -> None:
+    datapath = spec.build()
+    rng = Random(spec.name)
+    every = list(mutants(datapath, rng))
+    wrong = 0
+    for mutant in rng.sample(every, min(40, len(every))):
+        try:
+            prove_datapath(spec, mutant)
+        except ProofError:
+            wrong += 1
+        else:
+            assert not differs(spec, mutant)
+    assert wrong > 20  # a random wire changes what is computed, but for few
+
+
+def test_a_fault_is_named() -> None:
+    spec = UniformSpec(weight_bits=2, activation_bits=2, lanes=1)
+    datapath = spec.build()
+    swapped = replace(datapath, next_accumulator=datapath.next_accumulator[::-1])
+    with pytest.raises(ProofError, match=r"^uniform_w2_a2_l1 at w2a2s: bits of a sum are "
+                       r"taken apart from their word, or in a product: \d+, "):
+        prove_datapath(spec, swapped)
+    wider = SubwordSpec(units=1).build()
+    with pytest.raises(ProofError, match=r"^subword_u1_w842 at w8a8s: with mode = 0, activation_signed = 1, the "
+                       r"accumulator port does not show the sum$"):  # fmt: skip
+        prove_datapath(SubwordSpec(units=1), replace(wider, output=wider.output[1:] + wider.output[:1]))
