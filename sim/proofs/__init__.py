@@ -1,11 +1,27 @@
-"""Proofs that hold for all inputs.
+"""Proofs that the hardware computes what it is specified to, for all inputs.
 
-In: specs. Out: what was checked, or a :class:`ProofError`.
+In: specs, and perhaps Verilog in the place of the generated one. Out: what was checked, or a :class:`ProofError`. A MAC
+is proved in three steps, each of which a program checks:
+
+``datapath``  the graph of gates computes the sum of products (``compressions``, ``states``, ``products``,
+              ``polynomials``)
+``netlist``   the Verilog is that graph in a frame of registers
+``frame``     the frame accumulates, whatever is in it
 """
 
 from __future__ import annotations
 
 from .datapath import DatapathProof, prove_datapath
+from .frame import FrameProof, prove_frame
+from .netlist import NetlistProof, prove_netlist
 from .polynomials import ProofError
 
-__all__ = ["DatapathProof", "ProofError", "prove_datapath"]
+__all__ = [
+    "DatapathProof",
+    "FrameProof",
+    "NetlistProof",
+    "ProofError",
+    "prove_datapath",
+    "prove_frame",
+    "prove_netlist",
+]

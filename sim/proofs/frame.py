@@ -118,8 +118,8 @@ class _Frame:
         valid, held, clear = now["valid"], now["held"], now["clear"]
         rst, entering = inputs["rst"], inputs["in_valid"]
         operands, clears = [inputs["operands"], *now["model_operands"]], [inputs["clear"], *now["model_clear"]]
-        last, clears_last = self._through(now["model_operands"][end], now["model_clear"][end], end), now["model_clear"][end]
-        due = now["model_valid"][end]
+        due, clears_last = now["model_valid"][end], now["model_clear"][end]
+        last = self._through(now["model_operands"][end], clears_last, end)
         return {
             "valid": [self._if(rst, self._false, each) for each in [entering, *valid[:-1]]],
             "held": [
@@ -191,7 +191,6 @@ class _Frame:
     @property
     def _false(self) -> Term:
         return self._terms.mk_false()
-
 
     def _any(self, name: str, sort: Sort) -> Term:
         return self._terms.mk_const(sort, name)

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any, TypeAlias
 
-from rtl.logic import ONE, ZERO, Bit, Circuit, Datapath, Gate, Op
+from rtl.logic import ONE, ZERO, Bit, Datapath, Op
 from rtl.names import FULL_ADDER_NAME
 from rtl.spec import MacSpec
 from sim.simulators import generated_verilog, read_netlists
@@ -136,7 +136,7 @@ class _Netlist:
                 outputs[cell["connections"]["Q"][0]] = cell["connections"]["D"][0]
                 continue
             for pin in ("Y", "sum", "carry"):
-                self._makers |= {net: (pin, cell) for net in cell["connections"].get(pin, ())}
+                self._makers |= dict.fromkeys(cell["connections"].get(pin, ()), (pin, cell))
         self.registers: dict[tuple[str, int], Net] = {}
         for name, entry in module["netnames"].items():
             if entry["hide_name"] or name in self._ports:

@@ -22,11 +22,16 @@ __all__ = ["Sums", "accumulated", "constants", "value_of"]
 
 @dataclass(frozen=True)
 class Sums:
-    """The sums of a circuit, all checked, in the order in which they were made, and which of them makes a bit."""
+    """The sums of a circuit, all checked, in the order in which they were made.
+
+    by_bit: which of them makes a bit. inverse: bits of words by what they are the inverse of, where no sum makes that:
+    what reads it reads the word.
+    """
 
     made: Makers
     sums: tuple[Sum, ...]
     by_bit: Mapping[int, int]
+    inverse: Mapping[int, Bit]
 
     @classmethod
     def of(cls, circuit: Circuit, made: Makers) -> Sums:
@@ -37,7 +42,8 @@ class Sums:
             for bit in (bit for word in claim.words for bit in word):
                 if bit in made and bit not in entering:
                     by_bit.setdefault(bit, number)
-        return cls(made, tuple(circuit.sums), by_bit)
+        inverters = [(made[bit].inputs[0], bit) for bit in by_bit if made[bit].op is Op.NOT]
+        return cls(made, tuple(circuit.sums), by_bit, {a: Bit(b) for a, b in inverters if a not in by_bit})
 
 
 @dataclass(frozen=True)
@@ -89,7 +95,9 @@ def value_of(made: Makers, word: Word, known: Mapping[int, int], *, signed: bool
     terms = word_terms(word)
     if signed and word:
         terms[-1] = (word[-1], -terms[-1][1])
-    return _Forms(Sums(made, (), {}), known).expanded(weighted((polynomial_of(bit), factor) for bit, factor in terms))
+    return _Forms(Sums(made, (), {}, {}), known).expanded(
+        weighted((polynomial_of(bit), factor) for bit, factor in terms)
+    )
 
 
 def word_terms(word: Word) -> list[tuple[Bit, int]]:
@@ -114,6 +122,13 @@ class _Forms:
         value = self._known.get(bit)
         return polynomial_of(bit) if value is None else {EMPTY: 1} if value else {}
 
+    def _read(self, bit: Bit) -> Polynomial:
+        """A bit in this state, by a word where it is the inverse of a bit of one."""
+        word_bit = self._sums.inverse.get(bit)
+        if word_bit is None or bit in self._known:
+            return self.literal(bit)
+        return {EMPTY: 1, frozenset((word_bit,)): -1}
+
     def expanded(self, polynomial: Polynomial) -> Polynomial:
         """The polynomial over inputs alone."""
         made = self._sums.made
@@ -135,7 +150,7 @@ class _Forms:
     def linear(self, terms: Sequence[tuple[Bit, int]]) -> Polynomial:
         """The value of weighted bits as a linear form over inputs and over gates that are not linear in this state."""
         made, by_bit = self._sums.made, self._sums.by_bit
-        left = Rewriting(weighted((self.literal(bit), factor) for bit, factor in terms), made.__contains__)
+        left = Rewriting(weighted((self._read(bit), factor) for bit, factor in terms), made.__contains__)
         form: list[tuple[Polynomial, int]] = []
         while (bit := left.latest()) is not None:
             number = by_bit.get(bit)
@@ -145,7 +160,7 @@ class _Forms:
             gate = made[bit]
             if gate.op in ADDERS:
                 raise ProofError(f"bit {bit} comes from {gate.op.value} that no sum accounts for")
-            polynomial = gate_polynomial(gate, self.literal)
+            polynomial = gate_polynomial(gate, self._read)
             if all(len(monomial) < 2 for monomial in polynomial):
                 left.replace(bit, polynomial)
             else:

@@ -73,8 +73,11 @@ def test_a_fault_is_named() -> None:
     spec = UniformSpec(weight_bits=2, activation_bits=2, lanes=1)
     datapath = spec.build()
     swapped = replace(datapath, next_accumulator=datapath.next_accumulator[::-1])
-    with pytest.raises(ProofError, match=r"^uniform_w2_a2_l1 at w2a2s: bits of a sum are "
-                       r"taken apart from their word, or in a product: \d+, "):
+    with pytest.raises(
+        ProofError,
+        match=r"^uniform_w2_a2_l1 at w2a2s: bits of a sum are "
+        r"taken apart from their word, or in a product: \d+, ",
+    ):
         prove_datapath(spec, swapped)
     wider = SubwordSpec(units=1).build()
     with pytest.raises(ProofError, match=r"^subword_u1_w842 at w8a8s: with mode = 0, activation_signed = 1, the "

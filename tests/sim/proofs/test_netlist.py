@@ -1,0 +1,71 @@
+"""The Verilog of a MAC is proved to be its graph, and no other Verilog is."""
+
+import re
+from random import Random
+
+import pytest
+
+from rtl.mac import BitFusionSpec, BitSerialSpec, Dc1dSpec, LoomSpec, PaddedSpec, SubwordSpec, UniformSpec, XnorSpec
+from rtl.names import FULL_ADDER_NAME
+from rtl.spec import MacSpec
+from rtl.verilog import to_verilog
+from sim.proofs import ProofError, prove_netlist
+
+SPECS = (
+    UniformSpec(weight_bits=4, activation_bits=4, lanes=2, pipeline_stages=1),
+    UniformSpec(weight_bits=8, activation_bits=8, lanes=16, booth=True, half_adders=True),
+    SubwordSpec(units=2, pipeline_stages=2),
+    BitFusionSpec(units=4, pipeline_stages=2),
+    PaddedSpec(units=2, gating=True),
+    Dc1dSpec(units=2),
+    XnorSpec(lanes=17, pipeline_stages=1),
+    BitSerialSpec(units=3),
+    LoomSpec(units=9),
+)
+SMALL = UniformSpec(weight_bits=3, activation_bits=3, lanes=2, pipeline_stages=1, reduction_length=8)
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.name)
+def test_the_verilog_of_every_design_is_its_graph(spec: MacSpec) -> None:
+    found = prove_netlist(spec, to_verilog([spec]))
+    assert found.name == spec.name
+    assert found.cells > found.registers > 10
+
+
+FAULTS = (
+    ("an adder takes other bits", r"\.a\((\w+(?:\[\d+\])?)\),\n    \.b\((\w+(?:\[\d+\])?)\)", r".a(\1),\n    .b(\1)"),
+    ("a gate is another one", r"(assign \S+ = \S+ )&( \S+;)", r"\1|\2"),
+    ("an inverter is gone", r"(assign \S+ = )~ (\S+;)", r"\1\2"),
+    ("two words are added shifted", r"(assign [^=]+ = \{[^}]*)\} \+", r"\1, 1'h0 } +"),
+    ("a register loads without operands", r"(assign \S+ = )in_valid \? (\S+) : \S+;", r"\1\2;"),
+    ("a register loads too early", r"(assign \S+ = )valid_q1 \?", r"\1valid_q0 ?"),
+    ("an output is another register", r"(assign accumulator\[\d\] = ~ accumulator_q\[)\d\];", r"\g<1>9];"),
+    ("a reset does nothing", r"(assign \S+ = )rst \? 1'h0 : (\S+);", r"\1\2;"),
+    ("a reset is inverted", r"(assign \S+ = )rst \? 1'h0 : (\S+);", r"\1rst ? \2 : 1'h0;"),
+    ("a falling edge", r"posedge clk", r"negedge clk"),
+    ("another clock", r"posedge clk", r"posedge in_valid"),
+)
+
+
+@pytest.mark.parametrize(("pattern", "put"), [fault[1:] for fault in FAULTS], ids=[fault[0] for fault in FAULTS])
+def test_faults_are_refused(pattern: str, put: str) -> None:
+    verilog = to_verilog([SMALL])
+    at = verilog.index(f"module {SMALL.name}")
+    places = list(re.finditer(pattern, verilog[at:]))
+    assert places
+    for place in Random(0).sample(places, min(3, len(places))):
+        changed = verilog[: at + place.start()] + place.expand(put) + verilog[at + place.end() :]
+        with pytest.raises(ProofError):
+            prove_netlist(SMALL, changed)
+
+
+def test_a_fault_is_named() -> None:
+    verilog = to_verilog([SMALL])
+    with pytest.raises(
+        ProofError, match=rf"^{SMALL.name}: register weights_q\[0\] of the Verilog takes another value$"
+    ):
+        prove_netlist(SMALL, re.sub(r"in_valid \? weights :", "rst ? weights :", verilog))
+    broken = verilog.replace("assign carry = (a & b) | (c & (a | b));", "assign carry = (a & b) | (c & (a & b));")
+    assert broken != verilog
+    with pytest.raises(ProofError, match=rf"^{FULL_ADDER_NAME} gives sum and carry \[0, 0\] for 0 \+ 1 \+ 1$"):
+        prove_netlist(SMALL, broken)
