@@ -7,7 +7,7 @@ from rtl.mac import UniformSpec
 from rtl.options import DesignParser, add_architecture, add_array, add_depth, add_drains, add_groups
 from siliquant.commandline import Parser, add_checkpoint, add_jobs, add_out_file, add_samples
 
-__all__ = ["equivalence", "record"]
+__all__ = ["equivalence", "prove", "record"]
 
 
 def equivalence() -> DesignParser:
@@ -61,4 +61,26 @@ examples:
     add_checkpoint(made, integers=True, required=True)
     add_out_file(made, "the recording, .npz", required=True)
     add_samples(made, 8)
+    return made
+
+
+def prove() -> DesignParser:
+    """Of sim.prove; the parameters of a design are options too."""
+    made = DesignParser(
+        prog="sim.prove",
+        description="Proves that the Verilog of MACs shows the sum of all products, for all operands, precisions, "
+        "resets and pauses. Without --design: every kind and form of every design, in several sizes. Exit code 1 where "
+        "something is not proved.",
+        epilog="""\
+The parameters of a design: --design NAME --help. docs/verification.md says what is shown, how, and what is assumed.
+A proof is kept until the design or its code changes.
+
+examples:
+  python -m sim.prove --design uniform --weight-bits 8 --activation-bits 8 --lanes 64
+  python -m sim.prove --design bitfusion --units 16 --pipeline-stages 2
+  python -m sim.prove --out proofs.json""",
+    )
+    made.add_argument("--fresh", action="store_true", help="prove again what was proved before")
+    add_jobs(made)
+    add_out_file(made, "every proof, JSON (default: none)")
     return made

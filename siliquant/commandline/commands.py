@@ -57,6 +57,7 @@ COMMANDS = (
     Command(
         "verify", "sim.equivalence", "a network on a simulated array, bit for bit", "sim.parsers:equivalence", "sim,qat"
     ),
+    Command("prove", "sim.prove", "MACs compute their sums, for all inputs", "sim.parsers:prove", "sim"),
     Command("record", "sim.record", "operand streams of a trained network", "sim.parsers:record", "sim,qat"),
     Command("report", "reports.render", "one page with tables and figures of all results"),
     Command("demo", "reports.demo", "from a trained network to silicon numbers", extra="sim,qat"),

@@ -7,21 +7,27 @@ is proved in three steps, each of which a program checks:
               ``polynomials``)
 ``netlist``   the Verilog is that graph in a frame of registers
 ``frame``     the frame accumulates, whatever is in it
+
+``macs`` puts the three together.
 """
 
 from __future__ import annotations
 
 from .datapath import DatapathProof, prove_datapath
 from .frame import FrameProof, prove_frame
+from .macs import MacProof, prove_mac, standard_macs
 from .netlist import NetlistProof, prove_netlist
 from .polynomials import ProofError
 
 __all__ = [
     "DatapathProof",
     "FrameProof",
+    "MacProof",
     "NetlistProof",
     "ProofError",
     "prove_datapath",
     "prove_frame",
+    "prove_mac",
     "prove_netlist",
+    "standard_macs",
 ]

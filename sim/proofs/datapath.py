@@ -5,7 +5,8 @@
    the operand bits (:mod:`sim.proofs.states`).
 3. The operand bits are those of the codes, by the layout of the design's ports. Over all cycles of a step the
    polynomials add up to what the naive sum of products has (:mod:`sim.proofs.products`), modulo 2**accumulator_width.
-4. A step that is not full has codes in its unused places whose products add up to nothing.
+4. A step that is not full has codes in its unused places whose products add up to nothing: for every number of
+   products in steps of up to 64, for some of each size in wider ones.
 5. The port shows the sum, shifted back, in every state; and no sum of ``reduction_length`` products overflows.
 
 Together: after any number of steps the port shows the sum of all products since the last clear.
@@ -31,6 +32,7 @@ from .states import Sums, accumulated, constants, value_of
 
 __all__ = ["DatapathProof", "prove_datapath"]
 
+_EVERY_SHORT_STEP = 64  # products of a step: up to here each smaller number is looked at
 State = tuple[tuple[str, int], ...]
 """Words of the ports that are no operands."""
 
@@ -178,7 +180,7 @@ def _prove_precision(logic: _Logic, precision: Precision) -> int:
         monomial = min(difference, key=len)
         where = ", ".join(_code_bit(precision, lanes, symbol) for symbol in sorted(monomial))
         raise ProofError(f"the sum is wrong by {difference[monomial]} where only these are 1: {where or 'none'}")
-    for used in range(lanes):
+    for used in _short(lanes):
         _prove_unused(logic, precision, used)
     return cycles
 
@@ -238,6 +240,13 @@ def _code_bit(precision: Precision, lanes: int, symbol: int) -> str:
     if symbol - 2 < lanes * w:
         return f"weight {lane} bit {symbol - 2 - lane * w}"
     return f"activation {lane} bit {symbol - 2 - lanes * w - lane * a}"
+
+
+def _short(lanes: int) -> list[int]:
+    """The numbers of products in steps that are not full: all, or in wide steps some from none to all but one."""
+    if lanes <= _EVERY_SHORT_STEP:
+        return list(range(lanes))
+    return sorted({*range(16), *range(0, lanes, -(-lanes // 16)), lanes - 1})
 
 
 def _prove_unused(logic: _Logic, precision: Precision, used: int) -> None:

@@ -1,0 +1,87 @@
+"""A MAC from its Verilog to the sum of its products, and the MACs that are proved as a matter of course."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import product
+
+from rtl.mac import DESIGNS, BitBladeSpec, BitFusionSpec, LoomSpec, UniformSpec, XnorSpec
+from rtl.spec import MAX_BITS, MacSpec
+
+from .datapath import prove_datapath
+from .frame import prove_frame
+from .netlist import prove_netlist
+
+__all__ = ["MacProof", "prove_mac", "standard_macs"]
+
+_SIZES = (1, 2, 3, 5, 8, 16)  # lanes or units
+_LARGE: tuple[MacSpec, ...] = (
+    UniformSpec(weight_bits=8, activation_bits=8, lanes=64),
+    UniformSpec(weight_bits=8, activation_bits=8, lanes=64, booth=True, pipeline_stages=1),
+    UniformSpec(weight_bits=4, activation_bits=4, lanes=256, pipeline_stages=2),
+    XnorSpec(lanes=1024),
+    BitFusionSpec(units=64),
+    BitBladeSpec(units=64, pipeline_stages=1),
+    LoomSpec(units=256),
+)
+
+
+@dataclass(frozen=True)
+class MacProof:
+    """What was checked of one MAC, as in :class:`sim.proofs.DatapathProof` and :class:`sim.proofs.NetlistProof`."""
+
+    name: str
+    design: str
+    pipeline_stages: int
+    gates: int
+    sums: int
+    states: int
+    precisions: int
+    cycles: int
+    cells: int
+    registers: int
+    seconds: float
+
+
+def prove_mac(spec: MacSpec, verilog: str | None = None) -> MacProof:
+    """Proves that the Verilog of ``spec``, or ``verilog`` in its place, shows the sum of all products since the last
+    clear, for all operands, precisions, resets and pauses.
+
+    Raises ProofError with the step that does not hold, ToolError where Yosys cannot read the Verilog.
+    """
+    built = spec.build()
+    datapath, netlist = prove_datapath(spec, built), prove_netlist(spec, verilog, built)
+    frame = prove_frame(spec.pipeline_stages)
+    return MacProof(
+        spec.name,
+        spec.design,
+        spec.pipeline_stages,
+        datapath.gates,
+        datapath.sums,
+        datapath.states,
+        datapath.precisions,
+        datapath.cycles,
+        netlist.cells,
+        netlist.registers,
+        round(datapath.seconds + netlist.seconds + frame.seconds, 3),
+    )
+
+
+def standard_macs() -> tuple[MacSpec, ...]:
+    """Every kind and form of every design in several sizes, every pair of widths of uniform MACs, and large ones."""
+    return tuple(dict.fromkeys([*_kinds(), *_pairs(), *_LARGE]))
+
+
+def _kinds() -> Iterator[MacSpec]:
+    for design in DESIGNS:
+        for kind, size in product(design.variants(), _SIZES):
+            for number, form in enumerate(design(**{**kind, design.size_parameter: size}).forms):
+                yield replace(form, pipeline_stages=(size + number) % 3)
+
+
+def _pairs() -> Iterator[MacSpec]:
+    for weight_bits, activation_bits, lanes in product(range(1, MAX_BITS + 1), range(1, MAX_BITS + 1), (1, 3)):
+        spec = UniformSpec(weight_bits=weight_bits, activation_bits=activation_bits, lanes=lanes)
+        for number, form in enumerate(spec.forms):
+            yield replace(form, pipeline_stages=(weight_bits + activation_bits + number) % 3)
