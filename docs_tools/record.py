@@ -118,6 +118,15 @@ def _wires(library: str, clock_mhz: int) -> Recorded:
     return _written(*given), f"python {' '.join(given)}", FLOW
 
 
+def _proofs() -> Recorded:
+    found = _written("-m", "sim.prove", "--fresh")
+    return found, "python -m sim.prove --fresh", ("bitwuzla", "pyosys", "amaranth", "siliquant", "python")
+
+
+def _ratios() -> Recorded:
+    return _written("benchmarks/ratios.py"), "python benchmarks/ratios.py", FLOW
+
+
 def _drains() -> Recorded:
     return _written("benchmarks/drains.py"), "python benchmarks/drains.py", ("yosys", "siliquant", "python")
 
@@ -241,6 +250,8 @@ RECORDERS: Mapping[str, Callable[[], Recorded]] = {
     "qor-asap7": partial(_qor, "asap7"),
     "wires-freepdk45": partial(_wires, "freepdk45", 500),
     "wires-sky130hd": partial(_wires, "sky130hd", 50),
+    "proofs": _proofs,
+    "ratios": _ratios,
     "drains": _drains,
     "published-energy": _published_energy,
     "stream-power": _stream_power,

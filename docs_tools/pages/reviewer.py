@@ -13,8 +13,10 @@ from docs_tools.commands import printed_and_written
 from docs_tools.markdown import spread, table
 from docs_tools.results import read_result
 from hwmodel.comparison import Row, best_rows, mixed_rows, scalable_rows
+from hwmodel.operands import Stream
 from hwmodel.workload import load_workload, mixture_at
 from rtl.array import DRAINS
+from rtl.spec import Precision
 
 __all__ = ["OWNS", "texts"]
 
@@ -25,7 +27,17 @@ _CLOCKS_MHZ = {"sky130hd": "150", "ihp-sg13g2": "150", "asap7": "1000"}
 
 def texts() -> dict[str, str]:
     """By place."""
-    return {**_baseline(), **_sets(), **_mixtures(), **_libraries(), **_wires(), **_drains(), **_idle(), **_check()}
+    return {
+        **_baseline(),
+        **_sets(),
+        **_mixtures(),
+        **_libraries(),
+        **_elsewhere(),
+        **_wires(),
+        **_drains(),
+        **_idle(),
+        **_check(),
+    }
 
 
 def _baseline() -> dict[str, str]:
@@ -84,6 +96,27 @@ def _libraries() -> dict[str, str]:
         area, energy = ("/".join(f"{value:.2f}" for value in values) for values in least)
         said.append(f"{library} at {_CLOCKS_MHZ[library]} MHz {area} and {energy}")
     return {"reviewer.libraries": "; ".join(said)}
+
+
+def _elsewhere() -> dict[str, str]:
+    """The ratios at other clocks and with other operands."""
+    record = read_result("ratios")
+    return {
+        "reviewer-clocks": _beside(record["clocks"], "{} MHz"),
+        "reviewer-streams": _beside(record["streams"], "{}"),
+        "reviewer.lengths": spread(Stream("vit-mnist").lengths(Precision(4, 4)), ".0f"),
+    }
+
+
+def _beside(found: Mapping[str, Mapping[str, Mapping[str, Any]]], header: str) -> str:
+    """Area and energy of each design to the uniform one, by column; with a mark where the clock is missed."""
+
+    def text(cell: Mapping[str, Any]) -> str:
+        return f"{cell['area_ratio']:.2f} / {cell['energy_ratio']:.2f}{'' if cell['meets_clock'] else ' (misses)'}"
+
+    designs = list(next(iter(found.values())))[1:]
+    lines = [(design, *(text(each[design]) for each in found.values())) for design in designs]
+    return table(("area / energy, uniform is 1", *(header.format(name) for name in found)), lines)
 
 
 def _wires() -> dict[str, str]:

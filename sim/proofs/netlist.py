@@ -53,8 +53,11 @@ def prove_netlist(spec: MacSpec, verilog: str | None = None, datapath: Datapath 
     Raises ProofError, naming the first signal that differs; ToolError where Yosys cannot read it.
     """
     start = time.perf_counter()
-    text = generated_verilog([spec], spec.parameters) if verilog is None else verilog
-    modules = read_netlists(text, [spec.name, FULL_ADDER_NAME])
+    if verilog is None:
+        verilog = generated_verilog([spec], {"design": spec.design, **spec.parameters})
+    modules = read_netlists(verilog, [spec.name, FULL_ADDER_NAME])
+    if spec.name not in modules:
+        raise ProofError(f"the Verilog has no module {spec.name}")
     table = _Table()
     _check_full_adder(modules)
     netlist = _Netlist(modules[spec.name], table)

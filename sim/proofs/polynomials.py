@@ -23,6 +23,7 @@ __all__ = [
     "bounds",
     "gate_polynomial",
     "polynomial_of",
+    "product_of",
     "weighted",
 ]
 
@@ -60,7 +61,8 @@ def weighted(terms: Iterable[tuple[Polynomial, int]]) -> Polynomial:
     return {monomial: coefficient for monomial, coefficient in found.items() if coefficient}
 
 
-def _product(one: Polynomial, other: Polynomial) -> Polynomial:
+def product_of(one: Polynomial, other: Polynomial) -> Polynomial:
+    """The product of two polynomials."""
     found: Polynomial = defaultdict(int)
     for a, x in one.items():
         for b, y in other.items():
@@ -75,13 +77,13 @@ def gate_polynomial(gate: Gate, of: Callable[[Bit], Polynomial]) -> Polynomial:
         case Op.NOT:
             return weighted((({EMPTY: 1}, 1), (x[0], -1)))
         case Op.AND:
-            return _product(x[0], x[1])
+            return product_of(x[0], x[1])
         case Op.OR:
-            return weighted(((x[0], 1), (x[1], 1), (_product(x[0], x[1]), -1)))
+            return weighted(((x[0], 1), (x[1], 1), (product_of(x[0], x[1]), -1)))
         case Op.XOR:
-            return weighted(((x[0], 1), (x[1], 1), (_product(x[0], x[1]), -2)))
+            return weighted(((x[0], 1), (x[1], 1), (product_of(x[0], x[1]), -2)))
         case Op.MUX:
-            return weighted(((_product(x[0], x[1]), 1), (x[2], 1), (_product(x[0], x[2]), -1)))
+            return weighted(((product_of(x[0], x[1]), 1), (x[2], 1), (product_of(x[0], x[2]), -1)))
         case _:
             raise ProofError(f"bit {gate.outputs[0]} comes from {gate.op.value} that no sum accounts for")
 

@@ -65,6 +65,8 @@ def test_a_fault_is_named() -> None:
         ProofError, match=rf"^{SMALL.name}: register weights_q\[0\] of the Verilog takes another value$"
     ):
         prove_netlist(SMALL, re.sub(r"in_valid \? weights :", "rst ? weights :", verilog))
+    with pytest.raises(ProofError, match=rf"^the Verilog has no module {SMALL.name}$"):
+        prove_netlist(SMALL, to_verilog([SPECS[0]]))
     broken = verilog.replace("assign carry = (a & b) | (c & (a | b));", "assign carry = (a & b) | (c & (a & b));")
     assert broken != verilog
     with pytest.raises(ProofError, match=rf"^{FULL_ADDER_NAME} gives sum and carry \[0, 0\] for 0 \+ 1 \+ 1$"):
