@@ -8,7 +8,7 @@ is proved in three steps, each of which a program checks:
 ``netlist``   the Verilog is that graph in a frame of registers
 ``frame``     the frame accumulates, whatever is in it
 
-``macs`` puts the three together.
+``macs`` puts the three together. ``requantisers`` proves the graphs of requantisation units (with ``gates``).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from .frame import FrameProof, prove_frame
 from .macs import MacProof, prove_mac, standard_macs
 from .netlist import NetlistProof, prove_netlist
 from .polynomials import ProofError
+from .requantisers import RequantiserProof, prove_requantiser
 
 __all__ = [
     "DatapathProof",
@@ -25,9 +26,11 @@ __all__ = [
     "MacProof",
     "NetlistProof",
     "ProofError",
+    "RequantiserProof",
     "prove_datapath",
     "prove_frame",
     "prove_mac",
     "prove_netlist",
+    "prove_requantiser",
     "standard_macs",
 ]
