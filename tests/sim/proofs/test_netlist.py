@@ -7,6 +7,7 @@ import pytest
 
 from rtl.mac import BitFusionSpec, BitSerialSpec, Dc1dSpec, LoomSpec, PaddedSpec, SubwordSpec, UniformSpec, XnorSpec
 from rtl.names import FULL_ADDER_NAME
+from rtl.requant import LoadableSpec, MultiplierSpec, PartialSumSpec, ThresholdSpec
 from rtl.spec import MacSpec
 from rtl.verilog import to_verilog
 from sim.proofs import ProofError, prove_netlist
@@ -71,3 +72,39 @@ def test_a_fault_is_named() -> None:
     assert broken != verilog
     with pytest.raises(ProofError, match=rf"^{FULL_ADDER_NAME} gives sum and carry \[0, 0\] for 0 \+ 1 \+ 1$"):
         prove_netlist(SMALL, broken)
+
+
+UNITS = (
+    ThresholdSpec(bits=2, groups=5, pipeline_stages=1),
+    MultiplierSpec(groups=3, shift_bits=2),
+    MultiplierSpec(accumulator_width=4, bits=3, multiplier_width=2, offset_width=3, shift=30, shift_bits=5),
+    PartialSumSpec(groups=3, pipeline_stages=2),
+)
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+def test_the_verilog_of_requantisers_is_their_graph(unit: LoadableSpec) -> None:
+    assert prove_netlist(unit, to_verilog([unit])).registers > 3
+
+
+UNIT_FAULTS = (
+    ("a set is loaded in reset", r"load_valid & (_\d+_);", "load_valid & load_valid;"),
+    ("sets are swapped", r"load_group == 2'h2", "load_group == 2'h1"),
+    ("a set is loaded always", r"(assign \S+ = )\S+ \? load_parameters : \S+;", r"\1load_parameters;"),
+    ("a set is loaded reversed", r"\? load_parameters :", "? ~load_parameters :"),
+    ("another set is chosen", r"group_in_q\[1\] \?", "group_in_q[0] ?"),
+    ("a code is held", r"valid_q1 (\? \{[^}]*\} : code;)", r"valid_q0 \1"),
+)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "put"), [fault[1:] for fault in UNIT_FAULTS], ids=[each[0] for each in UNIT_FAULTS]
+)
+def test_faults_of_requantisers_are_refused(pattern: str, put: str) -> None:
+    unit = UNITS[0]
+    verilog = to_verilog([unit])
+    places = list(re.finditer(pattern, verilog))
+    assert places
+    for place in places:
+        with pytest.raises(ProofError):
+            prove_netlist(unit, verilog[: place.start()] + place.expand(put) + verilog[place.end() :])

@@ -1,0 +1,208 @@
+"""Numbers of signals: equal functions of registers and ports get equal ones, on both sides of a comparison.
+
+A gate whose inputs have equal numbers has an equal number, whether it is one of a graph or one that Yosys read from
+Verilog. So two signals with one number are equal, gate by gate. The converse does not hold, nor is it needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from rtl.logic import Op
+from rtl.names import FULL_ADDER_NAME
+
+from .polynomials import ProofError
+
+__all__ = ["Name", "Net", "Netlist", "Number", "Numbers"]
+
+Number: TypeAlias = int
+Net: TypeAlias = int | str
+"""A net of Yosys' JSON: a number, or a constant as text."""
+Name: TypeAlias = tuple[str, int]
+"""A bit of a register or port."""
+Bools: TypeAlias = npt.NDArray[np.bool_]
+_GATES = {"$_NOT_": Op.NOT, "$_AND_": Op.AND, "$_OR_": Op.OR, "$_XOR_": Op.XOR}
+_REGISTER = "$_DFF_P_"
+
+
+class Numbers:
+    """Numbers of signals: the same for equal functions of signals with equal numbers."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[Hashable, Number] = {}
+        self._keys: list[tuple[Any, ...]] = []
+        self._inverse_of: dict[Number, Number] = {}
+        self.zero, self.one = self._of("constant", 0), self._of("constant", 1)
+
+    def _of(self, *key: Any) -> Number:
+        """The number of what ``key`` says."""
+        found = self._numbers.setdefault(key, len(self._numbers))
+        if found == len(self._keys):
+            self._keys.append(key)
+        return found
+
+    def register(self, name: str, place: int) -> Number:
+        """What a register holds."""
+        return self._of("register", name, place)
+
+    def port(self, name: str, place: int) -> Number:
+        """A bit of an input."""
+        return self._of("port", name, place)
+
+    def loads(self, taken: Number, register: Number, value: Number) -> Number | None:
+        """Where a register that takes ``taken`` loads ``value`` and else holds: the number of its enable; or None."""
+        key = self._keys[taken]
+        if key[0] is Op.MUX and key[2:] == (value, register):
+            return Number(key[1])
+        if key[0] is Op.MUX and key[2:] == (register, value):
+            return self.gate(Op.NOT, (key[1],))[0]
+        return None
+
+    def values(self, number: Number, given: Mapping[Name, Bools]) -> Bools:
+        """The values of a function of these inputs, many at once. ProofError where it depends on anything else."""
+        kind, *inputs = self._keys[number]
+        if kind == "constant":
+            return np.full(next(iter(given.values())).shape, bool(inputs[0]))
+        if kind == "port" and tuple(inputs) in given:
+            return given[inputs[0], inputs[1]]
+        if kind not in (Op.NOT, Op.AND, Op.OR, Op.XOR, Op.MUX):
+            raise ProofError(f"an enable depends on {kind if isinstance(kind, str) else kind.value} {inputs}")
+        x = [self.values(each, given) for each in inputs]
+        match kind:
+            case Op.NOT:
+                return ~x[0]
+            case Op.AND:
+                return x[0] & x[1]
+            case Op.OR:
+                return x[0] | x[1]
+            case Op.XOR:
+                return x[0] ^ x[1]
+        return np.where(x[0], x[1], x[2])
+
+    def gate(self, op: Op, inputs: tuple[Number, ...]) -> tuple[Number, ...]:
+        """The numbers of a gate's outputs."""
+        match op:
+            case Op.NOT:
+                made = self._of(op, *inputs)
+                self._inverse_of[made] = inputs[0]
+                return (made,)
+            case Op.MUX:
+                select, one, other = inputs
+                while select in self._inverse_of:  # Yosys takes an inverter before a select away
+                    select, one, other = self._inverse_of[select], other, one
+                return (self._of(op, select, one, other),)
+            case Op.AND | Op.OR | Op.XOR:
+                return (self._of(op, *sorted(inputs)),)
+            case Op.HALF_ADDER:
+                return (self._of(Op.XOR, *sorted(inputs)), self._of(Op.AND, *sorted(inputs)))
+            case Op.FULL_ADDER:
+                return tuple(self._of(op, which, *sorted(inputs)) for which in ("sum", "carry"))
+            case Op.ADD:
+                width = len(inputs) // 2
+                return self.addition(inputs[:width], inputs[width:], width)
+
+    def addition(self, a: tuple[Number, ...], b: tuple[Number, ...], width: int) -> tuple[Number, ...]:
+        """The lowest bits of the sum of two unsigned words."""
+        words = tuple(sorted(map(self._without_zeros, (a, b))))
+        return tuple(self._of(Op.ADD, position, *words) for position in range(width))
+
+    def _without_zeros(self, word: tuple[Number, ...]) -> tuple[Number, ...]:
+        end = max((place for place, bit in enumerate(word, start=1) if bit != self.zero), default=0)
+        return word[:end]
+
+
+class Netlist:
+    """The module as Yosys has it. registers: by name and place, the net that each takes."""
+
+    def __init__(self, module: Mapping[str, Any], numbers: Numbers) -> None:
+        self._numbers = numbers
+        self._known: dict[Net, Number] = {"0": numbers.zero, "1": numbers.one}
+        self._ports: Mapping[str, Any] = module["ports"]
+        for name, port in self._ports.items():
+            if port["direction"] == "input":
+                self._known |= {net: numbers.port(name, place) for place, net in enumerate(port["bits"])}
+        self._makers: dict[Net, tuple[str, Mapping[str, Any]]] = {}
+        outputs: dict[Net, Net] = {}
+        self.cells = len(module["cells"])
+        for label, cell in module["cells"].items():
+            if cell["type"] == _REGISTER:
+                self._check_clock(label, cell)
+                outputs[cell["connections"]["Q"][0]] = cell["connections"]["D"][0]
+                continue
+            for pin in ("Y", "sum", "carry"):
+                self._makers |= dict.fromkeys(cell["connections"].get(pin, ()), (pin, cell))
+        self.registers: dict[Name, Net] = {}
+        for name, entry in module["netnames"].items():
+            if entry["hide_name"] or name in self._ports:
+                continue
+            for place, net in enumerate(entry["bits"]):
+                if net in outputs:
+                    self.registers[name, place] = outputs[net]
+                    self._known[net] = numbers.register(name, place)
+        unnamed = [net for net in outputs if net not in self._known]
+        if unnamed:
+            raise ProofError(f"{len(unnamed)} registers of the Verilog have no name")
+
+    def _check_clock(self, label: str, cell: Mapping[str, Any]) -> None:
+        if cell["connections"]["C"] != self._ports["clk"]["bits"]:
+            raise ProofError(f"register {label} of the Verilog is not clocked by clk")
+
+    def width(self, port: str) -> int:
+        """Bits of a port."""
+        return len(self._ports[port]["bits"])
+
+    def output(self, name: Name) -> Net:
+        """The net of a bit of an output port."""
+        port, place = name
+        net: Net = self._ports[port]["bits"][place]
+        return net
+
+    def number(self, net: Net) -> Number:
+        """The number of a net; of those that it depends on, too, without recursion."""
+        waiting = [net]
+        while waiting:
+            if waiting[-1] in self._known:
+                waiting.pop()
+                continue
+            _, cell = self._maker(waiting[-1])
+            lacking = [each for each in _inputs_of(cell) if each not in self._known]
+            if lacking:
+                waiting += lacking
+            else:
+                self._number_outputs(cell)
+        return self._known[net]
+
+    def _maker(self, net: Net) -> tuple[str, Mapping[str, Any]]:
+        if net not in self._makers:
+            raise ProofError(f"net {net} of the Verilog has no driver")
+        return self._makers[net]
+
+    def _number_outputs(self, cell: Mapping[str, Any]) -> None:
+        nets, kind = cell["connections"], cell["type"]
+
+        def numbers(pin: str) -> tuple[Number, ...]:
+            return tuple(self._known[net] for net in nets[pin])
+
+        if kind in _GATES:
+            inputs = numbers("A") + (() if kind == "$_NOT_" else numbers("B"))
+            self._known[nets["Y"][0]] = self._numbers.gate(_GATES[kind], inputs)[0]
+        elif kind == "$_MUX_":
+            self._known[nets["Y"][0]] = self._numbers.gate(Op.MUX, numbers("S") + numbers("B") + numbers("A"))[0]
+        elif kind == FULL_ADDER_NAME:
+            made = self._numbers.gate(Op.FULL_ADDER, numbers("a") + numbers("b") + numbers("c"))
+            self._known |= dict(zip(nets["sum"] + nets["carry"], made, strict=True))
+        elif kind == "$add":
+            if any(int(cell["parameters"][f"{side}_SIGNED"], 2) for side in "AB"):
+                raise ProofError("an adder of the Verilog has signed words")
+            made = self._numbers.addition(numbers("A"), numbers("B"), len(nets["Y"]))
+            self._known |= dict(zip(nets["Y"], made, strict=True))
+        else:
+            raise ProofError(f"the Verilog has a cell {kind} that no graph has")
+
+
+def _inputs_of(cell: Mapping[str, Any]) -> list[Net]:
+    return [net for pin, nets in cell["connections"].items() if pin not in ("Y", "sum", "carry") for net in nets]
