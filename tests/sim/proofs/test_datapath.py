@@ -19,6 +19,7 @@ from rtl.mac import (
 )
 from rtl.spec import MacSpec
 from sim.proofs import ProofError, prove_datapath
+from tests.rtl.own.powers import PowersSpec
 from tests.sim.proofs.faults import differs, mutants
 
 SMALL = (
@@ -83,3 +84,18 @@ def test_a_fault_is_named() -> None:
     with pytest.raises(ProofError, match=r"^subword_u1_w842 at w8a8s: with mode = 0, activation_signed = 1, the "
                        r"accumulator port does not show the sum$"):  # fmt: skip
         prove_datapath(SubwordSpec(units=1), replace(wider, output=wider.output[1:] + wider.output[:1]))
+
+
+def test_a_design_with_words_that_are_no_codes_is_proved_for_its_codes() -> None:
+    spec = PowersSpec(lanes=3)
+    datapath = spec.build()
+    assert prove_datapath(spec).precisions == 2
+    refused = 0
+    for mutant in mutants(datapath, Random(0)):
+        try:
+            prove_datapath(spec, mutant)
+        except ProofError:
+            refused += 1
+        else:
+            assert not differs(spec, mutant)
+    assert refused > len(datapath.circuit.gates) / 2
