@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from rtl.array import Architecture
 from rtl.mac import UniformSpec
 from rtl.options import DesignParser, add_architecture, add_array, add_depth, add_drains, add_groups
 from siliquant.commandline import Parser, add_checkpoint, add_jobs, add_out_file, add_samples
 
-__all__ = ["equivalence", "prove", "record"]
+__all__ = ["equivalence", "fuzz", "prove", "record"]
 
 
 def equivalence() -> DesignParser:
@@ -83,4 +85,28 @@ examples:
     made.add_argument("--fresh", action="store_true", help="prove again what was proved before")
     add_jobs(made)
     add_out_file(made, "every proof, JSON (default: none)")
+    return made
+
+
+def fuzz() -> Parser:
+    """Of sim.fuzz."""
+    made = Parser(
+        prog="sim.fuzz",
+        description="Draws MACs and requantisers with random parameters, operands, pauses, resets and junk on ports "
+        "that are not valid. Compares the graph of gates, the Verilog in Icarus and Verilator, and its netlist with "
+        "the golden model, cycle by cycle. Exit code 1 where anything differs.",
+        epilog="""\
+A case that fails is made as small as it still fails, and written to one file, which --replay runs again.
+The same seed draws the same cases.
+
+examples:
+  python -m sim.fuzz --minutes 10
+  python -m sim.fuzz --minutes 480 --seed 7 --out build/fuzz
+  python -m sim.fuzz --replay build/fuzz/subword-1a2b3c4d.json""",
+    )
+    made.add_argument("--minutes", metavar="N", default="1", help="how long, in minutes (default 1)")
+    made.add_argument("--seed", metavar="N", default="0", help="of the first case (default 0)")
+    made.add_argument("--replay", metavar="FILE", type=Path, help="run one case again, and nothing else")
+    add_jobs(made)
+    made.add_argument("--out", metavar="DIR", type=Path, default=Path("build/fuzz"), help="folder of cases that fail")
     return made

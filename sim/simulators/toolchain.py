@@ -253,16 +253,16 @@ class Verilator(Simulator):
         main = cocotb / "share" / "lib" / "verilator" / "verilator.cpp"
         run_tool([self.program(), *options, str(main), "public.vlt", "design.v"], folder, env)
         objects = folder / "obj"
-        self._take_runtime(objects, self.make(*(f"{name}.o" for name in self._RUNTIME)), env)
+        self.take_runtime(objects)
         run_tool(self.make(), objects, env)
         (folder / "obj" / top).rename(folder / top)
         shutil.rmtree(folder / "obj")
 
-    def _take_runtime(self, objects: Path, make: Sequence[str], env: Mapping[str, str]) -> None:
+    def take_runtime(self, objects: Path) -> None:
         """Puts the compiled runtime library, which is the same for every design, beside the design's sources."""
 
         def compile_runtime(folder: Path) -> None:
-            run_tool(make, objects, env)
+            run_tool(self.make(*(f"{name}.o" for name in self._RUNTIME)), objects, self.environment())
             for name in self._RUNTIME:
                 shutil.copy(objects / f"{name}.o", folder)
 

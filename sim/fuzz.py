@@ -1,0 +1,150 @@
+"""Looks for a design and operands with which the hardware is wrong: ``python -m sim.fuzz``."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+from random import Random
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from siliquant.commandline import called, console, print_table, read_jobs, run
+from siliquant.files import write_atomically
+from siliquant.inputs import integer, number
+from sim.fuzzing import ENGINES, Case, Fault, case_from_text, draw_case, minimised, run_case
+
+from .parsers import fuzz as parser
+
+PROG = "sim.fuzz"
+HEADERS = ("design", "cases", *ENGINES, "parameters drawn: different values, from the least to the largest")
+EVERY = {"graph": 1, "icarus": 1, "netlist": 6, "verilator": 24}
+"""Each engine runs one case in so many: building for it takes longer than running."""
+
+
+@dataclass
+class Tally:
+    """What was drawn and run."""
+
+    cases: Counter[str] = field(default_factory=Counter)
+    engines: Counter[tuple[str, str]] = field(default_factory=Counter)
+    values: dict[tuple[str, str], Counter[str]] = field(default_factory=dict)
+
+    def add(self, case: Case, engines: Sequence[str]) -> None:
+        """One case that was run."""
+        self.cases[case.design] += 1
+        for engine in engines:
+            self.engines[case.design, engine] += 1
+        for name, value in case.parameters.items():
+            text = "/".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
+            self.values.setdefault((case.design, name), Counter())[text] += 1
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line. Exit code 1 where something is wrong."""
+    options = parser().parse_args(arguments)
+    if options.replay is not None:
+        _replay(options.replay)
+        return
+    minutes, seed = number("minutes", options.minutes, 0.01, 1e5), integer("seed", options.seed, 0, 1 << 32)
+    tally, files = _fuzz(60 * minutes, seed, read_jobs(options.jobs), options.out)
+    _print(tally, seed)
+    text = json.dumps({f"{design} {name}": dict(counts) for (design, name), counts in tally.values.items()}, indent=1)
+    write_atomically(options.out / "coverage.json", text + "\n")
+    if files:
+        print(f"{called(PROG)}: {len(files)} cases fail; --replay FILE runs one again", file=sys.stderr)
+        sys.exit(1)
+    console().print(f"no difference in {sum(tally.cases.values()):,} cases, seed {seed}")
+
+
+def _replay(path: Path) -> None:
+    """Runs one case on every engine and says what is wrong. Exit code 1 where anything is."""
+    case = case_from_text(path.read_text())
+    faults = [fault for engine in ENGINES if (fault := run_case(case, engine)) is not None]
+    for fault in faults:
+        print(f"{case.spec.name}, {fault.engine}: {fault.sentence}")
+    if faults:
+        sys.exit(1)
+    print(f"{case.spec.name}: no difference on {', '.join(ENGINES)}")
+
+
+def _engines(place: int) -> tuple[str, ...]:
+    """Those that run the case of this number."""
+    return tuple(engine for engine in ENGINES if place % EVERY[engine] == 0)
+
+
+def _one(seed: int, place: int) -> tuple[Case, Fault | None]:
+    """Draws and runs the case of a number; where it fails it comes back as small as it fails."""
+    case = draw_case(Random(f"{seed} {place}"))
+    for engine in _engines(place):
+        fault = run_case(case, engine)
+        if fault is not None:
+            small = minimised(case, lambda each, engine=engine: run_case(each, engine) is not None)  # type: ignore[misc]
+            return small, run_case(small, engine)
+    return case, None
+
+
+def _fuzz(seconds: float, seed: int, jobs: int, folder: Path) -> tuple[Tally, list[Path]]:
+    """Cases for so long; the files of those that fail."""
+    tally, files, end = Tally(), [], time.monotonic() + seconds
+    bar = Console(stderr=True)
+    shown = (TextColumn("{task.fields[cases]:,} cases"), BarColumn(), TimeRemainingColumn())
+    with (
+        Progress(*shown, console=bar, transient=True, disable=not bar.is_terminal) as progress,
+        ProcessPoolExecutor(jobs, get_context("spawn")) as pool,
+    ):
+        task = progress.add_task("", total=seconds, cases=0)
+        waiting: dict[Future[tuple[Case, Fault | None]], int] = {}
+        numbers: Iterator[int] = iter(range(1 << 62))
+        while time.monotonic() < end or waiting:
+            while time.monotonic() < end and len(waiting) < 2 * jobs:
+                place = next(numbers)
+                waiting[pool.submit(_one, seed, place)] = place
+            for done in wait(waiting, timeout=1.0, return_when=FIRST_COMPLETED).done:
+                place = waiting.pop(done)
+                case, fault = done.result()
+                tally.add(draw_case(Random(f"{seed} {place}")), _engines(place))
+                if fault is not None:
+                    files.append(_written(folder, case, fault, seed, place))
+            left = max(0.0, end - time.monotonic())
+            progress.update(task, completed=seconds - left, cases=sum(tally.cases.values()))
+    return tally, files
+
+
+def _written(folder: Path, case: Case, fault: Fault, seed: int, place: int) -> Path:
+    """The file of a case that fails; one line on stderr says what it is."""
+    text = case.text(found_by=f"seed {seed}, case {place}", engine=fault.engine, fault=fault.sentence)
+    path = folder / f"{case.design}-{hashlib.sha256(text.encode()).hexdigest()[:8]}.json"
+    write_atomically(path, text)
+    print(f"{path}: {case.spec.name}, {fault.engine}: {fault.sentence}", file=sys.stderr)
+    return path
+
+
+def _print(tally: Tally, seed: int) -> None:
+    lines = []
+    for design, cases in sorted(tally.cases.items()):
+        names = [name for known, name in tally.values if known == design]
+        drawn = ", ".join(f"{name} {_drawn(tally.values[design, name])}" for name in names)
+        runs = [f"{tally.engines[design, engine]:,}" for engine in ENGINES]
+        lines.append([design, f"{cases:,}", *runs, drawn])
+    print_table(console(), f"cases, and on which engine, seed {seed}", HEADERS, lines, left=(0, len(HEADERS) - 1))
+
+
+def _drawn(counts: Mapping[str, int]) -> str:
+    """How many values of a parameter were drawn, and of numbers the range."""
+    if all(value.isdecimal() for value in counts):
+        values = sorted(map(int, counts))
+        return f"{len(values)} ({values[0]}..{values[-1]})" if len(values) > 1 else str(values[0])
+    return f"{len(counts)} ({', '.join(sorted(counts))})" if len(counts) < 4 else str(len(counts))
+
+
+if __name__ == "__main__":
+    run(PROG, main)

@@ -1,0 +1,229 @@
+"""Runs a case on an engine and compares every cycle with the golden model."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from rtl.logic import emulate
+from rtl.requant import LoadableSpec, PartialSumSpec, RequantSpec
+from rtl.spec import MacSpec, Precision
+from siliquant.inputs import InputError
+
+from .benches import run_bench
+from .cases import Action, Case, Fault, Spec
+
+__all__ = ["Plan", "plan_of", "run_case"]
+
+Words = dict[str, int]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """cycles: the words of all input ports, cycle by cycle. due: cycles in which out_valid is 1, with the result, None
+    where it has no meaning. result: the port. width: its bits.
+    """
+
+    cycles: tuple[Words, ...]
+    due: Mapping[int, int | None]
+    result: str
+    width: int
+
+
+def plan_of(case: Case) -> Plan:
+    """The cycles of a case and what must come out. Raises ValueError for actions that the design does not take."""
+    spec = case.spec
+    writer = _MacWriter(spec, case) if isinstance(spec, MacSpec) else _UnitWriter(spec, case)
+    writer.reset(2)
+    for action in case.actions:
+        writer.act(action)
+    writer.idle(spec.latency + 1)
+    return Plan(tuple(writer.cycles), writer.due, writer.result, writer.width)
+
+
+def run_case(case: Case, engine: str) -> Fault | None:
+    """The first difference; None where there is none."""
+    if engine == "graph":
+        return _on_graph(case)
+    plan = plan_of(case)
+    spec = case.spec
+    outputs = run_bench(spec, plan.cycles, engine)
+    for cycle, (valid, result) in enumerate(outputs):
+        if cycle < 2:  # not reset yet
+            continue
+        if valid != str(int(cycle in plan.due)):
+            return Fault(engine, f"cycle {cycle}: out_valid is {valid}, not {int(cycle in plan.due)}")
+        wanted = plan.due.get(cycle)
+        if wanted is not None and result != format(wanted % (1 << plan.width), f"0{plan.width}b"):
+            return Fault(engine, f"cycle {cycle}: {plan.result} is {_shown(result)}, not {wanted % (1 << plan.width)}")
+    return None
+
+
+def _shown(word: str) -> str:
+    return str(int(word, 2)) if set(word) <= {"0", "1"} else word
+
+
+class _Writer:
+    """Cycles as they are written. Ports without valid data have junk on them."""
+
+    def __init__(self, spec: Spec, case: Case, result: str) -> None:
+        self.inputs = [port for port in spec.ports if port.is_input]
+        self.width = next(port.width for port in spec.ports if port.name == result)
+        self.result, self.latency = result, spec.latency
+        self.cycles: list[Words] = []
+        self.due: dict[int, int | None] = {}
+        self._junk = random.Random(case.junk)
+
+    def drive(self, **words: int) -> int:
+        """One more cycle; returns its number."""
+        junk = {port.name: self._junk.getrandbits(port.width) for port in self.inputs}
+        quiet: Words = {name: 0 for name in ("rst", "in_valid", "load_valid") if name == "rst" or name in junk}
+        self.cycles.append({**junk, **quiet, **words})
+        return len(self.cycles) - 1
+
+    def idle(self, cycles: int) -> None:
+        """Nothing enters."""
+        for _ in range(cycles):
+            self.drive()
+
+    def reset(self, cycles: int) -> None:
+        """What has entered and is not out yet never comes."""
+        for _ in range(cycles):
+            now = self.drive(rst=1)
+            self.due = {cycle: value for cycle, value in self.due.items() if cycle <= now}
+        self.forget()
+
+    def forget(self) -> None:
+        """No sum is begun."""
+
+    def act(self, action: Action) -> None:
+        """One action."""
+        if action.kind in ("idle", "reset") and len(action.numbers) == 1 and 0 <= action.cycles <= 1 << 16:
+            (self.idle if action.kind == "idle" else self.reset)(action.cycles)
+        else:
+            self.more(action)
+
+    def more(self, action: Action) -> None:
+        """One of the design's own actions."""
+        raise InputError(f"an action must be of the design, not {action.kind!r}")
+
+
+class _MacWriter(_Writer):
+    """Sums of parts; each part begins with a step of its own."""
+
+    def __init__(self, spec: MacSpec, case: Case) -> None:
+        super().__init__(spec, case, "accumulator")
+        self._spec = spec
+        self._parts: list[tuple[Sequence[int], Sequence[int], Precision]] = []
+        self._begun = False
+
+    def forget(self) -> None:
+        self._begun = False
+
+    def more(self, action: Action) -> None:
+        if action.kind != "part" or len(action.numbers) % 2:
+            super().more(action)
+        precision = next((each for each in self._spec.precisions if str(each) == action.precision), None)
+        if precision is None:
+            raise InputError(f"precision must be one of {self._spec.name}, not {action.precision!r}")
+        half = len(action.numbers) // 2
+        weights, activations = action.numbers[:half], action.numbers[half:]
+        begins = action.begins or not self._begun
+        self._parts = [*([] if begins else self._parts), (weights, activations, precision)]
+        self._begun = True
+        total = self._spec.compute_steps(self._parts)
+        words = self._spec.pack(weights, activations, precision)
+        count = len(words.pop("clear"))
+        per_step = self._spec.cycles_per_step(precision)
+        for cycle in range(count):
+            now = self.drive(
+                in_valid=1, clear=int(begins and cycle == 0), **{name: column[cycle] for name, column in words.items()}
+            )
+            if cycle == count - 1:
+                self.due[now + self.latency] = total
+            else:  # within a step the sum has no meaning; behind one, the sum of the products so far
+                done = (cycle + 1) // per_step * self._spec.products_per_step(precision)
+                partial = [*self._parts[:-1], (weights[:done], activations[:done], precision)]
+                whole = (cycle + 1) % per_step == 0
+                self.due[now + self.latency] = self._spec.compute_steps(partial) if whole else None
+
+
+class _UnitWriter(_Writer):
+    """Parameter sets and accumulators."""
+
+    def __init__(self, spec: LoadableSpec, case: Case) -> None:
+        super().__init__(spec, case, "total" if isinstance(spec, PartialSumSpec) else "code")
+        self._spec = spec
+        self._sets: dict[int, Sequence[int]] = {}
+        self._sum: list[tuple[int, int]] = []
+
+    def more(self, action: Action) -> None:
+        if action.kind == "load" and len(action.numbers) > 1:
+            group, *numbers = action.numbers
+            self._check_group(group)
+            self._sets[group] = numbers
+            self.drive(load_valid=1, load_group=group, load_parameters=self._spec.pack_parameters(numbers))
+        elif action.kind == "enter" and len(action.numbers) == (4 if isinstance(self._spec, PartialSumSpec) else 2):
+            self._enter(*action.numbers)
+        else:
+            super().more(action)
+
+    def _check_group(self, group: int) -> None:
+        if not 0 <= group < self._spec.groups:
+            raise InputError(f"a set must be from 0 to {self._spec.groups - 1}, not {group}")
+
+    def _enter(self, group: int, accumulator: int, first: int = 1, last: int = 1) -> None:
+        self._check_group(group)
+        if group not in self._sets:
+            raise InputError(f"set {group} must be loaded before it is chosen")
+        word = accumulator % (1 << self._spec.accumulator_width)
+        spec, numbers = self._spec, self._sets[group]
+        if isinstance(spec, PartialSumSpec):
+            now = self.drive(in_valid=1, group=group, accumulator=word, first=first, last=last)
+            self._sum = [*([] if first else self._sum), (accumulator, numbers[0])]
+            if last:
+                self.due[now + self.latency] = sum(one * other for one, other in self._sum)
+            return
+        assert isinstance(spec, RequantSpec)
+        now = self.drive(in_valid=1, group=group, accumulator=word)
+        code = int(spec.compute([accumulator], numbers)[0])
+        self.due[now + self.latency] = spec.code_values.words[spec.code_values.values.index(code)]
+
+
+def _on_graph(case: Case) -> Fault | None:
+    """The sums of a MAC as its graph of gates has them, each on its own; of a unit nothing (it is proved)."""
+    spec = case.spec
+    if not isinstance(spec, MacSpec):
+        return None
+    datapath = spec.build()
+    for number, parts in enumerate(_sums(case, spec)):
+        words: dict[str, list[int]] = {}
+        for place, (weights, activations, precision) in enumerate(parts):
+            packed = spec.pack(weights, activations, precision)
+            packed["clear"][0] = int(place == 0)
+            for name, column in packed.items():
+                words.setdefault(name, []).extend(column)
+        columns = {name: np.array([[word] for word in column], object) for name, column in words.items()}
+        found = spec.unpack(emulate(datapath, columns)[0])
+        wanted = spec.compute_steps(parts)
+        if found != wanted:
+            return Fault("graph", f"sum {number}: the graph gives {found}, not {wanted}")
+    return None
+
+
+def _sums(case: Case, spec: MacSpec) -> Iterator[list[tuple[Sequence[int], Sequence[int], Precision]]]:
+    precisions = {str(each): each for each in spec.precisions}
+    parts: list[tuple[Sequence[int], Sequence[int], Precision]] = []
+    for action in case.actions:
+        if action.kind == "reset" or (action.kind == "part" and action.begins):
+            if parts:
+                yield parts
+            parts = []
+        if action.kind == "part":
+            half = len(action.numbers) // 2
+            parts.append((action.numbers[:half], action.numbers[half:], precisions[action.precision]))
+    if parts:
+        yield parts
