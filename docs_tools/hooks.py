@@ -36,6 +36,7 @@ INTERNAL = frozenset(
         "hwmodel.yosys.worker",
         "sim.array.tests",
         "sim.mac.tests",
+        "sim.fuzzing.netlist_worker",
         "sim.simulators.netlist_worker",
         "rtl.verilog.rtlil_worker",
     }

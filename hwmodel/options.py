@@ -204,7 +204,7 @@ def add_effort(parser: Parser) -> None:
 
 def add_fresh(parser: Parser) -> None:
     """``--fresh``."""
-    parser.add_argument("--fresh", action="store_true", help="synthesise again what is known already")
+    parser.add_argument("--fresh", action="store_true", help="do again what is known already")
 
 
 def add_placement(parser: Parser) -> None:

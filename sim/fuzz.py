@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.replay is not None:
         _replay(options.replay)
         return
-    minutes, seed = number("minutes", options.minutes, 0.01, 1e5), integer("seed", options.seed, 0, 1 << 32)
+    minutes, seed = number("minutes", options.minutes, 0.01, 1e5), integer("seed", options.seed, 0, (1 << 64) - 1)
     tally, files = _fuzz(60 * minutes, seed, read_jobs(options.jobs), options.out)
     _print(tally, seed)
     text = json.dumps({f"{design} {name}": dict(counts) for (design, name), counts in tally.values.items()}, indent=1)

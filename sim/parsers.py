@@ -7,7 +7,7 @@ from pathlib import Path
 from rtl.array import Architecture
 from rtl.mac import UniformSpec
 from rtl.options import DesignParser, add_architecture, add_array, add_depth, add_drains, add_groups
-from siliquant.commandline import Parser, add_checkpoint, add_jobs, add_out_file, add_samples
+from siliquant.commandline import Parser, add_checkpoint, add_jobs, add_out_file, add_out_folder, add_samples
 
 __all__ = ["equivalence", "fuzz", "prove", "record"]
 
@@ -82,7 +82,7 @@ examples:
   python -m sim.prove --design bitfusion --units 16 --pipeline-stages 2
   python -m sim.prove --out proofs.json""",
     )
-    made.add_argument("--fresh", action="store_true", help="prove again what was proved before")
+    made.add_argument("--fresh", action="store_true", help="do again what is known already")
     add_jobs(made)
     add_out_file(made, "every proof, JSON (default: none)")
     return made
@@ -105,8 +105,8 @@ examples:
   python -m sim.fuzz --replay build/fuzz/subword-1a2b3c4d.json""",
     )
     made.add_argument("--minutes", metavar="N", default="1", help="how long, in minutes (default 1)")
-    made.add_argument("--seed", metavar="N", default="0", help="of the first case (default 0)")
+    made.add_argument("--seed", metavar="N", default="0", help="seed of all draws, 0 to 2^64 - 1")
     made.add_argument("--replay", metavar="FILE", type=Path, help="run one case again, and nothing else")
     add_jobs(made)
-    made.add_argument("--out", metavar="DIR", type=Path, default=Path("build/fuzz"), help="folder of cases that fail")
+    add_out_folder(made, "cases that fail, and what was drawn", "build/fuzz")
     return made

@@ -28,6 +28,7 @@ OTHERS = {
     "hwmodel.placement.worker",
     "hwmodel.yosys.worker",
     "rtl.verilog.rtlil_worker",
+    "sim.fuzzing.netlist_worker",
     "sim.simulators.netlist_worker",
     "siliquant.main",
     "siliquant.processes.shadows",
