@@ -71,8 +71,8 @@ def prove() -> DesignParser:
     made = DesignParser(
         prog="sim.prove",
         description="Proves that the Verilog of MACs shows the sum of all products, for all operands, precisions, "
-        "resets and pauses. Without --design: every kind and form of every design, in several sizes. Exit code 1 where "
-        "something is not proved.",
+        "resets and pauses. Without --design: every kind and form of every design, in several sizes, and requantisers. "
+        "Exit code 1 where something is not proved.",
         epilog="""\
 The parameters of a design: --design NAME --help. docs/verification.md says what is shown, how, and what is assumed.
 A proof is kept until the design or its code changes.
@@ -80,7 +80,11 @@ A proof is kept until the design or its code changes.
 examples:
   python -m sim.prove --design uniform --weight-bits 8 --activation-bits 8 --lanes 64
   python -m sim.prove --design bitfusion --units 16 --pipeline-stages 2
+  python -m sim.prove --design uniform --lanes 16 --verilog build/uniform_w4_a4_l16.v
   python -m sim.prove --out proofs.json""",
+    )
+    made.add_argument(
+        "--verilog", metavar="FILE", type=Path, help="prove this text, which has the module of --design and its helpers"
     )
     made.add_argument("--fresh", action="store_true", help="do again what is known already")
     add_jobs(made)

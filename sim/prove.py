@@ -1,4 +1,4 @@
-"""Proves that generated MACs compute what they are specified to, for all inputs: ``python -m sim.prove``."""
+"""Proves that generated modules compute what they are specified to, for all inputs: ``python -m sim.prove``."""
 
 from __future__ import annotations
 
@@ -8,136 +8,178 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import asdict, fields
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib import resources
 from importlib.resources.abc import Traversable
 from multiprocessing import get_context
-from typing import Any
-
-from rich.console import Console
-from rich.progress import track
+from pathlib import Path
+from typing import Any, TypeAlias
 
 from rtl.mac import design_named
 from rtl.options import read_parameters
+from rtl.requant import LoadableSpec
 from rtl.spec import MacSpec
-from siliquant.commandline import called, console, print_table, read_jobs, run
+from siliquant.commandline import called, console, print_table, read_jobs, run, working
 from siliquant.files import cache, code_sha256, package_version, write_atomically
+from siliquant.inputs import InputError
 from siliquant.processes import end_with_parent
-from sim.proofs import MacProof, ProofError, prove_mac, standard_macs
+from sim.proofs import (
+    MacProof,
+    ProofError,
+    UnitProof,
+    prove_mac,
+    prove_unit,
+    standard_macs,
+    standard_units,
+)
 
 from .parsers import prove as parser
 
 PROG = "sim.prove"
-HEADERS = ("design", "MACs", "largest, gates", "sums", "states", "Verilog cells", "registers", "s")
-_SOURCES = (("rtl", ""), ("rtl", "logic"), ("rtl", "mac"), ("rtl", "spec"), ("rtl", "components"), ("rtl", "verilog"),
-            ("sim", "proofs"), ("sim", "simulators"))  # fmt: skip
+Spec: TypeAlias = MacSpec | LoadableSpec
+Proof: TypeAlias = MacProof | UnitProof
+MAC_HEADERS = ("design", "specs", "largest, gates", "sums", "states", "Verilog cells", "register bits", "s")
+UNIT_HEADERS = ("unit", "specs", "largest, gates", "parameter sets", "Verilog cells", "register bits", "s")
+TOOLS = ("amaranth", "bitwuzla", "pyosys", "siliquant")
+_SOURCES = (
+    ("rtl", ""), ("rtl", "logic"), ("rtl", "mac"), ("rtl", "spec"), ("rtl", "components"), ("rtl", "requant"),
+    ("rtl", "verilog"), ("sim", "proofs"), ("sim", "simulators"),
+)  # fmt: skip
+_MOST_BYTES = 1 << 28
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line. Exit code 1 where something is not proved."""
-    options = parser().parse_args(arguments)
+    made = parser()
+    options = made.parse_args(arguments)
+    made.only_with("--design", options.design is not None, "--verilog")
     jobs = read_jobs(options.jobs)
+    verilog = None if options.verilog is None else _text(options.verilog)
     if options.design is None:
-        specs = standard_macs()
+        specs: Sequence[Spec] = (*standard_macs(), *standard_units())
     else:
         design = design_named(options.design)
         specs = (design(**read_parameters(options, design)),)
-    found, failed = _proved(specs, jobs, fresh=options.fresh)
+    known = {} if options.fresh or verilog is not None else _known(specs)
+    found, failed = _proved(specs, known, jobs, verilog)
     for line in failed:
         print(f"{called(PROG)}: {line}", file=sys.stderr)
     if found:
-        _print(found)
+        _print(found, len(known))
     if options.out is not None:
-        record = {"proved": [asdict(each) for each in found], "not_proved": failed}
+        tools = {name: package_version(name) for name in TOOLS}
+        record = {"versions": tools, "proved": [asdict(each) for each in found], "not_proved": failed}
         write_atomically(options.out, json.dumps(record, indent=1) + "\n")
     if failed:
         sys.exit(1)
 
 
-def _print(found: Sequence[MacProof]) -> None:
+def _text(path: Path) -> str:
+    """A Verilog file. Raises InputError for one that is too large."""
+    if path.stat().st_size > _MOST_BYTES:
+        raise InputError(f"{path} must have at most {_MOST_BYTES:,} bytes")
+    return path.read_text(errors="replace")
+
+
+def _print(found: Sequence[Proof], kept: int) -> None:
     """A line a design, and what all of it means."""
-    by_design: dict[str, list[MacProof]] = {}
+    out = console()
+    macs = [each for each in found if isinstance(each, MacProof)]
+    units = [each for each in found if isinstance(each, UnitProof)]
+    if macs:
+        names = ("sums", "states", "cells", "registers")
+        print_table(out, "proved for all operands", MAC_HEADERS, _lines(macs, names))
+    if units:
+        lines = _lines(units, ("groups", "cells", "registers"))
+        print_table(out, "proved for all accumulators and parameters", UNIT_HEADERS, lines)
+    said = f"{found[0].name}, Verilog {found[0].verilog_sha256[:12]}" if len(found) == 1 else f"{len(found)} specs"
+    before = f" ({kept} of them before; --fresh proves again)" if kept else ""
+    out.print(f"proved: {said}{before}. What that says and assumes: docs/verification.md", soft_wrap=True)
+
+
+def _lines(found: Sequence[Proof], names: Sequence[str]) -> list[list[str]]:
+    by_design: dict[str, list[Proof]] = {}
     for each in found:
         by_design.setdefault(each.design, []).append(each)
     lines = []
     for design, proofs in by_design.items():
-        totals = [sum(getattr(each, name) for each in proofs) for name in ("sums", "states", "cells", "registers")]
-        seconds = sum(each.seconds for each in proofs)
-        gates = max(each.gates for each in proofs)
-        lines.append([design, str(len(proofs)), f"{gates:,}", *(f"{total:,}" for total in totals), f"{seconds:.1f}"])
-    out = console()
-    print_table(out, "proved for all operands", HEADERS, lines)
-    proved = f"{len(found)} MACs" if len(found) > 1 else found[0].name
-    out.print(
-        f"{proved}: the Verilog shows the sum of all products since the last clear, for all operands, precisions, "
-        "resets and pauses. docs/verification.md says how that is shown, and what is assumed.",
-        soft_wrap=True,
-    )
+        totals = [f"{sum(getattr(each, name) for each in proofs):,}" for name in names]
+        gates, seconds = max(each.gates for each in proofs), sum(each.seconds for each in proofs)
+        lines.append([design, str(len(proofs)), f"{gates:,}", *totals, f"{seconds:.1f}"])
+    return lines
 
 
-def _proved(specs: Sequence[MacSpec], jobs: int, *, fresh: bool) -> tuple[list[MacProof], list[str]]:
+def _proved(
+    specs: Sequence[Spec], known: Mapping[Spec, Proof], jobs: int, verilog: str | None
+) -> tuple[list[Proof], list[str]]:
     """Proofs in the order of ``specs``, and what is wrong with those that fail. Each is kept as soon as it is there."""
-    found: dict[MacSpec, MacProof] = {}
-    if not fresh:
-        found = {spec: proof for spec in specs if (proof := _kept(spec)) is not None}
+    found = dict(known)
     left = sorted((spec for spec in specs if spec not in found), key=_work, reverse=True)
-    failed: dict[MacSpec, str] = {}
-    bar = Console(stderr=True)
-    each = track(
-        _each(left, jobs), "proving", total=len(left), console=bar, transient=True, disable=not bar.is_terminal
-    )
-    for spec, result in each:
-        if isinstance(result, ProofError):
-            failed[spec] = str(result)
-        else:
-            found[spec] = result
-            home = cache.root()
-            cache.keep(home / "proofs" / f"{_key(spec)}.json", json.dumps(asdict(result)), home, sync=False)
+    failed: dict[Spec, str] = {}
+    with working("proving") as news:
+        for place, (spec, result) in enumerate(_each(left, jobs, verilog), start=1):
+            if isinstance(result, ProofError):
+                failed[spec] = str(result)
+            else:
+                found[spec] = result
+                if verilog is None:
+                    home = cache.root()
+                    cache.keep(home / "proofs" / f"{_key(spec)}.json", json.dumps(asdict(result)), home, sync=False)
+            news(f"{place} of {len(left)}, {spec.name}")
     return [found[spec] for spec in specs if spec in found], [failed[spec] for spec in specs if spec in failed]
 
 
-def _each(specs: Sequence[MacSpec], jobs: int) -> Iterator[tuple[MacSpec, MacProof | ProofError]]:
+def _each(specs: Sequence[Spec], jobs: int, verilog: str | None) -> Iterator[tuple[Spec, Proof | ProofError]]:
     """Each spec with its proof, or why there is none, as they are finished."""
-    if jobs == 1 or len(specs) == 1:
-        yield from ((spec, _prove(spec)) for spec in specs)
+    if jobs == 1 or len(specs) <= 1:
+        yield from ((spec, _prove(spec, verilog)) for spec in specs)
         return
     with ProcessPoolExecutor(jobs, get_context("spawn"), end_with_parent) as pool:
-        waiting: dict[Future[MacProof | ProofError], MacSpec] = {pool.submit(_prove, spec): spec for spec in specs}
+        waiting: dict[Future[Proof | ProofError], Spec] = {pool.submit(_prove, spec): spec for spec in specs}
         for done in as_completed(waiting):
             yield waiting[done], done.result()
 
 
-def _prove(spec: MacSpec) -> MacProof | ProofError:
+def _prove(spec: Spec, verilog: str | None = None) -> Proof | ProofError:
     try:
-        return prove_mac(spec)
+        return prove_mac(spec, verilog) if isinstance(spec, MacSpec) else prove_unit(spec, verilog)
     except ProofError as error:
         return error
 
 
-def _work(spec: MacSpec) -> int:
+def _work(spec: Spec) -> int:
     """About how long a proof takes, to begin with the longest."""
-    return sum(port.width for port in spec.operand_ports) * len(spec.precisions)
+    if isinstance(spec, MacSpec):
+        return sum(port.width for port in spec.operand_ports) * len(spec.precisions)
+    return spec.groups * spec.parameter_width
 
 
-def _kept(spec: MacSpec) -> MacProof | None:
+def _known(specs: Sequence[Spec]) -> dict[Spec, Proof]:
+    """Those that were proved before, with the same code and tools."""
     home = cache.root()
-    names = {item.name for item in fields(MacProof)}
-    found: Mapping[str, Any] | None = cache.kept_json(
-        home / "proofs" / f"{_key(spec)}.json", home, lambda value: isinstance(value, dict) and value.keys() == names
-    )
-    return None if found is None else MacProof(**found)
+    found: dict[Spec, Proof] = {}
+    for spec in specs:
+        kind: type[Proof] = MacProof if isinstance(spec, MacSpec) else UnitProof
+        path = home / "proofs" / f"{_key(spec)}.json"
+        data: Mapping[str, Any] | None = cache.kept_json(path, home, partial(_fits, kind))
+        if data is not None:
+            found[spec] = kind(**data)
+    return found
 
 
-def _key(spec: MacSpec) -> str:
-    """What decides a proof: the MAC, the code that makes it and proves it, and the tools of both."""
+def _fits(kind: type[Proof], data: object) -> bool:
+    return isinstance(data, dict) and data.keys() == {item.name for item in fields(kind)}
+
+
+def _key(spec: Spec) -> str:
+    """What decides a proof: the module, the code that makes it and proves it, and the tools of both."""
     text = json.dumps([spec.name, spec.parameters, _code_sha256()], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 @lru_cache(maxsize=1)
 def _code_sha256() -> str:
-    tools = [f"{name} {package_version(name)}" for name in ("amaranth", "bitwuzla", "pyosys")]
-    return code_sha256(_sources(), *tools)
+    return code_sha256(_sources(), *(f"{name} {package_version(name)}" for name in TOOLS))
 
 
 def _sources() -> Iterator[Traversable]:

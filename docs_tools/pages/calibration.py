@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from statistics import mean
 
 import hwmodel
 from docs_tools.commands import printed_and_written
 from docs_tools.markdown import spread, table
+from docs_tools.measured import packaged_rows
 from hwmodel.fit import (
     Validated,
     errors_frame,
@@ -19,7 +21,9 @@ from hwmodel.fit import (
     validated,
 )
 from hwmodel.measurement import PACKAGED_CALIBRATION, sweep_designs
-from hwmodel.model import known_models
+from hwmodel.measurement.table import spec_of
+from hwmodel.model import estimate, known_models
+from hwmodel.synthesis import FLOW_VERSION
 from rtl.array import CoreSpec
 from rtl.mac import DESIGNS
 from siliquant.inputs import csv_of, listing
@@ -27,6 +31,7 @@ from siliquant.inputs import csv_of, listing
 __all__ = ["OWNS", "texts"]
 
 OWNS = ("calibration", "validate", "calibrate")
+CLOCK_MHZ = 500.0
 MODELS = Path(hwmodel.__file__).parent / "data" / "models"
 
 
@@ -64,6 +69,17 @@ def _errors(found: Mapping[str, Validated]) -> dict[str, str]:
     return {**texts, "calibration.largest": f"{max(largest):.1f}"}
 
 
+def _idle() -> str:
+    """Mean and largest error of power without operands, on measured MACs that are not in the calibration table."""
+    errors = []
+    for row in packaged_rows():
+        known = row.design in {design.design for design in DESIGNS} and row.flow_version == FLOW_VERSION
+        if known and row.library == "freepdk45" and row.clock_mhz == CLOCK_MHZ and row.idle_uw and row.wiring is None:
+            cost = estimate(spec_of(row.design, json.dumps(row.spec)), row.library, CLOCK_MHZ)
+            errors.append(abs(100 * (cost.idle_uw / row.idle_uw - 1)))
+    return f"{mean(errors):.1f} % on average, {max(errors):.1f}"
+
+
 def texts() -> dict[str, str]:
     """By place."""
     kinds = {design.design for design in DESIGNS}
@@ -76,6 +92,7 @@ def texts() -> dict[str, str]:
         "calibration.held-out": str(sum(design.held_out is not None for design in designs)),
         "calibration.larger": str(sum(design.held_out == "size" for design in designs)),
         "calibration.libraries": listing(sorted(found)),
+        "calibration.idle": _idle(),
         **_errors(found),
         **_parts(),
         "validate": markdown_summary(found).strip(),

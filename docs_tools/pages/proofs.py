@@ -18,16 +18,29 @@ def texts() -> dict[str, str]:
     found = read_result("proofs")
     if found["not_proved"]:
         raise ValueError(f"the result says that something is not proved: {found['not_proved'][0]}")
+    macs = [each for each in found["proved"] if "precisions" in each]
+    units = [each for each in found["proved"] if "groups" in each]
+    names, sets = ("sums", "states", "cells"), ("groups", "cells")
+    return {
+        "proofs": table(
+            ("design", "specs", "largest, gates", "sums", "states", "Verilog cells", "s"), _lines(macs, names)
+        ),
+        "proofs-units": table(
+            ("unit", "specs", "largest, gates", "parameter sets", "Verilog cells", "s"), _lines(units, sets)
+        ),
+    }
+
+
+def _lines(proofs: Sequence[Mapping[str, Any]], names: Sequence[str]) -> list[tuple[str, ...]]:
+    """A line a design, and one of all."""
     by_design: dict[str, list[Mapping[str, Any]]] = {}
-    for each in found["proved"]:
+    for each in proofs:
         by_design.setdefault(each["design"], []).append(each)
-    headers = ("design", "MACs", "largest, gates", "sums", "states", "Verilog cells", "s")
-    lines = [(design, *_cells(proofs)) for design, proofs in by_design.items()]
-    return {"proofs": table(headers, [*lines, ("all", *_cells(found["proved"]))])}
+    return [(design, *_cells(those, names)) for design, those in [*by_design.items(), ("all", list(proofs))]]
 
 
-def _cells(proofs: Sequence[Mapping[str, Any]]) -> list[str]:
+def _cells(proofs: Sequence[Mapping[str, Any]], names: Sequence[str]) -> list[str]:
     """Of some proofs: how many, the largest, and totals."""
-    totals = [sum(each[name] for each in proofs) for name in ("sums", "states", "cells")]
+    totals = [sum(each[name] for each in proofs) for name in names]
     gates, seconds = max(each["gates"] for each in proofs), sum(each["seconds"] for each in proofs)
     return [f"{len(proofs)}", f"{gates:,}", *(f"{total:,}" for total in totals), f"{seconds:,.0f}"]

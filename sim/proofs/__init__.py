@@ -8,14 +8,14 @@ is proved in three steps, each of which a program checks:
 ``netlist``   the Verilog is that graph in a frame of registers
 ``frame``     the frame accumulates, whatever is in it
 
-``macs`` puts the three together. ``requantisers`` proves the graphs of requantisation units (with ``gates``).
+``requantisers`` (with ``gates``) proves the graphs of requantisation units. ``modules`` puts these together.
 """
 
 from __future__ import annotations
 
 from .datapath import DatapathProof, prove_datapath
 from .frame import FrameProof, prove_frame
-from .macs import MacProof, prove_mac, standard_macs
+from .modules import MacProof, UnitProof, prove_mac, prove_unit, standard_macs, standard_units
 from .netlist import NetlistProof, prove_netlist
 from .polynomials import ProofError
 from .requantisers import RequantiserProof, prove_requantiser
@@ -27,10 +27,13 @@ __all__ = [
     "NetlistProof",
     "ProofError",
     "RequantiserProof",
+    "UnitProof",
     "prove_datapath",
     "prove_frame",
     "prove_mac",
     "prove_netlist",
     "prove_requantiser",
+    "prove_unit",
     "standard_macs",
+    "standard_units",
 ]

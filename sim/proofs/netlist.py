@@ -7,6 +7,7 @@ adder is an instance, whose module is compared with its truth table.
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -30,9 +31,10 @@ __all__ = ["NetlistProof", "prove_netlist"]
 
 @dataclass(frozen=True)
 class NetlistProof:
-    """What was compared. cells: of the Verilog. registers: bits. seconds: taken."""
+    """What was compared. verilog_sha256: of the text. cells: of the Verilog. registers: bits. seconds: taken."""
 
     name: str
+    verilog_sha256: str
     cells: int
     registers: int
     seconds: float
@@ -65,7 +67,8 @@ def prove_netlist(
     for name, number in wanted.outputs.items():
         if netlist.number(netlist.output(name)) != number:
             raise ProofError(f"{spec.name}: output {_shown(name)} of the Verilog has another value")
-    return NetlistProof(spec.name, netlist.cells, len(netlist.registers), time.perf_counter() - start)
+    digest = hashlib.sha256(verilog.encode()).hexdigest()
+    return NetlistProof(spec.name, digest, netlist.cells, len(netlist.registers), time.perf_counter() - start)
 
 
 def _takes(netlist: Netlist, numbers: Numbers, name: Name, wanted: Number | Loads) -> bool:

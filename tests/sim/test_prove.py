@@ -1,14 +1,19 @@
 """siliquant prove: what it prints, keeps and refuses."""
 
+import hashlib
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from rtl.mac import DESIGNS, UniformSpec
+from rtl.requant import MultiplierSpec, PartialSumSpec, ThresholdSpec
 from rtl.spec import MacSpec
+from rtl.verilog import to_verilog
+from siliquant.inputs import InputError
 from sim import prove
-from sim.proofs import MacProof, ProofError, prove_mac, standard_macs
+from sim.proofs import MacProof, ProofError, prove_mac, standard_macs, standard_units
 
 SMALL = ["--design", "uniform", "--weight-bits", "2", "--activation-bits", "2", "--lanes", "1"]
 
@@ -32,30 +37,33 @@ def test_a_mac_is_proved_and_kept(
     monkeypatch.setenv("SILIQUANT_CACHE_DIR", str(tmp_path / "cache"))
     prove.main([*SMALL, "--out", str(tmp_path / "out.json")])
     said = capsys.readouterr().out
-    assert "uniform_w2_a2_l1: the Verilog shows the sum of all products since the last clear, for all operands" in said
+    assert re.search(
+        r"^proved: uniform_w2_a2_l1, Verilog [0-9a-f]{12}\. What that says and assumes: ", said, re.MULTILINE
+    )
     (record,) = json.loads((tmp_path / "out.json").read_text())["proved"]
     assert (record["name"], record["precisions"]) == ("uniform_w2_a2_l1", 2)
     monkeypatch.setattr(prove, "prove_mac", _never)
     prove.main(SMALL)
-    assert capsys.readouterr().out == said
+    assert " (1 of them before; --fresh proves again). What that says" in capsys.readouterr().out
     with pytest.raises(AssertionError):
         prove.main([*SMALL, "--fresh"])
 
 
-def _never(spec: MacSpec) -> MacProof:
+def _never(spec: MacSpec, verilog: str | None) -> MacProof:
     raise AssertionError
 
 
 def test_what_is_not_proved_is_named_and_ends_with_1(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    def refuse(spec: MacSpec) -> MacProof:
+    def refuse(spec: MacSpec, verilog: str | None) -> MacProof:
         if spec.pipeline_stages:
             raise ProofError(f"{spec.name}: no")
         return prove_mac(spec)
 
     specs = [UniformSpec(weight_bits=1, activation_bits=1, lanes=1, pipeline_stages=stages) for stages in (0, 1)]
     monkeypatch.setattr(prove, "standard_macs", lambda: tuple(specs))
+    monkeypatch.setattr(prove, "standard_units", lambda: ())
     monkeypatch.setattr(prove, "prove_mac", refuse)
     out = tmp_path / "out.json"
     with pytest.raises(SystemExit) as caught:
@@ -63,7 +71,7 @@ def test_what_is_not_proved_is_named_and_ends_with_1(
     assert caught.value.code == 1
     said = capsys.readouterr()
     assert said.err.splitlines()[-1] == "sim.prove: uniform_w1_a1_l1_p1: no"
-    assert "1 MACs" not in said.out
+    assert "proved: uniform_w1_a1_l1, Verilog" in said.out
     record = json.loads(out.read_text())
     assert [each["name"] for each in record["proved"]] == ["uniform_w1_a1_l1"]
     assert record["not_proved"] == ["uniform_w1_a1_l1_p1: no"]
@@ -72,5 +80,33 @@ def test_what_is_not_proved_is_named_and_ends_with_1(
 def test_two_side_by_side(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     specs = [UniformSpec(weight_bits=1, activation_bits=bits, lanes=1) for bits in (1, 2, 3)]
     monkeypatch.setattr(prove, "standard_macs", lambda: tuple(specs))
+    monkeypatch.setattr(prove, "standard_units", lambda: (PartialSumSpec(groups=2, accumulator_width=4),))
     prove.main(["--jobs", "2", "--fresh"])
-    assert "3 MACs: the Verilog shows" in capsys.readouterr().out
+    assert "proved: 4 specs. What that says" in capsys.readouterr().out
+
+
+def test_a_file_is_proved_or_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    spec = UniformSpec(weight_bits=2, activation_bits=2, lanes=1)
+    path = tmp_path / "mine.v"
+    path.write_text("// taken away\n" + to_verilog([spec]))
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+    prove.main([*SMALL, "--verilog", str(path)])
+    assert f"proved: {spec.name}, Verilog {digest}. What" in capsys.readouterr().out
+    path.write_text(path.read_text().replace("in_valid ? weights :", "clear ? weights :"))
+    with pytest.raises(SystemExit) as caught:
+        prove.main([*SMALL, "--verilog", str(path)])
+    assert caught.value.code == 1
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said == f"sim.prove: {spec.name}: register weights_q[0] of the Verilog takes another value"
+    with pytest.raises(InputError, match=r"^--verilog must be given with --design only$"):
+        prove.main(["--verilog", str(path)])
+
+
+def test_units_of_every_kind_and_number_of_bits_are_in_the_standard_list() -> None:
+    units = standard_units()
+    assert len(units) > 100
+    for kind in (ThresholdSpec, MultiplierSpec):
+        mine = [unit for unit in units if isinstance(unit, kind)]
+        assert {unit.bits for unit in mine} == set(range(1, 9))
+        assert {unit.pipeline_stages for unit in mine} == {0, 1, 2}
+    assert {type(unit) for unit in units} == {ThresholdSpec, MultiplierSpec, PartialSumSpec}

@@ -1,4 +1,4 @@
-"""A MAC from its Verilog to the sum of its products, and the MACs that are proved as a matter of course."""
+"""A module from its Verilog to what it computes, and those that are proved as a matter of course."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from dataclasses import dataclass, replace
 from itertools import product
 
 from rtl.mac import DESIGNS, BitBladeSpec, BitFusionSpec, LoomSpec, UniformSpec, XnorSpec
+from rtl.requant import LoadableSpec, MultiplierSpec, PartialSumSpec, ThresholdSpec
 from rtl.spec import MAX_BITS, MacSpec
 
 from .datapath import prove_datapath
 from .frame import prove_frame
 from .netlist import prove_netlist
+from .requantisers import prove_requantiser
 
-__all__ = ["MacProof", "prove_mac", "standard_macs"]
+__all__ = ["MacProof", "UnitProof", "prove_mac", "prove_unit", "standard_macs", "standard_units"]
 
 _SIZES = (1, 2, 3, 5, 8, 16)  # lanes or units
 _LARGE: tuple[MacSpec, ...] = (
@@ -41,6 +43,7 @@ class MacProof:
     cycles: int
     cells: int
     registers: int
+    verilog_sha256: str
     seconds: float
 
 
@@ -64,8 +67,61 @@ def prove_mac(spec: MacSpec, verilog: str | None = None) -> MacProof:
         datapath.cycles,
         netlist.cells,
         netlist.registers,
+        netlist.verilog_sha256,
         round(datapath.seconds + netlist.seconds + frame.seconds, 3),
     )
+
+
+@dataclass(frozen=True)
+class UnitProof:
+    """What was checked of one requantisation unit. groups: its parameter sets."""
+
+    name: str
+    design: str
+    pipeline_stages: int
+    gates: int
+    groups: int
+    cells: int
+    registers: int
+    verilog_sha256: str
+    seconds: float
+
+
+def prove_unit(spec: LoadableSpec, verilog: str | None = None) -> UnitProof:
+    """Proves that the Verilog of ``spec``, or ``verilog`` in its place, computes the rule of the unit between its
+    registers, for all accumulators and all legal parameters. Raises as :func:`prove_mac`.
+    """
+    built = spec.build()
+    rule, netlist = prove_requantiser(spec, built), prove_netlist(spec, verilog, built)
+    seconds = round(rule.seconds + netlist.seconds, 3)
+    return UnitProof(
+        spec.name,
+        spec.design,
+        spec.pipeline_stages,
+        rule.gates,
+        rule.groups,
+        netlist.cells,
+        netlist.registers,
+        netlist.verilog_sha256,
+        seconds,
+    )
+
+
+def standard_units() -> tuple[LoadableSpec, ...]:
+    """Every kind of unit at every number of bits, with one and with several parameter sets."""
+    found: list[LoadableSpec] = []
+    for bits, groups, signed in product(range(1, MAX_BITS + 1), (1, 3, 12), (True, False)):
+        if bits < MAX_BITS or groups < 12:  # that many thresholds take a minute to write
+            found.append(ThresholdSpec(bits=bits, groups=groups, signed=signed, pipeline_stages=(bits + groups) % 3))
+        stages, shift_bits = (bits + groups + 1) % 3, bits % 5
+        found.append(
+            MultiplierSpec(bits=bits, groups=groups, signed=signed, shift_bits=shift_bits, pipeline_stages=stages)
+        )
+    for width, groups, stages in product((8, 16, 24, 32), (1, 3, 12), (0, 1, 2)):
+        found.append(PartialSumSpec(accumulator_width=width, groups=groups, pipeline_stages=stages))
+        found.append(MultiplierSpec(accumulator_width=width, groups=groups, pipeline_stages=stages))
+        found.append(ThresholdSpec(accumulator_width=width, bits=3, groups=groups, pipeline_stages=stages))
+    return tuple(dict.fromkeys(found))
 
 
 def standard_macs() -> tuple[MacSpec, ...]:
