@@ -77,7 +77,7 @@ def _idle() -> str:
         if known and row.library == "freepdk45" and row.clock_mhz == CLOCK_MHZ and row.idle_uw and row.wiring is None:
             cost = estimate(spec_of(row.design, json.dumps(row.spec)), row.library, CLOCK_MHZ)
             errors.append(abs(100 * (cost.idle_uw / row.idle_uw - 1)))
-    return f"{mean(errors):.1f} % on average, {max(errors):.1f}"
+    return f"{mean(errors):.1f} % on average and {max(errors):.1f} % at most"
 
 
 def texts() -> dict[str, str]:
