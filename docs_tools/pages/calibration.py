@@ -26,6 +26,7 @@ from hwmodel.model import estimate, known_models
 from hwmodel.synthesis import FLOW_VERSION
 from rtl.array import CoreSpec
 from rtl.mac import DESIGNS
+from rtl.spec import MacSpec
 from siliquant.inputs import csv_of, listing
 
 __all__ = ["OWNS", "texts"]
@@ -75,7 +76,9 @@ def _idle() -> str:
     for row in packaged_rows():
         known = row.design in {design.design for design in DESIGNS} and row.flow_version == FLOW_VERSION
         if known and row.library == "freepdk45" and row.clock_mhz == CLOCK_MHZ and row.idle_uw and row.wiring is None:
-            cost = estimate(spec_of(row.design, json.dumps(row.spec)), row.library, CLOCK_MHZ)
+            spec = spec_of(row.design, json.dumps(row.spec))
+            assert isinstance(spec, MacSpec)
+            cost = estimate(spec, row.library, CLOCK_MHZ)
             errors.append(abs(100 * (cost.idle_uw / row.idle_uw - 1)))
     return f"{mean(errors):.1f} % on average and {max(errors):.1f} % at most"
 
