@@ -13,6 +13,11 @@ nothing else:
     out_valid             = valid[S + 1]
     accumulator           = show(shown, sum)
 
+The operand ports stand for all that the first stage works on. In a requantiser that is the parameter sets, too, as they
+are when an accumulator has entered: they are loaded at any time, and do not wait in registers. A requantiser begins a
+sum with every accumulator, and one of partial sums says with a bit of its own, delayed as the valid ones, which sum is
+whole.
+
 Both take the same inputs: resets at any time, cycles without operands, and any operands, but that the first ones after
 a reset have ``clear``. Shown is that ``out_valid`` is always equal and ``accumulator`` wherever it is 1. So the frame
 never loses, doubles or reorders operands, and holds its sum while there are none.
@@ -81,6 +86,7 @@ class _Frame:
             self._function(f"cross{stage}", [self._held[stage], self._bit], self._held[stage + 1])
             for stage in range(stages)
         ]
+        self._enter = self._function("enter", [word, word], word)  # what the first stage reads: operands and set
         self._begin = self._function("begin", [self._held[-1]], self._sum)
         self._add = self._function("add", [self._held[-1], self._sum], self._sum)
         self._decide = self._function("decide", [self._held[-1]], self._shown)
@@ -95,6 +101,7 @@ class _Frame:
             "clear": [self._any(f"clear{k}", self._bit) for k in stages],
             "sum": self._any("sum", self._sum),
             "shown": self._any("shown", self._shown),
+            "loaded": self._any("loaded", self._held[0]),
             "model_valid": [self._any(f"model_valid{k}", self._bit) for k in valids],
             "model_operands": [self._any(f"model_operands{k}", self._held[0]) for k in stages],
             "model_clear": [self._any(f"model_clear{k}", self._bit) for k in stages],
@@ -107,9 +114,9 @@ class _Frame:
 
     def inputs(self) -> State:
         """Any inputs of a cycle."""
-        names = ("rst", "in_valid", "clear")
-        return {name: self._any(f"in_{name}", self._bit) for name in names} | {
-            "operands": self._any("in_operands", self._held[0])
+        bits, words = ("rst", "in_valid", "clear", "load"), ("operands", "parameters")
+        return {name: self._any(f"in_{name}", self._bit) for name in bits} | {
+            name: self._any(f"in_{name}", self._held[0]) for name in words
         }
 
     def after(self, now: State, inputs: State) -> State:
@@ -117,21 +124,26 @@ class _Frame:
         end = self._stages
         valid, held, clear = now["valid"], now["held"], now["clear"]
         rst, entering = inputs["rst"], inputs["in_valid"]
-        operands, clears = [inputs["operands"], *now["model_operands"]], [inputs["clear"], *now["model_clear"]]
+        loaded = self._if(inputs["load"], inputs["parameters"], now["loaded"])
+        entered = self._call(self._enter, inputs["operands"], loaded)
+        operands, clears = [entered, *now["model_operands"]], [inputs["clear"], *now["model_clear"]]
+        content = self._content(now)
+        crossed = [self._call(self._cross[k], content[k], clear[k]) for k in range(end)]
         due, clears_last = now["model_valid"][end], now["model_clear"][end]
         last = self._through(now["model_operands"][end], clears_last, end)
         return {
             "valid": [self._if(rst, self._false, each) for each in [entering, *valid[:-1]]],
             "held": [
                 self._if(entering, inputs["operands"], held[0]),
-                *(self._if(valid[k], self._call(self._cross[k], held[k], clear[k]), held[k + 1]) for k in range(end)),
+                *(self._if(valid[k], crossed[k], held[k + 1]) for k in range(end)),
             ],
             "clear": [
                 self._if(entering, inputs["clear"], clear[0]),
                 *(self._if(valid[k], clear[k], clear[k + 1]) for k in range(end)),
             ],
-            "sum": self._if(valid[end], self._stepped(held[end], clear[end], now["sum"]), now["sum"]),
-            "shown": self._if(valid[end], self._call(self._decide, held[end]), now["shown"]),
+            "sum": self._if(valid[end], self._stepped(content[end], clear[end], now["sum"]), now["sum"]),
+            "shown": self._if(valid[end], self._call(self._decide, content[end]), now["shown"]),
+            "loaded": loaded,
             "model_valid": [self._if(rst, self._false, each) for each in [entering, *now["model_valid"][:-1]]],
             "model_operands": operands[:-1],
             "model_clear": clears[:-1],
@@ -153,7 +165,8 @@ class _Frame:
         found = [self._same(one, other) for one, other in zip(at["valid"], at["model_valid"], strict=True)]
         for k in range(end + 1):
             operands, clear = at["model_operands"][k], at["model_clear"][k]
-            found.append(self._implies(at["valid"][k], self._same(at["held"][k], self._through(operands, clear, k))))
+            reached = self._same(self._content(at)[k], self._through(operands, clear, k))
+            found.append(self._implies(at["valid"][k], reached))
             found.append(self._implies(at["valid"][k], self._same(at["clear"][k], clear)))
             # The oldest operands since a reset begin a sum.
             oldest = self._and(waiting[k], self._not(at["model_begun"]), *map(self._not, waiting[k + 1 :]))
@@ -178,6 +191,10 @@ class _Frame:
             solver.assert_formula(each)
         solver.assert_formula(self._not(wanted))
         return bool(solver.check_sat() == Result.UNSAT)
+
+    def _content(self, at: State) -> list[Term]:
+        """What each stage works on: the first on the operands and on what is loaded."""
+        return [self._call(self._enter, at["held"][0], at["loaded"]), *at["held"][1:]]
 
     def _through(self, operands: Term, clear: Term, stage: int) -> Term:
         """What operands have become when they are in a stage."""

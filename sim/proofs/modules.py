@@ -88,12 +88,13 @@ class UnitProof:
 
 
 def prove_unit(spec: LoadableSpec, verilog: str | None = None) -> UnitProof:
-    """Proves that the Verilog of ``spec``, or ``verilog`` in its place, computes the rule of the unit between its
-    registers, for all accumulators and all legal parameters. Raises as :func:`prove_mac`.
+    """Proves that the Verilog of ``spec``, or ``verilog`` in its place, gives what the rule of the unit says, for all
+    accumulators, legal parameters, loads, resets and pauses. Raises as :func:`prove_mac`.
     """
     built = spec.build()
     rule, netlist = prove_requantiser(spec, built), prove_netlist(spec, verilog, built)
-    seconds = round(rule.seconds + netlist.seconds, 3)
+    frame = prove_frame(spec.pipeline_stages)
+    seconds = round(rule.seconds + netlist.seconds + frame.seconds, 3)
     return UnitProof(
         spec.name,
         spec.design,

@@ -27,12 +27,12 @@ def valid_always(frame: Any, now: module.State, inputs: module.State) -> dict[st
 
 def sum_always(frame: Any, now: module.State, inputs: module.State) -> dict[str, Any]:
     end = frame._stages
-    return {"sum": frame._stepped(now["held"][end], now["clear"][end], now["sum"])}
+    return {"sum": frame._stepped(frame._content(now)[end], now["clear"][end], now["sum"])}
 
 
 def sum_too_early(frame: Any, now: module.State, inputs: module.State) -> dict[str, Any]:
     end = frame._stages
-    added = frame._stepped(now["held"][end], now["clear"][end], now["sum"])
+    added = frame._stepped(frame._content(now)[end], now["clear"][end], now["sum"])
     return {"sum": frame._if(now["valid"][end - 1] if end else inputs["in_valid"], added, now["sum"])}
 
 
@@ -41,7 +41,11 @@ def clear_lost(frame: Any, now: module.State, inputs: module.State) -> dict[str,
 
 
 def shown_at_once(frame: Any, now: module.State, inputs: module.State) -> dict[str, Any]:
-    return {"shown": frame._call(frame._decide, now["held"][frame._stages])}
+    return {"shown": frame._call(frame._decide, frame._content(now)[frame._stages])}
+
+
+def loads_lost(frame: Any, now: module.State, inputs: module.State) -> dict[str, Any]:
+    return {"loaded": now["loaded"]}
 
 
 def out_valid_early(frame: Any, now: module.State, inputs: module.State) -> dict[str, Any]:
@@ -55,7 +59,7 @@ def frame_after_valid(frame: Any, now: module.State, inputs: module.State) -> li
 
 @pytest.mark.parametrize("stages", [0, 2])
 @pytest.mark.parametrize(
-    "change", [valid_always, sum_always, sum_too_early, clear_lost, shown_at_once, out_valid_early]
+    "change", [valid_always, sum_always, sum_too_early, clear_lost, shown_at_once, loads_lost, out_valid_early]
 )
 def test_faults_are_refused(change: Any, stages: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_Frame", changed_frame(change))
