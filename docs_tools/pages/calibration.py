@@ -11,6 +11,7 @@ import hwmodel
 from docs_tools.commands import printed_and_written
 from docs_tools.markdown import spread, table
 from docs_tools.measured import packaged_rows
+from docs_tools.packaged import spec_of
 from hwmodel.fit import (
     Validated,
     errors_frame,
@@ -20,8 +21,7 @@ from hwmodel.fit import (
     summary,
     validated,
 )
-from hwmodel.measurement import PACKAGED_CALIBRATION, sweep_designs
-from hwmodel.measurement.table import spec_of
+from hwmodel.measurement import PACKAGED_CALIBRATION, named, sweep_designs
 from hwmodel.model import estimate, known_models
 from hwmodel.synthesis import FLOW_VERSION
 from rtl.array import CoreSpec
@@ -76,7 +76,7 @@ def _idle() -> str:
     for row in packaged_rows():
         known = row.design in {design.design for design in DESIGNS} and row.flow_version == FLOW_VERSION
         if known and row.library == "freepdk45" and row.clock_mhz == CLOCK_MHZ and row.idle_uw and row.wiring is None:
-            spec = spec_of(row.design, json.dumps(row.spec))
+            spec = spec_of(named(row.design, row.spec))
             assert isinstance(spec, MacSpec)
             cost = estimate(spec, row.library, CLOCK_MHZ)
             errors.append(abs(100 * (cost.idle_uw / row.idle_uw - 1)))
