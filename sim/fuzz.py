@@ -21,6 +21,7 @@ from siliquant.commandline import called, console, print_table, read_jobs, run
 from siliquant.files import write_atomically
 from siliquant.inputs import integer, number
 from sim.fuzzing import ENGINES, Case, Fault, case_from_text, draw_case, minimised, run_case
+from sim.simulators import executable
 
 from .parsers import fuzz as parser
 
@@ -54,6 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.replay is not None:
         _replay(options.replay)
         return
+    for program in ("iverilog", "vvp", "g++", "make"):
+        executable(program)
     minutes, seed = number("minutes", options.minutes, 0.01, 1e5), integer("seed", options.seed, 0, (1 << 64) - 1)
     tally, files = _fuzz(60 * minutes, seed, read_jobs(options.jobs), options.out)
     _print(tally, seed)

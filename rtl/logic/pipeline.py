@@ -50,7 +50,7 @@ def schedule(circuit: Circuit, stages: int, last: Word, output: Word) -> Schedul
     live = _live_gates(circuit, (*last, *output))
     budgets = np.array([math.inf])
     if stages > 0:
-        loop = max((circuit.arrival(bit) % FED_BACK for bit in last), default=1.0)
+        loop = max((circuit.arrival(bit) % FED_BACK for bit in last), default=0.0) or 1.0  # wires alone take no time
         _, (whole,) = _place(circuit, live, stages, budgets)
         budgets = _STEP * loop * np.arange(1, math.ceil(max(whole, 1.5 * loop) / (_STEP * loop)) + 1)
     edges = _edges(live)

@@ -9,6 +9,7 @@ from typing import Any
 from rtl.mac import DESIGNS
 from rtl.requant import LoadableSpec, MultiplierSpec, PartialSumSpec, ThresholdSpec
 from rtl.spec import MAX_BITS, MacSpec, Precision
+from siliquant.inputs import InputError, InputTypeError
 
 from .cases import UNITS, Action, Case, Spec, spec_of
 
@@ -32,7 +33,7 @@ def _tried(design: type[Spec], rng: Random, parameters: dict[str, Any], names: S
         parameters.pop(name, None)
         try:
             return spec_of(design.design, parameters)
-        except ValueError:
+        except (InputError, InputTypeError):
             continue
     return design()
 

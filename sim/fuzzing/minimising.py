@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+from siliquant.inputs import InputError, InputTypeError
+
 from .cases import Action, Case, spec_of
 
 __all__ = ["minimised"]
@@ -14,7 +16,7 @@ __all__ = ["minimised"]
 def minimised(case: Case, fails: Callable[[Case], bool], most_tries: int = 400) -> Case:
     """A case that ``fails`` as ``case`` does, of which no part that was tried can be left out.
 
-    fails: ValueError counts as not failing: actions and a design that do not go together. At most so many tries.
+    fails: InputError counts as not failing: actions and a design that do not go together. At most so many tries.
     """
     left = most_tries
 
@@ -25,7 +27,7 @@ def minimised(case: Case, fails: Callable[[Case], bool], most_tries: int = 400) 
         left -= 1
         try:
             return fails(candidate)
-        except (ValueError, TypeError):
+        except (InputError, InputTypeError):
             return False
 
     found, before = case, None
@@ -99,6 +101,6 @@ def _smaller_parameters(case: Case) -> Iterator[dict[str, Any]]:
             parameters = {**case.parameters, name: each}
             try:
                 spec_of(case.design, parameters)
-            except (ValueError, TypeError):
+            except (InputError, InputTypeError):
                 continue
             yield parameters

@@ -45,11 +45,18 @@ def plan_of(case: Case) -> Plan:
 
 
 def run_case(case: Case, engine: str) -> Fault | None:
-    """The first difference; None where there is none."""
-    if engine == "graph":
-        return _on_graph(case)
+    """The first difference, or what a generator or a tool ended with; None where there is none.
+
+    Raises ValueError for a case that is none: a design or actions that do not go together.
+    """
     plan = plan_of(case)
-    spec = case.spec
+    try:
+        return _on_graph(case) if engine == "graph" else _in_cycles(case.spec, plan, engine)
+    except Exception as error:  # whatever it is, no case may end with it
+        return Fault(engine, f"{type(error).__name__}: {' '.join(str(error).split())[:500]}")
+
+
+def _in_cycles(spec: Spec, plan: Plan, engine: str) -> Fault | None:
     outputs = run_bench(spec, plan.cycles, engine)
     for cycle, (valid, result) in enumerate(outputs):
         if cycle < 2:  # not reset yet

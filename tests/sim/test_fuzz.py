@@ -76,6 +76,15 @@ def test_a_planted_fault_is_found_made_small_and_written(monkeypatch: pytest.Mon
     fuzz.main(["--replay", str(path)])
 
 
+def test_a_generator_that_ends_with_an_error_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    def crash(spec: Spec) -> str:
+        raise ZeroDivisionError("a budget\nof nothing")
+
+    monkeypatch.setattr(benches, "verilog_of", crash)
+    fault = run_case(Case("uniform", {"lanes": 1}, ()), "icarus")
+    assert fault == Fault("icarus", "ZeroDivisionError: a budget of nothing")
+
+
 def test_an_unknown_output_is_a_difference(monkeypatch: pytest.MonkeyPatch) -> None:
     def unknown(spec: Spec) -> str:
         return re.sub(r"in_valid \? weights :", "in_valid ? 4'hx :", to_verilog([spec]))

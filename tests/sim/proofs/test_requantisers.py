@@ -26,6 +26,7 @@ UNITS: tuple[LoadableSpec, ...] = (
     MultiplierSpec(accumulator_width=6, bits=2, signed=False, groups=3, multiplier_width=3, offset_width=7, shift=2),
     MultiplierSpec(accumulator_width=4, bits=8, multiplier_width=1, offset_width=3, shift=0, pipeline_stages=2),
     MultiplierSpec(accumulator_width=4, bits=3, multiplier_width=2, offset_width=3, shift=30, shift_bits=5),
+    MultiplierSpec(accumulator_width=4, bits=3, multiplier_width=2, offset_width=3, shift=30, pipeline_stages=1),
     MultiplierSpec(bits=1, groups=2),
     PartialSumSpec(groups=12),
     PartialSumSpec(groups=3, pipeline_stages=1, multiplier_width=20),
