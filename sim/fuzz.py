@@ -26,7 +26,7 @@ from sim.simulators import executable
 from .parsers import fuzz as parser
 
 PROG = "sim.fuzz"
-HEADERS = ("design", "cases", *ENGINES, "parameters drawn: different values, from the least to the largest")
+HEADERS = ("design", "cases", *ENGINES)
 EVERY = {"graph": 1, "icarus": 1, "netlist": 6, "verilator": 24}
 """Each engine runs one case in so many: building for it takes longer than running."""
 
@@ -132,13 +132,18 @@ def _written(folder: Path, case: Case, fault: Fault, seed: int, place: int) -> P
 
 
 def _print(tally: Tally, seed: int) -> None:
-    lines = []
-    for design, cases in sorted(tally.cases.items()):
+    """How many cases ran where, and what was drawn of each parameter."""
+    out = console()
+    lines = [
+        [design, f"{cases:,}", *(f"{tally.engines[design, engine]:,}" for engine in ENGINES)]
+        for design, cases in sorted(tally.cases.items())
+    ]
+    print_table(out, f"cases, and on which engine, seed {seed}", HEADERS, lines)
+    out.print("drawn: how many values of each parameter, from the least to the largest")
+    for design in sorted(tally.cases):
         names = [name for known, name in tally.values if known == design]
         drawn = ", ".join(f"{name} {_drawn(tally.values[design, name])}" for name in names)
-        runs = [f"{tally.engines[design, engine]:,}" for engine in ENGINES]
-        lines.append([design, f"{cases:,}", *runs, drawn])
-    print_table(console(), f"cases, and on which engine, seed {seed}", HEADERS, lines, left=(0, len(HEADERS) - 1))
+        out.print(f"  {design}: {drawn}", soft_wrap=True, markup=False)
 
 
 def _drawn(counts: Mapping[str, int]) -> str:
