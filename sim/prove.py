@@ -12,7 +12,6 @@ from functools import lru_cache, partial
 from importlib import resources
 from importlib.resources.abc import Traversable
 from multiprocessing import get_context
-from pathlib import Path
 from typing import Any, TypeAlias
 
 from rtl.mac import design_named
@@ -21,7 +20,7 @@ from rtl.requant import LoadableSpec
 from rtl.spec import MacSpec
 from siliquant.commandline import called, console, print_table, read_jobs, run, working
 from siliquant.files import cache, code_sha256, package_version, write_atomically
-from siliquant.inputs import InputError
+from siliquant.inputs import read_text
 from siliquant.processes import end_with_parent
 from sim.proofs import (
     MacProof,
@@ -54,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = made.parse_args(arguments)
     made.only_with("--design", options.design is not None, "--verilog")
     jobs = read_jobs(options.jobs)
-    verilog = None if options.verilog is None else _text(options.verilog)
+    verilog = None if options.verilog is None else read_text(options.verilog, _MOST_BYTES)
     if options.design is None:
         specs: Sequence[Spec] = (*standard_macs(), *standard_units())
     else:
@@ -72,13 +71,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         write_atomically(options.out, json.dumps(record, indent=1) + "\n")
     if failed:
         sys.exit(1)
-
-
-def _text(path: Path) -> str:
-    """A Verilog file. Raises InputError for one that is too large."""
-    if path.stat().st_size > _MOST_BYTES:
-        raise InputError(f"{path} must have at most {_MOST_BYTES:,} bytes")
-    return path.read_text(errors="replace")
 
 
 def _print(found: Sequence[Proof], kept: int) -> None:

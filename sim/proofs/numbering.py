@@ -27,6 +27,7 @@ Name: TypeAlias = tuple[str, int]
 Bools: TypeAlias = npt.NDArray[np.bool_]
 _GATES = {"$_NOT_": Op.NOT, "$_AND_": Op.AND, "$_OR_": Op.OR, "$_XOR_": Op.XOR}
 _REGISTER = "$_DFF_P_"
+_OUTPUTS = ("Y", "sum", "carry")
 
 
 class Numbers:
@@ -63,14 +64,16 @@ class Numbers:
         return None
 
     def values(self, number: Number, given: Mapping[Name, Bools]) -> Bools:
-        """The values of a function of these inputs, many at once. ProofError where it depends on anything else."""
+        """The values of a small function of these inputs, many at once. ProofError where it has anything but gates."""
         kind, *inputs = self._keys[number]
         if kind == "constant":
             return np.full(next(iter(given.values())).shape, bool(inputs[0]))
         if kind == "port" and tuple(inputs) in given:
             return given[inputs[0], inputs[1]]
         if kind not in (Op.NOT, Op.AND, Op.OR, Op.XOR, Op.MUX):
-            raise ProofError(f"an enable depends on {kind if isinstance(kind, str) else kind.value} {inputs}")
+            raise ProofError(
+                f"a function must be of plain gates, not of {kind if isinstance(kind, str) else kind.value}"
+            )
         x = [self.values(each, given) for each in inputs]
         match kind:
             case Op.NOT:
@@ -125,16 +128,24 @@ class Netlist:
         for name, port in self._ports.items():
             if port["direction"] == "input":
                 self._known |= {net: numbers.port(name, place) for place, net in enumerate(port["bits"])}
-        self._makers: dict[Net, tuple[str, Mapping[str, Any]]] = {}
+        self._makers: dict[Net, Mapping[str, Any]] = {}
         outputs: dict[Net, Net] = {}
         self.cells = len(module["cells"])
         for label, cell in module["cells"].items():
             if cell["type"] == _REGISTER:
                 self._check_clock(label, cell)
-                outputs[cell["connections"]["Q"][0]] = cell["connections"]["D"][0]
+                (held,), (taken,) = cell["connections"]["Q"], cell["connections"]["D"]
+                if held in outputs or held in self._known:
+                    raise ProofError(f"net {held} of the Verilog has more than one driver")
+                outputs[held] = taken
                 continue
-            for pin in ("Y", "sum", "carry"):
-                self._makers |= dict.fromkeys(cell["connections"].get(pin, ()), (pin, cell))
+            _check_pins(label, cell)
+            for net in (net for pin in _OUTPUTS for net in cell["connections"].get(pin, ())):
+                if net in self._makers or net in self._known:
+                    raise ProofError(f"net {net} of the Verilog has more than one driver")
+                self._makers[net] = cell
+        if both := outputs.keys() & self._makers.keys():
+            raise ProofError(f"net {min(both)} of the Verilog has more than one driver")
         self.registers: dict[Name, Net] = {}
         for name, entry in module["netnames"].items():
             if entry["hide_name"] or name in self._ports:
@@ -151,6 +162,13 @@ class Netlist:
         if cell["connections"]["C"] != self._ports["clk"]["bits"]:
             raise ProofError(f"register {label} of the Verilog is not clocked by clk")
 
+    def check_ports(self, wanted: Mapping[str, tuple[int, bool]]) -> None:
+        """ProofError unless the module has exactly these ports: bits by name, and whether it is an input."""
+        found = {name: (len(port["bits"]), port["direction"] == "input") for name, port in self._ports.items()}
+        for name in sorted(found.keys() | wanted.keys()):
+            if found.get(name) != wanted.get(name):
+                raise ProofError(f"port {name} of the Verilog is another one, or missing")
+
     def width(self, port: str) -> int:
         """Bits of a port."""
         return len(self._ports[port]["bits"])
@@ -163,20 +181,24 @@ class Netlist:
 
     def number(self, net: Net) -> Number:
         """The number of a net; of those that it depends on, too, without recursion."""
-        waiting = [net]
+        waiting, begun = [net], set[Net]()
         while waiting:
-            if waiting[-1] in self._known:
+            last = waiting[-1]
+            if last in self._known:
                 waiting.pop()
                 continue
-            _, cell = self._maker(waiting[-1])
+            cell = self._maker(last)
             lacking = [each for each in _inputs_of(cell) if each not in self._known]
-            if lacking:
-                waiting += lacking
-            else:
+            if not lacking:
                 self._number_outputs(cell)
+            elif last in begun:
+                raise ProofError(f"net {last} of the Verilog depends on itself")
+            else:
+                begun.add(last)
+                waiting += lacking
         return self._known[net]
 
-    def _maker(self, net: Net) -> tuple[str, Mapping[str, Any]]:
+    def _maker(self, net: Net) -> Mapping[str, Any]:
         if net not in self._makers:
             raise ProofError(f"net {net} of the Verilog has no driver")
         return self._makers[net]
@@ -205,4 +227,12 @@ class Netlist:
 
 
 def _inputs_of(cell: Mapping[str, Any]) -> list[Net]:
-    return [net for pin, nets in cell["connections"].items() if pin not in ("Y", "sum", "carry") for net in nets]
+    return [net for pin, nets in cell["connections"].items() if pin not in _OUTPUTS for net in nets]
+
+
+def _check_pins(label: str, cell: Mapping[str, Any]) -> None:
+    """A full adder has all of its pins, of one bit each; Yosys sees to those of its own cells."""
+    if cell["type"] == FULL_ADDER_NAME:
+        pins = {pin: len(nets) for pin, nets in cell["connections"].items()}
+        if pins != dict.fromkeys(("a", "b", "c", "sum", "carry"), 1):
+            raise ProofError(f"full adder {label} of the Verilog must have five pins of one bit")

@@ -4,26 +4,50 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from siliquant.files import scratch
+from siliquant.inputs import InputError
 from siliquant.processes import run as processes
 from siliquant.processes import shadows
 
 from .toolchain import ToolError
 
-__all__ = ["NETLIST_SOURCES", "read_netlists"]
+__all__ = ["NETLIST_SOURCES", "plain_verilog", "read_netlists"]
 
 NETLIST_SOURCES = (Path(__file__), Path(__file__).with_name("netlist_worker.py"))
 """What decides the netlist of a Verilog text, beside Yosys."""
 
 
+_COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
+_DIRECTIVES = ("ifndef", "ifdef", "define", "else", "endif")
+_STRANGE = re.compile(rf"`(?!(?:{'|'.join(_DIRECTIVES)})\b)|[^\w\s`\[\]{{}}():;,.=?~&|^!<>+*/@#'-]", re.ASCII)
+
+
+def plain_verilog(verilog: str) -> str:
+    """The text without comments. Raises InputError where it has more than netlists need.
+
+    Yosys runs functions of the system that Verilog imports, and reads files that it names. Both take a string, and
+    nothing that is generated has one, nor system tasks, escaped names and directives beside those of include guards.
+    """
+    text = _COMMENT.sub(lambda match: "\n" * match[0].count("\n") or " ", verilog)
+    found = _STRANGE.search(text)
+    if found is not None:
+        line = text.count("\n", 0, found.start()) + 1
+        raise InputError(
+            f"Verilog must have no strings, $, escaped names or other directives, not {found[0]!r}",
+            place=f"line {line}",
+        )
+    return text
+
+
 def read_netlists(verilog: str, modules: Sequence[str]) -> dict[str, Any]:
-    """Yosys' JSON of those modules by name. Raises ToolError where Yosys fails."""
+    """Yosys' JSON of those modules by name. Raises ToolError where Yosys fails, InputError as :func:`plain_verilog`."""
     with scratch("netlist") as folder:
-        (folder / "design.v").write_text(verilog)
+        (folder / "design.v").write_text(plain_verilog(verilog))
         # Yosys takes no blanks in a path, so all names are relative.
         command = shadows.command("sim.simulators.netlist_worker", "design.v", "design.json", *modules)
         done = processes.run(command, cwd=folder, env={**os.environ, **processes.TEMPORARY_HERE})

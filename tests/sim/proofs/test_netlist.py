@@ -10,7 +10,9 @@ from rtl.names import FULL_ADDER_NAME
 from rtl.requant import LoadableSpec, MultiplierSpec, PartialSumSpec, ThresholdSpec
 from rtl.spec import MacSpec
 from rtl.verilog import to_verilog
+from siliquant.inputs import InputError
 from sim.proofs import ProofError, prove_netlist
+from sim.simulators import ToolError
 
 SPECS = (
     UniformSpec(weight_bits=4, activation_bits=4, lanes=2, pipeline_stages=1),
@@ -70,7 +72,7 @@ def test_a_fault_is_named() -> None:
         prove_netlist(SMALL, to_verilog([SPECS[0]]))
     broken = verilog.replace("assign carry = (a & b) | (c & (a | b));", "assign carry = (a & b) | (c & (a & b));")
     assert broken != verilog
-    with pytest.raises(ProofError, match=rf"^{FULL_ADDER_NAME} gives sum and carry \[0, 0\] for 0 \+ 1 \+ 1$"):
+    with pytest.raises(ProofError, match=rf"^carry of {FULL_ADDER_NAME} is not that of a full adder$"):
         prove_netlist(SMALL, broken)
 
 
@@ -108,3 +110,34 @@ def test_faults_of_requantisers_are_refused(pattern: str, put: str) -> None:
     for place in places:
         with pytest.raises(ProofError):
             prove_netlist(unit, verilog[: place.start()] + place.expand(put) + verilog[place.end() :])
+
+
+STRANGE = (
+    ("a loop", r"assign n(\d+) = ([^;]*);", r"assign n\1 = (\2) & n\1;", "depends on itself"),
+    ("two drivers", r"assign (n\d+) = ([^;]*);", r"assign \1 = \2; assign \1 = clear;", "has more than one driver"),
+    ("a port is missing", r"output out_valid;", "", "is another one, or missing"),
+    ("a port is narrower", r"input \[5:0\] weights;\n  wire \[5:0\] weights;",
+     "input [4:0] weights; wire [4:0] weights;", "port weights of the Verilog is another one, or missing"),
+    ("a pin is missing", r"\.carry\((\w+)\)", ".carry()", "must have five pins of one bit"),
+    ("the full adder adds", r"assign carry = [^;]*;", "assign carry = (a + b + c) >> 1;", "must be of plain gates, not of add"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("pattern", "put", "said"), [each[1:] for each in STRANGE], ids=[each[0] for each in STRANGE])
+def test_files_that_are_not_as_they_are_written_are_refused(pattern: str, put: str, said: str) -> None:
+    changed, count = re.subn(pattern, put, to_verilog([SMALL]), count=1)
+    assert count
+    if "output" in pattern:
+        changed = changed.replace("out_valid, ", "")
+    with pytest.raises((ProofError, ToolError), match=said):
+        prove_netlist(SMALL, changed)
+
+
+@pytest.mark.parametrize("more", [
+    '  import "DPI-C" function integer getpid();\n  localparam integer P = getpid();\n', "`include <secret>\n",
+    '  initial $readmemh("secret", memory);\n', "  wire \\escaped ;\n", "  initial $finish;\n",
+])  # fmt: skip
+def test_text_that_runs_or_reads_anything_is_refused(more: str) -> None:
+    verilog = to_verilog([SMALL]).replace("endmodule", f"{more}endmodule", 1)
+    with pytest.raises(InputError, match=r"^line \d+: .*must have no strings|Verilog must have no strings"):
+        prove_netlist(SMALL, verilog)
