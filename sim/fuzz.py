@@ -7,25 +7,26 @@ import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from functools import partial
+from itertools import count
 from multiprocessing import get_context
 from pathlib import Path
 from random import Random
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-from siliquant.commandline import called, console, print_table, read_jobs, run
+from siliquant.commandline import called, console, print_table, read_jobs, run, working
 from siliquant.files import write_atomically
-from siliquant.inputs import integer, number
-from sim.fuzzing import ENGINES, Case, Fault, case_from_text, draw_case, minimised, run_case
-from sim.simulators import executable
+from siliquant.inputs import belongs, integer, number, read_text
+from siliquant.processes import end_with_parent
+from sim.fuzzing import ENGINES, Case, Fault, Spec, case_from_text, draw_case, minimised, plan_of, run_case
+from sim.simulators import Verilator, executable
 
 from .parsers import fuzz as parser
 
 PROG = "sim.fuzz"
+_MOST_BYTES = 1 << 24
 HEADERS = ("design", "cases", *ENGINES)
 EVERY = {"graph": 1, "icarus": 1, "netlist": 6, "verilator": 24}
 """Each engine runs one case in so many: building for it takes longer than running."""
@@ -33,30 +34,32 @@ EVERY = {"graph": 1, "icarus": 1, "netlist": 6, "verilator": 24}
 
 @dataclass
 class Tally:
-    """What was drawn and run."""
+    """What was drawn and run. values: how often each value of each parameter."""
 
     cases: Counter[str] = field(default_factory=Counter)
     engines: Counter[tuple[str, str]] = field(default_factory=Counter)
     values: dict[tuple[str, str], Counter[str]] = field(default_factory=dict)
 
-    def add(self, case: Case, engines: Sequence[str]) -> None:
-        """One case that was run."""
-        self.cases[case.design] += 1
+    def add(self, spec: Spec, engines: Sequence[str]) -> None:
+        """The design of one case that was run."""
+        self.cases[spec.design] += 1
         for engine in engines:
-            self.engines[case.design, engine] += 1
-        for name, value in case.parameters.items():
-            text = "/".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
-            self.values.setdefault((case.design, name), Counter())[text] += 1
+            self.engines[spec.design, engine] += 1
+        for item in fields(spec):
+            value = getattr(spec, item.name)
+            text = "/".join(map(str, value)) if isinstance(value, tuple) else str(value)
+            self.values.setdefault((spec.design, item.name), Counter())[text] += 1
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line. Exit code 1 where something is wrong."""
     options = parser().parse_args(arguments)
+    for program in ("iverilog", "vvp", "g++", "make"):
+        executable(program)
+    Verilator().root()
     if options.replay is not None:
         _replay(options.replay)
         return
-    for program in ("iverilog", "vvp", "g++", "make"):
-        executable(program)
     minutes, seed = number("minutes", options.minutes, 0.01, 1e5), integer("seed", options.seed, 0, (1 << 64) - 1)
     tally, files = _fuzz(60 * minutes, seed, read_jobs(options.jobs), options.out)
     _print(tally, seed)
@@ -70,7 +73,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _replay(path: Path) -> None:
     """Runs one case on every engine and says what is wrong. Exit code 1 where anything is."""
-    case = case_from_text(path.read_text())
+    with belongs(path, "a case of the fuzzer"):
+        case = case_from_text(read_text(path, _MOST_BYTES))
+        plan_of(case)
     faults = [fault for engine in ENGINES if (fault := run_case(case, engine)) is not None]
     for fault in faults:
         print(f"{case.spec.name}, {fault.engine}: {fault.sentence}")
@@ -84,41 +89,40 @@ def _engines(place: int) -> tuple[str, ...]:
     return tuple(engine for engine in ENGINES if place % EVERY[engine] == 0)
 
 
-def _one(seed: int, place: int) -> tuple[Case, Fault | None]:
-    """Draws and runs the case of a number; where it fails it comes back as small as it fails."""
+def _one(seed: int, place: int) -> tuple[Spec, Case, Fault | None]:
+    """Draws and runs the case of a number: its design, and the case, as small as it fails where it does."""
     case = draw_case(Random(f"{seed} {place}"))
     for engine in _engines(place):
-        fault = run_case(case, engine)
-        if fault is not None:
-            small = minimised(case, lambda each, engine=engine: run_case(each, engine) is not None)  # type: ignore[misc]
-            return small, run_case(small, engine)
-    return case, None
+        if run_case(case, engine) is not None:
+            small = minimised(case, partial(_fails, engine))
+            return case.spec, small, run_case(small, engine)
+    return case.spec, case, None
+
+
+def _fails(engine: str, case: Case) -> bool:
+    return run_case(case, engine) is not None
 
 
 def _fuzz(seconds: float, seed: int, jobs: int, folder: Path) -> tuple[Tally, list[Path]]:
     """Cases for so long; the files of those that fail."""
     tally, files, end = Tally(), [], time.monotonic() + seconds
-    bar = Console(stderr=True)
-    shown = (TextColumn("{task.fields[cases]:,} cases"), BarColumn(), TimeRemainingColumn())
     with (
-        Progress(*shown, console=bar, transient=True, disable=not bar.is_terminal) as progress,
-        ProcessPoolExecutor(jobs, get_context("spawn")) as pool,
+        working("fuzzing") as news,
+        ProcessPoolExecutor(jobs, get_context("spawn"), end_with_parent) as pool,
     ):
-        task = progress.add_task("", total=seconds, cases=0)
-        waiting: dict[Future[tuple[Case, Fault | None]], int] = {}
-        numbers: Iterator[int] = iter(range(1 << 62))
+        waiting: dict[Future[tuple[Spec, Case, Fault | None]], int] = {}
+        numbers = count()
         while time.monotonic() < end or waiting:
             while time.monotonic() < end and len(waiting) < 2 * jobs:
                 place = next(numbers)
                 waiting[pool.submit(_one, seed, place)] = place
             for done in wait(waiting, timeout=1.0, return_when=FIRST_COMPLETED).done:
                 place = waiting.pop(done)
-                case, fault = done.result()
-                tally.add(draw_case(Random(f"{seed} {place}")), _engines(place))
+                spec, case, fault = done.result()
+                tally.add(spec, _engines(place))
                 if fault is not None:
                     files.append(_written(folder, case, fault, seed, place))
-            left = max(0.0, end - time.monotonic())
-            progress.update(task, completed=seconds - left, cases=sum(tally.cases.values()))
+            news(f"{sum(tally.cases.values()):,} cases, {len(files)} of them fail")
     return tally, files
 
 

@@ -5,9 +5,21 @@ Read ``cases`` (what a run does, as JSON), ``drawing``, ``running`` (with ``benc
 
 from __future__ import annotations
 
-from .cases import ENGINES, Action, Case, Fault, case_from_text, spec_of
+from .cases import ENGINES, Action, Case, Fault, Spec, case_from_text, spec_of
 from .drawing import draw_case
 from .minimising import minimised
-from .running import run_case
+from .running import plan_of, run_case
 
-__all__ = ["ENGINES", "Action", "Case", "Fault", "case_from_text", "draw_case", "minimised", "run_case", "spec_of"]
+__all__ = [
+    "ENGINES",
+    "Action",
+    "Case",
+    "Fault",
+    "Spec",
+    "case_from_text",
+    "draw_case",
+    "minimised",
+    "plan_of",
+    "run_case",
+    "spec_of",
+]

@@ -19,6 +19,7 @@ from .cases import Action, Case, Fault, Spec
 __all__ = ["Plan", "plan_of", "run_case"]
 
 Words = dict[str, int]
+_MOST_CYCLES = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ def plan_of(case: Case) -> Plan:
 def run_case(case: Case, engine: str) -> Fault | None:
     """The first difference, or what a generator or a tool ended with; None where there is none.
 
-    Raises ValueError for a case that is none: a design or actions that do not go together.
+    Raises InputError and InputTypeError for a case that is none: a design or actions that do not go together.
     """
     plan = plan_of(case)
     try:
@@ -85,7 +86,9 @@ class _Writer:
         self._junk = random.Random(case.junk)
 
     def drive(self, **words: int) -> int:
-        """One more cycle; returns its number."""
+        """One more cycle; returns its number. Raises InputError for too many."""
+        if len(self.cycles) == _MOST_CYCLES:
+            raise InputError(f"a case must have at most {_MOST_CYCLES:,} cycles")
         junk = {port.name: self._junk.getrandbits(port.width) for port in self.inputs}
         quiet: Words = {name: 0 for name in ("rst", "in_valid", "load_valid") if name == "rst" or name in junk}
         self.cycles.append({**junk, **quiet, **words})

@@ -119,7 +119,7 @@ STRANGE = (
     ("a port is narrower", r"input \[5:0\] weights;\n  wire \[5:0\] weights;",
      "input [4:0] weights; wire [4:0] weights;", "port weights of the Verilog is another one, or missing"),
     ("a pin is missing", r"\.carry\((\w+)\)", ".carry()", "must have five pins of one bit"),
-    ("the full adder adds", r"assign carry = [^;]*;", "assign carry = (a + b + c) >> 1;", "must be of plain gates, not of add"),
+    ("the full adder adds", r"assign carry = [^;]*;", "assign carry = (a + b + c) >> 1;", "not that of a full adder"),
 )  # fmt: skip
 
 
