@@ -264,3 +264,14 @@ def test_equal_points_give_equal_files(
     write_model(found, folder / "one.json")
     write_model(fitted(points), folder / "other.json")
     assert (folder / "one.json").read_bytes() == (folder / "other.json").read_bytes()
+
+
+def test_idle_energy_is_that_of_clocks_at_which_it_shows(points: list[Point]) -> None:
+    """At the slowest clock leakage, which is another one while nothing comes, hides it."""
+    slowest = min(point.clock_mhz for point in points)
+    slow = [point for point in points if point.clock_mhz == slowest]
+    hidden = [replace(point, idle_pj=-7.0) for point in slow]
+    shown = [replace(point, clock_mhz=50 * slowest) for point in slow]  # the same netlists, faster
+    others = [point for point in points if point.clock_mhz != slowest]
+    found = fitted([*hidden, *shown, *others])
+    assert found.coefficients.still_fj == pytest.approx(TRUE.coefficients.still_fj)
