@@ -26,6 +26,7 @@ from rtl.requant import LoadableSpec, PartialSumSpec
 from rtl.spec import MacSpec
 
 from .numbering import Name, Number, Numbers
+from .polynomials import ProofError
 
 __all__ = ["Loads", "Registers", "mac_registers", "unit_registers"]
 
@@ -57,6 +58,8 @@ class _Graph:
         self.datapath, self.numbers = datapath, numbers
         self._bits: Bits = {}
         circuit, plan = datapath.circuit, datapath.schedule
+        if not set(plan.gates) <= set(circuit.gates):
+            raise ProofError("the gates that are placed in stages are not those of the graph")
         for name, word in circuit.inputs.items():
             for place, bit in enumerate(word):
                 self._bits[bit, circuit.input_stages[bit]] = numbers.register(names[name], place)

@@ -1,6 +1,7 @@
 """The Verilog of a MAC is proved to be its graph, and no other Verilog is."""
 
 import re
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -13,6 +14,7 @@ from rtl.verilog import to_verilog
 from siliquant.inputs import InputError
 from sim.proofs import ProofError, prove_netlist
 from sim.simulators import ToolError
+from tests.sim.proofs.faults import mutants
 
 SPECS = (
     UniformSpec(weight_bits=4, activation_bits=4, lanes=2, pipeline_stages=1),
@@ -141,3 +143,11 @@ def test_text_that_runs_or_reads_anything_is_refused(more: str) -> None:
     verilog = to_verilog([SMALL]).replace("endmodule", f"{more}endmodule", 1)
     with pytest.raises(InputError, match=r"^line \d+: .*must have no strings|Verilog must have no strings"):
         prove_netlist(SMALL, verilog)
+
+
+def test_gates_in_stages_that_the_graph_has_not_are_refused() -> None:
+    datapath = SMALL.build()
+    (gate, *_) = mutants(datapath, Random(0))
+    placed = replace(datapath.schedule, gates=gate.circuit.gates)
+    with pytest.raises(ProofError, match=r"^the gates that are placed in stages are not those of the graph$"):
+        prove_netlist(SMALL, datapath=replace(datapath, schedule=placed))
