@@ -24,21 +24,24 @@ NETLIST_SOURCES = (Path(__file__), Path(__file__).with_name("netlist_worker.py")
 
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 _DIRECTIVES = ("ifndef", "ifdef", "define", "else", "endif")
-_STRANGE = re.compile(rf"`(?!(?:{'|'.join(_DIRECTIVES)})\b)|[^\w\s`\[\]{{}}():;,.=?~&|^!<>+*/@#'-]", re.ASCII)
+_STRANGE = re.compile(
+    rf"`(?!(?:{'|'.join(_DIRECTIVES)})\b)|\$(?!(?:un)?signed\b)|[^\w\s`$\[\]{{}}():;,.=?~&|^!<>+*/@#'-]", re.ASCII
+)
 
 
 def plain_verilog(verilog: str) -> str:
     """The text without comments. Raises InputError where it has more than netlists need.
 
     Yosys runs functions of the system that Verilog imports, and reads files that it names. Both take a string, and
-    nothing that is generated has one, nor system tasks, escaped names and directives beside those of include guards.
+    nothing that is generated has one, nor system tasks but $signed and $unsigned, escaped names, and directives beside
+    those of include guards.
     """
     text = _COMMENT.sub(lambda match: "\n" * match[0].count("\n") or " ", verilog)
     found = _STRANGE.search(text)
     if found is not None:
         line = text.count("\n", 0, found.start()) + 1
         raise InputError(
-            f"Verilog must have no strings, $, escaped names or other directives, not {found[0]!r}",
+            f"Verilog must have no strings, system tasks, escaped names or other directives, not {found[0]!r}",
             place=f"line {line}",
         )
     return text
