@@ -20,7 +20,7 @@ from rtl.requant import LoadableSpec
 from rtl.spec import MacSpec
 from siliquant.commandline import called, console, print_table, read_jobs, run, working
 from siliquant.files import cache, code_sha256, package_version, write_atomically
-from siliquant.inputs import read_text
+from siliquant.inputs import belongs, read_text
 from siliquant.processes import end_with_parent
 from sim.proofs import (
     MacProof,
@@ -31,6 +31,7 @@ from sim.proofs import (
     standard_macs,
     standard_units,
 )
+from sim.simulators import ToolError
 
 from .parsers import prove as parser
 
@@ -60,7 +61,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         design = design_named(options.design)
         specs = (design(**read_parameters(options, design)),)
     known = {} if options.fresh or verilog is not None else _known(specs)
-    found, failed = _proved(specs, known, jobs, verilog)
+    try:
+        with belongs(options.verilog or "", "Verilog of that design"):
+            found, failed = _proved(specs, known, jobs, verilog)
+    except ToolError as error:
+        raise error if verilog is None else ToolError(f"{options.verilog}: {error}") from error
     for line in failed:
         print(f"{called(PROG)}: {line}", file=sys.stderr)
     if found:

@@ -55,6 +55,7 @@ def read_netlists(verilog: str, modules: Sequence[str]) -> dict[str, Any]:
         command = shadows.command("sim.simulators.netlist_worker", "design.v", "design.json", *modules)
         done = processes.run(command, cwd=folder, env={**os.environ, **processes.TEMPORARY_HERE})
         if done.returncode != 0:
-            raise ToolError(f"Yosys could not read the Verilog: {(done.stderr or done.stdout).strip()[-500:]}")
+            said = re.sub(r"design\.v:(\d+)", r"line \1", (done.stderr or done.stdout).strip()[-500:])
+            raise ToolError(f"Yosys could not read the Verilog: {said}")
         found: dict[str, Any] = json.loads((folder / "design.json").read_text())["modules"]
     return found

@@ -14,6 +14,7 @@ from rtl.verilog import to_verilog
 from siliquant.inputs import InputError
 from sim import prove
 from sim.proofs import MacProof, ProofError, prove_mac, standard_macs, standard_units
+from sim.simulators import ToolError
 
 SMALL = ["--design", "uniform", "--weight-bits", "2", "--activation-bits", "2", "--lanes", "1"]
 
@@ -98,6 +99,14 @@ def test_a_file_is_proved_or_refused(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert caught.value.code == 1
     said = capsys.readouterr().err.splitlines()[-1]
     assert said == f"sim.prove: {spec.name}: register weights_q[0] of the Verilog takes another value"
+    path.write_text("module broken(")
+    with pytest.raises(ToolError, match=r"mine\.v: Yosys could not read the Verilog: line 1: ERROR: syntax error"):
+        prove.main([*SMALL, "--verilog", str(path)])
+    path.write_text('module a;\n  initial $readmemh("/etc/passwd", x);\nendmodule\n')
+    with pytest.raises(
+        InputError, match=r"mine\.v must be Verilog of that design: line 2: Verilog must have no strings"
+    ):
+        prove.main([*SMALL, "--verilog", str(path)])
     with pytest.raises(InputError, match=r"^--verilog must be given with --design only$"):
         prove.main(["--verilog", str(path)])
 
