@@ -47,6 +47,8 @@ _LONG = frozenset(
         "report",
         "softlabels",
         "compare",
+        "prove",
+        "fuzz",
         "export",
     )
 )
