@@ -34,7 +34,7 @@ from hwmodel.power.power import REGISTER
 from hwmodel.synthesis import Synthesis, synthesise
 from rtl.mac import UniformSpec
 from rtl.spec import IntArray, Precision
-from rtl.verilog import to_verilog
+from rtl.verilog import numbered_verilog
 from siliquant.commandline import Parser, run
 from siliquant.files import write_atomically
 
@@ -86,7 +86,7 @@ def main() -> None:
     library, found = find_library("freepdk45"), []
     for bits, published_uw in PUBLISHED_UW.items():
         spec = UniformSpec(weight_bits=bits, activation_bits=bits, lanes=1, reduction_length=1)
-        made = synthesise(to_verilog([spec]), spec.name, library, CLOCK_MHZ)
+        made = synthesise(numbered_verilog([spec]), spec.name, library, CLOCK_MHZ)
         registers_fj, rest_fj = [], []
         for renewed in RENEWED:
             report = measured(spec, made, library, renewed)

@@ -34,7 +34,7 @@ from hwmodel.synthesis import FLOW_VERSION, Recipe, ToolMissing, Workspace, anal
 from hwmodel.synthesis.mapping import map_recipe, modules
 from rtl.mac import BitFusionSpec, BitSerialSpec, SubwordSpec, UniformSpec
 from rtl.spec import MacSpec
-from rtl.verilog import to_verilog
+from rtl.verilog import numbered_verilog
 from siliquant.commandline import Parser, add_out_file, run, working
 from siliquant.files import scratch, write_atomically
 from siliquant.inputs import InputError, read_json, short
@@ -228,7 +228,7 @@ def each_form(forms: Sequence[F], periods_ns: Sequence[float], library: Library,
     """For each form of a design its netlists for each clock period."""
 
     def netlists(form: F) -> Iterator[Figure]:
-        verilog = to_verilog([form])
+        verilog = numbered_verilog([form])
         with Workspace(verilog, form.name, library) as workspace:
             for period_ns in periods_ns:
                 make = partial(our_flow, workspace, period_ns)
@@ -257,7 +257,7 @@ def against_plain(spec: UniformSpec, library: Library, known: Known) -> dict[str
     best = min(strong, key=lambda figure: figure.area_um2)
     netlists = by_area(spec, library, known)
     ours, form = netlists[0]
-    verilog = to_verilog([form])
+    verilog = numbered_verilog([form])
     made = partial(default_flow, verilog, form.name, library)
     return {
         "design": spec.label,

@@ -109,10 +109,10 @@ def items() -> list[Item]:
 
 def differences(item: Item) -> list[str]:
     """What the package holds otherwise than the code makes it, by name; empty where all is the same."""
-    from rtl.verilog import to_verilog
+    from rtl.verilog import numbered_verilog
 
     if item.file == PACKAGED_ROWS:
-        return [] if sha256_text(to_verilog([spec_of(item.design)])) == item.held else ["Verilog"]
+        return [] if sha256_text(numbered_verilog([spec_of(item.design)])) == item.held else ["Verilog"]
     held: Mapping[str, Any] = json.loads(item.held)
     made = _counted(item.design, held)
     return sorted(name for name in _of_models(held) if made.get(name) != held[name])

@@ -50,6 +50,9 @@ examples:
 
 UNITS: tuple[type[LoadableSpec], ...] = (ThresholdSpec, MultiplierSpec, PartialSumSpec)
 
+RESETS = ("sync-high", "sync-low", "async-high", "async-low")
+"""Styles of reset, as :class:`rtl.verilog.Reset` has them; the first is what simulation and synthesis use."""
+
 # Options of arrays: words or bits, and their meaning.
 FOLDER = "build"
 ARRAY_NUMBERS = {
@@ -81,6 +84,7 @@ class Request:
     specs: tuple[Spec, ...]
     folder: Path
     prefix: str
+    reset: str
 
 
 def listing() -> str:
@@ -165,6 +169,11 @@ def parser() -> DesignParser:
         metavar="NAME",
         help=f"what names of modules that designs share begin with (default {HELPER_PREFIX})",
     )
+    made.add_argument(
+        "--reset", metavar="STYLE",
+        help=f"reset of all modules: {', '.join(RESETS)}; low ones on rst_n (default {RESETS[0]})",
+    )  # fmt: skip
+    made.suggestions["reset"] = RESETS
     add_array(made, None)
     add_architecture(made, None)
     add_drains(made)
@@ -190,10 +199,13 @@ def parse(arguments: Sequence[str]) -> Request | None:
     parsed = [parser().parse_args(part) for part in split(arguments)]
     if any(options.list for options in parsed):
         return None
-    folder, prefix = (_of_all(name, parsed) for name in ("out", "prefix"))
+    folder, prefix, reset = (_of_all(name, parsed) for name in ("out", "prefix", "reset"))
     prefix = HELPER_PREFIX if prefix is None else prefix
+    reset = RESETS[0] if reset is None else reset
+    if reset not in RESETS:
+        raise InputError(f"reset must be one of {', '.join(RESETS)}, not {reset!r}")
     specs = tuple(_spec(options) for options in parsed)
-    return Request(specs, Path(FOLDER) if folder is None else folder, prefix)
+    return Request(specs, Path(FOLDER) if folder is None else folder, prefix, reset)
 
 
 def split(arguments: Sequence[str]) -> list[list[str]]:
@@ -215,9 +227,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if request is None:
         print(listing())
         return
-    from rtl.verilog import write_files
+    from rtl.verilog import Reset, write_files
 
-    for path in write_files(request.specs, request.folder, request.prefix):
+    for path in write_files(request.specs, request.folder, request.prefix, Reset(request.reset)):
         print(path)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 
 from siliquant.inputs import InputError, identifier
@@ -10,15 +11,20 @@ __all__ = [
     "FULL_ADDER_NAME",
     "HELPER_PREFIX",
     "MEMORY_NAME",
+    "MOST_NAME",
     "MOST_PREFIX",
     "check_prefix",
     "guarded",
     "helper",
+    "short",
     "with_prefix",
 ]
 
 HELPER_PREFIX = "siliquant_"
 """What the name of every module begins with that is made for another one."""
+
+MOST_NAME = 40
+"""Characters of a module's name, which tools show in columns and files have as theirs."""
 
 MOST_PREFIX = 64
 """Characters of the longest prefix."""
@@ -33,7 +39,18 @@ def helper(name: str) -> str:
     >>> helper("full_adder")
     'siliquant_full_adder'
     """
-    return f"{HELPER_PREFIX}{name}"
+    return short(f"{HELPER_PREFIX}{name}")
+
+
+def short(name: str, most: int = MOST_NAME) -> str:
+    """A name of at most ``most`` characters: a longer one ends with digits that follow from all of it.
+
+    >>> short("uniform_w4_a4_l16"), short("broadcast_16x16_uniform_w4_a4_l16_a2048_w2048_r2048_b32")
+    ('uniform_w4_a4_l16', 'broadcast_16x16_uniform_w4_a4_l_b29f6513')
+    """
+    if len(name) <= most:
+        return name
+    return f"{name[: most - 9].rstrip('_')}_{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 def check_prefix(prefix: str) -> str:

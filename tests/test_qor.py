@@ -14,7 +14,7 @@ from rich.console import Console
 from docs_tools.results import read_result
 from hwmodel.library import find_library
 from rtl.mac import UniformSpec
-from rtl.verilog import to_verilog
+from rtl.verilog import numbered_verilog
 from siliquant.commandline.cli import run
 from tests.scripts import script
 
@@ -77,7 +77,7 @@ def test_front_ends_keep_the_function(qor: ModuleType, tmp_path: Path) -> None:
 def _simulated(plain: str, folder: Path) -> str:
     """How many cycles differ, and whether there were sums at all."""
     bench = BENCH.format(ours=SMALL.name, top=SMALL.accumulator_width - 1)
-    (folder / "all.v").write_text(to_verilog([SMALL]) + plain + bench)
+    (folder / "all.v").write_text(numbered_verilog([SMALL]) + plain + bench)
     subprocess.run(["iverilog", "-g2005", "-s", "bench", "-o", "all.vvp", "all.v"], cwd=folder, check=True)
     return subprocess.run(["vvp", "all.vvp"], cwd=folder, check=True, capture_output=True, text=True).stdout.strip()
 

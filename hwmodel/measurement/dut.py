@@ -113,9 +113,9 @@ class DesignUnderTest:
     @cached_property
     def verilog(self) -> str:
         """The whole source."""
-        from rtl.verilog import to_verilog
+        from rtl.verilog import numbered_verilog
 
-        return to_verilog([self.spec])
+        return numbered_verilog([self.spec])
 
     @cached_property
     def verilog_sha256(self) -> str:

@@ -107,9 +107,9 @@ def known_unit(unit: Unit, bench: Bench, store: RowStore) -> UnitMeasurement | N
 
 def measure_unit(unit: Unit, bench: Bench, store: RowStore) -> UnitTrial:
     """The rows of one spec, from the store or measured now and kept there. Raises as :func:`choose_unit`."""
-    from rtl.verilog import to_verilog
+    from rtl.verilog import numbered_verilog
 
-    verilog = to_verilog([unit.spec])
+    verilog = numbered_verilog([unit.spec])
     digest = sha256_text(verilog)
     found, plain = (None, None) if bench.fresh else _stored(unit, digest, bench, store)
     if found is None:

@@ -90,13 +90,15 @@ class SettingsCheck(Component):
         over = Signal(name=f"{name}_over", reset_less=True)
         unit = Signal(len(product), name=f"{name}_product")
         following = Signal(width + digit + 2, name=f"{name}_following")
+        beyond = Signal(name=f"{name}_beyond")
         m.d.comb += [
             unit.eq(product),
             following.eq((total << digit) + multiplicand * rest[-digit:] + Mux(phases[_DIGITS], base, 0)),
+            beyond.eq((unit > depth) | (factor > depth)),
         ]
         with m.If(phases[0]):
             m.d.sync += [
-                multiplicand.eq(unit), total.eq(0), rest.eq(factor), over.eq((unit > depth) | (factor > depth))
+                multiplicand.eq(unit), total.eq(0), rest.eq(factor), over.eq(beyond)
             ]  # fmt: skip
         with m.Else():
             m.d.sync += [total.eq(following), rest.eq(rest << digit)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
-from amaranth.hdl import Array, Cat, ClockSignal, Const, Instance, Module, Mux, ResetSignal, Signal, Value
+from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, Mux, ResetSignal, Signal, Value
 from amaranth.lib.wiring import Component, In, Out
 
 from rtl.names import MEMORY_NAME, helper
@@ -32,9 +32,9 @@ class ArrayComponent(Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.operands = operands = OperandController(self._spec)
-        m.submodules.drain = drain = DrainController(self._spec)
-        m.submodules.check = check = SettingsCheck(self._spec)
+        m.submodules.operand_controller = operands = OperandController(self._spec)
+        m.submodules.drain_controller = drain = DrainController(self._spec)
+        m.submodules.settings_check = check = SettingsCheck(self._spec)
         launch = Signal()
         stop = Signal()
         run = self._settings(m, launch)
@@ -53,8 +53,8 @@ class ArrayComponent(Component):
             *(getattr(check, name).eq(value) for name, value in run.items()),
         ]  # fmt: skip
 
-        busy = Signal()
-        error = Signal(len(self.error))
+        busy = Signal(name="running")
+        error = Signal(len(self.error), name="refusal")
         m.d.comb += [launch.eq(self.start & ~busy), stop.eq(check.refused), self.busy.eq(busy), self.error.eq(error)]
         sums, tile = self._elements(m, operands, together, stop)
         m.d.comb += drain.tile.eq(tile)
@@ -94,7 +94,7 @@ class ArrayComponent(Component):
         spec = self._spec
         latency = spec.mac.latency
         (control,) = self._memory(
-            m, "control", spec.control_depth, [len(self.control_data)], [operands.control_address], [operands.issue],
+            m, "control", spec.control_depth, [len(self.control_data)], [operands.read_control], [operands.issue],
             self.load_control, self.control_address, self.control_data,
         )  # fmt: skip
         valid, clear, last = (Signal(name=f"{name}_q") for name in ("valid", "clear", "last"))
@@ -107,14 +107,14 @@ class ArrayComponent(Component):
         banks = [
             self._memory(
                 m, name, depth, [width] * count if spec.systolic else [width * count],
-                self._delays(m, f"{name}_address", address, count if spec.systolic else 1),
+                self._delays(m, f"{name}_read", address, count if spec.systolic else 1),
                 self._delays(m, f"{name}_issue", operands.issue, count if spec.systolic else 1, stop=stop),
                 load, load_address, load_data,
             )
             for name, depth, width, count, address, load, load_address, load_data in (
-                ("weight", spec.weight_depth, widths[0], spec.columns, operands.weight_address,
+                ("weight", spec.weight_depth, widths[0], spec.columns, operands.read_weights,
                  self.load_weights, self.weight_address, self.weight_data),
-                ("activation", spec.activation_depth, widths[1], spec.rows, operands.activation_address,
+                ("activation", spec.activation_depth, widths[1], spec.rows, operands.read_activations,
                  self.load_activations, self.activation_address, self.activation_data),
             )
         ]  # fmt: skip
@@ -154,7 +154,7 @@ class ArrayComponent(Component):
             moving["capture"] = final
             moving["shift"] = self._after(m, final, Mux(together, spec.grid.drain_rows, spec.rows), stop)
         places = spec.drains * spec.columns
-        drain = Signal(places * spec.mac.accumulator_width)
+        drain = Signal(places * spec.mac.accumulator_width, name="sums")
         m.submodules.grid = Instance(
             spec.grid.name,
             i_clk=ClockSignal(),
@@ -168,14 +168,16 @@ class ArrayComponent(Component):
 
     def _after(self, m: Module, final: Value, rows: Value, stop: Value) -> Value:
         """1 in the cycles after ``final`` in which the other rows of each drain of a broadcast grid follow."""
-        left = Signal(range(self._spec.rows), name="draining")
+        left = Signal(range(self._spec.rows), name="rows_left")
+        draining = Signal(name="draining")
+        m.d.comb += draining.eq(left != 0)
         with m.If(stop):
             m.d.sync += left.eq(0)
         with m.Elif(final):
             m.d.sync += left.eq(rows - 1)
-        with m.Elif(left != 0):
+        with m.Elif(draining):
             m.d.sync += left.eq(left - 1)
-        return left != 0
+        return draining
 
     def _shifts(self, m: Module, name: str, final: Value, rows: int, stop: Value) -> list[Value]:
         """Row r of ``rows`` in a systolic grid moves its drain registers r times, from the cycle on in which the last
@@ -222,10 +224,11 @@ class ArrayComponent(Component):
             results = []
             for inner in range(per_bank):
                 column = bank * per_bank + inner
-                old = Array(field(word, inner, per_bank) for word in held)[whose[lag]]
+                old = chosen([field(word, inner, per_bank) for word in held], whose[lag])
                 total = self._combined(m, column, sums[column], old, run)
                 if spec.requant is not None:
-                    group = run["group"] + Mux(run["group_step"], columns[lag], 0)
+                    group = Signal(address_width(spec.requant.groups), name=f"group_{column}")
+                    m.d.comb += group.eq(run["group"] + Mux(run["group_step"], columns[lag], 0))
                     total = self._requantised(m, column, total, active[lag], group, run)
                 results.append(total)
             late = lag + requant
@@ -240,13 +243,20 @@ class ArrayComponent(Component):
                     data, place = Mux(together, plain, data), Mux(together, address[own], place)
                     there = active[own] & (~short[own] if each == spec.drains - 1 else Const(1, 1))
                     enable = Mux(together, there, enable)
-                written = Signal(len(word), name=f"result_{each}_{bank}_write_data")
+                inputs = {
+                    "read_address": Mux(self.busy & run["accumulate"], ahead[lag], self.result_address),
+                    "write_address": place,
+                    "write_enable": enable & ~stop,
+                    "write_data": data,
+                }
+                wires = {
+                    port: Signal(len(value), name=f"result_{each}_{bank}_{port}") for port, value in inputs.items()
+                }
+                m.d.comb += [wires[port].eq(value) for port, value in inputs.items()]
                 read = self._bank(
-                    m, f"result_{each}_{bank}", spec.result_depth, len(word),
-                    read_address=Mux(self.busy & run["accumulate"], ahead[lag], self.result_address),
-                    read_enable=Const(1, 1), write_address=place, write_enable=enable & ~stop, write_data=written,
-                )  # fmt: skip
-                m.d.comb += [written.eq(data), word.eq(read)]
+                    m, f"result_{each}_{bank}", spec.result_depth, len(word), read_enable=Const(1, 1), **wires
+                )
+                m.d.comb += word.eq(read)
                 read_data[each, bank] = word
         m.d.comb += self.result_data.eq(Cat(read_data[key] for key in sorted(read_data)))
         with m.If(launch):
@@ -258,14 +268,16 @@ class ArrayComponent(Component):
     def _combined(self, m: Module, column: int, drained: Value, old: Value, run: Mapping[str, Value]) -> Value:
         """What a pass makes of a sum: shifted, negated, added to the result so far, halved."""
         width = self._spec.result_width
-        total = Signal(width + 1, name=f"total_{column}")
-        term = Signal(width + 1, name=f"term_{column}")
-        shifted = drained.as_signed() << run["shift"]
+        names = ("shifted", "term", "so_far", "total", "result")
+        shifted, term, so_far, total, result = (Signal(width + 1, name=f"{name}_{column}") for name in names)
         m.d.comb += [
+            shifted.eq(drained.as_signed() << run["shift"]),
             term.eq(Mux(run["negate"], -shifted, shifted)),
-            total.eq(term + Mux(run["accumulate"], old.as_signed(), 0)),
+            so_far.eq(Mux(run["accumulate"], resized(old, width + 1), 0)),
+            total.eq(term + so_far),
+            result.eq(Mux(run["halve"], total[1:], total[:width])),
         ]
-        return Mux(run["halve"], total[1:], total[:width])
+        return result[:width]
 
     def _requantised(
         self, m: Module, column: int, total: Value, active: Value, group: Value, run: Mapping[str, Value]
@@ -279,7 +291,7 @@ class ArrayComponent(Component):
             i_rst=ResetSignal(),
             i_in_valid=active,
             i_accumulator=total,
-            i_group=group[: address_width(spec.requant.groups)],
+            i_group=group,
             i_load_valid=self.load_requant[column],
             i_load_group=self.load_group,
             i_load_parameters=self.load_parameters,
@@ -328,6 +340,14 @@ class ArrayComponent(Component):
             m.d.sync += register.eq(found[-1] if stop is None else Mux(stop, 0, found[-1]))
             found.append(register)
         return found
+
+
+def chosen(values: Sequence[Value], number: Value) -> Value:
+    """The value of that number, or the last one."""
+    found = values[-1]
+    for place in reversed(range(len(values) - 1)):
+        found = Mux(number == place, values[place], found)
+    return found
 
 
 def resized(value: Value, width: int) -> Value:

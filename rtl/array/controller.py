@@ -38,9 +38,9 @@ class OperandController(Component):
                 "issue": Out(1),
                 "clear": Out(1),
                 "last": Out(1),
-                "weight_address": Out(address_width(spec.weight_depth)),
-                "activation_address": Out(address_width(spec.activation_depth)),
-                "control_address": Out(address_width(spec.control_depth)),
+                "read_weights": Out(address_width(spec.weight_depth)),
+                "read_activations": Out(address_width(spec.activation_depth)),
+                "read_control": Out(address_width(spec.control_depth)),
             }
         )
         self._spec = spec
@@ -49,7 +49,9 @@ class OperandController(Component):
         spec = self._spec
         m = Module()
         running = Signal()
-        step, row, column = (Signal(SIZE_WIDTH, name=name, reset_less=True) for name in ("step", "row", "column"))
+        step, row, column = (
+            Signal(SIZE_WIDTH, name=name, reset_less=True) for name in ("step", "row_tile", "column_tile")
+        )
         weight_plane, activation_plane = (
             Signal(PLANES_WIDTH, name=name, reset_less=True) for name in ("weight_plane", "activation_plane")
         )
@@ -65,18 +67,24 @@ class OperandController(Component):
         since = Signal(range(spec.rows + 1), reset_less=True)  # cycles since the last operands of a tile
         waits = since < Mux(self.together, spec.drain_rows, spec.rows)
 
-        last_activation_plane = activation_plane == self.activation_planes - 1
-        last_plane = last_activation_plane & (weight_plane == self.weight_planes - 1)
-        last_step, last_row = step == self.steps - 1, row == self.row_tiles - 1
-        last_cycle = last_step & last_plane
-        next_weight = weight_step + self.weight_planes
+        last_activation_plane, last_plane, last_step, last_row, last_column = (
+            Signal(name=f"last_{name}") for name in ("activation_plane", "plane", "step", "row", "column")
+        )
+        last_cycle = self.last
+        next_weight = Signal(len(weight_step), name="next_weight")
         m.d.comb += [
+            last_activation_plane.eq(activation_plane == self.activation_planes - 1),
+            last_plane.eq(last_activation_plane & (weight_plane == self.weight_planes - 1)),
+            last_step.eq(step == self.steps - 1),
+            last_row.eq(row == self.row_tiles - 1),
+            last_column.eq(column == self.column_tiles - 1),
+            next_weight.eq(weight_step + self.weight_planes),
             self.issue.eq(running & ~self.hold & ~(last_cycle & waits)),
             self.clear.eq((step == 0) & (cycle == 0)),
-            self.last.eq(last_cycle),
-            self.weight_address.eq(weight_step + weight_plane),
-            self.activation_address.eq(activation_step + activation_plane),
-            self.control_address.eq(control_step + cycle + Mux(last_step, spec.control_cycles, 0)),
+            self.last.eq(last_step & last_plane),
+            self.read_weights.eq(weight_step + weight_plane),
+            self.read_activations.eq(activation_step + activation_plane),
+            self.read_control.eq(control_step + cycle + Mux(last_step, spec.control_cycles, 0)),
         ]
         with m.If(self.issue & last_cycle):
             m.d.sync += since.eq(1)
@@ -110,7 +118,7 @@ class OperandController(Component):
                 m.d.sync += row.eq(Mux(last_row, 0, row + 1))
                 with m.If(last_row):
                     m.d.sync += [column.eq(column + 1), weight_tile.eq(next_weight)]
-                    with m.If(column == self.column_tiles - 1):
+                    with m.If(last_column):
                         m.d.sync += running.eq(0)
         return m
 
@@ -155,19 +163,27 @@ class DrainController(Component):
         rest = _last_rows(spec)
         m = Module()
         left = Signal(range(spec.rows))
-        address = Signal(address_width(spec.result_depth), reset_less=True)
-        row, column = (Signal(SIZE_WIDTH, name=name, reset_less=True) for name in ("row", "column"))
-        place = Signal(range(chain), reset_less=True)
-        drain = Signal(range(spec.drains), reset_less=True)
-        last_word = Mux(self.tile, Mux(self.together, chain, spec.rows) == 1, left == 1)
-        last_row = row == self.row_tiles - 1
-        end = place == chain - 1
-        ahead = Mux(last_word & ~self.together, chain - rest + 1, 1)  # words to the next tile's, or one
-        next_address = Mux(end & ~last_word, address - (chain - 1), address + ahead)
+        address = Signal(address_width(spec.result_depth), name="word", reset_less=True)
+        row, column = (Signal(SIZE_WIDTH, name=name, reset_less=True) for name in ("row_tile", "column_tile"))
+        place = Signal(range(chain), name="place", reset_less=True)
+        drain = Signal(range(spec.drains), name="whose", reset_less=True)
+        ahead = Signal(len(self.complete), name="ahead")  # words to the next tile's, or one
+        following = Signal(len(address), name="following")
+        draining, last_word, last_row, end = (
+            Signal(name=name) for name in ("draining", "last_word", "last_row", "end_of_drain")
+        )
+        words = Signal(range(spec.rows + 1), name="words_of_tile")
         m.d.comb += [
-            self.active.eq(self.tile | (left != 0)),
+            draining.eq(left != 0),
+            words.eq(Mux(self.together, chain, spec.rows)),
+            last_word.eq(Mux(self.tile, words == 1, left == 1)),
+            last_row.eq(row == self.row_tiles - 1),
+            end.eq(place == chain - 1),
+            ahead.eq(Mux(last_word & ~self.together, chain - rest + 1, 1)),
+            following.eq(Mux(end & ~last_word, address - (chain - 1), address + ahead)),
+            self.active.eq(self.tile | draining),
             self.address.eq(address),
-            self.next_address.eq(Mux(self.active, next_address, address)),
+            self.next_address.eq(Mux(self.active, following, address)),
             self.column.eq(column),
             self.drain.eq(drain),
             self.short.eq(place >= rest),
@@ -177,13 +193,13 @@ class DrainController(Component):
         with m.If(self.stop):
             m.d.sync += left.eq(0)
         with m.Elif(self.tile):
-            m.d.sync += left.eq(Mux(self.together, chain, spec.rows) - 1)
-        with m.Elif(left != 0):
+            m.d.sync += left.eq(words - 1)
+        with m.Elif(draining):
             m.d.sync += left.eq(left - 1)
         with m.If(self.launch):
             m.d.sync += [address.eq(self.result_base), row.eq(0), column.eq(0), place.eq(0), drain.eq(0)]
         with m.Elif(self.active):
-            m.d.sync += [address.eq(next_address), place.eq(Mux(end | last_word, 0, place + 1))]
+            m.d.sync += [address.eq(following), place.eq(Mux(end | last_word, 0, place + 1))]
             m.d.sync += drain.eq(Mux(last_word, 0, drain + end))
             with m.If(last_word):
                 m.d.sync += row.eq(Mux(last_row, 0, row + 1))

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from rtl.logic import Port
+from rtl.names import short
 from rtl.spec import MacSpec, Precision, check_integer
 from siliquant.inputs import InputTypeError
 
@@ -62,7 +63,12 @@ class CoreSpec:
     @property
     def name(self) -> str:
         """Module name."""
-        return f"core_{self.architecture.value}_{self.rows}x{self.columns}_{self.mac.name}"
+        return short(f"core_{self.architecture.value}_{self.rows}x{self.columns}_{self.mac.name}")
+
+    @property
+    def summary(self) -> str:
+        """One line that says what it does."""
+        return "the elements of an array, and the registers at its edge"
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -104,14 +110,12 @@ class CoreSpec:
         """Every port but clk and rst: those of the grid."""
         return tuple(port for port in self.grid.ports if port.width)
 
-    def verilog(self) -> str:
-        """The module as text: registers and one instance."""
-        names = ["clk", "rst", *(port.name for port in self.ports)]
-        lines = [f"module {self.name}({', '.join(names)});", "  input clk, rst;"]
-        for port in self.ports:
-            lines.append(f"  {'input' if port.is_input else 'output'} [{port.width - 1}:0] {port.name};")
+    def verilog(self) -> list[str]:
+        """The lines of the module between its header and its end: registers and one instance."""
+        lines: list[str] = []
         sources = {port.name: port.name for port in self.ports}
         if not self.systolic:
+            enable = "enable[0]" if self.mac.pipeline_stages else "enable"
             entering = [port for port in self.ports if port.is_input]
             lines += [f"  reg [{port.width - 1}:0] {port.name}_q;" for port in entering]
             lines += ["  always @(posedge clk) begin"]
@@ -120,8 +124,8 @@ class CoreSpec:
                 if port.name in ("enable", "capture", "shift"):
                     lines.append(f"    {port.name}_q <= rst ? {port.width}'d0 : {port.name};")
                 else:
-                    lines.append(f"    if (enable[0]) {port.name}_q <= {port.name};")
+                    lines.append(f"    if ({enable}) {port.name}_q <= {port.name};")
                 sources[port.name] = f"{port.name}_q"
             lines += ["  end"]
         pins = ", ".join(f".{name}({source})" for name, source in {"clk": "clk", "rst": "rst", **sources}.items())
-        return "\n".join([*lines, f"  {self.grid.name} grid ({pins});", "endmodule"]) + "\n"
+        return [*lines, f"  {self.grid.name} grid ({pins});"]

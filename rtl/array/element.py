@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from rtl.logic import Port
-from rtl.names import HELPER_PREFIX, helper
+from rtl.names import helper
 from rtl.spec import MacSpec
 
 from .step import control_ports
@@ -34,6 +35,11 @@ class ElementSpec:
     def name(self) -> str:
         """Module name."""
         return helper(f"{'systolic' if self.systolic else 'broadcast'}_element_{self.mac.name}")
+
+    @property
+    def summary(self) -> str:
+        """One line that says what it does."""
+        return f"processing element of a {'systolic' if self.systolic else 'broadcast'} array: {self.mac.summary}"
 
     @cached_property
     def operand_widths(self) -> tuple[int, int]:
@@ -79,11 +85,11 @@ class ElementSpec:
             Port("drain_out", drain, False, "drain register"),
         )
 
-    def create(self) -> Component:
-        """The Amaranth component."""
+    def create(self, *, numbered: bool = False) -> Component:
+        """The Amaranth component. numbered: gates have numbers in place of names."""
         from .element_component import ElementComponent
 
-        return ElementComponent(self)
+        return ElementComponent(self, numbered=numbered)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +110,13 @@ class GridSpec:
     def name(self) -> str:
         """Module name."""
         size = f"{self.rows}x{self.columns}" + (f"_d{self.drains}" if self.drains > 1 else "")
-        return helper(f"grid_{size}_{self.element.name.removeprefix(HELPER_PREFIX)}")
+        return helper(f"grid_{size}_{'systolic' if self.element.systolic else 'broadcast'}_{self.element.mac.name}")
+
+    @property
+    def summary(self) -> str:
+        """One line that says what it does."""
+        moving = "pass operands on, one a cycle" if self.element.systolic else "all have their operands at once"
+        return f"{self.rows} x {self.columns} elements that {moving}; sums leave down the columns"
 
     @property
     def drain_rows(self) -> int:
@@ -141,18 +153,19 @@ class GridSpec:
             Port("drain", drain, False, f"drain registers of {taken}, column 0 lowest"),
         )  # fmt: skip
 
-    def verilog(self) -> str:
-        """The module: one instance a line, as text, since nothing else is in it and there may be thousands."""
-        names = ["clk", "rst", *(port.name for port in self.ports)]
-        lines = [f"module {self.name}({', '.join(names)});", "  input clk, rst;"]
-        lines += [
-            f"  {'input' if port.is_input else 'output'} [{port.width - 1}:0] {port.name};" for port in self.ports
-        ]
-        widths = {port.name: port.width for port in self.element.ports}
-        outputs = [port.name for port in self.element.ports if not port.is_input]
+    def verilog(self) -> list[str]:
+        """The lines of the module between its header and its end: one instance a line, as text, since nothing else is
+        in it and there may be thousands.
+        """
+        lines = ["  // verilator lint_off UNUSEDSIGNAL  // the last elements pass operands on to nobody"]
+        widths = {port.name: port.width for port in self.element.ports if port.width}
+        outputs = [port.name for port in self.element.ports if not port.is_input and port.width]
         for row in range(self.rows):
             for column in range(self.columns):
-                lines += [f"  wire [{widths[name] - 1}:0] {name}_{row}_{column};" for name in outputs]
+                lines += [
+                    f"  wire {f'[{widths[name] - 1}:0] ' if widths[name] > 1 else ''}{name}_{row}_{column};"
+                    for name in outputs
+                ]
                 sources = {"clk": "clk", "rst": "rst"}
                 sources |= {
                     name: self._source(name, width, row, column)
@@ -161,16 +174,22 @@ class GridSpec:
                 }
                 sources |= {name: f"{name}_{row}_{column}" for name in outputs}
                 pins = ", ".join(f".{name}({source})" for name, source in sources.items())
-                lines.append(f"  {self.element.name} element_{row}_{column} ({pins});")
+                lines.append(f"  {self.element.name} element_{row}_{column} (")
+                lines += wrap(f"{pins});", 118, initial_indent="    ", subsequent_indent="    ", break_long_words=False)
         taken = [f"drain_out_{row}_{column}" for row in self.drained_rows for column in range(self.columns)]
         drain = ", ".join(reversed(taken))
-        return "\n".join([*lines, f"  assign drain = {{{drain}}};", "endmodule"]) + "\n"
+        lines.append("  // verilator lint_on UNUSEDSIGNAL")
+        return [*lines, f"  assign drain = {{{drain}}};"]
 
     def _source(self, name: str, width: int, row: int, column: int) -> str:
         """What is connected to an input of element (row, column): a neighbour, or a part of a port."""
 
         def part(index: int) -> str:
-            return f"{name}[{index * width + width - 1}:{index * width}]"
+            total = next(port.width for port in self.ports if port.name == name)
+            if total == width:
+                return name
+            high = f"{index * width + width - 1}:" if width > 1 else ""
+            return f"{name}[{high}{index * width}]"
 
         if name == "drain_in":
             return f"drain_out_{row - 1}_{column}" if row else f"{width}'d0"

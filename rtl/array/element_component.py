@@ -31,9 +31,10 @@ class Element(Protocol):
 class ElementComponent(Component):
     """The hardware of an :class:`rtl.array.element.ElementSpec`; one for all places of an array."""
 
-    def __init__(self, spec: Element) -> None:
+    def __init__(self, spec: Element, *, numbered: bool = False) -> None:
         super().__init__({port.name: (In if port.is_input else Out)(port.width) for port in spec.ports})
         self._spec = spec
+        self._numbered = numbered
 
     def elaborate(self, platform: object) -> Module:
         spec, mac = self._spec, self._spec.mac
@@ -63,7 +64,7 @@ class ElementComponent(Component):
         for port in control_ports(mac):
             words[port.name] = control[low : low + port.width]
             low += port.width
-        logic = DatapathLogic(m, datapath, words, enables)
+        logic = DatapathLogic(m, datapath, words, enables, numbered=self._numbered)
         depth = mac.pipeline_stages
         with m.If(enables[depth]):
             m.d.sync += accumulator.eq(Cat(logic.at(bit, depth) for bit in datapath.next_accumulator))

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rtl.logic import Port
+from rtl.names import short
 from rtl.requant import RequantSpec
 from rtl.spec import MacSpec, check_integer
 from siliquant.inputs import InputError, InputTypeError
@@ -101,7 +102,7 @@ class ArrayGeometry:
         depths = (self.activation_depth, self.weight_depth, self.result_depth, self.result_width)
         parts.append("_".join(f"{letter}{value}" for letter, value in zip("awrb", depths, strict=True)))
         parts += [f"d{self.drains}"] if self.drains > 1 else []
-        return "_".join([*parts, *([self.requant.name] if self.requant else [])])
+        return short("_".join([*parts, *([self.requant.name] if self.requant else [])]))
 
     @property
     def element(self) -> ElementSpec:

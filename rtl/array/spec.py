@@ -46,6 +46,12 @@ class ArraySpec(ArrayGeometry):
     (156, 12, 2511, 156)
     """
 
+    @property
+    def summary(self) -> str:
+        """One line that says what it does."""
+        kind = "operands move from element to element" if self.systolic else "operands reach all elements at once"
+        return f"{self.rows} x {self.columns} elements with memories and controllers; {kind}"
+
     def planes(self, precision: Precision) -> tuple[int, int]:
         """Weight and activation words of one step at ``precision``: the number of times that each port changes."""
         layout = step_layout(self.mac, precision, self.mac.products_per_step(precision))
@@ -90,8 +96,8 @@ class ArraySpec(ArrayGeometry):
                 )
         return found
 
-    def create(self) -> Component:
-        """The Amaranth component."""
+    def create(self, *, numbered: bool = False) -> Component:
+        """The Amaranth component, which is the same where it is to be ``numbered``."""
         from .component import ArrayComponent
 
         return ArrayComponent(self)

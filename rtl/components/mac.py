@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 
 from amaranth.hdl import Cat, Const, Instance, Module, Mux, Signal, Value, ValueLike
@@ -10,6 +9,8 @@ from amaranth.lib.wiring import Component, In, Out
 
 from rtl.logic import ONE, ZERO, Bit, Datapath, Gate, Op, Registered
 from rtl.names import FULL_ADDER_NAME
+
+from .wires import NamedWires, NumberedWires, Wires
 
 __all__ = ["DatapathLogic", "MacComponent"]
 
@@ -23,9 +24,10 @@ class MacComponent(Component):
     switches, and clock gates may serve them.
     """
 
-    def __init__(self, spec: Registered) -> None:
+    def __init__(self, spec: Registered, *, numbered: bool = False) -> None:
         super().__init__({port.name: (In if port.is_input else Out)(port.width) for port in spec.ports})
         self._spec = spec
+        self._numbered = numbered
 
     def elaborate(self, platform: object) -> Module:
         spec = self._spec
@@ -49,7 +51,7 @@ class MacComponent(Component):
             with m.If(self.in_valid):
                 m.d.sync += register.eq(operand)
             words[port] = register
-        logic = DatapathLogic(m, datapath, words, valids)
+        logic = DatapathLogic(m, datapath, words, valids, numbered=self._numbered)
         with m.If(valids[spec.pipeline_stages]):
             m.d.sync += accumulator.eq(Cat(logic.at(bit, spec.pipeline_stages) for bit in datapath.next_accumulator))
         m.d.comb += self.accumulator.eq(Cat(logic.at(bit, spec.pipeline_stages + 1) for bit in datapath.output))
@@ -60,32 +62,30 @@ class DatapathLogic:
     """Amaranth values of the bits of a datapath, in each pipeline stage.
 
     valids: bit k is 1 while stage k holds operands; the registers behind stage k load with it, so there are at least
-    as many as stages, that of the accumulator included.
+    as many as stages, that of the accumulator included. numbered: gates and registers have numbers in place of names.
     """
 
-    def __init__(self, m: Module, datapath: Datapath, words: dict[str, Value], valids: Sequence[Value]) -> None:
+    def __init__(
+        self, m: Module, datapath: Datapath, words: dict[str, Value], valids: Sequence[Value], *, numbered: bool
+    ) -> None:
         self._m = m
         self._plan = datapath.schedule
-        self._uses = Counter(bit for gate in self._plan.gates for bit in gate.inputs)
-        self._uses.update((*datapath.next_accumulator, *datapath.output))
+        self._wires: Wires = NumberedWires(m, datapath) if numbered else NamedWires(m, datapath)
         self._values: dict[tuple[Bit, int], Value] = {}
         for name, word in datapath.circuit.inputs.items():
             for position, bit in enumerate(word):
                 self._values[bit, datapath.circuit.input_stages[bit]] = words[name][position]
-        pipelines = []
-        for crossing, bits in enumerate(self._plan.crossings):
-            register = Signal(len(bits), name=f"pipeline{crossing}_q", reset_less=True)
-            for position, bit in enumerate(bits):
-                self._values[bit, crossing + 1] = register[position]
-            pipelines.append(register)
+        registers = [self._wires.registers(crossing) for crossing in range(len(self._plan.crossings))]
+        for crossing, found in enumerate(registers):
+            for bit, value in found.items():
+                self._values[bit, crossing + 1] = value
         for number, gate in enumerate(self._plan.gates):
             self._emit(number, gate)
-        for crossing, bits in enumerate(self._plan.crossings):
-            update = pipelines[crossing].eq(Cat(self.at(bit, crossing) for bit in bits))
-            if not bits:
-                continue
-            with m.If(valids[crossing]):
-                m.d.sync += update
+        for crossing, found in enumerate(registers):
+            if found:
+                with m.If(valids[crossing]):
+                    for register, bits in self._wires.loads(crossing):
+                        m.d.sync += register.eq(Cat(self.at(bit, crossing) for bit in bits))
 
     def at(self, bit: Bit, stage: int) -> Value:
         """The value of ``bit`` in ``stage``."""
@@ -98,39 +98,37 @@ class DatapathLogic:
         x = [self.at(bit, stage) for bit in gate.inputs]
         match gate.op:
             case Op.FULL_ADDER:
-                total = Signal(name=f"fa{number}_sum")
-                carry = Signal(name=f"fa{number}_carry")
-                self._m.submodules[f"fa{number}"] = Instance(
+                name, total, carry = self._wires.adder(number, gate)
+                self._m.submodules[name] = Instance(
                     FULL_ADDER_NAME, i_a=x[0], i_b=x[1], i_c=x[2], o_sum=total, o_carry=carry
                 )
                 results: list[Value] = [total, carry]
-            case Op.HALF_ADDER:
-                results = [
-                    self._name(number, x[0] ^ x[1], gate.outputs[0]),
-                    self._name(number, x[0] & x[1], gate.outputs[1]),
-                ]
             case Op.ADD:
+                word = self._wires.word(number, gate)
                 width = len(x) // 2
-                word = Signal(width, name=f"add{number}")
                 self._m.d.comb += word.eq(Cat(x[:width]) + Cat(x[width:]))
                 results = list(word)
             case Op.NOT:
                 results = [~x[0]]
-            case Op.AND:
-                results = [self._name(number, x[0] & x[1], gate.outputs[0])]
-            case Op.OR:
-                results = [self._name(number, x[0] | x[1], gate.outputs[0])]
-            case Op.XOR:
-                results = [self._name(number, x[0] ^ x[1], gate.outputs[0])]
-            case Op.MUX:
-                results = [self._name(number, Mux(x[0], x[1], x[2]), gate.outputs[0])]
+            case _:
+                made = _made(gate.op, x)
+                results = [self._wires.wire(bit, value) for bit, value in zip(gate.outputs, made, strict=True)]
         for bit, value in zip(gate.outputs, results, strict=True):
             self._values[bit, stage] = value
 
-    def _name(self, number: int, value: ValueLike, bit: Bit) -> Value:
-        """``value``, through a signal of its own where more than one gate reads it."""
-        if self._uses[bit] < 2:
-            return Value.cast(value)
-        signal = Signal(name=f"n{bit}")
-        self._m.d.comb += signal.eq(value)
-        return signal
+
+def _made(op: Op, x: Sequence[Value]) -> Sequence[ValueLike]:
+    """What a gate of one operator, or of two beside each other, makes."""
+    match op:
+        case Op.HALF_ADDER:
+            return x[0] ^ x[1], x[0] & x[1]
+        case Op.AND:
+            return (x[0] & x[1],)
+        case Op.OR:
+            return (x[0] | x[1],)
+        case Op.XOR:
+            return (x[0] ^ x[1],)
+        case Op.MUX:
+            return (Mux(x[0], x[1], x[2]),)
+        case _:
+            raise ValueError(f"no operator makes a {op.value}")

@@ -10,6 +10,7 @@ Computers, 1998), with full adders only.
 from __future__ import annotations
 
 import heapq
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -44,12 +45,15 @@ class BitHeap:
     half_adders
         Whether the two earliest bits of a column of odd height enter a half adder. With full adders alone such a
         column ends as one bit that waits for all others, and low columns ripple; this is faster and somewhat larger.
+    name
+        What its adders are called by: NAME_cC_lL_N is the adder N of level L in column C, NAME_cpa the last one.
     """
 
-    def __init__(self, circuit: Circuit, controls: Controls, *, half_adders: bool = False) -> None:
+    def __init__(self, circuit: Circuit, controls: Controls, *, half_adders: bool = False, name: str = "sum") -> None:
         self.circuit = circuit
         self.controls = controls
         self.half_adders = half_adders
+        self.name = name
         self.maximum = 0
         self._columns: dict[int, list[Bit]] = {}
         self._offsets = controls.constant(0)
@@ -87,39 +91,58 @@ class BitHeap:
         activation_signed: Bit = ONE,
         negative: bool = False,
         enable: Bit = ONE,
+        name: str = "product",
     ) -> None:
         """Adds the product of two words times 2**column, as len(weights) * len(activations) partial products.
 
         ``weight_signed`` and ``activation_signed`` are constants or controls: 1 where the last bit of that operand
-        has negative weight. ``enable`` gates every partial product.
+        has negative weight. ``enable`` gates every partial product. ``name``_rowI are those of bit I of the weight.
         """
         for i, weight in enumerate(weights):
             w = self.circuit.and_(weight, enable)  # shared by the row
+            self.circuit.name((w,), f"{name}_weight_{i}")
+            row = []
             for j, a in enumerate(activations):
                 flip = ZERO
                 if i == len(weights) - 1:
                     flip = weight_signed
                 if j == len(activations) - 1:
                     flip = self.controls.xor(flip, activation_signed)
-                self.add_bit(column + i + j, self.circuit.and_(w, a), negative=negative, flip=flip, enable=enable)
+                row.append(self.circuit.and_(w, a))
+                self.add_bit(column + i + j, row[-1], negative=negative, flip=flip, enable=enable)
+            self.circuit.name(row, f"{name}_row{i}")
 
     def add_recoded_product(
-        self, weights: Word, activations: Word, *, activation_signed: Bit = ONE, negative: bool = False
+        self,
+        weights: Word,
+        activations: Word,
+        *,
+        activation_signed: Bit = ONE,
+        negative: bool = False,
+        name: str = "product",
     ) -> None:
         """Adds the product of a two's complement weight and an activation by the weight's radix-4 digits: half as many
         partial products, each a bit wider and of larger gates (see :mod:`rtl.logic.booth`).
         """
-        extended = (*activations, self.circuit.and_(activations[-1], activation_signed))
+        top = self.circuit.and_(activations[-1], activation_signed)
+        self.circuit.name((top,), f"{name}_sign")
+        extended = (*activations, top)
         for position, digit in enumerate(recode(self.circuit, weights)):
             word, borrow = digit.times(self.circuit, extended)
+            digit.name(self.circuit, f"{name}_digit{position}")
+            self.circuit.name(word, f"{name}_row{position}")
+            self.circuit.name((borrow,), f"{name}_digit{position}_minus")
             self.add_word(word, column=2 * position, signed=True, negative=negative)
             self.add_bit(2 * position, borrow, negative=negative)
 
-    def add_row(self, row: Row, *, column: int = 0, shifts: tuple[tuple[Bit, int], ...] = ()) -> None:
+    def add_row(
+        self, row: Row, *, column: int = 0, shifts: tuple[tuple[Bit, int], ...] = (), name: str = "row"
+    ) -> None:
         """Adds a compressed heap times 2**column, shifted left by each amount of ``shifts`` whose control is 1."""
         word, maximum, offsets = row.word, row.maximum << column, [value << column for value in row.offsets]
         for control, amount in shifts:
             word = self.circuit.shift_left(word, control, amount)
+            self.circuit.name(word, f"{name}_shift{amount}")
             maximum <<= amount
             on = self.controls.truth(control)
             offsets = [value << amount if on[state] else value for state, value in enumerate(offsets)]
@@ -145,6 +168,7 @@ class BitHeap:
             for state, offset in enumerate(self._offsets):
                 truth[state] = bool(((offset - base) >> column) & 1)
             bit = self.controls.function(truth)
+            self.circuit.name((bit,), f"{self.name}_constant_c{column}")
             if bit != ZERO:
                 columns.setdefault(column, []).append(bit)
             if (base >> column) & 1:
@@ -179,23 +203,27 @@ class BitHeap:
     def _merge_groups(self) -> None:
         """Compresses the bits that one control negates to two rows, then inverts both: -u = (not u) - constant."""
         groups, self._groups = self._groups, {}
-        for flip, terms in groups.items():
+        for number, (flip, terms) in enumerate(groups.items()):
             # A NAND is smaller than an AND: negate the whole group where that inverts more of its bits.
             swap = sum(negative for _, _, negative in terms) * 2 < len(terms)
             low = min(column for column, _, _ in terms)
-            group = BitHeap(self.circuit, self.controls, half_adders=self.half_adders)
+            name = f"{self.name}_group{number}"
+            group = BitHeap(self.circuit, self.controls, half_adders=self.half_adders, name=name)
             for column, bit, negative in terms:
                 group._add(column - low, bit, negative ^ swap)
             width = group.maximum.bit_length()
             rows = group._compress(group._columns, width)
             group._note(group._columns, width, rows)
             control = self.circuit.not_(flip) if swap else flip
+            self.circuit.name((flip,), f"{name}_negated")
             negated = ~self.controls.truth(flip) if swap else self.controls.truth(flip)
             ones = 0  # the sum of both rows where every bit is 1
-            for row in rows:
-                for column, bit in enumerate(row, start=low):
+            for which, row in enumerate(rows):
+                signed = [self.circuit.xor(bit, control) if bit != ZERO else ZERO for bit in row]
+                self.circuit.name(signed, f"{name}_signed{which}")
+                for column, bit in enumerate(signed, start=low):
                     if bit != ZERO:
-                        self._columns.setdefault(column, []).append(self.circuit.xor(bit, control))
+                        self._columns.setdefault(column, []).append(bit)
                         ones += 1 << column
             self.maximum += ones
             for state, offset in enumerate(group._offsets):
@@ -216,6 +244,18 @@ class BitHeap:
         circuit = self.circuit
         carries: dict[int, list[Bit]] = {}
         rows: tuple[list[Bit], list[Bit]] = ([], [])
+        levels: dict[Bit, int] = {}
+        counts: Counter[tuple[int, int]] = Counter()
+
+        def made(column: int, inputs: tuple[Bit, ...], total: Bit, carry: Bit) -> None:
+            """Names an adder by its column and by how many come before it."""
+            level = 1 + max([levels.get(bit, 0) for bit in inputs])
+            levels[total] = levels[carry] = level
+            name = f"{self.name}_c{column}_l{level}_{counts[column, level]}"
+            counts[column, level] += 1
+            circuit.name((total,), f"{name}_sum")
+            circuit.name((carry,), f"{name}_carry")
+
         for column in range(width):
             last = column == width - 1
             bits = [*columns.get(column, ()), *carries.get(column, ())]
@@ -223,7 +263,9 @@ class BitHeap:
             queue = [(circuit.arrival(bit), bit) for bit in bits if bit != ONE]
             heapq.heapify(queue)
             if self.half_adders and not last and len(queue) > 2 and (len(queue) + ones) % 2:
-                total, carry = circuit.half_adder(heapq.heappop(queue)[1], heapq.heappop(queue)[1])
+                both = heapq.heappop(queue)[1], heapq.heappop(queue)[1]
+                total, carry = circuit.half_adder(*both)
+                made(column, both, total, carry)
                 carries.setdefault(column + 1, []).append(carry)
                 heapq.heappush(queue, (circuit.arrival(total), total))
             while len(queue) + ones > 2:
@@ -237,6 +279,7 @@ class BitHeap:
                     total, carry = circuit.xor(circuit.xor(a, b), c), ZERO
                 else:
                     total, carry = circuit.full_adder(a, b, c)
+                made(column, (a, b, c), total, carry)
                 if carry != ZERO:
                     carries.setdefault(column + 1, []).append(carry)
                 if total != ZERO:
@@ -252,4 +295,6 @@ class BitHeap:
         start = next((column for column, bit in enumerate(second) if bit != ZERO), len(second))
         if start == len(second):
             return first
-        return (*first[:start], *self.circuit.add(first[start:], second[start:]))
+        total = self.circuit.add(first[start:], second[start:])
+        self.circuit.name(total, f"{self.name}_cpa")
+        return (*first[:start], *total)

@@ -19,6 +19,11 @@ class Digit(NamedTuple):
     minus_one: Bit
     minus_two: Bit
 
+    def name(self, circuit: Circuit, name: str) -> None:
+        """Names the bits of the digit."""
+        for bit, value in zip(self, ("plus_one", "plus_two", "minus_one", "minus_two"), strict=True):
+            circuit.name((bit,), f"{name}_{value}")
+
     def times(self, circuit: Circuit, word: Word) -> tuple[Word, Bit]:
         """The digit times a two's complement ``word``, less one where the digit is negative; and whether it is.
 

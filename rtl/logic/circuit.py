@@ -16,6 +16,8 @@ import numpy.typing as npt
 
 from siliquant.inputs import InputError
 
+from .naming import Names
+
 __all__ = ["ONE", "ZERO", "Bit", "Circuit", "Gate", "Op", "Sum", "Word", "evaluate"]
 
 Bit = NewType("Bit", int)
@@ -87,11 +89,13 @@ class Circuit:
     def __init__(self) -> None:
         self.gates: list[Gate] = []
         self.sums: list[Sum] = []
+        self.names = Names()
         self.inputs: dict[str, Word] = {}
         self.input_stages: dict[Bit, int] = {}
         self._arrival: list[float] = [0.0, 0.0]
         self._known: dict[tuple[Op, Word], Word] = {}
         self._inverse: dict[Bit, Bit] = {ZERO: ONE, ONE: ZERO}
+        self._inverted: set[Bit] = set()
 
     @property
     def bits(self) -> int:
@@ -108,6 +112,7 @@ class Circuit:
             raise InputError(f"name must be new, not {name!r} again")
         word = tuple(self._bit(arrival) for _ in range(width))
         self.inputs[name] = word
+        self.names.word(word, name)
         self.input_stages.update(dict.fromkeys(word, stage))
         return word
 
@@ -115,6 +120,7 @@ class Circuit:
         if a not in self._inverse:
             b = self._gate(Op.NOT, (a,))[0]
             self._inverse[a], self._inverse[b] = b, a
+            self._inverted.add(b)
         return self._inverse[a]
 
     def and_(self, a: Bit, b: Bit) -> Bit:
@@ -198,6 +204,19 @@ class Circuit:
         if len(a) == 1:
             return (self.xor(a[0], b[0]),)
         return self._gate(Op.ADD, a + b)
+
+    def name(self, bits: Sequence[Bit], text: str) -> None:
+        """Names what gates make of a word, for people who read the Verilog. Constants, inputs, inverted bits and bits
+        that have a name keep what they have.
+        """
+        made = 0
+        while made < len(bits) and bits[made] not in (ZERO, ONE) and bits[made] not in self._inverted:
+            made += 1
+        if made > 1:
+            self.names.word(bits[:made], text)
+        for place, bit in enumerate(bits):
+            if bit not in (ZERO, ONE) and bit not in self._inverted:
+                self.names.bit(bit, text if len(bits) == 1 else f"{text}_{place}")
 
     def shift_left(self, word: Word, control: Bit, amount: int, *, signed: bool = False) -> Word:
         """``word`` shifted left by ``amount`` where ``control`` is 1, as much wider (by its sign if ``signed``)."""

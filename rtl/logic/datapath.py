@@ -6,6 +6,7 @@ products are NANDs, and clearing sets R to all ones. The port shows not R.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -14,12 +15,15 @@ import numpy as np
 import numpy.typing as npt
 
 from .bitheap import BitHeap
-from .circuit import Bit, Circuit, Word, evaluate
+from .circuit import Bit, Circuit, Op, Word, evaluate
 from .controls import Controls
+from .naming import BitName, Names, gathered
 from .pipeline import FED_BACK, Schedule, schedule
 from .ports import Port
 
 __all__ = ["Datapath", "DatapathBuilder", "Products", "Registered", "build_datapath", "emulate"]
+
+_WORDS = {Op.AND: "and", Op.OR: "or", Op.XOR: "xor", Op.NOT: "not", Op.MUX: "mux"}
 
 
 class Products(Protocol):
@@ -77,9 +81,9 @@ class DatapathBuilder:
         (bit,) = self.word(port)
         return bit
 
-    def sub_heap(self) -> BitHeap:
-        """A heap of its own, to be compressed to a row and added to ``heap``."""
-        return BitHeap(self.circuit, self.controls, half_adders=self._half_adders)
+    def sub_heap(self, name: str = "sum") -> BitHeap:
+        """A heap of its own, to be compressed to a row and added to ``heap``. name: what its adders are called by."""
+        return BitHeap(self.circuit, self.controls, half_adders=self._half_adders, name=name)
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,34 @@ class Datapath:
     next_accumulator: Word
     output: Word
     schedule: Schedule
+
+    @property
+    def uses(self) -> Counter[Bit]:
+        """How often each bit is read by live gates and outputs; what an inverter reads, as often as the inverter is."""
+        found: Counter[Bit] = Counter((*self.next_accumulator, *self.output))
+        for gate in reversed(self.schedule.gates):
+            found.update(gate.inputs if gate.op is not Op.NOT else gate.inputs * found[gate.outputs[0]])
+        return found
+
+    def names(self) -> Names:
+        """Names of all bits but those that one other gate reads, and may have none."""
+        names, uses = self.circuit.names, self.uses
+        crossing = {bit for bits in self.schedule.crossings for bit in bits}
+        nots = (gate for gate in self.schedule.gates if gate.op is Op.NOT)
+        inverse: dict[int, int] = {gate.outputs[0]: gate.inputs[0] for gate in nots}
+        for gate in self.schedule.gates:
+            for bit in gate.outputs if gate.op in _WORDS else ():
+                if bit in crossing or (uses[bit] > 1 and gate.op is not Op.NOT):
+                    names.describe(bit, _WORDS[gate.op], gate.inputs, inverse)
+        return names
+
+    def pipeline(self) -> list[Mapping[Bit, BitName]]:
+        """The registers between stage k and stage k + 1, for each k: by bit, the name of what holds it."""
+        names = self.names()
+        return [
+            {Bit(bit): name for bit, name in gathered(bits, names, f"_p{stage}").items()}
+            for stage, bits in enumerate(self.schedule.crossings, start=1)
+        ]
 
 
 class Registered(Protocol):
@@ -119,8 +151,10 @@ def build_datapath(spec: Products) -> Datapath:
     # With pipeline registers the sum of products is compressed before the accumulator joins it.
     feedback = circuit.input("accumulator", spec.accumulator_width, stage=stages, arrival=FED_BACK if stages else 0.0)
     spec.datapath(builder)
-    for column, bit in enumerate(feedback):
-        builder.heap.add_bit(column, circuit.or_(bit, clear))
+    kept = tuple(circuit.or_(bit, clear) for bit in feedback)
+    circuit.name(kept, "kept")
+    for column, bit in enumerate(kept):
+        builder.heap.add_bit(column, bit)
     total = builder.heap.total(spec.accumulator_width)
     result = circuit.input("result", spec.accumulator_width, stage=stages + 1)
     output = spec.present(builder, tuple(circuit.not_(bit) for bit in result))

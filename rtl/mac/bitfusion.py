@@ -29,4 +29,4 @@ class BitFusionSpec(BrickSpec):
     def datapath(self, builder: DatapathBuilder) -> None:
         self.declare_modes(builder)
         for unit in range(self.units):
-            self.fuse(builder, builder.heap, partial(self.add_brick, builder, unit))
+            self.fuse(builder, builder.heap, partial(self.add_brick, builder, unit), name=f"unit{unit}")

@@ -75,18 +75,19 @@ class BitSerialSpec(SerialSpec):
     def datapath(self, builder: DatapathBuilder) -> None:
         controls = ["activation_signed", "weight_sign"]
         builder.set_controls(controls, list(product((0, 1), repeat=2)))
-        plane = builder.sub_heap()
-        for weight, activation in zip(
-            builder.word("weights"), builder.fields("activations", self.maximum_bits), strict=True
-        ):
+        plane = builder.sub_heap("plane")
+        operands = zip(builder.word("weights"), builder.fields("activations", self.maximum_bits), strict=True)
+        for unit, (weight, activation) in enumerate(operands):
             plane.add_product(
                 (weight,),
                 activation,
                 weight_signed=builder.bit("weight_sign"),
                 activation_signed=builder.bit("activation_signed"),
                 negative=True,
+                name=f"unit{unit}",
             )
         word = plane.total((self.units << self.maximum_bits).bit_length() + 1)
         for position, control in enumerate(builder.word("weight_bit")):
             word = builder.circuit.shift_left(word, control, 1 << position, signed=True)
+            builder.circuit.name(word, f"plane_shift{1 << position}")
         builder.heap.add_word(word, signed=True)

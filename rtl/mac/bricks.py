@@ -78,13 +78,24 @@ class BrickSpec(ScalableSpec):
             weight_signed=weight_top,
             activation_signed=activation_top,
             negative=True,
+            name=f"unit{unit}_brick{i}{j}",
         )
 
-    def fuse(self, builder: DatapathBuilder, heap: BitHeap, leaf: Leaf, i: int = 0, j: int = 0, size: int = 0) -> None:
+    def fuse(
+        self,
+        builder: DatapathBuilder,
+        heap: BitHeap,
+        leaf: Leaf,
+        i: int = 0,
+        j: int = 0,
+        size: int = 0,
+        *,
+        name: str = "bricks",
+    ) -> None:
         """Adds the bricks of the square of ``size`` at (i, j) to ``heap``: four quarters, three of them shifted.
 
         ``leaf(heap, i, j)`` adds what belongs to one brick position. A quarter is shifted against the first where
-        one operand spans both.
+        one operand spans both. name: what the quarters are called by, with their size in bricks and their place.
         """
         size = size or self.blocks
         if size == 1:
@@ -92,14 +103,16 @@ class BrickSpec(ScalableSpec):
             return
         half = size // 2
         bits = half * self.narrowest
-        weight_spans = self.control(builder, lambda p: p.weight_bits > bits)
-        activation_spans = self.control(builder, lambda p: p.activation_bits > bits)
-        self.fuse(builder, heap, leaf, i, j, half)
+        weight_spans = self.control(builder, lambda p: p.weight_bits > bits, f"weight_over_{bits}")
+        activation_spans = self.control(builder, lambda p: p.activation_bits > bits, f"activation_over_{bits}")
+        self.fuse(builder, heap, leaf, i, j, half, name=name)
         for down, right in ((1, 0), (0, 1), (1, 1)):
-            quarter = builder.sub_heap()
-            self.fuse(builder, quarter, leaf, i + down * half, j + right * half, half)
+            at = i + down * half, j + right * half
+            place = f"{name}_{half}x{half}_at{at[0]}{at[1]}"
+            quarter = builder.sub_heap(place)
+            self.fuse(builder, quarter, leaf, *at, half, name=name)
             shifts = ((weight_spans, bits),) * down + ((activation_spans, bits),) * right
-            heap.add_row(quarter.row(), shifts=shifts)
+            heap.add_row(quarter.row(), shifts=shifts, name=place)
 
     def _operand(self, builder: DatapathBuilder, port: str, unit: int, along: int, across: int) -> Word:
         """The block that brick (along, across) sees: ``along`` of the operand whose product spans ``across``."""
@@ -107,7 +120,9 @@ class BrickSpec(ScalableSpec):
         base = (unit * n + along) * n
         fields = builder.fields(port, self.narrowest)[base : base + n]
         other_at_most = self._activations_at_most if port == "weights" else self.at_most
-        return self.spread(builder, fields, across, partial(other_at_most, builder))
+        place = f"{along}{across}" if port == "weights" else f"{across}{along}"
+        name = f"unit{unit}_{port[:-1]}{place}"
+        return self.spread(builder, fields, across, partial(other_at_most, builder), name)
 
     def _activations_at_most(self, builder: DatapathBuilder, bits: int) -> Bit:
-        return self.control(builder, lambda precision: precision.activation_bits <= bits)
+        return self.control(builder, lambda precision: precision.activation_bits <= bits, f"activation_at_most_{bits}")

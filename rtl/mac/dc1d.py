@@ -102,9 +102,11 @@ class Dc1dSpec(ScalableSpec):
         half = count // 2
         bits = half * self.narrowest
         self._fuse(builder, heap, first, half)
-        upper = builder.sub_heap()
+        name = f"slices_{first + half}_to_{first + count - 1}"
+        upper = builder.sub_heap(name)
         self._fuse(builder, upper, first + half, half)
-        heap.add_row(upper.row(), shifts=((self.control(builder, lambda p: p.weight_bits > bits), bits),))
+        spans = self.control(builder, lambda p: p.weight_bits > bits, f"weight_over_{bits}")
+        heap.add_row(upper.row(), shifts=((spans, bits),), name=name)
 
     def _add_slice(self, builder: DatapathBuilder, heap: BitHeap, block: int) -> None:
         """Adds the products of one slice of every unit, negated, at column 0."""
@@ -117,8 +119,9 @@ class Dc1dSpec(ScalableSpec):
             fields = activations[unit * n : (unit + 1) * n]
             heap.add_product(
                 weights[unit * n + block],
-                self.spread(builder, fields, block, partial(self.at_most, builder)),
+                self.spread(builder, fields, block, partial(self.at_most, builder), f"unit{unit}_activation{block}"),
                 weight_signed=self.weight_top(builder, block),
                 activation_signed=builder.bit("activation_signed"),
                 negative=True,
+                name=f"unit{unit}_slice{block}",
             )

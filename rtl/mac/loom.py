@@ -75,10 +75,15 @@ class LoomSpec(SerialSpec):
         builder.set_controls(names, list(product((0, 1), repeat=3)))
         signed, weight_sign, activation_top = (builder.controls.truth(builder.bit(name)) for name in names)
         negated = builder.controls.function(weight_sign ^ (activation_top & signed))
-        plane = builder.sub_heap()
-        for weight, activation in zip(builder.word("weights"), builder.word("activations"), strict=True):
-            plane.add_bit(0, builder.circuit.and_(weight, activation), negative=True, flip=negated)
+        builder.circuit.name((negated,), "plane_negated")
+        plane = builder.sub_heap("plane")
+        operands = zip(builder.word("weights"), builder.word("activations"), strict=True)
+        products = [builder.circuit.and_(weight, activation) for weight, activation in operands]
+        builder.circuit.name(products, "products")
+        for bit in products:
+            plane.add_bit(0, bit, negative=True, flip=negated)
         word = plane.total(self.units.bit_length() + 1)
         for position, control in enumerate(builder.word("bit_sum")):
             word = builder.circuit.shift_left(word, control, 1 << position, signed=True)
+            builder.circuit.name(word, f"plane_shift{1 << position}")
         builder.heap.add_word(word, signed=True)

@@ -101,8 +101,11 @@ class PaddedSpec(ScalableSpec, MultiplierSpec):
         else:
             builder.set_controls(["activation_signed"], [[0], [1]])
         operands = zip(builder.fields("weights", self.widest), builder.fields("activations", self.widest), strict=True)
-        for weight, activation in operands:
-            self.add_product(builder, self._gate(builder, weight), self._gate(builder, activation))
+        for unit, (weight, activation) in enumerate(operands):
+            weight, activation = self._gate(builder, weight), self._gate(builder, activation)
+            builder.circuit.name(weight, f"unit{unit}_weight")
+            builder.circuit.name(activation, f"unit{unit}_activation")
+            self.add_product(builder, weight, activation, f"unit{unit}")
 
     def sum_shift(self, precision: Precision) -> int:
         return 2 * (self.widest - precision.weight_bits) if self.gating else 0
@@ -112,6 +115,7 @@ class PaddedSpec(ScalableSpec, MultiplierSpec):
             return result
         for wider, bits in pairwise(self.widths):
             result = builder.circuit.shift_right(result, self.at_most(builder, bits), 2 * (wider - bits))
+            builder.circuit.name(result, f"sum_of_{bits}_bits")
         return result
 
     def _gate(self, builder: DatapathBuilder, operand: Word) -> Word:
@@ -122,4 +126,6 @@ class PaddedSpec(ScalableSpec, MultiplierSpec):
         return tuple(builder.circuit.and_(bit, used) for bit, used in zip(operand, keep, strict=True))
 
     def _reaches(self, builder: DatapathBuilder, position: int) -> Bit:
-        return self.control(builder, lambda precision: precision.weight_bits >= self.widest - position)
+        return self.control(
+            builder, lambda precision: precision.weight_bits >= self.widest - position, f"uses_{position}"
+        )

@@ -122,31 +122,37 @@ class ScalableSpec(MacSpec):
             states.append([(words[port.name] >> bit) & 1 for port in self.mode_ports for bit in range(port.width)])
         builder.set_controls([port.name for port in self.mode_ports], states)
 
-    def control(self, builder: DatapathBuilder, wanted: Callable[[Precision], bool]) -> Bit:
-        """A control that is 1 at every precision for which ``wanted`` is true."""
-        return builder.controls.function(np.array([wanted(precision) for precision in self.precisions]))
+    def control(self, builder: DatapathBuilder, wanted: Callable[[Precision], bool], name: str) -> Bit:
+        """A control that is 1 at every precision for which ``wanted`` is true. name: for people who read it."""
+        bit = builder.controls.function(np.array([wanted(precision) for precision in self.precisions]))
+        builder.circuit.name((bit,), name)
+        return bit
 
     def at_most(self, builder: DatapathBuilder, bits: int) -> Bit:
         """A control that is 1 where weights have at most ``bits`` bits."""
-        return self.control(builder, lambda precision: precision.weight_bits <= bits)
+        return self.control(builder, lambda precision: precision.weight_bits <= bits, f"weight_at_most_{bits}")
 
     def weight_top(self, builder: DatapathBuilder, block: int) -> Bit:
         """A control that is 1 where that block of a field as wide as a unit is the top of a weight."""
-        return self.control(builder, lambda p: (block + 1) * self.narrowest % p.weight_bits == 0)
+        return self.control(
+            builder, lambda p: (block + 1) * self.narrowest % p.weight_bits == 0, f"weight_ends_in_block{block}"
+        )
 
     def activation_top(self, builder: DatapathBuilder, block: int) -> Bit:
         """A control that is 1 where that block of a field as wide as a unit is the top of a signed activation."""
         return self.control(
-            builder, lambda p: p.activation_signed and (block + 1) * self.narrowest % p.activation_bits == 0
+            builder,
+            lambda p: p.activation_signed and (block + 1) * self.narrowest % p.activation_bits == 0,
+            f"activation_sign_in_block{block}",
         )
 
     def spread(
-        self, builder: DatapathBuilder, fields: Sequence[Word], across: int, at_most: Callable[[int], Bit]
+        self, builder: DatapathBuilder, fields: Sequence[Word], across: int, at_most: Callable[[int], Bit], name: str
     ) -> Word:
         """The operand of block ``across``: the field where the product begins whose other operand has that block.
 
         fields: one for each block of the other operand. at_most: a control that is 1 where that has at most so many
-        bits.
+        bits. name: what the operand is called by.
         """
         word = fields[0]
         for place in range(1, across + 1):
@@ -156,6 +162,7 @@ class ScalableSpec(MacSpec):
                 word = tuple(
                     builder.circuit.mux(chosen, one, zero) for one, zero in zip(fields[place], word, strict=True)
                 )
+                builder.circuit.name(word, f"{name}_at{width}")
         return word
 
     def _first_width(self, across: int, place: int) -> int:

@@ -78,6 +78,7 @@ class SubwordSpec(ScalableSpec):
                     activation_signed=self.activation_top(builder, j),
                     enable=enable,
                     negative=True,
+                    name=f"unit{unit}_block{i}{j}",
                 )
 
     def sum_shift(self, precision: Precision) -> int:
@@ -86,6 +87,7 @@ class SubwordSpec(ScalableSpec):
     def present(self, builder: DatapathBuilder, result: Word) -> Word:
         for wider, bits in pairwise(self.widths):
             result = builder.circuit.shift_right(result, self.at_most(builder, bits), wider - bits)
+            builder.circuit.name(result, f"sum_of_{bits}_bits")
         return result
 
     def _meet(self, builder: DatapathBuilder, i: int, j: int) -> Bit:
@@ -96,4 +98,4 @@ class SubwordSpec(ScalableSpec):
             bits = precision.weight_bits
             return i * size // bits + j * size // bits == self.widest // bits - 1
 
-        return self.control(builder, wanted)
+        return self.control(builder, wanted, f"blocks{i}{j}_meet")

@@ -87,5 +87,5 @@ class UniformSpec(MultiplierSpec):
             builder.fields("activations", self.activation_bits),
             strict=True,
         )
-        for weight, activation in lanes:
-            self.add_product(builder, weight, activation)
+        for lane, (weight, activation) in enumerate(lanes):
+            self.add_product(builder, weight, activation, f"lane{lane}")

@@ -93,9 +93,12 @@ class XnorSpec(MacSpec):
 
     def datapath(self, builder: DatapathBuilder) -> None:
         circuit, heap, signed = builder.circuit, builder.heap, builder.bit("activation_signed")
-        for w, a in zip(builder.word("weights"), builder.word("activations"), strict=True):
+        for lane, (w, a) in enumerate(zip(builder.word("weights"), builder.word("activations"), strict=True)):
             # w = 1: a; w = 0: the complement, and 0 where unsigned
             positive = circuit.mux(w, a, circuit.and_(signed, circuit.not_(a)))
+            one = circuit.or_(signed, a)
+            circuit.name((positive,), f"lane{lane}_is_plus_one")
+            circuit.name((one,), f"lane{lane}_is_not_zero")
             heap.add_bit(1, positive, negative=True)
-            heap.add_bit(0, circuit.or_(signed, a))
+            heap.add_bit(0, one)
         heap.add_bit(0, builder.bit("odd_padding"), negative=True)

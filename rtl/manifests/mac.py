@@ -100,7 +100,7 @@ def encoding(values: CodeValues) -> str:
 
 def versions() -> dict[str, str]:
     """Of what made the Verilog."""
-    return {name: version(name) for name in ("siliquant", "amaranth", "pyosys")}
+    return {name: version(name) for name in ("siliquant", "amaranth")}
 
 
 def _precision(spec: MacSpec, precision: Precision, layouts: dict[tuple[Field, ...], int]) -> dict[str, Any]:

@@ -19,9 +19,10 @@ class _Loadable(Component):
     Registers of data load only what is valid.
     """
 
-    def __init__(self, spec: Loadable) -> None:
+    def __init__(self, spec: Loadable, *, numbered: bool) -> None:
         super().__init__({port.name: (In if port.is_input else Out)(port.width) for port in spec.ports})
         self._loadable = spec
+        self._numbered = numbered
 
     def _valid(self, m: Module, first: Value, length: int, name: str = "valid") -> list[Value]:
         """``first`` and its delays by 1 to ``length`` cycles."""
@@ -35,11 +36,16 @@ class _Loadable(Component):
     def _registers(self, m: Module, datapath: Datapath) -> dict[str, Value]:
         """Input registers and parameter sets, by the names of the circuit's inputs."""
         words: dict[str, Value] = {}
+        # Not in reset: and so a gate drives this net of large fan-out, not the port, and can be buffered.
+        loading: Value = self.load_valid & ~ResetSignal()
+        if not self._numbered:
+            named = Signal(name="loading")
+            m.d.comb += named.eq(loading)
+            loading = named
         for group in range(self._loadable.groups):
             name = f"parameters{group}"
             register = Signal(self._loadable.parameter_width, name=f"{name}_q", reset_less=True)
-            # Not in reset: and so a gate drives this net of large fan-out, not the port, and can be buffered.
-            hit = self.load_valid & ~ResetSignal()
+            hit = loading
             if self._loadable.groups > 1:
                 hit &= self.load_group == group
             with m.If(hit):
@@ -58,8 +64,8 @@ class _Loadable(Component):
 class RequantComponent(_Loadable):
     """The hardware of a :class:`rtl.requant.spec.RequantSpec`, with exactly its ports."""
 
-    def __init__(self, spec: Requantiser) -> None:
-        super().__init__(spec)
+    def __init__(self, spec: Requantiser, *, numbered: bool = False) -> None:
+        super().__init__(spec, numbered=numbered)
         self._spec = spec
 
     def elaborate(self, platform: object) -> Module:
@@ -67,7 +73,7 @@ class RequantComponent(_Loadable):
         datapath = self._spec.build()
         valid = self._valid(m, self.in_valid, self._spec.latency)
         m.d.comb += self.out_valid.eq(valid[-1])
-        logic = DatapathLogic(m, datapath, self._registers(m, datapath), valid[1:])
+        logic = DatapathLogic(m, datapath, self._registers(m, datapath), valid[1:], numbered=self._numbered)
         code = Signal(self._spec.bits, name="code_q", reset_less=True)
         with m.If(valid[stages + 1]):
             m.d.sync += code.eq(Cat(logic.at(bit, stages) for bit in datapath.next_accumulator))
@@ -78,8 +84,8 @@ class RequantComponent(_Loadable):
 class PartialSumComponent(_Loadable):
     """The hardware of a :class:`rtl.requant.partialsum.PartialSumSpec`, with exactly its ports."""
 
-    def __init__(self, spec: PartialSum) -> None:
-        super().__init__(spec)
+    def __init__(self, spec: PartialSum, *, numbered: bool = False) -> None:
+        super().__init__(spec, numbered=numbered)
         self._spec = spec
 
     def elaborate(self, platform: object) -> Module:
@@ -90,7 +96,7 @@ class PartialSumComponent(_Loadable):
         m.d.comb += self.out_valid.eq(last[-1])
         total = Signal(self._spec.total_width, name="accumulator_q", reset_less=True)
         words = self._registers(m, datapath) | {"result": total}
-        logic = DatapathLogic(m, datapath, words, valid[1:])
+        logic = DatapathLogic(m, datapath, words, valid[1:], numbered=self._numbered)
         with m.If(valid[stages + 1]):
             m.d.sync += total.eq(Cat(logic.at(bit, stages) for bit in datapath.next_accumulator))
         m.d.comb += self.total.eq(total)

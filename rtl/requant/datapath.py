@@ -31,8 +31,10 @@ def build_partial_sum(spec: PartialSum) -> Datapath:
     result = circuit.input("result", spec.total_width, stage=stages, arrival=FED_BACK if stages else 0.0)
     heap = BitHeap(circuit, Controls(circuit, (), [()]))
     heap.add_product(multiplier, accumulator, weight_signed=ZERO, activation_signed=ONE)
-    for column, bit in enumerate(result):
-        heap.add_bit(column, circuit.and_(bit, circuit.not_(first)))
+    kept = tuple(circuit.and_(bit, circuit.not_(first)) for bit in result)
+    circuit.name(kept, "kept")
+    for column, bit in enumerate(kept):
+        heap.add_bit(column, bit)
     total = heap.total(spec.total_width)
     return Datapath(circuit, total, (), schedule(circuit, stages, total, ()))
 
@@ -46,6 +48,7 @@ def _inputs(spec: Loadable, circuit: Circuit) -> tuple[Word, list[Word]]:
     words, low = [], 0
     for item in spec.parameter_fields:
         words.append(chosen[low : low + item.width])
+        circuit.name(words[-1], item.name)
         low += item.width
     return accumulator, words
 
@@ -60,4 +63,7 @@ def _select(circuit: Circuit, number: Word, words: Sequence[Word]) -> Word:
             else pair[0]
             for pair in pairs
         ]
+        if len(words) > 1:
+            for place, word in enumerate(words):
+                circuit.name(word, f"chosen_by_{number.index(control)}_{place}")
     return words[0]

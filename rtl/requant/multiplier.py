@@ -97,10 +97,14 @@ class MultiplierSpec(RequantSpec):
         word = word[min(self.shift, len(word) - 1) :]
         for place, control in enumerate(parameters[2] if self.shift_bits else ()):
             word = circuit.shift_right(word, control, min(1 << place, len(word) - 1))
+            circuit.name(word, f"shifted_{1 << place}")
         sign = word[-1]
         magnitude = word[:-1] + (ZERO,) * (self.bits - len(word) + 1)
         saturated = _any(circuit, magnitude[self.bits :])
-        return tuple(circuit.and_(circuit.not_(sign), circuit.or_(bit, saturated)) for bit in magnitude[: self.bits])
+        rank = tuple(circuit.and_(circuit.not_(sign), circuit.or_(bit, saturated)) for bit in magnitude[: self.bits])
+        circuit.name((saturated,), "saturated")
+        circuit.name(rank, "rank")
+        return rank
 
 
 def _any(circuit: Circuit, bits: Word) -> Bit:

@@ -104,8 +104,8 @@ class PartialSumSpec(LoadableSpec):
         """The logic between the input registers and the sum, as a graph of gates."""
         return build_partial_sum(self)
 
-    def create(self) -> Component:
-        """The Amaranth component (see rtl.requant.component)."""
+    def create(self, *, numbered: bool = False) -> Component:
+        """The Amaranth component (see rtl.requant.component). numbered: gates have numbers in place of names."""
         from .component import PartialSumComponent
 
-        return PartialSumComponent(self)
+        return PartialSumComponent(self, numbered=numbered)

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rtl.logic import Circuit, Datapath, Port, Word
+from rtl.names import short
 from rtl.spec import MAX_BITS, CodeValues, check_integer, network_codes, parameter, signed_range
 from siliquant.inputs import InputError, InputTypeError
 
@@ -88,8 +89,8 @@ class LoadableSpec(ABC):
         """The logic between the input registers and the output register, as a graph of gates."""
 
     @abstractmethod
-    def create(self) -> Component:
-        """The Amaranth component (see rtl.requant.component)."""
+    def create(self, *, numbered: bool = False) -> Component:
+        """The Amaranth component (see rtl.requant.component). numbered: gates have numbers in place of names."""
 
     # What follows for all.
 
@@ -101,7 +102,7 @@ class LoadableSpec(ABC):
             value = getattr(self, item.name)
             if item.name != "pipeline_stages" or value:
                 parts.append(f"{item.metadata['short']}{int(value)}")
-        return "_".join(parts)
+        return short("_".join(parts))
 
     @property
     def parameters(self) -> dict[str, int | bool]:
@@ -248,11 +249,11 @@ class RequantSpec(LoadableSpec):
         """The logic between the input registers and the code register, as a graph of gates."""
         return build_requant(self)
 
-    def create(self) -> Component:
-        """The Amaranth component (see rtl.requant.component)."""
+    def create(self, *, numbered: bool = False) -> Component:
+        """The Amaranth component (see rtl.requant.component). numbered: gates have numbers in place of names."""
         from .component import RequantComponent
 
-        return RequantComponent(self)
+        return RequantComponent(self, numbered=numbered)
 
 
 def _integers(name: str, values: npt.ArrayLike, low: int, high: int) -> IntArray:

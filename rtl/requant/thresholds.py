@@ -69,7 +69,11 @@ class ThresholdSpec(RequantSpec):
     def logic(self, circuit: Circuit, accumulator: Word, parameters: Sequence[Word]) -> Word:
         # T <= a where T + (-a - 1) is negative, and -a - 1 is a inverted: no carry in. No sum exceeds the width of T.
         inverted = tuple(circuit.not_(bit) for bit in (*accumulator, accumulator[-1]))
-        reached = [circuit.add(inverted, threshold)[-1] for threshold in parameters]
+        reached = []
+        for index, threshold in enumerate(parameters):
+            comparison = circuit.add(inverted, threshold)
+            circuit.name(comparison, f"comparison{index}")
+            reached.append(comparison[-1])
         return _encode(circuit, reached)
 
 
@@ -81,4 +85,5 @@ def _encode(circuit: Circuit, reached: Sequence[Bit]) -> Word:
     below, above = reached[: len(reached) // 2], reached[len(reached) // 2 + 1 :]
     # "if middle then above else below": above implies middle, and middle implies below.
     rest = [circuit.and_(low, circuit.or_(high, circuit.not_(middle))) for low, high in zip(below, above, strict=True)]
+    circuit.name(rest, f"thermometer{len(rest)}")
     return (*_encode(circuit, rest), middle)

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rtl.logic import Datapath, DatapathBuilder, Port, Word, build_datapath
+from rtl.names import short
 from siliquant.inputs import InputError, InputTypeError
 
 from .numbers import MAX_BITS, IntArray, check_flag, check_integer, sum_width, to_signed
@@ -219,7 +220,7 @@ class MacSpec(ABC):
             value = getattr(self, item.name)
             if value != item.default or item.name not in quiet:
                 parts.append(f"{item.metadata['short']}{_digits(value)}")
-        return "_".join(parts)
+        return short("_".join(parts))
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -371,11 +372,11 @@ class MacSpec(ABC):
         """The logic between operand registers and accumulator, as a graph of gates (see rtl.logic.datapath)."""
         return build_datapath(self)
 
-    def create(self) -> Component:
-        """The Amaranth component (see rtl.components.mac)."""
+    def create(self, *, numbered: bool = False) -> Component:
+        """The Amaranth component (see rtl.components.mac). numbered: gates have numbers in place of names."""
         from rtl.components import MacComponent
 
-        return MacComponent(self)
+        return MacComponent(self, numbered=numbered)
 
     @classmethod
     def parameter_help(cls) -> Mapping[str, tuple[Any, str]]:

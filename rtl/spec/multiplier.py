@@ -47,7 +47,7 @@ class MultiplierSpec(MacSpec):
         recoding = weight_bits >= 2 and activation_bits >= _LEAST_ACTIVATION_BITS
         return tuple(replace(each, booth=booth) for each in super().forms for booth in (False, True)[: 1 + recoding])
 
-    def add_product(self, builder: DatapathBuilder, weight: Word, activation: Word) -> None:
-        """Adds one product, negated, to the heap."""
+    def add_product(self, builder: DatapathBuilder, weight: Word, activation: Word, name: str) -> None:
+        """Adds one product, negated, to the heap. name: what its partial products are called by."""
         add = builder.heap.add_recoded_product if self.booth else builder.heap.add_product
-        add(weight, activation, activation_signed=builder.bit("activation_signed"), negative=True)
+        add(weight, activation, activation_signed=builder.bit("activation_signed"), negative=True, name=name)

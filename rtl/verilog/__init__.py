@@ -5,7 +5,9 @@ Loads Amaranth; Yosys runs in ``rtlil_worker``.
 
 from __future__ import annotations
 
+from .blocks import Reset
 from .convert import Generated, generate, helper_file, to_verilog
 from .files import write_files
+from .numbered import numbered_verilog
 
-__all__ = ["Generated", "generate", "helper_file", "to_verilog", "write_files"]
+__all__ = ["Generated", "Reset", "generate", "helper_file", "numbered_verilog", "to_verilog", "write_files"]

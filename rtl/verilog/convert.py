@@ -7,18 +7,29 @@ designs can be read together.
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
-from rtl.names import FULL_ADDER_NAME, HELPER_PREFIX, MEMORY_NAME, check_prefix, guarded, helper, with_prefix
-from siliquant.files import scratch
+from rtl.logic import Port
+from rtl.names import (
+    FULL_ADDER_NAME,
+    HELPER_PREFIX,
+    MEMORY_NAME,
+    MOST_NAME,
+    check_prefix,
+    guarded,
+    helper,
+    short,
+    with_prefix,
+)
 from siliquant.inputs import InputError, ToolError
-from siliquant.processes import run as processes
-from siliquant.processes import shadows
+
+from .blocks import Reset
+from .modules import header, module_text, with_reset
+from .rtlil import Module, module_named, parse
 
 if TYPE_CHECKING:
     from amaranth.lib.wiring import Component
@@ -38,7 +49,14 @@ __all__ = [
 ]
 
 FULL_ADDER = f"""\
-module {FULL_ADDER_NAME}(input a, input b, input c, output sum, output carry);
+// Full adder: 2 * carry + sum = a + b + c.
+module {FULL_ADDER_NAME} (
+  input  wire a,
+  input  wire b,
+  input  wire c,
+  output wire sum,
+  output wire carry
+);
   assign sum = a ^ b ^ c;
   assign carry = (a & b) | (c & (a | b));
 endmodule
@@ -46,10 +64,20 @@ endmodule
 """The one leaf cell of every design. Synthesis may map it to a full-adder cell of the library."""
 
 MEMORY = f"""\
-module {MEMORY_NAME} #(parameter WIDTH = 1, DEPTH = 2, ADDRESS_WIDTH = 1)(
-    input clk,
-    input read_enable, input [ADDRESS_WIDTH-1:0] read_address, output reg [WIDTH-1:0] read_data,
-    input write_enable, input [ADDRESS_WIDTH-1:0] write_address, input [WIDTH-1:0] write_data);
+// Memory: one write and one read a cycle, which gives what was there before. A memory macro may take its place.
+module {MEMORY_NAME} #(
+  parameter WIDTH = 1,
+  parameter DEPTH = 2,
+  parameter ADDRESS_WIDTH = 1
+) (
+  input  wire                     clk,
+  input  wire                     read_enable,
+  input  wire [ADDRESS_WIDTH-1:0] read_address,
+  output reg  [WIDTH-1:0]         read_data,
+  input  wire                     write_enable,
+  input  wire [ADDRESS_WIDTH-1:0] write_address,
+  input  wire [WIDTH-1:0]         write_data
+);
   reg [WIDTH-1:0] words [0:DEPTH-1];
   always @(posedge clk) begin
     if (write_enable) words[write_address] <= write_data;
@@ -57,9 +85,10 @@ module {MEMORY_NAME} #(parameter WIDTH = 1, DEPTH = 2, ADDRESS_WIDTH = 1)(
   end
 endmodule
 """
-"""The memory of arrays: one write and one read a cycle, which gives what was there before. Its place may be taken by a
-memory macro. Plain text, since Amaranth spells out initial values of every bit, which takes longer than all the rest.
-"""
+"""The memory of arrays. Plain text, since Amaranth spells out initial values of every bit."""
+
+
+_LEAVES = {FULL_ADDER_NAME: FULL_ADDER, MEMORY_NAME: MEMORY}
 
 
 class GenerationError(ToolError):
@@ -74,8 +103,18 @@ class Elaborated(Protocol):
         """Module name."""
         ...
 
-    def create(self) -> Component:
-        """The Amaranth component."""
+    @property
+    def summary(self) -> str:
+        """One line that says what it does."""
+        ...
+
+    @property
+    def ports(self) -> Sequence[Port]:
+        """Every port but clk and rst."""
+        ...
+
+    def create(self, *, numbered: bool = False) -> Component:
+        """The Amaranth component. numbered: gates have numbers in place of names."""
         ...
 
 
@@ -88,8 +127,18 @@ class Written(Protocol):
         """Module name."""
         ...
 
-    def verilog(self) -> str:
-        """The module."""
+    @property
+    def summary(self) -> str:
+        """One line that says what it does."""
+        ...
+
+    @property
+    def ports(self) -> Sequence[Port]:
+        """Every port but clk and rst."""
+        ...
+
+    def verilog(self) -> Sequence[str]:
+        """The lines between the header and the end of the module."""
         ...
 
 
@@ -121,13 +170,14 @@ class Modules:
         return f"{_header(*self.names)}\n{self.own}"
 
 
-def to_verilog(specs: Sequence[Generated], prefix: str = HELPER_PREFIX) -> str:
+def to_verilog(specs: Sequence[Generated], prefix: str = HELPER_PREFIX, reset: Reset = Reset.SYNCHRONOUS_HIGH) -> str:
     """One self-contained text with a module for each spec, named ``spec.name``, and the helpers of all.
 
     Equal specs give equal text, byte for byte, with the same tool versions. Registers have no initial values: what
-    simulates is what is synthesised. Raises GenerationError where Yosys fails, InputError for a bad ``prefix``.
+    simulates is what is synthesised. Raises GenerationError where Amaranth makes what cannot be written, InputError for
+    a bad ``prefix``.
     """
-    made = generate(specs, prefix)
+    made = generate(specs, prefix, reset)
     return "\n".join([made.text, *_guarded(made.helpers)])
 
 
@@ -136,25 +186,20 @@ def helper_file(helpers: Mapping[str, str]) -> str:
     return "\n".join([_header("modules that designs share"), *_guarded(helpers)])
 
 
-def generate(specs: Sequence[Generated], prefix: str = HELPER_PREFIX) -> Modules:
+def generate(specs: Sequence[Generated], prefix: str = HELPER_PREFIX, reset: Reset = Reset.SYNCHRONOUS_HIGH) -> Modules:
     """The modules of ``specs``. Raises as :func:`to_verilog`."""
-    from amaranth.back import rtlil
-
     check_prefix(prefix)
     tops = dict.fromkeys(specs)
     # A part may be asked for on its own, too: it is there twice then, under both of its names.
-    parts = {_helper_name(part.name): part for spec in tops if isinstance(spec, Composite) for part in spec.parts}
+    parts = {helper_name(part.name): part for spec in tops if isinstance(spec, Composite) for part in spec.parts}
     named = parts | {spec.name: spec for spec in tops}
-    texts = [
-        _plain_names(rtlil.convert(spec.create(), name=name, emit_src=False), name)
-        for name, spec in named.items()
-        if not isinstance(spec, Written)
-    ]
-    modules = _split(_yosys(texts)) if texts else {}
-    modules |= {name: spec.verilog() for name, spec in named.items() if isinstance(spec, Written)}
-    modules[FULL_ADDER_NAME] = FULL_ADDER
-    if any(f"\n  {MEMORY_NAME} #(" in text for text in modules.values()):
-        modules[MEMORY_NAME] = MEMORY
+    outputs = {FULL_ADDER_NAME: frozenset(("sum", "carry")), MEMORY_NAME: frozenset(("read_data",))}
+    outputs |= {name: frozenset(port.name for port in spec.ports if not port.is_input) for name, spec in named.items()}
+    modules: dict[str, str] = {}
+    for name, spec in named.items():
+        modules |= written(name, spec, reset) if isinstance(spec, Written) else _made(name, spec, reset, outputs)
+    text = "".join(modules.values())
+    modules |= {name: leaf for name, leaf in _LEAVES.items() if f" {name} " in text}
     asked = [spec.name for spec in tops]
     helpers = {name for name in modules if name.startswith(HELPER_PREFIX) and name not in asked}
     shared = {with_prefix(name, prefix): with_prefix(modules[name], prefix) for name in modules if name in helpers}
@@ -164,27 +209,54 @@ def generate(specs: Sequence[Generated], prefix: str = HELPER_PREFIX) -> Modules
     return Modules(tuple(asked), own, shared)
 
 
-def _yosys(texts: Sequence[str]) -> str:
-    """RTLIL texts as one Verilog text. Raises GenerationError."""
-    with scratch("rtl") as folder:
-        sources = []
-        for number, text in enumerate(texts):
-            sources.append(f"design{number}.il")
-            (folder / sources[-1]).write_text(text)
-        # Yosys takes no blanks in a path, so all names are relative.
-        command = shadows.command("rtl.verilog.rtlil_worker", "design.v", *sources)
-        done = processes.run(command, cwd=folder, env={**os.environ, **processes.TEMPORARY_HERE})
-        if done.returncode != 0:
-            raise GenerationError(f"Yosys could not write Verilog: {done.stderr.strip() or done.stdout.strip()[-500:]}")
-        return (folder / "design.v").read_text()
+def _made(name: str, spec: Elaborated, reset: Reset, outputs: Mapping[str, frozenset[str]]) -> dict[str, str]:
+    """The modules of a component by name: its own last, after those that it is made of."""
+    from amaranth.back import rtlil
+
+    try:
+        modules = list(parse(rtlil.convert(spec.create(), name=name, emit_src=False)))
+    except ValueError as error:
+        raise GenerationError(f"{name}: {error}") from error
+    names = {module.name: _module_name(name, module.name) for module in modules}
+    pins = {names[module.name]: frozenset(_ports(module, is_input=False)) for module in modules}
+    found = {}
+    for module in modules:
+        own = module.name == name
+        ports = spec.ports if own else [*_inner_ports(module)]
+        about = [f"{name}: {spec.summary}"] if own else [f"{names[module.name]}: part of {name}"]
+        renamed = module_named(module, names)
+        try:
+            found[renamed.name] = module_text(renamed, ports, about, reset, {**outputs, **pins})
+        except ValueError as error:
+            raise GenerationError(f"{module.name}: {error}") from error
+    return dict(reversed(found.items()))
 
 
-def _split(verilog: str) -> dict[str, str]:
-    """The modules of a text by name, in its order."""
-    found = list(re.finditer(r"^module (\w+).*?^endmodule\n", verilog, flags=re.MULTILINE | re.DOTALL))
-    if len(found) != len(re.findall(r"^module ", verilog, flags=re.MULTILINE)):
-        raise GenerationError("Yosys wrote a module whose name is no plain identifier")
-    return {module[1]: module[0] for module in found}
+def _module_name(top: str, name: str) -> str:
+    """The name of a module that Amaranth calls TOP.PART or TOP.PART$NUMBER."""
+    if name == top:
+        return name
+    part = re.sub(r"\$\d+$", "", name.removeprefix(top)).replace(".", "_")
+    return f"{short(top, MOST_NAME - len(part))}{part}"
+
+
+def _ports(module: Module, *, is_input: bool) -> Iterator[str]:
+    wanted = "input" if is_input else "output"
+    return (wire.name for wire in module.wires.values() if wire.direction == wanted)
+
+
+def _inner_ports(module: Module) -> Iterator[Port]:
+    """The ports of a part, but for clock and reset."""
+    for is_input in (True, False):
+        for name in _ports(module, is_input=is_input):
+            if name not in ("clk", "rst"):
+                yield Port(name, module.wires[name].width, is_input, "")
+
+
+def written(name: str, spec: Written, reset: Reset) -> dict[str, str]:
+    """A module that is text."""
+    lines = [f"// {name}: {spec.summary}", *header(name, spec.ports, reset), *spec.verilog(), "endmodule"]
+    return {name: with_reset("\n".join(lines) + "\n", reset)}
 
 
 def _guarded(helpers: Mapping[str, str]) -> list[str]:
@@ -192,13 +264,10 @@ def _guarded(helpers: Mapping[str, str]) -> list[str]:
 
 
 def _header(*lines: str) -> str:
-    return "".join(f"// {line}\n" for line in (f"siliquant {version('siliquant')}", *lines))
+    waiver = "verilator lint_off DECLFILENAME  // what a module is made of stands in its file, too"
+    return "".join(f"// {line}\n" for line in (f"siliquant {version('siliquant')}", *lines, waiver))
 
 
-def _helper_name(name: str) -> str:
+def helper_name(name: str) -> str:
+    """The name of a module that another one instantiates."""
     return name if name.startswith(HELPER_PREFIX) else helper(name)
-
-
-def _plain_names(rtlil: str, module: str) -> str:
-    """The text without names that Verilog would have to escape: MODULE.PART of parts, NAME$NUMBER of namesakes."""
-    return re.sub(r"(\\[A-Za-z_]\w*)\$(\d+)", r"\1__\2", rtlil.replace(f"\\{module}.", f"\\{module}_"))

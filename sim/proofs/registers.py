@@ -4,7 +4,7 @@ A MAC with S pipeline stages (:mod:`sim.proofs.frame` proves that it accumulates
 
     valid_q<k>        0 where rst is 1, else in_valid (k = 0) or valid_q<k-1>; out_valid is the last one, k = S + 1
     <port>_q          the port where in_valid is 1; so does clear_q
-    pipeline<k>_q     the bits that cross from stage k to stage k + 1 where valid_q<k> is 1
+    <name>_p<k + 1>   the bits that cross from stage k to stage k + 1, by their names, where valid_q<k> is 1
     accumulator_q     the next accumulator where valid_q<S> is 1
 
 A requantisation unit has, in place of the operand registers and the accumulator:
@@ -63,9 +63,11 @@ class _Graph:
         for name, word in circuit.inputs.items():
             for place, bit in enumerate(word):
                 self._bits[bit, circuit.input_stages[bit]] = numbers.register(names[name], place)
-        for crossing, bits in enumerate(plan.crossings):
-            for place, bit in enumerate(bits):
-                self._bits[bit, crossing + 1] = numbers.register(f"pipeline{crossing}_q", place)
+        self._held = datapath.pipeline()
+        for crossing, held in enumerate(self._held):
+            self._bits |= {
+                (bit, crossing + 1): numbers.register(each.text, each.place or 0) for bit, each in held.items()
+            }
         for gate in plan.gates:
             stage = plan.stage[gate.outputs[0]]
             made = numbers.gate(gate.op, tuple(self.at(bit, stage) for bit in gate.inputs))
@@ -97,9 +99,9 @@ class _Graph:
 
     def pipeline(self) -> Iterator[tuple[Name, Number]]:
         """The registers inside the graph."""
-        for crossing, bits in enumerate(self.datapath.schedule.crossings):
-            for place, bit in enumerate(bits):
-                name = f"pipeline{crossing}_q", place
+        for crossing, held in enumerate(self._held):
+            for bit, (text, place) in held.items():
+                name = text, place or 0
                 yield name, self.held(name, self.numbers.register(f"valid_q{crossing}", 0), self.at(bit, crossing))
 
     def result(self, register: str, stage: int) -> Iterator[tuple[Name, Number]]:

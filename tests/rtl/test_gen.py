@@ -15,7 +15,9 @@ from rtl.gen import main
 from rtl.mac import DESIGNS, BitFusionSpec, UniformSpec
 from rtl.manifests import array_from_parameters
 from rtl.manifests.mac import manifest
+from rtl.names import short
 from rtl.requant import ThresholdSpec
+from rtl.verilog import numbered_verilog
 from rtl.verilog.convert import GenerationError, to_verilog
 from siliquant.commandline import working
 
@@ -64,7 +66,7 @@ def test_the_command_writes_an_array_and_its_manifest_the_same_each_time(tmp_pat
     for folder in ("a", "b"):
         done = gen(*arguments, "--out", str(tmp_path / folder))
         assert done.returncode == 0, done.stderr
-    name = "systolic_2x3_uniform_w4_a4_l2_a40_w2048_r1024_b24_d2"
+    name = "systolic_2x3_uniform_w4_a4_l2_a_5a004e79"
     assert [Path(line).name for line in done.stdout.splitlines()] == [f"{name}.v", f"{name}.json"]
     for end in (".v", ".json"):
         first, second = ((tmp_path / folder / f"{name}{end}").read_bytes() for folder in ("a", "b"))
@@ -78,7 +80,7 @@ def test_the_command_writes_an_array_and_its_manifest_the_same_each_time(tmp_pat
 def test_an_array_is_broadcast_unless_told_otherwise(tmp_path: Path) -> None:
     done = gen("--design", "xnor", "--lanes", "1", "--array", "1x1", "--out", str(tmp_path))
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "broadcast_1x1_xnor_l1_a2048_w2048_r2048_b32.v").is_file()
+    assert (tmp_path / "broadcast_1x1_xnor_l1_a2048_w20_76a3d2d9.v").is_file()
 
 
 def test_an_array_gets_requantisers(tmp_path: Path) -> None:
@@ -87,9 +89,9 @@ def test_an_array_gets_requantisers(tmp_path: Path) -> None:
     done = gen(*arguments, "--groups", "5", "--requant-signed", "--out", str(tmp_path))
     assert done.returncode == 0, done.stderr
     unit = "thresholds_n24_g5_b2_s1"
-    name = f"broadcast_1x3_uniform_w4_a4_l1_a2048_w2048_r2048_b24_{unit}"
+    name = short(f"broadcast_1x3_uniform_w4_a4_l1_a2048_w2048_r2048_b24_{unit}")
     verilog = (tmp_path / f"{name}.v").read_text()
-    assert verilog.count(f"module siliquant_{unit}(") == 1
+    assert verilog.count(f"module siliquant_{unit} (") == 1
     instances = re.findall(rf"(?m)^  siliquant_{unit} (\w+) \(", verilog)
     assert sorted(instances) == ["requant_0", "requant_1", "requant_2"]
     data = json.loads((tmp_path / f"{name}.json").read_text())
@@ -264,8 +266,8 @@ def verilog() -> str:
 
 def test_one_file_may_hold_many_modules_and_one_adder(verilog: str) -> None:
     for spec in SMALL:
-        assert verilog.count(f"module {spec.name}(") == 1
-    assert verilog.count("module siliquant_full_adder(") == 1
+        assert verilog.count(f"module {spec.name} (") == 1
+    assert verilog.count("module siliquant_full_adder (") == 1
     assert to_verilog(SMALL) == verilog
 
 
@@ -304,18 +306,24 @@ def test_the_manifest_says_how_to_drive_the_module(verilog: str) -> None:
         assert data["module"] == spec.name
         assert type(spec)(**data["parameters"]) == spec
         assert data["latency_cycles"] == spec.latency
-        head = verilog[verilog.index(f"module {spec.name}(") :]
-        head = head[: head.index(");")]
-        names = set(head[head.index("(") + 1 :].replace(" ", "").split(","))
-        assert names == {port["name"] for port in data["ports"]} | {"clk", "rst"}
-        assert set(data["versions"]) == {"siliquant", "amaranth", "pyosys"}
+        head = verilog[verilog.index(f"module {spec.name} (") :]
+        head = head[: head.index("\n);")]
+        ports = re.findall(r"(?m)^  (input|output) +wire +(?:\[(\d+):0\] )?(\w+),? +// (.*(?:\n +// .*)*)$", head)
+        shown = [
+            (way, int(high or 0) + 1, name, " ".join(re.split(r"\n +// ", text))) for way, high, name, text in ports
+        ]
+        wanted = [(port["direction"], port["width"], port["name"], port["packing"]) for port in data["ports"]]
+        assert shown[2:] == wanted
+        assert [name for _, _, name, _ in shown[:2]] == ["clk", "rst"]
+        assert set(data["versions"]) == {"siliquant", "amaranth"}
         assert len(data["precisions"]) == len(spec.precisions)
 
 
-def test_a_failing_yosys_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rtlil_that_cannot_be_read_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     from amaranth.back import rtlil
 
-    convert = rtlil.convert
-    monkeypatch.setattr(rtlil, "convert", lambda *given, **named: convert(*given, **named)[:0] + "this is no RTLIL\n")
-    with pytest.raises(GenerationError, match=r"Yosys could not write Verilog: .*ERROR"):
+    monkeypatch.setattr(rtlil, "convert", lambda *given, **named: "this is no RTLIL\n")
+    with pytest.raises(GenerationError, match=r"^uniform_w4_a4_l16: expected a module, not this is no RTLIL$"):
         to_verilog([UniformSpec()])
+    with pytest.raises(GenerationError, match=r"Yosys could not write Verilog: .*ERROR"):
+        numbered_verilog([UniformSpec()])

@@ -49,8 +49,9 @@ def test_all_engines_agree_on_one_case() -> None:
 
 
 def broken(spec: Spec) -> str:
-    """The Verilog with the first product of the last weight bit gone wrong."""
-    return re.sub(r"weights_q\[0\] &", "weights_q[0] |", to_verilog([spec]), count=1)
+    """The Verilog with the first product of the first weight bit gone wrong: | in place of &, in its lowest bit."""
+    product = r"= ((?:\{\d\{)?weights_q\[0\](?:\}\})? & (activations_q[^;]*));"
+    return re.sub(product, r"= (\1) | weights_q[0] | (\2 & 1'b1);", to_verilog([spec]), count=1)
 
 
 def test_a_planted_fault_is_found_made_small_and_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -87,7 +88,7 @@ def test_a_generator_that_ends_with_an_error_is_a_fault(monkeypatch: pytest.Monk
 
 def test_an_unknown_output_is_a_difference(monkeypatch: pytest.MonkeyPatch) -> None:
     def unknown(spec: Spec) -> str:
-        return re.sub(r"in_valid \? weights :", "in_valid ? 4'hx :", to_verilog([spec]))
+        return to_verilog([spec]).replace("weights_q <= weights;", "weights_q <= 4'hx;")
 
     monkeypatch.setattr(benches, "verilog_of", unknown)
     case = Case("uniform", {"lanes": 1}, (Action("part", (1, 1), "w4a4s", True),))

@@ -93,7 +93,10 @@ def test_a_file_is_proved_or_refused(tmp_path: Path, capsys: pytest.CaptureFixtu
     digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
     prove.main([*SMALL, "--verilog", str(path)])
     assert f"proved: {spec.name}, Verilog {digest}. What" in capsys.readouterr().out
-    path.write_text(path.read_text().replace("in_valid ? weights :", "clear ? weights :"))
+    loaded = "always @(posedge clk) if (in_valid) begin\n    weights_q <= weights;\n"
+    assert loaded in path.read_text()
+    other = "always @(posedge clk) if (clear) weights_q <= weights;\n  always @(posedge clk) if (in_valid) begin\n"
+    path.write_text(path.read_text().replace(loaded, other))
     with pytest.raises(SystemExit) as caught:
         prove.main([*SMALL, "--verilog", str(path)])
     assert caught.value.code == 1

@@ -27,7 +27,7 @@ from hwmodel.synthesis.recipes import Recipe
 from rtl.array import Architecture, CoreSpec
 from rtl.mac import DESIGNS, BitSerialSpec, SubwordSpec, UniformSpec
 from rtl.spec.mac import Precision
-from rtl.verilog.convert import to_verilog
+from rtl.verilog import numbered_verilog
 
 SYSTOLIC = Architecture.SYSTOLIC
 CORES = [
@@ -48,7 +48,7 @@ def plan_of(spec: CoreSpec) -> StreamPlan:
 def simulated(spec: CoreSpec) -> tuple[CoreStimulus, Waves, int]:
     """The stimulus, what the nets of the netlist did, and the number of its flip-flops."""
     library = find_library()
-    with Workspace(to_verilog([spec]), spec.name, library, jobs=1) as workspace:
+    with Workspace(numbered_verilog([spec]), spec.name, library, jobs=1) as workspace:
         found = workspace.synthesise(10.0, recipe=Recipe("cell", "chain", "area"))
     stimulus = make_core_stimulus(spec, plan_of(spec))
     cells = power_data(library.files).cells

@@ -15,7 +15,7 @@ from hwmodel.operands.stimulus import Mismatch, StreamPlan, check_sums, make_sti
 from hwmodel.operands.streams import Stream
 from rtl.mac import DESIGNS, LoomSpec, UniformSpec, XnorSpec
 from rtl.spec.mac import MacSpec, Precision
-from rtl.verilog import convert as verilog
+import rtl.verilog as verilog
 from siliquant.files.source import meaning
 from tests.currentflow import needs_rows_of_this_flow
 
@@ -83,8 +83,8 @@ def test_the_power_of_another_netlist_does_not_count(bench: Bench, tmp_path: Pat
 def test_a_netlist_that_differs_in_one_gate_is_refused(
     bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wrong = verilog.to_verilog([SPEC]).replace("assign sum = a ^ b ^ c;", "assign sum = a ^ b | c;")
-    monkeypatch.setattr("rtl.verilog.to_verilog", lambda _: wrong)
+    wrong = verilog.numbered_verilog([SPEC]).replace("assign sum = a ^ b ^ c;", "assign sum = a ^ b | c;")
+    monkeypatch.setattr("rtl.verilog.numbered_verilog", lambda _: wrong)
     store = RowStore(tmp_path, packaged=None)
     with pytest.raises(Mismatch, match=r"uniform_w2_a2_l1_k16 must give -?\d+ in cycle \d+ of uniform, seed 0, w2a2"):
         measure(SPEC, [W2A2], replace(bench, library=without_adder_cell(bench)), store)

@@ -22,7 +22,7 @@ from hwmodel.synthesis.flow import Synthesis, synthesise
 from hwmodel.synthesis.recipes import Recipe
 from hwmodel.synthesis.sta import ToolMissing, find_opensta
 from rtl.spec.mac import MacSpec, Precision
-from rtl.verilog.convert import to_verilog
+from rtl.verilog import numbered_verilog
 
 
 def need_tools() -> None:
@@ -74,7 +74,7 @@ def mapped(spec: MacSpec, name: str = "freepdk45", cycles: int = 256) -> Case:
     """A design mapped for area with the library's full adders; its clock is slow, so that no cell is sized up."""
     library = the_library(name)
     recipe = Recipe("cell", "chain", "area") if library.full_adder else Recipe("logic", "ripple", "area")
-    synthesis = synthesise(to_verilog([spec]), spec.name, library, 50.0, jobs=1, recipe=recipe)
+    synthesis = synthesise(numbered_verilog([spec]), spec.name, library, 50.0, jobs=1, recipe=recipe)
     stimulus = make_stimulus(spec, StreamPlan(Precision(4, 4), cycles=cycles))
     netlist = read_netlist(synthesis.netlist, spec.name)
     waves = simulate(netlist, library_cells(library), stimulus.words, count_from_cycle=stimulus.first_full_cycle)

@@ -188,10 +188,10 @@ def test_a_library_without_gates_has_multiplexers() -> None:
     library = replace(the_library("freepdk45"), clock_gate=None)
     from hwmodel.synthesis.flow import synthesise
     from hwmodel.synthesis.recipes import Recipe
-    from rtl.verilog.convert import to_verilog
+    from rtl.verilog import numbered_verilog
 
     recipe = Recipe("cell", "chain", "area")
-    plain = synthesise(to_verilog([SPEC]), SPEC.name, library, 50.0, jobs=1, recipe=recipe)
+    plain = synthesise(numbered_verilog([SPEC]), SPEC.name, library, 50.0, jobs=1, recipe=recipe)
     gated = mapped(SPEC).synthesis
     assert not [cell for cell in plain.cells if cell.startswith("CLKGATE")]
     assert plain.area_um2 > 1.05 * gated.area_um2

@@ -25,7 +25,7 @@ from hwmodel.yosys.adders import fold_adders, map_adders, merge_adders
 from hwmodel.yosys.gates import Gates
 from hwmodel.yosys.polarity import choose_polarity
 from rtl.mac import UniformSpec
-from rtl.verilog import to_verilog
+from rtl.verilog import numbered_verilog
 from siliquant.inputs import FileError
 
 ADDER = """
@@ -163,7 +163,7 @@ def test_impossible_clock_gives_the_fastest_and_says_so(library: Library) -> Non
 def test_a_clock_is_given_up_only_where_it_is_far_off(library: Library) -> None:
     """The hybrid path meets a period of 0.74 of what the fastest netlist of full-adder cells takes."""
     spec = UniformSpec(weight_bits=2, activation_bits=2, lanes=4, reduction_length=16)
-    with Workspace(to_verilog([spec]), spec.name, library) as workspace:
+    with Workspace(numbered_verilog([spec]), spec.name, library) as workspace:
         near, far = (workspace.synthesise(clock_mhz, screen=True) for clock_mhz in (1000 / 0.53, 20_000.0))
         whole = workspace.synthesise(20_000.0)
     period_ns = {candidate.recipe: candidate.minimum_period_ns for candidate in near.candidates}

@@ -22,14 +22,14 @@ from hwmodel.synthesis.sta import PinTimes
 from hwmodel.yosys.gates import Gates
 from hwmodel.yosys.hybrid import dissolve, name_adders, order_inputs
 from rtl.mac import UniformSpec
-from rtl.verilog import to_verilog
+from rtl.verilog import numbered_verilog
 
 HYBRID = Recipe("hybrid", "brent-kung", "timed", 1.0)
 SPEC = UniformSpec(weight_bits=3, activation_bits=3, lanes=2)
 
 
 def workspace(library: Library, spec: UniformSpec = SPEC, jobs: int = 1) -> Workspace:
-    return Workspace(to_verilog([spec]), spec.name, library, jobs=jobs)
+    return Workspace(numbered_verilog([spec]), spec.name, library, jobs=jobs)
 
 
 def check(library: Library, fraction: float) -> None:

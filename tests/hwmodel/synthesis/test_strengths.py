@@ -19,7 +19,7 @@ from hwmodel.synthesis.sizing import apply, meet_clock
 from hwmodel.synthesis.sta import OpenSta, Stage, ToolMissing, analyse, find_opensta
 from hwmodel.synthesis.strengths import _value, strengths_of
 from rtl.mac import UniformSpec
-from rtl.verilog import to_verilog
+from rtl.verilog import numbered_verilog
 
 try:
     find_opensta()
@@ -32,7 +32,7 @@ SPEC = UniformSpec(weight_bits=3, activation_bits=3, lanes=3)
 def test_gains_are_nearly_those_of_opensta(tmp_path: Path) -> None:
     """Gains of the path itself: the slack at a pin where each larger cell of it is tried alone."""
     library = find_library()
-    made = synthesise(to_verilog([SPEC]), SPEC.name, library, 500.0, recipe=Recipe("logic", "brent-kung", "keep"))
+    made = synthesise(numbered_verilog([SPEC]), SPEC.name, library, 500.0, recipe=Recipe("logic", "brent-kung", "keep"))
     (tmp_path / "mapped.v").write_text(made.verilog)
     larger = {small: large for family in library.families for small, large in pairwise(family)}
     strengths, said, found = strengths_of(library), [], []
@@ -59,7 +59,7 @@ def test_gains_are_nearly_those_of_opensta(tmp_path: Path) -> None:
 def test_what_was_undone_is_not_in_the_netlist(tmp_path: Path) -> None:
     """Slack and area after sizing far beyond what is possible are those of the netlist with its replacements."""
     library = find_library()
-    made = synthesise(to_verilog([SPEC]), SPEC.name, library, 500.0, recipe=Recipe("logic", "brent-kung", "keep"))
+    made = synthesise(numbered_verilog([SPEC]), SPEC.name, library, 500.0, recipe=Recipe("logic", "brent-kung", "keep"))
     path = tmp_path / "mapped.v"
     path.write_text(made.verilog)
     undone: list[str] = []

@@ -18,7 +18,7 @@ from hwmodel.yosys.fanout import LARGEST_FANOUT, split_fanout
 from hwmodel.yosys.gates import Gates
 from rtl.mac import BitFusionSpec, SubwordSpec
 from rtl.spec.mac import MacSpec
-from rtl.verilog.convert import to_verilog
+from rtl.verilog import numbered_verilog
 
 BUFFER = ("BUF", "A", "Z")
 INPUT_FF = {"BUF": {"A": 1.0}, "AND": {"A": 1.0, "B": 2.0}, "BIG": {"A": 30.0}, "FLOP": {"D": 1.0, "CK": 1.0}}
@@ -96,7 +96,7 @@ def test_no_output_of_a_design_drives_more_than_its_library_allows(name: str, sp
     if name != "freepdk45" and not os.environ.get("SILIQUANT_PDK_DIR"):
         pytest.skip("SILIQUANT_PDK_DIR is not set")
     library = find_library(name)
-    with Workspace(to_verilog([spec]), spec.name, library) as workspace:
+    with Workspace(numbered_verilog([spec]), spec.name, library) as workspace:
         result = workspace.synthesise(10.0, recipe=Recipe("cell", "chain", "area"))
     assert result.timing is not None
     module = json.loads(result.netlist)["modules"][spec.name]

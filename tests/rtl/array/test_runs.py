@@ -1,5 +1,6 @@
 """What an array says to the settings of a run: by hand, as its words count, and proved for small ones."""
 
+import re
 import subprocess
 import sys
 from itertools import product
@@ -194,7 +195,7 @@ def test_the_check_is_proved(depths: tuple[int, int, int], tmp_path: Path) -> No
     )  # fmt: skip
     bits = {port.name: min(3, port.width) for port in spec.settings} | {"control_base": 8, "weight_planes": 4}
     text = to_verilog([spec])
-    (name,) = {word for word in text.replace("(", " ").split() if word.startswith(f"{spec.name}_check")}
+    (name,) = re.findall(r"(?m)^module (\w+_settings_check) \($", text)
     (tmp_path / "check.v").write_text(text + behaviour(spec, name, bits))
     for wrong, fails in ((None, False), ("6'd4", True)):
         if wrong:  # a check that would come a cycle later is refuted

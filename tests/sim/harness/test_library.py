@@ -62,7 +62,7 @@ def test_every_source_of_the_build_makes_another(monkeypatch: pytest.MonkeyPatch
             r"verilator_bin ended with code 1:\n.*memory_1r1w",
         ),
         ("module siliquant_memory_1r1w ", "module 1r1w ", r"Yosys could not read the Verilog: .*syntax error"),
-        ("result_data;", "result_data", r"Yosys could not read the Verilog: .*syntax error"),
+        ("assign busy = running;", "assign busy = running", r"Yosys could not read the Verilog: .*syntax error"),
     ],
 )
 def test_broken_verilog(right: str, wrong: str, text: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -39,9 +39,14 @@ Registers = list[tuple[str, int]]
 
 def between(text: str, module: str, edit: Callable[[str], str]) -> str:
     """The text with one module of it edited, without its endmodule."""
-    start = text.index(f"module {module}(")
+    start = text.index(f"module {module} (")
     end = text.index("endmodule", start)
     return text[:start] + edit(text[start:end]) + text[end:]
+
+
+def state_ports(text: str, width: int) -> str:
+    """A module with two ports more."""
+    return text.replace("\n);", f"\n  , input [{width - 1}:0] now, output [{width - 1}:0] next);", 1)
 
 
 def cut_generated(verilog: str, grid: GridSpec) -> tuple[str, Registers]:
@@ -52,17 +57,27 @@ def cut_generated(verilog: str, grid: GridSpec) -> tuple[str, Registers]:
     found: Registers = []
 
     def cut_element(text: str) -> str:
-        found.extend((name, int(top or 0) + 1) for top, name in re.findall(r"(?m)^  reg (?:\[(\d+):0\] )?(\w+);", text))
-        text = re.sub(r"(?m)^  reg ", "  wire ", text).replace(");", ", now, next);", 1)
-        text = re.sub(r"  always @\(posedge clk\)\n\s+(\w+) <= ([^;]*);", r"  assign next_\1 = \2;", text)
-        assert "always" not in text
+        declared = re.findall(r"(?m)^  reg +(?:\[(\d+):0\] )?(\w+);", text)
+        found.extend((name, int(top or 0) + 1) for top, name in declared)
+        taken: list[str] = []
+
+        def cut_block(match: re.Match[str]) -> str:
+            names = list(dict.fromkeys(re.findall(r"(\w+) <= ", match[1])))
+            taken.extend(names)
+            held = " ".join(f"next_{name} = {name};" for name in names)
+            block = re.sub(r"(\w+) <= ", r"next_\1 = ", match[1])
+            return f"  always @* begin {held}\n  {block}\n  end\n"
+
+        text = re.sub(r"(?s)  always @\(posedge clk\) (.*?)\n(?=\n)", cut_block, text)
+        assert sorted(taken) == sorted(name for name, _ in found)
+        assert "posedge" not in text
         width, low = sum(size for _, size in found), 0
-        lines = [f"input [{width - 1}:0] now;", f"output [{width - 1}:0] next;"]
+        lines = []
         for name, size in found:
-            lines += [f"assign {name} = now[{low} +: {size}];", f"wire [{size - 1}:0] next_{name};"]
-            lines.append(f"assign next[{low} +: {size}] = next_{name};")
+            text = re.sub(rf"(?m)^  reg (.*\b{name};)", rf"  wire \1 reg [{size - 1}:0] next_{name};", text)
+            lines += [f"assign {name} = now[{low} +: {size}];", f"assign next[{low} +: {size}] = next_{name};"]
             low += size
-        return text + "\n".join(lines) + "\n"
+        return state_ports(text, width) + "\n".join(lines) + "\n"
 
     def cut_grid(text: str) -> str:
         width = sum(size for _, size in found)
@@ -72,8 +87,8 @@ def cut_generated(verilog: str, grid: GridSpec) -> tuple[str, Registers]:
             low = width * (int(match[1]) * grid.columns + int(match[2]))
             return f"{match[0]} .now(now[{low} +: {width}]), .next(next[{low} +: {width}]),"
 
-        text = re.sub(rf"{grid.element.name} element_(\d+)_(\d+) \(", connect, text.replace(");", ", now, next);", 1))
-        return f"{text}input [{total - 1}:0] now;\noutput [{total - 1}:0] next;\n"
+        text = re.sub(rf"{grid.element.name} element_(\d+)_(\d+) \(", connect, text)
+        return state_ports(text, total)
 
     verilog = between(verilog, grid.element.name, cut_element)
     return between(verilog, grid.name, cut_grid), found

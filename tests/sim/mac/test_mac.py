@@ -68,9 +68,9 @@ def test_faulty_gate_is_found(number: int, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("pattern", "replacement", "message"),
     [
-        (r"rst \? 1'h0 : (valid_q0);", r"\1;", "expected out_valid 0, not 1"),  # a stage is not reset
-        (r"valid_q1 \? (\{.*\}) : accumulator_q;", r"\1;", "expected"),  # the accumulator does not hold
-        (r"rst \? 1'h0 : valid_q1;", "rst ? 1'h0 : valid_q0;", "expected out_valid"),  # too early
+        (r"valid_q1 <= 1'b0;", "valid_q1 <= valid_q0;", "expected out_valid 0, not 1"),  # a stage is not reset
+        (r"if \(valid_q1\) (accumulator_q <= )", r"\1", "expected"),  # the accumulator does not hold
+        (r"valid_q2 <= valid_q1;", "valid_q2 <= valid_q0;", "expected out_valid"),  # too early
     ],
     ids=["reset", "hold", "latency"],
 )
