@@ -51,10 +51,10 @@ endmodule
 """
 _EXCERPTS = {
     "a register for operands": r"^  reg .* weights_q;$",
-    "one of the partial products": r"^  assign .*weights_q.* & activations_q.*;$",
+    "one of the partial products": r"^  wire .*_row\d+ = .*weights_q.* & activations_q.*;$",
     "one of the full adders": r"^  siliquant_full_adder \w+ \([^;]*;$",
-    "the adder at the end": r"^  assign \{[^;]*\} \+ \{[^;]*;$",
-    "the register of the sum, which is kept inverted": r"^  always @\(posedge clk\)\n.*accumulator_q <=.*$",
+    "the adder at the end": r"^  wire .*sum_cpa = [^;]*;$",
+    "the register of the sum, which is kept inverted": r"^  always @\(posedge clk\).*accumulator_q <=.*$",
 }
 
 
@@ -63,7 +63,7 @@ def anatomy(verilog: str, name: str) -> pd.DataFrame:
     import pandas as pd
 
     body = verilog[verilog.index(f"module {name}") :]
-    registers = re.findall(r"^  reg (?:\[(\d+):0\] )?\w+;", body, re.MULTILINE)
+    registers = re.findall(r"^  reg +(?:\[(\d+):0\] )?\w+;", body, re.MULTILINE)
     kinds = {
         "lines": len(verilog.splitlines()),
         "modules": len(re.findall(r"^module ", verilog, flags=re.MULTILINE)),
@@ -76,7 +76,7 @@ def anatomy(verilog: str, name: str) -> pd.DataFrame:
 def excerpts(verilog: str, name: str) -> str:
     """The ports of a uniform MAC, and a line of each kind that its body has."""
     body = verilog[verilog.index(f"module {name}") :]
-    found = [body[: body.index(");") + 2]]
+    found = [body[: body.index("\n);") + 3]]
     for what, pattern in _EXCERPTS.items():
         found.append(f"\n  // {what}\n{max(re.findall(pattern, body, flags=re.MULTILINE), key=len)}")
     return "\n".join(found)

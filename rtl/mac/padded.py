@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -94,6 +94,13 @@ class PaddedSpec(ScalableSpec, MultiplierSpec):
             a = integers_of(activations, bits, precision.activation_signed)
         fields = {"weights": pack_fields(w, self.widest), "activations": pack_fields(a, self.widest)}
         return [fields | self.mode_words(precision)]
+
+    def ignored_bits(self, precision: Precision) -> Mapping[str, int]:
+        if not self.gating:
+            return {}
+        low = (1 << self.widest - precision.weight_bits) - 1
+        mask = pack_fields([low] * self.units, self.widest)
+        return {"weights": mask, "activations": mask}
 
     def datapath(self, builder: DatapathBuilder) -> None:
         if self.gating:

@@ -364,6 +364,10 @@ class MacSpec(ABC):
         words["clear"] = [1] + [0] * (len(cycles) - 1)
         return words
 
+    def ignored_bits(self, precision: Precision) -> Mapping[str, int]:
+        """Bits of operand ports that do not matter at ``precision``, whatever they are: a mask by port."""
+        return {}
+
     def unpack(self, word: int) -> int:
         """The sum that an ``accumulator`` port word stands for."""
         return to_signed(word, self.accumulator_width)

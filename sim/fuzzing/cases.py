@@ -18,7 +18,7 @@ Spec: TypeAlias = MacSpec | LoadableSpec
 UNITS: tuple[type[LoadableSpec], ...] = (ThresholdSpec, MultiplierSpec, PartialSumSpec)
 ENGINES = ("graph", "icarus", "verilator", "netlist")
 """What computes: the graph of gates, the Verilog in two simulators, and its netlist in one."""
-ACTIONS = ("part", "idle", "reset", "load", "enter")
+ACTIONS = ("part", "idle", "reset", "load", "stray", "enter")
 _MOST_ACTIONS = 100_000
 
 
@@ -27,9 +27,10 @@ class Action:
     """One thing that happens at the ports.
 
     kind: "part" (products of one precision, one step after the other; ``begins`` a sum), "idle" (cycles without
-    operands), "reset" (cycles), "load" (a parameter set of a requantiser) or "enter" (an accumulator of one).
-    numbers: weights, then activations, of a part; one number of cycles; the set and its parameters; the set and the
-    accumulator, and of partial sums whether it is the first and the last. precision: of a part.
+    operands), "reset" (cycles), "load" (a parameter set of a requantiser), "stray" (cycles in which a set is loaded
+    that is not there) or "enter" (an accumulator of one). numbers: weights, then activations, of a part; one number of
+    cycles; the set and its parameters; the set and the accumulator, and of partial sums whether it is the first and the
+    last. precision: of a part.
     """
 
     kind: str
@@ -39,7 +40,7 @@ class Action:
 
     @property
     def cycles(self) -> int:
-        """Of "idle" and "reset"."""
+        """Of "idle", "reset" and "stray"."""
         return self.numbers[0]
 
 

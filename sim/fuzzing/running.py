@@ -102,9 +102,13 @@ class _Writer:
     def reset(self, cycles: int) -> None:
         """What has entered and is not out yet never comes."""
         for _ in range(cycles):
-            now = self.drive(rst=1)
+            now = self.drive(rst=1, **self.in_reset())
             self.due = {cycle: value for cycle, value in self.due.items() if cycle <= now}
         self.forget()
+
+    def in_reset(self) -> Words:
+        """What else happens in a reset, and must do nothing."""
+        return {}
 
     def forget(self) -> None:
         """No sum is begun."""
@@ -147,6 +151,8 @@ class _MacWriter(_Writer):
         total = self._spec.compute_steps(self._parts)
         words = self._spec.pack(weights, activations, precision)
         count = len(words.pop("clear"))
+        for name, mask in self._spec.ignored_bits(precision).items():
+            words[name] = [word & ~mask | self._junk.getrandbits(mask.bit_length()) & mask for word in words[name]]
         per_step = self._spec.cycles_per_step(precision)
         for cycle in range(count):
             now = self.drive(
@@ -170,8 +176,15 @@ class _UnitWriter(_Writer):
         self._sets: dict[int, Sequence[int]] = {}
         self._sum: list[tuple[int, int]] = []
 
+    def in_reset(self) -> Words:
+        return {"load_valid": self._junk.getrandbits(1)}
+
     def more(self, action: Action) -> None:
-        if action.kind == "load" and len(action.numbers) > 1:
+        if action.kind == "stray" and len(action.numbers) == 1 and 0 <= action.cycles <= 1 << 16:
+            absent = range(self._spec.groups, 1 << self._spec.group_width)
+            for _ in range(action.cycles if self._spec.groups > 1 and absent else 0):
+                self.drive(load_valid=1, load_group=self._junk.choice(absent))
+        elif action.kind == "load" and len(action.numbers) > 1:
             group, *numbers = action.numbers
             self._check_group(group)
             self._sets[group] = numbers

@@ -28,7 +28,7 @@ def with_sliced_grid(verilog: str, grid: GridSpec) -> str:
     """The Verilog with the module of the grid replaced by :func:`sliced_grid`; all else is as it was."""
     netlists = read_netlists(verilog, [grid.name, grid.element.name])
     check_connections(netlists[grid.name], grid)
-    start = verilog.index(f"\nmodule {grid.name}(") + 1
+    start = verilog.index(f"\nmodule {grid.name} (") + 1
     end = verilog.index("endmodule", start) + len("endmodule\n")
     return verilog[:start] + sliced_grid(netlists[grid.element.name], grid) + verilog[end:]
 
@@ -149,8 +149,9 @@ def sliced_grid(netlist: Mapping[str, Any], grid: GridSpec) -> str:
     ]
     body.append(f"  assign drain = {_concat(reversed(bottom))};")
     header = ["input clk", "input rst"]
-    header += [f"{'input' if port.is_input else 'output'} [{port.width - 1}:0] {port.name}" for port in grid.ports]
-    return f"module {grid.name}(\n    " + ",\n    ".join(header) + ");\n" + "\n".join(body) + "\nendmodule\n"
+    ports = [port for port in grid.ports if port.width]
+    header += [f"{'input' if port.is_input else 'output'} [{port.width - 1}:0] {port.name}" for port in ports]
+    return f"module {grid.name} (\n    " + ",\n    ".join(header) + ");\n" + "\n".join(body) + "\nendmodule\n"
 
 
 _TWO = {"$_AND_": "&", "$_OR_": "|", "$_XOR_": "^"}

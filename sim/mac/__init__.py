@@ -7,6 +7,6 @@ In: specs. Out: a failing test that names cycle, expected and actual. Read ``sce
 from __future__ import annotations
 
 from .cases import with_size
-from .scenarios import operand_codes, some_precisions
+from .scenarios import SCENARIOS, operand_codes, some_precisions
 
-__all__ = ["operand_codes", "some_precisions", "with_size"]
+__all__ = ["SCENARIOS", "operand_codes", "some_precisions", "with_size"]

@@ -5,6 +5,7 @@ Each scenario makes a :class:`sim.mac.sequence.Sequence` from a spec. All are th
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from collections.abc import Sequence as Items
 from functools import cache
 from itertools import product
@@ -17,8 +18,10 @@ from rtl.spec import MacSpec, Precision
 from .sequence import Sequence
 
 __all__ = [
+    "SCENARIOS",
     "every_pair",
     "extremes",
+    "far_sums",
     "longest_sums",
     "mixed_sums",
     "operand_codes",
@@ -29,6 +32,8 @@ __all__ = [
     "switches",
 ]
 
+_FAR_CYCLES = 48
+"""Cycles of a sum that goes far, but for one of many cycles a step."""
 SAMPLE_CYCLES = 1500
 """A serial design tries about so many cycles of random pairs at a precision below the widest, where all take longer."""
 
@@ -175,6 +180,28 @@ def resets(spec: MacSpec, precisions: Items[Precision], seed: int = 0, *, times:
     return sequence
 
 
+def far_sums(spec: MacSpec, precisions: Items[Precision], seed: int = 0) -> Sequence:
+    """Sums of extreme products that go a part of the way to the largest and to the smallest, then of any."""
+    sequence = Sequence(spec, seed)
+    rng = np.random.default_rng(seed)
+    for precision in precisions:
+        step, cycles = spec.products_per_step(precision), spec.cycles_per_step(precision)
+        longest = min(spec.reduction_length, step * max(6, _FAR_CYCLES // cycles))
+        weights, activations = operand_codes(spec, precision)
+        corners = list(product(spec.weight_values(precision).range, spec.activation_values(precision).range))
+        for extreme, part in product((min, max), (0.25, 0.45, 0.65, 0.9)):
+            w, a = extreme(corners, key=lambda corner: corner[0] * corner[1])
+            far = int(part * longest)
+            rest = min(longest - far, 3 * step)
+            sequence.add(
+                np.concatenate([np.full(far, w), rng.choice(weights, rest)]),
+                np.concatenate([np.full(far, a), rng.choice(activations, rest)]),
+                precision,
+            )
+    sequence.finish()
+    return sequence
+
+
 def _add_random(
     sequence: Sequence,
     precision: Precision,
@@ -189,3 +216,17 @@ def _add_random(
     longest = min(spec.reduction_length, steps * spec.products_per_step(precision))
     count = int(rng.integers(1, longest + 1))
     sequence.add(rng.choice(weights, count), rng.choice(activations, count), precision, stalls=stalls, cut=cut)
+
+
+SCENARIOS: Mapping[str, Callable[[MacSpec], Sequence]] = {
+    "random_sums": lambda spec: random_sums(spec, some_precisions(spec)),
+    "switches": lambda spec: switches(spec, spec.precisions),
+    "mixed_sums": lambda spec: mixed_sums(spec, spec.precisions),
+    "resets": lambda spec: resets(spec, spec.precisions),
+    "streamed_sums": lambda spec: random_sums(spec, spec.precisions, seed=1, stalls=0.1),
+    "extremes": lambda spec: extremes(spec, some_precisions(spec)),
+    "longest_sums": lambda spec: longest_sums(spec, some_precisions(spec)),
+    "far_sums": lambda spec: far_sums(spec, some_precisions(spec, 6)),
+    "every_pair": lambda spec: every_pair(spec, spec.precisions),
+}
+"""What the bench plays, by the names of its tests."""

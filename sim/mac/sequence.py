@@ -109,7 +109,7 @@ class Sequence:
         """
         w, a = np.asarray(weights, dtype=np.int64), np.asarray(activations, dtype=np.int64)
         answers = Model(self.spec).sums(w, a, precision)
-        words = self._pack(self.spec.pack(w, a, precision))
+        words = self._pack(self.spec.pack(w, a, precision), precision)
         for word, (products, value) in list(zip(words, answers, strict=True))[:cut]:
             while stalls and self.random.random() < stalls:
                 self.idle()
@@ -124,7 +124,9 @@ class Sequence:
             w, a = np.asarray(weights, dtype=np.int64), np.asarray(activations, dtype=np.int64)
             packed = self.spec.pack(w, a, precision)
             packed["clear"][0] = int(number == 0)
-            for word, (products, value) in zip(self._pack(packed), Model(self.spec).sums(w, a, precision), strict=True):
+            for word, (products, value) in zip(
+                self._pack(packed, precision), Model(self.spec).sums(w, a, precision), strict=True
+            ):
                 while stalls and self.random.random() < stalls:
                     self.idle()
                 self._expect(precision, before + products, None if value is None else total + value)
@@ -147,10 +149,10 @@ class Sequence:
                 sums = range(self.sums, self.sums + len(values))
                 due = range(first, first + len(values))
                 self.expected += map(Expected, due, sums, repeat(precision), repeat(step), values)
-                self.words += self._pack(packed)
+                self.words += self._pack(packed, precision)
                 self.sums += len(values)
                 continue
-            for cycle, word in enumerate(self._pack(packed)):
+            for cycle, word in enumerate(self._pack(packed, precision)):
                 last = cycle % cycles == cycles - 1
                 self._expect(precision, step if last else 0, values[cycle // cycles] if last else None)
                 self.words.append(word)
@@ -164,7 +166,9 @@ class Sequence:
         cycle = len(self.words) + self.spec.latency
         self.expected.append(Expected(cycle, self.sums, precision, products, value))
 
-    def _pack(self, packed: Mapping[str, list[int]]) -> list[int]:
+    def _pack(self, packed: Mapping[str, list[int]], precision: Precision) -> list[int]:
+        """Input words; bits that the design ignores are random."""
+        ignored = self.layout.word(self.spec.ignored_bits(precision))
         words = [self._in_valid] * len(packed["clear"])
         for name, low, width in self.layout.inputs:
             if name in packed:
@@ -173,6 +177,8 @@ class Sequence:
                     if not 0 <= value < limit:
                         raise InputError(f"{name} must be a word of {width} bits, not {value}")
                     words[cycle] |= value << low
+        if ignored:
+            words = [word & ~ignored | self.random.getrandbits(self.layout.input_width) & ignored for word in words]
         return words
 
     def _noise(self) -> int:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,29 +15,26 @@ from cocotb.triggers import gather
 
 from rtl.spec import MacSpec
 
-from . import scenarios
 from .bench import SPECS_VARIABLE, specs_from_json
-from .sequence import Sequence
+from .scenarios import SCENARIOS
 from .testbench import Testbench, start_clock, stream
 
 gc.disable()  # many small objects that live to the end of a test, none in a cycle
 
-Scenario = Callable[[MacSpec], Sequence]
 
-
-async def _play(bench: Any, scenario: Scenario) -> None:
+async def _play(bench: Any, name: str) -> None:
     """Plays a scenario on all units at once, word by word."""
     bench.streaming.value = 0
     start_clock(bench.clk)
     units = [Testbench(bench, index, spec) for index, spec in enumerate(_specs())]
-    await gather(*(unit.run(scenario(unit.spec)) for unit in units))
+    await gather(*(unit.run(SCENARIOS[name](unit.spec)) for unit in units))
 
 
-async def _stream(bench: Any, scenario: Scenario) -> None:
+async def _stream(bench: Any, name: str) -> None:
     """Plays a scenario on all units at once, through files."""
     bench.streaming.value = 0
     start_clock(bench.clk)
-    await stream(bench, [scenario(spec) for spec in _specs()], Path.cwd())
+    await stream(bench, [SCENARIOS[name](spec) for spec in _specs()], Path.cwd())
 
 
 def _specs() -> list[MacSpec]:
@@ -48,46 +44,52 @@ def _specs() -> list[MacSpec]:
 @cocotb.test()
 async def random_sums(bench: Any) -> None:
     """Sums of any length with stalls."""
-    await _play(bench, lambda spec: scenarios.random_sums(spec, scenarios.some_precisions(spec)))
+    await _play(bench, "random_sums")
 
 
 @cocotb.test()
 async def switches(bench: Any) -> None:
     """Sums back to back, each at another precision."""
-    await _play(bench, lambda spec: scenarios.switches(spec, spec.precisions))
+    await _play(bench, "switches")
 
 
 @cocotb.test()
 async def mixed_sums(bench: Any) -> None:
     """Sums whose precision changes from step to step."""
-    await _play(bench, lambda spec: scenarios.mixed_sums(spec, spec.precisions))
+    await _play(bench, "mixed_sums")
 
 
 @cocotb.test()
 async def resets(bench: Any) -> None:
     """Resets while operands are in the pipeline."""
-    await _play(bench, lambda spec: scenarios.resets(spec, spec.precisions))
+    await _play(bench, "resets")
 
 
 @cocotb.test()
 async def streamed_sums(bench: Any) -> None:
     """Sums of any length at every precision."""
-    await _stream(bench, lambda spec: scenarios.random_sums(spec, spec.precisions, seed=1, stalls=0.1))
+    await _stream(bench, "streamed_sums")
 
 
 @cocotb.test()
 async def extremes(bench: Any) -> None:
     """Operands at the corners of their ranges."""
-    await _stream(bench, lambda spec: scenarios.extremes(spec, scenarios.some_precisions(spec)))
+    await _stream(bench, "extremes")
 
 
 @cocotb.test()
 async def longest_sums(bench: Any) -> None:
     """The largest and smallest sums that the accumulator is made for."""
-    await _stream(bench, lambda spec: scenarios.longest_sums(spec, scenarios.some_precisions(spec)))
+    await _stream(bench, "longest_sums")
+
+
+@cocotb.test()
+async def far_sums(bench: Any) -> None:
+    """Sums that go a part of the way to those."""
+    await _stream(bench, "far_sums")
 
 
 @cocotb.test()
 async def every_pair(bench: Any) -> None:
     """Every pair of codes at every precision."""
-    await _stream(bench, lambda spec: scenarios.every_pair(spec, spec.precisions))
+    await _stream(bench, "every_pair")

@@ -33,6 +33,7 @@ from .states import Sums, accumulated, constants, value_of
 __all__ = ["DatapathProof", "prove_datapath"]
 
 _EVERY_SHORT_STEP = 64  # products of a step: up to here each smaller number is looked at
+_IGNORED = 1 << 40  # plus a bit: what a port may hold where the design ignores it; above the bits of all codes
 State = tuple[tuple[str, int], ...]
 """Words of the ports that are no operands."""
 
@@ -168,7 +169,7 @@ def _prove_precision(logic: _Logic, precision: Precision) -> int:
     cycles = spec.cycles_per_step(precision)
     for cycle in range(cycles):
         state = logic.state(layout, cycle)
-        total.append((_substituted(logic.added(state), _sources(logic, layout, cycle)), 1))
+        total.append((_substituted(logic.added(state), _sources(logic, layout, cycle, precision)), 1))
         if logic.shifts[state] != spec.sum_shift(precision):
             raise ProofError(f"the port shows sums shifted by {logic.shifts[state]}, not {spec.sum_shift(precision)}")
     lanes = spec.products_per_step(precision)
@@ -185,15 +186,18 @@ def _prove_precision(logic: _Logic, precision: Precision) -> int:
     return cycles
 
 
-def _sources(logic: _Logic, layout: Packing, cycle: int) -> dict[int, int]:
-    """By operand bit of the circuit, the bit of a code that it holds, or a constant."""
+def _sources(logic: _Logic, layout: Packing, cycle: int, precision: Precision) -> dict[int, int]:
+    """By operand bit of the circuit, the bit of a code that it holds, a constant, or anything where it is ignored."""
     inputs = logic.datapath.circuit.inputs
-    return {
+    found = {
         bit: source
         for port in logic.spec.operand_ports
         if port.name not in logic.controls
         for bit, source in zip(inputs[port.name], layout.sources[port.name][cycle].tolist(), strict=True)
     }
+    for name, mask in logic.spec.ignored_bits(precision).items():
+        found |= {bit: _IGNORED + bit for place, bit in enumerate(inputs[name]) if mask >> place & 1}
+    return found
 
 
 def _substituted(polynomial: Polynomial, sources: Mapping[int, int]) -> Polynomial:
@@ -236,6 +240,8 @@ def _lane_of(symbol: int, weight_bits: int, activation_bits: int, lanes: int) ->
 def _code_bit(precision: Precision, lanes: int, symbol: int) -> str:
     """A bit of a code, in words."""
     w, a = precision.weight_bits, precision.activation_bits
+    if symbol >= _IGNORED:
+        return "a bit that is ignored"
     lane = _lane_of(symbol, w, a, lanes)
     if symbol - 2 < lanes * w:
         return f"weight {lane} bit {symbol - 2 - lane * w}"

@@ -1,0 +1,69 @@
+"""Whether a mutant that no test finds is one at all: whether it can ever be seen."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+
+from rtl.requant import LoadableSpec
+from rtl.spec import MacSpec
+from siliquant.files import scratch
+from siliquant.processes import run as processes
+from siliquant.processes import shadows
+from sim.fuzzing import Spec
+
+__all__ = ["Answer", "assumptions", "decide"]
+
+Answer = str
+"""equal: registers and outputs take the same in every cycle, whatever the registers hold that may be there together.
+differs: they do not, from registers that may never hold that. open: the solver did not end in a minute.
+"""
+
+
+def decide(spec: Spec, verilog: str, change: str) -> Answer:
+    """What a solver says of one change. Other registers may hold anything; those of controls, what is legal."""
+    assumed = "".join(f"  always @* assume ({text});\n" for text in assumptions(spec, verilog))
+    head = verilog.index(f"module {spec.name} (")
+    end = verilog.index("endmodule", head)
+    with scratch("mutants") as folder:
+        (folder / "design.v").write_text(f"{verilog[:end]}{assumed}{verilog[end:]}")
+        (folder / "decide.txt").write_text(change)
+        command = shadows.command("sim.mutants.worker", "decide", spec.name)
+        done = processes.run(command, cwd=folder, env={**os.environ, **processes.TEMPORARY_HERE})
+    if done.returncode != 0:
+        return "open"
+    if "no model found: SUCCESS" in done.stdout:
+        return "equal"
+    return "differs" if "model found: FAIL" in done.stdout else "open"
+
+
+def assumptions(spec: Spec, verilog: str) -> Iterator[str]:
+    """What registers of controls may hold, as expressions: the controls of one cycle together, in each stage."""
+    if isinstance(spec, LoadableSpec):
+        yield from (
+            f"{name} < {spec.group_width + 1}'d{spec.groups}"
+            for name in ("group_in_q", "group_p1", "group_p2")
+            if re.search(rf"\b{name}\b", verilog)
+        )
+        return
+    names = [port.name for port in spec.operand_ports if port.name not in ("weights", "activations")]
+    legal = sorted({words for words in _controls(spec, names)})
+    for suffix in ("_q", *(f"_p{stage}" for stage in range(1, spec.pipeline_stages + 2))):
+        there = [place for place, name in enumerate(names) if re.search(rf"\breg .*\b{name}{suffix};", verilog)]
+        known = sorted({tuple(words[place] for place in there) for words in legal})
+        if there and known:
+            yield " || ".join(
+                "(" + " && ".join(f"{names[place]}{suffix} == {word}" for place, word in zip(there, words, strict=True)) + ")"
+                for words in known
+            )
+
+
+def _controls(spec: MacSpec, names: list[str]) -> Iterator[tuple[int, ...]]:
+    for precision in spec.precisions:
+        step = spec.products_per_step(precision)
+        for used in {1, step} if step > 1 else {1}:
+            weights = [spec.weight_values(precision).values[0]] * used
+            activations = [spec.activation_values(precision).values[0]] * used
+            packed = spec.pack(weights, activations, precision)
+            yield from zip(*(packed[name] for name in names), strict=True)

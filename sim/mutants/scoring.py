@@ -1,0 +1,75 @@
+"""The score of a module: of its mutants that can be seen, how many the tests find."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass
+
+from rtl.verilog import to_verilog
+from sim.fuzzing import Spec
+
+from .deciding import decide
+from .running import play
+from .stimuli import stimulus_of
+
+__all__ = ["MutantScore", "Survivor", "score_mutants"]
+
+_FIELDS = re.compile(r"-(mode|wire|wirebit|cell|port|portbit) (\S+)")
+
+
+@dataclass(frozen=True)
+class Survivor:
+    """A mutant that no test finds. place: the change in words. answer: as of :func:`sim.mutants.deciding.decide`."""
+
+    place: str
+    answer: str
+
+
+@dataclass(frozen=True)
+class MutantScore:
+    """mutants: made. killed: found by a test. equal: cannot be seen. survivors: the others. cycles: of the stimulus."""
+
+    name: str
+    design: str
+    mutants: int
+    killed: int
+    equal: int
+    survivors: tuple[Survivor, ...]
+    cycles: int
+    seconds: float
+
+    @property
+    def score(self) -> float:
+        """Killed, of those that may be seen."""
+        seen = self.mutants - self.equal
+        return self.killed / seen if seen else 1.0
+
+
+def score_mutants(spec: Spec, count: int = 200, seed: int = 1) -> MutantScore:
+    """Makes ``count`` mutants of the Verilog of ``spec``, plays the sequences of its tests on each, and has a solver
+    look at those that live. Raises ToolError where a tool fails.
+    """
+    start = time.perf_counter()
+    verilog, stimulus = to_verilog([spec]), stimulus_of(spec)
+    played = play(verilog, spec.name, stimulus, seed=seed, count=count)
+    living = [each.change for each in played if each.cycle is None]
+    answers = [(change, decide(spec, verilog, change)) for change in living]
+    survivors = tuple(Survivor(_place(change), answer) for change, answer in answers if answer != "equal")
+    equal = sum(answer == "equal" for _, answer in answers)
+    seconds = round(time.perf_counter() - start, 1)
+    killed = len(played) - len(living)
+    return MutantScore(
+        spec.name, spec.design, len(played), killed, equal, survivors, len(stimulus.cycles), seconds
+    )
+
+
+def _place(change: str) -> str:
+    """A change in words.
+
+    >>> _place(r"mutate -mode inv -module m -cell $x -port \\\\Y -portbit 0 -ctrlbit 1 -wire \\\\sum_cpa -wirebit 3")
+    'inv of sum_cpa[3]'
+    """
+    found = dict(_FIELDS.findall(change))
+    name, bit = found.get("wire", found.get("cell", "")), found.get("wirebit", "0")
+    return f"{found.get('mode', '')} of {name.lstrip(chr(92))}[{bit}]"

@@ -1,0 +1,52 @@
+"""What is mutated as a matter of course: two configurations of every MAC design, and each requantisation unit."""
+
+from __future__ import annotations
+
+from rtl.mac import (
+    BitBladeSpec,
+    BitFusionSpec,
+    BitSerialSpec,
+    Dc1dSpec,
+    LoomSpec,
+    PaddedSpec,
+    SubwordSpec,
+    UniformSpec,
+    XnorSpec,
+)
+from rtl.requant import MultiplierSpec, PartialSumSpec, ThresholdSpec
+from sim.fuzzing import Spec
+
+__all__ = ["mutated_specs"]
+
+
+def mutated_specs() -> tuple[Spec, ...]:
+    """Small enough that the suite plays on units like them, large enough that all parts of a design are there."""
+    return (
+        UniformSpec(weight_bits=4, activation_bits=4, lanes=2, reduction_length=40),
+        UniformSpec(weight_bits=3, activation_bits=6, lanes=3, reduction_length=40, pipeline_stages=2, booth=True),
+        PaddedSpec(units=2, widths=(8, 4, 2), reduction_length=40),
+        PaddedSpec(units=2, widths=(4, 2, 1), gating=True, reduction_length=40, pipeline_stages=1),
+        SubwordSpec(units=1, widths=(8, 4, 2), reduction_length=40),
+        SubwordSpec(units=2, widths=(4, 2), reduction_length=40, pipeline_stages=1),
+        Dc1dSpec(units=2, widths=(4, 2), activation_bits=4, reduction_length=40),
+        Dc1dSpec(units=1, widths=(8, 4, 2), activation_bits=8, reduction_length=40, pipeline_stages=1),
+        BitFusionSpec(units=1, widths=(8, 4), reduction_length=40),
+        BitFusionSpec(units=2, widths=(4, 2), reduction_length=40, pipeline_stages=2),
+        BitBladeSpec(units=2, widths=(4, 2), reduction_length=40),
+        BitBladeSpec(units=1, widths=(8, 4), reduction_length=40, pipeline_stages=1),
+        BitSerialSpec(units=2, maximum_bits=4, reduction_length=40),
+        BitSerialSpec(units=3, maximum_bits=2, reduction_length=18, pipeline_stages=2),
+        LoomSpec(units=3, maximum_bits=4, reduction_length=40),
+        LoomSpec(units=1, maximum_bits=2, reduction_length=18, pipeline_stages=2),
+        XnorSpec(lanes=5, reduction_length=40),
+        XnorSpec(lanes=9, reduction_length=40, pipeline_stages=1),
+        ThresholdSpec(accumulator_width=12, bits=2, groups=1),
+        ThresholdSpec(accumulator_width=12, bits=3, groups=3, pipeline_stages=1),
+        MultiplierSpec(accumulator_width=12, bits=4, multiplier_width=6, offset_width=14, shift=6),
+        MultiplierSpec(
+            accumulator_width=10, bits=3, groups=3, multiplier_width=5, offset_width=12, shift=4, shift_bits=2,
+            pipeline_stages=1,
+        ),
+        PartialSumSpec(accumulator_width=10, groups=2, multiplier_width=5),
+        PartialSumSpec(accumulator_width=10, groups=3, multiplier_width=5, pipeline_stages=2),
+    )  # fmt: skip

@@ -1,0 +1,167 @@
+"""What the test suite plays on a module, in one sequence of cycles, and what must come out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from random import Random
+
+import numpy as np
+
+from rtl.requant import LoadableSpec, PartialSumSpec, ThresholdSpec
+from rtl.spec import MacSpec
+from sim.fuzzing import Action, Case, Spec, plan_of
+from sim.mac import SCENARIOS
+
+__all__ = ["Due", "Stimulus", "stimulus_of", "unit_case"]
+
+
+class Due(IntEnum):
+    """What is looked at in a cycle: nothing, or that out_valid is 0 or 1, and the result."""
+
+    NOTHING = 0
+    QUIET = 1  # out_valid is 0
+    HELD = 2  # out_valid is 0, and the result is what it was before, unless a reset came between
+    VALID = 3  # out_valid is 1, whatever the result
+    RESULT = 4  # out_valid is 1 beside this result
+
+
+@dataclass(frozen=True)
+class Stimulus:
+    """cycles: the input ports as one word each, rst lowest, then the ports in their order. due, results: what is looked
+    at in each cycle, before its clock edge. forgets: cycles behind which the result need not be held. result: the port.
+    """
+
+    inputs: tuple[tuple[str, int], ...]
+    result: tuple[str, int]
+    cycles: tuple[int, ...]
+    due: tuple[Due, ...]
+    results: tuple[int, ...]
+    forgets: frozenset[int]
+
+
+def stimulus_of(spec: Spec) -> Stimulus:
+    """The sequences of the test suite for a MAC (:mod:`sim.mac.scenarios`) or a requantisation unit."""
+    return _of_mac(spec) if isinstance(spec, MacSpec) else _of_unit(spec)
+
+
+def _inputs(spec: Spec) -> tuple[tuple[str, int], ...]:
+    return (("rst", 1), *((port.name, port.width) for port in spec.ports if port.is_input))
+
+
+def _of_mac(spec: MacSpec) -> Stimulus:
+    inputs = _inputs(spec)
+    cycles: list[int] = []
+    due: list[Due] = []
+    results: list[int] = []
+    forgets: set[int] = set()
+    for make in SCENARIOS.values():
+        sequence = make(spec)
+        first = len(cycles)
+        cycles += sequence.words
+        here = [Due.NOTHING, *[Due.HELD] * (len(sequence.words) - 1)]
+        values = [0] * len(sequence.words)
+        for each in sequence.expected:
+            here[each.cycle] = Due.VALID if each.value is None else Due.RESULT
+            values[each.cycle] = (each.value or 0) % (1 << spec.accumulator_width)
+        due += here
+        results += values
+        forgets |= {first + cycle for cycle in sequence.resets}
+    result = ("accumulator", spec.accumulator_width)
+    return Stimulus(inputs, result, tuple(cycles), tuple(due), tuple(results), frozenset(forgets))
+
+
+def _of_unit(spec: LoadableSpec) -> Stimulus:
+    inputs = _inputs(spec)
+    plan = plan_of(unit_case(spec))
+    cycles = []
+    for words in plan.cycles:
+        word = low = 0
+        for name, width in inputs:
+            word |= words.get(name, 0) << low
+            low += width
+        cycles.append(word)
+    due = [Due.NOTHING] * 2 + [Due.QUIET] * (len(cycles) - 2)
+    results = [0] * len(cycles)
+    for cycle, value in plan.due.items():
+        due[cycle] = Due.VALID if value is None else Due.RESULT
+        results[cycle] = (value or 0) % (1 << plan.width)
+    return Stimulus(inputs, (plan.result, plan.width), tuple(cycles), tuple(due), tuple(results), frozenset())
+
+
+def unit_case(spec: LoadableSpec, seed: int = 0) -> Case:
+    """What tries a requantisation unit: accumulators just at, below and above each step of the code, loads of every
+    set before and between, in resets and to no set, and resets with accumulators inside.
+    """
+    rng, chance = np.random.default_rng(seed), Random(seed)
+    actions: list[Action] = []
+    sets: dict[int, Sequence[int]] = {}
+    for turn in range(_TURNS):
+        for group in range(spec.groups):
+            if turn == 0 or chance.random() < 0.5:
+                sets[group] = _parameters(spec, rng, turn)
+                actions.append(Action("load", (group, *sets[group])))
+        for _ in range(_ENTRIES):
+            group = chance.randrange(spec.groups)
+            known = _accumulators(spec, sets[group], rng)
+            accumulator = chance.choice(known[:2] if chance.random() < 0.2 else known)
+            more = (int(chance.random() < 0.4), int(chance.random() < 0.4)) if isinstance(spec, PartialSumSpec) else ()
+            actions.append(Action("enter", (group, accumulator, *more)))
+            if chance.random() < 0.1:
+                actions.append(Action("idle", (chance.randrange(1, 4),)))
+        actions.append(Action("stray", (chance.randrange(1, 6),)))
+        if turn % 3 == 2:
+            actions.append(Action("reset", (chance.randrange(1, 3),)))
+    return Case(spec.design, spec.parameters, tuple(_whole(spec, actions)), seed)
+
+
+_TURNS = 60
+_ENTRIES = 60
+
+
+def _whole(spec: LoadableSpec, actions: Sequence[Action]) -> Iterator[Action]:
+    """Partial sums that begin after each reset, and of no more accumulators than there are sets."""
+    open_, count = False, 0
+    for action in actions:
+        if action.kind == "reset":
+            open_ = False
+        if action.kind == "enter" and isinstance(spec, PartialSumSpec):
+            group, accumulator, first, last = action.numbers
+            first = 1 if not open_ or count == spec.groups else first
+            count = 1 if first else count + 1
+            open_ = True
+            yield Action("enter", (group, accumulator, first, last))
+            continue
+        yield action
+
+
+def _parameters(spec: LoadableSpec, rng: np.random.Generator, turn: int) -> tuple[int, ...]:
+    """A parameter set: of each field an end of its range or anything; thresholds ascend, in a narrow or a wide range."""
+    low, high = spec.accumulator_range
+    if isinstance(spec, ThresholdSpec):
+        span = int((high - low + 1) ** rng.random()) + 1
+        start = int(rng.integers(low, max(low, high - span) + 1))
+        found = np.sort(rng.integers(start, min(start + span, high + 1) + 1, len(spec.parameter_fields)))
+        if turn % 8 == 5:
+            found[: len(found) // 2], found[len(found) // 2 + 1 :] = low, high + 1
+        return tuple(int(value) for value in found)
+    values = []
+    for item in spec.parameter_fields:
+        ends = (item.low, item.high, int(rng.integers(item.low, item.high + 1)), int(rng.integers(item.low, item.high + 1)))
+        values.append(ends[int(rng.integers(len(ends)))])
+    return tuple(values)
+
+
+def _accumulators(spec: LoadableSpec, numbers: Sequence[int], rng: np.random.Generator) -> list[int]:
+    """Ends of the range, anything, and what lies at the steps of the code."""
+    low, high = spec.accumulator_range
+    found = [low, high, -1, 0, 1, *(int(value) for value in rng.integers(low, high + 1, 4))]
+    if isinstance(spec, ThresholdSpec):
+        found += [value + shift for value in numbers for shift in (-1, 0, 1)]
+    elif len(numbers) > 1 and numbers[0]:
+        shift = numbers[2] if len(numbers) > 2 else getattr(spec, "shift", 0)
+        for code in range(-1, (1 << getattr(spec, "bits", 1)) + 1):
+            step = ((code << shift) - numbers[1]) // numbers[0]
+            found += [step - 1, step, step + 1]
+    return [value for value in found if low <= value <= high]
