@@ -37,6 +37,7 @@ INTERNAL = frozenset(
         "sim.array.tests",
         "sim.mac.tests",
         "sim.fuzzing.netlist_worker",
+        "sim.mutants.worker",
         "sim.simulators.netlist_worker",
         "rtl.verilog.rtlil_worker",
     }

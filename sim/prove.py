@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
-from functools import lru_cache, partial
-from importlib import resources
-from importlib.resources.abc import Traversable
-from multiprocessing import get_context
-from typing import Any, TypeAlias
+from functools import partial
+from typing import TypeAlias
 
 from rtl.mac import design_named
 from rtl.options import read_parameters
 from rtl.requant import LoadableSpec
 from rtl.spec import MacSpec
 from siliquant.commandline import called, console, print_table, read_jobs, run, working
-from siliquant.files import cache, code_sha256, package_version, write_atomically
+from siliquant.files import package_version, write_atomically
 from siliquant.inputs import belongs, read_text
-from siliquant.processes import end_with_parent
 from sim.proofs import (
     MacProof,
     ProofError,
@@ -33,6 +27,7 @@ from sim.proofs import (
 )
 from sim.simulators import ToolError
 
+from .kept import Shelf, side_by_side
 from .parsers import prove as parser
 
 PROG = "sim.prove"
@@ -41,10 +36,10 @@ Proof: TypeAlias = MacProof | UnitProof
 MAC_HEADERS = ("design", "specs", "largest, gates", "sums", "states", "Verilog cells", "register bits", "s")
 UNIT_HEADERS = ("unit", "specs", "largest, gates", "parameter sets", "Verilog cells", "register bits", "s")
 TOOLS = ("amaranth", "bitwuzla", "pyosys", "siliquant")
-_SOURCES = (
+SHELF = Shelf("proofs", (
     ("rtl", ""), ("rtl", "logic"), ("rtl", "mac"), ("rtl", "spec"), ("rtl", "components"), ("rtl", "requant"),
     ("rtl", "verilog"), ("sim", "proofs"), ("sim", "simulators"),
-)  # fmt: skip
+), TOOLS)  # fmt: skip
 _MOST_BYTES = 1 << 28
 
 
@@ -114,27 +109,15 @@ def _proved(
     left = sorted((spec for spec in specs if spec not in found), key=_work, reverse=True)
     failed: dict[Spec, str] = {}
     with working("proving") as news:
-        for place, (spec, result) in enumerate(_each(left, jobs, verilog), start=1):
+        for place, (spec, result) in enumerate(side_by_side(partial(_prove, verilog=verilog), left, jobs), start=1):
             if isinstance(result, ProofError):
                 failed[spec] = str(result)
             else:
                 found[spec] = result
                 if verilog is None:
-                    home = cache.root()
-                    cache.keep(home / "proofs" / f"{_key(spec)}.json", json.dumps(asdict(result)), home, sync=False)
+                    SHELF.keep(spec, asdict(result))
             news(f"{place} of {len(left)}, {spec.name}")
     return [found[spec] for spec in specs if spec in found], [failed[spec] for spec in specs if spec in failed]
-
-
-def _each(specs: Sequence[Spec], jobs: int, verilog: str | None) -> Iterator[tuple[Spec, Proof | ProofError]]:
-    """Each spec with its proof, or why there is none, as they are finished."""
-    if jobs == 1 or len(specs) <= 1:
-        yield from ((spec, _prove(spec, verilog)) for spec in specs)
-        return
-    with ProcessPoolExecutor(jobs, get_context("spawn"), end_with_parent) as pool:
-        waiting: dict[Future[Proof | ProofError], Spec] = {pool.submit(_prove, spec): spec for spec in specs}
-        for done in as_completed(waiting):
-            yield waiting[done], done.result()
 
 
 def _prove(spec: Spec, verilog: str | None = None) -> Proof | ProofError:
@@ -153,12 +136,10 @@ def _work(spec: Spec) -> int:
 
 def _known(specs: Sequence[Spec]) -> dict[Spec, Proof]:
     """Those that were proved before, with the same code and tools."""
-    home = cache.root()
     found: dict[Spec, Proof] = {}
     for spec in specs:
         kind: type[Proof] = MacProof if isinstance(spec, MacSpec) else UnitProof
-        path = home / "proofs" / f"{_key(spec)}.json"
-        data: Mapping[str, Any] | None = cache.kept_json(path, home, partial(_fits, kind))
+        data = SHELF.read(spec, partial(_fits, kind))
         if data is not None:
             found[spec] = kind(**data)
     return found
@@ -166,23 +147,6 @@ def _known(specs: Sequence[Spec]) -> dict[Spec, Proof]:
 
 def _fits(kind: type[Proof], data: object) -> bool:
     return isinstance(data, dict) and data.keys() == {item.name for item in fields(kind)}
-
-
-def _key(spec: Spec) -> str:
-    """What decides a proof: the module, the code that makes it and proves it, and the tools of both."""
-    text = json.dumps([spec.name, spec.parameters, _code_sha256()], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-@lru_cache(maxsize=1)
-def _code_sha256() -> str:
-    return code_sha256(_sources(), *(f"{name} {package_version(name)}" for name in TOOLS))
-
-
-def _sources() -> Iterator[Traversable]:
-    for package, folder in _SOURCES:
-        found = resources.files(package)
-        yield from (found / folder if folder else found).iterdir()
 
 
 if __name__ == "__main__":

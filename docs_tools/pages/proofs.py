@@ -1,4 +1,4 @@
-"""What siliquant prove proved, from its recorded result."""
+"""What siliquant prove proved, and what siliquant mutate found, from their recorded results."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from docs_tools.results import read_result
 
 __all__ = ["OWNS", "texts"]
 
-OWNS = ("proofs",)
+OWNS = ("proofs", "mutants")
 
 
 def texts() -> dict[str, str]:
@@ -28,7 +28,24 @@ def texts() -> dict[str, str]:
         "proofs-units": table(
             ("unit", "specs", "largest, gates", "parameter sets", "Verilog cells", "s"), _lines(units, sets)
         ),
+        **_mutants(),
     }
+
+
+def _mutants() -> dict[str, str]:
+    found = read_result("mutants")["modules"]
+    headers = ("module", "mutants", "killed", "cannot be seen", "left", "score", "s")
+    lines = [_scored(each["name"], [each]) for each in found] + [_scored("all", found)]
+    left = [(each["name"], f"`{survivor['place']}`") for each in found for survivor in each["survivors"]]
+    return {"mutants": table(headers, lines), "mutants-survivors": table(("module", "mutant"), left)}
+
+
+def _scored(name: str, modules: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    mutants, killed, equal = (sum(each[key] for each in modules) for key in ("mutants", "killed", "equal"))
+    left = sum(len(each["survivors"]) for each in modules)
+    seconds = sum(each["seconds"] for each in modules)
+    score = f"{100 * killed / (mutants - equal):.1f} %"
+    return name, f"{mutants:,}", f"{killed:,}", f"{equal}", f"{left}", score, f"{seconds:.0f}"
 
 
 def _lines(proofs: Sequence[Mapping[str, Any]], names: Sequence[str]) -> list[tuple[str, ...]]:

@@ -108,7 +108,7 @@ class _Writer:
 
     def in_reset(self) -> Words:
         """What else happens in a reset, and must do nothing."""
-        return {}
+        return {"in_valid": self._junk.getrandbits(1)}
 
     def forget(self) -> None:
         """No sum is begun."""
@@ -177,7 +177,7 @@ class _UnitWriter(_Writer):
         self._sum: list[tuple[int, int]] = []
 
     def in_reset(self) -> Words:
-        return {"load_valid": self._junk.getrandbits(1)}
+        return {**super().in_reset(), "load_valid": self._junk.getrandbits(1)}
 
     def more(self, action: Action) -> None:
         if action.kind == "stray" and len(action.numbers) == 1 and 0 <= action.cycles <= 1 << 16:

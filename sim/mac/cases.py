@@ -65,7 +65,16 @@ def cases(design: type[MacSpec]) -> list[Case]:
     # Units that need many cycles get a bench of their own, so that the others do not have to wait for them.
     long = tuple(spec for spec in small if _pair_cycles(spec) >= 1 << 15)
     short = tuple(spec for spec in small if spec not in long)
-    others = ("random_sums", "switches", "mixed_sums", "resets", "streamed_sums", "extremes", "longest_sums", "far_sums")
+    others = (
+        "random_sums",
+        "switches",
+        "mixed_sums",
+        "resets",
+        "streamed_sums",
+        "extremes",
+        "longest_sums",
+        "far_sums",
+    )
     found = [
         Case("every pair", short, ("every_pair",)),
         Case("every pair, long", long, ("every_pair",)),

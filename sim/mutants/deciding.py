@@ -12,8 +12,9 @@ from siliquant.files import scratch
 from siliquant.processes import run as processes
 from siliquant.processes import shadows
 from sim.fuzzing import Spec
+from sim.simulators import ToolError
 
-__all__ = ["Answer", "assumptions", "decide"]
+__all__ = ["Answer", "decide", "with_assumptions"]
 
 Answer = str
 """equal: registers and outputs take the same in every cycle, whatever the registers hold that may be there together.
@@ -21,24 +22,31 @@ differs: they do not, from registers that may never hold that. open: the solver 
 """
 
 
-def decide(spec: Spec, verilog: str, change: str) -> Answer:
-    """What a solver says of one change. Other registers may hold anything; those of controls, what is legal."""
-    assumed = "".join(f"  always @* assume ({text});\n" for text in assumptions(spec, verilog))
+def with_assumptions(spec: Spec, verilog: str) -> str:
+    """The text, which assumes that registers of controls hold what is legal; all others may hold anything."""
+    assumed = "".join(f"  always @* assume ({text});\n" for text in _assumptions(spec, verilog))
     head = verilog.index(f"module {spec.name} (")
     end = verilog.index("endmodule", head)
+    return f"{verilog[:end]}{assumed}{verilog[end:]}"
+
+
+def decide(spec: Spec, assumed: str, change: str) -> Answer:
+    """What a solver says of one change to a text of :func:`with_assumptions`."""
     with scratch("mutants") as folder:
-        (folder / "design.v").write_text(f"{verilog[:end]}{assumed}{verilog[end:]}")
+        (folder / "design.v").write_text(assumed)
         (folder / "decide.txt").write_text(change)
         command = shadows.command("sim.mutants.worker", "decide", spec.name)
         done = processes.run(command, cwd=folder, env={**os.environ, **processes.TEMPORARY_HERE})
+    if "No matching port in gate module" in done.stdout + done.stderr:
+        return "differs"  # a register itself is another one
     if done.returncode != 0:
-        return "open"
+        raise ToolError(f"Yosys could not look at {change}: {(done.stderr or done.stdout).strip()[-300:]}")
     if "no model found: SUCCESS" in done.stdout:
         return "equal"
     return "differs" if "model found: FAIL" in done.stdout else "open"
 
 
-def assumptions(spec: Spec, verilog: str) -> Iterator[str]:
+def _assumptions(spec: Spec, verilog: str) -> Iterator[str]:
     """What registers of controls may hold, as expressions: the controls of one cycle together, in each stage."""
     if isinstance(spec, LoadableSpec):
         yield from (
@@ -48,13 +56,15 @@ def assumptions(spec: Spec, verilog: str) -> Iterator[str]:
         )
         return
     names = [port.name for port in spec.operand_ports if port.name not in ("weights", "activations")]
-    legal = sorted({words for words in _controls(spec, names)})
+    legal = sorted(set(_controls(spec, names)))
     for suffix in ("_q", *(f"_p{stage}" for stage in range(1, spec.pipeline_stages + 2))):
         there = [place for place, name in enumerate(names) if re.search(rf"\breg .*\b{name}{suffix};", verilog)]
         known = sorted({tuple(words[place] for place in there) for words in legal})
         if there and known:
             yield " || ".join(
-                "(" + " && ".join(f"{names[place]}{suffix} == {word}" for place, word in zip(there, words, strict=True)) + ")"
+                "("
+                + " && ".join(f"{names[place]}{suffix} == {word}" for place, word in zip(there, words, strict=True))
+                + ")"
                 for words in known
             )
 

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rtl.names import FULL_ADDER_NAME
 from siliquant.files import scratch
 from siliquant.processes import run as processes
 from siliquant.processes import shadows
 from sim.simulators import ToolError, Verilator, run_tool
 
-from .stimuli import Due, Stimulus
+from .stimuli import Stimulus
 
 __all__ = ["Mutant", "changes_of", "play"]
 
 _TOP = """\
-module siliquant_mutants(input clk, input [{last_in}:0] in, input [9:0] mutant, output valid, output [{last_out}:0] result);
+module siliquant_mutants(
+    input clk, input [{last_in}:0] in, input [9:0] mutant, output valid, output [{last_out}:0] result);
   mutated unit(.clk(clk), .mutant(mutant), {pins}, .out_valid(valid), .{result}(result));
 endmodule
 """
@@ -145,9 +144,7 @@ def _write_stimulus(path: Path, stimulus: Stimulus, mutants: int) -> None:
     width, result = sum(width for _, width in stimulus.inputs), stimulus.result[1]
     bytes_in, bytes_out = max(96, 32 * _words(width)) // 8, max(96, 32 * _words(result)) // 8
     parts = [struct.pack("<II", len(stimulus.cycles), mutants)]
-    for cycle, (word, due, value) in enumerate(
-        zip(stimulus.cycles, stimulus.due, stimulus.results, strict=True)
-    ):
+    for cycle, (word, due, value) in enumerate(zip(stimulus.cycles, stimulus.due, stimulus.results, strict=True)):
         flag = int(due) | (8 if cycle in stimulus.forgets else 0)
         parts += [word.to_bytes(bytes_in, "little"), struct.pack("<I", flag), value.to_bytes(bytes_out, "little")]
     path.write_bytes(b"".join(parts))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from rtl.verilog import to_verilog
 from sim.fuzzing import Spec
 
-from .deciding import decide
+from .deciding import decide, with_assumptions
 from .running import play
 from .stimuli import stimulus_of
 
@@ -51,25 +51,25 @@ def score_mutants(spec: Spec, count: int = 200, seed: int = 1) -> MutantScore:
     look at those that live. Raises ToolError where a tool fails.
     """
     start = time.perf_counter()
-    verilog, stimulus = to_verilog([spec]), stimulus_of(spec)
+    verilog, stimulus = with_assumptions(spec, to_verilog([spec])), stimulus_of(spec)
     played = play(verilog, spec.name, stimulus, seed=seed, count=count)
     living = [each.change for each in played if each.cycle is None]
     answers = [(change, decide(spec, verilog, change)) for change in living]
-    survivors = tuple(Survivor(_place(change), answer) for change, answer in answers if answer != "equal")
+    survivors = tuple(Survivor(_place(change, verilog), answer) for change, answer in answers if answer != "equal")
     equal = sum(answer == "equal" for _, answer in answers)
     seconds = round(time.perf_counter() - start, 1)
     killed = len(played) - len(living)
-    return MutantScore(
-        spec.name, spec.design, len(played), killed, equal, survivors, len(stimulus.cycles), seconds
-    )
+    return MutantScore(spec.name, spec.design, len(played), killed, equal, survivors, len(stimulus.cycles), seconds)
 
 
-def _place(change: str) -> str:
-    """A change in words.
+def _place(change: str, verilog: str) -> str:
+    """A change in words: how, of which signal or pin, and the line of the text where that is.
 
-    >>> _place(r"mutate -mode inv -module m -cell $x -port \\\\Y -portbit 0 -ctrlbit 1 -wire \\\\sum_cpa -wirebit 3")
-    'inv of sum_cpa[3]'
+    >>> _place(r"mutate -mode inv -cell $x -port Y -wire \\cpa -wirebit 3 -src design.v:2.1-2.9", "\\n  wire x;")
+    'inv of cpa[3]: wire x;'
     """
     found = dict(_FIELDS.findall(change))
-    name, bit = found.get("wire", found.get("cell", "")), found.get("wirebit", "0")
-    return f"{found.get('mode', '')} of {name.lstrip(chr(92))}[{bit}]"
+    signal = f"{found['wire'].lstrip(chr(92))}[{found.get('wirebit', '0')}]" if "wire" in found else found.get("port")
+    line = re.search(r"-src design\.v:(\d+)", change)
+    text = "" if line is None else f": {verilog.splitlines()[int(line[1]) - 1].strip()[:80]}"
+    return f"{found.get('mode')} of {signal}{text}"

@@ -9,7 +9,7 @@ from random import Random
 
 import numpy as np
 
-from rtl.requant import LoadableSpec, PartialSumSpec, ThresholdSpec
+from rtl.requant import LoadableSpec, MultiplierSpec, PartialSumSpec, ThresholdSpec
 from rtl.spec import MacSpec
 from sim.fuzzing import Action, Case, Spec, plan_of
 from sim.mac import SCENARIOS
@@ -110,14 +110,14 @@ def unit_case(spec: LoadableSpec, seed: int = 0) -> Case:
             actions.append(Action("enter", (group, accumulator, *more)))
             if chance.random() < 0.1:
                 actions.append(Action("idle", (chance.randrange(1, 4),)))
-        actions.append(Action("stray", (chance.randrange(1, 6),)))
         if turn % 3 == 2:
             actions.append(Action("reset", (chance.randrange(1, 3),)))
+        actions.append(Action("stray", (chance.randrange(1, 6),)))
     return Case(spec.design, spec.parameters, tuple(_whole(spec, actions)), seed)
 
 
 _TURNS = 60
-_ENTRIES = 60
+_ENTRIES = 120
 
 
 def _whole(spec: LoadableSpec, actions: Sequence[Action]) -> Iterator[Action]:
@@ -137,7 +137,7 @@ def _whole(spec: LoadableSpec, actions: Sequence[Action]) -> Iterator[Action]:
 
 
 def _parameters(spec: LoadableSpec, rng: np.random.Generator, turn: int) -> tuple[int, ...]:
-    """A parameter set: of each field an end of its range or anything; thresholds ascend, in a narrow or a wide range."""
+    """A parameter set: of each field an end of its range or anything; thresholds ascend, near each other or far."""
     low, high = spec.accumulator_range
     if isinstance(spec, ThresholdSpec):
         span = int((high - low + 1) ** rng.random()) + 1
@@ -148,8 +148,8 @@ def _parameters(spec: LoadableSpec, rng: np.random.Generator, turn: int) -> tupl
         return tuple(int(value) for value in found)
     values = []
     for item in spec.parameter_fields:
-        ends = (item.low, item.high, int(rng.integers(item.low, item.high + 1)), int(rng.integers(item.low, item.high + 1)))
-        values.append(ends[int(rng.integers(len(ends)))])
+        ends = (item.low, item.low + 1, item.high, *rng.integers(item.low, item.high + 1, 2).tolist())
+        values.append(min(int(ends[int(rng.integers(len(ends)))]), item.high))
     return tuple(values)
 
 
@@ -159,9 +159,11 @@ def _accumulators(spec: LoadableSpec, numbers: Sequence[int], rng: np.random.Gen
     found = [low, high, -1, 0, 1, *(int(value) for value in rng.integers(low, high + 1, 4))]
     if isinstance(spec, ThresholdSpec):
         found += [value + shift for value in numbers for shift in (-1, 0, 1)]
-    elif len(numbers) > 1 and numbers[0]:
-        shift = numbers[2] if len(numbers) > 2 else getattr(spec, "shift", 0)
-        for code in range(-1, (1 << getattr(spec, "bits", 1)) + 1):
-            step = ((code << shift) - numbers[1]) // numbers[0]
+    elif isinstance(spec, MultiplierSpec) and numbers[0]:
+        shift = numbers[2] if spec.shift_bits else spec.shift
+        sums = [code << shift for code in range(-1, (1 << spec.bits) + 1)]
+        sums += [sign << place for place in range(spec.sum_width) for sign in (1, -1)]
+        for total in sums:
+            step = (total - numbers[1]) // numbers[0]
             found += [step - 1, step, step + 1]
     return [value for value in found if low <= value <= high]

@@ -1,9 +1,9 @@
 """Worker process: makes mutants of a module with Yosys. A Yosys error ends the process, so it has one of its own.
 
-``list SEED COUNT``: the changes that Yosys chooses, a line each, in mutants.txt, and a module ``mutated`` in mutated.v
-that has them all: the input ``mutant`` says which one is there, 0 none. ``decide``: whether the change in decide.txt
-can be seen at an output or in a register in the next cycle, where what design.v assumes holds: Yosys prints what its
-solver finds.
+design.v has the module; what it assumes is for the solver alone. ``list SEED COUNT``: the changes that Yosys chooses, a
+line each, in mutants.txt, and a module ``mutated`` in mutated.v that has them all: the input ``mutant`` says which one
+is there, 0 none. ``decide``: whether the change in decide.txt can be seen at an output or in a register in the next
+cycle, where what design.v assumes holds: Yosys prints what its solver finds.
 """
 
 from __future__ import annotations
@@ -26,11 +26,12 @@ def main(what: str, module: str, *arguments: str) -> None:
         _decide(module)
 
 
-def _read(module: str, *, assume: bool) -> libyosys.Design:
+def _read(module: str) -> libyosys.Design:
     """The module flat, with registers that load by an enable as one cell: a change hits the enable or the value."""
     design = libyosys.Design()
     for command in (
-        f"read_verilog {'-formal' if assume else ''} design.v", f"hierarchy -top {module}", "proc", "chformal -lower", "flatten",
+        "read_verilog -formal design.v", f"hierarchy -top {module}", "proc",
+        "chformal -lower", "flatten",
         "opt_clean", "opt_dff -nosdff -simple-dffe", "opt_clean", f"rename {module} mutated",
     ):  # fmt: skip
         design.run_pass(command)
@@ -38,7 +39,12 @@ def _read(module: str, *, assume: bool) -> libyosys.Design:
 
 
 def _list(module: str, seed: int, count: int) -> None:
-    design = _read(module, assume=False)
+    design = _read(module)
+    for command in (
+        "chformal -remove",
+        "opt_clean",
+    ):  # here, so that cells have the names that they have for the solver
+        design.run_pass(command)
     design.run_pass(f"mutate -list {count} -seed {seed} -o mutants.txt")
     lines = [line for line in Path("mutants.txt").read_text().splitlines() if line.startswith("mutate ")]
     for number, line in enumerate(lines, start=1):
@@ -49,11 +55,12 @@ def _list(module: str, seed: int, count: int) -> None:
 
 def _decide(module: str) -> None:
     change = Path("decide.txt").read_text().strip()
-    design = _read(module, assume=True)
+    design = _read(module)
     for command in (
-        "design -save whole", change, "dffunmap", "opt_clean", "rename mutated other", "design -stash other",
-        "design -load whole", "dffunmap", "opt_clean", "design -copy-from other -as other other",
-        "expose -evert-dff mutated/t:*dff* other/t:*dff*", "miter -equiv -flatten -make_outputs -make_assert mutated other both",
+        "design -save whole", change, "dffunmap", "rename mutated other", "design -stash other",
+        "design -load whole", "dffunmap", "design -copy-from other -as other other",
+        "expose -evert-dff mutated/t:*dff* other/t:*dff*",
+        "miter -equiv -flatten -make_outputs -make_assert mutated other both",
         "hierarchy -top both", "opt -full", "opt_merge",
     ):  # fmt: skip
         design.run_pass(command)

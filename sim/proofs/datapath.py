@@ -189,7 +189,7 @@ def _prove_precision(logic: _Logic, precision: Precision) -> int:
 def _sources(logic: _Logic, layout: Packing, cycle: int, precision: Precision) -> dict[int, int]:
     """By operand bit of the circuit, the bit of a code that it holds, a constant, or anything where it is ignored."""
     inputs = logic.datapath.circuit.inputs
-    found = {
+    found: dict[int, int] = {
         bit: source
         for port in logic.spec.operand_ports
         if port.name not in logic.controls

@@ -49,6 +49,7 @@ _LONG = frozenset(
         "compare",
         "prove",
         "fuzz",
+        "mutate",
         "export",
     )
 )

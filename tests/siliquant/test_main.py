@@ -29,6 +29,7 @@ OTHERS = {
     "hwmodel.yosys.worker",
     "rtl.verilog.rtlil_worker",
     "sim.fuzzing.netlist_worker",
+    "sim.mutants.worker",
     "sim.simulators.netlist_worker",
     "siliquant.main",
     "siliquant.processes.shadows",

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+import rtl.verilog as verilog
 from hwmodel.library.library import find_library
 from hwmodel.measurement.dut import Bench, DesignUnderTest, stored
 from hwmodel.measurement.keys import generator_key
@@ -15,7 +16,6 @@ from hwmodel.operands.stimulus import Mismatch, StreamPlan, check_sums, make_sti
 from hwmodel.operands.streams import Stream
 from rtl.mac import DESIGNS, LoomSpec, UniformSpec, XnorSpec
 from rtl.spec.mac import MacSpec, Precision
-import rtl.verilog as verilog
 from siliquant.files.source import meaning
 from tests.currentflow import needs_rows_of_this_flow
 

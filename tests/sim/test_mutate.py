@@ -1,0 +1,113 @@
+"""Mutants: the tests find what is planted, the solver tells what cannot be seen, and a weak sequence is found out."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from rtl.mac import DESIGNS, PaddedSpec, UniformSpec
+from rtl.requant import LoadableSpec, MultiplierSpec, PartialSumSpec, ThresholdSpec
+from rtl.verilog import to_verilog
+from sim import mutate
+from sim.fuzzing import run_case
+from sim.mutants import mutated_specs, score_mutants, stimulus_of
+from sim.mutants.deciding import decide, with_assumptions
+from sim.mutants.running import play
+from sim.mutants.stimuli import Due, unit_case
+from sim.simulators import ToolError
+
+SMALL = UniformSpec(weight_bits=2, activation_bits=2, lanes=1, reduction_length=9)
+UNITS = (
+    ThresholdSpec(accumulator_width=8, bits=2, groups=3),
+    MultiplierSpec(accumulator_width=8, bits=2, groups=3, multiplier_width=4, offset_width=10, shift=4, shift_bits=1),
+    PartialSumSpec(accumulator_width=8, groups=3, multiplier_width=4, pipeline_stages=1),
+)
+
+
+def test_every_design_is_mutated_in_two_configurations() -> None:
+    specs = mutated_specs()
+    for kind in (*DESIGNS, ThresholdSpec, MultiplierSpec, PartialSumSpec):
+        assert sum(isinstance(spec, kind) for spec in specs) == 2
+
+
+@pytest.mark.parametrize("spec", [SMALL, *UNITS], ids=lambda spec: spec.name)
+def test_nearly_all_mutants_are_found(spec: UniformSpec) -> None:
+    found = score_mutants(spec, count=60, seed=3)
+    assert found.mutants == 60
+    assert found.killed + found.equal + len(found.survivors) == 60
+    assert found.score > 0.96, found.survivors
+
+
+@pytest.mark.parametrize("spec", UNITS, ids=lambda spec: spec.name)
+def test_units_pass_their_sequences_in_icarus(spec: LoadableSpec) -> None:
+    assert run_case(unit_case(spec), "icarus") is None
+
+
+def test_a_weak_sequence_finds_less() -> None:
+    """The gates that force ignored bits to zero are found only where those bits are something else."""
+    spec = PaddedSpec(units=1, widths=(4, 2), gating=True, reduction_length=20)
+    stimulus = stimulus_of(spec)
+    low, cycles = 0, []
+    places = {}
+    for name, width in stimulus.inputs:
+        places[name] = low
+        low += width
+    for word, due in zip(stimulus.cycles, stimulus.due, strict=True):
+        mode = word >> places["mode"] & 1
+        ignored = sum(0b0011 << places[name] for name in ("weights", "activations")) if mode else 0
+        cycles.append(word & ~ignored if due else word)
+    verilog = with_assumptions(spec, to_verilog([spec]))
+    strong, weak = (
+        sum(each.cycle is None for each in play(verilog, spec.name, each, seed=1, count=200))
+        for each in (stimulus, replace(stimulus, cycles=tuple(cycles)))
+    )
+    assert strong < weak
+
+
+def test_the_module_itself_must_pass() -> None:
+    stimulus = stimulus_of(SMALL)
+    at = stimulus.due.index(Due.RESULT)
+    results = [*stimulus.results[:at], stimulus.results[at] ^ 1, *stimulus.results[at + 1 :]]
+    with pytest.raises(ToolError, match=rf"^{SMALL.name} is not what its stimulus expects, in cycle {at}$"):
+        play(to_verilog([SMALL]), SMALL.name, replace(stimulus, results=tuple(results)), seed=1, count=3)
+
+
+def test_the_solver_tells_what_cannot_be_seen() -> None:
+    """Of the sums of a comparator only the sign is read."""
+    unit = ThresholdSpec(accumulator_width=6, bits=1)
+    text = with_assumptions(unit, to_verilog([unit]))
+    changes = [each.change for each in play(text, unit.name, stimulus_of(unit), seed=1, count=80)]
+    sums = {each for each in changes if "-wire comparison0" in each and "-port Y" in each}
+    low = next(each for each in sums if "-wirebit 6" not in each)
+    high = next(each for each in changes if "-wirebit 6" in each and "-wire comparison0" in each)
+    assert (decide(unit, text, low), decide(unit, text, high)) == ("equal", "differs")
+
+
+def test_the_command_scores_keeps_and_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SILIQUANT_CACHE_DIR", str(tmp_path / "cache"))
+    arguments = ["--design", "uniform", "--weight-bits", "1", "--activation-bits", "2", "--lanes", "1", "--count", "40"]
+    mutate.main([*arguments, "--out", str(tmp_path / "one.json")])
+    said = capsys.readouterr().out
+    assert "of 40 that can be seen are found" in said or "that can be seen are found" in said
+    record = json.loads((tmp_path / "one.json").read_text())
+    assert [each["name"] for each in record["modules"]] == ["uniform_w1_a2_l1"]
+    monkeypatch.setattr(mutate, "score_mutants", lambda *_, **__: pytest.fail("scored again"))
+    mutate.main([*arguments, "--out", str(tmp_path / "two.json")])
+    assert (tmp_path / "one.json").read_bytes() == (tmp_path / "two.json").read_bytes()
+
+
+def test_a_low_score_ends_with_1(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SILIQUANT_CACHE_DIR", str(tmp_path))
+    good = score_mutants(SMALL, count=10)
+    monkeypatch.setattr(mutate, "_scored", lambda *_, **__: [replace(good, killed=5, equal=0, mutants=10)])
+    with pytest.raises(SystemExit) as caught:
+        mutate.main([])
+    assert caught.value.code == 1
+    assert capsys.readouterr().err.splitlines()[-1] == f"sim.mutate: {SMALL.name}: 50.0 % killed, not 99 %"
