@@ -60,6 +60,7 @@ class Expressions:
         self._nets = nets
         self._taken = {wire for wire in nets.module.wires if not is_private(wire)}
         self._names: dict[str, str] = {}
+        self._widths: dict[str, int] = {}
         self._driven = {bit.wire for cell in nets.instances for bits in nets.driven(cell).values() for bit in bits}
         self.wires: dict[str, Cell] = {}
         for process in nets.processes:
@@ -73,10 +74,13 @@ class Expressions:
 
     def width(self, wire: str) -> int:
         """Bits of a wire that are declared: those above the highest that is read are not."""
-        declared = self._nets.module.wires[wire]
-        if declared.direction or wire in self._driven:
-            return declared.width
-        return max((place + 1 for place in range(declared.width) if Bit(wire, place) in self._nets.live), default=0)
+        if wire not in self._widths:
+            declared = self._nets.module.wires[wire]
+            width = declared.width
+            while width and not (declared.direction or wire in self._driven or Bit(wire, width - 1) in self._nets.live):
+                width -= 1
+            self._widths[wire] = width
+        return self._widths[wire]
 
     def word(self, bits: Bits) -> str:
         """A word of these bits; 0 for none."""
@@ -280,9 +284,12 @@ class Expressions:
         count = _run(bits, lambda bit, back: back <= place and bit == made[place - back])
         if len(made) > 1 or cell.kind not in _LANES:
             return self._operator(cell, place - count + 1, count)
-        alike = [self._alike(bit, cell) for bit in reversed(bits)]
-        count = next((number for number, each in enumerate(alike) if each is None), len(alike))
-        cells = [each for each in alike[:count] if each is not None]
+        cells: list[Cell] = []
+        for bit in reversed(bits):
+            other = self._alike(bit, cell)
+            if other is None:
+                break
+            cells.append(other)
         return self._lanes(cells[::-1])
 
     def _alike(self, bit: Bit, cell: Cell) -> Cell | None:

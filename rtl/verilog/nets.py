@@ -71,15 +71,18 @@ def _flat(body: Iterable[Statement]) -> Iterator[Statement]:
             yield from _flat(statement.cases[0][1])
 
 
-def _sources(body: Iterable[Statement], wanted: Bit) -> Iterator[Bit]:
-    """The bits that may be assigned to one."""
+def _sources(body: Iterable[Statement]) -> dict[Bit, list[Bit]]:
+    """The bits that may be assigned to each."""
+    found: dict[Bit, list[Bit]] = {}
     for statement in body:
         if isinstance(statement, Assign):
-            yield from (source for target, source in zip(statement.target, statement.source, strict=True)
-                        if target == wanted)  # fmt: skip
+            for target, source in zip(statement.target, statement.source, strict=True):
+                found.setdefault(target, []).append(source)
         else:
             for _, inner in statement.cases:
-                yield from _sources(inner, wanted)
+                for target, sources in _sources(inner).items():
+                    found.setdefault(target, []).extend(sources)
+    return found
 
 
 class Nets:
@@ -251,6 +254,9 @@ class Nets:
     def _reached(self) -> set[Bit]:
         """The bits that an output or an instance depends on."""
         held = {bit: register for register in self.registers for bit in register.held}
+        taken: dict[Bit, list[Bit]] = {}
+        for body in (*(each.body for each in self.registers), *(each.body for each in self.processes)):
+            taken |= _sources(body)
         todo = [
             bit
             for cell in self.instances
@@ -270,10 +276,9 @@ class Nets:
             if bit in self._joined:
                 todo.append(self._joined[bit])
             elif bit in held:
-                body = held[bit].body
-                todo += [*_sources(body, bit), *tests(body)]
+                todo += [*taken[bit], *tests(held[bit].body)]
             elif (driver := self._drivers.get(bit)) is not None:
-                todo += _read(driver, bit)
+                todo += _read(driver, taken.get(bit, ()))
         return found
 
 
@@ -285,11 +290,11 @@ def _about(statement: Statement, names: dict[Bit, Bit]) -> Statement:
     return Switch(statement.test, cases)
 
 
-def _read(driver: Driver, bit: Bit) -> Iterator[Bit]:
-    """The bits that one depends on."""
+def _read(driver: Driver, taken: Iterable[Bit]) -> Iterator[Bit]:
+    """The bits that one depends on. taken: what a process may assign to it."""
     cell, place = driver
     if isinstance(cell, Process):
-        yield from _sources(cell.body, bit)
+        yield from taken
         yield from tests(cell.body)
         return
     for name, bits in cell.ports.items():

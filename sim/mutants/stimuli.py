@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from random import Random
@@ -102,22 +102,29 @@ def unit_case(spec: LoadableSpec, seed: int = 0) -> Case:
             if turn == 0 or chance.random() < 0.5:
                 sets[group] = _parameters(spec, rng, turn)
                 actions.append(Action("load", (group, *sets[group])))
-        for _ in range(_ENTRIES):
-            group = chance.randrange(spec.groups)
-            known = _accumulators(spec, sets[group], rng)
-            accumulator = chance.choice(known[:2] if chance.random() < 0.2 else known)
-            more = (int(chance.random() < 0.4), int(chance.random() < 0.4)) if isinstance(spec, PartialSumSpec) else ()
-            actions.append(Action("enter", (group, accumulator, *more)))
-            if chance.random() < 0.1:
-                actions.append(Action("idle", (chance.randrange(1, 4),)))
-        if turn % 3 == 2:
-            actions.append(Action("reset", (chance.randrange(1, 3),)))
-        actions.append(Action("stray", (chance.randrange(1, 6),)))
+        between = Action("reset", (chance.randrange(1, 3),)) if turn % 2 else Action("stray", (chance.randrange(1, 6),))
+        for part in (_ENTRIES, _ENTRIES // 2):  # what comes between changes no set
+            actions += _entries(spec, sets, part, rng, chance)
+            actions.append(between)
     return Case(spec.design, spec.parameters, tuple(_whole(spec, actions)), seed)
 
 
+def _entries(
+    spec: LoadableSpec, sets: Mapping[int, Sequence[int]], count: int, rng: np.random.Generator, chance: Random
+) -> Iterator[Action]:
+    """Accumulators of any set, with pauses."""
+    for _ in range(count):
+        group = chance.randrange(spec.groups)
+        known = _accumulators(spec, sets[group], rng)
+        accumulator = chance.choice(known[:2] if chance.random() < 0.2 else known)
+        more = (int(chance.random() < 0.4), int(chance.random() < 0.4)) if isinstance(spec, PartialSumSpec) else ()
+        yield Action("enter", (group, accumulator, *more))
+        if chance.random() < 0.1:
+            yield Action("idle", (chance.randrange(1, 4),))
+
+
 _TURNS = 60
-_ENTRIES = 120
+_ENTRIES = 80
 
 
 def _whole(spec: LoadableSpec, actions: Sequence[Action]) -> Iterator[Action]:
