@@ -338,7 +338,7 @@ def test_a_small_demonstration(tmp_path: Path) -> None:
     made = json.loads((out / "silicon" / "silicon.json").read_text())
     assert made["array"] == record["array"]
     verilog = (out / "silicon" / f"{record['array']}.v").read_text()
-    assert f"module {record['array']}(" in verilog
+    assert f"module {record['array']} (" in verilog
     assert (data["element"]["count"], data["requantiser"]["count"]) == (16, 4)
     assert data["element"] == made["element"]
     assert f"{data['element']['area_um2']:,.1f} um2" in (out / "logs" / "synthesise.log").read_text()
