@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """The command line. Exit code 1 where a module scores less than it should."""
     options = parser().parse_args(arguments)
     jobs = read_jobs(options.jobs)
-    count, seed = integer("count", options.count, 1, 1000), integer("seed", options.seed, 0, (1 << 31) - 1)
+    count, seed = integer("count", options.count, 1, 1000), integer("seed", options.seed, 0, (1 << 64) - 1)
     least = number("least", options.least, 0, 100)
     for program in ("g++", "make"):
         executable(program)

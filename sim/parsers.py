@@ -109,7 +109,7 @@ examples:
   python -m sim.mutate --out mutants.json""",
     )
     made.add_argument("--count", metavar="N", default="200", help="mutants of each module, 1 to 1000 (default 200)")
-    made.add_argument("--seed", metavar="N", default="1", help="seed of their choice (default 1)")
+    made.add_argument("--seed", metavar="N", default="1", help="seed of all draws, 0 to 2^64 - 1")
     made.add_argument("--least", metavar="P", default="99", help="per cent to be killed of those seen (default 99)")
     made.add_argument("--fresh", action="store_true", help="do again what is known already")
     add_jobs(made)

@@ -85,7 +85,7 @@ class Mutant:
 
 def changes_of(folder: Path, module: str, seed: int, count: int) -> list[str]:
     """Has Yosys make mutants of ``module`` in design.v of a folder, into mutated.v there; returns its commands."""
-    command = shadows.command("sim.mutants.worker", "list", module, str(seed), str(count))
+    command = shadows.command("sim.mutants.worker", "list", module, str(seed % (1 << 31)), str(count))
     done = processes.run(command, cwd=folder, env={**os.environ, **processes.TEMPORARY_HERE})
     if done.returncode != 0:
         raise ToolError(f"Yosys could not make mutants: {(done.stderr or done.stdout).strip()[-500:]}")

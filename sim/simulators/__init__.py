@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .generated import generated_verilog
-from .netlists import NETLIST_SOURCES, read_netlists
+from .netlists import NETLIST_SOURCES, plain_verilog, read_netlists
 from .toolchain import SIMULATORS, SimulationError, ToolError, Verilator, cached, executable, run_tool
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "cached",
     "executable",
     "generated_verilog",
+    "plain_verilog",
     "read_netlists",
     "run_tool",
 ]

@@ -53,7 +53,7 @@ class Component:
     """The cells of a generated component, equal ones counted once: Amaranth may spell an expression out twice."""
 
     def __init__(self, spec: MacSpec) -> None:
-        self.text = rtlil.convert(spec.create(), name="top", emit_src=False)
+        self.text = rtlil.convert(spec.create(numbered=True), name="top", emit_src=False)
         self.cells: Counter[str] = Counter()
         self.flip_flops: dict[str, int] = {}
         driver: dict[str, tuple[str, ...]] = {}

@@ -1,0 +1,180 @@
+"""A module of Verilog as the terms of a solver: what its registers take and its outputs are, one cycle on."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any, TypeAlias
+
+from siliquant.files import scratch
+from siliquant.processes import run as processes
+from siliquant.processes import shadows
+from sim.proofs import ProofError
+from sim.simulators import ToolError, plain_verilog
+
+from .terms import Fact, Terms, Word
+
+__all__ = ["Transition", "read_module"]
+
+Net: TypeAlias = int | str
+_ARITHMETIC: Mapping[str, Callable[[Word, Word], Word]] = {
+    "$add": lambda a, b: a + b,
+    "$sub": lambda a, b: a - b,
+    "$mul": lambda a, b: a * b,
+    "$and": lambda a, b: a & b,
+    "$or": lambda a, b: a | b,
+    "$xor": lambda a, b: a ^ b,
+    "$shl": lambda a, b: a << b,
+}
+_COMPARISONS: Mapping[str, Callable[[Word, Word], Fact]] = {
+    "$eq": lambda a, b: a.same(b),
+    "$ne": lambda a, b: ~a.same(b),
+    "$lt": lambda a, b: a < b,
+    "$le": lambda a, b: a <= b,
+    "$gt": lambda a, b: b < a,
+    "$ge": lambda a, b: b <= a,
+}
+_TESTS: Mapping[str, Callable[..., Fact]] = {
+    "$logic_not": lambda a: ~a.holds,
+    "$reduce_bool": lambda a: a.holds,
+    "$reduce_or": lambda a: a.holds,
+    "$logic_and": lambda a, b: a.holds & b.holds,
+    "$logic_or": lambda a, b: a.holds | b.holds,
+}
+
+
+class Signals(dict[str, Word]):
+    """Words by name. ProofError for a name that is not there."""
+
+    def __init__(self, kind: str, words: Mapping[str, Word]) -> None:
+        super().__init__(words)
+        self._kind = kind
+
+    def __missing__(self, name: str) -> Word:
+        raise ProofError(f"the Verilog has no {self._kind} {name}")
+
+
+@dataclass(frozen=True)
+class Transition:
+    """registers, inputs: words that may be anything. taken: what each register holds a cycle later. outputs: now."""
+
+    registers: Mapping[str, Word]
+    inputs: Mapping[str, Word]
+    taken: Mapping[str, Word]
+    outputs: Mapping[str, Word]
+
+
+def read_module(verilog: str, module: str, terms: Terms) -> Transition:
+    """The transition of a module that instantiates no other. Raises ProofError for one that has what no controller
+    has, ToolError where Yosys cannot read it.
+    """
+    with scratch("controller") as folder:
+        (folder / "design.v").write_text(plain_verilog(verilog))
+        command = shadows.command("sim.controllers.worker", module)
+        done = processes.run(command, cwd=folder, env={**os.environ, **processes.TEMPORARY_HERE})
+        if done.returncode != 0:
+            raise ToolError(f"Yosys could not read {module}: {(done.stderr or done.stdout).strip()[-500:]}")
+        found = json.loads((folder / "design.json").read_text())["modules"][module]
+    return _Reader(module, found, terms).transition()
+
+
+class _Reader:
+    """Terms of a netlist of words, each made once."""
+
+    def __init__(self, name: str, module: Mapping[str, Any], terms: Terms) -> None:
+        self._name, self._module, self._terms = name, module, terms
+        self._words: dict[int, Word] = {}  # of cells, registers and inputs, by a number
+        self._places: dict[Net, tuple[int, int]] = {}
+        self._cells: dict[int, Mapping[str, Any]] = {}
+        self._open: set[int] = set()
+        inside = sorted(module["netnames"].items(), key=lambda item: item[0] not in module["ports"])
+        self._names = {bit: net for net, each in inside if not each.get("hide_name") for bit in each["bits"]}
+
+    def transition(self) -> Transition:
+        ports = self._module["ports"]
+        inputs = {
+            name: self._free(name, port["bits"]) for name, port in ports.items() if port["direction"] == "input"
+        }
+        registers: dict[str, Word] = {}
+        taken: dict[str, Sequence[Net]] = {}
+        for cell in self._module["cells"].values():
+            if cell["type"] != "$dff":
+                number = len(self._places)
+                self._cells[number] = cell
+                self._places |= {bit: (number, place) for place, bit in enumerate(cell["connections"]["Y"])}
+                continue
+            held = cell["connections"]["Q"]
+            name = self._names[held[0]]
+            if self._module["netnames"][name]["bits"] != held or name in registers:
+                raise ProofError(f"{self._name}: register {name} must be one word")
+            registers[name] = self._free(name, held)
+            taken[name] = cell["connections"]["D"]
+        outputs = {
+            name: self._word(port["bits"])
+            for name, port in ports.items()
+            if port["direction"] == "output" and port["bits"]
+        }
+        return Transition(
+            Signals("register", registers),
+            Signals("input", inputs),
+            Signals("register", {name: self._word(bits) for name, bits in taken.items()}),
+            Signals("output", outputs),
+        )
+
+    def _free(self, name: str, bits: Sequence[Net]) -> Word:
+        number = len(self._places)
+        self._words[number] = self._terms.free(f"{self._name}.{name}", len(bits))
+        self._places |= {bit: (number, place) for place, bit in enumerate(bits)}
+        return self._words[number]
+
+    def _word(self, bits: Sequence[Net]) -> Word:
+        """The term of some bits, the lowest first: parts of words stay together."""
+        parts = []
+        places = [self._place(bit) for bit in bits]
+        for (source, _), run in groupby(enumerate(places), lambda item: (item[1][0], item[1][1] - item[0])):
+            run_places = [place for _, (_, place) in run]
+            if isinstance(source, str):
+                parts.append(self._terms.number(int(source), 1))
+                continue
+            parts.append(self._terms.part(self._made(source), run_places[0], len(run_places)))
+        return self._terms.joined(parts)
+
+    def _place(self, bit: Net) -> tuple[int | str, int]:
+        if isinstance(bit, str):
+            if bit not in "01":
+                raise ProofError(f"{self._name}: a net is {bit}")
+            return bit, 0
+        if bit not in self._places:
+            raise ProofError(f"{self._name}: nothing drives {self._names.get(bit, 'a net')}")
+        return self._places[bit]
+
+    def _made(self, number: int) -> Word:
+        if number not in self._words:
+            if number in self._open:
+                raise ProofError(f"{self._name}: a signal depends on itself")
+            self._open.add(number)
+            self._words[number] = self._cell(self._cells[number])
+        return self._words[number]
+
+    def _cell(self, cell: Mapping[str, Any]) -> Word:
+        kind, pins = cell["type"], cell["connections"]
+        width = len(pins["Y"])
+        signed = any(int(cell["parameters"].get(f"{pin}_SIGNED", "0"), 2) for pin in "AB")
+        if signed:
+            raise ProofError(f"{self._name}: there is no rule for a signed {kind}")
+        if kind == "$mux":
+            return self._word(pins["S"]).holds.choose(self._word(pins["B"]), self._word(pins["A"]))
+        words = [self._word(pins[pin]) for pin in "AB" if pin in pins]
+        if kind == "$not":
+            return ~words[0].extended(width)
+        if kind in _ARITHMETIC:
+            wide = max(width, words[1].width) if kind == "$shl" else width
+            return _ARITHMETIC[kind](words[0].extended(wide), words[1].extended(wide)).extended(width)
+        if kind in _COMPARISONS:
+            return self._terms.as_word(_COMPARISONS[kind](*words)).extended(width)
+        if kind in _TESTS:
+            return self._terms.as_word(_TESTS[kind](*words)).extended(width)
+        raise ProofError(f"{self._name}: there is no rule for a cell {kind}")
