@@ -2,8 +2,8 @@
 
     python benchmarks/texts.py [--library NAME | --liberty FILE] [--clock-mhz F] [--out FILE]
 
-The circuits are the same (tests/rtl/verilog/test_writing.py has Yosys prove that); a synthesis tool meets their nets in
-another order.
+Both are written from one component (tests/rtl/verilog/test_writing.py has Yosys prove small ones equal); a synthesis
+tool meets their nets in another order.
 """
 
 from __future__ import annotations

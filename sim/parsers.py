@@ -72,7 +72,8 @@ def prove() -> DesignParser:
         prog="sim.prove",
         description="Proves that the Verilog of MACs shows the sum of all products, for all operands, precisions, "
         "resets and pauses. Without --design: every kind and form of every design, in several sizes, and requantisers. "
-        "Exit code 1 where something is not proved.",
+        "With --array: the controllers of an array of the design, for all settings. Exit code 1 where something is not "
+        "proved.",
         epilog="""\
 The parameters of a design: --design NAME --help. docs/verification.md says what is shown, how, and what is assumed.
 A proof is kept until the design or its code changes.
@@ -81,8 +82,12 @@ examples:
   python -m sim.prove --design uniform --weight-bits 8 --activation-bits 8 --lanes 64
   python -m sim.prove --design bitfusion --units 16 --pipeline-stages 2
   python -m sim.prove --design uniform --lanes 16 --verilog build/uniform_w4_a4_l16.v
+  python -m sim.prove --design uniform --lanes 16 --array 16x16
   python -m sim.prove --out proofs.json""",
     )
+    add_array(made, None)
+    add_architecture(made, None)
+    add_drains(made)
     made.add_argument(
         "--verilog", metavar="FILE", type=Path, help="prove this text, which has the module of --design and its helpers"
     )

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 import sys
+from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from functools import partial
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
+from rtl.array import Architecture, ArraySpec, drained
 from rtl.mac import design_named
-from rtl.options import read_parameters
+from rtl.options import array_size, read_drains, read_parameters
 from rtl.requant import LoadableSpec
 from rtl.spec import MacSpec
 from siliquant.commandline import called, console, print_table, read_jobs, run, working
 from siliquant.files import package_version, write_atomically
 from siliquant.inputs import belongs, read_text
+from sim.controllers import prove_controllers
 from sim.proofs import (
     MacProof,
     ProofError,
@@ -34,6 +37,9 @@ PROG = "sim.prove"
 Spec: TypeAlias = MacSpec | LoadableSpec
 Proof: TypeAlias = MacProof | UnitProof
 MAC_HEADERS = ("design", "specs", "largest, gates", "sums", "states", "Verilog cells", "register bits", "s")
+ARRAY_HEADERS = ("controller", "register bits", "s")
+_RESULTS = 2048
+"""Rows of sums that the result memory has room for, as of an array that ``gen`` makes."""
 UNIT_HEADERS = ("unit", "specs", "largest, gates", "parameter sets", "Verilog cells", "register bits", "s")
 TOOLS = ("amaranth", "bitwuzla", "pyosys", "siliquant")
 SHELF = Shelf("proofs", (
@@ -47,7 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """The command line. Exit code 1 where something is not proved."""
     made = parser()
     options = made.parse_args(arguments)
-    made.only_with("--design", options.design is not None, "--verilog")
+    made.only_with("--design", options.design is not None, "--verilog", "--array")
+    made.only_with("--array", options.array is not None, "--architecture", "--drains")
     jobs = read_jobs(options.jobs)
     verilog = None if options.verilog is None else read_text(options.verilog, _MOST_BYTES)
     if options.design is None:
@@ -55,6 +62,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     else:
         design = design_named(options.design)
         specs = (design(**read_parameters(options, design)),)
+    if options.array is not None:
+        mac = specs[0]
+        assert isinstance(mac, MacSpec)
+        _prove_array(mac, options, verilog)
+        return
     known = {} if options.fresh or verilog is not None else _known(specs)
     try:
         with belongs(options.verilog or "", "Verilog of that design"):
@@ -71,6 +83,33 @@ def main(arguments: Sequence[str] | None = None) -> None:
         write_atomically(options.out, json.dumps(record, indent=1) + "\n")
     if failed:
         sys.exit(1)
+
+
+def _prove_array(mac: MacSpec, options: Namespace, verilog: str | None) -> None:
+    """Proves the controllers of an array, and says so. Exit code 1 where one is not as its model."""
+    rows, columns = array_size(options.array)
+    architecture = Architecture(options.architecture or Architecture.BROADCAST)
+    given: dict[str, Any] = drained(rows, read_drains(options), _RESULTS)
+    spec = ArraySpec(mac=mac, rows=rows, columns=columns, architecture=architecture, **given)
+    try:
+        with working(f"proving {spec.name}"):
+            found = prove_controllers(spec, verilog)
+    except ProofError as error:
+        print(f"{called(PROG)}: {error}", file=sys.stderr)
+        sys.exit(1)
+    lines = [[each.controller, str(each.registers), f"{each.seconds:.1f}"] for each in found]
+    print_table(console(), "proved for all settings", ARRAY_HEADERS, lines)
+    for each in found:
+        console().print(f"{each.controller}: {'; '.join(each.steps)}", soft_wrap=True)
+    console().print(
+        f"proved: {spec.name}, Verilog {found[0].verilog_sha256[:12]}. What that says and assumes: docs/verification.md"
+    )
+    if options.out is not None:
+        record = {
+            "versions": {name: package_version(name) for name in TOOLS},
+            "proved": [asdict(each) for each in found],
+        }
+        write_atomically(options.out, json.dumps(record, indent=1) + "\n")
 
 
 def _print(found: Sequence[Proof], kept: int) -> None:

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("siliquant", "hwmodel", "rtl", "sim", "qat", "reports", "docs_tools")
 # Run as files, by another Python or from another folder, so that they have no package to be relative to.
 SCRIPTS = {
-    "rtl.gen", "rtl.verilog.rtlil_worker", "sim.fuzzing.netlist_worker", "sim.mutants.worker",
+    "rtl.gen", "rtl.verilog.rtlil_worker", "sim.fuzzing.netlist_worker", "sim.mutants.worker", "sim.controllers.worker",
     "sim.simulators.netlist_worker",
     "docs_tools.hooks", "docs_tools.docstrings",
     "siliquant.processes.shadows", "siliquant.processes.watcher",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias
 
 from .expressions import Expressions, constant
-from .nets import Nets, Register
+from .nets import CONSTANTS, Nets, Register, targets
 from .rtlil import Assign, Bit, Bits, Statement, Switch
 
 __all__ = ["Reset", "blocks", "combinational"]
@@ -76,21 +77,48 @@ def blocks(nets: Nets, write: Expressions, reset: Reset) -> Iterator[list[str]]:
 
 def combinational(body: Body, nets: Nets, write: Expressions) -> list[str]:
     """The lines of a block without a clock."""
-    return list(_nested("always @*", list(_Writer(nets, write, "=").lines(list(body)))))
+    return list(_nested("always @*", list(_Writer(nets, write, "=").lines(_last_words(body)))))
 
 
 def _split(register: Register, nets: Nets) -> _Taken:
     """A register without the statement that it holds what it has, and its reset apart from all else."""
-    body = tuple(statement for statement in register.body if not _holds(statement))
-    last = body[-1] if body else None
-    if isinstance(last, Switch) and last.test == (Bit("rst"),):
-        ((_, cleared),) = last.cases
-        return _Taken(register, cleared, body[:-1])
+    body = _last_words(register.body)
+    while body and _holds(body[0]):
+        body = body[1:]
+    if body and _is_reset(body[-1], register.held):
+        assert isinstance(body[-1], Switch)
+        return _Taken(register, body[-1].cases[0][1], body[:-1])
     return _Taken(register, (), body)
 
 
 def _holds(statement: Statement) -> bool:
     return isinstance(statement, Assign) and statement.target == statement.source
+
+
+def _is_reset(statement: Statement, held: Bits) -> bool:
+    """Whether a statement gives a whole register constants in reset, and does nothing else."""
+    if not isinstance(statement, Switch) or statement.test != (Bit("rst"),) or len(statement.cases) != 1:
+        return False
+    ((patterns, body),) = statement.cases
+    constant_ = all(isinstance(each, Assign) and {bit.wire for bit in each.source} <= set(CONSTANTS) for each in body)
+    return patterns == ("1",) and constant_ and set(targets(body)) == set(held)
+
+
+def _last_words(body: Body) -> Body:
+    """Statements without those that a later one without a condition overrides: not every tool reads these alike.
+
+    Raises ValueError where it overrides a part.
+    """
+    kept: list[Statement] = []
+    for statement in body:
+        if isinstance(statement, Assign):
+            given = set(statement.target)
+            rest = [each for each in kept if not set(targets((each,))) <= given]
+            if any(not given.isdisjoint(targets((each,))) for each in rest if isinstance(each, Switch)):
+                raise ValueError(f"{statement.target[0].wire} takes a part of a word after a choice of the whole")
+            kept = rest
+        kept.append(statement)
+    return tuple(kept)
 
 
 def _signature(body: Body) -> object:
@@ -135,10 +163,14 @@ class _Writer:
         for statement in statements:
             if isinstance(statement, Assign):
                 yield from self._assign(statement)
-            elif len(statement.test) > 1 and all(len(p) == 1 and "-" not in p[0] for p, _ in statement.cases if p):
+            elif len(statement.test) > 1 and _is_table(statement):
                 yield from self._case(statement)
             else:
-                cases = [(self._condition(statement.test, patterns), body) for patterns, body in statement.cases]
+                cases = []
+                for patterns, body in statement.cases:
+                    cases.append((self._condition(statement.test, patterns), body))
+                    if not cases[-1][0]:
+                        break  # it fits whatever comes: the cases behind it are never reached
                 yield from self._chain([(test, list(self.lines(body))) for test, body in cases])
 
     def _assign(self, statement: Assign) -> Iterator[str]:
@@ -162,10 +194,12 @@ class _Writer:
 
     def _condition(self, test: Bits, patterns: tuple[str, ...]) -> str:
         """When one of the patterns fits; empty where any does."""
+        if any(set(pattern) <= {"-"} for pattern in patterns):
+            return ""
         found = []
         for pattern in patterns:
             places = [(bit, each) for bit, each in zip(reversed(test), pattern, strict=True) if each != "-"]
-            alone = len(places) == 1
+            alone = len(places) == 1 == len(patterns)
             terms = [self._literal(bit, each == "1", alone) for bit, each in reversed(places)]
             found.append(" && ".join(terms))
         if len(found) > 1:
@@ -187,13 +221,22 @@ class _Writer:
         if not test:
             yield from lines
         elif lines:
-            yield from _nested(f"if ({test})", lines)
-            if rest:
-                yield from _nested("else", list(self._chain(rest)), chained=True)
+            behind = list(self._chain(rest))
+            inner = lines[0].startswith(("if ", "case "))  # an else would be of that one
+            yield from (_block(f"if ({test})", lines) if behind and inner else _nested(f"if ({test})", lines))
+            if behind:
+                yield from _nested("else", behind, chained=True)
         elif len(rest) == 1 and rest[0][0]:
             yield from _nested(f"if (!{_bracketed(test)} && {_bracketed(rest[0][0])})", rest[0][1])
         else:
             yield from _nested(f"if (!{_bracketed(test)})", list(self._chain(rest)), chained=True)
+
+
+def _is_table(statement: Switch) -> bool:
+    """Whether each case is one number, and the last may be any other."""
+    *first, last = statement.cases
+    numbers = [patterns for patterns, _ in (first if not last[0] else statement.cases)]
+    return all(len(patterns) == 1 and "-" not in patterns[0] for patterns in numbers)
 
 
 def _bracketed(text: str) -> str:
@@ -208,14 +251,18 @@ def _nested(head: str, lines: list[str], *, chained: bool = False) -> Iterator[s
         yield f"{head} {lines[0]}"
         yield from lines[1:]
     else:
-        yield f"{head} begin"
-        yield from _indented(lines)
-        yield "end"
+        yield from _block(head, lines)
+
+
+def _block(head: str, lines: list[str]) -> Iterator[str]:
+    yield f"{head} begin"
+    yield from _indented(lines)
+    yield "end"
 
 
 def _one_statement(lines: Sequence[str]) -> bool:
     """Whether lines are one if with all that belongs to it."""
-    starts = [line for line in lines if not line.startswith((_INDENT, "end", "else"))]
+    starts = [line for line in lines if not re.match(rf"{_INDENT}|(end|else)\b", line)]
     return len(starts) == 1 and lines[0].startswith("if (")
 
 

@@ -92,7 +92,7 @@ _LEAVES = {FULL_ADDER_NAME: FULL_ADDER, MEMORY_NAME: MEMORY}
 
 
 class GenerationError(ToolError):
-    """Yosys did not turn the RTLIL of a design into Verilog."""
+    """The RTLIL of a design has something that cannot be written as Verilog."""
 
 
 class Elaborated(Protocol):
@@ -218,14 +218,16 @@ def _made(name: str, spec: Elaborated, reset: Reset, outputs: Mapping[str, froze
     except ValueError as error:
         raise GenerationError(f"{name}: {error}") from error
     names = {module.name: _module_name(name, module.name) for module in modules}
+    if len(set(names.values())) < len(names) or any("$" in each for each in names.values()):
+        raise GenerationError(f"{name}: parts must have names of their own")
     pins = {names[module.name]: frozenset(_ports(module, is_input=False)) for module in modules}
     found = {}
     for module in modules:
         own = module.name == name
         ports = spec.ports if own else [*_inner_ports(module)]
         about = [f"{name}: {spec.summary}"] if own else [f"{names[module.name]}: part of {name}"]
-        renamed = module_named(module, names)
         try:
+            renamed = module_named(module, names)
             found[renamed.name] = module_text(renamed, ports, about, reset, {**outputs, **pins})
         except ValueError as error:
             raise GenerationError(f"{module.name}: {error}") from error

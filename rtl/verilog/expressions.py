@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from siliquant.inputs import VERILOG_WORDS
+
 from .nets import CONSTANTS, Nets, is_private
 from .rtlil import Assign, Bit, Bits, Cell, Statement
 
@@ -58,7 +60,9 @@ class Expressions:
 
     def __init__(self, nets: Nets) -> None:
         self._nets = nets
-        self._taken = {wire for wire in nets.module.wires if not is_private(wire)}
+        self._taken = {wire for wire in nets.module.wires if not is_private(wire)} | VERILOG_WORDS | {"rst_n"}
+        for cell in nets.instances:
+            self._taken |= {cell.name, *(f"{cell.name}_{pin}" for pin in cell.ports)}
         self._names: dict[str, str] = {}
         self._widths: dict[str, int] = {}
         self._driven = {bit.wire for cell in nets.instances for bits in nets.driven(cell).values() for bit in bits}
@@ -154,7 +158,7 @@ class Expressions:
 
     def _own(self, cell: Cell, sink: str) -> str:
         wire = cell.ports["Y"][0].wire
-        self._names[wire] = text = self._free(f"{sink}_{_WORDS[cell.kind]}")
+        self._names[wire] = text = self._free(f"{sink}_{_WORDS.get(cell.kind, 'made')}")
         self.wires[wire] = cell
         return text
 
@@ -244,7 +248,10 @@ class Expressions:
         if kind == "$neg":
             return _Part(f"-{self.operand(x['A'])}", width, False)
         if kind in _REDUCTIONS:
-            return _Part(f"{_REDUCTIONS[kind]}{self.operand(x['A'])}", width, False)
+            if not x["A"]:
+                return _Part(constant(int(kind == "$reduce_and"), 1), width)
+            text = self.operand(x["A"])
+            return _Part(f"{_REDUCTIONS[kind]}{text if text[0] not in '~-&|^' else f'({text})'}", width, False)
         if kind not in _BINARY:
             raise ValueError(f"cannot write an operator of the kind {kind}")
         a, b = (self.operand(x[name]) for name in "AB")

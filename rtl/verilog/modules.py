@@ -83,6 +83,7 @@ def module_text(
     lines = [f"// {line}".rstrip() for line in about]
     wires = nets.module.wires
     held = {register.held[0].wire for register in nets.registers if register.held}
+    held |= {process.target[0].wire for process in nets.processes}
     inputs = [wire for wire in wires.values() if wire.direction == "input"]
     unread = {wire.name for wire in inputs if not _is_read(nets, wire.name, wire.width)}
     unread = {reset.port if name == "rst" else name for name in unread}
@@ -101,7 +102,8 @@ def with_reset(text: str, reset: Reset) -> str:
     """A text with the reset of another style in place of ``rst``, in what is no block of registers."""
     if reset.port == "rst":
         return text
-    text = text.replace(".rst(rst)", f".{reset.port}({reset.port})").replace("~rst", reset.port)
+    text = text.replace(".rst(rst)", f".{reset.port}({reset.port})")
+    text = re.sub(r"~rst\b", reset.port, text)
     return re.sub(r"\brst\b", f"~{reset.port}", text)
 
 
@@ -162,7 +164,9 @@ def _signals(nets: Nets, write: Expressions) -> Iterator[_Item]:
         yield item if _is_read(nets, private, width) else _waived(item)
     for process in nets.processes:
         name = write.name(process.target[0].wire)
-        lines = (f"reg {_range(len(process.target))} {name};", *combinational(process.body, nets, write))
+        wire = nets.module.wires[process.target[0].wire]
+        declared = () if wire.direction else (f"reg {_range(len(process.target))} {name};".replace("  ", " "),)
+        lines = (*declared, *combinational(process.body, nets, write))
         yield _Item(name, frozenset((name,)), lines, _identifiers("\n".join(lines)) - {name})
 
 

@@ -97,6 +97,11 @@ class Nets:
         self._alias: dict[Bit, Bit] = {}
         self._named: dict[Bit, Bit] = {}
         self._joined: dict[Bit, Bit] = {}
+        for cell in module.cells:
+            if cell.kind == "$dff" and (cell.ports["CLK"] != (Bit("clk"),) or cell.parameters["CLK_POLARITY"] != 1):
+                raise ValueError(f"{cell.ports['Q'][0].wire} must be clocked by the rising edge of clk")
+            if cell.kind.startswith("$") and cell.kind != "$dff" and "Y" not in cell.ports:
+                raise ValueError(f"cannot write a cell of the kind {cell.kind}")
         flops = self._inner_names([cell for cell in module.cells if cell.kind == "$dff"])
         for each in module.connections:
             self._connect(each.target, each.source)
@@ -240,15 +245,20 @@ class Nets:
     def _registers(self, flops: list[Cell], made: list[Process]) -> tuple[list[Register], list[Process]]:
         """Registers with the statements that decide what they take, and the processes that are left."""
         by_target = {process.target: process for process in made}
+        read = {bit for cell in (*self.operators, *self.instances) for name, bits in cell.ports.items()
+                if name != "Y" for bit in bits}  # fmt: skip
+        read |= set(self._joined.values())
+        for process in made:
+            read |= {*tests(process.body), *(bit for bits in _sources(process.body).values() for bit in bits)}
         found = []
         for cell in flops:
             held, taken = cell.ports["Q"], cell.ports["D"]
-            process = by_target.pop(taken, None)
-            if process is None:
+            decided = by_target.pop(taken, None) if read.isdisjoint(taken) else None
+            if decided is None:
                 found.append(Register(held, (Assign(held, tuple(map(self.of, taken))),)))
                 continue
             names = dict(zip(taken, held, strict=True))
-            found.append(Register(held, tuple(_about(statement, names) for statement in process.body)))
+            found.append(Register(held, tuple(_about(statement, names) for statement in decided.body)))
         return found, list(by_target.values())
 
     def _reached(self) -> set[Bit]:

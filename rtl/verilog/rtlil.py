@@ -7,7 +7,21 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple, TypeAlias
 
-__all__ = ["Assign", "Bit", "Bits", "Cell", "Module", "Statement", "Switch", "Wire", "module_named", "parse"]
+from siliquant.inputs import VERILOG_WORDS
+
+__all__ = [
+    "VERILOG_WORDS",
+    "Assign",
+    "Bit",
+    "Bits",
+    "Cell",
+    "Module",
+    "Statement",
+    "Switch",
+    "Wire",
+    "module_named",
+    "parse",
+]
 
 
 class Bit(NamedTuple):
@@ -72,10 +86,14 @@ class Module:
 
 def module_named(module: Module, names: Mapping[str, str]) -> Module:
     """A module with other names of modules, its own among them, and of wires that have namesakes: without $NUMBER."""
-    taken = {wire for wire in module.wires if "$" not in wire} | {cell.name for cell in module.cells}
+    """Raises ValueError where a port or an instance cannot have its name in Verilog."""
+    for each in module.wires.values():
+        if each.name == "rst_n" or (each.direction and ("$" in each.name or each.name in VERILOG_WORDS)):
+            raise ValueError(f"{each.name} cannot be a name in the text")
+    taken = {wire for wire in module.wires if "$" not in wire} | {cell.name for cell in module.cells} | VERILOG_WORDS
     wires: dict[str, str] = {}
     for wire in module.wires:
-        if "$" in wire[1:]:
+        if "$" in wire[1:] or wire in VERILOG_WORDS:
             base, number = wire.partition("$")[0], 2
             while f"{base}_{number}" in taken:
                 number += 1
@@ -150,7 +168,7 @@ class _Parser:
         return module
 
     def _wire(self, rest: str) -> None:
-        *options, name = rest.split(" ")
+        *options, name = rest.replace("signed ", "").split(" ")
         width, direction = 1, ""
         for option, value in zip(options[::2], options[1::2], strict=True):
             if option == "width":

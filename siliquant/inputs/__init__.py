@@ -19,7 +19,7 @@ from .errors import (
     short,
 )
 from .numbers import decimal, fraction, integer, number, number_list, positive_number, read_clock_mhz, whole
-from .quoting import csv_of, html_text, identifier, spef_word, tcl_word, verilog_name, yosys_word
+from .quoting import VERILOG_WORDS, csv_of, html_text, identifier, spef_word, tcl_word, verilog_name, yosys_word
 from .reading import (
     MOST_BYTES,
     MOST_LEVELS,
@@ -44,6 +44,7 @@ __all__ = [
     "MOST_BYTES",
     "MOST_CHARACTERS",
     "MOST_LEVELS",
+    "VERILOG_WORDS",
     "FileError",
     "InputError",
     "InputTypeError",

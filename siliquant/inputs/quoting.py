@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "IDENTIFIER",
+    "VERILOG_WORDS",
     "csv_cell",
     "csv_of",
     "html_text",
@@ -29,7 +30,7 @@ __all__ = [
 IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*", re.ASCII)
 _MOST_NAME = 1024
 _TCL_PLAIN = re.compile(r"[A-Za-z0-9_./:+=,@%^-]+", re.ASCII)
-_VERILOG_WORDS = frozenset(
+VERILOG_WORDS = frozenset(
     """
     always and assign automatic begin buf bufif0 bufif1 case casex casez cell cmos config deassign default defparam
     design disable edge else end endcase endconfig endfunction endgenerate endmodule endprimitive endspecify
@@ -51,7 +52,7 @@ def identifier(text: str, what: str) -> str:
 
     Raises InputError that calls it ``what``.
     """
-    if not IDENTIFIER.fullmatch(text) or len(text) > _MOST_NAME or text in _VERILOG_WORDS:
+    if not IDENTIFIER.fullmatch(text) or len(text) > _MOST_NAME or text in VERILOG_WORDS:
         raise InputError(f"{what} must be a Verilog identifier, not {short(text)}")
     return text
 
@@ -64,7 +65,7 @@ def verilog_name(text: str) -> str:
     """
     if not text or len(text) > _MOST_NAME or any(not "!" <= letter <= "~" for letter in text):
         raise InputError(f"a name in Verilog must be 1 to {_MOST_NAME} printable ASCII characters, not {short(text)}")
-    return text if IDENTIFIER.fullmatch(text) and text not in _VERILOG_WORDS else f"\\{text} "
+    return text if IDENTIFIER.fullmatch(text) and text not in VERILOG_WORDS else f"\\{text} "
 
 
 def tcl_word(text: str) -> str:

@@ -130,9 +130,7 @@ def _after(model: _Model, inputs: State, terms: Terms) -> State:
         "c": next_c.choose(now["c"] + 1, now["c"]),
         "of_columns": next_c.choose(now["of_columns"] + now["S"].extended(now["of_columns"].width), now["of_columns"]),
         "of_rows": next_r.choose(
-            model.is_last("r", "R").choose(
-                zero["of_rows"], now["of_rows"] + now["S"].extended(now["of_rows"].width)
-            ),
+            model.is_last("r", "R").choose(zero["of_rows"], now["of_rows"] + now["S"].extended(now["of_rows"].width)),
             now["of_rows"],
         ),
     }
@@ -204,7 +202,9 @@ def _shows(model: _Model, inputs: State, outputs: State, terms: Terms) -> Fact:
     word = model.word
     issue = all_of(model.on, ~inputs["hold"].holds, ~all_of(model.last_cycle, model.waits))
     first = all_of(word("s").same(0), word("w").same(0), word("a").same(0))
-    weights, activations, control = (outputs[name].width for name in ("read_weights", "read_activations", "read_control"))
+    weights, activations, control = (
+        outputs[name].width for name in ("read_weights", "read_activations", "read_control")
+    )
     planes, others = word("W").extended(weights), word("A").extended(activations)
     within = (word("w").extended(8) * word("A").extended(8) + word("a").extended(8)).extended(control)
     half = terms.number(model.spec.control_cycles % (1 << control), control)

@@ -44,9 +44,7 @@ class Fact:
 
 @dataclass(frozen=True)
 class Word:
-    """An unsigned word. Operators take words of any widths, or integers: sums and products are as wide as the wider one,
-    and wrap.
-    """
+    """An unsigned word. Operators take words of any widths, or integers; results are as wide as the wider, and wrap."""
 
     terms: TermManager
     term: Term

@@ -59,7 +59,10 @@ class Signals(dict[str, Word]):
 
 @dataclass(frozen=True)
 class Transition:
-    """registers, inputs: words that may be anything. taken: what each register holds a cycle later. outputs: now."""
+    """registers, inputs: words that may be anything. taken: what each register holds a cycle later. outputs: now.
+
+    A word is there under each of its names.
+    """
 
     registers: Mapping[str, Word]
     inputs: Mapping[str, Word]
@@ -95,9 +98,7 @@ class _Reader:
 
     def transition(self) -> Transition:
         ports = self._module["ports"]
-        inputs = {
-            name: self._free(name, port["bits"]) for name, port in ports.items() if port["direction"] == "input"
-        }
+        inputs = {name: self._free(name, port["bits"]) for name, port in ports.items() if port["direction"] == "input"}
         registers: dict[str, Word] = {}
         taken: dict[str, Sequence[Net]] = {}
         for cell in self._module["cells"].values():
@@ -107,15 +108,19 @@ class _Reader:
                 self._places |= {bit: (number, place) for place, bit in enumerate(cell["connections"]["Y"])}
                 continue
             held = cell["connections"]["Q"]
-            name = self._names[held[0]]
-            if self._module["netnames"][name]["bits"] != held or name in registers:
-                raise ProofError(f"{self._name}: register {name} must be one word")
-            registers[name] = self._free(name, held)
-            taken[name] = cell["connections"]["D"]
+            names = self._called(held)
+            if not names or names[0] in registers:
+                raise ProofError(
+                    f"{self._name}: register {self._names.get(held[0], 'without a name')} must be one word"
+                )
+            word = self._free(names[0], held)
+            registers |= dict.fromkeys(names, word)
+            taken |= dict.fromkeys(names, cell["connections"]["D"])
         outputs = {
             name: self._word(port["bits"])
-            for name, port in ports.items()
+            for port in ports.values()
             if port["direction"] == "output" and port["bits"]
+            for name in self._called(port["bits"])
         }
         return Transition(
             Signals("register", registers),
@@ -123,6 +128,11 @@ class _Reader:
             Signals("register", {name: self._word(bits) for name, bits in taken.items()}),
             Signals("output", outputs),
         )
+
+    def _called(self, bits: Sequence[Net]) -> list[str]:
+        """Every name of a word."""
+        named = self._module["netnames"].items()
+        return [name for name, each in named if each["bits"] == bits and not each.get("hide_name")]
 
     def _free(self, name: str, bits: Sequence[Net]) -> Word:
         number = len(self._places)

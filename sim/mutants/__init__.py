@@ -1,7 +1,7 @@
 """Mutants of generated Verilog: one gate or wire is wrong in each. The tests must find every one that matters.
 
 In: a spec. Out: how many of its mutants the sequences of the test suite kill, and a name and a reason for each that
-lives. ``stimuli`` are those sequences, ``making`` has Yosys make the mutants, ``running`` plays the one against the
+lives. ``stimuli`` are those sequences, ``worker`` has Yosys make the mutants, ``running`` plays the one against the
 other, ``deciding`` asks a solver about those that live, ``scoring`` is all of it.
 """
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from rtl.verilog import to_verilog
 from sim.fuzzing import Spec
 
-from .deciding import decide, with_assumptions
+from .deciding import check_assumed, decide, with_assumptions
 from .running import play
 from .stimuli import stimulus_of
 
@@ -52,6 +52,7 @@ def score_mutants(spec: Spec, count: int = 200, seed: int = 1) -> MutantScore:
     """
     start = time.perf_counter()
     verilog, stimulus = with_assumptions(spec, to_verilog([spec])), stimulus_of(spec)
+    check_assumed(spec, stimulus)
     played = play(verilog, spec.name, stimulus, seed=seed, count=count)
     living = [each.change for each in played if each.cycle is None]
     answers = [(change, decide(spec, verilog, change)) for change in living]

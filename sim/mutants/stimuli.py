@@ -1,4 +1,6 @@
-"""What the test suite plays on a module, in one sequence of cycles, and what must come out."""
+"""What is played on a module, in one sequence of cycles, and what must come out: for MACs every scenario of the cocotb
+tests in full, for requantisers the sequence that the suite plays on units of each kind.
+"""
 
 from __future__ import annotations
 

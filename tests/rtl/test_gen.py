@@ -322,7 +322,8 @@ def test_the_manifest_says_how_to_drive_the_module(verilog: str) -> None:
 def test_rtlil_that_cannot_be_read_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     from amaranth.back import rtlil
 
-    monkeypatch.setattr(rtlil, "convert", lambda *given, **named: "this is no RTLIL\n")
+    convert = rtlil.convert
+    monkeypatch.setattr(rtlil, "convert", lambda *given, **named: convert(*given, **named)[:0] + "this is no RTLIL\n")
     with pytest.raises(GenerationError, match=r"^uniform_w4_a4_l16: expected a module, not this is no RTLIL$"):
         to_verilog([UniformSpec()])
     with pytest.raises(GenerationError, match=r"Yosys could not write Verilog: .*ERROR"):

@@ -30,6 +30,7 @@ OTHERS = {
     "rtl.verilog.rtlil_worker",
     "sim.fuzzing.netlist_worker",
     "sim.mutants.worker",
+    "sim.controllers.worker",
     "sim.simulators.netlist_worker",
     "siliquant.main",
     "siliquant.processes.shadows",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from rtl.gen import main
 from rtl.mac import DESIGNS, UniformSpec
 from rtl.requant import MultiplierSpec, PartialSumSpec, ThresholdSpec
 from rtl.spec import MacSpec
@@ -122,3 +123,21 @@ def test_units_of_every_kind_and_number_of_bits_are_in_the_standard_list() -> No
         assert {unit.bits for unit in mine} == set(range(1, 9))
         assert {unit.pipeline_stages for unit in mine} == {0, 1, 2}
     assert {type(unit) for unit in units} == {ThresholdSpec, MultiplierSpec, PartialSumSpec}
+
+
+def test_the_controllers_of_an_array_are_proved_or_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    array = [*SMALL, "--array", "2x1", "--drains", "1"]
+    prove.main([*array, "--out", str(tmp_path / "array.json")])
+    said = capsys.readouterr().out
+    assert "operand_controller: after a reset no run goes on; the registers stay those of the model" in said
+    record = json.loads((tmp_path / "array.json").read_text())
+    assert [each["controller"] for each in record["proved"]] == ["operand_controller", "drain_controller"]
+    main(["--design", *SMALL[1:], "--array", "2x1", "--drains", "1", "--out", str(tmp_path)])
+    (path,) = tmp_path.glob("*.v")
+    path.write_text(path.read_text().replace("& ~hold", "& hold"))
+    with pytest.raises(SystemExit) as caught:
+        prove.main([*array, "--verilog", str(path)])
+    assert caught.value.code == 1
+    assert "operand controller: this does not hold: the registers stay those of the model" in capsys.readouterr().err
+    with pytest.raises(InputError, match=r"^--drains must be given with --array only$"):
+        prove.main([*SMALL, "--drains", "2"])

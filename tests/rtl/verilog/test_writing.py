@@ -142,7 +142,7 @@ def test_names_are_plain_and_short(spec: Generated) -> None:
 
 
 def test_names_stay_where_something_else_changes() -> None:
-    """More lanes, other sums, more stages: what is there still has its name."""
+    """Longer sums leave all names, more lanes those of the products, a second drain nearly all."""
     small = UniformSpec(lanes=2, weight_bits=3, activation_bits=3)
     wide = UniformSpec(lanes=2, weight_bits=3, activation_bits=3, reduction_length=1 << 16)
     more = UniformSpec(lanes=3, weight_bits=3, activation_bits=3)

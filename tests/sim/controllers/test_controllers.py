@@ -1,0 +1,93 @@
+"""The controllers of arrays are proved for arrays of every kind, and faults that are planted in them are refused."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from rtl.array import Architecture, ArraySpec
+from rtl.mac import BitFusionSpec, BitSerialSpec, LoomSpec, UniformSpec
+from rtl.requant import ThresholdSpec
+from rtl.verilog import to_verilog
+from sim.controllers import prove_controllers
+from sim.proofs import ProofError
+
+SMALL = UniformSpec(lanes=1, weight_bits=2, activation_bits=2)
+ARRAYS = (
+    ArraySpec(mac=SMALL, rows=3, columns=2, drains=2),
+    ArraySpec(mac=SMALL, rows=1, columns=1, activation_depth=5, weight_depth=7, result_depth=2),
+    ArraySpec(mac=BitSerialSpec(units=2), rows=4, columns=2, architecture=Architecture.SYSTOLIC),
+    ArraySpec(mac=BitFusionSpec(units=1), rows=2, columns=2, requant=ThresholdSpec(accumulator_width=32, groups=3)),
+    ArraySpec(mac=UniformSpec(lanes=16), rows=16, columns=16, drains=4, weight_depth=1 << 16, result_depth=1 << 16),
+)
+FAULTED = ArraySpec(
+    mac=LoomSpec(units=1, maximum_bits=2), rows=7, columns=1, drains=3, architecture=Architecture.SYSTOLIC
+)
+
+
+@pytest.mark.parametrize("spec", ARRAYS, ids=lambda spec: spec.name)
+def test_controllers_follow_their_loops(spec: ArraySpec) -> None:
+    found = prove_controllers(spec)
+    assert [each.controller for each in found] == ["operand_controller", "drain_controller"]
+    assert all(each.registers > 20 and len(each.steps) == 4 for each in found)
+
+
+FEED = "operand controller: this does not hold: "
+STORE = "drain controller: this does not hold: "
+KEPT, SHOWN = "the registers stay those of the model", "outputs are those of the model"
+FAULTS = (
+    ("a row too few", r"\{1'b0, row_tiles\} - 17'd1", "{1'b0, row_tiles} - 17'd2", STORE + KEPT),
+    ("hold does the contrary", r"running & ~hold", "running & hold", FEED + KEPT),
+    ("the highest bit of a counter is stuck", r"(?<=\W)step <= last_step \? 16'd0 : \(step \+ 16'd1\)",
+     "step <= last_step ? 16'd0 : ((step + 16'd1) & 16'h7fff)", FEED + KEPT),
+    ("bit 4 of the rows is stuck", r"row_tile <= last_row \? 16'd0 : \(row_tile \+ 16'd1\)",
+     "row_tile <= last_row ? 16'd0 : ((row_tile + 16'd1) & 16'hffef)", STORE + KEPT),
+    ("a column begins with the weights of the first", r"weight_tile <= next_weight", "weight_tile <= weight_base",
+     FEED + KEPT),
+    ("a tile does not wait", r"since < ", "3'd7 < ", "the Verilog has no register since"),
+    ("a tile waits a cycle too little", r"together \? 3'd3 : 3'd7(?=\)\))", "together ? 3'd2 : 3'd6", FEED),
+    ("it waits for ever", r"since <= since \+ 3'd1", "since <= since", FEED + KEPT),
+    ("a sum is not begun", r"assign clear = ", "assign clear = (row_tile != 16'd3) & ", FEED + SHOWN),
+    ("a run has no end", r"if \(last_column\) running <= 1'b0", "if (last_column) running <= 1'b1", FEED + KEPT),
+    ("a reset does nothing", r"if \(rst\) running <= 1'b0;", "if (rst) running <= running;", FEED),
+    ("control words of the last step are others", r"last_step \? 3'd4", "last_step ? 3'd3", FEED + SHOWN),
+    ("a word is left out", r"address \+ \{9'd0, ahead\}", "address + 11'd2", STORE + KEPT),
+    ("a drain has a place more", r"end_of_drain = place == 2'd2", "end_of_drain = place == 2'd3", STORE + KEPT),
+    ("the last drain is not short", r"place >= 2'd1", "place >= 2'd2", STORE + SHOWN),
+    ("a word is complete too early", r"together \| \(whose == 2'd2\)", "together | (whose == 2'd1)", STORE + SHOWN),
+    ("a tile is too long", r"together \? 3'd3 : 3'd7;", "together ? 3'd3 : 3'd0;", STORE),
+    ("a stop does nothing", r"else if \(stop\) left <= 3'd0;", "else if (stop) left <= left;", STORE + KEPT),
+    ("the next address is this one", r"next_address = active \? following", "next_address = active ? address",
+     STORE + SHOWN),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("pattern", "put", "said"), [fault[1:] for fault in FAULTS], ids=[fault[0] for fault in FAULTS]
+)
+def test_planted_faults_are_refused(pattern: str, put: str, said: str) -> None:
+    verilog, count = re.subn(pattern, put, to_verilog([FAULTED]), count=1)
+    assert count == 1
+    with pytest.raises(ProofError, match=re.escape(said)):
+        prove_controllers(FAULTED, verilog)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "put", "said"),
+    [
+        (
+            r"module (\w+)_drain_controller \(",
+            r"module \1_drain (",
+            "must have one module whose name ends with _drain_con",
+        ),
+        (r"\bsince\b", "waited", "the Verilog has no register since"),
+        (r"output wire +issue", "output wire           issued", "Yosys could not read|no output issue|nothing drives"),
+    ],
+    ids=["module", "register", "port"],
+)
+def test_what_is_missing_is_named(pattern: str, put: str, said: str) -> None:
+    verilog, count = re.subn(pattern, put, to_verilog([FAULTED]))
+    assert count
+    with pytest.raises(Exception, match=said):
+        prove_controllers(FAULTED, verilog)
