@@ -30,6 +30,7 @@ from rtl.options import (
 )
 from rtl.requant import LoadableSpec, MultiplierSpec, PartialSumSpec, RequantSpec, ThresholdSpec
 from rtl.spec import MAX_BITS, MacSpec, check_integer, widths_text
+from rtl.verilog import Reset, write_files
 from siliquant.commandline import add_out_folder, run
 from siliquant.inputs import InputError, integer
 
@@ -50,8 +51,8 @@ examples:
 
 UNITS: tuple[type[LoadableSpec], ...] = (ThresholdSpec, MultiplierSpec, PartialSumSpec)
 
-RESETS = ("sync-high", "sync-low", "async-high", "async-low")
-"""Styles of reset, as :class:`rtl.verilog.Reset` has them; the first is what simulation and synthesis use."""
+RESETS = tuple(style.value for style in Reset)
+"""Styles of reset; the first is what simulation and synthesis use."""
 
 # Options of arrays: words or bits, and their meaning.
 FOLDER = "build"
@@ -227,8 +228,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if request is None:
         print(listing())
         return
-    from rtl.verilog import Reset, write_files
-
     for path in write_files(request.specs, request.folder, request.prefix, Reset(request.reset)):
         print(path)
 

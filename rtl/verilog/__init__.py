@@ -1,6 +1,7 @@
 """From specs to portable Verilog-2001: :func:`to_verilog`, and with manifests into a folder: :func:`write_files`.
 
-Loads Amaranth; Yosys runs in ``rtlil_worker``.
+Amaranth is loaded when a text is made. The text that people read is written here, from Amaranth's RTLIL; Yosys writes
+the one that rows are measured on (``numbered``).
 """
 
 from __future__ import annotations

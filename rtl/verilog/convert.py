@@ -46,6 +46,7 @@ __all__ = [
     "generate",
     "helper_file",
     "to_verilog",
+    "with_parts",
 ]
 
 FULL_ADDER = f"""\
@@ -189,10 +190,7 @@ def helper_file(helpers: Mapping[str, str]) -> str:
 def generate(specs: Sequence[Generated], prefix: str = HELPER_PREFIX, reset: Reset = Reset.SYNCHRONOUS_HIGH) -> Modules:
     """The modules of ``specs``. Raises as :func:`to_verilog`."""
     check_prefix(prefix)
-    tops = dict.fromkeys(specs)
-    # A part may be asked for on its own, too: it is there twice then, under both of its names.
-    parts = {helper_name(part.name): part for spec in tops if isinstance(spec, Composite) for part in spec.parts}
-    named = parts | {spec.name: spec for spec in tops}
+    named = with_parts(specs)
     outputs = {FULL_ADDER_NAME: frozenset(("sum", "carry")), MEMORY_NAME: frozenset(("read_data",))}
     outputs |= {name: frozenset(port.name for port in spec.ports if not port.is_input) for name, spec in named.items()}
     modules: dict[str, str] = {}
@@ -200,13 +198,21 @@ def generate(specs: Sequence[Generated], prefix: str = HELPER_PREFIX, reset: Res
         modules |= written(name, spec, reset) if isinstance(spec, Written) else _made(name, spec, reset, outputs)
     text = "".join(modules.values())
     modules |= {name: leaf for name, leaf in _LEAVES.items() if f" {name} " in text}
-    asked = [spec.name for spec in tops]
+    asked = list(dict.fromkeys(spec.name for spec in specs))
     helpers = {name for name in modules if name.startswith(HELPER_PREFIX) and name not in asked}
     shared = {with_prefix(name, prefix): with_prefix(modules[name], prefix) for name in modules if name in helpers}
     if both := sorted(shared.keys() & (modules.keys() - helpers)):
         raise InputError(f"prefix must not give a shared module the name of a design, as {prefix!r} does: {both[0]}")
     own = "\n".join(with_prefix(text, prefix) for name, text in modules.items() if name not in helpers)
     return Modules(tuple(asked), own, shared)
+
+
+def with_parts(specs: Sequence[Generated]) -> dict[str, Generated]:
+    """Specs and the parts that they instantiate, by the names of their modules."""
+    tops = dict.fromkeys(specs)
+    # A part may be asked for on its own, too: it is there twice then, under both of its names.
+    parts = {helper_name(part.name): part for spec in tops if isinstance(spec, Composite) for part in spec.parts}
+    return parts | {spec.name: spec for spec in tops}
 
 
 def _made(name: str, spec: Elaborated, reset: Reset, outputs: Mapping[str, frozenset[str]]) -> dict[str, str]:

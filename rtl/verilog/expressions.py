@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from siliquant.inputs import VERILOG_WORDS
 
-from .nets import CONSTANTS, Nets, is_private
+from .nets import BITWISE, CONSTANTS, LOW_BITS, Nets, is_private
 from .rtlil import Assign, Bit, Bits, Cell, Statement
 
 __all__ = ["Expressions", "constant"]
@@ -18,10 +18,8 @@ _BINARY = {
     "$eq": "==", "$ne": "!=", "$lt": "<", "$le": "<=", "$gt": ">", "$ge": ">=",
 }  # fmt: skip
 _COMPARISONS = ("$eq", "$ne", "$lt", "$le", "$gt", "$ge")
-_LANES = ("$and", "$or", "$xor", "$not", "$mux")
+_LANES = (*BITWISE, "$mux")
 """Operators of which a bit depends on that place of their operands alone."""
-_NARROW = ("$add", "$sub", "$mul", "$neg", "$shl")
-"""Operators of which the lowest bits need no higher bits of their operands."""
 _REDUCTIONS = {"$reduce_or": "|", "$reduce_bool": "|", "$reduce_and": "&", "$reduce_xor": "^"}
 _WORDS = {
     "$and": "and", "$or": "or", "$xor": "xor", "$not": "not", "$mux": "mux", "$add": "plus", "$sub": "minus",
@@ -105,7 +103,7 @@ class Expressions:
         bits = self._nets.outer(wire)[:width]
         made = self._nets.driver(bits[0])
         if made is not None and isinstance(made[0], Cell) and made[0].ports["Y"][:width] == bits:
-            if self.name(bits[0].wire) not in (wire, bits[0].wire) and bits[0].wire in self.wires:
+            if bits[0].wire in self.wires:  # other things read it, too
                 return self.word(bits)
             return self._operator(made[0], 0, width).text
         live = [bit if Bit(wire, place) in self._nets.live else Bit("0") for place, bit in enumerate(bits)]
@@ -137,7 +135,7 @@ class Expressions:
                 sinks.setdefault(number, sink)
                 straight = places == list(range(places[0], places[0] + len(places)))
                 whole = len(places) == len(cell.ports["Y"])
-                fits = straight and (cell.kind in _LANES or (places[0] == 0 and (cell.kind in _NARROW or whole)))
+                fits = straight and (cell.kind in _LANES or (places[0] == 0 and (cell.kind in LOW_BITS or whole)))
                 if not fits:
                     broken.add(number)
 
@@ -282,7 +280,7 @@ class Expressions:
         repeats = _run(bits, lambda bit, _: bit == last)
         if repeats > 1:
             return _Part(f"{{{repeats}{{{self._slice(last.wire, last.place, last.place)}}}}}", repeats)
-        count = _run(bits, lambda bit, back: bit == Bit(last.wire, last.place - back))
+        count = _straight(bits)
         return _Part(self._slice(last.wire, last.place, last.place - count + 1), count)
 
     def _made(self, bits: Bits, cell: Cell, place: int) -> _Part:
@@ -345,10 +343,8 @@ class Expressions:
         sides = [_column(cells, "A"), _column(cells, "B")]
         best = 1
         for bits, others in (sides, sides[::-1]):
-            top = bits[-1]
-            if not is_private(top.wire) and top.wire not in CONSTANTS:
-                count = _run(bits, lambda bit, back, top=top: bit == Bit(top.wire, top.place - back))  # type: ignore[misc]
-                best = max(best, min(count, _run(others, lambda bit, _: not is_private(bit.wire))))
+            if not is_private(bits[-1].wire) and bits[-1].wire not in CONSTANTS:
+                best = max(best, min(_straight(bits), _run(others, lambda bit, _: not is_private(bit.wire))))
         if best == 1:
             return self._operator(cells[-1], 0, 1)
         one, other = (self.operand(bits[-best:]) for bits in sides)
@@ -370,6 +366,12 @@ class Expressions:
 def _column(cells: Sequence[Cell], port: str) -> Bits:
     """An operand of one bit of each operator."""
     return tuple(cell.ports[port][0] for cell in cells)
+
+
+def _straight(bits: Bits) -> int:
+    """How many bits, from the last on, lie side by side in one wire."""
+    last = bits[-1]
+    return _run(bits, lambda bit, back: bit == Bit(last.wire, last.place - back))
 
 
 def _run(bits: Bits, holds: Callable[[Bit, int], bool]) -> int:

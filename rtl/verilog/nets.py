@@ -9,11 +9,11 @@ from typing import TypeAlias
 
 from .rtlil import Assign, Bit, Bits, Cell, Module, Statement, Switch
 
-__all__ = ["CONSTANTS", "Nets", "Process", "Register", "is_private", "targets", "tests"]
+__all__ = ["BITWISE", "CONSTANTS", "LOW_BITS", "Nets", "Process", "Register", "is_private", "targets", "tests"]
 
 CONSTANTS = ("0", "1")
-_BITWISE = ("$and", "$or", "$xor", "$not")
-_LOW_BITS = ("$add", "$sub", "$mul", "$neg", "$shl")
+BITWISE = ("$and", "$or", "$xor", "$not")
+LOW_BITS = ("$add", "$sub", "$mul", "$neg", "$shl")
 """Operators of which a bit depends on no higher bit of an operand, the amount of a shift aside."""
 
 
@@ -310,9 +310,9 @@ def _read(driver: Driver, taken: Iterable[Bit]) -> Iterator[Bit]:
     for name, bits in cell.ports.items():
         if name == "Y":
             continue
-        if cell.kind in _BITWISE or (cell.kind == "$mux" and name != "S"):
+        if cell.kind in BITWISE or (cell.kind == "$mux" and name != "S"):
             yield bits[min(place, len(bits) - 1)]
-        elif cell.kind in _LOW_BITS and (cell.kind, name) != ("$shl", "B"):
+        elif cell.kind in LOW_BITS and (cell.kind, name) != ("$shl", "B"):
             yield from bits[: place + 1]
         else:
             yield from bits

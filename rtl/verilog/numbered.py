@@ -17,7 +17,7 @@ from siliquant.processes import run as processes
 from siliquant.processes import shadows
 
 from .blocks import Reset
-from .convert import Composite, Generated, GenerationError, Written, helper_name, written
+from .convert import Generated, GenerationError, Written, with_parts, written
 
 __all__ = ["numbered_verilog"]
 
@@ -36,9 +36,7 @@ def numbered_verilog(specs: Sequence[Generated]) -> str:
     """
     from amaranth.back import rtlil
 
-    tops = dict.fromkeys(specs)
-    parts = {helper_name(part.name): part for spec in tops if isinstance(spec, Composite) for part in spec.parts}
-    named = parts | {spec.name: spec for spec in tops}
+    named = with_parts(specs)
     texts = [
         _plain_names(rtlil.convert(spec.create(numbered=True), name=name, emit_src=False), name)
         for name, spec in named.items()
@@ -48,7 +46,7 @@ def numbered_verilog(specs: Sequence[Generated]) -> str:
     for name, spec in named.items():
         if isinstance(spec, Written):
             modules |= written(name, spec, Reset.SYNCHRONOUS_HIGH)
-    asked = [spec.name for spec in tops]
+    asked = list(dict.fromkeys(spec.name for spec in specs))
     head = "".join(f"// {line}\n" for line in (f"siliquant {version('siliquant')}", *asked))
     own = "\n".join(text for name, text in modules.items() if name in asked)
     inner = [text for name, text in modules.items() if name not in asked]
