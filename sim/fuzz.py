@@ -8,18 +8,18 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import closing
 from dataclasses import dataclass, field, fields
 from functools import partial
-from itertools import count
-from multiprocessing import get_context
+from itertools import count, takewhile
 from pathlib import Path
 from random import Random
+from typing import cast
 
 from siliquant.commandline import called, console, print_table, read_jobs, run, working
 from siliquant.files import write_atomically
 from siliquant.inputs import belongs, integer, number, read_text
-from siliquant.processes import end_with_parent
+from siliquant.processes import local
 from sim.fuzzing import ENGINES, Case, Fault, Spec, case_from_text, draw_case, minimised, plan_of, run_case
 from sim.simulators import Verilator, executable
 
@@ -106,22 +106,16 @@ def _fails(engine: str, case: Case) -> bool:
 def _fuzz(seconds: float, seed: int, jobs: int, folder: Path) -> tuple[Tally, list[Path]]:
     """Cases for so long; the files of those that fail."""
     tally, files, end = Tally(), [], time.monotonic() + seconds
-    with (
-        working("fuzzing") as news,
-        ProcessPoolExecutor(jobs, get_context("spawn"), end_with_parent) as pool,
-    ):
-        waiting: dict[Future[tuple[Spec, Case, Fault | None]], int] = {}
-        numbers = count()
-        while time.monotonic() < end or waiting:
-            while time.monotonic() < end and len(waiting) < 2 * jobs:
-                place = next(numbers)
-                waiting[pool.submit(_one, seed, place)] = place
-            for done in wait(waiting, timeout=1.0, return_when=FIRST_COMPLETED).done:
-                place = waiting.pop(done)
-                spec, case, fault = done.result()
-                tally.add(spec, _engines(place))
-                if fault is not None:
-                    files.append(_written(folder, case, fault, seed, place))
+    numbers = takewhile(lambda _: time.monotonic() < end, count())
+    cases = local(jobs, lambda place: f"case {place} of seed {seed}")
+    with working("fuzzing") as news, closing(cases(partial(_one, seed), numbers)) as outcomes:
+        for outcome in outcomes:
+            if outcome.error is not None:
+                raise outcome.error
+            spec, case, fault = cast(tuple[Spec, Case, Fault | None], outcome.result)
+            tally.add(spec, _engines(outcome.item))
+            if fault is not None:
+                files.append(_written(folder, case, fault, seed, outcome.item))
             news(f"{sum(tally.cases.values()):,} cases, {len(files)} of them fail")
     return tally, files
 

@@ -5,16 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import resources
 from importlib.resources.abc import Traversable
-from multiprocessing import get_context
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 
 from siliquant.files import cache, code_sha256, package_version
-from siliquant.processes import end_with_parent
+from siliquant.processes import local
 
 __all__ = ["Named", "Shelf", "side_by_side"]
 
@@ -33,7 +32,7 @@ class Named(Protocol):
         ...
 
 
-S = TypeVar("S")
+S = TypeVar("S", bound=Named)
 T = TypeVar("T")
 
 
@@ -74,11 +73,15 @@ class Shelf:
 
 
 def side_by_side(work: Callable[[S], T], items: Sequence[S], jobs: int) -> Iterator[tuple[S, T]]:
-    """Each item with what ``work`` makes of it, as they are finished; in processes of their own where ``jobs`` > 1."""
+    """Each item with what ``work`` makes of it, as they are finished; in processes of their own where ``jobs`` > 1.
+
+    Raises what ``work`` raises, and WorkerLost where processes that work on an item are killed again and again.
+    """
     if jobs == 1 or len(items) <= 1:
         yield from ((item, work(item)) for item in items)
         return
-    with ProcessPoolExecutor(jobs, get_context("spawn"), end_with_parent) as pool:
-        waiting: dict[Future[T], S] = {pool.submit(work, item): item for item in items}
-        for done in as_completed(waiting):
-            yield waiting[done], done.result()
+    with closing(local(jobs, lambda item: item.name)(work, items)) as outcomes:
+        for outcome in outcomes:
+            if outcome.error is not None:
+                raise outcome.error
+            yield outcome.item, cast(T, outcome.result)

@@ -1,6 +1,7 @@
 """Programs that are started, and the import path of siliquant's own processes.
 
-Read ``run`` (nothing outlives its parent), ``watcher``, ``owners``, ``shadows``.
+Read ``run`` (nothing outlives its parent), ``watcher``, ``workers`` (one function over many items), ``owners``,
+``shadows``.
 """
 
 from __future__ import annotations
@@ -9,5 +10,21 @@ from . import run, shadows
 from .owners import OWNER, is_gone, owner
 from .run import cores, end_with_parent
 from .shadows import command, pin
+from .workers import Outcome, Runner, WorkerLost, given_up, local
 
-__all__ = ["OWNER", "command", "cores", "end_with_parent", "is_gone", "owner", "pin", "run", "shadows"]
+__all__ = [
+    "OWNER",
+    "Outcome",
+    "Runner",
+    "WorkerLost",
+    "command",
+    "cores",
+    "end_with_parent",
+    "given_up",
+    "is_gone",
+    "local",
+    "owner",
+    "pin",
+    "run",
+    "shadows",
+]

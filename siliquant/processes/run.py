@@ -25,6 +25,7 @@ from .watcher import MARK
 
 __all__ = [
     "TEMPORARY_HERE",
+    "EndedBySignalError",
     "OutOfTimeError",
     "cores",
     "end_with_parent",
@@ -39,6 +40,17 @@ TEMPORARY_HERE: Mapping[str, str] = {"TMPDIR": ".", "TMP": ".", "TEMP": "."}
 """For the environment of a program whose temporary files shall lie in its working folder: no blank or quote of a path
 reaches the shells that some start, and what they leave goes with the folder."""
 _WATCHER = Path(__file__).with_name("watcher.py")
+_SHADOWS = Path(__file__).resolve().with_name("shadows.py")
+
+
+class EndedBySignalError(ToolError):
+    """A program did not end by itself: it was killed, as a machine does that has no memory left, or it crashed."""
+
+    def __init__(self, program: str, number: int, said: str = "") -> None:
+        name = signal.Signals(number).name if number in list(signal.Signals) else str(number)
+        killed = number == signal.SIGKILL
+        how = f"was killed ({name}), as when no memory is left" if killed else f"crashed ({name})"
+        super().__init__(f"{program} {how}{said and ': '}{said}")
 
 
 class OutOfTimeError(ToolError, subprocess.TimeoutExpired):
@@ -97,7 +109,8 @@ def run(
     timeout: float | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Runs a program to its end; when that takes longer than ``timeout`` seconds, or this process is interrupted, it
-    and all that it started are killed. Raises OSError and OutOfTimeError.
+    and all that it started are killed. Raises OSError, OutOfTimeError, and EndedBySignalError where it was killed or
+    crashed: what it left is no answer then.
     """
     with start(command, cwd=cwd, env=env, stdin=stdin, stdout=stdout, stderr=stderr) as process:
         try:
@@ -108,7 +121,21 @@ def run(
         except BaseException:
             kill(process)
             raise
+    if process.returncode < 0:
+        raise EndedBySignalError(_named(command), -process.returncode, _last_line(complaints or said))
     return subprocess.CompletedProcess(list(command), process.returncode, said, complaints)
+
+
+def _named(command: Sequence[str | Path]) -> str:
+    """A program as an error names it; a module of ours that Python runs by its name."""
+    if Path(command[0]).name.startswith("python") and str(_SHADOWS) in map(str, command):
+        return str(command[list(map(str, command)).index(str(_SHADOWS)) + 1])
+    return Path(command[0]).name
+
+
+def _last_line(said: str | None) -> str:
+    lines = (said or "").split("\n")
+    return next((line.strip()[-200:] for line in reversed(lines) if line.strip()), "")
 
 
 def kill(process: subprocess.Popen[str]) -> None:

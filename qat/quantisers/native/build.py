@@ -110,10 +110,10 @@ def _loaded() -> tuple[ctypes.CDLL | None, Status]:
         kernels = load(path)
         if before and (added := _openmp_runtimes() - before):
             raise _UnavailableError(f"they would bring an OpenMP runtime of their own: {', '.join(sorted(added))}")
-    except FileError as error:  # no place to build them in: nobody may wonder why training is slow
+    except (FileError, processes.EndedBySignalError) as error:  # nobody may wonder why training is slow
         print(f"siliquant: going on without compiled kernels, at a fraction of the speed: {error}", file=sys.stderr)
         return None, Status(False, " ".join(str(error).split()), compiler, None)
-    except (_UnavailableError, NotTrusted, OSError, ValueError, subprocess.SubprocessError) as error:
+    except (ToolError, NotTrusted, OSError, ValueError, subprocess.SubprocessError) as error:
         return None, Status(False, " ".join(str(error).split()), compiler, None)
     return kernels, Status(True, "", compiler, path)
 

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from siliquant.inputs import ToolError
 from siliquant.processes import run as processes
+from siliquant.processes import shadows
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -176,3 +178,19 @@ def test_a_null_device_that_only_root_may_write_ends_no_command(monkeypatch: pyt
 
     monkeypatch.setattr(os, "open", refused)
     assert processes.run(["sh", "-c", "cat; echo done"]).stdout == "done\n"
+
+
+@pytest.mark.parametrize(
+    ("signal_name", "said"),
+    [("KILL", "sh was killed (SIGKILL), as when no memory is left: begun"), ("SEGV", "sh crashed (SIGSEGV): begun")],
+)
+def test_what_a_program_left_that_was_killed_is_no_answer(signal_name: str, said: str) -> None:
+    with pytest.raises(ToolError) as caught:
+        processes.run(["sh", "-c", f"echo begun; kill -{signal_name} $$"])
+    assert str(caught.value) == said
+
+
+def test_a_module_of_ours_that_was_killed_is_named(tmp_path: Path) -> None:
+    (tmp_path / "ends.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n")
+    with pytest.raises(ToolError, match=r"^ends was killed \(SIGKILL\), as when no memory is left$"):
+        processes.run(shadows.command("ends"), env={**os.environ, "PYTHONPATH": str(tmp_path)})

@@ -1,0 +1,44 @@
+"""Faults of the world against every command that takes long: ``python -m tests.faults --faults kill --seed 1``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from siliquant.commandline.cli import Parser, run
+from siliquant.commandline.options import add_out_folder
+from siliquant.inputs.numbers import integer
+
+__all__ = ["main"]
+
+PROG = "tests.faults"
+
+
+def parser() -> Parser:
+    """The options."""
+    made = Parser(prog=PROG, description=__doc__)
+    made.add_argument("--count", default="50", metavar="N", help="cases of each, 1 to 10000")
+    made.add_argument("--seed", metavar="N", default="1", help="of the moments and choices")
+    made.add_argument("--only", metavar="LIST", default="", help="commands (default: all)")
+    made.add_argument("--faults", metavar="LIST", default="", help="faults (default: all)")
+    made.add_argument("--fresh", action="store_true", help="do again what is known already")
+    add_out_folder(made, "outcomes, as they are made", "build/faults")
+    return made
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line."""
+    options = parser().parse_args(arguments)
+    from tests.faults.campaign import FAULTS, campaign
+
+    faults = options.faults.split(",") if options.faults else list(FAULTS)
+    only = options.only.split(",") if options.only else []
+    found = campaign(integer("seed", options.seed, 0, 1 << 62), integer("count", options.count, 1, 10_000), only,
+                     faults, Path(options.out), fresh=options.fresh)  # fmt: skip
+    if any(each["found"] for each in found.values()):
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    run(PROG, main)

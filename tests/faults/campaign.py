@@ -1,0 +1,136 @@
+"""Runs every fault on every command, keeps each outcome as it is there, and makes the record of all."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from siliquant.files import write_atomically
+from siliquant.inputs import InputError
+from tests.faults.jobs import JOBS, Job, write_network
+from tests.faults.kills import kills
+from tests.faults.processes import fork, preload
+from tests.faults.trial import Trial
+from tests.faults.worlds import World
+
+__all__ = ["FAULTS", "campaign"]
+
+FAULTS: Mapping[str, Callable[[Trial], None]] = {"kill": kills}
+"""What is done to each command, by name."""
+FORKED = frozenset({"kill"})
+"""Faults in which commands are copies of a process that has loaded their modules: then all their time is work."""
+
+
+def campaign(
+    seed: int, count: int, only: Sequence[str], faults: Sequence[str], out: Path, *, fresh: bool = False
+) -> dict[str, Any]:
+    """The outcome of each fault and command, and prints a line each; what is kept in ``out`` is not done again."""
+    jobs = [job for job in JOBS if not only or job.name in only]
+    found: dict[str, Any] = {}
+    # Not a TemporaryDirectory: copies of this process would remove it as they end.
+    home = Path(tempfile.mkdtemp(prefix="siliquant-faults-")).resolve()
+    try:
+        for job in jobs:
+            for fault in faults:
+                kept = out / f"{fault}-{job.name}.json"
+                if kept.exists() and not fresh and (known := json.loads(kept.read_text()))["asked"] == [seed, count]:
+                    found[f"{fault} {job.name}"] = known
+                    continue
+                inputs = _inputs(home, any(each.warm for each in jobs))
+                outcome = _tried(job, fault, seed, count, inputs, home / "trial")
+                known = {"fault": fault, "command": job.name, "asked": [seed, count], **outcome}
+                write_atomically(kept, json.dumps(known, indent=1) + "\n")
+                found[f"{fault} {job.name}"] = known
+                ends = ", ".join(f"{count} {end}" for end, count in outcome["ends"].items())
+                print(f"{fault} {job.name}: {outcome['cases']} cases, {len(outcome['found'])} found, "
+                      f"{outcome['seconds']:.0f} s ({ends})", flush=True)  # fmt: skip
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+    return found
+
+
+def _tried(job: Job, fault: str, seed: int, count: int, inputs: Path, home: Path) -> dict[str, Any]:
+    """The tally of one, made in a process of its own, which loads what the command does."""
+    shutil.rmtree(home, ignore_errors=True)
+    home.mkdir()
+    begun = time.monotonic()
+    path = home / "tally.json"
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            draw = Random(f"{seed} {fault} {job.name}")
+            trial = Trial(job, inputs, home, draw, count, forked=fault in FORKED, warm=inputs / "cache")
+            if trial.forked:
+                _preload(trial)
+            FAULTS[fault](trial)
+            path.write_text(json.dumps(asdict(trial.tally)))
+            code = 0
+        except BaseException:
+            import traceback
+
+            traceback.print_exc()
+        finally:
+            sys.stdout.flush()
+            os._exit(code)
+    try:
+        os.waitpid(pid, 0)
+    except BaseException:
+        os.kill(pid, signal.SIGTERM)
+        raise
+    if not path.exists():
+        raise InputError(f"{fault} of {job.name} could not be tried: see above")
+    tally: dict[str, Any] = json.loads(path.read_text())
+    return {**tally, "seconds": round(time.monotonic() - begun, 1)}
+
+
+def _preload(trial: Trial) -> None:
+    """Loads the modules that a run of the command has loaded in the end."""
+    world = trial.world()
+    names = world.place / "modules.json"
+    module, _, function = trial.job.main.partition(":")
+    _LISTED.update(call=(module, function), names=names)
+    started = fork("tests.faults.campaign:_listed", world.line(), world.folder("work"), world.environment(),
+                   streams=world.place)  # fmt: skip
+    code = started.wait(600)
+    assert code == 0, f"{trial.job.name} must succeed, and ended with {code}: {world.said()[-2000:]}"
+    preload(json.loads(names.read_text()))
+
+
+_LISTED: dict[str, Any] = {}
+
+
+def _listed() -> None:
+    """Runs a command and writes which modules are loaded then."""
+    module, function = _LISTED["call"]
+    try:
+        getattr(__import__(module, fromlist=["x"]), function)()
+    finally:
+        _LISTED["names"].write_text(json.dumps([name for name in sys.modules if name != "__main__"]))
+
+
+def _inputs(home: Path, warm: bool) -> Path:
+    """The folder of what commands read: a network, a run of it, its integers; with ``warm`` a cache that was used."""
+    folder = home / "inputs"
+    if folder.exists():
+        return folder
+    write_network(folder / "network")
+    named = {job.name: job for job in JOBS}
+    for name, target in (("train", "run"), ("export", "integers"), *((("report", "report"),) if warm else ())):
+        job = replace(named[name], warm=())
+        world = World(job, home / "made", folder).make()
+        code = Trial(job, folder, home, Random(0), 0, forked=False).start(world).wait(600)
+        assert code == 0, world.said()
+        shutil.copytree(world.out, folder / target)
+        shutil.copytree(world.folder("cache"), folder / "cache", dirs_exist_ok=True)
+    return folder

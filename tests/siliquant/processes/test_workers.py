@@ -1,0 +1,68 @@
+"""One function over many items: taken as they are needed, and what goes wrong is said with where it happened.
+
+What becomes of items whose workers end is tested in tests/hwmodel/measurement/test_executors.py, with clusters.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import closing
+from typing import NamedTuple
+
+import pytest
+
+from siliquant.inputs import InputError
+from siliquant.processes import WorkerLost, local
+from sim.kept import side_by_side
+
+
+class Item(NamedTuple):
+    """What :func:`work` gets."""
+
+    name: str
+    parameters: dict[str, int] = {}  # noqa: RUF012 (never written)
+
+
+def work(item: Item) -> str:
+    """The name in capitals, or what the name says."""
+    if item.name == "poison":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if item.name == "fault":
+        return {}[item.name]
+    if item.name == "wrong":
+        raise InputError("wrong must be right")
+    return item.name.upper()
+
+
+def test_items_are_taken_when_there_is_a_worker_for_them() -> None:
+    taken = []
+
+    def items() -> Iterator[Item]:
+        for name in ("one", "two", "three"):
+            taken.append(name)
+            yield Item(name)
+
+    with closing(local(1)(work, items())) as outcomes:
+        assert next(outcomes).result == "ONE"
+        assert taken == ["one"]
+        assert [outcome.result for outcome in outcomes] == ["TWO", "THREE"]
+
+
+def test_a_fault_says_where_it_happened_and_bad_input_does_not() -> None:
+    found = {outcome.item.name: outcome.error for outcome in local(2)(work, [Item("fault"), Item("wrong")])}
+    assert isinstance(found["fault"], KeyError)
+    (note,) = found["fault"].__notes__
+    assert "in work" in note
+    assert isinstance(found["wrong"], InputError)
+    assert not hasattr(found["wrong"], "__notes__")
+
+
+def test_specs_side_by_side_are_named_where_their_workers_are_killed() -> None:
+    """As of siliquant prove and mutate: an error that a user can read, not a broken pool."""
+    with pytest.raises(WorkerLost, match=r"^poison was given up: 3 workers ended while working on it$"):
+        list(side_by_side(work, [Item("poison"), Item("one")], 2))
+    assert sorted(side_by_side(work, [Item("one"), Item("two")], 2)) == [(Item("one"), "ONE"), (Item("two"), "TWO")]
+    with pytest.raises(InputError, match=r"^wrong must be right$"):
+        list(side_by_side(work, [Item("wrong"), Item("one")], 2))
