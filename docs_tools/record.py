@@ -42,6 +42,7 @@ examples:
 FLOW = ("yosys", "opensta", "icarus", "siliquant", "python")
 TRAINING = ("torch", "transformers")
 SIMULATION = ("verilator", "cocotb")
+WHOLE_NETWORKS = ("deit-small", "deit-base", "swin-tiny", "sret-tiny", "bert-base")
 UTILISATIONS = (1.0, 0.75, 0.5, 0.25)
 GATED = (UniformSpec(lanes=16), LoomSpec(units=64), BitSerialSpec(units=16), SubwordSpec(units=4))
 STREAM_PRECISIONS = (Precision(2, 2), Precision(2, 2, False), Precision(4, 4), Precision(4, 4, False), Precision(8, 8))
@@ -171,6 +172,27 @@ def _deit_tiny() -> Recorded:
     return values, f"python {' '.join(given)} [--architecture systolic]", (*SIMULATION, *TRAINING, "siliquant")
 
 
+def _whole_network(name: str) -> Recorded:
+    """One input of a network of real size, every accumulator, code and logit compared."""
+    given = ["-m", "sim.equivalence", "--random", name]
+    found = _written(*given)
+    gemms, spec = found["gemms"], found["spec"]
+    values = {
+        "network": name,
+        "array": {
+            "mac": UniformSpec(**spec["mac"]["parameters"]).name,
+            "rows": spec["rows"],
+            "columns": spec["columns"],
+        },
+        "macs": found["macs"],
+        **{key: sum(gemm[key] for gemm in gemms) for key in ("products", "accumulators", "codes")},
+        "mismatches": found["mismatches"],
+        "cycles": sum(gemm["cycles"] + gemm["load_cycles"] + gemm["code_cycles"] for gemm in gemms),
+        **{key: round(found[key], 1) for key in ("simulation_s", "simulation_cpu_s")},
+    }
+    return values, f"python {' '.join(given)}", (*SIMULATION, *TRAINING, "siliquant")
+
+
 def _stream_power() -> Recorded:
     """Dynamic power without glitches under each stream, to that of uniform signed codes. What a chain of codes with
     the same statistics gives is kept as it is.
@@ -265,6 +287,7 @@ RECORDERS: Mapping[str, Callable[[], Recorded]] = {
     "rtl-speed": _rtl_speed,
     "qat-speed": _qat_speed,
     "deit-tiny-rtl": _deit_tiny,
+    **{f"{name}-rtl": partial(_whole_network, name) for name in WHOLE_NETWORKS},
     "demo": _demo,
 }
 """Results by name."""

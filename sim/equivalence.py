@@ -45,7 +45,7 @@ def print_result(out: Console, found: Equivalence) -> None:
         f"{found.subject} on {found.array}:",
         f"{proved}, and so do {codes:,} codes that were requantised at the drain." if codes else f"{proved}.",
         f"cycles: {found.cycles - loads:,} in runs and {loads:,} in loads, all as predicted.",
-        f"{times}: {found.macs / found.simulation_s / 1e6:.0f} M MAC/s.",
+        f"{times} ({found.simulation_cpu_s:.1f} s of CPU time): {found.macs / found.simulation_s / 1e6:.0f} M MAC/s.",
     ):
         out.print(line, soft_wrap=True)
     out.print()

@@ -92,8 +92,8 @@ def _linear(layer: QuantLinear, consumer: Quantizer) -> tuple[IntArray, IntArray
     """Bounds of each output feature, and its codes."""
     weight = layer.weight_codes()
     (bits,) = set(layer.activations.bits)
-    corners = torch.stack([weight * code for code in code_range(bits, layer.activations.signed)])
-    low, high = corners.amin(0).sum(1).numpy(), corners.amax(0).sum(1).numpy()
+    one, other = (weight * code for code in code_range(bits, layer.activations.signed))
+    low, high = torch.minimum(one, other).sum(1).numpy(), torch.maximum(one, other).sum(1).numpy()
     heads = _heads(consumer)
 
     def codes(accumulators: IntArray) -> IntArray:

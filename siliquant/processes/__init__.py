@@ -1,12 +1,13 @@
 """Programs that are started, and the import path of siliquant's own processes.
 
 Read ``run`` (nothing outlives its parent), ``watcher``, ``workers`` (one function over many items), ``owners``,
-``shadows``.
+``shadows``; ``machine`` is what is compiled for.
 """
 
 from __future__ import annotations
 
 from . import run, shadows
+from .machine import processor
 from .owners import OWNER, is_gone, owner
 from .run import cores, end_with_parent
 from .shadows import command, pin
@@ -25,6 +26,7 @@ __all__ = [
     "local",
     "owner",
     "pin",
+    "processor",
     "run",
     "shadows",
 ]

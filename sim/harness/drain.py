@@ -117,6 +117,10 @@ def _table(parts: Sequence[Requantisation], by_head: bool, spec: ThresholdSpec) 
 
 
 def _words(spec: ThresholdSpec, thresholds: IntArray) -> WordArray:
-    pieces = -(-spec.parameter_width // 32)
-    words = [spec.pack_parameters(row).to_bytes(4 * pieces, "little") for row in thresholds]
-    return np.frombuffer(b"".join(words), "<u4").reshape(-1, pieces)
+    """``pack_parameters`` of every row, all at once."""
+    numbers, width = spec.check_parameters(thresholds), spec.threshold_width
+    bits = ((numbers[..., None] >> np.arange(width)) & 1).astype(np.uint8).reshape(len(numbers), -1)
+    octets = np.zeros((len(numbers), -(-spec.parameter_width // 32) * 4), np.uint8)
+    packed = np.packbits(bits, axis=1, bitorder="little")
+    octets[:, : packed.shape[1]] = packed
+    return octets.view("<u4")

@@ -16,16 +16,15 @@ from rtl.array import (
     Refusal,
     Run,
     WordArray,
-    activation_image,
     control_image,
-    result_matrix,
-    weight_image,
     width_of_results,
 )
 from rtl.spec import IntArray
 from siliquant.files import load
 from siliquant.inputs import InputError
 from sim.simulators import SimulationError
+
+from .layout import activation_words, result_values, weight_words
 
 __all__ = ["ArraySimulator", "Block", "RefusedError", "check_width"]
 
@@ -130,8 +129,8 @@ class ArraySimulator:
             last = number == len(passes) - 1
             loads += self.load(
                 run,
-                weight_image(spec, run, each.weights.take(weights), each.precision),
-                activation_image(spec, run, each.activations.take(activations), each.precision),
+                weight_words(spec, run, each.weights.take(weights), each.precision),
+                activation_words(spec, run, each.activations.take(activations), each.precision),
                 control_image(spec, k, each.precision, run.control_base),
             )
             predicted_loads += spec.load_cycles(run)
@@ -146,7 +145,7 @@ class ArraySimulator:
             took, words = self.run(settings, spec.cycles(run, changed=changed), count)
             cycles += took
             operand_cycles += run.tiles * run.cycles_per_tile
-        return Block(result_matrix(spec, run, words, m, n), operand_cycles, cycles, predicted, loads, predicted_loads)
+        return Block(result_values(spec, run, words, m, n), operand_cycles, cycles, predicted, loads, predicted_loads)
 
     def load(self, run: Run, weights: WordArray, activations: WordArray, control: list[tuple[int, int]]) -> int:
         """Writes words from the bases of ``run`` on, and those of a control table to their addresses; the cycles."""

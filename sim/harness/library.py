@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 from rtl.array import ArraySpec
+from siliquant.processes import processor
 from sim.simulators import NETLIST_SOURCES, Verilator, cached, executable, generated_verilog, run_tool
 
 from .sliced import with_sliced_grid
@@ -16,9 +17,13 @@ __all__ = ["array_verilog", "build_library"]
 _SOURCE = Path(__file__).with_name("harness.cpp")
 _SOURCES = (_SOURCE, _SOURCE.with_name("sliced.py"), *NETLIST_SOURCES)
 _TRANSLATE = ("-O3", "--x-assign", "fast", "--x-initial", "fast", "--no-assert", "-Wno-fatal")
+# An operation on a wide net stays one loop over its words, which the compiler makes one of vectors; taken apart, or
+# merged into larger expressions, the same is five times as much code, and slower by as much.
+_WIDE = ("--expand-limit", "2", "-fno-dfg")
 # One function of a thousand gates on wide words takes a compiler minutes, and cannot be compiled on two cores.
 _SPLIT = ("--output-split", "20000", "--output-split-cfuncs", "400")
-_OPTIMISE = ("OPT_FAST=-O1 -fPIC", "OPT_SLOW=-O0 -fPIC", "OPT_GLOBAL=-O2 -fPIC")
+_FAST = "-O1 -ftree-vectorize -fvect-cost-model=dynamic -march=native"
+_OPTIMISE = (f"OPT_FAST={_FAST} -fPIC", "OPT_SLOW=-O0 -fPIC", "OPT_GLOBAL=-O2 -fPIC")
 _RUNTIME = ("verilated", "verilated_threads")
 
 
@@ -37,7 +42,8 @@ def build_library(spec: ArraySpec, verilog: str | None = None) -> Path:
     key = {
         "verilog": design,
         "source": [path.read_text() for path in _SOURCES],
-        "flags": [*_TRANSLATE, *_SPLIT, *_OPTIMISE],
+        "flags": [*_TRANSLATE, *_WIDE, *_SPLIT, *_OPTIMISE],
+        "processor": processor(),
         "tools": verilator.tools(),
     }
 
@@ -45,7 +51,7 @@ def build_library(spec: ArraySpec, verilog: str | None = None) -> Path:
         objects, env = folder / "obj", verilator.environment()
         (folder / "design.v").write_text(with_sliced_grid(design, spec.grid))
         top = ("--cc", "--Mdir", "obj", "--top-module", spec.name, "--prefix", "Vtop")
-        run_tool([verilator.program(), *top, *_TRANSLATE, *_SPLIT, "design.v"], folder, env)
+        run_tool([verilator.program(), *top, *_TRANSLATE, *_WIDE, *_SPLIT, "design.v"], folder, env)
         _take_runtime(verilator, objects, env)
         run_tool(verilator.make(*_OPTIMISE, "Vtop__ALL.a"), objects, env)
         include = verilator.root() / "include"
@@ -66,7 +72,8 @@ def _take_runtime(verilator: Verilator, objects: Path, env: dict[str, str]) -> N
         for name in _RUNTIME:
             shutil.copy(objects / f"{name}.o", folder)
 
-    runtime = cached("array-runtime", {"flags": list(_OPTIMISE), "tools": verilator.tools()}, compile_runtime)
+    key = {"flags": list(_OPTIMISE), "processor": processor(), "tools": verilator.tools()}
+    runtime = cached("array-runtime", key, compile_runtime)
     for name in _RUNTIME:
         shutil.copyfile(runtime / f"{name}.o", objects / f"{name}.o")
         os.utime(objects / f"{name}.o")

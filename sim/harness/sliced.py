@@ -91,8 +91,8 @@ def _source(grid: GridSpec, name: str, place: int, row: int, column: int) -> obj
 
 def sliced_grid(netlist: Mapping[str, Any], grid: GridSpec) -> str:
     """Verilog of a module with name and ports of the grid; element (r, c) is bit r * columns + c."""
-    rows, columns, systolic = grid.rows, grid.columns, grid.element.systolic
-    size = rows * columns
+    columns = grid.columns
+    size = grid.rows * columns
     ports = netlist["ports"]
     body: list[str] = []
 
@@ -101,42 +101,16 @@ def sliced_grid(netlist: Mapping[str, Any], grid: GridSpec) -> str:
             return f"{{{size}{{1'b{bit}}}}}"
         return f"n{bit}"
 
-    # What comes in: every bit of every port of an element, for all elements.
-    def down(place: int, name: str, width: int) -> str:
-        """The bits of the columns at the edge."""
-        return _concat(f"{name}[{c * width + place}]" for c in reversed(range(columns)))
-
-    def along(place: int, name: str, width: int, one: Callable[[str], str]) -> str:
-        """The bits of the rows at the edge, each as ``columns`` bits."""
-        return _concat(one(f"{name}[{r * width + place}]") for r in reversed(range(rows)))
-
     outputs = {name: port["bits"] for name, port in ports.items() if port["direction"] == "output"}
     for name, port in ports.items():
         if port["direction"] != "input" or name in ("clk", "rst"):
             continue
-        bits = port["bits"]
-        for place, bit in enumerate(bits):
-            if name == "drain_in":
-                upper = f"{net(outputs['drain_out'][place])}[{size - columns - 1}:0]"
-                value = f"{{{upper}, {{{columns}{{1'b0}}}}}}" if rows > 1 else f"{{{columns}{{1'b0}}}}"
-            elif name == "weights" and systolic:
-                edge = down(place, name, len(bits))
-                upper = f"{net(outputs['weights_out'][place])}[{size - columns - 1}:0]"
-                value = f"{{{upper}, {edge}}}" if rows > 1 else edge
-            elif name == "weights":
-                value = f"{{{rows}{{{down(place, name, len(bits))}}}}}"
-            elif systolic:
-                edge = along(place, name, len(bits), lambda bit: f"{{{columns - 1}'b0, {bit}}}" if columns > 1 else bit)
-                moved = net(outputs[f"{name}_out"][place])
-                inner = _concat([f"{{{columns - 1}{{1'b1}}}}, 1'b0"] * rows) if columns > 1 else ""
-                value = f"(({moved} << 1) & {inner}) | {edge}" if columns > 1 else edge
-            elif name == "activations":
-                value = along(place, name, len(bits), lambda bit: f"{{{columns}{{{bit}}}}}")
-            else:
-                value = f"{{{size}{{{name}[{place}]}}}}"
-            body.append(f"  wire [{size - 1}:0] {net(bit)} = {value};")
+        passed = outputs.get("drain_out" if name == "drain_in" else f"{name}_out", ())
+        for place, bit in enumerate(port["bits"]):
+            moved = net(passed[place]) if passed else ""
+            body += _words(net(bit), _sources(grid, name, place, len(port["bits"]), moved))
     (reset,) = ports["rst"]["bits"]
-    body.append(f"  wire [{size - 1}:0] {net(reset)} = {{{size}{{rst}}}};")
+    body += _words(net(reset), ["rst"] * size)
     clocks = set(ports["clk"]["bits"])
     for label, cell in netlist["cells"].items():
         body += _cell(label, cell, net, size, clocks)
@@ -152,6 +126,71 @@ def sliced_grid(netlist: Mapping[str, Any], grid: GridSpec) -> str:
     ports = [port for port in grid.ports if port.width]
     header += [f"{'input' if port.is_input else 'output'} [{port.width - 1}:0] {port.name}" for port in ports]
     return f"module {grid.name} (\n    " + ",\n    ".join(header) + ");\n" + "\n".join(body) + "\nendmodule\n"
+
+
+def _sources(grid: GridSpec, name: str, place: int, width: int, moved: str) -> list[str]:
+    """What drives bit ``place`` of a port of ``width`` bits of each element: a bit of a port of the grid, or of the net
+    ``moved`` of what the elements pass on.
+    """
+    columns, systolic = grid.columns, grid.element.systolic
+    found = []
+    for element in range(grid.rows * columns):
+        row, column = divmod(element, columns)
+        if name == "drain_in":
+            found.append(f"{moved}[{element - columns}]" if row else "1'b0")
+        elif name == "weights":
+            found.append(f"{moved}[{element - columns}]" if systolic and row else f"{name}[{column * width + place}]")
+        elif systolic and column:
+            found.append(f"{moved}[{element - 1}]")
+        else:
+            found.append(f"{name}[{row * width + place if systolic or name == 'activations' else place}]")
+    return found
+
+
+def _words(name: str, sources: Sequence[str]) -> Iterator[str]:
+    """A net whose bits are those sources, the lowest first, in words of 32 bits: a simulator has each at once.
+
+    What several words have in common is a net of its own, gathered once.
+    """
+    size = len(sources)
+    words = [tuple(sources[low : low + 32]) for low in range(0, size, 32)]
+    nets: dict[tuple[str, ...], str] = {}
+    for word in dict.fromkeys(words):
+        half = word[:16]
+        if words.count(word) > 1 or half + half == word:
+            nets[word] = f"{name}_w{len(nets)}"
+            if half + half == word and len(set(half)) > 1:
+                yield f"  wire [15:0] {nets[word]}_h = {_gathered(half)};"
+                yield f"  wire [31:0] {nets[word]} = {{{nets[word]}_h, {nets[word]}_h}};"
+            else:
+                yield f"  wire [{len(word) - 1}:0] {nets[word]} = {_gathered(word)};"
+    yield f"  wire [{size - 1}:0] {name};"
+    # Verilator would make one wide expression of assignments to words that follow each other.
+    for number in (*range(0, len(words), 2), *range(1, len(words), 2)):
+        low, word = 32 * number, words[number]
+        place = f"[{low + len(word) - 1}:{low}]" if len(words) > 1 else ""
+        yield f"  assign {name}{place} = {nets.get(word) or _gathered(word)};"
+
+
+def _gathered(sources: Sequence[str]) -> str:
+    """Sources side by side, the lowest first; equal neighbours, and bits that follow each other in a net, as one."""
+    parts: list[str] = []
+    left = list(sources)
+    while left:
+        source, count = left[0], 1
+        name, _, index = source.rstrip("]").partition("[")
+        following = [f"{name}[{int(index) + further}]" for further in range(len(left))] if index else []
+        if left[1:2] == [source]:
+            count = next((place for place, other in enumerate(left) if other != source), len(left))
+            parts.append(f"{{{count}{{{source}}}}}")
+        elif left[1:2] == following[1:2] != []:
+            pairs = zip(left, following, strict=True)
+            count = next((place for place, (one, other) in enumerate(pairs) if one != other), len(left))
+            parts.append(f"{name}[{int(index) + count - 1}:{index}]")
+        else:
+            parts.append(source)
+        del left[:count]
+    return _concat(parts[::-1])
 
 
 _TWO = {"$_AND_": "&", "$_OR_": "|", "$_XOR_": "^"}

@@ -9,7 +9,6 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import os
-import platform
 import re
 import shlex
 import shutil
@@ -24,6 +23,7 @@ import torch  # loads its OpenMP runtime, which must come first
 
 from siliquant.files import NotTrusted, built, load
 from siliquant.inputs import FileError, ToolError
+from siliquant.processes import processor
 from siliquant.processes import run as processes
 
 __all__ = ["COMPILE_FLAGS", "Status", "library", "status", "torch_openmp"]
@@ -136,7 +136,7 @@ def _built(command: list[str], version: str) -> Path:
     source = resources.files(__package__).joinpath("kernels.c").read_bytes()
     openmp = torch_openmp() or "-fopenmp"  # without one of torch the compiler's own
     flags = [*COMPILE_FLAGS, *_LINK_FLAGS, openmp]
-    parts = [source.decode(), *flags, *command, version, torch.__version__, _processor()]
+    parts = [source.decode(), *flags, *command, version, torch.__version__, processor()]
     key = hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
     def make(folder: Path) -> None:
@@ -147,16 +147,6 @@ def _built(command: list[str], version: str) -> Path:
             (folder / name).unlink()
 
     return built(f"qat-kernels/{key}", make) / "kernels.so"
-
-
-def _processor() -> str:
-    """What -march=native depends on: the model and its flags."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        lines = []
-    wanted = re.compile(r"(model name|cpu family|model|flags|features|cpu part|cpu implementer|isa|uarch)\s*:", re.I)
-    return "\n".join(sorted({line for line in lines if wanted.match(line)})) or platform.processor()
 
 
 def _output(command: list[str], folder: Path | None = None) -> str:

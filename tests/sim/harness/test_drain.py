@@ -1,6 +1,7 @@
 """What the requantisers at the drain are loaded with and should give: the very codes that the next GEMM reads."""
 
 from collections import defaultdict
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from qat.network.gemm import Product, exact_product
 from qat.settings.scheme import Override, Scheme
 from rtl.requant import ThresholdSpec
 from rtl.spec.numbers import IntArray
-from sim.harness.drain import Drained, drain_tables
+from sim.harness.drain import Drained, _words, drain_tables
 from tests.sim.networks import scheme
 
 SPEC = ThresholdSpec(accumulator_width=32, bits=4, signed=False)
@@ -63,6 +64,20 @@ def thresholds(words: IntArray) -> IntArray:
     whole = [sum(int(piece) << 32 * place for place, piece in enumerate(row)) for row in words]
     fields = [[(word >> width * index) & ((1 << width) - 1) for index in range(count)] for word in whole]
     return np.array([[field - ((field >> (width - 1)) << width) for field in row] for row in fields])
+
+
+@pytest.mark.parametrize("spec", [SPEC, replace(SPEC, bits=1), replace(SPEC, accumulator_width=31, bits=3)], ids=str)
+def test_load_words_are_those_of_the_specification(spec: ThresholdSpec) -> None:
+    low, high = spec.accumulator_range
+    rng, count = np.random.default_rng(0), (1 << spec.bits) - 1
+    rows = np.sort(rng.integers(low, high + 2, (20, count)), axis=1)
+    rows = np.concatenate([rows, np.full((1, count), low), np.full((1, count), high + 1)])
+    words = _words(spec, rows)
+    assert (words.dtype, words.shape) == (np.dtype("<u4"), (22, -(-spec.parameter_width // 32)))
+    for row, word in zip(rows, words, strict=True):
+        assert int.from_bytes(word.tobytes(), "little") == spec.pack_parameters(row)
+    with pytest.raises(ValueError, match=f"threshold0 must be from {low} to {high + 1}, not {high + 2}"):
+        _words(spec, np.full((1, count), high + 2))
 
 
 SCHEMES = {

@@ -9,7 +9,7 @@ import pytest
 
 from rtl.array.element import GridSpec
 from rtl.verilog.convert import to_verilog
-from sim.harness.sliced import NetlistError, check_connections, with_sliced_grid
+from sim.harness.sliced import NetlistError, _source, check_connections, sliced_grid, with_sliced_grid
 from sim.simulators import read_netlists
 from sim.simulators.toolchain import ToolError
 from tests.sim.grids import SMALL, grid_of
@@ -48,6 +48,48 @@ def test_every_wrong_wire_is_found(connected: tuple[GridSpec, dict[str, Any]]) -
             bits[place] = right
     check_connections(netlist, grid)
     assert tried > 3000
+
+
+SHAPES = [(1, 1), (2, 1), (5, 7), (4, 8), (3, 16), (16, 16), (2, 32), (3, 33), (40, 1)]
+GRIDS = [grid_of(SMALL, systolic, *shape) for systolic in (False, True) for shape in SHAPES]
+
+
+@pytest.fixture(scope="module")
+def netlists() -> dict[str, Any]:
+    """Those of all GRIDS as they are sliced, and of their elements."""
+    elements = {grid.element.name: grid.element for grid in GRIDS}
+    found: dict[str, Any] = read_netlists("\n".join(to_verilog([each]) for each in elements.values()), list(elements))
+    sliced = "\n".join(sliced_grid(found[grid.element.name], grid) for grid in GRIDS)
+    return found | read_netlists(sliced, [grid.name for grid in GRIDS])
+
+
+@pytest.mark.parametrize("grid", GRIDS, ids=lambda grid: grid.name)
+def test_what_enters_an_element_is_what_enters_it_in_the_grid(grid: GridSpec, netlists: dict[str, Any]) -> None:
+    """Every bit of every input of every element, in grids of part of a word and of several."""
+    element, size = netlists[grid.element.name], grid.rows * grid.columns
+    wires = {name: net["bits"] for name, net in netlists[grid.name]["netnames"].items()}
+
+    def driver(name: str, place: int, row: int, column: int) -> object:
+        """The wire that the generated grid has there: see test_every_wrong_wire_is_found."""
+        source = _source(grid, name, place, row, column)
+        if source == "0":
+            return "0"
+        assert isinstance(source, tuple)
+        if len(source) == 2:
+            return wires[source[0]][source[1]]
+        label, port, bit = source
+        _, above, left = label.split("_")
+        return wires[f"n{element['ports'][port]['bits'][bit]}"][int(above) * grid.columns + int(left)]
+
+    seen = 0
+    for name, port in element["ports"].items():
+        if port["direction"] != "input" or name == "clk":
+            continue
+        for place, bit in enumerate(port["bits"]):
+            wanted = [driver(name, place, *divmod(each, grid.columns)) for each in range(size)]
+            assert wires[f"n{bit}"] == wanted, (name, place)
+            seen += size
+    assert seen == size * (1 + sum(port.width for port in grid.element.ports if port.is_input))  # and the reset
 
 
 def edited(connected: tuple[GridSpec, dict[str, Any]], edit: Callable[[dict[str, Any]], object]) -> str:

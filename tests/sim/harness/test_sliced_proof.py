@@ -166,6 +166,7 @@ PROOFS = [
     (PaddedSpec(units=1, gating=True, reduction_length=16), 2, 1),
     (BitFusionSpec(units=1, reduction_length=16), 1, 1),
     (BitBladeSpec(units=1, widths=(8, 4), pipeline_stages=2, reduction_length=16), 1, 2),
+    (UniformSpec(weight_bits=1, activation_bits=1, lanes=1, reduction_length=4), 3, 16),  # of more than one word
 ]
 
 
@@ -199,12 +200,12 @@ def replaced(old: str, new: str) -> Callable[[str], str]:
         (False, replaced(r"_c = \(", "_c = ~(")),
         (False, replaced(r"weights\[0\]", "weights[2]")),
         (False, replaced(r"\[1:0\], \{2\{1'b0\}\}", "[1:0], {2{1'b1}}")),
-        (True, replaced(r"<< 1", "<< 2")),
-        (True, replaced(r"\{1\{1'b1\}\}, 1'b0", "{2{1'b1}}")),
-        (True, replaced(r"(n\d+)\[1:0\], \{(weights)", r"\1[2:1], {\2")),
+        (True, replaced(r"(n\d+)\[0\], activations", r"\1[1], activations")),
+        (True, replaced(r"activations\[3\]", "activations[0]")),
+        (True, replaced(r"(n\d+)\[1:0\], weights", r"\1[2:1], weights")),
         (True, replaced(r"assign drain = \{(n\d+)\[3\], (n\d+)\[3\]", r"assign drain = {\1[3], \2[1]")),
     ],
-    ids=["gate", "carry", "weight lane", "drain edge", "neighbour", "mask", "weight row", "drain column"],
+    ids=["gate", "carry", "weight lane", "drain edge", "neighbour", "activation row", "weight row", "drain column"],
 )
 def test_planted_difference_is_refuted(systolic: bool, change: Callable[[str], str], tmp_path: Path) -> None:
     done = prove(grid_of(SMALL, systolic, 2, 2), tmp_path, change)
