@@ -1,8 +1,8 @@
 """Whole networks on a simulated array: Verilator, driven from C++, with NumPy arrays in and out.
 
 In: an integer network and an array. Out: every result compared with PyTorch. Read ``driver``, ``engine``, ``drain``,
-``library`` (how the simulation is built), ``sliced`` (many equal elements at once), ``tiles``, then ``equivalence`` (a
-whole network).
+``layout`` (operands in memories), ``library`` (how the simulation is built), ``sliced`` (many equal elements at once),
+``tiles``, then ``equivalence`` (a whole network).
 """
 
 from __future__ import annotations

@@ -30,8 +30,8 @@ __all__ = ["Equivalence", "verify"]
 
 @dataclass(frozen=True)
 class Equivalence:
-    """What was proved: one record a GEMM, equal logits of ``samples`` samples; times on the wall in seconds, and the CPU
-    time that the simulation took, PyTorch and comparison with it.
+    """What was proved: one record a GEMM, equal logits of ``samples`` samples; times on the wall in seconds, and CPU
+    time of the simulation with PyTorch and comparison.
     """
 
     subject: str
