@@ -32,6 +32,7 @@ from sim.simulators import ToolError
 
 from .kept import Shelf, side_by_side
 from .parsers import prove as parser
+from .rounding import prove_rounding
 
 PROG = "sim.prove"
 Spec: TypeAlias = MacSpec | LoadableSpec
@@ -73,13 +74,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
             found, failed = _proved(specs, known, jobs, verilog)
     except ToolError as error:
         raise error if verilog is None else ToolError(f"{options.verilog}: {error}") from error
+    rounding = None
+    if options.design is None:
+        try:
+            rounding = prove_rounding()
+        except ProofError as error:
+            failed.append(str(error))
     for line in failed:
         print(f"{called(PROG)}: {line}", file=sys.stderr)
+    if rounding is not None:
+        steps = "; ".join(rounding.steps)
+        console().print(
+            f"proved for all values, never to decrease (s: {rounding.seconds:.1f}): {steps}", soft_wrap=True
+        )
     if found:
         _print(found, len(known))
     if options.out is not None:
         tools = {name: package_version(name) for name in TOOLS}
-        record = {"versions": tools, "proved": [asdict(each) for each in found], "not_proved": failed}
+        record: dict[str, Any] = {"versions": tools, "proved": [asdict(each) for each in found], "not_proved": failed}
+        record |= {} if rounding is None else {"rounding": asdict(rounding)}
         write_atomically(options.out, json.dumps(record, indent=1) + "\n")
     if failed:
         sys.exit(1)
