@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import io
 import os
 import re
 import select
@@ -14,7 +15,7 @@ import textwrap
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 from siliquant.files import FULL, sweep
 from siliquant.inputs import MOST_CHARACTERS, InputError, SiliquantError, decimal, middle_out, printable, short, whole
@@ -251,13 +252,15 @@ def run(prog: str, main: Callable[[], None]) -> NoReturn:
             traceback.print_exc()
         _say(_line(f"{called(prog)}: a fault of siliquant itself, {_kept(error, shown)}: ", _sentence(error)))
         sys.exit(70)
+    finally:
+        _flush_or_drop(sys.stderr)
     sys.exit(0)
 
 
 def _open_standard_streams() -> None:
     """Where the caller closed a standard stream (``>&-``), nothing reads it and nothing is read: it is the null device.
 
-    Otherwise the next file that is opened would be taken for it.
+    Otherwise the next file that is opened would be taken for it. Standard error may lie on a full disk.
     """
     for number in range(3):
         try:
@@ -269,6 +272,22 @@ def _open_standard_streams() -> None:
         if getattr(sys, name) is None:
             stream = Path(os.devnull).open("r" if name == "stdin" else "w")  # noqa: SIM115 (open until the end)
             setattr(sys, name, stream)
+    given = sys.__stderr__
+    if given is not None and sys.stderr is given:
+        log = io.BufferedWriter(_Log(given.fileno(), "w", closefd=False))
+        sys.stderr = io.TextIOWrapper(log, given.encoding, given.errors, line_buffering=True, write_through=True)
+
+
+class _Log(io.FileIO):
+    """Standard error. Where its disk is full, what is said is lost, and not the work."""
+
+    def write(self, data: Any, /) -> int:
+        try:
+            return super().write(data) or 0
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            return len(data)
 
 
 def _sentence(error: Exception) -> str:
@@ -320,15 +339,21 @@ def _with_output(main: Callable[[], None]) -> None:
             sys.stdout.flush()
     except OSError as error:
         closed = isinstance(error, BrokenPipeError) and _nobody_reads()
-        try:
-            sys.stdout.flush()
-        except OSError:
-            # The interpreter would try again as it ends, and complain.
-            with contextlib.suppress(OSError, ValueError):
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _flush_or_drop(sys.stdout)
         if closed:
             raise _OutputClosed from None
         raise
+
+
+def _flush_or_drop(stream: TextIO) -> None:
+    """Writes what is still in a buffer. Where that cannot be, it is lost: the interpreter would try again as it ends,
+    complain, and end with another code.
+    """
+    try:
+        stream.flush()
+    except (OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _nobody_reads() -> bool:

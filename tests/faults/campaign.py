@@ -17,17 +17,28 @@ from typing import Any
 
 from siliquant.files import write_atomically
 from siliquant.inputs import InputError
+from siliquant.processes import end_with_parent
+from tests.faults.clocks import clocks
+from tests.faults.clusters import clusters
+from tests.faults.disks import disks, may_mount
 from tests.faults.jobs import JOBS, Job, write_network
 from tests.faults.kills import kills
+from tests.faults.memory import memory
 from tests.faults.processes import fork, preload
+from tests.faults.streams import streams
+from tests.faults.tools import tools
 from tests.faults.trial import Trial
 from tests.faults.worlds import World
+from tests.faults.writers import writers
 
 __all__ = ["FAULTS", "campaign"]
 
-FAULTS: Mapping[str, Callable[[Trial], None]] = {"kill": kills}
+FAULTS: Mapping[str, Callable[[Trial], None]] = {
+    "kill": kills, "disk": disks, "writers": writers, "clock": clocks, "streams": streams, "memory": memory,
+    "tools": tools, "cluster": clusters,
+}  # fmt: skip
 """What is done to each command, by name."""
-FORKED = frozenset({"kill"})
+FORKED = frozenset({"kill", "disk", "writers"})
 """Faults in which commands are copies of a process that has loaded their modules: then all their time is work."""
 
 
@@ -42,11 +53,13 @@ def campaign(
     try:
         for job in jobs:
             for fault in faults:
+                if not _applies(fault, job, home):
+                    continue
                 kept = out / f"{fault}-{job.name}.json"
                 if kept.exists() and not fresh and (known := json.loads(kept.read_text()))["asked"] == [seed, count]:
                     found[f"{fault} {job.name}"] = known
                     continue
-                inputs = _inputs(home, any(each.warm for each in jobs))
+                inputs = _inputs(out / "inputs", bool(job.warm))
                 outcome = _tried(job, fault, seed, count, inputs, home / "trial")
                 known = {"fault": fault, "command": job.name, "asked": [seed, count], **outcome}
                 write_atomically(kept, json.dumps(known, indent=1) + "\n")
@@ -59,6 +72,11 @@ def campaign(
     return found
 
 
+def _applies(fault: str, job: Job, home: Path) -> bool:
+    """Whether a fault can happen to a command here: disks want a user who may make them."""
+    return (fault != "cluster" or job.name == "calibrate") and (fault != "disk" or may_mount(home / "disk"))
+
+
 def _tried(job: Job, fault: str, seed: int, count: int, inputs: Path, home: Path) -> dict[str, Any]:
     """The tally of one, made in a process of its own, which loads what the command does."""
     shutil.rmtree(home, ignore_errors=True)
@@ -69,6 +87,7 @@ def _tried(job: Job, fault: str, seed: int, count: int, inputs: Path, home: Path
     if pid == 0:
         code = 1
         try:
+            end_with_parent()
             draw = Random(f"{seed} {fault} {job.name}")
             trial = Trial(job, inputs, home, draw, count, forked=fault in FORKED, warm=inputs / "cache")
             if trial.forked:
@@ -119,18 +138,19 @@ def _listed() -> None:
         _LISTED["names"].write_text(json.dumps([name for name in sys.modules if name != "__main__"]))
 
 
-def _inputs(home: Path, warm: bool) -> Path:
+def _inputs(folder: Path, warm: bool) -> Path:
     """The folder of what commands read: a network, a run of it, its integers; with ``warm`` a cache that was used."""
-    folder = home / "inputs"
-    if folder.exists():
-        return folder
-    write_network(folder / "network")
+    folder = folder.resolve()
+    if not (folder / "network").exists():
+        write_network(folder / "network")
     named = {job.name: job for job in JOBS}
     for name, target in (("train", "run"), ("export", "integers"), *((("report", "report"),) if warm else ())):
+        if (folder / target).exists():
+            continue
         job = replace(named[name], warm=())
-        world = World(job, home / "made", folder).make()
-        code = Trial(job, folder, home, Random(0), 0, forked=False).start(world).wait(600)
+        world = World(job, folder / "made", folder).make()
+        code = Trial(job, folder, folder, Random(0), 0, forked=False).start(world).wait(600)
         assert code == 0, world.said()
-        shutil.copytree(world.out, folder / target)
         shutil.copytree(world.folder("cache"), folder / "cache", dirs_exist_ok=True)
+        world.out.rename(folder / target)
     return folder

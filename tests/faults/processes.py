@@ -17,6 +17,8 @@ from pathlib import Path
 from random import Random
 from types import ModuleType
 
+from siliquant.processes import end_with_parent
+
 __all__ = ["TOKEN", "Started", "family", "fork", "kill_family", "lost", "preload", "start", "workers"]
 
 TOKEN = "SILIQUANT_FAULTS"
@@ -53,7 +55,8 @@ def start(
     command: Sequence[str], folder: Path, environment: Mapping[str, str], *, streams: Path, shell: str = ""
 ) -> Started:
     """Starts a program. streams: the folder that gets stdout and stderr. shell: what a shell has after it instead."""
-    words = ["sh", "-c", f'exec "$@" {shell}', "sh", *command] if shell else list(command)
+    words = ["sh", "-c", f'{{ "$@" {shell}' if "|" in shell else f'exec "$@" {shell}', "sh", *command]
+    words = words if shell else list(command)
     with (streams / "stdout").open("wb") as out, (streams / "stderr").open("wb") as err:
         process = subprocess.Popen(
             words, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True
@@ -70,6 +73,7 @@ def fork(call: str, line: Sequence[str], folder: Path, environment: Mapping[str,
     code = 70
     try:
         os.setsid()
+        end_with_parent()
         for number, name in enumerate(("stdin", "stdout", "stderr")):
             path = os.devnull if number == 0 else str(streams / name)
             os.dup2(os.open(path, os.O_RDONLY if number == 0 else os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), number)
@@ -122,7 +126,11 @@ def family(started: Started) -> dict[int, bytes]:
                 continue
             pid = int(path.name)
             parents[pid] = int(fields[1])
-            if pid == started.pid or int(fields[3]) == started.pid or token in (path / "environ").read_bytes():
+            if (
+                pid == started.pid
+                or int(fields[3]) == started.pid
+                or token in (path / "environ").read_bytes().split(b"\0")
+            ):
                 found[pid] = (path / "cmdline").read_bytes()
     while more := {pid for pid, parent in parents.items() if parent in found} - found.keys():
         found |= dict.fromkeys(more, b"")

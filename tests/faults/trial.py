@@ -70,14 +70,14 @@ class Trial:
             return fork(self.job.main, world.line(), folder, environment, streams=world.place)
         return start(world.command(), folder, environment, streams=world.place, shell=shell)
 
-    def end(self, started: Started, seconds: float = 0.0) -> int | None:
-        """Its exit code. None, and a finding, where it hangs; it is killed then."""
+    def end(self, started: Started, seconds: float = 0.0, *, alone: bool = True) -> int | None:
+        """Its exit code. None, and a finding, where it hangs; it is killed then. alone: nothing of it may be left."""
         code = started.wait(self.patience + 10 * seconds)
         if code is None:
             self.wrong("no end")
             kill_family(started)
             started.wait(10)
-        for line in lost(started):
+        for line in lost(started) if alone else ():
             self.wrong(line)
         return code
 
@@ -104,10 +104,19 @@ class Trial:
         if code != 0:
             self.wrong(f"{what}: ended with {code}: {world.said()[-600:]}")
             return
+        self.same(world, reference, what)
         if not self.job.timed:
-            self.differ(differences(world.results(), reference.results), what)
             self.differ([f"cache: {line}" for line in _names(world.kept(), reference.kept)], what)
         self.differ(world.left(), what)
+        self.undamaged(world, what)
+
+    def same(self, world: World, reference: Reference, what: str) -> None:
+        """Its results are those of the undisturbed run."""
+        if not self.job.timed:
+            self.differ(differences(world.results(), reference.results), what)
+
+    def undamaged(self, world: World, what: str) -> None:
+        """It found nothing in the cache that was not whole."""
         if _MADE_AGAIN in world.said():
             self.wrong(f"{what}: the cache was damaged: {world.said()[-300:]}")
 
@@ -118,6 +127,11 @@ class Trial:
             self.wrong(f"{what}: ended with {code}: {said[-600:]}")
         elif not re.search(sentence, said, re.IGNORECASE):
             self.wrong(f"{what}: ended with {code} and did not say {sentence!r}: {said[-400:]}")
+
+    def silent(self, world: World, what: str) -> None:
+        """Nobody saw a traceback."""
+        if _TRACES.search(world.said() + world.said("stdout")):
+            self.wrong(f"{what}: a traceback: {world.said()[-600:]}")
 
     def differ(self, lines: Sequence[str], what: str) -> None:
         """Notes the first of some differences."""

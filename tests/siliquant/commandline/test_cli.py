@@ -267,6 +267,45 @@ def test_closed_standard_streams_are_nothing(closed: str, tmp_path: Path) -> Non
     assert (tmp_path / "file").read_text() == "kept"
 
 
+LOGS = """
+import sys
+from siliquant.commandline import Parser, run
+def main():
+    Parser(prog='p', description='').parse_args()
+    for line in range(2000):
+        print('progress' * 4, file=sys.stderr)
+    with open('file', 'w') as stream:
+        stream.write('kept')
+run('p', main)
+"""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+@pytest.mark.parametrize(
+    ("after", "code"),
+    [
+        ("2>/dev/full", 0),
+        (">/dev/full 2>&1", 0),
+        ("--no-option 2>/dev/full", 2),
+        ("--no-option >/dev/full 2>&1", 2),
+        ("--no-option 2>&1 | true", 2),
+        ("2>&1 | true", 1),
+        ("2>&1 >/dev/null | true", 2),
+    ],
+)
+def test_progress_that_goes_nowhere(after: str, code: int, tmp_path: Path) -> None:
+    """On a full disk it is lost and the work is done; where nobody reads it any more the command ends, as others do.
+    Either way with its own exit code, not one that Python has for a stream that it could not flush.
+    """
+    script = f'"$0" -c "$1" {after}\nexit ${{PIPESTATUS[0]}}'
+    done = subprocess.run(
+        ["bash", "-c", script, sys.executable, LOGS], cwd=tmp_path, capture_output=True, text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)}, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (code, "", "")
+    assert (tmp_path / "file").exists() == (code == 0)
+
+
 @pytest.mark.parametrize("call", [made, lambda: Parser(prog="p", description=None, add_help=False)])
 def test_a_parser_has_help_and_version_or_neither(call: Callable[[], Parser]) -> None:
     options = set(re.findall(r"--[a-z]+", call().format_help()))

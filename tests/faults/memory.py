@@ -1,0 +1,41 @@
+"""Too little memory: a limit of the address space that makes a command fail somewhere."""
+
+from __future__ import annotations
+
+import re
+
+from tests.faults.processes import start
+from tests.faults.trial import Trial
+
+__all__ = ["memory"]
+
+_MIB = 1 << 20
+_LEAST, _MOST = 150, 3000
+_MEMORY = r"memory|alloc|killed|thread|crashed|SIG|ended"
+
+
+def memory(trial: Trial) -> None:
+    """Runs it under limits of 150 MiB to 3 GiB, evenly drawn by their logarithm: it says in a line that memory is
+    missing, or does its work. Then it works without a limit, with the cache that the runs left.
+    """
+    reference = trial.reference()
+    world = trial.world()
+    for _ in range(trial.count):
+        size = int(_LEAST * (_MOST / _LEAST) ** trial.draw.random())
+        what = f"{size} MiB"
+        command = ["prlimit", f"--as={size * _MIB}", *world.command()]
+        started = start(command, world.folder("work"), world.environment(), streams=world.place)
+        code = trial.end(started, reference.seconds)
+        trial.tally.cases += 1
+        if code == 0:
+            trial.tally.ended("did its work")
+            trial.same(world, reference, what)
+            world = trial.world()
+        elif (code is not None and code < 0) or re.search(r"std::bad_alloc|Fatal Python error", world.said()):
+            trial.tally.ended("ended by a library")
+        else:
+            trial.tally.ended("said so")
+            trial.refused(world, code, what, _MEMORY)
+        if code != 0:
+            trial.again(world, reference, f"a limit of {what}")
+            world = trial.world()
