@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from rtl.array import Architecture, ArraySpec
 from rtl.mac import DESIGNS
+from rtl.requant import MultiplierSpec, RequantSpec, ThresholdSpec
 from rtl.spec import MacSpec, Precision
 from sim.mac import operand_codes, some_precisions, with_size
 
@@ -24,6 +25,7 @@ __all__ = [
     "limit_settings",
     "load_jobs",
     "random_codes",
+    "random_parameters",
     "save_jobs",
 ]
 
@@ -47,12 +49,22 @@ _DEPTH = 8192
 
 @dataclass(frozen=True)
 class Settings:
-    """What a run makes of its sums: shifted left, negated, added to the results before, halved."""
+    """What a run makes of its sums: shifted left, negated, added to the results before, halved, requantised (column
+    tile t by parameter set ``group``, or by ``group`` + t where ``group_step``).
+    """
 
     shift: int = 0
     negate: bool = False
     accumulate: bool = False
     halve: bool = False
+    requantise: bool = False
+    group: int = 0
+    group_step: bool = False
+
+    def ports(self, spec: ArraySpec) -> dict[str, int]:
+        """By port; an array without requantisers has none for the last three."""
+        names = {port.name for port in spec.settings}
+        return {name: int(value) for name, value in vars(self).items() if name in names}
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,6 +160,27 @@ def random_codes(
     if rng.random() < 0.25:
         weights, activations = (rng.choice(codes[[0, -1]], 1) for codes in (weights, activations))
     return rng.choice(activations, (m, k)), rng.choice(weights, (n, k))
+
+
+def random_parameters(requant: RequantSpec, sums: IntArray, rng: np.random.Generator, count: int) -> IntArray:
+    """Parameter sets [count, fields] that make all kinds of codes of sums such as those, and now and then one alone."""
+    low, high = int(sums.min()), int(sums.max())
+    if isinstance(requant, ThresholdSpec):
+        sets = np.sort(rng.integers(low - 1, high + 3, (count, len(requant.parameter_fields))), axis=1)
+    else:
+        fields = {item.name: item for item in requant.parameter_fields}
+        assert isinstance(requant, MultiplierSpec)
+        shifts = rng.integers(0, 1 << requant.shift_bits, count) + requant.shift
+        span = float(1 << requant.bits) * (1 << shifts)
+        multipliers = np.maximum(1, span / (high - low + 1) * rng.uniform(0.5, 2, count)).astype(np.int64)
+        multipliers = np.minimum(multipliers, fields["multiplier"].high)
+        offsets = (rng.uniform(-0.3, 0.3, count) * span).astype(np.int64) - low * multipliers
+        offsets = np.clip(offsets, fields["offset"].low, fields["offset"].high)
+        sets = np.stack([multipliers, offsets, shifts][: len(fields)], axis=1)
+    for index, item in enumerate(requant.parameter_fields):  # the ends of each field
+        ends = rng.random(count) < 0.03
+        sets[ends, index] = rng.choice([item.low, item.high], int(ends.sum()))
+    return np.sort(sets, axis=1) if isinstance(requant, ThresholdSpec) else sets
 
 
 def limit_settings(spec: ArraySpec, rng: np.random.Generator, random_runs: int = 12) -> Iterator[dict[str, int]]:

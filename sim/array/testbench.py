@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from types import MappingProxyType
 from typing import Any
@@ -45,6 +45,7 @@ class ArrayTestbench:
         self._inputs: dict[str, int] = {}
         self._chance = random.Random(spec.name)
         self._result_base = 0
+        self._idle = {} if spec.requant is None else {"load_requant": 0}
         self._changed = False  # whether the run that goes on changes its sums
         self._drive.value = self._layout.word({"rst": 1})
 
@@ -143,6 +144,27 @@ class ArrayTestbench:
             words[place] |= {"load_control": 1, "control_address": address, "control_data": word}
         return words
 
+    def parameter_words(self, parameters: IntArray) -> list[dict[str, int]]:
+        """The inputs of each cycle that write parameter sets [columns, groups, fields] to the requantisers, in any
+        order; columns with equal sets of a group share a cycle.
+        """
+        spec, words = self.spec, []
+        assert spec.requant is not None
+        for group in range(spec.requant.groups):
+            masks: dict[int, int] = {}
+            for column in range(spec.columns):
+                word = spec.requant.pack_parameters(parameters[column, group])
+                masks[word] = masks.get(word, 0) | 1 << column
+            words += [{"load_requant": m, "load_group": group, "load_parameters": w} for w, m in masks.items()]
+        self._chance.shuffle(words)
+        return words
+
+    async def load_parameters(self, parameters: IntArray) -> None:
+        """Writes parameter sets [columns, groups, fields] of the requantisers."""
+        for inputs in self.parameter_words(parameters):
+            await self.cycle(**inputs)
+        self._inputs |= self._idle
+
     async def load(self, step: Step) -> Run:
         """Writes operands and control table anywhere, and returns the run that multiplies them."""
         run = self.place(step)
@@ -154,7 +176,7 @@ class ArrayTestbench:
     async def start(self, run: Run, settings: Settings, load: Mapping[str, int] = MappingProxyType(_NO_LOAD)) -> None:
         """Starts a run, beside the last cycle of a ``load``; on return its first cycle is half over."""
         self._inputs |= load
-        await self.begin({**asdict(run), **{name: int(value) for name, value in vars(settings).items()}})
+        await self.begin(asdict(run) | settings.ports(self.spec))
 
     async def begin(self, settings: Mapping[str, int]) -> None:
         """Starts a run with settings by port, which then change at random; on return its first cycle is half over."""
@@ -194,11 +216,19 @@ class ArrayTestbench:
         self.expect("error", 0, f"{run}")
 
     async def wait_watching(
-        self, run: Run, *, hold: float = 0.0, start: bool = False, read: bool = False, seed: int = 0
+        self,
+        run: Run,
+        *,
+        hold: float = 0.0,
+        start: bool = False,
+        read: bool = False,
+        seed: int = 0,
+        beside: Iterator[Mapping[str, int]] | None = None,
     ) -> dict[int, int]:
         """As :meth:`wait`, cycle by cycle: ``hold`` is high in that share of the cycles, at random; ``start`` is, too,
         where it is given, and has no effect; where ``read``, every result word is read as soon as ``written`` says that
-        it is there. Returns the words by address.
+        it is there; ``beside`` are inputs of each cycle that load requantisers, taken as long as the run goes on.
+        Returns the words by address.
         """
         chance = random.Random(f"{self.spec.name} {seed}")
         holds: list[int] = []
@@ -211,6 +241,7 @@ class ArrayTestbench:
                 )
             holds.append(int(chance.random() < hold))
             inputs = {"hold": holds[-1], "start": int(start and chance.random() < 0.5)}
+            inputs |= self._idle if beside is None else next(beside, self._idle)
             if read and len(words) < self.sample("written"):
                 asked = len(words)
                 inputs["result_address"] = run.result_base + asked
@@ -218,7 +249,7 @@ class ArrayTestbench:
             if asked is not None:
                 words[asked] = self.result_word(asked)
                 asked = None
-        self._inputs |= {"hold": 0, "start": 0}
+        self._inputs |= {"hold": 0, "start": 0, **self._idle}
         drain = self.spec.drain_cycles(changed=self._changed)
         waited = _last_cycle(run, drain, holds) - _last_cycle(run, drain, [])
         self._check_cycles(run, len(holds), self._cycles(run) + waited)

@@ -6,7 +6,7 @@ The simulation is started by :func:`sim.array.bench.run_array_tests`, which name
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from rtl.array import ArraySpec, Run
 from rtl.spec import Precision
 
 from .bench import ARRAYS_VARIABLE, JOBS_VARIABLE, arrays_from_json
-from .cases import IntArray, Settings, Step, few_precisions, limit_settings, load_jobs, random_codes
+from .cases import IntArray, Settings, Step, few_precisions, limit_settings, load_jobs, random_codes, random_parameters
 from .testbench import ArrayTestbench, check_results
 
 _STEPS = 3  # a random reduction has at most so many steps
@@ -247,6 +247,70 @@ async def overlap(bench: Any) -> None:
         await array.wait(runs[-1])
         results = await array.read(runs[-1], (len(steps[-1].activations), len(steps[-1].weights)))
         check_results(spec, f"{_label(steps[-1])}, loaded beside a run", _product(steps[-1]), results)
+
+
+@cocotb.test()
+async def requantised(bench: Any) -> None:
+    """Sums in one pass and in several whose last is requantised, with sets of their own for each column and group that
+    are loaded anew now and then, before a run and beside one; the same sums without; a reset leaves the sets alone.
+    """
+    async for array, rng in _arrays(bench):
+        spec = array.spec
+        requant = spec.requant
+        if requant is None:
+            continue
+        seen: set[int] = set()
+        sets: IntArray | None = None
+        for number in range(14):
+            precision = _any_precision(spec, rng)
+            steps = [_random_step(spec, precision, rng)]
+            (m, k), n = steps[0].activations.shape, len(steps[0].weights)
+            n = min(n, requant.groups * spec.columns)
+            for place in range(int(rng.integers(1, 3))):
+                shift, more = int(rng.integers(3)), place > 0
+                given = Settings(shift, bool(rng.integers(2)), more)
+                steps[place:] = [Step(*random_codes(spec.mac, precision, (m, k, n), rng), precision, given)]
+            total = sum((-1 if s.settings.negate else 1) * (_product(s) << s.settings.shift) for s in steps)
+            tiles, step_on = -(-n // spec.columns), bool(rng.integers(2))
+            group = int(rng.integers(requant.groups - (tiles - 1 if step_on else 0)))
+            fresh = random_parameters(requant, np.asarray(total), rng, spec.columns * requant.groups)
+            fresh = fresh.reshape(spec.columns, requant.groups, -1)
+            if number % 3 == 2:
+                fresh[:] = fresh[:1]  # one set for all columns
+            if sets is None or number % 4:
+                await array.load_parameters(fresh)
+                sets = fresh.copy()
+            settings = replace(steps[-1].settings, requantise=True, group=group, group_step=step_on)
+            for each in steps[:-1]:
+                await array.multiply(each)
+            run = await array.load(steps[-1])
+            await array.start(run, settings)
+            used = range(group, group + (tiles if step_on else 1))
+            await array.wait_watching(run, beside=_idle_sets(array, fresh, sets, used))
+            results = await array.read(run, (m, n))
+            columns = np.arange(n)
+            own = sets[columns % spec.columns, group + (columns // spec.columns if step_on else 0)]
+            codes = requant.compute(total, own[None])
+            label = f"{_label(steps[-1])}, {len(steps)} passes, {settings}"
+            check_results(spec, label, requant.code_values.words_of(codes), results)
+            seen |= set(codes.ravel().tolist())
+            if number % 5 == 4:
+                await array.reset(int(rng.integers(1, 3)))
+        wanted = requant.code_values.values
+        assert len(seen) > len(wanted) // 2, f"{spec.name}: codes must be most of {wanted}, not {sorted(seen)}"
+
+
+def _idle_sets(
+    array: ArrayTestbench, fresh: IntArray, sets: IntArray, used: Sequence[int]
+) -> Iterator[Mapping[str, int]]:
+    """Loads the ``fresh`` parameters of groups that no run uses, a word each time, and notes them in ``sets``."""
+    for inputs in array.parameter_words(fresh):
+        group = inputs["load_group"]
+        if group not in used:
+            for column in range(array.spec.columns):
+                if inputs["load_requant"] >> column & 1:
+                    sets[column, group] = fresh[column, group]
+            yield inputs
 
 
 def _half(spec: ArraySpec, precision: Precision) -> tuple[int, int, int]:

@@ -19,6 +19,7 @@ import pytest
 import qat
 from rtl.array import Architecture, ArraySpec
 from rtl.mac import DESIGNS, UniformSpec, XnorSpec
+from rtl.requant import MultiplierSpec, RequantSpec, ThresholdSpec
 from rtl.spec.mac import MacSpec, Precision
 from sim.array.bench import arrays_from_json, arrays_to_json, run_array_tests, verilog_of_arrays
 from sim.array.cases import Job, Settings, Step, arrays_of, load_jobs, save_jobs
@@ -226,6 +227,28 @@ def test_simulators_agree(tmp_path: Path) -> None:
     run_array_tests([BROADCAST, SYSTOLIC, *drained], tmp_path, simulator="icarus")
 
 
+REQUANT_BROADCAST = replace(
+    BROADCAST, rows=3, drains=2, result_width=16,
+    requant=MultiplierSpec(accumulator_width=16, groups=3, bits=3, signed=True, multiplier_width=7, offset_width=14,
+                           shift=3, shift_bits=2, pipeline_stages=1),
+)  # fmt: skip
+REQUANT_SYSTOLIC = replace(
+    SYSTOLIC, result_width=14, requant=ThresholdSpec(accumulator_width=14, groups=4, bits=3, signed=False)
+)
+REQUANT_BINARY = replace(
+    REQUANT_SYSTOLIC, columns=2, drains=2, requant=ThresholdSpec(accumulator_width=14, groups=2, bits=1, signed=True)
+)
+
+
+def test_requantisers_give_the_codes_of_their_golden_model(tmp_path: Path) -> None:
+    """Each kind that an array can have, in Icarus: parameters that were never loaded are unknown."""
+    specs = [REQUANT_BROADCAST, REQUANT_SYSTOLIC, REQUANT_BINARY]
+    assert {type(spec.requant) for spec in specs} == set(RequantSpec.__subclasses__())
+    log = run_array_tests(specs, tmp_path, simulator="icarus", tests=("requantised", "passes", "refusals", "ping_pong"))
+    for name in ("requantised", "passes", "refusals", "ping_pong"):
+        assert re.search(rf"sim\.array\.tests\.{name} +PASS", log)
+
+
 def pin(spec: ArraySpec, row: int, column: int, name: str) -> str:
     """A pattern whose group is what a pin of an element is connected to."""
     return rf"{spec.element.name} element_{row}_{column} \([^;]*?\.{name}\(([^)]*)\)"
@@ -294,6 +317,37 @@ FAULTS = (
         "a sum of a refused run drains", BROADCAST, r"last_d2 <= (stop \? 1'b0 : last_d1);", "last_d1",
         r"expected (?:written 0|-?\d+), not -?\d+",
     ),
+    Fault(
+        "parameters of a neighbour", REQUANT_SYSTOLIC, r"\.load_valid\((load_requant\[1\])\)", "load_requant[0]",
+        r"row \d+, column \d+ \(element \d, 1\): expected \d, not \d;|result word \d+ \(element \d, 1\): expected bits",
+    ),
+    Fault(
+        "every column tile has the first set", REQUANT_SYSTOLIC,
+        r"group_2 = run_group \+ (\(run_group_step \? \w+ : 2'd0\));", "2'd0",
+        r"row \d+, column \d+ \(element \d, 2\): expected \d, not \d;",
+    ),
+    Fault(
+        "the set of the next tile comes a cycle early", REQUANT_SYSTOLIC,
+        r"group_2 = run_group \+ \(run_group_step \? (drained_column_d2) :", "drained_column_d1",
+        r"row \d+, column \d+ \(element \d, 2\): expected \d, not \d;",
+    ),
+    Fault(
+        "a threshold is one too high", REQUANT_SYSTOLIC, r"\[1\] \? (chosen_by_0_1\[59:45\]) :",
+        "(chosen_by_0_1[59:45] + 15'd1)", r"row \d+, column \d+ \(element \d, \d\): expected \d, not \d;",
+    ),
+    Fault(
+        "a column has sums for codes", REQUANT_BROADCAST, r"(run_requantise) \? \{13'd0,\s+code_1\}", "1'b0",
+        r"row \d+, column \d+ \(element \d, 1\): expected \d, not -?\d+;",
+    ),
+    Fault(
+        "a multiplier loads one set alone", REQUANT_BROADCAST,
+        r"requant_2 \([^;]*?\.load_group\((load_group)\)", "2'd1",
+        r"row \d+, column \d+ \(element \d, 2\): expected \d, not \d;|result word \d+ \(element \d, 2\): expected bits",
+    ),
+    Fault(
+        "sets are one more", REQUANT_SYSTOLIC, r"16'd1\}\) > (17'd4)", "17'd5",
+        r"after the start of \{.*\}: expected (?:busy 0, not 1|error 10, not \d)",
+    ),
     Fault("hold is ignored", SYSTOLIC, r"\.hold\((hold)\)", "1'h0", r"expected busy for \d+ cycles, not \d+"),
 )  # fmt: skip
 
@@ -304,6 +358,8 @@ def test_faulty_array_is_found(fault: Fault, tmp_path: Path) -> None:
     (found,) = re.finditer(fault.pattern, verilog)
     faulty = verilog[: found.start(1)] + fault.replacement + verilog[found.end(1) :]
     tests = ("random_products", "short_sums", "holds", "early_reads", "refusals")
+    if fault.spec.requant is not None:
+        tests = ("requantised", "refusals")
     with pytest.raises(SimulationError, match=rf"{fault.spec.name}: .*(?:{fault.message})"):
         run_array_tests([fault.spec], tmp_path, simulator="icarus", tests=tests, verilog=faulty)
 
