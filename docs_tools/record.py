@@ -42,7 +42,7 @@ examples:
 FLOW = ("yosys", "opensta", "icarus", "siliquant", "python")
 TRAINING = ("torch", "transformers")
 SIMULATION = ("verilator", "cocotb")
-WHOLE_NETWORKS = ("deit-small", "deit-base", "swin-tiny", "sret-tiny", "bert-base")
+WHOLE_NETWORKS = ("deit-tiny", "deit-small", "deit-base", "swin-tiny", "sret-tiny", "bert-base")
 UTILISATIONS = (1.0, 0.75, 0.5, 0.25)
 GATED = (UniformSpec(lanes=16), LoomSpec(units=64), BitSerialSpec(units=16), SubwordSpec(units=4))
 STREAM_PRECISIONS = (Precision(2, 2), Precision(2, 2, False), Precision(4, 4), Precision(4, 4, False), Precision(8, 8))
@@ -150,40 +150,15 @@ def _qat_speed() -> Recorded:
     return _written(*given), f"python {' '.join(given)}", (*TRAINING, "siliquant")
 
 
-def _deit_tiny() -> Recorded:
-    """The second of two runs of each architecture: the first may build its simulator."""
-    given = ["-m", "sim.equivalence", "--random", "deit-tiny"]
-    seconds, found = {}, {}
-    for architecture in ("broadcast", "systolic"):
-        for _ in range(2):
-            with tempfile.TemporaryDirectory() as folder:
-                path = Path(folder, "out.json")
-                _ran(*given, "--architecture", architecture, "--out", str(path))
-                found = json.loads(path.read_text())
-        seconds[architecture] = round(found["simulation_s"], 1)
-    spec = found["spec"]
-    values = {
-        "macs": found["macs"],
-        "mac": UniformSpec(**spec["mac"]["parameters"]).name,
-        "rows": spec["rows"],
-        "columns": spec["columns"],
-        "simulation_s": seconds,
-    }
-    return values, f"python {' '.join(given)} [--architecture systolic]", (*SIMULATION, *TRAINING, "siliquant")
-
-
-def _whole_network(name: str) -> Recorded:
+def _whole_network(name: str, *options: str) -> Recorded:
     """One input of a network of real size, every accumulator, code and logit compared."""
-    given = ["-m", "sim.equivalence", "--random", name]
+    given = ["-m", "sim.equivalence", "--random", name, *options]
     found = _written(*given)
     gemms, spec = found["gemms"], found["spec"]
     values = {
         "network": name,
-        "array": {
-            "mac": UniformSpec(**spec["mac"]["parameters"]).name,
-            "rows": spec["rows"],
-            "columns": spec["columns"],
-        },
+        "mac": UniformSpec(**spec["mac"]["parameters"]).name,
+        **{key: spec[key] for key in ("rows", "columns", "architecture")},
         "macs": found["macs"],
         **{key: sum(gemm[key] for gemm in gemms) for key in ("products", "accumulators", "codes")},
         "mismatches": found["mismatches"],
@@ -286,7 +261,7 @@ RECORDERS: Mapping[str, Callable[[], Recorded]] = {
     "clock-gates": _clock_gates,
     "rtl-speed": _rtl_speed,
     "qat-speed": _qat_speed,
-    "deit-tiny-rtl": _deit_tiny,
+    "deit-tiny-systolic-rtl": partial(_whole_network, "deit-tiny", "--architecture", "systolic"),
     **{f"{name}-rtl": partial(_whole_network, name) for name in WHOLE_NETWORKS},
     "demo": _demo,
 }

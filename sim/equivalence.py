@@ -9,24 +9,27 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-import torch
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from qat.integers import Subject, open_subject, random_subject
-from qat.settings import Scheme
-from rtl.array import Architecture, ArraySpec, drained
-from rtl.mac import UniformSpec, design_named
-from rtl.options import array_size, read_drains, read_parameters
-from rtl.spec import MacSpec
-from siliquant.commandline import called, console, print_table, read_jobs, run
+from siliquant.commandline import called, console, loading, print_table, read_jobs, run
 from siliquant.files import write_atomically
 from siliquant.inputs import integer
-from sim.bench import MismatchError
-from sim.harness import Equivalence, GemmRecord, requantiser_of, verify
-from sim.simulators import SimulationError
 
 from .parsers import equivalence as parser
+
+with loading():
+    import torch
+
+    from qat.integers import Subject, open_subject, random_subject
+    from qat.settings import Scheme
+    from rtl.array import Architecture, ArraySpec, drained
+    from rtl.mac import UniformSpec, design_named
+    from rtl.options import array_size, read_drains, read_parameters
+    from rtl.spec import MacSpec
+    from sim.bench import MismatchError
+    from sim.harness import Equivalence, GemmRecord, requantiser_of, verify
+    from sim.simulators import SimulationError
 
 PROG = "sim.equivalence"
 HEADERS = ("GEMM", "products", "M MAC", "passes", "cycles", "predicted", "accumulators", "codes", "mismatches")
