@@ -10,23 +10,46 @@ from rtl.mac import UniformSpec, XnorSpec
 __all__ = ["OWNS", "texts"]
 
 OWNS = ("rtl", "qat", "passes")
+_NETWORKS = {
+    "deit-tiny": "DeiT-T",
+    "deit-tiny-systolic": "DeiT-T",
+    "deit-small": "DeiT-S",
+    "deit-base": "DeiT-B",
+    "swin-tiny": "Swin-T",
+    "sret-tiny": "SReT-T",
+    "bert-base": "BERT-base",
+}
 
 
 def texts() -> dict[str, str]:
     """By place."""
-    whole = read_result("deit-tiny-rtl")
     narrow, binary = UniformSpec(weight_bits=4, activation_bits=4, lanes=16), XnorSpec()
     wide = Codes(8, True)
     return {
         "rtl-speed": _simulation(),
         "rtl.repeats": str(read_result("rtl-speed")["repeats"]),
         "qat-speed": _training(),
-        "rtl.broadcast": f"{whole['simulation_s']['broadcast']:.1f}",
-        "rtl.systolic": f"{whole['simulation_s']['systolic']:.1f}",
-        "rtl.gmacs": f"{whole['macs'] / 1e9:.2f}",
+        "rtl-networks": _networks(),
         "passes.uniform": str(len(plan_passes(narrow, wide, wide))),
         "passes.xnor": str(len(plan_passes(binary, wide, wide))),
     }
+
+
+def _networks() -> str:
+    """Whole networks on a simulated array. Raises ValueError where a record has a mismatch, or lacks codes."""
+    lines = []
+    for name, network in _NETWORKS.items():
+        found = read_result(f"{name}-rtl")
+        if found["mismatches"] or not found["codes"]:
+            raise ValueError(f"{name}-rtl must have codes and no mismatches, not {found}")
+        if (found["mac"], found["rows"], found["columns"]) != ("uniform_w4_a4_l16", 16, 16):
+            raise ValueError(f"{name}-rtl must be of the array that the page names, not {found}")
+        where = "" if found["architecture"] == "broadcast" else f", {found['architecture']}"
+        counts = (f"{found[key]:,}" for key in ("accumulators", "codes", "mismatches", "cycles"))
+        gmacs = f"{found['macs'] / 1e9:.2f}"
+        lines.append((f"{network}{where}", gmacs, *counts, f"{found['simulation_cpu_s']:.1f}"))
+    headers = ("network", "G MAC", "accumulators", "requantised codes", "mismatches", "cycles", "CPU s")
+    return table(headers, lines)
 
 
 def _simulation() -> str:

@@ -7,7 +7,7 @@ Read ``run`` (nothing outlives its parent), ``watcher``, ``workers`` (one functi
 from __future__ import annotations
 
 from . import run, shadows
-from .machine import processor
+from .machine import native_flags, processor
 from .owners import OWNER, is_gone, owner
 from .run import cores, end_with_parent
 from .shadows import command, pin
@@ -24,6 +24,7 @@ __all__ = [
     "given_up",
     "is_gone",
     "local",
+    "native_flags",
     "owner",
     "pin",
     "processor",

@@ -1,4 +1,4 @@
-"""The processor that this runs on, for what is compiled for it."""
+"""The processor that this runs on, and how code is compiled for it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,12 @@ import platform
 import re
 from pathlib import Path
 
-__all__ = ["processor"]
+__all__ = ["native_flags", "processor"]
+
+
+def native_flags() -> tuple[str, ...]:
+    """Options of GCC and Clang for all instructions of this processor; none where they may not know the option."""
+    return ("-march=native",) if platform.machine().lower() in ("x86_64", "amd64", "aarch64", "arm64") else ()
 
 
 def processor() -> str:

@@ -24,7 +24,7 @@ from siliquant.files import load
 from siliquant.inputs import InputError
 from sim.simulators import SimulationError
 
-from .layout import activation_words, result_values, weight_words
+from .layout import activation_words, layout_library, result_values, weight_words
 
 __all__ = ["ArraySimulator", "Block", "RefusedError", "check_width"]
 
@@ -75,6 +75,7 @@ class ArraySimulator:
 
     def __init__(self, spec: ArraySpec, library: Path) -> None:
         self.spec = spec
+        layout_library()  # compiled now, not by the first of several threads
         self._library = load(library)
         self._library.array_new.restype = ctypes.c_void_p
         self._library.array_delete.argtypes = [ctypes.c_void_p]

@@ -16,13 +16,13 @@ from rtl.array import ArraySpec, Run, WordArray, step_layout
 from rtl.spec import CodeValues, IntArray, Precision
 from siliquant.files import load
 from siliquant.inputs import InputError
-from siliquant.processes import processor
-from sim.simulators import cached, executable, run_tool
+from siliquant.processes import native_flags, processor
+from sim.simulators import Verilator, cached, executable, run_tool
 
-__all__ = ["activation_words", "result_values", "weight_words"]
+__all__ = ["activation_words", "layout_library", "result_values", "weight_words"]
 
 _SOURCE = Path(__file__).with_name("layout.cpp")
-_FLAGS = ("-std=gnu++17", "-O3", "-march=native", "-fPIC", "-shared", "-Wall", "-Wextra", "-Werror")
+_FLAGS = ("-std=gnu++17", "-O3", *native_flags(), "-fPIC", "-shared", "-Wall", "-Wextra", "-Werror")
 
 
 class _Operand(ctypes.Structure):
@@ -80,7 +80,7 @@ def result_values(spec: ArraySpec, run: Run, words: WordArray, m: int, n: int) -
         m, n, run.row_tiles, run.column_tiles, spec.rows, spec.columns, spec.drains, spec.drain_rows,
         spec.result_width, pieces,
     )  # fmt: skip
-    _library().read_results(ctypes.byref(about), words.ctypes.data, values.ctypes.data)
+    layout_library().read_results(ctypes.byref(about), words.ctypes.data, values.ctypes.data)
     return values
 
 
@@ -104,7 +104,7 @@ def _laid_out(spec: ArraySpec, run: Run, codes: IntArray, precision: Precision, 
     words = np.zeros((tiles * run.steps * planes, about.pieces), np.uint32)
     table = _table(values)
     arrays = (array.ctypes.data for array in (codes, table, full, last, words))
-    wrong = _library().lay_out(ctypes.byref(about), *arrays)
+    wrong = layout_library().lay_out(ctypes.byref(about), *arrays)
     if wrong >= 0:
         raise InputError(f"codes must be {values} at {precision}, not {codes.reshape(-1)[wrong]}")
     return words
@@ -120,18 +120,13 @@ def _table(values: CodeValues) -> npt.NDArray[np.int16]:
 
 
 @cache
-def _library() -> ctypes.CDLL:
-    """Compiled once for this machine. Raises ToolError where there is no compiler."""
-    compiler = executable("g++")
-    key = {
-        "source": _SOURCE.read_text(),
-        "flags": list(_FLAGS),
-        "processor": processor(),
-        "compiler": run_tool([compiler, "--version"], Path()),
-    }
+def layout_library() -> ctypes.CDLL:
+    """What lays out and reads, compiled once for this machine. Raises ToolError where there is no compiler."""
+    tools = Verilator().tools()
+    key = {"source": _SOURCE.read_text(), "flags": list(_FLAGS), "processor": processor(), "compiler": tools["g++"]}
 
     def build(folder: Path) -> None:
-        run_tool([compiler, *_FLAGS, str(_SOURCE), "-o", "layout.so"], folder)
+        run_tool([executable("g++"), *_FLAGS, str(_SOURCE), "-o", "layout.so"], folder)
 
     library = load(cached("layout", key, build) / "layout.so")
     library.lay_out.argtypes = [ctypes.POINTER(_Operand), *[ctypes.c_void_p] * 5]

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from rtl.array import ArraySpec
-from siliquant.processes import processor
+from siliquant.processes import native_flags, processor
 from sim.simulators import NETLIST_SOURCES, Verilator, cached, executable, generated_verilog, run_tool
 
 from .sliced import with_sliced_grid
@@ -22,7 +22,7 @@ _TRANSLATE = ("-O3", "--x-assign", "fast", "--x-initial", "fast", "--no-assert",
 _WIDE = ("--expand-limit", "2", "-fno-dfg")
 # One function of a thousand gates on wide words takes a compiler minutes, and cannot be compiled on two cores.
 _SPLIT = ("--output-split", "20000", "--output-split-cfuncs", "400")
-_FAST = "-O1 -ftree-vectorize -fvect-cost-model=dynamic -march=native"
+_FAST = " ".join(("-O1", "-ftree-vectorize", "-fvect-cost-model=dynamic", *native_flags()))
 _OPTIMISE = (f"OPT_FAST={_FAST} -fPIC", "OPT_SLOW=-O0 -fPIC", "OPT_GLOBAL=-O2 -fPIC")
 _RUNTIME = ("verilated", "verilated_threads")
 

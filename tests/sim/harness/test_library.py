@@ -35,7 +35,11 @@ def test_what_makes_another_build(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     build_library(BROADCAST)
     monkeypatch.setattr("sim.simulators.toolchain.Verilator.tools", lambda _: {"verilator": "another"})
     build_library(BROADCAST)
-    assert [keys.index(key) for key in keys] == [0, 0, 2, 3, 4]
+    monkeypatch.setattr("sim.harness.library.processor", lambda: "another")  # of a home folder that machines share
+    build_library(BROADCAST)
+    monkeypatch.setattr("sim.harness.library._WIDE", ())
+    build_library(BROADCAST)
+    assert [keys.index(key) for key in keys] == [0, 0, 2, 3, 4, 5, 6]
 
 
 def test_every_source_of_the_build_makes_another(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
