@@ -28,7 +28,7 @@ BASE     := $(VENV)/.siliquant-base
 FULL     := $(VENV)/.siliquant-$(subst $(comma),-,$(EXTRAS))
 SOURCES  := pyproject.toml constraints.txt
 
-.PHONY: help setup compare demo report test prove mutate lint bench docs numbers clean debian-demo debian-test
+.PHONY: help setup compare demo report test prove mutate mutation lint bench docs numbers clean debian-demo debian-test
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -60,6 +60,9 @@ prove: debian-test $(FULL) ## MACs compute what they are specified to, for all i
 
 mutate: debian-test $(FULL) ## faults of the hardware, and how many of them the tests find: some minutes
 	@$(BIN)/python -m sim.mutate $(ARGS)
+
+mutation: debian-test $(FULL) ## changes of the Python that decides numbers, and which of them no test notices: an hour
+	@$(BIN)/python -m tests.mutation $(ARGS)
 
 lint: $(FULL) ## ruff, mypy, and the layers of the packages
 	@$(BIN)/python -m ruff check .

@@ -24,7 +24,7 @@ from tests.scripts import script
 
 MODULES = {command.module: command for command in COMMANDS}
 # Commands without a name in siliquant.
-ALONE = ("reports.runs", "reports.silicon", "hwmodel.cacti", "tests.fuzz", "docs_tools.packaged")
+ALONE = ("reports.runs", "reports.silicon", "hwmodel.cacti", "tests.fuzz", "tests.mutation", "docs_tools.packaged")
 MAKEFILE = (ROOT / "Makefile").read_text()
 TARGETS = set(re.findall(r"^([a-z]+):", MAKEFILE, flags=re.MULTILINE))
 SETTINGS = set(re.findall(r"^([A-Z]+) +\?=", MAKEFILE, flags=re.MULTILINE))
@@ -92,7 +92,7 @@ def parser_of(module: str) -> Parser:
     made: Parser
     if module in MODULES:
         return MODULES[module].make_parser()
-    made = importlib.import_module(f"{module}.__main__" if module == "tests.fuzz" else module).parser()
+    made = importlib.import_module(f"{module}.__main__" if module.startswith("tests.") else module).parser()
     return made
 
 
