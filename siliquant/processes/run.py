@@ -46,12 +46,6 @@ _SHADOWS = Path(__file__).resolve().with_name("shadows.py")
 class EndedBySignalError(ToolError):
     """A program did not end by itself: it was killed, as a machine does that has no memory left, or it crashed."""
 
-    def __init__(self, program: str, number: int, said: str = "") -> None:
-        name = signal.Signals(number).name if number in list(signal.Signals) else str(number)
-        killed = number == signal.SIGKILL
-        how = f"was killed ({name}), as when no memory is left" if killed else f"crashed ({name})"
-        super().__init__(f"{program} {how}{said and ': '}{said}")
-
 
 class OutOfTimeError(ToolError, subprocess.TimeoutExpired):
     """A program took longer than it may."""
@@ -122,7 +116,7 @@ def run(
             kill(process)
             raise
     if process.returncode < 0:
-        raise EndedBySignalError(_named(command), -process.returncode, _last_line(complaints or said))
+        raise EndedBySignalError(_how_it_ended(command, -process.returncode, complaints or said or ""))
     return subprocess.CompletedProcess(list(command), process.returncode, said, complaints)
 
 
@@ -133,9 +127,11 @@ def _named(command: Sequence[str | Path]) -> str:
     return Path(command[0]).name
 
 
-def _last_line(said: str | None) -> str:
-    lines = (said or "").split("\n")
-    return next((line.strip()[-200:] for line in reversed(lines) if line.strip()), "")
+def _how_it_ended(command: Sequence[str | Path], number: int, said: str) -> str:
+    name = signal.Signals(number).name if number in list(signal.Signals) else f"signal {number}"
+    how = f"was killed ({name}), as when no memory is left" if number == signal.SIGKILL else f"crashed ({name})"
+    last = next((line.strip()[-200:] for line in reversed(said.splitlines()) if line.strip()), "")
+    return f"{_named(command)} {how}{last and ': '}{last}"
 
 
 def kill(process: subprocess.Popen[str]) -> None:

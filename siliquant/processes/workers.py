@@ -196,5 +196,7 @@ def _portable(error: Exception) -> Exception:
     try:
         pickle.loads(pickle.dumps(error))
     except Exception:
+        if isinstance(error, SiliquantError):  # still one that a user can mend
+            return (ToolError if isinstance(error, ToolError) else InputError)(str(error))
         return RuntimeError(f"{type(error).__name__}: {error}")
     return error

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from siliquant.commandline.cli import Parser, run
 from siliquant.commandline.options import add_out_folder
-from siliquant.inputs.numbers import integer
+from siliquant.inputs.numbers import integer, number
 
 __all__ = ["main"]
 
@@ -19,6 +18,7 @@ def parser() -> Parser:
     """The options."""
     made = Parser(prog=PROG, description=__doc__)
     made.add_argument("--count", default="50", metavar="N", help="cases of each, 1 to 10000")
+    made.add_argument("--seconds", default="600", metavar="N", help="for each, after which no case begins")
     made.add_argument("--seed", metavar="N", default="1", help="of the moments and choices")
     made.add_argument("--only", metavar="LIST", default="", help="commands (default: all)")
     made.add_argument("--faults", metavar="LIST", default="", help="faults (default: all)")
@@ -34,8 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     faults = options.faults.split(",") if options.faults else list(FAULTS)
     only = options.only.split(",") if options.only else []
-    found = campaign(integer("seed", options.seed, 0, 1 << 62), integer("count", options.count, 1, 10_000), only,
-                     faults, Path(options.out), fresh=options.fresh)  # fmt: skip
+    seed, count = integer("seed", options.seed, 0, 1 << 62), integer("count", options.count, 1, 10_000)
+    seconds = number("seconds", options.seconds, 0.1, 1e6)
+    found = campaign(seed, count, seconds, only, faults, options.out, fresh=options.fresh)
     if any(each["found"] for each in found.values()):
         sys.exit(1)
 

@@ -43,7 +43,7 @@ FORKED = frozenset({"kill", "disk", "writers"})
 
 
 def campaign(
-    seed: int, count: int, only: Sequence[str], faults: Sequence[str], out: Path, *, fresh: bool = False
+    seed: int, count: int, seconds: float, only: Sequence[str], faults: Sequence[str], out: Path, *, fresh: bool = False
 ) -> dict[str, Any]:
     """The outcome of each fault and command, and prints a line each; what is kept in ``out`` is not done again."""
     jobs = [job for job in JOBS if not only or job.name in only]
@@ -56,12 +56,12 @@ def campaign(
                 if not _applies(fault, job, home):
                     continue
                 kept = out / f"{fault}-{job.name}.json"
-                if kept.exists() and not fresh and (known := json.loads(kept.read_text()))["asked"] == [seed, count]:
+                if kept.exists() and not fresh and (known := json.loads(kept.read_text()))["seed"] == seed:
                     found[f"{fault} {job.name}"] = known
                     continue
                 inputs = _inputs(out / "inputs", bool(job.warm))
-                outcome = _tried(job, fault, seed, count, inputs, home / "trial")
-                known = {"fault": fault, "command": job.name, "asked": [seed, count], **outcome}
+                outcome = _tried(job, fault, seed, count, seconds, inputs, home / "trial")
+                known = {"fault": fault, "command": job.name, "seed": seed, **outcome}
                 write_atomically(kept, json.dumps(known, indent=1) + "\n")
                 found[f"{fault} {job.name}"] = known
                 ends = ", ".join(f"{count} {end}" for end, count in outcome["ends"].items())
@@ -77,7 +77,7 @@ def _applies(fault: str, job: Job, home: Path) -> bool:
     return (fault != "cluster" or job.name == "calibrate") and (fault != "disk" or may_mount(home / "disk"))
 
 
-def _tried(job: Job, fault: str, seed: int, count: int, inputs: Path, home: Path) -> dict[str, Any]:
+def _tried(job: Job, fault: str, seed: int, count: int, seconds: float, inputs: Path, home: Path) -> dict[str, Any]:
     """The tally of one, made in a process of its own, which loads what the command does."""
     shutil.rmtree(home, ignore_errors=True)
     home.mkdir()
@@ -92,6 +92,7 @@ def _tried(job: Job, fault: str, seed: int, count: int, inputs: Path, home: Path
             trial = Trial(job, inputs, home, draw, count, forked=fault in FORKED, warm=inputs / "cache")
             if trial.forked:
                 _preload(trial)
+            trial.until = time.monotonic() + seconds
             FAULTS[fault](trial)
             path.write_text(json.dumps(asdict(trial.tally)))
             code = 0

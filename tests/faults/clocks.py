@@ -23,7 +23,7 @@ def clocks(trial: Trial) -> None:
     reference = trial.reference()
     library = faketime_library()
     kinds = KINDS if library is not None else KINDS[:2]
-    while trial.tally.cases < trial.count and len(trial.tally.found) < 10:
+    while trial.goes_on():
         kind = kinds[trial.tally.cases % len(kinds)]
         world = trial.world()
         trial.tally.cases += 1

@@ -36,8 +36,8 @@ def clusters(trial: Trial) -> None:
     """
     reference = trial.reference()
     cases = (_killed_worker, _killed_worker, _lost_scheduler, _other_version)
-    for at in range(trial.count):
-        case = cases[at % len(cases)]
+    while trial.goes_on():
+        case = cases[trial.tally.cases % len(cases)]
         trial.tally.cases += 1
         trial.tally.ended(case.__name__.strip("_").replace("_", " "))
         case(trial, reference)

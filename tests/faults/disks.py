@@ -23,7 +23,7 @@ def disks(trial: Trial) -> None:
     space it then works.
     """
     reference = trial.reference()
-    while trial.tally.cases < trial.count and len(trial.tally.found) < 10:
+    while trial.goes_on():
         place = PLACES[trial.tally.cases % len(PLACES)]
         pages = max(reference.sizes.get(place, 1 << 20) // _PAGE, 4)
         size = _PAGE * trial.draw.choice((1, 2, trial.draw.randint(2, pages), trial.draw.randint(2, pages)))

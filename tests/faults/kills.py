@@ -24,11 +24,11 @@ def kills(trial: Trial) -> None:
     reference = trial.reference()
     world = trial.world()
     trial.again(world, reference, "nothing")
-    while trial.tally.cases < trial.count and len(trial.tally.found) < 10:
+    while trial.goes_on():
         world, told = trial.world(), []
         for _ in range(trial.draw.randint(1, _CHAIN)):
             told.append(_killed(trial, world, reference))
-            if told[-1] is None or trial.tally.cases >= trial.count:
+            if told[-1] is None or not trial.goes_on():
                 break
         if told[-1] is not None:
             trial.again(world, reference, ", ".join(filter(None, told)))

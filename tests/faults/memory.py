@@ -20,7 +20,7 @@ def memory(trial: Trial) -> None:
     """
     reference = trial.reference()
     world = trial.world()
-    for _ in range(trial.count):
+    while trial.goes_on():
         size = int(_LEAST * (_MOST / _LEAST) ** trial.draw.random())
         what = f"{size} MiB"
         command = ["prlimit", f"--as={size * _MIB}", *world.command()]

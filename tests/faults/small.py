@@ -20,7 +20,7 @@ def calibrate() -> None:
     from rtl.mac import UniformSpec
 
     specs = [UniformSpec(weight_bits=bits, activation_bits=2, lanes=1, reduction_length=16) for bits in (2, 3)]
-    designs = [SweepDesign(specs[0], None, (1.0, 1.15), "lsq-gaussian")]
+    designs = [SweepDesign(specs[0], None, (1.0,), "lsq-gaussian")]
     designs.append(SweepDesign(specs[1], "width", (1.0,), "lsq-gaussian"))
     _run("calibrate", PROG, lambda: main(None, designs))
 

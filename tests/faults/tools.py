@@ -22,7 +22,9 @@ _HOW = r"apt-get install|pip install|make setup|apt install"
 def tools(trial: Trial) -> None:
     """Leaves out each: the command does without it, or ends with 2 and a line that names it and how to get it."""
     reference = trial.reference()
-    for name in (*PROGRAMS, *PACKAGES)[: trial.count]:
+    for name in dict.fromkeys((*trial.job.tools, *PROGRAMS, *PACKAGES)):
+        if not trial.goes_on():
+            break
         world = trial.world()
         code = _without(trial, world, name)
         if code == -1:

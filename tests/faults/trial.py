@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +19,7 @@ __all__ = ["Reference", "Tally", "Trial"]
 _MADE_AGAIN = "is not used and made again"
 _TRACES = re.compile(r"Traceback \(most recent|Exception ignored|Exception in thread|a fault of siliquant itself")
 _CODES = (0, 1, 2)
+_MOST_FOUND = 10
 
 
 @dataclass
@@ -46,7 +49,9 @@ class Reference:
 
 @dataclass
 class Trial:
-    """One command under one fault. patience: seconds that a command may take however short it is."""
+    """One command under one fault. count: cases, at most. until: when no other case begins (time.monotonic).
+    patience: seconds that a command may take however short it is.
+    """
 
     job: Job
     inputs: Path
@@ -56,8 +61,14 @@ class Trial:
     forked: bool = True
     warm: Path | None = None
     patience: float = 120.0
+    until: float = math.inf
     tally: Tally = field(default_factory=Tally)
     report: Callable[[str], None] = print
+
+    def goes_on(self) -> bool:
+        """Whether there is to be another case."""
+        tally = self.tally
+        return tally.cases < self.count and len(tally.found) < _MOST_FOUND and time.monotonic() < self.until
 
     def world(self) -> World:
         """A new one, always of the same name, so that output that names a file is the same."""

@@ -16,7 +16,7 @@ def writers(trial: Trial) -> None:
     """
     reference = trial.reference()
     most = max(2, min(20, int(40 / max(reference.seconds, 0.1))))
-    while trial.tally.cases < trial.count and len(trial.tally.found) < 10:
+    while trial.goes_on():
         world = trial.world()
         number = trial.draw.randint(2, min(most, trial.count))
         streams = [world.place / f"streams{at}" for at in range(number)]

@@ -13,8 +13,9 @@ from typing import NamedTuple
 
 import pytest
 
-from siliquant.inputs import InputError
+from siliquant.inputs import InputError, ToolError
 from siliquant.processes import WorkerLost, local
+from siliquant.processes import run as processes
 from sim.kept import side_by_side
 
 
@@ -33,6 +34,10 @@ def work(item: Item) -> str:
         return {}[item.name]
     if item.name == "wrong":
         raise InputError("wrong must be right")
+    if item.name == "slow":
+        processes.run(["sleep", "60"], timeout=0.1)
+    if item.name == "killed":
+        processes.run(["sh", "-c", "kill -KILL $$"])
     return item.name.upper()
 
 
@@ -57,6 +62,15 @@ def test_a_fault_says_where_it_happened_and_bad_input_does_not() -> None:
     assert "in work" in note
     assert isinstance(found["wrong"], InputError)
     assert not hasattr(found["wrong"], "__notes__")
+
+
+def test_errors_of_tools_stay_such_errors() -> None:
+    """Whatever they are made from: a command ends with 2 for them, and with 70 for all others."""
+    found = {outcome.item.name: outcome.error for outcome in local(2)(work, [Item("slow"), Item("killed")])}
+    assert isinstance(found["slow"], ToolError)
+    assert str(found["slow"]) == "sleep did not finish in 0.1 s"
+    assert isinstance(found["killed"], processes.EndedBySignalError)
+    assert str(found["killed"]) == "sh was killed (SIGKILL), as when no memory is left"
 
 
 def test_specs_side_by_side_are_named_where_their_workers_are_killed() -> None:
