@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from siliquant.files import scratch
 from siliquant.inputs import InputError
+from siliquant.processes import run as processes
 
 __all__ = ["ROOT", "printed_and_written"]
 
@@ -25,7 +26,7 @@ def printed_and_written(*arguments: str, names: Sequence[str] = ()) -> tuple[str
 
     Raises ValueError where it fails, measures what should be there, or takes ten minutes.
     """
-    with tempfile.TemporaryDirectory() as folder:
+    with scratch("docs") as folder:
         environment = os.environ | {
             "SILIQUANT_CACHE_DIR": str(Path(folder, "cache")),
             "PYTHONPATH": str(ROOT),
@@ -33,9 +34,7 @@ def printed_and_written(*arguments: str, names: Sequence[str] = ()) -> tuple[str
         }
         command = [sys.executable, *(each.replace("OUT", str(Path(folder, "out"))) for each in arguments)]
         try:
-            done = subprocess.run(
-                command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=_SECONDS, check=False
-            )
+            done = processes.run(command, cwd=ROOT, env=environment, timeout=_SECONDS)
         except subprocess.TimeoutExpired:
             raise InputError(f"{' '.join(arguments)} must end within {_SECONDS} s") from None
         texts = [] if done.returncode else [Path(folder, "out", name).read_text() for name in names]

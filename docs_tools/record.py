@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import json
 import platform
-import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -26,8 +24,9 @@ from hwmodel.operands import LSQ_GAUSSIAN, UNIFORM, Stream, StreamPlan, make_sti
 from rtl.mac import BitSerialSpec, LoomSpec, SubwordSpec, UniformSpec
 from rtl.spec import Precision
 from siliquant.commandline import Parser, run
-from siliquant.files import write_atomically
+from siliquant.files import scratch, write_atomically
 from siliquant.inputs import InputError
+from siliquant.processes import run as processes
 
 from .commands import ROOT
 from .results import RESULTS, read_result, write_result
@@ -89,7 +88,7 @@ def _read(path: str) -> str:
 
 def _ran(*arguments: str) -> str:
     """What ``python`` with these arguments prints."""
-    done = subprocess.run([sys.executable, *arguments], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
+    done = processes.run([sys.executable, *arguments], cwd=ROOT, stderr=None)
     if done.returncode != 0:
         raise InputError(f"python {' '.join(arguments)} must succeed, and ended with {done.returncode}")
     return done.stdout
@@ -97,8 +96,8 @@ def _ran(*arguments: str) -> str:
 
 def _written(*arguments: str) -> dict[str, Any]:
     """What ``python`` with these arguments and --out FILE writes."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "out.json")
+    with scratch("record") as folder:
+        path = folder / "out.json"
         _ran(*arguments, "--out", str(path))
         found: dict[str, Any] = json.loads(path.read_text())
     return found
@@ -206,9 +205,9 @@ def _clock_gates() -> Recorded:
         kinds = {}
         for kind, cell in (("gates", library.clock_gate), ("multiplexers", None)):
             # Rows are not kept: what a library has beside its file is no part of their keys.
-            with tempfile.TemporaryDirectory() as folder:
+            with scratch("record") as folder:
                 bench = Bench(replace(library, clock_gate=cell))
-                with DesignUnderTest(spec, bench, RowStore(Path(folder), packaged=None)) as dut:
+                with DesignUnderTest(spec, bench, RowStore(folder, packaged=None)) as dut:
                     rows = dut.at(500.0, tuple(plans.values())).powered
             row = rows[full]
             kinds[kind] = {
@@ -245,6 +244,13 @@ def _demo() -> Recorded:
     return {"screen": screen}, "make demo", (*FLOW, *TRAINING, "verilator")
 
 
+def _faults() -> Recorded:
+    """What is kept of the campaign, which takes hours and is run in parts."""
+    given = ["-m", "tests.faults", "--out", "build/faults"]
+    found = json.loads(_ran(*given, "--known"))
+    return found, f"python {' '.join(given)}", (*FLOW, *TRAINING, *SIMULATION)
+
+
 RECORDERS: Mapping[str, Callable[[], Recorded]] = {
     "qor-freepdk45": partial(_qor, "freepdk45"),
     "qor-sky130hd": partial(_qor, "sky130hd"),
@@ -264,6 +270,7 @@ RECORDERS: Mapping[str, Callable[[], Recorded]] = {
     "deit-tiny-systolic-rtl": partial(_whole_network, "deit-tiny", "--architecture", "systolic"),
     **{f"{name}-rtl": partial(_whole_network, name) for name in WHOLE_NETWORKS},
     "demo": _demo,
+    "faults": _faults,
 }
 """Results by name."""
 

@@ -18,12 +18,25 @@ from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
 from siliquant.files import FULL, sweep
-from siliquant.inputs import MOST_CHARACTERS, InputError, SiliquantError, decimal, middle_out, printable, short, whole
+from siliquant.inputs import (
+    MOST_CHARACTERS,
+    InputError,
+    SiliquantError,
+    decimal,
+    middle_out,
+    no_package,
+    printable,
+    short,
+    whole,
+)
+from siliquant.processes import shadows
 
 __all__ = ["Parser", "called", "run"]
 
 _WIDTH = 100  # columns of help, at most
 _NAMES = 28  # columns of an option with its value
+_NO_MEMORY = re.compile(r"failed to map segment|cannot allocate memory", re.IGNORECASE)
+"""What the loader of shared libraries says where no memory is left."""
 
 
 def called(prog: str) -> str:
@@ -242,19 +255,26 @@ def run(prog: str, main: Callable[[], None]) -> NoReturn:
     except KeyboardInterrupt:
         _say(f"{called(prog)}: interrupted")
         sys.exit(130)
-    except (SiliquantError, OSError, MemoryError) as error:
+    except (SiliquantError, OSError, MemoryError, ImportError) as error:
+        if isinstance(error, ImportError) and not _explained(error):
+            _fault(prog, error, shown)
         if shown:
             traceback.print_exc()
         _say(_line(f"{called(prog)}: error: ", _sentence(error)))
         sys.exit(2)
     except Exception as error:
-        if shown:
-            traceback.print_exc()
-        _say(_line(f"{called(prog)}: a fault of siliquant itself, {_kept(error, shown)}: ", _sentence(error)))
-        sys.exit(70)
+        _fault(prog, error, shown)
     finally:
         _flush_or_drop(sys.stderr)
     sys.exit(0)
+
+
+def _fault(prog: str, error: Exception, shown: bool) -> NoReturn:
+    """Says that the program itself is wrong."""
+    if shown:
+        traceback.print_exc()
+    _say(_line(f"{called(prog)}: a fault of siliquant itself, {_kept(error, shown)}: ", _sentence(error)))
+    sys.exit(70)
 
 
 def _open_standard_streams() -> None:
@@ -293,7 +313,9 @@ class _Log(io.FileIO):
 def _sentence(error: Exception) -> str:
     """What an error says, on one line that no terminal obeys."""
     text = str(error)
-    if isinstance(error, MemoryError):
+    if isinstance(error, ImportError) and (why := _explained(error)):
+        text = why
+    elif isinstance(error, MemoryError):
         text = "this needs more memory than there is" + (f": {text}" if text else "")
     elif isinstance(error, OSError) and error.strerror is not None:
         text = error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
@@ -302,6 +324,15 @@ def _sentence(error: Exception) -> str:
     elif not isinstance(error, SiliquantError | OSError):
         text = f"{type(error).__name__}: {text}"
     return printable(text)
+
+
+def _explained(error: ImportError) -> str | None:
+    """What a user can do about something that could not be imported; None where it is a fault of ours."""
+    if _NO_MEMORY.search(str(error)):
+        return "this needs more memory than there is to load its libraries"
+    if isinstance(error, ModuleNotFoundError) and error.name and error.name.partition(".")[0] not in shadows.PACKAGES:
+        return no_package(error.name)
+    return None
 
 
 def _line(start: str, text: str) -> str:

@@ -1,7 +1,7 @@
 """Everything that comes from outside: errors with file and place, bounded reading, numbers in ranges, quoting.
 
 Read ``errors``, ``reading``, ``numbers``, ``quoting`` (one function a language: no text becomes code),
-``shares`` (the interval of a share), ``wording`` (lists in sentences).
+``shares`` (the interval of a share), ``wording`` (lists in sentences, missing packages).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from .reading import (
 )
 from .shapes import field_types, fits
 from .shares import wilson_interval
-from .wording import listing
+from .wording import listing, no_package
 
 __all__ = [
     "MOST_BYTES",
@@ -67,6 +67,7 @@ __all__ = [
     "listing",
     "member",
     "middle_out",
+    "no_package",
     "number",
     "number_list",
     "open_regular",

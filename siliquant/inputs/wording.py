@@ -1,10 +1,10 @@
-"""Lists as they stand in a sentence."""
+"""What stands in sentences: lists, and what to do where a package is missing."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-__all__ = ["listing"]
+__all__ = ["listing", "no_package"]
 
 
 def listing(items: Iterable[str], word: str = "and") -> str:
@@ -15,3 +15,8 @@ def listing(items: Iterable[str], word: str = "and") -> str:
     """
     *others, last = items
     return f"{', '.join(others)} {word} {last}" if others else last
+
+
+def no_package(name: str) -> str:
+    """What a command says that needs a package of Python, or a module of one."""
+    return f"this needs the package {name.partition('.')[0]}, which is not installed: make setup installs everything"

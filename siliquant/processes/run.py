@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from siliquant.inputs import ToolError
+from siliquant.inputs import ToolError, no_package
 
 from .owners import owner
 from .watcher import MARK
@@ -40,6 +41,7 @@ TEMPORARY_HERE: Mapping[str, str] = {"TMPDIR": ".", "TMP": ".", "TEMP": "."}
 """For the environment of a program whose temporary files shall lie in its working folder: no blank or quote of a path
 reaches the shells that some start, and what they leave goes with the folder."""
 _WATCHER = Path(__file__).with_name("watcher.py")
+_NO_MODULE = re.compile(r"^ModuleNotFoundError: No module named '([\w.]+)'$", re.MULTILINE)
 _SHADOWS = Path(__file__).resolve().with_name("shadows.py")
 
 
@@ -104,7 +106,7 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     """Runs a program to its end; when that takes longer than ``timeout`` seconds, or this process is interrupted, it
     and all that it started are killed. Raises OSError, OutOfTimeError, and EndedBySignalError where it was killed or
-    crashed: what it left is no answer then.
+    crashed: what it left is no answer then; ToolError where a module of ours lacks a package.
     """
     with start(command, cwd=cwd, env=env, stdin=stdin, stdout=stdout, stderr=stderr) as process:
         try:
@@ -117,6 +119,9 @@ def run(
             raise
     if process.returncode < 0:
         raise EndedBySignalError(_how_it_ended(command, -process.returncode, complaints or said or ""))
+    missing = _NO_MODULE.search(complaints or said or "") if process.returncode else None
+    if missing is not None and str(_SHADOWS) in map(str, command):
+        raise ToolError(no_package(missing[1]))
     return subprocess.CompletedProcess(list(command), process.returncode, said, complaints)
 
 

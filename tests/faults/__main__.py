@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Sequence
 
@@ -23,6 +24,7 @@ def parser() -> Parser:
     made.add_argument("--only", metavar="LIST", default="", help="commands (default: all)")
     made.add_argument("--faults", metavar="LIST", default="", help="faults (default: all)")
     made.add_argument("--fresh", action="store_true", help="do again what is known already")
+    made.add_argument("--known", action="store_true", help="try nothing: print the outcomes that are kept, as JSON")
     add_out_folder(made, "outcomes, as they are made", "build/faults")
     return made
 
@@ -30,8 +32,11 @@ def parser() -> Parser:
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     options = parser().parse_args(arguments)
-    from tests.faults.campaign import FAULTS, campaign
+    from tests.faults.campaign import FAULTS, campaign, known_outcomes
 
+    if options.known:
+        print(json.dumps({"outcomes": known_outcomes(options.out)}, indent=1))
+        return
     faults = options.faults.split(",") if options.faults else list(FAULTS)
     only = options.only.split(",") if options.only else []
     seed, count = integer("seed", options.seed, 0, 1 << 62), integer("count", options.count, 1, 10_000)

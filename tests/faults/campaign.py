@@ -31,7 +31,7 @@ from tests.faults.trial import Trial
 from tests.faults.worlds import World
 from tests.faults.writers import writers
 
-__all__ = ["FAULTS", "campaign"]
+__all__ = ["FAULTS", "FORKED", "campaign", "known_outcomes"]
 
 FAULTS: Mapping[str, Callable[[Trial], None]] = {
     "kill": kills, "disk": disks, "writers": writers, "clock": clocks, "streams": streams, "memory": memory,
@@ -46,7 +46,10 @@ def campaign(
     seed: int, count: int, seconds: float, only: Sequence[str], faults: Sequence[str], out: Path, *, fresh: bool = False
 ) -> dict[str, Any]:
     """The outcome of each fault and command, and prints a line each; what is kept in ``out`` is not done again."""
-    jobs = [job for job in JOBS if not only or job.name in only]
+    named = {job.name: job for job in JOBS}
+    if unknown := [name for name in (*only, *faults) if name not in named and name not in FAULTS]:
+        raise InputError(f"commands are {', '.join(named)}, and faults {', '.join(FAULTS)}; {unknown[0]!r} is neither")
+    jobs = [named[name] for name in only] or list(JOBS)
     found: dict[str, Any] = {}
     # Not a TemporaryDirectory: copies of this process would remove it as they end.
     home = Path(tempfile.mkdtemp(prefix="siliquant-faults-")).resolve()
@@ -59,7 +62,7 @@ def campaign(
                 if kept.exists() and not fresh and (known := json.loads(kept.read_text()))["seed"] == seed:
                     found[f"{fault} {job.name}"] = known
                     continue
-                inputs = _inputs(out / "inputs", bool(job.warm))
+                inputs = _inputs(out / "inputs", job)
                 outcome = _tried(job, fault, seed, count, seconds, inputs, home / "trial")
                 known = {"fault": fault, "command": job.name, "seed": seed, **outcome}
                 write_atomically(kept, json.dumps(known, indent=1) + "\n")
@@ -70,6 +73,13 @@ def campaign(
     finally:
         shutil.rmtree(home, ignore_errors=True)
     return found
+
+
+def known_outcomes(out: Path) -> list[dict[str, Any]]:
+    """All that is kept in ``out``, in the order of commands and faults."""
+    order = [(job.name, fault) for job in JOBS for fault in FAULTS]
+    found = [json.loads(path.read_text()) for path in out.glob("*-*.json")]
+    return sorted(found, key=lambda each: order.index((each["command"], each["fault"])))
 
 
 def _applies(fault: str, job: Job, home: Path) -> bool:
@@ -89,10 +99,11 @@ def _tried(job: Job, fault: str, seed: int, count: int, seconds: float, inputs: 
         try:
             end_with_parent()
             draw = Random(f"{seed} {fault} {job.name}")
-            trial = Trial(job, inputs, home, draw, count, forked=fault in FORKED, warm=inputs / "cache")
+            trial = Trial(
+                job, inputs, home, draw, count, forked=fault in FORKED, warm=inputs / "cache", seconds=seconds
+            )
             if trial.forked:
                 _preload(trial)
-            trial.until = time.monotonic() + seconds
             FAULTS[fault](trial)
             path.write_text(json.dumps(asdict(trial.tally)))
             code = 0
@@ -139,13 +150,15 @@ def _listed() -> None:
         _LISTED["names"].write_text(json.dumps([name for name in sys.modules if name != "__main__"]))
 
 
-def _inputs(folder: Path, warm: bool) -> Path:
-    """The folder of what commands read: a network, a run of it, its integers; with ``warm`` a cache that was used."""
+def _inputs(folder: Path, wanted: Job) -> Path:
+    """The folder of what a job reads: a network, a run of it, its integers; and a cache that was used."""
     folder = folder.resolve()
+    if not wanted.warm and not any("INPUTS" in word for word in wanted.words):
+        return folder
     if not (folder / "network").exists():
         write_network(folder / "network")
     named = {job.name: job for job in JOBS}
-    for name, target in (("train", "run"), ("export", "integers"), *((("report", "report"),) if warm else ())):
+    for name, target in (("train", "run"), ("export", "integers"), *((("report", "report"),) if wanted.warm else ())):
         if (folder / target).exists():
             continue
         job = replace(named[name], warm=())

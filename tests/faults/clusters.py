@@ -105,7 +105,12 @@ def _cluster(world: World, *, nanny: bool, path: Path = ROOT) -> Iterator[str]:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     file = folder / "scheduler.json"
-    environment = {**world.environment(_DASK), "PYTHONPATH": str(path), TOKEN: f"{world.place}-cluster"}
+    environment = {
+        **world.environment(_DASK),
+        "PYTHONPATH": str(path),
+        TOKEN: f"{world.place}-cluster",
+        "TMPDIR": str(folder),
+    }
     dask = [sys.executable, "-m", "dask"]
     alike = ["--scheduler-file", str(file)]
     commands = [[*dask, "scheduler", "--port", "0", "--host", "127.0.0.1", "--no-dashboard", *alike]]

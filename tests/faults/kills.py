@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 
-from tests.faults.processes import kill_family, kill_worker, lost
+from tests.faults.processes import Started, kill_family, kill_worker
 from tests.faults.trial import Reference, Trial
 from tests.faults.worlds import World, differences
 
@@ -40,8 +40,7 @@ def _killed(trial: Trial, world: World, reference: Reference) -> str | None:
     started = trial.start(world)
     if started.wait(moment) is not None:
         trial.finished(world, started.code, reference, "nothing")
-        for line in lost(started):
-            trial.wrong(line)
+        trial.gone(started)
         return None
     told = f"kill of {kind} at {moment:.2f} s"
     trial.tally.cases += 1
@@ -55,12 +54,11 @@ def _killed(trial: Trial, world: World, reference: Reference) -> str | None:
     else:
         os.kill(started.pid, signal.SIGKILL)
     started.wait(10)
-    for line in lost(started):
-        trial.wrong(f"{told}: {line}")
+    trial.gone(started, told)
     return told
 
 
-def _without_worker(trial: Trial, world: World, started, reference: Reference, told: str) -> str | None:  # type: ignore[no-untyped-def]
+def _without_worker(trial: Trial, world: World, started: Started, reference: Reference, told: str) -> str | None:
     """A command that lost a process ends, well or with a sentence that says so."""
     code = trial.end(started, reference.seconds)
     trial.tally.ended("worker, went on" if code == 0 else "worker, said so")

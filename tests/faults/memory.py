@@ -10,12 +10,12 @@ from tests.faults.trial import Trial
 __all__ = ["memory"]
 
 _MIB = 1 << 20
-_LEAST, _MOST = 150, 3000
+_LEAST, _MOST = 40, 2000
 _MEMORY = r"memory|alloc|killed|thread|crashed|SIG|ended"
 
 
 def memory(trial: Trial) -> None:
-    """Runs it under limits of 150 MiB to 3 GiB, evenly drawn by their logarithm: it says in a line that memory is
+    """Runs it under limits of 40 MiB to 2 GiB, evenly drawn by their logarithm: it says in a line that memory is
     missing, or does its work. Then it works without a limit, with the cache that the runs left.
     """
     reference = trial.reference()

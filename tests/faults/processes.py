@@ -12,7 +12,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from random import Random
 from types import ModuleType
@@ -168,11 +168,10 @@ def kill_worker(started: Started, draw: Random) -> str | None:
     return found[pid].replace(b"\0", b" ").decode(errors="replace")[:100]
 
 
-def lost(started: Started, seconds: float = 15.0, reap: Callable[[], object] = lambda: None) -> list[str]:
+def lost(started: Started, seconds: float) -> list[str]:
     """What still runs of a command that ended, so long afterwards; it is ended then."""
     end = time.monotonic() + seconds
     while found := family(started):
-        reap()
         if time.monotonic() > end:
             kill_family(started)
             return [f"process left: {line.replace(bytes(1), b' ').decode(errors='replace')[:120]}"

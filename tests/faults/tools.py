@@ -21,7 +21,7 @@ _HOW = r"apt-get install|pip install|make setup|apt install"
 
 def tools(trial: Trial) -> None:
     """Leaves out each: the command does without it, or ends with 2 and a line that names it and how to get it."""
-    reference = trial.reference()
+    trial.begin()
     for name in dict.fromkeys((*trial.job.tools, *PROGRAMS, *PACKAGES)):
         if not trial.goes_on():
             break
@@ -32,8 +32,6 @@ def tools(trial: Trial) -> None:
         trial.tally.cases += 1
         if code == 0:
             trial.tally.ended("did without")
-            if name not in ("cc", "g++", "torch") and name not in trial.job.tools:
-                trial.same(world, reference, f"without {name}")
             continue
         trial.tally.ended("said so")
         trial.refused(world, code, f"without {name}", _HOW)

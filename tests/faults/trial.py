@@ -19,6 +19,7 @@ __all__ = ["Reference", "Tally", "Trial"]
 _MADE_AGAIN = "is not used and made again"
 _TRACES = re.compile(r"Traceback \(most recent|Exception ignored|Exception in thread|a fault of siliquant itself")
 _CODES = (0, 1, 2)
+_OTHERWISE = "going on without compiled kernels"  # whose sums have other last bits
 _MOST_FOUND = 10
 
 
@@ -49,8 +50,9 @@ class Reference:
 
 @dataclass
 class Trial:
-    """One command under one fault. count: cases, at most. until: when no other case begins (time.monotonic).
-    patience: seconds that a command may take however short it is.
+    """One command under one fault. count: cases, at most. seconds: after the undisturbed run,
+    after which no case begins (until: by time.monotonic).
+    patience: seconds that a command may take however short it is; lasting: that what it started may outlive it.
     """
 
     job: Job
@@ -60,7 +62,9 @@ class Trial:
     count: int
     forked: bool = True
     warm: Path | None = None
-    patience: float = 120.0
+    patience: float = 400.0
+    lasting: float = 15.0
+    seconds: float = math.inf
     until: float = math.inf
     tally: Tally = field(default_factory=Tally)
     report: Callable[[str], None] = print
@@ -69,6 +73,10 @@ class Trial:
         """Whether there is to be another case."""
         tally = self.tally
         return tally.cases < self.count and len(tally.found) < _MOST_FOUND and time.monotonic() < self.until
+
+    def begin(self) -> None:
+        """Cases are counted and timed from now on."""
+        self.until = time.monotonic() + self.seconds
 
     def world(self) -> World:
         """A new one, always of the same name, so that output that names a file is the same."""
@@ -88,9 +96,14 @@ class Trial:
             self.wrong("no end")
             kill_family(started)
             started.wait(10)
-        for line in lost(started) if alone else ():
-            self.wrong(line)
+        if alone:
+            self.gone(started)
         return code
+
+    def gone(self, started: Started, what: str = "") -> None:
+        """Nothing of a command that ended still runs."""
+        for line in lost(started, self.lasting):
+            self.wrong(f"{what}{what and ': '}{line}")
 
     def reference(self) -> Reference:
         """Runs it undisturbed. Raises AssertionError where that fails."""
@@ -100,8 +113,8 @@ class Trial:
         assert code == 0, f"{self.job.name} must succeed undisturbed, and ended with {code}: {world.said()[-2000:]}"
         sizes = {name: _size(world.place / name) for name in ("out", "cache")}
         found = Reference(world.results(), frozenset(world.kept()), started.seconds, sizes)
-        for line in world.left():
-            self.wrong(f"undisturbed: {line}")
+        self.differ(world.left(), "undisturbed")
+        self.begin()
         return found
 
     def again(self, world: World, reference: Reference, what: str) -> None:
@@ -117,13 +130,14 @@ class Trial:
             return
         self.same(world, reference, what)
         if not self.job.timed:
-            self.differ([f"cache: {line}" for line in _names(world.kept(), reference.kept)], what)
+            more = sorted(world.kept() - reference.kept)  # what is done already may need less of the cache
+            self.differ([f"cache: {name} is more than there should be" for name in more], what)
         self.differ(world.left(), what)
         self.undamaged(world, what)
 
     def same(self, world: World, reference: Reference, what: str) -> None:
-        """Its results are those of the undisturbed run."""
-        if not self.job.timed:
+        """Its results are those of the undisturbed run, or it said that they are not quite those."""
+        if not self.job.timed and _OTHERWISE not in world.said():
             self.differ(differences(world.results(), reference.results), what)
 
     def undamaged(self, world: World, what: str) -> None:
@@ -153,11 +167,6 @@ class Trial:
         """Notes what is wrong."""
         self.tally.found.append(line)
         self.report(f"  {self.job.name}: {line}")
-
-
-def _names(found: set[str], expected: frozenset[str]) -> list[str]:
-    lines = [f"{name} is missing" for name in sorted(expected - found)]
-    return lines + [f"{name} is more than there should be" for name in sorted(found - expected)]
 
 
 def _size(folder: Path) -> int:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import re
 import shutil
 import sys
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,9 +118,18 @@ def _content(path: Path) -> str:
     data = path.read_bytes() if path.exists() else b""
     if path.name == "metrics.csv":
         data = _without_times(data)
+    elif path.suffix == ".pt":
+        data = _tensors(data)
     elif path.suffix in ("", ".json", ".jsonl", ".html", ".csv", ".md", ".log"):
         data = _TIMES.sub(b"T", data)
     return hashlib.sha256(data).hexdigest()
+
+
+def _tensors(checkpoint: bytes) -> bytes:
+    """All tensors of a checkpoint of PyTorch. What lies beside them, which has times, is in the tables of metrics."""
+    with zipfile.ZipFile(io.BytesIO(checkpoint)) as archive:
+        names = [name for name in archive.namelist() if "/data/" in name]
+        return b"".join(name.encode() + archive.read(name) for name in sorted(names))
 
 
 def _without_times(table: bytes) -> bytes:

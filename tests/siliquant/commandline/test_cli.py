@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import pytest
@@ -265,6 +265,39 @@ def test_closed_standard_streams_are_nothing(closed: str, tmp_path: Path) -> Non
     )  # fmt: skip
     assert (done.returncode, done.stdout, done.stderr) == (0, "" if " >&-" in f" {closed}" else "said\n", "")
     assert (tmp_path / "file").read_text() == "kept"
+
+
+@pytest.mark.parametrize(
+    ("said", "code", "told"),
+    [
+        (
+            "libopenblas.so: failed to map segment from shared object",
+            2,
+            "p: error: this needs more memory than there is",
+        ),
+        ("cannot import name 'x'", 70, "p: a fault of siliquant itself"),
+        (ModuleNotFoundError("No module", name="torch.nn"), 2, "p: error: this needs the package torch, which is not"),
+        (PackageNotFoundError("pyosys"), 2, "p: error: this needs the package pyosys, which is not installed: make"),
+        (ModuleNotFoundError("No module", name="rtl.none"), 70, "p: a fault of siliquant itself"),
+    ],
+)
+def test_a_library_that_is_missing_or_finds_no_memory_is_no_fault(
+    said: str | ImportError,
+    code: int,
+    told: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+    def fails() -> None:
+        raise said if isinstance(said, ImportError) else ImportError(said)
+
+    with pytest.raises(SystemExit) as ended:
+        run("p", fails)
+    assert ended.value.code == code
+    assert capsys.readouterr().err.startswith(told)
 
 
 LOGS = """

@@ -190,6 +190,12 @@ def test_what_a_program_left_that_was_killed_is_no_answer(signal_name: str, said
     assert str(caught.value) == said
 
 
+def test_a_module_of_ours_that_lacks_a_package_says_which(tmp_path: Path) -> None:
+    (tmp_path / "lacks.py").write_text("import no_such_package.part\n")
+    with pytest.raises(ToolError, match=r"^this needs the package no_such_package, which is not installed: make setup"):
+        processes.run(shadows.command("lacks"), env={**os.environ, "PYTHONPATH": str(tmp_path)})
+
+
 def test_a_module_of_ours_that_was_killed_is_named(tmp_path: Path) -> None:
     (tmp_path / "ends.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n")
     with pytest.raises(ToolError, match=r"^ends was killed \(SIGKILL\), as when no memory is left$"):
