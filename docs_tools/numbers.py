@@ -33,7 +33,7 @@ examples:
   python -m docs_tools.numbers --write         everything anew, transcripts and diagrams too"""
 SOURCES = (
     "directions", "calibration", "synthesis", "speed", "hardware", "network", "inference", "drains", "proofs",
-    "reviewer", "readme",
+    "gatelevel", "reviewer", "readme",
 )  # fmt: skip
 """Modules of docs_tools.pages, each with the texts of the places whose names begin as it says (OWNS)."""
 

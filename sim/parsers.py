@@ -9,7 +9,7 @@ from rtl.mac import UniformSpec
 from rtl.options import DesignParser, add_architecture, add_array, add_depth, add_drains, add_groups
 from siliquant.commandline import Parser, add_checkpoint, add_jobs, add_out_file, add_out_folder, add_samples
 
-__all__ = ["equivalence", "fuzz", "mutate", "prove", "record"]
+__all__ = ["agree", "equivalence", "fuzz", "mutate", "prove", "record"]
 
 
 def equivalence() -> DesignParser:
@@ -119,6 +119,26 @@ examples:
     made.add_argument("--fresh", action="store_true", help="do again what is known already")
     add_jobs(made)
     add_out_file(made, "every score, JSON (default: none)")
+    return made
+
+
+def agree() -> DesignParser:
+    """Of sim.agree; the parameters of a design are options too."""
+    made = DesignParser(
+        prog="sim.agree",
+        description="Runs the Verilog of modules in Icarus Verilog, which begins with unknown values, and in "
+        "Verilator, which begins with random ones, on the same inputs, and compares every output in every cycle. Exit "
+        "code 1 where any differs.",
+        epilog="""\
+Without --design: small modules of every kind of MAC, of every requantisation unit, and arrays of both architectures
+with and without requantisers. docs/simulation.md says what is compared.
+
+examples:
+  python -m sim.agree
+  python -m sim.agree --design loom --units 3""",
+    )
+    add_jobs(made)
+    add_out_file(made, "every module, JSON (default: none)")
     return made
 
 

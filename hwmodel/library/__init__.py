@@ -15,6 +15,7 @@ from hwmodel.liberty import (
     CellModel,
     CellPower,
     ClockGate,
+    Constant,
     Energy,
     Evaluator,
     Expression,
@@ -26,13 +27,14 @@ from hwmodel.liberty import (
     Not,
     Or,
     Variable,
+    Xor,
     parse_liberty,
 )
 
 from .cells import ClockGateCell
 from .library import Finding, Library, UnknownLibraryError, files_of, find_library
 from .sdf import CellPaths, Entry, PathDelay, read_sdf, sdf_text
-from .verilog import TIMESCALE, cell_verilog, delay_pairs, input_columns, numbered, senses
+from .verilog import TIMESCALE, cell_verilog, delay_pairs, input_columns, numbered, senses, verilog_expression
 
 __all__ = [
     "ONE_NET",
@@ -44,6 +46,7 @@ __all__ = [
     "CellPower",
     "ClockGate",
     "ClockGateCell",
+    "Constant",
     "Energy",
     "Entry",
     "Evaluator",
@@ -60,6 +63,7 @@ __all__ = [
     "PathDelay",
     "UnknownLibraryError",
     "Variable",
+    "Xor",
     "cell_verilog",
     "delay_pairs",
     "files_of",
@@ -70,4 +74,5 @@ __all__ = [
     "read_sdf",
     "sdf_text",
     "senses",
+    "verilog_expression",
 ]

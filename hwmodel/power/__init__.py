@@ -9,14 +9,16 @@ from __future__ import annotations
 
 from .activity import Waves, simulate
 from .glitches import GLITCH_AWARE, SimulatorMissing, with_glitches
-from .icarus import icarus_version
+from .icarus import SimulationError, find_icarus, icarus_version
 from .power import PowerReport, netlist_power
 
 __all__ = [
     "GLITCH_AWARE",
     "PowerReport",
+    "SimulationError",
     "SimulatorMissing",
     "Waves",
+    "find_icarus",
     "icarus_version",
     "netlist_power",
     "simulate",

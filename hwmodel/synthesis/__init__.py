@@ -8,7 +8,8 @@ In: Verilog, a library, a clock. Out: a :class:`Synthesis` with netlist, timing 
 from __future__ import annotations
 
 from .flow import Mapped, Synthesis, Workspace, read_back, synthesise
-from .recipes import FLOW_VERSION, SCREENED, UNSCREENED, Recipe, looks_at_area_alone, recipe_named, search_of
+from .mapping import SynthesisError, plain_gates
+from .recipes import FLOW_VERSION, SCREENED, UNSCREENED, Recipe, looks_at_area_alone, recipe_named, recipes, search_of
 from .sta import OpenSta, TimingError, ToolMissing, analyse, find_opensta, opensta_version
 from .stages import Attempt, try_stages, try_trials, weighed_precision
 
@@ -21,6 +22,7 @@ __all__ = [
     "OpenSta",
     "Recipe",
     "Synthesis",
+    "SynthesisError",
     "TimingError",
     "ToolMissing",
     "Workspace",
@@ -28,8 +30,10 @@ __all__ = [
     "find_opensta",
     "looks_at_area_alone",
     "opensta_version",
+    "plain_gates",
     "read_back",
     "recipe_named",
+    "recipes",
     "search_of",
     "synthesise",
     "try_stages",

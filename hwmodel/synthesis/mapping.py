@@ -15,6 +15,7 @@ from typing import Any
 
 from hwmodel.library import Library
 from rtl.names import FULL_ADDER_NAME
+from siliquant.files import scratch
 from siliquant.inputs import ToolError
 from siliquant.processes import command
 from siliquant.processes import run as processes
@@ -23,7 +24,7 @@ from .hybrid import Plan
 from .recipes import Recipe, abc_commands, carry_commands
 from .selection import Netlist
 
-__all__ = ["SynthesisError", "elaborate", "map_recipe", "modules", "name_netlist", "netlist_area"]
+__all__ = ["SynthesisError", "elaborate", "map_recipe", "modules", "name_netlist", "netlist_area", "plain_gates"]
 
 _SECONDS_LIMIT = 900
 
@@ -103,6 +104,17 @@ def name_netlist(top: str, netlist: Path, library: Library) -> Path:
         cells.symlink_to(library.slim())
     _run(netlist.parent, {"kind": "name", "top": top, "name": netlist.stem})
     return netlist.with_suffix(".json")
+
+
+def plain_gates(verilog: str, top: str) -> dict[str, Any]:
+    """A module and what it instantiates as one of gates and registers of one bit, in Yosys' JSON: words become bits,
+    and nothing else happens to it. Raises SynthesisError.
+    """
+    with scratch("gates") as folder:
+        (folder / "design.v").write_text(verilog)
+        _run(folder, {"kind": "plain", "top": top})
+        module: dict[str, Any] = json.loads((folder / "design.json").read_text())["modules"][top]
+    return module
 
 
 def netlist_area(netlist: Path, top: str, library: Library) -> tuple[float, dict[str, int]]:

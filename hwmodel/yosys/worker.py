@@ -6,6 +6,7 @@ Yosys' log goes to standard output.  Job kinds:
 
 elaborate  Verilog -> design.il: one flat module, its full adders kept as instances
 map        design.il -> NAME.v and NAME.json for one recipe, with buffers where nets drive many pins
+plain      design.v -> design.json: one flat module of gates and registers of one bit, not optimised
 name       NAME.v -> NAME.json, read back so that names in the JSON are those in the Verilog
 """
 
@@ -44,6 +45,13 @@ def _elaborate(job: dict[str, Any]) -> None:
     run("flatten", "opt_expr", "opt_clean", "check -assert", "opt -nodffe -nosdff", "fsm", "opt")
     run("wreduce", "peepopt", "opt_clean", "alumacc", "share", "opt", "memory", "opt -full", "opt_clean")
     run("write_rtlil design.il")
+
+
+def _plain(job: dict[str, Any]) -> None:
+    """job: top.  Reads design.v, writes design.json."""
+    run, top = _Yosys(), yosys_word(job["top"])
+    run("read_verilog design.v", f"hierarchy -check -top {top}", "proc", "flatten -noscopeinfo", "check -assert")
+    run("memory_map", "techmap", "simplemap", "opt_clean", "write_json design.json")
 
 
 def _map(job: dict[str, Any]) -> None:
@@ -134,7 +142,7 @@ def _name(job: dict[str, Any]) -> None:
 def main() -> None:
     """Do the job named on the command line."""
     job = json.loads(Path(sys.argv[1]).read_text())
-    {"elaborate": _elaborate, "map": _map, "name": _name}[job["kind"]](job)
+    {"elaborate": _elaborate, "plain": _plain, "map": _map, "name": _name}[job["kind"]](job)
 
 
 if __name__ == "__main__":

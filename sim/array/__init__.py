@@ -6,6 +6,6 @@ Read ``cases``, ``testbench``, ``bench``, ``tests``.
 from __future__ import annotations
 
 from .bench import TOP, run_array_tests, verilog_of_arrays
-from .cases import Job, Step
+from .cases import Job, Step, random_codes
 
-__all__ = ["TOP", "Job", "Step", "run_array_tests", "verilog_of_arrays"]
+__all__ = ["TOP", "Job", "Step", "random_codes", "run_array_tests", "verilog_of_arrays"]

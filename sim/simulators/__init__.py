@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .cycles import Ports, run_cycles
 from .generated import generated_verilog
 from .netlists import NETLIST_SOURCES, plain_verilog, read_netlists
 from .toolchain import SIMULATORS, SimulationError, ToolError, Verilator, cached, executable, run_tool
@@ -9,6 +10,7 @@ from .toolchain import SIMULATORS, SimulationError, ToolError, Verilator, cached
 __all__ = [
     "NETLIST_SOURCES",
     "SIMULATORS",
+    "Ports",
     "SimulationError",
     "ToolError",
     "Verilator",
@@ -17,5 +19,6 @@ __all__ = [
     "generated_verilog",
     "plain_verilog",
     "read_netlists",
+    "run_cycles",
     "run_tool",
 ]

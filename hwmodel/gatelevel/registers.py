@@ -1,0 +1,181 @@
+"""Which register of a mapped netlist is which of the RTL, and whether it has its complement.
+
+This is a guess that a proof must confirm, so it may be made in any way: here by names, which the flow keeps, and by
+what both hold while random inputs run. Synthesis makes one register of two that always hold the same, and none of one
+that never changes; those of the RTL that have no partner are looked at for both.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from random import Random
+
+from hwmodel.operands import Mismatch
+
+from .aig import FALSE, TRUE, Aig
+from .machine import Inputs, Machine
+
+__all__ = ["Partners", "find_partners", "literals_of"]
+
+_CASES = 256  # runs side by side
+_CYCLES = 64
+_SETTLED = _CYCLES // 2  # from here on most registers hold what was loaded into them
+_ONES = (1 << _CASES * (_CYCLES - _SETTLED)) - 1
+_SUFFIX = "_reg"  # of hwmodel.yosys.registers
+_ROUNDS = 4  # of sorting out those that were alike: as many as there can be pipeline registers in a row
+_DRAWN = 2048  # states at random
+_ALIKE = 0.9  # of the bits of two registers that are one
+
+
+@dataclass(frozen=True)
+class Partners:
+    """of_gates: the register of the RTL behind each of the netlist, and whether the latter has its complement.
+    same: registers of the RTL that are thought to hold what another does, or its complement. fixed: that never change.
+    """
+
+    of_gates: Mapping[str, tuple[str, bool]]
+    same: Mapping[str, tuple[str, bool]]
+    fixed: Mapping[str, bool]
+
+
+def find_partners(graph: Aig, rtl: Machine, gates: Machine, inputs: Inputs, reset: str = "rst") -> Partners:
+    """The partners of two machines that share a graph and inputs, and no registers.
+
+    Raises Mismatch for a register of the netlist that no other is like, and for two that stand for one: what these have
+    after power-up may differ.
+    """
+    of_rtl, of_gates = _waves(graph, (rtl, gates), inputs, reset)
+    by_name = {alias + _SUFFIX: each.name for each in reversed(rtl.registers) for alias in each.aliases[::-1]}
+    by_wave: defaultdict[int, list[str]] = defaultdict(list)
+    for name, wave in reversed(of_rtl.items()):
+        by_wave[_plain(wave)].append(name)
+    found = {gate: by_name[gate] for gate in of_gates if gate in by_name}
+    if twice := next((name for name, count in Counter(found.values()).items() if count > 1), None):
+        both = " and ".join(gate for gate, name in found.items() if name == twice)
+        raise Mismatch(f"registers {both} of the netlist both stand for {twice} of the RTL")
+    left = set(of_rtl).difference(found.values())
+    for gate, wave in of_gates.items():
+        if gate not in found:
+            found[gate] = _like(wave, [name for name in by_wave[_plain(wave)] if name in left] or left, of_rtl, gate)
+            left.remove(found[gate])
+    partners = {gate: (name, _alike(of_gates[gate], of_rtl[name]) < 0.5) for gate, name in found.items()}
+    unsure: defaultdict[int, list[str]] = defaultdict(list)
+    for gate, wave in of_gates.items():
+        if gate not in by_name:
+            unsure[_plain(wave)].append(gate)
+    groups = [group for group in unsure.values() if len(group) > 1]
+    for _ in range(_ROUNDS if groups else 0):
+        before = dict(partners)
+        _sort_out(graph, (rtl, gates), inputs, groups, partners)
+        if partners == before:
+            break
+    same, fixed = _others(of_rtl, left, found.values())
+    return Partners(partners, same, fixed)
+
+
+def _sort_out(
+    graph: Aig,
+    machines: tuple[Machine, Machine],
+    inputs: Inputs,
+    groups: Sequence[Sequence[str]],
+    partners: dict[str, tuple[str, bool]],
+) -> None:
+    """Registers that held the same in all runs find their partners by what they load from states at random, which need
+    not be ones that a run comes to. What they hold themselves is once 0 and once 1, and must not matter.
+    """
+    random, ones = Random(3), (1 << _DRAWN) - 1
+    states = {literal: random.getrandbits(_DRAWN) for literals in inputs.values() for literal in literals}
+    of_rtl = {register.name: random.getrandbits(_DRAWN) for register in machines[0].registers}
+    states |= {register.holds: of_rtl[register.name] for register in machines[0].registers}
+    for register in machines[1].registers:
+        name, inverted = partners[register.name]
+        states[register.holds] = of_rtl[name] ^ (ones if inverted else 0)
+    unsure = {gate for group in groups for gate in group} | {partners[gate][0] for group in groups for gate in group}
+    taken: dict[str, int] = {}
+    loads: dict[str, int] = {}
+    for register in (each for machine in machines for each in machine.registers if each.name in unsure):
+        zero, one = (
+            graph.values(states | {register.holds: held}, ones)[register.takes >> 1]
+            ^ (ones if register.takes & 1 else 0)
+            for held in (0, ones)
+        )
+        taken[register.name], loads[register.name] = zero, ~(zero ^ one) & ones
+    for group in groups:
+        left = [partners[gate][0] for gate in group]
+        for gate in group:
+            shares = {}
+            for name in left:
+                both = loads[gate] & loads[name]
+                count = max(1, both.bit_count())
+                shares[name] = ((taken[gate] ^ taken[name]) & both).bit_count() / count
+            best = max(left, key=lambda name: abs(shares[name] - 0.5))
+            partners[gate] = best, shares[best] > 0.5
+            left.remove(best)
+
+
+def _like(wave: int, names: Collection[str], waves: Mapping[str, int], gate: str) -> str:
+    """The register of the RTL most like one of the netlist, or its complement."""
+    shares = {name: abs(_alike(wave, waves[name]) - 0.5) + 0.5 for name in sorted(names)}
+    best = max(shares, key=lambda name: shares[name], default=None)
+    if best is None or shares[best] < _ALIKE:
+        raise Mismatch(f"the netlist has a register {gate}, and the RTL none like it")
+    return best
+
+
+def _plain(wave: int) -> int:
+    """The same number for a wave and its complement."""
+    return min(wave, wave ^ _ONES)
+
+
+def _others(
+    waves: Mapping[str, int], alone: Collection[str], partnered: Collection[str]
+) -> tuple[dict[str, tuple[str, bool]], dict[str, bool]]:
+    """Of the registers of the RTL that are alone: those that hold what a partnered one does, and those that stay."""
+    by_wave = {_plain(waves[name]): name for name in partnered}
+    same, fixed = {}, {}
+    for name in sorted(alone):
+        wave = waves[name]
+        if wave in (0, _ONES):
+            fixed[name] = bool(wave)
+        elif (other := by_wave.get(_plain(wave))) is not None:
+            same[name] = other, wave != waves[other]
+    return same, fixed
+
+
+def _waves(graph: Aig, machines: tuple[Machine, Machine], inputs: Inputs, reset: str) -> list[dict[str, int]]:
+    """What each register of both holds in the later cycles of random runs, from different states; resets are rare."""
+    random, ones = Random(1), (1 << _CASES) - 1
+    state = {register.holds: random.getrandbits(_CASES) for machine in machines for register in machine.registers}
+    found: list[defaultdict[str, int]] = [defaultdict(int), defaultdict(int)]
+    for cycle in range(_CYCLES):
+        drawn = {literal: random.getrandbits(_CASES) for literals in inputs.values() for literal in literals}
+        for literal in inputs.get(reset, ()):
+            seldom = ones if cycle < 2 else drawn[literal]
+            for _ in range(4):
+                seldom &= ones if cycle < 2 else random.getrandbits(_CASES)
+            drawn[literal] = seldom
+        values = graph.values(drawn | state, ones)
+        for machine, waves in zip(machines, found, strict=True):
+            for register in machine.registers:
+                taken = values[register.takes >> 1] ^ (ones if register.takes & 1 else 0)
+                state[register.holds] = taken
+                if cycle >= _SETTLED:
+                    waves[register.name] = waves[register.name] << _CASES | taken
+    return [dict(each) for each in found]
+
+
+def _alike(one: int, other: int) -> float:
+    """The share of equal bits of two waves."""
+    return 1 - (one ^ other).bit_count() / (_CASES * (_CYCLES - _SETTLED))
+
+
+def literals_of(partners: Partners, rtl: Machine) -> tuple[dict[str, int], dict[str, int]]:
+    """What registers of the RTL have in a second look, where that is not their own, and what those of the netlist
+    have; ``rtl``: the first look.
+    """
+    own = {register.name: register.holds for register in rtl.registers}
+    held = {name: TRUE if value else FALSE for name, value in partners.fixed.items()}
+    held |= {name: own[other] ^ inverted for name, (other, inverted) in partners.same.items()}
+    return held, {gate: own[name] ^ inverted for gate, (name, inverted) in partners.of_gates.items()}
