@@ -49,7 +49,7 @@ Shape = tuple[int, int, int]
 MAC = UniformSpec(weight_bits=4, activation_bits=4, lanes=16)
 SMALL = 4
 PRECISION = Precision(4, 4, True)
-TEST_SECONDS = re.compile(r"\*\* sim\.array_tests\.jobs +PASS +\S+ +(\S+) ")
+TEST_SECONDS = re.compile(r"\*\* sim\.array\.tests\.jobs +PASS +\S+ +(\S+) ")
 
 
 @dataclass(frozen=True)

@@ -80,3 +80,15 @@ def test_along_the_clock_no_recorded_area_jumps() -> None:
                 step = faster["ours"]["area_um2"] / slower["ours"]["area_um2"] - 1
                 assert step < 0.09, (curve["design"], slower["period_ns"], faster["period_ns"])
     assert looked >= 3
+
+
+def test_speeds_of_simulations_are_of_what_they_say() -> None:
+    """cocotb on a tiny array, in Icarus; the harness has tests of its own."""
+    speeds = script("benchmarks/rtl_speed.py")
+    shape = (3, 20, 2)
+    spec = speeds.array_of(2, speeds.Architecture.BROADCAST, shape[0], shape[2])
+    found = speeds.cocotb_speed("icarus", spec, shape, 1)
+    run = spec.run(*shape, speeds.PRECISION)
+    assert found.name == "cocotb and Icarus, broadcast 2x2"
+    assert (found.macs, found.cycles) == (120, spec.load_cycles(run) + spec.cycles(run) + 2 * spec.rows)
+    assert found.wall_s > 0  # read from the log; what the CPU took is lost in that of the start here

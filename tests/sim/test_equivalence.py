@@ -173,10 +173,12 @@ def test_the_table_counts_mismatches(capsys: pytest.CaptureFixture[str]) -> None
         GemmRecord("layers.1.q_proj", accumulators=500, equal_accumulators=500, passes=1),
         GemmRecord("classifier", accumulators=2, equal_accumulators=1, passes=1),
     )
-    found = Equivalence("network", "array", 1, None, gemms, 1.0, 1.0, 1.0, 1.0)
+    found = Equivalence("network", "array", 1, None, gemms, 1.0, 2.0, 3.0, 4.0, 7.5)
     assert found.mismatches == 4
     print_result(Console(width=120), found)
     lines = capsys.readouterr().out.splitlines()
+    times = "time: build 1.0 s, PyTorch 2.0 s, thresholds 3.0 s, simulation 4.0 s (7.5 s of CPU time): 0 M MAC/s."
+    assert times in lines
     rule = next(number for number, line in enumerate(lines) if line.startswith("─"))
     assert lines[-1] == "4 mismatches"
     rows = [line.split() for line in lines[rule + 1 : -1] if line.strip()]
