@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from random import Random
 
 from hwmodel.operands import Mismatch
@@ -24,8 +25,7 @@ _CYCLES = 64
 _SETTLED = _CYCLES // 2  # from here on most registers hold what was loaded into them
 _ONES = (1 << _CASES * (_CYCLES - _SETTLED)) - 1
 _SUFFIX = "_reg"  # of hwmodel.yosys.registers
-_ROUNDS = 4  # of sorting out those that were alike: as many as there can be pipeline registers in a row
-_DRAWN = 2048  # states at random
+_DRAWN = 512  # states at random
 _ALIKE = 0.9  # of the bits of two registers that are one
 
 
@@ -60,59 +60,71 @@ def find_partners(graph: Aig, rtl: Machine, gates: Machine, inputs: Inputs, rese
         if gate not in found:
             found[gate] = _like(wave, [name for name in by_wave[_plain(wave)] if name in left] or left, of_rtl, gate)
             left.remove(found[gate])
-    partners = {gate: (name, _alike(of_gates[gate], of_rtl[name]) < 0.5) for gate, name in found.items()}
     unsure: defaultdict[int, list[str]] = defaultdict(list)
     for gate, wave in of_gates.items():
         if gate not in by_name:
             unsure[_plain(wave)].append(gate)
     groups = [group for group in unsure.values() if len(group) > 1]
-    for _ in range(_ROUNDS if groups else 0):
-        before = dict(partners)
-        _sort_out(graph, (rtl, gates), inputs, groups, partners)
-        if partners == before:
-            break
+    if groups:
+        _sort_out(_Difference(graph, (rtl, gates), inputs, (of_rtl, of_gates)), groups, found)
+    partners = {gate: (name, _alike(of_gates[gate], of_rtl[name]) < 0.5) for gate, name in found.items()}
     same, fixed = _others(of_rtl, left, found.values())
     return Partners(partners, same, fixed)
 
 
-def _sort_out(
-    graph: Aig,
-    machines: tuple[Machine, Machine],
-    inputs: Inputs,
-    groups: Sequence[Sequence[str]],
-    partners: dict[str, tuple[str, bool]],
-) -> None:
-    """Registers that held the same in all runs find their partners by what they load from states at random, which need
-    not be ones that a run comes to. What they hold themselves is once 0 and once 1, and must not matter.
+class _Difference:
+    """How much two machines differ from states at random, which need not be ones that a run comes to."""
+
+    def __init__(
+        self,
+        graph: Aig,
+        machines: tuple[Machine, Machine],
+        inputs: Inputs,
+        waves: tuple[Mapping[str, int], Mapping[str, int]],
+    ) -> None:
+        random = Random(3)
+        self._graph, (self._rtl, self._gates), self._waves = graph, machines, waves
+        self._states = {literal: random.getrandbits(_DRAWN) for literals in inputs.values() for literal in literals}
+        self._states |= {register.holds: random.getrandbits(_DRAWN) for register in self._rtl.registers}
+        self._of_rtl = {register.name: register for register in self._rtl.registers}
+
+    def of(self, found: Mapping[str, str]) -> int:
+        """The bits that differ in what registers take and outputs show, if ``found`` says which is which."""
+        ones = (1 << _DRAWN) - 1
+        of_rtl, of_gates = self._waves
+        inverted = {gate: ones * (_alike(of_gates[gate], of_rtl[name]) < 0.5) for gate, name in found.items()}
+        states = dict(self._states)
+        for register in self._gates.registers:
+            states[register.holds] = states[self._of_rtl[found[register.name]].holds] ^ inverted[register.name]
+        values = self._graph.values(states, ones)
+
+        def value(literal: int) -> int:
+            return values[literal >> 1] ^ (ones if literal & 1 else 0)
+
+        differ = 0
+        for register in self._gates.registers:
+            wanted = value(self._of_rtl[found[register.name]].takes) ^ inverted[register.name]
+            differ += (value(register.takes) ^ wanted).bit_count()
+        for name, literals in self._gates.outputs.items():
+            for one, other in zip(literals, self._rtl.outputs[name], strict=True):
+                differ += (value(one) ^ value(other)).bit_count()
+        return differ
+
+
+def _sort_out(difference: _Difference, groups: Sequence[Sequence[str]], found: dict[str, str]) -> None:
+    """Registers that held the same in all runs, or each other's complement, change partners while that brings the two
+    machines nearer: what reads them tells them apart.
     """
-    random, ones = Random(3), (1 << _DRAWN) - 1
-    states = {literal: random.getrandbits(_DRAWN) for literals in inputs.values() for literal in literals}
-    of_rtl = {register.name: random.getrandbits(_DRAWN) for register in machines[0].registers}
-    states |= {register.holds: of_rtl[register.name] for register in machines[0].registers}
-    for register in machines[1].registers:
-        name, inverted = partners[register.name]
-        states[register.holds] = of_rtl[name] ^ (ones if inverted else 0)
-    unsure = {gate for group in groups for gate in group} | {partners[gate][0] for group in groups for gate in group}
-    taken: dict[str, int] = {}
-    loads: dict[str, int] = {}
-    for register in (each for machine in machines for each in machine.registers if each.name in unsure):
-        zero, one = (
-            graph.values(states | {register.holds: held}, ones)[register.takes >> 1]
-            ^ (ones if register.takes & 1 else 0)
-            for held in (0, ones)
-        )
-        taken[register.name], loads[register.name] = zero, ~(zero ^ one) & ones
-    for group in groups:
-        left = [partners[gate][0] for gate in group]
-        for gate in group:
-            shares = {}
-            for name in left:
-                both = loads[gate] & loads[name]
-                count = max(1, both.bit_count())
-                shares[name] = ((taken[gate] ^ taken[name]) & both).bit_count() / count
-            best = max(left, key=lambda name: abs(shares[name] - 0.5))
-            partners[gate] = best, shares[best] > 0.5
-            left.remove(best)
+    least, better = difference.of(found), True
+    while least and better:
+        better = False
+        for one, other in (pair for group in groups for pair in combinations(group, 2)):
+            found[one], found[other] = found[other], found[one]
+            now = difference.of(found)
+            if now < least:
+                least, better = now, True
+            else:
+                found[one], found[other] = found[other], found[one]
 
 
 def _like(wave: int, names: Collection[str], waves: Mapping[str, int], gate: str) -> str:

@@ -64,6 +64,31 @@ def test_two_registers_for_one_are_refused_since_they_may_differ_after_power_up(
             prove_gates(text, replace(netlist, netlist=json.dumps(copied)), cells())
 
 
+TWINS = """
+module twins(input clk, input rst, input a, input b, output reg y, output reg z);
+  reg p, n;
+  always @(posedge clk) begin
+    p <= a; n <= ~a;
+    y <= p & b; z <= n | b;
+  end
+endmodule
+"""
+
+
+@pytest.mark.parametrize("names", [("one", "two"), ("two", "one")])
+def test_registers_of_other_names_that_hold_complements_find_their_partners(names: tuple[str, str]) -> None:
+    """Each of a pair is as like the one as the other; what reads them tells."""
+    netlist = mapped(TWINS, "twins")
+    renamed = TWINS.replace("p <=", "P <=").replace("n <=", "N <=").replace("p &", "P &").replace("n |", "N |")
+    renamed = renamed.replace("reg p, n", "reg P, N").replace("P", names[0]).replace("N", names[1])
+    assert prove_gates(renamed, netlist, cells()).registers == 4
+    crossed = renamed.replace(f"y <= {names[0]} ", f"y <= {names[1]} ").replace(
+        f"z <= {names[1]} ", f"z <= {names[0]} "
+    )
+    with pytest.raises(Mismatch, match="twins: "):
+        prove_gates(crossed, netlist, cells())
+
+
 FAULTS = {
     "an inverted reset": ("if (rst) begin", "if (~rst) begin", "register .* takes another value"),
     "a valid bit without reset": ("    valid_q0 <= 1'b0;\n", "", "valid_q0 takes"),
