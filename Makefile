@@ -28,7 +28,7 @@ BASE     := $(VENV)/.siliquant-base
 FULL     := $(VENV)/.siliquant-$(subst $(comma),-,$(EXTRAS))
 SOURCES  := pyproject.toml constraints.txt
 
-.PHONY: help setup compare demo report test prove mutate mutation lint bench docs numbers clean debian-demo debian-test
+.PHONY: help setup compare demo report test prove mutate mutation fuzz lint bench docs numbers clean debian-demo debian-test
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -63,6 +63,9 @@ mutate: debian-test $(FULL) ## faults of the hardware, and how many of them the 
 
 mutation: debian-test $(FULL) ## changes of the Python that decides numbers, and which of them no test notices: an hour
 	@$(BIN)/python -m tests.mutation $(ARGS)
+
+fuzz: debian-test $(FULL) ## random designs, arrays and networks, until something differs: ARGS="--minutes 480"
+	@$(BIN)/python -m sim.fuzz $(ARGS)
 
 lint: $(FULL) ## ruff, mypy, and the layers of the packages
 	@$(BIN)/python -m ruff check .

@@ -28,6 +28,7 @@ from siliquant.commandline import Parser, run
 from siliquant.files import scratch, write_atomically
 from siliquant.inputs import InputError
 from siliquant.processes import run as processes
+from sim.campaigns import Campaign, summary
 
 from .commands import ROOT
 from .results import RESULTS, read_result, write_result
@@ -43,26 +44,36 @@ FLOW = ("yosys", "opensta", "icarus", "siliquant", "python")
 TRAINING = ("torch", "transformers")
 SIMULATION = ("verilator", "cocotb")
 WHOLE_NETWORKS = ("deit-tiny", "deit-small", "deit-base", "swin-tiny", "sret-tiny", "bert-base")
+_RUN = ROOT / "build" / "fuzz"
 UTILISATIONS = (1.0, 0.75, 0.5, 0.25)
 GATED = (UniformSpec(lanes=16), LoomSpec(units=64), BitSerialSpec(units=16), SubwordSpec(units=4))
 STREAM_PRECISIONS = (Precision(2, 2), Precision(2, 2, False), Precision(4, 4), Precision(4, 4, False), Precision(8, 8))
+
+
+Recorded = tuple[Mapping[str, Any], str, Sequence[str]]
+"""Values, the command that made them, and the tools that they depend on."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     parser = Parser(prog=PROG, description=__doc__, epilog=EPILOG)
     parser.add_argument("names", nargs="+", metavar="NAME", help=f"all, or of {', '.join(RECORDERS)}")
-    names = parser.parse_args(arguments).names
-    for name in RECORDERS if names == ["all"] else names:
-        if name not in RECORDERS:
-            raise InputError(f"a result must be one of {', '.join(RECORDERS)}, not {name!r}")
+    parser.add_argument(
+        "--run", type=Path, metavar="DIR", default=_RUN,
+        help="folder of siliquant fuzz, of which the result fuzz is what has run so far (default build/fuzz)",
+    )  # fmt: skip
+    options = parser.parse_args(arguments)
+    recorders: Mapping[str, Callable[[], Recorded]] = {**RECORDERS, "fuzz": partial(_fuzz, options.run)}
+    for name in RECORDERS if options.names == ["all"] else options.names:
+        if name not in recorders:
+            raise InputError(f"a result must be one of {', '.join(recorders)}, not {name!r}")
         print(f"{name} ...", file=sys.stderr, flush=True)
-        print(recorded(name).relative_to(ROOT))
+        print(recorded(name, recorders).relative_to(ROOT))
 
 
-def recorded(name: str) -> Path:
-    """Makes one result and returns its file. Raises ValueError where its command fails."""
-    values, command, tools = RECORDERS[name]()
+def recorded(name: str, recorders: Mapping[str, Callable[[], Recorded]] | None = None) -> Path:
+    """Makes one result, by RECORDERS or others, and returns its file. Raises ValueError where its command fails."""
+    values, command, tools = (recorders or RECORDERS)[name]()
     known = tool_versions()
     return write_result(
         name,
@@ -102,10 +113,6 @@ def _written(*arguments: str) -> dict[str, Any]:
         _ran(*arguments, "--out", str(path))
         found: dict[str, Any] = json.loads(path.read_text())
     return found
-
-
-Recorded = tuple[Mapping[str, Any], str, Sequence[str]]
-"""Values, the command that made them, and the tools that they depend on."""
 
 
 def _qor(library: str) -> Recorded:
@@ -158,6 +165,15 @@ def _netlist(check: Mapping[str, Any]) -> dict[str, Any]:
 def _simulators() -> Recorded:
     found = _written("-m", "sim.agree")
     return found, "python -m sim.agree", ("verilator", "icarus", "siliquant", "python")
+
+
+def _fuzz(folder: Path) -> Recorded:
+    """What has run so far of the run in a folder. Raises InputError where there is none."""
+    found = Campaign.load(folder)
+    if found is None:
+        raise InputError(f"{folder} must be the folder of a run: siliquant fuzz --minutes 480 --out {folder}")
+    command = f"siliquant fuzz --minutes 480 --seed {found.seed} --out build/fuzz; python -m docs_tools.record fuzz"
+    return summary(found), command, ("pyosys", "verilator", "icarus", "amaranth", "torch", "siliquant", "python")
 
 
 def _ratios() -> Recorded:
@@ -294,6 +310,7 @@ RECORDERS: Mapping[str, Callable[[], Recorded]] = {
     "mutants": _mutants,
     "gate-level": _gate_level,
     "simulators": _simulators,
+    "fuzz": partial(_fuzz, _RUN),
     "ratios": _ratios,
     "drains": _drains,
     "published-energy": _published_energy,

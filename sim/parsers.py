@@ -146,21 +146,25 @@ def fuzz() -> Parser:
     """Of sim.fuzz."""
     made = Parser(
         prog="sim.fuzz",
-        description="Draws MACs and requantisers with random parameters, operands, pauses, resets and junk on ports "
-        "that are not valid. Compares the graph of gates, the Verilog in Icarus and Verilator, and its netlist with "
-        "the golden model, cycle by cycle. Exit code 1 where anything differs.",
+        description="Draws MACs, requantisers, arrays and small networks with random parameters, operands, pauses, "
+        "resets, odd starts, and junk on ports that are not valid. Compares every cycle of the Verilog in Icarus and "
+        "Verilator, and of its netlist, with the golden model, and networks with PyTorch from their export to the "
+        "simulated array. Exit code 1 where anything differs.",
         epilog="""\
 A case that fails is made as small as it still fails, and written to one file, which --replay runs again.
-The same seed draws the same cases.
+The same seed draws the same cases. A run that was stopped goes on where it was: minutes count what ran before.
 
 examples:
   python -m sim.fuzz --minutes 10
-  python -m sim.fuzz --minutes 480 --seed 7 --out build/fuzz
+  python -m sim.fuzz --minutes 480 --seed 7 --out build/fuzz-7
+  python -m sim.fuzz --minutes 5 --only array,network --out build/fuzz-arrays
   python -m sim.fuzz --replay build/fuzz/subword-1a2b3c4d.json""",
     )
     made.add_argument("--minutes", metavar="N", default="1", help="how long, in minutes (default 1)")
-    made.add_argument("--seed", metavar="N", default="0", help="seed of all draws, 0 to 2^64 - 1")
+    made.add_argument("--seed", metavar="N", default="1", help="seed of all draws, 0 to 2^64 - 1")
+    made.add_argument("--only", metavar="KINDS", help="of mac,requantiser,array,network, split by commas (default all)")
     made.add_argument("--replay", metavar="FILE", type=Path, help="run one case again, and nothing else")
+    made.add_argument("--fresh", action="store_true", help="do again what is known already")
     add_jobs(made)
-    add_out_folder(made, "cases that fail, and what was drawn", "build/fuzz")
+    add_out_folder(made, "cases that fail, and how far the run is", "build/fuzz")
     return made

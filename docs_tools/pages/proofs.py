@@ -1,4 +1,4 @@
-"""What siliquant prove proved, and what siliquant mutate found, from their recorded results."""
+"""What siliquant prove proved, what siliquant mutate found, and what siliquant fuzz ran, from recorded results."""
 
 from __future__ import annotations
 
@@ -7,10 +7,17 @@ from typing import Any
 
 from docs_tools.markdown import table
 from docs_tools.results import read_result
+from sim.campaigns import Tally
+from sim.fuzzing import ENGINES
 
 __all__ = ["OWNS", "texts"]
 
-OWNS = ("proofs", "mutants")
+OWNS = ("proofs", "mutants", "fuzz")
+
+_ENGINES = {
+    "graph": "graph of gates", "icarus": "Verilog in Icarus", "verilator": "Verilog in Verilator",
+    "netlist": "netlist of two-input gates", "export": "integers from their file", "harness": "simulated array",
+}  # fmt: skip
 
 
 def texts() -> dict[str, str]:
@@ -29,6 +36,7 @@ def texts() -> dict[str, str]:
             ("unit", "specs", "largest, gates", "parameter sets", "Verilog cells", "s"), _lines(units, sets)
         ),
         **_mutants(),
+        **_fuzzed(),
     }
 
 
@@ -38,6 +46,28 @@ def _mutants() -> dict[str, str]:
     lines = [_scored(each["name"], [each]) for each in found] + [_scored("all", found)]
     left = [(each["name"], f"`{survivor['place']}`") for each in found for survivor in each["survivors"]]
     return {"mutants": table(headers, lines), "mutants-survivors": table(("module", "mutant"), left)}
+
+
+def _fuzzed() -> dict[str, str]:
+    """Raises ValueError where a case failed."""
+    found = read_result("fuzz")
+    if found["failing"]:
+        raise ValueError(f"the result says that {found['failing']} cases of the fuzzer fail")
+    lines = []
+    for kind, engines in ENGINES.items():
+        compared = found["compared"].get(kind, {})
+        for engine in engines:
+            totals = [f"{compared.get(what, 0):,}" if engine == engines[0] else "" for what in ("cycles", "results")]
+            cases = found["engines"].get(kind, {}).get(engine, 0)
+            lines.append((kind if engine == engines[0] else "", _ENGINES[engine], f"{cases:,}", *totals))
+    drawn = [tuple(line) for line in Tally.from_plain(found).by_kind()]
+    return {
+        "fuzz": table(("kind", "on", "cases", "cycles", "results compared"), lines, left=2),
+        "fuzz-drawn": table(("kind", "parameter", "values", "drawn", "legal", "never drawn"), drawn, left=6),
+        "fuzz.minutes": f"{found['minutes']:,.0f}",
+        "fuzz.cases": f"{sum(found['cases'].values()):,}",
+        "fuzz.seed": f"{found['seed']}",
+    }
 
 
 def _scored(name: str, modules: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:

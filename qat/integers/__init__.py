@@ -9,7 +9,7 @@ from __future__ import annotations
 from .agreement import Agreement, compare_paths
 from .integer import IntegerModel, Operand
 from .requantise import Requantisation, requantisations
-from .subject import Subject, open_subject, random_subject
+from .subject import Subject, open_subject, random_network, random_subject
 
 __all__ = [
     "Agreement",
@@ -19,6 +19,7 @@ __all__ = [
     "Subject",
     "compare_paths",
     "open_subject",
+    "random_network",
     "random_subject",
     "requantisations",
 ]

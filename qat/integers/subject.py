@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+from transformers import PreTrainedModel
 
 from qat.models import build, preset
 from qat.network import calibrate, quantize_model
@@ -21,7 +22,7 @@ MOST_SAMPLES = 1 << 16
 """Samples of a verification, which are all in memory, at most."""
 _TOKENS = 128
 
-__all__ = ["MOST_SAMPLES", "Subject", "open_subject", "random_subject"]
+__all__ = ["MOST_SAMPLES", "Subject", "open_subject", "random_network", "random_subject"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,11 +72,20 @@ def open_subject(folder: Path | str, samples: int) -> Subject:
     return Subject(str(folder), model, tuple(batches), torch.cat(labels))
 
 
-@torch.no_grad()
 def random_subject(network: str, scheme: Scheme, samples: int, *, seed: int = 0, tokens: int | None = None) -> Subject:
-    """A preset, or the network that a folder describes, with fresh weights, calibrated on its own random inputs: images
-    of normal noise, or texts of `tokens` random tokens (default: 128, or as many as the network has positions). For
-    speed and coverage; its predictions mean nothing.
+    """The integers of :func:`random_network`. For speed and coverage; its predictions mean nothing. Raises as that."""
+    name, quantised, batches = random_network(network, scheme, samples, seed=seed, tokens=tokens)
+    integers = IntegerModel.from_quantized(quantised, scheme, {"preset": name, "seed": seed})
+    return Subject(f"{name}, random weights", integers, batches, None)
+
+
+@torch.no_grad()
+def random_network(
+    network: str, scheme: Scheme, samples: int, *, seed: int = 0, tokens: int | None = None
+) -> tuple[str, PreTrainedModel, tuple[dict[str, Tensor], ...]]:
+    """A preset, or the network that a folder describes, with fresh weights, quantised and calibrated on its own random
+    inputs, which come with it: images of normal noise, or texts of `tokens` random tokens (default: 128, or as many as
+    the network has positions).
 
     Raises ValueError as `qat.models.preset`, and for fewer than 1 sample.
     """
@@ -94,8 +104,7 @@ def random_subject(network: str, scheme: Scheme, samples: int, *, seed: int = 0,
     batches = tuple(_random_input(model.config, generator, tokens) for _ in range(samples))
     quantised = quantize_model(model, scheme)
     calibrate(quantised, batches[:1])
-    integers = IntegerModel.from_quantized(quantised.eval(), scheme, {"preset": name, "seed": seed})
-    return Subject(f"{name}, random weights", integers, batches, None)
+    return name, quantised.eval(), batches
 
 
 def _random_input(config: object, generator: torch.Generator, tokens: int) -> dict[str, Tensor]:

@@ -59,7 +59,9 @@ COMMANDS = (
         "verify", "sim.equivalence", "a network on a simulated array, bit for bit", "sim.parsers:equivalence", "sim,qat"
     ),
     Command("mutate", "sim.mutate", "faults of the hardware, and how many the tests find", "sim.parsers:mutate", "sim"),
-    Command("fuzz", "sim.fuzz", "random designs and operands, until something differs", "sim.parsers:fuzz", "sim"),
+    Command(
+        "fuzz", "sim.fuzz", "random designs, arrays and networks, until something differs", "sim.parsers:fuzz", "sim"
+    ),
     Command("prove", "sim.prove", "MACs compute their sums, for all inputs", "sim.parsers:prove", "sim"),
     Command("agree", "sim.agree", "two simulators show the same of every design", "sim.parsers:agree", "sim"),
     Command("record", "sim.record", "operand streams of a trained network", "sim.parsers:record", "sim,qat"),

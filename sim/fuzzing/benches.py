@@ -4,44 +4,57 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import TypeAlias
 
-from rtl.verilog import to_verilog
+from rtl.array import ArraySpec
+from rtl.verilog import Reset, to_verilog
 from siliquant.files import scratch
 from siliquant.inputs import InputError
 from siliquant.processes import run as processes
 from siliquant.processes import shadows
 from sim.simulators import Ports, ToolError, run_cycles
 
-from .cases import ENGINES, Spec
+from .cases import SIMULATED, Spec
 
-__all__ = ["run_bench", "verilog_of"]
+__all__ = ["Outputs", "run_bench", "verilog_of"]
+
+Outputs: TypeAlias = list[dict[str, str]]
+"""The bits of every output port in every cycle, before its clock edge; x where they are unknown."""
 
 
-def verilog_of(spec: Spec) -> str:
+@lru_cache(maxsize=8)
+def verilog_of(spec: Spec | ArraySpec, reset: Reset) -> str:
     """The Verilog of a design."""
-    return to_verilog([spec])
+    return to_verilog([spec], reset=reset)
 
 
 def run_bench(
-    spec: Spec, cycles: Sequence[Mapping[str, int]], engine: str, verilog: str | None = None
-) -> list[tuple[str, str]]:
-    """out_valid and the result of every cycle, before its clock edge, as bits; x where they are unknown.
+    spec: Spec | ArraySpec,
+    cycles: Sequence[Mapping[str, int]],
+    engine: str,
+    verilog: str | None = None,
+    reset: Reset = Reset.SYNCHRONOUS_HIGH,
+) -> Outputs:
+    """What a module shows in each cycle.
 
-    cycles: words of all inputs. engine: "icarus", "verilator", or "netlist", gates that Yosys makes of the Verilog,
-    in Icarus. verilog: in place of that of ``spec``. Raises ToolError.
+    cycles: words of all inputs; rst is 1 where it is to be reset, whatever its port is. engine: "icarus", "verilator",
+    or "netlist", gates that Yosys makes of the Verilog, in Icarus. verilog: in place of that of ``spec``. Raises
+    ToolError.
     """
-    if engine not in ENGINES[1:]:
-        raise InputError(f"engine must be one of {', '.join(ENGINES[1:])}, not {engine!r}")
-    inputs = [("rst", 1), *((port.name, port.width) for port in spec.ports if port.is_input)]
+    if engine not in SIMULATED:
+        raise InputError(f"engine must be one of {', '.join(SIMULATED)}, not {engine!r}")
+    inputs = [(reset.port, 1), *((port.name, port.width) for port in spec.ports if port.is_input)]
     outputs = [(port.name, port.width) for port in spec.ports if not port.is_input]
-    text = verilog_of(spec) if verilog is None else verilog
+    text = verilog_of(spec, reset) if verilog is None else verilog
     if engine == "netlist":
         text = _gates(text, spec.name)
+    inactive = int(reset.port != "rst")
+    words = [_joined({**each, reset.port: each.get("rst", 0) ^ inactive}, inputs) for each in cycles]
     simulator = "verilator" if engine == "verilator" else "icarus"
-    (lines,) = run_cycles(text, spec.name, inputs, outputs, [_joined(words, inputs) for words in cycles], simulator)
-    valid = _place("out_valid", outputs)
-    (result,) = (_place(name, outputs) for name, _ in outputs if name != "out_valid")
-    return [(line[valid], line[result]) for line in lines]
+    (lines,) = run_cycles(text, spec.name, inputs, outputs, words, simulator)
+    places = _places(outputs)
+    return [{name: line[place] for name, place in places.items()} for line in lines]
 
 
 def _gates(verilog: str, module: str) -> str:
@@ -63,11 +76,10 @@ def _joined(words: Mapping[str, int], inputs: Ports) -> int:
     return joined
 
 
-def _place(name: str, outputs: Ports) -> slice:
-    """Where a port lies in a line."""
-    low = 0
-    for known, width in outputs:
-        if known == name:
-            return slice(low, low + width)
+def _places(outputs: Ports) -> dict[str, slice]:
+    """Where each port lies in a line."""
+    found, low = {}, 0
+    for name, width in outputs:
+        found[name] = slice(low, low + width)
         low += width
-    raise InputError(f"a module must have the port {name}")
+    return found

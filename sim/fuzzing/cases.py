@@ -1,4 +1,4 @@
-"""What one run of the fuzzer does: a design and what happens at its ports, as one JSON file."""
+"""What one run of the fuzzer does: a design and what happens at its ports, or a network, as one JSON file."""
 
 from __future__ import annotations
 
@@ -7,19 +7,81 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, TypeAlias
 
+from rtl.array import ArraySpec
 from rtl.mac import DESIGNS
+from rtl.manifests import array_from_parameters
 from rtl.requant import LoadableSpec, MultiplierSpec, PartialSumSpec, ThresholdSpec
 from rtl.spec import MacSpec
-from siliquant.inputs import InputError, json_object, listing, short
+from rtl.verilog import Reset
+from siliquant.inputs import InputError, integer, json_object, listing, member, short
 
-__all__ = ["ENGINES", "UNITS", "Action", "Case", "Fault", "Spec", "case_from_text", "spec_of"]
+__all__ = [
+    "ARRAY",
+    "ENGINES",
+    "KINDS",
+    "SIMULATED",
+    "UNITS",
+    "Action",
+    "Case",
+    "Fault",
+    "NetworkSpec",
+    "Spec",
+    "Subject",
+    "case_from_text",
+    "kind_of",
+    "spec_of",
+]
 
+KINDS = ("mac", "requantiser", "array", "network")
 Spec: TypeAlias = MacSpec | LoadableSpec
 UNITS: tuple[type[LoadableSpec], ...] = (ThresholdSpec, MultiplierSpec, PartialSumSpec)
-ENGINES = ("graph", "icarus", "verilator", "netlist")
-"""What computes: the graph of gates, the Verilog in two simulators, and its netlist in one."""
-ACTIONS = ("part", "idle", "reset", "load", "stray", "enter")
+SIMULATED = ("icarus", "verilator", "netlist")
+ENGINES: Mapping[str, tuple[str, ...]] = {
+    "mac": ("graph", *SIMULATED),
+    "requantiser": SIMULATED,
+    "array": SIMULATED,
+    "network": ("export", "harness"),
+}
+"""What computes a case of each kind: the graph of gates, the Verilog in two simulators, and its netlist in one; of a
+network its integers from their file beside the quantised network, and the simulated array."""
+ARRAY = "array"
+"""What :attr:`Case.design` is of an array."""
+ACTIONS = (
+    "part", "idle", "reset", "load", "stray", "enter", "operands", "set", "run", "start", "wait", "pace", "read"
+)  # fmt: skip
 _MOST_ACTIONS = 100_000
+_MOST_SEED = (1 << 63) - 1
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkSpec:
+    """A network with random weights, and the array that computes it.
+
+    config: what its config.json holds. scheme: of qat.settings.Scheme, as JSON types. seed: of weights and inputs.
+    tokens: of a text; 0 for images. moved: scales, biases and norms are not where they start, as after a training.
+    """
+
+    config: Mapping[str, Any]
+    scheme: Mapping[str, Any]
+    seed: int
+    tokens: int
+    moved: bool
+    array: ArraySpec
+
+    design = "network"
+
+    @property
+    def name(self) -> str:
+        """What it is, in words."""
+        return f"{self.config.get('model_type')} on {self.array.name}"
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Every parameter by name, as JSON types."""
+        return {**{item.name: getattr(self, item.name) for item in fields(self)}, "array": self.array.parameters}
+
+
+Subject: TypeAlias = MacSpec | LoadableSpec | ArraySpec | NetworkSpec
 
 
 @dataclass(frozen=True)
@@ -30,7 +92,7 @@ class Action:
     operands), "reset" (cycles), "load" (a parameter set of a requantiser), "stray" (cycles in which a set is loaded
     that is not there) or "enter" (an accumulator of one). numbers: weights, then activations, of a part; one number of
     cycles; the set and its parameters; the set and the accumulator, and of partial sums whether it is the first and the
-    last. precision: of a part.
+    last. precision: of a part. Those of an array: :mod:`sim.fuzzing.array_plan`. A network has none.
     """
 
     kind: str
@@ -46,15 +108,21 @@ class Action:
 
 @dataclass(frozen=True)
 class Case:
-    """A design, and actions. junk: seed of what is on ports that are not valid."""
+    """A design, and actions. junk: seed of what is on ports that are not valid. reset: of its registers."""
 
     design: str
     parameters: Mapping[str, Any]
     actions: tuple[Action, ...]
     junk: int = 0
+    reset: Reset = Reset.SYNCHRONOUS_HIGH
 
     @property
-    def spec(self) -> Spec:
+    def kind(self) -> str:
+        """One of KINDS."""
+        return kind_of(self.spec)
+
+    @property
+    def spec(self) -> Subject:
         """The design. Raises ValueError where there is none of that name or with these parameters."""
         return spec_of(self.design, self.parameters)
 
@@ -65,31 +133,54 @@ class Case:
             for each in self.actions
         ]
         parameters = {name: list(v) if isinstance(v, tuple) else v for name, v in self.parameters.items()}
-        head = {**more, "design": self.design, "parameters": parameters, "junk": self.junk}
+        head = {**more, "design": self.design, "parameters": parameters, "junk": self.junk, "reset": self.reset.value}
         lines = ",\n".join(json.dumps(action) for action in actions)
         return f'{json.dumps(head, indent=1)[:-2]},\n "actions": [\n{lines}\n]}}\n'
 
 
 @dataclass(frozen=True)
 class Fault:
-    """What an engine did wrong: in which cycle, in words."""
+    """What an engine did wrong, in words. kind: "difference", or the name of the error that it ended with."""
 
     engine: str
     sentence: str
+    kind: str = "difference"
 
 
-def spec_of(design: str, parameters: Mapping[str, Any]) -> Spec:
+def kind_of(spec: Subject) -> str:
+    """Which of KINDS a design is."""
+    if isinstance(spec, NetworkSpec):
+        return "network"
+    return "mac" if isinstance(spec, MacSpec) else "array" if isinstance(spec, ArraySpec) else "requantiser"
+
+
+def spec_of(design: str, parameters: Mapping[str, Any]) -> Subject:
     """The design of a name with these parameters. Raises ValueError and TypeError as designs do."""
+    if design == ARRAY:
+        return array_from_parameters(parameters)
+    if design == NetworkSpec.design:
+        return _network(parameters)
     every: tuple[type[Spec], ...] = (*DESIGNS, *UNITS)
     for known in every:
         if known.design == design:
-            names = {item.name for item in fields(known)}
-            if unknown := sorted(parameters.keys() - names):
-                raise InputError(f"parameters of {design} must be {listing(sorted(names))}, not {unknown[0]!r}")
+            _check_names(design, {item.name for item in fields(known)}, parameters)
             given: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in parameters.items()}
             return known(**given)
-    known_names = ", ".join(known.design for known in every)
+    known_names = ", ".join([*(known.design for known in every), ARRAY, NetworkSpec.design])
     raise InputError(f"design must be one of {known_names}, not {short(design)}")
+
+
+def _check_names(design: str, names: set[str], parameters: Mapping[str, Any]) -> None:
+    if unknown := sorted(parameters.keys() - names):
+        raise InputError(f"parameters of {design} must be {listing(sorted(names))}, not {unknown[0]!r}")
+
+
+def _network(parameters: Mapping[str, Any]) -> NetworkSpec:
+    _check_names(NetworkSpec.design, {item.name for item in fields(NetworkSpec)}, parameters)
+    given = dict(parameters)
+    config, scheme, array = (member(given, name, dict) for name in ("config", "scheme", "array"))
+    seed, tokens = (integer(name, str(member(given, name, int)), 0, _MOST_SEED) for name in ("seed", "tokens"))
+    return NetworkSpec(config, scheme, seed, tokens, member(given, "moved", bool), array_from_parameters(array))
 
 
 def case_from_text(text: str) -> Case:
@@ -100,7 +191,12 @@ def case_from_text(text: str) -> Case:
             raise InputError(f"{name} must be there, and be a {kind.__name__}")
     if len(data["actions"]) > _MOST_ACTIONS:
         raise InputError(f"actions must be at most {_MOST_ACTIONS}, not {len(data['actions'])}")
-    return Case(data["design"], data["parameters"], tuple(_actions(data["actions"])), data["junk"])
+    styles = {style.value: style for style in Reset}
+    reset = data.get("reset", Reset.SYNCHRONOUS_HIGH.value)
+    if not isinstance(reset, str) or reset not in styles:
+        raise InputError(f"reset must be one of {', '.join(styles)}, not {short(reset)}")
+    actions = tuple(_actions(data["actions"]))
+    return Case(data["design"], data["parameters"], actions, data["junk"], styles[reset])
 
 
 def _actions(given: Sequence[Any]) -> Iterator[Action]:

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from rtl.array import ArraySpec
 from rtl.logic import emulate
 from rtl.requant import LoadableSpec, PartialSumSpec, RequantSpec
 from rtl.spec import MacSpec, Precision
 from siliquant.inputs import InputError
 
+from .array_plan import ArrayPlan, array_plan
 from .benches import run_bench
-from .cases import Action, Case, Fault, Spec
+from .cases import ENGINES, Action, Case, Fault, NetworkSpec, Spec
+from .networks import run_network
+from .wanted import Want, first_difference
 
 __all__ = ["Plan", "plan_of", "run_case"]
 
 Words = dict[str, int]
 _MOST_CYCLES = 1 << 18
+_CONTROL = ("out_valid", "busy", "error", "written")
 
 
 @dataclass(frozen=True)
@@ -32,46 +38,67 @@ class Plan:
     due: Mapping[int, int | None]
     result: str
     width: int
+    keeps: bool = False
+
+    @property
+    def wanted(self) -> list[list[Want]]:
+        """What must be seen in every cycle. ``keeps``: the result stays until the next one, or until a reset, in whose
+        first cycle another may come.
+        """
+        found: list[list[Want]] = []
+        value: int | None = None
+        for cycle, words in enumerate(self.cycles):
+            wants = [] if cycle < 2 else [Want("out_valid", int(cycle in self.due))]  # not reset before
+            if cycle in self.due or not self.keeps or words["rst"]:
+                value = self.due.get(cycle)
+            if value is not None and wants:
+                wants.append(Want(self.result, value % (1 << self.width)))
+            found.append(wants)
+            value = None if words["rst"] else value
+        return found
 
 
 def plan_of(case: Case) -> Plan:
-    """The cycles of a case and what must come out. Raises ValueError for actions that the design does not take."""
+    """The cycles of a case of a MAC or a requantiser, and what must come out. Raises ValueError for actions that the
+    design does not take.
+    """
     spec = case.spec
+    if isinstance(spec, ArraySpec | NetworkSpec):
+        raise InputError(f"the design must be a MAC or a requantiser, not {spec.name}")
     writer = _MacWriter(spec, case) if isinstance(spec, MacSpec) else _UnitWriter(spec, case)
     writer.reset(2)
     for action in case.actions:
         writer.act(action)
     writer.idle(spec.latency + 1)
-    return Plan(tuple(writer.cycles), writer.due, writer.result, writer.width)
+    return Plan(tuple(writer.cycles), writer.due, writer.result, writer.width, isinstance(spec, MacSpec))
 
 
-def run_case(case: Case, engine: str) -> Fault | None:
-    """The first difference, or what a generator or a tool ended with; None where there is none.
+def run_case(case: Case, engine: str, compared: Counter[str] | None = None) -> Fault | None:
+    """The first difference, or what a generator or a tool ended with; None where there is none. ``compared``: counts of
+    simulated cycles and of results in them, to which those of this case are added.
 
-    Raises InputError and InputTypeError for a case that is none: a design or actions that do not go together.
+    Raises InputError and InputTypeError for a case that is none: a design or actions that do not go together, or an
+    engine of another kind.
     """
-    plan = plan_of(case)
+    spec = case.spec
+    if engine not in ENGINES[case.kind]:
+        raise InputError(f"engine must be one of {', '.join(ENGINES[case.kind])} for {spec.name}, not {engine!r}")
+    if isinstance(spec, NetworkSpec):
+        return run_network(spec, engine, compared)
+    plan = array_plan(case) if isinstance(spec, ArraySpec) else plan_of(case)
+    if isinstance(plan, ArrayPlan) and plan.wrong is not None:
+        return Fault(engine, plan.wrong, "cycles")
     try:
-        return _on_graph(case) if engine == "graph" else _in_cycles(case.spec, plan, engine)
+        if engine == "graph":
+            return _on_graph(case)
+        wanted = plan.wanted
+        found = first_difference(wanted, run_bench(spec, plan.cycles, engine, reset=case.reset))
+        if compared is not None:
+            compared["cycles"] += len(wanted)
+            compared["results"] += sum(want.port not in _CONTROL for wants in wanted for want in wants)
     except Exception as error:  # whatever it is, no case may end with it
-        return Fault(engine, f"{type(error).__name__}: {' '.join(str(error).split())[:500]}")
-
-
-def _in_cycles(spec: Spec, plan: Plan, engine: str) -> Fault | None:
-    outputs = run_bench(spec, plan.cycles, engine)
-    for cycle, (valid, result) in enumerate(outputs):
-        if cycle < 2:  # not reset yet
-            continue
-        if valid != str(int(cycle in plan.due)):
-            return Fault(engine, f"cycle {cycle}: out_valid is {valid}, not {int(cycle in plan.due)}")
-        wanted = plan.due.get(cycle)
-        if wanted is not None and result != format(wanted % (1 << plan.width), f"0{plan.width}b"):
-            return Fault(engine, f"cycle {cycle}: {plan.result} is {_shown(result)}, not {wanted % (1 << plan.width)}")
-    return None
-
-
-def _shown(word: str) -> str:
-    return str(int(word, 2)) if set(word) <= {"0", "1"} else word
+        return Fault(engine, f"{type(error).__name__}: {' '.join(str(error).split())[:500]}", type(error).__name__)
+    return None if found is None else Fault(engine, found)
 
 
 class _Writer:
@@ -84,6 +111,7 @@ class _Writer:
         self.cycles: list[Words] = []
         self.due: dict[int, int | None] = {}
         self._junk = random.Random(case.junk)
+        self._at_once = case.reset.edge != ""
 
     def drive(self, **words: int) -> int:
         """One more cycle; returns its number. Raises InputError for too many."""
@@ -103,7 +131,7 @@ class _Writer:
         """What has entered and is not out yet never comes."""
         for _ in range(cycles):
             now = self.drive(rst=1, **self.in_reset())
-            self.due = {cycle: value for cycle, value in self.due.items() if cycle <= now}
+            self.due = {cycle: value for cycle, value in self.due.items() if cycle <= now - self._at_once}
         self.forget()
 
     def in_reset(self) -> Words:
@@ -217,10 +245,9 @@ class _UnitWriter(_Writer):
 
 
 def _on_graph(case: Case) -> Fault | None:
-    """The sums of a MAC as its graph of gates has them, each on its own; of a unit nothing (it is proved)."""
+    """The sums of a MAC as its graph of gates has them, each on its own."""
     spec = case.spec
-    if not isinstance(spec, MacSpec):
-        return None
+    assert isinstance(spec, MacSpec)
     datapath = spec.build()
     for number, parts in enumerate(_sums(case, spec)):
         words: dict[str, list[int]] = {}

@@ -1,4 +1,4 @@
-"""Random cases: any design with any parameters, and what may happen at its ports."""
+"""Random MACs and requantisers: any design with any parameters, and what may happen at its ports."""
 
 from __future__ import annotations
 
@@ -6,25 +6,16 @@ from collections.abc import Iterator, Sequence
 from random import Random
 from typing import Any
 
-from rtl.mac import DESIGNS
 from rtl.requant import LoadableSpec, MultiplierSpec, PartialSumSpec, ThresholdSpec
 from rtl.spec import MAX_BITS, MacSpec, Precision
 from siliquant.inputs import InputError, InputTypeError
+from sim.fuzzing import Action, Spec
 
-from .cases import UNITS, Action, Case, Spec, spec_of
-
-__all__ = ["draw_case"]
+__all__ = ["draw_codes", "draw_mac", "draw_mac_actions", "draw_parameters", "draw_unit", "draw_unit_actions"]
 
 _MOST_PRODUCTS = 160  # of a sum
-_LANES = (1, 2, 3, 4, 5, 7, 8, 12, 16)
-
-
-def draw_case(rng: Random) -> Case:
-    """One case. Its design may be any of all that can be generated, of moderate size."""
-    number = rng.randrange(len(DESIGNS) + len(UNITS))
-    spec: Spec = _mac(DESIGNS[number], rng) if number < len(DESIGNS) else _unit(UNITS[number - len(DESIGNS)], rng)
-    actions = _mac_actions(spec, rng) if isinstance(spec, MacSpec) else _unit_actions(spec, rng)
-    return Case(spec.design, spec.parameters, tuple(actions), rng.getrandbits(32))
+LANES = (1, 2, 3, 4, 5, 7, 8, 12, 16)
+LENGTHS = (1, 2, 7, 64, 1000, 4096, 1 << 20)
 
 
 def _tried(design: type[Spec], rng: Random, parameters: dict[str, Any], names: Sequence[str]) -> Spec:
@@ -32,17 +23,20 @@ def _tried(design: type[Spec], rng: Random, parameters: dict[str, Any], names: S
     for name in ("", *rng.sample(list(names), len(names))):
         parameters.pop(name, None)
         try:
-            return spec_of(design.design, parameters)
+            return design(**parameters)
         except (InputError, InputTypeError):
             continue
     return design()
 
 
-def _mac(design: type[MacSpec], rng: Random) -> MacSpec:
+def draw_mac(
+    design: type[MacSpec], rng: Random, *, lanes: Sequence[int] = LANES, lengths: Sequence[int] = LENGTHS
+) -> MacSpec:
+    """A MAC of one design, of any of these sizes and reduction lengths."""
     given: dict[str, Any] = {
-        design.size_parameter: rng.choice(_LANES),
+        design.size_parameter: rng.choice(lanes),
         "pipeline_stages": rng.randint(0, 2),
-        "reduction_length": rng.choice((1, 2, 7, 64, 1000, 4096, 1 << 20)),
+        "reduction_length": rng.choice(lengths),
     }
     known = design.parameter_help()
     for name in known:
@@ -64,28 +58,30 @@ def _widths(design: type[MacSpec], rng: Random) -> tuple[int, ...]:
     return tuple(sorted(rng.sample(choices, rng.randint(2, len(choices))), reverse=True))
 
 
-def _unit(design: type[LoadableSpec], rng: Random) -> LoadableSpec:
+def draw_unit(design: type[LoadableSpec], rng: Random, **fixed: int) -> LoadableSpec:
+    """A requantiser of one design; ``fixed``: parameters that are not drawn."""
     given: dict[str, Any] = {
-        "accumulator_width": rng.choice((2, 3, 8, 16, 20, 24, 32, 48)),
+        "accumulator_width": rng.choice((2, 3, 16, 20, 48, rng.randint(2, 48))),
         "groups": rng.choice((1, 1, 2, 3, 5, 12)),
         "pipeline_stages": rng.randint(0, 2),
     }
     if design is not PartialSumSpec:
-        given |= {"bits": rng.choice((1, 2, 3, 4, 4, 6)), "signed": rng.random() < 0.5}
+        given |= {"bits": rng.choice((1, 2, 2, 3, 4, 4, 4, rng.randint(1, MAX_BITS))), "signed": rng.random() < 0.5}
     if design is not ThresholdSpec:
-        given["multiplier_width"] = rng.choice((1, 4, 12, 24))
+        given["multiplier_width"] = rng.choice((1, 4, 12, rng.randint(1, 32)))
     if design is MultiplierSpec:
         given |= {
-            "offset_width": rng.choice((2, 12, 24, 40)),
-            "shift": rng.choice((0, 3, 16, 30)),
-            "shift_bits": rng.choice((0, 0, 1, 4)),
+            "offset_width": rng.choice((2, 12, 24, rng.randint(1, 62))),
+            "shift": rng.choice((0, 3, 16, rng.randint(0, 61))),
+            "shift_bits": rng.choice((0, 0, 1, rng.randint(0, 5))),
         }
-    found = _tried(design, rng, given, list(given))
+    found = _tried(design, rng, given | fixed, [name for name in given if name not in fixed])
     assert isinstance(found, LoadableSpec)
     return found
 
 
-def _mac_actions(spec: MacSpec, rng: Random) -> Iterator[Action]:
+def draw_mac_actions(spec: MacSpec, rng: Random) -> Iterator[Action]:
+    """Sums of parts, pauses and resets."""
     for _ in range(rng.randint(1, 12)):
         left = min(spec.reduction_length, _MOST_PRODUCTS)
         first = rng.choice(spec.precisions)
@@ -96,7 +92,7 @@ def _mac_actions(spec: MacSpec, rng: Random) -> Iterator[Action]:
             most = min(left, 2 * spec.products_per_step(precision) + 1)
             count = rng.choice((most, rng.randint(0, most)))
             left -= count
-            yield Action("part", (*_codes(spec, precision, count, rng),), str(precision), begins)
+            yield Action("part", (*draw_codes(spec, precision, count, count, rng),), str(precision), begins)
             begins = False
             if rng.random() < 0.2:
                 yield Action("idle", (rng.randint(1, 4),))
@@ -104,24 +100,28 @@ def _mac_actions(spec: MacSpec, rng: Random) -> Iterator[Action]:
             yield Action("reset", (rng.randint(1, 2),))
 
 
-def _codes(spec: MacSpec, precision: Precision, count: int, rng: Random) -> Iterator[int]:
-    """Weights, then activations: of any code, of the ends of the range, or one code throughout."""
-    for values in (spec.weight_values(precision).values, spec.activation_values(precision).values):
+def draw_codes(spec: MacSpec, precision: Precision, weights: int, activations: int, rng: Random) -> Iterator[int]:
+    """So many weights, then so many activations: of any code, of the ends of the range, or one code throughout."""
+    for count, known in (
+        (weights, spec.weight_values(precision)), (activations, spec.activation_values(precision)),
+    ):  # fmt: skip
+        values = known.values
         kind = rng.random()
         some = [rng.choice(values)] if kind < 0.1 else [values[0], values[-1]] if kind < 0.3 else values
         yield from (rng.choice(some) for _ in range(count))
 
 
-def _unit_actions(spec: LoadableSpec, rng: Random) -> Iterator[Action]:
+def draw_unit_actions(spec: LoadableSpec, rng: Random) -> Iterator[Action]:
+    """Parameter sets, accumulators, pauses and resets."""
     sets: dict[int, Sequence[int]] = {}
     for group in range(spec.groups):
-        sets[group] = _parameters(spec, rng)
+        sets[group] = draw_parameters(spec, rng)
         yield Action("load", (group, *sets[group]))
     for _ in range(rng.randint(1, 60)):
         kind = rng.random()
         if kind < 0.1:
             group = rng.randrange(spec.groups)
-            sets[group] = _parameters(spec, rng)
+            sets[group] = draw_parameters(spec, rng)
             yield Action("load", (group, *sets[group]))
         elif kind < 0.2:
             yield Action("idle", (rng.randint(1, 3),))
@@ -138,7 +138,7 @@ def _unit_actions(spec: LoadableSpec, rng: Random) -> Iterator[Action]:
             yield Action("enter", (group, _accumulator(spec, sets[group], rng)))
 
 
-def _parameters(spec: LoadableSpec, rng: Random) -> list[int]:
+def draw_parameters(spec: LoadableSpec, rng: Random) -> list[int]:
     """A parameter set: small and large numbers, ends of ranges, thresholds in their order."""
     numbers = []
     for item in spec.parameter_fields:

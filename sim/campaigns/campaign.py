@@ -1,0 +1,213 @@
+"""Cases for so many minutes, and where they are kept, so that a run that was killed goes on where it was."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice, takewhile
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from rtl.array import ArraySpec
+from siliquant.files import code_sha256, write_atomically
+from siliquant.inputs import InputError, InputTypeError, belongs, json_object, listing, member, read_text
+from siliquant.processes import Outcome, WorkerLost, local
+from sim.fuzzing import ENGINES, KINDS, Case, Fault, Subject, minimised, run_case
+
+from .coverage import Tally, Value, values_of
+from .drawing import draw_case
+
+__all__ = ["EVERY", "STATE", "Campaign", "engines_of", "fuzz", "summary"]
+
+STATE = "progress.json"
+"""What a run keeps in its folder beside the cases that fail."""
+EVERY: Mapping[tuple[str, str], tuple[int, int]] = {
+    ("mac", "netlist"): (6, 2),
+    ("mac", "verilator"): (24, 12),
+    ("requantiser", "netlist"): (6, 2),
+    ("requantiser", "verilator"): (24, 12),
+    ("array", "netlist"): (24, 5),
+    ("array", "verilator"): (24, 17),
+}
+"""Engines that take longer to build for than to run: they take the cases of a kind whose number, divided by the first
+of these, leaves the second. All others take every case."""
+_MOST_PRODUCTS = 48  # a cycle, of arrays that are built so: of larger ones that takes minutes
+_CASES_A_WORKER = 200  # then a new one: what tools and libraries leave in memory goes with the old one
+_MOST_BYTES = 1 << 26
+_VERSION = 1
+
+
+@dataclass
+class Campaign:
+    """What has run: of a seed and some kinds, the next number to be drawn, numbers below it that were begun and have no
+    result, seconds, files of the cases that fail, and for each code that ran how many cases and seconds.
+    """
+
+    seed: int
+    kinds: tuple[str, ...] = KINDS
+    next: int = 0
+    open: set[int] = field(default_factory=set)
+    seconds: float = 0.0
+    failing: list[str] = field(default_factory=list)
+    tally: Tally = field(default_factory=Tally)
+    pieces: dict[str, dict[str, float]] = field(default_factory=dict)
+
+    def save(self, folder: Path) -> None:
+        """Writes it beside and renames."""
+        plain = {
+            "version": _VERSION, "seed": self.seed, "kinds": list(self.kinds), "next": self.next,
+            "open": sorted(self.open), "seconds": round(self.seconds, 1), "failing": self.failing,
+            "pieces": self.pieces, **self.tally.plain(),
+        }  # fmt: skip
+        write_atomically(folder / STATE, json.dumps(plain, indent=1) + "\n")
+
+    @classmethod
+    def load(cls, folder: Path) -> Campaign | None:
+        """What a folder has; None where nothing ran there. Raises InputError where it is not what a run wrote."""
+        path = folder / STATE
+        if not path.exists():
+            return None
+        with belongs(path, "the state of a run of the fuzzer"):
+            data = json_object(read_text(path, _MOST_BYTES))
+            if member(data, "version", int) != _VERSION:
+                raise InputError(f"version must be {_VERSION}, not {data['version']}")
+            kinds = tuple(member(data, "kinds", list))
+            if not kinds or not set(kinds) <= set(KINDS):
+                raise InputError(f"kinds must be of {listing(KINDS)}, not {kinds}")
+            numbers = [member(data, name, int) for name in ("seed", "next")]
+            begun = member(data, "open", list)
+            if min(numbers) < 0 or not all(type(each) is int and 0 <= each < numbers[1] for each in begun):
+                raise InputError("seed, next and open must be numbers of cases, from 0 on, open ones below next")
+            return cls(
+                numbers[0], kinds, numbers[1], set(begun), member(data, "seconds", float),
+                [str(name) for name in member(data, "failing", list)], Tally.from_plain(data),
+                {str(code): dict(about) for code, about in member(data, "pieces", dict).items()},
+            )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Result:
+    """What became of a case: ``case`` as small as it fails, where it does."""
+
+    kind: str
+    engines: tuple[str, ...]
+    values: list[Value]
+    compared: Mapping[str, int]
+    case: Case | None = None
+    fault: Fault | None = None
+
+
+def engines_of(case: Case, place: int) -> tuple[str, ...]:
+    """Those that run the case of this number."""
+    kind, spec = case.kind, case.spec
+    found = []
+    for engine in ENGINES[kind]:
+        every, rest = EVERY.get((kind, engine), (1, 0))
+        if place % every == rest and (every == 1 or kind != "array" or _is_small(spec)):
+            found.append(engine)
+    return tuple(found)
+
+
+def _is_small(spec: Subject) -> bool:
+    return isinstance(spec, ArraySpec) and spec.macs_per_cycle <= _MOST_PRODUCTS
+
+
+def _one(seed: int, kinds: tuple[str, ...], place: int) -> _Result:
+    """Draws and runs the case of a number."""
+    case = draw_case(Random(f"{seed} {place}"), kinds)
+    engines = engines_of(case, place)
+    values, compared = values_of(case), Counter[str]()
+    for engine in engines:
+        try:
+            fault = run_case(case, engine, compared)
+        except (InputError, InputTypeError) as error:  # what is drawn must be a case
+            return _Result(case.kind, engines, values, compared, case, Fault(engine, str(error), "refused"))
+        if fault is not None:
+            return _Result(
+                case.kind, engines, values, compared, *minimised(case, fault, partial(run_case, engine=engine))
+            )
+    return _Result(case.kind, engines, values, compared)
+
+
+def fuzz(
+    campaign: Campaign, seconds: float, jobs: int, folder: Path, news: Callable[[str], None] = lambda text: None
+) -> None:
+    """Cases until the campaign has run for ``seconds``, its earlier pieces counted; after each it is saved.
+
+    A case that ends every process that it is given to (by a fault of a library, or for want of memory) is one that
+    fails.
+    """
+    root = Path(__file__).parents[2]
+    code = code_sha256(file for package in ("qat", "rtl", "sim") for file in sorted((root / package).rglob("*.py")))
+    piece = campaign.pieces.setdefault(code, {"cases": 0, "seconds": 0.0})
+    before, earlier, begun = campaign.seconds, piece["seconds"], time.monotonic()
+
+    def spend() -> bool:
+        spent = time.monotonic() - begun
+        campaign.seconds, piece["seconds"] = before + spent, round(earlier + spent, 1)
+        return campaign.seconds < seconds
+
+    cases = local(jobs, lambda place: f"case {place} of seed {campaign.seed}")
+    while spend():
+        places = takewhile(lambda _: spend(), islice(_places(campaign), _CASES_A_WORKER * jobs))
+        with closing(cases(partial(_one, campaign.seed, campaign.kinds), places)) as outcomes:
+            for each in outcomes:
+                _add(campaign, folder, each)
+                piece["cases"] += 1
+                spend()
+                campaign.save(folder)
+                news(f"{campaign.tally.cases.total():,} cases, {len(campaign.failing)} of them fail")
+    campaign.save(folder)
+
+
+def _places(campaign: Campaign) -> Iterator[int]:
+    """Numbers of cases: those that an earlier process began first."""
+    yield from sorted(campaign.open)
+    while True:
+        campaign.open.add(campaign.next)
+        campaign.next += 1
+        yield campaign.next - 1
+
+
+def _add(campaign: Campaign, folder: Path, each: Outcome[int, _Result]) -> None:
+    """Counts a case. Raises the error of one that is not its own, as of a full disk."""
+    place, found = each.item, each.result
+    if isinstance(each.error, WorkerLost):
+        drawn = draw_case(Random(f"{campaign.seed} {place}"), campaign.kinds)
+        fault = Fault("", "it ends its process", "crash")
+        found = _Result(drawn.kind, (), values_of(drawn), {}, drawn, fault)
+    elif each.error is not None:
+        raise each.error
+    assert found is not None
+    campaign.open.discard(place)
+    campaign.tally.add(found.kind, found.engines, found.values, found.compared)
+    if found.fault is not None and found.case is not None:
+        campaign.failing.append(_written(folder, found.case, found.fault, campaign.seed, place))
+
+
+def _written(folder: Path, case: Case, fault: Fault, seed: int, place: int) -> str:
+    """The name of the file of a case that fails; one line on stderr says what it is."""
+    text = case.text(found_by=f"seed {seed}, case {place}", engine=fault.engine, fault=fault.sentence)
+    path = folder / f"{case.design}-{hashlib.sha256(text.encode()).hexdigest()[:8]}.json"
+    write_atomically(path, text)
+    print(f"{path}: {case.spec.name}, {fault.engine}: {fault.sentence}", file=sys.stderr)
+    return path.name
+
+
+def summary(campaign: Campaign) -> dict[str, Any]:
+    """What ran, as JSON types, for a record: minutes, cases by engine, what was compared, and what was drawn."""
+    return {
+        "seed": campaign.seed,
+        "minutes": round(campaign.seconds / 60, 1),
+        "failing": len(campaign.failing),
+        "codes": len(campaign.pieces),
+        **campaign.tally.plain(),
+    }
