@@ -93,7 +93,8 @@ def local(jobs: int, named: Callable[[Any], object] = str) -> Runner:
                     worker = idle.pop() if idle else _Worker(context, function)
                     busy[worker.connection] = worker, item, ended
                     worker.send(item)
-                for connection in cast(list[Connection], wait(list(busy))):
+                # The last item may be done before it is known as the last: then there is nothing to wait for.
+                for connection in cast(list[Connection], wait(list(busy)) if busy else []):
                     worker, item, ended = busy[connection]
                     answer = worker.receive()
                     del busy[connection]
