@@ -39,6 +39,7 @@ from rtl.mac import UniformSpec
 from rtl.spec import IntArray, Precision, check_integer
 from siliquant.commandline import Parser, add_jobs, read_jobs, run
 from siliquant.files import write_atomically
+from siliquant.inputs import InputError
 from siliquant.processes import cores
 from sim.array import TOP, Job, Step, run_array_tests, verilog_of_arrays
 from sim.harness import ArraySimulator, array_verilog, build_library
@@ -121,8 +122,10 @@ def harness_speeds(spec: ArraySpec, shape: Shape, repeats: int, jobs: int) -> It
             yield Speed(f"{name}{beside}", build_s, count * prod(shape), cycles, min(wall), min(cpu))
 
 
-def cocotb_speed(simulator: str, spec: ArraySpec, shape: Shape, repeats: int) -> Speed:
-    """The tests' way to compute that product; the time on the wall is what cocotb reports of it, without the start."""
+def cocotb_speed(simulator: str, spec: ArraySpec, shape: Shape, repeats: int, times: int = 1) -> Speed:
+    """The tests' way to compute that product so many ``times``, which must take long beside the start of a simulation;
+    the time on the wall is what cocotb reports of it, without the start.
+    """
     activations, weights = codes(*shape)
     job = Job(0, "product", (Step(activations, weights, PRECISION),), activations @ weights.T)
     verilog = verilog_of_arrays([spec])
@@ -131,7 +134,7 @@ def cocotb_speed(simulator: str, spec: ArraySpec, shape: Shape, repeats: int) ->
     cpu: list[float] = []
     idle: list[float] = []
     for _ in range(repeats):
-        for jobs, used in (([], idle), ([job], cpu)):
+        for jobs, used in (([], idle), ([job] * times, cpu)):
             began = child_seconds()
             with tempfile.TemporaryDirectory() as folder:
                 log = run_array_tests([spec], Path(folder), simulator=simulator, tests=["jobs"], jobs=jobs)
@@ -140,7 +143,7 @@ def cocotb_speed(simulator: str, spec: ArraySpec, shape: Shape, repeats: int) ->
     planned = spec.run(*shape, PRECISION)
     cycles = spec.load_cycles(planned) + spec.cycles(planned) + planned.tiles * spec.rows
     name = f"cocotb and {simulator.capitalize()}, {spec.architecture.value} {spec.rows}x{spec.columns}"
-    return Speed(name, build_s, prod(shape), cycles, min(wall), min(cpu) - min(idle))
+    return Speed(name, build_s, times * prod(shape), times * cycles, min(wall), min(cpu) - min(idle))
 
 
 def speeds(sizes: Sequence[int], shape: Shape, repeats: int, jobs: int) -> Iterator[Speed]:
@@ -150,7 +153,7 @@ def speeds(sizes: Sequence[int], shape: Shape, repeats: int, jobs: int) -> Itera
         for architecture in Architecture:
             yield from harness_speeds(array_of(size, architecture, m, n), shape, repeats, jobs)
     small = array_of(SMALL, Architecture.BROADCAST, m, n)
-    yield cocotb_speed("verilator", small, (min(m, 64), k, min(n, 64)), min(repeats, 3))
+    yield cocotb_speed("verilator", small, (min(m, 64), k, min(n, 64)), min(repeats, 3), 8)
     yield cocotb_speed("icarus", small, (min(m, 16), k, min(n, 16)), min(repeats, 2))
 
 
@@ -185,6 +188,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for speed in speeds(sizes, shape, repeats, jobs):
             print(f"{speed.name}: {speed.rate / 1e6:.3g} M MAC/CPU s", file=sys.stderr, flush=True)
             found.append(speed)
+    for speed in found:
+        if speed.cpu_s <= 0:
+            raise InputError(f"{speed.name} must take CPU time, not {speed.cpu_s:.2f} s: the machine is too busy")
     base = next(speed for speed in found if speed.name.startswith("cocotb and Verilator"))
     table = Table(
         title=f"{options.gemm}, {MAC.name}; best of {repeats} (cocotb: 3 and 2); {cores()} cores",
