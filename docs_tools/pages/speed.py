@@ -58,9 +58,11 @@ def _simulation() -> str:
     lines = [
         (
             row["name"],
-            f"{row['build_cpu_s']:.0f}",
+            f"{row['build_cpu_s']:.{0 if row['build_cpu_s'] >= 1 else 1}f}",
             f"{row['cycles_per_cpu_s']:,.0f}",
-            f"{row['macs_per_cpu_s'] / 1e6:.3g}",
+            f"{row['macs_per_cpu_s'] / 1e6:,.0f}"
+            if row["macs_per_cpu_s"] >= 1e8
+            else f"{row['macs_per_cpu_s'] / 1e6:.3g}",
             f"{row['macs_per_cpu_s'] / base:.2g}" if row["macs_per_cpu_s"] < base else
             f"{row['macs_per_cpu_s'] / base:.0f}",
         )
