@@ -24,7 +24,10 @@ from tests.scripts import script
 
 MODULES = {command.module: command for command in COMMANDS}
 # Commands without a name in siliquant.
-ALONE = ("reports.runs", "reports.silicon", "hwmodel.cacti", "tests.fuzz", "tests.mutation", "docs_tools.packaged")
+ALONE = (
+    "reports.runs", "reports.silicon", "hwmodel.cacti", "tests.fuzz", "tests.faults", "tests.mutation",
+    "docs_tools.packaged",
+)  # fmt: skip
 MAKEFILE = (ROOT / "Makefile").read_text()
 TARGETS = set(re.findall(r"^([a-z]+):", MAKEFILE, flags=re.MULTILINE))
 SETTINGS = set(re.findall(r"^([A-Z]+) +\?=", MAKEFILE, flags=re.MULTILINE))

@@ -10,9 +10,14 @@ from docs_tools.results import read_result
 from sim.campaigns import Tally
 from sim.fuzzing import ENGINES
 
-__all__ = ["OWNS", "texts"]
+__all__ = ["MAY_BE_ZERO", "OWNS", "texts"]
 
-OWNS = ("proofs", "mutants", "fuzz")
+OWNS = ("proofs", "mutants", "fuzz", "faults")
+MAY_BE_ZERO = ("faults.found",)
+_OTHERS = ("disk", "writers", "clock", "streams", "memory", "tools")
+_HEADERS = ("command", "full disk", "at once", "clocks", "streams", "memory", "missing tools")
+_ENDS = ("command", "all", "worker, went on", "worker, said so")
+
 
 _ENGINES = {
     "graph": "graph of gates", "icarus": "Verilog in Icarus", "verilator": "Verilog in Verilator",
@@ -36,6 +41,7 @@ def texts() -> dict[str, str]:
             ("unit", "specs", "largest, gates", "parameter sets", "Verilog cells", "s"), _lines(units, sets)
         ),
         **_mutants(),
+        **_faults(),
         **_fuzzed(),
     }
 
@@ -91,3 +97,36 @@ def _cells(proofs: Sequence[Mapping[str, Any]], names: Sequence[str]) -> list[st
     totals = [sum(each[name] for each in proofs) for name in names]
     gates, seconds = max(each["gates"] for each in proofs), sum(each["seconds"] for each in proofs)
     return [f"{len(proofs)}", f"{gates:,}", *(f"{total:,}" for total in totals), f"{seconds:,.0f}"]
+
+
+def _faults() -> dict[str, str]:
+    found: Sequence[Mapping[str, Any]] = read_result("faults")["outcomes"]
+    kills = [each for each in found if each["fault"] == "kill"]
+    by_command: dict[str, dict[str, Mapping[str, Any]]] = {}
+    for each in found:
+        by_command.setdefault(each["command"], {})[each["fault"]] = each
+    others = [
+        (_named(name), *(str(tried[fault]["cases"]) if fault in tried else "-" for fault in _OTHERS))
+        for name, tried in by_command.items()
+        if any(fault in tried for fault in _OTHERS)
+    ]
+    (cluster,) = [each["cases"] for each in found if each["fault"] == "cluster"] or [0]
+    return {
+        "faults-kills": table(
+            ("command", "kills", "of it", "of all", "of a worker: went on", "of a worker: said so"),
+            [_killed(each) for each in kills],
+        ),
+        "faults-others": table(_HEADERS, others),
+        "faults.cluster": str(cluster),
+        "faults.cases": f"{sum(each['cases'] for each in found):,}",
+        "faults.found": str(sum(len(each["found"]) for each in found)),
+    }
+
+
+def _killed(outcome: Mapping[str, Any]) -> tuple[str, ...]:
+    ends = outcome["ends"]
+    return _named(outcome["command"]), str(outcome["cases"]), *(str(ends.get(end, 0)) for end in _ENDS)
+
+
+def _named(command: str) -> str:
+    return "docs_tools.record" if command == "record" else command  # siliquant has another one

@@ -118,7 +118,9 @@ def run(
             kill(process)
             raise
     if process.returncode < 0:
-        raise EndedBySignalError(_how_it_ended(command, -process.returncode, complaints or said or ""))
+        raise EndedBySignalError(
+            _how_it_ended(command, -process.returncode, (said if stderr == subprocess.STDOUT else complaints) or "")
+        )
     missing = _NO_MODULE.search(complaints or said or "") if process.returncode else None
     if missing is not None and str(_SHADOWS) in map(str, command):
         raise ToolError(no_package(missing[1]))

@@ -103,6 +103,7 @@ def _tried(job: Job, fault: str, seed: int, count: int, seconds: float, inputs: 
                 job, inputs, home, draw, count, forked=fault in FORKED, warm=inputs / "cache", seconds=seconds
             )
             if trial.forked:
+                os.environ["OMP_NUM_THREADS"] = "1"  # read when libraries are loaded
                 _preload(trial)
             FAULTS[fault](trial)
             path.write_text(json.dumps(asdict(trial.tally)))

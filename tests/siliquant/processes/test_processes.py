@@ -186,7 +186,7 @@ def test_a_null_device_that_only_root_may_write_ends_no_command(monkeypatch: pyt
 )
 def test_what_a_program_left_that_was_killed_is_no_answer(signal_name: str, said: str) -> None:
     with pytest.raises(ToolError) as caught:
-        processes.run(["sh", "-c", f"echo begun; kill -{signal_name} $$"])
+        processes.run(["sh", "-c", f"echo chatter; echo begun >&2; kill -{signal_name} $$"])
     assert str(caught.value) == said
 
 
