@@ -50,6 +50,8 @@ _LONG = frozenset(
         "prove",
         "fuzz",
         "mutate",
+        "gates",
+        "agree",
         "export",
     )
 )
