@@ -183,7 +183,7 @@ def project(tmp_path: Path) -> Path:
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / "tests/mutation/equivalent.json").write_text("[]")
     campaigns = tmp_path / "tests/mutation/campaign.py"
-    campaigns.write_text(campaigns.read_text().replace("_LEAST = 20.0", "_LEAST = 2.0"))  # seconds that hangs take
+    campaigns.write_text(campaigns.read_text().replace("_LEAST = 10.0", "_LEAST = 2.0"))  # seconds that hangs take
     for name, text in {
         "rtl/__init__.py": "",
         "rtl/part/__init__.py": "",

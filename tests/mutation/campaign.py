@@ -23,8 +23,8 @@ from .reach import Reach, digest
 __all__ = ["Outcome", "campaign", "drawn"]
 
 EQUIVALENT = Path(__file__).with_name("equivalent.json")
-_PATIENCE = 5.0  # times as long as its tests take without it, and these seconds, may a mutant take
-_LEAST = 20.0
+_PATIENCE = 1.5  # times as long as its tests take without it, noting lines, and these seconds, may a mutant take
+_LEAST = 10.0
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,9 @@ GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "rtl.requant.thresholds", "rtl.requant.unit",
         ),
         "quantisers and integers": ("qat.quantisers", "qat.integers", "qat.export"),
-        "cost model and its fit": ("hwmodel.model", "hwmodel.fit"),
-        "power and networks": ("hwmodel.power", "hwmodel.inference", "hwmodel.workload", "hwmodel.policy"),
+        "cost model, power and networks": (
+            "hwmodel.model", "hwmodel.fit", "hwmodel.power", "hwmodel.inference", "hwmodel.workload", "hwmodel.policy",
+        ),
     }
 )  # fmt: skip
 """Packages and modules by the name of their group."""
