@@ -31,6 +31,7 @@ _ALSO = MappingProxyType(
         "rtl/spec": ("tests/rtl/mac", "tests/rtl/array", "tests/rtl/manifests"),
         "rtl/mac": ("tests/rtl/spec",),
         "rtl/requant": ("tests/qat/integers/test_requantise.py",),
+        "hwmodel/model": ("tests/hwmodel/inference",),
         "hwmodel/fit": ("tests/hwmodel/test_validate.py", "tests/hwmodel/test_explain.py"),
     }
 )

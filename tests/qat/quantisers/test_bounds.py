@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from qat.quantisers import ElasticBinarizer, Quantizer, check_bounds
+from qat.quantisers import ElasticBinarizer, Quantizer, StatisticalQuantizer, check_bounds
 from qat.settings import GradientScale
 from siliquant.inputs import InputError
 
@@ -55,3 +55,11 @@ def test_bounds_of_codes_follow_the_parameters_to_another_type() -> None:
         assert (quantizer.low.dtype, quantizer.high.dtype) == (kind, kind)
         assert (quantizer.low.tolist(), quantizer.high.tolist()) == ([-8.0], [7.0])
         assert quantizer.low is quantizer.low  # made once
+
+
+@pytest.mark.parametrize("kind", [Quantizer, StatisticalQuantizer])
+def test_what_was_fitted_to_a_weight_knows_it(kind: type[Quantizer]) -> None:
+    quantizer = kind(4, signed=True)
+    assert not quantizer.of_weight
+    quantizer.fit(torch.tensor([0.5, -1.0]))
+    assert quantizer.of_weight
