@@ -17,6 +17,7 @@ from rtl.mac import SubwordSpec, XnorSpec
 from rtl.spec.mac import MacSpec, Precision
 
 POINTS = points_of(packaged_calibration("freepdk45"))
+XNOR = XnorSpec(lanes=16, pipeline_stages=1)
 
 
 def explained(spec: MacSpec, precision: Precision) -> Explanation:
@@ -25,7 +26,7 @@ def explained(spec: MacSpec, precision: Precision) -> Explanation:
 
 @pytest.mark.parametrize(
     ("spec", "precision"),
-    [(XnorSpec(lanes=16, pipeline_stages=1), Precision(1, 1)), (SubwordSpec(units=1), Precision(4, 4))],
+    [(XNOR, Precision(1, 1)), (SubwordSpec(units=1), Precision(4, 4))],
 )
 def test_parts_say_in_how_many_fitted_designs_they_are_and_how_often(spec: MacSpec, precision: Precision) -> None:
     fitted = [counts_of(mac).tolist() for mac in {point.mac for point in POINTS if not point.held_out}]
@@ -39,13 +40,9 @@ def test_parts_say_in_how_many_fitted_designs_they_are_and_how_often(spec: MacSp
 
 def test_some_part_is_there_once_in_some_fitted_design() -> None:
     """So that the test above tells some from several."""
-    found = {part for part, *column in zip(PARTS, *(counts_of(point.mac) for point in POINTS if not point.held_out),
-                                           strict=True) if any(0 < number <= 1 for number in column)}  # fmt: skip
-    assert found & {
-        term.part
-        for spec in (XnorSpec(lanes=16, pipeline_stages=1),)
-        for term in explained(spec, Precision(1, 1)).parts
-    }
+    columns = zip(*(counts_of(point.mac) for point in POINTS if not point.held_out), strict=True)
+    once = {part for part, column in zip(PARTS, columns, strict=True) if any(0 < number <= 1 for number in column)}
+    assert once & {term.part for term in explained(XNOR, Precision(1, 1)).parts}
 
 
 def test_steps_are_printed_from_the_longest_on(capsys: pytest.CaptureFixture[str]) -> None:
