@@ -32,7 +32,7 @@ examples:
   python -m docs_tools.numbers                 what differs
   python -m docs_tools.numbers --write         everything anew, transcripts and diagrams too"""
 SOURCES = (
-    "directions", "calibration", "synthesis", "speed", "hardware", "network", "inference", "drains", "proofs", "mutation",
+    "directions", "calibration", "synthesis", "speed", "hardware", "network", "inference", "drains", "proofs",
     "gatelevel", "reviewer", "readme",
 )  # fmt: skip
 """Modules of docs_tools.pages, each with the texts of the places whose names begin as it says (OWNS)."""

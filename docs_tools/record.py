@@ -174,6 +174,8 @@ def _fuzz(folder: Path) -> Recorded:
         raise InputError(f"{folder} must be the folder of a run: siliquant fuzz --minutes 480 --out {folder}")
     command = f"siliquant fuzz --minutes 480 --seed {found.seed} --out build/fuzz; python -m docs_tools.record fuzz"
     return summary(found), command, ("pyosys", "verilator", "icarus", "amaranth", "torch", "siliquant", "python")
+
+
 def _mutation() -> Recorded:
     found = _written("-m", "tests.mutation")
     return found, "python -m tests.mutation", ("mutmut", "coverage", "hypothesis", "pytest", "siliquant", "python")

@@ -1,4 +1,6 @@
-"""What siliquant prove proved, what siliquant mutate found, and what siliquant fuzz ran, from recorded results."""
+"""What siliquant prove proved, what siliquant mutate found, what siliquant fuzz ran, and what
+tests/mutation found, from recorded results.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ from sim.fuzzing import ENGINES
 
 __all__ = ["MAY_BE_ZERO", "OWNS", "texts"]
 
-OWNS = ("proofs", "mutants", "fuzz", "faults")
+OWNS = ("proofs", "mutants", "fuzz", "faults", "mutation")
 MAY_BE_ZERO = ("faults.found",)
 _OTHERS = ("disk", "writers", "clock", "streams", "memory", "tools")
 _HEADERS = ("command", "full disk", "at once", "clocks", "streams", "memory", "missing tools")
@@ -41,6 +43,7 @@ def texts() -> dict[str, str]:
             ("unit", "specs", "largest, gates", "parameter sets", "Verilog cells", "s"), _lines(units, sets)
         ),
         **_mutants(),
+        **_mutation(),
         **_faults(),
         **_fuzzed(),
     }
@@ -130,3 +133,28 @@ def _killed(outcome: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _named(command: str) -> str:
     return "docs_tools.record" if command == "record" else command  # siliquant has another one
+
+
+def _mutation() -> dict[str, str]:
+    found = read_result("mutation")["groups"]
+    headers = ("group", "places", "mutants", "killed", "nothing changes", "left", "score")
+    lines = [_judged(each["name"], [each]) for each in found] + [_judged("all", found)]
+    left = [
+        tuple(f"`{survivor[name]}`".replace("|", "\\|") for name in ("place", "before", "after"))
+        for each in found
+        for survivor in each["survivors"]
+    ]
+    return {
+        "mutation": table(headers, lines),
+        "mutation-survivors": table(("place", "line", "changed to"), left),
+        "mutation.late": str(sum(each["late"] for each in found)),
+    }
+
+
+def _judged(name: str, groups: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    places, mutants, killed, equal = (
+        sum(each[key] for each in groups) for key in ("places", "mutants", "killed", "equivalent")
+    )
+    left = sum(len(each["survivors"]) for each in groups)
+    score = f"{100 * killed / (mutants - equal):.1f} %"
+    return name, f"{places:,}", f"{mutants:,}", f"{killed:,}", f"{equal}", f"{left}", score
