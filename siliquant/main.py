@@ -8,7 +8,7 @@ from typing import NoReturn
 
 from siliquant.commandline import Command, Parser, command_named, installed, run
 from siliquant.files import torch_folder
-from siliquant.inputs import InputError
+from siliquant.inputs import InputError, missing_package
 from siliquant.processes import pin
 
 __all__ = ["main", "parser"]
@@ -68,14 +68,16 @@ def start(arguments: Sequence[str] | None = None) -> None:
             command.make_parser().parse_args()
         command.run()
     except ModuleNotFoundError as error:
-        raise InputError(_missing(command, error)) from error
+        package = missing_package(error)
+        if package is None:  # a fault of ours
+            raise
+        raise InputError(_missing(command, package)) from error
 
 
-def _missing(command: Command, error: ModuleNotFoundError) -> str:
+def _missing(command: Command, package: str) -> str:
     wanted = f".[{command.extra}]" if command.extra else "."
-    package = f"the package {error.name}" if error.name else f"a package ({error})"
     return (
-        f"{command.name} needs {package}, which is not installed: make setup installs everything, "
+        f"{command.name} needs the package {package}, which is not installed: make setup installs everything, "
         f"pip install '{wanted}' in the checkout what this command needs"
     )
 

@@ -24,12 +24,12 @@ from siliquant.inputs import (
     SiliquantError,
     decimal,
     middle_out,
+    missing_package,
     no_package,
     printable,
     short,
     whole,
 )
-from siliquant.processes import shadows
 
 __all__ = ["Parser", "called", "run"]
 
@@ -299,15 +299,21 @@ def _open_standard_streams() -> None:
 
 
 class _Log(io.FileIO):
-    """Standard error. Where its disk is full, what is said is lost, and not the work."""
+    """Standard error. Where its disk is full, what is said is lost, and not the work. It may be a pipe that does not
+    block, as another program made it: a full one is waited for.
+    """
 
     def write(self, data: Any, /) -> int:
         try:
-            return super().write(data) or 0
+            while (written := super().write(data)) is None:
+                room = select.poll()
+                room.register(self.fileno(), select.POLLOUT)
+                room.poll()
         except OSError as error:
             if error.errno not in FULL:
                 raise
             return len(data)
+        return written
 
 
 def _sentence(error: Exception) -> str:
@@ -330,9 +336,8 @@ def _explained(error: ImportError) -> str | None:
     """What a user can do about something that could not be imported; None where it is a fault of ours."""
     if _NO_MEMORY.search(str(error)):
         return "this needs more memory than there is to load its libraries"
-    if isinstance(error, ModuleNotFoundError) and error.name and error.name.partition(".")[0] not in shadows.PACKAGES:
-        return no_package(error.name)
-    return None
+    package = missing_package(error) if isinstance(error, ModuleNotFoundError) else None
+    return no_package(package) if package is not None else None
 
 
 def _line(start: str, text: str) -> str:

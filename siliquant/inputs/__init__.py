@@ -38,7 +38,7 @@ from .reading import (
 )
 from .shapes import field_types, fits
 from .shares import wilson_interval
-from .wording import listing, no_package
+from .wording import listing, missing_package, no_package
 
 __all__ = [
     "MOST_BYTES",
@@ -67,6 +67,7 @@ __all__ = [
     "listing",
     "member",
     "middle_out",
+    "missing_package",
     "no_package",
     "number",
     "number_list",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError
 
-__all__ = ["listing", "no_package"]
+__all__ = ["listing", "missing_package", "no_package"]
 
 
 def listing(items: Iterable[str], word: str = "and") -> str:
@@ -15,6 +17,19 @@ def listing(items: Iterable[str], word: str = "and") -> str:
     """
     *others, last = items
     return f"{', '.join(others)} {word} {last}" if others else last
+
+
+def missing_package(error: ModuleNotFoundError) -> str | None:
+    """The package that was not found; None where it is there, and only lacks the module that was asked for."""
+    if isinstance(error, PackageNotFoundError):  # by its name in the index, which need not be a module's
+        return error.name
+    package = (error.name or "").partition(".")[0]
+    if not package:
+        return None
+    try:
+        return package if importlib.util.find_spec(package) is None else None
+    except (ImportError, ValueError):  # it is loaded, and does not say from where
+        return None
 
 
 def no_package(name: str) -> str:

@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from siliquant.inputs import ToolError, no_package
+from siliquant.inputs import ToolError, missing_package, no_package
 
 from .owners import owner
 from .watcher import MARK
@@ -123,7 +123,9 @@ def run(
         )
     missing = _NO_MODULE.search(complaints or said or "") if process.returncode else None
     if missing is not None and str(_SHADOWS) in map(str, command):
-        raise ToolError(no_package(missing[1]))
+        package = missing_package(ModuleNotFoundError(name=missing[1]))
+        if package is not None:
+            raise ToolError(no_package(package))
     return subprocess.CompletedProcess(list(command), process.returncode, said, complaints)
 
 

@@ -182,6 +182,15 @@ def test_a_missing_package_is_named_with_what_installs_it() -> None:
     )
 
 
+def test_a_module_that_is_missing_of_a_package_that_is_there_is_our_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(_: Command) -> None:
+        import numpy.no_such_module  # noqa: F401
+
+    monkeypatch.setattr(Command, "run", fails)
+    with pytest.raises(ModuleNotFoundError, match=r"^No module named 'numpy.no_such_module'$"):
+        start(["mutate", "--count", "1"])
+
+
 def test_a_command_whose_module_is_not_there_is_not_listed(monkeypatch: pytest.MonkeyPatch) -> None:
     missing = (Command("gone", "reports.nowhere", "not there"), Command("far", "no_such_package.module", "nor this"))
     monkeypatch.setattr("siliquant.commandline.commands.COMMANDS", (*COMMANDS, *missing))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -276,7 +278,9 @@ def test_closed_standard_streams_are_nothing(closed: str, tmp_path: Path) -> Non
             "p: error: this needs more memory than there is",
         ),
         ("cannot import name 'x'", 70, "p: a fault of siliquant itself"),
-        (ModuleNotFoundError("No module", name="torch.nn"), 2, "p: error: this needs the package torch, which is not"),
+        (ModuleNotFoundError("No module", name="no_such.nn"), 2, "p: error: this needs the package no_such, which is"),
+        (ModuleNotFoundError("No module", name="numpy.no_such"), 70, "p: a fault of siliquant itself"),
+        (ModuleNotFoundError("No module"), 70, "p: a fault of siliquant itself"),
         (PackageNotFoundError("pyosys"), 2, "p: error: this needs the package pyosys, which is not installed: make"),
         (ModuleNotFoundError("No module", name="rtl.none"), 70, "p: a fault of siliquant itself"),
     ],
@@ -337,6 +341,31 @@ def test_progress_that_goes_nowhere(after: str, code: int, tmp_path: Path) -> No
     )  # fmt: skip
     assert (done.returncode, done.stdout, done.stderr) == (code, "", "")
     assert (tmp_path / "file").exists() == (code == 0)
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="/proc tells how much time a process has used")
+def test_a_slow_reader_of_progress_is_waited_for(tmp_path: Path) -> None:
+    """Where the pipe does not block, too: nothing that is said is lost, and no processor time."""
+
+    def used(process: subprocess.Popen[bytes]) -> int:
+        return sum(map(int, Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[11:13]))
+
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    with os.fdopen(reading) as stream:
+        process = subprocess.Popen([sys.executable, "-c", LOGS], cwd=tmp_path, stderr=writing, env=environment)
+        while select.select([], [writing], [], 0)[1]:  # there is room
+            assert process.poll() is None
+            time.sleep(0.05)
+        os.close(writing)
+        time.sleep(0.5)
+        before = used(process)
+        time.sleep(1)
+        spent = used(process) - before
+        assert stream.read() == f"{'progress' * 4}\n" * 2000
+    assert process.wait() == 0
+    assert spent <= 5  # of 100 a second
 
 
 @pytest.mark.parametrize("call", [made, lambda: Parser(prog="p", description=None, add_help=False)])

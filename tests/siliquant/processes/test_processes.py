@@ -196,6 +196,13 @@ def test_a_module_of_ours_that_lacks_a_package_says_which(tmp_path: Path) -> Non
         processes.run(shadows.command("lacks"), env={**os.environ, "PYTHONPATH": str(tmp_path)})
 
 
+def test_a_package_that_is_there_is_not_missing(tmp_path: Path) -> None:
+    (tmp_path / "lacks.py").write_text("import numpy.no_such_module\n")
+    done = processes.run(shadows.command("lacks"), env={**os.environ, "PYTHONPATH": str(tmp_path)})
+    assert done.returncode == 1
+    assert done.stderr.endswith("ModuleNotFoundError: No module named 'numpy.no_such_module'\n")
+
+
 def test_a_module_of_ours_that_was_killed_is_named(tmp_path: Path) -> None:
     (tmp_path / "ends.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n")
     with pytest.raises(ToolError, match=r"^ends was killed \(SIGKILL\), as when no memory is left$"):
