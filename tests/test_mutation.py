@@ -15,8 +15,10 @@ import pytest
 from siliquant.inputs import InputError
 from tests.mutation import campaign, operators
 from tests.mutation.campaign import drawn
+from tests.mutation.child import Child
 from tests.mutation.groups import GROUPS, ROOT, asked_about, files_of, group_files
 from tests.mutation.operators import changes_of
+from tests.mutation.reach import Reach
 
 SMALL = '''\
 """A module: 1 + 1."""
@@ -99,19 +101,34 @@ def test_the_groups_are_modules_with_tests() -> None:
 def test_what_is_said_to_change_nothing_is_a_change_that_there_is() -> None:
     for each in json.loads(campaign.EQUIVALENT.read_text()):
         assert len(each["why"]) > 20
-        changes = changes_of(each["file"])
-        text = (ROOT / each["file"]).read_text()
         assert each["before"] != each["after"], each
-        lines = [
-            number
-            for number, line in enumerate(text.splitlines(), 1)
-            if line.strip() and line.strip() in each["before"]
-        ]
-        near = [
-            n for n, (first, last) in enumerate(changes.lines) if any(first - 9 <= line <= last + 9 for line in lines)
-        ]
-        made = (changes.mutant(number) for number in near)
-        assert any((mutant.before, mutant.after) == (each["before"], each["after"]) for mutant in made), each
+    equal = campaign.equivalents()
+    assert campaign.unmatched({file for file, _, _ in equal}, equal) == []
+    file, before, after = next(iter(equal))
+    (line,) = campaign.unmatched([file], [(file, before, f"{after} + 1")])
+    assert line == f"equivalent.json: {file} has no change of {before!r} to {f'{after} + 1'!r}"
+
+
+def ended(folder: Path, code: int, said: str = "") -> Child:
+    """Tests that ended so and gave no answer."""
+    folder.mkdir()
+    (folder / "said.txt").write_text(said)
+    return Child(0, folder, 0.0, ended=code)
+
+
+def test_tests_without_an_answer_are_no_answer(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"^tests ended with 1 and no answer: OSError: no space$"):
+        ended(tmp_path / "one", 1, "Traceback\n\nOSError: no space\n\n").answer()
+    answer = ended(tmp_path / "other", -11).answer()
+    assert (answer["code"], answer["why"]) == (None, "was ended by signal 11")
+
+
+def test_what_tests_reach_that_died_is_not_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    known, name = Reach(tmp_path), "tests/test_mutation.py"
+    known._keep(name, ended(tmp_path / "child", -9), [])
+    assert known.of("rtl/mac/serial.py", (1, 9), [name]) == []
+    assert capsys.readouterr().out.startswith(f"{name}: pytest was ended by signal 9")
+    assert json.loads((tmp_path / "reach.json").read_text()) == {}
 
 
 MODULE = '''\
@@ -142,8 +159,14 @@ def unseen(value: int) -> int:
 
 
 TOP = 9
+
+
+def crashes(value: int) -> int:
+    return value + 3
 '''
 TESTS = """\
+import os
+import signal
 import subprocess
 import sys
 
@@ -173,6 +196,15 @@ def test_top() -> None:
 
 def test_that_fails_anyway() -> None:
     raise AssertionError
+
+
+def test_how_it_is_loaded() -> None:
+    assert type(small.__loader__).__name__ == "SourceFileLoader"
+
+
+def test_that_crashes() -> None:
+    if small.crashes(1) != 4:
+        os.kill(os.getpid(), signal.SIGSEGV)
 """
 
 
@@ -220,8 +252,10 @@ def test_mutants_are_killed_late_or_left_and_found_again(project: Path) -> None:
         ("rtl/part/small.py:19", "value -= 2"), ("rtl/part/small.py:24", "return value / 7"),
         ("rtl/part/small.py:24", "return value * 8"), ("rtl/part/small.py:27", "TOP = 10"),
     ]  # fmt: skip
-    assert group["places"] == group["mutants"] == 10
-    assert (group["killed"], group["late"], group["equivalent"]) == (group["mutants"] - 4, 1, 0)
+    assert group["places"] == group["mutants"] == 12
+    # A crash is no test that failed. A test that fails on how a mutant is loaded says nothing of it.
+    assert (group["killed"], group["late"], group["died"], group["equivalent"]) == (12 - 4 - 2, 1, 2, 0)
+    assert "test_how_it_is_loaded does not pass where rtl/part/small.py is not changed" in done.stdout
     assert {path: path.read_bytes() for path in (project / "rtl").rglob("*.py")} == before
     assert list((project / "tmp").iterdir()) == []
 
@@ -231,7 +265,9 @@ def test_mutants_are_killed_late_or_left_and_found_again(project: Path) -> None:
     equal = [{"file": "rtl/part/small.py", "before": "TOP = 9", "after": "TOP = 10", "why": "nobody reads it"}]
     (project / "tests/mutation/equivalent.json").write_text(json.dumps(equal))
     _, group = campaigned(project, "rtl.part.small")
-    assert (group["equivalent"], len(group["survivors"]), results.read_text()) == (1, 3, known)
+    assert (group["equivalent"], len(group["survivors"]), group["died"]) == (1, 3, 2)
+    again = results.read_text().removeprefix(known).splitlines()
+    assert [json.loads(line)["how"] for line in again] == ["died", "died"]  # which may have been chance
 
     # A test more: what was left is tried again, what was killed is not; a line that a kill cut off is no line.
     more = "from rtl.part import small\n\n\ndef test_unseen() -> None:\n    assert small.unseen(2) == 14\n"
@@ -240,7 +276,15 @@ def test_mutants_are_killed_late_or_left_and_found_again(project: Path) -> None:
     _, group = campaigned(project, "rtl.part.small")
     assert [each["place"] for each in group["survivors"]] == ["rtl/part/small.py:19"]
     again = results.read_text().removeprefix(known).splitlines()[1:]
-    assert sorted(json.loads(line)["how"] for line in again) == ["killed", "killed", "late", "left", "left"]
+    assert sorted(json.loads(line)["how"] for line in again) == [
+        "died",
+        "died",
+        "killed",
+        "killed",
+        "late",
+        "left",
+        "left",
+    ]
 
     # What is said to change nothing may not be killed by a test.
     equal[0] |= {"before": "return value + 3", "after": "return value - 3"}

@@ -1,8 +1,8 @@
 """Changes of the Python that decides numbers, and which of them no test notices: ``python -m tests.mutation``.
 
 Each mutant is one changed number, operator, condition or call of a module, in memory alone. Only tests that reach the
-changed line are run, up to the first that fails. A run that was stopped goes on where it was. Exit code 1 where a group
-is left with more than one in ten.
+changed line are run, and that pass where nothing is changed, up to the first that fails. A run that was stopped goes on
+where it was. Exit code 1 where a group is left with more than one in ten.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ EPILOG = """\
 examples:
   python -m tests.mutation --count 60
   python -m tests.mutation --seed 7 --count 200 hwmodel.model rtl.requant.fit"""
-_HEADERS = ("group", "places", "mutants", "killed", "of them late", "equivalent", "left", "score")
+_HEADERS = ("group", "places", "mutants", "killed", "of them late", "died", "equivalent", "left", "score")
 _LEAST = 0.9
 _KEPT = Path("build/mutation")
 
@@ -73,6 +73,7 @@ def _counted(name: str, files: Sequence[str], places: int, outcomes: Sequence[An
         "mutants": len(how),
         "killed": how.count("killed") + how.count("late"),
         "late": how.count("late"),
+        "died": how.count("died"),
         "equivalent": how.count("equivalent"),
         "survivors": [outcome.as_json() for outcome in outcomes if outcome.how == "left"],
     }
@@ -81,7 +82,7 @@ def _counted(name: str, files: Sequence[str], places: int, outcomes: Sequence[An
 def _line(values: Mapping[str, Any]) -> tuple[str, ...]:
     judged = values["mutants"] - values["equivalent"]
     score = f"{values['killed'] / judged:.1%}" if judged else ""
-    counts = (values[key] for key in ("places", "mutants", "killed", "late", "equivalent"))
+    counts = (values[key] for key in ("places", "mutants", "killed", "late", "died", "equivalent"))
     return (values["name"], *(f"{count:,}" for count in counts), str(len(values["survivors"])), score)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,13 @@ from siliquant.inputs import InputError
 from siliquant.processes import run as processes
 
 from .child import Child, load_libraries, start
+from .control import Control
 from .groups import ROOT, asked_about
 from .operators import Changes, Mutant, changes_of
 from .pool import Task, run_all
 from .reach import Reach, digest
 
-__all__ = ["Outcome", "campaign", "drawn"]
+__all__ = ["Outcome", "campaign", "drawn", "equivalents", "unmatched"]
 
 EQUIVALENT = Path(__file__).with_name("equivalent.json")
 _PATIENCE = 1.5  # times as long as its tests take without it, noting lines, and these seconds, may a mutant take
@@ -29,8 +30,9 @@ _LEAST = 10.0
 
 @dataclass(frozen=True)
 class Outcome:
-    """A mutant and what became of it. how: "killed", "late" (as good as killed: the tests do not end), "equivalent" or
-    "left". by: the test that failed. tests: how many were tried at most.
+    """A mutant and what became of it. how: "killed" by a test that failed, "late" (as good as killed: the tests do not
+    end), "died" (a signal ended them: as good as left), "equivalent" or "left". by: the test that failed. tests: how
+    many were tried at most.
     """
 
     mutant: Mutant
@@ -62,7 +64,9 @@ def campaign(
     """
     out.mkdir(parents=True, exist_ok=True)
     every = {name: drawn(files, count, seed) for name, files in groups.items()}
-    equal = _equivalents()
+    equal = equivalents()
+    for line in unmatched({file for each in groups.values() for file in each}, equal):
+        print(line, flush=True)
     with scratch("mutation") as folder:
         tree = _copied(folder / "tree")
         files = sorted({file for each in groups.values() for file in each})
@@ -72,6 +76,9 @@ def campaign(
         results = _Results(out)
         mutants = [mutant for _, chosen in every.values() for mutant in chosen]
         tried = {mutant: reach.of(mutant.file, mutant.lines, asked_about(mutant.file)) for mutant in mutants}
+        control = Control(out)
+        control.find(tried, reach.by_test(), tree, folder, jobs)
+        tried = {mutant: control.without(mutant.file, tests) for mutant, tests in tried.items()}
         waiting = [mutant for mutant in mutants if results.of(mutant, tried[mutant]) is None]
         run_all(_tasks(waiting, tried, reach, results, tree, folder), len(waiting), jobs)
     outcomes = {}
@@ -125,7 +132,8 @@ class _Results:
                 found = json.loads(line)
             except ValueError:  # of a run that was killed while it wrote
                 continue
-            self._known[found["key"]] = found
+            if found["how"] != "died" and (found["how"] != "killed" or found["by"]):  # what died is tried again
+                self._known[found["key"]] = found
 
     def of(self, mutant: Mutant, tests: Sequence[str]) -> dict[str, Any] | None:
         """A mutant that was killed stays so while the test that failed does; another one while all tests do."""
@@ -178,11 +186,11 @@ def _tasks(
             answer = child.answer()
             if answer["code"] in (3, 4):
                 raise InputError(f"{mutant.place}: pytest does not run: {answer['why']}")
-            if answer["code"] in (0, 5):
-                how, by = "left", ""
-            else:
-                how, by = ("late" if child.late else "killed"), answer["failed"]
-            results.keep(mutant, tests, how, by)
+            if answer["code"] in (1, 2) and not answer["failed"]:
+                raise InputError(f"{mutant.place}: pytest ended with {answer['code']}, and no test failed")
+            left = answer["code"] in (0, 5)
+            how = "left" if left else "late" if child.late else "died" if answer["code"] is None else "killed"
+            results.keep(mutant, tests, how, answer["failed"])
 
         yield Task(mutant.place, begin, end)
 
@@ -198,5 +206,16 @@ def _outcome(
     return Outcome(mutant, "equivalent" if reason else found["how"], found["by"], len(tests))
 
 
-def _equivalents() -> dict[tuple[str, str, str], str]:
+def equivalents() -> dict[tuple[str, str, str], str]:
+    """Why nothing changes, by file, lines before and lines after."""
     return {(each["file"], each["before"], each["after"]): each["why"] for each in json.loads(EQUIVALENT.read_text())}
+
+
+def unmatched(files: Iterable[str], equal: Collection[tuple[str, str, str]]) -> list[str]:
+    """A line for each change of these files that is said to change nothing, and that there is not."""
+    changes = {file: changes_of(file) for file in {name for name, _, _ in equal} & set(files)}
+    return [
+        f"{EQUIVALENT.name}: {file} has no change of {before!r} to {after!r}"
+        for file, before, after in equal
+        if file in changes and not changes[file].has(before, after)
+    ]

@@ -29,6 +29,7 @@ import coverage
 import pytest
 from hypothesis import Phase, settings
 
+from siliquant.inputs import InputError
 from siliquant.processes import end_with_parent
 
 __all__ = ["NOTED_SECONDS", "Child", "load_libraries", "start"]
@@ -44,7 +45,7 @@ _LIBRARIES = MappingProxyType(
 _PROFILE = "mutation"
 NOTED_SECONDS = 90.0
 """Of processor time, for the lines that the tests of one file reach: of a file that takes longer, some tests count."""
-_MEMORY = 64 << 30  # bytes of address space that a child may add
+_SHARE = 2  # of the memory of the machine, so much as address space may a child add: one part in this
 
 
 def load_libraries(packages: Iterable[str]) -> None:
@@ -85,11 +86,18 @@ class Child:
         return True
 
     def answer(self) -> dict[str, Any]:
-        """What it found, and nothing more is there afterwards. ``code``: pytest's, None where it died."""
+        """What it found, and nothing more is there afterwards. ``code``: pytest's, None where a signal ended it.
+        ``bad``: the tests that failed or were skipped. Raises InputError where it ended by itself without an answer,
+        which is no matter of tests.
+        """
         try:
             found: dict[str, Any] = json.loads((self.folder / "answer.json").read_text())
         except FileNotFoundError:
-            found = {"code": None, "failed": "", "why": f"ended with {self.ended}"}
+            if self.ended is None or self.ended >= 0:
+                said = (self.folder / "said.txt").read_text(errors="replace") if self.ended == 1 else ""
+                last = next((line for line in reversed(said.splitlines()) if line.strip()), "")
+                raise InputError(f"tests ended with {self.ended} and no answer: {last[-200:]}") from None
+            found = {"code": None, "failed": "", "why": f"was ended by signal {-self.ended}", "bad": []}
         shutil.rmtree(self.folder, ignore_errors=True)
         return found
 
@@ -103,16 +111,17 @@ def start(
     only: Sequence[str] | None = None,
     mutant: tuple[str, str, str] | None = None,
     noted: Sequence[str] = (),
+    first: bool = True,
 ) -> Child:
     """Starts the tests of some files of a tree of sources.
 
-    only: these tests, in this order, up to the first that fails. mutant: module, its file, and its text. noted: the
-    files whose lines are noted, by test. seconds: of processor time; by the clock ten times as many.
+    only: these tests, in this order, up to the ``first`` that fails, or all. mutant: module, its file, and its text.
+    noted: the files whose lines are noted, by test. seconds: of processor time; by the clock ten times as many.
     """
     folder.mkdir(parents=True)
     process = os.fork()
     if process == 0:
-        _child(tree, folder, files, seconds, only, mutant, noted)
+        _child(tree, folder, files, seconds, only, mutant, noted, first)
     return Child(process, folder, time.monotonic() + 60 + 10 * seconds)
 
 
@@ -124,6 +133,7 @@ def _child(
     only: Sequence[str] | None,
     mutant: tuple[str, str, str] | None,
     noted: Sequence[str],
+    first: bool,
 ) -> None:
     """Runs the tests; never returns."""
     status = 1
@@ -131,7 +141,8 @@ def _child(
         os.setsid()
         end_with_parent()
         size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-        resource.setrlimit(resource.RLIMIT_AS, (size + _MEMORY, size + _MEMORY))
+        size += os.sysconf("SC_PHYS_PAGES") * resource.getpagesize() // _SHARE
+        resource.setrlimit(resource.RLIMIT_AS, (size, size))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         resource.setrlimit(resource.RLIMIT_CPU, (int(seconds) + 1, int(seconds) + 60))
         said = os.open(folder / "said.txt", os.O_WRONLY | os.O_CREAT, 0o600)
@@ -140,9 +151,11 @@ def _child(
         _become(tree, folder, mutant)
         listener = _Listener(only)
         with _noting(listener, tree, noted) as lines:
-            code = int(pytest.main([*_OPTIONS, *(["-x"] if only is not None else []), *files], plugins=[listener]))
+            stops = ["-x"] if only is not None and first else []
+            code = int(pytest.main([*_OPTIONS, *stops, *files], plugins=[listener]))
         seconds = {name: spent for name, spent in listener.seconds.items() if name not in listener.bad}
-        answer = {"code": code, "failed": listener.failed, "why": listener.why, "seconds": seconds, "lines": lines}
+        answer = {"code": code, "failed": listener.failed, "why": listener.why, "seconds": seconds, "lines": lines,
+                  "bad": sorted(listener.bad)}  # fmt: skip
         (folder / "answer.tmp").write_text(json.dumps(answer))
         (folder / "answer.tmp").rename(folder / "answer.json")
         status = 0

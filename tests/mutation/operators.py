@@ -74,6 +74,13 @@ class Changes:
         before, after = _difference(self.module.code, source)
         return Mutant(self.file, number, self.lines[number], before, after, source)
 
+    def has(self, before: str, after: str) -> bool:
+        """Whether one of them changes these lines so."""
+        text = self.module.code.splitlines()
+        lines = [number for number, line in enumerate(text, 1) if line.strip() and line.strip() in before]
+        near = [n for n, (first, last) in enumerate(self.lines) if any(first - 9 <= line <= last + 9 for line in lines)]
+        return any((made.before, made.after) == (before, after) for made in map(self.mutant, near))
+
 
 def changes_of(file: str) -> Changes:
     """What can be changed in a file, a path from the root."""

@@ -80,6 +80,10 @@ class Reach:
         """How long these tests take."""
         return float(sum(self._known[name.partition("::")[0]]["seconds"][name] for name in names))
 
+    def by_test(self) -> dict[str, float]:
+        """How long each test takes."""
+        return {name: spent for known in self._known.values() for name, spent in known["seconds"].items()}
+
     def _holds(self, file: str, files: Sequence[str]) -> bool:
         known = self._known.get(file)
         if known is None or known["digest"] != digest(_with_settings(file)) or not set(files) <= set(known["noted"]):
@@ -88,17 +92,19 @@ class Reach:
 
     def _keep(self, file: str, child: Child, noted: Sequence[str]) -> None:
         answer = child.answer()
+        died = answer["code"] is None
         if answer["code"] not in (0, 2, 5):
             print(f"{file}: {answer['failed'] or 'pytest'} {answer['why']}; its other tests count", flush=True)
         lines: Mapping[str, Any] = answer.get("lines", {})
         self._known[file] = {
-            "digest": digest(_with_settings(file)),
+            "digest": None if died else digest(_with_settings(file)),  # what it reaches is not known
             "noted": noted,
             "sources": {name: digest([name]) for name in lines},
             "seconds": answer.get("seconds", {}),
             "lines": lines,
         }
-        write_atomically(self._path, json.dumps(self._known))
+        kept = {name: known for name, known in self._known.items() if known["digest"] is not None}
+        write_atomically(self._path, json.dumps(kept))
 
 
 def _every() -> list[str]:
