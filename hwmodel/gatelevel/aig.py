@@ -91,6 +91,21 @@ class Aig:
                 found[node] = (left ^ ones if a & 1 else left) & (right ^ ones if b & 1 else right)
         return found
 
+    def possible_values(self, inputs: Mapping[int, tuple[int, int]], ones: int) -> list[tuple[int, int]]:
+        """Of each node which cases may be 0 and which may be 1, a bit a case: both where it is unknown, as in a
+        simulator. inputs: the same by literal; others are 0.
+        """
+        found = [(ones, 0)] * len(self._pairs)
+        for literal, value in inputs.items():
+            found[literal >> 1] = value
+        for node, pair in enumerate(self._pairs):
+            if pair is not None:
+                a, b = pair
+                low, high = found[a >> 1][::-1] if a & 1 else found[a >> 1]
+                other_low, other_high = found[b >> 1][::-1] if b & 1 else found[b >> 1]
+                found[node] = low | other_low, high & other_high
+        return found
+
     def aiger(self, inputs: Sequence[int], outputs: Sequence[int]) -> bytes:
         """A binary AIGER file of some functions; inputs: all that they depend on, in order, none of them inverted."""
         number = {0: 0, **{literal >> 1: place for place, literal in enumerate(inputs, start=1)}}

@@ -8,11 +8,12 @@ clock gates keeps what it has where one of their enables is 0.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from hwmodel.library import ONE_NET, ZERO_NET, Expression, FlipFlop, LibraryCells
+from hwmodel.library import ONE_NET, ZERO_NET, CellModel, Expression, FlipFlop, LibraryCells
 from hwmodel.netlist import ClockNet, Instance, Netlist, clock_nets
 from siliquant.inputs import InputError
 
@@ -50,10 +51,15 @@ class Register:
 
 @dataclass(frozen=True)
 class Machine:
-    """registers; outputs: the literals of each port, from bit 0 up."""
+    """registers; outputs: the literals of each port, from bit 0 up. Raises InputError for two registers of one name."""
 
     registers: tuple[Register, ...]
     outputs: Mapping[str, tuple[int, ...]]
+
+    def __post_init__(self) -> None:
+        counts = Counter(register.name for register in self.registers)
+        if twice := next((name for name, count in counts.items() if count > 1), None):
+            raise InputError(f"registers must have names of their own, but two are {twice}")
 
 
 def machine_of_rtl(
@@ -62,7 +68,8 @@ def machine_of_rtl(
     """The machine of a module in Yosys' JSON, of gates of one bit.
 
     held: literals that registers of some names have; others have new inputs. Raises InputError for a cell that is
-    neither a gate nor a register of the rising edge of ``clock``, for loops, and for nets without a driver.
+    neither a gate nor a register of the rising edge of ``clock``, for loops, and for nets without a driver or with
+    several.
     """
     (edge,) = module["ports"][clock]["bits"]
     literals: dict[int | str, int] = {"0": FALSE, "1": TRUE}
@@ -72,15 +79,21 @@ def machine_of_rtl(
     taken: dict[int | str, int | str] = {}
     for label, cell in module["cells"].items():
         pins, kind = cell["connections"], cell["type"]
+        for pin in ("Q", "Y"):
+            net = pins.get(pin, [None])[0]
+            if net == edge or net in literals or net in makers or net in taken:
+                raise InputError(f"net {net} of the RTL must have one driver, but {label} is another")
         if kind == "$_DFF_P_" and pins["C"] == [edge]:
             taken[pins["Q"][0]] = pins["D"][0]
         elif kind in _BINARY or kind in ("$_NOT_", "$_MUX_"):
             makers[pins["Y"][0]] = cell
         else:
             raise InputError(f"RTL must be gates and registers of the rising edge of {clock}, but {label} is {kind}")
-    names = _names(module, taken)
-    for bit in taken:
-        name = names[bit][0]
+    aliases = _names(module, taken)
+    shared = Counter(each[0] for each in aliases.values())
+    # Of two that the flow would call the same, r[1] and r_1, neither is the other.
+    names = {bit: each[0] if shared[each[0]] == 1 else f"{each[0]} (net {bit})" for bit, each in aliases.items()}
+    for bit, name in names.items():
         literals[bit] = held[name] if held and name in held else graph.input()
 
     def reads(bit: int | str) -> list[int | str]:
@@ -100,7 +113,7 @@ def machine_of_rtl(
     def literal(bit: int | str) -> int:
         return _found(bit, literals, reads, make, str)
 
-    registers = tuple(Register(names[bit][0], names[bit], literals[bit], literal(taken[bit])) for bit in taken)
+    registers = tuple(Register(names[bit], aliases[bit], literals[bit], literal(taken[bit])) for bit in taken)
     ports = {name: port["bits"] for name, port in module["ports"].items() if port["direction"] == "output"}
     return Machine(registers, {name: tuple(literal(bit) for bit in bits) for name, bits in ports.items()})
 
@@ -117,16 +130,21 @@ def machine_of_netlist(
     """The machine of a mapped netlist. held: as of :func:`machine_of_rtl`.
 
     Raises InputError for a flip-flop of a falling edge, or whose clear or preset is used, which the flow does not make,
-    for loops, for nets with several drivers, and for those without one.
+    for loops, for nets with several drivers, those of the clock, too, for those without one, and for an input pin of a
+    cell that is not connected.
     """
     clocks = clock_nets(netlist, cells, clock)
     literals: dict[int, int] = {ZERO_NET: FALSE, ONE_NET: TRUE}
     for name, given in inputs.items():
         literals |= dict(zip(netlist.inputs[name], given, strict=True))
     makers: dict[int, tuple[Expression, Instance, Mapping[str, int]]] = {}
+    driven = set(netlist.inputs.get(clock, ()))
     flops: list[tuple[Instance, FlipFlop, Mapping[str, int], tuple[int, ...]]] = []
     for instance in netlist.instances:
         model = cells[instance.cell]
+        if lacking := next((pin for pin in model.inputs if pin not in instance.pins), None):
+            raise InputError(f"pin {lacking} of {instance.name} ({instance.cell}) must be connected")
+        passes_clock_on = _passes_clock_on(instance, model, clocks)
         states: Mapping[str, int] = {}
         if model.flip_flop is not None:
             enables = _enables(instance, model.flip_flop, clocks, clock)
@@ -135,11 +153,13 @@ def machine_of_netlist(
             flops.append((instance, model.flip_flop, states, enables))
         for pin, function in model.outputs.items():
             net = instance.pins.get(pin)
-            if net is None or net in clocks:
+            if net is None:
                 continue
-            if net in makers or net in literals:
+            if net in driven or net in literals or (net in clocks and not passes_clock_on):
                 raise InputError(f"net {netlist.net_label(net)} must have one driver, but {instance.name} is another")
-            makers[net] = function, instance, states
+            driven.add(net)
+            if net not in clocks:
+                makers[net] = function, instance, states
 
     def reads(net: int) -> list[int]:
         if net not in makers:
@@ -182,6 +202,13 @@ def _enables(instance: Instance, flop: FlipFlop, clocks: Mapping[int, ClockNet],
     if edge is None or not flop.clocked_on.evaluate(dict.fromkeys(flop.clock_pins, int(edge.direct)), 1):
         raise InputError(f"flip-flop {instance.name} ({instance.cell}) must be of the rising edge of {clock}")
     return edge.enables
+
+
+def _passes_clock_on(instance: Instance, model: CellModel, clocks: Mapping[int, ClockNet]) -> bool:
+    """Whether a cell is one through which :func:`hwmodel.netlist.clock_nets` follows the clock."""
+    if model.clock_gate is not None:
+        return instance.pins[model.clock_gate.clock] in clocks
+    return len(model.inputs) == 1 and model.flip_flop is None and instance.pins[model.inputs[0]] in clocks
 
 
 def _names(module: Mapping[str, Any], registers: Mapping[int | str, Any]) -> dict[int | str, tuple[str, ...]]:

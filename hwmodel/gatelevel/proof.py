@@ -31,7 +31,8 @@ from siliquant.processes import run as processes
 
 from .aig import Aig
 from .machine import machine_of_netlist, machine_of_rtl
-from .registers import find_partners, literals_of
+from .registers import NoPartner, Partners, find_partners, literals_of
+from .runs import real_difference
 
 __all__ = ["GateProof", "Undecided", "prove_gates"]
 
@@ -41,7 +42,7 @@ _SAID = re.compile(r"^Networks are (equivalent|NOT EQUIVALENT)", re.MULTILINE)
 
 
 class Undecided(SynthesisError):  # noqa: N818 (it is no fault)
-    """No difference was found, and no proof in the time given."""
+    """Neither a proof nor a difference that is one for sure: no time was left, or no partner of a register is sure."""
 
 
 @dataclass(frozen=True)
@@ -70,19 +71,24 @@ class _Duty:
 def prove_gates(verilog: str, mapped: Mapped, cells: LibraryCells, *, seconds: float = 600.0) -> GateProof:
     """Proves that a mapped netlist does what the module of its name in ``verilog`` does.
 
-    Raises Mismatch, with the first bit that differs, Undecided after about so many seconds, and SynthesisError where a
-    tool fails.
+    Raises Mismatch, with the first bit that differs; Undecided after about so many seconds, and where a guess of which
+    register is which failed and no run from a reset shows a difference; SynthesisError where a tool fails.
     """
     start = time.perf_counter()
     module, netlist = plain_gates(verilog, mapped.top), read_netlist(mapped.netlist, mapped.top)
     _check_known(mapped)
     graph = Aig()
     inputs = {name: tuple(graph.input() for _ in nets) for name, nets in netlist.inputs.items() if name != "clk"}
-    ports = {name: len(port["bits"]) for name, port in module["ports"].items()}
-    if ports != {name: len(nets) for each in (netlist.inputs, netlist.outputs) for name, nets in each.items()}:
+    ports = {name: (port["direction"], len(port["bits"])) for name, port in module["ports"].items()}
+    sides = (("input", netlist.inputs), ("output", netlist.outputs))
+    if ports != {name: (side, len(nets)) for side, each in sides for name, nets in each.items()}:
         raise Mismatch(f"the netlist of {mapped.top} has other ports than its RTL")
     first = machine_of_rtl(graph, module, inputs)
-    partners = find_partners(graph, first, machine_of_netlist(graph, netlist, cells, inputs), inputs)
+    alone = machine_of_netlist(graph, netlist, cells, inputs)
+    try:
+        partners = find_partners(graph, first, alone, inputs)
+    except NoPartner as error:
+        raise _failed(mapped.top, str(error), real_difference(graph, first, alone, inputs)) from None
     of_rtl, of_gates = literals_of(partners, first)
     own = {register.name: register.holds for register in first.registers}
     rtl = machine_of_rtl(graph, module, inputs, own | of_rtl)
@@ -107,33 +113,60 @@ def prove_gates(verilog: str, mapped: Mapped, cells: LibraryCells, *, seconds: f
     ]
     left = [duty for duty in duties if duty.rtl != duty.gates]
     free = [literal for literals in inputs.values() for literal in literals] + list(own.values())
-    _look(graph, left, free, mapped.top)
-    if left:
-        _prove(graph, left, free, mapped.top, seconds)
+    found = _look(graph, left, free)
+    if found is None and left and not _proved(graph, left, free, mapped.top, seconds):
+        found = "a register or output of the netlist has"
+    if found is not None:
+        said = f"{found} another value than in the RTL"
+        if not partners.unsure:
+            raise Mismatch(f"{mapped.top}: {said}")
+        why = f"{said} if {_few(partners)} are what they are taken for, which is not sure"
+        differs = real_difference(graph, first, alone, inputs)
+        raise _failed(mapped.top, why if differs is None else said, differs)
     merged = len(partners.same) + len(partners.fixed)
     bits = sum(map(len, gates.outputs.values()))
     return GateProof(len(gates.registers), bits, merged, len(duties) - len(left), time.perf_counter() - start)
 
 
 def _check_known(mapped: Mapped) -> None:
-    """Raises InputError for a pin that may be 0 or 1: a netlist counts it as 0, and silicon may not."""
-    for name, cell in json.loads(mapped.netlist)["modules"][mapped.top]["cells"].items():
+    """Raises InputError for a pin or port that may be 0 or 1: a netlist counts it as 0, and silicon may not."""
+    module = json.loads(mapped.netlist)["modules"][mapped.top]
+    for name, port in module["ports"].items():
+        for place, bit in enumerate(port["bits"]):
+            if bit in ("x", "z"):
+                raise InputError(f"port {name}[{place}] of the netlist of {mapped.top} must be connected, not {bit}")
+    for name, cell in module["cells"].items():
         for pin, bits in cell["connections"].items():
             if {"x", "z"} & set(bits):
                 raise InputError(f"pin {pin} of {name} in the netlist of {mapped.top} must be connected, 0 or 1, not x")
 
 
-def _look(graph: Aig, duties: Sequence[_Duty], free: Sequence[int], top: str) -> None:
-    """Raises Mismatch where random inputs and states show a difference."""
+def _failed(top: str, said: str, differs: str | None) -> Mismatch | Undecided:
+    """What came of a guess that failed. differs: what a run from a reset shows."""
+    if differs is None:
+        return Undecided(f"{top}: not decided: {said}; runs from a reset show no difference")
+    return Mismatch(f"{top}: {said}; {differs} differs, too")
+
+
+def _few(partners: Partners) -> str:
+    """The first names of the registers that are not sure."""
+    names, more = partners.unsure[:4], len(partners.unsure) - 4
+    return f"{', '.join(names)}{f' and {more} more registers' if more > 0 else ''}"
+
+
+def _look(graph: Aig, duties: Sequence[_Duty], free: Sequence[int]) -> str | None:
+    """The first that random inputs and states show to differ, with its verb."""
     random, ones = Random(2), (1 << _CASES) - 1
     values = graph.values({literal: random.getrandbits(_CASES) for literal in free}, ones)
     for duty in duties:
         inverted = ones if (duty.rtl ^ duty.gates) & 1 else 0
         if values[duty.rtl >> 1] ^ values[duty.gates >> 1] ^ inverted:
-            raise Mismatch(f"{top}: {duty.label} another value than in the RTL")
+            return duty.label
+    return None
 
 
-def _prove(graph: Aig, duties: Sequence[_Duty], free: Sequence[int], top: str, seconds: float) -> None:
+def _proved(graph: Aig, duties: Sequence[_Duty], free: Sequence[int], top: str, seconds: float) -> bool:
+    """Whether ABC proves all of them; False where it finds a difference."""
     program = Path(pyosys.__file__).parent / "yosys-abc"
     with scratch("gates") as folder:
         (folder / "rtl.aig").write_bytes(graph.aiger(free, [duty.rtl for duty in duties]))
@@ -147,5 +180,4 @@ def _prove(graph: Aig, duties: Sequence[_Duty], free: Sequence[int], top: str, s
     said = _SAID.findall(done.stdout)
     if done.returncode or len(said) != 1:
         raise SynthesisError(f"ABC compared {top} and said {(done.stdout + done.stderr).strip()[-300:]!r}")
-    if said[0] == "NOT EQUIVALENT":
-        raise Mismatch(f"{top}: a register or output of the netlist has another value than in the RTL")
+    return bool(said[0] == "equivalent")

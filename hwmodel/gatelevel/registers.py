@@ -13,12 +13,11 @@ from dataclasses import dataclass
 from itertools import combinations
 from random import Random
 
-from hwmodel.operands import Mismatch
-
 from .aig import FALSE, TRUE, Aig
 from .machine import Inputs, Machine
+from .runs import drawn_inputs
 
-__all__ = ["Partners", "find_partners", "literals_of"]
+__all__ = ["NoPartner", "Partners", "find_partners", "literals_of"]
 
 _CASES = 256  # runs side by side
 _CYCLES = 64
@@ -29,32 +28,40 @@ _DRAWN = 512  # states at random
 _ALIKE = 0.9  # of the bits of two registers that are one
 
 
+class NoPartner(Exception):  # noqa: N818 (it is no fault)
+    """A register of the netlist is none of the RTL that a guess would find."""
+
+
 @dataclass(frozen=True)
 class Partners:
     """of_gates: the register of the RTL behind each of the netlist, and whether the latter has its complement.
     same: registers of the RTL that are thought to hold what another does, or its complement. fixed: that never change.
+    unsure: the registers of either whose partner, or whether it has the complement, was not told by its name and by
+    every bit that it held; those of the RTL that have none, too.
     """
 
     of_gates: Mapping[str, tuple[str, bool]]
     same: Mapping[str, tuple[str, bool]]
     fixed: Mapping[str, bool]
+    unsure: tuple[str, ...] = ()
 
 
-def find_partners(graph: Aig, rtl: Machine, gates: Machine, inputs: Inputs, reset: str = "rst") -> Partners:
+def find_partners(graph: Aig, rtl: Machine, gates: Machine, inputs: Inputs) -> Partners:
     """The partners of two machines that share a graph and inputs, and no registers.
 
-    Raises Mismatch for a register of the netlist that no other is like, and for two that stand for one: what these have
-    after power-up may differ.
+    Raises NoPartner for a register of the netlist that no other is like, and for two that stand for one: what these
+    have after power-up may differ.
     """
-    of_rtl, of_gates = _waves(graph, (rtl, gates), inputs, reset)
-    by_name = {alias + _SUFFIX: each.name for each in reversed(rtl.registers) for alias in each.aliases[::-1]}
+    of_rtl, of_gates = _waves(graph, (rtl, gates), inputs)
+    shared = Counter(alias for each in rtl.registers for alias in set(each.aliases))
+    by_name = {alias + _SUFFIX: each.name for each in rtl.registers for alias in each.aliases if shared[alias] == 1}
     by_wave: defaultdict[int, list[str]] = defaultdict(list)
     for name, wave in reversed(of_rtl.items()):
         by_wave[_plain(wave)].append(name)
     found = {gate: by_name[gate] for gate in of_gates if gate in by_name}
     if twice := next((name for name, count in Counter(found.values()).items() if count > 1), None):
         both = " and ".join(gate for gate, name in found.items() if name == twice)
-        raise Mismatch(f"registers {both} of the netlist both stand for {twice} of the RTL")
+        raise NoPartner(f"registers {both} of the netlist both stand for {twice} of the RTL")
     left = set(of_rtl).difference(found.values())
     for gate, wave in of_gates.items():
         if gate not in found:
@@ -67,9 +74,11 @@ def find_partners(graph: Aig, rtl: Machine, gates: Machine, inputs: Inputs, rese
     groups = [group for group in unsure.values() if len(group) > 1]
     if groups:
         _sort_out(_Difference(graph, (rtl, gates), inputs, (of_rtl, of_gates)), groups, found)
-    partners = {gate: (name, _alike(of_gates[gate], of_rtl[name]) < 0.5) for gate, name in found.items()}
+    shares = {gate: _alike(of_gates[gate], of_rtl[name]) for gate, name in found.items()}
+    partners = {gate: (name, shares[gate] < 0.5) for gate, name in found.items()}
     same, fixed = _others(of_rtl, left, found.values())
-    return Partners(partners, same, fixed)
+    guessed = [gate for gate, share in shares.items() if gate not in by_name or share not in (0, 1)]
+    return Partners(partners, same, fixed, (*guessed, *sorted(left)))
 
 
 class _Difference:
@@ -132,7 +141,7 @@ def _like(wave: int, names: Collection[str], waves: Mapping[str, int], gate: str
     shares = {name: abs(_alike(wave, waves[name]) - 0.5) + 0.5 for name in sorted(names)}
     best = max(shares, key=lambda name: shares[name], default=None)
     if best is None or shares[best] < _ALIKE:
-        raise Mismatch(f"the netlist has a register {gate}, and the RTL none like it")
+        raise NoPartner(f"no partner found for register {gate} of the netlist")
     return best
 
 
@@ -156,18 +165,12 @@ def _others(
     return same, fixed
 
 
-def _waves(graph: Aig, machines: tuple[Machine, Machine], inputs: Inputs, reset: str) -> list[dict[str, int]]:
+def _waves(graph: Aig, machines: tuple[Machine, Machine], inputs: Inputs) -> list[dict[str, int]]:
     """What each register of both holds in the later cycles of random runs, from different states; resets are rare."""
     random, ones = Random(1), (1 << _CASES) - 1
     state = {register.holds: random.getrandbits(_CASES) for machine in machines for register in machine.registers}
     found: list[defaultdict[str, int]] = [defaultdict(int), defaultdict(int)]
-    for cycle in range(_CYCLES):
-        drawn = {literal: random.getrandbits(_CASES) for literals in inputs.values() for literal in literals}
-        for literal in inputs.get(reset, ()):
-            seldom = ones if cycle < 2 else drawn[literal]
-            for _ in range(4):
-                seldom &= ones if cycle < 2 else random.getrandbits(_CASES)
-            drawn[literal] = seldom
+    for cycle, drawn in enumerate(drawn_inputs(inputs, random, _CASES, _CYCLES)):
         values = graph.values(drawn | state, ones)
         for machine, waves in zip(machines, found, strict=True):
             for register in machine.registers:

@@ -1,6 +1,7 @@
 """Netlists beside RTL from power-up on: what is right stays known, and planted faults are seen."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,12 +11,13 @@ from hwmodel.gatelevel.designs import standard_specs
 from hwmodel.gatelevel.simulation import simulate_gates
 from hwmodel.gatelevel.stimuli import power_up
 from hwmodel.operands.stimulus import Mismatch
-from hwmodel.power.icarus import icarus_version
+from hwmodel.power.icarus import SimulationError, icarus_version
 from hwmodel.synthesis.recipes import recipes
 from rtl.array import CoreSpec
 from rtl.mac import DESIGNS
 from rtl.requant import LoadableSpec, MultiplierSpec, PartialSumSpec, ThresholdSpec
 from rtl.spec import MacSpec
+from siliquant.inputs import InputError
 
 from .netlists import SMALLEST, SPEC, cells, changed, library, mapped, verilog
 
@@ -79,6 +81,29 @@ def test_rtl_that_is_unknown_where_it_is_valid_is_no_reference() -> None:
     text = changed("    valid_q0 <= 1'b0;\n", "")
     with pytest.raises(Mismatch, match=r"out_valid\[0\] in cycle \d+ after power-up is unknown in the RTL, and valid"):
         simulate_gates(text, mapped(text), cells(), power_up(SPEC))
+
+
+@icarus
+def test_nothing_valid_is_unknown_where_nothing_was_unknown_at_first() -> None:
+    netlist, power = mapped(verilog()), power_up(SPEC)
+    text, count = re.subn(r"(accumulator_q_0_reg \([^;]*\.D\()[^)]*", r"\g<1>1'bz", netlist.verilog)
+    assert count == 1
+    floating = replace(netlist, verilog=text)
+    assert simulate_gates(verilog(), floating, cells(), power).unknown > 0
+    with pytest.raises(Mismatch, match=r"accumulator\[0\] in cycle \d+ after power-up is unknown in the netlist"):
+        simulate_gates(verilog(), floating, cells(), power, seed=1)
+
+
+def test_models_of_cells_and_a_seed_are_refused_together() -> None:
+    with pytest.raises(InputError, match="either models or seed may be given: cells of other models start unknown"):
+        simulate_gates(verilog(), mapped(verilog()), cells(), power_up(SPEC), models="", seed=1)
+
+
+@icarus
+def test_a_simulation_that_takes_too_long_is_an_error_of_the_simulation(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hwmodel.gatelevel.simulation._SECONDS_LIMIT", 0.001)
+    with pytest.raises(SimulationError, match=r"iverilog did not finish in 0\.001 s"):
+        simulate_gates(verilog(), mapped(verilog()), cells(), power_up(SPEC))
 
 
 @pytest.mark.parametrize("spec", standard_specs(), ids=lambda spec: spec.name)
