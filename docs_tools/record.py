@@ -138,7 +138,7 @@ def _mutants() -> Recorded:
 
 def _gate_level() -> Recorded:
     """Netlists by the recipes of the flow in turn, of each library."""
-    given = ["-m", "hwmodel.gates", "--recipes", "2"]
+    given = ["-m", "hwmodel.gates", "--recipes", "2", "--fresh"]
     netlists = []
     for library in LIBRARIES:
         found = _written(*given, "--library", library)
@@ -163,8 +163,8 @@ def _netlist(check: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _simulators() -> Recorded:
-    found = _written("-m", "sim.agree")
-    return found, "python -m sim.agree", ("verilator", "icarus", "siliquant", "python")
+    found = _written("-m", "sim.agree", "--fresh")
+    return found, "python -m sim.agree --fresh", ("verilator", "icarus", "siliquant", "python")
 
 
 def _fuzz(folder: Path) -> Recorded:

@@ -26,10 +26,11 @@ PROG = "hwmodel.gates"
 MOST_RECIPES = 100
 HEADERS = ("module", "netlists", "proved", "cells", "registers", "cycles", "X", "s")
 EPILOG = """\
-Without --design: small modules of every kind of MAC, of every requantisation unit and of arrays. Each netlist is proved
-equal to the Verilog of siliquant gen, for all inputs and from every state, and simulated beside it from power-up on,
-with all registers and all ports that are not valid unknown. Column X: bits of valid outputs that are unknown in the
-netlist alone. Exit code 1 where a netlist differs. docs/synthesis.md says what that means.
+Without --design: small modules of every kind of MAC, of every requantisation unit and of arrays. Each netlist is to be
+proved equal to the Verilog of siliquant gen, for all inputs and from every state, and is simulated beside it from
+power-up on, with all registers and all ports that are not valid unknown. Column X: bits of valid outputs that are
+unknown in the netlist alone. Exit code 1 where a netlist differs, or is not proved; 2 where a tool fails, after all
+other netlists. What is proved is kept. docs/synthesis.md says what that means.
 
 examples:
   python -m hwmodel.gates --library sky130hd
@@ -42,19 +43,20 @@ def parser() -> DesignParser:
     add_library_file(made)
     add_clock(made)
     made.add_argument("--recipes", metavar="N", default="2", help="netlists of each design, by as many recipes")
+    made.add_argument("--fresh", action="store_true", help="do again what is known already")
     add_out_file(made, "every netlist, JSON (default: none)")
     return made
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line. Exit code 1 where a netlist differs from its RTL."""
+    """The command line. Exit code 1 where a netlist differs from its RTL or is not proved, 2 where a tool failed."""
     made = parser()
     options = made.parse_args(arguments)
     check_library_options(made, options)
     clock_mhz, count = read_clock_mhz(options.clock_mhz), integer("recipes", options.recipes, 1, MOST_RECIPES)
 
-    from hwmodel.gatelevel import check_gates, recipes_of, standard_specs
-    from hwmodel.operands import Mismatch
+    from hwmodel.gatelevel import GateCheck, check_gates, recipes_of, standard_specs
+    from hwmodel.power import find_icarus
     from rtl.mac import design_named
     from rtl.options import read_parameters
 
@@ -62,28 +64,34 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.design is not None:
         design = design_named(options.design)
         specs = (design(**read_parameters(options, design)),)
+    find_icarus()
     library = library_of(options)
     models = _own_models(library)
     found: list[GateCheck] = []
     differ: list[str] = []
+    errors: list[str] = []
     with naming(library), working(f"netlists of {library.name}") as news:
         for number, spec in enumerate(specs):
-            try:
-                chosen = recipes_of(library, number, count)
-                found += check_gates(spec, library, chosen, clock_mhz=clock_mhz, models=models)
-            except Mismatch as error:
-                differ.append(str(error))
+            chosen = recipes_of(library, number, count)
+            for each in check_gates(spec, library, chosen, clock_mhz=clock_mhz, models=models, fresh=options.fresh):
+                if isinstance(each, GateCheck):
+                    found.append(each)
+                else:
+                    (differ if each.differs else errors).append(each.text)
             news(f"{number + 1} of {len(specs)}, {spec.name}")
     if found:
         _print(found, library)
-    for line in differ:
+    undecided = [
+        f"{each.name} by {each.recipe} in {each.library}: {each.undecided}" for each in found if each.proved is None
+    ]
+    for line in (*differ, *undecided, *(f"error: {each}" for each in errors)):
         print(f"{called(PROG)}: {line}", file=sys.stderr)
     if options.out is not None:
         record = {"library": library.name, "clock_mhz": clock_mhz, "netlists": [asdict(each) for each in found],
-                  "differ": differ}  # fmt: skip
+                  "differ": differ, "errors": errors}  # fmt: skip
         write_atomically(options.out, json.dumps(record, indent=1) + "\n")
-    if differ:
-        sys.exit(1)
+    if differ or undecided or errors:
+        sys.exit(1 if differ or undecided else 2)
 
 
 def _own_models(library: Library) -> str | None:

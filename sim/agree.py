@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
+from typing import TypeAlias
 
 from rtl.mac import design_named
 from rtl.options import read_parameters
@@ -14,7 +15,7 @@ from siliquant.files import write_atomically
 from sim.agreement import Agreement, Spec, agree, agreed_specs
 from sim.bench import MismatchError
 
-from .kept import side_by_side
+from .kept import Shelf, side_by_side
 from .parsers import agree as parser
 
 PROG = "sim.agree"
@@ -22,35 +23,52 @@ HEADERS = ("module", "cycles", "bits", "X after reset", "seeds", "s")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line. Exit code 1 where the simulators differ."""
+    """The command line. Exit code 1 where the simulators differ, 2 where a tool failed."""
     options = parser().parse_args(arguments)
     jobs = read_jobs(options.jobs)
     specs: Sequence[Spec] = agreed_specs()
     if options.design is not None:
         design = design_named(options.design)
         specs = (design(**read_parameters(options, design)),)
-    found: dict[Spec, Agreement | str] = {}
-    with working("simulating") as news:
-        for place, (spec, result) in enumerate(side_by_side(_agree, specs, jobs), start=1):
-            found[spec] = result
-            news(f"{place} of {len(specs)}, {spec.name}")
+    found = _found(specs, jobs, fresh=options.fresh)
     agreed = [each for spec in specs if isinstance(each := found[spec], Agreement)]
-    differ = [each for spec in specs if isinstance(each := found[spec], str)]
+    differ = [str(each) for each in found.values() if isinstance(each, MismatchError)]
+    errors = [f"{spec.name}: {each}" for spec, each in found.items() if isinstance(each, ToolError)]
     _print(agreed)
-    for line in differ:
+    for line in (*differ, *(f"error: {each}" for each in errors)):
         print(f"{called(PROG)}: {line}", file=sys.stderr)
     if options.out is not None:
-        record = {"modules": [asdict(each) for each in agreed], "differ": differ}
+        record = {"modules": [asdict(each) for each in agreed], "differ": differ, "errors": errors}
         write_atomically(options.out, json.dumps(record, indent=1) + "\n")
-    if differ:
-        sys.exit(1)
+    if differ or errors:
+        sys.exit(1 if differ else 2)
 
 
-def _agree(spec: Spec) -> Agreement | str:
+def _found(specs: Sequence[Spec], jobs: int, *, fresh: bool) -> dict[Spec, _Outcome]:
+    """In the order of the specs; each agreement is kept as soon as it is there."""
+    kept = {} if fresh else {spec: SHELF.read(spec, _fits) for spec in specs}
+    found: dict[Spec, _Outcome] = {spec: Agreement(**data) for spec, data in kept.items() if data is not None}
+    left = [spec for spec in specs if spec not in found]
+    with working("simulating") as news:
+        for place, (spec, result) in enumerate(side_by_side(_agree, left, jobs), start=1):
+            found[spec] = result
+            if isinstance(result, Agreement):
+                SHELF.keep(spec, asdict(result))
+            news(f"{place} of {len(left)}, {spec.name}")
+    return {spec: found[spec] for spec in specs}
+
+
+def _fits(data: object) -> bool:
+    return isinstance(data, dict) and data.keys() == {item.name for item in fields(Agreement)}
+
+
+def _agree(spec: Spec) -> _Outcome:
     try:
         return agree(spec)
-    except MismatchError as error:
-        return str(error)
+    except ToolMissing:
+        raise
+    except (MismatchError, ToolError) as error:
+        return error
 
 
 def _print(agreed: Sequence[Agreement]) -> None:

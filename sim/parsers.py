@@ -128,7 +128,7 @@ def agree() -> DesignParser:
         prog="sim.agree",
         description="Runs the Verilog of modules in Icarus Verilog, which begins with unknown values, and in "
         "Verilator, which begins with random ones, on the same inputs, and compares every output in every cycle. Exit "
-        "code 1 where any differs.",
+        "code 1 where any differs, 2 where a tool fails, after all other modules.",
         epilog="""\
 Without --design: small modules of every kind of MAC, of every requantisation unit, and arrays of both architectures
 with and without requantisers. docs/simulation.md says what is compared.
@@ -137,6 +137,7 @@ examples:
   python -m sim.agree
   python -m sim.agree --design loom --units 3""",
     )
+    made.add_argument("--fresh", action="store_true", help="do again what is known already")
     add_jobs(made)
     add_out_file(made, "every module, JSON (default: none)")
     return made

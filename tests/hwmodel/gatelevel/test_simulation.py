@@ -8,6 +8,7 @@ import pytest
 
 from hwmodel.gatelevel.check import check_gates, recipes_of
 from hwmodel.gatelevel.designs import standard_specs
+from hwmodel.gatelevel.kept import GateCheck
 from hwmodel.gatelevel.simulation import simulate_gates
 from hwmodel.gatelevel.stimuli import power_up
 from hwmodel.operands.stimulus import Mismatch
@@ -30,6 +31,7 @@ def test_two_designs_are_proved_and_stay_known_from_power_up_on() -> None:
     unit = ThresholdSpec(accumulator_width=6, bits=1, groups=2)
     for spec in (SPEC, unit):
         (found,) = check_gates(spec, library(), [SMALLEST], clock_mhz=100.0, models=own)
+        assert isinstance(found, GateCheck)
         assert (found.name, found.design, found.library, found.recipe) == (
             spec.name, spec.design, "freepdk45", "cell-chain-area",
         )  # fmt: skip
