@@ -12,13 +12,22 @@ from rtl.mac import design_named
 from rtl.options import read_parameters
 from siliquant.commandline import called, console, print_table, read_jobs, run, working
 from siliquant.files import write_atomically
+from siliquant.inputs import ToolError
 from sim.agreement import Agreement, Spec, agree, agreed_specs
 from sim.bench import MismatchError
+from sim.simulators import Icarus, Verilator
 
 from .kept import Shelf, side_by_side
 from .parsers import agree as parser
 
 PROG = "sim.agree"
+_Outcome: TypeAlias = Agreement | MismatchError | ToolError
+TOOLS = ("amaranth", "numpy", "pyosys", "siliquant", "verilator")
+_SOURCES = (
+    ("rtl", ""), ("rtl", "logic"), ("rtl", "mac"), ("rtl", "spec"), ("rtl", "components"), ("rtl", "requant"),
+    ("rtl", "array"), ("rtl", "verilog"), ("sim", "mac"), ("sim", "array"), ("sim", "bench"), ("sim", "fuzzing"),
+    ("sim", "mutants"), ("sim", "agreement"), ("sim", "simulators"),
+)  # fmt: skip
 HEADERS = ("module", "cycles", "bits", "X after reset", "seeds", "s")
 
 
@@ -30,7 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.design is not None:
         design = design_named(options.design)
         specs = (design(**read_parameters(options, design)),)
-    found = _found(specs, jobs, fresh=options.fresh)
+    tools = {**Icarus().tools(), **Verilator().tools()}  # a missing one is told before anything runs
+    shelf = Shelf("agreements", _SOURCES, TOOLS, tuple(f"{name} {version}" for name, version in tools.items()))
+    found = _found(specs, shelf, jobs, fresh=options.fresh)
     agreed = [each for spec in specs if isinstance(each := found[spec], Agreement)]
     differ = [str(each) for each in found.values() if isinstance(each, MismatchError)]
     errors = [f"{spec.name}: {each}" for spec, each in found.items() if isinstance(each, ToolError)]
@@ -44,16 +55,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(1 if differ else 2)
 
 
-def _found(specs: Sequence[Spec], jobs: int, *, fresh: bool) -> dict[Spec, _Outcome]:
+def _found(specs: Sequence[Spec], shelf: Shelf, jobs: int, *, fresh: bool) -> dict[Spec, _Outcome]:
     """In the order of the specs; each agreement is kept as soon as it is there."""
-    kept = {} if fresh else {spec: SHELF.read(spec, _fits) for spec in specs}
+    kept = {} if fresh else {spec: shelf.read(spec, _fits) for spec in specs}
     found: dict[Spec, _Outcome] = {spec: Agreement(**data) for spec, data in kept.items() if data is not None}
     left = [spec for spec in specs if spec not in found]
     with working("simulating") as news:
         for place, (spec, result) in enumerate(side_by_side(_agree, left, jobs), start=1):
             found[spec] = result
             if isinstance(result, Agreement):
-                SHELF.keep(spec, asdict(result))
+                shelf.keep(spec, asdict(result))
             news(f"{place} of {len(left)}, {spec.name}")
     return {spec: found[spec] for spec in specs}
 
@@ -65,8 +76,6 @@ def _fits(data: object) -> bool:
 def _agree(spec: Spec) -> _Outcome:
     try:
         return agree(spec)
-    except ToolMissing:
-        raise
     except (MismatchError, ToolError) as error:
         return error
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from rtl.array import Architecture, ArraySpec
 from rtl.mac import DESIGNS
 from rtl.requant import MultiplierSpec, RequantSpec, ThresholdSpec
 from rtl.spec import MacSpec, Precision
+from siliquant.inputs import InputError
 from sim.mac import operand_codes, some_precisions, with_size
 
 __all__ = [
@@ -62,8 +63,13 @@ class Settings:
     group_step: bool = False
 
     def ports(self, spec: ArraySpec) -> dict[str, int]:
-        """By port; an array without requantisers has none for the last three."""
+        """By port; an array without requantisers has none for the last three. Raises InputError for a setting that is
+        asked for and has no port.
+        """
         names = {port.name for port in spec.settings}
+        for item in fields(self):
+            if item.name not in names and getattr(self, item.name) != item.default:
+                raise InputError(f"{item.name} must be {item.default} in an array without a port for it")
         return {name: int(value) for name, value in vars(self).items() if name in names}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from rtl.mac import DESIGNS, UniformSpec
 from rtl.requant import LoadableSpec, MultiplierSpec, PartialSumSpec, ThresholdSpec
 from rtl.spec import MacSpec
 from rtl.verilog import to_verilog
+from siliquant.inputs import ToolError
 from sim import agree as command
 from sim.agreement import Agreement, Played, agree, agreed_specs, compare, played_on
 from sim.bench import MismatchError
@@ -84,6 +86,7 @@ def test_the_command_writes_what_agrees_and_ends_with_code_1_where_something_doe
     given = ["--design", "uniform", "--lanes", "1", "--out", str(out)]
     agreement = Agreement("uniform_w4_a4_l1", "uniform", 100, 1200, 3, 3, 1.5)
     monkeypatch.setattr(command, "agree", lambda spec: agreement)
+    monkeypatch.setenv("SILIQUANT_CACHE_DIR", str(tmp_path / "cache"))
     command.main(given)
     assert "1,200 bits are the same in both. What that says: docs/simulation.md" in capsys.readouterr().out
     assert json.loads(out.read_text())["modules"][0]["bits"] == 1200
@@ -93,10 +96,41 @@ def test_the_command_writes_what_agrees_and_ends_with_code_1_where_something_doe
 
     monkeypatch.setattr(command, "agree", differs)
     with pytest.raises(SystemExit) as end:
-        command.main(given)
+        command.main([*given, "--fresh"])
     assert end.value.code == 1
     assert "uniform_w4_a4_l1: cycle 9: sum[1] is unknown, and valid" in capsys.readouterr().err
     assert json.loads(out.read_text()) == {
         "modules": [],
         "differ": ["uniform_w4_a4_l1: cycle 9: sum[1] is unknown, and valid"],
+        "errors": [],
     }
+
+
+def test_a_tool_that_fails_leaves_the_other_modules_and_what_is_found_is_kept(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SILIQUANT_CACHE_DIR", str(tmp_path / "cache"))
+    specs = [replace(SMALL, lanes=lanes) for lanes in (1, 2, 3)]
+    monkeypatch.setattr(command, "agreed_specs", lambda: specs)
+    asked: list[str] = []
+
+    def fails_at_first(spec: MacSpec) -> Agreement:
+        asked.append(spec.name)
+        if spec is specs[1] and len(asked) < 4:
+            raise ToolError("vvp ended with code 1")
+        return Agreement(spec.name, "uniform", 100, 1200, 3, 3, 1.5)
+
+    monkeypatch.setattr(command, "agree", fails_at_first)
+    given = ["--jobs", "1", "--out", str(tmp_path / "out.json")]
+    with pytest.raises(SystemExit) as end:
+        command.main(given)
+    assert end.value.code == 2
+    wrong = f"{specs[1].name}: vvp ended with code 1"
+    assert f"error: {wrong}" in capsys.readouterr().err
+    written = json.loads((tmp_path / "out.json").read_text())
+    assert [each["name"] for each in written["modules"]] == [specs[0].name, specs[2].name]
+    assert (written["differ"], written["errors"]) == ([], [wrong])
+    command.main(given)
+    assert asked == [*(spec.name for spec in specs), specs[1].name]
+    written = json.loads((tmp_path / "out.json").read_text())
+    assert [each["name"] for each in written["modules"]] == [spec.name for spec in specs]

@@ -388,3 +388,12 @@ def test_specs_and_jobs_travel(tmp_path: Path) -> None:
         assert (other.precision, other.settings) == (step.precision, step.settings)
         assert other.activations.tolist() == step.activations.tolist()
         assert other.weights.tolist() == step.weights.tolist()
+
+
+def test_a_setting_that_an_array_has_no_port_for_is_refused() -> None:
+    spec = ArraySpec(mac=UniformSpec(lanes=1), rows=1, columns=1)
+    assert spec.requant is None
+    assert Settings(shift=1).ports(spec)["shift"] == 1
+    for asked in (Settings(requantise=True), Settings(group=1), Settings(group_step=True)):
+        with pytest.raises(InputError, match=r"must be (False|0) in an array without a port for it"):
+            asked.ports(spec)

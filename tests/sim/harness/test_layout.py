@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +13,10 @@ from rtl.array import ArraySpec, Run
 from rtl.array.images import activation_image, result_matrix, weight_image
 from rtl.mac import DESIGNS, BitSerialSpec, LoomSpec, UniformSpec, XnorSpec
 from rtl.spec.mac import MacSpec, Precision
+from siliquant.inputs import InputError
+from sim.harness import layout
 from sim.harness.layout import activation_words, result_values, weight_words
+from sim.simulators import executable, run_tool
 
 MACS = [
     design(**given, **{design.size_parameter: size})
@@ -84,6 +88,28 @@ def test_codes_of_any_strides_and_types() -> None:
 
 SPEC = ArraySpec(mac=UniformSpec(weight_bits=2, activation_bits=2, lanes=2, reduction_length=64), rows=2, columns=3)
 RUN = SPEC.run(3, 3, 4, Precision(2, 2))
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64, bool, object, np.uint64])
+def test_codes_that_are_no_integers_are_refused(kind: type) -> None:
+    codes = np.array([[0, 1, 1]]).astype(kind)
+    with pytest.raises(
+        InputError, match=rf"codes must be of an integer type of at most 63 bits and a sign, not {codes.dtype}"
+    ):
+        activation_words(SPEC, RUN, codes, Precision(2, 2))
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint64, np.int32, np.float32])
+def test_words_of_another_type_are_refused(kind: type) -> None:
+    with pytest.raises(InputError, match=f"words must be of type uint32, not {np.dtype(kind)}"):
+        result_values(SPEC, RUN, np.zeros((8, 3), kind), 3, 4)
+
+
+def test_the_compiler_has_nothing_to_say(tmp_path: Path) -> None:
+    """Here, where one compiler is known: on a user's machine a warning of another one is no error."""
+    command = [executable("g++"), *layout._FLAGS, "-Wall", "-Wextra", "-Werror", str(layout._SOURCE), "-o", "layout.so"]
+    assert "-Werror" not in layout._FLAGS
+    assert run_tool(command, tmp_path) == ""
 
 
 @pytest.mark.parametrize(
