@@ -15,7 +15,7 @@ from siliquant.files import write_atomically
 from siliquant.inputs import ToolError
 from sim.agreement import Agreement, Spec, agree, agreed_specs
 from sim.bench import MismatchError
-from sim.simulators import Icarus, Verilator
+from sim.simulators import SIMULATORS
 
 from .kept import Shelf, side_by_side
 from .parsers import agree as parser
@@ -39,7 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.design is not None:
         design = design_named(options.design)
         specs = (design(**read_parameters(options, design)),)
-    tools = {**Icarus().tools(), **Verilator().tools()}  # a missing one is told before anything runs
+    # A missing tool is told before anything runs.
+    tools = {name: text for each in SIMULATORS.values() for name, text in each.tools().items()}
     shelf = Shelf("agreements", _SOURCES, TOOLS, tuple(f"{name} {version}" for name, version in tools.items()))
     found = _found(specs, shelf, jobs, fresh=options.fresh)
     agreed = [each for spec in specs if isinstance(each := found[spec], Agreement)]

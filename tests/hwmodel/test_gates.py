@@ -49,7 +49,7 @@ PROVED = GateCheck(
     ("found", "code", "said"),
     [
         (Failure("top by cell-chain-area in freepdk45: top: register q takes", differs=True), 1, ": register q takes"),
-        (Failure("top by cell-chain-area in freepdk45: ABC stopped", differs=False), 2, "error: top by cell-chain-area"),
+        (Failure("top by cell-chain-area in freepdk45: ABC stopped", differs=False), 2, "error: top by cell-chain"),
         (replace(PROVED, proved=None, undecided="not decided: no partner"), 1,
          "top by cell-chain-area in freepdk45: not decided: no partner"),
     ],

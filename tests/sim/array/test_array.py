@@ -21,6 +21,7 @@ from rtl.array import Architecture, ArraySpec
 from rtl.mac import DESIGNS, UniformSpec, XnorSpec
 from rtl.requant import MultiplierSpec, RequantSpec, ThresholdSpec
 from rtl.spec.mac import MacSpec, Precision
+from siliquant.inputs import InputError
 from sim.array.bench import arrays_from_json, arrays_to_json, run_array_tests, verilog_of_arrays
 from sim.array.cases import Job, Settings, Step, arrays_of, load_jobs, save_jobs
 from sim.simulators.toolchain import SimulationError, cached

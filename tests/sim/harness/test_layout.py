@@ -93,9 +93,7 @@ RUN = SPEC.run(3, 3, 4, Precision(2, 2))
 @pytest.mark.parametrize("kind", [np.float32, np.float64, bool, object, np.uint64])
 def test_codes_that_are_no_integers_are_refused(kind: type) -> None:
     codes = np.array([[0, 1, 1]]).astype(kind)
-    with pytest.raises(
-        InputError, match=rf"codes must be of an integer type of at most 63 bits and a sign, not {codes.dtype}"
-    ):
+    with pytest.raises(InputError, match=rf"codes must be of an integer type of .* sign, not {codes.dtype}"):
         activation_words(SPEC, RUN, codes, Precision(2, 2))
 
 
