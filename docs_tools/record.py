@@ -298,7 +298,9 @@ def _demo() -> Recorded:
 
 
 def _faults() -> Recorded:
-    """What is kept of the campaign, which takes hours and is run in parts."""
+    """What is kept of the campaign, which takes hours and is run in parts. Raises InputError where something is
+    missing, of other code, or found something.
+    """
     given = ["-m", "tests.faults", "--out", "build/faults"]
     found = json.loads(_ran(*given, "--known"))
     return found, f"python {' '.join(given)}", (*FLOW, *TRAINING, *SIMULATION)

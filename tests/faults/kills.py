@@ -9,12 +9,13 @@ from tests.faults.processes import Started, kill_family, kill_worker
 from tests.faults.trial import Reference, Trial
 from tests.faults.worlds import World, differences
 
-__all__ = ["KINDS", "kills"]
+__all__ = ["KILLED", "KINDS", "kills"]
 
 KINDS = ("command", "all", "worker")
 _CHAIN = 4
 """A run is killed up to so many times in a row, before it may end."""
-_KILLED = r"kill|signal|ended|SIGKILL|died|lost|terminated"
+KILLED = r"\b(kill(ed|s)?|signal|ended|died|lost|terminated|(?-i:SIG[A-Z]{3,}))\b"
+"""What a command says that lost a process, in whole words: intended has ended in it."""
 
 
 def kills(trial: Trial) -> None:
@@ -61,11 +62,12 @@ def _killed(trial: Trial, world: World, reference: Reference) -> str | None:
 def _without_worker(trial: Trial, world: World, started: Started, reference: Reference, told: str) -> str | None:
     """A command that lost a process ends, well or with a sentence that says so."""
     code = trial.end(started, reference.seconds)
-    trial.tally.ended("worker, went on" if code == 0 else "worker, said so")
+    ends = "went on" if code == 0 else "ended by a signal" if code is not None and code < 0 else "said so"
+    trial.tally.ended(f"worker, {ends}")
     if code == 0:
         trial.finished(world, code, reference, told)
         return None
-    trial.refused(world, code, told, _KILLED)
+    trial.refused(world, code, told, KILLED)
     trial.differ([line for line in differences(world.results(), reference.results) if "differs" in line
                   and "standard output" not in line and trial.job.resume is None], told)  # fmt: skip
     return told

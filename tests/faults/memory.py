@@ -7,11 +7,12 @@ import re
 from tests.faults.processes import start
 from tests.faults.trial import Trial
 
-__all__ = ["memory"]
+__all__ = ["MISSING", "memory"]
 
 _MIB = 1 << 20
 _LEAST, _MOST = 40, 2000
-_MEMORY = r"memory|alloc|killed|thread|crashed|SIG|ended"
+MISSING = r"\b(memory|m?alloc\w*|killed|threads?|crashed|(?-i:SIG[A-Z]{3,}))\b"
+"""What a command says, whatever the case: whole words, as design and intended have SIG and ended in them."""
 
 
 def memory(trial: Trial) -> None:
@@ -31,11 +32,13 @@ def memory(trial: Trial) -> None:
             trial.tally.ended("did its work")
             trial.same(world, reference, what)
             world = trial.world()
-        elif (code is not None and code < 0) or re.search(r"std::bad_alloc|Fatal Python error", world.said()):
+        elif code is not None and code < 0:
+            trial.tally.ended("ended by a signal")
+        elif re.search(r"std::bad_alloc|Fatal Python error", world.said()):
             trial.tally.ended("ended by a library")
         else:
             trial.tally.ended("said so")
-            trial.refused(world, code, what, _MEMORY)
+            trial.refused(world, code, what, MISSING)
         if code != 0:
             trial.again(world, reference, f"a limit of {what}")
             world = trial.world()

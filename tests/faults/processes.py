@@ -82,6 +82,7 @@ def fork(call: str, line: Sequence[str], folder: Path, environment: Mapping[str,
         os.environ.clear()
         os.environ.update(environment)
         tempfile.tempdir = None
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         sys.modules["__main__"] = ModuleType("__main__")
         sys.argv = ["siliquant", *line]
         code = _called(call)

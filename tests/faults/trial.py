@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from random import Random
 
 from tests.faults.jobs import Job
 from tests.faults.processes import Started, fork, kill_family, lost, start
-from tests.faults.worlds import World, differences
+from tests.faults.worlds import PRINTED, World, differences
 
 __all__ = ["Reference", "Tally", "Trial"]
 
@@ -67,6 +68,7 @@ class Trial:
     seconds: float = math.inf
     until: float = math.inf
     tally: Tally = field(default_factory=Tally)
+    plain: Reference | None = None
     report: Callable[[str], None] = print
 
     def goes_on(self) -> bool:
@@ -135,10 +137,37 @@ class Trial:
         self.differ(world.left(), what)
         self.undamaged(world, what)
 
-    def same(self, world: World, reference: Reference, what: str) -> None:
-        """Its results are those of the undisturbed run, or it said that they are not quite those."""
-        if not self.job.timed and _OTHERWISE not in world.said():
-            self.differ(differences(world.results(), reference.results), what)
+    def same(self, world: World, reference: Reference, what: str, *, printed: bool = True) -> None:
+        """Its results are those of the undisturbed run; where it said that it has no kernels, of one without them.
+        printed: what it printed is there, too, and compared.
+        """
+        if self.job.timed:
+            return
+        found = world.results()
+        expected = self.without_kernels(world).results if self.otherwise(world) else reference.results
+        if not printed:
+            found, expected = ({name: each[name] for name in each if name != PRINTED} for each in (found, expected))
+        self.differ(differences(found, expected), what)
+
+    def otherwise(self, world: World) -> bool:
+        """Whether it said that it works without kernels."""
+        return _OTHERWISE in world.said()
+
+    def without_kernels(self, world: World) -> Reference:
+        """An undisturbed run without compiled kernels, at the same place; what is there is put back afterwards."""
+        if self.plain is None:
+            aside = self.home / "aside"
+            world.place.rename(aside)
+            try:
+                other = self.world()
+                started = self.start(other, {"SILIQUANT_NATIVE": "0"})
+                code = self.end(started)
+                assert code == 0, f"{self.job.name} must succeed without kernels, and ended with {code}: {other.said()}"
+                self.plain = Reference(other.results(), frozenset(other.kept()), started.seconds, {})
+            finally:
+                shutil.rmtree(world.place, ignore_errors=True)
+                aside.rename(world.place)
+        return self.plain
 
     def undamaged(self, world: World, what: str) -> None:
         """It found nothing in the cache that was not whole."""

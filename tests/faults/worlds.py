@@ -16,9 +16,11 @@ from pathlib import Path
 from tests.faults.jobs import Job
 from tests.faults.processes import TOKEN
 
-__all__ = ["ROOT", "World", "differences"]
+__all__ = ["PRINTED", "ROOT", "World", "differences"]
 
 ROOT = Path(__file__).resolve().parents[2]
+PRINTED = "standard output"
+"""The name of what a command prints, among its results."""
 FOLDERS = ("tmp", "cache", "home", "work")
 HALVES = re.compile(r"\.tmp$|^\.(building|aside)-")
 """Names of what is being written."""
@@ -83,7 +85,7 @@ class World:
     def results(self) -> dict[str, str]:
         """What it wrote, and what it printed where that is a result, without times: sha256 by file."""
         found = {str(path.relative_to(self.out)): _content(path) for path in _files(self.out)}
-        return {**found, "standard output": _content(self.place / "stdout")} if self.job.printed else found
+        return {**found, PRINTED: _content(self.place / "stdout")} if self.job.printed else found
 
     def kept(self) -> set[str]:
         """The files of its cache."""
