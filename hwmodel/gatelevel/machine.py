@@ -74,7 +74,9 @@ def machine_of_rtl(
     (edge,) = module["ports"][clock]["bits"]
     literals: dict[int | str, int] = {"0": FALSE, "1": TRUE}
     for name, given in inputs.items():
-        literals |= dict(zip(module["ports"][name]["bits"], given, strict=True))
+        for bit, driven in zip(module["ports"][name]["bits"], given, strict=True):
+            _check_free(bit == edge or bit in literals, name)
+            literals[bit] = driven
     makers: dict[int | str, Mapping[str, Any]] = {}
     taken: dict[int | str, int | str] = {}
     for label, cell in module["cells"].items():
@@ -135,10 +137,13 @@ def machine_of_netlist(
     """
     clocks = clock_nets(netlist, cells, clock)
     literals: dict[int, int] = {ZERO_NET: FALSE, ONE_NET: TRUE}
+    ports = set(netlist.inputs.get(clock, ()))
     for name, given in inputs.items():
-        literals |= dict(zip(netlist.inputs[name], given, strict=True))
+        for net, bit in zip(netlist.inputs[name], given, strict=True):
+            _check_free(net in ports or net in literals, name)
+            literals[net] = bit
     makers: dict[int, tuple[Expression, Instance, Mapping[str, int]]] = {}
-    driven = set(netlist.inputs.get(clock, ()))
+    driven = set(ports)
     flops: list[tuple[Instance, FlipFlop, Mapping[str, int], tuple[int, ...]]] = []
     for instance in netlist.instances:
         model = cells[instance.cell]
@@ -152,9 +157,9 @@ def machine_of_netlist(
             states = {model.flip_flop.state: has, model.flip_flop.inverse: has ^ 1}
             flops.append((instance, model.flip_flop, states, enables))
         for pin, function in model.outputs.items():
-            net = instance.pins.get(pin)
-            if net is None:
+            if pin not in instance.pins:
                 continue
+            net = instance.pins[pin]
             if net in driven or net in literals or (net in clocks and not passes_clock_on):
                 raise InputError(f"net {netlist.net_label(net)} must have one driver, but {instance.name} is another")
             driven.add(net)
@@ -202,6 +207,12 @@ def _enables(instance: Instance, flop: FlipFlop, clocks: Mapping[int, ClockNet],
     if edge is None or not flop.clocked_on.evaluate(dict.fromkeys(flop.clock_pins, int(edge.direct)), 1):
         raise InputError(f"flip-flop {instance.name} ({instance.cell}) must be of the rising edge of {clock}")
     return edge.enables
+
+
+def _check_free(taken: bool, name: str) -> None:
+    """Raises InputError for a bit of an input port whose net something drives already."""
+    if taken:
+        raise InputError(f"every bit of input port {name} must have a net of its own, which nothing else drives")
 
 
 def _passes_clock_on(instance: Instance, model: CellModel, clocks: Mapping[int, ClockNet]) -> bool:

@@ -220,5 +220,7 @@ def check_width(spec: ArraySpec, passes: tuple[Pass, ...], k: int) -> None:
 
 
 def _image(words: WordArray) -> _Image:
-    """Where the words are, which must outlive it."""
+    """Where the words are, which must outlive it. Raises InputError for what compiled code would read amiss."""
+    if words.dtype != np.uint32 or words.ndim != 2 or not words.flags.c_contiguous:
+        raise InputError(f"words must be a contiguous matrix of type uint32, not {words.dtype} of shape {words.shape}")
     return _Image(words.ctypes.data, len(words), words.shape[1])

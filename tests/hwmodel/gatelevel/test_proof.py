@@ -227,6 +227,16 @@ def test_ports_have_the_direction_of_those_of_the_rtl() -> None:
         prove_gates(FLOP, edited(lambda module: module["ports"]["z"].update(direction="input", bits=[9999])), cells())
 
 
+@pytest.mark.parametrize("net", ["0", "clk"])
+def test_an_input_port_has_nets_of_its_own(net: str) -> None:
+    def change(module: dict[str, Any]) -> None:
+        bits = module["ports"]["clk"]["bits"] if net == "clk" else [net]
+        module["ports"]["a"]["bits"] = module["cells"]["y_reg"]["connections"]["D"] = bits
+
+    with pytest.raises(InputError, match="every bit of input port a must have a net of its own"):
+        prove_gates(FLOP, edited(change), cells())
+
+
 def buffer(*, a: int, z: int) -> dict[str, Any]:
     return {
         "type": "BUF_X1", "port_directions": {"A": "input", "Z": "output"}, "connections": {"A": [a], "Z": [z]},

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from rtl.array import ArraySpec
 from rtl.array.passes import Codes, plan_passes
 from rtl.spec.numbers import IntArray
+from siliquant.inputs import InputError
 from sim.harness.driver import ArraySimulator
 from sim.harness.engine import ArrayEngine, GemmRecord
 from tests.sim.harness.products import ARRAYS, BINARY, BROADCAST, SERIAL, check, codes_of, library_of, product
@@ -219,3 +220,15 @@ def test_a_simulator_multiplies_block_by_block() -> None:
             assert block.cycles == block.predicted_cycles == BROADCAST.cycles(run)
             assert block.load_cycles == block.predicted_load_cycles == BROADCAST.load_cycles(run)
     one.close()  # once more does no harm
+
+
+@pytest.mark.parametrize(
+    "words", [np.zeros((4, 2), np.int64), np.zeros(4, np.uint32), np.zeros((4, 4), np.uint32)[:, :2]]
+)
+def test_words_that_compiled_code_would_read_amiss_are_refused(words: np.ndarray) -> None:
+    run = BROADCAST.run(1, 1, 1, BROADCAST.mac.precisions[0])
+    with (
+        ArraySimulator(BROADCAST, library_of(BROADCAST)) as simulator,
+        pytest.raises(InputError, match="words must be a contiguous matrix of type uint32, not"),
+    ):
+        simulator.load(run, words, words, [(0, 0)])
