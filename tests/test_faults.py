@@ -172,6 +172,19 @@ def test_without_kernels_results_are_those_without_kernels(tmp_path: Path) -> No
     (world.place / "stderr").write_text("")
     trial.same(world, reference, "a full disk")
     assert len(trial.tally.found) == 2
+    (world.out / "result.json").write_text("plain")
+    trial.same(world, reference, "without cc", silent=True)
+    assert len(trial.tally.found) == 2
+
+
+def test_why_there_are_no_kernels_is_no_result(tmp_path: Path) -> None:
+    world = World(Job("planted", ()), tmp_path, tmp_path)
+    world.out.mkdir()
+    found = []
+    for said in ('torch, no \\"cc\\" here', "torch, they are turned off", "native, gcc 12"):
+        (world.out / "run.json").write_text(f'{{"kernels": "{said}", "bits": 4}}')
+        found.append(world.results()["run.json"])
+    assert found[0] == found[1] != found[2]
 
 
 def test_what_killed_campaigns_left_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
