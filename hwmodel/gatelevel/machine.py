@@ -138,6 +138,7 @@ def machine_of_netlist(
     clocks = clock_nets(netlist, cells, clock)
     literals: dict[int, int] = {ZERO_NET: FALSE, ONE_NET: TRUE}
     ports = set(netlist.inputs.get(clock, ()))
+    _check_free(not ports.isdisjoint(literals), clock)
     for name, given in inputs.items():
         for net, bit in zip(netlist.inputs[name], given, strict=True):
             _check_free(net in ports or net in literals, name)

@@ -237,6 +237,14 @@ def test_an_input_port_has_nets_of_its_own(net: str) -> None:
         prove_gates(FLOP, edited(change), cells())
 
 
+def test_the_clock_is_no_constant() -> None:
+    def change(module: dict[str, Any]) -> None:
+        module["ports"]["clk"]["bits"] = module["cells"]["y_reg"]["connections"]["CK"] = ["0"]
+
+    with pytest.raises(InputError, match="every bit of input port clk must have a net of its own"):
+        prove_gates(FLOP, edited(change), cells())
+
+
 def buffer(*, a: int, z: int) -> dict[str, Any]:
     return {
         "type": "BUF_X1", "port_directions": {"A": "input", "Z": "output"}, "connections": {"A": [a], "Z": [z]},
