@@ -23,6 +23,7 @@ __all__ = ["clusters"]
 
 _CHANGED = "rtl/spec/mac.py"
 _DIFFERS = r"worker.*(other|differ|version|same)"
+_PATIENCE = 60.0  # seconds until there is a worker
 _DASK = {
     "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "2s",
     "DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "10s",
@@ -49,9 +50,12 @@ def _killed_worker(trial: Trial, reference: Reference) -> bool:
     """Whether one was killed while the command ran."""
     world = trial.world()
     with _cluster(world, nanny=True) as address:
+        late = time.monotonic() + _PATIENCE
+        while not _workers(world) and time.monotonic() < late:
+            time.sleep(0.1)
         started = _start(trial, world, address)
-        ended = started.wait(trial.draw.uniform(0, 2 * reference.seconds)) is not None
-        workers = [pid for pid, line in _processes(world).items() if b"spawn_main" in line]  # of nannies
+        ended = started.wait(trial.draw.uniform(0, reference.seconds)) is not None
+        workers = _workers(world)
         killed = not ended and bool(workers) and _kill(trial.draw.choice(workers))
         code = trial.end(started, 4 * reference.seconds)
         trial.finished(world, code, reference, "a killed worker of the cluster")
@@ -87,6 +91,11 @@ def _other_version(trial: Trial, reference: Reference) -> bool:
             trial.wrong(f"a worker of another version: ended with {code}, not 2")
     _whole(trial, world, reference, "workers of another version, with those of this one")
     return True
+
+
+def _workers(world: World) -> list[int]:
+    """Those that nannies have started."""
+    return [pid for pid, line in _processes(world).items() if b"spawn_main" in line]
 
 
 def _kill(pid: int) -> bool:
