@@ -94,8 +94,15 @@ def _other_version(trial: Trial, reference: Reference) -> bool:
 
 
 def _workers(world: World) -> list[int]:
-    """Those that nannies have started."""
-    return [pid for pid, line in _processes(world).items() if b"spawn_main" in line]
+    """Those that nannies have started: their children, which write other names over their command lines."""
+    nannies = set(map(int, (world.place / "cluster" / "nannies").read_text().split()))
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            parent = int((path / "stat").read_bytes().rpartition(b")")[2].split()[1])
+            if parent in nannies and b"resource_tracker" not in (path / "cmdline").read_bytes():
+                found.append(int(path.name))
+    return sorted(found)
 
 
 def _kill(pid: int) -> bool:
@@ -146,6 +153,7 @@ def _cluster(world: World, *, nanny: bool, path: Path = ROOT) -> Iterator[str]:
                 started.append(subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log))
             while not file.exists() and started[0].poll() is None:
                 time.sleep(0.05)
+        (folder / "nannies").write_text(" ".join(str(each.pid) for each in started[1:]))
         yield str(json.loads(file.read_text())["address"])
     finally:
         for each in started:
