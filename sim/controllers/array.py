@@ -12,6 +12,7 @@ from sim.proofs import ProofError
 from sim.simulators import generated_verilog
 
 from .feed import FEED_STEPS, prove_feed
+from .settings import SETTINGS_STEPS, prove_settings
 from .store import STORE_STEPS, prove_store
 from .terms import Terms
 from .transition import read_module
@@ -44,6 +45,7 @@ def prove_controllers(spec: ArraySpec, verilog: str | None = None) -> tuple[Cont
     for controller, prove, steps in (
         ("operand_controller", prove_feed, FEED_STEPS),
         ("drain_controller", prove_store, STORE_STEPS),
+        ("settings_check", prove_settings, SETTINGS_STEPS),
     ):
         start, terms = time.perf_counter(), Terms()
         name, text = _module(verilog, controller)

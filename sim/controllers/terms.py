@@ -153,6 +153,11 @@ class Terms:
         """1 where it holds, else 0."""
         return fact.choose(self.number(1, 1), self.number(0, 1))
 
+    def replaced(self, words: Mapping[str, Word], pairs: Sequence[tuple[Word, Word]]) -> dict[str, Word]:
+        """Words with others in the place of some, all at once."""
+        found = {old.term: new.term for old, new in pairs}
+        return {name: Word(self.terms, self.terms.substitute_term(word.term, found)) for name, word in words.items()}
+
     def follows(self, assumed: Fact, wanted: Fact) -> bool:
         """Whether something holds wherever something else does."""
         solver = Bitwuzla(self.terms, Options())

@@ -69,6 +69,18 @@ class Transition:
     taken: Mapping[str, Word]
     outputs: Mapping[str, Word]
 
+    def after(self, terms: Terms, registers: Mapping[str, Word], inputs: Mapping[str, Word]) -> dict[str, Word]:
+        """What the registers hold a cycle after they held these, with these inputs."""
+        return terms.replaced(self.taken, self._pairs(registers, inputs))
+
+    def shown(self, terms: Terms, registers: Mapping[str, Word], inputs: Mapping[str, Word]) -> dict[str, Word]:
+        """The outputs where the registers hold these, with these inputs."""
+        return terms.replaced(self.outputs, self._pairs(registers, inputs))
+
+    def _pairs(self, registers: Mapping[str, Word], inputs: Mapping[str, Word]) -> list[tuple[Word, Word]]:
+        pairs = [(word, registers[name]) for name, word in self.registers.items()]
+        return pairs + [(word, inputs[name]) for name, word in self.inputs.items()]
+
 
 def read_module(verilog: str, module: str, terms: Terms) -> Transition:
     """The transition of a module that instantiates no other. Raises ProofError for one that has what no controller

@@ -19,7 +19,7 @@ ARRAYS = (
     ArraySpec(mac=SMALL, rows=1, columns=1, activation_depth=5, weight_depth=7, result_depth=2),
     ArraySpec(mac=BitSerialSpec(units=2), rows=4, columns=2, architecture=Architecture.SYSTOLIC),
     ArraySpec(mac=BitFusionSpec(units=1), rows=2, columns=2, requant=ThresholdSpec(accumulator_width=32, groups=3)),
-    ArraySpec(mac=UniformSpec(lanes=16), rows=16, columns=16, drains=4, weight_depth=1 << 16, result_depth=1 << 16),
+    ArraySpec(mac=UniformSpec(lanes=16), rows=16, columns=16, drains=4, weight_depth=1 << 13, result_depth=1 << 16),
 )
 FAULTED = ArraySpec(
     mac=LoomSpec(units=1, maximum_bits=2), rows=7, columns=1, drains=3, architecture=Architecture.SYSTOLIC
@@ -29,12 +29,13 @@ FAULTED = ArraySpec(
 @pytest.mark.parametrize("spec", ARRAYS, ids=lambda spec: spec.name)
 def test_controllers_follow_their_loops(spec: ArraySpec) -> None:
     found = prove_controllers(spec)
-    assert [each.controller for each in found] == ["operand_controller", "drain_controller"]
-    assert all(each.registers > 20 and len(each.steps) == 4 for each in found)
+    assert [each.controller for each in found] == ["operand_controller", "drain_controller", "settings_check"]
+    assert all(each.registers > 20 and len(each.steps) >= 4 for each in found)
 
 
 FEED = "operand controller: this does not hold: "
 STORE = "drain controller: this does not hold: "
+CHECK = "check of settings: this does not hold: "
 KEPT, SHOWN = "the registers stay those of the model", "outputs are those of the model"
 FAULTS = (
     ("a row too few", r"\{1'b0, row_tiles\} - 17'd1", "{1'b0, row_tiles} - 17'd2", STORE + KEPT),
@@ -58,6 +59,16 @@ FAULTS = (
     ("a word is complete too early", r"together \| \(whose == 2'd2\)", "together | (whose == 2'd1)", STORE + SHOWN),
     ("a tile is too long", r"together \? 3'd3 : 3'd7;", "together ? 3'd3 : 3'd0;", STORE),
     ("a stop does nothing", r"else if \(stop\) left <= 3'd0;", "else if (stop) left <= left;", STORE + KEPT),
+    ("the highest bit of a size is lost", r"weight_product = \{4'd0, column_tiles\}",
+     "weight_product = {4'd0, column_tiles & 16'h7fff}", CHECK + "a product is then known to be too large for the w"),
+    ("a memory has a word more", r"activation_following > 18'd2048", "activation_following > 18'd2049",
+     CHECK + "a product is then known to be too large for the activation memory"),
+    ("a base is added too early", r"phase_3 \? result_base", "phase_2 ? result_base",
+     CHECK + "a product is then known to be too large for the result memory"),
+    ("an excess is forgotten", r"result_over <= result_over \| ", "result_over <= ", CHECK + "a product is"),
+    ("a table has a cycle more", r"cycles > 8'd4", "cycles > 8'd5", CHECK + "what is wrong is refused with the lowest"),
+    ("causes are exchanged", r"\? 4'd6 :", "? 4'd7 :", CHECK + "what is wrong is refused with the lowest cause"),
+    ("it answers a cycle early", r"refused = phase_4", "refused = phase_3", CHECK + "nothing is refused but 5 cycles"),
     ("the next address is this one", r"next_address = active \? following", "next_address = active ? address",
      STORE + SHOWN),
 )  # fmt: skip
