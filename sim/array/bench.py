@@ -12,10 +12,12 @@ from pathlib import Path
 
 from rtl.array import ArraySpec
 from rtl.manifests import array_from_parameters
+from siliquant.files import scratch
 from sim.bench import Layout
 from sim.simulators import SIMULATORS, generated_verilog
 
 from .cases import Job, save_jobs
+from .trace import TRACE_VARIABLE, Looked, read_trace
 
 __all__ = [
     "ARRAYS_VARIABLE",
@@ -25,6 +27,7 @@ __all__ = [
     "arrays_from_json",
     "arrays_to_json",
     "run_array_tests",
+    "trace_array_tests",
     "verilog_of_arrays",
 ]
 
@@ -84,12 +87,13 @@ def run_array_tests(
     tests: Sequence[str] = (),
     jobs: Sequence[Job] = (),
     verilog: str | None = None,
+    trace: Path | None = None,
 ) -> str:
     """Simulates arrays of ``specs`` in ``folder`` and returns the log.
 
     tests: names of tests in sim.array.tests, all by default. jobs: what the test ``jobs`` computes. verilog: takes the
-    place of the generated text. Raises SimulationError where hardware and expectation disagree, ToolError where a tool
-    is missing or fails.
+    place of the generated text. trace: where the :mod:`sim.array.trace` of one array goes. Raises SimulationError where
+    hardware and expectation disagree, ToolError where a tool is missing or fails.
     """
     chosen = SIMULATORS[simulator]
     build = chosen.build(verilog if verilog is not None else verilog_of_arrays(specs), TOP)
@@ -98,4 +102,13 @@ def run_array_tests(
     path = (folder / "jobs.npz").resolve()
     save_jobs(path, jobs)
     env = {ARRAYS_VARIABLE: arrays_to_json(specs), JOBS_VARIABLE: str(path)}
+    if trace is not None:
+        env[TRACE_VARIABLE] = str(trace.resolve())
     return chosen.run(build, TOP, "sim.array.tests", folder, env=env, test_filter=test_filter)
+
+
+def trace_array_tests(spec: ArraySpec) -> list[Looked]:
+    """What all tests drive on one array, and what they look at, as they run in Icarus."""
+    with scratch("trace") as folder:
+        run_array_tests([spec], folder, simulator="icarus", trace=folder / "trace.txt")
+        return read_trace(folder / "trace.txt")

@@ -191,7 +191,8 @@ def random_parameters(requant: RequantSpec, sums: IntArray, rng: np.random.Gener
 
 def limit_settings(spec: ArraySpec, rng: np.random.Generator, random_runs: int = 12) -> Iterator[dict[str, int]]:
     """Settings of runs by port, short ones where they are legal: every size 0 (alone and with another), every memory
-    just full and one word more, by its sizes and by its base, the largest numbers, and random ones.
+    just full and one word more, by its sizes and by its base, the largest numbers, every bit of a size or a base alone,
+    sizes of any factors whose words just fit, and random ones.
     """
     widths = {port.name: port.width for port in spec.settings}
     sizes = ("steps", "weight_planes", "activation_planes", "row_tiles", "column_tiles")
@@ -230,5 +231,28 @@ def limit_settings(spec: ArraySpec, rng: np.random.Generator, random_runs: int =
         for group in {spec.requant.groups - 1, (1 << widths["group"]) - 1}:
             yield small | {"requantise": 1, "group": group}
             yield small | {"requantise": 1, "group": group, "group_step": 1, "column_tiles": 2}
+    for name, width in widths.items():
+        if name in sizes or name.endswith("_base"):
+            yield from (small | {name: 1 << bit} for bit in range(width))
+    yield from _near(spec, rng, small)
     for _ in range(random_runs):
         yield {name: int(rng.integers(0, 1 << int(rng.integers(1, width + 1)))) for name, width in widths.items()}
+
+
+def _near(
+    spec: ArraySpec, rng: np.random.Generator, small: dict[str, int], count: int = 12
+) -> Iterator[dict[str, int]]:
+    """Of each operand and result memory, sizes of random factors at a base where the last word is the last of the
+    memory, and one further on.
+    """
+    most = {"weight": spec.weight_depth, "activation": spec.activation_depth, "result": spec.result_depth}
+    grown = {"weight": "column_tiles", "activation": "row_tiles", "result": "row_tiles"}
+    for name, depth in most.items():
+        for _ in range(count):
+            unit = spec.drain_rows if name == "result" else 1
+            first = int(rng.integers(1, max(1, depth // unit) + 1))
+            second = int(rng.integers(1, max(1, depth // (unit * first)) + 1))
+            chosen = small | {grown[name]: first, "column_tiles" if name == "result" else "steps": second}
+            for base in (depth - first * second * unit, depth - first * second * unit + 1):
+                if base < 1 << max(1, (depth - 1).bit_length()):
+                    yield chosen | {f"{name}_base": base}

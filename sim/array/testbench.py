@@ -27,17 +27,25 @@ from rtl.array import (
 from sim.bench import Layout, MismatchError
 
 from .cases import IntArray, Settings, Step
+from .trace import TraceWriter
 
 __all__ = ["ArrayTestbench", "check_results"]
 
+_LOADS = {
+    f"load_{name}": (f"{single}_address", f"{single}_data")
+    for name, single in (("weights", "weight"), ("activations", "activation"), ("control", "control"))
+}
+"""Ports that count only where the first is 1."""
 _NO_LOAD = {"load_weights": 0, "load_activations": 0, "load_control": 0}
 _PERIOD = 2  # simulation steps of a clock cycle
 
 
 class ArrayTestbench:
-    """One array of the bench. Inputs change at falling edges of its clock, where outputs are sampled, too."""
+    """One array of the bench. Inputs change at falling edges of its clock, where outputs are sampled, too. All of it
+    goes to ``trace``, too, where one is kept.
+    """
 
-    def __init__(self, bench: Any, index: int, spec: ArraySpec) -> None:
+    def __init__(self, bench: Any, index: int, spec: ArraySpec, trace: TraceWriter | None = None) -> None:
         self.spec = spec
         self._layout = Layout.of(spec)
         self._clk, self._busy = getattr(bench, f"clk_{index}"), getattr(bench, f"busy_{index}")
@@ -47,18 +55,48 @@ class ArrayTestbench:
         self._result_base = 0
         self._idle = {} if spec.requant is None else {"load_requant": 0}
         self._changed = False  # whether the run that goes on changes its sums
-        self._drive.value = self._layout.word({"rst": 1})
+        self._trace = trace
+        self._opened: int | None = None
+        if trace is not None:
+            trace.begin()
+        self._put({"rst": 1})
 
     async def open(self) -> None:
         """Runs the clock until the end of the test, and resets."""
+        self._opened = int(get_sim_time("step"))
         Clock(self._clk, _PERIOD, unit="step", impl="gpi").start()
         await self.reset()
 
     async def cycle(self, **inputs: int) -> None:
         """Changes inputs, all others stay as they were, and waits for the next falling edge."""
         self._inputs |= inputs
-        self._drive.value = self._layout.word(self._inputs)
+        self._put(self._inputs)
         await FallingEdge(self._clk)
+
+    def _put(self, inputs: Mapping[str, int]) -> None:
+        word = self._layout.word({**inputs, **self._junk(inputs)})
+        self._drive.value = word
+        if self._trace is not None:
+            self._trace.drives(self._edge(), word)
+
+    def _junk(self, inputs: Mapping[str, int]) -> dict[str, int]:
+        """Anything on the ports of what is not loaded."""
+        chance = self._chance
+        return {
+            port.name: chance.getrandbits(port.width)
+            for port in self.spec.ports
+            for load, names in _LOADS.items()
+            if port.name in names and not inputs.get(load)
+        }
+
+    def _edge(self) -> int:
+        """Falling edges since the clock runs."""
+        return 0 if self._opened is None else (int(get_sim_time("step")) - self._opened + 1) // _PERIOD
+
+    def _looked(self, edge: int, low: int, bits: str) -> None:
+        """These bits of the response, from ``low`` on, were looked at."""
+        if self._trace is not None:
+            self._trace.sees(edge, ((1 << len(bits)) - 1) << low, int(bits, 2) << low)
 
     async def reset(self, cycles: int = 2) -> None:
         """Holds rst; nothing goes on afterwards, and no results are there."""
@@ -75,6 +113,7 @@ class ArrayTestbench:
         bits = self._bits(name)
         if set(bits) - {"0", "1"}:
             raise MismatchError(f"{self.spec.name}: expected {name} to be known, not {bits}")
+        self._looked(self._edge(), self._low(name), bits)
         return int(bits, 2)
 
     def result_word(self, address: int) -> int:
@@ -92,6 +131,7 @@ class ArrayTestbench:
                 raise MismatchError(
                     f"{spec.name}: result word {address} (element {row}, {column}): expected bits, not {result}"
                 )
+            self._looked(self._edge(), self._low("result_data") + place * spec.result_width, result)
             word |= int(result, 2) << place * spec.result_width
         return word
 
@@ -99,6 +139,10 @@ class ArrayTestbench:
         bits = str(self._response.value)
         ((low, width),) = ((low, width) for port, low, width in self._layout.outputs if port == name)
         return bits[len(bits) - low - width : len(bits) - low]
+
+    def _low(self, name: str) -> int:
+        ((low, _),) = ((low, width) for port, low, width in self._layout.outputs if port == name)
+        return low
 
     def expect(self, name: str, value: int, when: str) -> None:
         """Raises MismatchError where the output port is not ``value``."""
@@ -184,7 +228,7 @@ class ArrayTestbench:
         self._changed = any(settings.get(name) for name in CHANGES)
         self._inputs |= {port.name: self._chance.getrandbits(port.width) for port in self.spec.settings}
         self._inputs |= {"start": 0, **_NO_LOAD}
-        self._drive.value = self._layout.word(self._inputs)
+        self._put(self._inputs)
         for name, value in (("busy", 1), ("error", 0), ("written", 0)):
             self.expect(name, value, "after start")
 
@@ -204,7 +248,7 @@ class ArrayTestbench:
 
     async def wait(self, run: Run) -> None:
         """Waits until a run ends, without a look in between. Raises MismatchError unless that takes its cycles."""
-        since, cycles = get_sim_time("step") - _PERIOD // 2, self._cycles(run)
+        since, cycles, first = get_sim_time("step") - _PERIOD // 2, self._cycles(run), self._edge()
         try:
             await with_timeout(FallingEdge(self._busy), (2 * cycles + 100) * _PERIOD, "step")
         except SimTimeoutError:
@@ -213,7 +257,10 @@ class ArrayTestbench:
             ) from None
         self._check_cycles(run, int(get_sim_time("step") - since) // _PERIOD, cycles)
         await FallingEdge(self._clk)
-        self.expect("error", 0, f"{run}")
+        for edge in range(first + 1, self._edge()):
+            self._looked(edge, self._low("busy"), "1")
+        for name in ("busy", "error"):
+            self.expect(name, 0, f"{run}")
 
     async def wait_watching(
         self,

@@ -20,6 +20,7 @@ from rtl.spec import Precision
 from .bench import ARRAYS_VARIABLE, JOBS_VARIABLE, arrays_from_json
 from .cases import IntArray, Settings, Step, few_precisions, limit_settings, load_jobs, random_codes, random_parameters
 from .testbench import ArrayTestbench, check_results
+from .trace import TRACE_VARIABLE, TraceWriter
 
 _STEPS = 3  # a random reduction has at most so many steps
 
@@ -27,8 +28,10 @@ _STEPS = 3  # a random reduction has at most so many steps
 async def _arrays(bench: Any) -> AsyncIterator[tuple[ArrayTestbench, np.random.Generator]]:
     """Every array of the bench, reset, with a generator of random numbers."""
     specs = arrays_from_json(os.environ[ARRAYS_VARIABLE])
+    path = os.environ.get(TRACE_VARIABLE)
+    trace = TraceWriter(Path(path)) if path else None
     for index, spec in enumerate(specs):
-        array = ArrayTestbench(bench, index, spec)
+        array = ArrayTestbench(bench, index, spec, trace)
         await array.open()
         yield array, np.random.default_rng(index)
 
@@ -85,7 +88,7 @@ async def passes(bench: Any) -> None:
     """Runs whose sums are shifted, negated, added to the results before, and halved."""
     async for array, rng in _arrays(bench):
         spec = array.spec
-        for precision in few_precisions(spec.mac, 2):
+        for precision in few_precisions(spec.mac, 2) * 3:
             step = _random_step(spec, precision, rng)
             (m, k), n = step.activations.shape, len(step.weights)
             total = np.zeros((m, n), np.int64)

@@ -17,7 +17,7 @@ from sim.simulators import ToolError, plain_verilog
 
 from .terms import Fact, Terms, Word
 
-__all__ = ["Transition", "read_module"]
+__all__ = ["Transition", "read_module", "transition_of"]
 
 Net: TypeAlias = int | str
 _ARITHMETIC: Mapping[str, Callable[[Word, Word], Word]] = {
@@ -93,7 +93,12 @@ def read_module(verilog: str, module: str, terms: Terms) -> Transition:
         if done.returncode != 0:
             raise ToolError(f"Yosys could not read {module}: {(done.stderr or done.stdout).strip()[-500:]}")
         found = json.loads((folder / "design.json").read_text())["modules"][module]
-    return _Reader(module, found, terms).transition()
+    return transition_of(module, found, terms)
+
+
+def transition_of(name: str, module: Mapping[str, Any], terms: Terms) -> Transition:
+    """The transition of a module as Yosys writes it in JSON. Raises ProofError as :func:`read_module`."""
+    return _Reader(name, module, terms).transition()
 
 
 class _Reader:
@@ -120,7 +125,7 @@ class _Reader:
                 self._places |= {bit: (number, place) for place, bit in enumerate(cell["connections"]["Y"])}
                 continue
             held = cell["connections"]["Q"]
-            names = self._called(held)
+            names = self._called(held) or self._nearly_called(held)
             if not names or names[0] in registers:
                 raise ProofError(
                     f"{self._name}: register {self._names.get(held[0], 'without a name')} must be one word"
@@ -145,6 +150,17 @@ class _Reader:
         """Every name of a word."""
         named = self._module["netnames"].items()
         return [name for name, each in named if each["bits"] == bits and not each.get("hide_name")]
+
+    def _nearly_called(self, bits: Sequence[Net]) -> list[str]:
+        """The names of a word that differs in one bit: there is a gate between it and its name, as in a mutant."""
+        named = self._module["netnames"].items()
+        return [
+            name
+            for name, each in named
+            if not each.get("hide_name")
+            and len(each["bits"]) == len(bits)
+            and sum(mine != its for mine, its in zip(bits, each["bits"], strict=True)) == 1
+        ]
 
     def _free(self, name: str, bits: Sequence[Net]) -> Word:
         number = len(self._places)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
+from rtl.array import ArraySpec
 from rtl.requant import LoadableSpec
 from rtl.spec import MacSpec
 from siliquant.files import scratch
 from siliquant.processes import run as processes
 from siliquant.processes import shadows
+from sim.controllers import controller_fault
 from sim.fuzzing import Spec
 from sim.simulators import ToolError
 
@@ -19,14 +23,15 @@ from .stimuli import Stimulus
 __all__ = ["Answer", "check_assumed", "decide", "with_assumptions"]
 
 Answer = str
-"""equal: registers and outputs take the same in every cycle, whatever the registers hold that may be there together.
-differs: they do not, from registers that may never hold that. open: the solver did not end in a minute.
+"""equal: registers and outputs take the same in every cycle, whatever the registers hold that may be there together; or
+no output is ever another one after a reset; or of a controller the proof of :mod:`sim.controllers` holds. refused: it
+does not. differs: an output can be another one. open: the solver did not end in a minute.
 """
 
 
-def check_assumed(spec: Spec, stimulus: Stimulus) -> None:
+def check_assumed(spec: Spec | ArraySpec, stimulus: Stimulus) -> None:
     """Raises ToolError where a stimulus drives controls that the solver takes for illegal."""
-    if isinstance(spec, LoadableSpec):
+    if not isinstance(spec, MacSpec):
         return
     names = _control_names(spec)
     legal = set(_controls(spec, names))
@@ -40,7 +45,7 @@ def check_assumed(spec: Spec, stimulus: Stimulus) -> None:
             raise ToolError(f"{spec.name}: the tests drive controls that should not be: {given}")
 
 
-def with_assumptions(spec: Spec, verilog: str) -> str:
+def with_assumptions(spec: Spec | ArraySpec, verilog: str) -> str:
     """The text, which assumes that registers of controls hold what is legal; all others may hold anything."""
     assumed = "".join(f"  always @* assume ({text});\n" for text in _assumptions(spec, verilog))
     head = verilog.index(f"module {spec.name} (")
@@ -48,24 +53,56 @@ def with_assumptions(spec: Spec, verilog: str) -> str:
     return f"{verilog[:end]}{assumed}{verilog[end:]}"
 
 
-def decide(spec: Spec, assumed: str, change: str) -> Answer:
-    """What a solver says of one change to a text of :func:`with_assumptions`."""
+def decide(spec: Spec | ArraySpec, assumed: str, change: str, part: str = "") -> Answer:
+    """What a solver says of one change to a text of :func:`with_assumptions`, or to a part of it. Of a controller that
+    is not the same from any registers, the proof is tried for the controllers of :mod:`sim.controllers`.
+    """
     with scratch("mutants") as folder:
         (folder / "design.v").write_text(assumed)
         (folder / "decide.txt").write_text(change)
-        command = shadows.command("sim.mutants.worker", "decide", spec.name)
-        done = processes.run(command, cwd=folder, env={**os.environ, **processes.TEMPORARY_HERE})
-    if "No matching port in " in done.stdout + done.stderr:
+        answer = _answer(folder, spec.name, part, change)
+        if answer == "equal":
+            return answer
+        if not part:
+            return _ever(folder, spec, change)
+        assert isinstance(spec, ArraySpec)
+        _worker(folder, "part", spec.name, part, change)
+        (module,) = json.loads((folder / "part.json").read_text())["modules"].values()
+    return "refused" if controller_fault(spec, part, module) else "equal"
+
+
+def _answer(folder: Path, name: str, part: str, change: str) -> Answer:
+    said = _worker(folder, "decide", name, part, change, "No matching port in ")
+    if "No matching port in " in said:
         return "differs"  # a register itself is another one
-    if done.returncode != 0:
-        raise ToolError(f"Yosys could not look at {change}: {(done.stderr or done.stdout).strip()[-300:]}")
-    if "no model found: SUCCESS" in done.stdout:
+    if "no model found: SUCCESS" in said:
         return "equal"
-    return "differs" if "model found: FAIL" in done.stdout else "open"
+    return "differs" if "model found: FAIL" in said else "open"
 
 
-def _assumptions(spec: Spec, verilog: str) -> Iterator[str]:
+def _ever(folder: Path, spec: Spec | ArraySpec, change: str) -> Answer:
+    """Whether a change can be seen at an output, a reset and legal inputs being all that is assumed."""
+    (folder / "assumed.json").write_text(json.dumps(list(_assumed_inputs(spec))))
+    said = _worker(folder, "never", spec.name, "", change)
+    if "Property proved" in said or "Networks are equivalent" in said:
+        return "equal"
+    return "differs" if "was asserted in frame" in said else "open"
+
+
+def _worker(folder: Path, what: str, name: str, part: str, change: str, allowed: str = "") -> str:
+    """What Yosys says. Raises ToolError where it fails, unless it says what is allowed."""
+    command = shadows.command("sim.mutants.worker", what, name, part)
+    done = processes.run(command, cwd=folder, env={**os.environ, **processes.TEMPORARY_HERE})
+    said = str(done.stdout) + str(done.stderr)
+    if done.returncode != 0 and not (allowed and allowed in said):
+        raise ToolError(f"Yosys could not look at {change}: {said.strip()[-300:]}")
+    return said
+
+
+def _assumptions(spec: Spec | ArraySpec, verilog: str) -> Iterator[str]:
     """What registers of controls may hold, as expressions: the controls of one cycle together, in each stage."""
+    if isinstance(spec, ArraySpec):
+        return
     if isinstance(spec, LoadableSpec):
         if re.search(r"\bgroup_in_q\b", verilog):
             yield f"group_in_q < {spec.group_width + 1}'d{spec.groups}"
@@ -74,14 +111,29 @@ def _assumptions(spec: Spec, verilog: str) -> Iterator[str]:
     legal = sorted(set(_controls(spec, names)))
     for suffix in ("_q", *(f"_p{stage}" for stage in range(1, spec.pipeline_stages + 2))):
         there = [place for place, name in enumerate(names) if re.search(rf"\breg .*\b{name}{suffix};", verilog)]
-        known = sorted({tuple(words[place] for place in there) for words in legal})
-        if there and known:
-            yield " || ".join(
-                "("
-                + " && ".join(f"{names[place]}{suffix} == {word}" for place, word in zip(there, words, strict=True))
-                + ")"
-                for words in known
-            )
+        if there and legal:
+            yield _one_of([f"{names[place]}{suffix}" for place in there], [[word[p] for p in there] for word in legal])
+
+
+def _assumed_inputs(spec: Spec | ArraySpec) -> Iterator[str]:
+    """What legal inputs are, as expressions over ports: nothing of an array, legal controls of a MAC, a parameter set
+    that is there of a unit.
+    """
+    if isinstance(spec, ArraySpec):
+        return
+    if isinstance(spec, LoadableSpec):
+        yield f"!in_valid || rst || group < {spec.group_width + 1}'d{spec.groups}"
+        return
+    names = _control_names(spec)
+    if names:
+        yield f"!in_valid || rst || {_one_of(names, sorted(set(_controls(spec, names))))}"
+
+
+def _one_of(names: Sequence[str], words: Iterable[Sequence[int]]) -> str:
+    """That the signals hold one of these, together."""
+    known = sorted({tuple(each) for each in words})
+    each = (" && ".join(f"{name} == {word}" for name, word in zip(names, values, strict=True)) for values in known)
+    return " || ".join(f"({text})" for text in each)
 
 
 def _control_names(spec: MacSpec) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,8 +20,8 @@ __all__ = ["Mutant", "changes_of", "play"]
 _TOP = """\
 module siliquant_mutants(
     input clk, input [{last_in}:0] in, input [9:0] mutant, output valid, output [{last_out}:0] result);
-  mutated unit(.clk(clk), .mutant(mutant), {pins}, .out_valid(valid), .{result}(result));
-endmodule
+  mutated unit(.clk(clk), .mutant(mutant), {pins});
+{tied}endmodule
 """
 _DRIVER = """\
 #include "Vtop.h"
@@ -28,14 +29,14 @@ _DRIVER = """\
 #include <cstdio>
 #include <cstring>
 #include <vector>
-// Words of 32 bits: a header of four numbers, then each cycle's inputs, what is due, and its result.
+// Words of 32 bits: a header of two numbers, then each cycle's inputs, what is due, its result and a mask.
 static std::vector<uint32_t> data;
 static const int inputs = {inputs}, results = {results};
 int main(int argc, char** argv) {{
     FILE* file = std::fopen("stimulus.bin", "rb");
     uint32_t head[2];
     if (!file || std::fread(head, 4, 2, file) != 2) return 2;
-    const uint32_t cycles = head[0], mutants = head[1], width = inputs + 1 + results;
+    const uint32_t cycles = head[0], mutants = head[1], width = inputs + 1 + 2 * results;
     data.resize(size_t(cycles) * width);
     if (std::fread(data.data(), 4, data.size(), file) != data.size()) return 2;
     for (uint32_t mutant = 0; mutant <= mutants; ++mutant) {{
@@ -57,7 +58,10 @@ int main(int argc, char** argv) {{
             bool right = true;
             if (due == 1 || due == 2) right = top.valid == 0;
             if (due == 2 && held) right = right && !std::memcmp(seen, kept, sizeof seen);
-            if (due >= 3) {{
+            if (due == 5)
+                for (int place = 0; place < results; ++place)
+                    right = right && !((seen[place] ^ now[inputs + 1 + place]) & now[inputs + 1 + results + place]);
+            if (due == 3 || due == 4) {{
                 right = top.valid == 1;
                 held = true;
                 std::memcpy(kept, seen, sizeof seen);
@@ -83,20 +87,26 @@ class Mutant:
     cycle: int | None
 
 
-def changes_of(folder: Path, module: str, seed: int, count: int) -> list[str]:
-    """Has Yosys make mutants of ``module`` in design.v of a folder, into mutated.v there; returns its commands."""
-    command = shadows.command("sim.mutants.worker", "list", module, str(seed % (1 << 31)), str(count))
+def changes_of(folder: Path, module: str, seed: int, count: int, part: str = "") -> list[str]:
+    """Has Yosys make mutants of ``module`` in design.v of a folder, or of a ``part`` of it, into mutated.v there;
+    returns its commands.
+    """
+    command = shadows.command("sim.mutants.worker", "list", module, part, str(seed % (1 << 31)), str(count))
     done = processes.run(command, cwd=folder, env={**os.environ, **processes.TEMPORARY_HERE})
     if done.returncode != 0:
         raise ToolError(f"Yosys could not make mutants: {(done.stderr or done.stdout).strip()[-500:]}")
     return [line for line in (folder / "mutants.txt").read_text().splitlines() if line.startswith("mutate ")]
 
 
-def play(verilog: str, module: str, stimulus: Stimulus, *, seed: int, count: int) -> list[Mutant]:
-    """Every mutant, played. Raises ToolError where a tool fails, and where the module itself is found wrong."""
+def play(
+    verilog: str, module: str, stimulus: Stimulus, *, seed: int, count: int, part: str = ""
+) -> list[Mutant]:  # fmt: skip
+    """Every mutant of a module, or of a part of it, played. Raises ToolError where a tool fails, and where the module
+    itself is found wrong.
+    """
     with scratch("mutants") as folder:
         (folder / "design.v").write_text(verilog)
-        changes = changes_of(folder, module, seed, count)
+        changes = changes_of(folder, module, seed, count, part)
         _write_driver(folder, stimulus)
         _write_stimulus(folder / "stimulus.bin", stimulus, len(changes))
         verilator = Verilator()
@@ -119,18 +129,16 @@ def _words(width: int) -> int:
 
 
 def _write_driver(folder: Path, stimulus: Stimulus) -> None:
-    width, result = sum(width for _, width in stimulus.inputs), stimulus.result[1]
-    pins, low = [], 0
-    for name, bits in stimulus.inputs:
-        pins.append(f".{name}(in[{low + bits - 1}:{low}])")
-        low += bits
+    widths = _widths(stimulus)
     # As wide as three words at least: Verilator has such ports as arrays of words, whatever else is in them.
-    wide_in, wide_out = max(96, 32 * _words(width)), max(96, 32 * _words(result))
-    text = _TOP.format(
-        last_in=wide_in - 1, last_out=wide_out - 1, pins=", ".join(pins), result=stimulus.result[0],
-    ).replace(f".{stimulus.result[0]}(result)", f".{stimulus.result[0]}(result[{result - 1}:0])")  # fmt: skip
-    if result < wide_out:
-        text = text.replace("endmodule", f"  assign result[{wide_out - 1}:{result}] = 0;\nendmodule")
+    wide_in, wide_out = (max(96, 32 * _words(width)) for width in widths)
+    pins = [*_pins(stimulus.inputs, "in"), *_pins(stimulus.outputs, "result")]
+    tied = f"  assign result[{wide_out - 1}:{widths[1]}] = 0;\n" if widths[1] < wide_out else ""
+    if stimulus.has_valid:
+        pins.append(".out_valid(valid)")
+    else:
+        tied += "  assign valid = 0;\n"
+    text = _TOP.format(last_in=wide_in - 1, last_out=wide_out - 1, pins=", ".join(pins), tied=tied)
     (folder / "top.v").write_text(text)
     (folder / "driver.cpp").write_text(
         _DRIVER.format(
@@ -140,11 +148,25 @@ def _write_driver(folder: Path, stimulus: Stimulus) -> None:
     )  # fmt: skip
 
 
+def _widths(stimulus: Stimulus) -> tuple[int, int]:
+    """Bits of the inputs and of the result."""
+    return sum(width for _, width in stimulus.inputs), sum(width for _, width in stimulus.outputs)
+
+
+def _pins(ports: Sequence[tuple[str, int]], word: str) -> Iterator[str]:
+    low = 0
+    for name, width in ports:
+        yield f".{name}({word}[{low + width - 1}:{low}])"
+        low += width
+
+
 def _write_stimulus(path: Path, stimulus: Stimulus, mutants: int) -> None:
-    width, result = sum(width for _, width in stimulus.inputs), stimulus.result[1]
-    bytes_in, bytes_out = max(96, 32 * _words(width)) // 8, max(96, 32 * _words(result)) // 8
+    bytes_in, bytes_out = (max(96, 32 * _words(width)) // 8 for width in _widths(stimulus))
+    masks = stimulus.masks or (0,) * len(stimulus.cycles)
     parts = [struct.pack("<II", len(stimulus.cycles), mutants)]
-    for cycle, (word, due, value) in enumerate(zip(stimulus.cycles, stimulus.due, stimulus.results, strict=True)):
+    each = zip(stimulus.cycles, stimulus.due, stimulus.results, masks, strict=True)
+    for cycle, (word, due, value, mask) in enumerate(each):
         flag = int(due) | (8 if cycle in stimulus.forgets else 0)
-        parts += [word.to_bytes(bytes_in, "little"), struct.pack("<I", flag), value.to_bytes(bytes_out, "little")]
+        parts += [word.to_bytes(bytes_in, "little"), struct.pack("<I", flag)]
+        parts += [value.to_bytes(bytes_out, "little"), mask.to_bytes(bytes_out, "little")]
     path.write_bytes(b"".join(parts))

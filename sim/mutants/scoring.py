@@ -7,10 +7,10 @@ import time
 from dataclasses import dataclass
 
 from rtl.verilog import to_verilog
-from sim.fuzzing import Spec
 
 from .deciding import check_assumed, decide, with_assumptions
 from .running import play
+from .standard import Subject
 from .stimuli import stimulus_of
 
 __all__ = ["MutantScore", "Survivor", "score_mutants"]
@@ -28,12 +28,15 @@ class Survivor:
 
 @dataclass(frozen=True)
 class MutantScore:
-    """mutants: made. killed: found by a test. equal: cannot be seen. survivors: the others. cycles: of the stimulus."""
+    """kind: the design, or the part of an array. mutants: made. killed: found by a sequence. refused: by the
+    proof of a controller alone. equal: cannot be seen. survivors: the others. cycles: of the stimulus.
+    """
 
     name: str
-    design: str
+    kind: str
     mutants: int
     killed: int
+    refused: int
     equal: int
     survivors: tuple[Survivor, ...]
     cycles: int
@@ -41,26 +44,30 @@ class MutantScore:
 
     @property
     def score(self) -> float:
-        """Killed, of those that may be seen."""
+        """Killed or refused, of those that may be seen."""
         seen = self.mutants - self.equal
-        return self.killed / seen if seen else 1.0
+        return (self.killed + self.refused) / seen if seen else 1.0
 
 
-def score_mutants(spec: Spec, count: int = 200, seed: int = 1) -> MutantScore:
-    """Makes ``count`` mutants of the Verilog of ``spec``, plays the sequences of its tests on each, and has a solver
+def score_mutants(subject: Subject, count: int = 200, seed: int = 1) -> MutantScore:
+    """Makes ``count`` mutants of the Verilog of ``subject``, plays the sequences of its tests on each, and has a solver
     look at those that live. Raises ToolError where a tool fails.
     """
     start = time.perf_counter()
+    spec, part = subject.spec, subject.part
     verilog, stimulus = with_assumptions(spec, to_verilog([spec])), stimulus_of(spec)
     check_assumed(spec, stimulus)
-    played = play(verilog, spec.name, stimulus, seed=seed, count=count)
+    played = play(verilog, spec.name, stimulus, seed=seed, count=count, part=part)
     living = [each.change for each in played if each.cycle is None]
-    answers = [(change, decide(spec, verilog, change)) for change in living]
-    survivors = tuple(Survivor(_place(change, verilog), answer) for change, answer in answers if answer != "equal")
-    equal = sum(answer == "equal" for _, answer in answers)
+    answers = [(change, decide(spec, verilog, change, part)) for change in living]
+    equal, refused = (sum(answer == known for _, answer in answers) for known in ("equal", "refused"))
+    left = [(change, answer) for change, answer in answers if answer not in ("equal", "refused")]
+    survivors = tuple(Survivor(_place(change, verilog), answer) for change, answer in left)
     seconds = round(time.perf_counter() - start, 1)
     killed = len(played) - len(living)
-    return MutantScore(spec.name, spec.design, len(played), killed, equal, survivors, len(stimulus.cycles), seconds)
+    return MutantScore(
+        subject.name, subject.kind, len(played), killed, refused, equal, survivors, len(stimulus.cycles), seconds
+    )  # fmt: skip
 
 
 def _place(change: str, verilog: str) -> str:

@@ -1,7 +1,13 @@
-"""What is mutated as a matter of course: two configurations of every MAC design, and each requantisation unit."""
+"""What is mutated as a matter of course: two configurations of every MAC design and of each requantisation unit, an
+array of each architecture, and the controllers of both.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
+from rtl.array import Architecture, ArraySpec
 from rtl.mac import (
     BitBladeSpec,
     BitFusionSpec,
@@ -14,12 +20,53 @@ from rtl.mac import (
     XnorSpec,
 )
 from rtl.requant import MultiplierSpec, PartialSumSpec, ThresholdSpec
+from sim.controllers import CONTROLLERS
 from sim.fuzzing import Spec
 
-__all__ = ["mutated_specs"]
+__all__ = ["Subject", "standard_subjects"]
 
 
-def mutated_specs() -> tuple[Spec, ...]:
+@dataclass(frozen=True)
+class Subject:
+    """What is mutated: a MAC, a unit, an array without its controllers, or one of these, by the end of its name."""
+
+    spec: Spec | ArraySpec
+    part: str = ""
+
+    @property
+    def name(self) -> str:
+        """Module name, with the part behind it."""
+        return f"{self.spec.name}_{self.part}" if self.part else self.spec.name
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Every parameter by name, as JSON types."""
+        return {"spec": self.spec.parameters, "part": self.part}
+
+    @property
+    def kind(self) -> str:
+        """The design, or the part of an array."""
+        return self.part or ("array" if isinstance(self.spec, ArraySpec) else self.spec.design)
+
+
+def standard_subjects() -> tuple[Subject, ...]:
+    """All that is mutated where nothing else is asked for."""
+    arrays = [Subject(spec, part) for spec in _arrays() for part in ("", *CONTROLLERS)]
+    return (*(Subject(spec) for spec in _units()), *arrays)
+
+
+def _arrays() -> tuple[ArraySpec, ...]:
+    """Memories with room for what the tests load, and of sizes that are no powers of two."""
+    memories: dict[str, Any] = {"activation_depth": 75, "weight_depth": 60, "result_depth": 40, "result_width": 12}
+    lane = UniformSpec(lanes=1, weight_bits=2, activation_bits=1, reduction_length=7)
+    serial = BitSerialSpec(units=1, maximum_bits=2, reduction_length=7)
+    return (
+        ArraySpec(mac=lane, rows=3, columns=2, drains=2, **memories),
+        ArraySpec(mac=serial, rows=3, columns=2, drains=2, architecture=Architecture.SYSTOLIC, **memories),
+    )
+
+
+def _units() -> tuple[Spec, ...]:
     """Small enough that the suite plays on units like them, large enough that all parts of a design are there."""
     return (
         UniformSpec(weight_bits=4, activation_bits=4, lanes=2, reduction_length=40),

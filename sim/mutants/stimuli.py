@@ -1,5 +1,6 @@
 """What is played on a module, in one sequence of cycles, and what must come out: for MACs every scenario of the cocotb
-tests in full, for requantisers the sequence that the suite plays on units of each kind.
+tests in full, for requantisers the sequence that the suite plays on units of each kind, for arrays what their cocotb
+tests drive and look at.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ from random import Random
 
 import numpy as np
 
+from rtl.array import ArraySpec
 from rtl.requant import LoadableSpec, MultiplierSpec, PartialSumSpec, ThresholdSpec
 from rtl.spec import MacSpec
+from sim.array import trace_array_tests
 from sim.fuzzing import Action, Case, Spec, plan_of
 from sim.mac import SCENARIOS
 
@@ -27,29 +30,51 @@ class Due(IntEnum):
     HELD = 2  # out_valid is 0, and the result is what it was before, unless a reset came between
     VALID = 3  # out_valid is 1, whatever the result
     RESULT = 4  # out_valid is 1 beside this result
+    BITS = 5  # the bits of a mask are those of the result
 
 
 @dataclass(frozen=True)
 class Stimulus:
     """cycles: the input ports as one word each, rst lowest, then the ports in their order. due, results: what is looked
-    at in each cycle, before its clock edge. forgets: cycles behind which the result need not be held. result: the port.
+    at in each cycle, before its clock edge. forgets: cycles behind which the result need not be held. outputs: the
+    ports that a result has, the first lowest, beside out_valid. masks: of each cycle, where bits are looked at.
     """
 
     inputs: tuple[tuple[str, int], ...]
-    result: tuple[str, int]
+    outputs: tuple[tuple[str, int], ...]
     cycles: tuple[int, ...]
     due: tuple[Due, ...]
     results: tuple[int, ...]
-    forgets: frozenset[int]
+    forgets: frozenset[int] = frozenset()
+    masks: tuple[int, ...] = ()
+
+    @property
+    def has_valid(self) -> bool:
+        """Whether there is a port out_valid."""
+        return Due.BITS not in self.due
 
 
-def stimulus_of(spec: Spec) -> Stimulus:
-    """The sequences of the test suite for a MAC (:mod:`sim.mac.scenarios`) or a requantisation unit."""
+def stimulus_of(spec: Spec | ArraySpec) -> Stimulus:
+    """The sequences of the test suite for a MAC (:mod:`sim.mac.scenarios`), a requantisation unit, or an array
+    (:mod:`sim.array.tests`), which are run for that.
+    """
+    if isinstance(spec, ArraySpec):
+        return _of_array(spec)
     return _of_mac(spec) if isinstance(spec, MacSpec) else _of_unit(spec)
 
 
-def _inputs(spec: Spec) -> tuple[tuple[str, int], ...]:
+def _inputs(spec: Spec | ArraySpec) -> tuple[tuple[str, int], ...]:
     return (("rst", 1), *((port.name, port.width) for port in spec.ports if port.is_input))
+
+
+def _of_array(spec: ArraySpec) -> Stimulus:
+    trace = trace_array_tests(spec)
+    outputs = tuple((port.name, port.width) for port in spec.ports if not port.is_input)
+    due = tuple(Due.BITS if each.mask else Due.NOTHING for each in trace)
+    return Stimulus(
+        _inputs(spec), outputs, tuple(each.word for each in trace), due, tuple(each.seen for each in trace),
+        masks=tuple(each.mask for each in trace),
+    )  # fmt: skip
 
 
 def _of_mac(spec: MacSpec) -> Stimulus:
@@ -70,8 +95,8 @@ def _of_mac(spec: MacSpec) -> Stimulus:
         due += here
         results += values
         forgets |= {first + cycle for cycle in sequence.resets}
-    result = ("accumulator", spec.accumulator_width)
-    return Stimulus(inputs, result, tuple(cycles), tuple(due), tuple(results), frozenset(forgets))
+    outputs = (("accumulator", spec.accumulator_width),)
+    return Stimulus(inputs, outputs, tuple(cycles), tuple(due), tuple(results), frozenset(forgets))
 
 
 def _of_unit(spec: LoadableSpec) -> Stimulus:
@@ -89,7 +114,7 @@ def _of_unit(spec: LoadableSpec) -> Stimulus:
     for cycle, value in plan.due.items():
         due[cycle] = Due.VALID if value is None else Due.RESULT
         results[cycle] = (value or 0) % (1 << plan.width)
-    return Stimulus(inputs, (plan.result, plan.width), tuple(cycles), tuple(due), tuple(results), frozenset())
+    return Stimulus(inputs, ((plan.result, plan.width),), tuple(cycles), tuple(due), tuple(results))
 
 
 def unit_case(spec: LoadableSpec, seed: int = 0) -> Case:

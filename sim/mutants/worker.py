@@ -1,70 +1,119 @@
 """Worker process: makes mutants of a module with Yosys. A Yosys error ends the process, so it has one of its own.
 
-design.v has the module; what it assumes is for the solver alone. ``list SEED COUNT``: the changes that Yosys chooses, a
-line each, in mutants.txt, and a module ``mutated`` in mutated.v that has them all: the input ``mutant`` says which one
-is there, 0 none. ``decide``: whether the change in decide.txt can be seen at an output or in a register in the next
-cycle, where what design.v assumes holds: Yosys prints what its solver finds.
+design.v has the module; what it assumes is for the solver alone. A part is a module in it, named by its end; memories
+and other parts are left alone. ``list PART SEED COUNT``: the changes that Yosys chooses, a line each, in mutants.txt,
+and a module ``mutated`` in mutated.v that has them all: the input ``mutant`` says which one is there, 0 none.
+``decide PART``: whether the change in decide.txt can be seen at an output or in a register in the next cycle, where
+what design.v assumes holds: Yosys prints what its solver finds. ``never``: whether it can ever be seen at an output,
+where what is in assumed.json holds of the inputs: ABC prints what it finds. ``part PART``: the part with the change, in
+part.json.
 """
 
 from __future__ import annotations
 
+import json
+import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
+import pyosys
 from pyosys import libyosys
+
+from sim.mutants.sequential import side_by_side_verilog
 
 __all__ = ["main"]
 
 _CHOICE_BITS = 10
+_KEPT = ("memory_1r1w", "operand_controller", "drain_controller", "settings_check")
+"""Ends of the names of modules that stay apart until the mutants are made."""
+_INSTANCES = tuple(f"*{name}" for name in _KEPT)
 
 
-def main(what: str, module: str, *arguments: str) -> None:
+def main(what: str, module: str, part: str, *arguments: str) -> None:
     """Works in the current folder."""
+    design = _read(module)
+    target = _target(design, part)
     if what == "list":
-        _list(module, *map(int, arguments))
+        _list(design, target, *map(int, arguments))
+    elif what == "decide":
+        _decide(design, target)
+    elif what == "never":
+        _never(design)
     else:
-        _decide(module)
+        _run(
+            design,
+            [Path("decide.txt").read_text().strip(), "dffunmap", f"select {target}", "write_json -selected part.json"],
+        )
+
+
+def _run(design: libyosys.Design, commands: Sequence[str]) -> None:
+    for command in commands:
+        design.run_pass(command)
 
 
 def _read(module: str) -> libyosys.Design:
-    """The module flat, with registers that load by an enable as one cell: a change hits the enable or the value."""
+    """The module flat but for what is kept apart, with registers that load by an enable as one cell: a change hits the
+    enable or the value.
+    """
     design = libyosys.Design()
-    for command in (
-        "read_verilog -formal design.v", f"hierarchy -top {module}", "proc",
-        "chformal -lower", "flatten",
-        "opt_clean", "opt_dff -nosdff -simple-dffe", "opt_clean", f"rename {module} mutated",
-    ):  # fmt: skip
-        design.run_pass(command)
+    _run(design, ["read_verilog -formal design.v", f"hierarchy -top {module}", "proc", "chformal -lower"])
+    _run(design, [f"setattr -mod -set keep_hierarchy 1 A:top=0 *{name}" for name in _KEPT])
+    _run(design, ["flatten", "opt_clean", "opt_dff -nosdff -simple-dffe", "opt_clean", f"rename {module} mutated"])
     return design
 
 
-def _list(module: str, seed: int, count: int) -> None:
-    design = _read(module)
-    for command in (
-        "chformal -remove",
-        "opt_clean",
-    ):  # here, so that cells have the names that they have for the solver
-        design.run_pass(command)
-    design.run_pass(f"mutate -list {count} -seed {seed} -o mutants.txt")
+def _target(design: libyosys.Design, part: str) -> str:
+    """The name of the module that is changed."""
+    if not part:
+        return "mutated"
+    (found,) = (name.str()[1:] for name in design.modules_ if name.str().endswith(part))
+    return str(found)
+
+
+def _list(design: libyosys.Design, target: str, seed: int, count: int) -> None:
+    # Without them here, so that cells have the names that they have for the solver.
+    _run(design, ["chformal -remove", "opt_clean", f"mutate -list {count} -seed {seed} -o mutants.txt {target}/*"])
     lines = [line for line in Path("mutants.txt").read_text().splitlines() if line.startswith("mutate ")]
     for number, line in enumerate(lines, start=1):
         design.run_pass(f"{line} -ctrl mutant {_CHOICE_BITS} {number}")
-    for command in ("dffunmap", "opt_clean", "attrmap -remove init", "write_verilog -noattr mutated.v"):
-        design.run_pass(command)
+    if target != "mutated":
+        _run(design, ["cd mutated", f"add -input mutant {_CHOICE_BITS}"])
+        cell = next(name.str() for name, cell in design.top_module().cells_.items() if cell.type.str() == f"\\{target}")
+        _run(design, [f"connect -port {cell} mutant \\mutant", "cd .."])
+    _run(design, ["setattr -mod -unset keep_hierarchy *", "flatten", "dffunmap", "opt_clean"])
+    _run(design, ["attrmap -remove init", "write_verilog -noattr -selected mutated.v"])
 
 
-def _decide(module: str) -> None:
+def _decide(design: libyosys.Design, target: str) -> None:
     change = Path("decide.txt").read_text().strip()
-    design = _read(module)
-    for command in (
-        "design -save whole", change, "dffunmap", "rename mutated other", "design -stash other",
-        "design -load whole", "dffunmap", "design -copy-from other -as other other",
-        "expose -evert-dff mutated/t:*dff* other/t:*dff*",
-        "miter -equiv -flatten -make_outputs -make_assert mutated other both",
-        "hierarchy -top both", "opt -full", "opt_merge",
-    ):  # fmt: skip
-        design.run_pass(command)
+    taken_out = " ".join(f"{name}/t:{kind}" for name in ("right", "wrong") for kind in ("*dff*", *_INSTANCES))
+    _run(design, ["design -save whole", change, "dffunmap", f"rename {target} wrong", "design -stash wrong"])
+    _run(
+        design, ["design -load whole", "dffunmap", f"rename {target} right", "design -copy-from wrong -as wrong wrong"]
+    )
+    _run(design, [f"expose -evert -evert-dff {taken_out}", "setattr -mod -unset keep_hierarchy *"])
+    _run(design, ["miter -equiv -flatten -make_outputs -make_assert right wrong both"])
+    _run(design, ["hierarchy -top both", "opt -full", "opt_merge"])
     design.run_pass("sat -prove-asserts -set-assumes -timeout 60 both")
+
+
+def _never(design: libyosys.Design) -> None:
+    change, assumed = Path("decide.txt").read_text().strip(), json.loads(Path("assumed.json").read_text())
+    names = " ".join(_INSTANCES[1:])
+    whole = [f"setattr -mod -unset keep_hierarchy {names}", "flatten", "dffunmap", "opt_clean"]
+    whole += [f"expose -evert mutated/t:{_INSTANCES[0]}", "opt_clean", "setundef -zero -init"]
+    _run(design, ["chformal -remove", "design -save before", change, *whole, "rename mutated wrong"])
+    _run(design, ["design -stash wrong", "design -load before", *whole, "rename mutated right"])
+    _run(design, ["design -copy-from wrong -as wrong wrong", "select right", "write_json -selected ports.json"])
+    ports = json.loads(Path("ports.json").read_text())["modules"]["right"]["ports"]
+    Path("both.v").write_text(side_by_side_verilog(ports, assumed))
+    _run(design, ["select -clear", "read_verilog both.v", "hierarchy -top both", "proc", "flatten", "dffunmap"])
+    _run(design, ["opt -full", "dffunmap", "techmap", "opt_expr", "delete t:$scopeinfo", "opt_clean", "aigmap"])
+    _run(design, ["setundef -zero", "write_aiger -zinit both.aig"])
+    checker = Path(pyosys.__file__).parent / "yosys-abc"
+    steps = "read_aiger both.aig; strash; bmc3 -F 12 -T 10; scorr; dc2; scorr; pdr -T 60"
+    print(subprocess.run([checker, "-c", steps], capture_output=True, text=True, check=True).stdout)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from rtl.array import Architecture
 from rtl.gen import main
 from rtl.mac import DESIGNS, UniformSpec
 from rtl.requant import MultiplierSpec, PartialSumSpec, ThresholdSpec
@@ -14,6 +15,7 @@ from rtl.spec import MacSpec
 from rtl.verilog import to_verilog
 from siliquant.inputs import InputError
 from sim import prove
+from sim.controllers import standard_arrays
 from sim.proofs import MacProof, ProofError, prove_mac, standard_macs, standard_units
 from sim.simulators import ToolError
 
@@ -66,6 +68,7 @@ def test_what_is_not_proved_is_named_and_ends_with_1(
     specs = [UniformSpec(weight_bits=1, activation_bits=1, lanes=1, pipeline_stages=stages) for stages in (0, 1)]
     monkeypatch.setattr(prove, "standard_macs", lambda: tuple(specs))
     monkeypatch.setattr(prove, "standard_units", lambda: ())
+    monkeypatch.setattr(prove, "standard_arrays", lambda: ())
     monkeypatch.setattr(prove, "prove_mac", refuse)
     out = tmp_path / "out.json"
     with pytest.raises(SystemExit) as caught:
@@ -83,6 +86,7 @@ def test_two_side_by_side(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     specs = [UniformSpec(weight_bits=1, activation_bits=bits, lanes=1) for bits in (1, 2, 3)]
     monkeypatch.setattr(prove, "standard_macs", lambda: tuple(specs))
     monkeypatch.setattr(prove, "standard_units", lambda: (PartialSumSpec(groups=2, accumulator_width=4),))
+    monkeypatch.setattr(prove, "standard_arrays", lambda: ())
     prove.main(["--jobs", "2", "--fresh"])
     assert "proved: 4 specs. What that says" in capsys.readouterr().out
 
@@ -131,7 +135,9 @@ def test_the_controllers_of_an_array_are_proved_or_refused(tmp_path: Path, capsy
     said = capsys.readouterr().out
     assert "operand_controller: after a reset no run goes on; the registers stay those of the model" in said
     record = json.loads((tmp_path / "array.json").read_text())
-    assert [each["controller"] for each in record["proved"]] == ["operand_controller", "drain_controller"]
+    (proved,) = record["proved"]
+    assert (proved["design"], proved["claims"]) == ("broadcast", 13)
+    assert re.search(r"^proved: broadcast_2x1_\w+, Verilog [0-9a-f]{12}\.", said, re.MULTILINE)
     main(["--design", *SMALL[1:], "--array", "2x1", "--drains", "1", "--out", str(tmp_path)])
     (path,) = tmp_path.glob("*.v")
     path.write_text(path.read_text().replace("& ~hold", "& hold"))
@@ -141,3 +147,13 @@ def test_the_controllers_of_an_array_are_proved_or_refused(tmp_path: Path, capsy
     assert "operand controller: this does not hold: the registers stay those of the model" in capsys.readouterr().err
     with pytest.raises(InputError, match=r"^--drains must be given with --array only$"):
         prove.main([*SMALL, "--drains", "2"])
+
+
+def test_arrays_of_every_design_and_architecture_are_in_the_standard_list() -> None:
+    arrays = standard_arrays()
+    for architecture in Architecture:
+        mine = [array for array in arrays if array.architecture is architecture]
+        assert {type(array.mac) for array in mine} == set(DESIGNS)
+        assert {type(array.requant) for array in mine} == {type(None), ThresholdSpec, MultiplierSpec}
+    assert {array.drains for array in arrays} == {1, 2, 3, 4, 5}
+    assert max(array.result_depth for array in arrays) == 1 << 16
