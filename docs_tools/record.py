@@ -181,6 +181,19 @@ def _mutation() -> Recorded:
     return found, "python -m tests.mutation", ("mutmut", "coverage", "hypothesis", "pytest", "siliquant", "python")
 
 
+def _exhaustive() -> Recorded:
+    return (
+        _written("-m", "tests.exhaustive"),
+        "python -m tests.exhaustive",
+        ("amaranth", "numpy", "siliquant", "python"),
+    )
+
+
+def _readers() -> Recorded:
+    tools = ("verilator", "pyslang", "icarus", "pyosys", "amaranth", "siliquant", "python")
+    return _written("-m", "tests.readers"), "python -m tests.readers", tools
+
+
 def _ratios() -> Recorded:
     return _written("benchmarks/ratios.py"), "python benchmarks/ratios.py", FLOW
 
@@ -319,6 +332,8 @@ RECORDERS: Mapping[str, Callable[[], Recorded]] = {
     "simulators": _simulators,
     "fuzz": partial(_fuzz, _RUN),
     "mutation": _mutation,
+    "exhaustive": _exhaustive,
+    "readers": _readers,
     "ratios": _ratios,
     "drains": _drains,
     "published-energy": _published_energy,

@@ -34,6 +34,7 @@ def texts() -> dict[str, str]:
         raise ValueError(f"the result says that something is not proved: {found['not_proved'][0]}")
     macs = [each for each in found["proved"] if "precisions" in each]
     units = [each for each in found["proved"] if "groups" in each]
+    arrays = [each for each in found["proved"] if "claims" in each]
     names, sets = ("sums", "states", "cells"), ("groups", "cells")
     return {
         "proofs": table(
@@ -42,6 +43,7 @@ def texts() -> dict[str, str]:
         "proofs-units": table(
             ("unit", "specs", "largest, gates", "parameter sets", "Verilog cells", "s"), _lines(units, sets)
         ),
+        "proofs-arrays": table(("array", "specs", "claims", "register bits", "s"), _arrays(arrays)),
         **_mutants(),
         **_mutation(),
         **_faults(),
@@ -49,12 +51,25 @@ def texts() -> dict[str, str]:
     }
 
 
+def _arrays(proofs: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
+    kinds = {
+        kind: [each for each in proofs if each["design"] == kind] for kind in sorted({p["design"] for p in proofs})
+    }
+    lines = []
+    for name, those in {**kinds, "all": list(proofs)}.items():
+        claims, registers, seconds = (sum(each[key] for each in those) for key in ("claims", "registers", "seconds"))
+        lines.append((name, f"{len(those)}", f"{claims:,}", f"{registers:,}", f"{seconds:,.0f}"))
+    return lines
+
+
 def _mutants() -> dict[str, str]:
     found = read_result("mutants")["modules"]
     headers = ("module", "mutants", "killed", "refused", "cannot be seen", "left", "score")
     lines = [_scored(each["name"], [each]) for each in found] + [_scored("all", found)]
-    left = [(each["name"], f"`{survivor['place']}`") for each in found for survivor in each["survivors"]]
-    return {"mutants": table(headers, lines), "mutants-survivors": table(("module", "mutant"), left)}
+    left = [
+        (each["name"], f"`{survivor['place']}`", survivor["answer"]) for each in found for survivor in each["survivors"]
+    ]
+    return {"mutants": table(headers, lines), "mutants-survivors": table(("module", "mutant", "solver"), left)}
 
 
 def _fuzzed() -> dict[str, str]:
@@ -80,11 +95,12 @@ def _fuzzed() -> dict[str, str]:
 
 
 def _scored(name: str, modules: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-    mutants, killed, equal = (sum(each[key] for each in modules) for key in ("mutants", "killed", "equal"))
+    mutants, killed, refused, equal = (
+        sum(each[key] for each in modules) for key in ("mutants", "killed", "refused", "equal")
+    )
     left = sum(len(each["survivors"]) for each in modules)
-    seconds = sum(each["seconds"] for each in modules)
-    score = f"{100 * killed / (mutants - equal):.1f} %"
-    return name, f"{mutants:,}", f"{killed:,}", f"{equal}", f"{left}", score, f"{seconds:.0f}"
+    score = f"{100 * (killed + refused) / (mutants - equal):.1f} %"
+    return name, f"{mutants:,}", f"{killed:,}", f"{refused}", f"{equal}", f"{left}", score
 
 
 def _lines(proofs: Sequence[Mapping[str, Any]], names: Sequence[str]) -> list[tuple[str, ...]]:
