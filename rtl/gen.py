@@ -14,7 +14,7 @@ from typing import Any
 if not __package__:  # run as a file: what lies beside it must not shadow other modules
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from rtl.array import Architecture, ArraySpec, drained
+from rtl.array import ArraySpec
 from rtl.mac import DESIGNS, design_named
 from rtl.manifests import Spec
 from rtl.names import HELPER_PREFIX

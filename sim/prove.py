@@ -8,7 +8,7 @@ from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from functools import partial
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from rtl.array import ArraySpec
 from rtl.mac import design_named

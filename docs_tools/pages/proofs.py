@@ -55,7 +55,7 @@ def _arrays(proofs: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
     kinds = {
         kind: [each for each in proofs if each["design"] == kind] for kind in sorted({p["design"] for p in proofs})
     }
-    lines = []
+    lines: list[tuple[str, ...]] = []
     for name, those in {**kinds, "all": list(proofs)}.items():
         claims, registers, seconds = (sum(each[key] for each in those) for key in ("claims", "registers", "seconds"))
         lines.append((name, f"{len(those)}", f"{claims:,}", f"{registers:,}", f"{seconds:,.0f}"))

@@ -34,7 +34,7 @@ __all__ = ["ArrayTestbench", "check_results"]
 _LOADS = {
     f"load_{name}": (f"{single}_address", f"{single}_data")
     for name, single in (("weights", "weight"), ("activations", "activation"), ("control", "control"))
-}
+} | {"load_requant": ("load_group", "load_parameters")}
 """Ports that count only where the first is 1."""
 _NO_LOAD = {"load_weights": 0, "load_activations": 0, "load_control": 0}
 _PERIOD = 2  # simulation steps of a clock cycle

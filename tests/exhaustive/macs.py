@@ -12,13 +12,13 @@ from rtl.logic.datapath import Datapath, emulate
 from rtl.mac import DESIGNS, UniformSpec
 from rtl.spec.mac import MacSpec, Precision
 
-__all__ = ["all_pairs", "check_pairs", "mac_specs", "run", "run_steps"]
+__all__ = ["all_pairs", "built", "check_pairs", "mac_specs", "run", "run_steps"]
 
 _LONG = 1 << 17  # sums of as many products as there are pairs
 
 
 @cache
-def _built(spec: MacSpec) -> Datapath:
+def built(spec: MacSpec) -> Datapath:
     return spec.build()
 
 
@@ -50,7 +50,7 @@ def run(spec: MacSpec, weights: np.ndarray, activations: np.ndarray, precision: 
         name: np.array([[pack[name][cycle] for pack in packs] for cycle in range(len(packs[0]["clear"]))], dtype=object)
         for name in packs[0]
     }
-    return [spec.unpack(word) for word in emulate(_built(spec), words)]
+    return [spec.unpack(word) for word in emulate(built(spec), words)]
 
 
 def run_steps(spec: MacSpec, weights: np.ndarray, activations: np.ndarray, precision: Precision) -> list[int]:
@@ -58,7 +58,7 @@ def run_steps(spec: MacSpec, weights: np.ndarray, activations: np.ndarray, preci
     words = spec.pack(weights.ravel(), activations.ravel(), precision)
     words["clear"] = [1] * len(weights)
     arrays = {name: np.array([word], dtype=object if max(word) >> 63 else np.int64) for name, word in words.items()}
-    return [spec.unpack(word) for word in emulate(_built(spec), arrays)]
+    return [spec.unpack(word) for word in emulate(built(spec), arrays)]
 
 
 def check_pairs(spec: MacSpec, precision: Precision) -> int:

@@ -3,17 +3,17 @@
 The registers and the generated Verilog are covered by the simulations in tests/sim.
 """
 
-from functools import cache
 from itertools import combinations, product
 
 import numpy as np
 import pytest
 
-from rtl.logic.datapath import Datapath, emulate
+from rtl.logic.datapath import emulate
 from rtl.mac import DESIGNS, PaddedSpec, UniformSpec, XnorSpec
 from rtl.mac.scalable import ScalableSpec
 from rtl.spec.mac import MacSpec, Precision
 from sim.mac.cases import variants, with_size
+from tests.exhaustive.macs import all_pairs, built, check_pairs, run, run_steps
 
 MOST = 4  # kinds of a design
 
@@ -33,29 +33,6 @@ ALL = [spec for design in DESIGNS for spec in units_of(design)]
 ASYMMETRIC = [UniformSpec(weight_bits=w, activation_bits=a, lanes=n) for w, a, n in ((1, 8, 3), (8, 1, 2), (3, 5, 7))]
 
 
-@cache
-def built(spec: MacSpec) -> Datapath:
-    return spec.build()
-
-
-def run(spec: MacSpec, weights: np.ndarray, activations: np.ndarray, precision: Precision) -> list[int]:
-    """Sums of the rows of both (N, K) arrays as the hardware gives them."""
-    packs = [spec.pack(w, a, precision) for w, a in zip(weights, activations, strict=True)]
-    words = {
-        name: np.array([[pack[name][cycle] for pack in packs] for cycle in range(len(packs[0]["clear"]))], dtype=object)
-        for name in packs[0]
-    }
-    return [spec.unpack(word) for word in emulate(built(spec), words)]
-
-
-def run_steps(spec: MacSpec, weights: np.ndarray, activations: np.ndarray, precision: Precision) -> list[int]:
-    """Sums of the rows of both (N, step) arrays, one cycle each, all side by side."""
-    words = spec.pack(weights.ravel(), activations.ravel(), precision)
-    words["clear"] = [1] * len(weights)
-    arrays = {name: np.array([word], dtype=object if max(word) >> 63 else np.int64) for name, word in words.items()}
-    return [spec.unpack(word) for word in emulate(built(spec), arrays)]
-
-
 def operands(spec: MacSpec, precision: Precision, rows: int, length: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Extremes of all sign combinations first, random codes after."""
     rng = np.random.default_rng(seed)
@@ -72,12 +49,6 @@ def precisions_to_test(spec: MacSpec) -> list[Precision]:
         return list(spec.precisions)
     widths = [(precision.weight_bits, precision.activation_bits) for precision in spec.precisions]
     return [p for p, (w, a) in zip(spec.precisions, widths, strict=True) if w == a or {w, a} <= {1, 3, 8}]
-
-
-def all_pairs(spec: MacSpec, precision: Precision) -> tuple[np.ndarray, np.ndarray]:
-    """Every weight with every activation, as two columns."""
-    pairs = product(spec.weight_values(precision).values, spec.activation_values(precision).values)
-    return tuple(np.array(column)[:, None] for column in zip(*pairs, strict=True))
 
 
 @pytest.mark.parametrize(("m", "n"), list(product(range(1, 9), repeat=2)))
@@ -142,14 +113,7 @@ ONE_UNIT = [
     ids=lambda value: getattr(value, "name", str(value)),
 )
 def test_a_unit_multiplies_every_pair_in_every_place(spec: MacSpec, precision: Precision) -> None:
-    w, a = all_pairs(spec, precision)
-    held = spec.weight_values(precision).values, spec.activation_values(precision).values
-    step = spec.products_per_step(precision)
-    for place in range(step):
-        others = np.random.default_rng(place)
-        weights, activations = (others.choice(codes, (len(w), step)) for codes in held)
-        weights[:, [place]], activations[:, [place]] = w, a
-        assert run_steps(spec, weights, activations, precision) == (weights * activations).sum(axis=1).tolist()
+    assert check_pairs(spec, precision) == len(all_pairs(spec, precision)[0]) * spec.products_per_step(precision)
 
 
 OF_SETS = [
