@@ -10,11 +10,11 @@ from functools import partial
 from typing import Any
 
 from rtl.mac import design_named
-from rtl.options import read_parameters
+from rtl.options import read_array, read_parameters
 from siliquant.commandline import called, console, print_table, read_jobs, run, working
 from siliquant.files import package_version, write_atomically
 from siliquant.inputs import integer, number
-from sim.mutants import MutantScore, Subject, Survivor, score_mutants, standard_subjects
+from sim.mutants import MutantScore, Subject, Survivor, score_mutants, standard_subjects, subjects_of
 from sim.simulators import executable
 
 from .kept import Shelf, side_by_side
@@ -32,17 +32,21 @@ _SOURCES = (
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line. Exit code 1 where a module scores less than it should."""
-    options = parser().parse_args(arguments)
+    made = parser()
+    options = made.parse_args(arguments)
+    made.only_with("--design", options.design is not None, "--array")
+    made.only_with("--array", options.array is not None, "--architecture", "--drains")
     jobs = read_jobs(options.jobs)
     count, seed = integer("count", options.count, 1, 1000), integer("seed", options.seed, 0, (1 << 64) - 1)
     least = number("least", options.least, 0, 100)
-    for program in ("g++", "make"):
+    for program in ("g++", "make", "iverilog", "vvp"):
         executable(program)
     if options.design is None:
         subjects: Sequence[Subject] = standard_subjects()
     else:
         design = design_named(options.design)
-        subjects = (Subject(design(**read_parameters(options, design))),)
+        mac = design(**read_parameters(options, design))
+        subjects = (Subject(mac),) if options.array is None else subjects_of(read_array(options, mac))
     found = _scored(subjects, count, seed, jobs, fresh=options.fresh)
     _print(found)
     if options.out is not None:

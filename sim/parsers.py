@@ -101,9 +101,9 @@ def mutate() -> DesignParser:
     """Of sim.mutate; the parameters of a design are options too."""
     made = DesignParser(
         prog="sim.mutate",
-        description="Makes mutants of the Verilog of MACs and requantisers, one gate or wire wrong in each, and plays "
-        "the sequences of the tests on every one up to the first difference. A solver says of those that live whether "
-        "they can be seen at all. Exit code 1 where a module scores less than --least.",
+        description="Makes mutants of the Verilog of MACs, requantisers and arrays, one gate or wire wrong in each, "
+        "and plays the sequences of the tests on every one up to the first difference. Solvers say of those that live "
+        "whether they can be seen at all. Exit code 1 where a module scores less than --least.",
         epilog="""\
 The parameters of a design: --design NAME --help. docs/verification.md says what the score means, and why what is left
 is left. A result is kept until the module, the sequences or a tool changes.
@@ -111,8 +111,12 @@ is left. A result is kept until the module, the sequences or a tool changes.
 examples:
   python -m sim.mutate
   python -m sim.mutate --design subword --units 2 --count 400
+  python -m sim.mutate --design xnor --lanes 4 --array 3x2 --architecture systolic
   python -m sim.mutate --out mutants.json""",
     )
+    add_array(made, None)
+    add_architecture(made, None)
+    add_drains(made)
     made.add_argument("--count", metavar="N", default="200", help="mutants of each module, 1 to 1000 (default 200)")
     made.add_argument("--seed", metavar="N", default="1", help="seed of all draws, 0 to 2^64 - 1")
     made.add_argument("--least", metavar="P", default="99", help="per cent to be killed of those seen (default 99)")

@@ -103,6 +103,26 @@ async def passes(bench: Any) -> None:
 
 
 @cocotb.test()
+async def single_changes(bench: Any) -> None:
+    """Runs that change their sums in one way, and in no other, behind one that does not."""
+    async for array, rng in _arrays(bench):
+        spec = array.spec
+        changes = {
+            "shifted": Settings(shift=1), "negated": Settings(negate=True), "added": Settings(accumulate=True),
+            "halved": Settings(halve=True),
+        }  # fmt: skip
+        for change, settings in changes.items():
+            precision = _any_precision(spec, rng)
+            shape = (spec.rows + 1, spec.mac.products_per_step(precision), spec.columns + 1)
+            plain, changed = (Step(*random_codes(spec.mac, precision, shape, rng), precision) for _ in range(2))
+            await _check(array, plain)
+            changed = replace(changed, settings=settings)
+            first, second = _product(plain), _product(changed)
+            wanted = {"shifted": second << 1, "negated": -second, "added": first + second, "halved": second >> 1}
+            check_results(spec, f"{_label(changed)}, only {change}", wanted[change], await array.multiply(changed))
+
+
+@cocotb.test()
 async def holds(bench: Any) -> None:
     """Operands that are held back at random, within sums that are long enough for it to matter what is added then."""
     async for array, rng in _arrays(bench):

@@ -23,7 +23,7 @@ from rtl.requant import MultiplierSpec, PartialSumSpec, ThresholdSpec
 from sim.controllers import CONTROLLERS
 from sim.fuzzing import Spec
 
-__all__ = ["Subject", "standard_subjects"]
+__all__ = ["Subject", "standard_subjects", "subjects_of"]
 
 
 @dataclass(frozen=True)
@@ -51,18 +51,25 @@ class Subject:
 
 def standard_subjects() -> tuple[Subject, ...]:
     """All that is mutated where nothing else is asked for."""
-    arrays = [Subject(spec, part) for spec in _arrays() for part in ("", *CONTROLLERS)]
+    arrays = (subject for spec in _arrays() for subject in subjects_of(spec))
     return (*(Subject(spec) for spec in _units()), *arrays)
 
 
+def subjects_of(spec: ArraySpec) -> tuple[Subject, ...]:
+    """An array without its controllers, and each of these."""
+    return tuple(Subject(spec, part) for part in ("", *CONTROLLERS))
+
+
 def _arrays() -> tuple[ArraySpec, ...]:
-    """Memories with room for what the tests load, and of sizes that are no powers of two."""
+    """Elements whose controls differ from cycle to cycle; memories with room for what the tests load, and of sizes that
+    are no powers of two.
+    """
     memories: dict[str, Any] = {"activation_depth": 75, "weight_depth": 60, "result_depth": 40, "result_width": 12}
-    lane = UniformSpec(lanes=1, weight_bits=2, activation_bits=1, reduction_length=7)
     serial = BitSerialSpec(units=1, maximum_bits=2, reduction_length=7)
+    binary = XnorSpec(lanes=2, reduction_length=7)
     return (
-        ArraySpec(mac=lane, rows=3, columns=2, drains=2, **memories),
-        ArraySpec(mac=serial, rows=3, columns=2, drains=2, architecture=Architecture.SYSTOLIC, **memories),
+        ArraySpec(mac=serial, rows=3, columns=2, drains=2, **memories),
+        ArraySpec(mac=binary, rows=3, columns=2, drains=2, architecture=Architecture.SYSTOLIC, **memories),
     )
 
 

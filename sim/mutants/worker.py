@@ -12,6 +12,7 @@ part.json.
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -100,20 +101,39 @@ def _decide(design: libyosys.Design, target: str) -> None:
 
 def _never(design: libyosys.Design) -> None:
     change, assumed = Path("decide.txt").read_text().strip(), json.loads(Path("assumed.json").read_text())
-    names = " ".join(_INSTANCES[1:])
-    whole = [f"setattr -mod -unset keep_hierarchy {names}", "flatten", "dffunmap", "opt_clean"]
-    whole += [f"expose -evert mutated/t:{_INSTANCES[0]}", "opt_clean", "setundef -zero -init"]
-    _run(design, ["chformal -remove", "design -save before", change, *whole, "rename mutated wrong"])
-    _run(design, ["design -stash wrong", "design -load before", *whole, "rename mutated right"])
-    _run(design, ["design -copy-from wrong -as wrong wrong", "select right", "write_json -selected ports.json"])
-    ports = json.loads(Path("ports.json").read_text())["modules"]["right"]["ports"]
-    Path("both.v").write_text(side_by_side_verilog(ports, assumed))
-    _run(design, ["select -clear", "read_verilog both.v", "hierarchy -top both", "proc", "flatten", "dffunmap"])
-    _run(design, ["opt -full", "dffunmap", "techmap", "opt_expr", "delete t:$scopeinfo", "opt_clean", "aigmap"])
-    _run(design, ["setundef -zero", "write_aiger -zinit both.aig"])
+    whole = [f"setattr -mod -unset keep_hierarchy {' '.join(_INSTANCES[1:])}", "flatten", "dffunmap", "opt_clean"]
+    _run(design, ["chformal -remove", "design -save before"])
+    known = {}
+    for name, more in (("wrong", [change]), ("right", [])):
+        _run(design, ["design -load before", *more, *whole])
+        ports = _ports(design)
+        _run(design, [f"expose -evert mutated/t:{_INSTANCES[0]}", "opt_clean"])
+        pins = _ports(design)
+        _run(design, ["expose -dff mutated", "setundef -zero -init"])
+        known[name] = ports, pins, _ports(design)
+        _run(design, [f"rename mutated {name}", f"design -stash {name}"])
+    ports, pins, everything = known["right"]
+    inputs = {name: width for name, (width, is_input) in ports.items() if is_input}
+    outputs = {name: width for name, (width, is_input) in ports.items() if not is_input}
+    memory_pins = {name: width for name, (width, _) in pins.items() if name not in ports}
+    registers = {name: each[0] for name, each in everything.items() if name not in pins and name in known["wrong"][2]}
+    Path("both.v").write_text(side_by_side_verilog(inputs, outputs, memory_pins, registers, assumed))
+    for name in ("right", "wrong"):
+        design.run_pass(f"design -copy-from {name} -as {name} {name}")
+    _run(design, ["read_verilog both.v", "hierarchy -top both", "proc", "flatten", "opt_clean"])
+    _run(design, ["delete t:$scopeinfo", "techmap", "opt_expr", "opt_clean", "aigmap"])
+    _run(design, ["setundef -zero", "write_aiger -zinit -symbols both.aig"])
+    (place,) = re.findall(rb"(?m)^o(\d+) apart$", Path("both.aig").read_bytes())
     checker = Path(pyosys.__file__).parent / "yosys-abc"
-    steps = "read_aiger both.aig; strash; bmc3 -F 12 -T 10; scorr; dc2; scorr; pdr -T 60"
+    first = f"&get; &cone -O {int(place)} -R 1; &put"
+    steps = f"read_aiger both.aig; strash; scorr; {first}; scorr; bmc3 -F 16 -T 20; pdr -T 60; sat"
     print(subprocess.run([checker, "-c", steps], capture_output=True, text=True, check=True).stdout)
+
+
+def _ports(design: libyosys.Design) -> dict[str, tuple[int, bool]]:
+    """Width of each port of the mutated module, and whether it is an input."""
+    wires = next(module for name, module in design.modules_.items() if name.str() == "\\mutated").wires_.values()
+    return {wire.name.str()[1:]: (wire.width, wire.port_input) for wire in wires if wire.port_input or wire.port_output}
 
 
 if __name__ == "__main__":

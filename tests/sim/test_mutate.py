@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from rtl.mac import DESIGNS, PaddedSpec, UniformSpec, XnorSpec
+from rtl.array import Architecture, ArraySpec
+from rtl.mac import DESIGNS, BitSerialSpec, PaddedSpec, UniformSpec, XnorSpec
 from rtl.requant import LoadableSpec, MultiplierSpec, PartialSumSpec, ThresholdSpec
 from rtl.verilog import to_verilog
 from sim import mutate
+from sim.controllers import CONTROLLERS
 from sim.fuzzing import run_case
-from sim.mutants import mutated_specs, score_mutants, stimulus_of
+from sim.mutants import Stimulus, Subject, score_mutants, standard_subjects, stimulus_of
 from sim.mutants.deciding import check_assumed, decide, with_assumptions
 from sim.mutants.running import play
 from sim.mutants.stimuli import Due, unit_case
 from sim.simulators import ToolError
 
 SMALL = UniformSpec(weight_bits=2, activation_bits=2, lanes=1, reduction_length=9)
+ARRAY = ArraySpec(
+    mac=BitSerialSpec(units=1, maximum_bits=2, reduction_length=7), rows=2, columns=1,
+    activation_depth=60, weight_depth=50, result_depth=30, result_width=12,
+)  # fmt: skip
+MODES = ("const0", "const1")
 UNITS = (
     ThresholdSpec(accumulator_width=8, bits=2, groups=3),
     MultiplierSpec(accumulator_width=8, bits=2, groups=3, multiplier_width=4, offset_width=10, shift=4, shift_bits=1),
@@ -28,14 +36,17 @@ UNITS = (
 
 
 def test_every_design_is_mutated_in_two_configurations() -> None:
-    specs = mutated_specs()
+    subjects = standard_subjects()
     for kind in (*DESIGNS, ThresholdSpec, MultiplierSpec, PartialSumSpec):
-        assert sum(isinstance(spec, kind) for spec in specs) == 2
+        assert sum(isinstance(subject.spec, kind) for subject in subjects) == 2
+    for architecture in Architecture:
+        arrays = [each for each in subjects if getattr(each.spec, "architecture", None) is architecture]
+        assert [each.part for each in arrays] == ["", *CONTROLLERS]
 
 
 @pytest.mark.parametrize("spec", [SMALL, *UNITS], ids=lambda spec: spec.name)
 def test_nearly_all_mutants_are_found(spec: UniformSpec) -> None:
-    found = score_mutants(spec, count=60, seed=3)
+    found = score_mutants(Subject(spec), count=60, seed=3)
     assert found.mutants == 60
     assert found.killed + found.equal + len(found.survivors) == 60
     assert found.score > 0.96, found.survivors
@@ -114,6 +125,39 @@ def test_controls_that_the_solver_takes_for_illegal_are_not_driven() -> None:
         check_assumed(spec, strange)
 
 
+def test_an_enable_that_is_always_1_is_never_seen() -> None:
+    """It loads what nobody reads: registers differ, outputs do not. One that is always 0 is seen."""
+    spec = BitSerialSpec(units=1, maximum_bits=2, reduction_length=4, pipeline_stages=1)
+    text, stimulus = with_assumptions(spec, to_verilog([spec])), stimulus_of(spec)
+    changes = [each.change for each in play(text, spec.name, stimulus, seed=1, count=400)]
+    enables = {mode: [each for each in changes if f"-mode {mode} " in each and "-port EN" in each] for mode in MODES}
+    assert {decide(spec, text, change) for change in enables["const1"][:2]} == {"equal"}
+    assert {decide(spec, text, change) for change in enables["const0"][:2]} == {"differs"}
+
+
+@pytest.fixture(scope="module")
+def array_stimulus() -> Stimulus:
+    return stimulus_of(ARRAY)
+
+
+def test_what_the_tests_of_an_array_look_at_finds_its_mutants(array_stimulus: Stimulus) -> None:
+    text = to_verilog([ARRAY])
+    played = play(text, ARRAY.name, array_stimulus, seed=1, count=60)
+    found = [each.change for each in played if each.cycle is not None]
+    assert len(found) > 50
+    assert decide(ARRAY, text, found[0]) in ("differs", "open")
+    blind = replace(array_stimulus, masks=(0,) * len(array_stimulus.cycles))
+    assert all(each.cycle is None for each in play(text, ARRAY.name, blind, seed=1, count=5))
+
+
+def test_a_controller_that_is_proved_no_more_is_refused(array_stimulus: Stimulus) -> None:
+    text, part = to_verilog([ARRAY]), "operand_controller"
+    played = play(text, ARRAY.name, array_stimulus, seed=1, count=120, part=part)
+    high = [each for each in played if re.search(r"-mode (inv|const1) .*-wire step -wirebit 1[0-5] ", each.change)]
+    assert high
+    assert {decide(ARRAY, text, each.change, part) for each in high[:2]} == {"refused"}
+
+
 def test_the_command_scores_keeps_and_writes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -133,7 +177,7 @@ def test_a_low_score_ends_with_1(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("SILIQUANT_CACHE_DIR", str(tmp_path))
-    good = score_mutants(SMALL, count=10)
+    good = score_mutants(Subject(SMALL), count=10)
     monkeypatch.setattr(mutate, "_scored", lambda *_, **__: [replace(good, killed=5, equal=0, mutants=10)])
     with pytest.raises(SystemExit) as caught:
         mutate.main([])
