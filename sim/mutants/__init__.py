@@ -8,7 +8,7 @@ other, ``deciding`` asks a solver about those that live, ``scoring`` is all of i
 from __future__ import annotations
 
 from .scoring import MutantScore, Survivor, score_mutants
-from .standard import Subject, standard_subjects, subjects_of
+from .standard import Subject, standard_modules, standard_subjects, subjects_of
 from .stimuli import Stimulus, stimulus_of
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "Subject",
     "Survivor",
     "score_mutants",
+    "standard_modules",
     "standard_subjects",
     "stimulus_of",
     "subjects_of",

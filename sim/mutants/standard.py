@@ -23,7 +23,7 @@ from rtl.requant import MultiplierSpec, PartialSumSpec, ThresholdSpec
 from sim.controllers import CONTROLLERS
 from sim.fuzzing import Spec
 
-__all__ = ["Subject", "standard_subjects", "subjects_of"]
+__all__ = ["Subject", "standard_modules", "standard_subjects", "subjects_of"]
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Subject:
 def standard_subjects() -> tuple[Subject, ...]:
     """All that is mutated where nothing else is asked for."""
     arrays = (subject for spec in _arrays() for subject in subjects_of(spec))
-    return (*(Subject(spec) for spec in _units()), *arrays)
+    return (*(Subject(spec) for spec in standard_modules()), *arrays)
 
 
 def subjects_of(spec: ArraySpec) -> tuple[Subject, ...]:
@@ -73,7 +73,7 @@ def _arrays() -> tuple[ArraySpec, ...]:
     )
 
 
-def _units() -> tuple[Spec, ...]:
+def standard_modules() -> tuple[Spec, ...]:
     """Small enough that the suite plays on units like them, large enough that all parts of a design are there."""
     return (
         UniformSpec(weight_bits=4, activation_bits=4, lanes=2, reduction_length=40),

@@ -51,15 +51,17 @@ def _prove() -> None:
     macs = [UniformSpec(weight_bits=bits, activation_bits=2, lanes=1) for bits in (2, 3)]
     command.standard_macs = lambda: (*macs, XnorSpec(lanes=2))  # type: ignore[assignment]
     command.standard_units = lambda: (ThresholdSpec(accumulator_width=8, bits=2),)  # type: ignore[assignment]
+    command.standard_arrays = lambda: ()  # type: ignore[assignment]
     command.main()
 
 
 def _mutate() -> None:
     from rtl.mac import UniformSpec, XnorSpec
     from sim import mutate as command
+    from sim.mutants import Subject
 
     specs = UniformSpec(weight_bits=2, activation_bits=2, lanes=1, reduction_length=9), XnorSpec(lanes=2)
-    command.mutated_specs = lambda: specs  # type: ignore[assignment]
+    command.standard_subjects = lambda: tuple(map(Subject, specs))  # type: ignore[assignment]
     command.main()
 
 
