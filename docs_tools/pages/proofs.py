@@ -4,6 +4,7 @@ tests/mutation found, from recorded results.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,7 +15,7 @@ from sim.fuzzing import ENGINES
 
 __all__ = ["MAY_BE_ZERO", "OWNS", "texts"]
 
-OWNS = ("proofs", "mutants", "fuzz", "faults", "mutation")
+OWNS = ("proofs", "mutants", "fuzz", "faults", "mutation", "verification")
 MAY_BE_ZERO = ("faults.found",)
 _OTHERS = ("disk", "writers", "clock", "streams", "memory", "tools")
 _HEADERS = ("command", "full disk", "at once", "clocks", "streams", "memory", "missing tools")
@@ -44,6 +45,7 @@ def texts() -> dict[str, str]:
             ("unit", "specs", "largest, gates", "parameter sets", "Verilog cells", "s"), _lines(units, sets)
         ),
         "proofs-arrays": table(("array", "specs", "claims", "register bits", "s"), _arrays(arrays)),
+        "verification": _summary(),
         **_mutants(),
         **_mutation(),
         **_faults(),
@@ -175,3 +177,59 @@ def _judged(name: str, groups: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     left = sum(len(each["survivors"]) for each in groups)
     score = f"{100 * killed / (mutants - equal):.1f} %"
     return name, f"{places:,}", f"{mutants:,}", f"{killed:,}", f"{equal}", f"{left}", score
+
+
+_ROWS = {
+    "uniform": "MACs", "padded": "MACs", "subword": "MACs", "dc1d": "MACs", "bitfusion": "MACs", "bitblade": "MACs",
+    "bitserial": "MACs", "loom": "MACs", "xnor": "MACs",
+    "thresholds": "requantisers", "multiplier": "requantisers", "partialsum": "requantisers",
+    "broadcast": "arrays", "systolic": "arrays",
+    "operand_controller": "controllers", "drain_controller": "controllers", "settings_check": "controllers",
+}  # fmt: skip
+"""What has a line, and of which kind it is."""
+_SUMMARY = ("design or module", "proved", "exhaustive", "fuzzed", "mutants found", "gate level", "lint")
+
+
+def _summary() -> str:
+    """A line a design or module, with what each record says of it."""
+    proofs, mutants = read_result("proofs")["proved"], read_result("mutants")["modules"]
+    exhaustive, readers = read_result("exhaustive"), read_result("readers")
+    fuzzed, netlists = read_result("fuzz")["values"], read_result("gate-level")["netlists"]
+    specs = Counter(each["design"] for each in proofs)
+    arrays = sum("claims" in each for each in proofs)
+    lines = []
+    for name, kind in _ROWS.items():
+        here = [each for each in netlists if name in (each["design"], each["name"].partition("_")[0])]
+        found = [
+            each
+            for each in mutants
+            if name == each["kind"] or ((kind, each["kind"]) == ("arrays", "array") and each["name"].startswith(name))
+        ]
+        part = kind == "controllers"
+        cells = (
+            f"{arrays if part else specs[name]:,}",
+            f"{exhaustive[name]['results']:,}" if name in exhaustive else "",
+            "in arrays" if part else f"{_drawn(fuzzed, name):,}",
+            _found(found),
+            "in arrays" if part else f"{sum(each['proved'] for each in here)} of {len(here)}",
+            "in arrays" if part else _said(readers[name]),
+        )
+        lines.append((name.replace("_", " "), *cells))
+    return table(_SUMMARY, lines)
+
+
+def _drawn(fuzzed: Mapping[str, Any], name: str) -> int:
+    """Cases of a MAC or unit on its own, or arrays of an architecture."""
+    if name in fuzzed["array"]["architecture"]:
+        return int(fuzzed["array"]["architecture"][name])
+    return sum(fuzzed[name]["pipeline_stages"].values())
+
+
+def _found(modules: Sequence[Mapping[str, Any]]) -> str:
+    killed, seen = sum(e["killed"] + e["refused"] for e in modules), sum(e["mutants"] - e["equal"] for e in modules)
+    return f"{killed} of {seen}"
+
+
+def _said(row: Mapping[str, int]) -> str:
+    lines = sum(value for name, value in row.items() if name not in ("files", "lines"))
+    return f"{row['files']} files, {'silent' if not lines else f'{lines} lines'}"

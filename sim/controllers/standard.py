@@ -11,7 +11,7 @@ from rtl.requant import MultiplierSpec, ThresholdSpec
 
 __all__ = ["standard_arrays"]
 
-_PLACES = ((1, 1, 1), (2, 3, 1), (3, 2, 2), (4, 4, 4), (7, 1, 3), (9, 16, 4), (16, 16, 4), (32, 8, 5))
+_PLACES = ((1, 1, 1), (2, 3, 1), (3, 2, 2), (4, 4, 4), (7, 1, 3), (9, 16, 3), (16, 16, 4), (32, 8, 5))
 """Rows, columns and drains: one of each, drains of equal and of different lengths, and as many as rows."""
 _DEPTHS = (5, 64, 100, 512, 2048, 3000, 4096, 1000)
 """Words of the memories: powers of two, and others."""
