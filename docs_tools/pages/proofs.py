@@ -46,6 +46,7 @@ def texts() -> dict[str, str]:
         ),
         "proofs-arrays": table(("array", "specs", "claims", "register bits", "s"), _arrays(arrays)),
         "verification": _summary(),
+        "verification.line": _line(proofs=found["proved"]),
         **_mutants(),
         **_mutation(),
         **_faults(),
@@ -233,3 +234,14 @@ def _found(modules: Sequence[Mapping[str, Any]]) -> str:
 def _said(row: Mapping[str, int]) -> str:
     lines = sum(value for name, value in row.items() if name not in ("files", "lines"))
     return f"{row['files']} files, {'silent' if not lines else f'{lines} lines'}"
+
+
+def _line(proofs: Sequence[Mapping[str, Any]]) -> str:
+    """The bottom line of the table."""
+    mutants, netlists = read_result("mutants")["modules"], read_result("gate-level")["netlists"]
+    results = sum(row["results"] for row in read_result("exhaustive").values())
+    proved = sum(each["proved"] for each in netlists)
+    return (
+        f"{len(proofs):,} specs proved for all inputs, {results:,} results exhaustively equal, "
+        f"{_found(mutants)} mutants found, {proved} of {len(netlists)} netlists proved"
+    )
