@@ -25,7 +25,7 @@ __all__ = ["Answer", "check_assumed", "decide", "with_assumptions"]
 Answer = str
 """equal: registers and outputs take the same in every cycle, whatever the registers hold that may be there together; or
 no output is ever another one after a reset; or of a controller the proof of :mod:`sim.controllers` holds. refused: it
-does not. differs: an output can be another one. open: the solver did not end in a minute.
+does not. differs: an output can be another one. open: the solver did not end in its time.
 """
 
 

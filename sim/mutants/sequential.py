@@ -16,7 +16,7 @@ __all__ = ["side_by_side_verilog"]
 
 Widths = Mapping[str, int]
 _VALID = "out_valid"
-_MASKS = 48
+_MASKS = 16
 """At most so many bits are tried as masks."""
 
 

@@ -126,7 +126,7 @@ def _never(design: libyosys.Design) -> None:
     (place,) = re.findall(rb"(?m)^o(\d+) apart$", Path("both.aig").read_bytes())
     checker = Path(pyosys.__file__).parent / "yosys-abc"
     first = f"&get; &cone -O {int(place)} -R 1; &put"
-    steps = f"read_aiger both.aig; strash; scorr; {first}; scorr; bmc3 -F 16 -T 20; pdr -T 60; sat"
+    steps = f"read_aiger both.aig; strash; scorr; {first}; scorr; bmc3 -F 16 -T 10; pdr -T 20; sat"
     print(subprocess.run([checker, "-c", steps], capture_output=True, text=True, check=True).stdout)
 
 
