@@ -133,7 +133,8 @@ def _proofs() -> Recorded:
 
 def _mutants() -> Recorded:
     found = _written("-m", "sim.mutate", "--fresh")
-    return found, "python -m sim.mutate --fresh", ("pyosys", "verilator", "amaranth", "siliquant", "python")
+    tools = ("pyosys", "verilator", "icarus", "cocotb", "bitwuzla", "amaranth", "siliquant", "python")
+    return found, "python -m sim.mutate --fresh", tools
 
 
 def _gate_level() -> Recorded:

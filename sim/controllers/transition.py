@@ -96,16 +96,19 @@ def read_module(verilog: str, module: str, terms: Terms) -> Transition:
     return transition_of(module, found, terms)
 
 
-def transition_of(name: str, module: Mapping[str, Any], terms: Terms) -> Transition:
-    """The transition of a module as Yosys writes it in JSON. Raises ProofError as :func:`read_module`."""
-    return _Reader(name, module, terms).transition()
+def transition_of(name: str, module: Mapping[str, Any], terms: Terms, nameless: str = "") -> Transition:
+    """The transition of a module as Yosys writes it in JSON. Raises ProofError as :func:`read_module`.
+
+    nameless: of a register that has no name, since a mutant has a gate between it and its name.
+    """
+    return _Reader(name, module, terms, nameless).transition()
 
 
 class _Reader:
     """Terms of a netlist of words, each made once."""
 
-    def __init__(self, name: str, module: Mapping[str, Any], terms: Terms) -> None:
-        self._name, self._module, self._terms = name, module, terms
+    def __init__(self, name: str, module: Mapping[str, Any], terms: Terms, nameless: str = "") -> None:
+        self._name, self._module, self._terms, self._nameless = name, module, terms, nameless
         self._words: dict[int, Word] = {}  # of cells, registers and inputs, by a number
         self._places: dict[Net, tuple[int, int]] = {}
         self._cells: dict[int, Mapping[str, Any]] = {}
@@ -125,7 +128,7 @@ class _Reader:
                 self._places |= {bit: (number, place) for place, bit in enumerate(cell["connections"]["Y"])}
                 continue
             held = cell["connections"]["Q"]
-            names = self._called(held) or self._nearly_called(held)
+            names = self._called(held) or ([self._nameless] if self._nameless else [])
             if not names or names[0] in registers:
                 raise ProofError(
                     f"{self._name}: register {self._names.get(held[0], 'without a name')} must be one word"
@@ -150,17 +153,6 @@ class _Reader:
         """Every name of a word."""
         named = self._module["netnames"].items()
         return [name for name, each in named if each["bits"] == bits and not each.get("hide_name")]
-
-    def _nearly_called(self, bits: Sequence[Net]) -> list[str]:
-        """The names of a word that differs in one bit: there is a gate between it and its name, as in a mutant."""
-        named = self._module["netnames"].items()
-        return [
-            name
-            for name, each in named
-            if not each.get("hide_name")
-            and len(each["bits"]) == len(bits)
-            and sum(mine != its for mine, its in zip(bits, each["bits"], strict=True)) == 1
-        ]
 
     def _free(self, name: str, bits: Sequence[Net]) -> Word:
         number = len(self._places)
@@ -208,6 +200,8 @@ class _Reader:
         words = [self._word(pins[pin]) for pin in "AB" if pin in pins]
         if kind == "$not":
             return ~words[0].extended(width)
+        if kind == "$xnor":
+            return ~(words[0].extended(width) ^ words[1].extended(width))
         if kind in _ARITHMETIC:
             wide = max(width, words[1].width) if kind == "$shl" else width
             return _ARITHMETIC[kind](words[0].extended(wide), words[1].extended(wide)).extended(width)

@@ -16,6 +16,7 @@ from siliquant.processes import run as processes
 from siliquant.processes import shadows
 from sim.controllers import controller_fault
 from sim.fuzzing import Spec
+from sim.proofs import ProofError
 from sim.simulators import ToolError
 
 from .stimuli import Stimulus
@@ -24,8 +25,8 @@ __all__ = ["Answer", "check_assumed", "decide", "with_assumptions"]
 
 Answer = str
 """equal: registers and outputs take the same in every cycle, whatever the registers hold that may be there together; or
-no output is ever another one after a reset; or of a controller the proof of :mod:`sim.controllers` holds. refused: it
-does not. differs: an output can be another one. open: the solver did not end in its time.
+no output is ever another one after registers of 0 and a reset; or of a controller the proof of :mod:`sim.controllers`
+holds. refused: it does not. differs: an output can be another one. open: the solver did not end in its time.
 """
 
 
@@ -68,7 +69,12 @@ def decide(spec: Spec | ArraySpec, assumed: str, change: str, part: str = "") ->
         assert isinstance(spec, ArraySpec)
         _worker(folder, "part", spec.name, part, change)
         (module,) = json.loads((folder / "part.json").read_text())["modules"].values()
-    return "refused" if controller_fault(spec, part, module) else "equal"
+    wire = re.search(r"-port Q .*-wire (\S+)", change)
+    try:
+        fault = controller_fault(spec, part, module, wire[1].lstrip("\\") if wire else "")
+    except ProofError:  # it cannot be read
+        return "open"
+    return "refused" if fault else "equal"
 
 
 def _answer(folder: Path, name: str, part: str, change: str) -> Answer:

@@ -1,8 +1,9 @@
 """A module and a mutant of it side by side, as a circuit whose first output is 1 where they can be told apart.
 
-Both have the same inputs, begin with the same registers, and a reset comes first. Looked at are all outputs, results
-only where out_valid is 1. Memories are taken out: what is written to those of results must be the same, and what is
-read is anything, but the same in both where that must be so: the same was written, and both read the same address.
+Both have the same inputs, begin with registers of 0, and a reset comes first. Looked at are all outputs, results only
+where out_valid is 1, and accumulators from there to the next reset, since they are held. Memories are taken out: what
+is written to those of results must be the same, and what is read is anything, but the same in both where that must be
+so: the same was written, and both read the same address.
 
 Registers often differ where nobody reads them: their valid bit is 0. The other outputs have each register of both,
 masked by each bit of the module that may be such: a checker that looks for equal signals finds them there.
@@ -16,6 +17,7 @@ __all__ = ["side_by_side_verilog"]
 
 Widths = Mapping[str, int]
 _VALID = "out_valid"
+_HELD = "accumulator"
 _MASKS = 16
 """At most so many bits are tried as masks."""
 
@@ -41,6 +43,7 @@ def side_by_side_verilog(
         "  reg begun = 0, legal = 1;",
         f"  wire now = legal{''.join(f' && ({each})' for each in assumed)} && (begun || rst);",
         "  always @(posedge clk) begin begun <= 1; legal <= now; end",
+        *_shown(outputs),
         *(line for memory in memories for line in _memory(memory)),
         f"  assign apart = now && begun && ({' || '.join(_differences(outputs, memories))});",
         *(f"  assign hint_{place} = {text};" for place, (_, text) in enumerate(hints)),
@@ -71,6 +74,13 @@ def _hints(registers: Widths) -> Iterator[tuple[int, str]]:
                 yield width, f"{{{width}{{\\right.{bit}}}}} & {_net(which, name)}"
 
 
+def _shown(outputs: Widths) -> Iterator[str]:
+    """Whether a result was there since the last reset."""
+    if _HELD in outputs:
+        yield "  reg shown = 0;"
+        yield f"  always @(posedge clk) shown <= !rst && (shown || {_net('right', _VALID)});"
+
+
 def _memory(name: str) -> Iterator[str]:
     """What is read of a memory: ``same`` says whether both hold the same word, ``spoiled`` whether its words differ."""
     pins = ("read_enable", "read_address", "read_data", "write_enable", "write_address", "write_data")
@@ -91,6 +101,7 @@ def _memory(name: str) -> Iterator[str]:
 
 def _differences(outputs: Widths, memories: Sequence[str]) -> Iterator[str]:
     for name in outputs:
-        looked = f"{_net('right', _VALID)}&& " if _VALID in outputs and name != _VALID else ""
+        valid = f"({_net('right', _VALID)}{'|| shown' if name == _HELD else ''}) && "
+        looked = valid if _VALID in outputs and name != _VALID else ""
         yield f"({looked}{_net('right', name)}!= {_net('wrong', name)})"
     yield from (f"!wrote_{name}" for name in memories if name.startswith("result"))

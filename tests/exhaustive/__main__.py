@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from siliquant.commandline import Parser, add_jobs, add_out_file, console, print_table, read_jobs, run
 from siliquant.files import write_atomically
+from siliquant.inputs import InputError, listing, short
 from sim.kept import side_by_side
 from tests.exhaustive.check import check, specs
 
@@ -29,6 +30,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     add_out_file(made, "how many results were compared, JSON (default: none)")
     options = made.parse_args(arguments)
     chosen = [spec for spec in specs() if options.only in (None, spec.design)]
+    if not chosen:
+        raise InputError(
+            f"--only must be one of {listing(sorted({s.design for s in specs()}))}, not {short(options.only)}"
+        )
     rows: dict[str, dict[str, float]] = {spec.design: {"specs": 0, "results": 0, "seconds": 0.0} for spec in chosen}
     try:
         for spec, (results, seconds) in side_by_side(check, chosen, read_jobs(options.jobs)):

@@ -15,11 +15,12 @@ _SETS = 40  # of parameters, in each place
 
 
 def unit_specs() -> Iterator[RequantSpec]:
-    """Accumulators of 8 bits, codes of all widths and signs, one parameter set and three."""
+    """Accumulators of 8 bits, codes of all signs and of up to 8 bits (thresholds: 6), one parameter set and three."""
     for bits in range(1, 9):
         for signed in (False, True):
             for groups in (1, 3):
-                yield ThresholdSpec(accumulator_width=8, bits=min(bits, 6), signed=signed, groups=groups)
+                if bits <= 6:
+                    yield ThresholdSpec(accumulator_width=8, bits=bits, signed=signed, groups=groups)
                 yield MultiplierSpec(
                     accumulator_width=8, bits=bits, signed=signed, groups=groups, multiplier_width=5,
                     offset_width=12, shift=4, shift_bits=2,

@@ -15,6 +15,7 @@ from rtl.array import ArraySpec
 from rtl.verilog import Generated
 from siliquant.commandline import Parser, add_out_file, console, print_table, run
 from siliquant.files import write_atomically
+from siliquant.inputs import InputError, listing, short
 from tests.readers.readers import READERS, SPECS, written
 
 __all__ = ["main"]
@@ -28,6 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     made.add_argument("--only", metavar="NAME", help="this design or unit alone")
     add_out_file(made, "files read and lines said, JSON (default: none)")
     options = made.parse_args(arguments)
+    kinds = sorted({_kind(spec) for spec in SPECS})
+    if options.only not in (None, *kinds):
+        raise InputError(f"--only must be one of {listing(kinds)}, not {short(options.only)}")
     rows: dict[str, dict[str, int]] = {}
     for spec in SPECS:
         if options.only not in (None, _kind(spec)):
