@@ -232,6 +232,8 @@ def _drawn(fuzzed: Mapping[str, Any], name: str) -> int:
 
 
 def _found(modules: Sequence[Mapping[str, Any]]) -> str:
+    if not modules:
+        return ""
     killed, seen = sum(e["killed"] + e["refused"] for e in modules), sum(e["mutants"] - e["equal"] for e in modules)
     return f"{killed} of {seen}"
 
