@@ -235,12 +235,13 @@ def _found(modules: Sequence[Mapping[str, Any]]) -> str:
     if not modules:
         return ""
     killed, seen = sum(e["killed"] + e["refused"] for e in modules), sum(e["mutants"] - e["equal"] for e in modules)
-    return f"{killed} of {seen}"
+    return f"{killed:,} of {seen:,}"
 
 
 def _said(row: Mapping[str, int]) -> str:
     lines = sum(value for name, value in row.items() if name not in ("files", "lines"))
-    return f"{row['files']} files, {'silent' if not lines else f'{lines} lines'}"
+    files = "1 file" if row["files"] == 1 else f"{row['files']} files"
+    return f"{files}, {'silent' if not lines else f'{lines} lines'}"
 
 
 def _line(specs: int, arrays: int) -> str:
