@@ -45,7 +45,7 @@ ENGINES: Mapping[str, tuple[str, ...]] = {
 """What computes a case of each kind: the graph of gates, the Verilog in two simulators, and its netlist in one; of a
 network its integers from their file beside the quantised network, and the simulated array."""
 ARRAY = "array"
-"""What :attr:`Case.design` is of an array."""
+"""What ``design`` of a case is of an array."""
 ACTIONS = (
     "part", "idle", "reset", "load", "stray", "enter", "operands", "set", "run", "start", "wait", "pace", "read"
 )  # fmt: skip

@@ -56,7 +56,7 @@ class Stimulus:
 
 def stimulus_of(spec: Spec | ArraySpec) -> Stimulus:
     """The sequences of the test suite for a MAC (:mod:`sim.mac.scenarios`), a requantisation unit, or an array
-    (:mod:`sim.array.tests`), which are run for that.
+    (``sim/array/tests.py``), which are run for that.
     """
     if isinstance(spec, ArraySpec):
         return _of_array(spec)
