@@ -135,7 +135,7 @@ def test_a_table_of_known_rows_starts_nothing_and_is_the_same(cache: Path, tmp_p
     """Neither a process nor Yosys, Amaranth or torch."""
     script = (
         "import sys; from tests.hwmodel.test_calibrate import small\n"
-        "from hwmodel.measurement.executors import _Worker; _Worker.__init__ = None\n"
+        "from siliquant.processes.workers import _Worker; _Worker.__init__ = None\n"
         "small(*sys.argv[1:])\n"
         "assert not {'torch', 'amaranth', 'pyosys', 'distributed'} & set(sys.modules), 'heavy import'"
     )
