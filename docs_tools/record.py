@@ -54,15 +54,20 @@ Recorded = tuple[Mapping[str, Any], str, Sequence[str]]
 """Values, the command that made them, and the tools that they depend on."""
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line."""
-    parser = Parser(prog=PROG, description=__doc__, epilog=EPILOG)
-    parser.add_argument("names", nargs="+", metavar="NAME", help=f"all, or of {', '.join(RECORDERS)}")
-    parser.add_argument(
+def parser() -> Parser:
+    """The options."""
+    made = Parser(prog=PROG, description=__doc__, epilog=EPILOG)
+    made.add_argument("names", nargs="+", metavar="NAME", help=f"all, or of {', '.join(RECORDERS)}")
+    made.add_argument(
         "--run", type=Path, metavar="DIR", default=_RUN,
         help="folder of siliquant fuzz, of which the result fuzz is what has run so far (default build/fuzz)",
     )  # fmt: skip
-    options = parser.parse_args(arguments)
+    return made
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line."""
+    options = parser().parse_args(arguments)
     recorders: Mapping[str, Callable[[], Recorded]] = {**RECORDERS, "fuzz": partial(_fuzz, options.run)}
     for name in RECORDERS if options.names == ["all"] else options.names:
         if name not in recorders:

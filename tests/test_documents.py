@@ -26,7 +26,8 @@ MODULES = {command.module: command for command in COMMANDS}
 # Commands without a name in siliquant.
 ALONE = (
     "reports.runs", "reports.silicon", "hwmodel.cacti", "tests.fuzz", "tests.faults", "tests.mutation",
-    "docs_tools.packaged",
+    "tests.exhaustive", "tests.readers",
+    "docs_tools.packaged", "docs_tools.record",
 )  # fmt: skip
 MAKEFILE = (ROOT / "Makefile").read_text()
 TARGETS = set(re.findall(r"^([a-z]+):", MAKEFILE, flags=re.MULTILINE))

@@ -22,13 +22,18 @@ PROG = "tests.exhaustive"
 HEADERS = ("design", "specs", "results", "s")
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line."""
+def parser() -> Parser:
+    """The options."""
     made = Parser(prog=PROG, description=__doc__)
     made.add_argument("--only", metavar="NAME", help="this design or unit alone")
     add_jobs(made)
     add_out_file(made, "how many results were compared, JSON (default: none)")
-    options = made.parse_args(arguments)
+    return made
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line."""
+    options = parser().parse_args(arguments)
     chosen = [spec for spec in specs() if options.only in (None, spec.design)]
     if not chosen:
         raise InputError(

@@ -23,12 +23,17 @@ __all__ = ["main"]
 PROG = "tests.readers"
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line."""
+def parser() -> Parser:
+    """The options."""
     made = Parser(prog=PROG, description=__doc__)
     made.add_argument("--only", metavar="NAME", help="this design or unit alone")
     add_out_file(made, "files read and lines said, JSON (default: none)")
-    options = made.parse_args(arguments)
+    return made
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line."""
+    options = parser().parse_args(arguments)
     kinds = sorted({_kind(spec) for spec in SPECS})
     if options.only not in (None, *kinds):
         raise InputError(f"--only must be one of {listing(kinds)}, not {short(options.only)}")
