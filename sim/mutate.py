@@ -16,7 +16,7 @@ from siliquant.commandline import called, console, print_table, read_jobs, run, 
 from siliquant.files import package_version, write_atomically
 from siliquant.inputs import integer, number
 from sim.mutants import MutantScore, Subject, Survivor, score_mutants, standard_subjects, subjects_of
-from sim.simulators import executable
+from sim.simulators import SimulationError, executable
 
 from .kept import Shelf, side_by_side
 from .parsers import mutate as parser
@@ -49,7 +49,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     arrays = any(isinstance(subject.spec, ArraySpec) for subject in subjects)
     for program in ("g++", "make", *(("iverilog", "vvp") if arrays else ())):
         executable(program)
-    found = _scored(subjects, count, seed, jobs, fresh=options.fresh)
+    try:
+        found = _scored(subjects, count, seed, jobs, fresh=options.fresh)
+    except SimulationError as error:  # the hardware itself does not pass its tests
+        print(f"{called(PROG)}: {error}", file=sys.stderr)
+        sys.exit(1)
     _print(found)
     if options.out is not None:
         tools = {name: package_version(name) for name in TOOLS}

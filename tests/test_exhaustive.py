@@ -10,6 +10,7 @@ import pytest
 
 from rtl.mac import DESIGNS, UniformSpec
 from rtl.requant import MultiplierSpec, ThresholdSpec
+from siliquant.inputs import InputError
 from tests.exhaustive import __main__ as command
 from tests.exhaustive import macs, units
 from tests.exhaustive.check import check, specs
@@ -64,5 +65,27 @@ def test_a_wrong_code_is_found(kind: type[ThresholdSpec | MultiplierSpec], monke
 
     assert units.check_accumulators(spec) == 40 * 256
     monkeypatch.setattr(units, "evaluate", wrong)
-    with pytest.raises(AssertionError, match=rf"^{spec.name}: the code of -51 with \[.*\] must be .*; 1 of 256 codes "):
+    with pytest.raises(
+        AssertionError, match=rf"^{spec.name}, gates: the code of -51 with \[.*\] must be .*; 1 of 256 codes "
+    ):
         units.check_accumulators(spec)
+
+
+def test_a_wrong_golden_model_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = next(unit for unit in units.unit_specs() if unit.bits == 2)
+    right = type(spec).compute
+
+    def wrong(unit: ThresholdSpec, x: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+        codes = right(unit, x, numbers)
+        return np.where(x == 5, -1 - codes, codes)
+
+    monkeypatch.setattr(type(spec), "compute", wrong)
+    with pytest.raises(
+        AssertionError, match=rf"^{spec.name}, golden model: the code of 5 with .*; 1 of 256 codes are "
+    ):
+        units.check_accumulators(spec)
+
+
+def test_a_design_that_is_not_there_is_refused() -> None:
+    with pytest.raises(InputError, match=r"^--only must be one of bitblade, .*, not 'nosuch'$"):
+        command.main(["--only", "nosuch"])

@@ -160,8 +160,10 @@ def few_precisions(mac: MacSpec, most: int = 4) -> tuple[Precision, ...]:
 def random_codes(
     mac: MacSpec, precision: Precision, shape: tuple[int, int, int], rng: np.random.Generator
 ) -> tuple[IntArray, IntArray]:
-    """Activations [M, K] and weights [N, K] for a shape (M, K, N); one time in four both are at a corner."""
-    m, k, n = shape
+    """Activations [M, K] and weights [N, K] for a shape (M, K, N), K at most what the MAC may sum up; one time in four
+    both are at a corner.
+    """
+    m, k, n = shape[0], min(shape[1], mac.reduction_length), shape[2]
     weights, activations = operand_codes(mac, precision)
     if rng.random() < 0.25:
         weights, activations = (rng.choice(codes[[0, -1]], 1) for codes in (weights, activations))

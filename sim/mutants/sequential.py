@@ -1,4 +1,4 @@
-"""A module and a mutant of it side by side, as a circuit whose first output is 1 where they can be told apart.
+"""A module and a mutant of it side by side, as a circuit whose output ``apart`` is 1 where they can be told apart.
 
 Both have the same inputs, begin with registers of 0, and a reset comes first. Looked at are all outputs, results only
 where out_valid is 1, and accumulators from there to the next reset, since they are held. Memories are taken out: what

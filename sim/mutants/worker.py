@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +20,7 @@ from pathlib import Path
 import pyosys
 from pyosys import libyosys
 
+from siliquant.processes import run as processes
 from sim.mutants.sequential import side_by_side_verilog
 
 __all__ = ["main"]
@@ -127,7 +127,9 @@ def _never(design: libyosys.Design) -> None:
     checker = Path(pyosys.__file__).parent / "yosys-abc"
     first = f"&get; &cone -O {int(place)} -R 1; &put"
     steps = f"read_aiger both.aig; strash; scorr; {first}; scorr; bmc3 -F 16 -T 10; pdr -T 20; sat"
-    print(subprocess.run([checker, "-c", steps], capture_output=True, text=True, check=True).stdout)
+    done = processes.run([str(checker), "-c", steps])
+    print(done.stdout, done.stderr)
+    sys.exit(done.returncode)
 
 
 def _ports(design: libyosys.Design) -> dict[str, tuple[int, bool]]:

@@ -1,4 +1,4 @@
-"""Every accumulator through the graph of gates of requantisers, against their rule written out."""
+"""Every accumulator through the gates and the golden model of requantisers, against their rule written out."""
 
 from __future__ import annotations
 
@@ -44,15 +44,17 @@ def check_accumulators(spec: RequantSpec, seed: int = 0) -> int:
             found = (bits.astype(np.int64) << np.arange(spec.bits)[:, None]).sum(0)
             wanted = _ranks(spec, x, numbers) + spec.code_range[0] * (spec.bits > 1)
             got = np.array([spec.unpack(int(word)) for word in found])
+            golden = spec.compute(x, numbers)
             if spec.bits == 1 and spec.signed:  # the codes are -1 and 1
                 wanted = 2 * wanted - 1
-            wrong = np.flatnonzero(got != wanted)
-            if len(wrong):
-                place = int(wrong[0])
-                raise AssertionError(
-                    f"{spec.name}: the code of {x[place]} with {list(numbers)} must be {wanted[place]}, "
-                    f"not {got[place]}; {len(wrong)} of {len(x)} codes are wrong"
-                )
+            for name, codes in (("gates", got), ("golden model", golden)):
+                wrong = np.flatnonzero(codes != wanted)
+                if len(wrong):
+                    place = int(wrong[0])
+                    raise AssertionError(
+                        f"{spec.name}, {name}: the code of {x[place]} with {list(numbers)} must be {wanted[place]}, "
+                        f"not {codes[place]}; {len(wrong)} of {len(x)} codes are wrong"
+                    )
     return spec.groups * _SETS * len(x)
 
 
