@@ -10,7 +10,7 @@ __all__ = ["rounded", "spread", "table"]
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> str:
-    """A table whose first ``left`` columns are aligned left, all others right.
+    """A table whose first ``left`` columns are aligned left, all others right. Bars in cells do not part them.
 
     >>> print(table(["design", "area"], [["loom", "1.5"]]))
     | design | area |
@@ -18,7 +18,7 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) 
     | loom | 1.5 |
     """
     lines = [headers, ["---" if column < left else "---:" for column in range(len(headers))], *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return "\n".join("| " + " | ".join(cell.replace("|", r"\|") for cell in line) + " |" for line in lines)
 
 
 def spread(values: Sequence[float], form: str = ".1f") -> str:

@@ -32,8 +32,9 @@ examples:
   python -m docs_tools.numbers                 what differs
   python -m docs_tools.numbers --write         everything anew, transcripts and diagrams too"""
 SOURCES = (
-    "directions", "calibration", "synthesis", "speed", "hardware", "network", "inference", "drains", "proofs",
-    "gatelevel", "reviewer", "readme",
+    "directions", "calibration", "synthesis", "speed", "hardware", "network", "inference", "drains", "reviewer",
+    "readme", "verification.proofs", "verification.mutants", "verification.fuzzing", "verification.faults",
+    "verification.gatelevel", "verification.summary",
 )  # fmt: skip
 """Modules of docs_tools.pages, each with the texts of the places whose names begin as it says (OWNS)."""
 

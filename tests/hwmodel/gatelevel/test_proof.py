@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from hwmodel.gatelevel import registers
 from hwmodel.gatelevel.machine import Machine, Register
 from hwmodel.gatelevel.proof import Undecided, prove_gates
 from hwmodel.gatelevel.simulation import simulate_gates
@@ -15,6 +16,7 @@ from hwmodel.gatelevel.stimuli import power_up
 from hwmodel.operands.stimulus import Mismatch
 from hwmodel.synthesis.flow import Mapped, Synthesis, read_back
 from hwmodel.synthesis.mapping import SynthesisError, plain_gates
+from hwmodel.yosys.registers import SUFFIX
 from siliquant.inputs import InputError
 
 from .netlists import SPEC, cells, changed, library, mapped, verilog
@@ -29,6 +31,10 @@ module two(input clk, input rst, input [1:0] a, output reg [1:0] y, output reg z
   end
 endmodule
 """
+
+
+def test_registers_are_looked_for_under_the_names_that_the_flow_gives() -> None:
+    assert registers._SUFFIX == SUFFIX
 
 
 def test_a_netlist_is_proved_to_do_what_its_rtl_does() -> None:

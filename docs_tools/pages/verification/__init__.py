@@ -1,0 +1,1 @@
+"""What is written into the pages of proofs, mutants, fuzzing, faults and gate level, from recorded results."""
