@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from hwmodel.policy import main
 from hwmodel.workload import Gemm, PrecisionClass, Role, Workload, load_workload, workload_names
-from hwmodel.workload.assignment import assign, uniform
+from hwmodel.workload.assignment import Assignment, assign, mixture_at, network_widths, uniform
 from hwmodel.workload.sensitivity import SensitivityTable, default_sensitivity, read_sensitivity
+from siliquant.inputs import InputError
 
 ROLES = (Role.VALUE, Role.QUERY, Role.SCORES, Role.FC1, Role.FC2)
 
@@ -246,8 +247,30 @@ def test_the_command_shows_the_widths(capsys: pytest.CaptureFixture[str], tmp_pa
     roles = {g.role for g in load_workload("deit-tiny").gemms if g.precision_class is PrecisionClass.BODY}
     table.write_text("role,sensitivity\n" + "".join(f"{role.value},{int(role is Role.FC1)}\n" for role in roles))
     main(["--model", "deit-tiny", "--mean", "3", "--sensitivity", str(table)])
-    lines = capsys.readouterr().out.splitlines()
-    assert any(line.split()[:1] == ["fc1"] and "8.00" not in line for line in lines)
+    cells = {line.split()[0]: line.split()[1:] for line in capsys.readouterr().out.splitlines() if line.split()}
+    assert float(cells["fc1"][-1]) > 4, "all bits go to what alone is harmed"
+    assert cells["value"][-1] == "2.00"
+
+
+def test_the_command_prints_the_assignment_in_full(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two values at 8 bits and one at 2, first layers at 8; counted in the mean where that is asked for."""
+    own = tmp_path / "mine.csv"
+    own.write_text("name,m,k,n,count\nstem,1,8,8,1\n0.value,2,8,8,1\n1.value,2,8,8,1\n2.value,1,8,8,1\n0.fc1,5,8,8,1\n")
+    main(["--model", str(own), "--mean", "4.4", "--mix-widths", "2,8"])
+    assert [line.rstrip() for line in capsys.readouterr().out.splitlines()] == [
+        "mean of 4.4 bits; widths by the body's MACs: 2b:60% 8b:40%",
+        "",
+        "mine: GEMMs by width",
+        "          2     8  mean",
+        "GEMMs  bits  bits  bits",
+        "───────────────────────",
+        "stem            1  8.00",
+        "value     1     2  6.80",
+        "fc1       1        2.00",
+        "",
+    ]
+    main(["--model", str(own), "--mean", "5", "--mix-widths", "2,8", "--count-ends"])
+    assert capsys.readouterr().out.startswith("mean of 4.72727 bits; ")
 
 
 def test_a_network_of_ones_own_by_its_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -289,3 +312,55 @@ def test_macs_without_a_common_divisor_are_rounded(monkeypatch: pytest.MonkeyPat
     total = sum(gemm.macs for gemm in rounded.workload.gemms)
     assert rounded.mean_bits == Fraction(sum(rounded.of(g) * g.macs for g in rounded.workload.gemms), total)
     assert {bits for _, bits in assign(workload(sizes), 8, [2, 4, 8]).bits} == {8}
+
+
+@pytest.mark.parametrize(("macs", "met"), [(2**28 // 34 - 1, True), (2**28 // 34 + 1, False)])
+def test_sums_are_rounded_where_they_would_take_more_than_2_to_the_28_bytes(macs: int, met: bool) -> None:
+    """34 bytes a sum of two GEMMs; in units of two MACs the odd number of the one is too much for its own mean."""
+    assert macs % 2
+    found = workload([(Role.VALUE, macs), (Role.FC1, macs + 1)])
+    mean = Fraction(4 * macs + 2 * (macs + 1), 2 * macs + 1)
+    assert assign(found, mean, [2, 4]).mean_bits == (mean if met else 2)
+
+
+def test_tables_may_have_the_largest_layer_and_sensitivity(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("role,layer,sensitivity\nvalue,65536,1e12\nfc1,0,0\n")
+    assert read_sensitivity(path).rows == {(Role.VALUE, 65536): 1e12, (Role.FC1, 0): 0.0}
+    for line, said in (
+        ("value,65537,1", "layer must be an integer from 0 to 65536, not '65537'"),
+        ("value,0,1.1e12", "sensitivity must be a number from 0 to 1e+12, not '1.1e12'"),
+        ("value,0,-1", "sensitivity must be a number from 0 to 1e+12, not '-1'"),
+    ):
+        path.write_text(f"role,layer,sensitivity\n{line}\n")
+        with pytest.raises(ValueError) as caught:
+            read_sensitivity(path)
+        assert str(caught.value) == f"{path} must be a sensitivity table: line 2: {said}"
+    path = tmp_path / "t.json"
+    for value, said in ((True, "True"), (2e12, "2000000000000.0"), (-0.5, "-0.5"), (None, "None")):
+        path.write_text(json.dumps({"source": "s", "rows": [{"role": "value", "sensitivity": value}]}))
+        with pytest.raises(InputError) as refused:
+            read_sensitivity(path)
+        assert str(refused.value).endswith(f"row 1: sensitivity must be a number from 0 to 1e+12, not {said}")
+    whole = {"role": "value", "layer": 65536, "sensitivity": 10**12}
+    path.write_text(json.dumps({"source": "s", "rows": [whole]}))
+    assert read_sensitivity(path).rows == {(Role.VALUE, 65536): 1e12}
+    path.write_text(json.dumps({"source": "s", "rows": [{**whole, "layer": 65537}]}))
+    with pytest.raises(ValueError, match=r"row 1: layer must be an integer from 0 to 65536, not 65537$"):
+        read_sensitivity(path)
+
+
+def test_widths_by_class_and_the_widest_codes_that_are_read() -> None:
+    """Only scores, context and projection read what columns drain."""
+    for role in (Role.SCORES, Role.CONTEXT, Role.PROJECTION):
+        found = workload([(role, 8), (Role.VALUE, 4)], ends=4)
+        assert uniform(found, 5).drained_bits == 5
+        mixed = Assignment(found, (("g0", 3), ("g1", 7), ("classifier", 8)), Fraction(13, 3), None)
+        assert mixed.drained_bits == 3
+        assert mixed.mixture().shares == ((3, Fraction(2, 3)), (7, Fraction(1, 3)))
+        assert mixed.mixture(PrecisionClass.ENDS).shares == ((8, Fraction(1)),)
+    assert network_widths(8) == (8,)
+    assert mixture_at(workload([(Role.VALUE, 4), (Role.FC1, 4)]), 3).shares == (
+        (2, Fraction(1, 2)),
+        (4, Fraction(1, 2)),
+    )

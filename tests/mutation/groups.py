@@ -33,6 +33,8 @@ _ALSO = MappingProxyType(
         "rtl/requant": ("tests/qat/integers/test_requantise.py",),
         "hwmodel/model": ("tests/hwmodel/inference",),
         "hwmodel/fit": ("tests/hwmodel/test_validate.py", "tests/hwmodel/test_explain.py"),
+        "hwmodel/inference": ("tests/hwmodel/model/test_drains.py", "tests/hwmodel/model/test_requantisers.py"),
+        "hwmodel/workload": ("tests/hwmodel/test_policy.py", "tests/hwmodel/inference"),
     }
 )
 

@@ -30,6 +30,7 @@ from qat.settings.options import Options
 from qat.settings.scheme import Override, Scheme
 from qat.training.runs import save_record
 from qat.training.weights import save_model
+from siliquant.commandline import console
 from siliquant.commandline.cli import run
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "integer-format.md"
@@ -101,6 +102,30 @@ def test_paths_that_agree_have_no_ties(family: str) -> None:
     assert found.largest_difference == 0
     assert not model.training
     assert all(q.observer is None for m in (model, integer.network) for q in quantizers(m).values())
+
+
+def test_products_are_counted_by_kind_and_precision(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By hand for the one-layer ViT, whose first and last layers have 8 bits; text on the left, counts on the right."""
+    monkeypatch.setenv("COLUMNS", "100")
+    export._print_gemms(console(), pair("vit")[1])
+    assert [line.rstrip() for line in capsys.readouterr().out.splitlines()] == [
+        "integer products",
+        "                           weights",
+        "                           or",
+        "                           second",
+        "             activations,  operand,",
+        "GEMM         bits          bits      count",
+        "──────────────────────────────────────────",
+        "convolution  8 signed      8 signed      1",
+        "linear       4 signed      4 signed      5",
+        "scores       4 signed      4 signed      1",
+        "context      4 unsigned    4 signed      1",
+        "linear       4 unsigned    4 signed      1",
+        "linear       8 signed      8 signed      1",
+        "",
+    ]
 
 
 def test_every_activation_code_is_counted_once() -> None:

@@ -68,6 +68,29 @@ def test_every_design_is_matched_in_both_ways(rows: list[NetworkRow]) -> None:
             assert row.meets_clock is True
 
 
+def test_the_uniform_array_has_16_rows_and_columns_and_512_words(rows: list[NetworkRow]) -> None:
+    costs, tiny = replace(COSTS, sram=packaged_sram()), load_workload("deit-tiny")
+    mac = UniformSpec(weight_bits=4, activation_bits=4, lanes=16)
+    array = ArraySpec(
+        mac=mac, rows=16, columns=16, drains=4, activation_depth=512, weight_depth=512, result_depth=128,
+        requant=multiplier(4, width=32),
+    )  # fmt: skip
+    cost, row = network_cost(array, uniform(tiny, 4), costs), base(rows, 4)
+    assert (row.element, row.rows, row.columns, row.drains) == (mac.name, 16, 16, 4)
+    assert (row.latency_us, row.utilisation, row.load_share) == (cost.latency_us, cost.utilisation, cost.load_share)
+    assert (row.area_um2, row.logic_area_um2) == (cost.area.total_um2, cost.area.logic_um2)
+    energy = cost.energy
+    assert row.energy_uj == pytest.approx(energy.total_pj * 1e-6)
+    assert row.mac_uj == pytest.approx(energy.mac_pj * 1e-6)
+    assert row.requantisation_uj == pytest.approx(energy.requantisation_pj * 1e-6)
+    assert row.leakage_uj == pytest.approx(energy.leakage_pj * 1e-6)
+    assert row.off_chip_uj == pytest.approx(energy.off_chip_pj * 1e-6)
+    assert row.off_chip_bytes == cost.off_chip_bytes
+    shallow = network_rows(tiny, [4], costs, elements=lambda bits, mix: default_elements(bits, mix)[:1], depth=256)
+    assert shallow[0].area_um2 < row.area_um2
+    assert shallow[0].latency_us > row.latency_us
+
+
 def test_of_each_design_the_best_kind_is_shown_and_narrow_ones_run_the_ends_in_passes() -> None:
     """8-bit first and last layers take a 4/2 unit several passes: their cycles are in the latency."""
     tiny = load_workload("deit-tiny")

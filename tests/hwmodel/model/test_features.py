@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import astuple, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +26,15 @@ from hwmodel.model.features import (
     counted,
     counts_of,
     entry_of,
+    features_stamp,
     find,
     lacking,
+    package_features,
+    periods_of,
     shared_transitions_of,
+    write_features,
 )
-from hwmodel.model.paths import ALONE, Step
+from hwmodel.model.paths import ALONE, Step, periods
 from hwmodel.operands.stimulus import StreamPlan
 from hwmodel.workload import load_workload
 from rtl.array import CoreSpec
@@ -152,6 +156,33 @@ def test_one_stream_more_is_all_that_is_found_of_a_known_design(empty: Path) -> 
     assert lacking({NEW[0]: plans}) == {NEW[0]: plans[1:]}
     assert list(find({NEW[0]: plans})) == [NEW[0]]
     assert are_kept(NEW[0], plans)
+
+
+def test_longest_paths_by_some_delays_are_found_with_the_rest(empty: Path) -> None:
+    spec, plans = NEW[0], asked()[NEW[0]]
+    more = [DELAYS, (DELAYS[1], DELAYS[1], ALONE)]
+    for known in (more[:1], more):
+        assert list(find({spec: plans}, known)) == [spec]
+        assert entry_of(spec) == counted(spec, plans, known)
+        assert lacking({spec: plans}, known) == {}
+        assert list(find({spec: plans}, known)) == []
+        assert lacking({spec: plans}, more) == ({} if known is more else {spec: []})
+    right = periods(spec, *DELAYS)
+    found = periods_of(spec, *DELAYS)
+    assert (found.relaxed_ns, found.fastest_ns, found.ripple) == pytest.approx(astuple(right), rel=1e-6)
+    assert found.relaxed_ns == float(f"{right.relaxed_ns:.7g}")
+
+
+def test_a_file_of_the_package_has_an_entry_a_line_and_the_stamp_of_the_code(tmp_path: Path) -> None:
+    path = tmp_path / "features.json"
+    write_features({"b": {"counts": {"x": 1}}, "a": {"z": 2, "c": 3}}, path)
+    assert json.loads(path.read_text()) == {
+        "stamp": features_stamp(), "designs": {"a": {"c": 3, "z": 2}, "b": {"counts": {"x": 1}}}
+    }  # fmt: skip
+    assert path.read_text().splitlines()[3:5] == ['"a": {"c": 3, "z": 2},', '"b": {"counts": {"x": 1}}']
+    specs = {question.spec for question in compared()}
+    package_features(specs, path)
+    assert json.loads(path.read_text())["designs"] == {design_name(spec): entry_of(spec) for spec in specs}
 
 
 def test_what_another_process_found_is_not_found_anew(empty: Path) -> None:

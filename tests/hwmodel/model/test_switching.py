@@ -168,6 +168,16 @@ def test_a_gate_whose_inputs_arrive_at_different_times(quarters: int, extra: int
         assert made.glitches() == ({Part.XOR_GATES: changed * extra} if extra else {})
 
 
+@pytest.mark.parametrize(("change", "glitches"), [(0, 2), (63, 2), (64, 2), (255, 2), (256, 0), (398, 0)])
+def test_glitches_are_those_of_the_first_256_changes(change: int, glitches: int) -> None:
+    """Of a longer run they are a sample; transitions that remain are counted to its end."""
+    wave = [int(cycle > change) for cycle in range(400)]
+    made = Made(late_xor(3), {"a": wave, "ones": [7] * 400})
+    assert made.glitches() == ({Part.XOR_GATES: glitches / 256} if glitches else {})
+    settled = count_transitions(made.plan(), made.words, "none").settled
+    assert settled[Part.OPERAND_REGISTERS] == 1 / 399
+
+
 def test_what_comes_out_of_a_register_arrives_at_once() -> None:
     made = Made(late_xor(3), {"a": [0, 1, 0], "ones": [7] * 3})
     plan = made.plan()

@@ -32,6 +32,7 @@ from transformers import (
 
 from qat.integers.agreement import compare_paths
 from qat.integers.integer import IntegerModel
+from qat.integers.stored import StoredTensors
 from qat.models.sret import SReTConfig, SReTForImageClassification
 from qat.network.convert import calibrate, gemms, quantize_model, quantizers, weight_quantizers
 from qat.network.gemm import Product, exact_product
@@ -39,6 +40,7 @@ from qat.network.layers import QuantLinear
 from qat.quantisers.binary import ElasticBinarizer
 from qat.settings.ranges import GradientScale
 from qat.settings.scheme import Override, Scheme
+from siliquant.inputs import InputError
 
 FAMILIES = ("vit", "deit", "swin", "bert", "sret")
 LABELS: dict[str, Any] = {"num_labels": 3, "initializer_range": 0.3}
@@ -760,6 +762,20 @@ def test_what_does_not_fit_is_refused(saved: Path, case: str) -> None:
     change, text = REFUSALS[case]
     edit(saved, change)
     assert refusal(saved) == f"{saved / 'integer.json'} must be an integer model{text}"
+
+
+def test_of_many_wrong_tensors_the_first_five_are_named_by_their_first_80_characters() -> None:
+    names = [letter * 90 for letter in "abcdefg"]
+    stored = StoredTensors({name: torch.ones(1) for name in names}, "file")
+    with pytest.raises(InputError) as caught:
+        stored.check_all_used()
+    assert str(caught.value) == f"file must not have {', '.join(name[:80] for name in names[:5])}"
+    listed = ", ".join(f"float.{name}"[:80] for name in names[:5])
+    stored = StoredTensors({f"float.{name}": torch.ones(1) for name in names}, "file")
+    for network, wanted, said in ((nn.Identity(), [], "must not have"), (nn.Identity(), names, "lacks")):
+        with pytest.raises(InputError) as caught:
+            (stored if said != "lacks" else StoredTensors({}, "file")).plain(network, wanted)
+        assert str(caught.value) == f"file {said} {listed}"
 
 
 def test_bits_behind_the_last_code_are_zeros(tmp_path: Path) -> None:
