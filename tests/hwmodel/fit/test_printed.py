@@ -375,8 +375,8 @@ def test_an_explanation_under_pressure_and_of_little(
     lines = shown(capsys)
     more_um2 = 0.75 * counts_of(UniformSpec()) @ bare.coefficients.strained_um2
     assert lines.pop(5) == (
-        f"clock pressure 0.50, strain 0.75: {more_um2:,.0f} um2 of the area, leakage x 1.450, energy of clocks x 1.038, "
-        "of settled transitions x 1.225, of glitches x 1.150 and 0.112 of settled ones, 1.30 fJ more for each glitch of "
-        "carry-propagate bits"
+        f"clock pressure 0.50, strain 0.75: {more_um2:,.0f} um2 of the area, leakage x 1.450, energy of clocks x "
+        "1.038, of settled transitions x 1.225, of glitches x 1.150 and 0.112 of settled ones, 1.30 fJ more for each "
+        "glitch of carry-propagate bits"
     )
     assert lines == LITTLE.splitlines()
