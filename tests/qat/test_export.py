@@ -283,6 +283,23 @@ def test_samples_are_as_many_as_asked_for(finished: Path, tmp_path: Path, comman
     assert IntegerModel.load(tmp_path).gemms()
 
 
+def test_progress_ends_with_the_last_step(
+    finished: Path, tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """64 samples a step, and a last one of fewer."""
+    seen: list[tuple[int, int, int]] = []
+
+    def track(steps: Iterator[dict[str, Tensor]], *_: object, total: int, **__: object) -> list[dict[str, Tensor]]:
+        taken = list(steps)
+        seen.append((total, len(taken), sum(len(step["pixel_values"]) for step in taken)))
+        return taken
+
+    monkeypatch.setattr(export, "track", track)
+    for wanted in (1, 64, 65):
+        assert command("--checkpoint", finished, "--out", tmp_path, "--samples", wanted).code == 0
+    assert seen == [(1, 1, 1), (1, 1, 64), (2, 2, 65)]
+
+
 def test_the_same_run_gives_the_same_bytes(finished: Path, tmp_path: Path, command: Command) -> None:
     for folder in ("one", "two"):
         assert command("--checkpoint", finished, "--out", tmp_path / folder, "--samples", 0).code == 0

@@ -32,3 +32,13 @@ def test_the_margin_has_the_least_relative_error(seed: int) -> None:
 def test_nothing_pressed_has_no_margin() -> None:
     pair = SimpleNamespace(fastest_ns=1.0, relaxed_ns=2.0), SimpleNamespace(minimum_period_ns=2.0, clock_mhz=400.0)
     assert _fit_margin([pair]) == 0.0  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize(("measured", "margin"), [(4.0, 0.0), (3.5, 0.0), (2.0, 0.5), (0.5, 1.0)])
+def test_a_margin_is_a_share(measured: float, margin: float) -> None:
+    """Of the way from a clock of 3 ns to the fastest netlist of 1 ns: none beyond either end."""
+    pair = (
+        SimpleNamespace(fastest_ns=1.0, relaxed_ns=5.0),
+        SimpleNamespace(minimum_period_ns=measured, clock_mhz=1000.0 / 3.0),
+    )
+    assert _fit_margin([pair]) == pytest.approx(margin)  # type: ignore[list-item]

@@ -152,6 +152,7 @@ DAMAGES = [
     (put("strain", value=0.5), f": {STRAIN}"),
     (put("strain", "from", value=0.6), ": strain must go from a pressure to a higher one, not 0.6 to 0.6"),
     (put("strain", "to", value=0.1), ": strain must go from a pressure to a higher one, not 0.2 to 0.1"),
+    (put("strain", "power", value=0.0), ": the power of strain must be above 0, not 0.0"),
     (put("strain", "to", value="1"), ": strain must be a number from 0 to 1e+12, not '1'"),
     (put("range", value=[]), f": {LIMITS}"),
     (drop("range", "counts"), f": {LIMITS}"),

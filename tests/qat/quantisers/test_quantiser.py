@@ -728,3 +728,17 @@ def test_bounds_are_kept_until_parameters_have_another_type_or_place() -> None:
     quantizer.to("meta")
     assert quantizer.low.is_meta
     assert quantizer.to_empty(device="cpu").low.tolist() == [-2.0, -128.0]
+
+
+@pytest.mark.parametrize("wrong", [math.nan, math.inf, 0.0, -1.0])
+def test_a_state_with_one_scale_that_is_none_is_not_calibrated(wrong: float) -> None:
+    quantizer = Quantizer(4, signed=True, groups=2, granularity=PerChannel(0))
+    quantizer.set_scale(torch.tensor([0.5, 0.25]))
+    state = quantizer.state_dict()
+    fresh = Quantizer(4, signed=True, groups=2, granularity=PerChannel(0))
+    fresh.load_state_dict(state)
+    assert fresh.calibrated
+    fresh.load_state_dict({**state, "start": torch.tensor([0.5, wrong])})
+    assert not fresh.calibrated
+    with pytest.raises(RuntimeError, match=f"^{UNCALIBRATED}$"):
+        fresh(torch.ones(2, 3))
