@@ -350,6 +350,17 @@ def test_tables_may_have_the_largest_layer_and_sensitivity(tmp_path: Path) -> No
         read_sensitivity(path)
 
 
+def test_a_table_has_at_most_one_mib(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    text = "role,sensitivity\nvalue,1\n"
+    path.write_text(text + "\n" * (2**20 - len(text)))
+    assert read_sensitivity(path).rows == {(Role.VALUE, None): 1.0}
+    path.write_text(text + "\n" * (2**20 - len(text) + 1))
+    with pytest.raises(OSError) as caught:
+        read_sensitivity(path)
+    assert str(caught.value) == f"{path} must have at most 1048576 bytes, not 1048577"
+
+
 def test_widths_by_class_and_the_widest_codes_that_are_read() -> None:
     """Only scores, context and projection read what columns drain."""
     for role in (Role.SCORES, Role.CONTEXT, Role.PROJECTION):

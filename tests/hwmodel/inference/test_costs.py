@@ -18,7 +18,7 @@ from hwmodel.model.structure import Part
 from hwmodel.operands.stimulus import StreamPlan
 from hwmodel.workload import standard_mixture
 from hwmodel.workload.workload import Role
-from rtl.array import Architecture, CoreSpec
+from rtl.array import Architecture, CoreSpec, ElementSpec
 from rtl.mac import BitSerialSpec, SubwordSpec, UniformSpec
 from rtl.requant import MultiplierSpec
 from rtl.spec.mac import MacSpec, Precision
@@ -52,6 +52,18 @@ def test_a_requantiser_costs_something_at_every_clock() -> None:
     found = costs_of(load_model("freepdk45"), 400.0, None).unit(unit)
     assert found.area_um2 > 500
     assert 0 < found.idle_pj_per_cycle < found.energy_pj
+
+
+def test_an_array_has_16_rows_and_columns_where_none_are_given() -> None:
+    """So many elements have another fan-out than one row or column more."""
+    model, precision = load_model("freepdk45"), Precision(1, 1)
+    element = ElementSpec(mac=UniformSpec(weight_bits=1, activation_bits=1, lanes=4), systolic=False)
+    plain, same, other, taller = (
+        costs_of(model, 500.0, None, **sides).mac(element, precision, Role.FC1)
+        for sides in ({}, {"rows": 16, "columns": 16}, {"columns": 17}, {"rows": 17})
+    )
+    assert plain == same
+    assert other.minimum_period_ns != plain.minimum_period_ns != taller.minimum_period_ns
 
 
 def test_elements_have_the_pipelining_that_an_array_needs() -> None:

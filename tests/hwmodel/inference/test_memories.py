@@ -126,6 +126,17 @@ def test_tables_that_are_none(data: object, reason: str, tmp_path: Path) -> None
     assert str(caught.value) == f"{path} must be a table of hwmodel.cacti: {reason}"
 
 
+def test_a_table_has_at_most_one_mib(tmp_path: Path) -> None:
+    text = (PACKAGED / "cacti7-45nm-hp.json").read_text()
+    path = tmp_path / "table.json"
+    path.write_text(text + " " * (2**20 - len(text.encode())))
+    assert read_sram(path).macros == packaged_sram(45, "hp").macros
+    path.write_text(path.read_text() + " ")
+    with pytest.raises(OSError) as caught:
+        read_sram(path)
+    assert str(caught.value) == f"{path} must have at most 1048576 bytes, not 1048577"
+
+
 # CACTI itself is not installed; a script that answers like it stands in.
 
 FAKE = """#!/bin/sh

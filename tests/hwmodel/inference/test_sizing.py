@@ -13,13 +13,13 @@ from hwmodel.inference.tiles import Matrices, needed_words
 from hwmodel.inference.tiling import Overlap
 from hwmodel.workload.assignment import assign
 from rtl.array import MOST_LOADED_BITS, Architecture, ArraySpec
-from rtl.mac import LoomSpec, SubwordSpec, UniformSpec
+from rtl.mac import BitSerialSpec, LoomSpec, SubwordSpec, UniformSpec
 from rtl.spec.mac import MacSpec
 from tests.hwmodel.inference.networkcases import COSTS, EDGED, REQUANT, SMALL
 
 GIVEN = ArraySpec(
-    mac=UniformSpec(lanes=4, reduction_length=64), rows=4, columns=4, activation_depth=32, weight_depth=32,
-    result_depth=16, drains=2, requant=REQUANT,
+    mac=UniformSpec(activation_bits=3, lanes=4, reduction_length=64), rows=4, columns=4,
+    activation_depth=32, weight_depth=32, result_depth=16, drains=2, requant=REQUANT,
 )  # fmt: skip
 
 
@@ -54,7 +54,14 @@ def by_trying_all(
     return found
 
 
-@pytest.mark.parametrize("element", [SubwordSpec(units=1, reduction_length=64), LoomSpec(units=6, reduction_length=64)])
+@pytest.mark.parametrize(
+    "element",
+    [
+        SubwordSpec(units=1, reduction_length=64),
+        LoomSpec(units=6, reduction_length=64),
+        BitSerialSpec(units=3, reduction_length=64),
+    ],
+)
 @pytest.mark.parametrize(
     ("overlap", "architecture"), [(Overlap.NONE, Architecture.BROADCAST), (Overlap.DOUBLE, Architecture.SYSTOLIC)]
 )

@@ -80,11 +80,11 @@ def test_the_uniform_array_has_16_rows_and_columns_and_512_words(rows: list[Netw
     assert (row.latency_us, row.utilisation, row.load_share) == (cost.latency_us, cost.utilisation, cost.load_share)
     assert (row.area_um2, row.logic_area_um2) == (cost.area.total_um2, cost.area.logic_um2)
     energy = cost.energy
-    assert row.energy_uj == pytest.approx(energy.total_pj * 1e-6)
-    assert row.mac_uj == pytest.approx(energy.mac_pj * 1e-6)
-    assert row.requantisation_uj == pytest.approx(energy.requantisation_pj * 1e-6)
-    assert row.leakage_uj == pytest.approx(energy.leakage_pj * 1e-6)
-    assert row.off_chip_uj == pytest.approx(energy.off_chip_pj * 1e-6)
+    assert row.energy_uj == pytest.approx(energy.total_pj * 1e-6, rel=1e-12)
+    assert row.mac_uj == pytest.approx(energy.mac_pj * 1e-6, rel=1e-12)
+    assert row.requantisation_uj == pytest.approx(energy.requantisation_pj * 1e-6, rel=1e-12)
+    assert row.leakage_uj == pytest.approx(energy.leakage_pj * 1e-6, rel=1e-12)
+    assert row.off_chip_uj == pytest.approx(energy.off_chip_pj * 1e-6, rel=1e-12)
     assert row.off_chip_bytes == cost.off_chip_bytes
     shallow = network_rows(tiny, [4], costs, elements=lambda bits, mix: default_elements(bits, mix)[:1], depth=256)
     assert shallow[0].area_um2 < row.area_um2

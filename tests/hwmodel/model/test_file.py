@@ -53,6 +53,16 @@ def test_nothing_is_lost(path: Path) -> None:
     assert (found.range.smallest_um2, found.range.largest_um2) == (12.5, 1e6)
 
 
+def test_a_file_has_at_most_4_mib(path: Path) -> None:
+    text = path.read_text()
+    path.write_text(text + " " * (4 * 2**20 - len(text)))
+    assert read_model(path).library == "lib45"
+    path.write_text(text + " " * (4 * 2**20 - len(text) + 1))
+    with pytest.raises(OSError) as caught:
+        read_model(path)
+    assert str(caught.value) == f"{path} must have at most 4194304 bytes, not 4194305"
+
+
 def test_every_design_costs_the_same_after_reading(path: Path) -> None:
     found = read_model(path)
     for spec in SMALL[:3]:

@@ -70,3 +70,11 @@ def test_the_smallest_pipelining_that_meets_the_clock_is_taken() -> None:
     chosen, one = best_unit(spec, plan, range(3), model, tight)
     assert chosen.pipeline_stages > 0
     assert one.meets_clock
+
+
+def test_of_a_unit_the_first_256_accumulators_are_looked_at() -> None:
+    model, spec = load_model("freepdk45"), ThresholdSpec(accumulator_width=12, bits=2)
+    powers = {
+        cycles: unit_cost(spec, RequantPlan(2, cycles=cycles), model, 100.0).power_uw for cycles in (255, 256, 257, 900)
+    }
+    assert powers[256] == powers[257] == powers[900] != powers[255]

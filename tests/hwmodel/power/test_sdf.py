@@ -13,6 +13,7 @@ from hwmodel.liberty.models import LibraryCells
 from hwmodel.library.sdf import CellPaths, Entry, PathDelay, read_sdf, sdf_text
 from hwmodel.library.verilog import TIMESCALE, cell_verilog, delay_pairs
 from hwmodel.netlist.netlist import Netlist
+from hwmodel.power.activity import simulate
 from hwmodel.power.delays import SHORTEST_NS, netlist_delays, path_delays
 from hwmodel.power.glitches import library_cells, with_glitches
 from hwmodel.power.icarus import SimulatorMissing, find_icarus
@@ -261,3 +262,28 @@ def _compare(said: str, paths: CellPaths, inputs: tuple[str, ...]) -> int:
             count += 1
     assert seen == {pair: len(entries) for pair, entries in paths.entries.items()}
     return count
+
+
+def test_a_clock_of_another_name(tmp_path: Path) -> None:
+    """A register of data that toggle, and an XOR of it with a late copy, which does nothing but glitch."""
+    need_tools()
+    library = the_library("freepdk45")
+    cells = {
+        "low": ("DFF_X1", {"CK": 2, "D": 3, "Q": 4}),
+        "late": ("BUF_X1", {"A": 4, "Z": 6}),
+        "later": ("BUF_X1", {"A": 6, "Z": 7}),
+        "odd": ("XOR2_X1", {"A": 4, "B": 7, "Z": 8}),
+    }
+    verilog = "module t (input tick, input a, output y); wire n4, n6, n7;\n" + "".join(
+        f"  {cell} {name} ({', '.join(f'.{pin}({nets[net]})' for pin, net in pins.items())});\n"
+        for nets in ({2: "tick", 3: "a", 4: "n4", 6: "n6", 7: "n7", 8: "y"},)
+        for name, (cell, pins) in cells.items()
+    )
+    netlist = netlist_of({"tick": [2], "a": [3]}, {"y": [8]}, cells)  # type: ignore[arg-type]
+    stimulus = {"a": [0, 1] * 5}
+    waves = simulate(netlist, library_cells(library), stimulus, clock="tick", count_from_cycle=2)
+    found = with_glitches(waves, verilog + "endmodule\n", "t", library, stimulus, period_ns=2.0, cycles=4, clock="tick")
+    register, odd = netlist.instances[0].pins["Q"], netlist.outputs["y"][0]
+    assert (waves.toggles[register], waves.toggles[odd]) == (8, 0)
+    assert found.toggles[register] == 8
+    assert found.toggles[odd] in (8, 16), "each change gives a pulse, or each of one direction"

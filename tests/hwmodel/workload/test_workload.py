@@ -234,6 +234,18 @@ def test_files_that_are_no_workloads(text: str, reason: str, tmp_path: Path) -> 
     assert str(caught.value) == f"{path} must be a workload of qat.trace: {reason}"
 
 
+@pytest.mark.parametrize("name", ["workload.json", "workload.csv"])
+def test_a_file_has_at_most_16_mib(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    text = changed() if name.endswith("json") else "name,m,k,n,count\n0.query,5,6,4,1\n"
+    path.write_text(text + "\n" * (16 * 2**20 - len(text)))
+    assert read_workload(path).macs == 120
+    path.write_text(text + "\n" * (16 * 2**20 - len(text) + 1))
+    with pytest.raises(OSError) as caught:
+        read_workload(path)
+    assert str(caught.value) == f"{path} must have at most 16777216 bytes, not 16777217"
+
+
 def test_a_good_file_is_read(tmp_path: Path) -> None:
     path = tmp_path / "workload.json"
     path.write_text(changed())
