@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 import shutil
@@ -73,14 +74,15 @@ def campaign(
         load_libraries({file.partition("/")[0] for file in files})
         reach = Reach(out)
         reach.find(sorted({test for file in files for test in asked_about(file)}), files, tree, folder, jobs)
-        results = _Results(out)
+        results, control = _Results(out), Control(out)
         mutants = [mutant for _, chosen in every.values() for mutant in chosen]
-        tried = {mutant: reach.of(mutant.file, mutant.lines, asked_about(mutant.file)) for mutant in mutants}
-        control = Control(out)
-        control.find(tried, reach.by_test(), tree, folder, jobs)
-        tried = {mutant: control.without(mutant.file, tests) for mutant, tests in tried.items()}
-        waiting = [mutant for mutant in mutants if results.of(mutant, tried[mutant]) is None]
-        run_all(_tasks(waiting, tried, reach, results, tree, folder), len(waiting), jobs)
+        asked = {mutant: reach.of(mutant.file, mutant.lines, asked_about(mutant.file)) for mutant in mutants}
+        doubtful = True
+        while doubtful:  # a test that does not pass where nothing is changed is left out, and the others tried
+            tried = {mutant: control.without(mutant.file, tests) for mutant, tests in asked.items()}
+            waiting = [mutant for mutant in mutants if results.of(mutant, tried[mutant]) is None]
+            run_all(_tasks(waiting, tried, reach, results, tree, folder), len(waiting), jobs)
+            doubtful = control.find(_judged(mutants, tried, results), reach.by_test(), tree, folder, jobs)
     outcomes = {}
     for name, (places, chosen) in every.items():
         outcomes[name] = places, [_outcome(mutant, tried[mutant], results, equal) for mutant in chosen]
@@ -118,6 +120,23 @@ def _copied(tree: Path) -> Path:
     return tree
 
 
+def _judged(
+    mutants: Sequence[Mutant], tried: Mapping[Mutant, Sequence[str]], results: _Results
+) -> dict[Mutant, Sequence[str]]:
+    """The tests that say that a mutant is killed: up to the one that failed, and all where they did not end."""
+    judged: dict[Mutant, Sequence[str]] = {}
+    for mutant in mutants:
+        tests, found = tried[mutant], results.of(mutant, tried[mutant])
+        if found is not None and found["how"] in ("killed", "late"):
+            judged[mutant] = tests[: _place(found["by"], tests) + 1] if found["by"] else tests
+    return judged
+
+
+def _place(by: str, tests: Sequence[str]) -> int:
+    """Where a test is among others, or the first test of a file that could not be read; -1 where there is none."""
+    return next((place for place, test in enumerate(tests) if by in (test, test.partition("::")[0])), -1)
+
+
 class _Results:
     """What became of mutants: one line a mutant in a file, written as it is found."""
 
@@ -136,9 +155,11 @@ class _Results:
                 self._known[found["key"]] = found
 
     def of(self, mutant: Mutant, tests: Sequence[str]) -> dict[str, Any] | None:
-        """A mutant that was killed stays so while the test that failed does; another one while all tests do."""
+        """A mutant that was killed stays so while the test that failed does, and is asked; another one while all tests
+        do.
+        """
         found = self._known.get(self._key(mutant))
-        if found is None:
+        if found is None or (found["by"] and _place(found["by"], tests) < 0):
             return None
         asked = [found["by"]] if found["by"] else tests
         return found if found["tests"] == self._digest(asked) else None
@@ -159,7 +180,8 @@ class _Results:
     @staticmethod
     def _digest(tests: Sequence[str]) -> str:
         files = sorted({test.partition("::")[0] for test in tests})
-        return digest([file for file in files if (ROOT / file).exists()])
+        texts = digest([file for file in files if (ROOT / file).exists()])
+        return hashlib.sha256(json.dumps([texts, *tests]).encode()).hexdigest()
 
 
 def _tasks(
