@@ -163,6 +163,9 @@ TOP = 9
 
 def crashes(value: int) -> int:
     return value + 3
+
+
+LAST = 3
 '''
 TESTS = """\
 import os
@@ -221,6 +224,8 @@ def project(tmp_path: Path) -> Path:
         "rtl/part/__init__.py": "",
         "rtl/part/small.py": MODULE,
         "tests/rtl/part/test_small.py": TESTS,
+        "tests/rtl/part/test_read.py": "from rtl.part import small\n\nREAD = 'abcd'[small.LAST]\n\n\n"
+        "def test_read() -> None:\n    assert READ == 'd'\n",
     }.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
@@ -252,9 +257,10 @@ def test_mutants_are_killed_late_or_left_and_found_again(project: Path) -> None:
         ("rtl/part/small.py:19", "value -= 2"), ("rtl/part/small.py:24", "return value / 7"),
         ("rtl/part/small.py:24", "return value * 8"), ("rtl/part/small.py:27", "TOP = 10"),
     ]  # fmt: skip
-    assert group["places"] == group["mutants"] == 12
-    # A crash is no test that failed. A test that fails on how a mutant is loaded says nothing of it.
-    assert (group["killed"], group["late"], group["died"], group["equivalent"]) == (12 - 4 - 2, 1, 2, 0)
+    assert group["places"] == group["mutants"] == 13
+    # A crash is no test that failed. A test that fails on how a mutant is loaded says nothing of it; a file of tests
+    # that cannot be read with it does.
+    assert (group["killed"], group["late"], group["died"], group["equivalent"]) == (13 - 4 - 2, 1, 2, 0)
     assert "test_how_it_is_loaded does not pass where rtl/part/small.py is not changed" in done.stdout
     assert {path: path.read_bytes() for path in (project / "rtl").rglob("*.py")} == before
     assert list((project / "tmp").iterdir()) == []
