@@ -31,7 +31,7 @@ _ALSO = MappingProxyType(
         "rtl/spec": ("tests/rtl/mac", "tests/rtl/array", "tests/rtl/manifests"),
         "rtl/mac": ("tests/rtl/spec",),
         "rtl/requant": ("tests/qat/integers/test_requantise.py",),
-        "hwmodel/model": ("tests/hwmodel/inference",),
+        "hwmodel/model": ("tests/hwmodel/inference", "tests/hwmodel/measurement/test_arrays.py"),
         "hwmodel/fit": ("tests/hwmodel/test_validate.py", "tests/hwmodel/test_explain.py"),
         "hwmodel/inference": ("tests/hwmodel/model/test_drains.py", "tests/hwmodel/model/test_requantisers.py"),
         "hwmodel/workload": ("tests/hwmodel/test_policy.py", "tests/hwmodel/inference"),

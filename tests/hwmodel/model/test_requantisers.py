@@ -35,6 +35,15 @@ def test_flip_flops_are_those_of_the_synthesised_units() -> None:
         assert flip_flops(spec) == sum(number for cell, number in row.histogram.items() if cell.startswith("DFF")), spec
 
 
+def test_clock_gates_are_those_of_the_synthesised_units() -> None:
+    gates = {design: set[float]() for design in KINDS}
+    for spec, row in measured():
+        counted = unit_counts(spec)[PARTS.index(Part.CLOCK_GATES)]
+        assert counted == sum(number for cell, number in row.histogram.items() if cell.startswith("CLKGATE")), spec
+        gates[spec.design].add(counted)
+    assert all(len(each) > 1 for each in gates.values())
+
+
 @pytest.mark.parametrize("design", ["multiplier", "partialsum"])
 def test_units_that_were_never_fitted_come_out_near_their_measurement(design: str) -> None:
     model = load_model("freepdk45")

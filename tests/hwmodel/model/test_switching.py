@@ -241,6 +241,10 @@ def test_glitches_of_any_circuit_in_one_cycle(circuit: Circuit, before: int, aft
     made = Made(circuit, {"word": [before, after]})
     expected = glitches_one_by_one(nodes_of(made.plan()), made.waves(), 1)
     assert made.glitches() == {part: rate for part, rate in expected.items() if rate}
+    waves, settled = made.waves(), count_transitions(made.plan(), made.words, "none").settled
+    for part in {GATE_PARTS[gate.op] for gate in circuit.gates if gate.op is not Op.NOT}:
+        outputs = [bit for gate in circuit.gates if GATE_PARTS.get(gate.op) is part for bit in gate.outputs]
+        assert settled[part] == sum(waves[bit][0] != waves[bit][1] for bit in outputs)
 
 
 @settings(max_examples=80)

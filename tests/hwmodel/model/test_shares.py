@@ -1,0 +1,30 @@
+"""Parts of arrays are as far outside of what was calibrated as their MAC."""
+
+from __future__ import annotations
+
+import pytest
+
+from hwmodel.model.arrays import core_cost, drain_cost, share_cost, share_shape
+from hwmodel.model.model import cost_of
+from hwmodel.model.structure import Share
+from hwmodel.operands.stimulus import StreamPlan
+from rtl.array import Architecture, CoreSpec
+from rtl.mac import UniformSpec
+from rtl.spec.mac import Precision
+from tests.hwmodel.model.modelcases import model, own_cache  # noqa: F401
+
+PLAN = StreamPlan(Precision(4, 4), products=11, cycles=60)
+
+
+@pytest.mark.parametrize("architecture", Architecture)
+def test_what_is_outside_of_the_range_is_what_the_mac_has_too_much_of(architecture: Architecture) -> None:
+    mac, narrow = UniformSpec(lanes=4), model(most=20.0)
+    core = CoreSpec(mac=mac, rows=3, columns=2, architecture=architecture)
+    outside = cost_of(mac, PLAN, narrow, 100.0).outside
+    assert outside
+    assert core_cost(core, PLAN, narrow, 100.0).outside == outside
+    assert drain_cost(core, PLAN, narrow, 100.0).outside == outside
+    for share in Share:
+        assert share_cost(core, share, PLAN, narrow, 100.0).outside == outside
+        assert share_shape(core, share, narrow).outside == outside
+    assert core_cost(core, PLAN, model(), 100.0).outside == ()
