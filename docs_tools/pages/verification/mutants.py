@@ -8,9 +8,10 @@ from typing import Any
 from docs_tools.markdown import table
 from docs_tools.results import read_result
 
-__all__ = ["OWNS", "texts"]
+__all__ = ["MAY_BE_ZERO", "OWNS", "texts"]
 
 OWNS = ("mutants", "mutation")
+MAY_BE_ZERO = ("mutation.late",)
 
 
 def texts() -> dict[str, str]:
