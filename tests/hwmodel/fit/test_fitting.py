@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.optimize import nnls
 
-from hwmodel.fit.fitting import FULL_ADDERS, Point, fit
+from hwmodel.fit.fitting import FULL_ADDERS, Point, _fit_parts, fit
 from hwmodel.model.features import PARTS, Vector, counts_of, transitions_of
 from hwmodel.model.file import write_model
 from hwmodel.model.model import Coefficients, LibraryModel, cost_of, shape_of, strain
@@ -113,6 +113,19 @@ def test_area_and_leakage_are_found_again(found: LibraryModel) -> None:
         np.testing.assert_allclose(result[ALIKE], expected[ALIKE], rtol=0.005)
         halves = result[PARTS.index(Part.HALF_ADDERS)] / result[PARTS.index(Part.FULL_ADDERS)]
         assert halves == pytest.approx(0.6, rel=0.15), "what is usual"
+
+
+def test_what_designs_do_not_say_is_usual() -> None:
+    """Of designs of full adders alone, other parts have the usual share of what a full adder costs."""
+    counts = np.zeros((3, len(PARTS)))
+    counts[:, PARTS.index(Part.FULL_ADDERS)] = 10, 20, 40
+    found = dict(zip(PARTS, _fit_parts(counts, np.array([50.0, 100.0, 200.0])).tolist(), strict=True))
+    shares = {
+        Part.AND_TERMS: 0.25, Part.OR_GATES: 0.25, Part.XOR_GATES: 0.4, Part.MULTIPLEXERS: 0.45, Part.FULL_ADDERS: 1.0,
+        Part.HALF_ADDERS: 0.6, Part.CARRY_BITS: 1.0, Part.HOLDS: 0.45, Part.CLOCK_GATES: 0.9,
+        **dict.fromkeys(FLIP_FLOPS, 1.1),
+    }  # fmt: skip
+    assert found == {part: pytest.approx(5.0 * share) for part, share in shares.items()}
 
 
 def test_energies_are_found_again(found: LibraryModel) -> None:

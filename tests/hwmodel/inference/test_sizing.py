@@ -114,3 +114,13 @@ def test_no_array_is_wider_than_can_be_loaded() -> None:
     square = [(r, c) for r, c in itertools.product(range(1, 17), repeat=2) if r <= 2 * c and c <= 2 * r]
     assert sides == [(r, c) for r, c in square if r + c <= most]
     assert most == 15
+
+
+def test_no_array_has_more_than_256_rows() -> None:
+    """A given one of 130 would have some of 260; and of 3 rows and 5 columns there are some of 10."""
+    element = LoomSpec(units=1, reduction_length=64)
+    for rows, columns, most in ((130, 2, 256), (3, 5, 10)):
+        given = replace(GIVEN, rows=rows, columns=columns, drains=1, result_depth=rows)
+        among = candidates(given, element, None, assign(SMALL, 3, [2, 4]), COSTS)
+        assert among.grids.rows.max() == among.grids.columns.max() == most
+        assert among.grids.rows.min() == among.grids.columns.min() == 1

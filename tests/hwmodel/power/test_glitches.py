@@ -25,12 +25,13 @@ from hwmodel.power.glitches import (
     choose_window,
     with_glitches,
 )
+from hwmodel.power.glitches import library_cells as used_cells
 from hwmodel.power.icarus import Transitions, Window, icarus_version, read_dump, run_icarus
 from hwmodel.power.power import PowerReport, netlist_power
 from rtl.mac import BitFusionSpec, UniformSpec
 from rtl.spec.mac import MacSpec
 from tests.hwmodel.mapping import library_cells, netlist_of
-from tests.hwmodel.power.delayed import Case, mapped, need_tools
+from tests.hwmodel.power.delayed import Case, mapped, need_tools, the_library
 
 need_tools()
 
@@ -224,6 +225,23 @@ def test_arguments_and_missing_tools(monkeypatch: pytest.MonkeyPatch) -> None:
     assert icarus_version() is None
     with pytest.raises(SimulatorMissing, match=r"no program `iverilog` is on PATH.*apt-get install iverilog$"):
         _glitches(case)
+
+
+@pytest.mark.parametrize(("change", "pulses"), [(1, 1), (256, 1), (257, 0), (298, 0)])
+def test_a_window_has_256_cycles_where_none_are_given(change: int, pulses: int) -> None:
+    """One change of the input of 299 that count: in the window it stands for as many glitches as the run is longer."""
+    cells: dict[str, tuple[str, dict[str, int | str]]] = {
+        "late": ("BUF_X1", {"A": 3, "Z": 4}),
+        "odd": ("XOR2_X1", {"A": 3, "B": 4, "Z": 5}),
+    }
+    stimulus = {"a": [int(cycle >= change) for cycle in range(300)]}
+    library = the_library("freepdk45")
+    waves = simulate(netlist_of({"clk": [2], "a": [3]}, {"y": [5]}, cells), used_cells(library), stimulus)
+    both = PathDelay((0.02, 0.02), (0.02, 0.02))
+    paths = ({("A", "Z"): PathDelay((0.05, 0.05), (0.05, 0.05))}, {("A", "Z"): both, ("B", "Z"): both})
+    found = with_glitches(waves, "", "top", library, stimulus, period_ns=2.0, delays=NetlistDelays(paths, 0.1))
+    assert found.toggles[waves.pins[1]["Z"]] == pulses * round(2 * 299 / 256)
+    assert found.toggles[waves.pins[0]["Z"]] == 1
 
 
 def test_inputs_of_one_gate_may_share_a_net(tmp_path: Path) -> None:

@@ -192,6 +192,19 @@ def test_refusals_say_what_must_be(call: Callable[[], object], kind: type[Except
     assert str(caught.value) == text
 
 
+def test_names_sizes_and_products_may_be_as_large_as_is_said() -> None:
+    assert gemm(name="n" * 1000, m=2**31, k=2**19, n=1, layer=2**31, role=Role.FC1, heads=1).macs == 2**50
+    with pytest.raises(TypeError, match=r"^name must be a text of at most 1000 characters, not "):
+        gemm(name="n" * 1001)
+    for size in ("m", "k", "n", "count", "heads"):
+        with pytest.raises(ValueError, match=rf"^{size} must be an integer from 1 to 2147483648, not 2147483649$"):
+            gemm(**{size: 2**31 + 1})
+    most = gemm(m=2**30, k=2**20, n=1)
+    assert Workload(name="w", gemms=(most,), provenance={}).macs == 2**50
+    with pytest.raises(ValueError, match=r"^a workload must have at most 1125899906842624 MACs, and w has "):
+        Workload(name="w", gemms=(most, gemm(name="b", m=1, k=1, n=1)), provenance={})
+
+
 GOOD: dict[str, Any] = {
     "format": "siliquant-workload 1", "name": "w", "model": "m", "macs": 120,
     "gemms": [{"name": "a", "role": "query", "layer": 0, "call": 0, "m": 5, "k": 6, "n": 4, "count": 1, "heads": 2,
