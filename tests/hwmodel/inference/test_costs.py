@@ -14,13 +14,15 @@ from hwmodel.inference.costs import costs_of, elements_of
 from hwmodel.model.arrays import core_cost, core_counts, drain_takes
 from hwmodel.model.features import PARTS
 from hwmodel.model.file import load_model
+from hwmodel.model.requantisers import unit_cost
 from hwmodel.model.structure import Part
+from hwmodel.operands.requantstimulus import RequantPlan
 from hwmodel.operands.stimulus import StreamPlan
 from hwmodel.workload import standard_mixture
 from hwmodel.workload.workload import Role
 from rtl.array import Architecture, CoreSpec, ElementSpec
 from rtl.mac import BitSerialSpec, SubwordSpec, UniformSpec
-from rtl.requant import MultiplierSpec
+from rtl.requant import MultiplierSpec, PartialSumSpec
 from rtl.spec.mac import MacSpec, Precision
 from tests.hwmodel.test_compare import compare
 
@@ -76,6 +78,23 @@ def test_elements_have_the_pipelining_that_an_array_needs() -> None:
     assert all(one.pipeline_stages <= other.pipeline_stages for one, other in zip(alone, inside, strict=True))
     assert alone[0].design == "uniform"
     assert all(spec.pipeline_stages > 0 for spec in inside if spec.design == "bitfusion")
+
+
+def test_elements_and_requantisers_have_two_stages_at_most() -> None:
+    """At clocks that ask for as many as there are."""
+    model = load_model("freepdk45")
+    found = elements_of(1, contenders(["bitfusion"]), model, 800.0)(4, standard_mixture(4))
+    assert {spec.pipeline_stages for spec in found} <= {0, 1, 2}
+    assert max(spec.pipeline_stages for spec in found) == 2
+    unit = MultiplierSpec(accumulator_width=20, bits=4, multiplier_width=13, offset_width=24, shift=19)
+    fastest = min(
+        unit_cost(replace(unit, pipeline_stages=stages), RequantPlan(4), model, 3000.0).minimum_period_ns
+        for stages in range(3)
+    )
+    assert costs_of(model, 3000.0, None).unit(unit).minimum_period_ns == fastest
+    partial = PartialSumSpec(accumulator_width=32)
+    plans = {bits: unit_cost(partial, RequantPlan(bits), model, 100.0).energy_pj.sum() for bits in (7, 8)}
+    assert costs_of(model, 100.0, None).unit(partial).energy_pj == plans[8] != plans[7]
 
 
 def test_the_comparison_of_a_network(tmp_path: Path) -> None:
