@@ -716,20 +716,6 @@ def test_training_goes_on_after_a_first_use_in_inference_mode(signed: bool) -> N
     assert quantizer.relative.grad is not None
 
 
-def test_bounds_are_kept_until_parameters_have_another_type_or_place() -> None:
-    quantizer = Quantizer([2, 8], signed=True, groups=2, granularity=PerChannel(0))
-    low = quantizer.low
-    assert quantizer.low is low
-    assert (low.tolist(), quantizer.high.tolist(), low.dtype) == ([-2.0, -128.0], [1.0, 127.0], torch.float32)
-    quantizer.double()
-    assert (quantizer.low.dtype, quantizer.low.tolist()) == (torch.float64, [-2.0, -128.0])
-    quantizer.bfloat16()
-    assert (quantizer.high.dtype, quantizer.high.tolist()) == (torch.float32, [1.0, 127.0])
-    quantizer.to("meta")
-    assert quantizer.low.is_meta
-    assert quantizer.to_empty(device="cpu").low.tolist() == [-2.0, -128.0]
-
-
 @pytest.mark.parametrize("wrong", [math.nan, math.inf, 0.0, -1.0])
 def test_a_state_with_one_scale_that_is_none_is_not_calibrated(wrong: float) -> None:
     quantizer = Quantizer(4, signed=True, groups=2, granularity=PerChannel(0))
