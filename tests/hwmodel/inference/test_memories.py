@@ -43,6 +43,7 @@ def test_a_deep_memory_has_banks_of_which_one_is_accessed() -> None:
     assert (found.area_um2, found.read_pj, found.leakage_uw) == (40, 1, 2)
     # Five banks of 64 words would be too many.
     assert TABLE.memory(257, 32).macro.words == 512
+    assert (TABLE.memory(256, 1).macro.words, TABLE.memory(1, 1).deep) == (64, 1)
     # Where even the deepest macro needs more than four, it takes as many as it needs.
     assert (TABLE.memory(512 * 6, 32).macro.words, TABLE.memory(512 * 6, 32).deep) == (512, 6)
 

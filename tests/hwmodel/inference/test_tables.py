@@ -32,13 +32,13 @@ from hwmodel.inference.tables import (
 )
 from hwmodel.measurement.row import SynthesisRow
 from hwmodel.netlist.area import AreaParts
-from hwmodel.workload import Mixture, PrecisionClass, Role, Workload, load_workload
+from hwmodel.workload import Mixture, PrecisionClass, Role, SensitivityTable, Workload, load_workload
 from hwmodel.workload.assignment import assign, network_widths, uniform
 from hwmodel.workload.published import published_accuracy, published_source
 from rtl.array import ArraySpec, Codes, plan_passes
 from rtl.mac import LoomSpec, SubwordSpec, UniformSpec
 from rtl.spec import MacSpec
-from tests.hwmodel.inference.networkcases import ARRAY, COSTS, SMALL, gemm
+from tests.hwmodel.inference.networkcases import ARRAY, COSTS, SMALL, gemm, network
 
 
 @pytest.fixture(scope="module")
@@ -260,6 +260,28 @@ def test_what_is_left_out_is_said(rows: list[NetworkRow]) -> None:
     unknown = [replace(row, meets_clock=None) for row in bare]
     assert "Whether the arrays meet the clock is unknown." in network_notes(unknown)
     assert not any("not counted" in note or "off-chip" in note.lower() for note in network_notes(rows))
+
+
+def test_the_mix_is_that_of_the_widths_and_the_table_that_are_given() -> None:
+    pair = network(gemm("a", Role.VALUE, m=8, k=64, n=64), gemm("b", Role.FC1, m=8, k=64, n=64 * 3))
+
+    def mixture(**given: Any) -> str:
+        found = network_rows(pair, [3], COSTS, elements=lambda bits, mix: default_elements(bits, mix, 4), **given)
+        return next(row.mixture for row in found if row.normalisation != UNIFORM)
+
+    assert mixture() == "2b:75% 4b:25%"
+    assert mixture(widths=(2, 3)) == "3b:100%"
+    assert mixture(widths=(2, 6)) == "2b:75% 6b:25%"
+    # A value takes twice the energy of other GEMMs here: the more, the wider it is.
+    same = network(gemm("a", Role.VALUE, m=8, k=64, n=64), gemm("b", Role.FC1, m=8, k=64, n=64))
+    tables = [SensitivityTable("t", {(role, None): float(role is most) for role in (Role.VALUE, Role.FC1)})
+              for most in (Role.VALUE, Role.FC1)]  # fmt: skip
+    both = [
+        network_rows(same, [3], COSTS, elements=lambda bits, mix: default_elements(bits, mix, 4), sensitivity=table)
+        for table in tables
+    ]
+    assert all(one.mac_uj > other.mac_uj for one, other in zip(both[0][1:], both[1][1:], strict=True))
+    assert len(both[0]) > 1
 
 
 def test_the_first_element_is_the_uniform_one() -> None:

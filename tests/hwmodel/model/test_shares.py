@@ -1,6 +1,8 @@
-"""Parts of arrays are as far outside of what was calibrated as their MAC."""
+"""What is outside of what was calibrated: forms of designs, and parts of arrays as far as their MAC."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import pytest
 
@@ -28,3 +30,14 @@ def test_what_is_outside_of_the_range_is_what_the_mac_has_too_much_of(architectu
         assert share_cost(core, share, PLAN, narrow, 100.0).outside == outside
         assert share_shape(core, share, narrow).outside == outside
     assert core_cost(core, PLAN, model(), 100.0).outside == ()
+
+
+def test_a_form_of_which_no_design_was_calibrated_is_outside() -> None:
+    known = model()
+    unknown = replace(known, range=replace(known.range, forms=()))
+    booth = UniformSpec(lanes=4, booth=True)
+    assert cost_of(booth, PLAN, known, 100.0).outside == ()
+    assert cost_of(booth, PLAN, unknown, 100.0).outside == ("booth, with which no design was calibrated",)
+    assert cost_of(UniformSpec(lanes=4), PLAN, unknown, 100.0).outside == ()
+    assert unknown.forms(UniformSpec(lanes=4)) == (UniformSpec(lanes=4),)
+    assert len(known.forms(UniformSpec(lanes=4))) > 1
