@@ -76,9 +76,14 @@ class Changes:
 
     def has(self, before: str, after: str) -> bool:
         """Whether one of them changes these lines so."""
-        text = self.module.code.splitlines()
-        lines = [number for number, line in enumerate(text, 1) if line.strip() and line.strip() in before]
-        near = [n for n, (first, last) in enumerate(self.lines) if any(first - 9 <= line <= last + 9 for line in lines)]
+        text = [line.strip() for line in self.module.code.splitlines()]
+        lines, beside = [number for number, line in enumerate(text, 1) if line == before], 0
+        if not lines:  # several lines
+            lines, beside = [number for number, line in enumerate(text, 1) if line and line in before], 9
+        near = [
+            number for number, (first, last) in enumerate(self.lines)
+            if any(first - beside <= line <= last + beside for line in lines)
+        ]  # fmt: skip
         return any((made.before, made.after) == (before, after) for made in map(self.mutant, near))
 
 
