@@ -359,7 +359,7 @@ process p
 
 
 def test_an_explanation_in_full(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setenv("COLUMNS", "80")
     print_explanation(explanation())
     assert shown(capsys) == WHOLE.splitlines()
 
@@ -368,7 +368,7 @@ def test_an_explanation_under_pressure_and_of_little(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Half way is a strain of three quarters; what grows does so by that share of its own growth."""
-    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setenv("COLUMNS", "80")
     pressed = replace(COST, pressure=0.5, minimum_period_ns=2.4, outside=("a reason", "another"))
     bare = model(provenance={"process": "p"}, gate_fj=None, still_fj=None)
     print_explanation(explanation(cost=pressed, parts=(), errors={}, neighbours=(), model=bare))

@@ -26,6 +26,10 @@ def test_changes_are_counted_from_a_register_of_zeros_on(monkeypatch: pytest.Mon
     drain_changes.cache_clear()
     try:
         assert drain_changes(mac, PLAN) == pytest.approx((2 + 2 + mac.accumulator_width - 2) / 3)
+        for sums, changes in (([([1], [3])], 2.0), ([], 0.0)):
+            monkeypatch.setattr(arrays, "operand_sums", lambda *_, sums=sums: sums)
+            drain_changes.cache_clear()
+            assert drain_changes(mac, PLAN) == changes
     finally:
         drain_changes.cache_clear()
 
