@@ -86,7 +86,11 @@ class Reach:
 
     def _holds(self, file: str, files: Sequence[str]) -> bool:
         known = self._known.get(file)
-        if known is None or known["digest"] != digest(_with_settings(file)) or not set(files) <= set(known["noted"]):
+        if (
+            known is None
+            or known["digest"] != digest(_with_settings(file))
+            or not set(files) <= set(known.get("noted", ()))
+        ):
             return False
         return all((ROOT / name).exists() and digest([name]) == sha for name, sha in known["sources"].items())
 
