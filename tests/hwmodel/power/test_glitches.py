@@ -244,6 +244,16 @@ def test_a_window_has_256_cycles_where_none_are_given(change: int, pulses: int) 
     assert found.toggles[waves.pins[0]["Z"]] == 1
 
 
+def test_a_cycle_is_four_times_the_slowest_path_and_early_half_of_the_clock() -> None:
+    """Without registers inputs change a picosecond after the edge: 4 x 101 ps; of a clock of 3 ns 1.5 ns are early."""
+    waves, _ = _pulser()
+    cells = library_cells("freepdk45")
+    for cycles, counted in ((3, 3), (6, 6), (7, 6)):
+        assert choose_window(waves, cells, NetlistDelays(({}, {}), 0.1), cycles, 3.0) == Window(
+            first=2, cycles=counted, period_ps=404, launch_ns=0.001, early_ps=1500
+        )
+
+
 def test_inputs_of_one_gate_may_share_a_net(tmp_path: Path) -> None:
     """Two pins of a gate on one net, pins on constants, and an unconnected output."""
     cells: dict[str, tuple[str, dict[str, int | str]]] = {
