@@ -11,7 +11,8 @@ IEEE 754 defines each operation as the exact result, rounded to nearest. Over re
 positive constant or to add one does not decrease. What is left is to round, and that is proved here at full width, with
 ties, subnormal numbers, both zeros and infinities: of integers to float64, of float128 to float64 and of float64 to
 float32 (the wider format holds every product of two numbers of the narrower one exactly), and to an integer; and so
-are the clamp and the comparisons. A composition of functions that do not decrease does not either.
+are the clamp and the comparisons. Sums and quotients have no format that holds them exactly: for their rounding the
+definition is the argument. A composition of functions that do not decrease does not either.
 """
 
 from __future__ import annotations
