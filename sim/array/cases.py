@@ -244,17 +244,18 @@ def limit_settings(spec: ArraySpec, rng: np.random.Generator, random_runs: int =
 def _near(
     spec: ArraySpec, rng: np.random.Generator, small: dict[str, int], count: int = 12
 ) -> Iterator[dict[str, int]]:
-    """Of each operand and result memory, sizes of random factors at a base where the last word is the last of the
-    memory, and one further on.
+    """Of each operand and result memory, sizes and planes of random factors at a base where the last word is the last
+    of the memory, and one further on.
     """
     most = {"weight": spec.weight_depth, "activation": spec.activation_depth, "result": spec.result_depth}
     grown = {"weight": "column_tiles", "activation": "row_tiles", "result": "row_tiles"}
     for name, depth in most.items():
         for _ in range(count):
-            unit = spec.drain_rows if name == "result" else 1
+            planes = {} if name == "result" else {f"{name}_planes": int(rng.integers(1, min(15, depth) + 1))}
+            unit = spec.drain_rows if name == "result" else planes[f"{name}_planes"]
             first = int(rng.integers(1, max(1, depth // unit) + 1))
             second = int(rng.integers(1, max(1, depth // (unit * first)) + 1))
-            chosen = small | {grown[name]: first, "column_tiles" if name == "result" else "steps": second}
+            chosen = small | planes | {grown[name]: first, "column_tiles" if name == "result" else "steps": second}
             for base in (depth - first * second * unit, depth - first * second * unit + 1):
                 if base < 1 << max(1, (depth - 1).bit_length()):
                     yield chosen | {f"{name}_base": base}

@@ -29,7 +29,7 @@ from sim.bench import Layout, MismatchError
 from .cases import IntArray, Settings, Step
 from .trace import TraceWriter
 
-__all__ = ["ArrayTestbench", "check_results"]
+__all__ = ["ArrayTestbench", "check_results", "rows_of"]
 
 _LOADS = {
     f"load_{name}": (f"{single}_address", f"{single}_data")
@@ -120,20 +120,28 @@ class ArrayTestbench:
         """The result word ``address`` of a run, which is on the port, with zeros where it has no row. Raises
         MismatchError where a bit of a row is unknown.
         """
+        rows = _rows_of_word(self.spec, address)
+        return sum(self._part(drain, f"result word {address}", row) for drain, row in rows.items())
+
+    def _part(self, drain: int, of: str, row: int) -> int:
+        """What a drain has in the result word on the port, in its place, of an element's ``row``."""
         bits, spec, word = self._bits("result_data"), self.spec, 0
-        for place in range(spec.drains * spec.columns):
-            drain, column = divmod(place, spec.columns)
-            row = spec.rows - 1 - drain * spec.drain_rows - address % spec.drain_rows
-            if row < 0:
-                continue
+        for column in range(spec.columns):
+            place = drain * spec.columns + column
             result = bits[len(bits) - (place + 1) * spec.result_width :][: spec.result_width]
             if set(result) - {"0", "1"}:
-                raise MismatchError(
-                    f"{spec.name}: result word {address} (element {row}, {column}): expected bits, not {result}"
-                )
+                raise MismatchError(f"{spec.name}: {of} (element {row}, {column}): expected bits, not {result}")
             self._looked(self._edge(), self._low("result_data") + place * spec.result_width, result)
             word |= int(result, 2) << place * spec.result_width
         return word
+
+    async def read_parts(self, rows: Mapping[tuple[int, int], int]) -> dict[tuple[int, int], int]:
+        """What the result memory holds, by address and drain, for the rows that these belong to."""
+        found = {}
+        for (address, drain), row in rows.items():
+            await self.cycle(result_address=address)
+            found[address, drain] = self._part(drain, f"address {address} of the result memory", row)
+        return found
 
     def _bits(self, name: str) -> str:
         bits = str(self._response.value)
@@ -346,6 +354,21 @@ def _last_cycle(run: Run, drain: int, holds: Sequence[int]) -> int:
                 cycle += 1
         drained = cycle + drain
     return cycle
+
+
+def rows_of(spec: ArraySpec, run: Run) -> dict[tuple[int, int], int]:
+    """The row of elements whose results a run writes, by address in the result memory and drain."""
+    return {
+        (run.result_base + word, drain): row
+        for word in range(run.tiles * spec.drain_rows)
+        for drain, row in _rows_of_word(spec, word).items()
+    }
+
+
+def _rows_of_word(spec: ArraySpec, word: int) -> dict[int, int]:
+    """By drain, the row of elements in a result word of a run; the last drain may have none."""
+    rows = {drain: spec.rows - 1 - drain * spec.drain_rows - word % spec.drain_rows for drain in range(spec.drains)}
+    return {drain: row for drain, row in rows.items() if row >= 0}
 
 
 def check_results(spec: ArraySpec, label: str, expected: IntArray, actual: IntArray) -> None:

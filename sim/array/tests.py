@@ -7,19 +7,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import cocotb
 import numpy as np
 
-from rtl.array import ArraySpec, Run
+from rtl.array import ArraySpec, Refusal, Run
+from rtl.array.run import SHIFT_WIDTH
 from rtl.spec import Precision
 
 from .bench import ARRAYS_VARIABLE, JOBS_VARIABLE, arrays_from_json
 from .cases import IntArray, Settings, Step, few_precisions, limit_settings, load_jobs, random_codes, random_parameters
-from .testbench import ArrayTestbench, check_results
+from .testbench import ArrayTestbench, check_results, rows_of
 from .trace import TRACE_VARIABLE, TraceWriter
 
 _STEPS = 3  # a random reduction has at most so many steps
@@ -50,6 +51,11 @@ def _any_precision(spec: ArraySpec, rng: np.random.Generator) -> Precision:
 
 def _product(step: Step) -> IntArray:
     return np.asarray(step.activations @ step.weights.T, dtype=np.int64)
+
+
+def _wrapped(values: IntArray, width: int) -> IntArray:
+    """The lowest ``width`` bits, signed."""
+    return (values + (1 << (width - 1))) % (1 << width) - (1 << (width - 1))
 
 
 def _label(step: Step) -> str:
@@ -120,6 +126,84 @@ async def single_changes(bench: Any) -> None:
             first, second = _product(plain), _product(changed)
             wanted = {"shifted": second << 1, "negated": -second, "added": first + second, "halved": second >> 1}
             check_results(spec, f"{_label(changed)}, only {change}", wanted[change], await array.multiply(changed))
+
+
+@cocotb.test()
+async def far_shifts(bench: Any) -> None:
+    """Every shift, negated and halved or not; what lies above the width of a result is lost."""
+    async for array, rng in _arrays(bench):
+        spec = array.spec
+        for shift in range(1 << SHIFT_WIDTH):
+            settings = Settings(shift, bool(rng.integers(2)), halve=bool(rng.integers(2)))
+            step = replace(_random_step(spec, _any_precision(spec, rng), rng), settings=settings)
+            term = _product(step) << shift
+            total = -term if settings.negate else term
+            wanted = _wrapped(total >> 1 if settings.halve else total, spec.result_width)
+            check_results(spec, f"{_label(step)} with {settings}", wanted, await array.multiply(step))
+
+
+@cocotb.test()
+async def untouched(bench: Any) -> None:
+    """What a run does not write stays in the result memory, also in words that it has parts of, through a reset and a
+    refusal.
+    """
+    async for array, rng in _arrays(bench):
+        spec = array.spec
+        for settings in (Settings(), Settings(negate=True)):  # by all drains at once, and one after the other
+            precision = _any_precision(spec, rng)
+            shape = (spec.rows, spec.mac.products_per_step(precision), spec.columns)
+            run = await array.load(Step(*random_codes(spec.mac, precision, shape, rng), precision))
+            held: dict[tuple[int, int], int] = {}
+            for base in range(min(2 * spec.drain_rows, spec.result_depth - spec.drain_rows) + 1):
+                placed = replace(run, result_base=base)
+                await array.start(placed, Settings(shift=1 + base % 2, negate=bool(base % 3)))
+                await array.wait(placed)
+                held |= rows_of(spec, placed)
+            before = await array.read_parts(held)
+            step = Step(*random_codes(spec.mac, precision, shape, rng), precision, settings)
+            run = replace(await array.load(step), result_base=min(spec.drain_rows, spec.result_depth - spec.drain_rows))
+            await array.reset(int(rng.integers(1, 3)))
+            await array.refused(asdict(run) | settings.ports(spec) | {"steps": 0}, Refusal.STEPS)
+            await array.start(run, settings)
+            await array.wait(run)
+            expected = -_product(step) if settings.negate else _product(step)
+            check_results(spec, f"{_label(step)}, between others", expected, await array.read(run, shape[::2]))
+            after = await array.read_parts(held)
+            for place in held.keys() - rows_of(spec, run).keys():
+                told = f"{spec.name}: address {place[0]}, drain {place[1]}"
+                assert after[place] == before[place], f"{told}: expected {before[place]} as before, not {after[place]}"
+
+
+@cocotb.test()
+async def last_cycle(bench: Any) -> None:
+    """A reset in the last cycle of a run lets its last result be written; one a cycle before does not."""
+    async for array, rng in _arrays(bench):
+        spec = array.spec
+        for settings in (Settings(), Settings(negate=True)):
+            precision = _any_precision(spec, rng)
+            shape = (spec.rows, spec.mac.products_per_step(precision), spec.columns)
+            drawn = (Step(*random_codes(spec.mac, precision, shape, rng), precision) for _ in range(1000))
+            step = next(each for each in drawn if _product(each)[:, -1].all())  # so that old and new are not the same
+            run = await array.load(step)
+            rows = rows_of(spec, run)  # the last is row 0, or where all drains are used the one that the first has then
+            place = min(rows, key=rows.__getitem__) if settings.negate else (run.result_base + spec.drain_rows - 1, 0)
+            low = (place[1] * spec.columns + spec.columns - 1) * spec.result_width  # of the last column
+            known = []
+            for before in (None, 2, 1):
+                other = Settings(shift=3, negate=not settings.negate)
+                await array.start(run, other if before is None else settings)
+                if before is None:
+                    await array.wait(run)
+                else:
+                    for _ in range(spec.cycles(run, changed=settings.negate) - before):
+                        await array.cycle()
+                    await array.reset(1)
+                (word,) = (await array.read_parts({place: rows[place]})).values()
+                known.append((word >> low) % (1 << spec.result_width))
+            total = int(_product(step)[rows[place], -1])
+            values = (total << 3) * (1 if settings.negate else -1), -total if settings.negate else total
+            old, new = (value % (1 << spec.result_width) for value in values)
+            assert known == [old, old, new], f"{spec.name}: expected {[old, old, new]} with {settings}, not {known}"
 
 
 @cocotb.test()

@@ -18,7 +18,7 @@ from typing import Any
 
 from rtl.array import ArraySpec
 from siliquant.files import code_sha256, write_atomically
-from siliquant.inputs import InputError, InputTypeError, belongs, json_object, listing, member, read_text
+from siliquant.inputs import InputError, InputTypeError, ToolError, belongs, json_object, listing, member, read_text
 from siliquant.processes import Outcome, WorkerLost, local
 from sim.fuzzing import ENGINES, KINDS, Case, Fault, Subject, minimised, run_case
 
@@ -128,6 +128,8 @@ def _one(seed: int, kinds: tuple[str, ...], place: int) -> _Result:
     for engine in engines:
         try:
             fault = run_case(case, engine, compared)
+            if fault is not None and fault.kind == ToolError.__name__:  # it may have been killed from outside
+                fault = run_case(case, engine, compared)
         except (InputError, InputTypeError) as error:  # what is drawn must be a case
             return _Result(case.kind, engines, values, compared, case, Fault(engine, str(error), "refused"))
         if fault is not None:

@@ -219,6 +219,15 @@ def test_a_case_that_ends_its_process_is_a_fault_and_the_run_goes_on(
     assert "it ends its process" in capsys.readouterr().err
 
 
+def test_a_tool_that_was_killed_from_outside_is_run_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    fault = Fault("verilator", "ToolError: make ended with code 2", "ToolError")
+    for outcomes, expected in (([fault, None, None, None], None), ([fault, fault], fault)):
+        left = iter(outcomes)
+        monkeypatch.setattr(campaign, "run_case", lambda case, engine, compared, left=left: next(left, None))
+        monkeypatch.setattr(campaign, "minimised", lambda case, fault, run: (case, fault))
+        assert campaign._one(5, ("mac",), 1).fault == expected
+
+
 def test_what_was_never_drawn_is_told() -> None:
     tally = Tally()
     drawn = Case("uniform", {"lanes": 3, "pipeline_stages": 1}, (Action("part", (1, 1), "w4a4s", True),))
