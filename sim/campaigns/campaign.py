@@ -17,6 +17,7 @@ from random import Random
 from typing import Any
 
 from rtl.array import ArraySpec
+from rtl.requant import LoadableSpec
 from siliquant.files import code_sha256, write_atomically
 from siliquant.inputs import InputError, InputTypeError, ToolError, belongs, json_object, listing, member, read_text
 from siliquant.processes import Outcome, WorkerLost, local
@@ -40,6 +41,7 @@ EVERY: Mapping[tuple[str, str], tuple[int, int]] = {
 """Engines that take longer to build for than to run: they take the cases of a kind whose number, divided by the first
 of these, leaves the second. All others take every case."""
 _MOST_PRODUCTS = 48  # a cycle, of arrays that are built so: of larger ones that takes minutes
+_MOST_PARAMETERS = 2048  # bits that a unit holds: of one with 18,000, a netlist of 120,000 lines is simulated for hours
 _CASES_A_WORKER = 200  # then a new one: what tools and libraries leave in memory goes with the old one
 _MOST_BYTES = 1 << 26
 _VERSION = 1
@@ -111,13 +113,15 @@ def engines_of(case: Case, place: int) -> tuple[str, ...]:
     found = []
     for engine in ENGINES[kind]:
         every, rest = EVERY.get((kind, engine), (1, 0))
-        if place % every == rest and (every == 1 or kind != "array" or _is_small(spec)):
+        if place % every == rest and (every == 1 or _is_small(spec)):
             found.append(engine)
     return tuple(found)
 
 
 def _is_small(spec: Subject) -> bool:
-    return isinstance(spec, ArraySpec) and spec.macs_per_cycle <= _MOST_PRODUCTS
+    if isinstance(spec, ArraySpec):
+        return spec.macs_per_cycle <= _MOST_PRODUCTS
+    return not isinstance(spec, LoadableSpec) or spec.groups * spec.parameter_width <= _MOST_PARAMETERS
 
 
 def _one(seed: int, kinds: tuple[str, ...], place: int) -> _Result:
