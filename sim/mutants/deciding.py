@@ -8,13 +8,13 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from rtl.array import ArraySpec
+from rtl.array import ArraySpec, control_image
 from rtl.requant import LoadableSpec
 from rtl.spec import MacSpec
 from siliquant.files import scratch
 from siliquant.processes import run as processes
 from siliquant.processes import shadows
-from sim.controllers import controller_fault
+from sim.controllers import controller_fault, prove_array
 from sim.fuzzing import Spec
 from sim.proofs import ProofError
 from sim.simulators import ToolError
@@ -31,18 +31,25 @@ holds. refused: it does not. differs: an output can be another one. open: the so
 
 
 def check_assumed(spec: Spec | ArraySpec, stimulus: Stimulus) -> None:
-    """Raises ToolError where a stimulus drives controls that the solver takes for illegal."""
-    if not isinstance(spec, MacSpec):
+    """Raises ToolError where a stimulus drives controls that the solver takes for illegal, and ProofError for an array
+    whose controllers do not do what it takes for granted of them.
+    """
+    legal: set[tuple[int, ...]]
+    if isinstance(spec, ArraySpec):
+        names, legal, when = ["control_data"], {(word,) for word in _control_words(spec)}, "load_control"
+        prove_array(spec)
+    elif isinstance(spec, MacSpec):
+        names, when = _control_names(spec), "in_valid"
+        legal = set(_controls(spec, names))
+    else:
         return
-    names = _control_names(spec)
-    legal = set(_controls(spec, names))
     places, low = {}, 0
     for name, width in stimulus.inputs:
         places[name] = low, (1 << width) - 1
         low += width
     for word in set(stimulus.cycles):
         given = {name: word >> low & mask for name, (low, mask) in places.items()}
-        if given["in_valid"] and not given["rst"] and tuple(given[name] for name in names) not in legal:
+        if given[when] and not given["rst"] and tuple(given[name] for name in names) not in legal:
             raise ToolError(f"{spec.name}: the tests drive controls that should not be: {given}")
 
 
@@ -88,7 +95,8 @@ def _answer(folder: Path, name: str, part: str, change: str) -> Answer:
 
 def _ever(folder: Path, spec: Spec | ArraySpec, change: str) -> Answer:
     """Whether a change can be seen at an output, a reset and legal inputs being all that is assumed."""
-    (folder / "assumed.json").write_text(json.dumps(list(_assumed_inputs(spec))))
+    given = {"inputs": list(_assumed_inputs(spec)), "accepted": _accepted(spec)}
+    (folder / "assumed.json").write_text(json.dumps(given))
     said = _worker(folder, "never", spec.name, "", change)
     if "Property proved" in said or "UNSATISFIABLE" in said:  # the second where nothing but a constant is left
         return "equal"
@@ -122,10 +130,11 @@ def _assumptions(spec: Spec | ArraySpec, verilog: str) -> Iterator[str]:
 
 
 def _assumed_inputs(spec: Spec | ArraySpec) -> Iterator[str]:
-    """What legal inputs are, as expressions over ports: nothing of an array, legal controls of a MAC, a parameter set
-    that is there of a unit.
+    """What legal inputs are, as expressions over ports: legal controls of a MAC, a parameter set that is there of a
+    unit, of an array that words of control tables are what is read from their memory.
     """
     if isinstance(spec, ArraySpec):
+        yield _one_of(["read_control_0"], sorted({(word,) for word in _control_words(spec)}))
         return
     if isinstance(spec, LoadableSpec):
         yield f"!in_valid || rst || group < {spec.group_width + 1}'d{spec.groups}"
@@ -135,11 +144,34 @@ def _assumed_inputs(spec: Spec | ArraySpec) -> Iterator[str]:
         yield f"!in_valid || rst || {_one_of(names, sorted(set(_controls(spec, names))))}"
 
 
+def _accepted(spec: Spec | ArraySpec) -> dict[str, int]:
+    """The largest number that each size of a run may be for the check of settings to accept it; empty where there is
+    no such check.
+    """
+    if not isinstance(spec, ArraySpec):
+        return {}
+    tiles = spec.result_depth // spec.drain_rows
+    return {
+        "run_steps": min(spec.weight_depth, spec.activation_depth),
+        "run_weight_planes": min(spec.weight_depth, spec.control_cycles),
+        "run_activation_planes": min(spec.activation_depth, spec.control_cycles),
+        "run_row_tiles": min(spec.activation_depth, tiles),
+        "run_column_tiles": min(spec.weight_depth, tiles),
+    }
+
+
 def _one_of(names: Sequence[str], words: Iterable[Sequence[int]]) -> str:
     """That the signals hold one of these, together."""
     known = sorted({tuple(each) for each in words})
     each = (" && ".join(f"{name} == {word}" for name, word in zip(names, values, strict=True)) for values in known)
     return " || ".join(f"({text})" for text in each)
+
+
+def _control_words(spec: ArraySpec) -> Iterator[int]:
+    """What control tables hold."""
+    for precision in spec.mac.precisions:
+        for k in range(1, spec.mac.products_per_step(precision) + 1):
+            yield from (word for _, word in control_image(spec, k, precision))
 
 
 def _control_names(spec: MacSpec) -> list[str]:

@@ -5,48 +5,66 @@ where out_valid is 1, and accumulators from there to the next reset, since they 
 is written to those of results must be the same, and what is read is anything, but the same in both where that must be
 so: the same was written, and both read the same address.
 
-Registers often differ where nobody reads them: their valid bit is 0. The other outputs have each register of both,
-masked by each bit of the module that may be such: a checker that looks for equal signals finds them there.
+Registers often differ where nobody reads them. The other outputs are guesses of :mod:`sim.mutants.guesses` that say so,
+each 1 where it is wrong; a checker that looks for signals that are always 0 keeps those that hold by induction.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import partial
+
+from .guesses import Guesses
 
 __all__ = ["side_by_side_verilog"]
 
 Widths = Mapping[str, int]
 _VALID = "out_valid"
 _HELD = "accumulator"
-_MASKS = 16
-"""At most so many bits are tried as masks."""
 
 
 def side_by_side_verilog(
-    inputs: Widths, outputs: Widths, memory_pins: Widths, registers: Widths, assumed: Sequence[str]
+    inputs: Widths,
+    outputs: Widths,
+    memory_pins: Widths,
+    registers: Widths,
+    assumed: Sequence[str],
+    accepted: Widths,
+    apart: Collection[str] | None = None,
 ) -> str:
     """The module ``both`` of ``right`` and ``wrong``, which have these ports, memories as ``NAME.PIN``.
 
-    registers: shown by both as outputs. assumed: expressions over input ports that hold in every cycle.
+    registers: shown by both as outputs. assumed: expressions over input ports that hold in every cycle. accepted: of
+    an array, the largest number in each register of settings that its check lets pass. apart: the registers that may
+    differ, about which is guessed; None: that each is the same is all that is guessed, in its order.
     """
     memories = sorted({name.rpartition(".")[0] for name in memory_pins})
     read = {memory: memory_pins[f"{memory}.read_data"] for memory in memories}
     free = {f"read_{memory}": width for memory, width in read.items()}
     free |= {f"other_{memory}": width for memory, width in read.items()}
-    hints = list(_hints(registers))
+    right, wrong = (partial(_net, which) for which in _BOTH)
+    guesses = Guesses(registers, right, wrong, apart or (), [f"same_{memory}" for memory in memories])
+    differences = list(_differences(outputs, memories))
+    if apart is None:
+        guessed = [(width, f"({right(name)}^ {wrong(name)})") for name, width in registers.items()]
+    else:
+        guessed = [*((1, each) for each in differences), *guesses.wrong()]
     header = [f"input [{width - 1}:0] {name}" for name, width in {**inputs, **free}.items()]
-    header += ["output apart", *(f"output [{width - 1}:0] hint_{place}" for place, (width, _) in enumerate(hints))]
+    header += ["output apart", *(f"output [{width - 1}:0] guess_{place}" for place, (width, _) in enumerate(guessed))]
     shown = {**outputs, **registers, **memory_pins}
+    held = [f"({each})" for each in (*assumed, *guesses.accepted(accepted))]
     body = [
         *(f"  wire [{width - 1}:0] {_net(which, name)};" for which in _BOTH for name, width in shown.items()),
         *(_instance(which, inputs, shown) for which in _BOTH),
         "  reg begun = 0, legal = 1;",
-        f"  wire now = legal{''.join(f' && ({each})' for each in assumed)} && (begun || rst);",
+        f"  wire now = legal{''.join(f' && {each}' for each in held)} && (begun || rst);",
+        "  wire looked = now && begun;",
         "  always @(posedge clk) begin begun <= 1; legal <= now; end",
         *_shown(outputs),
         *(line for memory in memories for line in _memory(memory)),
-        f"  assign apart = now && begun && ({' || '.join(_differences(outputs, memories))});",
-        *(f"  assign hint_{place} = {text};" for place, (_, text) in enumerate(hints)),
+        *guesses.declared(),
+        f"  assign apart = looked && ({' || '.join(differences)});",
+        *(f"  assign guess_{place} = {{{width}{{looked}}}} & {text};" for place, (width, text) in enumerate(guessed)),
     ]
     lines = "\n".join(body)
     return f"module both({', '.join(header)});\n{lines}\nendmodule\n"
@@ -65,15 +83,6 @@ def _instance(which: str, inputs: Widths, shown: Widths) -> str:
     return f"  {which} {which}_module({', '.join(pins)});"
 
 
-def _hints(registers: Widths) -> Iterator[tuple[int, str]]:
-    """Width and text of each register under each mask."""
-    bits = [f"{name} [{bit}]" for name, width in registers.items() if width <= 3 for bit in range(width)][:_MASKS]
-    for name, width in registers.items():
-        for bit in bits:
-            for which in _BOTH:
-                yield width, f"{{{width}{{\\right.{bit}}}}} & {_net(which, name)}"
-
-
 def _shown(outputs: Widths) -> Iterator[str]:
     """Whether a result was there since the last reset."""
     if _HELD in outputs:
@@ -90,8 +99,9 @@ def _memory(name: str) -> Iterator[str]:
     yield f"    || ({equal['write_address']} && {equal['write_data']}));"
     yield f"  reg spoiled_{name} = 0, same_{name} = 1;"
     yield "  always @(posedge clk) begin"
-    yield f"    spoiled_{name} <= spoiled_{name} || !wrote_{name};"
-    yield f"    if ({right['read_enable']} && {wrong['read_enable']})"
+    yield f"    spoiled_{name} <= looked && (spoiled_{name} || !wrote_{name});"
+    yield f"    if (!looked) same_{name} <= 1;"  # before the first reset, and where nothing is looked at any more
+    yield f"    else if ({right['read_enable']} && {wrong['read_enable']})"
     yield f"      same_{name} <= !spoiled_{name} && wrote_{name} && {equal['read_address']};"
     yield f"    else if ({right['read_enable']} || {wrong['read_enable']}) same_{name} <= 0;"
     yield "  end"

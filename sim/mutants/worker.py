@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import pyosys
@@ -26,6 +26,8 @@ from sim.mutants.sequential import side_by_side_verilog
 __all__ = ["main"]
 
 _CHOICE_BITS = 10
+_SECONDS = 900  # for one mutant, which takes a minute
+_CONFLICTS = 2_000_000  # of the solver for one guess: that results are the same takes more than its usual 1,000
 _KEPT = ("memory_1r1w", "operand_controller", "drain_controller", "settings_check")
 """Ends of the names of modules that stay apart until the mutants are made."""
 _INSTANCES = tuple(f"*{name}" for name in _KEPT)
@@ -100,7 +102,7 @@ def _decide(design: libyosys.Design, target: str) -> None:
 
 
 def _never(design: libyosys.Design) -> None:
-    change, assumed = Path("decide.txt").read_text().strip(), json.loads(Path("assumed.json").read_text())
+    change, given = Path("decide.txt").read_text().strip(), json.loads(Path("assumed.json").read_text())
     whole = [f"setattr -mod -unset keep_hierarchy {' '.join(_INSTANCES[1:])}", "flatten", "dffunmap", "opt_clean"]
     _run(design, ["chformal -remove", "design -save before"])
     known = {}
@@ -109,6 +111,7 @@ def _never(design: libyosys.Design) -> None:
         ports = _ports(design)
         _run(design, [f"expose -evert mutated/t:{_INSTANCES[0]}", "opt_clean"])
         pins = _ports(design)
+        _run(design, ["expose mutated/w:stop mutated/w:together"] if given["accepted"] else [])
         _run(design, ["expose -dff mutated", "setundef -zero -init"])
         known[name] = ports, pins, _ports(design)
         _run(design, [f"rename mutated {name}", f"design -stash {name}"])
@@ -117,7 +120,24 @@ def _never(design: libyosys.Design) -> None:
     outputs = {name: width for name, (width, is_input) in ports.items() if not is_input}
     memory_pins = {name: width for name, (width, _) in pins.items() if name not in ports}
     registers = {name: each[0] for name, each in everything.items() if name not in pins and name in known["wrong"][2]}
-    Path("both.v").write_text(side_by_side_verilog(inputs, outputs, memory_pins, registers, assumed))
+
+    def both(apart: Collection[str] | None) -> str:
+        return side_by_side_verilog(
+            inputs, outputs, memory_pins, registers, given["inputs"], given["accepted"], apart
+        )  # fmt: skip
+
+    said = _checked(design, both(None), "scorr", "bmc3 -F 16 -T 10; sat")
+    if "UNSATISFIABLE" not in said and "was asserted in frame" not in said:
+        holding = _holding()
+        apart = [name for place, name in enumerate(registers) if not holding[f"guess_{place}"]]
+        said = _checked(design, both(apart), f"scorr -C {_CONFLICTS}", "pdr -T 20; sat")
+    print(said)
+
+
+def _checked(design: libyosys.Design, both: str, induction: str, more: str) -> str:
+    """What ABC says of ``apart`` of two modules side by side by ``induction`` over all outputs, and then ``more``."""
+    Path("both.v").write_text(both)
+    design.run_pass("design -reset")
     for name in ("right", "wrong"):
         design.run_pass(f"design -copy-from {name} -as {name} {name}")
     _run(design, ["read_verilog both.v", "hierarchy -top both", "proc", "flatten", "opt_clean"])
@@ -125,11 +145,29 @@ def _never(design: libyosys.Design) -> None:
     _run(design, ["setundef -zero", "write_aiger -zinit -symbols both.aig"])
     (place,) = re.findall(rb"(?m)^o(\d+) apart$", Path("both.aig").read_bytes())
     checker = Path(pyosys.__file__).parent / "yosys-abc"
-    first = f"&get; &cone -O {int(place)} -R 1; &put"
-    steps = f"read_aiger both.aig; strash; scorr; {first}; scorr; bmc3 -F 16 -T 10; pdr -T 20; sat"
-    done = processes.run([str(checker), "-c", steps])
-    print(done.stdout, done.stderr)
-    sys.exit(done.returncode)
+    steps = (
+        f"read_aiger both.aig; strash; {induction}; write_aiger kept.aig; &get; &cone -O {int(place)} -R 1; &put; scorr"
+    )
+    try:
+        done = processes.run([str(checker), "-c", f"{steps}; {more}"], timeout=_SECONDS)
+    except processes.OutOfTimeError:
+        return ""
+    if done.returncode != 0:
+        sys.exit(f"ABC ended with {done.returncode}: {done.stdout[-300:]}")
+    return str(done.stdout) + str(done.stderr)
+
+
+def _holding() -> dict[str, bool]:
+    """Of each output of the two side by side whether all of its bits are always 0, as the checker has found."""
+    header, rest = Path("kept.aig").read_bytes().split(b"\n", 1)
+    latches, count = (int(number) for number in header.split()[3:5])
+    literals = rest.split(b"\n", latches + count)[latches : latches + count]
+    names = dict(re.findall(rb"(?m)^o(\d+) ([^\n\[]+)", Path("both.aig").read_bytes()))
+    found: dict[str, bool] = {}
+    for place, literal in enumerate(literals):
+        name = names[b"%d" % place].decode()
+        found[name] = found.get(name, True) and literal == b"0"
+    return found
 
 
 def _ports(design: libyosys.Design) -> dict[str, tuple[int, bool]]:
