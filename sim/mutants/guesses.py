@@ -39,7 +39,7 @@ class Guesses:
     ) -> None:
         self._registers = {name: width for name, width in registers.items() if name not in (_STOP, _TOGETHER)}
         self._right, self._wrong, self._apart, self._others = right, wrong, apart, others
-        self._stops = _STOP in registers and _TOGETHER in registers
+        self._stops, self._changes = _STOP in registers, _TOGETHER in registers
         self._phases = sorted(name for name in registers if name.startswith(_PHASE))
         # Where a sum may begin: names of a bit that says that operands are there, and of one that says that they are
         # the first of a sum, side by side.
@@ -133,12 +133,12 @@ class Guesses:
             yield from (
                 (_where(valid), f"(!sum_{place} && !{self._right(valid)}&& {self._right(run)})") for run in runs
             )
-        if self._phases and self._stops:
-            # How long a tile drains depends on whether all drains are used.
+        if self._changes:  # how long a tile drains depends on whether all drains are used
             together = self._right(_TOGETHER)
             for name in self._bits():
                 if "tile" in _last(name):
                     yield from (("", f"({self._right(name)}&& {sign}{together})") for sign in ("", "!"))
+        if self._phases and self._stops:
             yield "", "checked"
             for first in range(len(self._phases)):
                 later = " || ".join(self._right(name) for name in self._phases[first:])
