@@ -15,7 +15,6 @@ import cocotb
 import numpy as np
 
 from rtl.array import ArraySpec, Refusal, Run
-from rtl.array.run import SHIFT_WIDTH
 from rtl.spec import Precision
 
 from .bench import ARRAYS_VARIABLE, JOBS_VARIABLE, arrays_from_json
@@ -133,7 +132,7 @@ async def far_shifts(bench: Any) -> None:
     """Every shift, negated and halved or not; what lies above the width of a result is lost."""
     async for array, rng in _arrays(bench):
         spec = array.spec
-        for shift in range(1 << SHIFT_WIDTH):
+        for shift in range(1 << next(port.width for port in spec.settings if port.name == "shift")):
             settings = Settings(shift, bool(rng.integers(2)), halve=bool(rng.integers(2)))
             step = replace(_random_step(spec, _any_precision(spec, rng), rng), settings=settings)
             term = _product(step) << shift
