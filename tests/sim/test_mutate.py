@@ -169,7 +169,7 @@ def test_what_the_tests_of_an_array_look_at_finds_its_mutants(array_stimulus: St
     check_assumed(ARRAY, array_stimulus)
     assumed = with_assumptions(ARRAY, text)
     late = sorted((each for each in played if each.cycle is not None), key=lambda each: -(each.cycle or 0))
-    assert {decide(ARRAY, assumed, each.change) for each in late[:3]} <= {"differs", "open"}
+    assert decide(ARRAY, assumed, late[0].change) in ("differs", "open")
     blind = replace(array_stimulus, masks=(0,) * len(array_stimulus.cycles))
     assert all(each.cycle is None for each in play(text, ARRAY.name, blind, seed=1, count=5))
 
