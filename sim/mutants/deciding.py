@@ -23,6 +23,7 @@ from .stimuli import Stimulus
 
 __all__ = ["Answer", "check_assumed", "decide", "with_assumptions"]
 
+_CLOCKED = re.compile(r"-port clk ", re.IGNORECASE)  # of a register, a memory, or a controller
 Answer = str
 """equal: registers and outputs take the same in every cycle, whatever the registers hold that may be there together; or
 no output is ever another one after registers of 0 and a reset; or of a controller the proof of :mod:`sim.controllers`
@@ -32,7 +33,7 @@ holds. refused: it does not. differs: an output can be another one. open: the so
 
 def check_assumed(spec: Spec | ArraySpec, stimulus: Stimulus) -> None:
     """Raises ToolError where a stimulus drives controls that the solver takes for illegal, and ProofError for an array
-    whose controllers do not do what it takes for granted of them.
+    whose controllers are not proved, of which it takes for granted what they do.
     """
     legal: set[tuple[int, ...]]
     if isinstance(spec, ArraySpec):
@@ -69,7 +70,7 @@ def decide(spec: Spec | ArraySpec, assumed: str, change: str, part: str = "") ->
         (folder / "design.v").write_text(assumed)
         (folder / "decide.txt").write_text(change)
         answer = _answer(folder, spec.name, part, change)
-        if answer == "equal" or "-port CLK " in change:  # what follows has one clock, that of all registers
+        if answer == "equal" or _CLOCKED.search(change):  # what follows has one clock, that of all that is clocked
             return answer
         if not part:
             return _ever(folder, spec, change)

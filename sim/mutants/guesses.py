@@ -50,9 +50,10 @@ class Guesses:
         ]  # fmt: skip
 
     def accepted(self, most: Mapping[str, int]) -> Iterator[str]:
-        """What :mod:`sim.controllers` proves of an array: settings that have been checked do not exceed the largest
-        numbers that the check accepts; every tile that is fed is stored before the run ends, so that one goes on as
-        long as operands or sums are on their way.
+        """What is taken for granted of an array: settings that have been checked do not exceed the largest numbers that
+        the check accepts, as :mod:`sim.controllers` proves; and a run goes on as long as operands or sums are on their
+        way. That follows from what it proves of the controllers, since a run ends with the last tile that is fed, but
+        no program checks this step.
         """
         if most:
             bounds = " && ".join(f"{self._right(name)}<= {value}" for name, value in most.items())

@@ -134,7 +134,7 @@ def test_control_words_that_no_table_has_are_not_loaded(array_stimulus: Stimulus
         low += width
     word = 1 << places["load_control"] | 2 << places["control_data"]
     strange = replace(array_stimulus, cycles=(word, *array_stimulus.cycles[1:]))
-    with pytest.raises(ToolError, match="the tests drive controls that should not be: .*'control_data': 2"):
+    with pytest.raises(ToolError, match=r"the tests drive controls that should not be: .*'control_data': 2"):
         check_assumed(ARRAY, strange)
 
 
@@ -185,6 +185,8 @@ def test_rows_that_shift_on_after_the_last_sum_are_never_seen(tmp_path: Path) ->
     shifts = [each for each in changes_of(tmp_path, array.name, 1, 400) if "-wire rows_left" in each]
     answers = {decide(array, text, each) for each in shifts if "-mode const" in each}
     assert answers == {"equal", "differs"}
+    for cell in ("weight_0", "result_0_0", "drain_controller"):  # its clock stands still
+        assert decide(array, text, f"mutate -mode const0 -module mutated -cell {cell} -port clk -portbit 0") != "equal"
 
 
 def test_a_controller_that_is_proved_no_more_is_refused(array_stimulus: Stimulus) -> None:
