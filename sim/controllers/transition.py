@@ -119,14 +119,19 @@ class _Reader:
     def transition(self) -> Transition:
         ports = self._module["ports"]
         inputs = {name: self._free(name, port["bits"]) for name, port in ports.items() if port["direction"] == "input"}
+        clock = ports["clk"]["bits"] if "clk" in ports else None
         registers: dict[str, Word] = {}
         taken: dict[str, Sequence[Net]] = {}
         for cell in self._module["cells"].values():
             if cell["type"] != "$dff":
+                if "Y" not in cell["connections"]:
+                    raise ProofError(f"{self._name}: a cell {cell['type']} is none that a controller has")
                 number = len(self._places)
                 self._cells[number] = cell
                 self._places |= {bit: (number, place) for place, bit in enumerate(cell["connections"]["Y"])}
                 continue
+            if cell["connections"]["CLK"] != clock or int(cell["parameters"]["CLK_POLARITY"], 2) != 1:
+                raise ProofError(f"{self._name}: every register must take its value at the rising edge of clk")
             held = cell["connections"]["Q"]
             names = self._called(held) or ([self._nameless] if self._nameless else [])
             if not names or names[0] in registers:

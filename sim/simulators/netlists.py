@@ -23,9 +23,13 @@ NETLIST_SOURCES = (Path(__file__), Path(__file__).with_name("netlist_worker.py")
 
 
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
-_DIRECTIVES = ("ifndef", "ifdef", "define", "else", "endif")
+_GUARD = re.compile(r"`ifndef\s+(\w+_defined)\s+`define\s+\1\b|`endif\b")
 _STRANGE = re.compile(
-    rf"`(?!(?:{'|'.join(_DIRECTIVES)})\b)|\$(?!(?:un)?signed\b)|[^\w\s`$\[\]{{}}():;,.=?~&|^!<>+*/@#'-]", re.ASCII
+    r"[`\r]"  # simulators and Yosys choose other branches, and end lines at other places
+    # Yosys drops these.
+    r"|\b(?:initial|specify)\b|#(?!\s*\(\s*(?:\.|parameter\b))|@(?!\s*\*|\s*\(\s*(?:\*|posedge\b|negedge\b))"
+    r"|\$(?!(?:un)?signed\b)|[^\w\s`$\[\]{}():;,.=?~&|^!<>+*/@#'-]",
+    re.ASCII,
 )
 
 
@@ -34,14 +38,18 @@ def plain_verilog(verilog: str) -> str:
 
     Yosys runs functions of the system that Verilog imports, and reads files that it names. Both take a string, and
     nothing that is generated has one, nor system tasks but $signed and $unsigned, escaped names, and directives beside
-    those of include guards.
+    those of include guards. Nor has it what Yosys reads otherwise than simulators do: branches of the preprocessor,
+    carriage returns within a line, initial and specify blocks, delays, and lists of signals that a block waits for.
     """
-    text = _COMMENT.sub(lambda match: "\n" * match[0].count("\n") or " ", verilog)
+    ended = verilog.replace("\r\n", "\n")
+    text = _COMMENT.sub(lambda match: "\n" * match[0].count("\n") or " ", ended) if "\r" not in ended else ended
+    text = _GUARD.sub(lambda match: "\n" * match[0].count("\n") or " ", text)
     found = _STRANGE.search(text)
     if found is not None:
         line = text.count("\n", 0, found.start()) + 1
         raise InputError(
-            f"Verilog must have no strings, system tasks, escaped names or other directives, not {found[0]!r}",
+            "Verilog must have no strings, system tasks, escaped names, directives beside include guards, delays, "
+            f"or initial blocks, not {found[0]!r}",
             place=f"line {line}",
         )
     return text

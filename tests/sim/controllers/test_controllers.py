@@ -9,7 +9,7 @@ import pytest
 from rtl.array import Architecture, ArraySpec
 from rtl.mac import BitFusionSpec, BitSerialSpec, LoomSpec, UniformSpec
 from rtl.requant import ThresholdSpec
-from rtl.verilog import to_verilog
+from rtl.verilog import Reset, to_verilog
 from sim.controllers import prove_array, prove_controller
 from sim.proofs import ProofError
 
@@ -95,12 +95,19 @@ def test_planted_faults_are_refused(pattern: str, put: str, said: str) -> None:
             "must have one module whose name ends with _drain_con",
         ),
         (r"\bsince\b", "waited", "the Verilog has no register since"),
+        (r"@\(posedge clk\)", "@(negedge clk)", "every register must take its value at the rising edge of clk"),
         (r"output wire +issue", "output wire           issued", "Yosys could not read|no output issue|nothing drives"),
     ],
-    ids=["module", "register", "port"],
+    ids=["module", "register", "edge", "port"],
 )
 def test_what_is_missing_is_named(pattern: str, put: str, said: str) -> None:
     verilog, count = re.subn(pattern, put, to_verilog([FAULTED]))
     assert count
     with pytest.raises(Exception, match=said):
         prove_array(FAULTED, verilog)
+
+
+def test_registers_with_another_reset_are_named() -> None:
+    verilog = to_verilog([FAULTED], reset=Reset("async-low"))
+    with pytest.raises(ProofError, match=r"a cell \$adff is none that a controller has"):
+        prove_controller(FAULTED, "operand_controller", verilog)
