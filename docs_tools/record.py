@@ -137,7 +137,7 @@ def _proofs() -> Recorded:
 
 
 def _mutants() -> Recorded:
-    given = ["-m", "sim.mutate", "--fresh", "--least", "98"]  # what is left is named in the result
+    given = ["-m", "sim.mutate", "--fresh"]
     tools = ("pyosys", "verilator", "icarus", "cocotb", "bitwuzla", "amaranth", "siliquant", "python")
     return _written(*given), f"python {' '.join(given)}", tools
 

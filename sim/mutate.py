@@ -16,6 +16,7 @@ from siliquant.commandline import called, console, print_table, read_jobs, run, 
 from siliquant.files import package_version, write_atomically
 from siliquant.inputs import integer, number
 from sim.mutants import MutantScore, Subject, Survivor, score_mutants, standard_subjects, subjects_of
+from sim.proofs import ProofError
 from sim.simulators import SimulationError, executable
 
 from .kept import Shelf, side_by_side
@@ -51,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         executable(program)
     try:
         found = _scored(subjects, count, seed, jobs, fresh=options.fresh)
-    except SimulationError as error:  # the hardware itself does not pass its tests
+    except (SimulationError, ProofError) as error:  # the hardware itself does not pass its tests or proofs
         print(f"{called(PROG)}: {error}", file=sys.stderr)
         sys.exit(1)
     _print(found)

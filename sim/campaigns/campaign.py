@@ -41,7 +41,7 @@ EVERY: Mapping[tuple[str, str], tuple[int, int]] = {
 """Engines that take longer to build for than to run: they take the cases of a kind whose number, divided by the first
 of these, leaves the second. All others take every case."""
 _MOST_PRODUCTS = 48  # a cycle, of arrays that are built so: of larger ones that takes minutes
-_MOST_PARAMETERS = 2048  # bits that a unit holds: of one with 18,000, a netlist of 120,000 lines is simulated for hours
+_MOST_PARAMETERS = 2048  # bits that a unit holds: a netlist of one with 18,000 did not end in ten minutes of Icarus
 _CASES_A_WORKER = 200  # then a new one: what tools and libraries leave in memory goes with the old one
 _MOST_BYTES = 1 << 26
 _VERSION = 1

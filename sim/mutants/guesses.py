@@ -25,13 +25,14 @@ _TOGETHER = "together"
 
 
 class Guesses:
-    """registers: widths by name, scopes before a dot. right, wrong: the net of a register of either. apart: those
-    registers that may differ. others: signals beside both that are masks, too.
+    """registers: widths of the module's by name, scopes before a dot. both: those that the mutant has, too. right,
+    wrong: the net of a register of either. apart: those of both that may differ. others: signals that are masks, too.
     """
 
     def __init__(
         self,
         registers: Mapping[str, int],
+        both: Collection[str],
         right: Callable[[str], str],
         wrong: Callable[[str], str],
         apart: Collection[str],
@@ -46,16 +47,18 @@ class Guesses:
         self._starts = [
             (valid, clear)
             for valid in self._bits() for clear in self._bits()
-            if _scope(valid) == _scope(clear) and "valid" in _last(valid) and "clear" in _last(clear)
+            if valid in both and _scope(valid) == _scope(clear) and "valid" in _last(valid) and "clear" in _last(clear)
         ]  # fmt: skip
 
     def accepted(self, most: Mapping[str, int]) -> Iterator[str]:
         """What is taken for granted of an array: settings that have been checked do not exceed the largest numbers that
         the check accepts, as :mod:`sim.controllers` proves; and a run goes on as long as operands or sums are on their
         way. That follows from what it proves of the controllers, since a run ends with the last tile that is fed, but
-        no program checks this step.
+        no program checks this step. Raises ValueError where the module lacks a register that this speaks of.
         """
         if most:
+            if lacking := {*most, "running"} - self._registers.keys():
+                raise ValueError(f"an array must have the registers {', '.join(sorted(lacking))}")
             bounds = " && ".join(f"{self._right(name)}<= {value}" for name, value in most.items())
             yield f"!({self._right(self._phases[-1])}&& !{self._right(_STOP)}) || ({bounds})"
             moving = [

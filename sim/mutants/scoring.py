@@ -6,7 +6,9 @@ import re
 import time
 from dataclasses import dataclass
 
+from rtl.array import ArraySpec
 from rtl.verilog import to_verilog
+from sim.controllers import prove_array
 
 from .deciding import check_assumed, decide, with_assumptions
 from .running import play
@@ -51,7 +53,8 @@ class MutantScore:
 
 def score_mutants(subject: Subject, count: int = 200, seed: int = 1) -> MutantScore:
     """Makes ``count`` mutants of the Verilog of ``subject``, plays the sequences of its tests on each, and has a solver
-    look at those that live. Raises ToolError where a tool fails.
+    look at those that live. Raises ToolError where a tool fails, ProofError for an array
+    whose controllers are not proved.
     """
     start = time.perf_counter()
     spec, part = subject.spec, subject.part
@@ -59,6 +62,8 @@ def score_mutants(subject: Subject, count: int = 200, seed: int = 1) -> MutantSc
     check_assumed(spec, stimulus)
     played = play(verilog, spec.name, stimulus, seed=seed, count=count, part=part)
     living = [each.change for each in played if each.cycle is None]
+    if living and isinstance(spec, ArraySpec) and not part:
+        prove_array(spec)  # what is then taken for granted of its controllers
     answers = [(change, decide(spec, verilog, change, part)) for change in living]
     equal, refused = (sum(answer == known for _, answer in answers) for known in ("equal", "refused"))
     left = [(change, answer) for change, answer in answers if answer not in ("equal", "refused")]

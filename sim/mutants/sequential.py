@@ -28,34 +28,37 @@ def side_by_side_verilog(
     outputs: Widths,
     memory_pins: Widths,
     registers: Widths,
+    both: Collection[str],
     assumed: Sequence[str],
     accepted: Widths,
     apart: Collection[str] | None = None,
 ) -> str:
     """The module ``both`` of ``right`` and ``wrong``, which have these ports, memories as ``NAME.PIN``.
 
-    registers: shown by both as outputs. assumed: expressions over input ports that hold in every cycle. accepted: of
-    an array, the largest number in each register of settings that its check lets pass. apart: the registers that may
-    differ, about which is guessed; None: that each is the same is all that is guessed, in its order.
+    registers: shown by ``right`` as outputs; those in ``both`` by ``wrong``, too, since a mutant may lack one. assumed:
+    expressions over input ports that hold in every cycle. accepted: of an array, the largest number in each register of
+    settings that its check lets pass. apart: the registers that may differ, about which is guessed; None: that each of
+    those in both is the same is all that is guessed, in their order.
     """
     memories = sorted({name.rpartition(".")[0] for name in memory_pins})
     read = {memory: memory_pins[f"{memory}.read_data"] for memory in memories}
     free = {f"read_{memory}": width for memory, width in read.items()}
     free |= {f"other_{memory}": width for memory, width in read.items()}
     right, wrong = (partial(_net, which) for which in _BOTH)
-    guesses = Guesses(registers, right, wrong, apart or (), [f"same_{memory}" for memory in memories])
+    guesses = Guesses(registers, both, right, wrong, apart or (), [f"same_{memory}" for memory in memories])
     differences = list(_differences(outputs, memories))
     if apart is None:
-        guessed = [(width, f"({right(name)}^ {wrong(name)})") for name, width in registers.items()]
+        guessed = [(registers[name], f"({right(name)}^ {wrong(name)})") for name in both]
     else:
         guessed = [*((1, each) for each in differences), *guesses.wrong()]
     header = [f"input [{width - 1}:0] {name}" for name, width in {**inputs, **free}.items()]
     header += ["output apart", *(f"output [{width - 1}:0] guess_{place}" for place, (width, _) in enumerate(guessed))]
-    shown = {**outputs, **registers, **memory_pins}
+    alike = {**outputs, **{name: registers[name] for name in both}, **memory_pins}
+    shown = {"right": {**registers, **alike}, "wrong": alike}
     held = [f"({each})" for each in (*assumed, *guesses.accepted(accepted))]
     body = [
-        *(f"  wire [{width - 1}:0] {_net(which, name)};" for which in _BOTH for name, width in shown.items()),
-        *(_instance(which, inputs, shown) for which in _BOTH),
+        *(f"  wire [{width - 1}:0] {_net(which, name)};" for which in _BOTH for name, width in shown[which].items()),
+        *(_instance(which, inputs, shown[which]) for which in _BOTH),
         "  reg begun = 0, legal = 1;",
         f"  wire now = legal{''.join(f' && {each}' for each in held)} && (begun || rst);",
         "  wire looked = now && begun;",

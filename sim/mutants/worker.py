@@ -26,7 +26,7 @@ from sim.mutants.sequential import side_by_side_verilog
 __all__ = ["main"]
 
 _CHOICE_BITS = 10
-_SECONDS = 900  # for one mutant, which takes a minute
+_SECONDS = 900  # for one call of ABC, which mostly takes less than a minute
 _CONFLICTS = 2_000_000  # of the solver for one guess: that results are the same takes more than its usual 1,000
 _KEPT = ("memory_1r1w", "operand_controller", "drain_controller", "settings_check")
 """Ends of the names of modules that stay apart until the mutants are made."""
@@ -119,17 +119,18 @@ def _never(design: libyosys.Design) -> None:
     inputs = {name: width for name, (width, is_input) in ports.items() if is_input}
     outputs = {name: width for name, (width, is_input) in ports.items() if not is_input}
     memory_pins = {name: width for name, (width, _) in pins.items() if name not in ports}
-    registers = {name: each[0] for name, each in everything.items() if name not in pins and name in known["wrong"][2]}
+    registers = {name: width for name, (width, _) in everything.items() if name not in pins}
+    alike = [name for name in registers if name in known["wrong"][2]]
 
     def both(apart: Collection[str] | None) -> str:
         return side_by_side_verilog(
-            inputs, outputs, memory_pins, registers, given["inputs"], given["accepted"], apart
+            inputs, outputs, memory_pins, registers, alike, given["inputs"], given["accepted"], apart
         )  # fmt: skip
 
     said = _checked(design, both(None), "scorr", "bmc3 -F 16 -T 10; sat")
     if said and "UNSATISFIABLE" not in said and "was asserted in frame" not in said:
         holding = _holding()
-        apart = [name for place, name in enumerate(registers) if not holding[f"guess_{place}"]]
+        apart = [name for place, name in enumerate(alike) if not holding[f"guess_{place}"]]
         said = _checked(design, both(apart), f"scorr -C {_CONFLICTS}", "pdr -T 20; sat")
     print(said)
 

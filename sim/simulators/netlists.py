@@ -43,10 +43,10 @@ def plain_verilog(verilog: str) -> str:
     """
     ended = verilog.replace("\r\n", "\n")
     text = _COMMENT.sub(lambda match: "\n" * match[0].count("\n") or " ", ended) if "\r" not in ended else ended
-    text = _GUARD.sub(lambda match: "\n" * match[0].count("\n") or " ", text)
-    found = _STRANGE.search(text)
+    unguarded = _GUARD.sub(lambda match: "\n" * match[0].count("\n") or " ", text)
+    found = _STRANGE.search(unguarded)
     if found is not None:
-        line = text.count("\n", 0, found.start()) + 1
+        line = unguarded.count("\n", 0, found.start()) + 1
         raise InputError(
             "Verilog must have no strings, system tasks, escaped names, directives beside include guards, delays, "
             f"or initial blocks, not {found[0]!r}",

@@ -12,6 +12,7 @@ from random import Random
 import pytest
 
 from rtl.mac import DESIGNS
+from rtl.requant import ThresholdSpec
 from rtl.verilog import Reset, to_verilog
 from siliquant.inputs import InputError
 from sim import fuzz
@@ -226,6 +227,13 @@ def test_a_tool_that_was_killed_from_outside_is_run_again(monkeypatch: pytest.Mo
         monkeypatch.setattr(campaign, "run_case", lambda case, engine, compared, left=left: next(left, None))
         monkeypatch.setattr(campaign, "minimised", lambda case, fault, run: (case, fault))
         assert campaign._one(5, ("mac",), 1).fault == expected
+
+
+def test_netlists_of_large_units_are_left_out() -> None:
+    for groups, bits, expected in ((3, 7, ("icarus",)), (3, 2, ("icarus", "netlist"))):
+        spec = ThresholdSpec(accumulator_width=48, bits=bits, groups=groups)
+        assert (spec.groups * spec.parameter_width > 2048) == (bits == 7)
+        assert campaign.engines_of(Case(spec.design, spec.parameters, ()), 2) == expected
 
 
 def test_what_was_never_drawn_is_told() -> None:

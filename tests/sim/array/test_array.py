@@ -26,8 +26,8 @@ from sim.array.bench import arrays_from_json, arrays_to_json, run_array_tests, v
 from sim.array.cases import Job, Settings, Step, arrays_of, load_jobs, save_jobs
 from sim.simulators.toolchain import SimulationError, cached
 
-TESTS = ("random_products", "short_sums", "passes", "holds", "resets", "early_reads", "repeats", "refusals",
-         "ping_pong", "overlap", "jobs")  # fmt: skip
+TESTS = ("random_products", "short_sums", "passes", "single_changes", "far_shifts", "untouched", "last_cycle", "holds",
+         "resets", "early_reads", "repeats", "refusals", "ping_pong", "overlap", "jobs")  # fmt: skip
 MOST_JOBS = 8  # products of networks that the two arrays of a design share
 MOST = 9  # rows and columns of a product of a network that are kept
 

@@ -142,6 +142,14 @@ def test_files_that_are_not_as_they_are_written_are_refused(pattern: str, put: s
         prove_netlist(SMALL, changed)
 
 
+def test_files_that_share_a_module_are_read_together() -> None:
+    """Include guards keep it from being there twice."""
+    verilog = to_verilog([SMALL])
+    assert verilog.count("`ifndef") == 1
+    twice = prove_netlist(SMALL, verilog + verilog[verilog.index("`ifndef") :])
+    assert twice.cells == prove_netlist(SMALL, verilog).cells
+
+
 @pytest.mark.parametrize("more", [
     '  import "DPI-C" function integer getpid();\n  localparam integer P = getpid();\n', "`include <secret>\n",
     '  initial $readmemh("secret", memory);\n', "  wire \\escaped ;\n", "  initial $finish;\n",
