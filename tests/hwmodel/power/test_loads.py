@@ -10,6 +10,7 @@ from hwmodel.liberty.tree import parse_liberty
 from hwmodel.power.activity import simulate
 from hwmodel.power.loads import estimated_loads_ff, estimated_slews_ns
 from tests.hwmodel.mapping import library_cells, netlist_of
+from tests.hwmodel.power.edges import edge_tables
 
 
 def test_a_net_has_the_pins_and_ports_on_it() -> None:
@@ -34,11 +35,8 @@ def test_a_net_has_the_pins_and_ports_on_it() -> None:
 
 def arc(related: str, rise: float, fall: float) -> str:
     """Transition times in ns: that times 1 + slew, and 1 more for each pF of load."""
-    tables = (
-        f'{name} (t) {{ values ("{base}, {base + 1}", "{2 * base}, {2 * base + 1}"); }}'
-        for name, base in (("rise_transition", rise), ("fall_transition", fall))
-    )
-    return f"timing () {{ related_pin : {related}; {' '.join(tables)} cell_rise (scalar) {{ values (9); }} }}"
+    tables = edge_tables("transition", rise, fall)
+    return f"timing () {{ related_pin : {related}; {tables} cell_rise (scalar) {{ values (9); }} }}"
 
 
 TEXT = f"""library (made) {{

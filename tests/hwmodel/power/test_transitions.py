@@ -13,16 +13,13 @@ from hwmodel.power.activity import Waves, simulate
 from hwmodel.power.power import PowerReport, netlist_power
 from hwmodel.power.transitions import exact_internal_pj_per_cycle
 from tests.hwmodel.mapping import netlist_of
+from tests.hwmodel.power.edges import edge_tables
 
 
 def entry(rise: float, fall: float, *, when: str = "", related: str = "") -> str:
     """One internal energy in pJ: that times 1 + slew in ns, and 1 more for each pF of load; inputs have no load."""
     words = [f'when : "{when}";'] * bool(when) + [f"related_pin : {related};"] * bool(related)
-    tables = (
-        f'{name} (t) {{ values ("{base}, {base + 1}", "{2 * base}, {2 * base + 1}"); }}'
-        for name, base in (("rise_power", rise), ("fall_power", fall))
-    )
-    return f"internal_power () {{ {' '.join(words)} {' '.join(tables)} }}"
+    return f"internal_power () {{ {' '.join(words)} {edge_tables('power', rise, fall)} }}"
 
 
 TEXT = f"""library (made) {{
