@@ -205,6 +205,8 @@ def _shows(model: _Model, after: _Model, found: Transition) -> Fact:
         facts.append(outputs["short"].holds.same(~(word("p") < model.rest)))
     if number is not None:
         facts.append(number.extended(_WIDE).same(word("d")))
+    if "column" in outputs:  # it chooses the parameter set of a requantiser
+        facts.append(outputs["column"].same(word("c")))
     finished = all_of(active, model.last_word, model.is_last("r", "R"), model.is_last("c", "C"))
     facts.append(outputs["finished"].holds.same(finished))
     ahead = all_of(word("ever").holds, ~found.inputs["launch"].holds)

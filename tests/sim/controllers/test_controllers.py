@@ -111,3 +111,15 @@ def test_registers_with_another_reset_are_named() -> None:
     verilog = to_verilog([FAULTED], reset=Reset("async-low"))
     with pytest.raises(ProofError, match=r"a cell \$adff is none that a controller has"):
         prove_controller(FAULTED, "operand_controller", verilog)
+
+
+def test_the_column_that_chooses_a_parameter_set_is_that_of_the_loop() -> None:
+    array = ArraySpec(
+        mac=LoomSpec(units=1, maximum_bits=2), rows=2, columns=1,
+        requant=ThresholdSpec(accumulator_width=32, bits=2, groups=2),
+    )  # fmt: skip
+    own, other = "assign column = column_tile;", "assign column = column_tile ^ 16'd1;"
+    verilog, count = re.subn(own, other, to_verilog([array]))
+    assert count == 1
+    with pytest.raises(ProofError, match=re.escape(STORE + SHOWN)):
+        prove_controller(array, "drain_controller", verilog)
