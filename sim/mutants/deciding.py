@@ -21,7 +21,7 @@ from sim.simulators import ToolError
 
 from .stimuli import Stimulus
 
-__all__ = ["Answer", "check_assumed", "decide", "with_assumptions"]
+__all__ = ["Answer", "check_assumed", "check_granted", "decide", "with_assumptions"]
 
 _CLOCKED = re.compile(r"-port clk ", re.IGNORECASE)  # of a register, a memory, or a controller
 Answer = str
@@ -80,6 +80,22 @@ def decide(spec: Spec | ArraySpec, assumed: str, change: str, part: str = "") ->
     except ProofError:  # it cannot be read
         return "open"
     return "refused" if fault else "equal"
+
+
+def check_granted(spec: ArraySpec, assumed: str, cycles: int = 30) -> None:
+    """Looks for a run that ends while operands or sums are on their way, which :func:`decide` takes for impossible, in
+    the first ``cycles`` after registers of 0, whatever the inputs are. Raises ProofError where there is one, or where
+    the solver does not end in its time.
+    """
+    with scratch("mutants") as folder:
+        (folder / "design.v").write_text(assumed)
+        given = {"inputs": list(_assumed_inputs(spec)), "accepted": _accepted(spec), "cycles": cycles}
+        (folder / "assumed.json").write_text(json.dumps(given))
+        said = _worker(folder, "granted", spec.name, "", "")
+    if "was asserted in frame" in said:
+        raise ProofError(f"{spec.name}: a run ends while operands or sums are on their way")
+    if not re.search(rf"No output asserted in {cycles} frames|UNSATISFIABLE|Property proved", said):
+        raise ProofError(f"{spec.name}: the solver did not look at {cycles} cycles in its time: {said[-300:]}")
 
 
 def _answer(folder: Path, name: str, part: str, change: str) -> Answer:

@@ -51,10 +51,11 @@ class Guesses:
         ]  # fmt: skip
 
     def accepted(self, most: Mapping[str, int]) -> Iterator[str]:
-        """What is taken for granted of an array: settings that have been checked do not exceed the largest numbers that
-        the check accepts, as :mod:`sim.controllers` proves; and a run goes on as long as operands or sums are on their
-        way. That follows from what it proves of the controllers, since a run ends with the last tile that is fed, but
-        no program checks this step. Raises ValueError where the module lacks a register that this speaks of.
+        """What is taken for granted of an array, where ``most`` is not empty: settings that have been checked do not
+        exceed the largest numbers that the check accepts, as :mod:`sim.controllers` proves; and a run goes on as long
+        as operands or sums are on their way. That follows from what it proves of the controllers, since a run ends with
+        the last tile that is fed; a solver looks for the contrary in the first cycles. Raises ValueError where the
+        module lacks a register that this speaks of.
         """
         if most:
             if lacking := {*most, "running"} - self._registers.keys():

@@ -10,7 +10,7 @@ from rtl.array import ArraySpec
 from rtl.verilog import to_verilog
 from sim.controllers import prove_array
 
-from .deciding import check_assumed, decide, with_assumptions
+from .deciding import check_assumed, check_granted, decide, with_assumptions
 from .running import play
 from .standard import Subject
 from .stimuli import stimulus_of
@@ -54,7 +54,7 @@ class MutantScore:
 def score_mutants(subject: Subject, count: int = 200, seed: int = 1) -> MutantScore:
     """Makes ``count`` mutants of the Verilog of ``subject``, plays the sequences of its tests on each, and has a solver
     look at those that live. Raises ToolError where a tool fails, ProofError for an array
-    whose controllers are not proved.
+    of which what is taken for granted does not hold.
     """
     start = time.perf_counter()
     spec, part = subject.spec, subject.part
@@ -63,7 +63,8 @@ def score_mutants(subject: Subject, count: int = 200, seed: int = 1) -> MutantSc
     played = play(verilog, spec.name, stimulus, seed=seed, count=count, part=part)
     living = [each.change for each in played if each.cycle is None]
     if living and isinstance(spec, ArraySpec) and not part:
-        prove_array(spec)  # what is then taken for granted of its controllers
+        prove_array(spec)  # what is then taken for granted of its controllers, and of a run
+        check_granted(spec, verilog)
     answers = [(change, decide(spec, verilog, change, part)) for change in living]
     equal, refused = (sum(answer == known for _, answer in answers) for known in ("equal", "refused"))
     left = [(change, answer) for change, answer in answers if answer not in ("equal", "refused")]

@@ -16,7 +16,7 @@ from functools import partial
 
 from .guesses import Guesses
 
-__all__ = ["side_by_side_verilog"]
+__all__ = ["alone_verilog", "side_by_side_verilog"]
 
 Widths = Mapping[str, int]
 _VALID = "out_valid"
@@ -69,6 +69,32 @@ def side_by_side_verilog(
         f"  assign apart = looked && ({' || '.join(differences)});",
         *(f"  assign guess_{place} = {{{width}{{looked}}}} & {text};" for place, (width, text) in enumerate(guessed)),
     ]
+    lines = "\n".join(body)
+    return f"module both({', '.join(header)});\n{lines}\nendmodule\n"
+
+
+def alone_verilog(
+    inputs: Widths, memory_pins: Widths, registers: Widths, assumed: Sequence[str], accepted: Widths
+) -> str:
+    """The module ``both`` of ``right`` alone, whose output ``apart`` is 1 where the last that is taken for granted of
+    an array does not hold while the rest does. Memories give anything. What it takes is as of
+    :func:`side_by_side_verilog`.
+    """
+    read = {name: width for name, width in memory_pins.items() if name.endswith(".read_data")}
+    *granted, claim = Guesses(registers, (), partial(_net, "right"), partial(_net, "wrong"), ()).accepted(accepted)
+    shown = {**registers, **memory_pins}
+    held = "".join(f" && ({each})" for each in (*assumed, *granted))
+    body = [
+        *(f"  wire [{width - 1}:0] {_net('right', name)};" for name, width in shown.items()),
+        _instance("right", inputs, shown),
+        "  reg begun = 0, legal = 1;",
+        f"  wire now = legal{held} && (begun || rst);",
+        "  always @(posedge clk) begin begun <= 1; legal <= now; end",
+        *(f"  assign {_net('right', name)} = \\free.{name} ;" for name in read),
+        f"  assign apart = now && begun && !({claim});",
+    ]
+    ports = {**inputs, **{f"\\free.{name} ": width for name, width in read.items()}}
+    header = [*(f"input [{width - 1}:0] {name}" for name, width in ports.items()), "output apart"]
     lines = "\n".join(body)
     return f"module both({', '.join(header)});\n{lines}\nendmodule\n"
 

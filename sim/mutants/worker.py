@@ -5,8 +5,9 @@ and other parts are left alone. ``list PART SEED COUNT``: the changes that Yosys
 and a module ``mutated`` in mutated.v that has them all: the input ``mutant`` says which one is there, 0 none.
 ``decide PART``: whether the change in decide.txt can be seen at an output or in a register in the next cycle, where
 what design.v assumes holds: Yosys prints what its solver finds. ``never``: whether it can ever be seen at an output,
-where what is in assumed.json holds of the inputs: ABC prints what it finds. ``part PART``: the part with the change, in
-part.json.
+where what is in assumed.json holds of the inputs: ABC prints what it finds. ``granted``: whether what is then taken
+for granted of an array is refuted by any of its first cycles, as ABC prints. ``part PART``: the part with the change,
+in part.json.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import pyosys
 from pyosys import libyosys
 
 from siliquant.processes import run as processes
-from sim.mutants.sequential import side_by_side_verilog
+from sim.mutants.sequential import alone_verilog, side_by_side_verilog
 
 __all__ = ["main"]
 
@@ -30,6 +31,7 @@ _SECONDS = 900  # for one call of ABC, which mostly takes less than a minute
 _CONFLICTS = 2_000_000  # of the solver for one guess: that results are the same takes more than its usual 1,000
 _KEPT = ("memory_1r1w", "operand_controller", "drain_controller", "settings_check")
 """Ends of the names of modules that stay apart until the mutants are made."""
+_Ports = dict[str, tuple[int, bool]]
 _INSTANCES = tuple(f"*{name}" for name in _KEPT)
 
 
@@ -43,6 +45,8 @@ def main(what: str, module: str, part: str, *arguments: str) -> None:
         _decide(design, target)
     elif what == "never":
         _never(design)
+    elif what == "granted":
+        _granted(design)
     else:
         _run(
             design,
@@ -103,17 +107,11 @@ def _decide(design: libyosys.Design, target: str) -> None:
 
 def _never(design: libyosys.Design) -> None:
     change, given = Path("decide.txt").read_text().strip(), json.loads(Path("assumed.json").read_text())
-    whole = [f"setattr -mod -unset keep_hierarchy {' '.join(_INSTANCES[1:])}", "flatten", "dffunmap", "opt_clean"]
     _run(design, ["chformal -remove", "design -save before"])
     known = {}
     for name, more in (("wrong", [change]), ("right", [])):
-        _run(design, ["design -load before", *more, *whole])
-        ports = _ports(design)
-        _run(design, [f"expose -evert mutated/t:{_INSTANCES[0]}", "opt_clean"])
-        pins = _ports(design)
-        _run(design, ["expose mutated/w:stop mutated/w:together"] if given["accepted"] else [])
-        _run(design, ["expose -dff mutated", "setundef -zero -init"])
-        known[name] = ports, pins, _ports(design)
+        _run(design, ["design -load before", *more])
+        known[name] = _opened(design, bool(given["accepted"]))
         _run(design, [f"rename mutated {name}", f"design -stash {name}"])
     ports, pins, everything = known["right"]
     inputs = {name: width for name, (width, is_input) in ports.items() if is_input}
@@ -135,13 +133,41 @@ def _never(design: libyosys.Design) -> None:
     print(said)
 
 
-def _checked(design: libyosys.Design, both: str, induction: str, more: str) -> str:
+def _granted(design: libyosys.Design) -> None:
+    given = json.loads(Path("assumed.json").read_text())
+    design.run_pass("chformal -remove")
+    ports, pins, everything = _opened(design, whole=True)
+    _run(design, ["rename mutated right", "design -stash right"])
+    inputs = {name: width for name, (width, is_input) in ports.items() if is_input}
+    memory_pins = {name: width for name, (width, _) in pins.items() if name not in ports}
+    registers = {name: width for name, (width, _) in everything.items() if name not in pins}
+    both = alone_verilog(inputs, memory_pins, registers, given["inputs"], given["accepted"])
+    print(_checked(design, both, "scorr", f"bmc3 -F {given['cycles']} -T {_SECONDS}", names=("right",)))
+
+
+def _opened(design: libyosys.Design, whole: bool) -> tuple[_Ports, _Ports, _Ports]:
+    """Makes the module flat but for memories, whose pins become its ports, and then registers, too; returns the ports
+    before, with the pins, and with all. whole: it is an array, of which two signals are shown as well.
+    """
+    flat = [f"setattr -mod -unset keep_hierarchy {' '.join(_INSTANCES[1:])}", "flatten", "dffunmap", "opt_clean"]
+    _run(design, flat)
+    ports = _ports(design)
+    _run(design, [f"expose -evert mutated/t:{_INSTANCES[0]}", "opt_clean"])
+    pins = _ports(design)
+    _run(design, ["expose mutated/w:stop mutated/w:together"] if whole else [])
+    _run(design, ["expose -dff mutated", "setundef -zero -init"])
+    return ports, pins, _ports(design)
+
+
+def _checked(
+    design: libyosys.Design, both: str, induction: str, more: str, names: Sequence[str] = ("right", "wrong")
+) -> str:
     """What ABC says of ``apart`` of two modules side by side by ``induction`` over all outputs, and then ``more``;
     nothing where it takes too long.
     """
     Path("both.v").write_text(both)
     design.run_pass("design -reset")
-    for name in ("right", "wrong"):
+    for name in names:
         design.run_pass(f"design -copy-from {name} -as {name} {name}")
     _run(design, ["read_verilog both.v", "hierarchy -top both", "proc", "flatten", "opt_clean"])
     _run(design, ["delete t:$scopeinfo", "techmap", "opt_expr", "opt_clean", "aigmap"])
@@ -173,7 +199,7 @@ def _holding() -> dict[str, bool]:
     return found
 
 
-def _ports(design: libyosys.Design) -> dict[str, tuple[int, bool]]:
+def _ports(design: libyosys.Design) -> _Ports:
     """Width of each port of the mutated module, and whether it is an input."""
     wires = next(module for name, module in design.modules_.items() if name.str() == "\\mutated").wires_.values()
     return {wire.name.str()[1:]: (wire.width, wire.port_input) for wire in wires if wire.port_input or wire.port_output}

@@ -17,9 +17,10 @@ from sim import mutate
 from sim.controllers import CONTROLLERS
 from sim.fuzzing import run_case
 from sim.mutants import Stimulus, Subject, score_mutants, standard_subjects, stimulus_of
-from sim.mutants.deciding import check_assumed, decide, with_assumptions
+from sim.mutants.deciding import check_assumed, check_granted, decide, with_assumptions
 from sim.mutants.running import changes_of, play
 from sim.mutants.stimuli import Due, unit_case
+from sim.proofs import ProofError
 from sim.simulators import ToolError
 
 SMALL = UniformSpec(weight_bits=2, activation_bits=2, lanes=1, reduction_length=9)
@@ -28,6 +29,10 @@ ARRAY = ArraySpec(
     activation_depth=60, weight_depth=50, result_depth=30, result_width=12,
 )  # fmt: skip
 MODES = ("const0", "const1")
+_MAC = UniformSpec(weight_bits=1, activation_bits=1, lanes=1, reduction_length=2)
+_MEMORIES = {"activation_depth": 4, "weight_depth": 4, "result_depth": 4, "result_width": 4}
+TINY = ArraySpec(mac=_MAC, rows=2, columns=1, **_MEMORIES)
+TINY_SYSTOLIC = ArraySpec(mac=_MAC, rows=2, columns=2, drains=2, architecture=Architecture.SYSTOLIC, **_MEMORIES)
 UNITS = (
     ThresholdSpec(accumulator_width=8, bits=2, groups=3),
     MultiplierSpec(accumulator_width=8, bits=2, groups=3, multiplier_width=4, offset_width=10, shift=4, shift_bits=1),
@@ -175,17 +180,48 @@ def test_what_the_tests_of_an_array_look_at_finds_its_mutants(array_stimulus: St
 
 def test_rows_that_shift_on_after_the_last_sum_are_never_seen(tmp_path: Path) -> None:
     """Not of any array, for ever, though registers differ."""
-    mac = UniformSpec(weight_bits=1, activation_bits=1, lanes=1, reduction_length=2)
-    array = ArraySpec(
-        mac=mac, rows=2, columns=1, activation_depth=4, weight_depth=4, result_depth=4, result_width=4
-    )  # fmt: skip
-    text = with_assumptions(array, to_verilog([array]))
+    text = with_assumptions(TINY, to_verilog([TINY]))
     (tmp_path / "design.v").write_text(text)
-    shifts = [each for each in changes_of(tmp_path, array.name, 1, 400) if "-wire rows_left" in each]
-    answers = {decide(array, text, each) for each in shifts if "-mode const" in each}
+    shifts = [each for each in changes_of(tmp_path, TINY.name, 1, 400) if "-wire rows_left" in each]
+    answers = {decide(TINY, text, each) for each in shifts if "-mode const" in each}
     assert answers == {"equal", "differs"}
     for cell in ("weight_0", "result_0_0", "drain_controller"):  # its clock stands still
-        assert decide(array, text, f"mutate -mode const0 -module mutated -cell {cell} -port clk -portbit 0") != "equal"
+        assert decide(TINY, text, f"mutate -mode const0 -module mutated -cell {cell} -port clk -portbit 0") != "equal"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("-port EN", "-wire grid.valid_out_"), ("-port write_address", "-wire result_"),
+     ("-mode const0", "-wire finished_d"), ("-mode const0", "-wire error ")],
+    ids=("enable", "address", "end", "refusal"),
+)  # fmt: skip
+def test_what_a_systolic_array_shows_or_writes_otherwise_is_seen(
+    words: tuple[str, ...], tiny_systolic: tuple[str, list[str]]
+) -> None:
+    text, changes = tiny_systolic
+    change = next(each for each in changes if all(word in each for word in words))
+    assert decide(TINY_SYSTOLIC, text, change) == "differs"
+
+
+@pytest.fixture(scope="module")
+def tiny_systolic(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, list[str]]:
+    """The text of an array and changes to it."""
+    folder, text = tmp_path_factory.mktemp("mutants"), with_assumptions(TINY_SYSTOLIC, to_verilog([TINY_SYSTOLIC]))
+    (folder / "design.v").write_text(text)
+    return text, changes_of(folder, TINY_SYSTOLIC.name, 1, 1000)
+
+
+@pytest.mark.parametrize("array", [TINY, TINY_SYSTOLIC], ids=("broadcast", "systolic"))
+def test_a_run_that_ends_too_early_is_found(array: ArraySpec) -> None:
+    """It would hide what can be seen of a mutant, since it is taken for granted that there is none."""
+    text = with_assumptions(array, to_verilog([array]))
+    check_granted(array, text, cycles=12)
+    end = re.search(r"else if \((finished\w*)\) running <= 1'b0;", text)
+    assert end
+    early = text.replace(end[0], end[0].replace(end[1], "tile_q"))
+    with pytest.raises(ProofError) as caught:
+        check_granted(array, early, cycles=12)
+    assert str(caught.value) == f"{array.name}: a run ends while operands or sums are on their way"
 
 
 def test_a_controller_that_is_proved_no_more_is_refused(array_stimulus: Stimulus) -> None:
