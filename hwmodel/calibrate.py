@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from siliquant.commandline import Parser, add_jobs, add_out_folder, called, read_jobs, run
-from siliquant.inputs import InputError, integer
+from siliquant.inputs import InputError, counted, integer
 
 from .options import (
     add_effort,
@@ -237,7 +237,7 @@ def _explain(failures: Mapping[str, str]) -> None:
     for name, text in sorted(failures.items()):
         _say(f"{name}: {text}")
     if failures:
-        count = "1 design" if len(failures) == 1 else f"{len(failures)} designs"
+        count = counted(len(failures), "design")
         _say(f"{count} failed, so no table was written; all other rows are kept, and --table-only leaves these out")
         sys.exit(1)
 

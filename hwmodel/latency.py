@@ -134,7 +134,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         mac=design(**parameters), rows=rows, columns=columns,
         architecture=Architecture(options.architecture), activation_depth=depth, weight_depth=depth,
         requant=None if options.no_requantise else multiplier(assignment.drained_bits),
-        **drained(rows, read_drains(options), depth),
+        **drained(rows, read_drains(options, rows), depth),
     )  # fmt: skip
     costs = Costs(
         mac=lambda element, precision, role: MacCost(**_NOTHING, energy_pj_per_cycle=0.0),

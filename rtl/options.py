@@ -130,21 +130,26 @@ def add_drains(parser: Parser) -> Action:
     """``--drains N``, as text; None where it is not given."""
     return parser.add_argument(
         "--drains", metavar="N",
-        help=f"sums that leave a column of the array in a cycle, at most (default {DRAINS}, or its rows)",
+        help=f"sums that leave a column of the array in a cycle, at most, up to its rows (default {DRAINS})",
     )  # fmt: skip
 
 
-def read_drains(options: Namespace) -> int:
-    """What ``--drains`` says, or what it is by default."""
-    return (
-        DRAINS if options.drains is None else check_integer("drains", integer("drains", options.drains), 1, MOST_SIDE)
-    )
+def read_drains(options: Namespace, rows: int) -> int:
+    """What ``--drains`` says, or what it is by default, of an array of so many rows. Raises InputError where it is more
+    than these.
+    """
+    if options.drains is None:
+        return DRAINS
+    found = integer("drains", options.drains)
+    if not 1 <= found <= rows:
+        raise InputError(f"drains must be an integer from 1 to {rows}, the rows of the array, not {found}")
+    return found
 
 
 def read_array(options: Namespace, mac: MacSpec, **more: Any) -> ArraySpec:
     """The array of ``--array``, ``--architecture`` and ``--drains``, with ``more`` parameters."""
     rows, columns = array_size(options.array)
-    given: dict[str, Any] = drained(rows, read_drains(options), RESULTS)
+    given: dict[str, Any] = drained(rows, read_drains(options, rows), RESULTS)
     architecture = Architecture(options.architecture or Architecture.BROADCAST)
     return ArraySpec(mac=mac, rows=rows, columns=columns, architecture=architecture, **{**given, **more})
 

@@ -1,4 +1,7 @@
-"""Proves that a generated array computes a trained network exactly as PyTorch does: ``python -m sim.equivalence``."""
+"""Proves that a generated array computes a trained network exactly as PyTorch does: ``python -m sim.equivalence``.
+
+What the options say is checked before torch is loaded, which takes seconds.
+"""
 
 from __future__ import annotations
 
@@ -7,29 +10,27 @@ import sys
 from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-from siliquant.commandline import called, console, loading, print_table, read_jobs, run
+from qat.settings import Scheme, check_samples
+from rtl.array import Architecture, ArraySpec, drained
+from rtl.mac import UniformSpec, design_named
+from rtl.options import array_size, read_drains, read_parameters
+from rtl.requant import ThresholdSpec
+from rtl.spec import MacSpec
+from siliquant.commandline import called, console, loading, print_table, read_jobs, run, working
 from siliquant.files import write_atomically
-from siliquant.inputs import integer
+from siliquant.inputs import counted, integer
+from sim.bench import MismatchError
+from sim.simulators import SimulationError
 
 from .parsers import equivalence as parser
 
-with loading():
-    import torch
+if TYPE_CHECKING:
+    from rich.console import Console
 
-    from qat.integers import Subject, open_subject, random_subject
-    from qat.settings import Scheme
-    from rtl.array import Architecture, ArraySpec, drained
-    from rtl.mac import UniformSpec, design_named
-    from rtl.options import array_size, read_drains, read_parameters
-    from rtl.spec import MacSpec
-    from sim.bench import MismatchError
-    from sim.harness import Equivalence, GemmRecord, requantiser_of, verify
-    from sim.simulators import SimulationError
+    from qat.integers import Subject
+    from sim.harness import Equivalence, GemmRecord
 
 PROG = "sim.equivalence"
 HEADERS = ("GEMM", "products", "M MAC", "passes", "cycles", "predicted", "accumulators", "codes", "mismatches")
@@ -40,13 +41,14 @@ def print_result(out: Console, found: Equivalence) -> None:
     right = "" if found.predictions is None else f", {found.predictions} predicted right"
     loads = sum(gemm.load_cycles for gemm in found.gemms)
     accumulators, codes = sum(gemm.accumulators for gemm in found.gemms), sum(gemm.codes for gemm in found.gemms)
-    samples = "1 sample" if found.samples == 1 else f"{found.samples} samples"
-    proved = f"{samples}{right}; {accumulators:,} accumulators and all logits equal PyTorch's"
+    samples = counted(found.samples, "sample")
+    proved = f"{samples}{right}; {counted(accumulators, 'accumulator')} and all logits equal PyTorch's"
+    drained = f"{'does' if codes == 1 else 'do'} {counted(codes, 'code that was', 'codes that were')}"
     times = f"time: build {found.build_s:.1f} s, PyTorch {found.reference_s:.1f} s, "
     times += f"thresholds {found.thresholds_s:.1f} s, simulation {found.simulation_s:.1f} s"
     for line in (
         f"{found.subject} on {found.array}:",
-        f"{proved}, and so do {codes:,} codes that were requantised at the drain." if codes else f"{proved}.",
+        f"{proved}, and so {drained} requantised at the drain." if codes else f"{proved}.",
         f"cycles: {found.cycles - loads:,} in runs and {loads:,} in loads, all as predicted.",
         f"{times} ({found.simulation_cpu_s:.1f} s of CPU time): {found.macs / found.simulation_s / 1e6:.0f} M MAC/s.",
     ):
@@ -57,7 +59,7 @@ def print_result(out: Console, found: Equivalence) -> None:
         kinds.setdefault(_kind(gemm.name), []).append(gemm)
     lines = [_cells(kind, gemms) for kind, gemms in [*kinds.items(), ("all", list(found.gemms))]]
     print_table(out, "products on the array, by GEMM", HEADERS, lines)
-    out.print(f"{found.mismatches} mismatches")
+    out.print(counted(found.mismatches, "mismatch", "mismatches"))
 
 
 def _cells(kind: str, gemms: Sequence[GemmRecord]) -> list[str]:
@@ -92,55 +94,56 @@ def main(arguments: Sequence[str] | None = None) -> None:
     rows, columns = array_size(options.array)
     depth = integer("depth", options.depth)
     groups = 1 if options.groups is None else integer("groups", options.groups)
+    check_samples(options.samples)
+    scheme = Scheme(weight_bits=options.bits, activation_bits=options.bits, scale_start="mean")
+    given, drains = read_parameters(options, design), drained(rows, read_drains(options, rows), depth)
 
-    torch.set_num_threads(1)  # the simulators have the cores
-    chosen = _subject(options)
-    spec = ArraySpec(
-        mac=_mac(design, read_parameters(options, design), chosen), rows=rows, columns=columns,
-        architecture=Architecture(options.architecture), activation_depth=depth, weight_depth=depth,
-        **drained(rows, read_drains(options), depth),
-        requant=None if options.no_requantise else requantiser_of(chosen.model, groups),
-    )  # fmt: skip
-    found = _verified(chosen, spec, jobs)
+    def array(bits: Scheme, requantiser: ThresholdSpec | None) -> ArraySpec:
+        return ArraySpec(
+            mac=_mac(design, given, bits), rows=rows, columns=columns, architecture=Architecture(options.architecture),
+            activation_depth=depth, weight_depth=depth, requant=requantiser, **drains,
+        )  # fmt: skip
+
+    # Of a checkpoint it is not known yet how wide its codes are: the narrowest fit wherever others do.
+    known = scheme if options.random is not None else Scheme(weight_bits=2, activation_bits=2)
+    unit = ThresholdSpec(accumulator_width=32, bits=1, signed=False, groups=groups)
+    array(known, None if options.no_requantise else unit)
+    try:
+        with working("verifying") as news:
+            news("loading PyTorch")
+            with loading():
+                import torch
+
+                from sim.harness import requantiser_of, verify
+
+            torch.set_num_threads(1)  # the simulators have the cores
+            news("the network")
+            chosen = _subject(options, scheme)
+            spec = array(chosen.model.scheme, None if options.no_requantise else requantiser_of(chosen.model, groups))
+            found = verify(chosen, spec, jobs=jobs, news=news)
+    except (MismatchError, SimulationError) as error:
+        print(f"{called(PROG)}: {error}", file=sys.stderr)
+        sys.exit(1)
     print_result(console(), found)
     if options.out is not None:
         record = asdict(found) | {"spec": spec.parameters, "macs": found.macs, "mismatches": found.mismatches}
         write_atomically(options.out, json.dumps(record, indent=1) + "\n")
 
 
-def _subject(options: Namespace) -> Subject:
+def _subject(options: Namespace, scheme: Scheme) -> Subject:
+    from qat.integers import open_subject, random_subject
+
     if options.checkpoint is not None:
         return open_subject(options.checkpoint, options.samples)
-    scheme = Scheme(weight_bits=options.bits, activation_bits=options.bits, scale_start="mean")
     return random_subject(options.random, scheme, options.samples)
 
 
-def _verified(chosen: Subject, spec: ArraySpec, jobs: int) -> Equivalence:
-    """Runs it and shows how far it is; ends with exit code 1 where anything differs."""
-    bar = Console(stderr=True)
-    shown = (TextColumn("simulating"), BarColumn(), TextColumn("{task.fields[macs]}"), TimeRemainingColumn())
-    with Progress(*shown, console=bar, transient=True, disable=not bar.is_terminal) as progress:
-        task = progress.add_task("", total=None, macs="building")
-
-        def report(done: int, total: int) -> None:
-            text = f"{done / 1e6:.0f} of {total / 1e6:.0f} M MAC"
-            progress.update(task, completed=done, total=total, macs=text)
-
-        try:
-            return verify(chosen, spec, jobs=jobs, report=report)
-        except (MismatchError, SimulationError) as error:
-            progress.stop()
-            print(f"{called(PROG)}: {error}", file=sys.stderr)
-            sys.exit(1)
-
-
-def _mac(design: type[MacSpec], given: dict[str, Any], subject: Subject) -> MacSpec:
+def _mac(design: type[MacSpec], given: dict[str, Any], scheme: Scheme) -> MacSpec:
     """The MAC; a uniform one has the widths of the network unless they are given, but holds {-1, +1} too."""
+    widths: dict[str, Any] = {}
     if design is UniformSpec:
-        scheme = subject.model.scheme
-        for name in ("weight_bits", "activation_bits"):
-            given.setdefault(name, max(2, getattr(scheme, name)))
-    return design(**given)
+        widths = {name: max(2, getattr(scheme, name)) for name in ("weight_bits", "activation_bits")}
+    return design(**{**widths, **given})
 
 
 if __name__ == "__main__":

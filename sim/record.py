@@ -16,19 +16,22 @@ import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from rich.console import Console
 
-from qat.integers import Subject, open_subject
-from siliquant.commandline import console, print_table, run
-from siliquant.files import write_atomically
+from qat.settings import check_samples
+from siliquant.commandline import console, loading, print_table, run, working
+from siliquant.files import package_version, write_atomically
 from siliquant.inputs import InputError
-from sim.harness import DEFAULT, Tile, take_tiles
 
 from .parsers import record as parser
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from qat.integers import Subject
+    from sim.harness import Tile
 
 __all__ = ["contents", "main"]
 
@@ -71,7 +74,7 @@ def _behind_the_number(name: str) -> str:
     return ".".join(parts[max((place + 1 for place, part in enumerate(parts) if part.isdigit()), default=0) :])
 
 
-def _provenance(subject: Subject, checkpoint: Path, command: str) -> dict[str, Any]:
+def _provenance(subject: Subject, places: int, checkpoint: Path, command: str) -> dict[str, Any]:
     """Where a recording comes from."""
     origin, scheme = dict(subject.model.origin), subject.model.scheme
     weights = next(path for path in sorted(checkpoint.glob("*.safetensors")) if path.stem in ("integer", "model"))
@@ -84,9 +87,9 @@ def _provenance(subject: Subject, checkpoint: Path, command: str) -> dict[str, A
         "scheme": scheme.to_dict(),
         "data": {name: origin["data"][name] for name in ("name", "test_fingerprint")},
         "samples": len(subject.batches),
-        "places": DEFAULT.places,
+        "places": places,
         "checkpoint": {"file": weights.name, "sha256": digest},
-        "versions": {"python": platform.python_version(), "torch": str(torch.__version__), "numpy": np.__version__},
+        "versions": {"python": platform.python_version(), "torch": package_version("torch"), "numpy": np.__version__},
         "command": command,
         "date": datetime.now(UTC).date().isoformat(),
     }
@@ -98,10 +101,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser().parse_args(given)
     if options.out.suffix != ".npz":
         raise InputError(f"out must be a file whose name ends in .npz, not {options.out}")
-    torch.set_num_threads(1)  # float sums depend on the number of threads, and with them a code now and then
-    subject = open_subject(options.checkpoint, options.samples)
-    tiles = take_tiles(subject)
-    content = contents(tiles, _provenance(subject, options.checkpoint, f"python -m {PROG} {shlex.join(given)}"))
+    check_samples(options.samples)
+    with working("recording") as news:
+        news("loading PyTorch")
+        with loading():
+            import torch
+
+            from qat.integers import open_subject
+            from sim.harness import DEFAULT, take_tiles
+
+        torch.set_num_threads(1)  # float sums depend on the number of threads, and with them a code now and then
+        news("the network")
+        subject = open_subject(options.checkpoint, options.samples)
+        tiles = take_tiles(subject)
+    about = _provenance(subject, DEFAULT.places, options.checkpoint, f"python -m {PROG} {shlex.join(given)}")
+    content = contents(tiles, about)
     write_atomically(options.out, content)
     out = console()
     print_tiles(out, tiles)

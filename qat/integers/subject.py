@@ -12,17 +12,15 @@ from transformers import PreTrainedModel
 
 from qat.models import build, preset
 from qat.network import calibrate, quantize_model
-from qat.settings import Scheme
+from qat.settings import Scheme, check_samples
 from qat.training import check_origin, inputs_of, load_run, model_config, open_run_data, split_batches
 from siliquant.inputs import InputError, belongs, member, short
 
 from .integer import IntegerModel
 
-MOST_SAMPLES = 1 << 16
-"""Samples of a verification, which are all in memory, at most."""
 _TOKENS = 128
 
-__all__ = ["MOST_SAMPLES", "Subject", "open_subject", "random_network", "random_subject"]
+__all__ = ["Subject", "open_subject", "random_network", "random_subject"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +45,7 @@ def open_subject(folder: Path | str, samples: int) -> Subject:
 
     Raises ValueError for another folder, a run at full precision, data that have changed, or fewer than 1 sample.
     """
-    _check_samples(samples)
+    check_samples(samples)
     folder = Path(folder)
     if (folder / "integer.json").exists():
         model = IntegerModel.load(folder)
@@ -89,7 +87,7 @@ def random_network(
 
     Raises ValueError as `qat.models.preset`, and for fewer than 1 sample.
     """
-    _check_samples(samples)
+    check_samples(samples)
     torch.manual_seed(seed)
     found = preset(network)
     name, config = found.name, found.config
@@ -117,10 +115,3 @@ def _random_input(config: object, generator: torch.Generator, tokens: int) -> di
         "input_ids": torch.randint(0, vocabulary, (1, tokens), generator=generator),
         "attention_mask": torch.ones(1, tokens, dtype=torch.int64),
     }
-
-
-def _check_samples(samples: int) -> None:
-    if samples < 1:
-        raise InputError(f"samples must be at least 1, not {samples}")
-    if samples > MOST_SAMPLES:
-        raise InputError(f"samples must be at most {MOST_SAMPLES}, not {short(samples)}")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from .names import DATA, PRESET_NAMES
 from .options import Options, add_arguments, merge, read_config, typed
-from .ranges import GradientScale, check_bits, code_range
+from .ranges import GradientScale, check_bits, check_samples, code_range
 from .scheme import Bits, Scheme
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "Scheme",
     "add_arguments",
     "check_bits",
+    "check_samples",
     "code_range",
     "merge",
     "read_config",

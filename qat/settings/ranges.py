@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from enum import Enum
 
-from siliquant.inputs import InputError, InputTypeError
+from siliquant.inputs import InputError, InputTypeError, short
 
-__all__ = ["GradientScale", "check_bits", "code_range"]
+__all__ = ["GradientScale", "check_bits", "check_samples", "code_range"]
+
+_MOST_SAMPLES = 1 << 16
+"""Samples of a verification, which are all in memory, at most."""
 
 
 class GradientScale(Enum):
@@ -31,6 +34,14 @@ def check_bits(bits: int, name: str = "bits", lowest: int = 2) -> int:
     if not lowest <= bits <= 8:
         raise InputError(f"{name} must be an integer from {lowest} to 8, not {bits}")
     return bits
+
+
+def check_samples(samples: int) -> None:
+    """Raises InputError where there are no samples, or more than fit into memory."""
+    if samples < 1:
+        raise InputError(f"samples must be at least 1, not {samples}")
+    if samples > _MOST_SAMPLES:
+        raise InputError(f"samples must be at most {_MOST_SAMPLES}, not {short(samples)}")
 
 
 def code_range(bits: int, signed: bool) -> tuple[int, int]:

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from reports.values import fill
+from reports.values import counted, fill
 
 from .figures import Accuracy, Block, Figures
 
@@ -59,17 +59,17 @@ def sections(figures: Figures) -> tuple[Section, ...]:
         ),
     )
     simulation = Section(
-        f"simulation of the Verilog, {_count(done.images, 'image')}",
+        f"simulation of the Verilog, {counted(done.images, 'image')}",
         (
             Line(
                 "accumulators",
-                f"{done.equal_accumulators:,} in {_count(done.gemms, 'GEMM')} equal PyTorch's, "
-                f"{_count(done.accumulator_mismatches, 'mismatch', 'mismatches')}",
+                f"{done.equal_accumulators:,} in {counted(done.gemms, 'GEMM')} equal PyTorch's, "
+                f"{counted(done.accumulator_mismatches, 'mismatch', 'mismatches')}",
                 "simulate",
             ),
             Line(
                 "requantised codes",
-                f"{done.equal_codes:,} equal PyTorch's, {_count(done.code_mismatches, 'mismatch', 'mismatches')}",
+                f"{done.equal_codes:,} equal PyTorch's, {counted(done.code_mismatches, 'mismatch', 'mismatches')}",
                 "simulate",
             ),
             Line("logits", f"equal PyTorch's bit for bit; {done.predicted_right} of {done.images} right", "simulate"),
@@ -162,14 +162,10 @@ def html(figures: Figures) -> str:
     return fill("demo.html.j2", figures=figures, title=title(figures), sections=sections(figures), notes=notes(figures))
 
 
-def _count(number: int, what: str, plural: str | None = None) -> str:
-    return f"{number:,} {what if number == 1 else plural or what + 's'}"
-
-
 def _accuracy(found: Accuracy) -> str:
     return (
         f"{found.score:.2%} of {found.samples:,} images (95 % interval {found.low:.2%} to {found.high:.2%}), "
-        f"{_count(found.epochs, 'epoch')}"
+        f"{counted(found.epochs, 'epoch')}"
     )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from .english import amount, bits, capital, counted, number, percent, span, times
+from siliquant.inputs import counted
+
+from .english import amount, bits, capital, number, percent, span, times
 from .font import font_face
 from .provenance import Source, file_note, model_tools, row_tools
 from .steps import Command, Step, StepError, perform

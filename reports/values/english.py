@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from siliquant.inputs import listing
 
-__all__ = ["amount", "bits", "capital", "counted", "number", "percent", "span", "times"]
+__all__ = ["amount", "bits", "capital", "number", "percent", "span", "times"]
 
 _WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 
@@ -18,15 +18,6 @@ def number(count: int) -> str:
     ('three', '30')
     """
     return _WORDS[count] if count < len(_WORDS) else f"{count:,}"
-
-
-def counted(count: int, what: str, plural: str | None = None) -> str:
-    """A number of things.
-
-    >>> counted(1, "run"), counted(1234, "code")
-    ('1 run', '1,234 codes')
-    """
-    return f"{count:,} {what if count == 1 else plural or what + 's'}"
 
 
 def capital(text: str) -> str:

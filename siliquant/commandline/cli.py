@@ -31,7 +31,7 @@ from siliquant.inputs import (
     whole,
 )
 
-__all__ = ["Parser", "called", "run"]
+__all__ = ["Once", "Parser", "called", "run"]
 
 _WIDTH = 100  # columns of help, at most
 _NAMES = 28  # columns of an option with its value
@@ -49,7 +49,8 @@ class Parser(argparse.ArgumentParser):
 
     Help shows the default of every option that has one. In ``description`` and ``epilog`` paragraphs are filled and
     indented lines kept. A description may be a docstring: the command that it ends its first sentence with is left out.
-    In the epilog ``python -m MODULE`` of this command reads as it was called. Options have no abbreviations.
+    In the epilog ``python -m MODULE`` of this command reads as it was called. Options have no abbreviations, and one
+    with a value stands once on a line, unless it is made to collect several (``action="append"``).
     """
 
     suggestions: dict[str, tuple[str, ...]]
@@ -60,6 +61,7 @@ class Parser(argparse.ArgumentParser):
     ) -> None:
         self.suggestions = {}
         self.given: frozenset[str] = frozenset()
+        self.stored: dict[str, Any] = {}
         self._hidden: argparse._ArgumentGroup | None = None
         self._all = False
         command = f"python -m {prog.removeprefix('python -m ')}"
@@ -71,6 +73,8 @@ class Parser(argparse.ArgumentParser):
             allow_abbrev=False,
             formatter_class=_Help,
         )
+        self.register("action", None, Once)
+        self.register("action", "store", Once)
         self.register("type", Path, path)
         self.register("type", int, whole)  # int() and float() take digits of all scripts, and 1_0
         self.register("type", float, decimal)
@@ -97,6 +101,7 @@ class Parser(argparse.ArgumentParser):
         line = sys.argv[1:] if args is None else list(args)
         # Options are never abbreviated, and no value begins with two hyphens.
         self.given = frozenset(text.partition("=")[0] for text in line if text.startswith("--"))
+        self.stored = {}
         return super().parse_known_args(line, namespace)
 
     def only_with(self, needed: str, holds: bool, *options: str) -> None:
@@ -136,10 +141,30 @@ class Parser(argparse.ArgumentParser):
 
 
 def path(text: str) -> Path:
-    """A path in an option. An empty one would be the current folder, which nobody means who says nothing."""
-    if not text:
-        raise argparse.ArgumentTypeError("must be a path, not ''")
+    """A path in an option. An empty one would be the current folder, which nobody means who says nothing; ``-`` is
+    standard input or output elsewhere, and here a name that somebody may mean as ``./-``.
+    """
+    if text in ("", "-"):
+        raise argparse.ArgumentTypeError(f"must be a path, not {text!r}")
     return Path(text)
+
+
+class Once(argparse.Action):
+    """Stores the value of an option, as argparse does, but does not forget one that the line had before."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, _: str | None = None
+    ) -> None:
+        assert isinstance(parser, Parser)
+        if self.option_strings and self.dest in parser.stored:
+            before = parser.stored[self.dest]
+            raise argparse.ArgumentError(self, f"must be given once, not as {_said(before)} and {_said(values)}")
+        parser.stored[self.dest] = values
+        setattr(namespace, self.dest, values)
+
+
+def _said(value: Any) -> str:
+    return short(str(value) if isinstance(value, Path) else value)
 
 
 class _HelpAll(argparse.Action):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from argparse import Action, _ActionsContainer
+from argparse import Action, ArgumentError, ArgumentParser, Namespace, _ActionsContainer
 from pathlib import Path
+from typing import Any
 
-from siliquant.inputs import integer
+from siliquant.files import check_place
+from siliquant.inputs import FileError, integer
 from siliquant.processes import cores
 
-from .cli import Parser
+from .cli import Once, Parser
 
 __all__ = [
     "MOST_JOBS",
@@ -34,8 +36,21 @@ def add_out_folder(parser: Parser, holds: str, default: str | None = None, *, re
 
 
 def add_out_file(parser: Parser, holds: str, *, required: bool = False) -> Action:
-    """``--out FILE``; ``holds``: what is written there."""
-    return parser.add_argument("--out", type=Path, metavar="FILE", required=required, help=f"output file: {holds}")
+    """``--out FILE``; ``holds``: what is written there. A place that cannot be written is told before anything is
+    done for it.
+    """
+    return parser.add_argument(
+        "--out", action=_OutFile, type=Path, metavar="FILE", required=required, help=f"output file: {holds}"
+    )
+
+
+class _OutFile(Once):
+    def __call__(self, parser: ArgumentParser, namespace: Namespace, values: Any, option: str | None = None) -> None:
+        super().__call__(parser, namespace, values, option)
+        try:
+            check_place(values)
+        except FileError as error:
+            raise ArgumentError(self, str(error)) from None
 
 
 def add_format(parser: Parser, *forms: str) -> Action:

@@ -10,7 +10,7 @@ from .builds import built, digest_of, load, private_copy
 from .cache import NotTrusted
 from .source import code_sha256, own_sources, package_version
 from .temporary import FULL, scratch, sweep, torch_folder
-from .write import alone, cache_dir, filled, save_atomically, write_atomically
+from .write import alone, cache_dir, check_place, filled, save_atomically, write_atomically
 
 __all__ = [
     "FULL",
@@ -19,6 +19,7 @@ __all__ = [
     "built",
     "cache",
     "cache_dir",
+    "check_place",
     "code_sha256",
     "digest_of",
     "filled",

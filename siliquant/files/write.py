@@ -17,7 +17,7 @@ from siliquant.processes import owner
 from .cache import cache_dir
 from .temporary import FULL, full, sweep_beside
 
-__all__ = ["alone", "cache_dir", "filled", "save_atomically", "write_atomically"]
+__all__ = ["alone", "cache_dir", "check_place", "filled", "save_atomically", "write_atomically"]
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
@@ -73,6 +73,22 @@ def _target(path: Path) -> Path:
             raise
         raise FileError(f"cannot be written: {getattr(error, 'strerror', None) or error}", file=path) from error
     return target
+
+
+def check_place(path: Path) -> None:
+    """Finds out, before work is done for it, whether a file can be written; nothing is made or changed.
+
+    Raises FileError, naming the file, as :func:`write_atomically`.
+    """
+    folder = _target(path).parent
+    try:
+        while not folder.exists() and not folder.is_symlink():  # it will be made
+            folder = folder.parent
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise FileError(f"cannot be written: {reason}", file=path) from error
 
 
 @contextmanager

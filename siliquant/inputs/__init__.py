@@ -38,7 +38,7 @@ from .reading import (
 )
 from .shapes import field_types, fits
 from .shares import wilson_interval
-from .wording import listing, missing_package, no_package
+from .wording import counted, listing, missing_package, no_package
 
 __all__ = [
     "MOST_BYTES",
@@ -53,6 +53,7 @@ __all__ = [
     "ToolError",
     "at",
     "belongs",
+    "counted",
     "csv_lines",
     "csv_of",
     "csv_records",

@@ -1,4 +1,4 @@
-"""What stands in sentences: lists, and what to do where a package is missing."""
+"""What stands in sentences: lists, numbers of things, and what to do where a package is missing."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import importlib.util
 from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError
 
-__all__ = ["listing", "missing_package", "no_package"]
+__all__ = ["counted", "listing", "missing_package", "no_package"]
 
 
 def listing(items: Iterable[str], word: str = "and") -> str:
@@ -17,6 +17,15 @@ def listing(items: Iterable[str], word: str = "and") -> str:
     """
     *others, last = items
     return f"{', '.join(others)} {word} {last}" if others else last
+
+
+def counted(count: int, what: str, plural: str | None = None) -> str:
+    """A number of things; ``plural``: where it is more than an s behind ``what``, which may have a verb.
+
+    >>> counted(1, "run"), counted(1234, "code"), counted(2, "case fails", "cases fail")
+    ('1 run', '1,234 codes', '2 cases fail')
+    """
+    return f"{count:,} {what if count == 1 else plural or what + 's'}"
 
 
 def missing_package(error: ModuleNotFoundError) -> str | None:

@@ -2,7 +2,8 @@
 
 A program may start others (make its compilers, Yosys its ABC), and what ends this process may be ``kill -9``, after
 which it can do nothing. So every program gets this process's mark in its environment, which its children inherit, and
-a small process waits for the end of this one and then kills whatever has the mark (:mod:`siliquant.processes.watcher`).
+a small process waits for the end of this one, then kills whatever has the mark and removes what it left in the folder
+for temporary files (:mod:`siliquant.processes.watcher`).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -187,6 +189,14 @@ _WATCH = _Watch()
 os.register_at_fork(after_in_child=_WATCH.forget)
 
 
+def _temporary() -> str:
+    """The folder for temporary files; an empty text where none can be written."""
+    try:
+        return tempfile.gettempdir()
+    except OSError:
+        return ""
+
+
 def _watch() -> None:
     """Starts the watcher, once a process; where none can be started programs go on without."""
     with _WATCH.lock:
@@ -195,7 +205,7 @@ def _watch() -> None:
         reading, writing = os.pipe()
         try:
             subprocess.Popen(
-                [sys.executable, "-I", "-S", str(_WATCHER), owner()],
+                [sys.executable, "-I", "-S", str(_WATCHER), owner(), _temporary()],
                 stdin=reading,
                 stdout=reading,  # it says nothing
                 stderr=reading,

@@ -1,7 +1,9 @@
-"""Waits for the end of a process and then kills what it started: ``python watcher.py OWNER < PIPE``.
+"""Waits for the end of a process, then kills what it started and removes its temporary folders:
+``python watcher.py OWNER TMPDIR < PIPE``.
 
-The pipe ends when the process does, however it does. Whatever has OWNER as its mark in the environment then belongs to
-nobody. The module imports little, as it starts with every command that runs a tool.
+The pipe ends when the process does, however it does. Whatever has OWNER as its mark in the environment, or in its name
+as :mod:`siliquant.files.temporary` makes them, then belongs to nobody. The module imports little, as it starts with
+every command that runs a tool.
 """
 
 import os
@@ -13,8 +15,8 @@ MARK = "SILIQUANT_OWNER"
 _ROUNDS, _SECONDS = 5, 0.1  # a process may be just about to start another
 
 
-def main(owner: str) -> None:
-    """Waits for the end of standard input, then kills."""
+def main(owner: str, root: str) -> None:
+    """Waits for the end of standard input, then kills, and removes folders in ``root``."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     while True:
@@ -29,6 +31,7 @@ def main(owner: str) -> None:
         found = _kill(mark)
         quiet = 0 if found else quiet + 1
         time.sleep(_SECONDS)
+    _remove(owner, root)
 
 
 def _kill(mark: bytes) -> int:
@@ -58,5 +61,18 @@ def _kill(mark: bytes) -> int:
     return count
 
 
-if __name__ == "__main__" and len(sys.argv) == 2:
-    main(sys.argv[1])
+def _remove(owner: str, root: str) -> None:
+    """Removes what a process that was killed could not."""
+    try:
+        names = os.listdir(root)  # noqa: PTH208 (as above)
+    except OSError:
+        return
+    for name in names:
+        if name.startswith("siliquant-") and f"-{owner}-" in name:
+            import shutil
+
+            shutil.rmtree(os.path.join(root, name), ignore_errors=True)  # noqa: PTH118 (as above)
+
+
+if __name__ == "__main__" and len(sys.argv) == 3:
+    main(*sys.argv[1:])

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from rtl.verilog import Reset
 from siliquant.files import scratch
+from siliquant.inputs import counted
 
 from .benches import verilog_of
 from .cases import Fault, NetworkSpec
@@ -110,7 +111,8 @@ def _compared(
     agreed = compare_paths(model, found, batches)
     counts["results"] += agreed.codes - agreed.ties
     if agreed.ties:
-        return f"{agreed.ties} of {agreed.codes} activation codes differ, by {agreed.largest_step} at most"
+        differ = "differs" if agreed.ties == 1 else "differ"
+        return f"{agreed.ties} of {counted(agreed.codes, 'activation code')} {differ}, by {agreed.largest_step} at most"
     if agreed.largest_difference:
         return f"no code differs, but logits by {agreed.largest_difference:.3e}"
     return None

@@ -15,7 +15,7 @@ import torch
 from qat.network import Product, exact_product
 from rtl.array import ArraySpec, Codes, Pass, plan_passes
 from rtl.spec import IntArray
-from siliquant.inputs import InputError
+from siliquant.inputs import InputError, counted
 from siliquant.processes import cores
 from sim.bench import MismatchError
 
@@ -210,7 +210,8 @@ class ArrayEngine:
             raise MismatchError(
                 f"{layer}, matrix {part.matrix}, tile ({m // spec.rows}, {n // spec.columns}), row {m % spec.rows}, "
                 f"column {n % spec.columns} (output {m}, {n}): expected {what}{int(wanted[row, column])}, "
-                f"not {int(block.results[row, column])}; {len(wrong)} of {wanted.size} results of this block differ"
+                f"not {int(block.results[row, column])}; {len(wrong)} of {counted(wanted.size, 'result')} of this "
+                f"block {'differs' if len(wrong) == 1 else 'differ'}"
             )
         for kind, cycles, predicted in (
             ("run", block.cycles, block.predicted_cycles),

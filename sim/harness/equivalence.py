@@ -67,11 +67,11 @@ def verify(
     *,
     jobs: int | None = None,
     library: Path | None = None,
-    report: Callable[[int, int], None] = lambda done, total: None,
+    news: Callable[[str], None] = lambda text: None,
 ) -> Equivalence:
     """Runs the subject on ``jobs`` simulated arrays (default: one a core).
 
-    ``library`` takes the place of the one built for ``spec``; ``report`` is told the MACs done and in all. Raises
+    ``library`` takes the place of the one built for ``spec``; ``news`` is told what is being done. Raises
     MismatchError at the first difference, ToolError where a tool is missing or fails, and before that ValueError, which
     names the layer, where the array cannot hold its codes, sums or operands.
     """
@@ -87,14 +87,17 @@ def verify(
             tokens = max(tokens, product.left.shape[-1])
         return result
 
+    news("the network in PyTorch")
     start = time.perf_counter()
     wanted = [subject.model.logits(batch, count) for batch in subject.batches]
     reference_s = time.perf_counter() - start
 
+    news(f"building the simulation of {spec.name}")
     start = time.perf_counter()
     built = library or build_library(spec)
     build_s = time.perf_counter() - start
 
+    news("thresholds")
     start = time.perf_counter()
     requant = spec.requant
     tables = drain_tables(subject.model, tokens, requant) if isinstance(requant, ThresholdSpec) else {}
@@ -104,8 +107,9 @@ def verify(
     def progress(macs: int) -> None:
         nonlocal done
         done += macs
-        report(done, total)
+        news(f"simulating, {done / 1e6:,.1f} of {total / 1e6:,.1f} M MAC")
 
+    news("simulating")
     start, start_cpu = time.perf_counter(), time.process_time()
     right = 0
     with ArrayEngine(spec, built, jobs=jobs, tables=tables, report=progress) as engine:

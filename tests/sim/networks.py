@@ -33,12 +33,13 @@ def scheme(weight_bits: int, activation_bits: int, *overrides: Override, granula
 def check_network(model: str, precision: Scheme, spec: ArraySpec) -> None:
     """Runs one sample: every result of every GEMM is compared, in the cycles that were predicted."""
     subject = random_subject(model, precision, 1, tokens=5)
-    reports: list[tuple[int, int]] = []
-    found = verify(subject, spec, report=lambda done, total: reports.append((done, total)))
+    news: list[str] = []
+    found = verify(subject, spec, news=news.append)
     assert found.samples == 1
     assert found.predictions is None
     assert {record.name for record in found.gemms} == {gemm.name for gemm in subject.model.gemms()}
-    assert reports[-1] == (found.macs, found.macs)
+    done = f"{found.macs / 1e6:,.1f}"
+    assert (news[0], news[-1]) == ("the network in PyTorch", f"simulating, {done} of {done} M MAC")
     outputs: dict[str, int] = {}
 
     def count(product: Product) -> object:

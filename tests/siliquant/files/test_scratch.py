@@ -71,6 +71,29 @@ def test_a_killed_process_leaves_nothing_after_the_next_run(place: Path) -> None
         assert list(place.iterdir()) == [mine]
 
 
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
+def test_what_a_killed_process_has_beside_a_program_goes_at_once(end: signal.Signals, place: Path) -> None:
+    """As Yosys that reads Verilog, in a process of its own and in a worker's."""
+    sleeps = [sys.executable, "-c", "import time; open('begun', 'w').close(); time.sleep(100)"]
+    program = (
+        "from siliquant.files.temporary import scratch\nfrom siliquant.processes import run\n"
+        f"with scratch('netlist') as f:\n    run.run({sleeps!r}, cwd=f)\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT)
+    mine = place / "siliquant-netlist-0-0-00000000-abcd_123"
+    mine.mkdir()  # somebody else's
+    while not list(place.glob("*/begun")):
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(end)
+    process.wait()
+    for _ in range(600):
+        if list(place.iterdir()) == [mine]:
+            break
+        time.sleep(0.05)
+    assert list(place.iterdir()) == [mine]
+
+
 def test_only_what_is_left_over_is_swept(place: Path) -> None:
     elsewhere = "siliquant-synth-999999999-1234-00000000-abcd_123"  # of another machine
     names = [
