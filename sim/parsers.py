@@ -89,7 +89,10 @@ examples:
     add_architecture(made, None)
     add_drains(made)
     made.add_argument(
-        "--verilog", metavar="FILE", type=Path, help="prove this text, which has the module of --design and its helpers"
+        "--verilog",
+        metavar="FILE",
+        type=Path,
+        help="prove this file, which has the module of --design, or that of its --array, and all that it instantiates",
     )
     made.add_argument("--fresh", action="store_true", help="do again what is known already")
     add_jobs(made)

@@ -8,6 +8,7 @@ from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from rtl.array import ArraySpec
@@ -17,7 +18,7 @@ from rtl.requant import LoadableSpec
 from rtl.spec import MacSpec
 from siliquant.commandline import called, console, print_table, read_jobs, run, working
 from siliquant.files import package_version, write_atomically
-from siliquant.inputs import belongs, read_text
+from siliquant.inputs import InputError, read_bytes
 from sim.controllers import CONTROLLERS, ArrayProof, prove_array, standard_arrays
 from sim.proofs import (
     MacProof,
@@ -28,7 +29,7 @@ from sim.proofs import (
     standard_macs,
     standard_units,
 )
-from sim.simulators import ToolError
+from sim.simulators import Source, ToolError, read_source
 
 from .kept import Shelf, side_by_side
 from .parsers import prove as parser
@@ -55,17 +56,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     made.only_with("--design", options.design is not None, "--verilog", "--array")
     made.only_with("--array", options.array is not None, "--architecture", "--drains")
     jobs = read_jobs(options.jobs)
-    verilog = None if options.verilog is None else read_text(options.verilog, _MOST_BYTES)
     if options.design is None:
         specs: Sequence[Spec] = (*standard_macs(), *standard_units(), *standard_arrays())
     else:
         specs = (_given(options),)
-    known = {} if options.fresh or verilog is not None else _known(specs)
-    try:
-        with belongs(options.verilog or "", "Verilog of that design"):
-            found, failed = _proved(specs, known, jobs, verilog)
-    except ToolError as error:
-        raise error if verilog is None else ToolError(f"{options.verilog}: {error}") from error
+    if options.verilog is None:
+        known = {} if options.fresh else _known(specs)
+        found, failed = _proved(specs, known, jobs)
+    else:
+        known = {}
+        found, failed = _proved_file(specs[0], options.verilog)
     rounding = None
     if options.design is None:
         try:
@@ -80,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             f"proved for all values, never to decrease (s: {rounding.seconds:.1f}): {steps}", soft_wrap=True
         )
     if found:
-        _print(found, len(known))
+        _print(found, len(known), options.verilog)
     if options.out is not None:
         tools = {name: package_version(name) for name in TOOLS}
         record: dict[str, Any] = {"versions": tools, "proved": [asdict(each) for each in found], "not_proved": failed}
@@ -97,7 +97,7 @@ def _given(options: Namespace) -> Spec:
     return mac if options.array is None else read_array(options, mac)
 
 
-def _print(found: Sequence[Proof], kept: int) -> None:
+def _print(found: Sequence[Proof], kept: int, file: Path | None) -> None:
     """A line a design, and what all of it means."""
     out = console()
     macs = [each for each in found if isinstance(each, MacProof)]
@@ -111,6 +111,8 @@ def _print(found: Sequence[Proof], kept: int) -> None:
         print_table(out, "proved for all accumulators and parameters", UNIT_HEADERS, lines)
     if arrays:
         print_table(out, "controllers proved for all settings", ARRAY_HEADERS, _array_lines(arrays))
+        if file is not None:
+            out.print(f"all but its controllers is the generated netlist: {file}", soft_wrap=True)
         for name, claim in CONTROLLERS.items():
             out.print(f"{name}: {'; '.join(claim.steps)}", soft_wrap=True)
     said = f"{found[0].name}, Verilog {found[0].verilog_sha256[:12]}" if len(found) == 1 else f"{len(found)} specs"
@@ -139,30 +141,40 @@ def _lines(found: Sequence[MacProof | UnitProof], names: Sequence[str]) -> list[
     return lines
 
 
-def _proved(
-    specs: Sequence[Spec], known: Mapping[Spec, Proof], jobs: int, verilog: str | None
-) -> tuple[list[Proof], list[str]]:
+def _proved(specs: Sequence[Spec], known: Mapping[Spec, Proof], jobs: int) -> tuple[list[Proof], list[str]]:
     """Proofs in the order of ``specs``, and what is wrong with those that fail. Each is kept as soon as it is there."""
     found = dict(known)
     left = sorted((spec for spec in specs if spec not in found), key=_work, reverse=True)
     failed: dict[Spec, str] = {}
     with working("proving") as news:
-        for place, (spec, result) in enumerate(side_by_side(partial(_prove, verilog=verilog), left, jobs), start=1):
+        for place, (spec, result) in enumerate(side_by_side(_prove, left, jobs), start=1):
             if isinstance(result, ProofError):
                 failed[spec] = str(result)
             else:
                 found[spec] = result
-                if verilog is None:
-                    SHELF.keep(spec, asdict(result))
+                SHELF.keep(spec, asdict(result))
             news(f"{place} of {len(left)}, {spec.name}")
     return [found[spec] for spec in specs if spec in found], [failed[spec] for spec in specs if spec in failed]
 
 
-def _prove(spec: Spec, verilog: str | None = None) -> Proof | ProofError:
+def _proved_file(spec: Spec, file: Path) -> tuple[list[Proof], list[str]]:
+    """The same of the Verilog in a file. Raises InputError and ToolError, naming it, where it is none of the spec."""
+    content = read_bytes(file, _MOST_BYTES)
+    try:
+        with working("proving"):
+            result = _prove(spec, read_source(content))
+    except InputError as error:
+        raise error if error.file is not None else error.inside(file) from None
+    except ToolError as error:
+        raise ToolError(f"{file}: {error}") from error
+    return ([], [f"{file}: {result}"]) if isinstance(result, ProofError) else ([result], [])
+
+
+def _prove(spec: Spec, source: Source | None = None) -> Proof | ProofError:
     try:
         if isinstance(spec, ArraySpec):
-            return prove_array(spec, verilog)
-        return prove_mac(spec, verilog) if isinstance(spec, MacSpec) else prove_unit(spec, verilog)
+            return prove_array(spec, source)
+        return prove_mac(spec, source) if isinstance(spec, MacSpec) else prove_unit(spec, source)
     except ProofError as error:
         return error
 

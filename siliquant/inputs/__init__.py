@@ -34,6 +34,7 @@ from .reading import (
     read_bytes,
     read_json,
     read_text,
+    text_of,
     unpack,
 )
 from .shapes import field_types, fits
@@ -83,6 +84,7 @@ __all__ = [
     "short",
     "spef_word",
     "tcl_word",
+    "text_of",
     "unpack",
     "verilog_name",
     "whole",

@@ -33,6 +33,7 @@ __all__ = [
     "read_bytes",
     "read_json",
     "read_text",
+    "text_of",
     "unpack",
 ]
 
@@ -88,12 +89,16 @@ def read_text(path: Path, most_bytes: int = MOST_BYTES) -> str:
 
     Raises FileError, and InputError with the line for what is no UTF-8.
     """
-    content = read_bytes(path, most_bytes)
+    return text_of(read_bytes(path, most_bytes), path)
+
+
+def text_of(content: bytes, file: Path | None = None) -> str:
+    """The text of bytes in UTF-8, with or without a byte-order mark. Raises InputError with the line for others."""
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise InputError("must be text in UTF-8", file=path, place=f"line {line}") from None
+        raise InputError("must be text in UTF-8", file=file, place=f"line {line}") from None
 
 
 def unpack(content: bytes, most_bytes: int, file: Path) -> bytes:

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from rtl.array import ArraySpec
-from sim.proofs import ProofError
-from sim.simulators import generated_verilog
+from sim.proofs import ProofError, check_ports
+from sim.simulators import Source, check_reset_port, generated_verilog, line_of, read_source
 
 from .feed import FEED_STEPS, prove_feed
 from .settings import SETTINGS_STEPS, prove_settings
 from .store import STORE_STEPS, prove_store
+from .structure import prove_same
 from .terms import Terms
-from .transition import Transition, read_module, transition_of
+from .transition import Transition, read_modules, transition_of
 
 __all__ = ["CONTROLLERS", "ArrayProof", "Claim", "controller_fault", "prove_array", "prove_controller"]
 
@@ -52,28 +52,80 @@ CONTROLLERS: Mapping[str, Claim] = {
 """What is proved of each module that has the control of an array, by the end of its name."""
 
 
-def prove_array(spec: ArraySpec, verilog: str | None = None) -> ArrayProof:
-    """Proves that in the Verilog of an array, or ``verilog`` in its place, the controller of operands walks its loop,
-    the controller of results stores every sum once, and the check of settings refuses what is wrong and nothing else:
-    for all settings, at full width, and for ever.
+def prove_array(spec: ArraySpec, source: Source | None = None) -> ArrayProof:
+    """Proves that in the Verilog of an array the controller of operands walks its loop, the controller of results
+    stores every sum once, and the check of settings refuses what is wrong and nothing else: for all settings, at full
+    width, and for ever. Of a file in its place it proves, too, that all but these three controllers, from the module of
+    the array down, is the netlist that is generated for the spec.
 
-    Raises ProofError with the step that does not hold, ToolError where Yosys cannot read the Verilog.
+    Raises ProofError with the step that does not hold, InputError where the file does not have the module with its
+    ports, ToolError where Yosys cannot read the Verilog.
     """
     start = time.perf_counter()
-    if verilog is None:
-        verilog = generated_verilog([spec], spec.parameters)
-    registers = sum(prove_controller(spec, controller, verilog) for controller in CONTROLLERS)
+    own = generated_verilog([spec], spec.parameters)
+    wanted = read_modules(own, spec.name)
+    found, places = wanted, {name: name for name in wanted if _controller_of(name)}
+    if source is not None:
+        found = _of_file(spec, source)
+        _check_instances(spec, source, read_source(own.encode()))
+        places = prove_same(found, wanted, spec.name, lambda name: bool(_controller_of(name)))
+    registers = sum(_proved(spec, controller, found, places) for controller in CONTROLLERS)
     claims = sum(len(each.steps) for each in CONTROLLERS.values())
-    digest, seconds = hashlib.sha256(verilog.encode()).hexdigest(), round(time.perf_counter() - start, 3)
+    digest = hashlib.sha256(own.encode()).hexdigest() if source is None else source.sha256
+    seconds = round(time.perf_counter() - start, 3)
     return ArrayProof(spec.name, spec.architecture.value, claims, registers, digest, seconds)
 
 
-def prove_controller(spec: ArraySpec, controller: str, verilog: str) -> int:
-    """The same of one of :data:`CONTROLLERS`; returns the bits of its registers."""
+def prove_controller(spec: ArraySpec, controller: str, source: Source) -> int:
+    """What is claimed of one of :data:`CONTROLLERS`, which the array of a file has an instance of, whatever else it
+    has; returns the bits of its registers.
+    """
+    found = _of_file(spec, source)
+    return _proved(spec, controller, found, {name: name for name in found if _controller_of(name) == controller})
+
+
+def _of_file(spec: ArraySpec, source: Source) -> dict[str, Any]:
+    """The modules of the array in a file, as Yosys reads them."""
+    top = source.module(spec.name)
+    source.below(spec.name)
+    check_reset_port(top)
+    modules = read_modules(source.text, spec.name)
+    ports = {port.name: (port.width, port.is_input) for port in spec.ports}
+    check_ports(modules[spec.name], top, ports | {"clk": (1, True), "rst": (1, True)})
+    return modules
+
+
+def _check_instances(spec: ArraySpec, source: Source, own: Source) -> None:
+    """Every instance in the file is one of the generated array, also one that nothing reads."""
+    pairs = {spec.name: spec.name}
+    waiting = [spec.name]
+    while waiting:
+        name = waiting.pop()
+        mine, other = source.modules[pairs[name]], own.modules[name]
+        for label, instance in mine.instances.items():
+            if label not in other.instances:
+                raise ProofError(f"{mine.name}: instance {label} (line {instance.line}) is none of the generated array")
+            if _controller_of(other.instances[label].module) is None and other.instances[label].module not in pairs:
+                pairs[other.instances[label].module] = instance.module
+                waiting.append(other.instances[label].module)
+
+
+def _controller_of(module: str) -> str | None:
+    """Which of :data:`CONTROLLERS` a generated module is."""
+    return next((each for each in CONTROLLERS if module.endswith(f"_{each}")), None)
+
+
+def _proved(spec: ArraySpec, controller: str, modules: Mapping[str, Any], places: Mapping[str, str]) -> int:
+    """Proves the one module that has the place of a controller; returns the bits of its registers."""
+    mine = [place for name, place in places.items() if _controller_of(name) == controller]
+    if len(mine) != 1:
+        raise ProofError(f"{spec.name} must have one module in the place of its {controller}, not {len(mine)}")
     terms = Terms()
-    name, text = _module(verilog, controller)
-    transition = read_module(text, name, terms)
-    CONTROLLERS[controller].prove(spec, terms, transition)
+    transition = transition_of(mine[0], modules[mine[0]], terms)
+    try:
+        CONTROLLERS[controller].prove(spec, terms, transition)
+    except ProofError as error:
+        raise ProofError(f"{mine[0]}{line_of(modules[mine[0]])}: {error}") from error
     return sum({word.term: word.width for word in transition.registers.values()}.values())
 
 
@@ -89,11 +141,3 @@ def controller_fault(spec: ArraySpec, controller: str, module: Mapping[str, Any]
     except ProofError as error:
         return str(error)
     return ""
-
-
-def _module(verilog: str, suffix: str) -> tuple[str, str]:
-    """The name and the text of the module whose name ends so."""
-    found = list(re.finditer(rf"^module (\w+_{suffix}) \(.*?^endmodule\n", verilog, re.MULTILINE | re.DOTALL))
-    if len(found) != 1:
-        raise ProofError(f"the Verilog must have one module whose name ends with _{suffix}, not {len(found)}")
-    return found[0][1], found[0][0]

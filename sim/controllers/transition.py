@@ -13,11 +13,11 @@ from siliquant.files import scratch
 from siliquant.processes import run as processes
 from siliquant.processes import shadows
 from sim.proofs import ProofError
-from sim.simulators import ToolError, plain_verilog
+from sim.simulators import ToolError, line_of, plain_verilog, yosys_said
 
 from .terms import Fact, Terms, Word
 
-__all__ = ["Transition", "read_module", "transition_of"]
+__all__ = ["Transition", "read_modules", "transition_of"]
 
 Net: TypeAlias = int | str
 _ARITHMETIC: Mapping[str, Callable[[Word, Word], Word]] = {
@@ -82,22 +82,23 @@ class Transition:
         return pairs + [(word, inputs[name]) for name, word in self.inputs.items()]
 
 
-def read_module(verilog: str, module: str, terms: Terms) -> Transition:
-    """The transition of a module that instantiates no other. Raises ProofError for one that has what no controller
-    has, ToolError where Yosys cannot read it.
+def read_modules(verilog: str, top: str) -> dict[str, Any]:
+    """The module ``top`` and all that are instantiated below it, as Yosys writes them in JSON. Raises ToolError where
+    Yosys cannot read them.
     """
     with scratch("controller") as folder:
         (folder / "design.v").write_text(plain_verilog(verilog))
-        command = shadows.command("sim.controllers.worker", module)
+        command = shadows.command("sim.controllers.worker", top)
         done = processes.run(command, cwd=folder, env={**os.environ, **processes.TEMPORARY_HERE})
         if done.returncode != 0:
-            raise ToolError(f"Yosys could not read {module}: {(done.stderr or done.stdout).strip()[-500:]}")
-        found = json.loads((folder / "design.json").read_text())["modules"][module]
-    return transition_of(module, found, terms)
+            raise ToolError(f"Yosys could not read {top}: {yosys_said(done.stderr or done.stdout)}")
+        found: dict[str, Any] = json.loads((folder / "design.json").read_text())["modules"]
+    return found
 
 
 def transition_of(name: str, module: Mapping[str, Any], terms: Terms, nameless: str = "") -> Transition:
-    """The transition of a module as Yosys writes it in JSON. Raises ProofError as :func:`read_module`.
+    """The transition of a module as Yosys writes it in JSON. Raises ProofError for one that
+    has what no controller has.
 
     nameless: of a register that has no name, since a mutant has a gate between it and its name.
     """
@@ -125,13 +126,16 @@ class _Reader:
         for cell in self._module["cells"].values():
             if cell["type"] != "$dff":
                 if "Y" not in cell["connections"]:
-                    raise ProofError(f"{self._name}: a cell {cell['type']} is none that a controller has")
-                number = len(self._places)
-                self._cells[number] = cell
-                self._places |= {bit: (number, place) for place, bit in enumerate(cell["connections"]["Y"])}
+                    raise ProofError(
+                        f"{self._name}{line_of(cell)}: a controller has no instances, latches, memories or registers "
+                        "with another reset"
+                    )
+                self._cells[self._claim(cell["connections"]["Y"])] = cell
                 continue
             if cell["connections"]["CLK"] != clock or int(cell["parameters"]["CLK_POLARITY"], 2) != 1:
-                raise ProofError(f"{self._name}: every register must take its value at the rising edge of clk")
+                raise ProofError(
+                    f"{self._name}{line_of(cell)}: every register must take its value at the rising edge of clk"
+                )
             held = cell["connections"]["Q"]
             names = self._called(held) or ([self._nameless] if self._nameless else [])
             if not names or names[0] in registers:
@@ -160,10 +164,18 @@ class _Reader:
         return [name for name, each in named if each["bits"] == bits and not each.get("hide_name")]
 
     def _free(self, name: str, bits: Sequence[Net]) -> Word:
-        number = len(self._places)
+        number = self._claim(bits)
         self._words[number] = self._terms.free(f"{self._name}.{name}", len(bits))
-        self._places |= {bit: (number, place) for place, bit in enumerate(bits)}
         return self._words[number]
+
+    def _claim(self, bits: Sequence[Net]) -> int:
+        """The number of what drives these bits."""
+        number = len(self._places)
+        for place, bit in enumerate(bits):
+            if bit in self._places or isinstance(bit, str):
+                raise ProofError(f"{self._name}: {self._names.get(bit, 'a signal')} has more than one driver")
+            self._places[bit] = number, place
+        return number
 
     def _word(self, bits: Sequence[Net]) -> Word:
         """The term of some bits, the lowest first: parts of words stay together."""
@@ -180,16 +192,16 @@ class _Reader:
     def _place(self, bit: Net) -> tuple[int | str, int]:
         if isinstance(bit, str):
             if bit not in "01":
-                raise ProofError(f"{self._name}: a net is {bit}")
+                raise ProofError(f"{self._name}: a signal is {bit}, which is neither 0 nor 1")
             return bit, 0
         if bit not in self._places:
-            raise ProofError(f"{self._name}: nothing drives {self._names.get(bit, 'a net')}")
+            raise ProofError(f"{self._name}: nothing drives {self._names.get(bit, 'a signal')}")
         return self._places[bit]
 
     def _made(self, number: int) -> Word:
         if number not in self._words:
             if number in self._open:
-                raise ProofError(f"{self._name}: a signal depends on itself")
+                raise ProofError(f"{self._name}{line_of(self._cells[number])}: a signal depends on itself")
             self._open.add(number)
             self._words[number] = self._cell(self._cells[number])
         return self._words[number]
@@ -199,7 +211,7 @@ class _Reader:
         width = len(pins["Y"])
         signed = any(int(cell["parameters"].get(f"{pin}_SIGNED", "0"), 2) for pin in "AB")
         if signed:
-            raise ProofError(f"{self._name}: there is no rule for a signed {kind}")
+            raise ProofError(f"{self._name}{line_of(cell)}: a controller has no operation on signed words")
         if kind == "$mux":
             return self._word(pins["S"]).holds.choose(self._word(pins["B"]), self._word(pins["A"]))
         words = [self._word(pins[pin]) for pin in "AB" if pin in pins]
@@ -214,4 +226,4 @@ class _Reader:
             return self._terms.as_word(_COMPARISONS[kind](*words)).extended(width)
         if kind in _TESTS:
             return self._terms.as_word(_TESTS[kind](*words)).extended(width)
-        raise ProofError(f"{self._name}: there is no rule for a cell {kind}")
+        raise ProofError(f"{self._name}{line_of(cell)}: an operation is none that a controller has")

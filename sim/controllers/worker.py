@@ -1,4 +1,4 @@
-"""Worker process: one module of Verilog to a netlist of words as JSON. A Yosys error ends the process."""
+"""Worker process: a module of Verilog and all below it to netlists of words as JSON. A Yosys error ends the process."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from pyosys import libyosys
 __all__ = ["main"]
 
 
-def main(module: str) -> None:
+def main(top: str) -> None:
     """Reads design.v and writes design.json in the current folder."""
     design = libyosys.Design()
-    for command in ("read_verilog design.v", f"hierarchy -top {module}", "proc", "opt_clean", "write_json design.json"):
+    passes = ("read_verilog design.v", f"hierarchy -check -top {top}", "proc", "memory_collect", "opt_clean")
+    for command in (*passes, "write_json design.json"):
         design.run_pass(command)
 
 

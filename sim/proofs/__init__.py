@@ -16,7 +16,7 @@ from __future__ import annotations
 from .datapath import DatapathProof, prove_datapath
 from .frame import FrameProof, prove_frame
 from .modules import MacProof, UnitProof, prove_mac, prove_unit, standard_macs, standard_units
-from .netlist import NetlistProof, prove_netlist
+from .netlist import NetlistProof, check_ports, prove_netlist
 from .polynomials import ProofError
 from .requantisers import RequantiserProof, prove_requantiser
 
@@ -28,6 +28,7 @@ __all__ = [
     "ProofError",
     "RequantiserProof",
     "UnitProof",
+    "check_ports",
     "prove_datapath",
     "prove_frame",
     "prove_mac",

@@ -9,6 +9,7 @@ from itertools import product
 from rtl.mac import DESIGNS, BitBladeSpec, BitFusionSpec, LoomSpec, UniformSpec, XnorSpec
 from rtl.requant import LoadableSpec, MultiplierSpec, PartialSumSpec, ThresholdSpec
 from rtl.spec import MAX_BITS, MacSpec
+from sim.simulators import Source
 
 from .datapath import prove_datapath
 from .frame import prove_frame
@@ -47,14 +48,15 @@ class MacProof:
     seconds: float
 
 
-def prove_mac(spec: MacSpec, verilog: str | None = None) -> MacProof:
-    """Proves that the Verilog of ``spec``, or ``verilog`` in its place, shows the sum of all products since the last
+def prove_mac(spec: MacSpec, source: Source | None = None) -> MacProof:
+    """Proves that the Verilog of ``spec``, or that of a file in its place, shows the sum of all products since the last
     clear, for all operands, precisions, resets and pauses.
 
-    Raises ProofError with the step that does not hold, ToolError where Yosys cannot read the Verilog.
+    Raises ProofError with the step that does not hold, InputError where the file does not have the module with its
+    ports, ToolError where Yosys cannot read the Verilog.
     """
     built = spec.build()
-    datapath, netlist = prove_datapath(spec, built), prove_netlist(spec, verilog, built)
+    datapath, netlist = prove_datapath(spec, built), prove_netlist(spec, source, built)
     frame = prove_frame(spec.pipeline_stages)
     return MacProof(
         spec.name,
@@ -87,12 +89,12 @@ class UnitProof:
     seconds: float
 
 
-def prove_unit(spec: LoadableSpec, verilog: str | None = None) -> UnitProof:
-    """Proves that the Verilog of ``spec``, or ``verilog`` in its place, gives what the rule of the unit says, for all
-    accumulators, legal parameters, loads, resets and pauses. Raises as :func:`prove_mac`.
+def prove_unit(spec: LoadableSpec, source: Source | None = None) -> UnitProof:
+    """Proves that the Verilog of ``spec``, or that of a file in its place, gives what the rule of the unit says, for
+    all accumulators, legal parameters, loads, resets and pauses. Raises as :func:`prove_mac`.
     """
     built = spec.build()
-    rule, netlist = prove_requantiser(spec, built), prove_netlist(spec, verilog, built)
+    rule, netlist = prove_requantiser(spec, built), prove_netlist(spec, source, built)
     frame = prove_frame(spec.pipeline_stages)
     seconds = round(rule.seconds + netlist.seconds + frame.seconds, 3)
     return UnitProof(

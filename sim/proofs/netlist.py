@@ -20,13 +20,17 @@ from rtl.logic import Datapath
 from rtl.names import FULL_ADDER_NAME
 from rtl.requant import LoadableSpec
 from rtl.spec import MacSpec
-from sim.simulators import generated_verilog, read_netlists
+from siliquant.inputs import InputError
+from sim.simulators import Source, SourceModule, check_reset_port, generated_verilog, line_of, read_netlists
 
-from .numbering import Name, Netlist, Number, Numbers
+from .numbering import Name, Netlist, Number, Numbers, is_instance
 from .polynomials import ProofError
-from .registers import Loads, mac_registers, unit_registers
+from .registers import Loads, Registers, mac_registers, unit_registers
 
-__all__ = ["NetlistProof", "prove_netlist"]
+__all__ = ["NetlistProof", "check_ports", "prove_netlist"]
+
+_EMPTY: Mapping[str, Any] = {"ports": {}, "cells": {}, "netnames": {}}
+"""A module that Yosys does not write, since there is nothing in it."""
 
 
 @dataclass(frozen=True)
@@ -41,37 +45,83 @@ class NetlistProof:
 
 
 def prove_netlist(
-    spec: MacSpec | LoadableSpec, verilog: str | None = None, datapath: Datapath | None = None
+    spec: MacSpec | LoadableSpec, source: Source | None = None, datapath: Datapath | None = None
 ) -> NetlistProof:
-    """Proves that the Verilog of ``spec``, or ``verilog`` in its place, is its graph between its registers.
+    """Proves that the Verilog of ``spec``, or that of a file in its place, is its graph between its registers.
 
-    Raises ProofError, naming the first signal that differs; ToolError where Yosys cannot read it.
+    Raises ProofError, naming the first signal that differs; InputError where the file does not have the module with its
+    ports, ToolError where Yosys cannot read it.
     """
     start = time.perf_counter()
-    if verilog is None:
+    if source is None:
         verilog = generated_verilog([spec], {"design": spec.design, **spec.parameters})
-    modules = read_netlists(verilog, [spec.name, FULL_ADDER_NAME])
-    if spec.name not in modules:
-        raise ProofError(f"the Verilog has no module {spec.name}")
+        below = [FULL_ADDER_NAME] if f"module {FULL_ADDER_NAME} " in verilog else []
+    else:
+        verilog, below = source.text, _below(spec, source)
+    modules = read_netlists(verilog, [spec.name, *below])
+    ports = {port.name: (port.width, port.is_input) for port in spec.ports} | {"clk": (1, True), "rst": (1, True)}
+    top = modules.get(spec.name, _EMPTY)
+    check_ports(top, None if source is None else source.module(spec.name), ports)
+    for name in below:
+        _check_full_adder(spec.name, name, modules.get(name, _EMPTY))
+    if other := {cell["type"] for cell in top["cells"].values() if is_instance(cell)} - {*below}:
+        raise ProofError(f"{spec.name} must instantiate nothing but a full adder, not {min(other)}")
     numbers = Numbers()
-    if any(cell["type"] == FULL_ADDER_NAME for cell in modules[spec.name]["cells"].values()):
-        _check_full_adder(modules)
-    netlist = Netlist(modules[spec.name], numbers)
-    ports = {port.name: (port.width, port.is_input) for port in spec.ports}
-    netlist.check_ports(ports | {"clk": (1, True), "rst": (1, True)})
-    built = datapath or spec.build()
-    wanted = mac_registers(spec, built, numbers) if isinstance(spec, MacSpec) else unit_registers(spec, built, numbers)
+    try:
+        netlist = Netlist(top, numbers)
+        built = datapath or spec.build()
+        made = mac_registers if isinstance(spec, MacSpec) else unit_registers
+        _compare(netlist, made(spec, built, numbers), numbers)  # type: ignore[arg-type]
+    except ProofError as error:
+        raise ProofError(f"{spec.name}: {error}") from error
+    digest = hashlib.sha256(verilog.encode()).hexdigest() if source is None else source.sha256
+    return NetlistProof(spec.name, digest, netlist.cells, len(netlist.registers), time.perf_counter() - start)
+
+
+def _below(spec: MacSpec | LoadableSpec, source: Source) -> list[str]:
+    """The modules that the module of a file instantiates: one at most, which must be a full adder."""
+    top, *below = source.below(spec.name)
+    check_reset_port(top)
+    for module in (top, *below):
+        if module.parameters:
+            name, line = next(iter(module.parameters.items()))
+            raise InputError(f"{module.name} must have no parameters, as {name} is", place=f"line {line}")
+    return [module.name for module in below]
+
+
+def check_ports(module: Mapping[str, Any], source: SourceModule | None, wanted: Mapping[str, tuple[int, bool]]) -> None:
+    """Raises InputError unless a module has exactly these ports: bits by name, and whether it is an input.
+
+    module: as Yosys writes it in JSON. source: of the same, for the lines.
+    """
+    found = {name: (len(port["bits"]), port["direction"] == "input") for name, port in module["ports"].items()}
+    for name in sorted(found.keys() | wanted.keys()):
+        if found.get(name) != wanted.get(name):
+            lines = {} if source is None else source.inputs | source.outputs
+            line = lines.get(name, None if source is None else source.line)
+            raise InputError(
+                f"port {name} must be {_said(wanted.get(name))}, as the manifest says, not {_said(found.get(name))}",
+                place=None if line is None else f"line {line}",
+            )
+
+
+def _said(port: tuple[int, bool] | None) -> str:
+    if port is None:
+        return "missing"
+    return f"an {'input' if port[1] else 'output'} of {port[0]} bit{'s' if port[0] > 1 else ''}"
+
+
+def _compare(netlist: Netlist, wanted: Registers, numbers: Numbers) -> None:
+    """Registers take, and outputs have, the numbers that they should. Raises ProofError."""
     if extra := sorted(netlist.registers.keys() - wanted.takes.keys()):
-        raise ProofError(f"{spec.name}: the Verilog has a register {_shown(extra[0])} that there should not be")
+        raise ProofError(f"there should be no register {netlist.shown(extra[0])}")
     # One that nothing reads may be missing: what reads it would have another number without it.
     for name in netlist.registers:
         if not _takes(netlist, numbers, name, wanted.takes[name]):
-            raise ProofError(f"{spec.name}: register {_shown(name)} of the Verilog takes another value")
+            raise ProofError(f"register {netlist.shown(name)} takes another value than the graph gives it")
     for name, number in wanted.outputs.items():
         if netlist.number(netlist.output(name)) != number:
-            raise ProofError(f"{spec.name}: output {_shown(name)} of the Verilog has another value")
-    digest = hashlib.sha256(verilog.encode()).hexdigest()
-    return NetlistProof(spec.name, digest, netlist.cells, len(netlist.registers), time.perf_counter() - start)
+            raise ProofError(f"output {netlist.shown(name)} has another value than the graph gives it")
 
 
 def _takes(netlist: Netlist, numbers: Numbers, name: Name, wanted: Number | Loads) -> bool:
@@ -91,20 +141,17 @@ def _takes(netlist: Netlist, numbers: Numbers, name: Name, wanted: Number | Load
     return bool((numbers.values(enable, given) == expected).all())
 
 
-def _check_full_adder(modules: Mapping[str, Any]) -> None:
-    """The module of the full adder has the truth table of one."""
-    if FULL_ADDER_NAME not in modules:
-        raise ProofError(f"the Verilog has no module {FULL_ADDER_NAME}")
+def _check_full_adder(top: str, name: str, module: Mapping[str, Any]) -> None:
+    """A module that is instantiated has the ports and the truth table of a full adder."""
+    ports = {**dict.fromkeys("abc", (1, True)), "sum": (1, False), "carry": (1, False)}
+    found = {port: (len(each["bits"]), each["direction"] == "input") for port, each in module["ports"].items()}
+    if found != ports:
+        raise ProofError(f"{top} must instantiate nothing but a full adder, not {name}{line_of(module)}")
     numbers = Numbers()
-    netlist = Netlist(modules[FULL_ADDER_NAME], numbers)
-    netlist.check_ports({**dict.fromkeys("abc", (1, True)), "sum": (1, False), "carry": (1, False)})
+    netlist = Netlist(module, numbers)
     cases = np.array(list(product((False, True), repeat=3)))
-    given = {(name, 0): cases[:, place] for place, name in enumerate("abc")}
+    given = {(port, 0): cases[:, place] for place, port in enumerate("abc")}
     count = cases.sum(axis=1)
-    for name, wanted in (("sum", count % 2 == 1), ("carry", count > 1)):
-        if (numbers.values(netlist.number(netlist.output((name, 0))), given) != wanted).any():
-            raise ProofError(f"{name} of {FULL_ADDER_NAME} is not that of a full adder")
-
-
-def _shown(name: Name) -> str:
-    return f"{name[0]}[{name[1]}]"
+    for output, wanted in (("sum", count % 2 == 1), ("carry", count > 1)):
+        if (numbers.values(netlist.number(netlist.output((output, 0))), given) != wanted).any():
+            raise ProofError(f"{output} of {name}{line_of(module)} is not that of a full adder")

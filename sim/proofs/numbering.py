@@ -13,11 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from rtl.logic import Op
-from rtl.names import FULL_ADDER_NAME
+from sim.simulators import line_of
 
 from .polynomials import ProofError
 
-__all__ = ["Name", "Net", "Netlist", "Number", "Numbers"]
+__all__ = ["Name", "Net", "Netlist", "Number", "Numbers", "is_instance"]
 
 Number: TypeAlias = int
 Net: TypeAlias = int | str
@@ -118,11 +118,17 @@ class Numbers:
         return word[:end]
 
 
+def is_instance(cell: Mapping[str, Any]) -> bool:
+    """Whether a cell is of a module, which in a MAC or a unit can but be the full adder, and none of Yosys' own."""
+    return not cell["type"].startswith("$")
+
+
 class Netlist:
     """The module as Yosys has it. registers: by name and place, the net that each takes."""
 
     def __init__(self, module: Mapping[str, Any], numbers: Numbers) -> None:
         self._numbers = numbers
+        self._netnames: Mapping[str, Any] = module["netnames"]
         self._known: dict[Net, Number] = {"0": numbers.zero, "1": numbers.one}
         self._ports: Mapping[str, Any] = module["ports"]
         for name, port in self._ports.items():
@@ -133,19 +139,19 @@ class Netlist:
         self.cells = len(module["cells"])
         for label, cell in module["cells"].items():
             if cell["type"] == _REGISTER:
-                self._check_clock(label, cell)
+                self._check_clock(cell)
                 (held,), (taken,) = cell["connections"]["Q"], cell["connections"]["D"]
                 if held in outputs or held in self._known:
-                    raise ProofError(f"net {held} of the Verilog has more than one driver")
+                    raise ProofError(f"{self.called(held)} has more than one driver")
                 outputs[held] = taken
                 continue
             _check_pins(label, cell)
             for net in (net for pin in _OUTPUTS for net in cell["connections"].get(pin, ())):
                 if net in self._makers or net in self._known:
-                    raise ProofError(f"net {net} of the Verilog has more than one driver")
+                    raise ProofError(f"{self.called(net)} has more than one driver")
                 self._makers[net] = cell
         if both := outputs.keys() & self._makers.keys():
-            raise ProofError(f"net {min(both)} of the Verilog has more than one driver")
+            raise ProofError(f"{self.called(min(both, key=str))} has more than one driver")
         self.registers: dict[Name, Net] = {}
         for name, entry in module["netnames"].items():
             if entry["hide_name"] or name in self._ports:
@@ -156,18 +162,23 @@ class Netlist:
                     self._known[net] = numbers.register(name, place)
         unnamed = [net for net in outputs if net not in self._known]
         if unnamed:
-            raise ProofError(f"{len(unnamed)} registers of the Verilog have no name")
+            raise ProofError("every bit of a register must have a name")
 
-    def _check_clock(self, label: str, cell: Mapping[str, Any]) -> None:
+    def _check_clock(self, cell: Mapping[str, Any]) -> None:
         if cell["connections"]["C"] != self._ports["clk"]["bits"]:
-            raise ProofError(f"register {label} of the Verilog is not clocked by clk")
+            (held,) = cell["connections"]["Q"]
+            raise ProofError(f"register {self.called(held)} is not clocked by clk")
 
-    def check_ports(self, wanted: Mapping[str, tuple[int, bool]]) -> None:
-        """ProofError unless the module has exactly these ports: bits by name, and whether it is an input."""
-        found = {name: (len(port["bits"]), port["direction"] == "input") for name, port in self._ports.items()}
-        for name in sorted(found.keys() | wanted.keys()):
-            if found.get(name) != wanted.get(name):
-                raise ProofError(f"port {name} of the Verilog is another one, or missing")
+    def called(self, net: Net) -> str:
+        """A bit of a port, register or wire by its name, with the line that declares it, for a message."""
+        for name, entry in self._netnames.items():
+            if not entry["hide_name"] and net in entry["bits"]:
+                return self.shown((name, entry["bits"].index(net)))
+        return f"a signal{line_of(self._makers[net])}" if net in self._makers else "a signal"
+
+    def shown(self, name: Name) -> str:
+        """The same of a name."""
+        return f"{name[0]}[{name[1]}]{line_of(self._netnames.get(name[0], {}))}"
 
     def width(self, port: str) -> int:
         """Bits of a port."""
@@ -192,7 +203,7 @@ class Netlist:
             if not lacking:
                 self._number_outputs(cell)
             elif last in begun:
-                raise ProofError(f"net {last} of the Verilog depends on itself")
+                raise ProofError(f"{self.called(last)} depends on itself")
             else:
                 begun.add(last)
                 waiting += lacking
@@ -200,7 +211,7 @@ class Netlist:
 
     def _maker(self, net: Net) -> Mapping[str, Any]:
         if net not in self._makers:
-            raise ProofError(f"net {net} of the Verilog has no driver")
+            raise ProofError(f"nothing drives {self.called(net)}")
         return self._makers[net]
 
     def _number_outputs(self, cell: Mapping[str, Any]) -> None:
@@ -214,16 +225,16 @@ class Netlist:
             self._known[nets["Y"][0]] = self._numbers.gate(_GATES[kind], inputs)[0]
         elif kind == "$_MUX_":
             self._known[nets["Y"][0]] = self._numbers.gate(Op.MUX, numbers("S") + numbers("B") + numbers("A"))[0]
-        elif kind == FULL_ADDER_NAME:
+        elif is_instance(cell):
             made = self._numbers.gate(Op.FULL_ADDER, numbers("a") + numbers("b") + numbers("c"))
             self._known |= dict(zip(nets["sum"] + nets["carry"], made, strict=True))
         elif kind == "$add":
             if any(int(cell["parameters"][f"{side}_SIGNED"], 2) for side in "AB"):
-                raise ProofError("an adder of the Verilog has signed words")
+                raise ProofError(f"an adder{line_of(cell)} has signed words")
             made = self._numbers.addition(numbers("A"), numbers("B"), len(nets["Y"]))
             self._known |= dict(zip(nets["Y"], made, strict=True))
         else:
-            raise ProofError(f"the Verilog has a cell {kind} that no graph has")
+            raise ProofError(f"an operation or a register{line_of(cell)} is none that the graph has")
 
 
 def _inputs_of(cell: Mapping[str, Any]) -> list[Net]:
@@ -232,7 +243,9 @@ def _inputs_of(cell: Mapping[str, Any]) -> list[Net]:
 
 def _check_pins(label: str, cell: Mapping[str, Any]) -> None:
     """A full adder has all of its pins, of one bit each; Yosys sees to those of its own cells."""
-    if cell["type"] == FULL_ADDER_NAME:
+    if is_instance(cell):
         pins = {pin: len(nets) for pin, nets in cell["connections"].items()}
         if pins != dict.fromkeys(("a", "b", "c", "sum", "carry"), 1):
-            raise ProofError(f"full adder {label} of the Verilog must have five pins of one bit")
+            raise ProofError(f"full adder {label}{line_of(cell)} must have five pins of one bit")
+        if cell["parameters"]:
+            raise ProofError(f"full adder {label}{line_of(cell)} must have no parameters")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from .cycles import Ports, run_cycles
 from .generated import generated_verilog
-from .netlists import NETLIST_SOURCES, plain_verilog, read_netlists
+from .modules import SourceModule
+from .netlists import NETLIST_SOURCES, line_of, plain_name, plain_verilog, read_netlists, yosys_said
+from .sources import Source, check_reset_port, read_source
 from .toolchain import SIMULATORS, SimulationError, ToolError, Verilator, cached, executable, run_tool
 
 __all__ = [
@@ -12,13 +14,20 @@ __all__ = [
     "SIMULATORS",
     "Ports",
     "SimulationError",
+    "Source",
+    "SourceModule",
     "ToolError",
     "Verilator",
     "cached",
+    "check_reset_port",
     "executable",
     "generated_verilog",
+    "line_of",
+    "plain_name",
     "plain_verilog",
     "read_netlists",
+    "read_source",
     "run_cycles",
     "run_tool",
+    "yosys_said",
 ]

@@ -5,54 +5,121 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from siliquant.files import scratch
-from siliquant.inputs import InputError
+from siliquant.inputs import InputError, short
 from siliquant.processes import run as processes
 from siliquant.processes import shadows
 
 from .toolchain import ToolError
 
-__all__ = ["NETLIST_SOURCES", "plain_verilog", "read_netlists"]
+__all__ = ["NETLIST_SOURCES", "line_of", "plain_name", "plain_verilog", "read_netlists", "yosys_said"]
 
 NETLIST_SOURCES = (Path(__file__), Path(__file__).with_name("netlist_worker.py"))
 """What decides the netlist of a Verilog text, beside Yosys."""
 
 
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
-_GUARD = re.compile(r"`ifndef\s+(\w+_defined)\s+`define\s+\1\b|`endif\b")
+_PRAGMA = re.compile(  # what synthesis obeys and simulators do not
+    r"(?://|/\*)\W*(?:(?:synopsys|synthesis|rtl_synthesis|pragma|ambit|cadence|exemplar|xilinx|altera|quartus|vcs|psl)\b"
+    r"|translate_o(?:n|ff)\b|(?:full|parallel)_case\b|verilator\b(?! lint_o(?:n|ff)\b))",
+    re.IGNORECASE,
+)
+_DIRECTIVE = re.compile(
+    r"^[ \t]*(?:`ifndef[ \t]+(\w+_defined)[ \t]*\n\s*`define[ \t]+\1|`endif)[ \t]*$", re.ASCII | re.MULTILINE
+)
 _STRANGE = re.compile(
     r"[`\r]"  # simulators and Yosys choose other branches, and end lines at other places
     # Yosys drops these.
     r"|\b(?:initial|specify)\b|#(?!\s*\(\s*(?:\.|parameter\b))|@(?!\s*\*|\s*\(\s*(?:\*|posedge\b|negedge\b))"
-    r"|\$(?!(?:un)?signed\b)|[^\w\s`$\[\]{}():;,.=?~&|^!<>+*/@#'-]",
+    r"|/\*|\$(?!(?:un)?signed\b)|[^\w\s`$\[\]{}():;,.=?~&|^!<>+*/@#'-]",
     re.ASCII,
 )
 
 
 def plain_verilog(verilog: str) -> str:
-    """The text without comments. Raises InputError where it has more than netlists need.
+    """The text line by line, without comments, and without include guards and what they leave out. Raises InputError
+    where it has more than netlists need.
 
     Yosys runs functions of the system that Verilog imports, and reads files that it names. Both take a string, and
     nothing that is generated has one, nor system tasks but $signed and $unsigned, escaped names, and directives beside
-    those of include guards. Nor has it what Yosys reads otherwise than simulators do: branches of the preprocessor,
-    carriage returns within a line, initial and specify blocks, delays, and lists of signals that a block waits for.
+    those of include guards. Nor has it what Yosys reads otherwise than simulators or synthesis do: branches of the
+    preprocessor, comments that are orders, carriage returns within a line, initial and specify blocks, delays, and
+    lists of signals that a block waits for.
     """
     ended = verilog.replace("\r\n", "\n")
-    text = _COMMENT.sub(lambda match: "\n" * match[0].count("\n") or " ", ended) if "\r" not in ended else ended
-    unguarded = _GUARD.sub(lambda match: "\n" * match[0].count("\n") or " ", text)
-    found = _STRANGE.search(unguarded)
+    order = next((each for each in _COMMENT.finditer(ended) if _PRAGMA.match(each[0])), None)
+    if order is not None:
+        raise InputError(f"a comment must be no order to a tool, as {short(order[0])} is", place=_line(ended, order))
+    text = _COMMENT.sub(_without_comment, ended) if "\r" not in ended else ended
+    plain = "".join(_unguarded(text))
+    found = _STRANGE.search(plain)
     if found is not None:
-        line = unguarded.count("\n", 0, found.start()) + 1
         raise InputError(
             "Verilog must have no strings, system tasks, escaped names, directives beside include guards, delays, "
             f"or initial blocks, not {found[0]!r}",
-            place=f"line {line}",
+            place=_line(plain, found),
         )
-    return text
+    return plain
+
+
+def _unguarded(text: str) -> Iterator[str]:
+    """What include guards leave, in the place where it is. A directive that is none of a guard stays."""
+    known: set[str] = set()
+    guards: list[bool] = []  # whether what is in each guard that is open was there before
+    at = 0
+    for match in _DIRECTIVE.finditer(text):
+        part = text[at : match.start()]
+        yield _newlines(part) if any(guards) else part
+        at = match.end()
+        if match[1] is None:
+            if not guards:  # it ends nothing
+                yield match[0]
+                continue
+            guards.pop()
+        else:
+            guards.append(match[1] in known)
+            if not any(guards):
+                known.add(match[1])
+        yield _newlines(match[0])
+    if guards:
+        raise InputError("an include guard must have its end, `endif", place=f"line {text.count(chr(10)) + 1}")
+    yield text[at:]
+
+
+def _newlines(text: str) -> str:
+    return "\n" * text.count("\n")
+
+
+def _without_comment(match: re.Match[str]) -> str:
+    lines, text = match[0].count("\n"), match.string
+    if lines and "`" in text[text.rfind("\n", 0, match.start()) + 1 : match.start()]:
+        raise InputError("a directive must not end in a comment of several lines", place=_line(text, match))
+    return "\n" * lines or " "
+
+
+def _line(text: str, match: re.Match[str]) -> str:
+    return f"line {text.count(chr(10), 0, match.start()) + 1}"
+
+
+def line_of(item: Mapping[str, Any]) -> str:
+    """The line of a cell, a net or a module of Yosys' JSON, for a message: `` (line 12)``; empty where it has none."""
+    found = re.search(r":(\d+)", item.get("attributes", {}).get("src", ""))
+    return f" (line {found[1]})" if found else ""
+
+
+def plain_name(name: str) -> str:
+    """A name of Yosys as Verilog has it: one of a module with parameters is ``$paramod$...\\NAME``."""
+    return name.rpartition("\\")[2]
+
+
+def yosys_said(said: str) -> str:
+    """The end of what Yosys says of design.v, with its lines, and without names that only Yosys knows."""
+    lines = re.sub(r"design\.v:(\d+)(?:\.\d+-\d+\.\d+)?", r"line \1", said.strip()[-500:])
+    return re.sub(r"\$\w+\$line (\d+)\$\d+", r"line \1", lines).replace("\\", "")
 
 
 def read_netlists(verilog: str, modules: Sequence[str]) -> dict[str, Any]:
@@ -63,7 +130,6 @@ def read_netlists(verilog: str, modules: Sequence[str]) -> dict[str, Any]:
         command = shadows.command("sim.simulators.netlist_worker", "design.v", "design.json", *modules)
         done = processes.run(command, cwd=folder, env={**os.environ, **processes.TEMPORARY_HERE})
         if done.returncode != 0:
-            said = re.sub(r"design\.v:(\d+)", r"line \1", (done.stderr or done.stdout).strip()[-500:])
-            raise ToolError(f"Yosys could not read the Verilog: {said}")
+            raise ToolError(f"Yosys could not read the Verilog: {yosys_said(done.stderr or done.stdout)}")
         found: dict[str, Any] = json.loads((folder / "design.json").read_text())["modules"]
     return found

@@ -13,11 +13,12 @@ from rtl.mac import DESIGNS, UniformSpec
 from rtl.requant import MultiplierSpec, PartialSumSpec, ThresholdSpec
 from rtl.spec import MacSpec
 from rtl.verilog import to_verilog
+from siliquant.commandline import run
 from siliquant.inputs import InputError
 from sim import prove
 from sim.controllers import standard_arrays
 from sim.proofs import MacProof, ProofError, prove_mac, standard_macs, standard_units
-from sim.simulators import ToolError
+from sim.simulators import Source
 
 SMALL = ["--design", "uniform", "--weight-bits", "2", "--activation-bits", "2", "--lanes", "1"]
 
@@ -53,14 +54,14 @@ def test_a_mac_is_proved_and_kept(
         prove.main([*SMALL, "--fresh"])
 
 
-def _never(spec: MacSpec, verilog: str | None) -> MacProof:
+def _never(spec: MacSpec, source: Source | None = None) -> MacProof:
     raise AssertionError
 
 
 def test_what_is_not_proved_is_named_and_ends_with_1(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    def refuse(spec: MacSpec, verilog: str | None) -> MacProof:
+    def refuse(spec: MacSpec, source: Source | None = None) -> MacProof:
         if spec.pipeline_stages:
             raise ProofError(f"{spec.name}: no")
         return prove_mac(spec)
@@ -91,32 +92,68 @@ def test_two_side_by_side(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     assert "proved: 4 specs. What that says" in capsys.readouterr().out
 
 
+def ends(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
+    """The exit code of the command, and the last line of what it says on stderr."""
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as caught:
+        run("sim.prove", lambda: prove.main(arguments))
+    return caught.value.code, capsys.readouterr().err.splitlines()[-1]  # type: ignore[return-value]
+
+
 def test_a_file_is_proved_or_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     spec = UniformSpec(weight_bits=2, activation_bits=2, lanes=1)
     path = tmp_path / "mine.v"
-    path.write_text("// taken away\n" + to_verilog([spec]))
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
-    prove.main([*SMALL, "--verilog", str(path)])
-    assert f"proved: {spec.name}, Verilog {digest}. What" in capsys.readouterr().out
+    path.write_bytes(b"\xef\xbb\xbf// taken away\r\n" + to_verilog([spec], "own_").encode())
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    prove.main([*SMALL, "--verilog", str(path), "--out", str(tmp_path / "out.json")])
+    assert f"proved: {spec.name}, Verilog {digest[:12]}. What" in capsys.readouterr().out
+    assert json.loads((tmp_path / "out.json").read_text())["proved"][0]["verilog_sha256"] == digest
     loaded = "always @(posedge clk) if (in_valid) begin\n    weights_q <= weights;\n"
-    assert loaded in path.read_text()
+    verilog = to_verilog([spec])
+    assert loaded in verilog
     other = "always @(posedge clk) if (clear) weights_q <= weights;\n  always @(posedge clk) if (in_valid) begin\n"
-    path.write_text(path.read_text().replace(loaded, other))
-    with pytest.raises(SystemExit) as caught:
-        prove.main([*SMALL, "--verilog", str(path)])
-    assert caught.value.code == 1
-    said = capsys.readouterr().err.splitlines()[-1]
-    assert said == f"sim.prove: {spec.name}: register weights_q[0] of the Verilog takes another value"
-    path.write_text("module broken(")
-    with pytest.raises(ToolError, match=r"mine\.v: Yosys could not read the Verilog: line 1: ERROR: syntax error"):
-        prove.main([*SMALL, "--verilog", str(path)])
-    path.write_text('module a;\n  initial $readmemh("/etc/passwd", x);\nendmodule\n')
-    with pytest.raises(
-        InputError, match=r"mine\.v must be Verilog of that design: line 2: Verilog must have no strings"
-    ):
-        prove.main([*SMALL, "--verilog", str(path)])
-    with pytest.raises(InputError, match=r"^--verilog must be given with --design only$"):
-        prove.main(["--verilog", str(path)])
+    path.write_text(verilog.replace(loaded, other))
+    assert ends(capsys, *SMALL, "--verilog", str(path)) == (1, (
+        f"sim.prove: {path}: {spec.name}: register weights_q[0] (line 23) takes another value than the graph gives it"
+    ))  # fmt: skip
+
+
+WRONG = (
+    ("module broken(", "FILE, line 1: ",
+     "it must have only what siliquant gen writes (docs/verification.md), not 'the end of the file'"),
+    ('module a;\n  initial $readmemh("/etc/passwd", x);\nendmodule\n', "FILE, line 2: ",
+     ("Verilog must have no strings, system tasks, escaped names, directives beside include guards, delays, or initial "
+      "blocks, not 'initial'")),
+    ("module a (input wire clk);\nendmodule\n", "FILE ",
+     "must have the module uniform_w2_a2_l1 of these options; it has a (line 1)"),
+    ("// nothing\n", "FILE ", "must have the module uniform_w2_a2_l1 of these options; it has none"),
+    ("module uniform_w2_a2_l1 (\n  input wire clk\n);\nendmodule\n", "FILE, line 1: ",
+     "port accumulator must be an output of 16 bits, as the manifest says, not missing"),
+    ("module uniform_w2_a2_l1 (\n  input wire clk,\n  output reg q\n);\n  always @(posedge clk)\n    q = q;\nendmodule",
+     "FILE, line 6: ",
+     ("register q must take its value with <=: with =, what reads it at the same edge may see its value of before or "
+      "after")),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("verilog", "where", "said"), WRONG)
+def test_a_file_that_is_none_of_the_design_is_bad_input(
+    verilog: str, where: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "mine.v"
+    path.write_text(verilog)
+    wanted = f"sim.prove: error: {where.replace('FILE', str(path))}{said}"
+    assert ends(capsys, *SMALL, "--verilog", str(path)) == (2, wanted)
+
+
+def test_what_is_no_file_of_verilog_is_bad_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "mine.v"
+    assert ends(capsys, *SMALL, "--verilog", str(path)) == (2, f"sim.prove: error: {path}: there is no such file")
+    path.write_bytes(b"//\n\xff\n")
+    assert ends(capsys, *SMALL, "--verilog", str(path)) == (
+        2, f"sim.prove: error: {path}, line 2: must be text in UTF-8"
+    )  # fmt: skip
+    assert ends(capsys, "--verilog", str(path)) == (2, "sim.prove: error: --verilog must be given with --design only")
 
 
 def test_units_of_every_kind_and_number_of_bits_are_in_the_standard_list() -> None:
@@ -140,11 +177,17 @@ def test_the_controllers_of_an_array_are_proved_or_refused(tmp_path: Path, capsy
     assert re.search(r"^proved: broadcast_2x1_\w+, Verilog [0-9a-f]{12}\.", said, re.MULTILINE)
     main(["--design", *SMALL[1:], "--array", "2x1", "--drains", "1", "--out", str(tmp_path)])
     (path,) = tmp_path.glob("*.v")
-    path.write_text(path.read_text().replace("& ~hold", "& hold"))
-    with pytest.raises(SystemExit) as caught:
-        prove.main([*array, "--verilog", str(path)])
-    assert caught.value.code == 1
-    assert "operand controller: this does not hold: the registers stay those of the model" in capsys.readouterr().err
+    prove.main([*array, "--verilog", str(path)])
+    said = capsys.readouterr().out
+    assert f"all but its controllers is the generated netlist: {path}" in said
+    verilog = path.read_text()
+    path.write_text(verilog.replace("& ~hold", "& hold"))
+    name = next(line for line in verilog.splitlines() if re.match(r"module \w+_operand_controller", line)).split()[1]
+    line = verilog[: verilog.index(f"module {name}")].count("\n") + 1
+    assert ends(capsys, *array, "--verilog", str(path)) == (1, (
+        f"sim.prove: {path}: {name} (line {line}): {path.stem}, operand controller: this does not hold: the registers "
+        "stay those of the model"
+    ))  # fmt: skip
     with pytest.raises(InputError, match=r"^--drains must be given with --array only$"):
         prove.main([*SMALL, "--drains", "2"])
 

@@ -1,0 +1,258 @@
+"""Two readings of an array are the same netlist, but for its controllers, which are proved otherwise.
+
+Modules are compared in pairs, from the top down: the ports are equal, and with the same inputs, registers, words of
+memories and outputs of instances both give the same outputs, and give registers, memories and instances the same.
+Ports, registers, memories and instances are paired by their names, modules by the instances that they are of, so names
+of modules may differ. Every signal has the number of what makes it: a cell of the same kind and the same parameters
+whose inputs have equal numbers has an equal number. So equal numbers are equal functions; the converse does not hold,
+nor is it needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from typing import Any, TypeAlias
+
+from sim.proofs import ProofError
+from sim.simulators import line_of, plain_name
+
+__all__ = ["prove_same"]
+
+Net: TypeAlias = int | str
+Module: TypeAlias = Mapping[str, Any]
+Modules: TypeAlias = Mapping[str, Module]
+Name: TypeAlias = tuple[str, int]
+_COMMUTATIVE = frozenset(("$add", "$mul", "$and", "$or", "$xor", "$xnor", "$eq", "$ne", "$logic_and", "$logic_or"))
+_OTHERS = "than in the generated array"
+
+
+def prove_same(found: Modules, wanted: Modules, top: str, apart: Callable[[str], bool]) -> dict[str, str]:
+    """Proves that the module ``top`` and all below it are the same in ``found`` as in ``wanted``.
+
+    apart: whether a module of ``wanted``, by its name, is one of which only the ports are compared. Returns by those
+    names the modules of ``found`` in their places. Raises ProofError with the first place that differs.
+    """
+    pairs = {top: top}
+    waiting = [top]
+    while waiting:
+        name = waiting.pop()
+        mine, other = found[pairs[name]], wanted[name]
+        _check_ports(plain_name(pairs[name]), mine, other)
+        if apart(name):
+            continue
+        for instance, below, its in _compared(plain_name(pairs[name]), mine, other):
+            if below not in pairs:
+                pairs[below] = its
+                waiting.append(below)
+            elif pairs[below] != its:
+                raise ProofError(
+                    f"{plain_name(pairs[name])}: instance {instance} is of another module, or has other parameters, "
+                    f"{_OTHERS}"
+                )
+    return {name: its for name, its in pairs.items() if apart(name)}
+
+
+def _check_ports(name: str, mine: Module, other: Module) -> None:
+    ports = [
+        {port: (each["direction"], len(each["bits"])) for port, each in module["ports"].items()}
+        for module in (mine, other)
+    ]
+    for port in sorted(ports[0].keys() | ports[1].keys()):
+        if ports[0].get(port) != ports[1].get(port):
+            raise ProofError(
+                f"{name}{line_of(mine)}: port {port} is another one {_OTHERS}, or is missing in one of them"
+            )
+
+
+def _compared(name: str, mine: Module, other: Module) -> Iterator[tuple[str, str, str]]:
+    """Each instance, in words, and the modules that it is of: in the second, and in the first.
+
+    Raises ProofError where the modules differ.
+    """
+    table: dict[Hashable, int] = {}
+    one, two = _Side(name, mine, table), _Side(name, other, table)
+    for kind, (these, those) in {
+        "instance": (one.instances, two.instances),
+        "memory": (one.memories, two.memories),
+    }.items():
+        if extra := sorted(these.keys() - those.keys()):
+            raise ProofError(f"{name}: {kind} {extra[0]}{line_of(these[extra[0]])} is none of the generated array")
+        if lacking := sorted(those.keys() - these.keys()):
+            raise ProofError(
+                f"{name}{line_of(mine)}: the {kind} {lacking[0]} of the generated array is missing, or reaches nothing"
+            )
+    _pair_registers(one, two)
+    for port, each in other["ports"].items():
+        if each["direction"] == "output":
+            for place, (a, b) in enumerate(zip(mine["ports"][port]["bits"], each["bits"], strict=True)):
+                if one.number(a) != two.number(b):
+                    raise ProofError(f"{name}: output {port}[{place}]{one.line(port)} has another value {_OTHERS}")
+    for held, (taken, clock, _) in two.registers.items():
+        its_taken, its_clock, cell = one.registers[one.paired[two.paired[held]]]
+        said = f"{name}: register {_shown(two.paired[held])}{line_of(cell)}"
+        if one.number(its_clock) != two.number(clock):
+            raise ProofError(f"{said} has another clock {_OTHERS}")
+        if one.number(its_taken) != two.number(taken):
+            raise ProofError(f"{said} takes another value {_OTHERS}")
+    for label, memory in two.memories.items():
+        _check_pins(f"{name}: memory {label}", one, two, one.memories[label], memory)
+        if one.memories[label]["parameters"] != memory["parameters"]:
+            raise ProofError(f"{name}: memory {label}{line_of(one.memories[label])} is of another kind {_OTHERS}")
+    for label, instance in two.instances.items():
+        _check_pins(f"{name}: instance {label}", one, two, one.instances[label], instance)
+        mine = one.instances[label]
+        yield f"{label}{line_of(mine)}", instance["type"], mine["type"]
+
+
+def _check_pins(said: str, one: _Side, two: _Side, mine: Module, other: Module) -> None:
+    """What enters a memory or an instance is the same."""
+    pins, others = mine["connections"], other["connections"]
+    for pin in sorted(pins.keys() | others.keys()):
+        if len(pins.get(pin, ())) != len(others.get(pin, ())):
+            raise ProofError(f"{said}{line_of(mine)} has another pin {pin} {_OTHERS}")
+        if other["port_directions"][pin] == "output":
+            continue
+        for place, (a, b) in enumerate(zip(pins[pin], others[pin], strict=True)):
+            if one.number(a) != two.number(b):
+                raise ProofError(f"{said}{line_of(mine)}: {pin}[{place}] is connected to something else {_OTHERS}")
+
+
+def _pair_registers(one: _Side, two: _Side) -> None:
+    """Registers that have a name in common are one."""
+    for held in two.registers:
+        names = two.names_of(held)
+        if not names:
+            raise ProofError(f"{two.name}: a register of the generated array has no name")
+        mine = next((one.held_as[name] for name in names if name in one.held_as), None)
+        if mine is None:
+            raise ProofError(f"{one.name}: the register {_shown(names[0])} of the generated array is missing")
+        if mine in one.known:
+            raise ProofError(f"{one.name}: register {_shown(names[0])} is two of the generated array")
+        one.hold(mine, names[0])
+        two.hold(held, names[0])
+
+
+class _Side:
+    """A module and the numbers of its signals. registers: by what each holds, what it takes, its clock, and its cell.
+    instances, memories: cells by name. held_as: what registers hold, by each of its names.
+    """
+
+    def __init__(self, name: str, module: Module, table: dict[Hashable, int]) -> None:
+        self.name, self._module, self._table = name, module, table
+        self.known: dict[Net, int] = {value: self._of("constant", value) for value in "01x"}
+        self.paired: dict[Any, Any] = {}
+        self.registers: dict[Net, tuple[Net, Net, Module]] = {}
+        self.instances: dict[str, Module] = {}
+        self.memories: dict[str, Module] = {}
+        self._makers: dict[Net, Module] = {}
+        public = [(each, entry) for each, entry in module["netnames"].items() if not entry["hide_name"]]
+        self._names: dict[Net, list[Name]] = {}
+        for each, entry in sorted(public, key=lambda item: (item[0] in module["ports"], item[0])):
+            for place, net in enumerate(entry["bits"]):
+                self._names.setdefault(net, []).append((each, place))
+        for port, each in module["ports"].items():
+            if each["direction"] == "input":
+                self._give(each["bits"], ("port", port))
+        for label, cell in module["cells"].items():
+            self._add(label, cell)
+        self.held_as = {name: net for net in self.registers for name in self.names_of(net)}
+
+    def _of(self, *key: Any) -> int:
+        return self._table.setdefault(key, len(self._table))
+
+    def _give(self, nets: list[Net], key: tuple[Any, ...]) -> None:
+        for place, net in enumerate(nets):
+            self._drive(net)
+            self.known[net] = self._of(*key, place)
+
+    def _drive(self, net: Net) -> None:
+        if isinstance(net, str) or net in self.known or net in self._makers or net in self.registers:
+            raise ProofError(f"{self.name}: {self.called(net)} has more than one driver")
+
+    def _add(self, label: str, cell: Module) -> None:
+        kind, pins = cell["type"], cell["connections"]
+        if kind == "$dff":
+            if int(cell["parameters"]["CLK_POLARITY"], 2) != 1:
+                raise ProofError(f"{self.name}{line_of(cell)}: every register must take its value at a rising edge")
+            for held, taken in zip(pins["Q"], pins["D"], strict=True):
+                self._drive(held)
+                self.registers[held] = (taken, pins["CLK"][0], cell)
+        elif kind == "$mem_v2":
+            memory = plain_name(cell["parameters"]["MEMID"])
+            self.memories[memory] = cell
+            self._give(pins["RD_DATA"], ("memory", memory))
+        elif not kind.startswith("$") or kind.startswith("$paramod"):
+            self.instances[label] = cell
+            for pin, nets in pins.items():
+                if cell["port_directions"][pin] == "output":
+                    self._give(nets, ("instance", label, pin))
+        elif set(cell["port_directions"].values()) == {"input", "output"} and "Y" in pins:
+            for net in pins["Y"]:
+                self._drive(net)
+                self._makers[net] = cell
+        else:
+            raise ProofError(f"{self.name}{line_of(cell)}: an array has no latches or registers with another reset")
+
+    def names_of(self, net: Net) -> list[Name]:
+        """All names of a net, those that are no ports first."""
+        return self._names.get(net, [])
+
+    def called(self, net: Net) -> str:
+        """A name of a net for a message."""
+        names = self._names.get(net, [])
+        return _shown(names[0]) if names else "a signal"
+
+    def line(self, name: str) -> str:
+        """The line in which a word is declared, for a message."""
+        return line_of(self._module["netnames"][name])
+
+    def hold(self, net: Net, name: Name) -> None:
+        """Gives what a register holds the number of ``name``."""
+        self.known[net] = self._of("register", *name)
+        self.paired[net] = name
+        self.paired[name] = net
+
+    def number(self, net: Net) -> int:
+        """The number of a net; of those that it depends on, too, without recursion."""
+        waiting, begun = [net], set[Net]()
+        while waiting:
+            last = waiting[-1]
+            if last in self.known:
+                waiting.pop()
+                continue
+            if last in self.registers:
+                cell = self.registers[last][2]
+                raise ProofError(
+                    f"{self.name}: register {self.called(last)}{line_of(cell)} is none of the generated array"
+                )
+            if last not in self._makers:
+                raise ProofError(f"{self.name}: nothing drives {self.called(last)}")
+            cell = self._makers[last]
+            nets = [each for pin, bits in cell["connections"].items() if pin != "Y" for each in bits]
+            lacking = [each for each in nets if each not in self.known]
+            if not lacking:
+                self._number_outputs(cell)
+            elif last in begun:
+                raise ProofError(f"{self.name}{line_of(cell)}: {self.called(last)} depends on itself")
+            else:
+                begun.add(last)
+                waiting += lacking
+        return self.known[net]
+
+    def _number_outputs(self, cell: Module) -> None:
+        kind, parameters = cell["type"], cell["parameters"]
+        pins = [
+            (pin, parameters.get(f"{pin}_SIGNED"), tuple(self.known[net] for net in nets))
+            for pin, nets in sorted(cell["connections"].items())
+            if pin != "Y"
+        ]
+        if kind in _COMMUTATIVE:
+            pins = [("", *each[1:]) for each in sorted(pins, key=lambda each: each[1:])]
+        more = tuple(sorted((name, value) for name, value in parameters.items() if name[:2] not in ("A_", "B_")))
+        key = (kind, more, len(cell["connections"]["Y"]), tuple(pins))
+        for place, net in enumerate(cell["connections"]["Y"]):
+            self.known[net] = self._of(*key, place)
+
+
+def _shown(name: Name) -> str:
+    return f"{name[0]}[{name[1]}]"

@@ -1,0 +1,98 @@
+"""Modules of Verilog that a user brings: what they declare, what drives it, and what they instantiate."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from siliquant.inputs import InputError
+
+__all__ = ["Driver", "Instance", "SourceModule", "Target", "Token", "check_drivers", "drive"]
+
+Part: TypeAlias = tuple[int, int] | None
+"""The lowest and the highest bit that is driven; None: any of the word."""
+Target: TypeAlias = tuple[str, Part, int]
+"""What is assigned to, and in which line."""
+
+
+@dataclass(frozen=True)
+class Token:
+    text: str
+    kind: str
+    line: int
+
+
+@dataclass(frozen=True)
+class Driver:
+    """What drives bits of a word. origin: equal for what is one driver, such as the statements of an always block."""
+
+    part: Part
+    line: int
+    origin: int
+
+
+@dataclass(frozen=True)
+class Instance:
+    """An instance in a module. pins: what is connected, by name."""
+
+    name: str
+    module: str
+    line: int
+    pins: Mapping[str, Sequence[Token]]
+
+
+@dataclass
+class SourceModule:
+    """A module of the file. outputs, inputs: lines of its ports by name. words: all that it declares, with lines.
+    drivers: by name, what drives which bits, and in which line. instances: by name.
+    """
+
+    name: str
+    line: int
+    inputs: dict[str, int] = field(default_factory=dict)
+    outputs: dict[str, int] = field(default_factory=dict)
+    parameters: dict[str, int] = field(default_factory=dict)
+    words: dict[str, int] = field(default_factory=dict)
+    registers: dict[str, int] = field(default_factory=dict)
+    clocked: bool = False
+    drivers: dict[str, list[Driver]] = field(default_factory=dict)
+    instances: dict[str, Instance] = field(default_factory=dict)
+    origins: int = 0
+
+
+def drive(module: SourceModule, targets: Sequence[Target], *, register: bool) -> None:
+    """Notes what drives words: a register is driven by an always block, every other word by an assignment or a pin."""
+    origin = module.origins
+    module.origins += max(len(targets), 1)
+    for place, (name, part, line) in enumerate(targets):
+        if (name in module.registers) != register:
+            raise InputError(
+                f"{name} must be a {'reg' if register else 'wire'} to be assigned to here", place=f"line {line}"
+            )
+        # Within an always block a later statement is the one that counts.
+        made = Driver(part, line, origin if register else origin + place)
+        module.drivers.setdefault(name, []).append(made)
+
+
+def check_drivers(module: SourceModule) -> None:
+    """No bit has two drivers."""
+    for name, drivers in module.drivers.items():
+        last: Driver | None = None
+        for driver in sorted(drivers, key=lambda each: each.part or (0, sys.maxsize)):
+            if last is not None and driver.origin != last.origin and _low(driver) <= _high(last):
+                first, second = sorted((driver.line, last.line))
+                raise InputError(
+                    f"{name} must have one driver, and is driven in line {first}, too", place=f"line {second}"
+                )
+            if last is None or _high(driver) > _high(last):
+                last = driver
+
+
+def _low(driver: Driver) -> int:
+    return 0 if driver.part is None else driver.part[0]
+
+
+def _high(driver: Driver) -> int:
+    return sys.maxsize if driver.part is None else driver.part[1]

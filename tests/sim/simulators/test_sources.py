@@ -1,0 +1,176 @@
+"""Verilog that a user brings: what is taken, and what is refused with its line before Yosys reads it."""
+
+from __future__ import annotations
+
+import pytest
+
+from rtl.array import Architecture, ArraySpec
+from rtl.mac import BitSerialSpec, LoomSpec, SubwordSpec, UniformSpec, XnorSpec
+from rtl.requant import MultiplierSpec, PartialSumSpec, ThresholdSpec
+from rtl.verilog import Generated, Reset, to_verilog
+from siliquant.inputs import InputError
+from sim.simulators import read_source
+
+GENERATED: tuple[Generated, ...] = (
+    UniformSpec(weight_bits=3, activation_bits=4, lanes=3, booth=True, pipeline_stages=1),
+    SubwordSpec(units=2), BitSerialSpec(units=3), LoomSpec(units=2), XnorSpec(lanes=9, pipeline_stages=2),
+    ThresholdSpec(bits=2, groups=3), MultiplierSpec(groups=2, shift_bits=2), PartialSumSpec(groups=3),
+    ArraySpec(mac=UniformSpec(lanes=2), rows=3, columns=2, drains=2,
+              requant=MultiplierSpec(accumulator_width=32, groups=3)),
+    ArraySpec(mac=LoomSpec(units=1), rows=3, columns=2, architecture=Architecture.SYSTOLIC,
+              requant=ThresholdSpec(accumulator_width=32, groups=2)),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("spec", GENERATED, ids=lambda spec: spec.name)
+def test_what_is_generated_is_taken(spec: Generated) -> None:
+    verilog = to_verilog([spec])
+    source = read_source(verilog.encode())
+    assert source.module(spec.name).name == source.below(spec.name)[0].name == spec.name
+    assert source.text.count("\n") == verilog.count("\n")
+    assert {"siliquant_full_adder", spec.name} <= source.modules.keys() or "full_adder" not in verilog
+
+
+BEGIN = "module m (\n  input wire clk,\n  input wire [3:0] a,\n  output wire [3:0] y,\n  output reg q\n);\n"
+ONLY = "it must have only what siliquant gen writes (docs/verification.md), not "
+PLAIN = (
+    "Verilog must have no strings, system tasks, escaped names, directives beside include guards, delays, "
+    "or initial blocks, not "
+)
+BLOCKING = "register q must take its value with <=: with =, what reads it at the same edge may see its value of before or after"  # noqa: E501
+BROKEN = (  # lines behind the header, which has six, and what is said
+    ("  always @(posedge clk) q = a[0];", f"line 7: {BLOCKING}"),
+    ("  always @(posedge clk) begin\n    if (a[0]) q <= 1'b0;\n    else q = a[1];\n  end", f"line 9: {BLOCKING}"),
+    ("  always @(posedge clk) case (a)\n    4'd1: q <= 1'b0;\n    default: q = 1'b1;\n  endcase",
+     f"line 9: {BLOCKING}"),
+    ("  always @* q = a[0];", f"line 7: {ONLY}'*'"),
+    ("  always @(*) q <= a[0];", f"line 7: {ONLY}'*'"),
+    ("  always @(negedge clk) q <= a[0];", f"line 7: {ONLY}'negedge'"),
+    ("  wire gated = clk & a[0];\n  always @(posedge gated) q <= a[0];",
+     "line 8: every register must be clocked by the port clk itself, not by gated"),
+    ("  wire other = clk;\n  always @(posedge other) q <= a[0];",
+     "line 8: every register must be clocked by the port clk itself, not by other"),
+    ("  assign y = a;\n\n  assign y[2] = a[0];", "line 9: y must have one driver, and is driven in line 7, too"),
+    ("  assign y[1:0] = a[1:0];\n  assign y[3:1] = a[3:1];",
+     "line 8: y must have one driver, and is driven in line 7, too"),
+    ("  assign a = 4'd1;", "line 7: a must have one driver, and is driven in line 3, too"),
+    ("  wire p = a[0];\n  assign p = 1'b0;", "line 8: p must have one driver, and is driven in line 7, too"),
+    ("  always @(posedge clk) q <= a[0];\n  always @(posedge clk) q <= a[1];",
+     "line 8: q must have one driver, and is driven in line 7, too"),
+    ("  n one (.i(a[0]), .o(y[0]));\n  n two (.i(a[0]), .o(y[0]));",
+     "line 8: y must have one driver, and is driven in line 7, too"),
+    ("  n one (.i(a[0]), .o(a[1]));", "line 7: a must have one driver, and is driven in line 3, too"),
+    ("  n one (.i(a[0]), .z(y[0]));", "line 7: module n (line 9) has no port z"),
+    ("  n one (.i(a[0]), .i(a[1]));", "line 7: pin i must be connected once"),
+    ("  n one (a[0], y[0]);", f"line 7: {ONLY}'a'"),
+    ("  n one [1:0] (.i(a[0]));", f"line 7: {ONLY}'['"),
+    ("  n #(1) one (.i(a[0]));", f"line 7: {PLAIN}'#'"),
+    ("  assign q = a[0];", "line 7: q must be a wire to be assigned to here"),
+    ("  always @(posedge clk) y <= a;", "line 7: y must be a reg to be assigned to here"),
+    ("  assign y = b;", "line 7: b must be declared before it is used"),
+    ("  wire a;", "line 7: a must be declared once, and is in line 3, too"),
+    ("  wire [0:3] b;", f"line 7: {ONLY}'3'"),
+    ("  wire [8:1] b;", f"line 7: {ONLY}'1'"),
+    ("  wire signed [3:0] b;", f"line 7: {ONLY}'signed'"),
+    ("  reg b = 1'b1;", f"line 7: {ONLY}'='"),
+    ("  assign y = n.i;", "line 7: n must be declared before it is used"),
+    ("  n one (.i(a[0]));\n  assign y = one.i;",
+     "line 8: names of other modules (a.b) are not taken: Yosys reads them as new ones"),
+    ("  n one (.i(a[0]));\n  assign one.i = 1'b1;",
+     "line 8: names of other modules (a.b) are not taken: Yosys reads them as new ones"),
+    ("  defparam one.X = 1;", f"line 7: {ONLY}'defparam'"),
+    ("  parameter X = 1;", f"line 7: {ONLY}'parameter'"),
+    ("  localparam X = 1;", f"line 7: {ONLY}'localparam'"),
+    ("  generate endgenerate", f"line 7: {ONLY}'generate'"),
+    ("  genvar i;", f"line 7: {ONLY}'genvar'"),
+    ("  function f; input x; f = x; endfunction", f"line 7: {ONLY}'function'"),
+    ("  task t; endtask", f"line 7: {ONLY}'task'"),
+    ("  inout wire b;", f"line 7: {ONLY}'inout'"),
+    ("  tri b;", f"line 7: {ONLY}'tri'"),
+    ("  wand b;", f"line 7: {ONLY}'wand'"),
+    ("  supply1 b;", f"line 7: {ONLY}'supply1'"),
+    ("  integer i;", f"line 7: {ONLY}'integer'"),
+    ("  and (y[0], a[0], a[1]);", f"line 7: {ONLY}'and'"),
+    ("  assign (strong0, weak1) y = a;", f"line 7: {ONLY}'('"),
+    ("  assign y = 4'bx;", f"line 7: {ONLY}\"4'bx;\""),
+    ("  assign y = 4'b0?01;", f"line 7: {ONLY}\"4'b0?01;\""),
+    ("  assign y = 4'hz;", f"line 7: {ONLY}\"4'hz;\""),
+    ("  assign y = 4'sd1;", f"line 7: {ONLY}\"4'sd1;\""),
+    ("  assign y = a === 4'd1;", f"line 7: {ONLY}'==='"),
+    ("  assign y = a >>> 1;", f"line 7: {ONLY}'>>>'"),
+    ("  assign y = a / 2;", f"line 7: {ONLY}'/ 2;'"),
+    ("  assign y = (* keep *) a;", "line 7: it must have no attributes, which tools obey differently"),
+    ("  (* keep *) wire b;", f"line 7: {ONLY}'('"),
+    ("  always @(posedge clk) casez (a)\n  endcase", f"line 7: {ONLY}'casez'"),
+    ("  always @(posedge clk) for (;;) q <= 1'b0;", f"line 7: {ONLY}'for'"),
+    ("  always @(posedge clk) while (1) q <= 1'b0;", f"line 7: {ONLY}'while'"),
+    ("  always @(posedge clk) force y = a;", f"line 7: {ONLY}'force'"),
+    ("  always @(posedge clk) q <= @(a) 1'b0;", f"line 7: {PLAIN}'@'"),
+    ("  always @(posedge clk) " + "begin " * 70, "line 7: statements must be nested at most 64 levels deep"),
+    ("  assign y = " + "(" * 300, "line 7: brackets are nested too deep"),
+    ("  assign y = a", f"line 8: {ONLY}'endmodule'"),
+    ("  assign y = ;", f"line 7: {ONLY}';'"),
+    ("  assign y = $random;", f"line 7: {PLAIN}'$'"),
+    ("  assign \\y = a;", f"line 7: {PLAIN}'\\\\'"),
+    ("  initial q = 1'b0;", f"line 7: {PLAIN}'initial'"),
+    ("  assign #1 y = a;", f"line 7: {PLAIN}'#'"),
+    ("`define X a\n  assign y = `X;", f"line 7: {PLAIN}'`'"),
+    ("`ifdef X_defined\n`endif", f"line 7: {PLAIN}'`'"),
+    ("`ifndef X_defined\n`define X_defined 1\n`endif", f"line 7: {PLAIN}'`'"),
+    ("`ifndef X_defined\n`define X_defined /*\n*/\n`endif",
+     "line 8: a directive must not end in a comment of several lines"),
+    ("`ifndef X_defined\n`define X_defined", "line 13: an include guard must have its end, `endif"),
+    ("  // synopsys translate_off\n  assign y = a;",
+     "line 7: a comment must be no order to a tool, as '// synopsys translate_off' is"),
+    ("  always @(posedge clk) case (a) /* synthesis full_case */\n  endcase",
+     "line 7: a comment must be no order to a tool, as '/* synthesis full_case */' is"),
+    ("  //pragma translate_off", "line 7: a comment must be no order to a tool, as '//pragma translate_off' is"),
+    ("  /* open", f"line 7: {PLAIN}'/*'"),
+)  # fmt: skip
+END = "\nendmodule\nmodule n (input wire i, output wire o);\n  assign o = i;\nendmodule\n"
+
+
+@pytest.mark.parametrize(("lines", "said"), BROKEN, ids=[each[0].strip()[:40] for each in BROKEN])
+def test_what_may_be_read_otherwise_is_refused(lines: str, said: str) -> None:
+    with pytest.raises(InputError) as caught:
+        read_source((BEGIN + lines + END).encode())
+    assert str(caught.value) == said
+
+
+def test_modules_are_named() -> None:
+    verilog = f"{BEGIN}  n one (.i(a[0]), .o(y[0]));{END}"
+    source = read_source(verilog.encode())
+    with pytest.raises(InputError) as caught:
+        source.module("other")
+    assert str(caught.value) == "must have the module other of these options; it has m (line 1)"
+    with pytest.raises(InputError, match=r"^must have the module m of these options; it has none$"):
+        read_source(b"").module("m")
+    with pytest.raises(InputError, match=r"^line 14: module m must be there once, and is in line 1, too$"):
+        read_source((verilog + "\n\n" + verilog).encode())
+    with pytest.raises(InputError, match=r"^line 3: module n is part of itself$"):
+        read_source(b"module n (input wire i);\n\n  n one (.i(i));\nendmodule").below("n")
+    with pytest.raises(InputError, match=r"^line 2: must be text in UTF-8$"):
+        read_source(b"//\n\xff")
+
+
+def test_the_sum_is_that_of_the_bytes() -> None:
+    import hashlib
+
+    for content in (b"\xef\xbb\xbf// a\r\n", b"// a\r\n", b"// a\n"):
+        assert read_source(content).sha256 == hashlib.sha256(content).hexdigest()
+
+
+@pytest.mark.parametrize("style", list(Reset)[1:], ids=lambda style: style.value)
+def test_another_reset_is_named(style: Reset) -> None:
+    from sim.proofs import prove_netlist
+
+    spec = UniformSpec(weight_bits=2, activation_bits=2, lanes=1)
+    verilog = to_verilog([spec], reset=style)
+    with pytest.raises(InputError) as caught:
+        prove_netlist(spec, read_source(verilog.encode()))
+    where = "rst_n," if style is Reset.SYNCHRONOUS_LOW else "posedge clk or"
+    line = verilog[: verilog.index(where)].count("\n") + 1
+    assert str(caught.value) == (
+        f"line {line}: it was generated with --reset {style.value}; proofs take files of the default style: siliquant "
+        "gen without --reset"
+    )
