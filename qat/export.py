@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
+from typing import cast
 
 import torch
 from rich.console import Console
 from rich.progress import track
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from qat.integers import Agreement, IntegerModel, Operand, compare_paths
-from qat.training import RunRecord, inputs_of, load_run, open_run_data, split_batches
+from qat.training import RunRecord, device_named, inputs_of, load_run, open_run_data, split_batches
 from siliquant.commandline import console, print_table, run
 from siliquant.files import alone
-from siliquant.inputs import InputError, short
+from siliquant.inputs import InputError, integer, short
 
 from .parsers import export as parser
 
@@ -31,6 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise InputError(f"samples must be at least 0, not {options.samples}")
     if options.samples is not None and options.samples > MOST_SAMPLES:
         raise InputError(f"samples must be at most {MOST_SAMPLES}, not {short(options.samples)}")
+    workers, device = integer("workers", options.workers, 0, 64), device_named(options.device)
     model, record = load_run(options.checkpoint)
     if record.scheme is None:
         raise InputError(f"{options.checkpoint} must be a quantised run to have integers; it is at full precision")
@@ -39,12 +41,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     with alone(options.out, "export"):
         integers.save(options.out)
-        integer = IntegerModel.load(options.out)
+        integers = IntegerModel.load(options.out)
     out = console()
-    _print_gemms(out, integer)
+    _print_gemms(out, integers)
     if options.samples == 0:
         return
-    found = _compared(model, integer, record, options.samples)
+    found = _compared(model, integers, record, options.samples, device, workers)
     out.print(
         f"{found.predictions} of {found.samples} predictions equal; {found.ties} of {found.codes} codes differ "
         f"(by {found.largest_step} at most) in {found.samples - found.untouched} samples; "
@@ -55,15 +57,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(1)
 
 
-def _compared(model: PreTrainedModel, integer: IntegerModel, record: RunRecord, samples: int | None) -> Agreement:
+def _compared(
+    model: PreTrainedModel,
+    integer: IntegerModel,
+    record: RunRecord,
+    samples: int | None,
+    device: torch.device,
+    workers: int,
+) -> Agreement:
     """Fake-quantised and integer network on test samples of the run's data, all where no number is given."""
     data, _ = open_run_data(record.data, record.options, record.model)
     wanted = samples or len(data.test.labels)
+    for network in (model, integer.network):
+        cast(nn.Module, network).to(device)
 
     def inputs() -> Iterator[dict[str, Tensor]]:
         left = wanted
-        for fetched, _ in split_batches(data, data.test, min(64, wanted)):
-            named = inputs_of(fetched, torch.device("cpu"))
+        for fetched, _ in split_batches(data, data.test, min(64, wanted), workers):
+            named = inputs_of(fetched, device)
             yield {name: tensor[:left] for name, tensor in named.items()}
             left -= min(64, wanted)
             if left <= 0:

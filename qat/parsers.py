@@ -40,12 +40,14 @@ def evaluate() -> Parser:
     """Of qat.evaluate."""
     made = Parser(
         prog="python -m qat.evaluate",
-        description="Accuracy of a run on its test split, with a 95 % confidence interval.",
+        description="Accuracy of a run on its test split, or what is published of a GLUE task, with a 95 % confidence "
+        "interval.",
         epilog="example:\n  python -m qat.evaluate --checkpoint runs/vit-mnist-w2a2",
     )
     add_checkpoint(made, required=True)
     add_batch_size(made, 256)
     add_skip(made)
+    add_machine(made)
     add_format(made, "text", "json")
     return made
 
@@ -62,6 +64,7 @@ def export() -> Parser:
     add_checkpoint(made, required=True)
     add_out_folder(made, "the two files of integers", required=True)
     add_samples(made, None, " that are checked, 0 to 2^32 - 1 (default: all; 0: none)")
+    add_machine(made)
     return made
 
 
@@ -101,11 +104,16 @@ examples:
     add_batch_size(made, 256)
     made.add_argument("--images-per-shard", default="1024", metavar="N", help="images of one file, 1 to 2^30")
     add_skip(made)
-    made.add_argument("--workers", default="0", metavar="N", help="processes that load images, 0 to 64")
-    made.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", metavar="NAME",
-                      help="where PyTorch computes")  # fmt: skip
+    add_machine(made)
     made.suggestions["model"] = PRESET_NAMES
     return made
+
+
+def add_machine(parser: Parser) -> None:
+    """``--workers N``, as text, and ``--device NAME``."""
+    parser.add_argument("--workers", default="0", metavar="N", help="processes that load images, 0 to 64")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", metavar="NAME",
+                        help="where PyTorch computes")  # fmt: skip
 
 
 def add_skip(parser: Parser) -> None:

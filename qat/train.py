@@ -37,6 +37,7 @@ from qat.network import calibrate, quantize_model
 from qat.quantisers.native import keep_freed_memory
 from qat.settings import PRESET_NAMES, Options, Scheme, merge, read_config, typed
 from qat.training import (
+    METRICS,
     Processes,
     RunRecord,
     Training,
@@ -464,7 +465,7 @@ def _print_result(console: Console, folder: Path, data: Data, last: dict[str, An
     """last: the record of the last epoch."""
     with belongs(folder / "metrics.jsonl", "what a run measured"):
         score, low, high = (100 * member(last, name, float) for name in ("test_score", "test_low", "test_high"))
-    what = "accuracy" if data.classes else "correlation"
+    what = METRICS[data.metrics[0]].title
     _print(console, f"{folder}: test {what} {score:.2f} % (95 % interval {low:.2f} to {high:.2f} %)")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from reports.inputs import FULL_PRECISION, Accuracies, KeptRun, Run, kept_run, methods, to_json
 from siliquant.commandline import Parser, add_out_file, run
 from siliquant.files import write_atomically
-from siliquant.inputs import InputError, belongs, member, number
+from siliquant.inputs import InputError, belongs, member, number, short
 
 __all__ = ["main", "parser", "read_run", "run_of"]
 
@@ -34,8 +34,9 @@ def read_run(folder: Path) -> Run:
 def run_of(kept: KeptRun) -> Run:
     """The accuracy of a run after its last epoch. ValueError where it has none."""
     options, data = member(kept.record, "options", dict), member(kept.record, "data", dict)
-    if not data.get("classes"):
-        raise InputError("its test score must be an accuracy, not a correlation")
+    metric = data.get("metrics", ["accuracy" if data.get("classes") else "pearson"])
+    if not isinstance(metric, list) or metric[:1] != ["accuracy"]:
+        raise InputError(f"its test score must be an accuracy, not {short(metric)}")
     if lacking := {"test_score", "test_low", "test_high"} - set(kept.epochs[-1]):
         raise InputError(f"its metrics.csv must have a column {min(lacking)}")
     scheme = None if kept.record.get("scheme") is None else member(kept.record, "scheme", dict)

@@ -44,7 +44,8 @@ MOST_CLASSES = 1 << 16
 
 @dataclass(frozen=True, eq=False)
 class Data:
-    """A data set. ``classes`` are the names of the labels 0, 1, ...; a regression has none.
+    """A data set. ``classes`` are the names of the labels 0, 1, ...; a regression has none. ``metrics`` are what it is
+    judged by, the first of them in one number, by their names in :mod:`qat.training.metrics`.
 
     ``augmentation`` draws the views of training images and ``evaluation`` those of test images; None means that
     whole images (or texts) are seen.
@@ -56,6 +57,7 @@ class Data:
     test: ImageSplit | TextSplit
     augmentation: Policy | None
     evaluation: Policy | None
+    metrics: tuple[str, ...] = ("accuracy",)
 
 
 def open_data(
@@ -289,7 +291,7 @@ def _movie_reviews(tokenizer: Path, max_length: int, limit: int | None) -> Data:
 def _glue(name: str, task: str, folder: Path, tokenizer: Path, max_length: int, limit: int | None) -> Data:
     chosen = find_task(task)
     parts = read_glue(chosen, folder, "train", limit), read_glue(chosen, folder, "dev")
-    return _texts(name, chosen.classes, parts, tokenizer, max_length)
+    return replace(_texts(name, chosen.classes, parts, tokenizer, max_length), metrics=chosen.metrics)
 
 
 def _texts(

@@ -96,7 +96,8 @@ class Task:
 
     ``columns`` are those of the texts in the .tsv files and ``label`` that of the label, by name, or by place in files
     without a header. ``values`` are the labels as written there, in the order of ``classes``; a regression has none.
-    ``parquet_columns`` are those of the texts in the Parquet files.
+    ``parquet_columns`` are those of the texts in the Parquet files. ``metrics`` are those that are published of it, by
+    their names in :mod:`qat.training.metrics`.
     """
 
     folder: str
@@ -106,6 +107,7 @@ class Task:
     values: tuple[str, ...]
     parquet_columns: tuple[str, ...]
     matched: str = ""  # what the name of the development set has after it
+    metrics: tuple[str, ...] = ("accuracy",)
 
 
 _PAIR = ("sentence1", "sentence2")
@@ -113,9 +115,17 @@ _ENTAILS = ("entailment", "not_entailment")
 _BINARY = ("0", "1")
 
 GLUE = {
-    "cola": Task("CoLA", (3,), 1, ("unacceptable", "acceptable"), _BINARY, ("sentence",)),
+    "cola": Task("CoLA", (3,), 1, ("unacceptable", "acceptable"), _BINARY, ("sentence",), metrics=("matthews",)),
     "sst2": Task("SST-2", ("sentence",), "label", ("negative", "positive"), _BINARY, ("sentence",)),
-    "mrpc": Task("MRPC", ("#1 String", "#2 String"), "Quality", ("not_equivalent", "equivalent"), _BINARY, _PAIR),
+    "mrpc": Task(
+        "MRPC",
+        ("#1 String", "#2 String"),
+        "Quality",
+        ("not_equivalent", "equivalent"),
+        _BINARY,
+        _PAIR,
+        metrics=("f1", "accuracy"),
+    ),
     "qqp": Task(
         "QQP",
         ("question1", "question2"),
@@ -123,8 +133,9 @@ GLUE = {
         ("not_duplicate", "duplicate"),
         _BINARY,
         ("question1", "question2"),
+        metrics=("f1", "accuracy"),
     ),
-    "stsb": Task("STS-B", _PAIR, "score", (), (), _PAIR),
+    "stsb": Task("STS-B", _PAIR, "score", (), (), _PAIR, metrics=("pearson", "spearman")),
     "mnli": Task(
         "MNLI",
         _PAIR,

@@ -192,7 +192,7 @@ def _kind(name: str) -> Any:
 
 
 def add_arguments(parser: Parser) -> None:
-    """An argument for each option; only those that are given end up in the namespace."""
+    """An argument for each option; only those that are given end up in the namespace, the last value of each."""
     for entry in fields(Options):
         flag, kind = f"--{entry.name.replace('_', '-')}", _kind(entry.name)
         group = parser.rare if entry.metadata["rare"] else parser
@@ -203,7 +203,7 @@ def add_arguments(parser: Parser) -> None:
             group.add_argument(flag, action="append", default=SUPPRESS, metavar=entry.metadata["metavar"], help=text)
         else:
             group.add_argument(
-                flag, type=kind, default=SUPPRESS, metavar=entry.metadata["metavar"],
+                flag, action="last", type=kind, default=SUPPRESS, metavar=entry.metadata["metavar"],
                 choices=entry.metadata["choices"], help=text,
             )  # fmt: skip
 

@@ -6,9 +6,10 @@ Read ``runs`` (what a folder holds), ``weights`` (its tensors), ``trainer``, ``a
 
 from __future__ import annotations
 
-from .accuracy import evaluate, inputs_of, split_batches
+from .accuracy import Evaluation, evaluate, inputs_of, split_batches
 from .classes import check_recorded, classes_of, compare_classes
 from .distributed import Processes, device_named, processes
+from .metrics import METRICS
 from .rundata import look_of, open_run_data
 from .runs import (
     RunRecord,
@@ -29,6 +30,8 @@ from .trainer import Training, calibration_inputs, train
 from .weights import check_network, save_model
 
 __all__ = [
+    "METRICS",
+    "Evaluation",
     "Processes",
     "RunRecord",
     "Training",

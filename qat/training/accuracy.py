@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from qat.data import Data, ImageSplit, TextSplit, batches
-from siliquant.inputs import InputError, wilson_interval
+from siliquant.inputs import InputError
+
+from .metrics import METRICS, Score
 
 __all__ = ["Evaluation", "evaluate", "inputs_of", "split_batches"]
 
@@ -24,12 +27,14 @@ __all__ = ["Evaluation", "evaluate", "inputs_of", "split_batches"]
 class Evaluation:
     """Result on a test split.
 
-    logits float32 [n, classes]; labels [n]; loss is the mean cross-entropy (regression: squared error).
+    logits float32 [n, classes]; labels [n]; loss is the mean cross-entropy (regression: squared error). metrics are
+    names of :data:`qat.training.metrics.METRICS`.
     """
 
     logits: Tensor
     labels: Tensor
     loss: float
+    metrics: tuple[str, ...] = ("accuracy",)
 
     @property
     def regression(self) -> bool:
@@ -40,13 +45,20 @@ class Evaluation:
         """Samples whose largest logit is that of their class."""
         return int((self.logits.argmax(-1) == self.labels).sum())
 
+    @cached_property
+    def scores(self) -> dict[str, Score]:
+        """By name of the metric, in order."""
+        return {name: METRICS[name].of(self.logits, self.labels) for name in self.metrics}
+
+    @property
+    def headline(self) -> Score:
+        """Of the first metric."""
+        return self.scores[self.metrics[0]]
+
     @property
     def score(self) -> float:
-        """Accuracy from 0 to 1; for regression Pearson's correlation, 0 where the logits are all the same."""
-        if self.regression:
-            pair = torch.stack([self.logits[:, 0].double(), self.labels.double()])
-            return float(torch.corrcoef(pair)[0, 1].nan_to_num(0.0))
-        return self.correct / len(self.labels)
+        """Value of the first metric: a share from 0 to 1, or a correlation from -1 to 1."""
+        return self.headline.value
 
     def check_finite(self) -> None:
         """InputError where a logit or the loss is NaN or infinite: no class is predicted then, whatever argmax says."""
@@ -60,12 +72,8 @@ class Evaluation:
             raise InputError(f"the test loss must be a finite number, but is {self.loss}")
 
     def interval(self) -> tuple[float, float]:
-        """95 % confidence interval of the score: Wilson's for accuracy, Fisher's z for correlation."""
-        n = len(self.labels)
-        if not self.regression:
-            return wilson_interval(self.correct, n)
-        z, half = math.atanh(min(max(self.score, -0.9999999), 0.9999999)), 1.959964 / math.sqrt(max(n - 3, 1))
-        return math.tanh(z - half), math.tanh(z + half)
+        """95 % confidence interval of the score."""
+        return self.headline.low, self.headline.high
 
 
 def inputs_of(fetched: Tensor | dict[str, Tensor], device: torch.device) -> dict[str, Tensor]:
@@ -122,4 +130,4 @@ def evaluate(
         loss = F.mse_loss(logits[:, 0], targets.float())
     else:
         loss = F.cross_entropy(logits, targets)
-    return Evaluation(logits, targets, float(loss))
+    return Evaluation(logits, targets, float(loss), data.metrics)

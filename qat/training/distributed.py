@@ -45,7 +45,7 @@ class Processes:
         whole = [p for p in parts if p is not None]
         labels = torch.cat([p.labels for p in whole])
         loss = sum(p.loss * len(p.labels) for p in whole) / len(labels)
-        return Evaluation(torch.cat([p.logits for p in whole]), labels, loss)
+        return Evaluation(torch.cat([p.logits for p in whole]), labels, loss, part.metrics)
 
 
 def device_named(name: str) -> torch.device:

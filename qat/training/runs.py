@@ -90,6 +90,7 @@ def save_record(
             "test_fingerprint": data.test.fingerprint,
             "test_samples": len(data.test.labels),
             "skipped": {part: list(names) for part, names in skipped.items()},
+            "metrics": list(data.metrics),
             "look": data.train.look.to_dict() if isinstance(data.train, FolderImages) else None,
         },
         "options": dict(options),

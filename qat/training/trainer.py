@@ -154,6 +154,7 @@ class Training:
             "test_score": result.score,
             "test_low": low,
             "test_high": high,
+            **{f"test_{name}": score.value for name, score in list(result.scores.items())[1:]},
             "learning_rate": self.optimizer.param_groups[0]["lr"],
             "oscillation": self.tracker.share() if self.tracker else None,
             "frozen": self.freezer.share() if self.freezer else None,

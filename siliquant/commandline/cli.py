@@ -75,6 +75,7 @@ class Parser(argparse.ArgumentParser):
         )
         self.register("action", None, Once)
         self.register("action", "store", Once)
+        self.register("action", "last", _Last)
         self.register("type", Path, path)
         self.register("type", int, whole)  # int() and float() take digits of all scripts, and 1_0
         self.register("type", float, decimal)
@@ -160,6 +161,15 @@ class Once(argparse.Action):
             before = parser.stored[self.dest]
             raise argparse.ArgumentError(self, f"must be given once, not as {_said(before)} and {_said(values)}")
         parser.stored[self.dest] = values
+        setattr(namespace, self.dest, values)
+
+
+class _Last(argparse.Action):
+    """Stores the value that the line has last, of commands whose lines begin with what all runs of a study share."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, _: str | None = None
+    ) -> None:
         setattr(namespace, self.dest, values)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.stats
+import sklearn.metrics
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -49,20 +51,68 @@ def test_scores_of_classes() -> None:
     assert found.interval() == wilson_interval(2, 4)
 
 
+@given(
+    st.integers(2, 4).flatmap(
+        lambda n: st.lists(st.tuples(st.integers(0, n - 1), st.integers(0, n - 1)), min_size=1, max_size=60)
+    )
+)
+def test_metrics_of_classes_are_those_of_scikit_learn(pairs: list[tuple[int, int]]) -> None:
+    labels, guessed = (np.array(side) for side in zip(*pairs, strict=True))
+    classes = max(2, 1 + int(max(labels.max(), guessed.max())))
+    logits = F.one_hot(torch.from_numpy(guessed), classes).float()
+    found = Evaluation(logits, torch.from_numpy(labels), 0.0, ("f1", "matthews", "accuracy")).scores
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # one label alone
+        matthews = sklearn.metrics.matthews_corrcoef(labels, guessed)
+        f1 = sklearn.metrics.f1_score(labels == 1, guessed == 1, zero_division=0)
+    assert found["matthews"].value == pytest.approx(matthews, abs=1e-12)
+    assert found["f1"].value == pytest.approx(f1, abs=1e-12)
+    assert found["accuracy"].value == (labels == guessed).mean()
+    assert all(each.low <= each.value <= each.high for each in found.values())
+
+
+def test_the_interval_of_f1_and_matthews_is_a_bootstrap_over_samples() -> None:
+    generator = np.random.default_rng(1)
+    labels = generator.integers(0, 2, 400)
+    guessed = np.where(generator.random(400) < 0.8, labels, 1 - labels)
+    found = Evaluation(F.one_hot(torch.from_numpy(guessed)).float(), torch.from_numpy(labels), 0.0, ("f1", "matthews"))
+    for name, measure in (("f1", sklearn.metrics.f1_score), ("matthews", sklearn.metrics.matthews_corrcoef)):
+        chosen = (generator.integers(0, 400, 400) for _ in range(600))
+        low, high = np.percentile([measure(labels[each], guessed[each]) for each in chosen], [2.5, 97.5])
+        score = found.scores[name]
+        assert (score.low, score.high) == pytest.approx((low, high), abs=0.02)
+        again = Evaluation(found.logits, found.labels, 0.0, (name,)).headline
+        assert again == score
+
+
+def test_correlations_are_those_of_scipy() -> None:
+    generator = np.random.default_rng(2)
+    wanted = generator.integers(0, 5, 80).astype(np.float32)  # with ties
+    guessed = (np.exp(wanted) + 20 * generator.normal(size=80)).astype(np.float32)
+    found = Evaluation(torch.from_numpy(guessed)[:, None], torch.from_numpy(wanted), 0.0, ("pearson", "spearman"))
+    assert found.scores["spearman"].value == pytest.approx(scipy.stats.spearmanr(guessed, wanted).statistic)
+    assert found.scores["pearson"].value == pytest.approx(scipy.stats.pearsonr(guessed, wanted).statistic, abs=1e-6)
+    # Bonett and Wright (2000), equation 3
+    value = found.scores["spearman"].value
+    half = 1.959964 * math.sqrt((1 + value**2 / 2) / 77)
+    assert found.scores["spearman"].high == pytest.approx(math.tanh(math.atanh(value) + half))
+    assert (found.score, found.interval()) == (found.scores["pearson"].value, (found.headline.low, found.headline.high))
+
+
 def test_scores_of_a_regression() -> None:
     generator = np.random.default_rng(0)
     wanted = generator.normal(size=50).astype(np.float32)
     logits = (2 * wanted + generator.normal(size=50)).astype(np.float32)
-    found = Evaluation(torch.from_numpy(logits)[:, None], torch.from_numpy(wanted), 1.0)
+    found = Evaluation(torch.from_numpy(logits)[:, None], torch.from_numpy(wanted), 1.0, ("pearson",))
     result = scipy.stats.pearsonr(logits.astype(np.float64), wanted.astype(np.float64))
     assert found.regression
     assert found.score == pytest.approx(np.corrcoef(logits, wanted)[0, 1])
     interval = result.confidence_interval(0.95)
     assert found.interval() == pytest.approx((interval.low, interval.high), abs=1e-6)
-    flat = Evaluation(torch.ones(5, 1), torch.arange(5.0), 1.0)
-    assert flat.score == 0
+    flat = Evaluation(torch.ones(5, 1), torch.arange(5.0), 1.0, ("pearson", "spearman"))
+    assert [each.value for each in flat.scores.values()] == [0, 0]
     assert -1 < flat.interval()[0] < 0 < flat.interval()[1] < 1
-    perfect = Evaluation(torch.arange(5.0)[:, None], torch.arange(5.0), 0.0)
+    perfect = Evaluation(torch.arange(5.0)[:, None], torch.arange(5.0), 0.0, ("pearson",))
     assert perfect.score == pytest.approx(1)
     assert all(map(math.isfinite, perfect.interval()))
 
@@ -106,13 +156,14 @@ def test_the_command_line(command: Callable[..., Any], low_run: Path) -> None:
     assert json.loads(ended.out) == {
         "score": last["test_score"], "low": last["test_low"], "high": last["test_high"], "n": 60,
         "loss": last["test_loss"],
+        "metrics": {"accuracy": {"value": last["test_score"], "low": last["test_low"], "high": last["test_high"]}},
     }  # fmt: skip
-    ended = command(main, "--checkpoint", low_run)
+    ended = command(main, "--checkpoint", low_run, "--device", "cpu", "--workers", "1")
     assert (ended.code, ended.err) == (0, "")
     correct = round(60 * last["test_score"])
     low, high = (100 * edge for edge in wilson_interval(correct, 60))
     assert ended.out == (
-        f"accuracy {100 * correct / 60:.2f} % ({correct} of 60; 95 % interval {low:.2f} to {high:.2f} %), "
+        f"accuracy {100 * correct / 60:.2f} % ({correct} of 60; 95 % interval {low:.2f} to {high:.2f} %); "
         f"loss {last['test_loss']:.4f}\n"
     )
 
@@ -121,11 +172,13 @@ def test_a_regression_on_the_command_line(
     command: Callable[..., Any], full_run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wanted = torch.arange(4.0)
-    result = Evaluation(torch.tensor([[0.0], [1.0], [3.0], [2.0]]), wanted, 0.5)
+    result = Evaluation(torch.tensor([[0.0], [1.0], [3.0], [2.0]]), wanted, 0.5, ("pearson", "spearman"))
     monkeypatch.setattr("qat.training.evaluate", lambda *_, **__: result)
     ended = command(main, "--checkpoint", full_run)
     assert re.fullmatch(
-        r"correlation 80\.00 % \(4 samples; 95 % interval -69\.\d\d to 99\.\d\d %\), loss 0\.5000\n", ended.out
+        r"Pearson correlation 80\.00 % \(4 samples; 95 % interval -69\.\d\d to 99\.\d\d %\); "
+        r"Spearman correlation 80\.00 % \(4 samples; 95 % interval -8\d\.\d\d to 99\.\d\d %\); loss 0\.5000\n",
+        ended.out,
     )
 
 

@@ -348,8 +348,10 @@ def test_regression_on_pairs(command: Callable[..., Any], tmp_path: Path) -> Non
     ended = command(main, *SHORT, "--model", "bert-tiny", "--data", f"glue:sts-b:{tmp_path / 'sts'}", "--max-length",
                     "8", "--bits", "4", "--out", out)  # fmt: skip
     assert ended.code == 0, ended.err
-    assert ": test correlation " in ended.err
+    assert ": test Pearson correlation " in ended.err
     [record] = metrics(out)
+    assert -1 <= record["test_spearman"] <= 1
+    assert read_record(out).data["metrics"] == ["pearson", "spearman"]
     assert -1 <= record["test_low"] <= record["test_score"] <= record["test_high"] <= 1
 
 

@@ -352,3 +352,11 @@ def test_numbers_that_only_look_odd_are_read(tmp_path: Path) -> None:
 def test_an_empty_path_is_none() -> None:
     with pytest.raises(InputError, match="start must be a path, not ''"):
         typed({"start": ""})
+
+
+def test_the_last_value_of_an_option_counts() -> None:
+    """Lines of a study begin with what all of its runs share."""
+    made = Parser(prog="package.module", description=None, rare=True)
+    add_arguments(made)
+    given = vars(made.parse_args(["--lr", "1e-3", "--bits", "2", "--out", "a", "--lr", "2e-3", "--out", "b"]))
+    assert given == {"lr": 2e-3, "bits": 2, "out": Path("b")}
