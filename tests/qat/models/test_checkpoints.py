@@ -274,8 +274,8 @@ def test_deit_training_output(tmp_path: Path) -> None:
     """As DeiT's main.py saves it: model, model_ema, optimizer, scaler and the parsed arguments beside each other."""
     reference, average = plain_vit(distilled=True), plain_vit(distilled=True)
     arguments = argparse.Namespace(lr=5e-4, output_dir=Path("/runs"), finetune="", mixup_minmax=None, drop=0.0)
-    beside = {"optimizer": torch.optim.AdamW(reference.parameters()).state_dict(), "lr_scheduler": {"t_in_epochs": True},
-              "epoch": 299, "scaler": {"scale": 65536.0}, "args": arguments}  # fmt: skip
+    optimizer = torch.optim.AdamW(reference.parameters()).state_dict()
+    beside = {"optimizer": optimizer, "epoch": 299, "scaler": {"scale": 65536.0}, "args": arguments}
     config = DeiTConfig(**{key: value for key, value in vit_config().to_dict().items() if key != "model_type"})
     both = {"model": reference.state_dict(), "model_ema": average.state_dict(), **beside}
     for content, wanted in ((both, reference), ({"model_ema": average.state_dict(), **beside}, average)):
