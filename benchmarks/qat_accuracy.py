@@ -10,28 +10,18 @@ default (reports/results/records). A run that was cut off is resumed.
 
 from __future__ import annotations
 
-import csv
-import json
-import math
 import statistics
-import subprocess
-import sys
-from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import Progress
-
-from reports.inputs import Accuracies, KeptRun, kept_run, metrics_csv, read_study, study_json, to_json
+from benchmarks.experiments import Experiment, difference, folders, kept, mean_interval, records, run_all
+from reports.inputs import Accuracies, metrics_csv, to_json
 from reports.runs import run_of
 from siliquant.commandline import Parser, add_jobs, read_jobs, run
 from siliquant.files import write_atomically
-from siliquant.inputs import wilson_interval
 
 ROOT = Path(__file__).resolve().parents[1]
-RESULTS = ROOT / "reports" / "results" / "training"
 DOCUMENT = ROOT / "docs" / "results.md"
 RECORDS = ROOT / "reports" / "results" / "records"
 DATE = "2026-11-23"  # of the newest run: what is kept of runs has none
@@ -47,22 +37,6 @@ _FAST, _SLOW = ("--lr", "2e-3"), ("--lr", "5e-4")  # at 2 bits as validation cho
 _BERT = ("--model", "minilm", "--data", "mr", "--batch-size", "32", "--weight-decay", "0.01", "--warmup", "0.1")
 _SHORT = ("--epochs", "1", "--limit", "3000", "--max-length", "32", "--lr", "2e-4")
 _DISTILLED = ("--teacher", "{runs}/minilm-fp", "--distill", "layers", *_SHORT)
-
-
-@dataclass(frozen=True)
-class Experiment:
-    """One line of a table: a training command (without --seed and --out), run with seeds 0, 1, ...
-
-    A soft-label store is one too: `module` says which command; `after` names what must be finished before.
-    """
-
-    name: str
-    table: str
-    title: str
-    arguments: tuple[str, ...]
-    seeds: int = 1
-    after: tuple[str, ...] = ()
-    module: str = "qat.train"
 
 
 def _vit(bits: int, seeds: int) -> Iterator[Experiment]:
@@ -171,105 +145,6 @@ EXPERIMENTS: tuple[Experiment, ...] = (
 )  # fmt: skip
 
 
-def folders(experiment: Experiment) -> list[str]:
-    """Names of the folders of its runs; the first seed has the bare name."""
-    return [experiment.name + (f"-s{seed}" if seed else "") for seed in range(experiment.seeds)]
-
-
-def command(experiment: Experiment, seed: int, runs: Path) -> list[str]:
-    """What is run for one seed, in `runs`."""
-    arguments = [argument.format(runs=runs) for argument in experiment.arguments]
-    out = runs / folders(experiment)[seed]
-    resume = ["--resume"] if (out / "run.json").exists() else []
-    threads = ["--threads", "1"] if experiment.module == "qat.train" else []
-    return [
-        sys.executable,
-        "-m",
-        experiment.module,
-        *arguments,
-        *threads,
-        "--seed",
-        str(seed),
-        "--out",
-        str(out),
-        *resume,
-    ]
-
-
-def finished(experiment: Experiment, seed: int, runs: Path) -> bool:
-    """Whether all epochs of this run are done (of a store: whether it is complete is seen when it is used)."""
-    folder = runs / folders(experiment)[seed]
-    if experiment.module != "qat.train":
-        return (folder / "manifest.json").exists()
-    try:
-        epochs = json.loads((folder / "run.json").read_text())["options"]["epochs"]
-        rows = list(csv.DictReader((folder / "metrics.csv").read_text().splitlines()))
-    except FileNotFoundError:
-        return False
-    return int(rows[-1]["epoch"]) >= max(epochs, 1)
-
-
-def train_all(runs: Path, chosen: Sequence[Experiment], jobs: int) -> None:
-    """Runs what is missing, `jobs` at once, each after what it needs; keeps the records of finished runs.
-
-    Raises ValueError with the last line of the commands that failed, after those beside them ended.
-    """
-    names = {experiment.name for experiment in chosen}
-    waiting = [(e, seed) for e in chosen for seed in range(e.seeds)]
-    left = {e.name: e.seeds for e in chosen}
-    running: dict[Future[str | None], tuple[Experiment, int]] = {}
-    failures: list[str] = []
-    with Progress(console=Console(stderr=True)) as progress, ThreadPoolExecutor(jobs) as pool:
-        task = progress.add_task("training", total=len(waiting))
-        while running or (waiting and not failures):
-            ready = [w for w in waiting if not any(left.get(n) for n in w[0].after if n in names)]
-            for entry in [] if failures else ready[: jobs - len(running)]:
-                running[pool.submit(train_one, *entry, runs)] = entry
-                waiting.remove(entry)
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
-                experiment, seed = running.pop(future)
-                left[experiment.name] -= 1
-                if failure := future.result():
-                    failures.append(failure)
-                elif experiment.module == "qat.train":
-                    keep(runs / folders(experiment)[seed], experiment.table)
-                progress.advance(task)
-    if failures:
-        raise ValueError("; ".join(failures))
-
-
-def train_one(experiment: Experiment, seed: int, runs: Path) -> str | None:
-    """Runs one command unless it is finished; returns what it complained of."""
-    name = folders(experiment)[seed]
-    if not finished(experiment, seed, runs):
-        log = runs / "logs" / f"{name}.txt"
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("a") as stream:
-            ended = subprocess.run(command(experiment, seed, runs), stdout=stream, stderr=stream, check=False)
-        if ended.returncode:
-            return f"{name}: {log.read_text().splitlines()[-1]}"
-    return None
-
-
-def keep(folder: Path, study: str) -> None:
-    """Puts the record of a finished run into the file of its study, without paths of this machine."""
-    run = kept_run(folder)
-    record = json.loads(json.dumps(run.record).replace(f"{folder.parent}/", "runs/"))
-    others = [other for other in records(study).values() if other.name != run.name]
-    write_atomically(study_file(study), study_json(study, [*others, replace(run, record=record)]))
-
-
-def study_file(study: str) -> Path:
-    """Where the runs of a study are kept."""
-    return RESULTS / f"{study}.json"
-
-
-def records(study: str) -> dict[str, KeptRun]:
-    """The kept runs of a study by name."""
-    path = study_file(study)
-    return {run.name: run for run in read_study(path)} if path.exists() else {}
-
-
 def main() -> None:
     parser = Parser(prog="python benchmarks/qat_accuracy.py", description=__doc__)
     parser.add_argument("--runs", type=Path, metavar="DIR", help="folder of the runs")
@@ -281,33 +156,10 @@ def main() -> None:
         if arguments.runs is None:
             raise ValueError("--runs must be given: the folder of the runs")
         chosen = [e for e in EXPERIMENTS if e.name.startswith(arguments.only or "")]
-        train_all(arguments.runs.resolve(), chosen, read_jobs(arguments.jobs))
+        run_all(arguments.runs.resolve(), chosen, read_jobs(arguments.jobs), {})
     write_atomically(DOCUMENT, document())
     for path, text in packaged_records().items():
         write_atomically(path, text)
-
-
-@dataclass(frozen=True)
-class Kept:
-    """A kept record: the last epoch of a run, and what it was asked for."""
-
-    score: float
-    samples: int
-    epochs: int
-    oscillation: float | None
-    command: str
-
-
-def kept(experiment: Experiment) -> list[Kept]:
-    """The records of an experiment, of the seeds that were run."""
-    found = []
-    known = records(experiment.table)
-    asked = " ".join(argument.format(runs="runs") for argument in experiment.arguments)
-    for one in (known[name] for name in folders(experiment) if name in known):
-        score, data, options = one.last("test_score"), one.record["data"], one.record["options"]
-        assert score is not None
-        found.append(Kept(score, data["test_samples"], options["epochs"], one.last("oscillation"), asked))
-    return found
 
 
 def table(title: str) -> Iterator[str]:
@@ -315,10 +167,10 @@ def table(title: str) -> Iterator[str]:
     yield "| run | seeds | epochs | accuracy, % | deviation over seeds | 95 % interval | oscillating weights, % |"
     yield "| --- | ---: | ---: | ---: | ---: | --- | ---: |"
     for experiment in EXPERIMENTS:
-        if experiment.table != title or not (records := kept(experiment)):
+        if experiment.study != title or not (records := kept(experiment)):
             continue
         scores = [100 * record.score for record in records]
-        low, high = interval(records)
+        low, high = mean_interval(records)
         spread = f"{statistics.stdev(scores):.2f}" if len(scores) > 1 else ""
         flips = [100 * r.oscillation for r in records if r.oscillation is not None]
         yield (
@@ -327,30 +179,13 @@ def table(title: str) -> Iterator[str]:
         )
 
 
-def interval(records: Sequence[Kept]) -> tuple[float, float]:
-    """Wilson's interval of the mean accuracy for the test samples: what another test set of this size might give."""
-    n = records[0].samples
-    return wilson_interval(round(statistics.mean(r.score for r in records) * n), n)
-
-
 def paired(first: str, second: str) -> str:
     """A sentence: mean difference of two experiments over their common seeds, with a 95 % interval by Student's t."""
     by_name = {experiment.name: experiment for experiment in EXPERIMENTS}
-    a, b = kept(by_name[first]), kept(by_name[second])
-    differences = [100 * (y.score - x.score) for x, y in zip(a, b, strict=False)]
-    if not differences:
+    found = difference(kept(by_name[first]), kept(by_name[second]))
+    if found is None:
         return ""
-    mean = statistics.mean(differences)
-    if len(differences) < 3:
-        compared = f"{by_name[second].title} against {by_name[first].title}"
-        return f"- {compared}: {mean:+.2f} points over {len(differences)} seeds, too few for an interval."
-    from scipy.stats import t
-
-    half = t.ppf(0.975, len(differences) - 1) * statistics.stdev(differences) / math.sqrt(len(differences))
-    return (
-        f"- {by_name[second].title} against {by_name[first].title}: {mean:+.2f} points, 95 % interval "
-        f"{mean - half:+.2f} to {mean + half:+.2f} over {len(differences)} seeds."
-    )
+    return f"- {by_name[second].title} against {by_name[first].title}: {found}."
 
 
 def validated(method: str, rate: str) -> float:

@@ -12,6 +12,7 @@ from types import ModuleType
 
 import pytest
 
+from benchmarks.experiments.records import keep
 from docs_tools.blocks import markerless
 from qat.settings.options import Options, add_arguments, merge
 from reports.inputs.training import study_json
@@ -32,8 +33,8 @@ def test_the_document_is_made_from_the_records(accuracy: ModuleType) -> None:
 
 
 def test_every_record_is_of_an_experiment(accuracy: ModuleType) -> None:
-    for study in sorted({experiment.table for experiment in accuracy.EXPERIMENTS if experiment.table}):
-        known = {name for e in accuracy.EXPERIMENTS if e.table == study for name in accuracy.folders(e)}
+    for study in sorted({experiment.study for experiment in accuracy.EXPERIMENTS if experiment.study}):
+        known = {name for e in accuracy.EXPERIMENTS if e.study == study for name in accuracy.folders(e)}
         assert set() < set(accuracy.records(study)) <= known
 
 
@@ -42,7 +43,7 @@ def test_records_were_trained_as_their_experiment_says(accuracy: ModuleType) -> 
     add_arguments(parser)
     checked = 0
     for experiment in accuracy.EXPERIMENTS:
-        runs = accuracy.records(experiment.table)
+        runs = accuracy.records(experiment.study)
         for seed, name in enumerate(accuracy.folders(experiment)):
             if name not in runs:
                 continue
@@ -74,16 +75,13 @@ def test_no_path_of_a_machine_is_kept(accuracy: ModuleType) -> None:
             assert all(value.startswith("runs/") for value in paths), run.name
 
 
-def test_a_finished_run_replaces_its_record_and_no_other(
-    accuracy: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_finished_run_replaces_its_record_and_no_other(accuracy: ModuleType, tmp_path: Path) -> None:
     first, second, *_ = accuracy.records("minilm").values()
     elsewhere = json.loads(json.dumps(first.record).replace('"runs/', f'"{tmp_path}/'))
     folder = unpack_run(replace(first, record=elsewhere), tmp_path)
-    monkeypatch.setattr(accuracy, "RESULTS", tmp_path)
     (tmp_path / "minilm.json").write_text(study_json("minilm", [second, replace(first, epochs=second.epochs)]))
-    accuracy.keep(folder, "minilm")
-    assert accuracy.records("minilm") == {first.name: first, second.name: second}
+    keep(folder, "minilm", {}, tmp_path)
+    assert accuracy.records("minilm", tmp_path) == {first.name: first, second.name: second}
 
 
 def test_the_readme_says_what_the_records_say(accuracy: ModuleType) -> None:

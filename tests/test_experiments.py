@@ -1,0 +1,93 @@
+"""Studies of trainings: what runs when, at which rate, what is kept, and how runs are compared."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import scipy.stats
+
+from benchmarks.experiments import Experiment, Kept, best_rate, command, difference, kept, records, run_all
+from benchmarks.experiments import running as module
+from reports.inputs.training import KeptRun
+from tests.kept import kept_runs, unpack_run
+
+JUDGES = tuple(Experiment(f"judge-{rate}", "validation", rate, ("--lr", rate)) for rate in ("5e-4", "1e-3", "2e-3"))
+CHOSEN = Experiment(
+    "chosen", "test", "with the best rate", ("--lr", "{rate}", "--data", "imagefolder:{data}"), seeds=2,
+    rates=tuple((judge.title, judge.name) for judge in JUDGES),
+)  # fmt: skip
+SCORES = {"judge-5e-4": 0.5, "judge-1e-3": 0.75, "judge-2e-3": 0.75, "chosen": 0.7, "chosen-s1": 0.8}
+
+
+@pytest.fixture
+def ran(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """The commands that are run; each leaves a finished run with a score of SCORES."""
+    commands: list[list[str]] = []
+    example = kept_runs()["vit-mnist-w2a2-all"]
+
+    def one(experiment: Experiment, seed: int, runs: Path, places: Mapping[str, str]) -> str | None:
+        words = command(experiment, seed, runs, places)
+        commands.append(words)
+        out = Path(words[words.index("--out") + 1])
+        record = json.loads(json.dumps(example.record))
+        record["options"] |= {"lr": float(words[words.index("--lr") + 1]), "out": str(out)}
+        record["data"]["name"] = f"imagefolder:{places.get('data', '')}/x"
+        last = {**example.epochs[-1], "test_score": str(SCORES[out.name])}
+        unpack_run(KeptRun(out.name, record, (*example.epochs[:-1], last)), runs)
+        return None
+
+    monkeypatch.setattr(module, "_run_one", one)
+    return commands
+
+
+def test_the_rate_is_the_one_that_validation_judges_best(ran: list[list[str]], tmp_path: Path) -> None:
+    places = {"data": str(tmp_path / "images")}
+    run_all(tmp_path / "runs", [CHOSEN, *JUDGES], 2, places, tmp_path)
+    order = [Path(words[words.index("--out") + 1]).name for words in ran]
+    assert set(order[:3]) == {judge.name for judge in JUDGES}
+    assert set(order[3:]) == {"chosen", "chosen-s1"}
+    for words in ran[3:]:
+        assert words[words.index("--lr") + 1] == "1e-3"  # the lower of two that are as good
+        assert words[words.index("--data") + 1] == f"imagefolder:{tmp_path / 'images'}"
+    found = kept(CHOSEN, tmp_path)
+    assert [each.score for each in found] == [0.7, 0.8]
+    assert [each.rate for each in found] == ["0.001", "0.001"]
+    assert str(tmp_path) not in (tmp_path / "test.json").read_text()
+    assert records("test", tmp_path)["chosen"].record["data"]["name"] == "imagefolder:data/x"
+
+
+def test_without_a_judge_there_is_no_rate(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"^judge-5e-4 must be trained before chosen, which takes its rate from it$"):
+        best_rate(CHOSEN, {judge.name: judge for judge in JUDGES}, tmp_path)
+
+
+def test_a_command_that_fails_is_told_and_nothing_new_begins(tmp_path: Path) -> None:
+    bad = Experiment("bad", "test", "bad", ("--bits", "99"))
+    late = replace(bad, name="late", after=("bad",))
+    with pytest.raises(
+        ValueError, match=r"^bad: .*bits must be an integer from 1 to 8, or 32 for full precision, not 9"
+    ):
+        run_all(tmp_path, [late, bad], 2, {}, tmp_path)
+    assert not (tmp_path / "logs" / "late.txt").exists()
+
+
+def test_differences_are_paired() -> None:
+    def runs(*scores: float) -> list[Kept]:
+        return [Kept(score, 1000, 8, None, 1.0, "1e-3") for score in scores]
+
+    first, second = runs(0.5, 0.6, 0.7), runs(0.53, 0.61, 0.75, 0.9)
+    found = difference(first, second)
+    assert found is not None
+    test = scipy.stats.ttest_rel([53, 61, 75], [50, 60, 70]).confidence_interval(0.95)
+    assert found.half is not None
+    assert (found.mean - found.half, found.mean + found.half) == pytest.approx((test.low, test.high))
+    assert (found.seeds, found.significant) == (3, False)
+    assert str(found) == "+3.00 points, 95 % interval -1.97 to +7.97 over 3 seeds"
+    assert str(difference(first[:2], second)) == "+2.00 points over 2 seeds, too few for an interval"
+    assert str(difference(first[:1], second)) == "+3.00 points over 1 seed, too few for an interval"
+    assert difference([], second) is None
+    assert difference(runs(0.5, 0.5, 0.5), runs(0.6, 0.61, 0.6)).significant  # type: ignore[union-attr]
