@@ -200,7 +200,7 @@ def _run_epochs(training: Training, console: Console) -> None:
         train(training, save, report)
 
 
-_NEEDS = (("crops_per_image", "soft_labels"), ("new_head", "start"), ("obr_max_bits", "obr"))
+_NEEDS = (("crops_per_image", "soft_labels"), ("new_head", "start"), ("obr_max_bits", "obr"), ("cga_range", "cga"))
 """Options that have an effect with another one only."""
 
 

@@ -1,12 +1,13 @@
 """Quantised networks: layers, conversion of a full-precision model, losses, oscillation of weights.
 
 In: a model and a scheme. Out: the same model with quantised layers. Read ``convert``, ``layers``, ``gemm`` (its integer
-products), ``losses``, ``oscillation``,
+products), ``losses``, ``oscillation``, ``annealing``,
 ``state`` (what is read for a network).
 """
 
 from __future__ import annotations
 
+from .annealing import ConfidenceGuidedAnnealing
 from .convert import calibrate, gemms, integer_engine, quantize_model, quantizers, weight_quantizers
 from .gemm import Engine, Product, exact_product
 from .layers import QuantContext, QuantConv2d, QuantGemm, QuantLinear, QuantScores
@@ -15,6 +16,7 @@ from .oscillation import Freezer, OscillationTracker, bin_regulariser, regularis
 from .state import check_state
 
 __all__ = [
+    "ConfidenceGuidedAnnealing",
     "Engine",
     "Freezer",
     "OscillationTracker",

@@ -167,12 +167,12 @@ def quantizers(model: nn.Module) -> dict[str, Quantizer]:
     return {name: m for name, m in model.named_modules() if isinstance(m, Quantizer)}
 
 
-def weight_quantizers(model: nn.Module) -> dict[str, tuple[nn.Parameter, Quantizer]]:
-    """Weight and quantiser of each GEMM that has a weight, by GEMM name."""
+def weight_quantizers(model: nn.Module, *, of_blocks: bool = False) -> dict[str, tuple[nn.Parameter, Quantizer]]:
+    """Weight and quantiser of each GEMM that has a weight, by GEMM name; `of_blocks`: not of the first and last."""
     return {
         name: (gemm.weight, gemm.weight_quantizer)
         for name, gemm in gemms(model).items()
-        if isinstance(gemm, QuantLinear | QuantConv2d)
+        if isinstance(gemm, QuantLinear | QuantConv2d) and not (of_blocks and gemm.first_or_last)
     }
 
 
@@ -342,6 +342,7 @@ class _Builder:
             heads=(reduced, -1) if reduced else None,
         )
         layer = QuantLinear(name, sources, old.weight, old.bias, weight_quantizer, input_quantizer, shared is not None)
+        layer.first_or_last = first_or_last
         self.add(name, layer)
 
     def convolution(self, name: str) -> None:
@@ -352,7 +353,9 @@ class _Builder:
             raise InputError(f"activation_bits of {name} must be from 2 to 8, not 1: its padding is a code of 0")
         weight_quantizer = self.weight_quantizer(name, widths.weight_bits, old.weight, None)
         input_quantizer = self.activation_quantizer(name, widths.activation_bits, signed=True)
-        self.add(name, QuantConv2d(old, name, (_parent(name),), weight_quantizer, input_quantizer))
+        layer = QuantConv2d(old, name, (_parent(name),), weight_quantizer, input_quantizer)
+        layer.first_or_last = True
+        self.add(name, layer)
 
     def weight_quantizer(self, name: str, bits: Bits, weight: Tensor, heads: tuple[int, int] | None) -> Quantizer:
         made = self._weight_quantizer(name, bits, weight, heads)
@@ -369,8 +372,9 @@ class _Builder:
             return ElasticBinarizer(
                 signed=True, granularity=granularity, groups=groups, gradient_scale=self.scheme.gradient_scale
             )
-        if self.scheme.weight_scale == "statistical":
-            return StatisticalQuantizer(bits, signed=True, granularity=granularity, groups=groups)
+        if self.scheme.weight_scale != "learned":
+            of_range = self.scheme.weight_scale == "statsq"
+            return StatisticalQuantizer(bits, signed=True, granularity=granularity, groups=groups, of_range=of_range)
         return Quantizer(
             bits,
             signed=True,

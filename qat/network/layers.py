@@ -47,6 +47,7 @@ class QuantGemm(nn.Module):
     """What all quantised layers share: a name, what feeds them, and the engine of the integer path.
 
     `feeds_one_bit`: its sums become codes of one bit with nothing between; they are exact in training too.
+    `first_or_last`: it is no part of a block, but an embedding, a stem, a pooler or a classifier.
     """
 
     def __init__(self, name: str, sources: tuple[str, ...]) -> None:
@@ -55,6 +56,7 @@ class QuantGemm(nn.Module):
         self.sources = sources
         self.engine: Engine | None = None
         self.feeds_one_bit = False
+        self.first_or_last = False
 
     def operands(self) -> tuple[Quantizer, Quantizer]:
         """Quantisers of the first operand (activations) and of the second (weights, keys, values)."""

@@ -15,6 +15,7 @@ from siliquant.inputs import InputError
 from .fakequant import RELATIVE_FLOOR, codes, dense, fake_quantize, numbers
 from .granularity import PER_TENSOR, Granularity, Layout
 from .scalesearch import ScaleSearch, fit_scale
+from .surrogate import FourierSurrogate
 
 __all__ = ["Quantizer", "StatisticalQuantizer"]
 
@@ -35,6 +36,7 @@ class Quantizer(nn.Module):
         mean_start: start scales at 2 * mean|x| / sqrt(Qp), as LSQ does, not at the least squared error.
 
     `observer`, where set, is called with the codes of every tensor that is quantised.
+    `surrogate`, where set, takes the place of 1 as the derivative of rounding, in the gradient of what is quantised.
     `of_weight`: it quantises a weight, whose L1 norm is that of the tensor as it is now; `fit` sets it.
 
     Everything is computed in float32, in float64 where the parameters are of that type; values have the dtype of the
@@ -80,6 +82,7 @@ class Quantizer(nn.Module):
         self.calibrated = False
         self.search: ScaleSearch | None = None
         self.observer: Quantizer.Observer | None = None
+        self.surrogate: FourierSurrogate | None = None
 
     @staticmethod
     def check_bits(bits: int) -> None:
@@ -142,6 +145,8 @@ class Quantizer(nn.Module):
         self._need_scale()
         if self.observer is not None:
             self.to_int(x)
+        if self.surrogate is not None:
+            x = self.surrogate.shaped(x, self.scale, layout)
         return fake_quantize(
             x, self.relative, self.start, self.offset, self.low, self.high, layout, *self.gradient_size(x)
         )
@@ -244,16 +249,31 @@ class Quantizer(nn.Module):
 
 
 class StatisticalQuantizer(Quantizer):
-    """Scale = 2 * mean|w| / sqrt(Qp) of the group as it is now: not learned, it follows the weights.
+    """A scale that is not learned: it follows the mean magnitude of the group's weights as they are now.
 
-    The same rule as the starting scale of LSQ; after the statistical weight quantisation of Liu et al., ICML 2023.
+    2 * mean|w| / sqrt(Qp), the rule of LSQ's starting scale; with `of_range` 2 * mean|w| / 2^(b-1), which is that of
+    StatsQ (Liu et al., ICML 2023): its range of codes is from -2 * mean|w| up.
     """
 
     def __init__(
-        self, bits: int | Sequence[int], *, signed: bool, granularity: Granularity = PER_TENSOR, groups: int = 1
+        self,
+        bits: int | Sequence[int],
+        *,
+        signed: bool,
+        granularity: Granularity = PER_TENSOR,
+        groups: int = 1,
+        of_range: bool = False,
     ) -> None:
         super().__init__(bits, signed=signed, granularity=granularity, groups=groups, gradient_scale=GradientScale.NONE)
+        if of_range and not signed:
+            raise InputError("of_range must be False for unsigned codes, not True")
+        self.of_range = of_range
         self.relative.requires_grad_(False)
+
+    def _scale_of_mean(self, mean: Tensor) -> Tensor:
+        if not self.of_range:
+            return super()._scale_of_mean(mean)
+        return (2 * mean / -self.low).clamp(min=torch.finfo(torch.float32).tiny)
 
     def refresh(self, x: Tensor) -> None:
         self.fit(x)

@@ -73,7 +73,9 @@ class Options:
     granularity: str = _option("head", "what shares a scale", None, ("head", "tensor", "channel"))
     output_by_head: bool = _option(True, "a scale a head on the input side of the output projection too", rare=True)
     first_last_bits: int = _option(8, "bits of patch embedding and classifier, 2 to 8", "B", rare=True)
-    weight_scale: str = _option("learned", "how weight scales are found", None, ("learned", "statistical"), rare=True)
+    weight_scale: str = _option(
+        "learned", "how weight scales are found", None, ("learned", "statistical", "statsq"), rare=True
+    )
     scale_start: str = _option("error", "how scales start: least squared error, or LSQ's mean", None, ("error", "mean"))
     scale_steps: str = _option(
         "relative", "steps of a scale, in shares of its start or as numbers", None, ("relative", "absolute")
@@ -85,6 +87,23 @@ class Options:
     freeze: float | None = _option(
         None, "freeze weights that oscillate more often than this share of steps", "F", between=(0, 1)
     )
+    cga: float = _option(
+        0.0,
+        "epochs of confidence-guided annealing at the end: only weights near a border of two codes move",
+        "N",
+        rare=True,
+        between=(0, 1_000_000),
+    )
+    cga_range: float = _option(
+        0.005, "how near, in bins; the OFQ paper's is 0.005", "BR", rare=True, between=(1e-6, 0.5)
+    )
+    surrogate: str = _option(
+        "ste", "derivative of rounding weights: straight-through, or StableQAT's", None, ("ste", "fourier"), rare=True
+    )
+    surrogate_amplitude: float | None = _option(
+        None, "amplitude of --surrogate fourier (default: the paper's, 0.21)", "A", rare=True, between=(0, 0.225)
+    )
+    surrogate_order: int = _option(0, "terms of --surrogate fourier after the first", "M", rare=True, between=(0, 64))
     epochs: int = _option(
         8, "epochs of training; 0: calibrated scales only (post-training quantisation)", "N", between=(0, 1_000_000)
     )
@@ -149,7 +168,28 @@ class Options:
             raise InputError("weight_bits, activation_bits and override must not be given with bits 32")
         if self.bits == FULL_PRECISION and (self.obr or self.freeze is not None):
             raise InputError("obr and freeze must be off at bits 32: without codes nothing oscillates")
+        self._check_annealing()
+        self._check_surrogate()
         self.scheme()
+
+    def _check_annealing(self) -> None:
+        if not self.cga:
+            return
+        if self.bits == FULL_PRECISION:
+            raise InputError("cga must be off at bits 32: without codes there are no borders")
+        if self.cga > self.epochs:
+            raise InputError(f"cga must be at most the epochs, {self.epochs}, not {short(self.cga)}")
+        if self.freeze is not None:
+            raise InputError("cga and freeze must not both be given: one moves the weights that the other holds")
+
+    def _check_surrogate(self) -> None:
+        if self.surrogate == "ste":
+            if self.surrogate_amplitude is not None or self.surrogate_order:
+                raise InputError("surrogate_amplitude and surrogate_order must be given with surrogate fourier only")
+        elif self.bits == FULL_PRECISION:
+            raise InputError("surrogate must be ste at bits 32, where nothing is rounded, not 'fourier'")
+        elif (self.weight_bits or self.bits) == 1:
+            raise InputError("surrogate must be ste at weight_bits 1, which are signs, not 'fourier'")
 
     def scheme(self) -> Scheme | None:
         """How the model is quantised; None at full precision."""

@@ -60,7 +60,8 @@ class Scheme:
             "tensor": one scale a tensor; "channel": weights by output channel, activations by tensor.
         output_by_head: with "head", whether the output projection has a scale for each head on its input side, which
             in integer hardware needs a rescaled partial sum a head; else one scale for its input and its weight.
-        weight_scale: "learned" (LSQ) or "statistical" (2 * mean|w| / sqrt(Qp), not learned).
+        weight_scale: "learned" (LSQ), or not learned and following the weights: "statistical" (2 * mean|w| / sqrt(Qp)),
+            "statsq" (2 * mean|w| / 2^(b-1)).
         scale_start: "error": the least squared error, on the weights or a few batches; "mean": 2 * mean|x| / sqrt(Qp).
         gradient_scale: what gradients of scales are multiplied by.
         overrides: other widths by GEMM name, the last match wins.
@@ -71,7 +72,7 @@ class Scheme:
     first_last_bits: int = 8
     granularity: Literal["head", "tensor", "channel"] = "head"
     output_by_head: bool = True
-    weight_scale: Literal["learned", "statistical"] = "learned"
+    weight_scale: Literal["learned", "statistical", "statsq"] = "learned"
     scale_start: Literal["error", "mean"] = "error"
     gradient_scale: GradientScale = GradientScale.L1
     overrides: tuple[Override, ...] = ()
@@ -82,15 +83,15 @@ class Scheme:
         check_bits(self.first_last_bits, "first_last_bits")
         for name, allowed in (
             ("granularity", ("head", "tensor", "channel")),
-            ("weight_scale", ("learned", "statistical")),
+            ("weight_scale", ("learned", "statistical", "statsq")),
             ("scale_start", ("error", "mean")),
         ):
             if getattr(self, name) not in allowed:
                 raise InputError(f"{name} must be one of {', '.join(allowed)}, not {getattr(self, name)!r}")
         if not isinstance(self.gradient_scale, GradientScale):
             raise InputTypeError(f"gradient_scale must be a GradientScale, not {self.gradient_scale!r}")
-        if self.weight_scale == "statistical" and self.weight_bits == 1:
-            raise InputError("weight_scale must be learned at weight_bits 1, not 'statistical'")
+        if self.weight_scale != "learned" and self.weight_bits == 1:
+            raise InputError(f"weight_scale must be learned at weight_bits 1, not {self.weight_scale!r}")
 
     def widths(self, name: str, *, first_or_last: bool = False) -> Widths:
         """The widths of the GEMM of that name."""

@@ -20,6 +20,7 @@ from transformers import PreTrainedModel
 from qat.data import Data, SoftLabelStore, TextSplit, Views, batches, epoch_indices
 from qat.files import first_line
 from qat.network import (
+    ConfidenceGuidedAnnealing,
     Freezer,
     OscillationTracker,
     attention_distillation,
@@ -30,7 +31,7 @@ from qat.network import (
     soft_cross_entropy,
     weight_quantizers,
 )
-from qat.quantisers import RELATIVE_FLOOR, Quantizer
+from qat.quantisers import RELATIVE_FLOOR, ElasticBinarizer, FourierSurrogate, Quantizer
 from qat.settings import Options
 from siliquant.files import save_atomically
 from siliquant.inputs import InputError, short
@@ -70,6 +71,18 @@ class Training:
         self.freezer = None
         if options.freeze is not None and self.weights:
             self.freezer = Freezer(self.weights, threshold=options.freeze)
+        self._annealing = None
+        if options.cga:
+            inner = weight_quantizers(self.model, of_blocks=True)
+            self._annealing = ConfidenceGuidedAnnealing(inner, boundary_range=options.cga_range)
+        if options.surrogate == "fourier":
+            _set_surrogate(self.weights, options)
+
+    @property
+    def annealing(self) -> ConfidenceGuidedAnnealing | None:
+        """What holds weights in this step; None before the epochs of annealing."""
+        done = self.epoch + self.step / self.steps_per_epoch
+        return self._annealing if done >= self.options.epochs - self.options.cga else None
 
     @property
     def steps_per_epoch(self) -> int:
@@ -146,6 +159,8 @@ class Training:
             ) from None
         sums = processes.summed(self.sums)
         low, high = result.interval()
+        annealed = self._annealing if self.epoch + 1 > options.epochs - options.cga else None
+        holds = annealed or self.freezer
         return {
             "epoch": min(self.epoch + 1, options.epochs),
             "loss": sums["loss"] / sums["samples"] if sums["samples"] else None,
@@ -157,7 +172,7 @@ class Training:
             **{f"test_{name}": score.value for name, score in list(result.scores.items())[1:]},
             "learning_rate": self.optimizer.param_groups[0]["lr"],
             "oscillation": self.tracker.share() if self.tracker else None,
-            "frozen": self.freezer.share() if self.freezer else None,
+            "frozen": holds.share() if holds else None,
             "seconds": seconds,
             "samples_per_second": samples / max(seconds, 1e-9),
             "oscillation_by_module": self.tracker.shares() if self.tracker else None,
@@ -232,6 +247,16 @@ def _parameter_groups(model: nn.Module, options: Options) -> list[dict[str, Any]
     ]
 
 
+def _set_surrogate(weights: Mapping[str, tuple[nn.Parameter, Quantizer]], options: Options) -> None:
+    """Weights of one bit keep the straight-through estimator: what becomes of them is a sign."""
+    amplitude = options.surrogate_amplitude
+    order = options.surrogate_order
+    surrogate = FourierSurrogate(order=order) if amplitude is None else FourierSurrogate(amplitude, order)
+    for _, quantizer in weights.values():
+        if not isinstance(quantizer, ElasticBinarizer):
+            quantizer.surrogate = surrogate
+
+
 def _augmented(data: Data, seed: int, epoch: int, indices: NDArray[np.int64]) -> Views | None:
     if data.augmentation is None or isinstance(data.train, TextSplit):
         return None
@@ -285,9 +310,14 @@ def _take_step(
     _check_finite("loss", value, training)
     training.optimizer.zero_grad(set_to_none=True)
     loss.backward()
+    annealing = training.annealing
+    if annealing is not None:
+        annealing.hold()
     norm = nn.utils.clip_grad_norm_(training.model.parameters(), options.clip or math.inf)
     _check_finite("norm of the gradient", float(norm), training)
     training.optimizer.step()
+    if annealing is not None:
+        annealing.put_back()
     with torch.no_grad():
         for relative in training.relatives:  # a scale at its floor can come back with the next step
             relative.clamp_(min=RELATIVE_FLOOR)

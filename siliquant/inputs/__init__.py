@@ -16,7 +16,6 @@ from .errors import (
     ToolError,
     middle_out,
     printable,
-    require,
     short,
 )
 from .numbers import decimal, fraction, integer, number, number_list, positive_number, read_clock_mhz, whole
@@ -82,7 +81,6 @@ __all__ = [
     "read_clock_mhz",
     "read_json",
     "read_text",
-    "require",
     "short",
     "spef_word",
     "tcl_word",

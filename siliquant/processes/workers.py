@@ -10,14 +10,12 @@ to another.
 from __future__ import annotations
 
 import contextlib
-import math
 import multiprocessing
 import os
 import pickle
 import signal
 import sys
 import threading
-import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
@@ -66,10 +64,8 @@ class Runner(Protocol):
         ...
 
 
-def local(jobs: int, named: Callable[[Any], object] = str, *, until: float = math.inf) -> Runner:
+def local(jobs: int, named: Callable[[Any], object] = str) -> Runner:
     """A runner on this machine: up to ``jobs`` processes, which end when this one does, however it ends.
-
-    until: the end of all work, as time.monotonic() tells it: then what is not done is stopped and has no outcome.
 
     An item is given up with :class:`WorkerLost` after :data:`TRIES` workers ended while working on it; those that work
     on other items are not disturbed. named: how it is called then. ValueError where ``jobs`` is below 1.
@@ -98,11 +94,7 @@ def local(jobs: int, named: Callable[[Any], object] = str, *, until: float = mat
                     busy[worker.connection] = worker, item, ended
                     worker.send(item)
                 # The last item may be done before it is known as the last: then there is nothing to wait for.
-                left = None if until == math.inf else max(0.0, until - time.monotonic())
-                ready = cast(list[Connection], wait(list(busy), left) if busy else [])
-                if busy and not ready:
-                    return
-                for connection in ready:
+                for connection in cast(list[Connection], wait(list(busy)) if busy else []):
                     worker, item, ended = busy[connection]
                     answer = worker.receive()
                     del busy[connection]
@@ -119,9 +111,8 @@ def local(jobs: int, named: Callable[[Any], object] = str, *, until: float = mat
             workers = [*idle, *(worker for worker, _, _ in busy.values())]
             for worker in workers:
                 worker.process.terminate()
-            end = time.monotonic() + _SECONDS_TO_END
             for worker in workers:
-                worker.stop(max(0.0, end - time.monotonic()))
+                worker.stop()
 
     return run
 
@@ -152,11 +143,11 @@ class _Worker:
         except (EOFError, OSError):
             return None
 
-    def stop(self, seconds: float = _SECONDS_TO_END) -> None:
-        """Ends the process, gently first, for so many seconds."""
+    def stop(self) -> None:
+        """Ends the process, gently first."""
         self.connection.close()
         self.process.terminate()
-        self.process.join(seconds)
+        self.process.join(_SECONDS_TO_END)
         self.process.kill()
         self.process.join()
         self.process.close()

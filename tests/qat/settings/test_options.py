@@ -43,6 +43,11 @@ VALUES: dict[str, tuple[Any, list[str]]] = {
     "gradient_scale": ("lsq", ["--gradient-scale", "lsq"]),
     "override": (("*.fc1=2/4", "*.fc2=3"), ["--override", "*.fc1=2/4", "--override", "*.fc2=3"]),
     "freeze": (0.02, ["--freeze", "0.02"]),
+    "cga": (1.5, ["--cga", "1.5"]),
+    "cga_range": (0.01, ["--cga-range", "0.01"]),
+    "surrogate": ("fourier", ["--surrogate", "fourier"]),
+    "surrogate_amplitude": (0.1, ["--surrogate-amplitude", "0.1"]),
+    "surrogate_order": (2, ["--surrogate-order", "2"]),
     "epochs": (3, ["--epochs", "3"]),
     "batch_size": (16, ["--batch-size", "16"]),
     "lr": (0.001, ["--lr", "1e-3"]),
@@ -64,8 +69,8 @@ VALUES: dict[str, tuple[Any, list[str]]] = {
     "checkpoint_minutes": (0.5, ["--checkpoint-minutes", "0.5"]),
     "tensorboard": (True, ["--tensorboard"]),
 }
-# The two that exclude others.
-TOGETHER = [name for name in NAMES if name != "soft_labels"]
+# Without those that exclude others.
+TOGETHER = [name for name in NAMES if name not in ("soft_labels", "freeze")]
 
 
 def parsed(arguments: list[str]) -> dict[str, Any]:
@@ -106,6 +111,7 @@ def test_flags_yaml_toml_and_python_say_the_same(tmp_path: Path) -> None:
         assert merge(read_config(file(tmp_path / name, values))) == expected
         assert merge(read_config(file(tmp_path / name, dashed))) == expected
     assert merge(OUT, parsed(VALUES["soft_labels"][1])) == Options(**OUT, soft_labels=Path("labels"))
+    assert merge(OUT, parsed(VALUES["freeze"][1])) == Options(**OUT, freeze=0.02)
 
 
 def test_what_is_not_given_is_not_in_the_namespace() -> None:
@@ -199,7 +205,7 @@ def test_wrong_types(given: dict[str, Any], message: str) -> None:
         *(({"freeze": f}, f"freeze must be a share from 0 to 1, not {f}") for f in (-0.1, 1.1, math.nan)),
         ({"distill": "all"}, "distill must be one of logits, layers, not 'all'"),
         ({"granularity": "row"}, "granularity must be one of head, tensor, channel, not 'row'"),
-        ({"weight_scale": "max"}, "weight_scale must be one of learned, statistical, not 'max'"),
+        ({"weight_scale": "max"}, "weight_scale must be one of learned, statistical, statsq, not 'max'"),
         ({"gradient_scale": "l2"}, "gradient_scale must be one of none, lsq, l1, not 'l2'"),
         ({"device": "tpu"}, "device must be one of auto, cpu, cuda, not 'tpu'"),
         ({"teacher": "a", "soft_labels": "b"},
@@ -211,6 +217,21 @@ def test_wrong_types(given: dict[str, Any], message: str) -> None:
           for more in ({"obr": 0.01}, {"freeze": 0.0})),
         ({"bits": 1, "weight_scale": "statistical"},
          "weight_scale must be learned at weight_bits 1, not 'statistical'"),
+        ({"weight_bits": 1, "weight_scale": "statsq"}, "weight_scale must be learned at weight_bits 1, not 'statsq'"),
+        ({"bits": 32, "cga": 1}, "cga must be off at bits 32: without codes there are no borders"),
+        ({"epochs": 2, "cga": 2.5}, "cga must be at most the epochs, 2, not 2.5"),
+        ({"epochs": 2, "cga": 1, "freeze": 0.1},
+         "cga and freeze must not both be given: one moves the weights that the other holds"),
+        ({"cga_range": 0}, "cga_range must be at least 1e-06, not 0.0"),
+        ({"cga_range": 0.6}, "cga_range must be at most 0.5, not 0.6"),
+        ({"surrogate": "sine"}, "surrogate must be one of ste, fourier, not 'sine'"),
+        ({"surrogate": "fourier", "surrogate_amplitude": 0.23}, "surrogate_amplitude must be at most 0.225, not 0.23"),
+        *((more, "surrogate_amplitude and surrogate_order must be given with surrogate fourier only")
+          for more in ({"surrogate_amplitude": 0.2}, {"surrogate_order": 1})),
+        ({"bits": 32, "surrogate": "fourier"},
+         "surrogate must be ste at bits 32, where nothing is rounded, not 'fourier'"),
+        ({"weight_bits": 1, "surrogate": "fourier"},
+         "surrogate must be ste at weight_bits 1, which are signs, not 'fourier'"),
         *(({"override": [text]},
            f"override must be PATTERN=WEIGHT_BITS/ACTIVATION_BITS, as '*.mlp.*=2/4', not {text!r}")
           for text in ("", "*.mlp.*", "=2", "*=", "*=/", "*=two", "*=2,x/3", "*=2/3/4", "*=2,,3")),

@@ -89,7 +89,7 @@ SCHEMES = st.builds(
     first_last_bits=st.integers(2, 8),
     granularity=st.sampled_from(["head", "tensor", "channel"]),
     output_by_head=st.booleans(),
-    weight_scale=st.sampled_from(["learned", "statistical"]),
+    weight_scale=st.sampled_from(["learned", "statistical", "statsq"]),
     gradient_scale=st.sampled_from(GradientScale),
     overrides=st.lists(OVERRIDES, max_size=3).map(tuple),
 )
@@ -132,7 +132,7 @@ def read(data: Any) -> Callable[[], object]:
         (scheme(activation_bits=32), ValueError, "activation_bits must be an integer from 1 to 8, not 32"),
         (scheme(first_last_bits=1), ValueError, "first_last_bits must be an integer from 2 to 8, not 1"),
         (scheme(granularity="row"), ValueError, "granularity must be one of head, tensor, channel, not 'row'"),
-        (scheme(weight_scale="max"), ValueError, "weight_scale must be one of learned, statistical, not 'max'"),
+        (scheme(weight_scale="max"), ValueError, "weight_scale must be one of learned, statistical, statsq, not 'max'"),
         (scheme(gradient_scale="l1"), TypeError, "gradient_scale must be a GradientScale, not 'l1'"),
         (
             scheme(weight_bits=1, weight_scale="statistical"),
