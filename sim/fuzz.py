@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from siliquant.commandline import called, console, print_table, read_jobs, run, working
 from siliquant.files import alone, write_atomically
-from siliquant.inputs import InputError, belongs, integer, listing, number, read_text, short
+from siliquant.inputs import InputError, counted, integer, listing, number, read_text, short
 from sim.campaigns import Campaign, fuzz, summary
 from sim.fuzzing import ENGINES, KINDS, case_from_text, run_case
 from sim.simulators import Verilator, executable
@@ -20,29 +21,43 @@ from .parsers import fuzz as parser
 PROG = "sim.fuzz"
 SUMMARY = "summary.json"
 _MOST_BYTES = 1 << 24
+_MOST_CASES = 10_000_000
 HEADERS = ("kind", "engine", "cases", "cycles", "results")
 PARAMETERS = ("design", "parameter", "values", "drawn", "legal", "never drawn")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line. Exit code 1 where something is wrong."""
-    options = parser().parse_args(arguments)
+    made = parser()
+    options = made.parse_args(arguments)
+    made.only_with(
+        "a run (no --replay)", options.replay is None, "--minutes", "--cases", "--seed", "--only", "--fresh", "--jobs",
+        "--out",
+    )  # fmt: skip
+    minutes, seed = number("minutes", options.minutes, 0.01, 1e5), integer("seed", options.seed, 0, (1 << 64) - 1)
+    cases = None if options.cases is None else integer("cases", options.cases, 1, _MOST_CASES)
+    kinds, jobs = _kinds(options.only), read_jobs(options.jobs)
     for program in ("iverilog", "vvp", "g++", "make"):
         executable(program)
     Verilator().root()
     if options.replay is not None:
         _replay(options.replay)
         return
-    minutes, seed = number("minutes", options.minutes, 0.01, 1e5), integer("seed", options.seed, 0, (1 << 64) - 1)
-    kinds, jobs = _kinds(options.only), read_jobs(options.jobs)
+    timed = cases is None
     with alone(options.out, "fuzz"):
-        campaign = _begun(options.out, seed, kinds, fresh=options.fresh)
+        campaign = _begun(options.out, seed, kinds, cases, fresh=options.fresh)
         with working("fuzzing") as news:
-            fuzz(campaign, 60 * minutes, jobs, options.out, news)
-        write_atomically(options.out / SUMMARY, json.dumps(summary(campaign), indent=1) + "\n")
-    _print(campaign)
+            if cases is None:
+                fuzz(campaign, 60 * minutes, jobs, options.out, news)
+            else:
+                fuzz(campaign, math.inf, jobs, options.out, news, cases=cases)
+        if not campaign.tally.cases:
+            raise InputError(f"minutes must be long enough for one case to end, not {short(options.minutes)}")
+        write_atomically(options.out / SUMMARY, json.dumps(summary(campaign, timed=timed), indent=1) + "\n")
+    _print(campaign, f" in {campaign.seconds / 60:.1f} minutes" if timed else "")
     if campaign.failing:
-        print(f"{called(PROG)}: {len(campaign.failing)} cases fail; --replay FILE runs one again", file=sys.stderr)
+        fail = counted(len(campaign.failing), "case fails", "cases fail")
+        print(f"{called(PROG)}: {fail}; --replay FILE runs one again", file=sys.stderr)
         sys.exit(1)
 
 
@@ -57,7 +72,7 @@ def _kinds(text: str | None) -> tuple[str, ...]:
     return tuple(kind for kind in KINDS if kind in given)
 
 
-def _begun(folder: Path, seed: int, kinds: tuple[str, ...], *, fresh: bool) -> Campaign:
+def _begun(folder: Path, seed: int, kinds: tuple[str, ...], cases: int | None, *, fresh: bool) -> Campaign:
     """The run of the folder, or a new one. Raises InputError where the folder has another one."""
     found = None if fresh else Campaign.load(folder)
     if found is None:
@@ -67,15 +82,22 @@ def _begun(folder: Path, seed: int, kinds: tuple[str, ...], *, fresh: bool) -> C
             f"{folder} has a run of seed {found.seed} of {listing(found.kinds)}; go on with that, choose another "
             "--out, or begin anew with --fresh"
         )
+    if cases is not None and found.next > cases:
+        raise InputError(
+            f"{folder} has a run that is beyond --cases {cases}, at {found.next}; choose another --out, or begin anew "
+            "with --fresh"
+        )
     return found
 
 
 def _replay(path: Path) -> None:
     """Runs one case on every engine of its kind and says what is wrong. Exit code 1 where anything is."""
-    with belongs(path, "a case of the fuzzer"):
+    try:
         case = case_from_text(read_text(path, _MOST_BYTES))
         engines = ENGINES[case.kind]
         faults = [fault for engine in engines if (fault := run_case(case, engine)) is not None]
+    except InputError as error:
+        raise error if error.file is not None else error.inside(path) from None
     for fault in faults:
         print(f"{case.spec.name}, {fault.engine}: {fault.sentence}")
     if faults:
@@ -83,7 +105,7 @@ def _replay(path: Path) -> None:
     print(f"{case.spec.name}: no difference on {', '.join(engines)}")
 
 
-def _print(campaign: Campaign) -> None:
+def _print(campaign: Campaign, time: str) -> None:
     """How many cases ran where, and what was drawn of each parameter."""
     out, tally = console(), campaign.tally
     lines = []
@@ -92,13 +114,16 @@ def _print(campaign: Campaign) -> None:
             first = engine == ENGINES[kind][0]
             compared = [f"{tally.compared[kind, what]:,}" if first else "" for what in HEADERS[3:]]
             lines.append([kind if first else "", engine, f"{tally.engines[kind, engine]:,}", *compared])
-    minutes = f"{campaign.seconds / 60:.1f} minutes"
     print_table(
-        out, f"cases by engine, and what was compared on all simulators, in {minutes}", HEADERS, lines, left=(0, 1)
+        out,
+        f"cases by engine, and what was compared on all simulators{time and f',{time}'}",
+        HEADERS,
+        lines,
+        left=(0, 1),
     )
     print_table(out, "what was drawn of each parameter", PARAMETERS, list(tally.lines()), left=(0, 1, 3, 4, 5))
     if not campaign.failing:
-        out.print(f"no difference in {tally.cases.total():,} cases in {minutes}, seed {campaign.seed}")
+        out.print(f"no difference in {counted(tally.cases.total(), 'case')}{time}, seed {campaign.seed}")
 
 
 if __name__ == "__main__":

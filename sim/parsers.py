@@ -155,20 +155,27 @@ def fuzz() -> Parser:
     made = Parser(
         prog="sim.fuzz",
         description="Draws MACs, requantisers, arrays and small networks with random parameters, operands, pauses, "
-        "resets, odd starts, and junk on ports that are not valid. Compares every cycle of the Verilog in Icarus and "
-        "Verilator, and of its netlist, with the golden model, and networks with PyTorch from their export to the "
-        "simulated array. Exit code 1 where anything differs.",
+        "resets, odd starts, and junk on ports that are not valid, and compares every cycle with the golden model. All "
+        "MACs run as their graph of gates, and all MACs, requantisers and arrays as Verilog in Icarus. One in 6 MACs "
+        "and requantisers and one in 24 arrays, if small enough, also run as netlists of two-input gates, and one in "
+        "24 of each in Verilator. Networks are compared with PyTorch, from their export to an array in Verilator. Exit "
+        "code 1 where anything differs.",
         epilog="""\
-A case that fails is made as small as it still fails, and written to one file, which --replay runs again.
-The same seed draws the same cases. A run that was stopped goes on where it was: minutes count what ran before.
+A case that fails is made as small as it still fails, and written to one file, which --replay runs on all simulators.
+The same seed draws the same cases. A run that was stopped goes on where it was: minutes count what ran before. Cases
+that still run when the time is over are stopped, which takes up to 10 seconds, and begun anew when the run goes on.
+--cases stops after exactly so many, so that the same seed has the same result, whatever --jobs is.
 
 examples:
   python -m sim.fuzz --minutes 10
   python -m sim.fuzz --minutes 480 --seed 7 --out build/fuzz-7
+  python -m sim.fuzz --cases 200 --seed 3 --out build/fuzz-3
   python -m sim.fuzz --minutes 5 --only array,network --out build/fuzz-arrays
   python -m sim.fuzz --replay build/fuzz/subword-1a2b3c4d.json""",
     )
-    made.add_argument("--minutes", metavar="N", default="1", help="how long, in minutes (default 1)")
+    limit = made.add_mutually_exclusive_group()
+    limit.add_argument("--minutes", metavar="N", default="1", help="how long, in minutes (default 1)")
+    limit.add_argument("--cases", metavar="N", help="how many cases, in place of minutes")
     made.add_argument("--seed", metavar="N", default="1", help="seed of all draws, 0 to 2^64 - 1")
     made.add_argument("--only", metavar="KINDS", help="of mac,requantiser,array,network, split by commas (default all)")
     made.add_argument("--replay", metavar="FILE", type=Path, help="run one case again, and nothing else")

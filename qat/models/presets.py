@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from transformers import BertConfig, PreTrainedConfig, SwinConfig, ViTConfig
+from transformers import BertConfig, DeiTConfig, PreTrainedConfig, SwinConfig, ViTConfig
 
 from qat.settings import PRESET_NAMES
 from siliquant.inputs import InputError, short
@@ -21,7 +21,7 @@ __all__ = ["PRESET_NAMES", "Preset", "is_preset", "preset"]
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """A network by name; family is its Hugging Face model type: "vit", "deit", "swin", "sret" or "bert"."""
+    """A network by name; family is its Hugging Face model type: "vit", "deit" (distilled), "swin", "sret" or "bert"."""
 
     name: str
     family: str
@@ -66,6 +66,13 @@ def _deit(width: int, heads: int) -> ViTConfig:
     )
 
 
+def _distilled(width: int, heads: int) -> DeiTConfig:
+    """DeiT with distillation token (the same paper, section 4): a second head, and the mean of both as logits."""
+    return DeiTConfig(
+        hidden_size=width, num_attention_heads=heads, intermediate_size=4 * width, layer_norm_eps=1e-6, qkv_bias=True
+    )
+
+
 def _swin(depth: int, drop_path_rate: float) -> SwinConfig:
     """Swin (Liu et al., ICCV 2021), 224 x 224 pixels, window 7; `depth` is that of the third stage."""
     return SwinConfig(
@@ -79,6 +86,20 @@ def _swin(depth: int, drop_path_rate: float) -> SwinConfig:
 
 # About 1 / sqrt(width) of the small networks: the usual 0.02 is that of width 2500, and slow to leave.
 _SMALL_RANGE = 0.1
+
+
+def _vit_cifar(width: int, layers: int, heads: int, initializer_range: float) -> ViTConfig:
+    """64 patches of 4 x 4 pixels in colour."""
+    return ViTConfig(
+        image_size=32,
+        patch_size=4,
+        hidden_size=width,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        intermediate_size=4 * width,
+        layer_norm_eps=1e-6,
+        initializer_range=initializer_range,
+    )
 
 
 def _vit_mnist() -> ViTConfig:
@@ -138,11 +159,16 @@ _CONFIGS: Mapping[str, Callable[[], PreTrainedConfig]] = MappingProxyType(
         "deit-tiny": lambda: _deit(192, 3),
         "deit-small": lambda: _deit(384, 6),
         "deit-base": lambda: _deit(768, 12),
+        "deit-tiny-distilled": lambda: _distilled(192, 3),
+        "deit-small-distilled": lambda: _distilled(384, 6),
+        "deit-base-distilled": lambda: _distilled(768, 12),
         "swin-tiny": lambda: _swin(6, 0.2),
         "swin-small": lambda: _swin(18, 0.3),
         "sret-tiny": SReTConfig,
         "bert-base": BertConfig,
         "minilm": _minilm,
+        "vit-cifar": lambda: _vit_cifar(96, 6, 3, _SMALL_RANGE),
+        "vit-cifar-large": lambda: _vit_cifar(192, 9, 6, 0.07),
         "vit-mnist": _vit_mnist,
         "swin-mnist": _swin_mnist,
         "sret-mnist": _sret_mnist,

@@ -8,6 +8,7 @@ from pathlib import Path
 from qat.settings import PRESET_NAMES
 
 from .checkpoints import STRUCTURE
+from .classes import model_class
 from .folders import folder_config
 from .presets import preset
 
@@ -34,7 +35,8 @@ def recognise(folder: Path) -> tuple[str, int | None] | None:
         own = preset(name).config
         known = {"model_type": own.model_type, **own.to_dict()}
         # Through JSON, where tuples and lists are one.
-        if all(
+        one_class = found.architectures == [model_class(own.model_type).__name__]  # DeiT has one with a single head
+        if one_class and all(
             json.dumps(sizes.get(field)) == json.dumps(known.get(field)) for field in STRUCTURE if field != "image_size"
         ):
             pixels = sizes.get("image_size")

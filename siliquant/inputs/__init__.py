@@ -16,6 +16,7 @@ from .errors import (
     ToolError,
     middle_out,
     printable,
+    require,
     short,
 )
 from .numbers import decimal, fraction, integer, number, number_list, positive_number, read_clock_mhz, whole
@@ -81,6 +82,7 @@ __all__ = [
     "read_clock_mhz",
     "read_json",
     "read_text",
+    "require",
     "short",
     "spef_word",
     "tcl_word",

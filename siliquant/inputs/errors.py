@@ -19,6 +19,7 @@ __all__ = [
     "ToolError",
     "middle_out",
     "printable",
+    "require",
     "short",
 ]
 
@@ -52,6 +53,14 @@ class InputError(SiliquantError, ValueError):
     def inside(self, file: str | Path) -> InputError:
         """The same error with the file that its reader did not know."""
         return type(self)(self.sentence, file=file, place=self.place)
+
+
+def require(right: bool, must: str, value: object, place: str) -> None:
+    """Raises InputError with a place in a file, ``engines.mac: must be ..., not ...``, where that is not right.
+    must: what it must be, in words.
+    """
+    if not right:
+        raise InputError(f"must {must}, not {short(value)}", place=place)
 
 
 class InputTypeError(InputError, TypeError):

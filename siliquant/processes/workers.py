@@ -10,12 +10,14 @@ to another.
 from __future__ import annotations
 
 import contextlib
+import math
 import multiprocessing
 import os
 import pickle
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
@@ -64,8 +66,10 @@ class Runner(Protocol):
         ...
 
 
-def local(jobs: int, named: Callable[[Any], object] = str) -> Runner:
+def local(jobs: int, named: Callable[[Any], object] = str, *, until: float = math.inf) -> Runner:
     """A runner on this machine: up to ``jobs`` processes, which end when this one does, however it ends.
+
+    until: the end of all work, as time.monotonic() tells it: then what is not done is stopped and has no outcome.
 
     An item is given up with :class:`WorkerLost` after :data:`TRIES` workers ended while working on it; those that work
     on other items are not disturbed. named: how it is called then. ValueError where ``jobs`` is below 1.
@@ -94,7 +98,11 @@ def local(jobs: int, named: Callable[[Any], object] = str) -> Runner:
                     busy[worker.connection] = worker, item, ended
                     worker.send(item)
                 # The last item may be done before it is known as the last: then there is nothing to wait for.
-                for connection in cast(list[Connection], wait(list(busy)) if busy else []):
+                left = None if until == math.inf else max(0.0, until - time.monotonic())
+                ready = cast(list[Connection], wait(list(busy), left) if busy else [])
+                if busy and not ready:
+                    return
+                for connection in ready:
                     worker, item, ended = busy[connection]
                     answer = worker.receive()
                     del busy[connection]
@@ -111,8 +119,9 @@ def local(jobs: int, named: Callable[[Any], object] = str) -> Runner:
             workers = [*idle, *(worker for worker, _, _ in busy.values())]
             for worker in workers:
                 worker.process.terminate()
+            end = time.monotonic() + _SECONDS_TO_END
             for worker in workers:
-                worker.stop()
+                worker.stop(max(0.0, end - time.monotonic()))
 
     return run
 
@@ -143,11 +152,11 @@ class _Worker:
         except (EOFError, OSError):
             return None
 
-    def stop(self) -> None:
-        """Ends the process, gently first."""
+    def stop(self, seconds: float = _SECONDS_TO_END) -> None:
+        """Ends the process, gently first, for so many seconds."""
         self.connection.close()
         self.process.terminate()
-        self.process.join(_SECONDS_TO_END)
+        self.process.join(seconds)
         self.process.kill()
         self.process.join()
         self.process.close()

@@ -1,15 +1,14 @@
-"""Cases for so many minutes, and where they are kept, so that a run that was killed goes on where it was."""
+"""Cases for so many minutes or so many of them; a run that was killed goes on where it was."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice, takewhile
 from pathlib import Path
@@ -19,17 +18,16 @@ from typing import Any
 from rtl.array import ArraySpec
 from rtl.requant import LoadableSpec
 from siliquant.files import code_sha256, write_atomically
-from siliquant.inputs import InputError, InputTypeError, ToolError, belongs, json_object, listing, member, read_text
+from siliquant.inputs import InputError, InputTypeError, ToolError, counted
 from siliquant.processes import Outcome, WorkerLost, local
-from sim.fuzzing import ENGINES, KINDS, Case, Fault, Subject, minimised, run_case
+from sim.fuzzing import ENGINES, Case, Fault, Subject, minimised, run_case
 
-from .coverage import Tally, Value, values_of
 from .drawing import draw_case
+from .state import MOST_CASES, Campaign, Piece
+from .values import Value, values_of
 
-__all__ = ["EVERY", "STATE", "Campaign", "engines_of", "fuzz", "summary"]
+__all__ = ["EVERY", "engines_of", "fuzz", "summary"]
 
-STATE = "progress.json"
-"""What a run keeps in its folder beside the cases that fail."""
 EVERY: Mapping[tuple[str, str], tuple[int, int]] = {
     ("mac", "netlist"): (6, 2),
     ("mac", "verilator"): (24, 12),
@@ -43,56 +41,6 @@ of these, leaves the second. All others take every case."""
 _MOST_PRODUCTS = 48  # a cycle, of arrays that are built so: of larger ones that takes minutes
 _MOST_PARAMETERS = 2048  # bits that a unit holds: a netlist of one with 18,000 did not end in ten minutes of Icarus
 _CASES_A_WORKER = 200  # then a new one: what tools and libraries leave in memory goes with the old one
-_MOST_BYTES = 1 << 26
-_VERSION = 1
-
-
-@dataclass
-class Campaign:
-    """What has run: of a seed and some kinds, the next number to be drawn, numbers below it that were begun and have no
-    result, seconds, files of the cases that fail, and for each code that ran how many cases and seconds.
-    """
-
-    seed: int
-    kinds: tuple[str, ...] = KINDS
-    next: int = 0
-    open: set[int] = field(default_factory=set)
-    seconds: float = 0.0
-    failing: list[str] = field(default_factory=list)
-    tally: Tally = field(default_factory=Tally)
-    pieces: dict[str, dict[str, float]] = field(default_factory=dict)
-
-    def save(self, folder: Path) -> None:
-        """Writes it beside and renames."""
-        plain = {
-            "version": _VERSION, "seed": self.seed, "kinds": list(self.kinds), "next": self.next,
-            "open": sorted(self.open), "seconds": round(self.seconds, 1), "failing": self.failing,
-            "pieces": self.pieces, **self.tally.plain(),
-        }  # fmt: skip
-        write_atomically(folder / STATE, json.dumps(plain, indent=1) + "\n")
-
-    @classmethod
-    def load(cls, folder: Path) -> Campaign | None:
-        """What a folder has; None where nothing ran there. Raises InputError where it is not what a run wrote."""
-        path = folder / STATE
-        if not path.exists():
-            return None
-        with belongs(path, "the state of a run of the fuzzer"):
-            data = json_object(read_text(path, _MOST_BYTES))
-            if member(data, "version", int) != _VERSION:
-                raise InputError(f"version must be {_VERSION}, not {data['version']}")
-            kinds = tuple(member(data, "kinds", list))
-            if not kinds or not set(kinds) <= set(KINDS):
-                raise InputError(f"kinds must be of {listing(KINDS)}, not {kinds}")
-            numbers = [member(data, name, int) for name in ("seed", "next")]
-            begun = member(data, "open", list)
-            if min(numbers) < 0 or not all(type(each) is int and 0 <= each < numbers[1] for each in begun):
-                raise InputError("seed, next and open must be numbers of cases, from 0 on, open ones below next")
-            return cls(
-                numbers[0], kinds, numbers[1], set(begun), member(data, "seconds", float),
-                [str(name) for name in member(data, "failing", list)], Tally.from_plain(data),
-                {str(code): dict(about) for code, about in member(data, "pieces", dict).items()},
-            )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -144,40 +92,47 @@ def _one(seed: int, kinds: tuple[str, ...], place: int) -> _Result:
 
 
 def fuzz(
-    campaign: Campaign, seconds: float, jobs: int, folder: Path, news: Callable[[str], None] = lambda text: None
+    campaign: Campaign,
+    seconds: float,
+    jobs: int,
+    folder: Path,
+    news: Callable[[str], None] = lambda text: None,
+    *,
+    cases: int = MOST_CASES,
 ) -> None:
-    """Cases until the campaign has run for ``seconds``, its earlier pieces counted; after each it is saved.
+    """Cases until the campaign has run for ``seconds``, its earlier pieces counted, or until those below the number
+    ``cases`` have run; after each it is saved. Those that run when the time is over are stopped, and begun anew when it
+    goes on.
 
     A case that ends every process that it is given to (by a fault of a library, or for want of memory) is one that
     fails.
     """
     root = Path(__file__).parents[2]
     code = code_sha256(file for package in ("qat", "rtl", "sim") for file in sorted((root / package).rglob("*.py")))
-    piece = campaign.pieces.setdefault(code, {"cases": 0, "seconds": 0.0})
-    before, earlier, begun = campaign.seconds, piece["seconds"], time.monotonic()
-
-    def spend() -> bool:
-        spent = time.monotonic() - begun
-        campaign.seconds, piece["seconds"] = before + spent, round(earlier + spent, 1)
-        return campaign.seconds < seconds
-
-    cases = local(jobs, lambda place: f"case {place} of seed {campaign.seed}")
-    while spend():
-        places = takewhile(lambda _: spend(), islice(_places(campaign), _CASES_A_WORKER * jobs))
-        with closing(cases(partial(_one, campaign.seed, campaign.kinds), places)) as outcomes:
-            for each in outcomes:
+    piece = campaign.pieces.setdefault(code, Piece())
+    earlier, begun = piece.seconds, time.monotonic()
+    until = begun + seconds - campaign.seconds
+    run = local(jobs, lambda place: f"case {place} of seed {campaign.seed}", until=until)
+    while time.monotonic() < until and (campaign.open or campaign.next < cases):
+        in_time = takewhile(lambda _: time.monotonic() < until, _places(campaign, cases))
+        with closing(
+            run(partial(_one, campaign.seed, campaign.kinds), islice(in_time, _CASES_A_WORKER * jobs))
+        ) as all_of:
+            for each in all_of:
                 _add(campaign, folder, each)
-                piece["cases"] += 1
-                spend()
+                piece.cases += 1
+                piece.seconds = earlier + time.monotonic() - begun
                 campaign.save(folder)
-                news(f"{campaign.tally.cases.total():,} cases, {len(campaign.failing)} of them fail")
+                fail = counted(len(campaign.failing), "of them fails", "of them fail")
+                news(f"{counted(campaign.tally.cases.total(), 'case')}, {fail}")
+    piece.seconds = earlier + time.monotonic() - begun
     campaign.save(folder)
 
 
-def _places(campaign: Campaign) -> Iterator[int]:
+def _places(campaign: Campaign, cases: int) -> Iterator[int]:
     """Numbers of cases: those that an earlier process began first."""
     yield from sorted(campaign.open)
-    while True:
+    while campaign.next < cases:
         campaign.open.add(campaign.next)
         campaign.next += 1
         yield campaign.next - 1
@@ -208,12 +163,9 @@ def _written(folder: Path, case: Case, fault: Fault, seed: int, place: int) -> s
     return path.name
 
 
-def summary(campaign: Campaign) -> dict[str, Any]:
-    """What ran, as JSON types, for a record: minutes, cases by engine, what was compared, and what was drawn."""
-    return {
-        "seed": campaign.seed,
-        "minutes": round(campaign.seconds / 60, 1),
-        "failing": len(campaign.failing),
-        "codes": len(campaign.pieces),
-        **campaign.tally.plain(),
-    }
+def summary(campaign: Campaign, *, timed: bool = True) -> dict[str, Any]:
+    """What ran, as JSON types, for a record: minutes, cases by engine, what was compared, and what was drawn.
+    ``timed``: with what is another one each time: minutes, and by how many codes.
+    """
+    times = {"minutes": round(campaign.seconds / 60, 1), "codes": len(campaign.pieces)} if timed else {}
+    return {"seed": campaign.seed, "failing": len(campaign.failing), **times, **campaign.tally.plain()}

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
 
-from rtl.array import MOST_SIDE, Architecture, ArraySpec, Refusal
+from rtl.array import MOST_SIDE, Architecture, Refusal
 from rtl.mac import DESIGNS
 from rtl.requant import MultiplierSpec, ThresholdSpec
 from rtl.spec import MAX_BITS
 from rtl.verilog import Reset
-from siliquant.inputs import InputError
-from sim.fuzzing import KINDS, Case, NetworkSpec, array_plan, kind_of
+from siliquant.inputs import listing, member, require
+from sim.fuzzing import ARRAY, ENGINES, KINDS, UNITS, NetworkSpec
 
 from .network_drawing import FAMILIES
+from .values import Value
 
-__all__ = ["Tally", "Value", "values_of"]
+__all__ = ["COMPARED", "Tally"]
 
-Value = tuple[str, str, str]
-"""Of a design, a parameter, and a value of it as text."""
+COMPARED = ("cycles", "results")
+"""What is counted of what was compared."""
 
 _FLAGS = ("False", "True")
 _LEGAL: Mapping[str, tuple[int, int] | tuple[str, ...]] = {
@@ -70,6 +72,17 @@ _LEGAL: Mapping[str, tuple[int, int] | tuple[str, ...]] = {
 requantiser, which goes to 61, has the name of that of a run, which goes to 15."""
 _SHIFT = (0, 61)
 _MACS = tuple(design.design for design in DESIGNS)
+_KINDS_OF: Mapping[str, str] = {
+    **dict.fromkeys(_MACS, "mac"), **dict.fromkeys((unit.design for unit in UNITS), "requantiser"), ARRAY: "array",
+    NetworkSpec.design: "network",
+}  # fmt: skip
+"""The kind of a case by its design."""
+_ONCE = {**dict.fromkeys(KINDS, "reset"), "network": "moved"}
+"""Of each kind a parameter that every case has once."""
+_MOST = 10**15  # of any count
+_PARAMETER = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)*", re.ASCII)
+_NUMBER = re.compile(r"0|[1-9][0-9]{0,18}", re.ASCII)
+_MOST_TEXT = 200  # characters of a name or a value
 _MOST_NAMED = 64  # values of a range of which those that were never drawn are named
 
 
@@ -96,22 +109,43 @@ class Tally:
         for (design, name, value), count in sorted(self.values.items()):
             values.setdefault(design, {}).setdefault(name, {})[value] = count
         engines, compared = (_by_kind(counts) for counts in (self.engines, self.compared))
-        return {"cases": dict(self.cases), "engines": engines, "compared": compared, "values": values}
+        cases = {kind: self.cases[kind] for kind in KINDS if kind in self.cases}
+        return {"cases": cases, "engines": engines, "compared": compared, "values": values}
 
     @classmethod
     def from_plain(cls, data: Mapping[str, Any]) -> Tally:
-        """What :meth:`plain` gave. Raises InputError for anything else."""
+        """What :meth:`plain` gave. Raises InputError, with the place, for what no run has: other names, values that no
+        design takes, counts that do not go together.
+        """
         made = cls()
-        try:
-            made.cases.update({str(kind): _count(number) for kind, number in data["cases"].items()})
-            for counts, given in ((made.engines, data["engines"]), (made.compared, data["compared"])):
-                for kind, numbers in given.items():
-                    counts.update({(kind, what): _count(number) for what, number in numbers.items()})
-            for design, names in data["values"].items():
-                for name, counts in names.items():
-                    made.values.update({(design, name, value): _count(number) for value, number in counts.items()})
-        except (AttributeError, KeyError, TypeError) as error:
-            raise InputError(f"the counts of a run must be those that it wrote: {error!r}") from None
+        for kind, number in member(data, "cases", dict).items():
+            made.cases[_named("cases", kind, KINDS)] = _count(f"cases.{kind}", number)
+        for what, counts in (("engines", made.engines), ("compared", made.compared)):
+            for kind, numbers in member(data, what, dict).items():
+                place = f"{what}.{_named(what, kind, KINDS)}"
+                require(isinstance(numbers, dict), "be an object", numbers, place)
+                for name, number in numbers.items():
+                    _named(place, name, ENGINES[kind] if what == "engines" else COMPARED)
+                    most = made.cases[kind] if what == "engines" else _MOST
+                    counts[kind, name] = _count(f"{place}.{name}", number, most)
+        for design, names in member(data, "values", dict).items():
+            _named("values", design, _KINDS_OF)
+            require(isinstance(names, dict), "be an object", names, f"values.{design}")
+            for name, numbers in names.items():
+                place = f"values.{design}.{name[:_MOST_TEXT]}"
+                known = len(name) <= _MOST_TEXT and _PARAMETER.fullmatch(name) is not None
+                require(known, "have names of parameters", name, f"values.{design}")
+                require(isinstance(numbers, dict), "be an object", numbers, place)
+                for value, number in numbers.items():
+                    _check_value(design, name, value, place)
+                    made.values[design, name, value] = _count(f"{place}.{value}", number)
+        for kind in KINDS:
+            drawn = sum(
+                number for (design, name, _), number in made.values.items()
+                if _KINDS_OF[design] == kind and name == _ONCE[kind]
+            )  # fmt: skip
+            must = f"have as many values of {_ONCE[kind]} of cases of {kind} as these are, {made.cases[kind]}"
+            require(drawn == made.cases[kind], must, drawn, "values")
         return made
 
     def by_kind(self) -> Iterator[list[str]]:
@@ -145,59 +179,26 @@ def _by_kind(counts: Mapping[tuple[str, str], int]) -> dict[str, dict[str, int]]
     return found
 
 
-def values_of(case: Case) -> list[Value]:
-    """What a case has of every parameter, and of an array and of a network of what was done with it."""
-    spec = case.spec
-    if isinstance(spec, NetworkSpec):
-        flat = [*_flat("config", spec.config), *_flat("scheme", spec.scheme), ("moved", str(spec.moved))]
-        flat += [("tokens", str(spec.tokens)), *_of_array(spec.array)]
-        return [("network", name, value) for name, value in flat]
-    name = kind_of(spec) if isinstance(spec, ArraySpec) else spec.design
-    flat = _of_array(spec) if isinstance(spec, ArraySpec) else [(key, _text(v)) for key, v in _every(spec)]
-    flat += [("reset", case.reset.value), *(("action", action.kind) for action in case.actions)]
-    flat += [("precision", action.precision) for action in case.actions if action.precision]
-    if isinstance(spec, ArraySpec):
-        flat += [("error", str(cause)) for cause in array_plan(case).refused]
-        names = ("slot", "result_base", "shift", "negate", "accumulate", "halve", "requantise", "group", "group_step")
-        for action in case.actions:
-            if action.kind == "run":
-                flat += [(key, str(v)) for key, v in zip(names[2:], action.numbers[2:], strict=False)]
-    return [(name, key, value) for key, value in flat]
+def _named(place: str, name: str, known: Sequence[str] | Mapping[str, Any]) -> str:
+    require(name in known, f"have names of {listing(known)}", name, place)
+    return name
 
 
-def _every(spec: Any) -> Iterator[tuple[str, Any]]:
-    """Every parameter, those at their defaults too."""
-    yield from ((item.name, getattr(spec, item.name)) for item in fields(spec))
+def _count(place: str, number: Any, most: int = _MOST) -> int:
+    require(type(number) is int and 0 <= number <= most, f"be an integer from 0 to {most}", number, place)
+    return int(number)
 
 
-def _of_array(spec: ArraySpec) -> list[tuple[str, str]]:
-    own = {**spec.parameters, "mac": spec.mac.design, "requant": spec.requant.design if spec.requant else "none"}
-    found = [(name, _text(value)) for name, value in own.items()]
-    for part in (spec.mac, spec.requant):
-        if part is not None:
-            found += [(f"{part.design}.{name}", _text(value)) for name, value in _every(part)]
-    return found
-
-
-def _flat(name: str, value: Any) -> Iterator[tuple[str, str]]:
-    if isinstance(value, Mapping):
-        for key, each in value.items():
-            yield from _flat(f"{name}.{key}", each)
-    elif isinstance(value, list) and value and isinstance(value[0], Mapping):
-        for each in value:
-            yield from _flat(name, each)
+def _check_value(design: str, name: str, value: str, place: str) -> None:
+    """Whether a parameter may have a value, as far as it is known what is legal."""
+    legal = _legal(design, name)
+    if legal is None:
+        require(len(value) <= _MOST_TEXT, f"have values of at most {_MOST_TEXT} characters", value, place)
+    elif isinstance(legal[0], int):
+        right = _NUMBER.fullmatch(value) is not None and legal[0] <= int(value) <= int(legal[1])
+        require(right, f"have values from {legal[0]} to {legal[1]}", value, place)
     else:
-        yield name, _text(value)
-
-
-def _text(value: Any) -> str:
-    return "/".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
-
-
-def _count(number: Any) -> int:
-    if type(number) is not int or number < 0:
-        raise TypeError(f"{number!r} is no count")
-    return number
+        require(value in legal, f"have values of {listing(map(str, legal))}", value, place)
 
 
 def _legal(design: str, name: str) -> tuple[int, int] | tuple[str, ...] | None:

@@ -25,7 +25,7 @@ import numpy as np
 
 from rtl.array import ArraySpec, Run, activation_image, control_image, weight_image
 from rtl.spec import IntArray, Precision
-from siliquant.inputs import InputError
+from siliquant.inputs import InputError, at, counted
 
 from .array_model import ArrayModel, Control, Loads, Operand
 from .cases import Action, Case
@@ -58,8 +58,9 @@ def array_plan(case: Case) -> ArrayPlan:
     assert isinstance(spec, ArraySpec)
     writer = _ArrayWriter(spec, case)
     writer.reset(2)
-    for action in case.actions:
-        writer.act(action)
+    for place, action in enumerate(case.actions):
+        with at(f"action {place}"):
+            writer.act(action)
     writer.finish()
     model = writer.model
     wanted = ((), *writer.wanted[1:])  # before the first clock edge nothing is known
@@ -138,7 +139,9 @@ class _ArrayWriter:
             case "read" if len(numbers) == 2 and min(numbers) >= 0 and sum(numbers) <= self._spec.result_depth:
                 self._read(*numbers)
             case _:
-                raise InputError(f"an action must be of an array, not {action.kind!r} with {len(numbers)} numbers")
+                raise InputError(
+                    f"an action must be of an array, not {action.kind!r} with {counted(len(numbers), 'number')}"
+                )
 
     def _chance(self, sixteenths: int) -> bool:
         return self._junk.randrange(16) < sixteenths
@@ -206,11 +209,13 @@ class _ArrayWriter:
         if precision is None:
             raise InputError(f"precision must be one of {self._spec.mac.name}, not {action.precision!r}")
         if len(action.numbers) < 7:
-            raise InputError(f"operands must have 7 numbers and then their codes, not {len(action.numbers)} numbers")
+            raise InputError(
+                f"operands must have 7 numbers and then their codes, not {counted(len(action.numbers), 'number')}"
+            )
         slot, m, k, n, *bases = action.numbers[:7]
         codes = action.numbers[7:]
         if not 0 <= slot < SLOTS or min(m, k, n, *bases) < 0 or len(codes) != k * (m + n):
-            raise InputError(f"operands must have a slot, sizes and {k * (m + n)} codes, not {len(codes)}")
+            raise InputError(f"operands must have a slot, sizes and {counted(k * (m + n), 'code')}, not {len(codes)}")
         weight_base, activation_base, control_base = bases
         run = self._spec.run(
             m, k, n, precision, weight_base=weight_base, activation_base=activation_base, control_base=control_base

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, TypeAlias
@@ -13,7 +14,7 @@ from rtl.manifests import array_from_parameters
 from rtl.requant import LoadableSpec, MultiplierSpec, PartialSumSpec, ThresholdSpec
 from rtl.spec import MacSpec
 from rtl.verilog import Reset
-from siliquant.inputs import InputError, integer, json_object, listing, member, short
+from siliquant.inputs import InputError, at, integer, json_object, listing, member, require, short
 
 __all__ = [
     "ARRAY",
@@ -49,8 +50,14 @@ ARRAY = "array"
 ACTIONS = (
     "part", "idle", "reset", "load", "stray", "enter", "operands", "set", "run", "start", "wait", "pace", "read"
 )  # fmt: skip
+_OF_PRECISION = (["part"], ["operands"])
+_MEMBERS = ("design", "parameters", "junk", "reset", "actions")
+_NOTED = ("found_by", "engine", "fault")  # beside them, by the fuzzer
+_MOST_NOTED = 1000
 _MOST_ACTIONS = 100_000
+_MOST_NUMBER = 1 << 64
 _MOST_SEED = (1 << 63) - 1
+_FOLDER = re.compile(r"[^\s'\":]*/(?:siliquant-[a-z]+|\.building)-\d+-\d+-[0-9a-f]{8}-\w+")
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,6 +153,12 @@ class Fault:
     sentence: str
     kind: str = "difference"
 
+    @classmethod
+    def of(cls, engine: str, error: Exception) -> Fault:
+        """An error that a generator or a tool ended with, which is the same whatever folder it ran in."""
+        name, said = type(error).__name__, _FOLDER.sub("TMP", " ".join(str(error).split()))
+        return cls(engine, f"{name}: {said[:500]}", name)
+
 
 def kind_of(spec: Subject) -> str:
     """Which of KINDS a design is."""
@@ -184,30 +197,44 @@ def _network(parameters: Mapping[str, Any]) -> NetworkSpec:
 
 
 def case_from_text(text: str) -> Case:
-    """What :meth:`Case.text` wrote. Raises InputError for anything else."""
+    """What :meth:`Case.text` wrote. Raises InputError, with the place, for anything else."""
     data = json_object(text)
-    for name, kind in (("design", str), ("parameters", dict), ("junk", int), ("actions", list)):
-        if not isinstance(data.get(name), kind):
-            raise InputError(f"{name} must be there, and be a {kind.__name__}")
-    if len(data["actions"]) > _MOST_ACTIONS:
-        raise InputError(f"actions must be at most {_MOST_ACTIONS}, not {len(data['actions'])}")
+    for name in data:
+        require(name in (*_MEMBERS, *_NOTED), f"have {listing((*_MEMBERS, *_NOTED))}", name, "it")
+    for name in _NOTED:
+        right = isinstance(data.get(name, ""), str) and len(data.get(name, "")) <= _MOST_NOTED
+        require(right, f"be a text of at most {_MOST_NOTED} characters", data.get(name), name)
+    design, parameters = member(data, "design", str), member(data, "parameters", dict)
+    junk = member(data, "junk", int)
+    require(0 <= junk <= _MOST_SEED, f"be an integer from 0 to {_MOST_SEED}", junk, "junk")
     styles = {style.value: style for style in Reset}
     reset = data.get("reset", Reset.SYNCHRONOUS_HIGH.value)
-    if not isinstance(reset, str) or reset not in styles:
-        raise InputError(f"reset must be one of {', '.join(styles)}, not {short(reset)}")
-    actions = tuple(_actions(data["actions"]))
-    return Case(data["design"], data["parameters"], actions, data["junk"], styles[reset])
+    require(isinstance(reset, str) and reset in styles, f"be one of {', '.join(styles)}", reset, "reset")
+    given = member(data, "actions", list)
+    require(len(given) <= _MOST_ACTIONS, f"have at most {_MOST_ACTIONS}", len(given), "actions")
+    if design == NetworkSpec.design:
+        require(not given, "be empty for a network", given, "actions")
+        require(junk == 0, "be 0 for a network", junk, "junk")
+        require(styles[reset] is Reset.SYNCHRONOUS_HIGH, "be sync-high for a network", reset, "reset")
+    else:
+        require(bool(given), "have at least one", given, "actions")
+    case = Case(design, parameters, tuple(_actions(given)), junk, styles[reset])
+    with at("parameters"):
+        spec_of(design, parameters)
+    return case
 
 
 def _actions(given: Sequence[Any]) -> Iterator[Action]:
     for place, each in enumerate(given):
+        of_precision = isinstance(each, list) and each[:1] in _OF_PRECISION
+        form = "[kind, numbers, precision, begins]" if of_precision else "[kind, numbers]"
         right = (
             isinstance(each, list)
-            and len(each) in (2, 4)
+            and len(each) == (4 if of_precision else 2)
             and each[0] in ACTIONS
             and isinstance(each[1], list)
-            and all(type(number) is int for number in each[1])
+            and all(type(number) is int and abs(number) < _MOST_NUMBER for number in each[1])
+            and (len(each) == 2 or (isinstance(each[2], str) and isinstance(each[3], bool)))
         )
-        if not right or (len(each) == 4 and not (isinstance(each[2], str) and isinstance(each[3], bool))):
-            raise InputError(f"action {place} must be [kind, numbers] or [kind, numbers, precision, begins]")
+        require(right, f"be {form}", each, f"action {place}")
         yield Action(each[0], tuple(each[1]), *each[2:])

@@ -52,7 +52,7 @@ def run_network(spec: NetworkSpec, engine: str, compared: Counter[str] | None = 
             else:
                 sentence = _simulated(found, batches[:1], spec, counts)
         except Exception as error:  # whatever it is, no case may end with it
-            return Fault(engine, f"{type(error).__name__}: {' '.join(str(error).split())[:500]}", type(error).__name__)
+            return Fault.of(engine, error)
     return None if sentence is None else Fault(engine, sentence)
 
 

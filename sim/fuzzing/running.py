@@ -13,7 +13,7 @@ from rtl.array import ArraySpec
 from rtl.logic import emulate
 from rtl.requant import LoadableSpec, PartialSumSpec, RequantSpec
 from rtl.spec import MacSpec, Precision
-from siliquant.inputs import InputError
+from siliquant.inputs import InputError, at
 
 from .array_plan import ArrayPlan, array_plan
 from .benches import run_bench
@@ -67,8 +67,9 @@ def plan_of(case: Case) -> Plan:
         raise InputError(f"the design must be a MAC or a requantiser, not {spec.name}")
     writer = _MacWriter(spec, case) if isinstance(spec, MacSpec) else _UnitWriter(spec, case)
     writer.reset(2)
-    for action in case.actions:
-        writer.act(action)
+    for place, action in enumerate(case.actions):
+        with at(f"action {place}"):
+            writer.act(action)
     writer.idle(spec.latency + 1)
     return Plan(tuple(writer.cycles), writer.due, writer.result, writer.width, isinstance(spec, MacSpec))
 
@@ -97,7 +98,7 @@ def run_case(case: Case, engine: str, compared: Counter[str] | None = None) -> F
             compared["cycles"] += len(wanted)
             compared["results"] += sum(want.port not in _CONTROL for wants in wanted for want in wants)
     except Exception as error:  # whatever it is, no case may end with it
-        return Fault(engine, f"{type(error).__name__}: {' '.join(str(error).split())[:500]}", type(error).__name__)
+        return Fault.of(engine, error)
     return None if found is None else Fault(engine, found)
 
 

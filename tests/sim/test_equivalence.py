@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from rich.console import Console
+from transformers import DeiTConfig
 
 from qat.integers.subject import Subject, random_subject
 from qat.settings.scheme import Override, Scheme
@@ -57,6 +58,16 @@ UNIFORM = array(UniformSpec(lanes=8, reduction_length=1024), 4)
 )
 def test_networks_are_equal_at_rtl(model: str, precision: Scheme, spec: ArraySpec) -> None:
     check_network(model, precision, spec)
+
+
+def test_both_heads_of_a_distilled_network_are_equal_at_rtl(tmp_path: Path) -> None:
+    """The presets of distilled DeiT, but for their sizes."""
+    config = DeiTConfig(
+        image_size=8, patch_size=4, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32,
+        num_labels=3, architectures=["DeiTForImageClassificationWithTeacher"],
+    )  # fmt: skip
+    config.save_pretrained(tmp_path)
+    check_network(str(tmp_path), scheme(4, 4), UNIFORM)
 
 
 @pytest.fixture(scope="module")

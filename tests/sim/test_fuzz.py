@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import time
+from functools import cache
 from pathlib import Path
 from random import Random
 
@@ -15,11 +16,13 @@ from rtl.mac import DESIGNS
 from rtl.requant import ThresholdSpec
 from rtl.verilog import Reset, to_verilog
 from siliquant.inputs import InputError
-from sim import fuzz
-from sim.campaigns import campaign, draw_case
-from sim.campaigns.coverage import Tally, values_of
-from sim.fuzzing import KINDS, Action, Case, Fault, benches, case_from_text, minimised, run_case
+from sim import fuzz, parsers
+from sim.campaigns import EVERY, STATE, Campaign, Tally, campaign, draw_case
+from sim.campaigns.values import values_of
+from sim.fuzzing import ENGINES, KINDS, Action, Case, Fault, benches, case_from_text, minimised, run_case
 from sim.fuzzing.cases import ACTIONS, UNITS, Spec
+
+ALL = [known.design for known in (*DESIGNS, *UNITS)]
 
 
 def test_every_kind_design_and_action_is_drawn() -> None:
@@ -39,22 +42,36 @@ def test_a_case_is_the_same_after_a_way_through_its_file() -> None:
         assert (again.actions, again.junk, again.reset) == (case.actions, case.junk, case.reset)
 
 
-@pytest.mark.parametrize(("kinds", "seed"), [("mac,requantiser", 11), ("array,network", 12)])
-def test_nothing_differs(kinds: str, seed: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Half a minute of the real thing on each of two workers; the eight hours are a command with a record."""
-    given = ["--minutes", "0.5", "--jobs", "1", "--only", kinds, "--seed", str(seed), "--out", str(tmp_path)]
+@pytest.mark.parametrize(
+    ("kinds", "cases", "seed", "engines"),
+    [
+        ("mac,requantiser", 12, 213, {"mac": {"graph", "icarus", "netlist"}, "requantiser": {"icarus", "netlist"}}),
+        ("array,network", 6, 41, {"array": {"icarus", "netlist"}, "network": {"export", "harness"}}),
+    ],
+)  # fmt: skip
+def test_nothing_differs(
+    kinds: str, cases: int, seed: int, engines: dict[str, set[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A few cases of the real thing, small ones; the eight hours are a command with a record."""
+    given = ["--cases", str(cases), "--jobs", "1", "--only", kinds, "--seed", str(seed), "--out", str(tmp_path)]
     fuzz.main(given)
     said = capsys.readouterr().out
-    assert re.search(rf"^no difference in \d+ cases in \d+\.\d minutes, seed {seed}$", said, re.MULTILINE)
+    assert said.endswith(f"no difference in {cases} cases, seed {seed}\n")
     about = json.loads((tmp_path / "summary.json").read_text())
-    assert (about["seed"], about["failing"], set(about["cases"]) <= set(kinds.split(","))) == (seed, 0, True)
-    assert about["minutes"] >= 0.5
+    assert about.keys() == {"seed", "failing", "cases", "engines", "compared", "values"}
+    assert (about["seed"], about["failing"], sum(about["cases"].values())) == (seed, 0, cases)
+    assert {kind: set(found) for kind, found in about["engines"].items()} == engines
     with pytest.raises(
         InputError, match=f"^{re.escape(str(tmp_path))} has a run of seed {seed} of {kinds.replace(',', ' and ')}; "
     ):
         fuzz.main(["--minutes", "0.5", "--seed", "1", "--out", str(tmp_path)])
-    fuzz.main(given)  # it has run already
-    assert json.loads((tmp_path / "summary.json").read_text()) == about
+    with pytest.raises(InputError) as caught:
+        fuzz.main([*given[2:], "--cases", "2"])
+    assert str(caught.value) == (
+        f"{tmp_path} has a run that is beyond --cases 2, at {cases}; choose another --out, or begin anew with --fresh"
+    )
+    fuzz.main([*given[2:], "--minutes", "0.01"])  # it has run longer already
+    assert json.loads((tmp_path / "summary.json").read_text()).items() > about.items()
 
 
 @pytest.mark.parametrize("reset", list(Reset), ids=lambda reset: reset.value)
@@ -76,6 +93,7 @@ def test_all_engines_agree_on_one_case() -> None:
         assert run_case(case, engine) is None
 
 
+@cache
 def broken(spec: Spec, reset: Reset) -> str:
     """The Verilog with the first product of the first weight bit gone wrong: | in place of &, in its lowest bit."""
     product = r"= ((?:\{\d\{)?weights_q\[0\](?:\}\})? & (activations_q[^;]*));"
@@ -85,9 +103,9 @@ def broken(spec: Spec, reset: Reset) -> str:
 def test_a_planted_fault_is_found_made_small_and_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(benches, "verilog_of", broken)
     parameters = {"lanes": 3, "weight_bits": 4, "activation_bits": 4, "pipeline_stages": 2, "reduction_length": 64}
-    codes = tuple(Random(0).choices(range(-8, 8), k=40))
+    codes = tuple(Random(0).choices(range(-8, 8), k=16))
     noise = [Action("idle", (3,)), Action("part", codes, "w4a4s", True), Action("reset", (2,))]
-    actions = (*noise, Action("part", codes[::-1], "w4a4s", True), *noise)
+    actions = (*noise, Action("part", codes[::-1], "w4a4s", True))
     case = Case("uniform", parameters, actions, 99, Reset.ASYNCHRONOUS_LOW)
     fault = run_case(case, "icarus")
     assert isinstance(fault, Fault)
@@ -154,70 +172,106 @@ def test_an_unknown_output_is_a_difference(monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("[]", "must be"),
-        ("{}", "design must be there, and be a str"),
-        ('{"design": "none", "parameters": {}, "junk": 0, "actions": []}', "design must be one of uniform, "),
-        ('{"design": "uniform", "parameters": {"a": 1}, "junk": 0, "actions": []}', "parameters of uniform must be "),
+        ("[]", "it must be an object"),
+        ("{}", "it lacks design"),
+        ('{"design": "none", "parameters": {}, "junk": 0, "actions": [["idle", [1]]]}',
+         f"parameters: design must be one of {', '.join(ALL)}, array, network, not 'none'"),
         ('{"design": "uniform", "parameters": {}, "junk": 0, "actions": [["part", ["1"]]]}',
-         "action 0 must be [kind, numbers] or [kind, numbers, precision, begins]"),
+         "action 0: must be [kind, numbers, precision, begins], not ['part', ['1']]"),
         ('{"design": "uniform", "parameters": {}, "junk": 0, "actions": [["enter", [0, 1]]]}',
-         "an action must be of the design, not 'enter'"),
-        ('{"design": "uniform", "parameters": {}, "junk": 0, "actions": [["part", [9, 9], "w4a4s", true]]}',
-         "weights must be from -8 to 7 at w4a4s, not 9"),
+         "action 0: an action must be of the design, not 'enter'"),
         ('{"design": "thresholds", "parameters": {}, "junk": 0, "actions": [["enter", [0, 1]]]}',
-         "set 0 must be loaded before it is chosen"),
+         "action 0: set 0 must be loaded before it is chosen"),
     ],
 )  # fmt: skip
 def test_files_that_are_no_cases_are_refused(text: str, sentence: str) -> None:
     with pytest.raises(InputError) as caught:
         run_case(case_from_text(text), "icarus")
-    assert sentence in str(caught.value)
+    assert str(caught.value) == sentence
 
 
-def test_a_run_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> None:
-    given = ["-m", "sim.fuzz", "--minutes", "5", "--only", "requantiser", "--jobs", "2", "--out", str(tmp_path)]
-    process = subprocess.Popen([sys.executable, *given], stderr=subprocess.DEVNULL, start_new_session=True)
-    path = tmp_path / campaign.STATE
+def test_so_many_cases_have_the_same_result_whatever_happens(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One after the other, or two at a time in a run that is killed amid them and goes on."""
+    given = ["--cases", "6", "--only", "requantiser", "--seed", "4"]
+    once, killed = tmp_path / "once", tmp_path / "killed"
+    line = [sys.executable, "-m", "sim.fuzz", *given, "--jobs", "2", "--out", str(killed)]
+    process = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     try:
-        while not path.exists() or json.loads(path.read_text())["cases"]["requantiser"] < 3:
+        while (
+            not (killed / STATE).exists() or json.loads((killed / STATE).read_text())["cases"].get("requantiser", 0) < 2
+        ):
             assert process.poll() is None
-            time.sleep(0.1)
+            time.sleep(0.02)
     finally:
         process.kill()  # as kill -9 does
         process.wait()
-    killed = campaign.Campaign.load(tmp_path)
-    assert killed is not None
-    assert killed.tally.cases.total() == killed.next - len(killed.open) >= 3
-    assert len(killed.open) <= 2
-    begun, seconds = set(killed.open), killed.seconds
-    while begun & killed.open or killed.seconds < seconds + 3:
-        campaign.fuzz(killed, killed.seconds + 3, 1, tmp_path)
-    again = campaign.Campaign.load(tmp_path)
-    assert again is not None
-    assert again.tally.cases.total() == again.next - len(again.open)
-    assert not begun & again.open
-    assert again.seconds >= seconds + 3
-    assert sum(piece["cases"] for piece in again.pieces.values()) == again.tally.cases.total()
+    left = Campaign.load(killed)
+    assert left is not None
+    assert 2 <= left.tally.cases.total() == left.next - len(left.open) < 6
+    assert len(left.open) <= 2
+    said = []
+    for folder in (killed, once):
+        fuzz.main([*given, "--jobs", "1", "--out", str(folder)])
+        said.append(capsys.readouterr().out)
+    assert said[0] == said[1]
+    assert (killed / "summary.json").read_bytes() == (once / "summary.json").read_bytes()
+    found = Campaign.load(killed)
+    assert found is not None
+    assert (found.next, found.open, found.tally.cases) == (6, set(), {"requantiser": 6})
+    assert sum(piece.cases for piece in found.pieces.values()) == 6
+    assert found.seconds > left.seconds
 
 
 def ends(seed: int, kinds: tuple[str, ...], place: int) -> campaign._Result:
     """In place of a case: number 1 ends its process."""
     if place == 1:
         os._exit(9)
-    time.sleep(0.05)
-    return campaign._Result("mac", ("graph",), [("uniform", "lanes", "1")], {"cycles": 1})
+    return campaign._Result("mac", ("graph",), [("uniform", "reset", "sync-high")], {"cycles": 1})
 
 
 def test_a_case_that_ends_its_process_is_a_fault_and_the_run_goes_on(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(campaign, "_one", ends)
-    made = campaign.Campaign(5, ("mac",))
-    campaign.fuzz(made, 12, 1, tmp_path)
-    assert len(made.failing) == 1
-    assert json.loads((tmp_path / made.failing[0]).read_text())["fault"] == "it ends its process"
-    assert made.tally.cases.total() == made.next - len(made.open) > 1
-    assert "it ends its process" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as caught:
+        fuzz.main(["--only", "mac", "--cases", "3", "--seed", "5", "--jobs", "1", "--out", str(tmp_path)])
+    assert caught.value.code == 1
+    made = Campaign.load(tmp_path)
+    assert made is not None
+    (name,) = made.failing
+    assert json.loads((tmp_path / name).read_text())["fault"] == "it ends its process"
+    assert made.tally.cases.total() == made.next == 3
+    assert capsys.readouterr().err == (
+        f"{tmp_path / name}: {case_from_text((tmp_path / name).read_text()).spec.name}, : it ends its process\n"
+        "sim.fuzz: 1 case fails; --replay FILE runs one again\n"
+    )
+
+
+def lasts(seed: int, kinds: tuple[str, ...], place: int) -> campaign._Result:
+    """In place of a case: one of a minute, which nothing but a signal ends."""
+    time.sleep(100)
+    return ends(seed, kinds, place)
+
+
+def test_a_case_that_is_too_long_is_stopped_and_begun_anew(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(campaign, "_one", lasts)
+    given = ["--only", "mac", "--jobs", "1", "--out", str(tmp_path)]
+    begun = time.monotonic()
+    with pytest.raises(InputError) as caught:
+        fuzz.main([*given, "--minutes", "0.05"])
+    assert 3 <= time.monotonic() - begun < 3 + 10
+    assert str(caught.value) == "minutes must be long enough for one case to end, not '0.05'"
+    left = Campaign.load(tmp_path)
+    assert left is not None
+    assert (left.next, left.open, left.tally.cases.total()) == (1, {0}, 0)
+    monkeypatch.setattr(campaign, "_one", ends)
+    with pytest.raises(SystemExit):
+        fuzz.main([*given, "--cases", "2"])
+    found = Campaign.load(tmp_path)
+    assert found is not None
+    assert (found.next, found.open, found.tally.cases.total()) == (2, set(), 2)
 
 
 def test_a_tool_that_was_killed_from_outside_is_run_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -252,26 +306,6 @@ def test_what_was_never_drawn_is_told() -> None:
     assert missing["architecture"] in ("broadcast", "systolic")
 
 
-@pytest.mark.parametrize(
-    ("changes", "sentence"),
-    [
-        ({"version": 2}, "version must be 1, not 2"),
-        ({"kinds": ["mac", "none"]}, "kinds must be of mac, requantiser, array and network, not "),
-        ({"open": [9]}, "seed, next and open must be numbers of cases, from 0 on, open ones below next"),
-        ({"cases": {"mac": -1}}, "the counts of a run must be those that it wrote: "),
-        ({"values": 3}, "the counts of a run must be those that it wrote: "),
-        ({"seconds": "1"}, "seconds must be "),
-    ],
-)
-def test_a_state_that_no_run_wrote_is_refused(changes: dict[str, object], sentence: str, tmp_path: Path) -> None:
-    campaign.Campaign(3).save(tmp_path)
-    path = tmp_path / campaign.STATE
-    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
-    with pytest.raises(InputError) as caught:
-        campaign.Campaign.load(tmp_path)
-    assert sentence in str(caught.value)
-
-
 def test_a_kind_that_there_is_not_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         fuzz.main(["--only", "mac,cpu", "--out", str(tmp_path)])
@@ -283,3 +317,18 @@ def test_without_torch_networks_must_be_left_out(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(InputError) as caught:
         fuzz.main(["--out", str(tmp_path)])
     assert str(caught.value) == "only must leave out network, which needs torch: pip install '.[qat]' in the checkout"
+
+
+def test_the_help_says_what_runs_where() -> None:
+    text = " ".join(parsers.fuzz().format_help().split())
+    every = {engine: {kind: EVERY[kind, engine][0] for kind in KINDS[:3]} for engine in ("netlist", "verilator")}
+    small, large = every["netlist"]["mac"], every["netlist"]["array"]
+    assert every == {
+        "netlist": {"mac": small, "requantiser": small, "array": large}, "verilator": dict.fromkeys(KINDS[:3], large),
+    }  # fmt: skip
+    assert (
+        f"One in {small} MACs and requantisers and one in {large} arrays, if small enough, also run as netlists" in text
+    )
+    assert f"and one in {large} of each in Verilator. Networks are compared with PyTorch" in text
+    assert set(ENGINES) == set(KINDS)
+    assert {kind for kind, _ in EVERY} == set(KINDS[:3])

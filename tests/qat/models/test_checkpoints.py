@@ -3,6 +3,7 @@ names."""
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import pickle
@@ -267,6 +268,20 @@ def test_distilled_deit(tmp_path: Path) -> None:
     model = load_pretrained(tmp_path / "deit.pth", config=config)
     assert type(model).__name__ == "DeiTForImageClassificationWithTeacher"
     torch.testing.assert_close(logits(model), logits(reference), rtol=1e-5, atol=1e-5)
+
+
+def test_deit_training_output(tmp_path: Path) -> None:
+    """As DeiT's main.py saves it: model, model_ema, optimizer, scaler and the parsed arguments beside each other."""
+    reference, average = plain_vit(distilled=True), plain_vit(distilled=True)
+    arguments = argparse.Namespace(lr=5e-4, output_dir=Path("/runs"), finetune="", mixup_minmax=None, drop=0.0)
+    optimizer = torch.optim.AdamW(reference.parameters()).state_dict()
+    beside = {"optimizer": optimizer, "epoch": 299, "scaler": {"scale": 65536.0}, "args": arguments}
+    config = DeiTConfig(**{key: value for key, value in vit_config().to_dict().items() if key != "model_type"})
+    both = {"model": reference.state_dict(), "model_ema": average.state_dict(), **beside}
+    for content, wanted in ((both, reference), ({"model_ema": average.state_dict(), **beside}, average)):
+        torch.save(content, tmp_path / "checkpoint.pth")
+        model = load_pretrained(tmp_path / "checkpoint.pth", config=config)
+        torch.testing.assert_close(logits(model), logits(wanted), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("version", ["official", "timm before 0.9", "timm"])
@@ -660,6 +675,9 @@ def test_other_heads_go_with_a_new_one(tmp_path: Path, kind: type[PreTrainedMode
         ("deit-tiny", 5_717_416),
         ("deit-small", 22_050_664),
         ("deit-base", 86_567_656),
+        ("deit-tiny-distilled", 5_910_800),
+        ("deit-small-distilled", 22_436_432),
+        ("deit-base-distilled", 87_338_192),
         ("swin-tiny", 28_288_354),
         ("swin-small", 49_606_258),
         ("sret-tiny", 4_755_819),
@@ -676,7 +694,10 @@ def test_presets() -> None:
     """Names, families, and a configuration of its own for every call."""
     assert PRESET_NAMES[:3] == ("deit-tiny", "deit-small", "deit-base")
     families = {name: preset(name).family for name in PRESET_NAMES}
-    assert set(families.values()) == {"vit", "swin", "sret", "bert"}
+    assert set(families.values()) == {"vit", "deit", "swin", "sret", "bert"}
+    assert {name for name, family in families.items() if family == "deit"} == {
+        f"deit-{size}-distilled" for size in ("tiny", "small", "base")
+    }
     assert preset("deit-tiny") == preset("deit-tiny")
     assert preset("deit-tiny").config is not preset("deit-tiny").config
     assert preset("deit-tiny").config.layer_norm_eps == 1e-6
@@ -688,6 +709,18 @@ def test_presets() -> None:
         build("vit-mnist", num_labels=0)
     with pytest.raises(TypeError, match=r"^num_labels must be an integer, not True$"):
         build("vit-mnist", num_labels=True)
+
+
+@pytest.mark.parametrize(("name", "width", "layers"), [("vit-cifar", 96, 6), ("vit-cifar-large", 192, 9)])
+def test_presets_of_cifar_by_hand(name: str, width: int, layers: int) -> None:
+    """64 patches of 4 x 4 x 3 pixels and a class token, heads of 32 features, 10 classes."""
+    block = 4 * (width + 1) * width + (width + 1) * 4 * width + (4 * width + 1) * width + 4 * width
+    ends = (48 + 1) * width + (65 + 1) * width + 2 * width + (width + 1) * 10
+    with torch.device("meta"):
+        model = build(name, num_labels=10)
+    assert sum(parameter.numel() for parameter in model.parameters()) == layers * block + ends
+    assert model.config.hidden_size // model.config.num_attention_heads == 32
+    assert (model.config.image_size, model.config.num_channels) == (32, 3)
 
 
 @pytest.mark.parametrize("name", ["vit-mnist", "swin-mnist", "sret-mnist"])

@@ -10,7 +10,14 @@ from typing import Any
 import pytest
 from PIL import Image
 from safetensors.torch import save_file
-from transformers import BertConfig, BertForSequenceClassification, ViTConfig, ViTForImageClassification
+from transformers import (
+    BertConfig,
+    BertForSequenceClassification,
+    DeiTForImageClassification,
+    DeiTForImageClassificationWithTeacher,
+    ViTConfig,
+    ViTForImageClassification,
+)
 
 import qat.export
 from qat.data import Data
@@ -214,3 +221,32 @@ def test_a_teacher_that_says_its_network_may_be_another(
     given = ["--model", "vit-rgb", "--image-size", 32, "--teacher", teacher]
     ended = train(command, photos, tmp_path / "out", *given)
     assert ended.code == 0, ended.err
+
+
+@pytest.mark.parametrize(
+    ("kind", "is_preset"), [(DeiTForImageClassificationWithTeacher, True), (DeiTForImageClassification, False)]
+)
+def test_a_folder_of_deit_is_distilled_where_it_has_two_heads(tmp_path: Path, kind: Any, is_preset: bool) -> None:
+    """Both have the same sizes; only the class tells them apart."""
+    config = presets.preset("deit-tiny-distilled").config
+    config.architectures = [kind.__name__]
+    config.save_pretrained(tmp_path)
+    assert network_of(tmp_path) == (("deit-tiny-distilled", None) if is_preset else (str(tmp_path), None))
+
+
+def test_a_distilled_network_is_trained_and_exported(
+    command: Callable[..., Any], photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both heads learn, and the integers of both give the logits that PyTorch gives."""
+    sizes = small(image_size=32).to_dict()
+    two = DeiTForImageClassificationWithTeacher.config_class(**{k: v for k, v in sizes.items() if k != "model_type"})
+    monkeypatch.setattr(presets, "_CONFIGS", {**presets._CONFIGS, "deit-tiny-distilled": lambda: two})
+    out = tmp_path / "out"
+    given = ["--data", f"imagefolder:{photos}", "--out", out, "--model", "deit-tiny-distilled", "--batch-size", "4",
+             "--epochs", "1", "--threads", "1", "--device", "cpu"]  # fmt: skip
+    ended = command(main, *given)
+    assert ended.code == 0, ended.err
+    assert read_record(out).model["architectures"] == ["DeiTForImageClassificationWithTeacher"]
+    ended = command(qat.export.main, "--checkpoint", out, "--out", tmp_path / "integer")
+    assert ended.code == 0, ended.err
+    assert "4 of 4 predictions equal; 0 of " in ended.out
