@@ -206,7 +206,7 @@ def test_a_prefix_that_makes_two_modules_of_one_name_is_refused() -> None:
 def test_two_folders_and_an_empty_prefix_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ValueError, match="--out must be the same for all designs, not build and x"):
-        main(["--out", "build", "--design", "uniform", "--design", "xnor", "--out", "x"])
+        main(["--design", "uniform", "--out", "build", "--design", "xnor", "--out", "x"])
     with pytest.raises(ValueError, match="prefix must be a Verilog identifier, not ''"):
         main(["--design", "uniform", "--prefix", ""])
     assert list(tmp_path.iterdir()) == []
