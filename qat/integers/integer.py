@@ -27,6 +27,7 @@ from qat.network import (
     QuantConv2d,
     QuantGemm,
     QuantLinear,
+    check_codes,
     exact_product,
     gemms,
     integer_engine,
@@ -123,10 +124,13 @@ class IntegerModel:
 
     @classmethod
     def from_quantized(cls, model: PreTrainedModel, scheme: Scheme, origin: Mapping[str, Any]) -> IntegerModel:
-        """The integers of a trained quantised `model`.  ValueError if it is not quantised."""
+        """The integers of a trained quantised `model`.  ValueError if it is not quantised, or
+        a quantiser has groups off.
+        """
         theirs = gemms(model)
         if not theirs:
             raise InputError("the model must be quantised to have integers")
+        check_codes(model)
         fixed = replace(scheme, weight_scale="learned")
         network = _skeleton(model_config(model), fixed)
         for name, layer in gemms(network).items():

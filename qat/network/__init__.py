@@ -8,7 +8,7 @@ products), ``losses``, ``oscillation``, ``annealing``,
 from __future__ import annotations
 
 from .annealing import ConfidenceGuidedAnnealing
-from .convert import calibrate, gemms, integer_engine, quantize_model, quantizers, weight_quantizers
+from .convert import calibrate, check_codes, gemms, integer_engine, quantize_model, quantizers, weight_quantizers
 from .gemm import Engine, Product, exact_product
 from .layers import QuantContext, QuantConv2d, QuantGemm, QuantLinear, QuantScores
 from .losses import attention_distillation, hidden_state_distillation, soft_cross_entropy
@@ -29,6 +29,7 @@ __all__ = [
     "attention_distillation",
     "bin_regulariser",
     "calibrate",
+    "check_codes",
     "check_state",
     "exact_product",
     "gemms",

@@ -45,7 +45,7 @@ from siliquant.inputs import InputError, InputTypeError
 from .gemm import Engine
 from .layers import QuantContext, QuantConv2d, QuantGemm, QuantLinear, QuantScores, quantized_attention
 
-__all__ = ["calibrate", "gemms", "integer_engine", "quantize_model", "quantizers", "weight_quantizers"]
+__all__ = ["calibrate", "check_codes", "gemms", "integer_engine", "quantize_model", "quantizers", "weight_quantizers"]
 
 _ATTENTION = "siliquant"
 AttentionInterface.register(_ATTENTION, quantized_attention)
@@ -210,6 +210,7 @@ def integer_engine(model: nn.Module, engine: Engine) -> Iterator[None]:
     layers = list(gemms(model).values())
     if not layers:
         raise InputError("the model must be quantised to be computed with integers")
+    check_codes(model)
     modes = _modes(model)
     model.eval()
     for layer in layers:
@@ -221,6 +222,13 @@ def integer_engine(model: nn.Module, engine: Engine) -> Iterator[None]:
         for layer in layers:
             layer.engine = None
         _restore(modes)
+
+
+def check_codes(model: nn.Module) -> None:
+    """InputError where a quantiser of `model` has groups off: they have values, and no codes."""
+    for name, quantizer in quantizers(model).items():
+        if quantizer.off:
+            raise InputError(f"{name} must have no groups off for a network of integers, not {sorted(quantizer.off)}")
 
 
 def _modes(model: nn.Module) -> list[tuple[nn.Module, bool]]:

@@ -87,12 +87,12 @@ class QuantGemm(nn.Module):
 
     def exact(self, left: Tensor, right: Tensor) -> bool:
         """Whether the output for these quantised operands is computed from their codes: in evaluation, and before a
-        quantiser of one bit.  Not while scales are searched, when operands have no codes yet, nor in half precision,
-        where values no longer tell their codes.
+        quantiser of one bit.  Not while operands pass as they are, without codes (scales are searched, groups are off),
+        nor in half precision, where values no longer tell their codes.
         """
         if self.training and not self.feeds_one_bit:
             return False
-        coded = all(getattr(each, "search", self) is None for each in self.operands())
+        coded = not any(getattr(each, "passes", True) for each in self.operands())
         return coded and all(each.dtype in (torch.float32, torch.float64) for each in (left, right))
 
     def exactly(self, values: Callable[[], Tensor], floats: Callable[[], Tensor], *leaves: Tensor | None) -> Tensor:

@@ -108,16 +108,18 @@ class ElasticBinarizer(Quantizer):
         if self.search is not None:
             self.search.observe(x, layout)
             return x
+        if len(self.off) == self.groups:
+            return x
         self._need_scale()
         if self.observer is not None:
             self.to_int(x)
         wide = self.scale.dtype
         size, of_x = self.gradient_size(x)
-        x = x.to(wide)
+        given, x = x, x.to(wide)
         factor = gradient_factor(x, self.high, layout, size if size is None else size.to(wide), of_x)
         each = (tensor.to(wide) for tensor in (self.relative, self.start, self.threshold))
         result: Tensor = _Binarize.apply(x, *each, self.signed, layout, factor)
-        return result.to(self.relative.dtype)
+        return self._without_off(result.to(self.relative.dtype), given, layout)
 
     def to_int(self, x: Tensor) -> Tensor:
         self._need_scale()

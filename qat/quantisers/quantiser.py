@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -35,6 +35,7 @@ class Quantizer(nn.Module):
         gradient_scale: see GradientScale.
         mean_start: start scales at 2 * mean|x| / sqrt(Qp), as LSQ does, not at the least squared error.
 
+    `off`: groups that are not quantised; see the property.
     `observer`, where set, is called with the codes of every tensor that is quantised.
     `surrogate`, where set, takes the place of 1 as the derivative of rounding, in the gradient of what is quantised.
     `of_weight`: it quantises a weight, whose L1 norm is that of the tensor as it is now; `fit` sets it.
@@ -79,6 +80,7 @@ class Quantizer(nn.Module):
         self.of_weight = False
         self._ranges = ranges
         self._bounds: tuple[Tensor, Tensor] | None = None
+        self._off: frozenset[int] = frozenset()
         self.calibrated = False
         self.search: ScaleSearch | None = None
         self.observer: Quantizer.Observer | None = None
@@ -92,6 +94,25 @@ class Quantizer(nn.Module):
     def extra_repr(self) -> str:
         bits = self.bits[0] if len(set(self.bits)) == 1 else self.bits
         return f"bits={bits}, signed={self.signed}, granularity={self.granularity}, offset={self.offset is not None}"
+
+    @property
+    def off(self) -> frozenset[int]:
+        """Groups whose elements `forward` passes as they are, with a gradient of 1; those of a head are what that head
+        is at full precision. Not kept in a state dict. InputError for a group that there is not.
+        """
+        return self._off
+
+    @off.setter
+    def off(self, groups: Iterable[int]) -> None:
+        wanted = frozenset(groups)
+        if wrong := sorted(wanted - set(range(self.groups))):
+            raise InputError(f"off must be groups from 0 to {self.groups - 1}, not {wrong[0]}")
+        self._off = wanted
+
+    @property
+    def passes(self) -> bool:
+        """Whether some values pass as they are, so that what comes out has no codes."""
+        return self.search is not None or bool(self._off)
 
     @property
     def low(self) -> Tensor:
@@ -134,22 +155,32 @@ class Quantizer(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """The values that the codes of `x` stand for, in its shape.
 
-        While `search` is set, `x` is only looked at and passed on as it is.
+        While `search` is set, `x` is only looked at and passed on as it is, and so are the groups that are off.
         RuntimeError before the scales were found or loaded.
         """
         layout, x = self.layout(x), dense(x)
         if self.search is not None:
             self.search.observe(x, layout)
             return x
+        if len(self._off) == self.groups:
+            return x
         self.refresh(x)
         self._need_scale()
         if self.observer is not None:
             self.to_int(x)
-        if self.surrogate is not None:
-            x = self.surrogate.shaped(x, self.scale, layout)
-        return fake_quantize(
-            x, self.relative, self.start, self.offset, self.low, self.high, layout, *self.gradient_size(x)
+        shaped = x if self.surrogate is None else self.surrogate.shaped(x, self.scale, layout)
+        values = fake_quantize(
+            shaped, self.relative, self.start, self.offset, self.low, self.high, layout, *self.gradient_size(shaped)
         )
+        return self._without_off(values, x, layout)
+
+    def _without_off(self, values: Tensor, x: Tensor, layout: Layout) -> Tensor:
+        """`values`, but `x` in the groups that are off."""
+        if not self._off:
+            return values
+        off = torch.tensor([group in self._off for group in range(self.groups)], device=values.device)
+        kept = torch.where(off.view(1, -1, 1), x.to(values.dtype).reshape(layout), values.reshape(layout))
+        return kept.view(values.shape)
 
     def to_int(self, x: Tensor) -> Tensor:
         """The codes of `x`: int64, in its shape, from Qn to Qp. InputError where `x` holds NaN, which has none."""
