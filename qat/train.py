@@ -42,6 +42,7 @@ from qat.training import (
     RunRecord,
     Training,
     calibration_inputs,
+    check_inputs,
     check_network,
     check_recorded,
     classes_of,
@@ -245,7 +246,7 @@ def _data(
         limit=options.limit,
         look=look_of_record(record.data) if record is not None else _look(options, console),
     )
-    _check_inputs(options.model, config, data)
+    check_inputs(options.model, config, data)
     processes_each = max(cores() // group.world, 1)  # every process looks, so that all see the same
     if record is not None:
         skipped = names_of_skipped(record.data)
@@ -280,37 +281,6 @@ def _look(options: Options, console: Console) -> Look | None:
 
 def _numbers(values: Sequence[float]) -> str:
     return " ".join(f"{value:.4g}" for value in values)
-
-
-def _check_inputs(name: str, config: PreTrainedConfig, data: Data) -> None:
-    """ValueError unless the network `name` takes what the data have."""
-    split, pixels = data.train, getattr(config, "image_size", None)
-    if isinstance(split, TextSplit) != (pixels is None):
-        has, needs = ("texts", "images") if isinstance(split, TextSplit) else ("images", "texts")
-        raise InputError(f"data for {name} must be {needs}, but {data.name} has {has}")
-    if isinstance(split, TextSplit):
-        _check_tokens(name, config, data)
-        return
-    for what, wanted, found in (
-        ("channels", config.num_channels, split.channels),
-        ("pixels a side", pixels, split.image_size),
-    ):
-        if found != wanted:
-            raise InputError(f"images for {name} must have {wanted} {what}, but those of {data.name} have {found}")
-
-
-def _check_tokens(name: str, config: PreTrainedConfig, data: Data) -> None:
-    """ValueError unless every token, kind of text and place has a row in the tables of the network `name`."""
-    for split in (data.train, data.test):
-        assert isinstance(split, TextSplit)
-        for what, field, found in (
-            ("max_length", "max_position_embeddings", split.tokens.shape[1]),
-            ("the tokenizer's largest number", "vocab_size", int(split.tokens.max()) + 1),
-            ("kinds of texts", "type_vocab_size", int(split.types.max()) + 1),
-        ):
-            most = getattr(config, field, None)
-            if isinstance(most, int) and found > most:
-                raise InputError(f"{what} must be at most {most} for {name}, its {field}, not {found}")
 
 
 def _model(options: Options, config: PreTrainedConfig, data: Data, console: Console) -> PreTrainedModel:
@@ -349,7 +319,7 @@ def _teacher(
     labels = len(data.classes) or 1
     if teacher.config.num_labels != labels:
         raise InputError(f"the teacher must have {labels} classes, as {data.name}, not {teacher.config.num_labels}")
-    _check_inputs(f"the teacher {options.teacher}", teacher.config, data)
+    check_inputs(f"the teacher {options.teacher}", teacher.config, data)
     remark = compare_classes(f"the teacher {options.teacher}", classes_of(options.teacher, teacher), data)
     if remark and options.teacher != options.start:
         _print(console, remark)

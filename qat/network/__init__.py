@@ -2,7 +2,7 @@
 
 In: a model and a scheme. Out: the same model with quantised layers. Read ``convert``, ``layers``, ``gemm`` (its integer
 products), ``losses``, ``oscillation``, ``annealing``,
-``state`` (what is read for a network).
+``state`` (what is read for a network), ``tracing`` (its products by role and block).
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ from .layers import QuantContext, QuantConv2d, QuantGemm, QuantLinear, QuantScor
 from .losses import attention_distillation, hidden_state_distillation, soft_cross_entropy
 from .oscillation import Freezer, OscillationTracker, bin_regulariser, regulariser_weight
 from .state import check_state
+from .tracing import ROLES, TracedGemm, role_of, sample, trace
 
 __all__ = [
+    "ROLES",
     "ConfidenceGuidedAnnealing",
     "Engine",
     "Freezer",
@@ -26,6 +28,7 @@ __all__ = [
     "QuantGemm",
     "QuantLinear",
     "QuantScores",
+    "TracedGemm",
     "attention_distillation",
     "bin_regulariser",
     "calibrate",
@@ -38,6 +41,9 @@ __all__ = [
     "quantize_model",
     "quantizers",
     "regulariser_weight",
+    "role_of",
+    "sample",
     "soft_cross_entropy",
+    "trace",
     "weight_quantizers",
 ]

@@ -10,7 +10,7 @@ from .accuracy import Evaluation, evaluate, inputs_of, split_batches
 from .classes import check_recorded, classes_of, compare_classes
 from .distributed import Processes, device_named, processes
 from .metrics import METRICS
-from .rundata import look_of, open_run_data
+from .rundata import check_inputs, look_of, open_run_data
 from .runs import (
     RunRecord,
     check_origin,
@@ -36,6 +36,7 @@ __all__ = [
     "RunRecord",
     "Training",
     "calibration_inputs",
+    "check_inputs",
     "check_network",
     "check_origin",
     "check_recorded",

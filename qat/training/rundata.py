@@ -1,4 +1,6 @@
-"""The data that a run was trained on, opened again from the run's record; and what a checkpoint says of its images."""
+"""The data that a run was trained on, opened again from the run's record; what a checkpoint says of its images; whether
+a network takes data.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from transformers import PreTrainedConfig
 
-from qat.data import Data, Look, checked, look_of_record, open_data, read_look, without
+from qat.data import Data, Look, TextSplit, checked, look_of_record, open_data, read_look, without
 from qat.settings import merge
-from siliquant.inputs import member
+from siliquant.inputs import InputError, member
 
 from .classes import check_recorded
 from .runs import names_of_skipped, read_record
 
-__all__ = ["look_of", "open_run_data"]
+__all__ = ["check_inputs", "look_of", "open_run_data"]
 
 
 def open_run_data(
@@ -50,3 +53,34 @@ def look_of(source: Path) -> Look | None:
     if not (source / "run.json").exists():
         return read_look(source)
     return look_of_record(read_record(source).data)
+
+
+def check_inputs(name: str, config: PreTrainedConfig, data: Data) -> None:
+    """ValueError unless the network `name` takes what the data have."""
+    split, pixels = data.train, getattr(config, "image_size", None)
+    if isinstance(split, TextSplit) != (pixels is None):
+        has, needs = ("texts", "images") if isinstance(split, TextSplit) else ("images", "texts")
+        raise InputError(f"data for {name} must be {needs}, but {data.name} has {has}")
+    if isinstance(split, TextSplit):
+        _check_tokens(name, config, data)
+        return
+    for what, wanted, found in (
+        ("channels", config.num_channels, split.channels),
+        ("pixels a side", pixels, split.image_size),
+    ):
+        if found != wanted:
+            raise InputError(f"images for {name} must have {wanted} {what}, but those of {data.name} have {found}")
+
+
+def _check_tokens(name: str, config: PreTrainedConfig, data: Data) -> None:
+    """ValueError unless every token, kind of text and place has a row in the tables of the network `name`."""
+    for split in (data.train, data.test):
+        assert isinstance(split, TextSplit)
+        for what, field, found in (
+            ("max_length", "max_position_embeddings", split.tokens.shape[1]),
+            ("the tokenizer's largest number", "vocab_size", int(split.tokens.max()) + 1),
+            ("kinds of texts", "type_vocab_size", int(split.types.max()) + 1),
+        ):
+            most = getattr(config, field, None)
+            if isinstance(most, int) and found > most:
+                raise InputError(f"{what} must be at most {most} for {name}, its {field}, not {found}")

@@ -13,8 +13,9 @@ from qat.integers.requantise import requantisations
 from qat.integers.subject import random_subject
 from qat.models.fresh import build
 from qat.network.convert import gemms, quantize_model
+from qat.network.tracing import ROLES, role_of, sample, trace
 from qat.settings.scheme import Scheme
-from qat.trace import ROLES, main, role_of, sample, to_text, trace, workload
+from qat.trace import main, to_text, workload
 
 KEPT = Path(__file__).resolve().parents[2] / "hwmodel" / "data" / "workloads"
 
@@ -106,7 +107,7 @@ def test_a_name_without_a_role_is_refused() -> None:
     with pytest.raises(ValueError) as caught:
         role_of("vit.something")
     assert str(caught.value) == (
-        "the name of a GEMM must tell its role, and vit.something matches no pattern of qat.trace.ROLES"
+        "the name of a GEMM must tell its role, and vit.something matches no pattern of qat.network.ROLES"
     )
 
 
