@@ -18,7 +18,7 @@ from rtl.requant import LoadableSpec
 from rtl.spec import MacSpec
 from siliquant.commandline import called, console, print_table, read_jobs, run, working
 from siliquant.files import package_version, write_atomically
-from siliquant.inputs import InputError, read_bytes
+from siliquant.inputs import InputError, printable, read_bytes
 from sim.controllers import CONTROLLERS, ArrayProof, prove_array, standard_arrays
 from sim.proofs import (
     MacProof,
@@ -46,7 +46,7 @@ SHELF = Shelf("proofs", (
     ("rtl", ""), ("rtl", "logic"), ("rtl", "mac"), ("rtl", "spec"), ("rtl", "components"), ("rtl", "requant"),
     ("rtl", "verilog"), ("rtl", "array"), ("sim", "controllers"), ("sim", "proofs"), ("sim", "simulators"),
 ), TOOLS)  # fmt: skip
-_MOST_BYTES = 1 << 28
+_MOST_BYTES = 64 << 20
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -167,7 +167,7 @@ def _proved_file(spec: Spec, file: Path) -> tuple[list[Proof], list[str]]:
         raise error if error.file is not None else error.inside(file) from None
     except ToolError as error:
         raise ToolError(f"{file}: {error}") from error
-    return ([], [f"{file}: {result}"]) if isinstance(result, ProofError) else ([result], [])
+    return ([], [f"{printable(str(file))}: {result}"]) if isinstance(result, ProofError) else ([result], [])
 
 
 def _prove(spec: Spec, source: Source | None = None) -> Proof | ProofError:

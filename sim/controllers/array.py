@@ -10,7 +10,7 @@ from typing import Any
 
 from rtl.array import ArraySpec
 from sim.proofs import ProofError, check_ports
-from sim.simulators import Source, check_reset_port, generated_verilog, line_of, read_source
+from sim.simulators import Source, check_no_parameters, check_reset_port, generated_verilog, line_of, read_source
 
 from .feed import FEED_STEPS, prove_feed
 from .settings import SETTINGS_STEPS, prove_settings
@@ -86,9 +86,9 @@ def prove_controller(spec: ArraySpec, controller: str, source: Source) -> int:
 
 def _of_file(spec: ArraySpec, source: Source) -> dict[str, Any]:
     """The modules of the array in a file, as Yosys reads them."""
-    top = source.module(spec.name)
-    source.below(spec.name)
+    top, *_ = source.below(spec.name)
     check_reset_port(top)
+    check_no_parameters(top)
     modules = read_modules(source.text, spec.name)
     ports = {port.name: (port.width, port.is_input) for port in spec.ports}
     check_ports(modules[spec.name], top, ports | {"clk": (1, True), "rst": (1, True)})
@@ -105,9 +105,10 @@ def _check_instances(spec: ArraySpec, source: Source, own: Source) -> None:
         for label, instance in mine.instances.items():
             if label not in other.instances:
                 raise ProofError(f"{mine.name}: instance {label} (line {instance.line}) is none of the generated array")
-            if _controller_of(other.instances[label].module) is None and other.instances[label].module not in pairs:
-                pairs[other.instances[label].module] = instance.module
-                waiting.append(other.instances[label].module)
+            its = other.instances[label].module
+            if its not in pairs:
+                pairs[its] = instance.module
+                waiting.append(its)
 
 
 def _controller_of(module: str) -> str | None:

@@ -62,7 +62,8 @@ def _only_then(found: Transition) -> Fact:
 
 def _after_start(terms: Terms, found: Transition) -> State:
     """The registers so many cycles after a start, with no other start before or meanwhile; else from any state."""
-    state = {name: terms.number(0, 1) if name.startswith("phase_") else word for name, word in found.registers.items()}
+    phases = {found.registers[f"phase_{place}"].term for place in range(REFUSAL_CYCLES)}
+    state = {name: terms.number(0, 1) if word.term in phases else word for name, word in found.registers.items()}
     for cycle in range(REFUSAL_CYCLES):
         now = dict(found.inputs)
         if cycle == 0:  # the settings of the run are there a cycle later

@@ -8,6 +8,8 @@ from typing import TypeAlias
 
 from bitwuzla import Bitwuzla, Kind, Options, Result, Term, TermManager
 
+from sim.proofs import ProofError
+
 __all__ = ["Fact", "Terms", "Word", "all_of", "any_of"]
 
 
@@ -130,7 +132,9 @@ class Terms:
         return Word(self.terms, self.terms.mk_const(self.terms.mk_bv_sort(width), name))
 
     def number(self, value: int, width: int) -> Word:
-        """A constant."""
+        """A constant. Raises ProofError for one that does not fit: a module has narrower words than it should."""
+        if value >> width:
+            raise ProofError(f"a word of {width} bits is too narrow for {value}")
         return Word(self.terms, self.terms.mk_bv_value(self.terms.mk_bv_sort(width), value))
 
     def truth(self, value: bool) -> Fact:

@@ -56,7 +56,7 @@ def prove_mac(spec: MacSpec, source: Source | None = None) -> MacProof:
     ports, ToolError where Yosys cannot read the Verilog.
     """
     built = spec.build()
-    datapath, netlist = prove_datapath(spec, built), prove_netlist(spec, source, built)
+    netlist, datapath = prove_netlist(spec, source, built), prove_datapath(spec, built)
     frame = prove_frame(spec.pipeline_stages)
     return MacProof(
         spec.name,
@@ -94,7 +94,7 @@ def prove_unit(spec: LoadableSpec, source: Source | None = None) -> UnitProof:
     all accumulators, legal parameters, loads, resets and pauses. Raises as :func:`prove_mac`.
     """
     built = spec.build()
-    rule, netlist = prove_requantiser(spec, built), prove_netlist(spec, source, built)
+    netlist, rule = prove_netlist(spec, source, built), prove_requantiser(spec, built)
     frame = prove_frame(spec.pipeline_stages)
     seconds = round(rule.seconds + netlist.seconds + frame.seconds, 3)
     return UnitProof(

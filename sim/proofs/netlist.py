@@ -21,7 +21,15 @@ from rtl.names import FULL_ADDER_NAME
 from rtl.requant import LoadableSpec
 from rtl.spec import MacSpec
 from siliquant.inputs import InputError
-from sim.simulators import Source, SourceModule, check_reset_port, generated_verilog, line_of, read_netlists
+from sim.simulators import (
+    Source,
+    SourceModule,
+    check_no_parameters,
+    check_reset_port,
+    generated_verilog,
+    line_of,
+    read_netlists,
+)
 
 from .numbering import Name, Netlist, Number, Numbers, is_instance
 from .polynomials import ProofError
@@ -83,9 +91,7 @@ def _below(spec: MacSpec | LoadableSpec, source: Source) -> list[str]:
     top, *below = source.below(spec.name)
     check_reset_port(top)
     for module in (top, *below):
-        if module.parameters:
-            name, line = next(iter(module.parameters.items()))
-            raise InputError(f"{module.name} must have no parameters, as {name} is", place=f"line {line}")
+        check_no_parameters(module)
     return [module.name for module in below]
 
 
@@ -148,10 +154,14 @@ def _check_full_adder(top: str, name: str, module: Mapping[str, Any]) -> None:
     if found != ports:
         raise ProofError(f"{top} must instantiate nothing but a full adder, not {name}{line_of(module)}")
     numbers = Numbers()
-    netlist = Netlist(module, numbers)
     cases = np.array(list(product((False, True), repeat=3)))
     given = {(port, 0): cases[:, place] for place, port in enumerate("abc")}
     count = cases.sum(axis=1)
     for output, wanted in (("sum", count % 2 == 1), ("carry", count > 1)):
-        if (numbers.values(netlist.number(netlist.output((output, 0))), given) != wanted).any():
+        try:
+            netlist = Netlist(module, numbers)
+            made = numbers.values(netlist.number(netlist.output((output, 0))), given)
+        except ProofError as error:
+            raise ProofError(f"{name}{line_of(module)}: {error}") from error
+        if (made != wanted).any():
             raise ProofError(f"{output} of {name}{line_of(module)} is not that of a full adder")

@@ -65,7 +65,20 @@ class Numbers:
 
     def values(self, number: Number, given: Mapping[Name, Bools]) -> Bools:
         """The values of a small function of these inputs, many at once. ProofError where it has anything but gates."""
-        kind, *inputs = self._keys[number]
+        needed, waiting = set[Number](), [number]
+        while waiting:
+            last = waiting.pop()
+            if last not in needed:
+                needed.add(last)
+                if isinstance(self._keys[last][0], Op):
+                    waiting += [each for each in self._keys[last][1:] if isinstance(each, int)]
+        found: dict[Number, Bools] = {}
+        for each in sorted(needed):  # what a gate takes has lower numbers
+            found[each] = self._value(self._keys[each], found, given)
+        return found[number]
+
+    def _value(self, key: tuple[Any, ...], found: Mapping[Number, Bools], given: Mapping[Name, Bools]) -> Bools:
+        kind, *inputs = key
         if kind == "constant":
             return np.full(next(iter(given.values())).shape, bool(inputs[0]))
         if kind == "port" and tuple(inputs) in given:
@@ -74,7 +87,7 @@ class Numbers:
             raise ProofError(
                 f"a function must be of plain gates, not of {kind if isinstance(kind, str) else kind.value}"
             )
-        x = [self.values(each, given) for each in inputs]
+        x = [found[each] for each in inputs]
         match kind:
             case Op.NOT:
                 return ~x[0]

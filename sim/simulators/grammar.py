@@ -16,6 +16,7 @@ An expression is of names that are declared before it, numbers without x and z, 
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator, Sequence
 
 from siliquant.inputs import VERILOG_WORDS, InputError, short
@@ -32,6 +33,9 @@ _TOKEN = re.compile(
 _NO_OPERATORS = frozenset(("<<<", ">>>", "===", "!==", "**"))
 _MOST_LEVELS = 64
 """Levels of nesting, of statements and of brackets."""
+_MOST = 1 << 24
+"""The largest number without a width, such as words of a memory, and the most bits of one."""
+_DIGITS = {"b": "01_", "o": "01234567_", "d": "0123456789_", "h": "0123456789abcdef_"}
 _PAIRS = {"(": ")", "[": "]", "{": "}"}
 
 
@@ -42,10 +46,23 @@ def tokens_of(text: str) -> Iterator[Token]:
         if match is None or match[0] in _NO_OPERATORS:
             raise refused(text[at : at + 12].split("\n")[0] if match is None else match[0], line)
         kind = str(match.lastgroup)
+        if kind == "number":
+            _check_number(match[0], line)
         if kind != "blank":
-            yield Token(match[0], kind, line)
+            yield Token(sys.intern(match[0]), kind, line)
         line += match[0].count("\n")
         at = match.end()
+
+
+def _check_number(text: str, line: int) -> None:
+    """No tool has its own way with a number that is too wide, and none runs out of memory."""
+    width, quote, digits = text.partition("'")
+    value = int(width) if len(width) < 10 else _MOST + 1
+    if value > _MOST or (quote and value == 0):
+        what = "as wide as 1" if quote else "from 0"
+        raise InputError(f"a number must be {what} to {_MOST}, not {short(width)}", place=f"line {line}")
+    if quote and not set(digits[1:].lower()) <= set(_DIGITS[digits[0].lower()]):
+        raise refused(text, line)
 
 
 def _other_name(line: int) -> InputError:
@@ -115,10 +132,10 @@ class Parser:
                 made.parameters[name.text] = name.line
             self._expect(")")
         self._expect("(")
-        while not self._is(")"):
+        if not self._is(")"):
             self._port(made)
-            if not self._took(","):
-                break
+            while self._took(","):
+                self._port(made)
         self._expect(")")
         self._expect(";")
         while not self._took("endmodule"):
@@ -248,13 +265,14 @@ class Parser:
             yield from self._statement(module, level + 1)
         elif self._took("case"):
             self._bracketed(module)
-            while not self._took("endcase"):
-                if self._took("default"):
-                    self._took(":")
-                else:
-                    self._expression(module, ":")
-                    self._expect(":")
+            while not self._is("default", "endcase"):
+                self._expression(module, ":")
+                self._expect(":")
                 yield from self._statement(module, level + 1)
+            if self._took("default"):
+                self._took(":")
+                yield from self._statement(module, level + 1)
+            self._expect("endcase")
         else:
             target = self._target(module)
             if self._is("="):
@@ -315,6 +333,13 @@ class Parser:
                     raise InputError("brackets are nested too deep", place=f"line {token.line}")
             elif opened and token.text == opened[-1]:
                 opened.pop()
+            elif token.kind == "number":
+                inside = opened or ends
+                if "'" not in token.text and not self._is("{") and "]" not in inside:
+                    raise InputError(
+                        f"a number in an expression must have its width, as 4'd{token.text} has",
+                        place=f"line {token.line}",
+                    )
             elif token.kind == "name":
                 if token.text in VERILOG_WORDS:
                     raise refused(token.text, token.line)
@@ -343,7 +368,7 @@ class Parser:
         token = self._declared(module)
         self._expect("(")
         pins: dict[str, Sequence[Token]] = {}
-        while not self._is(")"):
+        while not pins or self._took(","):
             self._expect(".")
             pin = self._name()
             if pin.text in pins:
@@ -354,8 +379,6 @@ class Parser:
                 self._expression(module, ")")
             pins[pin.text] = self._tokens[begins : self._at]
             self._expect(")")
-            if not self._took(","):
-                break
         self._expect(")")
         self._expect(";")
         module.instances[token.text] = Instance(token.text, kind.text, token.line, pins)

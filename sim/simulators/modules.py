@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from siliquant.inputs import InputError
 
@@ -17,8 +17,9 @@ Target: TypeAlias = tuple[str, Part, int]
 """What is assigned to, and in which line."""
 
 
-@dataclass(frozen=True)
-class Token:
+class Token(NamedTuple):
+    """A word, number or symbol. kind: which of them. line: from 1."""
+
     text: str
     kind: str
     line: int

@@ -19,7 +19,7 @@ from .grammar import Parser, other_reset, tokens_of
 from .modules import SourceModule, check_drivers, drive
 from .netlists import plain_verilog
 
-__all__ = ["Source", "check_reset_port", "read_source"]
+__all__ = ["Source", "check_no_parameters", "check_reset_port", "read_source"]
 
 
 @dataclass(frozen=True)
@@ -95,6 +95,13 @@ def check_reset_port(module: SourceModule) -> None:
     """Raises InputError for a module whose reset is another one than ``rst``, high, with the clock."""
     if "rst_n" in module.inputs and "rst" not in module.inputs:
         raise other_reset("sync-low", module.inputs["rst_n"])
+
+
+def check_no_parameters(module: SourceModule) -> None:
+    """Raises InputError for a module that may be another one elsewhere."""
+    if module.parameters:
+        name, line = next(iter(module.parameters.items()))
+        raise InputError(f"{module.name} must have no parameters, as {name} is", place=f"line {line}")
 
 
 def _check_instances(parser: Parser, module: SourceModule, modules: Mapping[str, SourceModule]) -> None:

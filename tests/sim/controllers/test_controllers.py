@@ -104,6 +104,23 @@ def test_what_is_missing_is_named(pattern: str, put: str, said: str) -> None:
         prove_controller(FAULTED, "operand_controller", read_source(verilog.encode()))
 
 
+def test_only_the_phases_of_the_check_are_taken_to_be_over() -> None:
+    """Another register, whatever its name, holds anything: here what keeps a second wrong run from being refused."""
+    more = "reg phase_done; always @(posedge clk) if (phase_4) phase_done <= 1'b1;"
+    verilog, count = re.subn(r"  wire activation_beyond_above", f"  {more}\n  wire activation_beyond_above",
+                             to_verilog([FAULTED]), count=1)  # fmt: skip
+    verilog, others = re.subn(r"refused = phase_4", "refused = ~phase_done & phase_4", verilog)
+    assert (count, others) == (1, 1)
+    with pytest.raises(ProofError, match=re.escape(f"{CHECK}what is wrong is refused with the lowest cause")):
+        prove_controller(FAULTED, "settings_check", read_source(verilog.encode()))
+
+
+def test_words_that_are_too_narrow_are_named() -> None:
+    verilog = re.sub(r"reg +\[2:0\] since;", "reg since;", to_verilog([FAULTED]))
+    with pytest.raises(ProofError, match=r"a word of 1 bits is too narrow for 7$"):
+        prove_controller(FAULTED, "operand_controller", read_source(verilog.encode()))
+
+
 def test_the_column_that_chooses_a_parameter_set_is_that_of_the_loop() -> None:
     array = ArraySpec(
         mac=LoomSpec(units=1, maximum_bits=2), rows=2, columns=1,

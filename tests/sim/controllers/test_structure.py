@@ -64,6 +64,14 @@ def test_a_file_of_another_array_is_refused() -> None:
     )
 
 
+def test_controllers_instantiate_nothing_and_arrays_have_no_parameters() -> None:
+    inside = VERILOG.replace("  assign issue = ", "  siliquant_full_adder spare (.a(clear));\n  assign issue = ", 1)
+    assert refused(inside) == f"{FEED}: instance spare (line) is none of the generated array"
+    assert refused(VERILOG.replace(f"module {TOP} (", f"module {TOP} #(parameter X = 1) (")) == (
+        f"(line): {TOP} must have no parameters, as X is"
+    )
+
+
 OTHERS = "than in the generated array"
 FAULTS = (
     ("an input is tied", r"\.hold\(hold\)", ".hold(1'b0)",
