@@ -33,7 +33,7 @@ from qat.data import (
     without,
 )
 from qat.models import STRUCTURE, build, described, from_config, is_preset, preset, says_its_network, untrained
-from qat.network import calibrate, quantize_model
+from qat.network import calibrate, quantize_model, rotate
 from qat.quantisers.native import keep_freed_memory
 from qat.settings import PRESET_NAMES, Options, Scheme, merge, read_config, typed
 from qat.training import (
@@ -201,7 +201,13 @@ def _run_epochs(training: Training, console: Console) -> None:
         train(training, save, report)
 
 
-_NEEDS = (("crops_per_image", "soft_labels"), ("new_head", "start"), ("obr_max_bits", "obr"), ("cga_range", "cga"))
+_NEEDS = (
+    ("crops_per_image", "soft_labels"),
+    ("new_head", "start"),
+    ("obr_max_bits", "obr"),
+    ("cga_range", "cga"),
+    ("rotate", "start"),
+)
 """Options that have an effect with another one only."""
 
 
@@ -300,6 +306,7 @@ def _model(options: Options, config: PreTrainedConfig, data: Data, console: Cons
     if names and names != data.classes and len(names) == len(data.classes):  # what it is trained on from here
         model.config.id2label = dict(enumerate(data.classes))
         model.config.label2id = {name: number for number, name in enumerate(data.classes)}
+    rotate(model, options.rotate, options.seed)
     return model
 
 

@@ -2,7 +2,8 @@
 
 In: a model and a scheme. Out: the same model with quantised layers. Read ``convert``, ``layers``, ``gemm`` (its integer
 products), ``losses``, ``oscillation``, ``annealing``,
-``state`` (what is read for a network), ``tracing`` (its products by role and block).
+``rotate`` (of a full-precision network) with ``hadamard``, ``state`` (what is read for a network), ``tracing`` (its
+products by role and block).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from .gemm import Engine, Product, exact_product
 from .layers import QuantContext, QuantConv2d, QuantGemm, QuantLinear, QuantScores
 from .losses import attention_distillation, hidden_state_distillation, soft_cross_entropy
 from .oscillation import Freezer, OscillationTracker, bin_regulariser, regulariser_weight
+from .rotate import rotate
 from .state import check_state
 from .tracing import ROLES, TracedGemm, role_of, sample, trace
 
@@ -42,6 +44,7 @@ __all__ = [
     "quantizers",
     "regulariser_weight",
     "role_of",
+    "rotate",
     "sample",
     "soft_cross_entropy",
     "trace",

@@ -5,7 +5,7 @@ Read ``names``, ``ranges``, ``scheme`` (what is quantised to how many bits), ``o
 
 from __future__ import annotations
 
-from .names import DATA, PRESET_NAMES
+from .names import DATA, PRESET_NAMES, ROTATIONS
 from .options import Options, add_arguments, merge, read_config, typed
 from .ranges import GradientScale, check_bits, check_samples, code_range
 from .scheme import Bits, Scheme
@@ -13,6 +13,7 @@ from .scheme import Bits, Scheme
 __all__ = [
     "DATA",
     "PRESET_NAMES",
+    "ROTATIONS",
     "Bits",
     "GradientScale",
     "Options",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["DATA", "PRESET_NAMES"]
+__all__ = ["DATA", "PRESET_NAMES", "ROTATIONS"]
 
 PRESET_NAMES = (
     "deit-tiny",
@@ -25,3 +25,5 @@ PRESET_NAMES = (
 """Networks; qat.models.presets has their configurations."""
 DATA = ("mnist5k", "digits", "mr", "imagefolder:DIR", "glue:TASK:DIR")
 """Data sets; qat.data.datasets opens them."""
+ROTATIONS = ("values", "queries", "residual")
+"""What can be rotated before a network is quantised; qat.network.rotate does it."""

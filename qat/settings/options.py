@@ -18,7 +18,7 @@ import yaml
 from siliquant.commandline import Parser
 from siliquant.inputs import InputError, InputTypeError, integer, read_text, short
 
-from .names import DATA
+from .names import DATA, ROTATIONS
 from .ranges import GradientScale, check_bits
 from .scheme import Override, Scheme
 
@@ -84,6 +84,9 @@ class Options:
         "l1", "factor of the gradients of scales", None, tuple(rule.value for rule in GradientScale)
     )
     override: tuple[str, ...] = _option((), "bits by GEMM name: '*.mlp.*=2/4', per head '*.q_proj=2,3,4/4'", "P=W/A")
+    rotate: tuple[str, ...] = _option(
+        (), f"rotate the weights of the start by Hadamard matrices: {', '.join(ROTATIONS)}", "WHAT", rare=True
+    )
     freeze: float | None = _option(
         None, "freeze weights that oscillate more often than this share of steps", "F", between=(0, 1)
     )
@@ -168,9 +171,17 @@ class Options:
             raise InputError("weight_bits, activation_bits and override must not be given with bits 32")
         if self.bits == FULL_PRECISION and (self.obr or self.freeze is not None):
             raise InputError("obr and freeze must be off at bits 32: without codes nothing oscillates")
+        self._check_rotations()
         self._check_annealing()
         self._check_surrogate()
         self.scheme()
+
+    def _check_rotations(self) -> None:
+        for kind, times in Counter(self.rotate).items():
+            if kind not in ROTATIONS or times > 1:
+                raise InputError(f"rotate must be any of {', '.join(ROTATIONS)}, each once, not {short(self.rotate)}")
+        if "residual" in self.rotate and self.distill == "layers":
+            raise InputError("rotate must not be residual with distill layers: the teacher's layers are not rotated")
 
     def _check_annealing(self) -> None:
         if not self.cga:

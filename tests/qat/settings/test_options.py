@@ -42,6 +42,7 @@ VALUES: dict[str, tuple[Any, list[str]]] = {
     "scale_steps": ("absolute", ["--scale-steps", "absolute"]),
     "gradient_scale": ("lsq", ["--gradient-scale", "lsq"]),
     "override": (("*.fc1=2/4", "*.fc2=3"), ["--override", "*.fc1=2/4", "--override", "*.fc2=3"]),
+    "rotate": (("values", "queries"), ["--rotate", "values", "--rotate", "queries"]),
     "freeze": (0.02, ["--freeze", "0.02"]),
     "cga": (1.5, ["--cga", "1.5"]),
     "cga_range": (0.01, ["--cga-range", "0.01"]),
@@ -218,6 +219,10 @@ def test_wrong_types(given: dict[str, Any], message: str) -> None:
         ({"bits": 1, "weight_scale": "statistical"},
          "weight_scale must be learned at weight_bits 1, not 'statistical'"),
         ({"weight_bits": 1, "weight_scale": "statsq"}, "weight_scale must be learned at weight_bits 1, not 'statsq'"),
+        *(({"rotate": what}, f"rotate must be any of values, queries, residual, each once, not {tuple(what)}")
+          for what in (["keys", "values"], ["values", "values"])),
+        ({"rotate": ["residual"], "distill": "layers", "teacher": "a"},
+         "rotate must not be residual with distill layers: the teacher's layers are not rotated"),
         ({"bits": 32, "cga": 1}, "cga must be off at bits 32: without codes there are no borders"),
         ({"epochs": 2, "cga": 2.5}, "cga must be at most the epochs, 2, not 2.5"),
         ({"epochs": 2, "cga": 1, "freeze": 0.1},

@@ -11,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from qat import export
 from qat.network.convert import weight_quantizers
 from qat.quantisers.quantiser import StatisticalQuantizer
 from qat.train import main
@@ -109,6 +110,39 @@ def test_the_range_of_statsq_is_twice_the_mean_magnitude() -> None:
         assert float(lowest) == pytest.approx(-2 * float(weight.abs().mean()), rel=1e-5)
     with pytest.raises(ValueError, match=r"^of_range must be False for unsigned codes, not True$"):
         StatisticalQuantizer(2, signed=False, of_range=True)
+
+
+METHODS: dict[str, dict[str, Any]] = {
+    "surrogate": {"surrogate": "fourier"},
+    "annealing": {"cga": 1, "cga_range": 0.1},
+    "statsq": {"weight_scale": "statsq", "granularity": "channel"},
+    "rotated": {"rotate": ["values", "queries", "residual"]},
+}
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("name", METHODS)
+def test_each_trains_and_its_integers_have_the_same_codes_and_logits(
+    name: str, train: Callable[..., Path], command: Callable[..., Any], tmp_path: Path, full_run: Path
+) -> None:
+    options = {**TWO, "epochs": 3, "batch_size": 8, "start": full_run, **METHODS[name]}
+    run = train(tmp_path / "run", **options)
+    losses = [record["loss"] for record in metrics(run)]
+    assert losses[-1] < losses[0]
+    ended = command(export.main, "--checkpoint", run, "--out", tmp_path / "integers")
+    assert ended.code == 0, ended
+    assert "60 of 60 predictions equal; 0 of " in ended.out
+
+
+def test_a_rotated_start_is_the_same_function(train: Callable[..., Path], tmp_path: Path, full_run: Path) -> None:
+    rotated = train(tmp_path / "run", bits=32, epochs=0, start=full_run, rotate=["residual", "values", "queries"])
+    assert metrics(rotated)[0]["test_loss"] == pytest.approx(metrics(full_run)[-1]["test_loss"], rel=1e-5)
+    assert weights_of(rotated) != weights_of(full_run)
+
+
+def test_a_rotation_without_a_start(command: Callable[..., Any], tmp_path: Path) -> None:
+    ended = command(main, "--rotate", "values", "--out", tmp_path / "run")
+    assert (ended.code, ended.err) == (2, "program: error: rotate must be given with start only\n")
 
 
 def test_a_range_of_annealing_without_annealing(command: Callable[..., Any], tmp_path: Path) -> None:
