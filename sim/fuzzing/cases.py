@@ -50,6 +50,27 @@ ARRAY = "array"
 ACTIONS = (
     "part", "idle", "reset", "load", "stray", "enter", "operands", "set", "run", "start", "wait", "pace", "read"
 )  # fmt: skip
+_VIT = (
+    "image_size", "patch_size", "num_channels", "hidden_size", "num_hidden_layers", "num_attention_heads",
+    "intermediate_size", "qkv_bias",
+)  # fmt: skip
+_CONFIGS: Mapping[str, tuple[str, ...]] = {
+    "vit": _VIT,
+    "deit": _VIT,
+    "swin": (
+        "image_size", "patch_size", "num_channels", "embed_dim", "depths", "num_heads", "window_size", "mlp_ratio",
+        "drop_path_rate",
+    ),
+    "sret": (
+        "image_size", "num_channels", "stem_strides", "widths", "depths", "num_heads", "groups", "mlp_ratio",
+        "drop_path_rate",
+    ),
+    "bert": (
+        "vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size",
+        "max_position_embeddings",
+    ),
+}  # fmt: skip
+"""What a network has in its config.json beside its family."""
 _OF_PRECISION = (["part"], ["operands"])
 _MEMBERS = ("design", "parameters", "junk", "reset", "actions")
 _NOTED = ("found_by", "engine", "fault")  # beside them, by the fuzzer
@@ -192,7 +213,14 @@ def _network(parameters: Mapping[str, Any]) -> NetworkSpec:
     _check_names(NetworkSpec.design, {item.name for item in fields(NetworkSpec)}, parameters)
     given = dict(parameters)
     config, scheme, array = (member(given, name, dict) for name in ("config", "scheme", "array"))
+    family = config.get("model_type")
+    if isinstance(family, str) and family in _CONFIGS:  # qat.models refuses another one
+        _check_names(f"config of {family}", {"model_type", *_CONFIGS[family]}, config)
     seed, tokens = (integer(name, str(member(given, name, int)), 0, _MOST_SEED) for name in ("seed", "tokens"))
+    if (tokens > 0) != (family == "bert"):
+        raise InputError(
+            f"tokens must be {'at least 1' if family == 'bert' else '0'} for {short(family)}, not {tokens}"
+        )
     return NetworkSpec(config, scheme, seed, tokens, member(given, "moved", bool), array_from_parameters(array))
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from rtl.verilog import Reset
 from siliquant.files import scratch
-from siliquant.inputs import counted
+from siliquant.inputs import InputError, counted
 
 from .benches import verilog_of
 from .cases import Fault, NetworkSpec
@@ -44,7 +44,10 @@ def run_network(spec: NetworkSpec, engine: str, compared: Counter[str] | None = 
     torch.set_num_threads(1)
     counts = Counter[str]() if compared is None else compared
     with scratch("fuzz") as folder:
-        model, batches = _quantised(spec, folder)
+        try:
+            model, batches = _quantised(spec, folder)
+        except InputError as error:
+            raise InputError(str(error).replace(f"{folder}/config.json", "config"), place="parameters") from None
         try:
             found, sentence = _exported(model, spec, folder / "integers")
             if engine == "export":

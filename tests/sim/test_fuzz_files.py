@@ -20,7 +20,7 @@ from sim.campaigns import STATE, Campaign, Tally, draw_case
 from sim.campaigns.campaign import _written, engines_of
 from sim.campaigns.state import Piece
 from sim.campaigns.values import values_of
-from sim.fuzzing import ARRAY, KINDS, Action, Case, Fault, array_plan, case_from_text, plan_of
+from sim.fuzzing import ARRAY, KINDS, Action, Case, Fault, array_plan, case_from_text, cases, plan_of
 
 CODE = "0123456789abcdef" * 4
 FILE = "uniform-89abcdef.json"
@@ -243,6 +243,30 @@ def test_a_network_has_no_actions(tmp_path: Path) -> None:
     ):
         with pytest.raises(InputError) as caught:
             case_from_text(json.dumps({**network, **changes}))
+        assert str(caught.value) == sentence
+
+
+NAMES_OF_VIT = (
+    "hidden_size, image_size, intermediate_size, model_type, num_attention_heads, num_channels, num_hidden_layers, "
+    "patch_size and qkv_bias"
+)
+
+
+def test_a_network_has_what_its_family_has() -> None:
+    drawn = [draw_case(Random(place), ("network",)) for place in range(60)]
+    for family, names in cases._CONFIGS.items():
+        configs = [each.parameters["config"] for each in drawn if each.parameters["config"]["model_type"] == family]
+        assert {name for config in configs for name in config} == {"model_type", *names}
+    network = json.loads(next(each for each in drawn if each.parameters["config"]["model_type"] == "vit").text())
+    config = {**network["parameters"]["config"], "foo": 1}
+    for name, value, sentence in (
+        ("config", config, f"parameters: parameters of config of vit must be {NAMES_OF_VIT}, not 'foo'"),
+        ("tokens", 5, "parameters: tokens must be 0 for 'vit', not 5"),
+        ("scheme", [], "parameters: scheme must be an object, not []"),
+        ("moved", 1, "parameters: moved must be true or false, not 1"),
+    ):
+        with pytest.raises(InputError) as caught:
+            case_from_text(json.dumps({**network, "parameters": {**network["parameters"], name: value}}))
         assert str(caught.value) == sentence
 
 

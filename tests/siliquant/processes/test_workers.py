@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from typing import NamedTuple
@@ -36,6 +37,10 @@ def work(item: Item) -> str:
         raise InputError("wrong must be right")
     if item.name == "slow":
         processes.run(["sleep", "60"], timeout=0.1)
+    if item.name == "stubborn":
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+    if item.name in ("stubborn", "long"):
+        time.sleep(60)
     if item.name == "killed":
         processes.run(["sh", "-c", "kill -KILL $$"])
     return item.name.upper()
@@ -53,6 +58,17 @@ def test_items_are_taken_when_there_is_a_worker_for_them() -> None:
         assert next(outcomes).result == "ONE"
         assert taken == ["one"]
         assert [outcome.result for outcome in outcomes] == ["TWO", "THREE"]
+
+
+def test_all_ends_in_time_whatever_still_runs() -> None:
+    begun = time.monotonic()
+    items = [Item("one"), Item("stubborn"), Item("stubborn"), Item("long"), Item("never")]
+    found = [outcome.result for outcome in local(3)(work, items[:1])]
+    until = time.monotonic() + 4
+    found += [outcome.result for outcome in local(3, until=until)(work, items)]
+    assert found in (["ONE"], ["ONE", "ONE"])  # a busy machine may not have begun it
+    assert until <= time.monotonic() < until + 9  # five seconds for all of them
+    assert time.monotonic() - begun < 60
 
 
 def test_a_fault_says_where_it_happened_and_bad_input_does_not() -> None:
