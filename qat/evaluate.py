@@ -20,17 +20,19 @@ PROG = "python -m qat.evaluate"
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
-    from qat.data import MOST_SKIPPED
+    from qat.data import MOST_SKIPPED, worker_count
     from qat.training import device_named, evaluate, load_run, open_run_data
 
     options = parser().parse_args(arguments)
     batch_size = integer("batch_size", options.batch_size, 1, 1 << 20)
     as_json = options.format == "json"
     skip = integer("skip_unreadable", options.skip_unreadable, 0, MOST_SKIPPED)
-    workers, device = integer("workers", options.workers, 0, 64), device_named(options.device)
+    workers = None if options.workers is None else integer("workers", options.workers, 0, 64)
+    device = device_named(options.device)
     model, record = load_run(options.checkpoint)
     data, left_out = open_run_data(record.data, record.options, record.model, skip=skip)
     model.to(device)  # type: ignore[arg-type]
+    workers = worker_count(data.test, workers, device)
     result = evaluate(model, data, batch_size=batch_size, device=device, workers=workers, progress=not as_json)
     result.check_finite()
     if as_json:

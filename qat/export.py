@@ -12,6 +12,7 @@ from rich.progress import track
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from qat.data import worker_count
 from qat.integers import Agreement, IntegerModel, Operand, compare_paths
 from qat.training import RunRecord, device_named, inputs_of, load_run, open_run_data, split_batches
 from siliquant.commandline import console, print_table, run
@@ -32,7 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise InputError(f"samples must be at least 0, not {options.samples}")
     if options.samples is not None and options.samples > MOST_SAMPLES:
         raise InputError(f"samples must be at most {MOST_SAMPLES}, not {short(options.samples)}")
-    workers, device = integer("workers", options.workers, 0, 64), device_named(options.device)
+    workers = None if options.workers is None else integer("workers", options.workers, 0, 64)
+    device = device_named(options.device)
     model, record = load_run(options.checkpoint)
     if record.scheme is None:
         raise InputError(f"{options.checkpoint} must be a quantised run to have integers; it is at full precision")
@@ -63,17 +65,18 @@ def _compared(
     record: RunRecord,
     samples: int | None,
     device: torch.device,
-    workers: int,
+    workers: int | None,
 ) -> Agreement:
     """Fake-quantised and integer network on test samples of the run's data, all where no number is given."""
     data, _ = open_run_data(record.data, record.options, record.model)
     wanted = samples or len(data.test.labels)
+    count = worker_count(data.test, workers, device)
     for network in (model, integer.network):
         cast(nn.Module, network).to(device)
 
     def inputs() -> Iterator[dict[str, Tensor]]:
         left = wanted
-        for fetched, _ in split_batches(data, data.test, min(64, wanted), workers):
+        for fetched, _ in split_batches(data, data.test, min(64, wanted), count):
             named = inputs_of(fetched, device)
             yield {name: tensor[:left] for name, tensor in named.items()}
             left -= min(64, wanted)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from qat.settings import DATA, PRESET_NAMES, add_arguments
+from qat.settings import DATA, IMAGE_STATS_HELP, PRESET_NAMES, add_arguments
 from siliquant.commandline import (
     Parser,
     add_batch_size,
@@ -102,6 +102,7 @@ examples:
     )
     made.add_argument("--image-size", metavar="N", help="pixels a side of images, 1 to 4096 (default: the network's)")
     add_batch_size(made, 256)
+    made.add_argument("--image-stats", metavar="STATS", help=f"{IMAGE_STATS_HELP} (default: as the teacher says)")
     made.add_argument("--images-per-shard", default="1024", metavar="N", help="images of one file, 1 to 2^30")
     add_skip(made)
     add_machine(made)
@@ -110,8 +111,11 @@ examples:
 
 
 def add_machine(parser: Parser) -> None:
-    """``--workers N``, as text, and ``--device NAME``."""
-    parser.add_argument("--workers", default="0", metavar="N", help="processes that load images, 0 to 64")
+    """``--workers N``, as text or None, and ``--device NAME``."""
+    parser.add_argument(
+        "--workers", metavar="N",
+        help="processes that load images, 0 to 64 (default: the cores that are left, at most 8)",
+    )  # fmt: skip
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", metavar="NAME",
                         help="where PyTorch computes")  # fmt: skip
 

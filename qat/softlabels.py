@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import torch
+from rich.console import Console
 from torch import Tensor, nn
 
 from qat.data import (
@@ -27,12 +28,14 @@ from qat.data import (
     checked,
     has_look,
     open_data,
+    worker_count,
 )
 from qat.models import preset
-from qat.training import classes_of, compare_classes, look_of, make_store, weights_sha256
+from qat.training import classes_of, compare_classes, make_store, normalised, stated_look, weights_sha256
 from siliquant.commandline import run
 from siliquant.files import alone, write_atomically
 from siliquant.inputs import InputError, integer, short
+from siliquant.processes import cores
 
 from .parsers import has_images
 from .parsers import softlabels as parser
@@ -55,7 +58,7 @@ class _Asked:
     batch_size: int
     images_per_shard: int
     skip: int
-    workers: int
+    workers: int | None
     image_size: int | None
     crops: int | None
 
@@ -68,7 +71,7 @@ class _Asked:
             batch_size=integer("batch_size", options.batch_size, 1, 1 << 20),
             images_per_shard=integer("images_per_shard", options.images_per_shard, 1, 1 << 30),
             skip=integer("skip_unreadable", options.skip_unreadable, 0, MOST_SKIPPED),
-            workers=integer("workers", options.workers, 0, 64),
+            workers=None if options.workers is None else integer("workers", options.workers, 0, 64),
             image_size=None if size is None else integer("image_size", size, 1, 4096),
             crops=None if crops is None else integer("crops", crops, 1, MOST_CROPS),
         )
@@ -78,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     made = parser()
     options = made.parse_args(arguments)
-    of_teacher = ("--scale", "--seed", "--model", "--batch-size", "--workers", "--device")
+    of_teacher = ("--scale", "--seed", "--model", "--batch-size", "--workers", "--device", "--image-stats")
     made.only_with("--teacher", options.teacher is not None, *of_teacher)
     asked = _Asked.of(options)
     make = _imported if options.from_fkd is not None else _of_teacher
@@ -108,14 +111,18 @@ def _of_teacher(options: Namespace, asked: _Asked) -> tuple[int, dict[str, list[
     if not has_images(options.data):
         raise InputError(f"soft labels of crops need images, but {options.data} is text")
 
+    if options.image_stats is not None and not has_look(options.data):
+        raise InputError(f"image_stats must be given for images of folders only, not for {short(options.data)}")
+    stated = stated_look([options.teacher] if has_look(options.data) else [], options.image_stats, Console(stderr=True))
+
     from qat.training import device_named
 
     device = device_named(options.device)
     model = _teacher(options, asked.image_size)
     cast(nn.Module, model).to(device)
-    look = look_of(options.teacher) if has_look(options.data) else None
-    opened = open_data(options.data, image_size=asked.image_size or _image_size(model), look=look)
+    opened = open_data(options.data, image_size=asked.image_size or _image_size(model), look=stated)
     data, skipped = _readable(opened, asked.skip)
+    data = normalised(data, stated, options.image_stats, Console(stderr=True), cores())
     if remark := compare_classes(f"the teacher {options.teacher}", classes_of(options.teacher, model), data):
         print(remark, file=sys.stderr)
 
@@ -126,8 +133,8 @@ def _of_teacher(options: Namespace, asked: _Asked) -> tuple[int, dict[str, list[
         size = make_store(
             logits, data, options.out, crops=asked.crops, top_k=asked.top_k, seed=asked.seed,
             policy=_policy(data, scale), batch_size=asked.batch_size, images_per_shard=asked.images_per_shard,
-            description=type(model).__name__, sha256=weights_sha256(model), workers=asked.workers,
-            report=_shown(progress, data, asked.crops),
+            description=type(model).__name__, sha256=weights_sha256(model),
+            workers=worker_count(data.train, asked.workers, device), report=_shown(progress, data, asked.crops),
         )  # fmt: skip
     return size, skipped
 
@@ -148,7 +155,6 @@ def _policy(data: Data, scale: tuple[float, float] | None) -> Policy | None:
 
 
 def _readable(data: Data, skip: int) -> tuple[Data, dict[str, list[str]]]:
-    from rich.console import Console
 
     return checked(data, Console(stderr=True), skip=skip, parts=("train",))
 
@@ -169,7 +175,6 @@ def _print(folder: Path, size: int) -> None:
 
 
 def _bar() -> Progress:
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("crops"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[speed]}"),

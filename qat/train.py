@@ -21,9 +21,7 @@ from torch import nn
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from qat.data import (
-    IMAGENET,
     Data,
-    Look,
     SoftLabelStore,
     TextSplit,
     checked,
@@ -50,15 +48,16 @@ from qat.training import (
     load_start,
     load_state,
     load_teacher,
-    look_of,
     names_of_skipped,
     network_of,
+    normalised,
     processes,
     read_record,
     read_state,
     replay,
     save_model,
     save_record,
+    stated_look,
     train,
 )
 from siliquant.commandline import run
@@ -126,6 +125,9 @@ def run_training(options: Options, group: Processes, *, resume: bool, console: C
         save_record(options.out, model, scheme, data, options.to_dict(), skipped)
     cast(nn.Module, model).to(group.device)
     training = Training(options, data, model, group, teacher=teacher, store=store)
+    if training.workers:
+        number = f"{training.workers} process{'es' if training.workers > 1 else ''}"
+        _print(console, f"images are loaded by {number}" + (" for each that trains" if group.world > 1 else ""))
     if state is not None:
         training.load(state, _state_file(options))
         if training.history and group.rank == 0:
@@ -244,13 +246,18 @@ def _data(
 
     ValueError unless the model can read it and, when there is a record, it is the data of that run.
     """
+    if record is not None:
+        stated = look_of_record(record.data)
+    else:
+        sources = [path for path in (options.start, options.teacher) if path and has_look(options.data)]
+        stated = stated_look(sources, options.image_stats, console)
     data = open_data(
         options.data,
         image_size=getattr(config, "image_size", None),
         tokenizer=options.tokenizer,
         max_length=options.max_length,
         limit=options.limit,
-        look=look_of_record(record.data) if record is not None else _look(options, console),
+        look=stated,
     )
     check_inputs(options.model, config, data)
     processes_each = max(cores() // group.world, 1)  # every process looks, so that all see the same
@@ -259,34 +266,10 @@ def _data(
         data, _ = checked(without(data, skipped), console, processes=processes_each)
     else:
         data, skipped = checked(data, console, skip=options.skip_unreadable, processes=processes_each)
+        data = normalised(data, stated, options.image_stats, console, processes_each)
     if record is not None:
         check_recorded(data, record.data, ("train", "test"))
     return data, skipped
-
-
-def _look(options: Options, console: Console) -> Look | None:
-    """What start or else teacher say about images of folders; None: neither says anything, or the data are others.
-
-    ValueError where they differ, as both see the same pixels: what says nothing has the mean and deviation of ImageNet.
-    """
-    if not has_look(options.data):
-        return None
-    found = {path: look_of(path) for path in (options.start, options.teacher) if path}
-    looks = [(path, look or IMAGENET) for path, look in found.items()]
-    if len(looks) == 2 and (looks[0][1].mean, looks[0][1].std) != (looks[1][1].mean, looks[1][1].std):
-        raise InputError(
-            "start and teacher must take images of the same mean and deviation, but "
-            + ", ".join(f"{path} has {_numbers(look.mean)} and {_numbers(look.std)}" for path, look in looks)
-        )
-    path, look = next(((path, look) for path, look in found.items() if look), (None, None))
-    if look and look != IMAGENET:
-        _print(console, f"images as {path} says: mean {_numbers(look.mean)}, deviation {_numbers(look.std)}, "
-                        f"{look.resample}, {look.resize_ratio:.4g} times the part that is seen in tests")  # fmt: skip
-    return look
-
-
-def _numbers(values: Sequence[float]) -> str:
-    return " ".join(f"{value:.4g}" for value in values)
 
 
 def _model(options: Options, config: PreTrainedConfig, data: Data, console: Console) -> PreTrainedModel:

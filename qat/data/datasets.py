@@ -1,34 +1,30 @@
-"""Data sets by name, split for good into training and test samples, and their batches in a reproducible order."""
+"""Data sets by name, split for good into training and test samples, and the reproducible order of an epoch."""
 
 from __future__ import annotations
 
 import importlib.metadata
 import io
+import os
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch.utils.data import DataLoader, Dataset
 
 from qat.settings import DATA
 from siliquant.files import cache
-from siliquant.inputs import InputError, InputTypeError, SiliquantError, ToolError, short
-from siliquant.processes import end_with_parent
+from siliquant.inputs import InputError, short
 
 from .folders import class_names, open_folder
-from .images import ArrayImages, ImageSplit
+from .images import ArrayImages, FolderImages, ImageSplit
 from .look import IMAGENET, Look
 from .text import Sentences, TextSplit, find_task, movie_reviews, read_glue, tokenise
-from .views import ORDER_STREAM, SPLIT_STREAM, Policy, RandomResizedCrop, Shift, Views, uniforms
+from .views import ORDER_STREAM, SPLIT_STREAM, Policy, RandomResizedCrop, Shift, uniforms
 
-__all__ = ["DATA", "MOST_CLASSES", "MOST_SIDE", "Data", "batches", "epoch_indices", "open_data", "worker_failed"]
+__all__ = ["DATA", "MOST_CLASSES", "MOST_SIDE", "Data", "epoch_indices", "open_data", "with_look"]
 
 _VALIDATION = "@validation"
 _TEST_SHARE = 0.2  # of each class; of the training samples too, where those are split again for validation
@@ -74,7 +70,8 @@ def open_data(
     - ``mnist5k``: 4,000 + 1,000 images of MNIST, 28 pixels; other sizes are resampled.
     - ``digits``: 1,438 + 359 images of the UCI digits, 8 pixels; multiples of that repeat pixels, others resample.
     - ``mr``: 6,824 + 1,706 sentences of Rotten Tomatoes, positive or negative.
-    - ``imagefolder:DIR``: DIR/train/CLASS/* and DIR/val/CLASS/*, as ImageNet; 224 pixels unless image_size is given.
+    - ``imagefolder:DIR``: DIR/train/CLASS/* and DIR/val/CLASS/*, as ImageNet, or DIR/test/CLASS/* where there is no
+      DIR/val; 224 pixels unless image_size is given.
     - ``glue:TASK:DIR``: training and development set of a GLUE task from its published files.
 
     The first three are split for good, every class alike. After any name, ``@validation`` leaves the test set alone
@@ -113,75 +110,18 @@ def open_data(
     raise InputError(f"the data must be one of {', '.join(DATA)}, not {short(name)}")
 
 
+def with_look(data: Data, look: Look) -> Data:
+    """Data of folders of images that are resized, normalised and seen in tests as ``look`` says; others as they are."""
+    train, test = data.train, data.test
+    if not isinstance(train, FolderImages) or not isinstance(test, FolderImages):
+        return data
+    return replace(data, train=train.seen_as(look), test=test.seen_as(look), evaluation=look.evaluation)
+
+
 def epoch_indices(n: int, seed: int, epoch: int) -> NDArray[np.int64]:
     """The order in which an epoch visits n samples: a permutation of 0 to n - 1 that seed and epoch decide."""
     keys = uniforms(seed, epoch, np.arange(n), 0, 2, ORDER_STREAM)
     return np.lexsort(keys.T).astype(np.int64)
-
-
-def batches(
-    split: ImageSplit | TextSplit, plan: Iterable[tuple[NDArray[np.int64], Views | None]], workers: int = 0
-) -> Iterator[Any]:
-    """``split.fetch(*entry)`` of every entry of ``plan``, in order, by ``workers`` processes or, with 0, in this one.
-
-    What is yielded does not depend on ``workers``. The global random state is left alone. Raises InputError that names
-    a file that cannot be read, and ToolError where a process ends by itself.
-    """
-    fetched = _Fetched(split)
-    if workers == 0:
-        found: Iterable[Any] = (fetched[entry] for entry in plan)
-    else:
-        generator = torch.Generator()  # seeds the workers, which draw nothing
-        found = DataLoader(
-            fetched, batch_size=None, sampler=plan, num_workers=workers, generator=generator,
-            worker_init_fn=end_with_parent,
-        )  # fmt: skip
-    return _unwrapped(found)
-
-
-def _unwrapped(found: Iterable[Any]) -> Iterator[Any]:
-    with worker_failed():
-        for each in found:
-            if isinstance(
-                each, SiliquantError
-            ):  # raised in a process of its own, it would have a traceback as its text
-                raise each
-            yield each
-
-
-@contextmanager
-def worker_failed() -> Iterator[None]:
-    """Turns the death of a process that loads images into ToolError."""
-    try:
-        yield
-    except RuntimeError as error:
-        if isinstance(error, SiliquantError) or "DataLoader worker" not in str(error):
-            raise
-        raise ToolError(
-            "a process that loads images ended by itself, perhaps for lack of memory: try fewer workers"
-        ) from None
-
-
-class _Fetched(Dataset[Any]):
-    """A batch for an entry of a plan."""
-
-    def __init__(self, split: ImageSplit | TextSplit) -> None:
-        self.split = split
-
-    def __getitem__(self, entry: tuple[NDArray[np.int64], Views | None]) -> Any:
-        try:
-            return self._fetch(*entry)
-        except SiliquantError as error:
-            return error
-        except MemoryError:
-            return ToolError("loading images needs more memory than there is: try fewer workers or a smaller batch")
-
-    def _fetch(self, indices: NDArray[np.int64], views: Views | None) -> Any:
-        if isinstance(self.split, TextSplit):
-            if views is not None:
-                raise InputTypeError("views must be None, since texts have no views")
-            return self.split.fetch(indices)
-        return self.split.fetch(indices, views)
 
 
 def _validation(data: Data) -> Data:
@@ -269,7 +209,8 @@ def _folder(name: str, root: Path, image_size: int, limit: int | None, look: Loo
     classes = class_names(root / "train")
     if len(classes) > MOST_CLASSES:
         raise InputError(f"{root / 'train'} must hold at most {MOST_CLASSES} folders of classes, not {len(classes)}")
-    train, test = (open_folder(root / part, classes, image_size, look) for part in ("train", "val"))
+    tested = "test" if (root / "test").is_dir() and not os.path.lexists(root / "val") else "val"
+    train, test = (open_folder(root / part, classes, image_size, look) for part in ("train", tested))
     if limit is not None:
         chosen = np.sort(_interleaved(train.labels)[:limit])
         train = train.take(chosen)

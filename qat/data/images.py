@@ -156,6 +156,12 @@ class FolderImages:
         taken.measured[:] = self.measured[indices]
         return taken
 
+    def seen_as(self, look: Look) -> FolderImages:
+        """The same images, resized and normalised as ``look`` says."""
+        seen = replace(self, look=look)
+        seen.measured[:] = self.measured
+        return seen
+
     def path(self, index: int) -> Path:
         """The file of one image."""
         return self.folder / os.fsdecode(bytes(self.names[index]))

@@ -1,7 +1,7 @@
 """How images of a folder become a network's input: the part that is seen in tests, resizing, and normalisation.
 
-A Hugging Face folder says it in preprocessor_config.json, one of timm in its config.json, a run in run.json. Whatever
-says nothing, such as a file of weights, has what DeiT, Swin and SReT were trained with (IMAGENET).
+A Hugging Face folder says it in preprocessor_config.json, one of timm in its config.json, a run in run.json. IMAGENET
+is what DeiT, Swin and SReT were trained with.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 
 from PIL import Image
 
+from qat.settings import IMAGENET_STATS
 from siliquant.inputs import InputError, read_json, short
 
 from .views import CentreCrop, CentrePart, Policy
@@ -24,7 +25,7 @@ _MOST_BYTES = 1 << 20
 _HUGGING_FACE = ("preprocessor_config.json", "processor_config.json")
 _FILTERS = ("nearest", "lanczos", "bilinear", "bicubic", "box", "hamming")  # in the order of Pillow's numbers
 # Of processors whose files leave the numbers out.
-_DEFAULTS = {"vit": ((0.5,) * 3, (0.5,) * 3), "deit": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))}
+_DEFAULTS = {"vit": ((0.5,) * 3, (0.5,) * 3), "deit": IMAGENET_STATS}
 _STEPS = frozenset({"do_resize", "do_center_crop", "do_rescale", "do_normalize", "do_convert_rgb"})
 
 
@@ -217,5 +218,5 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
 
 
-IMAGENET = Look((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+IMAGENET = Look(*IMAGENET_STATS)
 """Of the networks that were trained as DeiT: mean and deviation of ImageNet's channels, bicubic, 256/224."""

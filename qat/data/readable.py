@@ -19,8 +19,9 @@ from qat.files import check_image
 from siliquant.inputs import InputError, printable
 from siliquant.processes import cores
 
-from .datasets import Data, worker_failed
+from .datasets import Data
 from .images import FolderImages
+from .loading import worker_failed
 
 __all__ = ["MOST_SKIPPED", "check_images", "checked", "cores", "without"]
 

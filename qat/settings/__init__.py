@@ -1,10 +1,11 @@
 """What a run is: names, bit-widths, scales, options. No torch is loaded, so that command lines answer at once.
 
-Read ``names``, ``ranges``, ``scheme`` (what is quantised to how many bits), ``options``.
+Read ``names``, ``imagestats``, ``ranges``, ``scheme`` (what is quantised to how many bits), ``options``.
 """
 
 from __future__ import annotations
 
+from .imagestats import IMAGE_STATS_HELP, IMAGENET_STATS, Stats, read_image_stats
 from .names import DATA, PRESET_NAMES, ROTATIONS
 from .options import Options, add_arguments, merge, read_config, typed
 from .ranges import GradientScale, check_bits, check_samples, code_range
@@ -12,17 +13,21 @@ from .scheme import Bits, Scheme
 
 __all__ = [
     "DATA",
+    "IMAGENET_STATS",
+    "IMAGE_STATS_HELP",
     "PRESET_NAMES",
     "ROTATIONS",
     "Bits",
     "GradientScale",
     "Options",
     "Scheme",
+    "Stats",
     "add_arguments",
     "check_bits",
     "check_samples",
     "code_range",
     "merge",
     "read_config",
+    "read_image_stats",
     "typed",
 ]

@@ -18,6 +18,7 @@ import yaml
 from siliquant.commandline import Parser
 from siliquant.inputs import InputError, InputTypeError, integer, read_text, short
 
+from .imagestats import IMAGE_STATS_HELP, read_image_stats
 from .names import DATA, ROTATIONS
 from .ranges import GradientScale, check_bits
 from .scheme import Override, Scheme
@@ -124,6 +125,12 @@ class Options:
     image_size: int | None = _option(
         None, "pixels a side of images (default: the network's)", "N", rare=True, between=(1, 4096)
     )
+    image_stats: str | None = _option(
+        None,
+        f"{IMAGE_STATS_HELP} (default: as start and teacher say; measured where neither is given)",
+        "STATS",
+        rare=True,
+    )
     max_length: int = _option(48, "tokens of a text", "N", rare=True, between=(4, 4096))
     tokenizer: Path | None = _option(None, "Hugging Face folder with a tokenizer (default: MiniLM's)", "DIR", rare=True)
     device: str = _option("auto", "where PyTorch computes", None, ("auto", "cpu", "cuda"))
@@ -136,7 +143,13 @@ class Options:
         rare=True,
         between=(0, 1_000_000),
     )
-    workers: int = _option(0, "processes that load images", "N", rare=True, between=(0, 64))
+    workers: int | None = _option(
+        None,
+        "processes that load images (default: the cores that are left, at most 8)",
+        "N",
+        rare=True,
+        between=(0, 64),
+    )
     checkpoint_minutes: float = _option(
         10.0, "minutes between checkpoints within an epoch", "MIN", rare=True, between=(0, 1_000_000)
     )
@@ -174,6 +187,10 @@ class Options:
         self._check_rotations()
         self._check_annealing()
         self._check_surrogate()
+        if self.image_stats is not None:
+            if not self.data.startswith("imagefolder:"):
+                raise InputError(f"image_stats must be given for images of folders only, not for {short(self.data)}")
+            read_image_stats(self.image_stats)
         self.scheme()
 
     def _check_rotations(self) -> None:

@@ -10,7 +10,7 @@ from .accuracy import Evaluation, evaluate, inputs_of, split_batches
 from .classes import check_recorded, classes_of, compare_classes
 from .distributed import Processes, device_named, processes
 from .metrics import METRICS
-from .rundata import check_inputs, look_of, open_run_data
+from .rundata import check_inputs, look_of, normalised, open_run_data, stated_look
 from .runs import (
     RunRecord,
     check_origin,
@@ -54,6 +54,7 @@ __all__ = [
     "model_config",
     "names_of_skipped",
     "network_of",
+    "normalised",
     "open_run_data",
     "processes",
     "read_record",
@@ -62,6 +63,7 @@ __all__ = [
     "save_model",
     "save_record",
     "split_batches",
+    "stated_look",
     "train",
     "weights_sha256",
 ]

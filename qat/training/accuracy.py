@@ -83,7 +83,14 @@ def inputs_of(fetched: Tensor | dict[str, Tensor], device: torch.device) -> dict
 
 
 def split_batches(
-    data: Data, split: ImageSplit | TextSplit, batch_size: int, workers: int = 0, rank: int = 0, world: int = 1
+    data: Data,
+    split: ImageSplit | TextSplit,
+    batch_size: int,
+    workers: int = 0,
+    rank: int = 0,
+    world: int = 1,
+    *,
+    pinned: bool = False,
 ) -> Iterator[tuple[Any, Tensor]]:
     """Inputs and labels of a whole split in order, as it is evaluated; of every `world`-th sample from `rank`."""
     indices = np.arange(rank, len(split.labels), world, dtype=np.int64)
@@ -96,7 +103,7 @@ def split_batches(
                 views = data.evaluation.sample(0, 0, chunk, 0, split.sizes(chunk))
             yield chunk, views
 
-    for chunk, fetched in zip(chunks, batches(split, plan(), workers), strict=True):
+    for chunk, fetched in zip(chunks, batches(split, plan(), workers, pinned=pinned), strict=True):
         yield fetched, torch.from_numpy(np.asarray(split.labels)[chunk])
 
 
@@ -117,7 +124,7 @@ def evaluate(
     was_training = model.training
     model.eval()
     found, wanted = [], []
-    steps = split_batches(data, data.test, batch_size, workers, rank, world)
+    steps = split_batches(data, data.test, batch_size, workers, rank, world, pinned=device.type == "cuda")
     count = math.ceil(math.ceil((len(data.test.labels) - rank) / world) / batch_size)
     console = Console(stderr=True)
     hidden = not (progress and console.is_terminal)

@@ -22,11 +22,12 @@ MOST_PROCESSES = 4096
 
 @dataclass(frozen=True)
 class Processes:
-    """This process among all that train together."""
+    """This process among all that train together, of which `beside` are on this machine."""
 
     rank: int
     world: int
     device: torch.device
+    beside: int = 1
 
     def summed(self, values: dict[str, float]) -> dict[str, float]:
         """The sums over all processes."""
@@ -75,6 +76,8 @@ def processes(device: str = "auto") -> Iterator[Processes]:
         return
     dist.init_process_group("nccl" if on_gpu else "gloo")
     try:
-        yield Processes(rank, world, chosen)
+        yield Processes(
+            rank, world, chosen, integer("LOCAL_WORLD_SIZE", os.environ.get("LOCAL_WORLD_SIZE", "1"), 1, world)
+        )
     finally:
         dist.destroy_process_group()

@@ -1,24 +1,39 @@
-"""The data that a run was trained on, opened again from the run's record; what a checkpoint says of its images; whether
-a network takes data.
+"""The data that a run was trained on, opened again from the run's record; whether a network takes data; and how images
+of a folder are normalised.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from transformers import PreTrainedConfig
 
-from qat.data import Data, Look, TextSplit, checked, look_of_record, open_data, read_look, without
-from qat.settings import merge
-from siliquant.inputs import InputError, member
+from qat.data import (
+    IMAGENET,
+    Data,
+    FolderImages,
+    Look,
+    TextSplit,
+    checked,
+    look_of_images,
+    look_of_record,
+    measured,
+    open_data,
+    read_look,
+    with_look,
+    without,
+)
+from qat.settings import merge, read_image_stats
+from siliquant.inputs import InputError, member, printable
 
 from .classes import check_recorded
 from .runs import names_of_skipped, read_record
 
-__all__ = ["check_inputs", "look_of", "open_run_data"]
+__all__ = ["check_inputs", "look_of", "normalised", "open_run_data", "stated_look"]
 
 
 def open_run_data(
@@ -84,3 +99,57 @@ def _check_tokens(name: str, config: PreTrainedConfig, data: Data) -> None:
             most = getattr(config, field, None)
             if isinstance(most, int) and found > most:
                 raise InputError(f"{what} must be at most {most} for {name}, its {field}, not {found}")
+
+
+def stated_look(sources: Sequence[Path], stats: str | None, console: Console) -> Look | None:
+    """What the checkpoints, a start and a teacher, say of images of a folder; None: neither says anything. A line is
+    printed where that is not what DeiT has.
+
+    Without `stats`, the text of --image-stats, every one must say it, and both the same mean and deviation, since they
+    see the same pixels. InputError.
+    """
+    found = {path: look_of(path) for path in sources}
+    looks = [(path, look) for path, look in found.items() if look]
+    if stats is None:
+        for path, look in found.items():
+            if look is None:
+                raise InputError(
+                    f"{path} does not say how its images are normalised: give --image-stats imagenet, as DeiT, Swin "
+                    "and SReT have it, or its numbers as R,G,B/R,G,B, or measured"
+                )
+        if len(looks) == 2 and (looks[0][1].mean, looks[0][1].std) != (looks[1][1].mean, looks[1][1].std):
+            raise InputError(
+                "start and teacher must take images of the same mean and deviation, but "
+                + ", ".join(f"{path} has {_numbers(look.mean)} and {_numbers(look.std)}" for path, look in looks)
+            )
+    if not looks:
+        return None
+    path, look = looks[0]
+    if look != IMAGENET and stats is None:
+        said = (
+            f"images as {path} says: mean {_numbers(look.mean)}, deviation {_numbers(look.std)}, {look.resample}, "
+            f"{look.resize_ratio:.4g} times the part that is seen in tests"
+        )
+        console.print(printable(said), highlight=False, markup=False, soft_wrap=True)
+    return look
+
+
+def normalised(data: Data, stated: Look | None, stats: str | None, console: Console, processes: int = 1) -> Data:
+    """Data of folders of images as they are seen: with mean and deviation that `stats`, the text of --image-stats,
+    gives, else the `stated` ones, else measured on the training images, of which a line is printed.
+
+    The rest is as stated, or as `qat.data.look_of_images` has it. Other data as they are. InputError.
+    """
+    split = data.train
+    if not isinstance(split, FolderImages) or (stated is not None and stats is None):
+        return data if stated is None else with_look(data, stated)
+    found = read_image_stats(stats or "measured")
+    if found is None:
+        found = measured(split, console, processes)
+    mean, std = found
+    look = look_of_images(split, found) if stated is None else replace(stated, mean=mean, std=std)
+    return with_look(data, look)
+
+
+def _numbers(values: Sequence[float]) -> str:
+    return " ".join(f"{value:.4g}" for value in values)

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
 from transformers import PreTrainedModel
 
-from qat.data import Data, SoftLabelStore, TextSplit, Views, batches, epoch_indices
+from qat.data import Data, SoftLabelStore, TextSplit, Views, batches, epoch_indices, worker_count
 from qat.files import first_line
 from qat.network import (
     ConfidenceGuidedAnnealing,
@@ -89,6 +89,11 @@ class Training:
         """Whole batches in an epoch; at least one."""
         return max(len(self.data.train.labels) // self.options.batch_size, 1)
 
+    @property
+    def workers(self) -> int:
+        """Processes that load images for this one."""
+        return worker_count(self.data.train, self.options.workers, self.processes.device, self.processes.beside)
+
     def save(self, path: Path) -> None:
         """Everything that `load` needs, in one file that torch.load reads with weights_only."""
         state: dict[str, Any] = {
@@ -146,7 +151,7 @@ class Training:
             self.data,
             batch_size=max(options.batch_size, 64),
             device=processes.device,
-            workers=options.workers,
+            workers=self.workers,
             rank=processes.rank,
             world=processes.world,
         )
@@ -283,7 +288,9 @@ def _epoch(training: Training) -> Iterator[tuple[NDArray[np.int64], Any, Tensor 
             else:
                 yield indices, _augmented(data, options.seed, training.epoch, indices)
 
-    for (indices, crops), fetched in zip(shares, batches(data.train, plan(), options.workers), strict=True):
+    pinned = training.processes.device.type == "cuda"
+    found = batches(data.train, plan(), training.workers, pinned=pinned)
+    for (indices, crops), fetched in zip(shares, found, strict=True):
         soft = None
         if store is not None and crops is not None:
             soft = torch.as_tensor(store.probabilities(indices, crops))

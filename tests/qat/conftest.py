@@ -105,25 +105,12 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     patch(monkeypatch)
 
 
-def _last_ones(arguments: list[str]) -> list[str]:
-    """Of options that stand in it twice with a value, the last one: tests change what a shared list says."""
-    kept, once = list(arguments), set(arguments) - {"--override"}
-    for place in reversed(range(len(kept) - 1)):
-        name, value = kept[place : place + 2]
-        if name.startswith("--") and not value.startswith("--"):
-            if name in once:
-                once.discard(name)
-            elif name != "--override":
-                del kept[place : place + 2]
-    return kept
-
-
 @pytest.fixture
 def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
-    """Runs a main function with arguments, as its command line would; an option replaces the same one before it."""
+    """Runs a main function with arguments, as its command line would."""
 
     def call(main: Callable[[], None], *arguments: object) -> Ended:
-        monkeypatch.setattr(sys, "argv", ["program", *_last_ones([str(argument) for argument in arguments])])
+        monkeypatch.setattr(sys, "argv", ["program", *map(str, arguments)])
         capsys.readouterr()
         with pytest.raises(SystemExit) as ended:
             run("program", main)

@@ -19,9 +19,10 @@ from hypothesis import strategies as st
 from PIL import Image
 from torch import Tensor
 
-from qat.data.datasets import Data, batches, open_data
+from qat.data.datasets import Data, open_data
 from qat.data.fkd import import_fkd, read_fkd
 from qat.data.images import ArrayImages, FolderImages
+from qat.data.loading import batches
 from qat.data.softlabels import Settings, SoftLabelStore, fill_store, stored_views
 from qat.data.text import TextSplit
 from qat.data.views import RandomResizedCrop, Shift, Views

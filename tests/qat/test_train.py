@@ -22,6 +22,7 @@ from transformers import ViTForImageClassification
 
 import qat.train
 from qat.data.datasets import DATA, Data, open_data
+from qat.data.views import CentreCrop
 from qat.evaluate import main as evaluate_main
 from qat.models import presets
 from qat.network.convert import gemms, quantizers
@@ -511,6 +512,10 @@ def test_a_folder_of_images_that_cannot_be_used(
     assert found.startswith(f"{path} is not an image that can be read: ")
 
 
+# Of the training images below: red of 0, 60, 120 and 180, and two channels of one value.
+MEASURED = ((0.3529, 0.1961, 0.0275), (0.2631, 0.0039, 0.0039))
+
+
 def rgb() -> presets.ViTConfig:
     return presets.ViTConfig(
         image_size=32, patch_size=16, hidden_size=16, num_hidden_layers=1, num_attention_heads=1, intermediate_size=16
@@ -581,11 +586,13 @@ def test_images_are_seen_as_the_checkpoint_says(command: Callable[..., Any], tmp
         "start and teacher must take images of the same mean and deviation, but "
         f"{tmp_path / 'start'} has 0.5 0.5 0.5 and 0.5 0.5 0.5, {tmp_path / 'teacher'} has 0.4 0.4 0.4 and 0.5 0.5 0.5"
     )
-    (tmp_path / "teacher" / "preprocessor_config.json").unlink()  # what says nothing has ImageNet's
+    (tmp_path / "teacher" / "preprocessor_config.json").unlink()
+    silent = (
+        f"{tmp_path / 'teacher'} does not say how its images are normalised: give --image-stats imagenet, as DeiT, "
+        "Swin and SReT have it, or its numbers as R,G,B/R,G,B, or measured"
+    )
     for first, second in (("start", "teacher"), ("teacher", "start")):
-        assert "must take images of the same mean and deviation, but" in refused(
-            command, out, *given[:-1], tmp_path / first, "--teacher", tmp_path / second
-        )
+        assert refused(command, out, *given[:-1], tmp_path / first, "--teacher", tmp_path / second) == silent
     ended = command(main, *given)
     assert ended.code == 0, ended.err
     assert f"images as {tmp_path / 'start'} says: mean 0.5 0.5 0.5, deviation 0.5 0.5 0.5, bilinear" in ended.err
@@ -602,6 +609,40 @@ def test_images_are_seen_as_the_checkpoint_says(command: Callable[..., Any], tmp
     data = opened(out)
     assert data.test.look.to_dict() == look  # type: ignore[union-attr]
     assert read_record(command_run(command, given[:-2], tmp_path / "next", out)).data["look"] == look
+    # What is given wins, and the part that is seen stays that of the file.
+    for stats, mean, std in (
+        ("imagenet", [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
+        ("0.1,0.2,.3/1,2,3", [0.1, 0.2, 0.3], [1, 2, 3]),
+        ("measured", *(list(values) for values in MEASURED)),
+    ):
+        made = command_run(command, [*given[:-2], "--image-stats", stats], tmp_path / stats[:3], out)
+        assert read_record(made).data["look"] == look | {"mean": mean, "std": std}
+        assert opened(made).test.look.mean == tuple(mean)  # type: ignore[union-attr]
+
+
+def test_images_are_measured_where_nothing_says_how_they_are_seen(
+    command: Callable[..., Any], tmp_path: Path, photos: Path
+) -> None:
+    """Without start and teacher; images no larger than the network's are seen whole in tests."""
+    out = tmp_path / "run"
+    given = [*SHORT, "--model", "vit-rgb", "--data", f"imagefolder:{photos}", "--bits", "32"]
+    ended = command(main, *given, "--out", out)
+    assert ended.code == 0, ended.err
+    mean, std = (" ".join(f"{value:.4f}" for value in values) for values in MEASURED)
+    assert ended.err.startswith(f"images have mean {mean} and deviation {std}, as measured on 8 of training\n")
+    look = read_record(out).data["look"]
+    assert (tuple(look["mean"]), tuple(look["std"])) == MEASURED
+    assert look["resize_ratio"] == 256 / 224  # of 40 pixels, for a network of 32
+    assert opened(out).train.look.to_dict() == look  # type: ignore[union-attr]
+    ended = command(main, *given, "--image-size", 48, "--out", tmp_path / "large")
+    assert ended.code == 0, ended.err
+    assert read_record(tmp_path / "large").data["look"] == look | {"resize_ratio": 1.0}
+    assert opened(tmp_path / "large").evaluation == CentreCrop(1.0)
+    said = "image_stats must be given for images of folders only, not for 'digits'"
+    assert refused(command, out, *SHORT, "--data", "digits", "--image-stats", "measured", "--out", out) == said
+    ended = command(softlabels_main, "--teacher", out, "--data", "digits", "--crops", 1, "--top-k", 2,
+                    "--image-stats", "measured", "--out", tmp_path / "labels")  # fmt: skip
+    assert (ended.code, ended.err) == (2, f"program: error: {said}\n")
 
 
 def test_data_that_are_no_folders_do_not_ask_how_images_are_seen(

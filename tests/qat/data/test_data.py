@@ -13,9 +13,10 @@ import pytest
 import torch
 from PIL import Image
 
-from qat.data.datasets import DATA, Data, batches, epoch_indices, open_data
+from qat.data.datasets import DATA, Data, epoch_indices, open_data
 from qat.data.folders import class_names, open_folder
 from qat.data.images import ArrayImages, FolderImages
+from qat.data.loading import batches
 from qat.data.text import GLUE, Sentences, TextSplit, find_task, movie_reviews, tokenise
 from qat.data.views import CentreCrop, RandomResizedCrop, Shift, Views
 from siliquant.files.cache import keep

@@ -22,7 +22,7 @@ NAMES = [entry.name for entry in fields(Options)]
 VALUES: dict[str, tuple[Any, list[str]]] = {
     "out": (Path("runs/a"), ["--out", "runs/a"]),
     "model": ("swin-mnist", ["--model", "swin-mnist"]),
-    "data": ("digits", ["--data", "digits"]),
+    "data": ("imagefolder:a", ["--data", "imagefolder:a"]),
     "bits": (3, ["--bits", "3"]),
     "weight_bits": (2, ["--weight-bits", "2"]),
     "activation_bits": (8, ["--activation-bits", "8"]),
@@ -60,6 +60,7 @@ VALUES: dict[str, tuple[Any, list[str]]] = {
     "calibration_batches": (1, ["--calibration-batches", "1"]),
     "limit": (64, ["--limit", "64"]),
     "image_size": (28, ["--image-size", "28"]),
+    "image_stats": ("imagenet", ["--image-stats", "imagenet"]),
     "max_length": (16, ["--max-length", "16"]),
     "tokenizer": (Path("tok"), ["--tokenizer", "tok"]),
     "device": ("cpu", ["--device", "cpu"]),

@@ -63,8 +63,8 @@ def start(folder: Path, *names: str, **sizes: Any) -> Path:
 
 
 def train(command: Callable[..., Any], photos: Path, out: Path, *arguments: object) -> Any:
-    given = ["--data", f"imagefolder:{photos}", "--out", out, "--bits", "32", *SHORT, *arguments]
-    return command(main, *given)
+    given = ["--data", f"imagefolder:{photos}", "--image-stats", "imagenet", "--out", out, "--bits", "32", *SHORT]
+    return command(main, *given, "--workers", 0, *arguments)
 
 
 REFUSED = "must have its classes in the order of imagefolder:{photos}, but 'cat' is class 1 of it, and 0 of the data"
@@ -81,7 +81,7 @@ def test_the_same_classes_in_another_order(
     assert (ended.code, ended.err) == (2, f"program: error: {what} {REFUSED.format(photos=photos)}\n")
     assert not (out / "run.json").exists()
     ended = command(softlabels_main, "--teacher", folder, "--data", f"imagefolder:{photos}", "--crops", 1, "--top-k", 2,
-                    "--out", tmp_path / "labels")  # fmt: skip
+                    "--image-stats", "imagenet", "--out", tmp_path / "labels")  # fmt: skip
     assert (ended.code, ended.err) == (2, f"program: error: the teacher {folder} {REFUSED.format(photos=photos)}\n")
 
 
