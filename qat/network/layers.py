@@ -30,6 +30,8 @@ __all__ = ["QuantContext", "QuantConv2d", "QuantGemm", "QuantLinear", "QuantScor
 class _ValuesOf(torch.autograd.Function):
     """The exact values, with the gradient of the floats that they stand for."""
 
+    generate_vmap_rule = True
+
     @staticmethod
     def forward(floats: Tensor, exact: Tensor) -> Tensor:
         return exact.view_as(exact)
@@ -256,11 +258,14 @@ class QuantConv2d(_WeightGemm):
     def _patches(self, x: Tensor, weight: Tensor) -> Tensor:
         """The convolution as one matrix product, whose gradient for the input is much cheaper on a CPU."""
         high, wide = self.kernel_size
-        grid = x.unflatten(3, (-1, wide)).unflatten(2, (-1, high)).permute(0, 2, 4, 1, 3, 5)
+        rows, columns = x.shape[2] // high, x.shape[3] // wide
+        grid = x.unflatten(3, (columns, wide)).unflatten(2, (rows, high)).permute(0, 2, 4, 1, 3, 5)
         return F.linear(grid.flatten(3), weight.flatten(1), self.bias).permute(0, 3, 1, 2)
 
     def _by_samples(self, left: Tensor, right: Tensor) -> Tensor:
         """The output, a few samples at a time: kernels that overlap have many times the elements of the image."""
+        if torch.compiler.is_compiling():  # a program for any number of samples
+            return self._integer(left, right)
         area = self.kernel_size[0] * self.kernel_size[1]
         strides = self.geometry["stride"][0] * self.geometry["stride"][1]
         once = max(1, _UNFOLDED * strides // max(1, left[0].numel() * area)) if len(left) else 1

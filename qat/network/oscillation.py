@@ -8,12 +8,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
-from qat.quantisers import RELATIVE_FLOOR, ElasticBinarizer, Layout, Quantizer, native
+from qat.quantisers import (
+    RELATIVE_FLOOR,
+    ElasticBinarizer,
+    Layout,
+    Quantizer,
+    Seen,
+    each_sample,
+    integers,
+    native,
+    seen_by,
+)
 from qat.quantisers.native import kernels
 from siliquant.inputs import InputError
 
@@ -45,45 +55,57 @@ def bin_regulariser(weights: Iterable[tuple[nn.Parameter, Quantizer]], max_bits:
             continue
         threshold = quantizer.threshold if isinstance(quantizer, ElasticBinarizer) else None
         wide = quantizer.low.dtype  # float32, or float64 where the parameters are
-        loss: Tensor = _BinRegulariser.apply(
-            weight.to(wide),
+        operands = (
+            weight.to(wide).contiguous(),
             quantizer.relative.to(wide),
             quantizer.start.to(wide),
             None if threshold is None else threshold.to(wide),
             quantizer.low,
             quantizer.high,
-            quantizer.layout(weight),
         )
+        layout = quantizer.layout(weight)
+        seen = seen_by((operands[0], operands[1]))
+        loss: Tensor
+        if seen is Seen.RUN:
+            loss = _BinRegulariser.apply(*operands, layout)
+        elif seen is Seen.TRACED:
+            loss = _operator(*operands, *layout)[0]
+        else:
+            loss = _Transformed.apply(*operands, *layout)[0]
         total = total.to(loss.device) + loss
     return total
 
 
+def _valued(
+    weight: Tensor,
+    relative: Tensor,
+    start: Tensor,
+    threshold: Tensor | None,
+    low: Tensor,
+    high: Tensor,
+    layout: Layout,
+) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+    """Value of one tensor, and its gradients for weight, relative scales and thresholds, in one pass."""
+    scale = start * relative.clamp(min=RELATIVE_FLOOR)
+    grad_threshold = None
+    if threshold is None and native((weight, scale, low, high)):
+        value, grad_weight, grad_scale = kernels.bin_regulariser(weight, scale, low, high, layout)
+        loss = torch.tensor(value, dtype=torch.float32)
+    else:
+        loss, grad_weight, grad_scale = _regulariser(weight, scale, threshold, low, high, layout)
+        if threshold is not None:
+            grad_threshold = -grad_weight.reshape(layout).sum((0, 2))
+    grad_relative = (grad_scale * start).masked_fill((relative <= RELATIVE_FLOOR) & (grad_scale > 0), 0.0)
+    return loss, grad_weight, grad_relative, grad_threshold
+
+
 class _BinRegulariser(torch.autograd.Function):
-    """Value and closed-form gradients in one pass; the backward pass only multiplies."""
+    """The backward pass only multiplies."""
 
     @staticmethod
-    def forward(
-        ctx: Any,
-        weight: Tensor,
-        relative: Tensor,
-        start: Tensor,
-        threshold: Tensor | None,
-        low: Tensor,
-        high: Tensor,
-        layout: Layout,
-    ) -> Tensor:
-        scale = start * relative.clamp(min=RELATIVE_FLOOR)
-        weight = weight.contiguous()
-        grad_threshold = None
-        if threshold is None and native((weight, scale, low, high)):
-            value, grad_weight, grad_scale = kernels.bin_regulariser(weight, scale, low, high, layout)
-            loss = torch.tensor(value, dtype=torch.float32)
-        else:
-            loss, grad_weight, grad_scale = _regulariser(weight, scale, threshold, low, high, layout)
-            if threshold is not None:
-                grad_threshold = -grad_weight.reshape(layout).sum((0, 2))
-        grad_relative = (grad_scale * start).masked_fill((relative <= RELATIVE_FLOOR) & (grad_scale > 0), 0.0)
-        ctx.save_for_backward(grad_weight, grad_relative, grad_threshold)
+    def forward(ctx: Any, *inputs: Any) -> Tensor:
+        loss, *grads = _valued(*inputs)
+        ctx.save_for_backward(*grads)
         return loss
 
     @staticmethod
@@ -94,10 +116,65 @@ class _BinRegulariser(torch.autograd.Function):
         return grad * grad_weight, grad * grad_relative, None, grad_threshold, None, None, None
 
 
+@torch.library.custom_op(
+    "siliquant::bin_regulariser",
+    mutates_args=(),
+    schema="(Tensor weight, Tensor relative, Tensor start, Tensor? threshold, Tensor low, Tensor high, SymInt outer, "
+    "SymInt groups, SymInt inner) -> (Tensor, Tensor, Tensor, Tensor)",
+)
+def _operator(*inputs: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The same for tracers: value and gradients, that of the threshold empty where there is none."""
+    weight, relative, start, threshold, low, high, *layout = inputs
+    operands = weight.contiguous(), relative, start, threshold, low, high
+    loss, of_weight, of_relative, of_threshold = _valued(*operands, Layout(*layout))
+    return loss, of_weight, of_relative, weight.new_empty(0) if of_threshold is None else of_threshold
+
+
+@_operator.register_fake
+def _(weight: Tensor, relative: Tensor, start: Tensor, threshold: Tensor | None, *_: Any) -> tuple[Tensor, ...]:
+    of_threshold = weight.new_empty(0) if threshold is None else threshold.new_empty(threshold.shape)
+    return weight.new_empty(()), weight.new_empty(weight.shape), relative.new_empty(relative.shape), of_threshold
+
+
+def _keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+    ctx.has_threshold = inputs[3] is not None
+    ctx.mark_non_differentiable(*output[1:])
+    ctx.save_for_backward(*output[1:])
+
+
+def _gradients(ctx: Any, grad: Tensor, *_: Any) -> tuple[Tensor | None, ...]:
+    grad_weight, grad_relative, grad_threshold = ctx.saved_tensors
+    of_threshold = grad * grad_threshold if ctx.has_threshold else None
+    return grad * grad_weight, grad * grad_relative, None, of_threshold, *(None,) * 5
+
+
+_operator.register_autograd(_gradients, setup_context=_keep)
+
+
+@_operator.register_vmap
+def _(info: Any, axes: tuple[int | None, ...], *arguments: Any) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
+    return each_sample(_operator, info.batch_size, axes, arguments)
+
+
+class _Transformed(torch.autograd.Function):
+    """The same for torch.func."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(*inputs: Any) -> tuple[Tensor, ...]:
+        return cast(tuple[Tensor, ...], _operator(*inputs))
+
+    setup_context = staticmethod(_keep)
+    backward = staticmethod(_gradients)
+
+
 def _regulariser(
     weight: Tensor, scale: Tensor, threshold: Tensor | None, low: Tensor, high: Tensor, layout: Layout
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Value of one tensor, its gradient for the weight and for the scales."""
+    """Value of one tensor, its gradient for the weight and for the scales; of no elements 0, as the kernel has it."""
+    if not weight.numel():
+        return weight.new_zeros(()), torch.zeros_like(weight), torch.zeros_like(scale)
     steps, bottom, top = (t.view(1, -1, 1) for t in (scale, low, high))
     v = weight.reshape(layout)
     if threshold is not None:
@@ -125,6 +202,43 @@ def _regulariser(
     limits = torch.where(v < bottom, bottom, top)
     grad_scale = (gradient.masked_fill(inside, 0.0) * limits).sum((0, 2))
     return loss, grad_weight.view(weight.shape), grad_scale
+
+
+def _count(now: Tensor, codes: Tensor, direction: Tensor, frequency: Tensor, momentum: float) -> None:
+    """One step of the statistics, in place on the last three, for the integers of now."""
+    now = now.to(torch.int16)
+    change = (now - codes).sign().to(torch.int8)
+    oscillates = change * direction < 0
+    frequency.mul_(1 - momentum).add_(oscillates, alpha=momentum)
+    torch.where(change != 0, change, direction, out=direction)
+    codes.copy_(now)
+
+
+@torch.library.custom_op(
+    "siliquant::track_oscillation",
+    mutates_args=("codes", "direction", "frequency"),
+    schema="(Tensor weight, Tensor scale, Tensor low, Tensor high, Tensor(a!) codes, Tensor(b!) direction, "
+    "Tensor(c!) frequency, float momentum, SymInt outer, SymInt groups, SymInt inner) -> ()",
+)
+def _track(
+    weight: Tensor,
+    scale: Tensor,
+    low: Tensor,
+    high: Tensor,
+    codes: Tensor,
+    direction: Tensor,
+    frequency: Tensor,
+    momentum: float,
+    outer: int,
+    groups: int,
+    inner: int,
+) -> None:
+    """The tracker's step for tracers."""
+    layout = Layout(outer, groups, inner)
+    if native((weight, scale, low, high, frequency)):
+        kernels.track_oscillation(weight, scale, low, high, layout, codes, direction, frequency, momentum)
+    else:
+        _count(integers(weight, scale, None, low, high, layout), codes, direction, frequency, momentum)
 
 
 class OscillationTracker:
@@ -158,27 +272,16 @@ class OscillationTracker:
         for name, (weight, quantizer) in self._weights.items():
             codes, direction, frequency = self._codes[name], self._direction[name], self.frequency[name]
             quantizer.refresh(weight)
-            scale = quantizer.scale
-            served = native((weight.detach(), scale, quantizer.low, quantizer.high, frequency))
-            if served and not isinstance(quantizer, ElasticBinarizer):
-                kernels.track_oscillation(
-                    weight.detach(),
-                    scale,
-                    quantizer.low,
-                    quantizer.high,
-                    quantizer.layout(weight),
-                    codes,
-                    direction,
-                    frequency,
-                    self._momentum,
-                )
-                continue
-            now = quantizer.to_int(weight).to(torch.int16)
-            change = (now - codes).sign().to(torch.int8)
-            oscillates = change * direction < 0
-            frequency.mul_(1 - self._momentum).add_(oscillates, alpha=self._momentum)
-            torch.where(change != 0, change, direction, out=direction)
-            codes.copy_(now)
+            if not isinstance(quantizer, ElasticBinarizer):
+                operands = (weight.detach(), quantizer.scale, quantizer.low, quantizer.high)
+                state, layout = (codes, direction, frequency), quantizer.layout(weight)
+                if seen_by((weight, frequency)) is Seen.TRACED:
+                    _track(*operands, *state, self._momentum, *layout)
+                    continue
+                if native((*operands, frequency)):
+                    kernels.track_oscillation(*operands, layout, *state, self._momentum)
+                    continue
+            _count(quantizer.to_int(weight), codes, direction, frequency, self._momentum)
 
     def shares(self) -> dict[str, float]:
         """Share of oscillating weights of each module, 0 to 1."""

@@ -1,7 +1,8 @@
 """Quantisers of 1 to 8 bits: floats to codes, with gradients for values and scales.
 
-Read ``granularity`` (which elements share a scale), ``fakequant``, ``surrogate`` (another derivative of rounding),
-``quantiser``, ``binary``, ``scalesearch``, ``bounds`` (of what is read from a file);
+Read ``granularity`` (which elements share a scale), ``fakequant``, ``operators`` (for compilers and torch.func) and
+``tracing``, ``surrogate`` (another derivative of rounding), ``quantiser``, ``binary``, ``scalesearch``, ``bounds`` (of
+what is read from a file);
 ``native`` holds the same in C.
 """
 
@@ -10,9 +11,11 @@ from __future__ import annotations
 from .binary import ElasticBinarizer
 from .bounds import check_bounds
 from .fakequant import RELATIVE_FLOOR, native
+from .fakequant import codes as integers
 from .granularity import Granularity, Layout, PerChannel, PerHead, PerTensor
 from .quantiser import Quantizer, StatisticalQuantizer
 from .surrogate import FourierSurrogate
+from .tracing import Seen, each_sample, seen_by
 
 __all__ = [
     "RELATIVE_FLOOR",
@@ -24,7 +27,11 @@ __all__ = [
     "PerHead",
     "PerTensor",
     "Quantizer",
+    "Seen",
     "StatisticalQuantizer",
     "check_bounds",
+    "each_sample",
+    "integers",
     "native",
+    "seen_by",
 ]

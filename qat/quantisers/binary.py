@@ -40,6 +40,8 @@ def _binary_codes(above: Tensor, scale: Tensor, signed: bool) -> Tensor:
 
 
 class _Binarize(torch.autograd.Function):
+    generate_vmap_rule = True
+
     @staticmethod
     def forward(
         x: Tensor,

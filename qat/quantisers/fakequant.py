@@ -1,4 +1,4 @@
-"""Learned step-size fake quantisation (LSQ, Esser et al., ICLR 2020) as one differentiable operation.
+"""Learned step-size fake quantisation (LSQ, Esser et al., ICLR 2020): the values, and their gradients.
 
     v = (x - offset) / scale        y = round(clamp(v, low, high)) * scale + offset
 
@@ -8,17 +8,16 @@
 
 The test is on v, not on the rounded code.  Rounding is half to even.  Scales, offsets and bounds hold one value for
 each group of a `Layout`.  For float32 on the CPU a compiled kernel does it in one pass; the same operations in PyTorch,
-with the same bits as result, do it for every other dtype, device and kind of tensor.
+with the same bits as result, do it for every other dtype, device and kind of tensor. `qat.quantisers.operators` makes
+one differentiable operation of it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from qat.quantisers.native import kernels
 from siliquant.inputs import InputError
@@ -29,8 +28,9 @@ __all__ = [
     "RELATIVE_FLOOR",
     "codes",
     "dense",
-    "fake_quantize",
     "gradient_factor",
+    "learned_backward",
+    "learned_forward",
     "lsq_backward",
     "lsq_forward",
     "native",
@@ -102,52 +102,7 @@ def gradient_factor(x: Tensor, high: Tensor, layout: Layout, size: Tensor | None
     return None if size is None else (size * high).clamp_(min=1e-12).rsqrt_()
 
 
-class _FakeQuantize(torch.autograd.Function):
-    """Saves x and the small per-group tensors; everything else is computed again in the backward pass."""
-
-    @staticmethod
-    def forward(
-        x: Tensor,
-        relative: Tensor,
-        start: Tensor,
-        offset: Tensor | None,
-        low: Tensor,
-        high: Tensor,
-        size: Tensor | None,
-        of_x: bool,
-        layout: Layout,
-    ) -> Tensor:
-        if native((x, relative, start, offset, low, high)):
-            return kernels.learned_quantize(x, relative, start, offset, low, high, layout, RELATIVE_FLOOR)
-        return lsq_forward(x, start * relative.clamp(min=RELATIVE_FLOOR), offset, low, high, layout)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        *tensors, ctx.of_x, ctx.layout = inputs
-        ctx.save_for_backward(*tensors)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        x, relative, start, offset, low, high, size = ctx.saved_tensors
-        layout, grad = ctx.layout, grad.contiguous()
-        if native((x, grad, relative, start, offset, low, high, size)):
-            grad_x, grad_relative, grad_offset = kernels.learned_quantize_backward(
-                x, grad, relative, start, offset, low, high, size, ctx.of_x, layout, RELATIVE_FLOOR
-            )
-            return grad_x, grad_relative, None, grad_offset, None, None, None, None, None
-        scale = start * relative.clamp(min=RELATIVE_FLOOR)
-        grad_x, grad_scale, grad_offset = lsq_backward(x, grad, scale, offset, low, high, layout)
-        factor = gradient_factor(x, high, layout, size, ctx.of_x)
-        if factor is not None:
-            grad_scale = grad_scale * factor
-            grad_offset = None if grad_offset is None else grad_offset * factor
-        # At the floor a gradient that would lower the scale further is dropped, one that raises it is kept.
-        grad_relative = (grad_scale * start).masked_fill((relative <= RELATIVE_FLOOR) & (grad_scale > 0), 0.0)
-        return grad_x, grad_relative, None, grad_offset, None, None, None, None, None
-
-
-def fake_quantize(
+def learned_forward(
     x: Tensor,
     relative: Tensor,
     start: Tensor,
@@ -155,23 +110,40 @@ def fake_quantize(
     low: Tensor,
     high: Tensor,
     layout: Layout,
-    size: Tensor | None = None,
-    of_x: bool = False,
 ) -> Tensor:
-    """Fake-quantised `x` with scale = start * max(relative, RELATIVE_FLOOR), differentiable in x, relative and offset.
+    """`lsq_forward` with scale = start * max(relative, RELATIVE_FLOOR); `x` contiguous."""
+    if native((x, relative, start, offset, low, high)):
+        return kernels.learned_quantize(x, relative, start, offset, low, high, layout, RELATIVE_FLOOR)
+    return lsq_forward(x, start * relative.clamp(min=RELATIVE_FLOOR), offset, low, high, layout)
 
-    Args:
-        x: float tensor of any shape.
-        relative, start, offset, low, high: [groups]; `start` positive.
-        size, of_x: what `gradient_factor` takes; the factor multiplies the gradients of relative and offset only.
 
-    All in the dtype of `relative`, but at least in float32, also under autocast; the result is of the dtype of
-    `relative`, whatever that of `x`: a model in bfloat16 is computed in float32 between its parameters and the result.
-    """
-    wide = torch.promote_types(relative.dtype, torch.float32)
-    each = (tensor if tensor is None else tensor.to(wide) for tensor in (relative, start, offset, low, high, size))
-    result: Tensor = _FakeQuantize.apply(x.to(wide).contiguous(), *each, of_x, layout)
-    return result.to(relative.dtype)
+def learned_backward(
+    x: Tensor,
+    grad: Tensor,
+    relative: Tensor,
+    start: Tensor,
+    offset: Tensor | None,
+    low: Tensor,
+    high: Tensor,
+    size: Tensor | None,
+    of_x: bool,
+    layout: Layout,
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Gradients of x, relative and offset for `learned_forward`; the last two times `gradient_factor`."""
+    grad = grad.contiguous()
+    if native((x, grad, relative, start, offset, low, high, size)):
+        return kernels.learned_quantize_backward(
+            x, grad, relative, start, offset, low, high, size, of_x, layout, RELATIVE_FLOOR
+        )
+    scale = start * relative.clamp(min=RELATIVE_FLOOR)
+    grad_x, grad_scale, grad_offset = lsq_backward(x, grad, scale, offset, low, high, layout)
+    factor = gradient_factor(x, high, layout, size, of_x)
+    if factor is not None:
+        grad_scale = grad_scale * factor
+        grad_offset = None if grad_offset is None else grad_offset * factor
+    # At the floor a gradient that would lower the scale further is dropped, one that raises it is kept.
+    grad_relative = (grad_scale * start).masked_fill((relative <= RELATIVE_FLOOR) & (grad_scale > 0), 0.0)
+    return grad_x, grad_relative, grad_offset
 
 
 def dense(x: Tensor) -> Tensor:

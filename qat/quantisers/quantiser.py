@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from qat.settings import GradientScale, check_bits, code_range
 from siliquant.inputs import InputError
 
-from .fakequant import RELATIVE_FLOOR, codes, dense, fake_quantize, numbers
+from .fakequant import RELATIVE_FLOOR, codes, dense, numbers
 from .granularity import PER_TENSOR, Granularity, Layout
+from .operators import fake_quantize, wide
 from .scalesearch import ScaleSearch, fit_scale
 from .surrogate import FourierSurrogate
 
@@ -79,7 +80,7 @@ class Quantizer(nn.Module):
         self.magnitude: Tensor
         self.of_weight = False
         self._ranges = ranges
-        self._bounds: tuple[Tensor, Tensor] | None = None
+        self._bounds = self._made_bounds()
         self._off: frozenset[int] = frozenset()
         self.calibrated = False
         self.search: ScaleSearch | None = None
@@ -129,21 +130,32 @@ class Quantizer(nn.Module):
         device, a cast or a state dict could leave without its values.
         """
         like = self.relative
-        dtype = torch.promote_types(like.dtype, torch.float32)
-        if self._bounds is None or self._bounds[0].device != like.device or self._bounds[0].dtype != dtype:
-            with torch.inference_mode(False):  # they are kept, and a later backward may need them
-                low, high = (
-                    torch.tensor([float(bound) for bound in bounds], dtype=dtype, device=like.device)
-                    for bounds in zip(*self._ranges, strict=True)
-                )
-            self._bounds = low, high
+        if self._bounds[0].device != like.device or self._bounds[0].dtype != wide(like.dtype):
+            made = self._made_bounds()
+            if torch.compiler.is_compiling():  # they are the traced program's own
+                return made
+            self._bounds = made
         return self._bounds
+
+    def _made_bounds(self) -> tuple[Tensor, Tensor]:
+        like = self.relative
+        with torch.inference_mode(False):  # they are kept, and a later backward may need them
+            low, high = (
+                torch.tensor([float(bound) for bound in bounds], dtype=wide(like.dtype), device=like.device)
+                for bounds in zip(*self._ranges, strict=True)
+            )
+        return low, high
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        super()._apply(fn, recurse)
+        self._bounds = self._made_bounds()
+        return self
 
     @property
     def scale(self) -> Tensor:
         """float32 [groups] (float64 where the parameters are), positive."""
-        wide = torch.promote_types(self.relative.dtype, torch.float32)
-        return self.start.to(wide) * self.relative.detach().to(wide).clamp(min=RELATIVE_FLOOR)
+        dtype = wide(self.relative.dtype)
+        return self.start.to(dtype) * self.relative.detach().to(dtype).clamp(min=RELATIVE_FLOOR)
 
     def layout(self, x: Tensor) -> Layout:
         """How `x` is cut into groups; ValueError when it has another number of groups than scales."""

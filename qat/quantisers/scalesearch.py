@@ -81,6 +81,8 @@ class ScaleSearch:
     @torch.no_grad()
     def observe(self, x: Tensor, layout: Layout) -> None:
         """Add `x`, whose first axis counts samples."""
+        if not x.numel():  # an empty batch says nothing
+            return
         x = x.detach().float().contiguous()
         if not bool(x.isfinite().all()):
             raise InputError("activations must be finite to calibrate a quantiser on them")

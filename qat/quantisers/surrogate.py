@@ -62,6 +62,8 @@ class FourierSurrogate:
 
 
 class _Shaped(torch.autograd.Function):
+    generate_vmap_rule = True
+
     @staticmethod
     def forward(x: Tensor, scale: Tensor, layout: Layout, surrogate: FourierSurrogate) -> Tensor:
         return x.view_as(x)
