@@ -30,6 +30,7 @@ def train() -> Parser:
     )
     made.add_argument("--config", type=Path, metavar="FILE", help="YAML or TOML with the same names; flags win")
     made.add_argument("--resume", action="store_true", help="go on with the run in --out")
+    made.add_argument("--dry-run", action="store_true", help="print what would be trained and end")
     made.add_argument("--list-models", action="store_true", help="print the networks and end")
     add_arguments(made)
     made.suggestions["model"] = PRESET_NAMES

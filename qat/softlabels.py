@@ -31,10 +31,10 @@ from qat.data import (
     worker_count,
 )
 from qat.models import preset
-from qat.training import classes_of, compare_classes, make_store, normalised, stated_look, weights_sha256
+from qat.training import check_inputs, classes_of, compare_classes, make_store, normalised, stated_look, weights_sha256
 from siliquant.commandline import run
 from siliquant.files import alone, write_atomically
-from siliquant.inputs import InputError, integer, short
+from siliquant.inputs import InputError, integer, printable, short, without_controls
 from siliquant.processes import cores
 
 from .parsers import has_images
@@ -121,10 +121,11 @@ def _of_teacher(options: Namespace, asked: _Asked) -> tuple[int, dict[str, list[
     model = _teacher(options, asked.image_size)
     cast(nn.Module, model).to(device)
     opened = open_data(options.data, image_size=asked.image_size or _image_size(model), look=stated)
+    check_inputs(f"the teacher {options.teacher}", model.config, opened)
     data, skipped = _readable(opened, asked.skip)
     data = normalised(data, stated, options.image_stats, Console(stderr=True), cores())
     if remark := compare_classes(f"the teacher {options.teacher}", classes_of(options.teacher, model), data):
-        print(remark, file=sys.stderr)
+        print(printable(remark), file=sys.stderr)
 
     def logits(images: Tensor) -> Tensor:
         return cast(Tensor, model(pixel_values=images.to(device)).logits)
@@ -169,7 +170,7 @@ def _print(folder: Path, size: int) -> None:
     store = SoftLabelStore.open(folder, verify=False)
     each = store.settings.record.itemsize
     print(
-        f"{folder}: {store.settings.images} images x {store.crops} crops, {size / 1e6:.2f} MB; "
+        f"{without_controls(str(folder))}: {store.settings.images} images x {store.crops} crops, {size / 1e6:.2f} MB; "
         f"{each} bytes a crop, size per million crops {each:.1f} MB"
     )
 

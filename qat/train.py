@@ -7,7 +7,7 @@ import io
 import json
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from importlib.util import find_spec
@@ -29,11 +29,12 @@ from qat.data import (
     look_of_record,
     open_data,
     without,
+    worker_count,
 )
 from qat.models import STRUCTURE, build, described, from_config, is_preset, preset, says_its_network, untrained
 from qat.network import calibrate, quantize_model, rotate
 from qat.quantisers.native import keep_freed_memory
-from qat.settings import PRESET_NAMES, Options, Scheme, merge, read_config, typed
+from qat.settings import PRESET_NAMES, Options, Scheme, merge, read_config, typed, values_of_recipe
 from qat.training import (
     METRICS,
     Processes,
@@ -62,10 +63,11 @@ from qat.training import (
 )
 from siliquant.commandline import run
 from siliquant.files import alone, write_atomically
-from siliquant.inputs import InputError, belongs, json_object, member, read_text
+from siliquant.inputs import InputError, belongs, json_object, member, read_text, without_controls
 from siliquant.processes import cores
 
 from .parsers import train as parser
+from .plan import lines
 
 __all__ = ["main", "parser", "run_training"]
 
@@ -81,17 +83,27 @@ _MACHINE = ("out", "device", "threads", "workers", "checkpoint_minutes", "tensor
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     flags = vars(parser().parse_args(arguments))
-    config, resume, listed = (flags.pop(name) for name in ("config", "resume", "list_models"))
+    config, resume, dry, listed = (flags.pop(name) for name in ("config", "resume", "dry_run", "list_models"))
     if listed:
         print("\n".join(PRESET_NAMES))
         return
-    given = (read_config(config) if config else {}) | flags
-    options = _resumed(given) if resume else merge(_network_of_start(given) | given)
+    if resume and dry:
+        raise InputError("dry_run must not be given with resume: run.json has what such a run trains")
+    kept = read_config(config) if config else {}
+    given = kept | flags
+    of_start = {} if resume else _network_of_start(given)
+    options = _resumed(given) if resume else merge(of_start | given)
     for name, needed in () if resume else _NEEDS:
         if name in given and not getattr(options, needed):
             raise InputError(f"{name} must be given with {needed} only")
     if not resume and (options.out / "run.json").exists():
         raise InputError(f"{options.out} holds a run already: give --resume to go on with it, or another folder")
+    if dry:
+        recipe = f"the recipe {options.recipe}", values_of_recipe(options.recipe)
+        sources = recipe, (f"the start {options.start}", of_start), (str(config), kept), ("the command line", flags)
+        with processes(options.device) as group:
+            _describe(options, {name: what for what, values in sources for name in values}, group)
+        return
     keep_freed_memory()
     with processes(options.device) as group, alone(options.out, "training") if group.rank == 0 else nullcontext():
         if group.rank == 0 and not resume and (options.out / "run.json").exists():
@@ -136,6 +148,20 @@ def run_training(options: Options, group: Processes, *, resume: bool, console: C
     if group.rank == 0:
         _print_result(console, options.out, data, training.history[-1])
     return training.history
+
+
+def _describe(options: Options, origins: Mapping[str, str], group: Processes) -> None:
+    """Prints what `run_training` would train, with all checks before the first step, and writes nothing."""
+    console = Console(stderr=True) if group.rank == 0 else Console(file=io.StringIO())
+    _prepare(options, group)
+    wanted = preset(options.model, image_size=options.image_size).config
+    data, _ = _data(options, wanted, None, group, console)
+    model = _model(options, wanted, data, console)
+    _teacher(options, wanted, model, data, group, console)
+    store = _store(options, data)
+    workers = worker_count(data.train, options.workers, group.device, group.beside)
+    if group.rank == 0:
+        print("\n".join(lines(options, origins, model, data, store, group, workers)))
 
 
 def _prepare(options: Options, group: Processes) -> None:
@@ -430,8 +456,8 @@ def _print_result(console: Console, folder: Path, data: Data, last: dict[str, An
 
 
 def _print(console: Console, line: str) -> None:
-    """As it is: a path may hold brackets, and is not to be broken."""
-    console.print(line, highlight=False, markup=False, soft_wrap=True)
+    """As it is, but for control characters: a path may hold brackets, and is not to be broken."""
+    console.print(without_controls(line), highlight=False, markup=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -101,7 +101,7 @@ def parser_of(module: str) -> Parser:
 
 
 def check_train(values: dict[str, Any]) -> None:
-    for name in ("config", "resume", "list_models"):
+    for name in ("config", "resume", "dry_run", "list_models"):
         values.pop(name)
     if "out" in values:
         merge(values)

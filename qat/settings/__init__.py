@@ -1,13 +1,13 @@
 """What a run is: names, bit-widths, scales, options. No torch is loaded, so that command lines answer at once.
 
-Read ``names``, ``imagestats``, ``ranges``, ``scheme`` (what is quantised to how many bits), ``options``.
+Read ``names``, ``imagestats``, ``ranges``, ``scheme`` (what is quantised to how many bits), ``recipes``, ``options``.
 """
 
 from __future__ import annotations
 
 from .imagestats import IMAGE_STATS_HELP, IMAGENET_STATS, Stats, read_image_stats
 from .names import DATA, PRESET_NAMES, ROTATIONS
-from .options import Options, add_arguments, merge, read_config, typed
+from .options import Options, add_arguments, merge, read_config, typed, values_of_recipe
 from .ranges import GradientScale, check_bits, check_samples, code_range
 from .scheme import Bits, Scheme
 
@@ -30,4 +30,5 @@ __all__ = [
     "read_config",
     "read_image_stats",
     "typed",
+    "values_of_recipe",
 ]

@@ -21,9 +21,10 @@ from siliquant.inputs import InputError, InputTypeError, integer, read_text, sho
 from .imagestats import IMAGE_STATS_HELP, read_image_stats
 from .names import DATA, ROTATIONS
 from .ranges import GradientScale, check_bits
+from .recipes import RECIPES
 from .scheme import Override, Scheme
 
-__all__ = ["FULL_PRECISION", "Options", "add_arguments", "merge", "read_config", "typed"]
+__all__ = ["FULL_PRECISION", "Options", "add_arguments", "merge", "read_config", "typed", "values_of_recipe"]
 
 FULL_PRECISION = 32
 MOST_CONFIG_BYTES = 1 << 16
@@ -52,6 +53,9 @@ class Options:
     """What `python -m qat.train` was asked for.  ValueError for values that are out of range or contradict."""
 
     out: Path = _option(MISSING, "output folder: the run", "DIR")
+    recipe: str | None = _option(
+        None, "values below those given: the paper's (with --start and --soft-labels)", None, tuple(RECIPES)
+    )
     model: str = _option(
         "vit-mnist",
         "network: a name (--list-models shows them), or a folder with a config.json (with --start: its own)",
@@ -77,9 +81,11 @@ class Options:
     weight_scale: str = _option(
         "learned", "how weight scales are found", None, ("learned", "statistical", "statsq"), rare=True
     )
-    scale_start: str = _option("error", "how scales start: least squared error, or LSQ's mean", None, ("error", "mean"))
+    scale_start: str = _option(
+        "error", "how scales start: least squared error, or LSQ's mean", None, ("error", "mean"), rare=True
+    )
     scale_steps: str = _option(
-        "relative", "steps of a scale, in shares of its start or as numbers", None, ("relative", "absolute")
+        "relative", "steps of a scale, in shares of its start or as numbers", None, ("relative", "absolute"), rare=True
     )
     gradient_scale: str = _option(
         "l1", "factor of the gradients of scales", None, tuple(rule.value for rule in GradientScale)
@@ -172,7 +178,7 @@ class Options:
                 check_bits(value, name, lowest=1)
         for entry in fields(self):
             choices = entry.metadata["choices"]
-            if choices and getattr(self, entry.name) not in choices:
+            if choices and getattr(self, entry.name) not in (*choices, *([None] if entry.default is None else [])):
                 raise InputError(
                     f"{entry.name} must be one of {', '.join(choices)}, not {short(getattr(self, entry.name))}"
                 )
@@ -187,6 +193,10 @@ class Options:
         self._check_rotations()
         self._check_annealing()
         self._check_surrogate()
+        if self.recipe is not None:
+            for needed in RECIPES[self.recipe].needs:
+                if getattr(self, needed) is None:
+                    raise InputError(f"recipe {self.recipe} must be given with {needed}, which is part of it")
         if self.image_stats is not None:
             if not self.data.startswith("imagefolder:"):
                 raise InputError(f"image_stats must be given for images of folders only, not for {short(self.data)}")
@@ -358,13 +368,21 @@ def _yaml(text: str) -> Any:
 
 
 def merge(*sources: Mapping[str, Any]) -> Options:
-    """The options in all sources, later ones first.  TypeError or ValueError for wrong names, types and values."""
+    """The options in all sources, later ones first, and below them those of the recipe that they name.
+
+    TypeError or ValueError for wrong names, types and values.
+    """
     values: dict[str, Any] = {}
     for source in sources:
         values |= typed(source)
     if "out" not in values:
         raise InputError("out must be given: the folder of the run")
-    return Options(**values)
+    return Options(**{**values_of_recipe(values.get("recipe")), **values})
+
+
+def values_of_recipe(name: str | None) -> Mapping[str, Any]:
+    """Values of options by name; none of a name that is no recipe's."""
+    return RECIPES[name].values if name in RECIPES else {}
 
 
 def typed(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from .errors import (
     printable,
     require,
     short,
+    without_controls,
 )
 from .numbers import decimal, fraction, integer, number, number_list, positive_number, read_clock_mhz, whole
 from .quoting import VERILOG_WORDS, csv_of, html_text, identifier, spef_word, tcl_word, verilog_name, yosys_word
@@ -91,5 +92,6 @@ __all__ = [
     "verilog_name",
     "whole",
     "wilson_interval",
+    "without_controls",
     "yosys_word",
 ]

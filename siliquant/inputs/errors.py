@@ -21,6 +21,7 @@ __all__ = [
     "printable",
     "require",
     "short",
+    "without_controls",
 ]
 
 MOST_CHARACTERS = 500
@@ -81,7 +82,12 @@ class ToolError(SiliquantError, RuntimeError):
 
 def printable(text: str) -> str:
     """The text on one line, without control characters: blanks for what is white space, ``?`` for the rest."""
-    return "".join(letter if letter.isprintable() else "?" for letter in " ".join(text.split()))
+    return without_controls(" ".join(text.split()))
+
+
+def without_controls(text: str) -> str:
+    """The text with ``?`` for each control character, such as those that a terminal obeys; blanks stay."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def short(value: object, most: int = 60) -> str:

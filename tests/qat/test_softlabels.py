@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from torch import Tensor
+from transformers import ViTConfig, ViTForImageClassification
 
 from qat.data.datasets import Data, open_data
 from qat.data.fkd import import_fkd, read_fkd
@@ -704,3 +706,13 @@ def test_a_manifest_that_contradicts_itself(made: Path, tmp_path: Path, change: 
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(ValueError, match=r"images of its shard '.*' must be \[0, 5\], not \[0, 3\]"):
         SoftLabelStore.open(tmp_path)
+
+
+def test_a_teacher_of_other_images(command: Callable[..., Any], tmp_path: Path) -> None:
+    """Its channels are compared with those of the data before anything is computed."""
+    config = ViTConfig(image_size=8, patch_size=4, hidden_size=8, num_hidden_layers=1, num_attention_heads=1,
+                       intermediate_size=8, num_labels=10)  # fmt: skip
+    ViTForImageClassification(config).save_pretrained(tmp_path / "hf")  # type: ignore[no-untyped-call]
+    ended = command(main, "--teacher", tmp_path / "hf", "--data", "digits", "--crops", 1, "--out", tmp_path / "labels")
+    said = f"images for the teacher {tmp_path / 'hf'} must have 3 channels, but those of digits have 1"
+    assert (ended.code, ended.err) == (2, f"program: error: {said}\n")

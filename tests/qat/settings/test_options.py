@@ -21,6 +21,7 @@ NAMES = [entry.name for entry in fields(Options)]
 # For every option a value that is not its default, and how the command line says it.
 VALUES: dict[str, tuple[Any, list[str]]] = {
     "out": (Path("runs/a"), ["--out", "runs/a"]),
+    "recipe": ("paper", ["--recipe", "paper"]),
     "model": ("swin-mnist", ["--model", "swin-mnist"]),
     "data": ("imagefolder:a", ["--data", "imagefolder:a"]),
     "bits": (3, ["--bits", "3"]),
