@@ -382,7 +382,7 @@ def merge(*sources: Mapping[str, Any]) -> Options:
 
 def values_of_recipe(name: str | None) -> Mapping[str, Any]:
     """Values of options by name; none of a name that is no recipe's."""
-    return RECIPES[name].values if name in RECIPES else {}
+    return {} if name is None or name not in RECIPES else RECIPES[name].values
 
 
 def typed(values: Mapping[str, Any]) -> dict[str, Any]:

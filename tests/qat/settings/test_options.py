@@ -73,7 +73,7 @@ VALUES: dict[str, tuple[Any, list[str]]] = {
     "tensorboard": (True, ["--tensorboard"]),
 }
 # Without those that exclude others.
-TOGETHER = [name for name in NAMES if name not in ("soft_labels", "freeze")]
+TOGETHER = [name for name in NAMES if name not in ("soft_labels", "freeze", "recipe")]
 
 
 def parsed(arguments: list[str]) -> dict[str, Any]:
@@ -114,6 +114,8 @@ def test_flags_yaml_toml_and_python_say_the_same(tmp_path: Path) -> None:
         assert merge(read_config(file(tmp_path / name, values))) == expected
         assert merge(read_config(file(tmp_path / name, dashed))) == expected
     assert merge(OUT, parsed(VALUES["soft_labels"][1])) == Options(**OUT, soft_labels=Path("labels"))
+    paper = merge(OUT, parsed([*VALUES["recipe"][1], *VALUES["start"][1], *VALUES["soft_labels"][1]]))
+    assert (paper.recipe, paper.epochs, paper.start, paper.lr) == ("paper", 150, VALUES["start"][0], 5e-4)
     assert merge(OUT, parsed(VALUES["freeze"][1])) == Options(**OUT, freeze=0.02)
 
 
