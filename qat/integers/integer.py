@@ -132,6 +132,8 @@ class IntegerModel:
             raise InputError("the model must be quantised to have integers")
         check_codes(model)
         fixed = replace(scheme, weight_scale="learned")
+        if scheme.query_key != "separate":
+            fixed = replace(fixed, query_key="fused")
         network = _skeleton(model_config(model), fixed)
         for name, layer in gemms(network).items():
             second = theirs[name].operands()[1]

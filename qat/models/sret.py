@@ -173,7 +173,7 @@ class SReTAttention(nn.Module):
 
     def forward(self, hidden_states: Tensor) -> Tensor:
         batch, tokens, _ = hidden_states.shape
-        by_head = (batch, tokens, self.num_attention_heads, self.head_dim)
+        by_head = (batch, tokens, -1, self.head_dim)
         attend = ALL_ATTENTION_FUNCTIONS.get_interface(self.config._attn_implementation, eager_attention_forward)
         output, _ = attend(
             self,

@@ -1,15 +1,24 @@
 """Quantised networks: layers, conversion of a full-precision model, losses, oscillation of weights.
 
 In: a model and a scheme. Out: the same model with quantised layers. Read ``convert``, ``layers``, ``gemm`` (its integer
-products), ``losses``, ``oscillation``, ``annealing``,
-``rotate`` (of a full-precision network) with ``hadamard``, ``state`` (what is read for a network), ``tracing`` (its
-products by role and block).
+products), ``losses``, ``oscillation``, ``annealing``, ``reparameterised`` (query and key as one), ``rotate`` (of a
+full-precision network) with ``hadamard``, ``state`` (what is read for a network), ``tracing`` (its products by role and
+block).
 """
 
 from __future__ import annotations
 
 from .annealing import ConfidenceGuidedAnnealing
-from .convert import calibrate, check_codes, gemms, integer_engine, quantize_model, quantizers, weight_quantizers
+from .convert import (
+    calibrate,
+    check_codes,
+    gemms,
+    integer_engine,
+    quantize_model,
+    quantizers,
+    query_key_products,
+    weight_quantizers,
+)
 from .gemm import Engine, Product, exact_product
 from .layers import QuantContext, QuantConv2d, QuantGemm, QuantLinear, QuantScores
 from .losses import attention_distillation, hidden_state_distillation, soft_cross_entropy
@@ -42,6 +51,7 @@ __all__ = [
     "integer_engine",
     "quantize_model",
     "quantizers",
+    "query_key_products",
     "regulariser_weight",
     "role_of",
     "rotate",

@@ -44,8 +44,18 @@ from siliquant.inputs import InputError, InputTypeError
 
 from .gemm import Engine
 from .layers import QuantContext, QuantConv2d, QuantGemm, QuantLinear, QuantScores, quantized_attention
+from .reparameterised import PassedInput, ReparameterisedLinear, ReparameterisedScores, check_head_size, fused
 
-__all__ = ["calibrate", "check_codes", "gemms", "integer_engine", "quantize_model", "quantizers", "weight_quantizers"]
+__all__ = [
+    "calibrate",
+    "check_codes",
+    "gemms",
+    "integer_engine",
+    "quantize_model",
+    "quantizers",
+    "query_key_products",
+    "weight_quantizers",
+]
 
 _ATTENTION = "siliquant"
 AttentionInterface.register(_ATTENTION, quantized_attention)
@@ -110,7 +120,7 @@ def quantize_model(model: PreTrainedModel, scheme: Scheme, *, fit_weights: bool 
         # What is left: patch embedding, stem and transition convolutions, classifiers.
         if isinstance(module, nn.Conv2d):
             builder.convolution(name)
-        elif isinstance(module, nn.Linear) and name not in builder.layers:
+        elif isinstance(module, nn.Linear) and name not in builder.layers and name not in builder.passed:
             _check_outside_of_blocks(model, name)
             builder.linear(name, (_parent(name) or "pooled tokens",), first_or_last=True)
     if unused := scheme.unused(builder.names):
@@ -168,12 +178,21 @@ def quantizers(model: nn.Module) -> dict[str, Quantizer]:
 
 
 def weight_quantizers(model: nn.Module, *, of_blocks: bool = False) -> dict[str, tuple[nn.Parameter, Quantizer]]:
-    """Weight and quantiser of each GEMM that has a weight, by GEMM name; `of_blocks`: not of the first and last."""
+    """Weight and quantiser of each GEMM whose weight is a parameter, by GEMM name: not of products of query and key,
+    and, with `of_blocks`, not of the first and last.
+    """
     return {
         name: (gemm.weight, gemm.weight_quantizer)
         for name, gemm in gemms(model).items()
-        if isinstance(gemm, QuantLinear | QuantConv2d) and not (of_blocks and gemm.first_or_last)
+        if isinstance(gemm, QuantLinear | QuantConv2d)
+        and not isinstance(gemm, ReparameterisedLinear)
+        and not (of_blocks and gemm.first_or_last)
     }
+
+
+def query_key_products(model: nn.Module) -> list[ReparameterisedLinear]:
+    """The layers whose weights are products of those of query and key."""
+    return [module for module in model.modules() if isinstance(module, ReparameterisedLinear)]
 
 
 @torch.no_grad()
@@ -183,8 +202,7 @@ def calibrate(model: nn.Module, batches: Iterable[dict[str, Tensor]]) -> None:
     Weights are quantised meanwhile, activations are not.  Raises ValueError when there is no batch or an activation is
     not finite.
     """
-    weights = {id(quantizer) for _, quantizer in weight_quantizers(model).values()}
-    activations = [q for q in quantizers(model).values() if id(q) not in weights]
+    activations = [q for q in quantizers(model).values() if not q.of_weight]
     for quantizer in activations:
         quantizer.begin_search()
     modes = _modes(model)
@@ -262,16 +280,24 @@ def _attention(builder: _Builder, name: str, module: nn.Module, projections: tup
     # One tensor feeds the three, so it has one width: that of the query projection.
     bits = builder.scheme.widths(query).activation_bits
     shared = builder.activation_quantizer(query, bits, signed=True)
-    for projection in (query, key, value):
-        builder.linear(projection, source, output_heads=heads, shared=shared)
+    if builder.scheme.query_key == "separate":
+        builder.linear(query, source, output_heads=heads, shared=shared)
+        builder.linear(key, source, output_heads=heads, shared=shared)
+    else:
+        builder.reparameterised(query, key, source, heads, shared)
+    builder.linear(value, source, output_heads=heads, shared=shared)
 
     def operand(gemm: str, axis: int, signed: bool) -> Quantizer:
         bits = builder.scheme.widths(gemm).activation_bits
         return builder.activation_quantizer(gemm, bits, signed=signed, heads=(heads, axis))
 
     scores, context = f"{name}.scores", f"{name}.context"
-    first, second = operand(scores, 2, True), operand(scores, 2, True)
-    builder.add(scores, QuantScores(scores, (query, key), first, second))
+    if builder.scheme.query_key == "separate":
+        first, second = operand(scores, 2, True), operand(scores, 2, True)
+        builder.add(scores, QuantScores(scores, (query, key), first, second))
+    else:
+        first = operand(scores, 2, True)
+        builder.add(scores, ReparameterisedScores(scores, (query, source[0]), first, shared, heads))
     first, second = operand(context, 1, False), operand(context, 2, True)
     builder.add(context, QuantContext(context, (f"softmax of {scores}", value), first, second))
     builder.inputs[name] = shared
@@ -285,6 +311,7 @@ class _Builder:
         self.scheme = scheme
         self.layers: dict[str, QuantGemm] = {}
         self.inputs: dict[str, Quantizer] = {}
+        self.passed: dict[str, PassedInput] = {}
 
     @property
     def names(self) -> list[str]:
@@ -320,7 +347,7 @@ class _Builder:
             module = self.model.get_submodule(name)
             module.input_quantizer = quantizer
             module.register_forward_pre_hook(_quantize_hidden_states)
-        for name, layer in self.layers.items():
+        for name, layer in (self.layers | self.passed).items():
             parent, _, child = name.rpartition(".")
             setattr(self.model.get_submodule(parent), child, layer)
 
@@ -352,6 +379,24 @@ class _Builder:
         layer = QuantLinear(name, sources, old.weight, old.bias, weight_quantizer, input_quantizer, shared is not None)
         layer.first_or_last = first_or_last
         self.add(name, layer)
+
+    def reparameterised(self, query: str, key: str, sources: tuple[str, ...], heads: int, shared: Quantizer) -> None:
+        """One layer for both projections; in the integers, "fused", with a weight of its own."""
+        asks, keeps = (self.model.get_submodule(name) for name in (query, key))
+        if not isinstance(asks, nn.Linear) or not isinstance(keeps, nn.Linear):
+            raise InputError(f"{query} and {key} must be linear layers")
+        check_head_size(query, asks, keeps, heads)
+        weight = fused(asks.weight.detach(), keeps.weight.detach(), heads)
+        bits = self.scheme.widths(query).weight_bits
+        quantizer = self.weight_quantizer(query, bits, weight, (heads, 0))
+        if self.scheme.query_key == "fused":
+            old: nn.Parameter | None = asks.bias
+            bias = None if old is None else nn.Parameter(fused(old.detach(), keeps.weight.detach(), heads))
+            self.add(query, QuantLinear(query, sources, nn.Parameter(weight), bias, quantizer, shared, True))
+            self.passed[key] = PassedInput(None)
+        else:
+            self.passed[key] = PassedInput(keeps)
+            self.add(query, ReparameterisedLinear(query, sources, asks, self.passed[key], heads, quantizer, shared))
 
     def convolution(self, name: str) -> None:
         old = self.model.get_submodule(name)

@@ -324,6 +324,9 @@ class StatisticalQuantizer(Quantizer):
     def fit(self, weight: Tensor) -> None:
         self.of_weight = True
         mean = dense(weight).detach().float().reshape(self.layout(weight)).abs().mean((0, 2))
-        with torch.no_grad():
-            self.start.copy_(self._scale_of_mean(mean))
+        scale = self._scale_of_mean(mean).to(self.start.dtype)
+        # A layer that is applied twice needs the scale of the first time for its gradient: it is not touched again.
+        if scale.is_meta or not torch.equal(scale, self.start):
+            with torch.no_grad():
+                self.start.copy_(scale)
         self.calibrated = True

@@ -94,6 +94,10 @@ class Options:
     rotate: tuple[str, ...] = _option(
         (), f"rotate the weights of the start by Hadamard matrices: {', '.join(ROTATIONS)}", "WHAT", rare=True
     )
+    query_key: str = _option(
+        "separate", "query and key each, or the product of their weights as one", None,
+        ("separate", "reparameterised"), rare=True,
+    )  # fmt: skip
     freeze: float | None = _option(
         None, "freeze weights that oscillate more often than this share of steps", "F", between=(0, 1)
     )
@@ -190,6 +194,8 @@ class Options:
             raise InputError("weight_bits, activation_bits and override must not be given with bits 32")
         if self.bits == FULL_PRECISION and (self.obr or self.freeze is not None):
             raise InputError("obr and freeze must be off at bits 32: without codes nothing oscillates")
+        if self.bits == FULL_PRECISION and self.query_key != "separate":
+            raise InputError(f"query_key must be separate at bits 32, not {self.query_key!r}")
         self._check_rotations()
         self._check_annealing()
         self._check_surrogate()
@@ -209,6 +215,8 @@ class Options:
                 raise InputError(f"rotate must be any of {', '.join(ROTATIONS)}, each once, not {short(self.rotate)}")
         if "residual" in self.rotate and self.distill == "layers":
             raise InputError("rotate must not be residual with distill layers: the teacher's layers are not rotated")
+        if "queries" in self.rotate and self.query_key != "separate":
+            raise InputError("rotate must not be queries with query_key reparameterised: it falls out of the product")
 
     def _check_annealing(self) -> None:
         if not self.cga:
@@ -243,6 +251,7 @@ class Options:
             scale_start=self.scale_start,  # type: ignore[arg-type]
             gradient_scale=GradientScale(self.gradient_scale),
             overrides=tuple(_override(text) for text in self.override),
+            query_key=self.query_key,  # type: ignore[arg-type]
         )
 
     def to_dict(self) -> dict[str, Any]:

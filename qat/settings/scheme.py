@@ -63,6 +63,9 @@ class Scheme:
         weight_scale: "learned" (LSQ), or not learned and following the weights: "statistical" (2 * mean|w| / sqrt(Qp)),
             "statsq" (2 * mean|w| / 2^(b-1)).
         scale_start: "error": the least squared error, on the weights or a few batches; "mean": 2 * mean|x| / sqrt(Qp).
+        query_key: "separate": both are projected and quantised; "reparameterised": one layer with the product of their
+            weights, whose scores are with the layer's input; "fused": that product as a weight of its own, as integers
+            have it.
         gradient_scale: what gradients of scales are multiplied by.
         overrides: other widths by GEMM name, the last match wins.
     """
@@ -76,6 +79,7 @@ class Scheme:
     scale_start: Literal["error", "mean"] = "error"
     gradient_scale: GradientScale = GradientScale.L1
     overrides: tuple[Override, ...] = ()
+    query_key: Literal["separate", "reparameterised", "fused"] = "separate"
 
     def __post_init__(self) -> None:
         check_bits(self.weight_bits, "weight_bits", lowest=1)
@@ -85,6 +89,7 @@ class Scheme:
             ("granularity", ("head", "tensor", "channel")),
             ("weight_scale", ("learned", "statistical", "statsq")),
             ("scale_start", ("error", "mean")),
+            ("query_key", ("separate", "reparameterised", "fused")),
         ):
             if getattr(self, name) not in allowed:
                 raise InputError(f"{name} must be one of {', '.join(allowed)}, not {getattr(self, name)!r}")
@@ -114,8 +119,11 @@ class Scheme:
         return [o.pattern for o in self.overrides if not any(fnmatch.fnmatchcase(n, o.pattern) for n in names)]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON; `from_dict` reads it."""
-        return {**asdict(self), "gradient_scale": self.gradient_scale.value}
+        """Plain data for JSON; `from_dict` reads it.  Where query and key are separate, as they were in all schemes of
+        earlier versions, nothing is said of them, so that those can be read by both.
+        """
+        plain = {**asdict(self), "gradient_scale": self.gradient_scale.value}
+        return {name: value for name, value in plain.items() if (name, value) != ("query_key", "separate")}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Scheme:

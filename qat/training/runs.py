@@ -247,7 +247,7 @@ def load_start(
     trained, record = load_run(source)
     model = from_config(dict(record.model))
     skip = tuple(f"{name}." for name in quantizers(trained))
-    tensors = {name: tensor for name, tensor in trained.state_dict().items() if not name.startswith(skip)}
+    tensors = {_full_name(name): t for name, t in trained.state_dict().items() if not name.startswith(skip)}
     labels = model.config.num_labels
     if num_labels is not None and labels != num_labels:
         if not new_head:
@@ -255,6 +255,14 @@ def load_start(
         raise InputError(f"{source} is a run with {labels} classes: a new head is for other checkpoints only")
     load_state(model, tensors, source)
     return model.eval()
+
+
+def _full_name(name: str) -> str:
+    """Of a parameter at full precision: the layer of a product of query and key has those of the query."""
+    for own, full in ((".query_weight", ".weight"), (".query_bias", ".bias")):
+        if name.endswith(own):
+            return name.removesuffix(own) + full
+    return name
 
 
 def network_of(source: Path) -> tuple[str, int | None] | None:

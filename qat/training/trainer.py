@@ -27,6 +27,7 @@ from qat.network import (
     bin_regulariser,
     hidden_state_distillation,
     quantizers,
+    query_key_products,
     regulariser_weight,
     soft_cross_entropy,
     weight_quantizers,
@@ -71,12 +72,13 @@ class Training:
         self.freezer = None
         if options.freeze is not None and self.weights:
             self.freezer = Freezer(self.weights, threshold=options.freeze)
+        self.products = query_key_products(self.model)
         self._annealing = None
         if options.cga:
             inner = weight_quantizers(self.model, of_blocks=True)
             self._annealing = ConfidenceGuidedAnnealing(inner, boundary_range=options.cga_range)
         if options.surrogate == "fourier":
-            _set_surrogate(self.weights, options)
+            _set_surrogate(self.model, options)
 
     @property
     def annealing(self) -> ConfidenceGuidedAnnealing | None:
@@ -252,13 +254,13 @@ def _parameter_groups(model: nn.Module, options: Options) -> list[dict[str, Any]
     ]
 
 
-def _set_surrogate(weights: Mapping[str, tuple[nn.Parameter, Quantizer]], options: Options) -> None:
+def _set_surrogate(model: nn.Module, options: Options) -> None:
     """Weights of one bit keep the straight-through estimator: what becomes of them is a sign."""
     amplitude = options.surrogate_amplitude
     order = options.surrogate_order
     surrogate = FourierSurrogate(order=order) if amplitude is None else FourierSurrogate(amplitude, order)
-    for _, quantizer in weights.values():
-        if not isinstance(quantizer, ElasticBinarizer):
+    for quantizer in quantizers(model).values():
+        if quantizer.of_weight and not isinstance(quantizer, ElasticBinarizer):
             quantizer.surrogate = surrogate
 
 
@@ -307,6 +309,9 @@ def _take_step(
     seeds = np.random.SeedSequence([options.seed, training.epoch, training.step, training.processes.rank])
     torch.manual_seed(int(seeds.generate_state(1, np.uint64)[0] >> 1))
     labels = torch.from_numpy(np.asarray(training.data.train.labels)[indices]).to(device)
+    annealing = training.annealing
+    for product in training.products:
+        product.held_beyond = options.cga_range if annealing else None
     with torch.autocast(device.type, torch.bfloat16, enabled=options.amp and device.type == "cuda"):
         loss, logits = _loss(training, network, inputs_of(fetched, device), labels, probabilities)
     if options.obr and training.weights:
@@ -317,7 +322,6 @@ def _take_step(
     _check_finite("loss", value, training)
     training.optimizer.zero_grad(set_to_none=True)
     loss.backward()
-    annealing = training.annealing
     if annealing is not None:
         annealing.hold()
     norm = nn.utils.clip_grad_norm_(training.model.parameters(), options.clip or math.inf)

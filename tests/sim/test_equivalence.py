@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -44,6 +44,7 @@ UNIFORM = array(UniformSpec(lanes=8, reduction_length=1024), 4)
         ("vit-mnist", scheme(4, 4), UNIFORM),
         ("swin-mnist", scheme(4, 4), UNIFORM),
         ("sret-mnist", scheme(4, 4), UNIFORM),
+        ("vit-mnist", replace(scheme(4, 4), query_key="reparameterised"), UNIFORM),
         ("vit-mnist", scheme(2, 3, granularity="tensor"), UNIFORM),
         ("minilm", scheme(1, 1), array(XnorSpec(lanes=64), 1)),
         ("minilm", scheme(1, 2), array(XnorSpec(lanes=64), 2)),
@@ -54,7 +55,17 @@ UNIFORM = array(UniformSpec(lanes=8, reduction_length=1024), 4)
         ),
         ("vit-mnist", scheme(3, 3, Override("*.v_proj", 5, 3)), array(LoomSpec(units=16), 3, 4, 4)),
     ],
-    ids=["vit", "swin", "sret", "per tensor", "bert w1a1", "bert w1a2", "mixed bitfusion", "mixed loom"],
+    ids=[
+        "vit",
+        "swin",
+        "sret",
+        "query-key product",
+        "per tensor",
+        "bert w1a1",
+        "bert w1a2",
+        "mixed bitfusion",
+        "mixed loom",
+    ],
 )
 def test_networks_are_equal_at_rtl(model: str, precision: Scheme, spec: ArraySpec) -> None:
     check_network(model, precision, spec)

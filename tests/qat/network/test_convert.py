@@ -672,3 +672,12 @@ def test_the_engine_is_gone_and_the_mode_back_after_the_integer_path(family: str
     with pytest.raises(ZeroDivisionError), integer_engine(model, engine):
         raise ZeroDivisionError
     assert all(layer.engine is None for layer in gemms(model).values())
+
+
+@pytest.mark.parametrize("weight_scale", ["statistical", "statsq"])
+def test_scales_that_follow_weights_are_trained_where_a_layer_is_applied_twice(weight_scale: Any) -> None:
+    model = quantised("sret", Scheme(3, 4, weight_scale=weight_scale))
+    for _ in range(2):
+        model(**samples("sret")).logits.square().sum().backward()
+    weights = weight_quantizers(model)
+    assert all(weight.grad is not None and bool(weight.grad.any()) for weight, _ in weights.values())

@@ -92,6 +92,7 @@ SCHEMES = st.builds(
     weight_scale=st.sampled_from(["learned", "statistical", "statsq"]),
     gradient_scale=st.sampled_from(GradientScale),
     overrides=st.lists(OVERRIDES, max_size=3).map(tuple),
+    query_key=st.sampled_from(["separate", "reparameterised", "fused"]),
 )
 
 
@@ -149,7 +150,7 @@ def read(data: Any) -> Callable[[], object]:
             ValueError,
             (
                 "a scheme has no field adder, bits; it has activation_bits, first_last_bits, gradient_scale, "
-                "granularity, output_by_head, overrides, scale_start, weight_bits, weight_scale"
+                "granularity, output_by_head, overrides, query_key, scale_start, weight_bits, weight_scale"
             ),
         ),
         (

@@ -116,6 +116,8 @@ METHODS: dict[str, dict[str, Any]] = {
     "surrogate": {"surrogate": "fourier"},
     "annealing": {"cga": 1, "cga_range": 0.1},
     "statsq": {"weight_scale": "statsq", "granularity": "channel"},
+    "product": {"query_key": "reparameterised"},
+    "ofq": {"weight_scale": "statsq", "granularity": "channel", "query_key": "reparameterised", "cga": 1},
     "rotated": {"rotate": ["values", "queries", "residual"]},
 }
 
@@ -138,6 +140,19 @@ def test_a_rotated_start_is_the_same_function(train: Callable[..., Path], tmp_pa
     rotated = train(tmp_path / "run", bits=32, epochs=0, start=full_run, rotate=["residual", "values", "queries"])
     assert metrics(rotated)[0]["test_loss"] == pytest.approx(metrics(full_run)[-1]["test_loss"], rel=1e-5)
     assert weights_of(rotated) != weights_of(full_run)
+
+
+def test_a_run_with_the_product_of_query_and_key_can_be_a_start(
+    train: Callable[..., Path], tmp_path: Path, full_run: Path
+) -> None:
+    run = train(tmp_path / "product", **TWO, start=full_run, query_key="reparameterised")
+    again = train(tmp_path / "again", bits=32, epochs=0, start=run)
+    theirs, ours = (load_file(folder / "model.safetensors") for folder in (run, again))
+    name = "vit.layers.0.attention"
+    assert torch.equal(ours[f"{name}.q_proj.weight"], theirs[f"{name}.q_proj.query_weight"])
+    assert torch.equal(ours[f"{name}.k_proj.weight"], theirs[f"{name}.k_proj.weight"])
+    other = train(tmp_path / "other", **TWO, start=run, query_key="reparameterised")
+    assert weights_of(other) != weights_of(run)
 
 
 def test_a_rotation_without_a_start(command: Callable[..., Any], tmp_path: Path) -> None:
