@@ -31,6 +31,7 @@ from qat.data import (
     without,
     worker_count,
 )
+from qat.files import check_network, save_model
 from qat.models import STRUCTURE, build, described, from_config, is_preset, preset, says_its_network, untrained
 from qat.network import calibrate, quantize_model, rotate
 from qat.quantisers.native import keep_freed_memory
@@ -42,7 +43,6 @@ from qat.training import (
     Training,
     calibration_inputs,
     check_inputs,
-    check_network,
     check_recorded,
     classes_of,
     compare_classes,
@@ -56,7 +56,6 @@ from qat.training import (
     read_record,
     read_state,
     replay,
-    save_model,
     save_record,
     stated_look,
     train,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .pixels import SUFFIXES, check_image, read_image, read_size
+from .stored import check_network, read_model, save_model, save_tensors, tensors_sha256
 from .tables import Table, read_parquet, read_tsv
 from .weights import (
     MOST_FILE_BYTES,
@@ -24,6 +25,7 @@ __all__ = [
     "Table",
     "check_finite",
     "check_image",
+    "check_network",
     "check_plain",
     "first_line",
     "guarded",
@@ -31,8 +33,12 @@ __all__ = [
     "quietly",
     "read_folder",
     "read_image",
+    "read_model",
     "read_parquet",
     "read_size",
     "read_state_dict",
     "read_tsv",
+    "save_model",
+    "save_tensors",
+    "tensors_sha256",
 ]

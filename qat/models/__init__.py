@@ -8,14 +8,16 @@ holds), ``limits`` (what a configuration may ask for), ``timm_names`` (names of 
 from __future__ import annotations
 
 from .checkpoints import STRUCTURE, load_pretrained
-from .classes import described, from_config, model_classes
+from .classes import described, from_config, model_classes, model_config
+from .folders import read_config
 from .fresh import build, untrained
-from .limits import SIZES, check_scores
+from .limits import QUANT_METHOD, SIZES, check_scores, own_quantisation
 from .presets import is_preset, preset
 from .recognition import recognise, says_its_network
 from .sret import SReTAttention, SReTForImageClassification, SReTMLP
 
 __all__ = [
+    "QUANT_METHOD",
     "SIZES",
     "STRUCTURE",
     "SReTAttention",
@@ -28,7 +30,10 @@ __all__ = [
     "is_preset",
     "load_pretrained",
     "model_classes",
+    "model_config",
+    "own_quantisation",
     "preset",
+    "read_config",
     "recognise",
     "says_its_network",
     "untrained",

@@ -18,6 +18,7 @@ from siliquant.inputs import InputError, short
 from . import timm_names
 from .classes import check_labels, model_class
 from .folders import class_and_config, is_timm, read_config
+from .limits import own_quantisation
 from .presets import preset as preset_of
 
 __all__ = ["STRUCTURE", "load_pretrained"]
@@ -86,6 +87,8 @@ def _load_folder(
     values = read_config(folder / "config.json")
     if is_timm(values):
         return _load_timm_folder(folder, values["architecture"], wanted, num_labels, new_head)
+    if own_quantisation(values) is not None:
+        raise InputError(f"{folder} holds a quantised network, which qat.load reads, not one at full precision")
     kind, config, is_classifier = class_and_config(folder, values)
     if wanted is not None:
         _check_structure(folder, config, wanted)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
@@ -30,6 +31,7 @@ __all__ = [
     "instance",
     "model_class",
     "model_classes",
+    "model_config",
 ]
 
 
@@ -110,6 +112,15 @@ def described(config_dict: Mapping[str, Any]) -> tuple[type[PreTrainedModel], Pr
     config = config_from_dict(kind, config_dict)
     config.architectures = [kind.__name__]
     return kind, config
+
+
+def model_config(model: PreTrainedModel) -> dict[str, Any]:
+    """The configuration that `from_config` makes the same model of, without weights."""
+    config: dict[str, Any] = json.loads(model.config.to_json_string(use_diff=False))
+    # Where it came from and how attention is computed are not part of what the model is.
+    for name in ("_name_or_path", "_attn_implementation", "attn_implementation", "transformers_version", "dtype"):
+        config.pop(name, None)
+    return {**config, "architectures": [type(model).__name__]}
 
 
 def instance(kind: type[PreTrainedModel], config: PreTrainedConfig) -> PreTrainedModel:

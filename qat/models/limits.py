@@ -12,8 +12,19 @@ from transformers import PreTrainedConfig, PreTrainedModel
 
 from siliquant.inputs import InputError, short
 
-__all__ = ["MOST_PARAMETERS", "SIZES", "check_parameters", "check_scores", "check_sizes", "describing"]
+__all__ = [
+    "MOST_PARAMETERS",
+    "QUANT_METHOD",
+    "SIZES",
+    "check_parameters",
+    "check_scores",
+    "check_sizes",
+    "describing",
+    "own_quantisation",
+]
 
+QUANT_METHOD = "siliquant"
+"""What quantization_config of config.json has as quant_method, as Hugging Face names it."""
 MOST_PARAMETERS = 1 << 30
 """Parameters of the largest network: 4 GiB in float32."""
 _MOST_SCORES = 1 << 28  # of one layer and input: 1 GiB in float32
@@ -54,13 +65,19 @@ def describing(kind: type[PreTrainedConfig], values: Mapping[str, Any]) -> dict[
     Everything else is left out: what would choose code, types, or how results are handed over. Raises InputError for
     weights that are quantised, and for what would make another network of the same weights.
     """
-    if values.get("quantization_config"):
+    if values.get("quantization_config") and own_quantisation(values) is None:
         raise InputError("quantization_config must not be there: the weights must be those of full precision")
     for name in _OTHER_NETWORKS:
         if values.get(name):
             raise InputError(f"{name} must be false for a classifier, not {short(values[name])}")
     known = {each.name for each in fields(kind) if not each.name.startswith("_")} - _HANDING_OVER
     return {name: value for name, value in values.items() if name in known or name in _LABELS}
+
+
+def own_quantisation(values: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The quantization_config of a config.json where it is one of ours, else None."""
+    found = values.get("quantization_config")
+    return found if isinstance(found, dict) and found.get("quant_method") == QUANT_METHOD else None
 
 
 def check_sizes(values: Mapping[str, Any]) -> None:

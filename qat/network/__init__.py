@@ -2,7 +2,8 @@
 
 In: a model and a scheme. Out: the same model with quantised layers. Read ``convert``, ``layers``, ``gemm`` (its integer
 products), ``losses``, ``oscillation``, ``annealing``, ``reparameterised`` (query and key as one), ``rotate`` (of a
-full-precision network) with ``hadamard``, ``state`` (what is read for a network), ``tracing`` (its products by role and
+full-precision network) with ``hadamard``, ``saving`` and ``state`` (what is written of a
+network and read for it), ``tracing`` (its products by role and
 block).
 """
 
@@ -24,7 +25,8 @@ from .layers import QuantContext, QuantConv2d, QuantGemm, QuantLinear, QuantScor
 from .losses import attention_distillation, hidden_state_distillation, soft_cross_entropy
 from .oscillation import Freezer, OscillationTracker, bin_regulariser, regulariser_weight
 from .rotate import rotate
-from .state import check_state
+from .saving import scheme_of
+from .state import check_state, holds_quantised, load_quantised, load_state
 from .tracing import ROLES, TracedGemm, role_of, sample, trace
 
 __all__ = [
@@ -48,7 +50,10 @@ __all__ = [
     "exact_product",
     "gemms",
     "hidden_state_distillation",
+    "holds_quantised",
     "integer_engine",
+    "load_quantised",
+    "load_state",
     "quantize_model",
     "quantizers",
     "query_key_products",
@@ -56,6 +61,7 @@ __all__ = [
     "role_of",
     "rotate",
     "sample",
+    "scheme_of",
     "soft_cross_entropy",
     "trace",
     "weight_quantizers",

@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, NoReturn
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -45,6 +45,7 @@ from siliquant.inputs import InputError, InputTypeError
 from .gemm import Engine
 from .layers import QuantContext, QuantConv2d, QuantGemm, QuantLinear, QuantScores, quantized_attention
 from .reparameterised import PassedInput, ReparameterisedLinear, ReparameterisedScores, check_head_size, fused
+from .saving import keep_saving
 
 __all__ = [
     "calibrate",
@@ -78,8 +79,8 @@ def quantize_model(model: PreTrainedModel, scheme: Scheme, *, fit_weights: bool 
     Weight scales start at the least squared error (`fit_weights`; not needed when a state dict is loaded next).
     Activation scales need `calibrate` or a state dict.
 
-    Its configuration becomes a copy, which other models do not share. `save_pretrained` is refused from now on: it
-    would write weights without their quantisers.
+    Its configuration becomes a copy, which other models do not share. `save_pretrained` keeps the quantisation from
+    now on, and `load_quantised` (`qat.load`) reads it.
 
     Raises, with the model as it was:
         TypeError: the model is of a family whose layers and attention are not known here.
@@ -130,7 +131,7 @@ def quantize_model(model: PreTrainedModel, scheme: Scheme, *, fit_weights: bool 
         builder.fit_weights()
     builder.put()
     _own_configuration(model)
-    model.save_pretrained = _refuse_to_save  # type: ignore[method-assign]
+    keep_saving(model, scheme)
     return model
 
 
@@ -157,14 +158,6 @@ def _own_configuration(model: PreTrainedModel) -> None:
             if value is shared:
                 setattr(module, name, own)
     own._attn_implementation = _ATTENTION
-
-
-def _refuse_to_save(*_: Any, **__: Any) -> NoReturn:
-    raise InputError(
-        "save_pretrained would write the weights of a quantised model without their quantisers: for the integers use "
-        "IntegerModel.from_quantized(model, scheme, {}).save(folder) of qat.export; to go on training keep "
-        "model.state_dict() and the scheme, and load them after quantize_model(model, scheme, fit_weights=False)"
-    )
 
 
 def gemms(model: nn.Module) -> dict[str, QuantGemm]:

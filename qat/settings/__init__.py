@@ -9,7 +9,7 @@ from .imagestats import IMAGE_STATS_HELP, IMAGENET_STATS, Stats, read_image_stat
 from .names import DATA, PRESET_NAMES, ROTATIONS
 from .options import Options, add_arguments, merge, read_config, typed, values_of_recipe
 from .ranges import GradientScale, check_bits, check_samples, code_range
-from .scheme import Bits, Scheme
+from .scheme import Bits, Override, Scheme
 
 __all__ = [
     "DATA",
@@ -20,6 +20,7 @@ __all__ = [
     "Bits",
     "GradientScale",
     "Options",
+    "Override",
     "Scheme",
     "Stats",
     "add_arguments",

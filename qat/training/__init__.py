@@ -1,6 +1,6 @@
 """The training loop, the folder of a run, and accuracy.
 
-Read ``runs`` (what a folder holds), ``weights`` (its tensors), ``trainer``, ``accuracy``, ``rundata``, ``classes``,
+Read ``runs`` (what a folder holds), ``trainer``, ``accuracy``, ``rundata``, ``classes``,
 ``softlabels`` (stored and replayed), ``distributed``.
 """
 
@@ -27,7 +27,6 @@ from .runs import (
 )
 from .softlabels import make_store, replay, weights_sha256
 from .trainer import Training, calibration_inputs, train
-from .weights import check_network, save_model
 
 __all__ = [
     "METRICS",
@@ -37,7 +36,6 @@ __all__ = [
     "Training",
     "calibration_inputs",
     "check_inputs",
-    "check_network",
     "check_origin",
     "check_recorded",
     "classes_of",
@@ -60,7 +58,6 @@ __all__ = [
     "read_record",
     "read_state",
     "replay",
-    "save_model",
     "save_record",
     "split_batches",
     "stated_look",

@@ -19,19 +19,16 @@ from typing import Any
 
 import torch
 import transformers
-from torch import nn
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from qat.data import Data, FolderImages, look_of_record
-from qat.files import load_torch
-from qat.models import from_config, is_preset, load_pretrained, recognise
-from qat.network import check_state, quantize_model, quantizers
+from qat.files import load_torch, read_model
+from qat.models import from_config, is_preset, load_pretrained, model_config, recognise
+from qat.network import holds_quantised, load_quantised, load_state, quantize_model, quantizers
 from qat.quantisers.native import status
 from qat.settings import Scheme, merge
 from siliquant.files import write_atomically
 from siliquant.inputs import FileError, InputError, belongs, json_object, member, read_text, short
-
-from .weights import read_model
 
 __all__ = [
     "RunRecord",
@@ -97,15 +94,6 @@ def save_record(
         "versions": versions(),
     }
     write_atomically(folder / "run.json", json.dumps(record, indent=1) + "\n")
-
-
-def model_config(model: PreTrainedModel) -> dict[str, Any]:
-    """The configuration that `from_config` makes the same model of, without weights."""
-    config: dict[str, Any] = json.loads(model.config.to_json_string(use_diff=False))
-    # Where it came from and how attention is computed are not part of what the model is.
-    for name in ("_name_or_path", "_attn_implementation", "attn_implementation", "transformers_version", "dtype"):
-        config.pop(name, None)
-    return {**config, "architectures": [type(model).__name__]}
 
 
 def versions() -> dict[str, str]:
@@ -217,21 +205,6 @@ def load_run(folder: Path | str) -> tuple[PreTrainedModel, RunRecord]:
     return model.eval(), record
 
 
-def load_state(model: nn.Module, tensors: Mapping[str, torch.Tensor], path: Path) -> None:
-    """Strictly: InputError that names missing and unexpected tensors, one of another shape or type, and parameters of
-    quantisers beyond their bounds (`qat.network.check_state`).
-    """
-    own = model.state_dict().keys()
-    missing, unexpected = [name for name in own if name not in tensors], [name for name in tensors if name not in own]
-    for kind, names in (("lacks", missing), ("has", unexpected)):
-        if names:
-            more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-            listed = ", ".join(short(name, 80).strip("'") for name in names[:5])
-            raise InputError(f"{path} must fit the model, but it {kind} {listed}{more}")
-    check_state(model, tensors, f"{path}: ")
-    model.load_state_dict(dict(tensors))
-
-
 def load_start(
     source: Path,
     *,
@@ -242,17 +215,20 @@ def load_start(
     """The full-precision parameters of a run (of its latent weights if it is quantised), or of another checkpoint, of
     the network that `config` describes.
     """
-    if not (source / "run.json").exists():
+    if (source / "run.json").exists():
+        trained, what = load_run(source)[0], "a run"
+    elif holds_quantised(source):
+        trained, what = load_quantised(source), "a quantised network"
+    else:
         return load_pretrained(source, config=config, num_labels=num_labels, new_head=new_head)
-    trained, record = load_run(source)
-    model = from_config(dict(record.model))
+    model = from_config(model_config(trained))
     skip = tuple(f"{name}." for name in quantizers(trained))
     tensors = {_full_name(name): t for name, t in trained.state_dict().items() if not name.startswith(skip)}
     labels = model.config.num_labels
     if num_labels is not None and labels != num_labels:
         if not new_head:
             raise InputError(f"{source} must have {num_labels} classes, not {labels}; a new head would replace them")
-        raise InputError(f"{source} is a run with {labels} classes: a new head is for other checkpoints only")
+        raise InputError(f"{source} is {what} with {labels} classes: a new head is for other checkpoints only")
     load_state(model, tensors, source)
     return model.eval()
 
@@ -286,6 +262,8 @@ def load_teacher(path: Path, *, config: PreTrainedConfig | None = None) -> PreTr
     """
     if (path / "run.json").exists():
         model = load_run(path)[0]
+    elif holds_quantised(path):
+        model = load_quantised(path)
     else:
         model = load_pretrained(path, config=config)
     return model.eval().requires_grad_(False)

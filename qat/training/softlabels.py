@@ -29,9 +29,8 @@ from qat.data import (
     stored_views,
     uniforms,
 )
+from qat.files import tensors_sha256
 from siliquant.inputs import InputError
-
-from .weights import tensors_sha256
 
 __all__ = ["make_store", "replay", "weights_sha256"]
 

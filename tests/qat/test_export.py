@@ -22,6 +22,7 @@ from transformers import PreTrainedModel, SwinConfig, SwinForImageClassification
 
 from qat import export
 from qat.data.datasets import open_data
+from qat.files.stored import save_model
 from qat.integers.agreement import Agreement, compare_paths
 from qat.integers.integer import IntegerModel
 from qat.models.sret import SReTConfig, SReTForImageClassification
@@ -29,7 +30,6 @@ from qat.network.convert import calibrate, gemms, quantize_model, quantizers
 from qat.settings.options import Options
 from qat.settings.scheme import Override, Scheme
 from qat.training.runs import save_record
-from qat.training.weights import save_model
 from siliquant.commandline import console
 from siliquant.commandline.cli import run
 

@@ -19,11 +19,11 @@ import qat.export
 import qat.softlabels
 import qat.train
 from qat.evaluate import main as evaluate_main
+from qat.files.stored import read_model, save_model, tensors_sha256
 from qat.integers import IntegerModel, compare_paths, open_subject
 from qat.network.convert import gemms
 from qat.quantisers import ElasticBinarizer, Quantizer
 from qat.training.runs import load_run, load_start, load_state, read_record
-from qat.training.weights import read_model, save_model, tensors_sha256
 from tests.kept import kept_runs, unpack_run
 
 pytestmark = pytest.mark.usefixtures("quick")

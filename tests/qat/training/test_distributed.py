@@ -29,7 +29,7 @@ from rich.console import Console
 import qat.train
 from qat.training.distributed import processes
 from qat.settings.options import merge
-from qat.training.weights import save_model
+from qat.files.stored import save_model
 import conftest
 torch.set_num_threads(1)
 out = Path(sys.argv[1])

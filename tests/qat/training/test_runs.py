@@ -13,6 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from qat.files.stored import save_model
 from qat.models.classes import from_config
 from qat.models.fresh import build
 from qat.models.presets import preset
@@ -26,7 +27,6 @@ from qat.training.runs import (
     read_record,
     read_state,
 )
-from qat.training.weights import save_model
 
 IMAGES = torch.from_numpy(np.random.default_rng(0).normal(size=(3, 1, 28, 28)).astype(np.float32))
 

@@ -1,4 +1,4 @@
-"""model.safetensors of a run: the tensors, and in its header which network they are of and what they hash to.
+"""model.safetensors as this project writes it: the tensors, and in its header of which network and what they hash to.
 
 The header has one entry of ours, ``siliquant``, since safetensors writes several in any order: JSON with ``sha256``, of
 the tensors, and ``network``, model and scheme as run.json has them. A file without it, of an earlier version, is taken
@@ -18,11 +18,12 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from qat.files import MOST_FILE_BYTES, check_finite, guarded
 from siliquant.files import write_atomically
 from siliquant.inputs import InputError, json_object, member, open_regular, short
 
-__all__ = ["check_network", "read_model", "save_model", "tensors_sha256"]
+from .weights import MOST_FILE_BYTES, check_finite, guarded
+
+__all__ = ["check_network", "read_model", "save_model", "save_tensors", "tensors_sha256"]
 
 _ENTRY = "siliquant"
 
@@ -32,21 +33,27 @@ def save_model(path: Path, model: nn.Module, network: Mapping[str, Any] | None =
 
     OSError where it cannot be written.
     """
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    save_tensors(path, model.state_dict(), network)
+
+
+def save_tensors(path: Path, state: Mapping[str, Tensor], network: Mapping[str, Any] | None = None) -> None:
+    """The same for tensors by name."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
     about: dict[str, Any] = {"sha256": tensors_sha256(tensors)}
     if network is not None:
         about["network"] = dict(network)
     write_atomically(path, safetensors.torch.save(tensors, {_ENTRY: json.dumps(about, sort_keys=True)}))
 
 
-def read_model(path: Path, network: Mapping[str, Any]) -> dict[str, Tensor]:
-    """The tensors that `save_model` wrote: finite, and those of `network`, what run.json beside it says of the model.
+def read_model(path: Path, network: Mapping[str, Any], record: str = "run.json") -> dict[str, Tensor]:
+    """The tensors that `save_model` wrote: finite, and those of `network`, what `record` beside it says of the model.
 
     InputError where the file is missing or damaged, is not what was written, or was written with another run.json.
     """
     if not path.exists():
-        raise InputError(f"{path} must be there: the run has not finished an epoch yet")
-    expected = check_network(path, network)
+        yet = ": the run has not finished an epoch yet" if record == "run.json" else f" beside {record}"
+        raise InputError(f"{path} must be there{yet}")
+    expected = check_network(path, network, record)
     with guarded(f"{path} must be a safetensors file"):
         tensors = safetensors.torch.load_file(path)
     if expected is not None and (found := tensors_sha256(tensors)) != expected:
@@ -58,7 +65,7 @@ def read_model(path: Path, network: Mapping[str, Any]) -> dict[str, Tensor]:
     return tensors
 
 
-def check_network(path: Path, network: Mapping[str, Any]) -> str | None:
+def check_network(path: Path, network: Mapping[str, Any], record: str = "run.json") -> str | None:
     """What the tensors in the file must hash to; None for a file of an earlier version.
 
     InputError where the file is damaged, or was written with another run.json than one with this `network`.
@@ -73,7 +80,7 @@ def check_network(path: Path, network: Mapping[str, Any]) -> str | None:
     if where:
         raise InputError(
             f"must be the record that {path.name} was written with, of which {where} is {then}, not {now}",
-            file=path.parent / "run.json",
+            file=path.parent / record,
         )
     return member(about, "sha256", str)
 

@@ -1,0 +1,11 @@
+from .api import IntegerModel as IntegerModel
+from .api import Override as Override
+from .api import PerChannel as PerChannel
+from .api import PerHead as PerHead
+from .api import PerTensor as PerTensor
+from .api import Quantizer as Quantizer
+from .api import Scheme as Scheme
+from .api import calibrate as calibrate
+from .api import export_integers as export_integers
+from .api import load as load
+from .api import quantize_model as quantize_model
