@@ -24,6 +24,7 @@ from torch.nn import functional as F
 
 from qat.models import build
 from qat.network import OscillationTracker, bin_regulariser, calibrate, quantize_model, weight_quantizers
+from qat.quantisers import FourierSurrogate
 from qat.quantisers.native import keep_freed_memory, status
 from qat.settings import Scheme
 from siliquant.commandline import Parser, run
@@ -72,6 +73,13 @@ def main() -> None:
 
         return patched
 
+    def surrogate() -> None:
+        for _, quantizer in weights:
+            quantizer.surrogate = FourierSurrogate()
+        step(per_head)
+        for _, quantizer in weights:
+            quantizer.surrogate = None
+
     def regulariser() -> None:
         bin_regulariser(weights, max_bits=8).backward()  # type: ignore[no-untyped-call]
 
@@ -81,6 +89,7 @@ def main() -> None:
         "a scale a head": lambda: step(per_head),
         "a scale a head, regulariser": lambda: step(per_head, regularised=True),
         "a scale a head, regulariser, tracker": lambda: step(per_head, regularised=True, tracked=True),
+        "a scale a head, Fourier surrogate": surrogate,
         "a scale a head, without compiled kernels": in_torch(lambda: step(per_head)),
         "regulariser alone": regulariser,
         "regulariser alone, without compiled kernels": in_torch(regulariser),

@@ -54,7 +54,10 @@ class Options:
 
     out: Path = _option(MISSING, "output folder: the run", "DIR")
     recipe: str | None = _option(
-        None, "values below those given: the paper's (with --start and --soft-labels)", None, tuple(RECIPES)
+        None,
+        "values below those given: the paper's (with --start and --soft-labels), or LSQ as published",
+        None,
+        tuple(RECIPES),
     )
     model: str = _option(
         "vit-mnist",

@@ -44,7 +44,23 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
                 }
             ),
             needs=("start", "soft_labels"),
-        )
+        ),
+        # Learned step size quantisation as published (Esser et al., ICLR 2020, section 2): one step size a tensor, its
+        # start, the scale of its gradient, and steps of the optimiser in the number itself.
+        "lsq": Recipe(
+            MappingProxyType(
+                {
+                    "granularity": "tensor",
+                    "first_last_bits": 8,
+                    "weight_scale": "learned",
+                    "scale_start": "mean",
+                    "scale_steps": "absolute",
+                    "scale_lr": 1.0,
+                    "gradient_scale": "lsq",
+                }
+            ),
+            needs=("start",),
+        ),
     }
 )
 """By the name that --recipe takes."""

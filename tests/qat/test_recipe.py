@@ -62,6 +62,14 @@ def test_the_recipe_of_the_paper() -> None:
     assert dict(values_of_recipe(None)) == {}
 
 
+def test_the_recipe_of_lsq_is_the_four_options_of_the_published_baseline() -> None:
+    four = {"granularity": "tensor", "gradient_scale": "lsq", "scale_start": "mean", "scale_steps": "absolute"}
+    found = merge(GIVEN, {"recipe": "lsq"})
+    assert {**found.to_dict(), "recipe": None} == merge(GIVEN, four).to_dict()
+    with pytest.raises(ValueError, match=r"^recipe lsq must be given with start, which is part of it$"):
+        merge({**GIVEN, "start": None}, {"recipe": "lsq"})
+
+
 @pytest.mark.parametrize("name", list(RECIPES))
 def test_recipes_are_options_that_there_are(name: str) -> None:
     assert set(RECIPES[name].values) | set(RECIPES[name].needs) <= set(Options.__dataclass_fields__)
@@ -79,7 +87,7 @@ def test_what_is_given_wins_in_any_order() -> None:
     [
         ({"soft_labels": None}, "recipe paper must be given with soft_labels, which is part of it"),
         ({"start": None}, "recipe paper must be given with start, which is part of it"),
-        ({"recipe": "best"}, "recipe must be one of paper, not 'best'"),
+        ({"recipe": "best"}, "recipe must be one of paper, lsq, not 'best'"),
         ({"bits": 32}, "obr and freeze must be off at bits 32: without codes nothing oscillates"),
     ],
 )
