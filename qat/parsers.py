@@ -15,7 +15,7 @@ from siliquant.commandline import (
     add_samples,
 )
 
-__all__ = ["evaluate", "export", "softlabels", "trace", "train"]
+__all__ = ["analyse", "evaluate", "export", "softlabels", "trace", "train"]
 
 
 def train() -> Parser:
@@ -50,6 +50,48 @@ def evaluate() -> Parser:
     add_skip(made)
     add_machine(made)
     add_format(made, "text", "json")
+    return made
+
+
+def analyse() -> Parser:
+    """Of qat.analyse."""
+    made = Parser(
+        prog="python -m qat.analyse",
+        description="Why a network is hard to quantise. Each class of operands, and each GEMM, is quantised alone, and "
+        "left out where all else is quantised: loss and accuracy over the same samples, with intervals. Outliers of "
+        "weights and activations stand beside those of a ConvNet that is trained on the same images; oscillating "
+        "weights are those of the runs given.",
+        epilog="""\
+Without --data, the validation split of what a run was trained on is measured. DIR gets analysis.json, figures, and
+sensitivity.json and .csv for siliquant policy --sensitivity. The same command goes on after an interruption; what was
+measured is in DIR/measurements. docs/analysis.md says what the numbers mean.
+
+A run to try it on: siliquant train --data digits@validation --bits 32 --lr 2e-3 --out runs/digits
+
+example:
+  python -m qat.analyse --checkpoint runs/digits --bits 2,4 --out build/analysis""",
+    )
+    made.add_argument("--checkpoint", type=Path, metavar="DIR", required=True,
+                      help="folder of a trained run, or of Hugging Face")  # fmt: skip
+    made.add_argument("--data", metavar="NAME", help=f"data set: {', '.join(DATA)} "
+                      "(default: the validation split of what the run was trained on)")  # fmt: skip
+    made.add_argument("--bits", metavar="B,B", default="2,3,4", help="bits of weights and activations, each 2 to 8")
+    made.add_argument("--epochs", metavar="N", default="0",
+                      help="epochs of training, before each measurement; 0: calibrated scales only")  # fmt: skip
+    made.add_argument("--lr", metavar="LR", default="5e-4", help="peak learning rate of AdamW; a cosine to 0")
+    made.add_argument("--by-layer", action="store_true", help="measure the GEMMs of single layers, too")
+    made.add_argument("--by-head", action="store_true", help="measure single heads, too")
+    made.add_argument("--convnet-epochs", metavar="N", default="8",
+                      help="epochs of the ConvNet that images are compared with; 0: none")  # fmt: skip
+    made.add_argument("--runs", type=Path, nargs="+", metavar="DIR", help="folders of quantised runs, whose "
+                      "oscillating weights are compared with their scores (default: the checkpoint's)")  # fmt: skip
+    add_samples(made, None, " that are measured, drawn by --seed (default: all)")
+    made.add_argument("--tokenizer", type=Path, metavar="DIR",
+                      help="Hugging Face folder with a tokenizer (default: MiniLM's)")  # fmt: skip
+    made.add_argument("--seed", default="0", metavar="N", help="seed of all draws, 0 to 2^64 - 1")
+    add_batch_size(made, 256)
+    add_machine(made)
+    add_out_folder(made, "the analysis", required=True)
     return made
 
 

@@ -52,6 +52,7 @@ COMMANDS = (
     Command("latency", "hwmodel.latency", "cycles, utilisation and memory traffic of one inference"),
     Command("train", "qat.train", "trains a transformer at low bit-widths", "qat.parsers:train", "qat"),
     Command("evaluate", "qat.evaluate", "accuracy of a trained run", "qat.parsers:evaluate", "qat"),
+    Command("analyse", "qat.analyse", "why a network is hard to quantise", "qat.parsers:analyse", "qat"),
     Command("softlabels", "qat.softlabels", "a teacher's labels of many crops", "qat.parsers:softlabels", "qat"),
     Command("export", "qat.export", "a trained run as integers", "qat.parsers:export", "qat"),
     Command("trace", "qat.trace", "the matrix products of a network, by shape", "qat.parsers:trace", "qat"),

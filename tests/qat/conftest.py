@@ -68,7 +68,7 @@ def patch(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small data wherever runs open them, and presets of small models."""
     more = {"vit-tiny": vit_tiny, "vit-drop": partial(vit_tiny, 0.1), "bert-tiny": bert_tiny}
     monkeypatch.setattr(presets, "_CONFIGS", {**presets._CONFIGS, **more})
-    for module in ("train", "training.rundata"):
+    for module in ("train", "training.rundata", "analysis.subject"):
         monkeypatch.setattr(f"qat.{module}.open_data", small_data)
 
 
