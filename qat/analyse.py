@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from qat.settings import check_samples
 from siliquant.commandline import console, print_notes, print_table, run, working
 from siliquant.files import alone, write_atomically
-from siliquant.inputs import integer, number, number_list
+from siliquant.inputs import integer, number, number_list, printable
 
 from .parsers import analyse as parser
 
@@ -39,7 +39,7 @@ class _Asked:
     samples: int | None
     batch_size: int
     seed: int
-    workers: int
+    workers: int | None
 
     @classmethod
     def of(cls, options: Namespace) -> _Asked:
@@ -54,7 +54,7 @@ class _Asked:
             samples=options.samples,
             batch_size=integer("batch_size", options.batch_size, 1, 1 << 20),
             seed=integer("seed", options.seed, 0, (1 << 64) - 1),
-            workers=integer("workers", options.workers, 0, 64),
+            workers=None if options.workers is None else integer("workers", options.workers, 0, 64),
         )
 
 
@@ -76,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     made.only_with("data of images", not subject.texts, "--convnet-epochs")
     for remark in subject.remarks:
-        print(remark, file=sys.stderr)
+        print(printable(remark), file=sys.stderr)
     settings = Settings(
         bits=asked.bits, epochs=asked.epochs, lr=asked.lr, batch_size=asked.batch_size, seed=asked.seed,
         workers=asked.workers, by_layer=options.by_layer, by_head=options.by_head, device=device,
@@ -100,7 +100,7 @@ def _analysed(subject: Subject, settings: Settings, asked: _Asked, runs: Sequenc
     from qat.analysis import Bench, Store, code_version, count, groups, measure
 
     key = {**subject.key(), "code": code_version(), "device": settings.device.type}
-    store = Store(folder / "measurements", key, lambda text: print(text, file=sys.stderr))
+    store = Store(folder / "measurements", key, lambda text: print(printable(text), file=sys.stderr))
     bench = Bench(subject, settings, store)
     images = not subject.texts and asked.convnet_epochs > 0
     with _shown(count(bench) + 1 + images) as report:

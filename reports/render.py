@@ -44,6 +44,7 @@ def parser() -> Parser:
                       "run of qat.train; may be given several times (default: the package's runs)")  # fmt: skip
     made.add_argument("--sensitivity", type=Path, metavar="FILE",
                       help="table of sensitivities, JSON or CSV (default: the paper's order)")  # fmt: skip
+    made.add_argument("--analysis", type=Path, metavar="FILE", help="analysis.json of qat.analyse (default: none)")
     add_network(made, "deit-tiny", ", one inference of which is shown")
     made.add_argument("--bits", metavar="LIST", help="mean bits of weights and activations, 2 to 8 "
                       "(default: 2,3,4, or those of --compare)")  # fmt: skip
@@ -107,6 +108,7 @@ def _inputs(options: Namespace) -> Inputs:
         PACKAGED_EQUIVALENCE,
         packaged_oscillations,
         read_accuracies,
+        read_analysis,
         read_equivalence,
         read_oscillation,
     )
@@ -127,6 +129,7 @@ def _inputs(options: Namespace) -> Inputs:
         accuracy=read_accuracies(options.accuracy or PACKAGED_ACCURACY),
         oscillation=(read, "; ".join(file_note(path) for path in runs)),
         sensitivity=(read_sensitivity(table), file_note(table)) if table else (default_sensitivity(), ""),
+        analysis=(read_analysis(options.analysis), file_note(options.analysis)) if options.analysis else None,
         rows=_rows(options),
     )
 

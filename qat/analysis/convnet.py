@@ -37,7 +37,7 @@ class Recipe:
     lr: float = 2e-3
     weight_decay: float = 0.05
 
-    def options(self, subject: Subject, seed: int, workers: int) -> Options:
+    def options(self, subject: Subject, seed: int, workers: int | None) -> Options:
         """For the training loop."""
         return replace(
             subject.options, epochs=self.epochs, lr=self.lr, weight_decay=self.weight_decay, bits=32, seed=seed,
@@ -107,7 +107,7 @@ def convnet_for(parameters: int, channels: int, size: int, labels: int) -> ConvN
 
 
 def train_convnet(
-    subject: Subject, recipe: Recipe, kept: Path, *, seed: int, workers: int, device: torch.device
+    subject: Subject, recipe: Recipe, kept: Path, *, seed: int, workers: int | None, device: torch.device
 ) -> ConvNet:
     """One with as many parameters as the transformer, trained on the images that scales are found on; in evaluation
     mode. `kept`: a file where every epoch is kept, so that the same call goes on after an interruption.

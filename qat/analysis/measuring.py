@@ -13,6 +13,7 @@ from torch import nn
 from torch.nn import functional as F
 from transformers import PreTrainedModel
 
+from qat.data import worker_count
 from qat.network import calibrate, quantize_model, weight_quantizers
 from qat.settings import Options, Scheme
 from qat.training import Evaluation, Processes, Training, calibration_inputs, evaluate, train
@@ -38,7 +39,7 @@ class Settings:
     lr: float = 5e-4
     batch_size: int = 256
     seed: int = 0
-    workers: int = 0
+    workers: int | None = None
     by_layer: bool = False
     by_head: bool = False
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
@@ -53,7 +54,8 @@ class Settings:
 class Bench:
     """Networks with the parts of `subject` switched on and off; what is measured is kept in `store`.
 
-    The first and last layers stay at full precision throughout.
+    The first and last layers stay at full precision throughout. `plain`: the network with all of it at full precision,
+    whose quantisers see what they would quantise.
     """
 
     def __init__(self, subject: Subject, settings: Settings, store: Store) -> None:
@@ -63,6 +65,8 @@ class Bench:
         self.products: Products = products_of(subject.model, subject.tokens)
         planned = quantize_model(copy.deepcopy(subject.model), Scheme(), fit_weights=False)
         separate_inputs(planned)
+        switch(planned, {})
+        self.plain = planned
         self.parts: list[Part] = parts_of(planned, self.products, by_layer=settings.by_layer, by_head=settings.by_head)
 
     @property
@@ -108,10 +112,9 @@ class Bench:
 
     def evaluated(self, model: nn.Module) -> Evaluation:
         """On the samples that are measured. InputError where an output is not finite."""
-        settings = self.settings
-        found = evaluate(
-            model, self.subject.data, batch_size=settings.batch_size, device=settings.device, workers=settings.workers
-        )
+        settings, data = self.settings, self.subject.data
+        workers = worker_count(data.test, settings.workers, settings.device)
+        found = evaluate(model, data, batch_size=settings.batch_size, device=settings.device, workers=workers)
         found.check_finite()
         return found
 

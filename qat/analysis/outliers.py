@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -104,9 +104,7 @@ class _Seen:
 
 def of_transformer(bench: Bench) -> list[Statistics]:
     """Weights, and activations on the samples that are measured, of the network at full precision."""
-    model = bench.prepared(bench.settings.bits[0], True)
-    for quantizer in (each for layer in gemms(model).values() for each in layer.operands()):
-        quantizer.off = range(quantizer.groups)
+    model = cast(nn.Module, bench.plain).to(bench.settings.device)
     found = []
     seen: dict[tuple[str, int], _Seen] = {}
     watched: list[tuple[nn.Module, Callable[[Tensor], None]]] = []

@@ -81,7 +81,7 @@ def open_subject(source: Path, name: str | None, *, tokenizer: Path | None, samp
     values = {} if record is None else {each: record.options[each] for each in _KEPT if each in record.options}
     options = merge(values, {"out": Path("analysis"), "data": name})
     model = load_start(source)
-    same = recorded.removesuffix(VALIDATION) == name.removesuffix(VALIDATION)
+    same = record is not None and recorded.removesuffix(VALIDATION) == name.removesuffix(VALIDATION)
     data = open_data(
         name,
         image_size=getattr(model.config, "image_size", None),
@@ -98,7 +98,7 @@ def open_subject(source: Path, name: str | None, *, tokenizer: Path | None, samp
     if model.config.num_labels != labels:
         raise InputError(f"{source} must have {labels} classes, as {name}, not {model.config.num_labels}")
     remark = compare_classes(str(source), classes_of(source, model), data)
-    seen = None if record is None else same and name.endswith(VALIDATION) and not recorded.endswith(VALIDATION)
+    seen = None if not same else name.endswith(VALIDATION) and not recorded.endswith(VALIDATION)
     notes = [remark] if remark else []
     if not name.endswith(VALIDATION):
         notes.append(f"measured on the test split of {name}, as --data asks; {name}{VALIDATION} leaves it alone")
@@ -113,7 +113,10 @@ def open_subject(source: Path, name: str | None, *, tokenizer: Path | None, samp
 def _look(source: Path, name: str, about: Mapping[str, Any] | None) -> Any:
     if not has_look(name):
         return None
-    return look_of_record(about) if about is not None else look_of(source)
+    found = look_of_record(about) if about is not None else look_of(source)
+    if found is None:
+        raise InputError(f"{source} must say how its images are normalised, as a preprocessor_config.json does")
+    return found
 
 
 def _as_recorded(data: Data, about: Mapping[str, Any]) -> Data:

@@ -13,7 +13,7 @@ from hwmodel.inference import NoArrayError
 from hwmodel.measurement import RowStore, SynthesisRow
 from hwmodel.model import PACKAGED_MODELS, LibraryModel, known_models, load_model
 from hwmodel.workload import SensitivityTable, Workload, load_workload, standard_mixture
-from reports.inputs import Accuracies, Equivalence, Oscillation, checked
+from reports.inputs import Accuracies, Analysis, Equivalence, Oscillation, checked
 from reports.numbers import (
     Breakdown,
     Network,
@@ -33,6 +33,7 @@ from reports.sections import (
     Missing,
     Section,
     accuracy_section,
+    analysis_section,
     area_section,
     clock_section,
     energy_section,
@@ -58,8 +59,8 @@ Working = Callable[[str], AbstractContextManager[object]]
 @dataclass(frozen=True, kw_only=True)
 class Inputs:
     """rows: of the comparison, from the file ``compare`` or computed. workload: whose inference is shown, a name or
-    the path of a file of GEMMs. cost_models: the folder with the model of the library. Records with the note on the
-    files they are from.
+    the path of a file of GEMMs. analysis: shown where there is one. cost_models: the folder with the model of the
+    library. Records with the note on the files they are from.
     """
 
     rows: tuple[Row, ...]
@@ -67,6 +68,7 @@ class Inputs:
     accuracy: Accuracies
     oscillation: tuple[tuple[Oscillation, ...], str]
     sensitivity: tuple[SensitivityTable, str]
+    analysis: tuple[Analysis, str] | None = None
     compare: Path | None = None
     workload: str = "deit-tiny"
     cost_models: Path = PACKAGED_MODELS
@@ -108,6 +110,7 @@ def assemble(inputs: Inputs, working: Working = lambda _: nullcontext()) -> Docu
         equivalence_section(*inputs.equivalence),
         oscillation_section(*inputs.oscillation),
         sensitivity_section(*inputs.sensitivity),
+        *([] if inputs.analysis is None else [analysis_section(*inputs.analysis)]),
     ]
     errors = next((each for each in validated if each.name == library), None)
     return Document(

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from .accuracy import accuracy_section, own_workloads, published_workloads
+from .analysis import analysis_section
 from .breakdowns import area_section, energy_section
 from .clock import clock_section
 from .document import Document, Missing, Section, TableBlock
@@ -22,6 +23,7 @@ __all__ = [
     "Section",
     "TableBlock",
     "accuracy_section",
+    "analysis_section",
     "area_section",
     "clock_section",
     "energy_section",

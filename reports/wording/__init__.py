@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .findings import (
+    analysis_finding,
     clock_finding,
     ends_finding,
     energy_finding,
@@ -32,6 +33,7 @@ from .story import (
 
 __all__ = [
     "KeyNumber",
+    "analysis_finding",
     "answer",
     "clock_finding",
     "ends_finding",

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from hwmodel.comparison import Row, UnitRow, is_uniform
 from reports.charts import FrontPoint, front_of, pareto
-from reports.inputs import Equivalence, Oscillation
+from reports.inputs import Equivalence, Oscillation, Rise
 from reports.numbers import (
     KINDS,
     Breakdown,
@@ -23,7 +23,8 @@ from reports.values import bits, capital, counted, number, percent, span
 from siliquant.inputs import listing
 
 __all__ = [
-    "clock_finding", "ends_finding", "energy_finding", "equivalence_finding", "floorplan_finding", "front_finding",
+    "analysis_finding", "clock_finding", "ends_finding", "energy_finding", "equivalence_finding", "floorplan_finding",
+    "front_finding",
     "model_finding", "oscillation_finding", "own_finding", "pareto_finding", "parts_finding", "requantiser_finding",
     "sensitivity_finding",
 ]  # fmt: skip
@@ -214,3 +215,15 @@ def sensitivity_finding(values: Mapping[tuple[str, int | None], float]) -> str:
     if len(ranked) == 1 or ranked[1][1] == 0:
         return f"{capital(name)} is the most sensitive to low bits"
     return f"{capital(name)} is the most sensitive to low bits, {value / ranked[1][1]:.3g} times as much as the next"
+
+
+def analysis_finding(alone: Sequence[Rise]) -> str:
+    """Which class of operands costs most by itself, where one can be told from nothing; all of one width."""
+    told, width = [rise for rise in alone if rise.low > 0], alone[0].bits
+    if not told:
+        return f"No class of operands alone costs at {width} bits what can be told from nothing"
+    worst = max(told, key=lambda rise: rise.loss)
+    return (
+        f"{capital(worst.part.replace('_', ' '))} costs most alone at {width} bits: the loss rises by {worst.loss:.4f} "
+        f"(95 %: {worst.low:.4f} to {worst.high:.4f})"
+    )
