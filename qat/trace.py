@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from qat.models import SIZES, build, check_scores, is_preset, preset
+from qat.models import SIZES, build, check_scores, is_preset, most_tokens, preset
 from qat.network import sample, trace
 from siliquant.commandline import run
 from siliquant.files import write_atomically
@@ -42,7 +42,7 @@ def workload(network: str, *, labels: int | None = None, tokens: int | None = No
     """
     found = preset(network)
     name, config = found.name, found.config
-    most = getattr(config, "max_position_embeddings", None) or _MOST_TOKENS
+    most = most_tokens(config) or _MOST_TOKENS
     tokens = min(_TOKENS, most) if tokens is None else tokens
     if not 1 <= tokens <= most:
         raise InputError(f"tokens must be an integer from 1 to {most} for {name}, not {tokens}")

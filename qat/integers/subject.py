@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from qat.models import build, preset
+from qat.models import build, most_tokens, preset
 from qat.network import calibrate, quantize_model
 from qat.settings import Scheme, check_samples
 from qat.training import check_origin, inputs_of, load_run, model_config, open_run_data, split_batches
@@ -91,7 +91,7 @@ def random_network(
     torch.manual_seed(seed)
     found = preset(network)
     name, config = found.name, found.config
-    most = getattr(config, "max_position_embeddings", _TOKENS)
+    most = most_tokens(config) or _TOKENS
     tokens = min(_TOKENS, most) if tokens is None else tokens
     if not 1 <= tokens <= most:
         raise InputError(f"tokens must be an integer from 1 to {most} for {name}, not {short(tokens)}")

@@ -11,7 +11,7 @@ from .checkpoints import STRUCTURE, load_pretrained
 from .classes import described, from_config, model_classes, model_config
 from .folders import read_config
 from .fresh import build, untrained
-from .limits import QUANT_METHOD, SIZES, check_scores, own_quantisation
+from .limits import QUANT_METHOD, SIZES, check_scores, most_tokens, own_quantisation
 from .presets import is_preset, preset
 from .recognition import recognise, says_its_network
 from .sret import SReTAttention, SReTForImageClassification, SReTMLP
@@ -31,6 +31,7 @@ __all__ = [
     "load_pretrained",
     "model_classes",
     "model_config",
+    "most_tokens",
     "own_quantisation",
     "preset",
     "read_config",

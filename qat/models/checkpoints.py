@@ -23,9 +23,15 @@ from .presets import preset as preset_of
 
 __all__ = ["STRUCTURE", "load_pretrained"]
 
-_HEADS = ("classifier", "cls_classifier", "distillation_classifier")
-# Of a pretrained network that was no classifier: BERT's two pretraining heads, and the pooler of a bare ViT.
-_OTHER_HEADS = ("cls.", "pooler.", "vit.pooler.", "deit.pooler.")
+_HEADS = ("classifier", "cls_classifier", "distillation_classifier", "pre_classifier")
+# Layers of a classifier whose outputs are no labels: of RoBERTa and of DistilBERT.
+_BEFORE_LABELS = ("classifier.dense.", "pre_classifier.")
+# Of a pretrained network that was no classifier: the pretraining heads of BERT, RoBERTa and DistilBERT, and the
+# pooler of a bare ViT or RoBERTa.
+_OTHER_HEADS = (
+    "cls.", "pooler.", "vit.pooler.", "deit.pooler.", "roberta.pooler.", "lm_head.", "vocab_transform.",
+    "vocab_layer_norm.", "vocab_projector.",
+)  # fmt: skip
 # Integers beside the weights: of BERT, of Swin as older versions of transformers wrote it, and of batch norms.
 _TABLES = ("position_ids", "relative_position_index", "num_batches_tracked")
 # fmt: off
@@ -33,7 +39,8 @@ STRUCTURE = (
     "model_type", "image_size", "num_channels", "patch_size", "hidden_size", "num_hidden_layers",
     "num_attention_heads", "intermediate_size", "hidden_act", "qkv_bias", "embed_dim", "depths", "num_heads",
     "window_size", "mlp_ratio", "use_absolute_embeddings", "vocab_size", "max_position_embeddings",
-    "type_vocab_size", "stem_strides", "widths", "recursions", "groups", "projection_ratio",
+    "type_vocab_size", "dim", "n_layers", "n_heads", "hidden_dim", "activation", "sinusoidal_pos_embds",
+    "stem_strides", "widths", "recursions", "groups", "projection_ratio",
 )
 # fmt: on
 """Fields that decide what the network computes, apart from its weights."""
@@ -115,6 +122,7 @@ def _load_file(file: Path, wanted: PreTrainedConfig, num_labels: int | None, new
     own_names = any(name.startswith(f"{kind.base_model_prefix}.") for name in tensors)
     use_timm = not own_names and wanted.model_type in ("vit", "deit", "swin")
     heads = [name for name in tensors if name.endswith(".weight") and (timm_names.is_head(name) or _in_head(name))]
+    heads = [name for name in heads if not name.startswith(_BEFORE_LABELS)]
     found = tensors[heads[0]].shape[0] if heads and tensors[heads[0]].ndim else None
     if found is not None:
         _check_labels(file, found, num_labels, new_head)
@@ -237,6 +245,7 @@ def _in_head(name: str) -> bool:
 def _renew_head(model: PreTrainedModel) -> None:
     for name in _HEADS:
         head = getattr(model, name, None)
-        if isinstance(head, nn.Linear):
-            nn.init.normal_(head.weight, std=model.config.initializer_range)
-            nn.init.zeros_(head.bias)
+        for layer in head.modules() if isinstance(head, nn.Module) else ():
+            if isinstance(layer, nn.Linear):
+                nn.init.normal_(layer.weight, std=model.config.initializer_range)
+                nn.init.zeros_(layer.bias)

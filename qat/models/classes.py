@@ -11,8 +11,10 @@ from transformers import (
     BertForSequenceClassification,
     DeiTForImageClassification,
     DeiTForImageClassificationWithTeacher,
+    DistilBertForSequenceClassification,
     PreTrainedConfig,
     PreTrainedModel,
+    RobertaForSequenceClassification,
     SwinForImageClassification,
     ViTForImageClassification,
 )
@@ -144,5 +146,7 @@ _CLASSES: Mapping[str, tuple[type[PreTrainedModel], ...]] = MappingProxyType(
         "swin": (SwinForImageClassification,),
         "sret": (SReTForImageClassification,),
         "bert": (BertForSequenceClassification,),
+        "roberta": (RobertaForSequenceClassification,),
+        "distilbert": (DistilBertForSequenceClassification,),
     }
 )

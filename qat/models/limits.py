@@ -20,6 +20,7 @@ __all__ = [
     "check_scores",
     "check_sizes",
     "describing",
+    "most_tokens",
     "own_quantisation",
 ]
 
@@ -36,6 +37,7 @@ SIZES: Mapping[str, tuple[int, int]] = MappingProxyType(
         "num_hidden_layers": (1, 256), "num_attention_heads": (1, 1024), "depths": (1, 64), "num_heads": (1, 1024),
         "vocab_size": (1, 1 << 22), "max_position_embeddings": (1, 1 << 20), "type_vocab_size": (1, 1024),
         "stem_strides": (1, 64), "widths": (1, 1 << 14), "recursions": (1, 64), "groups": (1, 1 << 12),
+        "dim": (1, 1 << 16), "hidden_dim": (1, 1 << 18), "n_layers": (1, 256), "n_heads": (1, 1024),
         "num_labels": (1, 1 << 16), "encoder_stride": (1, 4096), "pooler_output_size": (1, 1 << 16),
     }
 )  # fmt: skip
@@ -46,7 +48,8 @@ _RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(
     {
         "layer_norm_eps": (1e-15, 1e-2), "initializer_range": (0.0, 100.0), "mlp_ratio": (1 / 64, 64.0),
         "projection_ratio": (1 / 64, 64.0), "hidden_dropout_prob": _SHARES, "attention_probs_dropout_prob": _SHARES,
-        "classifier_dropout": _SHARES, "drop_path_rate": _SHARES,
+        "classifier_dropout": _SHARES, "drop_path_rate": _SHARES, "dropout": _SHARES, "attention_dropout": _SHARES,
+        "seq_classif_dropout": _SHARES,
     }
 )  # fmt: skip
 # What is no part of the network, though the configuration has a place for it: how results are handed over.
@@ -72,6 +75,17 @@ def describing(kind: type[PreTrainedConfig], values: Mapping[str, Any]) -> dict[
             raise InputError(f"{name} must be false for a classifier, not {short(values[name])}")
     known = {each.name for each in fields(kind) if not each.name.startswith("_")} - _HANDING_OVER
     return {name: value for name, value in values.items() if name in known or name in _LABELS}
+
+
+def most_tokens(config: PreTrainedConfig) -> int | None:
+    """Tokens of the longest text that the network has positions for; None where it takes none or says none.
+
+    The positions of RoBERTa begin behind that of padding.
+    """
+    most = getattr(config, "max_position_embeddings", None)
+    if not isinstance(most, int):
+        return None
+    return most - (config.pad_token_id or 0) - 1 if config.model_type == "roberta" else most
 
 
 def own_quantisation(values: Mapping[str, Any]) -> Mapping[str, Any] | None:

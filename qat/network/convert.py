@@ -1,4 +1,4 @@
-"""Quantises Hugging Face ViT, DeiT, Swin and BERT models, and our SReT, in place.
+"""Quantises Hugging Face ViT, DeiT, Swin, BERT, RoBERTa and DistilBERT models, and our SReT, in place.
 
 The model keeps its classes and its forward code: linear layers and convolutions are replaced by quantised ones, and
 attention is computed by `qat.network.layers.quantized_attention` through transformers' own table of attention
@@ -26,6 +26,14 @@ from transformers.models.bert.modeling_bert import (
     BertSelfAttention,
 )
 from transformers.models.deit.modeling_deit import DeiTAttention, DeiTMLP, DeiTPreTrainedModel
+from transformers.models.distilbert import modeling_distilbert as distilbert
+from transformers.models.roberta.modeling_roberta import (
+    RobertaIntermediate,
+    RobertaLayer,
+    RobertaPooler,
+    RobertaPreTrainedModel,
+    RobertaSelfAttention,
+)
 from transformers.models.swin.modeling_swin import SwinAttention, SwinMLP, SwinPatchMerging, SwinPreTrainedModel
 from transformers.models.vit.modeling_vit import ViTAttention, ViTMLP, ViTPreTrainedModel
 
@@ -69,6 +77,8 @@ _FAMILIES = (
     DeiTPreTrainedModel,
     SwinPreTrainedModel,
     BertPreTrainedModel,
+    RobertaPreTrainedModel,
+    distilbert.DistilBertPreTrainedModel,
     SReTForImageClassification,
 )
 
@@ -102,20 +112,26 @@ def quantize_model(model: PreTrainedModel, scheme: Scheme, *, fit_weights: bool 
         if isinstance(module, _PROJECTIONS):
             _attention(builder, name, module, ("q_proj", "k_proj", "v_proj"), module.num_attention_heads)
             builder.linear(f"{name}.o_proj", (f"{name}.context",), reduced_heads=module.num_attention_heads)
-        elif isinstance(module, BertSelfAttention):
+        elif isinstance(module, BertSelfAttention | RobertaSelfAttention):
             _attention(builder, name, module, ("query", "key", "value"), module.num_attention_heads)
             output = f"{name.removesuffix('.self')}.output.dense"
             builder.linear(output, (f"{name}.context",), reduced_heads=module.num_attention_heads)
         elif isinstance(module, _MLPS):
             builder.linear(f"{name}.fc1", (f"{_parent(name)} (normalised)",))
             builder.linear(f"{name}.fc2", (f"{name}.fc1",), rectified=True)
-        elif isinstance(module, BertIntermediate):
+        elif isinstance(module, distilbert.DistilBertSelfAttention):
+            _attention(builder, name, module, ("q_lin", "k_lin", "v_lin"), module.n_heads)
+            builder.linear(f"{name}.out_lin", (f"{name}.context",), reduced_heads=module.n_heads)
+        elif isinstance(module, distilbert.FFN):
+            builder.linear(f"{name}.lin1", (f"{_parent(name)}.sa_layer_norm",))
+            builder.linear(f"{name}.lin2", (f"{name}.lin1",), rectified=True)
+        elif isinstance(module, BertIntermediate | RobertaIntermediate):
             builder.linear(f"{name}.dense", (f"{_parent(name)}.attention.output",))
-        elif isinstance(module, BertLayer):
+        elif isinstance(module, BertLayer | RobertaLayer):
             builder.linear(f"{name}.output.dense", (f"{name}.intermediate.dense",), rectified=True)
         elif isinstance(module, SwinPatchMerging):
             builder.linear(f"{name}.reduction", (f"{name}.norm",))
-        elif isinstance(module, BertPooler):
+        elif isinstance(module, BertPooler | RobertaPooler):
             builder.linear(f"{name}.dense", (_parent(name),), first_or_last=True)
     for name, module in modules.items():
         # What is left: patch embedding, stem and transition convolutions, classifiers.

@@ -25,6 +25,8 @@ from transformers import PreTrainedModel
 from transformers.models.bert.modeling_bert import BertSelfAttention
 from transformers.models.deit.modeling_deit import DeiTAttention, DeiTForImageClassification, DeiTModel
 from transformers.models.deit.modeling_deit import DeiTForImageClassificationWithTeacher as DeiTWithTeacher
+from transformers.models.distilbert.modeling_distilbert import DistilBertSelfAttention
+from transformers.models.roberta.modeling_roberta import RobertaSelfAttention
 from transformers.models.swin.modeling_swin import SwinAttention
 from transformers.models.vit.modeling_vit import ViTAttention, ViTForImageClassification
 
@@ -76,7 +78,9 @@ def _attentions(model: nn.Module) -> Iterator[_Heads]:
     for name, module in modules.items():
         if isinstance(module, ViTAttention | DeiTAttention | SwinAttention | SReTAttention):
             yield _Heads(module.num_attention_heads, module.q_proj, module.k_proj, module.v_proj, module.o_proj)
-        elif isinstance(module, BertSelfAttention):
+        elif isinstance(module, DistilBertSelfAttention):
+            yield _Heads(module.n_heads, module.q_lin, module.k_lin, module.v_lin, module.out_lin)
+        elif isinstance(module, BertSelfAttention | RobertaSelfAttention):
             output = modules[f"{name.removesuffix('.self')}.output.dense"]
             assert isinstance(output, nn.Linear)
             yield _Heads(module.num_attention_heads, module.query, module.key, module.value, output)

@@ -31,15 +31,24 @@ ROLES: tuple[tuple[str, str], ...] = (
     ("*.key", "key"),
     ("*.v_proj", "value"),
     ("*.value", "value"),
+    ("*.q_lin", "query"),
+    ("*.k_lin", "key"),
+    ("*.v_lin", "value"),
     ("*.scores", "scores"),
     ("*.context", "context"),
     ("*.o_proj", "projection"),
     ("*.attention.output.dense", "projection"),
+    ("*.attention.out_lin", "projection"),
     ("*.mlp.fc1", "fc1"),
+    ("*.ffn.lin1", "fc1"),
+    ("*.ffn.lin2", "fc2"),
     ("*.intermediate.dense", "fc1"),
     ("*.mlp.fc2", "fc2"),
     ("*.output.dense", "fc2"),
     ("*.pooler.dense", "pooler"),
+    ("classifier.dense", "pooler"),
+    ("pre_classifier", "pooler"),
+    ("classifier.out_proj", "classifier"),
     ("*classifier", "classifier"),
 )
 """The role of a GEMM by a pattern of its name; the first that matches."""
@@ -158,6 +167,10 @@ def _feeding(layers: Mapping[str, QuantGemm]) -> frozenset[str]:
     return frozenset(found)
 
 
+def _heads_of(module: nn.Module) -> int | None:
+    return getattr(module, "num_attention_heads", None) or getattr(module, "n_heads", None)
+
+
 def _heads(model: nn.Module, name: str) -> int:
     """Heads of the attention module that the GEMM is in."""
     path = name
@@ -165,7 +178,7 @@ def _heads(model: nn.Module, name: str) -> int:
         path = path.rpartition(".")[0]
         for place in (path, f"{path}.self" if path else "self"):  # BERT's output projection lies beside its attention
             try:
-                heads = getattr(model.get_submodule(place), "num_attention_heads", None)
+                heads = _heads_of(model.get_submodule(place))
             except AttributeError:
                 continue
             if isinstance(heads, int):

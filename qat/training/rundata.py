@@ -27,6 +27,7 @@ from qat.data import (
     with_look,
     without,
 )
+from qat.models import most_tokens
 from qat.settings import merge, read_image_stats
 from siliquant.inputs import InputError, member, printable
 
@@ -96,7 +97,7 @@ def _check_tokens(name: str, config: PreTrainedConfig, data: Data) -> None:
             ("the tokenizer's largest number", "vocab_size", int(split.tokens.max()) + 1),
             ("kinds of texts", "type_vocab_size", int(split.types.max()) + 1),
         ):
-            most = getattr(config, field, None)
+            most = most_tokens(config) if what == "max_length" else getattr(config, field, None)
             if isinstance(most, int) and found > most:
                 raise InputError(f"{what} must be at most {most} for {name}, its {field}, not {found}")
 

@@ -109,7 +109,11 @@ def test_a_fault_of_the_array(
 @pytest.mark.parametrize(
     ("config", "scheme", "sentence"),
     [
-        ({**VIT, "model_type": "none"}, SCHEME, "model_type must be one of vit, deit, swin, sret, bert, not 'none'"),
+        (
+            {**VIT, "model_type": "none"},
+            SCHEME,
+            "model_type must be one of vit, deit, swin, sret, bert, roberta, distilbert, not 'none'",
+        ),
         (VIT, {**SCHEME, "weight_bits": 9}, "weight_bits must be an integer from 1 to 8, not 9"),
     ],
 )

@@ -583,7 +583,10 @@ def test_faults_in_hugging_face_folders(tmp_path: Path) -> None:
         ("[]", "{folder}/config.json must hold a JSON object, not list"),
         (
             "{}",
-            "{folder}/config.json cannot be used: model_type must be one of vit, deit, swin, sret, bert, not 'None'",
+            (
+                "{folder}/config.json cannot be used: model_type must be one of vit, deit, swin, sret, bert, roberta, "
+                "distilbert, not 'None'"
+            ),
         ),
         ('{"model_type": "vit", "hidden_size": "x"}', "{folder}/config.json cannot be used: the configuration .*"),
         ('{"model_type": "sret", "widths": 3}', "{folder}/config.json cannot be used: widths must be a sequence .*"),
@@ -770,6 +773,8 @@ def test_model_classes() -> None:
         ("deit", "DeiTForImageClassificationWithTeacher"),
         ("swin", "SwinForImageClassification"),
         ("bert", "BertForSequenceClassification"),
+        ("roberta", "RobertaForSequenceClassification"),
+        ("distilbert", "DistilBertForSequenceClassification"),
         ("sret", "SReTForImageClassification"),
     ):
         found = model_class(model_type, architecture)
@@ -777,7 +782,8 @@ def test_model_classes() -> None:
         assert found.config_class is not None
         assert found.config_class.model_type == model_type
     assert model_class("sret") is SReTForImageClassification
-    with pytest.raises(ValueError, match=r"^model_type must be one of vit, deit, swin, sret, bert, not 'gpt2'$"):
+    types = "vit, deit, swin, sret, bert, roberta, distilbert"
+    with pytest.raises(ValueError, match=rf"^model_type must be one of {types}, not 'gpt2'$"):
         model_class("gpt2", "GPT2Model")
     message = "architecture of a vit must be one of ViTForImageClassification, not 'SwinForImageClassification'"
     with pytest.raises(ValueError, match=f"^{message}$"):
