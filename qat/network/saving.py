@@ -29,6 +29,7 @@ from siliquant.files import write_atomically
 from siliquant.inputs import InputError, InputTypeError
 
 from .layers import QuantConv2d, QuantLinear
+from .reparameterised import PassedInput, ReparameterisedLinear
 
 __all__ = ["CONFIG", "TENSORS", "VERSION", "keep_saving", "marked", "scheme_of"]
 
@@ -53,8 +54,15 @@ def scheme_of(model: nn.Module) -> Scheme:
 
 def marked(model: nn.Module) -> set[str]:
     """Names of the tensors that have one axis more in the file."""
-    layers = (each for each in model.named_modules() if isinstance(each[1], QuantLinear | QuantConv2d))
-    return {f"{name}.weight" for name, _ in layers}
+    found = set()
+    for name, module in model.named_modules():
+        if isinstance(module, ReparameterisedLinear):
+            found.add(f"{name}.query_weight")
+        elif isinstance(module, QuantLinear | QuantConv2d) or (
+            isinstance(module, PassedInput) and module.weight is not None
+        ):
+            found.add(f"{name}.weight")
+    return found
 
 
 def _save(model: PreTrainedModel, save_directory: str | PathLike[str], **options: Any) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 from transformers import PreTrainedModel, ViTConfig, ViTForImageClassification
 
@@ -20,7 +21,9 @@ from qat.network.annealing import near_a_border
 from qat.network.convert import calibrate, gemms, quantize_model, quantizers, query_key_products, weight_quantizers
 from qat.network.gemm import Product, exact_product
 from qat.network.reparameterised import fused
+from qat.network.state import load_quantised
 from qat.settings.scheme import Scheme
+from qat.training.runs import load_start
 from tests.qat.network.test_convert import FAMILIES, samples, tiny
 
 SCHEMES: dict[str, Scheme] = {
@@ -159,6 +162,23 @@ def test_requantisers_have_the_codes_of_the_scores(name: str) -> None:
         wanted = scores.left.transpose(1, 2).reshape(-1, 32).numpy()  # [batch * tokens, heads * C]
         np.testing.assert_array_equal(edge.codes(accumulators.reshape(-1, 32).numpy()), wanted)
         assert edge.head.tolist() == ([0] * 16 + [1] * 16 if name == "head" else [0] * 32)
+
+
+@pytest.mark.parametrize("family", ["vit", "bert"])
+def test_it_is_saved_and_loaded_with_the_same_bits(family: str, tmp_path: Path) -> None:
+    model = made(family, "head").eval()
+    model.save_pretrained(tmp_path)
+    found = load_quantised(tmp_path)
+    assert torch.equal(found(**samples(family)).logits, model(**samples(family)).logits)
+    start, own = load_start(tmp_path), model.state_dict()
+    for product in query_key_products(model):
+        name = product.gemm_name
+        assert torch.equal(start.state_dict()[f"{name}.weight"], own[f"{name}.query_weight"])
+    # Nothing that could be taken for a projection at full precision.
+    shapes = {name: tensor.ndim for name, tensor in load_file(tmp_path / "model.safetensors").items()}
+    weights = [name for name in shapes if name.endswith(("query_weight", "k_proj.weight", "key.weight"))]
+    assert len(weights) == 4
+    assert {shapes[name] for name in weights} == {3}
 
 
 def test_a_scheme_says_it_only_where_it_is_not_separate() -> None:
