@@ -33,8 +33,9 @@ if TYPE_CHECKING:
     from hwmodel.comparison import Answer, Answers, ModelAnswers, Question, Row, Settings, UnitAnswer, UnitRow
     from hwmodel.measurement import Bench, Unit
     from hwmodel.model import LibraryModel
-    from hwmodel.workload import Workload
+    from hwmodel.workload import Width, Workload
 
+_MOST_MEANS = 7
 PROG = "hwmodel.compare"
 EPILOG = """\
 Rows that were measured before are looked up, the calibrated cost model answers the rest in seconds and without any
@@ -44,7 +45,7 @@ DIR gets compare.csv, compare.json, compare.md, compare.png, requantisation.csv,
 something was measured rows/, the synthesis rows behind the numbers.
 
 examples:
-  python -m hwmodel.compare --bits 2,3,4
+  python -m hwmodel.compare --bits 2,3,4,4/8
   python -m hwmodel.compare --bits 4 --designs bitfusion,bitblade --mixture 4=4:3/4,2:1/8,6:1/8
   python -m hwmodel.compare --bits 4 --library sky130hd --clock-mhz 150 --check
   python -m hwmodel.compare --bits 4 --liberty my.lib.gz --clock-mhz 800 --synthesise
@@ -54,7 +55,8 @@ examples:
 def parser() -> Parser:
     """The options; their defaults are in the help."""
     made = Parser(prog=PROG, description=__doc__, epilog=EPILOG)
-    made.add_argument("--bits", default="2,3,4", metavar="LIST", help="mean bits of weights and activations, 2 to 8")
+    made.add_argument("--bits", default="2,3,4", metavar="LIST",
+                      help="mean bits, 2 to 8; 4/8: of weights, of activations")  # fmt: skip
     add_library_file(made)
     add_cost_models(made)
     add_clock(made)
@@ -86,7 +88,7 @@ class _Asked:
     """What a command line asks for. codes: widths of requantised codes; model: None where all is measured."""
 
     options: Namespace
-    bits: list[int]
+    bits: list[Width]
     codes: list[int]
     lanes: int
     chosen: Settings
@@ -327,20 +329,22 @@ def _print(rows: Sequence[Row], requantisers: Sequence[UnitRow], form: str, wide
     print_comparison(rows, requantisers, wide=wide)
 
 
-def _bits(text: str, name: str = "bits") -> list[int]:
-    """Distinct bit-widths from 2 to 8 in the order given. Raises ValueError."""
-    return number_list(name, text, lambda _, part: integer(name, part, 2, 8), 7)
+def _bits(text: str) -> list[Width]:
+    """Distinct mean widths from 2 to 8 in the order given. Raises ValueError."""
+    from hwmodel.workload import read_width
+
+    return number_list("bits", text, lambda name, part: read_width(name, part, 2, 8), _MOST_MEANS)
 
 
-def _code_widths(text: str | None, bits: list[int]) -> list[int]:
+def _code_widths(text: str | None, bits: list[Width]) -> list[int]:
     """Code widths of requantisation units; by default those of the comparison that units are known for."""
     from hwmodel.comparison import EXACT
 
     if text == "none":
         return []
     if text is None:
-        return [width for width in bits if width in EXACT]
-    return _bits(text, "requant_bits")
+        return [width for width in bits if isinstance(width, int) and width in EXACT]
+    return number_list("requant_bits", text, lambda name, part: integer(name, part, 2, 8), _MOST_MEANS)
 
 
 if __name__ == "__main__":

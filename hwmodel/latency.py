@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from hwmodel.inference import (
@@ -22,7 +22,19 @@ from hwmodel.inference import (
     network_cost,
     packaged_sram,
 )
-from hwmodel.workload import Assignment, Role, Scales, assign, load_workload, read_sensitivity, uniform
+from hwmodel.workload import (
+    Pair,
+    Role,
+    Scales,
+    Width,
+    assign,
+    load_workload,
+    mean_text,
+    parts_of,
+    read_sensitivity,
+    read_width,
+    uniform,
+)
 from rtl.array import Architecture, ArraySpec, drained
 from rtl.mac import UniformSpec, design_named
 from rtl.options import (
@@ -48,6 +60,7 @@ The parameters of another design: --design NAME --help.
 
 examples:
   python -m hwmodel.latency --model deit-tiny --bits 4
+  python -m hwmodel.latency --model deit-tiny --bits 4/8
   python -m hwmodel.latency --mean 3 --mix-widths 2,4,8 --design bitfusion --array 10x18"""
 HEADERS = (
     "GEMMs", "calls", "M MACs", "bits", "passes", "cycles", "utilisation", "loads", "SRAM uJ", "off chip kB"
@@ -55,10 +68,26 @@ HEADERS = (
 
 
 def records_of(cost: NetworkCost) -> list[dict[str, Any]]:
-    """A record for each role, and the total as role "all": cycles, shares from 0 to 1, units in the names."""
+    """A record for each role, and the total as role "all": cycles, shares from 0 to 1, units in the names.
+
+    Where weights and activations of any GEMM have different widths, ``bits`` has them as ``4/8``, and ``weight_bits``
+    and ``activation_bits`` have those of each operand.
+    """
     roles = dict.fromkeys(kind.role for kind in cost.kinds)
     by_role = [_record(role, [kind for kind in cost.kinds if kind.role is role]) for role in roles]
-    return [*by_role, _record(None, cost.kinds)]
+    found = [*by_role, _record(None, cost.kinds)]
+    if not any(isinstance(kind.bits, Pair) for kind in cost.kinds):
+        return found
+    widths = [*({kind.bits for kind in cost.kinds if kind.role is role} for role in roles),
+              {kind.bits for kind in cost.kinds}]  # fmt: skip
+    return [record | _operands(each) for record, each in zip(found, widths, strict=True)]
+
+
+def _operands(widths: Iterable[Width]) -> dict[str, str]:
+    """The bits of each operand."""
+    both = zip(*map(parts_of, widths), strict=True)
+    names = ("weight_bits", "activation_bits")
+    return {name: " ".join(map(str, sorted(set(bits)))) for name, bits in zip(names, both, strict=True)}
 
 
 def _record(role: Role | None, kinds: Sequence[GemmCost]) -> dict[str, Any]:
@@ -70,7 +99,7 @@ def _record(role: Role | None, kinds: Sequence[GemmCost]) -> dict[str, Any]:
         "role": "all" if role is None else role.value,
         "calls": sum(len(kind.gemms) for kind in kinds),
         "macs": sum(gemm.macs for kind in kinds for gemm in kind.gemms),
-        "bits": " ".join(map(str, sorted({kind.bits for kind in kinds}))),
+        "bits": " ".join(map(str, sorted({kind.bits for kind in kinds}, key=parts_of))),
         "passes": " ".join(map(str, sorted({kind.passes for kind in kinds}))),
         "cycles": cycles,
         "utilisation": sum(kind.useful_cycles * len(kind.gemms) for kind in kinds) / cycles,
@@ -93,7 +122,11 @@ def parser() -> DesignParser:
     """The options, those of the design too."""
     made = DesignParser(prog=PROG, description=__doc__, epilog=EPILOG, default=UniformSpec.design)
     add_network(made, "deit-tiny")
-    made.add_argument("--bits", metavar="B", help="bits of weights and activations, everywhere (default 4)")
+    made.add_argument(
+        "--bits",
+        metavar="B",
+        help="bits of weights and activations, everywhere (default 4); 4/8: of weights, of activations",
+    )
     add_mix(made, None)
     add_array(made, "16x16")
     add_depth(made, 512)
@@ -120,16 +153,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.mean is not None and options.bits is not None:
         raise InputError("--mean and --bits must not be given together")
     if options.mean is None:
-        assignment = uniform(workload, integer("bits", options.bits or "4"))
+        assignment = uniform(workload, read_width("bits", options.bits or "4"))
     else:
         table = None if options.sensitivity is None else read_sensitivity(options.sensitivity)
-        mean, widths = read_mix(options)
-        assignment = assign(workload, mean, widths, sensitivity=table)
+        mean, widths, of_activations = read_mix(options)
+        assignment = assign(workload, mean, widths, activation_widths=of_activations, sensitivity=table)
     rows, columns = array_size(options.array)
     depth = integer("depth", options.depth)
     parameters = read_parameters(options, design)
     if design is UniformSpec and "weight_bits" not in parameters and "activation_bits" not in parameters:
-        parameters |= {"weight_bits": _widest(assignment), "activation_bits": _widest(assignment)}
+        parameters |= dict(zip(("weight_bits", "activation_bits"), assignment.uniform_bits, strict=True))
     array = ArraySpec(
         mac=design(**parameters), rows=rows, columns=columns,
         architecture=Architecture(options.architecture), activation_depth=depth, weight_depth=depth,
@@ -160,17 +193,13 @@ def _print(cost: NetworkCost) -> None:
     out = console()
     name = cost.assignment.workload.name
     print_table(out, f"{name} on {cost.array.name}", HEADERS, [_cells(record) for record in records_of(cost)])
-    mean = float(cost.assignment.mean_bits)
+    mean = cost.assignment.mean_bits
     out.print(
-        f"mean of {mean:g} bits; {cost.latency_us:,.1f} us at {cost.clock_mhz:g} MHz; memories "
+        f"mean of {mean_text(mean)} bits; {cost.latency_us:,.1f} us at {cost.clock_mhz:g} MHz; memories "
         f"{(cost.area.total_um2 - cost.area.logic_um2) / 1e6:.2f} mm2 "
         f"(operands {cost.array.activation_depth} words each)",
         soft_wrap=True,
     )
-
-
-def _widest(assignment: Assignment) -> int:
-    return max(bits for bits, _ in assignment.mixture().shares)
 
 
 if __name__ == "__main__":

@@ -6,19 +6,19 @@ import sys
 from argparse import Namespace, _ActionsContainer
 from collections.abc import Iterator
 from contextlib import contextmanager
-from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rtl.spec import MAX_BITS
 from siliquant.commandline import Parser
-from siliquant.inputs import InputError, ToolError, fraction, integer, number, number_list
+from siliquant.inputs import InputError, ToolError, integer, number, number_list
 
 if TYPE_CHECKING:
     from hwmodel.library import LibertyFiles, Library
     from hwmodel.model import LibraryModel
     from hwmodel.operands import StreamPlan
     from hwmodel.placement import Placing
+    from hwmodel.workload import Mean
     from rtl.spec import MacSpec
 
 __all__ = [
@@ -284,19 +284,30 @@ def add_memories(parser: Parser) -> None:
 
 def add_mix(parser: Parser, default: str | None) -> None:
     """``--mean B``, ``--mix-widths LIST`` and ``--sensitivity FILE``: mixed precision in a network."""
-    parser.add_argument("--mean", metavar="B", default=default, help="mean bits of a mix, weighted by MACs")
-    parser.add_argument("--mix-widths", metavar="LIST", default="2,4,8", help="widths of a mix")
+    parser.add_argument("--mean", metavar="B", default=default,
+                        help="mean bits of a mix, weighted by MACs; 4/8: of weights, of activations")  # fmt: skip
+    parser.add_argument("--mix-widths", metavar="LIST", default="2,4,8",
+                        help="widths of a mix; 2,4/4,8: those of weights, of activations")  # fmt: skip
     parser.add_argument("--sensitivity", type=Path, metavar="FILE",
                         help="table of sensitivities, JSON or CSV (default: the paper's order)")  # fmt: skip
 
 
-def read_mix(options: Namespace) -> tuple[Fraction, list[int]]:
-    """The mean and the widths of :func:`add_mix`. Raises InputError for any that are not from 1 to 8."""
+def read_mix(options: Namespace) -> tuple[Mean, list[int], list[int]]:
+    """The mean, the widths of weights and those of activations of :func:`add_mix`.
 
-    def width(name: str, text: str) -> int:
-        return integer(name, text, 1, MAX_BITS)
+    Raises InputError for any that are not from 1 to 8.
+    """
+    from hwmodel.workload import read_mean
 
-    return fraction("mean", options.mean, 1, MAX_BITS), number_list("mix_widths", options.mix_widths, width, MAX_BITS)
+    def widths(name: str, text: str) -> list[int]:
+        return number_list(name, text, lambda _, part: integer(name, part, 1, MAX_BITS), MAX_BITS)
+
+    weights, slash, activations = options.mix_widths.partition("/")
+    mean = read_mean("mean", options.mean, 1, MAX_BITS)
+    if not slash:
+        both = widths("mix_widths", weights)
+        return mean, both, both
+    return mean, widths("mix_widths of weights", weights), widths("mix_widths of activations", activations)
 
 
 def add_operands(parser: Parser) -> None:

@@ -1,6 +1,7 @@
 """Mixed precision at a mean bit-width, and which GEMM runs at which width: ``python -m hwmodel.policy``.
 
-Weights and activations of a GEMM have the same width. The first and last layers stay at 8 bits, as in the paper, so
+At one mean, weights and activations of a GEMM have the same width. At two, as in --mean 4/8, each has its own, and
+products of two activations have that of activations. The first and last layers stay at 8 bits, as in the paper, so
 they are left out of the mean unless it is asked for.
 """
 
@@ -8,15 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hwmodel.workload import Assignment, assign, load_workload, read_sensitivity
+from hwmodel.workload import Assignment, Gemm, Pair, assign, load_workload, mean_text, parts_of, read_sensitivity
 from siliquant.commandline import Parser, console, print_table, run
 
 from .options import add_mix, add_network, read_mix
 
 PROG = "hwmodel.policy"
 EPILOG = """\
-example:
-  python -m hwmodel.policy --model deit-tiny --mean 3 --mix-widths 2,4,8"""
+examples:
+  python -m hwmodel.policy --model deit-tiny --mean 3 --mix-widths 2,4,8
+  python -m hwmodel.policy --model deit-tiny --mean 4/8"""
 
 
 def parser() -> Parser:
@@ -31,24 +33,35 @@ def parser() -> Parser:
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     options = parser().parse_args(arguments)
-    mean, widths = read_mix(options)
+    mean, widths, activation_widths = read_mix(options)
     table = None if options.sensitivity is None else read_sensitivity(options.sensitivity)
-    found = assign(load_workload(options.model), mean, widths, sensitivity=table, count_ends=options.count_ends)
+    found = assign(
+        load_workload(options.model), mean, widths, activation_widths=activation_widths, sensitivity=table,
+        count_ends=options.count_ends,
+    )  # fmt: skip
     _print(found)
 
 
 def _print(found: Assignment) -> None:
-    widths = sorted(set(found.by_name.values()))
-    lines = []
+    widths = sorted(set(found.by_name.values()), key=parts_of)
+    split, lines = isinstance(found.mean_bits, Pair), []
     for role in found.workload.macs_by_role():
         gemms = [gemm for gemm in found.workload.gemms if gemm.role is role]
         counts = [sum(found.of(gemm) == bits for gemm in gemms) for bits in widths]
-        mean = sum(gemm.macs * found.of(gemm) for gemm in gemms) / sum(gemm.macs for gemm in gemms)
-        lines.append([role.value, *(str(count) if count else "" for count in counts), f"{mean:.2f}"])
+        lines.append([role.value, *(str(count) if count else "" for count in counts), _mean(found, gemms)])
     out, headers = console(), ("GEMMs", *(f"{bits} bits" for bits in widths), "mean bits")
-    out.print(f"mean of {float(found.mean_bits):.6g} bits; widths by the body's MACs: {found.mixture().in_percent()}")
+    out.print(f"mean of {mean_text(found.mean_bits)} bits; widths by the body's MACs: {found.mixture().in_percent()}")
+    if split:
+        out.print("a/b: weights of a bits, activations of b; products of two activations: both as activations")
     out.print()
     print_table(out, f"{found.workload.name}: GEMMs by width", headers, lines)
+
+
+def _mean(found: Assignment, gemms: Sequence[Gemm]) -> str:
+    """Of GEMMs weighted by MACs, of weights and of activations where these differ."""
+    total = sum(gemm.macs for gemm in gemms)
+    both = [sum(gemm.macs * parts_of(found.of(gemm))[operand] for gemm in gemms) / total for operand in (0, 1)]
+    return "/".join(f"{mean:.2f}" for mean in dict.fromkeys(both))
 
 
 if __name__ == "__main__":

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 from hwmodel.options import add_clock, add_cost_models, add_library, add_network
 from siliquant.commandline import Parser, add_out_folder, run, working
-from siliquant.inputs import InputError, integer, number_list, read_clock_mhz
+from siliquant.inputs import InputError, number_list, read_clock_mhz
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
     from hwmodel.comparison import Row
+    from hwmodel.workload import Width
     from reports.page import Inputs
     from reports.sections import Document
 
@@ -46,8 +47,8 @@ def parser() -> Parser:
                       help="table of sensitivities, JSON or CSV (default: the paper's order)")  # fmt: skip
     made.add_argument("--analysis", type=Path, metavar="FILE", help="analysis.json of qat.analyse (default: none)")
     add_network(made, "deit-tiny", ", one inference of which is shown")
-    made.add_argument("--bits", metavar="LIST", help="mean bits of weights and activations, 2 to 8 "
-                      "(default: 2,3,4, or those of --compare)")  # fmt: skip
+    made.add_argument("--bits", metavar="LIST", help="mean bits of weights and activations, 2 to 8; 4/8: of "
+                      "weights, of activations (default: 2,3,4, or those of --compare)")  # fmt: skip
     add_library(made, otherwise="freepdk45, or that of --compare; one with a cost model")
     add_cost_models(made)
     add_clock(made, otherwise="500, or that of --compare")
@@ -163,8 +164,10 @@ def _text(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _widths(text: str) -> list[int]:
-    return number_list("bits", text, lambda name, part: integer(name, part, 2, 8), 7)
+def _widths(text: str) -> list[Width]:
+    from hwmodel.workload import read_width
+
+    return number_list("bits", text, lambda name, part: read_width(name, part, 2, 8), 7)
 
 
 if __name__ == "__main__":

@@ -39,14 +39,27 @@ from hwmodel.inference import network_cost as cost_of_network
 from hwmodel.library import find_library
 from hwmodel.measurement import Bench
 from hwmodel.model import LibraryModel, estimate, load_model
-from hwmodel.workload import Assignment, Scales, Workload, assign, load_workload, read_sensitivity, uniform
+from hwmodel.workload import (
+    Assignment,
+    Pair,
+    Scales,
+    Width,
+    Workload,
+    assign,
+    check_width,
+    load_workload,
+    read_mean,
+    read_sensitivity,
+    read_width,
+    uniform,
+)
 from rtl.array import DRAINS, Architecture, ArraySpec, drained
 from rtl.mac import design_named
 from rtl.manifests import Spec
 from rtl.names import HELPER_PREFIX
 from rtl.options import array_size
 from rtl.requant import RequantSpec
-from rtl.spec import MacSpec, check_integer
+from rtl.spec import MAX_BITS, MacSpec, check_integer
 from siliquant.files import torch_folder
 from siliquant.inputs import InputError, InputTypeError, listing, positive_number, short
 
@@ -111,7 +124,8 @@ def array(
 
 
 def compare(
-    bits: Sequence[int] = (2, 3, 4), *, designs: Sequence[str] | None = None, mixtures: Sequence[str] = (),
+    bits: Sequence[int | str | Pair[int]] = (2, 3, 4), *, designs: Sequence[str] | None = None,
+    mixtures: Sequence[str] = (),
     model: str | Path | Workload | None = None, lanes: int = 16, units: int = 4,
     library: str | LibraryModel = "freepdk45", clock_mhz: float = 500.0, jobs: int = 1,
 ) -> pd.DataFrame:  # fmt: skip
@@ -120,8 +134,9 @@ def compare(
     What was measured before is looked up, in the package too; the cost model estimates the rest (column ``source``),
     and all of it where ``library`` is a model.
 
-    bits: means, 2 to 8. designs: precision-scalable ones, by default all. mixtures: texts such as
-    ``4=2:1/3,4:1/2,8:1/6``; by default those that the policy assigns to the network of ``model`` (as in
+    bits: means, 2 to 8; "4/8" is 4 of weights and 8 of activations. designs: precision-scalable ones, by default all.
+    mixtures: texts such as ``4=2:1/3,4:1/2,8:1/6``; by default those that the policy assigns to the network of
+    ``model`` (as in
     :func:`compare_network`), or standard ones. lanes, units: of the uniform MAC at equal throughput, and
     of every design at equal units, 1 to 64. jobs: processes. Units of the columns are in their names; ratios are to
     the uniform MAC of the same mean and normalisation.
@@ -141,9 +156,9 @@ def compare(
 
 
 def compare_network(
-    model: str | Path | Workload, bits: Sequence[int] = (2, 3, 4), *, designs: Sequence[str] | None = None,
-    lanes: int = 16, library: str | LibraryModel = "freepdk45", clock_mhz: float = 500.0,
-    off_chip_pj_per_bit: float | None = None,
+    model: str | Path | Workload, bits: Sequence[int | str | Pair[int]] = (2, 3, 4), *,
+    designs: Sequence[str] | None = None, lanes: int = 16, library: str | LibraryModel = "freepdk45",
+    clock_mhz: float = 500.0, off_chip_pj_per_bit: float | None = None,
 ) -> pd.DataFrame:  # fmt: skip
     """One inference of a network on arrays of the uniform MAC and of every precision-scalable design, at equal area and
     at equal latency: the rows of ``siliquant compare --model``. Arguments as in :func:`compare`.
@@ -161,8 +176,9 @@ def compare_network(
 
 
 def network_cost(
-    model: str | Path | Workload, array: ArraySpec, *, bits: int | None = None, mean: float | None = None,
-    widths: Sequence[int] | None = None, sensitivity: str | Path | None = None, requantise: bool = True,
+    model: str | Path | Workload, array: ArraySpec, *, bits: int | str | Pair[int] | None = None,
+    mean: float | str | None = None, widths: Sequence[int] | None = None,
+    activation_widths: Sequence[int] | None = None, sensitivity: str | Path | None = None, requantise: bool = True,
     scales: str = "head", overlap: str = "none", library: str | LibraryModel = "freepdk45", clock_mhz: float = 500.0,
     off_chip_pj_per_bit: float | None = None,
 ) -> NetworkCost:  # fmt: skip
@@ -170,6 +186,7 @@ def network_cost(
 
     model: the name of a packaged network, a file of GEMMs, or a workload. bits: one width everywhere, by default 4; or
     mean: the mixture of widths (2, 4 and 8) that the sensitivity table (a file; default the paper's order) assigns.
+    "4/8" is 4 bits of weights and 8 of activations; activation_widths: those of activations, by default as widths.
     requantise: a multiplier at the drain of each column, where the array has no requantiser. scales: tensor, head, or
     head-reduced (along the sums of projections too). overlap: none, or double, where operands are loaded while the
     array runs. Memories are counted where they are known for the library's node: for freepdk45; for others their area
@@ -179,11 +196,11 @@ def network_cost(
     >>> found.cycles == network_cost("deit-tiny", array(design("uniform")), bits=4).cycles
     True
 
-    Raises ValueError where a memory is too small for the network, for both ``bits`` and ``mean``, and for ``widths`` or
-    ``sensitivity`` without ``mean``.
+    Raises ValueError where a memory is too small for the network, for both ``bits`` and ``mean``, and for ``widths``,
+    ``activation_widths`` or ``sensitivity`` without ``mean``.
     """
     _check_array(array)
-    assignment = _assignment(_workload(model), bits, mean, widths, sensitivity)
+    assignment = _assignment(_workload(model), bits, mean, (widths, activation_widths), sensitivity)
     if requantise and array.requant is None:
         array = replace(array, requant=multiplier(assignment.drained_bits))
     known, clock_mhz = _model(library), positive_number("clock_mhz", clock_mhz)
@@ -258,25 +275,35 @@ def _workload(model: str | Path | Workload) -> Workload:
 
 
 def _assignment(
-    workload: Workload, bits: int | None, mean: float | None, widths: Sequence[int] | None,
-    sensitivity: str | Path | None,
+    workload: Workload, bits: int | str | Pair[int] | None, mean: float | str | None,
+    widths: tuple[Sequence[int] | None, Sequence[int] | None], sensitivity: str | Path | None,
 ) -> Assignment:  # fmt: skip
+    """widths: of weights, and of activations where they are others."""
+    named = {"sensitivity": sensitivity, "widths": widths[0], "activation_widths": widths[1]}
     if mean is None:
-        for name, value in (("sensitivity", sensitivity), ("widths", widths)):
+        for name, value in named.items():
             if value is not None:
                 raise InputError(f"{name} must be given with mean only: one width everywhere needs none")
-        return uniform(workload, 4 if bits is None else bits)
+        width = 4 if bits is None else bits
+        return uniform(workload, read_width("bits", width) if isinstance(width, str) else width)
     if bits is not None:
         raise InputError("bits and mean must not be given together")
     table = None if sensitivity is None else read_sensitivity(sensitivity)
-    return assign(workload, mean, (2, 4, 8) if widths is None else _list("widths", widths), sensitivity=table)
+    return assign(
+        workload, read_mean("mean", mean, 1, MAX_BITS) if isinstance(mean, str) else mean,
+        (2, 4, 8) if widths[0] is None else _list("widths", widths[0]),
+        activation_widths=None if widths[1] is None else _list("activation_widths", widths[1]), sensitivity=table,
+    )  # fmt: skip
 
 
-def _means(bits: Sequence[int]) -> list[int]:
+def _means(bits: Sequence[int | str | Pair[int]]) -> list[Width]:
     """Distinct mean widths."""
-    found = [check_integer("bits", _plain(each), 2, 8) for each in _list("bits", bits)]
+    found = [
+        read_width("bits", each, 2, 8) if isinstance(each, str) else check_width("bits", _plain(each), 2, 8)
+        for each in _list("bits", bits)
+    ]
     if not found or len(set(found)) < len(found):
-        raise InputError(f"bits must be different means, one at least, not {short(found)}")
+        raise InputError(f"bits must be different means, one at least, not [{', '.join(map(str, found))}]")
     return found
 
 

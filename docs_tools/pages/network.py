@@ -21,6 +21,7 @@ from hwmodel.workload import (
     Workload,
     assign,
     load_workload,
+    parts_of,
     standard_mixture,
     workload_names,
 )
@@ -126,7 +127,7 @@ def _widths(one: Assignment, role: Role) -> str:
     widths = [one.of(gemm) for gemm in gemms]
     if len(set(widths)) == 1:
         return f"{widths[0]} bits"
-    parts = [f"{widths.count(bits)} at {bits} bits" for bits in sorted(set(widths))]
+    parts = [f"{widths.count(bits)} at {bits} bits" for bits in sorted(set(widths), key=parts_of)]
     return f"of {len(widths)}: {listing(parts)}"
 
 

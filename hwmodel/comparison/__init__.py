@@ -1,8 +1,8 @@
 """Uniform against mixed-precision hardware at one mean bit-width, in two normalisations.
 
 In: bit-widths, mixtures, designs, a library, a clock. Out: the rows of the comparison, as tables, files and a plot.
-Read ``comparison`` (questions and rows), ``measured`` and ``estimated`` (who answers them), ``best`` (what is shown),
-``requantisation``, ``sentence`` (the answer), ``tables``, ``terminal``, ``plot``, ``check``.
+Read ``kinds`` (which designs), ``comparison`` (questions and rows), ``measured`` and ``estimated`` (who answers them),
+``best`` (what is shown), ``requantisation``, ``sentence`` (the answer), ``tables``, ``terminal``, ``plot``, ``check``.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from .comparison import (
     compare_rows,
     contenders,
     is_uniform,
-    kinds_of,
     measured_answer,
     mixes,
     questions,
 )
 from .estimated import ModelAnswers, model_answer
+from .kinds import kinds_of
 from .measured import Answers, Settings, entries_of, measured_or, settings
 from .plot import write_plot
 from .requantisation import EXACT, HEAD_MULTIPLIER_WIDTH, UnitAnswer, UnitRow, mac_question, unit_rows, units

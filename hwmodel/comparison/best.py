@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import inf
 
+from hwmodel.workload import Width
+
 from .comparison import EQUAL_THROUGHPUT, Row, is_uniform
 
 __all__ = ["best_rows"]
@@ -15,7 +17,7 @@ def best_rows(rows: Sequence[Row]) -> list[Row]:
     energy at equal throughput, or the least area where energies are not known; one that meets the clock before any that
     misses it. In their order.
     """
-    best: dict[tuple[int, str], Row] = {}
+    best: dict[tuple[Width, str], Row] = {}
     for row in rows:
         if row.normalisation == EQUAL_THROUGHPUT and not is_uniform(row):
             other = best.setdefault((row.bits, row.family), row)

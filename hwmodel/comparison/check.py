@@ -8,6 +8,7 @@ from itertools import combinations, groupby
 from operator import itemgetter
 from pathlib import Path
 
+from hwmodel.workload import Width, parts_of, plain_width
 from siliquant.commandline import console, print_table
 from siliquant.files import write_atomically
 from siliquant.inputs import csv_of
@@ -31,7 +32,7 @@ _HEADERS = (
 class Swap:
     """Two designs of one table that the model puts in the other order: how often ``first`` has what ``second`` has."""
 
-    bits: int
+    bits: Width
     normalisation: str
     quantity: str
     first: str
@@ -49,7 +50,7 @@ def pairs_apart(estimated: Sequence[Row], measured: Sequence[Row]) -> list[Swap]
     product a cycle, or in measured power or energy.
     """
     found = []
-    both = sorted(zip(estimated, measured, strict=True), key=_table_of)
+    both = sorted(zip(estimated, measured, strict=True), key=lambda pair: _order(_table_of(pair)))
     for (bits, normalisation), group in groupby(both, key=_table_of):
         for (said, row), (other_said, other) in combinations(list(group), 2):
             for quantity, ratios in (
@@ -73,7 +74,11 @@ def swapped(pairs: Sequence[Swap]) -> list[Swap]:
     return [pair for pair in pairs if (pair.measured > 1) != (pair.estimated > 1)]
 
 
-def _table_of(pair: tuple[Row, Row]) -> tuple[int, str]:
+def _order(table: tuple[Width, str]) -> tuple[tuple[int, int], str]:
+    return parts_of(table[0]), table[1]
+
+
+def _table_of(pair: tuple[Row, Row]) -> tuple[Width, str]:
     return pair[1].bits, pair[1].normalisation
 
 
@@ -120,7 +125,7 @@ def _columns() -> list[str]:
 def _lines(estimated: Sequence[Row], measured: Sequence[Row]) -> Iterator[list[str | int | float | None]]:
     for said, found in zip(estimated, measured, strict=True):
         line: list[str | int | float | None] = [
-            said.bits, said.normalisation, said.design, said.pipeline_stages, found.pipeline_stages,
+            plain_width(said.bits), said.normalisation, said.design, said.pipeline_stages, found.pipeline_stages,
         ]  # fmt: skip
         for one, other in (
             (said.area_um2, found.area_um2),

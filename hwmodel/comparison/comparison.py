@@ -17,10 +17,12 @@ from typing import Any
 
 from hwmodel.measurement import Measurement, settled_power_uw
 from hwmodel.operands import Stream, StreamPlan
-from hwmodel.workload import Mixture
+from hwmodel.workload import Mixture, Pair, Width, parts_of, precision_of
 from rtl.mac import DESIGNS, UniformSpec
 from rtl.spec import MacSpec, Precision
 from siliquant.inputs import InputError
+
+from .kinds import kinds_of
 
 __all__ = [
     "EQUAL_THROUGHPUT",
@@ -35,7 +37,6 @@ __all__ = [
     "flow_of",
     "is_estimated",
     "is_uniform",
-    "kinds_of",
     "measured_answer",
     "mixes",
     "precisions_asked",
@@ -156,7 +157,7 @@ def measured_answer(measured: Measurement, stream: Stream | None = None) -> Answ
 class Entry:
     """One design in one normalisation at one mean bit-width: what must be measured for it."""
 
-    bits: int
+    bits: Width
     normalisation: str
     spec: MacSpec
     mixture: Mixture
@@ -165,7 +166,7 @@ class Entry:
     @property
     def question(self) -> Question:
         """What to ask of the measurement."""
-        return Question(self.spec, tuple(Precision(bits, bits) for bits, _ in self.run_as.shares))
+        return Question(self.spec, tuple(precision_of(bits) for bits in self.run_as.widths))
 
 
 @dataclass(frozen=True)
@@ -183,7 +184,7 @@ class Row:
     None where OpenSTA is missing.
     """
 
-    bits: int
+    bits: Width
     normalisation: str
     family: str
     design: str
@@ -191,7 +192,7 @@ class Row:
     units: int
     mixture: str
     run_as: str
-    run_as_mean_bits: float
+    run_as_mean_bits: float | Pair[Fraction]
     pipeline_stages: int
     macs_per_cycle: float
     area_um2: float
@@ -238,21 +239,8 @@ def contenders(names: Sequence[str] | None = None) -> tuple[type[MacSpec], ...]:
     return tuple(design for design in scalable if names is None or design.design in names)
 
 
-def kinds_of(design: type[MacSpec], mixture: Mixture) -> tuple[MacSpec, ...]:
-    """One unit of every kind of a design that runs the mixture, and has no width that it does not need.
-
-    Raises ValueError where no kind is wide enough.
-    """
-    one: dict[str, Any] = {design.size_parameter: 1}
-    kinds = [design(**one, **kind) for kind in design.kinds_for(mixture.widths)]
-    found = tuple(kind for kind in kinds if mixture.fits(kind))
-    if not found:
-        mixture.run_on(kinds[0])  # raises
-    return found
-
-
 def questions(
-    bits: int,
+    bits: Width,
     lanes: int,
     units: int,
     designs: Sequence[type[MacSpec]],
@@ -266,8 +254,10 @@ def questions(
     """
     common: dict[str, Any] = {"reduction_length": reduction_length}
     whole = Mixture(((bits, Fraction(1)),))
+    weights, activations = parts_of(bits)
+    sizes: dict[str, Any] = {"weight_bits": weights, "activation_bits": activations}
     entries = [
-        Entry(bits, name, UniformSpec(weight_bits=bits, activation_bits=bits, lanes=size, **common), whole, whole)
+        Entry(bits, name, UniformSpec(**sizes, lanes=size, **common), whole, whole)
         for name, size in ((EQUAL_UNITS, units), (EQUAL_THROUGHPUT, lanes))
     ]
     for one in (kind for design in designs for kind in kinds_of(design, mixture)):
@@ -290,7 +280,7 @@ def compare_rows(
     ratio mixes the two.
     """
     rows: list[Row] = []
-    base: dict[tuple[int, str], tuple[Entry, Mapping[str, Any]]] = {}
+    base: dict[tuple[Width, str], tuple[Entry, Mapping[str, Any]]] = {}
     for entry in entries:
         figures = _figures(entry, answer(entry.question))
         first, uniform = base.setdefault((entry.bits, entry.normalisation), (entry, figures))
@@ -307,7 +297,7 @@ def compare_rows(
 
 
 def _figures(entry: Entry, answer: Answer) -> dict[str, Any]:
-    spec = answer.spec
+    spec, mean = answer.spec, entry.run_as.mean_bits
     units = int(getattr(spec, spec.size_parameter))
     rate = entry.run_as.macs_per_cycle(spec)
     power_uw = _over_mixture(entry, answer, answer.power_uw)
@@ -321,7 +311,7 @@ def _figures(entry: Entry, answer: Answer) -> dict[str, Any]:
         "units": units,
         "mixture": str(entry.mixture),
         "run_as": str(entry.run_as),
-        "run_as_mean_bits": float(entry.run_as.mean_bits),
+        "run_as_mean_bits": mean if isinstance(mean, Pair) else float(mean),
         "pipeline_stages": spec.pipeline_stages,
         "macs_per_cycle": float(rate),
         "area_um2": answer.area_um2,
@@ -346,7 +336,7 @@ def _energy_fj(entry: Entry, answer: Answer, power_uw: Mapping[Precision, float 
     """Mean energy of a product over the mixture, of those that there were."""
     total = 0.0
     for bits, share in entry.run_as.shares:
-        precision = Precision(bits, bits)
+        precision = precision_of(bits)
         one_uw = power_uw[precision]
         if one_uw is None:
             return None
@@ -358,7 +348,7 @@ def _over_mixture(entry: Entry, answer: Answer, power_uw: Mapping[Precision, flo
     """Mean power over the mixture: each precision weighted by the time it takes."""
     total = 0.0
     for bits, share in entry.run_as.time_shares(answer.spec):
-        one_uw = power_uw[Precision(bits, bits)]
+        one_uw = power_uw[precision_of(bits)]
         if one_uw is None:
             return None
         total += float(share) * one_uw

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
@@ -14,7 +14,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from hwmodel.measurement import Outcome, Unit, local
 from hwmodel.model import (
     LEFT_OUT_DESIGNS,
-    Cost,
     LibraryModel,
     adopt,
     are_kept,
@@ -27,6 +26,7 @@ from hwmodel.model import (
 )
 from hwmodel.operands import StreamPlan
 from hwmodel.synthesis import FLOW_VERSION, try_trials, weighed_precision
+from rtl.mac import UniformSpec
 from rtl.spec import MacSpec
 
 from .comparison import Answer, Question, precisions_asked
@@ -63,7 +63,7 @@ class ModelAnswers:
             power_uw=cost.power_uw,
             minimum_period_ns=cost.minimum_period_ns,
             meets_clock=cost.meets_clock,
-            source=_source(self.model, cost),
+            source=_source(self.model, cost.outside),
             effort="none",
             library=self.model.library,
             corner=self.model.corner,
@@ -134,6 +134,7 @@ def model_answer(question: Question, model: LibraryModel, clock_mhz: float) -> A
         pass
     costs = {precision: cost_of(spec, plan, model, clock_mhz) for precision, plan in plans.items()}
     cost = next(iter(costs.values()))  # area and period are the same at every precision
+    outside = (*cost.outside, *_unfitted(question))
     streams = "; ".join(str(StreamPlan(precision)) for precision in question.precisions)
     return Answer(
         spec=spec,
@@ -144,17 +145,28 @@ def model_answer(question: Question, model: LibraryModel, clock_mhz: float) -> A
         products_per_cycle={precision: plan.products_per_cycle(spec) for precision, plan in plans.items()},
         minimum_period_ns=cost.minimum_period_ns,
         meets_clock=cost.meets_clock,
-        source=_source(model, cost),
+        source=_source(model, outside),
         library=model.library,
         corner=model.corner,
         clock_mhz=clock_mhz,
         activity=streams,
         toggles="glitch-aware",
-        outside=cost.outside,
+        outside=outside,
     )
 
 
-def _source(model: LibraryModel, cost: Cost) -> str:
+def _unfitted(question: Question) -> tuple[str, ...]:
+    """Why a power is not of the kind that the model was fitted to: of designs that divide none was at different widths.
+
+    Of uniform designs some were, and others held out.
+    """
+    if isinstance(question.spec, UniformSpec):
+        return ()
+    pairs = [each for each in question.precisions if each.weight_bits != each.activation_bits]
+    return ("power at different widths of weights and activations",) if pairs else ()
+
+
+def _source(model: LibraryModel, outside: Sequence[str]) -> str:
     """That an answer is the model's. Where the model was fitted to a part of the sweep, to how many designs; where to
     netlists of another flow, to which.
     """
@@ -163,4 +175,4 @@ def _source(model: LibraryModel, cost: Cost) -> str:
         said += f" of {model.provenance.get('fitted_designs', 'few')} designs"
     if flow != str(FLOW_VERSION):
         said += f" of flow {flow}"
-    return f"{said}, out of range" if cost.outside else said
+    return f"{said}, out of range" if outside else said

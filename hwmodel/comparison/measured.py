@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -28,7 +29,17 @@ from hwmodel.measurement import (
     local,
     write_packaged,
 )
-from hwmodel.workload import Mixture, Workload, mixture_at, parse_mixture, standard_mixture
+from hwmodel.workload import (
+    Mixture,
+    Pair,
+    Width,
+    Workload,
+    mixture_at,
+    pair_or_one,
+    parse_mixture,
+    parts_of,
+    standard_mixture,
+)
 from rtl.spec import MacSpec, Precision
 from siliquant.inputs import InputError, short
 
@@ -47,7 +58,7 @@ class Settings:
 
 
 def settings(
-    *, bits: Sequence[int], mixtures: Sequence[str], designs: Sequence[str] | None, lanes: int, units: int, jobs: int,
+    *, bits: Sequence[Width], mixtures: Sequence[str], designs: Sequence[str] | None, lanes: int, units: int, jobs: int,
     workload: Workload | None = None,
 ) -> Settings:  # fmt: skip
     """The entries of a comparison. ``mixtures``: texts such as ``4=2:1/3,4:1/2,8:1/6``. workload: the network whose
@@ -56,23 +67,30 @@ def settings(
     if workload is not None and mixtures:
         raise InputError("mixture must not be given with a network: its mixtures are those that the policy assigns")
     chosen = {mean: standard_mixture(mean) if workload is None else mixture_at(workload, mean) for mean in bits}
-    given = [text.partition("=")[0] for text in mixtures]
+    given = [_same(text.partition("=")[0]) for text in mixtures]
     if again := [mean for mean in given if given.count(mean) > 1]:
         raise InputError(f"mixture must be given once for a mean, not twice for {short(again[0])}")
     for text in mixtures:
         mean, _, rest = text.partition("=")
-        at = {str(known): known for known in chosen}.get(mean)
+        at = {str(known): known for known in chosen}.get(_same(mean))
         if at is None or not rest:
             raise InputError(f"mixture must be BITS=MIX with BITS among {', '.join(map(str, bits))}, not {short(text)}")
         mixture = parse_mixture(rest)
-        if mixture.mean_bits != at:
-            raise InputError(f"the mixture {rest} must have a mean of {mean} bits, not {float(mixture.mean_bits):g}")
+        if mixture.mean_bits != pair_or_one(*map(Fraction, parts_of(at))):
+            found = mixture.mean_bits if isinstance(mixture.mean_bits, Pair) else f"{float(mixture.mean_bits):g}"
+            raise InputError(f"the mixture {rest} must have a mean of {mean} bits, not {found}")
         chosen[at] = mixture
     return Settings(entries_of(chosen, contenders(designs), lanes, units), jobs)
 
 
+def _same(mean: str) -> str:
+    """A mean as it is written: ``4/4`` is ``4``."""
+    weights, slash, activations = mean.partition("/")
+    return weights if slash and weights == activations else mean
+
+
 def entries_of(
-    mixtures: Mapping[int, Mixture], designs: Sequence[type[MacSpec]], lanes: int, units: int
+    mixtures: Mapping[Width, Mixture], designs: Sequence[type[MacSpec]], lanes: int, units: int
 ) -> tuple[Entry, ...]:
     """The entries of a comparison with these mixtures by mean. Raises ValueError."""
     return tuple(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from hwmodel.workload import Width
 from siliquant.inputs import listing
 
 from .comparison import EQUAL_THROUGHPUT, Row, is_uniform, mixes
@@ -46,7 +47,7 @@ def _misses(rows: Sequence[Row]) -> list[str]:
     return said
 
 
-def _meeting(rows: Sequence[Row], bits: int) -> list[Row]:
+def _meeting(rows: Sequence[Row], bits: Width) -> list[Row]:
     return [row for row in rows if row.bits == bits and row.meets_clock is not False]
 
 

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, fields
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hwmodel.synthesis import FLOW_VERSION
+from hwmodel.workload import Width, width_records
 from siliquant.files import write_atomically
 from siliquant.inputs import csv_of
 
@@ -72,7 +73,7 @@ _UNIT_PARTS = (("cost", (0, 1, 3, 8, 10, 11, 12)), ("parameters and timing", (0,
 """The same of units. Their power is the energy of a sum times the clock; the notes have the width of accumulators."""
 
 
-def cells(rows: Sequence[Row]) -> list[tuple[int, list[str]]]:
+def cells(rows: Sequence[Row]) -> list[tuple[Width, list[str]]]:
     """(bits, cells under HEADERS) for each row at equal throughput, with what is at equal units beside it."""
     units = [row for row in rows if row.normalisation == EQUAL_UNITS]
     rates = [row for row in rows if row.normalisation == EQUAL_THROUGHPUT]
@@ -274,17 +275,24 @@ def markdown_table(
 
 
 def frame(rows: Sequence[Row]) -> pd.DataFrame:
-    """A tidy table: one line a design, bit-width and normalisation, units in the names of columns."""
+    """A tidy table: one line a design, bit-width and normalisation, units in the names of columns.
+
+    Means that differ for weights and activations are as :func:`hwmodel.workload.width_records` has them.
+    """
     import pandas as pd
 
-    return pd.DataFrame([asdict(row) for row in rows], columns=[field.name for field in fields(Row)])
+    return pd.DataFrame(_records(rows)) if rows else pd.DataFrame(columns=[field.name for field in fields(Row)])
+
+
+def _records(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    return width_records(rows, ("bits", "run_as_mean_bits"))
 
 
 def write_tables(rows: Sequence[Row], folder: Path, units: Sequence[UnitRow] = ()) -> list[Path]:
     """Writes compare.csv, compare.json, compare.md and, of units, requantisation.csv and .json; returns their paths."""
     texts = {
         "compare.csv": csv_of(frame(rows)),
-        "compare.json": json.dumps([asdict(row) for row in rows], indent=1) + "\n",
+        "compare.json": json.dumps(_records(rows), indent=1) + "\n",
         "compare.md": markdown(rows, units),
     }
     if units:

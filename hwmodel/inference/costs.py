@@ -18,7 +18,7 @@ from hwmodel.model import (
 )
 from hwmodel.operands import RequantPlan, StreamPlan
 from hwmodel.synthesis import Attempt, try_trials, weighed_precision
-from hwmodel.workload import Mixture, Role
+from hwmodel.workload import Mixture, Role, Width
 from rtl.array import Architecture, CoreSpec, ElementSpec
 from rtl.requant import LoadableSpec, PartialSumSpec
 from rtl.spec import MacSpec, Precision
@@ -94,7 +94,7 @@ def elements_of(
     rows: int = 16,
     columns: int = 16,
     longest_sum: int = 1,
-) -> Callable[[int, Mixture], tuple[MacSpec, ...]]:
+) -> Callable[[Width, Mixture], tuple[MacSpec, ...]]:
     """The elements of the comparison at equal throughput, each with the pipelining and form that suit a broadcast array
     of ``rows`` x ``columns`` of them at the clock (hwmodel.synthesis.stages).
 

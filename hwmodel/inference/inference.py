@@ -11,7 +11,7 @@ from fractions import Fraction
 
 from hwmodel.comparison import HEAD_MULTIPLIER_WIDTH
 from hwmodel.model import drain_takes
-from hwmodel.workload import Assignment, Gemm, PrecisionClass, Role, Scales, Workload
+from hwmodel.workload import Assignment, Gemm, PrecisionClass, Role, Scales, Width, Workload
 from rtl.array import ArraySpec
 from rtl.requant import PartialSumSpec
 from siliquant.inputs import InputError
@@ -63,7 +63,7 @@ def memories(array: ArraySpec, table: SramTable) -> Memories:
     return Memories(**found)  # type: ignore[arg-type]
 
 
-def matrices_of(gemm: Gemm, bits: int, scales: Scales, array: ArraySpec) -> Matrices:
+def matrices_of(gemm: Gemm, bits: Width, scales: Scales, array: ArraySpec) -> Matrices:
     """What an array gets to compute for a GEMM: requantised at the drain where it has requantisers."""
     m, k, n, count = gemm.products(scales)
     after = gemm.requantisation(scales) if array.requant is not None else None

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import TypeVar
 
-from hwmodel.workload import Assignment, Gemm, Module, PrecisionClass, Role, Scales
+from hwmodel.workload import Assignment, Gemm, Module, PrecisionClass, Role, Scales, Width
 from rtl.array import ArraySpec
 from siliquant.inputs import InputError
 
@@ -94,7 +94,7 @@ class GemmCost:
     """
 
     gemms: tuple[Gemm, ...]
-    bits: int
+    bits: Width
     passes: int
     parts: int
     cycles: int

@@ -10,19 +10,25 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import partial
 from typing import Any
 
 from hwmodel.comparison import EQUAL_THROUGHPUT, EXACT, REDUCTION_LENGTH, contenders, questions
 from hwmodel.operands import HEADS
 from hwmodel.workload import (
+    Assignment,
     Mixture,
+    Pair,
     Scales,
     SensitivityTable,
+    Width,
     Workload,
     assign,
+    assign_at,
     is_packaged,
-    network_widths,
+    pair_or_one,
+    parts_of,
     published_accuracy,
     uniform,
 )
@@ -58,8 +64,8 @@ class NetworkRow:
     """
 
     model: str
-    bits: int
-    mean_bits: float
+    bits: Width
+    mean_bits: float | Pair[Fraction]
     mixture: str
     normalisation: str
     design: str
@@ -90,7 +96,7 @@ class NetworkRow:
 
 
 def default_elements(
-    bits: int,
+    bits: Width,
     mixture: Mixture,
     lanes: int = 16,
     designs: Sequence[type[MacSpec]] | None = None,
@@ -125,10 +131,10 @@ def multiplier(bits: int, *, groups: int = HEADS, width: int = 32) -> RequantSpe
 
 def network_rows(
     workload: Workload,
-    bits: Sequence[int],
+    bits: Sequence[Width],
     costs: Costs,
     *,
-    elements: Callable[[int, Mixture], Sequence[MacSpec]] = default_elements,
+    elements: Callable[[Width, Mixture], Sequence[MacSpec]] = default_elements,
     widths: Sequence[int] | None = None,
     sensitivity: SensitivityTable | None = None,
     rows: int = 16,
@@ -153,7 +159,7 @@ def network_rows(
     """
     found: list[NetworkRow] = []
     for mean in bits:
-        mixed = assign(workload, mean, network_widths(mean) if widths is None else widths, sensitivity=sensitivity)
+        mixed = _assigned(workload, mean, widths, sensitivity)
         first, *others = elements(mean, mixed.mixture())
         if not isinstance(first, UniformSpec):
             raise InputTypeError(f"the first element at {mean} bits must be a UniformSpec, not {first!r}")
@@ -182,12 +188,21 @@ def network_rows(
     return found
 
 
+def _assigned(
+    workload: Workload, mean: Width, widths: Sequence[int] | None, sensitivity: SensitivityTable | None
+) -> Assignment:
+    if widths is None:
+        return assign_at(workload, mean, sensitivity=sensitivity)
+    return assign(workload, pair_or_one(*map(Fraction, parts_of(mean))), widths, sensitivity=sensitivity)
+
+
 def _product(row: NetworkRow) -> float:
     return row.logic_area_ratio * row.latency_ratio * row.energy_ratio
 
 
-def _row(bits: int, normalisation: str, cost: NetworkCost, base: NetworkCost) -> NetworkRow:
+def _row(bits: Width, normalisation: str, cost: NetworkCost, base: NetworkCost) -> NetworkRow:
     array, energy, assignment = cost.array, cost.energy, cost.assignment
+    mean = assignment.mean_bits
     values: dict[str, Any] = {
         "logic_area_um2": cost.area.logic_um2,
         "latency_us": cost.latency_us,
@@ -201,7 +216,7 @@ def _row(bits: int, normalisation: str, cost: NetworkCost, base: NetworkCost) ->
     return NetworkRow(
         model=assignment.workload.name,
         bits=bits,
-        mean_bits=float(assignment.mean_bits),
+        mean_bits=mean if isinstance(mean, Pair) else float(mean),
         mixture=assignment.mixture().in_percent(),
         normalisation=normalisation,
         design=array.mac.label,
@@ -228,8 +243,8 @@ def _row(bits: int, normalisation: str, cost: NetworkCost, base: NetworkCost) ->
     )
 
 
-def _published(workload: Workload, bits: int) -> float | None:
-    """Of a network of the package; what is known of others is not in it."""
-    if not is_packaged(workload):
+def _published(workload: Workload, bits: Width) -> float | None:
+    """Of a network of the package, at one width; what is known of others is not in it."""
+    if isinstance(bits, Pair) or not is_packaged(workload):
         return None
     return published_accuracy(str(workload.provenance.get("model", workload.name)), bits)

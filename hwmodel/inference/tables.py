@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import fields
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from hwmodel.comparison import markdown_table, mixes
-from hwmodel.workload import published_source
+from hwmodel.workload import Pair, Width, parts_of, published_source, width_records
 from siliquant.commandline import console, print_notes, print_table
 from siliquant.inputs import listing
 
@@ -69,7 +70,7 @@ _NEAR = 0.05  # bits: no number of a table would look otherwise
 _NO_MEMORIES = "Memories are not counted: there is no table of them for this technology."
 
 
-def network_cells(rows: Sequence[NetworkRow]) -> list[tuple[int, list[str]]]:
+def network_cells(rows: Sequence[NetworkRow]) -> list[tuple[Width, list[str]]]:
     """(mean bits, cells under NETWORK_HEADERS) for each row."""
     return [(row.bits, _cells(row)) for row in rows]
 
@@ -113,6 +114,7 @@ def network_notes(rows: Sequence[NetworkRow]) -> list[str]:
             "capacity."
         ),
         "Energy of MACs and requantisers has that of their clocks while they wait; SRAM is that of its accesses.",
+        *_of_activations(rows),
     ]
     mixtures = {row.bits: row.mixture for row in rows if row.normalisation != UNIFORM}
     if mixtures:
@@ -148,10 +150,14 @@ def network_markdown(rows: Sequence[NetworkRow]) -> str:
 
 
 def network_frame(rows: Sequence[NetworkRow]) -> pd.DataFrame:
-    """A tidy table: one line a row, units in the names of columns."""
+    """A tidy table: one line a row, units in the names of columns; means that differ for weights and activations as
+    :func:`hwmodel.workload.width_records` has them.
+    """
     import pandas as pd
 
-    return pd.DataFrame([asdict(row) for row in rows], columns=[field.name for field in fields(NetworkRow)])
+    if not rows:
+        return pd.DataFrame(columns=[field.name for field in fields(NetworkRow)])
+    return pd.DataFrame(width_records(rows, ("bits", "mean_bits")))
 
 
 def print_network(rows: Sequence[NetworkRow], *, wide: bool = False) -> None:
@@ -179,7 +185,7 @@ def network_sentence(rows: Sequence[NetworkRow]) -> str:
     mixed = {bits: [row for row in rows if row.bits == bits and row.normalisation == EQUAL_AREA] for bits in means}
     known = [
         bits for bits in means
-        if mixed[bits] and abs(mixed[bits][0].mean_bits - bits) <= _NEAR and mixes(mixed[bits][0].mixture)
+        if mixed[bits] and _apart(mixed[bits][0].mean_bits, bits) <= _NEAR and mixes(mixed[bits][0].mixture)
     ]  # fmt: skip
     if not known:
         energies = listing(_short(row.energy_uj) for row in rows if row.normalisation == UNIFORM)
@@ -198,7 +204,7 @@ def _short_notes(rows: Sequence[NetworkRow], wide: bool) -> list[str]:
     lines = [f"Batch 1, {first.clock_mhz:g} MHz, GEMMs only; first and last layers at 8 bits on every design."]
     if not any(row.sram_area_um2 for row in rows):
         lines[0] = f"{_NO_MEMORIES} {lines[0]}"
-    lines += _deviations(rows)
+    lines += [*_deviations(rows), *_of_activations(rows)]
     mixes = {row.bits: row.mixture for row in rows if row.normalisation != UNIFORM}
     if mixes:
         parts = "; ".join(f"{bits} bits is {mixture}" for bits, mixture in mixes.items())
@@ -215,20 +221,36 @@ def _short_notes(rows: Sequence[NetworkRow], wide: bool) -> list[str]:
     return lines
 
 
+def _of_activations(rows: Sequence[NetworkRow]) -> list[str]:
+    """What runs in products of two activations where weights have another width."""
+    if not any(isinstance(row.bits, Pair) for row in rows):
+        return []
+    said = "a/b bits: of weights, of activations. Scores and context multiply two activations, both of their width: "
+    return [said + "where weights are narrower the uniform MAC takes passes for them."]
+
+
 def _deviations(rows: Sequence[NetworkRow]) -> list[str]:
     """Means that no mixture of the network comes near, and arrays that there are not."""
     lines = []
     for bits in dict.fromkeys(row.bits for row in rows):
         mixed = [row for row in rows if row.bits == bits and row.normalisation != UNIFORM]
-        if mixed and abs(mixed[0].mean_bits - bits) > _NEAR:
-            lines.append(
-                f"The mix at {bits} bits has a mean of {mixed[0].mean_bits:.2f}: none of these GEMMs is nearer."
+        if mixed and _apart(mixed[0].mean_bits, bits) > _NEAR:
+            mean = mixed[0].mean_bits
+            found = (
+                f"{mean:.2f}" if isinstance(mean, float) else "/".join(f"{float(each):.2f}" for each in parts_of(mean))
             )
+            lines.append(f"The mix at {bits} bits has a mean of {found}: none of these GEMMs is nearer.")
         for name in (EQUAL_AREA, EQUAL_LATENCY):
             there = {row.design for row in mixed if row.normalisation == name}
             if without := [row.design for row in mixed if row.design not in there]:
                 lines.append(f"No array at {name} and {bits} bits: {', '.join(dict.fromkeys(without))}.")
     return lines
+
+
+def _apart(mean: float | Pair[Fraction], bits: Width) -> float:
+    """How far a mean is from what was asked for, of weights or activations, whichever is farther."""
+    found = map(float, parts_of(mean)) if isinstance(mean, Pair) else (mean, mean)
+    return max(abs(one - other) for one, other in zip(found, parts_of(bits), strict=True))
 
 
 def _short(energy_uj: float) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hwmodel.workload import Width, parts_of
 from rtl.array import Architecture, ArraySpec, Codes, Pass, plan_passes
 from rtl.requant import RequantSpec
 from rtl.spec import MacSpec, Precision
@@ -71,7 +72,7 @@ class Timing:
 
 @dataclass(frozen=True, kw_only=True)
 class Matrices:
-    """``count`` products of M x K by K x N codes of ``bits`` bits; the second operand is signed.
+    """``count`` products of M x K by K x N codes of ``bits`` bits; the second operand, of weights, is signed.
 
     parameter_sets: 0 where sums are not requantised at the drain, 1 with one set for all columns, N with one a column.
     """
@@ -80,13 +81,14 @@ class Matrices:
     k: int
     n: int
     count: int
-    bits: int
+    bits: Width
     activation_signed: bool
     parameter_sets: int = 0
 
     def passes(self, mac: MacSpec) -> tuple[Pass, ...]:
         """The passes that ``mac`` needs for these widths."""
-        return plan_passes(mac, Codes(self.bits, True), Codes(self.bits, self.activation_signed))
+        weight_bits, activation_bits = parts_of(self.bits)
+        return plan_passes(mac, Codes(weight_bits, True), Codes(activation_bits, self.activation_signed))
 
     def changed(self, mac: MacSpec, requant: RequantSpec | None) -> list[bool]:
         """Of each pass, whether its sums are stored otherwise than they are; the last one's may be requantised."""

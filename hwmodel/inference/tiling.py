@@ -12,6 +12,7 @@ from enum import Enum
 
 import numpy as np
 
+from hwmodel.workload import parts_of
 from rtl.array import Architecture, width_of_results
 from siliquant.inputs import InputError
 
@@ -78,9 +79,10 @@ def tally(timing: Timing, grids: Grids, product: Matrices, overlap: Overlap = Ov
     tiles = plan.total(plan.tiles)
     parameters = plan.total(plan.parameters)
     parameter_bits = 0 if timing.requant is None else timing.requant.parameter_width
+    weight_bits, activation_bits = parts_of(product.bits)
     in_bits = sum(
-        product.m * product.k * columns * min(product.bits, each.precision.activation_bits)
-        + product.n * product.k * rows * min(product.bits, each.precision.weight_bits)
+        product.m * product.k * columns * min(activation_bits, each.precision.activation_bits)
+        + product.n * product.k * rows * min(weight_bits, each.precision.weight_bits)
         for each in plan.passes
     )
     out_bits = timing.requant.bits if timing.requant is not None and product.parameter_sets else timing.result_width

@@ -20,7 +20,7 @@ from siliquant.inputs import (
     short,
 )
 
-from .workload import MOST, Gemm, Module, PrecisionClass, Role, Workload
+from .workload import MOST, Gemm, PrecisionClass, Role, Workload
 
 __all__ = ["is_packaged", "load_workload", "read_workload", "workload_names"]
 
@@ -28,9 +28,9 @@ PACKAGED = Path(__file__).resolve().parents[1] / "data" / "workloads"
 FORMAT = "siliquant-workload 1"
 _MOST_BYTES = 16 << 20
 _SIZES = ("m", "k", "n", "count")
-_NEEDED = ("name", *_SIZES)
+_ENDS = frozenset({Role.PATCH_EMBEDDING, Role.STEM, Role.POOLER, Role.CLASSIFIER})
 _FLAGS = ("ends", "activation_signed", "static", "bias", "feeds_gemm")
-_COLUMNS = (*_NEEDED, "role", "layer", "heads", *_FLAGS)
+_COLUMNS = ("name", *_SIZES, "role", "layer", "heads", *_FLAGS)
 _ROLES: Mapping[str, Role] = {role.value: role for role in Role}
 # What qat.trace finds in its networks: products of two activations, codes without a sign, sums that become codes.
 _OF_ACTIVATIONS = frozenset({Role.SCORES, Role.CONTEXT})
@@ -78,12 +78,13 @@ def is_packaged(workload: Workload) -> bool:
 def read_workload(path: Path) -> Workload:
     """The workload in a file of qat.trace, or in a CSV file, which is named after the file.
 
-    Columns of a CSV file: name, m, k, n and count, one row a GEMM, in order of execution; a name that comes again is
-    another call with the same weights. role may be left out, or its cells empty, where the last part of a name is a
-    role, as in ``layers.0.query``. layer (empty: outside of blocks) and heads (empty: 1) are integers. ends, static,
-    activation_signed, bias and feeds_gemm are true or false, and empty what they are in transformers: ends of
-    embeddings, stem, pooler and classifier, static but for scores and context, signed but for context and fc2, a bias
-    with every weight, and queries, keys, values and context feed another GEMM.
+    Columns of a CSV file: m, k, n and count, one row a GEMM, in order of execution. name (left out: ``gemm1`` and so
+    on): one that comes again is another call with the same weights. role (left out, or empty): the last part of the
+    name where that is a role, as in ``layers.0.query``, else ``unknown``, for which no sensitivity is known. layer
+    (empty: outside of blocks) and heads (empty: 1) are integers. ends, static, activation_signed, bias and feeds_gemm
+    are true or false, and empty what they are in transformers: ends of embeddings, stem, pooler and classifier, static
+    but for scores and context, signed but for context and fc2, a bias with every weight, and queries, keys, values and
+    context feed another GEMM.
 
     Raises ValueError, with the file, the line or GEMM, and what it must be, where it is not one.
     """
@@ -141,30 +142,27 @@ def _role(value: object) -> Role:
 def _table(text: str) -> tuple[Gemm, ...]:
     gemms: list[Gemm] = []
     calls: dict[str, int] = {}
-    for line, cells in csv_lines(text, _NEEDED):
+    for number, (line, cells) in enumerate(csv_lines(text, _SIZES), 1):
         if unknown := set(cells) - set(_COLUMNS):
             raise InputError(f"its columns must be of {', '.join(_COLUMNS)}, not {short(min(unknown))}")
+        name = cells.get("name", f"gemm{number}")
         with at(f"line {line}"):
-            gemms.append(_row(cells, calls.get(cells["name"], 0)))
-        calls[cells["name"]] = gemms[-1].call + 1
+            gemms.append(_row(name, cells, calls.get(name, 0)))
+        calls[name] = gemms[-1].call + 1
     return tuple(gemms)
 
 
-def _row(cells: Mapping[str, str], call: int) -> Gemm:
-    name, layer = cells["name"], cells.get("layer")
-    last = name.rpartition(".")[2]
-    if not cells.get("role") and last not in _ROLES:
-        raise InputError(f"role must be given, one of {', '.join(_ROLES)}, since {short(name)} does not end in one")
-    role = _role(cells.get("role") or last)
+def _row(name: str, cells: Mapping[str, str], call: int) -> Gemm:
+    last, layer = name.rpartition(".")[2], cells.get("layer")
+    role = _role(cells.get("role") or (last if last in _ROLES else Role.UNKNOWN.value))
     static = _flag(cells, "static", role not in _OF_ACTIVATIONS)
-    is_end = role.module is Module.OTHER and role is not Role.DOWNSAMPLING
     return Gemm(
         name=name,
         role=role,
         layer=integer("layer", layer, 0, MOST) if layer else None,
         call=call,
         heads=integer("heads", cells.get("heads") or "1", 1, MOST),
-        precision_class=PrecisionClass.ENDS if _flag(cells, "ends", is_end) else PrecisionClass.BODY,
+        precision_class=PrecisionClass.ENDS if _flag(cells, "ends", role in _ENDS) else PrecisionClass.BODY,
         activation_signed=_flag(cells, "activation_signed", role not in _UNSIGNED),
         static=static,
         bias=_flag(cells, "bias", static),

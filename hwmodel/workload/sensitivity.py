@@ -48,6 +48,11 @@ class SensitivityTable:
         for key in ((gemm.role, gemm.layer), (gemm.role, None)):
             if key in self.rows:
                 return self.rows[key]
+        if gemm.role is Role.UNKNOWN:
+            raise InputError(
+                f"{gemm.name} must have a role, or the sensitivity table a row for unknown, to choose its width: it "
+                "has none"
+            )
         where = "" if gemm.layer is None else f" in layer {gemm.layer}"
         raise InputError(f"the sensitivity table must have a row for {gemm.role.value}{where}, and has none")
 

@@ -39,7 +39,8 @@ class Module(Enum):
 class Role(Enum):
     """What a GEMM does in its network.
 
-    PROJECTION_FC1, PROJECTION_FC2: the non-linear projection of SReT after each application of a block.
+    PROJECTION_FC1, PROJECTION_FC2: the non-linear projection of SReT after each application of a block. UNKNOWN:
+    not said, in a list of one's own.
     """
 
     PATCH_EMBEDDING = "patch_embedding"
@@ -57,6 +58,7 @@ class Role(Enum):
     DOWNSAMPLING = "downsampling"
     POOLER = "pooler"
     CLASSIFIER = "classifier"
+    UNKNOWN = "unknown"
 
     @property
     def module(self) -> Module:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from hwmodel.comparison import EQUAL_THROUGHPUT, EQUAL_UNITS, Row, mixes
+from hwmodel.workload import Width
 
 from .style import INK, LINE, Layout, canvas, legend, log_ticks, panels, tidy, width_mark
 
@@ -37,14 +38,16 @@ def draw_ratios(rows: Sequence[Row], order: Sequence[str], layout: Layout) -> Fi
         _panel(axes, rows, order, field)
         axes.set_xlabel(label)
     handles = [
-        Line2D([], [], linestyle="none", markersize=6, label=_width(rows, bits, wide), **width_mark(bits).options)
+        Line2D(
+            [], [], linestyle="none", markersize=6, label=_width(rows, bits, wide), **width_mark(bits, widths).options
+        )
         for bits in widths
     ]
     legend(figure, handles, len(widths))
     return figure
 
 
-def _width(rows: Sequence[Row], bits: int, wide: bool) -> str:
+def _width(rows: Sequence[Row], bits: Width, wide: bool) -> str:
     """A mean, and whether anything is mixed at it."""
     mixed = any(mixes(row.run_as) for row in rows if row.bits == bits)
     return ("mean of " if wide else "") + f"{bits} bits" + ("" if mixed else ", nothing mixed")
@@ -62,11 +65,13 @@ def _panel(axes: Axes, rows: Sequence[Row], order: Sequence[str], field: str) ->
     axes.axvline(1, color=INK, linewidth=1.0, zorder=2)
     axes.annotate("uniform", (1, 1), (0, 2), xycoords=("data", "axes fraction"), textcoords="offset points",
                   ha="center", va="bottom", fontsize=8)  # fmt: skip
+    widths = list(dict.fromkeys(row.bits for row in rows))
     for row in rows:
         place = order.index(row.family)
         axes.plot(
-            [getattr(row, field)], [place], linestyle="none", markersize=6.5, zorder=3, **width_mark(row.bits).options
-        )
+            [getattr(row, field)], [place], linestyle="none", markersize=6.5, zorder=3,
+            **width_mark(row.bits, widths).options,
+        )  # fmt: skip
     least = min([row for row in rows if mixes(row.run_as)] or rows, key=lambda row: getattr(row, field))
     axes.annotate(f"{getattr(least, field):.2f}", (getattr(least, field), order.index(least.family)), (0, 4.5),
                   textcoords="offset points", ha="center", va="bottom", fontsize=8, fontweight="bold")  # fmt: skip

@@ -11,6 +11,7 @@ from enum import Enum
 from math import log10
 from typing import TYPE_CHECKING, Any
 
+from hwmodel.workload import Pair, Width
 from reports.values import Source, Table
 
 if TYPE_CHECKING:
@@ -147,8 +148,14 @@ def design_mark(design: str) -> Mark:
     return _FAMILIES.get(design.split()[0], Mark(GREY, "x"))
 
 
-def width_mark(bits: int) -> Mark:
-    """By mean bit-width."""
+def width_mark(bits: Width, shown: Sequence[Width] = ()) -> Mark:
+    """By mean bit-width. shown: all means of a chart, of which different ones of weights and of activations take, in
+    turn, the marks that no other mean has.
+    """
+    free = [mark for width, mark in WIDTHS.items() if width not in shown]
+    pairs = [width for width in shown if isinstance(width, Pair)]
+    if isinstance(bits, Pair):
+        return free[pairs.index(bits) % len(free)] if bits in pairs and free else Mark(GREY, "x")
     return WIDTHS.get(bits, Mark(GREY, "x"))
 
 

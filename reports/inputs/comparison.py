@@ -5,17 +5,25 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from hwmodel.comparison import EQUAL_THROUGHPUT, EQUAL_UNITS, Row, best_rows, is_uniform
+from hwmodel.workload import Pair, Width, pair_or_one, parts_of
 from siliquant.inputs import InputError, at, belongs, csv_lines, decimal, parse_json, read_text, short, whole
 
 __all__ = ["checked", "read_rows"]
 
 _MOST_BYTES = 16 << 20
 _MOST = 1e30  # of any number in a comparison
-_KINDS = {field.name: str(field.type) for field in fields(Row)}
+_KINDS = {field.name: str(field.type) for field in fields(Row)} | {"bits": "int", "run_as_mean_bits": "float"}
+_OPERANDS = {
+    "bits": ("weight_bits", "activation_bits"),
+    "run_as_mean_bits": ("run_as_mean_weight_bits", "run_as_mean_activation_bits"),
+}
+"""Fields that have two more, with the bits of each operand, where these differ in any row."""
+_BOTH = {both: _KINDS[name] for name, operands in _OPERANDS.items() for both in operands}
 _FLAGS = {"True": True, "False": False}
 _COMPARED = {
     EQUAL_UNITS: ("area_um2_per_unit", "power_uw_per_unit"),
@@ -46,7 +54,7 @@ def checked(rows: Sequence[Row]) -> tuple[Row, ...]:
         values = list(dict.fromkeys(getattr(row, name) for row in rows))
         if len(values) > 1:
             raise InputError(f"all rows must have one {name}, not {values[0]} and {values[1]}")
-    places: dict[tuple[int, str], list[Row]] = {}
+    places: dict[tuple[Width, str], list[Row]] = {}
     for row in rows:
         places.setdefault((row.bits, row.normalisation), []).append(row)
     for bits in dict.fromkeys(row.bits for row in rows):
@@ -86,14 +94,16 @@ def _from_csv(text: str) -> list[tuple[str, Mapping[str, Any]]]:
     entries: list[tuple[str, Mapping[str, Any]]] = []
     for line, cells in csv_lines(text, tuple(_KINDS)):
         with at(f"line {line}"):
-            entry = {name: _value(name, cell) for name, cell in cells.items() if name in _KINDS}
+            entry = {name: _value(name, cell) for name, cell in cells.items() if name in _KINDS or name in _BOTH}
         entries.append((f"line {line}", entry))
     return entries
 
 
 def _value(name: str, cell: str) -> Any:
     """A cell of a CSV file as JSON would have it."""
-    kind = _KINDS[name]
+    kind = (_KINDS | _BOTH)[name]
+    if name in _OPERANDS and "/" in cell:
+        return cell
     if cell == "" and kind.endswith("| None"):
         return None
     try:
@@ -107,21 +117,42 @@ def _value(name: str, cell: str) -> Any:
 
 
 def _row(entry: Mapping[str, Any]) -> Row:
-    if set(entry) != set(_KINDS):
+    paired = bool(set(entry) & set(_BOTH))
+    if set(entry) != set(_KINDS) | (set(_BOTH) if paired else set()):
         wrong = ", ".join(sorted(set(entry) ^ set(_KINDS)))
         raise InputError(f"it must have exactly the fields of a comparison, and differs in {wrong}")
     values: dict[str, Any] = {}
     for name, kind in _KINDS.items():
         value = entry[name]
+        if paired and name in _OPERANDS:
+            values[name] = _width(entry, name, kind)
+            continue
         if not _fits(value, kind):
             raise InputError(f"{name} must be {_meaning(kind)}, not {short(value)}")
         values[name] = float(value) if kind.startswith("float") and value is not None else value
     row = Row(**values)
     if row.normalisation not in _COMPARED:
         raise InputError(f"normalisation must be one of {', '.join(_COMPARED)}, not {short(row.normalisation)}")
-    if not 2 <= row.bits <= 8:
-        raise InputError(f"bits must be from 2 to 8, not {short(row.bits)}")
+    if not all(2 <= bits <= 8 for bits in parts_of(row.bits)):
+        raise InputError(f"bits must be from 2 to 8, not {row.bits}")
     return row
+
+
+def _width(entry: Mapping[str, Any], name: str, kind: str) -> Any:
+    """Bits of both operands, which the field itself must say, too."""
+    for both in _OPERANDS[name]:
+        if not _fits(entry[both], kind):
+            raise InputError(f"{both} must be {_meaning(kind)}, not {short(entry[both])}")
+    weights, activations = (entry[both] for both in _OPERANDS[name])
+    if kind == "int":
+        found: Any = pair_or_one(weights, activations)
+    else:
+        mean = pair_or_one(Fraction(weights), Fraction(activations))
+        found = mean if isinstance(mean, Pair) else float(mean)
+    said = str(found) if isinstance(found, Pair) else found
+    if entry[name] != said:
+        raise InputError(f"{name} must be {said}, as {' and '.join(_OPERANDS[name])} say, not {short(entry[name])}")
+    return found
 
 
 def _fits(value: Any, kind: str) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 
 from hwmodel.comparison import mixes
 from hwmodel.inference import EQUAL_LATENCY, UNIFORM, NetworkCost, NetworkRow
-from hwmodel.workload import Assignment, PrecisionClass, Workload
+from hwmodel.workload import Assignment, Pair, PrecisionClass, Workload, parts_of
 from reports.charts import BLUE, GREEN, GREY, INK, ORANGE, SKY, VERMILLION, YELLOW
 from siliquant.inputs import InputError
 
@@ -55,7 +55,7 @@ def draw_policies(first: Assignment, second: Assignment, titles: tuple[str, str]
         )
         axes.set_yticks(range(len(table)), list(table.index))
         axes.set_xticks(range(table.shape[1]), [str(layer) for layer in table.columns])
-        axes.set(xlabel="layer", title=f"{title}: mean of {float(assignment.mean_bits):.2f} bits")
+        axes.set(xlabel="layer", title=f"{title}: mean of {float(parts_of(assignment.mean_bits)[0]):.2f} bits")
     drawn[0].set_ylabel("GEMM")
     bar = figure.colorbar(image, ax=drawn, label="bits", ticks=[2, 4.5, 7.5])
     bar.ax.set_yticklabels(["2", "4", "8"])
@@ -117,7 +117,9 @@ def worth(rows: Sequence[NetworkRow]) -> pd.DataFrame:
                 "mean of the mix, bits": bits,
                 "design": best.design,
                 "energy_uj": best.energy_uj,
-                "affordable_bits": float(np.interp(best.energy_uj, energies, [row.bits for row, _ in alike])),
+                "affordable_bits": float(
+                    np.interp(best.energy_uj, energies, [parts_of(row.bits)[0] for row, _ in alike])
+                ),
                 "needed_percent": float(np.interp(best.energy_uj, energies, [percent for _, percent in alike])),
                 "beyond": best.energy_uj > energies[-1],
             }
@@ -165,5 +167,8 @@ def _widths(assignment: Assignment) -> pd.DataFrame:
     lines: dict[str, dict[int | None, int]] = {}
     for gemm in assignment.workload.gemms:
         if gemm.precision_class is PrecisionClass.BODY:
-            lines.setdefault(gemm.role.value, {})[gemm.layer] = assignment.of(gemm)
+            bits = assignment.of(gemm)
+            if isinstance(bits, Pair):
+                raise InputError(f"{gemm.name} must have one width for weights and activations in a map, not {bits}")
+            lines.setdefault(gemm.role.value, {})[gemm.layer] = bits
     return pd.DataFrame(lines).T

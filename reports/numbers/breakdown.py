@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from hwmodel.measurement import SynthesisRow
 from hwmodel.model import Cost, LibraryModel, Part, clock_pj, cost_of, counts_of
 from hwmodel.operands import StreamPlan
-from rtl.spec import MacSpec, Precision
+from hwmodel.workload import precision_of
+from rtl.spec import MacSpec
 
 from .designs import Subject
 
@@ -60,7 +61,7 @@ def by_model(subject: Subject, model: LibraryModel) -> Breakdown:
     spec, clock_mhz = subject.spec, subject.row.clock_mhz
     rate = subject.row.macs_per_cycle
     shares = subject.entry.run_as.shares
-    plans = [StreamPlan(Precision(bits, bits)) for bits, _ in shares]
+    plans = [StreamPlan(precision_of(bits)) for bits, _ in shares]
     costs = [cost_of(spec, plan, model, clock_mhz) for plan in plans]
     area: dict[str, float] = {}
     for part, (area_um2, _) in costs[0].by_part().items():
@@ -107,7 +108,7 @@ def _measured_energy(subject: Subject, rows: list[SynthesisRow]) -> dict[str, fl
     """Over the mixture; None where one of its precisions has no power, or no count of settled transitions."""
     energy = dict.fromkeys(CAUSES, 0.0)
     for bits, share in subject.entry.run_as.shares:
-        plan = StreamPlan(Precision(bits, bits))
+        plan = StreamPlan(precision_of(bits))
         powered = [row for row in rows if row.activity == str(plan)]
         if not powered:
             return None

@@ -28,11 +28,10 @@ from hwmodel.workload import (
     Mixture,
     PrecisionClass,
     Role,
+    Width,
     Workload,
-    assign,
+    assign_at,
     load_workload,
-    mixture_at,
-    network_widths,
     uniform,
 )
 from rtl.array import DRAINS, Architecture, ArraySpec, drained
@@ -99,20 +98,20 @@ class Network:
     uniform: tuple[Inference, ...] = ()
     mixed: tuple[Inference, ...] = ()
 
-    def base(self, bits: int) -> NetworkRow:
+    def base(self, bits: Width) -> NetworkRow:
         """The uniform row of a width."""
         return next(row for row in self.rows if row.bits == bits and row.normalisation == UNIFORM)
 
-    def others(self, bits: int) -> list[NetworkRow]:
+    def others(self, bits: Width) -> list[NetworkRow]:
         """Those of the other designs that are at most as slow as it."""
         return [row for row in self.rows if row.bits == bits and row.normalisation == EQUAL_LATENCY]
 
-    def best(self, bits: int) -> NetworkRow:
+    def best(self, bits: Width) -> NetworkRow:
         """Of these the one with the least energy."""
         return min(self.others(bits), key=lambda row: row.energy_uj)
 
     @property
-    def bits(self) -> tuple[int, ...]:
+    def bits(self) -> tuple[Width, ...]:
         """The mean widths."""
         return tuple(dict.fromkeys(row.bits for row in self.rows))
 
@@ -125,7 +124,7 @@ def shown_name(workload: str) -> str:
 @dataclass(frozen=True)
 class _Setting:
     costs: Costs
-    elements: Callable[[int, Mixture], Sequence[MacSpec]]
+    elements: Callable[[Width, Mixture], Sequence[MacSpec]]
 
 
 def network(workload: Workload, rows: Sequence[Row], model: LibraryModel) -> Network:
@@ -151,9 +150,12 @@ def network(workload: Workload, rows: Sequence[Row], model: LibraryModel) -> Net
 def inferences(
     names: Sequence[str], rows: Sequence[Row], model: LibraryModel, bits: Sequence[int] | None = None
 ) -> dict[tuple[str, int], NetworkCost]:
-    """Uniform arrays only, of several networks: costs by network and bits (default: those of the comparison)."""
+    """Uniform arrays only, of several networks: costs by network and bits (default: those of the comparison that
+    weights and activations share).
+    """
     setting = _setting(rows, model)
-    return {(name, mean): _cost(load_workload(name), mean, setting) for name in names for mean in bits or _bits(rows)}
+    means = [mean for mean in _bits(rows) if isinstance(mean, int)] if bits is None else bits
+    return {(name, mean): _cost(load_workload(name), mean, setting) for name in names for mean in means}
 
 
 def energy_uj(cost: NetworkCost) -> float:
@@ -174,7 +176,7 @@ def ends_share(workload: Workload) -> float:
     return workload.macs_by_class()[PrecisionClass.ENDS] / workload.macs
 
 
-def _bits(rows: Sequence[Row]) -> list[int]:
+def _bits(rows: Sequence[Row]) -> list[Width]:
     return list(dict.fromkeys(row.bits for row in rows))
 
 
@@ -205,10 +207,10 @@ def _inference(row: NetworkRow, cost: NetworkCost, setting: _Setting) -> Inferen
     return Inference(row, cost, plan)
 
 
-def _cost(workload: Workload, bits: int, setting: _Setting) -> NetworkCost:
+def _cost(workload: Workload, bits: Width, setting: _Setting) -> NetworkCost:
     """The uniform array of hwmodel.inference.rows."""
     alike = uniform(workload, bits)
-    first, *_ = setting.elements(bits, mixture_at(workload, bits))
+    first, *_ = setting.elements(bits, assign_at(workload, bits).mixture())
     array = ArraySpec(
         mac=first, rows=_SIDE, columns=_SIDE, architecture=Architecture.BROADCAST,
         activation_depth=_DEPTH, weight_depth=_DEPTH, **drained(_SIDE, DRAINS, _DEPTH),
@@ -219,7 +221,7 @@ def _cost(workload: Workload, bits: int, setting: _Setting) -> NetworkCost:
 
 def _mixed_cost(row: NetworkRow, base: NetworkCost, setting: _Setting) -> NetworkCost:
     """The array of a row at equal latency."""
-    assignment = assign(base.assignment.workload, row.bits, network_widths(row.bits))
+    assignment = assign_at(base.assignment.workload, row.bits)
     element = next(mac for mac in setting.elements(row.bits, assignment.mixture())[1:] if mac.label == row.design)
     requant = multiplier(assignment.drained_bits)
     among = candidates(base.array, element, requant, assignment, setting.costs)

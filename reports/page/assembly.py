@@ -12,7 +12,7 @@ from hwmodel.comparison import EQUAL_THROUGHPUT, EQUAL_UNITS, ModelAnswers, Row,
 from hwmodel.inference import NoArrayError
 from hwmodel.measurement import RowStore, SynthesisRow
 from hwmodel.model import PACKAGED_MODELS, LibraryModel, known_models, load_model
-from hwmodel.workload import SensitivityTable, Workload, load_workload, standard_mixture
+from hwmodel.workload import SensitivityTable, Width, Workload, load_workload, standard_mixture
 from reports.inputs import Accuracies, Analysis, Equivalence, Oscillation, checked
 from reports.numbers import (
     Breakdown,
@@ -74,7 +74,7 @@ class Inputs:
     cost_models: Path = PACKAGED_MODELS
 
 
-def computed_rows(model: LibraryModel, clock_mhz: float, widths: Sequence[int]) -> tuple[Row, ...]:
+def computed_rows(model: LibraryModel, clock_mhz: float, widths: Sequence[Width]) -> tuple[Row, ...]:
     """What ``hwmodel.compare`` asks by default, answered by the cost model alone."""
     chosen = settings(bits=widths, mixtures=[], designs=None, lanes=16, units=4, jobs=1)
     answers = ModelAnswers(model, clock_mhz, 1)
@@ -191,19 +191,23 @@ def _inference(workload: Workload, rows: Sequence[Row], model: LibraryModel | No
 
 
 def _networks(
-    inputs: Inputs, widths: Sequence[int], model: LibraryModel | None, inference: Network | str, source: Source
+    inputs: Inputs, widths: Sequence[Width], model: LibraryModel | None, inference: Network | str, source: Source
 ) -> list[Section | Missing]:
     """The inference, or why there is none, and accuracies against the energy of it and of others."""
     if model is None or isinstance(inference, str):
         title = f"One inference of {shown_name(load_workload(inputs.workload).name)}"
         reason = str(inference)
         return [Missing(title, reason), Missing("Accuracy against energy", reason)]
-    costs = inferences(published_workloads(widths), inputs.rows, model)
+    alike = [bits for bits in widths if isinstance(bits, int)]
+    costs = inferences(published_workloads(alike), inputs.rows, model, alike)
     for name, mean in own_workloads(inputs.accuracy):
         costs |= inferences([name], inputs.rows, model, [mean])
     made: list[Section | Missing] = [network_section(inference, source)]
+    if not alike:
+        reason = "accuracies were published at one width for weights and activations only"
+        return [*made, Missing("Accuracy against energy", reason)]
     own_source = replace(source, command=_own_command(inputs))
-    made.append(accuracy_section(widths, costs, inference, inputs.accuracy, own_source))
+    made.append(accuracy_section(alike, costs, inference, inputs.accuracy, own_source))
     return made
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from hwmodel.workload import Width, plain_width
 from reports.charts import BARS, BLUE, GREEN, GREY, VERMILLION, Bar, Chart, Look, Panel, draw_stacked
 from reports.numbers import CAUSES, PARTS, Breakdown, Subject
 from reports.values import Cell, Column, Source, Table, percent
@@ -100,7 +101,7 @@ def _alt(panels: Sequence[Panel], label: str) -> str:
 
 
 def _table(
-    name: str, panels: Sequence[Panel], widths: Sequence[int], looks: Mapping[str, Look], label: str, unit: str
+    name: str, panels: Sequence[Panel], widths: Sequence[Width], looks: Mapping[str, Look], label: str, unit: str
 ) -> Table:
     names = [part for part in looks if any(bar.parts.get(part) for panel in panels for bar in panel.bars)]
     columns = (
@@ -110,7 +111,7 @@ def _table(
         Column(f"sum_{unit}", "sum", 1),
     )
     rows: list[tuple[Cell, ...]] = [
-        (bar.label, mean, *(bar.parts.get(part, 0.0) for part in names), bar.total)
+        (bar.label, plain_width(mean), *(bar.parts.get(part, 0.0) for part in names), bar.total)
         for mean, panel in zip(widths, panels, strict=True)
         for bar in panel.bars
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from hwmodel.workload import plain_width
 from reports.charts import Chart, draw_curves
 from reports.numbers import Curve
 from reports.values import Column, Source, Table, bits
@@ -55,7 +56,7 @@ def _table(curves: Sequence[Curve]) -> Table:
         Column("area_um2_per_mac_per_cycle", "area, µm² per MAC/cycle", 1),
     )
     rows = tuple(
-        (curve.subject.row.design, curve.subject.row.bits, period, area)
+        (curve.subject.row.design, plain_width(curve.subject.row.bits), period, area)
         for curve in curves
         for period, area in zip(curve.periods_ns, curve.areas_um2, strict=True)
     )

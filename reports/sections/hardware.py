@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hwmodel.comparison import EQUAL_THROUGHPUT, EQUAL_UNITS, Row, is_uniform, notes, scalable_rows
+from hwmodel.workload import Width, parts_of
 from reports.charts import Chart, draw_pareto, draw_ratios, pareto
 from reports.values import Cell, Column, Source, Table, bits
 from reports.wording import mixed_widths, order_of, pareto_finding, ratio_title, widths_of
@@ -81,7 +82,7 @@ def _designs(rows: Sequence[Row], source: Source) -> list[Chart]:
     return [chart]
 
 
-def hardware_table(rows: Sequence[Row], mean: int) -> Table:
+def hardware_table(rows: Sequence[Row], mean: Width) -> Table:
     """All designs at one mean width, both normalisations side by side."""
     units = [row for row in rows if row.bits == mean and row.normalisation == EQUAL_UNITS]
     rates = [row for row in rows if row.bits == mean and row.normalisation == EQUAL_THROUGHPUT]
@@ -144,5 +145,5 @@ def _alt(found: Sequence[Row], what: str, normalisation: str) -> str:
     designs = len({row.family for row in found})
     return (
         f"Dot plot of {designs} precision-scalable designs against the uniform MAC at {normalisation}, means of "
-        f"{bits(sorted({row.bits for row in found}))}: {'; '.join(said)}."
+        f"{bits(sorted({row.bits for row in found}, key=parts_of))}: {'; '.join(said)}."
     )

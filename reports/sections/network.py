@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 
 from hwmodel.inference import EQUAL_LATENCY, UNIFORM, NetworkRow, network_notes
+from hwmodel.workload import Width, plain_width
 from reports.charts import (
     BLUE,
     GREY,
@@ -118,7 +119,7 @@ def _parts(network: Network) -> Table:
     rows: list[tuple[Cell, ...]] = [
         (
             found.plan.name,
-            found.row.bits,
+            plain_width(found.row.bits),
             *(getattr(found.plan, part) / 1e6 for part in parts),
             found.plan.total_um2 / 1e6,
         )
@@ -157,13 +158,15 @@ def _classes(network: Network) -> Table:
     for one, other in zip(network.uniform, network.mixed, strict=True):
         for label, found in (("uniform", one), (other.row.design, other)):
             values = energy_by_kind(found.cost)
-            rows.append((label, found.row.bits, *(values.get(kind, 0.0) for kind in kinds), energy_uj(found.cost)))
+            rows.append(
+                (label, plain_width(found.row.bits), *(values.get(kind, 0.0) for kind in kinds), energy_uj(found.cost))
+            )
     marked = frozenset(number for number, row in enumerate(rows) if row[0] == "uniform")
     caption = f"Energy of one inference of {shown_name(network.workload.name)} by kind of GEMM"
     return Table("gemm-energy", caption, columns, tuple(rows), marked)
 
 
-def _table(network: Network, mean: int) -> Table:
+def _table(network: Network, mean: Width) -> Table:
     """The uniform array first, then all others that are at least as fast, by energy."""
     others = sorted(network.others(mean), key=lambda row: row.energy_uj)
     rows = (network.base(mean), *others)

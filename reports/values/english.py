@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
+from hwmodel.workload import Width
 from siliquant.inputs import listing
 
 __all__ = ["amount", "bits", "capital", "number", "percent", "span", "times"]
@@ -25,8 +26,8 @@ def capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def bits(widths: Sequence[int]) -> str:
-    """Widths with their unit.
+def bits(widths: Iterable[Width]) -> str:
+    """Widths with their unit; of weights and of activations where they differ.
 
     >>> bits([2, 3, 4])
     '2, 3 and 4 bits'

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 
 from hwmodel.comparison import EQUAL_THROUGHPUT, EQUAL_UNITS, Row, mixes, scalable_rows
+from hwmodel.workload import Width
 from reports.numbers import Library, Network, shown_name
 from reports.values import amount, bits, counted, number, times
 from siliquant.inputs import listing
@@ -28,7 +29,7 @@ class KeyNumber:
     where: str
 
 
-def widths_of(rows: Sequence[Row]) -> list[int]:
+def widths_of(rows: Sequence[Row]) -> list[Width]:
     """The mean bit-widths, in their order."""
     return list(dict.fromkeys(row.bits for row in rows))
 
@@ -52,7 +53,7 @@ def question(rows: Sequence[Row]) -> str:
     )
 
 
-def mixed_widths(rows: Sequence[Row]) -> list[int]:
+def mixed_widths(rows: Sequence[Row]) -> list[Width]:
     """The means at which widths are mixed: some design runs several."""
     return list(dict.fromkeys(row.bits for row in rows if mixes(row.run_as)))
 
@@ -218,7 +219,7 @@ def _below(rows: Sequence[Row], field: str) -> int:
     return sum((getattr(row, field) or 1.0) < 1 for row in rows)
 
 
-def _least(rows: Sequence[Row], field: str, widths: Sequence[int]) -> list[float]:
+def _least(rows: Sequence[Row], field: str, widths: Sequence[Width]) -> list[float]:
     """The least ratio at each width."""
     return [min(getattr(row, field) for row in rows if row.bits == mean) for mean in widths]
 

@@ -69,15 +69,17 @@ def read_clock_mhz(text: str) -> float:
     return number("clock_mhz", text, *CLOCKS_MHZ)
 
 
-def fraction(name: str, text: str, low: int, high: int) -> Fraction:
+def fraction(name: str, text: str, low: int, high: int, *, slash: bool = True) -> Fraction:
     """The fraction in an option, exactly: ``3``, ``2.5`` or ``5/2``, of at most nine digits a part.
 
-    Raises InputError for what is none, or not from ``low`` to ``high``.
+    slash: whether it may be written with one. Raises InputError for what is none, or not from ``low`` to ``high``.
     """
     match = _FRACTION.fullmatch(text.strip())
-    value = Fraction(text.strip()) if match and not re.fullmatch("/0+", match[2] or "") else Fraction(low - 1)
+    known = match and not re.fullmatch("/0+", match[2] or "") and (slash or "/" not in text)
+    value = Fraction(text.strip()) if known else Fraction(low - 1)
     if not low <= value <= high:
-        raise InputError(f"{name} must be a number from {low} to {high}, such as 3, 2.5 or 5/2, not {short(text)}")
+        like = "3, 2.5 or 5/2" if slash else "3 or 2.5"
+        raise InputError(f"{name} must be a number from {low} to {high}, such as {like}, not {short(text)}")
     return value
 
 

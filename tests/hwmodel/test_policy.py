@@ -13,8 +13,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwmodel.policy import main
-from hwmodel.workload import Gemm, PrecisionClass, Role, Workload, load_workload, workload_names
-from hwmodel.workload.assignment import Assignment, assign, mixture_at, network_widths, uniform
+from hwmodel.workload import (
+    Gemm,
+    Mean,
+    Pair,
+    PrecisionClass,
+    Role,
+    Workload,
+    load_workload,
+    pair_or_one,
+    parts_of,
+    workload_names,
+)
+from hwmodel.workload.assignment import Assignment, assign, assign_at, mixture_at, network_widths, uniform
 from hwmodel.workload.sensitivity import SensitivityTable, default_sensitivity, read_sensitivity
 from siliquant.inputs import InputError
 
@@ -80,6 +91,87 @@ def test_the_best_of_all_assignments_is_found(
     counted = [g for g in found.gemms if count_ends or g.precision_class is PrecisionClass.BODY]
     assert got.mean_bits == Fraction(sum(got.of(g) * g.macs for g in counted), sum(g.macs for g in counted))
     assert {got.of(g) for g in found.gemms if g.precision_class is PrecisionClass.ENDS} <= {8}
+
+
+def brute_force_of_both(
+    found: Workload, mean: Mean, widths: list[int], activation_widths: list[int]
+) -> tuple[tuple[Fraction, ...], float]:
+    """Of all assignments of weights and activations: how far below their means weights, activations that meet them, and
+    products of two activations stay at least, and the least harm there.
+    """
+    table = default_sensitivity()
+    options = [
+        list(itertools.product(widths, activation_widths)) if g.static else [(a, a) for a in activation_widths]
+        for g in found.gemms
+    ]
+    sets = [[g.static for g in found.gemms], [g.static for g in found.gemms], [not g.static for g in found.gemms]]
+    best: tuple[tuple[Fraction, ...], float] | None = None
+    for bits in itertools.product(*options):
+        means = []
+        for within, operand in zip(sets, (0, 1, 1), strict=True):
+            chosen = [(g.macs, b[operand]) for g, b, there in zip(found.gemms, bits, within, strict=True) if there]
+            total = sum(macs for macs, _ in chosen)
+            means.append(Fraction(sum(macs * b for macs, b in chosen), total) if total else Fraction(0))
+        weights, activations = parts_of(mean)
+        wanted = (weights, activations, activations if any(sets[2]) else Fraction(0))
+        if any(got > most for got, most in zip(means, wanted, strict=True)):
+            continue
+        noise = [table.of(g) * g.macs * (4.0**-w + 4.0**-a) / 2 for g, (w, a) in zip(found.gemms, bits, strict=True)]
+        apart = tuple(most - got for got, most in zip(means, wanted, strict=True))
+        best = min(best, (apart, sum(noise))) if best else (apart, sum(noise))
+    assert best is not None
+    return best
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    sizes=st.lists(st.tuples(st.sampled_from(ROLES), st.integers(1, 6)), min_size=1, max_size=3),
+    activations=st.lists(st.integers(1, 6), max_size=1),
+    places=st.tuples(st.fractions(0, 1, max_denominator=5), st.fractions(0, 1, max_denominator=5)),
+)
+def test_the_best_of_all_assignments_of_both_operands_is_found(
+    sizes: list[tuple[Role, int]], activations: list[int], places: tuple[Fraction, Fraction]
+) -> None:
+    gemms = [gemm(f"g{number}", role, size) for number, (role, size) in enumerate(sizes)]
+    gemms += [replace(gemm("s", Role.SCORES, size), static=False) for size in activations]
+    found = Workload(name="w", gemms=tuple(gemms), provenance={})
+    mean = pair_or_one(2 + 2 * places[0], 3 + 5 * places[1])
+    got = assign(found, mean, [2, 4], activation_widths=[3, 8])
+    (weights, activation, both), harm = brute_force_of_both(found, mean, [2, 4], [3, 8])
+    body = [g for g in gemms if g.static]
+    total = sum(g.macs for g in body)
+    assert parts_of(got.mean_bits)[0] == parts_of(mean)[0] - weights
+    assert Fraction(sum(g.macs * parts_of(got.of(g))[1] for g in body), total) == parts_of(mean)[1] - activation
+    for g in gemms[len(sizes) :]:
+        assert got.of(g) == parts_of(mean)[1] - both
+    whole = sum(g.macs * parts_of(got.of(g))[1] for g in gemms)
+    assert parts_of(got.mean_bits)[1] == Fraction(whole, sum(g.macs for g in gemms))
+    assert got.harm == pytest.approx(harm)
+
+
+def test_one_mean_of_both_is_what_it_always_was() -> None:
+    tiny = load_workload("deit-tiny")
+    plain = assign(tiny, 3, (2, 4, 8))
+    assert assign(tiny, 3, (2, 4, 8), activation_widths=(8, 4, 2)).bits == plain.bits
+    assert assign_at(tiny, 3) == assign(tiny, 3, (2, 4))
+    assert not plain.mixture().has_pairs
+    assert plain.uniform_bits == (8, 8)
+
+
+def test_each_operand_of_a_network_has_its_mean() -> None:
+    """Weights as at a mean of 4 by themselves, activations everywhere at 8, scores and context too."""
+    tiny = load_workload("deit-tiny")
+    found = assign(tiny, Pair(Fraction(4), Fraction(8)), (2, 4, 8))
+    assert 0 <= 4 - found.mean_bits.weight_bits < Fraction(1, 1000)
+    assert found.mean_bits.activation_bits == 8
+    assert {str(found.of(g)) for g in tiny.gemms if g.role is Role.FC1} == {"2/8", "4/8"}
+    assert {found.of(g) for g in tiny.gemms if not g.static} == {8}
+    assert found.mixture(with_weights=True).mean_bits == found.mean_bits
+    assert (found.drained_bits, found.uniform_bits) == (8, (8, 8))
+    alike = uniform(tiny, Pair(4, 8))
+    assert {str(alike.of(g)) for g in tiny.gemms if g.precision_class is PrecisionClass.BODY} == {"4/8", "8"}
+    assert (alike.mean_bits, alike.uniform_bits, alike.drained_bits) == (Pair(Fraction(4), Fraction(8)), (4, 8), 8)
+    assert {alike.of(g) for g in tiny.gemms if g.precision_class is PrecisionClass.ENDS} == {8}
 
 
 @pytest.mark.parametrize("name", workload_names())
@@ -148,6 +240,7 @@ def test_one_width_for_all() -> None:
 
 
 SMALL = workload([(Role.VALUE, 4), (Role.FC1, 4)])
+OF_ACTIVATIONS = Workload(name="w", gemms=(replace(gemm("s", Role.SCORES, 4), static=False),), provenance={})
 REFUSALS: list[tuple[Callable[[], object], type[Exception], str]] = [
     (lambda: assign(SMALL, 1, [2, 4]), ValueError, "mean_bits must be from 2 to 4 for widths 2, 4, not 1"),
     (lambda: assign(SMALL, 4.5, [4, 2]), ValueError, "mean_bits must be from 2 to 4 for widths 2, 4, not 4.5"),
@@ -159,6 +252,20 @@ REFUSALS: list[tuple[Callable[[], object], type[Exception], str]] = [
     (lambda: uniform(SMALL, 0), ValueError, "bits must be an integer from 1 to 8, not 0"),
     (lambda: assign(SMALL, 3, [2, 4], sensitivity=SensitivityTable("t", {(Role.VALUE, 0): 1.0})), ValueError,
      "the sensitivity table must have a row for fc1 in layer 0, and has none"),
+    (lambda: assign(SMALL, Pair(Fraction(5), Fraction(3)), [2, 4]), ValueError,
+     "weights: mean_bits must be from 2 to 4 for widths 2, 4, not 5"),
+    (lambda: assign(SMALL, Pair(Fraction(3), Fraction(8)), [2, 4], activation_widths=[2, 4]), ValueError,
+     "activations: mean_bits must be from 2 to 4 for widths 2, 4, not 8"),
+    (lambda: assign(SMALL, 3, [2, 4], activation_widths=[]), ValueError,
+     "activation_widths must have at least one width, and are empty"),
+    (lambda: uniform(OF_ACTIVATIONS, Pair(4, 8)), ValueError,
+     "weights and activations must have one mean in w: no GEMM between its first and last layers has weights"),
+    (lambda: assign(workload([(Role.UNKNOWN, 4)]), 3, [2, 4]), ValueError,
+     "g0 must have a role, or the sensitivity table a row for unknown, to choose its width: it has none"),
+    (lambda: main(["--mean", "4/9"]), ValueError,
+     "mean of activations must be a number from 1 to 8, such as 3 or 2.5, not '9'"),
+    (lambda: main(["--mix-widths", "2,4/x"]), ValueError,
+     "mix_widths of activations must be an integer from 1 to 8, not 'x'"),
     (lambda: main(["--mix-widths", "2,x"]), ValueError, "mix_widths must be an integer from 1 to 8, not 'x'"),
 ]  # fmt: skip
 
@@ -271,6 +378,26 @@ def test_the_command_prints_the_assignment_in_full(tmp_path: Path, capsys: pytes
     ]
     main(["--model", str(own), "--mean", "5", "--mix-widths", "2,8", "--count-ends"])
     assert capsys.readouterr().out.startswith("mean of 4.72727 bits; ")
+
+
+def test_the_command_shows_the_widths_of_both_operands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    own = tmp_path / "mine.csv"
+    own.write_text("name,m,k,n,count\nstem,1,8,8,1\n0.value,4,8,8,1\n0.scores,4,8,8,1\n0.fc1,4,8,8,1\n")
+    main(["--model", str(own), "--mean", "3/6", "--mix-widths", "2,4/6"])
+    assert [line.rstrip() for line in capsys.readouterr().out.splitlines()] == [
+        "mean of 3/6 bits; widths by the body's MACs: 2/6b:33% 4/6b:33% 6b:33%",
+        "a/b: weights of a bits, activations of b; products of two activations: both as activations",
+        "",
+        "mine: GEMMs by width",
+        "         2/6   4/6     6     8",
+        "GEMMs   bits  bits  bits  bits  mean bits",
+        "─────────────────────────────────────────",
+        "stem                         1       8.00",
+        "value            1              4.00/6.00",
+        "scores                 1             6.00",
+        "fc1        1                    2.00/6.00",
+        "",
+    ]
 
 
 def test_a_network_of_ones_own_by_its_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -68,9 +68,10 @@ def test_a_model_that_is_given_answers_alone() -> None:
     assert (measured["design"] == estimated["design"]).all()
 
 
-@pytest.mark.parametrize(("mix", "given"), [([], {}), (["--bits", "2"], {"bits": 2}), (["--mean", "3"], {"mean": 3})])
+@pytest.mark.parametrize(("mix", "given"), [([], {}), (["--bits", "2"], {"bits": 2}), (["--mean", "3"], {"mean": 3}),
+                         (["--bits", "4/8"], {"bits": "4/8"}), (["--mean", "3/6"], {"mean": "3/6"})])  # fmt: skip
 def test_network_cost_has_the_cycles_of_latency(
-    mix: list[str], given: dict[str, int], capsys: pytest.CaptureFixture[str]
+    mix: list[str], given: dict[str, int | str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     design = ["--design", "subword", "--units", "4", "--array", "8x12", "--depth", "1024"]
     hwmodel.latency.main([*design, *mix, "--model", "deit-tiny", "--format", "json"])
@@ -96,6 +97,15 @@ GRID = siliquant.array(MAC, depth=512)
          "bits and mean must not be given together"),
         (lambda: siliquant.network_cost("deit-tiny", GRID, sensitivity="table.json"), ValueError,
          "sensitivity must be given with mean only: one width everywhere needs none"),
+        (lambda: siliquant.network_cost("deit-tiny", GRID, activation_widths=(2, 8)), ValueError,
+         "activation_widths must be given with mean only: one width everywhere needs none"),
+        (lambda: siliquant.network_cost("deit-tiny", GRID, bits="4/9"), ValueError,
+         "bits of activations must be an integer from 1 to 8, not 9"),
+        (lambda: siliquant.network_cost("deit-tiny", GRID, mean="4/x"), ValueError,
+         "mean of activations must be a number from 1 to 8, such as 3 or 2.5, not 'x'"),
+        (lambda: siliquant.compare(["4/8", "4/9"]), ValueError,
+         "bits of activations must be an integer from 2 to 8, not '9'"),
+        (lambda: siliquant.compare([4, "4/4"]), ValueError, "bits must be different means, one at least, not [4, 4]"),
         (lambda: siliquant.network_cost("deit-tiny", GRID, bits=4, widths=(2, 8)), ValueError,
          "widths must be given with mean only: one width everywhere needs none"),
         (lambda: siliquant.network_cost("deit-tiny", GRID, scales="x"), ValueError,

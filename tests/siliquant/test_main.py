@@ -159,7 +159,7 @@ def test_errors_of_the_entry_and_of_a_command_say_who_speaks() -> None:
     assert done.stderr == "siliquant: error: there is no command 'xyz'; siliquant --help lists all\n"
     done = siliquant("policy", "--mean", "x")
     assert done.returncode == 2
-    assert done.stderr == "siliquant policy: error: mean must be a number from 1 to 8, such as 3, 2.5 or 5/2, not 'x'\n"
+    assert done.stderr == "siliquant policy: error: mean must be a number from 1 to 8, such as 3 or 2.5, not 'x'\n"
 
 
 def test_a_command_does_what_its_module_does(capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,11 +16,11 @@ from hwmodel.comparison.comparison import (
     Question,
     compare_rows,
     contenders,
-    kinds_of,
     measured_answer,
     questions,
 )
 from hwmodel.comparison.estimated import model_answer
+from hwmodel.comparison.kinds import kinds_of
 from hwmodel.comparison.measured import settings
 from hwmodel.comparison.sentence import answer_sentence, mixed_rows
 from hwmodel.comparison.tables import HEADERS, cells, frame, markdown, notes, shares_text
@@ -29,7 +29,7 @@ from hwmodel.measurement.macs import MacTrial, Measurement
 from hwmodel.measurement.row import SynthesisRow
 from hwmodel.model import load_model, shape_of
 from hwmodel.netlist.area import AreaParts
-from hwmodel.workload import assign, load_workload, mixture_at
+from hwmodel.workload import Pair, assign, load_workload, mixture_at, parts_of
 from hwmodel.workload.mixture import Mixture, parse_mixture, standard_mixture
 from rtl.mac import DESIGNS, BitFusionSpec, LoomSpec, SubwordSpec, UniformSpec
 from rtl.mac.scalable import ScalableSpec
@@ -96,6 +96,81 @@ def test_no_row_that_mixes_is_of_a_design_with_a_width_that_it_does_not_use(mixt
         ordered = sorted(needed, reverse=True)
         sets = {widths for n in range(2, 9) for widths in combinations(ordered, n) if widths[0] == ordered[0]}
         assert {entry.spec.widths for entry in asked} == sets or len(needed) == 1
+
+
+PAIRS = [Pair(w, a) for w in range(2, 9) for a in range(2, 9) if w != a]
+
+
+@pytest.mark.parametrize("mean", PAIRS, ids=str)
+def test_every_design_runs_every_pair_of_means(mean: Pair[int]) -> None:
+    """No design is left out, none is slower than it must be, and the uniform one is of exactly these widths."""
+    mixture = standard_mixture(mean)
+    for design in contenders():
+        entries = questions(mean, 16, 4, [design], mixture)
+        assert entries[1].spec.precisions[0] == Precision(mean.weight_bits, mean.activation_bits)
+        assert len(entries) > 2
+        for entry in entries[2:]:
+            rates = {p: entry.spec.macs_per_cycle(p) for p in entry.spec.precisions if p.activation_signed}
+            time = Fraction(0)
+            for bits, share in mixture.shares:
+                w, a = parts_of(bits)
+                time += share / max(rate for p, rate in rates.items() if p.weight_bits >= w and p.activation_bits >= a)
+            assert entry.run_as.macs_per_cycle(entry.spec) == 1 / time
+            assert set(entry.question.precisions) <= set(rates)
+            assert entry.normalisation == EQUAL_UNITS or entry.run_as.macs_per_cycle(entry.spec) >= 16
+
+
+def test_kinds_have_the_widths_that_pairs_need() -> None:
+    def labels(name: str, mean: Pair[int]) -> list[str]:
+        (design,) = contenders([name])
+        return [kind.label for kind in kinds_of(design, standard_mixture(mean))]
+
+    assert labels("bitfusion", Pair(4, 8)) == ["bitfusion 8/4", "bitfusion 8/2", "bitfusion 8/4/2"]
+    assert labels("subword", Pair(4, 8)) == ["subword 8/4"]  # all at 8 bits: a set has two widths at least
+    assert labels("subword", Pair(3, 6)) == ["subword 8/4"]
+    assert labels("dc1d", Pair(3, 8)) == ["dc1d 4/2 x 8"]
+    assert labels("dc1d", Pair(8, 3)) == ["dc1d 8/4 x 4"]
+    assert labels("loom", Pair(2, 3)) == ["loom 4"]
+
+
+def test_energy_and_time_of_pairs() -> None:
+    """Of Bit Fusion: 2/8 at four products a unit and cycle, 4/8 at two, 8 at one, each with its own power."""
+    entries = questions(Pair(4, 8), 16, 4, contenders(["bitfusion"]), standard_mixture(Pair(4, 8)))
+    (row,) = [
+        row for row in compare_rows(entries, answer)
+        if row.design == "bitfusion 8/4/2" and row.normalisation == EQUAL_THROUGHPUT
+    ]  # fmt: skip
+    assert (row.units, row.run_as) == (8, "2/8b:1/3 4/8b:1/2 8b:1/6")
+    assert row.run_as_mean_bits == Pair(Fraction(4), Fraction(8))
+    assert row.macs_per_cycle == pytest.approx(8 / (1 / 12 + 1 / 4 + 1 / 6))
+    (record,) = frame([row]).to_dict("records")
+    assert (record["bits"], record["weight_bits"], record["activation_bits"]) == ("4/8", 4, 8)
+    assert (record["run_as_mean_bits"], record["run_as_mean_activation_bits"]) == ("4/8", 8.0)
+    assert answer_sentence(compare_rows(entries, answer)).endswith("energy of a product.")
+    assert "at 4/8 bits" in answer_sentence(compare_rows(entries, answer))
+
+
+def test_mixtures_of_pairs_must_have_both_means() -> None:
+    given = {"designs": ["loom"], "lanes": 16, "units": 4, "jobs": 1}
+    found = settings(bits=[4, Pair(4, 8)], mixtures=["4/8=2/8:1/2,6/8:1/2"], **given).entries
+    assert [str(entry.mixture) for entry in found[-2:]] == ["2/8b:1/2 6/8b:1/2"] * 2
+    for texts, said in (
+        (["4/8=2/8:1/2,6/4:1/2"], "the mixture 2/8:1/2,6/4:1/2 must have a mean of 4/8 bits, not 4/6"),
+        (["4=2/8:1/2,6/8:1/2"], "the mixture 2/8:1/2,6/8:1/2 must have a mean of 4 bits, not 4/8"),
+        (["4/4=4:1", "4=4:1"], "mixture must be given once for a mean, not twice for '4'"),
+        (["8/4=8/4:1"], "mixture must be BITS=MIX with BITS among 4, 4/8, not '8/4=8/4:1'"),
+    ):
+        with pytest.raises(ValueError) as caught:
+            settings(bits=[4, Pair(4, 8)], mixtures=texts, **given)
+        assert str(caught.value) == said
+
+
+def test_a_network_at_two_means_brings_the_mixture_of_its_weights() -> None:
+    tiny = load_workload("deit-tiny")
+    found = settings(bits=[Pair(4, 8)], mixtures=[], designs=["loom"], lanes=16, units=4, jobs=1, workload=tiny).entries
+    assert {entry.mixture for entry in found[2:]} == {mixture_at(tiny, Pair(4, 8))}
+    assert {parts_of(bits)[1] for bits in found[2].mixture.widths} == {8}
+    assert 0 <= 4 - parts_of(found[2].mixture.mean_bits)[0] < Fraction(1, 1000)
 
 
 def test_a_unit_with_a_width_too_many_would_be_found() -> None:
@@ -357,3 +432,15 @@ def test_the_model_chooses_among_forms_that_it_was_fitted_to(forms: tuple[str, .
     for form, outside in tried.items():
         said = [f"{name}, with which no design was calibrated" for name in form if name not in forms]
         assert [reason for reason in outside if "with which" in reason] == said
+
+
+def test_estimates_at_different_widths_are_marked() -> None:
+    """But for uniform designs, of which some were measured for the fit."""
+    model, pair = load_model("freepdk45"), Precision(4, 8)
+    fusion = BitFusionSpec(units=4, widths=(8, 4), reduction_length=4096)
+    beyond = model_answer(Question(fusion, (Precision(8, 8), pair)), model, 500.0)
+    within = model_answer(Question(fusion, (Precision(8, 8),)), model, 500.0)
+    assert beyond.outside == (*within.outside, "power at different widths of weights and activations")
+    assert beyond.source == "model, out of range"
+    mac = UniformSpec(weight_bits=4, activation_bits=8, lanes=16, reduction_length=4096)
+    assert model_answer(Question(mac, (pair,)), model, 500.0).source == "model"

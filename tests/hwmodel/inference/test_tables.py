@@ -1,6 +1,7 @@
 """Lines and tables of whole networks, the command, and the numbers of the document."""
 
 import dataclasses
+import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from hwmodel import latency
+from hwmodel.comparison import contenders
 from hwmodel.inference.inference import network_cost
 from hwmodel.inference.memories import packaged_sram
 from hwmodel.inference.parts import MacCost, UnitCost
@@ -32,7 +34,7 @@ from hwmodel.inference.tables import (
 )
 from hwmodel.measurement.row import SynthesisRow
 from hwmodel.netlist.area import AreaParts
-from hwmodel.workload import Mixture, PrecisionClass, Role, SensitivityTable, Workload, load_workload
+from hwmodel.workload import Mixture, Pair, PrecisionClass, Role, SensitivityTable, Workload, load_workload
 from hwmodel.workload.assignment import assign, network_widths, uniform
 from hwmodel.workload.published import published_accuracy, published_source
 from rtl.array import ArraySpec, Codes, plan_passes
@@ -383,6 +385,52 @@ def test_the_command_takes_mixed_precision(capsys: pytest.CaptureFixture[str]) -
     assert any(line[:4] == ["mean", "of", "3", "bits;"] for line in lines)
 
 
+def test_the_command_takes_a_width_for_each_operand(capsys: pytest.CaptureFixture[str]) -> None:
+    """Products of two activations take passes on a MAC whose weights are narrower: three digits of 8 bits."""
+    latency.main(["--bits", "4/8", "--format", "json"])
+    records = {record["role"]: record for record in json.loads(capsys.readouterr().out)}
+    assert [records["fc1"][name] for name in ("bits", "weight_bits", "activation_bits", "passes")] == [
+        "4/8", "4", "8", "1"
+    ]  # fmt: skip
+    assert [records["scores"][name] for name in ("bits", "weight_bits", "activation_bits", "passes")] == [
+        "8", "8", "8", "3"
+    ]  # fmt: skip
+    assert [records["all"][name] for name in ("bits", "weight_bits", "activation_bits")] == ["4/8 8", "4 8", "8"]
+    latency.main(["--bits", "4/4", "--format", "json"])
+    assert all("weight_bits" not in record for record in json.loads(capsys.readouterr().out))
+
+
+def test_codes_of_each_operand_count_with_their_own_width() -> None:
+    """All of a product that fits at once: M x K codes of activations, K x N of weights, and sums of 32 bits."""
+    found = Workload(name="w", gemms=(next(g for g in load_workload("deit-tiny").gemms if g.role is Role.FC1),),
+                     provenance={})  # fmt: skip
+    array = ArraySpec(
+        mac=UniformSpec(weight_bits=4, activation_bits=8), rows=256, columns=128, activation_depth=4096,
+        weight_depth=4096, result_depth=4096,
+    )  # fmt: skip
+    cost = network_cost(array, uniform(found, Pair(4, 8)), COSTS)
+    gemm = found.gemms[0]
+    outputs = gemm.m * gemm.n * array.result_width
+    assert cost.total(lambda kind: kind.off_chip_bits) == gemm.m * gemm.k * 8 + gemm.k * gemm.n * 4 + outputs
+
+
+def test_both_means_are_in_the_rows_of_a_network() -> None:
+    small = load_workload("vit-mnist")
+    rows = network_rows(small, [4, Pair(4, 8)], COSTS, elements=lambda bits, mixture: default_elements(
+        bits, mixture, 16, contenders(["bitfusion"])))  # fmt: skip
+    first, last = rows[0], rows[-1]
+    assert (first.bits, first.mean_bits) == (4, 4.0)
+    assert (str(last.bits), last.mean_bits.activation_bits) == ("4/8", 8)
+    records = network_frame(rows).to_dict("records")
+    assert [records[0][name] for name in ("bits", "weight_bits", "activation_bits")] == [4, 4, 4]
+    assert [records[-1][name] for name in ("bits", "weight_bits", "activation_bits")] == ["4/8", 4, 8]
+    assert last.accuracy_percent is None
+    text = network_markdown(rows)
+    assert "vit-mnist, mean of 4/8 bits: area, time and energy" in text
+    assert "a/b bits: of weights, of activations." in text
+    assert "a/b bits" not in network_markdown([row for row in rows if row.bits == 4])
+
+
 EMBEDDING = "vit.embeddings.patch_embeddings.projection"
 
 
@@ -391,7 +439,7 @@ EMBEDDING = "vit.embeddings.patch_embeddings.projection"
     [
         (["--mean", "3", "--bits", "4"], "--mean and --bits must not be given together"),
         (["--array", "16"], "array must be ROWSxCOLUMNS, as in 16x16, not '16'"),
-        (["--mean", "x"], "mean must be a number from 1 to 8, such as 3, 2.5 or 5/2, not 'x'"),
+        (["--mean", "x"], "mean must be a number from 1 to 8, such as 3 or 2.5, not 'x'"),
         (["--bits", "x"], "bits must be an integer, not 'x'"),
         (["--depth", "40"],
          f"{EMBEDDING}: activation_depth must be at least 48 words for one tile with sums of 768 products, not 40"),

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -312,15 +313,13 @@ def test_a_table_may_say_what_every_gemm_is(tmp_path: Path) -> None:
     ("text", "reason"),
     [
         ("", "it is empty"),
-        ("name,m,k,n\n", "its columns must include name, m, k, n, count"),
+        ("name,m,k,n\n", "its columns must include m, k, n, count"),
         ("name,m,k,n,count\n", "a workload must have at least one GEMM, and mine has none"),
         ("name,m,k,n,count,rôle\nfc1,1,1,1,1,a\n", f"its columns must be of {COLUMNS}, not 'rôle'"),
         ("name,m,k,n,count\nfc1,1,1,1\n", "line 2: it must have 5 cells, not 4"),
         ("name,m,k,n,count\nfc1,1,1,1,1\nfc1,1.0,1,1,1\n",
          "line 3: m must be an integer from 1 to 2147483648, not '1.0'"),
         ("name,m,k,n,count\nfc1,1,1,0,1\n", "line 2: n must be an integer from 1 to 2147483648, not '0'"),
-        ("name,m,k,n,count\nfc3,1,1,1,1\n",
-         f"line 2: role must be given, one of {ROLES}, since 'fc3' does not end in one"),
         ("name,m,k,n,count,role\nfc1,1,1,1,1,mlp\n",
          f"line 2: role must be one of {ROLES}, not 'mlp'"),
         ("name,m,k,n,count,ends\nfc1,1,1,1,1,yes\n", "line 2: ends must be true or false, not 'yes'"),
@@ -347,3 +346,18 @@ def test_a_network_of_ones_own_is_not_the_packages_by_its_name(tmp_path: Path) -
     path.write_text(CSV)
     assert is_packaged(load_workload("vit-mnist"))
     assert not is_packaged(read_workload(path))
+
+
+def test_a_table_of_sizes_alone_is_a_network(tmp_path: Path) -> None:
+    """Its GEMMs have names by their place, no role, and weights."""
+    path = tmp_path / "mine.csv"
+    path.write_text("m,k,n,count\n5,6,4,1\n5,4,6,2\n")
+    first, second = read_workload(path).gemms
+    assert (first.name, first.m, first.k, first.n, first.count) == ("gemm1", 5, 6, 4, 1)
+    assert second == replace(first, name="gemm2", k=4, n=6, count=2)
+    assert (first.role, first.precision_class, first.layer) == (Role.UNKNOWN, PrecisionClass.BODY, None)
+    assert (first.static, first.bias, first.activation_signed, first.feeds_gemm, first.heads) == (
+        True, True, True, False, 1
+    )  # fmt: skip
+    path.write_text("name,m,k,n,count,role\nmlp,5,6,4,1,fc2\nx,5,6,4,1,\nl.0.key,5,6,4,1,\n")
+    assert [each.role for each in read_workload(path).gemms] == [Role.FC2, Role.UNKNOWN, Role.KEY]

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import asdict, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from hwmodel.comparison import is_uniform
 from hwmodel.comparison.comparison import Row
 from hwmodel.comparison.tables import frame, write_tables
+from hwmodel.workload import Pair
 from reports import runs
 from reports.inputs.accuracies import Accuracies, Run, methods, read_accuracies, to_json
 from reports.inputs.comparison import checked, read_rows
@@ -38,6 +40,30 @@ def test_both_forms_are_read_as_they_were_written(rows: tuple[Row, ...], tmp_pat
     assert read_rows(tmp_path / "compare.json") == rows
     assert read_rows(tmp_path / "compare.csv") == rows
     assert [is_uniform(row) for row in rows] == [True, True, False, False] * 2
+
+
+def of_both(rows: tuple[Row, ...]) -> tuple[Row, ...]:
+    """The rows at a mean of 4 as if weights had 4 bits and activations 8."""
+    mean = Pair(Fraction(7, 2), Fraction(8))
+    return tuple(replace(row, bits=Pair(4, 8), run_as_mean_bits=mean) if row.bits == 4 else row for row in rows)
+
+
+def test_means_of_both_operands_are_read_as_they_were_written(rows: tuple[Row, ...], tmp_path: Path) -> None:
+    rows = of_both(rows)
+    write_tables(rows, tmp_path)
+    assert read_rows(tmp_path / "compare.json") == rows
+    assert read_rows(tmp_path / "compare.csv") == rows
+    entries = json.loads((tmp_path / "compare.json").read_text())
+    assert [entry["bits"] for entry in entries] == [2] * 4 + ["4/8"] * 4
+    for change, said in (
+        ({"weight_bits": 5}, "bits must be 5/8, as weight_bits and activation_bits say, not '4/8'"),
+        ({"bits": 4}, "bits must be 4/8, as weight_bits and activation_bits say, not 4"),
+        ({"activation_bits": 8.5}, "activation_bits must be a whole number, not 8.5"),
+        ({"activation_bits": 9, "bits": "4/9"}, "bits must be from 2 to 8, not 4/9"),
+        ({"run_as_mean_weight_bits": "x"}, "run_as_mean_weight_bits must be a positive number, not 'x'"),
+    ):
+        text = refused(tmp_path / "other.json", json.dumps([*entries[:-1], entries[-1] | change]))
+        assert text == f"row 8: {said}"
 
 
 def refused(path: Path, content: str) -> str:
