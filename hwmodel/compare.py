@@ -56,7 +56,7 @@ def parser() -> Parser:
     """The options; their defaults are in the help."""
     made = Parser(prog=PROG, description=__doc__, epilog=EPILOG)
     made.add_argument("--bits", default="2,3,4", metavar="LIST",
-                      help="mean bits, 2 to 8; 4/8: of weights, of activations")  # fmt: skip
+                      help="mean bits of weights and activations, 2 to 8, or 4/8")  # fmt: skip
     add_library_file(made)
     add_cost_models(made)
     add_clock(made)

@@ -47,8 +47,8 @@ def parser() -> Parser:
                       help="table of sensitivities, JSON or CSV (default: the paper's order)")  # fmt: skip
     made.add_argument("--analysis", type=Path, metavar="FILE", help="analysis.json of qat.analyse (default: none)")
     add_network(made, "deit-tiny", ", one inference of which is shown")
-    made.add_argument("--bits", metavar="LIST", help="mean bits of weights and activations, 2 to 8; 4/8: of "
-                      "weights, of activations (default: 2,3,4, or those of --compare)")  # fmt: skip
+    made.add_argument("--bits", metavar="LIST", help="mean bits of weights and activations, 2 to 8, or 4/8 "
+                      "(default: 2,3,4, or those of --compare)")  # fmt: skip
     add_library(made, otherwise="freepdk45, or that of --compare; one with a cost model")
     add_cost_models(made)
     add_clock(made, otherwise="500, or that of --compare")
