@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from qat.settings import DATA, IMAGE_STATS_HELP, PRESET_NAMES, add_arguments
+from qat.settings import AUGMENTATIONS, DATA, IMAGE_STATS_HELP, PRESET_NAMES, add_arguments
 from siliquant.commandline import (
     Parser,
     add_batch_size,
@@ -145,6 +145,10 @@ examples:
     )
     made.add_argument("--image-size", metavar="N", help="pixels a side of images, 1 to 4096 (default: the network's)")
     add_batch_size(made, 256)
+    made.add_argument(
+        "--augment", choices=AUGMENTATIONS, metavar="NAME",
+        help="how training images are seen (default: crops of folders, shifts of others)",
+    )  # fmt: skip
     made.add_argument("--image-stats", metavar="STATS", help=f"{IMAGE_STATS_HELP} (default: as the teacher says)")
     made.add_argument("--images-per-shard", default="1024", metavar="N", help="images of one file, 1 to 2^30")
     add_skip(made)

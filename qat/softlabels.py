@@ -25,6 +25,7 @@ from qat.data import (
     Data,
     RandomResizedCrop,
     SoftLabelStore,
+    augmented,
     checked,
     has_look,
     open_data,
@@ -81,7 +82,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     made = parser()
     options = made.parse_args(arguments)
-    of_teacher = ("--scale", "--seed", "--model", "--batch-size", "--workers", "--device", "--image-stats")
+    of_teacher = ("--scale", "--seed", "--model", "--batch-size", "--workers", "--device", "--image-stats",
+                  "--augment")  # fmt: skip
     made.only_with("--teacher", options.teacher is not None, *of_teacher)
     asked = _Asked.of(options)
     make = _imported if options.from_fkd is not None else _of_teacher
@@ -108,6 +110,8 @@ def _of_teacher(options: Namespace, asked: _Asked) -> tuple[int, dict[str, list[
     if asked.crops is None:
         raise InputError("crops must be given: how many of each image, as --crops 8")
     scale = None if options.scale is None else _scale(options.scale)
+    if scale is not None and options.augment not in (None, "crop"):
+        raise InputError(f"scale must be given with augment crop only, not with {options.augment}")
     if not has_images(options.data):
         raise InputError(f"soft labels of crops need images, but {options.data} is text")
 
@@ -124,6 +128,7 @@ def _of_teacher(options: Namespace, asked: _Asked) -> tuple[int, dict[str, list[
     check_inputs(f"the teacher {options.teacher}", model.config, opened)
     data, skipped = _readable(opened, asked.skip)
     data = normalised(data, stated, options.image_stats, Console(stderr=True), cores())
+    data = augmented(data, options.augment)
     if remark := compare_classes(f"the teacher {options.teacher}", classes_of(options.teacher, model), data):
         print(printable(remark), file=sys.stderr)
 

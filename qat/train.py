@@ -24,6 +24,7 @@ from qat.data import (
     Data,
     SoftLabelStore,
     TextSplit,
+    augmented,
     checked,
     has_look,
     look_of_record,
@@ -294,7 +295,9 @@ def _data(
         data = normalised(data, stated, options.image_stats, console, processes_each)
     if record is not None:
         check_recorded(data, record.data, ("train", "test"))
-    return data, skipped
+    if options.label_smoothing and not data.classes:
+        raise InputError(f"label_smoothing is for classes, but {data.name} has scores")
+    return augmented(data, options.augment, options.rand_augment, options.random_erasing), skipped
 
 
 def _model(options: Options, config: PreTrainedConfig, data: Data, console: Console) -> PreTrainedModel:
@@ -360,7 +363,7 @@ def _store(options: Options, data: Data) -> SoftLabelStore | None:
 
 def _save_epoch(folder: Path, training: Training, *, with_model: bool = True) -> None:
     if with_model:
-        save_model(folder / "model.safetensors", training.model, read_record(folder).network)
+        save_model(folder / "model.safetensors", training.evaluated, read_record(folder).network)
     lines = [json.dumps(record, allow_nan=False) for record in training.history]
     write_atomically(folder / "metrics.jsonl", "\n".join(lines) + "\n")
     table = io.StringIO()

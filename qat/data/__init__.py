@@ -1,13 +1,14 @@
 """Data sets: labelled images and sentences, their views, and a teacher's soft labels.
 
 In: a data set's name or folder. Out: a :class:`Data` with reproducible batches. Read ``datasets``, ``images``,
-``folders``, ``look`` (resizing and normalisation), ``imagestats`` (measured), ``views``, ``text``, ``readable``,
+``folders``, ``look`` (resizing and normalisation), ``imagestats`` (measured), ``views``, ``augment``
+(changes of pixels), ``text``, ``readable``,
 ``loading`` (batches), ``softlabels`` and ``fkd``.
 """
 
 from __future__ import annotations
 
-from .datasets import Data, epoch_indices, open_data, with_look
+from .datasets import Data, augmented, epoch_indices, open_data, with_look
 from .fkd import import_fkd
 from .images import FolderImages, ImageSplit
 from .imagestats import MOST_MEASURED, look_of_images, measured, measured_stats
@@ -36,6 +37,7 @@ __all__ = [
     "SoftLabelStore",
     "TextSplit",
     "Views",
+    "augmented",
     "batches",
     "checked",
     "epoch_indices",

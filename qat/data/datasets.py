@@ -22,9 +22,18 @@ from .folders import class_names, open_folder
 from .images import ArrayImages, FolderImages, ImageSplit
 from .look import IMAGENET, Look
 from .text import Sentences, TextSplit, find_task, movie_reviews, read_glue, tokenise
-from .views import ORDER_STREAM, SPLIT_STREAM, Policy, RandomResizedCrop, Shift, uniforms
+from .views import (
+    ORDER_STREAM,
+    SPLIT_STREAM,
+    Changed,
+    Policy,
+    RandomResizedCrop,
+    Shift,
+    ShiftAndFlip,
+    uniforms,
+)
 
-__all__ = ["DATA", "MOST_CLASSES", "MOST_SIDE", "Data", "epoch_indices", "open_data", "with_look"]
+__all__ = ["DATA", "MOST_CLASSES", "MOST_SIDE", "Data", "augmented", "epoch_indices", "open_data", "with_look"]
 
 _VALIDATION = "@validation"
 _TEST_SHARE = 0.2  # of each class; of the training samples too, where those are split again for validation
@@ -32,6 +41,7 @@ _MNIST_SIZE, _DIGITS_SIZE = 28, 8  # pixels
 _MNIST_MEAN, _MNIST_STD = (0.1307,), (0.3081,)  # of the 60,000 training images of MNIST, as fractions of white
 _DIGITS_MEAN, _DIGITS_STD = (0.3053,), (0.3760,)  # of all 1,797 images
 _FOLDER_SIZE = 224  # pixels
+_SHIFTED_PART = 8  # of the side of an image: 4 of 32 pixels
 MOST_SIDE = 4096
 """Pixels of the longest side of a network's input."""
 MOST_CLASSES = 1 << 16
@@ -116,6 +126,33 @@ def with_look(data: Data, look: Look) -> Data:
     if not isinstance(train, FolderImages) or not isinstance(test, FolderImages):
         return data
     return replace(data, train=train.seen_as(look), test=test.seen_as(look), evaluation=look.evaluation)
+
+
+def augmented(data: Data, augment: str | None = None, rand_augment: float | None = None, erasing: float = 0.0) -> Data:
+    """Data of images whose training images are seen in another way than their own.
+
+    ``augment``: "crop", random resized crops, "shift", shifts by up to an eighth of the side, or "none", as in tests;
+    None: the data's own. Images of folders are mirrored too, digits are not. ``rand_augment`` and ``erasing`` as
+    :class:`qat.data.augment.Changes` has them. Raises InputError where the data have no images, or for RandAugment of
+    images in memory.
+    """
+    train, policy = data.train, data.augmentation
+    if augment is None and rand_augment is None and not erasing:
+        return data
+    if isinstance(train, TextSplit):
+        raise InputError(f"augment, rand_augment and random_erasing are for images, but {data.name} has texts")
+    in_folders = isinstance(train, FolderImages)
+    if rand_augment is not None and not in_folders:
+        raise InputError(f"rand_augment is for images of folders, but those of {data.name} are digits in grey")
+    if augment == "none":
+        policy = data.evaluation
+    elif augment == "crop":
+        policy = RandomResizedCrop(flip=in_folders)
+    elif augment == "shift" and in_folders:
+        policy = ShiftAndFlip(data.evaluation, max(train.image_size // _SHIFTED_PART, 1), train.image_size)
+    if rand_augment is not None or erasing:
+        policy = Changed(policy, rand_augment, erasing)
+    return replace(data, augmentation=policy)
 
 
 def epoch_indices(n: int, seed: int, epoch: int) -> NDArray[np.int64]:

@@ -24,6 +24,7 @@ from .views import Views, whole
 
 __all__ = ["ArrayImages", "FolderImages", "ImageSplit"]
 
+_AFFINE_FILTERS = (Image.Resampling.NEAREST, Image.Resampling.BILINEAR, Image.Resampling.BICUBIC)
 _SNAP = 1 / 32  # pixels: nearer than this to whole pixels, a shift is one; float16 fractions are, up to 256 pixels
 
 
@@ -124,7 +125,8 @@ class ArrayImages:
             if part.any():
                 raw = torch.from_numpy(self.pixels[indices[part]])
                 found[torch.from_numpy(part)] = taken(raw, views[part], self.image_size)
-        return _normalised(found, self.mean, self.std)
+        images = _normalised(found, self.mean, self.std)
+        return images if views.changes is None else views.changes.erase(images)
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,10 +206,21 @@ class FolderImages:
             image = read_image(self.path(int(indices[same[0]])))
             for place in same:
                 flip = bool(views.flips[place])
-                found[place] = _cropped(image, views.boxes[place], flip, self.image_size, self.look.filter)
+                part = _cropped(image, views.boxes[place], flip, self.image_size, self.look.filter)
+                if views.changes is not None:
+                    part = views.changes.coloured(part, place, *self._filled())
+                found[place] = np.asarray(part)
         pixels = torch.from_numpy(found).permute(0, 3, 1, 2)
-        images = pixels.to(torch.float32, memory_format=torch.contiguous_format)
-        return _normalised(images, self.look.mean, self.look.std)
+        images = _normalised(
+            pixels.to(torch.float32, memory_format=torch.contiguous_format), self.look.mean, self.look.std
+        )
+        return images if views.changes is None else views.changes.erase(images)
+
+    def _filled(self) -> tuple[tuple[int, int, int], Image.Resampling]:
+        """What fills pixels that a rotation or shift uncovers, the mean colour, and how others are interpolated."""
+        red, green, blue = (min(max(round(255 * mean), 0), 255) for mean in self.look.mean)
+        resample = self.look.filter if self.look.filter in _AFFINE_FILTERS else Image.Resampling.BICUBIC
+        return (red, green, blue), resample
 
 
 def _checked(indices: NDArray[np.int64], views: Views | None) -> Views:
@@ -244,14 +257,14 @@ def _sampled(raw: Tensor, views: Views, size: int) -> Tensor:
 
 def _cropped(
     image: Image.Image, box: NDArray[np.float32], flip: bool, size: int, method: Image.Resampling
-) -> NDArray[np.uint8]:
-    """One view [size, size, 3]. Cropped before it is resized: pixels outside the box have no influence."""
+) -> Image.Image:
+    """One view of size x size pixels. Cropped before it is resized: pixels outside the box have no influence."""
     top, left, height, width = box.astype(np.float64) * (image.height, image.width, image.height, image.width)
     first_row, first_column = round(top), round(left)
     last_row, last_column = max(round(top + height), first_row + 1), max(round(left + width), first_column + 1)
     part = image.crop((first_column, first_row, last_column, last_row))
     part = part.resize((size, size), method)
-    return np.asarray(part.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if flip else part)
+    return part.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if flip else part
 
 
 def _normalised(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:

@@ -16,12 +16,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from siliquant.inputs import InputError, InputTypeError
 
+from .augment import DRAWS, Changes
+
 __all__ = [
     "CentreCrop",
     "CentrePart",
+    "Changed",
     "Policy",
     "RandomResizedCrop",
     "Shift",
+    "ShiftAndFlip",
     "Views",
     "concatenate",
     "philox",
@@ -30,7 +34,7 @@ __all__ = [
 ]
 
 # Streams of random numbers: no two purposes may share draws.
-VIEW_STREAM, ORDER_STREAM, REPLAY_STREAM, SPLIT_STREAM = range(4)
+VIEW_STREAM, ORDER_STREAM, REPLAY_STREAM, SPLIT_STREAM, CHANGE_STREAM = range(5)
 _TRIES = 10  # boxes tried before the central fallback, as in the usual ImageNet sampling
 _BLOCKS = 1 << 16  # blocks of four words that one stream has for one sample
 
@@ -40,11 +44,13 @@ class Views:
     """Parts of n images: ``boxes`` float32 [n, 4], ``flips`` bool [n] (mirrored left to right after the crop).
 
     A box is (top, left, height, width) in fractions of the image's height and width. It may reach outside 0 to 1;
-    what lies outside the image is zero (black). Raises ValueError for other shapes.
+    what lies outside the image is zero (black). ``changes`` are those of the pixels of each view. Raises ValueError for
+    other shapes.
     """
 
     boxes: NDArray[np.float32]
     flips: NDArray[np.bool_]
+    changes: Changes | None = None
 
     def __post_init__(self) -> None:
         if self.boxes.ndim != 2 or self.boxes.shape[1] != 4 or self.flips.shape != self.boxes.shape[:1]:
@@ -52,13 +58,16 @@ class Views:
                 f"views must have boxes of shape [n, 4] and flips of shape [n], not {list(self.boxes.shape)} "
                 f"and {list(self.flips.shape)}"
             )
+        if self.changes is not None and len(self.changes.draws) != len(self):
+            raise InputError(f"changes must be as many as views, {len(self)}, not {len(self.changes.draws)}")
 
     def __len__(self) -> int:
         return len(self.flips)
 
     def __getitem__(self, chosen: slice | NDArray[np.int64] | NDArray[np.bool_]) -> Views:
         """The chosen views, by slice, mask or indices."""
-        return Views(self.boxes[chosen], self.flips[chosen])
+        changes = None if self.changes is None else self.changes[chosen]
+        return Views(self.boxes[chosen], self.flips[chosen], changes)
 
 
 def whole(n: int) -> Views:
@@ -67,7 +76,7 @@ def whole(n: int) -> Views:
 
 
 def concatenate(parts: Sequence[Views]) -> Views:
-    """The views of all parts, one after the other."""
+    """The views of all parts, one after the other, without changes of their pixels."""
     return Views(np.concatenate([part.boxes for part in parts]), np.concatenate([part.flips for part in parts]))
 
 
@@ -106,6 +115,50 @@ class Shift:
         offsets = np.floor(drawn * (2 * self.pixels + 1)) - self.pixels
         boxes = np.concatenate([offsets / self.size, np.ones_like(offsets)], axis=1)
         return Views(boxes.astype(np.float32), np.zeros(len(indices), np.bool_))
+
+
+@dataclass(frozen=True)
+class ShiftAndFlip:
+    """What ``base`` sees (None: the whole image), shifted by -pixels to +pixels of ``size`` a side in each direction
+    with equal probability, and mirrored half of the time: of images of that size, padding and a random crop, as for
+    CIFAR.
+    """
+
+    base: Policy | None
+    pixels: int
+    size: int
+
+    def __post_init__(self) -> None:
+        _check_integer("size", self.size, 1, 1 << 16)
+        _check_integer("pixels", self.pixels, 0, self.size)
+
+    def sample(
+        self, seed: int, epoch: int, indices: NDArray[np.int64], crop: int | NDArray[np.int64], sizes: NDArray[np.int64]
+    ) -> Views:
+        """One shift an image."""
+        seen = whole(len(indices)) if self.base is None else self.base.sample(seed, epoch, indices, crop, sizes)
+        drawn = uniforms(seed, epoch, indices, crop, 3)
+        offsets = (np.floor(drawn[:, :2] * (2 * self.pixels + 1)) - self.pixels) / self.size
+        boxes = seen.boxes.astype(np.float64)
+        boxes[:, :2] += offsets * boxes[:, 2:]
+        return Views(boxes.astype(np.float32), drawn[:, 2] < 0.5)
+
+
+@dataclass(frozen=True)
+class Changed:
+    """What ``base`` sees (None: the whole image), with changes of its pixels as ``augment.Changes`` has them."""
+
+    base: Policy | None
+    rand_augment: float | None
+    erasing: float
+
+    def sample(
+        self, seed: int, epoch: int, indices: NDArray[np.int64], crop: int | NDArray[np.int64], sizes: NDArray[np.int64]
+    ) -> Views:
+        """One view an image."""
+        seen = whole(len(indices)) if self.base is None else self.base.sample(seed, epoch, indices, crop, sizes)
+        draws = uniforms(seed, epoch, indices, crop, DRAWS, CHANGE_STREAM)
+        return Views(seen.boxes, seen.flips, Changes(draws, self.rand_augment, self.erasing))
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,13 @@ Read ``names``, ``imagestats``, ``ranges``, ``scheme`` (what is quantised to how
 from __future__ import annotations
 
 from .imagestats import IMAGE_STATS_HELP, IMAGENET_STATS, Stats, read_image_stats
-from .names import DATA, PRESET_NAMES, ROTATIONS
+from .names import AUGMENTATIONS, DATA, PRESET_NAMES, ROTATIONS
 from .options import Options, add_arguments, merge, read_config, typed, values_of_recipe
 from .ranges import GradientScale, check_bits, check_samples, code_range
 from .scheme import Bits, Override, Scheme
 
 __all__ = [
+    "AUGMENTATIONS",
     "DATA",
     "IMAGENET_STATS",
     "IMAGE_STATS_HELP",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["DATA", "PRESET_NAMES", "ROTATIONS"]
+__all__ = ["AUGMENTATIONS", "DATA", "PRESET_NAMES", "ROTATIONS"]
 
 PRESET_NAMES = (
     "deit-tiny",
@@ -27,3 +27,5 @@ DATA = ("mnist5k", "digits", "mr", "imagefolder:DIR", "glue:TASK:DIR")
 """Data sets; qat.data.datasets opens them."""
 ROTATIONS = ("values", "queries", "residual")
 """What can be rotated before a network is quantised; qat.network.rotate does it."""
+AUGMENTATIONS = ("crop", "shift", "none")
+"""How training images are seen; qat.data.augmented has what each is."""

@@ -19,7 +19,7 @@ from siliquant.commandline import Parser
 from siliquant.inputs import InputError, InputTypeError, integer, read_text, short
 
 from .imagestats import IMAGE_STATS_HELP, read_image_stats
-from .names import DATA, ROTATIONS
+from .names import AUGMENTATIONS, DATA, ROTATIONS
 from .ranges import GradientScale, check_bits
 from .recipes import RECIPES
 from .scheme import Override, Scheme
@@ -129,6 +129,13 @@ class Options:
     scale_lr: float = _option(1.0, "learning rate of scales, times --lr", "X", rare=True, between=(0, 1_000_000))
     warmup: float = _option(0.0, "epochs of linear warm-up", "N", between=(0, 1_000_000))
     weight_decay: float = _option(1e-4, "of matrices, not of scales, biases and norms", "WD", between=(0, 1000))
+    ema: float | None = _option(
+        None,
+        "evaluate and keep an average of weights with this decay; DeiT's is 0.99996 (default: off)",
+        "DECAY",
+        rare=True,
+        between=(0, 1),
+    )
     clip: float = _option(1.0, "largest norm of the gradient; 0: any", "NORM", rare=True, between=(0, 1_000_000))
     seed: int = _option(0, "seed of all draws", "N", between=(0, (1 << 64) - 1))
     calibration_batches: int = _option(
@@ -143,6 +150,25 @@ class Options:
         f"{IMAGE_STATS_HELP} (default: as start and teacher say; measured where neither is given)",
         "STATS",
         rare=True,
+    )
+    augment: str | None = _option(
+        None,
+        "how training images are seen (default: crops of folders, shifts of others)",
+        None,
+        AUGMENTATIONS,
+        rare=True,
+    )
+    rand_augment: float | None = _option(
+        None, "magnitude of RandAugment; DeiT's is 9 (default: off)", "M", rare=True, between=(0, 10)
+    )
+    random_erasing: float = _option(
+        0.0, "share of training images with a rectangle of noise; DeiT's is 0.25", "P", rare=True, between=(0, 1)
+    )
+    mixup: float = _option(
+        0.0, "mix pairs of images by Beta(ALPHA, ALPHA); DeiT's is 0.8", "ALPHA", rare=True, between=(0, 1000)
+    )
+    label_smoothing: float = _option(
+        0.0, "share of a label that is spread over all classes", "S", rare=True, between=(0, 1)
     )
     max_length: int = _option(48, "tokens of a text", "N", rare=True, between=(4, 4096))
     tokenizer: Path | None = _option(None, "Hugging Face folder with a tokenizer (default: MiniLM's)", "DIR", rare=True)
@@ -202,6 +228,7 @@ class Options:
         self._check_rotations()
         self._check_annealing()
         self._check_surrogate()
+        self._check_augmentation()
         if self.recipe is not None:
             for needed in RECIPES[self.recipe].needs:
                 if getattr(self, needed) is None:
@@ -211,6 +238,18 @@ class Options:
                 raise InputError(f"image_stats must be given for images of folders only, not for {short(self.data)}")
             read_image_stats(self.image_stats)
         self.scheme()
+
+    def _check_augmentation(self) -> None:
+        of_views = {"augment": self.augment, "rand_augment": self.rand_augment, "random_erasing": self.random_erasing}
+        for name, value in (of_views | {"mixup": self.mixup, "label_smoothing": self.label_smoothing}).items():
+            if self.soft_labels and value not in (None, 0):
+                raise InputError(f"{name} must not be given with soft_labels: a store has the views and their labels")
+        if self.teacher and self.label_smoothing:
+            raise InputError("label_smoothing must not be given with a teacher, whose labels are soft")
+        if self.mixup and (self.data.startswith("glue:") or self.data.partition("@")[0] == "mr"):
+            raise InputError(f"mixup is for images, but {short(self.data)} has texts")
+        if self.ema == 1:
+            raise InputError("ema must be below 1, at which an average would stay what it is")
 
     def _check_rotations(self) -> None:
         for kind, times in Counter(self.rotate).items():

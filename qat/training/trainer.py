@@ -38,7 +38,9 @@ from siliquant.files import save_atomically
 from siliquant.inputs import InputError, short
 
 from .accuracy import evaluate, inputs_of
+from .averaging import Average
 from .distributed import Processes
+from .mixing import mix_weight, mixed, mixed_cross_entropy, shown_labels
 from .softlabels import replay
 
 __all__ = ["Training", "calibration_inputs", "train"]
@@ -66,6 +68,7 @@ class Training:
         options = self.options
         groups = _parameter_groups(self.model, options)
         self.optimizer = torch.optim.AdamW([g for g in groups if g["params"]], lr=options.lr, fused=True)
+        self.average = None if options.ema is None else Average(self.model, options.ema)
         self.relatives = [q.relative for q in quantizers(self.model).values()]
         self.weights = weight_quantizers(self.model)
         self.tracker = OscillationTracker(self.weights) if self.weights else None
@@ -92,6 +95,11 @@ class Training:
         return max(len(self.data.train.labels) // self.options.batch_size, 1)
 
     @property
+    def evaluated(self) -> PreTrainedModel:
+        """The model, or its average where one is kept: what is judged and saved."""
+        return self.model if self.average is None else self.average.model
+
+    @property
     def workers(self) -> int:
         """Processes that load images for this one."""
         return worker_count(self.data.train, self.options.workers, self.processes.device, self.processes.beside)
@@ -103,6 +111,7 @@ class Training:
             "optimizer": self.optimizer.state_dict(),
             "tracker": self.tracker.state_dict() if self.tracker else None,
             "freezer": self.freezer.state_dict() if self.freezer else None,
+            **({"average": self.average.state_dict()} if self.average else {}),
             "epoch": self.epoch,
             "step": self.step,
             "sums": self.sums,
@@ -119,6 +128,8 @@ class Training:
                 self.tracker.load_state_dict(state["tracker"])
             if self.freezer:
                 self.freezer.load_state_dict(state["freezer"])
+            if self.average:
+                self.average.load_state_dict(state["average"])
             self.epoch, self.step = state["epoch"], state["step"]
             self.sums, self.history = state["sums"], state["history"]
             self._check_progress()
@@ -149,7 +160,7 @@ class Training:
         """Evaluates and sums up; the same record in every process.  ValueError when the loss is not finite."""
         processes, options = self.processes, self.options
         result = evaluate(
-            self.model,
+            self.evaluated,
             self.data,
             batch_size=max(options.batch_size, 64),
             device=processes.device,
@@ -309,15 +320,18 @@ def _take_step(
     seeds = np.random.SeedSequence([options.seed, training.epoch, training.step, training.processes.rank])
     torch.manual_seed(int(seeds.generate_state(1, np.uint64)[0] >> 1))
     labels = torch.from_numpy(np.asarray(training.data.train.labels)[indices]).to(device)
+    weight = mix_weight(options.mixup, options.seed, training.epoch, training.step)
     annealing = training.annealing
     for product in training.products:
         product.held_beyond = options.cga_range if annealing else None
     with torch.autocast(device.type, torch.bfloat16, enabled=options.amp and device.type == "cuda"):
-        loss, logits = _loss(training, network, inputs_of(fetched, device), labels, probabilities)
+        loss, logits = _loss(
+            training, network, _mixed_inputs(inputs_of(fetched, device), weight), labels, probabilities, weight
+        )
     if options.obr and training.weights:
-        weight = regulariser_weight(options.obr, progress)
-        if weight:
-            loss = loss + weight * bin_regulariser(training.weights.values(), options.obr_max_bits)
+        strength = regulariser_weight(options.obr, progress)
+        if strength:
+            loss = loss + strength * bin_regulariser(training.weights.values(), options.obr_max_bits)
     value = float(loss.detach())
     _check_finite("loss", value, training)
     training.optimizer.zero_grad(set_to_none=True)
@@ -336,10 +350,18 @@ def _take_step(
         training.tracker.update()
         if training.freezer is not None:
             training.freezer.update(training.tracker.frequency)
+    if training.average is not None:
+        training.average.update(training.model)
     training.sums["loss"] += value * len(indices)
     training.sums["samples"] += len(indices)
     if not labels.is_floating_point():
-        training.sums["correct"] += int((logits.argmax(-1) == labels).sum())
+        training.sums["correct"] += int((logits.argmax(-1) == shown_labels(labels, weight)).sum())
+
+
+def _mixed_inputs(inputs: dict[str, Tensor], weight: float) -> dict[str, Tensor]:
+    if weight == 1:
+        return inputs
+    return {**inputs, "pixel_values": mixed(inputs["pixel_values"], weight)}
 
 
 def _check_finite(what: str, value: float, training: Training) -> None:
@@ -355,8 +377,14 @@ def _when(training: Training) -> str:
 
 
 def _loss(
-    training: Training, network: nn.Module, inputs: dict[str, Tensor], labels: Tensor, probabilities: Tensor | None
+    training: Training,
+    network: nn.Module,
+    inputs: dict[str, Tensor],
+    labels: Tensor,
+    probabilities: Tensor | None,
+    weight: float,
 ) -> tuple[Tensor, Tensor]:
+    """Loss and logits; `weight` is that of MixUp."""
     teacher = training.teacher
     layers = training.options.distill == "layers"
     outputs = network(**inputs, output_hidden_states=True, output_attentions=True) if layers else network(**inputs)
@@ -366,7 +394,7 @@ def _loss(
     if teacher is None:
         if labels.is_floating_point():
             return F.mse_loss(logits.float()[:, 0], labels), logits
-        return F.cross_entropy(logits.float(), labels), logits
+        return mixed_cross_entropy(logits.float(), labels, weight, training.options.label_smoothing), logits
     with torch.no_grad():
         theirs = teacher(**inputs, output_hidden_states=layers, output_attentions=layers)
     if not bool(theirs.logits.isfinite().all()):

@@ -57,12 +57,18 @@ VALUES: dict[str, tuple[Any, list[str]]] = {
     "scale_lr": (2.0, ["--scale-lr", "2"]),
     "warmup": (0.5, ["--warmup", "0.5"]),
     "weight_decay": (0.05, ["--weight-decay", "0.05"]),
+    "ema": (0.99, ["--ema", "0.99"]),
     "clip": (0.0, ["--clip", "0"]),
     "seed": (7, ["--seed", "7"]),
     "calibration_batches": (1, ["--calibration-batches", "1"]),
     "limit": (64, ["--limit", "64"]),
     "image_size": (28, ["--image-size", "28"]),
     "image_stats": ("imagenet", ["--image-stats", "imagenet"]),
+    "augment": ("shift", ["--augment", "shift"]),
+    "rand_augment": (9.0, ["--rand-augment", "9"]),
+    "random_erasing": (0.25, ["--random-erasing", "0.25"]),
+    "mixup": (0.8, ["--mixup", "0.8"]),
+    "label_smoothing": (0.1, ["--label-smoothing", "0.1"]),
     "max_length": (16, ["--max-length", "16"]),
     "tokenizer": (Path("tok"), ["--tokenizer", "tok"]),
     "device": ("cpu", ["--device", "cpu"]),
@@ -73,8 +79,9 @@ VALUES: dict[str, tuple[Any, list[str]]] = {
     "checkpoint_minutes": (0.5, ["--checkpoint-minutes", "0.5"]),
     "tensorboard": (True, ["--tensorboard"]),
 }
+STORE = "a store has the views and their labels"
 # Without those that exclude others.
-TOGETHER = [name for name in NAMES if name not in ("soft_labels", "freeze", "recipe")]
+TOGETHER = [name for name in NAMES if name not in ("soft_labels", "freeze", "recipe", "label_smoothing")]
 
 
 def parsed(arguments: list[str]) -> dict[str, Any]:
@@ -217,6 +224,19 @@ def test_wrong_types(given: dict[str, Any], message: str) -> None:
         ({"teacher": "a", "soft_labels": "b"},
          "teacher and soft_labels must not both be given: a store replaces the teacher"),
         ({"distill": "layers"}, "distill must be 'logits' without a teacher, not 'layers'"),
+        *(
+            ({"soft_labels": "s", **given}, f"{next(iter(given))} must not be given with soft_labels: {STORE}")
+            for given in ({"augment": "none"}, {"rand_augment": 9}, {"random_erasing": 0.1}, {"mixup": 0.2},
+                          {"label_smoothing": 0.1})
+        ),
+        ({"teacher": "t", "label_smoothing": 0.1},
+         "label_smoothing must not be given with a teacher, whose labels are soft"),
+        ({"mixup": 0.2, "data": "glue:rte:x"}, "mixup is for images, but 'glue:rte:x' has texts"),
+        ({"mixup": 0.2, "data": "mr@validation"}, "mixup is for images, but 'mr@validation' has texts"),
+        ({"ema": 1}, "ema must be below 1, at which an average would stay what it is"),
+        ({"ema": 1.5}, "ema must be a share from 0 to 1, not 1.5"),
+        ({"rand_augment": 11}, "rand_augment must be at most 10, not 11.0"),
+        ({"augment": "cutmix"}, "augment must be one of crop, shift, none, not 'cutmix'"),
         *(({"bits": 32} | more, "weight_bits, activation_bits and override must not be given with bits 32")
           for more in ({"weight_bits": 2}, {"activation_bits": 2}, {"override": ["*=2"]})),
         *(({"bits": 32} | more, "obr and freeze must be off at bits 32: without codes nothing oscillates")
