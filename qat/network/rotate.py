@@ -54,11 +54,14 @@ def rotate(model: PreTrainedModel, kinds: Sequence[str], seed: int = 0) -> None:
     """Rotates a full-precision `model` in place; kinds: of ROTATIONS. The same seed gives the same rotations.
 
     InputError, with the model as it was, for an unknown kind, for `residual` of a network whose vectors between blocks
-    cannot be rotated, and for sizes without a Hadamard matrix.
+    cannot be rotated, for one without attention, and for sizes without a Hadamard matrix.
     """
     for kind in kinds:
         if kind not in ROTATIONS:
             raise InputError(f"a rotation must be one of {', '.join(ROTATIONS)}, not {short(kind)}")
+    attentions = list(_attentions(model))
+    if kinds and not attentions:
+        raise InputError(f"a model of class {type(model).__name__} has no attention that is known here to be rotated")
     planned: list[Callable[[], None]] = []
     for kind in sorted(set(kinds)):
         # Draws of one kind do not depend on which others there are.
@@ -68,7 +71,7 @@ def rotate(model: PreTrainedModel, kinds: Sequence[str], seed: int = 0) -> None:
             planned.append(_residual(model, generator))
         else:
             of_kind = _of_values if kind == "values" else _of_queries
-            planned += [of_kind(heads, _of_heads(heads, generator)) for heads in _attentions(model)]
+            planned += [of_kind(heads, _of_heads(heads, generator)) for heads in attentions]
     for fold in planned:
         fold()
 
