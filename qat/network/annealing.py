@@ -2,7 +2,8 @@
 
 A weight's confidence is its distance from the nearest border between two codes.  In every step of the annealing the
 weights within the boundary range of a border are trained, and all others are held exactly where they are: no gradient,
-weight decay or moment of the optimiser moves them.  One that leaves the range is held from the next step on.
+weight decay or moment of the optimiser moves them.  One that leaves the range is held from the next step on, until its
+scale brings a border near it.
 """
 
 from __future__ import annotations

@@ -111,9 +111,7 @@ class Options:
         rare=True,
         between=(0, 1_000_000),
     )
-    cga_range: float = _option(
-        0.005, "how near, in bins; the OFQ paper's is 0.005", "BR", rare=True, between=(1e-6, 0.5)
-    )
+    cga_range: float = _option(0.005, "how near, in bins; OFQ's is 0.005", "BR", rare=True, between=(1e-6, 0.5))
     surrogate: str = _option(
         "ste", "derivative of rounding weights: straight-through, or StableQAT's", None, ("ste", "fourier"), rare=True
     )
