@@ -1,0 +1,67 @@
+"""The remedies on CIFAR-10: a ViT of 6 layers of width 96 on 10,000 training images, each method at the learning rate
+that a validation split judges best.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from benchmarks.experiments import Experiment
+
+from .methods import METHODS, Method
+
+__all__ = ["BITS", "EPOCHS", "RATES", "image_experiments"]
+
+BITS = (2, 3, 4)
+EPOCHS = 10
+RATES = ("5e-4", "1e-3", "2e-3")
+_STUDY = "cifar10"
+_SEEDS = {2: 5, 3: 3, 4: 3}
+_VIT = ("--model", "vit-cifar", "--limit", "10000", "--augment", "shift")
+_FULL = (
+    "--bits", "32", "--epochs", "60", "--lr", "1e-3", "--warmup", "3", "--weight-decay", "0.05",
+    "--label-smoothing", "0.1",
+)  # fmt: skip
+_CROPS = 16  # stored of each image
+_DATA = {"": "imagefolder:{data}/cifar10", "val-": "imagefolder:{data}/cifar10@validation"}
+
+
+def image_experiments() -> Iterator[Experiment]:
+    """All, those that judge rates before those that are tested."""
+    for part, data in _DATA.items():
+        yield Experiment(
+            f"cifar10-{part}fp", f"{_STUDY}-validation" if part else _STUDY, "full precision",
+            (*_VIT, "--data", data, *_FULL),
+        )  # fmt: skip
+        yield Experiment(
+            f"cifar10-{part}soft", "", "",
+            ("--teacher", f"{{runs}}/cifar10-{part}fp", "--data", data, "--limit", "10000", "--crops", str(_CROPS)),
+            after=(f"cifar10-{part}fp",), module="qat.softlabels",
+        )  # fmt: skip
+    for bits in BITS:
+        for name, method in METHODS.items():
+            if method.remedy or bits == 2:
+                yield from _method(bits, name, method)
+
+
+def _method(bits: int, name: str, method: Method) -> Iterator[Experiment]:
+    """A method at one width: judged at each rate, then tested at the best."""
+    stem, title = f"w{bits}a{bits}-{name}", f"W{bits}A{bits} {method.title}"
+    judges = tuple((rate, f"cifar10-val-{stem}-{rate}") for rate in RATES)
+    for rate, judge in judges:
+        arguments = _student("val-", bits, method, rate)
+        yield Experiment(judge, f"{_STUDY}-validation", f"{title}, {rate}", arguments, after=_needs("val-", method))
+    yield Experiment(
+        f"cifar10-{stem}", _STUDY, title, _student("", bits, method, "{rate}"), _SEEDS[bits], _needs("", method),
+        rates=judges,
+    )  # fmt: skip
+
+
+def _student(part: str, bits: int, method: Method, rate: str) -> tuple[str, ...]:
+    own = (word.replace("{soft}", f"{{runs}}/cifar10-{part}soft") for word in method.arguments)
+    start = ("--start", f"{{runs}}/cifar10-{part}fp", "--data", _DATA[part])
+    return (*_VIT, *start, "--bits", str(bits), "--epochs", str(EPOCHS), "--lr", rate, *own)
+
+
+def _needs(part: str, method: Method) -> tuple[str, ...]:
+    return (f"cifar10-{part}fp", *((f"cifar10-{part}soft",) if method.distils else ()))

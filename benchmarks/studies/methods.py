@@ -1,0 +1,49 @@
+"""What is compared: the paper's baseline, its remedies one by one and together, and ingredients of other methods."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+__all__ = ["METHODS", "Method"]
+
+_TENSOR = ("--granularity", "tensor")
+_LSQ = ("--gradient-scale", "lsq")
+_CROPS = ("--soft-labels", "{soft}")
+_OBR = ("--obr", "0.01")
+_OURS = (*_TENSOR, *_LSQ)  # LSQ with our starts and relative steps of scales: what each ingredient is added to
+
+
+@dataclass(frozen=True)
+class Method:
+    """A set of options. title: as tables call it. arguments: of qat.train; ``{soft}`` stands for the store of soft
+    labels. remedy: whether it is of the paper: these are trained at all widths, others at 2 bits.
+    """
+
+    title: str
+    arguments: tuple[str, ...]
+    remedy: bool = True
+
+    @property
+    def distils(self) -> bool:
+        """Whether it needs soft labels."""
+        return "{soft}" in self.arguments
+
+
+METHODS: Mapping[str, Method] = MappingProxyType(
+    {
+        "plain": Method("LSQ as published", (*_OURS, "--scale-start", "mean", "--scale-steps", "absolute")),
+        "lsq": Method("LSQ, our starts and steps", _OURS),
+        "head": Method("+ a scale a head", _LSQ),
+        "mdq": Method("+ a scale a head, gradient scaling (MDQ)", ()),
+        "obr": Method("+ bin regulariser (OBR)", (*_OURS, *_OBR)),
+        "mckd": Method("+ multi-crop distillation (MCKD)", (*_OURS, *_CROPS)),
+        "all": Method("all three", (*_OBR, *_CROPS)),
+        "statsq": Method("+ statistical weight scales", (*_OURS, "--weight-scale", "statsq"), remedy=False),
+        "cga": Method("+ confidence-guided annealing", (*_OURS, "--cga", "2"), remedy=False),
+        "fourier": Method("+ Fourier surrogate", (*_OURS, "--surrogate", "fourier"), remedy=False),
+        "rotate": Method("+ Hadamard rotation", (*_OURS, "--rotate", "values", "--rotate", "residual"), remedy=False),
+    }
+)
+"""By short name, in the order of tables; those with + are LSQ with our starts and steps and what is said."""
