@@ -12,7 +12,10 @@ import scipy.stats
 
 from benchmarks.experiments import Experiment, Kept, best_rate, command, difference, kept, records, run_all
 from benchmarks.experiments import running as module
+from benchmarks.studies import image_experiments
+from qat.settings.options import add_arguments, merge
 from reports.inputs.training import KeptRun
+from siliquant.commandline.cli import Parser
 from tests.kept import kept_runs, unpack_run
 
 JUDGES = tuple(Experiment(f"judge-{rate}", "validation", rate, ("--lr", rate)) for rate in ("5e-4", "1e-3", "2e-3"))
@@ -91,3 +94,21 @@ def test_differences_are_paired() -> None:
     assert str(difference(first[:1], second)) == "+3.00 points over 1 seed, too few for an interval"
     assert difference([], second) is None
     assert difference(runs(0.5, 0.5, 0.5), runs(0.6, 0.61, 0.6)).significant  # type: ignore[union-attr]
+
+
+def test_every_training_of_the_study_is_one_that_can_be_asked_for() -> None:
+    experiments = list(image_experiments())
+    names = {experiment.name for experiment in experiments}
+    assert len(names) == len(experiments)
+    parser = Parser(prog="test", description=None)
+    add_arguments(parser)
+    for experiment in experiments:
+        assert experiment.needs <= names
+        words = [word.format(runs="runs", data="data", rate="1e-3") for word in experiment.arguments]
+        if experiment.module == "qat.train":
+            options = merge(vars(parser.parse_args([*words, "--out", "x"])))
+            validates = options.data.endswith("@validation")
+            assert validates == ("-val-" in experiment.name) == experiment.study.endswith("-validation")
+            assert all("-val-" in name for name in experiment.needs) or not validates  # judged without the test images
+    rates = [dict(experiment.rates) for experiment in experiments if experiment.rates]
+    assert {len(each) for each in rates} == {3}

@@ -17,7 +17,8 @@ EPOCHS = 10
 RATES = ("5e-4", "1e-3", "2e-3")
 _STUDY = "cifar10"
 _SEEDS = {2: 5, 3: 3, 4: 3}
-_VIT = ("--model", "vit-cifar", "--limit", "10000", "--augment", "shift")
+_VIT = ("--model", "vit-cifar", "--limit", "10000")
+_SHIFT = ("--augment", "shift")  # and mirrored; a store of soft labels has views of its own
 _FULL = (
     "--bits", "32", "--epochs", "60", "--lr", "1e-3", "--warmup", "3", "--weight-decay", "0.05",
     "--label-smoothing", "0.1",
@@ -31,11 +32,11 @@ def image_experiments() -> Iterator[Experiment]:
     for part, data in _DATA.items():
         yield Experiment(
             f"cifar10-{part}fp", f"{_STUDY}-validation" if part else _STUDY, "full precision",
-            (*_VIT, "--data", data, *_FULL),
+            (*_VIT, *_SHIFT, "--data", data, *_FULL),
         )  # fmt: skip
         yield Experiment(
             f"cifar10-{part}soft", "", "",
-            ("--teacher", f"{{runs}}/cifar10-{part}fp", "--data", data, "--limit", "10000", "--crops", str(_CROPS)),
+            ("--teacher", f"{{runs}}/cifar10-{part}fp", "--data", data, "--limit", "10000", "--crops", str(_CROPS), "--scale", "0.4,1"),
             after=(f"cifar10-{part}fp",), module="qat.softlabels",
         )  # fmt: skip
     for bits in BITS:
@@ -58,9 +59,10 @@ def _method(bits: int, name: str, method: Method) -> Iterator[Experiment]:
 
 
 def _student(part: str, bits: int, method: Method, rate: str) -> tuple[str, ...]:
-    own = (word.replace("{soft}", f"{{runs}}/cifar10-{part}soft") for word in method.arguments)
+    own = [word.replace("{soft}", f"{{runs}}/cifar10-{part}soft") for word in method.arguments]
+    seen = () if method.distils else _SHIFT
     start = ("--start", f"{{runs}}/cifar10-{part}fp", "--data", _DATA[part])
-    return (*_VIT, *start, "--bits", str(bits), "--epochs", str(EPOCHS), "--lr", rate, *own)
+    return (*_VIT, *seen, *start, "--bits", str(bits), "--epochs", str(EPOCHS), "--lr", rate, *own)
 
 
 def _needs(part: str, method: Method) -> tuple[str, ...]:
