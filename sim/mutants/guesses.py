@@ -99,6 +99,8 @@ class Guesses:
                 yield from ((width, f"{{{width}{{mask_{place}}}}} & ({right}^ {wrong})") for place in near)
                 if 1 < width <= _SMALL:
                     yield 1, f"((|{right}) && !(|{wrong}))"
+            if 1 < width <= _SMALL:  # such as controls, of which not every word is there
+                yield from ((1, f"({right}== {value})") for value in range(1 << width))
             if width > _SMALL and _ELEMENT not in name:
                 most = [place for place, (scope, _) in masks if not scope]
                 yield from ((width, f"{{{width}{{mask_{place}}}}} & {right}") for place in most)
