@@ -23,7 +23,7 @@ _FULL = (
     "--bits", "32", "--epochs", "60", "--lr", "1e-3", "--warmup", "3", "--weight-decay", "0.05",
     "--label-smoothing", "0.1",
 )  # fmt: skip
-_CROPS = 16  # stored of each image
+_CROPS = ("--crops", "16", "--scale", "0.4,1")
 _DATA = {"": "imagefolder:{data}/cifar10", "val-": "imagefolder:{data}/cifar10@validation"}
 
 
@@ -36,7 +36,7 @@ def image_experiments() -> Iterator[Experiment]:
         )  # fmt: skip
         yield Experiment(
             f"cifar10-{part}soft", "", "",
-            ("--teacher", f"{{runs}}/cifar10-{part}fp", "--data", data, "--limit", "10000", "--crops", str(_CROPS), "--scale", "0.4,1"),
+            ("--teacher", f"{{runs}}/cifar10-{part}fp", "--data", data, "--limit", "10000", *_CROPS),
             after=(f"cifar10-{part}fp",), module="qat.softlabels",
         )  # fmt: skip
     for bits in BITS:
