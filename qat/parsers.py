@@ -66,10 +66,10 @@ Without --data, the validation split of what a run was trained on is measured. D
 sensitivity.json and .csv for siliquant policy --sensitivity. The same command goes on after an interruption; what was
 measured is in DIR/measurements. docs/analysis.md says what the numbers mean.
 
-A run to try it on: siliquant train --data digits@validation --bits 32 --lr 2e-3 --out runs/digits
+A run to try it on: siliquant train --data digits@validation --bits 32 --epochs 6 --lr 2e-3 --warmup 1 --out runs/digits
 
 example:
-  python -m qat.analyse --checkpoint runs/digits --bits 2,4 --out build/analysis""",
+  python -m qat.analyse --checkpoint runs/digits --bits 2,4 --convnet-epochs 2 --out build/analysis""",
     )
     made.add_argument("--checkpoint", type=Path, metavar="DIR", required=True,
                       help="folder of a trained run, or of Hugging Face")  # fmt: skip
