@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from hwmodel.workload import Role, read_workload
+from hwmodel.workload import Pair, Role, load_workload, parts_of, read_workload, uniform
 from qat.integers.integer import IntegerModel
 from qat.integers.requantise import requantisations
 from qat.integers.subject import random_subject
@@ -97,6 +97,15 @@ def test_names_are_those_of_integer_files() -> None:
         quantizer.set_scale(torch.ones_like(quantizer.scale))
     integer = IntegerModel.from_quantized(quantised, Scheme(scale_start="mean"), {})
     assert set(names) == {gemm.name for gemm in integer.gemms()}
+
+
+def test_a_width_for_each_operand_is_that_of_the_trained_network() -> None:
+    """What costs are counted of at --bits 4/8 is what is trained with 4 bits of weights and 8 of activations."""
+    scheme = Scheme(weight_bits=4, activation_bits=6, scale_start="mean")
+    quantised = quantize_model(build("vit-mnist", num_labels=10), scheme, fit_weights=False)
+    found = {name: [set(each.bits) for each in gemm.operands()] for name, gemm in gemms(quantised).items()}
+    alike = uniform(load_workload("vit-mnist"), Pair(4, 6))
+    assert found == {name: [{parts_of(bits)[1]}, {parts_of(bits)[0]}] for name, bits in alike.bits}
 
 
 def test_roles_are_those_of_the_hardware_model() -> None:
