@@ -182,8 +182,9 @@ class Quantizer(nn.Module):
             self.to_int(x)
         shaped = x if self.surrogate is None else self.surrogate.shaped(x, self.scale, layout)
         values = fake_quantize(
-            shaped, self.relative, self.start, self.offset, self.low, self.high, layout, *self.gradient_size(shaped)
-        )
+            shaped, self.relative, self.start_now(), self.offset, self.low, self.high, layout,
+            *self.gradient_size(shaped),
+        )  # fmt: skip
         return self._without_off(values, x, layout)
 
     def _without_off(self, values: Tensor, x: Tensor, layout: Layout) -> Tensor:
@@ -219,6 +220,10 @@ class Quantizer(nn.Module):
 
     def refresh(self, x: Tensor) -> None:
         """Before `x` is quantised: a scale that is not learned follows it."""
+
+    def start_now(self) -> Tensor:
+        """`start`, as the gradient of what is quantised now will need it."""
+        return self.start
 
     def dequantize(self, integers: Tensor) -> Tensor:
         """scale * code + offset, as float32 or float64."""
@@ -321,12 +326,12 @@ class StatisticalQuantizer(Quantizer):
     def refresh(self, x: Tensor) -> None:
         self.fit(x)
 
+    def start_now(self) -> Tensor:
+        return self.start.clone()  # where a layer is applied twice, the second time writes over it
+
     def fit(self, weight: Tensor) -> None:
         self.of_weight = True
         mean = dense(weight).detach().float().reshape(self.layout(weight)).abs().mean((0, 2))
-        scale = self._scale_of_mean(mean).to(self.start.dtype)
-        # A layer that is applied twice needs the scale of the first time for its gradient: it is not touched again.
-        if scale.is_meta or not torch.equal(scale, self.start):
-            with torch.no_grad():
-                self.start.copy_(scale)
+        with torch.no_grad():
+            self.start.copy_(self._scale_of_mean(mean))
         self.calibrated = True

@@ -47,10 +47,6 @@ FOREIGN: dict[str, Callable[[], PreTrainedModel]] = {
     "MobileViT": lambda: hf.MobileViTForImageClassification(hf.MobileViTConfig()),
     "ConvNeXt": lambda: hf.ConvNextForImageClassification(hf.ConvNextConfig(**_STAGES)),
     "ResNet": lambda: hf.ResNetForImageClassification(hf.ResNetConfig(embedding_size=8, **_STAGES)),
-    "RoBERTa": lambda: hf.RobertaForSequenceClassification(hf.RobertaConfig(**_TEXTS)),
-    "DistilBERT": lambda: hf.DistilBertForSequenceClassification(
-        hf.DistilBertConfig(vocab_size=64, dim=24, n_layers=1, n_heads=2, hidden_dim=32)
-    ),
     "ELECTRA": lambda: hf.ElectraForSequenceClassification(hf.ElectraConfig(**_TEXTS)),
     "ALBERT": lambda: hf.AlbertForSequenceClassification(hf.AlbertConfig(**_TEXTS)),
     "GPT-2": lambda: hf.GPT2LMHeadModel(hf.GPT2Config(vocab_size=64, n_embd=24, n_layer=1, n_head=2)),
