@@ -127,6 +127,7 @@ def run_training(options: Options, group: Processes, *, resume: bool, console: C
     if record is not None and state is None and (history := _finished(options.out, record)):
         _print_result(console, options.out, data, history[-1])
         return history
+    torch.manual_seed(options.seed)  # whatever was drawn while the data were opened
     model = _model(options, wanted, data, console) if record is None or state is None else from_config(record.model)
     teacher = _teacher(options, wanted, model, data, group, console)
     store = _store(options, data)

@@ -78,9 +78,15 @@ def test_a_command_that_fails_is_told_and_nothing_new_begins(tmp_path: Path) -> 
     assert not (tmp_path / "logs" / "late.txt").exists()
 
 
+def test_what_waits_for_itself_is_told(tmp_path: Path) -> None:
+    first = Experiment("first", "test", "first", (), after=("second",))
+    with pytest.raises(ValueError, match=r"^first waits for what waits for it$"):
+        run_all(tmp_path, [first, replace(first, name="second", after=("first",))], 1, {}, tmp_path)
+
+
 def test_differences_are_paired() -> None:
     def runs(*scores: float) -> list[Kept]:
-        return [Kept(score, 1000, 8, None, 1.0, "1e-3") for score in scores]
+        return [Kept(seed, score, 1000, 8, None, 1.0, "1e-3") for seed, score in enumerate(scores)]
 
     first, second = runs(0.5, 0.6, 0.7), runs(0.53, 0.61, 0.75, 0.9)
     found = difference(first, second)
@@ -93,6 +99,9 @@ def test_differences_are_paired() -> None:
     assert str(difference(first[:2], second)) == "+2.00 points over 2 seeds, too few for an interval"
     assert str(difference(first[:1], second)) == "+3.00 points over 1 seed, too few for an interval"
     assert difference([], second) is None
+    gap = difference(first, [second[0], second[2]])  # the second seed has none
+    assert gap is not None
+    assert (gap.seeds, gap.mean) == (2, pytest.approx(4))
     assert difference(runs(0.5, 0.5, 0.5), runs(0.6, 0.61, 0.6)).significant  # type: ignore[union-attr]
 
 

@@ -38,7 +38,8 @@ class Difference:
 
 def difference(first: Sequence[Kept], second: Sequence[Kept]) -> Difference | None:
     """How much the second has above the first, seed by seed; None where no seed has both."""
-    differences = [100 * (b.score - a.score) for a, b in zip(first, second, strict=False)]
+    by_seed = {run.seed: run.score for run in first}
+    differences = [100 * (run.score - by_seed[run.seed]) for run in second if run.seed in by_seed]
     if not differences:
         return None
     count, half = len(differences), None

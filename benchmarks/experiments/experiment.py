@@ -62,4 +62,4 @@ def finished(experiment: Experiment, seed: int, runs: Path) -> bool:
         rows = list(csv.DictReader((folder / "metrics.csv").read_text().splitlines()))
     except FileNotFoundError:
         return False
-    return int(rows[-1]["epoch"]) >= max(epochs, 1)
+    return bool(rows) and int(rows[-1]["epoch"]) >= max(epochs, 1)

@@ -22,6 +22,7 @@ RESULTS = Path(__file__).resolve().parents[2] / "reports" / "results" / "trainin
 class Kept:
     """A kept record: the last epoch of a run, and what it was asked for. seconds: of all epochs."""
 
+    seed: int
     score: float
     samples: int
     epochs: int
@@ -58,12 +59,14 @@ def kept(experiment: Experiment, results: Path = RESULTS) -> list[Kept]:
     """The records of an experiment, of the seeds that were run."""
     found = []
     known = records(experiment.study, results)
-    for one in (known[name] for name in folders(experiment) if name in known):
+    for seed, one in ((seed, known[name]) for seed, name in enumerate(folders(experiment)) if name in known):
         score, data, options = one.last("test_score"), one.record["data"], one.record["options"]
         assert score is not None
         seconds = sum(float(epoch["seconds"]) for epoch in one.epochs)
         oscillation = one.last("oscillation")
-        found.append(Kept(score, data["test_samples"], options["epochs"], oscillation, seconds, f"{options['lr']:g}"))
+        found.append(
+            Kept(seed, score, data["test_samples"], options["epochs"], oscillation, seconds, f"{options['lr']:g}")
+        )
     return found
 
 
@@ -73,7 +76,7 @@ def best_rate(experiment: Experiment, by_name: Mapping[str, Experiment], results
     """
     means = {}
     for rate, judge in experiment.rates:
-        found = kept(by_name[judge], results)
+        found = kept(by_name[judge], results) if judge in by_name else []
         if not found:
             raise ValueError(f"{judge} must be trained before {experiment.name}, which takes its rate from it")
         means[rate] = statistics.fmean(each.score for each in found)

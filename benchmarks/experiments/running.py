@@ -38,6 +38,8 @@ def run_all(
                 given = {**places, "rate": best_rate(experiment, by_name, results)} if experiment.rates else places
                 running[pool.submit(_run_one, experiment, seed, runs, given)] = experiment, seed
                 waiting.remove((experiment, seed))
+            if not running and not failures:
+                raise ValueError(f"{waiting[0][0].name} waits for what waits for it")
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 experiment, seed = running.pop(future)
                 left[experiment.name] -= 1
@@ -59,5 +61,6 @@ def _run_one(experiment: Experiment, seed: int, runs: Path, places: Mapping[str,
         with log.open("a") as stream:
             ended = subprocess.run(command(experiment, seed, runs, places), stdout=stream, stderr=stream, check=False)
         if ended.returncode:
-            return f"{name}: {log.read_text().splitlines()[-1]}"
+            said = log.read_text().splitlines() or [f"ended with {ended.returncode}"]
+            return f"{name}: {said[-1]}"
     return None

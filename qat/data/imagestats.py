@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from qat.files import read_image
 from qat.settings import Stats
 from siliquant.inputs import SiliquantError
 
 from .images import FolderImages
-from .loading import worker_failed
+from .loading import in_processes, worker_failed
 from .look import IMAGENET, Look
 
 __all__ = ["MOST_MEASURED", "look_of_images", "measured", "measured_stats"]
@@ -93,7 +93,7 @@ def _each(moments: _Moments, chunks: list[NDArray[np.int64]], processes: int) ->
         yield from map(moments.__getitem__, chunks)
         return
     with worker_failed():
-        yield from DataLoader(moments, batch_size=None, sampler=chunks, num_workers=min(processes, len(chunks)))
+        yield from in_processes(moments, chunks, min(processes, len(chunks)))
 
 
 class _Moments(Dataset[Any]):

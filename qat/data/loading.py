@@ -18,7 +18,7 @@ from .images import FolderImages, ImageSplit
 from .text import TextSplit
 from .views import Views
 
-__all__ = ["batches", "worker_count", "worker_failed"]
+__all__ = ["batches", "in_processes", "worker_count", "worker_failed"]
 
 _MOST_WORKERS = 8  # of the default: more wait for the disk, and each holds batches in memory
 
@@ -56,12 +56,19 @@ def batches(
     if workers == 0:
         found: Iterable[Any] = (fetched[entry] for entry in plan)
     else:
-        generator = torch.Generator()  # seeds the workers, which draw nothing
-        found = DataLoader(
-            fetched, batch_size=None, sampler=plan, num_workers=workers, generator=generator,
-            worker_init_fn=end_with_parent, pin_memory=pinned,
-        )  # fmt: skip
+        found = in_processes(fetched, plan, workers, pinned=pinned)
     return _unwrapped(found)
+
+
+def in_processes(dataset: Dataset[Any], plan: Iterable[Any], processes: int, *, pinned: bool = False) -> Iterable[Any]:
+    """``dataset[entry]`` of every entry of ``plan``, in order, by so many processes, at least 1, which end with this
+    one. The global random state is left alone.
+    """
+    generator = torch.Generator()  # seeds the processes, which draw nothing
+    return DataLoader(
+        dataset, batch_size=None, sampler=plan, num_workers=processes, generator=generator,
+        worker_init_fn=end_with_parent, pin_memory=pinned,
+    )  # fmt: skip
 
 
 def _unwrapped(found: Iterable[Any]) -> Iterator[Any]:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from qat.files import check_image
 from siliquant.inputs import InputError, printable
@@ -21,7 +21,7 @@ from siliquant.processes import cores
 
 from .datasets import Data
 from .images import FolderImages
-from .loading import worker_failed
+from .loading import in_processes, worker_failed
 
 __all__ = ["MOST_SKIPPED", "check_images", "checked", "cores", "without"]
 
@@ -138,7 +138,7 @@ def _checked(files: _Files, chunks: list[NDArray[np.int64]], processes: int) -> 
         yield from map(files.__getitem__, chunks)
         return
     with worker_failed():
-        yield from DataLoader(files, batch_size=None, sampler=chunks, num_workers=processes)
+        yield from in_processes(files, chunks, processes)
 
 
 class _Files(Dataset[Any]):

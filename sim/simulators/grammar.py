@@ -235,7 +235,8 @@ class Parser:
         edge = self._expect("posedge")
         clock = self._name()
         if self._is("or", ","):
-            which = "async-low" if self._tokens[self._at + 1].text == "negedge" else "async-high"
+            self._take()
+            which = "async-low" if self._is("negedge") else "async-high"
             raise other_reset(which, edge.line)
         if clock.text != "clk" or clock.text not in module.inputs:
             raise InputError(
@@ -291,12 +292,15 @@ class Parser:
         self._expression(module, ")")
         self._expect(")")
 
-    def _target(self, module: SourceModule) -> list[Target]:
+    def _target(self, module: SourceModule, level: int = 0) -> list[Target]:
         """What is assigned to: names with their bits and lines."""
+        if level > _MOST_LEVELS:
+            line = self._next().line
+            raise InputError(f"targets must be nested at most {_MOST_LEVELS} levels deep", place=f"line {line}")
         if self._took("{"):
-            found = self._target(module)
+            found = self._target(module, level + 1)
             while self._took(","):
-                found += self._target(module)
+                found += self._target(module, level + 1)
             self._expect("}")
             return found
         token = self._name()

@@ -71,7 +71,9 @@ def test_many_images_are_taken_from_all_classes_by_any_number_of_processes(
     files = sorted((noise / "train").glob("*/*"))
     mean, _ = by_numpy([files[place] for place in (0, 3, 7, 10)])
     assert found[0] == tuple(round(float(value), 4) for value in mean)
+    state = torch.random.get_rng_state()
     assert measured_stats(train_of(noise), processes=2) == found
+    assert torch.equal(torch.random.get_rng_state(), state)  # fresh weights are drawn from it
     files[7].write_bytes(b"x")
     for processes in (1, 2):
         with pytest.raises(InputError, match=rf"^{files[7]} is not an image that can be read: "):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 
 from rtl.array import Architecture, ArraySpec
@@ -144,6 +146,22 @@ def test_what_may_be_read_otherwise_is_refused(lines: str, said: str) -> None:
     with pytest.raises(InputError) as caught:
         read_source((BEGIN + lines + END).encode())
     assert str(caught.value) == said
+
+
+def test_a_text_that_ends_anywhere_is_refused_or_read() -> None:
+    """Never anything else than a sentence."""
+    whole = BEGIN + "  always @(posedge clk) q <= a[0];\n  assign {y[0], {y[1]}} = a[1:0];\n" + END
+    texts = [whole[:end] for end in range(len(whole))]
+    texts += [f"{BEGIN}  always @(posedge clk {each}" for each in ("or", ",", "or negedge", "or posedge rst")]
+    for text in texts:
+        with contextlib.suppress(InputError):
+            read_source(text.encode())
+
+
+def test_targets_have_a_depth() -> None:
+    with pytest.raises(InputError) as caught:
+        read_source(f"{BEGIN}  assign {'{' * 3000}y{'}' * 3000} = a;\n{END}".encode())
+    assert str(caught.value) == "line 7: targets must be nested at most 64 levels deep"
 
 
 def test_modules_are_named() -> None:
