@@ -84,8 +84,8 @@ def decide(spec: Spec | ArraySpec, assumed: str, change: str, part: str = "") ->
 
 def check_granted(spec: ArraySpec, assumed: str, cycles: int = 30) -> None:
     """Looks for a run that ends while operands or sums are on their way, which :func:`decide` takes for impossible, in
-    the first ``cycles`` after registers of 0, whatever the inputs are. Raises ProofError where there is one, or where
-    the solver does not end in its time.
+    the first ``cycles`` after registers of 0, for all control words and settings that the check accepts. Raises
+    ProofError where there is one, or where the solver does not end in its time.
     """
     with scratch("mutants") as folder:
         (folder / "design.v").write_text(assumed)
