@@ -21,7 +21,7 @@ from collections.abc import Iterator, Sequence
 
 from siliquant.inputs import VERILOG_WORDS, InputError, short
 
-from .modules import Driver, Instance, SourceModule, Target, Token, drive
+from .modules import Driver, Instance, SourceModule, Target, Token, check_once, drive
 
 __all__ = ["Parser", "other_reset", "tokens_of"]
 
@@ -276,6 +276,7 @@ class Parser:
             self._expect("endcase")
         else:
             target = self._target(module)
+            check_once(target)
             if self._is("="):
                 raise InputError(
                     f"register {target[0][0]} must take its value with <=: with =, what reads it at the same edge may "

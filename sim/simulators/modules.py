@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeAlias
 
 from siliquant.inputs import InputError
 
-__all__ = ["Driver", "Instance", "SourceModule", "Target", "Token", "check_drivers", "drive"]
+__all__ = ["Driver", "Instance", "SourceModule", "Target", "Token", "check_drivers", "check_once", "drive"]
 
 Part: TypeAlias = tuple[int, int] | None
 """The lowest and the highest bit that is driven; None: any of the word."""
@@ -75,6 +75,15 @@ def drive(module: SourceModule, targets: Sequence[Target], *, register: bool) ->
         # Within an always block a later statement is the one that counts.
         made = Driver(part, line, origin if register else origin + place)
         module.drivers.setdefault(name, []).append(made)
+
+
+def check_once(targets: Sequence[Target]) -> None:
+    """No bit stands twice in what one statement assigns to: tools do not agree on which of its values counts."""
+    for place, (name, part, line) in enumerate(targets):
+        for other, earlier, _ in targets[:place]:
+            one, two = Driver(part, line, 0), Driver(earlier, line, 0)
+            if other == name and _low(one) <= _high(two) and _low(two) <= _high(one):
+                raise InputError(f"no bit of {name} must be assigned to twice in a statement", place=f"line {line}")
 
 
 def check_drivers(module: SourceModule) -> None:

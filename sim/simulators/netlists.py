@@ -73,7 +73,8 @@ def _unguarded(text: str) -> Iterator[str]:
     at = 0
     for match in _DIRECTIVE.finditer(text):
         part = text[at : match.start()]
-        yield _newlines(part) if any(guards) else part
+        # A branch of a guard that is left out is another one in simulators: its directives stay to be refused.
+        yield re.sub(r"[^\n`]", "", part) if any(guards) else part
         at = match.end()
         if match[1] is None:
             if not guards:  # it ends nothing
@@ -96,8 +97,10 @@ def _newlines(text: str) -> str:
 
 def _without_comment(match: re.Match[str]) -> str:
     lines, text = match[0].count("\n"), match.string
-    if lines and "`" in text[text.rfind("\n", 0, match.start()) + 1 : match.start()]:
-        raise InputError("a directive must not end in a comment of several lines", place=_line(text, match))
+    goes_on = lines or match[0].endswith("\\")
+    if goes_on and "`" in text[text.rfind("\n", 0, match.start()) + 1 : match.start()]:
+        what = "of several lines" if lines else "with a backslash at its end"
+        raise InputError(f"a directive must not end in a comment {what}", place=_line(text, match))
     return "\n" * lines or " "
 
 

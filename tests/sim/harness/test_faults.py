@@ -55,21 +55,21 @@ def sparse(
             sparse((8, 18), (2, 18), {(7, 15): 3}, {(0, 15): 7}),
             (
                 "layer, matrix 0, tile (2, 0), row 1, column 1 (output 7, 1): expected 0, not 6; "
-                "1 of 16 results of this block differ"
+                "1 of 16 results of this block differs"
             ),
         ),
         (
             sparse((2, 5, 3), (2, 8, 3), {(1, 4, 0): 2, (1, 4, 1): -3}, {(1, 7, 0): 5}, part=2),
             (
                 "layer, head 2, matrix 1, tile (1, 1), row 1, column 3 (output 4, 7): expected 10, not -15; "
-                "1 of 40 results of this block differ"
+                "1 of 40 results of this block differs"
             ),
         ),
         (
             sparse((2, 5), (1, 5), {(0, 0): 15, (0, 4): 15, (1, 3): 15}, {(0, 0): 7, (0, 4): -8}, signed=False),
             (
                 "layer, matrix 0, tile (0, 0), row 0, column 0 (output 0, 0): expected -15, not 113; "
-                "1 of 2 results of this block differ"
+                "1 of 2 results of this block differs"
             ),
         ),
     ],
@@ -95,7 +95,7 @@ def test_a_fault_in_one_of_many_parts_is_found(faulty: Path) -> None:
         engine(given)
     pattern = (
         r"layer, matrix 0, tile \((\d), (\d)\), row (\d), column (\d) \(output (\d), (\d)\): "
-        r"expected (-?\d+), not (-?\d+); \d+ of 12 results of this block differ"
+        r"expected (-?\d+), not (-?\d+); \d+ of 12 results of this block differs?"
     )
     found = re.fullmatch(pattern, str(caught.value))
     assert found is not None, str(caught.value)

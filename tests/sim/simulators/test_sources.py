@@ -130,6 +130,15 @@ BROKEN = (  # lines behind the header, which has six, and what is said
     ("`ifndef X_defined\n`define X_defined 1\n`endif", f"line 7: {PLAIN}'`'"),
     ("`ifndef X_defined\n`define X_defined /*\n*/\n`endif",
      "line 8: a directive must not end in a comment of several lines"),
+    (("`ifndef X_defined\n`define X_defined\n`endif\n`ifndef X_defined\n`define X_defined\n`elsif X_defined\n"
+     "  assign y = a;\n`endif"), f"line 12: {PLAIN}'`'"),
+    (("`ifndef X_defined\n`define X_defined\n`endif\n`ifndef X_defined\n`define X_defined\n`else\n"
+     "  assign y = a;\n`endif"), f"line 12: {PLAIN}'`'"),
+    ("`ifndef X_defined\n`define X_defined // note \\\n  assign y = a;\n`endif",
+     "line 8: a directive must not end in a comment with a backslash at its end"),
+    ("  always @(posedge clk) {q, q} <= a[1:0];", "line 7: no bit of q must be assigned to twice in a statement"),
+    ("  reg [1:0] r;\n  always @(posedge clk) {r[1:0], r[0]} <= a[2:0];",
+     "line 8: no bit of r must be assigned to twice in a statement"),
     ("`ifndef X_defined\n`define X_defined", "line 13: an include guard must have its end, `endif"),
     ("  // synopsys translate_off\n  assign y = a;",
      "line 7: a comment must be no order to a tool, as '// synopsys translate_off' is"),
