@@ -12,7 +12,7 @@ import scipy.stats
 
 from benchmarks.experiments import Experiment, Kept, best_rate, command, difference, kept, records, run_all
 from benchmarks.experiments import running as module
-from benchmarks.studies import image_experiments
+from benchmarks.studies import METHODS, image_experiments
 from qat.settings.options import add_arguments, merge
 from reports.inputs.training import KeptRun
 from siliquant.commandline.cli import Parser
@@ -121,3 +121,17 @@ def test_every_training_of_the_study_is_one_that_can_be_asked_for() -> None:
             assert all("-val-" in name for name in experiment.needs) or not validates  # judged without the test images
     rates = [dict(experiment.rates) for experiment in experiments if experiment.rates]
     assert {len(each) for each in rates} == {3}
+
+
+def test_methods_of_the_study_differ_in_their_method_alone() -> None:
+    parser = Parser(prog="test", description=None)
+    add_arguments(parser)
+    tested = [each for each in image_experiments() if each.rates and "w2a2" in each.name]
+    assert [each.name.removeprefix("cifar10-w2a2-") for each in tested] == list(METHODS)
+    shared, own = set(), set()
+    for experiment in tested:
+        words = [word.format(runs="runs", data="data", rate="1e-3") for word in experiment.arguments]
+        given = vars(parser.parse_args([*words, "--out", "x"]))
+        shared.add(tuple(str(given[name]) for name in ("model", "data", "limit", "start", "bits", "epochs", "lr")))
+        own.add(str(sorted(given.items(), key=str)))
+    assert (len(shared), len(own)) == (1, len(tested))

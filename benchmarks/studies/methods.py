@@ -8,11 +8,14 @@ from types import MappingProxyType
 
 __all__ = ["METHODS", "Method"]
 
-_TENSOR = ("--granularity", "tensor")
 _LSQ = ("--gradient-scale", "lsq")
 _CROPS = ("--soft-labels", "{soft}")
 _OBR = ("--obr", "0.01")
-_OURS = (*_TENSOR, *_LSQ)  # LSQ with our starts and relative steps of scales: what each ingredient is added to
+_OURS = (
+    "--granularity",
+    "tensor",
+    *_LSQ,
+)  # LSQ with our starts and relative steps of scales: what each ingredient is added to
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ class Method:
 
 METHODS: Mapping[str, Method] = MappingProxyType(
     {
-        "plain": Method("LSQ as published", (*_OURS, "--scale-start", "mean", "--scale-steps", "absolute")),
+        "plain": Method("LSQ as published", ("--recipe", "lsq")),
         "lsq": Method("LSQ, our starts and steps", _OURS),
         "head": Method("+ a scale a head", _LSQ),
         "mdq": Method("+ a scale a head, gradient scaling (MDQ)", ()),
@@ -43,7 +46,17 @@ METHODS: Mapping[str, Method] = MappingProxyType(
         "statsq": Method("+ statistical weight scales", (*_OURS, "--weight-scale", "statsq"), remedy=False),
         "cga": Method("+ confidence-guided annealing", (*_OURS, "--cga", "2"), remedy=False),
         "fourier": Method("+ Fourier surrogate", (*_OURS, "--surrogate", "fourier"), remedy=False),
-        "rotate": Method("+ Hadamard rotation", (*_OURS, "--rotate", "values", "--rotate", "residual"), remedy=False),
+        "qkr": Method("+ product of query and key (QKR)", (*_OURS, "--query-key", "reparameterised"), remedy=False),
+        "ofq": Method(
+            "OFQ's three, integer codes",
+            ("--weight-scale", "statsq", "--granularity", "channel", "--query-key", "reparameterised", "--cga", "2"),
+            remedy=False,
+        ),
+        "rotate": Method(
+            "+ Hadamard rotations",
+            (*_OURS, "--rotate", "values", "--rotate", "queries", "--rotate", "residual"),
+            remedy=False,
+        ),
     }
 )
 """By short name, in the order of tables; those with + are LSQ with our starts and steps and what is said."""
