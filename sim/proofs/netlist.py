@@ -24,6 +24,7 @@ from siliquant.inputs import InputError
 from sim.simulators import (
     Source,
     SourceModule,
+    check_loops,
     check_no_parameters,
     check_reset_port,
     generated_verilog,
@@ -82,6 +83,8 @@ def prove_netlist(
         _compare(netlist, made(spec, built, numbers), numbers)  # type: ignore[arg-type]
     except ProofError as error:
         raise ProofError(f"{spec.name}: {error}") from error
+    if source is not None:
+        check_loops(verilog, spec.name, flat=True)  # what nothing reads is not in the netlist
     digest = hashlib.sha256(verilog.encode()).hexdigest() if source is None else source.sha256
     return NetlistProof(spec.name, digest, netlist.cells, len(netlist.registers), time.perf_counter() - start)
 

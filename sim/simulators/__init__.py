@@ -5,7 +5,7 @@ from __future__ import annotations
 from .cycles import Ports, run_cycles
 from .generated import generated_verilog
 from .modules import SourceModule
-from .netlists import NETLIST_SOURCES, line_of, plain_name, plain_verilog, read_netlists, yosys_said
+from .netlists import NETLIST_SOURCES, check_loops, line_of, plain_name, plain_verilog, read_netlists, yosys_said
 from .sources import Source, check_no_parameters, check_reset_port, read_source
 from .toolchain import SIMULATORS, SimulationError, ToolError, Verilator, cached, executable, run_tool
 
@@ -19,6 +19,7 @@ __all__ = [
     "ToolError",
     "Verilator",
     "cached",
+    "check_loops",
     "check_no_parameters",
     "check_reset_port",
     "executable",

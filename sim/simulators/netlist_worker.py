@@ -1,4 +1,6 @@
-"""Worker process: Verilog to a Yosys netlist of single-bit gates as JSON. A Yosys error ends the process."""
+"""Worker process: Verilog to a Yosys netlist of single-bit gates as JSON, or what Yosys says of its loops. An error of
+Yosys ends the process.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,7 @@ import sys
 
 from pyosys import libyosys
 
-__all__ = ["main"]
+__all__ = ["look_for_loops", "main"]
 
 
 def main(source: str, target: str, modules: list[str]) -> None:
@@ -20,5 +22,16 @@ def main(source: str, target: str, modules: list[str]) -> None:
     design.run_pass(f"write_json -selected {target}")
 
 
+def look_for_loops(source: str, top: str, *, flat: bool) -> None:
+    """Prints what Yosys finds in ``top`` and all below it, also in what nothing reads; flat: across modules too."""
+    design = libyosys.Design()
+    flatten = ["flatten"] if flat else []
+    for command in (f"read_verilog {source}", f"hierarchy -check -top {top}", "proc -noopt", *flatten, "check"):
+        design.run_pass(command)
+
+
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], sys.argv[3:])
+    if sys.argv[1] == "loops":
+        look_for_loops(sys.argv[2], sys.argv[3], flat=sys.argv[4] == "flat")
+    else:
+        main(sys.argv[1], sys.argv[2], sys.argv[3:])

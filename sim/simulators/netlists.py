@@ -16,7 +16,7 @@ from siliquant.processes import shadows
 
 from .toolchain import ToolError
 
-__all__ = ["NETLIST_SOURCES", "line_of", "plain_name", "plain_verilog", "read_netlists", "yosys_said"]
+__all__ = ["NETLIST_SOURCES", "check_loops", "line_of", "plain_name", "plain_verilog", "read_netlists", "yosys_said"]
 
 NETLIST_SOURCES = (Path(__file__), Path(__file__).with_name("netlist_worker.py"))
 """What decides the netlist of a Verilog text, beside Yosys."""
@@ -123,6 +123,28 @@ def yosys_said(said: str) -> str:
     """The end of what Yosys says of design.v, with its lines, and without names that only Yosys knows."""
     lines = re.sub(r"design\.v:(\d+)(?:\.\d+-\d+\.\d+)?", r"line \1", said.strip()[-500:])
     return re.sub(r"\$\w+\$line (\d+)\$\d+", r"line \1", lines).replace("\\", "")
+
+
+def check_loops(verilog: str, top: str, *, flat: bool) -> None:
+    """Raises InputError where a signal of the module, or of one below it, depends on itself without a register between,
+    whether anything reads it or not: simulators may never end there. flat: loops through instances count.
+    """
+    with scratch("loops") as folder:
+        (folder / "design.v").write_text(verilog)
+        command = shadows.command(
+            "sim.simulators.netlist_worker", "loops", "design.v", top, "flat" if flat else "apart"
+        )
+        done = processes.run(command, cwd=folder, env={**os.environ, **processes.TEMPORARY_HERE})
+    said = str(done.stdout) + str(done.stderr)
+    if done.returncode != 0:
+        raise ToolError(f"Yosys could not read the Verilog: {yosys_said(said)}")
+    loop = re.search(r"found logic loop in module (\S+):(.*)", said, re.DOTALL)
+    if loop is not None:
+        line = re.search(r"source: design\.v:(\d+)", loop[2])
+        raise InputError(
+            f"no signal of {plain_name(loop[1])} must depend on itself without a register between",
+            place=f"line {line[1]}" if line else None,
+        )
 
 
 def read_netlists(verilog: str, modules: Sequence[str]) -> dict[str, Any]:

@@ -72,6 +72,13 @@ def test_controllers_instantiate_nothing_and_arrays_have_no_parameters() -> None
     )
 
 
+@pytest.mark.parametrize("name", [TOP, FEED, ELEMENT])
+def test_a_loop_that_nothing_reads_is_refused(name: str) -> None:
+    whole = module(name)
+    looped = VERILOG.replace(whole, whole.replace("endmodule", "  wire o; assign o = ~(o & rst);\nendmodule"))
+    assert refused(looped) == f"(line): no signal of {name} must depend on itself without a register between"
+
+
 OTHERS = "than in the generated array"
 FAULTS = (
     ("an input is tied", r"\.hold\(hold\)", ".hold(1'b0)",

@@ -197,6 +197,21 @@ def test_what_is_instantiated_beside_full_adders_is_refused() -> None:
     assert refused(verilog + other) == f"{NAME} must instantiate nothing but a full adder, not other (line 172)"
 
 
+@pytest.mark.parametrize(
+    ("place", "loop"),
+    [(NAME, "wire o; assign o = ~(o & clear);"), (NAME, "wire o, p; assign o = ~(p & clear); assign p = o;"),
+     ("siliquant_full_adder", "wire o; assign o = ~(o & a);"),
+     (NAME, "wire o, p; siliquant_full_adder more (.a(~o), .b(clear), .c(1'b0), .sum(p), .carry(o));")],
+    ids=["one wire", "two wires", "below", "through an instance"],
+)  # fmt: skip
+def test_a_loop_that_nothing_reads_is_refused(place: str, loop: str) -> None:
+    """Yosys takes it away, and in Icarus no time passes any more."""
+    verilog = to_verilog([SMALL])
+    end = verilog.index("endmodule", verilog.index(f"module {place} "))
+    said = refused(f"{verilog[:end]}  {loop}\n{verilog[end:]}")
+    assert re.fullmatch(rf"line \d+: no signal of {NAME} must depend on itself without a register between", said)
+
+
 def test_files_that_share_a_module_are_read_together() -> None:
     """Include guards keep it from being there twice."""
     verilog = to_verilog([SMALL])
