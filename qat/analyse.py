@@ -18,6 +18,7 @@ from siliquant.files import alone, write_atomically
 from siliquant.inputs import integer, number, number_list, printable
 
 from .parsers import analyse as parser
+from .parsers import read_workers
 
 if TYPE_CHECKING:
     from qat.analysis import Bench, Sensitivity, Settings, Subject
@@ -54,7 +55,7 @@ class _Asked:
             samples=options.samples,
             batch_size=integer("batch_size", options.batch_size, 1, 1 << 20),
             seed=integer("seed", options.seed, 0, (1 << 64) - 1),
-            workers=None if options.workers is None else integer("workers", options.workers, 0, 64),
+            workers=read_workers(options),
         )
 
 

@@ -11,6 +11,7 @@ from siliquant.commandline import run
 from siliquant.inputs import integer
 
 from .parsers import evaluate as parser
+from .parsers import read_workers
 
 if TYPE_CHECKING:
     from qat.training import Evaluation
@@ -27,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     batch_size = integer("batch_size", options.batch_size, 1, 1 << 20)
     as_json = options.format == "json"
     skip = integer("skip_unreadable", options.skip_unreadable, 0, MOST_SKIPPED)
-    workers = None if options.workers is None else integer("workers", options.workers, 0, 64)
+    workers = read_workers(options)
     device = device_named(options.device)
     model, record = load_run(options.checkpoint)
     data, left_out = open_run_data(record.data, record.options, record.model, skip=skip)

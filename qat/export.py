@@ -17,9 +17,10 @@ from qat.integers import Agreement, IntegerModel, Operand, compare_paths
 from qat.training import RunRecord, device_named, inputs_of, load_run, open_run_data, split_batches
 from siliquant.commandline import console, print_table, run
 from siliquant.files import alone
-from siliquant.inputs import InputError, integer, short
+from siliquant.inputs import InputError, short
 
 from .parsers import export as parser
+from .parsers import read_workers
 
 PROG = "python -m qat.export"
 MOST_SAMPLES = (1 << 32) - 1
@@ -33,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise InputError(f"samples must be at least 0, not {options.samples}")
     if options.samples is not None and options.samples > MOST_SAMPLES:
         raise InputError(f"samples must be at most {MOST_SAMPLES}, not {short(options.samples)}")
-    workers = None if options.workers is None else integer("workers", options.workers, 0, 64)
+    workers = read_workers(options)
     device = device_named(options.device)
     model, record = load_run(options.checkpoint)
     if record.scheme is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from pathlib import Path
 
 from qat.settings import AUGMENTATIONS, DATA, IMAGE_STATS_HELP, PRESET_NAMES, add_arguments
@@ -14,8 +15,9 @@ from siliquant.commandline import (
     add_out_folder,
     add_samples,
 )
+from siliquant.inputs import integer
 
-__all__ = ["analyse", "evaluate", "export", "softlabels", "trace", "train"]
+__all__ = ["analyse", "evaluate", "export", "read_workers", "softlabels", "trace", "train"]
 
 
 def train() -> Parser:
@@ -165,6 +167,11 @@ def add_machine(parser: Parser) -> None:
     )  # fmt: skip
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", metavar="NAME",
                         help="where PyTorch computes")  # fmt: skip
+
+
+def read_workers(options: Namespace) -> int | None:
+    """What ``--workers`` says, 0 to 64; None where it is not given. Raises ValueError."""
+    return None if options.workers is None else integer("workers", options.workers, 0, 64)
 
 
 def add_skip(parser: Parser) -> None:

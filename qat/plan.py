@@ -13,10 +13,10 @@ from qat.settings import Options
 from qat.training import Processes
 from siliquant.inputs import without_controls
 
-__all__ = ["lines"]
+__all__ = ["plan_lines"]
 
 
-def lines(
+def plan_lines(
     options: Options,
     origins: Mapping[str, str],
     model: PreTrainedModel,
@@ -93,4 +93,6 @@ def _widths(options: Options) -> str:
 def _shown(value: Any) -> str:
     if isinstance(value, tuple):
         return " ".join(map(str, value))
-    return {True: "on", False: "off"}.get(value, str(value)) if isinstance(value, bool) else str(value)
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return str(value)

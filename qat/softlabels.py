@@ -38,7 +38,7 @@ from siliquant.files import alone, write_atomically
 from siliquant.inputs import InputError, integer, printable, short, without_controls
 from siliquant.processes import cores
 
-from .parsers import has_images
+from .parsers import has_images, read_workers
 from .parsers import softlabels as parser
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class _Asked:
             batch_size=integer("batch_size", options.batch_size, 1, 1 << 20),
             images_per_shard=integer("images_per_shard", options.images_per_shard, 1, 1 << 30),
             skip=integer("skip_unreadable", options.skip_unreadable, 0, MOST_SKIPPED),
-            workers=None if options.workers is None else integer("workers", options.workers, 0, 64),
+            workers=read_workers(options),
             image_size=None if size is None else integer("image_size", size, 1, 4096),
             crops=None if crops is None else integer("crops", crops, 1, MOST_CROPS),
         )

@@ -67,7 +67,7 @@ from siliquant.inputs import InputError, belongs, json_object, member, read_text
 from siliquant.processes import cores
 
 from .parsers import train as parser
-from .plan import lines
+from .plan import plan_lines
 
 __all__ = ["main", "parser", "run_training"]
 
@@ -162,7 +162,7 @@ def _describe(options: Options, origins: Mapping[str, str], group: Processes) ->
     store = _store(options, data)
     workers = worker_count(data.train, options.workers, group.device, group.beside)
     if group.rank == 0:
-        print("\n".join(lines(options, origins, model, data, store, group, workers)))
+        print("\n".join(plan_lines(options, origins, model, data, store, group, workers)))
 
 
 def _prepare(options: Options, group: Processes) -> None:

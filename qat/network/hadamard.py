@@ -16,7 +16,8 @@ def hadamard(size: int) -> Tensor:
     """float64 [size, size] of +1 and -1, with rows orthogonal to each other; all of the first row is +1.
 
     Sylvester's construction for the powers of two, times one of Paley's (of q + 1 rows for a prime q = 3 mod 4) where
-    more than a power of two is needed: 12, 20, 24 and so on.  InputError for sizes that these do not give.
+    more than a power of two is needed: 12, 20, 24, 44 and so on.  InputError for sizes that these do not give,
+    as 28 and 36.
 
     >>> hadamard(4).int().tolist()
     [[1, 1, 1, 1], [1, -1, 1, -1], [1, 1, -1, -1], [1, -1, -1, 1]]
@@ -58,9 +59,9 @@ def _signs(size: int, generator: torch.Generator) -> Tensor:
 
 
 def _of_paley(size: int) -> bool:
-    """Whether size - 1 is a prime that is 3 mod 4, and the size none of 1, 2 and 4, which Sylvester has."""
+    """Whether size - 1 is a prime that is 3 mod 4, and the size no power of two, which Sylvester has."""
     q = size - 1
-    return size % 4 == 0 and size > 4 and all(q % d for d in range(2, isqrt(q) + 1)) and size & q != 0
+    return size % 4 == 0 and size > 4 and all(q % d for d in range(2, isqrt(q) + 1)) and (size & q) != 0
 
 
 def _paley(size: int) -> Tensor:

@@ -141,6 +141,8 @@ def _residual(model: PreTrainedModel, generator: torch.Generator) -> Callable[[]
         writers += [attention.o_proj, mlp.fc2]
     norms.append((base.layernorm, [module for module in model.children() if isinstance(module, nn.Linear)]))
     for _, readers in norms:
+        if not readers:
+            raise InputError("residual must be rotated in a network with a classifier, which rotates it back")
         if any(reader.bias is None for reader in readers):
             raise InputError("residual must be rotated in a network with biases of query, key and value: qkv_bias")
     tokens: list[Tensor] = [base.embeddings.position_embeddings, base.embeddings.cls_token]

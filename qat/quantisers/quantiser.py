@@ -180,7 +180,10 @@ class Quantizer(nn.Module):
         self._need_scale()
         if self.observer is not None:
             self.to_int(x)
-        shaped = x if self.surrogate is None else self.surrogate.shaped(x, self.scale, layout)
+        shaped = x
+        if self.surrogate is not None:
+            offset = None if self.offset is None else self.offset.detach()
+            shaped = self.surrogate.shaped(x, self.scale, offset, layout)
         values = fake_quantize(
             shaped, self.relative, self.start_now(), self.offset, self.low, self.high, layout,
             *self.gradient_size(shaped),

@@ -6,10 +6,10 @@ Fourier series with a smaller amplitude A, and turns it back (sections 3 and 3.1
     c = sqrt(2) * pi * A * sum over m = 0..M of (-1)^m / (2m + 1) * cos((2m + 1) * pi * (v + round(v)))
     d round(v) / d v = (1 - c) / (1 + c)
 
-v + round(v) is v - round(v) and an even integer, and so is computed from v - round(v), from -1/2 to 1/2: there the sum
-is from 0 to 1, and the derivative from (1 - a) / (1 + a) in the middle of a bin, with a = sqrt(2) * pi * A, to 1 on its
-borders. With A = 0 it is 1 everywhere, the straight-through estimator, in the same bits. It stays positive for A below
-1 / (sqrt(2) * pi), where the paper's theorem 4.2 and its section 3.2 end.
+v + round(v) is v - round(v) and an even integer, and so is computed from v - round(v), from -1/2 to 1/2. With M = 0 the
+derivative goes from (1 - a) / (1 + a) in the middle of a bin, with a = sqrt(2) * pi * A, to 1 on its borders. At A = 0
+it is 1 everywhere, the straight-through estimator, in the same bits. It stays positive for A below 1 / (sqrt(2) * pi),
+where the paper's theorem 4.2 and its section 3.2 end.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from .granularity import Layout
 
 __all__ = ["FourierSurrogate"]
 
+_FARTHEST = 1 << 20  # bins, far beyond every range: there the gradient is 0, and must not be 0 times NaN
 _MOST_AMPLITUDE = 1 / (math.sqrt(2) * math.pi)
 
 
@@ -55,9 +56,9 @@ class FourierSurrogate:
         series.mul_(math.sqrt(2) * math.pi * self.amplitude)
         return (1 - series).div_(1 + series)
 
-    def shaped(self, x: Tensor, scale: Tensor, layout: Layout) -> Tensor:
-        """`x` as it is, whose gradient will be multiplied by the derivative at x / scale."""
-        result: Tensor = _Shaped.apply(x, scale, layout, self)
+    def shaped(self, x: Tensor, scale: Tensor, offset: Tensor | None, layout: Layout) -> Tensor:
+        """`x` as it is, whose gradient will be multiplied by the derivative at (x - offset) / scale."""
+        result: Tensor = _Shaped.apply(x, scale, offset, layout, self)
         return result
 
 
@@ -65,18 +66,22 @@ class _Shaped(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(x: Tensor, scale: Tensor, layout: Layout, surrogate: FourierSurrogate) -> Tensor:
+    def forward(x: Tensor, scale: Tensor, offset: Tensor | None, layout: Layout, surrogate: FourierSurrogate) -> Tensor:
         return x.view_as(x)
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, Layout, FourierSurrogate], output: Tensor) -> None:
-        x, scale, ctx.layout, ctx.surrogate = inputs
-        ctx.save_for_backward(x, scale)
+    def setup_context(
+        ctx: Any, inputs: tuple[Tensor, Tensor, Tensor | None, Layout, FourierSurrogate], output: Tensor
+    ) -> None:
+        x, scale, offset, ctx.layout, ctx.surrogate = inputs
+        ctx.save_for_backward(x, scale, offset)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
-        x, scale = ctx.saved_tensors
-        v = x.to(scale.dtype).reshape(ctx.layout) / scale.view(1, -1, 1)
-        # Where v is beyond the range the gradient is 0 already, and the derivative a finite number.
-        return (grad * ctx.surrogate.derivative(v).view(x.shape)).to(x.dtype), None, None, None
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None, None]:
+        x, scale, offset = ctx.saved_tensors
+        v = x.to(scale.dtype).reshape(ctx.layout)
+        if offset is not None:
+            v = v - offset.to(scale.dtype).view(1, -1, 1)
+        v = (v / scale.view(1, -1, 1)).clamp(-_FARTHEST, _FARTHEST)
+        return (grad * ctx.surrogate.derivative(v).view(x.shape)).to(x.dtype), None, None, None, None

@@ -90,7 +90,7 @@ def prove_netlist(
 
 
 def _below(spec: MacSpec | LoadableSpec, source: Source) -> list[str]:
-    """The modules that the module of a file instantiates: one at most, which must be a full adder."""
+    """The modules that the module of a file instantiates, each of which must be a full adder."""
     top, *below = source.below(spec.name)
     check_reset_port(top)
     for module in (top, *below):

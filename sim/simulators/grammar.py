@@ -244,7 +244,6 @@ class Parser:
                 place=f"line {clock.line}",
             )
         self._expect(")")
-        module.clocked = True
         targets = list(dict.fromkeys(self._statement(module, 0)))
         drive(module, targets, register=True)
 

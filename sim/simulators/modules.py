@@ -46,8 +46,9 @@ class Instance:
 
 @dataclass
 class SourceModule:
-    """A module of the file. outputs, inputs: lines of its ports by name. words: all that it declares, with lines.
-    drivers: by name, what drives which bits, and in which line. instances: by name.
+    """A module of the file, filled while it is read. outputs, inputs, parameters, registers: lines by name; words: of
+    all that it declares. drivers: by name, what drives which bits, and in which line. instances: by name. origins: how
+    many assignments, blocks and pins were seen, which numbers the next one.
     """
 
     name: str
@@ -57,7 +58,6 @@ class SourceModule:
     parameters: dict[str, int] = field(default_factory=dict)
     words: dict[str, int] = field(default_factory=dict)
     registers: dict[str, int] = field(default_factory=dict)
-    clocked: bool = False
     drivers: dict[str, list[Driver]] = field(default_factory=dict)
     instances: dict[str, Instance] = field(default_factory=dict)
     origins: int = 0

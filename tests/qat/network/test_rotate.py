@@ -157,6 +157,9 @@ def test_other_things_that_cannot_be_rotated() -> None:
     plain = ViTForImageClassification(ViTConfig(hidden_size=8, num_attention_heads=2, qkv_bias=False, **sizes))
     with pytest.raises(ValueError, match=r"^residual must be rotated in a network with biases .*: qkv_bias$"):
         rotate(plain, ("residual",))
+    bare = ViTForImageClassification(ViTConfig(hidden_size=8, num_attention_heads=2, num_labels=0, **sizes))
+    with pytest.raises(ValueError, match=r"^residual must be rotated in a network with a classifier, which rotates it"):
+        rotate(bare, ("residual",))
     with pytest.raises(ValueError, match=r"^a model of class ViTPatchEmbeddings has no attention that is known here"):
         rotate(plain.vit.embeddings.patch_embeddings, ("values",))  # type: ignore[arg-type]
     rotate(plain.vit.embeddings.patch_embeddings, ())  # type: ignore[arg-type]

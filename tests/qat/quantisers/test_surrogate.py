@@ -31,7 +31,7 @@ def test_the_derivative_is_the_paper_s_formula(v: float, amplitude: float, order
 
 @pytest.mark.parametrize("order", [0, 1, 2, 7])
 @pytest.mark.parametrize("amplitude", [0.05, 0.21, 0.225])
-def test_it_is_least_in_the_middle_of_a_bin_and_one_on_its_borders(amplitude: float, order: int) -> None:
+def test_it_is_positive_at_most_one_and_one_on_the_borders_of_bins(amplitude: float, order: int) -> None:
     v = torch.linspace(-2, 2, 4001)
     found = FourierSurrogate(amplitude, order).derivative(v)
     least = math.sqrt(2) * math.pi * amplitude
@@ -83,6 +83,17 @@ def test_the_gradient_of_weights_alone_changes_by_the_derivative(monkeypatch: py
     assert int((plain[1] == 0).sum()) > 5  # beyond the range
     torch.testing.assert_close(shaped[1], plain[1] * FourierSurrogate(0.2, 1).derivative(v))
     assert not torch.equal(shaped[1], plain[1])
+
+
+def test_an_offset_moves_the_bins_and_what_is_infinite_has_no_gradient() -> None:
+    quantizer = Quantizer(3, signed=False, with_offset=True)
+    quantizer.set_scale(torch.tensor([0.5]), torch.tensor([-0.2]))
+    quantizer.surrogate = FourierSurrogate(0.2, 1)
+    x = torch.tensor([0.0, 0.13, 0.6, 2.1, math.inf, -math.inf], requires_grad=True)
+    quantizer(x).sum().backward()
+    assert x.grad is not None
+    inside = FourierSurrogate(0.2, 1).derivative((x.detach()[:4] + 0.2) / 0.5)
+    torch.testing.assert_close(x.grad, torch.cat([inside, torch.zeros(2)]))
 
 
 @pytest.mark.skipif(not kernels.available(), reason="no C compiler")
