@@ -21,6 +21,7 @@ _MOVING = ("valid", "last", "tile_q", "drained_", "active_d", "finished", "left"
 _HELD = ("drained_address", "drained_drain", "drained_short", "drained_complete", "drained_column")
 _CONTROL = ("", "drain_controller")
 _STOP = "stop"
+_RUNNING = "running"
 _TOGETHER = "together"
 
 
@@ -51,23 +52,33 @@ class Guesses:
         ]  # fmt: skip
 
     def accepted(self, most: Mapping[str, int]) -> Iterator[str]:
-        """What is taken for granted of an array, where ``most`` is not empty: settings that have been checked do not
-        exceed the largest numbers that the check accepts, as :mod:`sim.controllers` proves; and a run goes on as long
-        as operands or sums are on their way. That follows from what it proves of the controllers, since a run ends with
-        the last tile that is fed; a solver looks for the contrary in the first cycles. Raises ValueError where the
-        module lacks a register that this speaks of.
-        """
+        """What is taken for granted of an array, where ``most`` is not empty: :meth:`bounded` and :meth:`goes_on`."""
         if most:
-            if lacking := {*most, "running"} - self._registers.keys():
-                raise ValueError(f"an array must have the registers {', '.join(sorted(lacking))}")
-            bounds = " && ".join(f"{self._right(name)}<= {value}" for name, value in most.items())
-            yield f"!({self._right(self._phases[-1])}&& !{self._right(_STOP)}) || ({bounds})"
-            moving = [
-                f"(|{self._right(name)})" for name in self._registers
-                if _scope(name) in _CONTROL and any(word in _last(name) for word in _MOVING)
-                and not any(word in name for word in _HELD)
-            ]  # fmt: skip
-            yield f"!({' || '.join(moving)}) || {self._right('running')}"
+            yield self.bounded(most)
+            yield self.goes_on()
+
+    def bounded(self, most: Mapping[str, int]) -> str:
+        """Settings that have been checked do not exceed the largest numbers that the check accepts, as
+        :mod:`sim.controllers` proves. Raises ValueError where the module lacks a register that this speaks of.
+        """
+        if lacking := most.keys() - self._registers.keys():
+            raise ValueError(f"an array must have the registers {', '.join(sorted(lacking))}")
+        bounds = " && ".join(f"{self._right(name)}<= {value}" for name, value in most.items())
+        return f"!({self._right(self._phases[-1])}&& !{self._right(_STOP)}) || ({bounds})"
+
+    def goes_on(self) -> str:
+        """A run goes on as long as operands or sums are on their way. That follows from what :mod:`sim.controllers`
+        proves, since a run ends with the last tile that is fed; a solver looks for the contrary in the first cycles.
+        Raises ValueError where the module has no register that says whether one does.
+        """
+        if _RUNNING not in self._registers:
+            raise ValueError(f"an array must have the register {_RUNNING}")
+        moving = [
+            f"(|{self._right(name)})" for name in self._registers
+            if _scope(name) in _CONTROL and any(word in _last(name) for word in _MOVING)
+            and not any(word in name for word in _HELD)
+        ]  # fmt: skip
+        return f"!({' || '.join(moving)}) || {self._right(_RUNNING)}"
 
     def declared(self) -> Iterator[str]:
         """Masks that are registers of their own: a sum has begun here, and nothing else was added; settings were
@@ -83,7 +94,7 @@ class Guesses:
         if self._phases and self._stops:
             yield "  reg checked = 0;"
             yield (
-                f"  always @(posedge clk) checked <= !rst && {self._right('running')}"
+                f"  always @(posedge clk) checked <= !rst && {self._right(_RUNNING)}"
                 f"&& (checked || ({self._right(self._phases[-1])}&& !{self._right(_STOP)}));"
             )
         for place, (_, text) in enumerate(self._masks()):
@@ -133,7 +144,7 @@ class Guesses:
         for name, width in self._registers.items():
             if 1 < width <= _SMALL and ("left" in name or "since" in name):
                 yield from ((_where(name), f"({self._right(name)}>= {least})") for least in range(1, 1 << width))
-        runs = [name for name in self._bits() if _last(name) == "running"]
+        runs = [name for name in self._bits() if _last(name) == _RUNNING]
         for place, (valid, _) in enumerate(self._starts):
             yield _where(valid), f"sum_{place}"
             yield _where(valid), self._extra(valid)

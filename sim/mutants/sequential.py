@@ -76,25 +76,28 @@ def side_by_side_verilog(
 def alone_verilog(
     inputs: Widths, memory_pins: Widths, registers: Widths, assumed: Sequence[str], accepted: Widths
 ) -> str:
-    """The module ``both`` of ``right`` alone, whose output ``apart`` is 1 where the last that is taken for granted of
-    an array does not hold while the rest does. Memories give anything. What it takes is as of
-    :func:`side_by_side_verilog`.
+    """The module ``both`` of ``right``, an array, alone. Its output ``apart`` is 1 where a run does not go on though
+    operands or sums are on their way, while all else that is taken for granted holds, and ``ended`` where a run that
+    was accepted has just ended. Memories give anything. What it takes is as of :func:`side_by_side_verilog`.
     """
     read = {name: width for name, width in memory_pins.items() if name.endswith(".read_data")}
-    *granted, claim = Guesses(registers, (), partial(_net, "right"), partial(_net, "wrong"), ()).accepted(accepted)
+    right = partial(_net, "right")
+    guesses = Guesses(registers, (), right, partial(_net, "wrong"), ())
     shown = {**registers, **memory_pins}
-    held = "".join(f" && ({each})" for each in (*assumed, *granted))
+    held = "".join(f" && ({each})" for each in (*assumed, guesses.bounded(accepted)))
     body = [
-        *(f"  wire [{width - 1}:0] {_net('right', name)};" for name, width in shown.items()),
+        *(f"  wire [{width - 1}:0] {right(name)};" for name, width in shown.items()),
         _instance("right", inputs, shown),
-        "  reg begun = 0, legal = 1;",
+        "  reg begun = 0, legal = 1, ran = 0;",
         f"  wire now = legal{held} && (begun || rst);",
-        "  always @(posedge clk) begin begun <= 1; legal <= now; end",
-        *(f"  assign {_net('right', name)} = \\free.{name} ;" for name in read),
-        f"  assign apart = now && begun && !({claim});",
+        f"  wire runs = {right('running')}&& !{right('stop')}&& !rst;",
+        "  always @(posedge clk) begin begun <= 1; legal <= now; ran <= runs; end",
+        *(f"  assign {right(name)} = \\free.{name} ;" for name in read),
+        f"  assign apart = now && begun && !({guesses.goes_on()});",
+        f"  assign ended = now && begun && ran && !{right('running')};",
     ]
     ports = {**inputs, **{f"\\free.{name} ": width for name, width in read.items()}}
-    header = [*(f"input [{width - 1}:0] {name}" for name, width in ports.items()), "output apart"]
+    header = [*(f"input [{width - 1}:0] {name}" for name, width in ports.items()), "output apart", "output ended"]
     lines = "\n".join(body)
     return f"module both({', '.join(header)});\n{lines}\nendmodule\n"
 

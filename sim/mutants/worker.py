@@ -6,8 +6,8 @@ and a module ``mutated`` in mutated.v that has them all: the input ``mutant`` sa
 ``decide PART``: whether the change in decide.txt can be seen at an output or in a register in the next cycle, where
 what design.v assumes holds: Yosys prints what its solver finds. ``never``: whether it can ever be seen at an output,
 where what is in assumed.json holds of the inputs: ABC prints what it finds. ``granted``: whether what is then taken
-for granted of an array is refuted by any of its first cycles, as ABC prints. ``part PART``: the part with the change,
-in part.json.
+for granted of an array is refuted by any of its first cycles, and whether a run ends in them, in granted.json. ``part
+PART``: the part with the change, in part.json.
 """
 
 from __future__ import annotations
@@ -142,7 +142,9 @@ def _granted(design: libyosys.Design) -> None:
     memory_pins = {name: width for name, (width, _) in pins.items() if name not in ports}
     registers = {name: width for name, (width, _) in everything.items() if name not in pins}
     both = alone_verilog(inputs, memory_pins, registers, given["inputs"], given["accepted"])
-    print(_checked(design, both, "scorr", f"bmc3 -F {given['cycles']} -T {_SECONDS}", names=("right",)))
+    search = f"bmc3 -F {given['cycles']} -T {_SECONDS - 60}"
+    found = {place: _checked(design, both, "scorr", search, ("right",), place) for place in ("apart", "ended")}
+    Path("granted.json").write_text(json.dumps(found))
 
 
 def _opened(design: libyosys.Design, whole: bool) -> tuple[_Ports, _Ports, _Ports]:
@@ -160,10 +162,15 @@ def _opened(design: libyosys.Design, whole: bool) -> tuple[_Ports, _Ports, _Port
 
 
 def _checked(
-    design: libyosys.Design, both: str, induction: str, more: str, names: Sequence[str] = ("right", "wrong")
+    design: libyosys.Design,
+    both: str,
+    induction: str,
+    more: str,
+    names: Sequence[str] = ("right", "wrong"),
+    output: str = "apart",
 ) -> str:
-    """What ABC says of ``apart`` of two modules side by side by ``induction`` over all outputs, and then ``more``;
-    nothing where it takes too long.
+    """What ABC says of one output of ``both``, which instantiates these modules, by ``induction`` over all outputs, and
+    then ``more``; nothing where it takes too long.
     """
     Path("both.v").write_text(both)
     design.run_pass("design -reset")
@@ -172,7 +179,7 @@ def _checked(
     _run(design, ["read_verilog both.v", "hierarchy -top both", "proc", "flatten", "opt_clean"])
     _run(design, ["delete t:$scopeinfo", "techmap", "opt_expr", "opt_clean", "aigmap"])
     _run(design, ["setundef -zero", "write_aiger -zinit -symbols both.aig"])
-    (place,) = re.findall(rb"(?m)^o(\d+) apart$", Path("both.aig").read_bytes())
+    (place,) = re.findall(rf"(?m)^o(\d+) {output}$".encode(), Path("both.aig").read_bytes())
     checker = Path(pyosys.__file__).parent / "yosys-abc"
     steps = (
         f"read_aiger both.aig; strash; {induction}; write_aiger kept.aig; &get; &cone -O {int(place)} -R 1; &put; scorr"

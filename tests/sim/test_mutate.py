@@ -215,13 +215,16 @@ def tiny_systolic(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, list[s
 def test_a_run_that_ends_too_early_is_found(array: ArraySpec) -> None:
     """It would hide what can be seen of a mutant, since it is taken for granted that there is none."""
     text = with_assumptions(array, to_verilog([array]))
-    check_granted(array, text, cycles=12)
+    check_granted(array, text, cycles=16)
     end = re.search(r"else if \((finished\w*)\) running <= 1'b0;", text)
     assert end
     early = text.replace(end[0], end[0].replace(end[1], "tile_q"))
     with pytest.raises(ProofError) as caught:
         check_granted(array, early, cycles=12)
     assert str(caught.value) == f"{array.name}: a run ends while operands or sums are on their way"
+    with pytest.raises(ProofError) as caught:
+        check_granted(array, text, cycles=4)
+    assert str(caught.value) == f"{array.name}: no run ends in 4 cycles"
 
 
 def test_a_controller_that_is_proved_no_more_is_refused(array_stimulus: Stimulus) -> None:
