@@ -197,8 +197,7 @@ def _print(cost: NetworkCost) -> None:
     out.print(
         f"mean of {mean_text(mean)} bits; {cost.latency_us:,.1f} us at {cost.clock_mhz:g} MHz; memories "
         f"{(cost.area.total_um2 - cost.area.logic_um2) / 1e6:.2f} mm2 "
-        f"(operands {cost.array.activation_depth} words each)",
-        soft_wrap=True,
+        f"(operands {cost.array.activation_depth} words each)"
     )
 
 

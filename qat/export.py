@@ -53,8 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     out.print(
         f"{found.predictions} of {found.samples} predictions equal; {found.ties} of {found.codes} codes differ "
         f"(by {found.largest_step} at most) in {found.samples - found.untouched} samples; "
-        f"logits of the others within {found.largest_difference:.1e}",
-        soft_wrap=True,
+        f"logits of the others within {found.largest_difference:.1e}"
     )
     if found.predictions != found.samples or found.ties or found.largest_difference:
         sys.exit(1)

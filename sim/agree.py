@@ -89,7 +89,7 @@ def _print(agreed: Sequence[Agreement]) -> None:
     ]
     print_table(out, "outputs of Icarus Verilog and Verilator", HEADERS, lines)
     bits = sum(each.bits for each in agreed)
-    out.print(f"{bits:,} bits are the same in both. What that says: docs/simulation.md", soft_wrap=True)
+    out.print(f"{bits:,} bits are the same in both. What that says: docs/simulation.md")
 
 
 if __name__ == "__main__":

@@ -52,7 +52,7 @@ def print_result(out: Console, found: Equivalence) -> None:
         f"cycles: {found.cycles - loads:,} in runs and {loads:,} in loads, all as predicted.",
         f"{times} ({found.simulation_cpu_s:.1f} s of CPU time): {found.macs / found.simulation_s / 1e6:.0f} M MAC/s.",
     ):
-        out.print(line, soft_wrap=True)
+        out.print(line)
     out.print()
     kinds: dict[str, list[GemmRecord]] = {}
     for gemm in found.gemms:

@@ -101,12 +101,10 @@ def _print(found: Sequence[MutantScore]) -> None:
     print_table(out, "mutants that the sequences of the tests find", HEADERS, lines)
     for each in found:
         for survivor in each.survivors:
-            out.print(f"  {each.name}: {survivor.place} lives ({survivor.answer})", soft_wrap=True, markup=False)
+            out.print(f"  {each.name}: {survivor.place} lives ({survivor.answer})", markup=False)
     mutants = sum(each.mutants - each.equal for each in found)
     killed = sum(each.killed + each.refused for each in found)
-    out.print(
-        f"{killed:,} of {mutants:,} that can be seen are found. What that says: docs/verification.md", soft_wrap=True
-    )
+    out.print(f"{killed:,} of {mutants:,} that can be seen are found. What that says: docs/verification.md")
 
 
 if __name__ == "__main__":

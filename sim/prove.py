@@ -76,9 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"{called(PROG)}: {line}", file=sys.stderr)
     if rounding is not None:
         steps = "; ".join(rounding.steps)
-        console().print(
-            f"proved for all values, never to decrease (s: {rounding.seconds:.1f}): {steps}", soft_wrap=True
-        )
+        console().print(f"proved for all values, never to decrease (s: {rounding.seconds:.1f}): {steps}")
     if found:
         _print(found, len(known), options.verilog)
     if options.out is not None:
@@ -112,12 +110,12 @@ def _print(found: Sequence[Proof], kept: int, file: Path | None) -> None:
     if arrays:
         print_table(out, "controllers proved for all settings", ARRAY_HEADERS, _array_lines(arrays))
         if file is not None:
-            out.print(f"all but its controllers is the generated netlist: {file}", soft_wrap=True)
+            out.print(f"all but its controllers is the generated netlist: {file}")
         for name, claim in CONTROLLERS.items():
-            out.print(f"{name}: {'; '.join(claim.steps)}", soft_wrap=True)
+            out.print(f"{name}: {'; '.join(claim.steps)}")
     said = f"{found[0].name}, Verilog {found[0].verilog_sha256[:12]}" if len(found) == 1 else f"{len(found)} specs"
     before = f" ({kept} of them before; --fresh proves again)" if kept else ""
-    out.print(f"proved: {said}{before}. What that says and assumes: docs/verification.md", soft_wrap=True)
+    out.print(f"proved: {said}{before}. What that says and assumes: docs/verification.md")
 
 
 def _array_lines(found: Sequence[ArrayProof]) -> list[list[str]]:

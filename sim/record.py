@@ -120,7 +120,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     out = console()
     print_tiles(out, tiles)
     count = sum(tile.weights.size + tile.activations.size for tile in tiles)
-    out.print(f"{options.out}: {count:,} codes in {len(content):,} bytes", soft_wrap=True)
+    out.print(f"{options.out}: {count:,} codes in {len(content):,} bytes")
 
 
 if __name__ == "__main__":

@@ -94,14 +94,14 @@ def print_check(estimated: Sequence[Row], measured: Sequence[Row]) -> None:
             mean = sum(value for value, _ in apart) / len(apart)
             most, (bits, normalisation, design, *_) = max(apart, key=itemgetter(0))
             where = f"({bits} bits, {normalisation}, {design})"
-            out.print(f"{name}: {mean:.1f} % apart on average, {most:.1f} % at most {where}", soft_wrap=True)
+            out.print(f"{name}: {mean:.1f} % apart on average, {most:.1f} % at most {where}")
     others = sum(said.spec != found.spec for said, found in zip(estimated, measured, strict=True))
     out.print(f"pipeline stages or form: other ones in {others} of {len(measured)} rows")
     pairs = pairs_apart(estimated, measured)
     swaps = swapped(pairs)
     out.print(f"order: {len(swaps)} of {len(pairs)} pairs more than {100 * APART:.0f} % apart change places")
     for swap in swaps:
-        out.print(f"  {swap}", soft_wrap=True)
+        out.print(f"  {swap}")
 
 
 def write_check(estimated: Sequence[Row], measured: Sequence[Row], folder: Path) -> Path:

@@ -27,7 +27,7 @@ def print_comparison(rows: Sequence[Row], units: Sequence[UnitRow] = (), *, wide
     wide: every column of the files, in as many tables as the terminal asks for.
     """
     out = console()
-    out.print(answer_sentence(rows))
+    out.print(answer_sentence(rows), soft_wrap=False)  # prose is broken between words
     out.print()
     shown = rows if wide else best_rows(rows)
     for bits in dict.fromkeys(row.bits for row in rows):

@@ -23,12 +23,12 @@ def print_explanation(found: Explanation) -> None:
     """Prints everything, totals first."""
     out = console()
     cost, model = found.cost, found.model
-    out.print(f"{found.spec.name}, {model.library} ({model.corner}), {cost.clock_mhz:g} MHz", soft_wrap=True)
-    out.print(f"operands: {found.plan.text_on(found.spec)}", soft_wrap=True)
+    out.print(f"{found.spec.name}, {model.library} ({model.corner}), {cost.clock_mhz:g} MHz")
+    out.print(f"operands: {found.plan.text_on(found.spec)}")
     out.print(f"area {cost.total_area_um2:,.0f} um2{_error(found, 'area')}")
     out.print(
         f"power {cost.power_uw:,.1f} uW with glitches{_error(found, 'power')}, {cost.settled_power_uw:,.1f} uW "
-        f"without; leakage {cost.leakage_uw.sum():,.1f} uW of it", soft_wrap=True,
+        f"without; leakage {cost.leakage_uw.sum():,.1f} uW of it"
     )  # fmt: skip
     if model.coefficients.still_fj is not None:
         out.print(f"power without operands {cost.idle_uw:,.1f} uW")
@@ -43,18 +43,18 @@ def print_explanation(found: Explanation) -> None:
             f"{1 + rise.leakage_growth * s:.3f}, energy of clocks x {1 + rise.clock_growth * s:.3f}, of settled "
             f"transitions x {1 + rise.settled_growth * s:.3f}, of glitches x {1 + rise.glitch_growth * s:.3f} and "
             f"{rise.glitch_share * s:.3f} of settled ones, "
-            f"{rise.ahead_fj:.2f} fJ more for each glitch of carry-propagate bits", soft_wrap=True,
+            f"{rise.ahead_fj:.2f} fJ more for each glitch of carry-propagate bits"
         )  # fmt: skip
     if found.errors:
         out.print(f"(errors: mean and largest over {found.errors_of}, none of them fitted)")
     for reason in cost.outside:
-        out.print(f"outside the calibrated range: {reason}", soft_wrap=True)
+        out.print(f"outside the calibrated range: {reason}")
     _print_parts(found, out)
     _print_steps(found, out)
     _print_neighbours(found, out)
     about = model.provenance
     if about:
-        out.print("; ".join(f"{name} {value}" for name, value in about.items()), soft_wrap=True)
+        out.print("; ".join(f"{name} {value}" for name, value in about.items()))
 
 
 def _error(found: Explanation, quantity: str) -> str:

@@ -271,9 +271,9 @@ def print_tables(found: Mapping[str, Validated], by: str, worst: int) -> None:
     print_table(out, "relative error in percent, mean / largest", _HEADERS, lines, left=(0, 1, 2), keys=3)
     for library, one in found.items():
         for quantity in _QUANTITIES if worst else ():
-            out.print(f"largest errors of {quantity}, {library}, held out:", soft_wrap=True)
+            out.print(f"largest errors of {quantity}, {library}, held out:")
             for text in _worst(one, quantity, worst):
-                out.print(f"  {text}", soft_wrap=True)
+                out.print(f"  {text}")
 
 
 def summary(found: Sequence[Prediction]) -> dict[str, Errors]:

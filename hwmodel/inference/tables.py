@@ -166,7 +166,7 @@ def print_network(rows: Sequence[NetworkRow], *, wide: bool = False) -> None:
     wide: every column of the files, in as many tables as the terminal asks for.
     """
     out = console()
-    out.print(network_sentence(rows))
+    out.print(network_sentence(rows), soft_wrap=False)  # prose is broken between words
     out.print()
     headers = _WIDE if wide else _SHORT
     for bits in dict.fromkeys(row.bits for row in rows):

@@ -20,7 +20,10 @@ _GAP = 2  # blanks between two columns of a table
 
 
 def console() -> Console:
-    """Standard output, as wide as the terminal; numbers stay as they are, and brackets are no markup."""
+    """Standard output; numbers stay as they are, brackets are no markup, and a line stays one line however long.
+
+    Only tables look at its width, which is the terminal's: a program that reads lines finds the same ones everywhere.
+    """
     from rich.console import Console
 
     given = os.environ.get("COLUMNS", "")
@@ -28,7 +31,7 @@ def console() -> Console:
         width = int(given)
     else:
         width = Console().width if sys.stdout.isatty() else PIPED_COLUMNS
-    return Console(width=max(LEAST_COLUMNS, width), highlight=False, markup=False)
+    return Console(width=max(LEAST_COLUMNS, width), highlight=False, markup=False, soft_wrap=True)
 
 
 def fitting(headers: Sequence[str], lines: Sequence[Sequence[str]], width: int, keys: int = 1) -> Iterator[list[int]]:
@@ -66,7 +69,7 @@ def print_table(
     from rich.text import Text
 
     needed = _widths(headers, lines)
-    out.print(Text(title, style="bold"), soft_wrap=True)  # a long name is not broken
+    out.print(Text(title, style="bold"))
     for group in fitting(headers, lines, out.width, keys):
         table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
         for column in group:
@@ -75,14 +78,14 @@ def print_table(
             )
         for number, line in enumerate(lines):
             table.add_row(*(Text(line[each], style="bold" if (number, each) in best else "") for each in group))
-        out.print(table)
+        out.print(table, soft_wrap=False)
         out.print()
 
 
 def print_notes(out: Console, notes: Sequence[str]) -> None:
     """Prints lines below a table, each a line of its own however long."""
     for note in notes:
-        out.print(note, soft_wrap=True)
+        out.print(note)
 
 
 def _widths(headers: Sequence[str], lines: Sequence[Sequence[str]]) -> list[int]:

@@ -70,3 +70,15 @@ def test_numbers_stand_on_the_right_and_the_best_is_bold() -> None:
 def test_the_width_is_that_of_columns_or_one_hundred(columns: str, width: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", columns)
     assert console().width == width
+
+
+def test_a_line_stays_one_line_and_a_table_keeps_to_the_width(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    out = console()
+    out.print("word " * 40 + "end")
+    print_table(out, "t", ("name", *(f"column {number}" for number in range(12))), [("a", *("1234567" * 12)[:12])])
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0] == "word " * 40 + "end"
+    assert max(len(line) for line in printed[1:]) <= 80
