@@ -33,6 +33,7 @@ from siliquant.inputs import ToolError, positive_number, short, tcl_word
 from siliquant.processes import run as processes
 
 _SECONDS_LIMIT = 600
+_END_SECONDS = 10  # in which a program ends whose pipes are closed
 _LOOK_SECONDS = 1.0  # how often it is looked whether a command has taken too long
 
 
@@ -160,13 +161,14 @@ class OpenSta:
         if self._process.stdin is None or self._process.stdout is None:
             raise TimingError("OpenSTA was started without pipes")
         self._input, self._output = self._process.stdin, self._process.stdout
-        self._due, self._closed = math.inf, threading.Event()
+        self._due, self._late, self._closed = math.inf, False, threading.Event()
         threading.Thread(target=self._watch, daemon=True).start()
 
     def _watch(self) -> None:
         """Ends the program where a command takes too long."""
         while not self._closed.wait(_LOOK_SECONDS):
             if time.monotonic() > self._due:
+                self._late = True
                 processes.kill(self._process)
                 return
 
@@ -189,7 +191,7 @@ class OpenSta:
             self._input.close()
         self._output.close()
         try:
-            self._process.wait(timeout=10)
+            self._process.wait(_END_SECONDS)
         except subprocess.TimeoutExpired:
             processes.kill(self._process)
             self._process.wait()
@@ -209,7 +211,7 @@ class OpenSta:
             self._input.write(command.replace("\n", " ") + "\n")
             self._input.flush()
         except OSError:
-            raise TimingError(f"OpenSTA ended before the command {short(command, 80)}") from None
+            raise TimingError(self._how_it_ended(f"before the command {short(command, 80)}", "")) from None
         for line in self._output:
             if line == "@done\n":
                 return "".join(lines)
@@ -217,7 +219,16 @@ class OpenSta:
                 raise TimingError(f"OpenSTA refused {short(command, 80)}: {line[7:].strip()}")
             lines.append(line)
         said = "".join(lines[-3:]).strip()
-        raise TimingError(f"OpenSTA stopped in the command {short(command, 80)}: {said or 'it said nothing'}")
+        raise TimingError(self._how_it_ended(f"in the command {short(command, 80)}", said or "it said nothing"))
+
+    def _how_it_ended(self, when: str, said: str) -> str:
+        if self._late:
+            return f"OpenSTA took longer than {_SECONDS_LIMIT:g} s {when}"
+        try:
+            how = processes.ended_by_signal(self._process.wait(_END_SECONDS))
+        except subprocess.TimeoutExpired:  # it has closed its output only
+            how = ""
+        return f"OpenSTA {f'{how},' if how else 'stopped'} {when}{said and ': '}{said}"
 
     def load(self, netlist: Path, top: str, period_ns: float, clock: str = "clk") -> None:
         """Read a mapped Verilog netlist in place of the one before, and constrain it."""

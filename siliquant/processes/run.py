@@ -32,6 +32,7 @@ __all__ = [
     "OutOfTimeError",
     "cores",
     "end_with_parent",
+    "ended_by_signal",
     "environment",
     "kill",
     "mark",
@@ -121,7 +122,7 @@ def run(
             raise
     if process.returncode < 0:
         raise EndedBySignalError(
-            _how_it_ended(command, -process.returncode, (said if stderr == subprocess.STDOUT else complaints) or "")
+            _how_it_ended(command, process.returncode, (said if stderr == subprocess.STDOUT else complaints) or "")
         )
     missing = _NO_MODULE.search(complaints or said or "") if process.returncode else None
     if missing is not None and str(_SHADOWS) in map(str, command):
@@ -138,9 +139,17 @@ def _named(command: Sequence[str | Path]) -> str:
     return Path(command[0]).name
 
 
-def _how_it_ended(command: Sequence[str | Path], number: int, said: str) -> str:
+def ended_by_signal(returncode: int) -> str:
+    """How a program ended that a signal did end, as "was killed (SIGKILL)"; empty where none did."""
+    if returncode >= 0:
+        return ""
+    number = -returncode
     name = signal.Signals(number).name if number in list(signal.Signals) else f"signal {number}"
-    how = f"was killed ({name}), as when no memory is left" if number == signal.SIGKILL else f"crashed ({name})"
+    return f"was killed ({name}), as when no memory is left" if number == signal.SIGKILL else f"crashed ({name})"
+
+
+def _how_it_ended(command: Sequence[str | Path], returncode: int, said: str) -> str:
+    how = ended_by_signal(returncode)
     last = next((line.strip()[-200:] for line in reversed(said.splitlines()) if line.strip()), "")
     return f"{_named(command)} {how}{last and ': '}{last}"
 

@@ -51,8 +51,12 @@ def side_by_side_verilog(
         guessed = [(registers[name], f"({right(name)}^ {wrong(name)})") for name in both]
     else:
         guessed = [*((1, each) for each in differences), *guesses.wrong()]
+    texts = [(width, f"{{{width}{{looked}}}} & {text}") for width, text in guessed]
+    # In the first cycle there is no reset yet that was seen, and a register is 0: induction has to be told both.
+    texts += [(registers[name], f"{{{registers[name]}{{!begun}}}} & {right(name)}") for name in registers]
+    texts += [(registers[name], f"{{{registers[name]}{{!begun}}}} & {wrong(name)}") for name in both]
     header = [f"input [{width - 1}:0] {name}" for name, width in {**inputs, **free}.items()]
-    header += ["output apart", *(f"output [{width - 1}:0] guess_{place}" for place, (width, _) in enumerate(guessed))]
+    header += ["output apart", *(f"output [{width - 1}:0] guess_{place}" for place, (width, _) in enumerate(texts))]
     alike = {**outputs, **{name: registers[name] for name in both}, **memory_pins}
     shown = {"right": {**registers, **alike}, "wrong": alike}
     held = [f"({each})" for each in (*assumed, *guesses.accepted(accepted))]
@@ -67,7 +71,7 @@ def side_by_side_verilog(
         *(line for memory in memories for line in _memory(memory)),
         *guesses.declared(),
         f"  assign apart = looked && ({' || '.join(differences)});",
-        *(f"  assign guess_{place} = {{{width}{{looked}}}} & {text};" for place, (width, text) in enumerate(guessed)),
+        *(f"  assign guess_{place} = {text};" for place, (_, text) in enumerate(texts)),
     ]
     lines = "\n".join(body)
     return f"module both({', '.join(header)});\n{lines}\nendmodule\n"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -139,8 +142,20 @@ def test_the_time_limit_is_that_of_one_command(library: Library, monkeypatch: py
         monkeypatch.setattr("hwmodel.synthesis.sta._SECONDS_LIMIT", 2.0)
         for _ in range(6):
             assert opensta.ask("after 400") == ""
-        with pytest.raises(TimingError, match=r"^OpenSTA stopped in the command 'after 60000': it said nothing$"):
+        with pytest.raises(TimingError, match=r"^OpenSTA took longer than 2 s in the command 'after 60000'$"):
             opensta.ask("after 60000")
+
+
+def test_a_signal_that_ends_it_is_said(library: Library) -> None:
+    killed = r"OpenSTA was killed \(SIGKILL\), as when no memory is left,"
+    with OpenSta(library) as opensta:
+        ended = threading.Timer(0.3, lambda: os.kill(int(number), signal.SIGKILL))
+        number = opensta.ask("puts [pid]")
+        ended.start()
+        with pytest.raises(TimingError, match=rf"^{killed} in the command 'after 60000': it said nothing$"):
+            opensta.ask("after 60000")
+        with pytest.raises(TimingError, match=rf"^{killed} before the command 'puts 1'$"):
+            opensta.ask("puts 1")
 
 
 def test_errors(library: Library, netlist: Path, tmp_path: Path) -> None:
