@@ -114,8 +114,14 @@ class Parser(argparse.ArgumentParser):
                 raise InputError(f"{option} must be given with {needed} only")
 
     def error(self, message: str) -> NoReturn:
-        """Ends the process with exit code 2."""
-        self.exit(2, f"{_line(f'{self.prog}: error: ', printable(message))}\n")
+        """Ends the process with exit code 2, whether or not anybody reads why."""
+        _say(_line(f"{self.prog}: error: ", printable(message)))
+        sys.exit(2)
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """Help. Versions of Python differ in whether argparse raises where nobody reads it: here it does."""
+        if message:
+            (sys.stdout if file is None else file).write(message)
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         """Words what is wrong itself, since versions of Python do it differently."""
@@ -275,15 +281,15 @@ def run(prog: str, main: Callable[[], None]) -> NoReturn:
 
     0: done. 2: a SiliquantError, an OSError or no memory, as one line of at most 500 characters. 130: Ctrl-C. 70:
     anything else, which is a fault of the program: one line that names a file with the traceback. ``--traceback`` among
-    the arguments shows it instead, here and for the others. Where standard output is closed early, as by ``| head``, it
-    ends with 1 and without a word.
+    the arguments shows it instead, here and for the others. Where standard output is closed early, as by ``| head``,
+    what would have ended with 0 ends with 1 and without a word. An error keeps its code, whoever reads it.
     """
-    _open_standard_streams()
-    sweep()
     shown = "--traceback" in sys.argv
-    if shown:
-        sys.argv = [argument for argument in sys.argv if argument != "--traceback"]
     try:
+        _open_standard_streams()
+        if shown:
+            sys.argv = [argument for argument in sys.argv if argument != "--traceback"]
+        sweep()
         _with_output(main)
     except _OutputClosed:
         sys.exit(1)
@@ -294,7 +300,7 @@ def run(prog: str, main: Callable[[], None]) -> NoReturn:
         if isinstance(error, ImportError) and not _explained(error):
             _fault(prog, error, shown)
         if shown:
-            traceback.print_exc()
+            _say(traceback.format_exc().rstrip())
         _say(_line(f"{called(prog)}: error: ", _sentence(error)))
         sys.exit(2)
     except Exception as error:
@@ -307,7 +313,7 @@ def run(prog: str, main: Callable[[], None]) -> NoReturn:
 def _fault(prog: str, error: Exception, shown: bool) -> NoReturn:
     """Says that the program itself is wrong."""
     if shown:
-        traceback.print_exc()
+        _say(traceback.format_exc().rstrip())
     _say(_line(f"{called(prog)}: a fault of siliquant itself, {_kept(error, shown)}: ", _sentence(error)))
     sys.exit(70)
 
@@ -402,18 +408,23 @@ def _say(text: str) -> None:
 
 
 def _with_output(main: Callable[[], None]) -> None:
-    """``main``, and then what is still in the buffer of standard output: an error of that is one of ``main``."""
+    """``main``, and then what is still in the buffer of standard output. How ``main`` ended stands: an error of the
+    buffer is the command's only where it did well.
+    """
     try:
         try:
             main()
-        finally:
-            sys.stdout.flush()
-    except OSError as error:
-        closed = isinstance(error, BrokenPipeError) and _nobody_reads()
-        _flush_or_drop(sys.stdout)
-        if closed:
+        except SystemExit as ended:
+            if not ended.code:
+                sys.stdout.flush()
+            raise
+        sys.stdout.flush()
+    except BrokenPipeError:
+        if _nobody_reads():
             raise _OutputClosed from None
         raise
+    finally:
+        _flush_or_drop(sys.stdout)
 
 
 def _flush_or_drop(stream: TextIO) -> None:

@@ -9,6 +9,8 @@ comes with.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 from importlib.machinery import PathFinder
 from pathlib import Path
@@ -37,10 +39,12 @@ def pin() -> None:
     for name in PACKAGES:
         file = getattr(sys.modules.get(name), "__file__", None)
         if file is not None and _HOME / name not in Path(file).resolve().parents:
-            sys.stderr.write(
+            line = (
                 f"siliquant: error: {name} must be siliquant's package in {_HOME}, not {file}: that came first; "
                 "rename it, or start where it is not found\n"
             )
+            with contextlib.suppress(OSError):  # past the buffer, which Python would write as it ends, or end with 120
+                os.write(2, line.encode(errors="backslashreplace"))
             sys.exit(2)
 
 

@@ -343,6 +343,75 @@ def test_progress_that_goes_nowhere(after: str, code: int, tmp_path: Path) -> No
     assert (tmp_path / "file").exists() == (code == 0)
 
 
+ENDS = """
+import argparse, atexit, sys
+from siliquant.commandline import Parser, run
+from siliquant.inputs import InputError
+def older(parser, message, file=None):  # argparse of Python 3.11.2, which lets a broken pipe through
+    if message:
+        (file or sys.stderr).write(message)
+argparse.ArgumentParser._print_message = older
+def pause():
+    sys.stdin.buffer.raw.read(1)  # until the test has closed the pipe
+def main():
+    if WHEN == "within":
+        pause()
+    if not sys.stdout.write_through:
+        print("found")  # stays in the buffer
+    match HOW:
+        case "option": Parser(prog="p", description="").parse_args(["--no-option"])
+        case "input": raise InputError("wrong")
+        case "fault": raise KeyError("wrong")
+        case "found": sys.exit(3)
+        case "stopped": raise KeyboardInterrupt
+        case "help": Parser(prog="p", description="").parse_args(["--help"])
+if WHEN == "end":
+    atexit.register(pause)
+run("p", main)
+"""
+
+
+@pytest.mark.parametrize(
+    ("when", "how", "more", "code"),
+    [
+        ("before", "option", [], 2),
+        ("before", "input", [], 2),
+        ("before", "input", ["--traceback"], 2),
+        ("before", "fault", [], 70),
+        ("before", "fault", ["--traceback"], 70),
+        ("before", "found", [], 3),
+        ("before", "stopped", [], 130),
+        ("before", "help", [], 1),
+        ("before", "done", [], 1),
+        ("within", "option", [], 2),
+        ("within", "input", ["--traceback"], 2),
+        ("within", "done", [], 1),
+        ("end", "option", [], 2),
+        ("end", "done", [], 0),
+    ],
+)
+def test_an_exit_code_does_not_depend_on_who_reads(
+    when: str, how: str, more: list[str], code: int, tmp_path: Path
+) -> None:
+    """Both streams are one pipe, whose reader goes before the command starts, in it, or when all is said."""
+    unbuffered = ["-u"] if (how, when) == ("option", "within") else []
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    reading, writing = os.pipe()
+    if when == "before":
+        os.close(reading)
+    with subprocess.Popen(
+        [sys.executable, *unbuffered, "-c", f"HOW, WHEN = {how!r}, {when!r}\n{ENDS}", *more],
+        stdin=subprocess.PIPE, stdout=writing, stderr=writing, cwd=ROOT, env=environment | {"TMPDIR": str(tmp_path)},
+    ) as process:  # fmt: skip
+        os.close(writing)
+        if when == "end":  # some is written, the rest may be before or after
+            assert select.select([reading], [], [], 60)[0]
+        if when != "before":
+            os.close(reading)
+        process.communicate(b"go")
+    assert process.returncode == code
+
+
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="/proc tells how much time a process has used")
 def test_a_slow_reader_of_progress_is_waited_for(tmp_path: Path) -> None:
     """Where the pipe does not block, too: nothing that is said is lost, and no processor time."""

@@ -136,3 +136,14 @@ def test_what_was_imported_before_is_named(tmp_path: Path) -> None:
         "rename it, or start where it is not found\n"
     )
     assert done.stdout == ""
+
+
+def test_what_was_imported_before_ends_with_2_where_nobody_reads_why(tmp_path: Path) -> None:
+    (tmp_path / "rtl.py").write_text("")
+    program = "import rtl; from siliquant.main import main; main()"
+    for streams in ("2>&1 | true", "2>&-", "2>/dev/full"):
+        done = subprocess.run(
+            ["bash", "-c", f'"$0" -c "$1" {streams}\nexit ${{PIPESTATUS[0]}}', sys.executable, program],
+            cwd=tmp_path, env=os.environ | {"PYTHONPATH": f".:{ROOT}"}, capture_output=True, check=False,
+        )  # fmt: skip
+        assert (done.returncode, done.stdout, done.stderr) == (2, b"", b"")
