@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from hwmodel.inference import (
@@ -31,6 +32,7 @@ from hwmodel.workload import (
     load_workload,
     mean_text,
     parts_of,
+    read_assignment,
     read_sensitivity,
     read_width,
     uniform,
@@ -128,6 +130,7 @@ def parser() -> DesignParser:
         help="bits of weights and activations, everywhere (default 4); 4/8: of weights, of activations",
     )
     add_mix(made, None)
+    made.add_argument("--policy", type=Path, metavar="FILE", help="bits of every GEMM, from siliquant policy --out")
     add_array(made, "16x16")
     add_depth(made, 512)
     add_architecture(made, Architecture.BROADCAST.value)
@@ -150,9 +153,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     made.only_with("--mean", options.mean is not None, "--mix-widths", "--sensitivity")
     design = design_named(options.design)
     workload = load_workload(options.model)
-    if options.mean is not None and options.bits is not None:
-        raise InputError("--mean and --bits must not be given together")
-    if options.mean is None:
+    given = [f"--{name}" for name in ("mean", "bits", "policy") if getattr(options, name) is not None]
+    if len(given) > 1:
+        raise InputError(f"{' and '.join(given)} must not be given together")
+    if options.policy is not None:
+        assignment = read_assignment(options.policy, workload)
+    elif options.mean is None:
         assignment = uniform(workload, read_width("bits", options.bits or "4"))
     else:
         table = None if options.sensitivity is None else read_sensitivity(options.sensitivity)

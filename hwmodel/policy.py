@@ -9,8 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hwmodel.workload import Assignment, Gemm, Pair, assign, load_workload, mean_text, parts_of, read_sensitivity
-from siliquant.commandline import Parser, console, print_table, run
+from hwmodel.workload import (
+    Assignment,
+    Gemm,
+    Pair,
+    assign,
+    assignment_text,
+    default_sensitivity,
+    load_workload,
+    mean_text,
+    parts_of,
+    read_sensitivity,
+)
+from siliquant.commandline import Parser, add_out_file, console, print_table, run
+from siliquant.files import write_atomically
 
 from .options import add_mix, add_network, read_mix
 
@@ -18,7 +30,8 @@ PROG = "hwmodel.policy"
 EPILOG = """\
 examples:
   python -m hwmodel.policy --model deit-tiny --mean 3 --mix-widths 2,4,8
-  python -m hwmodel.policy --model deit-tiny --mean 4/8"""
+  python -m hwmodel.policy --model deit-tiny --mean 4/8
+  python -m hwmodel.policy --model deit-tiny --mean 3 --out build/deit-tiny-3.json"""
 
 
 def parser() -> Parser:
@@ -27,6 +40,7 @@ def parser() -> Parser:
     add_network(made, "deit-tiny")
     add_mix(made, "4")
     made.add_argument("--count-ends", action="store_true", help="count first and last layers in the mean")
+    add_out_file(made, "the widths, which --policy of train and latency reads")
     return made
 
 
@@ -34,11 +48,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     options = parser().parse_args(arguments)
     mean, widths, activation_widths = read_mix(options)
-    table = None if options.sensitivity is None else read_sensitivity(options.sensitivity)
+    table = default_sensitivity() if options.sensitivity is None else read_sensitivity(options.sensitivity)
     found = assign(
         load_workload(options.model), mean, widths, activation_widths=activation_widths, sensitivity=table,
         count_ends=options.count_ends,
     )  # fmt: skip
+    if options.out is not None:
+        write_atomically(options.out, assignment_text(found, table.source))
     _print(found)
 
 

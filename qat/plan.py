@@ -84,6 +84,8 @@ def _widths(options: Options) -> str:
     if scheme is None:
         return "full precision"
     more = f", and {len(scheme.overrides)} overrides" if scheme.overrides else ""
+    if options.policy is not None:
+        return f"those of {options.policy} for each of {len(scheme.overrides)} GEMMs"
     return (
         f"weights of {scheme.weight_bits} bits and activations of {scheme.activation_bits}, first and last layer "
         f"{scheme.first_last_bits}{more}"

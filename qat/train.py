@@ -34,9 +34,9 @@ from qat.data import (
 )
 from qat.files import check_network, save_model
 from qat.models import STRUCTURE, build, described, from_config, is_preset, preset, says_its_network, untrained
-from qat.network import calibrate, quantize_model, rotate
+from qat.network import calibrate, gemms, quantize_model, rotate
 from qat.quantisers.native import keep_freed_memory
-from qat.settings import PRESET_NAMES, Options, Scheme, merge, read_config, typed, values_of_recipe
+from qat.settings import PRESET_NAMES, Options, Scheme, merge, read_config, typed, values_of_recipe, with_policy
 from qat.training import (
     METRICS,
     Processes,
@@ -90,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if resume and dry:
         raise InputError("dry_run must not be given with resume: run.json has what such a run trains")
     kept = read_config(config) if config else {}
-    given = kept | flags
+    given = with_policy(kept | flags)
     of_start = {} if resume else _network_of_start(given)
     options = _resumed(given) if resume else merge(of_start | given)
     for name, needed in () if resume else _NEEDS:
@@ -204,6 +204,9 @@ def _quantised(options: Options, model: PreTrainedModel, data: Data, *, fresh: b
     scheme = options.scheme()
     if scheme is not None:
         quantize_model(model, scheme, fit_weights=fresh)
+        unnamed = gemms(model).keys() - {override.pattern for override in scheme.overrides}
+        if options.policy is not None and unnamed:
+            raise InputError(f"the policy {options.policy} must have bits for every GEMM, and lacks {min(unnamed)}")
         if fresh:
             # The same batches in every process, so that all start from the same scales.
             calibrate(model, calibration_inputs(options, data, torch.device("cpu")))
@@ -261,6 +264,8 @@ def _resumed(given: dict[str, Any]) -> Options:
     kept = merge(read_record(folder).options, {"out": folder})
     for name, value in changes.items():
         if name not in _MACHINE and value != getattr(kept, name):
+            if name == "override" and "policy" in changes:
+                raise InputError(f"policy and override must give the widths that the run in {folder} has")
             before, now = (str(v) if isinstance(v, Path) else repr(v) for v in (getattr(kept, name), value))
             raise InputError(f"{name} must stay {before}, as the run in {folder} has it, not {now}")
     return replace(kept, **changes)

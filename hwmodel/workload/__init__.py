@@ -2,7 +2,7 @@
 
 In: a packaged network or a file of GEMMs, a mean bit-width. Out: a :class:`Workload` (its GEMMs), a :class:`Mixture`
 (shares of MACs by width), an :class:`Assignment` (the width of every GEMM). Read ``workload``, ``files``,
-``sensitivity``, ``widths``, ``mixture``, ``assignment``; ``published`` holds accuracies of others.
+``sensitivity``, ``widths``, ``mixture``, ``assignment``, ``policyfile``; ``published`` holds accuracies of others.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from .assignment import Assignment, assign, assign_at, mixture_at, network_widths, uniform
 from .files import is_packaged, load_workload, read_workload, workload_names
 from .mixture import Mixture, parse_mixture, standard_mixture
+from .policyfile import assignment_text, read_assignment
 from .published import published_accuracy, published_source
 from .sensitivity import SensitivityTable, default_sensitivity, read_sensitivity
 from .widths import (
@@ -43,6 +44,7 @@ __all__ = [
     "Workload",
     "assign",
     "assign_at",
+    "assignment_text",
     "check_width",
     "default_sensitivity",
     "is_packaged",
@@ -57,6 +59,7 @@ __all__ = [
     "precision_of",
     "published_accuracy",
     "published_source",
+    "read_assignment",
     "read_mean",
     "read_sensitivity",
     "read_width",

@@ -286,12 +286,14 @@ def _quantize_hidden_states(module: nn.Module, arguments: tuple[Tensor, ...]) ->
 def _attention(builder: _Builder, name: str, module: nn.Module, projections: tuple[str, str, str], heads: int) -> None:
     query, key, value = (f"{name}.{projection}" for projection in projections)
     source = (f"{_parent(name)} (normalised)",)
-    # One tensor feeds the three, so it has one width: that of the query projection.
-    bits = builder.scheme.widths(query).activation_bits
-    shared = builder.activation_quantizer(query, bits, signed=True)
+    # One tensor feeds the three: it is quantised once where they have one width, else for each.
+    widths = {builder.scheme.widths(projection).activation_bits for projection in (query, key, value)}
+    shared = builder.activation_quantizer(query, widths.pop(), signed=True) if len(widths) == 1 else None
     if builder.scheme.query_key == "separate":
         builder.linear(query, source, output_heads=heads, shared=shared)
         builder.linear(key, source, output_heads=heads, shared=shared)
+    elif shared is None:
+        raise InputError(f"activation_bits of {query}, {key} and {value} must be one with query_key reparameterised")
     else:
         builder.reparameterised(query, key, source, heads, shared)
     builder.linear(value, source, output_heads=heads, shared=shared)
@@ -305,11 +307,13 @@ def _attention(builder: _Builder, name: str, module: nn.Module, projections: tup
         first, second = operand(scores, 2, True), operand(scores, 2, True)
         builder.add(scores, QuantScores(scores, (query, key), first, second))
     else:
+        assert shared is not None
         first = operand(scores, 2, True)
         builder.add(scores, ReparameterisedScores(scores, (query, source[0]), first, shared, heads))
     first, second = operand(context, 1, False), operand(context, 2, True)
     builder.add(context, QuantContext(context, (f"softmax of {scores}", value), first, second))
-    builder.inputs[name] = shared
+    if shared is not None:
+        builder.inputs[name] = shared
 
 
 class _Builder:

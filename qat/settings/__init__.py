@@ -1,6 +1,7 @@
 """What a run is: names, bit-widths, scales, options. No torch is loaded, so that command lines answer at once.
 
-Read ``names``, ``imagestats``, ``ranges``, ``scheme`` (what is quantised to how many bits), ``recipes``, ``options``.
+Read ``names``, ``imagestats``, ``ranges``, ``scheme`` (what is quantised to how many bits), ``recipes``, ``policies``,
+``options``.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 from .imagestats import IMAGE_STATS_HELP, IMAGENET_STATS, Stats, read_image_stats
 from .names import AUGMENTATIONS, DATA, PRESET_NAMES, ROTATIONS
 from .options import Options, add_arguments, merge, read_config, typed, values_of_recipe
+from .policies import policy_overrides, with_policy
 from .ranges import GradientScale, check_bits, check_samples, code_range
 from .scheme import Bits, Override, Scheme
 
@@ -29,8 +31,10 @@ __all__ = [
     "check_samples",
     "code_range",
     "merge",
+    "policy_overrides",
     "read_config",
     "read_image_stats",
     "typed",
     "values_of_recipe",
+    "with_policy",
 ]

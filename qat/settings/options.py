@@ -94,6 +94,7 @@ class Options:
         "l1", "factor of the gradients of scales", None, tuple(rule.value for rule in GradientScale)
     )
     override: tuple[str, ...] = _option((), "bits by GEMM name: '*.mlp.*=2/4', per head '*.q_proj=2,3,4/4'", "P=W/A")
+    policy: Path | None = _option(None, "bits of every GEMM, from siliquant policy --out", "FILE", rare=True)
     rotate: tuple[str, ...] = _option(
         (), f"rotate the weights of the start by Hadamard matrices: {', '.join(ROTATIONS)}", "WHAT", rare=True
     )
@@ -217,6 +218,8 @@ class Options:
             raise InputError("teacher and soft_labels must not both be given: a store replaces the teacher")
         if self.distill == "layers" and not self.teacher:
             raise InputError("distill must be 'logits' without a teacher, not 'layers'")
+        if self.bits == FULL_PRECISION and self.policy is not None:
+            raise InputError("policy must not be given with bits 32")
         if self.bits == FULL_PRECISION and (self.weight_bits or self.activation_bits or self.override):
             raise InputError("weight_bits, activation_bits and override must not be given with bits 32")
         if self.bits == FULL_PRECISION and (self.obr or self.freeze is not None):

@@ -1,7 +1,8 @@
 """Everything that comes from outside: errors with file and place, bounded reading, numbers in ranges, quoting.
 
 Read ``errors``, ``reading``, ``numbers``, ``quoting`` (one function a language: no text becomes code),
-``shares`` (the interval of a share), ``wording`` (lists in sentences, missing packages).
+``policies`` (widths of GEMMs in a file), ``shares`` (the interval of a share), ``wording`` (lists in sentences, missing
+packages).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from .errors import (
     without_controls,
 )
 from .numbers import decimal, fraction, integer, number, number_list, positive_number, read_clock_mhz, whole
+from .policies import policy_text, policy_widths
 from .quoting import VERILOG_WORDS, csv_of, html_text, identifier, spef_word, tcl_word, verilog_name, yosys_word
 from .reading import (
     MOST_BYTES,
@@ -77,6 +79,8 @@ __all__ = [
     "number_list",
     "open_regular",
     "parse_json",
+    "policy_text",
+    "policy_widths",
     "positive_number",
     "printable",
     "read_bytes",

@@ -53,7 +53,7 @@ MIXED = Scheme(
     4,
     gradient_scale=GradientScale.LSQ,
     overrides=(
-        Override("*layers.0.attention.v_proj", (2, 6)),
+        Override("*layers.0.attention.v_proj", (2, 6), 6),
         Override("*layers.0.attention.o_proj", (3, 5), (6, 2)),
         Override("*layers.0.attention.scores", activation_bits=(2, 8)),
         Override("*layers.0.attention.context", activation_bits=(5, 3)),
@@ -331,7 +331,7 @@ def test_products_of_heads_arrive_separately_where_they_must() -> None:
     }
     # 4 samples of 5 tokens, width 16, 2 heads of 8.
     assert found[f"{attention}.q_proj"] == [(None, (4, 5, 16), (16, 16), 4, 3)]
-    assert found[f"{attention}.v_proj"] == [(0, (4, 5, 16), (8, 16), 4, 2), (1, (4, 5, 16), (8, 16), 4, 6)]
+    assert found[f"{attention}.v_proj"] == [(0, (4, 5, 16), (8, 16), 6, 2), (1, (4, 5, 16), (8, 16), 6, 6)]
     assert found[f"{attention}.scores"] == [(0, (4, 5, 8), (4, 5, 8), 2, 2), (1, (4, 5, 8), (4, 5, 8), 8, 8)]
     assert found[f"{attention}.context"] == [(0, (4, 5, 5), (4, 8, 5), 5, 5), (1, (4, 5, 5), (4, 8, 5), 3, 3)]
     assert found[f"{attention}.o_proj"] == [(0, (4, 5, 8), (16, 8), 6, 3), (1, (4, 5, 8), (16, 8), 2, 5)]

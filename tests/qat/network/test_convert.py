@@ -451,8 +451,14 @@ def test_overrides_choose_modules_and_the_last_one_wins() -> None:
     assert widths["classifier"] == (8, 5)
     assert widths["vit.layers.0.attention.context"] == (7, 7)
     assert widths["vit.layers.1.attention.context"] == (4, 4)
-    # One tensor feeds query, key and value: the width asked for the query's input is that of the three.
-    assert [widths[f"vit.layers.0.attention.{p}_proj"] for p in "qkv"] == [(5, 4)] * 3
+    # One tensor feeds query, key and value: it is quantised for each where they ask for several widths.
+    assert [widths[f"vit.layers.0.attention.{p}_proj"] for p in "qkv"] == [(5, 4), (4, 4), (4, 4)]
+    inputs = {name for name in quantizers(model) if name.startswith("vit.layers.") and name.endswith("input_quantizer")}
+    assert {name for name in inputs if "proj" in name and "o_proj" not in name} == {
+        f"vit.layers.0.attention.{p}_proj.input_quantizer" for p in "qkv"
+    }
+    assert "vit.layers.0.attention.input_quantizer" not in inputs
+    assert "vit.layers.1.attention.input_quantizer" in inputs
     assert widths["vit.layers.1.attention.q_proj"] == (4, 4)
     assert logits(model, samples("vit")).isfinite().all()
 

@@ -43,6 +43,7 @@ VALUES: dict[str, tuple[Any, list[str]]] = {
     "scale_steps": ("absolute", ["--scale-steps", "absolute"]),
     "gradient_scale": ("lsq", ["--gradient-scale", "lsq"]),
     "override": (("*.fc1=2/4", "*.fc2=3"), ["--override", "*.fc1=2/4", "--override", "*.fc2=3"]),
+    "policy": (Path("mix.json"), ["--policy", "mix.json"]),
     "rotate": (("values",), ["--rotate", "values"]),
     "query_key": ("reparameterised", ["--query-key", "reparameterised"]),
     "freeze": (0.02, ["--freeze", "0.02"]),
@@ -237,6 +238,7 @@ def test_wrong_types(given: dict[str, Any], message: str) -> None:
         ({"ema": 1.5}, "ema must be a share from 0 to 1, not 1.5"),
         ({"rand_augment": 11}, "rand_augment must be at most 10, not 11.0"),
         ({"augment": "cutmix"}, "augment must be one of crop, shift, none, not 'cutmix'"),
+        ({"bits": 32, "policy": "mix.json"}, "policy must not be given with bits 32"),
         *(({"bits": 32} | more, "weight_bits, activation_bits and override must not be given with bits 32")
           for more in ({"weight_bits": 2}, {"activation_bits": 2}, {"override": ["*=2"]})),
         *(({"bits": 32} | more, "obr and freeze must be off at bits 32: without codes nothing oscillates")
