@@ -6,6 +6,11 @@ Ports, registers, memories and instances are paired by their names, modules by t
 of modules may differ. Every signal has the number of what makes it: a cell of the same kind and the same parameters
 whose inputs have equal numbers has an equal number. So equal numbers are equal functions; the converse does not hold,
 nor is it needed.
+
+An x of Yosys is any value, another one in each place and cycle, so what depends on one may have equal numbers and not
+be equal. Memories have some: address and data of a port that does not write, and the clock of one that has none. So x
+may be a data input of multiplexers alone, and these may enter memories alone. There both have, for the same selects,
+the same words or anything; and the port writes, for the same selects, in both or in neither.
 """
 
 from __future__ import annotations
@@ -78,21 +83,19 @@ def _compared(name: str, mine: Module, other: Module) -> Iterator[tuple[str, str
         if extra := sorted(these.keys() - those.keys()):
             raise ProofError(f"{name}: {kind} {extra[0]}{line_of(these[extra[0]])} is none of the generated array")
         if lacking := sorted(those.keys() - these.keys()):
-            raise ProofError(
-                f"{name}{line_of(mine)}: the {kind} {lacking[0]} of the generated array is missing, or reaches nothing"
-            )
+            raise ProofError(f"{name}{line_of(mine)}: the {kind} {lacking[0]} of the generated array is missing")
     _pair_registers(one, two)
     for port, each in other["ports"].items():
         if each["direction"] == "output":
             for place, (a, b) in enumerate(zip(mine["ports"][port]["bits"], each["bits"], strict=True)):
-                if one.number(a) != two.number(b):
+                if not _same(one, a, two, b):
                     raise ProofError(f"{name}: output {port}[{place}]{one.line(port)} has another value {_OTHERS}")
     for held, (taken, clock, _) in two.registers.items():
         its_taken, its_clock, cell = one.registers[one.paired[two.paired[held]]]
         said = f"{name}: register {_shown(two.paired[held])}{line_of(cell)}"
-        if one.number(its_clock) != two.number(clock):
+        if not _same(one, its_clock, two, clock):
             raise ProofError(f"{said} has another clock {_OTHERS}")
-        if one.number(its_taken) != two.number(taken):
+        if not _same(one, its_taken, two, taken):
             raise ProofError(f"{said} takes another value {_OTHERS}")
     for label, memory in two.memories.items():
         _check_pins(f"{name}: memory {label}", one, two, one.memories[label], memory)
@@ -113,8 +116,16 @@ def _check_pins(said: str, one: _Side, two: _Side, mine: Module, other: Module) 
         if other["port_directions"][pin] == "output":
             continue
         for place, (a, b) in enumerate(zip(pins[pin], others[pin], strict=True)):
-            if one.number(a) != two.number(b):
+            if not _same(one, a, two, b, anything=mine["type"] == "$mem_v2"):
                 raise ProofError(f"{said}{line_of(mine)}: {pin}[{place}] is connected to something else {_OTHERS}")
+
+
+def _same(one: _Side, a: Net, two: _Side, b: Net, *, anything: bool = False) -> bool:
+    """Whether two nets are equal; anything: they may be x, both of them."""
+    if not anything:
+        one.check_known(a)
+        two.check_known(b)
+    return one.number(a) == two.number(b)
 
 
 def _pair_registers(one: _Side, two: _Side) -> None:
@@ -125,9 +136,14 @@ def _pair_registers(one: _Side, two: _Side) -> None:
             raise ProofError(f"{two.name}: a register of the generated array has no name")
         mine = next((one.held_as[name] for name in names if name in one.held_as), None)
         if mine is None:
-            raise ProofError(f"{one.name}: the register {_shown(names[0])} of the generated array is missing")
+            raise ProofError(
+                f"{one.name}{one.line(names[0][0])}: the register {_shown(names[0])} of the generated array is missing"
+            )
         if mine in one.known:
-            raise ProofError(f"{one.name}: register {_shown(names[0])} is two of the generated array")
+            raise ProofError(
+                f"{one.name}: {_shown(names[0])}{one.line(names[0][0])} must be a register of its own, as in the "
+                f"generated array, and is {_shown(one.paired[mine])}"
+            )
         one.hold(mine, names[0])
         two.hold(held, names[0])
 
@@ -140,6 +156,7 @@ class _Side:
     def __init__(self, name: str, module: Module, table: dict[Hashable, int]) -> None:
         self.name, self._module, self._table = name, module, table
         self.known: dict[Net, int] = {value: self._of("constant", value) for value in "01x"}
+        self._anything: set[Net] = {"x"}
         self.paired: dict[Any, Any] = {}
         self.registers: dict[Net, tuple[Net, Net, Module]] = {}
         self.instances: dict[str, Module] = {}
@@ -204,13 +221,19 @@ class _Side:
 
     def line(self, name: str) -> str:
         """The line in which a word is declared, for a message."""
-        return line_of(self._module["netnames"][name])
+        return line_of(self._module["netnames"].get(name, self._module))
 
     def hold(self, net: Net, name: Name) -> None:
         """Gives what a register holds the number of ``name``."""
         self.known[net] = self._of("register", *name)
         self.paired[net] = name
         self.paired[name] = net
+
+    def check_known(self, net: Net) -> None:
+        """Raises ProofError where a net depends on an x."""
+        self.number(net)
+        if net in self._anything:
+            raise ProofError(f"{self.name}: {self.called(net)} depends on x")
 
     def number(self, net: Net) -> int:
         """The number of a net; of those that it depends on, too, without recursion."""
@@ -241,6 +264,12 @@ class _Side:
 
     def _number_outputs(self, cell: Module) -> None:
         kind, parameters = cell["type"], cell["parameters"]
+        if free := {
+            pin for pin, nets in cell["connections"].items() if pin != "Y" and self._anything.intersection(nets)
+        }:
+            if kind != "$mux" or "S" in free:
+                raise ProofError(f"{self.name}{line_of(cell)}: an operation depends on x")
+            self._anything.update(cell["connections"]["Y"])
         pins = [
             (pin, parameters.get(f"{pin}_SIGNED"), tuple(self.known[net] for net in nets))
             for pin, nets in sorted(cell["connections"].items())

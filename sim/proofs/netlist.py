@@ -7,7 +7,6 @@ adder is an instance, whose module is compared with its truth table.
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +16,6 @@ from typing import Any
 import numpy as np
 
 from rtl.logic import Datapath
-from rtl.names import FULL_ADDER_NAME
 from rtl.requant import LoadableSpec
 from rtl.spec import MacSpec
 from siliquant.inputs import InputError
@@ -30,6 +28,7 @@ from sim.simulators import (
     generated_verilog,
     line_of,
     read_netlists,
+    read_source,
 )
 
 from .numbering import Name, Netlist, Number, Numbers, is_instance
@@ -62,15 +61,12 @@ def prove_netlist(
     ports, ToolError where Yosys cannot read it.
     """
     start = time.perf_counter()
-    if source is None:
-        verilog = generated_verilog([spec], {"design": spec.design, **spec.parameters})
-        below = [FULL_ADDER_NAME] if f"module {FULL_ADDER_NAME} " in verilog else []
-    else:
-        verilog, below = source.text, _below(spec, source)
-    modules = read_netlists(verilog, [spec.name, *below])
+    read = source or read_source(generated_verilog([spec], {"design": spec.design, **spec.parameters}).encode())
+    below = _below(spec, read)
+    modules = read_netlists(read.text, [spec.name, *below])
     ports = {port.name: (port.width, port.is_input) for port in spec.ports} | {"clk": (1, True), "rst": (1, True)}
     top = modules.get(spec.name, _EMPTY)
-    check_ports(top, None if source is None else source.module(spec.name), ports)
+    check_ports(top, read.module(spec.name), ports)
     for name in below:
         _check_full_adder(spec.name, name, modules.get(name, _EMPTY))
     if other := {cell["type"] for cell in top["cells"].values() if is_instance(cell)} - {*below}:
@@ -84,13 +80,14 @@ def prove_netlist(
     except ProofError as error:
         raise ProofError(f"{spec.name}: {error}") from error
     if source is not None:
-        check_loops(verilog, spec.name, flat=True)  # what nothing reads is not in the netlist
-    digest = hashlib.sha256(verilog.encode()).hexdigest() if source is None else source.sha256
-    return NetlistProof(spec.name, digest, netlist.cells, len(netlist.registers), time.perf_counter() - start)
+        check_loops(source.text, spec.name, flat=True)  # what nothing reads is not in the netlist
+    return NetlistProof(spec.name, read.sha256, netlist.cells, len(netlist.registers), time.perf_counter() - start)
 
 
 def _below(spec: MacSpec | LoadableSpec, source: Source) -> list[str]:
-    """The modules that the module of a file instantiates, each of which must be a full adder."""
+    """The modules that are instantiated in the module of a file and below, any number of them; all are to be compared
+    with a full adder.
+    """
     top, *below = source.below(spec.name)
     check_reset_port(top)
     for module in (top, *below):

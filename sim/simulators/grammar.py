@@ -2,26 +2,34 @@
 
     module     module NAME [#(parameter NAME = NUMBER, ...)] (PORT, ...); ITEM ... endmodule
     PORT       input | output [wire | reg] [RANGE] NAME
-    ITEM       wire [RANGE] NAME [= EXPRESSION], ...;  reg [RANGE] NAME [[0:EXPRESSION]], ...;
+    ITEM       wire [RANGE] NAME [= EXPRESSION], ...;  reg [RANGE] NAME [[0:BOUND]], ...;
                assign TARGET = EXPRESSION;  always @(posedge clk) STATEMENT
                MODULE [#(.NAME(NUMBER), ...)] NAME (.PIN(EXPRESSION), ...);
     STATEMENT  begin STATEMENT ... end | if (EXPRESSION) STATEMENT [else STATEMENT] | TARGET <= EXPRESSION; | ;
                case (EXPRESSION) EXPRESSION: STATEMENT ... [default: STATEMENT] endcase
-    RANGE      [NUMBER:0] | [NAME-1:0]
-    TARGET     NAME | NAME[EXPRESSION] | NAME[EXPRESSION:EXPRESSION] | {TARGET, ...}
+    RANGE      [BOUND:0]
+    BOUND      NUMBER | PARAMETER-1
+    TARGET     WORD | {TARGET, ...}
+    EXPRESSION [! | - | & | "|" | ^] OPERAND [OPERATOR OPERAND] ... [? EXPRESSION : EXPRESSION]
+    OPERAND    [~] ... (WORD | NUMBER | (EXPRESSION) | {EXPRESSION, ...} | {NUMBER{EXPRESSION, ...}})
+    WORD       NAME | NAME[NUMBER] | NAME[NUMBER:NUMBER] | NAME[EXPRESSION], of a memory
 
-An expression is of names that are declared before it, numbers without x and z, brackets and operators of words.
+Numbers in ranges, selects and before braces are decimal without a width, all others have one, and neither x nor z.
+Names are declared before. Selects lie within the word, the highest bit first; a word whose width is a parameter is
+taken as a whole, and joined to none. Left to Yosys, which reads these as other tools do: precedence, how words of other
+widths are extended or cut, and addresses beyond a memory.
 """
 
 from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from siliquant.inputs import VERILOG_WORDS, InputError, short
 
-from .modules import Driver, Instance, SourceModule, Target, Token, check_once, drive
+from .modules import Driver, Instance, Pin, SourceModule, Target, Token, check_once, drive
 
 __all__ = ["Parser", "other_reset", "tokens_of"]
 
@@ -35,8 +43,23 @@ _MOST_LEVELS = 64
 """Levels of nesting, of statements and of brackets."""
 _MOST = 1 << 24
 """The largest number without a width, such as words of a memory, and the most bits of one."""
-_DIGITS = {"b": "01_", "o": "01234567_", "d": "0123456789_", "h": "0123456789abcdef_"}
-_PAIRS = {"(": ")", "[": "]", "{": "}"}
+_MOST_BITS = 1 << 23
+"""Bits of all words, numbers and concatenations of a file together: Yosys takes some 80 bytes for each."""
+_BASES = {"b": 2, "o": 8, "d": 10, "h": 16}
+_DIGITS = "0123456789abcdef"
+_MOST_DIGITS = 4000
+"""Of a decimal number: Python reads no more than 4,300."""
+_FIRST = frozenset("!-&|^")
+_OPERATORS = frozenset(("+", "-", "*", "&", "|", "^", "<<", ">>", "==", "!=", "<", ">", "<=", ">=", "&&", "||"))
+
+
+class Term(NamedTuple):
+    """What was read of an expression. width: its bits at most; None: a parameter decides. targets: what it drives as
+    the pin of an output; None where it can drive nothing.
+    """
+
+    width: int | None
+    targets: list[Target] | None = None
 
 
 def tokens_of(text: str) -> Iterator[Token]:
@@ -57,12 +80,18 @@ def tokens_of(text: str) -> Iterator[Token]:
 def _check_number(text: str, line: int) -> None:
     """No tool has its own way with a number that is too wide, and none runs out of memory."""
     width, quote, digits = text.partition("'")
-    value = int(width) if len(width) < 10 else _MOST + 1
-    if value > _MOST or (quote and value == 0):
+    bits = int(width) if len(width) < 10 else _MOST + 1
+    if bits > _MOST or (quote and bits == 0):
         what = "as wide as 1" if quote else "from 0"
         raise InputError(f"a number must be {what} to {_MOST}, not {short(width)}", place=f"line {line}")
-    if quote and not set(digits[1:].lower()) <= set(_DIGITS[digits[0].lower()]):
+    if not quote:
+        return
+    base, written = _BASES[digits[0].lower()], digits[1:].lower()
+    if written.startswith("_") or not set(written) <= {"_", *_DIGITS[:base]}:
         raise refused(text, line)
+    plain = written.replace("_", "").lstrip("0")
+    if (base == 10 and len(plain) > _MOST_DIGITS) or int(plain or "0", base).bit_length() > bits:
+        raise InputError(f"a number must fit into its width, not {short(text)}", place=f"line {line}")
 
 
 def _other_name(line: int) -> InputError:
@@ -76,25 +105,26 @@ def refused(text: str, line: int) -> InputError:
 
 
 class Parser:
-    """Takes tokens one by one."""
+    """Takes tokens one by one, and looks at the next."""
 
-    def __init__(self, tokens: Sequence[Token]) -> None:
-        self._tokens, self._at = tokens, 0
+    def __init__(self, tokens: Iterable[Token]) -> None:
+        self._tokens = iter(tokens)
+        self._line, self._levels, self._bits = 1, 0, 0
+        self._token = next(self._tokens, None)
 
     @property
     def ended(self) -> bool:
-        return self._at == len(self._tokens)
+        return self._token is None
 
     def _next(self) -> Token:
-        if self.ended:
-            return Token("the end of the file", "end", self._tokens[-1].line if self._tokens else 1)
-        return self._tokens[self._at]
+        return self._token or Token("the end of the file", "end", self._line)
 
     def _take(self) -> Token:
         token = self._next()
         if token.kind == "end":
             raise refused(token.text, token.line)
-        self._at += 1
+        self._line = token.line
+        self._token = next(self._tokens, None)
         return token
 
     def _is(self, *texts: str) -> bool:
@@ -128,8 +158,7 @@ class Parser:
                 self._expect("parameter")
                 name = self._declared(made)
                 self._expect("=")
-                self._number()
-                made.parameters[name.text] = name.line
+                made.parameters[name.text] = self._plain_number()
             self._expect(")")
         self._expect("(")
         if not self._is(")"):
@@ -148,6 +177,20 @@ class Parser:
             raise refused(token.text, token.line)
         return self._take()
 
+    def _plain_number(self) -> int:
+        token = self._number()
+        if "'" in token.text:
+            raise refused(token.text, token.line)
+        return int(token.text)
+
+    def count_bits(self, bits: int, line: int) -> None:
+        """Adds to the bits that a file has. Raises InputError where they are too many."""
+        self._bits += bits
+        if self._bits > _MOST_BITS:
+            raise InputError(
+                f"a file must have at most {_MOST_BITS} bits of words, numbers and concatenations", place=f"line {line}"
+            )
+
     def _declared(self, module: SourceModule) -> Token:
         token = self._name()
         if token.text in module.words:
@@ -161,8 +204,8 @@ class Parser:
     def _port(self, module: SourceModule) -> None:
         way = self._expect("input", "output")
         kind = self._expect("wire", "reg") if self._is("wire", "reg") else None
-        self._range()
-        token = self._declared(module)
+        width = self._range(module)
+        token = self._word(module, width)
         if way.text == "input":
             module.inputs[token.text] = token.line
             module.drivers[token.text] = [Driver(None, token.line, -1)]
@@ -173,33 +216,53 @@ class Parser:
                 raise refused(kind.text, kind.line)
             module.registers[token.text] = token.line
 
-    def _range(self) -> None:
-        """``[7:0]`` or ``[WIDTH-1:0]``: the lowest bit of every word is 0."""
+    def _word(self, module: SourceModule, width: int | str) -> Token:
+        token = self._declared(module)
+        module.widths[token.text] = width
+        if isinstance(width, int):
+            self.count_bits(width, token.line)
+        return token
+
+    def _range(self, module: SourceModule) -> int | str:
+        """``[7:0]`` or ``[WIDTH-1:0]``: the lowest bit of every word is 0. Returns the width, or its parameter."""
         if not self._took("["):
-            return
-        if self._next().kind == "number":
-            self._number()
-        else:
-            self._name()
-            self._expect("-")
-            self._expect("1")
+            return 1
+        width = self._bound(module)
         self._expect(":")
-        self._expect("0")
+        self._zero()
         self._expect("]")
+        return width
+
+    def _zero(self) -> None:
+        token = self._number()
+        if token.text != "0":
+            raise refused(token.text, token.line)
+
+    def _bound(self, module: SourceModule) -> int | str:
+        """The last place of a word or a memory; returns one more, or the parameter that it is."""
+        if self._next().kind == "number":
+            return self._plain_number() + 1
+        token = self._name()
+        if token.text not in module.parameters:
+            raise refused(token.text, token.line)
+        self._expect("-")
+        self._expect("1")
+        return token.text
 
     def _item(self, module: SourceModule) -> None:
         if self._is("wire"):
             self._wires(module)
         elif self._is("reg"):
             self._take()
-            self._range()
+            width = self._range(module)
             while True:
-                token = self._declared(module)
+                token = self._word(module, width)
                 module.registers[token.text] = token.line
-                if self._took("["):  # a memory
-                    self._expect("0")
+                if self._took("["):
+                    self._zero()
                     self._expect(":")
-                    self._expression(module, "]")
+                    self._bound(module)
+                    module.memories.add(token.text)
                     self._expect("]")
                 if not self._took(","):
                     break
@@ -208,7 +271,7 @@ class Parser:
             self._take()
             target = self._target(module)
             self._expect("=")
-            self._expression(module, ";")
+            self._expression(module)
             self._expect(";")
             drive(module, target, register=False)
         elif self._is("always"):
@@ -218,11 +281,11 @@ class Parser:
 
     def _wires(self, module: SourceModule) -> None:
         self._take()
-        self._range()
+        width = self._range(module)
         while True:
-            token = self._declared(module)
+            token = self._word(module, width)
             if self._took("="):
-                self._expression(module, ";", ",")
+                self._expression(module)
                 drive(module, [(token.text, None, token.line)], register=False)
             if not self._took(","):
                 break
@@ -266,7 +329,7 @@ class Parser:
         elif self._took("case"):
             self._bracketed(module)
             while not self._is("default", "endcase"):
-                self._expression(module, ":")
+                self._expression(module)
                 self._expect(":")
                 yield from self._statement(module, level + 1)
             if self._took("default"):
@@ -283,13 +346,13 @@ class Parser:
                     place=f"line {self._next().line}",
                 )
             self._expect("<=")
-            self._expression(module, ";")
+            self._expression(module)
             self._expect(";")
             yield from target
 
     def _bracketed(self, module: SourceModule) -> None:
         self._expect("(")
-        self._expression(module, ")")
+        self._expression(module)
         self._expect(")")
 
     def _target(self, module: SourceModule, level: int = 0) -> list[Target]:
@@ -303,97 +366,141 @@ class Parser:
                 found += self._target(module, level + 1)
             self._expect("}")
             return found
+        return [self._selected(module)[1]]
+
+    def _selected(self, module: SourceModule) -> tuple[int | None, Target]:
+        """A word or some of its bits: how many, and what it is to be assigned to."""
         token = self._name()
-        if token.text not in module.words:
-            raise InputError(f"{token.text} must be declared before it is used", place=f"line {token.line}")
+        name, place = token.text, f"line {token.line}"
         if self._is("."):
             raise _other_name(token.line)
+        if name not in module.words:
+            raise InputError(f"{name} must be declared before it is used", place=place)
+        if name not in module.widths:
+            raise InputError(f"{name} must be a wire, a reg or a port to stand here", place=place)
+        found = module.widths[name]
+        width = found if isinstance(found, int) else None
+        if name in module.memories:
+            self._expect("[")
+            self._expression(module)
+            self._expect("]")
+            return width, (name, None, token.line)
         if not self._took("["):
-            return [(token.text, None, token.line)]
-        begins = self._at
-        self._expression(module, "]")
-        inside = self._tokens[begins : self._at]
+            return width, (name, None, token.line)
+        high = low = self._plain_number()
+        if self._took(":"):
+            low = self._plain_number()
         self._expect("]")
-        numbers = [int(each.text) for each in inside if each.kind == "number" and each.text.isdigit()]
-        shape = [each.text if each.kind == "symbol" else each.kind for each in inside]
-        if shape not in (["number"], ["number", ":", "number"]) or not numbers or shape.count("number") != len(numbers):
-            return [(token.text, None, token.line)]
-        return [(token.text, (min(numbers), max(numbers)), token.line)]
+        if width is None:
+            raise InputError(f"{name} must be taken as a whole, since its width is a parameter", place=place)
+        if not low <= high < width:
+            said = f"{high}:{low}" if high != low else str(low)
+            raise InputError(f"bits of {name} must be selected from {width - 1} down to 0, not {said}", place=place)
+        return high - low + 1, (name, (low, high), token.line)
 
-    def _expression(self, module: SourceModule, *ends: str) -> None:
-        """Everything up to one of ``ends`` outside of brackets."""
-        opened: list[str] = []
-        empty = True
-        while opened or not self._is(*ends):
-            token = self._take()
-            empty = False
-            if token.text in _PAIRS:
-                opened.append(_PAIRS[token.text])
-                if token.text == "(" and self._is("*"):
-                    raise InputError(
-                        "it must have no attributes, which tools obey differently", place=f"line {token.line}"
-                    )
-                if len(opened) > 4 * _MOST_LEVELS:
-                    raise InputError("brackets are nested too deep", place=f"line {token.line}")
-            elif opened and token.text == opened[-1]:
-                opened.pop()
-            elif token.kind == "number":
-                inside = opened or ends
-                if "'" not in token.text and not self._is("{") and "]" not in inside:
-                    raise InputError(
-                        f"a number in an expression must have its width, as 4'd{token.text} has",
-                        place=f"line {token.line}",
-                    )
-            elif token.kind == "name":
-                if token.text in VERILOG_WORDS:
-                    raise refused(token.text, token.line)
-                if token.text not in module.words:
-                    raise InputError(f"{token.text} must be declared before it is used", place=f"line {token.line}")
-            elif token.text in (";", ")", "]", "}", ".", "@", "#", "="):
-                if token.text == "." and self._next().kind == "name":
-                    raise _other_name(token.line)
-                raise refused(token.text, token.line)
-        if empty:
-            raise refused(self._next().text, self._next().line)
+    def _expression(self, module: SourceModule) -> Term:
+        self._levels += 1
+        if self._levels > _MOST_LEVELS:
+            raise InputError("brackets are nested too deep", place=f"line {self._next().line}")
+        terms = []
+        plain = True
+        while True:
+            if self._is(*_FIRST):
+                self._take()
+                plain = False
+            terms.append(self._operand(module))
+            while self._is(*_OPERATORS):
+                self._take()
+                terms.append(self._operand(module))
+            if not self._took("?"):
+                break
+            terms[-1] = self._expression(module)
+            self._expect(":")
+        self._levels -= 1
+        if len(terms) == 1 and plain:
+            return terms[0]
+        widths = [term.width for term in terms if term.width is not None]
+        return Term(max(widths) if len(widths) == len(terms) else None)
+
+    def _operand(self, module: SourceModule) -> Term:
+        plain = not self._is("~")
+        while self._took("~"):
+            pass
+        token = self._next()
+        if token.kind == "number":
+            self._take()
+            if "'" not in token.text:
+                raise InputError(
+                    f"a number in an expression must have its width, as 4'd{token.text} has", place=f"line {token.line}"
+                )
+            bits = int(token.text.partition("'")[0])
+            self.count_bits(bits, token.line)
+            return Term(bits)
+        if self._took("("):
+            if self._is("*"):
+                raise InputError("it must have no attributes, which tools obey differently", place=f"line {token.line}")
+            width = self._expression(module).width
+            self._expect(")")
+            return Term(width)
+        if self._took("{"):
+            term = self._concatenation(module, token.line)
+            return term if plain else Term(term.width)
+        width, target = self._selected(module)
+        return Term(width, [target] if plain else None)
+
+    def _concatenation(self, module: SourceModule, line: int) -> Term:
+        """What is behind a brace, with the brace that ends it."""
+        times = None
+        if self._next().kind == "number" and "'" not in self._next().text:
+            times = self._plain_number()
+            if times == 0:
+                raise InputError("bits must be repeated at least once", place=f"line {line}")
+            self._expect("{")
+        terms = [self._expression(module)]
+        while self._took(","):
+            terms.append(self._expression(module))
+        self._expect("}")
+        widths = [term.width for term in terms if term.width is not None]
+        if len(widths) < len(terms):
+            raise InputError("words whose width is a parameter must not be joined", place=f"line {line}")
+        width = sum(widths) * (times or 1)
+        self.count_bits(width, line)
+        if times is not None:
+            self._expect("}")
+            return Term(width)
+        targets = [term.targets for term in terms if term.targets is not None]
+        whole = [target for each in targets for target in each] if len(targets) == len(terms) else None
+        return Term(width, whole)
 
     def _instance(self, module: SourceModule) -> None:
         kind = self._name()
+        given: dict[str, int] = {}
         if self._took("#"):
             self._expect("(")
-            while True:
+            while not given or self._took(","):
                 self._expect(".")
-                self._name()
+                name = self._name()
+                if name.text in given:
+                    raise InputError(f"parameter {name.text} must be given once", place=f"line {name.line}")
                 self._expect("(")
-                self._number()
+                given[name.text] = self._plain_number()
                 self._expect(")")
-                if not self._took(","):
-                    break
             self._expect(")")
         token = self._declared(module)
         self._expect("(")
-        pins: dict[str, Sequence[Token]] = {}
+        pins: dict[str, Pin] = {}
         while not pins or self._took(","):
             self._expect(".")
             pin = self._name()
             if pin.text in pins:
                 raise InputError(f"pin {pin.text} must be connected once", place=f"line {pin.line}")
             self._expect("(")
-            begins = self._at
-            if not self._is(")"):
-                self._expression(module, ")")
-            pins[pin.text] = self._tokens[begins : self._at]
+            drives = [] if self._is(")") else self._expression(module).targets
+            pins[pin.text] = Pin(pin.line, drives)
             self._expect(")")
         self._expect(")")
         self._expect(";")
-        module.instances[token.text] = Instance(token.text, kind.text, token.line, pins)
-
-    def targets_of(self, module: SourceModule, tokens: Sequence[Token]) -> list[Target]:
-        """What a pin that is an output drives."""
-        inner = Parser(tokens)
-        found = inner._target(module)
-        if not inner.ended:
-            raise refused(inner._next().text, inner._next().line)
-        return found
+        module.instances[token.text] = Instance(token.text, kind.text, token.line, given, pins)
 
 
 def other_reset(style: str, line: int) -> InputError:

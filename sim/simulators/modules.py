@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeAlias
 
 from siliquant.inputs import InputError
 
-__all__ = ["Driver", "Instance", "SourceModule", "Target", "Token", "check_drivers", "check_once", "drive"]
+__all__ = ["Driver", "Instance", "Pin", "SourceModule", "Target", "Token", "check_drivers", "check_once", "drive"]
 
 Part: TypeAlias = tuple[int, int] | None
 """The lowest and the highest bit that is driven; None: any of the word."""
@@ -34,21 +34,32 @@ class Driver:
     origin: int
 
 
+class Pin(NamedTuple):
+    """A pin of an instance. targets: what is driven where it is an output; None: what is connected can be driven by
+    nothing, as an operation or a number.
+    """
+
+    line: int
+    targets: Sequence[Target] | None
+
+
 @dataclass(frozen=True)
 class Instance:
-    """An instance in a module. pins: what is connected, by name."""
+    """An instance in a module. parameters: numbers that it gives, pins: what is connected, by name."""
 
     name: str
     module: str
     line: int
-    pins: Mapping[str, Sequence[Token]]
+    parameters: Mapping[str, int]
+    pins: Mapping[str, Pin]
 
 
 @dataclass
 class SourceModule:
-    """A module of the file, filled while it is read. outputs, inputs, parameters, registers: lines by name; words: of
-    all that it declares. drivers: by name, what drives which bits, and in which line. instances: by name. origins: how
-    many assignments, blocks and pins were seen, which numbers the next one.
+    """A module of the file, filled while it is read. outputs, inputs, registers: lines by name; words: of all that it
+    declares. parameters: their values by name. widths: of ports, wires and registers, a number or the parameter that it
+    is; memories: the names of registers that are memories. drivers: by name, what drives which bits, and in which
+    line. instances: by name. origins: how many assignments, blocks and pins were seen, which numbers the next one.
     """
 
     name: str
@@ -57,6 +68,8 @@ class SourceModule:
     outputs: dict[str, int] = field(default_factory=dict)
     parameters: dict[str, int] = field(default_factory=dict)
     words: dict[str, int] = field(default_factory=dict)
+    widths: dict[str, int | str] = field(default_factory=dict)
+    memories: set[str] = field(default_factory=set)
     registers: dict[str, int] = field(default_factory=dict)
     drivers: dict[str, list[Driver]] = field(default_factory=dict)
     instances: dict[str, Instance] = field(default_factory=dict)

@@ -24,7 +24,12 @@ NETLIST_SOURCES = (Path(__file__), Path(__file__).with_name("netlist_worker.py")
 
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 _PRAGMA = re.compile(  # what synthesis obeys and simulators do not
-    r"(?://|/\*)\W*(?:(?:synopsys|synthesis|rtl_synthesis|pragma|ambit|cadence|exemplar|xilinx|altera|quartus|vcs|psl)\b"
+    r"(?://|/\*)\W*(?:"
+    # The name of a tool, and then one of its orders: a word with an underscore, a value that is given, or one of these
+    # words. So a sentence may begin with the name.
+    r"(?:synopsys|synthesis|rtl_synthesis|pragma|ambit|cadence|exemplar|xilinx|altera|quartus|vcs|psl)\b[\s:]*"
+    r"(?:\w*_\w*|\w+\s*=|(?:o(?:n|ff)|keep|preserve|noprune|attribute|template|enum|label|resource|protect(?:ed)?"
+    r"|(?:rom|ram|mult)style|coverage|assert|assume|cover|default|property|sequence|endpoint|restrict|fairness)\b)"
     r"|translate_o(?:n|ff)\b|(?:full|parallel)_case\b|verilator\b(?! lint_o(?:n|ff)\b))",
     re.IGNORECASE,
 )

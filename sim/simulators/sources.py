@@ -10,7 +10,8 @@ Verilog is refused: tasks, functions, generate, gates, wired and three-state net
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from codecs import BOM_UTF8
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from siliquant.inputs import InputError, text_of
@@ -73,9 +74,10 @@ class Source:
 
 def read_source(content: bytes) -> Source:
     """The modules of a file in UTF-8. Raises InputError with the line of the first thing that is not taken."""
-    verilog = text_of(content)
-    text = plain_verilog(verilog)
-    parser = Parser(list(tokens_of(text)))
+    if content.startswith(BOM_UTF8):
+        raise InputError("must have no byte order mark, which not all tools take", place="line 1")
+    text = plain_verilog(text_of(content))
+    parser = Parser(tokens_of(text))
     modules: dict[str, SourceModule] = {}
     while not parser.ended:
         module = parser.module()
@@ -86,8 +88,10 @@ def read_source(content: bytes) -> Source:
             )
         modules[module.name] = module
     for module in modules.values():
-        _check_instances(parser, module, modules)
+        _check_instances(module, modules)
         check_drivers(module)
+    for line, bits in _made_by_parameters(modules):
+        parser.count_bits(bits, line)
     return Source(text, hashlib.sha256(content).hexdigest(), modules)
 
 
@@ -100,20 +104,41 @@ def check_reset_port(module: SourceModule) -> None:
 def check_no_parameters(module: SourceModule) -> None:
     """Raises InputError for a module that may be another one elsewhere."""
     if module.parameters:
-        name, line = next(iter(module.parameters.items()))
-        raise InputError(f"{module.name} must have no parameters, as {name} is", place=f"line {line}")
+        name = next(iter(module.parameters))
+        raise InputError(f"{module.name} must have no parameters, as {name} is", place=f"line {module.words[name]}")
 
 
-def _check_instances(parser: Parser, module: SourceModule, modules: Mapping[str, SourceModule]) -> None:
+def _check_instances(module: SourceModule, modules: Mapping[str, SourceModule]) -> None:
     """Pins are ports, and outputs drive words."""
     for instance in module.instances.values():
         other = modules.get(instance.module)
         if other is None:
             continue  # who needs it says so
-        for pin, tokens in instance.pins.items():
-            if pin not in other.inputs and pin not in other.outputs:
+        if lacking := instance.parameters.keys() - other.parameters.keys():
+            raise InputError(
+                f"module {other.name} (line {other.line}) has no parameter {min(lacking)}",
+                place=f"line {instance.line}",
+            )
+        for name, pin in instance.pins.items():
+            if name not in other.inputs and name not in other.outputs:
                 raise InputError(
-                    f"module {other.name} (line {other.line}) has no port {pin}", place=f"line {instance.line}"
+                    f"module {other.name} (line {other.line}) has no port {name}", place=f"line {instance.line}"
                 )
-            if pin in other.outputs and tokens:
-                drive(module, parser.targets_of(module, tokens), register=False)
+            if name in other.outputs:
+                if pin.targets is None:
+                    raise InputError(
+                        f"the output {name} of {instance.name} must be connected to wires", place=f"line {pin.line}"
+                    )
+                drive(module, pin.targets, register=False)
+
+
+def _made_by_parameters(modules: Mapping[str, SourceModule]) -> Iterator[tuple[int, int]]:
+    """The line and the bits of each module whose widths are parameters, once for each set of these."""
+    seen = set()
+    for instance in (instance for module in modules.values() for instance in module.instances.values()):
+        key = (instance.module, frozenset(instance.parameters.items()))
+        if key not in seen and instance.module in modules:
+            seen.add(key)
+            module = modules[instance.module]
+            values = {**module.parameters, **instance.parameters}
+            yield instance.line, sum(values[width] for width in module.widths.values() if isinstance(width, str))

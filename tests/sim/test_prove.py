@@ -103,7 +103,7 @@ def ends(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]
 def test_a_file_is_proved_or_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     spec = UniformSpec(weight_bits=2, activation_bits=2, lanes=1)
     path = tmp_path / "mine.v"
-    path.write_bytes(b"\xef\xbb\xbf// taken away\r\n" + to_verilog([spec], "own_").encode())
+    path.write_bytes(b"// taken away\r\n" + to_verilog([spec], "own_").encode())
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     prove.main([*SMALL, "--verilog", str(path), "--out", str(tmp_path / "out.json")])
     assert f"proved: {spec.name}, Verilog {digest[:12]}. What" in capsys.readouterr().out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from rtl.requant import ThresholdSpec
 from rtl.verilog import to_verilog
 from siliquant.inputs import InputError
 from sim.controllers import prove_array
+from sim.controllers.structure import prove_same
 from sim.proofs import ProofError
 from sim.simulators import read_source
 
@@ -66,7 +68,9 @@ def test_a_file_of_another_array_is_refused() -> None:
 
 def test_controllers_instantiate_nothing_and_arrays_have_no_parameters() -> None:
     inside = VERILOG.replace("  assign issue = ", "  siliquant_full_adder spare (.a(clear));\n  assign issue = ", 1)
-    assert refused(inside) == f"{FEED}: instance spare (line) is none of the generated array"
+    assert refused(inside) == (
+        f"{FEED} (line): a controller has no instances, latches, memories or registers with another reset"
+    )
     assert refused(VERILOG.replace(f"module {TOP} (", f"module {TOP} #(parameter X = 1) (")) == (
         f"(line): {TOP} must have no parameters, as X is"
     )
@@ -77,6 +81,45 @@ def test_a_loop_that_nothing_reads_is_refused(name: str) -> None:
     whole = module(name)
     looped = VERILOG.replace(whole, whole.replace("endmodule", "  wire o; assign o = ~(o & rst);\nendmodule"))
     assert refused(looped) == f"(line): no signal of {name} must depend on itself without a register between"
+
+
+def test_every_instance_is_looked_at() -> None:
+    """Also a second one of a module, and one that nothing reads."""
+    other = module(ELEMENT).replace(ELEMENT, "other")
+    assert refused(VERILOG.replace(f"{ELEMENT} element_1_1 ", "other element_1_1 ") + other) == (
+        f"{GRID}: instance element_1_1 (line) is of another module, or has other parameters, {OTHERS}"
+    )
+    modules = {
+        "top": _module({"a": _cell("part"), "b": _cell("part")}),
+        "part": _module({}, {"o": {"direction": "output", "bits": ["0"]}}),
+    }
+    found = {**modules, "top": _module({"a": _cell("part"), "b": _cell("more")}), "more": modules["part"]}
+    with pytest.raises(ProofError, match=rf"^top: instance b is of another module, or has other parameters, {OTHERS}$"):
+        prove_same(found, modules, "top", lambda _: False)
+
+
+def _module(cells: dict[str, Any], ports: dict[str, Any] | None = None) -> dict[str, Any]:
+    """A module as Yosys writes it in JSON."""
+    return {"ports": ports or {}, "cells": cells, "netnames": {}}
+
+
+def _cell(kind: str, **pins: list[int | str]) -> dict[str, Any]:
+    directions = {pin: "output" if pin == "Y" else "input" for pin in pins}
+    return {"type": kind, "connections": pins, "port_directions": directions, "parameters": {}}
+
+
+@pytest.mark.parametrize(("cell", "said"), [
+    (_cell("$mux", A=["x"], B=[2], S=[3], Y=[4]), "a signal depends on x"),
+    (_cell("$mux", A=[2], B=[2], S=["x"], Y=[4]), "an operation depends on x"),
+    (_cell("$and", A=[2], B=["x"], Y=[4]), "an operation depends on x"),
+])  # fmt: skip
+def test_what_depends_on_x_is_equal_to_nothing(cell: dict[str, Any], said: str) -> None:
+    """Each x may be another value, so even a module is not known to be equal to itself."""
+    ports = {"a": {"direction": "input", "bits": [2]}, "s": {"direction": "input", "bits": [3]},
+             "y": {"direction": "output", "bits": [4]}}  # fmt: skip
+    modules = {"top": _module({"one": cell}, ports)}
+    with pytest.raises(ProofError, match=rf"^top: {said}$"):
+        prove_same(modules, modules, "top", lambda _: False)
 
 
 OTHERS = "than in the generated array"
@@ -99,6 +142,14 @@ FAULTS = (
      f"{TOP}: instance second (line) is none of the generated array"),
     ("an instance has another name", r" operand_controller \(", " feed (",
      f"{TOP}: instance feed (line) is none of the generated array"),
+    ("a register is the alias of another", r"reg +tile_q;(.*?)tile_q <= 1'b0;(.*?)tile_q <= [^;]*;",
+     r"wire tile_q = last_d2;\1\2",
+     f"{TOP}: tile_q[0] (line) must be a register of its own, as in the generated array, and is last_d2[0]"),
+    ("a register is an alias of a port", r"reg +tile_q;(.*?)tile_q <= 1'b0;(.*?)tile_q <= [^;]*;",
+     r"wire tile_q = start;\1\2",
+     f"{TOP} (line): the register tile_q[0] of the generated array is missing"),
+    ("a memory reads where it writes", r"read_data <= words\[read_address\]", "read_data <= words[write_address]",
+     f"siliquant_memory_1r1w: memory words (line): RD_ADDR[0] is connected to something else {OTHERS}"),
     ("a memory is shorter", r"DEPTH\(8\)", "DEPTH(7)",
      f"{TOP}: instance weight_0 (line) is of another module, or has other parameters, {OTHERS}"),
     ("a memory writes always", r"if \(write_enable\) ", "",
@@ -108,7 +159,7 @@ FAULTS = (
     ("rows are exchanged", r"activations\[1:0\]\)", "activations[3:2])",
      f"{GRID}: instance element_0_0 (line): activations[0] is connected to something else {OTHERS}"),
     ("the drain skips a row", r"\.drain_in\(drain_out_0_0\)", ".drain_in(16'd0)",
-     f"{GRID} (line): the instance element_0_0 of the generated array is missing, or reaches nothing"),
+     f"{GRID}: instance element_1_0 (line): drain_in[0] is connected to something else {OTHERS}"),
     ("an element adds otherwise", r"\{16\{clear\}\} \|", "{16{clear}} ^",
      f"{ELEMENT}: register accumulator_q[0] (line) takes another value {OTHERS}"),
     ("a register more that is read", r"reg +\[15:0\] drain_q;(.*?)\{16\{clear\}\}",

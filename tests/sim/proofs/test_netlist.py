@@ -168,7 +168,7 @@ STRANGE = (
     ("the full adder adds", r"assign carry = [^;]*;", "assign carry = a + b + c;",
      "siliquant_full_adder (line 160): a function must be of plain gates, not of add"),
     ("a full adder has parameters", r"siliquant_full_adder (\w+ \()", r"siliquant_full_adder #(.X(1)) \1",
-     f"{NAME}: full adder sum_c0_l1_0 (line 61) must have no parameters"),
+     "line 61: module siliquant_full_adder (line 160) has no parameter X"),
     ("the full adder may be another", r"module siliquant_full_adder", "module siliquant_full_adder #(parameter X = 0)",
      "line 160: siliquant_full_adder must have no parameters, as X is"),
     ("a register more", r"valid_q1 <= valid_q0;", "valid_q1 <= late; late <= valid_q0;",

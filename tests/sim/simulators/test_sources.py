@@ -10,7 +10,7 @@ from rtl.array import Architecture, ArraySpec
 from rtl.mac import BitSerialSpec, LoomSpec, SubwordSpec, UniformSpec, XnorSpec
 from rtl.requant import MultiplierSpec, PartialSumSpec, ThresholdSpec
 from rtl.verilog import Generated, Reset, to_verilog
-from siliquant.inputs import InputError
+from siliquant.inputs import InputError, short
 from sim.simulators import read_source
 
 GENERATED: tuple[Generated, ...] = (
@@ -33,12 +33,19 @@ def test_what_is_generated_is_taken(spec: Generated) -> None:
     assert {"siliquant_full_adder", spec.name} <= source.modules.keys() or "full_adder" not in verilog
 
 
+def shown(order: str) -> str:
+    return repr(f"// {order}")
+
+
+NINES = f"4'd{'9' * 5000}"
 BEGIN = "module m (\n  input wire clk,\n  input wire [3:0] a,\n  output wire [3:0] y,\n  output reg q\n);\n"
 ONLY = "it must have only what siliquant gen writes (docs/verification.md), not "
 PLAIN = (
     "Verilog must have no strings, system tasks, escaped names, directives beside include guards, delays, "
     "or initial blocks, not "
 )
+MANY = "line 7: a file must have at most 8388608 bits of words, numbers and concatenations"
+BELOW = "\nendmodule\nmodule p #(parameter W = 1) (input wire [W-1:0] i);"
 BLOCKING = "register q must take its value with <=: with =, what reads it at the same edge may see its value of before or after"  # noqa: E501
 BROKEN = (  # lines behind the header, which has six, and what is said
     ("  always @(posedge clk) q = a[0];", f"line 7: {BLOCKING}"),
@@ -75,7 +82,45 @@ BROKEN = (  # lines behind the header, which has six, and what is said
     ("  wire [8:1] b;", f"line 7: {ONLY}'1'"),
     ("  wire signed [3:0] b;", f"line 7: {ONLY}'signed'"),
     ("  reg b = 1'b1;", f"line 7: {ONLY}'='"),
-    ("  assign y = n.i;", "line 7: n must be declared before it is used"),
+    ("  assign y = n.i;", "line 7: names of other modules (a.b) are not taken: Yosys reads them as new ones"),
+    ("  assign y = {4{a[7]}};", "line 7: bits of a must be selected from 3 down to 0, not 7"),
+    ("  assign y[7:4] = a;", "line 7: bits of y must be selected from 3 down to 0, not 7:4"),
+    ("  assign y = a[0:3];", "line 7: bits of a must be selected from 3 down to 0, not 0:3"),
+    ("  n one (.i(clk[1]), .o(y[0]));", "line 7: bits of clk must be selected from 0 down to 0, not 1"),
+    ("  n one (.i(clk), .o(y[4]));", "line 7: bits of y must be selected from 3 down to 0, not 4"),
+    ("  n one (.i(clk), .o(y[0] | a[0]));", "line 7: the output o of one must be connected to wires"),
+    ("  n one (.i(clk), .o(~y[0]));", "line 7: the output o of one must be connected to wires"),
+    ("  n one (.i(clk));\n  assign y = one;", "line 8: one must be a wire, a reg or a port to stand here"),
+    ("  assign y = a[a];", f"line 7: {ONLY}'a'"),
+    ("  assign y = a[2'd1];", f"line 7: {ONLY}\"2'd1\""),
+    ("  assign y = a[a[1:0] +: 1];", f"line 7: {ONLY}'a'"),
+    ("  assign y = a[1 +: 2];", f"line 7: {ONLY}'+'"),
+    ("  reg [3:0] words [0:7];\n  assign y = words;", f"line 8: {ONLY}';'"),
+    ("  reg [3:0] words [0:7];\n  assign y = words[a][0];", f"line 8: {ONLY}'['"),
+    ("  reg [3:0] words [0:a];", f"line 7: {ONLY}'a'"),
+    ("  reg [3:0] words [1:7];", f"line 7: {ONLY}'1'"),
+    ("  wire [a-1:0] b;", f"line 7: {ONLY}'a'"),
+    ("  wire [4'd3:0] b;", f"line 7: {ONLY}\"4'd3\""),
+    ("  assign y = 4'b_1;", f"line 7: {ONLY}\"4'b_1\""),
+    ("  assign y = 4'd16;", "line 7: a number must fit into its width, not \"4'd16\""),
+    ("  assign y = 4'h1_f;", "line 7: a number must fit into its width, not \"4'h1_f\""),
+    (f"  assign y = 4'd{'9' * 5000};", f"line 7: a number must fit into its width, not {short(NINES)}"),
+    ("  assign y = a +;", f"line 7: {ONLY}';'"),
+    ("  assign y = a a;", f"line 7: {ONLY}'a'"),
+    ("  assign y = a & & a;", f"line 7: {ONLY}'&'"),
+    ("  assign y = a - - a;", f"line 7: {ONLY}'-'"),
+    ("  assign y = a ? a;", f"line 7: {ONLY}';'"),
+    ("  assign y = {};", f"line 7: {ONLY}'}}'"),
+    ("  assign y = {2{a}, a};", f"line 7: {ONLY}','"),
+    ("  assign y = {0{a}};", "line 7: bits must be repeated at least once"),
+    ("  wire b = |{16777215{a}};", MANY),
+    ("  wire b = |{3000{{3000{a}}}};", MANY),
+    ("  wire [8388607:0] b;", MANY),
+    ("  wire b = |8388608'd1;", MANY),
+    (f"  p #(.W(9), .W(9)) one (.i(a));{BELOW}", "line 7: parameter W must be given once"),
+    (f"  p #(.V(9)) one (.i(a));{BELOW}", "line 7: module p (line 9) has no parameter V"),
+    (f"  p #(.W(8388608)) one (.i(a));{BELOW}",
+     MANY),
     ("  n one (.i(a[0]));\n  assign y = one.i;",
      "line 8: names of other modules (a.b) are not taken: Yosys reads them as new ones"),
     ("  n one (.i(a[0]));\n  assign one.i = 1'b1;",
@@ -146,8 +191,36 @@ BROKEN = (  # lines behind the header, which has six, and what is said
      "line 7: a comment must be no order to a tool, as '/* synthesis full_case */' is"),
     ("  //pragma translate_off", "line 7: a comment must be no order to a tool, as '//pragma translate_off' is"),
     ("  /* open", f"line 7: {PLAIN}'/*'"),
+    *((f"  // {order}", f"line 7: a comment must be no order to a tool, as {shown(order)} is") for order in (
+        "synopsys dc_script_begin", "Synthesis syn_keep = 1", "synthesis keep", "synthesis loc=\"A1\"",
+        "pragma protect", "psl assert always a", "xilinx attribute x", "vcs coverage off", "verilator public",
+        "full_case",
+    )),
 )  # fmt: skip
 END = "\nendmodule\nmodule n (input wire i, output wire o);\n  assign o = i;\nendmodule\n"
+
+
+@pytest.mark.parametrize("words", [
+    "synthesis of the sums follows", "Synthesis, as in the manual", "synthesis keeps these registers",
+    "Xilinx calls it a LUT", "cadence of the steps: 4", "verilator lint_off UNUSED", "pragmas are none",
+])  # fmt: skip
+def test_a_comment_may_begin_with_the_name_of_a_tool(words: str) -> None:
+    assert read_source(f"{BEGIN}  // {words}\n  /* {words} */{END}".encode()).module("m").line == 1
+
+
+def test_what_an_expression_may_have() -> None:
+    lines = (
+        "  wire [7:0] b = {{3{a[3]}}, ~a, 1'b0};\n  reg [3:0] words [0:7];\n"
+        "  wire c = b[7:4] == a ? (!a[0]) & ~(a[1] | (^b)) : a[0] ? (-a) != 4'hf : &{a, b};\n"
+        "  wire [3:0] d, e;\n  n one (.i(c), .o(d[0]));\n  n two (.i(words[a[2:0]] >= b), .o({d[1]}));\n"
+        "  n three (.i(b[0]), .o());\n  p #(.W(4)) four (.i(a * b - e));\n"
+        "  wire f = " + "".join(f"a == 4'd{place} ? b[{place % 8}] : " for place in range(16)) * 20 + "1'b0;\n"
+    )
+    module = read_source(f"{BEGIN}{lines}{BELOW}{END}".encode()).module("m")
+    assert module.widths["b"] == 8
+    assert module.memories == {"words"}
+    assert [driver.part for driver in module.drivers["d"]] == [(0, 0), (1, 1)]
+    assert module.instances["four"].parameters == {"W": 4}
 
 
 @pytest.mark.parametrize(("lines", "said"), BROKEN, ids=[each[0].strip()[:40] for each in BROKEN])
@@ -192,8 +265,13 @@ def test_modules_are_named() -> None:
 def test_the_sum_is_that_of_the_bytes() -> None:
     import hashlib
 
-    for content in (b"\xef\xbb\xbf// a\r\n", b"// a\r\n", b"// a\n"):
+    for content in (b"// a\r\n", b"// a\n"):
         assert read_source(content).sha256 == hashlib.sha256(content).hexdigest()
+
+
+def test_a_byte_order_mark_is_refused_as_icarus_and_yosys_do() -> None:
+    with pytest.raises(InputError, match=r"^line 1: must have no byte order mark, which not all tools take$"):
+        read_source(b"\xef\xbb\xbf// a\n")
 
 
 @pytest.mark.parametrize("style", list(Reset)[1:], ids=lambda style: style.value)
