@@ -60,6 +60,7 @@ class Parser(argparse.ArgumentParser):
         self, *, prog: str, description: str | None, epilog: str = "", add_help: bool = True, rare: bool = False
     ) -> None:
         self.suggestions = {}
+        self.checks: list[Callable[[argparse.Namespace], None]] = []  # of lines that have no other error
         self.given: frozenset[str] = frozenset()
         self.stored: dict[str, Any] = {}
         self._hidden: argparse._ArgumentGroup | None = None
@@ -104,6 +105,18 @@ class Parser(argparse.ArgumentParser):
         self.given = frozenset(text.partition("=")[0] for text in line if text.startswith("--"))
         self.stored = {}
         return super().parse_known_args(line, namespace)
+
+    def parse_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> argparse.Namespace:
+        """As argparse; then what has to look outside the line, such as at folders."""
+        found = super().parse_args(args, namespace)
+        try:
+            for check in self.checks:
+                check(found)
+        except argparse.ArgumentError as error:
+            self.error(str(error))
+        return found
 
     def only_with(self, needed: str, holds: bool, *options: str) -> None:
         """Raises InputError for the first of ``options`` that was given, where what gives it an effect does not hold.

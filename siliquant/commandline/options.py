@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from argparse import Action, ArgumentError, ArgumentParser, Namespace, _ActionsContainer
+from argparse import Action, ArgumentError, Namespace, _ActionsContainer
 from pathlib import Path
-from typing import Any
 
 from siliquant.files import check_place
 from siliquant.inputs import FileError, integer
 from siliquant.processes import cores
 
-from .cli import Once, Parser
+from .cli import Parser
 
 __all__ = [
     "MOST_JOBS",
@@ -39,18 +38,17 @@ def add_out_file(parser: Parser, holds: str, *, required: bool = False) -> Actio
     """``--out FILE``; ``holds``: what is written there. A place that cannot be written is told before anything is
     done for it.
     """
-    return parser.add_argument(
-        "--out", action=_OutFile, type=Path, metavar="FILE", required=required, help=f"output file: {holds}"
-    )
+    action = parser.add_argument("--out", type=Path, metavar="FILE", required=required, help=f"output file: {holds}")
 
-
-class _OutFile(Once):
-    def __call__(self, parser: ArgumentParser, namespace: Namespace, values: Any, option: str | None = None) -> None:
-        super().__call__(parser, namespace, values, option)
+    def check(options: Namespace) -> None:
         try:
-            check_place(values)
+            if options.out is not None:
+                check_place(options.out)
         except FileError as error:
-            raise ArgumentError(self, str(error)) from None
+            raise ArgumentError(action, str(error)) from None
+
+    parser.checks.append(check)
+    return action
 
 
 def add_format(parser: Parser, *forms: str) -> Action:

@@ -17,6 +17,7 @@ __all__ = [
     "MissingFileError",
     "SiliquantError",
     "ToolError",
+    "integer_at",
     "middle_out",
     "printable",
     "require",
@@ -62,6 +63,16 @@ def require(right: bool, must: str, value: object, place: str) -> None:
     """
     if not right:
         raise InputError(f"must {must}, not {short(value)}", place=place)
+
+
+def integer_at(value: object, low: int, high: int, place: str) -> int:
+    """An integer of a JSON file. Raises InputError, with its place there, for what is none (``true``, ``1.0``) or
+    not from ``low`` to ``high``.
+    """
+    must = f"be {low}" if low == high else f"be an integer from {low} to {high}"
+    require(type(value) is int and low <= value <= high, must, value, place)
+    assert isinstance(value, int)
+    return value
 
 
 class InputTypeError(InputError, TypeError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,7 @@ from rtl.mac import DESIGNS
 from rtl.requant import MultiplierSpec, ThresholdSpec
 from rtl.spec import MAX_BITS
 from rtl.verilog import Reset
-from siliquant.inputs import listing, member, require
+from siliquant.inputs import integer_at, listing, member, require
 from sim.fuzzing import ARRAY, ENGINES, KINDS, UNITS, NetworkSpec
 
 from .network_drawing import FAMILIES
@@ -117,35 +117,21 @@ class Tally:
         """What :meth:`plain` gave. Raises InputError, with the place, for what no run has: other names, values that no
         design takes, counts that do not go together.
         """
-        made = cls()
-        for kind, number in member(data, "cases", dict).items():
-            made.cases[_named("cases", kind, KINDS)] = _count(f"cases.{kind}", number)
-        for what, counts in (("engines", made.engines), ("compared", made.compared)):
-            for kind, numbers in member(data, what, dict).items():
-                place = f"{what}.{_named(what, kind, KINDS)}"
-                require(isinstance(numbers, dict), "be an object", numbers, place)
-                for name, number in numbers.items():
-                    _named(place, name, ENGINES[kind] if what == "engines" else COMPARED)
-                    most = made.cases[kind] if what == "engines" else _MOST
-                    counts[kind, name] = _count(f"{place}.{name}", number, most)
-        for design, names in member(data, "values", dict).items():
-            _named("values", design, _KINDS_OF)
-            require(isinstance(names, dict), "be an object", names, f"values.{design}")
-            for name, numbers in names.items():
-                place = f"values.{design}.{name[:_MOST_TEXT]}"
-                known = len(name) <= _MOST_TEXT and _PARAMETER.fullmatch(name) is not None
-                require(known, "have names of parameters", name, f"values.{design}")
-                require(isinstance(numbers, dict), "be an object", numbers, place)
-                for value, number in numbers.items():
-                    _check_value(design, name, value, place)
-                    made.values[design, name, value] = _count(f"{place}.{value}", number)
+        cases = Counter({kind: integer_at(number, 0, _MOST, f"cases.{kind}")
+                         for kind, number in _members(member(data, "cases", dict), "cases", KINDS)})  # fmt: skip
+        made = cls(
+            cases=cases,
+            engines=_counted(data, "engines", lambda kind: (ENGINES[kind], cases[kind])),
+            compared=_counted(data, "compared", lambda kind: (COMPARED, _MOST)),
+            values=_drawn(data),
+        )
         for kind in KINDS:
             drawn = sum(
                 number for (design, name, _), number in made.values.items()
                 if _KINDS_OF[design] == kind and name == _ONCE[kind]
             )  # fmt: skip
-            must = f"have as many values of {_ONCE[kind]} of cases of {kind} as these are, {made.cases[kind]}"
-            require(drawn == made.cases[kind], must, drawn, "values")
+            must = f"have as many values of {_ONCE[kind]} of cases of {kind} as these are, {cases[kind]}"
+            require(drawn == cases[kind], must, drawn, "values")
         return made
 
     def by_kind(self) -> Iterator[list[str]]:
@@ -179,14 +165,40 @@ def _by_kind(counts: Mapping[tuple[str, str], int]) -> dict[str, dict[str, int]]
     return found
 
 
-def _named(place: str, name: str, known: Sequence[str] | Mapping[str, Any]) -> str:
-    require(name in known, f"have names of {listing(known)}", name, place)
-    return name
+def _members(found: Any, place: str, known: Collection[str]) -> Iterator[tuple[str, Any]]:
+    """The members of an object in the file, all with names that are known."""
+    require(isinstance(found, dict), "be an object", found, place)
+    for name, value in found.items():
+        require(name in known, f"have names of {listing(known)}", name, place)
+        yield name, value
 
 
-def _count(place: str, number: Any, most: int = _MOST) -> int:
-    require(type(number) is int and 0 <= number <= most, f"be an integer from 0 to {most}", number, place)
-    return int(number)
+def _counted(
+    data: Mapping[str, Any], what: str, about: Callable[[str], tuple[Collection[str], int]]
+) -> Counter[tuple[str, str]]:
+    """Counts by kind and name; ``about`` a kind: the names, and the largest count."""
+    found: Counter[tuple[str, str]] = Counter()
+    for kind, numbers in _members(member(data, what, dict), what, KINDS):
+        known, most = about(kind)
+        for name, number in _members(numbers, f"{what}.{kind}", known):
+            found[kind, name] = integer_at(number, 0, most, f"{what}.{kind}.{name}")
+    return found
+
+
+def _drawn(data: Mapping[str, Any]) -> Counter[Value]:
+    """Counts by design, parameter and value."""
+    found: Counter[Value] = Counter()
+    for design, names in _members(member(data, "values", dict), "values", _KINDS_OF):
+        require(isinstance(names, dict), "be an object", names, f"values.{design}")
+        for name, numbers in names.items():
+            known = len(name) <= _MOST_TEXT and _PARAMETER.fullmatch(name) is not None
+            require(known, "have names of parameters", name, f"values.{design}")
+            place = f"values.{design}.{name}"
+            require(isinstance(numbers, dict), "be an object", numbers, place)
+            for value, number in numbers.items():
+                _check_value(design, name, value, place)
+                found[design, name, value] = integer_at(number, 0, _MOST, f"{place}.{value}")
+    return found
 
 
 def _check_value(design: str, name: str, value: str, place: str) -> None:

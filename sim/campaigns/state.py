@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from siliquant.files import write_atomically
-from siliquant.inputs import InputError, json_object, listing, member, read_text, require
+from siliquant.inputs import InputError, integer_at, json_object, listing, member, read_text, require
 from sim.fuzzing import KINDS
 
 from .coverage import Tally
@@ -86,8 +86,9 @@ class Campaign:
 def _campaign(data: Mapping[str, Any], folder: Path) -> Campaign:
     for name in data:
         require(name in _MEMBERS, f"have {listing(_MEMBERS)}", name, "it")
-    _number(data, "version", _VERSION, _VERSION)
-    seed, following = _number(data, "seed", 0, _MOST_SEED), _number(data, "next", 0, MOST_CASES)
+    integer_at(data.get("version"), _VERSION, _VERSION, "version")
+    seed = integer_at(data.get("seed"), 0, _MOST_SEED, "seed")
+    following = integer_at(data.get("next"), 0, MOST_CASES, "next")
     kinds = member(data, "kinds", list)
     right = bool(kinds) and kinds == [kind for kind in KINDS if kind in kinds]
     require(right, f"be of {listing(KINDS)}, in this order", kinds, "kinds")
@@ -126,9 +127,8 @@ def _pieces(data: Mapping[str, Any], total: int) -> dict[str, Piece]:
         place = f"pieces.{code[:8]}"
         right = isinstance(about, dict) and about.keys() == {"cases", "seconds"}
         require(right, "be an object of cases and seconds", about, place)
-        cases, seconds = about["cases"], about["seconds"]
-        require(type(cases) is int and 0 <= cases <= total, f"be an integer from 0 to {total}", cases, f"{place}.cases")
-        pieces[code] = Piece(cases, _seconds(seconds, f"{place}.seconds"))
+        cases = integer_at(about["cases"], 0, total, f"{place}.cases")
+        pieces[code] = Piece(cases, _seconds(about["seconds"], f"{place}.seconds"))
     ran = sum(piece.cases for piece in pieces.values())
     require(ran == total, f"have as many cases as there are, {total}", ran, "pieces")
     seconds, all_seconds = data.get("seconds"), sum(piece.seconds for piece in pieces.values())
@@ -141,10 +141,3 @@ def _seconds(value: Any, place: str) -> float:
     right = type(value) in (int, float) and 0 <= value <= _MOST_SECONDS
     require(right, f"be a number from 0 to {_MOST_SECONDS:g}", value, place)
     return float(value)
-
-
-def _number(data: Mapping[str, Any], name: str, low: int, high: int) -> int:
-    value = data.get(name)
-    must = f"be {low}" if low == high else f"be an integer from {low} to {high}"
-    require(type(value) is int and low <= value <= high, must, value, name)
-    return int(value)  # type: ignore[arg-type]

@@ -60,6 +60,14 @@ def test_a_hyphen_is_no_path(name: str, capsys: pytest.CaptureFixture[str]) -> N
             assert said == f"argument {'/'.join(action.option_strings)}: must be a path, not '-'"
 
 
+def needed(name: str) -> list[str]:
+    """A line with all that a command cannot do without, but for the output file."""
+    made = command_named(name).make_parser()
+    wanted = [each for each in made._actions if each.required and each.dest != "out"]
+    wanted += [group._group_actions[0] for group in made._mutually_exclusive_groups if group.required]
+    return [word for each in wanted for word in (each.option_strings[-1], str(next(iter(each.choices or ["1"]))))]
+
+
 @pytest.mark.parametrize("name", [name for name in NAMES if any(each.metavar == "FILE" and each.dest == "out"
                                                                 for each in options(name))])  # fmt: skip
 def test_an_output_file_that_cannot_be_written_is_told_first(
@@ -71,7 +79,7 @@ def test_an_output_file_that_cannot_be_written_is_told_first(
         (tmp_path / "file" / "out.json", ": cannot be written: Not a directory"),
         (Path("/proc/nowhere/out.json"), ": cannot be written: No such file or directory"),
     ):
-        said = refused(command_named(name).make_parser(), ["--out", str(path)], capsys)
+        said = refused(command_named(name).make_parser(), [*needed(name), "--out", str(path)], capsys)
         assert said == f"argument --out: {path}{why}"
 
 
@@ -85,6 +93,24 @@ def test_a_place_is_tried_without_a_trace(tmp_path: Path) -> None:
     check_place(tmp_path / "link")
     assert {path.name for path in tmp_path.iterdir()} == {"dangling", "here", "link"}
     assert (tmp_path / "here").read_text() == ""
+
+
+def test_an_output_file_is_tried_where_nothing_else_is_wrong(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[Path] = []
+    monkeypatch.setattr("siliquant.commandline.options.check_place", tried.append)
+    made = Parser(prog="package.module", description=None)
+    add_out_file(made, "a table")
+    made.add_argument("--number", type=int, help="some")
+    place = str(tmp_path / "x")
+    assert refused(made, ["--out", place, "--none"], capsys) == "unrecognized arguments: --none"
+    assert refused(made, ["--out", place, "--number", "x"], capsys) == "argument --number: invalid int value: 'x'"
+    with pytest.raises(SystemExit):
+        made.parse_args(["--out", place, "--help"])
+    assert tried == []
+    made.parse_args(["--out", place])
+    assert tried == [tmp_path / "x"]
 
 
 def test_a_parser_forgets_the_line_before(tmp_path: Path) -> None:
