@@ -10,7 +10,7 @@ from transformers import PreTrainedModel
 
 from qat.data import Data, SoftLabelStore, TextSplit
 from qat.settings import Options
-from qat.training import Processes
+from qat.training import Processes, steps_per_epoch
 from siliquant.inputs import without_controls
 
 __all__ = ["plan_lines"]
@@ -26,7 +26,7 @@ def plan_lines(
     workers: int,
 ) -> Iterator[str]:
     """Lines of text. ``origins`` says of options where their values come from."""
-    steps = max(len(data.train.labels) // options.batch_size, 1)
+    steps = steps_per_epoch(data, options)
     said = {
         "network": _network(options, model),
         "data": f"{data.name}: {len(data.train.labels):,} samples to train on and {len(data.test.labels):,} to test, "

@@ -36,7 +36,17 @@ from qat.files import check_network, save_model
 from qat.models import STRUCTURE, build, described, from_config, is_preset, preset, says_its_network, untrained
 from qat.network import calibrate, gemms, quantize_model, rotate
 from qat.quantisers.native import keep_freed_memory
-from qat.settings import PRESET_NAMES, Options, Scheme, merge, read_config, typed, values_of_recipe, with_policy
+from qat.settings import (
+    PRESET_NAMES,
+    Options,
+    Scheme,
+    merge,
+    read_config,
+    recorded,
+    typed,
+    values_of_recipe,
+    with_policy,
+)
 from qat.training import (
     METRICS,
     Processes,
@@ -59,6 +69,7 @@ from qat.training import (
     replay,
     save_record,
     stated_look,
+    steps_per_epoch,
     train,
 )
 from siliquant.commandline import run
@@ -93,9 +104,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = with_policy(kept | flags)
     of_start = {} if resume else _network_of_start(given)
     options = _resumed(given) if resume else merge(of_start | given)
-    for name, needed in () if resume else _NEEDS:
-        if name in given and not getattr(options, needed):
-            raise InputError(f"{name} must be given with {needed} only")
+    if not resume:
+        options.check_needs(typed(given))
     if not resume and (options.out / "run.json").exists():
         raise InputError(f"{options.out} holds a run already: give --resume to go on with it, or another folder")
     if dry:
@@ -233,16 +243,6 @@ def _run_epochs(training: Training, console: Console) -> None:
         train(training, save, report)
 
 
-_NEEDS = (
-    ("crops_per_image", "soft_labels"),
-    ("new_head", "start"),
-    ("obr_max_bits", "obr"),
-    ("cga_range", "cga"),
-    ("rotate", "start"),
-)
-"""Options that have an effect with another one only."""
-
-
 def _network_of_start(given: dict[str, Any]) -> dict[str, Any]:
     """Model and image_size of the start where no model is given.  InputError where the start does not say it."""
     chosen = typed(given)
@@ -261,7 +261,7 @@ def _resumed(given: dict[str, Any]) -> Options:
     if "out" not in changes:
         raise InputError("out must be given: the folder of the run")
     folder = changes["out"]
-    kept = merge(read_record(folder).options, {"out": folder})
+    kept = recorded(read_record(folder).options, folder)
     for name, value in changes.items():
         if name not in _MACHINE and value != getattr(kept, name):
             if name == "override" and "policy" in changes:
@@ -303,6 +303,7 @@ def _data(
         check_recorded(data, record.data, ("train", "test"))
     if options.label_smoothing and not data.classes:
         raise InputError(f"label_smoothing is for classes, but {data.name} has scores")
+    steps_per_epoch(data, options)  # before anything is written: whether annealing has a step
     return augmented(data, options.augment, options.rand_augment, options.random_erasing), skipped
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qat.settings import DATA
+from qat.settings import DATA, check_metrics
 from siliquant.files import cache
 from siliquant.inputs import InputError, short
 
@@ -51,7 +51,8 @@ MOST_CLASSES = 1 << 16
 @dataclass(frozen=True, eq=False)
 class Data:
     """A data set. ``classes`` are the names of the labels 0, 1, ...; a regression has none. ``metrics`` are what it is
-    judged by, the first of them in one number, by their names in :mod:`qat.training.metrics`.
+    judged by, the first of them in one number, by their names in
+    :data:`qat.settings.METRIC_NAMES`; InputError for others.
 
     ``augmentation`` draws the views of training images and ``evaluation`` those of test images; None means that
     whole images (or texts) are seen.
@@ -64,6 +65,9 @@ class Data:
     augmentation: Policy | None
     evaluation: Policy | None
     metrics: tuple[str, ...] = ("accuracy",)
+
+    def __post_init__(self) -> None:
+        check_metrics(self.metrics)
 
 
 def open_data(

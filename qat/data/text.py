@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from qat.files import Table, guarded, quietly, read_parquet, read_tsv
+from qat.settings import check_metrics
 from siliquant.inputs import MOST_BYTES, InputError, InputTypeError, open_regular, short
 
 __all__ = [
@@ -97,7 +98,7 @@ class Task:
     ``columns`` are those of the texts in the .tsv files and ``label`` that of the label, by name, or by place in files
     without a header. ``values`` are the labels as written there, in the order of ``classes``; a regression has none.
     ``parquet_columns`` are those of the texts in the Parquet files. ``metrics`` are those that are published of it, by
-    their names in :mod:`qat.training.metrics`.
+    their names in :data:`qat.settings.METRIC_NAMES`; InputError for others.
     """
 
     folder: str
@@ -108,6 +109,9 @@ class Task:
     parquet_columns: tuple[str, ...]
     matched: str = ""  # what the name of the development set has after it
     metrics: tuple[str, ...] = ("accuracy",)
+
+    def __post_init__(self) -> None:
+        check_metrics(self.metrics)
 
 
 _PAIR = ("sentence1", "sentence2")

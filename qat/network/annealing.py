@@ -21,15 +21,17 @@ __all__ = ["ConfidenceGuidedAnnealing", "near_a_border"]
 
 @torch.no_grad()
 def near_a_border(weight: Tensor, quantizer: Quantizer, boundary_range: float) -> Tensor:
-    """bool, in the shape of `weight`: whether it is at most `boundary_range` of a bin from a border of two codes."""
-    quantizer.refresh(weight)
+    """bool, in the shape of `weight`: whether it is at most `boundary_range` of a bin from a border of two codes.
+
+    By the scale that the quantiser has: where that follows the weight, `refresh` it before, or quantise the weight.
+    """
     low, high, scale = (each.view(1, -1, 1) for each in (quantizer.low, quantizer.high, quantizer.scale))
     grouped = weight.detach().to(low.dtype).reshape(quantizer.layout(weight))
     if isinstance(quantizer, ElasticBinarizer):
         distance = (grouped - quantizer.threshold.detach().view(1, -1, 1)) / scale
     else:
         v = grouped / scale
-        distance = v - (v.floor() + 0.5).clamp_(low + 0.5, high - 0.5)
+        distance = v.sub_(v.floor().add_(0.5).clamp_(low + 0.5, high - 0.5))
     return (distance.abs_() <= boundary_range).view(weight.shape)
 
 
@@ -48,7 +50,9 @@ class ConfidenceGuidedAnnealing:
 
     @torch.no_grad()
     def hold(self) -> None:
-        """Decides which weights move in this step, and takes the gradient of the others away."""
+        """Decides which weights move in this step, and takes the gradient of the others away. The forward pass was of
+        these weights, so a scale that follows them is theirs.
+        """
         for name, (weight, quantizer) in self._weights.items():
             moves = near_a_border(weight, quantizer, self._range)
             self._kept[name] = moves, weight.detach().clone()
@@ -60,13 +64,14 @@ class ConfidenceGuidedAnnealing:
         """After the step: puts the held weights back where they were."""
         for name, (moves, before) in self._kept.items():
             weight = self._weights[name][0]
-            weight.copy_(torch.where(moves, weight, before))
+            torch.where(moves, weight, before, out=weight)
         self._kept.clear()
 
     def share(self) -> float:
         """Share of weights that are held, 0 to 1, as they are now."""
         moving = total = 0
         for weight, quantizer in self._weights.values():
+            quantizer.refresh(weight)
             moving += int(near_a_border(weight, quantizer, self._range).sum())
             total += weight.numel()
         return 1 - moving / max(total, 1)

@@ -15,9 +15,9 @@ __all__ = ["hadamard", "mean_keeping_rotation", "rotation"]
 def hadamard(size: int) -> Tensor:
     """float64 [size, size] of +1 and -1, with rows orthogonal to each other; all of the first row is +1.
 
-    Sylvester's construction for the powers of two, times one of Paley's (of q + 1 rows for a prime q = 3 mod 4) where
-    more than a power of two is needed: 12, 20, 24, 44 and so on.  InputError for sizes that these do not give,
-    as 28 and 36.
+    Of the powers of two by Sylvester's construction, and of these times q + 1 by Paley's first one, with a prime q = 3
+    mod 4: 12, 20, 24, 40, 44, 48, 60, 68, 72, 80, 84, 88 and 96 below 100.  InputError for every other size: 28, 36,
+    52, 56, 76 and 92 have matrices too, by constructions that are not made here.
 
     >>> hadamard(4).int().tolist()
     [[1, 1, 1, 1], [1, -1, 1, -1], [1, 1, -1, -1], [1, -1, -1, 1]]
@@ -59,9 +59,11 @@ def _signs(size: int, generator: torch.Generator) -> Tensor:
 
 
 def _of_paley(size: int) -> bool:
-    """Whether size - 1 is a prime that is 3 mod 4, and the size no power of two, which Sylvester has."""
+    """Whether size - 1 is a prime that is 3 mod 4. Not of powers of two (4, 8, 32: 3, 7 and 31 are such primes), which
+    are Sylvester's.
+    """
     q = size - 1
-    return size % 4 == 0 and size > 4 and all(q % d for d in range(2, isqrt(q) + 1)) and (size & q) != 0
+    return size % 4 == 0 and size & q != 0 and all(q % d for d in range(2, isqrt(q) + 1))
 
 
 def _paley(size: int) -> Tensor:

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, cast
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -24,7 +25,7 @@ from siliquant.inputs import InputError
 
 from .gemm import Engine, Product, exact_sums
 
-__all__ = ["QuantContext", "QuantConv2d", "QuantGemm", "QuantLinear", "QuantScores", "quantized_attention"]
+__all__ = ["Borrowed", "QuantContext", "QuantConv2d", "QuantGemm", "QuantLinear", "QuantScores", "quantized_attention"]
 
 
 class _ValuesOf(torch.autograd.Function):
@@ -43,6 +44,16 @@ class _ValuesOf(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         return grad.to(ctx.dtype), None
+
+
+M = TypeVar("M", bound=nn.Module)
+
+
+@dataclass(frozen=True, eq=False)
+class Borrowed(Generic[M]):
+    """A module of another one, which lists its parameters and its state; who borrows it does not list them too."""
+
+    module: M
 
 
 class QuantGemm(nn.Module):
@@ -126,15 +137,14 @@ class _WeightGemm(QuantGemm):
         self.weight_quantizer = weight_quantizer
         self.shared_input = shared_input
         if shared_input:
-            # Not registered: it is listed once, under the module that owns it.
-            object.__setattr__(self, "_input", input_quantizer)
+            self.shared_quantizer = Borrowed(input_quantizer)
         else:
             self.input_quantizer = input_quantizer
 
     @property
     def activations(self) -> Quantizer:
         """The quantiser of the input."""
-        return self._input if self.shared_input else self.input_quantizer  # type: ignore[return-value]
+        return self.shared_quantizer.module if self.shared_input else self.input_quantizer
 
     def operands(self) -> tuple[Quantizer, Quantizer]:
         return self.activations, self.weight_quantizer
@@ -146,9 +156,14 @@ class _WeightGemm(QuantGemm):
         """int64, in the shape of the weight."""
         return self.weight_quantizer.to_int(self.weight)
 
+    @property
+    def outputs(self) -> int:
+        """Output features: the size of the weight's axis 0."""
+        return self.weight.shape[0]
+
     def rows(self, values: Tensor) -> Tensor:
         """One value for each output feature from one a tensor, a head or a channel of the weight's axis 0."""
-        return values.repeat_interleave(self.weight.shape[0] // len(values))
+        return values.repeat_interleave(self.outputs // len(values))
 
 
 def _heads_on_reduction(quantizer: Quantizer, axes: tuple[int, ...]) -> bool:
@@ -159,17 +174,18 @@ class QuantLinear(_WeightGemm):
     """y = quantised(x) @ quantised(weight).T + bias; x [..., in], weight [out, in]."""
 
     def forward(self, x: Tensor) -> Tensor:
+        weight, bias = self.weight, self.bias  # once: they may be computed
         if self.engine is not None:
-            return self._integer(self.activations.to_int(x), self.weight_codes())
-        left, right = self.quantized_input(x), self.weight_quantizer(self.weight)
+            return self._integer(self.activations.to_int(x), self.weight_quantizer.to_int(weight), bias)
+        left, right = self.quantized_input(x), self.weight_quantizer(weight)
         if not self.exact(left, right):
-            return F.linear(left, right, self.bias)
+            return F.linear(left, right, bias)
         return self.exactly(
-            lambda: self._integer(self.activations.codes_of(left), self.weight_quantizer.codes_of(right)),
-            lambda: F.linear(left, right, self.bias),
+            lambda: self._integer(self.activations.codes_of(left), self.weight_quantizer.codes_of(right), bias),
+            lambda: F.linear(left, right, bias),
             left,
             right,
-            self.bias,
+            bias,
         )
 
     @property
@@ -180,7 +196,7 @@ class QuantLinear(_WeightGemm):
                 return quantizer.groups
         return 1
 
-    def _integer(self, left: Tensor, right: Tensor) -> Tensor:
+    def _integer(self, left: Tensor, right: Tensor, bias: Tensor | None) -> Tensor:
         """The output from the codes of both operands."""
         input_scale, weight_scale = self.activations.scale.double(), self.weight_quantizer.scale.double()
         if self.partial_sums > 1:
@@ -200,9 +216,9 @@ class QuantLinear(_WeightGemm):
             # sum of offset * weight over the reduction: the same for every input.
             sums = right.double().sum(1) * self.rows(weight_scale)
             result = result.add_(sums * self.activations.offset.detach().double())
-        if self.bias is not None:
-            result = result.add_(self.bias.detach().double())
-        return result.to(self.weight.dtype)
+        if bias is not None:
+            result = result.add_(bias.detach().double())
+        return result.to(self.weight_quantizer.relative.dtype)
 
 
 class QuantConv2d(_WeightGemm):
@@ -309,13 +325,14 @@ class _AttentionGemm(QuantGemm):
 
     def integer_product(self, left: Tensor, right: Tensor) -> Tensor:
         """[batch, heads, M, N] from codes [batch, heads, M, K] and [batch, heads, N, K], scaled and rounded once."""
-        if len(set(self.first.bits)) > 1 or len(set(self.second.bits)) > 1:
+        first, second = self.operands()
+        if len(set(first.bits)) > 1 or len(set(second.bits)) > 1:
             heads = [self.product(left[:, h], right[:, h], h) for h in range(left.shape[1])]
             accumulators = torch.stack(heads, 1)
         else:
             accumulators = self.product(left, right)
-        result = accumulators.mul_((self.first.scale.double() * self.second.scale.double()).view(1, -1, 1, 1))
-        return result.to(self.first.relative.dtype)
+        result = accumulators.mul_((first.scale.double() * second.scale.double()).view(1, -1, 1, 1))
+        return result.to(first.relative.dtype)
 
 
 class QuantScores(_AttentionGemm):

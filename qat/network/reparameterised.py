@@ -24,7 +24,7 @@ from qat.quantisers import Quantizer
 from siliquant.inputs import InputError
 
 from .annealing import near_a_border
-from .layers import QuantGemm, QuantLinear, QuantScores
+from .layers import Borrowed, QuantGemm, QuantLinear, QuantScores
 
 __all__ = ["PassedInput", "ReparameterisedLinear", "ReparameterisedScores", "check_head_size", "fused"]
 
@@ -77,36 +77,31 @@ class ReparameterisedLinear(QuantLinear):
         self.held_beyond: float | None = None
         self.weight_quantizer = weight_quantizer
         self.shared_input = True
-        self._made: Tensor | None = None
-        # Not registered: both are listed under the modules that own them.
-        object.__setattr__(self, "_keys", keys)
-        object.__setattr__(self, "_input", input_quantizer)
+        self.shared_quantizer = Borrowed(input_quantizer)
+        self.keys = Borrowed(keys)
 
     @property
     def weight(self) -> Tensor:  # type: ignore[override]
-        """M as it is now, float32 [heads * C, C]."""
-        return self._made if self._made is not None else self._product()
+        """M, computed from the weights as they are now, float32 [heads * C, C]."""
+        made = fused(self.query_weight, self.key_weight, self.heads)
+        if self.training and self.held_beyond is not None and torch.is_grad_enabled():
+            self.weight_quantizer.refresh(made)
+            return torch.where(near_a_border(made, self.weight_quantizer, self.held_beyond), made, made.detach())
+        return made
+
+    @property
+    def outputs(self) -> int:
+        return self.heads * self.query_weight.shape[1]
+
+    @property
+    def key_weight(self) -> Tensor:
+        """W_k, which the module in the place of the key projection owns."""
+        return cast(Tensor, self.keys.module.weight)
 
     @property
     def bias(self) -> Tensor | None:  # type: ignore[override]
         """u as it is now, float32 [heads * C], or None."""
-        return None if self.query_bias is None else fused(self.query_bias, self._key_weight(), self.heads)
-
-    def _key_weight(self) -> Tensor:
-        return cast(Tensor, cast(PassedInput, self._keys).weight)
-
-    def _product(self) -> Tensor:
-        made = fused(self.query_weight, self._key_weight(), self.heads)
-        if self.training and self.held_beyond is not None and torch.is_grad_enabled():
-            return torch.where(near_a_border(made, self.weight_quantizer, self.held_beyond), made, made.detach())
-        return made
-
-    def forward(self, x: Tensor) -> Tensor:
-        self._made = self._product()  # once for all that asks for it meanwhile
-        try:
-            return super().forward(x)
-        finally:
-            self._made = None
+        return None if self.query_bias is None else fused(self.query_bias, self.key_weight, self.heads)
 
 
 class ReparameterisedScores(QuantScores):
@@ -116,7 +111,10 @@ class ReparameterisedScores(QuantScores):
         QuantGemm.__init__(self, name, sources)
         self.first = first
         self.heads = heads
-        object.__setattr__(self, "second", second)  # it is listed under the attention
+        self.of_input = Borrowed(second)
+
+    def operands(self) -> tuple[Quantizer, Quantizer]:
+        return self.first, self.of_input.module
 
     def forward(self, query: Tensor, key: Tensor, scaling: float) -> Tensor:
         """float32 [batch, heads, tokens, tokens], times `scaling`.
@@ -128,12 +126,12 @@ class ReparameterisedScores(QuantScores):
         left = query.transpose(1, 2).reshape(len(query), tokens, self.heads, -1)
         right = key.transpose(1, 2).reshape(len(key), key.shape[2], -1)
         if self.engine is not None:
-            return self._by_head(self.first.to_int(left), self.second.to_int(right), scaling)
+            return self._by_head(self.first.to_int(left), self.of_input.module.to_int(right), scaling)
         values = self.first(left)
         if not self.exact(values, right):
             return self._of_floats(values, right, scaling)
         return self.exactly(
-            lambda: self._by_head(self.first.codes_of(values), self.second.codes_of(right), scaling),
+            lambda: self._by_head(self.first.codes_of(values), self.of_input.module.codes_of(right), scaling),
             lambda: self._of_floats(values, right, scaling),
             values,
             right,

@@ -1,7 +1,7 @@
 """Quantisers of 1 to 8 bits: floats to codes, with gradients for values and scales.
 
 Read ``granularity`` (which elements share a scale), ``fakequant``, ``operators`` (for compilers and torch.func) and
-``tracing``, ``surrogate`` (another derivative of rounding), ``quantiser``, ``binary``, ``scalesearch``, ``bounds`` (of
+``dispatch``, ``surrogate`` (another derivative of rounding), ``quantiser``, ``binary``, ``scalesearch``, ``bounds`` (of
 what is read from a file);
 ``native`` holds the same in C.
 """
@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from .binary import ElasticBinarizer
 from .bounds import check_bounds
+from .dispatch import Seen, each_sample, seen_by
 from .fakequant import RELATIVE_FLOOR, native
 from .fakequant import codes as integers
 from .granularity import Granularity, Layout, PerChannel, PerHead, PerTensor
 from .quantiser import Quantizer, StatisticalQuantizer
 from .surrogate import FourierSurrogate
-from .tracing import Seen, each_sample, seen_by
 
 __all__ = [
     "RELATIVE_FLOOR",

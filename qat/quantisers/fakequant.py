@@ -15,6 +15,7 @@ one differentiable operation of it.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -26,6 +27,7 @@ from .granularity import Layout
 
 __all__ = [
     "RELATIVE_FLOOR",
+    "Operands",
     "codes",
     "dense",
     "gradient_factor",
@@ -39,6 +41,25 @@ __all__ = [
 
 # A learned scale stays at least this share of its starting value, and so positive.
 RELATIVE_FLOOR = 1 / 256
+
+
+class Operands(NamedTuple):
+    """What a tensor is quantised with, scale = start * max(relative, RELATIVE_FLOOR); tensors of [groups].
+
+    size, of_x: what `gradient_factor` takes; the factor multiplies the gradients of relative and offset only.
+    """
+
+    relative: Tensor
+    start: Tensor
+    offset: Tensor | None
+    low: Tensor
+    high: Tensor
+    size: Tensor | None = None
+    of_x: bool = False
+
+    @property
+    def scale(self) -> Tensor:
+        return self.start * self.relative.clamp(min=RELATIVE_FLOOR)
 
 
 def native(tensors: Iterable[Tensor | None]) -> bool:
@@ -102,41 +123,23 @@ def gradient_factor(x: Tensor, high: Tensor, layout: Layout, size: Tensor | None
     return None if size is None else (size * high).clamp_(min=1e-12).rsqrt_()
 
 
-def learned_forward(
-    x: Tensor,
-    relative: Tensor,
-    start: Tensor,
-    offset: Tensor | None,
-    low: Tensor,
-    high: Tensor,
-    layout: Layout,
-) -> Tensor:
-    """`lsq_forward` with scale = start * max(relative, RELATIVE_FLOOR); `x` contiguous."""
+def learned_forward(x: Tensor, operands: Operands, layout: Layout) -> Tensor:
+    """`lsq_forward` with the scale of the operands; `x` contiguous."""
+    relative, start, offset, low, high, *_ = operands
     if native((x, relative, start, offset, low, high)):
         return kernels.learned_quantize(x, relative, start, offset, low, high, layout, RELATIVE_FLOOR)
-    return lsq_forward(x, start * relative.clamp(min=RELATIVE_FLOOR), offset, low, high, layout)
+    return lsq_forward(x, operands.scale, offset, low, high, layout)
 
 
 def learned_backward(
-    x: Tensor,
-    grad: Tensor,
-    relative: Tensor,
-    start: Tensor,
-    offset: Tensor | None,
-    low: Tensor,
-    high: Tensor,
-    size: Tensor | None,
-    of_x: bool,
-    layout: Layout,
+    x: Tensor, grad: Tensor, operands: Operands, layout: Layout
 ) -> tuple[Tensor, Tensor, Tensor | None]:
     """Gradients of x, relative and offset for `learned_forward`; the last two times `gradient_factor`."""
+    relative, start, offset, low, high, size, of_x = operands
     grad = grad.contiguous()
     if native((x, grad, relative, start, offset, low, high, size)):
-        return kernels.learned_quantize_backward(
-            x, grad, relative, start, offset, low, high, size, of_x, layout, RELATIVE_FLOOR
-        )
-    scale = start * relative.clamp(min=RELATIVE_FLOOR)
-    grad_x, grad_scale, grad_offset = lsq_backward(x, grad, scale, offset, low, high, layout)
+        return kernels.learned_quantize_backward(x, grad, *operands, layout, RELATIVE_FLOOR)
+    grad_x, grad_scale, grad_offset = lsq_backward(x, grad, operands.scale, offset, low, high, layout)
     factor = gradient_factor(x, high, layout, size, of_x)
     if factor is not None:
         grad_scale = grad_scale * factor

@@ -21,9 +21,9 @@ from torch import Tensor
 from torch._decomp import register_decomposition
 from torch.autograd.function import once_differentiable
 
-from .fakequant import RELATIVE_FLOOR, learned_backward, learned_forward
+from .dispatch import Seen, each_sample, seen_by
+from .fakequant import Operands, learned_backward, learned_forward
 from .granularity import Layout
-from .tracing import Seen, each_sample, seen_by
 
 __all__ = ["fake_quantize", "wide"]
 
@@ -33,45 +33,51 @@ def wide(dtype: torch.dtype) -> torch.dtype:
     return dtype if dtype is torch.float32 else torch.promote_types(dtype, torch.float32)
 
 
-def fake_quantize(
-    x: Tensor,
-    relative: Tensor,
-    start: Tensor,
-    offset: Tensor | None,
-    low: Tensor,
-    high: Tensor,
-    layout: Layout,
-    size: Tensor | None = None,
-    of_x: bool = False,
-) -> Tensor:
-    """Fake-quantised `x` with scale = start * max(relative, RELATIVE_FLOOR), differentiable in x, relative and offset.
-
-    Args:
-        x: float tensor of any shape.
-        relative, start, offset, low, high: [groups]; `start` positive.
-        size, of_x: what `gradient_factor` takes; the factor multiplies the gradients of relative and offset only.
+def fake_quantize(x: Tensor, operands: Operands, layout: Layout) -> Tensor:
+    """Fake-quantised `x`, a float tensor of any shape, differentiable in x, relative and offset.
 
     All in the dtype of `relative`, but at least in float32, also under autocast; the result is of the dtype of
     `relative`, whatever that of `x`: a model in bfloat16 is computed in float32 between its parameters and the result.
     """
-    dtype = wide(relative.dtype)
+    narrow = operands.relative.dtype
+    dtype = wide(narrow)
 
-    def cast(tensor: Tensor) -> Tensor:
-        return tensor if tensor.dtype is dtype else tensor.to(dtype)
+    def cast(value: Any) -> Any:
+        return value if not isinstance(value, Tensor) or value.dtype is dtype else value.to(dtype)
 
-    narrow, x = relative.dtype, cast(x).contiguous()
-    relative, start, low, high = cast(relative), cast(start), cast(low), cast(high)
-    offset = None if offset is None else cast(offset)
-    size = None if size is None else cast(size)
+    x, given = cast(x).contiguous(), [cast(value) for value in operands]
     result: Tensor
-    seen = seen_by((x, relative))
+    seen = seen_by((x, given[0]))
     if seen is Seen.TRANSFORMED:
-        result = _Transformed.apply(x, relative, start, offset, low, high, size, of_x, *layout)
+        result = _Transformed.apply(x, *given, *layout)
     elif seen is Seen.TRACED:
-        result = _learned_quantize(x, relative, start, offset, low, high, size, of_x, *layout)
+        result = _learned_quantize(x, *given, *layout)
     else:
-        result = _FakeQuantize.apply(x, relative, start, offset, low, high, size, of_x, layout)
+        result = _FakeQuantize.apply(x, *given, *layout)
     return result if result.dtype is narrow else result.to(narrow)
+
+
+_Inputs = tuple[Any, ...]  # of all functions below: x, the operands, the layout
+
+
+def _read(inputs: _Inputs) -> tuple[Operands, Layout]:
+    """Operands and layout, as autograd and operators have them: side by side, after what is quantised."""
+    return Operands(*inputs[:-3]), Layout(*inputs[-3:])
+
+
+def _keep(ctx: Any, inputs: _Inputs, output: Tensor | None = None) -> None:
+    *tensors, ctx.of_x, outer, groups, inner = inputs
+    ctx.layout = outer, groups, inner
+    ctx.save_for_backward(*tensors)
+
+
+def _kept(ctx: Any) -> _Inputs:
+    return *ctx.saved_tensors, ctx.of_x, *ctx.layout
+
+
+def _of_inputs(of_x: Tensor, of_relative: Tensor, of_offset: Tensor | None) -> tuple[Tensor | None, ...]:
+    """Gradients in the order of the inputs: x, those of Operands, the layout."""
+    return of_x, of_relative, None, of_offset, *(None,) * 7
 
 
 class _FakeQuantize(torch.autograd.Function):
@@ -79,76 +85,37 @@ class _FakeQuantize(torch.autograd.Function):
 
     # With a context in forward: setup_context, which only torch.func needs, costs more than the rest of the call.
     @staticmethod
-    def forward(
-        ctx: Any,
-        x: Tensor,
-        relative: Tensor,
-        start: Tensor,
-        offset: Tensor | None,
-        low: Tensor,
-        high: Tensor,
-        size: Tensor | None,
-        of_x: bool,
-        layout: Layout,
-    ) -> Tensor:
-        ctx.save_for_backward(x, relative, start, offset, low, high, size)
-        ctx.of_x, ctx.layout = of_x, layout
-        return learned_forward(x, relative, start, offset, low, high, layout)
+    def forward(ctx: Any, *inputs: Any) -> Tensor:
+        _keep(ctx, inputs)
+        return learned_forward(inputs[0], *_read(inputs[1:]))
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        x, relative, start, offset, low, high, size = ctx.saved_tensors
-        grads = learned_backward(x, grad, relative, start, offset, low, high, size, ctx.of_x, ctx.layout)
-        return grads[0], grads[1], None, grads[2], None, None, None, None, None
+        x, *rest = _kept(ctx)
+        return _of_inputs(*learned_backward(x, grad, *_read(tuple(rest))))
 
 
-_OPERANDS = "Tensor relative, Tensor start, Tensor? offset, Tensor low, Tensor high, Tensor? size, bool of_x"
-_LAYOUT = "SymInt outer, SymInt groups, SymInt inner"
-
-
-@torch.library.custom_op(
-    "siliquant::learned_quantize", mutates_args=(), schema=f"(Tensor x, {_OPERANDS}, {_LAYOUT}) -> Tensor"
+_SCHEMA = (
+    "Tensor relative, Tensor start, Tensor? offset, Tensor low, Tensor high, Tensor? size, bool of_x, "
+    "SymInt outer, SymInt groups, SymInt inner"
 )
-def _learned_quantize(
-    x: Tensor,
-    relative: Tensor,
-    start: Tensor,
-    offset: Tensor | None,
-    low: Tensor,
-    high: Tensor,
-    size: Tensor | None,
-    of_x: bool,
-    outer: int,
-    groups: int,
-    inner: int,
-) -> Tensor:
-    return learned_forward(x.contiguous(), relative, start, offset, low, high, Layout(outer, groups, inner))
+
+
+@torch.library.custom_op("siliquant::learned_quantize", mutates_args=(), schema=f"(Tensor x, {_SCHEMA}) -> Tensor")
+def _learned_quantize(x: Tensor, *inputs: Any) -> Tensor:
+    return learned_forward(x.contiguous(), *_read(inputs))
 
 
 @torch.library.custom_op(
     "siliquant::learned_quantize_backward",
     mutates_args=(),
-    schema=f"(Tensor x, Tensor grad, {_OPERANDS}, {_LAYOUT}) -> (Tensor, Tensor, Tensor)",
+    schema=f"(Tensor x, Tensor grad, {_SCHEMA}) -> (Tensor, Tensor, Tensor)",
 )
-def _learned_quantize_backward(
-    x: Tensor,
-    grad: Tensor,
-    relative: Tensor,
-    start: Tensor,
-    offset: Tensor | None,
-    low: Tensor,
-    high: Tensor,
-    size: Tensor | None,
-    of_x: bool,
-    outer: int,
-    groups: int,
-    inner: int,
-) -> tuple[Tensor, Tensor, Tensor]:
+def _learned_quantize_backward(x: Tensor, grad: Tensor, *inputs: Any) -> tuple[Tensor, Tensor, Tensor]:
     """Without an offset its gradient is empty."""
-    layout = Layout(outer, groups, inner)
-    grads = learned_backward(x.contiguous(), grad, relative, start, offset, low, high, size, of_x, layout)
-    return grads[0], grads[1], relative.new_empty(0) if grads[2] is None else grads[2]
+    of_x, of_relative, of_offset = learned_backward(x.contiguous(), grad, *_read(inputs))
+    return of_x, of_relative, x.new_empty(0) if of_offset is None else of_offset
 
 
 @_learned_quantize.register_fake
@@ -157,23 +124,16 @@ def _(x: Tensor, *_: Any) -> Tensor:
 
 
 @_learned_quantize_backward.register_fake
-def _(x: Tensor, grad: Tensor, relative: Tensor, start: Tensor, offset: Tensor | None, *_: Any) -> tuple[Tensor, ...]:
-    of_offset = relative.new_empty(0) if offset is None else offset.new_empty(offset.shape)
+def _(x: Tensor, grad: Tensor, *inputs: Any) -> tuple[Tensor, ...]:
+    relative, offset = _read(inputs)[0].relative, _read(inputs)[0].offset
+    of_offset = x.new_empty(0) if offset is None else offset.new_empty(offset.shape)
     return x.new_empty(x.shape), relative.new_empty(relative.shape), of_offset
 
 
-def _keep(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-    *tensors, ctx.of_x, outer, groups, inner = inputs
-    ctx.layout = outer, groups, inner
-    ctx.save_for_backward(*tensors)
-
-
 def _gradients(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-    x, relative, start, offset, low, high, size = ctx.saved_tensors
-    of_x, of_relative, of_offset = _learned_quantize_backward(
-        x, grad, relative, start, offset, low, high, size, ctx.of_x, *ctx.layout
-    )
-    return of_x, of_relative, None, None if offset is None else of_offset, *(None,) * 7
+    x, *rest = _kept(ctx)
+    of_x, of_relative, of_offset = _learned_quantize_backward(x, grad, *rest)
+    return _of_inputs(of_x, of_relative, None if _read(tuple(rest))[0].offset is None else of_offset)
 
 
 _learned_quantize.register_autograd(_gradients, setup_context=_keep)
@@ -193,11 +153,9 @@ class _Transformed(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        x, relative, start, offset, low, high, size = ctx.saved_tensors
-        of_x, of_relative, of_offset = _TransformedBackward.apply(
-            x, grad, relative, start, offset, low, high, size, ctx.of_x, *ctx.layout
-        )
-        return of_x, of_relative, None, None if offset is None else of_offset, *(None,) * 7
+        x, *rest = _kept(ctx)
+        of_x, of_relative, of_offset = _TransformedBackward.apply(x, grad, *rest)
+        return _of_inputs(of_x, of_relative, None if _read(tuple(rest))[0].offset is None else of_offset)
 
 
 class _TransformedBackward(torch.autograd.Function):
@@ -232,15 +190,15 @@ def _(info: Any, axes: tuple[int | None, ...], *arguments: Any) -> tuple[tuple[T
 
 
 @register_decomposition(torch.ops.siliquant.learned_quantize.default)
-def _in_torch(
-    x: Tensor, relative: Tensor, start: Tensor, offset: Tensor | None, low: Tensor, high: Tensor, *rest: Any
-) -> Tensor:
+def _in_torch(x: Tensor, *inputs: Any) -> Tensor:
     """With no operation in place, which a decomposition must not have."""
-    scale, low, high = (each.view(1, -1, 1) for each in (start * relative.clamp(min=RELATIVE_FLOOR), low, high))
-    v = x.reshape(rest[-3:])
+    operands, layout = _read(inputs)
+    scale, low, high = (each.view(1, -1, 1) for each in (operands.scale, operands.low, operands.high))
+    offset = None if operands.offset is None else operands.offset.view(1, -1, 1)
+    v = x.reshape(layout)
     if offset is not None:
-        v = v - offset.view(1, -1, 1)
+        v = v - offset
     y = (v / scale).clamp(low, high).round() * scale
     if offset is not None:
-        y = y + offset.view(1, -1, 1)
+        y = y + offset
     return y.view(x.shape)

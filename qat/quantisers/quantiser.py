@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from qat.settings import GradientScale, check_bits, code_range
 from siliquant.inputs import InputError
 
-from .fakequant import RELATIVE_FLOOR, codes, dense, numbers
+from .fakequant import RELATIVE_FLOOR, Operands, codes, dense, numbers
 from .granularity import PER_TENSOR, Granularity, Layout
 from .operators import fake_quantize, wide
 from .scalesearch import ScaleSearch, fit_scale
@@ -184,10 +184,10 @@ class Quantizer(nn.Module):
         if self.surrogate is not None:
             offset = None if self.offset is None else self.offset.detach()
             shaped = self.surrogate.shaped(x, self.scale, offset, layout)
-        values = fake_quantize(
-            shaped, self.relative, self.start_now(), self.offset, self.low, self.high, layout,
-            *self.gradient_size(shaped),
-        )  # fmt: skip
+        operands = Operands(
+            self.relative, self.start_now(), self.offset, self.low, self.high, *self.gradient_size(shaped)
+        )
+        values = fake_quantize(shaped, operands, layout)
         return self._without_off(values, x, layout)
 
     def _without_off(self, values: Tensor, x: Tensor, layout: Layout) -> Tensor:

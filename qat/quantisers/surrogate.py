@@ -36,7 +36,7 @@ _MOST_AMPLITUDE = 1 / (math.sqrt(2) * math.pi)
 class FourierSurrogate:
     """amplitude: A, from 0 to below 1 / (sqrt(2) pi), 0.2251; the paper's is 0.21.  order: M, 0 or more."""
 
-    amplitude: float = 0.21
+    amplitude: float
     order: int = 0
 
     def __post_init__(self) -> None:

@@ -6,7 +6,7 @@ import re
 import tomllib
 from argparse import SUPPRESS, BooleanOptionalAction
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import MISSING, Field, asdict, dataclass, field, fields
 from pathlib import Path
@@ -24,13 +24,23 @@ from .ranges import GradientScale, check_bits
 from .recipes import RECIPES
 from .scheme import Override, Scheme
 
-__all__ = ["FULL_PRECISION", "Options", "add_arguments", "merge", "read_config", "typed", "values_of_recipe"]
+__all__ = [
+    "FULL_PRECISION",
+    "Options",
+    "add_arguments",
+    "merge",
+    "read_config",
+    "recorded",
+    "typed",
+    "values_of_recipe",
+]
 
 FULL_PRECISION = 32
 MOST_CONFIG_BYTES = 1 << 16
 """Bytes of the largest file of options."""
 _MOST_NESTED = 8  # levels in such a file
 _MOST_DOTS = 64  # in a line of TOML
+_ONCE_OPEN = ("surrogate_amplitude",)  # null in records of versions in which they had no default
 # YAML 1.1 reads 010 as 8 and 1:30 as 90, without a word.
 _OTHER_BASE = re.compile(r"[-+]?(0[0-9_]+|[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?)", re.ASCII)
 
@@ -43,9 +53,11 @@ def _option(
     *,
     rare: bool = False,
     between: tuple[float, float] | None = None,
+    needs: str | tuple[str, str] | None = None,
 ) -> Any:
+    """needs: the option without which it has no effect, or that option and the value that it must have."""
     about = {"help": text, "metavar": "NAME" if choices else metavar, "choices": choices, "rare": rare}
-    return field(default=default, metadata={**about, "between": between})
+    return field(default=default, metadata={**about, "between": between, "needs": needs})
 
 
 @dataclass(frozen=True)
@@ -69,15 +81,19 @@ class Options:
     weight_bits: int | None = _option(None, "bits of weights alone", "B")
     activation_bits: int | None = _option(None, "bits of activations alone", "B")
     start: Path | None = _option(None, "start from a run, a Hugging Face folder, or a .pth/.safetensors file", "PATH")
-    new_head: bool = _option(False, "take a fresh classifier where the start has other classes", rare=True)
+    new_head: bool = _option(
+        False, "take a fresh classifier where the start has other classes", rare=True, needs="start"
+    )
     teacher: Path | None = _option(None, "teacher: a run, a folder or a file of weights", "PATH")
     distill: str = _option("logits", "learned from the teacher", None, ("logits", "layers"))
     soft_labels: Path | None = _option(None, "multi-crop distillation from this store of soft labels", "DIR")
-    crops_per_image: int = _option(4, "stored crops of an image in one step", "N", rare=True, between=(1, 99_999))
+    crops_per_image: int = _option(
+        4, "stored crops of an image in one step", "N", rare=True, between=(1, 99_999), needs="soft_labels"
+    )
     obr: float = _option(
         0.0, "largest weight of the oscillation-aware bin regulariser; the paper's is 0.01", "W", between=(0, 1000)
     )
-    obr_max_bits: int = _option(4, "regularise weights up to this width", "B", rare=True, between=(1, 8))
+    obr_max_bits: int = _option(4, "regularise weights up to this width", "B", rare=True, between=(1, 8), needs="obr")
     granularity: str = _option("head", "what shares a scale", None, ("head", "tensor", "channel"))
     output_by_head: bool = _option(True, "a scale a head on the input side of the output projection too", rare=True)
     first_last_bits: int = _option(8, "bits of patch embedding and classifier, 2 to 8", "B", rare=True)
@@ -96,8 +112,9 @@ class Options:
     override: tuple[str, ...] = _option((), "bits by GEMM name: '*.mlp.*=2/4', per head '*.q_proj=2,3,4/4'", "P=W/A")
     policy: Path | None = _option(None, "bits of every GEMM, from siliquant policy --out", "FILE", rare=True)
     rotate: tuple[str, ...] = _option(
-        (), f"rotate the weights of the start by Hadamard matrices: {', '.join(ROTATIONS)}", "WHAT", rare=True
-    )
+        (), f"rotate the weights of the start by Hadamard matrices: {', '.join(ROTATIONS)}", "WHAT", rare=True,
+        needs="start",
+    )  # fmt: skip
     query_key: str = _option(
         "separate", "query and key each, or the product of their weights as one", None,
         ("separate", "reparameterised"), rare=True,
@@ -112,14 +129,20 @@ class Options:
         rare=True,
         between=(0, 1_000_000),
     )
-    cga_range: float = _option(0.005, "how near, in bins; OFQ's is 0.005", "BR", rare=True, between=(1e-6, 0.5))
+    cga_range: float = _option(
+        0.005, "how near, in bins; OFQ's is 0.005", "BR", rare=True, between=(1e-6, 0.5), needs="cga"
+    )
     surrogate: str = _option(
         "ste", "derivative of rounding weights: straight-through, or StableQAT's", None, ("ste", "fourier"), rare=True
     )
-    surrogate_amplitude: float | None = _option(
-        None, "amplitude of --surrogate fourier (default: the paper's, 0.21)", "A", rare=True, between=(0, 0.225)
-    )
-    surrogate_order: int = _option(0, "terms of --surrogate fourier after the first", "M", rare=True, between=(0, 64))
+    surrogate_amplitude: float = _option(
+        0.21, "amplitude of --surrogate fourier; the paper's is 0.21", "A", rare=True, between=(0, 0.225),
+        needs=("surrogate", "fourier"),
+    )  # fmt: skip
+    surrogate_order: int = _option(
+        0, "terms of --surrogate fourier after the first", "M", rare=True, between=(0, 64),
+        needs=("surrogate", "fourier"),
+    )  # fmt: skip
     epochs: int = _option(
         8, "epochs of training; 0: calibrated scales only (post-training quantisation)", "N", between=(0, 1_000_000)
     )
@@ -240,6 +263,19 @@ class Options:
             read_image_stats(self.image_stats)
         self.scheme()
 
+    def check_needs(self, given: Iterable[str]) -> None:
+        """InputError for the first of the options `given`, by name, that has no effect beside the others. Not of what a
+        record has, which says every option.
+        """
+        about = {entry.name: entry.metadata["needs"] for entry in fields(self)}
+        for name in given:
+            needed, value = about[name] if isinstance(about[name], tuple) else (about[name], None)
+            if needed is None:
+                continue
+            found = getattr(self, needed)
+            if not found if value is None else found != value:
+                raise InputError(f"{name} must be given with {needed}{f' {value}' if value else ''} only")
+
     def _check_augmentation(self) -> None:
         of_views = {"augment": self.augment, "rand_augment": self.rand_augment, "random_erasing": self.random_erasing}
         for name, value in (of_views | {"mixup": self.mixup, "label_smoothing": self.label_smoothing}).items():
@@ -273,11 +309,10 @@ class Options:
 
     def _check_surrogate(self) -> None:
         if self.surrogate == "ste":
-            if self.surrogate_amplitude is not None or self.surrogate_order:
-                raise InputError("surrogate_amplitude and surrogate_order must be given with surrogate fourier only")
-        elif self.bits == FULL_PRECISION:
+            return
+        if self.bits == FULL_PRECISION:
             raise InputError("surrogate must be ste at bits 32, where nothing is rounded, not 'fourier'")
-        elif (self.weight_bits or self.bits) == 1:
+        if (self.weight_bits or self.bits) == 1:
             raise InputError("surrogate must be ste at weight_bits 1, which are signs, not 'fourier'")
 
     def scheme(self) -> Scheme | None:
@@ -430,6 +465,12 @@ def merge(*sources: Mapping[str, Any]) -> Options:
     if "out" not in values:
         raise InputError("out must be given: the folder of the run")
     return Options(**{**values_of_recipe(values.get("recipe")), **values})
+
+
+def recorded(values: Mapping[str, Any], out: Path) -> Options:
+    """The options that a run in `out` has in its record, of an earlier version, too."""
+    left_open = {name for name in _ONCE_OPEN if values.get(name, 0) is None}
+    return merge({name: value for name, value in values.items() if name not in left_open}, {"out": out})
 
 
 def values_of_recipe(name: str | None) -> Mapping[str, Any]:

@@ -26,7 +26,7 @@ from .runs import (
     save_record,
 )
 from .softlabels import make_store, replay, weights_sha256
-from .trainer import Training, calibration_inputs, train
+from .trainer import Training, calibration_inputs, steps_per_epoch, train
 
 __all__ = [
     "METRICS",
@@ -61,6 +61,7 @@ __all__ = [
     "save_record",
     "split_batches",
     "stated_look",
+    "steps_per_epoch",
     "train",
     "weights_sha256",
 ]

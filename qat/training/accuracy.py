@@ -28,7 +28,7 @@ class Evaluation:
     """Result on a test split.
 
     logits float32 [n, classes]; labels [n]; loss is the mean cross-entropy (regression: squared error). metrics are
-    names of :data:`qat.training.metrics.METRICS`.
+    names of :data:`qat.settings.METRIC_NAMES`.
     """
 
     logits: Tensor

@@ -113,4 +113,4 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
         "spearman": Metric("Spearman correlation", _correlation(rank=True)),
     }
 )
-"""By name; the values are shares or correlations, at most 1."""
+"""By name, all of :data:`qat.settings.METRIC_NAMES`; the values are shares or correlations, at most 1."""

@@ -28,7 +28,7 @@ from qat.data import (
     without,
 )
 from qat.models import most_tokens
-from qat.settings import merge, read_image_stats
+from qat.settings import read_image_stats, recorded
 from siliquant.inputs import InputError, member, printable
 
 from .classes import check_recorded
@@ -49,7 +49,7 @@ def open_run_data(
     """
     name = member(about, "name", str)
     member(about, "test_fingerprint", str)
-    chosen = merge(dict(options), {"out": Path("run")})
+    chosen = recorded(options, Path("run"))
     data = open_data(
         name,
         image_size=model.get("image_size"),

@@ -26,7 +26,7 @@ from qat.files import load_torch, read_model
 from qat.models import from_config, is_preset, load_pretrained, model_config, recognise
 from qat.network import holds_quantised, load_quantised, load_state, quantize_model, quantizers
 from qat.quantisers.native import status
-from qat.settings import Scheme, merge
+from qat.settings import Scheme, recorded
 from siliquant.files import write_atomically
 from siliquant.inputs import FileError, InputError, belongs, json_object, member, read_text, short
 
@@ -129,7 +129,7 @@ def read_record(folder: Path) -> RunRecord:
         model, about, options, made_by = (member(data, name, dict) for name in ("model", "data", "options", "versions"))
         member(about, "train_fingerprint", str)
         check_origin(model, about, options)
-        if (wanted := merge(options, {"out": Path("run")}).scheme()) != scheme:
+        if (wanted := recorded(options, Path("run")).scheme()) != scheme:
             name = _first_difference(wanted, scheme)
             raise InputError(f"scheme must be that of the options, but differs in {name}")
     return RunRecord(model, scheme, about, options, made_by, {name: data.get(name) for name in ("model", "scheme")})
@@ -144,7 +144,7 @@ def check_origin(model: Mapping[str, Any], about: Mapping[str, Any], options: Ma
     names_of_skipped(about)
     look_of_record(about)
     member(options, "model", str)
-    chosen = merge(options, {"out": Path("run")})
+    chosen = recorded(options, Path("run"))
     if chosen.data != about["name"]:
         raise InputError(f"options.data must be {short(about['name'])}, as data.name, not {short(chosen.data)}")
     if chosen.image_size is not None and chosen.image_size != model.get("image_size"):

@@ -43,7 +43,7 @@ from .distributed import Processes
 from .mixing import mix_weight, mixed, mixed_cross_entropy, shown_labels
 from .softlabels import replay
 
-__all__ = ["Training", "calibration_inputs", "train"]
+__all__ = ["Training", "calibration_inputs", "steps_per_epoch", "train"]
 
 
 @dataclass(eq=False)
@@ -83,16 +83,15 @@ class Training:
         if options.surrogate == "fourier":
             _set_surrogate(self.model, options)
 
-    @property
-    def annealing(self) -> ConfidenceGuidedAnnealing | None:
-        """What holds weights in this step; None before the epochs of annealing."""
-        done = self.epoch + self.step / self.steps_per_epoch
+    def annealing(self, step: int) -> ConfidenceGuidedAnnealing | None:
+        """What holds weights in that step of this epoch; None before the epochs of annealing."""
+        done = self.epoch + step / self.steps_per_epoch
         return self._annealing if done >= self.options.epochs - self.options.cga else None
 
     @property
     def steps_per_epoch(self) -> int:
-        """Whole batches in an epoch; at least one."""
-        return max(len(self.data.train.labels) // self.options.batch_size, 1)
+        """As :func:`steps_per_epoch`."""
+        return steps_per_epoch(self.data, self.options)
 
     @property
     def evaluated(self) -> PreTrainedModel:
@@ -177,8 +176,7 @@ class Training:
             ) from None
         sums = processes.summed(self.sums)
         low, high = result.interval()
-        annealed = self._annealing if self.epoch + 1 > options.epochs - options.cga else None
-        holds = annealed or self.freezer
+        annealing = self.annealing(self.steps_per_epoch - 1)  # in the last step
         return {
             "epoch": min(self.epoch + 1, options.epochs),
             "loss": sums["loss"] / sums["samples"] if sums["samples"] else None,
@@ -190,11 +188,20 @@ class Training:
             **{f"test_{name}": score.value for name, score in list(result.scores.items())[1:]},
             "learning_rate": self.optimizer.param_groups[0]["lr"],
             "oscillation": self.tracker.share() if self.tracker else None,
-            "frozen": holds.share() if holds else None,
+            "frozen": self.freezer.share() if self.freezer else None,
+            "held": annealing.share() if annealing else None,
             "seconds": seconds,
             "samples_per_second": samples / max(seconds, 1e-9),
             "oscillation_by_module": self.tracker.shares() if self.tracker else None,
         }
+
+
+def steps_per_epoch(data: Data, options: Options) -> int:
+    """Whole batches in an epoch; at least one. InputError where the epochs of annealing have no step."""
+    steps = max(len(data.train.labels) // options.batch_size, 1)
+    if options.cga and options.cga * steps < 1:
+        raise InputError(f"cga must be 0, or at least one step, which is {1 / steps:g} epochs, not {options.cga:g}")
+    return steps
 
 
 def train(
@@ -267,9 +274,7 @@ def _parameter_groups(model: nn.Module, options: Options) -> list[dict[str, Any]
 
 def _set_surrogate(model: nn.Module, options: Options) -> None:
     """Weights of one bit keep the straight-through estimator: what becomes of them is a sign."""
-    amplitude = options.surrogate_amplitude
-    order = options.surrogate_order
-    surrogate = FourierSurrogate(order=order) if amplitude is None else FourierSurrogate(amplitude, order)
+    surrogate = FourierSurrogate(options.surrogate_amplitude, options.surrogate_order)
     for quantizer in quantizers(model).values():
         if quantizer.of_weight and not isinstance(quantizer, ElasticBinarizer):
             quantizer.surrogate = surrogate
@@ -321,7 +326,7 @@ def _take_step(
     torch.manual_seed(int(seeds.generate_state(1, np.uint64)[0] >> 1))
     labels = torch.from_numpy(np.asarray(training.data.train.labels)[indices]).to(device)
     weight = mix_weight(options.mixup, options.seed, training.epoch, training.step)
-    annealing = training.annealing
+    annealing = training.annealing(training.step)
     for product in training.products:
         product.held_beyond = options.cga_range if annealing else None
     with torch.autocast(device.type, torch.bfloat16, enabled=options.amp and device.type == "cuda"):

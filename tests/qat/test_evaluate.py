@@ -21,8 +21,11 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 import qat.training.rundata
+from qat.data.text import GLUE
 from qat.evaluate import main
+from qat.settings.names import METRIC_NAMES
 from qat.training.accuracy import Evaluation, evaluate, split_batches
+from qat.training.metrics import METRICS
 from qat.training.runs import load_run
 from siliquant.files.write import write_atomically
 from siliquant.inputs import wilson_interval
@@ -49,6 +52,14 @@ def test_scores_of_classes() -> None:
     found = Evaluation(logits, torch.tensor([0, 1, 1, 0]), 0.5)
     assert (found.regression, found.correct, found.score) == (False, 2, 0.5)
     assert found.interval() == wilson_interval(2, 4)
+
+
+def test_all_metrics_have_a_name_that_data_are_checked_against() -> None:
+    assert tuple(METRICS) == METRIC_NAMES
+    for wrong in ((), ("f1", "f1"), ("accuracy", "recall")):
+        must = rf"^metrics must be some of {', '.join(METRIC_NAMES)}, each once, not {re.escape(repr(wrong))}$"
+        with pytest.raises(ValueError, match=must):
+            replace(GLUE["cola"], metrics=wrong)
 
 
 @given(

@@ -65,6 +65,7 @@ def test_held_weights_do_not_move_and_the_others_do() -> None:
     step(False)
     for _ in range(5):
         before = {name: weight.detach().clone() for name, (weight, _) in weights.items()}
+        kinds["statsq"].fit(weights["statsq"][0])
         moves = {name: near_a_border(weight, quantizer, 0.1) for name, (weight, quantizer) in weights.items()}
         share = annealing.share()
         assert share == pytest.approx(1 - sum(int(m.sum()) for m in moves.values()) / 400)

@@ -100,11 +100,11 @@ def test_both_weights_are_trained_and_the_bias_of_the_key_is_not(family: str) ->
     assert products
     state = model.state_dict()
     for product in products:
-        for parameter in (product.query_weight, product.query_bias, product._keys.weight):
+        for parameter in (product.query_weight, product.query_bias, product.key_weight):
             assert parameter.grad is not None
             assert bool(parameter.grad.any())
-        assert product._keys.bias.grad is None
-        assert not product._keys.bias.requires_grad
+        assert product.keys.module.bias.grad is None
+        assert not product.keys.module.bias.requires_grad
         assert f"{product.gemm_name}.query_weight" in state
         assert product.gemm_name not in weight_quantizers(model)
 
@@ -116,7 +116,7 @@ def test_the_gradient_is_that_of_the_product() -> None:
     weights = torch.randn(product.weight.shape, generator=torch.Generator().manual_seed(1))
     (product.weight * weights).sum().backward()
     by_head = weights.view(product.heads, 16, 16)  # [head, element of x', element of x]
-    key = product._keys.weight.detach().view(product.heads, -1, 16)
+    key = product.key_weight.detach().view(product.heads, -1, 16)
     assert product.query_weight.grad is not None
     torch.testing.assert_close(product.query_weight.grad, (key @ by_head).reshape(16, 16))
 
@@ -126,7 +126,7 @@ def test_elements_far_from_a_border_pass_no_gradient_while_annealed() -> None:
     product = query_key_products(model)[0]
     product.held_beyond = 0.05
     latent = product.weight
-    assert torch.equal(latent, fused(product.query_weight, product._keys.weight, product.heads))
+    assert torch.equal(latent, fused(product.query_weight, product.key_weight, product.heads))
     near = near_a_border(latent, product.weight_quantizer, 0.05)
     assert 0 < int(near.sum()) < near.numel() / 2
     seen: list[Tensor] = []

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from qat.settings.options import Options, add_arguments, merge, read_config, typed
+from qat.settings.options import Options, add_arguments, merge, read_config, recorded, typed
 from qat.settings.ranges import GradientScale
 from qat.settings.scheme import Override, Scheme
 from siliquant.commandline.cli import Parser
@@ -82,7 +82,8 @@ VALUES: dict[str, tuple[Any, list[str]]] = {
 }
 STORE = "a store has the views and their labels"
 # Without those that exclude others.
-TOGETHER = [name for name in NAMES if name not in ("soft_labels", "freeze", "recipe", "label_smoothing")]
+EXCLUDING = ("soft_labels", "freeze", "recipe", "label_smoothing")
+TOGETHER = [name for name in NAMES if name not in EXCLUDING]
 
 
 def parsed(arguments: list[str]) -> dict[str, Any]:
@@ -262,8 +263,6 @@ def test_wrong_types(given: dict[str, Any], message: str) -> None:
         ({"cga_range": 0.6}, "cga_range must be at most 0.5, not 0.6"),
         ({"surrogate": "sine"}, "surrogate must be one of ste, fourier, not 'sine'"),
         ({"surrogate": "fourier", "surrogate_amplitude": 0.23}, "surrogate_amplitude must be at most 0.225, not 0.23"),
-        *((more, "surrogate_amplitude and surrogate_order must be given with surrogate fourier only")
-          for more in ({"surrogate_amplitude": 0.2}, {"surrogate_order": 1})),
         ({"bits": 32, "surrogate": "fourier"},
          "surrogate must be ste at bits 32, where nothing is rounded, not 'fourier'"),
         ({"weight_bits": 1, "surrogate": "fourier"},
@@ -417,3 +416,27 @@ def test_the_last_value_of_an_option_counts() -> None:
     add_arguments(made)
     given = vars(made.parse_args(["--lr", "1e-3", "--bits", "2", "--out", "a", "--lr", "2e-3", "--out", "b"]))
     assert given == {"lr": 2e-3, "bits": 2, "out": Path("b")}
+
+
+NEEDS: dict[str, tuple[Any, str, dict[str, Any]]] = {
+    "surrogate_amplitude": (0.21, "surrogate fourier", {"surrogate": "fourier"}),
+    "surrogate_order": (1, "surrogate fourier", {"surrogate": "fourier"}),
+    "rotate": (["values"], "start", {"start": "s"}),
+    "new_head": (True, "start", {"start": "s"}),
+    "cga_range": (0.005, "cga", {"cga": 1}),
+    "obr_max_bits": (2, "obr", {"obr": 0.1}),
+    "crops_per_image": (4, "soft_labels", {"soft_labels": "s"}),
+}
+
+
+def test_an_option_without_the_one_that_it_needs() -> None:
+    """Also where it is given its default; of what a record has nothing is asked."""
+    assert {name for name, entry in Options.__dataclass_fields__.items() if entry.metadata["needs"]} == NEEDS.keys()
+    for name, (value, needed, others) in NEEDS.items():
+        with pytest.raises(ValueError, match=rf"^{name} must be given with {needed} only$"):
+            merge({"out": "o", name: value}).check_needs([name])
+        merge({"out": "o", name: value, **others}).check_needs(["out", name, *others])
+        recorded({"out": "o", name: value}, Path("o"))
+    assert recorded({"surrogate_amplitude": None, "ema": None}, Path("o")) == Options(out=Path("o"))
+    with pytest.raises(TypeError, match=r"^surrogate_order must be an integer, not None$"):
+        recorded({"surrogate_order": None}, Path("o"))

@@ -49,8 +49,9 @@ def test_annealing_holds_what_is_far_from_a_border_in_its_epochs_only(
     one = train(tmp_path / "one", **{**TWO, "epochs": 1}, start=full_run)
     annealed = train(tmp_path / "run", **TWO, start=full_run, cga=1, cga_range=0.05)
     first, last = metrics(annealed)
-    assert first["frozen"] is None
-    assert 0.7 < last["frozen"] < 1
+    assert (first["held"], first["frozen"], last["frozen"]) == (None, None, None)
+    assert 0.7 < last["held"] < 1
+    assert "frozen,held," in (annealed / "metrics.csv").read_text()
     # Another length of the training is another learning rate: the first epoch is that of the plain run of two.
     assert first["loss"] == metrics(plain)[0]["loss"]
     assert first["loss"] != metrics(one)[0]["loss"]
@@ -153,6 +154,21 @@ def test_a_run_with_the_product_of_query_and_key_can_be_a_start(
     assert torch.equal(ours[f"{name}.k_proj.weight"], theirs[f"{name}.k_proj.weight"])
     other = train(tmp_path / "other", **TWO, start=run, query_key="reparameterised")
     assert weights_of(other) != weights_of(run)
+
+
+def test_an_epoch_is_said_to_hold_only_where_its_last_step_does(train: Callable[..., Path], tmp_path: Path) -> None:
+    """Three steps an epoch: the last of the first epoch begins 4 / 3 epochs before the end."""
+    for cga, first in ((0.4, False), (1.2, False), (1.34, True)):
+        run = train(tmp_path / f"run{cga}", **TWO, cga=cga)
+        assert [record["held"] is not None for record in metrics(run)] == [first, True]
+
+
+def test_annealing_of_less_than_a_step(command: Callable[..., Any], tmp_path: Path) -> None:
+    options = ("--model", "vit-mnist", "--data", "digits", "--limit", "30", "--batch-size", "10", "--cga", "0.3")
+    ended = command(main, *options, "--out", tmp_path / "run")
+    must = "cga must be 0, or at least one step, which is 0.333333 epochs, not 0.3"
+    assert (ended.code, ended.err) == (2, f"program: error: {must}\n")
+    assert not (tmp_path / "run").exists() or not any((tmp_path / "run").iterdir())
 
 
 def test_a_rotation_without_a_start(command: Callable[..., Any], tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Who looks at an operation: a program that only runs, or one that is traced or transformed."""
+"""By which way an operation goes: at once, through torch.func, or as an operator that what traces programs records."""
 
 from __future__ import annotations
 
@@ -15,7 +15,12 @@ _PLAIN = (Tensor, nn.Parameter)
 
 
 class Seen(Enum):
-    """By whom an operation is seen: nobody, torch.func, or what records operators."""
+    """What looks at an operation, and so by which way it goes.
+
+    RUN: by PyTorch's operations and the kernels, at once. Nothing looks, or a compiler does at tensors that no kernel
+    takes (other dtypes, other devices): it is shown these operations, which it can fuse.
+    TRANSFORMED: torch.func looks. TRACED: what records operators does, at tensors that the kernels take.
+    """
 
     RUN = "run"
     TRANSFORMED = "transformed"
@@ -23,10 +28,8 @@ class Seen(Enum):
 
 
 def seen_by(tensors: Sequence[Tensor]) -> Seen:
-    """Who sees an operation on these that the kernels compute for float32 on the CPU.
-
-    TRACED is by torch.compile, torch.export, a dispatch mode or a tensor that is none in memory, and of such tensors
-    only: of other dtypes and devices a compiler is shown PyTorch's operations, which it can fuse.
+    """What looks at an operation on these; torch.compile, torch.export, dispatch modes and tensors that are none in
+    memory trace it.
     """
     if not torch.compiler.is_compiling():
         if torch._C._are_functorch_transforms_active():
