@@ -18,15 +18,12 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import Any, TypeAlias
 
-from sim.proofs import ProofError
-from sim.simulators import line_of, plain_name
+from sim.simulators import Name, Net, ProofError, Signals, line_of, plain_name, port_fault, ports_of
 
 __all__ = ["prove_same"]
 
-Net: TypeAlias = int | str
 Module: TypeAlias = Mapping[str, Any]
 Modules: TypeAlias = Mapping[str, Module]
-Name: TypeAlias = tuple[str, int]
 _COMMUTATIVE = frozenset(("$add", "$mul", "$and", "$or", "$xor", "$xnor", "$eq", "$ne", "$logic_and", "$logic_or"))
 _OTHERS = "than in the generated array"
 
@@ -58,15 +55,9 @@ def prove_same(found: Modules, wanted: Modules, top: str, apart: Callable[[str],
 
 
 def _check_ports(name: str, mine: Module, other: Module) -> None:
-    ports = [
-        {port: (each["direction"], len(each["bits"])) for port, each in module["ports"].items()}
-        for module in (mine, other)
-    ]
-    for port in sorted(ports[0].keys() | ports[1].keys()):
-        if ports[0].get(port) != ports[1].get(port):
-            raise ProofError(
-                f"{name}{line_of(mine)}: port {port} is another one {_OTHERS}, or is missing in one of them"
-            )
+    fault = port_fault(ports_of(mine), ports_of(other), "as in the generated array")
+    if fault is not None:
+        raise ProofError(f"{name}{line_of(mine)}: {fault[1]}")
 
 
 def _compared(name: str, mine: Module, other: Module) -> Iterator[tuple[str, str, str]]:
@@ -76,35 +67,49 @@ def _compared(name: str, mine: Module, other: Module) -> Iterator[tuple[str, str
     """
     table: dict[Hashable, int] = {}
     one, two = _Side(name, mine, table), _Side(name, other, table)
-    for kind, (these, those) in {
-        "instance": (one.instances, two.instances),
-        "memory": (one.memories, two.memories),
-    }.items():
-        if extra := sorted(these.keys() - those.keys()):
-            raise ProofError(f"{name}: {kind} {extra[0]}{line_of(these[extra[0]])} is none of the generated array")
-        if lacking := sorted(those.keys() - these.keys()):
-            raise ProofError(f"{name}{line_of(mine)}: the {kind} {lacking[0]} of the generated array is missing")
+    _check_there(one, "instance", one.instances, two.instances)
+    _check_there(one, "memory", one.memories, two.memories)
     _pair_registers(one, two)
-    for port, each in other["ports"].items():
-        if each["direction"] == "output":
-            for place, (a, b) in enumerate(zip(mine["ports"][port]["bits"], each["bits"], strict=True)):
-                if not _same(one, a, two, b):
-                    raise ProofError(f"{name}: output {port}[{place}]{one.line(port)} has another value {_OTHERS}")
-    for held, (taken, clock, _) in two.registers.items():
-        its_taken, its_clock, cell = one.registers[one.paired[two.paired[held]]]
-        said = f"{name}: register {_shown(two.paired[held])}{line_of(cell)}"
-        if not _same(one, its_clock, two, clock):
-            raise ProofError(f"{said} has another clock {_OTHERS}")
-        if not _same(one, its_taken, two, taken):
-            raise ProofError(f"{said} takes another value {_OTHERS}")
+    _check_outputs(one, two, mine, other)
+    _check_registers(one, two)
     for label, memory in two.memories.items():
         _check_pins(f"{name}: memory {label}", one, two, one.memories[label], memory)
         if one.memories[label]["parameters"] != memory["parameters"]:
             raise ProofError(f"{name}: memory {label}{line_of(one.memories[label])} is of another kind {_OTHERS}")
     for label, instance in two.instances.items():
-        _check_pins(f"{name}: instance {label}", one, two, one.instances[label], instance)
-        mine = one.instances[label]
-        yield f"{label}{line_of(mine)}", instance["type"], mine["type"]
+        its = one.instances[label]
+        _check_pins(f"{name}: instance {label}", one, two, its, instance)
+        yield f"{label}{line_of(its)}", instance["type"], its["type"]
+
+
+def _check_there(side: _Side, kind: str, these: Modules, those: Modules) -> None:
+    """Cells of a kind have the same names."""
+    if extra := sorted(these.keys() - those.keys()):
+        raise ProofError(f"{side.name}: {kind} {extra[0]}{line_of(these[extra[0]])} is none of the generated array")
+    if lacking := sorted(those.keys() - these.keys()):
+        raise ProofError(
+            f"{side.name}{line_of(side.module)}: the {kind} {lacking[0]} of the generated array is missing"
+        )
+
+
+def _check_outputs(one: _Side, two: _Side, mine: Module, other: Module) -> None:
+    for port, each in other["ports"].items():
+        if each["direction"] == "output":
+            for place, (a, b) in enumerate(zip(mine["ports"][port]["bits"], each["bits"], strict=True)):
+                if not _same(one, a, two, b):
+                    shown = one.signals.shown((port, place))
+                    raise ProofError(f"{one.name}: output {shown} has another value {_OTHERS}")
+
+
+def _check_registers(one: _Side, two: _Side) -> None:
+    for held, (taken, clock, _) in two.registers.items():
+        name = two.name_of[held]
+        its_taken, its_clock, cell = one.registers[one.held_by[name]]
+        said = f"{one.name}: register {name[0]}[{name[1]}]{line_of(cell)}"
+        if not _same(one, its_clock, two, clock):
+            raise ProofError(f"{said} has another clock {_OTHERS}")
+        if not _same(one, its_taken, two, taken):
+            raise ProofError(f"{said} takes another value {_OTHERS}")
 
 
 def _check_pins(said: str, one: _Side, two: _Side, mine: Module, other: Module) -> None:
@@ -131,68 +136,62 @@ def _same(one: _Side, a: Net, two: _Side, b: Net, *, anything: bool = False) -> 
 def _pair_registers(one: _Side, two: _Side) -> None:
     """Registers that have a name in common are one."""
     for held in two.registers:
-        names = two.names_of(held)
+        names = two.signals.names_of(held)
         if not names:
             raise ProofError(f"{two.name}: a register of the generated array has no name")
         mine = next((one.held_as[name] for name in names if name in one.held_as), None)
         if mine is None:
-            raise ProofError(
-                f"{one.name}{one.line(names[0][0])}: the register {_shown(names[0])} of the generated array is missing"
-            )
+            raise ProofError(f"{one.name}: {one.signals.shown(names[0])} must be a register, as in the generated array")
         if mine in one.known:
             raise ProofError(
-                f"{one.name}: {_shown(names[0])}{one.line(names[0][0])} must be a register of its own, as in the "
-                f"generated array, and is {_shown(one.paired[mine])}"
+                f"{one.name}: {one.signals.shown(names[0])} must be a register of its own, as in the generated array, "
+                f"not {one.signals.shown(one.name_of[mine])}"
             )
         one.hold(mine, names[0])
         two.hold(held, names[0])
+    for held in one.registers:
+        if held not in one.known:
+            raise ProofError(f"{one.name}: register {one.signals.called(held)} is none of the generated array")
 
 
 class _Side:
     """A module and the numbers of its signals. registers: by what each holds, what it takes, its clock, and its cell.
-    instances, memories: cells by name. held_as: what registers hold, by each of its names.
+    instances, memories: cells by name. held_as: what registers hold, by each of its names. name_of, held_by: the name
+    with which what a register holds is paired, and the reverse.
     """
 
     def __init__(self, name: str, module: Module, table: dict[Hashable, int]) -> None:
-        self.name, self._module, self._table = name, module, table
+        self.name, self.module, self._table = name, module, table
+        self.signals = Signals(module, f"{name}: ")
         self.known: dict[Net, int] = {value: self._of("constant", value) for value in "01x"}
         self._anything: set[Net] = {"x"}
-        self.paired: dict[Any, Any] = {}
+        self.name_of: dict[Net, Name] = {}
+        self.held_by: dict[Name, Net] = {}
         self.registers: dict[Net, tuple[Net, Net, Module]] = {}
         self.instances: dict[str, Module] = {}
         self.memories: dict[str, Module] = {}
-        self._makers: dict[Net, Module] = {}
-        public = [(each, entry) for each, entry in module["netnames"].items() if not entry["hide_name"]]
-        self._names: dict[Net, list[Name]] = {}
-        for each, entry in sorted(public, key=lambda item: (item[0] in module["ports"], item[0])):
-            for place, net in enumerate(entry["bits"]):
-                self._names.setdefault(net, []).append((each, place))
         for port, each in module["ports"].items():
             if each["direction"] == "input":
                 self._give(each["bits"], ("port", port))
         for label, cell in module["cells"].items():
             self._add(label, cell)
-        self.held_as = {name: net for net in self.registers for name in self.names_of(net)}
+        self.held_as = {name: net for net in self.registers for name in self.signals.names_of(net)}
 
     def _of(self, *key: Any) -> int:
         return self._table.setdefault(key, len(self._table))
 
     def _give(self, nets: list[Net], key: tuple[Any, ...]) -> None:
+        self.signals.drive(nets)
         for place, net in enumerate(nets):
-            self._drive(net)
             self.known[net] = self._of(*key, place)
-
-    def _drive(self, net: Net) -> None:
-        if isinstance(net, str) or net in self.known or net in self._makers or net in self.registers:
-            raise ProofError(f"{self.name}: {self.called(net)} has more than one driver")
 
     def _add(self, label: str, cell: Module) -> None:
         kind, pins = cell["type"], cell["connections"]
         if kind == "$dff":
             if int(cell["parameters"]["CLK_POLARITY"], 2) != 1:
                 raise ProofError(f"{self.name}{line_of(cell)}: every register must take its value at a rising edge")
+            self.signals.drive(pins["Q"])
             for held, taken in zip(pins["Q"], pins["D"], strict=True):
-                self._drive(held)
                 self.registers[held] = (taken, pins["CLK"][0], cell)
         elif kind == "$mem_v2":
             memory = plain_name(cell["parameters"]["MEMID"])
@@ -204,62 +203,26 @@ class _Side:
                 if cell["port_directions"][pin] == "output":
                     self._give(nets, ("instance", label, pin))
         elif set(cell["port_directions"].values()) == {"input", "output"} and "Y" in pins:
-            for net in pins["Y"]:
-                self._drive(net)
-                self._makers[net] = cell
+            self.signals.drive(pins["Y"], cell)
         else:
             raise ProofError(f"{self.name}{line_of(cell)}: an array has no latches or registers with another reset")
-
-    def names_of(self, net: Net) -> list[Name]:
-        """All names of a net, those that are no ports first."""
-        return self._names.get(net, [])
-
-    def called(self, net: Net) -> str:
-        """A name of a net for a message."""
-        names = self._names.get(net, [])
-        return _shown(names[0]) if names else "a signal"
-
-    def line(self, name: str) -> str:
-        """The line in which a word is declared, for a message."""
-        return line_of(self._module["netnames"].get(name, self._module))
 
     def hold(self, net: Net, name: Name) -> None:
         """Gives what a register holds the number of ``name``."""
         self.known[net] = self._of("register", *name)
-        self.paired[net] = name
-        self.paired[name] = net
+        self.name_of[net] = name
+        self.held_by[name] = net
 
     def check_known(self, net: Net) -> None:
         """Raises ProofError where a net depends on an x."""
         self.number(net)
         if net in self._anything:
-            raise ProofError(f"{self.name}: {self.called(net)} depends on x")
+            raise ProofError(f"{self.name}: {self.signals.called(net)} depends on x")
 
     def number(self, net: Net) -> int:
-        """The number of a net; of those that it depends on, too, without recursion."""
-        waiting, begun = [net], set[Net]()
-        while waiting:
-            last = waiting[-1]
-            if last in self.known:
-                waiting.pop()
-                continue
-            if last in self.registers:
-                cell = self.registers[last][2]
-                raise ProofError(
-                    f"{self.name}: register {self.called(last)}{line_of(cell)} is none of the generated array"
-                )
-            if last not in self._makers:
-                raise ProofError(f"{self.name}: nothing drives {self.called(last)}")
-            cell = self._makers[last]
-            nets = [each for pin, bits in cell["connections"].items() if pin != "Y" for each in bits]
-            lacking = [each for each in nets if each not in self.known]
-            if not lacking:
-                self._number_outputs(cell)
-            elif last in begun:
-                raise ProofError(f"{self.name}{line_of(cell)}: {self.called(last)} depends on itself")
-            else:
-                begun.add(last)
-                waiting += lacking
+        """The number of a net; of those that it depends on, too."""
+        for cell in self.signals.needed([net], self.known):
+            self._number_outputs(cell)
         return self.known[net]
 
     def _number_outputs(self, cell: Module) -> None:
@@ -281,7 +244,3 @@ class _Side:
         key = (kind, more, len(cell["connections"]["Y"]), tuple(pins))
         for place, net in enumerate(cell["connections"]["Y"]):
             self.known[net] = self._of(*key, place)
-
-
-def _shown(name: Name) -> str:
-    return f"{name[0]}[{name[1]}]"

@@ -7,19 +7,17 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any, TypeAlias
+from typing import Any
 
 from siliquant.files import scratch
 from siliquant.processes import run as processes
 from siliquant.processes import shadows
-from sim.proofs import ProofError
-from sim.simulators import ToolError, line_of, plain_verilog, yosys_said
+from sim.simulators import Cell, Net, ProofError, Signals, ToolError, line_of, plain_verilog, yosys_said
 
 from .terms import Fact, Terms, Word
 
 __all__ = ["Transition", "read_modules", "transition_of"]
 
-Net: TypeAlias = int | str
 _ARITHMETIC: Mapping[str, Callable[[Word, Word], Word]] = {
     "$add": lambda a, b: a + b,
     "$sub": lambda a, b: a - b,
@@ -46,7 +44,7 @@ _TESTS: Mapping[str, Callable[..., Fact]] = {
 }
 
 
-class Signals(dict[str, Word]):
+class Words(dict[str, Word]):
     """Words by name. ProofError for a name that is not there."""
 
     def __init__(self, kind: str, words: Mapping[str, Word]) -> None:
@@ -110,12 +108,9 @@ class _Reader:
 
     def __init__(self, name: str, module: Mapping[str, Any], terms: Terms, nameless: str = "") -> None:
         self._name, self._module, self._terms, self._nameless = name, module, terms, nameless
-        self._words: dict[int, Word] = {}  # of cells, registers and inputs, by a number
-        self._places: dict[Net, tuple[int, int]] = {}
-        self._cells: dict[int, Mapping[str, Any]] = {}
-        self._open: set[int] = set()
-        inside = sorted(module["netnames"].items(), key=lambda item: item[0] not in module["ports"])
-        self._names = {bit: net for net, each in inside if not each.get("hide_name") for bit in each["bits"]}
+        self._signals = Signals(module, f"{name}: ")
+        self._words: list[Word] = []  # of registers, inputs and cells
+        self._places: dict[Net, tuple[int | str, int]] = {"0": ("0", 0), "1": ("1", 0)}  # of known nets, in these
 
     def transition(self) -> Transition:
         ports = self._module["ports"]
@@ -125,12 +120,12 @@ class _Reader:
         taken: dict[str, Sequence[Net]] = {}
         for cell in self._module["cells"].values():
             if cell["type"] != "$dff":
-                if "Y" not in cell["connections"]:
+                if "Y" not in cell["connections"] or not cell["type"].startswith("$") or "$paramod" in cell["type"]:
                     raise ProofError(
                         f"{self._name}{line_of(cell)}: a controller has no instances, latches, memories or registers "
                         "with another reset"
                     )
-                self._cells[self._claim(cell["connections"]["Y"])] = cell
+                self._signals.drive(cell["connections"]["Y"], cell)
                 continue
             if cell["connections"]["CLK"] != clock or int(cell["parameters"]["CLK_POLARITY"], 2) != 1:
                 raise ProofError(
@@ -139,9 +134,7 @@ class _Reader:
             held = cell["connections"]["Q"]
             names = self._called(held) or ([self._nameless] if self._nameless else [])
             if not names or names[0] in registers:
-                raise ProofError(
-                    f"{self._name}: register {self._names.get(held[0], 'without a name')} must be one word"
-                )
+                raise ProofError(f"{self._name}: register {self._signals.called(held[0])} must be one word")
             word = self._free(names[0], held)
             registers |= dict.fromkeys(names, word)
             taken |= dict.fromkeys(names, cell["connections"]["D"])
@@ -152,10 +145,10 @@ class _Reader:
             for name in self._called(port["bits"])
         }
         return Transition(
-            Signals("register", registers),
-            Signals("input", inputs),
-            Signals("register", {name: self._word(bits) for name, bits in taken.items()}),
-            Signals("output", outputs),
+            Words("register", registers),
+            Words("input", inputs),
+            Words("register", {name: self._word(bits) for name, bits in taken.items()}),
+            Words("output", outputs),
         )
 
     def _called(self, bits: Sequence[Net]) -> list[str]:
@@ -164,49 +157,30 @@ class _Reader:
         return [name for name, each in named if each["bits"] == bits and not each.get("hide_name")]
 
     def _free(self, name: str, bits: Sequence[Net]) -> Word:
-        number = self._claim(bits)
-        self._words[number] = self._terms.free(f"{self._name}.{name}", len(bits))
-        return self._words[number]
+        self._signals.drive(bits)
+        word = self._terms.free(f"{self._name}.{name}", len(bits))
+        self._keep(word, bits)
+        return word
 
-    def _claim(self, bits: Sequence[Net]) -> int:
-        """The number of what drives these bits."""
-        number = len(self._places)
-        for place, bit in enumerate(bits):
-            if bit in self._places or isinstance(bit, str):
-                raise ProofError(f"{self._name}: {self._names.get(bit, 'a signal')} has more than one driver")
-            self._places[bit] = number, place
-        return number
+    def _keep(self, word: Word, bits: Sequence[Net]) -> None:
+        self._places |= {bit: (len(self._words), place) for place, bit in enumerate(bits)}
+        self._words.append(word)
 
     def _word(self, bits: Sequence[Net]) -> Word:
         """The term of some bits, the lowest first: parts of words stay together."""
+        for cell in self._signals.needed(bits, self._places):
+            self._keep(self._cell(cell), cell["connections"]["Y"])
         parts = []
-        places = [self._place(bit) for bit in bits]
+        places = [self._places[bit] for bit in bits]
         for (source, _), run in groupby(enumerate(places), lambda item: (item[1][0], item[1][1] - item[0])):
             run_places = [place for _, (_, place) in run]
             if isinstance(source, str):
                 parts.append(self._terms.number(int(source), 1))
                 continue
-            parts.append(self._terms.part(self._made(source), run_places[0], len(run_places)))
+            parts.append(self._terms.part(self._words[source], run_places[0], len(run_places)))
         return self._terms.joined(parts)
 
-    def _place(self, bit: Net) -> tuple[int | str, int]:
-        if isinstance(bit, str):
-            if bit not in "01":
-                raise ProofError(f"{self._name}: a signal is {bit}, which is neither 0 nor 1")
-            return bit, 0
-        if bit not in self._places:
-            raise ProofError(f"{self._name}: nothing drives {self._names.get(bit, 'a signal')}")
-        return self._places[bit]
-
-    def _made(self, number: int) -> Word:
-        if number not in self._words:
-            if number in self._open:
-                raise ProofError(f"{self._name}{line_of(self._cells[number])}: a signal depends on itself")
-            self._open.add(number)
-            self._words[number] = self._cell(self._cells[number])
-        return self._words[number]
-
-    def _cell(self, cell: Mapping[str, Any]) -> Word:
+    def _cell(self, cell: Cell) -> Word:
         kind, pins = cell["type"], cell["connections"]
         width = len(pins["Y"])
         signed = any(int(cell["parameters"].get(f"{pin}_SIGNED", "0"), 2) for pin in "AB")

@@ -20,6 +20,8 @@ from rtl.requant import LoadableSpec
 from rtl.spec import MacSpec
 from siliquant.inputs import InputError
 from sim.simulators import (
+    Name,
+    PortShapes,
     Source,
     SourceModule,
     check_loops,
@@ -27,11 +29,13 @@ from sim.simulators import (
     check_reset_port,
     generated_verilog,
     line_of,
+    port_fault,
+    ports_of,
     read_netlists,
     read_source,
 )
 
-from .numbering import Name, Netlist, Number, Numbers, is_instance
+from .numbering import Netlist, Number, Numbers, is_instance
 from .polynomials import ProofError
 from .registers import Loads, Registers, mac_registers, unit_registers
 
@@ -73,10 +77,11 @@ def prove_netlist(
         raise ProofError(f"{spec.name} must instantiate nothing but a full adder, not {min(other)}")
     numbers = Numbers()
     try:
-        netlist = Netlist(top, numbers)
         built = datapath or spec.build()
         made = mac_registers if isinstance(spec, MacSpec) else unit_registers
-        _compare(netlist, made(spec, built, numbers), numbers)  # type: ignore[arg-type]
+        wanted = made(spec, built, numbers)  # type: ignore[arg-type]
+        netlist = Netlist(top, numbers, wanted.takes.keys())
+        _compare(netlist, wanted, numbers)
     except ProofError as error:
         raise ProofError(f"{spec.name}: {error}") from error
     if source is not None:
@@ -95,26 +100,14 @@ def _below(spec: MacSpec | LoadableSpec, source: Source) -> list[str]:
     return [module.name for module in below]
 
 
-def check_ports(module: Mapping[str, Any], source: SourceModule | None, wanted: Mapping[str, tuple[int, bool]]) -> None:
-    """Raises InputError unless a module has exactly these ports: bits by name, and whether it is an input.
-
-    module: as Yosys writes it in JSON. source: of the same, for the lines.
+def check_ports(module: Mapping[str, Any], source: SourceModule, wanted: PortShapes) -> None:
+    """Raises InputError unless a module has exactly these ports. module: as Yosys writes it in JSON. source: of the
+    same, for the lines.
     """
-    found = {name: (len(port["bits"]), port["direction"] == "input") for name, port in module["ports"].items()}
-    for name in sorted(found.keys() | wanted.keys()):
-        if found.get(name) != wanted.get(name):
-            lines = {} if source is None else source.inputs | source.outputs
-            line = lines.get(name, None if source is None else source.line)
-            raise InputError(
-                f"port {name} must be {_said(wanted.get(name))}, as the manifest says, not {_said(found.get(name))}",
-                place=None if line is None else f"line {line}",
-            )
-
-
-def _said(port: tuple[int, bool] | None) -> str:
-    if port is None:
-        return "missing"
-    return f"an {'input' if port[1] else 'output'} of {port[0]} bit{'s' if port[0] > 1 else ''}"
+    fault = port_fault(ports_of(module), wanted, "as the manifest says")
+    if fault is not None:
+        line = (source.inputs | source.outputs).get(fault[0], source.line)
+        raise InputError(fault[1], place=f"line {line}")
 
 
 def _compare(netlist: Netlist, wanted: Registers, numbers: Numbers) -> None:
@@ -150,9 +143,9 @@ def _takes(netlist: Netlist, numbers: Numbers, name: Name, wanted: Number | Load
 def _check_full_adder(top: str, name: str, module: Mapping[str, Any]) -> None:
     """A module that is instantiated has the ports and the truth table of a full adder."""
     ports = {**dict.fromkeys("abc", (1, True)), "sum": (1, False), "carry": (1, False)}
-    found = {port: (len(each["bits"]), each["direction"] == "input") for port, each in module["ports"].items()}
-    if found != ports:
-        raise ProofError(f"{top} must instantiate nothing but a full adder, not {name}{line_of(module)}")
+    fault = port_fault(ports_of(module), ports, "as of a full adder")
+    if fault is not None:
+        raise ProofError(f"{top} must instantiate nothing but a full adder, not {name}{line_of(module)}: {fault[1]}")
     numbers = Numbers()
     cases = np.array(list(product((False, True), repeat=3)))
     given = {(port, 0): cases[:, place] for place, port in enumerate("abc")}

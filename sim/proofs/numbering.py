@@ -6,28 +6,23 @@ Verilog. So two signals with one number are equal, gate by gate. The converse do
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Collection, Hashable, Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from rtl.logic import Op
-from sim.simulators import line_of
+from sim.simulators import Cell, Name, Net, Signals, line_of
 
 from .polynomials import ProofError
 
-__all__ = ["Name", "Net", "Netlist", "Number", "Numbers", "is_instance"]
+__all__ = ["Netlist", "Number", "Numbers", "is_instance"]
 
 Number: TypeAlias = int
-Net: TypeAlias = int | str
-"""A net of Yosys' JSON: a number, or a constant as text."""
-Name: TypeAlias = tuple[str, int]
-"""A bit of a register or port."""
 Bools: TypeAlias = npt.NDArray[np.bool_]
 _GATES = {"$_NOT_": Op.NOT, "$_AND_": Op.AND, "$_OR_": Op.OR, "$_XOR_": Op.XOR}
 _REGISTER = "$_DFF_P_"
-_OUTPUTS = ("Y", "sum", "carry")
 
 
 class Numbers:
@@ -131,67 +126,55 @@ class Numbers:
         return word[:end]
 
 
-def is_instance(cell: Mapping[str, Any]) -> bool:
+def is_instance(cell: Cell) -> bool:
     """Whether a cell is of a module, which in a MAC or a unit can but be the full adder, and none of Yosys' own."""
     return not cell["type"].startswith("$")
 
 
 class Netlist:
-    """The module as Yosys has it. registers: by name and place, the net that each takes."""
+    """The module as Yosys has it. registers: by name and place, the net that each takes; of several names of one it is
+    among ``names``, where one of these is.
+    """
 
-    def __init__(self, module: Mapping[str, Any], numbers: Numbers) -> None:
+    def __init__(self, module: Cell, numbers: Numbers, names: Collection[Name] = ()) -> None:
         self._numbers = numbers
-        self._netnames: Mapping[str, Any] = module["netnames"]
+        self._signals = Signals(module)
         self._known: dict[Net, Number] = {"0": numbers.zero, "1": numbers.one}
         self._ports: Mapping[str, Any] = module["ports"]
+        self.cells = len(module["cells"])
         for name, port in self._ports.items():
             if port["direction"] == "input":
+                self._signals.drive(port["bits"])
                 self._known |= {net: numbers.port(name, place) for place, net in enumerate(port["bits"])}
-        self._makers: dict[Net, Mapping[str, Any]] = {}
-        outputs: dict[Net, Net] = {}
-        self.cells = len(module["cells"])
+        self.registers: dict[Name, Net] = {}
         for label, cell in module["cells"].items():
             if cell["type"] == _REGISTER:
-                self._check_clock(cell)
-                (held,), (taken,) = cell["connections"]["Q"], cell["connections"]["D"]
-                if held in outputs or held in self._known:
-                    raise ProofError(f"{self.called(held)} has more than one driver")
-                outputs[held] = taken
+                self._add_register(cell, names)
                 continue
             _check_pins(label, cell)
-            for net in (net for pin in _OUTPUTS for net in cell["connections"].get(pin, ())):
-                if net in self._makers or net in self._known:
-                    raise ProofError(f"{self.called(net)} has more than one driver")
-                self._makers[net] = cell
-        if both := outputs.keys() & self._makers.keys():
-            raise ProofError(f"{self.called(min(both, key=str))} has more than one driver")
-        self.registers: dict[Name, Net] = {}
-        for name, entry in module["netnames"].items():
-            if entry["hide_name"] or name in self._ports:
-                continue
-            for place, net in enumerate(entry["bits"]):
-                if net in outputs:
-                    self.registers[name, place] = outputs[net]
-                    self._known[net] = numbers.register(name, place)
-        unnamed = [net for net in outputs if net not in self._known]
-        if unnamed:
-            raise ProofError("every bit of a register must have a name")
+            for pin, nets in cell["connections"].items():
+                if cell["port_directions"][pin] == "output":
+                    self._signals.drive(nets, cell)
 
-    def _check_clock(self, cell: Mapping[str, Any]) -> None:
+    def _add_register(self, cell: Cell, names: Collection[Name]) -> None:
+        (held,), (taken,) = cell["connections"]["Q"], cell["connections"]["D"]
         if cell["connections"]["C"] != self._ports["clk"]["bits"]:
-            (held,) = cell["connections"]["Q"]
             raise ProofError(f"register {self.called(held)} is not clocked by clk")
+        self._signals.drive([held])
+        inside = [name for name in self._signals.names_of(held) if name[0] not in self._ports]
+        if not inside:
+            raise ProofError("every bit of a register must have a name")
+        name = next((name for name in inside if name in names), inside[0])
+        self.registers[name] = taken
+        self._known[held] = self._numbers.register(*name)
 
     def called(self, net: Net) -> str:
         """A bit of a port, register or wire by its name, with the line that declares it, for a message."""
-        for name, entry in self._netnames.items():
-            if not entry["hide_name"] and net in entry["bits"]:
-                return self.shown((name, entry["bits"].index(net)))
-        return f"a signal{line_of(self._makers[net])}" if net in self._makers else "a signal"
+        return self._signals.called(net)
 
     def shown(self, name: Name) -> str:
         """The same of a name."""
-        return f"{name[0]}[{name[1]}]{line_of(self._netnames.get(name[0], {}))}"
+        return self._signals.shown(name)
 
     def width(self, port: str) -> int:
         """Bits of a port."""
@@ -204,30 +187,12 @@ class Netlist:
         return net
 
     def number(self, net: Net) -> Number:
-        """The number of a net; of those that it depends on, too, without recursion."""
-        waiting, begun = [net], set[Net]()
-        while waiting:
-            last = waiting[-1]
-            if last in self._known:
-                waiting.pop()
-                continue
-            cell = self._maker(last)
-            lacking = [each for each in _inputs_of(cell) if each not in self._known]
-            if not lacking:
-                self._number_outputs(cell)
-            elif last in begun:
-                raise ProofError(f"{self.called(last)} depends on itself")
-            else:
-                begun.add(last)
-                waiting += lacking
+        """The number of a net; of those that it depends on, too."""
+        for cell in self._signals.needed([net], self._known):
+            self._number_outputs(cell)
         return self._known[net]
 
-    def _maker(self, net: Net) -> Mapping[str, Any]:
-        if net not in self._makers:
-            raise ProofError(f"nothing drives {self.called(net)}")
-        return self._makers[net]
-
-    def _number_outputs(self, cell: Mapping[str, Any]) -> None:
+    def _number_outputs(self, cell: Cell) -> None:
         nets, kind = cell["connections"], cell["type"]
 
         def numbers(pin: str) -> tuple[Number, ...]:
@@ -250,15 +215,9 @@ class Netlist:
             raise ProofError(f"an operation or a register{line_of(cell)} is none that the graph has")
 
 
-def _inputs_of(cell: Mapping[str, Any]) -> list[Net]:
-    return [net for pin, nets in cell["connections"].items() if pin not in _OUTPUTS for net in nets]
-
-
-def _check_pins(label: str, cell: Mapping[str, Any]) -> None:
+def _check_pins(label: str, cell: Cell) -> None:
     """A full adder has all of its pins, of one bit each; Yosys sees to those of its own cells."""
     if is_instance(cell):
         pins = {pin: len(nets) for pin, nets in cell["connections"].items()}
         if pins != dict.fromkeys(("a", "b", "c", "sum", "carry"), 1):
             raise ProofError(f"full adder {label}{line_of(cell)} must have five pins of one bit")
-        if cell["parameters"]:
-            raise ProofError(f"full adder {label}{line_of(cell)} must have no parameters")

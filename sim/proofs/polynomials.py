@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 from rtl.logic import ONE, ZERO, Bit, Gate, Op
+from sim.simulators import ProofError
 
 __all__ = [
     "EMPTY",
@@ -37,10 +38,6 @@ EMPTY: Monomial = frozenset()
 
 _MOST_TERMS = 1 << 18
 """Of a polynomial: 8 x 8-bit products of 1,024 lanes have a quarter of it. A fault may make of one far more."""
-
-
-class ProofError(Exception):
-    """A step of an argument does not hold."""
 
 
 def polynomial_of(bit: Bit) -> Polynomial:

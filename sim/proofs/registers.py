@@ -24,8 +24,9 @@ from typing import TypeAlias
 from rtl.logic import ONE, ZERO, Bit, Datapath, Op
 from rtl.requant import LoadableSpec, PartialSumSpec
 from rtl.spec import MacSpec
+from sim.simulators import Name
 
-from .numbering import Name, Number, Numbers
+from .numbering import Number, Numbers
 from .polynomials import ProofError
 
 __all__ = ["Loads", "Registers", "mac_registers", "unit_registers"]

@@ -16,9 +16,10 @@ from dataclasses import dataclass
 
 from siliquant.inputs import InputError, text_of
 
-from .grammar import Parser, other_reset, tokens_of
+from .grammar import Parser, other_reset
 from .modules import SourceModule, check_drivers, drive
 from .netlists import plain_verilog
+from .tokens import tokens_of
 
 __all__ = ["Source", "check_no_parameters", "check_reset_port", "read_source"]
 

@@ -91,7 +91,7 @@ def test_planted_faults_are_refused(pattern: str, put: str, said: str) -> None:
     ("pattern", "put", "said"),
     [
         (r"\bsince\b", "waited", r"^systolic_7x1_\w+ \(line \d+\): the Verilog has no register since$"),
-        (r"assign issue = ", "wire issued = ", r"^\w+_operand_controller: nothing drives issue$"),
+        (r"assign issue = ", "wire issued = ", r"^\w+_operand_controller: nothing drives issue\[0\] \(line \d+\)$"),
         (r"next_weight = weight_step \+", "next_weight = weight_step >>",
          r"^\w+_operand_controller \(line \d+\): an operation is none that a controller has$"),
     ],
