@@ -1,9 +1,11 @@
-"""Writes the integers of a trained run: ``python -m qat.export``."""
+"""Writes the integers of a trained run, or its graph as an ONNX file: ``python -m qat.export``."""
 
 from __future__ import annotations
 
 import sys
+from argparse import Namespace
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import cast
 
 import torch
@@ -16,13 +18,14 @@ from qat.data import worker_count
 from qat.integers import Agreement, IntegerModel, Operand, compare_paths
 from qat.training import RunRecord, device_named, inputs_of, load_run, open_run_data, split_batches
 from siliquant.commandline import console, print_table, run
-from siliquant.files import alone
+from siliquant.files import alone, write_atomically
 from siliquant.inputs import InputError, short
 
 from .parsers import export as parser
 from .parsers import read_workers
 
 PROG = "python -m qat.export"
+_GRAPH_SAMPLES = 16  # that a file of ONNX is run on: one at a time, by its reference
 MOST_SAMPLES = (1 << 32) - 1
 """Test samples that are checked, at most."""
 
@@ -39,6 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     model, record = load_run(options.checkpoint)
     if record.scheme is None:
         raise InputError(f"{options.checkpoint} must be a quantised run to have integers; it is at full precision")
+    if options.format != "integers":
+        _write_graph(options, model, record, device, workers)
+        return
     integers = IntegerModel.from_quantized(
         model, record.scheme, {"data": dict(record.data), "options": dict(record.options)}
     )
@@ -49,45 +55,66 @@ def main(arguments: Sequence[str] | None = None) -> None:
     _print_gemms(out, integers)
     if options.samples == 0:
         return
-    found = _compared(model, integers, record, options.samples, device, workers)
-    out.print(
-        f"{found.predictions} of {found.samples} predictions equal; {found.ties} of {found.codes} codes differ "
-        f"(by {found.largest_step} at most) in {found.samples - found.untouched} samples; "
-        f"logits of the others within {found.largest_difference:.1e}"
-    )
+    for network in (model, integers.network):
+        cast(nn.Module, network).to(device)
+    found = compare_paths(model, integers, _batches(record, options.samples, device, workers))
+    out.print(_sentence(found))
     if found.predictions != found.samples or found.ties or found.largest_difference:
         sys.exit(1)
 
 
-def _compared(
-    model: PreTrainedModel,
-    integer: IntegerModel,
-    record: RunRecord,
-    samples: int | None,
-    device: torch.device,
-    workers: int | None,
-) -> Agreement:
-    """Fake-quantised and integer network on test samples of the run's data, all where no number is given."""
+def _write_graph(
+    options: Namespace, model: PreTrainedModel, record: RunRecord, device: torch.device, workers: int | None
+) -> None:
+    """Writes network.onnx, reads it again, and runs it beside the network."""
+    from onnx import load as load_graph
+
+    from qat.exchange import compare_file, onnx_model
+
+    samples = _GRAPH_SAMPLES if options.samples is None else options.samples
+    batches = _batches(record, max(samples, 1), device, workers, size=1)
+    first = next(batches)
+    path = options.out / "network.onnx"
+    with alone(options.out, "export"):
+        write_atomically(path, onnx_model(model, first, options.format).SerializeToString(deterministic=True))
+    out = console()
+    out.print(f"{path}: {path.stat().st_size:,} bytes")
+    if samples:
+        found = compare_file(model, load_graph(path), chain([first], batches))
+        out.print(_sentence(found))
+        if found.predictions != found.samples:
+            sys.exit(1)
+
+
+def _sentence(found: Agreement) -> str:
+    return (
+        f"{found.predictions} of {found.samples} predictions equal; {found.ties} of {found.codes} codes differ "
+        f"(by {found.largest_step} at most) in {found.samples - found.untouched} samples; "
+        f"logits of the others within {found.largest_difference:.1e}"
+    )
+
+
+def _batches(
+    record: RunRecord, samples: int | None, device: torch.device, workers: int | None, size: int = 64
+) -> Iterator[dict[str, Tensor]]:
+    """Test samples of the run's data, all where no number is given."""
     data, _ = open_run_data(record.data, record.options, record.model)
-    wanted = samples or len(data.test.labels)
-    count = worker_count(data.test, workers, device)
-    for network in (model, integer.network):
-        cast(nn.Module, network).to(device)
+    wanted = min(samples or len(data.test.labels), len(data.test.labels))
+    count, size = worker_count(data.test, workers, device), min(size, wanted)
 
     def inputs() -> Iterator[dict[str, Tensor]]:
         left = wanted
-        for fetched, _ in split_batches(data, data.test, min(64, wanted), count):
+        for fetched, _ in split_batches(data, data.test, size, count):
             named = inputs_of(fetched, device)
             yield {name: tensor[:left] for name, tensor in named.items()}
-            left -= min(64, wanted)
+            left -= size
             if left <= 0:
                 return
 
     bar = Console(stderr=True)
-    steps = track(
-        inputs(), "comparing", total=-(-wanted // 64), console=bar, transient=True, disable=not bar.is_terminal
+    yield from track(
+        inputs(), "comparing", total=-(-wanted // size), console=bar, transient=True, disable=not bar.is_terminal
     )
-    return compare_paths(model, integer, steps)
 
 
 def _print_gemms(out: Console, integer: IntegerModel) -> None:

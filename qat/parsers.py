@@ -103,12 +103,19 @@ def export() -> Parser:
         prog="python -m qat.export",
         description="Writes the integers of a quantised run (see docs/integer-format.md) and checks them on its test "
         "split: logits and codes of the integer network against the fake-quantised one. Exit code 1 when a "
-        "prediction, a code or a logit differs.",
-        epilog="example:\n  python -m qat.export --checkpoint runs/vit-mnist-w4a4 --out integer/vit-mnist-w4a4",
+        "prediction, a code or a logit differs.\n\nAs --format qonnx or onnx it writes a graph for other programs, "
+        "network.onnx (see docs/exchange.md), and runs that file: its products are of floats, so that codes may differ "
+        "where noise lies on a border of two. Exit code 1 when a prediction differs.",
+        epilog="""\
+examples:
+  python -m qat.export --checkpoint runs/vit-mnist-w4a4 --out integer/vit-mnist-w4a4
+  python -m qat.export --checkpoint runs/vit-mnist-w4a4 --format qonnx --out build/vit-mnist-w4a4""",
     )
     add_checkpoint(made, required=True)
-    add_out_folder(made, "the two files of integers", required=True)
-    add_samples(made, None, " that are checked, 0 to 2^32 - 1 (default: all; 0: none)")
+    add_out_folder(made, "the two files of integers, or network.onnx", required=True)
+    made.add_argument("--format", choices=("integers", "qonnx", "onnx"), default="integers", metavar="NAME",
+                      help="what is written")  # fmt: skip
+    add_samples(made, None, " that are checked, 0 to 2^32 - 1 (default: all, of a file of ONNX 16; 0: none)")
     add_machine(made)
     return made
 

@@ -279,7 +279,7 @@ def _quantize_hidden_states(module: nn.Module, arguments: tuple[Tensor, ...]) ->
     if scores.engine is not None:
         return arguments
     quantizer = module.input_quantizer
-    assert isinstance(quantizer, Quantizer)
+    assert isinstance(quantizer, nn.Module)
     return (quantizer(arguments[0]), *arguments[1:])
 
 

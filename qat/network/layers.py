@@ -61,6 +61,7 @@ class QuantGemm(nn.Module):
 
     `feeds_one_bit`: its sums become codes of one bit with nothing between; they are exact in training too.
     `first_or_last`: it is no part of a block, but an embedding, a stem, a pooler or a classifier.
+    `as_floats`: floats are multiplied in evaluation too, but where it feeds one bit: as in graphs of other programs.
     """
 
     def __init__(self, name: str, sources: tuple[str, ...]) -> None:
@@ -69,6 +70,7 @@ class QuantGemm(nn.Module):
         self.sources = sources
         self.engine: Engine | None = None
         self.feeds_one_bit = False
+        self.as_floats = False
         self.first_or_last = False
 
     def operands(self) -> tuple[Quantizer, Quantizer]:
@@ -103,7 +105,7 @@ class QuantGemm(nn.Module):
         quantiser of one bit.  Not while operands pass as they are, without codes (scales are searched, groups are off),
         nor in half precision, where values no longer tell their codes.
         """
-        if self.training and not self.feeds_one_bit:
+        if (self.training or self.as_floats) and not self.feeds_one_bit:
             return False
         coded = not any(getattr(each, "passes", True) for each in self.operands())
         return coded and all(each.dtype in (torch.float32, torch.float64) for each in (left, right))

@@ -20,6 +20,7 @@ NAMES = [command.name for command in installed()]
 MOST_LINES, MOST_COLUMNS = 50, 100
 # The same name, and on purpose not the same thing.
 DIFFERENT = {
+    "--format": "what is printed, or of export what is written",
     "--lanes": "of one MAC, or of all that a comparison has at equal throughput",
     "--units": "of one MAC, or of all that a comparison has at equal units",
 }
