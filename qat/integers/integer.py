@@ -152,8 +152,10 @@ class IntegerModel:
     def logits(self, inputs: Mapping[str, Tensor], engine: Engine = exact_product) -> Tensor:
         """float32 [batch, classes]; every GEMM goes through `engine`, integers in, accumulators out.
 
-        InputError where one of them is NaN or infinite.
+        InputError where one of them is NaN or infinite, and for inputs without samples.
         """
+        if not all(value.numel() for value in inputs.values()):
+            raise InputError("inputs must have samples and tokens, and have none")
         with integer_engine(self.network, engine):
             result: Tensor = self.network(**inputs).logits
         if not bool(result.isfinite().all()):

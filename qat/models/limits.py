@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from transformers import PreTrainedConfig, PreTrainedModel
+from transformers.activations import ACT2FN
 
 from siliquant.inputs import InputError, short
 
@@ -36,7 +37,8 @@ SIZES: Mapping[str, tuple[int, int]] = MappingProxyType(
         "hidden_size": (1, 1 << 16), "intermediate_size": (1, 1 << 18), "embed_dim": (1, 1 << 14),
         "num_hidden_layers": (1, 256), "num_attention_heads": (1, 1024), "depths": (1, 64), "num_heads": (1, 1024),
         "vocab_size": (1, 1 << 22), "max_position_embeddings": (1, 1 << 20), "type_vocab_size": (1, 1024),
-        "stem_strides": (1, 64), "widths": (1, 1 << 14), "recursions": (1, 64), "groups": (1, 1 << 12),
+        "pad_token_id": (0, 1 << 22), "stem_strides": (1, 64), "widths": (1, 1 << 14), "recursions": (1, 64),
+        "groups": (1, 1 << 12),
         "dim": (1, 1 << 16), "hidden_dim": (1, 1 << 18), "n_layers": (1, 256), "n_heads": (1, 1024),
         "num_labels": (1, 1 << 16), "encoder_stride": (1, 4096), "pooler_output_size": (1, 1 << 16),
     }
@@ -73,8 +75,31 @@ def describing(kind: type[PreTrainedConfig], values: Mapping[str, Any]) -> dict[
     for name in _OTHER_NETWORKS:
         if values.get(name):
             raise InputError(f"{name} must be false for a classifier, not {short(values[name])}")
+    _check_fields(values)
     known = {each.name for each in fields(kind) if not each.name.startswith("_")} - _HANDING_OVER
     return {name: value for name, value in values.items() if name in known or name in _LABELS}
+
+
+def _check_fields(values: Mapping[str, Any]) -> None:
+    """Raises InputError for what would be read as another network than the one that it says, or fail in one's midst."""
+    positions = values.get("position_embedding_type", "absolute")
+    if positions != "absolute":
+        raise InputError(f"position_embedding_type must be absolute, not {short(positions)}")
+    if values.get("pruned_heads"):
+        raise InputError(f"pruned_heads must be none, not {short(values['pruned_heads'])}")
+    for name in ("hidden_act", "activation"):
+        if isinstance(values.get(name), str) and values[name] not in ACT2FN:
+            raise InputError(f"{name} must be one that transformers has, as gelu or relu, not {short(values[name])}")
+    pad, words = values.get("pad_token_id", 0), values.get("vocab_size")
+    if isinstance(pad, int) and isinstance(words, int) and pad >= words:
+        raise InputError(f"pad_token_id must be below vocab_size, {words}, not {short(pad)}")
+    if values.get("model_type") != "roberta":
+        return
+    if pad is None:
+        raise InputError("pad_token_id must be a number for roberta, whose positions begin behind it, not None")
+    most = values.get("max_position_embeddings")
+    if isinstance(pad, int) and isinstance(most, int) and most < pad + 2:
+        raise InputError(f"max_position_embeddings must be at least {pad + 2}, with pad_token_id {pad}, not {most}")
 
 
 def most_tokens(config: PreTrainedConfig) -> int | None:

@@ -208,8 +208,8 @@ def query_key_products(model: nn.Module) -> list[ReparameterisedLinear]:
 def calibrate(model: nn.Module, batches: Iterable[dict[str, Tensor]]) -> None:
     """Finds the scales of all activations on `batches` (keyword arguments of the model; training samples).
 
-    Weights are quantised meanwhile, activations are not.  Raises ValueError when there is no batch or an activation is
-    not finite.
+    Weights are quantised meanwhile, activations are not.  Raises ValueError when there is no batch, one has no sample,
+    or an activation is not finite.
     """
     activations = [q for q in quantizers(model).values() if not q.of_weight]
     for quantizer in activations:
@@ -219,6 +219,8 @@ def calibrate(model: nn.Module, batches: Iterable[dict[str, Tensor]]) -> None:
     try:
         seen = 0
         for batch in batches:
+            if not all(value.numel() for value in batch.values()):
+                raise InputError(f"a batch to calibrate on must have samples, but that of number {seen} is empty")
             model(**batch)
             seen += 1
         if not seen:

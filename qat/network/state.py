@@ -86,11 +86,15 @@ def load_quantised(folder: str | PathLike[str]) -> PreTrainedModel:
     with belongs(folder / CONFIG, "the configuration of a quantised network"):
         if member(about, "version", int) != VERSION:
             raise InputError(f"quantization_config.version must be {VERSION}, not {about['version']}")
+        if unknown := sorted(set(about) - {"quant_method", "version", "scheme"}):
+            raise InputError(f"quantization_config has quant_method, version and scheme, and no {short(unknown[0])}")
         scheme = Scheme.from_dict(member(about, "scheme", dict))
         model = from_config(values)
         quantize_model(model, scheme, fit_weights=False)
     described = {name: value for name, value in values.items() if name not in ("quantization_config", *_OF_THE_WRITER)}
     path = folder / TENSORS
+    if not path.exists() and (shards := folder / f"{TENSORS}.index.json").exists():
+        raise InputError(f"a quantised network has its tensors in {TENSORS}, not in shards", file=shards)
     tensors = read_model(path, {"model": described, "scheme": about["scheme"]}, CONFIG)
     for name in marked(model) & tensors.keys():
         if tensors[name].ndim == 0 or len(tensors[name]) != 1:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from transformers import (
     RobertaModel,
 )
 
+import qat
 from qat.integers import IntegerModel, compare_paths
 from qat.models import build, load_pretrained, most_tokens, recognise
 from qat.network import bin_regulariser, calibrate, gemms, load_quantised, quantize_model, rotate, weight_quantizers
@@ -156,3 +159,136 @@ def test_texts_are_as_long_as_there_are_positions(tmp_path: Path) -> None:
         path.write_text(json.dumps({**json.loads(path.read_text()), field: value}))
         with pytest.raises(ValueError, match=f"{field} must be from"):
             load_pretrained(tmp_path / "damaged")
+
+
+def changed(family: str, **fields: Any) -> PreTrainedModel:
+    """A network of one layer with other values in its configuration."""
+    torch.manual_seed(7)
+    config = copy.deepcopy(CONFIGS[family])
+    for name, value in {"num_hidden_layers": 1, **fields}.items():
+        setattr(config, config.attribute_map.get(name, name), value)
+    return CLASSES[family](config).eval()
+
+
+def check(model: PreTrainedModel, folder: Path, inputs: dict[str, Tensor], scheme: Scheme) -> None:
+    """Its folder and its integers give its logits, bit for bit, and the same codes."""
+    quantize_model(model, scheme)
+    calibrate(model, [inputs])
+    wanted = model(**inputs).logits
+    assert bool(wanted.isfinite().all())
+    model.save_pretrained(folder)
+    loaded = qat.load(folder)
+    assert torch.equal(loaded(**inputs).logits, wanted)
+    integers = qat.export_integers(loaded, folder / "integers")
+    assert torch.equal(integers.logits(inputs), wanted)
+    assert compare_paths(model, integers, [inputs]).largest_difference == 0
+
+
+DROPOUTS = (
+    "hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout", "dropout", "attention_dropout",
+    "seq_classif_dropout",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("fields", "scheme"),
+    [
+        ({"num_attention_heads": 1}, Scheme(4, 4)),
+        ({"num_attention_heads": 16}, Scheme(2, 3, query_key="reparameterised")),
+        ({"num_labels": 1, "pad_token_id": 0}, Scheme(1, 1, granularity="channel")),
+        ({"pad_token_id": 5, **dict.fromkeys(DROPOUTS, 0.0)}, Scheme(3, 3, output_by_head=False)),
+    ],
+)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_other_heads_labels_pads_and_dropouts(
+    family: str, fields: dict[str, Any], scheme: Scheme, tmp_path: Path
+) -> None:
+    inputs = {name: tensor[:2, :12] for name, tensor in texts().items() if name != "token_type_ids"}
+    inputs["input_ids"][1, 11:] = fields.get("pad_token_id", 1)
+    check(changed(family, **fields), tmp_path, inputs, scheme)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_masks_of_any_kind_are_those_of_full_precision(family: str) -> None:
+    """What is masked changes nothing, and a text of which all is masked has numbers."""
+    full, inputs = changed(family), {name: texts()[name][:3] for name in ("input_ids", "attention_mask")}
+    model = quantize_model(copy.deepcopy(full), Scheme(8, 8))
+    calibrate(model, [inputs])
+    wanted = model(**inputs).logits
+    mask = inputs["attention_mask"]
+    added = torch.zeros(3, 1, 1, 18).masked_fill(mask[:, None, None, :] == 0, torch.finfo(torch.float32).min)
+    for form in (mask.bool(), mask.float(), added):
+        if family == "distilbert" or form is not added:
+            assert torch.equal(model(inputs["input_ids"], attention_mask=form).logits, wanted)
+    other = inputs["input_ids"].where(mask == 1, 9)
+    if family == "distilbert":  # RoBERTa finds its positions by the token of padding
+        assert torch.equal(model(other, attention_mask=mask).logits, wanted)
+    nothing = {"input_ids": inputs["input_ids"], "attention_mask": mask * torch.tensor([[1], [0], [1]])}
+    found, theirs = model(**nothing).logits.detach(), full(**nothing).logits.detach()
+    assert bool(found.isfinite().all())
+    assert torch.equal(found[[0, 2]], wanted[[0, 2]])
+    assert float((found - theirs).abs().max()) < 0.3 * float(theirs.abs().max())
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_folders_of_other_dtypes_in_shards_and_with_unknown_members(family: str, tmp_path: Path) -> None:
+    model, inputs = changed(family), texts()
+    del inputs["token_type_ids"]
+    for dtype in (torch.bfloat16, torch.float64):
+        folder = tmp_path / str(dtype)
+        model.to(dtype).save_pretrained(folder, max_shard_size="3KB")
+        assert len(list(folder.glob("model-*.safetensors"))) > 1
+        path = folder / "config.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), "unknown": {"a": [1]}, "return_dict": False}))
+        loaded = load_pretrained(folder)
+        assert loaded.dtype is torch.float32
+        assert torch.equal(loaded(**inputs).logits, model.float()(**inputs).logits)
+    next(iter(folder.glob("model-*.safetensors"))).unlink()
+    with pytest.raises(ValueError, match=r"model-\d+-of-\d+.safetensors: there is no such file$"):
+        load_pretrained(folder)
+
+
+FIELDS: tuple[tuple[str, dict[str, Any], str], ...] = (
+    ("both", {"pad_token_id": 60}, "pad_token_id must be below vocab_size, 60, not 60"),
+    ("both", {"pad_token_id": -1}, "pad_token_id must be from 0 to 4194304, not -1"),
+    ("both", {"position_embedding_type": "relative_key"},
+     "position_embedding_type must be absolute, not 'relative_key'"),
+    ("both", {"pruned_heads": {"0": [1]}}, "pruned_heads must be none, not {'0': [1]}"),
+    ("roberta", {"pad_token_id": None},
+     "pad_token_id must be a number for roberta, whose positions begin behind it, not None"),
+    ("roberta", {"pad_token_id": 19}, "max_position_embeddings must be at least 21, with pad_token_id 19, not 20"),
+    ("roberta", {"hidden_act": "nope"}, "hidden_act must be one that transformers has, as gelu or relu, not 'nope'"),
+    ("distilbert", {"activation": "nope"}, "activation must be one that transformers has, as gelu or relu, not 'nope'"),
+    ("roberta", {"num_attention_heads": 3},
+     "the configuration makes no roberta: The hidden size (16) is not a multiple of the number of attention heads (3)"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("families", "fields", "must"), FIELDS)
+def test_a_configuration_of_another_network_names_its_field(
+    families: str, fields: dict[str, Any], must: str, tmp_path: Path
+) -> None:
+    for family in FAMILIES if families == "both" else (families,):
+        model = changed(family)
+        for name in ("full", "quantised"):
+            if name == "quantised":
+                quantize_model(model, Scheme(4, 4))
+                calibrate(model, [{"input_ids": texts()["input_ids"]}])
+            path = tmp_path / family / name / "config.json"
+            model.save_pretrained(path.parent)
+            path.write_text(json.dumps({**json.loads(path.read_text()), **fields}))
+            where = "cannot be used" if name == "full" else "must be the configuration of a quantised network"
+            with pytest.raises(ValueError, match=rf"^{re.escape(f'{path} {where}: {must}')}$"):
+                (load_pretrained if name == "full" else qat.load)(path.parent)
+
+
+def test_batches_without_samples_are_refused(tmp_path: Path) -> None:
+    model = quantize_model(changed("distilbert"), Scheme(4, 4))
+    some, none = ({"input_ids": texts()["input_ids"][:count]} for count in (2, 0))
+    with pytest.raises(ValueError, match=r"^a batch to calibrate on must have samples, but that of number 1 is empty$"):
+        calibrate(model, [some, none])
+    calibrate(model, [some])
+    integers = qat.export_integers(model, tmp_path)
+    for inputs in (none, {"input_ids": some["input_ids"][:, :0]}):
+        with pytest.raises(ValueError, match=r"^inputs must have samples and tokens, and have none$"):
+            integers.logits(inputs)

@@ -146,6 +146,9 @@ def test_a_folder_that_was_changed_is_refused(tmp_path: Path) -> None:
     changed(tmp_path, quantization_config={**about, "scheme": {**about["scheme"], "gradient_scale": "none"}})
     with pytest.raises(ValueError, match=r"of which scheme.gradient_scale is 'l1', not 'none'"):
         load_quantised(tmp_path)
+    changed(tmp_path, quantization_config={**about, "bits": 4})
+    with pytest.raises(ValueError, match=r"quantization_config has quant_method, version and scheme, and no 'bits'$"):
+        load_quantised(tmp_path)
     changed(tmp_path, quantization_config=about, layer_norm_eps=1e-5)
     with pytest.raises(ValueError, match=r"model.safetensors was written with, of which model.layer_norm_eps is"):
         load_quantised(tmp_path)
@@ -158,7 +161,12 @@ def test_a_folder_that_was_changed_is_refused(tmp_path: Path) -> None:
     safetensors.torch.save_file({n: t.squeeze(0) for n, t in tensors.items()}, tmp_path / "model.safetensors")
     with pytest.raises(ValueError, match=r"must have a leading axis of length one"):
         load_quantised(tmp_path)
-    (tmp_path / "model.safetensors").unlink()
+    (tmp_path / "model.safetensors").rename(tmp_path / "model.safetensors.index.json")
+    with pytest.raises(
+        ValueError, match=r"index.json: a quantised network has its tensors in model.safetensors, not in"
+    ):
+        load_quantised(tmp_path)
+    (tmp_path / "model.safetensors.index.json").unlink()
     with pytest.raises(ValueError, match=r"model.safetensors must be there beside config.json$"):
         load_quantised(tmp_path)
     changed(tmp_path, quantization_config={"quant_method": "gptq"})
