@@ -14,7 +14,7 @@ from rtl.mac import design_named
 from rtl.options import read_array, read_parameters
 from siliquant.commandline import called, console, print_table, read_jobs, run, working
 from siliquant.files import package_version, write_atomically
-from siliquant.inputs import integer, number
+from siliquant.inputs import integer, number, share_found
 from sim.mutants import MutantScore, Subject, Survivor, score_mutants, standard_subjects, subjects_of
 from sim.proofs import ProofError
 from sim.simulators import SimulationError, executable
@@ -95,7 +95,7 @@ def _print(found: Sequence[MutantScore]) -> None:
     out = console()
     lines = [
         [each.name, str(each.mutants), str(each.killed), str(each.refused), str(each.equal), str(len(each.survivors)),
-         f"{100 * each.score:.1f} %"]
+         share_found(each.killed + each.refused, each.mutants - each.equal)]
         for each in found
     ]  # fmt: skip
     print_table(out, "mutants that the sequences of the tests find", HEADERS, lines)

@@ -1,7 +1,7 @@
 """Everything that comes from outside: errors with file and place, bounded reading, numbers in ranges, quoting.
 
 Read ``errors``, ``reading``, ``numbers``, ``quoting`` (one function a language: no text becomes code),
-``policies`` (widths of GEMMs in a file), ``shares`` (the interval of a share), ``wording`` (lists in sentences, missing
+``policies`` (widths of GEMMs in a file), ``shares`` (intervals, percent), ``wording`` (lists in sentences, missing
 packages).
 """
 
@@ -43,7 +43,7 @@ from .reading import (
     unpack,
 )
 from .shapes import field_types, fits
-from .shares import wilson_interval
+from .shares import share_found, wilson_interval
 from .wording import counted, listing, missing_package, no_package
 
 __all__ = [
@@ -90,6 +90,7 @@ __all__ = [
     "read_json",
     "read_text",
     "require",
+    "share_found",
     "short",
     "spef_word",
     "tcl_word",

@@ -7,6 +7,7 @@ from typing import Any
 
 from docs_tools.markdown import table
 from docs_tools.results import read_result
+from siliquant.inputs import share_found
 
 __all__ = ["MAY_BE_ZERO", "OWNS", "texts"]
 
@@ -58,5 +59,5 @@ def _lines(modules: Sequence[Mapping[str, Any]], names: Sequence[str]) -> list[t
         totals = (f"{sum(each[key] for each in those):,}" for key in names)
         left = sum(len(each["survivors"]) for each in those)
         killed, seen = found(those)
-        lines.append((name, *totals, f"{left}", f"{100 * killed / seen:.1f} %"))
+        lines.append((name, *totals, f"{left}", share_found(killed, seen)))
     return lines
