@@ -35,6 +35,10 @@ __all__ = [
 ]
 
 _TAIL = 6000  # characters of a tool's output that an error shows
+_SETTINGS = {
+    "COCOTB_ANSI_OUTPUT": "0",
+    "COCOTB_REWRITE_ASSERTION_FILES": "",  # pytest would rewrite all that is imported: benches say what differs themselves
+}
 _DEBIAN = {"g++": "g++", "make": "make", "iverilog": "iverilog", "vvp": "iverilog"}
 
 
@@ -150,7 +154,7 @@ class Simulator(ABC):
                     log_file=log,
                     seed=1,
                     test_filter=test_filter,
-                    extra_env={"COCOTB_ANSI_OUTPUT": "0", **(env or {}), **processes.mark()},
+                    extra_env={**_SETTINGS, **(env or {}), **processes.mark()},
                 )
         except SystemExit as end:  # how cocotb's runner reports failed tests
             status = end.code
