@@ -7,6 +7,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 
 from rtl.array import Architecture, ArraySpec
@@ -43,9 +44,14 @@ SPECS: list[Generated] = [
 """Every kind of every MAC design, requantiser and architecture."""
 
 
+@cache
+def _text(spec: Generated, reset: Reset) -> str:
+    return to_verilog([spec], reset=reset)
+
+
 def written(spec: Generated, folder: Path, reset: Reset = Reset.SYNCHRONOUS_HIGH) -> str:
     """The name of the file in ``folder`` that has the text of a design now."""
-    (folder / f"{spec.name}.v").write_text(to_verilog([spec], reset=reset))
+    (folder / f"{spec.name}.v").write_text(_text(spec, reset))
     return f"{spec.name}.v"
 
 

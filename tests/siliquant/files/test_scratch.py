@@ -81,7 +81,9 @@ def test_a_killed_process_leaves_nothing_after_the_next_run(place: Path) -> None
 def test_what_a_killed_process_has_beside_a_program_goes_at_once(end: signal.Signals, place: Path) -> None:
     """As Yosys that reads Verilog, in a process of its own and in a worker's."""
     sleeps = [sys.executable, "-c", "import time; open('begun', 'w').close(); time.sleep(100)"]
+    default = f"import signal\nsignal.signal({end:d}, signal.SIG_DFL)\n"  # under nohup SIGHUP is ignored
     program = (
+        f"{'' if end is signal.SIGKILL else default}"
         "from siliquant.files.temporary import scratch\nfrom siliquant.processes import run\n"
         f"with scratch('netlist') as f:\n    run.run({sleeps!r}, cwd=f)\n"
     )
@@ -92,7 +94,7 @@ def test_what_a_killed_process_has_beside_a_program_goes_at_once(end: signal.Sig
         assert process.poll() is None
         time.sleep(0.01)
     process.send_signal(end)
-    process.wait()
+    assert process.wait(50) == -end
     for _ in range(600):
         if list(place.iterdir()) == [mine]:
             break

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 
 import pytest
 
@@ -25,6 +26,11 @@ ARRAYS = (
 FAULTED = ArraySpec(
     mac=LoomSpec(units=1, maximum_bits=2), rows=7, columns=1, drains=3, architecture=Architecture.SYSTOLIC
 )
+
+
+@cache
+def faultless() -> str:
+    return to_verilog([FAULTED])
 
 
 @pytest.mark.parametrize("spec", ARRAYS, ids=lambda spec: spec.name)
@@ -80,7 +86,7 @@ FAULTS = (
     ("pattern", "put", "said"), [fault[1:] for fault in FAULTS], ids=[fault[0] for fault in FAULTS]
 )
 def test_planted_faults_are_refused(pattern: str, put: str, said: str) -> None:
-    verilog, count = re.subn(pattern, put, to_verilog([FAULTED]), count=1)
+    verilog, count = re.subn(pattern, put, faultless(), count=1)
     assert count == 1
     controller = next((name for name, beginning in _SAID.items() if said.startswith(beginning)), "operand_controller")
     with pytest.raises(ProofError, match=re.escape(said)):
@@ -98,7 +104,7 @@ def test_planted_faults_are_refused(pattern: str, put: str, said: str) -> None:
     ids=["register", "output", "operation"],
 )  # fmt: skip
 def test_what_is_missing_is_named(pattern: str, put: str, said: str) -> None:
-    verilog, count = re.subn(pattern, put, to_verilog([FAULTED]))
+    verilog, count = re.subn(pattern, put, faultless())
     assert count
     with pytest.raises(Exception, match=said):
         prove_controller(FAULTED, "operand_controller", read_source(verilog.encode()))
@@ -108,7 +114,7 @@ def test_only_the_phases_of_the_check_are_taken_to_be_over() -> None:
     """Another register, whatever its name, holds anything: here what keeps a second wrong run from being refused."""
     more = "reg phase_done; always @(posedge clk) if (phase_4) phase_done <= 1'b1;"
     verilog, count = re.subn(r"  wire activation_beyond_above", f"  {more}\n  wire activation_beyond_above",
-                             to_verilog([FAULTED]), count=1)  # fmt: skip
+                             faultless(), count=1)  # fmt: skip
     verilog, others = re.subn(r"refused = phase_4", "refused = ~phase_done & phase_4", verilog)
     assert (count, others) == (1, 1)
     with pytest.raises(ProofError, match=re.escape(f"{CHECK}what is wrong is refused with the lowest cause")):
@@ -116,7 +122,7 @@ def test_only_the_phases_of_the_check_are_taken_to_be_over() -> None:
 
 
 def test_words_that_are_too_narrow_are_named() -> None:
-    verilog = re.sub(r"reg +\[2:0\] since;", "reg since;", to_verilog([FAULTED]))
+    verilog = re.sub(r"reg +\[2:0\] since;", "reg since;", faultless())
     with pytest.raises(ProofError, match=r"a word of 1 bits is too narrow for 7$"):
         prove_controller(FAULTED, "operand_controller", read_source(verilog.encode()))
 
