@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from itertools import product
 from typing import ClassVar
 
@@ -21,6 +21,12 @@ from .scalable import ScalableSpec, split
 __all__ = ["BrickSpec"]
 
 Leaf = Callable[[BitHeap, int, int], None]
+
+
+@cache  # a code has at most 8 bits
+def _spread(code: int, size: int, blocks: int, stride: int) -> int:
+    """Block k of a code in field k * stride, fields of ``size`` bits."""
+    return sum(block << k * stride * size for k, block in enumerate(split(code, size, blocks)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,15 +65,14 @@ class BrickSpec(ScalableSpec):
         n, size = self.blocks, self.narrowest
         weight_blocks, activation_blocks = precision.weight_bits // size, precision.activation_bits // size
         rows, columns = n // weight_blocks, n // activation_blocks
-        fields = {"weights": [0] * (self.units * n * n), "activations": [0] * (self.units * n * n)}
+        words = {"weights": [0] * self.units, "activations": [0] * self.units}
         for number, (weight, activation) in enumerate(zip(weights, activations, strict=True)):
             unit, place = divmod(number, rows * columns)
-            row, column = divmod(place, columns)
-            for k, block in enumerate(split(weight, size, weight_blocks)):
-                fields["weights"][unit * n * n + n * (row * weight_blocks + k) + column * activation_blocks] = block
-            for k, block in enumerate(split(activation, size, activation_blocks)):
-                fields["activations"][unit * n * n + n * (column * activation_blocks + k) + row * weight_blocks] = block
-        return [{name: pack_fields(values, size) for name, values in fields.items()} | self.mode_words(precision)]
+            row, column = (place // columns) * weight_blocks, (place % columns) * activation_blocks
+            words["weights"][unit] |= _spread(weight, size, weight_blocks, n) << (n * row + column) * size
+            words["activations"][unit] |= _spread(activation, size, activation_blocks, n) << (n * column + row) * size
+        width = n * n * size
+        return [{name: pack_fields(values, width) for name, values in words.items()} | self.mode_words(precision)]
 
     def add_brick(self, builder: DatapathBuilder, unit: int, heap: BitHeap, i: int, j: int) -> None:
         """Adds the product of brick (i, j) of one unit, negated, at column 0."""

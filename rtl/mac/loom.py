@@ -58,10 +58,14 @@ class LoomSpec(SerialSpec):
     def _pack_step(
         self, weights: Sequence[int], activations: Sequence[int], precision: Precision
     ) -> list[dict[str, int]]:
+        planes = [
+            [pack_fields([word >> bit for word in words], 1) for bit in range(bits)]
+            for words, bits in ((weights, precision.weight_bits), (activations, precision.activation_bits))
+        ]
         return [
             {
-                "weights": pack_fields([weight >> i for weight in weights], 1),
-                "activations": pack_fields([activation >> j for activation in activations], 1),
+                "weights": planes[0][i],
+                "activations": planes[1][j],
                 "activation_signed": int(precision.activation_signed),
                 "bit_sum": i + j,
                 "weight_sign": int(i == precision.weight_bits - 1),

@@ -121,6 +121,8 @@ def pack_fields(values: Sequence[int], width: int) -> int:
     """
     if width == 1:
         return int("".join(["1" if value & 1 else "0" for value in reversed(values)]) or "0", 2)
-    mask = (1 << width) - 1
-    digits = [format(int(value) & mask, f"0{width}b") for value in reversed(values)]
+    mask, form = (1 << width) - 1, f"0{width}b"
+    if len(values) == 1:
+        return int(values[0]) & mask
+    digits = [format(int(value) & mask, form) for value in reversed(values)]
     return int("".join(digits) or "0", 2)  # linear in the width, unlike shifting into one integer
