@@ -37,7 +37,7 @@ __all__ = [
 _TAIL = 6000  # characters of a tool's output that an error shows
 _SETTINGS = {
     "COCOTB_ANSI_OUTPUT": "0",
-    "COCOTB_REWRITE_ASSERTION_FILES": "",  # pytest would rewrite all that is imported: benches say what differs themselves
+    "COCOTB_REWRITE_ASSERTION_FILES": "",  # else pytest rewrites all that is imported
 }
 _DEBIAN = {"g++": "g++", "make": "make", "iverilog": "iverilog", "vvp": "iverilog"}
 
