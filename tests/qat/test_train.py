@@ -123,13 +123,14 @@ def test_the_metrics(low_run: Path) -> None:
         assert 0 <= record["train_accuracy"] <= 1
         assert 0 <= record["oscillation"] <= 1
         assert 0 <= record["frozen"] <= 1
+        assert record["held"] is None
         assert record["samples_per_second"] * record["seconds"] == pytest.approx(48)
         shares = record.pop("oscillation_by_module")
         assert len(shares) == 1 + 2 * 6 + 1  # patches, six matrices in each of two layers, classifier
         assert all(0 <= share <= 1 for share in shares.values())
     assert records[1]["oscillation"] > 0
     table = list(csv.DictReader(io.StringIO((low_run / "metrics.csv").read_text())))
-    assert [{name: float(value) for name, value in row.items()} for row in table] == records
+    assert [{name: float(value) if value else None for name, value in row.items()} for row in table] == records
 
 
 def test_the_last_model_is_kept_and_the_metrics_are_its_own(low_run: Path) -> None:
