@@ -17,7 +17,7 @@ from sim.bench import Layout
 from sim.simulators import SIMULATORS, generated_verilog
 
 from .cases import Job, save_jobs
-from .trace import TRACE_VARIABLE, Looked, read_trace
+from .trace import FLIP_VARIABLE, TRACE_VARIABLE, Looked, read_trace
 
 __all__ = [
     "ARRAYS_VARIABLE",
@@ -88,11 +88,13 @@ def run_array_tests(
     jobs: Sequence[Job] = (),
     verilog: str | None = None,
     trace: Path | None = None,
+    flip: int | None = None,
 ) -> str:
     """Simulates arrays of ``specs`` in ``folder`` and returns the log.
 
     tests: names of tests in sim.array.tests, all by default. jobs: what the test ``jobs`` computes. verilog: takes the
-    place of the generated text. trace: where the :mod:`sim.array.trace` of one array goes. Raises SimulationError where
+    place of the generated text. trace: where the :mod:`sim.array.trace` of one array goes; flip: which of the looks of
+    each test, from 1, sees another bit. Raises SimulationError where
     hardware and expectation disagree, ToolError where a tool is missing or fails.
     """
     chosen = SIMULATORS[simulator]
@@ -104,6 +106,8 @@ def run_array_tests(
     env = {ARRAYS_VARIABLE: arrays_to_json(specs), JOBS_VARIABLE: str(path)}
     if trace is not None:
         env[TRACE_VARIABLE] = str(trace.resolve())
+    if flip is not None:
+        env[FLIP_VARIABLE] = str(flip)
     return chosen.run(build, TOP, "sim.array.tests", folder, env=env, test_filter=test_filter)
 
 

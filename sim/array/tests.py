@@ -20,7 +20,7 @@ from rtl.spec import Precision
 from .bench import ARRAYS_VARIABLE, JOBS_VARIABLE, arrays_from_json
 from .cases import IntArray, Settings, Step, few_precisions, limit_settings, load_jobs, random_codes, random_parameters
 from .testbench import ArrayTestbench, check_results, rows_of
-from .trace import TRACE_VARIABLE, TraceWriter
+from .trace import FLIP_VARIABLE, TRACE_VARIABLE, TraceWriter
 
 _STEPS = 3  # a random reduction has at most so many steps
 
@@ -29,7 +29,8 @@ async def _arrays(bench: Any) -> AsyncIterator[tuple[ArrayTestbench, np.random.G
     """Every array of the bench, reset, with a generator of random numbers."""
     specs = arrays_from_json(os.environ[ARRAYS_VARIABLE])
     path = os.environ.get(TRACE_VARIABLE)
-    trace = TraceWriter(Path(path)) if path else None
+    flip = os.environ.get(FLIP_VARIABLE)
+    trace = TraceWriter(Path(path), int(flip) if flip else None) if path else None
     for index, spec in enumerate(specs):
         array = ArrayTestbench(bench, index, spec, trace)
         await array.open()
@@ -60,6 +61,15 @@ def _wrapped(values: IntArray, width: int) -> IntArray:
 def _label(step: Step) -> str:
     (m, k), n = step.activations.shape, len(step.weights)
     return f"{m} x {k} x {n} at {step.precision}"
+
+
+def _in_place(spec: ArraySpec, drain: int, results: IntArray) -> int:
+    """What a drain has in a result word for the results of a row, a number a column."""
+    low = drain * spec.columns
+    return sum(
+        int(value) % (1 << spec.result_width) << (low + column) * spec.result_width
+        for column, value in enumerate(results)
+    )
 
 
 async def _check(array: ArrayTestbench, step: Step) -> None:
@@ -151,14 +161,21 @@ async def untouched(bench: Any) -> None:
         for settings in (Settings(), Settings(negate=True)):  # by all drains at once, and one after the other
             precision = _any_precision(spec, rng)
             shape = (spec.rows, spec.mac.products_per_step(precision), spec.columns)
-            run = await array.load(Step(*random_codes(spec.mac, precision, shape, rng), precision))
+            step = Step(*random_codes(spec.mac, precision, shape, rng), precision)
+            run = await array.load(step)
             held: dict[tuple[int, int], int] = {}
+            values: dict[tuple[int, int], int] = {}
             for base in range(min(2 * spec.drain_rows, spec.result_depth - spec.drain_rows) + 1):
                 placed = replace(run, result_base=base)
-                await array.start(placed, Settings(shift=1 + base % 2, negate=bool(base % 3)))
+                changes = Settings(shift=1 + base % 2, negate=bool(base % 3))
+                await array.start(placed, changes)
                 await array.wait(placed)
-                held |= rows_of(spec, placed)
+                rows = rows_of(spec, placed)
+                results = (_product(step) << changes.shift) * (-1 if changes.negate else 1)
+                held |= rows
+                values |= {(at, drain): _in_place(spec, drain, results[row]) for (at, drain), row in rows.items()}
             before = await array.read_parts(held)
+            assert before == values, f"{spec.name}: expected {values}, not {before}"
             step = Step(*random_codes(spec.mac, precision, shape, rng), precision, settings)
             run = replace(await array.load(step), result_base=min(spec.drain_rows, spec.result_depth - spec.drain_rows))
             await array.reset(int(rng.integers(1, 3)))
@@ -167,8 +184,9 @@ async def untouched(bench: Any) -> None:
             await array.wait(run)
             expected = -_product(step) if settings.negate else _product(step)
             check_results(spec, f"{_label(step)}, between others", expected, await array.read(run, shape[::2]))
-            after = await array.read_parts(held)
-            for place in held.keys() - rows_of(spec, run).keys():
+            kept = {place: row for place, row in held.items() if place not in rows_of(spec, run)}
+            after = await array.read_parts(kept)
+            for place in kept:
                 told = f"{spec.name}: address {place[0]}, drain {place[1]}"
                 assert after[place] == before[place], f"{told}: expected {before[place]} as before, not {after[place]}"
 
@@ -197,7 +215,7 @@ async def last_cycle(bench: Any) -> None:
                     for _ in range(spec.cycles(run, changed=settings.negate) - before):
                         await array.cycle()
                     await array.reset(1)
-                (word,) = (await array.read_parts({place: rows[place]})).values()
+                (word,) = (await array.read_parts({place: rows[place]}, [spec.columns - 1])).values()
                 known.append((word >> low) % (1 << spec.result_width))
             total = int(_product(step)[rows[place], -1])
             values = (total << 3) * (1 if settings.negate else -1), -total if settings.negate else total
@@ -247,7 +265,7 @@ async def early_reads(bench: Any) -> None:
             step = Step(*random_codes(spec.mac, precision, shape, rng), precision, settings)
             run = await array.load(step)
             await array.start(run, step.settings)
-            words = await array.wait_watching(run, read=True)
+            words = await array.wait_watching(run, read=shape[::2])
             early = f"{len(words)} of {4 * spec.drain_rows} words while busy"
             assert len(words) >= 3 * spec.drain_rows - 1, f"{spec.name}: {early}"
             results = await array.read(run, shape[::2], words)
@@ -315,13 +333,13 @@ async def ping_pong(bench: Any) -> None:
             beside = array.load_words(steps[number + 1], runs[number + 1]) if number + 1 < len(steps) else []
             for inputs in beside:
                 await array.cycle(**inputs)
-                overlapped += int(array.sample("busy"))
+                overlapped += array.glance("busy")
             if number:
                 before, shape = steps[number - 1], (len(steps[number - 1].activations), len(steps[number - 1].weights))
                 results = await array.read_again(runs[number - 1], shape)
                 check_results(spec, f"{_label(before)}, read beside the next run", _product(before), results)
             for _ in range(spec.cycles(run) + 1):
-                if not array.sample("busy"):
+                if not array.glance("busy"):
                     break
                 await array.cycle()
             array.expect("busy", 0, f"{spec.cycles(run)} cycles after {_label(step)}")

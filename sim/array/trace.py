@@ -11,10 +11,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["TRACE_VARIABLE", "Looked", "TraceWriter", "read_trace"]
+__all__ = ["FLIP_VARIABLE", "TRACE_VARIABLE", "Looked", "TraceWriter", "read_trace"]
 
 TRACE_VARIABLE = "SILIQUANT_TRACE"
 """Environment variable with the file that a trace is written to: only of a bench of one array."""
+FLIP_VARIABLE = "SILIQUANT_FLIP"
+"""Environment variable with a number: so many times a test looks, then it sees another bit, and has to fail."""
 
 
 @dataclass(frozen=True)
@@ -31,20 +33,35 @@ class Looked:
 class TraceWriter:
     """Writes a line for each thing that a test does, behind those of the tests before."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, flip: int | None = None) -> None:
+        self._path, self._flip, self._looks = path, flip, 0
 
     def begin(self) -> None:
         """A test begins."""
+        self._looks = 0
         self._line("begin")
 
     def drives(self, edge: int, word: int) -> None:
         """From this falling edge of the test on, ``word`` is on the inputs."""
         self._line(f"drive {edge} {word:x}")
 
-    def sees(self, edge: int, mask: int, value: int) -> None:
-        """At this falling edge the bits of ``mask`` were those of ``value``."""
-        self._line(f"see {edge} {mask:x} {value:x}")
+    def sees(self, edge: int, low: int, bits: str) -> str:
+        """At this falling edge these were the bits from ``low`` on, and the test fails where they are others. Returns
+        them, the highest inverted where that look is to be another.
+        """
+        self._see(edge, low, bits)
+        self._looks += 1
+        if self._looks != self._flip:
+            return bits
+        self._line("flip")
+        return f"{1 - int(bits[0])}{bits[1:]}"
+
+    def waits(self, edge: int, low: int) -> None:
+        """At this falling edge the bit ``low`` was 1, and the test waited for it to fall."""
+        self._see(edge, low, "1")
+
+    def _see(self, edge: int, low: int, bits: str) -> None:
+        self._line(f"see {edge} {((1 << len(bits)) - 1) << low:x} {int(bits, 2) << low:x}")
 
     def _line(self, text: str) -> None:
         with self._path.open("a") as file:
@@ -58,7 +75,7 @@ def read_trace(path: Path) -> list[Looked]:
         kind, *rest = line.split()
         if kind == "begin":
             tests.append([])
-        else:
+        elif kind != "flip":
             tests[-1].append([kind, *rest])
     return [cycle for test in tests for cycle in _cycles(test)]
 

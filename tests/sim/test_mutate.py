@@ -14,6 +14,7 @@ from rtl.mac import DESIGNS, BitSerialSpec, PaddedSpec, UniformSpec, XnorSpec
 from rtl.requant import LoadableSpec, MultiplierSpec, PartialSumSpec, ThresholdSpec
 from rtl.verilog import to_verilog
 from sim import mutate
+from sim.array import run_array_tests
 from sim.controllers import CONTROLLERS
 from sim.fuzzing import run_case
 from sim.mutants import Stimulus, Subject, score_mutants, standard_subjects, stimulus_of
@@ -21,13 +22,16 @@ from sim.mutants.deciding import check_assumed, check_granted, decide, with_assu
 from sim.mutants.running import changes_of, play
 from sim.mutants.stimuli import Due, unit_case
 from sim.proofs import ProofError
-from sim.simulators import ToolError
+from sim.simulators import SimulationError, ToolError
 
 SMALL = UniformSpec(weight_bits=2, activation_bits=2, lanes=1, reduction_length=9)
 ARRAY = ArraySpec(
     mac=BitSerialSpec(units=1, maximum_bits=2, reduction_length=7), rows=2, columns=1,
     activation_depth=60, weight_depth=50, result_depth=30, result_width=12,
 )  # fmt: skip
+REQUANTISED = replace(
+    ARRAY, architecture=Architecture.SYSTOLIC, requant=ThresholdSpec(accumulator_width=12, bits=2, groups=2)
+)
 MODES = ("const0", "const1")
 _MAC = UniformSpec(weight_bits=1, activation_bits=1, lanes=1, reduction_length=2)
 _MEMORIES = {"activation_depth": 4, "weight_depth": 4, "result_depth": 4, "result_width": 4}
@@ -176,6 +180,17 @@ def test_what_the_tests_of_an_array_look_at_finds_its_mutants(array_stimulus: St
     assert decide(ARRAY, assumed, late[0].change) in ("differs", "open")
     blind = replace(array_stimulus, masks=(0,) * len(array_stimulus.cycles))
     assert all(each.cycle is None for each in play(text, ARRAY.name, blind, seed=1, count=5))
+
+
+@pytest.mark.parametrize(("array", "look"), [(ARRAY, 20), (REQUANTISED, 53)], ids=("broadcast", "systolic"))
+def test_the_tests_of_an_array_fail_where_they_see_another_bit(array: ArraySpec, look: int, tmp_path: Path) -> None:
+    """Else a mutant would count as found where a test looks at it and does not care."""
+    trace = tmp_path / "trace.txt"
+    with pytest.raises(SimulationError) as caught:
+        run_array_tests([array], tmp_path, simulator="icarus", trace=trace, flip=look)
+    looked = trace.read_text().splitlines().count("flip")
+    assert looked > 10
+    assert re.match(rf"{looked} of \d+ tests failed", str(caught.value))
 
 
 def test_rows_that_shift_on_after_the_last_sum_are_never_seen(tmp_path: Path) -> None:
