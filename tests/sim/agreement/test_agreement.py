@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,7 @@ from siliquant.inputs import ToolError
 from sim import agree as command
 from sim.agreement import Agreement, Played, agree, agreed_specs, compare, played_on
 from sim.bench import MismatchError
+from sim.simulators import run_cycles
 
 SMALL = UniformSpec(weight_bits=2, activation_bits=2, lanes=1, reduction_length=9)
 ARRAY = ArraySpec(
@@ -64,6 +66,23 @@ def test_what_a_simulator_makes_of_an_unknown_condition_is_found() -> None:
                               "  always @(posedge clk) if (in_valid)", 1)  # fmt: skip
     with pytest.raises(MismatchError, match=r"cycle \d+: out_valid\[0\] is 0 in Icarus and 1 in Verilator, seed \d"):
         agree(SMALL, verilog, seeds=(1, 2, 3, 4, 5, 6))
+
+
+@pytest.mark.parametrize("engine", ["icarus", "verilator"])
+def test_a_simulator_that_reads_another_text_is_found(engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if one of them had read an operator otherwise."""
+    verilog = to_verilog([SMALL])
+    assert verilog.count("assign sum = a ^ b ^ c;") == 1
+    other = verilog.replace("assign sum = a ^ b ^ c;", "assign sum = a ^ b | c;")
+
+    def runs(text: str, *given: Any) -> list[list[str]]:
+        return run_cycles(other if engine in given else text, *given)
+
+    monkeypatch.setattr("sim.agreement.comparing.run_cycles", runs)
+    with pytest.raises(
+        MismatchError, match=r"cycle \d+: accumulator\[\d\] is [01] in Icarus and [01] in Verilator, seed 1"
+    ):
+        agree(SMALL, verilog, seeds=(1,))
 
 
 def test_lines_are_compared_bit_by_bit() -> None:

@@ -110,6 +110,15 @@ def test_what_is_missing_is_named(pattern: str, put: str, said: str) -> None:
         prove_controller(FAULTED, "operand_controller", read_source(verilog.encode()))
 
 
+def test_a_signal_may_be_of_any_depth() -> None:
+    """Two thousand gates, one behind the other."""
+    steps = "".join(f"  wire deep_{place + 1} = deep_{place} | deep_{place};\n" for place in range(2000))
+    put = rf"  wire deep_0 = \1;\n{steps}  assign clear = deep_2000;"
+    verilog, count = re.subn(r"  assign clear = (\(step [^;]*);", put, to_verilog([FAULTED]))
+    assert count == 1
+    assert prove_controller(FAULTED, "operand_controller", read_source(verilog.encode())) > 0
+
+
 def test_only_the_phases_of_the_check_are_taken_to_be_over() -> None:
     """Another register, whatever its name, holds anything: here what keeps a second wrong run from being refused."""
     more = "reg phase_done; always @(posedge clk) if (phase_4) phase_done <= 1'b1;"
