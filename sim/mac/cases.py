@@ -68,6 +68,7 @@ def cases(design: type[MacSpec]) -> list[Case]:
     others = (
         "random_sums",
         "switches",
+        "balanced_sums",
         "mixed_sums",
         "resets",
         "streamed_sums",

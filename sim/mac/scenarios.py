@@ -19,6 +19,7 @@ from .sequence import Sequence
 
 __all__ = [
     "SCENARIOS",
+    "balanced_sums",
     "every_pair",
     "extremes",
     "far_sums",
@@ -144,6 +145,20 @@ def switches(spec: MacSpec, precisions: Items[Precision], seed: int = 0, *, sums
     return sequence
 
 
+def balanced_sums(spec: MacSpec, precisions: Items[Precision], seed: int = 0, *, sums: int = 1500) -> Sequence:
+    """Sums of some steps whose last is not full, where a control balances an odd number of places that are left: it
+    meets accumulators of all kinds. One short sum where a design has no such control.
+    """
+    sequence = Sequence(spec, seed)
+    rng = np.random.default_rng(seed)
+    balanced = [precision for precision in precisions if spec.unused_products(precision).balance is not None]
+    for precision in balanced or precisions[:1]:
+        for _ in range(sums // len(balanced) if balanced else 1):
+            _add_random(sequence, precision, rng, steps=6)
+    sequence.finish()
+    return sequence
+
+
 def mixed_sums(spec: MacSpec, precisions: Items[Precision], seed: int = 0, *, sums: int = 50) -> Sequence:
     """Sums whose precision is drawn anew from step to step; only the signs, where a design must keep its widths."""
     sequence = Sequence(spec, seed)
@@ -221,6 +236,7 @@ def _add_random(
 SCENARIOS: Mapping[str, Callable[[MacSpec], Sequence]] = {
     "random_sums": lambda spec: random_sums(spec, some_precisions(spec)),
     "switches": lambda spec: switches(spec, spec.precisions),
+    "balanced_sums": lambda spec: balanced_sums(spec, spec.precisions),
     "mixed_sums": lambda spec: mixed_sums(spec, spec.precisions),
     "resets": lambda spec: resets(spec, spec.precisions),
     "streamed_sums": lambda spec: random_sums(spec, spec.precisions, seed=1, stalls=0.1),

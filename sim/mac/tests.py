@@ -60,6 +60,12 @@ async def mixed_sums(bench: Any) -> None:
 
 
 @cocotb.test()
+async def balanced_sums(bench: Any) -> None:
+    """Places of a last step that are left over, balanced beside accumulators of all kinds."""
+    await _stream(bench, "balanced_sums")
+
+
+@cocotb.test()
 async def resets(bench: Any) -> None:
     """Resets while operands are in the pipeline."""
     await _play(bench, "resets")

@@ -150,7 +150,7 @@ def _entries(
             yield Action("idle", (chance.randrange(1, 4),))
 
 
-_TURNS = 60
+_TURNS = 120
 _ENTRIES = 80
 
 

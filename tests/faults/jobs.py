@@ -56,7 +56,7 @@ JOBS = (
     Job("prove", ("prove", "--jobs", "2", "--out", "OUT/proofs.json"), "tests.faults.small:prove"),
     Job("mutate", ("mutate", "--count", "6", "--least", "50", "--jobs", "2", "--out", "OUT/mutants.json"),
         "tests.faults.small:mutate", tools=BUILD),
-    Job("fuzz", ("fuzz", "--minutes", "0.03", "--jobs", "2", "--out", "OUT"), timed=True,
+    Job("fuzz", ("fuzz", "--cases", "6", "--jobs", "2", "--out", "OUT"),
         tools=(*BUILD, "iverilog", "vvp")),
     Job("train", ("train", "--model", "INPUTS/network", "--data", "digits", *TRAINING, "--checkpoint-minutes", "0",
                   "--out", "OUT"), resume="--resume"),

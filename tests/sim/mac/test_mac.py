@@ -90,7 +90,7 @@ def test_cases_cover_every_design(design: type[MacSpec]) -> None:
     tested = {test for case in cases(design) for test in case.tests}
     assert tested == {
         "every_pair", "random_sums", "switches", "mixed_sums", "resets", "streamed_sums", "extremes", "longest_sums",
-        "far_sums",
+        "far_sums", "balanced_sums",
     }  # fmt: skip
     paired = {spec for case in cases(design) if "every_pair" in case.tests for spec in case.specs}
     plain = {spec for spec in paired if spec == spec.forms[0]}
