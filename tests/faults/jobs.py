@@ -23,16 +23,14 @@ class Job:
     """A command with options; OUT in them stands for its output folder, INPUTS for the folder of what it reads.
 
     main: "module:function" that is called with the words as the command line. resume: added where a run is begun.
-    timed: how much it does depends on the time it is given, so its results are not compared. printed: what it prints
-    is a result, too. warm: folders of the cache that are filled before it starts. tools: programs that it needs where
-    its cache is empty.
+    printed: what it prints is a result, too. warm: folders of the cache that are filled before it starts. tools:
+    programs that it needs where its cache is empty.
     """
 
     name: str
     words: tuple[str, ...]
     main: str = "siliquant.main:main"
     resume: str | None = None
-    timed: bool = False
     printed: bool = False
     warm: tuple[str, ...] = ()
     tools: tuple[str, ...] = ()

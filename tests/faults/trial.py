@@ -131,9 +131,8 @@ class Trial:
             self.wrong(f"{what}: ended with {code}: {world.said()[-600:]}")
             return
         self.same(world, reference, what)
-        if not self.job.timed:
-            more = sorted(world.kept() - reference.kept)  # what is done already may need less of the cache
-            self.differ([f"cache: {name} is more than there should be" for name in more], what)
+        more = sorted(world.kept() - reference.kept)  # what is done already may need less of the cache
+        self.differ([f"cache: {name} is more than there should be" for name in more], what)
         self.differ(world.left(), what)
         self.undamaged(world, what)
 
@@ -144,8 +143,6 @@ class Trial:
         printed: what it printed is there, too, and compared. silent: it may have none and not say so, as where there
         is no compiler.
         """
-        if self.job.timed:
-            return
         found = world.results()
         plain = self.otherwise(world) or (silent and found != reference.results)
         expected = self.without_kernels(world).results if plain else reference.results
