@@ -38,9 +38,8 @@ def mac_specs() -> Iterator[MacSpec]:
 
 def all_pairs(spec: MacSpec, precision: Precision) -> tuple[np.ndarray, np.ndarray]:
     """Every weight with every activation, as two columns."""
-    pairs = product(spec.weight_values(precision).values, spec.activation_values(precision).values)
-    weights, activations = zip(*pairs, strict=True)
-    return np.array(weights)[:, None], np.array(activations)[:, None]
+    weights, activations = spec.weight_values(precision).values, spec.activation_values(precision).values
+    return np.repeat(weights, len(activations))[:, None], np.tile(activations, len(weights))[:, None]
 
 
 def run(spec: MacSpec, weights: np.ndarray, activations: np.ndarray, precision: Precision) -> list[int]:
