@@ -318,11 +318,11 @@ def _demo() -> Recorded:
 
 def _faults() -> Recorded:
     """What is kept of the campaign, which takes hours and is run in parts. Raises InputError where something is
-    missing, of other code, or found something.
+    missing, of other versions, or found something.
     """
     given = ["-m", "tests.faults", "--out", "build/faults"]
-    found = json.loads(_ran(*given, "--known"))
-    return found, f"python {' '.join(given)}", (*FLOW, *TRAINING, *SIMULATION)
+    found = json.loads(_ran(*given, "--known", "--older"))
+    return found, f"python {' '.join(given)} --older", (*FLOW, *TRAINING, *SIMULATION)
 
 
 RECORDERS: Mapping[str, Callable[[], Recorded]] = {

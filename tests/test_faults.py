@@ -277,6 +277,12 @@ def test_what_is_recorded_is_whole_and_of_this_code(tmp_path: Path, monkeypatch:
             known_outcomes(tmp_path, ["gen"], ["kill"])
     kept.write_text(json.dumps({"found": [], **made}))
     assert known_outcomes(tmp_path, ["gen"], ["kill"]) == [{"found": [], **made}]
+    other = {"found": [], **made, "code_sha256": "2"}
+    kept.write_text(json.dumps(other))
+    assert known_outcomes(tmp_path, ["gen"], ["kill"], older=True) == [other]
+    kept.write_text(json.dumps({**other, "found": ["a: differs"]}))
+    with pytest.raises(InputError, match="was tried with other code or versions"):  # what may be mended is tried anew
+        known_outcomes(tmp_path, ["gen"], ["kill"], older=True)
 
 
 def test_the_page_says_what_its_record_is() -> None:

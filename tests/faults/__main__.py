@@ -26,6 +26,7 @@ def parser() -> Parser:
     made.add_argument("--only", metavar="LIST", default="", help="commands (default: all)")
     made.add_argument("--faults", metavar="LIST", default="", help="faults (default: all)")
     made.add_argument("--fresh", action="store_true", help="do again what is known already")
+    made.add_argument("--older", action="store_true", help="what other code did counts too, where nothing was found")
     made.add_argument(
         "--known",
         action="store_true",
@@ -43,12 +44,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     faults = options.faults.split(",") if options.faults else list(FAULTS)
     only = options.only.split(",") if options.only else []
     if options.known:
-        print(json.dumps({"outcomes": known_outcomes(options.out, only, faults)}, indent=1))
+        print(json.dumps({"outcomes": known_outcomes(options.out, only, faults, older=options.older)}, indent=1))
         return
     signal.signal(signal.SIGTERM, _interrupted)
     seed, count = integer("seed", options.seed, 0, 1 << 62), integer("count", options.count, 1, 10_000)
     seconds = number("seconds", options.seconds, 0.1, 1e6)
-    found = campaign(seed, count, seconds, only, faults, options.out, fresh=options.fresh)
+    found = campaign(seed, count, seconds, only, faults, options.out, fresh=options.fresh, older=options.older)
     if any(each["found"] for each in found.values()):
         sys.exit(1)
 

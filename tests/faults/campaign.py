@@ -47,9 +47,19 @@ FORKED = frozenset({"kill", "disk", "writers"})
 
 
 def campaign(
-    seed: int, count: int, seconds: float, only: Sequence[str], faults: Sequence[str], out: Path, *, fresh: bool = False
+    seed: int,
+    count: int,
+    seconds: float,
+    only: Sequence[str],
+    faults: Sequence[str],
+    out: Path,
+    *,
+    fresh: bool = False,
+    older: bool = False,
 ) -> dict[str, Any]:
-    """The outcome of each fault and command, and prints a line each; what is kept in ``out`` is not done again."""
+    """The outcome of each fault and command, and prints a line each; what is kept in ``out`` is not done again. older:
+    nor is what other code did, where it found nothing.
+    """
     named = {job.name: job for job in JOBS}
     if unknown := [name for name in (*only, *faults) if name not in named and name not in FAULTS]:
         raise InputError(f"commands are {', '.join(named)}, and faults {', '.join(FAULTS)}; {unknown[0]!r} is neither")
@@ -64,12 +74,12 @@ def campaign(
                     continue
                 kept = out / f"{fault}-{job.name}.json"
                 known = json.loads(kept.read_text()) if kept.exists() and not fresh else {}
-                if made.items() <= known.items():
+                if _holds(known, made, older=older):
                     found[f"{fault} {job.name}"] = known
                     continue
                 inputs = _inputs(out / "inputs", job)
                 outcome = _tried(job, fault, seed, count, seconds, inputs, home / "trial")
-                known = {"fault": fault, "command": job.name, **made, **outcome}
+                known = {"fault": fault, "command": job.name, "date": _today(), **made, **outcome}
                 write_atomically(kept, json.dumps(known, indent=1) + "\n")
                 found[f"{fault} {job.name}"] = known
                 ends = ", ".join(f"{count} {end}" for end, count in outcome["ends"].items())
@@ -78,9 +88,11 @@ def campaign(
     return found
 
 
-def known_outcomes(out: Path, only: Sequence[str], faults: Sequence[str]) -> list[dict[str, Any]]:
-    """What is kept in ``out`` of these commands (none: all) and faults, in their order. Raises InputError where one is
-    missing, was tried with other code or versions, or found something.
+def known_outcomes(
+    out: Path, only: Sequence[str], faults: Sequence[str], *, older: bool = False
+) -> list[dict[str, Any]]:
+    """What is kept in ``out`` of these commands (none: all) and faults, in their order. older: of other code, too.
+    Raises InputError where one is missing, was tried with other code or versions, or found something.
     """
     made, found = _made_with(), []
     for job in JOBS:
@@ -91,7 +103,7 @@ def known_outcomes(out: Path, only: Sequence[str], faults: Sequence[str]) -> lis
             if not kept.exists():
                 raise InputError("is missing: python -m tests.faults tries it", file=kept)
             known = json.loads(kept.read_text())
-            if not made.items() <= known.items():
+            if not _holds(known, made, older=older):
                 raise InputError(
                     "was tried with other code or versions: python -m tests.faults tries it anew", file=kept
                 )
@@ -99,6 +111,17 @@ def known_outcomes(out: Path, only: Sequence[str], faults: Sequence[str]) -> lis
                 raise InputError(f"found something: {known['found'][0]}", file=kept)
             found.append(known)
     return found
+
+
+def _holds(known: Mapping[str, Any], made: Mapping[str, Any], *, older: bool) -> bool:
+    """Whether an outcome counts: it was made so, or, where that is enough, with the same versions by other code."""
+    if older and not known.get("found", True):
+        made = {name: value for name, value in made.items() if name != "code_sha256"}
+    return made.items() <= known.items()
+
+
+def _today() -> str:
+    return time.strftime("%Y-%m-%d")
 
 
 def _made_with() -> dict[str, Any]:
