@@ -85,8 +85,6 @@ def _check_fields(values: Mapping[str, Any]) -> None:
     positions = values.get("position_embedding_type", "absolute")
     if positions != "absolute":
         raise InputError(f"position_embedding_type must be absolute, not {short(positions)}")
-    if values.get("pruned_heads"):
-        raise InputError(f"pruned_heads must be none, not {short(values['pruned_heads'])}")
     for name in ("hidden_act", "activation"):
         if isinstance(values.get(name), str) and values[name] not in ACT2FN:
             raise InputError(f"{name} must be one that transformers has, as gelu or relu, not {short(values[name])}")

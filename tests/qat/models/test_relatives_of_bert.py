@@ -253,7 +253,6 @@ FIELDS: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("both", {"pad_token_id": -1}, "pad_token_id must be from 0 to 4194304, not -1"),
     ("both", {"position_embedding_type": "relative_key"},
      "position_embedding_type must be absolute, not 'relative_key'"),
-    ("both", {"pruned_heads": {"0": [1]}}, "pruned_heads must be none, not {'0': [1]}"),
     ("roberta", {"pad_token_id": None},
      "pad_token_id must be a number for roberta, whose positions begin behind it, not None"),
     ("roberta", {"pad_token_id": 19}, "max_position_embeddings must be at least 21, with pad_token_id 19, not 20"),
