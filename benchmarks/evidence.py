@@ -12,7 +12,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmarks.experiments import finished, folders, run_all
-from benchmarks.studies import image_experiments
+from benchmarks.studies import image_experiments, mixed_experiments
 from siliquant.commandline import Parser, add_jobs, read_jobs, run
 
 PROG = "python benchmarks/evidence.py"
@@ -26,7 +26,8 @@ def main() -> None:
     parser.add_argument("--list", action="store_true", help="print what is missing, and end")
     add_jobs(parser, 2)
     options = parser.parse_args()
-    runs, chosen = options.runs.resolve(), [e for e in image_experiments() if e.name.startswith(options.only)]
+    all_experiments = (*image_experiments(), *mixed_experiments())
+    runs, chosen = options.runs.resolve(), [e for e in all_experiments if e.name.startswith(options.only)]
     if options.list:
         missing = [name for e in chosen for seed, name in enumerate(folders(e)) if not finished(e, seed, runs)]
         print("\n".join([*missing, f"{len(missing)} of {sum(e.seeds for e in chosen)} runs are missing"]))

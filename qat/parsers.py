@@ -159,6 +159,7 @@ examples:
         help="how training images are seen (default: crops of folders, shifts of others)",
     )  # fmt: skip
     made.add_argument("--image-stats", metavar="STATS", help=f"{IMAGE_STATS_HELP} (default: as the teacher says)")
+    made.add_argument("--limit", metavar="N", help="train on so many samples only, 1 to 4294967295")
     made.add_argument("--images-per-shard", default="1024", metavar="N", help="images of one file, 1 to 2^30")
     add_skip(made)
     add_machine(made)

@@ -52,7 +52,7 @@ PROG = "qat.softlabels"
 
 @dataclass(frozen=True)
 class _Asked:
-    """Numbers of a command line, in range. image_size, crops: None where they were not given."""
+    """Numbers of a command line, in range. image_size, crops, limit: None where they were not given."""
 
     top_k: int
     seed: int
@@ -62,10 +62,11 @@ class _Asked:
     workers: int | None
     image_size: int | None
     crops: int | None
+    limit: int | None
 
     @classmethod
     def of(cls, options: Namespace) -> _Asked:
-        size, crops = options.image_size, options.crops
+        size, crops, limit = options.image_size, options.crops, options.limit
         return cls(
             top_k=integer("top_k", options.top_k, 1, MOST_TOP_K),
             seed=integer("seed", options.seed, 0, (1 << 64) - 1),
@@ -75,6 +76,7 @@ class _Asked:
             workers=read_workers(options),
             image_size=None if size is None else integer("image_size", size, 1, 4096),
             crops=None if crops is None else integer("crops", crops, 1, MOST_CROPS),
+            limit=None if limit is None else integer("limit", limit, 1, (1 << 32) - 1),
         )
 
 
@@ -96,7 +98,7 @@ def _imported(options: Namespace, asked: _Asked) -> tuple[int, dict[str, list[st
     """Bytes of a store that is made from FKD's files, and the images left out."""
     from qat.data import import_fkd
 
-    data, skipped = _readable(open_data(options.data, image_size=asked.image_size), asked.skip)
+    data, skipped = _readable(open_data(options.data, image_size=asked.image_size, limit=asked.limit), asked.skip)
     with alone(options.out, "softlabels"), _bar() as progress:
         size = import_fkd(
             options.from_fkd, data, options.out, crops=asked.crops, top_k=asked.top_k,
@@ -124,7 +126,7 @@ def _of_teacher(options: Namespace, asked: _Asked) -> tuple[int, dict[str, list[
     device = device_named(options.device)
     model = _teacher(options, asked.image_size)
     cast(nn.Module, model).to(device)
-    opened = open_data(options.data, image_size=asked.image_size or _image_size(model), look=stated)
+    opened = open_data(options.data, image_size=asked.image_size or _image_size(model), limit=asked.limit, look=stated)
     check_inputs(f"the teacher {options.teacher}", model.config, opened)
     data, skipped = _readable(opened, asked.skip)
     data = normalised(data, stated, options.image_stats, Console(stderr=True), cores())

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import scipy.stats
 
-from benchmarks.experiments import Experiment, Kept, best_rate, command, difference, kept, records, run_all
+from benchmarks.experiments import Experiment, Kept, best_rate, command, difference, finished, kept, records, run_all
 from benchmarks.experiments import running as module
-from benchmarks.studies import METHODS, image_experiments
+from benchmarks.studies import METHODS, image_experiments, mixed_experiments
+from hwmodel.policy import parser as policy
+from qat import parsers
 from qat.settings.options import add_arguments, merge
 from reports.inputs.training import KeptRun
 from siliquant.commandline.cli import Parser
@@ -23,6 +25,10 @@ CHOSEN = Experiment(
     "chosen", "test", "with the best rate", ("--lr", "{rate}", "--data", "imagefolder:{data}"), seeds=2,
     rates=tuple((judge.title, judge.name) for judge in JUDGES),
 )  # fmt: skip
+PARSERS: dict[str, Callable[[], Parser]] = {
+    "qat.softlabels": parsers.softlabels, "qat.analyse": parsers.analyse, "qat.trace": parsers.trace,
+    "hwmodel.policy": policy,
+}  # fmt: skip
 SCORES = {"judge-5e-4": 0.5, "judge-1e-3": 0.75, "judge-2e-3": 0.75, "chosen": 0.7, "chosen-s1": 0.8}
 
 
@@ -106,7 +112,7 @@ def test_differences_are_paired() -> None:
 
 
 def test_every_training_of_the_study_is_one_that_can_be_asked_for() -> None:
-    experiments = list(image_experiments())
+    experiments = [*image_experiments(), *mixed_experiments()]
     names = {experiment.name for experiment in experiments}
     assert len(names) == len(experiments)
     parser = Parser(prog="test", description=None)
@@ -114,7 +120,10 @@ def test_every_training_of_the_study_is_one_that_can_be_asked_for() -> None:
     for experiment in experiments:
         assert experiment.needs <= names
         words = [word.format(runs="runs", data="data", rate="1e-3") for word in experiment.arguments]
-        if experiment.module == "qat.train":
+        if experiment.module in PARSERS:
+            PARSERS[experiment.module]().parse_args([*words, "--out", "x"])
+        else:
+            assert experiment.module == "qat.train"
             options = merge(vars(parser.parse_args([*words, "--out", "x"])))
             validates = options.data.endswith("@validation")
             assert validates == ("-val-" in experiment.name) == experiment.study.endswith("-validation")
@@ -135,3 +144,15 @@ def test_methods_of_the_study_differ_in_their_method_alone() -> None:
         shared.add(tuple(str(given[name]) for name in ("model", "data", "limit", "start", "bits", "epochs", "lr")))
         own.add(str(sorted(given.items(), key=str)))
     assert (len(shared), len(own)) == (1, len(tested))
+
+
+def test_a_step_that_writes_one_file_is_done_when_it_is_there(tmp_path: Path) -> None:
+    step = Experiment("gemms", "", "", ("--model", "vit-cifar"), module="qat.trace", file="gemms.json")
+    words = command(step, 0, tmp_path, {})
+    assert words[1:] == ["-m", "qat.trace", "--model", "vit-cifar", "--out", str(tmp_path / "gemms" / "gemms.json")]
+    assert not finished(step, 0, tmp_path)
+    run_all(tmp_path, [step], 1, {}, tmp_path)
+    assert finished(step, 0, tmp_path)
+    kept_file = (tmp_path / "gemms" / "gemms.json").read_bytes()
+    run_all(tmp_path, [step], 1, {}, tmp_path)
+    assert (tmp_path / "gemms" / "gemms.json").read_bytes() == kept_file

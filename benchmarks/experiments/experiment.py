@@ -8,17 +8,24 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 __all__ = ["Experiment", "command", "finished", "folders"]
+
+
+_LAST: Mapping[str, str] = MappingProxyType({"qat.softlabels": "manifest.json", "qat.analyse": "sensitivity.json"})
+"""What is in a folder that is finished, of commands that write several files."""
+_SEEDED = frozenset({"qat.train", *_LAST})
 
 
 @dataclass(frozen=True)
 class Experiment:
     """A training command (without --seed and --out), run with seeds 0, 1, ...
 
-    A soft-label store is one too: ``module`` says which command. ``study`` is the file of its records, ``title`` what
-    its line is called. In ``arguments``, ``{runs}`` stands for the folder of the runs, ``{data}`` for that of the data
-    and ``{rate}`` for the learning rate; ``after`` names what must be finished before.
+    A step that trains nothing is one too: ``module`` says which command; ``file`` is what --out names in the step's
+    folder, where it names no folder. ``study`` is the file of its records, ``title`` what its line is called. In
+    ``arguments``, ``{runs}`` stands for the folder of the runs, ``{data}`` for that of the data and ``{rate}`` for the
+    learning rate; ``after`` names what must be finished before.
     ``rates``: candidates for the learning rate, each with the experiment on a validation split that judges it.
     """
 
@@ -29,6 +36,7 @@ class Experiment:
     seeds: int = 1
     after: tuple[str, ...] = ()
     module: str = "qat.train"
+    file: str = ""
     rates: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -48,15 +56,18 @@ def command(experiment: Experiment, seed: int, runs: Path, places: Mapping[str, 
     out = runs / folders(experiment)[seed]
     resume = ["--resume"] if (out / "run.json").exists() else []
     threads = ["--threads", "1"] if experiment.module == "qat.train" else []
-    own = ["--seed", str(seed), "--out", str(out), *resume]
+    seeded = ["--seed", str(seed)] if experiment.module in _SEEDED else []
+    own = [*seeded, "--out", str(out / experiment.file if experiment.file else out), *resume]
     return [sys.executable, "-m", experiment.module, *arguments, *threads, *own]
 
 
 def finished(experiment: Experiment, seed: int, runs: Path) -> bool:
-    """Whether all epochs of this run are done (of a store: whether it is complete is seen when it is used)."""
+    """Whether all epochs of this run are done, or the file of another step is there (a store is looked at when it is
+    used).
+    """
     folder = runs / folders(experiment)[seed]
     if experiment.module != "qat.train":
-        return (folder / "manifest.json").exists()
+        return (folder / (experiment.file or _LAST[experiment.module])).exists()
     try:
         epochs = json.loads((folder / "run.json").read_text())["options"]["epochs"]
         rows = list(csv.DictReader((folder / "metrics.csv").read_text().splitlines()))

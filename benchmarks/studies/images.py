@@ -10,7 +10,7 @@ from benchmarks.experiments import Experiment
 
 from .methods import METHODS, Method
 
-__all__ = ["BITS", "EPOCHS", "RATES", "image_experiments"]
+__all__ = ["BITS", "EPOCHS", "RATES", "image_experiments", "judged"]
 
 BITS = (2, 3, 4)
 EPOCHS = 10
@@ -46,23 +46,30 @@ def image_experiments() -> Iterator[Experiment]:
 
 
 def _method(bits: int, name: str, method: Method) -> Iterator[Experiment]:
-    """A method at one width: judged at each rate, then tested at the best."""
-    stem, title = f"w{bits}a{bits}-{name}", f"W{bits}A{bits} {method.title}"
+    yield from judged(
+        f"w{bits}a{bits}-{name}", f"W{bits}A{bits} {method.title}", method, ("--bits", str(bits)), _SEEDS[bits]
+    )
+
+
+def judged(
+    stem: str, title: str, method: Method, widths: tuple[str, ...], seeds: int, after: tuple[str, ...] = ()
+) -> Iterator[Experiment]:
+    """A method at some widths: judged at each rate, then tested at the best. after: what both need besides."""
     judges = tuple((rate, f"cifar10-val-{stem}-{rate}") for rate in RATES)
     for rate, judge in judges:
-        arguments = _student("val-", bits, method, rate)
-        yield Experiment(judge, f"{_STUDY}-validation", f"{title}, {rate}", arguments, after=_needs("val-", method))
+        arguments, needs = _student("val-", method, widths, rate), (*_needs("val-", method), *after)
+        yield Experiment(judge, f"{_STUDY}-validation", f"{title}, {rate}", arguments, after=needs)
     yield Experiment(
-        f"cifar10-{stem}", _STUDY, title, _student("", bits, method, "{rate}"), _SEEDS[bits], _needs("", method),
-        rates=judges,
+        f"cifar10-{stem}", _STUDY, title, _student("", method, widths, "{rate}"), seeds,
+        (*_needs("", method), *after), rates=judges,
     )  # fmt: skip
 
 
-def _student(part: str, bits: int, method: Method, rate: str) -> tuple[str, ...]:
+def _student(part: str, method: Method, widths: tuple[str, ...], rate: str) -> tuple[str, ...]:
     own = [word.replace("{soft}", f"{{runs}}/cifar10-{part}soft") for word in method.arguments]
     seen = () if method.distils else _SHIFT
     start = ("--start", f"{{runs}}/cifar10-{part}fp", "--data", _DATA[part])
-    return (*_VIT, *seen, *start, "--bits", str(bits), "--epochs", str(EPOCHS), "--lr", rate, *own)
+    return (*_VIT, *seen, *start, *widths, "--epochs", str(EPOCHS), "--lr", rate, *own)
 
 
 def _needs(part: str, method: Method) -> tuple[str, ...]:

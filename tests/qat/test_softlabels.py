@@ -468,6 +468,13 @@ def test_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
         ValueError, match=re.escape("policy Shift(pixels=1, size=8), not RandomResizedCrop(scale=(0.2,")
     ):
         main([*command, "--scale", "0.2,0.9"])
+    # Of the training samples that a training with the same limit has, and of no others.
+    part, few = tmp_path / "part", open_data("digits", limit=100)
+    assert not isinstance(few.train, TextSplit)
+    main([*command[:6], "--out", str(part), "--device", "cpu", "--limit", "100"])
+    assert SoftLabelStore.open(part, few.train, 10).settings.images == 100
+    with pytest.raises(ValueError, match="has soft labels of other images"):
+        SoftLabelStore.open(part, digits.train)
 
 
 @pytest.mark.parametrize(
@@ -475,6 +482,8 @@ def test_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
     [
         ("--teacher x --data mnist5k --out y", "crops must be given: how many of each image, as --crops 8"),
         ("--teacher x --data mnist5k --out y --crops 0", "crops must be an integer from 1 to 99999, not '0'"),
+        ("--teacher x --data mnist5k --out y --crops 2 --limit 0",
+         "limit must be an integer from 1 to 4294967295, not '0'"),
         ("--teacher x --data mr --out y --crops 2", "soft labels of crops need images, but mr is text"),
         ("--teacher x --data mnist5k --out y --crops 2 --scale 1", "scale must be two numbers LOW,HIGH, not '1'"),
         ("--teacher x --data mnist5k --out y --crops 2 --scale 0,1",
