@@ -201,17 +201,19 @@ def trace() -> Parser:
         prog="qat.trace",
         description="The matrix products of one inference of a network, by shape. The network, with random weights, "
         "runs once with integers, and every product that its layers ask for is written down. So the list has what "
-        "really runs: each window, each head, each repeated application of a block.",
+        "really runs: each window, each head, each repeated application of a block.\n\nOf a QONNX file, as Brevitas "
+        "writes it, the products of two quantised operands are listed, and --policy-out has their widths.",
         epilog="""\
 A folder of Hugging Face needs its config.json only; --model of compare, latency, policy and report takes the file.
 
 examples:
   python -m qat.trace --model deit-tiny --out deit-tiny.json
-  python -m qat.trace --model mine/ --out mine.json""",
+  python -m qat.trace --model mine/ --out mine.json
+  python -m qat.trace --model mine.onnx --out mine.json --policy-out widths.json""",
     )
     made.add_argument(
-        "--model", required=True, metavar="NAME", help="network: a name or a folder with a config.json; the names are "
-        f"{', '.join(PRESET_NAMES)}"
+        "--model", required=True, metavar="NAME", help="network: a name, a folder with a config.json, or a QONNX file; "
+        f"the names are {', '.join(PRESET_NAMES)}"
     )  # fmt: skip
     made.add_argument("--tokens", metavar="N", help="length of a text (default: 128, or the network's most)")
     made.add_argument(
@@ -219,4 +221,5 @@ examples:
     )
     made.suggestions["model"] = PRESET_NAMES
     add_out_file(made, "the list of GEMMs, JSON", required=True)
+    made.add_argument("--policy-out", type=Path, metavar="FILE", help="output file: the bits of every GEMM, of QONNX")
     return made

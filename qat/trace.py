@@ -12,6 +12,7 @@ import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
+from pathlib import Path
 from shlex import quote
 from typing import Any
 
@@ -21,11 +22,11 @@ from qat.models import SIZES, build, check_scores, is_preset, most_tokens, prese
 from qat.network import sample, trace
 from siliquant.commandline import run
 from siliquant.files import write_atomically
-from siliquant.inputs import InputError, integer
+from siliquant.inputs import InputError, belongs, integer, policy_text
 
 from .parsers import trace as parser
 
-__all__ = ["FORMAT", "main", "to_text", "workload"]
+__all__ = ["FORMAT", "graph_workload", "main", "to_text", "workload"]
 
 PROG = "qat.trace"
 FORMAT = "siliquant-workload 1"
@@ -74,6 +75,29 @@ def workload(network: str, *, labels: int | None = None, tokens: int | None = No
     }
 
 
+def graph_workload(path: Path) -> tuple[dict[str, Any], dict[str, tuple[int, int]]]:
+    """The same JSON for the products of two quantised operands in a QONNX file, for one sample, and the bits of the
+    second operand and of activations by GEMM. Raises ValueError, with the file, where it is not such a graph.
+    """
+    from qat.exchange import graph_gemms, input_shapes, read_graph
+
+    graph = read_graph(path)
+    with belongs(path, "a QONNX graph"):
+        gemms, widths = graph_gemms(graph)
+        shapes = input_shapes(graph)
+    return {
+        "format": FORMAT,
+        "name": path.stem,
+        "model": path.name,
+        "command": f"python -m qat.trace --model {quote(path.name)}",
+        "inputs": {name: " x ".join(map(str, shape)) for name, shape in shapes.items()},
+        "config": {},
+        "versions": {name: version(name) for name in ("onnx", "siliquant")},
+        "macs": sum(gemm["m"] * gemm["k"] * gemm["n"] * gemm["count"] for gemm in gemms),
+        "gemms": gemms,
+    }, widths
+
+
 def _takes_images(config: object) -> bool:
     return hasattr(config, "image_size")
 
@@ -105,9 +129,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = made.parse_args(arguments)
     tokens = None if options.tokens is None else integer("tokens", options.tokens, 1, _MOST_TOKENS)
     labels = None if options.labels is None else integer("labels", options.labels, *SIZES["num_labels"])
+    if options.model.endswith(".onnx"):
+        made.only_with("a network that is no QONNX file", False, "--tokens", "--labels")
+        found, widths = graph_workload(Path(options.model))
+        if options.policy_out is not None:
+            write_atomically(options.policy_out, policy_text(widths, {"network": found["name"]}))
+        _write(options.out, found)
+        return
+    made.only_with("a QONNX file", False, "--policy-out")
     made.only_with("a network of texts", not _takes_images(preset(options.model).config), "--tokens")
     found = workload(options.model, labels=labels, tokens=tokens)
-    write_atomically(options.out, to_text(found))
+    _write(options.out, found)
+
+
+def _write(path: Path, found: Mapping[str, Any]) -> None:
+    write_atomically(path, to_text(found))
     print(f"{found['name']}: {len(found['gemms'])} GEMMs, {found['macs']:,} MACs")
 
 

@@ -26,7 +26,9 @@ Array = np.ndarray[Any, Any]
 
 
 class Quant(OpRun):
-    """QONNX's Quant without a zero point: scale * round(clamp(x / scale)), half to even."""
+    """QONNX's Quant without a zero point: scale * round(clamp(x / scale)), half to even; narrow: without the lowest
+    code of two's complement.
+    """
 
     op_domain = DOMAIN
 
@@ -34,11 +36,17 @@ class Quant(OpRun):
         self, x: Array, scale: Array, zeropt: Array, bitwidth: Array, *,
         signed: int = 1, narrow: int = 0, rounding_mode: str = "ROUND",
     ) -> tuple[Array]:  # fmt: skip
-        if zeropt.any() or narrow or rounding_mode != "ROUND" or bitwidth.size != 1:
-            raise InputError("a Quant must have one width, no zero point, the whole range and rounding ROUND")
+        if zeropt.any() or rounding_mode not in ("ROUND", "HALF_EVEN") or bitwidth.size != 1 or (narrow and not signed):
+            raise InputError("a Quant must have one width, no zero point, rounding ROUND, and narrow with signed only")
         bits = int(bitwidth.item())
-        low, high = (-(1 << bits - 1), (1 << bits - 1) - 1) if signed else (0, (1 << bits) - 1)
+        if not 2 - (not signed) <= bits <= 32:
+            raise InputError(f"a Quant must have 2 to 32 bits, 1 where it is unsigned, not {bits}")
+        low, high = (-(1 << bits - 1) + bool(narrow), (1 << bits - 1) - 1) if signed else (0, (1 << bits) - 1)
         return (np.round(np.clip(x / scale, np.float32(low), np.float32(high))) * scale,)
+
+
+class IntQuant(Quant):
+    """The same by its newer name."""
 
 
 class BipolarQuant(OpRun):
@@ -52,7 +60,7 @@ class BipolarQuant(OpRun):
 
 def evaluator(model: onnx.ModelProto) -> Callable[[Mapping[str, Array]], dict[str, Array]]:
     """What computes every tensor of a graph by name from its inputs."""
-    run = cast(Any, ReferenceEvaluator(model, new_ops=[Quant, BipolarQuant]).run)
+    run = cast(Any, ReferenceEvaluator(model, new_ops=[Quant, IntQuant, BipolarQuant]).run)
     return lambda inputs: dict(run(None, dict(inputs), intermediate=True))
 
 

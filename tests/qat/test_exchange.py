@@ -196,9 +196,9 @@ def test_what_has_no_graph_is_refused() -> None:
 def test_other_nodes_of_qonnx_are_not_computed_wrongly() -> None:
     model = copy.deepcopy(graph("vit", "w3a4", "qonnx"))
     [node] = [node for node in model.graph.node if node.output[0].endswith("fc1.weight_quantizer")]
-    [narrow] = [each for each in node.attribute if each.name == "narrow"]
-    narrow.i = 1
-    with pytest.raises(ValueError, match=r"a Quant must have one width, no zero point, the whole range"):
+    [mode] = [each for each in node.attribute if each.name == "rounding_mode"]
+    mode.s = b"FLOOR"
+    with pytest.raises(ValueError, match=r"^a Quant must have one width, no zero point, rounding ROUND"):
         evaluator(model)({"pixel_values": np.zeros((1, 1, 8, 8), np.float32)})
 
 
