@@ -221,5 +221,7 @@ examples:
     )
     made.suggestions["model"] = PRESET_NAMES
     add_out_file(made, "the list of GEMMs, JSON", required=True)
-    made.add_argument("--policy-out", type=Path, metavar="FILE", help="output file: the bits of every GEMM, of QONNX")
+    made.add_argument(
+        "--policy-out", type=Path, metavar="FILE", help="write the bits of every GEMM of a QONNX file, for --policy"
+    )
     return made
