@@ -330,7 +330,7 @@ def config(folder: Path, **changes: Any) -> Path:
         ({"patch_size": 0}, "patch_size must be from 1 to 4096, not 0"),
         ({"hidden_size": 60000, "intermediate_size": 240000, "num_hidden_layers": 256, "num_attention_heads": 4},
          "the network must have at most 1073741824 parameters, not "),
-        ({"hidden_act": "no_such"}, "the configuration makes no vit: KeyError "),
+        ({"hidden_act": "no_such"}, "hidden_act must be one that transformers has, as gelu or relu, not 'no_such'"),
         ({"hidden_dropout_prob": 7.0}, "hidden_dropout_prob must be from 0 to 1, not 7.0"),
         ({"id2label": {str(i): "x" for i in range(70_000)}}, "id2label must have at most 65536 entries, not 70000"),
         ({"id2label": {"a": "x"}}, "has a bad value"),
