@@ -37,6 +37,7 @@ _WIDTH = 100  # columns of help, at most
 _NAMES = 28  # columns of an option with its value
 _NO_MEMORY = re.compile(r"failed to map segment|cannot allocate memory", re.IGNORECASE)
 """What the loader of shared libraries says where no memory is left."""
+_NO_THREAD = "can't start new thread"  # what Python says where there is no memory for its stack
 
 
 def called(prog: str) -> str:
@@ -317,6 +318,9 @@ def run(prog: str, main: Callable[[], None]) -> NoReturn:
         _say(_line(f"{called(prog)}: error: ", _sentence(error)))
         sys.exit(2)
     except Exception as error:
+        if str(error) == _NO_THREAD:
+            _say(_line(f"{called(prog)}: error: ", _sentence(MemoryError(_NO_THREAD))))
+            sys.exit(2)
         _fault(prog, error, shown)
     finally:
         _flush_or_drop(sys.stderr)

@@ -140,6 +140,11 @@ def raised(error: BaseException) -> None:
         (InputError("red \x1b[1m\x07 text\u202e"), 2, "p: error: red ?[1m? text?\n"),
         (InputError("x" * 10_000), 2, f"p: error: {'x' * 326}...{'x' * 161}\n"),
         (MemoryError(), 2, "p: error: this needs more memory than there is\n"),
+        (
+            RuntimeError("can't start new thread"),
+            2,
+            "p: error: this needs more memory than there is: can't start new thread\n",
+        ),
         (FileNotFoundError(2, "No such file or directory", "a.txt"), 2, "p: error: a.txt: No such file or directory\n"),
         (PermissionError(13, "Permission denied", "a.txt"), 2, "p: error: a.txt: Permission denied\n"),
         (OSError(28, "No space left on device"), 2, f"p: error: {FULL}\n"),
