@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rtl.options import DesignParser, add_architecture, add_array, array_size
-from siliquant.commandline import add_format, add_jobs, add_out_folder, read_jobs, run, working
+from siliquant.commandline import add_format, add_jobs, add_out_folder, called, read_jobs, run, working
 from siliquant.files import filled
 from siliquant.inputs import InputError, read_clock_mhz
 
@@ -93,6 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with held, naming(library), working(f"synthesising {spec.name}", lines=(60.0,)):
         plans = (plan, *([replace(plan, utilisation=utilisation)] if utilisation < 1 else []))
         row, *partly = _rows(options, spec, plans, bench)
+    _say_without_glitches(row)
     if options.format == "json":
         shown = {"name": spec.name, **_shown(spec, plan, row)}
         power = ("power_uw", "energy_pj_per_cycle")
@@ -101,6 +102,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(json.dumps(shown, indent=1))
     else:
         print("\n".join(lines_of(spec, plan, row, library.no_power(row.histogram), partly=_at(utilisation, partly))))
+
+
+def _say_without_glitches(row: SynthesisRow) -> None:
+    """On standard error, where power is lower than it is because the program is missing that finds glitches."""
+    from hwmodel.power import GLITCH_AWARE, SimulatorMissing, find_icarus
+
+    if row.power_uw is None or row.toggles == GLITCH_AWARE:
+        return
+    try:
+        find_icarus()
+    except SimulatorMissing as missing:
+        print(f"{called(PROG)}: power is without glitches, so too low: {missing}", file=sys.stderr)
 
 
 def _core_of(made: DesignParser, options: Namespace, mac: MacSpec) -> CoreSpec | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -141,6 +142,21 @@ def test_areas_are_printed_without_opensta(capsys: pytest.CaptureFixture[str]) -
 
 
 @needs_rows_of_this_flow
+def test_power_without_glitches_is_said_to_be_too_low(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SILIQUANT_CACHE_DIR", str(tmp_path))  # where no row with glitches is kept
+    found = shutil.which
+    monkeypatch.setattr("hwmodel.power.icarus.shutil.which", lambda name: None if name == "vvp" else found(name))
+    main(SMALL)
+    shown = capsys.readouterr()
+    assert shown.err.splitlines()[-1] == (
+        "hwmodel.synthesise: power is without glitches, so too low: Icarus Verilog is needed to simulate with delays, "
+        "but no program `vvp` is on PATH; on Debian or Ubuntu: apt-get install iverilog"
+    )
+    assert re.search(r"power .* uW .*, zero-delay", shown.out)
+
+
 def test_what_comes_with_the_package_is_looked_up() -> None:
     """And nothing is synthesised, nor is Verilog generated."""
     script = (
