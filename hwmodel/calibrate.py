@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from siliquant.commandline import Parser, add_jobs, add_out_folder, called, read_jobs, run
-from siliquant.inputs import InputError, counted, integer
+from siliquant.inputs import FileError, InputError, counted, integer
 
 from .options import (
     add_effort,
@@ -196,7 +196,7 @@ def measure(
     """Has every design measured, keeps the rows as they come, and shows how far it is.
 
     Returns what went wrong by module, one line each; empty where nothing did. ValueError where a worker would make
-    other rows than this machine.
+    other rows than this machine; FileError where a file cannot be written, as on a full disk.
     """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -216,6 +216,8 @@ def measure(
             design, error = outcome.item.design, outcome.error
             if isinstance(error, WorkerDiffers):
                 raise InputError(str(error))
+            if isinstance(error, FileError):  # a full disk, say: no fault of the design, and the next one has it, too
+                raise error
             rows = [SynthesisRow.from_json(line) for line in outcome.result or ()]
             for row in rows:
                 if store.get(row.key) != row:

@@ -36,6 +36,7 @@ from hwmodel.measurement.table import read_calibration
 from hwmodel.placement.placer import placer_version
 from hwmodel.synthesis.mapping import SynthesisError
 from rtl.mac import UniformSpec
+from siliquant.inputs import FileError
 
 ROOT = Path(__file__).resolve().parents[2]
 FIRST = SweepDesign(
@@ -276,6 +277,20 @@ def test_a_worker_that_would_make_other_rows_stops_the_run(cache: Path, monkeypa
     monkeypatch.setattr("hwmodel.measurement.measure_task", refuse)
     with pytest.raises(ValueError, match=r"^yosys on the worker far must be 0\.70, not 0\.71$"):
         measure([FIRST, SECOND], CHOICE, Bench(library), RowStore(), in_turn)
+
+
+def test_a_full_disk_stops_the_run(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SILIQUANT_CACHE_DIR", str(cache))
+    tried: list[Task] = []
+
+    def full(unit: Task) -> tuple[str, ...]:
+        tried.append(unit)
+        raise FileError("has no space left", file=Path("/tmp/x"))
+
+    monkeypatch.setattr("hwmodel.measurement.measure_task", full)
+    with pytest.raises(FileError, match=r"^/tmp/x: has no space left$"):
+        measure([FIRST, SECOND], CHOICE, Bench(find_library()), RowStore(), in_turn)
+    assert len(tried) == 1
 
 
 @pytest.mark.parametrize(
