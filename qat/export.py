@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if record.scheme is None:
         raise InputError(f"{options.checkpoint} must be a quantised run to have integers; it is at full precision")
     if options.format != "integers":
-        _write_graph(options, model, record, device, workers)
+        _write_graph(options, model, record, workers)
         return
     integers = IntegerModel.from_quantized(
         model, record.scheme, {"data": dict(record.data), "options": dict(record.options)}
@@ -63,16 +63,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(1)
 
 
-def _write_graph(
-    options: Namespace, model: PreTrainedModel, record: RunRecord, device: torch.device, workers: int | None
-) -> None:
-    """Writes network.onnx, reads it again, and runs it beside the network."""
+def _write_graph(options: Namespace, model: PreTrainedModel, record: RunRecord, workers: int | None) -> None:
+    """Writes network.onnx, reads it again, and runs it beside the network, on the CPU as ONNX's reference does."""
     from onnx import load as load_graph
 
     from qat.exchange import compare_file, onnx_model
 
     samples = _GRAPH_SAMPLES if options.samples is None else options.samples
-    batches = _batches(record, max(samples, 1), device, workers, size=1)
+    batches = _batches(record, max(samples, 1), torch.device("cpu"), workers, size=1)
     first = next(batches)
     path = options.out / "network.onnx"
     with alone(options.out, "export"):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import platform
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
@@ -20,9 +21,9 @@ import torch
 
 from qat.models import SIZES, build, check_scores, is_preset, most_tokens, preset
 from qat.network import sample, trace
-from siliquant.commandline import run
+from siliquant.commandline import called, run
 from siliquant.files import write_atomically
-from siliquant.inputs import InputError, belongs, integer, policy_text
+from siliquant.inputs import InputError, belongs, integer, policy_text, printable
 
 from .parsers import trace as parser
 
@@ -83,8 +84,10 @@ def graph_workload(path: Path) -> tuple[dict[str, Any], dict[str, tuple[int, int
 
     graph = read_graph(path)
     with belongs(path, "a QONNX graph"):
-        gemms, widths = graph_gemms(graph)
+        gemms, widths, missing = graph_gemms(graph)
         shapes = input_shapes(graph)
+    for name in missing:
+        print(f"{called(PROG)}: left out, no product of two quantised operands: {printable(name)}", file=sys.stderr)
     return {
         "format": FORMAT,
         "name": path.stem,

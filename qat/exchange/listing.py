@@ -13,7 +13,7 @@ from qat.network import role_of
 from siliquant.inputs import InputError, short
 
 from .checking import Array
-from .reading import QuantisedProduct, input_shapes, products
+from .reading import QuantisedProduct, input_shapes, left_out, products
 
 __all__ = ["graph_gemms", "sample_of"]
 
@@ -34,10 +34,12 @@ def sample_of(model: onnx.ModelProto) -> dict[str, Array]:
     return {name: np.zeros(shape, types[name]) for name, shape in shapes.items()}
 
 
-def graph_gemms(model: onnx.ModelProto) -> tuple[list[dict[str, Any]], dict[str, tuple[int, int]]]:
-    """The fields of each GEMM of a workload file, in the order of execution, and bits of weights (or of the second
-    operand) and activations by name. Roles are told by names, as in our own networks; elsewhere they are unknown, and
-    the first and the last product are the first and last layers.
+def graph_gemms(model: onnx.ModelProto) -> tuple[list[dict[str, Any]], dict[str, tuple[int, int]], list[str]]:
+    """The fields of each GEMM of a workload file, in the order of execution; bits of weights (or of the second operand)
+    and activations by name; and the nodes that multiply and are left out.
+
+    Roles are told by names, as in our own networks; elsewhere they are unknown, and the first and the last product are
+    the first and last layers.
 
     InputError where there is no product of two quantised operands, or one that no array here computes: more than 8
     bits, or an unsigned second operand.
@@ -66,7 +68,7 @@ def graph_gemms(model: onnx.ModelProto) -> tuple[list[dict[str, Any]], dict[str,
         })  # fmt: skip
         calls[name] = calls.get(name, 0) + 1
     _share_heads(gemms)
-    return gemms, widths
+    return gemms, widths, left_out(model, found)
 
 
 def _check(name: str, product: QuantisedProduct) -> None:

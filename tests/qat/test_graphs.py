@@ -67,7 +67,8 @@ def test_what_is_written_is_read_as_the_trace_of_the_network(family: str, inputs
     model = network(family)
     traced = [asdict(each) for each in trace(copy.deepcopy(model), inputs)]
     calibrate(quantize_model(model, MIXED[family]), [inputs])
-    listed, widths = graph_gemms(onnx_model(model, inputs, "qonnx"))
+    listed, widths, missing = graph_gemms(onnx_model(model, inputs, "qonnx"))
+    assert missing == []
     assert sorted(listed, key=str) == sorted(traced, key=str)
     wanted = {name: tuple(max(each.bits) for each in layer.operands())[::-1] for name, layer in gemms(model).items()}
     assert widths == wanted
@@ -142,7 +143,8 @@ def brevitas(**changes: Any) -> onnx.ModelProto:
 
 @pytest.mark.parametrize("op", ["Quant", "IntQuant"])
 def test_a_graph_of_another_program(op: str) -> None:
-    listed, widths = graph_gemms(brevitas(op=op))
+    listed, widths, missing = graph_gemms(brevitas(op=op))
+    assert missing == []
     assert widths == {"fc1": (4, 8), "fc2": (4, 4)}
     shapes = [(each["name"], each["m"], each["k"], each["n"], each["count"]) for each in listed]
     assert shapes == [("fc1", 1, 5, 6, 1), ("fc2", 1, 6, 3, 1)]
@@ -220,3 +222,30 @@ def test_tensors_elsewhere_are_not_read(tmp_path: Path) -> None:
     onnx.save(graph, tmp_path / "net.onnx", save_as_external_data=True, location="data.bin", size_threshold=0)
     with pytest.raises(ValueError, match=r"net\.onnx.*its tensors must be in the file itself, not in others$"):
         read_graph(tmp_path / "net.onnx")
+
+
+def test_what_is_left_out_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    graph = brevitas()
+    [second] = [node for node in graph.graph.node if node.name == "fc2"]
+    second.input[0] = "r"  # not quantised
+    onnx.save(graph, tmp_path / "net.onnx")
+    main(["--model", str(tmp_path / "net.onnx"), "--out", str(tmp_path / "out.json")])
+    assert capsys.readouterr().err == "qat.trace: left out, no product of two quantised operands: fc2\n"
+
+
+def test_weights_may_be_constants_of_nodes_and_inputs_are_none() -> None:
+    graph = brevitas()
+    [weight] = [each for each in graph.graph.initializer if each.name == "w1"]
+    graph.graph.initializer.remove(weight)
+    graph.graph.node.insert(0, helper.make_node("Constant", [], ["w1"], value=weight))
+    assert [each["static"] for each in graph_gemms(graph)[0]] == [True, True]
+    graph.graph.node.remove(graph.graph.node[0])
+    graph.graph.input.append(helper.make_tensor_value_info("w1", TensorProto.FLOAT, [6, 5]))
+    assert [each["static"] for each in graph_gemms(graph)[0]] == [False, True]
+
+
+def test_a_graph_that_does_not_run_is_told() -> None:
+    graph = brevitas()
+    graph.graph.input[0].type.tensor_type.shape.dim[1].dim_value = 4
+    with pytest.raises(ValueError, match=r"^the graph must run on one sample of zeros, but: ValueError: "):
+        graph_gemms(graph)
