@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from qat.network import QuantLinear, gemms, quantizers, query_key_products, weight_quantizers
+from qat.network import gemms, quantizers, query_key_products, weight_quantizers
 from qat.quantisers import ElasticBinarizer, PerChannel, PerHead, Quantizer
 from siliquant.inputs import InputError
 
@@ -134,6 +134,4 @@ def with_nodes(model: PreTrainedModel) -> PreTrainedModel:
         for child, part in list(module.named_children()):
             if id(part) in nodes:
                 setattr(module, child, nodes[id(part)])
-        if isinstance(module, QuantLinear) and module.shared_input:
-            object.__setattr__(module, "_input", nodes[id(module.activations)])
     return made

@@ -6,7 +6,7 @@ import copy
 import functools
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -39,14 +39,6 @@ SCHEMES = {
     "channel": Scheme(6, 2, granularity="channel", weight_scale="statistical"),
 }  # fmt: skip
 CASES = [("vit", name) for name in SCHEMES] + [("bert", "w3a4"), ("sret", "w1a1")]
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def samples(family: str, count: int) -> list[dict[str, Tensor]]:
