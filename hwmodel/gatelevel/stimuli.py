@@ -22,7 +22,7 @@ __all__ = ["Power", "Word", "power_up"]
 _PAUSE = 0.3  # the chance of one before each cycle of operands
 _RESET = 0.1  # of one after each sum or handful of entries, which it may cut short
 _CYCLES = 400  # at least, of a MAC
-_ENTRIES = 400
+_ENTRIES = 2400  # of a requantiser
 
 
 @dataclass(frozen=True)
@@ -88,28 +88,42 @@ def _mac(spec: MacSpec, power: Power, random: Random, seed: int) -> None:
 
 
 def _unit(spec: LoadableSpec, power: Power, random: Random) -> None:
+    low, high = spec.accumulator_range
+    sets: dict[int, list[int]] = {}
+
     def load(group: int) -> dict[str, int]:
-        numbers = [random.choice((item.low, item.high, random.randint(item.low, item.high)))
-                   for item in spec.parameter_fields]  # fmt: skip
-        numbers = sorted(numbers) if isinstance(spec, ThresholdSpec) else numbers
+        if isinstance(spec, ThresholdSpec):  # all accumulators between them, or few: then carries go far
+            span = random.choice((high - low, 1 << random.randrange(spec.accumulator_width)))
+            start = random.randint(low, max(low, high - span))
+            numbers = sorted(min(start + random.randint(0, span), high + 1) for _ in spec.parameter_fields)
+        else:
+            numbers = [random.choice((item.low, item.high, random.randint(item.low, item.high)))
+                       for item in spec.parameter_fields]  # fmt: skip
+        sets[group] = numbers
         return {"load_valid": 1, "load_group": group, "load_parameters": spec.pack_parameters(numbers)}
+
+    def accumulator(group: int) -> int:
+        steps = spec.steps(sets[group])
+        if steps and random.random() < 0.8:  # at a step, below it, or one bit of a comparator away
+            away = 1 << random.randrange(spec.accumulator_width)
+            return min(max(random.choice(steps) + random.choice((0, -1, away, -away)), low), high)
+        return random.choice((low, high, 0, -1, random.randint(low, high), random.randint(low, high)))
 
     for group in range(spec.groups):
         power.add(rst=0, in_valid=0, load_valid=0)
         power.add(rst=0, in_valid=0, **load(group))
     open_ = 0  # accumulators since the first of a partial sum
-    low, high = spec.accumulator_range
     for _ in range(_ENTRIES):
-        loads = load(random.randrange(spec.groups)) if random.random() < 0.1 else {"load_valid": 0}
-        if random.random() < _PAUSE:
-            power.add(rst=0, in_valid=0, **loads)
-            continue
         if random.random() < _RESET / 4:
             power.add(rst=1)
             open_ = 0
             continue
-        value = random.choice((low, high, 0, -1, random.randint(low, high), random.randint(low, high)))
-        words = {"accumulator": value & ((1 << spec.accumulator_width) - 1), "group": random.randrange(spec.groups)}
+        loads = load(random.randrange(spec.groups)) if random.random() < 0.2 else {"load_valid": 0}
+        if random.random() < _PAUSE:
+            power.add(rst=0, in_valid=0, **loads)
+            continue
+        group = random.randrange(spec.groups)
+        words = {"accumulator": accumulator(group) & ((1 << spec.accumulator_width) - 1), "group": group}
         if isinstance(spec, PartialSumSpec):
             first = int(open_ in (0, spec.groups) or random.random() < 0.2)
             open_ = 1 if first else open_ + 1

@@ -84,6 +84,16 @@ class MultiplierSpec(RequantSpec):
             *((shift,) if self.shift_bits else ()),
         )
 
+    def steps(self, parameters: Sequence[int]) -> tuple[int, ...]:
+        multiplier, offset, *own = parameters
+        shift = own[0] if own else self.shift
+        if not multiplier:
+            return ()
+        # accumulator * multiplier + offset >= rank << shift from the quotient, rounded up, on.
+        first = {-((offset - (rank << shift)) // multiplier) for rank in range(1, 1 << self.bits)}
+        low, high = self.accumulator_range
+        return tuple(sorted(step for step in first if low < step <= high))
+
     def _ranks(self, accumulators: IntArray, parameters: IntArray) -> IntArray:
         shift = parameters[..., 2] if self.shift_bits else self.shift
         scaled = accumulators * parameters[..., 0] + parameters[..., 1]

@@ -94,6 +94,13 @@ class LoadableSpec(ABC):
 
     # What follows for all.
 
+    def steps(self, parameters: Sequence[int]) -> tuple[int, ...]:
+        """Accumulators that get another code than the one below, ascending; none where the result is no code.
+
+        parameters: one set that :meth:`check_parameters` takes.
+        """
+        return ()
+
     @property
     def name(self) -> str:
         """Module name: the design and its parameters, the pipeline registers only where there are any."""

@@ -63,6 +63,10 @@ class ThresholdSpec(RequantSpec):
             raise InputError(f"thresholds of {self.name} must be in ascending order")
         return thresholds
 
+    def steps(self, parameters: Sequence[int]) -> tuple[int, ...]:
+        low, high = self.accumulator_range
+        return tuple(sorted({threshold for threshold in parameters if low < threshold <= high}))
+
     def _ranks(self, accumulators: IntArray, parameters: IntArray) -> IntArray:
         return np.asarray((parameters <= accumulators[..., None]).sum(axis=-1), dtype=np.int64)
 

@@ -70,12 +70,5 @@ def _parameters(spec: LoadableSpec, rng: random.Random) -> list[int]:
 def _accumulator(spec: LoadableSpec, numbers: list[int], rng: random.Random) -> int:
     """Anywhere, at an end of the range, or next to where the code changes."""
     low, high = spec.accumulator_range
-    near = [low, high, 0, -1]
-    if isinstance(spec, ThresholdSpec):
-        near += [number - rng.randint(0, 1) for number in numbers]
-    elif isinstance(spec, MultiplierSpec) and numbers[0]:
-        shift = numbers[2] if spec.shift_bits else spec.shift
-        edge = -((numbers[1] - (rng.randint(1, 1 << spec.bits) << shift)) // numbers[0])
-        near += [edge - rng.randint(0, 1)] * 4
-    value = rng.choice(near) if rng.random() < 0.5 else rng.randint(low, high)
-    return min(max(value, low), high)
+    near = [low, high, 0, -1, *(step - rng.randint(0, 1) for step in spec.steps(numbers))]
+    return rng.choice(near) if rng.random() < 0.5 else rng.randint(low, high)

@@ -155,11 +155,12 @@ def draw_parameters(spec: LoadableSpec, rng: Random) -> list[int]:
 
 
 def _accumulator(spec: LoadableSpec, numbers: Sequence[int], rng: Random) -> int:
-    """Any accumulator, an end of the range, or one beside a threshold or near 0."""
+    """Any accumulator, an end of the range, or one beside a step of the code or near 0."""
     low, high = spec.accumulator_range
     kind = rng.random()
-    if kind < 0.5 and isinstance(spec, ThresholdSpec):
-        return min(max(rng.choice(numbers) - rng.randint(0, 1), low), high)
+    steps = spec.steps(numbers)
+    if kind < 0.5 and steps:
+        return rng.choice(steps) - rng.randint(0, 1)
     if kind < 0.6:
         return rng.choice((low, high))
     return rng.randint(max(low, -300), min(high, 300)) if kind < 0.8 else rng.randint(low, high)

@@ -10,14 +10,14 @@ from hwmodel.gatelevel.check import check_gates, recipes_of
 from hwmodel.gatelevel.designs import standard_specs
 from hwmodel.gatelevel.kept import GateCheck
 from hwmodel.gatelevel.simulation import simulate_gates
-from hwmodel.gatelevel.stimuli import power_up
+from hwmodel.gatelevel.stimuli import Word, power_up
 from hwmodel.operands.stimulus import Mismatch
 from hwmodel.power.icarus import SimulationError, icarus_version
 from hwmodel.synthesis.recipes import recipes
 from rtl.array import CoreSpec
 from rtl.mac import DESIGNS
-from rtl.requant import LoadableSpec, MultiplierSpec, PartialSumSpec, ThresholdSpec
-from rtl.spec import MacSpec
+from rtl.requant import LoadableSpec, MultiplierSpec, PartialSumSpec, RequantSpec, ThresholdSpec
+from rtl.spec import MacSpec, to_signed
 from siliquant.inputs import InputError
 
 from .netlists import SMALLEST, SPEC, cells, changed, library, mapped, verilog
@@ -133,6 +133,35 @@ def test_nothing_is_known_at_power_up_and_ports_only_where_they_are_valid(
             assert begun or not valid or all(words[name].value for name in start)
             begun = begun or valid
     assert len(power.cycles) > 50
+
+
+@pytest.mark.parametrize(
+    "spec", [spec for spec in standard_specs() if isinstance(spec, RequantSpec)], ids=lambda spec: spec.name
+)
+def test_codes_are_tried_on_both_sides_of_their_steps(spec: RequantSpec) -> None:
+    """Of every code: an accumulator just below its step, and just at it; each with many parameter sets."""
+    sets: dict[int, list[int]] = {}
+    tried: dict[tuple[int, int], int] = {}
+    for words in power_up(spec).cycles:
+        if words["load_valid"] == Word(1) and words["rst"] == Word(0):
+            packed, numbers = words["load_parameters"].value, []
+            for item in spec.parameter_fields:
+                word = (packed & ((1 << item.width) - 1)) + item.base
+                numbers.append(to_signed(word, item.width) if item.low < 0 else word)
+                packed >>= item.width
+            sets[words["load_group"].value] = numbers
+        if words["in_valid"] == Word(1):
+            accumulator = to_signed(words["accumulator"].value, spec.accumulator_width)
+            parameters = sets[words["group"].value]
+            code = int(spec.compute(accumulator, parameters))
+            for step in spec.steps(parameters):
+                if accumulator in (step - 1, step):
+                    tried[code, step - accumulator] = tried.get((code, step - accumulator), 0) + 1
+    codes = spec.code_values.values
+    assert {each for each, count in tried.items() if count >= 5} == {
+        *((code, 0) for code in codes[1:]),
+        *((code, 1) for code in codes[:-1]),
+    }
 
 
 def test_what_is_compared_has_every_design_twice_every_unit_and_both_arrays() -> None:

@@ -4,7 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from itertools import product
 from pathlib import Path
@@ -37,6 +37,30 @@ def naive_thresholds(codes: np.ndarray, low: int, bits: int, lowest: int) -> lis
 
 def line(scale: float, offset: float, bits: int, signed: bool) -> Callable[[np.ndarray], np.ndarray]:
     return lambda x: reference(x, scale, offset, bits, signed)
+
+
+def steps_of(spec: RequantSpec, parameters: Sequence[int]) -> tuple[int, ...]:
+    """By looking at every code."""
+    low, high = spec.accumulator_range
+    codes = spec.compute(np.arange(low, high + 1), parameters)
+    return tuple(int(low + 1 + place) for place in np.flatnonzero(np.diff(codes)))
+
+
+@given(st.data())
+def test_steps_are_where_the_code_changes(data: st.DataObject) -> None:
+    width, bits, signed = data.draw(st.integers(2, 9)), data.draw(st.integers(1, 4)), data.draw(st.booleans())
+    kinds: tuple[RequantSpec, ...] = (
+        ThresholdSpec(accumulator_width=width, bits=bits, signed=signed),
+        MultiplierSpec(accumulator_width=width, bits=bits, signed=signed, multiplier_width=5, offset_width=8, shift=2),
+        MultiplierSpec(accumulator_width=width, bits=bits, multiplier_width=3, offset_width=9, shift=0, shift_bits=3),
+    )
+    for spec in kinds:
+        numbers = [data.draw(st.integers(item.low, item.high)) for item in spec.parameter_fields]
+        parameters = sorted(numbers) if isinstance(spec, ThresholdSpec) else numbers
+        found = spec.steps(parameters)
+        changes = steps_of(spec, parameters)
+        assert found == changes
+    assert PartialSumSpec(accumulator_width=width).steps([1]) == ()
 
 
 SCALES = [0.0371, 0.25, 0.5, 1.0, 0.125, 0.0009, 3.7]
