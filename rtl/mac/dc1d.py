@@ -51,6 +51,12 @@ class Dc1dSpec(ScalableSpec):
     def kinds_for(cls, widths: Sequence[int]) -> tuple[dict[str, Any], ...]:
         return tuple({"widths": each, "activation_bits": each[0]} for each in cls.width_sets(widths))
 
+    @classmethod
+    def kinds_for_pairs(cls, pairs: Sequence[tuple[int, int]]) -> tuple[dict[str, Any], ...]:
+        widest = max(bits for _, bits in pairs)  # of activations, which do not divide
+        weights = sorted({bits for bits, _ in pairs})
+        return tuple({"widths": each, "activation_bits": widest} for each in cls.width_sets(weights))
+
     @property
     def label(self) -> str:
         return f"{super().label} x {self.activation_bits}"

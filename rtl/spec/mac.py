@@ -185,6 +185,17 @@ class MacSpec(ABC):
         """
         return cls.variants()
 
+    @classmethod
+    def kinds_for_pairs(cls, pairs: Sequence[tuple[int, int]]) -> tuple[dict[str, Any], ...]:
+        """As :meth:`kinds_for`, of pairs of widths, of a weight and of an activation. Where no kind has precisions of
+        two widths, both operands take the width of the wider one.
+        """
+        kinds = cls.kinds_for(sorted({bits for pair in pairs for bits in pair}))
+        precisions = [precision for kind in kinds for precision in cls(**kind).precisions]
+        if any(each.weight_bits != each.activation_bits for each in precisions):
+            return kinds
+        return cls.kinds_for(sorted({max(pair) for pair in pairs}))
+
     @property
     def label(self) -> str:
         """Name of the kind of design, its size left out."""

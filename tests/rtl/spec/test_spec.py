@@ -171,6 +171,13 @@ def test_kinds_of_other_designs() -> None:
     assert [LoomSpec(**kind).label for kind in LoomSpec.kinds_for([1])] == ["loom 2"]
     assert [Dc1dSpec(**kind).label for kind in Dc1dSpec.kinds_for([2, 4])] == ["dc1d 4/2 x 4"]
     assert UniformSpec.kinds_for([3]) == ({},)
+    pairs = [(2, 8), (4, 8)]
+    assert [Dc1dSpec(**kind).label for kind in Dc1dSpec.kinds_for_pairs(pairs)] == ["dc1d 4/2 x 8"]
+    assert [SubwordSpec(**kind).label for kind in SubwordSpec.kinds_for_pairs(pairs)] == ["subword 8/4"]
+    assert [BitFusionSpec(**kind).label for kind in BitFusionSpec.kinds_for_pairs(pairs)] == [
+        "bitfusion 8/4", "bitfusion 8/2", "bitfusion 8/4/2",
+    ]  # fmt: skip
+    assert [LoomSpec(**kind).label for kind in LoomSpec.kinds_for_pairs(pairs)] == ["loom 8"]
 
 
 def test_latency_counts_operand_registers_pipeline_and_accumulator() -> None:
