@@ -43,7 +43,7 @@ _PLACES = {
 """Rows, columns and drains of the array of each design: one of either, both odd, more of one than of the other, drains
 of as many rows and not. The simulator writes out every gate of every element, so designs of many gates get few of them.
 """
-_SIZES = (2, 1, 1, 1, 1, 3, 7, 5)
+_SIZES = (2, 1, 1, 1, 1, 1, 7, 5)
 """Lanes or units of an element of each design."""
 _DEPTH = 8192
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
@@ -23,7 +22,7 @@ _WIDE = ("--expand-limit", "2", "-fno-dfg")
 # One function of a thousand gates on wide words takes a compiler minutes, and cannot be compiled on two cores.
 _SPLIT = ("--output-split", "20000", "--output-split-cfuncs", "400")
 _FAST = " ".join(("-O1", "-ftree-vectorize", "-fvect-cost-model=dynamic", *native_flags()))
-_OPTIMISE = (f"OPT_FAST={_FAST} -fPIC", "OPT_SLOW=-O0 -fPIC", "OPT_GLOBAL=-O2 -fPIC")
+_OPTIMISE = {"OPT_FAST": f"{_FAST} -fPIC", "OPT_SLOW": "-O0 -fPIC", "OPT_GLOBAL": "-O2 -fPIC"}
 _RUNTIME = ("verilated", "verilated_threads")
 
 
@@ -42,7 +41,7 @@ def build_library(spec: ArraySpec, verilog: str | None = None) -> Path:
     key = {
         "verilog": design,
         "source": [path.read_text() for path in _SOURCES],
-        "flags": [*_TRANSLATE, *_WIDE, *_SPLIT, *_OPTIMISE],
+        "flags": [*_TRANSLATE, *_WIDE, *_SPLIT, _OPTIMISE],
         "processor": processor(),
         "tools": verilator.tools(),
     }
@@ -52,28 +51,12 @@ def build_library(spec: ArraySpec, verilog: str | None = None) -> Path:
         (folder / "design.v").write_text(with_sliced_grid(design, spec.grid))
         top = ("--cc", "--Mdir", "obj", "--top-module", spec.name, "--prefix", "Vtop")
         run_tool([verilator.program(), *top, *_TRANSLATE, *_WIDE, *_SPLIT, "design.v"], folder, env)
-        _take_runtime(verilator, objects, env)
-        run_tool(verilator.make(*_OPTIMISE, "Vtop__ALL.a"), objects, env)
-        include = verilator.root() / "include"
-        link = ["-shared", "-fPIC", "-O2", "-std=gnu++17", f"-I{objects}", f"-I{include}", f"-I{include / 'vltstd'}"]
-        parts = [str(_SOURCE), str(objects / "Vtop__ALL.a"), *(str(objects / f"{name}.o") for name in _RUNTIME)]
-        link += ["-DREQUANT"] if spec.requant is not None else []
-        run_tool([executable("g++"), *link, *parts, "-pthread", "-o", "array.so"], folder, env)
+        asked = "#define REQUANT\n" if spec.requant is not None else ""
+        (objects / "harness.cpp").write_text(asked + _SOURCE.read_text())
+        verilator.compile(objects, "harness.o", "Vtop__ALL.a", settings=_OPTIMISE, runtime=_RUNTIME)
+        parts = ("harness.o", "Vtop__ALL.a", *(f"{name}.o" for name in _RUNTIME))
+        link = [executable("g++"), "-shared", *(str(objects / part) for part in parts), "-pthread", "-o", "array.so"]
+        run_tool(link, folder, env)
         shutil.rmtree(objects)
 
     return cached("array", key, build) / "array.so"
-
-
-def _take_runtime(verilator: Verilator, objects: Path, env: dict[str, str]) -> None:
-    """Puts the compiled runtime library, the same for every array, beside the sources of this one."""
-
-    def compile_runtime(folder: Path) -> None:
-        run_tool(verilator.make(*_OPTIMISE, *(f"{name}.o" for name in _RUNTIME)), objects, env)
-        for name in _RUNTIME:
-            shutil.copy(objects / f"{name}.o", folder)
-
-    key = {"flags": list(_OPTIMISE), "processor": processor(), "tools": verilator.tools()}
-    runtime = cached("array-runtime", key, compile_runtime)
-    for name in _RUNTIME:
-        shutil.copyfile(runtime / f"{name}.o", objects / f"{name}.o")
-        os.utime(objects / f"{name}.o")

@@ -11,12 +11,17 @@ from rtl.spec import MAX_BITS, MacSpec
 
 from .scenarios import pair_steps, some_precisions
 
-__all__ = ["Case", "cases", "variants", "with_size"]
+__all__ = ["Case", "cases", "pair_cycles", "variants", "with_size"]
 
 _COMMON = ("reduction_length", "pipeline_stages")
-_SHAPES = ((1, 2), (3, 1), (2, 0), (5, 2), (1, 1), (7, 0), (3, 2), (4, 1), (11, 0), (6, 2), (1, 0), (16, 1))
+_SHAPES = ((1, 2), (3, 1), (2, 0), (5, 2), (1, 1), (4, 0), (3, 2))
 """Size and pipeline stages: one, odd, even, no power of two."""
-_MOST_PAIR_CYCLES = 320_000
+_MOST_GATES = 1_200
+"""Of a unit of those shapes: what a simulator of more takes to compile says nothing that smaller ones do not."""
+_SHORT_CYCLES = 1 << 15
+"""All units whose pairs of operands take fewer are simulated with them."""
+_MOST_PAIR_CYCLES = 160_000
+"""Of the others the one whose pairs take most, up to these."""
 
 
 @dataclass(frozen=True)
@@ -58,13 +63,18 @@ def with_size(spec: MacSpec, size: int, **parameters: Any) -> MacSpec:
 
 
 def cases(design: type[MacSpec]) -> list[Case]:
-    """All simulations of a design: every pair of operands on small units, everything else on units of many shapes."""
+    """All simulations of a design: every pair of operands on one unit, everything else on units of many shapes.
+
+    Of the units whose pairs take long one is simulated, in another form than the first where there is one: what the
+    gates of the first forms compute of each pair is compared by ``tests.exhaustive``, and all are proved.
+    """
     plain = variants(design)
     known = [*plain, *_forms(plain)]
-    small = [_pair_spec(spec) for spec in known]
-    # Units that need many cycles get a bench of their own, so that the others do not have to wait for them.
-    long = tuple(spec for spec in small if _pair_cycles(spec) >= 1 << 15)
-    short = tuple(spec for spec in small if spec not in long)
+    small = [with_size(spec, 1) for spec in known]
+    short = tuple(spec for spec in small if pair_cycles(spec) < _SHORT_CYCLES)
+    longer = [spec for spec in small if _SHORT_CYCLES <= pair_cycles(spec) <= _MOST_PAIR_CYCLES]
+    # It has a bench of its own, so that the others do not have to wait for it.
+    long = (max(longer, key=lambda spec: (pair_cycles(spec), spec.forms.index(spec))),) if longer else ()
     others = (
         "random_sums",
         "switches",
@@ -91,27 +101,25 @@ def _forms(known: Sequence[MacSpec]) -> list[MacSpec]:
 
 
 def _shaped(known: Sequence[MacSpec]) -> list[MacSpec]:
-    """Units of the sizes and pipeline depths of _SHAPES, spread over the variants of a design."""
-    chosen = [*known[:: max(1, len(known) // 9)], known[-1]]
-    count = max(len(chosen), 5)
-    return [_shape(chosen[k % len(chosen)], *_SHAPES[k % len(_SHAPES)]) for k in range(count)]
+    """Units of the sizes and pipeline depths of _SHAPES, spread over the variants of a design: the more units, the
+    fewer gates each.
+    """
+    chosen = list(dict.fromkeys([*(known[len(known) * k // 6] for k in range(6)), known[-1]]))
+    chosen = [chosen[k % len(chosen)] for k in range(max(len(chosen), 5))]
+    chosen.sort(key=lambda spec: len(with_size(spec, 1).build().circuit.gates))
+    shapes = sorted(_SHAPES[: len(chosen)], reverse=True)
+    return [_shape(spec, *shape) for spec, shape in zip(chosen, shapes, strict=True)]
 
 
 def _shape(spec: MacSpec, size: int, stages: int) -> MacSpec:
-    """A unit whose longest sums do not take too many cycles to run."""
+    """A unit that is not too large, and whose longest sums do not take too many cycles to run."""
+    while size > 1 and len(with_size(spec, size).build().circuit.gates) > _MOST_GATES:
+        size -= 1
     spec = with_size(spec, size, pipeline_stages=stages)
     cycles = sum(spec.reduction_length / spec.macs_per_cycle(precision) for precision in some_precisions(spec))
     return spec if cycles < 8_000 else replace(spec, reduction_length=17 * size + 1)
 
 
-def _pair_spec(spec: MacSpec) -> MacSpec:
-    """The smallest unit that sees the pairs of operands at every precision soon enough."""
-    size = 1
-    while _pair_cycles(with_size(spec, size)) > _MOST_PAIR_CYCLES:
-        size *= 2
-    return with_size(spec, size)
-
-
-def _pair_cycles(spec: MacSpec) -> int:
+def pair_cycles(spec: MacSpec) -> int:
     """Cycles of :func:`sim.mac.scenarios.every_pair`."""
     return sum(pair_steps(spec, precision) * spec.cycles_per_step(precision) for precision in spec.precisions)

@@ -113,8 +113,7 @@ def play(
         command = [verilator.program(), "--cc", "--exe", "-Wno-fatal", "-O3", "--Mdir", "obj", "--prefix", "Vtop"]
         command += ["--x-initial", "0", "--top-module", "siliquant_mutants", "-o", "play", "driver.cpp", "top.v"]
         run_tool([*command, "mutated.v"], folder, verilator.environment())
-        verilator.take_runtime(folder / "obj")
-        run_tool(verilator.make("OPT_FAST=-O1"), folder / "obj", verilator.environment())
+        verilator.compile(folder / "obj", settings={"OPT_FAST": "-O1"})
         said = run_tool([str(folder / "obj" / "play")], folder)
     cycles = [int(line.split()[1]) for line in said.splitlines()]
     if len(cycles) != len(changes) + 1:

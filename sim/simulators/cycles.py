@@ -97,8 +97,7 @@ def _in_verilator(folder: Path, seeds: Sequence[int]) -> list[str]:
         command += ["--x-initial", "unique", "--x-assign", "unique"]
     command += ["--top-module", "siliquant_cycles", "main.cpp", "bench.v", "design.v"]
     run_tool(command, folder, verilator.environment())
-    verilator.take_runtime(folder / "obj")
-    run_tool(verilator.make(), folder / "obj", verilator.environment())
+    verilator.compile(folder / "obj")
     runs = [["+verilator+rand+reset+2", f"+verilator+seed+{seed}"] for seed in seeds] or [[]]
     return [run_tool([str(folder / "obj" / "bench"), *given], folder) for given in runs]
 

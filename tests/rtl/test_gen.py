@@ -229,7 +229,7 @@ def test_a_design_that_fails_leaves_no_folder(tmp_path: Path, monkeypatch: pytes
 def test_the_widest_array_is_made(tmp_path: Path) -> None:
     """64,000 bits of operands a cycle leave room for all other ports, of the largest memories too."""
     deep = [part for name in ("activation", "weight", "result") for part in (f"--{name}-depth", "65536")]
-    done = gen("--design", "loom", "--units", "4000", "--array", "1x15", *deep, "--out", str(tmp_path))
+    done = gen("--design", "loom", "--units", "1000", "--array", "1x63", *deep, "--out", str(tmp_path))
     assert done.returncode == 0, done.stderr
     (path,) = tmp_path.glob("*.json")
     widths = {port["name"]: port["width"] for port in json.loads(path.read_text())["ports"]}

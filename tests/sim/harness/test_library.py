@@ -1,12 +1,13 @@
 """The build of a simulated array: once for equal ones, again for whatever changes it, and what is said of failures."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
 from sim.harness import library
 from sim.harness.library import array_verilog, build_library
+from sim.simulators import toolchain
 from sim.simulators.toolchain import ToolError
 from tests.sim.harness.products import BROADCAST, library_of
 
@@ -20,6 +21,19 @@ def test_equal_arrays_are_built_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [path.name for path in first.parent.iterdir() if path.is_dir()] == []
 
 
+def test_headers_are_read_as_they_were_compiled(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A compiler that would read their text ends with an error here."""
+    real = toolchain.run_tool
+
+    def run_tool(command: Sequence[str], folder: Path, env: Mapping[str, str] | None = None) -> str:
+        if "VK_PCH_H=runtime.h" in command:
+            (folder / "runtime.h").write_text("#error\n")
+        return real(command, folder, env)
+
+    monkeypatch.setattr(toolchain, "run_tool", run_tool)
+    assert build_library(BROADCAST, array_verilog(BROADCAST) + f"// {tmp_path}").is_file()
+
+
 def test_what_makes_another_build(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     keys: list[object] = []
 
@@ -31,7 +45,7 @@ def test_what_makes_another_build(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     monkeypatch.setattr("sim.harness.library.cached", note)
     for text in (None, verilog, verilog + "// other"):
         assert build_library(BROADCAST, text) == tmp_path / "array.so"
-    monkeypatch.setattr("sim.harness.library._OPTIMISE", ("OPT_FAST=-O0",))
+    monkeypatch.setattr("sim.harness.library._OPTIMISE", {"OPT_FAST": "-O0"})
     build_library(BROADCAST)
     monkeypatch.setattr("sim.simulators.toolchain.Verilator.tools", lambda _: {"verilator": "another"})
     build_library(BROADCAST)
