@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from siliquant.commandline import Parser, add_jobs, add_out_folder, called, read_jobs, run
-from siliquant.inputs import FileError, InputError, counted, integer
+from siliquant.inputs import FileError, InputError, PackageMissing, counted, integer
 
 from .options import (
     add_effort,
@@ -77,6 +77,7 @@ def main(arguments: Sequence[str] | None = None, designs: Sequence[SweepDesign] 
 def _calibrate(made: Parser, options: Namespace, runner: Runner | None, designs: Sequence[SweepDesign] | None) -> None:
     """Measures what is missing, and writes the table, the model and the counts of what is known then."""
     from hwmodel.measurement import Bench, RowStore, known_points, sweep_cores, sweep_designs, write_calibration
+    from hwmodel.power import no_glitches
 
     choice = _library_choice(options)
     library = _library_with_power(choice)
@@ -87,6 +88,8 @@ def _calibrate(made: Parser, options: Namespace, runner: Runner | None, designs:
     missing = [design for design, points in known.items() if points is None]
     if runner is not None and missing:
         _need_opensta()
+        if (why := no_glitches()) is not None:
+            _say(why)
         _explain(measure(missing, choice, bench, store, runner))
         known |= {design: known_points(design, bench, store) for design in missing}
     left_out = _not_asked(wanted) if options.designs is not None else []
@@ -196,12 +199,14 @@ def measure(
     """Has every design measured, keeps the rows as they come, and shows how far it is.
 
     Returns what went wrong by module, one line each; empty where nothing did. ValueError where a worker would make
-    other rows than this machine; FileError where a file cannot be written, as on a full disk.
+    other rows than this machine; FileError where a file cannot be written, as on a full disk; ToolMissing and
+    PackageMissing.
     """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     from hwmodel.measurement import SynthesisRow, Task, WorkerDiffers, known_points, measure_task, signature
+    from hwmodel.synthesis import ToolMissing
 
     tasks = [Task(design, choice, bench.effort, signature(bench.library, design, bench.placing), bench.placing)
              for design in designs]  # fmt: skip
@@ -216,7 +221,8 @@ def measure(
             design, error = outcome.item.design, outcome.error
             if isinstance(error, WorkerDiffers):
                 raise InputError(str(error))
-            if isinstance(error, FileError):  # a full disk, say: no fault of the design, and the next one has it, too
+            # A full disk, say, or no Yosys: no fault of the design, and the next one has it, too.
+            if isinstance(error, FileError | ToolMissing | PackageMissing):
                 raise error
             rows = [SynthesisRow.from_json(line) for line in outcome.result or ()]
             for row in rows:

@@ -106,14 +106,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _say_without_glitches(row: SynthesisRow) -> None:
     """On standard error, where power is lower than it is because the program is missing that finds glitches."""
-    from hwmodel.power import GLITCH_AWARE, SimulatorMissing, find_icarus
+    from hwmodel.power import GLITCH_AWARE, no_glitches
 
-    if row.power_uw is None or row.toggles == GLITCH_AWARE:
-        return
-    try:
-        find_icarus()
-    except SimulatorMissing as missing:
-        print(f"{called(PROG)}: power is without glitches, so too low: {missing}", file=sys.stderr)
+    if row.power_uw is not None and row.toggles != GLITCH_AWARE and (why := no_glitches()) is not None:
+        print(f"{called(PROG)}: {why}", file=sys.stderr)
 
 
 def _core_of(made: DesignParser, options: Namespace, mac: MacSpec) -> CoreSpec | None:

@@ -156,7 +156,7 @@ def notes(rows: Sequence[Row]) -> list[str]:
         counted = "with glitches"
         if kinds != {"glitch-aware"}:
             where = "without glitches" if kinds == {"zero-delay"} else "without glitches where toggles are zero-delay"
-            counted = f"{where}: Icarus Verilog is not installed"
+            counted = f"{where}: Icarus Verilog is not installed (on Debian or Ubuntu: apt-get install iverilog)"
         lines.append(
             "Power: leakage, internal and switching power by the Liberty file, under uniform random codes with "
             f"signed activations {_rate(first)}, {counted}, in sums of 768 products, which do not fill the last step "

@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Iterable
 from typing import Any, TypeVar
 
 from siliquant.inputs import InputError
-from siliquant.processes import Outcome, Runner, WorkerLost, given_up, local
+from siliquant.processes import Outcome, Runner, WorkerLost, given_up, in_words, local
 
 __all__ = ["Outcome", "Runner", "WorkerLost", "cluster", "local"]
 
@@ -52,7 +52,7 @@ def cluster(address: str) -> Runner:
                 except (dask.CancelledError, dask.comm.CommClosedError):
                     raise OSError(f"the scheduler {address} was lost") from None
                 except Exception as raised:
-                    error = raised
+                    error = in_words(raised)
                 yield Outcome(item, result, error)
 
         with dask.Client(address, set_as_default=False) as client:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from .activity import Waves, simulate
 from .glitches import GLITCH_AWARE, SimulatorMissing, with_glitches
-from .icarus import SimulationError, find_icarus, icarus_version
+from .icarus import SimulationError, find_icarus, icarus_version, no_glitches
 from .power import PowerReport, netlist_power
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "find_icarus",
     "icarus_version",
     "netlist_power",
+    "no_glitches",
     "simulate",
     "with_glitches",
 ]

@@ -109,6 +109,15 @@ def find_icarus() -> tuple[str, str]:
     return programs[0], programs[1]
 
 
+def no_glitches() -> str | None:
+    """What to say where power is too low because the program is missing that finds glitches; None where it is there."""
+    try:
+        find_icarus()
+    except SimulatorMissing as missing:
+        return f"power is without glitches, so too low: {missing}"
+    return None
+
+
 def icarus_version() -> str | None:
     """The version Icarus Verilog states, such as "11.0", or None when it is not installed."""
     try:

@@ -25,6 +25,7 @@ from siliquant.inputs import (
     decimal,
     middle_out,
     missing_package,
+    no_memory,
     no_package,
     printable,
     short,
@@ -35,9 +36,6 @@ __all__ = ["Once", "Parser", "called", "run"]
 
 _WIDTH = 100  # columns of help, at most
 _NAMES = 28  # columns of an option with its value
-_NO_MEMORY = re.compile(r"failed to map segment|cannot allocate memory", re.IGNORECASE)
-"""What the loader of shared libraries says where no memory is left."""
-_NO_THREAD = "can't start new thread"  # what Python says where there is no memory for its stack
 
 
 def called(prog: str) -> str:
@@ -310,18 +308,13 @@ def run(prog: str, main: Callable[[], None]) -> NoReturn:
     except KeyboardInterrupt:
         _say(f"{called(prog)}: interrupted")
         sys.exit(130)
-    except (SiliquantError, OSError, MemoryError, ImportError) as error:
-        if isinstance(error, ImportError) and not _explained(error):
+    except Exception as error:
+        if not isinstance(error, SiliquantError | OSError) and _explained(error) is None:
             _fault(prog, error, shown)
         if shown:
             _say(traceback.format_exc().rstrip())
         _say(_line(f"{called(prog)}: error: ", _sentence(error)))
         sys.exit(2)
-    except Exception as error:
-        if str(error) == _NO_THREAD:
-            _say(_line(f"{called(prog)}: error: ", _sentence(MemoryError(_NO_THREAD))))
-            sys.exit(2)
-        _fault(prog, error, shown)
     finally:
         _flush_or_drop(sys.stderr)
     sys.exit(0)
@@ -377,10 +370,8 @@ class _Log(io.FileIO):
 def _sentence(error: Exception) -> str:
     """What an error says, on one line that no terminal obeys."""
     text = str(error)
-    if isinstance(error, ImportError) and (why := _explained(error)):
+    if (why := _explained(error)) is not None:
         text = why
-    elif isinstance(error, MemoryError):
-        text = "this needs more memory than there is" + (f": {text}" if text else "")
     elif isinstance(error, OSError) and error.strerror is not None:
         text = error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
         if error.errno in FULL:
@@ -390,10 +381,10 @@ def _sentence(error: Exception) -> str:
     return printable(text)
 
 
-def _explained(error: ImportError) -> str | None:
-    """What a user can do about something that could not be imported; None where it is a fault of ours."""
-    if _NO_MEMORY.search(str(error)):
-        return "this needs more memory than there is to load its libraries"
+def _explained(error: Exception) -> str | None:
+    """What a user can do where memory or a package is missing; None of other errors."""
+    if (why := no_memory(error)) is not None:
+        return why
     package = missing_package(error) if isinstance(error, ModuleNotFoundError) else None
     return no_package(package) if package is not None else None
 

@@ -13,6 +13,7 @@ from .errors import (
     InputError,
     InputTypeError,
     MissingFileError,
+    PackageMissing,
     SiliquantError,
     ToolError,
     integer_at,
@@ -44,7 +45,7 @@ from .reading import (
 )
 from .shapes import field_types, fits
 from .shares import share_found, wilson_interval
-from .wording import counted, listing, missing_package, no_package
+from .wording import counted, listing, missing_package, no_memory, no_package
 
 __all__ = [
     "MOST_BYTES",
@@ -55,6 +56,7 @@ __all__ = [
     "InputError",
     "InputTypeError",
     "MissingFileError",
+    "PackageMissing",
     "SiliquantError",
     "ToolError",
     "at",
@@ -76,6 +78,7 @@ __all__ = [
     "member",
     "middle_out",
     "missing_package",
+    "no_memory",
     "no_package",
     "number",
     "number_list",

@@ -15,6 +15,7 @@ __all__ = [
     "InputError",
     "InputTypeError",
     "MissingFileError",
+    "PackageMissing",
     "SiliquantError",
     "ToolError",
     "integer_at",
@@ -89,6 +90,10 @@ class MissingFileError(FileError, FileNotFoundError):
 
 class ToolError(SiliquantError, RuntimeError):
     """A program that is missing, or that failed at what it was asked for."""
+
+
+class PackageMissing(ToolError):  # noqa: N818 (it names a state of the machine, not a fault)
+    """A package of Python that a program of ours needs is not installed; the message says how to get it."""
 
 
 def printable(text: str) -> str:

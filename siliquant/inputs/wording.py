@@ -1,12 +1,18 @@
-"""What stands in sentences: lists, numbers of things, and what to do where a package is missing."""
+"""What stands in sentences: lists, numbers of things, and what to do where a package or memory is missing."""
 
 from __future__ import annotations
 
 import importlib.util
+import re
 from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError
 
-__all__ = ["counted", "listing", "missing_package", "no_package"]
+__all__ = ["counted", "listing", "missing_package", "no_memory", "no_package"]
+
+_NO_MEMORY = "this needs more memory than there is"
+_NOT_LOADED = re.compile(r"failed to map segment|cannot allocate memory", re.IGNORECASE)
+"""What the loader of shared libraries says where no memory is left."""
+_NO_THREAD = "can't start new thread"  # what Python says where there is no memory for its stack
 
 
 def listing(items: Iterable[str], word: str = "and") -> str:
@@ -39,6 +45,16 @@ def missing_package(error: ModuleNotFoundError) -> str | None:
         return package if importlib.util.find_spec(package) is None else None
     except (ImportError, ValueError):  # it is loaded, and does not say from where
         return None
+
+
+def no_memory(error: BaseException) -> str | None:
+    """What to say of an exception that means that no memory is left, which has few words or none; None of others."""
+    text = str(error)
+    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and text == _NO_THREAD):
+        return f"{_NO_MEMORY}: {text}" if text else _NO_MEMORY
+    if isinstance(error, ImportError) and _NOT_LOADED.search(text):
+        return f"{_NO_MEMORY} to load its libraries"
+    return None
 
 
 def no_package(name: str) -> str:

@@ -11,7 +11,7 @@ from .machine import native_flags, processor
 from .owners import OWNER, is_gone, owner
 from .run import cores, end_with_parent
 from .shadows import command, pin
-from .workers import Outcome, Runner, WorkerLost, given_up, local
+from .workers import Outcome, Runner, WorkerLost, given_up, in_words, local
 
 __all__ = [
     "OWNER",
@@ -22,6 +22,7 @@ __all__ = [
     "cores",
     "end_with_parent",
     "given_up",
+    "in_words",
     "is_gone",
     "local",
     "native_flags",

@@ -21,7 +21,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from siliquant.inputs import ToolError, missing_package, no_package
+from siliquant.inputs import PackageMissing, ToolError, missing_package, no_package
 
 from .owners import owner
 from .watcher import MARK
@@ -109,7 +109,7 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     """Runs a program to its end; when that takes longer than ``timeout`` seconds, or this process is interrupted, it
     and all that it started are killed. Raises OSError, OutOfTimeError, and EndedBySignalError where it was killed or
-    crashed: what it left is no answer then; ToolError where a module of ours lacks a package.
+    crashed: what it left is no answer then; PackageMissing where a module of ours lacks one.
     """
     with start(command, cwd=cwd, env=env, stdin=stdin, stdout=stdout, stderr=stderr) as process:
         try:
@@ -128,7 +128,7 @@ def run(
     if missing is not None and str(_SHADOWS) in map(str, command):
         package = missing_package(ModuleNotFoundError(name=missing[1]))
         if package is not None:
-            raise ToolError(no_package(package))
+            raise PackageMissing(no_package(package))
     return subprocess.CompletedProcess(list(command), process.returncode, said, complaints)
 
 

@@ -26,11 +26,11 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnContext, SpawnProcess
 from typing import Any, Generic, Protocol, TypeVar, cast
 
-from siliquant.inputs import InputError, SiliquantError, ToolError
+from siliquant.inputs import InputError, SiliquantError, ToolError, no_memory
 
 from .run import end_with_parent
 
-__all__ = ["TRIES", "Outcome", "Runner", "WorkerLost", "given_up", "local"]
+__all__ = ["TRIES", "Outcome", "Runner", "WorkerLost", "given_up", "in_words", "local"]
 
 TRIES = 3
 """How many workers of this machine an item may outlive."""
@@ -173,6 +173,14 @@ def _serve(connection: Connection, function: Callable[[Any], Any]) -> None:
             signal.signal(number, lambda *_: None)
         sys.exit(1)
 
+    def once_more(dropped: sys.UnraisableHookArgs) -> None:
+        if dropped.exc_type is SystemExit:  # the signal came while Python cleared an object away, where it drops that
+            signal.signal(signal.SIGALRM, lambda *_: sys.exit(1))
+            signal.setitimer(signal.ITIMER_REAL, 0.01)
+        else:
+            sys.__unraisablehook__(dropped)
+
+    sys.unraisablehook = once_more
     for number in ends:
         signal.signal(number, end)
     while True:
@@ -199,8 +207,15 @@ def _end_with_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
+def in_words(error: Exception) -> Exception:
+    """The exception; where no memory was left, one that says so."""
+    why = no_memory(error)
+    return error if why is None else ToolError(why)
+
+
 def _portable(error: Exception) -> Exception:
     """The exception, or one that says the same and can be pickled. Of what is no user's fault with its traceback."""
+    error = in_words(error)
     if not isinstance(error, SiliquantError):
         error.add_note("".join(traceback.format_exception(error)))
     try:

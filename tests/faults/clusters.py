@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from tests.faults.worlds import ROOT, World
 __all__ = ["clusters"]
 
 _CHANGED = "rtl/spec/mac.py"
-_DIFFERS = r"worker.*(other|differ|version|same)"
+_DIFFERS = r"generator on the worker \S+ must be \w+, not \w+"
 _PATIENCE = 60.0  # seconds until there is a worker
 _DASK = {
     "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "2s",
@@ -84,7 +84,8 @@ def _other_version(trial: Trial, reference: Reference) -> bool:
         shutil.copytree(ROOT / name, other / name)
     changed = other / _CHANGED
     changed.write_text(f"{changed.read_text()}\n_OTHER = 1\n")
-    with _cluster(world, nanny=False, path=other) as address:
+    own_cache = {"SILIQUANT_CACHE_DIR": str(world.place / "other-cache")}
+    with _cluster(world, nanny=False, path=other, more=own_cache) as address:
         code = trial.end(_start(trial, world, address), 4 * reference.seconds)
         trial.refused(world, code, "a worker of another version", _DIFFERS)
         if code != 2:
@@ -129,8 +130,8 @@ def _start(trial: Trial, world: World, address: str) -> Started:
 
 
 @contextlib.contextmanager
-def _cluster(world: World, *, nanny: bool, path: Path = ROOT) -> Iterator[str]:
-    """The address of a scheduler with two workers that import siliquant from ``path``."""
+def _cluster(world: World, *, nanny: bool, path: Path = ROOT, more: Mapping[str, str] | None = None) -> Iterator[str]:
+    """The address of a scheduler with two workers that import siliquant from ``path``. more: of their environment."""
     folder = world.place / "cluster"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
@@ -140,6 +141,7 @@ def _cluster(world: World, *, nanny: bool, path: Path = ROOT) -> Iterator[str]:
         "PYTHONPATH": str(path),
         TOKEN: f"{world.place}-cluster",
         "TMPDIR": str(folder),
+        **(more or {}),
     }
     dask = [sys.executable, "-m", "dask"]
     alike = ["--scheduler-file", str(file)]

@@ -35,8 +35,9 @@ from hwmodel.measurement.sweep import SweepDesign, clock_for, plans_for
 from hwmodel.measurement.table import read_calibration
 from hwmodel.placement.placer import placer_version
 from hwmodel.synthesis.mapping import SynthesisError
+from hwmodel.synthesis.sta import ToolMissing
 from rtl.mac import UniformSpec
-from siliquant.inputs import FileError
+from siliquant.inputs import FileError, PackageMissing, ToolError
 
 ROOT = Path(__file__).resolve().parents[2]
 FIRST = SweepDesign(
@@ -251,6 +252,41 @@ def test_a_failing_design_is_named_and_the_others_go_on(
     failures = measure([FIRST], CHOICE, bench, RowStore(tmp_path / "rows", packaged=None), in_turn)
     asked = "the rows that came back are not those that were asked for"
     assert failures == {"uniform_w2_a2_l1_k16": f"ValueError: {asked}"}
+
+
+@pytest.mark.parametrize("missing", [PackageMissing, ToolMissing])
+def test_what_is_not_installed_is_no_fault_of_a_design(
+    missing: type[ToolError], cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.setenv("SILIQUANT_CACHE_DIR", str(new_cache(tmp_path / "cache", cache)))
+    tried: list[Task] = []
+
+    def without(unit: Task) -> tuple[str, ...]:
+        tried.append(unit)
+        raise missing("it is not there: make setup installs it")
+
+    monkeypatch.setattr("hwmodel.measurement.measure_task", without)
+    monkeypatch.setattr("hwmodel.calibrate._runner", lambda _: in_turn)
+    with pytest.raises(missing, match=r"^it is not there: make setup installs it$"):
+        small("--out", str(tmp_path / "out"))
+    assert len(tried) == 1
+    assert "failed" not in capsys.readouterr().err
+
+
+def test_rows_without_glitches_are_said_to_be_too_low(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SILIQUANT_CACHE_DIR", str(new_cache(tmp_path / "cache", cache)))
+    found = shutil.which
+    monkeypatch.setattr("hwmodel.power.icarus.shutil.which", lambda name: None if name == "vvp" else found(name))
+    monkeypatch.setattr("hwmodel.calibrate.measure", lambda *_: {"uniform": "stopped here"})
+    with pytest.raises(SystemExit):
+        small("--out", str(tmp_path / "out"))
+    assert capsys.readouterr().err.splitlines()[0] == (
+        "hwmodel.calibrate: power is without glitches, so too low: Icarus Verilog is needed to simulate with delays, "
+        "but no program `vvp` is on PATH; on Debian or Ubuntu: apt-get install iverilog"
+    )
 
 
 def test_a_worker_that_would_make_other_rows_stops_the_run(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:

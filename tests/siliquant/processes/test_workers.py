@@ -41,9 +41,46 @@ def work(item: Item) -> str:
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
     if item.name in ("stubborn", "long"):
         time.sleep(60)
+    if item.name == "memory":
+        raise MemoryError
+    if item.name == "thread":
+        raise RuntimeError("can't start new thread")
+    if item.name == "clearing":
+        _clear_slowly()
+        time.sleep(60)
     if item.name == "killed":
         processes.run(["sh", "-c", "kill -KILL $$"])
     return item.name.upper()
+
+
+def _clear_slowly() -> None:
+    class Slow:
+        def __del__(self) -> None:
+            time.sleep(1)
+
+    Slow()
+
+
+def test_what_has_no_words_for_missing_memory_gets_some() -> None:
+    with closing(local(1)(work, [Item("memory"), Item("thread")])) as outcomes:
+        errors = [outcome.error for outcome in outcomes]
+    assert all(isinstance(error, ToolError) for error in errors)
+    assert [str(error) for error in errors] == [
+        "this needs more memory than there is",
+        "this needs more memory than there is: can't start new thread",
+    ]
+
+
+def test_a_worker_that_clears_an_object_away_ends_all_the_same_and_says_nothing(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    run = local(2)(work, [Item("one"), Item("clearing")])
+    assert next(run).result == "ONE"
+    time.sleep(0.5)
+    begun = time.monotonic()
+    run.close()
+    assert time.monotonic() - begun < 4.5  # after 5 s it would have been killed
+    assert capfd.readouterr().err == ""
 
 
 def test_items_are_taken_when_there_is_a_worker_for_them() -> None:
