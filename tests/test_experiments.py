@@ -12,7 +12,7 @@ import scipy.stats
 
 from benchmarks.experiments import Experiment, Kept, best_rate, command, difference, finished, kept, records, run_all
 from benchmarks.experiments import running as module
-from benchmarks.studies import METHODS, image_experiments, mixed_experiments
+from benchmarks.studies import METHODS, image_experiments, mixed_experiments, sentence_experiments
 from hwmodel.policy import parser as policy
 from qat import parsers
 from qat.settings.options import add_arguments, merge
@@ -112,7 +112,7 @@ def test_differences_are_paired() -> None:
 
 
 def test_every_training_of_the_study_is_one_that_can_be_asked_for() -> None:
-    experiments = [*image_experiments(), *mixed_experiments()]
+    experiments = [*image_experiments(), *mixed_experiments(), *sentence_experiments()]
     names = {experiment.name for experiment in experiments}
     assert len(names) == len(experiments)
     parser = Parser(prog="test", description=None)
