@@ -119,7 +119,7 @@ def test_every_training_of_the_study_is_one_that_can_be_asked_for() -> None:
     add_arguments(parser)
     for experiment in experiments:
         assert experiment.needs <= names
-        words = [word.format(runs="runs", data="data", rate="1e-3") for word in experiment.arguments]
+        words = [word.format(runs="runs", data="data", rate="1e-3", seed="-s1") for word in experiment.arguments]
         if experiment.module in PARSERS:
             PARSERS[experiment.module]().parse_args([*words, "--out", "x"])
         else:
@@ -130,6 +130,14 @@ def test_every_training_of_the_study_is_one_that_can_be_asked_for() -> None:
             assert all("-val-" in name for name in experiment.needs) or not validates  # judged without the test images
     rates = [dict(experiment.rates) for experiment in experiments if experiment.rates]
     assert {len(each) for each in rates} == {3}
+
+
+def test_each_seed_of_one_bit_starts_from_its_own(tmp_path: Path) -> None:
+    (one_bit,) = (each for each in sentence_experiments() if each.name == "glue-rte-w1a1")
+    for seed, suffix in enumerate(("", "-s1", "-s2")):
+        words = command(one_bit, seed, tmp_path, {"data": "data"})
+        assert words[words.index("--start") + 1] == f"{tmp_path}/glue-rte-w1a2{suffix}"
+        assert words[words.index("--teacher") + 1] == f"{tmp_path}/glue-rte-fp"
 
 
 def test_methods_of_the_study_differ_in_their_method_alone() -> None:

@@ -24,8 +24,9 @@ class Experiment:
 
     A step that trains nothing is one too: ``module`` says which command; ``file`` is what --out names in the step's
     folder, where it names no folder. ``study`` is the file of its records, ``title`` what its line is called. In
-    ``arguments``, ``{runs}`` stands for the folder of the runs, ``{data}`` for that of the data and ``{rate}`` for the
-    learning rate; ``after`` names what must be finished before.
+    ``arguments``, ``{runs}`` stands for the folder of the runs, ``{data}`` for that of the data, ``{rate}`` for the
+    learning rate and ``{seed}`` for what the folders of its seed have behind their names; ``after`` names what must be
+    finished before.
     ``rates``: candidates for the learning rate, each with the experiment on a validation split that judges it.
     """
 
@@ -47,12 +48,16 @@ class Experiment:
 
 def folders(experiment: Experiment) -> list[str]:
     """Names of the folders of its runs; the first seed has the bare name."""
-    return [experiment.name + (f"-s{seed}" if seed else "") for seed in range(experiment.seeds)]
+    return [experiment.name + _suffix(seed) for seed in range(experiment.seeds)]
+
+
+def _suffix(seed: int) -> str:
+    return f"-s{seed}" if seed else ""
 
 
 def command(experiment: Experiment, seed: int, runs: Path, places: Mapping[str, str]) -> list[str]:
     """What is run for one seed, in ``runs``; ``places`` has what else stands in braces."""
-    arguments = [argument.format(runs=runs, **places) for argument in experiment.arguments]
+    arguments = [argument.format(runs=runs, seed=_suffix(seed), **places) for argument in experiment.arguments]
     out = runs / folders(experiment)[seed]
     resume = ["--resume"] if (out / "run.json").exists() else []
     threads = ["--threads", "1"] if experiment.module == "qat.train" else []

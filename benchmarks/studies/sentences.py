@@ -38,7 +38,8 @@ def sentence_experiments() -> Iterator[Experiment]:
         yield Experiment(full, _STUDY, f"{task}, full precision", (*_MODEL, *data, "--bits", "32", "--epochs", "3",
                          "--lr", "5e-5"))  # fmt: skip
         for name, (title, widths, start) in _WIDTHS.items():
-            given = ("--start", f"{{runs}}/glue-{task}-{start}", "--teacher", f"{{runs}}/{full}")
+            began = f"{{runs}}/{full}" if start == "fp" else f"{{runs}}/glue-{task}-{start}{{seed}}"
+            given = ("--start", began, "--teacher", f"{{runs}}/{full}")
             needs = (full, f"glue-{task}-{start}") if start != "fp" else (full,)
             arguments = (*_MODEL, *data, *given, *_REMEDIES, *widths)
             yield Experiment(f"glue-{task}-{name}", _STUDY, f"{task}, {title}", arguments, _SEEDS, needs)
