@@ -4,7 +4,7 @@
 
 Runs whatever is missing in --runs, --jobs at once, and may be stopped at any moment: what was cut off goes on next
 time. --data holds cifar10/train/CLASS/*, cifar10/test/CLASS/* and glue/TASK/*.tsv. Of each finished run, run.json and
-metrics.csv are kept in reports/results/training, a file a study.
+metrics.csv are kept in reports/results/training, a file a study; analyses in reports/results/analysis.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmarks.experiments import finished, folders, run_all
-from benchmarks.studies import image_experiments, mixed_experiments, sentence_experiments
+from benchmarks.studies import evidence_experiments
 from siliquant.commandline import Parser, add_jobs, read_jobs, run
 
 PROG = "python benchmarks/evidence.py"
@@ -26,8 +26,7 @@ def main() -> None:
     parser.add_argument("--list", action="store_true", help="print what is missing, and end")
     add_jobs(parser, 2)
     options = parser.parse_args()
-    all_experiments = (*image_experiments(), *mixed_experiments(), *sentence_experiments())
-    runs, chosen = options.runs.resolve(), [e for e in all_experiments if e.name.startswith(options.only)]
+    runs, chosen = options.runs.resolve(), [e for e in evidence_experiments() if e.name.startswith(options.only)]
     if options.list:
         missing = [name for e in chosen for seed, name in enumerate(folders(e)) if not finished(e, seed, runs)]
         print("\n".join([*missing, f"{len(missing)} of {sum(e.seeds for e in chosen)} runs are missing"]))

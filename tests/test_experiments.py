@@ -12,7 +12,7 @@ import scipy.stats
 
 from benchmarks.experiments import Experiment, Kept, best_rate, command, difference, finished, kept, records, run_all
 from benchmarks.experiments import running as module
-from benchmarks.studies import METHODS, image_experiments, mixed_experiments, sentence_experiments
+from benchmarks.studies import METHODS, evidence_experiments
 from hwmodel.policy import parser as policy
 from qat import parsers
 from qat.settings.options import add_arguments, merge
@@ -112,7 +112,7 @@ def test_differences_are_paired() -> None:
 
 
 def test_every_training_of_the_study_is_one_that_can_be_asked_for() -> None:
-    experiments = [*image_experiments(), *mixed_experiments(), *sentence_experiments()]
+    experiments = evidence_experiments()
     names = {experiment.name for experiment in experiments}
     assert len(names) == len(experiments)
     parser = Parser(prog="test", description=None)
@@ -133,7 +133,7 @@ def test_every_training_of_the_study_is_one_that_can_be_asked_for() -> None:
 
 
 def test_each_seed_of_one_bit_starts_from_its_own(tmp_path: Path) -> None:
-    (one_bit,) = (each for each in sentence_experiments() if each.name == "glue-rte-w1a1")
+    (one_bit,) = (each for each in evidence_experiments() if each.name == "glue-rte-w1a1")
     for seed, suffix in enumerate(("", "-s1", "-s2")):
         words = command(one_bit, seed, tmp_path, {"data": "data"})
         assert words[words.index("--start") + 1] == f"{tmp_path}/glue-rte-w1a2{suffix}"
@@ -143,7 +143,7 @@ def test_each_seed_of_one_bit_starts_from_its_own(tmp_path: Path) -> None:
 def test_methods_of_the_study_differ_in_their_method_alone() -> None:
     parser = Parser(prog="test", description=None)
     add_arguments(parser)
-    tested = [each for each in image_experiments() if each.rates and "w2a2" in each.name]
+    tested = [each for each in evidence_experiments() if each.rates and "w2a2" in each.name]
     assert [each.name.removeprefix("cifar10-w2a2-") for each in tested] == list(METHODS)
     shared, own = set(), set()
     for experiment in tested:
@@ -164,3 +164,26 @@ def test_a_step_that_writes_one_file_is_done_when_it_is_there(tmp_path: Path) ->
     kept_file = (tmp_path / "gemms" / "gemms.json").read_bytes()
     run_all(tmp_path, [step], 1, {}, tmp_path)
     assert (tmp_path / "gemms" / "gemms.json").read_bytes() == kept_file
+
+
+def test_analyses_are_kept_without_places(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    step = Experiment("why", "vit", "", ("--checkpoint", "{runs}/fp"), module="qat.analyse")
+    runs, images = tmp_path / "runs", tmp_path / "images"
+
+    def one(experiment: Experiment, seed: int, runs: Path, places: Mapping[str, str]) -> str | None:
+        (runs / experiment.name).mkdir(parents=True)
+        found = {"runs": [f"{runs}/fp"], "data": f"imagefolder:{places['data']}/x"}
+        (runs / experiment.name / "analysis.json").write_text(json.dumps(found, indent=1))
+        return None
+
+    monkeypatch.setattr(module, "_run_one", one)
+    run_all(runs, [step], 1, {"data": str(images)}, tmp_path / "results" / "training")
+    kept_text = (tmp_path / "results" / "analysis" / "vit.json").read_text()
+    assert kept_text == '{"runs":["runs/fp"],"data":"imagefolder:data/x"}\n'
+
+
+def test_the_runs_whose_oscillation_is_looked_at_are_all_at_two_bits() -> None:
+    (step,) = (each for each in evidence_experiments() if each.name == "cifar10-oscillation")
+    runs = step.arguments[step.arguments.index("--runs") + 1 :]
+    assert len(set(runs)) == 5 * len(METHODS)
+    assert all(name.startswith("{runs}/cifar10-w2a2-") for name in runs)

@@ -23,7 +23,8 @@ class Experiment:
     """A training command (without --seed and --out), run with seeds 0, 1, ...
 
     A step that trains nothing is one too: ``module`` says which command; ``file`` is what --out names in the step's
-    folder, where it names no folder. ``study`` is the file of its records, ``title`` what its line is called. In
+    folder, where it names no folder. ``study`` is the file of its records, if they are kept, ``title`` what its line is
+    called. In
     ``arguments``, ``{runs}`` stands for the folder of the runs, ``{data}`` for that of the data, ``{rate}`` for the
     learning rate and ``{seed}`` for what the folders of its seed have behind their names; ``after`` names what must be
     finished before.

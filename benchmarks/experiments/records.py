@@ -1,4 +1,4 @@
-"""What is kept of finished runs: run.json and metrics.csv, a file a study."""
+"""What is kept of finished runs: run.json and metrics.csv, a file a study; of an analysis its analysis.json."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from siliquant.files import write_atomically
 
 from .experiment import Experiment, folders
 
-__all__ = ["RESULTS", "Kept", "best_rate", "keep", "kept", "records", "study_file"]
+__all__ = ["RESULTS", "Kept", "analysis_file", "best_rate", "keep", "keep_analysis", "kept", "records", "study_file"]
 
 RESULTS = Path(__file__).resolve().parents[2] / "reports" / "results" / "training"
 
@@ -47,12 +47,29 @@ def keep(folder: Path, study: str, places: Mapping[str, str], results: Path = RE
     folders by what stands for them.
     """
     run = kept_run(folder)
-    text = json.dumps(run.record).replace(f"{folder.parent}/", "runs/")
-    for name, place in places.items():
-        text = text.replace(f"{place}/", f"{name}/")
+    text = _without_places(json.dumps(run.record), folder, places)
     others = [other for other in records(study, results).values() if other.name != run.name]
     kept_now = study_json(study, [*others, replace(run, record=json.loads(text))])
     write_atomically(study_file(study, results), kept_now)
+
+
+def analysis_file(study: str, results: Path = RESULTS) -> Path:
+    """Where the analysis of a study is kept."""
+    return results.parent / "analysis" / f"{study}.json"
+
+
+def keep_analysis(folder: Path, study: str, places: Mapping[str, str], results: Path = RESULTS) -> None:
+    """Keeps the analysis in a folder of ``siliquant analyse``, as :func:`keep` does."""
+    found = json.loads((folder / "analysis.json").read_text())
+    text = json.dumps(found, separators=(",", ":"))
+    write_atomically(analysis_file(study, results), f"{_without_places(text, folder, places)}\n")
+
+
+def _without_places(text: str, folder: Path, places: Mapping[str, str]) -> str:
+    text = text.replace(f"{folder.parent}/", "runs/")
+    for name, place in places.items():
+        text = text.replace(f"{place}/", f"{name}/")
+    return text
 
 
 def kept(experiment: Experiment, results: Path = RESULTS) -> list[Kept]:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from .experiment import Experiment, command, finished, folders
-from .records import RESULTS, best_rate, keep
+from .records import RESULTS, best_rate, keep, keep_analysis
 
 __all__ = ["run_all"]
 
@@ -45,8 +45,9 @@ def run_all(
                 left[experiment.name] -= 1
                 if failure := future.result():
                     failures.append(failure)
-                elif experiment.module == "qat.train":
-                    keep(runs / folders(experiment)[seed], experiment.study, places, results)
+                elif experiment.study:
+                    keeping = keep_analysis if experiment.module == "qat.analyse" else keep
+                    keeping(runs / folders(experiment)[seed], experiment.study, places, results)
                 progress.advance(task)
     if failures:
         raise ValueError("; ".join(failures))

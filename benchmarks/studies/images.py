@@ -6,11 +6,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from benchmarks.experiments import Experiment
+from benchmarks.experiments import Experiment, folders
 
 from .methods import METHODS, Method
 
-__all__ = ["BITS", "EPOCHS", "RATES", "image_experiments", "judged"]
+__all__ = ["BITS", "EPOCHS", "RATES", "image_experiments", "judged", "oscillation_experiment"]
 
 BITS = (2, 3, 4)
 EPOCHS = 10
@@ -43,6 +43,17 @@ def image_experiments() -> Iterator[Experiment]:
         for name, method in METHODS.items():
             if method.remedy or bits == 2:
                 yield from _method(bits, name, method)
+
+
+def oscillation_experiment() -> Experiment:
+    """Oscillating weights of all runs at 2 bits beside their scores."""
+    tested = [each for each in image_experiments() if each.rates and each.name.startswith("cifar10-w2a2-")]
+    runs = [f"{{runs}}/{name}" for each in tested for name in folders(each)]
+    return Experiment(
+        "cifar10-oscillation", "vit-cifar-oscillation", "",
+        ("--checkpoint", "{runs}/cifar10-w2a2-lsq", "--bits", "2", "--convnet-epochs", "0", "--runs", *runs),
+        after=tuple(each.name for each in tested), module="qat.analyse",
+    )  # fmt: skip
 
 
 def _method(bits: int, name: str, method: Method) -> Iterator[Experiment]:

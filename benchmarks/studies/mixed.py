@@ -30,8 +30,7 @@ def mixed_experiments() -> Iterator[Experiment]:
         _WORKLOAD, "", "", ("--model", "vit-cifar", "--labels", "10"), module="qat.trace", file="gemms.json"
     )
     yield Experiment(
-        _SENSITIVITY, "", "",
-        ("--checkpoint", "{runs}/cifar10-val-fp", "--by-layer", "--convnet-epochs", "0"),
+        _SENSITIVITY, "vit-cifar", "", ("--checkpoint", "{runs}/cifar10-val-fp", "--by-layer", "--by-head"),
         after=("cifar10-val-fp",), module="qat.analyse",
     )  # fmt: skip
     for name, widths in CLASSES.items():

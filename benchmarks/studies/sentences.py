@@ -31,7 +31,7 @@ _WIDTHS = {
 
 
 def sentence_experiments() -> Iterator[Experiment]:
-    """All, task by task, each after its start."""
+    """All, task by task, each after its start; then why MiniLM is hard to quantise."""
     for task, length in LENGTHS.items():
         data = ("--data", f"glue:{task}:{{data}}/glue", "--max-length", str(length), *_LIMIT)
         full = f"glue-{task}-fp"
@@ -43,3 +43,8 @@ def sentence_experiments() -> Iterator[Experiment]:
             needs = (full, f"glue-{task}-{start}") if start != "fp" else (full,)
             arguments = (*_MODEL, *data, *given, *_REMEDIES, *widths)
             yield Experiment(f"glue-{task}-{name}", _STUDY, f"{task}, {title}", arguments, _SEEDS, needs)
+    yield Experiment(
+        "glue-sst2-analysis", "minilm-sst2", "",
+        ("--checkpoint", "{runs}/glue-sst2-fp", "--data", "glue:sst2:{data}/glue", "--by-head"),
+        after=("glue-sst2-fp",), module="qat.analyse",
+    )  # fmt: skip
