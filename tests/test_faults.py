@@ -41,12 +41,12 @@ pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="pr
 def test_a_command_survives(fault: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     if fault == "disk" and not may_mount(tmp_path / "disk"):
         pytest.skip("only root may make disks")
-    found = campaign(SEED, 8, 20, ["gen"], [fault], tmp_path)
+    found = campaign(SEED, 4, 20, ["gen"], [fault], tmp_path)
     (outcome,) = found.values()
     assert outcome["cases"] >= 2
     assert outcome["found"] == [], capsys.readouterr().out
     assert json.loads((tmp_path / f"{fault}-gen.json").read_text()) == outcome
-    assert campaign(SEED, 8, 20, ["gen"], [fault], tmp_path) == found  # it is not done again
+    assert campaign(SEED, 4, 20, ["gen"], [fault], tmp_path) == found  # it is not done again
     assert capsys.readouterr().out.count("cases") == 1
 
 
@@ -115,16 +115,16 @@ def test_a_planted_fault_is_found(
     if not _alone(request, tmp_path):
         return
     job = Job("planted", (kind, "OUT", str(tmp_path / "mark")), PLANTED)
-    trial = Trial(job, tmp_path, tmp_path, Random(3), 12, lasting=0.5)
+    trial = Trial(job, tmp_path, tmp_path, Random(3), 12 if kind == "trips" else 6, lasting=0.5)
     kills(trial)
     assert trial.tally.cases > 0 or kind == "leaves"  # which is seen without a kill
     assert any(said in line for line in trial.tally.found), trial.tally.found
 
 
 def test_a_command_that_writes_and_renames_is_none(tmp_path: Path) -> None:
-    trial = Trial(Job("planted", ("good", "OUT", str(tmp_path / "mark")), PLANTED), tmp_path, tmp_path, Random(3), 12)
+    trial = Trial(Job("planted", ("good", "OUT", str(tmp_path / "mark")), PLANTED), tmp_path, tmp_path, Random(3), 6)
     kills(trial)
-    assert (trial.tally.cases, trial.tally.found) == (12, [])
+    assert (trial.tally.cases, trial.tally.found) == (6, [])
 
 
 @pytest.mark.parametrize(

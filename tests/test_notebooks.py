@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from reports import lessons
+from tests.caches import with_runtime
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -32,14 +33,15 @@ def test_there_are_five() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_runs_from_clean(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With an empty cache, in a folder of its own. Where a tool is missing, a notebook says so and goes on."""
+    """With a cache of its own, in a folder of its own. Where a tool is missing, a notebook says so and goes on."""
     if "from qat" in path.read_text() and importlib.util.find_spec("torch") is None:
         pytest.skip("torch is not installed")
     from nbmake.nb_run import NotebookRun
 
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setenv("MPLBACKEND", "module://matplotlib_inline.backend_inline")
-    for name in ("SILIQUANT_CACHE_DIR", "IPYTHONDIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_CONFIG_DIR"):
+    monkeypatch.setenv("SILIQUANT_CACHE_DIR", str(with_runtime(tmp_path / "cache")))
+    for name in ("IPYTHONDIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_CONFIG_DIR"):
         monkeypatch.setenv(name, str(tmp_path / name.lower()))
     copy = Path(shutil.copy(path, tmp_path))
     found = NotebookRun(copy, MOST_SECONDS).execute()

@@ -111,9 +111,11 @@ def explain(
     coefficients = model.coefficients
     relaxed = longest_path(spec, coefficients.relaxed_ns, Adders.RIPPLE)
     fastest = longest_path(spec, coefficients.fastest_ns, Adders.PREFIX)
-    held_out = [each for each in predictions(points, model) if each.point.held_out]
-    family = [each for each in held_out if each.point.spec.design == spec.design]
-    chosen, errors_of = (family, f"held-out {spec.design}") if family else (held_out, "all held-out designs")
+    family = any(point.held_out and point.spec.design == spec.design for point in points)
+    errors_of = f"held-out {spec.design}" if family else "all held-out designs"
+    chosen = predictions(
+        points, model, lambda each: bool(each.held_out) and (not family or each.spec.design == spec.design)
+    )
     return Explanation(
         spec,
         plan,

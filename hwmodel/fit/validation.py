@@ -37,14 +37,20 @@ class Errors:
     largest: tuple[float, float, float]
 
 
-def predictions(points: Sequence[Point], model: LibraryModel) -> list[Prediction]:
-    """What the model says of every point, and what the baselines do that are fitted to those not held out."""
+def predictions(
+    points: Sequence[Point], model: LibraryModel, chosen: Callable[[Point], bool] = lambda _: True
+) -> list[Prediction]:
+    """What the model says of every point that is chosen, and what the baselines do that are fitted to those not held
+    out.
+    """
     fitted = [point for point in points if not point.held_out]
     found = {}
     for name, value in _MEASURED.items():
         found[name] = product(fitted, value, points), polynomial(fitted, value, points)
     made = []
     for index, point in enumerate(points):
+        if not chosen(point):
+            continue
         cost = _cost(point, model)
         said = {"area": cost.total_area_um2, "power": cost.power_uw, "period": cost.minimum_period_ns}
         figures = {}

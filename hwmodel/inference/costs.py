@@ -103,6 +103,7 @@ def elements_of(
     """
     length = max(REDUCTION_LENGTH, longest_sum)
 
+    @cache
     def best(spec: MacSpec) -> MacSpec:
         def core(mac: MacSpec) -> CoreSpec:
             return _core(ElementSpec(mac=mac, systolic=False), rows, columns)

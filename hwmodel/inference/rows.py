@@ -106,7 +106,7 @@ def default_elements(
     products a cycle of ``lanes`` uniform lanes on the mixture, without pipeline registers: those that hwmodel.compare
     measures at equal throughput. reduction_length: of the longest sums that they hold.
     """
-    entries = questions(bits, lanes, 1, designs or contenders(), mixture, reduction_length)
+    entries = questions(bits, lanes, 1, contenders() if designs is None else designs, mixture, reduction_length)
     return tuple(entry.spec for entry in entries if entry.normalisation == EQUAL_THROUGHPUT)
 
 

@@ -153,7 +153,7 @@ def inferences(
     """Uniform arrays only, of several networks: costs by network and bits (default: those of the comparison that
     weights and activations share).
     """
-    setting = _setting(rows, model)
+    setting = _setting([row for row in rows if is_uniform(row)], model)
     means = [mean for mean in _bits(rows) if isinstance(mean, int)] if bits is None else bits
     return {(name, mean): _cost(load_workload(name), mean, setting) for name in names for mean in means}
 

@@ -23,6 +23,7 @@ from sim.mutants.running import changes_of, play
 from sim.mutants.stimuli import Due, unit_case
 from sim.proofs import ProofError
 from sim.simulators import SimulationError, ToolError
+from tests.caches import with_runtime
 
 SMALL = UniformSpec(weight_bits=2, activation_bits=2, lanes=1, reduction_length=9)
 ARRAY = ArraySpec(
@@ -253,7 +254,7 @@ def test_a_controller_that_is_proved_no_more_is_refused(array_stimulus: Stimulus
 def test_the_command_scores_keeps_and_writes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("SILIQUANT_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("SILIQUANT_CACHE_DIR", str(with_runtime(tmp_path / "cache")))
     arguments = ["--design", "uniform", "--weight-bits", "1", "--activation-bits", "2", "--lanes", "1", "--count", "40"]
     mutate.main([*arguments, "--out", str(tmp_path / "one.json")])
     said = capsys.readouterr().out
@@ -268,7 +269,7 @@ def test_the_command_scores_keeps_and_writes(
 def test_a_low_score_ends_with_1(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("SILIQUANT_CACHE_DIR", str(tmp_path))
+    monkeypatch.setenv("SILIQUANT_CACHE_DIR", str(with_runtime(tmp_path / "cache")))
     good = score_mutants(Subject(SMALL), count=10)
     monkeypatch.setattr(mutate, "_scored", lambda *_, **__: [replace(good, killed=5, equal=0, mutants=10)])
     with pytest.raises(SystemExit) as caught:

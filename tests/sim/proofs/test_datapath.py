@@ -1,6 +1,7 @@
 """Datapaths are proved for all operands, and no datapath is that computes anything else."""
 
 from dataclasses import replace
+from itertools import combinations
 from random import Random
 
 import pytest
@@ -17,6 +18,7 @@ from rtl.mac import (
     UniformSpec,
     XnorSpec,
 )
+from rtl.mac.scalable import ScalableSpec
 from rtl.spec import MacSpec
 from sim.proofs import ProofError, prove_datapath
 from tests.rtl.own.powers import PowersSpec
@@ -45,6 +47,16 @@ def test_every_kind_and_form_of_every_design_is_proved(design: type[MacSpec]) ->
                 found = prove_datapath(form)
                 assert (found.name, found.precisions) == (form.name, len(form.precisions))
                 assert found.cycles == sum(map(form.cycles_per_step, form.precisions))
+
+
+SCALABLE = [design for design in DESIGNS if issubclass(design, ScalableSpec)]
+
+
+@pytest.mark.parametrize("design", SCALABLE, ids=lambda design: str(design.design))
+def test_every_set_of_widths_is_proved(design: type[ScalableSpec]) -> None:
+    for widths in (sets for count in (2, 3, 4) for sets in combinations((8, 4, 2, 1), count)):
+        spec = design(widths=widths, units=1, reduction_length=1 << 17)
+        assert prove_datapath(spec).precisions == len(spec.precisions)
 
 
 def test_sizes_that_no_solver_reaches_are_proved() -> None:
