@@ -7,6 +7,10 @@ import tempfile
 import pytest
 from hypothesis import settings
 
+# Tests have all cores already: threads of PyTorch that spin while they wait for each other would take most of the time.
+# Read when libraries are loaded, here and in the commands that tests start; no number depends on it.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 # A deadline per example would time the machine, not the code.
 settings.register_profile("siliquant", deadline=None)
 settings.load_profile("siliquant")

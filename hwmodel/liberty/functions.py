@@ -18,6 +18,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from siliquant.inputs import MOST_LEVELS, InputError, short
 
@@ -158,8 +159,9 @@ class Xor(_Pair):
         return lambda waves: left(waves) ^ right(waves)
 
 
+@lru_cache(maxsize=4096)
 def parse_function(text: str) -> Expression:
-    """Read a Liberty expression.
+    """Read a Liberty expression; files have few different ones, many times.
 
     InputError, quoting the text, when it is not one, is nested more than MOST_LEVELS deep, or has more than
     MOST_WORDS operands and operators.

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 
 from siliquant.inputs import InputError, short
@@ -39,7 +40,6 @@ _SIMPLE = re.compile(r'(?:[ \t]+|\\\r?\n)*("[^"]*"|(?:[^;\r\n{}"\\]+|\\\r?\n|\\)
 _IN_BRACKETS = re.compile(r'"[^"]*"|[(){}"]')
 _ARGUMENT = re.compile(r'"([^"]*)"|([^\s,"\\]+)')
 _CONTINUED = re.compile(r"\\\r?\n")
-_SEPARATOR = re.compile(r"[\s,]+")
 _MOST_DIGITS = 64  # characters of a number
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _NUMBERS = re.compile(r"[-+0-9.eE,\s]*")
@@ -212,12 +212,10 @@ class Group:
     def _numbers(self, name: str, rows: tuple[str, ...]) -> tuple[float, ...]:
         found: list[float] = []
         for row in rows:
-            items = [item for item in _SEPARATOR.split(row) if item]
             try:
-                if not _NUMBERS.fullmatch(row) or max(map(len, items), default=0) > _MOST_DIGITS:
-                    raise ValueError
-                found += map(float, items)
+                found += _floats(row)
             except ValueError:
+                items = row.replace(",", " ").split()
                 wrong = (item for item in items if len(item) > _MOST_DIGITS or not _NUMBER.fullmatch(item))
                 raise self._no_number(name, next(wrong, row)) from None
         if found and not max(map(abs, found)) <= _LARGEST:
@@ -230,6 +228,15 @@ class Group:
 
     def _no_number(self, name: str, found: object) -> InputError:
         return self.fail(f"must have a finite number for {name}, at most {_LARGEST:g}, not {short(found)}")
+
+
+@lru_cache(maxsize=1024)
+def _floats(row: str) -> tuple[float, ...]:
+    """The numbers of a row; axes are the same in most tables of a file. Raises ValueError for what is none."""
+    items = row.replace(",", " ").split()
+    if not _NUMBERS.fullmatch(row) or max(map(len, items), default=0) > _MOST_DIGITS:
+        raise ValueError
+    return tuple(map(float, items))
 
 
 def named_pins(cell: Group) -> list[tuple[str, Group]]:

@@ -95,7 +95,7 @@ def _senses_of(function: Expression, pin: str, when: Expression | None) -> set[s
     others = sorted((function.names | (when.names if when else frozenset())) - {pin})
     if len(others) > _MOST_INPUTS:
         return {_FOLLOWS, _OPPOSES}
-    columns = dict(input_columns(others))
+    columns = input_columns(others)
     ones = (1 << (1 << len(others))) - 1
     holds = ones
     if when is not None:

@@ -105,6 +105,4 @@ def _decisive(expression: Expression) -> frozenset[str] | None:
     names = expression.names
     if len(names) > _MOST_NAMES:
         return None
-    return frozenset(
-        name for name in names if any(senses(expression, name, dict(input_columns(sorted(names - {name})))))
-    )
+    return frozenset(name for name in names if any(senses(expression, name, input_columns(sorted(names - {name})))))

@@ -166,12 +166,13 @@ def _laid_out(group: Group, name: str, value: tuple[str, ...], templates: Templa
     """Numbers as tools expect them, which else read others without a word: an axis as one string, a table as a string a
     row, a pair as two numbers.
     """
-    items = [item for text in value for item in _split(text)]
+    stated = [_split(text) for text in value]
+    items = [item for row in stated for item in row]
     if name not in _TABLES:
         return tuple(items)
     width = _width(group, templates) if name == "values" else len(items)
     rows = [items[start : start + width] for start in range(0, len(items), width or len(items))]
-    return value if [_split(text) for text in value] == rows else tuple(", ".join(row) for row in rows)
+    return value if stated == rows else tuple(", ".join(row) for row in rows)
 
 
 def _width(table: Group, templates: Templates) -> int:
@@ -185,7 +186,7 @@ def _width(table: Group, templates: Templates) -> int:
 
 
 def _split(text: str) -> list[str]:
-    return [item for item in re.split(r"[\s,]+", text) if item]
+    return text.replace(",", " ").split()
 
 
 def _safe(value: str) -> bool:

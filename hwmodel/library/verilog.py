@@ -16,8 +16,9 @@ hwmodel.power.activity.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 from hwmodel.liberty import And, CellModel, ClockGate, Constant, Expression, FlipFlop, Not, Or, Variable, Xor
 from siliquant.inputs import InputTypeError, verilog_name
@@ -42,16 +43,21 @@ def delay_pairs(model: CellModel) -> dict[tuple[str, str], bool]:
     pairs = {}
     for output, function in model.outputs.items():
         for pin in sorted(function.names):
-            follows, opposes = senses(function, pin, dict(input_columns(sorted(function.names - {pin}))))
+            follows, opposes = senses(function, pin, input_columns(sorted(function.names - {pin})))
             if follows or opposes:
                 pairs[pin, output] = bool(follows and opposes)
     return pairs
 
 
-def input_columns(names: list[str]) -> Mapping[str, int]:
+def input_columns(names: Sequence[str]) -> dict[str, int]:
     """The truth-table column of each input: bit r is its value in row r."""
-    rows = range(1 << len(names))
-    return {name: sum((row >> place & 1) << row for row in rows) for place, name in enumerate(names)}
+    return dict(zip(names, _columns(len(names)), strict=True))
+
+
+@lru_cache(maxsize=32)
+def _columns(inputs: int) -> tuple[int, ...]:
+    rows = range(1 << inputs)
+    return tuple(sum((row >> place & 1) << row for row in rows) for place in range(inputs))
 
 
 def senses(function: Expression, pin: str, others: Mapping[str, int]) -> tuple[int, int]:

@@ -53,11 +53,11 @@ def times(text: str, kinds: str, factor: float) -> str:
 
 
 @pytest.mark.parametrize("name", LIBRARIES)
-def test_known_libraries_are_read_as_when_they_were_measured(name: str, tmp_path: Path) -> None:
+def test_known_libraries_are_read_as_when_they_were_measured(name: str) -> None:
     """Nothing is left out of them, nothing lacks, nothing is doubted: their packaged tables stay true."""
     if name != "freepdk45" and not os.environ.get("SILIQUANT_PDK_DIR"):
         pytest.skip("SILIQUANT_PDK_DIR names no folder of libraries")
-    found = find_library(name, cache_dir=tmp_path)
+    found = find_library(name)
     assert (found.exceptions, found.unmappable, found.untimed) == ((), None, None)
     packaged = json.loads((resources.files("hwmodel") / "data" / "calibration" / f"{name}.json").read_text())
     assert found.use_sha256 == packaged["library_use_sha256"]
@@ -349,10 +349,10 @@ def test_a_stored_row_has_the_name_of_the_library_that_was_given(tmp_path: Path)
     """Two files of one content have their rows in common."""
     row = next(row for row in RowStore(tmp_path / "rows").rows() if row.library == "freepdk45" and row.activity)
     store = RowStore(tmp_path / "rows", packaged=None)
-    named = find_library(cache_dir=tmp_path)
+    named = find_library()
     mine = tmp_path / "mine.lib"
     shutil.copyfile(named.path, mine)
-    found = find_library(liberty=mine, cache_dir=tmp_path)
+    found = find_library(liberty=mine)
     assert found.use_sha256 == named.use_sha256 == row.library_use_sha256
 
     def look(given: Library) -> str | None:

@@ -109,7 +109,7 @@ def test_packed_files_are_read_and_materialised(tmp_path: Path, suffix: str, pac
 
 def test_a_cache_that_is_lost_or_damaged_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SILIQUANT_CACHE_DIR", str(tmp_path / "cache"))
-    library = find_library()
+    library = small(tmp_path)
     slim = library.slim_path.read_text()
     shutil.rmtree(tmp_path / "cache")
     assert library.slim().read_text() == slim
@@ -117,10 +117,10 @@ def test_a_cache_that_is_lost_or_damaged_is_made_again(tmp_path: Path, monkeypat
     for path in (tmp_path / "cache" / "liberty").iterdir():
         for damage in (path.read_bytes()[:-200], b"", path.read_bytes().replace(b"1", b"2", 1)):
             path.write_bytes(damage)
-            assert find_library() == library
+            assert small(tmp_path) == library
             assert library.slim_path.read_text() == slim
         path.chmod(0o666)
-        assert find_library() == library
+        assert small(tmp_path) == library
         assert path.stat().st_mode & 0o777 == 0o600
 
 
@@ -212,8 +212,8 @@ GATES = {
         ("asap7", 0.7, FullAdderCell("FAx1_ASAP7_75t_R", "A", "B", "CI", "SN", "CON", True, True)),
     ],
 )
-def test_open_pdks(tmp_path: Path, name: str, voltage_v: float, adder: FullAdderCell | None) -> None:
-    library = find_library(name, cache_dir=tmp_path)
+def test_open_pdks(name: str, voltage_v: float, adder: FullAdderCell | None) -> None:
+    library = find_library(name)
     assert library.voltage_v == voltage_v
     assert library.full_adder == adder
     assert library.clock_gate == GATES[name]
@@ -244,6 +244,6 @@ def test_what_is_kept_of_a_library_is_of_the_code_that_read_it(tmp_path: Path, m
     used = done.stdout.split()
     assert {"hwmodel.library.cells", "hwmodel.liberty.power"} <= set(used)
     assert all(f"{name}.".startswith(("hwmodel.library.", "hwmodel.liberty.")) for name in used)  # all are hashed
-    found = find_library(cache_dir=tmp_path)
+    found = small(tmp_path)
     monkeypatch.setattr(library_module, "_readers_sha256", lambda: "of an earlier version")
-    assert find_library(cache_dir=tmp_path).slim_path != found.slim_path
+    assert small(tmp_path).slim_path != found.slim_path
