@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -43,7 +43,15 @@ def clusters(trial: Trial) -> None:
         case = cases[number % len(cases)]
         if case(trial, reference):
             trial.tally.cases += 1
-            trial.tally.ended(case.__name__.strip("_").replace("_", " "))
+            trial.tally.ended(_named(case))
+    if trial.tally.cases >= len(cases):
+        for case in cases:
+            if _named(case) not in trial.tally.ends:
+                trial.wrong(f"{_named(case)}: it never came to that")
+
+
+def _named(case: Callable[[Trial, Reference], bool]) -> str:
+    return case.__name__.strip("_").replace("_", " ")
 
 
 def _killed_worker(trial: Trial, reference: Reference) -> bool:
@@ -68,13 +76,12 @@ def _lost_scheduler(trial: Trial, reference: Reference) -> bool:
     with _cluster(world, nanny=False) as address:
         started = _start(trial, world, address)
         ended = started.wait(trial.draw.uniform(0, reference.seconds)) is not None
-        schedulers = [pid for pid, line in _processes(world).items() if b"\0scheduler\0" in line]
-        killed = [pid for pid in schedulers if _kill(pid)] if not ended else []
+        killed = not ended and _kill(int((world.place / "cluster" / "scheduler").read_text()))
         code = trial.end(started, 4 * reference.seconds)
         if code != 0:
             trial.refused(world, code, "a lost scheduler", re.escape(address))
     _whole(trial, world, reference, "a lost scheduler, with another one")
-    return bool(killed)
+    return killed
 
 
 def _other_version(trial: Trial, reference: Reference) -> bool:
@@ -155,6 +162,7 @@ def _cluster(world: World, *, nanny: bool, path: Path = ROOT, more: Mapping[str,
                 started.append(subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log))
             while not file.exists() and started[0].poll() is None:
                 time.sleep(0.05)
+        (folder / "scheduler").write_text(str(started[0].pid))
         (folder / "nannies").write_text(" ".join(str(each.pid) for each in started[1:]))
         yield str(json.loads(file.read_text())["address"])
     finally:
@@ -166,12 +174,12 @@ def _cluster(world: World, *, nanny: bool, path: Path = ROOT, more: Mapping[str,
                 os.kill(pid, signal.SIGKILL)
 
 
-def _processes(world: World) -> dict[int, bytes]:
+def _processes(world: World) -> list[int]:
     """The processes of the cluster."""
-    found = {}
+    found = []
     token = f"{TOKEN}={world.place}-cluster".encode()
     for path in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             if token in (path / "environ").read_bytes().split(b"\0"):
-                found[int(path.name)] = (path / "cmdline").read_bytes()
+                found.append(int(path.name))
     return found
