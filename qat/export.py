@@ -1,4 +1,4 @@
-"""Writes the integers of a trained run, or its graph as an ONNX file: ``python -m qat.export``."""
+"""Writes the integers of a run or of a quantised network, or its graph as an ONNX file: ``python -m qat.export``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from qat.data import worker_count
-from qat.integers import Agreement, IntegerModel, Operand, compare_paths
+from qat.integers import Agreement, IntegerModel, Operand, compare_paths, random_inputs
+from qat.network import holds_quantised, load_quantised, scheme_of
+from qat.settings import check_samples
 from qat.training import RunRecord, device_named, inputs_of, load_run, open_run_data, split_batches
 from siliquant.commandline import console, print_table, run
 from siliquant.files import alone, write_atomically
@@ -25,7 +27,7 @@ from .parsers import export as parser
 from .parsers import read_workers
 
 PROG = "python -m qat.export"
-_GRAPH_SAMPLES = 16  # that a file of ONNX is run on: one at a time, by its reference
+_FEW_SAMPLES = 16  # that a file of ONNX is run on: one at a time, by its reference; or of random inputs
 MOST_SAMPLES = (1 << 32) - 1
 """Test samples that are checked, at most."""
 
@@ -39,15 +41,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise InputError(f"samples must be at most {MOST_SAMPLES}, not {short(options.samples)}")
     workers = read_workers(options)
     device = device_named(options.device)
-    model, record = load_run(options.checkpoint)
-    if record.scheme is None:
-        raise InputError(f"{options.checkpoint} must be a quantised run to have integers; it is at full precision")
+    model, record = _opened(options)
+    if record is None and options.samples:
+        check_samples(options.samples)
     if options.format != "integers":
         _write_graph(options, model, record, workers)
         return
-    integers = IntegerModel.from_quantized(
-        model, record.scheme, {"data": dict(record.data), "options": dict(record.options)}
-    )
+    origin = {} if record is None else {"data": dict(record.data), "options": dict(record.options)}
+    integers = IntegerModel.from_quantized(model, scheme_of(model), origin)
     with alone(options.out, "export"):
         integers.save(options.out)
         integers = IntegerModel.load(options.out)
@@ -57,20 +58,30 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     for network in (model, integers.network):
         cast(nn.Module, network).to(device)
-    found = compare_paths(model, integers, _batches(record, options.samples, device, workers))
+    found = compare_paths(model, integers, _inputs(model, record, options.samples, device, workers))
     out.print(_sentence(found))
     if found.predictions != found.samples or found.ties or found.largest_difference:
         sys.exit(1)
 
 
-def _write_graph(options: Namespace, model: PreTrainedModel, record: RunRecord, workers: int | None) -> None:
+def _opened(options: Namespace) -> tuple[PreTrainedModel, RunRecord | None]:
+    """The quantised network and, of a run, its record."""
+    if not (options.checkpoint / "run.json").exists() and holds_quantised(options.checkpoint):
+        return load_quantised(options.checkpoint), None
+    model, record = load_run(options.checkpoint)
+    if record.scheme is None:
+        raise InputError(f"{options.checkpoint} must be a quantised run to have integers; it is at full precision")
+    return model, record
+
+
+def _write_graph(options: Namespace, model: PreTrainedModel, record: RunRecord | None, workers: int | None) -> None:
     """Writes network.onnx, reads it again, and runs it beside the network, on the CPU as ONNX's reference does."""
     from onnx import load as load_graph
 
     from qat.exchange import compare_file, onnx_model
 
-    samples = _GRAPH_SAMPLES if options.samples is None else options.samples
-    batches = _batches(record, max(samples, 1), torch.device("cpu"), workers, size=1)
+    samples = _FEW_SAMPLES if options.samples is None else options.samples
+    batches = _inputs(model, record, max(samples, 1), torch.device("cpu"), workers, size=1)
     first = next(batches)
     path = options.out / "network.onnx"
     with alone(options.out, "export"):
@@ -90,6 +101,22 @@ def _sentence(found: Agreement) -> str:
         f"(by {found.largest_step} at most) in {found.samples - found.untouched} samples; "
         f"logits of the others within {found.largest_difference:.1e}"
     )
+
+
+def _inputs(
+    model: PreTrainedModel,
+    record: RunRecord | None,
+    samples: int | None,
+    device: torch.device,
+    workers: int | None,
+    size: int = 64,
+) -> Iterator[dict[str, Tensor]]:
+    """Test samples of the data of a run; random ones where there is no run."""
+    if record is not None:
+        yield from _batches(record, samples, device, workers, size)
+        return
+    for inputs in random_inputs(model.config, samples or _FEW_SAMPLES):
+        yield {name: tensor.to(device) for name, tensor in inputs.items()}
 
 
 def _batches(

@@ -102,8 +102,9 @@ def export() -> Parser:
     made = Parser(
         prog="python -m qat.export",
         description="Writes the integers of a quantised run (see docs/integer-format.md) and checks them on its test "
-        "split: logits and codes of the integer network against the fake-quantised one. Exit code 1 when a "
-        "prediction, a code or a logit differs.\n\nAs --format qonnx or onnx it writes a graph for other programs, "
+        "split: logits and codes of the integer network against the fake-quantised one. Of a quantised network that "
+        "save_pretrained wrote it checks them on random inputs. Exit code 1 when a prediction, a code or a logit "
+        "differs.\n\nAs --format qonnx or onnx it writes a graph for other programs, "
         "network.onnx (see docs/exchange.md), and runs that file: its products are of floats, so that codes may differ "
         "where noise lies on a border of two. Exit code 1 when a prediction differs.",
         epilog="""\
@@ -115,7 +116,9 @@ examples:
     add_out_folder(made, "the two files of integers, or network.onnx", required=True)
     made.add_argument("--format", choices=("integers", "qonnx", "onnx"), default="integers", metavar="NAME",
                       help="what is written")  # fmt: skip
-    add_samples(made, None, " that are checked, 0 to 2^32 - 1 (default: all, of a file of ONNX 16; 0: none)")
+    add_samples(
+        made, None, " that are checked, 0 to 2^32 - 1 (default: all; of a file of ONNX or without a run 16; 0: none)"
+    )
     add_machine(made)
     return made
 

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from qat.models import is_decoder
 from qat.network import scheme_of
 from siliquant.inputs import InputError
 
@@ -39,12 +40,14 @@ def onnx_model(model: PreTrainedModel, inputs: Mapping[str, Tensor], form: str) 
     where its input is; products are of floats, as everywhere in ONNX, so that sums differ from the network's exact
     ones by float32 noise, but those that one bit reads, which are of codes.
 
-    Raises ValueError for another form, and where the model is not quantised, has a weight that is a product of two, or
-    does not fit into a file.
+    Raises ValueError for another form, and where the model is not quantised, is a decoder, has a weight that is a
+    product of two, or does not fit into a file.
     """
     if form not in FORMS:
         raise InputError(f"form must be one of {', '.join(FORMS)}, not {form!r}")
     scheme = scheme_of(model)
+    if is_decoder(model.config):
+        raise InputError("the network must be no decoder of texts: its graph is not known for ONNX; its integers are")
     size = sum(parameter.numel() * 4 for parameter in model.parameters())
     if size > _MOST_BYTES:
         raise InputError(f"the network must have at most {_MOST_BYTES:,} bytes of float32 for a file, not {size:,}")

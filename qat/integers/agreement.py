@@ -25,8 +25,9 @@ class Agreement:
 
     codes: how many activation codes were compared; ties: how many differ; largest_step: by how many codes at most.
     untouched: samples without such a code, largest_difference: of their logits; predictions: samples whose predicted
-    class is the same.  In evaluation a quantised network sums its codes exactly, as its integers do, so that no
-    rounding decides between two codes: a code or a logit that differs is a fault.
+    class is the same, of a decoder the predicted token at every place.  In evaluation a quantised network sums its
+    codes exactly, as its integers do, so that no rounding decides between two codes: a code or a logit that differs is
+    a fault.
     """
 
     samples: int
@@ -85,7 +86,7 @@ def compare_paths(model: PreTrainedModel, integer: IntegerModel, batches: Iterab
                 largest_step = max(largest_step, int(difference.max()))
                 touched |= difference.amax(1) > 0
         samples += size
-        predictions += int((fake.argmax(-1) == exact.argmax(-1)).sum())
+        predictions += int((fake.argmax(-1) == exact.argmax(-1)).reshape(size, -1).all(1).sum())
         untouched += int((~touched).sum())
         if not bool(touched.all()):
             largest_difference = max(largest_difference, float((fake - exact)[~touched].abs().max()))

@@ -20,7 +20,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from qat.files import MOST_FILE_BYTES, first_line, guarded
-from qat.models import from_config
+from qat.models import from_config, is_decoder
 from qat.network import (
     Engine,
     QuantContext,
@@ -31,6 +31,7 @@ from qat.network import (
     exact_product,
     gemms,
     integer_engine,
+    logits_in_steps,
     quantize_model,
     quantizers,
 )
@@ -149,15 +150,20 @@ class IntegerModel:
         network.load_state_dict(state, strict=False)
         return cls(network.eval(), fixed, origin)
 
-    def logits(self, inputs: Mapping[str, Tensor], engine: Engine = exact_product) -> Tensor:
-        """float32 [batch, classes]; every GEMM goes through `engine`, integers in, accumulators out.
+    def logits(self, inputs: Mapping[str, Tensor], engine: Engine = exact_product, *, steps: int = 0) -> Tensor:
+        """float32 [batch, classes], of a decoder [batch, tokens, vocabulary]; every GEMM goes through `engine`,
+        integers in, accumulators out.
 
-        InputError where one of them is NaN or infinite, and for inputs without samples.
+        steps: of a decoder, how many of the last tokens are computed one at a time, with a cache of keys and values.
+
+        InputError where one of them is NaN or infinite, for inputs without samples, and for steps of another network.
         """
+        if steps and not is_decoder(self.network.config):
+            raise InputError(f"steps must be 0 for a network that is no decoder, not {steps}")
         if not all(value.numel() for value in inputs.values()):
             raise InputError("inputs must have samples and tokens, and have none")
         with integer_engine(self.network, engine):
-            result: Tensor = self.network(**inputs).logits
+            result: Tensor = logits_in_steps(self.network, inputs, steps) if steps else self.network(**inputs).logits
         if not bool(result.isfinite().all()):
             raise InputError("the outputs of an integer network must be finite numbers, and are not")
         return result

@@ -111,7 +111,8 @@ def _context(layer: QuantContext, consumer: Quantizer, tokens: int) -> tuple[Int
     heads = max(_heads(first), _heads(second), _heads(consumer))
     bounds = []
     for head in range(heads):
-        left, right = (code_range(q.bits[head % q.groups], q.signed) for q in (first, second))
+        bits = zip(layer.bits_of(head), (first, second), strict=True)
+        left, right = (code_range(width, quantizer.signed) for width, quantizer in bits)
         products = [a * b for a in left for b in right]
         bounds.append((tokens * min(products), tokens * max(products)))
     low, high = np.array(bounds, dtype=np.int64).T
@@ -120,7 +121,8 @@ def _context(layer: QuantContext, consumer: Quantizer, tokens: int) -> tuple[Int
         points = len(accumulators)
         # One token of one feature a head: [batch, heads, points, 1].
         with _answering(layer, torch.from_numpy(accumulators).T.reshape(1, heads, points, 1)):
-            outputs = layer(torch.zeros(1, heads, points, 1), torch.zeros(1, heads, 1, 1), 0.0)
+            of_values = max(1, heads // layer.sharing)
+            outputs = layer(torch.zeros(1, heads, points, 1), torch.zeros(1, of_values, 1, 1), 0.0)
         return _numpy(consumer.to_int(outputs.transpose(1, 2).reshape(1, points, heads)), accumulators)
 
     return low, high, codes

@@ -2,13 +2,15 @@
 
 In: a preset, a folder that describes a network, or a checkpoint. Out: a model in float32. Read ``classes``, ``folders``
 (config.json), ``presets`` (what ``--model`` means), ``checkpoints``, ``fresh``; ``recognition`` (which network a folder
-holds), ``limits`` (what a configuration may ask for), ``timm_names`` (names of weights).
+holds), ``limits`` (what a configuration may ask for), ``decoders`` (what a decoder may be), ``timm_names`` (names of
+weights).
 """
 
 from __future__ import annotations
 
 from .checkpoints import STRUCTURE, load_pretrained
 from .classes import described, from_config, model_classes, model_config
+from .decoders import check_decoder, is_decoder
 from .folders import read_config
 from .fresh import build, untrained
 from .limits import QUANT_METHOD, SIZES, check_scores, most_tokens, own_quantisation
@@ -24,9 +26,11 @@ __all__ = [
     "SReTForImageClassification",
     "SReTMLP",
     "build",
+    "check_decoder",
     "check_scores",
     "described",
     "from_config",
+    "is_decoder",
     "is_preset",
     "load_pretrained",
     "model_classes",

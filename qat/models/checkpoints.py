@@ -40,7 +40,8 @@ STRUCTURE = (
     "num_attention_heads", "intermediate_size", "hidden_act", "qkv_bias", "embed_dim", "depths", "num_heads",
     "window_size", "mlp_ratio", "use_absolute_embeddings", "vocab_size", "max_position_embeddings",
     "type_vocab_size", "dim", "n_layers", "n_heads", "hidden_dim", "activation", "sinusoidal_pos_embds",
-    "stem_strides", "widths", "recursions", "groups", "projection_ratio",
+    "stem_strides", "widths", "recursions", "groups", "projection_ratio", "num_key_value_heads", "head_dim",
+    "rope_parameters", "attention_bias", "mlp_bias",
 )
 # fmt: on
 """Fields that decide what the network computes, apart from its weights."""

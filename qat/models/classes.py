@@ -12,6 +12,7 @@ from transformers import (
     DeiTForImageClassification,
     DeiTForImageClassificationWithTeacher,
     DistilBertForSequenceClassification,
+    LlamaForCausalLM,
     PreTrainedConfig,
     PreTrainedModel,
     RobertaForSequenceClassification,
@@ -22,6 +23,7 @@ from transformers import (
 from qat.files import quietly
 from siliquant.inputs import InputError, InputTypeError, short
 
+from .decoders import check_decoder
 from .limits import SIZES, check_parameters, check_sizes, describing
 from .sret import SReTForImageClassification
 
@@ -83,6 +85,7 @@ def config_from_dict(model: type[PreTrainedModel], values: Mapping[str, Any]) ->
     except Exception as error:  # every configuration has checks of its own
         raise InputError(f"the configuration of a {kind.model_type} has a bad value: {_one_line(error)}") from error
     check_labels(config.num_labels)
+    check_decoder(config)
     try:
         check_parameters(model, config)
     except (InputError, MemoryError):
@@ -148,5 +151,6 @@ _CLASSES: Mapping[str, tuple[type[PreTrainedModel], ...]] = MappingProxyType(
         "bert": (BertForSequenceClassification,),
         "roberta": (RobertaForSequenceClassification,),
         "distilbert": (DistilBertForSequenceClassification,),
+        "llama": (LlamaForCausalLM,),
     }
 )

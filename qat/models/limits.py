@@ -41,6 +41,7 @@ SIZES: Mapping[str, tuple[int, int]] = MappingProxyType(
         "groups": (1, 1 << 12),
         "dim": (1, 1 << 16), "hidden_dim": (1, 1 << 18), "n_layers": (1, 256), "n_heads": (1, 1024),
         "num_labels": (1, 1 << 16), "encoder_stride": (1, 4096), "pooler_output_size": (1, 1 << 16),
+        "num_key_value_heads": (1, 1024), "head_dim": (1, 1 << 14),
     }
 )  # fmt: skip
 """Fields of config.json that are numbers or lists of them, with the lowest and highest value of each."""
@@ -48,10 +49,10 @@ SIZES: Mapping[str, tuple[int, int]] = MappingProxyType(
 _SHARES = (0.0, 1.0)
 _RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(
     {
-        "layer_norm_eps": (1e-15, 1e-2), "initializer_range": (0.0, 100.0), "mlp_ratio": (1 / 64, 64.0),
-        "projection_ratio": (1 / 64, 64.0), "hidden_dropout_prob": _SHARES, "attention_probs_dropout_prob": _SHARES,
-        "classifier_dropout": _SHARES, "drop_path_rate": _SHARES, "dropout": _SHARES, "attention_dropout": _SHARES,
-        "seq_classif_dropout": _SHARES,
+        "layer_norm_eps": (1e-15, 1e-2), "rms_norm_eps": (1e-15, 1e-2), "initializer_range": (0.0, 100.0),
+        "mlp_ratio": (1 / 64, 64.0), "projection_ratio": (1 / 64, 64.0), "hidden_dropout_prob": _SHARES,
+        "attention_probs_dropout_prob": _SHARES, "classifier_dropout": _SHARES, "drop_path_rate": _SHARES,
+        "dropout": _SHARES, "attention_dropout": _SHARES, "seq_classif_dropout": _SHARES,
     }
 )  # fmt: skip
 # What is no part of the network, though the configuration has a place for it: how results are handed over.
@@ -77,6 +78,8 @@ def describing(kind: type[PreTrainedConfig], values: Mapping[str, Any]) -> dict[
             raise InputError(f"{name} must be false for a classifier, not {short(values[name])}")
     _check_fields(values)
     known = {each.name for each in fields(kind) if not each.name.startswith("_")} - _HANDING_OVER
+    if "rope_parameters" in known:  # as earlier versions of transformers wrote it
+        known |= {"rope_theta", "rope_scaling"}
     return {name: value for name, value in values.items() if name in known or name in _LABELS}
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from transformers import BertConfig, DeiTConfig, PreTrainedConfig, SwinConfig, ViTConfig
+from transformers import BertConfig, DeiTConfig, LlamaConfig, PreTrainedConfig, SwinConfig, ViTConfig
 
 from qat.settings import PRESET_NAMES
 from siliquant.inputs import InputError, short
@@ -21,7 +21,9 @@ __all__ = ["PRESET_NAMES", "Preset", "is_preset", "preset"]
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """A network by name; family is its Hugging Face model type: "vit", "deit" (distilled), "swin", "sret" or "bert"."""
+    """A network by name; family is its Hugging Face model type: "vit", "deit" (distilled), "swin", "sret", "bert"
+    or "llama".
+    """
 
     name: str
     family: str
@@ -154,6 +156,20 @@ def _minilm() -> BertConfig:
     return BertConfig(hidden_size=384, num_hidden_layers=6, num_attention_heads=12, intermediate_size=1536)
 
 
+def _llama_small() -> LlamaConfig:
+    """A decoder of bytes: two layers of width 64, four heads of queries on two of keys and values."""
+    return LlamaConfig(
+        vocab_size=256,
+        hidden_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        intermediate_size=128,
+        max_position_embeddings=128,
+        initializer_range=_SMALL_RANGE,
+    )
+
+
 _CONFIGS: Mapping[str, Callable[[], PreTrainedConfig]] = MappingProxyType(
     {
         "deit-tiny": lambda: _deit(192, 3),
@@ -172,5 +188,6 @@ _CONFIGS: Mapping[str, Callable[[], PreTrainedConfig]] = MappingProxyType(
         "vit-mnist": _vit_mnist,
         "swin-mnist": _swin_mnist,
         "sret-mnist": _sret_mnist,
+        "llama-small": _llama_small,
     }
 )

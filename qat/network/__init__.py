@@ -1,10 +1,9 @@
 """Quantised networks: layers, conversion of a full-precision model, losses, oscillation of weights.
 
 In: a model and a scheme. Out: the same model with quantised layers. Read ``convert``, ``layers``, ``gemm`` (its integer
-products), ``losses``, ``oscillation``, ``annealing``, ``reparameterised`` (query and key as one), ``rotate`` (of a
-full-precision network) with ``hadamard``, ``saving`` and ``state`` (what is written of a
-network and read for it), ``tracing`` (its products by role and
-block).
+products), ``decoder`` (of texts, token by token), ``losses``, ``oscillation``, ``annealing``, ``reparameterised``
+(query and key as one), ``rotate`` (of a full-precision network) with ``hadamard``, ``saving`` and ``state`` (what is
+written of a network and read for it), ``tracing`` (its products by role and block).
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ from .convert import (
     query_key_products,
     weight_quantizers,
 )
+from .decoder import logits_in_steps
 from .gemm import Engine, Product, exact_product
 from .layers import QuantContext, QuantConv2d, QuantGemm, QuantLinear, QuantScores
 from .losses import attention_distillation, hidden_state_distillation, soft_cross_entropy
@@ -54,6 +54,7 @@ __all__ = [
     "integer_engine",
     "load_quantised",
     "load_state",
+    "logits_in_steps",
     "quantize_model",
     "quantizers",
     "query_key_products",

@@ -1,4 +1,4 @@
-"""Quantises Hugging Face ViT, DeiT, Swin, BERT, RoBERTa and DistilBERT models, and our SReT, in place.
+"""Quantises Hugging Face ViT, DeiT, Swin, BERT, RoBERTa, DistilBERT and Llama models, and our SReT, in place.
 
 The model keeps its classes and its forward code: linear layers and convolutions are replaced by quantised ones, and
 attention is computed by `qat.network.layers.quantized_attention` through transformers' own table of attention
@@ -9,7 +9,7 @@ replaced.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -27,6 +27,7 @@ from transformers.models.bert.modeling_bert import (
 )
 from transformers.models.deit.modeling_deit import DeiTAttention, DeiTMLP, DeiTPreTrainedModel
 from transformers.models.distilbert import modeling_distilbert as distilbert
+from transformers.models.llama import modeling_llama as llama
 from transformers.models.roberta.modeling_roberta import (
     RobertaIntermediate,
     RobertaLayer,
@@ -37,7 +38,7 @@ from transformers.models.roberta.modeling_roberta import (
 from transformers.models.swin.modeling_swin import SwinAttention, SwinMLP, SwinPatchMerging, SwinPreTrainedModel
 from transformers.models.vit.modeling_vit import ViTAttention, ViTMLP, ViTPreTrainedModel
 
-from qat.models import SReTAttention, SReTForImageClassification, SReTMLP, model_classes
+from qat.models import SReTAttention, SReTForImageClassification, SReTMLP, check_decoder, model_classes
 from qat.quantisers import (
     ElasticBinarizer,
     Granularity,
@@ -50,6 +51,7 @@ from qat.quantisers import (
 from qat.settings import Bits, Scheme
 from siliquant.inputs import InputError, InputTypeError
 
+from .decoder import SteadyNorm, SteadyRotary, SteadySiLU, SteadySoftmax
 from .gemm import Engine
 from .layers import QuantContext, QuantConv2d, QuantGemm, QuantLinear, QuantScores, quantized_attention
 from .reparameterised import PassedInput, ReparameterisedLinear, ReparameterisedScores, check_head_size, fused
@@ -79,6 +81,7 @@ _FAMILIES = (
     BertPreTrainedModel,
     RobertaPreTrainedModel,
     distilbert.DistilBertPreTrainedModel,
+    llama.LlamaPreTrainedModel,
     SReTForImageClassification,
 )
 
@@ -106,6 +109,7 @@ def quantize_model(model: PreTrainedModel, scheme: Scheme, *, fit_weights: bool 
         )
     if gemms(model):
         raise InputError("the model must not be quantised yet")
+    _check_decoder(model, scheme)
     builder = _Builder(model, scheme)
     modules = dict(model.named_modules())
     for name, module in modules.items():
@@ -125,6 +129,14 @@ def quantize_model(model: PreTrainedModel, scheme: Scheme, *, fit_weights: bool 
         elif isinstance(module, distilbert.FFN):
             builder.linear(f"{name}.lin1", (f"{_parent(name)}.sa_layer_norm",))
             builder.linear(f"{name}.lin2", (f"{name}.lin1",), rectified=True)
+        elif isinstance(module, llama.LlamaAttention):
+            _decoder_attention(builder, name, module)
+        elif isinstance(module, llama.LlamaMLP):
+            _gated_mlp(builder, name)
+        elif isinstance(module, llama.LlamaRMSNorm):
+            builder.replaced[name] = SteadyNorm(module.weight, module.variance_epsilon)
+        elif isinstance(module, llama.LlamaRotaryEmbedding):
+            builder.replaced[name] = SteadyRotary(module.inv_freq)
         elif isinstance(module, BertIntermediate | RobertaIntermediate):
             builder.linear(f"{name}.dense", (f"{_parent(name)}.attention.output",))
         elif isinstance(module, BertLayer | RobertaLayer):
@@ -149,6 +161,24 @@ def quantize_model(model: PreTrainedModel, scheme: Scheme, *, fit_weights: bool 
     _own_configuration(model)
     keep_saving(model, scheme)
     return model
+
+
+def _check_decoder(model: PreTrainedModel, scheme: Scheme) -> None:
+    """ValueError for a decoder that is not known, and for a scheme that it cannot have."""
+    if not isinstance(model, llama.LlamaPreTrainedModel):
+        return
+    check_decoder(model.config)
+    if scheme.query_key != "separate":
+        raise InputError(
+            f"query_key of a decoder must be separate, not {scheme.query_key}: its queries and keys are rotated "
+            "between projections and scores"
+        )
+    head = getattr(model, "lm_head", None)
+    if head is not None and head.weight is model.get_input_embeddings().weight:
+        raise InputError(
+            "tie_word_embeddings must be false, with a weight of its own for lm_head: that of the embedding is not "
+            "quantised"
+        )
 
 
 def _check_outside_of_blocks(model: nn.Module, name: str) -> None:
@@ -274,23 +304,27 @@ def _parent(name: str) -> str:
     return name.rpartition(".")[0]
 
 
-def _quantize_hidden_states(module: nn.Module, arguments: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """Quantises the input of query, key and value once for the three; with an engine they read its codes themselves."""
-    scores = module.scores
-    assert isinstance(scores, QuantScores)
-    if scores.engine is not None:
-        return arguments
+def _quantize_hidden_states(
+    module: nn.Module, arguments: tuple[Tensor, ...], keywords: dict[str, Any]
+) -> tuple[tuple[Tensor, ...], dict[str, Any]]:
+    """Quantises the input of query, key and value, or of gate and up, once for all; with an engine they read its codes
+    themselves.
+    """
+    reader = module.scores if hasattr(module, "scores") else module.gate_proj
+    assert isinstance(reader, QuantGemm)
+    if reader.engine is not None:
+        return arguments, keywords
     quantizer = module.input_quantizer
     assert isinstance(quantizer, nn.Module)
-    return (quantizer(arguments[0]), *arguments[1:])
+    if arguments:
+        return (quantizer(arguments[0]), *arguments[1:]), keywords
+    return arguments, {**keywords, "hidden_states": quantizer(keywords["hidden_states"])}
 
 
 def _attention(builder: _Builder, name: str, module: nn.Module, projections: tuple[str, str, str], heads: int) -> None:
     query, key, value = (f"{name}.{projection}" for projection in projections)
     source = (f"{_parent(name)} (normalised)",)
-    # One tensor feeds the three: it is quantised once where they have one width, else for each.
-    widths = {builder.scheme.widths(projection).activation_bits for projection in (query, key, value)}
-    shared = builder.activation_quantizer(query, widths.pop(), signed=True) if len(widths) == 1 else None
+    shared = builder.shared(name, (query, key, value))
     if builder.scheme.query_key == "separate":
         builder.linear(query, source, output_heads=heads, shared=shared)
         builder.linear(key, source, output_heads=heads, shared=shared)
@@ -299,23 +333,52 @@ def _attention(builder: _Builder, name: str, module: nn.Module, projections: tup
     else:
         builder.reparameterised(query, key, source, heads, shared)
     builder.linear(value, source, output_heads=heads, shared=shared)
-
-    def operand(gemm: str, axis: int, signed: bool) -> Quantizer:
-        bits = builder.scheme.widths(gemm).activation_bits
-        return builder.activation_quantizer(gemm, bits, signed=signed, heads=(heads, axis))
-
     scores, context = f"{name}.scores", f"{name}.context"
     if builder.scheme.query_key == "separate":
-        first, second = operand(scores, 2, True), operand(scores, 2, True)
+        first, second = (builder.operand(scores, heads, 2, signed=True) for _ in range(2))
         builder.add(scores, QuantScores(scores, (query, key), first, second))
     else:
         assert shared is not None
-        first = operand(scores, 2, True)
+        first = builder.operand(scores, heads, 2, signed=True)
         builder.add(scores, ReparameterisedScores(scores, (query, source[0]), first, shared, heads))
-    first, second = operand(context, 1, False), operand(context, 2, True)
+    first, second = builder.operand(context, heads, 1, signed=False), builder.operand(context, heads, 2, signed=True)
     builder.add(context, QuantContext(context, (f"softmax of {scores}", value), first, second))
-    if shared is not None:
-        builder.inputs[name] = shared
+
+
+def _decoder_attention(builder: _Builder, name: str, module: llama.LlamaAttention) -> None:
+    """Heads of keys and values have scales of their own, however many of queries share them; no sums become codes of
+    scores as they are, since queries and keys are rotated first.
+    """
+    sharing, heads = module.num_key_value_groups, module.config.num_attention_heads
+    query, key, value, output = (f"{name}.{each}_proj" for each in "qkvo")
+    scores, context = f"{name}.scores", f"{name}.context"
+    if builder.scheme.widths(context).activation_bits == 1:
+        raise InputError(
+            f"activation_bits of {context} must be from 2 to 8, not 1: at one bit what is masked may have a code of 1"
+        )
+    source = (f"{_parent(name)} (normalised)",)
+    shared = builder.shared(name, (query, key, value))
+    builder.linear(query, source, output_heads=heads, shared=shared)
+    builder.linear(key, source, output_heads=heads // sharing, shared=shared)
+    builder.linear(value, source, output_heads=heads // sharing, shared=shared)
+    first = builder.operand(scores, heads, 2, signed=True, sharing=sharing)
+    second = builder.operand(scores, heads // sharing, 2, signed=True)
+    builder.add(scores, QuantScores(scores, (f"{query} (rotated)", f"{key} (rotated)"), first, second, sharing))
+    first = builder.operand(context, heads, 1, signed=False, sharing=sharing)
+    second = builder.operand(context, heads // sharing, 2, signed=True)
+    builder.add(context, QuantContext(context, (f"softmax of {scores}", value), first, second, sharing))
+    builder.linear(output, (context,), reduced_heads=heads)
+    builder.replaced[f"{name}.softmax"] = SteadySoftmax()
+
+
+def _gated_mlp(builder: _Builder, name: str) -> None:
+    """SwiGLU: what down reads is silu(gate) * up, of both signs."""
+    gate, up = f"{name}.gate_proj", f"{name}.up_proj"
+    shared = builder.shared(name, (gate, up))
+    for layer in (gate, up):
+        builder.linear(layer, (f"{_parent(name)} (normalised)",), shared=shared)
+    builder.linear(f"{name}.down_proj", (f"silu of {gate} times {up}",))
+    builder.replaced[f"{name}.act_fn"] = SteadySiLU()
 
 
 class _Builder:
@@ -327,6 +390,7 @@ class _Builder:
         self.layers: dict[str, QuantGemm] = {}
         self.inputs: dict[str, Quantizer] = {}
         self.passed: dict[str, PassedInput] = {}
+        self.replaced: dict[str, nn.Module] = {}  # no products: float functions
 
     @property
     def names(self) -> list[str]:
@@ -361,10 +425,31 @@ class _Builder:
         for name, quantizer in self.inputs.items():
             module = self.model.get_submodule(name)
             module.input_quantizer = quantizer
-            module.register_forward_pre_hook(_quantize_hidden_states)
-        for name, layer in (self.layers | self.passed).items():
+            module.register_forward_pre_hook(_quantize_hidden_states, with_kwargs=True)
+        for name, layer in (self.layers | self.passed | self.replaced).items():
             parent, _, child = name.rpartition(".")
             setattr(self.model.get_submodule(parent), child, layer)
+
+    def shared(self, name: str, readers: Sequence[str]) -> Quantizer | None:
+        """The quantiser of the input of module `name`, once for all linear layers that read it; None where their widths
+        differ: each then has one of its own.
+        """
+        widths = {self.scheme.widths(reader).activation_bits for reader in readers}
+        if len(widths) > 1:
+            return None
+        made = self.activation_quantizer(readers[0], widths.pop(), signed=True)
+        self.inputs[name] = made
+        return made
+
+    def operand(self, gemm: str, heads: int, axis: int, *, signed: bool, sharing: int = 1) -> Quantizer:
+        """Of a product of two activations, with a scale for each of the heads along the axis. Where several share one
+        of the other operand, widths by head are those of the other's.
+        """
+        bits = self.scheme.widths(gemm).activation_bits
+        if sharing > 1 and isinstance(bits, tuple):
+            _check_heads(gemm, bits, heads // sharing, "activation_bits")
+            bits = tuple(width for width in bits for _ in range(sharing))
+        return self.activation_quantizer(gemm, bits, signed=signed, heads=(heads, axis))
 
     def linear(
         self,

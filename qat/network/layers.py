@@ -23,9 +23,19 @@ from torch.nn import functional as F
 from qat.quantisers import PerHead, Quantizer
 from siliquant.inputs import InputError
 
+from .decoder import SteadySoftmax
 from .gemm import Engine, Product, exact_sums
 
-__all__ = ["Borrowed", "QuantContext", "QuantConv2d", "QuantGemm", "QuantLinear", "QuantScores", "quantized_attention"]
+__all__ = [
+    "Borrowed",
+    "QuantContext",
+    "QuantConv2d",
+    "QuantGemm",
+    "QuantLinear",
+    "QuantScores",
+    "for_heads",
+    "quantized_attention",
+]
 
 
 class _ValuesOf(torch.autograd.Function):
@@ -77,13 +87,17 @@ class QuantGemm(nn.Module):
         """Quantisers of the first operand (activations) and of the second (weights, keys, values)."""
         raise NotImplementedError
 
+    def bits_of(self, head: int) -> tuple[int, int]:
+        """Widths of both operands where only the part of a head is computed."""
+        first, second = self.operands()
+        return first.bits[head % first.groups], second.bits[head % second.groups]
+
     def product(self, left: Tensor, right: Tensor, head: int | None = None) -> Tensor:
         """Accumulators as float64, to be changed at will, from the engine if there is one; `head` where only its part
         is computed.
         """
         first, second = self.operands()
-        left_bits = max(first.bits) if head is None else first.bits[head % first.groups]
-        right_bits = max(second.bits) if head is None else second.bits[head % second.groups]
+        left_bits, right_bits = (max(first.bits), max(second.bits)) if head is None else self.bits_of(head)
         if self.engine is None:
             return exact_sums(self.gemm_name, left, right, left_bits, right_bits).double()
         accumulators = self.engine(
@@ -315,25 +329,40 @@ class QuantConv2d(_WeightGemm):
 
 
 class _AttentionGemm(QuantGemm):
-    """A product of two activations, head by head: operands [batch, heads, tokens, ...]."""
+    """A product of two activations, head by head: operands [batch, heads, tokens, ...].
 
-    def __init__(self, name: str, sources: tuple[str, ...], first: Quantizer, second: Quantizer) -> None:
+    `sharing`: heads of the first operand, side by side, that have one of the second (grouped-query attention; Ainslie
+    et al., EMNLP 2023).
+    """
+
+    def __init__(
+        self, name: str, sources: tuple[str, ...], first: Quantizer, second: Quantizer, sharing: int = 1
+    ) -> None:
         super().__init__(name, sources)
         self.first = first
         self.second = second
+        self.sharing = sharing
 
     def operands(self) -> tuple[Quantizer, Quantizer]:
         return self.first, self.second
 
+    def bits_of(self, head: int) -> tuple[int, int]:
+        first, second = self.operands()
+        return first.bits[head % first.groups], second.bits[head // self.sharing % second.groups]
+
     def integer_product(self, left: Tensor, right: Tensor) -> Tensor:
         """[batch, heads, M, N] from codes [batch, heads, M, K] and [batch, heads, N, K], scaled and rounded once."""
         first, second = self.operands()
+        right = for_heads(right, left.shape[1])
         if len(set(first.bits)) > 1 or len(set(second.bits)) > 1:
             heads = [self.product(left[:, h], right[:, h], h) for h in range(left.shape[1])]
             accumulators = torch.stack(heads, 1)
         else:
             accumulators = self.product(left, right)
-        result = accumulators.mul_((first.scale.double() * second.scale.double()).view(1, -1, 1, 1))
+        scale = second.scale.double()
+        if 1 < len(scale) < left.shape[1]:
+            scale = scale.repeat_interleave(left.shape[1] // len(scale))
+        result = accumulators.mul_((first.scale.double() * scale).view(1, -1, 1, 1))
         return result.to(first.relative.dtype)
 
 
@@ -341,7 +370,9 @@ class QuantScores(_AttentionGemm):
     """query @ key.T of each head.  The quantisers see [batch, tokens, heads, head_dim]."""
 
     def forward(self, query: Tensor, key: Tensor, scaling: float) -> Tensor:
-        """float32 [batch, heads, tokens, tokens], times `scaling`, from two of [batch, heads, tokens, head_dim]."""
+        """float32 [batch, heads, tokens, keys], times `scaling`, from [batch, heads, tokens, head_dim] and
+        [batch, heads / sharing, keys, head_dim].
+        """
         query, key = query.transpose(1, 2), key.transpose(1, 2)
         if self.engine is not None:
             return self._integer(self.first.to_int(query), self.second.to_int(key), scaling)
@@ -360,8 +391,9 @@ class QuantScores(_AttentionGemm):
 
     @staticmethod
     def _floats(query: Tensor, key: Tensor, scaling: float) -> Tensor:
-        left, right = query.transpose(1, 2), key.permute(0, 2, 3, 1)
+        left = query.transpose(1, 2)
         batch, heads, tokens, _ = left.shape
+        right = for_heads(key.permute(0, 2, 3, 1), heads)
         # The scaling comes with the product, not as a pass of its own; beta=0 says that the first operand is not read.
         products = torch.baddbmm(left.new_empty(()), left.flatten(0, 1), right.flatten(0, 1), beta=0, alpha=scaling)
         return products.view(batch, heads, tokens, -1)
@@ -371,25 +403,36 @@ class QuantContext(_AttentionGemm):
     """probabilities @ value of each head.  Probabilities are unsigned."""
 
     def forward(self, probabilities: Tensor, value: Tensor, dropout: float) -> Tensor:
-        """float32 [batch, heads, tokens, head_dim] from that of values and [batch, heads, tokens, tokens]."""
+        """float32 [batch, heads, tokens, head_dim] from [batch, heads, tokens, keys] and those of values, which are
+        [batch, heads / sharing, keys, head_dim].
+        """
         value = value.transpose(1, 2)
         if self.engine is not None:
             return self._integer(self.first.to_int(probabilities), self.second.to_int(value))
         left, right = self.first(probabilities), self.second(value)
         kept = F.dropout(left, dropout, training=dropout > 0)
         if not self.exact(left, right) or dropout >= 1:
-            return torch.matmul(kept.to(right.dtype), right.transpose(1, 2))
+            return self._floats(kept.to(right.dtype), right)
         # Dropout leaves some codes out and makes up for it by a factor, which the sums take instead.
         rest = 1 - dropout
         return self.exactly(
             lambda: self._integer(self.first.codes_of(kept * rest), self.second.codes_of(right)) / rest,
-            lambda: torch.matmul(kept, right.transpose(1, 2)),
+            lambda: self._floats(kept, right),
             left,
             right,
         )
 
+    @staticmethod
+    def _floats(probabilities: Tensor, value: Tensor) -> Tensor:
+        return torch.matmul(probabilities, for_heads(value.transpose(1, 2), probabilities.shape[1]))
+
     def _integer(self, probabilities: Tensor, value: Tensor) -> Tensor:
         return self.integer_product(probabilities, value.permute(0, 2, 3, 1))
+
+
+def for_heads(shared: Tensor, heads: int) -> Tensor:
+    """[batch, heads, ...] from [batch, shared heads, ...]: each as often, side by side, as queries share it."""
+    return shared if shared.shape[1] == heads else shared.repeat_interleave(heads // shared.shape[1], 1)
 
 
 _UNFOLDED = 1 << 23  # elements of kernels side by side that are held at once
@@ -407,8 +450,8 @@ def quantized_attention(
 ) -> tuple[Tensor, Tensor]:
     """Attention of a module, by its quantised `scores` and `context` if it has them, as transformers calls it.
 
-    query, key, value: [batch, heads, tokens, head_dim].  Returns [batch, tokens, heads, head_dim] and the
-    unquantised probabilities [batch, heads, tokens, tokens].
+    query, key, value: [batch, heads, tokens, head_dim], key and value of fewer heads where queries share them.  Returns
+    [batch, tokens, heads, head_dim] and the unquantised probabilities [batch, heads, tokens, tokens].
     """
     score, combine = getattr(module, "scores", None), getattr(module, "context", None)
     scaling = scaling if scaling is not None else 1 / math.sqrt(query.shape[-1])
@@ -416,13 +459,15 @@ def quantized_attention(
     if isinstance(score, QuantScores):
         scores = score(query, key, scaling)
     else:
-        scores = torch.matmul(query, key.transpose(2, 3)) * scaling
+        scores = torch.matmul(query, for_heads(key, query.shape[1]).transpose(2, 3)) * scaling
     if attention_mask is not None:
         scores = scores + attention_mask
-    probabilities = F.softmax(scores, dim=-1, dtype=torch.promote_types(scores.dtype, torch.float32))
+    scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
+    own = getattr(module, "softmax", None)
+    probabilities = own(scores) if isinstance(own, SteadySoftmax) else F.softmax(scores, dim=-1)
     if isinstance(combine, QuantContext):
         context = combine(probabilities, value, dropout)
     else:
         kept = F.dropout(probabilities.to(value.dtype), dropout, training=dropout > 0)
-        context = torch.matmul(kept, value)
+        context = torch.matmul(kept, for_heads(value, kept.shape[1]))
     return context.transpose(1, 2).contiguous(), probabilities

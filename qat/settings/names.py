@@ -25,6 +25,7 @@ PRESET_NAMES = (
     "vit-mnist",
     "swin-mnist",
     "sret-mnist",
+    "llama-small",
 )
 """Networks; qat.models.presets has their configurations."""
 DATA = ("mnist5k", "digits", "mr", "imagefolder:DIR", "glue:TASK:DIR")

@@ -27,7 +27,7 @@ from qat.data import (
     with_look,
     without,
 )
-from qat.models import most_tokens
+from qat.models import is_decoder, most_tokens
 from qat.settings import read_image_stats, recorded
 from siliquant.inputs import InputError, member, printable
 
@@ -72,7 +72,12 @@ def look_of(source: Path) -> Look | None:
 
 
 def check_inputs(name: str, config: PreTrainedConfig, data: Data) -> None:
-    """ValueError unless the network `name` takes what the data have."""
+    """ValueError unless the network `name` takes what the data have, and says what they say."""
+    if is_decoder(config):
+        raise InputError(
+            f"{name} must be a classifier for {data.name}, not a decoder of texts, which is trained from Python "
+            "(docs/training.md)"
+        )
     split, pixels = data.train, getattr(config, "image_size", None)
     if isinstance(split, TextSplit) != (pixels is None):
         has, needs = ("texts", "images") if isinstance(split, TextSplit) else ("images", "texts")

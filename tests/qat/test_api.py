@@ -50,10 +50,19 @@ def test_what_type_checkers_see_is_what_there_is() -> None:
     assert named == qat.__all__ == api.__all__
 
 
-def test_the_quick_start_of_the_documentation_runs(tmp_path: Path) -> None:
-    found = re.search(r'```python title="quick_start.py"\n(.*?)```', (ROOT / "docs/training.md").read_text(), re.DOTALL)
+def program(name: str) -> str:
+    """One that the documentation shows under that title."""
+    found = re.search(rf'```python title="{name}"\n(.*?)```', (ROOT / "docs/training.md").read_text(), re.DOTALL)
     assert found
-    assert run(found[1], tmp_path) == "True\n"
+    return found[1]
+
+
+def test_the_decoder_of_the_documentation_runs(tmp_path: Path) -> None:
+    assert run(program("decoder.py"), tmp_path) == "True\n"
+
+
+def test_the_quick_start_of_the_documentation_runs(tmp_path: Path) -> None:
+    assert run(program("quick_start.py"), tmp_path) == "True\n"
     model = qat.load(tmp_path / "w4a4")
     assert {layer.right.bits for layer in IntegerModel.load(tmp_path / "integers").gemms()} == {(4,), (4, 4), (8,)}
     logits = model(pixel_values=torch.zeros(2, 1, 16, 16)).logits

@@ -25,6 +25,7 @@ from qat.data.datasets import open_data
 from qat.files.stored import save_model
 from qat.integers.agreement import Agreement, compare_paths
 from qat.integers.integer import IntegerModel
+from qat.models.fresh import build
 from qat.models.sret import SReTConfig, SReTForImageClassification
 from qat.network.convert import calibrate, gemms, quantize_model, quantizers
 from qat.settings.options import Options
@@ -333,6 +334,29 @@ def test_exit_code_1_when_a_prediction_differs(
         "2 of 3 predictions equal; 4 of 90 codes differ (by 1 at most) in 2 samples; "
         "logits of the others within 2.5e-07\n"
     )
+
+
+@pytest.mark.parametrize("family", ["vit", "llama"])
+def test_a_folder_of_a_quantised_network_is_exported_without_a_run(
+    family: str, tmp_path: Path, command: Command
+) -> None:
+    if family == "vit":
+        model = quantised("vit", SCHEME)
+    else:
+        tokens, scheme = torch.arange(64).view(1, -1), Scheme(2, 2)
+        model = quantize_model(build("llama-small", num_labels=2), scheme)
+        calibrate(model, [{"input_ids": tokens}])
+    model.save_pretrained(tmp_path / "folder")
+    ended = command("--checkpoint", tmp_path / "folder", "--samples", 3, "--out", tmp_path / "integers")
+    assert (ended.code, ended.err) == (0, "")
+    assert re.search(r"^3 of 3 predictions equal; 0 of [1-9]\d* codes differ .* in 0 samples", ended.out, re.MULTILINE)
+    assert dict(IntegerModel.load(tmp_path / "integers").origin) == {}
+    ended = command("--checkpoint", tmp_path / "folder", "--samples", 1 << 20, "--out", tmp_path / "more")
+    assert (ended.code, ended.err) == (2, "python -m qat.export: error: samples must be at most 65536, not 1048576\n")
+    if family == "llama":
+        ended = command("--checkpoint", tmp_path / "folder", "--format", "onnx", "--out", tmp_path / "more")
+        message = "the network must be no decoder of texts: its graph is not known for ONNX; its integers are"
+        assert (ended.code, ended.err) == (2, f"python -m qat.export: error: {message}\n")
 
 
 def test_bad_input_is_one_line_and_exit_code_2(finished: Path, tmp_path: Path, command: Command) -> None:

@@ -47,7 +47,7 @@ def check_network(model: str, precision: Scheme, spec: ArraySpec) -> None:
         outputs[product.name] = outputs.get(product.name, 0) + result.numel()
         return result
 
-    subject.model.logits(subject.batches[0], count)
+    subject.model.logits(subject.batches[0], count, steps=subject.steps)
     for record in found.gemms:
         assert record.cycles == record.predicted_cycles >= record.operand_cycles > 0
         assert record.load_cycles == record.predicted_load_cycles > 0

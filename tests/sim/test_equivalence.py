@@ -54,6 +54,12 @@ UNIFORM = array(UniformSpec(lanes=8, reduction_length=1024), 4)
             array(BitFusionSpec(units=1), 4, 4, 4, systolic=True),
         ),
         ("vit-mnist", scheme(3, 3, Override("*.v_proj", 5, 3)), array(LoomSpec(units=16), 3, 4, 4)),
+        ("llama-small", scheme(4, 4), UNIFORM),
+        (
+            "llama-small",
+            scheme(4, 4, Override("*.k_proj", (2, 4), 4), Override("*.context", activation_bits=(4, 2))),
+            array(BitFusionSpec(units=1), 4, 4, 4, systolic=True),
+        ),
     ],
     ids=[
         "vit",
@@ -65,6 +71,8 @@ UNIFORM = array(UniformSpec(lanes=8, reduction_length=1024), 4)
         "bert w1a2",
         "mixed bitfusion",
         "mixed loom",
+        "llama",
+        "mixed llama",
     ],
 )
 def test_networks_are_equal_at_rtl(model: str, precision: Scheme, spec: ArraySpec) -> None:

@@ -112,7 +112,7 @@ def test_a_fault_of_the_array(
         (
             {**VIT, "model_type": "none"},
             SCHEME,
-            "model_type must be one of vit, deit, swin, sret, bert, roberta, distilbert, not 'none'",
+            "model_type must be one of vit, deit, swin, sret, bert, roberta, distilbert, llama, not 'none'",
         ),
         (VIT, {**SCHEME, "weight_bits": 9}, "weight_bits must be an integer from 1 to 8, not 9"),
     ],

@@ -585,7 +585,7 @@ def test_faults_in_hugging_face_folders(tmp_path: Path) -> None:
             "{}",
             (
                 "{folder}/config.json cannot be used: model_type must be one of vit, deit, swin, sret, bert, roberta, "
-                "distilbert, not 'None'"
+                "distilbert, llama, not 'None'"
             ),
         ),
         ('{"model_type": "vit", "hidden_size": "x"}', "{folder}/config.json cannot be used: the configuration .*"),
@@ -697,7 +697,7 @@ def test_presets() -> None:
     """Names, families, and a configuration of its own for every call."""
     assert PRESET_NAMES[:3] == ("deit-tiny", "deit-small", "deit-base")
     families = {name: preset(name).family for name in PRESET_NAMES}
-    assert set(families.values()) == {"vit", "deit", "swin", "sret", "bert"}
+    assert set(families.values()) == {"vit", "deit", "swin", "sret", "bert", "llama"}
     assert {name for name, family in families.items() if family == "deit"} == {
         f"deit-{size}-distilled" for size in ("tiny", "small", "base")
     }
@@ -776,13 +776,14 @@ def test_model_classes() -> None:
         ("roberta", "RobertaForSequenceClassification"),
         ("distilbert", "DistilBertForSequenceClassification"),
         ("sret", "SReTForImageClassification"),
+        ("llama", "LlamaForCausalLM"),
     ):
         found = model_class(model_type, architecture)
         assert found.__name__ == architecture
         assert found.config_class is not None
         assert found.config_class.model_type == model_type
     assert model_class("sret") is SReTForImageClassification
-    types = "vit, deit, swin, sret, bert, roberta, distilbert"
+    types = "vit, deit, swin, sret, bert, roberta, distilbert, llama"
     with pytest.raises(ValueError, match=rf"^model_type must be one of {types}, not 'gpt2'$"):
         model_class("gpt2", "GPT2Model")
     message = "architecture of a vit must be one of ViTForImageClassification, not 'SwinForImageClassification'"

@@ -111,7 +111,7 @@ def test_a_folder_with_random_weights_as_integers(case: str, tmp_path: Path) -> 
         (lambda folder: described(folder, ViTConfig(), "ViTForImageClassification") and
          (folder / "config.json").write_text('{"model_type": "gpt2"}'),
          ("{folder}/config.json cannot be used: model_type must be one of vit, deit, swin, sret, bert, roberta, "
-         "distilbert, not 'gpt2'")),
+         "distilbert, llama, not 'gpt2'")),
         (lambda folder: described(folder, ViTConfig(**IMAGES | {"patch_size": 32}, **SIZES), "ViTModel"),
          "{folder}/config.json cannot be used: patch_size must be at most image_size, 28, not 32"),
         (lambda folder: described(folder, ViTConfig(**IMAGES | {"image_size": 4096, "patch_size": 1}, **SIZES)),

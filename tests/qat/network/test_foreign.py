@@ -50,12 +50,8 @@ FOREIGN: dict[str, Callable[[], PreTrainedModel]] = {
     "ELECTRA": lambda: hf.ElectraForSequenceClassification(hf.ElectraConfig(**_TEXTS)),
     "ALBERT": lambda: hf.AlbertForSequenceClassification(hf.AlbertConfig(**_TEXTS)),
     "GPT-2": lambda: hf.GPT2LMHeadModel(hf.GPT2Config(vocab_size=64, n_embd=24, n_layer=1, n_head=2)),
-    "Llama": lambda: hf.LlamaForCausalLM(
-        hf.LlamaConfig(
-            vocab_size=64, hidden_size=24, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2,
-            num_key_value_heads=2,
-        )
-    ),
+    "Qwen2": lambda: hf.Qwen2ForCausalLM(hf.Qwen2Config(num_key_value_heads=2, **_TEXTS)),
+    "Mistral": lambda: hf.MistralForCausalLM(hf.MistralConfig(num_key_value_heads=2, **_TEXTS)),
 }  # fmt: skip
 
 
