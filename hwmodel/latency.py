@@ -29,6 +29,7 @@ from hwmodel.workload import (
     Scales,
     Width,
     assign,
+    cache_bits,
     load_workload,
     mean_text,
     parts_of,
@@ -72,12 +73,16 @@ HEADERS = (
 def records_of(cost: NetworkCost) -> list[dict[str, Any]]:
     """A record for each role, and the total as role "all": cycles, shares from 0 to 1, units in the names.
 
-    Where weights and activations of any GEMM have different widths, ``bits`` has them as ``4/8``, and ``weight_bits``
-    and ``activation_bits`` have those of each operand.
+    Of a decoder's workload ``cache_bytes`` has the memory of the keys (role "scores") and values ("context") of all
+    tokens, as packed codes. Where weights and activations of any GEMM have different widths, ``bits`` has them as
+    ``4/8``, and ``weight_bits`` and ``activation_bits`` have those of each operand.
     """
     roles = dict.fromkeys(kind.role for kind in cost.kinds)
     by_role = [_record(role, [kind for kind in cost.kinds if kind.role is role]) for role in roles]
     found = [*by_role, _record(None, cost.kinds)]
+    if cached := cache_bits(cost.assignment):
+        sizes = [*(cached.get(role, 0) for role in roles), sum(cached.values())]
+        found = [record | {"cache_bytes": size / 8} for record, size in zip(found, sizes, strict=True)]
     if not any(isinstance(kind.bits, Pair) for kind in cost.kinds):
         return found
     widths = [*({kind.bits for kind in cost.kinds if kind.role is role} for role in roles),
@@ -205,6 +210,12 @@ def _print(cost: NetworkCost) -> None:
         f"{(cost.area.total_um2 - cost.area.logic_um2) / 1e6:.2f} mm2 "
         f"(operands {cost.array.activation_depth} words each)"
     )
+    if cached := cache_bits(cost.assignment):
+        keys, values = cached[Role.SCORES], cached[Role.CONTEXT]
+        out.print(
+            f"keys and values of all tokens: {keys + values:,} bits ({(keys + values) / 8:,.0f} bytes), keys {keys:,} "
+            f"and values {values:,} bits"
+        )
 
 
 if __name__ == "__main__":

@@ -212,6 +212,7 @@ A folder of Hugging Face needs its config.json only; --model of compare, latency
 examples:
   python -m qat.trace --model deit-tiny --out deit-tiny.json
   python -m qat.trace --model mine/ --out mine.json
+  python -m qat.trace --model llama-small --tokens 128 --phase decode --out decode.json
   python -m qat.trace --model mine.onnx --out mine.json --policy-out widths.json""",
     )
     made.add_argument(
@@ -222,6 +223,10 @@ examples:
     made.add_argument(
         "--labels", metavar="N", help="classes, 1 to 65536 (default: a folder's own; else 1000 for images, 2 for texts)"
     )
+    made.add_argument(
+        "--phase", choices=("prefill", "decode"), metavar="NAME",
+        help="of a decoder: all N tokens at once (prefill, the default), or the last of them with a cache of the others"
+    )  # fmt: skip
     made.suggestions["model"] = PRESET_NAMES
     add_out_file(made, "the list of GEMMs, JSON", required=True)
     made.add_argument(

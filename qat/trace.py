@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 
-from qat.models import SIZES, build, check_scores, is_preset, most_tokens, preset
+from qat.models import SIZES, build, check_scores, is_decoder, is_preset, most_tokens, preset
 from qat.network import sample, trace
 from siliquant.commandline import called, run
 from siliquant.files import write_atomically
@@ -35,12 +35,16 @@ _TOKENS = 128
 _MOST_TOKENS = 1 << 16  # where a network says no most
 
 
-def workload(network: str, *, labels: int | None = None, tokens: int | None = None) -> dict[str, Any]:
+def workload(
+    network: str, *, labels: int | None = None, tokens: int | None = None, phase: str | None = None
+) -> dict[str, Any]:
     """The JSON of hwmodel/data/workloads for a preset, or a folder that describes a network: the GEMMs, and where they
     come from, by the folder's name.
 
     labels: default the folder's own; of a preset 1000 for images and 2 for texts. tokens: default 128, or as many as
-    the network has positions. Raises ValueError as `preset`, and for a text longer than the positions.
+    the network has positions. phase, of a decoder: ``prefill`` (default), all tokens at once, or ``decode``, the last
+    of them alone, with a cache of the others; logits are of the last token in both. Raises ValueError as `preset`, for
+    a text longer than the positions, and for labels of a decoder or a phase of another network.
     """
     found = preset(network)
     name, config = found.name, found.config
@@ -48,21 +52,33 @@ def workload(network: str, *, labels: int | None = None, tokens: int | None = No
     tokens = min(_TOKENS, most) if tokens is None else tokens
     if not 1 <= tokens <= most:
         raise InputError(f"tokens must be an integer from 1 to {most} for {name}, not {tokens}")
+    decoder = is_decoder(config)
+    if decoder and labels is not None:
+        raise InputError(f"labels must not be given for {name}, a decoder: it has outputs for its vocabulary")
+    if phase is not None and not decoder:
+        raise InputError(f"phase must not be given for {name}, which is no decoder")
+    new = 1 if phase == "decode" else tokens
     if not _takes_images(config):
-        check_scores(config.num_attention_heads, tokens, tokens)
+        check_scores(config.num_attention_heads, new, tokens)
     if labels is None:
         labels = (1000 if _takes_images(config) else 2) if is_preset(network) else config.num_labels or 1
     torch.manual_seed(0)
     model = build(network, num_labels=labels).eval()
-    inputs = sample(model.config, tokens)
+    inputs = sample(model.config, new)
+    if decoder:
+        del inputs["attention_mask"]  # of every token, and those in the cache are none of the inputs
     text = "input_ids" in inputs
-    traced = trace(model, inputs)
-    command = ["python -m qat.trace", "--model", quote(name), *(["--tokens", str(tokens)] if text else []), "--labels"]
+    traced = trace(model, inputs, cached=tokens - new)
+    phase = phase or ("prefill" if decoder else None)
+    command = ["python -m qat.trace", "--model", quote(name), *(["--tokens", str(tokens)] if text else [])]
+    command += ["--phase", phase] if phase else ["--labels", str(labels)]
+    named = [name, *([phase] if phase else []), *([str(tokens)] if text else [])]
     return {
         "format": FORMAT,
-        "name": f"{name}-{tokens}" if text else name,
+        "name": "-".join(named),
         "model": name,
-        "command": " ".join([*command, str(labels)]),
+        "command": " ".join(command),
+        **({"phase": phase, "context": tokens} if phase else {}),
         "inputs": {key: " x ".join(map(str, value.shape)) for key, value in inputs.items()},
         "config": _plain(config),
         "versions": {
@@ -108,7 +124,7 @@ def _takes_images(config: object) -> bool:
 _SIZES = (
     "model_type", "image_size", "patch_size", "num_channels", "hidden_size", "num_hidden_layers",
     "num_attention_heads", "intermediate_size", "embed_dim", "depths", "num_heads", "window_size", "mlp_ratio",
-    "stem_strides", "widths", "recursions", "groups", "projection_ratio", "qkv_bias",
+    "stem_strides", "widths", "recursions", "groups", "projection_ratio", "qkv_bias", "num_key_value_heads", "head_dim",
 )  # fmt: skip
 
 
@@ -133,7 +149,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     tokens = None if options.tokens is None else integer("tokens", options.tokens, 1, _MOST_TOKENS)
     labels = None if options.labels is None else integer("labels", options.labels, *SIZES["num_labels"])
     if options.model.endswith(".onnx"):
-        made.only_with("a network that is no QONNX file", False, "--tokens", "--labels")
+        made.only_with("a network that is no QONNX file", False, "--tokens", "--labels", "--phase")
         found, widths = graph_workload(Path(options.model))
         if options.policy_out is not None:
             write_atomically(options.policy_out, policy_text(widths, {"network": found["name"]}))
@@ -141,7 +157,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     made.only_with("a QONNX file", False, "--policy-out")
     made.only_with("a network of texts", not _takes_images(preset(options.model).config), "--tokens")
-    found = workload(options.model, labels=labels, tokens=tokens)
+    found = workload(options.model, labels=labels, tokens=tokens, phase=options.phase)
     _write(options.out, found)
 
 

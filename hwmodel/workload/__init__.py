@@ -2,12 +2,14 @@
 
 In: a packaged network or a file of GEMMs, a mean bit-width. Out: a :class:`Workload` (its GEMMs), a :class:`Mixture`
 (shares of MACs by width), an :class:`Assignment` (the width of every GEMM). Read ``workload``, ``files``,
-``sensitivity``, ``widths``, ``mixture``, ``assignment``, ``policyfile``; ``published`` holds accuracies of others.
+``sensitivity``, ``widths``, ``mixture``, ``assignment``, ``cache`` (of a decoder), ``policyfile``; ``published`` holds
+accuracies of others.
 """
 
 from __future__ import annotations
 
 from .assignment import Assignment, assign, assign_at, mixture_at, network_widths, uniform
+from .cache import PHASES, cache_bits
 from .files import is_packaged, load_workload, read_workload, workload_names
 from .mixture import Mixture, parse_mixture, standard_mixture
 from .policyfile import assignment_text, read_assignment
@@ -30,6 +32,7 @@ from .widths import (
 from .workload import Gemm, Module, PrecisionClass, Role, Scales, Workload
 
 __all__ = [
+    "PHASES",
     "Assignment",
     "Gemm",
     "Mean",
@@ -45,6 +48,7 @@ __all__ = [
     "assign",
     "assign_at",
     "assignment_text",
+    "cache_bits",
     "check_width",
     "default_sensitivity",
     "is_packaged",

@@ -28,7 +28,7 @@ PACKAGED = Path(__file__).resolve().parents[1] / "data" / "workloads"
 FORMAT = "siliquant-workload 1"
 _MOST_BYTES = 16 << 20
 _SIZES = ("m", "k", "n", "count")
-_ENDS = frozenset({Role.PATCH_EMBEDDING, Role.STEM, Role.POOLER, Role.CLASSIFIER})
+_ENDS = frozenset({Role.PATCH_EMBEDDING, Role.STEM, Role.POOLER, Role.CLASSIFIER, Role.LM_HEAD})
 _FLAGS = ("ends", "activation_signed", "static", "bias", "feeds_gemm")
 _COLUMNS = ("name", *_SIZES, "role", "layer", "heads", *_FLAGS)
 _ROLES: Mapping[str, Role] = {role.value: role for role in Role}
@@ -82,7 +82,7 @@ def read_workload(path: Path) -> Workload:
     on): one that comes again is another call with the same weights. role (left out, or empty): the last part of the
     name where that is a role, as in ``layers.0.query``, else ``unknown``, for which no sensitivity is known. layer
     (empty: outside of blocks) and heads (empty: 1) are integers. ends, static, activation_signed, bias and feeds_gemm
-    are true or false, and empty what they are in transformers: ends of embeddings, stem, pooler and classifier, static
+    are true or false, and empty what they are in transformers: ends of embeddings, stem, pooler and heads, static
     but for scores and context, signed but for context and fc2, a bias with every weight, and queries, keys, values and
     context feed another GEMM.
 

@@ -39,8 +39,8 @@ class Module(Enum):
 class Role(Enum):
     """What a GEMM does in its network.
 
-    PROJECTION_FC1, PROJECTION_FC2: the non-linear projection of SReT after each application of a block. UNKNOWN:
-    not said, in a list of one's own.
+    PROJECTION_FC1, PROJECTION_FC2: the non-linear projection of SReT after each application of a block. GATE, UP, DOWN:
+    the FFN of a decoder, LM_HEAD its last layer. UNKNOWN: not said, in a list of one's own.
     """
 
     PATCH_EMBEDDING = "patch_embedding"
@@ -55,9 +55,13 @@ class Role(Enum):
     FC2 = "fc2"
     PROJECTION_FC1 = "projection_fc1"
     PROJECTION_FC2 = "projection_fc2"
+    GATE = "gate"
+    UP = "up"
+    DOWN = "down"
     DOWNSAMPLING = "downsampling"
     POOLER = "pooler"
     CLASSIFIER = "classifier"
+    LM_HEAD = "lm_head"
     UNKNOWN = "unknown"
 
     @property
@@ -69,12 +73,14 @@ class Role(Enum):
 
 
 _MHSA = frozenset({Role.QUERY, Role.KEY, Role.VALUE, Role.SCORES, Role.CONTEXT, Role.PROJECTION})
-_FFN = frozenset({Role.FC1, Role.FC2, Role.PROJECTION_FC1, Role.PROJECTION_FC2})
+_FFN = frozenset({
+    Role.FC1, Role.FC2, Role.PROJECTION_FC1, Role.PROJECTION_FC2, Role.GATE, Role.UP, Role.DOWN
+})  # fmt: skip
 
 
 class PrecisionClass(Enum):
     """Whose width a GEMM has: ENDS are the first and last layers (patch embedding, stem and other convolutions,
-    pooler, classifier), which stay at 8 bits; BODY is everything between.
+    pooler, classifier, lm_head), which stay at 8 bits; BODY is everything between.
     """
 
     ENDS = "ends"
@@ -111,7 +117,8 @@ class Gemm:
     """One call of one GEMM: ``count`` products of M x K activations by K x N weights (or a second operand).
 
     name: in the network; calls of one name share their weights. layer: number of its block, None outside of blocks.
-    call: 0 for the first use of the name. heads: of the attention it belongs to, else 1. activation_signed: of the
+    call: 0 for the first use of the name. heads: of the attention it belongs to, else 1; of keys and values, which
+    queries may share, their own. activation_signed: of the
     first operand; the second is signed. static: the second operand is a weight. feeds_gemm: its sums become codes of
     another GEMM with nothing between; else layer norm, softmax, GELU or a residual comes first.
     """

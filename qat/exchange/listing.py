@@ -19,7 +19,7 @@ __all__ = ["graph_gemms", "sample_of"]
 
 _OPERATOR = re.compile(r"\.(MatMul|Gemm)(_\d+)?$")
 _LAYER = re.compile(r"\.(\d+)\.")
-_ENDS = frozenset({"patch_embedding", "stem", "pooler", "classifier"})
+_ENDS = frozenset({"patch_embedding", "stem", "pooler", "classifier", "lm_head"})
 _OUTSIDE = _ENDS | {"downsampling"}
 _MOST_BITS = 8
 

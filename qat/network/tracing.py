@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from transformers.models.llama.modeling_llama import LlamaAttention
 
+from qat.models import is_decoder
 from qat.settings import Scheme
 from siliquant.inputs import InputError
 
 from .convert import gemms, integer_engine, quantize_model, quantizers
+from .decoder import cache_of_zeros
 from .gemm import Product
 from .layers import QuantContext, QuantConv2d, QuantGemm, QuantLinear, QuantScores
 
@@ -44,15 +48,19 @@ ROLES: tuple[tuple[str, str], ...] = (
     ("*.ffn.lin2", "fc2"),
     ("*.intermediate.dense", "fc1"),
     ("*.mlp.fc2", "fc2"),
+    ("*.mlp.gate_proj", "gate"),
+    ("*.mlp.up_proj", "up"),
+    ("*.mlp.down_proj", "down"),
     ("*.output.dense", "fc2"),
     ("*.pooler.dense", "pooler"),
     ("classifier.dense", "pooler"),
     ("pre_classifier", "pooler"),
     ("classifier.out_proj", "classifier"),
     ("*classifier", "classifier"),
+    ("lm_head", "lm_head"),
 )
 """The role of a GEMM by a pattern of its name; the first that matches."""
-_OUTSIDE = ("patch_embedding", "stem", "downsampling", "pooler", "classifier")
+_OUTSIDE = ("patch_embedding", "stem", "downsampling", "pooler", "classifier", "lm_head")
 _BY_HEAD = ("query", "key", "value", "scores", "context", "projection")
 _ENDS_BITS, _BODY_BITS = 8, 4  # any two widths that differ tell the ends from the body
 
@@ -68,7 +76,7 @@ class TracedGemm:
         call: 0 for the first use of this name, 1 for the next (a block that is applied again), and so on.
         m, k, n: rows of activations, length of sums, columns of weights or of the second operand.
         count: matrices: heads times windows of an attention product, channels of a depthwise convolution; else 1.
-        heads: of the attention it belongs to; 1 elsewhere.
+        heads: of the attention it belongs to, of keys and values their own; 1 elsewhere.
         ends: whether it has the width of the first and last layers rather than that of the body.
         activation_signed: whether the first operand is signed; the second always is.
         static: whether the second operand is a weight, not an activation.
@@ -101,11 +109,12 @@ def role_of(name: str) -> str:
 
 
 @torch.no_grad()
-def trace(model: nn.Module, inputs: Mapping[str, Tensor]) -> tuple[TracedGemm, ...]:
+def trace(model: nn.Module, inputs: Mapping[str, Tensor], *, cached: int = 0) -> tuple[TracedGemm, ...]:
     """Every GEMM call of ``model``, which must not be quantised yet, on ``inputs`` (one sample), in order of execution.
 
-    The model is quantised in place; its numbers mean nothing afterwards. Raises ValueError as quantize_model, and for a
-    GEMM without a role.
+    cached: of a decoder, tokens whose keys and values are in its cache before these inputs; its last layer computes the
+    last token alone. The model is quantised in place; its numbers mean nothing afterwards. Raises ValueError as
+    quantize_model, and for a GEMM without a role.
     """
     # One scale for the input of the output projection: the projection is then one GEMM, not one a head.
     scheme = Scheme(_BODY_BITS, _BODY_BITS, _ENDS_BITS, output_by_head=False, scale_start="mean")
@@ -140,7 +149,7 @@ def trace(model: nn.Module, inputs: Mapping[str, Tensor]) -> tuple[TracedGemm, .
                 k=k,
                 n=right.shape[-2],
                 count=count,
-                heads=_heads(quantised, product.name) if role in _BY_HEAD else 1,
+                heads=_heads(quantised, product.name, role) if role in _BY_HEAD else 1,
                 ends=product.right_bits == _ENDS_BITS,
                 activation_signed=product.left_signed,
                 static=static,
@@ -151,8 +160,11 @@ def trace(model: nn.Module, inputs: Mapping[str, Tensor]) -> tuple[TracedGemm, .
         shape = torch.broadcast_shapes(left.shape[:-2], right.shape[:-2])
         return torch.zeros(*shape, left.shape[-2], right.shape[-2], dtype=torch.int64)
 
+    more: dict[str, Any] = {"past_key_values": cache_of_zeros(quantised, cached)} if cached else {}
+    if is_decoder(quantised.config):
+        more["logits_to_keep"] = 1  # as generation asks for
     with integer_engine(quantised, engine):
-        quantised(**inputs)
+        quantised(**inputs, **more)
     return tuple(found)
 
 
@@ -167,18 +179,21 @@ def _feeding(layers: Mapping[str, QuantGemm]) -> frozenset[str]:
     return frozenset(found)
 
 
-def _heads_of(module: nn.Module) -> int | None:
+def _heads_of(module: nn.Module, role: str) -> int | None:
+    if isinstance(module, LlamaAttention):
+        shared = role in ("key", "value")
+        return module.config.num_key_value_heads if shared else module.config.num_attention_heads
     return getattr(module, "num_attention_heads", None) or getattr(module, "n_heads", None)
 
 
-def _heads(model: nn.Module, name: str) -> int:
-    """Heads of the attention module that the GEMM is in."""
+def _heads(model: nn.Module, name: str, role: str) -> int:
+    """Heads of the attention module that the GEMM is in; of keys and values where queries share them."""
     path = name
     while path:
         path = path.rpartition(".")[0]
         for place in (path, f"{path}.self" if path else "self"):  # BERT's output projection lies beside its attention
             try:
-                heads = _heads_of(model.get_submodule(place))
+                heads = _heads_of(model.get_submodule(place), role)
             except AttributeError:
                 continue
             if isinstance(heads, int):

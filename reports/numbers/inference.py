@@ -45,7 +45,8 @@ KINDS = ("query, key, value", "scores, context", "projection", "FFN", "downsampl
 _KIND = {
     Role.QUERY: KINDS[0], Role.KEY: KINDS[0], Role.VALUE: KINDS[0], Role.SCORES: KINDS[1], Role.CONTEXT: KINDS[1],
     Role.PROJECTION: KINDS[2], Role.FC1: KINDS[3], Role.FC2: KINDS[3], Role.PROJECTION_FC1: KINDS[3],
-    Role.PROJECTION_FC2: KINDS[3], Role.DOWNSAMPLING: KINDS[4],
+    Role.PROJECTION_FC2: KINDS[3], Role.GATE: KINDS[3], Role.UP: KINDS[3], Role.DOWN: KINDS[3],
+    Role.DOWNSAMPLING: KINDS[4],
 }  # fmt: skip
 _SIDE, _DEPTH = 16, 512  # of the uniform array, as in hwmodel.inference.rows
 _NAMES = {

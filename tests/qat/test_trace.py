@@ -1,18 +1,21 @@
 """Traced GEMM lists: against hooks on the plain model, against the layers themselves, and against the files kept."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
+from hwmodel.latency import main as latency
 from hwmodel.workload import Pair, Role, load_workload, parts_of, read_workload, uniform
 from qat.integers.integer import IntegerModel
 from qat.integers.requantise import requantisations
 from qat.integers.subject import random_subject
 from qat.models.fresh import build
 from qat.network.convert import gemms, quantize_model
+from qat.network.gemm import Product, exact_product
 from qat.network.tracing import ROLES, role_of, sample, trace
 from qat.settings.scheme import Scheme
 from qat.trace import main, to_text, workload
@@ -154,3 +157,76 @@ def test_texts_longer_than_the_positions_are_refused(tokens: int) -> None:
     with pytest.raises(ValueError) as caught:
         workload("minilm", labels=2, tokens=tokens)
     assert str(caught.value) == f"tokens must be an integer from 1 to 512 for minilm, not {tokens}"
+
+
+# Decoders: llama-small has two layers of width 64, four heads of 16 on two of keys and values, an FFN of 128.
+
+
+@pytest.mark.parametrize(("phase", "new"), [("prefill", 20), ("decode", 1)])
+def test_a_decoder_by_hand(phase: str, new: int) -> None:
+    found = workload("llama-small", tokens=20, phase=phase)
+    block = [
+        ("query", new, 64, 64, 1, 4), ("key", new, 64, 32, 1, 2), ("value", new, 64, 32, 1, 2),
+        ("scores", new, 16, 20, 4, 4), ("context", new, 20, 16, 4, 4), ("projection", new, 64, 64, 1, 4),
+        ("gate", new, 64, 128, 1, 1), ("up", new, 64, 128, 1, 1), ("down", new, 128, 64, 1, 1),
+    ]  # fmt: skip
+    fields = ("role", "m", "k", "n", "count", "heads")
+    listed = [tuple(gemm[field] for field in fields) for gemm in found["gemms"]]
+    assert listed == [*block, *block, ("lm_head", 1, 64, 256, 1, 1)]
+    assert [gemm["layer"] for gemm in found["gemms"]] == [0] * 9 + [1] * 9 + [None]
+    assert {gemm["role"] for gemm in found["gemms"] if gemm["feeds_gemm"]} == {"value", "context"}
+    assert {gemm["role"] for gemm in found["gemms"] if not gemm["activation_signed"]} == {"context"}
+    assert {gemm["role"] for gemm in found["gemms"] if gemm["ends"]} == {"lm_head"}
+    assert (found["name"], found["phase"], found["context"]) == (f"llama-small-{phase}-20", phase, 20)
+    assert found["command"] == f"python -m qat.trace --model llama-small --tokens 20 --phase {phase}"
+    assert found["inputs"] == {"input_ids": f"1 x {new}"}
+    if phase == "prefill":
+        assert workload("llama-small", tokens=20) == found
+
+
+def test_a_token_is_decoded_by_the_products_that_are_listed() -> None:
+    """Those of an integer network with a cache that was filled."""
+    subject = random_subject("llama-small", Scheme(scale_start="mean", output_by_head=False), 1, tokens=9)
+    found: list[tuple[object, ...]] = []
+
+    def engine(product: Product) -> torch.Tensor:
+        left, right = product.left, product.right
+        count = 1 if right.ndim == 2 else left.shape[:-2].numel()
+        found.append((product.name, left[..., 0].numel() // count, left.shape[-1], right.shape[-2], count))
+        return exact_product(product)
+
+    subject.model.logits(subject.batches[0], engine, steps=1)
+    listed = workload("llama-small", tokens=9, phase="decode")["gemms"]
+    assert found[-len(listed) :] == [tuple(gemm[name] for name in ("name", "m", "k", "n", "count")) for gemm in listed]
+
+
+def test_a_decoder_goes_where_networks_go(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "decode.json"
+    main(["--model", "llama-small", "--tokens", "20", "--phase", "decode", "--out", str(path)])
+    assert read_workload(path).provenance["phase"] == "decode"
+    capsys.readouterr()
+    latency(["--model", str(path), "--bits", "3/5"])
+    keys = 2 * 20 * 32 * 5  # layers, tokens, features, bits
+    both = f"{2 * keys:,} bits ({2 * keys // 8:,} bytes)"
+    line = f"keys and values of all tokens: {both}, keys {keys:,} and values {keys:,} bits"
+    assert " ".join(capsys.readouterr().out.split()).endswith(line)
+    latency(["--model", str(path), "--bits", "4", "--format", "json"])
+    sizes = {record["role"]: record["cache_bytes"] for record in json.loads(capsys.readouterr().out)}
+    assert {role: size for role, size in sizes.items() if size} == {"scores": 640, "context": 640, "all": 1280}
+    latency(["--model", "vit-mnist", "--format", "json"])
+    assert all("cache_bytes" not in record for record in json.loads(capsys.readouterr().out))
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["--model", "llama-small", "--labels", "5"],
+         "labels must not be given for llama-small, a decoder: it has outputs for its vocabulary"),
+        (["--model", "vit-mnist", "--phase", "decode"], "phase must not be given for vit-mnist, which is no decoder"),
+        (["--model", "llama-small", "--tokens", "129"],
+         "tokens must be an integer from 1 to 128 for llama-small, not 129"),
+    ],
+)  # fmt: skip
+def test_what_a_decoder_cannot_be_asked_for(given: list[str], message: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        main([*given, "--out", str(tmp_path / "x.json")])

@@ -6,7 +6,7 @@ computed a token at a time. Read ``floats``, then ``cache``.
 
 from __future__ import annotations
 
-from .cache import logits_in_steps
+from .cache import cache_of_zeros, logits_in_steps
 from .floats import SteadyNorm, SteadyRotary, SteadySiLU, SteadySoftmax
 
-__all__ = ["SteadyNorm", "SteadyRotary", "SteadySiLU", "SteadySoftmax", "logits_in_steps"]
+__all__ = ["SteadyNorm", "SteadyRotary", "SteadySiLU", "SteadySoftmax", "cache_of_zeros", "logits_in_steps"]

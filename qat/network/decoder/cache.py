@@ -6,10 +6,11 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
+from transformers import DynamicCache, PreTrainedModel
 
 from siliquant.inputs import InputError
 
-__all__ = ["logits_in_steps"]
+__all__ = ["cache_of_zeros", "logits_in_steps"]
 
 _INPUTS = frozenset({"input_ids", "attention_mask"})
 
@@ -37,3 +38,12 @@ def logits_in_steps(model: nn.Module, inputs: Mapping[str, Tensor], steps: int) 
         parts.append(found.logits)
         done, cache = end, found.past_key_values
     return torch.cat(parts, 1)
+
+
+def cache_of_zeros(model: PreTrainedModel, tokens: int) -> DynamicCache:
+    """Keys and values of one sample of that many tokens, all 0: for shapes."""
+    cache, config = DynamicCache(config=model.config), model.config
+    for layer in range(config.num_hidden_layers):
+        zeros = torch.zeros(1, config.num_key_value_heads, tokens, config.head_dim)
+        cache.update(zeros, zeros, layer)
+    return cache

@@ -20,6 +20,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
 from transformers.models.llama import modeling_llama as llama
 
 import qat
+from qat.data import open_data
 from qat.integers import IntegerModel, open_subject, random_subject, requantisations
 from qat.models import from_config, model_config
 from qat.network import exact_product, gemms, integer_engine, logits_in_steps, quantizers
@@ -28,6 +29,7 @@ from qat.network.gemm import Product
 from qat.network.layers import QuantContext, QuantScores
 from qat.quantisers.granularity import PER_TENSOR, PerChannel, PerHead
 from qat.settings import Override, Scheme
+from qat.training import check_inputs
 from siliquant.inputs import InputError
 
 LAYER = "model.layers.0.self_attn"
@@ -428,6 +430,14 @@ def test_what_a_config_json_must_not_ask_for(changes: dict[str, Any], message: s
     values.pop("rope_parameters")
     with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
         from_config(values | changes)
+
+
+def test_commands_of_classifiers_refuse_it() -> None:
+    message = (
+        "mine must be a classifier for digits, not a decoder of texts, which is trained from Python (docs/training.md)"
+    )
+    with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
+        check_inputs("mine", decoder().config, open_data("digits", limit=32))
 
 
 def test_a_config_json_of_earlier_versions_keeps_its_frequencies() -> None:
