@@ -6,9 +6,10 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
-from siliquant.files import scratch
+from siliquant.files import lasting, scratch
 from siliquant.inputs import InputError
 from siliquant.processes import run as processes
 
@@ -21,14 +22,14 @@ _SECONDS = 600
 def printed_and_written(*arguments: str, names: Sequence[str] = ()) -> tuple[str, list[str]]:
     """What ``python`` with these arguments prints, and what it writes into the files ``names``.
 
-    OUT in the arguments stands for an empty folder, in which those files are. The cache is empty too, so that nothing
-    comes from this machine but what is in the package.
+    OUT in the arguments stands for an empty folder, in which those files are. The cache was empty when this process
+    asked first, so that nothing comes from this machine but what is in the package, or was counted by such a command.
 
     Raises ValueError where it fails, measures what should be there, or takes ten minutes.
     """
     with scratch("docs") as folder:
         environment = os.environ | {
-            "SILIQUANT_CACHE_DIR": str(Path(folder, "cache")),
+            "SILIQUANT_CACHE_DIR": str(_cache()),
             "PYTHONPATH": str(ROOT),
             "COLUMNS": "120",
         }
@@ -43,3 +44,8 @@ def printed_and_written(*arguments: str, names: Sequence[str] = ()) -> tuple[str
     if "synthesising" in done.stderr:
         raise InputError(f"{' '.join(arguments)} must find its rows in the package: docs/synthesis.md says how")
     return done.stdout, texts
+
+
+@cache
+def _cache() -> Path:
+    return lasting("docs")

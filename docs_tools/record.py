@@ -126,6 +126,15 @@ def _qor(library: str) -> Recorded:
     return {name: value for name, value in found.items() if name != "known"}, f"python {' '.join(given)}", FLOW
 
 
+def _calibration_parts() -> Recorded:
+    script = "benchmarks/calibration_parts.py"
+    found = {
+        "freepdk45": _written(script)["rows"],
+        "sky130hd": _written(script, "--library", "sky130hd", "--designs", "20")["rows"],
+    }
+    return found, f"python {script}", ("numpy", "scipy", "siliquant", "python")
+
+
 def _wires(library: str, clock_mhz: int) -> Recorded:
     given = ["benchmarks/wires.py", "--library", library, "--clock-mhz", str(clock_mhz)]
     return _written(*given), f"python {' '.join(given)}", FLOW
@@ -332,6 +341,7 @@ RECORDERS: Mapping[str, Callable[[], Recorded]] = {
     "qor-asap7": partial(_qor, "asap7"),
     "wires-freepdk45": partial(_wires, "freepdk45", 500),
     "wires-sky130hd": partial(_wires, "sky130hd", 50),
+    "calibration-parts": _calibration_parts,
     "proofs": _proofs,
     "mutants": _mutants,
     "gate-level": _gate_level,

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from statistics import mean
 
 import hwmodel
-from docs_tools.commands import printed_and_written
 from docs_tools.markdown import spread, table
 from docs_tools.measured import packaged_rows
 from docs_tools.packaged import spec_of
+from docs_tools.results import read_result
 from hwmodel.fit import (
     Validated,
     errors_frame,
@@ -22,7 +21,7 @@ from hwmodel.fit import (
     validated,
 )
 from hwmodel.measurement import PACKAGED_CALIBRATION, named, sweep_designs
-from hwmodel.model import estimate, known_models
+from hwmodel.model import idle_power_uw, known_models, load_model
 from hwmodel.synthesis import FLOW_VERSION
 from rtl.array import CoreSpec
 from rtl.mac import DESIGNS
@@ -38,11 +37,7 @@ MODELS = Path(hwmodel.__file__).parent / "data" / "models"
 
 def _parts() -> dict[str, str]:
     """The error of models that were fitted to a part of the sweep."""
-    found = {}
-    for library, designs in (("freepdk45", ()), ("sky130hd", ("--designs", "20"))):
-        command = ("benchmarks/calibration_parts.py", "--library", library, *designs, "--out", "OUT/parts.json")
-        _, (text,) = printed_and_written(*command, names=["parts.json"])
-        found[library] = json.loads(text)["rows"]
+    found = read_result("calibration-parts")
     names = ("area", "power", "period")
     columns = ("fitted", "measured", "share of area, %", *(f"{name}, all others" for name in names))
     lines = [[row[name] for name in columns] for row in found["freepdk45"]]
@@ -72,14 +67,13 @@ def _errors(found: Mapping[str, Validated]) -> dict[str, str]:
 
 def _idle() -> str:
     """Mean and largest error of power without operands, on measured MACs that are not in the calibration table."""
-    errors = []
+    errors, model = [], load_model("freepdk45")
     for row in packaged_rows():
         known = row.design in {design.design for design in DESIGNS} and row.flow_version == FLOW_VERSION
         if known and row.library == "freepdk45" and row.clock_mhz == CLOCK_MHZ and row.idle_uw and row.wiring is None:
             spec = spec_of(named(row.design, row.spec))
             assert isinstance(spec, MacSpec)
-            cost = estimate(spec, row.library, CLOCK_MHZ)
-            errors.append(abs(100 * (cost.idle_uw / row.idle_uw - 1)))
+            errors.append(abs(100 * (idle_power_uw(spec, model, CLOCK_MHZ) / row.idle_uw - 1)))
     return f"{mean(errors):.1f} % on average and {max(errors):.1f} % at most"
 
 

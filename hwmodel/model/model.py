@@ -52,6 +52,7 @@ __all__ = [
     "cost_from",
     "cost_of",
     "energies_of",
+    "idle_power_uw",
     "minimum_period_ns",
     "minimum_periods_ns",
     "pressure",
@@ -375,6 +376,16 @@ def clock_pj(counts: Vector, pressure: float, found: Coefficients) -> float:
 def cost_of(spec: MacSpec, plan: StreamPlan, model: LibraryModel, clock_mhz: float) -> Cost:
     """The cost of one design. Raises ValueError where the clock is not positive or the design lacks the precision."""
     return _cost(shape_of(spec, model), energies_of(spec, plan, model), model, clock_mhz)
+
+
+def idle_power_uw(spec: MacSpec, model: LibraryModel, clock_mhz: float) -> float:
+    """Leakage and dynamic power while no operands come: that of :func:`cost_of`, for which no transition is counted.
+
+    Raises ValueError where the clock is not positive.
+    """
+    nothing = np.zeros(len(PARTS))
+    counts, still = counts_of(spec), Transitions(nothing, nothing, nothing)
+    return cost_from(shape_of(spec, model), counts, still, model, clock_mhz).idle_uw
 
 
 def cost_from(shape: Shape, counts: Vector, transitions: Transitions, model: LibraryModel, clock_mhz: float) -> Cost:

@@ -9,7 +9,7 @@ from . import cache
 from .builds import built, digest_of, load, private_copy
 from .cache import NotTrusted
 from .source import code_sha256, own_sources, package_version
-from .temporary import FULL, scratch, sweep, torch_folder
+from .temporary import FULL, lasting, scratch, sweep, torch_folder
 from .write import alone, cache_dir, check_place, filled, save_atomically, write_atomically
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "code_sha256",
     "digest_of",
     "filled",
+    "lasting",
     "load",
     "own_sources",
     "package_version",

@@ -23,25 +23,21 @@ def compare(*arguments: str, cwd: Path = ROOT, **environment: str) -> subprocess
     )  # fmt: skip
 
 
-def test_a_small_comparison_from_nothing_and_again_from_the_store(tmp_path: Path) -> None:
-    cache, out = str(tmp_path / "cache"), tmp_path / "out"
-    arguments = [
-        "--bits",
-        "2",
-        "--lanes",
-        "1",
-        "--units",
-        "1",
-        "--designs",
-        "loom",
-        "--effort",
-        "quick",
-        "--clock-mhz",
-        "100",
-        "--requant-bits",
-        "none",
-        "--synthesise",
-    ]
+SMALL = (
+    "--bits", "2", "--lanes", "1", "--units", "1", "--designs", "loom", "--effort", "quick", "--clock-mhz", "100",
+    "--requant-bits", "none",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache for the small comparison, empty at first, and for others that synthesise nothing."""
+    return tmp_path_factory.mktemp("kept") / "cache"
+
+
+def test_a_small_comparison_from_nothing_and_again_from_the_store(kept: Path, tmp_path: Path) -> None:
+    cache, out = str(kept), tmp_path / "out"
+    arguments = [*SMALL, "--synthesise"]
     first = compare(*arguments, "--out", str(out), SILIQUANT_CACHE_DIR=cache)
     assert first.returncode == 0, first.stderr
     assert sorted(path.name for path in out.iterdir()) == [
@@ -166,12 +162,8 @@ def test_another_full_adder_is_measured_and_that_is_why(tmp_path: Path) -> None:
     assert "model must not be given with synthesise, full_adder or a library without a model" in done.stderr
 
 
-def test_estimates_and_measurements_side_by_side(tmp_path: Path) -> None:
-    done = compare(
-        "--bits", "2", "--lanes", "2", "--units", "1", "--designs", "loom", "--effort", "quick",
-        "--requant-bits", "none", "--clock-mhz", "100", "--check", "--out", str(tmp_path),
-        SILIQUANT_CACHE_DIR=str(tmp_path / "cache"),
-    )  # fmt: skip
+def test_estimates_and_measurements_side_by_side(kept: Path, tmp_path: Path) -> None:
+    done = compare(*SMALL, "--check", "--out", str(tmp_path), SILIQUANT_CACHE_DIR=str(kept))
     assert done.returncode == 0, done.stderr
     assert "model against synthesis" in done.stdout
     lines = list(csv.DictReader((tmp_path / "check.csv").read_text().splitlines()))
@@ -187,9 +179,9 @@ def test_estimates_and_measurements_side_by_side(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("form", ["csv", "json"])
-def test_what_a_form_leaves_out_is_said(form: str, tmp_path: Path) -> None:
+def test_what_a_form_leaves_out_is_said(form: str, kept: Path, tmp_path: Path) -> None:
     small = ("--bits", "2", "--designs", "loom", "--lanes", "1", "--units", "1")
-    done = compare(*small, "--format", form, "--out", str(tmp_path), SILIQUANT_CACHE_DIR=str(tmp_path / "cache"))
+    done = compare(*small, "--format", form, "--out", str(tmp_path), SILIQUANT_CACHE_DIR=str(kept))
     assert (done.returncode, done.stdout) == (0, (tmp_path / f"compare.{form}").read_text())
     other = "compare.json" if form == "csv" else "compare.csv"
     names = f"{other}, compare.md, requantisation.csv, requantisation.json, compare.png, compare.svg"

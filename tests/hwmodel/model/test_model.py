@@ -17,6 +17,7 @@ from hwmodel.model.model import (
     cost_from,
     cost_of,
     energies_of,
+    idle_power_uw,
     minimum_period_ns,
     minimum_periods_ns,
     pressure,
@@ -297,6 +298,7 @@ def test_power_at_a_utilisation_lies_between_idle_and_full() -> None:
     found = cost(SMALL[2], 300.0)
     assert found.power_at_uw(1.0) == found.power_uw
     assert found.power_at_uw(0.0) == found.idle_uw < found.power_uw
+    assert found.idle_uw == idle_power_uw(SMALL[2], MODEL, 300.0)
     assert found.idle_uw == pytest.approx(found.leakage_uw.sum() + found.idle_pj.sum() * 300.0)
     assert found.power_at_uw(0.25) == pytest.approx(0.25 * found.power_uw + 0.75 * found.idle_uw)
     for share in (-0.1, 1.1, math.nan):

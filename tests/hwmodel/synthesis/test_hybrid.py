@@ -25,7 +25,7 @@ from rtl.mac import UniformSpec
 from rtl.verilog import numbered_verilog
 
 HYBRID = Recipe("hybrid", "brent-kung", "timed", 1.0)
-SPEC = UniformSpec(weight_bits=3, activation_bits=3, lanes=2)
+SPEC = UniformSpec(weight_bits=2, activation_bits=2, lanes=3, reduction_length=16)
 
 
 def workspace(library: Library, spec: UniformSpec = SPEC, jobs: int = 1) -> Workspace:
@@ -47,14 +47,14 @@ def check(library: Library, fraction: float) -> None:
 
 
 def test_netlists_of_a_path_compute_the_golden_sums() -> None:
-    check(find_library(), 0.6)
+    check(find_library(), 0.6)  # no cell is left
 
 
 @pytest.mark.pdk
 @pytest.mark.skipif(not os.environ.get("SILIQUANT_PDK_DIR"), reason="SILIQUANT_PDK_DIR names no folder of libraries")
 @pytest.mark.parametrize("name", ["sky130hd", "asap7"])
 def test_so_they_do_in_other_libraries(name: str) -> None:
-    check(find_library(name), 0.6)
+    check(find_library(name), 0.75)  # some are
 
 
 def test_area_grows_in_small_steps_with_the_clock() -> None:
@@ -73,9 +73,9 @@ def test_area_grows_in_small_steps_with_the_clock() -> None:
 def test_a_clock_gives_the_same_netlist_whatever_other_clocks_came_before() -> None:
     library = find_library()
     with workspace(library) as work:
-        first = [work.synthesise(clock_mhz, recipe=HYBRID) for clock_mhz in (1200.0, 1000.0)]
+        first = [work.synthesise(clock_mhz, recipe=HYBRID) for clock_mhz in (1600.0, 1400.0)]
     with workspace(library, jobs=2) as work:
-        second = [work.synthesise(clock_mhz, recipe=HYBRID) for clock_mhz in (1000.0, 1200.0)]
+        second = [work.synthesise(clock_mhz, recipe=HYBRID) for clock_mhz in (1400.0, 1600.0)]
     assert [result.verilog for result in first] == [result.verilog for result in reversed(second)]
 
 

@@ -91,7 +91,7 @@ def test_clock_nets_and_inputs_stay_as_they_are() -> None:
 
 
 @pytest.mark.parametrize("name", ["freepdk45", "sky130hd", "ihp-sg13g2", "asap7"])
-@pytest.mark.parametrize("spec", [SubwordSpec(units=4), BitFusionSpec(units=2, widths=(8, 4, 2))])
+@pytest.mark.parametrize("spec", [SubwordSpec(units=3), BitFusionSpec(units=1, widths=(8, 4, 2))])
 def test_no_output_of_a_design_drives_more_than_its_library_allows(name: str, spec: MacSpec) -> None:
     if name != "freepdk45" and not os.environ.get("SILIQUANT_PDK_DIR"):
         pytest.skip("SILIQUANT_PDK_DIR is not set")
