@@ -20,6 +20,7 @@ from rtl.requant import LoadableSpec
 from siliquant.files import code_sha256, write_atomically
 from siliquant.inputs import InputError, InputTypeError, ToolError, counted
 from siliquant.processes import Outcome, WorkerLost, local
+from siliquant.processes import run as processes
 from sim.fuzzing import ENGINES, Case, Fault, Subject, minimised, run_case
 
 from .drawing import draw_case
@@ -55,6 +56,10 @@ class _Result:
     fault: Fault | None = None
 
 
+_KILLED = (ToolError.__name__, processes.EndedBySignalError.__name__)
+"""Kinds of faults with which an engine may end whose tool, or what that had started, was killed from outside."""
+
+
 def engines_of(case: Case, place: int) -> tuple[str, ...]:
     """Those that run the case of this number."""
     kind, spec = case.kind, case.spec
@@ -80,7 +85,7 @@ def _one(seed: int, kinds: tuple[str, ...], place: int) -> _Result:
     for engine in engines:
         try:
             fault = run_case(case, engine, compared)
-            if fault is not None and fault.kind == ToolError.__name__:  # it may have been killed from outside
+            if fault is not None and fault.kind in _KILLED:
                 fault = run_case(case, engine, compared)
         except (InputError, InputTypeError) as error:  # what is drawn must be a case
             return _Result(case.kind, engines, values, compared, case, Fault(engine, str(error), "refused"))

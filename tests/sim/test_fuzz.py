@@ -15,7 +15,8 @@ import pytest
 from rtl.mac import DESIGNS
 from rtl.requant import ThresholdSpec
 from rtl.verilog import Reset, to_verilog
-from siliquant.inputs import InputError
+from siliquant.inputs import InputError, ToolError
+from siliquant.processes import run as processes
 from sim import fuzz, parsers
 from sim.campaigns import EVERY, STATE, Campaign, Tally, campaign, draw_case
 from sim.campaigns.values import values_of
@@ -274,8 +275,13 @@ def test_a_case_that_is_too_long_is_stopped_and_begun_anew(monkeypatch: pytest.M
     assert (found.next, found.open, found.tally.cases.total()) == (2, set(), 2)
 
 
-def test_a_tool_that_was_killed_from_outside_is_run_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    fault = Fault("verilator", "ToolError: make ended with code 2", "ToolError")
+@pytest.mark.parametrize(
+    "error",
+    [ToolError("make ended with code 2"), processes.EndedBySignalError("make was killed (SIGKILL)")],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_tool_that_was_killed_from_outside_is_run_again(error: ToolError, monkeypatch: pytest.MonkeyPatch) -> None:
+    fault = Fault.of("verilator", error)
     for outcomes, expected in (([fault, None, None, None], None), ([fault, fault], fault)):
         left = iter(outcomes)
         monkeypatch.setattr(campaign, "run_case", lambda case, engine, compared, left=left: next(left, None))
