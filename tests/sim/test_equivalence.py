@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from rich.console import Console
-from transformers import DeiTConfig
+from transformers import BertConfig, DeiTConfig
 
 from qat.integers.subject import Subject, random_subject
 from qat.settings.scheme import Override, Scheme
@@ -46,8 +46,8 @@ UNIFORM = array(UniformSpec(lanes=8, reduction_length=1024), 4)
         ("sret-mnist", scheme(4, 4), UNIFORM),
         ("vit-mnist", replace(scheme(4, 4), query_key="reparameterised"), UNIFORM),
         ("vit-mnist", scheme(2, 3, granularity="tensor"), UNIFORM),
-        ("minilm", scheme(1, 1), array(XnorSpec(lanes=64), 1)),
-        ("minilm", scheme(1, 2), array(XnorSpec(lanes=64), 2)),
+        ("bert", scheme(1, 1), array(XnorSpec(lanes=16), 1)),
+        ("bert", scheme(1, 2), array(XnorSpec(lanes=16), 2)),
         (
             "vit-mnist",
             scheme(4, 4, Override("*.mlp.*", 2, 2), Override("*.q_proj", (2, 3, 4), 4), Override("*.fc2", 8, 8)),
@@ -75,7 +75,14 @@ UNIFORM = array(UniformSpec(lanes=8, reduction_length=1024), 4)
         "mixed llama",
     ],
 )
-def test_networks_are_equal_at_rtl(model: str, precision: Scheme, spec: ArraySpec) -> None:
+def test_networks_are_equal_at_rtl(model: str, precision: Scheme, spec: ArraySpec, tmp_path: Path) -> None:
+    if model == "bert":
+        config = BertConfig(
+            vocab_size=50, hidden_size=128, num_hidden_layers=2, num_attention_heads=4, intermediate_size=512,
+            num_labels=2, architectures=["BertForSequenceClassification"],
+        )  # fmt: skip
+        config.save_pretrained(tmp_path)
+        model = str(tmp_path)
     check_network(model, precision, spec)
 
 

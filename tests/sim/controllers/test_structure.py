@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from rtl.mac import UniformSpec
 from rtl.requant import ThresholdSpec
 from rtl.verilog import to_verilog
 from siliquant.inputs import InputError
-from sim.controllers import prove_array
+from sim.controllers import array, prove_array, transition
 from sim.controllers.structure import prove_same
 from sim.proofs import ProofError
 from sim.simulators import read_source
@@ -26,6 +27,15 @@ TOP = ARRAY.name
 FEED = re.findall(r"module (\w+_operand_controller) ", VERILOG)[0]
 GRID = re.findall(r"module (siliquant_grid_\w+) ", VERILOG)[0]
 ELEMENT = re.findall(r"module (siliquant_broadcast_element_\w+) ", VERILOG)[0]
+
+
+READ = cache(transition.read_modules)
+
+
+@pytest.fixture(autouse=True)
+def equal_texts_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The generated array is the same in all tests."""
+    monkeypatch.setattr(array, "read_modules", READ)
 
 
 def module(name: str) -> str:
