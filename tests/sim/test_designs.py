@@ -23,7 +23,7 @@ def _one_thread() -> None:
 @pytest.mark.parametrize(
     ("model", "precision", "spec"),
     [
-        ("vit-mnist", EVEN, array(PaddedSpec(units=4, gating=True), 2, 2, 2)),
+        ("vit-mnist", EVEN, array(PaddedSpec(units=2, gating=True), 2, 2, 2)),
         ("swin-mnist", EVEN, array(SubwordSpec(units=2), 2, 2, 2, systolic=True)),
         ("sret-mnist", EVEN, array(BitBladeSpec(units=1), 2, 2, 2)),
         ("vit-mnist", ODD, array(BitSerialSpec(units=8), 2, 2, 2, systolic=True)),

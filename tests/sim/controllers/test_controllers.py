@@ -21,7 +21,7 @@ ARRAYS = (
     ArraySpec(mac=SMALL, rows=1, columns=1, activation_depth=5, weight_depth=7, result_depth=2),
     ArraySpec(mac=BitSerialSpec(units=2), rows=4, columns=2, architecture=Architecture.SYSTOLIC),
     ArraySpec(mac=BitFusionSpec(units=1), rows=2, columns=2, requant=ThresholdSpec(accumulator_width=32, groups=3)),
-    ArraySpec(mac=UniformSpec(lanes=2), rows=8, columns=3, drains=4, weight_depth=1 << 13, result_depth=1 << 16),
+    ArraySpec(mac=UniformSpec(lanes=16), rows=16, columns=16, drains=4, weight_depth=1 << 13, result_depth=1 << 16),
 )
 FAULTED = ArraySpec(
     mac=LoomSpec(units=1, maximum_bits=2), rows=7, columns=1, drains=3, architecture=Architecture.SYSTOLIC
