@@ -44,7 +44,9 @@ FOREIGN: dict[str, Callable[[], PreTrainedModel]] = {
     "Segformer": lambda: hf.SegformerForImageClassification(
         hf.SegformerConfig(num_attention_heads=[1, 1, 1, 1], **_STAGES)
     ),
-    "MobileViT": lambda: hf.MobileViTForImageClassification(hf.MobileViTConfig()),
+    "MobileViT": lambda: hf.MobileViTForImageClassification(
+        hf.MobileViTConfig(image_size=32, hidden_sizes=[8, 8, 8], neck_hidden_sizes=[8] * 7, num_attention_heads=2)
+    ),
     "ConvNeXt": lambda: hf.ConvNextForImageClassification(hf.ConvNextConfig(**_STAGES)),
     "ResNet": lambda: hf.ResNetForImageClassification(hf.ResNetConfig(embedding_size=8, **_STAGES)),
     "ELECTRA": lambda: hf.ElectraForSequenceClassification(hf.ElectraConfig(**_TEXTS)),
