@@ -18,10 +18,12 @@ from rtl.requant import LoadableSpec
 from rtl.spec.mac import MacSpec
 from tests.currentflow import needs_rows_of_this_flow
 
+ITEMS = items()
+
 
 def small(file: Path, kind: type) -> list[Item]:
     """The two smallest items of a file."""
-    found = [item for item in items() if item.file == file and isinstance(spec_of(item.design), kind)]
+    found = [item for item in ITEMS if item.file == file and isinstance(spec_of(item.design), kind)]
     return found[-2:]
 
 
