@@ -11,6 +11,7 @@ import pytest
 
 from siliquant.inputs.errors import InputError
 from tests.fuzz import campaign as campaigns
+from tests.fuzz import isolate
 from tests.fuzz.campaign import campaign
 from tests.fuzz.isolate import run_cases
 from tests.fuzz.lines import line_targets
@@ -61,7 +62,7 @@ def long_text() -> None:
         (lambda: {}["key"], "KeyError: 'key'"),
         (lambda: time.sleep(60), "no end within 2 s"),
         (crash, "the process ended with status 11"),
-        (lambda: bytearray(b"x") * (3 << 30), "more than 2147483648 bytes of memory"),
+        (lambda: bytearray(b"x") * (3 << 27), "more than 268435456 bytes of memory"),
         (long_text, "an error text of 1000 characters"),
     ],
     ids=["exception", "hang", "crash", "growth", "text"],
@@ -75,6 +76,8 @@ def test_a_planted_fault_is_found_and_its_input_made_small(
 ) -> None:
     monkeypatch.setattr(campaigns, "targets", lambda: [planted("\x1b[1m", do)])
     monkeypatch.setattr(campaigns, "line_targets", list)
+    assert isolate.GROWTH_BYTES == 2 << 30
+    monkeypatch.setattr(isolate, "GROWTH_BYTES", 1 << 28)  # a smaller bound takes less time to reach
     if "no end" in said:
         monkeypatch.setattr(campaigns, "_SECONDS", 2.0)
     monkeypatch.setattr(campaigns, "_SHRINKING", 2.0)
