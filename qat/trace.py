@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 
-from qat.models import SIZES, build, check_scores, is_decoder, is_preset, most_tokens, preset
+from qat.models import SIZES, build, check_scores, is_decoder, is_preset, most_tokens, preset, shapes_alone
 from qat.network import sample, trace
 from siliquant.commandline import called, run
 from siliquant.files import write_atomically
@@ -33,6 +33,7 @@ PROG = "qat.trace"
 FORMAT = "siliquant-workload 1"
 _TOKENS = 128
 _MOST_TOKENS = 1 << 16  # where a network says no most
+_MOST_SHAPES = 1 << 42  # parameters of a decoder, which takes no memory here
 
 
 def workload(
@@ -46,7 +47,9 @@ def workload(
     of them alone, with a cache of the others; logits are of the last token in both. Raises ValueError as `preset`, for
     a text longer than the positions, and for labels of a decoder or a phase of another network.
     """
-    found = preset(network)
+    found = preset(network, most_parameters=_MOST_SHAPES)
+    if not is_decoder(found.config):
+        found = preset(network)
     name, config = found.name, found.config
     most = most_tokens(config) or _MOST_TOKENS
     tokens = min(_TOKENS, most) if tokens is None else tokens
@@ -58,15 +61,15 @@ def workload(
     if phase is not None and not decoder:
         raise InputError(f"phase must not be given for {name}, which is no decoder")
     new = 1 if phase == "decode" else tokens
-    if not _takes_images(config):
-        check_scores(config.num_attention_heads, new, tokens)
+    if not _takes_images(config) and not decoder:
+        check_scores(config.num_attention_heads, tokens, tokens)
     if labels is None:
         labels = (1000 if _takes_images(config) else 2) if is_preset(network) else config.num_labels or 1
     torch.manual_seed(0)
-    model = build(network, num_labels=labels).eval()
+    model = (shapes_alone(config) if decoder else build(network, num_labels=labels)).eval()
     inputs = sample(model.config, new)
     if decoder:
-        del inputs["attention_mask"]  # of every token, and those in the cache are none of the inputs
+        inputs = {"input_ids": inputs["input_ids"].to(model.device)}  # a mask would be of those in the cache, too
     text = "input_ids" in inputs
     traced = trace(model, inputs, cached=tokens - new)
     phase = phase or ("prefill" if decoder else None)
@@ -156,7 +159,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _write(options.out, found)
         return
     made.only_with("a QONNX file", False, "--policy-out")
-    made.only_with("a network of texts", not _takes_images(preset(options.model).config), "--tokens")
+    network = preset(options.model, most_parameters=_MOST_SHAPES)
+    made.only_with("a network of texts", not _takes_images(network.config), "--tokens")
     found = workload(options.model, labels=labels, tokens=tokens, phase=options.phase)
     _write(options.out, found)
 

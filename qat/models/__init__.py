@@ -12,7 +12,7 @@ from .checkpoints import STRUCTURE, load_pretrained
 from .classes import described, from_config, model_classes, model_config
 from .decoders import check_decoder, is_decoder
 from .folders import read_config
-from .fresh import build, untrained
+from .fresh import build, shapes_alone, untrained
 from .limits import QUANT_METHOD, SIZES, check_scores, most_tokens, own_quantisation
 from .presets import is_preset, preset
 from .recognition import recognise, says_its_network
@@ -41,5 +41,6 @@ __all__ = [
     "read_config",
     "recognise",
     "says_its_network",
+    "shapes_alone",
     "untrained",
 ]

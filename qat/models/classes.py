@@ -24,7 +24,7 @@ from qat.files import quietly
 from siliquant.inputs import InputError, InputTypeError, short
 
 from .decoders import check_decoder
-from .limits import SIZES, check_parameters, check_sizes, describing
+from .limits import MOST_PARAMETERS, SIZES, check_parameters, check_sizes, describing
 from .sret import SReTForImageClassification
 
 __all__ = [
@@ -71,8 +71,12 @@ def model_classes() -> list[str]:
     return [each.__name__ for classes in _CLASSES.values() for each in classes]
 
 
-def config_from_dict(model: type[PreTrainedModel], values: Mapping[str, Any]) -> PreTrainedConfig:
-    """The configuration of a model class from what config.json holds.  ValueError for a value it cannot have."""
+def config_from_dict(
+    model: type[PreTrainedModel], values: Mapping[str, Any], most_parameters: int = MOST_PARAMETERS
+) -> PreTrainedConfig:
+    """The configuration of a model class from what config.json holds.  ValueError for a value it cannot have, and for
+    more parameters.
+    """
     kind = model.config_class
     if kind is None:
         raise InputTypeError(f"{model.__name__} must be a model class with a configuration class")
@@ -87,7 +91,7 @@ def config_from_dict(model: type[PreTrainedModel], values: Mapping[str, Any]) ->
     check_labels(config.num_labels)
     check_decoder(config)
     try:
-        check_parameters(model, config)
+        check_parameters(model, config, most_parameters)
     except (InputError, MemoryError):
         raise
     except Exception as error:

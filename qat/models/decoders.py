@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
 from transformers import PreTrainedConfig
 
 from siliquant.inputs import InputError, short
 
 __all__ = ["check_decoder", "is_decoder"]
 
-_ROTARY = frozenset({"rope_type", "rope_theta"})
+_ROTARY: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "default": (),
+        "linear": ("factor",),
+        "llama3": ("factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings"),
+    }
+)
+"""What kinds of rotary positions have beside their base, rope_theta."""
+_MOST = 1e12
 
 
 def is_decoder(config: PreTrainedConfig) -> bool:
@@ -17,21 +29,33 @@ def is_decoder(config: PreTrainedConfig) -> bool:
 
 
 def check_decoder(config: PreTrainedConfig) -> None:
-    """InputError for a decoder with something in it that is not known: another gate than SiLU, positions that are
-    scaled or rotate a part of a head; and for heads that cannot be shared.
+    """InputError for a decoder with something in it that is not known: another gate than SiLU, other rotary positions;
+    and for heads that cannot be shared.
     """
     if not is_decoder(config):
         return
     if config.hidden_act not in ("silu", "swish"):
         raise InputError(f"hidden_act of a decoder must be silu, not {short(config.hidden_act)}")
-    rotary = dict(config.rope_parameters or {})
-    if (kind := rotary.get("rope_type", "default")) != "default":
-        raise InputError(f"rope_type must be default, with positions as they are, not {short(kind)}")
-    if unknown := sorted(map(str, rotary.keys() - _ROTARY)):
-        raise InputError(f"rope_parameters must be rope_type and rope_theta, and none is called {short(unknown[0])}")
-    theta = rotary.get("rope_theta")
-    if not isinstance(theta, int | float) or isinstance(theta, bool) or not 1 < theta <= 1e12:
-        raise InputError(f"rope_theta must be a number above 1 and of at most 1e12, not {short(theta)}")
+    _check_rotary(dict(config.rope_parameters or {}))
     heads, shared = config.num_attention_heads, config.num_key_value_heads
     if heads % shared:
         raise InputError(f"num_attention_heads must be a multiple of num_key_value_heads, {shared}, not {heads}")
+
+
+def _check_rotary(found: dict[str, Any]) -> None:
+    """InputError unless frequencies are the same for every text, and all of a head is rotated by them."""
+    kind = found.get("rope_type", "default")
+    if not isinstance(kind, str) or kind not in _ROTARY:
+        raise InputError(f"rope_type must be one of {', '.join(_ROTARY)}, not {short(kind)}")
+    known = ("rope_theta", *_ROTARY[kind])
+    if unknown := sorted(map(str, found.keys() - {"rope_type", *known})):
+        raise InputError(
+            f"rope_parameters of {kind} must be {', '.join(known)}, and none is called {short(unknown[0])}"
+        )
+    for name in known:
+        value, least = found.get(name), 1 if name == "rope_theta" else 0
+        if not isinstance(value, int | float) or isinstance(value, bool) or not least < value <= _MOST:
+            raise InputError(f"{name} must be a number above {least} and of at most {_MOST:g}, not {short(value)}")
+    if kind == "llama3" and found["high_freq_factor"] <= found["low_freq_factor"]:
+        low, high = found["low_freq_factor"], found["high_freq_factor"]
+        raise InputError(f"high_freq_factor must be above low_freq_factor, {low}, not {high}")

@@ -11,6 +11,7 @@ from transformers import PreTrainedConfig, PreTrainedModel
 from siliquant.inputs import FileError, InputError, belongs, json_object, member, read_json, read_text, short
 
 from .classes import config_from_dict, described, model_class, model_classes
+from .limits import MOST_PARAMETERS
 
 __all__ = ["MOST_CONFIG_BYTES", "class_and_config", "folder_config", "is_timm", "read_config"]
 
@@ -20,10 +21,11 @@ MOST_RECORD_BYTES = 256 << 20
 """Bytes of the largest run.json: it names the images that were left out."""
 
 
-def folder_config(folder: Path) -> PreTrainedConfig | None:
+def folder_config(folder: Path, most_parameters: int = MOST_PARAMETERS) -> PreTrainedConfig | None:
     """The configuration of a Hugging Face folder or of a run, which names its class; None for a folder of timm.
 
-    InputError for one that cannot be used, and where there is neither file.
+    InputError for one that cannot be used, in a config.json for a network of more parameters, and where there is
+    neither file.
     """
     record = folder / "run.json"
     if record.exists() and not (folder / "config.json").exists():
@@ -32,7 +34,7 @@ def folder_config(folder: Path) -> PreTrainedConfig | None:
     values = read_config(folder / "config.json")
     if is_timm(values):
         return None
-    kind, config, is_classifier = class_and_config(folder, values)
+    kind, config, is_classifier = class_and_config(folder, values, most_parameters)
     named = (values.get("architectures") or [None])[0]
     bare = f"{kind.__name__.partition('For')[0]}Model"  # without a head, which it gets
     if named not in (None, bare) and not is_classifier:
@@ -46,7 +48,9 @@ def is_timm(values: Mapping[str, Any]) -> bool:
     return "model_type" not in values and isinstance(values.get("architecture"), str)
 
 
-def class_and_config(folder: Path, values: Mapping[str, Any]) -> tuple[type[PreTrainedModel], PreTrainedConfig, bool]:
+def class_and_config(
+    folder: Path, values: Mapping[str, Any], most_parameters: int = MOST_PARAMETERS
+) -> tuple[type[PreTrainedModel], PreTrainedConfig, bool]:
     """Class and configuration of what config.json holds, and whether it is a classifier."""
     architectures = values.get("architectures")
     if not isinstance(architectures, list | None) or not all(isinstance(each, str) for each in architectures or ()):
@@ -58,7 +62,7 @@ def class_and_config(folder: Path, values: Mapping[str, Any]) -> tuple[type[PreT
         is_classifier = architecture in {"DeiTForImageClassification", kind.__name__}
         if is_classifier:
             kind = model_class(str(values.get("model_type")), architecture)
-        config = config_from_dict(kind, values)
+        config = config_from_dict(kind, values, most_parameters)
         config.architectures = [kind.__name__]
     except InputError as error:
         raise InputError(f"{folder / 'config.json'} cannot be used: {error}") from error

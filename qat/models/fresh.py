@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import torch
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from .checkpoints import load_pretrained
 from .classes import check_labels, instance, model_class
 from .presets import preset
 
-__all__ = ["build", "untrained"]
+__all__ = ["build", "shapes_alone", "untrained"]
 
 
 def build(name: str, *, num_labels: int, image_size: int | None = None) -> PreTrainedModel:
@@ -32,3 +33,9 @@ def untrained(config: PreTrainedConfig, num_labels: int) -> PreTrainedModel:
     config.id2label, config.label2id = None, None
     config.num_labels = num_labels
     return instance(model_class(config.model_type, config.architectures[0] if config.architectures else None), config)
+
+
+def shapes_alone(config: PreTrainedConfig) -> PreTrainedModel:
+    """A model of that configuration on meta, in training mode: its tensors have shapes and take no memory."""
+    with torch.device("meta"):
+        return untrained(config, config.num_labels or 1)

@@ -138,15 +138,15 @@ def check_sizes(values: Mapping[str, Any]) -> None:
             raise InputError(f"{name} must have at most {SIZES['num_labels'][1]} entries, not {len(entries)}")
 
 
-def check_parameters(kind: type[PreTrainedModel], config: PreTrainedConfig) -> None:
-    """Makes the network without memory for its weights. Raises InputError for more than MOST_PARAMETERS, and for images
-    of too many patches; whatever the network itself says against its configuration passes.
+def check_parameters(kind: type[PreTrainedModel], config: PreTrainedConfig, most: int = MOST_PARAMETERS) -> None:
+    """Makes the network without memory for its weights. Raises InputError for more than ``most`` of them, and for
+    images of too many patches; whatever the network itself says against its configuration passes.
     """
     _check_patches(config)
     with torch.device("meta"):
         count = sum(parameter.numel() for parameter in kind(config).parameters())
-    if count > MOST_PARAMETERS:
-        raise InputError(f"the network must have at most {MOST_PARAMETERS} parameters, not {count}")
+    if count > most:
+        raise InputError(f"the network must have at most {most} parameters, not {count}")
 
 
 def check_scores(heads: int, queries: int, keys: int) -> None:

@@ -13,7 +13,7 @@ from qat.settings import PRESET_NAMES
 from siliquant.inputs import InputError, short
 
 from .folders import folder_config
-from .limits import check_sizes
+from .limits import MOST_PARAMETERS, check_sizes
 from .sret import SReTConfig
 
 __all__ = ["PRESET_NAMES", "Preset", "is_preset", "preset"]
@@ -35,17 +35,18 @@ def is_preset(text: str) -> bool:
     return text in _CONFIGS
 
 
-def preset(text: str, *, image_size: int | None = None) -> Preset:
+def preset(text: str, *, image_size: int | None = None, most_parameters: int = MOST_PARAMETERS) -> Preset:
     """The network that `--model` means, with a configuration of its own: a preset by name, or what a Hugging Face
     folder (its config.json; weights are not looked at) or a run (its run.json) describes, by the folder's name.
 
-    image_size: of images, in pixels, where it is not the network's own.  ValueError for what is neither lists the
+    image_size: of images, in pixels, where it is not the network's own. most_parameters: of a Hugging Face folder's
+    network.  ValueError for what is neither lists the
     names; InputError as `qat.models.folders.folder_config`.
     """
     if is_preset(text):
         name, config = text, _CONFIGS[text]()
     elif text and "\0" not in text and Path(text).is_dir():
-        name, found = Path(text).resolve().name, folder_config(Path(text))
+        name, found = Path(text).resolve().name, folder_config(Path(text), most_parameters)
         if found is None:
             raise InputError(f"{text} is a folder of timm, which does not describe its network: give its name instead")
         config = found

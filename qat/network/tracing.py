@@ -113,14 +113,17 @@ def trace(model: nn.Module, inputs: Mapping[str, Tensor], *, cached: int = 0) ->
     """Every GEMM call of ``model``, which must not be quantised yet, on ``inputs`` (one sample), in order of execution.
 
     cached: of a decoder, tokens whose keys and values are in its cache before these inputs; its last layer computes the
-    last token alone. The model is quantised in place; its numbers mean nothing afterwards. Raises ValueError as
-    quantize_model, and for a GEMM without a role.
+    last token alone, and it may be on meta, where it has shapes and no numbers. The model is quantised in place; its
+    numbers mean nothing afterwards. Raises ValueError as quantize_model, and for a GEMM without a role.
     """
     # One scale for the input of the output projection: the projection is then one GEMM, not one a head.
     scheme = Scheme(_BODY_BITS, _BODY_BITS, _ENDS_BITS, output_by_head=False, scale_start="mean")
     quantised = quantize_model(model, scheme, fit_weights=False)  # type: ignore[arg-type]
     for quantizer in quantizers(quantised).values():
-        quantizer.set_scale(torch.ones_like(quantizer.scale))
+        if quantizer.relative.is_meta:
+            quantizer.calibrated = True
+        else:
+            quantizer.set_scale(torch.ones_like(quantizer.scale))
     layers = gemms(quantised)
     feeding = _feeding(layers)
     found: list[TracedGemm] = []
@@ -158,7 +161,7 @@ def trace(model: nn.Module, inputs: Mapping[str, Tensor], *, cached: int = 0) ->
             )
         )
         shape = torch.broadcast_shapes(left.shape[:-2], right.shape[:-2])
-        return torch.zeros(*shape, left.shape[-2], right.shape[-2], dtype=torch.int64)
+        return torch.zeros(*shape, left.shape[-2], right.shape[-2], dtype=torch.int64, device=left.device)
 
     more: dict[str, Any] = {"past_key_values": cache_of_zeros(quantised, cached)} if cached else {}
     if is_decoder(quantised.config):

@@ -230,3 +230,17 @@ def test_a_decoder_goes_where_networks_go(tmp_path: Path, capsys: pytest.Capture
 def test_what_a_decoder_cannot_be_asked_for(given: list[str], message: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         main([*given, "--out", str(tmp_path / "x.json")])
+
+
+def test_a_decoder_is_listed_whatever_its_size(tmp_path: Path) -> None:
+    """Llama 3 with 8 billion parameters, of which none takes memory."""
+    sizes = {"hidden_size": 4096, "intermediate_size": 14336, "num_attention_heads": 32, "num_key_value_heads": 8,
+             "num_hidden_layers": 32, "vocab_size": 128256, "max_position_embeddings": 8192}  # fmt: skip
+    described = {"model_type": "llama", "architectures": ["LlamaForCausalLM"], "rope_theta": 500000.0, **sizes}
+    (tmp_path / "config.json").write_text(json.dumps(described))
+    found = workload(str(tmp_path), tokens=8192, phase="decode")
+    layer = 4096 * (2 * 4096 + 2 * 1024 + 3 * 14336) + 2 * 8192 * 4096
+    assert found["macs"] == 32 * layer + 4096 * 128256
+    assert found["config"]["num_key_value_heads"] == 8
+    with pytest.raises(ValueError, match=r"the network must have at most 1073741824 parameters, not 8030261248$"):
+        random_subject(str(tmp_path), Scheme(), 1)

@@ -44,6 +44,6 @@ def cache_of_zeros(model: PreTrainedModel, tokens: int) -> DynamicCache:
     """Keys and values of one sample of that many tokens, all 0: for shapes."""
     cache, config = DynamicCache(config=model.config), model.config
     for layer in range(config.num_hidden_layers):
-        zeros = torch.zeros(1, config.num_key_value_heads, tokens, config.head_dim)
+        zeros = torch.zeros(1, config.num_key_value_heads, tokens, config.head_dim, device=model.device)
         cache.update(zeros, zeros, layer)
     return cache

@@ -45,6 +45,8 @@ def _one_thread() -> Iterator[None]:
 
 def decoder(**changes: Any) -> LlamaForCausalLM:
     """At full precision, in evaluation, with nothing at 0 or 1."""
+    if isinstance(rotary := changes.get("rope_parameters"), tuple):
+        changes["rope_parameters"] = dict(rotary)
     sizes: dict[str, Any] = {
         "vocab_size": 50, "hidden_size": 24, "intermediate_size": 36, "num_hidden_layers": 2, "num_attention_heads": 4,
         "num_key_value_heads": 2, "max_position_embeddings": 64, "initializer_range": 0.3,
@@ -165,11 +167,27 @@ def test_float_functions_are_those_of_transformers(training: bool) -> None:
     found = SteadySoftmax().train(training)(scores)
     torch.testing.assert_close(found, F.softmax(scores, -1), rtol=1e-6, atol=1e-7)
     assert bool((found[scores == torch.finfo(torch.float32).min] == 0).all())
-    rotary = llama.LlamaRotaryEmbedding(LlamaConfig(hidden_size=64, num_attention_heads=4, rope_theta=5e5))
-    places = torch.tensor([[0, 1, 5, 1000], [7, 8, 9, 100_000]])
-    for ours, other in zip(SteadyRotary(rotary.inv_freq)(x, places), rotary(x, places), strict=True):
-        assert ours.shape == other.shape == (2, 4, 16)
-        torch.testing.assert_close(ours, other, rtol=1e-6, atol=1e-6)
+
+
+LLAMA3: dict[str, Any] = {
+    "rope_type": "llama3", "rope_theta": 5e5, "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+    "original_max_position_embeddings": 32,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [{"rope_type": "default", "rope_theta": 5e5}, {"rope_type": "linear", "rope_theta": 1e4, "factor": 4.0}, LLAMA3],
+)
+def test_angles_are_those_of_transformers(kind: dict[str, Any]) -> None:
+    model = quantised(Scheme(), rope_parameters=tuple(kind.items()))
+    theirs, ours = decoder(rope_parameters=kind).model.rotary_emb, model.get_submodule("model.rotary_emb")
+    assert isinstance(ours, SteadyRotary)
+    assert theirs.attention_scaling == 1
+    x, places = torch.zeros(2, 4, 24), torch.tensor([[0, 1, 5, 1000], [7, 8, 9, 100_000]])
+    for found, wanted in zip(ours(x, places), theirs(x, places), strict=True):
+        assert found.shape == wanted.shape == (2, 4, 6)
+        torch.testing.assert_close(found, wanted, rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("shared", [1, 2, 4])
@@ -393,10 +411,10 @@ def tied() -> LlamaForCausalLM:
     [
         (tied, Scheme(), TIED),
         (lambda: decoder(hidden_act="gelu"), Scheme(), "hidden_act of a decoder must be silu, not 'gelu'"),
-        (lambda: decoder(rope_parameters={"rope_type": "linear", "factor": 2.0, "rope_theta": 1e4}), Scheme(),
-         "rope_type must be default, with positions as they are, not 'linear'"),
+        (lambda: decoder(rope_parameters={"rope_type": "dynamic", "factor": 2.0, "rope_theta": 1e4}), Scheme(),
+         "rope_type must be one of default, linear, llama3, not 'dynamic'"),
         (lambda: decoder(rope_parameters={"rope_type": "default", "rope_theta": 1e4, "partial_rotary_factor": 0.5}),
-         Scheme(), "rope_parameters must be rope_type and rope_theta, and none is called 'partial_rotary_factor'"),
+         Scheme(), "rope_parameters of default must be rope_theta, and none is called 'partial_rotary_factor'"),
         (decoder, Scheme(query_key="reparameterised"), ROTATED),
         (decoder, Scheme(1, 1), ONE_BIT),
         (decoder, Scheme(overrides=(Override("*.scores", activation_bits=(2, 3, 4, 5)),)),
@@ -415,10 +433,16 @@ def test_what_is_not_known_is_refused(make: Callable[[], LlamaForCausalLM], sche
     ("changes", "message"),
     [
         (
-            {"rope_scaling": {"rope_type": "linear", "factor": 8.0}},
-            "rope_type must be default, with positions as they are, not 'linear'",
+            {"rope_scaling": {"rope_type": "yarn", "factor": 8.0}},
+            "rope_type must be one of default, linear, llama3, not 'yarn'",
         ),
-        ({"rope_theta": 0.5}, "rope_theta must be a number above 1 and of at most 1e12, not 0.5"),
+        ({"rope_scaling": {"rope_type": "linear", "factor": -1.0}},
+         "factor must be a number above 0 and of at most 1e+12, not -1.0"),
+        (
+            {"rope_scaling": LLAMA3 | {"high_freq_factor": 1.0}},
+            "high_freq_factor must be above low_freq_factor, 1.0, not 1.0",
+        ),
+        ({"rope_theta": 0.5}, "rope_theta must be a number above 1 and of at most 1e+12, not 0.5"),
         ({"num_key_value_heads": 3}, "num_attention_heads must be a multiple of num_key_value_heads, 3, not 4"),
         ({"num_key_value_heads": 0}, "num_key_value_heads must be from 1 to 1024, not 0"),
         ({"head_dim": 1 << 15}, "head_dim must be from 1 to 16384, not 32768"),
