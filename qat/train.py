@@ -121,8 +121,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
         run_training(options, group, resume=resume, console=Console(stderr=True))
 
 
-def run_training(options: Options, group: Processes, *, resume: bool, console: Console) -> list[dict[str, Any]]:
+def run_training(
+    options: Options,
+    group: Processes,
+    *,
+    resume: bool,
+    console: Console,
+    adapt: Callable[[PreTrainedModel], None] | None = None,
+) -> list[dict[str, Any]]:
     """Trains as `options` say, writes the run folder, prints the result; returns the history, one record an epoch.
+
+    adapt: changes the quantised network before it is trained, as a study does that compares other quantisers.
 
     Raises ValueError for data, checkpoints and stores that do not fit together; the folder keeps what it has.
     """
@@ -142,6 +151,8 @@ def run_training(options: Options, group: Processes, *, resume: bool, console: C
     teacher = _teacher(options, wanted, model, data, group, console)
     store = _store(options, data)
     scheme = _quantised(options, model, data, fresh=state is None)
+    if adapt is not None:
+        adapt(model)
     if state is not None:
         load_state(model, state["model"], _state_file(options))
     elif group.rank == 0:

@@ -15,7 +15,8 @@ __all__ = ["Experiment", "command", "finished", "folders"]
 
 _LAST: Mapping[str, str] = MappingProxyType({"qat.softlabels": "manifest.json", "qat.analyse": "sensitivity.json"})
 """What is in a folder that is finished, of commands that write several files."""
-_SEEDED = frozenset({"qat.train", *_LAST})
+_TRAINS = frozenset({"qat.train", "benchmarks.brevitas_reference"})
+_SEEDED = frozenset({*_TRAINS, *_LAST})
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,16 @@ class Experiment:
         """Experiments that must be finished before."""
         return frozenset((*self.after, *(judge for _, judge in self.rates)))
 
+    @property
+    def trains(self) -> bool:
+        """Whether it makes a run folder as qat.train does."""
+        return self.module in _TRAINS
+
+    @property
+    def resumes(self) -> bool:
+        """Whether a run that was cut off goes on; others begin anew."""
+        return self.module == "qat.train"
+
 
 def folders(experiment: Experiment) -> list[str]:
     """Names of the folders of its runs; the first seed has the bare name."""
@@ -60,8 +71,8 @@ def command(experiment: Experiment, seed: int, runs: Path, places: Mapping[str, 
     """What is run for one seed, in ``runs``; ``places`` has what else stands in braces."""
     arguments = [argument.format(runs=runs, seed=_suffix(seed), **places) for argument in experiment.arguments]
     out = runs / folders(experiment)[seed]
-    resume = ["--resume"] if (out / "run.json").exists() else []
-    threads = ["--threads", "1"] if experiment.module == "qat.train" else []
+    resume = ["--resume"] if experiment.resumes and (out / "run.json").exists() else []
+    threads = ["--threads", "1"] if experiment.trains else []
     seeded = ["--seed", str(seed)] if experiment.module in _SEEDED else []
     own = [*seeded, "--out", str(out / experiment.file if experiment.file else out), *resume]
     return [sys.executable, "-m", experiment.module, *arguments, *threads, *own]
@@ -72,7 +83,7 @@ def finished(experiment: Experiment, seed: int, runs: Path) -> bool:
     used).
     """
     folder = runs / folders(experiment)[seed]
-    if experiment.module != "qat.train":
+    if not experiment.trains:
         return (folder / (experiment.file or _LAST[experiment.module])).exists()
     try:
         epochs = json.loads((folder / "run.json").read_text())["options"]["epochs"]

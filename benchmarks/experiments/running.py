@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -57,6 +58,8 @@ def _run_one(experiment: Experiment, seed: int, runs: Path, places: Mapping[str,
     """Runs one command unless it is finished; returns what it complained of."""
     name = folders(experiment)[seed]
     if not finished(experiment, seed, runs):
+        if experiment.trains and not experiment.resumes:
+            shutil.rmtree(runs / name, ignore_errors=True)
         log = runs / "logs" / f"{name}.txt"
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("a") as stream:

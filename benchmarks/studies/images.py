@@ -69,10 +69,12 @@ def judged(
     judges = tuple((rate, f"cifar10-val-{stem}-{rate}") for rate in RATES)
     for rate, judge in judges:
         arguments, needs = _student("val-", method, widths, rate), (*_needs("val-", method), *after)
-        yield Experiment(judge, f"{_STUDY}-validation", f"{title}, {rate}", arguments, after=needs)
+        yield Experiment(
+            judge, f"{_STUDY}-validation", f"{title}, {rate}", arguments, after=needs, module=method.module
+        )  # fmt: skip
     yield Experiment(
         f"cifar10-{stem}", _STUDY, title, _student("", method, widths, "{rate}"), seeds,
-        (*_needs("", method), *after), rates=judges,
+        (*_needs("", method), *after), method.module, rates=judges,
     )  # fmt: skip
 
 

@@ -21,12 +21,13 @@ _OURS = (
 @dataclass(frozen=True)
 class Method:
     """A set of options. title: as tables call it. arguments: of qat.train; ``{soft}`` stands for the store of soft
-    labels. remedy: whether it is of the paper: these are trained at all widths, others at 2 bits.
+    labels. remedy: whether it is of the paper: these are trained at all widths, others at 2 bits. module: what trains.
     """
 
     title: str
     arguments: tuple[str, ...]
     remedy: bool = True
+    module: str = "qat.train"
 
     @property
     def distils(self) -> bool:
@@ -57,6 +58,7 @@ METHODS: Mapping[str, Method] = MappingProxyType(
             (*_OURS, "--rotate", "values", "--rotate", "queries", "--rotate", "residual"),
             remedy=False,
         ),
+        "brevitas": Method("Brevitas, learned scales", _OURS, remedy=False, module="benchmarks.brevitas_reference"),
     }
 )
 """By short name, in the order of tables; those with + are LSQ with our starts and steps and what is said."""
