@@ -45,6 +45,12 @@ TEMPORARY_HERE: Mapping[str, str] = {"TMPDIR": ".", "TMP": ".", "TEMP": "."}
 reaches the shells that some start, and what they leave goes with the folder."""
 _WATCHER = Path(__file__).with_name("watcher.py")
 _NO_MODULE = re.compile(r"^ModuleNotFoundError: No module named '([\w.]+)'$", re.MULTILINE)
+_KILLED_INSIDE = re.compile(
+    r"^.*(?:Killed signal terminated program|terminated with signal \d+|unable to execute command: Killed|"
+    r"\*\*\* \[.*\] (?:Killed|Error 137)).*$",
+    re.MULTILINE,
+)
+"""What gcc, its linker, clang and make say where a program was killed that they had started."""
 _SHADOWS = Path(__file__).resolve().with_name("shadows.py")
 
 
@@ -109,7 +115,8 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     """Runs a program to its end; when that takes longer than ``timeout`` seconds, or this process is interrupted, it
     and all that it started are killed. Raises OSError, OutOfTimeError, and EndedBySignalError where it was killed or
-    crashed: what it left is no answer then; PackageMissing where a module of ours lacks one.
+    crashed, or says so of a program that it had started: what it left is no answer then; PackageMissing where a module
+    of ours lacks one.
     """
     with start(command, cwd=cwd, env=env, stdin=stdin, stdout=stdout, stderr=stderr) as process:
         try:
@@ -124,6 +131,9 @@ def run(
         raise EndedBySignalError(
             _how_it_ended(command, process.returncode, (said if stderr == subprocess.STDOUT else complaints) or "")
         )
+    inside = _KILLED_INSIDE.search(f"{complaints or ''}\n{said or ''}") if process.returncode else None
+    if inside is not None:
+        raise EndedBySignalError(f"{_named(command)} failed: {inside[0].strip()[-200:]}")
     missing = _NO_MODULE.search(complaints or said or "") if process.returncode else None
     if missing is not None and str(_SHADOWS) in map(str, command):
         package = missing_package(ModuleNotFoundError(name=missing[1]))

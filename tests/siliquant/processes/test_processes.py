@@ -190,6 +190,29 @@ def test_what_a_program_left_that_was_killed_is_no_answer(signal_name: str, said
     assert str(caught.value) == said
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "gcc: fatal error: Killed signal terminated program cc1",
+        "collect2: fatal error: ld terminated with signal 9 [Killed]",
+        "clang: error: unable to execute command: Killed",
+        "make: *** [Vtop.mk:12: Vtop.o] Error 137",
+    ],
+)
+def test_a_program_that_lost_what_it_had_started_gives_no_answer(said: str) -> None:
+    with pytest.raises(processes.EndedBySignalError) as caught:
+        processes.run(["sh", "-c", f"echo first >&2; echo '{said}' >&2; echo last >&2; exit 1"])
+    assert str(caught.value) == f"sh failed: {said}"
+    assert processes.run(["sh", "-c", f"echo '{said}' >&2"]).returncode == 0  # it went on without
+    assert processes.run(["sh", "-c", "echo 'make: *** [x] Error 1' >&2; exit 2"]).returncode == 2
+
+
+def test_make_says_that_a_command_was_killed(tmp_path: Path) -> None:
+    (tmp_path / "Makefile").write_text("all:\n\tkill -KILL $$$$\n")
+    with pytest.raises(processes.EndedBySignalError, match=r"^make failed: make: \*\*\* \[Makefile:2: all\] Killed$"):
+        processes.run(["make"], cwd=tmp_path, env={**os.environ, "LC_ALL": "C"})
+
+
 def test_a_module_of_ours_that_lacks_a_package_says_which(tmp_path: Path) -> None:
     (tmp_path / "lacks.py").write_text("import no_such_package.part\n")
     with pytest.raises(ToolError, match=r"^this needs the package no_such_package, which is not installed: make setup"):
