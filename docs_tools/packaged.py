@@ -63,7 +63,7 @@ from siliquant.inputs import InputError
 
 from .commands import ROOT, printed_and_written
 
-__all__ = ["Item", "differences", "items", "main", "parser", "spec_of", "stale"]
+__all__ = ["Item", "differences", "items", "lacking", "main", "parser", "spec_of", "stale"]
 
 PROG = "docs_tools.packaged"
 FLOW_STAMP = "flow.json"
@@ -120,13 +120,16 @@ def differences(item: Item) -> list[str]:
 
 def recount(path: Path, jobs: int) -> None:
     """Writes a file of features with every entry counted anew, that of the comparison with all that it asks for and no
-    more.
+    more, that of the calibration with the periods by the models that there are now.
     """
     names = {design: list(held) for design, held in _features(path).items()}
     if path == PACKAGED_FEATURES[0]:
         names = _wanted()
         for design, looked in _looked().items():
             names[design] = [*names.get(design, ()), *looked]
+    else:
+        for design, asked in _calibrated().items():
+            names[design] = [*names.get(design, ()), *asked]
     made: dict[str, dict[str, Any]] = {}
     for outcome in local(jobs)(_recounted, [Item(path, design, json.dumps(held)) for design, held in names.items()]):
         if outcome.result is None:
@@ -238,7 +241,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     jobs = read_jobs(options.jobs)
     lines = list(_checked(items(), jobs))
     lines += [
-        f"{Item(PACKAGED_FEATURES[0], design, '')} lacks {'; '.join(names)}" for design, names in _lacking().items()
+        f"{Item(path, design, '')} lacks {'; '.join(names)}"
+        for path, wanted in zip(PACKAGED_FEATURES, (_wanted(), _calibrated()), strict=True)
+        for design, names in lacking(path, wanted).items()
     ]
     if not is_flow_stamped():
         lines += _resynthesised(jobs)
@@ -299,13 +304,11 @@ def _size(spec: Spec) -> int:
     return sum(port.width for port in spec.ports)
 
 
-def _lacking() -> dict[str, list[str]]:
-    """What the comparison asks for and its file of features has not, by design."""
-    kept = _features(PACKAGED_FEATURES[0])
-    found = {
-        design: [name for name in names if name not in kept.get(design, {})] for design, names in _wanted().items()
-    }
-    return {design: lacking for design, lacking in found.items() if lacking}
+def lacking(path: Path, wanted: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:
+    """What is asked for of designs and their file of features has not, by design."""
+    kept = _features(path)
+    found = {design: [name for name in names if name not in kept.get(design, {})] for design, names in wanted.items()}
+    return {design: names for design, names in found.items() if names}
 
 
 def _wanted() -> dict[str, list[str]]:
@@ -315,6 +318,18 @@ def _wanted() -> dict[str, list[str]]:
         names = [transitions_name(StreamPlan(precision)) for precision in entry.question.precisions]
         found.setdefault(named(entry.spec.design, entry.spec.parameters), []).extend(names)
     return found
+
+
+def _calibrated() -> dict[str, list[str]]:
+    """The periods that the cost models ask for of the designs of the tables that they were fitted to, by design."""
+    found: dict[str, dict[str, None]] = {}
+    for library in known_models():
+        delays = load_model(library).coefficients
+        for spec in packaged_calibration(library).specs():
+            mac, reach = (spec.mac, reach_of(spec)) if isinstance(spec, CoreSpec) else (spec, ALONE)
+            name = periods_name(delays.relaxed_ns, delays.fastest_ns, reach)
+            found.setdefault(named(mac.design, mac.parameters), {})[name] = None
+    return {design: list(names) for design, names in found.items()}
 
 
 def _looked() -> dict[str, list[str]]:

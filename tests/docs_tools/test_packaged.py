@@ -50,6 +50,14 @@ def test_everything_packaged_is_looked_at() -> None:
     assert all(design_name(spec_of(item.design)) == item.design for item in found)
 
 
+def test_calibrations_have_the_periods_by_the_models_that_there_are_now() -> None:
+    path = PACKAGED_FEATURES[1]
+    wanted = packaged._calibrated()
+    assert packaged.lacking(path, wanted) == {}, "a new model: run python -m docs_tools.packaged --recount"
+    design = next(iter(wanted))
+    assert packaged.lacking(path, {design: [*wanted[design], "periods, new"]}) == {design: ["periods, new"]}
+
+
 @pytest.mark.parametrize("item", SAMPLE, ids=str)
 def test_a_sample_is_made_anew(item: Item) -> None:
     assert differences(item) == []
