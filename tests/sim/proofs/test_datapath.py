@@ -20,6 +20,7 @@ from rtl.mac import (
 )
 from rtl.mac.scalable import ScalableSpec
 from rtl.spec import MacSpec
+from sim.mac.cases import pair_cycles, variants, with_size
 from sim.proofs import ProofError, prove_datapath
 from tests.rtl.own.powers import PowersSpec
 from tests.sim.proofs.faults import differs, mutants
@@ -57,6 +58,20 @@ def test_every_set_of_widths_is_proved(design: type[ScalableSpec]) -> None:
     for widths in (sets for count in (2, 3, 4) for sets in combinations((8, 4, 2, 1), count)):
         spec = design(widths=widths, units=1, reduction_length=1 << 17)
         assert prove_datapath(spec).precisions == len(spec.precisions)
+
+
+PARALLEL = [design for design in DESIGNS if design not in (BitSerialSpec, LoomSpec, XnorSpec)]
+
+
+@pytest.mark.parametrize("design", PARALLEL, ids=lambda design: str(design.design))
+def test_units_whose_pairs_take_long_to_simulate_are_proved(design: type[MacSpec]) -> None:
+    """Of each design one of these is simulated with every pair (sim/mac/cases.py). Serial ones see single bits: their
+    kinds above are proved.
+    """
+    for spec in (with_size(variant, 1) for variant in variants(design)):
+        if pair_cycles(spec) >= 1 << 15:
+            for form in spec.forms:
+                assert prove_datapath(form).precisions == len(form.precisions)
 
 
 def test_sizes_that_no_solver_reaches_are_proved() -> None:
