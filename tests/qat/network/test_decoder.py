@@ -260,6 +260,7 @@ def test_codes_behind_values_and_context_are_those_of_the_requantisation() -> No
             (found,) = sums[edge.source]
             ours = edge.codes(found.chunk(2, -1)[edge.part].flatten(0, 1).numpy())
             for head in (2 * edge.part, 2 * edge.part + 1):
+                assert codes[edge.consumer][head].right_bits == edge.bits
                 right = codes[edge.consumer][head].right  # [batch, features, tokens]
                 assert (ours == right.transpose(1, 2).flatten(0, 1).numpy()).all()
         else:
