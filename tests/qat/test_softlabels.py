@@ -429,7 +429,7 @@ class TinyClassifier(torch.nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.config = type("Config", (), {"num_labels": 10, "image_size": 8, "num_channels": 1})()
+        self.config = type("Config", (), {"model_type": "vit", "num_labels": 10, "image_size": 8, "num_channels": 1})()
         self.linear = torch.nn.Linear(64, 10)
 
     def forward(self, pixel_values: Tensor) -> Any:
