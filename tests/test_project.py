@@ -56,9 +56,15 @@ def test_every_dependency_says_why(requirement: str) -> None:
         assert re.search(r'",\s+# \w.{10,}', line), f"no reason beside it: {line.strip()}"
 
 
+FREE = {"triton"}  # each build of torch for CUDA demands one exact version: a second pin could only contradict it
+
+
 @pytest.mark.parametrize("requirement", requirements())
 def test_the_constraints_satisfy_the_ranges(requirement: str) -> None:
     parsed = Requirement(requirement)
+    if parsed.name in FREE:
+        assert parsed.name not in pins()
+        return
     version = pins().get(canonicalize_name(parsed.name))
     assert version, f"{parsed.name} is not in constraints.txt"
     assert parsed.specifier.contains(version), f"constraints.txt has {parsed.name} {version}, which {parsed} leaves out"

@@ -7,19 +7,21 @@
     dy/doffset = 0 there, 1 outside
 
 The test is on v, not on the rounded code.  Rounding is half to even.  Scales, offsets and bounds hold one value for
-each group of a `Layout`.  For float32 on the CPU a compiled kernel does it in one pass; the same operations in PyTorch,
-with the same bits as result, do it for every other dtype, device and kind of tensor. `qat.quantisers.operators` makes
-one differentiable operation of it.
+each group of a `Layout`.  For float32 a compiled kernel does it in one pass, in C on the CPU, in Triton on CUDA; the
+same operations in PyTorch, with the same bits as result, do it for every other dtype, device and kind of tensor.
+`qat.quantisers.operators` makes one differentiable operation of it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from qat.quantisers import cuda
 from qat.quantisers.native import kernels
 from siliquant.inputs import InputError
 
@@ -30,6 +32,7 @@ __all__ = [
     "Operands",
     "codes",
     "dense",
+    "fused",
     "gradient_factor",
     "learned_backward",
     "learned_forward",
@@ -65,6 +68,58 @@ class Operands(NamedTuple):
 def native(tensors: Iterable[Tensor | None]) -> bool:
     """Whether the compiled kernels take all of these, which is the case for float32 on the CPU."""
     return kernels.serves(tensors)
+
+
+def fused(tensors: Iterable[Tensor | None]) -> bool:
+    """Whether the kernels of CUDA take all of these: float32 on a GPU on which they gave the bits of PyTorch."""
+    given = [tensor for tensor in tensors if tensor is not None]
+    return cuda.serves(given) and _agree(given[0].device)
+
+
+@cache
+def _agree(device: torch.device) -> bool:
+    return cuda.try_out(device, differences)
+
+
+def differences(device: torch.device) -> str:
+    """Runs the kernels of CUDA on some values, with ties, bounds and what is no number, and says which differ from
+    those of PyTorch's operations; nothing if none does.
+    """
+    from qat.quantisers.cuda import kernels as triton
+
+    layout = Layout(3, 7, 193)
+    draw = torch.Generator().manual_seed(0)
+    for name, made in (
+        ("random values", torch.randn(layout, generator=draw)),
+        ("multiples of a half", _quarters(layout)),
+    ):
+        bits = torch.arange(2, 9, device=device)
+        x, grad = made.to(device), torch.randn(layout, generator=draw).to(device)
+        low, high = -(2.0 ** (bits - 1)), 2.0 ** (bits - 1) - 1
+        start = torch.full((7,), 0.5, device=device) if name != "random values" else 0.3 / bits
+        operands = Operands(torch.ones_like(start), start, 0.5 * torch.ones_like(start), low, high)
+        values = triton.learned_quantize(x, *operands[:5], layout, RELATIVE_FLOOR)
+        grad_x, _, _ = triton.learned_quantize_backward(x, grad, *operands, layout, RELATIVE_FLOOR)
+        wanted = lsq_forward(x, operands.scale, *operands[2:5], layout)
+        wanted_x, _, _ = lsq_backward(x, grad, operands.scale, *operands[2:5], layout)
+        if not _same_bits(values, wanted):
+            return f"values of {name} are not those of PyTorch"
+        if not _same_bits(grad_x, wanted_x):
+            return f"gradients of {name} are not those of PyTorch"
+    return ""
+
+
+def _quarters(layout: Layout) -> Tensor:
+    count = layout.outer * layout.groups * layout.inner
+    values = (torch.arange(count, dtype=torch.float32) % 601 - 300) / 4
+    values[:3] = torch.tensor([float("nan"), float("inf"), -float("inf")])
+    return values.view(layout)
+
+
+def _same_bits(ours: Tensor, theirs: Tensor) -> bool:
+    """NaN is NaN, whatever its payload."""
+    same = (ours.view(torch.int32) == theirs.view(torch.int32)) | (ours.isnan() & theirs.isnan())
+    return bool(same.all())
 
 
 def _grouped(x: Tensor, layout: Layout) -> Tensor:
@@ -128,6 +183,10 @@ def learned_forward(x: Tensor, operands: Operands, layout: Layout) -> Tensor:
     relative, start, offset, low, high, *_ = operands
     if native((x, relative, start, offset, low, high)):
         return kernels.learned_quantize(x, relative, start, offset, low, high, layout, RELATIVE_FLOOR)
+    if fused((x, relative, start, offset, low, high)):
+        from qat.quantisers.cuda import kernels as triton
+
+        return triton.learned_quantize(x, relative, start, offset, low, high, layout, RELATIVE_FLOOR)
     return lsq_forward(x, operands.scale, offset, low, high, layout)
 
 
@@ -139,6 +198,10 @@ def learned_backward(
     grad = grad.contiguous()
     if native((x, grad, relative, start, offset, low, high, size)):
         return kernels.learned_quantize_backward(x, grad, *operands, layout, RELATIVE_FLOOR)
+    if fused((x, grad, relative, start, offset, low, high, size)):
+        from qat.quantisers.cuda import kernels as triton
+
+        return triton.learned_quantize_backward(x, grad, *operands, layout, RELATIVE_FLOOR)
     grad_x, grad_scale, grad_offset = lsq_backward(x, grad, operands.scale, offset, low, high, layout)
     factor = gradient_factor(x, high, layout, size, of_x)
     if factor is not None:

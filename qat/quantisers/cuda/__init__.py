@@ -1,0 +1,10 @@
+"""Kernels in Triton for learned quantisers on CUDA: one pass forward, one backward. Triton is loaded where they run.
+
+``device`` says which tensors they take, ``kernels`` are they.
+"""
+
+from __future__ import annotations
+
+from .device import available, serves, try_out
+
+__all__ = ["available", "serves", "try_out"]
