@@ -41,6 +41,7 @@ from .accuracy import evaluate, inputs_of
 from .averaging import Average
 from .distributed import Processes
 from .mixing import mix_weight, mixed, mixed_cross_entropy, shown_labels
+from .readings import Readings
 from .softlabels import replay
 
 __all__ = ["Training", "calibration_inputs", "steps_per_epoch", "train"]
@@ -66,6 +67,7 @@ class Training:
 
     def __post_init__(self) -> None:
         options = self.options
+        self.readings = Readings(self.processes.device)
         groups = _parameter_groups(self.model, options)
         self.optimizer = torch.optim.AdamW([g for g in groups if g["params"]], lr=options.lr, fused=True)
         self.average = None if options.ema is None else Average(self.model, options.ema)
@@ -104,7 +106,11 @@ class Training:
         return worker_count(self.data.train, self.options.workers, self.processes.device, self.processes.beside)
 
     def save(self, path: Path) -> None:
-        """Everything that `load` needs, in one file that torch.load reads with weights_only."""
+        """Everything that `load` needs, in one file that torch.load reads with weights_only.
+
+        ValueError where a loss or gradient of a step before was not finite: nothing is saved then.
+        """
+        self.readings.settle()
         state: dict[str, Any] = {
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -158,6 +164,7 @@ class Training:
     def finish_epoch(self, seconds: float, samples: int) -> dict[str, Any]:
         """Evaluates and sums up; the same record in every process.  ValueError when the loss is not finite."""
         processes, options = self.processes, self.options
+        self.readings.settle()
         result = evaluate(
             self.evaluated,
             self.data,
@@ -211,7 +218,7 @@ def train(
 
     `save` is called after each epoch and every `checkpoint_minutes`, on rank 0; `report` after each step, with
     the samples per second of this process.
-    ValueError when a loss or the gradient is not finite: nothing is saved then.
+    ValueError when a loss or the gradient is not finite, on CUDA some steps later: nothing is saved then.
     """
     options, processes = training.options, training.processes
     device = processes.device
@@ -324,7 +331,9 @@ def _take_step(
     # Dropout, drop path and the like: the same at this step whatever came before.
     seeds = np.random.SeedSequence([options.seed, training.epoch, training.step, training.processes.rank])
     torch.manual_seed(int(seeds.generate_state(1, np.uint64)[0] >> 1))
-    labels = torch.from_numpy(np.asarray(training.data.train.labels)[indices]).to(device)
+    labels = _moved(torch.from_numpy(np.asarray(training.data.train.labels)[indices]), device)
+    if probabilities is not None:
+        probabilities = _moved(probabilities, device)
     weight = mix_weight(options.mixup, options.seed, training.epoch, training.step)
     annealing = training.annealing(training.step)
     for product in training.products:
@@ -337,14 +346,14 @@ def _take_step(
         strength = regulariser_weight(options.obr, progress)
         if strength:
             loss = loss + strength * bin_regulariser(training.weights.values(), options.obr_max_bits)
-    value = float(loss.detach())
-    _check_finite("loss", value, training)
+    readings = training.readings
+    readings.take(loss, _finite("loss", training))
     training.optimizer.zero_grad(set_to_none=True)
     loss.backward()
     if annealing is not None:
         annealing.hold()
     norm = nn.utils.clip_grad_norm_(training.model.parameters(), options.clip or math.inf)
-    _check_finite("norm of the gradient", float(norm), training)
+    readings.take(norm, _finite("norm of the gradient", training))
     training.optimizer.step()
     if annealing is not None:
         annealing.put_back()
@@ -357,10 +366,17 @@ def _take_step(
             training.freezer.update(training.tracker.frequency)
     if training.average is not None:
         training.average.update(training.model)
-    training.sums["loss"] += value * len(indices)
+    readings.take(loss, _added(training.sums, "loss", len(indices)))
     training.sums["samples"] += len(indices)
     if not labels.is_floating_point():
-        training.sums["correct"] += int((logits.argmax(-1) == shown_labels(labels, weight)).sum())
+        correct = (logits.argmax(-1) == shown_labels(labels, weight)).sum()
+        readings.take(correct, _added(training.sums, "correct", 1))
+    readings.end_step()
+
+
+def _moved(tensor: Tensor, device: torch.device) -> Tensor:
+    """On the device; CUDA copies from pinned memory while this process goes on."""
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
 def _mixed_inputs(inputs: dict[str, Tensor], weight: float) -> dict[str, Tensor]:
@@ -369,12 +385,35 @@ def _mixed_inputs(inputs: dict[str, Tensor], weight: float) -> dict[str, Tensor]
     return {**inputs, "pixel_values": mixed(inputs["pixel_values"], weight)}
 
 
-def _check_finite(what: str, value: float, training: Training) -> None:
-    if not math.isfinite(value):
-        raise InputError(
-            f"the {what} must stay finite, but is {value} {_when(training)}; "
-            "the last checkpoint is kept: try a lower lr or clip"
-        )
+def _added(sums: dict[str, float], name: str, samples: int) -> Callable[[float], None]:
+    def add(value: float) -> None:
+        sums[name] += value * samples
+
+    return add
+
+
+def _finite(what: str, training: Training) -> Callable[[float], None]:
+    """Raises InputError, with the step of now, for a number that is not finite."""
+    when = _when(training)
+
+    def check(value: float) -> None:
+        if not math.isfinite(value):
+            raise InputError(
+                f"the {what} must stay finite, but is {value} {when}; "
+                "the last checkpoint is kept: try a lower lr or clip"
+            )
+
+    return check
+
+
+def _teacher_finite(training: Training) -> Callable[[float], None]:
+    when = _when(training)
+
+    def check(finite: float) -> None:
+        if not finite:
+            raise InputError(f"the outputs of the teacher must be finite numbers, but are not {when}")
+
+    return check
 
 
 def _when(training: Training) -> str:
@@ -395,15 +434,14 @@ def _loss(
     outputs = network(**inputs, output_hidden_states=True, output_attentions=True) if layers else network(**inputs)
     logits: Tensor = outputs.logits
     if probabilities is not None:
-        return soft_cross_entropy(logits, probabilities.to(logits.device)), logits
+        return soft_cross_entropy(logits, probabilities), logits
     if teacher is None:
         if labels.is_floating_point():
             return F.mse_loss(logits.float()[:, 0], labels), logits
         return mixed_cross_entropy(logits.float(), labels, weight, training.options.label_smoothing), logits
     with torch.no_grad():
         theirs = teacher(**inputs, output_hidden_states=layers, output_attentions=layers)
-    if not bool(theirs.logits.isfinite().all()):
-        raise InputError(f"the outputs of the teacher must be finite numbers, but are not {_when(training)}")
+    training.readings.take(theirs.logits.isfinite().all(), _teacher_finite(training))
     if labels.is_floating_point():
         loss = F.mse_loss(logits.float(), theirs.logits.float())
     else:

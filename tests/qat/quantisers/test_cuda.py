@@ -139,7 +139,8 @@ def drawn(layout: Layout, seed: int, *, signed: bool, offset: bool, size: str, e
         v = (torch.rand(layout, generator=draw) * _row(span)).floor() / 4 + _row(low) - 2
         x = v * _row(scale) + _row(moved)
         odd = torch.randint(0, 40, layout, generator=draw)
-        for at, value in enumerate([NAN, INF, -INF, -0.0, 0.0, 1e-42, 3e38]):
+        large = 1e30 if size == "norm" else 3e38  # the norm of a group must fit float32, as in PyTorch
+        for at, value in enumerate([NAN, INF, -INF, -0.0, 0.0, 1e-42, large]):
             x = torch.where(odd == at, value, x)
     grad = torch.randn(layout, generator=draw)
     sizes = torch.rand(groups, generator=draw) * 50 if size == "given" else None
