@@ -21,10 +21,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from qat.quantisers import cuda
 from qat.quantisers.native import kernels
 from siliquant.inputs import InputError
 
+from . import cuda
 from .granularity import Layout
 
 __all__ = [
@@ -85,13 +85,12 @@ def differences(device: torch.device) -> str:
     """Runs the kernels of CUDA on some values, with ties, bounds and what is no number, and says which differ from
     those of PyTorch's operations; nothing if none does.
     """
-    from qat.quantisers.cuda import kernels as triton
-
+    triton = cuda.loaded()
     layout = Layout(3, 7, 193)
     draw = torch.Generator().manual_seed(0)
     for name, made in (
         ("random values", torch.randn(layout, generator=draw)),
-        ("multiples of a half", _quarters(layout)),
+        ("multiples of a quarter", _quarters(layout)),
     ):
         bits = torch.arange(2, 9, device=device)
         x, grad = made.to(device), torch.randn(layout, generator=draw).to(device)
@@ -184,9 +183,7 @@ def learned_forward(x: Tensor, operands: Operands, layout: Layout) -> Tensor:
     if native((x, relative, start, offset, low, high)):
         return kernels.learned_quantize(x, relative, start, offset, low, high, layout, RELATIVE_FLOOR)
     if fused((x, relative, start, offset, low, high)):
-        from qat.quantisers.cuda import kernels as triton
-
-        return triton.learned_quantize(x, relative, start, offset, low, high, layout, RELATIVE_FLOOR)
+        return cuda.loaded().learned_quantize(x, relative, start, offset, low, high, layout, RELATIVE_FLOOR)
     return lsq_forward(x, operands.scale, offset, low, high, layout)
 
 
@@ -199,9 +196,7 @@ def learned_backward(
     if native((x, grad, relative, start, offset, low, high, size)):
         return kernels.learned_quantize_backward(x, grad, *operands, layout, RELATIVE_FLOOR)
     if fused((x, grad, relative, start, offset, low, high, size)):
-        from qat.quantisers.cuda import kernels as triton
-
-        return triton.learned_quantize_backward(x, grad, *operands, layout, RELATIVE_FLOOR)
+        return cuda.loaded().learned_quantize_backward(x, grad, *operands, layout, RELATIVE_FLOOR)
     grad_x, grad_scale, grad_offset = lsq_backward(x, grad, operands.scale, offset, low, high, layout)
     factor = gradient_factor(x, high, layout, size, of_x)
     if factor is not None:

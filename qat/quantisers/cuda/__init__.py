@@ -5,6 +5,6 @@
 
 from __future__ import annotations
 
-from .device import available, serves, try_out
+from .device import available, loaded, serves, try_out
 
-__all__ = ["available", "serves", "try_out"]
+__all__ = ["available", "loaded", "serves", "try_out"]

@@ -6,12 +6,14 @@ import os
 import sys
 from collections.abc import Callable, Iterable
 from functools import cache
+from importlib import import_module
 from importlib.util import find_spec
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["available", "serves", "try_out"]
+__all__ = ["available", "loaded", "serves", "try_out"]
 
 _PLAIN = (Tensor, nn.Parameter)  # a subclass may have no memory: a fake tensor of a tracer
 _LEAST_CAPABILITY = (8, 0)  # what Triton supports: Ampere
@@ -28,6 +30,11 @@ def serves(tensors: Iterable[Tensor | None]) -> bool:
         return False
     device = given[0].device
     return all(tensor.device == device and _plain(tensor) for tensor in given) and available(device)
+
+
+def loaded() -> Any:
+    """The module of the kernels, which loads Triton: only where it is there."""
+    return import_module("qat.quantisers.cuda.kernels")
 
 
 def on_gpu(tensor: Tensor) -> bool:

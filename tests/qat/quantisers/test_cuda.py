@@ -208,7 +208,8 @@ def test_wide_indices_give_the_same_bits(layout: tuple[int, int, int], monkeypat
 
 INDEXED = """
 import torch, triton, triton.language as tl
-from qat.quantisers.cuda import kernels
+from importlib import import_module
+kernels = import_module("qat.quantisers.cuda.kernels")
 members_of, groups_of = kernels._members_of, kernels._groups_of
 
 @triton.jit
@@ -270,7 +271,8 @@ import itertools
 import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
-from qat.quantisers.cuda import kernels
+from importlib import import_module
+kernels = import_module("qat.quantisers.cuda.kernels")
 
 INTEGERS = {"members", "groups", "inner", "tiles", "blocks", "steps"}
 for kernel, capability, wide, given in itertools.product(
@@ -412,8 +414,7 @@ def stands(monkeypatch: pytest.MonkeyPatch, stand: Stand) -> Stand:
     module: Any = SimpleNamespace(
         learned_quantize=stand.learned_quantize, learned_quantize_backward=stand.learned_quantize_backward
     )
-    monkeypatch.setitem(sys.modules, "qat.quantisers.cuda.kernels", module)
-    monkeypatch.setattr(cuda, "kernels", module, raising=False)
+    monkeypatch.setattr(cuda, "loaded", lambda: module)
     return stand
 
 
