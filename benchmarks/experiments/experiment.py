@@ -15,7 +15,7 @@ __all__ = ["Experiment", "command", "finished", "folders"]
 
 _LAST: Mapping[str, str] = MappingProxyType({"qat.softlabels": "manifest.json", "qat.analyse": "sensitivity.json"})
 """What is in a folder that is finished, of commands that write several files."""
-_TRAINS = frozenset({"qat.train", "benchmarks.brevitas_reference"})
+_TRAINS = frozenset({"qat.train", "benchmarks.studies.brevitas"})
 _SEEDED = frozenset({*_TRAINS, *_LAST})
 
 

@@ -1,7 +1,7 @@
 """What docs/evidence.md is made of: trainings on CIFAR-10 and GLUE and analyses of them, as data.
 
 Read ``images`` (the remedies on CIFAR-10), ``mixed`` (mixed precision there), ``methods`` (what is compared, in the
-options of qat.train) and ``sentences`` (MiniLM on GLUE).
+options of qat.train) and ``sentences`` (MiniLM on GLUE); ``brevitas`` is a command, the outside reference.
 """
 
 from __future__ import annotations

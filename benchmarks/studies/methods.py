@@ -58,7 +58,7 @@ METHODS: Mapping[str, Method] = MappingProxyType(
             (*_OURS, "--rotate", "values", "--rotate", "queries", "--rotate", "residual"),
             remedy=False,
         ),
-        "brevitas": Method("Brevitas, learned scales", _OURS, remedy=False, module="benchmarks.brevitas_reference"),
+        "brevitas": Method("Brevitas, learned scales", _OURS, remedy=False, module="benchmarks.studies.brevitas"),
     }
 )
 """By short name, in the order of tables; those with + are LSQ with our starts and steps and what is said."""

@@ -1,7 +1,7 @@
 """Trains as qat.train does, with the quantisers of Brevitas in the places of ours: an outside reference.
 
     pip install --no-deps brevitas==0.13.4 dependencies==2.0.1 unfoldNd
-    python -m benchmarks.brevitas_reference --model vit-cifar --data imagefolder:DIR --start runs/fp --bits 2 --lr 1e-3
+    python -m benchmarks.studies.brevitas --model vit-cifar --data imagefolder:DIR --start runs/fp --bits 2 --lr 1e-3
         --granularity tensor --epochs 10 --out runs/brevitas
 
 Takes the options of qat.train; everything but the quantisers is the same. Scales are learned, one a tensor, as Brevitas
@@ -30,7 +30,7 @@ from siliquant.commandline import run
 from siliquant.files import alone
 from siliquant.inputs import InputError
 
-PROG = "python -m benchmarks.brevitas_reference"
+PROG = "python -m benchmarks.studies.brevitas"
 
 
 class BrevitasQuantizer(Quantizer):
