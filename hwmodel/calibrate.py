@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from siliquant.commandline import Parser, add_jobs, add_out_folder, called, read_jobs, run
-from siliquant.inputs import FileError, InputError, PackageMissing, counted, integer
+from siliquant.inputs import InputError, counted, integer
 
 from .options import (
     add_effort,
@@ -205,8 +205,15 @@ def measure(
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from hwmodel.measurement import SynthesisRow, Task, WorkerDiffers, known_points, measure_task, signature
-    from hwmodel.synthesis import ToolMissing
+    from hwmodel.measurement import (
+        SynthesisRow,
+        Task,
+        WorkerDiffers,
+        known_points,
+        measure_task,
+        of_the_machine,
+        signature,
+    )  # fmt: skip
 
     tasks = [Task(design, choice, bench.effort, signature(bench.library, design, bench.placing), bench.placing)
              for design in designs]  # fmt: skip
@@ -221,8 +228,7 @@ def measure(
             design, error = outcome.item.design, outcome.error
             if isinstance(error, WorkerDiffers):
                 raise InputError(str(error))
-            # A full disk, say, or no Yosys: no fault of the design, and the next one has it, too.
-            if isinstance(error, FileError | ToolMissing | PackageMissing):
+            if error is not None and of_the_machine(error):
                 raise error
             rows = [SynthesisRow.from_json(line) for line in outcome.result or ()]
             for row in rows:

@@ -27,6 +27,7 @@ from hwmodel.measurement import (
     known,
     known_unit,
     local,
+    of_the_machine,
     write_packaged,
 )
 from hwmodel.workload import (
@@ -174,6 +175,8 @@ class Answers:
             task = progress.add_task("", total=count, last="")
             failed: list[Exception] = []
             for outcome in work:
+                if outcome.error is not None and of_the_machine(outcome.error):
+                    raise outcome.error
                 if outcome.error is not None:  # the others are measured all the same, and kept
                     failed.append(outcome.error)
                     progress.console.print(f"{_name(outcome.item)}: {outcome.error}", highlight=False, markup=False)

@@ -8,7 +8,7 @@ pipelining and form), ``sweep``, ``points`` and ``table`` (calibration), ``execu
 from __future__ import annotations
 
 from .dut import Bench, DesignUnderTest, settled_power_uw
-from .executors import Outcome, Runner, cluster, local
+from .executors import Outcome, Runner, cluster, local, of_the_machine
 from .keys import Spec, design_name, generator_files, named, own_of, verilog_stamp
 from .macs import MacTrial, Measurement, choose, known, measure
 from .points import (
@@ -67,6 +67,7 @@ __all__ = [
     "measure_task",
     "measure_unit",
     "named",
+    "of_the_machine",
     "own_of",
     "packaged_calibration",
     "read_calibration",

@@ -11,13 +11,19 @@ import re
 from collections.abc import Callable, Generator, Iterable
 from typing import Any, TypeVar
 
-from siliquant.inputs import InputError
+from hwmodel.synthesis import ToolMissing
+from siliquant.inputs import FileError, InputError, PackageMissing
 from siliquant.processes import Outcome, Runner, WorkerLost, given_up, in_words, local
 
-__all__ = ["Outcome", "Runner", "WorkerLost", "cluster", "local"]
+__all__ = ["Outcome", "Runner", "WorkerLost", "cluster", "local", "of_the_machine"]
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+
+def of_the_machine(error: Exception) -> bool:
+    """Whether an error is no fault of the design that it came with, as a full disk or no Yosys: others have it, too."""
+    return isinstance(error, FileError | ToolMissing | PackageMissing)
 
 
 def cluster(address: str) -> Runner:

@@ -16,6 +16,7 @@ from hwmodel.measurement.executors import Outcome
 from hwmodel.synthesis.mapping import SynthesisError
 from rtl.mac import UniformSpec
 from rtl.spec.mac import MacSpec, Precision
+from siliquant.inputs import PackageMissing
 
 
 def test_a_design_that_fails_does_not_end_the_others(
@@ -41,3 +42,26 @@ def test_a_design_that_fails_does_not_end_the_others(
         answers.prepare(questions)
     assert f"{bad.name}: Yosys stopped" in capsys.readouterr().err
     assert answers.get(questions[1]).area_um2 > 0
+
+
+def test_what_is_not_installed_ends_all_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SILIQUANT_CACHE_DIR", str(tmp_path))
+    tried: list[MacSpec] = []
+
+    def failing(jobs: int) -> Callable[..., Iterator[Outcome[MacSpec, object]]]:
+        def run(call: Callable[[MacSpec], object], items: Iterable[MacSpec]) -> Iterator[Outcome[MacSpec, object]]:
+            for item in items:
+                tried.append(item)
+                yield Outcome(item, error=PackageMissing("this needs the package pyosys"))
+
+        return run
+
+    monkeypatch.setattr(measured, "local", failing)
+    specs = [UniformSpec(weight_bits=2, activation_bits=2, lanes=lanes, reduction_length=16) for lanes in (1, 2)]
+    answers = Answers(Bench(find_library(), clock_mhz=100.0, effort="quick", jobs=1), 1)
+    with pytest.raises(PackageMissing, match=r"^this needs the package pyosys$"):
+        answers.prepare([Question(spec, (Precision(2, 2),)) for spec in specs])
+    assert len(tried) == 1
+    assert "pyosys" not in capsys.readouterr().err
