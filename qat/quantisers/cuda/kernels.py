@@ -3,7 +3,7 @@
 Values and gradients of x have the bits of the operations of PyTorch, each rounded by itself: division is `div_rn`, and
 no multiplication is fused with an addition. Where x is the zero of the other sign than the bound 0, it is kept, as the
 kernels in C have it. Sums of a group are added in an order that depends on the layout alone: blocks of a group first,
-then one another. So they are the same in every run and on every GPU, but for their last bits not those of PyTorch.
+then one another. So they are the same in every run on a GPU, but for their last bits not those of PyTorch.
 
 A tile is a matrix of members of groups by groups: element (m, g) of a layout (outer, groups, inner), with m from 0 to
 outer * inner, lies at ((m // inner) * groups + g) * inner + m % inner.
