@@ -39,14 +39,6 @@ FAMILIES = ("vit", "swin", "sret")
 LABELS: dict[str, Any] = {"num_labels": 3, "initializer_range": 0.3}
 
 
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @functools.cache
 def _quantised(family: str, scheme: Scheme, labels: int = 3) -> PreTrainedModel:
     torch.manual_seed(0)

@@ -8,7 +8,7 @@ import json
 import os
 import pickle
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -37,14 +37,6 @@ from qat.models.classes import from_config, model_class
 from qat.models.fresh import build
 from qat.models.presets import PRESET_NAMES, preset
 from qat.models.sret import SReTConfig, SReTForImageClassification
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def vit_config(**changes: Any) -> ViTConfig:

@@ -43,14 +43,6 @@ _IMAGES: dict[str, Any] = {
 }  # fmt: skip
 
 
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def tiny(family: str) -> PreTrainedModel:
     """A model with nothing at zero, in training mode."""
     torch.manual_seed(0)

@@ -6,7 +6,7 @@ import copy
 import functools
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,14 +33,6 @@ from qat.training import check_inputs
 from siliquant.inputs import InputError
 
 LAYER = "model.layers.0.self_attn"
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def decoder(**changes: Any) -> LlamaForCausalLM:

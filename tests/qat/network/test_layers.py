@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -25,15 +24,6 @@ from qat.settings.scheme import Scheme
 
 Floats = NDArray[np.float64]
 LABELS: dict[str, Any] = {"num_labels": 3, "initializer_range": 0.3}
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    torch.manual_seed(3)
-    yield
-    torch.set_num_threads(threads)
 
 
 def made(

@@ -43,14 +43,6 @@ LAYOUTS: list[Layout] = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def bounds(bits: int, signed: bool, groups: int) -> tuple[Tensor, Tensor]:
     low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
     return torch.full((groups,), float(low)), torch.full((groups,), float(high))

@@ -1,13 +1,12 @@
 """The build of a simulated array: once for equal ones, again for whatever changes it, and what is said of failures."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from sim.harness import library
 from sim.harness.library import array_verilog, build_library
-from sim.simulators import toolchain
 from sim.simulators.toolchain import ToolError
 from tests.sim.harness.products import BROADCAST, library_of
 
@@ -21,16 +20,8 @@ def test_equal_arrays_are_built_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [path.name for path in first.parent.iterdir() if path.is_dir()] == []
 
 
-def test_headers_are_read_as_they_were_compiled(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A compiler that would read their text ends with an error here."""
-    real = toolchain.run_tool
-
-    def run_tool(command: Sequence[str], folder: Path, env: Mapping[str, str] | None = None) -> str:
-        if "VK_PCH_H=runtime.h" in command:
-            (folder / "runtime.h").write_text("#error\n")
-        return real(command, folder, env)
-
-    monkeypatch.setattr(toolchain, "run_tool", run_tool)
+@pytest.mark.usefixtures("spoiled_headers")
+def test_headers_are_read_as_they_were_compiled(tmp_path: Path) -> None:
     assert build_library(BROADCAST, array_verilog(BROADCAST) + f"// {tmp_path}").is_file()
 
 
