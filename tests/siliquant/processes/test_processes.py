@@ -207,10 +207,13 @@ def test_a_program_that_lost_what_it_had_started_gives_no_answer(said: str) -> N
     assert processes.run(["sh", "-c", "echo 'make: *** [x] Error 1' >&2; exit 2"]).returncode == 2
 
 
-def test_make_says_that_a_command_was_killed(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("level", "name"), [("0", "make"), ("1", "make[1]")])
+def test_make_says_that_a_command_was_killed(level: str, name: str, tmp_path: Path) -> None:
     (tmp_path / "Makefile").write_text("all:\n\tkill -KILL $$$$\n")
-    with pytest.raises(processes.EndedBySignalError, match=r"^make failed: make: \*\*\* \[Makefile:2: all\] Killed$"):
-        processes.run(["make"], cwd=tmp_path, env={**os.environ, "LC_ALL": "C"})
+    env = {**os.environ, "LC_ALL": "C", "MAKELEVEL": level, "MAKEFLAGS": ""}
+    with pytest.raises(processes.EndedBySignalError) as caught:
+        processes.run(["make"], cwd=tmp_path, env=env)
+    assert str(caught.value) == f"make failed: {name}: *** [Makefile:2: all] Killed"
 
 
 def test_a_module_of_ours_that_lacks_a_package_says_which(tmp_path: Path) -> None:
