@@ -1,8 +1,9 @@
 """Mixed precision at a mean bit-width, and which GEMM runs at which width: ``python -m hwmodel.policy``.
 
 At one mean, weights and activations of a GEMM have the same width. At two, as in --mean 4/8, each has its own, and
-products of two activations have that of activations. The first and last layers stay at 8 bits, as in the paper, so
-they are left out of the mean unless it is asked for.
+products of two activations have that of activations. With --by-head each head of query, key, value, scores and context
+has a width of its own. The first and last layers stay at 8 bits, as in the paper, so they are left out of the mean
+unless it is asked for.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from hwmodel.workload import (
     Gemm,
     Pair,
     assign,
+    assign_by_head,
     assignment_text,
     default_sensitivity,
     load_workload,
@@ -31,7 +33,8 @@ EPILOG = """\
 examples:
   python -m hwmodel.policy --model deit-tiny --mean 3 --mix-widths 2,4,8
   python -m hwmodel.policy --model deit-tiny --mean 4/8
-  python -m hwmodel.policy --model deit-tiny --mean 3 --out build/deit-tiny-3.json"""
+  python -m hwmodel.policy --model deit-tiny --mean 3 --out build/deit-tiny-3.json
+  python -m hwmodel.policy --model mine.json --mean 3 --sensitivity analysis/sensitivity.json --by-head"""
 
 
 def parser() -> Parser:
@@ -39,6 +42,8 @@ def parser() -> Parser:
     made = Parser(prog=PROG, description=__doc__, epilog=EPILOG)
     add_network(made, "deit-tiny")
     add_mix(made, "4")
+    made.add_argument("--by-head", action="store_true",
+                      help="single heads of attention, each with a width; needs a sensitivity of heads")  # fmt: skip
     made.add_argument("--count-ends", action="store_true", help="count first and last layers in the mean")
     add_out_file(made, "the widths, which --policy of train and latency reads")
     return made
@@ -46,10 +51,12 @@ def parser() -> Parser:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
-    options = parser().parse_args(arguments)
+    made = parser()
+    options = made.parse_args(arguments)
+    made.only_with("--sensitivity", options.sensitivity is not None, "--by-head")
     mean, widths, activation_widths = read_mix(options)
     table = default_sensitivity() if options.sensitivity is None else read_sensitivity(options.sensitivity)
-    found = assign(
+    found = (assign_by_head if options.by_head else assign)(
         load_workload(options.model), mean, widths, activation_widths=activation_widths, sensitivity=table,
         count_ends=options.count_ends,
     )  # fmt: skip
@@ -70,7 +77,9 @@ def _print(found: Assignment) -> None:
     if split:
         out.print("a/b: weights of a bits, activations of b; products of two activations: both as activations")
     out.print()
-    print_table(out, f"{found.workload.name}: GEMMs by width", headers, lines)
+    heads = any(gemm.head is not None for gemm in found.workload.gemms)
+    what = "GEMMs, and heads that differ," if heads else "GEMMs"
+    print_table(out, f"{found.workload.name}: {what} by width", headers, lines)
 
 
 def _mean(found: Assignment, gemms: Sequence[Gemm]) -> str:

@@ -194,10 +194,11 @@ def _shown(total: int) -> Iterator[Report]:
 
 
 def _written(found: Mapping[str, Any], folder: Path) -> list[Path]:
-    from qat.analysis import Row, policy_csv, policy_json, write_plots
+    from qat.analysis import HeadRow, Row, policy_csv, policy_json, write_plots
 
     about, settings = found["subject"], found["settings"]
     rows = [Row(**row) for row in found["sensitivity"]["rows"]]
+    heads = [HeadRow(**row) for row in found["sensitivity"]["heads"]]
     widths = ", ".join(map(str, settings["bits"]))
     how = f"{settings['epochs']} epochs of training" if settings["epochs"] else "calibrated scales"
     source = (
@@ -205,8 +206,8 @@ def _written(found: Mapping[str, Any], folder: Path) -> list[Path]:
     )
     texts = {
         "analysis.json": json.dumps(found, indent=1) + "\n",
-        "sensitivity.json": policy_json(rows, source),
-        "sensitivity.csv": policy_csv(rows),
+        "sensitivity.json": policy_json(rows, source, heads),
+        "sensitivity.csv": policy_csv(rows, heads),
     }
     for name, text in texts.items():
         write_atomically(folder / name, text)

@@ -82,7 +82,7 @@ example:
                       help="epochs of training, before each measurement; 0: calibrated scales only")  # fmt: skip
     made.add_argument("--lr", metavar="LR", default="5e-4", help="peak learning rate of AdamW; a cosine to 0")
     made.add_argument("--by-layer", action="store_true", help="measure the GEMMs of single layers, too")
-    made.add_argument("--by-head", action="store_true", help="measure single heads, too")
+    made.add_argument("--by-head", action="store_true", help="single heads of attention, measured too")
     made.add_argument("--convnet-epochs", metavar="N", default="8",
                       help="epochs of the ConvNet that images are compared with; 0: none")  # fmt: skip
     made.add_argument("--runs", type=Path, nargs="+", metavar="DIR", help="folders of quantised runs, whose "

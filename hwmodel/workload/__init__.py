@@ -2,8 +2,8 @@
 
 In: a packaged network or a file of GEMMs, a mean bit-width. Out: a :class:`Workload` (its GEMMs), a :class:`Mixture`
 (shares of MACs by width), an :class:`Assignment` (the width of every GEMM). Read ``workload``, ``files``,
-``sensitivity``, ``widths``, ``mixture``, ``assignment``, ``cache`` (of a decoder), ``policyfile``; ``published`` holds
-accuracies of others.
+``sensitivity``, ``widths``, ``mixture``, ``assignment``, ``heads`` (widths by head), ``cache`` (of a decoder),
+``policyfile``; ``published`` holds accuracies of others.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 from .assignment import Assignment, assign, assign_at, mixture_at, network_widths, uniform
 from .cache import PHASES, cache_bits
 from .files import is_packaged, load_workload, read_workload, workload_names
+from .heads import assign_by_head, by_head
 from .mixture import Mixture, parse_mixture, standard_mixture
 from .policyfile import assignment_text, read_assignment
 from .published import published_accuracy, published_source
@@ -47,7 +48,9 @@ __all__ = [
     "Workload",
     "assign",
     "assign_at",
+    "assign_by_head",
     "assignment_text",
+    "by_head",
     "cache_bits",
     "check_width",
     "default_sensitivity",

@@ -118,7 +118,8 @@ class Gemm:
 
     name: in the network; calls of one name share their weights. layer: number of its block, None outside of blocks.
     call: 0 for the first use of the name. heads: of the attention it belongs to, else 1; of keys and values, which
-    queries may share, their own. activation_signed: of the
+    queries may share, their own. head: which of the heads it is the part of, where the parts of a GEMM are GEMMs of
+    their own, whose name ends in it (:func:`hwmodel.workload.heads.by_head`); else None. activation_signed: of the
     first operand; the second is signed. static: the second operand is a weight. feeds_gemm: its sums become codes of
     another GEMM with nothing between; else layer norm, softmax, GELU or a residual comes first.
     """
@@ -137,14 +138,16 @@ class Gemm:
     static: bool
     bias: bool
     feeds_gemm: bool
+    head: int | None = None
 
     def __post_init__(self) -> None:
         _check_text("name", self.name)
         for field, kind in (("role", Role), ("precision_class", PrecisionClass)):
             if not isinstance(getattr(self, field), kind):
                 raise InputTypeError(f"{field} must be a {kind.__name__}, not {getattr(self, field)!r}")
-        if self.layer is not None:
-            check_integer("layer", self.layer, 0, MOST)
+        for field in ("layer", "head"):
+            if getattr(self, field) is not None:
+                check_integer(field, getattr(self, field), 0, MOST)
         check_integer("call", self.call, 0, MOST)
         for field in ("m", "k", "n", "count", "heads"):
             check_integer(field, getattr(self, field), 1, MOST)

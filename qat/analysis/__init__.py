@@ -12,13 +12,14 @@ from .measuring import Bench, Settings
 from .oscillation import groups, read_runs
 from .outliers import of_convnet, of_transformer
 from .plots import write_plots
-from .sensitivity import Row, Sensitivity, count, measure, policy_csv, policy_json
+from .sensitivity import HeadRow, Row, Sensitivity, count, measure, policy_csv, policy_json
 from .store import Store, code_version
 from .subject import Subject, open_subject
 from .summary import sentence, tables
 
 __all__ = [
     "Bench",
+    "HeadRow",
     "Recipe",
     "Row",
     "Sensitivity",

@@ -24,7 +24,7 @@ from .errors import (
     without_controls,
 )
 from .numbers import decimal, fraction, integer, number, number_list, positive_number, read_clock_mhz, whole
-from .policies import policy_text, policy_widths
+from .policies import Bits, policy_text, policy_widths
 from .quoting import VERILOG_WORDS, csv_of, html_text, identifier, spef_word, tcl_word, verilog_name, yosys_word
 from .reading import (
     MOST_BYTES,
@@ -52,6 +52,7 @@ __all__ = [
     "MOST_CHARACTERS",
     "MOST_LEVELS",
     "VERILOG_WORDS",
+    "Bits",
     "FileError",
     "InputError",
     "InputTypeError",

@@ -29,6 +29,7 @@ from hwmodel.workload.assignment import Assignment, assign, assign_at, mixture_a
 from hwmodel.workload.sensitivity import SensitivityTable, default_sensitivity, read_sensitivity
 from siliquant.inputs import InputError
 
+A_ROW = "a row must be an object with role, sensitivity and maybe layer and head"
 ROLES = (Role.VALUE, Role.QUERY, Role.SCORES, Role.FC1, Role.FC2)
 
 
@@ -314,7 +315,7 @@ def test_json_and_csv_hold_the_same(tmp_path: Path) -> None:
         ("t.json", "[]", 'it must be an object with "source", a text, and "rows", a list'),
         ("t.json", '{"source": "s", "rows": []}', "it must have at least one row"),
         ("t.json", '{"source": "s", "rows": [3]}',
-         "row 1: a row must be an object with role, sensitivity and maybe layer, not 3"),
+         f"row 1: {A_ROW}, not 3"),
         ("t.json", '{"source": "s", "rows": [{"role": "value", "sensitivity": NaN}]}',
          "it must hold finite numbers, not NaN"),
         ("t.json", '{"source": "s", "rows": [{"role": "value", "sensitivity": "1"}]}',
@@ -332,7 +333,7 @@ def test_json_and_csv_hold_the_same(tmp_path: Path) -> None:
         ("t.csv", "role,layer,sensitivity\nvalue,,many\n",
          "line 2: sensitivity must be a number from 0 to 1e+12, not 'many'"),
         ("t.json", '{"source": "s", "rows": [{"role": "value", "sensitivity": 1}, {"role": "value", "layer": "0"}]}',
-         "row 2: a row must be an object with role, sensitivity and maybe layer, not {'role': 'value', 'layer': '0'}"),
+         f"row 2: {A_ROW}, not {{'role': 'value', 'layer': '0'}}"),
         ("t.csv", "role,bits\nvalue,1\n", "its columns must include role, sensitivity"),
         ("t.csv", "role,sensitivity\nvalue\n", "line 2: it must have 2 cells, not 1"),
         ("t.csv", "", "it is empty"),

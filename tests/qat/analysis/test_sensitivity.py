@@ -15,7 +15,16 @@ from torch.nn import functional as F
 
 from hwmodel.workload import Role, read_sensitivity
 from qat.analysis.measuring import Bench, Settings
-from qat.analysis.sensitivity import Row, Sensitivity, count, measure, policy_csv, policy_json
+from qat.analysis.sensitivity import (
+    HeadRow,
+    Row,
+    Sensitivity,
+    count,
+    head_rows,
+    measure,
+    policy_csv,
+    policy_json,
+)
 from qat.analysis.store import Store
 from qat.analysis.subject import open_subject
 from qat.network.convert import calibrate, gemms, quantize_model, quantizers
@@ -140,6 +149,49 @@ def test_rows_are_least_squares_of_the_rises(bench: Bench, found: Sensitivity) -
         assert row.told == (row.low > 0)
     whole = sum(row.macs for row in found.rows if row.layer is None)
     assert whole == sum(bench.products.macs.values()) == sum(row.macs for row in found.rows if row.layer is not None)
+
+
+def test_heads_share_out_what_their_gemm_costs(bench: Bench, found: Sensitivity) -> None:
+    """By the rise of each head alone, over the widths as in the other rows."""
+    full = bench.answers(2, {}, alone=True)
+    rises = {}
+    for part in bench.parts:
+        if part.kind == "head":
+            each = [bench.answers(bits, part.groups, alone=True).losses for bits in BITS]
+            change = [float(np.mean(these - full.losses)) for these in each]
+            rises[part.layer, int(part.name)] = max(0.0, sum(4.0**-b * c for b, c in zip(BITS, change, strict=True)))
+    rows = {(row.role, row.layer): row for row in found.rows}
+    heads = {(row.role, row.layer, row.head): row for row in found.heads}
+    assert set(heads) == {(role, layer, head) for role in ("query", "key", "value", "scores", "context")
+                          for layer in (0, 1) for head in range(3)}  # fmt: skip
+    assert any(rises.values())
+    for (role, layer, head), row in heads.items():
+        whole, all_heads = rows[role, layer], sum(rises[layer, each] for each in range(3))
+        assert row.macs * 3 == whole.macs
+        wanted = whole.sensitivity * (3 * rises[layer, head] / all_heads if all_heads else 1)
+        assert row.sensitivity == pytest.approx(wanted, rel=1e-9, abs=1e-30)
+        assert sum(heads[role, layer, each].share for each in range(3)) == pytest.approx(1)
+
+
+def test_without_layers_heads_share_out_what_all_layers_cost() -> None:
+    rows = [Row("query", None, 0.5, 0, 1, True, 60)]
+    macs: dict[tuple[str, int | None], int] = {("query", 0): 20, ("query", 1): 40}
+    alone = {(0, 0): 3.0, (0, 1): 1.0, (1, 0): 0.0, (1, 1): 6.0}
+    found = head_rows(rows, alone, macs)
+    assert [(row.layer, row.head, row.share, row.macs) for row in found] == [
+        (0, 0, 0.3, 10), (0, 1, 0.1, 10), (1, 0, 0.0, 20), (1, 1, 0.6, 20)
+    ]  # fmt: skip
+    assert sum(row.sensitivity * row.macs for row in found) == pytest.approx(0.5 * 60)
+    assert {row.sensitivity for row in head_rows(rows, dict.fromkeys(alone, 0.0), macs)} == {0.5}
+
+
+def test_rows_of_heads_are_written_beside_the_others(tmp_path: Path) -> None:
+    rows, heads = (Row("value", 1, 2e-6, 1e-6, 3e-6, True, 10),), (HeadRow("value", 1, 2, 0.25, 0.5, 5),)
+    (tmp_path / "s.json").write_text(policy_json(rows, "by hand", heads))
+    (tmp_path / "s.csv").write_text(policy_csv(rows, heads))
+    for name in ("s.json", "s.csv"):
+        table = read_sensitivity(tmp_path / name)
+        assert (dict(table.rows), dict(table.heads)) == ({(Role.VALUE, 1): 2e-6}, {(Role.VALUE, 1, 2): 0.25})
 
 
 def test_a_sensitivity_is_never_negative_and_marked_where_it_may_be_0(tmp_path: Path) -> None:
