@@ -161,7 +161,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     model = load_model("freepdk45")
     costs = costs_of(model, CLOCK_MHZ, sram_of("freepdk45"), rows=size[0], columns=size[1])
-    longest = max(each.longest_sum for each in networks)
+    longest = max(each.longest_sum() for each in networks)
     elements = elements_of(16, contenders(), model, CLOCK_MHZ, longest_sum=longest)(bits, standard_mixture(bits))
     broadcast = {number: float(found[Architecture.BROADCAST.value]) for number, found in around.items()}
     gains = {}

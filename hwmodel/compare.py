@@ -260,7 +260,7 @@ def _network(asked: _Asked, workload: Workload, estimates: ModelAnswers) -> list
     options, model, clock_mhz = asked.options, estimates.model, asked.clock_mhz
     designs = contenders(None if options.designs is None else options.designs.split(","))
     costs = costs_of(model, clock_mhz, sram_of(model.library), asked.off_chip_pj)
-    elements = elements_of(asked.lanes, designs, model, clock_mhz, longest_sum=workload.longest_sum)
+    elements = elements_of(asked.lanes, designs, model, clock_mhz, longest_sum=workload.longest_sum())
     rows = network_rows(workload, asked.bits, costs, elements=elements)
     texts = {
         "network.csv": csv_of(network_frame(rows)),

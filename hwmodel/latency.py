@@ -8,10 +8,12 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from hwmodel.inference import (
+    DEPTH,
     Costs,
     Energy,
     GemmCost,
@@ -21,6 +23,7 @@ from hwmodel.inference import (
     UnitCost,
     multiplier,
     network_cost,
+    operand_depths,
     packaged_sram,
 )
 from hwmodel.workload import (
@@ -73,13 +76,17 @@ HEADERS = (
 def records_of(cost: NetworkCost) -> list[dict[str, Any]]:
     """A record for each role, and the total as role "all": cycles, shares from 0 to 1, units in the names.
 
-    Of a decoder's workload ``cache_bytes`` has the memory of the keys (role "scores") and values ("context") of all
+    ``activation_depth_words`` and ``weight_depth_words``, of the operand memories, are the same in all. Of a decoder's
+    workload ``cache_bytes`` has the memory of the keys (role "scores") and values ("context") of all
     tokens, as packed codes. Where weights and activations of any GEMM have different widths, ``bits`` has them as
     ``4/8``, and ``weight_bits`` and ``activation_bits`` have those of each operand.
     """
     roles = dict.fromkeys(kind.role for kind in cost.kinds)
     by_role = [_record(role, [kind for kind in cost.kinds if kind.role is role]) for role in roles]
-    found = [*by_role, _record(None, cost.kinds)]
+    depths = {
+        "activation_depth_words": cost.array.activation_depth, "weight_depth_words": cost.array.weight_depth
+    }  # fmt: skip
+    found = [record | depths for record in (*by_role, _record(None, cost.kinds))]
     if cached := cache_bits(cost.assignment):
         sizes = [*(cached.get(role, 0) for role in roles), sum(cached.values())]
         found = [record | {"cache_bytes": size / 8} for record, size in zip(found, sizes, strict=True)]
@@ -137,7 +144,7 @@ def parser() -> DesignParser:
     add_mix(made, None)
     made.add_argument("--policy", type=Path, metavar="FILE", help="bits of every GEMM, from siliquant policy --out")
     add_array(made, "16x16")
-    add_depth(made, 512)
+    add_depth(made, DEPTH, grows=True)
     add_architecture(made, Architecture.BROADCAST.value)
     add_drains(made)
     made.add_argument("--scales", choices=[each.value for each in Scales], default="head", metavar="NAME",
@@ -170,13 +177,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
         mean, widths, of_activations = read_mix(options)
         assignment = assign(workload, mean, widths, activation_widths=of_activations, sensitivity=table)
     rows, columns = array_size(options.array)
-    depth = integer("depth", options.depth)
+    depth = DEPTH if options.depth is None else integer("depth", options.depth)
+    scales = Scales(options.scales)
     parameters = read_parameters(options, design)
     if design is UniformSpec and "weight_bits" not in parameters and "activation_bits" not in parameters:
         parameters |= dict(zip(("weight_bits", "activation_bits"), assignment.uniform_bits, strict=True))
+    plain = design(**parameters)
+    longest = assignment.workload.longest_sum(scales)
+    if "reduction_length" not in parameters and longest > plain.reduction_length:
+        plain = replace(plain, reduction_length=longest)
+    depths = dict.fromkeys(("activation_depth", "weight_depth"), depth)
+    if options.depth is None:
+        depths = operand_depths(plain, assignment, scales=scales)
     array = ArraySpec(
-        mac=design(**parameters), rows=rows, columns=columns,
-        architecture=Architecture(options.architecture), activation_depth=depth, weight_depth=depth,
+        mac=plain, rows=rows, columns=columns, architecture=Architecture(options.architecture), **depths,
         requant=None if options.no_requantise else multiplier(assignment.drained_bits),
         **drained(rows, read_drains(options, rows), depth),
     )  # fmt: skip
@@ -186,7 +200,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         clock_mhz=read_clock_mhz(options.clock_mhz),
         sram=packaged_sram(device=options.memories),
     )
-    cost = network_cost(array, assignment, costs, scales=Scales(options.scales), overlap=Overlap(options.overlap))
+    cost = network_cost(array, assignment, costs, scales=scales, overlap=Overlap(options.overlap))
     if options.format == "json":
         print(json.dumps(records_of(cost), indent=1))
     elif options.format == "csv":
@@ -194,13 +208,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
         sys.stdout.write(csv_of(pd.DataFrame(records_of(cost))))
     else:
-        _print(cost)
+        _print(cost, grown=options.depth is None)
 
 
 _NOTHING: dict[str, Any] = {"area_um2": 0.0, "idle_pj_per_cycle": 0.0, "leakage_uw": 0.0, "minimum_period_ns": 0.0}
 
 
-def _print(cost: NetworkCost) -> None:
+def _print(cost: NetworkCost, *, grown: bool) -> None:
+    """grown: whether operand memories have more words than DEPTH where the network needs them."""
     out = console()
     name = cost.assignment.workload.name
     print_table(out, f"{name} on {cost.array.name}", HEADERS, [_cells(record) for record in records_of(cost)])
@@ -208,7 +223,7 @@ def _print(cost: NetworkCost) -> None:
     out.print(
         f"mean of {mean_text(mean)} bits; {cost.latency_us:,.1f} us at {cost.clock_mhz:g} MHz; memories "
         f"{(cost.area.total_um2 - cost.area.logic_um2) / 1e6:.2f} mm2 "
-        f"(operands {cost.array.activation_depth} words each)"
+        f"({_operands_text(cost, grown)})"
     )
     if cached := cache_bits(cost.assignment):
         keys, values = cached[Role.SCORES], cached[Role.CONTEXT]
@@ -216,6 +231,17 @@ def _print(cost: NetworkCost) -> None:
             f"keys and values of all tokens: {keys + values:,} bits ({(keys + values) / 8:,.0f} bytes), keys {keys:,} "
             f"and values {values:,} bits"
         )
+
+
+def _operands_text(cost: NetworkCost, grown: bool) -> str:
+    activations, weights = cost.array.activation_depth, cost.array.weight_depth
+    text = f"operands {activations} words each"
+    if activations != weights:
+        text = f"operands {activations} words of activations, {weights} of weights"
+    if grown and max(activations, weights) > DEPTH:
+        longest = cost.assignment.workload.longest_sum(cost.scales)
+        text += f", more than {DEPTH} to hold a tile of the longest sums, {longest:,} products"
+    return text
 
 
 if __name__ == "__main__":

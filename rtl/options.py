@@ -121,9 +121,12 @@ def add_architecture(parser: Parser, default: str | None) -> Action:
     )  # fmt: skip
 
 
-def add_depth(parser: Parser, default: int) -> Action:
-    """``--depth N``."""
-    return parser.add_argument("--depth", metavar="N", default=str(default), help="words of each memory of the array")
+def add_depth(parser: Parser, default: int, *, grows: bool = False) -> Action:
+    """``--depth N``, as text. grows: None where it is not given, for memories as deep as a network needs."""
+    words = "words of each memory of the array"
+    if grows:
+        words = f"{words} (default {default}; of operands as many as the longest sums take, where these are more)"
+    return parser.add_argument("--depth", metavar="N", default=None if grows else str(default), help=words)
 
 
 def add_drains(parser: Parser) -> Action:

@@ -106,8 +106,9 @@ def array(
 ) -> ArraySpec:  # fmt: skip
     """An output-stationary array of a MAC, with the memories of ``siliquant gen`` and ``siliquant verify``.
 
-    size: ROWSxCOLUMNS. architecture: broadcast or systolic. depth: words of each operand memory, 512 in ``siliquant
-    latency`` and ``compare --model``; the result memory holds as many rows of sums, or one tile. drains: sums that
+    size: ROWSxCOLUMNS. architecture: broadcast or systolic. depth: words of each operand memory; ``siliquant latency``
+    and ``compare --model`` have 512, or those of one tile of a network's longest sums where these are more. The result
+    memory holds as many rows of sums, or one tile. drains: sums that
     leave a column in a cycle, at most. requant: the requantiser at the end of each column, None for accumulators as
     results.
 
@@ -171,7 +172,7 @@ def compare_network(
     workload = _workload(model)
     chosen = contenders(_designs(designs))
     check_integer("lanes", lanes, 1, 64)
-    elements = elements_of(lanes, chosen, known, clock_mhz, longest_sum=workload.longest_sum)
+    elements = elements_of(lanes, chosen, known, clock_mhz, longest_sum=workload.longest_sum())
     return network_frame(network_rows(workload, _means(bits), costs, elements=elements))
 
 

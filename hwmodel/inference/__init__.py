@@ -12,12 +12,23 @@ from .inference import element_cost, network_cost
 from .memories import dram_pj_per_bit, packaged_sram, sram_of
 from .parts import Costs, MacCost, UnitCost
 from .result import Energy, GemmCost, NetworkCost
-from .rows import EQUAL_LATENCY, UNIFORM, NetworkRow, default_elements, multiplier, network_rows
+from .rows import (
+    DEPTH,
+    EQUAL_LATENCY,
+    UNIFORM,
+    NetworkRow,
+    default_elements,
+    multiplier,
+    network_rows,
+    operand_depths,
+    uniform_array,
+)
 from .sizing import NoArrayError, candidates, equal_latency
 from .tables import network_frame, network_markdown, network_notes, print_network
 from .tiling import Overlap
 
 __all__ = [
+    "DEPTH",
     "EQUAL_LATENCY",
     "UNIFORM",
     "Costs",
@@ -42,7 +53,9 @@ __all__ = [
     "network_markdown",
     "network_notes",
     "network_rows",
+    "operand_depths",
     "packaged_sram",
     "print_network",
     "sram_of",
+    "uniform_array",
 ]

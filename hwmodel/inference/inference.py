@@ -6,20 +6,23 @@ outside, by :class:`Costs`. docs/network.md says what is counted and what is not
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 
 from hwmodel.comparison import HEAD_MULTIPLIER_WIDTH
 from hwmodel.model import drain_takes
 from hwmodel.workload import Assignment, Gemm, PrecisionClass, Role, Scales, Width, Workload
-from rtl.array import ArraySpec
+from rtl.array import SIZE_WIDTH, ArraySpec
 from rtl.requant import PartialSumSpec
+from rtl.spec import MacSpec
 from siliquant.inputs import InputError
 
 from .memories import Memory, SramTable
 from .parts import Costs, MacCost, UnitCost
 from .result import Area, Energy, GemmCost, NetworkCost
-from .tiles import Grids, Matrices, Timing, tile_words
+from .tiles import Grids, Matrices, Timing, needed_words, tile_words
 from .tiling import Overlap, tally
 
 __all__ = [
@@ -28,6 +31,7 @@ __all__ = [
     "element_cost",
     "matrices_of",
     "memories",
+    "needed_depth",
     "network_cost",
     "units_of",
 ]
@@ -65,8 +69,12 @@ def memories(array: ArraySpec, table: SramTable) -> Memories:
 
 def matrices_of(gemm: Gemm, bits: Width, scales: Scales, array: ArraySpec) -> Matrices:
     """What an array gets to compute for a GEMM: requantised at the drain where it has requantisers."""
-    m, k, n, count = gemm.products(scales)
     after = gemm.requantisation(scales) if array.requant is not None else None
+    return _matrices(gemm, bits, scales, 0 if after is None else after.parameter_sets)
+
+
+def _matrices(gemm: Gemm, bits: Width, scales: Scales, parameter_sets: int = 0) -> Matrices:
+    m, k, n, count = gemm.products(scales)
     return Matrices(
         m=m,
         k=k,
@@ -74,8 +82,34 @@ def matrices_of(gemm: Gemm, bits: Width, scales: Scales, array: ArraySpec) -> Ma
         count=count,
         bits=bits,
         activation_signed=gemm.activation_signed,
-        parameter_sets=0 if after is None else after.parameter_sets,
+        parameter_sets=parameter_sets,
     )
+
+
+def needed_depth(
+    mac: MacSpec, assignment: Assignment, *, scales: Scales = Scales.HEAD, result_width: int = 32
+) -> tuple[int, int]:
+    """Least words of the activation and of the weight memory of an array of ``mac`` for a network: an element keeps its
+    output until the sum is complete, so a memory holds all steps of the longest sums, in every pass.
+
+    Raises ValueError, which names the GEMM, where the design's accumulators do not hold its sums, or are wider than
+    results of ``result_width`` bits.
+    """
+    first: dict[Matrices, Gemm] = {}
+    for gemm in assignment.workload.gemms:
+        first.setdefault(_matrices(gemm, assignment.of(gemm), scales), gemm)
+    depths = []
+    for product, gemm in first.items():
+        with _naming(gemm):
+            depths.append(needed_words(mac, product))
+    if mac.accumulator_width > result_width:
+        product, gemm = max(first.items(), key=lambda each: each[0].k)
+        with _naming(gemm):
+            raise InputError(
+                f"accumulators of {mac.name} for sums of {product.k} products must have at most the {result_width} "
+                f"bits of a result, not {mac.accumulator_width}"
+            )
+    return max(words for words, _ in depths), max(words for _, words in depths)
 
 
 def network_cost(
@@ -89,7 +123,7 @@ def network_cost(
     """One inference of the assignment's workload on ``array``.
 
     Raises ValueError, which names the GEMM, where a memory, the design's sums or the results' width is too small for
-    it, and where a cost is not known.
+    it, where both halves of double-buffered memories are too deep for an array, and where a cost is not known.
     """
     model = _Model(array, assignment.workload, costs, scales, overlap)
     alike: dict[tuple[Matrices, Role, PrecisionClass], list[Gemm]] = {}
@@ -109,10 +143,17 @@ def network_cost(
 
 
 def _named(model: _Model, gemms: tuple[Gemm, ...], product: Matrices) -> GemmCost:
-    try:
+    with _naming(gemms[0]):
         return model.cost(gemms, product)
+
+
+@contextmanager
+def _naming(gemm: Gemm) -> Iterator[None]:
+    """Inside it an InputError begins with the GEMM's name."""
+    try:
+        yield
     except InputError as error:
-        raise InputError(f"{gemms[0].name}: {error.sentence}", file=error.file, place=error.place) from None
+        raise InputError(f"{gemm.name}: {error.sentence}", file=error.file, place=error.place) from None
 
 
 class _Model:
@@ -125,6 +166,11 @@ class _Model:
         self.units = units_of(array, workload, costs, scales)
         self.memories = None if costs.sram is None else memories(array, costs.sram)
         copies = 2 if overlap is Overlap.DOUBLE else 1
+        deepest = copies * max(array.activation_depth, array.weight_depth)
+        if deepest > 1 << SIZE_WIDTH:
+            raise InputError(
+                f"operand memories in two halves must have at most {1 << SIZE_WIDTH} words, not 2 x {deepest // 2}"
+            )
         self.area = area_of(array, self.element, tuple(self.units.values()), self.memories, copies)
         self.leakage_uw = self.element.core_leakage_uw(array.rows, array.columns)
         self.leakage_uw += array.columns * sum(unit.leakage_uw for unit in self.units.values())

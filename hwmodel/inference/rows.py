@@ -32,23 +32,36 @@ from hwmodel.workload import (
     published_accuracy,
     uniform,
 )
-from rtl.array import DRAINS, Architecture, ArraySpec, drained
+from rtl.array import DRAINS, SIZE_WIDTH, Architecture, ArraySpec, drained
 from rtl.mac import UniformSpec
 from rtl.requant import MultiplierSpec, RequantSpec
 from rtl.spec import MacSpec
 from siliquant.inputs import InputError, InputTypeError
 
-from .inference import network_cost
+from .inference import needed_depth, network_cost
 from .parts import Costs
 from .result import NetworkCost
 from .sizing import NoArrayError, candidates, equal_area, equal_latency
 from .tiling import Overlap
 
-__all__ = ["EQUAL_AREA", "EQUAL_LATENCY", "UNIFORM", "NetworkRow", "default_elements", "multiplier", "network_rows"]
+__all__ = [
+    "DEPTH",
+    "EQUAL_AREA",
+    "EQUAL_LATENCY",
+    "UNIFORM",
+    "NetworkRow",
+    "default_elements",
+    "multiplier",
+    "network_rows",
+    "operand_depths",
+    "uniform_array",
+]
 
 UNIFORM = "uniform"
 EQUAL_AREA = "equal area"
 EQUAL_LATENCY = "equal latency"
+DEPTH = 512
+"""Words of each operand memory of an array, where nothing else is said and the longest sums of a network fit."""
 _PJ_IN_UJ = 1e6
 
 
@@ -57,7 +70,9 @@ class NetworkRow:
     """One inference on one array.
 
     bits: mean width asked for; mean_bits: of the assignment, first and last layers left out. normalisation: UNIFORM, or
-    what is at most that of the uniform array. element, rows, columns, drains: the array. area_um2: of logic (elements
+    what is at most that of the uniform array. element, rows, columns, drains: the array; activation_depth_words,
+    weight_depth_words: of its operand memories, of one row or column in a systolic array. longest_sum: of the network,
+    in products; one tile of such sums is the least that those memories hold. area_um2: of logic (elements
     and requantisers) and memories. load_share: of cycles, 0 to 1. energy_uj: of all parts; sram_uj of the three
     memories; off_chip_uj 0 unless an energy a bit was given. *_ratio: to the uniform row of the same bits.
     accuracy_percent: published by others for uniform models of packaged networks, None elsewhere.
@@ -73,6 +88,9 @@ class NetworkRow:
     rows: int
     columns: int
     drains: int
+    activation_depth_words: int
+    weight_depth_words: int
+    longest_sum: int
     pipeline_stages: int
     clock_mhz: float
     meets_clock: bool | None
@@ -129,6 +147,41 @@ def multiplier(bits: int, *, groups: int = HEADS, width: int = 32) -> RequantSpe
     )
 
 
+def operand_depths(
+    mac: MacSpec, assignment: Assignment, *, depth: int = DEPTH, scales: Scales = Scales.HEAD
+) -> dict[str, int]:
+    """``activation_depth`` and ``weight_depth`` of an array of ``mac`` for a network: ``depth``, or the words of one
+    tile of its longest sums where these are more; at most what an array may have. Raises ValueError as needed_depth.
+    """
+    needed = needed_depth(mac, assignment, scales=scales)
+    most = 1 << SIZE_WIDTH  # network_cost says which GEMM needs more
+    return {
+        f"{name}_depth": min(max(depth, need), most)
+        for name, need in zip(("activation", "weight"), needed, strict=True)
+    }
+
+
+def uniform_array(
+    mac: MacSpec,
+    assignment: Assignment,
+    *,
+    rows: int = 16,
+    columns: int = 16,
+    drains: int = DRAINS,
+    depth: int = DEPTH,
+    architecture: Architecture = Architecture.BROADCAST,
+    requantiser: Callable[[int], RequantSpec | None] = multiplier,
+    scales: Scales = Scales.HEAD,
+) -> ArraySpec:
+    """The array of the uniform design that runs ``assignment``, to which all others are compared; arguments as those of
+    :func:`network_rows`.
+    """
+    return ArraySpec(
+        mac=mac, rows=rows, columns=columns, architecture=architecture, requant=requantiser(assignment.drained_bits),
+        **operand_depths(mac, assignment, depth=depth, scales=scales), **drained(rows, drains, depth),
+    )  # fmt: skip
+
+
 def network_rows(
     workload: Workload,
     bits: Sequence[Width],
@@ -140,7 +193,7 @@ def network_rows(
     rows: int = 16,
     columns: int = 16,
     drains: int = DRAINS,
-    depth: int = 512,
+    depth: int = DEPTH,
     architecture: Architecture = Architecture.BROADCAST,
     requantiser: Callable[[int], RequantSpec | None] = multiplier,
     scales: Scales = Scales.HEAD,
@@ -153,9 +206,10 @@ def network_rows(
     elements: by mean bits and the shares of the mixed network, the uniform element first, each with its units and
     pipeline registers. widths: those of the mixed network, by default network_widths of each mean; a design that lacks
     one runs it at the next that it has, and codes that are wider than all in passes. rows, columns, depth (words of
-    each operand memory; that of results holds as many rows of sums): of the uniform array. drains: of all arrays, or as
-    many as their rows allow. requantiser: by the widest codes it makes, at the end of each column. Raises ValueError
-    where a mean is not reached by the widths, or a cost is not known.
+    each operand memory, or as many as one tile of the longest sums takes where these are more; that of results holds
+    ``depth`` rows of sums): of the uniform array. drains: of all arrays, or as many as their rows allow. requantiser:
+    by the widest codes it makes, at the end of each column. Raises ValueError where a mean is not reached by the
+    widths, or a cost is not known.
     """
     found: list[NetworkRow] = []
     for mean in bits:
@@ -164,9 +218,9 @@ def network_rows(
         if not isinstance(first, UniformSpec):
             raise InputTypeError(f"the first element at {mean} bits must be a UniformSpec, not {first!r}")
         alike = uniform(workload, mean)
-        array = ArraySpec(
-            mac=first, rows=rows, columns=columns, architecture=architecture, activation_depth=depth,
-            weight_depth=depth, **drained(rows, drains, depth), requant=requantiser(alike.drained_bits),
+        array = uniform_array(
+            first, alike, rows=rows, columns=columns, drains=drains, depth=depth, architecture=architecture,
+            requantiser=requantiser, scales=scales,
         )  # fmt: skip
         base = network_cost(array, alike, costs, scales=scales, overlap=overlap)
         found.append(_row(mean, UNIFORM, base, base))
@@ -224,6 +278,9 @@ def _row(bits: Width, normalisation: str, cost: NetworkCost, base: NetworkCost) 
         rows=array.rows,
         columns=array.columns,
         drains=array.drains,
+        activation_depth_words=array.activation_depth,
+        weight_depth_words=array.weight_depth,
+        longest_sum=assignment.workload.longest_sum(cost.scales),
         pipeline_stages=array.mac.pipeline_stages,
         clock_mhz=cost.clock_mhz,
         meets_clock=cost.meets_clock,

@@ -29,9 +29,9 @@ from rtl.requant import RequantSpec
 from rtl.spec import MacSpec
 from siliquant.inputs import InputError
 
-from .inference import element_cost, matrices_of, units_of
+from .inference import element_cost, matrices_of, needed_depth, units_of
 from .parts import Costs
-from .tiles import Grids, IntArray, Matrices, Timing, needed_words
+from .tiles import Grids, IntArray, Timing
 from .tiling import Overlap, cycles_of
 
 __all__ = ["Candidates", "NoArrayError", "candidates", "equal_area", "equal_latency"]
@@ -71,10 +71,11 @@ def candidates(
     overlap: Overlap = Overlap.NONE,
 ) -> Candidates:
     """Arrays of ``element`` of all sizes by the rule above, with the memories of ``given``, running ``assignment``."""
+    needs = needed_depth(element, assignment, scales=scales, result_width=given.result_width)
     pattern = replace(given, mac=element, requant=requant, rows=1, columns=1, drains=1)
     gemms = assignment.workload.gemms
     products = Counter(matrices_of(gemm, assignment.of(gemm), scales, pattern) for gemm in gemms)
-    grids = _grids(given, pattern, products)
+    grids = _grids(given, pattern, needs)
     timing = Timing.of(pattern)
     cycles = np.zeros_like(grids.rows)
     for product, number in products.items():
@@ -116,14 +117,13 @@ def equal_latency(among: Candidates, cycles: int) -> ArraySpec:
     return among.array(int(order[0]))
 
 
-def _grids(given: ArraySpec, pattern: ArraySpec, products: Counter[Matrices]) -> Grids:
+def _grids(given: ArraySpec, pattern: ArraySpec, needs: tuple[int, int]) -> Grids:
     most = min(2 * max(given.rows, given.columns), 256)
     sides = np.arange(1, most + 1, dtype=np.int64)
     rows, columns = (side.ravel() for side in np.meshgrid(sides, sides, indexing="ij"))
     fits = (rows <= 2 * columns) & (columns <= 2 * rows) & (pattern.loaded_bits(rows, columns) <= MOST_LOADED_BITS)
     rows, columns = rows[fits], columns[fits]
     drains = most_drains(rows, given.drains)
-    needs = [needed_words(pattern.mac, product) for product in products]
     was, now = given.element.operand_widths, pattern.element.operand_widths
 
     def depth(capacity_bits: int, word_bits: IntArray, need: npt.ArrayLike) -> IntArray:
@@ -133,12 +133,8 @@ def _grids(given: ArraySpec, pattern: ArraySpec, products: Counter[Matrices]) ->
         rows=rows,
         columns=columns,
         drains=drains,
-        activation_depth=depth(
-            given.activation_depth * given.rows * was[1], rows * now[1], max(need[0] for need in needs)
-        ),
-        weight_depth=depth(
-            given.weight_depth * given.columns * was[0], columns * now[0], max(need[1] for need in needs)
-        ),
+        activation_depth=depth(given.activation_depth * given.rows * was[1], rows * now[1], needs[0]),
+        weight_depth=depth(given.weight_depth * given.columns * was[0], columns * now[0], needs[1]),
         result_depth=depth(
             given.result_depth * given.drains * given.columns * given.result_width,
             drains * columns * pattern.result_width,

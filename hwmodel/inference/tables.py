@@ -12,7 +12,7 @@ from hwmodel.workload import Pair, Width, parts_of, published_source, width_reco
 from siliquant.commandline import console, print_notes, print_table
 from siliquant.inputs import listing
 
-from .rows import EQUAL_AREA, EQUAL_LATENCY, UNIFORM, NetworkRow
+from .rows import DEPTH, EQUAL_AREA, EQUAL_LATENCY, UNIFORM, NetworkRow
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -115,6 +115,7 @@ def network_notes(rows: Sequence[NetworkRow]) -> list[str]:
         ),
         "Energy of MACs and requantisers has that of their clocks while they wait; SRAM is that of its accesses.",
         *_of_activations(rows),
+        *_deeper(rows),
     ]
     mixtures = {row.bits: row.mixture for row in rows if row.normalisation != UNIFORM}
     if mixtures:
@@ -204,7 +205,7 @@ def _short_notes(rows: Sequence[NetworkRow], wide: bool) -> list[str]:
     lines = [f"Batch 1, {first.clock_mhz:g} MHz, GEMMs only; first and last layers at 8 bits on every design."]
     if not any(row.sram_area_um2 for row in rows):
         lines[0] = f"{_NO_MEMORIES} {lines[0]}"
-    lines += [*_deviations(rows), *_of_activations(rows)]
+    lines += [*_deviations(rows), *_of_activations(rows), *_deeper(rows)]
     mixes = {row.bits: row.mixture for row in rows if row.normalisation != UNIFORM}
     if mixes:
         parts = "; ".join(f"{bits} bits is {mixture}" for bits, mixture in mixes.items())
@@ -227,6 +228,16 @@ def _of_activations(rows: Sequence[NetworkRow]) -> list[str]:
         return []
     said = "a/b bits: of weights, of activations. Scores and context multiply two activations, both of their width: "
     return [said + "where weights are narrower the uniform MAC takes passes for them."]
+
+
+def _deeper(rows: Sequence[NetworkRow]) -> list[str]:
+    """That the longest sums ask for more words than memories have else."""
+    base = [row for row in rows if row.normalisation == UNIFORM]
+    depth = max(max(row.activation_depth_words, row.weight_depth_words) for row in base)
+    if depth <= DEPTH:
+        return []
+    words = f"{depth:,} words, not {DEPTH}, to hold a tile of the longest sums"
+    return [f"Operand memories of the uniform array: {words} ({base[0].longest_sum:,} products)."]
 
 
 def _deviations(rows: Sequence[NetworkRow]) -> list[str]:

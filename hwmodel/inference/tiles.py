@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hwmodel.workload import Width, parts_of
-from rtl.array import Architecture, ArraySpec, Codes, Pass, plan_passes
+from rtl.array import SIZE_WIDTH, Architecture, ArraySpec, Codes, Pass, plan_passes
 from rtl.requant import RequantSpec
 from rtl.spec import MacSpec, Precision
 from siliquant.inputs import InputError
@@ -22,6 +22,7 @@ from siliquant.inputs import InputError
 __all__ = ["Blocks", "Grids", "IntArray", "Matrices", "TileWords", "Timing", "needed_words", "tile_words"]
 
 IntArray = npt.NDArray[np.int64]
+_MOST_STEPS = (1 << SIZE_WIDTH) - 1  # of a run: what its setting can say
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,11 +125,16 @@ def _planes_of_one(mac: MacSpec, precision: Precision) -> tuple[int, int]:
 
 
 def tile_words(mac: MacSpec, k: int, passes: tuple[Pass, ...]) -> list[TileWords]:
-    """Of sums of ``k`` products, for each pass. Raises ValueError where the accumulator does not hold such sums."""
+    """Of sums of ``k`` products, for each pass. Raises ValueError where the accumulator does not hold such sums, or a
+    run not so many steps.
+    """
     if k > mac.reduction_length:
         most = f"{mac.reduction_length} products (reduction_length)"
         raise InputError(f"the reduction must have at most {most}, not {k}")
-    return [TileWords(-(-k // mac.products_per_step(each.precision)), *_planes(mac, each.precision)) for each in passes]
+    steps = [-(-k // mac.products_per_step(each.precision)) for each in passes]
+    if max(steps) > _MOST_STEPS:
+        raise InputError(f"a sum must have at most {_MOST_STEPS} steps, not {max(steps)} for {k} products")
+    return [TileWords(number, *_planes(mac, each.precision)) for number, each in zip(steps, passes, strict=True)]
 
 
 def needed_words(mac: MacSpec, product: Matrices) -> tuple[int, int]:

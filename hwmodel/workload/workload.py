@@ -218,10 +218,9 @@ class Workload:
         """Static weights, each name once."""
         return sum(gemm.n * gemm.k * gemm.count for gemm in self.gemms if gemm.static and gemm.call == 0)
 
-    @property
-    def longest_sum(self) -> int:
-        """Products of the longest sums."""
-        return max(gemm.k for gemm in self.gemms)
+    def longest_sum(self, scales: Scales = Scales.HEAD) -> int:
+        """Products of the longest sums, as an array gets them."""
+        return max(gemm.products(scales)[1] for gemm in self.gemms)
 
     def macs_by_role(self) -> dict[Role, int]:
         """Products by role, in order of execution."""

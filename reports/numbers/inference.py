@@ -22,6 +22,7 @@ from hwmodel.inference import (
     network_cost,
     network_rows,
     sram_of,
+    uniform_array,
 )
 from hwmodel.model import LibraryModel
 from hwmodel.workload import (
@@ -34,7 +35,6 @@ from hwmodel.workload import (
     load_workload,
     uniform,
 )
-from rtl.array import DRAINS, Architecture, ArraySpec, drained
 from rtl.spec import MacSpec
 
 __all__ = [
@@ -48,7 +48,6 @@ _KIND = {
     Role.PROJECTION_FC2: KINDS[3], Role.GATE: KINDS[3], Role.UP: KINDS[3], Role.DOWN: KINDS[3],
     Role.DOWNSAMPLING: KINDS[4],
 }  # fmt: skip
-_SIDE, _DEPTH = 16, 512  # of the uniform array, as in hwmodel.inference.rows
 _NAMES = {
     "deit-tiny": "DeiT-T", "deit-small": "DeiT-S", "deit-base": "DeiT-B", "sret-tiny": "SReT-T", "swin-tiny": "Swin-T",
     "swin-small": "Swin-S", "bert-base-128": "BERT-base, 128 tokens", "bert-base-384": "BERT-base, 384 tokens",
@@ -133,7 +132,7 @@ def network(workload: Workload, rows: Sequence[Row], model: LibraryModel) -> Net
 
     rows: of the comparison. Raises NoArrayError where no other design has an array as fast as the uniform one.
     """
-    setting, bits = _setting(rows, model, workload.longest_sum), _bits(rows)
+    setting, bits = _setting(rows, model, workload.longest_sum()), _bits(rows)
     made = Network(workload, tuple(network_rows(workload, bits, setting.costs, elements=setting.elements)))
     for mean in bits:
         if not made.others(mean):
@@ -154,7 +153,8 @@ def inferences(
     """Uniform arrays only, of several networks: costs by network and bits (default: those of the comparison that
     weights and activations share).
     """
-    setting = _setting([row for row in rows if is_uniform(row)], model)
+    longest = max(load_workload(name).longest_sum() for name in names)
+    setting = _setting([row for row in rows if is_uniform(row)], model, longest)
     means = [mean for mean in _bits(rows) if isinstance(mean, int)] if bits is None else bits
     return {(name, mean): _cost(load_workload(name), mean, setting) for name in names for mean in means}
 
@@ -181,7 +181,7 @@ def _bits(rows: Sequence[Row]) -> list[Width]:
     return list(dict.fromkeys(row.bits for row in rows))
 
 
-def _setting(rows: Sequence[Row], model: LibraryModel, longest_sum: int = 1) -> _Setting:
+def _setting(rows: Sequence[Row], model: LibraryModel, longest_sum: int) -> _Setting:
     first = rows[0]
     lanes = next(row.units for row in rows if is_uniform(row) and row.normalisation == EQUAL_THROUGHPUT)
     names = list(dict.fromkeys(row.family for row in rows if not is_uniform(row)))
@@ -209,15 +209,10 @@ def _inference(row: NetworkRow, cost: NetworkCost, setting: _Setting) -> Inferen
 
 
 def _cost(workload: Workload, bits: Width, setting: _Setting) -> NetworkCost:
-    """The uniform array of hwmodel.inference.rows."""
+    """Of the uniform array."""
     alike = uniform(workload, bits)
     first, *_ = setting.elements(bits, assign_at(workload, bits).mixture())
-    array = ArraySpec(
-        mac=first, rows=_SIDE, columns=_SIDE, architecture=Architecture.BROADCAST,
-        activation_depth=_DEPTH, weight_depth=_DEPTH, **drained(_SIDE, DRAINS, _DEPTH),
-        requant=multiplier(alike.drained_bits),
-    )  # fmt: skip
-    return network_cost(array, alike, setting.costs)
+    return network_cost(uniform_array(first, alike), alike, setting.costs)
 
 
 def _mixed_cost(row: NetworkRow, base: NetworkCost, setting: _Setting) -> NetworkCost:

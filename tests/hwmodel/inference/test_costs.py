@@ -132,7 +132,7 @@ def test_the_comparison_of_a_network_of_ones_own(tmp_path: Path) -> None:
 
 
 def test_longer_sums_than_those_of_the_packaged_networks(tmp_path: Path) -> None:
-    """Accumulators grow to hold them; what the memories do not hold is named."""
+    """Accumulators and operand memories grow to hold them; what no array holds is named."""
     own = tmp_path / "long.csv"
     own.write_text("name,m,k,n,count\n0.fc2,17,5120,96,1\n")
     given = ["--bits", "4", "--designs", "subword", "--requant-bits", "none", "--model", str(own)]
@@ -140,9 +140,26 @@ def test_longer_sums_than_those_of_the_packaged_networks(tmp_path: Path) -> None
     assert done.returncode == 0, done.stderr
     rows = list(csv.DictReader((tmp_path / "out" / "network.csv").read_text().splitlines()))
     assert {row["element"] for row in rows[:1]} == {"uniform_w4_a4_l16_k5120"}
-    own.write_text("name,m,k,n,count\n0.fc2,17,8193,96,1\n")
+    said = "Operand memories of the uniform array: {}, to hold a tile of the longest sums ({} products)."
+    depths, longest = ("activation_depth_words", "weight_depth_words"), "longest_sum"
+    assert [rows[0][name] for name in (*depths, longest)] == ["512", "512", "5120"]
+    assert "Operand memories" not in done.stdout
+    area_um2 = float(rows[0]["sram_area_um2"])
+    own.write_text("name,m,k,n,count\n0.fc2,17,16001,96,1\n")
     done = compare(*given, "--out", str(tmp_path / "out"))
-    said = "0.fc2: activation_depth must be at least 513 words for one tile with sums of 8193 products, not 512"
+    assert done.returncode == 0, done.stderr
+    rows = list(csv.DictReader((tmp_path / "out" / "network.csv").read_text().splitlines()))
+    assert [rows[0][name] for name in (*depths, longest)] == ["1001", "1001", "16001"]
+    note = said.format("1,001 words, not 512", "16,001")
+    assert note in " ".join(done.stdout.split())
+    assert note in (tmp_path / "out" / "network.md").read_text()
+    assert float(rows[0]["sram_area_um2"]) > area_um2
+    own.write_text("name,m,k,n,count\n0.fc2,17,70000,96,1\n")
+    done = compare("--bits", "8", *given[2:], "--out", str(tmp_path / "out"))
+    said = (
+        "0.fc2: accumulators of uniform_w8_a8_l16_k70000_p1 for sums of 70000 products must have at most the 32 bits "
+        "of a result, not 33"
+    )
     assert (done.returncode, done.stderr.splitlines()[-1]) == (2, f"hwmodel.compare: error: {said}")
 
 

@@ -22,7 +22,7 @@ BASE = NetworkRow(
     area_um2=2_345_678.0, logic_area_um2=1_234_567.0, sram_area_um2=1_111_111.0, latency_us=1234.5, utilisation=0.654,
     load_share=0.3, energy_uj=1234.56, mac_uj=100.16, requantisation_uj=20.25, sram_uj=3.04, off_chip_uj=4.44,
     leakage_uj=5.55, off_chip_bytes=6_780_000.0, logic_area_ratio=1.0, latency_ratio=1.0, energy_ratio=1.0,
-    accuracy_percent=74.7,
+    accuracy_percent=74.7, activation_depth_words=512, weight_depth_words=512, longest_sum=8192,
 )  # fmt: skip
 SMALLER = replace(
     BASE, mixture="2b:50% 8b:50%", normalisation=EQUAL_AREA, design="subword 8/4/2", rows=7, columns=9, latency_us=9.96,
@@ -80,6 +80,15 @@ def test_notes_say_what_holds_and_nothing_else() -> None:
     far = [replace(row, mean_bits=3.94) for row in (SMALLER, QUICKER)]
     said = "The mix at 4 bits has a mean of 3.94: none of these GEMMs is nearer."
     assert network_notes([BASE, *far]) == [said, *ABOUT, MIXED, ACCURACY]
+    deep = [
+        replace(BASE, activation_depth_words=513, longest_sum=8193),
+        replace(SMALLER, weight_depth_words=9999),
+        QUICKER,
+    ]
+    said = "513 words, not 512, to hold a tile of the longest sums (8,193 products)."
+    said = f"Operand memories of the uniform array: {said}"
+    assert network_notes(deep) == [*ABOUT, said, MIXED, ACCURACY]
+    assert network_notes([BASE, *deep[1:]]) == [*ABOUT, MIXED, ACCURACY]
     near = [replace(row, mean_bits=4.05) for row in (SMALLER, QUICKER)]
     assert network_notes([BASE, *near]) == [*ABOUT, MIXED, ACCURACY]
 

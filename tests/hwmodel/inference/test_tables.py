@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -91,6 +92,25 @@ def test_the_uniform_array_has_16_rows_and_columns_and_512_words(rows: list[Netw
     shallow = network_rows(tiny, [4], costs, elements=lambda bits, mix: default_elements(bits, mix)[:1], depth=256)
     assert shallow[0].area_um2 < row.area_um2
     assert shallow[0].latency_us > row.latency_us
+
+
+@pytest.mark.parametrize(("k", "words"), [(8192, 512), (8193, 513), (12345, 772)])
+def test_memories_hold_a_tile_of_the_longest_sums(k: int, words: int) -> None:
+    """16 lanes take as many products a step; what those memories cost is in the row."""
+    costs = replace(COSTS, sram=packaged_sram())
+    long = network(gemm("a", Role.FC1, m=5, k=24, n=8), gemm("b", Role.FC2, m=5, k=k, n=8))
+    base, *others = network_rows(long, [4], costs, elements=lambda bits, mix: default_elements(
+        bits, mix, 16, contenders(["bitserial"]), k))  # fmt: skip
+    assert (base.activation_depth_words, base.weight_depth_words, base.longest_sum) == (words, words, k)
+    assert min(row.weight_depth_words for row in others) >= -(-k // 16)  # of at least 16 serial units, a plane each
+    mac = UniformSpec(weight_bits=4, activation_bits=4, lanes=16, reduction_length=k)
+    array = ArraySpec(
+        mac=mac, rows=16, columns=16, drains=4, activation_depth=words, weight_depth=words, result_depth=128,
+        requant=multiplier(4),
+    )  # fmt: skip
+    cost = network_cost(array, uniform(long, 4), costs)
+    assert (base.area_um2, base.latency_us) == (cost.area.total_um2, cost.latency_us)
+    assert base.energy_uj == pytest.approx(cost.energy.total_pj * 1e-6, rel=1e-12)
 
 
 def test_of_each_design_the_best_kind_is_shown_and_narrow_ones_run_the_ends_in_passes() -> None:
@@ -398,6 +418,36 @@ def test_the_command_takes_a_width_for_each_operand(capsys: pytest.CaptureFixtur
     assert [records["all"][name] for name in ("bits", "weight_bits", "activation_bits")] == ["4/8 8", "4 8", "8"]
     latency.main(["--bits", "4/4", "--format", "json"])
     assert all("weight_bits" not in record for record in json.loads(capsys.readouterr().out))
+
+
+def test_latency_has_memories_as_deep_as_the_longest_sums(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of each operand, with accumulators that hold them; what is given is kept, and refused where it is too little."""
+    monkeypatch.setenv("COLUMNS", "250")
+    own = tmp_path / "long.csv"
+    own.write_text("name,m,k,n,count\n0.fc1,5,768,8,1\n0.fc2,5,8449,8,1\n")
+    given = ["--model", str(own), "--bits", "4"]
+    more = ", more than 512 to hold a tile of the longest sums, 8,449 products)"
+    for options, text in (
+        ([], f"(operands 529 words each{more}"),
+        (["--design", "bitserial", "--units", "16"], f"(operands 529 words of activations, 2116 of weights{more}"),
+        (["--depth", "600", "--reduction-length", "8449"], "(operands 600 words each)"),
+    ):
+        latency.main([*given, *options])
+        assert text in capsys.readouterr().out
+    latency.main([*given, "--format", "json"])
+    records = json.loads(capsys.readouterr().out)
+    assert {(record["activation_depth_words"], record["weight_depth_words"]) for record in records} == {(529, 529)}
+    for options, said in (
+        (["--depth", "512"],
+         "0.fc2: activation_depth must be at least 529 words for one tile with sums of 8449 products, not 512"),
+        (["--reduction-length", "8448"],
+         "0.fc2: the reduction must have at most 8448 products (reduction_length), not 8449"),
+    ):  # fmt: skip
+        with pytest.raises(ValueError) as caught:
+            latency.main([*given, *options])
+        assert str(caught.value) == said
 
 
 def test_codes_of_each_operand_count_with_their_own_width() -> None:

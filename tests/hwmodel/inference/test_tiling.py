@@ -1,6 +1,7 @@
 """Counts of products on arrays, against rtl.array's own formulas, the engine of the simulations, and a real record."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -11,9 +12,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hwmodel.inference.inference import network_cost
+from hwmodel.inference.rows import operand_depths
 from hwmodel.inference.tiles import Grids, Matrices, Timing, needed_words, tile_words
 from hwmodel.inference.tiling import Overlap, cycles_of, tally
-from hwmodel.workload import PrecisionClass, Scales, load_workload
+from hwmodel.workload import PrecisionClass, Role, Scales, load_workload
 from hwmodel.workload.assignment import uniform
 from qat.network.gemm import Product
 from rtl.array import Architecture, ArraySpec, drained
@@ -33,7 +36,10 @@ from rtl.spec.numbers import IntArray
 from sim.harness import engine as engine_module
 from sim.harness.drain import DrainTable
 from sim.harness.driver import Block
-from sim.harness.engine import ArrayEngine, GemmRecord
+from sim.harness.engine import ArrayEngine, GemmRecord, passes_of
+from tests.hwmodel.inference import networkcases as cases
+from tests.sim.harness.products import SERIAL, check, library_of
+from tests.sim.harness.products import product as random_product
 
 RECORD = Path(__file__).with_name("equivalence_vit_mnist.json")
 MACS: tuple[MacSpec, ...] = (
@@ -208,6 +214,44 @@ def test_many_sizes_at_once_are_each_alone() -> None:
         assert together.of(number) == tally(Timing.of(spec), Grids.of([spec]), product, Overlap.DOUBLE).of(0)
 
 
+def test_cycles_of_a_simulated_array_whose_memories_hold_one_tile() -> None:
+    """Sums as long as the memories hold, on the Verilated array; with a word less both refuse them."""
+    found = uniform(cases.network(cases.gemm("layer", Role.FC1, m=7, k=120, n=8)), 4)
+    depths = operand_depths(SERIAL.mac, found, depth=1)
+    assert depths == {"activation_depth": 160, "weight_depth": 160}  # 120 products, three at a time, of four planes
+    array = replace(SERIAL, **depths)
+    given_product = random_product((7, 120), (8, 120))
+    with ArrayEngine(array, library_of(array), jobs=1) as engine:
+        check(engine, given_product)
+        record = engine.records["layer"]
+    (cost,) = network_cost(array, found, cases.COSTS).kinds
+    assert (cost.parts, cost.operand_cycles) == (4 * 3, 4 * 3 * 40 * 16)
+    assert (cost.operand_cycles, cost.run_cycles, cost.load_cycles) == (
+        record.operand_cycles, record.cycles, record.load_cycles
+    )  # fmt: skip
+    assert cost.cycles == record.cycles + record.load_cycles
+    for name in depths:
+        shallow = replace(array, **{name: 159})
+        with pytest.raises(ValueError, match=rf"^layer on {array.mac.name}: .*159"):
+            passes_of(shallow, given_product)
+        said = f"layer: {name} must be at least 160 words for one tile with sums of 120 products, not 159"
+        with pytest.raises(ValueError, match=f"^{said}$"):
+            network_cost(shallow, found, cases.COSTS)
+
+
+def test_memories_in_two_halves_have_the_words_of_an_array() -> None:
+    found = uniform(cases.SMALL, 4)
+    for depth in (1 << 15, (1 << 15) + 1):
+        array = replace(cases.ARRAY, weight_depth=depth)
+        assert network_cost(array, found, cases.COSTS).cycles > 0
+        if depth == 1 << 15:
+            assert network_cost(array, found, cases.COSTS, overlap=Overlap.DOUBLE).cycles > 0
+            continue
+        with pytest.raises(ValueError) as caught:
+            network_cost(array, found, cases.COSTS, overlap=Overlap.DOUBLE)
+        assert str(caught.value) == "operand memories in two halves must have at most 65536 words, not 2 x 32769"
+
+
 def test_cycles_of_a_simulated_network() -> None:
     """Every GEMM of 20 images that ran through a Verilated array, kept from `make demo`."""
     kept = json.loads(RECORD.read_text())
@@ -277,6 +321,9 @@ def test_refusals_say_what_must_be() -> None:
     assert refusal(ArraySpec(mac=mac), k=101) == (
         "the reduction must have at most 100 products (reduction_length), not 101"
     )
+    slow = UniformSpec(lanes=1, reduction_length=70_000)
+    deep = ArraySpec(mac=slow, activation_depth=1 << 16, weight_depth=1 << 16)
+    assert refusal(deep, k=65_536) == "a sum must have at most 65535 steps, not 65536 for 65536 products"
     narrow = ArraySpec(mac=mac, result_width=16)
     assert refusal(narrow, bits=8, k=100) == (
         "result_width must be at least 22 bits for sums of 100 products in 6 passes, not 16"
