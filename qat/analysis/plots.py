@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from siliquant.files import write_atomically
+from siliquant.files import with_own_ids, write_atomically
 
 from .parts import CLASSES
 
@@ -40,7 +40,10 @@ def write_plots(found: Mapping[str, Any], folder: Path) -> list[Path]:
                 metadata: dict[str, Any] = {"Software": None} if form == "png" else {"Date": None, "Creator": None}
                 figure.savefig(image, format=form, dpi=150, metadata=metadata)
                 written.append(folder / f"{name}.{form}")
-                write_atomically(written[-1], image.getvalue())
+                drawing = image.getvalue()
+                if form == "svg":
+                    drawing = with_own_ids(drawing.decode(), "part").encode()
+                write_atomically(written[-1], drawing)
     return written
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from siliquant.files import with_own_ids
 from siliquant.inputs import InputError, html_text
 
 from .style import COLOURS, PAPER, RC, Chart, Layout
@@ -66,7 +67,7 @@ def inline(svg: bytes, chart: Chart, layout: Layout) -> str:
     text = re.sub(r"<path\b[^>]*style=\"fill: none\"/>", "", text)
     text = re.sub(r"\b(d|x|y|points)=\"([^\"]*)\"", _shorter, text)
     text = re.sub(r"style=\"([^\"]*)\"", lambda match: f'style="{_style(match[1])}"', text)
-    text = _own_ids(text.replace("xlink:href", "href"), name)
+    text = with_own_ids(text.replace("xlink:href", "href"), name)
     while (smaller := re.sub(r"<(g|defs)>\s*</\1>|<g ?/>", "", text)) != text:
         text = smaller
     text = re.sub(r"\s*\n\s*", "\n", text).strip()
@@ -102,7 +103,7 @@ def _saved(figure: Figure, form: str) -> bytes:
     made = io.BytesIO()
     options: dict[str, Any] = {"dpi": _DPI if form == "png" else 72, "metadata": _METADATA[form], "facecolor": PAPER}
     figure.savefig(made, format=form, **options)
-    return made.getvalue()
+    return with_own_ids(made.getvalue().decode(), "part").encode() if form == "svg" else made.getvalue()
 
 
 def _shorter(match: re.Match[str]) -> str:
@@ -110,15 +111,6 @@ def _shorter(match: re.Match[str]) -> str:
     short = re.sub(r"-?\d+\.\d+", lambda number: f"{float(number[0]):.2f}".rstrip("0").rstrip("."), match[2])
     short = re.sub(r"M (\S+) (\S+) L \1 \2(?= |$)", r"M\1 \2h0", " ".join(short.split())).replace("h0 M", "h0M")
     return f'{match[1]}="{short}"'
-
-
-def _own_ids(text: str, prefix: str) -> str:
-    """Ids that nothing refers to are left out, the others get the prefix."""
-    wanted = set(re.findall(r"url\(#([^)]+)\)", text)) | set(re.findall(r"href=\"#([^\"]+)\"", text))
-    numbers = {name: f"{prefix}-{number}" for number, name in enumerate(sorted(wanted))}
-    text = re.sub(r" id=\"([^\"]*)\"", lambda match: f' id="{numbers[match[1]]}"' if match[1] in numbers else "", text)
-    text = re.sub(r"url\(#([^)]+)\)", lambda match: f"url(#{numbers[match[1]]})", text)
-    return re.sub(r"href=\"#([^\"]+)\"", lambda match: f'href="#{numbers[match[1]]}"', text)
 
 
 def _style(text: str) -> str:

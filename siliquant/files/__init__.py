@@ -1,6 +1,7 @@
 """Files and folders that survive kills: written whole, cached with proof, locked, temporary ones swept.
 
-Read ``write``, ``cache``, ``builds``, ``temporary``, ``source`` (a hash over what code means).
+Read ``write``, ``cache``, ``builds``, ``temporary``, ``source`` (a hash over what code means),
+``svg``.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from . import cache
 from .builds import built, digest_of, load, private_copy
 from .cache import NotTrusted
 from .source import code_sha256, own_sources, package_version
+from .svg import with_own_ids
 from .temporary import FULL, lasting, scratch, sweep, torch_folder
 from .write import alone, cache_dir, check_place, filled, save_atomically, write_atomically
 
@@ -32,5 +34,6 @@ __all__ = [
     "scratch",
     "sweep",
     "torch_folder",
+    "with_own_ids",
     "write_atomically",
 ]

@@ -159,6 +159,17 @@ def test_the_front_of_area_and_energy_is_what_nothing_beats(made_rows: MakeRows)
     assert [row.design for row in pareto(same)] == ["subword 8/4", "uniform 4x4", "loom"]
 
 
+def test_ids_do_not_depend_on_what_matplotlib_calls_them() -> None:
+    """It makes them of coordinates to the last bit, which are not the same in each run."""
+    form = (
+        '<svg viewBox="0 0 1 1"><clipPath id="{0}"/><clipPath id="{1}"/><g clip-path="url(#{0})"/>'
+        '<use xlink:href="#{1}"/></svg>'
+    )
+    drawn = [inline(form.format(*ids).encode(), chart("x", lambda layout: None), Layout.WIDE) for ids in ("ab", "ba")]
+    assert drawn[0] == drawn[1]
+    assert 'id="x-wide-0"/><clipPath id="x-wide-1"/><g clip-path="url(#x-wide-0)"/><use href="#x-wide-1"' in drawn[0]
+
+
 def test_a_colour_of_no_palette_is_refused() -> None:
     svg = b'<svg viewBox="0 0 1 1"><path d="M 0 0" style="stroke: #123456"/></svg>'
     with pytest.raises(ValueError, match=r"^a figure's colours must be those of its palette, not #123456$"):
