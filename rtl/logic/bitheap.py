@@ -236,8 +236,8 @@ class BitHeap:
         return word
 
     def _note(self, columns: Mapping[int, Sequence[Bit]], width: int, words: tuple[Word, ...]) -> None:
-        kept = {column: tuple(bits) for column, bits in columns.items() if column < width}
-        self.circuit.sums.append(Sum(kept, width, words))
+        # With the columns that width leaves out, so that words of which only low bits are summed are seen whole.
+        self.circuit.sums.append(Sum({column: tuple(bits) for column, bits in columns.items()}, width, words))
 
     def _compress(self, columns: Mapping[int, Sequence[Bit]], width: int) -> tuple[Word, Word]:
         """Two rows whose sum is that of the columns modulo 2**width; equal to it where that is below 2**width."""

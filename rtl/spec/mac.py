@@ -269,12 +269,14 @@ class MacSpec(ABC):
 
     @property
     def accumulator_range(self) -> tuple[int, int]:
-        """Smallest and largest sum of at most ``reduction_length`` products."""
-        ranges = [self.product_range(precision) for precision in self.precisions]
-        return (
-            min(0, self.reduction_length * min(low for low, _ in ranges)),
-            max(0, self.reduction_length * max(high for _, high in ranges)),
-        )
+        """Smallest and largest sum of at most ``reduction_length`` products, or of those of one step where they are
+        more: a step fills all lanes.
+        """
+        ends = [0]
+        for precision in self.precisions:
+            products = max(self.reduction_length, self.products_per_step(precision))
+            ends += [products * end for end in self.product_range(precision)]
+        return min(ends), max(ends)
 
     def product_range(self, precision: Precision) -> tuple[int, int]:
         """Smallest and largest product at ``precision``."""

@@ -192,7 +192,7 @@ def _unread_name(cell: Cell, pin: str) -> str:
 def _instances(nets: Nets, write: Expressions) -> Iterator[_Item]:
     for cell in nets.instances:
         drives = _driven(cell, nets)
-        lines = [f"wire {', '.join(drives)};"] if cell.kind == FULL_ADDER_NAME else []
+        lines = [f"wire {', '.join(drives)};"] if drives and cell.kind == FULL_ADDER_NAME else []
         pins = [
             f".{name}({_unread_name(cell, name) if nets.is_open(cell, name) else write.word(bits)})"
             for name, bits in cell.ports.items()

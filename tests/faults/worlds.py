@@ -85,8 +85,11 @@ class World:
         return [python, "-m", module, *self.line()]
 
     def results(self) -> dict[str, str]:
-        """What it wrote, and what it printed where that is a result, without times: sha256 by file."""
-        found = {str(path.relative_to(self.out)): _content(path) for path in _files(self.out)}
+        """What it wrote, and what it printed where that is a result, without times: sha256 by file. Logs and notes of
+        the steps of a demonstration are none: they say how fast each was, and what was there before.
+        """
+        files = [path for path in _files(self.out) if path.relative_to(self.out).parts[0] not in ("logs", "steps")]
+        found = {str(path.relative_to(self.out)): _content(path) for path in files}
         return {**found, PRINTED: _content(self.place / "stdout")} if self.job.printed else found
 
     def kept(self) -> set[str]:

@@ -50,6 +50,16 @@ def test_every_kind_and_form_of_every_design_is_proved(design: type[MacSpec]) ->
                 assert found.cycles == sum(map(form.cycles_per_step, form.precisions))
 
 
+@pytest.mark.parametrize("design", DESIGNS, ids=lambda design: str(design.design))
+def test_sums_shorter_than_a_step_are_proved(design: type[MacSpec]) -> None:
+    """Of the words of such sums the accumulator may take low bits alone."""
+    known = variants(design)
+    for spec in (known[0], known[-1]):
+        for length in (1, 3):
+            short = with_size(spec, 5, reduction_length=length)
+            assert prove_datapath(short).precisions == len(short.precisions)
+
+
 SCALABLE = [design for design in DESIGNS if issubclass(design, ScalableSpec)]
 
 
