@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from .comparing import Difference, difference, mean_interval
 from .experiment import Experiment, command, finished, folders
-from .records import RESULTS, Kept, best_rate, kept, records, study_file
+from .records import RESULTS, Kept, analysis_file, best_rate, kept, records, study_file
 from .running import run_all
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "Difference",
     "Experiment",
     "Kept",
+    "analysis_file",
     "best_rate",
     "command",
     "difference",

@@ -13,7 +13,18 @@ from siliquant.files import write_atomically
 
 from .experiment import Experiment, folders
 
-__all__ = ["RESULTS", "Kept", "analysis_file", "best_rate", "keep", "keep_analysis", "kept", "records", "study_file"]
+__all__ = [
+    "RESULTS",
+    "Kept",
+    "analysis_file",
+    "best_rate",
+    "keep",
+    "keep_analysis",
+    "keep_file",
+    "kept",
+    "records",
+    "study_file",
+]
 
 RESULTS = Path(__file__).resolve().parents[2] / "reports" / "results" / "training"
 
@@ -65,6 +76,11 @@ def keep_analysis(folder: Path, study: str, places: Mapping[str, str], results: 
     write_atomically(analysis_file(study, results), f"{_without_places(text, folder, places)}\n")
 
 
+def keep_file(file: Path, study: str, places: Mapping[str, str], results: Path = RESULTS) -> None:
+    """Keeps the one file of a step beside the analyses, as :func:`keep` does."""
+    write_atomically(analysis_file(study, results), _without_places(file.read_text(), file.parent, places))
+
+
 def _without_places(text: str, folder: Path, places: Mapping[str, str]) -> str:
     text = text.replace(f"{folder.parent}/", "runs/")
     for name, place in places.items():
@@ -72,10 +88,11 @@ def _without_places(text: str, folder: Path, places: Mapping[str, str]) -> str:
     return text
 
 
-def kept(experiment: Experiment, results: Path = RESULTS) -> list[Kept]:
-    """The records of an experiment, of the seeds that were run."""
+def kept(experiment: Experiment, results: Path = RESULTS, known: Mapping[str, KeptRun] | None = None) -> list[Kept]:
+    """The records of an experiment, of the seeds that were run. known: those of its study, where they were read."""
     found = []
-    known = records(experiment.study, results)
+    if known is None:
+        known = records(experiment.study, results)
     for seed, one in ((seed, known[name]) for seed, name in enumerate(folders(experiment)) if name in known):
         score, data, options = one.last("test_score"), one.record["data"], one.record["options"]
         assert score is not None

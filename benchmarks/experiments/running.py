@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from .experiment import Experiment, command, finished, folders
-from .records import RESULTS, best_rate, keep, keep_analysis
+from .records import RESULTS, best_rate, keep, keep_analysis, keep_file
 
 __all__ = ["run_all"]
 
@@ -47,11 +47,19 @@ def run_all(
                 if failure := future.result():
                     failures.append(failure)
                 elif experiment.study:
-                    keeping = keep_analysis if experiment.module == "qat.analyse" else keep
-                    keeping(runs / folders(experiment)[seed], experiment.study, places, results)
+                    _keep(experiment, runs / folders(experiment)[seed], places, results)
                 progress.advance(task)
     if failures:
         raise ValueError("; ".join(failures))
+
+
+def _keep(experiment: Experiment, folder: Path, places: Mapping[str, str], results: Path) -> None:
+    if experiment.file:
+        keep_file(folder / experiment.file, experiment.study, places, results)
+    elif experiment.module == "qat.analyse":
+        keep_analysis(folder, experiment.study, places, results)
+    else:
+        keep(folder, experiment.study, places, results)
 
 
 def _run_one(experiment: Experiment, seed: int, runs: Path, places: Mapping[str, str]) -> str | None:

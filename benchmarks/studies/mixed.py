@@ -15,19 +15,21 @@ from benchmarks.experiments import Experiment
 from .images import judged
 from .methods import METHODS
 
-__all__ = ["CLASSES", "MEANS", "mixed_experiments"]
+__all__ = ["CLASSES", "MEANS", "POLICY", "WORKLOAD", "mixed_experiments"]
 
 MEANS = ("2.5", "3", "4")
 CLASSES: Mapping[str, str] = MappingProxyType({"scalable": "2,4,8", "serial": "2,3,4,5,6,7,8"})
 """Widths that are mixed, of designs that double theirs and of those that take a bit at a time."""
 _SEEDS = 3
+WORKLOAD, POLICY = "vit-cifar-gemms", "vit-cifar-policy-{name}-{mean}"
+"""What is kept of the network and of the policies, in reports/results/analysis."""
 _WORKLOAD, _SENSITIVITY = "cifar10-gemms", "cifar10-val-sensitivity"
 
 
 def mixed_experiments() -> Iterator[Experiment]:
     """The list of GEMMs, the sensitivities, the policies, then the trainings of each."""
     yield Experiment(
-        _WORKLOAD, "", "", ("--model", "vit-cifar", "--labels", "10"), module="qat.trace", file="gemms.json"
+        _WORKLOAD, WORKLOAD, "", ("--model", "vit-cifar", "--labels", "10"), module="qat.trace", file="gemms.json"
     )
     yield Experiment(
         _SENSITIVITY, "vit-cifar", "", ("--checkpoint", "{runs}/cifar10-val-fp", "--by-layer", "--by-head"),
@@ -39,8 +41,8 @@ def mixed_experiments() -> Iterator[Experiment]:
             given = ("--model", f"{{runs}}/{_WORKLOAD}/gemms.json", "--mean", mean, "--mix-widths", widths)
             measured = ("--sensitivity", f"{{runs}}/{_SENSITIVITY}/sensitivity.json")
             yield Experiment(
-                policy, "", "", (*given, *measured), after=(_WORKLOAD, _SENSITIVITY), module="hwmodel.policy",
-                file="policy.json",
+                policy, POLICY.format(name=name, mean=mean), "", (*given, *measured),
+                after=(_WORKLOAD, _SENSITIVITY), module="hwmodel.policy", file="policy.json",
             )  # fmt: skip
             yield from judged(
                 f"mix-{name}-{mean}", f"mean of {mean} bits, {name} widths", METHODS["all"],

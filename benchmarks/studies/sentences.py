@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 from benchmarks.experiments import Experiment
 
-__all__ = ["LENGTHS", "sentence_experiments"]
+__all__ = ["LENGTHS", "WIDTHS", "sentence_experiments"]
 
 LENGTHS: Mapping[str, int] = MappingProxyType({"sst2": 32, "cola": 24, "mrpc": 80, "rte": 96, "stsb": 48})
 """Tokens by task: nearly all of its sentences fit."""
@@ -21,7 +21,7 @@ _SEEDS = 3
 _LIMIT = ("--limit", "4000")
 _MODEL = ("--model", "minilm", "--batch-size", "32", "--weight-decay", "0.01", "--warmup", "0.1")
 _REMEDIES = ("--distill", "layers", "--obr", "0.01", "--lr", "2e-4")
-_WIDTHS = {
+WIDTHS = {
     "w4a4": ("W4A4", ("--bits", "4", "--epochs", "1"), "fp"),
     "w2a2": ("W2A2", ("--bits", "2", "--epochs", "1"), "fp"),
     "w1a4": ("W1A4", ("--weight-bits", "1", "--activation-bits", "4", "--epochs", "1"), "fp"),
@@ -37,7 +37,7 @@ def sentence_experiments() -> Iterator[Experiment]:
         full = f"glue-{task}-fp"
         yield Experiment(full, _STUDY, f"{task}, full precision", (*_MODEL, *data, "--bits", "32", "--epochs", "3",
                          "--lr", "5e-5"))  # fmt: skip
-        for name, (title, widths, start) in _WIDTHS.items():
+        for name, (title, widths, start) in WIDTHS.items():
             began = f"{{runs}}/{full}" if start == "fp" else f"{{runs}}/glue-{task}-{start}{{seed}}"
             given = ("--start", began, "--teacher", f"{{runs}}/{full}")
             needs = (full, f"glue-{task}-{start}") if start != "fp" else (full,)
