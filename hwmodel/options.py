@@ -271,7 +271,7 @@ def add_network(parser: Parser, default: str | None, more: str = "") -> None:
     """``--model NAME``, of a packaged network or a file of GEMMs, for :func:`hwmodel.workload.load_workload`."""
     parser.add_argument(
         "--model", metavar="NAME", default=default,
-        help=f"network{more}: {', '.join(NETWORKS)}, or a file of GEMMs, .json of qat.trace or .csv",
+        help=f"network{more}: {', '.join(NETWORKS)}, or a file of GEMMs, .json or .csv",
     )  # fmt: skip
     parser.suggestions["model"] = NETWORKS
 

@@ -18,6 +18,7 @@ from shlex import quote
 from typing import Any
 
 import torch
+from transformers import PreTrainedConfig
 
 from qat.models import SIZES, build, check_scores, is_decoder, is_preset, most_tokens, preset, shapes_alone
 from qat.network import sample, trace
@@ -81,6 +82,7 @@ def workload(
         "name": "-".join(named),
         "model": name,
         "command": " ".join(command),
+        **({"source": found.source} if found.source else {}),
         **({"phase": phase, "context": tokens} if phase else {}),
         "inputs": {key: " x ".join(map(str, value.shape)) for key, value in inputs.items()},
         "config": _plain(config),
@@ -131,9 +133,10 @@ _SIZES = (
 )  # fmt: skip
 
 
-def _plain(config: object) -> dict[str, Any]:
+def _plain(config: PreTrainedConfig) -> dict[str, Any]:
     """What of the configuration decides the shapes."""
-    values = {name: getattr(config, name) for name in _SIZES if getattr(config, name, None) is not None}
+    names = (*_SIZES, "vocab_size") if is_decoder(config) else _SIZES  # which a decoder has outputs for
+    values = {name: getattr(config, name) for name in names if getattr(config, name, None) is not None}
     plain: dict[str, Any] = json.loads(json.dumps(values))
     return plain
 

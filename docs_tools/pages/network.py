@@ -31,7 +31,7 @@ from siliquant.inputs import listing
 
 __all__ = ["OWNS", "texts"]
 
-OWNS = ("workloads", "ends", "policy", "latency", "memories")
+OWNS = ("workloads", "ends", "policy", "latency", "decoders", "memories")
 PUBLISHED_GMACS = {
     "deit-tiny": 1.3, "deit-small": 4.6, "deit-base": 17.6, "swin-tiny": 4.5, "swin-small": 8.7, "sret-tiny": 1.1,
 }  # fmt: skip
@@ -53,6 +53,7 @@ OPTIONS = (
     "--mean 3 --design bitserial --units 48",
     "--mean 3 --design loom --units 160",
 )
+DECODERS = ("smollm2-135m-prefill-1024", "smollm2-135m-decode-1024")
 SHOWN: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "cycles": lambda record: f"{record['cycles']:,}",
     "utilisation": lambda record: f"{record['utilisation']:.1%}",
@@ -72,6 +73,7 @@ def texts() -> dict[str, str]:
         "policy.shares": _shares(assign(tiny, 4, (2, 4, 8)).mixture()),
         "policy.standard": _shares(standard_mixture(4)),
         **_latency(),
+        **_decoders(),
         **_memories(),
     }
 
@@ -146,6 +148,19 @@ def _latency() -> dict[str, str]:
         "latency.ends": f"{ends:,}",
         "latency.two-bits": f"{two['all']:,}",
     }
+
+
+def _decoders() -> dict[str, str]:
+    """The phases of a decoder, uniform ones; and what its last layer, of 8 bits, takes of a decoded token."""
+    lines, shares = [], []
+    for name in DECODERS:
+        for bits in (4, 8):
+            options = f"--model {name} --bits {bits}"
+            by_role = _roles(options)
+            lines.append((f"`{options}`", *(show(by_role["all"]) for show in SHOWN.values())))
+            if name == DECODERS[-1]:
+                shares.append(f"{by_role['lm_head']['cycles'] / by_role['all']['cycles']:.0%} at {bits}")
+    return {"decoders": table(("options", *SHOWN), lines), "decoders.head": f"{listing(shares)} bits"}
 
 
 def _drains() -> str:

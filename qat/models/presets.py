@@ -22,12 +22,13 @@ __all__ = ["PRESET_NAMES", "Preset", "is_preset", "preset"]
 @dataclass(frozen=True, slots=True)
 class Preset:
     """A network by name; family is its Hugging Face model type: "vit", "deit" (distilled), "swin", "sret", "bert"
-    or "llama".
+    or "llama". source: where its sizes come from, empty where ``qat.models.presets`` alone says it.
     """
 
     name: str
     family: str
     config: PreTrainedConfig
+    source: str = ""
 
 
 def is_preset(text: str) -> bool:
@@ -59,7 +60,7 @@ def preset(text: str, *, image_size: int | None = None, most_parameters: int = M
         if not hasattr(config, "image_size"):
             raise InputError(f"image_size must not be given for {text}, which takes no images")
         config.image_size = image_size
-    return Preset(name, config.model_type, config)
+    return Preset(name, config.model_type, config, _SOURCES.get(text, ""))
 
 
 def _deit(width: int, heads: int) -> ViTConfig:
@@ -171,6 +172,28 @@ def _llama_small() -> LlamaConfig:
     )
 
 
+def _smollm2() -> LlamaConfig:
+    """SmolLM2-135M: nine heads of queries on three of keys and values. Its last layer shares the weight of the
+    embedding; here it has its own, since that is quantised.
+    """
+    return LlamaConfig(
+        vocab_size=49152,
+        hidden_size=576,
+        num_hidden_layers=30,
+        num_attention_heads=9,
+        num_key_value_heads=3,
+        intermediate_size=1536,
+        max_position_embeddings=8192,
+        initializer_range=1 / 24,
+        rms_norm_eps=1e-5,
+        rope_parameters={"rope_type": "default", "rope_theta": 100000.0},
+        tie_word_embeddings=False,
+    )
+
+
+_SOURCES: Mapping[str, str] = MappingProxyType(
+    {"smollm2-135m": "config.json of HuggingFaceTB/SmolLM2-135M on Hugging Face; Allal et al., 2025, arXiv 2502.02737"}
+)
 _CONFIGS: Mapping[str, Callable[[], PreTrainedConfig]] = MappingProxyType(
     {
         "deit-tiny": lambda: _deit(192, 3),
@@ -190,5 +213,6 @@ _CONFIGS: Mapping[str, Callable[[], PreTrainedConfig]] = MappingProxyType(
         "swin-mnist": _swin_mnist,
         "sret-mnist": _sret_mnist,
         "llama-small": _llama_small,
+        "smollm2-135m": _smollm2,
     }
 )

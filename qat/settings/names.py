@@ -26,6 +26,7 @@ PRESET_NAMES = (
     "swin-mnist",
     "sret-mnist",
     "llama-small",
+    "smollm2-135m",
 )
 """Networks; qat.models.presets has their configurations."""
 DATA = ("mnist5k", "digits", "mr", "imagefolder:DIR", "glue:TASK:DIR")

@@ -51,6 +51,8 @@ _KIND = {
 _NAMES = {
     "deit-tiny": "DeiT-T", "deit-small": "DeiT-S", "deit-base": "DeiT-B", "sret-tiny": "SReT-T", "swin-tiny": "Swin-T",
     "swin-small": "Swin-S", "bert-base-128": "BERT-base, 128 tokens", "bert-base-384": "BERT-base, 384 tokens",
+    "smollm2-135m-prefill-1024": "SmolLM2-135M, 1,024 tokens at once",
+    "smollm2-135m-decode-1024": "SmolLM2-135M, the last of 1,024 tokens",
 }  # fmt: skip
 
 

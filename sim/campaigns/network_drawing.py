@@ -15,23 +15,27 @@ from .unit_drawing import draw_mac
 
 __all__ = ["FAMILIES", "draw_network"]
 
-FAMILIES = ("vit", "deit", "swin", "sret", "bert")
+FAMILIES = ("vit", "deit", "swin", "sret", "bert", "llama")
 _ATTENTION = {"bert": ("*.self.query", "*.self.value", "*.scores"), "": ("*.q_proj", "*.v_proj", "*.scores")}
-_OTHERS = {"bert": ("*.intermediate.dense", "*.pooler.dense"), "": ("*.mlp.fc1", "*.mlp.fc2", "*attention*")}
+_OTHERS = {
+    "bert": ("*.intermediate.dense", "*.pooler.dense"), "llama": ("*.gate_proj", "*.down_proj", "*self_attn*"),
+    "": ("*.mlp.fc1", "*.mlp.fc2", "*attention*"),
+}  # fmt: skip
 _DEPTH = 1 << 14  # words, so that any layer fits
 
 
 def draw_network(rng: Random) -> NetworkSpec:
     """One network of moderate size on an array of any design."""
     family = rng.choice(FAMILIES)
-    config = {"swin": _swin, "sret": _sret, "bert": _bert}.get(family, _vit)(rng)
-    heads = config.get("num_attention_heads")
+    config = {"swin": _swin, "sret": _sret, "bert": _bert, "llama": _llama}.get(family, _vit)(rng)
+    heads = None if family == "llama" else config.get("num_attention_heads")  # some of which share keys and values
     scheme = _scheme(family, heads, rng)
     widths = [scheme["activation_bits"], *(each["activation_bits"] for each in scheme["overrides"])]
     flat = [bits for each in widths for bits in (each if isinstance(each, list) else [each]) if bits is not None]
     return NetworkSpec(
         config={"model_type": family, **config}, scheme=scheme, seed=rng.getrandbits(32),
-        tokens=rng.randint(1, 8) if family == "bert" else 0, moved=rng.random() < 0.7, array=_array(max(flat), rng),
+        tokens=rng.randint(1, 8) if family in ("bert", "llama") else 0, moved=rng.random() < 0.7,
+        array=_array(max(flat), rng),
     )  # fmt: skip
 
 
@@ -68,6 +72,21 @@ def _bert(rng: Random) -> dict[str, Any]:
     }
 
 
+def _llama(rng: Random) -> dict[str, Any]:
+    """Heads of queries on as many of keys and values, or on fewer; those have even widths, for they are rotated."""
+    shared = rng.randint(1, 2)
+    heads = shared * rng.randint(1, 3)
+    return {
+        "vocab_size": rng.randint(5, 40),
+        "hidden_size": heads * rng.choice((2, 4, 8)),
+        "num_hidden_layers": rng.randint(1, 2),
+        "num_attention_heads": heads,
+        "num_key_value_heads": shared,
+        "intermediate_size": rng.randint(2, 20),
+        "max_position_embeddings": 16,
+    }
+
+
 def _swin(rng: Random) -> dict[str, Any]:
     window, stages = rng.choice((2, 3, 4)), rng.randint(1, 2)
     return {
@@ -99,7 +118,7 @@ def _sret(rng: Random) -> dict[str, Any]:
 
 
 def _scheme(family: str, heads: int | None, rng: Random) -> dict[str, Any]:
-    bits = [rng.randint(1, 4), rng.randint(1, 4)]
+    bits = [rng.randint(1, 4), rng.randint(2 if family == "llama" else 1, 4)]  # of what a decoder masks one is too few
     found: dict[str, Any] = {
         "weight_bits": bits[0],
         "activation_bits": bits[1],

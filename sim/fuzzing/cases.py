@@ -69,8 +69,13 @@ _CONFIGS: Mapping[str, tuple[str, ...]] = {
         "vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size",
         "max_position_embeddings",
     ),
+    "llama": (
+        "vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads",
+        "intermediate_size", "max_position_embeddings",
+    ),
 }  # fmt: skip
 """What a network has in its config.json beside its family."""
+_OF_TEXTS = ("bert", "llama")
 _OF_PRECISION = (["part"], ["operands"])
 _MEMBERS = ("design", "parameters", "junk", "reset", "actions")
 _NOTED = ("found_by", "engine", "fault")  # beside them, by the fuzzer
@@ -217,9 +222,9 @@ def _network(parameters: Mapping[str, Any]) -> NetworkSpec:
     if isinstance(family, str) and family in _CONFIGS:  # qat.models refuses another one
         _check_names(f"config of {family}", {"model_type", *_CONFIGS[family]}, config)
     seed, tokens = (integer(name, str(member(given, name, int)), 0, _MOST_SEED) for name in ("seed", "tokens"))
-    if (tokens > 0) != (family == "bert"):
+    if (tokens > 0) != (family in _OF_TEXTS):
         raise InputError(
-            f"tokens must be {'at least 1' if family == 'bert' else '0'} for {short(family)}, not {tokens}"
+            f"tokens must be {'at least 1' if family in _OF_TEXTS else '0'} for {short(family)}, not {tokens}"
         )
     return NetworkSpec(config, scheme, seed, tokens, member(given, "moved", bool), array_from_parameters(array))
 

@@ -123,6 +123,17 @@ def test_a_name_without_a_role_is_refused() -> None:
     )
 
 
+@pytest.mark.parametrize("phase", ["prefill", "decode"])
+def test_the_kept_list_of_a_decoder_is_what_is_traced_now(phase: str) -> None:
+    path = KEPT / f"smollm2-135m-{phase}-1024.json"
+    found = workload("smollm2-135m", tokens=1024, phase=phase)
+    kept = json.loads(path.read_text())
+    assert {**found, "versions": None} == {**kept, "versions": None}
+    assert kept["source"].startswith("config.json of HuggingFaceTB/SmolLM2-135M on Hugging Face; ")
+    assert kept["config"]["vocab_size"] == 49152
+    assert to_text(kept) == path.read_text()
+
+
 @pytest.mark.parametrize("name", ["vit-mnist", "deit-tiny"])
 def test_the_kept_list_is_what_is_traced_now(name: str) -> None:
     kept = json.loads((KEPT / f"{name}.json").read_text())

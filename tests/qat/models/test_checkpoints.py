@@ -685,6 +685,13 @@ def test_sizes_of_presets(name: str, parameters: int) -> None:
     assert sum(parameter.numel() for parameter in model.parameters()) == parameters
 
 
+def test_size_of_a_decoder() -> None:
+    """134.5 M parameters are published of SmolLM2-135M, whose last layer has the weight of its embedding."""
+    with torch.device("meta"):
+        model = build("smollm2-135m", num_labels=1)
+    assert sum(parameter.numel() for parameter in model.parameters()) - model.lm_head.weight.numel() == 134_515_008
+
+
 def test_presets() -> None:
     """Names, families, and a configuration of its own for every call."""
     assert PRESET_NAMES[:3] == ("deit-tiny", "deit-small", "deit-base")
