@@ -67,7 +67,8 @@ def main() -> None:
         def patched() -> None:
             with (
                 patch("qat.quantisers.fakequant.native", return_value=False),
-                patch("qat.network.oscillation.native", return_value=False),
+                patch("qat.network.oscillation.regulariser.native", return_value=False),
+                patch("qat.network.oscillation.tracker.native", return_value=False),
             ):
                 work()
 

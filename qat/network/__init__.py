@@ -23,7 +23,7 @@ from .decoder import logits_in_steps
 from .gemm import Engine, Product, exact_product
 from .layers import QuantContext, QuantConv2d, QuantGemm, QuantLinear, QuantScores
 from .losses import attention_distillation, hidden_state_distillation, soft_cross_entropy
-from .oscillation import Freezer, OscillationTracker, bin_regulariser, regulariser_weight
+from .oscillation import BinRegulariser, Freezer, OscillationTracker, bin_regulariser, regulariser_weight
 from .rotate import rotate
 from .saving import scheme_of
 from .state import check_state, holds_quantised, load_quantised, load_state
@@ -31,6 +31,7 @@ from .tracing import ROLES, TracedGemm, role_of, sample, trace
 
 __all__ = [
     "ROLES",
+    "BinRegulariser",
     "ConfidenceGuidedAnnealing",
     "Engine",
     "Freezer",

@@ -20,11 +20,11 @@ from transformers import PreTrainedModel
 from qat.data import Data, SoftLabelStore, TextSplit, Views, batches, epoch_indices, worker_count
 from qat.files import first_line
 from qat.network import (
+    BinRegulariser,
     ConfidenceGuidedAnnealing,
     Freezer,
     OscillationTracker,
     attention_distillation,
-    bin_regulariser,
     hidden_state_distillation,
     quantizers,
     query_key_products,
@@ -73,6 +73,7 @@ class Training:
         self.average = None if options.ema is None else Average(self.model, options.ema)
         self.relatives = [q.relative for q in quantizers(self.model).values()]
         self.weights = weight_quantizers(self.model)
+        self.regulariser = BinRegulariser(self.weights.values(), options.obr_max_bits)
         self.tracker = OscillationTracker(self.weights) if self.weights else None
         self.freezer = None
         if options.freeze is not None and self.weights:
@@ -345,7 +346,7 @@ def _take_step(
     if options.obr and training.weights:
         strength = regulariser_weight(options.obr, progress)
         if strength:
-            loss = loss + strength * bin_regulariser(training.weights.values(), options.obr_max_bits)
+            loss = loss + strength * training.regulariser()
     readings = training.readings
     readings.take(loss, _finite("loss", training))
     training.optimizer.zero_grad(set_to_none=True)

@@ -10,8 +10,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from qat.network import oscillation
 from qat.network.oscillation import Freezer, OscillationTracker, bin_regulariser, regulariser_weight
+from qat.network.oscillation import regulariser as regularising
+from qat.network.oscillation import tracker as tracking
 from qat.quantisers import fakequant
 from qat.quantisers.binary import ElasticBinarizer
 from qat.quantisers.granularity import Granularity, PerChannel, PerHead, PerTensor
@@ -27,7 +28,8 @@ def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
     """Every test runs with the compiled kernels and with the PyTorch operations that stand in for them."""
     if request.param == "torch":
         monkeypatch.setattr(fakequant, "native", lambda x: False)
-        monkeypatch.setattr(oscillation, "native", lambda x: False)
+        for module in (regularising, tracking):
+            monkeypatch.setattr(module, "native", lambda x: False)
     elif not kernels.available():
         pytest.skip("no C compiler")
     return str(request.param)
@@ -318,7 +320,7 @@ def test_one_turn_counts_for_seventy_steps_at_the_usual_momentum() -> None:
 def test_both_engines_count_the_same_bits(engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
     results = []
     for native in (True, False):
-        monkeypatch.setattr(oscillation, "native", lambda x, answer=native: answer)
+        monkeypatch.setattr(tracking, "native", lambda x, answer=native: answer)
         weights = some_weights()
         tracker = OscillationTracker(weights)
         for step in range(20):

@@ -1,33 +1,21 @@
-"""Oscillation of weights between two codes: a regulariser against it, a tracker of it, and freezing.
-
-The regulariser is the oscillation-aware bin regularisation of the paper (section 4.3); tracking and freezing follow
-Nagel et al., ICML 2022.
-"""
+"""The oscillation-aware bin regulariser of the paper (section 4.3), and what it is of all weights."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
-from qat.quantisers import (
-    RELATIVE_FLOOR,
-    ElasticBinarizer,
-    Layout,
-    Quantizer,
-    Seen,
-    each_sample,
-    integers,
-    native,
-    seen_by,
-)
+from qat.quantisers import RELATIVE_FLOOR, ElasticBinarizer, Layout, Quantizer, Seen, each_sample, native, seen_by
 from qat.quantisers.native import kernels
-from siliquant.inputs import InputError
 
-__all__ = ["Freezer", "OscillationTracker", "bin_regulariser", "regulariser_weight"]
+from .batch import Batch, renewed
+from .batched_regulariser import batched_regulariser
+
+__all__ = ["BinRegulariser", "bin_regulariser", "regulariser_weight"]
 
 
 def regulariser_weight(largest: float, progress: float, start: float = 0.25) -> float:
@@ -74,6 +62,24 @@ def bin_regulariser(weights: Iterable[tuple[nn.Parameter, Quantizer]], max_bits:
             loss = _Transformed.apply(*operands, *layout)[0]
         total = total.to(loss.device) + loss
     return total
+
+
+class BinRegulariser:
+    """`bin_regulariser` of the same weights in every step: on CUDA of all at once, without a wait for the GPU.
+
+    There the sums of a bin are the same whatever the order of its weights; the value and its gradients differ from
+    those of `bin_regulariser` by rounding (`batched_regulariser`).
+    """
+
+    def __init__(self, weights: Iterable[tuple[nn.Parameter, Quantizer]], max_bits: int = 4) -> None:
+        self._pairs = tuple(pair for pair in weights if max(pair[1].bits) <= max_bits)
+        self._max_bits = max_bits
+        self._batch: Batch | None = None
+
+    def __call__(self) -> Tensor:
+        """A scalar, differentiable in weights, scales and thresholds."""
+        self._batch = renewed(self._batch, self._pairs)
+        return bin_regulariser(self._pairs, self._max_bits) if self._batch is None else batched_regulariser(self._batch)
 
 
 def _valued(
@@ -202,163 +208,3 @@ def _regulariser(
     limits = torch.where(v < bottom, bottom, top)
     grad_scale = (gradient.masked_fill(inside, 0.0) * limits).sum((0, 2))
     return loss, grad_weight.view(weight.shape), grad_scale
-
-
-def _count(now: Tensor, codes: Tensor, direction: Tensor, frequency: Tensor, momentum: float) -> None:
-    """One step of the statistics, in place on the last three, for the integers of now."""
-    now = now.to(torch.int16)
-    change = (now - codes).sign().to(torch.int8)
-    oscillates = change * direction < 0
-    frequency.mul_(1 - momentum).add_(oscillates, alpha=momentum)
-    torch.where(change != 0, change, direction, out=direction)
-    codes.copy_(now)
-
-
-@torch.library.custom_op(
-    "siliquant::track_oscillation",
-    mutates_args=("codes", "direction", "frequency"),
-    schema="(Tensor weight, Tensor scale, Tensor low, Tensor high, Tensor(a!) codes, Tensor(b!) direction, "
-    "Tensor(c!) frequency, float momentum, SymInt outer, SymInt groups, SymInt inner) -> ()",
-)
-def _track(
-    weight: Tensor,
-    scale: Tensor,
-    low: Tensor,
-    high: Tensor,
-    codes: Tensor,
-    direction: Tensor,
-    frequency: Tensor,
-    momentum: float,
-    outer: int,
-    groups: int,
-    inner: int,
-) -> None:
-    """The tracker's step for tracers."""
-    layout = Layout(outer, groups, inner)
-    if native((weight, scale, low, high, frequency)):
-        kernels.track_oscillation(weight, scale, low, high, layout, codes, direction, frequency, momentum)
-    else:
-        _count(integers(weight, scale, None, low, high, layout), codes, direction, frequency, momentum)
-
-
-class OscillationTracker:
-    """Counts how often weights flip back and forth.
-
-    A weight oscillates at a step when its code changes, opposite to its last change.  An exponential average of that
-    event above `threshold` makes it an oscillating weight; shares are of all weights of a module.
-    """
-
-    def __init__(
-        self,
-        weights: Mapping[str, tuple[nn.Parameter, Quantizer]],
-        *,
-        momentum: float = 0.01,
-        threshold: float = 0.005,
-    ) -> None:
-        self._weights = dict(weights)
-        self._momentum = momentum
-        self._threshold = threshold
-        self._codes: dict[str, Tensor] = {}
-        self._direction: dict[str, Tensor] = {}
-        self.frequency: dict[str, Tensor] = {}
-        for name, (weight, quantizer) in self._weights.items():
-            self._codes[name] = quantizer.to_int(weight).to(torch.int16)
-            self._direction[name] = torch.zeros_like(weight, dtype=torch.int8)
-            self.frequency[name] = torch.zeros_like(weight, dtype=torch.float32)
-
-    @torch.no_grad()
-    def update(self) -> None:
-        """Looks at the weights as they are now: once after each step of the optimiser."""
-        for name, (weight, quantizer) in self._weights.items():
-            codes, direction, frequency = self._codes[name], self._direction[name], self.frequency[name]
-            quantizer.refresh(weight)
-            if not isinstance(quantizer, ElasticBinarizer):
-                operands = (weight.detach(), quantizer.scale, quantizer.low, quantizer.high)
-                state, layout = (codes, direction, frequency), quantizer.layout(weight)
-                if seen_by((weight, frequency)) is Seen.TRACED:
-                    _track(*operands, *state, self._momentum, *layout)
-                    continue
-                if native((*operands, frequency)):
-                    kernels.track_oscillation(*operands, layout, *state, self._momentum)
-                    continue
-            _count(quantizer.to_int(weight), codes, direction, frequency, self._momentum)
-
-    def shares(self) -> dict[str, float]:
-        """Share of oscillating weights of each module, 0 to 1."""
-        return {name: float((f > self._threshold).float().mean()) for name, f in self.frequency.items()}
-
-    def share(self) -> float:
-        """Share of oscillating weights among all tracked ones, 0 to 1."""
-        oscillating = sum(int((f > self._threshold).sum()) for f in self.frequency.values())
-        return oscillating / max(sum(f.numel() for f in self.frequency.values()), 1)
-
-    def state_dict(self) -> dict[str, dict[str, Tensor]]:
-        """Tensors that `load_state_dict` takes."""
-        return {"codes": self._codes, "direction": self._direction, "frequency": self.frequency}
-
-    def load_state_dict(self, state: Mapping[str, Mapping[str, Tensor]]) -> None:
-        """ValueError when it is of other modules."""
-        for kind, ours in self.state_dict().items():
-            _load(ours, state[kind])
-
-
-class Freezer:
-    """Holds weights that oscillate more often than `threshold` at the code they were at most (Nagel et al., 5.2)."""
-
-    def __init__(
-        self, weights: Mapping[str, tuple[nn.Parameter, Quantizer]], *, threshold: float, momentum: float = 0.01
-    ) -> None:
-        self._weights = dict(weights)
-        self._threshold = threshold
-        self._momentum = momentum
-        self.average = {name: q.to_int(w).float() for name, (w, q) in self._weights.items()}
-        self.frozen = {name: torch.zeros_like(w, dtype=torch.bool) for name, (w, _) in self._weights.items()}
-
-    @torch.no_grad()
-    def update(self, frequency: Mapping[str, Tensor]) -> None:
-        """After the tracker's update: freezes what flips too often, and puts frozen weights back on their code."""
-        for name, (weight, quantizer) in self._weights.items():
-            average, frozen = self.average[name], self.frozen[name]
-            codes = quantizer.to_int(weight).float()
-            average.copy_(torch.where(frozen, average, average.lerp(codes, self._momentum)))
-            newly = (frequency[name] > self._threshold) & ~frozen
-            average.copy_(torch.where(newly, _nearest_code(average, quantizer), average))
-            frozen |= newly
-            if bool(frozen.any()):
-                weight.copy_(torch.where(frozen, _weight_of(average.to(torch.int64), quantizer), weight))
-
-    def share(self) -> float:
-        """Share of frozen weights, 0 to 1."""
-        total = sum(f.numel() for f in self.frozen.values())
-        return sum(int(f.sum()) for f in self.frozen.values()) / max(total, 1)
-
-    def state_dict(self) -> dict[str, dict[str, Tensor]]:
-        """Tensors that `load_state_dict` takes."""
-        return {"average": self.average, "frozen": self.frozen}
-
-    def load_state_dict(self, state: Mapping[str, Mapping[str, Tensor]]) -> None:
-        """From `state_dict`; ValueError when it is of other modules."""
-        for kind, ours in self.state_dict().items():
-            _load(ours, state[kind])
-
-
-def _nearest_code(average: Tensor, quantizer: Quantizer) -> Tensor:
-    if isinstance(quantizer, ElasticBinarizer):
-        return torch.where(average > 0, 1.0, -1.0)  # there is no code 0
-    return average.round()
-
-
-def _weight_of(codes: Tensor, quantizer: Quantizer) -> Tensor:
-    """The weight in the middle of the bin of each code."""
-    values = quantizer.dequantize(codes)
-    if isinstance(quantizer, ElasticBinarizer):
-        threshold = quantizer.threshold.detach().view(1, -1, 1)
-        values = (values.view(quantizer.layout(values)) + threshold).view(values.shape)
-    return values
-
-
-def _load(ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> None:
-    if {name: t.shape for name, t in ours.items()} != {name: t.shape for name, t in theirs.items()}:
-        raise InputError("the oscillation state must be of the same modules")
-    for name, tensor in theirs.items():
-        ours[name].copy_(tensor)
