@@ -42,12 +42,6 @@ def _clamped(v: tl.tensor, low: tl.tensor, high: tl.tensor) -> tl.tensor:
 
 
 @triton.jit
-def _scale(relative: tl.tensor, start: tl.tensor, g: tl.tensor, known: tl.tensor, least: tl.constexpr) -> tl.tensor:
-    share = tl.load(relative + g, mask=known, other=1.0)
-    return tl.load(start + g, mask=known, other=1.0) * tl.where(share < least, least, share)
-
-
-@triton.jit
 def _groups_of(index: tl.tensor, SIZE: tl.constexpr, WIDE: tl.constexpr) -> tl.tensor:
     if WIDE:
         index = index.to(tl.int64)
@@ -59,6 +53,49 @@ def _members_of(index: tl.tensor, SIZE: tl.constexpr, WIDE: tl.constexpr) -> tl.
     if WIDE:
         index = index.to(tl.int64)
     return (index * SIZE + tl.arange(0, SIZE))[:, None]
+
+
+@triton.jit
+def _place(m: tl.tensor, g: tl.tensor, groups: tl.tensor, inner: tl.tensor) -> tl.tensor:
+    """Where members m of groups g lie."""
+    return (m // inner * groups + g) * inner + m % inner
+
+
+@triton.jit
+def _given(
+    x: tl.tensor,
+    place: tl.tensor,
+    there: tl.tensor,
+    offset: tl.tensor,
+    g: tl.tensor,
+    known: tl.tensor,
+    scale: tl.tensor,
+) -> tuple[tl.tensor, tl.tensor]:
+    """The elements of a tile, and v = (x - offset) / scale of them; `scale` of their shape."""
+    given = tl.load(x + place, mask=there, other=0.0)
+    v = given
+    if offset is not None:
+        v = v - tl.load(offset + g, mask=known, other=0.0)
+    return given, tl.div_rn(v, scale)
+
+
+@triton.jit
+def _operands(
+    relative: tl.tensor,
+    start: tl.tensor,
+    low: tl.tensor,
+    high: tl.tensor,
+    g: tl.tensor,
+    known: tl.tensor,
+    least: tl.constexpr,
+    MEMBERS: tl.constexpr,
+    GROUPS: tl.constexpr,
+) -> tuple[tl.tensor, tl.tensor, tl.tensor]:
+    """Scales of groups g, a row for each member of a tile, and their bounds."""
+    share = tl.load(relative + g, mask=known, other=1.0)
+    scale = tl.load(start + g, mask=known, other=1.0) * tl.where(share < least, least, share)
+    bottom, top = tl.load(low + g, mask=known, other=0.0), tl.load(high + g, mask=known, other=0.0)
+    return tl.broadcast_to(scale, [MEMBERS, GROUPS]), bottom, top
 
 
 @triton.jit
@@ -84,13 +121,9 @@ def _forward(
     m = _members_of(program % tiles, MEMBERS, WIDE)
     known = g < groups
     there = (m < members) & known
-    place = (m // inner * groups + g) * inner + m % inner
-    scale = _scale(relative, start, g, known, least)
-    v = tl.load(x + place, mask=there, other=0.0)
-    if offset is not None:
-        v = v - tl.load(offset + g, mask=known, other=0.0)
-    v = tl.div_rn(v, tl.broadcast_to(scale, [MEMBERS, GROUPS]))
-    bottom, top = tl.load(low + g, mask=known, other=0.0), tl.load(high + g, mask=known, other=0.0)
+    place = _place(m, g, groups, inner)
+    scale, bottom, top = _operands(relative, start, low, high, g, known, least, MEMBERS, GROUPS)
+    _, v = _given(x, place, there, offset, g, known, scale)
     value = _rounded(_clamped(v, bottom, top)) * scale
     if offset is not None:
         value = value + tl.load(offset + g, mask=known, other=0.0)
@@ -126,8 +159,7 @@ def _backward(
     block = program % blocks
     g = _groups_of(program // blocks, GROUPS, WIDE)
     known = g < groups
-    scale = tl.broadcast_to(_scale(relative, start, g, known, least), [MEMBERS, GROUPS])
-    bottom, top = tl.load(low + g, mask=known, other=0.0), tl.load(high + g, mask=known, other=0.0)
+    scale, bottom, top = _operands(relative, start, low, high, g, known, least, MEMBERS, GROUPS)
     of_scale = tl.zeros([MEMBERS, GROUPS], tl.float32)
     of_offset = tl.zeros([MEMBERS, GROUPS], tl.float32)
     norm = tl.zeros([MEMBERS, GROUPS], tl.float32)
@@ -137,13 +169,9 @@ def _backward(
     for step in range(steps):
         m = _members_of(first * steps + step, MEMBERS, WIDE)
         there = (m < members) & known
-        place = (m // inner * groups + g) * inner + m % inner
-        given = tl.load(x + place, mask=there, other=0.0)
+        place = _place(m, g, groups, inner)
+        given, v = _given(x, place, there, offset, g, known, scale)
         change = tl.load(grad + place, mask=there, other=0.0)
-        v = given
-        if offset is not None:
-            v = v - tl.load(offset + g, mask=known, other=0.0)
-        v = tl.div_rn(v, scale)
         inside = (v >= bottom) & (v <= top)
         tl.store(grad_x + place, tl.where(inside, change, 0.0), mask=there)
         clamped = _clamped(v, bottom, top)
