@@ -13,14 +13,13 @@ from siliquant.commandline import called, console, print_table, read_jobs, run, 
 from siliquant.files import alone, write_atomically
 from siliquant.inputs import InputError, counted, integer, listing, number, read_text, short
 from sim.campaigns import Campaign, fuzz, summary
-from sim.fuzzing import ENGINES, KINDS, case_from_text, run_case
+from sim.fuzzing import ENGINES, KINDS, MOST_BYTES, case_from_text, run_case
 from sim.simulators import Verilator, executable
 
 from .parsers import fuzz as parser
 
 PROG = "sim.fuzz"
 SUMMARY = "summary.json"
-_MOST_BYTES = 1 << 24
 _MOST_CASES = 10_000_000
 HEADERS = ("kind", "engine", "cases", "cycles", "results")
 PARAMETERS = ("design", "parameter", "values", "drawn", "legal", "never drawn")
@@ -93,7 +92,7 @@ def _begun(folder: Path, seed: int, kinds: tuple[str, ...], cases: int | None, *
 def _replay(path: Path) -> None:
     """Runs one case on every engine of its kind and says what is wrong. Exit code 1 where anything is."""
     try:
-        case = case_from_text(read_text(path, _MOST_BYTES))
+        case = case_from_text(read_text(path, MOST_BYTES))
         engines = ENGINES[case.kind]
         faults = [fault for engine in engines if (fault := run_case(case, engine)) is not None]
     except InputError as error:

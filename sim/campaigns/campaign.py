@@ -18,10 +18,10 @@ from typing import Any
 from rtl.array import ArraySpec
 from rtl.requant import LoadableSpec
 from siliquant.files import code_sha256, write_atomically
-from siliquant.inputs import InputError, InputTypeError, ToolError, counted
+from siliquant.inputs import InputError, InputTypeError, ToolError, counted, read_text
 from siliquant.processes import Outcome, WorkerLost, local
 from siliquant.processes import run as processes
-from sim.fuzzing import ENGINES, Case, Fault, Subject, minimised, run_case
+from sim.fuzzing import ENGINES, MOST_BYTES, Case, Fault, Subject, case_from_text, minimised, run_case
 
 from .drawing import draw_case
 from .state import MOST_CASES, Campaign, Piece
@@ -110,8 +110,9 @@ def fuzz(
     goes on.
 
     A case that ends every process that it is given to (by a fault of a library, or for want of memory) is one that
-    fails.
+    fails. Cases that failed are run again first: those that do not any more are mended.
     """
+    _try_again(campaign, jobs, folder)
     root = Path(__file__).parents[2]
     code = code_sha256(file for package in ("qat", "rtl", "sim") for file in sorted((root / package).rglob("*.py")))
     piece = campaign.pieces.setdefault(code, Piece())
@@ -132,6 +133,21 @@ def fuzz(
                 news(f"{counted(campaign.tally.cases.total(), 'case')}, {fail}")
     piece.seconds = earlier + time.monotonic() - begun
     campaign.save(folder)
+
+
+def _try_again(campaign: Campaign, jobs: int, folder: Path) -> None:
+    """Runs the files of cases that failed on all engines of their kinds."""
+    run = local(jobs, lambda name: f"case of {name}")
+    for each in run(partial(_passes, folder), tuple(campaign.failing)):
+        if each.error is None and each.result:
+            campaign.failing.remove(each.item)
+            campaign.mended.append(each.item)
+            campaign.save(folder)
+
+
+def _passes(folder: Path, name: str) -> bool:
+    case = case_from_text(read_text(folder / name, MOST_BYTES))
+    return all(run_case(case, engine) is None for engine in ENGINES[case.kind])
 
 
 def _places(campaign: Campaign, cases: int) -> Iterator[int]:
@@ -173,4 +189,5 @@ def summary(campaign: Campaign, *, timed: bool = True) -> dict[str, Any]:
     ``timed``: with what is another one each time: minutes, and by how many codes.
     """
     times = {"minutes": round(campaign.seconds / 60, 1), "codes": len(campaign.pieces)} if timed else {}
-    return {"seed": campaign.seed, "failing": len(campaign.failing), **times, **campaign.tally.plain()}
+    fail = {"failing": len(campaign.failing), "mended": len(campaign.mended)}
+    return {"seed": campaign.seed, **fail, **times, **campaign.tally.plain()}

@@ -25,7 +25,8 @@ _MOST_SEED = (1 << 64) - 1
 _MOST_SECONDS = 1e8
 _VERSION = 1
 _MEMBERS = (
-    "version", "seed", "kinds", "next", "open", "seconds", "failing", "pieces", "cases", "engines", "compared", "values"
+    "version", "seed", "kinds", "next", "open", "seconds", "failing", "mended", "pieces", "cases", "engines",
+    "compared", "values",
 )  # fmt: skip
 _FILE = re.compile(r"[a-z0-9]{1,40}-[0-9a-f]{8}\.json", re.ASCII)
 _DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
@@ -42,7 +43,8 @@ class Piece:
 @dataclass
 class Campaign:
     """What has run: of a seed and some kinds, the next number to be drawn, numbers below it that were begun and have no
-    result, files of the cases that fail, and what each code ran, by its sha256.
+    result, files of the cases that fail, of those that failed on earlier code and do not any more, and what each code
+    ran, by its sha256.
     """
 
     seed: int
@@ -50,6 +52,7 @@ class Campaign:
     next: int = 0
     open: set[int] = field(default_factory=set)
     failing: list[str] = field(default_factory=list)
+    mended: list[str] = field(default_factory=list)
     tally: Tally = field(default_factory=Tally)
     pieces: dict[str, Piece] = field(default_factory=dict)
 
@@ -64,7 +67,7 @@ class Campaign:
         plain = {
             "version": _VERSION, "seed": self.seed, "kinds": list(self.kinds), "next": self.next,
             "open": sorted(self.open), "seconds": round(self.seconds, 1), "failing": sorted(self.failing),
-            "pieces": pieces, **self.tally.plain(),
+            "mended": sorted(self.mended), "pieces": pieces, **self.tally.plain(),
         }  # fmt: skip
         write_atomically(folder / STATE, json.dumps(plain, indent=1) + "\n")
 
@@ -102,19 +105,19 @@ def _campaign(data: Mapping[str, Any], folder: Path) -> Campaign:
         require(kind in kinds, f"be of {listing(kinds)}, as kinds says", kind, "cases")
     total, done = tally.cases.total(), following - len(begun)
     require(total == done, f"be {done} in all, as next and open say", total, "cases")
-    failing, pieces = _failing(data, folder, total), _pieces(data, total)
-    return Campaign(seed, tuple(kinds), following, begun, failing, tally, pieces)
+    files = {name: _files(data, name, folder, total) for name in ("failing", "mended")}
+    return Campaign(seed, tuple(kinds), following, begun, tally=tally, pieces=_pieces(data, total), **files)
 
 
-def _failing(data: Mapping[str, Any], folder: Path, total: int) -> list[str]:
-    """Names of files that are in the folder."""
-    found = member(data, "failing", list)
-    require(len(found) <= total, f"have at most as many as there are cases, {total}", len(found), "failing")
+def _files(data: Mapping[str, Any], member_name: str, folder: Path, total: int) -> list[str]:
+    """Names of files that are in the folder; none of a member that earlier versions did not write."""
+    found = member({"mended": [], **data}, member_name, list)
+    require(len(found) <= total, f"have at most as many as there are cases, {total}", len(found), member_name)
     seen: set[str] = set()
     for place, name in enumerate(found):
         right = isinstance(name, str) and _FILE.fullmatch(name) is not None and name not in seen
         must = "be the name of a case that fails and lies beside this file, each once"
-        require(right and (folder / name).is_file(), must, name, f"failing[{place}]")
+        require(right and (folder / name).is_file(), must, name, f"{member_name}[{place}]")
         seen.add(name)
     return found
 

@@ -79,6 +79,8 @@ _OF_TEXTS = ("bert", "llama")
 _OF_PRECISION = (["part"], ["operands"])
 _MEMBERS = ("design", "parameters", "junk", "reset", "actions")
 _NOTED = ("found_by", "engine", "fault")  # beside them, by the fuzzer
+MOST_BYTES = 1 << 24
+"""Of the file of a case."""
 _MOST_NOTED = 1000
 _MOST_ACTIONS = 100_000
 _MOST_NUMBER = 1 << 64

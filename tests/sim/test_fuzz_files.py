@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from functools import cache
 from pathlib import Path
@@ -17,6 +18,7 @@ from docs_tools.results import read_result
 from siliquant.inputs import InputError
 from sim import fuzz
 from sim.campaigns import STATE, Campaign, Tally, draw_case
+from sim.campaigns import campaign as module
 from sim.campaigns.campaign import _written, engines_of
 from sim.campaigns.state import Piece
 from sim.campaigns.values import values_of
@@ -54,12 +56,41 @@ def test_a_state_is_the_same_after_a_way_through_its_file(tmp_path: Path) -> Non
     assert Campaign.load(tmp_path / "elsewhere") is None
 
 
+def test_a_case_that_fails_no_more_is_mended(tmp_path: Path) -> None:
+    run_of(tmp_path)
+    found = Campaign.load(tmp_path)
+    assert found is not None
+    module.fuzz(found, 0, 1, tmp_path)
+    after = Campaign.load(tmp_path)
+    assert after is not None
+    assert (after.failing, after.mended, after.tally.cases.total()) == ([], [FILE], 7)
+    (tmp_path / FILE).unlink()
+    with pytest.raises(InputError, match=r"mended\[0\]: must be the name of a case that fails and lies beside"):
+        Campaign.load(tmp_path)
+
+
+def never(folder: Path, name: str) -> bool:
+    """In place of a case that is run again: it fails, or ends its process."""
+    if name == FILE:
+        os._exit(9)
+    return False
+
+
+def test_a_case_that_still_fails_is_not(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(module, "_passes", never)
+    run_of(tmp_path)
+    found = Campaign.load(tmp_path)
+    assert found is not None
+    module.fuzz(found, 0, 1, tmp_path)
+    assert (found.failing, found.mended) == ([FILE], [])
+
+
 def test_the_record_of_the_documents_is_what_a_run_has() -> None:
     assert Tally.from_plain(read_result("fuzz")).cases.total() == sum(read_result("fuzz")["cases"].values())
 
 
 SEED, SECONDS = (1 << 64) - 1, "a number from 0 to 1e+08"
-MEMBERS = "version, seed, kinds, next, open, seconds, failing, pieces, cases, engines, compared and values"
+MEMBERS = "version, seed, kinds, next, open, seconds, failing, mended, pieces, cases, engines, compared and values"
 NAMES = "must be the name of a case that fails and lies beside this file, each once"
 STATES: list[tuple[str, Any, str]] = [
     ("version", 2, "version: must be 1, not 2"),

@@ -10,6 +10,7 @@ from sim.fuzzing import ENGINES
 __all__ = ["OWNS", "texts"]
 
 OWNS = ("fuzz",)
+MAY_BE_ZERO = ("fuzz.mended",)
 _ENGINES = {
     "graph": "graph of gates", "icarus": "Verilog in Icarus", "verilator": "Verilog in Verilator",
     "netlist": "netlist of two-input gates", "export": "integers from their file", "harness": "simulated array",
@@ -34,5 +35,6 @@ def texts() -> dict[str, str]:
         "fuzz-drawn": table(("kind", "parameter", "values", "drawn", "legal", "never drawn"), drawn, left=6),
         "fuzz.minutes": f"{found['minutes']:,.0f}",
         "fuzz.cases": f"{sum(found['cases'].values()):,}",
+        "fuzz.mended": str(found.get("mended", 0)),
         "fuzz.seed": f"{found['seed']}",
     }
