@@ -113,10 +113,11 @@ def run(
     stderr: int | IO[Any] | None = subprocess.PIPE,
     timeout: float | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """Runs a program to its end; when that takes longer than ``timeout`` seconds, or this process is interrupted, it
-    and all that it started are killed. Raises OSError, OutOfTimeError, and EndedBySignalError where it was killed or
-    crashed, or says so of a program that it had started: what it left is no answer then; PackageMissing where a module
-    of ours lacks one.
+    """Runs a program to its end; when that takes longer than ``timeout`` seconds, or this process is interrupted, it is
+    killed with all of its process group. What it started in a session of its own ends with this process.
+
+    Raises OSError, OutOfTimeError, and EndedBySignalError where it was killed or crashed, or says so of a program that
+    it had started: what it left is no answer then; PackageMissing where a module of ours lacks one.
     """
     with start(command, cwd=cwd, env=env, stdin=stdin, stdout=stdout, stderr=stderr) as process:
         try:
@@ -165,7 +166,9 @@ def _how_it_ended(command: Sequence[str | Path], returncode: int, said: str) -> 
 
 
 def kill(process: subprocess.Popen[str]) -> None:
-    """Ends a program and all that it started, at once."""
+    """Ends a program and all of its process group, at once. What it started in a session of its own is left to the
+    watcher, which ends it with this process; where the program is one of this package, with the program.
+    """
     if process.returncode is None:  # else the number may be another's by now
         with contextlib.suppress(OSError):
             os.killpg(process.pid, signal.SIGKILL)

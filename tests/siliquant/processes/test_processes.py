@@ -115,18 +115,39 @@ def test_programs_of_programs_end_too(tree: tuple[Path, Path]) -> None:
     assert until(lambda: not any(map(alive, numbers(folder))))
 
 
-def test_one_that_takes_too_long_ends_with_all_that_it_started(tree: tuple[Path, Path]) -> None:
+@pytest.mark.parametrize("error", [subprocess.TimeoutExpired("tree", 1), KeyboardInterrupt()], ids=["late", "Ctrl-C"])
+def test_one_that_is_given_up_ends_with_its_process_group(
+    error: BaseException, tree: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     program, folder = tree
-    process = processes.start([sys.executable, "-S", str(program), "1", str(folder)])
-    assert until(lambda: len(numbers(folder)) == 3)
-    processes.kill(process)
-    process.wait()
-    assert not alive(process.pid)
-    with pytest.raises(subprocess.TimeoutExpired):
-        processes.run([sys.executable, "-c", "import time; time.sleep(100)"], timeout=0.5)
-    for pid in numbers(folder):  # those in a session of their own end with this process
-        if alive(pid):
-            os.kill(pid, signal.SIGKILL)
+    groups: dict[int, int] = {}
+    begun: list[int] = []
+
+    def communicate(process: subprocess.Popen[str], timeout: float | None) -> None:
+        assert until(lambda: len(numbers(folder)) == 3)
+        begun.append(process.pid)
+        groups.update((pid, os.getpgid(pid)) for pid in numbers(folder))
+        raise error
+
+    monkeypatch.setattr(subprocess.Popen, "communicate", communicate)
+    with pytest.raises((processes.OutOfTimeError, KeyboardInterrupt)):
+        processes.run([sys.executable, "-S", str(program), "1", str(folder)], timeout=1)
+    (group,) = begun
+    same = [pid for pid, its in groups.items() if its == group]
+    (other,) = groups.keys() - same  # in a session of its own: it ends with this process, which goes on
+    try:
+        assert len(same) == 2
+        assert until(lambda: not any(map(alive, same)), 20), same
+        assert alive(other)
+    finally:
+        for pid in groups:
+            if alive(pid):
+                os.kill(pid, signal.SIGKILL)
+
+
+def test_one_that_takes_too_long_is_said() -> None:
+    with pytest.raises(processes.OutOfTimeError, match=r"^sleep did not finish in 0\.1 s$"):
+        processes.run(["sleep", "100"], timeout=0.1)
 
 
 def test_what_a_program_says_and_how_it_ends() -> None:
