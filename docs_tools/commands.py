@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from collections.abc import Sequence
 from functools import cache
@@ -11,7 +10,7 @@ from pathlib import Path
 
 from siliquant.files import lasting, scratch
 from siliquant.inputs import InputError
-from siliquant.processes import run as processes
+from siliquant.processes import OutOfTimeError, run_program
 
 __all__ = ["ROOT", "printed_and_written"]
 
@@ -35,8 +34,8 @@ def printed_and_written(*arguments: str, names: Sequence[str] = ()) -> tuple[str
         }
         command = [sys.executable, *(each.replace("OUT", str(Path(folder, "out"))) for each in arguments)]
         try:
-            done = processes.run(command, cwd=ROOT, env=environment, timeout=_SECONDS)
-        except subprocess.TimeoutExpired:
+            done = run_program(command, cwd=ROOT, env=environment, timeout=_SECONDS)
+        except OutOfTimeError:
             raise InputError(f"{' '.join(arguments)} must end within {_SECONDS} s") from None
         texts = [] if done.returncode else [Path(folder, "out", name).read_text() for name in names]
     if done.returncode != 0:

@@ -27,7 +27,7 @@ from rtl.spec import Precision
 from siliquant.commandline import Parser, run
 from siliquant.files import scratch, write_atomically
 from siliquant.inputs import InputError
-from siliquant.processes import run as processes
+from siliquant.processes import run_program
 from sim.campaigns import Campaign, summary
 
 from .commands import ROOT
@@ -105,7 +105,7 @@ def _read(path: str) -> str:
 
 def _ran(*arguments: str) -> str:
     """What ``python`` with these arguments prints."""
-    done = processes.run([sys.executable, *arguments], cwd=ROOT, stderr=None)
+    done = run_program([sys.executable, *arguments], cwd=ROOT, stderr=None)
     if done.returncode != 0:
         raise InputError(f"python {' '.join(arguments)} must succeed, and ended with {done.returncode}")
     return done.stdout

@@ -16,7 +16,7 @@ from pathlib import Path
 from siliquant.commandline import Parser, add_out_file, run
 from siliquant.files import scratch, write_atomically
 from siliquant.inputs import InputError
-from siliquant.processes import run as processes
+from siliquant.processes import run_program
 
 from .options import add_memories
 
@@ -196,7 +196,7 @@ def _run(binary: Path, text: str) -> str:
         given = folder / "memory.cfg"
         given.write_text(text)
         command = [str(binary), "-infile", str(given)]
-        done = processes.run(command, cwd=binary.parent, timeout=_SECONDS)
+        done = run_program(command, cwd=binary.parent, timeout=_SECONDS)
         results = given.with_name("memory.cfg.out")
         if not results.exists():
             last = (done.stdout + done.stderr).strip().splitlines()[-1:]

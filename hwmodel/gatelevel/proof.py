@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,7 +26,7 @@ from hwmodel.operands import Mismatch
 from hwmodel.synthesis import Mapped, SynthesisError, plain_gates
 from siliquant.files import scratch
 from siliquant.inputs import InputError
-from siliquant.processes import run as processes
+from siliquant.processes import TEMPORARY_HERE, OutOfTimeError, run_program
 
 from .aig import Aig
 from .machine import machine_of_netlist, machine_of_rtl
@@ -172,10 +171,10 @@ def _proved(graph: Aig, duties: Sequence[_Duty], free: Sequence[int], top: str, 
         (folder / "rtl.aig").write_bytes(graph.aiger(free, [duty.rtl for duty in duties]))
         (folder / "gates.aig").write_bytes(graph.aiger(free, [duty.gates for duty in duties]))
         command = f"cec -n -T 1000000 -C {_CONFLICTS} rtl.aig gates.aig"  # ABC ends late by limits of its own
-        env = {**os.environ, **processes.TEMPORARY_HERE}
+        env = {**os.environ, **TEMPORARY_HERE}
         try:
-            done = processes.run([str(program), "-c", command], cwd=folder, env=env, timeout=seconds)
-        except subprocess.TimeoutExpired:
+            done = run_program([str(program), "-c", command], cwd=folder, env=env, timeout=seconds)
+        except OutOfTimeError:
             raise Undecided(f"{top}: ABC found neither a proof nor a difference to the RTL in {seconds:g} s") from None
     said = _SAID.findall(done.stdout)
     if done.returncode or len(said) != 1:

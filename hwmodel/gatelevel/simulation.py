@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,7 @@ from hwmodel.power import SimulationError, find_icarus
 from hwmodel.synthesis import Mapped
 from siliquant.files import scratch
 from siliquant.inputs import InputError
-from siliquant.processes import run as processes
+from siliquant.processes import TEMPORARY_HERE, OutOfTimeError, run_program
 
 from .cells import cell_model
 from .stimuli import Power, Word
@@ -127,11 +126,11 @@ def _run(text: str, vectors: str) -> str:
     with scratch("gates") as folder:
         (folder / "bench.v").write_text(text)
         (folder / "vectors.txt").write_text(vectors)
-        env = {**os.environ, **processes.TEMPORARY_HERE}
+        env = {**os.environ, **TEMPORARY_HERE}
         for command in ([compiler, "-g2005", "-s", "bench", "-o", "bench.vvp", "bench.v"], [engine, "-n", "bench.vvp"]):
             try:
-                done = processes.run(command, cwd=folder, env=env, timeout=_SECONDS_LIMIT)
-            except subprocess.TimeoutExpired:
+                done = run_program(command, cwd=folder, env=env, timeout=_SECONDS_LIMIT)
+            except OutOfTimeError:
                 raise SimulationError(f"{Path(command[0]).name} did not finish in {_SECONDS_LIMIT} s") from None
             if done.returncode:
                 raise SimulationError(f"Icarus Verilog stopped: {(done.stdout + done.stderr).strip()[:300]}")

@@ -22,8 +22,7 @@ from hwmodel.library import ONE_NET, ZERO_NET, Library
 from hwmodel.netlist import Netlist
 from siliquant.files import scratch
 from siliquant.inputs import InputError, ToolError
-from siliquant.processes import command
-from siliquant.processes import run as processes
+from siliquant.processes import TEMPORARY_HERE, OutOfTimeError, module_command, run_program
 
 from .floorplan import Floorplan, PortBit, floorplan, ports_around, with_room
 from .lef import Macro
@@ -240,12 +239,12 @@ def _run(
         (folder / "job.json").write_text(json.dumps(job))
         with (folder / "log").open("w+", errors="replace") as log:
             try:
-                done = processes.run(
-                    command("hwmodel.placement.worker", "job.json", "result.json"),
+                done = run_program(
+                    module_command("hwmodel.placement.worker", "job.json", "result.json"),
                     cwd=folder, stdout=log, stderr=subprocess.STDOUT, timeout=_SECONDS_LIMIT,
-                    env={**os.environ, **processes.TEMPORARY_HERE, "OMP_NUM_THREADS": "1"},
+                    env={**os.environ, **TEMPORARY_HERE, "OMP_NUM_THREADS": "1"},
                 )  # fmt: skip
-            except subprocess.TimeoutExpired:
+            except OutOfTimeError:
                 cells = f"{len(widths)} cells in {_SECONDS_LIMIT} s"
                 raise PlacementError(f"coloquinte did not place {cells}") from None
             if done.returncode:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -35,7 +34,7 @@ from hwmodel.library import (
 from hwmodel.netlist import Netlist
 from hwmodel.synthesis import ToolMissing
 from siliquant.inputs import ToolError
-from siliquant.processes import run as processes
+from siliquant.processes import TEMPORARY_HERE, OutOfTimeError, run_program
 
 from .activity import Waves
 from .delays import Pair
@@ -128,7 +127,7 @@ def icarus_version() -> str | None:
 
 @lru_cache(maxsize=4)
 def _version_of(engine: str) -> str:
-    result = processes.run([engine, "-V"], timeout=60)
+    result = run_program([engine, "-V"], timeout=60)
     found = re.search(r"Icarus Verilog runtime version (\S+)", result.stdout + result.stderr)
     return found[1] if found else "unknown"
 
@@ -180,10 +179,8 @@ def run_icarus(
 def _call(folder: Path, *command: str) -> str:
     name = Path(command[0]).name
     try:
-        result = processes.run(
-            command, cwd=folder, env={**os.environ, **processes.TEMPORARY_HERE}, timeout=_SECONDS_LIMIT
-        )
-    except subprocess.TimeoutExpired:
+        result = run_program(command, cwd=folder, env={**os.environ, **TEMPORARY_HERE}, timeout=_SECONDS_LIMIT)
+    except OutOfTimeError:
         raise SimulationError(f"{name} did not finish in {_SECONDS_LIMIT} s") from None
     said = result.stdout + result.stderr
     if result.returncode:

@@ -17,8 +17,7 @@ from hwmodel.library import Library
 from rtl.names import FULL_ADDER_NAME
 from siliquant.files import scratch
 from siliquant.inputs import ToolError
-from siliquant.processes import command
-from siliquant.processes import run as processes
+from siliquant.processes import TEMPORARY_HERE, OutOfTimeError, module_command, run_program
 
 from .hybrid import Plan
 from .recipes import Recipe, abc_commands, carry_commands
@@ -136,15 +135,15 @@ def _run(folder: Path, job: Mapping[str, Any]) -> None:
     (folder / "job.json").write_text(json.dumps(job))
     with (folder / f"{job['kind']}.log").open("w+", errors="replace") as log:
         try:
-            result = processes.run(
-                command("hwmodel.yosys.worker", "job.json"),
+            result = run_program(
+                module_command("hwmodel.yosys.worker", "job.json"),
                 cwd=folder,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 timeout=_SECONDS_LIMIT,
                 env=_environment(),
             )
-        except subprocess.TimeoutExpired:
+        except OutOfTimeError:
             raise SynthesisError(f"Yosys did not finish the step {job['kind']} in {_SECONDS_LIMIT} s") from None
         if result.returncode:
             log.seek(0)
@@ -157,4 +156,4 @@ def _environment() -> dict[str, str]:
     """The caller's environment, with hashing fixed, so that runs repeat exactly; temporary files, some of which ABC
     leaves behind, go into the folder of the step.
     """
-    return {**os.environ, "PYTHONHASHSEED": "0", **processes.TEMPORARY_HERE}
+    return {**os.environ, "PYTHONHASHSEED": "0", **TEMPORARY_HERE}

@@ -30,7 +30,7 @@ from types import TracebackType
 from hwmodel.library import Library
 from siliquant.files import scratch
 from siliquant.inputs import ToolError, positive_number, short, tcl_word
-from siliquant.processes import run as processes
+from siliquant.processes import ended_by_signal, kill_program, run_program, start_program
 
 _SECONDS_LIMIT = 600
 _END_SECONDS = 10  # in which a program ends whose pipes are closed
@@ -108,7 +108,7 @@ def find_opensta() -> str:
 
 @lru_cache(maxsize=4)
 def _version_of(program: str) -> str:
-    result = processes.run([program, "-version"], timeout=60)
+    result = run_program([program, "-version"], timeout=60)
     words = result.stdout.split()
     return words[0] if words else "unknown"
 
@@ -149,7 +149,7 @@ class OpenSta:
             folder = stack.enter_context(scratch("sta"))
             (folder / "loop.tcl").write_text(_PROCEDURES + _LOOP)
             (folder / "cells.lib").symlink_to(library.slim())
-            self._process = processes.start(
+            self._process = start_program(
                 [program, "-no_init", "-no_splash", "loop.tcl"],
                 cwd=folder,
                 bufsize=1,
@@ -169,7 +169,7 @@ class OpenSta:
         while not self._closed.wait(_LOOK_SECONDS):
             if time.monotonic() > self._due:
                 self._late = True
-                processes.kill(self._process)
+                kill_program(self._process)
                 return
 
     def __enter__(self) -> OpenSta:
@@ -193,7 +193,7 @@ class OpenSta:
         try:
             self._process.wait(_END_SECONDS)
         except subprocess.TimeoutExpired:
-            processes.kill(self._process)
+            kill_program(self._process)
             self._process.wait()
         self._stack.__exit__(kind, error, trace)  # a full disk is found by the folder that saw the error
 
@@ -225,7 +225,7 @@ class OpenSta:
         if self._late:
             return f"OpenSTA took longer than {_SECONDS_LIMIT:g} s {when}"
         try:
-            how = processes.ended_by_signal(self._process.wait(_END_SECONDS))
+            how = ended_by_signal(self._process.wait(_END_SECONDS))
         except subprocess.TimeoutExpired:  # it has closed its output only
             how = ""
         return f"OpenSTA {f'{how},' if how else 'stopped'} {when}{said and ': '}{said}"

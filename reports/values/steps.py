@@ -27,8 +27,7 @@ from rich.markup import escape
 from siliquant.commandline import working
 from siliquant.files import write_atomically
 from siliquant.inputs import InputError, ToolError
-from siliquant.processes import run as processes
-from siliquant.processes import shadows
+from siliquant.processes import kill_program, module_command, start_program
 
 __all__ = ["Command", "Step", "StepError", "perform"]
 
@@ -110,7 +109,7 @@ def perform(step: Step, home: Path, console: Console, place: str) -> Command:
     going_on = step.resumable and begun and step.folder is not None and (step.folder / "run.json").exists()
     arguments = [*step.arguments, *(["--resume"] if going_on else [])]
     start = time.monotonic()
-    answer = _run(step, shadows.command(step.module, *arguments), home / "logs" / f"{step.name}.log", console)
+    answer = _run(step, module_command(step.module, *arguments), home / "logs" / f"{step.name}.log", console)
     found = Command(name=step.name, text=step.text, seconds=round(time.monotonic() - start, 1), answer=answer)
     missing = [str(path) for path in step.outputs if not path.exists()]
     if missing:
@@ -124,7 +123,7 @@ def _run(step: Step, command: list[str], log: Path, console: Console) -> str:
     """The last line that the command printed."""
     log.parent.mkdir(parents=True, exist_ok=True)
     tail: deque[str] = deque(maxlen=_TAIL)
-    with processes.start(
+    with start_program(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=os.environ | {"PYTHONUNBUFFERED": "1"}
     ) as process:
         assert process.stdout is not None
@@ -137,7 +136,7 @@ def _run(step: Step, command: list[str], log: Path, console: Console) -> str:
                         tail.append(line.rstrip())
                         news(line.strip())
         except BaseException:
-            processes.kill(process)
+            kill_program(process)
             raise
         code = process.wait()
     if code != 0:

@@ -13,8 +13,7 @@ from importlib.metadata import version
 
 from rtl.names import FULL_ADDER_NAME
 from siliquant.files import scratch
-from siliquant.processes import run as processes
-from siliquant.processes import shadows
+from siliquant.processes import TEMPORARY_HERE, module_command, run_program
 
 from .blocks import Reset
 from .convert import Generated, GenerationError, Written, with_parts, written
@@ -62,8 +61,8 @@ def _yosys(texts: Sequence[str]) -> str:
             sources.append(f"design{number}.il")
             (folder / sources[-1]).write_text(text)
         # Yosys takes no blanks in a path, so all names are relative.
-        command = shadows.command("rtl.verilog.rtlil_worker", "design.v", *sources)
-        done = processes.run(command, cwd=folder, env={**os.environ, **processes.TEMPORARY_HERE})
+        command = module_command("rtl.verilog.rtlil_worker", "design.v", *sources)
+        done = run_program(command, cwd=folder, env={**os.environ, **TEMPORARY_HERE})
         if done.returncode != 0:
             raise GenerationError(f"Yosys could not write Verilog: {done.stderr.strip() or done.stdout.strip()[-500:]}")
         return (folder / "design.v").read_text()

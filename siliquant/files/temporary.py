@@ -18,7 +18,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from siliquant.inputs import FileError, ToolError
-from siliquant.processes import OWNER, is_gone, owner, run
+from siliquant.processes import OWNER, is_gone, mark, owner
 
 __all__ = ["FULL", "full", "lasting", "scratch", "sweep", "sweep_beside", "sweep_built", "torch_folder"]
 
@@ -84,7 +84,7 @@ def _made(kind: str) -> Path:
     try:
         root = tempfile.gettempdir()
         _sweep_once(root)
-        run.mark()  # the watcher removes it, should this process be killed
+        mark()  # the watcher removes it, should this process be killed
         return Path(tempfile.mkdtemp(prefix=f"siliquant-{kind}-{owner()}-", dir=root)).resolve()
     except OSError as error:
         where = os.environ.get("TMPDIR") or "/tmp"

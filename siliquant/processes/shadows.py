@@ -15,7 +15,7 @@ import sys
 from importlib.machinery import PathFinder
 from pathlib import Path
 
-__all__ = ["PACKAGES", "command", "pin"]
+__all__ = ["PACKAGES", "module_command", "pin"]
 
 PACKAGES = ("siliquant", "hwmodel", "rtl", "sim", "qat", "reports")
 """Every top-level name of the wheel."""
@@ -48,7 +48,7 @@ def pin() -> None:
             sys.exit(2)
 
 
-def command(module: str, *arguments: str) -> list[str]:
+def module_command(module: str, *arguments: str) -> list[str]:
     """The command that runs one of siliquant's modules in a process of its own, in any folder."""
     return [sys.executable, "-P", str(_FILE), module, *arguments]
 

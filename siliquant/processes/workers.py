@@ -28,7 +28,7 @@ from typing import Any, Generic, Protocol, TypeVar, cast
 
 from siliquant.inputs import InputError, SiliquantError, ToolError, no_memory
 
-from .run import end_with_parent
+from .programs import end_with_parent
 
 __all__ = ["TRIES", "Outcome", "Runner", "WorkerLost", "given_up", "in_words", "local"]
 

@@ -19,8 +19,7 @@ from rtl.array import ArraySpec
 from rtl.requant import LoadableSpec
 from siliquant.files import code_sha256, write_atomically
 from siliquant.inputs import InputError, InputTypeError, ToolError, counted, read_text
-from siliquant.processes import Outcome, WorkerLost, local
-from siliquant.processes import run as processes
+from siliquant.processes import EndedBySignalError, Outcome, WorkerLost, local
 from sim.fuzzing import ENGINES, MOST_BYTES, Case, Fault, Subject, case_from_text, minimised, run_case
 
 from .drawing import draw_case
@@ -56,7 +55,7 @@ class _Result:
     fault: Fault | None = None
 
 
-_KILLED = (ToolError.__name__, processes.EndedBySignalError.__name__)
+_KILLED = (ToolError.__name__, EndedBySignalError.__name__)
 """Kinds of faults with which an engine may end whose tool, or what that had started, was killed from outside."""
 
 

@@ -10,8 +10,7 @@ from itertools import groupby
 from typing import Any
 
 from siliquant.files import scratch
-from siliquant.processes import run as processes
-from siliquant.processes import shadows
+from siliquant.processes import TEMPORARY_HERE, module_command, run_program
 from sim.simulators import Cell, Net, ProofError, Signals, ToolError, line_of, plain_verilog, yosys_said
 
 from .terms import Fact, Terms, Word
@@ -86,8 +85,8 @@ def read_modules(verilog: str, top: str) -> dict[str, Any]:
     """
     with scratch("controller") as folder:
         (folder / "design.v").write_text(plain_verilog(verilog))
-        command = shadows.command("sim.controllers.worker", top)
-        done = processes.run(command, cwd=folder, env={**os.environ, **processes.TEMPORARY_HERE})
+        command = module_command("sim.controllers.worker", top)
+        done = run_program(command, cwd=folder, env={**os.environ, **TEMPORARY_HERE})
         if done.returncode != 0:
             raise ToolError(f"Yosys could not read {top}: {yosys_said(done.stderr or done.stdout)}")
         found: dict[str, Any] = json.loads((folder / "design.json").read_text())["modules"]

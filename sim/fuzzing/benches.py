@@ -11,8 +11,7 @@ from rtl.array import ArraySpec
 from rtl.verilog import Reset, to_verilog
 from siliquant.files import scratch
 from siliquant.inputs import InputError
-from siliquant.processes import run as processes
-from siliquant.processes import shadows
+from siliquant.processes import TEMPORARY_HERE, module_command, run_program
 from sim.simulators import Ports, ToolError, run_cycles
 
 from .cases import SIMULATED, Spec
@@ -61,8 +60,8 @@ def _gates(verilog: str, module: str) -> str:
     """The netlist that Yosys makes of a module."""
     with scratch("fuzz") as folder:
         (folder / "design.v").write_text(verilog)
-        command = shadows.command("sim.fuzzing.netlist_worker", "design.v", "design.v", module)
-        done = processes.run(command, cwd=folder, env={**os.environ, **processes.TEMPORARY_HERE})
+        command = module_command("sim.fuzzing.netlist_worker", "design.v", "design.v", module)
+        done = run_program(command, cwd=folder, env={**os.environ, **TEMPORARY_HERE})
         if done.returncode != 0:
             raise ToolError(f"Yosys could not make gates: {(done.stderr or done.stdout).strip()[-500:]}")
         return (folder / "design.v").read_text()

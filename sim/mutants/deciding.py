@@ -12,8 +12,7 @@ from rtl.array import ArraySpec, control_image
 from rtl.requant import LoadableSpec
 from rtl.spec import MacSpec
 from siliquant.files import scratch
-from siliquant.processes import run as processes
-from siliquant.processes import shadows
+from siliquant.processes import TEMPORARY_HERE, module_command, run_program
 from sim.controllers import controller_fault
 from sim.fuzzing import Spec
 from sim.proofs import ProofError
@@ -122,8 +121,8 @@ def _ever(folder: Path, spec: Spec | ArraySpec, change: str) -> Answer:
 
 def _worker(folder: Path, what: str, name: str, part: str, change: str, allowed: str = "") -> str:
     """What Yosys says. Raises ToolError where it fails, unless it says what is allowed."""
-    command = shadows.command("sim.mutants.worker", what, name, part)
-    done = processes.run(command, cwd=folder, env={**os.environ, **processes.TEMPORARY_HERE})
+    command = module_command("sim.mutants.worker", what, name, part)
+    done = run_program(command, cwd=folder, env={**os.environ, **TEMPORARY_HERE})
     said = str(done.stdout) + str(done.stderr)
     if done.returncode != 0 and not (allowed and allowed in said):
         raise ToolError(f"Yosys could not look at {change}: {said.strip()[-300:]}")

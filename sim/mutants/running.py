@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from siliquant.files import scratch
-from siliquant.processes import run as processes
-from siliquant.processes import shadows
+from siliquant.processes import TEMPORARY_HERE, module_command, run_program
 from sim.simulators import ToolError, Verilator, run_tool
 
 from .stimuli import Stimulus
@@ -91,8 +90,8 @@ def changes_of(folder: Path, module: str, seed: int, count: int, part: str = "")
     """Has Yosys make mutants of ``module`` in design.v of a folder, or of a ``part`` of it, into mutated.v there;
     returns its commands.
     """
-    command = shadows.command("sim.mutants.worker", "list", module, part, str(seed % (1 << 31)), str(count))
-    done = processes.run(command, cwd=folder, env={**os.environ, **processes.TEMPORARY_HERE})
+    command = module_command("sim.mutants.worker", "list", module, part, str(seed % (1 << 31)), str(count))
+    done = run_program(command, cwd=folder, env={**os.environ, **TEMPORARY_HERE})
     if done.returncode != 0:
         raise ToolError(f"Yosys could not make mutants: {(done.stderr or done.stdout).strip()[-500:]}")
     return [line for line in (folder / "mutants.txt").read_text().splitlines() if line.startswith("mutate ")]

@@ -21,7 +21,7 @@ from pathlib import Path
 import pyosys
 from pyosys import libyosys
 
-from siliquant.processes import run as processes
+from siliquant.processes import OutOfTimeError, run_program
 from sim.mutants.sequential import alone_verilog, side_by_side_verilog
 
 __all__ = ["main"]
@@ -185,8 +185,8 @@ def _checked(
         f"read_aiger both.aig; strash; {induction}; write_aiger kept.aig; &get; &cone -O {int(place)} -R 1; &put; scorr"
     )
     try:
-        done = processes.run([str(checker), "-c", f"{steps}; {more}"], timeout=_SECONDS)
-    except processes.OutOfTimeError:
+        done = run_program([str(checker), "-c", f"{steps}; {more}"], timeout=_SECONDS)
+    except OutOfTimeError:
         return ""
     if done.returncode != 0:
         sys.exit(f"ABC ended with {done.returncode}: {done.stdout[-300:]}")

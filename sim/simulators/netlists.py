@@ -11,8 +11,7 @@ from typing import Any
 
 from siliquant.files import scratch
 from siliquant.inputs import InputError, short
-from siliquant.processes import run as processes
-from siliquant.processes import shadows
+from siliquant.processes import TEMPORARY_HERE, module_command, run_program
 
 from .toolchain import ToolError
 
@@ -136,10 +135,8 @@ def check_loops(verilog: str, top: str, *, flat: bool) -> None:
     """
     with scratch("loops") as folder:
         (folder / "design.v").write_text(verilog)
-        command = shadows.command(
-            "sim.simulators.netlist_worker", "loops", "design.v", top, "flat" if flat else "apart"
-        )
-        done = processes.run(command, cwd=folder, env={**os.environ, **processes.TEMPORARY_HERE})
+        command = module_command("sim.simulators.netlist_worker", "loops", "design.v", top, "flat" if flat else "apart")
+        done = run_program(command, cwd=folder, env={**os.environ, **TEMPORARY_HERE})
     said = str(done.stdout) + str(done.stderr)
     if done.returncode != 0:
         raise ToolError(f"Yosys could not read the Verilog: {yosys_said(said)}")
@@ -157,8 +154,8 @@ def read_netlists(verilog: str, modules: Sequence[str]) -> dict[str, Any]:
     with scratch("netlist") as folder:
         (folder / "design.v").write_text(plain_verilog(verilog))
         # Yosys takes no blanks in a path, so all names are relative.
-        command = shadows.command("sim.simulators.netlist_worker", "design.v", "design.json", *modules)
-        done = processes.run(command, cwd=folder, env={**os.environ, **processes.TEMPORARY_HERE})
+        command = module_command("sim.simulators.netlist_worker", "design.v", "design.json", *modules)
+        done = run_program(command, cwd=folder, env={**os.environ, **TEMPORARY_HERE})
         if done.returncode != 0:
             raise ToolError(f"Yosys could not read the Verilog: {yosys_said(done.stderr or done.stdout)}")
         found: dict[str, Any] = json.loads((folder / "design.json").read_text())["modules"]

@@ -20,8 +20,7 @@ from typing import ClassVar
 
 from siliquant.files import built, digest_of, private_copy, scratch
 from siliquant.inputs import ToolError as SiliquantToolError
-from siliquant.processes import processor
-from siliquant.processes import run as processes
+from siliquant.processes import TEMPORARY_HERE, cores, mark, processor, run_program
 
 __all__ = [
     "SIMULATORS",
@@ -80,9 +79,9 @@ def run_tool(command: Sequence[str], folder: Path, env: Mapping[str, str] | None
     """
     here = {
         **(os.environ if env is None else env),
-        **processes.TEMPORARY_HERE,
+        **TEMPORARY_HERE,
     }  # no tool may trip over blanks in a path
-    done = processes.run(command, cwd=folder, env=here, stderr=subprocess.STDOUT)
+    done = run_program(command, cwd=folder, env=here, stderr=subprocess.STDOUT)
     if done.returncode != 0:
         raise ToolError(f"{Path(command[0]).name} ended with code {done.returncode}:\n{done.stdout[-_TAIL:]}")
     return done.stdout
@@ -155,7 +154,7 @@ class Simulator(ABC):
                     log_file=log,
                     seed=1,
                     test_filter=test_filter,
-                    extra_env={**_SETTINGS, **(env or {}), **processes.mark()},
+                    extra_env={**_SETTINGS, **(env or {}), **mark()},
                 )
         except SystemExit as end:  # how cocotb's runner reports failed tests
             status = end.code
@@ -272,7 +271,7 @@ class Verilator(Simulator):
         key = {"make": settings, "of": list(runtime), "tools": self.tools(), "processor": processor()}
 
         def made(*arguments: str) -> None:
-            command = [executable("make"), "-f", "Vtop.mk", f"-j{processes.cores()}", *_given(settings)]
+            command = [executable("make"), "-f", "Vtop.mk", f"-j{cores()}", *_given(settings)]
             run_tool([*command, *arguments], objects, env)
 
         def kept(kind: str, names: Sequence[str]) -> Path:

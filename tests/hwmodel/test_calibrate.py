@@ -330,7 +330,7 @@ def test_a_full_disk_stops_the_run(cache: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.parametrize(
-    "changed", ["hwmodel/yosys/worker.py", "hwmodel/yosys/maps/ripple.v", "siliquant/processes/run.py"]
+    "changed", ["hwmodel/yosys/worker.py", "hwmodel/yosys/maps/ripple.v", "siliquant/processes/programs.py"]
 )
 def test_a_worker_whose_flow_differs_in_one_line_differs(
     changed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -13,7 +13,7 @@ from typing import Any
 
 from siliquant.files import scratch
 from siliquant.inputs import InputError
-from siliquant.processes import run as processes
+from siliquant.processes import run_program
 
 from .child import Child, load_libraries, start
 from .control import Control
@@ -110,7 +110,7 @@ def _drawn(changes: Changes, count: int, seed: int) -> list[Mutant]:
 
 def _copied(tree: Path) -> Path:
     """A copy of what git has or would add: what a mutant does to files is done there."""
-    listed = processes.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT)
+    listed = run_program(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT)
     if listed.returncode:
         raise InputError(f"this must be a checkout: {listed.stderr.strip()[:200]}")
     for name in listed.stdout.split("\0"):

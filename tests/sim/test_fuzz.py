@@ -16,7 +16,7 @@ from rtl.mac import DESIGNS
 from rtl.requant import ThresholdSpec
 from rtl.verilog import Reset, to_verilog
 from siliquant.inputs import InputError, ToolError
-from siliquant.processes import run as processes
+from siliquant.processes import EndedBySignalError
 from sim import fuzz, parsers
 from sim.campaigns import EVERY, STATE, Campaign, Tally, campaign, draw_case
 from sim.campaigns.values import values_of
@@ -278,7 +278,7 @@ def test_a_case_that_is_too_long_is_stopped_and_begun_anew(monkeypatch: pytest.M
 
 @pytest.mark.parametrize(
     "error",
-    [ToolError("make ended with code 2"), processes.EndedBySignalError("make was killed (SIGKILL)")],
+    [ToolError("make ended with code 2"), EndedBySignalError("make was killed (SIGKILL)")],
     ids=lambda error: type(error).__name__,
 )
 def test_a_tool_that_was_killed_from_outside_is_run_again(error: ToolError, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,8 +23,7 @@ import torch  # loads its OpenMP runtime, which must come first
 
 from siliquant.files import NotTrusted, built, load
 from siliquant.inputs import FileError, ToolError
-from siliquant.processes import processor
-from siliquant.processes import run as processes
+from siliquant.processes import EndedBySignalError, OutOfTimeError, processor, run_program
 
 __all__ = ["COMPILE_FLAGS", "Status", "library", "status", "torch_openmp"]
 
@@ -110,7 +109,7 @@ def _loaded() -> tuple[ctypes.CDLL | None, Status]:
         kernels = load(path)
         if before and (added := _openmp_runtimes() - before):
             raise _UnavailableError(f"they would bring an OpenMP runtime of their own: {', '.join(sorted(added))}")
-    except (FileError, processes.EndedBySignalError) as error:  # nobody may wonder why training is slow
+    except (FileError, EndedBySignalError) as error:  # nobody may wonder why training is slow
         print(f"siliquant: going on without compiled kernels, at a fraction of the speed: {error}", file=sys.stderr)
         return None, Status(False, " ".join(str(error).split()), compiler, None)
     except (ToolError, NotTrusted, OSError, ValueError, subprocess.SubprocessError) as error:
@@ -156,8 +155,8 @@ def _output(command: list[str], folder: Path | None = None) -> str:
     """
     env = None if folder is None else {**os.environ, "TMPDIR": "."}
     try:
-        done = processes.run(command, cwd=folder, env=env, timeout=_SECONDS)
-    except subprocess.TimeoutExpired:
+        done = run_program(command, cwd=folder, env=env, timeout=_SECONDS)
+    except OutOfTimeError:
         raise _UnavailableError(f"{command[0]} took more than {_SECONDS} s") from None
     if done.returncode:
         complaint = (done.stderr.strip() or done.stdout.strip() or f"exit code {done.returncode}").splitlines()

@@ -84,8 +84,8 @@ def test_what_a_killed_process_has_beside_a_program_goes_at_once(end: signal.Sig
     default = f"import signal\nsignal.signal({end:d}, signal.SIG_DFL)\n"  # under nohup SIGHUP is ignored
     program = (
         f"{'' if end is signal.SIGKILL else default}"
-        "from siliquant.files.temporary import scratch\nfrom siliquant.processes import run\n"
-        f"with scratch('netlist') as f:\n    run.run({sleeps!r}, cwd=f)\n"
+        "from siliquant.files.temporary import scratch\nfrom siliquant.processes import run_program\n"
+        f"with scratch('netlist') as f:\n    run_program({sleeps!r}, cwd=f)\n"
     )
     process = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT)
     mine = place / "siliquant-netlist-0-0-00000000-abcd_123"

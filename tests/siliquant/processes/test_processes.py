@@ -12,9 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from siliquant import processes
 from siliquant.inputs import ToolError
-from siliquant.processes import run as processes
-from siliquant.processes import shadows
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -70,13 +69,13 @@ def test_all_end_with_the_process_that_began(call: str, end: signal.Signals, tre
     program, folder = tree
     command = [sys.executable, "-S", str(program), "2", str(folder)]
     begin = {
-        "run": f"processes.run({command!r})",
-        "start": f"processes.start({command!r}).wait()",
+        "run": f"processes.run_program({command!r})",
+        "start": f"processes.start_program({command!r}).wait()",
         "mark": f"subprocess.run({command!r}, env=os.environ | processes.mark())",
     }[call]
     # In a background job of a shell, Ctrl-C is ignored: not here.
     listening = "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
-    script = f"import os, subprocess\n{listening}from siliquant.processes import run as processes\n{begin}\n"
+    script = f"import os, subprocess\n{listening}from siliquant import processes\n{begin}\n"
     process = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, stderr=subprocess.DEVNULL)
     assert until(lambda: len(numbers(folder)) == COUNT)
     process.send_signal(end)
@@ -88,8 +87,8 @@ def test_all_end_with_a_killed_group(tree: tuple[Path, Path]) -> None:
     """As ``timeout -s KILL`` and schedulers kill: the whole process group at once."""
     program, folder = tree
     script = (
-        "from siliquant.processes import run as processes\n"
-        f"processes.run([{sys.executable!r}, {str(program)!r}, '1', {str(folder)!r}])"
+        "from siliquant import processes\n"
+        f"processes.run_program([{sys.executable!r}, {str(program)!r}, '1', {str(folder)!r}])"
     )
     process = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, start_new_session=True)
     assert until(lambda: len(numbers(folder)) == 3)
@@ -102,12 +101,10 @@ def test_programs_of_programs_end_too(tree: tuple[Path, Path]) -> None:
     """A command that starts a command of this package, which starts a tool: only the first is killed."""
     program, folder = tree
     tool = (
-        "from siliquant.processes import run as processes\n"
-        f"processes.run([{sys.executable!r}, {str(program)!r}, '0', {str(folder)!r}])"
+        "from siliquant import processes\n"
+        f"processes.run_program([{sys.executable!r}, {str(program)!r}, '0', {str(folder)!r}])"
     )
-    outer = (
-        f"import sys\nfrom siliquant.processes import run as processes\nprocesses.run([sys.executable, '-c', {tool!r}])"
-    )
+    outer = f"import sys\nfrom siliquant import processes\nprocesses.run([sys.executable, '-c', {tool!r}])"
     process = subprocess.Popen([sys.executable, "-c", outer], cwd=ROOT)
     assert until(lambda: len(numbers(folder)) == 1)
     process.kill()
@@ -131,7 +128,7 @@ def test_one_that_is_given_up_ends_with_its_process_group(
 
     monkeypatch.setattr(subprocess.Popen, "communicate", communicate)
     with pytest.raises((processes.OutOfTimeError, KeyboardInterrupt)):
-        processes.run([sys.executable, "-S", str(program), "1", str(folder)], timeout=1)
+        processes.run_program([sys.executable, "-S", str(program), "1", str(folder)], timeout=1)
     (group,) = begun
     same = [pid for pid, its in groups.items() if its == group]
     (other,) = groups.keys() - same  # in a session of its own: it ends with this process, which goes on
@@ -147,14 +144,16 @@ def test_one_that_is_given_up_ends_with_its_process_group(
 
 def test_one_that_takes_too_long_is_said() -> None:
     with pytest.raises(processes.OutOfTimeError, match=r"^sleep did not finish in 0\.1 s$"):
-        processes.run(["sleep", "100"], timeout=0.1)
+        processes.run_program(["sleep", "100"], timeout=0.1)
 
 
 def test_what_a_program_says_and_how_it_ends() -> None:
-    done = processes.run([sys.executable, "-c", "import sys; print('out'); print('bad', file=sys.stderr); sys.exit(3)"])
+    done = processes.run_program(
+        [sys.executable, "-c", "import sys; print('out'); print('bad', file=sys.stderr); sys.exit(3)"]
+    )
     assert (done.returncode, done.stdout, done.stderr) == (3, "out\n", "bad\n")
     with pytest.raises(FileNotFoundError):
-        processes.run(["/nonexistent/tool"])
+        processes.run_program(["/nonexistent/tool"])
 
 
 def test_a_forked_child_has_a_watcher_of_its_own(tree: tuple[Path, Path]) -> None:
@@ -162,10 +161,10 @@ def test_a_forked_child_has_a_watcher_of_its_own(tree: tuple[Path, Path]) -> Non
     program, folder = tree
     command = [sys.executable, "-S", str(program), "0", str(folder)]
     script = (
-        "import os, time\nfrom siliquant.processes import run as processes\n"
-        f"processes.start({command!r})\n"
+        "import os, time\nfrom siliquant import processes\n"
+        f"processes.start_program({command!r})\n"
         "if os.fork() == 0:\n"
-        f"    processes.start({command!r})\n"
+        f"    processes.start_program({command!r})\n"
         "    print(os.getpid(), flush=True)\n"
         "time.sleep(200)\n"
     )
@@ -198,7 +197,7 @@ def test_a_null_device_that_only_root_may_write_ends_no_command(monkeypatch: pyt
         return real(path, flags, *arguments, **more)
 
     monkeypatch.setattr(os, "open", refused)
-    assert processes.run(["sh", "-c", "cat; echo done"]).stdout == "done\n"
+    assert processes.run_program(["sh", "-c", "cat; echo done"]).stdout == "done\n"
 
 
 @pytest.mark.parametrize(
@@ -207,7 +206,7 @@ def test_a_null_device_that_only_root_may_write_ends_no_command(monkeypatch: pyt
 )
 def test_what_a_program_left_that_was_killed_is_no_answer(signal_name: str, said: str) -> None:
     with pytest.raises(ToolError) as caught:
-        processes.run(["sh", "-c", f"echo chatter; echo begun >&2; kill -{signal_name} $$"])
+        processes.run_program(["sh", "-c", f"echo chatter; echo begun >&2; kill -{signal_name} $$"])
     assert str(caught.value) == said
 
 
@@ -222,10 +221,10 @@ def test_what_a_program_left_that_was_killed_is_no_answer(signal_name: str, said
 )
 def test_a_program_that_lost_what_it_had_started_gives_no_answer(said: str) -> None:
     with pytest.raises(processes.EndedBySignalError) as caught:
-        processes.run(["sh", "-c", f"echo first >&2; echo '{said}' >&2; echo last >&2; exit 1"])
+        processes.run_program(["sh", "-c", f"echo first >&2; echo '{said}' >&2; echo last >&2; exit 1"])
     assert str(caught.value) == f"sh failed: {said}"
-    assert processes.run(["sh", "-c", f"echo '{said}' >&2"]).returncode == 0  # it went on without
-    assert processes.run(["sh", "-c", "echo 'make: *** [x] Error 1' >&2; exit 2"]).returncode == 2
+    assert processes.run_program(["sh", "-c", f"echo '{said}' >&2"]).returncode == 0  # it went on without
+    assert processes.run_program(["sh", "-c", "echo 'make: *** [x] Error 1' >&2; exit 2"]).returncode == 2
 
 
 @pytest.mark.parametrize(("level", "name"), [("0", "make"), ("1", "make[1]")])
@@ -233,19 +232,19 @@ def test_make_says_that_a_command_was_killed(level: str, name: str, tmp_path: Pa
     (tmp_path / "Makefile").write_text("all:\n\tkill -KILL $$$$\n")
     env = {**os.environ, "LC_ALL": "C", "MAKELEVEL": level, "MAKEFLAGS": ""}
     with pytest.raises(processes.EndedBySignalError) as caught:
-        processes.run(["make"], cwd=tmp_path, env=env)
+        processes.run_program(["make"], cwd=tmp_path, env=env)
     assert str(caught.value) == f"make failed: {name}: *** [Makefile:2: all] Killed"
 
 
 def test_a_module_of_ours_that_lacks_a_package_says_which(tmp_path: Path) -> None:
     (tmp_path / "lacks.py").write_text("import no_such_package.part\n")
     with pytest.raises(ToolError, match=r"^this needs the package no_such_package, which is not installed: make setup"):
-        processes.run(shadows.command("lacks"), env={**os.environ, "PYTHONPATH": str(tmp_path)})
+        processes.run_program(processes.module_command("lacks"), env={**os.environ, "PYTHONPATH": str(tmp_path)})
 
 
 def test_a_package_that_is_there_is_not_missing(tmp_path: Path) -> None:
     (tmp_path / "lacks.py").write_text("import numpy.no_such_module\n")
-    done = processes.run(shadows.command("lacks"), env={**os.environ, "PYTHONPATH": str(tmp_path)})
+    done = processes.run_program(processes.module_command("lacks"), env={**os.environ, "PYTHONPATH": str(tmp_path)})
     assert done.returncode == 1
     assert done.stderr.endswith("ModuleNotFoundError: No module named 'numpy.no_such_module'\n")
 
@@ -253,4 +252,4 @@ def test_a_package_that_is_there_is_not_missing(tmp_path: Path) -> None:
 def test_a_module_of_ours_that_was_killed_is_named(tmp_path: Path) -> None:
     (tmp_path / "ends.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n")
     with pytest.raises(ToolError, match=r"^ends was killed \(SIGKILL\), as when no memory is left$"):
-        processes.run(shadows.command("ends"), env={**os.environ, "PYTHONPATH": str(tmp_path)})
+        processes.run_program(processes.module_command("ends"), env={**os.environ, "PYTHONPATH": str(tmp_path)})

@@ -15,8 +15,7 @@ from typing import NamedTuple
 import pytest
 
 from siliquant.inputs import InputError, ToolError
-from siliquant.processes import WorkerLost, local
-from siliquant.processes import run as processes
+from siliquant.processes import EndedBySignalError, WorkerLost, local, run_program
 from sim.kept import side_by_side
 
 
@@ -36,7 +35,7 @@ def work(item: Item) -> str:
     if item.name == "wrong":
         raise InputError("wrong must be right")
     if item.name == "slow":
-        processes.run(["sleep", "60"], timeout=0.1)
+        run_program(["sleep", "60"], timeout=0.1)
     if item.name == "stubborn":
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
     if item.name in ("stubborn", "long"):
@@ -49,7 +48,7 @@ def work(item: Item) -> str:
         _clear_slowly()
         time.sleep(60)
     if item.name == "killed":
-        processes.run(["sh", "-c", "kill -KILL $$"])
+        run_program(["sh", "-c", "kill -KILL $$"])
     return item.name.upper()
 
 
@@ -122,7 +121,7 @@ def test_errors_of_tools_stay_such_errors() -> None:
     found = {outcome.item.name: outcome.error for outcome in local(2)(work, [Item("slow"), Item("killed")])}
     assert isinstance(found["slow"], ToolError)
     assert str(found["slow"]) == "sleep did not finish in 0.1 s"
-    assert isinstance(found["killed"], processes.EndedBySignalError)
+    assert isinstance(found["killed"], EndedBySignalError)
     assert str(found["killed"]) == "sh was killed (SIGKILL), as when no memory is left"
 
 

@@ -34,10 +34,10 @@ __all__ = [
     "end_with_parent",
     "ended_by_signal",
     "environment",
-    "kill",
+    "kill_program",
     "mark",
-    "run",
-    "start",
+    "run_program",
+    "start_program",
 ]
 
 TEMPORARY_HERE: Mapping[str, str] = {"TMPDIR": ".", "TMP": ".", "TEMP": "."}
@@ -58,15 +58,8 @@ class EndedBySignalError(ToolError):
     """A program did not end by itself: it was killed, as a machine does that has no memory left, or it crashed."""
 
 
-class OutOfTimeError(ToolError, subprocess.TimeoutExpired):
+class OutOfTimeError(ToolError):
     """A program took longer than it may."""
-
-    def __init__(self, program: str, seconds: float) -> None:
-        self.cmd, self.timeout, self.output, self.stderr = program, seconds, None, None
-        ToolError.__init__(self, f"{program} did not finish in {seconds:g} s")
-
-    def __str__(self) -> str:
-        return str(self.args[0])
 
 
 def cores() -> int:
@@ -74,7 +67,7 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def start(
+def start_program(
     command: Sequence[str | Path],
     *,
     cwd: Path | str | None = None,
@@ -86,7 +79,7 @@ def start(
 ) -> subprocess.Popen[str]:
     """Starts a program that ends with this process; arguments and errors as of subprocess.Popen, in text.
 
-    Where output of the program is no longer wanted, end it with :func:`kill`.
+    Where output of the program is no longer wanted, end it with :func:`kill_program`.
     """
     with Path(os.devnull).open("rb") as nothing:  # subprocess opens it for writing too, which some machines forbid
         return subprocess.Popen(
@@ -103,7 +96,7 @@ def start(
         )
 
 
-def run(
+def run_program(
     command: Sequence[str | Path],
     *,
     cwd: Path | str | None = None,
@@ -119,14 +112,14 @@ def run(
     Raises OSError, OutOfTimeError, and EndedBySignalError where it was killed or crashed, or says so of a program that
     it had started: what it left is no answer then; PackageMissing where a module of ours lacks one.
     """
-    with start(command, cwd=cwd, env=env, stdin=stdin, stdout=stdout, stderr=stderr) as process:
+    with start_program(command, cwd=cwd, env=env, stdin=stdin, stdout=stdout, stderr=stderr) as process:
         try:
             said, complaints = process.communicate(timeout=timeout)
         except subprocess.TimeoutExpired as error:
-            kill(process)
-            raise OutOfTimeError(str(command[0]), error.timeout) from None
+            kill_program(process)
+            raise OutOfTimeError(f"{command[0]} did not finish in {error.timeout:g} s") from None
         except BaseException:
-            kill(process)
+            kill_program(process)
             raise
     if process.returncode < 0:
         raise EndedBySignalError(
@@ -165,7 +158,7 @@ def _how_it_ended(command: Sequence[str | Path], returncode: int, said: str) -> 
     return f"{_named(command)} {how}{last and ': '}{last}"
 
 
-def kill(process: subprocess.Popen[str]) -> None:
+def kill_program(process: subprocess.Popen[str]) -> None:
     """Ends a program and all of its process group, at once. What it started in a session of its own is left to the
     watcher, which ends it with this process; where the program is one of this package, with the program.
     """
