@@ -9,7 +9,16 @@ from itertools import pairwise
 from typing import Any, ClassVar, Self
 
 from rtl.logic import Bit, DatapathBuilder, Port, Word
-from rtl.spec import MAX_BITS, MultiplierSpec, Precision, check_flag, integers_of, pack_fields, parameter, widths_text
+from rtl.spec import (
+    MAX_BITS,
+    MultiplierMacSpec,
+    Precision,
+    check_flag,
+    integers_of,
+    pack_fields,
+    parameter,
+    widths_text,
+)
 
 from .scalable import ScalableSpec
 
@@ -17,7 +26,7 @@ __all__ = ["PaddedSpec"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class PaddedSpec(ScalableSpec, MultiplierSpec):
+class PaddedSpec(ScalableSpec, MultiplierMacSpec):
     """One product a unit and cycle at every precision.
 
     ``widths`` may be any from 8 to 1. Without ``gating`` operands arrive extended to the widest (by sign, or with zeros

@@ -8,13 +8,13 @@ from functools import cached_property
 from typing import ClassVar
 
 from rtl.logic import DatapathBuilder, Port
-from rtl.spec import MAX_BITS, MultiplierSpec, Precision, check_integer, pack_fields, parameter
+from rtl.spec import MAX_BITS, MultiplierMacSpec, Precision, check_integer, pack_fields, parameter
 
 __all__ = ["UniformSpec"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class UniformSpec(MultiplierSpec):
+class UniformSpec(MultiplierMacSpec):
     """``lanes`` products of fixed ``weight_bits`` x ``activation_bits``, summed into one accumulator.
 
     The throughput is ``lanes`` products per clock cycle.

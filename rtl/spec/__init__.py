@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from .layout import Field, fields_of
 from .mac import MacSpec, Precision, UnusedProducts, parameter
-from .multiplier import MultiplierSpec
+from .multiplier import MultiplierMacSpec
 from .numbers import (
     MAX_BITS,
     IntArray,
@@ -35,7 +35,7 @@ __all__ = [
     "Field",
     "IntArray",
     "MacSpec",
-    "MultiplierSpec",
+    "MultiplierMacSpec",
     "Packing",
     "Precision",
     "UnusedProducts",

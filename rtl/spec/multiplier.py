@@ -12,14 +12,14 @@ from siliquant.inputs import InputError
 from .mac import MacSpec, parameter
 from .numbers import check_flag
 
-__all__ = ["MultiplierSpec"]
+__all__ = ["MultiplierMacSpec"]
 
 _LEAST_ACTIVATION_BITS = 6
 """From here on recoding is the smaller circuit in one library or another; below, in none of those tried."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class MultiplierSpec(MacSpec):
+class MultiplierMacSpec(MacSpec):
     """A MAC whose products each have a multiplier of their own, signed weights, and the port ``activation_signed``.
 
     Parameters

@@ -85,8 +85,10 @@ class Module:
 
 
 def module_named(module: Module, names: Mapping[str, str]) -> Module:
-    """A module with other names of modules, its own among them, and of wires that have namesakes: without $NUMBER."""
-    """Raises ValueError where a port or an instance cannot have its name in Verilog."""
+    """A module with other names of modules, its own among them, and of wires that have namesakes: without $NUMBER.
+
+    Raises ValueError where a port or an instance cannot have its name in Verilog.
+    """
     for each in module.wires.values():
         if each.name == "rst_n" or (each.direction and ("$" in each.name or each.name in VERILOG_WORDS)):
             raise ValueError(f"{each.name} cannot be a name in the text")

@@ -19,21 +19,24 @@ from .bench import SPECS_VARIABLE, specs_from_json
 from .scenarios import SCENARIOS
 from .testbench import Testbench, start_clock, stream
 
-gc.disable()  # many small objects that live to the end of a test, none in a cycle
+
+def _begin(bench: Any) -> None:
+    """What each test begins with."""
+    gc.disable()  # a test makes many small objects that live to its end, none in a cycle: they would be looked at again
+    bench.streaming.value = 0
+    start_clock(bench.clk)
 
 
 async def _play(bench: Any, name: str) -> None:
     """Plays a scenario on all units at once, word by word."""
-    bench.streaming.value = 0
-    start_clock(bench.clk)
+    _begin(bench)
     units = [Testbench(bench, index, spec) for index, spec in enumerate(_specs())]
     await gather(*(unit.run(SCENARIOS[name](unit.spec)) for unit in units))
 
 
 async def _stream(bench: Any, name: str) -> None:
     """Plays a scenario on all units at once, through files."""
-    bench.streaming.value = 0
-    start_clock(bench.clk)
+    _begin(bench)
     await stream(bench, [SCENARIOS[name](spec) for spec in _specs()], Path.cwd())
 
 

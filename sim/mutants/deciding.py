@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 from rtl.array import ArraySpec, control_image
 from rtl.requant import LoadableSpec
@@ -23,7 +24,7 @@ from .stimuli import Stimulus
 __all__ = ["Answer", "check_assumed", "check_granted", "decide", "with_assumptions"]
 
 _CLOCKED = re.compile(r"-port clk ", re.IGNORECASE)  # of a register, a memory, or a controller
-Answer = str
+Answer: TypeAlias = Literal["equal", "refused", "differs", "open"]
 """equal: registers and outputs take the same in every cycle, whatever the registers hold that may be there together; or
 no output is ever another one after registers of 0 and a reset; or of a controller the proof of :mod:`sim.controllers`
 holds. refused: it does not. differs: an output can be another one. open: the solver did not end in its time.

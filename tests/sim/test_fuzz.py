@@ -260,10 +260,8 @@ def lasts(seed: int, kinds: tuple[str, ...], place: int) -> campaign._Result:
 def test_a_case_that_is_too_long_is_stopped_and_begun_anew(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(campaign, "_one", lasts)
     given = ["--only", "mac", "--jobs", "1", "--out", str(tmp_path)]
-    begun = time.monotonic()
-    with pytest.raises(InputError) as caught:
+    with pytest.raises(InputError) as caught:  # that it is stopped: what lasts gives a result
         fuzz.main([*given, "--minutes", "0.05"])
-    assert 3 <= time.monotonic() - begun < 3 + 10
     assert str(caught.value) == "minutes must be long enough for one case to end, not '0.05'"
     left = Campaign.load(tmp_path)
     assert left is not None

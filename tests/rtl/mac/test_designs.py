@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from itertools import product
+from typing import Any
 
 import pytest
 
-from rtl.mac import DESIGNS, design_named
+from rtl.mac import DESIGNS, SubwordSpec, design_named
 from rtl.spec import Precision
 from siliquant.inputs import InputError
 
@@ -69,11 +70,17 @@ MOST = {
     "loom": 4096, "xnor": 4096,
 }  # fmt: skip
 NAMES = list(PORTS)
+MODULES = [
+    "uniform_w4_a4_l16", "padded_u4_w842_g0", "subword_u4_w842", "dc1d_u4_w842_a8", "bitfusion_u4_w842",
+    "bitblade_u4_w842", "bitserial_u16_m8", "loom_u64_m8", "xnor_l64",
+]  # fmt: skip
+"""Their names, as they stand in documents."""
 
 
 def test_the_designs_are_these() -> None:
     assert [design.design for design in DESIGNS] == NAMES
     assert [design_named(name).design for name in NAMES] == NAMES
+    assert [design().name for design in DESIGNS] == MODULES
     with pytest.raises(InputError, match=rf"^design must be one of {', '.join(NAMES)}, not 'none'$"):
         design_named("none")
 
@@ -120,3 +127,9 @@ def test_serial_designs_need_two_bits_and_take_eight() -> None:
         for wrong in (1, 9):
             with pytest.raises(InputError, match=rf"^maximum_bits must be an integer from 2 to 8, not {wrong}$"):
                 design(maximum_bits=wrong)
+
+
+@pytest.mark.parametrize("widths", [[8, 4.0], [True, 4], (8, "4")])
+def test_widths_are_whole_numbers(widths: Any) -> None:
+    with pytest.raises(TypeError, match=r"^widths must be at least 2 of 8, 4, 2 .*, falling, not "):
+        SubwordSpec(widths=widths)
