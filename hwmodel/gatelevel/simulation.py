@@ -18,6 +18,7 @@ from hwmodel.netlist import read_netlist
 from hwmodel.operands import Mismatch
 from hwmodel.power import SimulationError, find_icarus
 from hwmodel.synthesis import Mapped
+from rtl.logic import placed
 from siliquant.files import scratch
 from siliquant.inputs import InputError
 from siliquant.processes import TEMPORARY_HERE, OutOfTimeError, run_program
@@ -83,10 +84,8 @@ def simulate_gates(
 
 def _bench(top: str, inputs: Mapping[str, int], outputs: Mapping[str, int], cycles: int, seed: int | None) -> str:
     """One line a cycle, before its rising edge: all outputs of the RTL, then all of the netlist."""
-    width, low, pins = sum(inputs.values()), 0, [".clk(clk)"]
-    for name, size in inputs.items():
-        pins.append(f".{name}(in[{low}+:{size}])")
-        low += size
+    width = sum(inputs.values())
+    pins = [".clk(clk)", *(f".{name}(in[{low}+:{size}])" for name, low, size in placed(inputs.items()))]
     wires = [f"  wire [{size - 1}:0] {side}_{name};" for side in "rg" for name, size in outputs.items()]
     rtl, gates = (", ".join([*pins, *(f".{name}({side}_{name})" for name in outputs)]) for side in "rg")
     shown = ", ".join(f"{{{', '.join(f'{side}_{name}' for name in outputs)}}}" for side in "rg")
@@ -141,10 +140,7 @@ def _compared(
     top: str, rows: Sequence[Sequence[str]], outputs: Mapping[str, int], power: Power, *, drawn: bool
 ) -> Seen:
     """drawn: nothing was unknown, so that no valid output may be."""
-    places, at = {}, 0
-    for name, width in outputs.items():
-        places[name] = slice(at, at + width)
-        at += width
+    places = {name: slice(low, low + width) for name, low, width in placed(outputs.items())}
     due: dict[int, list[tuple[str, int, int]]] = {}
     for cycle, name, low, width in power.due or ():
         due.setdefault(cycle, []).append((name, low, width))

@@ -11,7 +11,7 @@ from __future__ import annotations
 from .core import MOST_SIDE, Architecture, CoreSpec
 from .element import ElementSpec, GridSpec
 from .geometry import DRAINS, MOST_LOADED_BITS, drained, most_drains
-from .images import WordArray, activation_image, control_image, result_matrix, weight_image
+from .images import WordArray, activation_image, control_image, load_words, result_matrix, weight_image
 from .passes import Codes, Pass, plan_passes, width_of_results
 from .run import CHANGES, REFUSAL_CYCLES, SIZE_WIDTH, Refusal, Run
 from .spec import ArraySpec
@@ -39,6 +39,7 @@ __all__ = [
     "control_ports",
     "control_word",
     "drained",
+    "load_words",
     "most_drains",
     "plan_passes",
     "result_matrix",

@@ -12,7 +12,7 @@ from .geometry import ArrayGeometry
 from .run import Run
 from .step import step_layout
 
-__all__ = ["activation_image", "control_image", "result_matrix", "weight_image"]
+__all__ = ["activation_image", "control_image", "load_words", "result_matrix", "weight_image"]
 
 WordArray = npt.NDArray[np.uint32]
 
@@ -65,6 +65,29 @@ def control_image(spec: ArrayGeometry, k: int, precision: Precision, base: int =
     found = []
     for first, used in ((base, lanes), (base + spec.control_cycles, (k - 1) % lanes + 1)):
         found += [(first + c, word) for c, word in enumerate(step_layout(spec.mac, precision, used).control)]
+    return found
+
+
+def load_words(
+    spec: ArrayGeometry, run: Run, weights: IntArray, activations: IntArray, precision: Precision
+) -> dict[str, list[dict[str, int]]]:
+    """What the load ports carry to write weights [N, K], activations [M, K] and the control table of a run where it
+    reads them: for each of the three memories the words of its ports, cycle by cycle.
+    """
+    found: dict[str, list[dict[str, int]]] = {}
+    for name, base, image in (
+        ("weight", run.weight_base, weight_image(spec, run, weights, precision)),
+        ("activation", run.activation_base, activation_image(spec, run, activations, precision)),
+    ):
+        words = (int.from_bytes(pieces.tobytes(), "little") for pieces in image)
+        found[f"{name}s"] = [
+            {f"load_{name}s": 1, f"{name}_address": address, f"{name}_data": word}
+            for address, word in enumerate(words, base)
+        ]
+    found["control"] = [
+        {"load_control": 1, "control_address": address, "control_data": word}
+        for address, word in control_image(spec, weights.shape[1], precision, run.control_base)
+    ]
     return found
 
 

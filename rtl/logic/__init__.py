@@ -11,7 +11,7 @@ from .circuit import ONE, ZERO, Bit, Circuit, Gate, Op, Sum, Word
 from .controls import Controls
 from .datapath import Datapath, DatapathBuilder, Registered, build_datapath, emulate
 from .pipeline import FED_BACK, schedule
-from .ports import Port
+from .ports import Port, joined, placed
 
 __all__ = [
     "FED_BACK",
@@ -31,5 +31,7 @@ __all__ = [
     "Word",
     "build_datapath",
     "emulate",
+    "joined",
+    "placed",
     "schedule",
 ]

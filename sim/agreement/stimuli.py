@@ -13,7 +13,8 @@ from typing import TypeAlias
 
 import numpy as np
 
-from rtl.array import REFUSAL_CYCLES, ArraySpec, Run, activation_image, control_image, weight_image
+from rtl.array import REFUSAL_CYCLES, ArraySpec, Run, load_words
+from rtl.logic import joined
 from rtl.requant import LoadableSpec, ThresholdSpec
 from rtl.spec import MacSpec
 from sim.array import random_codes
@@ -69,11 +70,7 @@ def _nothing_enters(inputs: Ports) -> dict[str, int]:
 
 def _joined(inputs: Ports, random: Random, **known: int) -> int:
     """A word of all inputs, the first lowest; what is not known is junk."""
-    joined = low = 0
-    for name, width in inputs:
-        joined |= known.get(name, random.getrandbits(width)) << low
-        low += width
-    return joined
+    return joined(inputs, {name: known.get(name, random.getrandbits(width)) for name, width in inputs})
 
 
 class _Array:
@@ -125,15 +122,9 @@ class _Array:
         activations, weights = random_codes(mac, precision, (m, k, n), self._rng)
         run = spec.run(m, k, n, precision)
         words: list[dict[str, int]] = [{} for _ in range(spec.load_cycles(run))]
-        for name, image in (
-            ("weight", weight_image(spec, run, weights, precision)),
-            ("activation", activation_image(spec, run, activations, precision)),
-        ):
-            for place, pieces in enumerate(image):
-                word = int.from_bytes(pieces.tobytes(), "little")
-                words[place] |= {f"load_{name}s": 1, f"{name}_address": place, f"{name}_data": word}
-        for place, (address, word) in enumerate(control_image(spec, k, precision, 0)):
-            words[place] |= {"load_control": 1, "control_address": address, "control_data": word}
+        for loads in load_words(spec, run, weights, activations, precision).values():
+            for place, load in enumerate(loads):
+                words[place] |= load
         for each in words:
             self._add(1, **each)
         return run

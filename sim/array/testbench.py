@@ -19,10 +19,8 @@ from rtl.array import (
     ArraySpec,
     Refusal,
     Run,
-    activation_image,
-    control_image,
+    load_words,
     result_matrix,
-    weight_image,
 )
 from sim.bench import Layout, MismatchError
 
@@ -206,18 +204,10 @@ class ArrayTestbench:
 
     def load_words(self, step: Step, run: Run) -> list[dict[str, int]]:
         """The inputs of each cycle that write operands and control table of a run, side by side."""
-        spec, precision = self.spec, step.precision
-        words = [dict(_NO_LOAD) for _ in range(spec.load_cycles(run))]
-        for name, base, image in (
-            ("weight", run.weight_base, weight_image(spec, run, step.weights, precision)),
-            ("activation", run.activation_base, activation_image(spec, run, step.activations, precision)),
-        ):
-            for place, pieces in enumerate(image):
-                word = int.from_bytes(pieces.tobytes(), "little")
-                words[place] |= {f"load_{name}s": 1, f"{name}_address": base + place, f"{name}_data": word}
-        k = step.activations.shape[1]
-        for place, (address, word) in enumerate(control_image(spec, k, precision, run.control_base)):
-            words[place] |= {"load_control": 1, "control_address": address, "control_data": word}
+        words = [dict(_NO_LOAD) for _ in range(self.spec.load_cycles(run))]
+        for loads in load_words(self.spec, run, step.weights, step.activations, step.precision).values():
+            for place, load in enumerate(loads):
+                words[place] |= load
         return words
 
     def parameter_words(self, parameters: IntArray) -> list[dict[str, int]]:

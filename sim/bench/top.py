@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from rtl.logic import Port
+from rtl.logic import Port, placed
 from rtl.spec import MacSpec
 from siliquant.inputs import InputError
 
@@ -89,7 +89,7 @@ class Layout:
         """The layout for the ports of ``spec``."""
         inputs = [("rst", 1), *((port.name, port.width) for port in spec.ports if port.is_input)]
         outputs = [(port.name, port.width) for port in spec.ports if not port.is_input]
-        return cls(_place(inputs), _place(outputs))
+        return cls(placed(inputs), placed(outputs))
 
     @property
     def input_width(self) -> int:
@@ -120,14 +120,6 @@ class Layout:
             if port == name:
                 return (word >> low) & ((1 << width) - 1)
         raise InputError(f"{name} is no output port")
-
-
-def _place(ports: Sequence[tuple[str, int]]) -> tuple[tuple[str, int, int], ...]:
-    placed, low = [], 0
-    for name, width in ports:
-        placed.append((name, low, width))
-        low += width
-    return tuple(placed)
 
 
 def _width(ports: tuple[tuple[str, int, int], ...]) -> int:

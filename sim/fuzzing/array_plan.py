@@ -16,14 +16,14 @@ Actions, by kind, with their numbers; any may come at any time, also while a run
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
-from rtl.array import ArraySpec, Run, activation_image, control_image, weight_image
+from rtl.array import ArraySpec, Run, load_words
 from rtl.spec import IntArray, Precision
 from siliquant.inputs import InputError, at, counted
 
@@ -182,15 +182,18 @@ class _ArrayWriter:
         """Loads operands and the control table, a word of each a cycle; the last are left for the next cycle."""
         slot, run, weights, activations, precision = self._product(action)
         self._slots[slot] = run
-        spec, k = self._spec, weights.shape[1]
+        spec = self._spec
+        meant: dict[str, Sequence[Operand | Control]] = {
+            "weights": _operands_of(spec, run, weights, precision, spec.columns, run.weight_planes, run.column_tiles),
+            "activations": _operands_of(
+                spec, run, activations, precision, spec.rows, run.activation_planes, run.row_tiles
+            ),
+            "control": _controls_of(spec, weights.shape[1], precision),
+        }
         queues = [
-            _words("weight", "weights", run.weight_base, weight_image(spec, run, weights, precision),
-                   _operands_of(spec, run, weights, precision, spec.columns, run.weight_planes, run.column_tiles)),
-            _words("activation", "activations", run.activation_base,
-                   activation_image(spec, run, activations, precision),
-                   _operands_of(spec, run, activations, precision, spec.rows, run.activation_planes, run.row_tiles)),
-            list(_control_words(spec, k, precision, run.control_base)),
-        ]  # fmt: skip
+            _queue(name, words, meant[name])
+            for name, words in load_words(spec, run, weights, activations, precision).items()
+        ]
         while any(queues):
             words: dict[str, int] = {}
             loads: dict[str, Any] = {}
@@ -224,16 +227,12 @@ class _ArrayWriter:
         return slot, run, weights.astype(np.int64), activations.astype(np.int64), precision
 
 
-def _words(
-    memory: str, name: str, base: int, image: np.ndarray, operands: list[Operand]
+def _queue(
+    name: str, loads: Sequence[dict[str, int]], meant: Sequence[Operand | Control]
 ) -> list[tuple[dict[str, int], dict[str, Any]]]:
-    """Each word of a memory: what the ports carry, and what it is."""
-    found: list[tuple[dict[str, int], dict[str, Any]]] = []
-    for address, (pieces, operand) in enumerate(zip(image, operands, strict=True), base):
-        word = int.from_bytes(np.ascontiguousarray(pieces).tobytes(), "little")
-        words = {f"load_{name}": 1, f"{memory}_address": address, f"{memory}_data": word}
-        found.append((words, {name: (address, operand)}))
-    return found
+    """Each word of a memory: what the ports carry, and where it goes and what it is."""
+    address = f"{name.removesuffix('s')}_address"
+    return [(words, {name: (words[address], each)}) for words, each in zip(loads, meant, strict=True)]
 
 
 def _operands_of(
@@ -249,13 +248,7 @@ def _operands_of(
     return found
 
 
-def _control_words(
-    spec: ArraySpec, k: int, precision: Precision, base: int
-) -> Iterator[tuple[dict[str, int], dict[str, Any]]]:
-    lanes = spec.mac.products_per_step(precision)
-    for number, (address, word) in enumerate(control_image(spec, k, precision, base)):
-        cycles = spec.mac.cycles_per_step(precision)
-        last, cycle = divmod(number, cycles)
-        control = Control(precision, (k - 1) % lanes + 1 if last else lanes, cycle)
-        words = {"load_control": 1, "control_address": address, "control_data": word}
-        yield words, {"control": (address, control)}
+def _controls_of(spec: ArraySpec, k: int, precision: Precision) -> list[Control]:
+    """What the words of a control table are, in their order."""
+    lanes, cycles = spec.mac.products_per_step(precision), range(spec.mac.cycles_per_step(precision))
+    return [Control(precision, used, cycle) for used in (lanes, (k - 1) % lanes + 1) for cycle in cycles]

@@ -8,11 +8,12 @@ from functools import lru_cache
 from typing import TypeAlias
 
 from rtl.array import ArraySpec
+from rtl.logic import joined, placed
 from rtl.verilog import Reset, to_verilog
 from siliquant.files import scratch
 from siliquant.inputs import InputError
 from siliquant.processes import TEMPORARY_HERE, module_command, run_program
-from sim.simulators import Ports, ToolError, run_cycles
+from sim.simulators import ToolError, run_cycles
 
 from .cases import SIMULATED, Spec
 
@@ -49,11 +50,11 @@ def run_bench(
     if engine == "netlist":
         text = _gates(text, spec.name)
     inactive = int(reset.port != "rst")
-    words = [_joined({**each, reset.port: each.get("rst", 0) ^ inactive}, inputs) for each in cycles]
+    words = [joined(inputs, {**each, reset.port: each.get("rst", 0) ^ inactive}) for each in cycles]
     simulator = "verilator" if engine == "verilator" else "icarus"
     (lines,) = run_cycles(text, spec.name, inputs, outputs, words, simulator)
-    places = _places(outputs)
-    return [{name: line[place] for name, place in places.items()} for line in lines]
+    places = placed(outputs)
+    return [{name: line[low : low + width] for name, low, width in places} for line in lines]
 
 
 def _gates(verilog: str, module: str) -> str:
@@ -65,20 +66,3 @@ def _gates(verilog: str, module: str) -> str:
         if done.returncode != 0:
             raise ToolError(f"Yosys could not make gates: {(done.stderr or done.stdout).strip()[-500:]}")
         return (folder / "design.v").read_text()
-
-
-def _joined(words: Mapping[str, int], inputs: Ports) -> int:
-    joined = low = 0
-    for name, width in inputs:
-        joined |= words.get(name, 0) << low
-        low += width
-    return joined
-
-
-def _places(outputs: Ports) -> dict[str, slice]:
-    """Where each port lies in a line."""
-    found, low = {}, 0
-    for name, width in outputs:
-        found[name] = slice(low, low + width)
-        low += width
-    return found

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from rtl.array import ArraySpec, control_image
+from rtl.logic import placed
 from rtl.requant import LoadableSpec
 from rtl.spec import MacSpec
 from siliquant.files import scratch
@@ -41,12 +42,9 @@ def check_assumed(spec: Spec | ArraySpec, stimulus: Stimulus) -> None:
         legal = set(_controls(spec, names))
     else:
         return
-    places, low = {}, 0
-    for name, width in stimulus.inputs:
-        places[name] = low, (1 << width) - 1
-        low += width
+    places = placed(stimulus.inputs)
     for word in set(stimulus.cycles):
-        given = {name: word >> low & mask for name, (low, mask) in places.items()}
+        given = {name: word >> low & (1 << width) - 1 for name, low, width in places}
         if given[when] and not given["rst"] and tuple(given[name] for name in names) not in legal:
             raise ToolError(f"{spec.name}: the tests drive controls that should not be: {given}")
 

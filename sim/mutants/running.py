@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rtl.logic import placed
 from siliquant.files import scratch
 from siliquant.processes import TEMPORARY_HERE, module_command, run_program
 from sim.simulators import ToolError, Verilator, run_tool
@@ -152,10 +153,8 @@ def _widths(stimulus: Stimulus) -> tuple[int, int]:
 
 
 def _pins(ports: Sequence[tuple[str, int]], word: str) -> Iterator[str]:
-    low = 0
-    for name, width in ports:
+    for name, low, width in placed(ports):
         yield f".{name}({word}[{low + width - 1}:{low}])"
-        low += width
 
 
 def _write_stimulus(path: Path, stimulus: Stimulus, mutants: int) -> None:

@@ -13,6 +13,7 @@ from random import Random
 import numpy as np
 
 from rtl.array import ArraySpec
+from rtl.logic import joined
 from rtl.requant import LoadableSpec, MultiplierSpec, PartialSumSpec, ThresholdSpec
 from rtl.spec import MacSpec
 from sim.array import trace_array_tests
@@ -102,13 +103,7 @@ def _of_mac(spec: MacSpec) -> Stimulus:
 def _of_unit(spec: LoadableSpec) -> Stimulus:
     inputs = _inputs(spec)
     plan = plan_of(unit_case(spec))
-    cycles = []
-    for words in plan.cycles:
-        word = low = 0
-        for name, width in inputs:
-            word |= words.get(name, 0) << low
-            low += width
-        cycles.append(word)
+    cycles = [joined(inputs, words) for words in plan.cycles]
     due = [Due.NOTHING] * 2 + [Due.QUIET] * (len(cycles) - 2)
     results = [0] * len(cycles)
     for cycle, value in plan.due.items():

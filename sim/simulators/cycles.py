@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from rtl.logic import placed
 from siliquant.files import scratch
 
 from .toolchain import ToolError, Verilator, executable, run_tool
@@ -103,13 +104,10 @@ def _in_verilator(folder: Path, seeds: Sequence[int]) -> list[str]:
 
 
 def _bench(module: str, inputs: Ports, outputs: Ports, cycles: int) -> str:
-    pins, low = [".clk(clk)"], 0
-    for name, width in inputs:
-        pins.append(f".{name}(now[{low + width - 1}:{low}])")
-        low += width
+    pins = [".clk(clk)", *(f".{name}(now[{low + width - 1}:{low}])" for name, low, width in placed(inputs))]
     pins += [f".{name}(o_{name})" for name, _ in outputs]
     return _CYCLES.format(
-        top=low - 1,
+        top=sum(width for _, width in inputs) - 1,
         last=cycles - 1,
         wires="\n".join(f"  wire [{width - 1}:0] o_{name};" for name, width in outputs),
         module=module,
