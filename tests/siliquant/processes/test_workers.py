@@ -17,8 +17,7 @@ from typing import NamedTuple
 import pytest
 
 from siliquant.inputs import InputError, ToolError
-from siliquant.processes import EndedBySignalError, WorkerLost, local, run_program, workers
-from sim.kept import side_by_side
+from siliquant.processes import EndedBySignalError, WorkerLost, local, run_program, side_by_side, workers
 
 
 class Item(NamedTuple):
