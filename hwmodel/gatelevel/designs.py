@@ -7,22 +7,13 @@ from typing import TypeAlias
 
 from rtl.array import Architecture, CoreSpec
 from rtl.mac import DESIGNS, UniformSpec
-from rtl.requant import LoadableSpec, MultiplierSpec, PartialSumSpec, ThresholdSpec
+from rtl.requant import LoadableSpec, small_units
 from rtl.spec import MacSpec
 
 __all__ = ["Spec", "standard_specs"]
 
 Spec: TypeAlias = MacSpec | LoadableSpec | CoreSpec
 _LENGTH = 40  # products of a sum: accumulators of few bits
-_UNITS: tuple[LoadableSpec, ...] = (
-    ThresholdSpec(accumulator_width=12, bits=2, groups=1),
-    ThresholdSpec(accumulator_width=12, bits=3, groups=3, pipeline_stages=1),
-    MultiplierSpec(accumulator_width=12, bits=4, multiplier_width=6, offset_width=14, shift=6),
-    MultiplierSpec(accumulator_width=10, bits=3, groups=3, multiplier_width=5, offset_width=12, shift=4, shift_bits=2,
-                   pipeline_stages=1),
-    PartialSumSpec(accumulator_width=10, groups=2, multiplier_width=5),
-    PartialSumSpec(accumulator_width=10, groups=3, multiplier_width=5, pipeline_stages=2),
-)  # fmt: skip
 
 
 def standard_specs() -> tuple[Spec, ...]:
@@ -39,4 +30,4 @@ def standard_specs() -> tuple[Spec, ...]:
             found.append(replace(form, pipeline_stages=place + number % 2 if place else 0))
     mac = UniformSpec(weight_bits=2, activation_bits=2, lanes=2, reduction_length=_LENGTH)
     cores = (CoreSpec(mac=mac, rows=2, columns=2, architecture=each) for each in Architecture)
-    return (*found, *_UNITS, *cores)
+    return (*found, *small_units(), *cores)

@@ -34,7 +34,7 @@ __all__ = [
 Spec = MacSpec | CoreSpec | LoadableSpec
 """What Verilog is generated of."""
 
-NO_GENERATORS = ("layout.py", "fit.py", "slopes.py", "vectors.py")
+NO_GENERATORS = ("layout.py", "fit.py", "slopes.py", "standard.py", "vectors.py")
 """Files in folders of generators that describe a design or find parameters for it, and do not decide what it is."""
 _FRAME = ("names.py", "spec", "logic", "components", "verilog")  # of every design
 

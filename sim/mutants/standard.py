@@ -19,7 +19,7 @@ from rtl.mac import (
     UniformSpec,
     XnorSpec,
 )
-from rtl.requant import MultiplierSpec, PartialSumSpec, ThresholdSpec
+from rtl.requant import small_units
 from sim.controllers import CONTROLLERS
 from sim.fuzzing import Spec
 
@@ -94,13 +94,5 @@ def standard_modules() -> tuple[Spec, ...]:
         LoomSpec(units=1, maximum_bits=2, reduction_length=18, pipeline_stages=2),
         XnorSpec(lanes=5, reduction_length=40),
         XnorSpec(lanes=9, reduction_length=40, pipeline_stages=1),
-        ThresholdSpec(accumulator_width=12, bits=2, groups=1),
-        ThresholdSpec(accumulator_width=12, bits=3, groups=3, pipeline_stages=1),
-        MultiplierSpec(accumulator_width=12, bits=4, multiplier_width=6, offset_width=14, shift=6),
-        MultiplierSpec(
-            accumulator_width=10, bits=3, groups=3, multiplier_width=5, offset_width=12, shift=4, shift_bits=2,
-            pipeline_stages=1,
-        ),
-        PartialSumSpec(accumulator_width=10, groups=2, multiplier_width=5),
-        PartialSumSpec(accumulator_width=10, groups=3, multiplier_width=5, pipeline_stages=2),
+        *small_units(),
     )  # fmt: skip
