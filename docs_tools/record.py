@@ -65,19 +65,29 @@ def parser() -> Parser:
     return made
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line."""
+def main(
+    arguments: Sequence[str] | None = None,
+    recorders: Mapping[str, Callable[[], Recorded]] | None = None,
+    folder: Path | None = None,
+) -> None:
+    """The command line, for these results and that folder (default: RECORDERS and reports/results)."""
     options = parser().parse_args(arguments)
-    recorders: Mapping[str, Callable[[], Recorded]] = {**RECORDERS, "fuzz": partial(_fuzz, options.run)}
+    if recorders is None:
+        recorders = {**RECORDERS, "fuzz": partial(_fuzz, options.run)}
     for name in RECORDERS if options.names == ["all"] else options.names:
         if name not in recorders:
             raise InputError(f"a result must be one of {', '.join(recorders)}, not {name!r}")
         print(f"{name} ...", file=sys.stderr, flush=True)
-        print(recorded(name, recorders).relative_to(ROOT))
+        path = recorded(name, recorders, folder)
+        print(path.relative_to(ROOT) if folder is None else path)
 
 
-def recorded(name: str, recorders: Mapping[str, Callable[[], Recorded]] | None = None) -> Path:
-    """Makes one result, by RECORDERS or others, and returns its file. Raises ValueError where its command fails."""
+def recorded(
+    name: str, recorders: Mapping[str, Callable[[], Recorded]] | None = None, folder: Path | None = None
+) -> Path:
+    """Makes one result, by RECORDERS or others, in that folder (default: reports/results), and returns its file. Raises
+    ValueError where its command fails.
+    """
     values, command, tools = (recorders or RECORDERS)[name]()
     known = tool_versions()
     return write_result(
@@ -87,6 +97,7 @@ def recorded(name: str, recorders: Mapping[str, Callable[[], Recorded]] | None =
         date=datetime.now(UTC).date().isoformat(),
         versions={tool: known[tool] if tool in known else version(tool) for tool in tools},
         machine=_machine(),
+        folder=folder,
     )
 
 

@@ -37,14 +37,21 @@ def read_result(name: str) -> Mapping[str, Any]:
 
 
 def write_result(
-    name: str, values: Mapping[str, Any], *, command: str, date: str, versions: Mapping[str, str], machine: str
+    name: str,
+    values: Mapping[str, Any],
+    *,
+    command: str,
+    date: str,
+    versions: Mapping[str, str],
+    machine: str,
+    folder: Path | None = None,
 ) -> Path:
-    """Writes a result and returns its file.
+    """Writes a result into a folder (default: RESULTS) and returns its file.
 
     command: what made it. date: ISO. versions: of the tools that its numbers depend on. machine: what of the computer
     they depend on, in words; "any" where they do not.
     """
-    path = RESULTS / f"{name}.json"
+    path = (RESULTS if folder is None else folder) / f"{name}.json"
     data = {"command": command, "date": date, "versions": dict(versions), "machine": machine, "values": dict(values)}
     write_atomically(path, json.dumps(data, indent=1) + "\n")
     return path

@@ -48,8 +48,10 @@ def parser() -> DesignParser:
     return made
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line. Exit code 1 where a netlist differs from its RTL or is not proved, 2 where a tool failed."""
+def main(arguments: Sequence[str] | None = None, specs: Sequence[Spec] | None = None) -> None:
+    """The command line, for ``specs`` where it names no design (default: the standard ones). Exit code 1 where a
+    netlist differs from its RTL or is not proved, 2 where a tool failed.
+    """
     made = parser()
     options = made.parse_args(arguments)
     check_library_options(made, options)
@@ -60,10 +62,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from rtl.mac import design_named
     from rtl.options import read_parameters
 
-    specs: Sequence[Spec] = standard_specs()
     if options.design is not None:
         design = design_named(options.design)
         specs = (design(**read_parameters(options, design)),)
+    elif specs is None:
+        specs = standard_specs()
     find_icarus()
     library = library_of(options)
     models = _own_models(library)

@@ -32,14 +32,17 @@ SHELF = Shelf("agreements", (
 HEADERS = ("module", "cycles", "bits", "X after reset", "seeds", "s")
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line. Exit code 1 where the simulators differ, 2 where a tool failed."""
+def main(arguments: Sequence[str] | None = None, specs: Sequence[Spec] | None = None) -> None:
+    """The command line, for ``specs`` where it names no design (default: the standard ones). Exit code 1 where the
+    simulators differ, 2 where a tool failed.
+    """
     options = parser().parse_args(arguments)
     jobs = read_jobs(options.jobs)
-    specs: Sequence[Spec] = agreed_specs()
     if options.design is not None:
         design = design_named(options.design)
         specs = (design(**read_parameters(options, design)),)
+    elif specs is None:
+        specs = agreed_specs()
     # A missing tool is told before anything runs.
     tools = {name: text for each in SIMULATORS.values() for name, text in each.tools().items()}
     found = _found(specs, tools, jobs, fresh=options.fresh)

@@ -33,8 +33,10 @@ SHELF = Shelf("mutants", (
 """Scores, by name and parameters of a subject, number of mutants and seed."""
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line. Exit code 1 where a module scores less than it should."""
+def main(arguments: Sequence[str] | None = None, subjects: Sequence[Subject] | None = None) -> None:
+    """The command line, for ``subjects`` where it names no design (default: the standard ones). Exit code 1 where a
+    module scores less than it should.
+    """
     made = parser()
     options = made.parse_args(arguments)
     made.only_with("--design", options.design is not None, "--array")
@@ -42,12 +44,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     jobs = read_jobs(options.jobs)
     count, seed = integer("count", options.count, 1, 1000), integer("seed", options.seed, 0, (1 << 64) - 1)
     least = number("least", options.least, 0, 100)
-    if options.design is None:
-        subjects: Sequence[Subject] = standard_subjects()
-    else:
+    if options.design is not None:
         design = design_named(options.design)
         mac = design(**read_parameters(options, design))
         subjects = (Subject(mac),) if options.array is None else subjects_of(read_array(options, mac))
+    elif subjects is None:
+        subjects = standard_subjects()
     arrays = any(isinstance(subject.spec, ArraySpec) for subject in subjects)
     for program in ("g++", "make", *(("iverilog", "vvp") if arrays else ())):
         executable(program)

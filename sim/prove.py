@@ -51,17 +51,19 @@ SHELF = Shelf("proofs", (
 _MOST_BYTES = 32 << 20  # of a file: what is read takes about ten times as many
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line. Exit code 1 where something is not proved."""
+def main(arguments: Sequence[str] | None = None, specs: Sequence[Spec] | None = None) -> None:
+    """The command line, for ``specs`` where it names no design (default: the standard ones). Exit code 1 where
+    something is not proved.
+    """
     made = parser()
     options = made.parse_args(arguments)
     made.only_with("--design", options.design is not None, "--verilog", "--array")
     made.only_with("--array", options.array is not None, "--architecture", "--drains")
     jobs = read_jobs(options.jobs)
-    if options.design is None:
-        specs: Sequence[Spec] = (*standard_macs(), *standard_units(), *standard_arrays())
-    else:
+    if options.design is not None:
         specs = (_given(options),)
+    elif specs is None:
+        specs = (*standard_macs(), *standard_units(), *standard_arrays())
     if options.verilog is None:
         known = {} if options.fresh else _known(specs)
         found, failed = _proved(specs, known, jobs)

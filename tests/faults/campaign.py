@@ -198,24 +198,22 @@ def _preload(trial: Trial) -> None:
     world = trial.world()
     names = world.place / "modules.json"
     module, _, function = trial.job.main.partition(":")
-    _LISTED.update(call=(module, function), names=names)
-    started = fork("tests.faults.campaign:_listed", world.line(), world.folder("work"), world.environment(),
+    words = [module, function, str(names), *world.line()]
+    started = fork("tests.faults.campaign:_listed", words, world.folder("work"), world.environment(),
                    streams=world.place)  # fmt: skip
     code = started.wait(600)
     assert code == 0, f"{trial.job.name} must succeed, and ended with {code}: {world.said()[-2000:]}"
     preload(json.loads(names.read_text()))
 
 
-_LISTED: dict[str, Any] = {}
-
-
 def _listed() -> None:
-    """Runs a command and writes which modules are loaded then."""
-    module, function = _LISTED["call"]
+    """Runs a command and writes which modules are loaded then: ``MODULE FUNCTION NAMES`` before its own words."""
+    program, module, function, names, *words = sys.argv
+    sys.argv = [program, *words]
     try:
         getattr(__import__(module, fromlist=["x"]), function)()
     finally:
-        _LISTED["names"].write_text(json.dumps([name for name in sys.modules if name != "__main__"]))
+        Path(names).write_text(json.dumps([name for name in sys.modules if name != "__main__"]))
 
 
 def _inputs(folder: Path, wanted: Job) -> Path:

@@ -10,12 +10,17 @@ from siliquant.commandline import run
 from siliquant.files import torch_folder
 from siliquant.processes import pin
 
-__all__ = ["calibrate", "mutate", "prove", "record"]
+__all__ = ["agree", "calibrate", "gates", "mutate", "prove", "record"]
 
 
 def calibrate() -> None:
     """``calibrate`` of two designs, one of which is held out."""
     _run("calibrate", _calibrate)
+
+
+def gates() -> None:
+    """``gates`` of a design and a requantiser."""
+    _run("gates", _gates)
 
 
 def prove() -> None:
@@ -26,6 +31,11 @@ def prove() -> None:
 def mutate() -> None:
     """``mutate`` of two modules."""
     _run("mutate", _mutate)
+
+
+def agree() -> None:
+    """``agree`` of two modules."""
+    _run("agree", _agree)
 
 
 def record() -> None:
@@ -43,40 +53,48 @@ def _calibrate() -> None:
     main(None, [*designs, SweepDesign(specs[1], "width", (1.0,), "lsq-gaussian")])
 
 
+def _gates() -> None:
+    from hwmodel.gates import main
+    from rtl.mac import UniformSpec
+    from rtl.requant import ThresholdSpec
+
+    mac = UniformSpec(weight_bits=2, activation_bits=2, lanes=1, reduction_length=9)
+    main(None, (mac, ThresholdSpec(accumulator_width=6, bits=2, groups=1)))
+
+
 def _prove() -> None:
     from rtl.mac import UniformSpec, XnorSpec
     from rtl.requant import ThresholdSpec
-    from sim import prove as command
+    from sim.prove import main
 
     macs = [UniformSpec(weight_bits=bits, activation_bits=2, lanes=1) for bits in (2, 3)]
-    command.standard_macs = lambda: (*macs, XnorSpec(lanes=2))  # type: ignore[assignment]
-    command.standard_units = lambda: (ThresholdSpec(accumulator_width=8, bits=2),)  # type: ignore[assignment]
-    command.standard_arrays = lambda: ()  # type: ignore[assignment]
-    command.main()
+    main(None, (*macs, XnorSpec(lanes=2), ThresholdSpec(accumulator_width=8, bits=2)))
 
 
 def _mutate() -> None:
     from rtl.mac import UniformSpec, XnorSpec
-    from sim import mutate as command
     from sim.mutants import Subject
+    from sim.mutate import main
 
     specs = UniformSpec(weight_bits=2, activation_bits=2, lanes=1, reduction_length=9), XnorSpec(lanes=2)
-    command.standard_subjects = lambda: tuple(map(Subject, specs))  # type: ignore[assignment]
-    command.main()
+    main(None, tuple(map(Subject, specs)))
+
+
+def _agree() -> None:
+    from rtl.mac import UniformSpec, XnorSpec
+    from sim.agree import main
+
+    main(None, (UniformSpec(weight_bits=2, activation_bits=2, lanes=1, reduction_length=9), XnorSpec(lanes=2)))
 
 
 def _record() -> None:
     from docs_tools import record as command
-    from docs_tools import results
 
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
-    results.RESULTS = command.ROOT = folder
     words = ("-m", "sim.prove", "--design", "xnor", "--lanes", "2", "--fresh")
-    command.RECORDERS = {  # type: ignore[misc]
-        "small": lambda: (command._written(*words), " ".join(words), ("amaranth",))
-    }
-    command.main(["small"])
+    small = {"small": lambda: (command._written(*words), " ".join(words), ("amaranth",))}
+    command.main(["small"], small, folder)
 
 
 def _run(name: str, main: Callable[[], None]) -> None:
@@ -87,7 +105,7 @@ def _run(name: str, main: Callable[[], None]) -> None:
     run(name, main)
 
 
-MAINS = {each.__name__: each for each in (calibrate, prove, mutate, record)}
+MAINS = {each.__name__: each for each in (calibrate, gates, prove, mutate, agree, record)}
 
 if __name__ == "__main__":
     MAINS[sys.argv[1]]()
