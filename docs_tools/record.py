@@ -146,6 +146,11 @@ def _calibration_parts() -> Recorded:
     return found, f"python {script}", ("numpy", "scipy", "siliquant", "python")
 
 
+def _pair_widths() -> Recorded:
+    script = "benchmarks/pair_widths.py"
+    return _written(script), f"python {script}", FLOW
+
+
 def _wires(library: str, clock_mhz: int) -> Recorded:
     given = ["benchmarks/wires.py", "--library", library, "--clock-mhz", str(clock_mhz)]
     return _written(*given), f"python {' '.join(given)}", FLOW
@@ -353,6 +358,7 @@ RECORDERS: Mapping[str, Callable[[], Recorded]] = {
     "wires-freepdk45": partial(_wires, "freepdk45", 500),
     "wires-sky130hd": partial(_wires, "sky130hd", 50),
     "calibration-parts": _calibration_parts,
+    "pair-widths": _pair_widths,
     "proofs": _proofs,
     "mutants": _mutants,
     "gate-level": _gate_level,

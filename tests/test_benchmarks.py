@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from docs_tools.results import read_result
+from hwmodel.measurement import Bench, RowStore
+from rtl.spec import MacSpec, Precision
 from tests.scripts import script
 
 
@@ -31,6 +35,34 @@ def test_a_part_of_a_calibration_is_drawn_from_what_the_table_has(
     ((measured, share),) = found
     assert 20 < int(measured) < 60
     assert 5 < int(share) < 50
+
+
+def test_power_at_different_widths(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What was measured, beside what the model says today, is what is recorded."""
+    pairs, record = script("benchmarks/pair_widths.py"), read_result("pair-widths")["rows"]
+    powers = {(row["design"], row["widths"]): row["power_uw"] for row in record}
+    assert len(powers) == len(pairs.DESIGNS) * len(pairs.WIDTHS)
+    areas = {row["design"]: row["area_um2"] for row in record}
+
+    def kept(spec: MacSpec, precisions: Sequence[Precision], bench: Bench, store: RowStore) -> SimpleNamespace:
+        assert (bench.clock_mhz, bench.effort, spec.pipeline_stages) == (500.0, "normal", 0)
+        rows = {
+            each: SimpleNamespace(
+                area_um2=areas[spec.name],
+                power_uw=powers[spec.name, f"{each.weight_bits}/{each.activation_bits}"],
+            )
+            for each in precisions
+        }
+        return SimpleNamespace(powered=rows)
+
+    monkeypatch.setattr(pairs, "measure", kept)
+    pairs.main(["--out", str(tmp_path / "pairs.json")])
+    assert json.loads((tmp_path / "pairs.json").read_text())["rows"] == record, (
+        "python -m docs_tools.record pair-widths"
+    )
+    assert "bitserial_u4_m8" in capsys.readouterr().out
 
 
 def test_ratios_at_other_clocks_and_operands(

@@ -24,7 +24,7 @@ from hwmodel.measurement import PACKAGED_CALIBRATION, named, sweep_designs
 from hwmodel.model import idle_power_uw, known_models, load_model
 from hwmodel.synthesis import FLOW_VERSION
 from rtl.array import CoreSpec
-from rtl.mac import DESIGNS
+from rtl.mac import DESIGNS, BitSerialSpec, LoomSpec
 from rtl.spec import MacSpec
 from siliquant.inputs import csv_of, listing
 
@@ -77,6 +77,32 @@ def _idle() -> str:
     return f"{mean(errors):.1f} % on average and {max(errors):.1f} % at most"
 
 
+def _widths() -> str:
+    """Estimated beside measured power at equal and at different widths."""
+    lines = [
+        (
+            f"`{row['design']}`", row["widths"], f"{row['pressure']:.2f}", f"{row['area_percent']:+.1f}",
+            f"{row['power_uw']:,.0f}", f"{row['power_percent']:+.1f}",
+        )
+        for row in read_result("pair-widths")["rows"]
+    ]  # fmt: skip
+    return table(("design", "widths", "pressure", "area, error %", "power uW", "power, error %"), lines, left=2)
+
+
+def _serial(one: Validated) -> dict[str, str]:
+    """Errors of the power of serial MACs without pipeline stages, by clock."""
+    kinds = (BitSerialSpec.design, LoomSpec.design)
+    found: dict[bool, list[float]] = {True: [], False: []}
+    for each in one.predictions:
+        spec = each.point.spec
+        if isinstance(spec, MacSpec) and spec.design in kinds and not spec.pipeline_stages:
+            found[each.point.relaxed].append(100 * (each.power[1] / each.power[0] - 1))
+    return {
+        f"calibration.serial-{name}": f"{mean(errors):+.1f} % on average, {min(errors):+.1f} to {max(errors):+.1f} %"
+        for name, errors in (("relaxed", found[True]), ("pressed", found[False]))
+    }
+
+
 def texts() -> dict[str, str]:
     """By place."""
     kinds = {design.design for design in DESIGNS}
@@ -92,6 +118,8 @@ def texts() -> dict[str, str]:
         "calibration.idle": _idle(),
         **_errors(found),
         **_parts(),
+        **_serial(found["freepdk45"]),
+        "calibration-widths": _widths(),
         "validate": markdown_summary(found).strip(),
         "validate-errors.csv": csv_of(errors_frame(found, "design")).strip(),
         "validate-largest.csv": csv_of(largest_frame(found, 5)).strip(),

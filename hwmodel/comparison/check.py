@@ -95,6 +95,8 @@ def print_check(estimated: Sequence[Row], measured: Sequence[Row]) -> None:
             most, (bits, normalisation, design, *_) = max(apart, key=itemgetter(0))
             where = f"({bits} bits, {normalisation}, {design})"
             out.print(f"{name}: {mean:.1f} % apart on average, {most:.1f} % at most {where}")
+    if by_design := _power_by_design(estimated, measured):
+        out.print(f"power by design, of rows with the same stages: {by_design}")
     others = sum(said.spec != found.spec for said, found in zip(estimated, measured, strict=True))
     out.print(f"pipeline stages or form: other ones in {others} of {len(measured)} rows")
     pairs = pairs_apart(estimated, measured)
@@ -102,6 +104,18 @@ def print_check(estimated: Sequence[Row], measured: Sequence[Row]) -> None:
     out.print(f"order: {len(swaps)} of {len(pairs)} pairs more than {100 * APART:.0f} % apart change places")
     for swap in swaps:
         out.print(f"  {swap}")
+
+
+def _power_by_design(estimated: Sequence[Row], measured: Sequence[Row]) -> str:
+    """Mean difference of power, with its sign, of each design with and without pipeline stages: what is wrong of one
+    kind of design is no chance.
+    """
+    found: dict[str, list[float]] = {}
+    for said, row in zip(estimated, measured, strict=True):
+        if said.power_uw is not None and row.power_uw is not None and said.pipeline_stages == row.pipeline_stages:
+            kind = f"{row.family} {'pipelined' if row.pipeline_stages else 'without stages'}"
+            found.setdefault(kind, []).append(100 * (said.power_uw / row.power_uw - 1))
+    return ", ".join(f"{kind} {sum(each) / len(each):+.1f} %" for kind, each in sorted(found.items()))
 
 
 def write_check(estimated: Sequence[Row], measured: Sequence[Row], folder: Path) -> Path:

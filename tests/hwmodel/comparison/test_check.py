@@ -45,6 +45,24 @@ def test_rows_of_other_tables_are_no_pairs() -> None:
     assert pairs_apart(apart, apart) == []
 
 
+BY_DESIGN = "power by design, of rows with the same stages: {}"
+
+
+def test_power_is_compared_by_design_with_its_sign(capsys: pytest.CaptureFixture[str]) -> None:
+    """Of rows with the same stages: the mean over those of a design."""
+    measured = [*rows(), replace(rows()[1], pipeline_stages=2), replace(rows()[1], power_uw=None)]
+    powers = [80.0, 0.8 * 720 / 7, 0.9 * 440 / 3, 1.1 * 720 / 7, 50.0]
+    estimated = [replace(row, power_uw=power_uw) for row, power_uw in zip(measured, powers, strict=True)]
+    print_check(estimated, measured)
+    said = "subword pipelined +10.0 %, subword without stages -15.0 %, uniform without stages +0.0 %"
+    assert BY_DESIGN.format(said) in capsys.readouterr().out.splitlines()
+    others = [replace(estimated[0], pipeline_stages=1), *estimated[1:3]]
+    print_check(others, measured[:3])
+    assert BY_DESIGN.format("subword without stages -15.0 %") in capsys.readouterr().out.splitlines()
+    print_check([replace(row, power_uw=None) for row in measured], measured)
+    assert "power by design" not in capsys.readouterr().out
+
+
 def test_what_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     measured = rows()
     said = replace(measured[1], power_ratio=0.9, area_um2=1.3 * measured[1].area_um2, spec="other_p1")
@@ -52,7 +70,8 @@ def test_what_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     print_check(estimated, measured)
     lines = capsys.readouterr().out.splitlines()
     assert "area: 10.0 % apart on average, 30.0 % at most (4 bits, equal units, b)" in lines
-    assert lines[-3:] == [
+    assert lines[-4:] == [
+        BY_DESIGN.format("subword without stages +0.0 %, uniform without stages +0.0 %"),
         "pipeline stages or form: other ones in 1 of 3 rows",
         "order: 1 of 3 pairs more than 5 % apart change places",
         "  4 bits, equal units, power, a to b: 0.67 measured, 1.11 estimated",
