@@ -26,10 +26,10 @@ from hwmodel.inference import (
     multiplier,
     network_cost,
     sram_of,
+    uniform_array,
 )
 from hwmodel.model import LibraryModel, load_model
 from hwmodel.workload import Assignment, Workload, read_assignment, read_workload, uniform
-from rtl.array import DRAINS, Architecture, ArraySpec, drained
 from rtl.mac import design_named
 
 from .evidence import Evidence
@@ -37,7 +37,7 @@ from .evidence import Evidence
 __all__ = ["CLOCK_MHZ", "LIBRARY", "Point", "array_points", "designs_of"]
 
 LIBRARY, CLOCK_MHZ = "freepdk45", 500.0
-_LANES, _SIDE, _DEPTH = 16, 16, 512
+_LANES = 16
 _SERIAL = ("bitserial", "loom")
 
 
@@ -90,13 +90,10 @@ class _Bench:
 
     def _uniform(self, bits: int) -> NetworkCost:
         alike = uniform(self.workload, bits)
-        element, *_ = elements_of(_LANES, (), self.model, CLOCK_MHZ, longest_sum=self.workload.longest_sum)(
+        element, *_ = elements_of(_LANES, (), self.model, CLOCK_MHZ, longest_sum=self.workload.longest_sum())(
             bits, alike.mixture()
         )
-        array = ArraySpec(
-            mac=element, rows=_SIDE, columns=_SIDE, architecture=Architecture.BROADCAST, activation_depth=_DEPTH,
-            weight_depth=_DEPTH, **drained(_SIDE, DRAINS, _DEPTH), requant=multiplier(alike.drained_bits),
-        )  # fmt: skip
+        array = uniform_array(element, alike)
         return network_cost(array, alike, self.costs)
 
     def mixed(self, name: str, mean: str, assignment: Assignment) -> Iterator[Point]:
@@ -107,7 +104,7 @@ class _Bench:
         for design in designs_of(name):
             best: NetworkCost | None = None
             elements = elements_of(
-                _LANES, [design_named(design)], self.model, CLOCK_MHZ, longest_sum=self.workload.longest_sum
+                _LANES, [design_named(design)], self.model, CLOCK_MHZ, longest_sum=self.workload.longest_sum()
             )
             for element in elements(bits, assignment.mixture())[1:]:
                 try:

@@ -14,7 +14,7 @@ from reports.inputs import KeptRun
 
 __all__ = ["STUDIES", "Evidence"]
 
-STUDIES = ("cifar10-validation", "cifar10", "glue")
+STUDIES = ("cifar10-validation", "cifar10", "cifar10-full", "glue")
 """Those whose runs are kept."""
 
 

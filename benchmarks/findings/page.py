@@ -64,6 +64,9 @@ def document(evidence: Evidence) -> str:
         "## Images: the remedies and rivals' ingredients",
         "",
         *_images(evidence),
+        "## All images, and a larger network",
+        "",
+        *_final(evidence),
         "## Sentences: MiniLM on GLUE",
         "",
         *_sentences(evidence),
@@ -147,6 +150,24 @@ def _images(evidence: Evidence) -> Iterator[str]:
                     f"The best, {METHODS[best].title}, wins back {100 * share:.0f} % of what LSQ as published loses "
                     f"against full precision ({found})."
                 )
+
+
+def _final(evidence: Evidence) -> Iterator[str]:
+    lines = []
+    for name, experiment in evidence.experiments.items():
+        if experiment.study == "cifar10-full" and (runs := evidence.runs(name)):
+            accuracy = f"{100 * _mean(runs):.2f}"
+            lines.append(
+                (experiment.title, str(len(runs)), str(runs[0].epochs), runs[0].rate, accuracy, _interval(runs))
+            )
+    if not lines:
+        yield from _wrapped("Not trained yet.")
+        return
+    yield from _wrapped(
+        "All 50,000 training images, each method at the learning rate that was best on the validation split of 10,000."
+    )
+    yield table(("network", "seeds", "epochs", "rate", "accuracy, %", "95 %"), lines)
+    yield ""
 
 
 def _mean(runs: Sequence[Kept]) -> float:

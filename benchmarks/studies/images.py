@@ -10,7 +10,9 @@ from benchmarks.experiments import Experiment, folders
 
 from .methods import METHODS, Method
 
-__all__ = ["BITS", "EPOCHS", "RATES", "image_experiments", "judged", "oscillation_experiment"]
+__all__ = [
+    "BITS", "CROPS", "EPOCHS", "FULL", "RATES", "SHIFT", "image_experiments", "judged", "oscillation_experiment",
+]  # fmt: skip
 
 BITS = (2, 3, 4)
 EPOCHS = 10
@@ -18,12 +20,12 @@ RATES = ("5e-4", "1e-3", "2e-3")
 _STUDY = "cifar10"
 _SEEDS = {2: 5, 3: 3, 4: 3}
 _VIT = ("--model", "vit-cifar", "--limit", "10000")
-_SHIFT = ("--augment", "shift")  # and mirrored; a store of soft labels has views of its own
-_FULL = (
+SHIFT = ("--augment", "shift")  # and mirrored; a store of soft labels has views of its own
+FULL = (
     "--bits", "32", "--epochs", "60", "--lr", "1e-3", "--warmup", "3", "--weight-decay", "0.05",
     "--label-smoothing", "0.1",
 )  # fmt: skip
-_CROPS = ("--crops", "16", "--scale", "0.4,1")
+CROPS = ("--crops", "16", "--scale", "0.4,1")
 _DATA = {"": "imagefolder:{data}/cifar10", "val-": "imagefolder:{data}/cifar10@validation"}
 
 
@@ -32,11 +34,11 @@ def image_experiments() -> Iterator[Experiment]:
     for part, data in _DATA.items():
         yield Experiment(
             f"cifar10-{part}fp", f"{_STUDY}-validation" if part else _STUDY, "full precision",
-            (*_VIT, *_SHIFT, "--data", data, *_FULL),
+            (*_VIT, *SHIFT, "--data", data, *FULL),
         )  # fmt: skip
         yield Experiment(
             f"cifar10-{part}soft", "", "",
-            ("--teacher", f"{{runs}}/cifar10-{part}fp", "--data", data, "--limit", "10000", *_CROPS),
+            ("--teacher", f"{{runs}}/cifar10-{part}fp", "--data", data, "--limit", "10000", *CROPS),
             after=(f"cifar10-{part}fp",), module="qat.softlabels",
         )  # fmt: skip
     for bits in BITS:
@@ -80,7 +82,7 @@ def judged(
 
 def _student(part: str, method: Method, widths: tuple[str, ...], rate: str) -> tuple[str, ...]:
     own = [word.replace("{soft}", f"{{runs}}/cifar10-{part}soft") for word in method.arguments]
-    seen = () if method.distils else _SHIFT
+    seen = () if method.distils else SHIFT
     start = ("--start", f"{{runs}}/cifar10-{part}fp", "--data", _DATA[part])
     return (*_VIT, *seen, *start, *widths, "--epochs", str(EPOCHS), "--lr", rate, *own)
 
