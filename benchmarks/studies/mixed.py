@@ -1,5 +1,5 @@
 """Mixed precision trained as uniform precision is: the widths that the policy chooses by sensitivities measured on the
-validation split, with all three remedies.
+validation split, for GEMMs and for single heads of attention, with all three remedies.
 
 At a mean of 2 bits there is nothing to mix: a signed code of one bit is -1 or +1, which takes two bits of two's
 complement on every array here.
@@ -35,16 +35,17 @@ def mixed_experiments() -> Iterator[Experiment]:
         _SENSITIVITY, "vit-cifar", "", ("--checkpoint", "{runs}/cifar10-val-fp", "--by-layer", "--by-head"),
         after=("cifar10-val-fp",), module="qat.analyse",
     )  # fmt: skip
-    for name, widths in CLASSES.items():
-        for mean in MEANS:
-            policy = f"cifar10-val-policy-{name}-{mean}"
-            given = ("--model", f"{{runs}}/{_WORKLOAD}/gemms.json", "--mean", mean, "--mix-widths", widths)
-            measured = ("--sensitivity", f"{{runs}}/{_SENSITIVITY}/sensitivity.json")
-            yield Experiment(
-                policy, POLICY.format(name=name, mean=mean), "", (*given, *measured),
-                after=(_WORKLOAD, _SENSITIVITY), module="hwmodel.policy", file="policy.json",
-            )  # fmt: skip
-            yield from judged(
-                f"mix-{name}-{mean}", f"mean of {mean} bits, {name} widths", METHODS["all"],
-                ("--policy", f"{{runs}}/{policy}/policy.json"), _SEEDS, (policy,),
-            )  # fmt: skip
+    for stem, title, more in (("", "", ()), ("heads-", ", by head", ("--by-head",))):
+        for name, widths in CLASSES.items():
+            for mean in MEANS:
+                policy = f"cifar10-val-policy-{stem}{name}-{mean}"
+                given = ("--model", f"{{runs}}/{_WORKLOAD}/gemms.json", "--mean", mean, "--mix-widths", widths, *more)
+                measured = ("--sensitivity", f"{{runs}}/{_SENSITIVITY}/sensitivity.json")
+                yield Experiment(
+                    policy, POLICY.format(name=f"{stem}{name}", mean=mean), "", (*given, *measured),
+                    after=(_WORKLOAD, _SENSITIVITY), module="hwmodel.policy", file="policy.json",
+                )  # fmt: skip
+                yield from judged(
+                    f"mix-{stem}{name}-{mean}", f"mean of {mean} bits, {name} widths{title}", METHODS["all"],
+                    ("--policy", f"{{runs}}/{policy}/policy.json"), _SEEDS, (policy,),
+                )  # fmt: skip

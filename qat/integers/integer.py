@@ -71,6 +71,7 @@ class Operand:
         offset: float32 [groups] or None.
         threshold: float32 [groups] or None: at one bit a code is decided by (x - threshold) / scale.
         axis: of the tensor, along which the groups lie; None for one scale.
+        copy_of_head: where heads read the tensor at different widths, which of its copies, one a group, each reads.
     """
 
     bits: tuple[int, ...]
@@ -79,6 +80,7 @@ class Operand:
     offset: Tensor | None
     threshold: Tensor | None
     axis: int | None
+    copy_of_head: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -286,6 +288,8 @@ def _plain_names(network: PreTrainedModel) -> set[str]:
 
 def _describe(layer: QuantGemm) -> Gemm:
     left, right = (_operand(quantizer) for quantizer in layer.operands())
+    if isinstance(layer, QuantLinear):
+        left = replace(left, copy_of_head=layer.copy_of_head)
     weight = bias = None
     kind, partial_sums, geometry = "scores", 1, {}
     if isinstance(layer, QuantContext):
@@ -330,6 +334,7 @@ def _entry(gemm: Gemm, tensors: dict[str, Tensor]) -> dict[str, Any]:
             "threshold": None
             if gemm.weight is not None and what == "right"
             else kept(f"{what}_threshold", operand.threshold),
+            **({"copy_of_head": list(operand.copy_of_head)} if operand.copy_of_head else {}),
         }
 
     weight = None

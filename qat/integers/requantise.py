@@ -91,8 +91,9 @@ _Codes = Callable[[IntArray], IntArray]
 def _linear(layer: QuantLinear, consumer: Quantizer) -> tuple[IntArray, IntArray, _Codes]:
     """Bounds of each output feature, and its codes."""
     weight = layer.weight_codes()
-    (bits,) = set(layer.activations.bits)
-    one, other = (weight * code for code in code_range(bits, layer.activations.signed))
+    inputs = [layer.activations.bits[copy] for copy in layer.copy_of_head or (0,)]
+    ranges = torch.tensor([code_range(bits, layer.activations.signed) for bits in inputs])
+    one, other = (weight * layer.rows(codes).unsqueeze(1) for codes in ranges.unbind(1))
     low, high = torch.minimum(one, other).sum(1).numpy(), torch.maximum(one, other).sum(1).numpy()
     heads = _heads(consumer)
 

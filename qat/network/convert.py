@@ -74,6 +74,7 @@ AttentionMaskInterface.register(_ATTENTION, ALL_MASK_ATTENTION_FUNCTIONS["eager"
 
 _PROJECTIONS = (ViTAttention, DeiTAttention, SwinAttention, SReTAttention)
 _MLPS = (ViTMLP, DeiTMLP, SwinMLP, SReTMLP)
+_NO_COPIES: tuple[int, ...] = ()
 _FAMILIES = (
     ViTPreTrainedModel,
     DeiTPreTrainedModel,
@@ -432,12 +433,12 @@ class _Builder:
 
     def shared(self, name: str, readers: Sequence[str]) -> Quantizer | None:
         """The quantiser of the input of module `name`, once for all linear layers that read it; None where their widths
-        differ: each then has one of its own.
+        differ, or those of the heads of one: each then has one of its own.
         """
-        widths = {self.scheme.widths(reader).activation_bits for reader in readers}
-        if len(widths) > 1:
+        first, *others = (_one(self.scheme.widths(reader).activation_bits) for reader in readers)
+        if isinstance(first, tuple) or any(bits != first for bits in others):
             return None
-        made = self.activation_quantizer(readers[0], widths.pop(), signed=True)
+        made = self.activation_quantizer(readers[0], first, signed=True)
         self.inputs[name] = made
         return made
 
@@ -469,14 +470,22 @@ class _Builder:
         reduced = reduced_heads if self.scheme.output_by_head else None
         heads = (output_heads, 0) if output_heads else (reduced, 1) if reduced else None
         weight_quantizer = self.weight_quantizer(name, widths.weight_bits, old.weight, heads)
+        bits, along, copies = widths.activation_bits, (reduced, -1) if reduced else None, _NO_COPIES
+        if output_heads and isinstance(bits, tuple):
+            _check_heads(name, bits, self._granularity(heads)[1], "activation_bits")
+            bits = _one(bits)
+            if isinstance(bits, tuple):
+                every = tuple(sorted(set(bits)))
+                copies, bits, along = tuple(every.index(width) for width in bits), every, (len(every), -2)
         input_quantizer = shared or self.activation_quantizer(
             name,
-            widths.activation_bits,
+            bits,
             signed=not rectified,
             with_offset=rectified,
-            heads=(reduced, -1) if reduced else None,
+            heads=along,
         )
         layer = QuantLinear(name, sources, old.weight, old.bias, weight_quantizer, input_quantizer, shared is not None)
+        layer.copy_of_head = copies
         layer.first_or_last = first_or_last
         self.add(name, layer)
 
@@ -559,6 +568,11 @@ class _Builder:
         if heads is None or self.scheme.granularity != "head":
             return PerTensor(), 1
         return PerHead(*heads), heads[0]
+
+
+def _one(bits: Bits) -> Bits:
+    """The one width of all heads, where they have one."""
+    return bits[0] if isinstance(bits, tuple) and len(set(bits)) == 1 else bits
 
 
 def _check_heads(name: str, bits: Bits, groups: int, what: str) -> None:

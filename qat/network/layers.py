@@ -187,22 +187,48 @@ def _heads_on_reduction(quantizer: Quantizer, axes: tuple[int, ...]) -> bool:
 
 
 class QuantLinear(_WeightGemm):
-    """y = quantised(x) @ quantised(weight).T + bias; x [..., in], weight [out, in]."""
+    """y = quantised(x) @ quantised(weight).T + bias; x [..., in], weight [out, in].
+
+    `copy_of_head`: where heads along the outputs read the input at different widths, the copy of it that each reads:
+    its quantiser sees [..., copies, in], with a width and a scale for each copy. Else empty.
+    """
+
+    copy_of_head: tuple[int, ...] = ()
 
     def forward(self, x: Tensor) -> Tensor:
         weight, bias = self.weight, self.bias  # once: they may be computed
         if self.engine is not None:
-            return self._integer(self.activations.to_int(x), self.weight_quantizer.to_int(weight), bias)
-        left, right = self.quantized_input(x), self.weight_quantizer(weight)
+            return self._integer(self.activations.to_int(self._copies(x)), self.weight_quantizer.to_int(weight), bias)
+        left, right = self.quantized_input(self._copies(x)), self.weight_quantizer(weight)
         if not self.exact(left, right):
-            return F.linear(left, right, bias)
+            return self._floats(left, right, bias)
         return self.exactly(
             lambda: self._integer(self.activations.codes_of(left), self.weight_quantizer.codes_of(right), bias),
-            lambda: F.linear(left, right, bias),
+            lambda: self._floats(left, right, bias),
             left,
             right,
             bias,
         )
+
+    def _copies(self, x: Tensor) -> Tensor:
+        """What the input's quantiser sees: the input, or a copy of it for each width."""
+        if not self.copy_of_head:
+            return x
+        return x.unsqueeze(-2).expand(*x.shape[:-1], self.activations.groups, x.shape[-1])
+
+    def _floats(self, left: Tensor, right: Tensor, bias: Tensor | None) -> Tensor:
+        """The output from the values of both operands."""
+        if not self.copy_of_head:
+            return F.linear(left, right, bias)
+        copies, heads = left.unbind(-2), len(self.copy_of_head)
+        biases = [None] * heads if bias is None else bias.chunk(heads)
+        parts = zip(self.copy_of_head, right.chunk(heads), biases, strict=True)
+        return torch.cat([F.linear(copies[copy], rows, part) for copy, rows, part in parts], -1)
+
+    def bits_of(self, head: int) -> tuple[int, int]:
+        if not self.copy_of_head:
+            return super().bits_of(head)
+        return self.activations.bits[self.copy_of_head[head]], self.weight_quantizer.bits[head]
 
     @property
     def partial_sums(self) -> int:
@@ -215,6 +241,7 @@ class QuantLinear(_WeightGemm):
     def _integer(self, left: Tensor, right: Tensor, bias: Tensor | None) -> Tensor:
         """The output from the codes of both operands."""
         input_scale, weight_scale = self.activations.scale.double(), self.weight_quantizer.scale.double()
+        copies = self.copy_of_head
         if self.partial_sums > 1:
             result = torch.zeros(1, dtype=torch.float64, device=left.device)
             parts = zip(left.chunk(self.partial_sums, -1), right.chunk(self.partial_sums, 1), strict=True)
@@ -222,11 +249,14 @@ class QuantLinear(_WeightGemm):
                 scale = input_scale[head % len(input_scale)] * weight_scale[head % len(weight_scale)]
                 result = result + self.product(part_left, part_right, head) * scale
         else:
-            if len(set(self.weight_quantizer.bits)) > 1:
+            if copies or len(set(self.weight_quantizer.bits)) > 1:
                 parts_of_rows = enumerate(right.chunk(self.weight_quantizer.groups, 0))
-                accumulators = torch.cat([self.product(left, rows, head) for head, rows in parts_of_rows], -1)
+                read = [left[..., copy, :] for copy in copies] or [left] * self.weight_quantizer.groups
+                accumulators = torch.cat([self.product(read[head], rows, head) for head, rows in parts_of_rows], -1)
             else:
                 accumulators = self.product(left, right)
+            if copies:
+                input_scale = self.rows(input_scale[list(copies)])
             result = accumulators.mul_(self.rows(weight_scale) * input_scale)
         if self.activations.offset is not None:
             # sum of offset * weight over the reduction: the same for every input.

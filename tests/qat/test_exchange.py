@@ -32,7 +32,14 @@ from qat.quantisers import ElasticBinarizer
 from qat.settings import Override, Scheme
 
 MIXED = Scheme(
-    4, 5, overrides=(Override("*.q_proj", (2, 6)), Override("*.scores", None, (2, 5)), Override("*.v_proj", 3, 7))
+    4,
+    5,
+    overrides=(
+        Override("*.q_proj", (2, 6)),
+        Override("*.k_proj", 4, (6, 3)),
+        Override("*.scores", None, (2, 5)),
+        Override("*.v_proj", 3, 7),
+    ),
 )
 SCHEMES = {
     "w3a4": Scheme(3, 4), "w8a8": Scheme(8, 8), "w1a1": Scheme(1, 1), "mixed": MIXED,

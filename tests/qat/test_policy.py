@@ -9,15 +9,23 @@ from typing import Any
 
 import pytest
 
+from hwmodel.inference import Costs, MacCost, UnitCost, network_cost
 from hwmodel.latency import main as latency
 from hwmodel.policy import main as policy
 from hwmodel.workload import read_workload
 from hwmodel.workload.policyfile import read_assignment
-from qat.network import gemms
+from qat.evaluate import main as evaluate
+from qat.export import main as export
+from qat.integers import open_subject
+from qat.network import QuantLinear, gemms, role_of
 from qat.trace import to_text, workload
 from qat.train import main
 from qat.training.runs import load_run, read_record
+from rtl.array import Architecture, ArraySpec
+from rtl.mac import BitFusionSpec
+from rtl.requant import ThresholdSpec
 from siliquant.inputs import policy_text, policy_widths
+from sim.harness import verify
 
 pytestmark = pytest.mark.usefixtures("quick")
 TINY = ["--model", "vit-tiny", "--limit", "16", "--batch-size", "16", "--epochs", "1", "--calibration-batches", "1",
@@ -98,6 +106,84 @@ def test_a_run_keeps_its_policy(network: Path, command: Callable[..., Any], tmp_
     assert ended.err == f"program: error: policy and override must give the widths that the run in {out} has\n"
     file.unlink()  # what is trained is in the run
     assert command(main, "--out", out, "--resume").code == 0
+
+
+HEADS = "query", "key", "value", "scores", "context"
+
+
+@pytest.fixture
+def heads(network: Path, tmp_path: Path) -> Path:
+    """A policy of 2 and 4 bits in which heads differ, in file heads.json; no two of a layer are as sensitive."""
+    table = tmp_path / "sensitivity.csv"
+    rows = [f"{role},,,1e-6" for role in ("projection", "fc1", "fc2")]
+    rows += [f"{role},{layer},{head},{(place + 5 * head + 3 * layer) % 7 + 1}"
+             for place, role in enumerate(HEADS) for layer in range(2) for head in range(3)]  # fmt: skip
+    table.write_text("\n".join(["role,layer,head,sensitivity", *rows, ""]))
+    file = tmp_path / "heads.json"
+    policy(["--model", str(network), "--mean", "2.5", "--mix-widths", "2,4", "--sensitivity", str(table), "--by-head",
+            "--out", str(file)])  # fmt: skip
+    return file
+
+
+def test_a_network_is_trained_at_widths_by_head(
+    heads: Path, network: Path, command: Callable[..., Any], tmp_path: Path
+) -> None:
+    """Trained, resumed, evaluated and exported; then computed on an array, bit for bit, in the cycles of its costs."""
+    out, integers = tmp_path / "run", tmp_path / "integers"
+    wanted = policy_widths(heads)
+    differing = {name for name, (weights, _) in wanted.items() if isinstance(weights, tuple)}
+    assert {role_of(name) for name in differing} >= {"query", "value", "scores", "context"}
+    ended = command(main, *TINY, "--policy", heads, "--no-output-by-head", "--out", out)
+    assert (ended.code, ended.out) == (0, ""), ended.err
+    assert command(main, "--policy", heads, "--out", out, "--resume").code == 0
+    for name, layer in gemms(load_run(out)[0]).items():
+        for bits, given in zip(layer.operands()[::-1], wanted[name], strict=True):
+            each = (given,) * bits.groups if isinstance(given, int) else given
+            assert bits.bits == (tuple(sorted(set(each))) if name in differing and bits is layer.operands()[0]
+                                 and isinstance(layer, QuantLinear) else each), name  # fmt: skip
+    assert command(evaluate, "--checkpoint", out, "--device", "cpu").code == 0
+    ended = command(export, "--checkpoint", out, "--out", integers, "--samples", "5", "--device", "cpu")
+    assert ended.code == 0, ended.err
+    subject = open_subject(integers, 1)
+    array = ArraySpec(
+        mac=BitFusionSpec(units=1), rows=4, columns=4, architecture=Architecture.SYSTOLIC,
+        requant=ThresholdSpec(accumulator_width=32, bits=4, signed=False),
+    )  # fmt: skip
+    found = verify(subject, array)
+    assert found.mismatches == 0
+    widths = read_assignment(heads, read_workload(network))
+    nothing = {"area_um2": 0.0, "idle_pj_per_cycle": 0.0, "leakage_uw": 0.0, "minimum_period_ns": 0.0}
+    cost = network_cost(array, widths, Costs(
+        mac=lambda *_: MacCost(**nothing, energy_pj_per_cycle=0.0), unit=lambda _: UnitCost(**nothing, energy_pj=0.0),
+        clock_mhz=500, sram=None,
+    ))  # fmt: skip
+    cycles: dict[str, int] = {}
+    for kind in cost.kinds:
+        for gemm in kind.gemms:
+            whole = gemm.name.partition(",")[0]
+            cycles[whole] = cycles.get(whole, 0) + kind.cycles
+    for record in found.gemms:
+        taken = record.code_cycles if record.codes else record.cycles + record.load_cycles
+        assert cycles[record.name] == taken, record.name
+        assert record.products == (3 if record.name in differing else 1)
+
+
+AT = "vit.layers.0.attention"
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (("--granularity", "tensor"), f"weight_bits of {AT}.q_proj must be one number or 1, one a head, not 3"),
+        (("--query-key", "reparameterised"),
+         f"activation_bits of {AT}.q_proj, {AT}.k_proj and {AT}.v_proj must be one with query_key reparameterised"),
+    ],
+)  # fmt: skip
+def test_widths_by_head_need_scales_by_head(
+    given: tuple[str, str], said: str, heads: Path, command: Callable[..., Any], tmp_path: Path
+) -> None:
+    ended = command(main, *TINY, "--policy", heads, *given, "--out", tmp_path / "run")
+    assert (ended.code, ended.err.splitlines()[-1]) == (2, f"program: error: {said}")
 
 
 def test_costs_are_those_of_the_same_widths(network: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -60,7 +60,20 @@ MIXED = Scheme(
         Override("*layers.0.mlp.fc1", 1, 2),
     ),
 )
+BY_HEAD = Scheme(
+    3,
+    4,
+    overrides=(
+        Override("*.q_proj", (2, 5), (2, 5)),
+        Override("*.k_proj", 3, (4, 2)),
+        Override("*.v_proj", (6, 3), (6, 6)),
+        Override("*.scores", activation_bits=(5, 2)),
+        Override("*.context", activation_bits=(2, 4)),
+    ),
+    output_by_head=False,
+)
 SCHEMES = {
+    "by head": BY_HEAD,
     "4/4": Scheme(4, 4),
     "2/2": Scheme(2, 2),
     "1/2": Scheme(1, 2),
@@ -73,6 +86,7 @@ SCHEMES = {
 CASES = [(family, scheme) for family in FAMILIES for scheme in ("4/4", "2/2", "1/2", "1/1")] + [
     ("vit", "mixed"),
     ("vit", "one output scale"),
+    ("vit", "by head"),
     ("sret", "channel"),
     ("sret", "statistical"),
 ]
@@ -331,6 +345,36 @@ def test_products_of_heads_arrive_separately_where_they_must() -> None:
     seen.clear()
     integer("vit", "one output scale").logits(samples("vit"), engine)
     assert [p.part for p in seen] == [None] * len(seen)
+
+
+def test_heads_read_the_copies_of_the_input_that_have_their_widths() -> None:
+    """A head's codes are those of a quantiser of its width and scale; what is saved says which copy is whose."""
+    model = integer("vit", "by head")
+    seen: dict[str, list[Product]] = {}
+
+    def engine(wanted: Product) -> Tensor:
+        seen.setdefault(wanted.name.rpartition(".")[2], []).append(wanted)
+        return exact_product(wanted)
+
+    model.logits(samples("vit"), engine)
+    widths = {name: [(p.part, p.left_bits, p.right_bits) for p in products] for name, products in seen.items()}
+    assert widths["q_proj"] == [(0, 2, 2), (1, 5, 5)]
+    assert widths["k_proj"] == [(0, 4, 3), (1, 2, 3)]
+    assert widths["v_proj"] == [(0, 6, 6), (1, 6, 3)]
+    assert widths["scores"] == [(0, 5, 5), (1, 2, 2)]
+    assert widths["context"] == [(0, 2, 2), (1, 4, 4)]
+    assert widths["o_proj"] == [(None, 4, 3)], "one width, whatever the heads have"
+    told = {gemm.name.rpartition(".")[2]: gemm for gemm in model.gemms()}
+    inputs = {name: (g.left.bits, g.left.axis, g.left.copy_of_head) for name, g in told.items()}
+    assert inputs["q_proj"] == ((2, 5), -2, (0, 1))
+    assert inputs["k_proj"] == ((2, 4), -2, (1, 0))
+    assert inputs["v_proj"] == ((6,), None, ())
+    coarse, fine = seen["q_proj"]
+    scales = told["q_proj"].left.scales
+    ratio = (coarse.left * scales[0] - fine.left * scales[1]).abs()  # of one tensor, where neither was clipped
+    inside = (coarse.left > -2) & (coarse.left < 1) & (fine.left > -16) & (fine.left < 15)
+    assert inside.any()
+    assert bool((ratio[inside] <= (scales[0] + scales[1]) / 2 * (1 + 1e-6)).all())
 
 
 def test_outputs_follow_from_accumulators_by_the_documented_formula() -> None:

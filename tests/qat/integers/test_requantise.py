@@ -35,6 +35,8 @@ SCHEMES = {
         3,
         4,
         overrides=(
+            Override("*q_proj", (2, 3), (3, 2)),
+            Override("*k_proj", 2, (2, 4)),
             Override("*v_proj", (2, 4)),
             Override("*o_proj", (3, 4), (4, 2)),
             Override("*scores", activation_bits=(2, 4)),

@@ -495,8 +495,16 @@ def test_overrides_give_each_head_its_width() -> None:
             "weight_bits of vit.layers.1.mlp.fc1 must be one number or 1, one a head, not 2",
         ),
         (
-            Override("*layers.0.attention.q_proj", None, (2, 4)),
-            "activation_bits of vit.layers.0.attention.q_proj must be one number or 1, one a head, not 2",
+            Override("*layers.0.attention.q_proj", None, (2, 4, 4)),
+            "activation_bits of vit.layers.0.attention.q_proj must be one number or 2, one a head, not 3",
+        ),
+        (
+            Override("*.attention.?_proj", None, (4, 4, 4)),
+            "activation_bits of vit.layers.0.attention.q_proj must be one number or 2, one a head, not 3",
+        ),
+        (
+            Override("*layers.0.mlp.fc1", None, (4, 4)),
+            "activation_bits of vit.layers.0.mlp.fc1 must be one number or 1, one a head, not 2",
         ),
         (Override("*.mlp.fc3", 2), "overrides must match a GEMM of the model, but *.mlp.fc3 match none"),
     ],

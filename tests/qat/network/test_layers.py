@@ -214,6 +214,58 @@ def test_rows_of_other_widths_come_as_products_of_one_width() -> None:
     assert products[0].right.max() <= 1
 
 
+def by_head_and_apart() -> tuple[QuantLinear, list[QuantLinear]]:
+    """Three heads of two rows that read the input at 2, 4 and 2 bits, and a layer for each of them."""
+    torch.manual_seed(0)
+    plain = nn.Linear(6, 6)
+    of_weight, of_input = made((3, 4, 2), [0.1, 0.05, 0.2], PerHead(3, 0)), made((2, 4), [0.9, 0.3], PerHead(2, -2))
+    together = QuantLinear("q", (), plain.weight, plain.bias, of_weight, of_input)
+    together.copy_of_head = (0, 1, 0)
+    apart = []
+    for head, copy in enumerate(together.copy_of_head):
+        own = [made((q.bits[at],), [float(q.scale[at])]) for q, at in ((together.weight_quantizer, head),
+                                                                     (together.activations, copy))]  # fmt: skip
+        assert together.bias is not None
+        weight, bias = (nn.Parameter(each.detach().chunk(3)[head].clone()) for each in (together.weight, together.bias))
+        apart.append(QuantLinear(f"head {head}", (), weight, bias, *own))
+    return together, apart
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_heads_that_read_the_input_at_other_widths_are_layers_side_by_side(training: bool) -> None:
+    """Values in evaluation to the bit; in training values, and gradients of input, weights, biases and scales."""
+    together, apart = by_head_and_apart()
+    x = torch.randn(4, 5, together.weight.shape[1])
+    for layer in (together, *apart):
+        layer.train(training)
+    mine, theirs = x.clone().requires_grad_(), x.clone().requires_grad_()
+    out = together(mine)
+    wanted = torch.cat([layer(theirs) for layer in apart], -1)
+    assert torch.equal(out, wanted) if not training else torch.allclose(out, wanted, atol=1e-6)
+    torch.manual_seed(1)
+    grad = torch.randn_like(out)
+    out.backward(grad)
+    wanted.backward(grad)
+    assert mine.grad is not None
+    torch.testing.assert_close(mine.grad, theirs.grad)
+    for name in ("weight", "bias"):
+        ours = getattr(together, name).grad
+        torch.testing.assert_close(ours, torch.cat([getattr(layer, name).grad for layer in apart]))
+    of_copies = [apart[0].activations.relative.grad + apart[2].activations.relative.grad,  # type: ignore[operator]
+                 apart[1].activations.relative.grad]  # fmt: skip
+    torch.testing.assert_close(together.activations.relative.grad, torch.cat(of_copies))  # type: ignore[arg-type]
+
+
+def test_heads_that_read_the_input_at_other_widths_are_products_of_their_own() -> None:
+    together, _ = by_head_and_apart()
+    x = torch.randn(4, together.weight.shape[1])
+    floats, integers, products = both(together.eval(), x)
+    np.testing.assert_array_equal(floats, integers)
+    assert [(p.part, p.left_bits, p.right_bits) for p in products] == [(0, 2, 3), (1, 4, 4), (2, 2, 2)]
+    assert torch.equal(products[0].left, products[2].left)
+    assert bool((products[1].left.abs().max() > 2).item())
+
+
 def test_the_offset_adds_beta_times_the_sum_of_the_weights() -> None:
     layer = linear(made(4, [0.1, 0.05, 0.06, 0.03], PerChannel(0)), made(4, [0.25], signed=False, offset=-0.21))
     offset = layer.activations.offset

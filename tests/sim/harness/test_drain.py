@@ -89,6 +89,11 @@ SCHEMES = {
         Override("*.o_proj", (3, 4, 4), (4, 2, 3)),
     ),
     "both by head": scheme(4, 4, Override("*.v_proj", (2, 4, 3), 4), Override("*.context", activation_bits=(3, 4, 2))),
+    "inputs by head": scheme(
+        4, 4, Override("*.q_proj", (2, 3, 4), (2, 3, 4)), Override("*.k_proj", 3, (4, 2, 4)),
+        Override("*.v_proj", (3, 3, 2), (3, 3, 2)), Override("*.scores", activation_bits=(2, 4, 3)),
+        Override("*.context", activation_bits=(4, 3, 2)),
+    ),
     "binary": scheme(1, 1),
 }  # fmt: skip
 
