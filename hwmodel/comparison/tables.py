@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from hwmodel.synthesis import FLOW_VERSION
 from hwmodel.workload import Width, width_records
+from rtl.mac import BitSerialSpec, LoomSpec
 from siliquant.files import write_atomically
-from siliquant.inputs import csv_of
+from siliquant.inputs import csv_of, listing
 
 from .best import best_rows
 from .comparison import EQUAL_THROUGHPUT, EQUAL_UNITS, Row, flow_of, is_estimated, is_uniform
@@ -104,6 +105,16 @@ def _rate(row: Row) -> str:
     return f"in {partly[2]}, which are idle otherwise" if partly[1] else "at full rate"
 
 
+def _estimated_serial(rows: Sequence[Row]) -> str:
+    """Serial designs of which the power is estimated without pipeline stages: it is known to be too low."""
+    serial = (BitSerialSpec.design, LoomSpec.design)
+    found = [
+        row.design for row in rows
+        if row.family in serial and is_estimated(row.source) and row.pipeline_stages == 0 and row.power_uw is not None
+    ]  # fmt: skip
+    return listing(dict.fromkeys(found)) if found else ""
+
+
 def notes(rows: Sequence[Row]) -> list[str]:
     """What a reader must know beside the numbers."""
     first = rows[0]
@@ -143,6 +154,11 @@ def notes(rows: Sequence[Row]) -> list[str]:
         )
     if any(estimated) and not all(estimated):
         lines.append("Ratios of estimated rows are to the estimate of the uniform design.")
+    if serial := _estimated_serial(rows):
+        lines.append(
+            f"Power of {serial}, estimated without pipeline stages, is too low at clocks near or beyond the fastest of "
+            "a relaxed netlist (docs/calibration.md, where it is wrong)."
+        )
     if flow := next((flow for row in rows if (flow := flow_of(row.source))), ""):
         lines.append(
             f"The model was fitted to netlists of flow {flow}. Generators and synthesis are at flow {FLOW_VERSION} "

@@ -14,6 +14,7 @@ from hwmodel.comparison.comparison import (
     EQUAL_UNITS,
     Answer,
     Question,
+    Row,
     compare_rows,
     contenders,
     measured_answer,
@@ -372,6 +373,26 @@ def test_power_with_glitches_has_no_ratio_to_power_without() -> None:
     assert all(row.area_ratio for row in rows)
     assert answer_sentence(rows).endswith("times the area of the uniform one at 4 bits.")
     assert any("without glitches where toggles are zero-delay: Icarus" in note for note in notes(rows))
+
+
+def test_that_the_power_of_serial_designs_is_estimated_too_low_is_said() -> None:
+    """Of estimates without stages, as in the calibration."""
+    rows = compare_rows(questions(4, 16, 4, contenders(["loom", "bitserial", "subword"]), standard_mixture(4)), answer)
+    estimated = [replace(row, source="model") for row in rows]
+
+    def said(found: list[Row]) -> list[str]:
+        return [note for note in notes(found) if "is too low" in note]
+
+    assert said(rows) == said([replace(row, pipeline_stages=1) for row in estimated]) == []
+    (note,) = said(estimated)
+    assert note == (
+        "Power of bitserial 8 and loom 8, estimated without pipeline stages, is too low at clocks near or beyond the "
+        "fastest of a relaxed netlist (docs/calibration.md, where it is wrong)."
+    )
+    some = [replace(row, pipeline_stages=int(row.family == "loom"), power_uw=None if row.family == "loom" else 1.0)
+            for row in estimated]  # fmt: skip
+    assert [note.partition(",")[0] for note in said(some)] == ["Power of bitserial 8"]
+    assert said([row for row in estimated if row.family in ("uniform", "subword")]) == []
 
 
 def test_notes_on_the_terminal_are_of_the_rows_that_it_shows(capsys: pytest.CaptureFixture[str]) -> None:
