@@ -204,6 +204,8 @@ def _written(found: Mapping[str, Any], folder: Path) -> list[Path]:
     source = (
         f"siliquant analyse of {about['source']}: {about['samples']} samples of {about['data']}, {widths} bits, {how}"
     )
+    if heads:
+        source += "; rows of heads are those of their roles, shared out as whole heads cost alone"
     texts = {
         "analysis.json": json.dumps(found, indent=1) + "\n",
         "sensitivity.json": policy_json(rows, source, heads),

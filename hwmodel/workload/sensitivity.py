@@ -110,7 +110,9 @@ def read_sensitivity(path: Path | str) -> SensitivityTable:
             found[key] = value
         if not found:
             raise InputError("it must have at least one row")
-    rows = {(role, layer): value for (role, layer, head), value in found.items() if head is None}
+        rows = {(role, layer): value for (role, layer, head), value in found.items() if head is None}
+        if not rows:
+            raise InputError("it must have at least one row of all heads: the output projection has one width")
     heads = {
         (role, layer, head): value
         for (role, layer, head), value in found.items()

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from siliquant.inputs.policies import Bits, policy_text
 from tests.kept import kept_folder, kept_runs
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,7 +37,13 @@ def _folder(fill: Callable[[Path], object]) -> Files:
 
 def sensitivities() -> list[Files]:
     table = b"role,layer,sensitivity\nvalue,,3.5\nquery,0,1\nfc1,2,0.25\n"
-    return [{"t.json": (DATA / "sensitivity.json").read_bytes()}, {"t.csv": table}]
+    heads = b"role,layer,head,sensitivity\nvalue,,,3.5\nquery,0,1,1\n"
+    return [{"t.json": (DATA / "sensitivity.json").read_bytes()}, {"t.csv": table}, {"t.csv": heads}]
+
+
+def policies() -> list[Files]:
+    widths: list[dict[str, tuple[Bits, Bits]]] = [{"fc1": (2, 4)}, {"q_proj": ((2, 4, 8), (2, 4, 4)), "fc1": (4, 4)}]
+    return [{"p.json": policy_text(each, {"network": "mine"}).encode()} for each in widths]
 
 
 def workload_tables() -> list[Files]:

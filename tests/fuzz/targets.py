@@ -48,6 +48,7 @@ def _hwmodel() -> Iterator[Target]:
     from hwmodel.workload import read_workload
     from hwmodel.workload.mixture import parse_mixture
     from hwmodel.workload.sensitivity import read_sensitivity
+    from siliquant.inputs.policies import policy_widths
     from siliquant.inputs.reading import read_text
 
     def liberty(_: Path, file: Path) -> None:
@@ -55,6 +56,7 @@ def _hwmodel() -> Iterator[Target]:
         assert {cell.name for cell in parse_liberty(slim).group_iter("cell")} == set(facts.areas)
 
     yield Target("sensitivity", samples.sensitivities, lambda _, file: read_sensitivity(file))
+    yield Target("policy", samples.policies, lambda _, file: policy_widths(file))
     yield Target("workload", samples.workloads, lambda _, file: read_workload(file))
     yield Target("workload table", samples.workload_tables, lambda _, file: read_workload(file))
     yield Target("cost model", samples.cost_models, lambda _, file: read_model(file))

@@ -239,6 +239,8 @@ def test_rows_of_heads_are_read(tmp_path: Path) -> None:
          "row 1: head must be an integer from 0 to 1024, not -1"),
         ([{"role": "value", "layer": 0, "head": 1, "sensitivity": 1}] * 2,
          "row 2: a role, layer and head must have one row, and value in layer 0, head 1 has two"),
+        ([{"role": "value", "layer": 0, "head": 1, "sensitivity": 1}],
+         "it must have at least one row of all heads: the output projection has one width"),
     ],
 )  # fmt: skip
 def test_rows_that_are_none(rows: list[dict[str, object]], said: str, tmp_path: Path) -> None:
