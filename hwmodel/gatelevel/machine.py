@@ -1,8 +1,8 @@
 """A module as a state machine: what its registers take and its outputs show, as functions of registers and inputs.
 
-Two ways lead here. RTL is read by Yosys, which makes words bits and nothing else (hwmodel.synthesis.plain_gates). A
-mapped netlist has the functions that its Liberty file states, as :mod:`hwmodel.liberty` reads them; a register behind
-clock gates keeps what it has where one of their enables is 0.
+Two ways lead here. RTL is read by Yosys, which makes words bits, leaves out what nobody reads, and simplifies by its
+opt_expr alone (hwmodel.synthesis.plain_gates). A mapped netlist has the functions that its Liberty file states, as
+:mod:`hwmodel.liberty` reads them; a register behind clock gates keeps what it has where one of their enables is 0.
 """
 
 from __future__ import annotations

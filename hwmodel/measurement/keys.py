@@ -16,9 +16,10 @@ from importlib.resources.abc import Traversable
 from typing import Any
 
 from rtl.array import CoreSpec
+from rtl.manifests import own_code
 from rtl.requant import LoadableSpec
 from rtl.spec import MacSpec
-from siliquant.files import code_sha256, own_sources, package_version
+from siliquant.files import code_sha256, package_version
 
 __all__ = [
     "Spec",
@@ -66,16 +67,8 @@ def named(design: str, parameters: Mapping[str, Any]) -> str:
 
 
 def own_of(spec: Spec) -> tuple[str, ...]:
-    """The code that decides what a spec is and is not of rtl, as texts, and what its codes stand for: a class that is
-    made while a program runs may take that from anywhere.
-    """
-    classes = (type(spec), type(spec.mac)) if isinstance(spec, CoreSpec) else (type(spec),)
-    found = own_sources(classes, ("rtl",))
-    mac = spec.mac if isinstance(spec, CoreSpec) else spec
-    if not found or not isinstance(mac, MacSpec):
-        return found
-    kinds = [(p, kind) for p in mac.precisions for kind in (mac.weight_values(p), mac.activation_values(p))]
-    return (*found, *(f"{p}: {kind.values} as {kind.words}" for p, kind in kinds))
+    """The code that decides what a spec is and is not of rtl, as :func:`rtl.spec.own_code`."""
+    return own_code(spec, spec.mac) if isinstance(spec, CoreSpec) else own_code(spec)
 
 
 @cache

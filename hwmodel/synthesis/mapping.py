@@ -107,7 +107,7 @@ def name_netlist(top: str, netlist: Path, library: Library) -> Path:
 
 def plain_gates(verilog: str, top: str) -> dict[str, Any]:
     """A module and what it instantiates as one of gates and registers of one bit, in Yosys' JSON: words become bits,
-    and nothing else happens to it. Raises SynthesisError.
+    what nobody reads is left out, and nothing else is optimised but by Yosys' opt_expr. Raises SynthesisError.
     """
     with scratch("gates") as folder:
         (folder / "design.v").write_text(verilog)

@@ -6,7 +6,8 @@ Yosys' log goes to standard output.  Job kinds:
 
 elaborate  Verilog -> design.il: one flat module, its full adders kept as instances
 map        design.il -> NAME.v and NAME.json for one recipe, with buffers where nets drive many pins
-plain      design.v -> design.json: one flat module of gates and registers of one bit, not optimised
+plain      design.v -> design.json: one flat module of gates and registers of one bit, without what nobody reads, and
+           made simpler by nothing but what proc ends with, opt_expr -keepdc
 name       NAME.v -> NAME.json, read back so that names in the JSON are those in the Verilog
 """
 

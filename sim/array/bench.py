@@ -76,7 +76,7 @@ def array_bench_verilog(specs: Sequence[ArraySpec]) -> str:
 
 def verilog_of_arrays(specs: Sequence[ArraySpec]) -> str:
     """The Verilog of a bench with one array a spec."""
-    return generated_verilog(specs, arrays_to_json(specs)) + array_bench_verilog(specs)
+    return generated_verilog(specs) + array_bench_verilog(specs)
 
 
 def run_array_tests(

@@ -69,7 +69,7 @@ def prove_array(spec: ArraySpec, source: Source | None = None) -> ArrayProof:
     ports, ToolError where Yosys cannot read the Verilog.
     """
     start = time.perf_counter()
-    own = generated_verilog([spec], spec.parameters)
+    own = generated_verilog([spec])
     wanted = read_modules(own, spec.name)
     found, places = wanted, {name: name for name in wanted if _controller_of(name)}
     if source is not None:

@@ -10,6 +10,9 @@ The model is five counters and three sums. While a run goes on and nothing holds
 
 and the last cycle of a sum waits until as many cycles have gone by since that of the sum before as a tile takes to
 drain. All addresses wrap with their memory, as Python's numbers would by a remainder.
+
+A launch of legal settings begins the loop, whatever the registers hold. So it does not matter what a run leaves that
+was refused, stopped or cut by a reset. Of one whose settings are not legal nothing is shown but that a stop ends it.
 """
 
 from __future__ import annotations
@@ -28,7 +31,8 @@ __all__ = ["FEED_STEPS", "prove_feed"]
 State = Mapping[str, Word]
 _SIZES = {"steps": "S", "row_tiles": "R", "column_tiles": "C", "weight_planes": "W", "activation_planes": "A"}
 FEED_STEPS = (
-    "after a reset no run goes on",
+    "a reset ends a run, and so does a stop, whatever was before",
+    "a launch begins the loop, whatever was before",
     "the registers stay those of the model",
     "outputs are those of the model",
     "what waits goes on in time",
@@ -37,7 +41,9 @@ FEED_STEPS = (
 
 @dataclass(frozen=True)
 class _Model:
-    """The loop. on: a run goes on. since: cycles since the last operands of a sum, up to ``rows``."""
+    """The loop. on: a run with legal settings goes on. since: cycles since the last operands of a sum, up to
+    ``rows``.
+    """
 
     terms: Terms
     spec: ArraySpec
@@ -71,14 +77,16 @@ def prove_feed(spec: ArraySpec, terms: Terms, found: Transition) -> None:
     model = _Model(terms, spec, _any_state(spec, terms, found))
     inputs = found.inputs
     after = _Model(terms, spec, _after(model, inputs, terms))
-    allowed = all_of(_allowed(model, inputs), _allowed_next(after))
-    invariant = _invariant(model, found.registers)
-    kept = _invariant(after, found.taken)
+    rst, launch, stop = (inputs[name].holds for name in ("rst", "launch", "stop"))
+    invariant, kept = _invariant(model, found.registers), _invariant(after, found.taken)
+    assumed = all_of(invariant, _allowed(model, inputs))
+    waiting = all_of(assumed, ~launch, model.on, ~inputs["hold"].holds)
     claims = {
-        FEED_STEPS[0]: (all_of(inputs["rst"].holds, _allowed_next(after)), found.taken["running"].same(0)),
-        FEED_STEPS[1]: (all_of(invariant, allowed), kept),
-        FEED_STEPS[2]: (all_of(invariant, allowed), _shows(model, inputs, found.outputs, terms)),
-        FEED_STEPS[3]: (all_of(invariant, allowed, model.on, ~inputs["hold"].holds), _goes_on(model, after, found)),
+        FEED_STEPS[0]: (any_of(rst, all_of(stop, ~launch)), found.taken["running"].same(0)),
+        FEED_STEPS[1]: (all_of(launch, after.on.implies(_legal(after))), kept),
+        FEED_STEPS[2]: (all_of(assumed, ~launch), kept),
+        FEED_STEPS[3]: (assumed, _shows(model, inputs, found.outputs, terms)),
+        FEED_STEPS[4]: (waiting, _goes_on(model, after, found)),
     }
     for name, (assumed, wanted) in claims.items():
         if not terms.possible(assumed):
@@ -94,7 +102,7 @@ def _widths(found: Transition) -> dict[str, int]:
         "activations": outputs["read_activations"].width,
         "control": outputs["read_control"].width,
     }
-    counters = {"c": 16, "r": 16, "s": 16, "w": 4, "a": 4, "on": 1, "ever": 1, "together": 1}
+    counters = {"c": 16, "r": 16, "s": 16, "w": 4, "a": 4, "on": 1, "together": 1}
     sizes = {"S": 16, "R": 16, "C": 16, "W": 4, "A": 4}
     since = found.registers["since"].width
     of_columns, of_rows = outputs["read_weights"].width, outputs["read_activations"].width
@@ -141,7 +149,6 @@ def _after(model: _Model, inputs: State, terms: Terms) -> State:
     found["since"] = launch.choose(rows, since)
     going = stop.choose(zero["on"], ends.choose(zero["on"], now["on"]))
     found["on"] = rst.choose(zero["on"], launch.choose(one["on"], going))
-    found["ever"] = launch.choose(one["ever"], now["ever"])
     for name, base in (("weights", "weight_base"), ("activations", "activation_base"), ("control", "control_base")):
         found[name] = launch.choose(inputs[base], now[name])
     for name in (*_SIZES.values(), "together"):
@@ -157,16 +164,12 @@ def _legal(model: _Model) -> Fact:
 
 
 def _allowed(model: _Model, inputs: State) -> Fact:
-    """Sizes are those of the run while one goes on, and a run of another size is not begun meanwhile."""
+    """The inputs are the settings of the run while one goes on."""
     facts = [inputs[name].same(model.word(mine)) for name, mine in _SIZES.items()]
     together = inputs.get("together")  # one drain has no such port
     facts += [model.word("together").same(0) if together is None else together.same(model.word("together"))]
     facts += [inputs["activation_start"].same(model.word("activations"))]
-    return all_of(model.on.implies(all_of(*facts)), _allowed_next(model))
-
-
-def _allowed_next(model: _Model) -> Fact:
-    return model.on.implies(_legal(model))
+    return model.on.implies(all_of(*facts, _legal(model)))
 
 
 def _invariant(model: _Model, registers: State) -> Fact:
@@ -189,11 +192,12 @@ def _invariant(model: _Model, registers: State) -> Fact:
             word("activations") + (word("of_rows") + word("s").extended(activations)) * others
         ),
         registers["control_step"].same(word("control")),
+        registers["since"].same(word("since")),
+        word("since") <= model.spec.rows,
     ]
     return all_of(
         registers["running"].same(word("on")),
-        model.on.implies(all_of(*ranges, *equal, word("ever").holds)),
-        word("ever").holds.implies(all_of(registers["since"].same(word("since")), word("since") <= model.spec.rows)),
+        model.on.implies(all_of(*ranges, *equal)),
     )
 
 
@@ -224,6 +228,6 @@ def _shows(model: _Model, inputs: State, outputs: State, terms: Terms) -> Fact:
 def _goes_on(model: _Model, after: _Model, found: Transition) -> Fact:
     """Operands enter, or the wait becomes shorter; when it is over they do."""
     rows = model.spec.rows
-    shorter = any_of(found.inputs["launch"].holds, (model.word("since") + 1).same(after.word("since")))
+    shorter = (model.word("since") + 1).same(after.word("since"))
     over = model.word("since").same(rows)
     return all_of(any_of(found.outputs["issue"].holds, shorter), over.implies(found.outputs["issue"].holds))

@@ -7,6 +7,7 @@ multiplies a digit a cycle, and forgets what lies beyond a memory.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TypeVar
 
 from rtl.array import REFUSAL_CYCLES, ArraySpec, Refusal
 from sim.proofs import ProofError
@@ -17,6 +18,7 @@ from .transition import Transition
 __all__ = ["SETTINGS_STEPS", "prove_settings"]
 
 State = Mapping[str, Word]
+_Number = TypeVar("_Number", int, Word)
 
 SETTINGS_STEPS = (
     f"nothing is refused but {REFUSAL_CYCLES} cycles after a start",
@@ -26,9 +28,7 @@ SETTINGS_STEPS = (
     "what is wrong is refused with the lowest cause, and nothing else",
 )
 _WIDE = 40
-"""Bits of a product and a base, which no settings exceed: sizes and bases have 16, planes 4, rows of a drain 8 (up to
-256 rows), so that a product is below 2^39 and the sum of it and a base below 2^40.
-"""
+"""Bits of words that hold every base and product, and so every sum that is compared: :func:`_check_wide`."""
 _MEMORIES = {"weight": Refusal.WEIGHT_MEMORY, "activation": Refusal.ACTIVATION_MEMORY, "result": Refusal.RESULT_MEMORY}
 _SIZES = {
     "steps": Refusal.STEPS,
@@ -41,11 +41,31 @@ _SIZES = {
 
 def prove_settings(spec: ArraySpec, terms: Terms, found: Transition) -> None:
     """Proves the check of settings of an array. Raises ProofError with the step that does not hold."""
+    _check_wide(spec, found)
     state = _after_start(terms, found)
     claims = (_only_then(found), *_products(spec, terms, found, state), _answers(spec, terms, found, state))
     for name, claim in zip(SETTINGS_STEPS, claims, strict=True):
         if not terms.follows(terms.truth(value=True), claim):
             raise ProofError(f"{spec.name}, check of settings: this does not hold: {name}")
+
+
+def _check_wide(spec: ArraySpec, found: Transition) -> None:
+    """Nothing that is compared overflows, whatever the ports hold."""
+    most = {name: (1 << word.width) - 1 for name, word in found.inputs.items()}
+    sums = [most[f"{name}_base"] + words for name, words in _words_of(spec, most).items()]
+    sums.append(most["control_base"] + spec.control_cycles + most["weight_planes"] * most["activation_planes"])
+    if spec.requant is not None:
+        sums.append(most["group"] + most["column_tiles"])
+    assert max(sums) < 1 << _WIDE, f"{_WIDE} bits are too few for {max(sums)}"
+
+
+def _words_of(spec: ArraySpec, given: Mapping[str, _Number]) -> dict[str, _Number]:
+    """The words that a run fills of each memory."""
+    return {
+        "weight": given["column_tiles"] * given["weight_planes"] * given["steps"],
+        "activation": given["row_tiles"] * given["activation_planes"] * given["steps"],
+        "result": given["row_tiles"] * given["column_tiles"] * spec.drain_rows,
+    }
 
 
 def _only_then(found: Transition) -> Fact:
@@ -76,11 +96,7 @@ def _after_start(terms: Terms, found: Transition) -> State:
 def _products(spec: ArraySpec, terms: Terms, found: Transition, state: State) -> list[Fact]:
     """Where no size is 0, each memory is known to be too small exactly where its words are more than it has."""
     given = {name: word.extended(_WIDE) for name, word in found.inputs.items()}
-    words = {
-        "weight": given["column_tiles"] * given["weight_planes"] * given["steps"],
-        "activation": given["row_tiles"] * given["activation_planes"] * given["steps"],
-        "result": given["row_tiles"] * spec.drain_rows * given["column_tiles"],
-    }
+    words = _words_of(spec, given)
     depths = {"weight": spec.weight_depth, "activation": spec.activation_depth, "result": spec.result_depth}
     sizes = all_of(*(given[name].holds for name in _SIZES))
     return [

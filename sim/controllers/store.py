@@ -9,6 +9,9 @@ P is the number of rows that a drain has, fewer for the last of the D drains. Th
 the tile before: word p is ``results`` + B + p, where B grows by P with each tile. A word is complete when its last sum
 is written, and all P are when the tile ends. The run is finished with the last sum of tile (C - 1, R - 1).
 
+A launch begins the loop whatever the registers hold, where no sums are to come; a stop or a reset sees to that. Of the
+settings nothing is assumed but that they stay as they are while sums come.
+
 Assumed is what the controller of operands keeps: no tile begins before the sums of the one before have come.
 """
 
@@ -27,7 +30,8 @@ __all__ = ["STORE_STEPS", "prove_store"]
 
 State = Mapping[str, Word]
 STORE_STEPS = (
-    "after a reset nothing is stored",
+    "after a reset or a stop no sum is to come, whatever was before",
+    "a launch begins the loop, whatever was before",
     "the registers stay those of the model",
     "outputs are those of the model",
     "a tile completes all of its words",
@@ -95,11 +99,14 @@ def prove_store(spec: ArraySpec, terms: Terms, found: Transition) -> None:
     after = _Model(terms, spec, _after(model, inputs), terms.truth(value=False))
     allowed = _allowed(model, inputs)
     invariant, kept = _invariant(model, found.registers), _invariant(after, found.taken)
+    rst, launch, stop = (inputs[name].holds for name in ("rst", "launch", "stop"))
+    left, coming = (words.get("left", terms.number(0, 1)) for words in (found.taken, found.registers))
     claims = {
-        STORE_STEPS[0]: (inputs["rst"].holds, found.taken.get("left", terms.number(0, 1)).same(0)),
-        STORE_STEPS[1]: (all_of(invariant, allowed), kept),
-        STORE_STEPS[2]: (all_of(invariant, allowed), _shows(model, after, found)),
-        STORE_STEPS[3]: (all_of(invariant, allowed, model.active, model.last_word, ~inputs["launch"].holds),
+        STORE_STEPS[0]: (any_of(rst, stop), left.same(0)),
+        STORE_STEPS[1]: (all_of(launch, ~model.active, coming.same(0)), kept),
+        STORE_STEPS[2]: (all_of(invariant, allowed, ~launch), kept),
+        STORE_STEPS[3]: (all_of(invariant, allowed), _shows(model, after, found)),
+        STORE_STEPS[4]: (all_of(invariant, allowed, model.active, model.last_word, ~launch),
                          (model.word("done") + found.outputs["complete"].extended(_WIDE)).same(spec.drain_rows)),
     }  # fmt: skip
     for name, (assumed, wanted) in claims.items():
@@ -149,8 +156,8 @@ def _after(model: _Model, inputs: State) -> State:
 
 
 def _allowed(model: _Model, inputs: State) -> Fact:
-    """Sizes are those of the run, of which there is one, and tiles keep their distance; none begins with a launch, nor
-    after a stop or a reset before the next launch has come: there the places would be those of a tile that was cut.
+    """While sums come sizes are those of the run, and tiles keep their distance; none begins with a launch, nor after a
+    stop or a reset before the next launch has come: there the places would be those of a tile that was cut.
     """
     facts = [inputs["row_tiles"].same(model.word("R")), inputs["column_tiles"].same(model.word("C"))]
     together = inputs.get("together")
@@ -158,7 +165,7 @@ def _allowed(model: _Model, inputs: State) -> Fact:
     apart = model.tile.implies(all_of(~model.word("going").holds, model.word("p").same(0), model.word("d").same(0)))
     begun = model.tile.implies(model.word("ever").holds)
     free = inputs["launch"].holds.implies(~model.active)
-    return all_of(*facts, apart, begun, free)
+    return all_of(model.active.implies(all_of(*facts)), apart, begun, free)
 
 
 def _invariant(model: _Model, registers: State) -> Fact:

@@ -13,7 +13,7 @@ def main(top: str) -> None:
     """Reads design.v and writes design.json in the current folder. Instances that nothing reads stay, too."""
     design = libyosys.Design()
     passes = ("read_verilog design.v", f"hierarchy -check -top {top}", "setattr -set keep 1 c:* t:$* %d t:$paramod* %u")
-    for command in (*passes, "proc", "memory_collect", "opt_clean", "write_json design.json"):
+    for command in (*passes, "proc -noopt", "memory_collect", "opt_clean", "write_json design.json"):
         design.run_pass(command)
 
 

@@ -28,7 +28,7 @@ _RUNTIME = ("verilated", "verilated_threads")
 
 def array_verilog(spec: ArraySpec) -> str:
     """The generated Verilog of an array."""
-    return generated_verilog([spec], spec.parameters)
+    return generated_verilog([spec])
 
 
 def build_library(spec: ArraySpec, verilog: str | None = None) -> Path:

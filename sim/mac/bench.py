@@ -30,7 +30,7 @@ def specs_from_json(text: str) -> list[MacSpec]:
 
 def verilog_of(specs: Sequence[MacSpec]) -> str:
     """The Verilog of a bench with one unit a spec."""
-    return generated_verilog(specs, specs_to_json(specs)) + "\n" + bench_verilog(specs)
+    return generated_verilog(specs) + "\n" + bench_verilog(specs)
 
 
 def run_mac_tests(

@@ -7,7 +7,8 @@
    polynomials add up to what the naive sum of products has (:mod:`sim.proofs.products`), modulo 2**accumulator_width.
 4. A step that is not full has codes in its unused places whose products add up to nothing: for every number of
    products in steps of up to 64, for some of each size in wider ones.
-5. The port shows the sum, shifted back, in every state; and no sum of ``reduction_length`` products overflows.
+5. The port shows the sum, shifted back by what the precision says, in every state of its steps; and no sum of
+   ``reduction_length`` products overflows.
 
 Together: after any number of steps the port shows the sum of all products since the last clear.
 """
@@ -170,8 +171,7 @@ def _prove_precision(logic: _Logic, precision: Precision) -> int:
     for cycle in range(cycles):
         state = logic.state(layout, cycle)
         total.append((_substituted(logic.added(state), _sources(logic, layout, cycle, precision)), 1))
-        if logic.shifts[state] != spec.sum_shift(precision):
-            raise ProofError(f"the port shows sums shifted by {logic.shifts[state]}, not {spec.sum_shift(precision)}")
+        _check_shift(logic, state, precision)
     lanes = spec.products_per_step(precision)
     size = lanes * (precision.weight_bits + precision.activation_bits)
     wanted = step_sum(spec, precision, range(2, 2 + size))
@@ -184,6 +184,13 @@ def _prove_precision(logic: _Logic, precision: Precision) -> int:
     for used in _short(lanes):
         _prove_unused(logic, precision, used)
     return cycles
+
+
+def _check_shift(logic: _Logic, state: State, precision: Precision, where: str = "") -> None:
+    """The port shows the sum as this precision wants it, in a state whose sum was looked at."""
+    found, wanted = logic.shifts[state], logic.spec.sum_shift(precision)
+    if found != wanted:
+        raise ProofError(f"{where}the port shows sums shifted by {found}, not {wanted}")
 
 
 def _sources(logic: _Logic, layout: Packing, cycle: int, precision: Precision) -> dict[int, int]:
@@ -272,6 +279,7 @@ def _prove_unused(logic: _Logic, precision: Precision, used: int) -> None:
         state = logic.state(part, cycle)
         if state != logic.state(full, cycle):
             extra += [(logic.added(state), 1), (logic.added(logic.state(full, cycle)), -1)]
+            _check_shift(logic, state, precision, f"in a step with {used} of {lanes} products, ")
     words = [_words(fills[2 : 2 + lanes * w], w)[used:], _words(fills[2 + lanes * w :], a)[used:]]
     values = [
         dict(zip(codes.words, codes.values, strict=True))

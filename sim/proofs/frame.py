@@ -15,8 +15,12 @@ nothing else:
 
 The operand ports stand for all that the first stage works on. In a requantiser that is the parameter sets, too, as they
 are when an accumulator has entered: they are loaded at any time, and do not wait in registers. A requantiser begins a
-sum with every accumulator, and one of partial sums says with a bit of its own, delayed as the valid ones, which sum is
-whole.
+sum with every accumulator. In a unit of partial sums ``first`` is ``clear``, and ``out_valid`` says which sum is whole:
+
+    last                  = [the port last, *last[:-1]]
+    out_valid             = valid[S + 1] and last[S + 1]
+
+Its frame has no valid bit S + 1, but bits of its own, which begin with ``in_valid`` and ``last``, and 0 after a reset.
 
 Both take the same inputs: resets at any time, cycles without operands, and any operands, but that the first ones after
 a reset have ``clear``. Shown is that ``out_valid`` is always equal and ``accumulator`` wherever it is 1. So the frame
@@ -39,17 +43,23 @@ __all__ = ["FrameProof", "prove_frame"]
 
 @dataclass(frozen=True)
 class FrameProof:
-    """What was shown. stages: of the pipeline. steps: of the argument. seconds: taken."""
+    """What was shown. stages: of the pipeline. partial: of a unit of partial sums. steps: of the argument. seconds:
+    taken.
+    """
 
     stages: int
+    partial: bool
     steps: tuple[str, ...]
     seconds: float
 
 
-def prove_frame(stages: int) -> FrameProof:
-    """Proves the frame with so many pipeline stages. Raises ProofError with the step that does not hold."""
+def prove_frame(stages: int, *, partial: bool = False) -> FrameProof:
+    """Proves the frame with so many pipeline stages; partial: that of a unit of partial sums.
+
+    Raises ProofError with the step that does not hold.
+    """
     start = time.perf_counter()
-    frame = _Frame(stages)
+    frame = _Frame(stages, partial=partial)
     now, inputs = frame.state(), frame.inputs()
     after = frame.after(now, inputs)
     steps = {
@@ -60,7 +70,7 @@ def prove_frame(stages: int) -> FrameProof:
     for name, (assumed, wanted) in steps.items():
         if not frame.follows(assumed, wanted):
             raise ProofError(f"the frame with {stages} pipeline stages: this does not hold: {name}")
-    return FrameProof(stages, tuple(steps), time.perf_counter() - start)
+    return FrameProof(stages, partial, tuple(steps), time.perf_counter() - start)
 
 
 _BITS = 16
@@ -74,10 +84,10 @@ State = Mapping[str, Any]
 class _Frame:
     """The frame and its model as terms of a solver."""
 
-    def __init__(self, stages: int) -> None:
+    def __init__(self, stages: int, *, partial: bool) -> None:
         self._terms = TermManager()
         self._bit = self._terms.mk_bool_sort()
-        self._stages = stages
+        self._stages, self._partial = stages, partial
         # What the registers of each stage hold, but for clear.
         word = self._terms.mk_bv_sort(_BITS)
         self._held = [word] * (stages + 1)
@@ -96,13 +106,15 @@ class _Frame:
         """Any state of the frame and of its model."""
         stages, valids = range(self._stages + 1), range(self._stages + 2)
         return {
-            "valid": [self._any(f"valid{k}", self._bit) for k in valids],
+            "valid": [self._any(f"valid{k}", self._bit) for k in (stages if self._partial else valids)],
+            "last": [self._any(f"last{k}", self._bit) for k in (valids if self._partial else ())],
             "held": [self._any(f"held{k}", self._held[k]) for k in stages],
             "clear": [self._any(f"clear{k}", self._bit) for k in stages],
             "sum": self._any("sum", self._sum),
             "shown": self._any("shown", self._shown),
             "loaded": self._any("loaded", self._held[0]),
             "model_valid": [self._any(f"model_valid{k}", self._bit) for k in valids],
+            "model_last": [self._any(f"model_last{k}", self._bit) for k in valids],
             "model_operands": [self._any(f"model_operands{k}", self._held[0]) for k in stages],
             "model_clear": [self._any(f"model_clear{k}", self._bit) for k in stages],
             "model_sum": self._any("model_sum", self._sum),
@@ -114,7 +126,7 @@ class _Frame:
 
     def inputs(self) -> State:
         """Any inputs of a cycle."""
-        bits, words = ("rst", "in_valid", "clear", "load"), ("operands", "parameters")
+        bits, words = ("rst", "in_valid", "clear", "last", "load"), ("operands", "parameters")
         return {name: self._any(f"in_{name}", self._bit) for name in bits} | {
             name: self._any(f"in_{name}", self._held[0]) for name in words
         }
@@ -131,8 +143,10 @@ class _Frame:
         crossed = [self._call(self._cross[k], content[k], clear[k]) for k in range(end)]
         due, clears_last = now["model_valid"][end], now["model_clear"][end]
         last = self._through(now["model_operands"][end], clears_last, end)
+        ends = [self._and(entering, inputs["last"]), *now["last"][:-1]] if self._partial else []
         return {
             "valid": [self._if(rst, self._false, each) for each in [entering, *valid[:-1]]],
+            "last": [self._if(rst, self._false, each) for each in ends],
             "held": [
                 self._if(entering, inputs["operands"], held[0]),
                 *(self._if(valid[k], crossed[k], held[k + 1]) for k in range(end)),
@@ -145,6 +159,7 @@ class _Frame:
             "shown": self._if(valid[end], self._call(self._decide, content[end]), now["shown"]),
             "loaded": loaded,
             "model_valid": [self._if(rst, self._false, each) for each in [entering, *now["model_valid"][:-1]]],
+            "model_last": [inputs["last"], *now["model_last"][:-1]],
             "model_operands": operands[:-1],
             "model_clear": clears[:-1],
             "model_sum": self._if(due, self._stepped(last, clears_last, now["model_sum"]), now["model_sum"]),
@@ -162,7 +177,11 @@ class _Frame:
         """What ties the registers of the frame to the model."""
         end = self._stages
         waiting = at["model_valid"][: end + 1]
-        found = [self._same(one, other) for one, other in zip(at["valid"], at["model_valid"], strict=True)]
+        valid, last = at["model_valid"], at["model_last"]
+        found = [self._same(one, other) for one, other in zip(at["valid"], valid, strict=not self._partial)]
+        if self._partial:
+            wholes = [self._and(one, other) for one, other in zip(valid, last, strict=True)]
+            found += [self._same(one, other) for one, other in zip(at["last"], wholes, strict=True)]
         for k in range(end + 1):
             operands, clear = at["model_operands"][k], at["model_clear"][k]
             reached = self._same(self._content(at)[k], self._through(operands, clear, k))
@@ -181,8 +200,9 @@ class _Frame:
         """Whether the ports are those of the model."""
         port = self._call(self._show, at["shown"], at["sum"])
         wanted = self._call(self._show, at["model_shown"], at["model_sum"])
-        out_valid = self._same(at["valid"][-1], at["model_valid"][-1])
-        return self._and(out_valid, self._implies(at["model_valid"][-1], self._same(port, wanted)))
+        due, last = at["model_valid"][-1], at["model_last"][-1]
+        pair = (at["last"][-1], self._and(due, last)) if self._partial else (at["valid"][-1], due)
+        return self._and(self._same(*pair), self._implies(due, self._same(port, wanted)))
 
     def follows(self, assumed: Sequence[Term], wanted: Term) -> bool:
         """Whether there is no case in which all that is assumed holds and ``wanted`` does not."""

@@ -95,7 +95,7 @@ def prove_unit(spec: LoadableSpec, source: Source | None = None) -> UnitProof:
     """
     built = spec.build()
     netlist, rule = prove_netlist(spec, source, built), prove_requantiser(spec, built)
-    frame = prove_frame(spec.pipeline_stages)
+    frame = prove_frame(spec.pipeline_stages, partial=isinstance(spec, PartialSumSpec))
     seconds = round(rule.seconds + netlist.seconds + frame.seconds, 3)
     return UnitProof(
         spec.name,

@@ -65,7 +65,7 @@ def prove_netlist(
     ports, ToolError where Yosys cannot read it.
     """
     start = time.perf_counter()
-    read = source or read_source(generated_verilog([spec], {"design": spec.design, **spec.parameters}).encode())
+    read = source or read_source(generated_verilog([spec]).encode())
     below = _below(spec, read)
     modules = read_netlists(read.text, [spec.name, *below])
     ports = {port.name: (port.width, port.is_input) for port in spec.ports} | {"clk": (1, True), "rst": (1, True)}

@@ -31,7 +31,6 @@ class Numbers:
     def __init__(self) -> None:
         self._numbers: dict[Hashable, Number] = {}
         self._keys: list[tuple[Any, ...]] = []
-        self._inverse_of: dict[Number, Number] = {}
         self.zero, self.one = self._of("constant", 0), self._of("constant", 1)
 
     def _of(self, *key: Any) -> Number:
@@ -97,15 +96,8 @@ class Numbers:
     def gate(self, op: Op, inputs: tuple[Number, ...]) -> tuple[Number, ...]:
         """The numbers of a gate's outputs."""
         match op:
-            case Op.NOT:
-                made = self._of(op, *inputs)
-                self._inverse_of[made] = inputs[0]
-                return (made,)
-            case Op.MUX:
-                select, one, other = inputs
-                while select in self._inverse_of:  # Yosys takes an inverter before a select away
-                    select, one, other = self._inverse_of[select], other, one
-                return (self._of(op, select, one, other),)
+            case Op.NOT | Op.MUX:
+                return (self._of(op, *inputs),)
             case Op.AND | Op.OR | Op.XOR:
                 return (self._of(op, *sorted(inputs)),)
             case Op.HALF_ADDER:

@@ -16,7 +16,7 @@ def main(source: str, target: str, modules: list[str]) -> None:
     design = libyosys.Design()
     design.run_pass(f"read_verilog {source}")
     design.run_pass("select -set kept " + " ".join(f"={module}" for module in modules))
-    for command in ("proc @kept", "opt_clean @kept", "simplemap @kept", "opt_clean @kept"):
+    for command in ("proc -noopt @kept", "opt_clean @kept", "simplemap @kept", "opt_clean @kept"):
         design.run_pass(command)
     design.run_pass("select @kept")
     design.run_pass(f"write_json -selected {target}")

@@ -95,6 +95,6 @@ def _line() -> str:
     proved = sum(each["proved"] for each in netlists)
     return (
         f"{len(macs) + len(units):,} MACs and requantisers and the controllers of {len(arrays)} arrays proved for all "
-        f"inputs, {results:,} results compared exhaustively, {_share(mutants)} mutants found, {proved} of "
-        f"{len(netlists)} netlists proved"
+        f"inputs, {results:,} results of graphs of gates compared exhaustively, {_share(mutants)} mutants found, "
+        f"{proved} of {len(netlists)} netlists proved"
     )

@@ -11,7 +11,9 @@ from rtl.array import Architecture, ArraySpec
 from rtl.mac import BitFusionSpec, BitSerialSpec, LoomSpec, UniformSpec
 from rtl.requant import ThresholdSpec
 from rtl.verilog import to_verilog
-from sim.controllers import prove_array, prove_controller
+from sim.controllers import prove_array, prove_controller, settings
+from sim.controllers.terms import Terms
+from sim.controllers.transition import read_modules, transition_of
 from sim.proofs import ProofError
 from sim.simulators import read_source
 
@@ -36,7 +38,7 @@ def faultless() -> str:
 @pytest.mark.parametrize("spec", ARRAYS, ids=lambda spec: spec.name)
 def test_controllers_follow_their_loops(spec: ArraySpec) -> None:
     found = prove_array(spec)
-    assert (found.name, found.design, found.claims) == (spec.name, spec.architecture.value, 13)
+    assert (found.name, found.design, found.claims) == (spec.name, spec.architecture.value, 15)
     assert found.registers > 100
 
 
@@ -44,6 +46,7 @@ FEED = "operand controller: this does not hold: "
 STORE = "drain controller: this does not hold: "
 CHECK = "check of settings: this does not hold: "
 KEPT, SHOWN = "the registers stay those of the model", "outputs are those of the model"
+BEGINS = "a launch begins the loop, whatever was before"
 _SAID = {"operand_controller": FEED, "drain_controller": STORE, "settings_check": CHECK}
 FAULTS = (
     ("a row too few", r"\{1'b0, row_tiles\} - 17'd1", "{1'b0, row_tiles} - 17'd2", STORE + KEPT),
@@ -59,14 +62,22 @@ FAULTS = (
     ("it waits for ever", r"since <= since \+ 3'd1", "since <= since", FEED + KEPT),
     ("a sum is not begun", r"assign clear = ", "assign clear = (row_tile != 16'd3) & ", FEED + SHOWN),
     ("a run has no end", r"if \(last_column\) running <= 1'b0", "if (last_column) running <= 1'b1", FEED + KEPT),
-    ("a reset does nothing", r"if \(rst\) running <= 1'b0;", "if (rst) running <= running;", FEED),
+    ("a reset does nothing", r"if \(rst\) running <= 1'b0;", "if (rst) running <= running;",
+     FEED + "a reset ends a run, and so does a stop, whatever was before"),
+    ("a refusal does not end a run", r"else if \(stop\) running <= 1'b0;", "else if (stop) running <= cycle == 2'd3;",
+     FEED + "a reset ends a run, and so does a stop, whatever was before"),
+    ("planes that are wrong are in the way of the next run", r"    step <= 16'd0;(?=\n    row_tile <= 16'd0;\n    col)",
+     "    step <= (running & (weight_plane == 4'd15) & (activation_plane == 4'd15)) ? step : 16'd0;", FEED + BEGINS),
+    ("a tile that was cut is in the way of the next run", r"    place <= 2'd0;",
+     "    place <= (place == 2'd3) ? place : 2'd0;", STORE + BEGINS),
     ("control words of the last step are others", r"last_step \? 3'd4", "last_step ? 3'd3", FEED + SHOWN),
     ("a word is left out", r"address \+ \{9'd0, ahead\}", "address + 11'd2", STORE + KEPT),
     ("a drain has a place more", r"end_of_drain = place == 2'd2", "end_of_drain = place == 2'd3", STORE + KEPT),
     ("the last drain is not short", r"place >= 2'd1", "place >= 2'd2", STORE + SHOWN),
     ("a word is complete too early", r"together \| \(whose == 2'd2\)", "together | (whose == 2'd1)", STORE + SHOWN),
     ("a tile is too long", r"together \? 3'd3 : 3'd7;", "together ? 3'd3 : 3'd0;", STORE),
-    ("a stop does nothing", r"else if \(stop\) left <= 3'd0;", "else if (stop) left <= left;", STORE + KEPT),
+    ("a stop does nothing", r"else if \(stop\) left <= 3'd0;", "else if (stop) left <= left;",
+     STORE + "after a reset or a stop no sum is to come, whatever was before"),
     ("the highest bit of a size is lost", r"weight_product = \{4'd0, column_tiles\}",
      "weight_product = {4'd0, column_tiles & 16'h7fff}", CHECK + "a product is then known to be too large for the w"),
     ("a memory has a word more", r"activation_following > 18'd2048", "activation_following > 18'd2049",
@@ -146,3 +157,27 @@ def test_the_column_that_chooses_a_parameter_set_is_that_of_the_loop() -> None:
     assert count == 1
     with pytest.raises(ProofError, match=re.escape(STORE + SHOWN)):
         prove_controller(array, "drain_controller", read_source(verilog.encode()))
+
+
+@pytest.mark.parametrize("spec", [ARRAYS[0], ARRAYS[-1]], ids=lambda spec: spec.name)
+def test_no_product_of_settings_overflows_the_words_of_the_proof(
+    spec: ArraySpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The most of all settings at once, by Python's numbers."""
+    widths = {port.name: port.width for port in spec.settings}
+    most = {name: (1 << width) - 1 for name, width in widths.items()}
+    results = most["result_base"] + most["row_tiles"] * most["column_tiles"] * spec.drain_rows
+    weights = most["weight_base"] + most["column_tiles"] * most["weight_planes"] * most["steps"]
+    needed = max(results, weights).bit_length()
+    assert needed <= settings._WIDE
+    modules = read_modules(to_verilog([spec]), spec.name)
+    (name,) = (name for name in modules if name.endswith("_settings_check"))
+    monkeypatch.setattr(settings, "_WIDE", needed - 1)
+    terms = Terms()
+    with pytest.raises(AssertionError, match=f"^{needed - 1} bits are too few for {max(results, weights)}$"):
+        settings.prove_settings(spec, terms, transition_of(name, modules[name], terms))
+
+
+def test_products_of_the_largest_array_fit() -> None:
+    assert ((1 << 16) - 1) ** 2 * 256 >= 1 << 39  # rows of a drain of 256 rows
+    assert 1 << settings._WIDE > ((1 << 16) - 1) + ((1 << 16) - 1) ** 2 * 256

@@ -1,11 +1,14 @@
 """Datapaths are proved for all operands, and no datapath is that computes anything else."""
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import combinations
 from random import Random
 
 import pytest
 
+from rtl.logic import DatapathBuilder, Port, Word
 from rtl.mac import (
     DESIGNS,
     BitBladeSpec,
@@ -19,7 +22,7 @@ from rtl.mac import (
     XnorSpec,
 )
 from rtl.mac.scalable import ScalableSpec
-from rtl.spec import MacSpec
+from rtl.spec import MacSpec, Precision
 from sim.mac.cases import pair_cycles, variants, with_size
 from sim.proofs import ProofError, prove_datapath
 from tests.rtl.own.powers import PowersSpec
@@ -136,3 +139,33 @@ def test_a_design_with_words_that_are_no_codes_is_proved_for_its_codes() -> None
         else:
             assert not differs(spec, mutant)
     assert refused > len(datapath.circuit.gates) / 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShortStepSpec(PaddedSpec):
+    """Says of a step of wide operands that it is not full."""
+
+    @cached_property
+    def operand_ports(self) -> tuple[Port, ...]:
+        return (*super().operand_ports, Port("short", 1, True, "1: a step that is not full"))
+
+    def _pack_step(
+        self, weights: Sequence[int], activations: Sequence[int], precision: Precision
+    ) -> list[dict[str, int]]:
+        short = precision.weight_bits == self.widest and len(weights) < self.units
+        return [{**step, "short": int(short)} for step in super()._pack_step(weights, activations, precision)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class WrongShortStepSpec(ShortStepSpec):
+    """Then shows the sum shifted, as that of narrow operands."""
+
+    def present(self, builder: DatapathBuilder, result: Word) -> Word:
+        return builder.circuit.shift_right(super().present(builder, result), builder.bit("short"), 4)
+
+
+def test_steps_that_are_not_full_show_the_sum_as_full_ones_do() -> None:
+    assert prove_datapath(ShortStepSpec(units=2, widths=(4, 2), gating=True)).precisions == 4
+    said = r" at w4a4s: in a step with 0 of 2 products, the port shows sums shifted by 4, not 0$"
+    with pytest.raises(ProofError, match=said):
+        prove_datapath(WrongShortStepSpec(units=2, widths=(4, 2), gating=True))

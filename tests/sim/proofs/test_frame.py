@@ -10,7 +10,9 @@ from sim.proofs import frame as module
 
 @pytest.mark.parametrize("stages", [0, 1, 2])
 def test_the_frame_is_proved(stages: int) -> None:
-    assert len(prove_frame(stages).steps) == 3
+    for partial in (False, True):
+        found = prove_frame(stages, partial=partial)
+        assert (found.stages, found.partial, len(found.steps)) == (stages, partial, 3)
 
 
 def changed_frame(change: Any) -> type[module._Frame]:
@@ -71,3 +73,39 @@ def test_operands_before_a_sum_is_begun_are_not_shown_to_work(monkeypatch: pytes
     monkeypatch.setattr(module._Frame, "allowed", lambda self, now, inputs: self._terms.mk_true())
     with pytest.raises(ProofError, match="the invariant is kept"):
         prove_frame(1)
+
+
+def last_lost(frame: Any, now: module.State, inputs: module.State) -> dict[str, Any]:
+    return {"last": changed_last(frame, now, inputs, inputs["in_valid"])}
+
+
+def last_without_operands(frame: Any, now: module.State, inputs: module.State) -> dict[str, Any]:
+    return {"last": changed_last(frame, now, inputs, inputs["last"])}
+
+
+def last_after_a_reset(frame: Any, now: module.State, inputs: module.State) -> dict[str, Any]:
+    entering = frame._and(inputs["in_valid"], inputs["last"])
+    return {"last": [frame._if(inputs["rst"], frame._false, entering), *now["last"][:-1]]}
+
+
+def last_late(frame: Any, now: module.State, inputs: module.State) -> dict[str, Any]:
+    """A register more, as where out_valid came from a chain of another length."""
+    entering = frame._and(inputs["in_valid"], inputs["last"])
+    last = changed_last(frame, now, inputs, entering)
+    return {"last": [*last[:-1], now["last"][-1]]}
+
+
+def changed_last(frame: Any, now: module.State, inputs: module.State, first: Any) -> list[Any]:
+    return [frame._if(inputs["rst"], frame._false, each) for each in [first, *now["last"][:-1]]]
+
+
+@pytest.mark.parametrize("stages", [0, 2])
+@pytest.mark.parametrize(
+    "change", [last_lost, last_without_operands, last_after_a_reset, last_late, valid_always, clear_lost, sum_always]
+)
+def test_faults_of_a_unit_of_partial_sums_are_refused(
+    change: Any, stages: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_Frame", changed_frame(change))
+    with pytest.raises(ProofError, match=rf"^the frame with {stages} pipeline stages: this does not hold: "):
+        prove_frame(stages, partial=True)

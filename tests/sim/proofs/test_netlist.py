@@ -101,6 +101,15 @@ def test_a_fault_is_named() -> None:
     )
 
 
+@pytest.mark.parametrize("gates", ["valid_q0 & 1'b1", "~~valid_q0", "valid_q0 | valid_q0"])
+def test_yosys_takes_no_gate_away_that_something_reads(gates: str) -> None:
+    """What it makes simpler it would have to be trusted with."""
+    changed, count = re.subn(r"valid_q1 <= valid_q0;", f"valid_q1 <= {gates};", to_verilog([SMALL]))
+    assert count == 1
+    said = rf"{SMALL.name}: register valid_q1\[0\] \(line \d+\) takes another value than the graph gives it"
+    assert re.fullmatch(said, refused(changed))
+
+
 def test_a_full_adder_of_any_depth_is_compared() -> None:
     """A hundred doublings have 2^100 paths, and are 100 gates."""
     steps = "".join(f"  wire x{place + 1} = x{place} | x{place};\n" for place in range(100))
