@@ -20,7 +20,7 @@ from siliquant.commandline import called, console, print_table, read_jobs, run, 
 from siliquant.files import Shelf, package_version, write_atomically
 from siliquant.inputs import InputError, printable, read_bytes
 from siliquant.processes import side_by_side
-from sim.controllers import CONTROLLERS, ArrayProof, prove_array, standard_arrays
+from sim.controllers import ARRAY_STEPS, ArrayProof, prove_array, standard_arrays
 from sim.proofs import (
     MacProof,
     ProofError,
@@ -115,8 +115,8 @@ def _print(found: Sequence[Proof], kept: int, file: Path | None) -> None:
         print_table(out, "controllers proved for all settings", ARRAY_HEADERS, _array_lines(arrays))
         if file is not None:
             out.print(f"all but its controllers is the generated netlist: {file}")
-        for name, claim in CONTROLLERS.items():
-            out.print(f"{name}: {'; '.join(claim.steps)}")
+        for name, steps in ARRAY_STEPS.items():
+            out.print(f"{name}: {'; '.join(steps)}")
     said = f"{found[0].name}, Verilog {found[0].verilog_sha256[:12]}" if len(found) == 1 else f"{len(found)} specs"
     before = f" ({kept} of them before; --fresh proves again)" if kept else ""
     out.print(f"proved: {said}{before}. What that says and assumes: docs/verification.md")

@@ -67,7 +67,7 @@ def named(design: str, parameters: Mapping[str, Any]) -> str:
 
 
 def own_of(spec: Spec) -> tuple[str, ...]:
-    """The code that decides what a spec is and is not of rtl, as :func:`rtl.spec.own_code`."""
+    """The code that decides what a spec is and is not of rtl, as :func:`rtl.manifests.own_code`."""
     return own_code(spec, spec.mac) if isinstance(spec, CoreSpec) else own_code(spec)
 
 

@@ -20,13 +20,14 @@ from sim.simulators import (
 )
 
 from .feed import FEED_STEPS, prove_feed
+from .pair import PAIR_STEPS, prove_pair
 from .settings import SETTINGS_STEPS, prove_settings
 from .store import STORE_STEPS, prove_store
 from .structure import prove_same
 from .terms import Terms
 from .transition import Transition, read_modules, transition_of
 
-__all__ = ["CONTROLLERS", "ArrayProof", "Claim", "controller_fault", "prove_array", "prove_controller"]
+__all__ = ["ARRAY_STEPS", "CONTROLLERS", "ArrayProof", "Claim", "controller_fault", "prove_array", "prove_controller"]
 
 
 @dataclass(frozen=True)
@@ -58,12 +59,19 @@ CONTROLLERS: Mapping[str, Claim] = {
 }
 """What is proved of each module that has the control of an array, by the end of its name."""
 
+ARRAY_STEPS: Mapping[str, tuple[str, ...]] = {
+    **{name: claim.steps for name, claim in CONTROLLERS.items()},
+    "both controllers": PAIR_STEPS,
+}
+"""What is shown of an array, in words: of each of these modules, and of the models of the first two together."""
+
 
 def prove_array(spec: ArraySpec, source: Source | None = None) -> ArrayProof:
     """Proves that in the Verilog of an array the controller of operands walks its loop, the controller of results
     stores every sum once, and the check of settings refuses what is wrong and nothing else: for all settings, at full
-    width, and for ever. Of a file in its place it proves, too, that all but these three controllers, from the module of
-    the array down, is the netlist that is generated for the spec.
+    width, and for ever; and of the first two together that a run goes on as long as operands or sums are on their way.
+    Of a file in its place it proves, too, that all but these three controllers, from the module of the array down, is
+    the netlist that is generated for the spec.
 
     Raises ProofError with the step that does not hold, InputError where the file does not have the module with its
     ports, ToolError where Yosys cannot read the Verilog.
@@ -78,7 +86,8 @@ def prove_array(spec: ArraySpec, source: Source | None = None) -> ArrayProof:
         # Gates that nothing reads are in no netlist; instances are those of the generated array, and so are their pins.
         check_loops(source.text, spec.name, flat=False)
     registers = sum(_proved(spec, controller, found, places) for controller in CONTROLLERS)
-    claims = sum(len(each.steps) for each in CONTROLLERS.values())
+    prove_pair(spec, Terms())
+    claims = sum(map(len, ARRAY_STEPS.values()))
     digest = hashlib.sha256(own.encode()).hexdigest() if source is None else source.sha256
     seconds = round(time.perf_counter() - start, 3)
     return ArrayProof(spec.name, spec.architecture.value, claims, registers, digest, seconds)

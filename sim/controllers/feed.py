@@ -26,10 +26,18 @@ from sim.proofs import ProofError
 from .terms import Fact, Terms, Word, all_of, any_of
 from .transition import Transition
 
-__all__ = ["FEED_STEPS", "prove_feed"]
+__all__ = ["COUNTERS", "FEED_STEPS", "SUMS", "State", "prove_feed"]
 
 State = Mapping[str, Word]
 _SIZES = {"steps": "S", "row_tiles": "R", "column_tiles": "C", "weight_planes": "W", "activation_planes": "A"}
+COUNTERS = {
+    **dict.fromkeys(("c", "r", "s", "S", "R", "C"), 16),
+    **dict.fromkeys(("w", "a", "W", "A"), 4),
+    **dict.fromkeys(("on", "together"), 1),
+}
+"""Bits of the model's counters and sizes."""
+SUMS = ("weights", "activations", "control", "of_columns", "of_rows")
+"""Those of its words that are as wide as addresses."""
 FEED_STEPS = (
     "a reset ends a run, and so does a stop, whatever was before",
     "a launch begins the loop, whatever was before",
@@ -71,6 +79,10 @@ class _Model:
     def last_cycle(self) -> Fact:
         return all_of(self.is_last("s", "S"), self.is_last("w", "W"), self.is_last("a", "A"))
 
+    def issues(self, inputs: State) -> Fact:
+        """Whether operands enter in this cycle."""
+        return all_of(self.on, ~inputs["hold"].holds, ~all_of(self.last_cycle, self.waits))
+
 
 def prove_feed(spec: ArraySpec, terms: Terms, found: Transition) -> None:
     """Proves the operand controller of an array. Raises ProofError with the step that does not hold."""
@@ -102,11 +114,8 @@ def _widths(found: Transition) -> dict[str, int]:
         "activations": outputs["read_activations"].width,
         "control": outputs["read_control"].width,
     }
-    counters = {"c": 16, "r": 16, "s": 16, "w": 4, "a": 4, "on": 1, "together": 1}
-    sizes = {"S": 16, "R": 16, "C": 16, "W": 4, "A": 4}
     since = found.registers["since"].width
-    of_columns, of_rows = outputs["read_weights"].width, outputs["read_activations"].width
-    return {**counters, **sizes, **sums, "since": since, "of_columns": of_columns, "of_rows": of_rows}
+    return {**COUNTERS, **sums, "since": since, "of_columns": sums["weights"], "of_rows": sums["activations"]}
 
 
 def _any_state(spec: ArraySpec, terms: Terms, found: Transition) -> State:
@@ -117,7 +126,7 @@ def _after(model: _Model, inputs: State, terms: Terms) -> State:
     """The model a cycle later. Settings of a run that begins may be anything."""
     now = model.state
     launch, stop, rst = (inputs[name].holds for name in ("launch", "stop", "rst"))
-    issue = all_of(model.on, ~inputs["hold"].holds, ~all_of(model.last_cycle, model.waits))
+    issue = model.issues(inputs)
     zero = {name: terms.number(0, word.width) for name, word in now.items()}
     one = {name: terms.number(1, word.width) for name, word in now.items()}
 
@@ -204,7 +213,7 @@ def _invariant(model: _Model, registers: State) -> Fact:
 def _shows(model: _Model, inputs: State, outputs: State, terms: Terms) -> Fact:
     """The outputs of a cycle are those of the loop."""
     word = model.word
-    issue = all_of(model.on, ~inputs["hold"].holds, ~all_of(model.last_cycle, model.waits))
+    issue = model.issues(inputs)
     first = all_of(word("s").same(0), word("w").same(0), word("a").same(0))
     weights, activations, control = (
         outputs[name].width for name in ("read_weights", "read_activations", "read_control")

@@ -12,7 +12,8 @@ is written, and all P are when the tile ends. The run is finished with the last 
 A launch begins the loop whatever the registers hold, where no sums are to come; a stop or a reset sees to that. Of the
 settings nothing is assumed but that they stay as they are while sums come.
 
-Assumed is what the controller of operands keeps: no tile begins before the sums of the one before have come.
+Assumed is what the controller of operands keeps: no tile begins before the sums of the one before have come. That it
+does is shown in :mod:`sim.controllers.pair`.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from sim.proofs import ProofError
 from .terms import Fact, Terms, Word, all_of, any_of
 from .transition import Transition
 
-__all__ = ["STORE_STEPS", "prove_store"]
+__all__ = ["COUNTERS", "STORE_STEPS", "prove_store"]
 
 State = Mapping[str, Word]
 STORE_STEPS = (
@@ -38,6 +39,12 @@ STORE_STEPS = (
 )
 _WIDE = 20
 """Bits of counters within a tile: more than they ever reach."""
+COUNTERS = {
+    **dict.fromkeys(("c", "r", "R", "C"), 16),
+    **dict.fromkeys(("p", "d", "done"), _WIDE),
+    **dict.fromkeys(("going", "together", "ever"), 1),
+}
+"""Bits of the model's counters and sizes."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +91,30 @@ class _Model:
         alone = all_of(self.last_drain, self.word("p").same(self.rest - 1))
         return any_of(all_of(self.together, self.end), all_of(~self.together, alone))
 
+    @property
+    def behind(self) -> Word:
+        """Sums of this tile that have come, where drains come one by one."""
+        return self.word("d") * self.places + self.word("p")
+
+    @property
+    def to_come(self) -> Word:
+        """Sums of this tile that have not come."""
+        places, rows = self.terms.number(self.places, _WIDE), self.terms.number(self.spec.rows, _WIDE)
+        return self.together.choose(places - self.word("p"), rows - self.behind)
+
+    @property
+    def started(self) -> Fact:
+        """Whether sums of this tile have come."""
+        return any_of(~self.word("p").same(0), ~self.word("d").same(0))
+
+    @property
+    def in_tile(self) -> Fact:
+        """The place is one that a tile has."""
+        places, rest = self.terms.number(self.places, _WIDE), self.terms.number(self.rest, _WIDE)
+        within = self.together.choose(places, self.last_drain.choose(rest, places))
+        one = self.together.implies(self.word("d").same(0))
+        return all_of(self.word("p") < within, self.word("d") < self.spec.drains, one)
+
     def is_last(self, counter: str, size: str) -> Fact:
         return (self.word(counter).extended(17) + 1).same(self.word(size).extended(17))
 
@@ -92,8 +123,7 @@ def prove_store(spec: ArraySpec, terms: Terms, found: Transition) -> None:
     """Proves the drain controller of an array. Raises ProofError with the step that does not hold."""
     inputs = found.inputs
     width = found.registers["word"].width
-    widths = {"c": 16, "r": 16, "R": 16, "C": 16, "p": _WIDE, "d": _WIDE, "done": _WIDE, "going": 1, "together": 1,
-              "ever": 1, "results": width, "before": width}  # fmt: skip
+    widths = {**COUNTERS, "results": width, "before": width}
     state = {name: terms.free(f"model.{name}", bits) for name, bits in widths.items()}
     model = _Model(terms, spec, state, inputs["tile"].holds)
     after = _Model(terms, spec, _after(model, inputs), terms.truth(value=False))
@@ -175,11 +205,6 @@ def _invariant(model: _Model, registers: State) -> Fact:
     # Of one row, one drain, or one place a drain there is nothing to count.
     left, place, drain = (registers.get(name, terms.number(0, 1)) for name in ("left", "place", "whose"))
     column = registers["column_tile" if "column_tile" in registers else "column"]
-    rows = model.spec.rows
-    behind = word("d") * model.places + word("p")  # sums of this tile that have come, where drains come one by one
-    to_come = model.together.choose(terms.number(model.places, _WIDE) - word("p"), terms.number(rows, _WIDE) - behind)
-    of_last = model.last_drain.choose(terms.number(model.rest, _WIDE), terms.number(model.places, _WIDE))
-    within = model.together.choose(terms.number(model.places, _WIDE), of_last)
     last_done = model.last_drain.choose(word("p"), terms.number(0, _WIDE))
     equal = [
         registers["word"].same(word("results") + word("before") + word("p").extended(registers["word"].width)),
@@ -187,15 +212,12 @@ def _invariant(model: _Model, registers: State) -> Fact:
         drain.extended(_WIDE).same(word("d")),
         registers["row_tile"].same(word("r")),
         column.same(word("c")),
-        word("p") < within,
-        word("d") < model.spec.drains,
-        model.together.implies(word("d").same(0)),
+        model.in_tile,
         word("done").same(model.together.choose(word("p"), last_done)),
     ]
-    started = any_of(~word("p").same(0), ~word("d").same(0))
     return all_of(
         word("ever").holds.implies(all_of(*equal)),
-        going.implies(all_of(word("ever").holds, started, left.extended(_WIDE).same(to_come))),
+        going.implies(all_of(word("ever").holds, model.started, left.extended(_WIDE).same(model.to_come))),
         (~going).implies(left.same(0)),
     )
 

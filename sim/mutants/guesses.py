@@ -67,9 +67,9 @@ class Guesses:
         return f"!({self._right(self._phases[-1])}&& !{self._right(_STOP)}) || ({bounds})"
 
     def goes_on(self) -> str:
-        """A run goes on as long as operands or sums are on their way. That follows from what :mod:`sim.controllers`
-        proves, since a run ends with the last tile that is fed; a solver looks for the contrary in the first cycles.
-        Raises ValueError where the module has no register that says whether one does.
+        """A run goes on as long as operands or sums are on their way. :mod:`sim.controllers.pair` proves it of the
+        models of both controllers; of the array itself a solver looks for the contrary in the first cycles. Raises
+        ValueError where the module has no register that says whether one does.
         """
         if _RUNNING not in self._registers:
             raise ValueError(f"an array must have the register {_RUNNING}")

@@ -174,7 +174,7 @@ def test_the_controllers_of_an_array_are_proved_or_refused(tmp_path: Path, capsy
     assert f"operand_controller: {steps}; the registers stay those of the model" in said
     record = json.loads((tmp_path / "array.json").read_text())
     (proved,) = record["proved"]
-    assert (proved["design"], proved["claims"]) == ("broadcast", 15)
+    assert (proved["design"], proved["claims"]) == ("broadcast", 19)
     assert re.search(r"^proved: broadcast_2x1_\w+, Verilog [0-9a-f]{12}\.", said, re.MULTILINE)
     main(["--design", *SMALL[1:], "--array", "2x1", "--drains", "1", "--out", str(tmp_path)])
     (path,) = tmp_path.glob("*.v")

@@ -65,7 +65,7 @@ def test_names_of_modules_and_wires_and_the_order_of_a_file_are_free() -> None:
     first, *rest = verilog.split("`ifndef ")
     verilog = "`ifndef " + "`ifndef ".join(rest) + "\n" + first
     assert verilog.index(f"module {TOP} ") > verilog.index("module mine_grid")
-    assert prove_array(ARRAY, read_source(verilog.encode())).claims == 15
+    assert prove_array(ARRAY, read_source(verilog.encode())).claims == 19
 
 
 def test_a_file_of_another_array_is_refused() -> None:
