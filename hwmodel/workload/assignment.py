@@ -150,8 +150,8 @@ def assign(
     widths: those that the hardware runs, 1 to 8. sensitivity: default the paper's order. count_ends: whether the mean
     counts the first and last layers. The result is exact (a knapsack over whole MACs by dynamic programming) and the
     same at every call. Where the MACs of N GEMMs have too small a common divisor for that, which those of no packaged
-    network have, they are rounded: the mean is then off by less than N * (N + 32) / 2**28 of its distance from the
-    narrowest width.
+    network have before it is cut into heads, they are rounded: the mean is then off by less than
+    N * (N + 32) / 2**28 of its distance from the narrowest width.
 
     mean_bits may be a Pair of means, and activation_widths the widths of activations (default: those of weights). Where
     either differs, weights, activations that meet them, and products of two activations, whose operands share a width,

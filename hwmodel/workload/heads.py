@@ -78,8 +78,9 @@ def assign_by_head(
     count_ends: bool = False,
 ) -> Assignment:
     """Widths as :func:`hwmodel.workload.assign` finds them, of each head of query, key, value, scores and context
-    apart, and of all other GEMMs: exact over all of these at once. The workload of what is returned has the heads of a
-    GEMM as GEMMs of their own where their widths differ.
+    apart, and of all other GEMMs, over all of these at once: exact, or with the rounding said there where a network has
+    many heads, as DeiT-B has. The workload of what is returned has the heads of a GEMM as GEMMs of their own where
+    their widths differ.
 
     sensitivity: with rows of heads. Raises ValueError as `assign` and `by_head`, for a table without those rows, and
     for widths of 1 bit, which networks have for whole GEMMs only.
