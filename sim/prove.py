@@ -18,7 +18,7 @@ from rtl.requant import LoadableSpec
 from rtl.spec import MacSpec
 from siliquant.commandline import called, console, print_table, read_jobs, run, working
 from siliquant.files import Shelf, package_version, write_atomically
-from siliquant.inputs import InputError, printable, read_bytes
+from siliquant.inputs import InputError, ToolError, printable, read_bytes
 from siliquant.processes import side_by_side
 from sim.controllers import ARRAY_STEPS, ArrayProof, prove_array, standard_arrays
 from sim.proofs import (
@@ -30,7 +30,7 @@ from sim.proofs import (
     standard_macs,
     standard_units,
 )
-from sim.simulators import Source, ToolError, read_source
+from sim.simulators import Source, read_source
 
 from .parsers import prove as parser
 from .rounding import prove_rounding
@@ -59,6 +59,7 @@ def main(arguments: Sequence[str] | None = None, specs: Sequence[Spec] | None = 
     options = made.parse_args(arguments)
     made.only_with("--design", options.design is not None, "--verilog", "--array")
     made.only_with("--array", options.array is not None, "--architecture", "--drains")
+    made.only_with("what is generated (no --verilog)", options.verilog is None, "--fresh", "--jobs")
     jobs = read_jobs(options.jobs)
     if options.design is not None:
         specs = (_given(options),)

@@ -33,18 +33,25 @@ _TCL_PLAIN = re.compile(r"[A-Za-z0-9_./:+=,@%^-]+", re.ASCII)
 VERILOG_WORDS = frozenset(
     """
     always and assign automatic begin buf bufif0 bufif1 case casex casez cell cmos config deassign default defparam
-    design disable edge else end endcase endconfig endfunction endgenerate endmodule endprimitive endspecify
-    endtable endtask event for force forever fork function generate genvar highz0 highz1 if ifnone incdir include
-    initial inout input instance integer join large liblist library localparam macromodule medium module nand
-    negedge nmos nor noshowcancelled not notif0 notif1 or output parameter pmos posedge primitive pull0 pull1
-    pulldown pullup pulsestyle_ondetect pulsestyle_onevent rcmos real realtime reg release repeat rnmos rpmos rtran
-    rtranif0 rtranif1 scalared showcancelled signed small specify specparam strong0 strong1 supply0 supply1 table
-    task time tran tranif0 tranif1 tri tri0 tri1 triand trior trireg unsigned use uwire vectored wait wand weak0
-    weak1 while wire wor xnor xor bit byte logic int longint shortint interface package program class typedef enum
-    struct union string var void return break continue do final import export modport priority unique static this
-    super virtual
-    """.split()  # noqa: SIM905 (a list would take 150 lines)
+    design disable edge else end endcase endconfig endfunction endgenerate endmodule endprimitive endspecify endtable
+    endtask event for force forever fork function generate genvar highz0 highz1 if ifnone incdir include initial inout
+    input instance integer join large liblist library localparam macromodule medium module nand negedge nmos nor
+    noshowcancelled not notif0 notif1 or output parameter pmos posedge primitive pull0 pull1 pulldown pullup
+    pulsestyle_ondetect pulsestyle_onevent rcmos real realtime reg release repeat rnmos rpmos rtran rtranif0 rtranif1
+    scalared showcancelled signed small specify specparam strong0 strong1 supply0 supply1 table task time tran tranif0
+    tranif1 tri tri0 tri1 triand trior trireg unsigned use uwire vectored wait wand weak0 weak1 while wire wor xnor xor
+    bit byte logic int longint shortint interface package program class typedef enum struct union string var void return
+    break continue do final import export modport priority unique static this super virtual accept_on alias always_comb
+    always_ff always_latch assert assume before bind bins binsof chandle checker clocking const constraint context cover
+    covergroup coverpoint cross dist endchecker endclass endclocking endgroup endinterface endpackage endprogram
+    endproperty endsequence eventually expect extends extern first_match foreach forkjoin global iff ignore_bins
+    illegal_bins implements implies inside interconnect intersect join_any join_none let local matches nettype new
+    nexttime null packed property protected pure rand randc randcase randsequence ref reject_on restrict s_always
+    s_eventually s_nexttime s_until s_until_with sequence shortreal soft solve strong sync_accept_on sync_reject_on
+    tagged throughout timeprecision timeunit type unique0 until until_with untyped wait_order weak wildcard with within
+    """.split()  # noqa: SIM905 (a list would take 250 lines)
 )
+"""Keywords of Verilog-2005 and SystemVerilog-2017 (annex B of IEEE 1364 and of IEEE 1800)."""
 
 
 def identifier(text: str, what: str) -> str:

@@ -231,6 +231,10 @@ class _UnitWriter(_Writer):
         self._check_group(group)
         if group not in self._sets:
             raise InputError(f"set {group} must be loaded before it is chosen")
+        self._spec.check_accumulators([accumulator])
+        for name, bit in (("first", first), ("last", last)):
+            if bit not in (0, 1):
+                raise InputError(f"{name} must be 0 or 1, not {bit}")
         word = accumulator % (1 << self._spec.accumulator_width)
         spec, numbers = self._spec, self._sets[group]
         if isinstance(spec, PartialSumSpec):

@@ -10,10 +10,14 @@ from siliquant.inputs import VERILOG_WORDS, InputError
 from .modules import SourceModule, Target, Token
 from .tokens import refused
 
-__all__ = ["MOST_LEVELS", "Expressions"]
+__all__ = ["MOST_BRANCHES", "MOST_LEVELS", "Expressions"]
 
 MOST_LEVELS = 64
 """Levels of nesting, of statements and of brackets."""
+MOST_BRANCHES = 400
+"""Operations on a way through an expression, and else if before it: Yosys goes down each in a call of its own, and
+crashes at some thousand.
+"""
 _MOST_BITS = 1 << 23
 """Bits of all words, numbers and concatenations of a file together: Yosys takes some 80 bytes for each."""
 _FIRST = frozenset("!-&|^")
@@ -22,11 +26,12 @@ _OPERATORS = frozenset(("+", "-", "*", "&", "|", "^", "<<", ">>", "==", "!=", "<
 
 class Term(NamedTuple):
     """What was read of an expression. width: its bits at most; None: a parameter decides. targets: what it drives as
-    the pin of an output; None where it can drive nothing.
+    the pin of an output; None where it can drive nothing. depth: of the operations and brackets in it.
     """
 
     width: int | None
     targets: list[Target] | None = None
+    depth: int = 0
 
 
 def _other_name(line: int) -> InputError:
@@ -34,11 +39,14 @@ def _other_name(line: int) -> InputError:
 
 
 class Expressions:
-    """Takes tokens one by one, and looks at the next."""
+    """Takes tokens one by one, and looks at the next. selections: how many words of the module, or bits of them, were
+    read.
+    """
 
     def __init__(self, tokens: Iterable[Token]) -> None:
         self._tokens = iter(tokens)
-        self._line, self._levels, self._bits = 1, 0, 0
+        self.selections = 0
+        self._line, self._levels, self._branches, self._bits = 1, 0, 0, 0
         self._token = next(self._tokens, None)
 
     @property
@@ -108,10 +116,11 @@ class Expressions:
                 found += self._target(module, level + 1)
             self._expect("}")
             return found
-        return [self._selected(module)[1]]
+        return self._selected(module).targets or []
 
-    def _selected(self, module: SourceModule) -> tuple[int | None, Target]:
-        """A word or some of its bits: how many, and what it is to be assigned to."""
+    def _selected(self, module: SourceModule) -> Term:
+        """A word or some of its bits."""
+        self.selections += 1
         token = self._name()
         name, place = token.text, f"line {token.line}"
         if self._is("."):
@@ -124,11 +133,13 @@ class Expressions:
         width = found if isinstance(found, int) else None
         if name in module.memories:
             self._expect("[")
-            self._expression(module)
+            depth = self._expression(module).depth + 1
             self._expect("]")
-            return width, (name, None, token.line)
+            return self._deep(Term(width, [(name, None, token.line)], depth))
         if not self._took("["):
-            return width, (name, None, token.line)
+            return Term(width, [(name, None, token.line)])
+        if name in module.scalars:
+            raise InputError(f"{name} must have no select: it is declared without a range, as one bit", place=place)
         high = low = self._plain_number()
         if self._took(":"):
             low = self._plain_number()
@@ -138,36 +149,60 @@ class Expressions:
         if not low <= high < width:
             said = f"{high}:{low}" if high != low else str(low)
             raise InputError(f"bits of {name} must be selected from {width - 1} down to 0, not {said}", place=place)
-        return high - low + 1, (name, (low, high), token.line)
+        return Term(high - low + 1, [(name, (low, high), token.line)])
 
     def _expression(self, module: SourceModule) -> Term:
         self._levels += 1
         if self._levels > MOST_LEVELS:
             raise InputError("brackets are nested too deep", place=f"line {self._next().line}")
-        terms = []
-        plain = True
+        terms: list[Term] = []
+        choices = depth = 0
         while True:
-            if self._is(*_FIRST):
-                self._take()
-                plain = False
-            terms.append(self._operand(module))
+            terms.append(self._first(module))
+            below = terms[-1].depth
             while self._is(*_OPERATORS):
                 self._take()
                 terms.append(self._operand(module))
+                below = max(below, terms[-1].depth) + 1
+            depth = max(depth, choices + below)
             if not self._took("?"):
                 break
             terms[-1] = self._expression(module)
+            choices += 1
+            depth = max(depth, choices + below, choices + terms[-1].depth)
             self._expect(":")
         self._levels -= 1
-        if len(terms) == 1 and plain:
+        if len(terms) == 1:
             return terms[0]
         widths = [term.width for term in terms if term.width is not None]
-        return Term(max(widths) if len(widths) == len(terms) else None)
+        return self._deep(Term(max(widths) if len(widths) == len(terms) else None, depth=depth))
+
+    def _deep(self, term: Term) -> Term:
+        """The term. Raises InputError where it is too deep."""
+        if term.depth + self._branches > MOST_BRANCHES:
+            raise InputError(
+                f"at most {MOST_BRANCHES} operations, and else if before them, must depend on each other",
+                place=f"line {self._line}",
+            )
+        return term
+
+    def _first(self, module: SourceModule) -> Term:
+        """The first operand, which may have another sign than ``~``."""
+        if not self._is(*_FIRST):
+            return self._operand(module)
+        self._take()
+        return self._signed(module)
 
     def _operand(self, module: SourceModule) -> Term:
-        plain = not self._is("~")
-        while self._took("~"):
-            pass
+        return self._signed(module) if self._took("~") else self._primary(module)
+
+    def _signed(self, module: SourceModule) -> Term:
+        """What is behind a sign, with the sign."""
+        term = self._primary(module)
+        return self._deep(Term(term.width, depth=term.depth + 1))
+
+    def _primary(self, module: SourceModule) -> Term:
+        """What has no sign: no operand has two, which not every tool takes."""
         token = self._next()
         if token.kind == "number":
             self._take()
@@ -181,14 +216,12 @@ class Expressions:
         if self._took("("):
             if self._is("*"):
                 raise InputError("it must have no attributes, which tools obey differently", place=f"line {token.line}")
-            width = self._expression(module).width
+            term = self._expression(module)
             self._expect(")")
-            return Term(width)
+            return Term(term.width, depth=term.depth)
         if self._took("{"):
-            term = self._concatenation(module, token.line)
-            return term if plain else Term(term.width)
-        width, target = self._selected(module)
-        return Term(width, [target] if plain else None)
+            return self._concatenation(module, token.line)
+        return self._selected(module)
 
     def _concatenation(self, module: SourceModule, line: int) -> Term:
         """What is behind a brace, with the brace that ends it."""
@@ -207,9 +240,10 @@ class Expressions:
             raise InputError("words whose width is a parameter must not be joined", place=f"line {line}")
         width = sum(widths) * (times or 1)
         self.count_bits(width, line)
+        depth = max(term.depth for term in terms) + 1
         if times is not None:
             self._expect("}")
-            return Term(width)
+            return self._deep(Term(width, depth=depth))
         targets = [term.targets for term in terms if term.targets is not None]
         whole = [target for each in targets for target in each] if len(targets) == len(terms) else None
-        return Term(width, whole)
+        return self._deep(Term(width, whole, depth))

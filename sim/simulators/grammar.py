@@ -6,17 +6,19 @@
                assign TARGET = EXPRESSION;  always @(posedge clk) STATEMENT
                MODULE [#(.NAME(NUMBER), ...)] NAME (.PIN(EXPRESSION), ...);
     STATEMENT  begin STATEMENT ... end | if (EXPRESSION) STATEMENT [else STATEMENT] | TARGET <= EXPRESSION; | ;
-               case (EXPRESSION) EXPRESSION: STATEMENT ... [default: STATEMENT] endcase
+               case (EXPRESSION) NUMBER: STATEMENT ... [default: STATEMENT] endcase, of one line at least, and a word
     RANGE      [BOUND:0]
     BOUND      NUMBER | PARAMETER-1
     TARGET     WORD | {TARGET, ...}
-    EXPRESSION [! | - | & | "|" | ^] OPERAND [OPERATOR OPERAND] ... [? EXPRESSION : EXPRESSION]
-    OPERAND    [~] ... (WORD | NUMBER | (EXPRESSION) | {EXPRESSION, ...} | {NUMBER{EXPRESSION, ...}})
+    EXPRESSION [! | - | & | "|" | ^] PRIMARY [OPERATOR OPERAND] ... [? EXPRESSION : EXPRESSION], or begun by an OPERAND
+    OPERAND    [~] PRIMARY
+    PRIMARY    WORD | NUMBER | (EXPRESSION) | {EXPRESSION, ...} | {NUMBER{EXPRESSION, ...}}
     WORD       NAME | NAME[NUMBER] | NAME[NUMBER:NUMBER] | NAME[EXPRESSION], of a memory
 
 Numbers in ranges, selects and before braces are decimal without a width, all others have one, and neither x nor z.
 Names are declared before. Selects lie within the word, the highest bit first; a word whose width is a parameter is
-taken as a whole, and joined to none. Left to Yosys, which reads these as other tools do: precedence, how words of other
+taken as a whole, and joined to none. Behind an if or case nothing assigns to what it assigns to, but another one.
+Left to Yosys, which reads these as other tools do: precedence, how words of other
 widths are extended or cut, and addresses beyond a memory.
 """
 
@@ -26,8 +28,8 @@ from collections.abc import Iterator
 
 from siliquant.inputs import InputError
 
-from .expressions import MOST_LEVELS, Expressions
-from .modules import Driver, Instance, Pin, SourceModule, Target, Token, check_once, drive
+from .expressions import MOST_BRANCHES, MOST_LEVELS, Expressions
+from .modules import Chosen, Driver, Instance, Pin, SourceModule, Target, Token, check_once, drive
 from .tokens import refused
 
 __all__ = ["Parser", "other_reset"]
@@ -84,17 +86,22 @@ class Parser(Expressions):
                 raise refused(kind.text, kind.line)
             module.registers[token.text] = token.line
 
-    def _word(self, module: SourceModule, width: int | str) -> Token:
+    def _word(self, module: SourceModule, width: int | str | None) -> Token:
         token = self._declared(module)
+        if width is None:
+            module.scalars.add(token.text)
+            width = 1
         module.widths[token.text] = width
         if isinstance(width, int):
             self.count_bits(width, token.line)
         return token
 
-    def _range(self, module: SourceModule) -> int | str:
-        """``[7:0]`` or ``[WIDTH-1:0]``: the lowest bit of every word is 0. Returns the width, or its parameter."""
+    def _range(self, module: SourceModule) -> int | str | None:
+        """``[7:0]`` or ``[WIDTH-1:0]``: the lowest bit of every word is 0. Returns the width, or its parameter; None
+        where there is none.
+        """
         if not self._took("["):
-            return 1
+            return None
         width = self._bound(module)
         self._expect(":")
         self._zero()
@@ -175,10 +182,11 @@ class Parser(Expressions):
                 place=f"line {clock.line}",
             )
         self._expect(")")
-        targets = list(dict.fromkeys(self._statement(module, 0)))
+        targets = list(dict.fromkeys(self._statement(module, 0, Chosen())))
         drive(module, targets, register=True)
 
-    def _statement(self, module: SourceModule, level: int) -> Iterator[Target]:
+    def _statement(self, module: SourceModule, level: int, before: Chosen) -> Iterator[Target]:
+        """What a statement assigns to. before: what choices before it assign to, in the same list of statements."""
         if level > MOST_LEVELS:
             line = self._next().line
             raise InputError(f"statements must be nested at most {MOST_LEVELS} levels deep", place=f"line {line}")
@@ -186,27 +194,15 @@ class Parser(Expressions):
             return
         if self._took("begin"):
             while not self._took("end"):
-                yield from self._statement(module, level + 1)
-        elif self._is("if"):
-            while self._took("if"):
-                self._bracketed(module)
-                yield from self._statement(module, level + 1)
-                if not self._took("else"):
-                    return
-            yield from self._statement(module, level + 1)
-        elif self._took("case"):
-            self._bracketed(module)
-            while not self._is("default", "endcase"):
-                self._expression(module)
-                self._expect(":")
-                yield from self._statement(module, level + 1)
-            if self._took("default"):
-                self._took(":")
-                yield from self._statement(module, level + 1)
-            self._expect("endcase")
+                yield from self._statement(module, level + 1, before)
+        elif self._is("if", "case"):
+            found = list(self._if(module, level) if self._took("if") else self._case(module, level))
+            before.add(found)
+            yield from found
         else:
             target = self._target(module)
             check_once(target)
+            before.check(target)
             if self._is("="):
                 raise InputError(
                     f"register {target[0][0]} must take its value with <=: with =, what reads it at the same edge may "
@@ -217,6 +213,49 @@ class Parser(Expressions):
             self._expression(module)
             self._expect(";")
             yield from target
+
+    def _if(self, module: SourceModule, level: int) -> Iterator[Target]:
+        """What is behind ``if``, with all else that belongs to it."""
+        above = self._branches
+        while True:
+            self._bracketed(module)
+            yield from self._statement(module, level + 1, Chosen())
+            if not self._took("else"):
+                break
+            if not self._is("if"):
+                yield from self._statement(module, level + 1, Chosen())
+                break
+            self._branches += 1
+            if self._branches > MOST_BRANCHES:
+                line = self._next().line
+                raise InputError(f"at most {MOST_BRANCHES} else if must follow each other", place=f"line {line}")
+            self._take()
+        self._branches = above
+
+    def _case(self, module: SourceModule, level: int) -> Iterator[Target]:
+        line = self._expect("case").line
+        known = self.selections
+        self._bracketed(module)
+        if self.selections == known:
+            raise InputError(
+                "a case must be of a word, not of numbers alone: Yosys may leave out its default", place=f"line {line}"
+            )
+        if self._is("endcase"):
+            raise refused("endcase", self._next().line)
+        while not self._is("default", "endcase"):
+            token = self._next()
+            if token.kind != "number":
+                raise InputError(
+                    f"what a case is compared with must be a number, not {token.text}: Yosys may leave out its default",
+                    place=f"line {token.line}",
+                )
+            self._primary(module)
+            self._expect(":")
+            yield from self._statement(module, level + 1, Chosen())
+        if self._took("default"):
+            self._took(":")
+            yield from self._statement(module, level + 1, Chosen())
+        self._expect("endcase")
 
     def _bracketed(self, module: SourceModule) -> None:
         self._expect("(")

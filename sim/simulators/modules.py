@@ -9,7 +9,18 @@ from typing import NamedTuple, TypeAlias
 
 from siliquant.inputs import InputError
 
-__all__ = ["Driver", "Instance", "Pin", "SourceModule", "Target", "Token", "check_drivers", "check_once", "drive"]
+__all__ = [
+    "Chosen",
+    "Driver",
+    "Instance",
+    "Pin",
+    "SourceModule",
+    "Target",
+    "Token",
+    "check_drivers",
+    "check_once",
+    "drive",
+]
 
 Part: TypeAlias = tuple[int, int] | None
 """The lowest and the highest bit that is driven; None: any of the word."""
@@ -58,8 +69,9 @@ class Instance:
 class SourceModule:
     """A module of the file, filled while it is read. outputs, inputs, registers: lines by name; words: of all that it
     declares. parameters: their values by name. widths: of ports, wires and registers, a number or the parameter that it
-    is; memories: the names of registers that are memories. drivers: by name, what drives which bits, and in which
-    line. instances: by name. origins: how many assignments, blocks and pins were seen, which numbers the next one.
+    is; scalars: the names of those without a range; memories: of registers that are memories. drivers: by name, what
+    drives which bits, and in which line. instances: by name. origins: how many assignments, blocks and pins were seen,
+    which numbers the next one.
     """
 
     name: str
@@ -69,6 +81,7 @@ class SourceModule:
     parameters: dict[str, int] = field(default_factory=dict)
     words: dict[str, int] = field(default_factory=dict)
     widths: dict[str, int | str] = field(default_factory=dict)
+    scalars: set[str] = field(default_factory=set)
     memories: set[str] = field(default_factory=set)
     registers: dict[str, int] = field(default_factory=dict)
     drivers: dict[str, list[Driver]] = field(default_factory=dict)
@@ -97,6 +110,35 @@ def check_once(targets: Sequence[Target]) -> None:
             one, two = Driver(part, line, 0), Driver(earlier, line, 0)
             if other == name and _low(one) <= _high(two) and _low(two) <= _high(one):
                 raise InputError(f"no bit of {name} must be assigned to twice in a statement", place=f"line {line}")
+
+
+class Chosen:
+    """Bits that the choices of a list of statements, each an if or a case, assign to. What assigns to them behind it
+    overrides it, whatever was chosen; Yosys 0.70 lets the choice win where both stand in a branch of another one.
+    """
+
+    def __init__(self) -> None:
+        self._bits: dict[str, tuple[int, int]] = {}  # by name: a mask, and the line of the last choice
+
+    def add(self, targets: Sequence[Target]) -> None:
+        """Notes what a choice assigns to."""
+        for name, part, line in targets:
+            self._bits[name] = self._bits.get(name, (0, 0))[0] | _mask(part), line
+
+    def check(self, targets: Sequence[Target]) -> None:
+        """Raises InputError where a statement that is no choice assigns to such a bit."""
+        for name, part, line in targets:
+            bits, before = self._bits.get(name, (0, 0))
+            if bits & _mask(part):
+                raise InputError(
+                    f"{name} must not be assigned to behind the if or case that assigns to it in line {before}: which "
+                    "of the two counts depends on the tool",
+                    place=f"line {line}",
+                )
+
+
+def _mask(part: Part) -> int:
+    return -1 if part is None else (1 << part[1] + 1) - (1 << part[0])
 
 
 def check_drivers(module: SourceModule) -> None:

@@ -26,14 +26,14 @@ _PRAGMA = re.compile(  # what synthesis obeys and simulators do not
     r"(?://|/\*)\W*(?:"
     # The name of a tool, and then one of its orders: a word with an underscore, a value that is given, or one of these
     # words. So a sentence may begin with the name.
-    r"(?:synopsys|synthesis|rtl_synthesis|pragma|ambit|cadence|exemplar|xilinx|altera|quartus|vcs|psl)\b[\s:]*"
+    r"(?:(?:synopsys|synthesis|rtl_synthesis|pragma|ambit|cadence|exemplar|xilinx|altera|quartus|vcs|psl)\b[\s:]*)+"
     r"(?:\w*_\w*|\w+\s*=|(?:o(?:n|ff)|keep|preserve|noprune|attribute|template|enum|label|resource|protect(?:ed)?"
     r"|(?:rom|ram|mult)style|coverage|assert|assume|cover|default|property|sequence|endpoint|restrict|fairness)\b)"
     r"|translate_o(?:n|ff)\b|(?:full|parallel)_case\b|verilator\b(?! lint_o(?:n|ff)\b))",
     re.IGNORECASE,
 )
 _DIRECTIVE = re.compile(
-    r"^[ \t]*(?:`ifndef[ \t]+(\w+_defined)[ \t]*\n\s*`define[ \t]+\1|`endif)[ \t]*$", re.ASCII | re.MULTILINE
+    r"^[ \t]*(?:`ifndef[ \t]+([A-Za-z_]\w*_defined)[ \t]*\n\s*`define[ \t]+\1|`endif)[ \t]*$", re.ASCII | re.MULTILINE
 )
 _STRANGE = re.compile(
     r"[`\r]"  # simulators and Yosys choose other branches, and end lines at other places

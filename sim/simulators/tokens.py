@@ -13,13 +13,14 @@ from .modules import Token
 __all__ = ["refused", "tokens_of"]
 
 _TOKEN = re.compile(
-    r"(?P<blank>\s+)|(?P<number>(?:\d+'[bodhBODH][0-9a-fA-F_]+|\d+)(?![\w'.?]))|(?P<name>[A-Za-z_]\w*)"
+    r"(?P<blank>[ \t\n]+)|(?P<number>(?:\d+'[bodhBODH][0-9a-fA-F_]+|\d+)(?![\w'.?]))|(?P<name>[A-Za-z_]\w*)"
     r"|(?P<symbol><<<|>>>|===|!==|\*\*|<<|>>|<=|>=|==|!=|&&|\|\||[\[\]{}():;,.=?~&|^!<>+*@#-])",
     re.ASCII,
 )
 _NO_OPERATORS = frozenset(("<<<", ">>>", "===", "!==", "**"))
 _MOST = 1 << 24
 """The largest number without a width, such as words of a memory, and the most bits of one."""
+_MOST_NAME = 1024
 _BASES = {"b": 2, "o": 8, "d": 10, "h": 16}
 _DIGITS = "0123456789abcdef"
 _MOST_DIGITS = 4000
@@ -33,6 +34,10 @@ def tokens_of(text: str) -> Iterator[Token]:
         if match is None or match[0] in _NO_OPERATORS:
             raise refused(text[at : at + 12].split("\n")[0] if match is None else match[0], line)
         kind = str(match.lastgroup)
+        if kind == "name" and len(match[0]) > _MOST_NAME:
+            raise InputError(
+                f"a name must have at most {_MOST_NAME} characters, not {len(match[0])}", place=f"line {line}"
+            )
         if kind == "number":
             _check_number(match[0], line)
         if kind != "blank":

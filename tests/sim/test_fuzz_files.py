@@ -250,6 +250,11 @@ CASES: list[tuple[dict[str, Any], str]] = [
      "action 0: an action must be of the design, not 'load'"),
     ({"parameters": {"lines": 1}, "design": "xnor"},
      "parameters: parameters of xnor must be half_adders, lanes, pipeline_stages and reduction_length, not 'lines'"),
+    *(({"parameters": {"accumulator_width": 8, "groups": 2}, "design": "partialsum",
+        "actions": [["load", [0, 4]], ["enter", numbers]]}, f"action 1: {said}") for numbers, said in (
+        ([0, 3, 5, 1], "first must be 0 or 1, not 5"), ([0, 3, 1, -1], "last must be 0 or 1, not -1"),
+        ([0, 128, 1, 1], "accumulators must be from -128 to 127, not 128"),
+    )),
     ({"found_by": 3}, "found_by: must be a text of at most 1000 characters, not 3"),
 ]  # fmt: skip
 

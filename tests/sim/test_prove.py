@@ -14,7 +14,7 @@ from rtl.requant import MultiplierSpec, PartialSumSpec, ThresholdSpec
 from rtl.spec import MacSpec
 from rtl.verilog import to_verilog
 from siliquant.commandline import run
-from siliquant.inputs import InputError
+from siliquant.inputs import InputError, ToolError
 from sim import prove
 from sim.controllers import standard_arrays
 from sim.proofs import MacProof, ProofError, prove_mac, standard_macs, standard_units
@@ -154,6 +154,24 @@ def test_what_is_no_file_of_verilog_is_bad_input(tmp_path: Path, capsys: pytest.
         2, f"sim.prove: error: {path}, line 2: must be text in UTF-8"
     )  # fmt: skip
     assert ends(capsys, "--verilog", str(path)) == (2, "sim.prove: error: --verilog must be given with --design only")
+    for more in (("--fresh",), ("--jobs", "1")):
+        assert ends(capsys, *SMALL, "--verilog", str(path), *more) == (
+            2, f"sim.prove: error: {more[0]} must be given with what is generated (no --verilog) only"
+        )  # fmt: skip
+
+
+def test_a_tool_that_is_killed_names_the_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object) -> MacProof:
+        raise ToolError("sim.simulators.netlist_worker was killed")
+
+    monkeypatch.setattr(prove, "prove_mac", killed)
+    path = tmp_path / "mine.v"
+    path.write_text("module m ();\nendmodule\n")
+    assert ends(capsys, *SMALL, "--verilog", str(path)) == (
+        2, f"sim.prove: error: {path}: sim.simulators.netlist_worker was killed"
+    )  # fmt: skip
 
 
 def test_units_of_every_kind_and_number_of_bits_are_in_the_standard_list() -> None:

@@ -75,6 +75,16 @@ def test_faults_are_refused(pattern: str, put: str) -> None:
             prove_netlist(SMALL, source(changed))
 
 
+def test_a_reset_that_is_overridden_is_no_reset() -> None:
+    """Yosys 0.70 reads what stands behind the choice as its other branch."""
+    verilog = to_verilog([SMALL])
+    pattern = r"if \(rst\) begin([^/]*?)  end\n  else begin([^/]*?)  end"
+    changed, times = re.subn(pattern, r"if (1'b1) begin\n    if (rst) begin\1  end\2  end", verilog)
+    assert times == 1
+    with pytest.raises(InputError, match=r"^line \d+: valid_q0 must not be assigned to behind the if or case that"):
+        source(changed)
+
+
 def line(text: str, verilog: str) -> int:
     return verilog[: verilog.index(text)].count("\n") + 1
 

@@ -44,9 +44,14 @@ PLAIN = (
     "Verilog must have no strings, system tasks, escaped names, directives beside include guards, delays, "
     "or initial blocks, not "
 )
+DEEP = "at most 400 operations, and else if before them, must depend on each other"
 MANY = "line 7: a file must have at most 8388608 bits of words, numbers and concatenations"
 BELOW = "\nendmodule\nmodule p #(parameter W = 1) (input wire [W-1:0] i);"
 BLOCKING = "register q must take its value with <=: with =, what reads it at the same edge may see its value of before or after"  # noqa: E501
+OVERRIDDEN = (
+    "line {}: {} must not be assigned to behind the if or case that assigns to it in line {}: which of the two counts "
+    "depends on the tool"
+)
 BROKEN = (  # lines behind the header, which has six, and what is said
     ("  always @(posedge clk) q = a[0];", f"line 7: {BLOCKING}"),
     ("  always @(posedge clk) begin\n    if (a[0]) q <= 1'b0;\n    else q = a[1];\n  end", f"line 9: {BLOCKING}"),
@@ -86,7 +91,18 @@ BROKEN = (  # lines behind the header, which has six, and what is said
     ("  assign y = {4{a[7]}};", "line 7: bits of a must be selected from 3 down to 0, not 7"),
     ("  assign y[7:4] = a;", "line 7: bits of y must be selected from 3 down to 0, not 7:4"),
     ("  assign y = a[0:3];", "line 7: bits of a must be selected from 3 down to 0, not 0:3"),
-    ("  n one (.i(clk[1]), .o(y[0]));", "line 7: bits of clk must be selected from 0 down to 0, not 1"),
+    ("  n one (.i(clk[1]), .o(y[0]));",
+     "line 7: clk must have no select: it is declared without a range, as one bit"),
+    ("  always @(posedge clk) q[0] <= a[0];",
+     "line 7: q must have no select: it is declared without a range, as one bit"),
+    ("  reg r;\n  always @(posedge clk) if (a[1]) begin\n    if (a[0]) r <= 1'b1;\n    r <= a[2];\n  end",
+     OVERRIDDEN.format(10, "r", 9)),
+    ("  always @(posedge clk) begin\n    case (a)\n      4'd1: q <= 1'b1;\n    endcase\n begin q <= 1'b0; end\n  end",
+     OVERRIDDEN.format(11, "q", 9)),
+    ("  reg [3:0] r;\n  always @(posedge clk) begin begin if (a[1]) r <= a; else r[1] <= a[0]; end r[3] <= a[0]; end",
+     OVERRIDDEN.format(8, "r", 8)),
+    ("  reg [3:0] r [0:3];\n  always @(posedge clk) begin if (a[1]) r[a[1:0]] <= a; r[2'd1] <= a; end",
+     OVERRIDDEN.format(8, "r", 8)),
     ("  n one (.i(clk), .o(y[4]));", "line 7: bits of y must be selected from 3 down to 0, not 4"),
     ("  n one (.i(clk), .o(y[0] | a[0]));", "line 7: the output o of one must be connected to wires"),
     ("  n one (.i(clk), .o(~y[0]));", "line 7: the output o of one must be connected to wires"),
@@ -148,6 +164,30 @@ BROKEN = (  # lines behind the header, which has six, and what is said
     ("  assign y = a / 2;", f"line 7: {ONLY}'/ 2;'"),
     ("  assign y = (* keep *) a;", "line 7: it must have no attributes, which tools obey differently"),
     ("  (* keep *) wire b;", f"line 7: {ONLY}'('"),
+    ("  always @(posedge clk) case (a)\n  endcase", f"line 8: {ONLY}'endcase'"),
+    ("  always @(posedge clk)\n    case (!6'd5)\n      1'd0: q <= a[0]; default q <= a[1]; endcase",
+     "line 8: a case must be of a word, not of numbers alone: Yosys may leave out its default"),
+    ("  always @(posedge clk) case (q)\n      a[0]: q <= a[0]; default q <= a[1]; endcase",
+     "line 8: what a case is compared with must be a number, not a: Yosys may leave out its default"),
+    ("  always @(posedge clk) case (q)\n      1: q <= a[0]; endcase",
+     "line 8: a number in an expression must have its width, as 4'd1 has"),
+    ("  always @(posedge clk) case (q)\n      1'd1 + a: q <= a[0]; endcase", f"line 8: {ONLY}'+'"),
+    ("  assign y = !~a;", f"line 7: {ONLY}'~'"),
+    ("  assign y = ~~a;", f"line 7: {ONLY}'~'"),
+    ("  assign y = a & ~ ~ a;", f"line 7: {ONLY}'~'"),
+    ("  assign y = a" + " | a" * 401 + ";", f"line 7: {DEEP}"),
+    ("  assign y = " + "a ? a : " * 401 + "a;", f"line 7: {DEEP}"),
+    ("  wire [3:0] b = (a" + " | a" * 300 + ") ? a : a" + " | a" * 399 + ";\n"
+     "  assign y = {a ? (a" + " | a" * 300 + ")" + " | a" * 99 + " : a};", f"line 8: {DEEP}"),
+    ("  reg [3:0] r [0:3];\n  assign y = " + "r[a & " * 40 + "a" + "]" * 40 + " | a" * 321 + ";", f"line 8: {DEEP}"),
+    ("  always @(posedge clk) " + "if (a[0]) q <= a[1]; else " * 402 + "q <= a[2];",
+     "line 7: at most 400 else if must follow each other"),
+    ("  always @(posedge clk) " + "if (a[0]) q <= a[1]; else " * 301 + "q <= a[2]" + " | a[0]" * 101 + ";",
+     f"line 7: {DEEP}"),
+    (f"  wire {'k' * 1025};", "line 7: a name must have at most 1024 characters, not 1025"),
+    ("  wire checker;", f"line 7: {ONLY}'checker'"),
+    ("  assign y = a\f;", f"line 7: {ONLY}'\\x0c;'"),
+    ("`ifndef 9_defined\n`define 9_defined\n`endif", f"line 7: {PLAIN}'`'"),
     ("  always @(posedge clk) casez (a)\n  endcase", f"line 7: {ONLY}'casez'"),
     ("  always @(posedge clk) for (;;) q <= 1'b0;", f"line 7: {ONLY}'for'"),
     ("  always @(posedge clk) while (1) q <= 1'b0;", f"line 7: {ONLY}'while'"),
@@ -194,7 +234,7 @@ BROKEN = (  # lines behind the header, which has six, and what is said
     *((f"  // {order}", f"line 7: a comment must be no order to a tool, as {shown(order)} is") for order in (
         "synopsys dc_script_begin", "Synthesis syn_keep = 1", "synthesis keep", "synthesis loc=\"A1\"",
         "pragma protect", "psl assert always a", "xilinx attribute x", "vcs coverage off", "verilator public",
-        "full_case",
+        "full_case", "ambit synthesis off",
     )),
 )  # fmt: skip
 END = "\nendmodule\nmodule n (input wire i, output wire o);\n  assign o = i;\nendmodule\n"
@@ -221,6 +261,17 @@ def test_what_an_expression_may_have() -> None:
     assert module.memories == {"words"}
     assert [driver.part for driver in module.drivers["d"]] == [(0, 0), (1, 1)]
     assert module.instances["four"].parameters == {"W": 4}
+
+
+def test_what_a_block_may_have() -> None:
+    lines = (
+        "  reg [3:0] r;\n  always @(posedge clk) begin\n    r <= 4'd0;\n    r[2] <= a[0];\n    q <= a[1];\n"
+        "    if (a[0]) begin if (a[1]) r <= a; if (a[2]) r[1] <= a[3]; else begin r[0] <= a[3]; r[1] <= a[3]; end end\n"
+        "    case (a) 4'd1: r[0] <= a[1]; 4'd2: begin end default r <= a; endcase\n    q <= a[3];\n  end\n"
+        "  reg s;\n  always @(posedge clk) " + "if (a[0]) s <= a[1]; else " * 401 + "s <= a[2];\n"
+    )
+    module = read_source(f"{BEGIN}{lines}{END}".encode()).module("m")
+    assert module.drivers.keys() - module.inputs.keys() == {"q", "r", "s"}
 
 
 @pytest.mark.parametrize(("lines", "said"), BROKEN, ids=[each[0].strip()[:40] for each in BROKEN])
