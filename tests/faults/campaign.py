@@ -91,8 +91,9 @@ def campaign(
 def known_outcomes(
     out: Path, only: Sequence[str], faults: Sequence[str], *, older: bool = False
 ) -> list[dict[str, Any]]:
-    """What is kept in ``out`` of these commands (none: all) and faults, in their order. older: of other code, too.
-    Raises InputError where one is missing, was tried with other code or versions, or found something.
+    """What is kept in ``out`` of these commands (none: all) and faults, in their order. older: of other code, too, and
+    without those that were not tried yet. Raises InputError where one is missing, was tried with other code or
+    versions, or found something.
     """
     made, found = _made_with(), []
     for job in JOBS:
@@ -100,6 +101,8 @@ def known_outcomes(
             if (only and job.name not in only) or not _means_something(fault, job):
                 continue
             kept = out / f"{fault}-{job.name}.json"
+            if not kept.exists() and older:
+                continue
             if not kept.exists():
                 raise InputError("is missing: python -m tests.faults tries it", file=kept)
             known = json.loads(kept.read_text())
