@@ -18,7 +18,7 @@ from tests.sim.simulators.drawn import Drawn, drawn
 YOSYS = """
 from pyosys import libyosys
 design = libyosys.Design()
-for command in ("read_verilog design.v", "hierarchy -check", "proc", "memory_collect", "opt_clean", "memory",
+for command in ("read_verilog design.v", "hierarchy -check", "proc -noopt", "memory_collect", "opt_clean", "memory",
                 "simplemap", "opt_clean", "write_verilog -noattr netlist.v"):
     design.run_pass(command)
 """
