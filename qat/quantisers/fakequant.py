@@ -181,7 +181,7 @@ def learned_forward(x: Tensor, operands: Operands, layout: Layout) -> Tensor:
     """`lsq_forward` with the scale of the operands; `x` contiguous."""
     relative, start, offset, low, high, *_ = operands
     if native((x, relative, start, offset, low, high)):
-        return kernels.learned_quantize(x, relative, start, offset, low, high, layout, RELATIVE_FLOOR)
+        return kernels.learned_quantize(x, relative, start, offset, low, high, layout, RELATIVE_FLOOR, served=True)
     if fused((x, relative, start, offset, low, high)):
         return cuda.loaded().learned_quantize(x, relative, start, offset, low, high, layout, RELATIVE_FLOOR)
     return lsq_forward(x, operands.scale, offset, low, high, layout)
@@ -194,7 +194,7 @@ def learned_backward(
     relative, start, offset, low, high, size, of_x = operands
     grad = grad.contiguous()
     if native((x, grad, relative, start, offset, low, high, size)):
-        return kernels.learned_quantize_backward(x, grad, *operands, layout, RELATIVE_FLOOR)
+        return kernels.learned_quantize_backward(x, grad, *operands, layout, RELATIVE_FLOOR, served=True)
     if fused((x, grad, relative, start, offset, low, high, size)):
         return cuda.loaded().learned_quantize_backward(x, grad, *operands, layout, RELATIVE_FLOOR)
     grad_x, grad_scale, grad_offset = lsq_backward(x, grad, operands.scale, offset, low, high, layout)

@@ -45,7 +45,7 @@ def fake_quantize(x: Tensor, operands: Operands, layout: Layout) -> Tensor:
     def cast(value: Any) -> Any:
         return value if not isinstance(value, Tensor) or value.dtype is dtype else value.to(dtype)
 
-    x, given = cast(x).contiguous(), [cast(value) for value in operands]
+    x, given = cast(x).contiguous(), tuple(map(cast, operands))
     result: Tensor
     seen = seen_by((x, given[0]))
     if seen is Seen.TRANSFORMED:

@@ -184,9 +184,8 @@ class Quantizer(nn.Module):
         if self.surrogate is not None:
             offset = None if self.offset is None else self.offset.detach()
             shaped = self.surrogate.shaped(x, self.scale, offset, layout)
-        operands = Operands(
-            self.relative, self.start_now(), self.offset, self.low, self.high, *self.gradient_size(shaped)
-        )
+        low, high = self._bounds_now()
+        operands = Operands(self.relative, self.start_now(), self.offset, low, high, *self.gradient_size(shaped))
         values = fake_quantize(shaped, operands, layout)
         return self._without_off(values, x, layout)
 

@@ -49,7 +49,19 @@ def serves(tensors: Iterable[Tensor | None]) -> bool:
     """Whether the kernels can be called with all of these: they are available, and each is a contiguous float32 tensor
     in memory on the CPU (None is no tensor and is passed over). Else the same operations in PyTorch are the way.
     """
-    return all(tensor is None or _fault(tensor, torch.float32) is None for tensor in tensors) and available()
+    for tensor in tensors:  # as _fault, which has words for it: this is asked in every call of a quantiser
+        if tensor is not None and not (
+            isinstance(tensor, Tensor)
+            and tensor.dtype is torch.float32
+            and tensor.is_cpu
+            and tensor.layout is torch.strided
+            and type(tensor) in _PLAIN
+            and not _wrapped(tensor)
+            and tensor.is_contiguous()
+            and not tensor.is_neg()
+        ):
+            return False
+    return available()
 
 
 def fake_quantize(
@@ -125,10 +137,15 @@ def learned_quantize(
     qp: Tensor,
     layout: tuple[int, int, int],
     least: float,
+    *,
+    served: bool = False,
 ) -> Tensor:
-    """:func:`fake_quantize` with scale = start * max(relative, least)."""
-    groups = _checked(x, layout)
-    _check_groups(groups, relative=relative, start=start, offset=offset, qn=qn, qp=qp)
+    """:func:`fake_quantize` with scale = start * max(relative, least). `served`: :func:`serves` took the tensors just
+    now, and only their sizes are looked at.
+    """
+    if not (served and _fit(layout, (x,), (relative, start, offset, qn, qp))):
+        groups = _checked(x, layout)
+        _check_groups(groups, relative=relative, start=start, offset=offset, qn=qn, qp=qp)
     y = torch.empty_like(x)
     _done(
         _kernel("learned_quantize")(
@@ -159,15 +176,18 @@ def learned_quantize_backward(
     of_x: bool,
     layout: tuple[int, int, int],
     least: float,
+    *,
+    served: bool = False,
 ) -> tuple[Tensor, Tensor, Tensor | None]:
     """Gradients of x, relative (groups,) and offset for :func:`learned_quantize`.
 
     Those of the last two are divided by sqrt(size * qp), `size` (groups,) or, if `of_x`, the L1 norm of x in the group;
-    with neither they are as they come. Where relative <= least, a gradient that would lower it is 0.
+    with neither they are as they come. Where relative <= least, a gradient that would lower it is 0. `served` as there.
     """
-    groups = _checked(x, layout)
-    _check(grad_y, "grad_y", x.numel())
-    _check_groups(groups, relative=relative, start=start, offset=offset, qn=qn, qp=qp, size=size)
+    if not (served and _fit(layout, (x, grad_y), (relative, start, offset, qn, qp, size))):
+        groups = _checked(x, layout)
+        _check(grad_y, "grad_y", x.numel())
+        _check_groups(groups, relative=relative, start=start, offset=offset, qn=qn, qp=qp, size=size)
     grad_x, grad_relative = torch.empty_like(x), torch.empty_like(relative)
     grad_offset = None if offset is None else torch.empty_like(offset)
     _done(
@@ -293,6 +313,19 @@ def _kernel(name: str) -> _Kernel:
     kernel = kernels[name]
     kernel.argtypes, kernel.restype = _ARGUMENTS[name], ctypes.c_int
     return kernel
+
+
+def _fit(layout: tuple[int, int, int], whole: tuple[Tensor, ...], of_groups: tuple[Tensor | None, ...]) -> bool:
+    """Whether tensors have as many elements as a layout, and those of groups as many as it has groups."""
+    outer, groups, inner = layout
+    elements = outer * groups * inner
+    for tensor in whole:
+        if tensor.numel() != elements:
+            return False
+    for values in of_groups:
+        if values is not None and values.numel() != groups:
+            return False
+    return groups >= 1
 
 
 def _checked(x: Tensor, layout: object, name: str = "x") -> int:
