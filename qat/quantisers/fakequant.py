@@ -192,9 +192,14 @@ def learned_backward(
 ) -> tuple[Tensor, Tensor, Tensor | None]:
     """Gradients of x, relative and offset for `learned_forward`; the last two times `gradient_factor`."""
     relative, start, offset, low, high, size, of_x = operands
+    rows = None
+    if not grad.is_contiguous():
+        rows = kernels.rows_of(grad, layout)
+        if rows is None:
+            grad = grad.contiguous()
+    if native((x, grad if rows is None else None, relative, start, offset, low, high, size)):
+        return kernels.learned_quantize_backward(x, grad, *operands, layout, RELATIVE_FLOOR, served=True, rows=rows)
     grad = grad.contiguous()
-    if native((x, grad, relative, start, offset, low, high, size)):
-        return kernels.learned_quantize_backward(x, grad, *operands, layout, RELATIVE_FLOOR, served=True)
     if fused((x, grad, relative, start, offset, low, high, size)):
         return cuda.loaded().learned_quantize_backward(x, grad, *operands, layout, RELATIVE_FLOOR)
     grad_x, grad_scale, grad_offset = lsq_backward(x, grad, operands.scale, offset, low, high, layout)

@@ -22,7 +22,7 @@ enum {
     MAX_BINS = 256,
 };
 
-enum { OK = 0, NO_MEMORY = 1, BAD_BOUNDS = 2 };
+enum { OK = 0, NO_MEMORY = 1, BAD_BOUNDS = 2, BAD_ROWS = 3 };
 
 typedef struct {
     int64_t outer, groups, inner;
@@ -174,14 +174,20 @@ static inline Gradient gradient(float x, float g, float scale, float minus, floa
     return d;
 }
 
-/* grad_offset may be NULL when offset is. */
-API int fake_quantize_backward(const float *restrict x, const float *restrict grad_y, float *restrict grad_x,
-                               float *restrict grad_scale, float *restrict grad_offset, const float *scale,
-                               const float *offset, const float *qn, const float *qp, const int64_t *layout,
-                               int64_t threads)
+/* Where the rows of a gradient lie: row (outer, group) at outer / many * far + outer % many * near + group * across. */
+typedef struct {
+    int64_t many, far, near, across;
+} Rows;
+
+/* grad_offset may be NULL when offset is; `rows` is NULL for a gradient that lies as x does, and else only of use where
+ * the walk is one over wide rows of several groups. */
+static int backward(const float *restrict x, const float *restrict grad_y, float *restrict grad_x,
+                    float *restrict grad_scale, float *restrict grad_offset, const float *scale, const float *offset,
+                    const float *qn, const float *qp, const int64_t *layout, const Rows *rows, int64_t threads)
 {
     Plan p = make_plan(layout, scale, offset, qn, qp, threads);
     int narrow = is_narrow(&p);
+    if (rows && (narrow || p.groups == 1)) return BAD_ROWS;
     Units u = units_of(&p);
     Blocks b = blocks_of(&p);
     int64_t partials = narrow ? divide_up(p.outer, ROWS) * b.columns : u.count; /* a group's are pieces, in order */
@@ -219,10 +225,17 @@ API int fake_quantize_backward(const float *restrict x, const float *restrict gr
             Unit unit = unit_at(&p, &u, index);
             Group q = group_of(&p, unit.group);
             float s = 0.0f, o = 0.0f;
+            const float *restrict from = x + unit.start, *restrict given = grad_y + unit.start;
+            float *restrict to = grad_x + unit.start;
+            if (rows) {
+                int64_t row = unit.start / p.inner, outer = row / p.groups;
+                given = grad_y + outer / rows->many * rows->far + outer % rows->many * rows->near +
+                        row % p.groups * rows->across + unit.start % p.inner;
+            }
 #pragma omp simd reduction(+ : s, o)
-            for (int64_t i = unit.start; i < unit.start + unit.length; i++) {
-                Gradient d = gradient(x[i], grad_y[i], q.scale, q.minus, q.qn, q.qp);
-                grad_x[i] = d.x;
+            for (int64_t i = 0; i < unit.length; i++) {
+                Gradient d = gradient(from[i], given[i], q.scale, q.minus, q.qn, q.qp);
+                to[i] = d.x;
                 s += d.scale;
                 o += d.offset;
             }
@@ -244,6 +257,13 @@ API int fake_quantize_backward(const float *restrict x, const float *restrict gr
     free(of_scale);
     free(total);
     return OK;
+}
+
+API int fake_quantize_backward(const float *x, const float *grad_y, float *grad_x, float *grad_scale,
+                               float *grad_offset, const float *scale, const float *offset, const float *qn,
+                               const float *qp, const int64_t *layout, int64_t threads)
+{
+    return backward(x, grad_y, grad_x, grad_scale, grad_offset, scale, offset, qn, qp, layout, NULL, threads);
 }
 
 /* ---- The same with learned scales: scale = start * max(relative, least) ---- */
@@ -289,20 +309,23 @@ static int group_norms(const float *x, double *norm, const int64_t *layout, int6
 }
 
 /* Gradients of scale and offset are divided by sqrt(size * qp); `size` of a group is given, its L1 norm (of_x), or, with
- * neither, they are left as they are. A gradient that would lower a scale at its least is dropped. */
+ * neither, they are left as they are. A gradient that would lower a scale at its least is dropped. `many` is 0 for a
+ * gradient that lies as x does; else it and the three after it are Rows. */
 API int learned_quantize_backward(const float *x, const float *grad_y, float *grad_x, float *grad_relative,
                                   float *grad_offset, const float *relative, const float *start, const float *offset,
                                   const float *qn, const float *qp, const float *size, int64_t of_x, int64_t outer,
-                                  int64_t groups, int64_t inner, float least, int64_t threads)
+                                  int64_t groups, int64_t inner, int64_t many, int64_t far, int64_t near,
+                                  int64_t across, float least, int64_t threads)
 {
     int64_t layout[3] = {outer, groups, inner};
+    Rows rows = {many, far, near, across};
     float *scale = learned_scales(relative, start, least, groups);
     double *norm = of_x ? malloc(sizeof(double) * (size_t)groups + 1) : NULL;
     int code = scale && (norm || !of_x) ? OK : NO_MEMORY;
     if (!code && of_x) code = group_norms(x, norm, layout, threads);
     if (!code)
-        code = fake_quantize_backward(x, grad_y, grad_x, grad_relative, grad_offset, scale, offset, qn, qp, layout,
-                                      threads);
+        code = backward(x, grad_y, grad_x, grad_relative, grad_offset, scale, offset, qn, qp, layout,
+                        many ? &rows : NULL, threads);
     for (int64_t g = 0; !code && g < groups; g++) {
         if (size || of_x) {
             double product = (of_x ? norm[g] : (double)size[g]) * qp[g];

@@ -32,12 +32,13 @@ __all__ = [
     "fake_quantize_backward",
     "learned_quantize",
     "learned_quantize_backward",
+    "rows_of",
     "serves",
     "track_oscillation",
 ]
 
 _Kernel: TypeAlias = Callable[..., int]
-_NO_MEMORY, _BAD_BOUNDS = 1, 2
+_NO_MEMORY, _BAD_BOUNDS, _BAD_ROWS = 1, 2, 3
 
 
 def available() -> bool:
@@ -49,19 +50,35 @@ def serves(tensors: Iterable[Tensor | None]) -> bool:
     """Whether the kernels can be called with all of these: they are available, and each is a contiguous float32 tensor
     in memory on the CPU (None is no tensor and is passed over). Else the same operations in PyTorch are the way.
     """
-    for tensor in tensors:  # as _fault, which has words for it: this is asked in every call of a quantiser
-        if tensor is not None and not (
-            isinstance(tensor, Tensor)
-            and tensor.dtype is torch.float32
-            and tensor.is_cpu
-            and tensor.layout is torch.strided
-            and type(tensor) in _PLAIN
-            and not _wrapped(tensor)
-            and tensor.is_contiguous()
-            and not tensor.is_neg()
-        ):
+    for tensor in tensors:
+        if tensor is not None and not (_in_memory(tensor) and tensor.is_contiguous()):
             return False
     return available()
+
+
+def _in_memory(tensor: object) -> bool:
+    """As `_fault` of float32, which has words for it, but contiguous: this is asked in every call of a quantiser."""
+    return (
+        isinstance(tensor, Tensor)
+        and tensor.dtype is torch.float32
+        and tensor.is_cpu
+        and tensor.layout is torch.strided
+        and type(tensor) in _PLAIN
+        and not _wrapped(tensor)
+        and not tensor.is_neg()
+    )
+
+
+def rows_of(grad_y: Tensor, layout: tuple[int, int, int]) -> tuple[int, int, int, int] | None:
+    """How :func:`learned_quantize_backward` reads a gradient that is not contiguous, without a copy of it; None where
+    it cannot. It can where the elements of a group, 16 at least, lie side by side in a tensor of four axes, of which
+    the last two are those of layout: as heads do that were multiplied apart.
+    """
+    _, groups, inner = layout
+    if not _in_memory(grad_y) or grad_y.dim() != 4 or grad_y.shape[2:] != (groups, inner):
+        return None
+    far, near, across, one = grad_y.stride()
+    return (grad_y.shape[1], far, near, across) if groups > 1 and inner >= _WIDE and one == 1 else None
 
 
 def fake_quantize(
@@ -178,13 +195,16 @@ def learned_quantize_backward(
     least: float,
     *,
     served: bool = False,
+    rows: tuple[int, int, int, int] | None = None,
 ) -> tuple[Tensor, Tensor, Tensor | None]:
     """Gradients of x, relative (groups,) and offset for :func:`learned_quantize`.
 
     Those of the last two are divided by sqrt(size * qp), `size` (groups,) or, if `of_x`, the L1 norm of x in the group;
-    with neither they are as they come. Where relative <= least, a gradient that would lower it is 0. `served` as there.
+    with neither they are as they come. Where relative <= least, a gradient that would lower it is 0. `served` as there;
+    `rows`: what :func:`rows_of` says of a `grad_y` that is not contiguous.
     """
-    if not (served and _fit(layout, (x, grad_y), (relative, start, offset, qn, qp, size))):
+    fits = _fit(layout, (x, grad_y), (relative, start, offset, qn, qp, size))
+    if not (served and fits and rows == (None if grad_y.is_contiguous() else rows_of(grad_y, layout))):
         groups = _checked(x, layout)
         _check(grad_y, "grad_y", x.numel())
         _check_groups(groups, relative=relative, start=start, offset=offset, qn=qn, qp=qp, size=size)
@@ -205,6 +225,7 @@ def learned_quantize_backward(
             _pointer(size),
             of_x,
             *layout,
+            *(rows or _NO_ROWS),
             least,
             torch.get_num_threads(),
         )
@@ -291,6 +312,8 @@ def track_oscillation(
     )
 
 
+_WIDE = 16  # elements of a group in a row from which on the kernels walk along it: their NARROW
+_NO_ROWS = (0, 0, 0, 0)
 _SHORT = 8  # elements of a group in a row below which the bin regulariser rearranges
 _LayoutArray = ctypes.c_int64 * 3
 _POINTER, _FLOAT, _COUNT = ctypes.c_void_p, ctypes.c_float, ctypes.c_int64
@@ -299,7 +322,7 @@ _ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "fake_quantize": (*[_POINTER] * 6, _LAYOUT, _COUNT),
     "fake_quantize_backward": (*[_POINTER] * 9, _LAYOUT, _COUNT),
     "learned_quantize": (*[_POINTER] * 7, *[_COUNT] * 3, _FLOAT, _COUNT),
-    "learned_quantize_backward": (*[_POINTER] * 11, *[_COUNT] * 4, _FLOAT, _COUNT),
+    "learned_quantize_backward": (*[_POINTER] * 11, *[_COUNT] * 8, _FLOAT, _COUNT),
     "bin_regulariser": (*[_POINTER] * 7, _LAYOUT, _COUNT),
     "track_oscillation": (*[_POINTER] * 4, _FLOAT, _FLOAT, *[_POINTER] * 3, _LAYOUT, _COUNT),
 }
@@ -384,5 +407,7 @@ def _pointer(value: Tensor | None) -> int | None:
 def _done(code: int) -> None:
     if code == _NO_MEMORY:
         raise MemoryError("there is no memory for the partial sums of a quantisation kernel")
+    if code == _BAD_ROWS:
+        raise InputError(f"rows must be of several groups with at least {_WIDE} elements in a row")
     if code == _BAD_BOUNDS:
         raise InputError("qn and qp must be integers with qn <= 0 < qp and at most 256 codes from qn to qp")
