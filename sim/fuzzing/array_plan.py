@@ -219,6 +219,9 @@ class _ArrayWriter:
         codes = action.numbers[7:]
         if not 0 <= slot < SLOTS or min(m, k, n, *bases) < 0 or len(codes) != k * (m + n):
             raise InputError(f"operands must have a slot, sizes and {counted(k * (m + n), 'code')}, not {len(codes)}")
+        wrong = next((code for code in codes if not -128 <= code <= 255), None)
+        if wrong is not None:  # numpy would take some that are larger for others
+            raise InputError(f"codes must be from -128 to 255, not {wrong}")
         weight_base, activation_base, control_base = bases
         run = self._spec.run(
             m, k, n, precision, weight_base=weight_base, activation_base=activation_base, control_base=control_base

@@ -198,7 +198,7 @@ def kind_of(spec: Subject) -> str:
 def spec_of(design: str, parameters: Mapping[str, Any]) -> Subject:
     """The design of a name with these parameters. Raises ValueError and TypeError as designs do."""
     if design == ARRAY:
-        return array_from_parameters(parameters)
+        return _array(parameters)
     if design == NetworkSpec.design:
         return _network(parameters)
     every: tuple[type[Spec], ...] = (*DESIGNS, *UNITS)
@@ -228,7 +228,15 @@ def _network(parameters: Mapping[str, Any]) -> NetworkSpec:
         raise InputError(
             f"tokens must be {'at least 1' if family in _OF_TEXTS else '0'} for {short(family)}, not {tokens}"
         )
-    return NetworkSpec(config, scheme, seed, tokens, member(given, "moved", bool), array_from_parameters(array))
+    return NetworkSpec(config, scheme, seed, tokens, member(given, "moved", bool), _array(array))
+
+
+def _array(parameters: Mapping[str, Any]) -> ArraySpec:
+    for name in ("mac", "requant"):
+        part = parameters.get(name)
+        if isinstance(part, dict) and "parameters" in part:
+            member(part, "parameters", dict)
+    return array_from_parameters(parameters)
 
 
 def case_from_text(text: str) -> Case:

@@ -1,5 +1,6 @@
 """siliquant fuzz on arrays: what its model says, and faults in every part of an array that it finds and makes small."""
 
+import json
 import re
 from dataclasses import replace
 from functools import cache
@@ -172,6 +173,8 @@ def test_engines_agree_on_one_array() -> None:
          "operands must have 7 numbers and then their codes, not 4 numbers"),
         (Action("operands", (0, 1, 1, 1, 0, 0, 0, 1), "w2a2s"), "operands must have a slot, sizes and 2 codes, not 1"),
         (Action("operands", (0, 1, 1, 1, 0, 0, 0, 9, 1), "w2a2s"), "codes must be from -2 to 1 at w2a2s, not 9"),
+        (Action("operands", (0, 1, 1, 1, 0, 0, 0, (1 << 64) - 1, 1), "w2a2s"),
+         f"codes must be from -128 to 255, not {(1 << 64) - 1}"),
         (Action("operands", (0, 1, 1, 1, 0, 0, 0, 1, 1), "w9a9s"),
          "precision must be one of uniform_w2_a2_l1_k16, not 'w9a9s'"),
         (Action("read", (7, 2)), "an action must be of an array, not 'read' with 2 numbers"),
@@ -182,6 +185,14 @@ def test_actions_that_no_array_takes_are_refused(action: Action, sentence: str) 
     with pytest.raises(InputError) as caught:
         run_case(case(SMALL, action), "icarus")
     assert str(caught.value) == f"action 0: {sentence}"
+
+
+@pytest.mark.parametrize("value", [7, None, []])
+def test_parameters_of_its_mac_must_be_an_object(value: object) -> None:
+    text = json.loads(case(SMALL, Action("wait", ())).text())
+    text["parameters"]["mac"]["parameters"] = value
+    with pytest.raises(InputError, match=r"^parameters: parameters must be .*, not "):
+        case_from_text(json.dumps(text))
 
 
 def test_random_cases_are_their_own_again() -> None:
