@@ -153,7 +153,7 @@ def test_faults_of_the_placer_are_named(library: Library, monkeypatch: pytest.Mo
         place_cells(netlist, library, technology_of(library), 70)
     assert str(error.value) == "a netlist to be placed must have at most 2 cells, not 3"
     monkeypatch.undo()
-    monkeypatch.setattr(placer, "command", lambda module, *words: ["/bin/sh", "-c", "echo no luck; exit 3"])
+    monkeypatch.setattr(placer, "module_command", lambda module, *words: ["/bin/sh", "-c", "echo no luck; exit 3"])
     with pytest.raises(PlacementError) as failure:
         place_cells(netlist, library, technology_of(library), 70)
     assert str(failure.value) == "coloquinte could not place 3 cells: no luck"
