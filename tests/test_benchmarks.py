@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,6 +14,7 @@ import pytest
 
 from docs_tools.results import read_result
 from hwmodel.measurement import Bench, RowStore
+from rtl.mac import SubwordSpec
 from rtl.spec import MacSpec, Precision
 from tests.scripts import script
 
@@ -72,6 +74,7 @@ def test_ratios_at_other_clocks_and_operands(
     monkeypatch.setenv("SILIQUANT_CACHE_DIR", str(tmp_path))
     ratios = script("benchmarks/ratios.py")
     monkeypatch.setattr(ratios, "LANES", 1)
+    monkeypatch.setattr(ratios, "Bench", partial(Bench, effort="quick"))
     out = tmp_path / "ratios.json"
     ratios.main(["--bits", "2", "--designs", "loom", "--clocks", "50,500", "--out", str(out)])
     assert "without lsq-gaussian: a lsq-gaussian code must have a value above 0" in capsys.readouterr().err
@@ -93,8 +96,9 @@ def test_ratios_at_other_clocks_and_operands(
     assert slow <= fast
 
 
-def test_more_drains_cost_area_and_save_cycles(tmp_path: Path) -> None:
+def test_more_drains_cost_area_and_save_cycles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drains = script("benchmarks/drains.py")
+    monkeypatch.setattr(drains, "contenders", lambda: (SubwordSpec,))
     out = tmp_path / "drains.json"
     drains.main(["--array", "4x2", "--drains", "1,2", "--models", "vit-mnist", "--out", str(out)])
     found = json.loads(out.read_text())
