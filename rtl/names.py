@@ -17,6 +17,7 @@ __all__ = [
     "guarded",
     "helper",
     "short",
+    "styled",
     "with_prefix",
 ]
 
@@ -51,6 +52,16 @@ def short(name: str, most: int = MOST_NAME) -> str:
     if len(name) <= most:
         return name
     return f"{name[: most - 9].rstrip('_')}_{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def styled(name: str, tag: str) -> str:
+    """The name of a helper whose registers are reset in another style than usual: ``tag`` says which. The full adder
+    and the memory have no reset.
+
+    >>> styled("siliquant_grid", "async_low"), styled("siliquant_grid", ""), styled(MEMORY_NAME, "async_low")
+    ('siliquant_grid_async_low', 'siliquant_grid', 'siliquant_memory_1r1w')
+    """
+    return name if not tag or name in (FULL_ADDER_NAME, MEMORY_NAME) else short(f"{name}_{tag}")
 
 
 def check_prefix(prefix: str) -> str:

@@ -32,6 +32,11 @@ class Reset(Enum):
         return "rst_n" if self in (Reset.SYNCHRONOUS_LOW, Reset.ASYNCHRONOUS_LOW) else "rst"
 
     @property
+    def tag(self) -> str:
+        """What names of modules that designs share end with; empty of the usual style."""
+        return "" if self is Reset.SYNCHRONOUS_HIGH else self.value.replace("-", "_")
+
+    @property
     def meaning(self) -> str:
         """What stands beside the port."""
         when, level = self.value.split("-")

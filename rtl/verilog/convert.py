@@ -1,8 +1,8 @@
 """From specs to portable Verilog-2001.
 
 What is asked for keeps its own name. Modules that it instantiates (helpers) begin with a prefix and say their
-parameters in their names, and each stands in an include guard: equal names are equal modules, so files of any number of
-designs can be read together.
+parameters, and the style of their reset where it is not the usual one, in their names, and each stands in an include
+guard: equal names are equal modules, so files of any number of designs can be read together.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from rtl.names import (
     guarded,
     helper,
     short,
+    styled,
     with_prefix,
 )
 from siliquant.inputs import InputError, ToolError
@@ -200,11 +201,19 @@ def generate(specs: Sequence[Generated], prefix: str = HELPER_PREFIX, reset: Res
     modules |= {name: leaf for name, leaf in _LEAVES.items() if f" {name} " in text}
     asked = list(dict.fromkeys(spec.name for spec in specs))
     helpers = {name for name in modules if name.startswith(HELPER_PREFIX) and name not in asked}
+    names = {name: styled(name, reset.tag) for name in helpers}
+    modules = {names.get(name, name): _renamed(text, names) for name, text in modules.items()}
+    helpers = set(names.values())
     shared = {with_prefix(name, prefix): with_prefix(modules[name], prefix) for name in modules if name in helpers}
     if both := sorted(shared.keys() & (modules.keys() - helpers)):
         raise InputError(f"prefix must not give a shared module the name of a design, as {prefix!r} does: {both[0]}")
     own = "\n".join(with_prefix(text, prefix) for name, text in modules.items() if name not in helpers)
     return Modules(tuple(asked), own, shared)
+
+
+def _renamed(text: str, names: Mapping[str, str]) -> str:
+    """A text with other names of modules."""
+    return re.sub(rf"\b{HELPER_PREFIX}\w+", lambda match: names.get(match[0], match[0]), text)
 
 
 def with_parts(specs: Sequence[Generated]) -> dict[str, Generated]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rtl.manifests import Spec, manifest_of, manifest_text
-from rtl.names import HELPER_PREFIX, check_prefix, with_prefix
+from rtl.names import HELPER_PREFIX, check_prefix, styled, with_prefix
 from rtl.requant import LoadableSpec, golden_vectors
 from siliquant.commandline import working
 from siliquant.files import filled, write_atomically
@@ -54,7 +54,8 @@ def _texts(specs: Sequence[Spec], folder: Path, prefix: str, reset: Reset) -> di
                 made = generate([spec], prefix, reset)
                 texts[f"{spec.name}.v"] = made.text
                 helpers |= made.helpers
-            texts[f"{spec.name}.json"] = with_prefix(manifest_text(_with_reset(manifest_of(spec), reset)), prefix)
+            described = manifest_text(_with_reset(manifest_of(spec), reset))
+            texts[f"{spec.name}.json"] = with_prefix(_with_style(described, reset), prefix)
             if isinstance(spec, LoadableSpec):
                 texts[f"{spec.name}.vectors.json"] = manifest_text(golden_vectors(spec))
     if len(specs) > 1:
@@ -78,6 +79,13 @@ def _with_reset(described: Mapping[str, Any], reset: Reset) -> dict[str, Any]:
 
     protocol = [told(line) for line in described["protocol"]]
     return {**described, "reset": told(described["reset"]), "protocol": protocol}
+
+
+def _with_style(described: str, reset: Reset) -> str:
+    """The text of a manifest with the names of helpers as they are with this reset."""
+    return re.sub(
+        rf'"module": "({HELPER_PREFIX}\w+)"', lambda match: f'"module": "{styled(match[1], reset.tag)}"', described
+    )
 
 
 def _check_cells(file: Path, helpers: Mapping[str, str]) -> None:

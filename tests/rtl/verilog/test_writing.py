@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from itertools import combinations
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ import pytest
 from rtl.array import Architecture, ArraySpec
 from rtl.gen import main
 from rtl.mac import BitFusionSpec, LoomSpec, PaddedSpec, SubwordSpec, UniformSpec
-from rtl.names import MOST_NAME
+from rtl.names import FULL_ADDER_NAME, MEMORY_NAME, MOST_NAME
 from rtl.requant import MultiplierSpec, PartialSumSpec, ThresholdSpec
 from rtl.verilog import Generated, Reset, numbered_verilog, to_verilog
 from rtl.verilog.convert import MEMORY
@@ -92,6 +93,12 @@ endmodule
 """
 
 
+def numbered(text: str) -> str:
+    """Shared modules, whose names say the style, by the order in which they come."""
+    names = list(dict.fromkeys(re.findall(r"\bsiliquant_\w+", text)))
+    return re.sub(r"\bsiliquant_\w+", lambda match: f"shared{names.index(match[0])}", text)
+
+
 @pytest.mark.parametrize("spec", [ARRAYS[2], UNITS[0], UNITS[4]], ids=lambda spec: spec.name)
 def test_each_style_of_reset_does_the_same(spec: Generated, tmp_path: Path) -> None:
     high, low = ({style: to_verilog([spec], reset=style) for style in Reset if level in style.value}
@@ -101,9 +108,9 @@ def test_each_style_of_reset_does_the_same(spec: Generated, tmp_path: Path) -> N
     assert done.returncode == 0, done.stdout[-1500:]
     for each in (high, low):
         (synchronous,), (asynchronous,) = ([s for s in each if (s.edge != "") == wanted] for wanted in (False, True))
-        changed = each[asynchronous].replace(asynchronous.edge, "").replace("asynchronous", "synchronous")
+        changed = numbered(each[asynchronous]).replace(asynchronous.edge, "").replace("asynchronous", "synchronous")
         assert [line.split() for line in changed.splitlines()] == [
-            line.split() for line in each[synchronous].splitlines()
+            line.split() for line in numbered(each[synchronous]).splitlines()
         ]
         assert re.findall(r"@\(posedge clk ?([^)]*)\) if \(!?rst", each[asynchronous])
     assert "rst_n" not in "".join(high.values())
@@ -129,6 +136,22 @@ def declared(text: str) -> set[str]:
     return {name for names in found for name in names.split(", ")} | set(
         re.findall(r"(?m)^  siliquant_\w+ (\w+) \(", text)
     )
+
+
+def test_shared_modules_of_two_styles_have_two_names(tmp_path: Path) -> None:
+    """Else the first of two files would silently give its modules to the second. What holds nothing is shared."""
+    shared: dict[Reset, set[str]] = {}
+    for reset in Reset:
+        words = ["--design", "uniform", "--lanes", "1", "--array", "2x2", "--requant-bits", "2", "--reset", reset.value]
+        main([*words, "--out", str(tmp_path / reset.value)])
+        (verilog,), (manifest,) = ((tmp_path / reset.value).glob(name) for name in ("*.v", "*.json"))
+        shared[reset] = set(re.findall(r"^`define (\w+)_defined$", verilog.read_text(), re.MULTILINE))
+        named = set(re.findall(r'"module": "(siliquant_\w+)"', manifest.read_text()))
+        assert named == shared[reset] - {FULL_ADDER_NAME, MEMORY_NAME}
+        assert len(named) == 3
+        assert max(map(len, named)) <= MOST_NAME
+    for one, other in combinations(Reset, 2):
+        assert shared[one] & shared[other] == {FULL_ADDER_NAME, MEMORY_NAME}
 
 
 @pytest.mark.parametrize("spec", [*ARRAYS, *UNITS], ids=lambda spec: spec.name)
